@@ -1,0 +1,577 @@
+/* driver.h: the C ABI between the Lockstep runtime (the host) and a device driver.
+ *
+ * A driver is a shared library that exports one symbol, `lks_driver_entry_v1`, and implements the tables below.
+ * This header needs nothing but <stdint.h>, and it is all that a driver needs besides `driver_ops.h`, which
+ * lists op ids and attribute structs. docs/adding_a_driver.md leads through a whole driver.
+ *
+ * Rules that hold everywhere
+ *   Versions.   Tables and structs only ever grow at their end. Every struct that crosses the edge opens with
+ *               `lks_header`; a reader accepts any size that covers the fields it needs, reads a missing tail as
+ *               zero, and skips extensions of unknown type. Zero always means the old behaviour.
+ *   Failure.    Every call that can fail returns a status and, on failure only, fills the caller's `lks_diag`
+ *               (never NULL). Nothing throws across the edge, aborts, exits or installs signal handlers.
+ *   State.      No process-global mutable state, no work in static constructors or destructors.
+ *   Ownership.  What a driver makes, the host frees through the same table, children before parents. Strings
+ *               that a driver returns live as long as the object they were asked from. The driver keeps no
+ *               pointer passed to it beyond the call, except where a comment says so.
+ *   Threads.    Different devices: fully concurrent. One device: all calls concurrent, except that the host
+ *               serialises the calls on one queue. A driver never calls the host while it holds a lock of its own.
+ *   Blocking.   Only timeline_wait, queue_destroy, device_close and driver_close may block, and the commands of
+ *               an inline queue, which do their work on the caller's thread before they return.
+ *   Fork.       A driver is not used in a forked child; the host refuses that first.
+ *
+ * Comment tags: [in] read by the callee, [out] written by the callee. Sizes are bytes unless said otherwise. */
+#ifndef LOCKSTEP_DRIVER_H_
+#define LOCKSTEP_DRIVER_H_
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define LKS_CALL __cdecl
+#define LKS_EXPORT __declspec(dllexport)
+#else
+#define LKS_CALL
+#define LKS_EXPORT __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LKS_ABI_MAJOR 1u
+#define LKS_ABI_MINOR 0u
+#define LKS_ENTRY_SYMBOL "lks_driver_entry_v1"
+#define LKS_MAX_RANK 8
+
+/* ---------------------------------------------------------------------------------------------------------- basics */
+
+/* `type` tells extensions apart; 0 for a struct passed by its own name. `next` is a chain of optional structs. */
+typedef struct lks_header {
+  uint32_t size;
+  uint32_t type;
+  const void* next;
+} lks_header;
+
+typedef int32_t lks_status;
+enum {
+  LKS_OK = 0,
+  LKS_NOT_READY = 1,        /* a query: not yet; no failure */
+  LKS_INVALID_ARGUMENT = -1,
+  LKS_UNSUPPORTED = -2,     /* diag.reason says what is not supported */
+  LKS_OUT_OF_MEMORY = -3,   /* diag.requested_bytes and diag.free_bytes are set */
+  LKS_UNAVAILABLE = -4,     /* a library, device or permission is missing; diag.what names it */
+  LKS_DEVICE_LOST = -5,     /* sticky: every later call on the device but close returns it too */
+  LKS_TIMEOUT = -6,
+  LKS_CANCELLED = -7,
+  LKS_ABI_MISMATCH = -8,
+  LKS_DATA_CORRUPT = -9,    /* a cache, blob or file fails its check */
+  LKS_INTERNAL = -10
+};
+
+/* Why a kernel, dtype or layout is refused: machine-readable, with the operand to blame in diag.operand. */
+enum {
+  LKS_REASON_NONE = 0,
+  LKS_REASON_OP = 1,
+  LKS_REASON_DTYPE = 2,
+  LKS_REASON_RANK = 3,
+  LKS_REASON_LAYOUT = 4,    /* the host retries with that operand made dense */
+  LKS_REASON_ATTRIBUTE = 5,
+  LKS_REASON_MATH_MODE = 6,
+  LKS_REASON_SIZE = 7,
+  LKS_REASON_ALIAS = 8,
+  LKS_REASON_RESOURCE = 9,
+  LKS_REASON_PROGRAM = 10,  /* a prologue or epilogue; the host retries with the root op alone */
+  LKS_REASON_VERSION = 11,  /* op schema newer than the driver knows */
+  LKS_REASON_HARDWARE = 12, /* this device lacks a feature; diag.what names it */
+  LKS_REASON_INDEX = 13     /* of a launch: an index tensor points outside the tensor it indexes */
+};
+
+/* Caller-owned, fixed storage, so that no error path allocates. Texts are NUL-terminated UTF-8, cut to fit. */
+typedef struct lks_diag {
+  lks_header hdr;
+  lks_status code;
+  int32_t reason;           /* LKS_REASON_* */
+  int32_t operand;          /* index into the kernel's inputs, then outputs; -1: none in particular */
+  uint32_t heap;
+  int64_t native_code;      /* CUresult, VkResult, dnnl_status_t, errno … */
+  uint64_t requested_bytes;
+  uint64_t free_bytes;
+  uint64_t value;           /* of asynchronous work: the timeline value of the command that failed */
+  char native_name[48];
+  char what[256];           /* what failed, with its numbers */
+  char where[96];           /* file:line in the driver */
+  char hint[160];           /* one thing the user can do; may be empty */
+} lks_diag;
+
+/* An element type: class and bits per element, so that further formats need no new ABI. */
+typedef uint32_t lks_dtype;
+#define LKS_DTYPE(cls, bits) (((uint32_t)(cls) << 16) | (uint32_t)(bits))
+#define LKS_DTYPE_CLASS(t) ((t) >> 16)
+#define LKS_DTYPE_BITS(t) ((t)&0xffffu)
+enum {
+  LKS_CLASS_FLOAT = 1,      /* IEEE 754 binary interchange format */
+  LKS_CLASS_BFLOAT = 2,     /* 8 exponent bits */
+  LKS_CLASS_INT = 3,        /* two's complement */
+  LKS_CLASS_UINT = 4,
+  LKS_CLASS_BOOL = 5,       /* one byte, 0 or 1 */
+  LKS_CLASS_FLOAT_E4M3 = 6, /* reserved */
+  LKS_CLASS_FLOAT_E5M2 = 7  /* reserved */
+};
+#define LKS_F16 LKS_DTYPE(LKS_CLASS_FLOAT, 16)
+#define LKS_F32 LKS_DTYPE(LKS_CLASS_FLOAT, 32)
+#define LKS_F64 LKS_DTYPE(LKS_CLASS_FLOAT, 64)
+#define LKS_BF16 LKS_DTYPE(LKS_CLASS_BFLOAT, 16)
+#define LKS_I8 LKS_DTYPE(LKS_CLASS_INT, 8)
+#define LKS_I32 LKS_DTYPE(LKS_CLASS_INT, 32)
+#define LKS_I64 LKS_DTYPE(LKS_CLASS_INT, 64)
+#define LKS_U8 LKS_DTYPE(LKS_CLASS_UINT, 8)
+#define LKS_U32 LKS_DTYPE(LKS_CLASS_UINT, 32)  /* inside programs only */
+#define LKS_U64 LKS_DTYPE(LKS_CLASS_UINT, 64)  /* inside programs only */
+#define LKS_BOOL LKS_DTYPE(LKS_CLASS_BOOL, 8)
+
+/* docs/lockstep_mode.md defines the arithmetic of each mode. */
+enum { LKS_MODE_STRICT = 0, LKS_MODE_FAST = 1, LKS_MODE_LOCKSTEP = 2 };
+
+typedef struct lks_driver lks_driver;
+typedef struct lks_device lks_device;
+typedef struct lks_buffer lks_buffer;
+typedef struct lks_queue lks_queue;
+typedef struct lks_timeline lks_timeline;
+typedef struct lks_kernel lks_kernel;
+
+/* -------------------------------------------------------------------------------------------------- host services */
+
+/* The kinds of native work before which a driver calls fault_point, and does the work only on LKS_OK. */
+enum { LKS_FAULT_ALLOC = 1, LKS_FAULT_MAP = 2, LKS_FAULT_SUBMIT = 3, LKS_FAULT_COMPILE = 4, LKS_FAULT_WAIT = 5 };
+enum { LKS_LOG_ERROR = 1, LKS_LOG_WARN = 2, LKS_LOG_INFO = 3, LKS_LOG_DEBUG = 4 };
+
+typedef void(LKS_CALL* lks_range_fn)(void* arg, int64_t begin, int64_t end);
+
+/* Filled by the host, valid until driver_close returns. All entries may be called from any thread. */
+typedef struct lks_host_api {
+  lks_header hdr;
+  uint32_t abi_major;
+  uint32_t abi_minor;
+  void* host; /* first argument of every entry */
+
+  void(LKS_CALL* log)(void* host, uint32_t level, const char* component, const char* text);
+  /* Copies the option's text (such as "cpu.isa") to buf, cut to `size` with its NUL, and returns its whole length;
+   * -1 where it is not set. Drivers read options here and never the environment. */
+  int64_t(LKS_CALL* get_option)(void* host, const char* key, char* buf, uint64_t size);
+  /* Runs fn over [0, n) in pieces of at least `grain`, on the pool that the application chose; returns when all are
+   * done. fn must not throw. Nested calls run on the calling thread. */
+  void(LKS_CALL* parallel_for)(void* host, int64_t n, int64_t grain, lks_range_fn fn, void* arg);
+  uint32_t(LKS_CALL* thread_count)(void* host); /* threads that parallel_for uses from this thread */
+  /* Called before each native allocation, map, submit, compile and wait; `site` is a literal such as
+   * "cpu.buffer_alloc". A status other than LKS_OK is to be treated as if the native call had returned it. */
+  lks_status(LKS_CALL* fault_point)(void* host, uint32_t kind, const char* site);
+} lks_host_api;
+
+/* ----------------------------------------------------------------------------------------------- device description */
+
+enum { LKS_DEVICE_CPU = 1, LKS_DEVICE_GPU = 2, LKS_DEVICE_INTEGRATED_GPU = 3, LKS_DEVICE_ACCELERATOR = 4 };
+
+/* Capability bits. A set bit promises that get_group returns that group's table with every slot filled. What is
+ * optional stays optional for the whole major version. */
+enum {
+  LKS_CAP_GRAPH = 1 << 0,
+  LKS_CAP_PEER = 1 << 1,
+  LKS_CAP_IMPORT_EXPORT = 1 << 2,
+  LKS_CAP_TIMESTAMPS = 1 << 3,
+  LKS_CAP_KERNEL_SERIALIZATION = 1 << 4,
+  LKS_CAP_HOST_CALL = 1 << 5,
+  LKS_CAP_REGION_COMPILE = 1 << 6,
+  LKS_CAP_COLLECTIVES = 1 << 7,
+  LKS_CAP_INLINE_QUEUE = 1 << 8 /* no group: commands are done when their call returns, and the calls on one queue may
+                                   come from several threads at once */
+};
+
+enum { LKS_HEAP_DEVICE_LOCAL = 1, LKS_HEAP_HOST_VISIBLE = 2, LKS_HEAP_HOST_CACHED = 4 };
+
+typedef struct lks_heap {
+  uint64_t bytes;
+  uint32_t flags;
+  uint32_t reserved;
+} lks_heap;
+
+/* Describes one listed device; reading it opens nothing. `status` is LKS_OK, or says (with `reason`) why it cannot
+ * be opened. */
+typedef struct lks_device_info {
+  lks_header hdr;
+  lks_status status;
+  int32_t type;                 /* LKS_DEVICE_* */
+  uint64_t capabilities;        /* LKS_CAP_* */
+  uint32_t math_modes;          /* bit 1 << LKS_MODE_* for each mode offered */
+  uint32_t max_rank;
+  uint32_t compute_units;
+  uint32_t heap_count;
+  lks_heap heaps[4];            /* heap 0 is the default */
+  uint64_t min_alignment;       /* of every buffer; a power of two, at least 16 */
+  uint64_t max_allocation;
+  uint64_t max_tensor_bytes;    /* 0: no limit below max_allocation */
+  uint8_t uuid[16];             /* equal where two drivers expose one physical device; zero where unknown */
+  char name[128];
+  char vendor[64];
+  char version[96];             /* of the vendor driver or library, and the instruction set where it matters */
+  char reason[256];
+} lks_device_info;
+
+/* ------------------------------------------------------------------------------------------------ tensors and programs */
+
+enum {
+  LKS_LAYOUT_STRIDED = 0,       /* any other value is the driver's own: bytes in an order only it knows, produced and
+                                   read by its reorder kernels (op `copy` between a strided and an opaque tensor) */
+  LKS_TENSOR_HOST_RESIDENT = 1, /* flag: the input lies in host-visible memory */
+  LKS_TENSOR_OPTIONAL_ABSENT = 2 /* flag: this optional input is not given; nothing is bound to it */
+};
+
+typedef struct lks_tensor_desc {
+  lks_header hdr;
+  lks_dtype dtype;
+  int32_t rank;
+  int64_t dims[LKS_MAX_RANK];
+  int64_t strides[LKS_MAX_RANK]; /* in elements, may be 0 or negative; of a dimension of extent 1 without meaning */
+  uint64_t alignment;            /* the first element's address is a multiple of this power of two */
+  uint32_t layout;
+  uint32_t flags;
+  uint64_t opaque_bytes;         /* of a driver-opaque layout */
+} lks_tensor_desc;
+
+/* Core opcodes. Floating add, sub, mul, div and sqrt are IEEE round-to-nearest-even with gradual underflow, never
+ * contracted. Integers wrap; x / 0 is 0 and MIN / -1 is MIN; shifts take the count modulo the width. */
+enum {
+  LKS_INSTR_INPUT = 1,     /* imm: program input index */
+  LKS_INSTR_SCALAR = 2,    /* imm: index into lks_launch.scalars */
+  LKS_INSTR_CONST = 3,     /* imm: the bits */
+  LKS_INSTR_INDEX = 4,     /* logical index along axis imm of the output, as i64 */
+  LKS_INSTR_LINEAR = 5,    /* row-major logical index in the output, as i64 */
+  LKS_INSTR_CALL = 6,      /* imm: index into lks_program.functions; result is that function's only output */
+  LKS_INSTR_ADD = 16, LKS_INSTR_SUB = 17, LKS_INSTR_MUL = 18, LKS_INSTR_DIV = 19,
+  LKS_INSTR_SQRT = 20, LKS_INSTR_NEG = 21, LKS_INSTR_ABS = 22, /* neg, abs of floats act on the sign bit alone */
+  LKS_INSTR_LT = 32, LKS_INSTR_LE = 33, LKS_INSTR_EQ = 34, LKS_INSTR_NE = 35, /* bool; NaN: only ne holds */
+  LKS_INSTR_SELECT = 36,   /* args: bool, if true, if false */
+  LKS_INSTR_CONVERT = 37,  /* value conversion: narrowing rounds to nearest even once; float to integer truncates and
+                              saturates, NaN gives 0; integer to integer wraps; to bool: != 0 */
+  LKS_INSTR_BITCAST = 38,  /* same width */
+  LKS_INSTR_AND = 48, LKS_INSTR_OR = 49, LKS_INSTR_XOR = 50, LKS_INSTR_NOT = 51, /* integers and bool */
+  LKS_INSTR_SHL = 52, LKS_INSTR_SHR = 53, /* SHR is arithmetic for signed types, logical for unsigned */
+  LKS_INSTR_MULHI = 54     /* upper half of the u32 product */
+};
+
+typedef struct lks_instr {
+  uint32_t opcode;
+  lks_dtype dtype;         /* of the result */
+  uint32_t args[3];        /* indices of earlier instructions */
+  uint32_t reserved;
+  uint64_t imm;
+} lks_instr;
+
+/* A short SSA list over one element of each input. Instruction i defines value i. */
+typedef struct lks_program {
+  lks_header hdr;
+  uint32_t input_count;
+  uint32_t output_count;
+  uint32_t instr_count;
+  uint32_t function_count;
+  const lks_dtype* input_dtypes;
+  const lks_instr* instrs;
+  const uint32_t* outputs;               /* values that leave the program */
+  const struct lks_function* functions;
+} lks_program;
+
+/* A named scalar function always carries its body in core opcodes; a driver that does not know the name at that
+ * version runs the body, and gets the same bits. */
+typedef struct lks_function {
+  const char* name;        /* such as "exp" */
+  uint32_t version;
+  uint32_t reserved;
+  const lks_program* body;
+} lks_function;
+
+/* ------------------------------------------------------------------------------------------------------------ kernels */
+
+#define LKS_FROM_PROGRAM 0x80000000u /* or-ed with an index into lks_kernel_desc.programs */
+#define LKS_ROOT_RESULT 0x40000000u  /* or-ed with a result index of the root op */
+
+/* A pointwise program attached to the root op. For the op `pointwise` the one program is the body. */
+typedef struct lks_attached_program {
+  const lks_program* program;
+  const uint32_t* inputs;  /* one for each program input: a kernel input index, or LKS_ROOT_RESULT | k (epilogue) */
+  const uint32_t* outputs; /* one for each program output: a kernel output index; NULL for a prologue, whose only
+                              output feeds the root operand that names it */
+} lks_attached_program;
+
+typedef struct lks_alias {
+  uint32_t output;
+  uint32_t input;          /* the output takes this input's memory, with the same dims and strides */
+} lks_alias;
+
+/* One root op with optional programs on its operands and results. */
+typedef struct lks_kernel_desc {
+  lks_header hdr;
+  uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only its name tells */
+  uint32_t op_version;     /* schema version of op and attributes */
+  const char* op_name;     /* such as "conv2d" or "acme::norm" */
+  const void* attrs;       /* the op's attribute struct of driver_ops.h, NULL where it has none */
+  uint32_t attrs_size;
+  uint32_t math_mode;
+  uint32_t input_count;
+  uint32_t output_count;
+  const lks_tensor_desc* inputs;
+  const lks_tensor_desc* outputs;
+  uint32_t scalar_count;
+  uint32_t program_count;
+  const lks_dtype* scalar_dtypes;
+  const lks_attached_program* programs;
+  const uint32_t* operands; /* root operand i: an input index or LKS_FROM_PROGRAM | p; NULL: operand i is input i */
+  uint32_t operand_count;
+  uint32_t alias_count;
+  const uint32_t* results;  /* root result i: an output index, or LKS_FROM_PROGRAM where only an epilogue reads it;
+                               NULL: result i is output i */
+  const lks_alias* aliases;
+} lks_kernel_desc;
+
+/* What a prepared kernel depends on, for one tensor. The host reuses the kernel for every call that agrees in these
+ * and in the kernel's op, attributes, dtypes, ranks, layouts, programs and math mode. */
+typedef struct lks_operand_deps {
+  uint32_t dims;            /* bit i: the extent of dimension i */
+  uint32_t strides;         /* bit i: the exact stride of dimension i */
+  uint32_t stride_classes;  /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
+  uint32_t dense;           /* 1: whether the tensor is dense row-major */
+  uint64_t alignment;       /* alignments above this are not told apart; 0 and 1: none matters */
+  uint32_t preferred_layout;/* a driver-opaque layout that would be faster, 0: none */
+  uint32_t reserved;
+  uint64_t preferred_bytes; /* size of the tensor in that layout */
+} lks_operand_deps;
+
+enum { LKS_ORDER_UNSPECIFIED = 0, LKS_ORDER_SEQUENTIAL = 1, LKS_ORDER_BLOCKED = 2, LKS_ORDER_PAIRWISE = 3 };
+enum { LKS_DETERMINISM_NONE = 0, LKS_DETERMINISM_RUN_TO_RUN = 1, LKS_DETERMINISM_CROSS_DEVICE = 2 };
+
+typedef struct lks_kernel_info {
+  lks_header hdr;
+  char variant[64];             /* names the implementation and, for a library's, its version */
+  uint64_t workspace_bytes;     /* bound at each launch, contents undefined */
+  float max_ulp;                /* accuracy claim for elementwise results; 0 exact, negative: see below */
+  float gamma_factor;           /* claim for sums: error <= factor * gamma(n) * sum of magnitudes */
+  lks_dtype accumulate_dtype;
+  uint32_t order;               /* LKS_ORDER_* of a sum */
+  uint32_t determinism;         /* LKS_DETERMINISM_* */
+  uint32_t reserved;
+  double cost_flops;            /* hints; 0 where unknown */
+  double cost_bytes;
+  lks_operand_deps* deps;       /* caller's array, input_count + output_count long, zeroed by the host; may be NULL */
+} lks_kernel_info;
+
+/* A tensor at launch. The first element lies at `offset` elements from the buffer's start. */
+typedef struct lks_binding {
+  lks_buffer* buffer;       /* NULL for an absent optional input */
+  int64_t offset;
+  const int64_t* dims;      /* rank as prepared; NULL where the layout is opaque */
+  const int64_t* strides;
+} lks_binding;
+
+typedef struct lks_launch {
+  lks_header hdr;
+  lks_kernel* kernel;
+  const lks_binding* bindings;  /* inputs, then outputs */
+  const uint64_t* scalars;      /* bits of each scalar in its dtype, low end first */
+  lks_buffer* workspace;        /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
+  uint64_t workspace_offset;
+  uint32_t binding_count;
+  uint32_t scalar_count;
+} lks_launch;
+
+/* ------------------------------------------------------------------------------------------------------- the driver table */
+
+enum { LKS_QUEUE_COMPUTE = 0, LKS_QUEUE_TRANSFER = 1 };
+enum { LKS_DRIVER_UNLOADABLE = 1, LKS_DRIVER_NEEDS_MAIN_THREAD = 2 };
+enum { LKS_SANITIZER_NONE = 0, LKS_SANITIZER_ADDRESS = 1, LKS_SANITIZER_THREAD = 2, LKS_SANITIZER_MEMORY = 3 };
+
+/* Static, immutable, returned by the entry symbol. Slots are non-NULL. */
+typedef struct lks_driver_api {
+  lks_header hdr;
+  uint32_t abi_major;
+  uint32_t abi_minor;
+  const char* name;         /* device prefix: "cpu" makes "cpu:0" */
+  const char* vendor;
+  const char* version;
+  const char* build_id;     /* compiler and flags that made it */
+  uint32_t flags;           /* LKS_DRIVER_* */
+  uint32_t sanitizer;       /* LKS_SANITIZER_*; the host refuses one that differs from its own */
+  int32_t priority;         /* of several available drivers of one name the highest is used */
+  uint32_t reserved;
+
+  /* -- driver. Opening touches no device. `host` outlives the driver. LKS_UNAVAILABLE with the cause in diag.what
+   *    where the machine cannot use the driver at all ("no CUDA driver: libcuda.so.1 not found"). driver_close joins
+   *    every thread; afterwards the library may be unloaded if its flags say so. */
+  lks_status(LKS_CALL* driver_open)(const lks_host_api* host, lks_driver** out, lks_diag* diag);
+  void(LKS_CALL* driver_close)(lks_driver* driver);
+  uint32_t(LKS_CALL* device_count)(lks_driver* driver);
+  /* [out] info->hdr.size is set by the host; the driver fills what fits. Allocates nothing on the device. */
+  lks_status(LKS_CALL* device_describe)(lks_driver* driver, uint32_t ordinal, lks_device_info* info, lks_diag* diag);
+  /* The group's table for one LKS_CAP_* bit, NULL where absent; lives as long as the driver. */
+  const void*(LKS_CALL* get_group)(lks_driver* driver, uint64_t capability);
+
+  /* -- device. A device may be opened once at a time; all its queues, buffers, timelines and kernels are destroyed
+   *    before device_close. */
+  lks_status(LKS_CALL* device_open)(lks_driver* driver, uint32_t ordinal, lks_device** out, lks_diag* diag);
+  void(LKS_CALL* device_close)(lks_device* device);
+  /* Free and total bytes of a heap. `device` may be NULL; LKS_UNAVAILABLE where the answer then needs an open device. */
+  lks_status(LKS_CALL* device_memory)(lks_driver* driver, uint32_t ordinal, lks_device* device, uint32_t heap,
+                                      uint64_t* total, uint64_t* free_bytes, lks_diag* diag);
+  /* LKS_OK, or LKS_DEVICE_LOST with the cause. */
+  lks_status(LKS_CALL* device_health)(lks_device* device, lks_diag* diag);
+
+  /* -- memory. Raw blocks: the host caches, splits and limits. Size > 0. Contents are undefined.
+   *    buffer_free: no queued command may still use the buffer.
+   *    buffer_map: a host pointer to [offset, offset + bytes), valid until buffer_unmap; LKS_UNSUPPORTED for heaps
+   *    without LKS_HEAP_HOST_VISIBLE. The host orders it against queues. Several maps of one buffer may be open. */
+  lks_status(LKS_CALL* buffer_alloc)(lks_device* device, uint32_t heap, uint64_t bytes, lks_buffer** out,
+                                     lks_diag* diag);
+  void(LKS_CALL* buffer_free)(lks_device* device, lks_buffer* buffer);
+  lks_status(LKS_CALL* buffer_map)(lks_device* device, lks_buffer* buffer, uint64_t offset, uint64_t bytes, void** out,
+                                   lks_diag* diag);
+  void(LKS_CALL* buffer_unmap)(lks_device* device, lks_buffer* buffer);
+
+  /* -- queues: in order, asynchronous unless LKS_CAP_INLINE_QUEUE. Every command takes the next value of the queue's
+   *    own timeline, in *value, and completes when the timeline reaches it. A command that returns a failure was not
+   *    enqueued, took no value and touched no memory.
+   *    When an enqueued command fails, the timeline fails at its value: unless the device is lost, that command has
+   *    written none of its outputs, and it and every later command of the queue are skipped, until queue_recover.
+   *    Memory named by a command (and host memory of read and write) stays valid until its value is reached. */
+  lks_status(LKS_CALL* queue_create)(lks_device* device, uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                                     lks_diag* diag);
+  void(LKS_CALL* queue_destroy)(lks_queue* queue); /* idle queues only; destroys its timeline too */
+  /* Launches are one unit: all are enqueued, under one value, or none. They run in order, each after the one before. */
+  lks_status(LKS_CALL* queue_launch)(lks_queue* queue, const lks_launch* launches, uint32_t count, uint64_t* value,
+                                     lks_diag* diag);
+  /* Byte copy; buffers of one device, or of peers where LKS_CAP_PEER says so. No overlap. */
+  lks_status(LKS_CALL* queue_copy)(lks_queue* queue, lks_buffer* dst, uint64_t dst_offset, lks_buffer* src,
+                                   uint64_t src_offset, uint64_t bytes, uint64_t* value, lks_diag* diag);
+  lks_status(LKS_CALL* queue_write)(lks_queue* queue, lks_buffer* dst, uint64_t offset, const void* src, uint64_t bytes,
+                                    uint64_t* value, lks_diag* diag);
+  lks_status(LKS_CALL* queue_read)(lks_queue* queue, void* dst, lks_buffer* src, uint64_t offset, uint64_t bytes,
+                                   uint64_t* value, lks_diag* diag);
+  /* Repeats the low `pattern_bytes` (1, 2, 4 or 8) of `pattern`; offset and bytes are multiples of it. */
+  lks_status(LKS_CALL* queue_fill)(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
+                                   uint32_t pattern_bytes, uint64_t* value, lks_diag* diag);
+  /* Later commands of the queue start after `timeline` (of any device of this driver) reaches `value`; the wait may be
+   * queued before the signal. If that timeline fails, they fail with the same diag. */
+  lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
+  lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* hands recorded work to the device */
+  /* Makes a failed queue usable: commands up to *last (the newest value given out) stay failed, later ones run.
+   * Waits until the skipped commands have left the device. LKS_DEVICE_LOST where nothing helps. */
+  lks_status(LKS_CALL* queue_recover)(lks_queue* queue, uint64_t* last, lks_diag* diag);
+
+  /* -- timelines: monotonic 64-bit counters. Free-threaded. */
+  lks_status(LKS_CALL* timeline_create)(lks_device* device, lks_timeline** out, lks_diag* diag); /* starts at 0 */
+  void(LKS_CALL* timeline_destroy)(lks_timeline* timeline);
+  /* LKS_OK and the value reached; on a failed timeline the failure's code and diag (value set), and in
+   * *reached the last value that succeeded. */
+  lks_status(LKS_CALL* timeline_query)(lks_timeline* timeline, uint64_t* reached, lks_diag* diag);
+  /* LKS_OK once reached, LKS_TIMEOUT, or the failure. Flushes the queue it belongs to. */
+  lks_status(LKS_CALL* timeline_wait)(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag);
+  /* Host-made timelines only: advances to `value`, or fails it there if `failure` is not NULL (copied). */
+  lks_status(LKS_CALL* timeline_signal)(lks_timeline* timeline, uint64_t value, const lks_diag* failure,
+                                        lks_diag* diag);
+
+  /* -- kernels. One table inside the driver answers both query and prepare, so a query that says yes is followed by a
+   *    prepare that succeeds or lacks a resource. kernel_query needs no open device, returns LKS_OK or LKS_UNSUPPORTED
+   *    (diag.reason, diag.operand), and fills *info. Kernels are immutable and shared by all queues of the device. */
+  lks_status(LKS_CALL* kernel_query)(lks_driver* driver, uint32_t ordinal, const lks_kernel_desc* desc,
+                                     lks_kernel_info* info, lks_diag* diag);
+  lks_status(LKS_CALL* kernel_prepare)(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
+                                       lks_kernel_info* info, lks_diag* diag);
+  void(LKS_CALL* kernel_release)(lks_device* device, lks_kernel* kernel); /* no queued launch may still use it */
+  /* The index-th variant name that the driver has for an op; NULL past the end. */
+  const char*(LKS_CALL* kernel_variant)(lks_driver* driver, uint32_t op, uint32_t index);
+} lks_driver_api;
+
+/* The one exported symbol. Pure: starts no thread, touches no device, keeps nothing. LKS_ABI_MISMATCH where the host's
+ * minor is older than the driver needs. */
+typedef lks_status(LKS_CALL* lks_driver_entry_fn)(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
+LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
+                                                   lks_diag* diag);
+
+/* ------------------------------------------------------------------------------------------------------ optional groups */
+
+/* LKS_CAP_GRAPH: a fixed list of launches, replayed with new bindings. The launches are copied by graph_build. */
+typedef struct lks_graph lks_graph;
+typedef struct lks_graph_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* graph_build)(lks_device* device, const lks_launch* launches, uint32_t count, lks_graph** out,
+                                    lks_diag* diag);
+  lks_status(LKS_CALL* graph_launch)(lks_queue* queue, lks_graph* graph, const lks_launch* launches, uint32_t count,
+                                     uint64_t* value, lks_diag* diag); /* launches: NULL, or new bindings and scalars */
+  void(LKS_CALL* graph_release)(lks_graph* graph);
+} lks_graph_group;
+
+/* LKS_CAP_PEER: queue_copy accepts buffers of both devices where this returns LKS_OK. */
+typedef struct lks_peer_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* peer_query)(lks_device* from, lks_device* to, double* bytes_per_second, lks_diag* diag);
+} lks_peer_group;
+
+/* LKS_CAP_IMPORT_EXPORT: memory shared with other APIs. The host keeps an imported handle valid until buffer_free. */
+enum { LKS_HANDLE_HOST_POINTER = 1, LKS_HANDLE_FD = 2, LKS_HANDLE_DMA_BUF = 3, LKS_HANDLE_WIN32 = 4 };
+typedef struct lks_import_export_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* buffer_import)(lks_device* device, uint32_t kind, uint64_t handle, uint64_t bytes,
+                                      lks_buffer** out, lks_diag* diag);
+  lks_status(LKS_CALL* buffer_export)(lks_device* device, lks_buffer* buffer, uint32_t kind, uint64_t* handle,
+                                      lks_diag* diag);
+} lks_import_export_group;
+
+/* LKS_CAP_TIMESTAMPS: device times in nanoseconds, comparable within one device. */
+typedef struct lks_timestamp_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* queue_timestamp)(lks_queue* queue, uint32_t slot, uint64_t* value, lks_diag* diag);
+  lks_status(LKS_CALL* timestamp_read)(lks_queue* queue, uint32_t slot, uint64_t* nanoseconds, lks_diag* diag);
+} lks_timestamp_group;
+
+/* LKS_CAP_KERNEL_SERIALIZATION: a blob that prepares faster. Deserialising rejects foreign or damaged blobs with
+ * LKS_DATA_CORRUPT. *size is [in] capacity, [out] bytes needed; blob may be NULL to ask. */
+typedef struct lks_serialization_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* kernel_serialize)(lks_device* device, lks_kernel* kernel, void* blob, uint64_t* size,
+                                         lks_diag* diag);
+  lks_status(LKS_CALL* kernel_deserialize)(lks_device* device, const lks_kernel_desc* desc, const void* blob,
+                                           uint64_t size, lks_kernel** out, lks_diag* diag);
+} lks_serialization_group;
+
+/* LKS_CAP_HOST_CALL: fn runs on a host thread in queue order; it may not call the driver. */
+typedef struct lks_host_call_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* queue_host_call)(lks_queue* queue, void(LKS_CALL* fn)(void* arg), void* arg, uint64_t* value,
+                                        lks_diag* diag);
+} lks_host_call_group;
+
+/* LKS_CAP_REGION_COMPILE: a sub-graph as one kernel. Node operands are region inputs, or LKS_ROOT_RESULT | k for the
+ * k-th result counted over all earlier nodes; results likewise name the values that leave. */
+typedef struct lks_region_node {
+  lks_kernel_desc desc;
+  const uint32_t* operands;
+} lks_region_node;
+typedef struct lks_region_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* region_prepare)(lks_device* device, const lks_region_node* nodes, uint32_t node_count,
+                                       const uint32_t* results, uint32_t result_count, lks_kernel** out,
+                                       lks_kernel_info* info, lks_diag* diag);
+} lks_region_group;
+
+/* LKS_CAP_COLLECTIVES: a communicator over ranks; its kernels (ops all_reduce, broadcast …) are launched like others. */
+typedef struct lks_communicator lks_communicator;
+typedef struct lks_collective_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* communicator_create)(lks_device* device, const void* unique_id, uint64_t id_size, uint32_t rank,
+                                            uint32_t rank_count, lks_communicator** out, lks_diag* diag);
+  void(LKS_CALL* communicator_destroy)(lks_communicator* communicator);
+  lks_status(LKS_CALL* collective_prepare)(lks_communicator* communicator, const lks_kernel_desc* desc,
+                                           lks_kernel** out, lks_kernel_info* info, lks_diag* diag);
+} lks_collective_group;
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* LOCKSTEP_DRIVER_H_ */

@@ -1,0 +1,2 @@
+#define LKS_OP_NAMED 0u
+#define LKS_OP_POINTWISE 1u

@@ -1,0 +1,89 @@
+// Element types.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+/// The type of a tensor's elements. f16 and bf16 are stored, cast, compared and copied; computing ops take f32, f64 and
+/// integers. `boolean` is one byte, 0 or 1.
+enum class DType : std::uint8_t { f32, f64, f16, bf16, i8, u8, i32, i64, boolean };
+
+inline constexpr int dtype_count = 9;
+
+inline constexpr DType f32 = DType::f32;
+inline constexpr DType f64 = DType::f64;
+inline constexpr DType f16 = DType::f16;
+inline constexpr DType bf16 = DType::bf16;
+inline constexpr DType i8 = DType::i8;
+inline constexpr DType u8 = DType::u8;
+inline constexpr DType i32 = DType::i32;
+inline constexpr DType i64 = DType::i64;
+inline constexpr DType boolean = DType::boolean;
+
+/// Bytes of one element.
+constexpr std::size_t size_of(DType t) {
+  constexpr std::size_t sizes[dtype_count] = {4, 8, 2, 2, 1, 1, 4, 8, 1};
+  return sizes[static_cast<int>(t)];
+}
+
+constexpr bool is_floating(DType t) { return t <= DType::bf16; }
+constexpr bool is_integer(DType t) { return t >= DType::i8 && t <= DType::i64; }
+
+/// "f32", "i64", "bool" …
+std::string_view name_of(DType t);
+
+/// The dtype of that name; throws DTypeError LS2104 with the list of names.
+DType parse_dtype(std::string_view name);
+
+std::ostream& operator<<(std::ostream& out, DType t);
+
+/// A half-precision value as it lies in memory. Converts to and from float, rounding to nearest even.
+struct Half {
+  std::uint16_t bits = 0;
+  Half() = default;
+  explicit Half(float value);
+  explicit operator float() const;
+  bool operator==(const Half&) const = default;
+};
+
+/// A bfloat16 value as it lies in memory. Converts to and from float, rounding to nearest even.
+struct BFloat16 {
+  std::uint16_t bits = 0;
+  BFloat16() = default;
+  explicit BFloat16(float value);
+  explicit operator float() const;
+  bool operator==(const BFloat16&) const = default;
+};
+
+/// The DType whose elements are C++ values of type T.
+template <class T>
+struct DTypeOf;
+template <>
+struct DTypeOf<float> { static constexpr DType value = DType::f32; };
+template <>
+struct DTypeOf<double> { static constexpr DType value = DType::f64; };
+template <>
+struct DTypeOf<Half> { static constexpr DType value = DType::f16; };
+template <>
+struct DTypeOf<BFloat16> { static constexpr DType value = DType::bf16; };
+template <>
+struct DTypeOf<std::int8_t> { static constexpr DType value = DType::i8; };
+template <>
+struct DTypeOf<std::uint8_t> { static constexpr DType value = DType::u8; };
+template <>
+struct DTypeOf<std::int32_t> { static constexpr DType value = DType::i32; };
+template <>
+struct DTypeOf<std::int64_t> { static constexpr DType value = DType::i64; };
+template <>
+struct DTypeOf<bool> { static constexpr DType value = DType::boolean; };
+
+/// C++ types that a tensor can hold.
+template <class T>
+concept Element = requires { DTypeOf<T>::value; };
+
+}  // namespace lockstep

@@ -1,0 +1,104 @@
+// Exceptions. Every error has a stable id (docs/errors.md), says what went wrong with which operands, where, and how to
+// mend it.
+#pragma once
+
+#include <cstdint>
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+/// The ids, one enumerator per line of error_ids.def; the value is the number after "LS".
+enum class ErrorId : std::uint16_t {
+#define LOCKSTEP_ERROR(number, category, name, summary) name = number,
+#include "lockstep/error_ids.def"
+#undef LOCKSTEP_ERROR
+};
+
+/// Base of all exceptions that Lockstep throws. what() is the whole text:
+///
+///     ShapeError[LS2003] matmul: inner dimensions differ, 512 and 768
+///       a      Tensor f32 (32, 512) cpu:0              output of model/dense_1
+///       b      Variable "dense_2/kernel" f32 (768, 10) cpu:0
+///       where  model/dense_2, called at train.cpp:41
+///       fix    dense_2 was built for 768 features: rebuild it, or check the layer before it
+class Error : public std::runtime_error {
+ public:
+  struct Parts {
+    ErrorId id;
+    std::string op;        // as the user wrote it, such as "matmul"
+    std::string headline;  // what went wrong, with its numbers
+    std::string where;     // layer path and the caller's file:line
+    std::string hint;      // one concrete thing to do
+    std::string text;      // all of it, formatted
+  };
+  explicit Error(Parts parts) : std::runtime_error(parts.text), parts_(std::move(parts)) {}
+
+  ErrorId id() const { return parts_.id; }
+  /// "LS2003".
+  std::string code() const;
+  const std::string& op() const { return parts_.op; }
+  const std::string& headline() const { return parts_.headline; }
+  const std::string& where() const { return parts_.where; }
+  const std::string& hint() const { return parts_.hint; }
+  const Parts& parts() const { return parts_; }
+
+ private:
+  Parts parts_;
+};
+
+/// LS1xxx: an object was used in a state that does not allow it (before build, after the tape was consumed …).
+struct StateError : Error { using Error::Error; };
+/// LS20xx: shapes, axes, indices or attributes that do not fit.
+struct ShapeError : Error { using Error::Error; };
+/// LS21xx: element types that do not fit. Nothing is promoted silently.
+struct DTypeError : Error { using Error::Error; };
+/// LS3xxx: unknown, unavailable, mixed or lost devices, and failures of a driver.
+struct DeviceError : Error { using Error::Error; };
+/// LS40xx: gradients that do not exist, with the reason.
+struct GradientError : Error { using Error::Error; };
+/// LS41xx: a value was asked of a tensor that is only a description.
+struct TraceError : Error { using Error::Error; };
+/// LS5xxx: memory; the text lists it by owner and names a batch size that fits where one is known.
+struct OutOfMemoryError : Error { using Error::Error; };
+/// LS6xxx: an op, dtype or mode that a device does not offer and that cannot be composed from what it offers.
+struct UnsupportedError : Error { using Error::Error; };
+/// LS7xxx: NaN or infinity where none is allowed.
+struct NumericError : Error { using Error::Error; };
+/// LS8xxx: files.
+struct IoError : Error { using Error::Error; };
+/// LS9xxx: the command line.
+struct UsageError : Error { using Error::Error; };
+
+/// Assembles an error's text; the only way in which Lockstep makes one.
+class ErrorBuilder {
+ public:
+  ErrorBuilder(ErrorId id, std::string_view op, std::string headline);
+
+  /// One line "  label  text", such as an operand's name and description.
+  ErrorBuilder& line(std::string_view label, std::string_view text);
+  /// The caller's line; the thread's scope path is put before it.
+  ErrorBuilder& at(const std::source_location& where);
+  ErrorBuilder& fix(std::string text);
+
+  /// Throws the exception class that the id belongs to.
+  [[noreturn]] void raise() const;
+
+ private:
+  ErrorId id_;
+  std::string op_, headline_, lines_, where_, hint_;
+};
+
+/// Shorthand for errors without operands.
+[[noreturn]] void raise(ErrorId id, std::string_view op, std::string headline, std::string fix,
+                        const std::source_location& where);
+
+/// Throws again an error that was caught elsewhere, as its own class.
+[[noreturn]] void rethrow(const Error::Parts& parts);
+
+/// "train.cpp:41": the last path component and the line.
+std::string short_location(const std::source_location& where);
+
+}  // namespace lockstep

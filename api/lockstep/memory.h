@@ -1,0 +1,69 @@
+// Device memory: who holds it, how much, and limits.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lockstep/device.h"
+
+namespace lockstep {
+
+/// Who a block of memory belongs to.
+enum class MemoryOwner : std::uint8_t { activations, gradients, variables, optimizer, data, workspace, other };
+
+inline constexpr int memory_owner_count = 7;
+std::string_view name_of(MemoryOwner owner);
+
+/// Memory of one device, in bytes. `reserved` is what the driver has handed out; `live` the part in use by tensors;
+/// `cached` = reserved - live is kept for reuse.
+struct MemoryStats {
+  std::uint64_t live = 0;
+  std::uint64_t cached = 0;
+  std::uint64_t reserved = 0;
+  std::uint64_t peak_live = 0;
+  std::uint64_t peak_reserved = 0;
+  std::uint64_t largest_cached_block = 0;
+  std::optional<std::uint64_t> limit;
+  std::uint64_t allocations = 0;         // blocks handed out so far
+  std::uint64_t driver_allocations = 0;  // of those, how many needed the driver
+  std::array<std::uint64_t, memory_owner_count> live_by_owner{};
+  std::array<std::uint64_t, memory_owner_count> peak_by_owner{};
+};
+
+MemoryStats memory_stats(Device device);
+void reset_peak_memory(Device device);
+
+/// Caps what the driver may hand out (`reserved`), exact to the byte; nullopt removes the cap. Cached memory is given back
+/// first where it stands in the way. Drivers that expose the same physical device share one cap.
+void set_memory_limit(Device device, std::optional<std::uint64_t> bytes);
+
+/// Gives all cached memory back to the driver.
+void release_cached_memory(Device device);
+
+/// Fills every block with NaN patterns when it is handed out and when it is freed, so that reads of unset or stale
+/// memory show. Slow; for tests.
+void set_memory_poison(Device device, bool on);
+
+/// Blocks allocated on this thread until the end of the scope belong to `owner`.
+class [[nodiscard]] MemoryOwnerScope {
+ public:
+  explicit MemoryOwnerScope(MemoryOwner owner);
+  ~MemoryOwnerScope();
+  MemoryOwnerScope(const MemoryOwnerScope&) = delete;
+  MemoryOwnerScope& operator=(const MemoryOwnerScope&) = delete;
+
+ private:
+  MemoryOwner previous_;
+};
+
+/// "1.53 GiB", "512 B".
+std::string format_bytes(std::uint64_t bytes);
+
+/// Parses "512MiB", "2 GiB", "1000000"; throws UsageError LS9001.
+std::uint64_t parse_bytes(std::string_view text);
+
+}  // namespace lockstep

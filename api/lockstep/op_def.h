@@ -1,0 +1,468 @@
+// What an op is. One OpDef per op is the only place that knows it: eager calls, tapes, tracing, conformance and
+// documentation read these fields. docs/adding_an_op.md walks through one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "lockstep/error.h"
+#include "lockstep/program.h"
+#include "lockstep/shape.h"
+#include "lockstep/tensor.h"
+
+namespace lockstep {
+
+class OpDef;
+
+// ------------------------------------------------------------------------------------------------------------- schema
+
+/// A set of dtypes.
+struct TypeSet {
+  std::uint16_t bits = 0;
+  constexpr bool has(DType t) const { return bits >> static_cast<int>(t) & 1; }
+  friend constexpr TypeSet operator|(TypeSet a, TypeSet b) { return {static_cast<std::uint16_t>(a.bits | b.bits)}; }
+  std::string to_string() const;
+};
+
+namespace types {
+template <class... T>
+constexpr TypeSet of(T... t) {
+  return {static_cast<std::uint16_t>((0 | ... | (1 << static_cast<int>(t))))};
+}
+inline constexpr TypeSet floating = of(f32, f64);
+inline constexpr TypeSet index = of(i32, i64);
+inline constexpr TypeSet numeric = floating | index;                         // what computes
+inline constexpr TypeSet real = numeric | of(f16, bf16, i8, u8);             // what is ordered
+inline constexpr TypeSet truth = of(boolean);
+inline constexpr TypeSet any = real | truth;                                 // what is stored
+}  // namespace types
+
+struct InputDef {
+  std::string name;
+  TypeSet types = types::floating;
+  char group = 'T';            // inputs of one group have one dtype; '-' belongs to none
+  bool optional = false;
+  bool variadic = false;       // the last input only: one or more of it
+  bool host_resident = false;  // the op reads it on the host
+  bool mutable_ = false;       // the op writes into it (optimizer state); see OutputDef::in_place_of
+};
+
+struct OutputDef {
+  std::string name;
+  int may_take = -1;           // may be given the memory of this input if nobody else needs it
+  int in_place_of = -1;        // *is* this mutable input, updated
+};
+
+/// A launch-time number: changing it prepares nothing.
+struct ScalarDef {
+  static constexpr lks_dtype of_inputs = 0;    // the dtype of group T
+  static constexpr lks_dtype of_result = ~0u;  // the dtype of the first output
+  std::string name;
+  lks_dtype dtype = of_inputs;
+};
+
+/// A list of integers in an attribute struct.
+struct IntList {
+  std::int64_t count = 0;
+  std::int64_t values[max_rank] = {};
+
+  IntList() = default;
+  IntList(std::initializer_list<std::int64_t> list) : IntList(std::span(list.begin(), list.size())) {}
+  explicit IntList(std::span<const std::int64_t> list);
+  std::span<const std::int64_t> view() const { return {values, static_cast<std::size_t>(count)}; }
+  std::int64_t operator[](std::size_t i) const { return values[i]; }
+};
+
+/// Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that the struct has no
+/// padding and can be compared by its bytes; the driver gets it as it is (`driver_ops.h` is generated from the schema).
+struct AttrField {
+  enum class Kind : std::uint8_t { integer, real, list };
+  std::string name, doc;
+  Kind kind = Kind::integer;
+  std::size_t offset = 0;
+};
+
+struct AttrSchema {
+  std::string struct_name;         // in driver_ops.h, such as "lks_conv2d_attrs"
+  std::size_t size = 0;
+  std::vector<AttrField> fields;
+  std::vector<std::byte> defaults;
+};
+
+template <class A, class M>
+std::pair<M A::*, AttrField> attr(std::string name, M A::*member, std::string doc) {
+  static_assert(std::is_same_v<M, std::int64_t> || std::is_same_v<M, double> || std::is_same_v<M, IntList>);
+  const A sample{};
+  AttrField field{std::move(name), std::move(doc), AttrField::Kind::list, 0};
+  if constexpr (std::is_same_v<M, std::int64_t>) field.kind = AttrField::Kind::integer;
+  if constexpr (std::is_same_v<M, double>) field.kind = AttrField::Kind::real;
+  field.offset = static_cast<std::size_t>(reinterpret_cast<const char*>(&(sample.*member)) -
+                                          reinterpret_cast<const char*>(&sample));
+  return {member, std::move(field)};
+}
+
+template <class A, class... M>
+AttrSchema attr_schema(std::string struct_name, std::pair<M A::*, AttrField>... fields) {
+  static_assert(std::is_trivially_copyable_v<A>);
+  static_assert(sizeof(A) == (0 + ... + sizeof(M)), "list every field; fields are 8-byte aligned");
+  const A defaults{};
+  AttrSchema schema{std::move(struct_name), sizeof(A), {std::move(fields.second)...}, {}};
+  schema.defaults.resize(sizeof(A));
+  std::memcpy(schema.defaults.data(), &defaults, sizeof(A));
+  return schema;
+}
+
+// -------------------------------------------------------------------------------------------------------------- calls
+
+/// One call of an op, as its rules see it.
+struct OpCall {
+  const OpDef& op;
+  std::span<const Operand> inputs;
+  const void* attrs = nullptr;              // the attribute struct
+  std::span<const Scalar> scalars = {};     // in the order of OpDef::scalars
+  std::source_location where;
+
+  template <class A>
+  const A& attrs_as() const {
+    return *static_cast<const A*>(attrs);
+  }
+};
+
+/// Infers output specs from input specs; also with symbolic extents.
+class InferContext {
+ public:
+  InferContext(const OpCall& call, DType group_dtype, std::span<Spec> outputs)
+      : call_(call), group_dtype_(group_dtype), outputs_(outputs) {}
+
+  const OpCall& call() const { return call_; }
+  std::size_t input_count() const { return call_.inputs.size(); }
+  bool has(std::size_t i) const { return i < call_.inputs.size() && !call_.inputs[i].is_absent(); }
+  const Shape& shape(std::size_t i) const;
+  int rank(std::size_t i) const { return shape(i).rank(); }
+  DType dtype(std::size_t i) const;
+  /// The dtype that inputs of group T share.
+  DType group_dtype() const { return group_dtype_; }
+  template <class A>
+  const A& attrs() const {
+    return call_.attrs_as<A>();
+  }
+
+  void set(std::size_t output, DType dtype, const Shape& shape) { outputs_[output] = {dtype, shape}; }
+
+  /// Throws the error with all operands listed.
+  [[noreturn]] void fail(ErrorId id, std::string headline, std::string fix) const;
+  void require_rank(std::size_t i, int rank) const;
+  /// `axis` counted from the front; throws ShapeError LS2004.
+  int axis(std::int64_t axis, int rank) const;
+  /// Throws unless the extents agree; symbolic ones may.
+  void require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const;
+
+ private:
+  const OpCall& call_;
+  DType group_dtype_;
+  std::span<Spec> outputs_;
+};
+
+/// A view: where the output's elements lie in the input's memory.
+struct ViewLayout {
+  Shape shape;
+  std::int64_t strides[max_rank] = {};
+  std::int64_t offset = 0;  // in elements
+};
+
+/// An output made of pieces: filled with a number first, if one is given, then overwritten by inputs.
+struct Assembly {
+  struct Piece {
+    std::size_t input;
+    ViewLayout place;  // where in the output; the input's shape
+  };
+  std::optional<Scalar> fill;
+  std::vector<Piece> pieces;
+};
+
+/// Composes the op from smaller ones, with public ops.
+class DecomposeContext {
+ public:
+  DecomposeContext(const OpCall& call, std::span<const Spec> specs) : call_(call), specs_(specs) {}
+  const OpCall& call() const { return call_; }
+  bool has(std::size_t i) const { return i < call_.inputs.size() && !call_.inputs[i].is_absent(); }
+  const Operand& input(std::size_t i) const { return call_.inputs[i]; }
+  Tensor tensor(std::size_t i) const { return call_.inputs[i].tensor(); }
+  const Scalar& scalar(std::size_t i) const { return call_.scalars[i]; }
+  /// Inferred output spec.
+  const Spec& output_spec(std::size_t i) const { return specs_[i]; }
+  template <class A>
+  const A& attrs() const {
+    return call_.attrs_as<A>();
+  }
+  void set(std::size_t output, Tensor value);
+  /// This call cannot be composed.
+  void refuse() { refused = true; }
+  std::vector<std::optional<Tensor>> results;
+  bool refused = false;
+
+ private:
+  const OpCall& call_;
+  std::span<const Spec> specs_;
+};
+
+/// What an op's gradient needs from the forward pass, per input that the gradient is taken for: bit i of `inputs` asks
+/// for input i, bit i of `outputs` for output i. What no rule asks for is not kept alive.
+struct Saves {
+  std::uint32_t inputs = 0;
+  std::uint32_t outputs = 0;
+};
+
+/// Vector-Jacobian products, written with public ops, so that they differentiate again.
+class GradContext {
+ public:
+  virtual ~GradContext() = default;
+  /// Saved input; throws StateError LS1007 if the op does not declare that it saves it.
+  virtual Operand input(std::size_t i) const = 0;
+  virtual Tensor output(std::size_t i = 0) const = 0;
+  virtual const Shape& input_shape(std::size_t i) const = 0;
+  virtual DType input_dtype(std::size_t i) const = 0;
+  virtual bool has_input(std::size_t i) const = 0;
+  virtual const Shape& output_shape(std::size_t i = 0) const = 0;
+  /// The gradient that arrives at an output; zeros where none does.
+  virtual Tensor upstream(std::size_t output = 0) const = 0;
+  virtual bool has_upstream(std::size_t output) const = 0;
+  /// Whether the gradient of input i is wanted.
+  virtual bool needs(std::size_t i) const = 0;
+  /// Gradients of broadcast inputs may keep the output's shape; they are summed to the input's afterwards.
+  virtual void set(std::size_t input, Tensor gradient) = 0;
+  virtual std::size_t input_count() const = 0;
+  virtual const void* raw_attrs() const = 0;
+  virtual const Scalar& scalar(std::size_t i) const = 0;
+  virtual std::source_location where() const = 0;
+  virtual const OpDef& op() const = 0;
+
+  template <class A>
+  const A& attrs() const {
+    return *static_cast<const A*>(raw_attrs());
+  }
+};
+
+// ------------------------------------------------------------------------------------------------- reference and cases
+
+/// An array of the oracle: 64-bit mantissas hold every f64 and every i64 exactly.
+struct RefArray {
+  DType dtype = DType::f32;
+  Shape shape;
+  std::vector<long double> values;     // row-major
+  std::vector<long double> magnitude;  // for sums: the sum of magnitudes behind each value; empty elsewhere
+
+  static RefArray zeros(DType dtype, const Shape& shape);
+  std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
+};
+
+/// Slow, plain, on the host, at least twice as precise as any device.
+struct RefContext {
+  const OpCall& call;                   // attributes and scalars; inputs hold no tensors
+  std::span<const RefArray> inputs;     // absent ones have rank 0 and no values
+  std::span<const Spec> output_specs;
+  std::vector<RefArray> outputs;        // zeros, to be filled
+
+  template <class A>
+  const A& attrs() const {
+    return call.attrs_as<A>();
+  }
+};
+
+/// How test values of an input are drawn.
+struct CaseValues {
+  enum class Kind : std::uint8_t {
+    normal,    // floats around 0; integers in [-9, 9]
+    range,     // uniform in [low, high]
+    spread,    // signs and magnitudes over many powers of two
+    distinct,  // no two alike (for max, argmax, sorting)
+    indices,   // integers in [low, high]
+  };
+  Kind kind = Kind::normal;
+  double low = -1, high = 1;
+};
+
+struct CaseInput {
+  Shape shape;
+  DType dtype = DType::f32;
+  CaseValues values;
+  bool absent = false;
+  std::optional<Scalar> scalar = std::nullopt;  // given as a number instead
+};
+
+/// One call that the op must answer, or must refuse with `error`.
+struct OpCase {
+  std::string name;
+  std::vector<CaseInput> inputs;
+  std::vector<std::byte> attrs = {};
+  std::vector<Scalar> scalars = {};
+  std::optional<ErrorId> error = std::nullopt;
+  bool gradient = true;
+
+  template <class A>
+  OpCase& with(const A& a) {
+    attrs.resize(sizeof(A));
+    std::memcpy(attrs.data(), &a, sizeof(A));
+    return *this;
+  }
+};
+
+/// How far results may be from the oracle; the bounds belong to the class, not to a device.
+enum class ErrorClass : std::uint8_t {
+  exact,        // bits
+  rounded,      // correctly rounded
+  elementary,   // exp, log and their like
+  transcendental,  // tanh, sigmoid, erf
+  gelu,
+  power,
+  sum,          // componentwise, with the magnitudes that the oracle reports
+  composed,     // built from several of the above
+};
+
+enum class Effects : std::uint8_t { pure, random, state };
+
+// -------------------------------------------------------------------------------------------------------------- OpDef
+
+/// The rules of one op. `name`, `inputs`, `outputs`, `infer` and `reference` are always there, and one way to carry the op
+/// out: `body` (pointwise), `view`, `assemble`, `decompose`, `host` or a kernel in a driver.
+class OpDef {
+ public:
+  std::string name;                    // "softmax"; user ops have a prefix: "acme::norm"
+  std::string doc;
+  std::uint32_t version = 1;           // schema version of attributes and semantics
+  std::vector<InputDef> inputs;
+  std::vector<OutputDef> outputs = {{"y"}};
+  AttrSchema attrs;
+  std::vector<ScalarDef> scalars;
+  ErrorClass error_class = ErrorClass::exact;
+  Effects effects = Effects::pure;
+  bool commutative = false;
+
+  std::function<void(InferContext&)> infer;
+
+  /// Pointwise ops: records what happens to one element. `inputs` come in order, numbers among them as launch-time
+  /// scalars, then OpDef::scalars. Inputs broadcast.
+  using Body = std::function<std::vector<Expr>(ProgramBuilder& p, const OpCall& call, std::span<const Expr> inputs)>;
+  Body body;
+
+  /// Outputs that are put together from copies of the inputs.
+  std::function<Assembly(const OpCall& call, const Shape& output)> assemble;
+
+  /// Views: the output's layout in the input's memory, or nullopt where only a copy will do.
+  std::function<std::optional<ViewLayout>(const OpCall& call, const ViewLayout& input, const Shape& output)> view;
+
+  std::function<void(DecomposeContext&)> decompose;
+
+  /// Carried out by the runtime itself.
+  std::function<std::vector<Tensor>(const OpCall& call, std::span<const Spec> outputs)> host;
+
+  /// Kernels for devices whose memory the host can see, by driver name: called with pointers to dense row-major elements.
+  struct HostKernelCall {
+    const OpCall& call;
+    std::span<const void* const> inputs;
+    std::span<void* const> outputs;
+    std::span<const Spec> input_specs, output_specs;
+  };
+  std::map<std::string, std::function<void(const HostKernelCall&)>, std::less<>> kernels;
+
+  std::vector<Saves> saves;            // per input; one entry serves all inputs
+  std::function<void(GradContext&)> gradient;
+  /// Pointwise ops without a rule get one by differentiating their program, unless this is false.
+  bool differentiable = true;
+
+  std::function<void(RefContext&)> reference;
+  std::function<std::vector<OpCase>()> cases;
+
+  // Set on registration.
+  std::uint32_t id = 0;                // of driver_ops.h; 0: known to drivers by name only
+  bool pointwise() const { return static_cast<bool>(body); }
+  const Saves& saves_for(std::size_t input) const;
+};
+
+/// Adds a user's op; it lives as long as the process. Throws StateError LS1006 if the name is taken, LS1007 if fields
+/// contradict each other.
+const OpDef& register_op(OpDef def);
+
+/// The op of that name, or nullptr.
+const OpDef* find_op(std::string_view name);
+
+/// All ops, ours in the order of ops.def, then users'.
+std::vector<const OpDef*> registered_ops();
+
+/// Carries out a call on the device of its inputs: the single way through which every op call passes. The caller's line is
+/// that of the first input, unless `where` is given.
+std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs = nullptr,
+                           std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr);
+
+/// The same for ops with one output.
+Tensor invoke1(const OpDef& op, std::span<const Operand> inputs, const void* attrs = nullptr,
+               std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr);
+inline Tensor invoke1(const OpDef& op, std::initializer_list<Operand> inputs, const void* attrs = nullptr,
+                      std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr) {
+  return invoke1(op, std::span(inputs.begin(), inputs.size()), attrs, scalars, where);
+}
+
+// ----------------------------------------------------------------------------------------------------------- families
+
+struct PointwiseOptions {
+  std::string doc;
+  TypeSet types = types::floating;
+  ErrorClass error_class = ErrorClass::composed;
+  bool commutative = false;
+  CaseValues values = {};
+};
+
+/// An OpDef for a function of one element each, such as
+///
+///     register_op(pointwise_op("acme::swish", [](Expr x, Expr beta) { return x * sigmoid(beta * x); }));
+///
+/// Shape inference (broadcasting), the oracle, the conformance cases, and gradients of every order come with it.
+template <class F>
+OpDef pointwise_op(std::string name, F body, PointwiseOptions options = {});
+
+OpDef make_pointwise_op(std::string name, std::size_t arity, OpDef::Body body, PointwiseOptions options);
+
+namespace detail {
+template <class F, std::size_t... I>
+Expr apply_body(const F& body, std::span<const Expr> inputs, std::index_sequence<I...>) {
+  return body(inputs[I]...);
+}
+template <class T, std::size_t>
+using Repeat = T;
+template <class F, std::size_t... I>
+constexpr bool takes(std::index_sequence<I...>) {
+  return std::is_invocable_v<F, Repeat<Expr, I>...>;
+}
+template <class F, std::size_t N = 1>
+constexpr std::size_t arity_of() {
+  static_assert(N <= 8, "a pointwise body takes one to eight values of type Expr and returns one");
+  if constexpr (takes<F>(std::make_index_sequence<N>())) {
+    return N;
+  } else {
+    return arity_of<F, N + 1>();
+  }
+}
+}  // namespace detail
+
+template <class F>
+OpDef pointwise_op(std::string name, F body, PointwiseOptions options) {
+  constexpr std::size_t arity = detail::arity_of<F>();
+  return make_pointwise_op(
+      std::move(name), arity,
+      [body](ProgramBuilder&, const OpCall&, std::span<const Expr> inputs) {
+        return std::vector<Expr>{detail::apply_body(body, inputs, std::make_index_sequence<arity>())};
+      },
+      std::move(options));
+}
+
+}  // namespace lockstep

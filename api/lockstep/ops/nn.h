@@ -1,0 +1,72 @@
+// Ops of neural networks. Images are NHWC (batch, height, width, channels), filters OHWI (output channels, height, width,
+// input channels per group).
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "lockstep/tensor.h"
+
+namespace lockstep {
+
+/// What is put around an image before a window slides over it: nothing, zeros so that the output has ceil(extent/stride)
+/// elements (the odd one at the bottom and right), or given numbers of rows and columns.
+class Padding {
+ public:
+  static Padding valid() { return Padding(Kind::given); }
+  static Padding same() { return Padding(Kind::same); }
+  static Padding of(std::int64_t top, std::int64_t bottom, std::int64_t left, std::int64_t right) {
+    Padding p(Kind::given);
+    p.amounts_ = {top, bottom, left, right};
+    return p;
+  }
+  bool is_same() const { return kind_ == Kind::same; }
+  const std::array<std::int64_t, 4>& amounts() const { return amounts_; }
+
+ private:
+  enum class Kind : std::uint8_t { given, same };
+  explicit Padding(Kind kind) : kind_(kind) {}
+  Kind kind_;
+  std::array<std::int64_t, 4> amounts_{0, 0, 0, 0};  // top, bottom, left, right
+};
+
+using Pair = std::array<std::int64_t, 2>;  // height, width
+
+struct Convolution {
+  Pair strides{1, 1};
+  Padding padding = Padding::valid();
+  Pair dilation{1, 1};
+  std::int64_t groups = 1;
+};
+
+/// Cross-correlation of x (N, H, W, C) with filters w (O, KH, KW, C/groups), plus bias (O) if given. f32, f64. Output
+/// (N, OH, OW, O) with OH = (H + top + bottom - ((KH - 1) dilation + 1)) / stride + 1, rounded down.
+Tensor conv2d(Operand x, Operand w, Convolution options = {});
+Tensor conv2d(Operand x, Operand w, Operand bias, Convolution options = {});
+
+struct Pool2d {
+  Pair window{2, 2};
+  std::optional<Pair> strides = std::nullopt;  // default: the window
+  Padding padding = Padding::valid();
+};
+
+/// Largest element under each window; padding never wins. The gradient goes to the first of several. f32, f64.
+Tensor max_pool2d(Operand x, Pool2d options = {});
+/// Mean under each window, over the elements that are inside the image. f32, f64.
+Tensor avg_pool2d(Operand x, Pool2d options = {});
+/// (N, H, W, C) to (N, C).
+Tensor global_max_pool2d(Operand x);
+Tensor global_avg_pool2d(Operand x);
+
+/// exp(x) scaled to sum to one along an axis, computed without overflow. f32, f64.
+Tensor softmax(Operand x, std::int64_t axis = -1);
+/// log of softmax, without the loss of precision.
+Tensor log_softmax(Operand x, std::int64_t axis = -1);
+
+/// -log softmax(logits)[label] per row: logits (…, C), labels (…) of i32 or i64; gives (…). A label outside [0, C) gives
+/// NaN. f32, f64.
+Tensor sparse_cross_entropy(Operand logits, Operand labels);
+/// -sum(targets · log softmax(logits)) per row; targets of the logits' shape.
+Tensor cross_entropy(Operand logits, Operand targets);
+
+}  // namespace lockstep

@@ -1,0 +1,183 @@
+// Pointwise programs: what happens to one element, recorded as a short list of instructions that every driver can run,
+// fuse and compile. Writing `x * sigmoid(beta * x)` with values of type Expr records one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lockstep/driver.h"
+#include "lockstep/dtype.h"
+
+namespace lockstep {
+
+class ProgramBuilder;
+struct ScalarFunction;
+
+/// A recorded program. Immutable; `abi()` is the driver's view of it and lives as long as it does.
+class Program {
+ public:
+  std::span<const lks_instr> instrs() const { return instrs_; }
+  std::span<const std::uint32_t> outputs() const { return outputs_; }
+  std::span<const lks_dtype> input_dtypes() const { return input_dtypes_; }
+  /// The functions that CALL instructions name, in order of their index.
+  std::span<const ScalarFunction* const> functions() const { return functions_; }
+  const lks_program& abi() const;
+
+  /// One instruction a line, such as "%2 = mul f32 %0 %1".
+  std::string to_string() const;
+
+ private:
+  friend class ProgramBuilder;
+  struct AbiView;
+  void drop_unused();
+  std::vector<lks_instr> instrs_;
+  std::vector<std::uint32_t> outputs_;
+  std::vector<lks_dtype> input_dtypes_;
+  std::vector<const ScalarFunction*> functions_;
+  mutable std::shared_ptr<AbiView> abi_;
+};
+
+/// One value of a program being recorded. Operators and functions append instructions; operands must have the same
+/// dtype, and plain numbers take the other operand's.
+class Expr {
+ public:
+  Expr(ProgramBuilder& builder, std::uint32_t value, lks_dtype dtype)
+      : builder_(&builder), value_(value), dtype_(dtype) {}
+
+  ProgramBuilder& builder() const { return *builder_; }
+  std::uint32_t value() const { return value_; }
+  lks_dtype dtype() const { return dtype_; }
+  /// A constant of this value's dtype.
+  Expr constant(double number) const;
+
+ private:
+  ProgramBuilder* builder_;
+  std::uint32_t value_;
+  lks_dtype dtype_;
+};
+
+/// A number or an Expr; numbers wait for a dtype.
+template <class T>
+concept Number = std::is_arithmetic_v<T>;
+
+Expr operator+(Expr a, Expr b);
+Expr operator-(Expr a, Expr b);
+Expr operator*(Expr a, Expr b);
+/// Integers: truncates; x / 0 is 0.
+Expr operator/(Expr a, Expr b);
+Expr operator-(Expr a);
+Expr operator<(Expr a, Expr b);
+Expr operator<=(Expr a, Expr b);
+Expr operator>(Expr a, Expr b);
+Expr operator>=(Expr a, Expr b);
+Expr operator==(Expr a, Expr b);
+Expr operator!=(Expr a, Expr b);
+Expr operator&(Expr a, Expr b);  // integers and bool
+Expr operator|(Expr a, Expr b);
+Expr operator^(Expr a, Expr b);
+Expr operator~(Expr a);
+Expr operator!(Expr a);
+Expr operator<<(Expr a, int count);
+Expr operator>>(Expr a, int count);  // arithmetic for signed, logical for unsigned dtypes
+
+#define LOCKSTEP_EXPR_WITH_NUMBER(op)                                             \
+  template <Number N>                                                             \
+  Expr operator op(Expr a, N b) {                                                 \
+    return a op a.constant(static_cast<double>(b));                               \
+  }                                                                               \
+  template <Number N>                                                             \
+  Expr operator op(N a, Expr b) {                                                 \
+    return b.constant(static_cast<double>(a)) op b;                               \
+  }
+LOCKSTEP_EXPR_WITH_NUMBER(+)
+LOCKSTEP_EXPR_WITH_NUMBER(-)
+LOCKSTEP_EXPR_WITH_NUMBER(*)
+LOCKSTEP_EXPR_WITH_NUMBER(/)
+LOCKSTEP_EXPR_WITH_NUMBER(<)
+LOCKSTEP_EXPR_WITH_NUMBER(<=)
+LOCKSTEP_EXPR_WITH_NUMBER(>)
+LOCKSTEP_EXPR_WITH_NUMBER(>=)
+LOCKSTEP_EXPR_WITH_NUMBER(==)
+LOCKSTEP_EXPR_WITH_NUMBER(!=)
+#undef LOCKSTEP_EXPR_WITH_NUMBER
+
+Expr select(Expr condition, Expr if_true, Expr if_false);
+Expr sqrt(Expr x);
+Expr abs(Expr x);
+Expr convert(Expr x, lks_dtype to);
+Expr bitcast(Expr x, lks_dtype to);
+Expr mulhi(Expr a, Expr b);  // u32
+
+// Shared scalar functions (ops/scalar/): the same bits on every device.
+Expr exp(Expr x);
+Expr log(Expr x);
+Expr tanh(Expr x);
+Expr sigmoid(Expr x);
+Expr erf(Expr x);
+Expr pow(Expr x, Expr y);
+Expr rsqrt(Expr x);
+Expr gelu(Expr x);
+Expr gelu_tanh(Expr x);
+Expr silu(Expr x);
+Expr minimum(Expr a, Expr b);  // propagates NaN; -0 < +0
+Expr maximum(Expr a, Expr b);
+Expr inverse_normal_cdf(Expr p);
+
+/// Records one program.
+class ProgramBuilder {
+ public:
+  ProgramBuilder() = default;
+  ProgramBuilder(const ProgramBuilder&) = delete;
+  ProgramBuilder& operator=(const ProgramBuilder&) = delete;
+
+  /// The next input.
+  Expr input(lks_dtype dtype);
+  /// Launch-time number `index`.
+  Expr scalar(std::uint32_t index, lks_dtype dtype);
+  Expr constant(lks_dtype dtype, double number);
+  Expr constant_bits(lks_dtype dtype, std::uint64_t bits);
+  /// Logical index of the element along an output axis, or row-major over all of them; i64.
+  Expr index(std::uint32_t axis);
+  Expr linear_index();
+  Expr call(const ScalarFunction& function, std::span<const Expr> args);
+  Expr emit(std::uint32_t opcode, lks_dtype dtype, std::span<const Expr> args, std::uint64_t imm = 0);
+
+  /// What is recorded so far; equal instructions are recorded once.
+  std::span<const lks_instr> instrs() const { return program_.instrs_; }
+  std::span<const ScalarFunction* const> functions() const { return program_.functions_; }
+
+  /// The program, without what its outputs do not need.
+  Program finish(std::span<const Expr> outputs);
+
+ private:
+  Program program_;
+};
+
+/// Number of values that an instruction reads.
+int arg_count(const lks_instr& instr, std::span<const ScalarFunction* const> functions);
+
+/// A function of scalars that every device computes with the same bits: a name, a body in core opcodes for each dtype, its
+/// derivatives and a high-precision oracle. User code may add its own (`register_scalar_function`).
+struct ScalarFunction {
+  std::string name;
+  std::uint32_t version = 1;
+  std::uint32_t arity = 1;
+  lks_dtype dtype = LKS_F32;                       // of arguments and result
+  Expr (*body)(std::span<const Expr> args) = nullptr;
+  /// d f / d args[which], in terms of the arguments and the value f(args).
+  Expr (*derivative)(std::span<const Expr> args, Expr value, std::uint32_t which) = nullptr;
+  long double (*oracle)(std::span<const long double> args) = nullptr;
+  const Program* lowered = nullptr;                // the recorded body; set on registration
+};
+
+/// The function of that name for that dtype; nullptr where there is none.
+const ScalarFunction* find_scalar_function(std::string_view name, lks_dtype dtype);
+std::vector<const ScalarFunction*> scalar_functions();
+/// Throws StateError LS1006 if name and dtype are taken, LS1007 if a field is missing.
+const ScalarFunction& register_scalar_function(ScalarFunction function);
+
+}  // namespace lockstep

@@ -1,0 +1,36 @@
+// Names for the place in a model where ops run, such as `model/dense_2`: they appear in errors and memory reports.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lockstep {
+
+/// One interned path component; lives as long as the process.
+struct ScopeName {
+  const ScopeName* parent;
+  std::string name;
+  /// "model/dense_2".
+  std::string path() const;
+};
+
+/// Appends a component to this thread's scope path until the end of the C++ scope.
+class [[nodiscard]] NameScope {
+ public:
+  explicit NameScope(std::string_view name);
+  explicit NameScope(const ScopeName* interned);  // cheap: no lookup
+  ~NameScope();
+  NameScope(const NameScope&) = delete;
+  NameScope& operator=(const NameScope&) = delete;
+
+ private:
+  const ScopeName* previous_;
+};
+
+/// The interned child `name` of `parent` (nullptr: of the root).
+const ScopeName* intern_scope(const ScopeName* parent, std::string_view name);
+
+/// This thread's scope; nullptr at the root.
+const ScopeName* current_scope();
+
+}  // namespace lockstep

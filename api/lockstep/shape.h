@@ -1,0 +1,132 @@
+// Extents of tensors. A dimension is a number, or, while a model is only being described, a symbol such as `batch`.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <iosfwd>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lockstep/dtype.h"
+
+namespace lockstep {
+
+inline constexpr int max_rank = 8;
+
+/// One extent: a number >= 0, or a symbolic expression over named sizes. Eight bytes, cheap to copy; symbolic expressions
+/// are interned in canonical form, so `==` decides equality of polynomials such as `batch*784/784 == batch`.
+class Dim {
+ public:
+  /// Throws ShapeError LS2005 for a negative number.
+  constexpr Dim(std::int64_t value = 0) : value_(value >= 0 ? value : fail_negative(value)) {}  // NOLINT: implicit
+
+  /// The size called `name`; the same name is the same size everywhere.
+  static Dim symbol(std::string_view name);
+
+  constexpr bool is_known() const { return value_ >= 0; }
+
+  /// The number, or the handle of a symbolic expression, as op attributes carry it.
+  constexpr std::int64_t raw() const { return value_; }
+  static constexpr Dim from_raw(std::int64_t raw) {
+    Dim d;
+    d.value_ = raw;
+    return d;
+  }
+
+  /// The number; throws TraceError LS4101 for a symbolic dimension.
+  std::int64_t value() const { return is_known() ? value_ : fail_symbolic(); }
+
+  /// True unless both are known and differ: a symbolic size may turn out equal.
+  friend bool may_equal(Dim a, Dim b) { return a.value_ == b.value_ || !a.is_known() || !b.is_known(); }
+
+  friend bool operator==(Dim a, Dim b) = default;
+  friend Dim operator+(Dim a, Dim b) { return a.is_known() && b.is_known() ? Dim(a.value_ + b.value_) : add(a, b); }
+  /// Throws ShapeError LS2005 where the difference of two numbers is negative.
+  friend Dim operator-(Dim a, Dim b) {
+    return a.is_known() && b.is_known() && a.value_ >= b.value_ ? Dim(a.value_ - b.value_) : subtract(a, b);
+  }
+  /// Throws ShapeError LS2005 where the product of two numbers exceeds 64 bits.
+  friend Dim operator*(Dim a, Dim b) { return multiply(a, b); }
+
+  /// Quotient rounded down; b > 0.
+  friend Dim floor_div(Dim a, Dim b) {
+    return a.is_known() && b.is_known() ? Dim(a.value_ / b.value_) : divide(a, b);
+  }
+
+  std::string to_string() const;
+
+ private:
+  friend class SymbolicTable;
+  static Dim add(Dim a, Dim b);
+  static Dim subtract(Dim a, Dim b);
+  static Dim multiply(Dim a, Dim b);
+  static Dim divide(Dim a, Dim b);
+  std::int64_t fail_symbolic() const;
+  static std::int64_t fail_negative(std::int64_t value);
+
+  std::int64_t value_;  // >= 0: the extent; < 0: -1 - index of an interned expression
+};
+
+/// The extents of a tensor, outermost first; at most eight of them. A shape of rank 0 is a single element.
+class Shape {
+ public:
+  constexpr Shape() = default;
+  Shape(std::initializer_list<Dim> dims);   // NOLINT: brace lists are shapes
+  explicit Shape(std::span<const Dim> dims);
+  explicit Shape(std::span<const std::int64_t> dims);
+
+  constexpr int rank() const { return rank_; }
+
+  /// Extent of dimension i; negative i counts from the end. Throws for a symbolic extent; see `dim`.
+  std::int64_t operator[](int i) const { return dim(i).value(); }
+  Dim dim(int i) const { return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
+  void set_dim(int i, Dim value) { dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)] = value; }
+  void append(Dim dim);
+
+  bool is_known() const {
+    for (int i = 0; i < rank_; ++i) {
+      if (!dims_[static_cast<std::size_t>(i)].is_known()) return false;
+    }
+    return true;
+  }
+
+  /// Product of the extents; 1 for rank 0.
+  Dim element_count() const;
+
+  /// The product as a number; throws for symbolic shapes.
+  std::int64_t size() const {
+    std::int64_t n = 1;
+    for (int i = 0; i < rank_; ++i) n *= dims_[static_cast<std::size_t>(i)].value();
+    return n;
+  }
+
+  std::span<const Dim> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
+
+  friend bool operator==(const Shape& a, const Shape& b) {
+    if (a.rank_ != b.rank_) return false;
+    for (int i = 0; i < a.rank_; ++i) {
+      if (!(a.dims_[static_cast<std::size_t>(i)] == b.dims_[static_cast<std::size_t>(i)])) return false;
+    }
+    return true;
+  }
+
+  /// "(2, 3)", "()" or "(batch, 28, 28, 1)".
+  std::string to_string() const;
+
+ private:
+  std::array<Dim, max_rank> dims_{};
+  int rank_ = 0;
+};
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape);
+
+/// What is known of a tensor before it exists.
+struct Spec {
+  DType dtype = DType::f32;
+  Shape shape;
+  friend bool operator==(const Spec&, const Spec&) = default;
+};
+
+}  // namespace lockstep

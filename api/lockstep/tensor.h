@@ -1,0 +1,194 @@
+// Tensor: an immutable array on a device.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <iosfwd>
+#include <optional>
+#include <source_location>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lockstep/device.h"
+#include "lockstep/dtype.h"
+#include "lockstep/shape.h"
+
+namespace lockstep {
+
+struct TensorImpl;
+class Variable;
+class VariableImpl;
+
+/// A dense array of one dtype on one device, or a view of one (reshape, slice, transpose and broadcast copy nothing).
+/// Immutable: ops make new tensors, only a Variable changes. Copies share the elements and cost a reference count; they
+/// may be read from several threads. There is no empty Tensor.
+///
+/// A tensor can also be a mere description (`is_abstract`): a spec without elements, on which ops infer shapes. Asking
+/// such a tensor for a value throws TraceError LS4101.
+class Tensor {
+ public:
+  using Where = std::source_location;
+
+  /// A single element of rank 0, on the default device.
+  template <Element T>
+  explicit Tensor(T value, Where where = Where::current())
+      : Tensor(&value, DTypeOf<T>::value, Shape{}, std::nullopt, where) {}
+
+  /// A vector.
+  template <Element T>
+  Tensor(std::initializer_list<T> values, Where where = Where::current())
+      : Tensor(values.begin(), DTypeOf<T>::value, Shape{static_cast<std::int64_t>(values.size())}, std::nullopt,
+               where) {}
+
+  /// The elements in row-major order, copied to `device` (default: the default device). Throws ShapeError LS2006 unless
+  /// their number is the shape's.
+  template <Element T>
+  Tensor(std::span<const T> values, const Shape& shape, std::optional<Device> device = std::nullopt,
+         Where where = Where::current())
+      : Tensor(checked(values.data(), values.size(), shape, where), DTypeOf<T>::value, shape, device, where) {}
+  template <Element T>
+  Tensor(const std::vector<T>& values, const Shape& shape, std::optional<Device> device = std::nullopt,
+         Where where = Where::current())
+    requires(!std::same_as<T, bool>)
+      : Tensor(std::span<const T>(values), shape, device, where) {}
+
+  /// A description without elements.
+  static Tensor abstract(const Spec& spec);
+
+  /// Elements of `dtype` from untyped memory, such as a file's; `bytes` is its length.
+  static Tensor from_bytes(const void* data, std::size_t bytes, const Spec& spec,
+                           std::optional<Device> device = std::nullopt, Where where = Where::current());
+
+  Tensor(const Tensor& other);
+  Tensor(Tensor&& other) noexcept;
+  Tensor& operator=(const Tensor& other) &;
+  Tensor& operator=(Tensor&& other) & noexcept;
+  ~Tensor();
+
+  DType dtype() const;
+  const Shape& shape() const;
+  int rank() const { return shape().rank(); }
+  /// Number of elements.
+  std::int64_t size() const { return shape().size(); }
+  Spec spec() const { return {dtype(), shape()}; }
+  /// Throws TraceError LS4101 for a description.
+  Device device() const;
+  bool is_abstract() const;
+  /// Identity of this value within the process; copies share it.
+  std::uint64_t id() const;
+
+  /// The only element, waiting for it; throws ShapeError LS2006 where there are more and DTypeError LS2103 for another
+  /// T.
+  template <Element T>
+  T item(Where where = Where::current()) const {
+    T value;
+    read_item(&value, DTypeOf<T>::value, where);
+    return value;
+  }
+
+  /// All elements in row-major order, waiting for them; throws DTypeError LS2103 for another T.
+  template <Element T>
+  std::vector<T> to_vector(Where where = Where::current()) const
+    requires(!std::same_as<T, bool>)
+  {
+    std::vector<T> values(static_cast<std::size_t>(size()));
+    read_all(values.data(), DTypeOf<T>::value, where);
+    return values;
+  }
+  /// Booleans come as bytes, 0 or 1.
+  std::vector<std::uint8_t> to_bools(Where where = Where::current()) const;
+
+  /// The elements' bytes in row-major order.
+  std::vector<std::byte> to_bytes(Where where = Where::current()) const;
+
+  /// This value on `device`; itself if it is there.
+  Tensor to(Device device, Where where = Where::current()) const;
+
+  /// "Tensor f32 (2, 3) cpu:0".
+  std::string describe() const;
+
+  /// For the runtime.
+  TensorImpl* impl() const { return impl_; }
+  static Tensor adopt(TensorImpl* impl) { return Tensor(impl); }
+  static Tensor share(TensorImpl* impl);
+
+ private:
+  explicit Tensor(TensorImpl* impl) : impl_(impl) {}
+  Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where);
+  static const void* checked(const void* data, std::size_t count, const Shape& shape, const Where& where);
+  void read_item(void* out, DType as, const Where& where) const;
+  void read_all(void* out, DType as, const Where& where) const;
+
+  TensorImpl* impl_;
+};
+
+/// Shape, dtype, device and elements; long tensors are summarised.
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
+
+/// A number in the program's text. It takes the dtype of the tensors it meets, except that a floating number among
+/// integer tensors makes them f32.
+struct Scalar {
+  enum class Kind : std::uint8_t { logical, integer, floating };
+  Kind kind = Kind::integer;
+  std::int64_t integer = 0;  // booleans too
+  double floating = 0;
+
+  double as_double() const { return kind == Kind::floating ? floating : static_cast<double>(integer); }
+};
+
+/// What an op takes: a tensor, a variable (which is read, and watched by active tapes) or a number. Made implicitly, and
+/// remembers the line of the program that made it. Lives no longer than the full expression.
+class Operand {
+ public:
+  using Where = std::source_location;
+
+  Operand(const Tensor& tensor, Where at = Where::current())  // NOLINT: implicit by design
+      : impl_(tensor.impl()), where_(at) {}
+  Operand(const Variable& variable, Where at = Where::current());  // NOLINT: implicit by design
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Operand(T value, Where at = Where::current()) : scalar_(scalar_of(value)), where_(at) {}  // NOLINT: implicit by design
+
+  /// An optional input that is not given.
+  static Operand absent(Where at = Where::current()) {
+    Operand none(false, at);
+    none.absent_ = true;
+    return none;
+  }
+  /// For the runtime: borrows.
+  static Operand borrow(TensorImpl* impl, const Where& at) {
+    Operand operand(false, at);
+    operand.impl_ = impl;
+    return operand;
+  }
+
+  bool is_tensor() const { return impl_ != nullptr; }
+  bool is_absent() const { return absent_; }
+  bool is_scalar() const { return !impl_ && !absent_; }
+  TensorImpl* impl() const { return impl_; }
+  const Scalar& scalar() const { return scalar_; }
+  const Where& where() const { return where_; }
+  /// The variable that was read, if it was one.
+  const VariableImpl* variable() const { return variable_; }
+
+  /// The tensor; a number becomes one of `dtype` on `device`.
+  Tensor tensor() const;
+
+ private:
+  template <class T>
+  static Scalar scalar_of(T value) {
+    if constexpr (std::same_as<T, bool>) return {Scalar::Kind::logical, value, 0};
+    if constexpr (std::integral<T>) return {Scalar::Kind::integer, static_cast<std::int64_t>(value), 0};
+    return {Scalar::Kind::floating, 0, static_cast<double>(value)};
+  }
+
+  TensorImpl* impl_ = nullptr;
+  const VariableImpl* variable_ = nullptr;
+  Scalar scalar_;
+  Where where_;
+  bool absent_ = false;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,17 @@
+# The library: one shared object for users; the same objects as an archive for tests of internals.
+set(lockstep_parts lockstep_runtime lockstep_ops)
+
+add_library(lockstep SHARED)
+add_library(lockstep::lockstep ALIAS lockstep)
+add_library(lockstep_internal STATIC)
+foreach(library lockstep lockstep_internal)
+  foreach(part ${lockstep_parts})
+    target_sources(${library} PRIVATE $<TARGET_OBJECTS:${part}>)
+  endforeach()
+  target_link_libraries(${library} PUBLIC lockstep_headers PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+  if(LOCKSTEP_THREADING STREQUAL "openmp")
+    target_link_libraries(${library} PRIVATE OpenMP::OpenMP_CXX)
+  endif()
+endforeach()
+target_include_directories(lockstep_internal PUBLIC ${CMAKE_SOURCE_DIR})
+set_target_properties(lockstep PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})

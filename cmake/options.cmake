@@ -1,0 +1,17 @@
+# What a build contains. Every option has a default that works on a bare machine.
+option(LOCKSTEP_TESTS "Build the tests" ON)
+option(LOCKSTEP_BENCH "Build the benchmarks" ON)
+option(LOCKSTEP_EXAMPLES "Build the examples" ON)
+option(LOCKSTEP_TOOLS "Build the command line" ON)
+
+set(LOCKSTEP_ONEDNN AUTO CACHE STRING "Use oneDNN in the CPU driver: AUTO, ON or OFF")
+set(LOCKSTEP_THREADING openmp CACHE STRING "CPU parallelism: openmp or std (std::thread)")
+set_property(CACHE LOCKSTEP_THREADING PROPERTY STRINGS openmp std)
+set(LOCKSTEP_CPU_ISA "v2;v3;v4" CACHE STRING
+    "x86-64 levels that the CPU driver is built for; the best is chosen at load. `native` builds this machine's only")
+set(LOCKSTEP_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
+set_property(CACHE LOCKSTEP_SANITIZE PROPERTY STRINGS "" address thread)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()

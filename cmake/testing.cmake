@@ -1,0 +1,23 @@
+# lockstep_test(name source... [LABELS label...] [LIBRARIES library...]): a GoogleTest program beside what it tests.
+# Label `fast` (the default) is for what takes seconds; `slow` for the rest.
+if(LOCKSTEP_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+function(lockstep_test name)
+  if(NOT LOCKSTEP_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "LABELS;LIBRARIES;ENVIRONMENT" ${ARGN})
+  if(NOT arg_LABELS)
+    set(arg_LABELS fast)
+  endif()
+  if(NOT arg_LIBRARIES)
+    set(arg_LIBRARIES lockstep_internal)
+  endif()
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} GTest::gtest GTest::gtest_main)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}" TIMEOUT 600)
+endfunction()

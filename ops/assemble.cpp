@@ -1,0 +1,66 @@
+#include "ops/assemble.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "ops/built_in.h"
+#include "ops/call_error.h"
+#include "ops/launch.h"
+
+namespace lockstep {
+namespace {
+
+void fill(const TensorImpl& tensor, const Scalar& number, const OpCall& call, DeviceState& device) {
+  CommandQueue& queue = device.queue();
+  const std::uint64_t pattern = scalar_bits(number, abi_dtype(tensor.dtype));
+  const std::uint64_t bytes = static_cast<std::uint64_t>(tensor.shape.size()) * size_of(tensor.dtype);
+  Block& block = *tensor.block;
+  block.write_value = queue.fill(block, 0, bytes, pattern, static_cast<std::uint32_t>(size_of(tensor.dtype)),
+                                 {.op = call.op.name.c_str(), .where = call.where, .scope = current_scope()});
+  block.write_queue = queue.is_inline() ? nullptr : &queue;
+}
+
+TensorRef view_of(const TensorRef& whole, const ViewLayout& place) {
+  TensorRef view = TensorRef::adopt(new TensorImpl);
+  view->dtype = whole->dtype;
+  view->id = next_tensor_id();
+  view->device = whole->device;
+  view->block = whole->block;
+  view->offset = place.offset;
+  view->shape = place.shape;
+  std::copy_n(place.strides, max_rank, view->strides);
+  view->dense = strides_are_dense(view->shape, view->strides);
+  return view;
+}
+
+}  // namespace
+
+TensorRef assemble(const OpCall& call, DeviceState& device, const Spec& spec) {
+  static const OpDef& copy = built_in("copy");
+  const Assembly assembly = call.op.assemble(call, spec.shape);
+  TensorRef whole =
+      make_tensor(device, spec.dtype, spec.shape, {.label = call.op.name.c_str(), .where = &call.where});
+  if (assembly.fill) fill(*whole, *assembly.fill, call, device);
+
+  std::deque<OpCall> calls;
+  std::deque<Operand> operands;
+  std::deque<PlannedCall> planned;  // stable addresses: a planned call is not movable
+  std::vector<PlannedCall*> launches;
+  for (const Assembly::Piece& piece : assembly.pieces) {
+    if (piece.place.shape.size() == 0) continue;
+    operands.push_back(call.inputs[piece.input]);
+    calls.push_back({copy, std::span(&operands.back(), 1), nullptr, {}, call.where});
+    const TensorRef target = view_of(whole, piece.place);
+    planned.emplace_back(calls.back(), CallTypes{spec.dtype, spec.dtype}, device, std::span(&target, 1));
+    if (!planned.back().plan()) {
+      raise_call_error(call, ErrorId::no_kernel,
+                       device.name() + " cannot copy between these layouts: " + planned.back().refusal().text,
+                       "every driver needs the kernel `copy`: see docs/adding_a_driver.md");
+    }
+    launches.push_back(&planned.back());
+  }
+  PlannedCall::submit(launches, device);
+  return whole;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,129 @@
+// Attribute structs of the built-in ops. driver_ops.h is generated from the schemas that describe them.
+#pragma once
+
+#include "lockstep/op_def.h"
+
+namespace lockstep {
+
+/// Shapes as attributes; symbolic extents keep their handles.
+inline Shape shape_of(const IntList& raw) {
+  Shape shape;
+  for (std::int64_t d : raw.view()) shape.append(Dim::from_raw(d));
+  return shape;
+}
+inline IntList list_of(const Shape& shape) {
+  IntList list;
+  for (Dim d : shape.dims()) list.values[list.count++] = d.raw();
+  return list;
+}
+
+struct CastAttrs {
+  std::int64_t to = 0;
+};
+
+struct ReduceAttrs {
+  IntList axes;           // counted from the front, ascending
+  std::int64_t keep = 0;  // 1: reduced axes stay, with extent 1
+};
+
+struct ArgmaxAttrs {
+  std::int64_t axis = 0;
+};
+
+struct Conv2dAttrs {
+  IntList strides{1, 1};
+  IntList padding{0, 0, 0, 0};  // top, bottom, left, right
+  IntList dilation{1, 1};
+  std::int64_t groups = 1;
+};
+
+// Gradients of a convolution carry the shape that cannot be told from their inputs.
+struct Conv2dBackwardAttrs {
+  IntList strides{1, 1};
+  IntList padding{0, 0, 0, 0};
+  IntList dilation{1, 1};
+  std::int64_t groups = 1;
+  IntList shape;                // of the result: NHWC of the input, or OHWI of the filter
+};
+
+struct Pool2dAttrs {
+  IntList window{2, 2};
+  IntList strides{2, 2};
+  IntList padding{0, 0, 0, 0};
+};
+
+struct Pool2dBackwardAttrs {
+  IntList window{2, 2};
+  IntList strides{2, 2};
+  IntList padding{0, 0, 0, 0};
+  IntList shape;                // NHWC of the pooled input
+};
+
+struct AxisAttrs {
+  std::int64_t axis = 0;
+};
+
+struct ShapeAttrs {
+  IntList shape;
+};
+
+struct TransposeAttrs {
+  IntList order;                // output dimension i is input dimension order[i]
+};
+
+struct SliceAttrs {
+  IntList starts, counts, steps;  // per dimension; steps may be negative
+};
+
+struct SliceBackwardAttrs {
+  IntList starts, counts, steps;
+  IntList shape;                // of the tensor that was sliced
+};
+
+struct PadAttrs {
+  IntList before, after;
+};
+
+struct ScatterAddAttrs {
+  std::int64_t axis = 0;
+  std::int64_t extent = 0;      // of the result along the axis
+};
+
+struct OneHotAttrs {
+  std::int64_t depth = 0;
+  std::int64_t dtype = 0;       // numbered as DType
+};
+
+// 1 where the position along `axis` equals the label.
+struct MatchesPositionAttrs {
+  std::int64_t axis = 0;
+  std::int64_t dtype = 0;
+};
+
+struct PickLabelAttrs {
+  std::int64_t axis = 0;        // of the classes
+  std::int64_t classes = 0;
+};
+
+// One step of a bitonic sorting network: element i meets element i xor `distance`; runs of `run` elements alternate in
+// direction. Both are powers of two.
+struct BitonicAttrs {
+  std::int64_t distance = 1;
+  std::int64_t run = 2;
+};
+
+struct FullAttrs {
+  IntList shape;
+  std::int64_t dtype = 0;
+};
+
+struct RandomAttrs {
+  IntList shape;
+  std::int64_t dtype = 0;       // numbered as DType
+};
+
+struct ToDeviceAttrs {
+  std::int64_t device = 0;      // index in the list of devices
+};
+
+}  // namespace lockstep

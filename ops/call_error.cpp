@@ -1,0 +1,39 @@
+#include "ops/call_error.h"
+
+#include <cstdio>
+
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+
+std::string describe(const Operand& operand) {
+  if (operand.is_absent()) return "not given";
+  if (operand.is_tensor()) return describe(*operand.impl());
+  const Scalar& s = operand.scalar();
+  if (s.kind == Scalar::Kind::logical) return s.integer ? "number true" : "number false";
+  if (s.kind == Scalar::Kind::integer) return "number " + std::to_string(s.integer);
+  char text[40];
+  std::snprintf(text, sizeof text, "number %g", s.floating);
+  return text;
+}
+
+const InputDef& input_def(const OpDef& op, std::size_t i) { return op.inputs[std::min(i, op.inputs.size() - 1)]; }
+
+std::string input_name(const OpDef& op, std::size_t i) {
+  const InputDef& def = input_def(op, i);
+  return def.variadic ? def.name + std::to_string(i - (op.inputs.size() - 1)) : def.name;
+}
+
+void raise_call_error(const OpCall& call, ErrorId id, std::string headline, std::string fix) {
+  ErrorBuilder error(id, call.op.name, std::move(headline));
+  constexpr std::size_t most = 8;
+  for (std::size_t i = 0; i < call.inputs.size() && i < most; ++i) {
+    if (!call.inputs[i].is_absent() && !call.op.inputs.empty()) {
+      error.line(input_name(call.op, i), describe(call.inputs[i]));
+    }
+  }
+  if (call.inputs.size() > most) error.line("…", "and " + std::to_string(call.inputs.size() - most) + " more");
+  error.at(call.where).fix(std::move(fix)).raise();
+}
+
+}  // namespace lockstep

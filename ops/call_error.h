@@ -1,0 +1,20 @@
+// Errors about a call: every operand described, the caller's line, the fix.
+#pragma once
+
+#include <string>
+
+#include "lockstep/op_def.h"
+
+namespace lockstep {
+
+[[noreturn]] void raise_call_error(const OpCall& call, ErrorId id, std::string headline, std::string fix);
+
+/// Name of input i in messages: the schema's, numbered where variadic.
+std::string input_name(const OpDef& op, std::size_t i);
+
+/// The schema's entry for operand i; variadic inputs share the last.
+const InputDef& input_def(const OpDef& op, std::size_t i);
+
+std::string describe(const Operand& operand);
+
+}  // namespace lockstep

@@ -1,0 +1,213 @@
+#include "ops/infer.h"
+
+#include <algorithm>
+
+#include "ops/call_error.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace {
+
+const Shape scalar_shape;
+
+std::string cast_hint(const OpCall& call, std::size_t i, DType to) {
+  return "cast it: cast(" + input_name(call.op, i) + ", lockstep::" +
+         (to == DType::boolean ? std::string("boolean") : std::string(name_of(to))) + ")";
+}
+
+DType dtype_of_number(const Scalar& s) {
+  switch (s.kind) {
+    case Scalar::Kind::logical: return DType::boolean;
+    case Scalar::Kind::integer: return DType::i32;
+    default: return DType::f32;
+  }
+}
+
+// The first tensor of a group decides; a group of numbers alone takes the most general of them.
+DType dtype_of_group(const OpCall& call, char group) {
+  DType of_numbers = DType::boolean;
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const Operand& operand = call.inputs[i];
+    if (input_def(call.op, i).group != group || operand.is_absent()) continue;
+    if (operand.is_tensor()) return operand.impl()->dtype;
+    const DType t = dtype_of_number(operand.scalar());
+    if (t == DType::f32 || of_numbers == DType::boolean) of_numbers = t;
+  }
+  const TypeSet accepted = call.op.inputs.empty() ? types::any : input_def(call.op, 0).types;
+  return accepted.has(of_numbers) ? of_numbers : DType::f32;
+}
+
+// Extents that may be equal, or of which one is 1. The result's extent in `out`.
+bool broadcast_dims(Dim a, Dim b, Dim& out) {
+  if (a == b || b == Dim(1)) {
+    out = a;
+  } else if (a == Dim(1)) {
+    out = b;
+  } else if (may_equal(a, b)) {
+    out = a.is_known() ? a : b;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool broadcast_into(Shape& out, const Shape& in) {
+  const int rank = std::max(out.rank(), in.rank());
+  Shape result;
+  for (int i = 0; i < rank; ++i) {
+    const int oi = i - (rank - out.rank()), ii = i - (rank - in.rank());
+    Dim d = 1;
+    if (!broadcast_dims(oi < 0 ? Dim(1) : out.dim(oi), ii < 0 ? Dim(1) : in.dim(ii), d)) return false;
+    result.append(d);
+  }
+  out = result;
+  return true;
+}
+
+}  // namespace
+
+std::string TypeSet::to_string() const {
+  std::string text;
+  for (int i = 0; i < dtype_count; ++i) {
+    const auto t = static_cast<DType>(i);
+    if (has(t)) text += (text.empty() ? "" : ", ") + std::string(name_of(t));
+  }
+  return text;
+}
+
+IntList::IntList(std::span<const std::int64_t> list) : count(static_cast<std::int64_t>(list.size())) {
+  if (list.size() > static_cast<std::size_t>(max_rank)) {
+    ErrorBuilder(ErrorId::invalid_shape, "list", std::to_string(list.size()) + " values exceed the limit of 8").raise();
+  }
+  std::copy(list.begin(), list.end(), values);
+}
+
+void check_input_count(const OpCall& call) {
+  const std::size_t most = call.op.inputs.size();
+  const bool variadic = most > 0 && call.op.inputs.back().variadic;
+  std::size_t least = most;
+  while (least > 0 && call.op.inputs[least - 1].optional) --least;
+  if (call.inputs.size() >= least && (variadic || call.inputs.size() <= most)) return;
+  raise_call_error(call, ErrorId::wrong_input_count,
+                   "takes " + (variadic ? std::to_string(least) + " or more" : std::to_string(most)) +
+                       " inputs, not " + std::to_string(call.inputs.size()),
+                   "see the op's documentation for its inputs");
+}
+
+DType check_dtypes(const OpCall& call) {
+  const DType main = dtype_of_group(call, 'T');
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const Operand& operand = call.inputs[i];
+    const InputDef& def = input_def(call.op, i);
+    if (operand.is_absent()) {
+      if (def.optional) continue;
+      raise_call_error(call, ErrorId::wrong_input_count, "input " + def.name + " is missing", "give it");
+    }
+    const DType wanted = def.group == 'T'   ? main
+                         : def.group == '-' ? (operand.is_tensor() ? operand.impl()->dtype
+                                                                   : dtype_of_number(operand.scalar()))
+                                            : dtype_of_group(call, def.group);
+    const DType given = operand.is_tensor() ? operand.impl()->dtype : wanted;
+    if (!def.types.has(given)) {
+      const DType better = def.types.has(DType::f32) ? DType::f32 : def.types.has(DType::i64) ? DType::i64 : DType::boolean;
+      raise_call_error(call, ErrorId::dtype_not_accepted,
+                       input_name(call.op, i) + " is " + std::string(name_of(given)) + ", the op takes " +
+                           def.types.to_string(),
+                       cast_hint(call, i, better));
+    }
+    if (given != wanted) {
+      raise_call_error(call, ErrorId::dtypes_differ,
+                       "operands are " + std::string(name_of(wanted)) + " and " + std::string(name_of(given)) +
+                           ", nothing is promoted silently",
+                       cast_hint(call, i, wanted));
+    }
+  }
+  return main;
+}
+
+Shape broadcast_shape(const OpCall& call) {
+  Shape out;
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    if (!call.inputs[i].is_tensor()) continue;
+    const Shape& shape = call.inputs[i].impl()->shape;
+    if (!broadcast_into(out, shape)) {
+      raise_call_error(call, ErrorId::shapes_do_not_broadcast,
+                       "shapes do not broadcast: " + input_name(call.op, i) + " is " + shape.to_string() +
+                           ", the others " + out.to_string(),
+                       "extents must be equal or 1, counted from the last; check what each operand means");
+    }
+  }
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    for (std::size_t j = i + 1; j < call.inputs.size(); ++j) {
+      if (!call.inputs[i].is_tensor() || !call.inputs[j].is_tensor()) continue;
+      const Shape& a = call.inputs[i].impl()->shape;
+      const Shape& b = call.inputs[j].impl()->shape;
+      if (a.rank() == b.rank() || a.rank() == 0 || b.rank() == 0 || a == out || b == out) continue;
+      raise_call_error(call, ErrorId::mutual_broadcast,
+                       "shapes " + a.to_string() + " and " + b.to_string() +
+                           " differ in rank and both would be expanded, to " + out.to_string(),
+                       "if that is meant, reshape one to the other's rank; if not, reshape it to the same shape");
+    }
+  }
+  return out;
+}
+
+Shape broadcast_shapes(const Shape& a, const Shape& b, const std::source_location& where) {
+  Shape out = a;
+  if (!broadcast_into(out, b)) {
+    raise(ErrorId::shapes_do_not_broadcast, "broadcast",
+          "shapes " + a.to_string() + " and " + b.to_string() + " do not broadcast",
+          "extents must be equal or 1, counted from the last", where);
+  }
+  return out;
+}
+
+// -------------------------------------------------------------------------------------------------------- InferContext
+
+const Shape& InferContext::shape(std::size_t i) const {
+  const Operand& operand = call_.inputs[i];
+  return operand.is_tensor() ? operand.impl()->shape : scalar_shape;
+}
+
+DType InferContext::dtype(std::size_t i) const {
+  const Operand& operand = call_.inputs[i];
+  return operand.is_tensor() ? operand.impl()->dtype : dtype_of_group(call_, input_def(call_.op, i).group);
+}
+
+void InferContext::fail(ErrorId id, std::string headline, std::string fix) const {
+  raise_call_error(call_, id, std::move(headline), std::move(fix));
+}
+
+void InferContext::require_rank(std::size_t i, int rank) const {
+  if (this->rank(i) == rank) return;
+  fail(ErrorId::wrong_rank,
+       input_name(call_.op, i) + " has rank " + std::to_string(this->rank(i)) + ", needed is rank " +
+           std::to_string(rank),
+       "reshape it to " + std::to_string(rank) + " dimensions");
+}
+
+int InferContext::axis(std::int64_t axis, int rank) const {
+  if (axis >= -rank && axis < rank) return static_cast<int>(axis < 0 ? axis + rank : axis);
+  fail(ErrorId::axis_out_of_range,
+       "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank),
+       rank == 0 ? "a tensor of rank 0 has no axes" : "axes go from " + std::to_string(-rank) + " to " +
+                                                          std::to_string(rank - 1));
+}
+
+void InferContext::require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const {
+  if (may_equal(a, b)) return;
+  fail(id, std::string(what) + " differ, " + a.to_string() + " and " + b.to_string(), "check the shapes of the operands");
+}
+
+void DecomposeContext::set(std::size_t output, Tensor value) {
+  if (results.size() <= output) results.resize(output + 1);
+  results[output].emplace(std::move(value));
+}
+
+RefArray RefArray::zeros(DType dtype, const Shape& shape) {
+  RefArray array{dtype, shape, {}, {}};
+  array.values.resize(static_cast<std::size_t>(shape.size()));
+  return array;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,261 @@
+// The single way through which every op call passes:
+//
+//   inputs ─ checks ─ infer ─┬─ descriptions: outputs are descriptions too
+//                            ├─ view: outputs share the input's memory
+//                            ├─ kernel: plan, then submit
+//                            └─ decompose: the same again, with smaller ops
+//   and whoever observes the thread (tapes) is told.
+#include <algorithm>
+
+#include "ops/assemble.h"
+#include "ops/call_error.h"
+#include "ops/host_kernel.h"
+#include "ops/infer.h"
+#include "ops/invoke.h"
+#include "ops/launch.h"
+#include "runtime/driver_registry.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t most_outputs = 8;
+
+// Where a call runs: nullptr if any input is only a description.
+struct Placement {
+  DeviceState* device = nullptr;
+  bool abstract = false;
+};
+
+Placement place(const OpCall& call) {
+  Placement placement;
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const Operand& operand = call.inputs[i];
+    if (!operand.is_tensor()) continue;
+    DeviceState* device = operand.impl()->device;
+    if (!device) {
+      placement.abstract = true;
+    } else if (!placement.device) {
+      placement.device = device;
+    } else if (placement.device != device && !input_def(call.op, i).host_resident) {
+      raise_call_error(call, ErrorId::devices_differ,
+                       "operands lie on " + placement.device->name() + " and " + device->name(),
+                       "move one: tensor.to(Device(\"" + placement.device->name() + "\"))");
+    }
+  }
+  if (!placement.device && !placement.abstract) placement.device = &default_device().state();
+  return placement;
+}
+
+// A floating number among integer tensors makes them f32.
+bool needs_promotion(const OpCall& call) {
+  bool floating_number = false, integer_tensor = false;
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const Operand& operand = call.inputs[i];
+    if (input_def(call.op, i).group != 'T') continue;
+    if (operand.is_scalar()) floating_number |= operand.scalar().kind == Scalar::Kind::floating;
+    if (operand.is_tensor()) integer_tensor |= is_integer(operand.impl()->dtype);
+  }
+  return floating_number && integer_tensor;
+}
+
+void invoke_promoted(const OpCall& call, std::span<TensorRef> outputs) {
+  std::vector<Tensor> casts;
+  std::vector<Operand> inputs(call.inputs.begin(), call.inputs.end());
+  casts.reserve(inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].is_tensor() || !is_integer(inputs[i].impl()->dtype)) continue;
+    if (input_def(call.op, i).group != 'T') continue;
+    casts.push_back(cast_tensor(inputs[i], DType::f32));
+    inputs[i] = Operand(casts.back(), call.where);
+  }
+  invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, outputs);
+}
+
+bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+  const TensorImpl& input = *call.inputs[0].impl();
+  ViewLayout layout{input.shape, {}, input.offset};
+  std::copy_n(input.strides, max_rank, layout.strides);
+  const std::optional<ViewLayout> view = call.op.view(call, layout, specs[0].shape);
+  if (!view) return false;
+  TensorRef out = TensorRef::adopt(new TensorImpl);
+  out->dtype = specs[0].dtype;
+  out->id = next_tensor_id();
+  out->device = input.device;
+  out->block = input.block;
+  out->offset = view->offset;
+  out->shape = specs[0].shape;
+  std::copy_n(view->strides, max_rank, out->strides);
+  out->dense = strides_are_dense(out->shape, out->strides);
+  out->producer = call.op.name.c_str();
+  out->scope = current_scope();
+  outputs[0] = std::move(out);
+  return true;
+}
+
+bool all_empty(std::span<const Spec> specs) {
+  return std::all_of(specs.begin(), specs.end(), [](const Spec& s) { return s.shape.size() == 0; });
+}
+
+void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+                        std::span<TensorRef> outputs) {
+  for (std::size_t o = 0; o < specs.size(); ++o) {
+    outputs[o] = make_tensor(device, specs[o].dtype, specs[o].shape,
+                             {.label = call.op.name.c_str(), .where = &call.where});
+  }
+}
+
+// False where the op says that this call cannot be composed.
+bool invoke_decomposed(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+  DecomposeContext context(call, specs);
+  if (call.op.gradient) {
+    PauseObservers pause;  // the op is recorded as one
+    call.op.decompose(context);
+  } else {
+    call.op.decompose(context);
+  }
+  if (context.refused) return false;
+  for (std::size_t o = 0; o < outputs.size(); ++o) {
+    const bool fits = o < context.results.size() && context.results[o] && context.results[o]->spec() == specs[o];
+    if (!fits) {
+      raise_call_error(call, ErrorId::invalid_op_definition,
+                       "the decomposition gives output " + std::to_string(o) + " other than `infer` says",
+                       "mend the OpDef: set(" + std::to_string(o) + ", …) with " +
+                           std::string(name_of(specs[o].dtype)) + " " + specs[o].shape.to_string());
+    }
+    outputs[o] = TensorRef::share(context.results[o]->impl());
+  }
+  return true;
+}
+
+void fail_unsupported(const OpCall& call, DeviceState& device, const KernelLookup& refusal) {
+  raise_call_error(call, ErrorId::no_kernel,
+                   device.name() + " has no kernel for it" + (refusal.text.empty() ? "" : ": " + refusal.text) +
+                       ", and it has no decomposition",
+                   "use another dtype or device; `lockstep devices` shows what each device has");
+}
+
+// Numbers given to ops that are not pointwise become tensors.
+bool has_number(const OpCall& call) {
+  return std::any_of(call.inputs.begin(), call.inputs.end(), [](const Operand& o) { return o.is_scalar(); });
+}
+
+// A composite without a gradient rule of its own differentiates through its parts.
+bool must_decompose(const OpCall& call) {
+  if (call.op.gradient || !call.op.decompose || !op_observers().active()) return false;
+  const auto& observers = op_observers().list;
+  return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
+}
+
+void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::span<const Spec> specs,
+             std::span<TensorRef> outputs) {
+  if (!device.offers(math_mode())) {
+    raise_call_error(call, ErrorId::math_mode,
+                     device.name() + " does not offer the math mode " + std::string(name_of(math_mode())),
+                     "use another mode or device; `lockstep devices` shows the modes of each");
+  }
+  if (all_empty(specs)) return make_empty_outputs(call, device, specs, outputs);
+  for (const Operand& operand : call.inputs) {
+    if (operand.is_tensor()) check_contents(*operand.impl());
+  }
+  if (run_host_kernel(call, device, specs, outputs)) return;
+  if (call.op.assemble) {
+    outputs[0] = assemble(call, device, specs[0]);
+    return;
+  }
+  KernelLookup refusal;
+  if (!must_decompose(call)) {
+    PlannedCall planned(call, {group_dtype, specs[0].dtype}, device, specs);
+    if (planned.plan()) {
+      PlannedCall* const one[] = {&planned};
+      PlannedCall::submit(one, device);
+      for (std::size_t o = 0; o < outputs.size(); ++o) outputs[o] = std::move(planned.outputs()[o]);
+      return;
+    }
+    refusal = planned.refusal();
+  }
+  device.counters.decompositions.fetch_add(1, std::memory_order_relaxed);
+  if (!call.op.decompose || !invoke_decomposed(call, specs, outputs)) fail_unsupported(call, device, refusal);
+}
+
+void carry_out(const OpCall& call, DType group_dtype, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+  const Placement placement = place(call);
+  const auto symbolic = [](const Spec& s) { return !s.shape.is_known(); };
+  if (placement.abstract || std::any_of(specs.begin(), specs.end(), symbolic)) {
+    for (std::size_t o = 0; o < specs.size(); ++o) {
+      outputs[o] = make_abstract(specs[o]);
+      outputs[o]->producer = call.op.name.c_str();
+    }
+    return;
+  }
+  if (call.op.view && call.inputs[0].is_tensor() && invoke_view(call, specs, outputs)) return;
+  if (call.op.host) {
+    const std::vector<Tensor> results = call.op.host(call, specs);
+    for (std::size_t o = 0; o < outputs.size(); ++o) outputs[o] = TensorRef::share(results[o].impl());
+    return;
+  }
+  execute(call, group_dtype, *placement.device, specs, outputs);
+}
+
+void invoke_with_tensors(const OpCall& call, DType group_dtype, std::span<TensorRef> outputs) {
+  std::vector<Tensor> made;
+  std::vector<Operand> inputs(call.inputs.begin(), call.inputs.end());
+  made.reserve(inputs.size());
+  const Placement placement = place(call);
+  std::optional<DeviceScope> scope;
+  if (placement.device) scope.emplace(placement.device->device());
+  for (Operand& operand : inputs) {
+    if (!operand.is_scalar()) continue;
+    made.push_back(number_tensor(operand.scalar(), group_dtype, call.where));
+    operand = Operand(made.back(), call.where);
+  }
+  invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, outputs);
+}
+
+std::source_location location_of(std::span<const Operand> inputs, const std::source_location* where) {
+  return where ? *where : inputs.empty() ? std::source_location() : inputs[0].where();
+}
+
+}  // namespace
+
+void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
+  check_not_forked();
+  check_input_count(call);
+  if (needs_promotion(call)) return invoke_promoted(call, outputs);
+  const DType group_dtype = check_dtypes(call);
+  if (!call.op.pointwise() && has_number(call)) return invoke_with_tensors(call, group_dtype, outputs);
+
+  Spec specs[most_outputs];
+  const std::span<Spec> used(specs, call.op.outputs.size());
+  InferContext context(call, group_dtype, used);
+  call.op.infer(context);
+  carry_out(call, group_dtype, used, outputs);
+  if (op_observers().active()) {
+    for (OpObserver* observer : op_observers().list) observer->record(call, outputs);
+  }
+}
+
+std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs,
+                           std::span<const Scalar> scalars, const std::source_location* where) {
+  TensorRef outputs[most_outputs];
+  const std::span<TensorRef> used(outputs, op.outputs.size());
+  invoke_into({op, inputs, attrs, scalars, location_of(inputs, where)}, used);
+  std::vector<Tensor> results;
+  for (TensorRef& out : used) results.push_back(Tensor::adopt(out.detach()));
+  return results;
+}
+
+Tensor invoke1(const OpDef& op, std::span<const Operand> inputs, const void* attrs, std::span<const Scalar> scalars,
+               const std::source_location* where) {
+  TensorRef output;
+  invoke_into({op, inputs, attrs, scalars, location_of(inputs, where)}, std::span(&output, 1));
+  return Tensor::adopt(output.detach());
+}
+
+Tensor Operand::tensor() const {
+  return impl_ ? Tensor::share(impl_) : number_tensor(scalar_, scalar_.kind == Scalar::Kind::floating  ? DType::f32
+                                                               : scalar_.kind == Scalar::Kind::integer ? DType::i32
+                                                                                                       : DType::boolean,
+                                                      where_);
+}
+
+}  // namespace lockstep

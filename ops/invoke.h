@@ -1,0 +1,24 @@
+// Calling ops from within ops/.
+#pragma once
+
+#include "lockstep/op_def.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+
+/// Carries out a call and tells observers; `outputs` has the op's number of outputs.
+void invoke_into(const OpCall& call, std::span<TensorRef> outputs);
+
+/// Lets the runtime copy views, through the op `copy`; called when the registry is filled.
+void install_dense_copy();
+
+/// full(), for numbers that a double cannot hold.
+Tensor filled(const Shape& shape, const Scalar& value, DType dtype, const std::source_location& where);
+
+/// A number as a tensor of rank 0 on the default device.
+Tensor number_tensor(const Scalar& scalar, DType dtype, const std::source_location& where);
+
+/// cast(), for tensors that an op promotes.
+Tensor cast_tensor(const Operand& x, DType to);
+
+}  // namespace lockstep

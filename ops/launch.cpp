@@ -1,0 +1,354 @@
+#include "ops/launch.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "lockstep/driver_ops.h"
+#include "ops/call_error.h"
+
+namespace lockstep {
+namespace {
+
+DType operand_dtype(const OpCall& call, std::size_t i, DType group_dtype) {
+  const Operand& operand = call.inputs[i];
+  if (operand.is_tensor()) return operand.impl()->dtype;
+  // A number takes the dtype of its group's tensors.
+  const char group = input_def(call.op, i).group;
+  for (std::size_t k = 0; group != 'T' && k < call.inputs.size(); ++k) {
+    if (call.inputs[k].is_tensor() && input_def(call.op, k).group == group) return call.inputs[k].impl()->dtype;
+  }
+  return group == 'T' ? group_dtype : operand.scalar().kind == Scalar::Kind::logical ? DType::boolean : group_dtype;
+}
+
+// Fills in what a kernel description says of the op itself. Lives through one prepare or query.
+class OpDescription {
+ public:
+  OpDescription(const OpCall& call, CallTypes types) : call_(call), types_(types) {}
+
+  void fill(lks_kernel_desc& desc) {
+    desc.op_version = call_.op.version;
+    desc.op_name = call_.op.name.c_str();
+    desc.op = call_.op.pointwise() ? LKS_OP_POINTWISE : call_.op.id ? call_.op.id : LKS_OP_NAMED;
+    fill_scalars(desc);
+    fill_aliases(desc);
+    if (call_.op.pointwise()) fill_program(desc);
+  }
+
+ private:
+  void fill_scalars(lks_kernel_desc& desc) {
+    for (std::size_t i = 0; i < call_.inputs.size(); ++i) {
+      if (call_.inputs[i].is_scalar()) scalars_.push_back(abi_dtype(operand_dtype(call_, i, types_.inputs)));
+    }
+    for (std::size_t i = 0; i < call_.op.scalars.size(); ++i) {
+      scalars_.push_back(own_scalar_dtype(call_.op, i, types_));
+    }
+    desc.scalar_count = static_cast<std::uint32_t>(scalars_.size());
+    desc.scalar_dtypes = scalars_.data();
+  }
+
+  void fill_aliases(lks_kernel_desc& desc) {
+    for (std::uint32_t o = 0; o < call_.op.outputs.size(); ++o) {
+      const int input = call_.op.outputs[o].in_place_of;
+      if (input >= 0) aliases_.push_back({o, static_cast<std::uint32_t>(input)});
+    }
+    desc.alias_count = static_cast<std::uint32_t>(aliases_.size());
+    desc.aliases = aliases_.data();
+  }
+
+  void fill_program(lks_kernel_desc& desc) {
+    std::vector<DType> dtypes;
+    for (std::size_t i = 0; i < call_.inputs.size(); ++i) dtypes.push_back(operand_dtype(call_, i, types_.inputs));
+    program_ = record_program(call_, dtypes, types_);
+    for (std::uint32_t i = 0; i < desc.input_count; ++i) inputs_.push_back(i);
+    for (std::uint32_t i = 0; i < desc.output_count; ++i) outputs_.push_back(i);
+    attached_ = {&program_.abi(), inputs_.data(), outputs_.data()};
+    desc.program_count = 1;
+    desc.programs = &attached_;
+    desc.operand_count = 0;
+    desc.attrs = nullptr;  // whatever they change is in the program
+    desc.attrs_size = 0;
+  }
+
+  const OpCall& call_;
+  CallTypes types_;
+  Program program_;
+  lks_attached_program attached_{};
+  std::vector<std::uint32_t> inputs_, outputs_;
+  std::vector<lks_dtype> scalars_;
+  std::vector<lks_alias> aliases_;
+};
+
+struct DescribeContext {
+  const OpCall& call;
+  CallTypes types;
+  // The description points into it; kept until the thread's next miss.
+  static OpDescription& keep(const DescribeContext& context) {
+    static thread_local std::optional<OpDescription> current;
+    current.emplace(context.call, context.types);
+    return *current;
+  }
+};
+
+void describe_op(lks_kernel_desc& desc, const void* context) {
+  DescribeContext::keep(*static_cast<const DescribeContext*>(context)).fill(desc);
+}
+
+}  // namespace
+
+lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, CallTypes types) {
+  const lks_dtype declared = op.scalars[i].dtype;
+  if (declared == ScalarDef::of_inputs) return abi_dtype(types.inputs);
+  return declared == ScalarDef::of_result ? abi_dtype(types.result) : declared;
+}
+
+Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types) {
+  ProgramBuilder builder;
+  std::vector<Expr> values;
+  std::uint32_t next_scalar = 0;
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const lks_dtype dtype = abi_dtype(operand_dtypes[i]);
+    values.push_back(call.inputs[i].is_scalar() ? builder.scalar(next_scalar++, dtype) : builder.input(dtype));
+  }
+  for (std::size_t i = 0; i < call.op.scalars.size(); ++i) {
+    values.push_back(builder.scalar(next_scalar++, own_scalar_dtype(call.op, i, types)));
+  }
+  const std::vector<Expr> results = call.op.body(builder, call, values);
+  return builder.finish(results);
+}
+
+std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype) {
+  const bool floating = scalar.kind == Scalar::Kind::floating;
+  switch (dtype) {
+    case LKS_F32: {
+      // From the integer directly: a detour over double could round twice.
+      const float value = floating ? static_cast<float>(scalar.floating) : static_cast<float>(scalar.integer);
+      return std::bit_cast<std::uint32_t>(value);
+    }
+    case LKS_F64:
+      return std::bit_cast<std::uint64_t>(scalar.as_double());
+    case LKS_F16: return Half(static_cast<float>(scalar.as_double())).bits;
+    case LKS_BF16: return BFloat16(static_cast<float>(scalar.as_double())).bits;
+    case LKS_BOOL: return scalar.as_double() != 0;
+    default: {
+      const auto integer = static_cast<std::uint64_t>(
+          floating ? static_cast<std::int64_t>(scalar.floating) : scalar.integer);
+      const std::uint32_t bits = LKS_DTYPE_BITS(dtype);
+      return bits == 64 ? integer : integer & ((std::uint64_t{1} << bits) - 1);
+    }
+  }
+}
+
+void PlannedCall::bind_inputs() {
+  for (std::size_t i = 0; i < call_.inputs.size(); ++i) {
+    const Operand& operand = call_.inputs[i];
+    if (operand.is_tensor()) {
+      tensors_.push_back(kernel_tensor(*operand.impl()));
+    } else if (operand.is_absent()) {
+      KernelTensor none;
+      none.absent = true;
+      tensors_.push_back(none);
+    } else {
+      scalar_mask_ |= std::uint64_t{1} << i;
+      scalars_.push_back(scalar_bits(operand.scalar(), abi_dtype(operand_dtype(call_, i, types_.inputs))));
+    }
+  }
+  input_count_ = static_cast<std::uint32_t>(tensors_.size());
+  for (std::size_t i = 0; i < call_.op.scalars.size(); ++i) {
+    scalars_.push_back(scalar_bits(call_.scalars[i], own_scalar_dtype(call_.op, i, types_)));
+  }
+}
+
+PlannedCall::PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const TensorRef> outputs)
+    : call_(call), types_(types), device_(device) {
+  bind_inputs();
+  for (const TensorRef& out : outputs) {
+    tensors_.push_back(kernel_tensor(*out));
+    outputs_.push_back(out);
+  }
+}
+
+PlannedCall::PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const Spec> specs)
+    : call_(call), types_(types), device_(device) {
+  bind_inputs();
+  for (std::size_t o = 0; o < specs.size(); ++o) {
+    TensorRef out = TensorRef::adopt(new TensorImpl);
+    out->dtype = specs[o].dtype;
+    out->shape = specs[o].shape;
+    out->id = next_tensor_id();
+    out->device = &device;
+    out->producer = call.op.name.c_str();
+    out->scope = current_scope();
+    fill_dense_strides(out->shape, out->strides);
+    tensors_.push_back(kernel_tensor(*out));
+    outputs_.push_back(std::move(out));
+  }
+}
+
+KernelRequest PlannedCall::request() const {
+  KernelRequest r;
+  r.op_key = &call_.op;
+  r.variation = scalar_mask_;
+  r.attrs = call_.attrs;
+  r.attrs_size = static_cast<std::uint32_t>(call_.op.attrs.size);
+  r.mode = math_mode();
+  r.tensors = tensors_;
+  r.input_count = input_count_;
+  r.describe = &describe_op;
+  return r;
+}
+
+bool PlannedCall::plan() {
+  const DescribeContext context{call_, types_};
+  const DriverCall caller{call_.op.name, &call_.where};
+  while (true) {
+    KernelRequest r = request();
+    r.context = &context;
+    kernel_ = device_.kernels().find(r, caller);
+    if (kernel_.get()) break;
+    if (kernel_.reason != LKS_REASON_LAYOUT || !make_input_dense(kernel_.operand)) return false;
+  }
+  bind();
+  return true;
+}
+
+bool PlannedCall::make_input_dense(std::int32_t operand) {
+  if (operand < 0 || operand >= static_cast<std::int32_t>(input_count_)) return false;
+  const auto wanted = static_cast<std::size_t>(operand);
+  std::size_t tensor = 0;
+  for (const Operand& input : call_.inputs) {
+    if (input.is_scalar()) continue;
+    if (tensor++ != wanted) continue;
+    if (!input.is_tensor() || input.impl()->dense) return false;
+    PauseObservers pause;
+    dense_copies_.push_back(make_dense_copy(*input.impl(), call_.where));
+    tensors_[wanted] = kernel_tensor(*dense_copies_.back());
+    device_.counters.layout_copies.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  return false;
+}
+
+void PlannedCall::bind() {
+  for (std::size_t o = 0; o < outputs_.size(); ++o) {
+    TensorImpl& out = *outputs_[o];
+    if (out.block) continue;  // given
+    const int in_place_of = call_.op.outputs[o].in_place_of;
+    if (in_place_of >= 0) {
+      const TensorImpl& input = *call_.inputs[static_cast<std::size_t>(in_place_of)].impl();
+      out.block = input.block;
+      out.offset = input.offset;
+      std::copy_n(input.strides, max_rank, out.strides);
+    } else {
+      const Spec spec{out.dtype, out.shape};
+      out.block = allocate_elements(device_, spec, {.label = call_.op.name.c_str(), .where = &call_.where});
+    }
+    tensors_[input_count_ + o] = kernel_tensor(out);
+  }
+  for (const KernelTensor& t : tensors_) {
+    if (t.absent) {
+      bindings_.push_back({nullptr, 0, nullptr, nullptr});
+      continue;
+    }
+    const auto start = static_cast<std::int64_t>(t.block->offset / size_of(t.dtype));
+    bindings_.push_back({t.block->buffer, start + t.offset, t.dims, t.strides});
+  }
+  const Kernel& kernel = *kernel_.get();
+  launch_.hdr.size = sizeof launch_;
+  launch_.kernel = kernel.handle();
+  launch_.bindings = bindings_.data();
+  launch_.binding_count = static_cast<std::uint32_t>(bindings_.size());
+  launch_.scalars = scalars_.data();
+  launch_.scalar_count = static_cast<std::uint32_t>(scalars_.size());
+  if (kernel.workspace_bytes() > 0) {
+    MemoryOwnerScope owner(MemoryOwner::workspace);
+    workspace_ = device_.allocator().allocate(
+        kernel.workspace_bytes(), {.label = call_.op.name.c_str(), .what = "workspace", .where = &call_.where});
+    launch_.workspace = workspace_->buffer;
+    launch_.workspace_offset = workspace_->offset;
+  }
+}
+
+void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& device, std::function<void()> undo) {
+  if (calls.empty()) return;
+  InlineVector<lks_launch, 4> launches;
+  for (PlannedCall* c : calls) launches.push_back(c->launch_);
+  const PlannedCall& first = *calls.front();
+  CommandQueue& queue = device.queue();
+  const DriverCall caller{first.call_.op.name, &first.call_.where};
+
+  // Memory written in place keeps its old contents if the command fails, and with them the command that made those.
+  struct Written {
+    BlockRef block;
+    CommandQueue* queue;
+    std::uint64_t value;
+  };
+  auto make_info = [&] {
+    std::vector<std::shared_ptr<Kernel>> kernels;
+    std::vector<Written> written;
+    for (PlannedCall* c : calls) {
+      if (c->kernel_.kernel) kernels.push_back(c->kernel_.kernel);
+      for (std::size_t o = 0; o < c->outputs_.size(); ++o) {
+        if (c->call_.op.outputs[o].in_place_of < 0) continue;
+        const BlockRef& block = c->outputs_[o]->block;
+        written.push_back({block, block->write_queue, block->write_value});
+      }
+    }
+    CommandInfo info{.op = first.call_.op.name.c_str(), .where = first.call_.where, .scope = current_scope()};
+    info.keep = std::make_shared<std::vector<std::shared_ptr<Kernel>>>(std::move(kernels));
+    if (!written.empty() || undo) {
+      info.undo = [written = std::move(written), undo = std::move(undo)] {
+        for (const Written& w : written) {
+          w.block->write_queue = w.queue;
+          w.block->write_value = w.value;
+        }
+        if (undo) undo();
+      };
+    }
+    return info;
+  };
+  const std::uint64_t value = queue.launch(launches, caller, make_info);
+  if (queue.is_inline()) return;
+  for (PlannedCall* c : calls) {
+    for (TensorRef& out : c->outputs_) {
+      out->block->write_queue = &queue;
+      out->block->write_value = value;
+    }
+  }
+}
+
+KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType inputs_dtype,
+                          std::span<const Spec> inputs, std::span<const Spec> outputs) {
+  std::vector<KernelTensor> tensors;
+  std::vector<std::vector<std::int64_t>> strides;
+  const auto add = [&](const Spec& spec) {
+    strides.emplace_back(static_cast<std::size_t>(max_rank));
+    fill_dense_strides(spec.shape, strides.back().data());
+    KernelTensor t;
+    t.dtype = spec.dtype;
+    t.rank = static_cast<std::uint8_t>(spec.shape.rank());
+    t.dims = reinterpret_cast<const std::int64_t*>(spec.shape.dims().data());
+    t.strides = strides.back().data();
+    tensors.push_back(t);
+  };
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (call.inputs[i].is_scalar()) continue;
+    add(inputs[i]);
+    tensors.back().absent = call.inputs[i].is_absent();
+  }
+  const auto input_count = static_cast<std::uint32_t>(tensors.size());
+  for (const Spec& spec : outputs) add(spec);
+  const DescribeContext context{call, {inputs_dtype, outputs[0].dtype}};
+  KernelRequest r;
+  r.op_key = &call.op;
+  r.attrs = call.attrs;
+  r.attrs_size = static_cast<std::uint32_t>(call.op.attrs.size);
+  r.mode = MathMode::strict;
+  r.tensors = tensors;
+  r.input_count = input_count;
+  r.describe = &describe_op;
+  r.context = &context;
+  return KernelCache::query(device, r);
+}
+
+}  // namespace lockstep

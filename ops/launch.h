@@ -1,0 +1,74 @@
+// From a call to a launch: finding the kernel and binding memory, separate from submitting, so that several calls can be
+// planned first and submitted as one unit.
+#pragma once
+
+#include <span>
+
+#include "ops/observer.h"
+#include "runtime/device_state.h"
+#include "runtime/inline_vector.h"
+
+namespace lockstep {
+
+/// The dtypes that numbers of a call may take.
+struct CallTypes {
+  DType inputs = DType::f32;  // of group T
+  DType result = DType::f32;  // of the first output
+};
+
+/// A call that needs nothing more but to be submitted. Neither copyable nor movable: the launch points into it.
+class PlannedCall {
+ public:
+  PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const Spec> specs);
+  /// The same, writing into existing tensors, which may be views.
+  PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const TensorRef> outputs);
+  PlannedCall(const PlannedCall&) = delete;
+  PlannedCall& operator=(const PlannedCall&) = delete;
+
+  /// Finds or prepares the kernel, allocates outputs (those in place take their input's memory) and workspace. Returns
+  /// false where the driver refuses; `refusal()` then says why. Throws where memory or a driver fails.
+  bool plan();
+
+  const KernelLookup& refusal() const { return kernel_; }
+  std::span<TensorRef> outputs() { return outputs_; }
+
+  /// Submits planned calls of one device as one unit: all are enqueued, or none and an exception is thrown. `undo` runs
+  /// if they turn out, later, to have failed on an asynchronous queue; memory written in place is then as before.
+  static void submit(std::span<PlannedCall* const> calls, DeviceState& device, std::function<void()> undo = nullptr);
+
+ private:
+  void bind_inputs();
+  KernelRequest request() const;
+  bool make_input_dense(std::int32_t operand);
+  void bind();
+
+  const OpCall& call_;
+  const CallTypes types_;
+  DeviceState& device_;
+  InlineVector<TensorRef, 2> dense_copies_;
+  InlineVector<TensorRef, 4> outputs_;
+  InlineVector<KernelTensor, 8> tensors_;  // the tensors among the inputs, then outputs
+  InlineVector<lks_binding, 8> bindings_;
+  InlineVector<std::uint64_t, 8> scalars_;
+  std::uint32_t input_count_ = 0;
+  std::uint64_t scalar_mask_ = 0;          // which operands are numbers
+  KernelLookup kernel_;
+  BlockRef workspace_;
+  lks_launch launch_{};
+};
+
+/// The bits of a number in a dtype, and their form in Scalar.
+std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype);
+
+/// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Operands of
+/// `call` count only as number or tensor.
+KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType inputs_dtype,
+                          std::span<const Spec> inputs, std::span<const Spec> outputs);
+
+/// The program that a pointwise call amounts to: numbers become launch-time scalars.
+Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types);
+
+/// The dtype of the call's own scalar i.
+lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, CallTypes types);
+
+}  // namespace lockstep

@@ -1,0 +1,72 @@
+#include "lockstep/ops/math.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/call_error.h"
+#include "ops/invoke.h"
+#include "ops/pointwise.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace defs {
+
+OpDef cast() {
+  OpDef op = make_pointwise_op(
+      "cast", 1,
+      [](ProgramBuilder&, const OpCall& call, std::span<const Expr> in) {
+        const auto to = static_cast<DType>(call.attrs_as<CastAttrs>().to);
+        return std::vector<Expr>{convert(in[0], abi_dtype(to))};
+      },
+      {.doc = "x in another dtype. Floats to integers truncate and saturate, NaN gives 0.",
+       .types = types::any,
+       .error_class = ErrorClass::exact,
+       .values = {CaseValues::Kind::range, -300, 300}});
+  op.inputs = {{"x", types::any, '-'}};
+  op.attrs = attr_schema<CastAttrs>("lks_cast_attrs", attr("to", &CastAttrs::to, "the dtype, numbered as DType"));
+  op.infer = [](InferContext& c) { c.set(0, static_cast<DType>(c.attrs<CastAttrs>().to), c.shape(0)); };
+  op.gradient = [](GradContext& g) { g.set(0, lockstep::cast({g.upstream(), g.where()}, g.input_dtype(0))); };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (int from = 0; from < dtype_count; ++from) {
+      for (int to = 0; to < dtype_count; ++to) {
+        const auto source = static_cast<DType>(from), target = static_cast<DType>(to);
+        CaseInput x{Shape{3, 41}, source, {CaseValues::Kind::range, -300, 300}};
+        if (source == DType::u8 || source == DType::boolean) x.values.low = 0;
+        OpCase c{std::string(name_of(source)) + "/" + std::string(name_of(target)), {x}};
+        c.gradient = types::floating.has(source) && types::floating.has(target);
+        cases.push_back(c.with(CastAttrs{to}));
+      }
+    }
+    return cases;
+  };
+  return op;
+}
+
+OpDef stop_gradient() {
+  OpDef op;
+  op.name = "stop_gradient";
+  op.doc = "x, through which no gradient flows.";
+  op.inputs = {{"x", types::any}};
+  op.differentiable = false;
+  op.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  op.view = [](const OpCall&, const ViewLayout& input, const Shape&) { return std::optional(input); };
+  op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
+  op.cases = [] { return std::vector<OpCase>{{"matrix", {{Shape{3, 5}}}, {}, {}, std::nullopt, false}}; };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor cast_tensor(const Operand& x, DType to) {
+  static const OpDef& op = built_in("cast");
+  const CastAttrs attrs{static_cast<std::int64_t>(to)};
+  return invoke1(op, std::span(&x, 1), &attrs);
+}
+
+Tensor cast(Operand x, DType to) {
+  if (x.is_tensor() && x.impl()->dtype == to) return Tensor::share(x.impl());
+  return cast_tensor(x, to);
+}
+
+LOCKSTEP_UNARY_FUNCTION(stop_gradient)
+
+}  // namespace lockstep

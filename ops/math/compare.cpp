@@ -1,0 +1,94 @@
+#include "lockstep/ops/math.h"
+#include "ops/built_in.h"
+#include "ops/infer.h"
+#include "ops/pointwise.h"
+
+namespace lockstep {
+namespace {
+
+constexpr CaseValues small_integers{CaseValues::Kind::indices, -2, 2};  // so that equal pairs turn up
+
+// Comparisons take every dtype and give bool. Short floats are compared as f32, which holds them exactly.
+template <class F>
+OpDef comparison(std::string name, F body, std::string doc) {
+  OpDef op = pointwise_op(
+      std::move(name),
+      [body](Expr a, Expr b) {
+        const bool widen = LKS_DTYPE_BITS(a.dtype()) == 16;
+        return widen ? body(convert(a, LKS_F32), convert(b, LKS_F32)) : body(a, b);
+      },
+      {.doc = std::move(doc), .types = types::any, .error_class = ErrorClass::exact, .values = small_integers});
+  op.infer = [](InferContext& c) { c.set(0, DType::boolean, broadcast_shape(c.call())); };
+  op.differentiable = false;
+  return op;
+}
+
+PointwiseOptions logic(std::string doc) {
+  return {.doc = std::move(doc), .types = types::truth, .error_class = ErrorClass::exact};
+}
+
+OpDef without_gradient(OpDef op) {
+  op.differentiable = false;
+  return op;
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef equal() { return comparison("equal", [](Expr a, Expr b) { return a == b; }, "a == b."); }
+OpDef not_equal() { return comparison("not_equal", [](Expr a, Expr b) { return a != b; }, "a != b."); }
+OpDef less() { return comparison("less", [](Expr a, Expr b) { return a < b; }, "a < b."); }
+OpDef less_equal() { return comparison("less_equal", [](Expr a, Expr b) { return a <= b; }, "a <= b."); }
+OpDef greater() { return comparison("greater", [](Expr a, Expr b) { return b < a; }, "a > b."); }
+OpDef greater_equal() { return comparison("greater_equal", [](Expr a, Expr b) { return b <= a; }, "a >= b."); }
+
+OpDef logical_and() {
+  return without_gradient(pointwise_op("logical_and", [](Expr a, Expr b) { return a & b; }, logic("Both hold.")));
+}
+OpDef logical_or() {
+  return without_gradient(pointwise_op("logical_or", [](Expr a, Expr b) { return a | b; }, logic("Either holds.")));
+}
+OpDef logical_xor() {
+  return without_gradient(pointwise_op("logical_xor", [](Expr a, Expr b) { return a ^ b; }, logic("One of them holds.")));
+}
+OpDef logical_not() {
+  return without_gradient(pointwise_op("logical_not", [](Expr x) { return !x; }, logic("x does not hold.")));
+}
+
+OpDef is_finite() {
+  OpDef op = pointwise_op("is_finite", [](Expr x) { return x - x == x.constant(0); },
+                          {.doc = "Neither NaN nor infinite.", .error_class = ErrorClass::exact});
+  op.infer = [](InferContext& c) { c.set(0, DType::boolean, c.shape(0)); };
+  op.differentiable = false;
+  return op;
+}
+
+OpDef where() {
+  OpDef op = pointwise_op("where", [](Expr condition, Expr a, Expr b) { return select(condition, a, b); },
+                          {.doc = "a where the condition holds, else b.", .types = types::any,
+                           .error_class = ErrorClass::exact});
+  op.inputs = {{"condition", types::truth, 'C'}, {"a", types::any}, {"b", types::any}};
+  return op;
+}
+
+}  // namespace defs
+
+LOCKSTEP_BINARY_FUNCTION(equal)
+LOCKSTEP_BINARY_FUNCTION(not_equal)
+LOCKSTEP_BINARY_FUNCTION(less)
+LOCKSTEP_BINARY_FUNCTION(less_equal)
+LOCKSTEP_BINARY_FUNCTION(greater)
+LOCKSTEP_BINARY_FUNCTION(greater_equal)
+LOCKSTEP_BINARY_FUNCTION(logical_and)
+LOCKSTEP_BINARY_FUNCTION(logical_or)
+LOCKSTEP_BINARY_FUNCTION(logical_xor)
+LOCKSTEP_UNARY_FUNCTION(logical_not)
+LOCKSTEP_UNARY_FUNCTION(is_finite)
+
+Tensor where(Operand condition, Operand a, Operand b) {
+  static const OpDef& op = built_in("where");
+  return invoke1(op, {condition, a, b});
+}
+
+}  // namespace lockstep

@@ -1,0 +1,77 @@
+#include "lockstep/ops/math.h"
+#include "ops/built_in.h"
+#include "ops/pointwise.h"
+
+namespace lockstep {
+namespace {
+
+constexpr CaseValues positive{CaseValues::Kind::range, 0.1, 4};
+constexpr CaseValues distinct{CaseValues::Kind::distinct};
+constexpr auto from_output = UnaryGradient::From::output;
+
+}  // namespace
+
+namespace defs {
+
+OpDef exp() {
+  return unary_op("exp", [](Expr x) { return lockstep::exp(x); }, {from_output, [](Expr y) { return y; }},
+                  {.doc = "e to the power x.", .error_class = ErrorClass::elementary});
+}
+
+OpDef log() {
+  return pointwise_op("log", [](Expr x) { return lockstep::log(x); },
+                      {.doc = "Natural logarithm.", .error_class = ErrorClass::elementary, .values = positive});
+}
+
+OpDef tanh() {
+  return unary_op("tanh", [](Expr x) { return lockstep::tanh(x); }, {from_output, [](Expr y) { return 1.0 - y * y; }},
+                  {.doc = "Hyperbolic tangent.", .error_class = ErrorClass::transcendental});
+}
+
+OpDef sigmoid() {
+  return unary_op("sigmoid", [](Expr x) { return lockstep::sigmoid(x); },
+                  {from_output, [](Expr y) { return y * (1.0 - y); }},
+                  {.doc = "1 / (1 + exp(-x)).", .error_class = ErrorClass::transcendental});
+}
+
+OpDef erf() {
+  return pointwise_op("erf", [](Expr x) { return lockstep::erf(x); },
+                      {.doc = "Gauss's error function.", .error_class = ErrorClass::transcendental});
+}
+
+OpDef relu() {
+  // Written so that NaN stays NaN. The gradient reads the output, which the next layer keeps anyway.
+  return unary_op("relu", [](Expr x) { return select(x <= 0, x.constant(0), x); },
+                  {from_output, [](Expr y) { return select(y <= 0, y.constant(0), y.constant(1)); }},
+                  {.doc = "max(x, 0); gradient 0 at 0.", .types = types::numeric, .error_class = ErrorClass::exact,
+                   .values = distinct});
+}
+
+OpDef gelu() {
+  return pointwise_op("gelu", [](Expr x) { return lockstep::gelu(x); },
+                      {.doc = "x/2 (1 + erf(x / sqrt 2)).", .error_class = ErrorClass::gelu});
+}
+
+OpDef gelu_tanh() {
+  return pointwise_op("gelu_tanh", [](Expr x) { return lockstep::gelu_tanh(x); },
+                      {.doc = "x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).", .error_class = ErrorClass::gelu});
+}
+
+OpDef silu() {
+  return pointwise_op("silu", [](Expr x) { return lockstep::silu(x); },
+                      {.doc = "x sigmoid(x).", .error_class = ErrorClass::transcendental});
+}
+
+}  // namespace defs
+
+LOCKSTEP_UNARY_FUNCTION(exp)
+LOCKSTEP_UNARY_FUNCTION(log)
+LOCKSTEP_UNARY_FUNCTION(tanh)
+LOCKSTEP_UNARY_FUNCTION(sigmoid)
+LOCKSTEP_UNARY_FUNCTION(erf)
+LOCKSTEP_UNARY_FUNCTION(relu)
+LOCKSTEP_UNARY_FUNCTION(gelu)
+LOCKSTEP_UNARY_FUNCTION(gelu_tanh)
+LOCKSTEP_UNARY_FUNCTION(silu)
+
+}  // namespace lockstep

@@ -1,0 +1,315 @@
+// Convolution and its two gradients. Each is linear in each input, and the gradients of all three are again one of the
+// three, so second order closes.
+#include <cmath>
+
+#include "lockstep/ops/math.h"
+#include "lockstep/ops/reduce.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/nn/window.h"
+
+namespace lockstep {
+namespace {
+
+template <class A>
+AttrSchema conv_schema(const char* name) {
+  return attr_schema<A>(name, attr("strides", &A::strides, "height, width"),
+                        attr("padding", &A::padding, "top, bottom, left, right"),
+                        attr("dilation", &A::dilation, "height, width"),
+                        attr("groups", &A::groups, "channels are split into this many independent groups"));
+}
+
+template <class A>
+AttrSchema conv_backward_schema(const char* name, const char* shape_doc) {
+  return attr_schema<A>(name, attr("strides", &A::strides, "height, width"),
+                        attr("padding", &A::padding, "top, bottom, left, right"),
+                        attr("dilation", &A::dilation, "height, width"),
+                        attr("groups", &A::groups, "channels are split into this many independent groups"),
+                        attr("shape", &A::shape, shape_doc));
+}
+
+// The output's shape from those of image and filter.
+template <class A>
+Shape convolved(InferContext& c, const Shape& x, const Shape& w, const A& a) {
+  check_window(c, a.strides, a.padding, a.dilation);
+  if (a.groups < 1) c.fail(ErrorId::invalid_attribute, "groups is " + std::to_string(a.groups), "groups is 1 or more");
+  const Dim channels = w.dim(3) * Dim(a.groups);
+  if (!may_equal(x.dim(3), channels)) {
+    c.fail(ErrorId::inner_dimensions,
+           "the image has " + x.dim(3).to_string() + " channels, the filter is for " + channels.to_string(),
+           "filters are OHWI with I = channels / groups; images are NHWC");
+  }
+  if (w.dim(0).is_known() && w.dim(0).value() % a.groups != 0) {
+    c.fail(ErrorId::invalid_attribute, w.dim(0).to_string() + " filters do not split into " + std::to_string(a.groups) +
+           " groups", "use a number of filters that is a multiple of groups");
+  }
+  return {x.dim(0), window_count(c, x.dim(1), w.dim(1), a.padding[0], a.padding[1], a.strides[0], a.dilation[0]),
+          window_count(c, x.dim(2), w.dim(2), a.padding[2], a.padding[3], a.strides[1], a.dilation[1]), w.dim(0)};
+}
+
+void require_same(InferContext& c, const Shape& given, const Shape& expected, const char* what) {
+  bool same = given.rank() == expected.rank();
+  for (int i = 0; same && i < given.rank(); ++i) same = may_equal(given.dim(i), expected.dim(i));
+  if (!same) {
+    c.fail(ErrorId::shapes_differ, std::string(what) + " is " + given.to_string() + ", the convolution gives " +
+           expected.to_string(), "check strides, padding and the shape attribute");
+  }
+}
+
+// Calls visit(y position, x position, w position) for every product of the convolution.
+template <class A, class Visit>
+void for_each_tap(const Shape& x, const Shape& w, const Shape& y, const A& a, Visit&& visit) {
+  const std::int64_t per_group = w[0] / a.groups;
+  for (std::int64_t n = 0; n < y[0]; ++n)
+    for (std::int64_t oh = 0; oh < y[1]; ++oh)
+      for (std::int64_t ow = 0; ow < y[2]; ++ow)
+        for (std::int64_t o = 0; o < y[3]; ++o)
+          for (std::int64_t kh = 0; kh < w[1]; ++kh)
+            for (std::int64_t kw = 0; kw < w[2]; ++kw) {
+              const std::int64_t h = oh * a.strides[0] - a.padding[0] + kh * a.dilation[0];
+              const std::int64_t v = ow * a.strides[1] - a.padding[2] + kw * a.dilation[1];
+              if (h < 0 || h >= x[1] || v < 0 || v >= x[2]) continue;
+              for (std::int64_t i = 0; i < w[3]; ++i) {
+                visit(at4(y, n, oh, ow, o), at4(x, n, h, v, o / per_group * w[3] + i), at4(w, o, kh, kw, i));
+              }
+            }
+}
+
+void accumulate(RefArray& out, std::size_t at, long double a, long double b) {
+  out.values[at] += a * b;
+  out.magnitude[at] += std::fabs(a * b);
+}
+
+struct ConvCase {
+  const char* name;
+  Shape x, w;
+  Conv2dAttrs attrs;
+};
+
+const std::vector<ConvCase>& conv_cases() {
+  static const std::vector<ConvCase> cases = {
+      {"plain", {2, 6, 7, 3}, {4, 3, 3, 3}, {}},
+      {"same", {1, 5, 5, 2}, {3, 3, 3, 2}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 1}},
+      {"strided", {2, 9, 8, 2}, {3, 3, 2, 2}, {{2, 3}, {1, 0, 0, 2}, {1, 1}, 1}},
+      {"dilated", {1, 9, 9, 2}, {2, 3, 3, 2}, {{1, 1}, {0, 0, 0, 0}, {2, 3}, 1}},
+      {"grouped", {1, 5, 6, 4}, {6, 3, 3, 2}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 2}},
+      {"depthwise", {2, 6, 6, 5}, {5, 3, 3, 1}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 5}},
+      {"pointwise", {2, 4, 3, 7}, {5, 1, 1, 7}, {}},
+      {"uneven", {1, 7, 7, 1}, {2, 2, 2, 1}, {{3, 3}, {0, 0, 0, 0}, {1, 1}, 1}},
+      {"wide", {1, 8, 8, 16}, {32, 3, 3, 16}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 1}},
+  };
+  return cases;
+}
+
+Shape output_shape(const ConvCase& c) {
+  const auto extent = [&](int side) {
+    const auto s = static_cast<std::size_t>(side);
+    const std::int64_t padded = c.x[side + 1] + c.attrs.padding[2 * s] + c.attrs.padding[2 * s + 1];
+    return (padded - (c.w[side + 1] - 1) * c.attrs.dilation[s] - 1) / c.attrs.strides[s] + 1;
+  };
+  return {c.x[0], extent(0), extent(1), c.w[0]};
+}
+
+Conv2dBackwardAttrs backward_attrs(const Conv2dAttrs& a, const Shape& shape) {
+  return {a.strides, a.padding, a.dilation, a.groups, list_of(shape)};
+}
+
+Conv2dAttrs forward_attrs(const Conv2dBackwardAttrs& a) { return {a.strides, a.padding, a.dilation, a.groups}; }
+
+Tensor backward_input(const Operand& dy, const Operand& w, const Conv2dBackwardAttrs& attrs) {
+  static const OpDef& op = built_in("conv2d_backward_input");
+  return invoke1(op, {dy, w}, &attrs);
+}
+
+Tensor backward_filter(const Operand& x, const Operand& dy, const Conv2dBackwardAttrs& attrs) {
+  static const OpDef& op = built_in("conv2d_backward_filter");
+  return invoke1(op, {x, dy}, &attrs);
+}
+
+Tensor forward(const Operand& x, const Operand& w, const Conv2dAttrs& attrs) {
+  static const OpDef& op = built_in("conv2d");
+  return invoke1(op, {x, w, Operand::absent(x.where())}, &attrs);
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef conv2d() {
+  OpDef op;
+  op.name = "conv2d";
+  op.doc = "Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.";
+  op.inputs = {{"x", types::floating}, {"w", types::floating}, {.name = "bias", .types = types::floating, .optional = true}};
+  op.attrs = conv_schema<Conv2dAttrs>("lks_conv2d_attrs");
+  op.error_class = ErrorClass::sum;
+  op.infer = [](InferContext& c) {
+    c.require_rank(0, 4);
+    c.require_rank(1, 4);
+    const Shape out = convolved(c, c.shape(0), c.shape(1), c.attrs<Conv2dAttrs>());
+    if (c.has(2)) {
+      c.require_rank(2, 1);
+      c.require_equal(c.shape(2).dim(0), out.dim(3), ErrorId::shapes_differ, "bias and output channels");
+    }
+    c.set(0, c.group_dtype(), out);
+  };
+  // For drivers that convolve without a bias.
+  op.decompose = [](DecomposeContext& c) {
+    if (!c.has(2)) return c.refuse();
+    const Tensor y = forward(c.input(0), c.input(1), c.attrs<Conv2dAttrs>());
+    c.set(0, lockstep::add({y, c.call().where}, c.input(2)));
+  };
+  op.saves = {{.inputs = 0b10}, {.inputs = 0b01}, {}};
+  op.gradient = [](GradContext& g) {
+    const auto& a = g.attrs<Conv2dAttrs>();
+    const Tensor dy = g.upstream();
+    const Operand up(dy, g.where());
+    if (g.needs(0)) g.set(0, backward_input(up, g.input(1), backward_attrs(a, g.input_shape(0))));
+    if (g.needs(1)) g.set(1, backward_filter(g.input(0), up, backward_attrs(a, g.input_shape(1))));
+    if (g.has_input(2) && g.needs(2)) g.set(2, lockstep::sum(up, {.axes = {0, 1, 2}}));
+  };
+  op.reference = [](RefContext& r) {
+    RefArray& y = r.outputs[0];
+    y.magnitude.assign(y.values.size(), 0);
+    for_each_tap(r.inputs[0].shape, r.inputs[1].shape, y.shape, r.attrs<Conv2dAttrs>(),
+                 [&](std::size_t at, std::size_t x, std::size_t w) {
+                   accumulate(y, at, r.inputs[0].values[x], r.inputs[1].values[w]);
+                 });
+    if (r.inputs.size() < 3 || r.inputs[2].values.empty()) return;
+    const auto channels = static_cast<std::size_t>(y.shape[3]);
+    for (std::size_t i = 0; i < y.values.size(); ++i) {
+      y.values[i] += r.inputs[2].values[i % channels];
+      y.magnitude[i] += std::fabs(r.inputs[2].values[i % channels]);
+    }
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64}) {
+      for (const ConvCase& c : conv_cases()) {
+        for (bool bias : {false, true}) {
+          cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name + (bias ? "/bias" : ""),
+                                 {{c.x, dtype}, {c.w, dtype}, {Shape{c.w[0]}, dtype, {}, !bias}}}
+                              .with(c.attrs));
+        }
+      }
+    }
+    const auto wrong = [&](const char* name, Shape x, Shape w, Conv2dAttrs a, ErrorId error) {
+      cases.push_back(OpCase{name, {{x}, {w}, {Shape{}, DType::f32, {}, true}}, {}, {}, error}.with(a));
+    };
+    wrong("error/channels", {1, 5, 5, 2}, {4, 3, 3, 3}, {}, ErrorId::inner_dimensions);
+    wrong("error/window", {1, 2, 2, 3}, {4, 3, 3, 3}, {}, ErrorId::invalid_shape);
+    wrong("error/rank", {5, 5, 3}, {4, 3, 3, 3}, {}, ErrorId::wrong_rank);
+    wrong("error/stride", {1, 5, 5, 3}, {4, 3, 3, 3}, {{0, 1}, {0, 0, 0, 0}, {1, 1}, 1}, ErrorId::invalid_attribute);
+    wrong("error/groups", {1, 5, 5, 4}, {3, 3, 3, 2}, {{1, 1}, {0, 0, 0, 0}, {1, 1}, 2}, ErrorId::invalid_attribute);
+    return cases;
+  };
+  return op;
+}
+
+OpDef conv2d_backward_input() {
+  OpDef op;
+  op.name = "conv2d_backward_input";
+  op.doc = "Gradient of conv2d with respect to the image.";
+  op.inputs = {{"dy", types::floating}, {"w", types::floating}};
+  op.outputs = {{"dx"}};
+  op.attrs = conv_backward_schema<Conv2dBackwardAttrs>("lks_conv2d_backward_input_attrs", "of the image, NHWC");
+  op.error_class = ErrorClass::sum;
+  op.infer = [](InferContext& c) {
+    c.require_rank(0, 4);
+    c.require_rank(1, 4);
+    const auto& a = c.attrs<Conv2dBackwardAttrs>();
+    const Shape x = shape_of(a.shape);
+    require_same(c, c.shape(0), convolved(c, x, c.shape(1), a), "dy");
+    c.set(0, c.group_dtype(), x);
+  };
+  op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
+  op.gradient = [](GradContext& g) {
+    const auto& a = g.attrs<Conv2dBackwardAttrs>();
+    const Tensor up = g.upstream();
+    if (g.needs(0)) g.set(0, forward({up, g.where()}, g.input(1), forward_attrs(a)));
+    if (g.needs(1)) {
+      g.set(1, backward_filter({up, g.where()}, g.input(0), backward_attrs(forward_attrs(a), g.input_shape(1))));
+    }
+  };
+  op.reference = [](RefContext& r) {
+    RefArray& dx = r.outputs[0];
+    dx.magnitude.assign(dx.values.size(), 0);
+    for_each_tap(dx.shape, r.inputs[1].shape, r.inputs[0].shape, r.attrs<Conv2dBackwardAttrs>(),
+                 [&](std::size_t y, std::size_t x, std::size_t w) {
+                   accumulate(dx, x, r.inputs[0].values[y], r.inputs[1].values[w]);
+                 });
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64}) {
+      for (const ConvCase& c : conv_cases()) {
+        cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{output_shape(c), dtype}, {c.w, dtype}}}.with(
+            backward_attrs(c.attrs, c.x)));
+      }
+    }
+    return cases;
+  };
+  return op;
+}
+
+OpDef conv2d_backward_filter() {
+  OpDef op;
+  op.name = "conv2d_backward_filter";
+  op.doc = "Gradient of conv2d with respect to the filter.";
+  op.inputs = {{"x", types::floating}, {"dy", types::floating}};
+  op.outputs = {{"dw"}};
+  op.attrs = conv_backward_schema<Conv2dBackwardAttrs>("lks_conv2d_backward_filter_attrs", "of the filter, OHWI");
+  op.error_class = ErrorClass::sum;
+  op.infer = [](InferContext& c) {
+    c.require_rank(0, 4);
+    c.require_rank(1, 4);
+    const auto& a = c.attrs<Conv2dBackwardAttrs>();
+    const Shape w = shape_of(a.shape);
+    require_same(c, c.shape(1), convolved(c, c.shape(0), w, a), "dy");
+    c.set(0, c.group_dtype(), w);
+  };
+  op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
+  op.gradient = [](GradContext& g) {
+    const auto& a = g.attrs<Conv2dBackwardAttrs>();
+    const Tensor up = g.upstream();
+    if (g.needs(0)) {
+      g.set(0, backward_input(g.input(1), {up, g.where()}, backward_attrs(forward_attrs(a), g.input_shape(0))));
+    }
+    if (g.needs(1)) g.set(1, forward(g.input(0), {up, g.where()}, forward_attrs(a)));
+  };
+  op.reference = [](RefContext& r) {
+    RefArray& dw = r.outputs[0];
+    dw.magnitude.assign(dw.values.size(), 0);
+    for_each_tap(r.inputs[0].shape, dw.shape, r.inputs[1].shape, r.attrs<Conv2dBackwardAttrs>(),
+                 [&](std::size_t y, std::size_t x, std::size_t w) {
+                   accumulate(dw, w, r.inputs[1].values[y], r.inputs[0].values[x]);
+                 });
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64}) {
+      for (const ConvCase& c : conv_cases()) {
+        cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype}, {output_shape(c), dtype}}}.with(
+            backward_attrs(c.attrs, c.w)));
+      }
+    }
+    return cases;
+  };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor conv2d(Operand x, Operand w, Convolution options) { return conv2d(x, w, Operand::absent(x.where()), options); }
+
+Tensor conv2d(Operand x, Operand w, Operand bias, Convolution options) {
+  static const OpDef& op = built_in("conv2d");
+  Conv2dAttrs attrs{list_of(options.strides), {}, list_of(options.dilation), options.groups};
+  const Shape image = x.tensor().shape(), filter = w.tensor().shape();
+  const bool ranks_fit = image.rank() == 4 && filter.rank() == 4 && options.strides[0] > 0 && options.strides[1] > 0;
+  const Pair window = ranks_fit ? Pair{filter[1], filter[2]} : Pair{1, 1};
+  attrs.padding = ranks_fit ? resolve_padding(options.padding, image, window, options.strides, options.dilation)
+                            : IntList{0, 0, 0, 0};
+  return invoke1(op, {x, w, bias}, &attrs);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,385 @@
+// Pooling. Max pooling also gives the position of each maximum inside its window; its gradient sends values back there,
+// and the gradient of that picks values from there, so second order closes.
+#include <cmath>
+
+#include "lockstep/ops/reduce.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/call_error.h"
+#include "ops/nn/window.h"
+#include "ops/pointwise.h"
+
+namespace lockstep {
+namespace {
+
+template <class A>
+AttrSchema pool_schema(const char* name) {
+  return attr_schema<A>(name, attr("window", &A::window, "height, width"), attr("strides", &A::strides, "height, width"),
+                        attr("padding", &A::padding, "top, bottom, left, right"));
+}
+
+AttrSchema pool_backward_schema(const char* name) {
+  using A = Pool2dBackwardAttrs;
+  return attr_schema<A>(name, attr("window", &A::window, "height, width"), attr("strides", &A::strides, "height, width"),
+                        attr("padding", &A::padding, "top, bottom, left, right"),
+                        attr("shape", &A::shape, "of the pooled image, NHWC"));
+}
+
+template <class A>
+Shape pooled(InferContext& c, const Shape& x, const A& a) {
+  if (x.rank() != 4) {
+    c.fail(ErrorId::wrong_rank, "the image has rank " + std::to_string(x.rank()) + ", needed is rank 4",
+           "images are NHWC: (batch, height, width, channels)");
+  }
+  check_window(c, a.strides, a.padding, {1, 1});
+  for (std::size_t side = 0; side < 2; ++side) {
+    if (a.window[side] < 1) c.fail(ErrorId::invalid_attribute, "a window of " + std::to_string(a.window[side]), "windows are 1 or more");
+    // Otherwise a window could lie in the padding alone.
+    if (a.padding[2 * side] >= a.window[side] || a.padding[2 * side + 1] >= a.window[side]) {
+      c.fail(ErrorId::invalid_attribute, "padding is as large as the window", "padding must be smaller than the window");
+    }
+  }
+  return {x.dim(0), window_count(c, x.dim(1), a.window[0], a.padding[0], a.padding[1], a.strides[0], 1),
+          window_count(c, x.dim(2), a.window[1], a.padding[2], a.padding[3], a.strides[1], 1), x.dim(3)};
+}
+
+// Calls visit(x position, tap) for the taps of one window that lie inside the image.
+template <class A, class Visit>
+void for_each_tap(const Shape& x, const A& a, std::int64_t n, std::int64_t oh, std::int64_t ow, std::int64_t c,
+                  Visit&& visit) {
+  for (std::int64_t kh = 0; kh < a.window[0]; ++kh) {
+    for (std::int64_t kw = 0; kw < a.window[1]; ++kw) {
+      const std::int64_t h = oh * a.strides[0] - a.padding[0] + kh, w = ow * a.strides[1] - a.padding[2] + kw;
+      if (h >= 0 && h < x[1] && w >= 0 && w < x[2]) visit(at4(x, n, h, w, c), kh * a.window[1] + kw);
+    }
+  }
+}
+
+template <class Visit>
+void for_each_window(const Shape& y, Visit&& visit) {
+  for (std::int64_t n = 0; n < y[0]; ++n)
+    for (std::int64_t oh = 0; oh < y[1]; ++oh)
+      for (std::int64_t ow = 0; ow < y[2]; ++ow)
+        for (std::int64_t c = 0; c < y[3]; ++c) visit(at4(y, n, oh, ow, c), n, oh, ow, c);
+}
+
+// The position in the image that a tap number means.
+template <class A>
+std::size_t tap_position(const Shape& x, const A& a, std::int64_t n, std::int64_t oh, std::int64_t ow, std::int64_t c,
+                         std::int64_t tap) {
+  return at4(x, n, oh * a.strides[0] - a.padding[0] + tap / a.window[1],
+             ow * a.strides[1] - a.padding[2] + tap % a.window[1], c);
+}
+
+struct PoolCase {
+  const char* name;
+  Shape x;
+  Pool2dAttrs attrs;
+};
+
+const std::vector<PoolCase>& pool_cases() {
+  static const std::vector<PoolCase> cases = {
+      {"halves", {2, 6, 8, 3}, {}},
+      {"uneven", {1, 7, 5, 2}, {}},
+      {"overlap", {1, 7, 7, 2}, {{3, 3}, {2, 2}, {0, 0, 0, 0}}},
+      {"padded", {2, 5, 6, 3}, {{3, 2}, {2, 1}, {1, 1, 0, 1}}},
+      {"channels", {1, 4, 4, 33}, {}},
+      {"whole", {2, 3, 4, 2}, {{3, 4}, {1, 1}, {0, 0, 0, 0}}},
+  };
+  return cases;
+}
+
+Shape pooled_shape(const PoolCase& c) {
+  const auto extent = [&](int side) {
+    const auto s = static_cast<std::size_t>(side);
+    return (c.x[side + 1] + c.attrs.padding[2 * s] + c.attrs.padding[2 * s + 1] - c.attrs.window[s]) /
+               c.attrs.strides[s] + 1;
+  };
+  return {c.x[0], extent(0), extent(1), c.x[3]};
+}
+
+Pool2dBackwardAttrs backward_attrs(const Pool2dAttrs& a, const Shape& x) {
+  return {a.window, a.strides, a.padding, list_of(x)};
+}
+Pool2dAttrs forward_attrs(const Pool2dBackwardAttrs& a) { return {a.window, a.strides, a.padding}; }
+
+std::vector<OpCase> forward_cases(CaseValues values) {
+  std::vector<OpCase> cases;
+  for (DType dtype : {DType::f32, DType::f64}) {
+    for (const PoolCase& c : pool_cases()) {
+      cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype, values}}}.with(c.attrs));
+    }
+  }
+  const auto wrong = [&](const char* name, Shape x, Pool2dAttrs a, ErrorId error) {
+    cases.push_back(OpCase{name, {{x}}, {}, {}, error}.with(a));
+  };
+  wrong("error/rank", {4, 4, 2}, {}, ErrorId::wrong_rank);
+  wrong("error/window", {1, 1, 4, 2}, {}, ErrorId::invalid_shape);
+  wrong("error/padding", {1, 4, 4, 2}, {{2, 2}, {2, 2}, {2, 0, 0, 0}}, ErrorId::invalid_attribute);
+  return cases;
+}
+
+// Values below stay in the first window tap, which always lies inside an unpadded image.
+std::vector<OpCase> tap_cases(bool backward) {
+  std::vector<OpCase> cases;
+  for (DType dtype : {DType::f32, DType::f64}) {
+    for (const PoolCase& c : pool_cases()) {
+      if (c.attrs.padding[0] || c.attrs.padding[1] || c.attrs.padding[2] || c.attrs.padding[3]) continue;
+      const double last = static_cast<double>(c.attrs.window[0] * c.attrs.window[1] - 1);
+      const CaseInput taps{pooled_shape(c), DType::i32, {CaseValues::Kind::indices, 0, last}};
+      const CaseInput values{backward ? pooled_shape(c) : c.x, dtype};
+      OpCase made{std::string(name_of(dtype)) + "/" + c.name, {values, taps}};
+      cases.push_back(backward ? made.with(backward_attrs(c.attrs, c.x)) : made.with(c.attrs));
+    }
+  }
+  return cases;
+}
+
+Tensor max_backward(const Operand& dy, const Operand& taps, const Pool2dBackwardAttrs& attrs) {
+  static const OpDef& op = built_in("max_pool2d_backward");
+  return invoke1(op, {dy, taps}, &attrs);
+}
+
+Tensor max_gather(const Operand& x, const Operand& taps, const Pool2dAttrs& attrs) {
+  static const OpDef& op = built_in("max_pool2d_gather");
+  return invoke1(op, {x, taps}, &attrs);
+}
+
+void decompose_max_pool2d_gather(DecomposeContext& c) {
+  const Tensor x = c.tensor(0);
+  const std::source_location at = c.call().where;
+  const Pool2dBackwardAttrs attrs = backward_attrs(c.attrs<Pool2dAttrs>(), x.shape());
+  static const OpDef& positions_op = built_in("max_pool2d_positions");
+  const Tensor positions = invoke1(positions_op, {c.input(1)}, &attrs);
+  c.set(0, gather({reshape({x, at}, Ints{-1}), at}, {positions, at}));
+}
+
+Pool2dAttrs attrs_of(const Operand& x, const Pool2d& options) {
+  const Pair strides = options.strides.value_or(options.window);
+  Pool2dAttrs attrs{list_of(options.window), list_of(strides), {0, 0, 0, 0}};
+  const Shape image = x.tensor().shape();
+  if (image.rank() == 4 && strides[0] > 0 && strides[1] > 0) {
+    attrs.padding = resolve_padding(options.padding, image, options.window, strides, {1, 1});
+  }
+  return attrs;
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef max_pool2d() {
+  OpDef op;
+  op.name = "max_pool2d";
+  op.doc = "Largest element under each window, and its tap number row * width + column; the first of several, NaN wins.";
+  op.inputs = {{"x", types::floating}};
+  op.outputs = {{"y"}, {"tap"}};
+  op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_attrs");
+  op.infer = [](InferContext& c) {
+    const Shape out = pooled(c, c.shape(0), c.attrs<Pool2dAttrs>());
+    c.set(0, c.group_dtype(), out);
+    c.set(1, DType::i32, out);
+  };
+  op.saves = {{.outputs = 0b10}};
+  op.gradient = [](GradContext& g) {
+    const Tensor dy = g.upstream(), taps = g.output(1);
+    g.set(0, max_backward({dy, g.where()}, {taps, g.where()}, backward_attrs(g.attrs<Pool2dAttrs>(), g.input_shape(0))));
+  };
+  op.reference = [](RefContext& r) {
+    const auto& a = r.attrs<Pool2dAttrs>();
+    for_each_window(r.outputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
+      bool seen = false;
+      for_each_tap(r.inputs[0].shape, a, n, oh, ow, c, [&](std::size_t x, std::int64_t tap) {
+        const long double v = r.inputs[0].values[x];
+        long double& best = r.outputs[0].values[y];
+        if (seen && (std::isnan(best) || !(std::isnan(v) || v > best))) return;
+        seen = true;
+        best = v;
+        r.outputs[1].values[y] = static_cast<long double>(tap);
+      });
+    });
+  };
+  op.cases = [] { return forward_cases({CaseValues::Kind::distinct}); };
+  return op;
+}
+
+OpDef max_pool2d_backward() {
+  OpDef op;
+  op.name = "max_pool2d_backward";
+  op.doc = "Gradient of max_pool2d: each dy goes to the element that its tap names.";
+  op.inputs = {{"dy", types::floating}, {"tap", types::of(i32), 'I'}};
+  op.outputs = {{"dx"}};
+  op.attrs = pool_backward_schema("lks_max_pool2d_backward_attrs");
+  op.error_class = ErrorClass::sum;
+  op.infer = [](InferContext& c) {
+    const Shape x = shape_of(c.attrs<Pool2dBackwardAttrs>().shape);
+    pooled(c, x, c.attrs<Pool2dBackwardAttrs>());
+    c.set(0, c.group_dtype(), x);
+  };
+  op.saves = {{.inputs = 0b10}, {}};
+  op.gradient = [](GradContext& g) {
+    const Tensor up = g.upstream();
+    g.set(0, max_gather({up, g.where()}, g.input(1), forward_attrs(g.attrs<Pool2dBackwardAttrs>())));
+  };
+  op.reference = [](RefContext& r) {
+    const auto& a = r.attrs<Pool2dBackwardAttrs>();
+    RefArray& dx = r.outputs[0];
+    dx.magnitude.assign(dx.values.size(), 0);
+    for_each_window(r.inputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
+      const auto tap = static_cast<std::int64_t>(r.inputs[1].values[y]);
+      const std::size_t x = tap_position(dx.shape, a, n, oh, ow, c, tap);
+      dx.values[x] += r.inputs[0].values[y];
+      dx.magnitude[x] += std::fabs(r.inputs[0].values[y]);
+    });
+  };
+  op.cases = [] { return tap_cases(true); };
+  return op;
+}
+
+OpDef max_pool2d_gather() {
+  OpDef op;
+  op.name = "max_pool2d_gather";
+  op.doc = "The elements of x that the taps of a max_pool2d name.";
+  op.inputs = {{"x", types::floating}, {"tap", types::of(i32), 'I'}};
+  op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_gather_attrs");
+  op.infer = [](InferContext& c) { c.set(0, c.group_dtype(), pooled(c, c.shape(0), c.attrs<Pool2dAttrs>())); };
+  op.decompose = &decompose_max_pool2d_gather;
+  op.saves = {{.inputs = 0b10}, {}};
+  op.gradient = [](GradContext& g) {
+    const Tensor up = g.upstream();
+    g.set(0, max_backward({up, g.where()}, g.input(1), backward_attrs(g.attrs<Pool2dAttrs>(), g.input_shape(0))));
+  };
+  op.reference = [](RefContext& r) {
+    const auto& a = r.attrs<Pool2dAttrs>();
+    for_each_window(r.outputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
+      const auto tap = static_cast<std::int64_t>(r.inputs[1].values[y]);
+      r.outputs[0].values[y] = r.inputs[0].values[tap_position(r.inputs[0].shape, a, n, oh, ow, c, tap)];
+    });
+  };
+  op.cases = [] { return tap_cases(false); };
+  return op;
+}
+
+OpDef max_pool2d_positions() {
+  OpDef op = make_pointwise_op(
+      "max_pool2d_positions", 1,
+      [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
+        const auto& a = call.attrs_as<Pool2dBackwardAttrs>();
+        const Expr tap = convert(in[0], LKS_I64);
+        const Expr row = tap / a.window[1];
+        const Expr column = tap - row * a.window[1];
+        const Expr h = p.index(1) * a.strides[0] - a.padding[0] + row;
+        const Expr w = p.index(2) * a.strides[1] - a.padding[2] + column;
+        return std::vector<Expr>{((p.index(0) * a.shape[1] + h) * a.shape[2] + w) * a.shape[3] + p.index(3)};
+      },
+      {.doc = "Row-major positions in the image that the taps of a max_pool2d mean.", .types = types::of(i32),
+       .error_class = ErrorClass::exact});
+  op.inputs = {{"tap", types::of(i32)}};
+  op.outputs = {{"position"}};
+  op.differentiable = false;
+  op.attrs = pool_backward_schema("lks_max_pool2d_positions_attrs");
+  op.infer = [](InferContext& c) { c.set(0, DType::i64, c.shape(0)); };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (const PoolCase& c : pool_cases()) {
+      const double last = static_cast<double>(c.attrs.window[0] * c.attrs.window[1] - 1);
+      const CaseInput taps{pooled_shape(c), DType::i32, {CaseValues::Kind::indices, 0, last}};
+      cases.push_back(OpCase{c.name, {taps}, {}, {}, {}, false}.with(backward_attrs(c.attrs, c.x)));
+    }
+    return cases;
+  };
+  return op;
+}
+
+OpDef avg_pool2d() {
+  OpDef op;
+  op.name = "avg_pool2d";
+  op.doc = "Mean under each window, over the elements that are inside the image.";
+  op.inputs = {{"x", types::floating}};
+  op.attrs = pool_schema<Pool2dAttrs>("lks_avg_pool2d_attrs");
+  op.error_class = ErrorClass::sum;
+  op.infer = [](InferContext& c) { c.set(0, c.group_dtype(), pooled(c, c.shape(0), c.attrs<Pool2dAttrs>())); };
+  op.gradient = [](GradContext& g) {
+    static const OpDef& backward = built_in("avg_pool2d_backward");
+    const Pool2dBackwardAttrs attrs = backward_attrs(g.attrs<Pool2dAttrs>(), g.input_shape(0));
+    g.set(0, invoke1(backward, {Operand(g.upstream(), g.where())}, &attrs));
+  };
+  op.reference = [](RefContext& r) {
+    r.outputs[0].magnitude.assign(r.outputs[0].values.size(), 0);
+    for_each_window(r.outputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
+      long double total = 0, magnitude = 0, count = 0;
+      for_each_tap(r.inputs[0].shape, r.attrs<Pool2dAttrs>(), n, oh, ow, c, [&](std::size_t x, std::int64_t) {
+        total += r.inputs[0].values[x];
+        magnitude += std::fabs(r.inputs[0].values[x]);
+        count += 1;
+      });
+      r.outputs[0].values[y] = total / count;
+      r.outputs[0].magnitude[y] = magnitude / count;
+    });
+  };
+  op.cases = [] { return forward_cases({}); };
+  return op;
+}
+
+OpDef avg_pool2d_backward() {
+  OpDef op;
+  op.name = "avg_pool2d_backward";
+  op.doc = "Gradient of avg_pool2d: each dy is shared evenly by the elements under its window.";
+  op.inputs = {{"dy", types::floating}};
+  op.outputs = {{"dx"}};
+  op.attrs = pool_backward_schema("lks_avg_pool2d_backward_attrs");
+  op.error_class = ErrorClass::sum;
+  op.infer = [](InferContext& c) {
+    const Shape x = shape_of(c.attrs<Pool2dBackwardAttrs>().shape);
+    pooled(c, x, c.attrs<Pool2dBackwardAttrs>());
+    c.set(0, c.group_dtype(), x);
+  };
+  op.gradient = [](GradContext& g) {
+    static const OpDef& forward = built_in("avg_pool2d");
+    const Pool2dAttrs attrs = forward_attrs(g.attrs<Pool2dBackwardAttrs>());
+    g.set(0, invoke1(forward, {Operand(g.upstream(), g.where())}, &attrs));
+  };
+  op.reference = [](RefContext& r) {
+    const auto& a = r.attrs<Pool2dBackwardAttrs>();
+    RefArray& dx = r.outputs[0];
+    dx.magnitude.assign(dx.values.size(), 0);
+    for_each_window(r.inputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
+      long double count = 0;
+      for_each_tap(dx.shape, a, n, oh, ow, c, [&](std::size_t, std::int64_t) { count += 1; });
+      for_each_tap(dx.shape, a, n, oh, ow, c, [&](std::size_t x, std::int64_t) {
+        dx.values[x] += r.inputs[0].values[y] / count;
+        dx.magnitude[x] += std::fabs(r.inputs[0].values[y] / count);
+      });
+    });
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64}) {
+      for (const PoolCase& c : pool_cases()) {
+        cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{pooled_shape(c), dtype}}}.with(
+            backward_attrs(c.attrs, c.x)));
+      }
+    }
+    return cases;
+  };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor max_pool2d(Operand x, Pool2d options) {
+  static const OpDef& op = built_in("max_pool2d");
+  const Pool2dAttrs attrs = attrs_of(x, options);
+  return invoke(op, std::span(&x, 1), &attrs)[0];
+}
+
+Tensor avg_pool2d(Operand x, Pool2d options) {
+  static const OpDef& op = built_in("avg_pool2d");
+  const Pool2dAttrs attrs = attrs_of(x, options);
+  return invoke1(op, {x}, &attrs);
+}
+
+Tensor global_max_pool2d(Operand x) { return max(x, {.axes = {1, 2}}); }
+Tensor global_avg_pool2d(Operand x) { return mean(x, {.axes = {1, 2}}); }
+
+}  // namespace lockstep

@@ -1,0 +1,283 @@
+#include <cmath>
+
+#include "lockstep/ops/math.h"
+#include "lockstep/ops/nn.h"
+#include "lockstep/ops/reduce.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/invoke.h"
+#include "ops/pointwise.h"
+#include "ops/shape/indexing.h"
+
+namespace lockstep {
+namespace {
+
+// The rows of an array along one axis: calls visit(position of element j) for each row.
+template <class Visit>
+void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {
+  std::int64_t inner = 1, outer = 1;
+  for (int i = 0; i < shape.rank(); ++i) (i < axis ? outer : inner) *= i == axis ? 1 : shape[i];
+  const std::int64_t extent = shape[static_cast<int>(axis)];
+  for (std::int64_t o = 0; o < outer; ++o) {
+    for (std::int64_t i = 0; i < inner; ++i) {
+      visit([=](std::int64_t j) { return static_cast<std::size_t>((o * extent + j) * inner + i); }, extent);
+    }
+  }
+}
+
+long double log_of_sum(const std::vector<long double>& x, auto position, std::int64_t extent) {
+  long double largest = -INFINITY, total = 0;
+  for (std::int64_t j = 0; j < extent; ++j) largest = std::fmax(largest, x[position(j)]);
+  for (std::int64_t j = 0; j < extent; ++j) total += std::exp(x[position(j)] - largest);
+  return largest + std::log(total);
+}
+
+void softmax_reference(RefContext& r, bool logarithm) {
+  const std::vector<long double>& x = r.inputs[0].values;
+  for_each_row(r.inputs[0].shape, r.attrs<AxisAttrs>().axis, [&](auto position, std::int64_t extent) {
+    const long double log_sum = log_of_sum(x, position, extent);
+    for (std::int64_t j = 0; j < extent; ++j) {
+      const long double y = x[position(j)] - log_sum;
+      r.outputs[0].values[position(j)] = logarithm ? y : std::exp(y);
+    }
+  });
+}
+
+std::vector<OpCase> softmax_cases() {
+  std::vector<OpCase> cases;
+  for (DType dtype : {DType::f32, DType::f64}) {
+    const std::string prefix = std::string(name_of(dtype)) + "/";
+    const auto add = [&](const char* name, Shape shape, std::int64_t axis, CaseValues values = {}) {
+      cases.push_back(OpCase{prefix + name, {{shape, dtype, values}}}.with(AxisAttrs{axis}));
+    };
+    add("rows", {5, 10}, 1);
+    add("columns", {9, 4}, 0);
+    add("middle", {3, 7, 5}, 1);
+    add("one", {4, 1}, 1);
+    add("long", {2, 1031}, 1);
+    add("large", {3, 8}, 1, {CaseValues::Kind::range, -90, 90});
+  }
+  cases.push_back(OpCase{"error/axis", {{Shape{3}}}, {}, {}, ErrorId::axis_out_of_range}.with(AxisAttrs{1}));
+  return cases;
+}
+
+OpDef softmax_op(std::string name, std::string doc, bool logarithm) {
+  OpDef op;
+  op.name = std::move(name);
+  op.doc = std::move(doc);
+  op.inputs = {{"x", types::floating}};
+  op.attrs = attr_schema<AxisAttrs>("lks_softmax_attrs", attr("axis", &AxisAttrs::axis, "from the front"));
+  op.error_class = ErrorClass::composed;
+  op.infer = [](InferContext& c) {
+    c.axis(c.attrs<AxisAttrs>().axis, c.rank(0));
+    c.set(0, c.group_dtype(), c.shape(0));
+  };
+  op.saves = {{.outputs = 1}};
+  op.reference = [logarithm](RefContext& r) { softmax_reference(r, logarithm); };
+  op.cases = &softmax_cases;
+  return op;
+}
+
+// Along one axis: x minus its largest element, exponentials of that, and their sum.
+struct Shifted {
+  Tensor x, exponentials, total;
+};
+
+Shifted shift(const Operand& x, std::int64_t axis, const std::source_location& at) {
+  const Tensor largest = max(x, {.axes = {axis}, .keep = true});
+  Tensor shifted = sub(x, {largest, at});
+  Tensor exponentials = exp({shifted, at});
+  Tensor total = sum({exponentials, at}, {.axes = {axis}, .keep = true});
+  return {std::move(shifted), std::move(exponentials), std::move(total)};
+}
+
+void infer_rows(InferContext& c, bool sparse) {
+  if (c.rank(0) < 1) c.fail(ErrorId::wrong_rank, "logits have rank 0", "logits are (…, classes)");
+  Shape rows;
+  for (int i = 0; i + 1 < c.rank(0); ++i) rows.append(c.shape(0).dim(i));
+  const Shape& expected = sparse ? rows : c.shape(0);
+  bool same = c.rank(1) == expected.rank();
+  for (int i = 0; same && i < expected.rank(); ++i) same = may_equal(c.shape(1).dim(i), expected.dim(i));
+  if (!same) {
+    c.fail(ErrorId::shapes_differ,
+           std::string(sparse ? "labels are " : "targets are ") + c.shape(1).to_string() + ", logits of " +
+               c.shape(0).to_string() + " need " + expected.to_string(),
+           sparse ? "give one label per row, or use cross_entropy for rows of probabilities"
+                  : "give one probability per class, or use sparse_cross_entropy for labels");
+  }
+  c.set(0, c.group_dtype(), rows);
+}
+
+std::vector<OpCase> entropy_cases(bool sparse) {
+  std::vector<OpCase> cases;
+  for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType label : {DType::i32, DType::i64}) {
+      const std::string name = std::string(name_of(dtype)) + "/" + std::string(name_of(label));
+      if (sparse) {
+        cases.push_back({name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6}, label, {CaseValues::Kind::indices, 0, 9}}}});
+        cases.push_back({name + "/images", {{Shape{2, 3, 5}, dtype}, {Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 4}}}});
+      } else if (label == DType::i32) {
+        cases.push_back({name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6, 10}, dtype, {CaseValues::Kind::range, 0, 0.2}}}});
+      }
+    }
+  }
+  cases.push_back({"error/shape", {{Shape{6, 10}}, {Shape{5}, sparse ? DType::i64 : DType::f32, {CaseValues::Kind::range, 0, 1}}}});
+  cases.back().error = ErrorId::shapes_differ;
+  return cases;
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef softmax() {
+  OpDef op = softmax_op("softmax", "Exponentials of x along one axis, scaled to sum to one.", false);
+  op.decompose = [](DecomposeContext& c) {
+    const std::source_location at = c.call().where;
+    const Shifted s = shift(c.input(0), c.attrs<AxisAttrs>().axis, at);
+    c.set(0, lockstep::div({s.exponentials, at}, {s.total, at}));
+  };
+  op.gradient = [](GradContext& g) {
+    const std::int64_t axis = g.attrs<AxisAttrs>().axis;
+    const std::source_location at = g.where();
+    const Tensor y = g.output(), weighted = lockstep::mul({g.upstream(), at}, {y, at});
+    const Tensor total = lockstep::sum({weighted, at}, {.axes = {axis}, .keep = true});
+    g.set(0, lockstep::sub({weighted, at}, {lockstep::mul({y, at}, {total, at}), at}));
+  };
+  return op;
+}
+
+OpDef log_softmax() {
+  OpDef op = softmax_op("log_softmax", "Logarithm of softmax, without its loss of precision.", true);
+  op.decompose = [](DecomposeContext& c) {
+    const std::source_location at = c.call().where;
+    const Shifted s = shift(c.input(0), c.attrs<AxisAttrs>().axis, at);
+    c.set(0, lockstep::sub({s.x, at}, {lockstep::log({s.total, at}), at}));
+  };
+  op.gradient = [](GradContext& g) {
+    const std::int64_t axis = g.attrs<AxisAttrs>().axis;
+    const std::source_location at = g.where();
+    const Tensor dy = g.upstream();
+    const Tensor total = lockstep::sum({dy, at}, {.axes = {axis}, .keep = true});
+    const Tensor probability = lockstep::exp({g.output(), at});
+    g.set(0, lockstep::sub({dy, at}, {lockstep::mul({probability, at}, {total, at}), at}));
+  };
+  return op;
+}
+
+OpDef pick_label() {
+  OpDef op = make_pointwise_op(
+      "pick_label", 2,
+      [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
+        const auto& a = call.attrs_as<PickLabelAttrs>();
+        const Expr label = convert(in[1], LKS_I64);
+        const Expr inside = (label >= 0) & (label < a.classes);
+        const Expr here = p.index(static_cast<std::uint32_t>(a.axis)) == label;
+        return std::vector<Expr>{select(inside, select(here, in[0], in[0].constant(0)), in[0].constant(NAN))};
+      },
+      {.doc = "x where the position along an axis is the label, else 0; NaN where a label is outside the classes.",
+       .error_class = ErrorClass::exact});
+  op.inputs = {{"x", types::floating}, {"label", types::index, 'I'}};
+  op.attrs = attr_schema<PickLabelAttrs>("lks_pick_label_attrs", attr("axis", &PickLabelAttrs::axis, "of the classes"),
+                                         attr("classes", &PickLabelAttrs::classes, "extent of that axis"));
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64}) {
+      const CaseInput labels{Shape{5, 1}, DType::i64, {CaseValues::Kind::indices, -1, 7}};
+      cases.push_back(OpCase{std::string(name_of(dtype)), {{Shape{5, 7}, dtype}, labels}}.with(PickLabelAttrs{1, 7}));
+    }
+    return cases;
+  };
+  return op;
+}
+
+OpDef sparse_cross_entropy() {
+  OpDef op;
+  op.name = "sparse_cross_entropy";
+  op.doc = "-log softmax(logits)[label] per row; NaN where a label is outside the classes.";
+  op.inputs = {{"logits", types::floating}, {"labels", types::index, 'I'}};
+  op.outputs = {{"loss"}};
+  op.error_class = ErrorClass::composed;
+  op.infer = [](InferContext& c) { infer_rows(c, true); };
+  // No rule of its own: it differentiates through its parts.
+  op.decompose = [](DecomposeContext& c) {
+    const std::source_location at = c.call().where;
+    const Tensor log_p = lockstep::log_softmax(c.input(0));
+    const std::int64_t classes = log_p.shape()[-1];
+    const Tensor labels = expand_dims(c.input(1), -1);
+    const PickLabelAttrs attrs{log_p.rank() - 1, classes};
+    static const OpDef& pick_label_op = built_in("pick_label");
+    const Tensor picked = invoke1(pick_label_op, {Operand(log_p, at), Operand(labels, at)}, &attrs);
+    c.set(0, lockstep::neg({lockstep::sum({picked, at}, {.axes = {-1}}), at}));
+  };
+  op.reference = [](RefContext& r) {
+    const Shape& shape = r.inputs[0].shape;
+    std::size_t row = 0;
+    for_each_row(shape, shape.rank() - 1, [&](auto position, std::int64_t extent) {
+      const auto label = static_cast<std::int64_t>(r.inputs[1].values[row]);
+      const bool inside = label >= 0 && label < extent;
+      r.outputs[0].values[row] =
+          inside ? log_of_sum(r.inputs[0].values, position, extent) - r.inputs[0].values[position(label)] : NAN;
+      ++row;
+    });
+  };
+  op.cases = [] { return entropy_cases(true); };
+  return op;
+}
+
+OpDef cross_entropy() {
+  OpDef op;
+  op.name = "cross_entropy";
+  op.doc = "-sum(targets · log softmax(logits)) per row.";
+  op.inputs = {{"logits", types::floating}, {"targets", types::floating}};
+  op.outputs = {{"loss"}};
+  op.error_class = ErrorClass::composed;
+  op.infer = [](InferContext& c) { infer_rows(c, false); };
+  op.decompose = [](DecomposeContext& c) {
+    const std::source_location at = c.call().where;
+    const Tensor log_p = lockstep::log_softmax(c.input(0));
+    const Tensor weighted = lockstep::mul({log_p, at}, c.input(1));
+    c.set(0, lockstep::neg({lockstep::sum({weighted, at}, {.axes = {-1}}), at}));
+  };
+  op.reference = [](RefContext& r) {
+    const Shape& shape = r.inputs[0].shape;
+    std::size_t row = 0;
+    for_each_row(shape, shape.rank() - 1, [&](auto position, std::int64_t extent) {
+      const long double log_sum = log_of_sum(r.inputs[0].values, position, extent);
+      long double total = 0;
+      for (std::int64_t j = 0; j < extent; ++j) {
+        total += r.inputs[1].values[position(j)] * (log_sum - r.inputs[0].values[position(j)]);
+      }
+      r.outputs[0].values[row++] = total;
+    });
+  };
+  op.cases = [] { return entropy_cases(false); };
+  return op;
+}
+
+}  // namespace defs
+
+namespace {
+
+Tensor call_softmax(const OpDef& op, const Operand& x, std::int64_t axis) {
+  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
+  const AxisAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  return invoke1(op, std::span(&x, 1), &attrs);
+}
+
+}  // namespace
+
+Tensor softmax(Operand x, std::int64_t axis) {
+  static const OpDef& op = built_in("softmax");
+  return call_softmax(op, x, axis);
+}
+
+Tensor log_softmax(Operand x, std::int64_t axis) {
+  static const OpDef& op = built_in("log_softmax");
+  return call_softmax(op, x, axis);
+}
+
+LOCKSTEP_BINARY_FUNCTION(sparse_cross_entropy)
+LOCKSTEP_BINARY_FUNCTION(cross_entropy)
+
+}  // namespace lockstep

@@ -1,0 +1,53 @@
+#include "ops/nn/window.h"
+
+#include <algorithm>
+
+namespace lockstep {
+
+IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& window, const Pair& strides,
+                        const Pair& dilation) {
+  if (!padding.is_same()) {
+    const auto& p = padding.amounts();
+    return {p[0], p[1], p[2], p[3]};
+  }
+  IntList out{0, 0, 0, 0};
+  for (int side = 0; side < 2; ++side) {
+    const auto s = static_cast<std::size_t>(side);
+    const std::int64_t span = (window[s] - 1) * dilation[s] + 1;
+    std::int64_t total = span - 1;
+    if (strides[s] > 1) {
+      const std::int64_t extent = image[side + 1];
+      const std::int64_t count = (extent + strides[s] - 1) / strides[s];
+      total = std::max<std::int64_t>(0, (count - 1) * strides[s] + span - extent);
+    }
+    out.values[2 * s] = total / 2;
+    out.values[2 * s + 1] = total - total / 2;
+  }
+  return out;
+}
+
+Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, std::int64_t after, std::int64_t stride,
+                 std::int64_t dilation) {
+  const Dim padded = extent + Dim(before + after);
+  const Dim span = (window - Dim(1)) * Dim(dilation) + Dim(1);
+  if (padded.is_known() && span.is_known() && span.value() > padded.value()) {
+    c.fail(ErrorId::invalid_shape,
+           "a window of " + span.to_string() + " does not fit into an extent of " + padded.to_string() +
+               " (padding included)",
+           "use a smaller window, Padding::same(), or larger images");
+  }
+  return floor_div(padded - span, Dim(stride)) + Dim(1);
+}
+
+void check_window(InferContext& c, const IntList& strides, const IntList& padding, const IntList& dilation) {
+  const auto positive = [](std::int64_t v) { return v >= 1; };
+  const auto not_negative = [](std::int64_t v) { return v >= 0; };
+  const auto all = [](const IntList& list, auto test) {
+    return std::all_of(list.view().begin(), list.view().end(), test);
+  };
+  if (!all(strides, positive)) c.fail(ErrorId::invalid_attribute, "a stride is below 1", "strides are 1 or more");
+  if (!all(dilation, positive)) c.fail(ErrorId::invalid_attribute, "a dilation is below 1", "dilations are 1 or more");
+  if (!all(padding, not_negative)) c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut rows or columns off");
+}
+
+}  // namespace lockstep

@@ -1,0 +1,27 @@
+// Windows that slide over images, shared by convolution and pooling.
+#pragma once
+
+#include "lockstep/op_def.h"
+#include "lockstep/ops/nn.h"
+
+namespace lockstep {
+
+/// Rows and columns to put around an image of this height and width; "same" needs known extents unless the stride is 1.
+IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& window, const Pair& strides,
+                        const Pair& dilation);
+
+/// Output extent along one side; throws through `c` where the window does not fit.
+Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, std::int64_t after, std::int64_t stride,
+                 std::int64_t dilation);
+
+/// Throws unless strides and dilations are positive and padding is not negative.
+void check_window(InferContext& c, const IntList& strides, const IntList& padding, const IntList& dilation);
+
+inline IntList list_of(const Pair& pair) { return {pair[0], pair[1]}; }
+
+/// An NHWC or OHWI array of the oracle, by coordinates.
+inline std::size_t at4(const Shape& s, std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d) {
+  return static_cast<std::size_t>(((a * s[1] + b) * s[2] + c) * s[3] + d);
+}
+
+}  // namespace lockstep

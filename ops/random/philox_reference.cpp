@@ -1,0 +1,30 @@
+#include "ops/random/philox_reference.h"
+
+#include "ops/scalar/dialect_cpp.h"
+
+namespace lockstep {
+namespace {
+
+#include "ops/scalar/philox.inc"
+
+U32x4 block(RandomKey key, std::uint64_t index) {
+  const auto low = [](std::uint64_t v) { return static_cast<std::uint32_t>(v); };
+  const auto high = [](std::uint64_t v) { return static_cast<std::uint32_t>(v >> 32); };
+  return philox_4x32_10({low(index), high(index), low(key.stream), high(key.stream)}, low(key.seed), high(key.seed));
+}
+
+}  // namespace
+
+std::uint32_t random_word(RandomKey key, std::uint64_t index) {
+  const U32x4 b = block(key, index / 4);
+  const std::uint32_t words[] = {b.x, b.y, b.z, b.w};
+  return words[index % 4];
+}
+
+std::uint64_t random_long_word(RandomKey key, std::uint64_t index) {
+  const U32x4 b = block(key, index / 2);
+  const bool second = index % 2 != 0;
+  return static_cast<std::uint64_t>(second ? b.z : b.x) | static_cast<std::uint64_t>(second ? b.w : b.y) << 32;
+}
+
+}  // namespace lockstep

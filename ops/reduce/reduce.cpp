@@ -1,0 +1,309 @@
+#include "lockstep/ops/reduce.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lockstep/ops/math.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/invoke.h"
+#include "ops/shape/indexing.h"
+
+namespace lockstep {
+namespace {
+
+bool is_reduced(const IntList& axes, int dimension) {
+  return std::find(axes.view().begin(), axes.view().end(), dimension) != axes.view().end();
+}
+
+Shape reduced_shape(const Shape& from, const IntList& axes, bool keep) {
+  Shape out;
+  for (int i = 0; i < from.rank(); ++i) {
+    if (!is_reduced(axes, i)) out.append(from.dim(i));
+    if (is_reduced(axes, i) && keep) out.append(1);
+  }
+  return out;
+}
+
+// A reduced tensor, broadcast back over the axes that were reduced.
+Tensor spread(const Tensor& reduced, const Shape& shape, const IntList& axes, const std::source_location& where) {
+  const Tensor kept = reshape({reduced, where}, reduced_shape(shape, axes, true));
+  return broadcast_to({kept, where}, shape);
+}
+
+Dim reduced_count(const Shape& shape, const IntList& axes) {
+  Dim n = 1;
+  for (std::int64_t axis : axes.view()) n = n * shape.dim(static_cast<int>(axis));
+  return n;
+}
+
+void infer_reduction(InferContext& c) {
+  const auto& a = c.attrs<ReduceAttrs>();
+  std::int64_t previous = -1;
+  for (std::int64_t axis : a.axes.view()) {
+    if (axis <= previous || c.axis(axis, c.rank(0)) != axis) {
+      c.fail(ErrorId::axis_out_of_range, "axis " + std::to_string(axis) + " is given twice", "name each axis once");
+    }
+    previous = axis;
+  }
+  c.set(0, c.dtype(0), reduced_shape(c.shape(0), a.axes, a.keep != 0));
+}
+
+void infer_extreme(InferContext& c) {
+  infer_reduction(c);
+  if (reduced_count(c.shape(0), c.attrs<ReduceAttrs>().axes) == Dim(0)) {
+    c.fail(ErrorId::invalid_shape, "there is nothing to choose from in " + c.shape(0).to_string(),
+           "reduce axes of extent 1 or more");
+  }
+}
+
+// Calls add(accumulator index, value) for every element of the input.
+template <class Add>
+void reduce_elements(const RefArray& x, const IntList& axes, Add&& add) {
+  std::vector<std::int64_t> weights(static_cast<std::size_t>(x.shape.rank()), 0);
+  std::int64_t weight = 1;
+  for (int i = x.shape.rank(); i-- > 0;) {
+    if (is_reduced(axes, i)) continue;
+    weights[static_cast<std::size_t>(i)] = weight;
+    weight *= x.shape[i];
+  }
+  for_each_index(x.shape, [&](const Index& index, std::int64_t n) {
+    std::int64_t at = 0;
+    for (std::size_t i = 0; i < index.size(); ++i) at += index[i] * weights[i];
+    add(static_cast<std::size_t>(at), x.values[static_cast<std::size_t>(n)]);
+  });
+}
+
+void sum_reference(RefContext& r) {
+  RefArray& out = r.outputs[0];
+  out.magnitude.assign(out.values.size(), 0);
+  if (!is_integer(out.dtype)) {
+    reduce_elements(r.inputs[0], r.attrs<ReduceAttrs>().axes, [&](std::size_t at, long double v) {
+      out.values[at] += v;
+      out.magnitude[at] += std::fabs(v);
+    });
+    return;
+  }
+  std::vector<std::uint64_t> totals(out.values.size(), 0);  // integers wrap
+  reduce_elements(r.inputs[0], r.attrs<ReduceAttrs>().axes, [&](std::size_t at, long double v) {
+    totals[at] += static_cast<std::uint64_t>(static_cast<std::int64_t>(v));
+  });
+  for (std::size_t i = 0; i < totals.size(); ++i) {
+    out.values[i] = out.dtype == DType::i32 ? static_cast<long double>(static_cast<std::int32_t>(totals[i]))
+                                            : static_cast<long double>(static_cast<std::int64_t>(totals[i]));
+  }
+}
+
+// -0 is below +0, NaN above everything that is compared with it.
+bool exceeds(long double a, long double b) {
+  if (std::isnan(b)) return false;
+  return std::isnan(a) || a > b || (a == b && std::signbit(b) && !std::signbit(a));
+}
+
+template <bool largest>
+void extreme_reference(RefContext& r) {
+  std::vector<bool> seen(r.outputs[0].values.size());
+  reduce_elements(r.inputs[0], r.attrs<ReduceAttrs>().axes, [&](std::size_t at, long double v) {
+    long double& best = r.outputs[0].values[at];
+    const bool better = largest ? exceeds(v, best) : std::isnan(v) || (!std::isnan(best) && exceeds(-v, -best));
+    if (!seen[at] || better) best = v;
+    seen[at] = true;
+  });
+}
+
+std::vector<OpCase> reduction_cases(TypeSet types, CaseValues values, bool empty_allowed) {
+  std::vector<OpCase> cases;
+  const auto add = [&](std::string name, Shape shape, DType dtype, ReduceAttrs a) {
+    OpCase c{std::string(name_of(dtype)) + "/" + std::move(name), {{shape, dtype, values}}};
+    c.gradient = is_floating(dtype);
+    cases.push_back(c.with(a));
+  };
+  for (int t = 0; t < dtype_count; ++t) {
+    const auto dtype = static_cast<DType>(t);
+    if (!types.has(dtype)) continue;
+    add("all", {7, 11}, dtype, {{0, 1}, 0});
+    add("rows", {5, 129}, dtype, {{1}, 0});
+    add("columns", {130, 7}, dtype, {{0}, 1});
+    add("middle", {3, 17, 4}, dtype, {{1}, 0});
+    add("outer_and_inner", {4, 5, 6}, dtype, {{0, 2}, 1});
+    add("none", {3, 4}, dtype, {{}, 0});
+    add("one", {1, 1}, dtype, {{0, 1}, 0});
+    add("long", {4099}, dtype, {{0}, 0});
+  }
+  add("empty", {0, 3}, DType::f32, {{0}, 0});
+  if (!empty_allowed) cases.back().error = ErrorId::invalid_shape;
+  add("error/axis", {2, 3}, DType::f32, {{2}, 0});
+  cases.back().error = ErrorId::axis_out_of_range;
+  add("error/twice", {2, 3}, DType::f32, {{1, 1}, 0});
+  cases.back().error = ErrorId::axis_out_of_range;
+  return cases;
+}
+
+OpDef reduction(std::string name, std::string doc, TypeSet types) {
+  OpDef op;
+  op.attrs = attr_schema<ReduceAttrs>("lks_reduce_attrs", attr("axes", &ReduceAttrs::axes, "ascending, from the front"),
+                                      attr("keep", &ReduceAttrs::keep, "1: reduced axes stay, with extent 1"));
+  op.name = std::move(name);
+  op.doc = std::move(doc);
+  op.inputs = {{"x", types}};
+  op.infer = &infer_reduction;
+  return op;
+}
+
+// Where x equals the extreme, an equal share of the gradient.
+void extreme_gradient(GradContext& g) {
+  const auto& a = g.attrs<ReduceAttrs>();
+  const std::source_location at = g.where();
+  const Shape& shape = g.input_shape(0);
+  const Tensor best = spread(g.output(), shape, a.axes, at);
+  const Tensor hit = equal(g.input(0), {best, at});
+  const Tensor hits = sum({cast({hit, at}, g.input_dtype(0)), at}, {Ints(a.axes.view().begin(), a.axes.view().end()), true});
+  const Tensor dy = spread(g.upstream(), shape, a.axes, at);
+  const Tensor share = div({dy, at}, {broadcast_to({hits, at}, shape), at});
+  g.set(0, where({hit, at}, {share, at}, {0.0, at}));
+}
+
+OpDef extreme(std::string name, std::string doc, bool largest) {
+  OpDef op = reduction(std::move(name), std::move(doc), types::numeric);
+  op.infer = &infer_extreme;
+  op.saves = {{.inputs = 1, .outputs = 1}};
+  op.gradient = &extreme_gradient;
+  op.reference = largest ? &extreme_reference<true> : &extreme_reference<false>;
+  op.cases = [] { return reduction_cases(types::numeric, {CaseValues::Kind::distinct}, false); };
+  return op;
+}
+
+Tensor call_reduction(const OpDef& op, const Operand& x, const Reduce& options) {
+  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
+  ReduceAttrs attrs;
+  attrs.keep = options.keep;
+  Ints axes = options.axes;
+  if (axes.empty()) {
+    for (int i = 0; i < rank; ++i) axes.push_back(i);
+  }
+  for (std::int64_t& axis : axes) axis = axis < 0 && axis >= -rank ? axis + rank : axis;
+  std::sort(axes.begin(), axes.end());
+  attrs.axes = IntList(axes);
+  return invoke1(op, std::span(&x, 1), &attrs);
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef sum() {
+  OpDef op = reduction("sum", "Sum over axes.", types::numeric);
+  op.error_class = ErrorClass::sum;
+  op.gradient = [](GradContext& g) {
+    g.set(0, spread(g.upstream(), g.input_shape(0), g.attrs<ReduceAttrs>().axes, g.where()));
+  };
+  op.reference = &sum_reference;
+  op.cases = [] { return reduction_cases(types::numeric, {}, true); };
+  return op;
+}
+
+OpDef mean() {
+  OpDef op = reduction("mean", "Arithmetic mean over axes.", types::floating);
+  op.error_class = ErrorClass::sum;
+  op.infer = &infer_extreme;
+  op.decompose = [](DecomposeContext& c) {
+    const auto& a = c.attrs<ReduceAttrs>();
+    const auto n = static_cast<double>(reduced_count(c.tensor(0).shape(), a.axes).value());
+    const Tensor total = lockstep::sum(c.input(0), {Ints(a.axes.view().begin(), a.axes.view().end()), a.keep != 0});
+    c.set(0, lockstep::div({total, c.call().where}, {n, c.call().where}));
+  };
+  op.gradient = [](GradContext& g) {
+    const auto& a = g.attrs<ReduceAttrs>();
+    const auto n = static_cast<double>(reduced_count(g.input_shape(0), a.axes).value());
+    const Tensor share = lockstep::div({g.upstream(), g.where()}, {n, g.where()});
+    g.set(0, spread(share, g.input_shape(0), a.axes, g.where()));
+  };
+  op.reference = [](RefContext& r) {
+    sum_reference(r);
+    const auto n = static_cast<long double>(reduced_count(r.inputs[0].shape, r.attrs<ReduceAttrs>().axes).value());
+    for (long double& v : r.outputs[0].values) v /= n;
+    for (long double& m : r.outputs[0].magnitude) m /= n;
+  };
+  op.cases = [] { return reduction_cases(types::floating, {}, false); };
+  return op;
+}
+
+OpDef max() { return extreme("max", "Largest element over axes; NaN propagates.", true); }
+OpDef min() { return extreme("min", "Smallest element over axes; NaN propagates.", false); }
+
+OpDef argmax() {
+  OpDef op;
+  op.name = "argmax";
+  op.doc = "Position of the largest element along an axis, the first of several; NaN counts as largest.";
+  op.inputs = {{"x", types::numeric}};
+  op.outputs = {{"index"}};
+  op.differentiable = false;
+  op.attrs = attr_schema<ArgmaxAttrs>("lks_argmax_attrs", attr("axis", &ArgmaxAttrs::axis, "from the front"));
+  op.infer = [](InferContext& c) {
+    const int axis = c.axis(c.attrs<ArgmaxAttrs>().axis, c.rank(0));
+    if (c.shape(0).dim(axis) == Dim(0)) {
+      c.fail(ErrorId::invalid_shape, "there is nothing to choose from in " + c.shape(0).to_string(),
+             "the axis needs an extent of 1 or more");
+    }
+    c.set(0, DType::i64, reduced_shape(c.shape(0), IntList{axis}, false));
+  };
+  op.reference = [](RefContext& r) {
+    const auto axis = static_cast<std::size_t>(r.attrs<ArgmaxAttrs>().axis);
+    std::vector<long double> best(r.outputs[0].values.size());
+    std::vector<bool> seen(best.size());
+    for_each_index(r.inputs[0].shape, [&](const Index& index, std::int64_t n) {
+      Index rest = index;
+      rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(axis));
+      const std::size_t at = position_of(r.outputs[0].shape, rest);
+      const long double v = r.inputs[0].values[static_cast<std::size_t>(n)];
+      // Positions come in ascending order, so only a larger value replaces; signs of zero do not count here.
+      if (!seen[at] || (!std::isnan(best[at]) && (std::isnan(v) || v > best[at]))) {
+        best[at] = v;
+        r.outputs[0].values[at] = static_cast<long double>(index[axis]);
+      }
+      seen[at] = true;
+    });
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64}) {
+      for (std::int64_t axis = 0; axis < 3; ++axis) {
+        OpCase c{std::string(name_of(dtype)) + "/axis" + std::to_string(axis),
+                 {{Shape{3, 19, 5}, dtype, {CaseValues::Kind::indices, -4, 4}}}};
+        c.gradient = false;
+        cases.push_back(c.with(ArgmaxAttrs{axis}));
+      }
+    }
+    cases.push_back(OpCase{"error/axis", {{Shape{3}}}, {}, {}, ErrorId::axis_out_of_range}.with(ArgmaxAttrs{1}));
+    return cases;
+  };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor sum(Operand x, Reduce options) {
+  static const OpDef& op = built_in("sum");
+  return call_reduction(op, x, options);
+}
+Tensor mean(Operand x, Reduce options) {
+  static const OpDef& op = built_in("mean");
+  return call_reduction(op, x, options);
+}
+Tensor max(Operand x, Reduce options) {
+  static const OpDef& op = built_in("max");
+  return call_reduction(op, x, options);
+}
+Tensor min(Operand x, Reduce options) {
+  static const OpDef& op = built_in("min");
+  return call_reduction(op, x, options);
+}
+
+Tensor argmax(Operand x, std::int64_t axis) {
+  static const OpDef& op = built_in("argmax");
+  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
+  const ArgmaxAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  return invoke1(op, {x}, &attrs);
+}
+
+}  // namespace lockstep

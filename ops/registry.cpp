@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <deque>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "lockstep/op_def.h"
+#include "ops/built_in.h"
+#include "ops/derive.h"
+#include "ops/invoke.h"
+
+namespace lockstep {
+namespace {
+
+struct Registry {
+  std::shared_mutex mutex;
+  std::deque<OpDef> ops;  // stable addresses
+  std::unordered_map<std::string, const OpDef*> by_name;
+};
+
+[[noreturn]] void invalid(const OpDef& def, const std::string& what) {
+  ErrorBuilder(ErrorId::invalid_op_definition, def.name.empty() ? "op" : def.name, what)
+      .fix("see docs/adding_an_op.md for the fields that an OpDef needs")
+      .raise();
+}
+
+void check(const OpDef& def) {
+  if (def.name.empty()) invalid(def, "an op needs a name");
+  if (def.inputs.size() > 32 || def.outputs.empty() || def.outputs.size() > 8) {
+    invalid(def, "an op has at most 32 inputs and between one and eight outputs");
+  }
+  if (!def.infer) invalid(def, "an op needs `infer`");
+  if (!def.reference) invalid(def, "an op needs `reference`, the oracle that conformance judges by");
+  for (std::size_t i = 0; i + 1 < def.inputs.size(); ++i) {
+    if (def.inputs[i].variadic) invalid(def, "only the last input can be variadic");
+  }
+  for (const OutputDef& output : def.outputs) {
+    const auto names_input = [&](int i) { return i >= 0 && i < static_cast<int>(def.inputs.size()); };
+    if (output.in_place_of >= 0 &&
+        (!names_input(output.in_place_of) || !def.inputs[static_cast<std::size_t>(output.in_place_of)].mutable_)) {
+      invalid(def, "output " + output.name + " updates an input that is not declared mutable_");
+    }
+    if (output.may_take >= 0 && !names_input(output.may_take)) {
+      invalid(def, "output " + output.name + " may take an input that does not exist");
+    }
+  }
+}
+
+const OpDef& add(Registry& registry, OpDef def) {
+  check(def);
+  complete_pointwise(def);
+  std::unique_lock lock(registry.mutex);
+  if (registry.by_name.contains(def.name)) {
+    ErrorBuilder(ErrorId::already_registered, def.name, "an op of that name exists")
+        .fix("choose a name with your own prefix, such as acme::" + def.name)
+        .raise();
+  }
+  registry.ops.push_back(std::move(def));
+  const OpDef& stored = registry.ops.back();
+  registry.by_name.emplace(stored.name, &stored);
+  return stored;
+}
+
+Registry& registry() {
+  static Registry* r = new Registry;
+  static const bool filled = [] {
+    install_dense_copy();
+    for (BuiltInOp& op : built_in_ops()) {
+      OpDef def = op.make();
+      def.id = op.id;
+      add(*r, std::move(def));
+    }
+    return true;
+  }();
+  (void)filled;
+  return *r;
+}
+
+}  // namespace
+
+const OpDef& register_op(OpDef def) {
+  def.id = 0;
+  return add(registry(), std::move(def));
+}
+
+std::vector<BuiltInOp>& built_in_ops() {
+  static std::vector<BuiltInOp> ops = {
+#define LOCKSTEP_OP(id, name) {id, &defs::name},
+#include "ops/ops.def"
+#undef LOCKSTEP_OP
+  };
+  return ops;
+}
+
+const OpDef& built_in(const char* name) { return *find_op(name); }
+
+const OpDef* find_op(std::string_view name) {
+  Registry& r = registry();
+  std::shared_lock lock(r.mutex);
+  const auto it = r.by_name.find(std::string(name));
+  return it == r.by_name.end() ? nullptr : it->second;
+}
+
+std::vector<const OpDef*> registered_ops() {
+  Registry& r = registry();
+  std::shared_lock lock(r.mutex);
+  std::vector<const OpDef*> all;
+  for (const OpDef& op : r.ops) all.push_back(&op);
+  return all;
+}
+
+const Saves& OpDef::saves_for(std::size_t input) const {
+  static const Saves nothing;
+  if (saves.empty()) return nothing;
+  return saves[std::min(input, saves.size() - 1)];
+}
+
+}  // namespace lockstep

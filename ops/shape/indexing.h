@@ -1,0 +1,45 @@
+// Walking over elements by index, for reference functions.
+#pragma once
+
+#include <vector>
+
+#include "lockstep/op_def.h"
+
+namespace lockstep {
+
+using Index = std::vector<std::int64_t>;
+
+/// Calls visit(index, row-major position) for every element.
+template <class Visit>
+void for_each_index(const Shape& shape, Visit&& visit) {
+  Index index(static_cast<std::size_t>(shape.rank()), 0);
+  const std::int64_t count = shape.size();
+  for (std::int64_t n = 0; n < count; ++n) {
+    visit(static_cast<const Index&>(index), n);
+    for (int d = shape.rank() - 1; d >= 0; --d) {
+      if (++index[static_cast<std::size_t>(d)] < shape[d]) break;
+      index[static_cast<std::size_t>(d)] = 0;
+    }
+  }
+}
+
+inline std::size_t position_of(const Shape& shape, const Index& index) {
+  std::int64_t position = 0;
+  for (int d = 0; d < shape.rank(); ++d) position = position * shape[d] + index[static_cast<std::size_t>(d)];
+  return static_cast<std::size_t>(position);
+}
+
+inline long double at(const RefArray& array, const Index& index) { return array.values[position_of(array.shape, index)]; }
+
+/// The element that broadcasting puts at `index` of a larger shape.
+inline long double at_broadcast(const RefArray& array, const Index& index) {
+  std::int64_t position = 0;
+  const std::size_t extra = index.size() - static_cast<std::size_t>(array.shape.rank());
+  for (int d = 0; d < array.shape.rank(); ++d) {
+    const std::int64_t extent = array.shape[d];
+    position = position * extent + (extent == 1 ? 0 : index[extra + static_cast<std::size_t>(d)]);
+  }
+  return array.values[static_cast<std::size_t>(position)];
+}
+
+}  // namespace lockstep

@@ -1,0 +1,312 @@
+// Ops that put an output together from copies: copy, concat, pad, slice_backward, full.
+#include <algorithm>
+
+#include "lockstep/ops/reduce.h"
+#include "lockstep/ops/shape.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/call_error.h"
+#include "ops/invoke.h"
+#include "ops/shape/indexing.h"
+
+namespace lockstep {
+namespace {
+
+// A box of the output, at `starts`, with the input's shape and the given steps.
+ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int64_t> starts,
+               std::span<const std::int64_t> steps) {
+  ViewLayout place{shape, {}, 0};
+  std::int64_t strides[max_rank];
+  fill_dense_strides(output, strides);
+  for (int i = 0; i < output.rank(); ++i) {
+    const auto d = static_cast<std::size_t>(i);
+    place.offset += shape[i] > 0 ? starts[d] * strides[i] : 0;
+    place.strides[i] = strides[i] * steps[d];
+  }
+  return place;
+}
+
+constexpr std::int64_t unit_steps[max_rank] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+TensorRef dense_copy(const TensorImpl& impl, const std::source_location& where) {
+  static const OpDef& op = built_in("copy");
+  const Operand x = Operand::borrow(const_cast<TensorImpl*>(&impl), where);
+  return TensorRef::share(invoke1(op, std::span(&x, 1)).impl());
+}
+
+}  // namespace
+
+void install_dense_copy() { make_dense_copy = &dense_copy; }
+
+namespace defs {
+
+OpDef copy() {
+  OpDef op;
+  op.name = "copy";
+  op.doc = "The same elements, dense and row-major. Drivers also use it between any two strided layouts.";
+  op.inputs = {{"x", types::any}};
+  op.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  op.gradient = [](GradContext& g) { g.set(0, g.upstream()); };
+  op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (int t = 0; t < dtype_count; ++t) {
+      const auto dtype = static_cast<DType>(t);
+      for (const Shape& shape : {Shape{}, Shape{67}, Shape{5, 33}, Shape{3, 4, 5}}) {
+        cases.push_back({std::string(name_of(dtype)) + "/" + shape.to_string(), {{shape, dtype}}});
+        cases.back().gradient = types::floating.has(dtype);
+      }
+    }
+    return cases;
+  };
+  return op;
+}
+
+OpDef concat() {
+  OpDef op;
+  op.name = "concat";
+  op.doc = "Tensors one after the other along an axis.";
+  op.inputs = {{.name = "x", .types = types::any, .variadic = true}};
+  op.attrs = attr_schema<AxisAttrs>("lks_concat_attrs", attr("axis", &AxisAttrs::axis, "from the front"));
+  op.infer = [](InferContext& c) {
+    const int axis = c.axis(c.attrs<AxisAttrs>().axis, c.rank(0));
+    Shape out = c.shape(0);
+    for (std::size_t i = 1; i < c.input_count(); ++i) {
+      c.require_rank(i, out.rank());
+      for (int d = 0; d < out.rank(); ++d) {
+        if (d != axis) c.require_equal(c.shape(i).dim(d), c.shape(0).dim(d), ErrorId::shapes_differ,
+                                       "extents of dimension " + std::to_string(d));
+      }
+      out.set_dim(axis, out.dim(axis) + c.shape(i).dim(axis));
+    }
+    c.set(0, c.group_dtype(), out);
+  };
+  op.assemble = [](const OpCall& call, const Shape& output) {
+    const auto axis = static_cast<std::size_t>(call.attrs_as<AxisAttrs>().axis);
+    Assembly assembly;
+    std::int64_t starts[max_rank] = {};
+    for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+      const Shape& shape = call.inputs[i].impl()->shape;
+      assembly.pieces.push_back({i, box(output, shape, starts, unit_steps)});
+      starts[axis] += shape[static_cast<int>(axis)];
+    }
+    return assembly;
+  };
+  op.gradient = [](GradContext& g) {
+    const std::int64_t axis = g.attrs<AxisAttrs>().axis;
+    const Tensor dy = g.upstream();
+    std::int64_t start = 0;
+    for (std::size_t i = 0; i < g.input_count(); ++i) {
+      const std::int64_t extent = g.input_shape(i)[static_cast<int>(axis)];
+      if (g.needs(i)) g.set(i, lockstep::slice({dy, g.where()}, {{axis, start, start + extent}}));
+      start += extent;
+    }
+  };
+  op.reference = [](RefContext& r) {
+    const auto axis = static_cast<std::size_t>(r.attrs<AxisAttrs>().axis);
+    std::int64_t start = 0;
+    for (const RefArray& x : r.inputs) {
+      for_each_index(x.shape, [&](const Index& index, std::int64_t n) {
+        Index out = index;
+        out[axis] += start;
+        r.outputs[0].values[position_of(r.outputs[0].shape, out)] = x.values[static_cast<std::size_t>(n)];
+      });
+      start += x.shape[static_cast<int>(axis)];
+    }
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::i64, DType::u8, DType::boolean}) {
+      const std::string prefix = std::string(name_of(dtype)) + "/";
+      const bool gradient = types::floating.has(dtype);
+      cases.push_back(OpCase{prefix + "rows", {{Shape{2, 3}, dtype}, {Shape{4, 3}, dtype}}, {}, {}, {}, gradient}.with(AxisAttrs{0}));
+      cases.push_back(OpCase{prefix + "columns", {{Shape{3, 1}, dtype}, {Shape{3, 0}, dtype}, {Shape{3, 5}, dtype}}, {}, {}, {}, gradient}.with(AxisAttrs{1}));
+    }
+    cases.push_back(OpCase{"error/extent", {{Shape{2, 3}}, {Shape{2, 4}}}, {}, {}, ErrorId::shapes_differ}.with(AxisAttrs{0}));
+    cases.push_back(OpCase{"error/rank", {{Shape{2, 3}}, {Shape{2}}}, {}, {}, ErrorId::wrong_rank}.with(AxisAttrs{0}));
+    cases.push_back(OpCase{"error/dtype", {{Shape{2}}, {Shape{2}, DType::i32}}, {}, {}, ErrorId::dtypes_differ}.with(AxisAttrs{0}));
+    return cases;
+  };
+  return op;
+}
+
+OpDef pad() {
+  OpDef op;
+  op.name = "pad";
+  op.doc = "x with elements of one value put around it.";
+  op.inputs = {{"x", types::any}};
+  op.attrs = attr_schema<PadAttrs>("lks_pad_attrs", attr("before", &PadAttrs::before, "per dimension"),
+                                   attr("after", &PadAttrs::after, "per dimension"));
+  op.scalars = {{"value", 0}};
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<PadAttrs>();
+    if (a.before.count != c.rank(0) || a.after.count != c.rank(0)) {
+      c.fail(ErrorId::invalid_attribute, "padding is given for " + std::to_string(a.before.count) + " and " +
+             std::to_string(a.after.count) + " of " + std::to_string(c.rank(0)) + " dimensions", "give one number per dimension");
+    }
+    Shape out;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(c.rank(0)); ++i) {
+      if (a.before[i] < 0 || a.after[i] < 0) c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut elements off");
+      out.append(c.shape(0).dim(static_cast<int>(i)) + Dim(a.before[i] + a.after[i]));
+    }
+    c.set(0, c.dtype(0), out);
+  };
+  op.assemble = [](const OpCall& call, const Shape& output) {
+    const auto& a = call.attrs_as<PadAttrs>();
+    const ViewLayout place = box(output, call.inputs[0].impl()->shape, a.before.view(), unit_steps);
+    return Assembly{call.scalars[0], {{0, place}}};
+  };
+  op.gradient = [](GradContext& g) {
+    const auto& a = g.attrs<PadAttrs>();
+    std::vector<Slice> slices;
+    for (int i = 0; i < g.input_shape(0).rank(); ++i) {
+      const std::int64_t before = a.before[static_cast<std::size_t>(i)];
+      slices.push_back({i, before, before + g.input_shape(0)[i]});
+    }
+    const Tensor dy = g.upstream();
+    g.set(0, lockstep::slice({dy, g.where()}, slices));
+  };
+  op.reference = [](RefContext& r) {
+    const auto& a = r.attrs<PadAttrs>();
+    std::fill(r.outputs[0].values.begin(), r.outputs[0].values.end(), r.call.scalars[0].as_double());
+    for_each_index(r.inputs[0].shape, [&](const Index& index, std::int64_t n) {
+      Index out = index;
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] += a.before[i];
+      r.outputs[0].values[position_of(r.outputs[0].shape, out)] = r.inputs[0].values[static_cast<std::size_t>(n)];
+    });
+  };
+  op.cases = [] {
+    const Scalar half{Scalar::Kind::floating, 0, 0.5}, zero{Scalar::Kind::floating, 0, 0};
+    std::vector<OpCase> cases;
+    cases.push_back(OpCase{"matrix", {{Shape{3, 4}}}, {}, {half}}.with(PadAttrs{{1, 0}, {2, 3}}));
+    cases.push_back(OpCase{"image", {{Shape{1, 4, 5, 2}}}, {}, {zero}}.with(PadAttrs{{0, 1, 1, 0}, {0, 1, 2, 0}}));
+    cases.push_back(OpCase{"f64", {{Shape{5}, DType::f64}}, {}, {half}}.with(PadAttrs{{2}, {0}}));
+    cases.push_back(OpCase{"bytes", {{Shape{5}, DType::u8}}, {}, {zero}, {}, false}.with(PadAttrs{{1}, {1}}));
+    cases.push_back(OpCase{"error", {{Shape{5}}}, {}, {zero}, ErrorId::invalid_attribute}.with(PadAttrs{{-1}, {0}}));
+    return cases;
+  };
+  return op;
+}
+
+OpDef slice_backward() {
+  OpDef op;
+  op.name = "slice_backward";
+  op.doc = "Gradient of slice: zeros, with dy at the positions that were taken.";
+  op.inputs = {{"dy", types::any}};
+  op.outputs = {{"dx"}};
+  op.attrs = attr_schema<SliceBackwardAttrs>(
+      "lks_slice_backward_attrs", attr("starts", &SliceBackwardAttrs::starts, "first position per dimension"),
+      attr("counts", &SliceBackwardAttrs::counts, "extent of dy"),
+      attr("steps", &SliceBackwardAttrs::steps, "may be negative"),
+      attr("shape", &SliceBackwardAttrs::shape, "of the result"));
+  op.infer = [](InferContext& c) { c.set(0, c.dtype(0), shape_of(c.attrs<SliceBackwardAttrs>().shape)); };
+  op.assemble = [](const OpCall& call, const Shape& output) {
+    const auto& a = call.attrs_as<SliceBackwardAttrs>();
+    const ViewLayout place = box(output, call.inputs[0].impl()->shape, a.starts.view(), a.steps.view());
+    return Assembly{Scalar{}, {{0, place}}};
+  };
+  op.gradient = [](GradContext& g) {
+    static const OpDef& forward = built_in("slice");
+    const auto& a = g.attrs<SliceBackwardAttrs>();
+    const SliceAttrs attrs{a.starts, a.counts, a.steps};
+    g.set(0, invoke1(forward, {Operand(g.upstream(), g.where())}, &attrs));
+  };
+  op.reference = [](RefContext& r) {
+    const auto& a = r.attrs<SliceBackwardAttrs>();
+    for_each_index(r.inputs[0].shape, [&](const Index& index, std::int64_t n) {
+      Index out = index;
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = a.starts[i] + out[i] * a.steps[i];
+      r.outputs[0].values[position_of(r.outputs[0].shape, out)] = r.inputs[0].values[static_cast<std::size_t>(n)];
+    });
+  };
+  op.cases = [] {
+    const auto make = [](const char* name, Shape dy, SliceBackwardAttrs a) { return OpCase{name, {{dy}}}.with(a); };
+    return std::vector<OpCase>{make("middle", {5}, {{2}, {5}, {1}, {9}}), make("reverse", {7}, {{6}, {7}, {-1}, {7}}),
+                               make("matrix", {3, 2}, {{1, 2}, {3, 2}, {1, 2}, {5, 6}})};
+  };
+  return op;
+}
+
+OpDef full() {
+  OpDef op;
+  op.name = "full";
+  op.doc = "A tensor filled with one number.";
+  op.attrs = attr_schema<FullAttrs>("lks_full_attrs", attr("shape", &FullAttrs::shape, "of the result"),
+                                    attr("dtype", &FullAttrs::dtype, "numbered as DType"));
+  op.scalars = {{"value", LKS_F64}};
+  op.differentiable = false;
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<FullAttrs>();
+    c.set(0, static_cast<DType>(a.dtype), shape_of(a.shape));
+  };
+  op.assemble = [](const OpCall& call, const Shape&) { return Assembly{call.scalars[0], {}}; };
+  op.reference = [](RefContext& r) {
+    std::fill(r.outputs[0].values.begin(), r.outputs[0].values.end(), r.call.scalars[0].as_double());
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (int t = 0; t < dtype_count; ++t) {
+      OpCase c{std::string(name_of(static_cast<DType>(t))), {}, {}, {Scalar{Scalar::Kind::integer, 1, 0}}};
+      cases.push_back(c.with(FullAttrs{{3, 5}, t}));
+    }
+    return cases;
+  };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor concat(std::span<const Tensor> tensors, std::int64_t axis, std::source_location where) {
+  static const OpDef& op = built_in("concat");
+  std::vector<Operand> inputs;
+  for (const Tensor& t : tensors) inputs.emplace_back(t, where);
+  const int rank = tensors.empty() ? 0 : tensors[0].rank();
+  const AxisAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  return invoke1(op, inputs, &attrs, {}, &where);
+}
+
+Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis, std::source_location where) {
+  return concat(std::span(tensors.begin(), tensors.size()), axis, where);
+}
+
+Tensor pad(Operand x, const Ints& before, const Ints& after, double value) {
+  static const OpDef& op = built_in("pad");
+  const PadAttrs attrs{IntList(before), IntList(after)};
+  const Scalar fill{Scalar::Kind::floating, 0, value};
+  return invoke1(op, {x}, &attrs, std::span(&fill, 1));
+}
+
+Tensor filled(const Shape& shape, const Scalar& value, DType dtype, const std::source_location& where) {
+  static const OpDef& op = built_in("full");
+  const FullAttrs attrs{list_of(shape), static_cast<std::int64_t>(dtype)};
+  return invoke1(op, std::span<const Operand>(), &attrs, std::span(&value, 1), &where);
+}
+
+namespace {
+
+Tensor filled_like(const Operand& x, std::int64_t value) {
+  const Tensor like = x.tensor();
+  std::optional<DeviceScope> scope;
+  if (!like.is_abstract()) scope.emplace(like.device());
+  return filled(like.shape(), {Scalar::Kind::integer, value, 0}, like.dtype(), x.where());
+}
+
+}  // namespace
+
+Tensor number_tensor(const Scalar& scalar, DType dtype, const std::source_location& where) {
+  return filled(Shape{}, scalar, dtype, where);
+}
+
+Tensor full(const Shape& shape, double value, DType dtype, std::source_location where) {
+  return filled(shape, {Scalar::Kind::floating, 0, value}, dtype, where);
+}
+Tensor zeros(const Shape& shape, DType dtype, std::source_location where) {
+  return filled(shape, {Scalar::Kind::integer, 0, 0}, dtype, where);
+}
+Tensor ones(const Shape& shape, DType dtype, std::source_location where) {
+  return filled(shape, {Scalar::Kind::integer, 1, 0}, dtype, where);
+}
+Tensor zeros_like(Operand x) { return filled_like(x, 0); }
+Tensor ones_like(Operand x) { return filled_like(x, 1); }
+
+}  // namespace lockstep

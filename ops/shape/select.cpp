@@ -1,0 +1,408 @@
+// Ops that select by index: gather and its transpose scatter_add, one_hot, iota, argsort.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "lockstep/ops/math.h"
+#include "lockstep/ops/shape.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/call_error.h"
+#include "ops/invoke.h"
+#include "ops/pointwise.h"
+#include "ops/shape/indexing.h"
+
+namespace lockstep {
+namespace {
+
+AttrSchema axis_schema(const char* name) {
+  return attr_schema<AxisAttrs>(name, attr("axis", &AxisAttrs::axis, "from the front"));
+}
+
+// Splits an index of a gathered tensor: (before the axis, position in indices, after the axis).
+struct Split {
+  Index indices, rest;  // `rest` has a hole at `axis`
+};
+
+Split split(const Index& index, std::size_t axis, std::size_t indices_rank) {
+  const auto first = index.begin() + static_cast<std::ptrdiff_t>(axis);
+  Split s;
+  s.indices.assign(first, first + static_cast<std::ptrdiff_t>(indices_rank));
+  s.rest.assign(index.begin(), first);
+  s.rest.push_back(0);
+  s.rest.insert(s.rest.end(), first + static_cast<std::ptrdiff_t>(indices_rank), index.end());
+  return s;
+}
+
+CaseInput index_input(Shape shape, DType dtype, std::int64_t extent) {
+  return {shape, dtype, {CaseValues::Kind::indices, 0, static_cast<double>(extent - 1)}};
+}
+
+void decompose_argsort(DecomposeContext& c) {
+  const std::source_location at = c.call().where;
+  const Tensor x = c.tensor(0);
+  const std::int64_t count = x.size();
+  const auto length = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(count)));
+  static const OpDef &partner_op = built_in("bitonic_partner"), &exchange_op = built_in("bitonic_exchange");
+  // Padding sorts last: it has the largest key, and positions beyond the end break ties.
+  constexpr Scalar largest{Scalar::Kind::integer, std::numeric_limits<std::int64_t>::max(), 0};
+  Tensor key = length == count ? x : concat({x, filled({length - count}, largest, DType::i64, at)}, 0, at);
+  Tensor position = iota(length, DType::i64, 0, 1, at);
+  for (std::int64_t run = 2; run <= length; run *= 2) {
+    for (std::int64_t distance = run / 2; distance >= 1; distance /= 2) {
+      const BitonicAttrs attrs{distance, run};
+      const Tensor partner = invoke1(partner_op, {Operand(position, at)}, &attrs);
+      const Tensor other_key = gather({key, at}, {partner, at}), other_position = gather({position, at}, {partner, at});
+      const Operand operands[] = {{key, at}, {position, at}, {other_key, at}, {other_position, at}};
+      std::vector<Tensor> kept = invoke(exchange_op, operands, &attrs);
+      key = std::move(kept[0]);
+      position = std::move(kept[1]);
+    }
+  }
+  // A view of the padded result would keep it alive.
+  static const OpDef& copy = built_in("copy");
+  const Tensor sorted = slice({position, at}, {{0, 0, count}});
+  c.set(0, invoke1(copy, {Operand(sorted, at)}));
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef gather() {
+  OpDef op;
+  op.name = "gather";
+  op.doc = "Slices along an axis, by index.";
+  op.inputs = {{"x", types::any}, {"indices", types::index, 'I'}};
+  op.attrs = axis_schema("lks_gather_attrs");
+  op.infer = [](InferContext& c) {
+    const int axis = c.axis(c.attrs<AxisAttrs>().axis, c.rank(0));
+    Shape out;
+    for (int i = 0; i < c.rank(0); ++i) {
+      if (i != axis) out.append(c.shape(0).dim(i));
+      for (int k = 0; i == axis && k < c.rank(1); ++k) out.append(c.shape(1).dim(k));
+    }
+    c.set(0, c.dtype(0), out);
+  };
+  op.saves = {{.inputs = 0b10}, {}};
+  op.gradient = [](GradContext& g) {
+    const std::int64_t axis = g.attrs<AxisAttrs>().axis;
+    const std::source_location at = g.where();
+    // scatter_add takes a vector of indices.
+    Ints merged;
+    const Shape& x = g.input_shape(0);
+    for (int i = 0; i < x.rank(); ++i) merged.push_back(i == axis ? -1 : x[i]);
+    Tensor dy = g.upstream();
+    if (g.input_shape(1).rank() != 1) {
+      const std::int64_t count = g.input_shape(1).size();
+      merged[static_cast<std::size_t>(axis)] = count;
+      dy = lockstep::reshape({dy, at}, merged);
+    }
+    const Tensor indices = lockstep::reshape(g.input(1), Ints{g.input_shape(1).size()});
+    g.set(0, lockstep::scatter_add({dy, at}, {indices, at}, x[static_cast<int>(axis)], axis));
+  };
+  op.reference = [](RefContext& r) {
+    const auto axis = static_cast<std::size_t>(r.attrs<AxisAttrs>().axis);
+    const auto rank = static_cast<std::size_t>(r.inputs[1].shape.rank());
+    for_each_index(r.outputs[0].shape, [&](const Index& index, std::int64_t n) {
+      Split s = split(index, axis, rank);
+      s.rest[axis] = static_cast<std::int64_t>(at(r.inputs[1], s.indices));
+      r.outputs[0].values[static_cast<std::size_t>(n)] = at(r.inputs[0], s.rest);
+    });
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::i32, DType::i64, DType::u8, DType::boolean}) {
+      for (DType index : {DType::i32, DType::i64}) {
+        const std::string prefix = std::string(name_of(dtype)) + "/" + std::string(name_of(index)) + "/";
+        const auto add = [&](const char* name, Shape x, Shape indices, std::int64_t axis) {
+          OpCase c{prefix + name, {{x, dtype}, index_input(indices, index, x[static_cast<int>(axis)])}};
+          c.gradient = types::floating.has(dtype);
+          cases.push_back(c.with(AxisAttrs{axis}));
+        };
+        add("rows", {7, 5}, {9}, 0);
+        add("columns", {3, 6}, {4}, 1);
+        add("table", {8, 3}, {2, 5}, 0);
+        add("middle", {2, 5, 3}, {4}, 1);
+        add("none", {4, 3}, {0}, 0);
+      }
+    }
+    cases.push_back(OpCase{"error/index", {{Shape{4, 3}}, {Shape{2}, DType::i64, {CaseValues::Kind::indices, 4, 5}}}, {}, {},
+                           ErrorId::index_out_of_range}.with(AxisAttrs{0}));
+    cases.push_back(OpCase{"error/dtype", {{Shape{4, 3}}, {Shape{2}, DType::f32}}, {}, {}, ErrorId::dtype_not_accepted}.with(AxisAttrs{0}));
+    return cases;
+  };
+  return op;
+}
+
+OpDef scatter_add() {
+  OpDef op;
+  op.name = "scatter_add";
+  op.doc = "Zeros, to which slices are added at indices along an axis, in ascending order of their position.";
+  op.inputs = {{"updates", types::numeric}, {"indices", types::index, 'I'}};
+  op.attrs = attr_schema<ScatterAddAttrs>("lks_scatter_add_attrs", attr("axis", &ScatterAddAttrs::axis, "from the front"),
+                                          attr("extent", &ScatterAddAttrs::extent, "of the result along the axis"));
+  op.error_class = ErrorClass::sum;
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<ScatterAddAttrs>();
+    const int axis = c.axis(a.axis, c.rank(0));
+    c.require_rank(1, 1);
+    c.require_equal(c.shape(0).dim(axis), c.shape(1).dim(0), ErrorId::shapes_differ, "updates along the axis and indices");
+    Shape out = c.shape(0);
+    out.set_dim(axis, Dim::from_raw(a.extent));
+    c.set(0, c.dtype(0), out);
+  };
+  op.saves = {{.inputs = 0b10}, {}};
+  op.gradient = [](GradContext& g) {
+    const Tensor dy = g.upstream();
+    g.set(0, lockstep::gather({dy, g.where()}, g.input(1), g.attrs<ScatterAddAttrs>().axis));
+  };
+  op.reference = [](RefContext& r) {
+    const auto axis = static_cast<std::size_t>(r.attrs<ScatterAddAttrs>().axis);
+    RefArray& out = r.outputs[0];
+    out.magnitude.assign(out.values.size(), 0);
+    for_each_index(r.inputs[0].shape, [&](const Index& index, std::int64_t n) {
+      Index target = index;
+      target[axis] = static_cast<std::int64_t>(r.inputs[1].values[static_cast<std::size_t>(index[axis])]);
+      const std::size_t to = position_of(out.shape, target);
+      out.values[to] += r.inputs[0].values[static_cast<std::size_t>(n)];
+      out.magnitude[to] += std::fabs(r.inputs[0].values[static_cast<std::size_t>(n)]);
+    });
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64}) {
+      const auto add = [&](const char* name, Shape updates, std::int64_t axis, std::int64_t extent) {
+        OpCase c{std::string(name_of(dtype)) + "/" + name,
+                 {{updates, dtype}, index_input({updates[static_cast<int>(axis)]}, DType::i64, extent)}};
+        c.gradient = is_floating(dtype);
+        cases.push_back(c.with(ScatterAddAttrs{axis, extent}));
+      };
+      add("rows", {11, 4}, 0, 5);
+      add("columns", {3, 9}, 1, 4);
+      add("middle", {2, 7, 3}, 1, 6);
+      add("vector", {40}, 0, 3);
+      add("none", {0, 4}, 0, 3);
+    }
+    cases.push_back(OpCase{"error/index", {{Shape{2, 3}}, {Shape{2}, DType::i64, {CaseValues::Kind::indices, -2, -1}}}, {}, {},
+                           ErrorId::index_out_of_range}.with(ScatterAddAttrs{0, 4}));
+    cases.push_back(OpCase{"error/count", {{Shape{2, 3}}, index_input({3}, DType::i64, 4)}, {}, {},
+                           ErrorId::shapes_differ}.with(ScatterAddAttrs{0, 4}));
+    return cases;
+  };
+  return op;
+}
+
+OpDef one_hot() {
+  OpDef op;
+  op.name = "one_hot";
+  op.doc = "1 where the last index equals the label, else 0.";
+  op.inputs = {{"labels", types::index}};
+  op.differentiable = false;
+  op.attrs = attr_schema<OneHotAttrs>("lks_one_hot_attrs", attr("depth", &OneHotAttrs::depth, "extent of the new last dimension"),
+                                      attr("dtype", &OneHotAttrs::dtype, "numbered as DType"));
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<OneHotAttrs>();
+    if (a.depth < 0) c.fail(ErrorId::invalid_attribute, "depth is " + std::to_string(a.depth), "depth is 0 or more");
+    Shape out = c.shape(0);
+    out.append(a.depth);
+    c.set(0, static_cast<DType>(a.dtype), out);
+  };
+  op.decompose = [](DecomposeContext& c) {
+    const std::source_location at = c.call().where;
+    const auto& a = c.attrs<OneHotAttrs>();
+    const Shape& out = c.output_spec(0).shape;
+    const Tensor column = expand_dims(c.input(0), -1), spread = broadcast_to({column, at}, out);
+    const MatchesPositionAttrs attrs{out.rank() - 1, a.dtype};
+    static const OpDef& matches = built_in("matches_position");
+    c.set(0, invoke1(matches, {Operand(spread, at)}, &attrs));
+  };
+  op.reference = [](RefContext& r) {
+    const std::int64_t depth = r.attrs<OneHotAttrs>().depth;
+    for (std::size_t i = 0; i < r.inputs[0].values.size(); ++i) {
+      const auto label = static_cast<std::int64_t>(r.inputs[0].values[i]);
+      if (label >= 0 && label < depth) r.outputs[0].values[i * static_cast<std::size_t>(depth) + static_cast<std::size_t>(label)] = 1;
+    }
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (DType dtype : {DType::f32, DType::f64, DType::i32, DType::boolean}) {
+      for (DType label : {DType::i32, DType::i64}) {
+        const auto to = static_cast<std::int64_t>(dtype);
+        const std::string prefix = std::string(name_of(dtype)) + "/" + std::string(name_of(label));
+        cases.push_back(OpCase{prefix + "/vector", {{Shape{6}, label, {CaseValues::Kind::indices, -1, 5}}}, {}, {}, {}, false}.with(OneHotAttrs{5, to}));
+        cases.push_back(OpCase{prefix + "/matrix", {{Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 2}}}, {}, {}, {}, false}.with(OneHotAttrs{3, to}));
+      }
+    }
+    cases.push_back(OpCase{"error/depth", {{Shape{2}, DType::i64}}, {}, {}, ErrorId::invalid_attribute}.with(OneHotAttrs{-1, 0}));
+    return cases;
+  };
+  return op;
+}
+
+OpDef matches_position() {
+  OpDef op = make_pointwise_op(
+      "matches_position", 1,
+      [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
+        const auto& a = call.attrs_as<MatchesPositionAttrs>();
+        const Expr hit = convert(in[0], LKS_I64) == p.index(static_cast<std::uint32_t>(a.axis));
+        return std::vector<Expr>{convert(hit, abi_dtype(static_cast<DType>(a.dtype)))};
+      },
+      {.doc = "1 where the position along an axis equals x, else 0.", .types = types::index,
+       .error_class = ErrorClass::exact});
+  op.differentiable = false;
+  op.attrs = attr_schema<MatchesPositionAttrs>("lks_matches_position_attrs",
+                                               attr("axis", &MatchesPositionAttrs::axis, "from the front"),
+                                               attr("dtype", &MatchesPositionAttrs::dtype, "numbered as DType"));
+  op.infer = [](InferContext& c) {
+    c.set(0, static_cast<DType>(c.attrs<MatchesPositionAttrs>().dtype), c.shape(0));
+  };
+  op.cases = [] {
+    const CaseInput x{Shape{4, 6}, DType::i64, {CaseValues::Kind::indices, 0, 5}};
+    return std::vector<OpCase>{OpCase{"f32", {x}, {}, {}, {}, false}.with(MatchesPositionAttrs{1, 0}),
+                               OpCase{"f64", {x}, {}, {}, {}, false}.with(MatchesPositionAttrs{0, 1})};
+  };
+  return op;
+}
+
+OpDef iota() {
+  OpDef op = make_pointwise_op(
+      "iota", 0, [](ProgramBuilder& p, const OpCall&, std::span<const Expr>) { return std::vector<Expr>{p.linear_index()}; },
+      {.doc = "The row-major index of each element.", .error_class = ErrorClass::exact});
+  op.differentiable = false;
+  op.attrs = attr_schema<ShapeAttrs>("lks_iota_attrs", attr("shape", &ShapeAttrs::shape, "of the result"));
+  op.infer = [](InferContext& c) { c.set(0, DType::i64, shape_of(c.attrs<ShapeAttrs>().shape)); };
+  op.cases = [] {
+    return std::vector<OpCase>{OpCase{"vector", {}}.with(ShapeAttrs{{1031}}), OpCase{"matrix", {}}.with(ShapeAttrs{{3, 7}})};
+  };
+  return op;
+}
+
+namespace {
+
+AttrSchema bitonic_schema(const char* name) {
+  return attr_schema<BitonicAttrs>(name, attr("distance", &BitonicAttrs::distance, "between partners"),
+                                   attr("run", &BitonicAttrs::run, "length of runs of one direction"));
+}
+
+}  // namespace
+
+OpDef bitonic_partner() {
+  OpDef op = make_pointwise_op(
+      "bitonic_partner", 1,
+      [](ProgramBuilder& p, const OpCall& call, std::span<const Expr>) {
+        const Expr i = p.linear_index();
+        return std::vector<Expr>{i ^ i.constant(static_cast<double>(call.attrs_as<BitonicAttrs>().distance))};
+      },
+      {.doc = "Index of the element that each element of x meets in one step of a bitonic sort.",
+       .types = types::of(i64), .error_class = ErrorClass::exact});
+  op.differentiable = false;
+  op.attrs = bitonic_schema("lks_bitonic_partner_attrs");
+  op.cases = [] {
+    return std::vector<OpCase>{OpCase{"n16", {{Shape{16}, DType::i64}}, {}, {}, {}, false}.with(BitonicAttrs{4, 8})};
+  };
+  return op;
+}
+
+OpDef bitonic_exchange() {
+  OpDef op = make_pointwise_op(
+      "bitonic_exchange", 4,
+      [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
+        const auto& a = call.attrs_as<BitonicAttrs>();
+        const Expr key = in[0], position = in[1], other_key = in[2], other_position = in[3];
+        const Expr i = p.linear_index();
+        const Expr is_lower = (i & i.constant(static_cast<double>(a.distance))) == 0;
+        const Expr ascending = (i & i.constant(static_cast<double>(a.run))) == 0;
+        const Expr other_first = (other_key < key) | ((other_key == key) & (other_position < position));
+        // The lower partner of an ascending run keeps the smaller pair; each other case flips it once.
+        const Expr take = other_first ^ (is_lower ^ ascending);
+        return std::vector<Expr>{select(take, other_key, key), select(take, other_position, position)};
+      },
+      {.doc = "The (key, position) pair that belongs here after one step of a bitonic sort.", .types = types::of(i64),
+       .error_class = ErrorClass::exact, .values = {CaseValues::Kind::indices, -9, 9}});
+  op.inputs = {{"key", types::of(i64)}, {"position", types::of(i64)}, {"other_key", types::of(i64)},
+               {"other_position", types::of(i64)}};
+  op.outputs = {{"key"}, {"position"}};
+  op.differentiable = false;
+  op.attrs = bitonic_schema("lks_bitonic_exchange_attrs");
+  op.infer = [](InferContext& c) {
+    c.set(0, DType::i64, c.shape(0));
+    c.set(1, DType::i64, c.shape(0));
+  };
+  op.cases = [] {
+    const CaseInput x{Shape{16}, DType::i64, {CaseValues::Kind::indices, -9, 9}};
+    return std::vector<OpCase>{OpCase{"n16", {x, x, x, x}, {}, {}, {}, false}.with(BitonicAttrs{2, 8})};
+  };
+  return op;
+}
+
+OpDef argsort() {
+  OpDef op;
+  op.name = "argsort";
+  op.doc = "The order of the elements of a vector, ascending; equal ones by index.";
+  op.inputs = {{"x", types::of(i64)}};
+  op.outputs = {{"order"}};
+  op.differentiable = false;
+  op.infer = [](InferContext& c) {
+    c.require_rank(0, 1);
+    c.set(0, DType::i64, c.shape(0));
+  };
+  op.decompose = &decompose_argsort;
+  op.reference = [](RefContext& r) {
+    std::vector<std::size_t> order(r.inputs[0].values.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return r.inputs[0].values[a] < r.inputs[0].values[b];
+    });
+    std::copy(order.begin(), order.end(), r.outputs[0].values.begin());
+  };
+  op.cases = [] {
+    std::vector<OpCase> cases;
+    for (std::int64_t n : {1, 2, 37, 128}) {
+      cases.push_back({"n" + std::to_string(n), {{Shape{n}, DType::i64, {CaseValues::Kind::indices, -20, 20}}}, {}, {}, {}, false});
+    }
+    cases.push_back({"error/rank", {{Shape{2, 2}, DType::i64}}, {}, {}, ErrorId::wrong_rank, false});
+    return cases;
+  };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor gather(Operand x, Operand indices, std::int64_t axis) {
+  static const OpDef& op = built_in("gather");
+  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
+  const AxisAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  return invoke1(op, {x, indices}, &attrs);
+}
+
+Tensor scatter_add(Operand updates, Operand indices, std::int64_t extent, std::int64_t axis) {
+  static const OpDef& op = built_in("scatter_add");
+  const int rank = updates.is_tensor() ? updates.impl()->shape.rank() : 0;
+  const ScatterAddAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis, Dim(extent).raw()};
+  return invoke1(op, {updates, indices}, &attrs);
+}
+
+Tensor one_hot(Operand labels, std::int64_t depth, DType dtype) {
+  static const OpDef& op = built_in("one_hot");
+  const OneHotAttrs attrs{depth, static_cast<std::int64_t>(dtype)};
+  return invoke1(op, {labels}, &attrs);
+}
+
+LOCKSTEP_UNARY_FUNCTION(argsort)
+
+Tensor iota(std::int64_t count, DType dtype, double start, double step, std::source_location where) {
+  static const OpDef& op = built_in("iota");
+  const ShapeAttrs attrs{list_of(Shape{count})};
+  Tensor index = cast({invoke1(op, std::span<const Operand>(), &attrs, {}, &where), where}, dtype);
+  const auto number = [&](double value) {
+    return is_integer(dtype) ? Operand(static_cast<std::int64_t>(value), where) : Operand(value, where);
+  };
+  if (step != 1) index = mul({index, where}, number(step));
+  if (start != 0) index = add({index, where}, number(start));
+  return index;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,77 @@
+// Copies between devices, staged through host memory.
+#include <cstring>
+
+#include "lockstep/ops/shape.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/call_error.h"
+#include "ops/invoke.h"
+#include "runtime/device_state.h"
+#include "runtime/driver_registry.h"
+
+namespace lockstep {
+namespace {
+
+std::int64_t index_of(Device device) {
+  const auto entries = DriverRegistry::instance().entries();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i]->name == device.name()) return static_cast<std::int64_t>(i);
+  }
+  return -1;
+}
+
+Device device_at(std::int64_t index) {
+  const auto entries = DriverRegistry::instance().entries();
+  return Device(entries[static_cast<std::size_t>(index)]->name);
+}
+
+std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const Spec> specs) {
+  const TensorImpl& x = *call.inputs[0].impl();
+  const TensorRef source =
+      x.dense ? TensorRef::share(call.inputs[0].impl()) : make_dense_copy(x, call.where);
+  DeviceState& target = device_at(call.attrs_as<ToDeviceAttrs>().device).state();
+  TensorRef copy = make_tensor(target, specs[0].dtype, specs[0].shape,
+                               {.label = call.op.name.c_str(), .where = &call.where});
+  std::vector<std::byte> staging(static_cast<std::size_t>(specs[0].shape.size()) * size_of(specs[0].dtype));
+  read_dense(*source, staging.data(), call.where);
+  write_dense(*copy, staging.data(), call.where);
+  return {Tensor::adopt(copy.detach())};
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef to_device() {
+  OpDef op;
+  op.name = "to_device";
+  op.doc = "The same elements on another device.";
+  op.inputs = {{"x", types::any}};
+  op.attrs = attr_schema<ToDeviceAttrs>("lks_to_device_attrs",
+                                        attr("device", &ToDeviceAttrs::device, "index in the list of devices"));
+  op.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  op.host = &copy_to_device;
+  op.saves = {{.inputs = 1}};  // for the device to go back to
+  op.gradient = [](GradContext& g) {
+    g.set(0, lockstep::to_device({g.upstream(), g.where()}, g.input(0).tensor().device()));
+  };
+  op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
+  op.cases = [] {
+    return std::vector<OpCase>{OpCase{"first", {{Shape{3, 5}}}}.with(ToDeviceAttrs{0})};
+  };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor to_device(Operand x, Device device) {
+  static const OpDef& op = built_in("to_device");
+  const Tensor here = x.tensor();
+  if (!here.is_abstract() && here.device() == device) return here;
+  const ToDeviceAttrs attrs{index_of(device)};
+  return invoke1(op, {x}, &attrs);
+}
+
+Tensor Tensor::to(Device device, Where where) const { return to_device({*this, where}, device); }
+
+}  // namespace lockstep

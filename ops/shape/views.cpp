@@ -1,0 +1,425 @@
+// reshape, transpose, slice, broadcast_to: views of their input.
+#include <algorithm>
+#include <numeric>
+
+#include "lockstep/ops/shape.h"
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+#include "ops/call_error.h"
+#include "ops/invoke.h"
+#include "ops/shape/indexing.h"
+
+namespace lockstep {
+namespace {
+
+OpDef view_op(std::string name, std::string doc) {
+  OpDef op;
+  op.name = std::move(name);
+  op.doc = std::move(doc);
+  op.inputs = {{"x", types::any}};
+  return op;
+}
+
+// Strides for `to` over the same elements, walking groups of dimensions that have equal products; nullopt where a group
+// of the input is not evenly strided. Extents of 1 have no say.
+std::optional<ViewLayout> reshaped(const ViewLayout& from, const Shape& to) {
+  ViewLayout out{to, {}, from.offset};
+  std::vector<std::int64_t> dims, strides;
+  for (int i = 0; i < from.shape.rank(); ++i) {
+    if (from.shape[i] == 1) continue;
+    dims.push_back(from.shape[i]);
+    strides.push_back(from.strides[i]);
+  }
+  std::size_t in = 0;
+  int o = 0;
+  while (o < to.rank()) {
+    if (to[o] == 1) {
+      out.strides[o++] = 0;
+      continue;
+    }
+    if (in == dims.size()) return std::nullopt;
+    const int first_out = o;
+    const std::size_t first_in = in;
+    std::int64_t in_product = dims[in++], out_product = to[o++];
+    while (in_product != out_product) {
+      if (out_product < in_product) {
+        if (o == to.rank()) return std::nullopt;
+        out_product *= to[o++];
+      } else {
+        if (in == dims.size()) return std::nullopt;
+        in_product *= dims[in++];
+      }
+    }
+    for (std::size_t k = first_in; k + 1 < in; ++k) {
+      if (strides[k] != strides[k + 1] * dims[k + 1]) return std::nullopt;
+    }
+    std::int64_t stride = strides[in - 1];
+    for (int k = o - 1; k >= first_out; --k) {
+      out.strides[k] = stride;
+      stride *= to[k];
+    }
+  }
+  return out;
+}
+
+Tensor call_with_shape(const OpDef& op, const Operand& x, const Shape& shape) {
+  const ShapeAttrs attrs{list_of(shape)};
+  return invoke1(op, std::span(&x, 1), &attrs);
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef reshape() {
+  OpDef op = view_op("reshape", "The same elements, in row-major order, in another shape.");
+  op.attrs = attr_schema<ShapeAttrs>("lks_reshape_attrs", attr("shape", &ShapeAttrs::shape, "of the result"));
+  op.infer = [](InferContext& c) {
+    const Shape to = shape_of(c.attrs<ShapeAttrs>().shape);
+    c.require_equal(c.shape(0).element_count(), to.element_count(), ErrorId::element_count,
+                    "the element counts of " + c.shape(0).to_string() + " and " + to.to_string());
+    c.set(0, c.dtype(0), to);
+  };
+  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output) -> std::optional<ViewLayout> {
+    if (output.size() == 0) {
+      ViewLayout empty{output, {}, input.offset};
+      return empty;
+    }
+    return reshaped(input, output);
+  };
+  op.decompose = [](DecomposeContext& c) {
+    static const OpDef& copy = built_in("copy");
+    const Tensor dense = invoke1(copy, std::span(&c.input(0), 1));
+    c.set(0, lockstep::reshape({dense, c.call().where}, c.output_spec(0).shape));
+  };
+  op.gradient = [](GradContext& g) { g.set(0, lockstep::reshape({g.upstream(), g.where()}, g.input_shape(0))); };
+  op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
+  op.cases = [] {
+    const auto make = [](const char* name, Shape from, Shape to) {
+      return OpCase{name, {{from}}}.with(ShapeAttrs{list_of(to)});
+    };
+    std::vector<OpCase> cases = {make("split", {12}, {3, 4}), make("merge", {2, 3, 4}, {24}),
+                                 make("mixed", {6, 4, 5}, {2, 12, 5}), make("ones", {4, 1}, {1, 4, 1}),
+                                 make("scalar", {}, {1}), make("empty", {0, 3}, {3, 0}), make("error", {4}, {5})};
+    cases.back().error = ErrorId::element_count;
+    return cases;
+  };
+  return op;
+}
+
+OpDef transpose() {
+  OpDef op = view_op("transpose", "Dimensions in another order: output dimension i is input dimension order[i].");
+  op.attrs = attr_schema<TransposeAttrs>("lks_transpose_attrs",
+                                         attr("order", &TransposeAttrs::order, "a permutation of the dimensions"));
+  op.infer = [](InferContext& c) {
+    const IntList& order = c.attrs<TransposeAttrs>().order;
+    if (order.count != c.rank(0)) {
+      c.fail(ErrorId::axis_out_of_range,
+             "the order names " + std::to_string(order.count) + " of " + std::to_string(c.rank(0)) + " dimensions",
+             "name every dimension once");
+    }
+    Shape out;
+    std::uint32_t seen = 0;
+    for (std::int64_t axis : order.view()) {
+      const int from = c.axis(axis, c.rank(0));
+      if (seen >> from & 1) c.fail(ErrorId::axis_out_of_range, "dimension " + std::to_string(from) + " is named twice", "name every dimension once");
+      seen |= 1u << from;
+      out.append(c.shape(0).dim(from));
+    }
+    c.set(0, c.dtype(0), out);
+  };
+  op.view = [](const OpCall& call, const ViewLayout& input, const Shape& output) {
+    ViewLayout out{output, {}, input.offset};
+    const IntList& order = call.attrs_as<TransposeAttrs>().order;
+    for (int i = 0; i < output.rank(); ++i) out.strides[i] = input.strides[order[static_cast<std::size_t>(i)]];
+    return std::optional(out);
+  };
+  op.gradient = [](GradContext& g) {
+    const IntList& order = g.attrs<TransposeAttrs>().order;
+    Ints inverse(static_cast<std::size_t>(order.count));
+    for (std::size_t i = 0; i < inverse.size(); ++i) inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+    g.set(0, lockstep::transpose({g.upstream(), g.where()}, inverse));
+  };
+  op.reference = [](RefContext& r) {
+    const IntList& order = r.attrs<TransposeAttrs>().order;
+    for_each_index(r.outputs[0].shape, [&](const Index& out, std::int64_t n) {
+      Index in(out.size());
+      for (std::size_t i = 0; i < out.size(); ++i) in[static_cast<std::size_t>(order[i])] = out[i];
+      r.outputs[0].values[static_cast<std::size_t>(n)] = at(r.inputs[0], in);
+    });
+  };
+  op.cases = [] {
+    const auto make = [](const char* name, Shape shape, IntList order) {
+      return OpCase{name, {{shape}}}.with(TransposeAttrs{order});
+    };
+    std::vector<OpCase> cases = {make("matrix", {3, 5}, {1, 0}), make("rank3", {2, 3, 4}, {2, 0, 1}),
+                                 make("same", {2, 3}, {0, 1}), make("nhwc", {2, 4, 5, 3}, {0, 3, 1, 2}),
+                                 make("empty", {0, 3}, {1, 0}), make("error", {2, 3}, {0, 0})};
+    cases.back().error = ErrorId::axis_out_of_range;
+    return cases;
+  };
+  return op;
+}
+
+OpDef slice() {
+  OpDef op = view_op("slice", "Every step-th element from start on, count of them, along each dimension.");
+  op.attrs = attr_schema<SliceAttrs>(
+      "lks_slice_attrs", attr("starts", &SliceAttrs::starts, "first position per dimension"),
+      attr("counts", &SliceAttrs::counts, "extent of the result"), attr("steps", &SliceAttrs::steps, "may be negative"));
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<SliceAttrs>();
+    Shape out;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(c.rank(0)); ++i) {
+      const Dim extent = c.shape(0).dim(static_cast<int>(i));
+      const Dim count = Dim::from_raw(a.counts[i]);
+      if (extent.is_known() && count.is_known() && count.value() > 0) {
+        const std::int64_t last = a.starts[i] + (count.value() - 1) * a.steps[i];
+        if (a.starts[i] < 0 || a.starts[i] >= extent.value() || last < 0 || last >= extent.value()) {
+          c.fail(ErrorId::index_out_of_range,
+                 "positions " + std::to_string(a.starts[i]) + " to " + std::to_string(last) + " of dimension " +
+                     std::to_string(i) + " lie outside its extent of " + extent.to_string(),
+                 "positions go from 0 to the extent - 1");
+        }
+      }
+      out.append(count);
+    }
+    c.set(0, c.dtype(0), out);
+  };
+  op.view = [](const OpCall& call, const ViewLayout& input, const Shape& output) {
+    const auto& a = call.attrs_as<SliceAttrs>();
+    ViewLayout out{output, {}, input.offset};
+    for (int i = 0; i < output.rank(); ++i) {
+      const auto d = static_cast<std::size_t>(i);
+      out.offset += output[i] > 0 ? a.starts[d] * input.strides[i] : 0;
+      out.strides[i] = input.strides[i] * a.steps[d];
+    }
+    return std::optional(out);
+  };
+  op.gradient = [](GradContext& g) {
+    static const OpDef& backward = built_in("slice_backward");
+    const auto& a = g.attrs<SliceAttrs>();
+    const SliceBackwardAttrs attrs{a.starts, a.counts, a.steps, list_of(g.input_shape(0))};
+    g.set(0, invoke1(backward, {Operand(g.upstream(), g.where())}, &attrs));
+  };
+  op.reference = [](RefContext& r) {
+    const auto& a = r.attrs<SliceAttrs>();
+    for_each_index(r.outputs[0].shape, [&](const Index& out, std::int64_t n) {
+      Index in(out.size());
+      for (std::size_t i = 0; i < out.size(); ++i) in[i] = a.starts[i] + out[i] * a.steps[i];
+      r.outputs[0].values[static_cast<std::size_t>(n)] = at(r.inputs[0], in);
+    });
+  };
+  op.cases = [] {
+    const auto make = [](const char* name, Shape shape, SliceAttrs a) { return OpCase{name, {{shape}}}.with(a); };
+    std::vector<OpCase> cases = {make("middle", {9}, {{2}, {5}, {1}}), make("step", {10}, {{1}, {3}, {3}}),
+                                 make("reverse", {7}, {{6}, {7}, {-1}}),
+                                 make("matrix", {5, 6}, {{1, 2}, {3, 2}, {1, 2}}),
+                                 make("empty", {5}, {{0}, {0}, {1}}), make("error", {5}, {{3}, {3}, {1}})};
+    cases.back().error = ErrorId::index_out_of_range;
+    return cases;
+  };
+  return op;
+}
+
+OpDef broadcast_to() {
+  OpDef op = view_op("broadcast_to", "x repeated to a shape to which it broadcasts.");
+  op.attrs = attr_schema<ShapeAttrs>("lks_broadcast_to_attrs", attr("shape", &ShapeAttrs::shape, "of the result"));
+  op.infer = [](InferContext& c) {
+    const Shape to = shape_of(c.attrs<ShapeAttrs>().shape);
+    const Shape& from = c.shape(0);
+    bool fits = from.rank() <= to.rank();
+    for (int i = 1; fits && i <= from.rank(); ++i) {
+      const Dim f = from.dim(from.rank() - i), t = to.dim(to.rank() - i);
+      fits = f == Dim(1) || may_equal(f, t);
+    }
+    if (!fits) {
+      c.fail(ErrorId::shapes_do_not_broadcast, from.to_string() + " does not broadcast to " + to.to_string(),
+             "extents must be equal, or 1 in the operand, counted from the last");
+    }
+    c.set(0, c.dtype(0), to);
+  };
+  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output) {
+    ViewLayout out{output, {}, input.offset};
+    const int extra = output.rank() - input.shape.rank();
+    for (int i = extra; i < output.rank(); ++i) {
+      out.strides[i] = input.shape[i - extra] == 1 && output[i] != 1 ? 0 : input.strides[i - extra];
+    }
+    return std::optional(out);
+  };
+  op.gradient = [](GradContext& g) { g.set(0, g.upstream()); };  // summed to the input's shape by the tape
+  op.reference = [](RefContext& r) {
+    for_each_index(r.outputs[0].shape, [&](const Index& out, std::int64_t n) {
+      r.outputs[0].values[static_cast<std::size_t>(n)] = at_broadcast(r.inputs[0], out);
+    });
+  };
+  op.cases = [] {
+    const auto make = [](const char* name, Shape from, Shape to) {
+      return OpCase{name, {{from}}}.with(ShapeAttrs{list_of(to)});
+    };
+    std::vector<OpCase> cases = {make("rows", {5}, {3, 5}), make("columns", {3, 1}, {3, 4}), make("scalar", {}, {2, 2}),
+                                 make("same", {2, 3}, {2, 3}), make("error", {4}, {3, 5})};
+    cases.back().error = ErrorId::shapes_do_not_broadcast;
+    return cases;
+  };
+  return op;
+}
+
+}  // namespace defs
+
+Tensor reshape(Operand x, const Shape& shape) {
+  static const OpDef& op = built_in("reshape");
+  return call_with_shape(op, x, shape);
+}
+
+Tensor reshape(Operand x, const Ints& shape) {
+  Shape to;
+  int open = -1;
+  Dim known = 1;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == -1 && open < 0) {
+      open = static_cast<int>(i);
+      to.append(1);
+    } else {
+      to.append(Dim(shape[i]));  // rejects other negative numbers
+      known = known * Dim(shape[i]);
+    }
+  }
+  if (open >= 0 && x.is_tensor() && !(known == Dim(0))) {
+    to.set_dim(open, floor_div(Tensor::share(x.impl()).shape().element_count(), known));
+  }
+  return reshape(x, to);
+}
+
+Tensor transpose(Operand x, const Ints& order) {
+  static const OpDef& op = built_in("transpose");
+  TransposeAttrs attrs;
+  if (order.empty()) {
+    const int rank = x.tensor().rank();
+    for (int i = rank; i-- > 0;) attrs.order.values[attrs.order.count++] = i;
+  } else {
+    attrs.order = IntList(order);
+    const auto rank = static_cast<std::int64_t>(order.size());
+    for (std::int64_t& axis : attrs.order.values) axis = axis < 0 && axis >= -rank ? axis + rank : axis;
+  }
+  return invoke1(op, {x}, &attrs);
+}
+
+Tensor swap_axes(Operand x, std::int64_t a, std::int64_t b) {
+  const int rank = x.tensor().rank();
+  Ints order(static_cast<std::size_t>(rank));
+  std::iota(order.begin(), order.end(), 0);
+  const auto position = [&](std::int64_t axis) {
+    if (axis < -rank || axis >= rank) {
+      raise(ErrorId::axis_out_of_range, "swap_axes",
+            "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank),
+            "axes go from " + std::to_string(-rank) + " to " + std::to_string(rank - 1), x.where());
+    }
+    return static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
+  };
+  std::swap(order[position(a)], order[position(b)]);
+  return transpose(x, order);
+}
+
+Tensor broadcast_to(Operand x, const Shape& shape) {
+  static const OpDef& op = built_in("broadcast_to");
+  return call_with_shape(op, x, shape);
+}
+
+namespace {
+
+int inserted_axis(const Operand& x, const char* op, std::int64_t axis, int rank) {
+  if (axis >= -rank && axis < rank) return static_cast<int>(axis < 0 ? axis + rank : axis);
+  raise(ErrorId::axis_out_of_range, op,
+        "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank),
+        "axes go from " + std::to_string(-rank) + " to " + std::to_string(rank - 1), x.where());
+}
+
+}  // namespace
+
+Tensor expand_dims(Operand x, std::int64_t axis) {
+  const Shape from = x.tensor().shape();
+  const int at = inserted_axis(x, "expand_dims", axis, from.rank() + 1);
+  Shape to;
+  for (int i = 0; i <= from.rank(); ++i) {
+    if (i == at) to.append(1);
+    if (i < from.rank()) to.append(from.dim(i));
+  }
+  return reshape(x, to);
+}
+
+Tensor squeeze(Operand x, std::int64_t axis) {
+  const Shape from = x.tensor().shape();
+  const int at = inserted_axis(x, "squeeze", axis, from.rank());
+  if (!may_equal(from.dim(at), Dim(1))) {
+    raise(ErrorId::invalid_shape, "squeeze",
+          "dimension " + std::to_string(at) + " has extent " + from.dim(at).to_string() + ", not 1",
+          "only dimensions of extent 1 can go", x.where());
+  }
+  Shape to;
+  for (int i = 0; i < from.rank(); ++i) {
+    if (i != at) to.append(from.dim(i));
+  }
+  return reshape(x, to);
+}
+
+Tensor flatten(Operand x) {
+  const Shape from = x.tensor().shape();
+  if (from.rank() == 0) return reshape(x, Shape{1, 1});
+  Dim rest = 1;
+  for (int i = 1; i < from.rank(); ++i) rest = rest * from.dim(i);
+  return reshape(x, Shape{from.dim(0), rest});
+}
+
+Tensor slice(Operand x, std::initializer_list<Slice> slices) {
+  return slice(x, std::span(slices.begin(), slices.size()));
+}
+
+Tensor slice(Operand x, std::span<const Slice> slices) {
+  static const OpDef& op = built_in("slice");
+  const Shape shape = x.tensor().shape();
+  SliceAttrs attrs;
+  attrs.starts.count = attrs.counts.count = attrs.steps.count = shape.rank();
+  for (int i = 0; i < shape.rank(); ++i) {
+    attrs.counts.values[i] = shape.dim(i).raw();
+    attrs.steps.values[i] = 1;
+  }
+  for (const Slice& s : slices) {
+    const int axis = inserted_axis(x, "slice", s.axis, shape.rank());
+    if (s.step == 0) {
+      raise(ErrorId::invalid_attribute, "slice", "the step along axis " + std::to_string(axis) + " is 0",
+            "steps are positive, or negative to go backwards", x.where());
+    }
+    const std::int64_t extent = shape[axis];
+    const auto clamp = [&](std::int64_t position, std::int64_t low, std::int64_t high) {
+      return std::clamp(position < 0 ? position + extent : position, low, high);
+    };
+    const bool forward = s.step > 0;
+    const std::int64_t start = forward ? clamp(s.start, 0, extent) : clamp(s.start, -1, extent - 1);
+    const std::int64_t stop = !s.stop ? (forward ? extent : -1)
+                              : forward ? clamp(*s.stop, 0, extent)
+                                        : clamp(*s.stop, -1, extent - 1);
+    const std::int64_t distance = forward ? stop - start : start - stop;
+    const std::int64_t step = forward ? s.step : -s.step;
+    const std::int64_t count = distance <= 0 ? 0 : (distance + step - 1) / step;
+    attrs.starts.values[axis] = count ? start : 0;
+    attrs.counts.values[axis] = count;
+    attrs.steps.values[axis] = s.step;
+  }
+  return invoke1(op, {x}, &attrs);
+}
+
+Tensor select_index(Operand x, std::int64_t axis, std::int64_t index) {
+  const Shape shape = x.tensor().shape();
+  const int at = inserted_axis(x, "select_index", axis, shape.rank());
+  const std::int64_t extent = shape[at];
+  if (index < -extent || index >= extent) {
+    raise(ErrorId::index_out_of_range, "select_index",
+          "index " + std::to_string(index) + " is outside axis " + std::to_string(at) + " of extent " +
+              std::to_string(extent),
+          "indices go from " + std::to_string(-extent) + " to " + std::to_string(extent - 1), x.where());
+  }
+  const std::int64_t position = index < 0 ? index + extent : index;
+  return squeeze({slice(x, {{at, position, position + 1}}), x.where()}, at);
+}
+
+}  // namespace lockstep

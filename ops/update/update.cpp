@@ -1,0 +1,100 @@
+#include "ops/update/update.h"
+
+#include "ops/built_in.h"
+#include "ops/infer.h"
+#include "ops/pointwise.h"
+
+namespace lockstep {
+namespace {
+
+// State comes first, the gradient last; every state input is updated in place.
+OpDef update_op(std::string name, std::string doc, std::vector<std::string> state, std::vector<std::string> scalars,
+                OpDef::Body body) {
+  OpDef op = make_pointwise_op(std::move(name), state.size() + 1, std::move(body),
+                               {.doc = std::move(doc), .error_class = ErrorClass::composed,
+                                .values = {CaseValues::Kind::range, 0.1, 1}});
+  op.outputs.clear();
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    op.inputs[i] = {.name = state[i], .types = types::floating, .mutable_ = true};
+    op.outputs.push_back({.name = state[i], .in_place_of = static_cast<int>(i)});
+  }
+  op.inputs.back().name = "gradient";
+  for (std::string& s : scalars) op.scalars.push_back({std::move(s), ScalarDef::of_inputs});
+  op.effects = Effects::state;
+  op.differentiable = false;
+  const std::size_t count = state.size();
+  op.infer = [count](InferContext& c) {
+    for (std::size_t i = 1; i <= count; ++i) {
+      if (!(c.shape(i) == c.shape(0))) {
+        c.fail(ErrorId::shapes_differ, "the variable is " + c.shape(0).to_string() + ", its " + c.call().op.inputs[i].name +
+               " " + c.shape(i).to_string(), "updates never broadcast: give the gradient of this variable");
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) c.set(i, c.group_dtype(), c.shape(0));
+  };
+  const std::string registered = op.name;
+  op.cases = [registered] {
+    const OpDef* self = find_op(registered);
+    std::vector<OpCase> all = pointwise_cases(*self, {{CaseValues::Kind::range, 0.1, 1}}), kept;
+    for (OpCase& c : all) {
+      bool same = true;
+      for (const CaseInput& in : c.inputs) same = same && in.shape == c.inputs[0].shape;
+      c.gradient = false;
+      if (same && !c.error) kept.push_back(std::move(c));
+    }
+    return kept;
+  };
+  return op;
+}
+
+}  // namespace
+
+namespace defs {
+
+OpDef sgd_update() {
+  return update_op("sgd_update", "w - rate g.", {"w"}, {"rate"},
+                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                     const Expr w = in[0], g = in[1], rate = in[2];
+                     return std::vector<Expr>{w - rate * g};
+                   });
+}
+
+OpDef momentum_update() {
+  return update_op("momentum_update", "Momentum: v' = momentum v + g; w' = w - rate (blend v' + direct g).", {"w", "v"},
+                   {"rate", "momentum", "blend", "direct"},
+                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                     const Expr w = in[0], v = in[1], g = in[2], rate = in[3], momentum = in[4], blend = in[5], direct = in[6];
+                     const Expr velocity = momentum * v + g;
+                     return std::vector<Expr>{w - rate * (blend * velocity + direct * g), velocity};
+                   });
+}
+
+OpDef adam_update() {
+  return update_op("adam_update", "Adam with bias corrections as numbers, and decoupled weight decay.", {"w", "m", "u"},
+                   {"rate", "b1", "b2", "c1", "c2", "epsilon", "decay"},
+                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                     const Expr w = in[0], m = in[1], u = in[2], g = in[3];
+                     const Expr rate = in[4], b1 = in[5], b2 = in[6], c1 = in[7], c2 = in[8], epsilon = in[9], decay = in[10];
+                     const Expr first = b1 * m + (1.0 - b1) * g;
+                     const Expr second = b2 * u + (1.0 - b2) * (g * g);
+                     const Expr step = (first * c1) / (sqrt(second * c2) + epsilon) + decay * w;
+                     return std::vector<Expr>{w - rate * step, first, second};
+                   });
+}
+
+}  // namespace defs
+
+const OpDef& sgd_update_op() {
+  static const OpDef& op = built_in("sgd_update");
+  return op;
+}
+const OpDef& momentum_update_op() {
+  static const OpDef& op = built_in("momentum_update");
+  return op;
+}
+const OpDef& adam_update_op() {
+  static const OpDef& op = built_in("adam_update");
+  return op;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,20 @@
+// The steps of optimizers: one fused pointwise pass each, in place.
+#pragma once
+
+#include <vector>
+
+#include "lockstep/op_def.h"
+
+namespace lockstep {
+
+/// w -= rate g                                              inputs w, g; scalars rate
+/// v = momentum v + g;  w -= rate (nesterov ? g + momentum v : v)   inputs w, v, g
+/// Adam (Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015), with decoupled weight decay
+/// (Loshchilov, Hutter, ICLR 2019):
+///   m = b1 m + (1 - b1) g;  u = b2 u + (1 - b2) g²;  w -= rate (m c1 / (sqrt(u c2) + eps) + decay w)
+///   with the bias corrections c1 = 1 / (1 - b1^t), c2 = 1 / (1 - b2^t)     inputs w, m, u, g
+const OpDef& sgd_update_op();
+const OpDef& momentum_update_op();
+const OpDef& adam_update_op();
+
+}  // namespace lockstep

@@ -1,0 +1,117 @@
+#include "lockstep/device.h"
+
+#include <array>
+#include <ostream>
+#include <sstream>
+
+#include "lockstep/error.h"
+#include "lockstep/options.h"
+#include "runtime/device_state.h"
+#include "runtime/driver_registry.h"
+#include "runtime/host_api.h"
+#include "runtime/thread_state.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::array<std::string_view, 3> mode_names = {"strict", "fast", "lockstep"};
+
+std::string type_name(std::int32_t type) {
+  switch (type) {
+    case LKS_DEVICE_CPU: return "cpu";
+    case LKS_DEVICE_GPU: return "gpu";
+    case LKS_DEVICE_INTEGRATED_GPU: return "integrated gpu";
+    default: return "accelerator";
+  }
+}
+
+DeviceInfo info_of(const DeviceEntry& entry) {
+  const lks_device_info& raw = entry.info;
+  DeviceInfo info;
+  info.id = entry.name;
+  info.driver = entry.prefix;
+  info.name = raw.name;
+  info.vendor = raw.vendor;
+  info.version = raw.version;
+  info.type = type_name(raw.type);
+  info.available = raw.status == LKS_OK;
+  info.reason = raw.reason;
+  info.memory_total = raw.heap_count ? raw.heaps[0].bytes : 0;
+  info.compute_units = raw.compute_units;
+  for (int mode = 0; mode < 3; ++mode) {
+    if (raw.math_modes & (1u << mode)) info.modes.push_back(static_cast<MathMode>(mode));
+  }
+  std::uint64_t total = 0, free_bytes = 0;
+  lks_diag diag = empty_diag();
+  const lks_status status = entry.driver.api->device_memory(entry.driver.driver, entry.ordinal, nullptr, 0, &total,
+                                                            &free_bytes, &diag);
+  if (status == LKS_OK) {
+    info.memory_total = total;
+    info.memory_free = free_bytes;
+  }
+  return info;
+}
+
+}  // namespace
+
+Device::Device(std::string_view name) : entry_(DriverRegistry::instance().find(name).entry_) {}
+
+const std::string& Device::name() const { return entry_->name; }
+std::string Device::driver() const { return entry_->prefix; }
+int Device::index() const { return static_cast<int>(entry_->ordinal); }
+DeviceState& Device::state() const { return entry_->state(); }
+
+std::ostream& operator<<(std::ostream& out, Device device) { return out << device.name(); }
+
+std::string_view name_of(MathMode mode) { return mode_names[static_cast<std::size_t>(mode)]; }
+
+std::vector<DeviceInfo> devices() {
+  std::vector<DeviceInfo> all;
+  for (const DeviceEntry* entry : DriverRegistry::instance().entries()) all.push_back(info_of(*entry));
+  return all;
+}
+
+DeviceInfo describe(Device device) {
+  for (const DeviceEntry* entry : DriverRegistry::instance().entries()) {
+    if (entry->name == device.name()) return info_of(*entry);
+  }
+  return {};
+}
+
+Device best_device() { return DriverRegistry::instance().best(); }
+
+std::vector<DriverRecord> driver_records() { return DriverRegistry::instance().records(); }
+
+DriverRecord load_driver(const std::string& path) { return DriverRegistry::instance().load(path); }
+
+std::vector<std::string> driver_search_path() {
+  std::vector<std::string> folders;
+  std::istringstream list(option("driver.path").value_or(""));
+  for (std::string folder; std::getline(list, folder, ':');) {
+    if (!folder.empty()) folders.push_back(folder);
+  }
+  const std::string own = own_folder();
+  if (!own.empty()) {
+    folders.push_back(own + "/lockstep");
+    folders.push_back(own + "/../lib/lockstep");
+  }
+  return folders;
+}
+
+Device default_device() {
+  ThreadState& state = thread_state();
+  if (!state.device) state.device = DriverRegistry::instance().first_available();
+  return *state.device;
+}
+
+DeviceScope::DeviceScope(Device device) : previous_(thread_state().device) { thread_state().device = device; }
+DeviceScope::~DeviceScope() { thread_state().device = previous_; }
+
+MathModeScope::MathModeScope(MathMode mode) : previous_(thread_state().mode) { thread_state().mode = mode; }
+MathModeScope::~MathModeScope() { thread_state().mode = previous_; }
+
+MathMode math_mode() { return thread_state().mode; }
+
+void synchronize(Device device) { device.state().synchronize(); }
+
+}  // namespace lockstep

@@ -1,0 +1,79 @@
+#include "runtime/device_state.h"
+
+#include "lockstep/options.h"
+#include "runtime/driver_registry.h"
+#include "runtime/host_api.h"
+
+namespace lockstep {
+namespace {
+
+lks_device* open_device(const DeviceEntry& entry) {
+  lks_diag diag = empty_diag();
+  lks_device* device = nullptr;
+  const lks_status status =
+      entry.driver.api->device_open(entry.driver.driver, entry.ordinal, &device, &diag);
+  check_driver(status, diag, entry.name, {"device", nullptr});
+  return device;
+}
+
+}  // namespace
+
+DeviceState::DeviceState(const DeviceEntry& entry)
+    : entry_(entry), api_(*entry.driver.api), handle_(open_device(entry)) {
+  try {
+    allocator_ = std::make_unique<Allocator>(*this, entry.budget);
+    queue_ = std::make_unique<CommandQueue>(*this, LKS_QUEUE_COMPUTE);
+    kernels_ = std::make_unique<KernelCache>(*this);
+    if (const auto limit = option("memory.limit")) allocator_->set_limit(parse_bytes(*limit));
+    if (option("memory.poison").value_or("0") == "1") allocator_->set_poison(true);
+  } catch (...) {
+    kernels_.reset();
+    queue_.reset();
+    allocator_.reset();
+    api_.device_close(handle_);
+    throw;
+  }
+}
+
+DeviceState::~DeviceState() {
+  wait_idle();
+  kernels_.reset();
+  queue_.reset();
+  allocator_.reset();
+  api_.device_close(handle_);
+}
+
+const lks_device_info& DeviceState::info() const { return entry_.info; }
+const std::string& DeviceState::name() const { return entry_.name; }
+const std::string& DeviceState::driver_name() const { return entry_.prefix; }
+Device DeviceState::device() const { return Device(&entry_); }
+
+bool DeviceState::host_visible() const {
+  return info().heap_count > 0 && (info().heaps[0].flags & LKS_HEAP_HOST_VISIBLE);
+}
+
+// A quiet NaN in f32, f64, f16 and bf16 alike, and an unlikely value elsewhere.
+void DeviceState::poison(Block& block) {
+  queue().fill(block, 0, block.bytes, 0x7ffdfffd7ffdfffdu, 8, {.op = "poison"});
+}
+
+std::uint64_t DeviceState::memory_total() const { return info().heap_count ? info().heaps[0].bytes : 0; }
+
+std::optional<std::uint64_t> DeviceState::memory_free() const {
+  std::uint64_t total = 0, free_bytes = 0;
+  lks_diag diag = empty_diag();
+  const lks_status status = api_.device_memory(entry_.driver.driver, entry_.ordinal, handle_, 0, &total, &free_bytes,
+                                               &diag);
+  if (status != LKS_OK) return std::nullopt;
+  return free_bytes;
+}
+
+MemoryStats memory_stats(Device device) { return device.state().allocator().stats(); }
+void reset_peak_memory(Device device) { device.state().allocator().reset_peak(); }
+void set_memory_limit(Device device, std::optional<std::uint64_t> bytes) {
+  device.state().allocator().set_limit(bytes);
+}
+void release_cached_memory(Device device) { device.state().allocator().release_cached(); }
+void set_memory_poison(Device device, bool on) { device.state().allocator().set_poison(on); }
+
+}  // namespace lockstep

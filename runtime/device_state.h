@@ -1,0 +1,63 @@
+// An open device: its memory, queue and kernels.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "runtime/command_queue.h"
+#include "runtime/kernel_cache.h"
+#include "runtime/memory/allocator.h"
+
+namespace lockstep {
+
+class DeviceEntry;
+
+/// How ops were carried out on a device so far.
+struct DispatchCounters {
+  std::atomic<std::uint64_t> decompositions{0};  // calls composed from smaller ops, for want of a kernel
+  std::atomic<std::uint64_t> layout_copies{0};   // operands made dense because no kernel took their strides
+};
+
+class DeviceState {
+ public:
+  /// Opens the device; throws DeviceError LS3003.
+  explicit DeviceState(const DeviceEntry& entry);
+  ~DeviceState();
+  DeviceState(const DeviceState&) = delete;
+  DeviceState& operator=(const DeviceState&) = delete;
+
+  const lks_driver_api& api() const { return api_; }
+  lks_device* handle() const { return handle_; }
+  const lks_device_info& info() const;
+  const std::string& name() const;
+  const std::string& driver_name() const;
+  Device device() const;
+  bool offers(MathMode mode) const { return info().math_modes & (1u << static_cast<unsigned>(mode)); }
+  bool host_visible() const;
+
+  Allocator& allocator() { return *allocator_; }
+  CommandQueue& queue() { return *queue_; }
+  KernelCache& kernels() { return *kernels_; }
+  DispatchCounters counters;
+
+  void synchronize() { queue_->synchronize(); }
+  void wait_idle() noexcept {
+    if (queue_) queue_->wait_idle();
+  }
+  void poison(Block& block);
+
+  std::uint64_t memory_total() const;
+  std::optional<std::uint64_t> memory_free() const;
+
+ private:
+  const DeviceEntry& entry_;
+  const lks_driver_api& api_;
+  lks_device* handle_ = nullptr;
+  std::unique_ptr<Allocator> allocator_;
+  std::unique_ptr<CommandQueue> queue_;
+  std::unique_ptr<KernelCache> kernels_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,166 @@
+#include "runtime/driver_loader.h"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+
+#include "runtime/host_api.h"
+
+namespace lockstep {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t own_sanitizer = LKS_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+constexpr std::uint32_t own_sanitizer = LKS_SANITIZER_THREAD;
+#else
+constexpr std::uint32_t own_sanitizer = LKS_SANITIZER_NONE;
+#endif
+
+const char* sanitizer_name(std::uint32_t kind) {
+  constexpr std::array names = {"no sanitizer", "AddressSanitizer", "ThreadSanitizer", "MemorySanitizer"};
+  return kind < names.size() ? names[kind] : "an unknown sanitizer";
+}
+
+// A stage returns the reason why it failed, empty on success.
+using Stage = std::string (*)(LoadedDriver&);
+
+std::string text_of(const lks_diag& diag, lks_status status) {
+  std::string text = diag.what[0] ? diag.what : "status " + std::to_string(status) + " without an explanation";
+  if (diag.hint[0]) text += std::string(" (") + diag.hint + ")";
+  return text;
+}
+
+std::string open_library(LoadedDriver& d) {
+  std::string reason;
+  d.library = SharedLibrary::open(d.record.path, reason);
+  return reason;
+}
+
+std::string find_symbol(LoadedDriver& d) {
+  if (d.library.symbol(LKS_ENTRY_SYMBOL)) return "";
+  return "it exports no symbol " LKS_ENTRY_SYMBOL ": not a Lockstep driver, or one of another major version";
+}
+
+// The slots of the table as one array: all are pointers, from the first to the last.
+std::string missing_slot(const lks_driver_api& api) {
+  constexpr std::size_t first = offsetof(lks_driver_api, driver_open);
+  constexpr std::array names = {
+      "driver_open",   "driver_close",  "device_count",    "device_describe",  "get_group",      "device_open",
+      "device_close",  "device_memory", "device_health",   "buffer_alloc",     "buffer_free",    "buffer_map",
+      "buffer_unmap",  "queue_create",  "queue_destroy",   "queue_launch",     "queue_copy",     "queue_write",
+      "queue_read",    "queue_fill",    "queue_wait",      "queue_flush",      "queue_recover",  "timeline_create",
+      "timeline_destroy", "timeline_query", "timeline_wait", "timeline_signal", "kernel_query",  "kernel_prepare",
+      "kernel_release", "kernel_variant"};
+  static_assert(first + names.size() * sizeof(void*) == sizeof(lks_driver_api), "name every slot");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    void* slot = nullptr;
+    std::memcpy(&slot, reinterpret_cast<const char*>(&api) + first + i * sizeof(void*), sizeof slot);
+    if (!slot) return names[i];
+  }
+  return "";
+}
+
+std::string negotiate(LoadedDriver& d) {
+  const auto entry = reinterpret_cast<lks_driver_entry_fn>(d.library.symbol(LKS_ENTRY_SYMBOL));
+  lks_diag diag = empty_diag();
+  const lks_driver_api* api = nullptr;
+  const lks_status status = entry(&host_api(), &api, &diag);
+  if (status != LKS_OK) return "its entry refused: " + text_of(diag, status);
+  if (!api) return "its entry returned no table";
+  if (api->abi_major != LKS_ABI_MAJOR) {
+    return "it implements ABI " + std::to_string(api->abi_major) + "." + std::to_string(api->abi_minor) +
+           ", this runtime needs " + std::to_string(LKS_ABI_MAJOR) + ".x: rebuild the driver";
+  }
+  if (api->hdr.size < sizeof(lks_driver_api)) {
+    return "its table has " + std::to_string(api->hdr.size) + " bytes where ABI 1.0 has " +
+           std::to_string(sizeof(lks_driver_api));
+  }
+  if (const std::string slot = missing_slot(*api); !slot.empty()) return "its table lacks the entry " + slot;
+  if (!api->name || !api->name[0]) return "it has no name";
+  if (api->sanitizer != own_sanitizer) {
+    return std::string("it was built with ") + sanitizer_name(api->sanitizer) + ", this runtime with " +
+           sanitizer_name(own_sanitizer) + ": build both alike";
+  }
+  d.api = api;
+  d.record.name = api->name;
+  d.record.version = api->version ? api->version : "";
+  return "";
+}
+
+std::string probe(LoadedDriver& d) {
+  lks_diag diag = empty_diag();
+  const lks_status status = d.api->driver_open(&host_api(), &d.driver, &diag);
+  if (status == LKS_OK && d.driver) return "";
+  d.driver = nullptr;
+  return text_of(diag, status);
+}
+
+std::string missing_group(const LoadedDriver& d, const lks_device_info& info) {
+  for (std::uint64_t bit = LKS_CAP_GRAPH; bit <= LKS_CAP_COLLECTIVES; bit <<= 1) {
+    if (!(info.capabilities & bit)) continue;
+    const void* group = d.api->get_group(d.driver, bit);
+    if (!group) return "it claims capability " + std::to_string(bit) + " and has no table for it";
+    const auto& header = *static_cast<const lks_header*>(group);
+    for (std::size_t at = sizeof(lks_header); at + sizeof(void*) <= header.size; at += sizeof(void*)) {
+      void* slot = nullptr;
+      std::memcpy(&slot, static_cast<const char*>(group) + at, sizeof slot);
+      if (!slot) return "its table for capability " + std::to_string(bit) + " has an empty entry";
+    }
+  }
+  return "";
+}
+
+std::string enumerate(LoadedDriver& d) {
+  const std::uint32_t count = d.api->device_count(d.driver);
+  if (count == 0) return "it reports no device";
+  for (std::uint32_t i = 0; i < count; ++i) {
+    lks_device_info info;
+    std::memset(&info, 0, sizeof info);
+    info.hdr.size = sizeof info;
+    lks_diag diag = empty_diag();
+    const lks_status status = d.api->device_describe(d.driver, i, &info, &diag);
+    if (status != LKS_OK) return "device " + std::to_string(i) + " cannot be described: " + text_of(diag, status);
+    if (std::string reason = missing_group(d, info); !reason.empty()) return reason;
+    d.devices.push_back(info);
+  }
+  return "";
+}
+
+struct NamedStage {
+  const char* name;
+  Stage run;
+};
+
+constexpr std::array stages = {NamedStage{"open", &open_library}, NamedStage{"symbol", &find_symbol},
+                               NamedStage{"negotiate", &negotiate}, NamedStage{"probe", &probe},
+                               NamedStage{"enumerate", &enumerate}};
+
+}  // namespace
+
+void LoadedDriver::close() {
+  if (driver) api->driver_close(driver);
+  driver = nullptr;
+  devices.clear();
+  if (api && !(api->flags & LKS_DRIVER_UNLOADABLE)) library.pin();
+  api = nullptr;
+  library = SharedLibrary();
+}
+
+std::unique_ptr<LoadedDriver> load_driver_library(const std::string& path) {
+  auto d = std::make_unique<LoadedDriver>();
+  d->record.path = path;
+  for (const NamedStage& stage : stages) {
+    d->record.stage = stage.name;
+    d->record.text = stage.run(*d);
+    if (!d->record.text.empty()) {
+      d->close();
+      return d;
+    }
+  }
+  d->record.stage = "ready";
+  d->record.ready = true;
+  return d;
+}
+
+}  // namespace lockstep

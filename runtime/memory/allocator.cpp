@@ -1,0 +1,110 @@
+#include "runtime/memory/allocator.h"
+
+#include <algorithm>
+#include <map>
+
+#include "lockstep/error.h"
+#include "runtime/device_state.h"
+#include "runtime/thread_state.h"
+
+namespace lockstep {
+
+Allocator::Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget)
+    : device_(device),
+      budget_(std::move(budget)),
+      driver_(device.api(), device.handle()),
+      limited_(driver_, budget_),
+      pool_(limited_, &device, [&device] { device.wait_idle(); }) {}
+
+BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
+  const ThreadState& thread = thread_state();
+  SegmentResult failure;
+  Block* block = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    failure.status = fault::point(LKS_FAULT_ALLOC, "runtime.allocate");
+    if (failure.status == LKS_OK) block = pool_.allocate(bytes, failure);
+    if (block) {
+      block->requested = bytes;
+      block->owner = thread.owner;
+      block->label = purpose.label;
+      block->scope = thread.scope;
+      block->refs.store(1, std::memory_order_relaxed);
+      tracker_.add(block->owner, block->bytes);
+      tracker_.note_reserved(pool_.reserved());
+    }
+  }
+  if (!block) fail(bytes, failure, purpose);
+  if (poison_.load(std::memory_order_relaxed)) device_.poison(*block);
+  return BlockRef::adopt(block);
+}
+
+void Allocator::free(Block* block) {
+  if (poison_.load(std::memory_order_relaxed)) device_.poison(*block);
+  std::lock_guard lock(mutex_);
+  tracker_.remove(block->owner, block->bytes);
+  pool_.free(block);
+}
+
+void Allocator::set_owner(Block* block, MemoryOwner owner) {
+  std::lock_guard lock(mutex_);
+  tracker_.move(block->owner, owner, block->bytes);
+  block->owner = owner;
+}
+
+MemoryStats Allocator::stats() {
+  std::lock_guard lock(mutex_);
+  MemoryStats stats = tracker_.stats();
+  stats.reserved = pool_.reserved();
+  stats.cached = stats.reserved - stats.live;
+  stats.largest_cached_block = pool_.largest_cached();
+  stats.limit = budget_->limit();
+  stats.driver_allocations = pool_.growths();
+  return stats;
+}
+
+void Allocator::reset_peak() {
+  std::lock_guard lock(mutex_);
+  tracker_.reset_peak(pool_.reserved());
+}
+
+void Allocator::set_limit(std::optional<std::uint64_t> bytes) {
+  std::lock_guard lock(mutex_);
+  if (bytes && budget_->used() > *bytes) pool_.release_cached();
+  budget_->set_limit(bytes);
+}
+
+void Allocator::release_cached() {
+  std::lock_guard lock(mutex_);
+  pool_.release_cached();
+}
+
+void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose) {
+  MemoryShortage shortage;
+  shortage.requested = bytes;
+  shortage.by_limit = failure.shortage == Shortage::limit;
+  shortage.stats = stats();
+  shortage.device_total = device_.memory_total();
+  shortage.device_free = device_.memory_free();
+  {
+    std::lock_guard lock(mutex_);
+    if (failure.shortage == Shortage::driver) shortage.driver_text = driver_.last_failure().what;
+    std::map<std::string, std::uint64_t> holders;
+    pool_.for_each_block([&](const Block& block) {
+      if (block.refs.load(std::memory_order_relaxed) == 0) return;
+      std::string name = block.scope ? block.scope->path() + " " : "";
+      name += block.label ? std::string_view(block.label) : name_of(block.owner);
+      holders[name] += block.bytes;
+    });
+    shortage.largest.assign(holders.begin(), holders.end());
+  }
+  std::stable_sort(shortage.largest.begin(), shortage.largest.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  raise_out_of_memory(device_.name(), shortage, purpose);
+}
+
+void release(Block* block) {
+  if (block->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) block->device->allocator().free(block);
+}
+
+}  // namespace lockstep

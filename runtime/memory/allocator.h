@@ -1,0 +1,73 @@
+// A device's memory: the pieces stacked, behind one lock.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "runtime/memory/pool.h"
+#include "runtime/memory/purpose.h"
+#include "runtime/memory/tracker.h"
+
+namespace lockstep {
+
+/// Asked when memory runs out, for one line such as "batch 128 fits (predicted peak 4.1 GiB)"; "" where it knows nothing.
+using MemoryAdviser = std::function<std::string()>;
+
+/// Sets this thread's adviser until the end of the scope; the innermost is asked.
+class [[nodiscard]] MemoryAdviserScope {
+ public:
+  explicit MemoryAdviserScope(MemoryAdviser adviser);
+  ~MemoryAdviserScope();
+  MemoryAdviserScope(const MemoryAdviserScope&) = delete;
+  MemoryAdviserScope& operator=(const MemoryAdviserScope&) = delete;
+
+ private:
+  MemoryAdviser* previous_;
+  MemoryAdviser adviser_;
+};
+
+class Allocator {
+ public:
+  Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget);
+
+  /// A block of at least `bytes` with one reference, owned by the thread's MemoryOwner. Throws OutOfMemoryError LS5001
+  /// with the report, or LS5002 where the device could never hold it.
+  BlockRef allocate(std::uint64_t bytes, const BlockPurpose& purpose);
+  void free(Block* block);
+
+  void set_owner(Block* block, MemoryOwner owner);
+  MemoryStats stats();
+  void reset_peak();
+  void set_limit(std::optional<std::uint64_t> bytes);
+  void release_cached();
+  void set_poison(bool on) { poison_ = on; }
+
+ private:
+  [[noreturn]] void fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose);
+
+  std::mutex mutex_;
+  DeviceState& device_;
+  std::shared_ptr<MemoryBudget> budget_;
+  DriverSegments driver_;
+  LimitedSegments limited_;
+  BlockPool pool_;
+  MemoryTracker tracker_;
+  std::atomic<bool> poison_{false};
+};
+
+/// What the report of an out-of-memory error is made of.
+struct MemoryShortage {
+  std::uint64_t requested = 0;
+  bool by_limit = false;
+  MemoryStats stats;
+  std::uint64_t device_total = 0;
+  std::optional<std::uint64_t> device_free;
+  std::vector<std::pair<std::string, std::uint64_t>> largest;  // holders, biggest first
+  std::string driver_text;
+};
+
+[[noreturn]] void raise_out_of_memory(const std::string& device, const MemoryShortage& shortage,
+                                      const BlockPurpose& purpose);
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+// A cap on memory, shared by all devices that are the same piece of hardware.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
+namespace lockstep {
+
+class MemoryBudget {
+ public:
+  /// Reserves `bytes`, or returns false where the cap forbids it.
+  bool take(std::uint64_t bytes) {
+    std::lock_guard lock(mutex_);
+    if (limit_ && (bytes > *limit_ || used_ > *limit_ - bytes)) return false;
+    used_ += bytes;
+    return true;
+  }
+  void give_back(std::uint64_t bytes) {
+    std::lock_guard lock(mutex_);
+    used_ -= bytes;
+  }
+  void set_limit(std::optional<std::uint64_t> bytes) {
+    std::lock_guard lock(mutex_);
+    limit_ = bytes;
+  }
+  std::optional<std::uint64_t> limit() const {
+    std::lock_guard lock(mutex_);
+    return limit_;
+  }
+  std::uint64_t used() const {
+    std::lock_guard lock(mutex_);
+    return used_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<std::uint64_t> limit_;
+  std::uint64_t used_ = 0;
+};
+
+}  // namespace lockstep

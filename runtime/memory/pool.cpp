@@ -1,0 +1,194 @@
+#include "runtime/memory/pool.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace lockstep {
+namespace {
+
+// Classes are multiples of 64 bytes up to 1 KiB, then eight steps per power of two: at most an eighth is wasted.
+constexpr std::uint64_t fine_limit = 1024;
+
+std::uint64_t step_for(std::uint64_t bytes) {
+  return bytes <= fine_limit ? BlockPool::granularity : std::bit_floor(bytes - 1) / 8;
+}
+
+std::size_t class_of(std::uint64_t rounded_bytes) {
+  if (rounded_bytes <= fine_limit) return static_cast<std::size_t>(rounded_bytes / BlockPool::granularity);
+  const std::uint64_t floor = std::bit_floor(rounded_bytes - 1);
+  const auto power = static_cast<std::size_t>(std::countr_zero(floor));
+  return 16 + (power - 10) * 8 + static_cast<std::size_t>((rounded_bytes - floor) / (floor / 8));
+}
+
+bool is_free(const Block* block) { return block && block->refs.load(std::memory_order_relaxed) == 0; }
+
+}  // namespace
+
+BlockPool::BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle)
+    : source_(source), device_(device), wait_idle_(std::move(wait_idle)) {}
+
+BlockPool::~BlockPool() { release_cached(); }
+
+std::uint64_t BlockPool::rounded(std::uint64_t bytes) {
+  if (bytes <= granularity) return granularity;
+  const std::uint64_t step = step_for(bytes);
+  return (bytes + step - 1) / step * step;
+}
+
+Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure) {
+  const std::uint64_t size = rounded(bytes);
+  if (Block* block = take_exact(size)) return block;
+  if (Block* block = take_best_fit(size)) return block;
+  merge_exact_lists();
+  if (Block* block = take_best_fit(size)) return block;
+  return grow(size, failure);
+}
+
+void BlockPool::free(Block* block) {
+  // By the request it served, so that the same request finds it again.
+  const std::size_t size_class = class_of(rounded(block->requested));
+  Half& half = half_of(*block);
+  if (half.exact.size() <= size_class) half.exact.resize(size_class + 1);
+  half.exact[size_class].push_back(block);
+  ++half.exact_count;
+  block->cached_exact = true;
+}
+
+Block* BlockPool::take_exact(std::uint64_t bytes) {
+  Half& half = half_for(bytes);
+  const std::size_t size_class = class_of(bytes);
+  if (half.exact.size() <= size_class || half.exact[size_class].empty()) return nullptr;
+  Block* block = half.exact[size_class].back();
+  half.exact[size_class].pop_back();
+  --half.exact_count;
+  block->cached_exact = false;
+  return block;
+}
+
+Block* BlockPool::take_best_fit(std::uint64_t bytes) {
+  Half& half = half_for(bytes);
+  const auto it = half.merged.lower_bound(bytes);
+  if (it == half.merged.end()) return nullptr;
+  Block* block = *it;
+  half.merged.erase(it);
+  split(block, bytes);
+  return block;
+}
+
+Block* BlockPool::grow(std::uint64_t bytes, SegmentResult& failure) {
+  const bool large = is_large(bytes);
+  const std::uint64_t wanted = large ? bytes : small_segment;
+  Block* block = add_segment(wanted, large, failure);
+  if (!block) {
+    release_cached();
+    block = add_segment(wanted, large, failure);
+  }
+  if (!block && wanted > bytes) block = add_segment(bytes, large, failure);
+  if (block) split(block, bytes);
+  return block;
+}
+
+Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& failure) {
+  failure = source_.allocate(bytes);
+  if (!failure.buffer) return nullptr;
+  auto segment = std::make_unique<Segment>();
+  segment->buffer = failure.buffer;
+  segment->bytes = bytes;
+  segment->large = large;
+  auto* block = new Block;
+  block->bytes = bytes;
+  block->device = device_;
+  block->buffer = segment->buffer;
+  block->segment = segment.get();
+  segment->first = block;
+  segments_.push_back(std::move(segment));
+  reserved_ += bytes;
+  ++growths_;
+  return block;
+}
+
+void BlockPool::split(Block* block, std::uint64_t bytes) {
+  const std::uint64_t rest = block->bytes - bytes;
+  if (block->segment->large ? rest <= small_limit : rest < granularity) return;
+  auto* tail = new Block;
+  tail->offset = block->offset + bytes;
+  tail->bytes = rest;
+  tail->device = device_;
+  tail->buffer = block->buffer;
+  tail->segment = block->segment;
+  tail->previous = block;
+  tail->next = block->next;
+  tail->write_queue = block->write_queue;
+  tail->write_value = block->write_value;
+  if (tail->next) tail->next->previous = tail;
+  block->next = tail;
+  block->bytes = bytes;
+  half_of(*tail).merged.insert(tail);
+}
+
+Block* BlockPool::merge_with_neighbours(Block* block) {
+  const auto absorb_next = [](Block* into) {
+    Block* gone = into->next;
+    into->bytes += gone->bytes;
+    into->next = gone->next;
+    if (gone->next) gone->next->previous = into;
+    delete gone;
+  };
+  Half& half = half_of(*block);
+  if (is_free(block->next) && !block->next->cached_exact) {
+    half.merged.erase(block->next);
+    absorb_next(block);
+  }
+  if (is_free(block->previous) && !block->previous->cached_exact) {
+    block = block->previous;
+    half.merged.erase(block);
+    absorb_next(block);
+  }
+  return block;
+}
+
+void BlockPool::merge_exact_lists() {
+  for (Half& half : halves_) {
+    if (half.exact_count == 0) continue;
+    for (auto& list : half.exact) {
+      for (Block* block : list) {
+        block->cached_exact = false;
+        half.merged.insert(merge_with_neighbours(block));
+      }
+      list.clear();
+    }
+    half.exact_count = 0;
+  }
+}
+
+void BlockPool::release_cached() {
+  merge_exact_lists();
+  bool waited = false;
+  std::erase_if(segments_, [&](const std::unique_ptr<Segment>& segment) {
+    Block* block = segment->first;
+    if (!is_free(block) || block->next) return false;
+    if (!waited) wait_idle_();
+    waited = true;
+    half_of(*block).merged.erase(block);
+    source_.free(segment->buffer, segment->bytes);
+    reserved_ -= segment->bytes;
+    delete block;
+    return true;
+  });
+}
+
+std::uint64_t BlockPool::largest_cached() const {
+  std::uint64_t largest = 0;
+  for_each_block([&](const Block& block) {
+    if (is_free(&block)) largest = std::max(largest, block.bytes);
+  });
+  return largest;
+}
+
+void BlockPool::for_each_block(const std::function<void(const Block&)>& visit) const {
+  for (const auto& segment : segments_) {
+    for (const Block* block = segment->first; block; block = block->next) visit(*block);
+  }
+}
+
+}  // namespace lockstep

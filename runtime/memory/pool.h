@@ -1,0 +1,78 @@
+// The caching pool: cuts segments into blocks and keeps freed ones for reuse, so that steady work never asks the driver.
+//
+// Freed blocks first wait, unmerged, in a list of their size class, because the next step of a training loop asks for the
+// same sizes again. Only when no list can serve a request are they merged with their free neighbours and searched by best
+// fit; only when that fails too does the pool grow. Small and large requests use separate segments, so that a small
+// long-lived block cannot pin a large segment.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "runtime/memory/segment_source.h"
+
+namespace lockstep {
+
+class BlockPool {
+ public:
+  static constexpr std::uint64_t granularity = 64;
+  static constexpr std::uint64_t small_limit = 512 * 1024;
+  static constexpr std::uint64_t small_segment = 2 * 1024 * 1024;
+
+  /// `wait_idle` is called before memory returns to the driver.
+  BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle);
+  ~BlockPool();
+
+  /// The size that a request of `bytes` occupies.
+  static std::uint64_t rounded(std::uint64_t bytes);
+
+  /// A block with refs == 0, or nullptr; `shortage` and `status` then say why.
+  Block* allocate(std::uint64_t bytes, SegmentResult& failure);
+  void free(Block* block);
+
+  /// Returns wholly free segments to the source.
+  void release_cached();
+
+  std::uint64_t reserved() const { return reserved_; }
+  std::uint64_t growths() const { return growths_; }
+  std::uint64_t largest_cached() const;
+  void for_each_block(const std::function<void(const Block&)>& visit) const;
+
+ private:
+  struct BySize {
+    using is_transparent = void;
+    bool operator()(const Block* a, const Block* b) const {
+      return a->bytes != b->bytes ? a->bytes < b->bytes : a < b;
+    }
+    bool operator()(const Block* a, std::uint64_t bytes) const { return a->bytes < bytes; }
+    bool operator()(std::uint64_t bytes, const Block* b) const { return bytes < b->bytes; }
+  };
+  struct Half {  // the small or the large requests
+    std::vector<std::vector<Block*>> exact;  // by size class
+    std::set<Block*, BySize> merged;
+    std::size_t exact_count = 0;
+  };
+
+  static bool is_large(std::uint64_t bytes) { return bytes > small_limit; }
+  Half& half_for(std::uint64_t bytes) { return halves_[is_large(bytes) ? 1 : 0]; }
+  Half& half_of(const Block& block) { return halves_[block.segment->large ? 1 : 0]; }
+  Block* take_exact(std::uint64_t bytes);
+  Block* take_best_fit(std::uint64_t bytes);
+  Block* grow(std::uint64_t bytes, SegmentResult& failure);
+  Block* add_segment(std::uint64_t bytes, bool large, SegmentResult& failure);
+  void split(Block* block, std::uint64_t bytes);
+  Block* merge_with_neighbours(Block* block);
+  void merge_exact_lists();
+
+  SegmentSource& source_;
+  DeviceState* device_;
+  std::function<void()> wait_idle_;
+  Half halves_[2];
+  std::vector<std::unique_ptr<Segment>> segments_;
+  std::uint64_t reserved_ = 0;
+  std::uint64_t growths_ = 0;
+};
+
+}  // namespace lockstep

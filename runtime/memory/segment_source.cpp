@@ -1,0 +1,32 @@
+#include "runtime/memory/segment_source.h"
+
+#include "runtime/host_api.h"
+
+namespace lockstep {
+
+SegmentResult DriverSegments::allocate(std::uint64_t bytes) {
+  SegmentResult result;
+  diag_ = empty_diag();
+  result.status = api_.buffer_alloc(device_, 0, bytes, &result.buffer, &diag_);
+  if (result.status != LKS_OK) {
+    result.buffer = nullptr;
+    result.shortage = Shortage::driver;
+  }
+  return result;
+}
+
+void DriverSegments::free(lks_buffer* buffer, std::uint64_t) { api_.buffer_free(device_, buffer); }
+
+SegmentResult LimitedSegments::allocate(std::uint64_t bytes) {
+  if (!budget_->take(bytes)) return {nullptr, Shortage::limit, LKS_OUT_OF_MEMORY};
+  SegmentResult result = upstream_.allocate(bytes);
+  if (!result.buffer) budget_->give_back(bytes);
+  return result;
+}
+
+void LimitedSegments::free(lks_buffer* buffer, std::uint64_t bytes) {
+  upstream_.free(buffer, bytes);
+  budget_->give_back(bytes);
+}
+
+}  // namespace lockstep

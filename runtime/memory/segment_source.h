@@ -1,0 +1,56 @@
+// Where the caching pool gets its segments. Small pieces, one behaviour each, stacked by the allocator:
+// fault -> limit -> driver.
+#pragma once
+
+#include <memory>
+
+#include "runtime/fault.h"
+#include "runtime/memory/block.h"
+#include "runtime/memory/budget.h"
+
+namespace lockstep {
+
+/// Why no segment could be had.
+enum class Shortage : std::uint8_t { none, limit, driver };
+
+struct SegmentResult {
+  lks_buffer* buffer = nullptr;
+  Shortage shortage = Shortage::none;
+  lks_status status = LKS_OK;
+};
+
+class SegmentSource {
+ public:
+  virtual ~SegmentSource() = default;
+  virtual SegmentResult allocate(std::uint64_t bytes) = 0;
+  virtual void free(lks_buffer* buffer, std::uint64_t bytes) = 0;
+};
+
+/// Raw memory from the driver.
+class DriverSegments : public SegmentSource {
+ public:
+  DriverSegments(const lks_driver_api& api, lks_device* device) : api_(api), device_(device) {}
+  SegmentResult allocate(std::uint64_t bytes) override;
+  void free(lks_buffer* buffer, std::uint64_t bytes) override;
+  const lks_diag& last_failure() const { return diag_; }
+
+ private:
+  const lks_driver_api& api_;
+  lks_device* device_;
+  lks_diag diag_{};
+};
+
+/// Refuses what would exceed the device's budget.
+class LimitedSegments : public SegmentSource {
+ public:
+  LimitedSegments(SegmentSource& upstream, std::shared_ptr<MemoryBudget> budget)
+      : upstream_(upstream), budget_(std::move(budget)) {}
+  SegmentResult allocate(std::uint64_t bytes) override;
+  void free(lks_buffer* buffer, std::uint64_t bytes) override;
+
+ private:
+  SegmentSource& upstream_;
+  std::shared_ptr<MemoryBudget> budget_;
+};
+
+}  // namespace lockstep

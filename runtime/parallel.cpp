@@ -1,0 +1,111 @@
+#include "runtime/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <shared_mutex>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#include <thread>
+
+#include "lockstep/parallel.h"
+
+namespace lockstep {
+namespace {
+
+std::atomic<unsigned> requested_threads{0};
+
+// Set by each piece, so that nested calls stay on their thread.
+thread_local bool inside_piece = false;
+
+using Runner = std::function<void(unsigned, const std::function<void(unsigned)>&)>;
+
+struct CustomRunner {
+  std::shared_mutex mutex;
+  Runner run;
+  std::atomic<bool> set{false};
+};
+
+CustomRunner& custom_runner() {
+  static auto* runner = new CustomRunner;
+  return *runner;
+}
+
+struct Ranges {
+  std::int64_t n;
+  unsigned pieces;
+  lks_range_fn fn;
+  void* arg;
+
+  static void run_piece(void* self, unsigned index) {
+    const auto& r = *static_cast<const Ranges*>(self);
+    const bool outer = inside_piece;
+    inside_piece = true;
+    r.fn(r.arg, r.n * index / r.pieces, r.n * (index + 1) / r.pieces);
+    inside_piece = outer;
+  }
+};
+
+}  // namespace
+
+unsigned usable_cores() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+void set_thread_count(unsigned count) { requested_threads = count; }
+
+unsigned thread_count() {
+  const unsigned requested = requested_threads.load(std::memory_order_relaxed);
+  static const unsigned cores = usable_cores();
+  return requested ? requested : cores;
+}
+
+void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg) {
+  if (n <= 0) return;
+  const std::int64_t most = n / std::max<std::int64_t>(1, grain);
+  if (most <= 1 || inside_piece) return fn(arg, 0, n);
+  const auto pieces = static_cast<unsigned>(std::min<std::int64_t>(most, thread_count()));
+  if (pieces <= 1) return fn(arg, 0, n);
+  Ranges ranges{n, pieces, fn, arg};
+  CustomRunner& custom = custom_runner();
+  if (custom.set.load(std::memory_order_acquire)) {
+    std::shared_lock lock(custom.mutex);
+    if (custom.run) return custom.run(pieces, [&](unsigned index) { Ranges::run_piece(&ranges, index); });
+  }
+  run_on_pool(pieces, &Ranges::run_piece, &ranges);
+}
+
+void parallel_for(std::int64_t n, std::int64_t grain, const std::function<void(std::int64_t, std::int64_t)>& body) {
+  struct Call {
+    const std::function<void(std::int64_t, std::int64_t)>& body;
+    std::mutex mutex;
+    std::exception_ptr first;
+  } call{body, {}, nullptr};
+  const lks_range_fn guarded = [](void* arg, std::int64_t begin, std::int64_t end) {
+    auto& c = *static_cast<Call*>(arg);
+    try {
+      c.body(begin, end);
+    } catch (...) {
+      std::lock_guard lock(c.mutex);
+      if (!c.first) c.first = std::current_exception();
+    }
+  };
+  parallel_ranges(n, grain, guarded, &call);
+  if (call.first) std::rethrow_exception(call.first);
+}
+
+void set_parallel_runner(Runner run) {
+  CustomRunner& custom = custom_runner();
+  std::unique_lock lock(custom.mutex);
+  custom.run = std::move(run);
+  custom.set = static_cast<bool>(custom.run);
+}
+
+}  // namespace lockstep

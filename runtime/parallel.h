@@ -1,0 +1,19 @@
+// The pool behind parallel_for: OpenMP (pool_openmp.cpp) or std::thread (pool_std.cpp), chosen at build time.
+#pragma once
+
+#include <cstdint>
+
+#include "lockstep/driver.h"
+
+namespace lockstep {
+
+/// Runs piece(arg, 0) … piece(arg, n-1) on the built-in pool, the caller's thread included; returns when all are done.
+void run_on_pool(unsigned n, void (*piece)(void* arg, unsigned index), void* arg);
+
+/// Cores that this process may run on.
+unsigned usable_cores();
+
+/// parallel_for without std::function, for the driver edge: `fn` must not throw.
+void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg);
+
+}  // namespace lockstep

@@ -1,0 +1,162 @@
+// Tensors as text.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <ostream>
+
+#include "runtime/device_state.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t most_elements = 1000;  // beyond it, only the edges are shown
+constexpr std::int64_t edge = 3;
+
+// How floats of one tensor are written: all in one form.
+struct FloatFormat {
+  bool scientific = false;
+  bool whole = true;
+
+  explicit FloatFormat(const std::vector<double>& values) {
+    double smallest = INFINITY, largest = 0;
+    for (double v : values) {
+      if (!std::isfinite(v)) continue;
+      whole = whole && v == std::round(v);
+      if (v != 0) smallest = std::min(smallest, std::fabs(v));
+      largest = std::max(largest, std::fabs(v));
+    }
+    scientific = largest > 0 && (largest >= 1e8 || smallest < 1e-4 || (!whole && largest / smallest > 1000));
+  }
+
+  std::string operator()(double v) const {
+    char text[40];
+    const char* format = scientific ? "%.4e" : whole ? "%.0f." : "%.4f";
+    std::snprintf(text, sizeof text, std::isfinite(v) ? format : "%g", v);
+    return text;
+  }
+};
+
+double to_double(const std::byte* bytes, DType t) {
+  const auto read = [&](auto value) {
+    std::memcpy(&value, bytes, sizeof value);
+    return value;
+  };
+  switch (t) {
+    case DType::f32: return static_cast<double>(read(0.0f));
+    case DType::f64: return read(0.0);
+    case DType::f16: return static_cast<double>(static_cast<float>(read(Half())));
+    case DType::bf16: return static_cast<double>(static_cast<float>(read(BFloat16())));
+    case DType::i8: return read(std::int8_t{});
+    case DType::u8: return read(std::uint8_t{});
+    case DType::i32: return read(std::int32_t{});
+    case DType::i64: return static_cast<double>(read(std::int64_t{}));
+    case DType::boolean: return read(std::uint8_t{});
+  }
+  return 0;
+}
+
+class Printer {
+ public:
+  Printer(const Tensor& tensor, std::ostream& out) : shape_(tensor.shape()), dtype_(tensor.dtype()), out_(out) {
+    bytes_ = tensor.to_bytes();
+    summarise_ = tensor.size() > most_elements;
+  }
+
+  void print() {
+    std::vector<double> values;
+    if (is_floating(dtype_)) collect(0, 0, values);
+    format_.emplace(values);
+    // Every element takes the width of the widest.
+    measuring_ = true;
+    nested(0, 0);
+    measuring_ = false;
+    nested(0, 0);
+  }
+
+ private:
+  bool skipped(int d, std::int64_t i) const { return summarise_ && shape_[d] > 2 * edge && i == edge; }
+  std::int64_t after_gap(int d) const { return shape_[d] - edge; }
+
+  void collect(int d, std::int64_t position, std::vector<double>& values) const {
+    if (d == shape_.rank()) return values.push_back(value_at(position));
+    for (std::int64_t i = 0; i < shape_[d]; ++i) {
+      if (skipped(d, i)) i = after_gap(d);
+      collect(d + 1, position * shape_[d] + i, values);
+    }
+  }
+
+  double value_at(std::int64_t position) const {
+    return to_double(bytes_.data() + static_cast<std::size_t>(position) * size_of(dtype_), dtype_);
+  }
+
+  std::string element(std::int64_t position) const {
+    const std::byte* at = bytes_.data() + static_cast<std::size_t>(position) * size_of(dtype_);
+    if (is_floating(dtype_)) return (*format_)(to_double(at, dtype_));
+    if (dtype_ == DType::boolean) return to_double(at, dtype_) != 0 ? "true" : "false";
+    if (dtype_ == DType::i64) {
+      std::int64_t v = 0;
+      std::memcpy(&v, at, sizeof v);
+      return std::to_string(v);
+    }
+    return std::to_string(static_cast<std::int64_t>(to_double(at, dtype_)));
+  }
+
+  void nested(int d, std::int64_t position) {
+    if (d == shape_.rank()) {
+      const std::string text = element(position);
+      if (measuring_) {
+        width_ = std::max(width_, text.size());
+      } else {
+        out_ << std::string(width_ - text.size(), ' ') << text;
+      }
+      return;
+    }
+    const bool innermost = d + 1 == shape_.rank();
+    write("[");
+    for (std::int64_t i = 0; i < shape_[d]; ++i) {
+      if (i > 0) write(innermost ? ", " : ",\n" + std::string(static_cast<std::size_t>(d) + 1, ' '));
+      if (skipped(d, i)) {
+        write(innermost ? "…, " : "…\n" + std::string(static_cast<std::size_t>(d) + 1, ' '));
+        i = after_gap(d);
+      }
+      nested(d + 1, position * shape_[d] + i);
+    }
+    write("]");
+  }
+
+  void write(const std::string& text) {
+    if (!measuring_) out_ << text;
+  }
+
+  const Shape shape_;
+  const DType dtype_;
+  std::ostream& out_;
+  std::vector<std::byte> bytes_;
+  std::optional<FloatFormat> format_;
+  bool summarise_ = false, measuring_ = false;
+  std::size_t width_ = 0;
+};
+
+}  // namespace
+
+std::string describe(const TensorImpl& impl) {
+  std::string text = describe_variable ? describe_variable(impl) : "";
+  if (text.empty()) text = "Tensor";
+  text += " " + std::string(name_of(impl.dtype)) + " " + impl.shape.to_string();
+  text += impl.is_abstract() ? " description" : " " + impl.device->name();
+  if (impl.producer && !impl.variable) {
+    text += "   output of " + (impl.scope ? impl.scope->path() + "/" : std::string()) + impl.producer;
+  }
+  return text;
+}
+
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
+  out << "Tensor " << name_of(tensor.dtype()) << " " << tensor.shape();
+  if (tensor.is_abstract()) return out << " description";
+  out << " " << tensor.device() << "\n";
+  Printer(tensor, out).print();
+  return out;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,53 @@
+#include "lockstep/shape.h"
+
+#include <ostream>
+
+#include "lockstep/error.h"
+
+namespace lockstep {
+namespace {
+
+void check_rank(std::size_t rank) {
+  if (rank <= static_cast<std::size_t>(max_rank)) return;
+  ErrorBuilder(ErrorId::invalid_shape, "shape", "rank " + std::to_string(rank) + " exceeds the limit of 8")
+      .fix("merge dimensions with reshape")
+      .raise();
+}
+
+}  // namespace
+
+Shape::Shape(std::initializer_list<Dim> dims) : Shape(std::span<const Dim>(dims.begin(), dims.size())) {}
+
+Shape::Shape(std::span<const Dim> dims) {
+  check_rank(dims.size());
+  for (Dim d : dims) dims_[static_cast<std::size_t>(rank_++)] = d;
+}
+
+Shape::Shape(std::span<const std::int64_t> dims) {
+  check_rank(dims.size());
+  for (std::int64_t d : dims) dims_[static_cast<std::size_t>(rank_++)] = Dim(d);
+}
+
+void Shape::append(Dim dim) {
+  check_rank(static_cast<std::size_t>(rank_) + 1);
+  dims_[static_cast<std::size_t>(rank_++)] = dim;
+}
+
+Dim Shape::element_count() const {
+  Dim n = 1;
+  for (Dim d : dims()) {
+    if (d == Dim(0)) return 0;  // before a product of the others can overflow
+  }
+  for (Dim d : dims()) n = n * d;
+  return n;
+}
+
+std::string Shape::to_string() const {
+  std::string text = "(";
+  for (int i = 0; i < rank_; ++i) text += (i ? ", " : "") + dim(i).to_string();
+  return text + ")";
+}
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << shape.to_string(); }
+
+}  // namespace lockstep

@@ -1,0 +1,149 @@
+#include "runtime/symbolic.h"
+
+#include <algorithm>
+
+#include "lockstep/error.h"
+
+namespace lockstep {
+
+SymbolicTable& SymbolicTable::instance() {
+  static SymbolicTable* table = new SymbolicTable;  // never destroyed: shapes may outlive static destruction
+  return *table;
+}
+
+std::uint32_t SymbolicTable::atom(const std::string& text) {
+  auto [it, fresh] = atom_index_.try_emplace(text, static_cast<std::uint32_t>(atoms_.size()));
+  if (fresh) atoms_.push_back(text);
+  return it->second;
+}
+
+SymbolicTable::Polynomial SymbolicTable::polynomial_of(Dim d) const {
+  if (!d.is_known()) return expressions_[static_cast<std::size_t>(-1 - d.value_)];
+  if (d.value_ == 0) return {};
+  return {{Monomial{}, d.value_}};
+}
+
+Dim SymbolicTable::intern(const Polynomial& p) {
+  if (p.empty()) return Dim(0);
+  const bool constant = p.size() == 1 && p.begin()->first.empty();
+  if (constant && p.begin()->second >= 0) return Dim(p.begin()->second);
+  auto [it, fresh] = expression_index_.try_emplace(p, static_cast<std::int64_t>(expressions_.size()));
+  if (fresh) expressions_.push_back(p);
+  Dim d;
+  d.value_ = -1 - it->second;
+  return d;
+}
+
+Dim SymbolicTable::symbol(std::string_view name) {
+  std::lock_guard lock(mutex_);
+  return intern({{Monomial{atom(std::string(name))}, 1}});
+}
+
+Dim SymbolicTable::add(Dim a, Dim b, std::int64_t b_factor) {
+  std::lock_guard lock(mutex_);
+  Polynomial sum = polynomial_of(a);
+  for (const auto& [monomial, coefficient] : polynomial_of(b)) {
+    if ((sum[monomial] += coefficient * b_factor) == 0) sum.erase(monomial);
+  }
+  return intern(sum);
+}
+
+Dim SymbolicTable::multiply(Dim a, Dim b) {
+  std::lock_guard lock(mutex_);
+  Polynomial product;
+  for (const auto& [ma, ca] : polynomial_of(a)) {
+    for (const auto& [mb, cb] : polynomial_of(b)) {
+      Monomial m;
+      std::merge(ma.begin(), ma.end(), mb.begin(), mb.end(), std::back_inserter(m));
+      if ((product[m] += ca * cb) == 0) product.erase(m);
+    }
+  }
+  return intern(product);
+}
+
+// Exact division by a single term, which is what reshapes need: (batch*784) / 784.
+bool SymbolicTable::divides(const Polynomial& p, const Polynomial& q, Polynomial& quotient) const {
+  if (q.size() != 1) return false;
+  const auto& [divisor, factor] = *q.begin();
+  for (const auto& [monomial, coefficient] : p) {
+    if (coefficient % factor != 0) return false;
+    if (!std::includes(monomial.begin(), monomial.end(), divisor.begin(), divisor.end())) return false;
+    Monomial rest;
+    std::set_difference(monomial.begin(), monomial.end(), divisor.begin(), divisor.end(), std::back_inserter(rest));
+    quotient[rest] = coefficient / factor;
+  }
+  return true;
+}
+
+Dim SymbolicTable::floor_div(Dim a, Dim b) {
+  std::lock_guard lock(mutex_);
+  const Polynomial p = polynomial_of(a), q = polynomial_of(b);
+  Polynomial quotient;
+  if (p == q) return Dim(1);
+  if (divides(p, q, quotient)) return intern(quotient);
+  return intern({{Monomial{atom("(" + text_of(p) + ")/" + text_of(q))}, 1}});
+}
+
+std::string SymbolicTable::text_of(const Polynomial& p) const {
+  std::string text;
+  // Symbols first, the constant last: "batch*4 - 1".
+  for (auto it = p.rbegin(); it != p.rend(); ++it) {
+    const auto& [monomial, coefficient] = *it;
+    const std::int64_t magnitude = coefficient < 0 ? -coefficient : coefficient;
+    if (!text.empty() || coefficient < 0) text += coefficient < 0 ? "-" : "+";
+    std::string term;
+    for (std::uint32_t a : monomial) term += (term.empty() ? "" : "*") + atoms_[a];
+    if (magnitude != 1 || term.empty()) term += (term.empty() ? "" : "*") + std::to_string(magnitude);
+    text += term;
+  }
+  return text;
+}
+
+std::string SymbolicTable::to_string(Dim d) {
+  std::lock_guard lock(mutex_);
+  return text_of(polynomial_of(d));
+}
+
+Dim Dim::symbol(std::string_view name) { return SymbolicTable::instance().symbol(name); }
+
+Dim Dim::add(Dim a, Dim b) { return SymbolicTable::instance().add(a, b, 1); }
+
+Dim Dim::subtract(Dim a, Dim b) {
+  if (a.is_known() && b.is_known()) {
+    ErrorBuilder(ErrorId::invalid_shape, "shape",
+                 "an extent would be negative: " + a.to_string() + " - " + b.to_string())
+        .raise();
+  }
+  return SymbolicTable::instance().add(a, b, -1);
+}
+
+Dim Dim::multiply(Dim a, Dim b) {
+  if (a.is_known() && b.is_known()) {
+    std::int64_t product = 0;
+    if (__builtin_mul_overflow(a.value_, b.value_, &product)) {
+      ErrorBuilder(ErrorId::invalid_shape, "shape",
+                   "an extent would exceed 64 bits: " + a.to_string() + " * " + b.to_string())
+          .raise();
+    }
+    return Dim(product);
+  }
+  return SymbolicTable::instance().multiply(a, b);
+}
+
+Dim Dim::divide(Dim a, Dim b) { return SymbolicTable::instance().floor_div(a, b); }
+
+std::string Dim::to_string() const {
+  return is_known() ? std::to_string(value_) : SymbolicTable::instance().to_string(*this);
+}
+
+std::int64_t Dim::fail_negative(std::int64_t value) {
+  ErrorBuilder(ErrorId::invalid_shape, "shape", "extent " + std::to_string(value) + " is negative").raise();
+}
+
+std::int64_t Dim::fail_symbolic() const {
+  ErrorBuilder(ErrorId::symbolic_value, "shape", "the extent `" + to_string() + "` is not known yet")
+      .fix("ask for extents inside ops, or describe the model with a concrete shape")
+      .raise();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,43 @@
+// The table behind symbolic dimensions: polynomials over named sizes with integer coefficients, interned so that equal
+// expressions have equal handles.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lockstep/shape.h"
+
+namespace lockstep {
+
+class SymbolicTable {
+ public:
+  static SymbolicTable& instance();
+
+  Dim symbol(std::string_view name);
+  Dim add(Dim a, Dim b, std::int64_t b_factor);
+  Dim multiply(Dim a, Dim b);
+  Dim floor_div(Dim a, Dim b);
+  std::string to_string(Dim d);
+
+ private:
+  using Monomial = std::vector<std::uint32_t>;              // sorted atom indices; empty: the constant term
+  using Polynomial = std::map<Monomial, std::int64_t>;      // no zero coefficients
+
+  Polynomial polynomial_of(Dim d) const;
+  Dim intern(const Polynomial& p);
+  std::uint32_t atom(const std::string& text);
+  bool divides(const Polynomial& p, const Polynomial& q, Polynomial& quotient) const;
+  std::string text_of(const Polynomial& p) const;
+
+  std::mutex mutex_;
+  std::vector<std::string> atoms_;                          // names, and quotients such as "(h-2)/2"
+  std::unordered_map<std::string, std::uint32_t> atom_index_;
+  std::vector<Polynomial> expressions_;
+  std::map<Polynomial, std::int64_t> expression_index_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,310 @@
+#include "lockstep/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "lockstep/error.h"
+#include "runtime/device_state.h"
+#include "runtime/driver_registry.h"
+#include "runtime/tensor_impl.h"
+#include "runtime/thread_state.h"
+
+namespace lockstep {
+namespace {
+
+// Freed TensorImpl blocks of this thread. Sanitizer builds go without, so that stale handles are found.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t most_pooled = 0;
+#else
+constexpr std::size_t most_pooled = 1024;
+#endif
+
+struct FreeList {
+  struct Node {
+    Node* next;
+  };
+  Node* head = nullptr;
+  std::size_t count = 0;
+  bool closed = false;
+  ~FreeList() {
+    closed = true;
+    while (head) {
+      Node* next = head->next;
+      ::operator delete(head);
+      head = next;
+    }
+  }
+};
+
+FreeList& free_list() {
+  static thread_local FreeList list;
+  return list;
+}
+
+std::string describe_spec(const void* subject) {
+  const auto& spec = *static_cast<const Spec*>(subject);
+  return std::string(name_of(spec.dtype)) + " " + spec.shape.to_string();
+}
+
+std::uint64_t byte_count(DType dtype, const Shape& shape) {
+  const Dim bytes = shape.element_count() * Dim(static_cast<std::int64_t>(size_of(dtype)));
+  return static_cast<std::uint64_t>(bytes.value());
+}
+
+}  // namespace
+
+void (*on_value_read)(const TensorImpl&, const char*, const std::source_location&) = nullptr;
+std::string (*describe_variable)(const TensorImpl&) = nullptr;
+TensorRef (*make_dense_copy)(const TensorImpl&, const std::source_location&) = nullptr;
+
+void* TensorImpl::operator new(std::size_t bytes) {
+  FreeList& list = free_list();
+  if (!list.head) return ::operator new(bytes);
+  FreeList::Node* node = list.head;
+  list.head = node->next;
+  --list.count;
+  return node;
+}
+
+void TensorImpl::operator delete(void* memory) noexcept {
+  FreeList& list = free_list();
+  if (list.closed || list.count >= most_pooled) return ::operator delete(memory);
+  auto* node = static_cast<FreeList::Node*>(memory);
+  node->next = list.head;
+  list.head = node;
+  ++list.count;
+}
+
+void release(TensorImpl* impl) {
+  if (impl->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) delete impl;
+}
+
+std::uint64_t next_tensor_id() {
+  // Threads take ids in runs, so that the shared counter is rarely touched.
+  constexpr std::uint64_t run = 4096;
+  static std::atomic<std::uint64_t> next_run{1};
+  static thread_local std::uint64_t next = 0, end = 0;
+  if (next == end) {
+    next = next_run.fetch_add(run, std::memory_order_relaxed);
+    end = next + run;
+  }
+  return next++;
+}
+
+void fill_dense_strides(const Shape& shape, std::int64_t* strides) {
+  std::int64_t stride = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[i] = stride;
+    stride *= shape.dim(i).value();
+  }
+}
+
+bool strides_are_dense(const Shape& shape, const std::int64_t* strides) {
+  std::int64_t expected = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    const std::int64_t extent = shape.dim(i).value();
+    if (extent != 1 && strides[i] != expected) return false;
+    expected *= extent;
+  }
+  return true;
+}
+
+BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose) {
+  BlockPurpose described = purpose;
+  described.describe = &describe_spec;
+  described.subject = &spec;
+  const std::uint64_t bytes = byte_count(spec.dtype, spec.shape);
+  return device.allocator().allocate(bytes ? bytes : 1, described);
+}
+
+TensorRef make_tensor(DeviceState& device, DType dtype, const Shape& shape, const BlockPurpose& purpose) {
+  TensorRef ref = TensorRef::adopt(new TensorImpl);
+  ref->block = allocate_elements(device, {dtype, shape}, purpose);
+  ref->dtype = dtype;
+  ref->id = next_tensor_id();
+  ref->device = &device;
+  ref->shape = shape;
+  fill_dense_strides(shape, ref->strides);
+  ref->producer = purpose.label;
+  ref->scope = thread_state().scope;
+  return ref;
+}
+
+TensorRef make_abstract(const Spec& spec) {
+  TensorRef ref = TensorRef::adopt(new TensorImpl);
+  ref->dtype = spec.dtype;
+  ref->id = next_tensor_id();
+  ref->shape = spec.shape;
+  ref->scope = thread_state().scope;
+  return ref;
+}
+
+KernelTensor kernel_tensor(const TensorImpl& impl) {
+  KernelTensor t;
+  t.dtype = impl.dtype;
+  t.rank = static_cast<std::uint8_t>(impl.shape.rank());
+  // A known Dim is its number, so the array of dims is an array of extents.
+  static_assert(sizeof(Dim) == sizeof(std::int64_t));
+  t.dims = reinterpret_cast<const std::int64_t*>(impl.shape.dims().data());
+  t.strides = impl.strides;
+  t.offset = impl.offset;
+  t.block = impl.block.get();
+  return t;
+}
+
+void check_contents(const TensorImpl& impl) {
+  if (const CommandQueue* queue = impl.block->write_queue) queue->check(impl.block->write_value);
+}
+
+void read_dense(const TensorImpl& impl, void* out, const std::source_location& where) {
+  Block& block = *impl.block;
+  if (block.write_queue) block.write_queue->wait(block.write_value);
+  const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
+  if (bytes == 0) return;
+  CommandQueue& queue = impl.device->queue();
+  const std::uint64_t offset = static_cast<std::uint64_t>(impl.offset) * size_of(impl.dtype);
+  queue.wait(queue.read(out, block, offset, bytes, {.op = "read", .where = where}));
+}
+
+void write_dense(TensorImpl& impl, const void* data, const std::source_location& where) {
+  const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
+  if (bytes == 0) return;
+  CommandQueue& queue = impl.device->queue();
+  CommandInfo info{.op = "write", .where = where};
+  if (!queue.is_inline()) {
+    // The caller's memory may go before the device has read it.
+    auto copy = std::make_shared<std::vector<std::byte>>(bytes);
+    std::memcpy(copy->data(), data, bytes);
+    data = copy->data();
+    info.keep = std::move(copy);
+  }
+  impl.block->write_value = queue.write(*impl.block, 0, data, bytes, std::move(info));
+  impl.block->write_queue = queue.is_inline() ? nullptr : &queue;
+}
+
+Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where) {
+  check_not_forked();
+  DeviceState& state = (device ? *device : default_device()).state();
+  TensorRef ref = make_tensor(state, dtype, shape, {.label = "tensor", .where = &where});
+  write_dense(*ref, data, where);
+  impl_ = ref.detach();
+}
+
+const void* Tensor::checked(const void* data, std::size_t count, const Shape& shape, const Where& where) {
+  if (static_cast<std::int64_t>(count) != shape.element_count().value()) {
+    raise(ErrorId::element_count, "tensor",
+          std::to_string(count) + " elements do not fill shape " + shape.to_string() + ", which has " +
+              shape.element_count().to_string(),
+          "give as many elements as the shape has", where);
+  }
+  return data;
+}
+
+Tensor Tensor::abstract(const Spec& spec) { return Tensor(make_abstract(spec).detach()); }
+
+Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const Spec& spec, std::optional<Device> device,
+                          Where where) {
+  if (bytes != byte_count(spec.dtype, spec.shape)) {
+    raise(ErrorId::element_count, "tensor",
+          std::to_string(bytes) + " bytes do not fill " + std::string(name_of(spec.dtype)) + " " +
+              spec.shape.to_string(),
+          "give " + std::to_string(byte_count(spec.dtype, spec.shape)) + " bytes", where);
+  }
+  return Tensor(data, spec.dtype, spec.shape, device, where);
+}
+
+Tensor Tensor::share(TensorImpl* impl) {
+  retain(impl);
+  return Tensor(impl);
+}
+
+Tensor::Tensor(const Tensor& other) : impl_(other.impl_) { retain(impl_); }
+Tensor::Tensor(Tensor&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
+Tensor& Tensor::operator=(const Tensor& other) & {
+  retain(other.impl_);
+  if (impl_) release(impl_);
+  impl_ = other.impl_;
+  return *this;
+}
+Tensor& Tensor::operator=(Tensor&& other) & noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+Tensor::~Tensor() {
+  if (impl_) release(impl_);
+}
+
+DType Tensor::dtype() const { return impl_->dtype; }
+const Shape& Tensor::shape() const { return impl_->shape; }
+bool Tensor::is_abstract() const { return impl_->is_abstract(); }
+std::uint64_t Tensor::id() const { return impl_->id; }
+std::string Tensor::describe() const { return lockstep::describe(*impl_); }
+
+namespace {
+
+void check_concrete(const TensorImpl& impl, const char* op, const std::source_location& where) {
+  if (!impl.is_abstract()) return;
+  ErrorBuilder(ErrorId::symbolic_value, op, "the tensor is a description and has no elements")
+      .line("tensor", describe(impl))
+      .at(where)
+      .fix("run the model on real data; use `where` instead of branching on a value")
+      .raise();
+}
+
+void check_type(const TensorImpl& impl, DType as, const char* op, const std::source_location& where) {
+  if (impl.dtype == as) return;
+  ErrorBuilder(ErrorId::wrong_element_type, op,
+               "elements are " + std::string(name_of(impl.dtype)) + ", not " + std::string(name_of(as)))
+      .line("tensor", describe(impl))
+      .at(where)
+      .fix("read them as " + std::string(name_of(impl.dtype)) + ", or cast(tensor, " + std::string(name_of(as)) + ")")
+      .raise();
+}
+
+// The tensor itself, or a dense copy of it.
+TensorRef dense(TensorImpl* impl, const std::source_location& where) {
+  return impl->dense ? TensorRef::share(impl) : make_dense_copy(*impl, where);
+}
+
+}  // namespace
+
+Device Tensor::device() const {
+  check_concrete(*impl_, "device", Where::current());
+  return impl_->device->device();
+}
+
+void Tensor::read_item(void* out, DType as, const Where& where) const {
+  check_concrete(*impl_, "item", where);
+  if (shape().size() != 1) {
+    ErrorBuilder(ErrorId::element_count, "item", "the tensor has " + std::to_string(size()) + " elements, not one")
+        .line("tensor", describe())
+        .at(where)
+        .fix("reduce it first, or read all elements with to_vector")
+        .raise();
+  }
+  read_all(out, as, where);
+}
+
+void Tensor::read_all(void* out, DType as, const Where& where) const {
+  check_concrete(*impl_, "to_vector", where);
+  check_type(*impl_, as, "to_vector", where);
+  if (on_value_read) on_value_read(*impl_, "to_vector", where);
+  read_dense(*dense(impl_, where), out, where);
+}
+
+std::vector<std::uint8_t> Tensor::to_bools(Where where) const {
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(size()));
+  read_all(values.data(), DType::boolean, where);
+  return values;
+}
+
+std::vector<std::byte> Tensor::to_bytes(Where where) const {
+  std::vector<std::byte> bytes(byte_count(dtype(), shape()));
+  read_all(bytes.data(), dtype(), where);
+  return bytes;
+}
+
+}  // namespace lockstep

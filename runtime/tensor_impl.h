@@ -1,0 +1,124 @@
+// What a Tensor handle points to.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "lockstep/tensor.h"
+#include "runtime/kernel_cache.h"
+#include "runtime/memory/block.h"
+#include "runtime/memory/purpose.h"
+
+namespace lockstep {
+
+class DeviceState;
+class OpDef;
+class VariableImpl;
+
+struct TensorImpl {
+  std::atomic<std::uint32_t> refs{1};
+  DType dtype = DType::f32;
+  bool dense = true;                     // elements lie in row-major order without gaps
+  std::uint64_t id = 0;
+  DeviceState* device = nullptr;         // nullptr: a description
+  BlockRef block;
+  std::int64_t offset = 0;               // of the first element, in elements, from the block's start
+  Shape shape;
+  std::int64_t strides[max_rank] = {};   // in elements; meaningful where the shape is known
+  const char* producer = nullptr;        // name of the op that made it
+  const ScopeName* scope = nullptr;      // where in the model
+  const VariableImpl* variable = nullptr;  // whose value this is or was
+
+  bool is_abstract() const { return device == nullptr; }
+
+  // Pooled per thread: a tensor is made and dropped with every op.
+  static void* operator new(std::size_t bytes);
+  static void operator delete(void* memory) noexcept;
+};
+
+inline void retain(TensorImpl* impl) { impl->refs.fetch_add(1, std::memory_order_relaxed); }
+void release(TensorImpl* impl);
+
+/// Owning pointer to a TensorImpl, for containers of the runtime.
+class TensorRef {
+ public:
+  TensorRef() = default;
+  static TensorRef adopt(TensorImpl* impl) {
+    TensorRef ref;
+    ref.impl_ = impl;
+    return ref;
+  }
+  static TensorRef share(TensorImpl* impl) {
+    if (impl) retain(impl);
+    return adopt(impl);
+  }
+  TensorRef(const TensorRef& other) : impl_(other.impl_) {
+    if (impl_) retain(impl_);
+  }
+  TensorRef(TensorRef&& other) noexcept : impl_(other.impl_) { other.impl_ = nullptr; }
+  TensorRef& operator=(TensorRef other) noexcept {
+    TensorImpl* mine = impl_;
+    impl_ = other.impl_;
+    other.impl_ = mine;
+    return *this;
+  }
+  ~TensorRef() {
+    if (impl_) release(impl_);
+  }
+  TensorImpl* get() const { return impl_; }
+  TensorImpl* operator->() const { return impl_; }
+  TensorImpl& operator*() const { return *impl_; }
+  explicit operator bool() const { return impl_ != nullptr; }
+  TensorImpl* detach() {
+    TensorImpl* mine = impl_;
+    impl_ = nullptr;
+    return mine;
+  }
+
+ private:
+  TensorImpl* impl_ = nullptr;
+};
+
+/// A fresh identity; never 0.
+std::uint64_t next_tensor_id();
+
+/// Row-major strides of `shape` in elements.
+void fill_dense_strides(const Shape& shape, std::int64_t* strides);
+
+/// Whether the extents and strides are dense row-major; extents of 1 have no say.
+bool strides_are_dense(const Shape& shape, const std::int64_t* strides);
+
+/// Memory for the elements of `spec`, contents undefined.
+BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
+
+/// A new tensor with memory of its own, contents undefined.
+TensorRef make_tensor(DeviceState& device, DType dtype, const Shape& shape, const BlockPurpose& purpose);
+
+/// A description.
+TensorRef make_abstract(const Spec& spec);
+
+/// The tensor as the driver sees it; points into `impl`.
+KernelTensor kernel_tensor(const TensorImpl& impl);
+
+/// "Tensor f32 (2, 3) cpu:0", or "Variable "dense/kernel" f32 (768, 10) cpu:0   output of …".
+std::string describe(const TensorImpl& impl);
+
+/// Throws if the tensor's contents are known to be the leavings of a failed command.
+void check_contents(const TensorImpl& impl);
+
+/// The bytes of a dense tensor, copied to host memory once they are there.
+void read_dense(const TensorImpl& impl, void* out, const std::source_location& where);
+
+/// Copies host memory into a fresh dense tensor.
+void write_dense(TensorImpl& impl, const void* data, const std::source_location& where);
+
+/// Called where a value leaves the device for the host program, so that tapes can tell where a path was cut.
+extern void (*on_value_read)(const TensorImpl& impl, const char* how, const std::source_location& where);
+
+/// `Variable "name"` for a variable's value, else "". Set by autodiff/.
+extern std::string (*describe_variable)(const TensorImpl& impl);
+
+/// Makes a dense copy of a view; set by ops/, which owns the strided copy.
+extern TensorRef (*make_dense_copy)(const TensorImpl& impl, const std::source_location& where);
+
+}  // namespace lockstep
