@@ -1,5 +1,5 @@
 # The library: one shared object for users; the same objects as an archive for tests of internals.
-set(lockstep_parts lockstep_runtime lockstep_ops)
+set(lockstep_parts lockstep_runtime lockstep_ops lockstep_autodiff)
 
 add_library(lockstep SHARED)
 add_library(lockstep::lockstep ALIAS lockstep)

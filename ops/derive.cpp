@@ -102,13 +102,22 @@ Expr record_gradient(const OpDef& op, const OpCall& call, std::span<const Expr> 
   return sum ? *sum : inputs[wanted].constant(0);
 }
 
+// A dtype that the input may have when group T is `dtype`.
+lks_dtype sample_dtype(const InputDef& def, lks_dtype dtype) {
+  if (def.group == 'T') return dtype;
+  for (DType t : {DType::i64, DType::i32, DType::boolean}) {
+    if (def.types.has(t)) return abi_dtype(t);
+  }
+  return dtype;
+}
+
 // Which inputs of the original op the gradient program reads.
 std::vector<std::size_t> used_inputs(const OpDef& op, std::size_t wanted) {
   const DType dtype = op.inputs[wanted].types.has(DType::f32) ? DType::f32 : DType::f64;
   ProgramBuilder builder;
   std::vector<Expr> inputs, upstream;
   for (const InputDef& def : op.inputs) {
-    inputs.push_back(builder.input(def.group == 'T' ? abi_dtype(dtype) : def.types.has(DType::boolean) ? LKS_BOOL : LKS_I64));
+    inputs.push_back(builder.input(sample_dtype(def, abi_dtype(dtype))));
   }
   for (std::size_t s = 0; s < op.scalars.size(); ++s) {
     inputs.push_back(builder.scalar(static_cast<std::uint32_t>(s), own_scalar_dtype(op, s, {dtype, dtype})));
@@ -145,10 +154,7 @@ OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t>
       const auto at = std::find(used.begin(), used.end(), i);
       const InputDef& def = original->inputs[i];
       inputs.push_back(at != used.end() ? given[static_cast<std::size_t>(at - used.begin())]
-                                        : builder.scalar(0xffffu + static_cast<std::uint32_t>(i),
-                                                         def.group == 'T'                 ? dtype
-                                                         : def.types.has(DType::boolean) ? LKS_BOOL
-                                                                                         : LKS_I64));
+                                        : builder.scalar(0xffffu + static_cast<std::uint32_t>(i), sample_dtype(def, dtype)));
     }
     for (std::size_t s = scalar_begin; s < given.size(); ++s) inputs.push_back(given[s]);
     const auto upstream = given.subspan(upstream_begin, original->outputs.size());

@@ -21,9 +21,8 @@ class OpObserver {
 
 struct OpObservers {
   std::vector<OpObserver*> list;  // outermost first
-  int paused = 0;
 
-  bool active() const { return !list.empty() && paused == 0; }
+  bool active() const { return !list.empty(); }
 };
 
 inline OpObservers& op_observers() {
@@ -31,13 +30,17 @@ inline OpObservers& op_observers() {
   return observers;
 }
 
-/// Nothing is recorded on this thread until the end of the scope.
+/// Nobody who observes this thread now sees what it does until the end of the scope; observers that come within the scope
+/// do.
 class [[nodiscard]] PauseObservers {
  public:
-  PauseObservers() { ++op_observers().paused; }
-  ~PauseObservers() { --op_observers().paused; }
+  PauseObservers() { paused_.swap(op_observers().list); }
+  ~PauseObservers() { paused_.swap(op_observers().list); }
   PauseObservers(const PauseObservers&) = delete;
   PauseObservers& operator=(const PauseObservers&) = delete;
+
+ private:
+  std::vector<OpObserver*> paused_;
 };
 
 }  // namespace lockstep

@@ -141,8 +141,7 @@ class Printer {
 }  // namespace
 
 std::string describe(const TensorImpl& impl) {
-  std::string text = describe_variable ? describe_variable(impl) : "";
-  if (text.empty()) text = "Tensor";
+  std::string text = impl.variable ? "Variable \"" + impl.variable->name + "\"" : "Tensor";
   text += " " + std::string(name_of(impl.dtype)) + " " + impl.shape.to_string();
   text += impl.is_abstract() ? " description" : " " + impl.device->name();
   if (impl.producer && !impl.variable) {

@@ -57,7 +57,6 @@ std::uint64_t byte_count(DType dtype, const Shape& shape) {
 }  // namespace
 
 void (*on_value_read)(const TensorImpl&, const char*, const std::source_location&) = nullptr;
-std::string (*describe_variable)(const TensorImpl&) = nullptr;
 TensorRef (*make_dense_copy)(const TensorImpl&, const std::source_location&) = nullptr;
 
 void* TensorImpl::operator new(std::size_t bytes) {

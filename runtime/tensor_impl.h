@@ -12,8 +12,13 @@
 namespace lockstep {
 
 class DeviceState;
-class OpDef;
-class VariableImpl;
+
+/// What a tensor keeps of the variable whose value it is.
+struct VariableInfo {
+  std::uint64_t id = 0;
+  std::string name;
+  bool trainable = true;
+};
 
 struct TensorImpl {
   std::atomic<std::uint32_t> refs{1};
@@ -27,7 +32,7 @@ struct TensorImpl {
   std::int64_t strides[max_rank] = {};   // in elements; meaningful where the shape is known
   const char* producer = nullptr;        // name of the op that made it
   const ScopeName* scope = nullptr;      // where in the model
-  const VariableImpl* variable = nullptr;  // whose value this is or was
+  std::shared_ptr<const VariableInfo> variable;  // whose value this is or was
 
   bool is_abstract() const { return device == nullptr; }
 
@@ -114,9 +119,6 @@ void write_dense(TensorImpl& impl, const void* data, const std::source_location&
 
 /// Called where a value leaves the device for the host program, so that tapes can tell where a path was cut.
 extern void (*on_value_read)(const TensorImpl& impl, const char* how, const std::source_location& where);
-
-/// `Variable "name"` for a variable's value, else "". Set by autodiff/.
-extern std::string (*describe_variable)(const TensorImpl& impl);
 
 /// Makes a dense copy of a view; set by ops/, which owns the strided copy.
 extern TensorRef (*make_dense_copy)(const TensorImpl& impl, const std::source_location& where);

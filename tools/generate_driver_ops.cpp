@@ -32,7 +32,14 @@ std::string list_inputs(const OpDef& op) {
   }
   std::string results;
   for (const OutputDef& out : op.outputs) results += (results.empty() ? "" : ", ") + out.name;
-  return "(" + text + ") -> " + results;
+  std::string signature = "(" + text + ") -> " + results;
+  for (const ScalarDef& s : op.scalars) signature += (&s == &op.scalars[0] ? "; scalars " : ", ") + s.name;
+  return signature + (op.attrs.size ? "; " + op.attrs.struct_name : "");
+}
+
+// Views, assemblies and host ops are carried out by the runtime.
+bool reaches_drivers(const OpDef& op) {
+  return op.id != 0 && !op.pointwise() && !op.view && !op.assemble && !op.host;
 }
 
 void print_attrs(const AttrSchema& schema) {
@@ -61,7 +68,7 @@ int main() {
               "#define LKS_OP_POINTWISE 1u\n#define LKS_OP_POINTWISE_VERSION 1u\n");
   std::set<std::string> printed;
   for (const OpDef* op : registered_ops()) {
-    if (op->id == 0 || op->pointwise()) continue;
+    if (!reaches_drivers(*op)) continue;
     std::printf("\n/* %s\n * %s */\n", op->doc.c_str(), list_inputs(*op).c_str());
     std::printf("#define LKS_OP_%s %uu\n", upper(op->name).c_str(), op->id);
     std::printf("#define LKS_OP_%s_VERSION %uu\n", upper(op->name).c_str(), op->version);

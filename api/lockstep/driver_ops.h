@@ -1,2 +1,341 @@
+/* driver_ops.h: ids, schema versions and attributes of the ops that a driver may offer kernels for.
+ *
+ * Generated from the op definitions by `generate_driver_ops`; do not edit. Pointwise ops (add, exp …) have no
+ * entry: a driver runs their programs under LKS_OP_POINTWISE. docs/adding_a_driver.md says which of the ops
+ * below every driver needs; the others are composed from those where a driver refuses them. */
+#ifndef LOCKSTEP_DRIVER_OPS_H_
+#define LOCKSTEP_DRIVER_OPS_H_
+
+#include "lockstep/driver.h"
+
+/* At most eight integers. */
+typedef struct lks_int_list {
+  int64_t count;
+  int64_t values[LKS_MAX_RANK];
+} lks_int_list;
+
+/* An op that only lks_kernel_desc.op_name tells: registered by an application. */
 #define LKS_OP_NAMED 0u
+
+/* The program attached to the kernel description, for each element of the outputs; inputs broadcast by rank
+ * (aligned at the last dimension) and by extents of 1. */
 #define LKS_OP_POINTWISE 1u
+#define LKS_OP_POINTWISE_VERSION 1u
+
+/* The same elements, dense and row-major. Drivers also use it between any two strided layouts.
+ * (x) -> y */
+#define LKS_OP_COPY 2u
+#define LKS_OP_COPY_VERSION 1u
+
+/* x, through which no gradient flows.
+ * (x) -> y */
+#define LKS_OP_STOP_GRADIENT 52u
+#define LKS_OP_STOP_GRADIENT_VERSION 1u
+
+/* Sum over axes.
+ * (x) -> y */
+#define LKS_OP_SUM 60u
+#define LKS_OP_SUM_VERSION 1u
+typedef struct lks_reduce_attrs {
+  lks_int_list axes; /* ascending, from the front */
+  int64_t keep; /* 1: reduced axes stay, with extent 1 */
+} lks_reduce_attrs;
+
+/* Arithmetic mean over axes.
+ * (x) -> y */
+#define LKS_OP_MEAN 61u
+#define LKS_OP_MEAN_VERSION 1u
+
+/* Largest element over axes; NaN propagates.
+ * (x) -> y */
+#define LKS_OP_MAX 62u
+#define LKS_OP_MAX_VERSION 1u
+
+/* Smallest element over axes; NaN propagates.
+ * (x) -> y */
+#define LKS_OP_MIN 63u
+#define LKS_OP_MIN_VERSION 1u
+
+/* Position of the largest element along an axis, the first of several; NaN counts as largest.
+ * (x) -> index */
+#define LKS_OP_ARGMAX 64u
+#define LKS_OP_ARGMAX_VERSION 1u
+typedef struct lks_argmax_attrs {
+  int64_t axis; /* from the front */
+} lks_argmax_attrs;
+
+/* Matrix product over the last two dimensions; leading dimensions agree.
+ * (a, b) -> y */
+#define LKS_OP_MATMUL 70u
+#define LKS_OP_MATMUL_VERSION 1u
+
+/* Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.
+ * (x, w, bias?) -> y */
+#define LKS_OP_CONV2D 80u
+#define LKS_OP_CONV2D_VERSION 1u
+typedef struct lks_conv2d_attrs {
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+  lks_int_list dilation; /* height, width */
+  int64_t groups; /* channels are split into this many independent groups */
+} lks_conv2d_attrs;
+
+/* Gradient of conv2d with respect to the image.
+ * (dy, w) -> dx */
+#define LKS_OP_CONV2D_BACKWARD_INPUT 81u
+#define LKS_OP_CONV2D_BACKWARD_INPUT_VERSION 1u
+typedef struct lks_conv2d_backward_input_attrs {
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+  lks_int_list dilation; /* height, width */
+  int64_t groups; /* channels are split into this many independent groups */
+  lks_int_list shape; /* of the image, NHWC */
+} lks_conv2d_backward_input_attrs;
+
+/* Gradient of conv2d with respect to the filter.
+ * (x, dy) -> dw */
+#define LKS_OP_CONV2D_BACKWARD_FILTER 82u
+#define LKS_OP_CONV2D_BACKWARD_FILTER_VERSION 1u
+typedef struct lks_conv2d_backward_filter_attrs {
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+  lks_int_list dilation; /* height, width */
+  int64_t groups; /* channels are split into this many independent groups */
+  lks_int_list shape; /* of the filter, OHWI */
+} lks_conv2d_backward_filter_attrs;
+
+/* Largest element under each window, and its tap number row * width + column; the first of several, NaN wins.
+ * (x) -> y, tap */
+#define LKS_OP_MAX_POOL2D 83u
+#define LKS_OP_MAX_POOL2D_VERSION 1u
+typedef struct lks_max_pool2d_attrs {
+  lks_int_list window; /* height, width */
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+} lks_max_pool2d_attrs;
+
+/* Gradient of max_pool2d: each dy goes to the element that its tap names.
+ * (dy, tap) -> dx */
+#define LKS_OP_MAX_POOL2D_BACKWARD 84u
+#define LKS_OP_MAX_POOL2D_BACKWARD_VERSION 1u
+typedef struct lks_max_pool2d_backward_attrs {
+  lks_int_list window; /* height, width */
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+  lks_int_list shape; /* of the pooled image, NHWC */
+} lks_max_pool2d_backward_attrs;
+
+/* The elements of x that the taps of a max_pool2d name.
+ * (x, tap) -> y */
+#define LKS_OP_MAX_POOL2D_GATHER 85u
+#define LKS_OP_MAX_POOL2D_GATHER_VERSION 1u
+typedef struct lks_max_pool2d_gather_attrs {
+  lks_int_list window; /* height, width */
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+} lks_max_pool2d_gather_attrs;
+
+/* Mean under each window, over the elements that are inside the image.
+ * (x) -> y */
+#define LKS_OP_AVG_POOL2D 86u
+#define LKS_OP_AVG_POOL2D_VERSION 1u
+typedef struct lks_avg_pool2d_attrs {
+  lks_int_list window; /* height, width */
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+} lks_avg_pool2d_attrs;
+
+/* Gradient of avg_pool2d: each dy is shared evenly by the elements under its window.
+ * (dy) -> dx */
+#define LKS_OP_AVG_POOL2D_BACKWARD 87u
+#define LKS_OP_AVG_POOL2D_BACKWARD_VERSION 1u
+typedef struct lks_avg_pool2d_backward_attrs {
+  lks_int_list window; /* height, width */
+  lks_int_list strides; /* height, width */
+  lks_int_list padding; /* top, bottom, left, right */
+  lks_int_list shape; /* of the pooled image, NHWC */
+} lks_avg_pool2d_backward_attrs;
+
+/* Exponentials of x along one axis, scaled to sum to one.
+ * (x) -> y */
+#define LKS_OP_SOFTMAX 90u
+#define LKS_OP_SOFTMAX_VERSION 1u
+typedef struct lks_softmax_attrs {
+  int64_t axis; /* from the front */
+} lks_softmax_attrs;
+
+/* Logarithm of softmax, without its loss of precision.
+ * (x) -> y */
+#define LKS_OP_LOG_SOFTMAX 91u
+#define LKS_OP_LOG_SOFTMAX_VERSION 1u
+
+/* -log softmax(logits)[label] per row; NaN where a label is outside the classes.
+ * (logits, labels) -> loss */
+#define LKS_OP_SPARSE_CROSS_ENTROPY 92u
+#define LKS_OP_SPARSE_CROSS_ENTROPY_VERSION 1u
+
+/* -sum(targets · log softmax(logits)) per row.
+ * (logits, targets) -> loss */
+#define LKS_OP_CROSS_ENTROPY 93u
+#define LKS_OP_CROSS_ENTROPY_VERSION 1u
+
+/* The same elements, in row-major order, in another shape.
+ * (x) -> y */
+#define LKS_OP_RESHAPE 100u
+#define LKS_OP_RESHAPE_VERSION 1u
+typedef struct lks_reshape_attrs {
+  lks_int_list shape; /* of the result */
+} lks_reshape_attrs;
+
+/* Dimensions in another order: output dimension i is input dimension order[i].
+ * (x) -> y */
+#define LKS_OP_TRANSPOSE 101u
+#define LKS_OP_TRANSPOSE_VERSION 1u
+typedef struct lks_transpose_attrs {
+  lks_int_list order; /* a permutation of the dimensions */
+} lks_transpose_attrs;
+
+/* Every step-th element from start on, count of them, along each dimension.
+ * (x) -> y */
+#define LKS_OP_SLICE 102u
+#define LKS_OP_SLICE_VERSION 1u
+typedef struct lks_slice_attrs {
+  lks_int_list starts; /* first position per dimension */
+  lks_int_list counts; /* extent of the result */
+  lks_int_list steps; /* may be negative */
+} lks_slice_attrs;
+
+/* Gradient of slice: zeros, with dy at the positions that were taken.
+ * (dy) -> dx */
+#define LKS_OP_SLICE_BACKWARD 103u
+#define LKS_OP_SLICE_BACKWARD_VERSION 1u
+typedef struct lks_slice_backward_attrs {
+  lks_int_list starts; /* first position per dimension */
+  lks_int_list counts; /* extent of dy */
+  lks_int_list steps; /* may be negative */
+  lks_int_list shape; /* of the result */
+} lks_slice_backward_attrs;
+
+/* x repeated to a shape to which it broadcasts.
+ * (x) -> y */
+#define LKS_OP_BROADCAST_TO 104u
+#define LKS_OP_BROADCAST_TO_VERSION 1u
+typedef struct lks_broadcast_to_attrs {
+  lks_int_list shape; /* of the result */
+} lks_broadcast_to_attrs;
+
+/* Tensors one after the other along an axis.
+ * (x…) -> y */
+#define LKS_OP_CONCAT 105u
+#define LKS_OP_CONCAT_VERSION 1u
+typedef struct lks_concat_attrs {
+  int64_t axis; /* from the front */
+} lks_concat_attrs;
+
+/* x with elements of one value put around it.
+ * (x) -> y */
+#define LKS_OP_PAD 106u
+#define LKS_OP_PAD_VERSION 1u
+typedef struct lks_pad_attrs {
+  lks_int_list before; /* per dimension */
+  lks_int_list after; /* per dimension */
+} lks_pad_attrs;
+
+/* Slices along an axis, by index.
+ * (x, indices) -> y */
+#define LKS_OP_GATHER 107u
+#define LKS_OP_GATHER_VERSION 1u
+typedef struct lks_gather_attrs {
+  int64_t axis; /* from the front */
+} lks_gather_attrs;
+
+/* Zeros, to which slices are added at indices along an axis, in ascending order of their position.
+ * (updates, indices) -> y */
+#define LKS_OP_SCATTER_ADD 108u
+#define LKS_OP_SCATTER_ADD_VERSION 1u
+typedef struct lks_scatter_add_attrs {
+  int64_t axis; /* from the front */
+  int64_t extent; /* of the result along the axis */
+} lks_scatter_add_attrs;
+
+/* 1 where the last index equals the label, else 0.
+ * (labels) -> y */
+#define LKS_OP_ONE_HOT 109u
+#define LKS_OP_ONE_HOT_VERSION 1u
+typedef struct lks_one_hot_attrs {
+  int64_t depth; /* extent of the new last dimension */
+  int64_t dtype; /* numbered as DType */
+} lks_one_hot_attrs;
+
+/* A tensor filled with one number.
+ * () -> y */
+#define LKS_OP_FULL 110u
+#define LKS_OP_FULL_VERSION 1u
+typedef struct lks_full_attrs {
+  lks_int_list shape; /* of the result */
+  int64_t dtype; /* numbered as DType */
+} lks_full_attrs;
+
+/* The order of the elements of a vector, ascending; equal ones by index.
+ * (x) -> order */
+#define LKS_OP_ARGSORT 112u
+#define LKS_OP_ARGSORT_VERSION 1u
+
+/* The same elements on another device.
+ * (x) -> y */
+#define LKS_OP_TO_DEVICE 113u
+#define LKS_OP_TO_DEVICE_VERSION 1u
+typedef struct lks_to_device_attrs {
+  int64_t device; /* index in the list of devices */
+} lks_to_device_attrs;
+
+/* Uniformly random bits from Philox 4x32-10, a function of key and row-major index alone.
+ * () -> y */
+#define LKS_OP_RANDOM_BITS 120u
+#define LKS_OP_RANDOM_BITS_VERSION 1u
+typedef struct lks_random_bits_attrs {
+  lks_int_list shape; /* of the result */
+  int64_t dtype; /* numbered as DType */
+} lks_random_bits_attrs;
+
+/* offset + factor u, u uniform in [0, 1).
+ * () -> y */
+#define LKS_OP_RANDOM_UNIFORM 121u
+#define LKS_OP_RANDOM_UNIFORM_VERSION 1u
+typedef struct lks_random_uniform_attrs {
+  lks_int_list shape; /* of the result */
+  int64_t dtype; /* numbered as DType */
+} lks_random_uniform_attrs;
+
+/* offset + factor z, z normal.
+ * () -> y */
+#define LKS_OP_RANDOM_NORMAL 122u
+#define LKS_OP_RANDOM_NORMAL_VERSION 1u
+typedef struct lks_random_normal_attrs {
+  lks_int_list shape; /* of the result */
+  int64_t dtype; /* numbered as DType */
+} lks_random_normal_attrs;
+
+/* offset + factor z, z normal within [-2, 2].
+ * () -> y */
+#define LKS_OP_RANDOM_TRUNCATED_NORMAL 123u
+#define LKS_OP_RANDOM_TRUNCATED_NORMAL_VERSION 1u
+typedef struct lks_random_truncated_normal_attrs {
+  lks_int_list shape; /* of the result */
+  int64_t dtype; /* numbered as DType */
+} lks_random_truncated_normal_attrs;
+
+/* 0 … n-1 in random order: the order of n random 64-bit keys, ties by index.
+ * () -> y */
+#define LKS_OP_RANDOM_PERMUTATION 124u
+#define LKS_OP_RANDOM_PERMUTATION_VERSION 1u
+typedef struct lks_random_permutation_attrs {
+  lks_int_list shape; /* (n,) */
+} lks_random_permutation_attrs;
+
+/* x / (1 - rate), with each element set to 0 with probability rate.
+ * (x) -> y */
+#define LKS_OP_DROPOUT 125u
+#define LKS_OP_DROPOUT_VERSION 1u
+
+#endif /* LOCKSTEP_DRIVER_OPS_H_ */

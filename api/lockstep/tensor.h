@@ -19,7 +19,6 @@ namespace lockstep {
 
 struct TensorImpl;
 class Variable;
-class VariableImpl;
 
 /// A dense array of one dtype on one device, or a view of one (reshape, slice, transpose and broadcast copy nothing).
 /// Immutable: ops make new tensors, only a Variable changes. Copies share the elements and cost a reference count; they
@@ -170,9 +169,6 @@ class Operand {
   TensorImpl* impl() const { return impl_; }
   const Scalar& scalar() const { return scalar_; }
   const Where& where() const { return where_; }
-  /// The variable that was read, if it was one.
-  const VariableImpl* variable() const { return variable_; }
-
   /// The tensor; a number becomes one of `dtype` on `device`.
   Tensor tensor() const;
 
@@ -185,7 +181,6 @@ class Operand {
   }
 
   TensorImpl* impl_ = nullptr;
-  const VariableImpl* variable_ = nullptr;
   Scalar scalar_;
   Where where_;
   bool absent_ = false;

@@ -266,28 +266,30 @@ OpDef broadcast_to() {
 
 }  // namespace defs
 
-Tensor reshape(Operand x, const Shape& shape) {
-  static const OpDef& op = built_in("reshape");
-  return call_with_shape(op, x, shape);
-}
+NewShape::NewShape(std::initializer_list<std::int64_t> dims) : NewShape(Ints(dims)) {}
 
-Tensor reshape(Operand x, const Ints& shape) {
-  Shape to;
-  int open = -1;
-  Dim known = 1;
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == -1 && open < 0) {
-      open = static_cast<int>(i);
-      to.append(1);
+NewShape::NewShape(const Ints& dims) {
+  for (std::int64_t d : dims) {
+    if (d == -1 && open_ < 0) {
+      open_ = shape_.rank();
+      shape_.append(1);
     } else {
-      to.append(Dim(shape[i]));  // rejects other negative numbers
-      known = known * Dim(shape[i]);
+      shape_.append(Dim(d));  // which rejects other negative numbers
     }
   }
-  if (open >= 0 && x.is_tensor() && !(known == Dim(0))) {
-    to.set_dim(open, floor_div(Tensor::share(x.impl()).shape().element_count(), known));
-  }
-  return reshape(x, to);
+}
+
+Shape NewShape::resolve(Dim count) const {
+  if (open_ < 0) return shape_;
+  const Dim rest = shape_.element_count();
+  Shape resolved = shape_;
+  if (!(rest == Dim(0))) resolved.set_dim(open_, floor_div(count, rest));
+  return resolved;
+}
+
+Tensor reshape(Operand x, const NewShape& shape) {
+  static const OpDef& op = built_in("reshape");
+  return call_with_shape(op, x, shape.resolve(x.is_tensor() ? x.impl()->shape.element_count() : Dim(1)));
 }
 
 Tensor transpose(Operand x, const Ints& order) {

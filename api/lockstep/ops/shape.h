@@ -13,11 +13,22 @@ namespace lockstep {
 
 using Ints = std::vector<std::int64_t>;
 
-/// The same elements, in row-major order, in another shape; one extent may be -1 and is then computed. Throws ShapeError
-/// LS2006 where the counts differ.
-Tensor reshape(Operand x, const Ints& shape);
-/// The same for a shape with symbolic extents.
-Tensor reshape(Operand x, const Shape& shape);
+/// The shape to reshape to: numbers, of which one may be -1 and is then computed, or a Shape.
+class NewShape {
+ public:
+  NewShape(std::initializer_list<std::int64_t> dims);                         // NOLINT: implicit by design
+  NewShape(const Ints& dims);                                                 // NOLINT: implicit by design
+  NewShape(const Shape& shape) : shape_(shape) {}                             // NOLINT: implicit by design
+  /// For an input of `count` elements.
+  Shape resolve(Dim count) const;
+
+ private:
+  Shape shape_;
+  int open_ = -1;  // the dimension to compute
+};
+
+/// The same elements, in row-major order, in another shape. Throws ShapeError LS2006 where the counts differ.
+Tensor reshape(Operand x, const NewShape& shape);
 
 /// Dimensions in another order: output dimension i is input dimension order[i]. Without an order, reversed.
 Tensor transpose(Operand x, const Ints& order = {});

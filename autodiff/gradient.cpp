@@ -1,0 +1,225 @@
+// The reverse sweep over a tape.
+#include <algorithm>
+
+#include "autodiff/tape.h"
+#include "lockstep/error.h"
+#include "lockstep/ops.h"
+
+namespace lockstep {
+namespace {
+
+// A record as its gradient rule sees it.
+class RecordContext : public GradContext {
+ public:
+  RecordContext(const Record& record, std::span<const TensorRef> upstream, const std::vector<bool>& wanted)
+      : record_(record), upstream_(upstream), wanted_(wanted), results_(record.inputs.size()) {}
+
+  Operand input(std::size_t i) const override {
+    if (!record_.operands.empty() && !record_.operands[i].is_tensor()) return record_.operands[i];
+    if (record_.saved_inputs.empty() || !record_.saved_inputs[i]) fail_unsaved("input", i);
+    return Operand::borrow(record_.saved_inputs[i], record_.where);
+  }
+  Tensor output(std::size_t i) const override {
+    if (record_.saved_outputs.empty() || !record_.saved_outputs[i]) fail_unsaved("output", i);
+    return Tensor::share(record_.saved_outputs[i]);
+  }
+  const Shape& input_shape(std::size_t i) const override { return shape_of(record_.input_shapes[i]); }
+  DType input_dtype(std::size_t i) const override { return record_.input_shapes[i].dtype; }
+  bool has_input(std::size_t i) const override {
+    return i < record_.inputs.size() && (record_.operands.empty() || !record_.operands[i].is_absent());
+  }
+  const Shape& output_shape(std::size_t i) const override { return shape_of(record_.output_shapes[i]); }
+  Tensor upstream(std::size_t output) const override {
+    if (upstream_[output]) return Tensor::share(upstream_[output].get());
+    const RecordedShape& s = record_.output_shapes[output];
+    return zeros(s.shape(), s.dtype, record_.where);
+  }
+  bool has_upstream(std::size_t output) const override { return static_cast<bool>(upstream_[output]); }
+  bool needs(std::size_t i) const override { return record_.inputs[i] != no_node && wanted_[record_.inputs[i]]; }
+  void set(std::size_t input, Tensor gradient) override { results_[input] = TensorRef::share(gradient.impl()); }
+  std::size_t input_count() const override { return record_.inputs.size(); }
+  const void* raw_attrs() const override { return record_.attrs.data(); }
+  const Scalar& scalar(std::size_t i) const override { return record_.scalars[i]; }
+  std::source_location where() const override { return record_.where; }
+  const OpDef& op() const override { return *record_.op; }
+
+  std::span<TensorRef> results() { return results_; }
+
+ private:
+  // References returned must outlive the call; rules ask for few shapes.
+  const Shape& shape_of(const RecordedShape& recorded) const {
+    shapes_.push_back(std::make_unique<Shape>(recorded.shape()));
+    return *shapes_.back();
+  }
+  [[noreturn]] void fail_unsaved(const char* what, std::size_t i) const {
+    raise(ErrorId::invalid_op_definition, record_.op->name,
+          std::string("the gradient rule reads ") + what + " " + std::to_string(i) + ", which the op does not save",
+          "declare it in OpDef::saves", record_.where);
+  }
+
+  const Record& record_;
+  std::span<const TensorRef> upstream_;
+  const std::vector<bool>& wanted_;
+  std::vector<TensorRef> results_;
+  mutable std::vector<std::unique_ptr<Shape>> shapes_;
+};
+
+// Sums a gradient over what broadcasting had repeated.
+Tensor sum_to(const Tensor& gradient, const Shape& shape, const std::source_location& where) {
+  if (gradient.shape() == shape) return gradient;
+  const int extra = gradient.rank() - shape.rank();
+  Ints axes;
+  for (int i = 0; i < gradient.rank(); ++i) {
+    if (i < extra || (shape.dim(i - extra) == Dim(1) && !(gradient.shape().dim(i) == Dim(1)))) axes.push_back(i);
+  }
+  const Tensor total = axes.empty() ? gradient : sum({gradient, where}, {axes, true});
+  return reshape({total, where}, shape);
+}
+
+}  // namespace
+
+// One reverse sweep. Only records between the sources and the target are visited by rules.
+class GradientSweep {
+ public:
+  GradientSweep(TapeImpl& tape, std::span<const std::vector<Node>> sources)
+      : tape_(tape), wanted_(tape.node_count_, false), gradients_(tape.node_count_) {
+    for (const std::vector<Node>& nodes : sources) {
+      for (Node n : nodes) wanted_[n] = true;
+    }
+    for (const Record* record : tape.records_) {
+      const auto is_wanted = [&](Node n) { return n != no_node && wanted_[n]; };
+      if (!std::any_of(record->inputs.begin(), record->inputs.end(), is_wanted)) continue;
+      for (Node n : record->outputs) {
+        if (n != no_node) wanted_[n] = true;
+      }
+    }
+  }
+
+  bool reaches(Node target) const { return wanted_[target]; }
+
+  void run(Node target, const Tensor& upstream) {
+    gradients_[target] = TensorRef::share(upstream.impl());
+    // By index: a persistent tape grows while its gradients are recorded.
+    for (std::size_t i = tape_.records_.size(); i-- > 0;) step(*tape_.records_[i]);
+  }
+
+  /// The sum over a variable's reads; an empty reference where nothing arrived.
+  TensorRef gradient_of(const std::vector<Node>& nodes) const {
+    TensorRef total;
+    for (Node n : nodes) {
+      if (!gradients_[n]) continue;
+      total = total ? sum_of(total, gradients_[n], std::source_location::current()) : gradients_[n];
+    }
+    return total;
+  }
+
+ private:
+  static TensorRef sum_of(const TensorRef& a, const TensorRef& b, const std::source_location& where) {
+    return TensorRef::share(add(Operand::borrow(a.get(), where), Operand::borrow(b.get(), where)).impl());
+  }
+
+  void step(Record& record) {
+    std::vector<TensorRef> upstream(record.outputs.size());
+    bool arrived = false;
+    for (std::size_t o = 0; o < record.outputs.size(); ++o) {
+      const Node n = record.outputs[o];
+      if (n == no_node) continue;
+      // Nothing below asks for it again, unless it is itself a source.
+      upstream[o] = gradients_[n];
+      arrived |= static_cast<bool>(upstream[o]);
+    }
+    const auto is_wanted = [&](Node n) { return n != no_node && wanted_[n]; };
+    if (arrived && std::any_of(record.inputs.begin(), record.inputs.end(), is_wanted)) apply(record, upstream);
+    if (!tape_.options_.persistent) tape_.drop_saved(record);
+  }
+
+  void apply(const Record& record, std::span<const TensorRef> upstream) {
+    std::optional<NameScope> scope;
+    if (record.scope) scope.emplace(record.scope);
+    RecordContext context(record, upstream, wanted_);
+    record.op->gradient(context);
+    for (std::size_t i = 0; i < record.inputs.size(); ++i) {
+      const TensorRef& result = context.results()[i];
+      if (!result || !context.needs(i)) continue;
+      const Tensor fitted = sum_to(Tensor::share(result.get()), record.input_shapes[i].shape(), record.where);
+      TensorRef& slot = gradients_[record.inputs[i]];
+      const TensorRef gradient = TensorRef::share(fitted.impl());
+      slot = slot ? sum_of(slot, gradient, record.where) : gradient;
+    }
+  }
+
+  TapeImpl& tape_;
+  std::vector<bool> wanted_;  // nodes that depend on a source
+  std::vector<TensorRef> gradients_;
+};
+
+namespace {
+
+Tensor upstream_for(const Tensor& target, const GradientOptions& options, const std::source_location& where) {
+  if (options.upstream) {
+    if (options.upstream->shape() == target.shape() && options.upstream->dtype() == target.dtype()) {
+      return *options.upstream;
+    }
+    ErrorBuilder(ErrorId::shapes_differ, "gradient", "the upstream gradient must have the target's shape and dtype")
+        .line("target", target.describe())
+        .line("upstream", options.upstream->describe())
+        .at(where)
+        .raise();
+  }
+  if (!(target.shape().element_count() == Dim(1))) {
+    ErrorBuilder(ErrorId::target_not_scalar, "gradient",
+                 "the target has " + target.shape().element_count().to_string() + " elements")
+        .line("target", target.describe())
+        .at(where)
+        .fix("reduce it, with sum or mean, or pass {.upstream = …} of its shape")
+        .raise();
+  }
+  return ones_like({target, where});
+}
+
+}  // namespace
+
+std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Source> sources,
+                                       const GradientOptions& options, const std::source_location& where) {
+  check_usable(where);
+  if (!is_floating(target.dtype())) {
+    ErrorBuilder(ErrorId::not_differentiable_dtype, "gradient",
+                 "the target is " + std::string(name_of(target.dtype())) + ", gradients exist for floating dtypes")
+        .line("target", target.describe())
+        .at(where)
+        .fix("differentiate a floating result, such as a loss")
+        .raise();
+  }
+  MemoryOwnerScope owner(MemoryOwner::gradients);
+  const Node target_node = node_of(*target.impl());
+  std::vector<std::vector<Node>> source_nodes;
+  for (const Source& source : sources) source_nodes.push_back(nodes_of(source));
+  const bool consumed_now = !options_.persistent;
+  // The tape must not record its own reverse sweep, unless it goes on recording.
+  const Tensor upstream = upstream_for(target, options, where);
+  consume(where);
+  GradientSweep sweep(*this, source_nodes);
+  if (target_node != no_node && sweep.reaches(target_node)) sweep.run(target_node, upstream);
+
+  std::vector<Tensor> gradients;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (TensorRef g = sweep.gradient_of(source_nodes[i])) {
+      gradients.push_back(Tensor::share(g.get()));
+    } else if (options.unconnected == Unconnected::zero) {
+      gradients.push_back(sources[i].variable() ? zeros_like({*sources[i].variable(), where})
+                                                : zeros_like({*sources[i].tensor(), where}));
+    } else {
+      raise_unconnected(target, sources[i], source_nodes[i], where);
+    }
+  }
+  if (consumed_now) {
+    for (Record* record : records_) drop_saved(*record);
+    records_.clear();
+    records_.shrink_to_fit();
+    nodes_.clear();
+    arena_.clear();
+  }
+  return gradients;
+}
+
+}  // namespace lockstep

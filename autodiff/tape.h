@@ -1,0 +1,94 @@
+// A tape: a flat list of records in program order. Values are nodes, numbered; records name them by number and hold only
+// the tensors that their gradient rules declared to need.
+#pragma once
+
+#include <thread>
+#include <unordered_map>
+
+#include "autodiff/arena.h"
+#include "autodiff/id_map.h"
+#include "lockstep/autodiff.h"
+#include "ops/observer.h"
+
+namespace lockstep {
+
+using Node = std::uint32_t;
+inline constexpr Node no_node = IdMap::absent;
+
+/// Extents in the tape's arena.
+struct RecordedShape {
+  DType dtype;
+  std::uint8_t rank;
+  const Dim* dims;
+  Shape shape() const { return Shape(std::span(dims, rank)); }
+};
+
+/// One recorded call. Lives in the tape's arena; only the references in `saved` need letting go.
+struct Record {
+  const OpDef* op;
+  std::source_location where;
+  const ScopeName* scope;
+  std::span<Node> inputs;                 // no_node: not watched
+  std::span<Node> outputs;                // no_node: not differentiable
+  std::span<RecordedShape> input_shapes;
+  std::span<RecordedShape> output_shapes;
+  std::span<TensorImpl*> saved_inputs;    // nullptr: not saved
+  std::span<TensorImpl*> saved_outputs;
+  std::span<Operand> operands;            // for numbers and absent inputs
+  std::span<std::byte> attrs;
+  std::span<Scalar> scalars;
+};
+
+/// A place where a path ended: an op without gradient, or a value that left for the host program.
+struct Cut {
+  std::string what;
+  std::source_location where;
+  std::vector<Node> inputs;
+};
+
+class TapeImpl : public OpObserver {
+ public:
+  explicit TapeImpl(GradientTape::Options options);
+  ~TapeImpl() override;
+
+  void watch(TensorImpl& tensor, const std::source_location& where);
+
+  void record(const OpCall& call, std::span<const TensorRef> outputs) override;
+  bool watches_any(const OpCall& call) const override;
+  void value_read(const TensorImpl& impl, const char* how, const std::source_location& where) override;
+
+  std::vector<Tensor> gradient(const Tensor& target, std::span<const Source> sources, const GradientOptions& options,
+                               const std::source_location& where);
+
+  std::size_t size() const { return records_.size(); }
+
+ private:
+  friend class GradientSweep;
+
+  Node node_of(const TensorImpl& tensor) const { return nodes_.find(tensor.id); }
+  Node find_or_watch(const TensorImpl& tensor);
+  Node add_node(const TensorImpl& tensor);
+  void append(const OpCall& call, std::span<const Node> inputs, std::span<const TensorRef> outputs);
+  void save_tensors(Record& record, const OpCall& call, std::span<const TensorRef> outputs);
+  void note_cut(std::string what, const std::source_location& where, std::span<const Node> inputs);
+  std::vector<Node> nodes_of(const Source& source) const;
+  void check_usable(const std::source_location& where) const;
+  void consume(const std::source_location& where);
+  void stop_observing();
+  void drop_saved(Record& record);
+  [[noreturn]] void raise_unconnected(const Tensor& target, const Source& source, std::span<const Node> source_nodes,
+                                      const std::source_location& where) const;
+
+  const GradientTape::Options options_;
+  const std::thread::id thread_ = std::this_thread::get_id();
+  bool observing_ = true;
+  std::optional<std::source_location> consumed_;
+  Arena arena_;
+  IdMap nodes_;
+  Node node_count_ = 0;
+  std::vector<Record*> records_;
+  std::vector<Cut> cuts_;
+  std::unordered_map<std::uint64_t, std::vector<Node>> variable_nodes_;  // a variable may be read at several values
+};
+
+}  // namespace lockstep

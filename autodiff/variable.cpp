@@ -1,0 +1,120 @@
+#include "lockstep/variable.h"
+
+#include <atomic>
+
+#include "autodiff/variable_impl.h"
+#include "lockstep/error.h"
+#include "lockstep/ops/math.h"
+#include "ops/built_in.h"
+#include "ops/launch.h"
+#include "runtime/device_state.h"
+
+namespace lockstep {
+namespace {
+
+std::uint64_t next_variable_id() {
+  static std::atomic<std::uint64_t> next{1};
+  return next++;
+}
+
+// The same memory under a new identity.
+TensorRef alias_of(const TensorImpl& tensor, std::shared_ptr<const VariableInfo> info) {
+  TensorRef alias = TensorRef::adopt(new TensorImpl);
+  alias->dtype = tensor.dtype;
+  alias->id = next_tensor_id();
+  alias->device = tensor.device;
+  alias->block = tensor.block;
+  alias->offset = tensor.offset;
+  alias->shape = tensor.shape;
+  fill_dense_strides(tensor.shape, alias->strides);
+  alias->variable = std::move(info);
+  return alias;
+}
+
+void check_fits(const VariableImpl& variable, const Tensor& value, const char* op, const std::source_location& where) {
+  const TensorImpl& present = variable.value();
+  const bool same_dtype = value.dtype() == present.dtype;
+  if (same_dtype && value.shape() == present.shape && !value.is_abstract()) return;
+  ErrorBuilder(same_dtype ? ErrorId::shapes_differ : ErrorId::dtypes_differ, op,
+               "a variable keeps its shape and dtype: " + std::string(name_of(present.dtype)) + " " +
+                   present.shape.to_string() + ", given " + std::string(name_of(value.dtype())) + " " +
+                   value.shape().to_string())
+      .line("value", value.describe())
+      .line("variable", describe(present))
+      .at(where)
+      .fix("give a value of that shape and dtype, or make a new Variable")
+      .raise();
+}
+
+void copy_into(TensorImpl& target, const Tensor& value, const std::source_location& where) {
+  static const OpDef& copy = built_in("copy");
+  const Operand operand(value, where);
+  const OpCall call{copy, std::span(&operand, 1), nullptr, {}, where};
+  const TensorRef output = TensorRef::share(&target);
+  PlannedCall planned(call, {value.dtype(), value.dtype()}, *target.device, std::span(&output, 1));
+  if (!planned.plan()) {
+    ErrorBuilder(ErrorId::no_kernel, "assign", target.device->name() + " cannot copy: " + planned.refusal().text)
+        .at(where)
+        .raise();
+  }
+  PlannedCall* const one[] = {&planned};
+  PlannedCall::submit(one, *target.device);
+}
+
+}  // namespace
+
+VariableImpl::VariableImpl(const Tensor& initial, std::string name, bool trainable)
+    : info_(std::make_shared<VariableInfo>(VariableInfo{next_variable_id(), std::move(name), trainable})) {
+  replace(TensorRef::share(initial.impl()));
+}
+
+void VariableImpl::replace(const TensorRef& tensor) {
+  const TensorRef dense = tensor->dense ? tensor : make_dense_copy(*tensor, std::source_location::current());
+  value_ = alias_of(*dense, info_);
+  value_->device->allocator().set_owner(value_->block.get(), MemoryOwner::variables);
+}
+
+void VariableImpl::renew() { value_ = alias_of(*value_, info_); }
+
+bool VariableImpl::owns_memory() const {
+  return value_->refs.load(std::memory_order_acquire) == 1 && value_->block.unique();
+}
+
+Variable::Variable(const Tensor& initial, std::string name, bool trainable) {
+  if (initial.is_abstract()) {
+    ErrorBuilder(ErrorId::symbolic_value, "Variable", "a description cannot be the value of a variable")
+        .fix("give a tensor with elements, such as zeros(shape)")
+        .raise();
+  }
+  impl_ = std::make_shared<VariableImpl>(initial, std::move(name), trainable);
+}
+
+Tensor Variable::read() const { return Tensor::share(&impl_->value()); }
+
+void Variable::assign(const Tensor& value, Where where) {
+  check_fits(*impl_, value, "assign", where);
+  const bool same_device = value.device() == device();
+  if (same_device && impl_->owns_memory()) {
+    copy_into(impl_->value(), value, where);
+    impl_->renew();
+  } else {
+    impl_->replace(TensorRef::share((same_device ? value : value.to(device(), where)).impl()));
+  }
+}
+
+void Variable::assign_add(const Tensor& amount, Where where) {
+  check_fits(*impl_, amount, "assign_add", where);
+  PauseObservers pause;
+  assign(add({*this, where}, {amount, where}), where);
+}
+
+const std::string& Variable::name() const { return impl_->info().name; }
+bool Variable::trainable() const { return impl_->info().trainable; }
+const Shape& Variable::shape() const { return impl_->value().shape; }
+DType Variable::dtype() const { return impl_->value().dtype; }
+Device Variable::device() const { return impl_->value().device->device(); }
+std::uint64_t Variable::id() const { return impl_->info().id; }
+
+Operand::Operand(const Variable& variable, Where at) : impl_(&variable.impl().value()), where_(at) {}
+
+}  // namespace lockstep

@@ -1,0 +1,35 @@
+// Gradual underflow and rounding to nearest, whatever the application has set.
+#pragma once
+
+#if defined(__SSE__) || defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace host {
+
+#if defined(__SSE__) || defined(__x86_64__)
+/// Sets MXCSR for kernels and restores it. Reading is cheap; writing happens only where something differs.
+class FloatEnvironment {
+ public:
+  FloatEnvironment() : saved_(_mm_getcsr()) {
+    constexpr unsigned flush_and_rounding = 0x8000u | 0x0040u | 0x6000u;  // FTZ, DAZ, rounding mode
+    if (saved_ & flush_and_rounding) [[unlikely]] {
+      changed_ = true;
+      _mm_setcsr(saved_ & ~flush_and_rounding);
+    }
+  }
+  ~FloatEnvironment() {
+    if (changed_) [[unlikely]] _mm_setcsr(saved_);
+  }
+  FloatEnvironment(const FloatEnvironment&) = delete;
+  FloatEnvironment& operator=(const FloatEnvironment&) = delete;
+
+ private:
+  unsigned saved_;
+  bool changed_ = false;
+};
+#else
+class FloatEnvironment {};
+#endif
+
+}  // namespace host

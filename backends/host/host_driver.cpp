@@ -1,0 +1,454 @@
+#include "backends/host/host_driver.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+
+#include "backends/host/float_environment.h"
+
+struct lks_driver {
+  const lks_host_api& host;
+};
+
+struct lks_device {
+  const lks_host_api& host;
+};
+
+// The timeline of an inline queue is only ever asked whether it has reached a value, and it has. Host-made timelines
+// (timeline_create) are signalled by the host.
+struct lks_timeline {
+  bool of_queue = false;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::uint64_t value = 0;
+  bool failed = false;
+  lks_diag failure{};
+};
+
+struct lks_queue {
+  lks_device* device;
+  lks_timeline timeline;
+};
+
+namespace host {
+namespace {
+
+const DriverTraits* traits = nullptr;  // set once, to a constant, by driver_table
+
+constexpr std::uint64_t alignment = 64;
+constexpr std::uint64_t huge_page = 2 * 1024 * 1024;
+
+#define FAULT_POINT(api, kind, site)                                                                    \
+  if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) {      \
+    return fail(diag, injected, HOST_WHERE, "injected at " site);                                       \
+  }
+
+// ---------------------------------------------------------------------------------------------------------- driver
+
+lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
+  if (traits->probe) {
+    if (const lks_status status = traits->probe(*api, diag); status != LKS_OK) return status;
+  }
+  *out = new (std::nothrow) lks_driver{*api};
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for the driver");
+}
+
+void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
+
+std::uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
+
+std::uint64_t total_memory() {
+  return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGE_SIZE));
+}
+
+lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
+  if (ordinal != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+  lks_device_info full;
+  std::memset(&full, 0, sizeof full);
+  full.type = LKS_DEVICE_CPU;
+  full.capabilities = LKS_CAP_INLINE_QUEUE;
+  full.math_modes = 1u << LKS_MODE_STRICT;
+  full.max_rank = LKS_MAX_RANK;
+  full.compute_units = static_cast<std::uint32_t>(sysconf(_SC_NPROCESSORS_ONLN));
+  full.heap_count = 1;
+  full.heaps[0] = {total_memory(), LKS_HEAP_DEVICE_LOCAL | LKS_HEAP_HOST_VISIBLE | LKS_HEAP_HOST_CACHED, 0};
+  full.min_alignment = alignment;
+  full.max_allocation = total_memory();
+  traits->describe(driver->host, full);
+  const std::uint32_t size = info->hdr.size < sizeof full ? info->hdr.size : static_cast<std::uint32_t>(sizeof full);
+  full.hdr = info->hdr;
+  std::memcpy(info, &full, size);
+  return LKS_OK;
+}
+
+const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
+
+// ---------------------------------------------------------------------------------------------------------- device
+
+lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t, lks_device** out, lks_diag* diag) {
+  *out = new (std::nothrow) lks_device{driver->host};
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for the device");
+}
+
+void LKS_CALL device_close(lks_device* device) { delete device; }
+
+std::uint64_t available_memory() {
+  std::uint64_t kib = 0;
+  if (std::FILE* file = std::fopen("/proc/meminfo", "r")) {
+    char line[128];
+    while (std::fgets(line, sizeof line, file)) {
+      unsigned long long value = 0;
+      if (std::sscanf(line, "MemAvailable: %llu kB", &value) == 1) kib = value;
+    }
+    std::fclose(file);
+  }
+  return kib * 1024;
+}
+
+lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t, lks_device*, std::uint32_t heap, std::uint64_t* total,
+                                  std::uint64_t* free_bytes, lks_diag* diag) {
+  if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
+  *total = total_memory();
+  *free_bytes = available_memory();
+  return LKS_OK;
+}
+
+lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
+
+// ---------------------------------------------------------------------------------------------------------- memory
+
+lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                                 lks_diag* diag) {
+  if (heap != 0 || bytes == 0) {
+    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u",
+                static_cast<unsigned long long>(bytes), heap);
+  }
+  FAULT_POINT(device->host, LKS_FAULT_ALLOC, "host.buffer_alloc");
+  // Linux promises more memory than it has; what cannot fit is refused here rather than by the OOM killer.
+  const std::uint64_t available = available_memory();
+  void* data = bytes <= available ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                  : MAP_FAILED;
+  auto* buffer = data != MAP_FAILED ? new (std::nothrow) lks_buffer{data, bytes} : nullptr;
+  if (!buffer) {
+    if (data != MAP_FAILED) munmap(data, bytes);
+    fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the system gives no %llu bytes",
+         static_cast<unsigned long long>(bytes));
+    diag->native_code = errno;
+    diag->requested_bytes = bytes;
+    diag->free_bytes = available;
+    return LKS_OUT_OF_MEMORY;
+  }
+  if (bytes >= huge_page) madvise(data, bytes, MADV_HUGEPAGE);
+  *out = buffer;
+  return LKS_OK;
+}
+
+void LKS_CALL buffer_free(lks_device*, lks_buffer* buffer) {
+  munmap(buffer->data, buffer->bytes);
+  delete buffer;
+}
+
+lks_status LKS_CALL buffer_map(lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes,
+                               void** out, lks_diag* diag) {
+  if (offset > buffer->bytes || bytes > buffer->bytes - offset) {
+    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the range lies outside the buffer");
+  }
+  FAULT_POINT(device->host, LKS_FAULT_MAP, "host.buffer_map");
+  *out = static_cast<char*>(buffer->data) + offset;
+  return LKS_OK;
+}
+
+void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
+
+// ---------------------------------------------------------------------------------------------------------- queues
+
+lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
+                                 lks_diag* diag) {
+  auto* queue = new (std::nothrow) lks_queue{device, {}};
+  if (!queue) return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a queue");
+  queue->timeline.of_queue = true;
+  *out = queue;
+  *timeline = &queue->timeline;
+  return LKS_OK;
+}
+
+void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
+
+lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
+                                 std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_launch");
+  const FloatEnvironment environment;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const lks_launch& launch = launches[i];
+    if (const lks_status status = launch.kernel->check(launch, diag); status != LKS_OK) return status;
+    try {
+      launch.kernel->run(launch);
+    } catch (const std::bad_alloc&) {
+      return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory while a kernel ran");
+    } catch (const std::exception& e) {
+      return fail(diag, LKS_INTERNAL, HOST_WHERE, "a kernel failed: %s", e.what());
+    }
+  }
+  *value = 0;
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                               std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_copy");
+  std::memcpy(static_cast<char*>(dst->data) + dst_offset, static_cast<char*>(src->data) + src_offset, bytes);
+  *value = 0;
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
+                                std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_write");
+  std::memcpy(static_cast<char*>(dst->data) + offset, src, bytes);
+  *value = 0;
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                               std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_read");
+  std::memcpy(dst, static_cast<char*>(src->data) + offset, bytes);
+  *value = 0;
+  return LKS_OK;
+}
+
+struct FillJob {
+  char* data;
+  std::uint64_t pattern;  // repeated to eight bytes
+  std::uint64_t bytes;
+};
+
+void LKS_CALL fill_range(void* arg, std::int64_t begin, std::int64_t end) {
+  const auto& job = *static_cast<const FillJob*>(arg);
+  for (std::int64_t i = begin; i < end; ++i) {
+    const std::uint64_t at = static_cast<std::uint64_t>(i) * 8;
+    std::memcpy(job.data + at, &job.pattern, job.bytes - at < 8 ? job.bytes - at : 8);
+  }
+}
+
+lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes,
+                               std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value,
+                               lks_diag* diag) {
+  FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_fill");
+  std::uint64_t repeated = pattern;
+  if (pattern_bytes < 8) repeated &= (std::uint64_t{1} << (8 * pattern_bytes)) - 1;
+  for (std::uint32_t have = pattern_bytes; have < 8; have *= 2) repeated |= repeated << (8 * have);
+  FillJob job{static_cast<char*>(dst->data) + offset, repeated, bytes};
+  const lks_host_api& api = queue->device->host;
+  api.parallel_for(api.host, static_cast<std::int64_t>((bytes + 7) / 8), 1 << 16, &fill_range, &job);
+  *value = 0;
+  return LKS_OK;
+}
+
+// Commands of an inline queue run at once, so the wait happens here.
+lks_status LKS_CALL timeline_wait(lks_timeline*, std::uint64_t, std::uint64_t, lks_diag*);
+lks_status LKS_CALL queue_wait(lks_queue*, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) {
+  return timeline_wait(timeline, value, ~std::uint64_t{0}, diag);
+}
+
+lks_status LKS_CALL queue_flush(lks_queue*, lks_diag*) { return LKS_OK; }
+
+lks_status LKS_CALL queue_recover(lks_queue*, std::uint64_t* last, lks_diag*) {
+  *last = 0;
+  return LKS_OK;
+}
+
+// ------------------------------------------------------------------------------------------------------- timelines
+
+lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* diag) {
+  *out = new (std::nothrow) lks_timeline;
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a timeline");
+}
+
+void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
+
+lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
+  if (timeline->of_queue) {
+    *reached = ~std::uint64_t{0};
+    return LKS_OK;
+  }
+  std::lock_guard lock(timeline->mutex);
+  *reached = timeline->value;
+  if (!timeline->failed) return LKS_OK;
+  *diag = timeline->failure;
+  return timeline->failure.code;
+}
+
+lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                                  lks_diag* diag) {
+  if (timeline->of_queue) return LKS_OK;
+  std::unique_lock lock(timeline->mutex);
+  const auto settled = [&] { return timeline->value >= value || timeline->failed; };
+  if (timeout_ns == ~std::uint64_t{0}) {
+    timeline->changed.wait(lock, settled);
+  } else if (!timeline->changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
+    return fail(diag, LKS_TIMEOUT, HOST_WHERE, "the timeline did not reach %llu in time",
+                static_cast<unsigned long long>(value));
+  }
+  if (timeline->value >= value) return LKS_OK;
+  *diag = timeline->failure;
+  return timeline->failure.code;
+}
+
+lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
+                                    lks_diag* diag) {
+  if (timeline->of_queue) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+  {
+    std::lock_guard lock(timeline->mutex);
+    if (failure) {
+      timeline->failed = true;
+      timeline->failure = *failure;
+      timeline->failure.value = value;
+    } else {
+      timeline->value = value;
+    }
+  }
+  timeline->changed.notify_all();
+  return LKS_OK;
+}
+
+// --------------------------------------------------------------------------------------------------------- kernels
+
+lks_status answer(const lks_host_api& api, const lks_kernel_desc* desc, lks_kernel_info* info,
+                  std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
+  const KernelRow* known = nullptr;
+  for (const KernelRow& row : traits->kernels()) {
+    if (row.op == desc->op && row.op != 0) known = &row;
+  }
+  if (!known) return refuse(diag, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc->op_name);
+  if (desc->op_version > known->version) {
+    return refuse(diag, LKS_REASON_VERSION, -1, HOST_WHERE, "%s has schema version %u, known is %u", desc->op_name,
+                  desc->op_version, known->version);
+  }
+  std::snprintf(info->variant, sizeof info->variant, "%s", known->variant);
+  try {
+    return known->make({api, *desc, *info, diag}, out);
+  } catch (const std::bad_alloc&) {
+    return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a kernel of %s", desc->op_name);
+  } catch (const std::exception& e) {
+    return fail(diag, LKS_INTERNAL, HOST_WHERE, "a kernel of %s cannot be made: %s", desc->op_name, e.what());
+  }
+}
+
+lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
+                                 lks_diag* diag) {
+  return answer(driver->host, desc, info, nullptr, diag);
+}
+
+lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
+                                   lks_kernel_info* info, lks_diag* diag) {
+  FAULT_POINT(device->host, LKS_FAULT_COMPILE, "host.kernel_prepare");
+  std::unique_ptr<lks_kernel> kernel;
+  const lks_status status = answer(device->host, desc, info, &kernel, diag);
+  if (status == LKS_OK) *out = kernel.release();
+  return status;
+}
+
+void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
+
+const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
+  for (const KernelRow& row : traits->kernels()) {
+    if (row.op == op && index-- == 0) return row.variant;
+  }
+  return nullptr;
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
+#else
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
+#endif
+
+}  // namespace
+
+lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {
+  const std::uint32_t count = request.desc.input_count + request.desc.output_count;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const bool is_input = i < request.desc.input_count;
+    const lks_tensor_desc& t = is_input ? request.input(i) : request.output(i - request.desc.input_count);
+    if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
+    bool known = false;
+    for (lks_dtype d : allowed) known = known || d == t.dtype;
+    if (!known) {
+      return refuse(request.diag, LKS_REASON_DTYPE, static_cast<int>(i), HOST_WHERE,
+                    "%s: operand %u has a dtype without a kernel", request.desc.op_name, i);
+    }
+  }
+  return LKS_OK;
+}
+
+const lks_driver_api& driver_table(const DriverTraits& given) {
+  traits = &given;
+  static const lks_driver_api table = {
+      .hdr = {sizeof(lks_driver_api), 0, nullptr},
+      .abi_major = LKS_ABI_MAJOR,
+      .abi_minor = LKS_ABI_MINOR,
+      .name = given.name,
+      .vendor = "Lockstep",
+      .version = given.version,
+      .build_id = "C++ " __VERSION__,
+      .flags = given.flags,
+      .sanitizer = sanitizer,
+      .priority = given.priority,
+      .reserved = 0,
+      .driver_open = &driver_open,
+      .driver_close = &driver_close,
+      .device_count = &device_count,
+      .device_describe = &device_describe,
+      .get_group = &get_group,
+      .device_open = &device_open,
+      .device_close = &device_close,
+      .device_memory = &device_memory,
+      .device_health = &device_health,
+      .buffer_alloc = &buffer_alloc,
+      .buffer_free = &buffer_free,
+      .buffer_map = &buffer_map,
+      .buffer_unmap = &buffer_unmap,
+      .queue_create = &queue_create,
+      .queue_destroy = &queue_destroy,
+      .queue_launch = &queue_launch,
+      .queue_copy = &queue_copy,
+      .queue_write = &queue_write,
+      .queue_read = &queue_read,
+      .queue_fill = &queue_fill,
+      .queue_wait = &queue_wait,
+      .queue_flush = &queue_flush,
+      .queue_recover = &queue_recover,
+      .timeline_create = &timeline_create,
+      .timeline_destroy = &timeline_destroy,
+      .timeline_query = &timeline_query,
+      .timeline_wait = &timeline_wait,
+      .timeline_signal = &timeline_signal,
+      .kernel_query = &kernel_query,
+      .kernel_prepare = &kernel_prepare,
+      .kernel_release = &kernel_release,
+      .kernel_variant = &kernel_variant,
+  };
+  return table;
+}
+
+lks_status enter(const DriverTraits& given, const lks_host_api* api, const lks_driver_api** out, lks_diag* diag) {
+  if (api->abi_major != LKS_ABI_MAJOR) {
+    return fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x", api->abi_major,
+                api->abi_minor, LKS_ABI_MAJOR);
+  }
+  *out = &driver_table(given);
+  return LKS_OK;
+}
+
+}  // namespace host

@@ -1,0 +1,34 @@
+// Index tensors: every element must lie in [0, extent).
+#pragma once
+
+#include "backends/host/diag.h"
+#include "backends/host/tensor_view.h"
+
+namespace host {
+
+/// LKS_OK, or LKS_INVALID_ARGUMENT with LKS_REASON_INDEX naming the first index outside and its position.
+inline lks_status check_indices(const TensorView& indices, std::int64_t extent, int axis, lks_diag* diag) {
+  std::int64_t position[LKS_MAX_RANK] = {};
+  const std::int64_t count = indices.count();
+  std::int64_t offset = 0;
+  for (std::int64_t n = 0; n < count; ++n) {
+    const std::int64_t value =
+        indices.dtype == LKS_I32 ? indices.as<std::int32_t>()[offset] : indices.as<std::int64_t>()[offset];
+    if (value < 0 || value >= extent) [[unlikely]] {
+      fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "index %lld at position %lld is outside axis %d of extent %lld",
+           static_cast<long long>(value), static_cast<long long>(n), axis, static_cast<long long>(extent));
+      diag->reason = LKS_REASON_INDEX;
+      std::snprintf(diag->hint, sizeof diag->hint, "indices go from 0 to the extent - 1");
+      return LKS_INVALID_ARGUMENT;
+    }
+    for (int d = indices.rank - 1; d >= 0; --d) {
+      offset += indices.strides[d];
+      if (++position[d] < indices.dims[d]) break;
+      offset -= indices.strides[d] * indices.dims[d];
+      position[d] = 0;
+    }
+  }
+  return LKS_OK;
+}
+
+}  // namespace host

@@ -1,0 +1,80 @@
+// Kernels of a host driver, and the table that answers both "do you have it" and "make it".
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backends/host/diag.h"
+#include "backends/host/tensor_view.h"
+
+/// A prepared kernel. Immutable: one object serves launches on many threads at once.
+struct lks_kernel {
+  virtual ~lks_kernel() = default;
+
+  /// Looks at the data that decides whether the launch can be done, before anything is written.
+  virtual lks_status check(const lks_launch&, lks_diag*) const { return LKS_OK; }
+  virtual void run(const lks_launch& launch) const = 0;
+
+  std::vector<lks_dtype> dtypes;  // of inputs, then outputs
+  std::vector<int> ranks;
+
+  host::TensorView view(const lks_launch& launch, std::size_t i) const {
+    return {launch.bindings[i], ranks[i], dtypes[i]};
+  }
+};
+
+namespace host {
+
+/// What a row of the table is asked, and fills in.
+struct KernelRequest {
+  const lks_host_api& api;
+  const lks_kernel_desc& desc;
+  lks_kernel_info& info;
+  lks_diag* diag;
+  std::uint32_t isa_level = 0;
+
+  const lks_tensor_desc& input(std::size_t i) const { return desc.inputs[i]; }
+  const lks_tensor_desc& output(std::size_t i) const { return desc.outputs[i]; }
+  bool has_input(std::size_t i) const {
+    return i < desc.input_count && !(desc.inputs[i].flags & LKS_TENSOR_OPTIONAL_ABSENT);
+  }
+  template <class A>
+  const A& attrs() const {
+    return *static_cast<const A*>(desc.attrs);
+  }
+  /// Declares that the kernel depends on every extent and stride of tensor i (inputs, then outputs).
+  void depends_on_layout(std::size_t i) const {
+    if (info.deps) info.deps[i].dims = info.deps[i].strides = ~0u;
+  }
+};
+
+/// One row: an op, the newest schema version it understands, and a maker. The maker either refuses, with a reason in the
+/// diag, or fills `info` and, if `out` is given, makes the kernel.
+struct KernelRow {
+  std::uint32_t op;
+  std::uint32_t version;
+  const char* variant;
+  lks_status (*make)(const KernelRequest& request, std::unique_ptr<lks_kernel>* out);
+};
+
+/// Refuses inputs and outputs whose dtype is not in `allowed`, and those of another dtype than input 0 if `alike`.
+lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lks_dtype> allowed);
+
+/// Makes a kernel of type K and gives it the tensors' dtypes and ranks.
+template <class K, class... Args>
+void emplace(const KernelRequest& request, std::unique_ptr<lks_kernel>* out, Args&&... args) {
+  if (!out) return;
+  auto kernel = std::make_unique<K>(std::forward<Args>(args)...);
+  for (std::uint32_t i = 0; i < request.desc.input_count; ++i) {
+    kernel->dtypes.push_back(request.desc.inputs[i].dtype);
+    kernel->ranks.push_back(request.desc.inputs[i].rank);
+  }
+  for (std::uint32_t i = 0; i < request.desc.output_count; ++i) {
+    kernel->dtypes.push_back(request.desc.outputs[i].dtype);
+    kernel->ranks.push_back(request.desc.outputs[i].rank);
+  }
+  *out = std::move(kernel);
+}
+
+}  // namespace host

@@ -1,0 +1,62 @@
+// A bound tensor as the kernels see it.
+#pragma once
+
+#include <cstdint>
+
+#include "lockstep/driver.h"
+
+/// Device memory is host memory: a buffer is a block of it.
+struct lks_buffer {
+  void* data;
+  std::uint64_t bytes;
+};
+
+namespace host {
+
+inline std::size_t size_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
+
+struct TensorView {
+  char* data = nullptr;  // of the first element
+  const std::int64_t* dims = nullptr;
+  const std::int64_t* strides = nullptr;  // in elements
+  int rank = 0;
+  lks_dtype dtype = 0;
+
+  TensorView() = default;
+  TensorView(const lks_binding& b, int tensor_rank, lks_dtype t)
+      : data(static_cast<char*>(b.buffer->data) + b.offset * static_cast<std::int64_t>(host::size_of(t))),
+        dims(b.dims),
+        strides(b.strides),
+        rank(tensor_rank),
+        dtype(t) {}
+
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data);
+  }
+  std::int64_t count() const {
+    std::int64_t n = 1;
+    for (int i = 0; i < rank; ++i) n *= dims[i];
+    return n;
+  }
+  bool dense() const {
+    std::int64_t expected = 1;
+    for (int i = rank - 1; i >= 0; --i) {
+      if (dims[i] != 1 && strides[i] != expected) return false;
+      expected *= dims[i];
+    }
+    return true;
+  }
+};
+
+/// Whether a described tensor is dense row-major.
+inline bool is_dense(const lks_tensor_desc& t) {
+  std::int64_t expected = 1;
+  for (int i = t.rank - 1; i >= 0; --i) {
+    if (t.dims[i] != 1 && t.strides[i] != expected) return false;
+    expected *= t.dims[i];
+  }
+  return true;
+}
+
+}  // namespace host

@@ -1,0 +1,30 @@
+#include <cstdio>
+
+#include "backends/host/host_driver.h"
+#include "backends/reference/kernels/kernels.h"
+
+namespace {
+
+void describe(const lks_host_api&, lks_device_info& info) {
+  std::snprintf(info.name, sizeof info.name, "reference (scalar C++, for comparison)");
+  std::snprintf(info.vendor, sizeof info.vendor, "Lockstep");
+  info.math_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;  // `fast` permits less precision, it does not ask for it
+  info.compute_units = 1;
+}
+
+constexpr host::DriverTraits driver_traits = {
+    .name = "reference",
+    .version = "1.0",
+    .priority = -100,
+    .flags = LKS_DRIVER_UNLOADABLE,
+    .kernels = &reference::kernels,
+    .describe = &describe,
+    .probe = nullptr,
+};
+
+}  // namespace
+
+extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
+                                                              lks_diag* diag) {
+  return host::enter(driver_traits, host, out, diag);
+}

@@ -1,0 +1,90 @@
+// The core kernels, as makers for rows of the kernel table.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "backends/host/kernel.h"
+#include "lockstep/driver_ops.h"
+
+namespace reference {
+
+using host::KernelRequest;
+using Out = std::unique_ptr<lks_kernel>*;
+
+lks_status make_pointwise(const KernelRequest& request, Out out);
+lks_status make_copy(const KernelRequest& request, Out out);
+lks_status make_sum(const KernelRequest& request, Out out);
+lks_status make_max(const KernelRequest& request, Out out);
+lks_status make_min(const KernelRequest& request, Out out);
+lks_status make_argmax(const KernelRequest& request, Out out);
+lks_status make_matmul(const KernelRequest& request, Out out);
+lks_status make_conv2d(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
+lks_status make_max_pool2d(const KernelRequest& request, Out out);
+lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
+lks_status make_avg_pool2d(const KernelRequest& request, Out out);
+lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
+lks_status make_gather(const KernelRequest& request, Out out);
+lks_status make_scatter_add(const KernelRequest& request, Out out);
+lks_status make_random_bits(const KernelRequest& request, Out out);
+
+std::span<const host::KernelRow> kernels();
+
+/// Walks over the elements of a shape, row-major, keeping the element offset in up to four strided tensors.
+class Walk {
+ public:
+  Walk(int rank, const std::int64_t* dims) : rank_(rank), dims_(dims) {
+    for (int d = 0; d < rank; ++d) empty_ = empty_ || dims[d] == 0;
+  }
+  /// `strides` has the walk's rank. Returns the tensor's number.
+  int add(const std::int64_t* strides) {
+    strides_[count_] = strides;
+    return count_++;
+  }
+  bool done() const { return empty_ || finished_; }
+  std::int64_t offset(int tensor) const { return offsets_[tensor]; }
+  std::int64_t index(int d) const { return index_[d]; }
+  void next() {
+    for (int d = rank_ - 1; d >= 0; --d) {
+      for (int t = 0; t < count_; ++t) offsets_[t] += strides_[t][d];
+      if (++index_[d] < dims_[d]) return;
+      for (int t = 0; t < count_; ++t) offsets_[t] -= strides_[t][d] * dims_[d];
+      index_[d] = 0;
+    }
+    finished_ = true;
+  }
+
+ private:
+  static constexpr int most = 16;
+  int rank_, count_ = 0;
+  const std::int64_t* dims_;
+  const std::int64_t* strides_[most] = {};
+  std::int64_t offsets_[most] = {};
+  std::int64_t index_[LKS_MAX_RANK] = {};
+  bool empty_ = false, finished_ = false;
+};
+
+/// The type in which sums of T accumulate: double for floats; integers wrap.
+template <class T>
+struct Accumulator { using type = T; };
+template <>
+struct Accumulator<float> { using type = double; };
+template <>
+struct Accumulator<std::int32_t> { using type = std::uint32_t; };
+template <>
+struct Accumulator<std::int64_t> { using type = std::uint64_t; };
+
+/// Calls f with a value of the C++ type of a numeric dtype.
+template <class F>
+auto with_numeric(lks_dtype t, F&& f) {
+  switch (t) {
+    case LKS_F64: return f(double{});
+    case LKS_I32: return f(std::int32_t{});
+    case LKS_I64: return f(std::int64_t{});
+    default: return f(float{});
+  }
+}
+
+}  // namespace reference

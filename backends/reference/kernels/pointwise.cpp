@@ -1,0 +1,283 @@
+// The pointwise program, one element after the other. Values are kept as bits; each instruction interprets them.
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "backends/host/program.h"
+#include "backends/reference/kernels/kernels.h"
+
+namespace reference {
+namespace {
+
+using Bits = std::uint64_t;
+
+bool is_float(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_FLOAT || LKS_DTYPE_CLASS(t) == LKS_CLASS_BFLOAT; }
+bool is_signed(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_INT; }
+
+// Integers live sign- or zero-extended to 64 bits.
+Bits extend(Bits bits, lks_dtype t) {
+  const std::uint32_t width = LKS_DTYPE_BITS(t);
+  if (width == 64) return bits;
+  bits &= (Bits{1} << width) - 1;
+  return is_signed(t) && (bits >> (width - 1)) ? bits | ~((Bits{1} << width) - 1) : bits;
+}
+
+// ---------------------------------------------------------------------------------------------- short floating formats
+
+float half_to_float(std::uint32_t h) {
+  const std::uint32_t sign = (h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 0x3ffu;
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | mantissa << 13);
+  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(mantissa), -24), sign ? -1.0f : 1.0f);
+  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+// Rounds |x| to a multiple of its last place in a format with `mantissa_bits` and smallest normal exponent
+// `least_exponent`, to nearest even. Scaling by powers of two and rounding whole doubles are exact.
+double round_to(double x, int mantissa_bits, int least_exponent) {
+  if (x == 0 || !std::isfinite(x)) return x;
+  const int exponent = std::max(std::ilogb(x), least_exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(x, mantissa_bits - exponent)), exponent - mantissa_bits);
+}
+
+std::uint32_t double_to_half(double x) {
+  const std::uint32_t sign = std::signbit(x) ? 0x8000u : 0;
+  if (std::isnan(x)) return sign | 0x7e00u;
+  const double r = std::fabs(round_to(x, 10, -14));
+  if (r >= 65536) return sign | 0x7c00u;
+  if (r < 0x1p-14) return sign | static_cast<std::uint32_t>(r * 0x1p24);
+  const int exponent = std::ilogb(r);
+  return sign | static_cast<std::uint32_t>(exponent + 15) << 10 |
+         (static_cast<std::uint32_t>(std::ldexp(r, 10 - exponent)) & 0x3ffu);
+}
+
+std::uint32_t double_to_bfloat(double x) {
+  const std::uint32_t sign = std::signbit(x) ? 0x8000u : 0;
+  if (std::isnan(x)) return sign | 0x7fc0u;
+  const float r = static_cast<float>(std::fabs(round_to(x, 7, -126)));  // exact, or infinite
+  return sign | std::bit_cast<std::uint32_t>(r) >> 16;
+}
+
+// --------------------------------------------------------------------------------------------------------- conversions
+
+double float_value(Bits bits, lks_dtype t) {
+  switch (t) {
+    case LKS_F64: return std::bit_cast<double>(bits);
+    case LKS_F16: return half_to_float(static_cast<std::uint32_t>(bits));
+    case LKS_BF16: return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+    default: return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+  }
+}
+
+Bits float_bits(double x, lks_dtype t) {
+  switch (t) {
+    case LKS_F64: return std::bit_cast<Bits>(x);
+    case LKS_F16: return double_to_half(x);
+    case LKS_BF16: return double_to_bfloat(x);
+    default: return std::bit_cast<std::uint32_t>(static_cast<float>(x));
+  }
+}
+
+Bits integer_to_float(Bits bits, lks_dtype from, lks_dtype to) {
+  // Straight to the target type: a detour over double could round twice.
+  if (to == LKS_F32) {
+    const float f = is_signed(from) ? static_cast<float>(static_cast<std::int64_t>(bits)) : static_cast<float>(bits);
+    return std::bit_cast<std::uint32_t>(f);
+  }
+  if (to == LKS_F64) {
+    const double d = is_signed(from) ? static_cast<double>(static_cast<std::int64_t>(bits)) : static_cast<double>(bits);
+    return std::bit_cast<Bits>(d);
+  }
+  // Short formats hold few integers; 65536 and more is infinite in f16, and bf16 has eight significant bits, so one
+  // rounding to odd in double keeps the next rounding right.
+  const long double exact = is_signed(from) ? static_cast<long double>(static_cast<std::int64_t>(bits))
+                                            : static_cast<long double>(bits);
+  double d = static_cast<double>(exact);
+  if (d != exact) {
+    if (std::fabs(d) > std::fabs(exact)) d = std::nextafter(d, 0.0);
+    d = std::bit_cast<double>(std::bit_cast<Bits>(d) | 1);
+  }
+  return float_bits(d, to);
+}
+
+Bits float_to_integer(double x, lks_dtype to) {
+  if (std::isnan(x)) return 0;
+  const int width = static_cast<int>(LKS_DTYPE_BITS(to));
+  const double limit = std::ldexp(1.0, is_signed(to) ? width - 1 : width);  // first value that does not fit
+  if (is_signed(to)) {
+    if (x >= limit) return (Bits{1} << (width - 1)) - 1;
+    if (x < -limit) return extend(Bits{1} << (width - 1), to);
+    return static_cast<Bits>(static_cast<std::int64_t>(x));
+  }
+  if (x >= limit) return width == 64 ? ~Bits{0} : (Bits{1} << width) - 1;
+  return x <= 0 ? 0 : static_cast<Bits>(x);
+}
+
+Bits convert(Bits bits, lks_dtype from, lks_dtype to) {
+  if (LKS_DTYPE_CLASS(to) == LKS_CLASS_BOOL) return is_float(from) ? float_value(bits, from) != 0 : bits != 0;
+  if (is_float(from)) {
+    return is_float(to) ? float_bits(float_value(bits, from), to) : float_to_integer(float_value(bits, from), to);
+  }
+  return is_float(to) ? integer_to_float(bits, from, to) : extend(bits, to);
+}
+
+// --------------------------------------------------------------------------------------------------------- arithmetic
+
+template <class T>
+T float_step(std::uint32_t opcode, T a, T b) {
+  switch (opcode) {
+    case LKS_INSTR_ADD: return a + b;
+    case LKS_INSTR_SUB: return a - b;
+    case LKS_INSTR_MUL: return a * b;
+    case LKS_INSTR_DIV: return a / b;
+    case LKS_INSTR_SQRT: return std::sqrt(a);
+    case LKS_INSTR_NEG: return -a;
+    default: return std::fabs(a);
+  }
+}
+
+Bits integer_divide(Bits a, Bits b, lks_dtype t) {
+  if (b == 0) return 0;
+  if (!is_signed(t)) return a / b;
+  return b == ~Bits{0} ? 0 - a : static_cast<Bits>(static_cast<std::int64_t>(a) / static_cast<std::int64_t>(b));
+}
+
+Bits integer_step(std::uint32_t opcode, Bits a, Bits b, lks_dtype t) {
+  const std::uint32_t count = static_cast<std::uint32_t>(b % LKS_DTYPE_BITS(t));
+  switch (opcode) {
+    case LKS_INSTR_ADD: return a + b;
+    case LKS_INSTR_SUB: return a - b;
+    case LKS_INSTR_MUL: return a * b;
+    case LKS_INSTR_DIV: return integer_divide(a, b, t);
+    case LKS_INSTR_NEG: return 0 - a;
+    case LKS_INSTR_ABS: return is_signed(t) && static_cast<std::int64_t>(a) < 0 ? 0 - a : a;
+    case LKS_INSTR_AND: return a & b;
+    case LKS_INSTR_OR: return a | b;
+    case LKS_INSTR_XOR: return a ^ b;
+    case LKS_INSTR_NOT: return LKS_DTYPE_CLASS(t) == LKS_CLASS_BOOL ? !a : ~a;
+    case LKS_INSTR_SHL: return a << count;
+    case LKS_INSTR_SHR: return is_signed(t) ? static_cast<Bits>(static_cast<std::int64_t>(a) >> count) : a >> count;
+    default: return (a * b) >> 32;  // MULHI, of u32
+  }
+}
+
+template <class T>
+bool holds(std::uint32_t opcode, T a, T b) {
+  switch (opcode) {
+    case LKS_INSTR_LT: return a < b;
+    case LKS_INSTR_LE: return a <= b;
+    case LKS_INSTR_EQ: return a == b;
+    default: return a != b;
+  }
+}
+
+bool compare(std::uint32_t opcode, Bits a, Bits b, lks_dtype t) {
+  if (is_float(t)) return holds(opcode, float_value(a, t), float_value(b, t));
+  if (is_signed(t)) return holds(opcode, static_cast<std::int64_t>(a), static_cast<std::int64_t>(b));
+  return holds(opcode, a, b);
+}
+
+class PointwiseKernel : public lks_kernel {
+ public:
+  explicit PointwiseKernel(const lks_program& p)
+      : program_(p), instrs_(host::inline_calls(program_, nullptr, outputs_)) {}
+
+  void run(const lks_launch& launch) const override {
+    const std::size_t inputs = program_.input_dtypes.size();
+    const host::TensorView shape = view(launch, inputs);  // the outputs agree in extents
+    Walk walk(shape.rank, shape.dims);
+    std::vector<host::TensorView> tensors;
+    std::vector<std::vector<std::int64_t>> strides(dtypes.size());
+    for (std::size_t i = 0; i < dtypes.size(); ++i) {
+      tensors.push_back(view(launch, i));
+      strides[i] = broadcast_strides(tensors[i], shape.rank);
+      walk.add(strides[i].data());
+    }
+    std::vector<Bits> values(instrs_.size());
+    for (std::int64_t linear = 0; !walk.done(); walk.next(), ++linear) {
+      for (std::size_t i = 0; i < instrs_.size(); ++i) values[i] = step(instrs_[i], launch, walk, linear, tensors, values);
+      for (std::size_t o = 0; o < outputs_.size(); ++o) {
+        const auto t = static_cast<int>(inputs + o);
+        store(tensors[inputs + o], walk.offset(t), values[outputs_[o]]);
+      }
+    }
+  }
+
+ private:
+  static std::vector<std::int64_t> broadcast_strides(const host::TensorView& t, int rank) {
+    std::vector<std::int64_t> strides(static_cast<std::size_t>(rank), 0);
+    for (int d = 0; d < t.rank; ++d) {
+      if (t.dims[d] != 1) strides[static_cast<std::size_t>(d + rank - t.rank)] = t.strides[d];
+    }
+    return strides;
+  }
+
+  static Bits load(const host::TensorView& t, std::int64_t offset) {
+    Bits bits = 0;
+    const std::size_t size = host::size_of(t.dtype);
+    std::memcpy(&bits, t.data + offset * static_cast<std::int64_t>(size), size);
+    return is_float(t.dtype) ? bits : extend(bits, t.dtype);
+  }
+
+  static void store(const host::TensorView& t, std::int64_t offset, Bits bits) {
+    const std::size_t size = host::size_of(t.dtype);
+    std::memcpy(t.data + offset * static_cast<std::int64_t>(size), &bits, size);
+  }
+
+  Bits step(const lks_instr& instr, const lks_launch& launch, const Walk& walk, std::int64_t linear,
+            const std::vector<host::TensorView>& tensors, const std::vector<Bits>& values) const {
+    const Bits a = values[instr.args[0]], b = values[instr.args[1]];
+    switch (instr.opcode) {
+      case LKS_INSTR_INPUT: return load(tensors[instr.imm], walk.offset(static_cast<int>(instr.imm)));
+      case LKS_INSTR_SCALAR: return scalar(launch.scalars[instr.imm], instr.dtype);
+      case LKS_INSTR_CONST: return scalar(instr.imm, instr.dtype);
+      case LKS_INSTR_INDEX: return static_cast<Bits>(walk.index(static_cast<int>(instr.imm)));
+      case LKS_INSTR_LINEAR: return static_cast<Bits>(linear);
+      case LKS_INSTR_SELECT: return a ? b : values[instr.args[2]];
+      case LKS_INSTR_CONVERT: return convert(a, instrs_[instr.args[0]].dtype, instr.dtype);
+      case LKS_INSTR_BITCAST: return is_float(instr.dtype) ? a & mask(instr.dtype) : extend(a, instr.dtype);
+      case LKS_INSTR_LT:
+      case LKS_INSTR_LE:
+      case LKS_INSTR_EQ:
+      case LKS_INSTR_NE: return compare(instr.opcode, a, b, instrs_[instr.args[0]].dtype);
+      default: break;
+    }
+    if (instr.dtype == LKS_F32) {
+      const auto as_float = [](Bits v) { return std::bit_cast<float>(static_cast<std::uint32_t>(v)); };
+      return std::bit_cast<std::uint32_t>(float_step(instr.opcode, as_float(a), as_float(b)));
+    }
+    if (instr.dtype == LKS_F64) {
+      return std::bit_cast<Bits>(float_step(instr.opcode, std::bit_cast<double>(a), std::bit_cast<double>(b)));
+    }
+    return extend(integer_step(instr.opcode, a, b, instr.dtype), instr.dtype);
+  }
+
+  static Bits mask(lks_dtype t) { return LKS_DTYPE_BITS(t) == 64 ? ~Bits{0} : (Bits{1} << LKS_DTYPE_BITS(t)) - 1; }
+  static Bits scalar(Bits bits, lks_dtype t) { return is_float(t) ? bits & mask(t) : extend(bits, t); }
+
+  host::Program program_;
+  std::vector<std::uint32_t> outputs_;
+  std::vector<lks_instr> instrs_;
+};
+
+}  // namespace
+
+lks_status make_pointwise(const KernelRequest& request, Out out) {
+  if (request.desc.program_count != 1) {
+    return host::refuse(request.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
+  }
+  if (request.desc.input_count + request.desc.output_count > 16) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than 16 tensors");
+  }
+  const lks_program& program = *request.desc.programs[0].program;
+  for (std::uint32_t i = 0; i < program.instr_count; ++i) {
+    const lks_instr& instr = program.instrs[i];
+    const bool computes = instr.opcode >= LKS_INSTR_ADD && instr.opcode <= LKS_INSTR_ABS;
+    if (computes && is_float(instr.dtype) && LKS_DTYPE_BITS(instr.dtype) == 16) {
+      return host::refuse(request.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "no arithmetic in 16-bit floats");
+    }
+  }
+  host::emplace<PointwiseKernel>(request, out, program);
+  return LKS_OK;
+}
+
+}  // namespace reference

@@ -1,0 +1,166 @@
+#include <cmath>
+#include <cstring>
+
+#include "backends/reference/kernels/kernels.h"
+
+namespace reference {
+namespace {
+
+// What forward and backward share. Images are NHWC.
+struct Window {
+  lks_int_list window, strides, padding;
+};
+
+struct Image {
+  host::TensorView t;
+  explicit Image(const host::TensorView& view) : t(view) {}
+  std::int64_t dim(int d) const { return t.dims[d]; }
+  template <class T>
+  T& at(std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) const {
+    return t.as<T>()[i * t.strides[0] + j * t.strides[1] + k * t.strides[2] + l * t.strides[3]];
+  }
+};
+
+// visit(row, column, tap) for the taps of one window that lie inside the image.
+template <class Visit>
+void for_each_tap(const Window& a, const Image& x, std::int64_t oh, std::int64_t ow, Visit&& visit) {
+  for (std::int64_t kh = 0; kh < a.window.values[0]; ++kh) {
+    const std::int64_t h = oh * a.strides.values[0] - a.padding.values[0] + kh;
+    if (h < 0 || h >= x.dim(1)) continue;
+    for (std::int64_t kw = 0; kw < a.window.values[1]; ++kw) {
+      const std::int64_t w = ow * a.strides.values[1] - a.padding.values[2] + kw;
+      if (w >= 0 && w < x.dim(2)) visit(h, w, kh * a.window.values[1] + kw);
+    }
+  }
+}
+
+template <class Visit>
+void for_each_window(const Image& y, Visit&& visit) {
+  for (std::int64_t n = 0; n < y.dim(0); ++n)
+    for (std::int64_t oh = 0; oh < y.dim(1); ++oh)
+      for (std::int64_t ow = 0; ow < y.dim(2); ++ow)
+        for (std::int64_t c = 0; c < y.dim(3); ++c) visit(n, oh, ow, c);
+}
+
+template <class F>
+void with_float(lks_dtype t, F&& f) {
+  t == LKS_F64 ? f(double{}) : f(float{});
+}
+
+void clear(const Image& x) { std::memset(x.t.data, 0, static_cast<std::size_t>(x.t.count()) * host::size_of(x.t.dtype)); }
+
+class MaxKernel : public lks_kernel {
+ public:
+  explicit MaxKernel(const Window& window) : a_(window) {}
+  void run(const lks_launch& launch) const override {
+    const Image x(view(launch, 0)), y(view(launch, 1)), taps(view(launch, 2));
+    with_float(x.t.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_each_window(y, [&](auto n, auto oh, auto ow, auto c) {
+        bool seen = false;
+        T best = 0;
+        for_each_tap(a_, x, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t tap) {
+          const T v = x.at<T>(n, h, w, c);
+          if (seen && (std::isnan(best) || !(std::isnan(v) || v > best))) return;
+          seen = true;
+          best = v;
+          taps.at<std::int32_t>(n, oh, ow, c) = static_cast<std::int32_t>(tap);
+        });
+        y.at<T>(n, oh, ow, c) = best;
+      });
+    });
+  }
+
+ private:
+  Window a_;
+};
+
+class MaxBackwardKernel : public lks_kernel {
+ public:
+  explicit MaxBackwardKernel(const Window& window) : a_(window) {}
+  void run(const lks_launch& launch) const override {
+    const Image dy(view(launch, 0)), taps(view(launch, 1)), dx(view(launch, 2));
+    clear(dx);
+    with_float(dy.t.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_each_window(dy, [&](auto n, auto oh, auto ow, auto c) {
+        const std::int64_t tap = taps.at<std::int32_t>(n, oh, ow, c);
+        const std::int64_t h = oh * a_.strides.values[0] - a_.padding.values[0] + tap / a_.window.values[1];
+        const std::int64_t w = ow * a_.strides.values[1] - a_.padding.values[2] + tap % a_.window.values[1];
+        if (h >= 0 && h < dx.dim(1) && w >= 0 && w < dx.dim(2)) dx.at<T>(n, h, w, c) += dy.at<T>(n, oh, ow, c);
+      });
+    });
+  }
+
+ private:
+  Window a_;
+};
+
+class AverageKernel : public lks_kernel {
+ public:
+  explicit AverageKernel(const Window& window) : a_(window) {}
+  void run(const lks_launch& launch) const override {
+    const Image x(view(launch, 0)), y(view(launch, 1));
+    with_float(x.t.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_each_window(y, [&](auto n, auto oh, auto ow, auto c) {
+        double total = 0, count = 0;
+        for_each_tap(a_, x, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t) {
+          total += static_cast<double>(x.at<T>(n, h, w, c));
+          count += 1;
+        });
+        y.at<T>(n, oh, ow, c) = static_cast<T>(total / count);
+      });
+    });
+  }
+
+ private:
+  Window a_;
+};
+
+class AverageBackwardKernel : public lks_kernel {
+ public:
+  explicit AverageBackwardKernel(const Window& window) : a_(window) {}
+  void run(const lks_launch& launch) const override {
+    const Image dy(view(launch, 0)), dx(view(launch, 1));
+    clear(dx);
+    with_float(dy.t.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_each_window(dy, [&](auto n, auto oh, auto ow, auto c) {
+        T count = 0;
+        for_each_tap(a_, dx, oh, ow, [&](std::int64_t, std::int64_t, std::int64_t) { count += 1; });
+        const T share = dy.at<T>(n, oh, ow, c) / count;
+        for_each_tap(a_, dx, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t) { dx.at<T>(n, h, w, c) += share; });
+      });
+    });
+  }
+
+ private:
+  Window a_;
+};
+
+template <class Kernel, class Attrs>
+lks_status make(const KernelRequest& request, Out out) {
+  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32});  // taps are i32
+  if (status != LKS_OK) return status;
+  const auto& a = request.attrs<Attrs>();
+  host::emplace<Kernel>(request, out, Window{a.window, a.strides, a.padding});
+  return LKS_OK;
+}
+
+}  // namespace
+
+lks_status make_max_pool2d(const KernelRequest& request, Out out) {
+  return make<MaxKernel, lks_max_pool2d_attrs>(request, out);
+}
+lks_status make_max_pool2d_backward(const KernelRequest& request, Out out) {
+  return make<MaxBackwardKernel, lks_max_pool2d_backward_attrs>(request, out);
+}
+lks_status make_avg_pool2d(const KernelRequest& request, Out out) {
+  return make<AverageKernel, lks_avg_pool2d_attrs>(request, out);
+}
+lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out) {
+  return make<AverageBackwardKernel, lks_avg_pool2d_backward_attrs>(request, out);
+}
+
+}  // namespace reference
