@@ -239,6 +239,7 @@ void PlannedCall::bind() {
       out.block = input.block;
       out.offset = input.offset;
       std::copy_n(input.strides, max_rank, out.strides);
+      out.dense = input.dense;
     } else {
       const Spec spec{out.dtype, out.shape};
       out.block = allocate_elements(device_, spec, {.label = call_.op.name.c_str(), .where = &call_.where});

@@ -15,11 +15,23 @@ void infer_pointwise(InferContext& c) { c.set(0, c.group_dtype(), broadcast_shap
 
 // ---------------------------------------------------------------------------------------- the program as an oracle
 
-// A value of the oracle: floats with 64-bit mantissas, integers and bools as bits.
+// A value of the oracle: floats with 64-bit mantissas, integers and bools as bits. `error` bounds, to first order, what
+// rounding in the value's dtype may have done to a float so far, in units of that dtype's unit roundoff: a running error
+// analysis (Higham, "Accuracy and stability of numerical algorithms", section 3.3).
 struct OracleValue {
   long double real = 0;
   std::uint64_t bits = 0;
+  long double error = 0;
 };
+
+long double unit_roundoff(lks_dtype t) {
+  switch (t) {
+    case LKS_F64: return 0x1p-53L;
+    case LKS_F16: return 0x1p-11L;
+    case LKS_BF16: return 0x1p-8L;
+    default: return 0x1p-24L;
+  }
+}
 
 bool is_float(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_FLOAT || LKS_DTYPE_CLASS(t) == LKS_CLASS_BFLOAT; }
 bool is_signed(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_INT; }
@@ -43,6 +55,8 @@ OracleValue convert_value(const OracleValue& v, lks_dtype from, lks_dtype to) {
   OracleValue out;
   if (is_float(to)) {
     out.real = number_of(v, from);
+    out.error = is_float(from) ? v.error * unit_roundoff(from) / unit_roundoff(to) : 0;
+    if (v.error > 0) out.error += std::fabs(out.real);  // an inexact value may round the other way
     // Narrowing is part of the definition: it rounds.
     if (to == LKS_F32) out.real = static_cast<float>(out.real);
     if (to == LKS_F64) out.real = static_cast<double>(out.real);
@@ -132,6 +146,7 @@ class ProgramOracle {
     }
     if (is_float(instr.dtype)) {
       out.real = float_step(instr);
+      out.error = error_step(instr, out.real);
     } else {
       out.bits = wrap(integer_step(instr), instr.dtype);
     }
@@ -167,6 +182,44 @@ class ProgramOracle {
       }
       default: return std::nanl("");
     }
+  }
+
+  long double error_step(const lks_instr& instr, long double result) const {
+    const OracleValue &a = arg(instr, 0), &b = arg(instr, 1);
+    const long double rounding = std::fabs(result);
+    switch (instr.opcode) {
+      case LKS_INSTR_ADD:
+      case LKS_INSTR_SUB: return a.error + b.error + rounding;
+      case LKS_INSTR_MUL: return std::fabs(a.real) * b.error + std::fabs(b.real) * a.error + rounding;
+      case LKS_INSTR_DIV: return (a.error + rounding * b.error) / std::fabs(b.real) + rounding;
+      case LKS_INSTR_SQRT: return (result > 0 ? a.error / (2 * result) : 0) + rounding;
+      case LKS_INSTR_CALL: return call_error(instr, result);
+      default: return a.error;
+    }
+  }
+
+  // What the arguments' errors do to a function, by trying it, plus the function's own error: an ulp is at most twice the
+  // unit roundoff.
+  long double call_error(const lks_instr& instr, long double result) const {
+    const ScalarFunction& f = *program_.functions()[instr.imm];
+    const long double u = unit_roundoff(instr.dtype);
+    long double args[3], total = 0;
+    for (std::uint32_t k = 0; k < f.arity; ++k) args[k] = arg(instr, static_cast<int>(k)).real;
+    for (std::uint32_t k = 0; k < f.arity; ++k) {
+      const OracleValue& argument = arg(instr, static_cast<int>(k));
+      if (argument.error == 0) continue;
+      long double worst = 0;
+      for (long double direction : {-1.0L, 1.0L}) {
+        args[k] = argument.real + direction * argument.error * u;
+        const long double moved = std::fabs(f.oracle(std::span(args, f.arity)) - result);
+        if (std::isfinite(moved)) worst = std::max(worst, moved);
+      }
+      args[k] = argument.real;
+      total += worst / u;
+    }
+    const long double own = std::max(2 * static_cast<long double>(f.max_ulp) * std::fabs(result),
+                                     2 * static_cast<long double>(f.max_ulp_of_argument) * std::fabs(args[0]));
+    return total + own;
   }
 
   std::uint64_t integer_step(const lks_instr& instr) const {
@@ -246,6 +299,9 @@ void pointwise_reference(RefContext& r) {
   inputs.resize(tensors.size());
   ProgramOracle oracle(program, scalars);
 
+  for (RefArray& out : r.outputs) {
+    if (is_floating(out.dtype)) out.budget.resize(out.values.size());
+  }
   const Shape& shape = r.output_specs[0].shape;
   std::vector<std::int64_t> index(static_cast<std::size_t>(shape.rank()), 0);
   for (std::int64_t n = 0; n < shape.size(); ++n) {
@@ -256,6 +312,7 @@ void pointwise_reference(RefContext& r) {
     oracle.run(inputs, n, index);
     for (std::size_t o = 0; o < r.outputs.size(); ++o) {
       r.outputs[o].values[static_cast<std::size_t>(n)] = number_of(oracle.output(o), oracle.output_dtype(o));
+      if (!r.outputs[o].budget.empty()) r.outputs[o].budget[static_cast<std::size_t>(n)] = oracle.output(o).error;
     }
     for (int d = shape.rank() - 1; d >= 0; --d) {
       if (++index[static_cast<std::size_t>(d)] < shape[d]) break;

@@ -260,7 +260,9 @@ struct RefArray {
   DType dtype = DType::f32;
   Shape shape;
   std::vector<long double> values;     // row-major
-  std::vector<long double> magnitude;  // for sums: the sum of magnitudes behind each value; empty elsewhere
+  /// Error that rounding may cause in each value, in units of the dtype's unit roundoff, to first order: from the terms of
+  /// sums, and step by step through programs. Empty where every value is exact.
+  std::vector<long double> budget;
 
   static RefArray zeros(DType dtype, const Shape& shape);
   std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
@@ -325,7 +327,7 @@ enum class ErrorClass : std::uint8_t {
   transcendental,  // tanh, sigmoid, erf
   gelu,
   power,
-  sum,          // componentwise, with the magnitudes that the oracle reports
+  sum,          // componentwise, from the magnitudes of the terms
   composed,     // built from several of the above
 };
 

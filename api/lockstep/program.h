@@ -171,6 +171,8 @@ struct ScalarFunction {
   /// d f / d args[which], in terms of the arguments and the value f(args).
   Expr (*derivative)(std::span<const Expr> args, Expr value, std::uint32_t which) = nullptr;
   long double (*oracle)(std::span<const long double> args) = nullptr;
+  float max_ulp = 4;                               // the body's error, in units in the last place of the result
+  float max_ulp_of_argument = 0;                   // … or, where that is more, in units in the last place of |args[0]|
   const Program* lowered = nullptr;                // the recorded body; set on registration
 };
 

@@ -322,25 +322,36 @@ lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value,
 
 // --------------------------------------------------------------------------------------------------------- kernels
 
+// Asks one row. An exception becomes a status.
+lks_status ask(const KernelRow& row, const KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
+  std::snprintf(request.info.variant, sizeof request.info.variant, "%s", row.variant);
+  try {
+    return row.make(request, out);
+  } catch (const std::bad_alloc&) {
+    return fail(request.diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a kernel of %s", request.desc.op_name);
+  } catch (const std::exception& e) {
+    return fail(request.diag, LKS_INTERNAL, HOST_WHERE, "a kernel of %s cannot be made: %s", request.desc.op_name,
+                e.what());
+  }
+}
+
+// The first row of the op that does not refuse serves.
 lks_status answer(const lks_host_api& api, const lks_kernel_desc* desc, lks_kernel_info* info,
                   std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
-  const KernelRow* known = nullptr;
+  lks_status status = LKS_UNSUPPORTED;
+  bool known = false;
   for (const KernelRow& row : traits->kernels()) {
-    if (row.op == desc->op && row.op != 0) known = &row;
+    if (row.op != desc->op || row.op == 0) continue;
+    known = true;
+    if (desc->op_version > row.version) {
+      status = refuse(diag, LKS_REASON_VERSION, -1, HOST_WHERE, "%s has schema version %u, known is %u", desc->op_name,
+                      desc->op_version, row.version);
+      continue;
+    }
+    status = ask(row, {api, *desc, *info, diag}, out);
+    if (status != LKS_UNSUPPORTED) return status;
   }
-  if (!known) return refuse(diag, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc->op_name);
-  if (desc->op_version > known->version) {
-    return refuse(diag, LKS_REASON_VERSION, -1, HOST_WHERE, "%s has schema version %u, known is %u", desc->op_name,
-                  desc->op_version, known->version);
-  }
-  std::snprintf(info->variant, sizeof info->variant, "%s", known->variant);
-  try {
-    return known->make({api, *desc, *info, diag}, out);
-  } catch (const std::bad_alloc&) {
-    return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a kernel of %s", desc->op_name);
-  } catch (const std::exception& e) {
-    return fail(diag, LKS_INTERNAL, HOST_WHERE, "a kernel of %s cannot be made: %s", desc->op_name, e.what());
-  }
+  return known ? status : refuse(diag, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc->op_name);
 }
 
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,

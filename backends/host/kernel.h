@@ -32,7 +32,6 @@ struct KernelRequest {
   const lks_kernel_desc& desc;
   lks_kernel_info& info;
   lks_diag* diag;
-  std::uint32_t isa_level = 0;
 
   const lks_tensor_desc& input(std::size_t i) const { return desc.inputs[i]; }
   const lks_tensor_desc& output(std::size_t i) const { return desc.outputs[i]; }
@@ -50,7 +49,8 @@ struct KernelRequest {
 };
 
 /// One row: an op, the newest schema version it understands, and a maker. The maker either refuses, with a reason in the
-/// diag, or fills `info` and, if `out` is given, makes the kernel.
+/// diag and `info` untouched, or fills `info` and, if `out` is given, makes the kernel. An op may have several rows: they
+/// are asked in order, and the first that does not refuse serves; what the last one says is the driver's refusal.
 struct KernelRow {
   std::uint32_t op;
   std::uint32_t version;

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "lockstep/ops/linalg.h"
 #include "lockstep/ops/math.h"
 #include "lockstep/ops/shape.h"
@@ -7,7 +5,7 @@
 #include "ops/call_error.h"
 #include "ops/infer.h"
 #include "ops/invoke.h"
-#include "ops/shape/indexing.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace {
@@ -37,33 +35,22 @@ void infer_matmul(InferContext& c) {
 
 void matmul_reference(RefContext& r) {
   const RefArray &a = r.inputs[0], &b = r.inputs[1];
-  RefArray& out = r.outputs[0];
-  out.magnitude.assign(out.values.size(), 0);
+  const RefArray& out = r.outputs[0];
   const std::int64_t m = a.shape[-2], k = a.shape[-1], n = b.shape[-1];
   const std::int64_t batches = m * n == 0 ? 0 : out.size() / (m * n);
-  const auto value = [](const RefArray& x, std::int64_t at) { return x.values[static_cast<std::size_t>(at)]; };
+  SumOracle sums(r.outputs[0]);
   for (std::int64_t p = 0; p < batches; ++p) {
     for (std::int64_t i = 0; i < m; ++i) {
       for (std::int64_t j = 0; j < n; ++j) {
-        long double total = 0, magnitude = 0;
-        std::uint64_t wrapped = 0;
         for (std::int64_t q = 0; q < k; ++q) {
-          const long double x = value(a, (p * m + i) * k + q), y = value(b, (p * k + q) * n + j);
-          total += x * y;
-          magnitude += std::fabs(x * y);
-          if (is_integer(out.dtype)) {
-            wrapped += static_cast<std::uint64_t>(static_cast<std::int64_t>(x)) *
-                       static_cast<std::uint64_t>(static_cast<std::int64_t>(y));
-          }
+          sums.add_product(static_cast<std::size_t>((p * m + i) * n + j),
+                           a.values[static_cast<std::size_t>((p * m + i) * k + q)],
+                           b.values[static_cast<std::size_t>((p * k + q) * n + j)]);
         }
-        const auto at = static_cast<std::size_t>((p * m + i) * n + j);
-        if (out.dtype == DType::i32) total = static_cast<std::int32_t>(wrapped);
-        if (out.dtype == DType::i64) total = static_cast<long double>(static_cast<std::int64_t>(wrapped));
-        out.values[at] = total;
-        out.magnitude[at] = magnitude;
       }
     }
   }
+  sums.finish();
 }
 
 std::vector<OpCase> matmul_cases() {

@@ -32,7 +32,8 @@ OpDef cast() {
         CaseInput x{Shape{3, 41}, source, {CaseValues::Kind::range, -300, 300}};
         if (source == DType::u8 || source == DType::boolean) x.values.low = 0;
         OpCase c{std::string(name_of(source)) + "/" + std::string(name_of(target)), {x}};
-        c.gradient = types::floating.has(source) && types::floating.has(target);
+        // The oracle rounds where a cast narrows, so differences of it say nothing there.
+        c.gradient = types::floating.has(source) && types::floating.has(target) && size_of(source) <= size_of(target);
         cases.push_back(c.with(CastAttrs{to}));
       }
     }

@@ -1,12 +1,11 @@
 // Convolution and its two gradients. Each is linear in each input, and the gradients of all three are again one of the
 // three, so second order closes.
-#include <cmath>
-
 #include "lockstep/ops/math.h"
 #include "lockstep/ops/reduce.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/nn/window.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace {
@@ -73,11 +72,6 @@ void for_each_tap(const Shape& x, const Shape& w, const Shape& y, const A& a, Vi
                 visit(at4(y, n, oh, ow, o), at4(x, n, h, v, o / per_group * w[3] + i), at4(w, o, kh, kw, i));
               }
             }
-}
-
-void accumulate(RefArray& out, std::size_t at, long double a, long double b) {
-  out.values[at] += a * b;
-  out.magnitude[at] += std::fabs(a * b);
 }
 
 struct ConvCase {
@@ -168,18 +162,16 @@ OpDef conv2d() {
     if (g.has_input(2) && g.needs(2)) g.set(2, lockstep::sum(up, {.axes = {0, 1, 2}}));
   };
   op.reference = [](RefContext& r) {
-    RefArray& y = r.outputs[0];
-    y.magnitude.assign(y.values.size(), 0);
+    const RefArray& y = r.outputs[0];
+    SumOracle sums(r.outputs[0]);
     for_each_tap(r.inputs[0].shape, r.inputs[1].shape, y.shape, r.attrs<Conv2dAttrs>(),
                  [&](std::size_t at, std::size_t x, std::size_t w) {
-                   accumulate(y, at, r.inputs[0].values[x], r.inputs[1].values[w]);
+                   sums.add_product(at, r.inputs[0].values[x], r.inputs[1].values[w]);
                  });
-    if (r.inputs.size() < 3 || r.inputs[2].values.empty()) return;
+    const bool has_bias = r.inputs.size() > 2 && !r.inputs[2].values.empty();
     const auto channels = static_cast<std::size_t>(y.shape[3]);
-    for (std::size_t i = 0; i < y.values.size(); ++i) {
-      y.values[i] += r.inputs[2].values[i % channels];
-      y.magnitude[i] += std::fabs(r.inputs[2].values[i % channels]);
-    }
+    for (std::size_t i = 0; has_bias && i < y.values.size(); ++i) sums.add(i, r.inputs[2].values[i % channels]);
+    sums.finish();
   };
   op.cases = [] {
     std::vector<OpCase> cases;
@@ -231,12 +223,12 @@ OpDef conv2d_backward_input() {
     }
   };
   op.reference = [](RefContext& r) {
-    RefArray& dx = r.outputs[0];
-    dx.magnitude.assign(dx.values.size(), 0);
-    for_each_tap(dx.shape, r.inputs[1].shape, r.inputs[0].shape, r.attrs<Conv2dBackwardAttrs>(),
+    SumOracle sums(r.outputs[0]);
+    for_each_tap(r.outputs[0].shape, r.inputs[1].shape, r.inputs[0].shape, r.attrs<Conv2dBackwardAttrs>(),
                  [&](std::size_t y, std::size_t x, std::size_t w) {
-                   accumulate(dx, x, r.inputs[0].values[y], r.inputs[1].values[w]);
+                   sums.add_product(x, r.inputs[0].values[y], r.inputs[1].values[w]);
                  });
+    sums.finish();
   };
   op.cases = [] {
     std::vector<OpCase> cases;
@@ -277,12 +269,12 @@ OpDef conv2d_backward_filter() {
     if (g.needs(1)) g.set(1, forward(g.input(0), {up, g.where()}, forward_attrs(a)));
   };
   op.reference = [](RefContext& r) {
-    RefArray& dw = r.outputs[0];
-    dw.magnitude.assign(dw.values.size(), 0);
-    for_each_tap(r.inputs[0].shape, dw.shape, r.inputs[1].shape, r.attrs<Conv2dBackwardAttrs>(),
+    SumOracle sums(r.outputs[0]);
+    for_each_tap(r.inputs[0].shape, r.outputs[0].shape, r.inputs[1].shape, r.attrs<Conv2dBackwardAttrs>(),
                  [&](std::size_t y, std::size_t x, std::size_t w) {
-                   accumulate(dw, w, r.inputs[1].values[y], r.inputs[0].values[x]);
+                   sums.add_product(w, r.inputs[1].values[y], r.inputs[0].values[x]);
                  });
+    sums.finish();
   };
   op.cases = [] {
     std::vector<OpCase> cases;

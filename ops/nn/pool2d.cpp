@@ -8,6 +8,7 @@
 #include "ops/call_error.h"
 #include "ops/nn/window.h"
 #include "ops/pointwise.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace {
@@ -223,14 +224,13 @@ OpDef max_pool2d_backward() {
   };
   op.reference = [](RefContext& r) {
     const auto& a = r.attrs<Pool2dBackwardAttrs>();
-    RefArray& dx = r.outputs[0];
-    dx.magnitude.assign(dx.values.size(), 0);
+    const Shape& x = r.outputs[0].shape;
+    SumOracle sums(r.outputs[0]);
     for_each_window(r.inputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
       const auto tap = static_cast<std::int64_t>(r.inputs[1].values[y]);
-      const std::size_t x = tap_position(dx.shape, a, n, oh, ow, c, tap);
-      dx.values[x] += r.inputs[0].values[y];
-      dx.magnitude[x] += std::fabs(r.inputs[0].values[y]);
+      sums.add(tap_position(x, a, n, oh, ow, c, tap), r.inputs[0].values[y]);
     });
+    sums.finish();
   };
   op.cases = [] { return tap_cases(true); };
   return op;
@@ -305,17 +305,15 @@ OpDef avg_pool2d() {
     g.set(0, invoke1(backward, {Operand(g.upstream(), g.where())}, &attrs));
   };
   op.reference = [](RefContext& r) {
-    r.outputs[0].magnitude.assign(r.outputs[0].values.size(), 0);
+    const auto& a = r.attrs<Pool2dAttrs>();
+    SumOracle sums(r.outputs[0]);
     for_each_window(r.outputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
-      long double total = 0, magnitude = 0, count = 0;
-      for_each_tap(r.inputs[0].shape, r.attrs<Pool2dAttrs>(), n, oh, ow, c, [&](std::size_t x, std::int64_t) {
-        total += r.inputs[0].values[x];
-        magnitude += std::fabs(r.inputs[0].values[x]);
-        count += 1;
-      });
-      r.outputs[0].values[y] = total / count;
-      r.outputs[0].magnitude[y] = magnitude / count;
+      long double count = 0;
+      for_each_tap(r.inputs[0].shape, a, n, oh, ow, c, [&](std::size_t, std::int64_t) { count += 1; });
+      for_each_tap(r.inputs[0].shape, a, n, oh, ow, c,
+                   [&](std::size_t x, std::int64_t) { sums.add(y, r.inputs[0].values[x] / count); });
     });
+    sums.finish();
   };
   op.cases = [] { return forward_cases({}); };
   return op;
@@ -341,16 +339,15 @@ OpDef avg_pool2d_backward() {
   };
   op.reference = [](RefContext& r) {
     const auto& a = r.attrs<Pool2dBackwardAttrs>();
-    RefArray& dx = r.outputs[0];
-    dx.magnitude.assign(dx.values.size(), 0);
+    const Shape& image = r.outputs[0].shape;
+    SumOracle sums(r.outputs[0]);
     for_each_window(r.inputs[0].shape, [&](std::size_t y, auto n, auto oh, auto ow, auto c) {
       long double count = 0;
-      for_each_tap(dx.shape, a, n, oh, ow, c, [&](std::size_t, std::int64_t) { count += 1; });
-      for_each_tap(dx.shape, a, n, oh, ow, c, [&](std::size_t x, std::int64_t) {
-        dx.values[x] += r.inputs[0].values[y] / count;
-        dx.magnitude[x] += std::fabs(r.inputs[0].values[y] / count);
-      });
+      for_each_tap(image, a, n, oh, ow, c, [&](std::size_t, std::int64_t) { count += 1; });
+      for_each_tap(image, a, n, oh, ow, c,
+                   [&](std::size_t x, std::int64_t) { sums.add(x, r.inputs[0].values[y] / count); });
     });
+    sums.finish();
   };
   op.cases = [] {
     std::vector<OpCase> cases;

@@ -25,20 +25,33 @@ void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {
   }
 }
 
-long double log_of_sum(const std::vector<long double>& x, auto position, std::int64_t extent) {
-  long double largest = -INFINITY, total = 0;
-  for (std::int64_t j = 0; j < extent; ++j) largest = std::fmax(largest, x[position(j)]);
-  for (std::int64_t j = 0; j < extent; ++j) total += std::exp(x[position(j)] - largest);
-  return largest + std::log(total);
-}
+// The parts of a stable softmax over one row.
+struct Row {
+  long double largest = -INFINITY, log_sum = 0;
+
+  Row(const std::vector<long double>& x, auto position, std::int64_t extent) {
+    for (std::int64_t j = 0; j < extent; ++j) largest = std::fmax(largest, x[position(j)]);
+    long double total = 0;
+    for (std::int64_t j = 0; j < extent; ++j) total += std::exp(x[position(j)] - largest);
+    log_sum = largest + std::log(total);
+  }
+  // Rounding x - largest costs its magnitude, the sum of exponentials one per term, each function a few.
+  long double budget(long double x, std::int64_t extent) const {
+    return std::fabs(x - largest) + std::fabs(log_sum - largest) + static_cast<long double>(extent) + 8;
+  }
+};
 
 void softmax_reference(RefContext& r, bool logarithm) {
   const std::vector<long double>& x = r.inputs[0].values;
+  RefArray& out = r.outputs[0];
+  out.budget.resize(out.values.size());
   for_each_row(r.inputs[0].shape, r.attrs<AxisAttrs>().axis, [&](auto position, std::int64_t extent) {
-    const long double log_sum = log_of_sum(x, position, extent);
+    const Row row(x, position, extent);
     for (std::int64_t j = 0; j < extent; ++j) {
-      const long double y = x[position(j)] - log_sum;
-      r.outputs[0].values[position(j)] = logarithm ? y : std::exp(y);
+      const std::size_t at = position(j);
+      const long double log_y = x[at] - row.log_sum;
+      out.values[at] = logarithm ? log_y : std::exp(log_y);
+      out.budget[at] = row.budget(x[at], extent) * (logarithm ? 1 : out.values[at]);
     }
   });
 }
@@ -183,8 +196,11 @@ OpDef pick_label() {
   op.cases = [] {
     std::vector<OpCase> cases;
     for (DType dtype : {DType::f32, DType::f64}) {
-      const CaseInput labels{Shape{5, 1}, DType::i64, {CaseValues::Kind::indices, -1, 7}};
-      cases.push_back(OpCase{std::string(name_of(dtype)), {{Shape{5, 7}, dtype}, labels}}.with(PickLabelAttrs{1, 7}));
+      const CaseInput inside{Shape{5, 1}, DType::i64, {CaseValues::Kind::indices, 0, 6}};
+      const CaseInput some_outside{Shape{9, 1}, DType::i32, {CaseValues::Kind::indices, -1, 7}};
+      const std::string prefix(name_of(dtype));
+      cases.push_back(OpCase{prefix, {{Shape{5, 7}, dtype}, inside}}.with(PickLabelAttrs{1, 7}));
+      cases.push_back(OpCase{prefix + "/outside", {{Shape{9, 7}, dtype}, some_outside}, {}, {}, {}, false}.with(PickLabelAttrs{1, 7}));
     }
     return cases;
   };
@@ -211,14 +227,17 @@ OpDef sparse_cross_entropy() {
     c.set(0, lockstep::neg({lockstep::sum({picked, at}, {.axes = {-1}}), at}));
   };
   op.reference = [](RefContext& r) {
+    const std::vector<long double>& x = r.inputs[0].values;
     const Shape& shape = r.inputs[0].shape;
-    std::size_t row = 0;
+    r.outputs[0].budget.resize(r.outputs[0].values.size());
+    std::size_t n = 0;
     for_each_row(shape, shape.rank() - 1, [&](auto position, std::int64_t extent) {
-      const auto label = static_cast<std::int64_t>(r.inputs[1].values[row]);
+      const auto label = static_cast<std::int64_t>(r.inputs[1].values[n]);
       const bool inside = label >= 0 && label < extent;
-      r.outputs[0].values[row] =
-          inside ? log_of_sum(r.inputs[0].values, position, extent) - r.inputs[0].values[position(label)] : NAN;
-      ++row;
+      const Row row(x, position, extent);
+      r.outputs[0].values[n] = inside ? row.log_sum - x[position(label)] : NAN;
+      if (inside) r.outputs[0].budget[n] = row.budget(x[position(label)], extent);
+      ++n;
     });
   };
   op.cases = [] { return entropy_cases(true); };
@@ -240,15 +259,19 @@ OpDef cross_entropy() {
     c.set(0, lockstep::neg({lockstep::sum({weighted, at}, {.axes = {-1}}), at}));
   };
   op.reference = [](RefContext& r) {
+    const std::vector<long double>& x = r.inputs[0].values;
     const Shape& shape = r.inputs[0].shape;
-    std::size_t row = 0;
+    RefArray& loss = r.outputs[0];
+    loss.budget.resize(loss.values.size());
+    std::size_t n = 0;
     for_each_row(shape, shape.rank() - 1, [&](auto position, std::int64_t extent) {
-      const long double log_sum = log_of_sum(r.inputs[0].values, position, extent);
-      long double total = 0;
+      const Row row(x, position, extent);
       for (std::int64_t j = 0; j < extent; ++j) {
-        total += r.inputs[1].values[position(j)] * (log_sum - r.inputs[0].values[position(j)]);
+        const long double p = r.inputs[1].values[position(j)], log_y = x[position(j)] - row.log_sum;
+        loss.values[n] -= p * log_y;
+        loss.budget[n] += std::fabs(p) * (row.budget(x[position(j)], extent) + static_cast<long double>(extent) * std::fabs(log_y));
       }
-      r.outputs[0].values[row++] = total;
+      ++n;
     });
   };
   op.cases = [] { return entropy_cases(false); };

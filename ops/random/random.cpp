@@ -325,7 +325,8 @@ OpDef dropout() {
     const RandomKey key = key_from(r.call.scalars, 1);
     for (std::size_t i = 0; i < r.outputs[0].values.size(); ++i) {
       const float u = static_cast<float>(random_word(key, i) >> 8) * 0x1p-24f;
-      r.outputs[0].values[i] = u < rate ? 0 : r.inputs[0].values[i] / static_cast<long double>(1.0f - rate);
+      r.outputs[0].values[i] = u < rate ? 0 : r.inputs[0].values[i] / (1 - static_cast<long double>(rate));
+      r.outputs[0].budget.push_back(3 * std::fabs(r.outputs[0].values[i]));  // 1 - rate, and the division
     }
   };
   op.cases = [] {

@@ -8,6 +8,7 @@
 #include "ops/built_in.h"
 #include "ops/invoke.h"
 #include "ops/shape/indexing.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace {
@@ -75,23 +76,9 @@ void reduce_elements(const RefArray& x, const IntList& axes, Add&& add) {
 }
 
 void sum_reference(RefContext& r) {
-  RefArray& out = r.outputs[0];
-  out.magnitude.assign(out.values.size(), 0);
-  if (!is_integer(out.dtype)) {
-    reduce_elements(r.inputs[0], r.attrs<ReduceAttrs>().axes, [&](std::size_t at, long double v) {
-      out.values[at] += v;
-      out.magnitude[at] += std::fabs(v);
-    });
-    return;
-  }
-  std::vector<std::uint64_t> totals(out.values.size(), 0);  // integers wrap
-  reduce_elements(r.inputs[0], r.attrs<ReduceAttrs>().axes, [&](std::size_t at, long double v) {
-    totals[at] += static_cast<std::uint64_t>(static_cast<std::int64_t>(v));
-  });
-  for (std::size_t i = 0; i < totals.size(); ++i) {
-    out.values[i] = out.dtype == DType::i32 ? static_cast<long double>(static_cast<std::int32_t>(totals[i]))
-                                            : static_cast<long double>(static_cast<std::int64_t>(totals[i]));
-  }
+  SumOracle sums(r.outputs[0]);
+  reduce_elements(r.inputs[0], r.attrs<ReduceAttrs>().axes, [&](std::size_t at, long double v) { sums.add(at, v); });
+  sums.finish();
 }
 
 // -0 is below +0, NaN above everything that is compared with it.
@@ -150,6 +137,12 @@ OpDef reduction(std::string name, std::string doc, TypeSet types) {
   return op;
 }
 
+// The op as its attributes say: no axes means none, where the public functions take it for all.
+Tensor call_sum(const Operand& x, const ReduceAttrs& attrs) {
+  static const OpDef& op = built_in("sum");
+  return invoke1(op, std::span(&x, 1), &attrs);
+}
+
 // Where x equals the extreme, an equal share of the gradient.
 void extreme_gradient(GradContext& g) {
   const auto& a = g.attrs<ReduceAttrs>();
@@ -157,7 +150,7 @@ void extreme_gradient(GradContext& g) {
   const Shape& shape = g.input_shape(0);
   const Tensor best = spread(g.output(), shape, a.axes, at);
   const Tensor hit = equal(g.input(0), {best, at});
-  const Tensor hits = sum({cast({hit, at}, g.input_dtype(0)), at}, {Ints(a.axes.view().begin(), a.axes.view().end()), true});
+  const Tensor hits = call_sum({cast({hit, at}, g.input_dtype(0)), at}, {a.axes, 1});
   const Tensor dy = spread(g.upstream(), shape, a.axes, at);
   const Tensor share = div({dy, at}, {broadcast_to({hits, at}, shape), at});
   g.set(0, where({hit, at}, {share, at}, {0.0, at}));
@@ -209,8 +202,7 @@ OpDef mean() {
   op.decompose = [](DecomposeContext& c) {
     const auto& a = c.attrs<ReduceAttrs>();
     const auto n = static_cast<double>(reduced_count(c.tensor(0).shape(), a.axes).value());
-    const Tensor total = lockstep::sum(c.input(0), {Ints(a.axes.view().begin(), a.axes.view().end()), a.keep != 0});
-    c.set(0, lockstep::div({total, c.call().where}, {n, c.call().where}));
+    c.set(0, lockstep::div({call_sum(c.input(0), a), c.call().where}, {n, c.call().where}));
   };
   op.gradient = [](GradContext& g) {
     const auto& a = g.attrs<ReduceAttrs>();
@@ -222,7 +214,7 @@ OpDef mean() {
     sum_reference(r);
     const auto n = static_cast<long double>(reduced_count(r.inputs[0].shape, r.attrs<ReduceAttrs>().axes).value());
     for (long double& v : r.outputs[0].values) v /= n;
-    for (long double& m : r.outputs[0].magnitude) m /= n;
+    for (long double& b : r.outputs[0].budget) b /= n;
   };
   op.cases = [] { return reduction_cases(types::floating, {}, false); };
   return op;

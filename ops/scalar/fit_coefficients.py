@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Fits and prints the coefficients that the *.inc files of this folder hold. Needs mpmath; takes some minutes.
+"""Fits and prints the coefficients that the *.inc files of this folder hold. Needs mpmath; takes about a minute.
 
     fit_coefficients.py             prints every table, lowest degree first
     fit_coefficients.py exp_f32 …   prints those tables
     fit_coefficients.py --check     prints what the *.inc files beside it lack; silent when all is there
 
 Each table is a weighted minimax fit by the Remez exchange: it minimises max |weight(x) (f(x) - P(x) / Q(x))| with
-Q(0) = 1. Coefficients are rounded to their type one by one, lowest degree first, and the rest is fitted again around
-each rounded one, so that rounding costs next to nothing. The weight is what turns an error of the fitted part into a
-relative error of the function.
+Q(0) = 1. The weight turns an error of the fitted part into a relative error of the function. The coefficients are then
+rounded to their type and polished in their last places; the printed error is that of the result.
 """
 import pathlib
 import struct
@@ -28,34 +27,34 @@ def round_to(x, bits):
 
 
 class Fit:
-    """One minimax fit; known[0] and known[1] hold numerator and denominator coefficients that are already rounded."""
-
     def __init__(self, f, weight, low, high, degrees):
-        self.degrees = degrees
-        self.known = [{}, {0: mpf(1)}]
-        size = 40 * (sum(degrees) + 2)
+        self.n, self.m = degrees
+        self.count = self.n + self.m + 2  # points where the error alternates
+        size = 40 * self.count
         mid, radius = (mpf(low) + high) / 2, (mpf(high) - low) / 2
         self.x = [mid - radius * cos(pi * (i + mpf(1) / 2) / size) for i in range(size)]
         self.f = [f(x) for x in self.x]
         self.w = [weight(x) for x in self.x]
 
-    def solve(self, reference, p, q):
-        """P, Q and the levelled error on the reference points; linear, because Q of the last round scales the error."""
-        unknown = [(side, k) for side in (0, 1) for k in range(self.degrees[side] + 1) if k not in self.known[side]]
-        a, b = matrix(len(reference), len(unknown) + 1), matrix(len(reference), 1)
+    def solve(self, reference, q):
+        """P, Q and the levelled error on the reference points; linear, because the last Q scales the error."""
+        a, b = matrix(self.count, self.count), matrix(self.count, 1)
         for row, i in enumerate(reference):
-            x, factors = self.x[i], (mpf(1), -self.f[i])
-            for column, (side, k) in enumerate(unknown):
-                a[row, column] = factors[side] * x**k
-            a[row, len(unknown)] = (-1)**row * polyval(q[::-1], x) / self.w[i]
-            b[row] = -sum(factors[side] * c * x**k for side in (0, 1) for k, c in self.known[side].items())
-        solution = mpmath.lu_solve(a, b)
-        for (side, k), c in zip(unknown, solution):
-            (p, q)[side][k] = c
-        return solution[len(unknown)]
+            x = self.x[i]
+            for k in range(self.n + 1):
+                a[row, k] = x**k
+            for k in range(1, self.m + 1):
+                a[row, self.n + k] = -self.f[i] * x**k
+            a[row, self.count - 1] = (-1)**row * polyval(q[::-1], x) / self.w[i]
+            b[row] = self.f[i]
+        solution = list(mpmath.lu_solve(a, b))
+        return solution[:self.n + 1], [mpf(1)] + solution[self.n + 1:-1], abs(solution[-1])
 
-    def exchange(self, count, error):
-        """The largest error of each run of equal signs, cut to `count` points at the ends."""
+    def error(self, p, q):
+        return [w * (f - polyval(p[::-1], x) / polyval(q[::-1], x)) for x, f, w in zip(self.x, self.f, self.w)]
+
+    def exchange(self, error):
+        """The largest error of each run of equal signs, cut at the ends to as many as are needed."""
         peaks = []
         for i, e in enumerate(error):
             if peaks and (error[peaks[-1]] > 0) == (e > 0):
@@ -63,36 +62,41 @@ class Fit:
                     peaks[-1] = i
             else:
                 peaks.append(i)
-        while len(peaks) > count:
+        while len(peaks) > self.count:
             peaks.pop(0 if abs(error[peaks[0]]) < abs(error[peaks[-1]]) else -1)
         return peaks
 
-    def run(self):
-        """Numerator and denominator with what is known kept; also the error."""
-        p, q = [[self.known[side].get(k, mpf(0)) for k in range(self.degrees[side] + 1)] for side in (0, 1)]
-        free = sum(self.degrees) + 2 - len(self.known[0]) - len(self.known[1])
-        reference = [round(i * (len(self.x) - 1) / mpf(free)) for i in range(free + 1)]
-        for _ in range(25):
-            for _ in range(8 if self.degrees[1] else 1):
-                level = self.solve(reference, p, q)
-            error = [w * (f - polyval(p[::-1], x) / polyval(q[::-1], x)) for x, f, w in zip(self.x, self.f, self.w)]
-            worst = max(abs(e) for e in error)
-            peaks = self.exchange(free + 1, error)
-            if worst < abs(level) * mpf("1.001") or len(peaks) < free + 1:
-                break
-            reference = peaks
-        return p, q, worst
-
     def rounded(self, bits):
-        for k in range(max(self.degrees) + 1):
-            for side in (0, 1):
-                if k > self.degrees[side] or k in self.known[side]:
-                    continue
-                p, q, _ = self.run()
-                self.known[side][k] = round_to((p, q)[side][k], bits)
-        p, q = [[self.known[side][k] for k in range(self.degrees[side] + 1)] for side in (0, 1)]
-        ratio = [polyval(p[::-1], x) / polyval(q[::-1], x) for x in self.x]
-        return p, q, max(abs(w * (f - r)) for f, w, r in zip(self.f, self.w, ratio))
+        """Numerator and denominator rounded to the type, and their error."""
+        reference = [round(i * (len(self.x) - 1) / mpf(self.count - 1)) for i in range(self.count)]
+        q = [mpf(1)] + [mpf(0)] * self.m
+        for _ in range(40):
+            for _ in range(10 if self.m else 1):
+                p, q, level = self.solve(reference, q)
+            error = self.error(p, q)
+            reference = self.exchange(error)
+            if max(map(abs, error)) < level * mpf("1.001"):
+                break
+        else:
+            raise ArithmeticError("the exchange did not converge")
+        return self.polished([[round_to(c, bits) for c in side] for side in (p, q)], bits)
+
+    def polished(self, sides, bits):
+        """Single coefficients moved by an ULP or two while that lowers the error."""
+        best = max(map(abs, self.error(*sides)))
+        moved = True
+        while moved:
+            moved = False
+            for side, k in [(0, k) for k in range(self.n + 1)] + [(1, k) for k in range(1, self.m + 1)]:
+                for ulps in (-2, -1, 1, 2):
+                    old = sides[side][k]
+                    sides[side][k] = old + mpmath.ldexp(ulps, mpmath.frexp(old)[1] - bits)
+                    worst = max(map(abs, self.error(*sides)))
+                    if worst < best * mpf("0.999"):
+                        best, moved = worst, True
+                    else:
+                        sides[side][k] = old
+        return sides[0], sides[1], best
 
 
 # -------------------------------------------------------------------------------------------------- what is fitted
@@ -128,9 +132,10 @@ def normal_tail(x):
     return erfc(x / SQRT2) / 2 * exp(x * x / 2)
 
 
-def central_quantile(z):
-    """Quantile of 1/2 + q over q, with z = q^2"""
-    return SQRT2 * erfinv(2 * sqrt(z)) / sqrt(z)
+def central_quantile(y):
+    """Quantile of 1/2 + q over q, with y = 0.16 - q^2"""
+    q = sqrt(mpf("0.16") - y)
+    return SQRT2 * erfinv(2 * q) / q
 
 
 def tail_quantile(v):
@@ -148,12 +153,12 @@ def tail_quantile(v):
 EXP_RANGE = (-0.3469, 0.3469)                      # ln2 / 2 and what rounding adds
 LOG_RANGE = (1 / SQRT2 - 1, SQRT2 - 1)
 ATANH_RANGE = (0, ((SQRT2 - 1) / (SQRT2 + 1))**2)  # s = f / (2 + f)
+CENTRAL_RANGE = (0, mpf("0.16"))
+TAIL_START = sqrt(-ln(mpf("0.1")))
 exp_weight = lambda r: r * r / exp(r)
 log_weight = lambda f: f**3 / log1p(f)
 erf_weight = lambda x: x * erfc(x) / erf(x)
 relative = lambda f: lambda x: 1 / f(x)
-CENTRAL_RANGE = (0, mpf(0.4)**2)
-TAIL_START = sqrt(-ln(mpf(0.1)))
 
 FITS = {  # name: (mantissa bits, function, weight, range, degrees of numerator and denominator)
     "exp_f32": (24, exp_tail, exp_weight, EXP_RANGE, (4, 0)),
@@ -165,7 +170,7 @@ FITS = {  # name: (mantissa bits, function, weight, range, degrees of numerator 
     "erf_f32": (24, erf_exponent, erf_weight, (0, 4), (9, 0)),
     "erf_f64": (53, erf_exponent, erf_weight, (0, 6), (24, 0)),
     "gelu_f32": (24, normal_tail, relative(normal_tail), (0, 14.6), (4, 5)),
-    "gelu_f64": (53, normal_tail, relative(normal_tail), (0, 38.8), (10, 10)),
+    "gelu_f64": (53, normal_tail, relative(normal_tail), (0, 38.8), (10, 11)),
     "central_quantile_f32": (24, central_quantile, relative(central_quantile), CENTRAL_RANGE, (3, 3)),
     "central_quantile_f64": (53, central_quantile, relative(central_quantile), CENTRAL_RANGE, (7, 7)),
     "tail_quantile_f32": (24, tail_quantile, relative(tail_quantile), (TAIL_START, sqrt(mpf(104))), (4, 4)),

@@ -1,7 +1,6 @@
 // Ops that select by index: gather and its transpose scatter_add, one_hot, iota, argsort.
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -13,6 +12,7 @@
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
 #include "ops/shape/indexing.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace {
@@ -161,15 +161,13 @@ OpDef scatter_add() {
   };
   op.reference = [](RefContext& r) {
     const auto axis = static_cast<std::size_t>(r.attrs<ScatterAddAttrs>().axis);
-    RefArray& out = r.outputs[0];
-    out.magnitude.assign(out.values.size(), 0);
+    SumOracle sums(r.outputs[0]);
     for_each_index(r.inputs[0].shape, [&](const Index& index, std::int64_t n) {
       Index target = index;
       target[axis] = static_cast<std::int64_t>(r.inputs[1].values[static_cast<std::size_t>(index[axis])]);
-      const std::size_t to = position_of(out.shape, target);
-      out.values[to] += r.inputs[0].values[static_cast<std::size_t>(n)];
-      out.magnitude[to] += std::fabs(r.inputs[0].values[static_cast<std::size_t>(n)]);
+      sums.add(position_of(r.outputs[0].shape, target), r.inputs[0].values[static_cast<std::size_t>(n)]);
     });
+    sums.finish();
   };
   op.cases = [] {
     std::vector<OpCase> cases;

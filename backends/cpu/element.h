@@ -1,0 +1,53 @@
+// Element types of tensors as C++ types.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "lockstep/driver.h"
+
+namespace cpu {
+
+/// Short floats are storage only; arithmetic converts them first (short_floats.h).
+struct Half {
+  std::uint16_t bits;
+};
+struct BFloat {
+  std::uint16_t bits;
+};
+/// One byte, 0 or 1.
+struct Truth {
+  std::uint8_t byte;
+};
+
+inline std::int64_t bytes_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
+
+inline bool is_short_float(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
+
+/// Calls f with a value of the C++ type of a dtype that sums: f32, f64, i32 or i64.
+template <class F>
+auto with_numeric(lks_dtype t, F&& f) {
+  switch (t) {
+    case LKS_F64: return f(double{});
+    case LKS_I32: return f(std::int32_t{});
+    case LKS_I64: return f(std::int64_t{});
+    default: return f(float{});
+  }
+}
+
+/// Calls f with an unsigned integer of a dtype's width: for moving elements whatever they mean.
+template <class F>
+auto with_width(std::int64_t bytes, F&& f) {
+  switch (bytes) {
+    case 1: return f(std::uint8_t{});
+    case 2: return f(std::uint16_t{});
+    case 4: return f(std::uint32_t{});
+    default: return f(std::uint64_t{});
+  }
+}
+
+/// The type in which T wraps without undefined behaviour: itself for floats, unsigned for integers.
+template <class T>
+using Wrapping = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
+
+}  // namespace cpu

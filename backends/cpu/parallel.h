@@ -1,0 +1,32 @@
+// Work on ranges, on the pool that the application chose. Nothing in the driver uses any other threads, but for oneDNN.
+#pragma once
+
+#include <type_traits>
+
+#include "backends/host/float_environment.h"
+#include "lockstep/driver.h"
+
+namespace cpu {
+
+/// Calls body(begin, end) for pieces of [0, n) of at least `grain`. Bodies must not throw, and results must not depend on
+/// where pieces begin and end.
+template <class Body>
+void parallel(const lks_host_api& api, std::int64_t n, std::int64_t grain, Body&& body) {
+  using B = std::remove_reference_t<Body>;
+  const auto piece = [](void* arg, std::int64_t begin, std::int64_t end) {
+    const host::FloatEnvironment environment;
+    (*static_cast<B*>(arg))(begin, end);
+  };
+  api.parallel_for(api.host, n, grain, piece, const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+/// Pieces that take less than this are not worth another thread: waking one costs one to two microseconds.
+constexpr double least_piece_ns = 6000;
+
+/// The grain for items that take about `ns_per_item` each.
+inline std::int64_t grain_for(double ns_per_item) {
+  const double items = least_piece_ns / ns_per_item;
+  return items > 1 ? static_cast<std::int64_t>(items) : 1;
+}
+
+}  // namespace cpu

@@ -1,0 +1,234 @@
+#include "conformance/op_checks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "conformance/oracle.h"
+#include "lockstep/autodiff.h"
+#include "lockstep/ops.h"
+#include "ops/random/philox_reference.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// Derivatives are compared at this many elements of each input.
+constexpr std::size_t most_elements = 24;
+
+Verdict failure(std::string text) {
+  Verdict v;
+  v.ok = false;
+  v.worst = INFINITY;
+  v.text = std::move(text);
+  return v;
+}
+
+// Numbers in ±[0.5, 1.5], rounded to the dtype.
+RefArray random_array(const Spec& spec, std::uint64_t stream) {
+  RefArray array = RefArray::zeros(spec.dtype, spec.shape);
+  for (std::size_t i = 0; i < array.values.size(); ++i) {
+    const std::uint32_t word = random_word({4711, stream}, i);
+    const float magnitude = 0.5f + static_cast<float>(word >> 9) * 0x1p-23f;
+    array.values[i] = word & 1 ? magnitude : -magnitude;
+  }
+  return array;
+}
+
+std::vector<std::size_t> sample(std::size_t count) {
+  std::vector<std::size_t> chosen;
+  for (std::size_t k = 0; k < std::min(count, most_elements); ++k) {
+    chosen.push_back(count <= most_elements ? k : random_word({99, count}, k) % count);
+  }
+  return chosen;
+}
+
+// One case with all that its derivative checks share.
+struct Setup {
+  const OpDef& op;
+  const OpCase& c;
+  Oracle oracle;
+  std::vector<RefArray> inputs;
+  std::vector<RefArray> cotangents;  // per output
+  std::vector<RefArray> directions;  // per input; empty where no derivative is taken
+  CaseOperands operands;
+  std::vector<Tensor> cotangent_tensors;
+
+  Setup(const OpDef& o, const OpCase& k, Device device)
+      : op(o), c(k), oracle(o, k), inputs(case_inputs(o, k)), operands(o, k, inputs, device, Layout::dense) {
+    for (std::size_t i = 0; i < oracle.output_specs().size(); ++i) {
+      const Spec& spec = oracle.output_specs()[i];
+      cotangents.push_back(random_array(spec, 100 + i));
+      cotangent_tensors.push_back(to_tensor(cotangents.back(), device));
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      directions.push_back(oracle.is_differentiable_input(i) ? random_array({inputs[i].dtype, inputs[i].shape}, 200 + i)
+                                                             : RefArray{inputs[i].dtype, inputs[i].shape, {}, {}});
+    }
+  }
+
+  bool takes_gradient(std::size_t i) const { return oracle.is_differentiable_input(i) && !inputs[i].values.empty(); }
+
+  // The contraction of the outputs with the cotangents, on the device.
+  Tensor contraction() const {
+    const std::vector<Tensor> outputs = invoke(op, operands.operands(), attrs_of(op, c), c.scalars);
+    std::optional<Tensor> total;
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
+      if (!oracle.is_differentiable_output(o)) continue;
+      const Tensor part = sum(outputs[o] * cotangent_tensors[o]);
+      total = total ? *total + part : part;
+    }
+    return *total;
+  }
+
+  std::vector<Source> sources() const {
+    std::vector<Source> all;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (takes_gradient(i)) all.emplace_back(operands.tensor(i));
+    }
+    return all;
+  }
+};
+
+// f64 results must agree with the differences; f32 ones within what rounding in a chain of ops can do.
+double tolerance_for(DType t) { return t == DType::f64 ? 2e-7 : 2e-4; }
+
+void compare(const char* what, std::size_t input, std::size_t at, long double given, long double expected,
+             long double scale, double tolerance, Verdict& verdict) {
+  const long double allowed = tolerance * (std::fabs(expected) + scale);
+  const long double error = std::fabs(given - expected);
+  const double relative = static_cast<double>(error / allowed);
+  if (error <= allowed) {
+    verdict.worst = std::max(verdict.worst, relative);
+    return;
+  }
+  verdict.worst = INFINITY;
+  if (!verdict.ok) return;
+  verdict.ok = false;
+  char text[200];
+  std::snprintf(text, sizeof text, "%s, input %zu, element %zu: the tape gives %.10Lg, the oracle %.10Lg", what, input, at,
+                given, expected);
+  verdict.text = text;
+}
+
+long double largest(const RefArray& a) {
+  long double most = 0;
+  for (long double v : a.values) most = std::max(most, std::fabs(v));
+  return most;
+}
+
+DType dtype_of(const Setup& s) {
+  for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+    if (s.takes_gradient(i)) return s.inputs[i].dtype;
+  }
+  return DType::f32;
+}
+
+}  // namespace
+
+bool has_gradient(const OpDef& op, const OpCase& c) {
+  if (c.error || !c.gradient || !(op.gradient || op.decompose)) return false;
+  return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
+    return !in.absent && !in.scalar && types::floating.has(in.dtype) && in.shape.size() > 0;
+  });
+}
+
+Verdict check_forward(const OpDef& op, const OpCase& c, Device device, Layout layout) {
+  DeviceScope scope(device);
+  const std::vector<RefArray> inputs = case_inputs(op, c);
+  const CaseOperands operands(op, c, inputs, device, layout);
+  if (c.error) {
+    try {
+      invoke(op, operands.operands(), attrs_of(op, c), c.scalars);
+    } catch (const Error& e) {
+      return e.id() == *c.error ? Verdict() : failure("throws another error: " + std::string(e.what()));
+    }
+    return failure("throws nothing");
+  }
+  const Oracle oracle(op, c);
+  const std::vector<RefArray> exact = oracle.forward(inputs);
+  const std::vector<Tensor> results = invoke(op, operands.operands(), attrs_of(op, c), c.scalars);
+  Verdict worst;
+  for (std::size_t o = 0; o < results.size(); ++o) {
+    const Verdict v = judge(to_array(results[o]), exact[o], slack_for(op.error_class).factor);
+    worst.worst = std::max(worst.worst, v.worst);
+    worst.worst_ulp = std::max(worst.worst_ulp, v.worst_ulp);
+    if (!v.ok && worst.ok) {
+      worst.ok = false;
+      worst.text = "output " + std::to_string(o) + ": " + v.text;
+    }
+  }
+  return worst;
+}
+
+Verdict check_gradient(const OpDef& op, const OpCase& c, Device device) {
+  DeviceScope scope(device);
+  const Setup s(op, c, device);
+  GradientTape tape;
+  for (const Source& source : s.sources()) tape.watch(*source.tensor());
+  const std::vector<Tensor> gradients =
+      tape.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
+
+  Verdict verdict;
+  std::size_t g = 0;
+  for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+    if (!s.takes_gradient(i)) continue;
+    const RefArray given = to_array(gradients[g++]);
+    if (!(given.shape == s.inputs[i].shape)) return failure("the gradient of input " + std::to_string(i) + " has another shape");
+    const long double scale = std::max(largest(given), 1e-3L);
+    for (std::size_t at : sample(given.values.size())) {
+      compare("gradient", i, at, given.values[at], s.oracle.derivative(s.inputs, s.cotangents, i, at), scale,
+              tolerance_for(given.dtype), verdict);
+    }
+  }
+  return verdict;
+}
+
+Verdict check_second_gradient(const OpDef& op, const OpCase& c, Device device) {
+  DeviceScope scope(device);
+  const Setup s(op, c, device);
+  GradientTape outer;
+  for (const Source& source : s.sources()) outer.watch(*source.tensor());
+  for (std::size_t o = 0; o < s.cotangents.size(); ++o) {
+    if (s.oracle.is_differentiable_output(o)) outer.watch(s.cotangent_tensors[o]);
+  }
+  // The gradients, contracted with one direction per input: the derivative of the contraction along these directions.
+  std::optional<Tensor> along;
+  {
+    GradientTape inner;
+    for (const Source& source : s.sources()) inner.watch(*source.tensor());
+    const std::vector<Tensor> gradients =
+        inner.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
+    std::size_t g = 0;
+    for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+      if (!s.takes_gradient(i)) continue;
+      const Tensor part = sum(gradients[g++] * to_tensor(s.directions[i], device));
+      along = along ? *along + part : part;
+    }
+  }
+  const DType dtype = dtype_of(s);
+  const double tolerance = 50 * tolerance_for(dtype);
+  Verdict verdict;
+  const long double exact = s.oracle.along(s.inputs, s.cotangents, s.directions);
+  compare("derivative along a direction", 0, 0, to_array(*along).values[0], exact,
+          static_cast<long double>(s.inputs[0].values.size()), tolerance, verdict);
+
+  const std::vector<Tensor> second = outer.gradient(*along, s.sources(), {.unconnected = Unconnected::zero});
+  std::size_t g = 0;
+  for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+    if (!s.takes_gradient(i)) continue;
+    const RefArray given = to_array(second[g++]);
+    const long double scale = std::max(largest(given), 0.1L);
+    for (std::size_t at : sample(given.values.size())) {
+      constexpr long double step = 1e-4L;
+      std::vector<RefArray> high = s.inputs, low = s.inputs;
+      high[i].values[at] += step;
+      low[i].values[at] -= step;
+      const long double expected = (s.oracle.along(high, s.cotangents, s.directions) -
+                                    s.oracle.along(low, s.cotangents, s.directions)) / (2 * step);
+      compare("second gradient", i, at, given.values[at], expected, scale, tolerance, verdict);
+    }
+  }
+  return verdict;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,38 @@
+// The oracle's answers about a case.
+#pragma once
+
+#include "conformance/case_data.h"
+
+namespace lockstep::conformance {
+
+class Oracle {
+ public:
+  Oracle(const OpDef& op, const OpCase& c);
+
+  const std::vector<Spec>& output_specs() const { return specs_; }
+  std::vector<RefArray> forward(std::span<const RefArray> inputs) const;
+
+  /// Inputs and outputs that derivatives are taken of.
+  bool is_differentiable_input(std::size_t i) const;
+  bool is_differentiable_output(std::size_t o) const;
+
+  /// The sum over outputs of cotangent times value: what gradients are taken of.
+  long double contraction(std::span<const RefArray> inputs, std::span<const RefArray> cotangents) const;
+
+  /// d contraction / d element `at` of input `i`, by central differences.
+  long double derivative(std::vector<RefArray> inputs, std::span<const RefArray> cotangents, std::size_t i,
+                         std::size_t at) const;
+
+  /// The directional derivative of the contraction along `directions` (one per input; empty for those held fixed).
+  long double along(const std::vector<RefArray>& inputs, std::span<const RefArray> cotangents,
+                    std::span<const RefArray> directions) const;
+
+ private:
+  const OpDef& op_;
+  const OpCase& case_;
+  std::vector<Spec> specs_;
+  std::vector<Tensor> descriptions_;
+  std::vector<Operand> operands_;
+};
+
+}  // namespace lockstep::conformance
