@@ -15,3 +15,7 @@ if(NOT LOCKSTEP_ONEDNN STREQUAL "OFF")
     message(FATAL_ERROR "oneDNN 3 was not found: run ./setup.sh, or configure with -DLOCKSTEP_ONEDNN=OFF")
   endif()
 endif()
+
+find_package(ZLIB REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(nlohmann_json REQUIRED)

@@ -1,5 +1,5 @@
 # The library: one shared object for users; the same objects as an archive for tests of internals.
-set(lockstep_parts lockstep_runtime lockstep_ops lockstep_autodiff)
+set(lockstep_parts lockstep_runtime lockstep_ops lockstep_autodiff lockstep_nn)
 
 add_library(lockstep SHARED)
 add_library(lockstep::lockstep ALIAS lockstep)
@@ -8,7 +8,7 @@ foreach(library lockstep lockstep_internal)
   foreach(part ${lockstep_parts})
     target_sources(${library} PRIVATE $<TARGET_OBJECTS:${part}>)
   endforeach()
-  target_link_libraries(${library} PUBLIC lockstep_headers PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+  target_link_libraries(${library} PUBLIC lockstep_headers PRIVATE Threads::Threads ${CMAKE_DL_LIBS} ZLIB::ZLIB OpenSSL::Crypto)
   if(LOCKSTEP_THREADING STREQUAL "openmp")
     target_link_libraries(${library} PRIVATE OpenMP::OpenMP_CXX)
   endif()

@@ -1,5 +1,9 @@
 #include "ops/random/philox_reference.h"
 
+#include <algorithm>
+#include <numeric>
+
+#include "ops/random/random_order.h"
 #include "ops/scalar/dialect_cpp.h"
 
 namespace lockstep {
@@ -25,6 +29,16 @@ std::uint64_t random_long_word(RandomKey key, std::uint64_t index) {
   const U32x4 b = block(key, index / 2);
   const bool second = index % 2 != 0;
   return static_cast<std::uint64_t>(second ? b.z : b.x) | static_cast<std::uint64_t>(second ? b.w : b.y) << 32;
+}
+
+std::vector<std::int64_t> random_order(RandomKey key, std::int64_t n) {
+  std::vector<std::int64_t> keys(static_cast<std::size_t>(n)), order(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = static_cast<std::int64_t>(random_long_word(key, i));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return keys[static_cast<std::size_t>(a)] < keys[static_cast<std::size_t>(b)];
+  });
+  return order;
 }
 
 }  // namespace lockstep

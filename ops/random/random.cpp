@@ -9,6 +9,7 @@
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
 #include "ops/random/philox_reference.h"
+#include "ops/random/random_order.h"
 
 namespace lockstep {
 namespace {
@@ -253,11 +254,7 @@ OpDef random_permutation() {
   };
   op.reference = [](RefContext& r) {
     const RandomKey key = key_from(r.call.scalars, 0);
-    std::vector<std::int64_t> keys(r.outputs[0].values.size());
-    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = static_cast<std::int64_t>(random_long_word(key, i));
-    std::vector<std::size_t> order(keys.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+    const std::vector<std::int64_t> order = random_order(key, r.outputs[0].size());
     std::copy(order.begin(), order.end(), r.outputs[0].values.begin());
   };
   op.cases = [] {
@@ -349,6 +346,9 @@ RandomKey next_key() {
   ++current_key.stream;
   return key;
 }
+
+RandomKey random_position() { return current_key; }
+void set_random_position(RandomKey position) { current_key = position; }
 
 RandomScope::RandomScope(RandomKey key) : previous_(current_key) { current_key = key; }
 RandomScope::~RandomScope() { current_key = previous_; }

@@ -21,6 +21,10 @@ void set_seed(std::uint64_t seed);
 /// The next key of this thread's sequence; what random ops take where they are given none.
 RandomKey next_key();
 
+/// Where this thread's sequence is, and going back there.
+RandomKey random_position();
+void set_random_position(RandomKey position);
+
 /// Makes this thread's sequence start at `key` until the end of the scope, then go on where it was.
 class [[nodiscard]] RandomScope {
  public:

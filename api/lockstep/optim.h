@@ -1,0 +1,63 @@
+// Optimizers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "lockstep/tensor.h"
+#include "lockstep/variable.h"
+
+namespace lockstep::optim {
+
+/// w -= learning_rate g; with momentum v = momentum v + g, w -= learning_rate v, or with Nesterov's look-ahead
+/// w -= learning_rate (g + momentum v).
+struct Sgd {
+  double learning_rate = 0.01;
+  double momentum = 0;
+  bool nesterov = false;
+};
+
+/// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015) with bias correction; `weight_decay` is
+/// decoupled (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019).
+struct Adam {
+  double learning_rate = 1e-3;
+  double beta_1 = 0.9;
+  double beta_2 = 0.999;
+  double epsilon = 1e-7;
+  double weight_decay = 0;
+};
+
+/// Changes variables by their gradients: one fused pass in place per variable, submitted as one unit.
+class Optimizer {
+ public:
+  using Where = std::source_location;
+
+  Optimizer(Sgd options);   // NOLINT: implicit by design
+  Optimizer(Adam options);  // NOLINT: implicit by design
+  ~Optimizer();
+  Optimizer(Optimizer&&) noexcept;
+  Optimizer& operator=(Optimizer&&) noexcept;
+
+  /// gradients[i] belongs to variables[i]; same shape and dtype (ShapeError LS2010, DTypeError LS2101), all on one device
+  /// (DeviceError LS3002). Plans, allocates and prepares everything first: after any failure, but for a lost device, every
+  /// variable has its old value and the step does not count.
+  void apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where = Where::current());
+
+  double learning_rate() const;
+  void set_learning_rate(double rate);
+  /// Steps taken.
+  std::int64_t steps() const;
+  /// What the optimizer keeps per variable, such as Adam's moments; named "<variable>/<slot>".
+  std::vector<Variable> state() const;
+  /// State tensors that it keeps per variable.
+  int slots_per_variable() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lockstep::optim

@@ -1,0 +1,37 @@
+// Weights in files and as hashes.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lockstep/tensor.h"
+#include "lockstep/variable.h"
+
+namespace lockstep {
+
+/// Named tensors in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length, a
+/// JSON header, then the bytes. The file appears under its name only when it is complete. Throws IoError LS8005.
+void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+                  const std::map<std::string, std::string>& metadata = {});
+
+struct TensorFile {
+  std::map<std::string, Tensor> tensors;        // on the default device
+  std::map<std::string, std::string> metadata;
+};
+
+/// Throws IoError LS8001 (missing), LS8002 (not safetensors), LS8003 (truncated), LS8004 (contradicts itself).
+TensorFile load_tensors(const std::string& path);
+
+/// Variables by name; throws StateError LS1008 where two have the same name.
+void save_weights(const std::string& path, std::span<const Variable> variables);
+
+/// Assigns every variable from the file, or none: throws IoError LS8006 where names, shapes or dtypes do not agree.
+void load_weights(const std::string& path, std::span<const Variable> variables);
+
+/// SHA-256, as 64 hexadecimal digits, over the variables sorted by name: name, dtype, shape and little-endian bytes in
+/// row-major order, each text and list preceded by its length. Equal hashes mean equal bits.
+std::string weights_sha256(std::span<const Variable> variables);
+
+}  // namespace lockstep

@@ -1,0 +1,197 @@
+#include <deque>
+#include <unordered_map>
+
+#include "autodiff/variable_impl.h"
+#include "lockstep/error.h"
+#include "lockstep/optim.h"
+#include "lockstep/ops.h"
+#include "ops/launch.h"
+#include "ops/update/update.h"
+#include "runtime/device_state.h"
+
+namespace lockstep::optim {
+namespace {
+
+Scalar number(double value) { return {Scalar::Kind::floating, 0, value}; }
+
+// What advances with each step, on the host. Powers of the betas are running products, so that every machine gets the same
+// bits.
+struct Progress {
+  std::int64_t steps = 0;
+  double beta_1_power = 1, beta_2_power = 1;
+};
+
+}  // namespace
+
+struct Optimizer::Impl {
+  std::variant<Sgd, Adam> options;
+  std::shared_ptr<Progress> progress = std::make_shared<Progress>();
+  std::unordered_map<std::uint64_t, std::vector<Variable>> slots;  // by variable
+  std::vector<std::uint64_t> order;                                // variables as first seen
+
+  const OpDef& op() const {
+    if (std::holds_alternative<Adam>(options)) return adam_update_op();
+    return std::get<Sgd>(options).momentum != 0 ? momentum_update_op() : sgd_update_op();
+  }
+
+  std::vector<const char*> slot_names() const {
+    if (std::holds_alternative<Adam>(options)) return {"adam_m", "adam_u"};
+    if (std::get<Sgd>(options).momentum != 0) return {"momentum"};
+    return {};
+  }
+
+  Progress next() const {
+    Progress p = *progress;
+    ++p.steps;
+    if (const Adam* adam = std::get_if<Adam>(&options)) {
+      p.beta_1_power *= adam->beta_1;
+      p.beta_2_power *= adam->beta_2;
+    }
+    return p;
+  }
+
+  std::vector<Scalar> scalars(const Progress& p) const {
+    if (const Adam* a = std::get_if<Adam>(&options)) {
+      return {number(a->learning_rate), number(a->beta_1), number(a->beta_2), number(1 / (1 - p.beta_1_power)),
+              number(1 / (1 - p.beta_2_power)), number(a->epsilon), number(a->weight_decay)};
+    }
+    const Sgd& s = std::get<Sgd>(options);
+    if (s.momentum == 0) return {number(s.learning_rate)};
+    return {number(s.learning_rate), number(s.momentum), number(s.nesterov ? s.momentum : 1), number(s.nesterov ? 1 : 0)};
+  }
+
+  std::vector<Variable>& slots_of(const Variable& variable) {
+    const auto known = slots.find(variable.id());
+    if (known != slots.end()) return known->second;
+    std::vector<Variable> fresh;
+    MemoryOwnerScope owner(MemoryOwner::optimizer);
+    for (const char* name : slot_names()) {
+      fresh.emplace_back(zeros_like(variable), variable.name() + "/" + name, false);
+      VariableImpl& impl = fresh.back().impl();
+      impl.value().device->allocator().set_owner(impl.value().block.get(), MemoryOwner::optimizer);
+    }
+    order.push_back(variable.id());
+    return slots.emplace(variable.id(), std::move(fresh)).first->second;
+  }
+};
+
+namespace {
+
+void check(std::span<const Tensor> gradients, std::span<const Variable> variables, const std::source_location& where) {
+  if (gradients.size() != variables.size()) {
+    raise(ErrorId::element_count, "apply",
+          std::to_string(gradients.size()) + " gradients for " + std::to_string(variables.size()) + " variables",
+          "give one gradient per variable, in the same order", where);
+  }
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    const TensorImpl& value = variables[i].impl().value();
+    const TensorImpl& gradient = *gradients[i].impl();
+    const auto fail = [&](ErrorId id, const char* what) {
+      ErrorBuilder(id, "apply", std::string("a gradient and its variable differ in ") + what)
+          .line("gradient", describe(gradient))
+          .line("variable", describe(value))
+          .at(where)
+          .fix("updates never broadcast or convert: give the gradient of this variable")
+          .raise();
+    };
+    if (!(gradient.shape == value.shape)) fail(ErrorId::shapes_differ, "shape");
+    if (gradient.dtype != value.dtype) fail(ErrorId::dtypes_differ, "dtype");
+    if (gradient.device != value.device) fail(ErrorId::devices_differ, "device");
+    if (value.device != variables[0].impl().value().device) {
+      ErrorBuilder(ErrorId::devices_differ, "apply", "the variables lie on several devices, and a step is one unit")
+          .line("first", describe(variables[0].impl().value()))
+          .line("other", describe(value))
+          .at(where)
+          .fix("use one optimizer per device")
+          .raise();
+    }
+  }
+}
+
+// Memory that others hold too must keep its contents: the variable moves to memory of its own first.
+void own_memory(VariableImpl& variable, const std::source_location& where) {
+  if (variable.owns_memory()) return;
+  const MemoryOwner owner = variable.value().block->owner;
+  variable.replace(make_dense_copy(variable.value(), where));
+  variable.value().device->allocator().set_owner(variable.value().block.get(), owner);
+}
+
+}  // namespace
+
+Optimizer::Optimizer(Sgd options) : impl_(std::make_unique<Impl>()) { impl_->options = options; }
+Optimizer::Optimizer(Adam options) : impl_(std::make_unique<Impl>()) { impl_->options = options; }
+Optimizer::~Optimizer() = default;
+Optimizer::Optimizer(Optimizer&&) noexcept = default;
+Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
+
+void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where) {
+  check(gradients, variables, where);
+  if (variables.empty()) return;
+  PauseObservers pause;
+  NameScope scope("optimizer");
+  DeviceState& device = *variables[0].impl().value().device;
+  const OpDef& op = impl_->op();
+  const Progress next = impl_->next();
+  const std::vector<Scalar> scalars = impl_->scalars(next);
+
+  struct Step {
+    std::vector<Operand> inputs;
+    std::vector<VariableImpl*> written;
+    std::vector<Spec> specs;
+    std::optional<OpCall> call;
+    std::optional<PlannedCall> planned;
+  };
+  std::deque<Step> steps;
+  for (std::size_t i = 0; i < variables.size(); ++i) {
+    if (variables[i].shape().size() == 0) continue;
+    Step& step = steps.emplace_back();
+    step.written.push_back(&variables[i].impl());
+    for (Variable& slot : impl_->slots_of(variables[i])) step.written.push_back(&slot.impl());
+    for (VariableImpl* v : step.written) {
+      own_memory(*v, where);
+      step.inputs.push_back(Operand::borrow(&v->value(), where));
+      step.specs.push_back({v->value().dtype, v->value().shape});
+    }
+    step.inputs.emplace_back(gradients[i], where);
+    step.call.emplace(OpCall{op, step.inputs, nullptr, scalars, where});
+    step.planned.emplace(*step.call, CallTypes{step.specs[0].dtype, step.specs[0].dtype}, device, step.specs);
+    if (!step.planned->plan()) {
+      raise(ErrorId::no_kernel, op.name, device.name() + " has no kernel for it: " + step.planned->refusal().text,
+            "use variables of f32, or another device", where);
+    }
+  }
+
+  std::vector<PlannedCall*> planned;
+  for (Step& step : steps) planned.push_back(&*step.planned);
+  // The step counts from here on, unless it turns out to have failed on the device.
+  std::shared_ptr<Progress> progress = impl_->progress;
+  const Progress before = *progress;
+  PlannedCall::submit(planned, device, [progress, before] { *progress = before; });
+  *progress = next;
+  for (Step& step : steps) {
+    step.planned.reset();  // it still holds the outputs
+    for (VariableImpl* v : step.written) v->renew();
+  }
+}
+
+double Optimizer::learning_rate() const {
+  return std::visit([](const auto& o) { return o.learning_rate; }, impl_->options);
+}
+
+void Optimizer::set_learning_rate(double rate) {
+  std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);
+}
+
+std::int64_t Optimizer::steps() const { return impl_->progress->steps; }
+
+std::vector<Variable> Optimizer::state() const {
+  std::vector<Variable> all;
+  for (std::uint64_t id : impl_->order) {
+    for (const Variable& slot : impl_->slots.at(id)) all.push_back(slot);
+  }
+  return all;
+}
+
+int Optimizer::slots_per_variable() const { return static_cast<int>(impl_->slot_names().size()); }
+
+}  // namespace lockstep::optim

@@ -1,0 +1,126 @@
+#include "lockstep/data.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "lockstep/autodiff.h"
+#include "lockstep/error.h"
+#include "lockstep/memory.h"
+#include "lockstep/scope.h"
+#include "ops/random/random_order.h"
+
+namespace lockstep::data {
+namespace {
+
+std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype); }
+
+Spec batched(const Spec& example, std::int64_t count) {
+  Shape shape{count};
+  for (Dim d : example.shape.dims()) shape.append(d);
+  return {example.dtype, shape};
+}
+
+}  // namespace
+
+Dataset::Dataset(std::shared_ptr<const Source> source) : source_(std::move(source)) {}
+
+std::int64_t Dataset::size() const { return limit_ < 0 ? source_->size() : std::min(limit_, source_->size()); }
+
+Spec Dataset::features() const {
+  if (!prepare_) return source_->features();
+  const Tensor sample = prepare_(Tensor::abstract(batched(source_->features(), 1)));
+  Shape shape;
+  for (int d = 1; d < sample.rank(); ++d) shape.append(sample.shape().dim(d));
+  return {sample.dtype(), shape};
+}
+
+Spec Dataset::labels() const { return source_->labels(); }
+
+Dataset Dataset::take(std::int64_t n) const {
+  Dataset limited = *this;
+  limited.limit_ = std::min(n, size());
+  return limited;
+}
+
+Dataset Dataset::shuffle(RandomKey key) const {
+  Dataset shuffled = *this;
+  shuffled.shuffle_ = key;
+  return shuffled;
+}
+
+Dataset Dataset::prepare(std::function<Tensor(const Tensor&)> features) const {
+  Dataset prepared = *this;
+  if (!prepare_) {
+    prepared.prepare_ = std::move(features);
+  } else {
+    prepared.prepare_ = [first = prepare_, second = std::move(features)](const Tensor& x) { return second(first(x)); };
+  }
+  return prepared;
+}
+
+struct Dataset::Pass::State {
+  Dataset dataset;
+  Device device;
+  std::int64_t batch_size;
+  bool drop_last;
+  std::vector<std::int64_t> order;
+  std::size_t position = 0;
+  std::optional<Batch> upcoming;  // on the device already, while the caller works on the one before
+  std::vector<std::byte> features, labels;
+
+  std::optional<Batch> upload() {
+    const std::size_t left = order.size() - position;
+    const std::size_t count = std::min(left, static_cast<std::size_t>(batch_size));
+    if (count == 0 || (drop_last && count < static_cast<std::size_t>(batch_size))) return std::nullopt;
+    const Source& source = dataset.source();
+    features.resize(count * example_bytes(source.features()));
+    labels.resize(count * example_bytes(source.labels()));
+    source.copy(std::span(order).subspan(position, count), features.data(), labels.data());
+    position += count;
+    const auto n = static_cast<std::int64_t>(count);
+    MemoryOwnerScope owner(MemoryOwner::data);
+    NameScope scope("data");
+    return Batch{Tensor::from_bytes(features.data(), features.size(), batched(source.features(), n), device),
+                 Tensor::from_bytes(labels.data(), labels.size(), batched(source.labels(), n), device)};
+  }
+};
+
+Dataset::Pass::Pass(const Dataset& dataset, std::int64_t batch_size, Device device, std::int64_t number, bool drop_last) {
+  if (batch_size < 1) {
+    ErrorBuilder(ErrorId::invalid_attribute, "batches", "the batch size is " + std::to_string(batch_size))
+        .fix("batch sizes are 1 or more")
+        .raise();
+  }
+  state_ = std::make_unique<State>(State{dataset, device, batch_size, drop_last, {}, 0, std::nullopt, {}, {}});
+  if (dataset.shuffle_) {
+    const RandomKey key{dataset.shuffle_->seed, dataset.shuffle_->stream + static_cast<std::uint64_t>(number)};
+    state_->order = random_order(key, dataset.size());
+  } else {
+    state_->order.resize(static_cast<std::size_t>(dataset.size()));
+    std::iota(state_->order.begin(), state_->order.end(), std::int64_t{0});
+  }
+}
+
+Dataset::Pass::~Pass() = default;
+Dataset::Pass::Pass(Pass&&) noexcept = default;
+
+std::int64_t Dataset::Pass::batch_count() const {
+  const auto n = static_cast<std::int64_t>(state_->order.size());
+  return state_->drop_last ? n / state_->batch_size : (n + state_->batch_size - 1) / state_->batch_size;
+}
+
+// The next batch is copied before this one is used, so that an asynchronous device can do both at once.
+std::optional<Batch> Dataset::Pass::next() {
+  NoGradient pause;
+  std::optional<Batch> current = state_->upcoming ? std::move(state_->upcoming) : state_->upload();
+  state_->upcoming.reset();
+  if (!current) return std::nullopt;
+  if (state_->dataset.prepare_) {
+    MemoryOwnerScope owner(MemoryOwner::data);
+    current->features = state_->dataset.prepare_(current->features);
+  }
+  state_->upcoming = state_->upload();
+  return current;
+}
+
+}  // namespace lockstep::data

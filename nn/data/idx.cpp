@@ -1,0 +1,143 @@
+// The IDX format: two zero bytes, an element type, a rank, the extents as big-endian 32-bit numbers, the elements.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "lockstep/data.h"
+#include "lockstep/error.h"
+
+namespace lockstep::data {
+namespace {
+
+[[noreturn]] void fail(ErrorId id, const std::string& path, const std::string& what, const std::string& fix) {
+  ErrorBuilder(id, "idx", path + ": " + what).fix(fix).raise();
+}
+
+struct Contents {
+  const std::byte* data = nullptr;
+  std::size_t size = 0;
+  std::shared_ptr<const void> owner;
+};
+
+Contents map_file(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) {
+    fail(ErrorId::file_not_found, path, std::strerror(errno),
+         "check the path; Debian's package dataset-fashion-mnist installs Fashion-MNIST");
+  }
+  struct stat info {};
+  const bool is_file = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
+  const auto size = static_cast<std::size_t>(info.st_size);
+  void* data = is_file && size > 0 ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+  close(file);
+  if (!is_file) fail(ErrorId::file_not_found, path, "is not a regular file", "give the path of an IDX file");
+  if (size == 0) fail(ErrorId::truncated, path, "is empty", "fetch the file again");
+  if (data == MAP_FAILED) fail(ErrorId::file_not_found, path, std::strerror(errno), "check the permissions");
+  return {static_cast<const std::byte*>(data), size,
+          std::shared_ptr<const void>(data, [size](const void* p) { munmap(const_cast<void*>(p), size); })};
+}
+
+bool is_gzip(const Contents& c) {
+  return c.size >= 2 && c.data[0] == std::byte{0x1f} && c.data[1] == std::byte{0x8b};
+}
+
+Contents unpack(const Contents& packed, const std::string& path) {
+  z_stream stream{};
+  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) fail(ErrorId::corrupt, path, "zlib cannot start", "free some memory");
+  auto bytes = std::make_shared<std::vector<std::byte>>();
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data));
+  stream.avail_in = static_cast<uInt>(packed.size);
+  int status = Z_OK;
+  while (status == Z_OK) {
+    const std::size_t have = bytes->size(), step = std::max<std::size_t>(1 << 20, have);
+    bytes->resize(have + step);
+    stream.next_out = reinterpret_cast<Bytef*>(bytes->data() + have);
+    stream.avail_out = static_cast<uInt>(step);
+    status = inflate(&stream, Z_NO_FLUSH);
+    bytes->resize(have + step - stream.avail_out);
+  }
+  inflateEnd(&stream);
+  if (status == Z_BUF_ERROR) fail(ErrorId::truncated, path, "the gzip stream ends too early", "fetch the file again");
+  if (status != Z_STREAM_END) fail(ErrorId::corrupt, path, "the gzip stream is damaged", "fetch the file again");
+  return {bytes->data(), bytes->size(), bytes};
+}
+
+std::uint32_t big_endian(const std::byte* p) {
+  std::uint32_t v = 0;
+  for (int i = 0; i < 4; ++i) v = v << 8 | std::to_integer<std::uint32_t>(p[i]);
+  return v;
+}
+
+std::optional<DType> dtype_of(std::byte code) {
+  switch (std::to_integer<int>(code)) {
+    case 0x08: return DType::u8;
+    case 0x09: return DType::i8;
+    case 0x0c: return DType::i32;
+    case 0x0d: return DType::f32;
+    case 0x0e: return DType::f64;
+    default: return std::nullopt;
+  }
+}
+
+// A copy of the elements in this machine's order.
+Contents swapped(const std::byte* data, std::size_t size, std::size_t element) {
+  auto bytes = std::make_shared<std::vector<std::byte>>(data, data + size);
+  for (std::size_t i = 0; i + element <= size; i += element) {
+    std::reverse(bytes->begin() + static_cast<std::ptrdiff_t>(i), bytes->begin() + static_cast<std::ptrdiff_t>(i + element));
+  }
+  return {bytes->data(), size, bytes};
+}
+
+}  // namespace
+
+IdxArray IdxArray::open(const std::string& path) {
+  Contents contents = map_file(path);
+  if (is_gzip(contents)) contents = unpack(contents, path);
+  if (contents.size < 4) fail(ErrorId::truncated, path, "is shorter than an IDX header", "fetch the file again");
+  const auto byte = [&](std::size_t i) { return std::to_integer<int>(contents.data[i]); };
+  const std::optional<DType> dtype = dtype_of(contents.data[2]);
+  if (byte(0) != 0 || byte(1) != 0 || !dtype) {
+    char magic[16];
+    std::snprintf(magic, sizeof magic, "%02x%02x%02x%02x", byte(0), byte(1), byte(2), byte(3));
+    fail(ErrorId::wrong_magic, path, std::string("starts with ") + magic + ", not with an IDX header",
+         "give a file in IDX format, plain or packed with gzip");
+  }
+  const int rank = byte(3);
+  if (rank > max_rank) fail(ErrorId::corrupt, path, "has rank " + std::to_string(rank) + ", the limit is 8", "check the file");
+  const std::size_t header = 4 + 4 * static_cast<std::size_t>(rank);
+  if (contents.size < header) fail(ErrorId::truncated, path, "ends within its header", "fetch the file again");
+
+  IdxArray array;
+  array.dtype_ = *dtype;
+  for (int d = 0; d < rank; ++d) array.shape_.append(big_endian(contents.data + 4 + 4 * d));
+  std::size_t expected = size_of(*dtype);
+  for (int d = 0; d < rank; ++d) {
+    if (__builtin_mul_overflow(expected, static_cast<std::size_t>(array.shape_[d]), &expected)) {
+      fail(ErrorId::corrupt, path, "claims the impossible shape " + array.shape_.to_string(), "check the file");
+    }
+  }
+  const std::size_t given = contents.size - header;
+  if (given < expected) {
+    fail(ErrorId::truncated, path, "has " + std::to_string(given) + " of the " + std::to_string(expected) + " bytes that " +
+         array.shape_.to_string() + " takes", "fetch the file again");
+  }
+  if (given > expected) {
+    fail(ErrorId::corrupt, path, "has " + std::to_string(given - expected) + " bytes more than " + array.shape_.to_string() +
+         " takes", "check the file");
+  }
+  if (size_of(*dtype) > 1) {
+    contents = swapped(contents.data + header, expected, size_of(*dtype));
+    array.bytes_ = contents.data;
+  } else {
+    array.bytes_ = contents.data + header;
+  }
+  array.owner_ = contents.owner;
+  return array;
+}
+
+}  // namespace lockstep::data

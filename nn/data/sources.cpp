@@ -1,0 +1,97 @@
+// Where examples come from: IDX files and tensors.
+#include <cstring>
+#include <filesystem>
+
+#include "lockstep/data.h"
+#include "lockstep/error.h"
+#include "lockstep/ops.h"
+#include "lockstep/options.h"
+
+namespace lockstep::data {
+namespace {
+
+Shape without_batch(const Shape& shape) {
+  Shape one;
+  for (int d = 1; d < shape.rank(); ++d) one.append(shape.dim(d));
+  return one;
+}
+
+std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype); }
+
+void copy_rows(const std::byte* from, std::size_t row, std::span<const std::int64_t> indices, std::byte* to) {
+  for (std::int64_t index : indices) {
+    std::memcpy(to, from + static_cast<std::size_t>(index) * row, row);
+    to += row;
+  }
+}
+
+// Two arrays in host memory, or mapped into it, whose rows belong together.
+class ArraySource : public Source {
+ public:
+  struct Array {
+    Spec example;
+    const std::byte* data;
+    std::shared_ptr<const void> owner;
+  };
+  ArraySource(Array features, Array labels, std::int64_t size)
+      : features_(std::move(features)), labels_(std::move(labels)), size_(size) {}
+
+  std::int64_t size() const override { return size_; }
+  Spec features() const override { return features_.example; }
+  Spec labels() const override { return labels_.example; }
+  void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const override {
+    if (features) copy_rows(features_.data, example_bytes(features_.example), indices, features);
+    if (labels) copy_rows(labels_.data, example_bytes(labels_.example), indices, labels);
+  }
+
+ private:
+  Array features_, labels_;
+  std::int64_t size_;
+};
+
+ArraySource::Array from_tensor(const Tensor& tensor) {
+  auto bytes = std::make_shared<std::vector<std::byte>>(tensor.to_bytes());
+  return {{tensor.dtype(), without_batch(tensor.shape())}, bytes->data(), bytes};
+}
+
+void require_equal_counts(const Shape& features, const Shape& labels, const std::string& what) {
+  const bool fits = features.rank() > 0 && labels.rank() > 0 && features.dim(0) == labels.dim(0);
+  if (fits) return;
+  ErrorBuilder(ErrorId::shapes_differ, "dataset", what + ": features are " + features.to_string() + ", labels " +
+               labels.to_string() + "; their first extents must agree")
+      .fix("give one label per example")
+      .raise();
+}
+
+}  // namespace
+
+Dataset Dataset::from_tensors(const Tensor& features, const Tensor& labels) {
+  require_equal_counts(features.shape(), labels.shape(), "tensors");
+  return Dataset(std::make_shared<ArraySource>(from_tensor(features), from_tensor(labels), features.shape()[0]));
+}
+
+Dataset from_idx(const std::string& images, const std::string& labels) {
+  auto image = std::make_shared<IdxArray>(IdxArray::open(images));
+  auto label = std::make_shared<IdxArray>(IdxArray::open(labels));
+  require_equal_counts(image->shape(), label->shape(), images + " and " + labels);
+  Shape example = without_batch(image->shape());
+  if (example.rank() == 2) example.append(1);
+  return Dataset(std::make_shared<ArraySource>(ArraySource::Array{{image->dtype(), example}, image->bytes(), image},
+                                               ArraySource::Array{{label->dtype(), without_batch(label->shape())}, label->bytes(), label},
+                                               image->shape()[0]));
+}
+
+Dataset fashion_mnist(Split split, const std::string& folder) {
+  const std::filesystem::path base =
+      !folder.empty() ? folder : option("data").value_or("/usr/share/datasets/fashion-mnist");
+  const std::string prefix = split == Split::train ? "train" : "t10k";
+  const auto file = [&](const char* kind) {
+    const std::filesystem::path plain = base / (prefix + kind), packed = base / (prefix + kind + ".gz");
+    return std::filesystem::exists(plain) ? plain.string() : packed.string();
+  };
+  return from_idx(file("-images-idx3-ubyte"), file("-labels-idx1-ubyte")).prepare([](const Tensor& images) {
+    return cast(images, DType::f32) / 255;
+  });
+}
+
+}  // namespace lockstep::data

@@ -1,0 +1,175 @@
+// fit() and evaluate(): loops over batches around train_step's parts.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "lockstep/autodiff.h"
+#include "lockstep/error.h"
+#include "lockstep/memory.h"
+#include "lockstep/ops.h"
+#include "nn/model_state.h"
+#include "nn/progress.h"
+#include "runtime/memory/allocator.h"
+
+namespace lockstep::nn {
+namespace {
+
+// Running sums of loss and metrics. They stay on the device, so that looking at them is the only time to wait.
+class Meters {
+ public:
+  Meters(const Compile& compile) : compile_(compile) {}
+
+  void add(const Tensor& loss, const Tensor& predictions, const Tensor& labels) {
+    NoGradient pause;
+    MemoryOwnerScope owner(MemoryOwner::other);
+    const std::int64_t n = predictions.shape()[0];
+    examples_ += n;
+    ++batches_;
+    accumulate(loss_, loss * static_cast<double>(n));
+    accumulate(batch_loss_, loss);
+    accumulate(batch_loss_square_, square(loss));
+    metrics_.resize(compile_.metrics.size());
+    for (std::size_t i = 0; i < compile_.metrics.size(); ++i) {
+      accumulate(metrics_[i], compile_.metrics[i].sum(predictions, labels));
+    }
+  }
+
+  std::vector<Shown> read() const {
+    if (!loss_) return {};
+    const auto n = static_cast<double>(examples_), batches = static_cast<double>(batches_);
+    const double mean = value(batch_loss_) / batches;
+    const double variance = std::max(0.0, value(batch_loss_square_) / batches - mean * mean);
+    std::vector<Shown> shown = {{"loss", value(loss_) / n, batches_ > 1 ? std::sqrt(variance / batches) : -1}};
+    for (std::size_t i = 0; i < metrics_.size(); ++i) shown.push_back({compile_.metrics[i].name, value(metrics_[i]) / n});
+    return shown;
+  }
+
+  std::int64_t examples() const { return examples_; }
+  std::int64_t batches() const { return batches_; }
+
+ private:
+  static void accumulate(std::optional<Tensor>& total, const Tensor& amount) { total = total ? *total + amount : amount; }
+  static double value(const std::optional<Tensor>& t) { return static_cast<double>(t->item<float>()); }
+
+  const Compile& compile_;
+  std::optional<Tensor> loss_, batch_loss_, batch_loss_square_;
+  std::vector<std::optional<Tensor>> metrics_;
+  std::int64_t examples_ = 0, batches_ = 0;
+};
+
+void check_features(const Model::State& state, const data::Dataset& data, const char* op,
+                    const std::source_location& where) {
+  const Spec given = data.features();
+  if (given == state.input) return;
+  ErrorBuilder(given.dtype == state.input.dtype ? ErrorId::shapes_differ : ErrorId::dtypes_differ, op,
+               "the data set has examples of " + std::string(name_of(given.dtype)) + " " + given.shape.to_string() +
+                   ", the model was built for " + std::string(name_of(state.input.dtype)) + " " +
+                   state.input.shape.to_string())
+      .at(where)
+      .fix("build the model for this data, or prepare() the data for the model")
+      .raise();
+}
+
+std::int64_t label_at(const std::byte* bytes, DType t, std::size_t i) {
+  switch (t) {
+    case DType::u8: return std::to_integer<std::int64_t>(bytes[i]);
+    case DType::i8: return static_cast<std::int8_t>(bytes[i]);
+    case DType::i32: return reinterpret_cast<const std::int32_t*>(bytes)[i];
+    default: return reinterpret_cast<const std::int64_t*>(bytes)[i];
+  }
+}
+
+// Class numbers must lie within the classes that the model distinguishes: on the device a wrong one only shows as NaN.
+void check_labels(const Model::State& state, const data::Dataset& data, const char* op, const std::source_location& where) {
+  const Spec label = data.labels();
+  if (!state.compile->loss.sparse_labels || !is_integer(label.dtype) || data.size() == 0) return;
+  const std::int64_t classes = state.describe_output().shape[-1], per_example = label.shape.size();
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(data.size()));
+  for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int64_t>(i);
+  std::vector<std::byte> bytes(indices.size() * static_cast<std::size_t>(per_example) * size_of(label.dtype));
+  data.source().copy(indices, nullptr, bytes.data());
+  for (std::size_t i = 0; i < indices.size() * static_cast<std::size_t>(per_example); ++i) {
+    const std::int64_t value = label_at(bytes.data(), label.dtype, i);
+    if (value >= 0 && value < classes) continue;
+    raise(ErrorId::index_out_of_range, op,
+          "the label of example " + std::to_string(static_cast<std::int64_t>(i) / std::max<std::int64_t>(1, per_example)) +
+              " is " + std::to_string(value) + ", the model has " + std::to_string(classes) + " classes",
+          "labels go from 0 to the number of classes - 1", where);
+  }
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) {
+  state_->require_compiled("evaluate", where);
+  check_features(*state_, data, "evaluate", where);
+  check_labels(*state_, data, "evaluate", where);
+  NoGradient pause;
+  Meters meters(state_->compiled());
+  data::Dataset::Pass pass = data.batches(batch_size, *state_->device);
+  while (const std::optional<data::Batch> batch = pass.next()) {
+    const Tensor predictions = (*this)(batch->features, {}, where);
+    meters.add(state_->compiled().loss.compute(predictions, batch->labels), predictions, batch->labels);
+  }
+  std::map<std::string, double> values;
+  for (const Shown& v : meters.read()) values[v.name] = v.value;
+  return values;
+}
+
+History Model::fit(const data::Dataset& train, const Fit& options, Where where) {
+  state_->require_compiled("fit", where);
+  check_features(*state_, train, "fit", where);
+  check_labels(*state_, train, "fit", where);
+  if (train.size() == 0) raise(ErrorId::invalid_attribute, "fit", "the data set is empty", "give at least one example", where);
+  const data::Dataset data = options.shuffle ? train.shuffle(*options.shuffle) : train;
+  const Device device = *state_->device;
+  const Spec label = train.labels();
+  MemoryAdviserScope adviser([&] { return advise_batch(*state_, label, options.batch_size); });
+  const std::vector<Variable> variables = state_->layers->trainable_variables();
+
+  History history;
+  std::int64_t steps_done = 0;
+  const auto finished = [&] { return options.steps > 0 && steps_done >= options.steps; };
+  for (std::int64_t epoch = 1; epoch <= options.epochs && !finished(); ++epoch) {
+    const auto started = std::chrono::steady_clock::now();
+    data::Dataset::Pass pass = data.batches(options.batch_size, device, epoch - 1);
+    const std::int64_t steps = options.steps > 0 ? std::min(pass.batch_count(), options.steps - steps_done) : pass.batch_count();
+    Progress progress(options.verbose, device, epoch, options.epochs, steps);
+    Meters meters(state_->compiled());
+    for (std::int64_t step = 1; step <= steps; ++step) {
+      const RandomKey before = random_position();
+      const std::optional<data::Batch> batch = pass.next();
+      try {
+        const Gradients g = gradients_of(*state_, batch->features, batch->labels, variables, where);
+        state_->compiled().optimizer.apply(g.values, variables, where);
+        meters.add(g.loss, g.predictions, batch->labels);
+      } catch (...) {
+        set_random_position(before);
+        throw;
+      }
+      ++steps_done;
+      progress.step(batch->size());
+      if (progress.due()) progress.draw(meters.read());
+      if (options.on_step) options.on_step({epoch, step});
+    }
+    synchronize(device);
+    EpochResult result;
+    result.steps = meters.batches();
+    result.examples = meters.examples();
+    result.seconds = seconds_since(started);
+    std::vector<Shown> shown = meters.read();
+    if (options.validation) {
+      for (const auto& [name, value] : evaluate(*options.validation, 256, where)) shown.push_back({"val_" + name, value});
+    }
+    progress.finish(shown);
+    for (const Shown& v : shown) result.values[v.name] = v.value;
+    history.push_back(std::move(result));
+  }
+  return history;
+}
+
+}  // namespace lockstep::nn

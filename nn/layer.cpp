@@ -1,0 +1,128 @@
+#include "lockstep/nn.h"
+
+#include <algorithm>
+
+#include "lockstep/autodiff.h"
+#include "lockstep/error.h"
+#include "runtime/thread_state.h"
+
+namespace lockstep::nn {
+
+struct Layer::State {
+  std::string name, type_name;
+  bool built = false;
+  bool root = false;                   // of a model: does not appear in the names of variables
+  const ScopeName* scope = nullptr;    // interned for the parent it was last called under
+  const ScopeName* parent_scope = nullptr;
+  std::string variable_prefix;
+  std::vector<std::unique_ptr<Layer>> children;
+  std::vector<Variable> variables;
+};
+
+Layer::Layer(std::string type_name) : state_(std::make_unique<State>()) {
+  state_->name = type_name;
+  state_->type_name = std::move(type_name);
+}
+Layer::~Layer() = default;
+Layer::Layer(Layer&&) noexcept = default;
+Layer& Layer::operator=(Layer&&) noexcept = default;
+
+namespace {
+
+// Names of the layers that are being called on this thread, for the names of variables: without the model's own.
+std::string& variable_path() {
+  static thread_local std::string path;
+  return path;
+}
+
+class VariablePath {
+ public:
+  explicit VariablePath(const std::string& component) : length_(variable_path().size()) {
+    if (length_ > 0 && !component.empty()) variable_path() += "/";
+    variable_path() += component;
+  }
+  ~VariablePath() { variable_path().resize(length_); }
+  VariablePath(const VariablePath&) = delete;
+  VariablePath& operator=(const VariablePath&) = delete;
+
+ private:
+  std::size_t length_;
+};
+
+}  // namespace
+
+Tensor Layer::operator()(const Tensor& x, const Call& c) {
+  State& s = *state_;
+  if (!s.scope || s.parent_scope != current_scope()) {
+    s.parent_scope = current_scope();
+    s.scope = intern_scope(s.parent_scope, s.name);
+  }
+  NameScope scope(s.scope);
+  if (!s.built) {
+    VariablePath path(s.root ? "" : s.name);
+    s.variable_prefix = variable_path().empty() ? "" : variable_path() + "/";
+    NoGradient pause;
+    MemoryOwnerScope owner(MemoryOwner::variables);
+    build(x.shape());
+    s.built = true;
+    return call(x, c);  // children build below this path
+  }
+  return call(x, c);
+}
+
+const std::string& Layer::name() const { return state_->name; }
+const std::string& Layer::type_name() const { return state_->type_name; }
+bool Layer::built() const { return state_->built; }
+const std::vector<std::unique_ptr<Layer>>& Layer::children() const { return state_->children; }
+const std::vector<Variable>& Layer::own_variables() const { return state_->variables; }
+
+void Layer::set_name(std::string name) {
+  state_->name = std::move(name);
+  state_->scope = nullptr;
+}
+
+void Layer::make_root(std::string name) {
+  set_name(std::move(name));
+  state_->root = true;
+}
+
+std::vector<Variable> Layer::variables() const {
+  std::vector<Variable> all = state_->variables;
+  for (const auto& child : state_->children) {
+    const std::vector<Variable> theirs = child->variables();
+    all.insert(all.end(), theirs.begin(), theirs.end());
+  }
+  return all;
+}
+
+std::vector<Variable> Layer::trainable_variables() const {
+  std::vector<Variable> all = variables();
+  std::erase_if(all, [](const Variable& v) { return !v.trainable(); });
+  return all;
+}
+
+Variable Layer::add_variable(const std::string& name, const Tensor& initial, bool trainable) {
+  state_->variables.emplace_back(initial, state_->variable_prefix + name, trainable);
+  return state_->variables.back();
+}
+
+Layer& Layer::add_child(std::unique_ptr<Layer> layer) {
+  // dense, dense_1, dense_2 …
+  const std::string base = layer->name();
+  std::string name = base;
+  const auto taken = [&](const auto& sibling) { return sibling->name() == name; };
+  for (int n = 1; std::any_of(state_->children.begin(), state_->children.end(), taken); ++n) {
+    name = base + "_" + std::to_string(n);
+  }
+  layer->set_name(name);
+  state_->children.push_back(std::move(layer));
+  return *state_->children.back();
+}
+
+Tensor Sequential::call(const Tensor& x, const Call& c) {
+  Tensor y = x;
+  for (const auto& layer : children()) y = (*layer)(y, c);
+  return y;
+}
+
+}  // namespace lockstep::nn

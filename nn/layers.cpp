@@ -1,0 +1,153 @@
+// The layers that come with Lockstep.
+#include <optional>
+
+#include "lockstep/error.h"
+#include "lockstep/nn.h"
+#include "lockstep/ops.h"
+
+namespace lockstep::nn {
+namespace {
+
+void require(bool ok, const char* layer, const std::string& what, const std::string& fix) {
+  if (!ok) ErrorBuilder(ErrorId::invalid_attribute, layer, what).fix(fix).raise();
+}
+
+class DenseLayer : public Layer {
+ public:
+  explicit DenseLayer(const Dense& options) : Layer("dense"), options_(options) {
+    require(options.units > 0, "dense", "units is " + std::to_string(options.units), "give Dense{.units = …} of 1 or more");
+    if (!options.name.empty()) set_name(options.name);
+  }
+
+ protected:
+  void build(const Shape& input) override {
+    if (input.rank() < 2) {
+      ErrorBuilder(ErrorId::wrong_rank, name(), "the input is " + input.to_string() + ", needed is (batch, …, features)")
+          .fix("put Flatten{} before it")
+          .raise();
+    }
+    const auto inputs = input[-1];
+    const auto fan_in = static_cast<double>(inputs), fan_out = static_cast<double>(options_.units);
+    kernel_ = add_variable("kernel", options_.kernel.make({inputs, options_.units}, DType::f32, fan_in, fan_out));
+    if (options_.use_bias) {
+      bias_ = add_variable("bias", options_.bias.make({options_.units}, DType::f32, fan_in, fan_out));
+    }
+  }
+
+  Tensor call(const Tensor& x, const Call&) override {
+    Tensor y = matmul(x, *kernel_);
+    if (bias_) y = y + *bias_;
+    return options_.activation ? options_.activation(y) : y;
+  }
+
+ private:
+  Dense options_;
+  std::optional<Variable> kernel_, bias_;
+};
+
+class Conv2dLayer : public Layer {
+ public:
+  explicit Conv2dLayer(const Conv2d& options) : Layer("conv2d"), options_(options) {
+    require(options.filters > 0, "conv2d", "filters is " + std::to_string(options.filters), "give Conv2d{.filters = …} of 1 or more");
+    require(options.kernel > 0, "conv2d", "kernel is " + std::to_string(options.kernel), "kernels are 1 or more");
+    if (!options.name.empty()) set_name(options.name);
+  }
+
+ protected:
+  void build(const Shape& input) override {
+    if (input.rank() != 4) {
+      ErrorBuilder(ErrorId::wrong_rank, name(), "the input is " + input.to_string() + ", needed is (batch, height, width, channels)")
+          .fix("give images a channel dimension: expand_dims(images, -1)")
+          .raise();
+    }
+    const std::int64_t k = options_.kernel, channels = input[-1];
+    require(options_.groups > 0 && channels % options_.groups == 0, "conv2d",
+            std::to_string(channels) + " channels do not split into " + std::to_string(options_.groups) + " groups",
+            "use a number of groups that divides the channels");
+    const auto fan_in = static_cast<double>(k * k * channels / options_.groups);
+    const auto fan_out = static_cast<double>(k * k * options_.filters);
+    kernel_ = add_variable("kernel", options_.kernel_initializer.make({options_.filters, k, k, channels / options_.groups},
+                                                                      DType::f32, fan_in, fan_out));
+    if (options_.use_bias) {
+      bias_ = add_variable("bias", options_.bias_initializer.make({options_.filters}, DType::f32, fan_in, fan_out));
+    }
+  }
+
+  Tensor call(const Tensor& x, const Call&) override {
+    const Convolution how{{options_.strides, options_.strides}, options_.padding,
+                          {options_.dilation, options_.dilation}, options_.groups};
+    const Tensor y = bias_ ? conv2d(x, *kernel_, *bias_, how) : conv2d(x, *kernel_, how);
+    return options_.activation ? options_.activation(y) : y;
+  }
+
+ private:
+  Conv2d options_;
+  std::optional<Variable> kernel_, bias_;
+};
+
+// Layers without variables: a function with a name.
+class FunctionLayer : public Layer {
+ public:
+  using Function = std::function<Tensor(const Tensor&, const Call&)>;
+  FunctionLayer(std::string type_name, Function function)
+      : Layer(std::move(type_name)), function_(std::move(function)) {}
+
+ protected:
+  Tensor call(const Tensor& x, const Call& c) override { return function_(x, c); }
+
+ private:
+  Function function_;
+};
+
+std::unique_ptr<Layer> function_layer(const char* name, Activation f) {
+  return std::make_unique<FunctionLayer>(name, [f](const Tensor& x, const Call&) { return f(x); });
+}
+
+Pool2d pooling(std::int64_t window, std::int64_t strides, const Padding& padding) {
+  const std::int64_t step = strides ? strides : window;
+  return {{window, window}, Pair{step, step}, padding};
+}
+
+}  // namespace
+
+std::unique_ptr<Layer> Dense::make() const { return std::make_unique<DenseLayer>(*this); }
+std::unique_ptr<Layer> Conv2d::make() const { return std::make_unique<Conv2dLayer>(*this); }
+
+std::unique_ptr<Layer> MaxPool2d::make() const {
+  return std::make_unique<FunctionLayer>("max_pool2d", [how = pooling(window, strides, padding)](const Tensor& x, const Call&) {
+    return max_pool2d(x, how);
+  });
+}
+
+std::unique_ptr<Layer> AvgPool2d::make() const {
+  return std::make_unique<FunctionLayer>("avg_pool2d", [how = pooling(window, strides, padding)](const Tensor& x, const Call&) {
+    return avg_pool2d(x, how);
+  });
+}
+
+std::unique_ptr<Layer> GlobalMaxPool2d::make() const { return function_layer("global_max_pool2d", &global_max_pool2d); }
+std::unique_ptr<Layer> GlobalAvgPool2d::make() const { return function_layer("global_avg_pool2d", &global_avg_pool2d); }
+
+std::unique_ptr<Layer> Dropout::make() const {
+  require(rate >= 0 && rate < 1, "dropout", "the rate is " + std::to_string(rate), "the rate lies in [0, 1)");
+  return std::make_unique<FunctionLayer>("dropout", [share = rate](const Tensor& x, const Call& c) {
+    return c.training && share > 0 ? dropout(x, share) : x;
+  });
+}
+
+std::unique_ptr<Layer> Flatten::make() const { return function_layer("flatten", &flatten); }
+std::unique_ptr<Layer> Relu::make() const { return function_layer("relu", &relu); }
+std::unique_ptr<Layer> Gelu::make() const { return function_layer("gelu", &gelu); }
+std::unique_ptr<Layer> Silu::make() const { return function_layer("silu", &silu); }
+std::unique_ptr<Layer> Sigmoid::make() const { return function_layer("sigmoid", &sigmoid); }
+std::unique_ptr<Layer> Tanh::make() const { return function_layer("tanh", &tanh); }
+
+std::unique_ptr<Layer> Softmax::make() const {
+  return std::make_unique<FunctionLayer>("softmax", [](const Tensor& x, const Call&) { return softmax(x); });
+}
+
+std::unique_ptr<Layer> Lambda::make() const {
+  return std::make_unique<FunctionLayer>(name, [f = function](const Tensor& x, const Call&) { return f(x); });
+}
+
+}  // namespace lockstep::nn

@@ -1,0 +1,87 @@
+#include "lockstep/model.h"
+
+#include "lockstep/autodiff.h"
+#include "lockstep/error.h"
+#include "lockstep/ops.h"
+#include "lockstep/serialize.h"
+#include "nn/model_state.h"
+
+namespace lockstep::nn {
+
+void Model::State::require_built(const char* op, const std::source_location& where) const {
+  if (device) return;
+  raise(ErrorId::not_built, op, "the model has no variables yet", "call build() with the shape of one input", where);
+}
+
+void Model::State::require_compiled(const char* op, const std::source_location& where) const {
+  require_built(op, where);
+  if (compile) return;
+  raise(ErrorId::not_compiled, op, "the model has no optimizer and loss yet", "call compile() first", where);
+}
+
+Spec Model::State::describe_output() const {
+  Shape shape{Dim::symbol("batch")};
+  for (Dim d : input.shape.dims()) shape.append(d);
+  return (*layers)(Tensor::abstract({input.dtype, shape})).spec();
+}
+
+Model::Model(std::unique_ptr<Layer> layers) : state_(std::make_unique<State>()) {
+  state_->layers = std::move(layers);
+  state_->layers->make_root("model");
+}
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+
+void Model::build(const Shape& input, std::optional<Device> device, DType dtype) {
+  const Device target = device ? *device : default_device();
+  target.state();  // so that an unusable device is named here
+  DeviceScope scope(target);
+  NoGradient pause;
+  state_->input = {dtype, input};
+  // Layers make their variables when they are first called; a description is enough for that.
+  state_->describe_output();
+  state_->device = target;
+}
+
+bool Model::built() const { return state_->device.has_value(); }
+
+Device Model::device() const {
+  state_->require_built("device", Where::current());
+  return *state_->device;
+}
+
+Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
+  state_->require_built("model", where);
+  DeviceScope scope(*state_->device);
+  return (*state_->layers)(x, c);
+}
+
+// Names of variables do not carry the model's own name.
+std::vector<Variable> Model::variables() const {
+  state_->require_built("variables", Where::current());
+  return state_->layers->variables();
+}
+
+std::vector<Variable> Model::trainable_variables() const {
+  state_->require_built("trainable_variables", Where::current());
+  return state_->layers->trainable_variables();
+}
+
+void Model::compile(Compile options) { state_->compile.emplace(std::move(options)); }
+
+optim::Optimizer& Model::optimizer() {
+  if (!state_->compile) state_->require_compiled("optimizer", Where::current());
+  return state_->compiled().optimizer;
+}
+
+Tensor Model::predict(const Tensor& x, Where where) {
+  NoGradient pause;
+  return (*this)(x, {}, where);
+}
+
+void Model::save_weights(const std::string& path) const { lockstep::save_weights(path, variables()); }
+void Model::load_weights(const std::string& path) { lockstep::load_weights(path, variables()); }
+std::string Model::weights_sha256() const { return lockstep::weights_sha256(variables()); }
+
+}  // namespace lockstep::nn

@@ -1,0 +1,92 @@
+// One training step, and what it costs.
+#include <algorithm>
+
+#include "lockstep/autodiff.h"
+#include "lockstep/memory.h"
+#include "lockstep/ops.h"
+#include "nn/model_state.h"
+
+namespace lockstep::nn {
+namespace {
+
+Tensor batch_of_zeros(const Spec& example, std::int64_t count) {
+  Shape shape{count};
+  for (Dim d : example.shape.dims()) shape.append(d);
+  return zeros(shape, example.dtype);
+}
+
+// Bytes that forward and backward need beyond what is held already.
+std::uint64_t measure_step(Model::State& state, const Spec& label, std::int64_t count) {
+  const Device device = *state.device;
+  reset_peak_memory(device);
+  const std::uint64_t before = memory_stats(device).live;
+  {
+    RandomScope random(RandomKey{});
+    const Tensor features = batch_of_zeros(state.input, count), labels = batch_of_zeros(label, count);
+    gradients_of(state, features, labels, state.layers->trainable_variables(), std::source_location::current());
+  }
+  return memory_stats(device).peak_live - before;
+}
+
+std::uint64_t bytes_of(const std::vector<Variable>& variables) {
+  std::uint64_t total = 0;
+  for (const Variable& v : variables) total += static_cast<std::uint64_t>(v.shape().size()) * size_of(v.dtype());
+  return total;
+}
+
+}  // namespace
+
+Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
+                       const std::vector<Variable>& variables, const std::source_location& where) {
+  DeviceScope device(*state.device);
+  GradientTape tape;
+  Tensor predictions = (*state.layers)(features, {.training = true});
+  Tensor loss = [&] {
+    NameScope scope("loss");
+    return state.compiled().loss.compute(predictions, labels);
+  }();
+  std::vector<Tensor> gradients = tape.gradient(loss, std::span<const Variable>(variables), {}, where);
+  return {std::move(loss), std::move(predictions), std::move(gradients)};
+}
+
+std::string advise_batch(Model::State& state, const Spec& label, std::int64_t batch) {
+  constexpr std::int64_t small = 2, larger = 6;
+  if (batch <= small) return "";
+  NoGradient pause;
+  const Device device = *state.device;
+  DeviceScope scope(device);
+  const double at_small = static_cast<double>(measure_step(state, label, small));
+  const double at_larger = static_cast<double>(measure_step(state, label, larger));
+  const double per_example = std::max(1.0, (at_larger - at_small) / static_cast<double>(larger - small));
+  const double fixed_cost = std::max(0.0, at_small - per_example * static_cast<double>(small));
+
+  const int slots = state.compiled().optimizer.slots_per_variable();
+  const double held = static_cast<double>(bytes_of(state.layers->variables())) +
+                      static_cast<double>(slots) * static_cast<double>(bytes_of(state.layers->trainable_variables()));
+  const MemoryStats stats = memory_stats(device);
+  const double available = static_cast<double>(stats.limit ? *stats.limit : describe(device).memory_total);
+  // A tenth is left for blocks that do not fit each other, and two batches of data wait beside the step.
+  const double usable = 0.9 * available - held - fixed_cost;
+  auto fits = static_cast<std::int64_t>(usable / per_example);
+  fits = std::min(fits, batch - 1);
+  if (fits < 1) return "";
+  if (fits >= 8) fits -= fits % 8;
+  const auto predicted = static_cast<std::uint64_t>(held + fixed_cost + per_example * static_cast<double>(fits));
+  return "batch " + std::to_string(fits) + " fits (predicted peak " + format_bytes(predicted) + ")";
+}
+
+Tensor Model::train_step(const data::Batch& batch, Where where) {
+  state_->require_compiled("train_step", where);
+  const RandomKey before = random_position();
+  try {
+    const std::vector<Variable> variables = state_->layers->trainable_variables();
+    const Gradients g = gradients_of(*state_, batch.features, batch.labels, variables, where);
+    state_->compiled().optimizer.apply(g.values, variables, where);
+    return g.loss;
+  } catch (...) {
+    set_random_position(before);  // a step that did not happen draws no random numbers
+    throw;
+  }
+}
+
+}  // namespace lockstep::nn
