@@ -1,0 +1,44 @@
+// A pointwise program made ready for loops: calls that no loop knows are inlined, conversions that change nothing and bit
+// casts are gone, short floats are widened before they are compared, and comparisons are joined with their selects.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backends/cpu/pointwise/loops.h"
+#include "backends/host/program.h"
+
+namespace cpu {
+
+/// An instruction of one element. Op i defines value i.
+struct Op {
+  std::uint32_t opcode = 0;
+  lks_dtype type = 0;            // of the operands (see LoopKey)
+  lks_dtype result = 0;
+  int arg_count = 0;
+  std::uint32_t args[4] = {};
+  std::uint64_t imm = 0;
+  std::uint32_t function = 0;    // of a call: index into Code::functions
+
+  bool is_leaf() const { return arg_count == 0; }
+};
+
+struct Function {
+  std::string name;
+  std::uint32_t version;
+};
+
+struct Code {
+  std::vector<Op> ops;
+  std::vector<std::uint32_t> outputs;
+  std::vector<Function> functions;
+
+  LoopKey key(const Op& op, const Uniform& uniform) const;
+};
+
+Code make_code(const lks_program& program);
+
+/// The first op for which there is no loop; nullptr if there is none such.
+const Op* first_without_loop(const Code& code);
+
+}  // namespace cpu

@@ -1,0 +1,263 @@
+#include "backends/cpu/pointwise/executor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backends/cpu/copy/move_block.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/stream.h"
+
+namespace cpu {
+namespace {
+
+void run_steps(const std::vector<Step>& steps, void** p, std::int64_t n) {
+  for (const Step& s : steps) s.loop(p[s.out], p[s.a], p[s.b], p[s.c], p[s.d], n);
+}
+
+// The logical index along an axis, for n elements from row-major position `first` on.
+void fill_index(std::int64_t* to, const LaunchData& data, std::uint32_t axis, std::int64_t first, std::int64_t n) {
+  std::int64_t inner = 1;
+  for (int d = static_cast<int>(axis) + 1; d < data.rank; ++d) inner *= data.dims[d];
+  const std::int64_t extent = data.dims[axis];
+  std::int64_t index = first / inner % extent, left = inner - first % inner;
+  for (std::int64_t i = 0; i < n;) {
+    const std::int64_t run = std::min(left, n - i);
+    for (std::int64_t k = 0; k < run; ++k) to[i + k] = index;
+    i += run;
+    left = inner;
+    if (++index == extent) index = 0;
+  }
+}
+
+void set_slots(const Plan& plan, void** places, char* scratch) {
+  for (std::size_t k = 0; k < plan.slot_count; ++k) {
+    places[plan.first_slot + k] = scratch + static_cast<std::int64_t>(k) * plan.tile * plan.slot_width;
+  }
+}
+
+void set_cells(const Plan& plan, void** places, Cells& cells) {
+  for (std::size_t k = 0; k < plan.cells.size(); ++k) places[plan.first_cell + k] = &cells.values[k];
+}
+
+void run_tile(const Plan& plan, const LaunchData& data, void** places, std::int64_t first, std::int64_t n) {
+  if (plan.linear_cell >= 0) *static_cast<std::int64_t*>(places[plan.first_cell + plan.linear_cell]) = first;
+  run_steps(plan.before, places, 1);
+  for (const IndexFill& fill : plan.indices) {
+    fill_index(static_cast<std::int64_t*>(places[fill.place]), data, fill.axis, first, n);
+  }
+  run_steps(plan.steps, places, n);
+}
+
+// One thread's part of a launch.
+class Worker {
+ public:
+  Worker(const Plan& plan, const Space& space, const Cut& cut, const LaunchData& data, const Cells& cells)
+      : plan_(plan), s_(space), cut_(cut), data_(data) {
+    std::memcpy(cells_.values, cells.values, plan.cells.size() * sizeof cells.values[0]);
+    set_cells(plan, places_, cells_);
+    set_slots(plan, places_, slots_);
+    char* stage = staging_;
+    for (std::size_t t = 0; t < data.input_count; ++t) {
+      stage_[t] = stage;
+      if (cut.is_staged(t)) stage += cut.rows * cut.columns * s_.sizes[t];
+    }
+    for (std::size_t t = 0; t < s_.tensor_count; ++t) places_[t] = s_.data[t];
+  }
+  ~Worker() {
+    if (data_.streamed) stream_fence();
+  }
+
+  void run(std::int64_t begin, std::int64_t end) {
+    cut_.kind == Cut::Kind::flat ? run_flat(begin, end) : run_rows(begin, end);
+  }
+
+  static std::int64_t block_count(const Space& s, const Cut& cut) {
+    const std::int64_t total = s.count();
+    if (cut.kind == Cut::Kind::flat) return (total / s.columns() + cut.rows - 1) / cut.rows;
+    const std::int64_t row_extent = cut.row_dim >= 0 ? s.dims[cut.row_dim] : 1;
+    const std::int64_t outer = total / s.columns() / row_extent;
+    return outer * ((row_extent + cut.rows - 1) / cut.rows) * ((s.columns() + cut.columns - 1) / cut.columns);
+  }
+
+ private:
+  // ---------------------------------------------------------------------------------------------------- long rows
+
+  // Where the row lies that is the outer-th when dimensions before the last, but for the blocks' rows, are counted.
+  std::int64_t locate(std::int64_t outer, std::int64_t* offsets) const {
+    std::int64_t linear = 0, weight = s_.columns();
+    std::fill(offsets, offsets + s_.tensor_count, 0);
+    for (int d = s_.rank - 2; d >= 0; --d) {
+      if (d != cut_.row_dim) {
+        const std::int64_t index = outer % s_.dims[d];
+        outer /= s_.dims[d];
+        linear += index * weight;
+        for (std::size_t t = 0; t < s_.tensor_count; ++t) offsets[t] += index * s_.strides[t][d];
+      }
+      weight *= s_.dims[d];
+    }
+    return linear;
+  }
+
+  std::int64_t row_weight() const {
+    std::int64_t weight = 1;
+    for (int d = s_.rank - 1; cut_.row_dim >= 0 && d > cut_.row_dim; --d) weight *= s_.dims[d];
+    return weight;
+  }
+
+  void run_rows(std::int64_t begin, std::int64_t end) {
+    const std::int64_t row_extent = cut_.row_dim >= 0 ? s_.dims[cut_.row_dim] : 1;
+    const std::int64_t across = (s_.columns() + cut_.columns - 1) / cut_.columns;
+    const std::int64_t down = (row_extent + cut_.rows - 1) / cut_.rows;
+    const std::int64_t weight = row_weight();
+    std::int64_t offsets[most_tensors], linear = 0, located = -1;
+    for (std::int64_t block = begin; block < end; ++block) {
+      const std::int64_t outer = block / across / down;
+      if (outer != located) linear = locate(outer, offsets);
+      located = outer;
+      const std::int64_t row = block / across % down * cut_.rows, column = block % across * cut_.columns;
+      run_block(offsets, row, std::min(cut_.rows, row_extent - row), column,
+                std::min(cut_.columns, s_.columns() - column), linear + row * weight + column, weight);
+    }
+  }
+
+  void run_block(const std::int64_t* offsets, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t n,
+                 std::int64_t first, std::int64_t weight) {
+    char* origin[most_tensors];
+    for (std::size_t t = 0; t < s_.tensor_count; ++t) {
+      origin[t] = s_.data[t] + offsets[t] + column * s_.column_stride(t) + (row ? row * row_stride(t) : 0);
+      if (t >= data_.input_count || !cut_.is_staged(t)) continue;
+      const std::int64_t size = s_.sizes[t];
+      move_block({stage_[t], n * size, size}, {origin[t], row_stride(t), s_.column_stride(t)}, rows, n, size);
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::size_t t = 0; t < s_.tensor_count; ++t) {
+        const bool staged = t < data_.input_count && cut_.is_staged(t);
+        places_[t] = staged ? stage_[t] + r * n * s_.sizes[t] : origin[t] + (r ? r * row_stride(t) : 0);
+      }
+      run_tile(plan_, data_, places_, first + r * weight, n);
+      for (std::size_t o = 0; o < data_.output_count; ++o) {
+        if (plan_.classes.holds(o)) deliver_row(o, n);
+      }
+    }
+  }
+
+  std::int64_t row_stride(std::size_t t) const { return cut_.row_dim >= 0 ? s_.strides[t][cut_.row_dim] : 0; }
+
+  void deliver_row(std::size_t o, std::int64_t n) {
+    const std::size_t t = data_.input_count + o;
+    auto* to = static_cast<char*>(places_[t]);
+    auto* from = static_cast<char*>(places_[plan_.results[o]]);
+    const std::int64_t size = s_.sizes[t];
+    if (data_.streamed >> o & 1) return stream_out(to, from, n * size);
+    move_block({to, 0, s_.column_stride(t)}, {from, 0, size}, 1, n, size);
+  }
+
+  // --------------------------------------------------------------------------------------------------- short rows
+
+  // Calls move(pointer in the tensor, first row, rows) for runs of rows that are evenly spaced.
+  template <class Move>
+  void for_each_run(std::size_t t, std::int64_t row, std::int64_t rows, Move&& move) const {
+    const int inner = s_.rank - 2;
+    for (std::int64_t done = 0; done < rows;) {
+      std::int64_t rest = row + done, offset = 0;
+      const std::int64_t run = std::min(rows - done, s_.dims[inner] - rest % s_.dims[inner]);
+      for (int d = inner; d >= 0; --d) {
+        offset += rest % s_.dims[d] * s_.strides[t][d];
+        rest /= s_.dims[d];
+      }
+      move(s_.data[t] + offset, done, run);
+      done += run;
+    }
+  }
+
+  void gather(std::size_t t, std::int64_t row, std::int64_t rows) {
+    const std::int64_t size = s_.sizes[t], bytes = s_.columns() * size;
+    for_each_run(t, row, rows, [&](char* from, std::int64_t at, std::int64_t run) {
+      move_block({stage_[t] + at * bytes, bytes, size}, {from, s_.strides[t][s_.rank - 2], s_.column_stride(t)}, run,
+                 s_.columns(), size);
+    });
+  }
+
+  void scatter(std::size_t t, const void* held, std::int64_t row, std::int64_t rows) {
+    auto* from = static_cast<char*>(const_cast<void*>(held));
+    const std::int64_t size = s_.sizes[t], bytes = s_.columns() * size;
+    for_each_run(t, row, rows, [&](char* to, std::int64_t at, std::int64_t run) {
+      move_block({to, s_.strides[t][s_.rank - 2], s_.column_stride(t)}, {from + at * bytes, bytes, size}, run,
+                 s_.columns(), size);
+    });
+  }
+
+  void run_flat(std::int64_t begin, std::int64_t end) {
+    const std::int64_t all_rows = s_.count() / s_.columns();
+    for (std::size_t t = 0; t < data_.input_count; ++t) {
+      if (cut_.is_staged(t)) places_[t] = stage_[t];
+      if (cut_.periodic >> t & 1) gather(t, 0, std::min(cut_.rows, all_rows));
+    }
+    for (std::int64_t block = begin; block < end; ++block) {
+      const std::int64_t row = block * cut_.rows, rows = std::min(cut_.rows, all_rows - row);
+      const std::int64_t first = row * s_.columns(), n = rows * s_.columns();
+      for (std::size_t t = 0; t < s_.tensor_count; ++t) {
+        const bool is_input = t < data_.input_count;
+        if (is_input && cut_.is_staged(t)) {
+          if (!(cut_.periodic >> t & 1)) gather(t, row, rows);
+        } else if (!is_input || plan_.classes.input(t) == Access::varies) {
+          places_[t] = s_.data[t] + first * s_.sizes[t];
+        }
+      }
+      run_tile(plan_, data_, places_, first, n);
+      for (std::size_t o = 0; o < data_.output_count; ++o) {
+        if (!plan_.classes.holds(o)) continue;
+        const std::size_t t = data_.input_count + o;
+        const void* held = places_[plan_.results[o]];
+        if (data_.streamed >> o & 1) {
+          stream_out(s_.data[t] + first * s_.sizes[t], static_cast<const char*>(held), n * s_.sizes[t]);
+        } else {
+          scatter(t, held, row, rows);
+        }
+      }
+    }
+  }
+
+  const Plan& plan_;
+  const Space& s_;
+  const Cut& cut_;
+  const LaunchData& data_;
+  char* stage_[most_tensors];
+  void* places_[most_places];
+  Cells cells_;
+  alignas(64) char slots_[slot_bytes];
+  alignas(64) char staging_[slot_bytes];
+};
+
+}  // namespace
+
+void compute_cells(const Plan& plan, const LaunchData& data, void** places, Cells& cells) {
+  std::memcpy(cells.values, plan.cells.data(), plan.cells.size() * sizeof cells.values[0]);
+  for (const auto& [cell, scalar] : plan.scalars) cells.values[cell] = data.scalars[scalar];
+  set_cells(plan, places, cells);
+  run_steps(plan.once, places, 1);
+}
+
+void run_segment(const Plan& plan, const LaunchData& data, void** places, char* scratch, std::int64_t first,
+                 std::int64_t n) {
+  set_slots(plan, places, scratch);
+  run_tile(plan, data, places, first, n);
+}
+
+void execute(const lks_host_api& api, const Plan& plan, const Space& space, const Cut& cut, const LaunchData& data) {
+  Cells cells;
+  {
+    void* places[most_places];
+    for (std::size_t t = 0; t < space.tensor_count; ++t) places[t] = space.data[t];
+    compute_cells(plan, data, places, cells);
+  }
+  std::int64_t bytes = 0;
+  for (std::size_t t = 0; t < space.tensor_count; ++t) bytes += space.sizes[t];
+  const double ns_per_element = plan.ns_per_element + 0.03 * static_cast<double>(bytes);
+  const double ns_per_block = ns_per_element * static_cast<double>(cut.rows * cut.columns);
+  parallel(api, Worker::block_count(space, cut), grain_for(ns_per_block), [&](std::int64_t begin, std::int64_t end) {
+    Worker(plan, space, cut, data, cells).run(begin, end);
+  });
+}
+
+}  // namespace cpu
