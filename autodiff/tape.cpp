@@ -11,13 +11,12 @@ namespace lockstep {
 TapeImpl::TapeImpl(GradientTape::Options options) : options_(options) {
   static const bool hooked = [] {
     on_value_read = [](const TensorImpl& impl, const char* how, const std::source_location& where) {
-      if (!op_observers().active()) return;
-      for (OpObserver* observer : op_observers().list) observer->value_read(impl, how, where);
+      for (OpObserver* observer : op_observers().watching()) observer->value_read(impl, how, where);
     };
     return true;
   }();
   (void)hooked;
-  op_observers().list.push_back(this);
+  op_observers().add(this);
 }
 
 TapeImpl::~TapeImpl() {
@@ -28,7 +27,7 @@ TapeImpl::~TapeImpl() {
 void TapeImpl::stop_observing() {
   if (!observing_) return;
   observing_ = false;
-  std::erase(op_observers().list, this);
+  op_observers().remove(this);
 }
 
 void TapeImpl::drop_saved(Record& record) {

@@ -13,8 +13,8 @@ namespace {
 // Bytes that the ops of a forward pass write; views write nothing.
 class ActivationCounter : public OpObserver {
  public:
-  ActivationCounter() { op_observers().list.push_back(this); }
-  ~ActivationCounter() override { std::erase(op_observers().list, this); }
+  ActivationCounter() { op_observers().add(this); }
+  ~ActivationCounter() override { op_observers().remove(this); }
   void record(const OpCall& call, std::span<const TensorRef> outputs) override {
     if (call.op.view) return;
     for (const TensorRef& t : outputs) bytes += static_cast<std::uint64_t>(t->shape.size()) * size_of(t->dtype);

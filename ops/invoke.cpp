@@ -142,7 +142,7 @@ bool has_number(const OpCall& call) {
 // A composite without a gradient rule of its own differentiates through its parts.
 bool must_decompose(const OpCall& call) {
   if (call.op.gradient || !call.op.decompose || !op_observers().active()) return false;
-  const auto& observers = op_observers().list;
+  const auto observers = op_observers().watching();
   return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
 }
 
@@ -230,7 +230,7 @@ void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
   call.op.infer(context);
   carry_out(call, group_dtype, used, outputs);
   if (op_observers().active()) {
-    for (OpObserver* observer : op_observers().list) observer->record(call, outputs);
+    for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);
   }
 }
 

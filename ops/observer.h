@@ -1,6 +1,8 @@
 // Whoever wants to see the ops of a thread: gradient tapes, later tracers.
 #pragma once
 
+#include <algorithm>
+#include <span>
 #include <vector>
 
 #include "lockstep/op_def.h"
@@ -19,10 +21,20 @@ class OpObserver {
   virtual void value_read(const TensorImpl& impl, const char* how, const std::source_location& where) = 0;
 };
 
+/// The observers of a thread, outermost first. Those before `paused` see nothing for now.
 struct OpObservers {
-  std::vector<OpObserver*> list;  // outermost first
+  std::vector<OpObserver*> list;
+  std::size_t paused = 0;
 
-  bool active() const { return !list.empty(); }
+  bool active() const { return list.size() > paused; }
+  std::span<OpObserver* const> watching() const { return std::span(list).subspan(paused); }
+  void add(OpObserver* observer) { list.push_back(observer); }
+  void remove(OpObserver* observer) {
+    const auto at = std::find(list.begin(), list.end(), observer);
+    if (at == list.end()) return;
+    if (static_cast<std::size_t>(at - list.begin()) < paused) --paused;
+    list.erase(at);
+  }
 };
 
 inline OpObservers& op_observers() {
@@ -34,13 +46,13 @@ inline OpObservers& op_observers() {
 /// do.
 class [[nodiscard]] PauseObservers {
  public:
-  PauseObservers() { paused_.swap(op_observers().list); }
-  ~PauseObservers() { paused_.swap(op_observers().list); }
+  PauseObservers() : before_(op_observers().paused) { op_observers().paused = op_observers().list.size(); }
+  ~PauseObservers() { op_observers().paused = std::min(before_, op_observers().list.size()); }
   PauseObservers(const PauseObservers&) = delete;
   PauseObservers& operator=(const PauseObservers&) = delete;
 
  private:
-  std::vector<OpObserver*> paused_;
+  std::size_t before_;
 };
 
 }  // namespace lockstep

@@ -91,9 +91,11 @@ std::vector<std::string> driver_search_path() {
     if (!folder.empty()) folders.push_back(folder);
   }
   const std::string own = own_folder();
+  // Beside the library; or, where it is linked into a program in bin/, in lib/ next to that.
   if (!own.empty()) {
     folders.push_back(own + "/lockstep");
-    folders.push_back(own + "/../lib/lockstep");
+    const std::size_t slash = own.find_last_of('/');
+    if (slash != std::string::npos && own.substr(slash) == "/bin") folders.push_back(own.substr(0, slash) + "/lib/lockstep");
   }
   return folders;
 }

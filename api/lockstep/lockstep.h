@@ -19,3 +19,4 @@
 #include "lockstep/serialize.h"
 #include "lockstep/tensor.h"
 #include "lockstep/variable.h"
+#include "lockstep/zoo.h"

@@ -38,7 +38,7 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
     std::vector<OpCase> all = pointwise_cases(*self, {{CaseValues::Kind::range, 0.1, 1}}), kept;
     for (OpCase& c : all) {
       bool same = true;
-      for (const CaseInput& in : c.inputs) same = same && in.shape == c.inputs[0].shape;
+      for (const CaseInput& in : c.inputs) same = same && !in.scalar && in.shape == c.inputs[0].shape;
       c.gradient = false;
       if (same && !c.error) kept.push_back(std::move(c));
     }

@@ -1,0 +1,22 @@
+// Which ops a device carries out, and how.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lockstep/device.h"
+#include "lockstep/op_def.h"
+
+namespace lockstep {
+
+struct OpSupport {
+  enum class Kind : std::uint8_t { native, decomposed, missing };
+  const OpDef* op = nullptr;
+  Kind kind = Kind::missing;
+  std::string text;  // decomposed: into what; missing: the driver's reason
+};
+
+/// Asks the driver about every registered op, in f32 where the op takes it. Opens no device and allocates nothing on it.
+std::vector<OpSupport> op_support(Device device);
+
+}  // namespace lockstep

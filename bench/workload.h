@@ -1,0 +1,51 @@
+// Workloads: what is measured, on which device, against what.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bench/measure.h"
+#include "bench/row.h"
+#include "lockstep/lockstep.h"
+
+namespace bench {
+
+/// What a workload can be compared with in the same process. Empty work: nothing of the kind is here.
+struct Peer {
+  std::string name;
+  Work work;
+  double amount = 0;  // of the workload's unit of work in one call; 0: as much as the workload's
+};
+
+/// One thing to measure. `prepare` makes its data on the device, in the scope of device and mode, and returns the work.
+struct Workload {
+  std::string group, name;
+  std::string unit;    // "ns", "us", "ms": time per `amount`; else amount per second: "GFLOP/s", "GB/s", "images/s" …
+  double amount = 1;   // calls' worth of work: operations, bytes, images
+  std::function<Work(lockstep::Device)> prepare;
+  std::function<std::optional<Peer>(lockstep::Device)> peer = nullptr;
+};
+
+std::vector<Workload> overhead_workloads();
+std::vector<Workload> op_workloads();
+std::vector<Workload> model_workloads();
+
+/// Copies between two blocks of 64 MiB past the caches, on all threads; amount is in bytes read and written.
+Peer non_temporal_copy();
+
+/// oneDNN called directly; empty where it is not part of this build.
+std::optional<Peer> onednn_matmul(std::int64_t m, std::int64_t k, std::int64_t n);
+struct ConvShape {
+  std::int64_t batch, channels, size, filters, kernel, stride, padding, groups;
+  double flops() const;
+  std::int64_t output_size() const { return (size + 2 * padding - kernel) / stride + 1; }
+};
+enum class ConvPass : std::uint8_t { forward, backward_input, backward_filter };
+std::optional<Peer> onednn_conv(const ConvShape& shape, ConvPass pass);
+
+/// Waits until the tensor is there: what ends a call's work on an asynchronous device.
+inline void finish(lockstep::Device device) { lockstep::synchronize(device); }
+
+}  // namespace bench

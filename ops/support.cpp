@@ -1,0 +1,135 @@
+#include "lockstep/support.h"
+
+#include <algorithm>
+
+#include "ops/built_in.h"
+#include "ops/infer.h"
+#include "ops/launch.h"
+#include "runtime/driver_registry.h"
+
+namespace lockstep {
+namespace {
+
+// A call on descriptions, with all that asking about it needs.
+struct Question {
+  const OpDef* op;
+  std::vector<Tensor> tensors;
+  std::vector<Operand> operands;
+  std::vector<std::byte> attrs;
+  std::vector<Scalar> scalars;
+
+  OpCall call() const {
+    return {*op, operands, attrs.empty() ? nullptr : attrs.data(), scalars, std::source_location::current()};
+  }
+};
+
+Question question_of(const OpCall& call) {
+  Question q{&call.op, {}, {}, {}, {call.scalars.begin(), call.scalars.end()}};
+  if (call.attrs) {
+    const auto* bytes = static_cast<const std::byte*>(call.attrs);
+    q.attrs.assign(bytes, bytes + call.op.attrs.size);
+  }
+  q.tensors.reserve(call.inputs.size());
+  for (const Operand& operand : call.inputs) {
+    if (operand.is_tensor()) {
+      q.tensors.push_back(Tensor::abstract({operand.impl()->dtype, operand.impl()->shape}));
+      q.operands.emplace_back(q.tensors.back());
+    } else {
+      q.operands.push_back(operand);
+    }
+  }
+  return q;
+}
+
+std::optional<Question> question_of(const OpDef& op) {
+  if (!op.cases) return std::nullopt;
+  for (const OpCase& c : op.cases()) {
+    const bool empty = std::any_of(c.inputs.begin(), c.inputs.end(),
+                                   [](const CaseInput& in) { return !in.absent && in.shape.size() == 0; });
+    if (c.error || empty) continue;
+    Question q{&op, {}, {}, c.attrs.empty() ? op.attrs.defaults : c.attrs, c.scalars};
+    q.tensors.reserve(c.inputs.size());
+    for (const CaseInput& in : c.inputs) {
+      if (in.absent) {
+        q.operands.push_back(Operand::absent());
+      } else {
+        q.tensors.push_back(Tensor::abstract({in.dtype, in.shape}));
+        q.operands.emplace_back(q.tensors.back());
+      }
+    }
+    return q;
+  }
+  return std::nullopt;
+}
+
+// Collects the calls that a decomposition makes.
+class PartCollector : public OpObserver {
+ public:
+  PartCollector() { op_observers().add(this); }
+  ~PartCollector() override { op_observers().remove(this); }
+  void record(const OpCall& call, std::span<const TensorRef>) override { parts.push_back(question_of(call)); }
+  bool watches_any(const OpCall&) const override { return false; }
+  void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
+  std::vector<Question> parts;
+};
+
+// The calls that a decomposition consists of; nullopt where it refuses.
+std::optional<std::vector<Question>> parts_of(const OpCall& call, std::span<const Spec> outputs) {
+  PartCollector collector;
+  DecomposeContext decomposition(call, outputs);
+  call.op.decompose(decomposition);
+  if (decomposition.refused) return std::nullopt;
+  return std::move(collector.parts);
+}
+
+OpSupport ask(const DeviceEntry& device, const Question& q) {
+  OpSupport answer{q.op, OpSupport::Kind::native, ""};
+  if (q.op->view || q.op->host) return answer;
+  const OpCall call = q.call();
+  const DType dtype = check_dtypes(call);
+  std::vector<Spec> outputs(q.op->outputs.size()), inputs;
+  InferContext context(call, dtype, outputs);
+  q.op->infer(context);
+  for (const Operand& operand : q.operands) {
+    inputs.push_back(operand.is_tensor() ? Spec{operand.impl()->dtype, operand.impl()->shape} : Spec{dtype, {}});
+  }
+  if (q.op->assemble) {
+    const OpSupport copy = ask(device, *question_of(built_in("copy")));
+    return {q.op, copy.kind, copy.text};
+  }
+  const KernelLookup lookup = query_kernel(device, call, dtype, inputs, outputs);
+  if (lookup.reason == LKS_REASON_NONE) return answer;
+  answer.kind = OpSupport::Kind::missing;
+  answer.text = lookup.text;
+  if (!q.op->decompose) return answer;
+
+  const std::optional<std::vector<Question>> parts = parts_of(call, outputs);
+  if (!parts) return answer;
+  std::string into;
+  for (const Question& part : *parts) {
+    const OpSupport of_part = ask(device, part);
+    if (of_part.kind == OpSupport::Kind::missing) {
+      answer.text = "it needs " + part.op->name + ": " + of_part.text;
+      return answer;
+    }
+    into += (into.empty() ? "" : ", ") + part.op->name;
+  }
+  return {q.op, OpSupport::Kind::decomposed, into};
+}
+
+}  // namespace
+
+std::vector<OpSupport> op_support(Device device) {
+  PauseObservers pause;
+  const DeviceEntry* entry = nullptr;
+  for (const DeviceEntry* e : DriverRegistry::instance().entries()) {
+    if (e->name == device.name()) entry = e;
+  }
+  std::vector<OpSupport> all;
+  for (const OpDef* op : registered_ops()) {
+    if (const auto question = question_of(*op)) all.push_back(ask(*entry, *question));
+  }
+  return all;
+}
+
+}  // namespace lockstep

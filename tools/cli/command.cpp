@@ -1,0 +1,57 @@
+#include "tools/cli/command.h"
+
+#include <sstream>
+
+namespace cli {
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) {
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+void usage_error(const std::string& option, const std::string& what, const std::string& fix) {
+  lockstep::ErrorBuilder(lockstep::ErrorId::bad_arguments, option, what).fix(fix).raise();
+}
+
+lockstep::MathMode parse_mode(const std::string& name) {
+  for (auto mode : {lockstep::MathMode::strict, lockstep::MathMode::fast, lockstep::MathMode::lockstep}) {
+    if (lockstep::name_of(mode) == name) return mode;
+  }
+  usage_error("--mode", "there is no math mode \"" + name + "\"", "use strict, fast or lockstep");
+}
+
+namespace {
+
+// Columns on the screen: bytes of UTF-8 that continue a character take none.
+std::size_t width_of(const std::string& text) {
+  std::size_t width = 0;
+  for (unsigned char c : text) width += (c & 0xc0u) != 0x80u;
+  return width;
+}
+
+}  // namespace
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width_of(row[c]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const std::string space(widths[c] - width_of(row[c]), ' ');
+      line += (c ? "  " : " ") + (c < right.size() && right[c] ? space + row[c] : row[c] + space);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+}  // namespace cli
