@@ -58,6 +58,10 @@ struct KernelRow {
   lks_status (*make)(const KernelRequest& request, std::unique_ptr<lks_kernel>* out);
 };
 
+/// Asks the rows of the op in order: the first that does not refuse serves. Exceptions become statuses.
+lks_status answer_from_table(std::span<const KernelRow> rows, const lks_host_api& api, const lks_kernel_desc& desc,
+                             lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag);
+
 /// Refuses inputs and outputs whose dtype is not in `allowed`, and those of another dtype than input 0 if `alike`.
 lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lks_dtype> allowed);
 
