@@ -74,7 +74,7 @@ struct Setup {
     std::optional<Tensor> total;
     for (std::size_t o = 0; o < outputs.size(); ++o) {
       if (!oracle.is_differentiable_output(o)) continue;
-      const Tensor part = sum(outputs[o] * cotangent_tensors[o]);
+      const Tensor part = sum(outputs[o].to(cotangent_tensors[o].device()) * cotangent_tensors[o]);
       total = total ? *total + part : part;
     }
     return *total;
@@ -138,7 +138,8 @@ Verdict check_forward(const OpDef& op, const OpCase& c, Device device, Layout la
   const CaseOperands operands(op, c, inputs, device, layout);
   if (c.error) {
     try {
-      invoke(op, operands.operands(), attrs_of(op, c), c.scalars);
+      // An asynchronous device reports when the result is looked at.
+      to_array(invoke(op, operands.operands(), attrs_of(op, c), c.scalars)[0]);
     } catch (const Error& e) {
       return e.id() == *c.error ? Verdict() : failure("throws another error: " + std::string(e.what()));
     }

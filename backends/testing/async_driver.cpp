@@ -1,0 +1,445 @@
+// A toy device with real asynchrony, so that the host side is proven before there is a GPU. Each queue is a thread; every
+// command starts late by a pseudo-random delay; memory is not visible to the host.
+//
+// Options, read while it runs:
+//   toy.fail      "<generation>:<k>" makes the k-th command enqueued from now on fail when it is executed; another
+//                 generation counts anew
+//   toy.delay_us  the longest delay of a command, in microseconds (default 50)
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backends/host/diag.h"
+#include "backends/host/float_environment.h"
+#include "backends/host/kernel.h"
+#include "backends/reference/kernels/kernels.h"
+
+struct lks_driver {
+  const lks_host_api& host;
+  std::mutex mutex;
+  long generation = 0, countdown = 0;
+};
+
+struct lks_device {
+  lks_driver& driver;
+  std::atomic<bool> lost{false};
+};
+
+struct lks_timeline {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::uint64_t reached = 0;
+  bool failed = false;
+  lks_diag failure{};
+
+  void reach(std::uint64_t value) {
+    {
+      std::lock_guard lock(mutex);
+      reached = value;
+    }
+    changed.notify_all();
+  }
+  void fail(const lks_diag& diag, std::uint64_t value) {
+    {
+      std::lock_guard lock(mutex);
+      failed = true;
+      failure = diag;
+      failure.value = value;
+    }
+    changed.notify_all();
+  }
+};
+
+namespace {
+
+using host::fail;
+using host::refuse;
+
+constexpr std::uint64_t forever = ~std::uint64_t{0};
+
+#define FAULT_POINT(api, kind, site)                                                                \
+  if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) {  \
+    return fail(diag, injected, HOST_WHERE, "injected at " site);                                   \
+  }
+
+lks_diag empty_diag() {
+  lks_diag diag;
+  std::memset(&diag, 0, sizeof diag);
+  diag.hdr.size = sizeof diag;
+  diag.operand = -1;
+  return diag;
+}
+
+std::string option(const lks_host_api& api, const char* key) {
+  char text[64];
+  return api.get_option(api.host, key, text, sizeof text) < 0 ? "" : text;
+}
+
+// Whether the command that is being enqueued is the one to fail.
+bool is_condemned(lks_driver& driver) {
+  const std::string wish = option(driver.host, "toy.fail");
+  const std::size_t colon = wish.find(':');
+  if (colon == std::string::npos) return false;
+  std::lock_guard lock(driver.mutex);
+  const long generation = std::atol(wish.c_str());
+  if (generation != driver.generation) {
+    driver.generation = generation;
+    driver.countdown = std::atol(wish.c_str() + colon + 1);
+  }
+  return driver.countdown > 0 && --driver.countdown == 0;
+}
+
+}  // namespace
+
+// A queue runs its commands in order on its own thread.
+struct lks_queue {
+  using Command = std::function<lks_status(lks_diag&)>;
+
+  explicit lks_queue(lks_device& d) : device(d), seed_(reinterpret_cast<std::uintptr_t>(this)), worker_([this] { run(); }) {}
+  ~lks_queue() {
+    {
+      std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    worker_.join();
+  }
+
+  std::uint64_t enqueue(Command command) {
+    const bool condemned = is_condemned(device.driver);
+    std::uint64_t value = 0;
+    {
+      std::lock_guard lock(mutex_);
+      value = ++newest_;
+      commands_.push_back({value, condemned, std::move(command)});
+    }
+    wake_.notify_all();
+    return value;
+  }
+
+  // Skipped commands leave at once, so this waits only for the one that runs.
+  std::uint64_t recover() {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return commands_.empty() && !running_; });
+    {
+      std::lock_guard timeline_lock(timeline.mutex);
+      timeline.failed = false;
+      timeline.reached = newest_;
+    }
+    timeline.changed.notify_all();
+    return newest_;
+  }
+
+  lks_device& device;
+  lks_timeline timeline;
+
+ private:
+  struct Pending {
+    std::uint64_t value;
+    bool condemned;
+    Command work;
+  };
+
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [this] { return stop_ || !commands_.empty(); });
+      if (commands_.empty()) return;
+      Pending next = std::move(commands_.front());
+      commands_.pop_front();
+      running_ = true;
+      lock.unlock();
+      execute(next);
+      next.work = nullptr;
+      lock.lock();
+      running_ = false;
+      if (commands_.empty()) idle_.notify_all();
+    }
+  }
+
+  void execute(Pending& next) {
+    {
+      std::lock_guard lock(timeline.mutex);
+      if (timeline.failed) return;  // skipped
+    }
+    sleep_a_little();
+    lks_diag diag = empty_diag();
+    lks_status status = LKS_OK;
+    if (next.condemned) {
+      status = fail(&diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail here");
+    } else {
+      const host::FloatEnvironment environment;
+      status = next.work(diag);
+    }
+    if (status == LKS_OK) {
+      timeline.reach(next.value);
+    } else {
+      timeline.fail(diag, next.value);
+    }
+  }
+
+  void sleep_a_little() {
+    const std::string most = option(device.driver.host, "toy.delay_us");
+    const unsigned long limit = most.empty() ? 50 : std::strtoul(most.c_str(), nullptr, 10);
+    seed_ = seed_ * 6364136223846793005u + 1442695040888963407u;
+    if (limit > 0) std::this_thread::sleep_for(std::chrono::microseconds((seed_ >> 33) % (limit + 1)));
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  std::deque<Pending> commands_;
+  std::uint64_t newest_ = 0;
+  std::uint64_t seed_;
+  bool stop_ = false, running_ = false;
+  std::thread worker_;
+};
+
+namespace {
+
+// ------------------------------------------------------------------------------------------------- driver and device
+
+lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag*) {
+  *out = new lks_driver{*api, {}, 0, 0};
+  return LKS_OK;
+}
+void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
+std::uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
+
+lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info* info, lks_diag*) {
+  const lks_header header = info->hdr;
+  std::memset(info, 0, sizeof *info);
+  info->hdr = header;
+  info->type = LKS_DEVICE_ACCELERATOR;
+  info->math_modes = 1u << LKS_MODE_STRICT;
+  info->max_rank = LKS_MAX_RANK;
+  info->compute_units = 1;
+  info->heap_count = 1;
+  info->heaps[0] = {std::uint64_t{1} << 30, LKS_HEAP_DEVICE_LOCAL, 0};
+  info->min_alignment = 64;
+  info->max_allocation = std::uint64_t{1} << 30;
+  std::snprintf(info->name, sizeof info->name, "asynchronous toy");
+  return LKS_OK;
+}
+
+const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
+
+lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t, lks_device** out, lks_diag*) {
+  *out = new lks_device{*driver};
+  return LKS_OK;
+}
+void LKS_CALL device_close(lks_device* device) { delete device; }
+
+lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t, lks_device* device, std::uint32_t, std::uint64_t* total,
+                                  std::uint64_t* free_bytes, lks_diag* diag) {
+  if (!device) return fail(diag, LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
+  *total = *free_bytes = std::uint64_t{1} << 30;
+  return LKS_OK;
+}
+lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
+
+lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out, lks_diag* diag) {
+  FAULT_POINT(device->driver.host, LKS_FAULT_ALLOC, "toy.buffer_alloc");
+  *out = new lks_buffer{std::aligned_alloc(64, (bytes + 63) / 64 * 64), bytes};
+  return LKS_OK;
+}
+void LKS_CALL buffer_free(lks_device*, lks_buffer* buffer) {
+  std::free(buffer->data);
+  delete buffer;
+}
+lks_status LKS_CALL buffer_map(lks_device*, lks_buffer*, std::uint64_t, std::uint64_t, void**, lks_diag* diag) {
+  return refuse(diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the host cannot see this memory");
+}
+void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
+
+// ------------------------------------------------------------------------------------------------------------- queues
+
+lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline, lks_diag*) {
+  *out = new lks_queue(*device);
+  *timeline = &(*out)->timeline;
+  return LKS_OK;
+}
+void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
+
+// What a launch points to is the host's and gone when the call returns.
+struct OwnedLaunch {
+  lks_launch launch;
+  std::vector<lks_binding> bindings;
+  std::vector<std::vector<std::int64_t>> shapes;
+  std::vector<std::uint64_t> scalars;
+
+  explicit OwnedLaunch(const lks_launch& l)
+      : launch(l), bindings(l.bindings, l.bindings + l.binding_count), scalars(l.scalars, l.scalars + l.scalar_count) {
+    for (std::size_t i = 0; i < bindings.size(); ++i) {
+      if (!bindings[i].buffer) continue;
+      const auto rank = static_cast<std::size_t>(l.kernel->ranks[i]);
+      shapes.emplace_back(bindings[i].dims, bindings[i].dims + rank);
+      bindings[i].dims = shapes.back().data();
+      shapes.emplace_back(bindings[i].strides, bindings[i].strides + rank);
+      bindings[i].strides = shapes.back().data();
+    }
+    launch.scalars = scalars.data();
+  }
+};
+
+lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                                 lks_diag* diag) {
+  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_launch");
+  auto owned = std::make_shared<std::vector<OwnedLaunch>>();
+  for (std::uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
+  *value = queue->enqueue([owned](lks_diag& failure) {
+    for (OwnedLaunch& o : *owned) {
+      o.launch.bindings = o.bindings.data();
+      if (const lks_status status = o.launch.kernel->check(o.launch, &failure); status != LKS_OK) return status;
+      o.launch.kernel->run(o.launch);
+    }
+    return lks_status{LKS_OK};
+  });
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                               std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_copy");
+  *value = queue->enqueue([=](lks_diag&) {
+    std::memcpy(static_cast<char*>(dst->data) + dst_offset, static_cast<char*>(src->data) + src_offset, bytes);
+    return lks_status{LKS_OK};
+  });
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
+                                std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_write");
+  *value = queue->enqueue([=](lks_diag&) {
+    std::memcpy(static_cast<char*>(dst->data) + offset, src, bytes);
+    return lks_status{LKS_OK};
+  });
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                               std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_read");
+  *value = queue->enqueue([=](lks_diag&) {
+    std::memcpy(dst, static_cast<char*>(src->data) + offset, bytes);
+    return lks_status{LKS_OK};
+  });
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes,
+                               std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) {
+  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_fill");
+  *value = queue->enqueue([=](lks_diag&) {
+    char* to = static_cast<char*>(dst->data) + offset;
+    for (std::uint64_t i = 0; i < bytes; i += pattern_bytes) std::memcpy(to + i, &pattern, pattern_bytes);
+    return lks_status{LKS_OK};
+  });
+  return LKS_OK;
+}
+
+lks_status await(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
+  std::unique_lock lock(timeline->mutex);
+  const auto settled = [&] { return timeline->reached >= value || timeline->failed; };
+  if (timeout_ns == forever) {
+    timeline->changed.wait(lock, settled);
+  } else if (!timeline->changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
+    return fail(diag, LKS_TIMEOUT, HOST_WHERE, "not reached in time");
+  }
+  if (timeline->reached >= value) return LKS_OK;
+  *diag = timeline->failure;
+  return timeline->failure.code;
+}
+
+lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag*) {
+  queue->enqueue([=](lks_diag& failure) { return await(timeline, value, forever, &failure); });
+  return LKS_OK;
+}
+
+lks_status LKS_CALL queue_flush(lks_queue*, lks_diag*) { return LKS_OK; }
+
+lks_status LKS_CALL queue_recover(lks_queue* queue, std::uint64_t* last, lks_diag*) {
+  *last = queue->recover();
+  return LKS_OK;
+}
+
+// ---------------------------------------------------------------------------------------------------------- timelines
+
+lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag*) {
+  *out = new lks_timeline;
+  return LKS_OK;
+}
+void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
+
+lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
+  std::lock_guard lock(timeline->mutex);
+  *reached = timeline->reached;
+  if (!timeline->failed) return LKS_OK;
+  *diag = timeline->failure;
+  return timeline->failure.code;
+}
+
+lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
+  return await(timeline, value, timeout_ns, diag);
+}
+
+lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure, lks_diag*) {
+  if (failure) {
+    timeline->fail(*failure, value);
+  } else {
+    timeline->reach(value);
+  }
+  return LKS_OK;
+}
+
+// ------------------------------------------------------------------------------------------------------------ kernels
+
+lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
+                                 lks_diag* diag) {
+  return host::answer_from_table(reference::kernels(), driver->host, *desc, *info, nullptr, diag);
+}
+
+lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
+                                   lks_kernel_info* info, lks_diag* diag) {
+  FAULT_POINT(device->driver.host, LKS_FAULT_COMPILE, "toy.kernel_prepare");
+  std::unique_ptr<lks_kernel> kernel;
+  const lks_status status = host::answer_from_table(reference::kernels(), device->driver.host, *desc, *info, &kernel, diag);
+  if (status == LKS_OK) *out = kernel.release();
+  return status;
+}
+void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
+const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t, std::uint32_t) { return nullptr; }
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
+#else
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
+#endif
+
+constexpr lks_driver_api table = {
+    {sizeof(lks_driver_api), 0, nullptr}, LKS_ABI_MAJOR, LKS_ABI_MINOR, "toy", "Lockstep", "1.0", "test",
+    LKS_DRIVER_UNLOADABLE, sanitizer, -200, 0,
+    &driver_open, &driver_close, &device_count, &device_describe, &get_group,
+    &device_open, &device_close, &device_memory, &device_health,
+    &buffer_alloc, &buffer_free, &buffer_map, &buffer_unmap,
+    &queue_create, &queue_destroy, &queue_launch, &queue_copy, &queue_write, &queue_read, &queue_fill, &queue_wait, &queue_flush, &queue_recover,
+    &timeline_create, &timeline_destroy, &timeline_query, &timeline_wait, &timeline_signal,
+    &kernel_query, &kernel_prepare, &kernel_release, &kernel_variant};
+
+}  // namespace
+
+extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api*, const lks_driver_api** out, lks_diag*) {
+  *out = &table;
+  return LKS_OK;
+}

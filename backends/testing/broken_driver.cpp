@@ -1,0 +1,73 @@
+// Drivers that cannot be used, one per value of BROKEN.
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+
+#include "lockstep/driver.h"
+
+#define NO_SYMBOL 1
+#define OTHER_MAJOR 2
+#define SHORT_TABLE 3
+#define EMPTY_SLOT 4
+#define FAILED_PROBE 5
+#define NO_DEVICE 6
+#define REFUSING_ENTRY 7
+#define OTHER_SANITIZER 8
+#define LYING_CAPABILITY 9
+
+#if BROKEN != NO_SYMBOL
+namespace {
+
+lks_status LKS_CALL driver_open(const lks_host_api*, lks_driver** out, lks_diag* diag) {
+  *out = reinterpret_cast<lks_driver*>(out);
+  if (BROKEN != FAILED_PROBE) return LKS_OK;
+  std::snprintf(diag->what, sizeof diag->what, "no quantum driver: libquantum.so.1 not found");
+  std::snprintf(diag->hint, sizeof diag->hint, "install the quantum runtime");
+  return LKS_UNAVAILABLE;
+}
+void LKS_CALL driver_close(lks_driver*) {}
+std::uint32_t LKS_CALL device_count(lks_driver*) { return BROKEN == NO_DEVICE ? 0 : 1; }
+lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info* info, lks_diag*) {
+  if (BROKEN == LYING_CAPABILITY) info->capabilities = LKS_CAP_GRAPH;
+  return LKS_OK;
+}
+const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
+
+void LKS_CALL unused() {}
+
+}  // namespace
+
+extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api*, const lks_driver_api** out,
+                                                              lks_diag* diag) {
+  if (BROKEN == REFUSING_ENTRY) {
+    std::snprintf(diag->what, sizeof diag->what, "this driver needs a newer runtime");
+    return LKS_ABI_MISMATCH;
+  }
+  static lks_driver_api table;
+  std::memset(&table, 0, sizeof table);
+  // Every slot first points somewhere; those that are called get what they need.
+  void* const filler = reinterpret_cast<void*>(&unused);
+  char* const slots = reinterpret_cast<char*>(&table.driver_open);
+  const std::size_t bytes = sizeof table - static_cast<std::size_t>(slots - reinterpret_cast<char*>(&table));
+  for (std::size_t at = 0; at + sizeof filler <= bytes; at += sizeof filler) std::memcpy(slots + at, &filler, sizeof filler);
+  table.hdr.size = BROKEN == SHORT_TABLE ? 64 : sizeof table;
+  table.abi_major = BROKEN == OTHER_MAJOR ? LKS_ABI_MAJOR + 1 : LKS_ABI_MAJOR;
+  table.abi_minor = LKS_ABI_MINOR;
+  table.name = "broken";
+  table.flags = LKS_DRIVER_UNLOADABLE;
+#if defined(__SANITIZE_ADDRESS__)
+  table.sanitizer = LKS_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+  table.sanitizer = LKS_SANITIZER_THREAD;
+#endif
+  if (BROKEN == OTHER_SANITIZER) table.sanitizer = LKS_SANITIZER_MEMORY;
+  table.driver_open = &driver_open;
+  table.driver_close = &driver_close;
+  table.device_count = &device_count;
+  table.device_describe = &device_describe;
+  table.get_group = &get_group;
+  if (BROKEN == EMPTY_SLOT) table.queue_fill = nullptr;
+  *out = &table;
+  return LKS_OK;
+}
+#endif
