@@ -1,1 +1,3 @@
 # Tests of this folder.
+lockstep_test(scalar_accuracy_test scalar/scalar_accuracy_test.cpp)
+lockstep_test(scalar_program_test scalar/scalar_program_test.cpp)

@@ -132,14 +132,20 @@ def normal_tail(x):
     return erfc(x / SQRT2) / 2 * exp(x * x / 2)
 
 
+def tail_bend(x):
+    """V in Phi(-x) e^(x^2 / 2) = 1 / (2 + 2 x (1 + V)), where V is small for small x and never large"""
+    return (1 / normal_tail(x) - 2) / (2 * x) - 1
+
+
 def central_quantile(y):
-    """Quantile of 1/2 + q over q, with y = 0.16 - q^2"""
-    q = sqrt(mpf("0.16") - y)
-    return SQRT2 * erfinv(2 * q) / q
+    """Quantile of 1/2 + q over q, less 2.5, with y = 0.375^2 - q^2"""
+    q = sqrt(mpf("0.375")**2 - y)
+    return SQRT2 * erfinv(2 * q) / q - mpf("2.5")
 
 
-def tail_quantile(v):
-    """z with Phi(-z) = e^(-v^2), by Newton's method on log Phi"""
+def tail_quantile(s):
+    """Quantile of 1 - p less v, with v = sqrt(-log p) = s + 1.4375; by Newton's method on log Phi"""
+    v = s + mpf("1.4375")
     z = SQRT2 * v
     for _ in range(80):
         p = erfc(z / SQRT2) / 2
@@ -147,18 +153,19 @@ def tail_quantile(v):
         z -= step
         if abs(step) < mpf(10)**-44 * z:
             break
-    return z
+    return z - v
 
 
 EXP_RANGE = (-0.3469, 0.3469)                      # ln2 / 2 and what rounding adds
 LOG_RANGE = (1 / SQRT2 - 1, SQRT2 - 1)
 ATANH_RANGE = (0, ((SQRT2 - 1) / (SQRT2 + 1))**2)  # s = f / (2 + f)
-CENTRAL_RANGE = (0, mpf("0.16"))
-TAIL_START = sqrt(-ln(mpf("0.1")))
+CENTRAL_RANGE = (0, mpf("0.375")**2)
+tail_range = lambda exponent: (sqrt(ln(mpf(8))) - mpf("1.4375"), sqrt(mpf(exponent)) - mpf("1.4375"))
+central_weight = lambda y: 1 / (central_quantile(y) + mpf("2.5"))
+tail_weight = lambda s: 1 / (tail_quantile(s) + s + mpf("1.4375"))
 exp_weight = lambda r: r * r / exp(r)
 log_weight = lambda f: f**3 / log1p(f)
 erf_weight = lambda x: x * erfc(x) / erf(x)
-relative = lambda f: lambda x: 1 / f(x)
 
 FITS = {  # name: (mantissa bits, function, weight, range, degrees of numerator and denominator)
     "exp_f32": (24, exp_tail, exp_weight, EXP_RANGE, (4, 0)),
@@ -169,12 +176,12 @@ FITS = {  # name: (mantissa bits, function, weight, range, degrees of numerator 
     "pow_f64": (53, atanh_second_tail, lambda z: z * z, ATANH_RANGE, (6, 0)),
     "erf_f32": (24, erf_exponent, erf_weight, (0, 4), (9, 0)),
     "erf_f64": (53, erf_exponent, erf_weight, (0, 6), (24, 0)),
-    "gelu_f32": (24, normal_tail, relative(normal_tail), (0, 14.6), (4, 5)),
-    "gelu_f64": (53, normal_tail, relative(normal_tail), (0, 38.8), (10, 11)),
-    "central_quantile_f32": (24, central_quantile, relative(central_quantile), CENTRAL_RANGE, (3, 3)),
-    "central_quantile_f64": (53, central_quantile, relative(central_quantile), CENTRAL_RANGE, (7, 7)),
-    "tail_quantile_f32": (24, tail_quantile, relative(tail_quantile), (TAIL_START, sqrt(mpf(104))), (4, 4)),
-    "tail_quantile_f64": (53, tail_quantile, relative(tail_quantile), (TAIL_START, sqrt(mpf(745))), (11, 10)),
+    "gelu_f32": (24, tail_bend, lambda x: 2 * x * normal_tail(x), (0, 14.6), (4, 4)),
+    "gelu_f64": (53, tail_bend, lambda x: 2 * x * normal_tail(x), (0, 38.8), (10, 10)),
+    "central_quantile_f32": (24, central_quantile, central_weight, CENTRAL_RANGE, (3, 3)),
+    "central_quantile_f64": (53, central_quantile, central_weight, CENTRAL_RANGE, (7, 7)),
+    "tail_quantile_f32": (24, tail_quantile, tail_weight, tail_range(104), (4, 4)),
+    "tail_quantile_f64": (53, tail_quantile, tail_weight, tail_range(745), (11, 10)),
 }
 
 

@@ -1,20 +1,31 @@
 // The table of scalar functions: bodies recorded from the *.inc files, derivatives, and oracles in long double.
-#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <map>
-#include <memory>
 #include <mutex>
+#include <numbers>
 #include <utility>
 
 #include "lockstep/error.h"
 #include "lockstep/program.h"
 #include "ops/scalar/dialect_record.h"
+#include "ops/scalar/oracles.h"
 
 namespace lockstep {
 namespace {
 
+// Later files need earlier ones.
+// clang-format off
+#include "ops/scalar/halves.inc"
 #include "ops/scalar/exp.inc"
+#include "ops/scalar/log.inc"
+#include "ops/scalar/pow.inc"
+#include "ops/scalar/hyperbolic.inc"
+#include "ops/scalar/erf.inc"
+#include "ops/scalar/root.inc"
+#include "ops/scalar/minmax.inc"
+#include "ops/scalar/normal.inc"
+// clang-format on
 
 struct Table {
   std::recursive_mutex mutex;
@@ -36,8 +47,10 @@ const Program* record_body(const ScalarFunction& f, std::deque<Program>& bodies)
 
 const ScalarFunction& add(Table& table, ScalarFunction function) {
   if (function.name.empty() || !function.body || !function.oracle || function.arity == 0 || function.arity > 3) {
-    ErrorBuilder(ErrorId::invalid_op_definition, function.name, "a scalar function needs a name, one to three "
-                 "arguments, a body and an oracle").raise();
+    ErrorBuilder(ErrorId::invalid_op_definition, function.name,
+                 "a scalar function needs a name, one to three "
+                 "arguments, a body and an oracle")
+        .raise();
   }
   std::lock_guard lock(table.mutex);
   const std::pair key(function.name, function.dtype);
@@ -52,20 +65,159 @@ const ScalarFunction& add(Table& table, ScalarFunction function) {
   return table.functions.back();
 }
 
+// ------------------------------------------------------------------------------------------------- the functions
+
 using Args = std::span<const Expr>;
 using Numbers = std::span<const long double>;
 
-void add_built_in(Table& table) {
-  add(table, {.name = "exp",
-              .body = [](Args a) { return exp_f32(a[0]); },
-              .derivative = [](Args, Expr y, std::uint32_t) { return y; },
-              .oracle = [](Numbers a) { return std::exp(a[0]); }});
+template <Expr (*function)(Expr)>
+Expr unary(Args a) {
+  return function(a[0]);
+}
+template <Expr (*function)(Expr, Expr)>
+Expr binary(Args a) {
+  return function(a[0], a[1]);
+}
+
+// Registers `f` for f32 and for f64, which have everything in common but their bodies.
+void add_both(Table& table, ScalarFunction f, Expr (*f32)(Args), Expr (*f64)(Args)) {
+  f.dtype = LKS_F32;
+  f.body = f32;
+  add(table, f);
+  f.dtype = LKS_F64;
+  f.body = f64;
+  add(table, f);
+}
+
+// x where a factor beside it is not 0 to working precision: keeps infinity times 0 out of derivatives.
+Expr bounded(Expr x) {
+  constexpr double bound = 1000;
+  return select(x > bound, x.constant(bound), select(x < -bound, x.constant(-bound), x));
+}
+
+// d/dx of x gate(x).
+Expr gated(Expr x, Expr gate, Expr gate_slope) {
+  return gate + bounded(x) * gate_slope;
+}
+
+Expr derivative_of_gelu(Args a, Expr, std::uint32_t) {
+  constexpr double sqrt_half = std::numbers::sqrt2 / 2, density = sqrt_half * std::numbers::inv_sqrtpi;
+  const Expr x = bounded(a[0]);
+  return gated(x, 0.5 * (1 + erf(sqrt_half * x)), density * exp(-0.5 * x * x));
+}
+
+Expr derivative_of_gelu_tanh(Args a, Expr, std::uint32_t) {
+  constexpr double linear = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi, cubic = 0.044715 * linear;
+  const Expr x = bounded(a[0]);
+  const Expr gate = sigmoid(x * (linear + cubic * x * x));
+  return gated(x, gate, gate * (1 - gate) * (linear + 3 * cubic * x * x));
+}
+
+Expr derivative_of_silu(Args a, Expr, std::uint32_t) {
+  const Expr gate = sigmoid(a[0]);
+  return gated(a[0], gate, gate * (1 - gate));
+}
+
+Expr derivative_of_pow(Args a, Expr value, std::uint32_t which) {
+  const Expr zero = value.constant(0), one = value.constant(1);
+  if (which == 0) {  // x^0 is constant, also at 0, where x^-1 is infinite
+    const Expr exponent = select(a[1] == 0, one, a[1]);
+    return select(a[1] == 0, zero, exponent * pow(a[0], exponent - 1));
+  }
+  return select(a[0] > 0, value * log(select(a[0] > 0, a[0], one)), zero);
+}
+
+// Of the smaller of two: 1 for it, 0 for the other; equal ones share.
+Expr derivative_of_choice(Expr chosen, Expr other) {
+  return select(chosen < other, chosen.constant(1), select(chosen == other, chosen.constant(0.5), chosen.constant(0)));
+}
+
+void add_exponential(Table& t) {
+  add_both(t,
+           {.name = "exp",
+            .derivative = [](Args, Expr y, std::uint32_t) { return y; },
+            .oracle = [](Numbers a) { return std::exp(a[0]); }},
+           unary<exp_f32>, unary<exp_f64>);
+  add_both(t,
+           {.name = "log",
+            .derivative = [](Args a, Expr, std::uint32_t) { return 1 / a[0]; },
+            .oracle = [](Numbers a) { return std::log(a[0]); }},
+           unary<log_f32>, unary<log_f64>);
+  add_both(t,
+           {.name = "pow",
+            .arity = 2,
+            .derivative = derivative_of_pow,
+            .oracle = [](Numbers a) { return std::pow(a[0], a[1]); }},
+           binary<pow_f32>, binary<pow_f64>);
+  add_both(t,
+           {.name = "tanh",
+            .derivative = [](Args, Expr y, std::uint32_t) { return 1 - y * y; },
+            .oracle = [](Numbers a) { return std::tanh(a[0]); }},
+           unary<tanh_f32>, unary<tanh_f64>);
+  add_both(t,
+           {.name = "sigmoid",
+            .derivative = [](Args, Expr y, std::uint32_t) { return y * (1 - y); },
+            .oracle = [](Numbers a) { return oracles::sigmoid(a[0]); }},
+           unary<sigmoid_f32>, unary<sigmoid_f64>);
+}
+
+void add_gates(Table& t) {
+  add_both(t,
+           {.name = "gelu", .derivative = derivative_of_gelu, .oracle = [](Numbers a) { return oracles::gelu(a[0]); }},
+           unary<gelu_f32>, unary<gelu_f64>);
+  add_both(t,
+           {.name = "gelu_tanh",
+            .derivative = derivative_of_gelu_tanh,
+            .oracle = [](Numbers a) { return oracles::gelu_tanh(a[0]); }},
+           unary<gelu_tanh_f32>, unary<gelu_tanh_f64>);
+  add_both(t,
+           {.name = "silu", .derivative = derivative_of_silu, .oracle = [](Numbers a) { return oracles::silu(a[0]); }},
+           unary<silu_f32>, unary<silu_f64>);
+}
+
+void add_normal(Table& t) {
+  add_both(
+      t,
+      {.name = "erf",
+       .derivative = [](Args a, Expr, std::uint32_t) { return 2 * std::numbers::inv_sqrtpi * exp(-(a[0] * a[0])); },
+       .oracle = [](Numbers a) { return std::erf(a[0]); }},
+      unary<erf_f32>, unary<erf_f64>);
+  add_both(
+      t,
+      {.name = "inverse_normal_cdf",
+       .derivative = [](Args, Expr z,
+                        std::uint32_t) { return std::numbers::sqrt2 / std::numbers::inv_sqrtpi * exp(0.5 * z * z); },
+       .oracle = [](Numbers a) { return oracles::inverse_normal_cdf(a[0]); }},
+      unary<inverse_normal_cdf_f32>, unary<inverse_normal_cdf_f64>);
+}
+
+void add_algebraic(Table& t) {
+  add_both(t,
+           {.name = "rsqrt",
+            .derivative = [](Args, Expr y, std::uint32_t) { return -0.5 * y * y * y; },
+            .oracle = [](Numbers a) { return 1 / std::sqrt(a[0]); }},
+           unary<rsqrt_f32>, unary<rsqrt_f64>);
+  add_both(t,
+           {.name = "minimum",
+            .arity = 2,
+            .derivative = [](Args a, Expr, std::uint32_t i) { return derivative_of_choice(a[i], a[1 - i]); },
+            .oracle = [](Numbers a) { return oracles::minimum(a[0], a[1]); }},
+           binary<minimum_f32>, binary<minimum_f64>);
+  add_both(t,
+           {.name = "maximum",
+            .arity = 2,
+            .derivative = [](Args a, Expr, std::uint32_t i) { return derivative_of_choice(-a[i], -a[1 - i]); },
+            .oracle = [](Numbers a) { return oracles::maximum(a[0], a[1]); }},
+           binary<maximum_f32>, binary<maximum_f64>);
 }
 
 Table& table() {
   static Table* t = [] {
     auto* fresh = new Table;
-    add_built_in(*fresh);
+    add_exponential(*fresh);
+    add_gates(*fresh);
+    add_normal(*fresh);
+    add_algebraic(*fresh);
     return fresh;
   }();
   return *t;
@@ -88,6 +240,8 @@ std::vector<const ScalarFunction*> scalar_functions() {
   return all;
 }
 
-const ScalarFunction& register_scalar_function(ScalarFunction function) { return add(table(), std::move(function)); }
+const ScalarFunction& register_scalar_function(ScalarFunction function) {
+  return add(table(), std::move(function));
+}
 
 }  // namespace lockstep

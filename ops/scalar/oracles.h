@@ -23,12 +23,15 @@ inline Sum operator+(Sum a, Sum b) {
 }
 
 // Constants as a double and what is left of them.
-inline constexpr Sum inverse_sqrt2{0.7071067811865476, -4.833646656726456726e-17L};
-inline constexpr Sum sqrt_8_over_pi{1.5957691216057308, -9.770799177571186e-17L};
+inline constexpr Sum inverse_sqrt2{0.7071067811865476, -4.833646656726456518594e-17L};
+inline constexpr Sum sqrt_8_over_pi{1.5957691216057308, -9.969308809110920314577e-17L};
+inline constexpr Sum cubic_factor{0.044715, 2.196021142708559636958e-18L};
 inline constexpr long double pi = 3.14159265358979323846264338327950288L;
 
 /// Density of the normal distribution.
-inline long double normal_pdf(long double z) { return std::exp(-z * z / 2) / std::sqrt(2 * pi); }
+inline long double normal_pdf(long double z) {
+  return std::exp(-z * z / 2) / std::sqrt(2 * pi);
+}
 
 /// Distribution function of the normal distribution.
 inline long double normal_cdf(long double z) {
@@ -43,14 +46,18 @@ inline long double sigmoid(long double x) {
 }
 
 // Where x times a vanishing factor is below every result type; past that, infinity times 0 would be next.
-inline long double silu(long double x) { return x < -10000 ? -0.0L : x * sigmoid(x); }
-inline long double gelu(long double x) { return x < -100 ? -0.0L : x * normal_cdf(x); }
+inline long double silu(long double x) {
+  return x < -10000 ? -0.0L : x * sigmoid(x);
+}
+inline long double gelu(long double x) {
+  return std::fabs(x) > 100 ? (x < 0 ? -0.0L : x) : x * normal_cdf(x);
+}
 
 /// x sigmoid(2 u) with 2 u = sqrt(8 / pi) (x + 0.044715 x^3), to twice the mantissa.
 inline long double gelu_tanh(long double x) {
   if (std::fabs(x) > 60) return x < 0 ? -0.0L : x;
   const Sum magnitude{std::fabs(x), 0};
-  const Sum cubic = Sum{0.044715, 0} * magnitude * magnitude;
+  const Sum cubic = cubic_factor * magnitude * magnitude;
   const Sum exponent = sqrt_8_over_pi * magnitude * (cubic.high > 1 ? cubic + Sum{1, 0} : Sum{1, 0} + cubic);
   const long double t = std::exp(-exponent.high) * (1 - exponent.low);
   return x * (x < 0 ? t : 1) / (1 + t);
@@ -61,7 +68,9 @@ inline long double minimum(long double a, long double b) {
   if (std::isnan(a) || std::isnan(b)) return a + b;
   return a < b || (a == b && std::signbit(a)) ? a : b;
 }
-inline long double maximum(long double a, long double b) { return -minimum(-a, -b); }
+inline long double maximum(long double a, long double b) {
+  return -minimum(-a, -b);
+}
 
 /// Halley's method on erf in the middle and on the distribution function outside.
 inline long double inverse_normal_cdf(long double p) {
@@ -70,12 +79,12 @@ inline long double inverse_normal_cdf(long double p) {
   const long double tail = p < 0.5L ? p : 1 - p;
   const long double r = std::sqrt(-2 * std::log(tail));
   // Formula 26.2.23 of Abramowitz and Stegun: an error below 4.5e-4.
-  long double z = r - (2.515517L + r * (0.802853L + r * 0.010328L)) /
-                          (1 + r * (1.432788L + r * (0.189269L + r * 0.001308L)));
+  long double z =
+      r - (2.515517L + r * (0.802853L + r * 0.010328L)) / (1 + r * (1.432788L + r * (0.189269L + r * 0.001308L)));
   for (int i = 0; i < 3; ++i) {
-    const long double excess =
-        tail > 0.25L ? std::erf(z * inverse_sqrt2.high + z * inverse_sqrt2.low) / 2 - (0.5L - tail)
-                     : tail - normal_cdf(-z);
+    const long double excess = tail > 0.25L
+                                   ? std::erf(z * inverse_sqrt2.high + z * inverse_sqrt2.low) / 2 - (0.5L - tail)
+                                   : tail - normal_cdf(-z);
     const long double step = excess / normal_pdf(z);
     z -= step / (1 + z * step / 2);
   }
