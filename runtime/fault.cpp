@@ -34,8 +34,6 @@ lks_status reach(std::uint32_t kind, const char* site) {
 
 }  // namespace fault
 
-namespace testing {
-
 FaultInjection::FaultInjection(std::uint64_t k) {
   std::lock_guard lock(fault::plan().mutex);
   if (fault::armed) {
@@ -64,5 +62,4 @@ std::string FaultInjection::site() const {
   return fault::plan().site;
 }
 
-}  // namespace testing
 }  // namespace lockstep

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace lockstep::testing {
+namespace lockstep {
 
 /// While it lives, the k-th fault point that any thread passes (counting from 1) fails as if memory, a queue or a
 /// compiler had failed: an allocation with "out of memory", anything else with an internal driver error. Fault points
@@ -24,4 +24,4 @@ class FaultInjection {
   std::string site() const;
 };
 
-}  // namespace lockstep::testing
+}  // namespace lockstep

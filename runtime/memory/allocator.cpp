@@ -46,10 +46,13 @@ void Allocator::free(Block* block) {
   pool_.free(block);
 }
 
-void Allocator::set_owner(Block* block, MemoryOwner owner) {
+void Allocator::set_owner(Block* block, MemoryOwner owner, const ScopeName* name) {
   std::lock_guard lock(mutex_);
   tracker_.move(block->owner, owner, block->bytes);
   block->owner = owner;
+  if (!name) return;
+  block->label = name->name.c_str();
+  block->scope = name->parent;
 }
 
 MemoryStats Allocator::stats() {
@@ -92,7 +95,7 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
     std::map<std::string, std::uint64_t> holders;
     pool_.for_each_block([&](const Block& block) {
       if (block.refs.load(std::memory_order_relaxed) == 0) return;
-      std::string name = block.scope ? block.scope->path() + " " : "";
+      std::string name = block.scope ? block.scope->path() + "/" : "";
       name += block.label ? std::string_view(block.label) : name_of(block.owner);
       holders[name] += block.bytes;
     });

@@ -36,7 +36,8 @@ class Allocator {
   BlockRef allocate(std::uint64_t bytes, const BlockPurpose& purpose);
   void free(Block* block);
 
-  void set_owner(Block* block, MemoryOwner owner);
+  /// Another owner, and another name in reports if one is given.
+  void set_owner(Block* block, MemoryOwner owner, const ScopeName* name = nullptr);
   MemoryStats stats();
   void reset_peak();
   void set_limit(std::optional<std::uint64_t> bytes);

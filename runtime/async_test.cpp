@@ -1,0 +1,168 @@
+// The host side against real asynchrony: a device whose queues run on threads of their own, late, on memory that the host
+// cannot see, and that fails on demand.
+#include <gtest/gtest.h>
+
+#include "lockstep/lockstep.h"
+#include "runtime/device_state.h"
+
+namespace lockstep {
+namespace {
+
+Device toy() {
+  static const Device device = [] {
+    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+    EXPECT_TRUE(record.ready) << record.text;
+    return Device("toy:0");
+  }();
+  return device;
+}
+
+// Makes the k-th command from now fail when it is executed.
+void fail_command(int k) {
+  static int generation = 0;
+  set_option("toy.fail", std::to_string(++generation) + ":" + std::to_string(k));
+}
+
+class AsyncTest : public testing::Test {
+ protected:
+  void SetUp() override { scope.emplace(toy()); }
+  void TearDown() override {
+    set_option("toy.fail", std::nullopt);
+    set_option("toy.delay_us", std::nullopt);
+  }
+  std::optional<DeviceScope> scope;
+};
+
+TEST_F(AsyncTest, CallsReturnBeforeTheirWorkIsDone) {
+  set_option("toy.delay_us", "20000");
+  Tensor x = ones({8});
+  synchronize(toy());
+  for (int i = 0; i < 20; ++i) x = x + 1.0f;
+  EXPECT_GT(toy().state().queue().pending(), 0u);
+  EXPECT_EQ(x.to_vector<float>()[7], 21.0f);
+  EXPECT_EQ(toy().state().queue().pending(), 0u);
+}
+
+TEST_F(AsyncTest, HostMemoryMayGoBeforeTheDeviceHasReadIt) {
+  set_option("toy.delay_us", "2000");
+  std::optional<Tensor> x;
+  {
+    std::vector<float> values(1000, 3.0f);
+    x.emplace(values, Shape{1000});
+    std::fill(values.begin(), values.end(), -1.0f);
+  }
+  EXPECT_EQ(sum(*x).item<float>(), 3000.0f);
+}
+
+TEST_F(AsyncTest, MemoryIsReusedInOrder) {
+  set_option("toy.delay_us", "200");
+  Tensor total = zeros({1024});
+  for (int i = 0; i < 200; ++i) total = total + full({1024}, 1.0);  // each temporary's memory goes to the next
+  EXPECT_EQ(total.to_vector<float>()[1023], 200.0f);
+}
+
+TEST_F(AsyncTest, AFailureSurfacesWhereTheValueIsReadAndNamesOpAndLine) {
+  const Tensor x = ones({4});
+  synchronize(toy());
+  fail_command(2);
+  const Tensor a = exp(x);
+  const Tensor b = tanh(a);  // line of the op that fails
+  const int line = __LINE__ - 1;
+  const Tensor c = b + 1.0f;
+  for (int again = 0; again < 2; ++again) {  // dependent tensors keep throwing
+    try {
+      c.to_vector<float>();
+      FAIL() << "a failed command gave a value";
+    } catch (const DeviceError& e) {
+      EXPECT_EQ(e.id(), ErrorId::driver_failed);
+      EXPECT_EQ(e.op(), "tanh");
+      EXPECT_NE(e.where().find("async_test.cpp:" + std::to_string(line)), std::string::npos) << e.what();
+    }
+  }
+  EXPECT_NO_THROW(a.to_vector<float>());  // what was done before the failure stays
+  EXPECT_THROW(b.to_vector<float>(), DeviceError);
+}
+
+TEST_F(AsyncTest, TheDeviceStaysUsableAfterAFailure) {
+  const Tensor x = full({4}, 2.0);
+  synchronize(toy());
+  fail_command(1);
+  const Tensor bad = x * 2.0f;
+  EXPECT_THROW(synchronize(toy()), DeviceError);
+  EXPECT_THROW(bad + 1.0f, DeviceError) << "using a failed tensor must not compute with rubbish";
+  EXPECT_EQ((x * 3.0f).to_vector<float>()[0], 6.0f);
+}
+
+TEST_F(AsyncTest, BadIndicesAreReportedLikeOnAnyDevice) {
+  const Tensor table = ones({3, 2});
+  const Tensor picked = gather(table, Tensor({std::int64_t{7}}));
+  try {
+    picked.to_vector<float>();
+    FAIL();
+  } catch (const ShapeError& e) {
+    EXPECT_EQ(e.id(), ErrorId::index_out_of_range);
+    EXPECT_EQ(e.op(), "gather");
+  }
+}
+
+TEST_F(AsyncTest, CopiesBetweenDevicesBothWays) {
+  const Device reference("reference");
+  const Tensor here = iota(1000, f32);
+  const Tensor there = here.to(reference);
+  EXPECT_EQ(there.device(), reference);
+  EXPECT_EQ(there.to_vector<float>(), here.to_vector<float>());
+  const Tensor back = slice(there, {{0, 3, 900, 7}}).to(toy());
+  EXPECT_EQ(back.to_vector<float>()[1], 10.0f);
+}
+
+TEST_F(AsyncTest, AnOptimizerStepThatFailsOnTheDeviceChangesNothing) {
+  set_seed(3);
+  Variable w(random_normal({16, 4}), "w"), b(zeros({4}), "b");
+  const std::vector<Variable> variables = {w, b};
+  const Tensor x = random_normal({8, 16});
+  optim::Optimizer adam{optim::Adam{}};
+  const auto step = [&] {
+    GradientTape tape;
+    const Tensor loss = mean(square(matmul(x, w) + b));
+    adam.apply(tape.gradient(loss, std::span<const Variable>(variables)), variables);
+    return loss;
+  };
+  step();
+  synchronize(toy());
+  const std::vector<float> before = w.read().to_vector<float>(), bias = b.read().to_vector<float>();
+  const std::vector<float> moments = adam.state()[0].read().to_vector<float>();
+  ASSERT_EQ(adam.steps(), 1);
+
+  // Whichever command of the step fails: forward, backward or the update itself.
+  int failed = 0;
+  for (int k = 1; k <= 40; ++k) {
+    fail_command(k);
+    try {
+      step();
+      synchronize(toy());
+    } catch (const DeviceError&) {
+      ++failed;
+    }
+    set_option("toy.fail", std::nullopt);
+    if (adam.steps() != 1) break;  // k was beyond the last command: the step went through
+    EXPECT_EQ(w.read().to_vector<float>(), before) << "command " << k;
+    EXPECT_EQ(b.read().to_vector<float>(), bias) << "command " << k;
+    EXPECT_EQ(adam.state()[0].read().to_vector<float>(), moments) << "command " << k;
+  }
+  EXPECT_GT(failed, 5);
+  EXPECT_EQ(adam.steps(), 2);
+  EXPECT_NE(w.read().to_vector<float>(), before);
+  EXPECT_NO_THROW(step());
+  EXPECT_NO_THROW(synchronize(toy()));
+}
+
+TEST_F(AsyncTest, ARunawayLoopIsHeldBack) {
+  set_option("toy.delay_us", "0");
+  Tensor x = zeros({1});
+  for (int i = 0; i < 10'000; ++i) x = x + 1.0f;
+  EXPECT_LE(toy().state().queue().pending(), 4096u);
+  EXPECT_EQ(x.to_vector<float>()[0], 10'000.0f);
+}
+
+}  // namespace
+}  // namespace lockstep

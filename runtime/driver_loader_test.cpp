@@ -1,0 +1,95 @@
+// Libraries that cannot be used are listed with the reason, and everything else works.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "lockstep/lockstep.h"
+#include "runtime/driver_registry.h"
+
+namespace lockstep {
+namespace {
+
+const std::string broken_folder = TEST_DRIVERS "/broken/";
+
+DriverRecord load_broken(const std::string& kind) { return load_driver(broken_folder + "liblockstep_driver_" + kind + ".so"); }
+
+struct Expected {
+  const char* kind;
+  const char* stage;
+  const char* text;
+};
+
+class BrokenDriver : public testing::TestWithParam<Expected> {};
+
+TEST_P(BrokenDriver, IsListedWithTheReason) {
+  const DriverRecord record = load_broken(GetParam().kind);
+  EXPECT_FALSE(record.ready);
+  EXPECT_EQ(record.stage, GetParam().stage);
+  EXPECT_NE(record.text.find(GetParam().text), std::string::npos) << record.text;
+  const std::vector<DriverRecord> all = driver_records();
+  EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](const DriverRecord& r) { return r.path == record.path; }));
+  // And the others still work.
+  EXPECT_EQ((Tensor(2.0f) + 1.0f).item<float>(), 3.0f);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BrokenDriver,
+    testing::Values(Expected{"no_symbol", "symbol", "exports no symbol lks_driver_entry_v1"},
+                    Expected{"other_major", "negotiate", "implements ABI 2."}, Expected{"short_table", "negotiate", "64 bytes"},
+                    Expected{"empty_slot", "negotiate", "lacks the entry queue_fill"},
+                    Expected{"failed_probe", "probe", "libquantum.so.1 not found"},
+                    Expected{"no_device", "enumerate", "reports no device"},
+                    Expected{"refusing_entry", "negotiate", "needs a newer runtime"},
+                    Expected{"other_sanitizer", "negotiate", "was built with MemorySanitizer"},
+                    Expected{"lying_capability", "enumerate", "claims capability 1"}),
+    [](const auto& test) { return std::string(test.param.kind); });
+
+TEST(DriverLoader, MissingFileAndMissingDependencyAreNamed) {
+  const DriverRecord record = load_driver("/nowhere/liblockstep_driver_x.so");
+  EXPECT_FALSE(record.ready);
+  EXPECT_EQ(record.stage, "open");
+  EXPECT_NE(record.text.find("No such file"), std::string::npos) << record.text;
+}
+
+TEST(DriverLoader, AFileThatIsNoLibraryIsNoCrash) {
+  const DriverRecord record = load_driver(__FILE__);
+  EXPECT_FALSE(record.ready);
+  EXPECT_EQ(record.stage, "open");
+}
+
+TEST(DriverLoader, UnknownDevicesListTheKnownOnes) {
+  try {
+    Device("warp:9");
+    FAIL();
+  } catch (const DeviceError& e) {
+    EXPECT_EQ(e.id(), ErrorId::unknown_device);
+    EXPECT_NE(e.hint().find("reference:0"), std::string::npos) << e.hint();
+  }
+}
+
+TEST(DriverLoader, LoadsAndUnloadsFiftyTimes) {
+  for (int i = 0; i < 50; ++i) {
+    auto driver = load_driver_library(TEST_DRIVERS "/liblockstep_driver_toy.so");
+    ASSERT_TRUE(driver->record.ready) << driver->record.text;
+  }
+}
+
+TEST(DriverLoader, DevicesParseAndPrint) {
+  EXPECT_EQ(Device("reference").name(), "reference:0");
+  EXPECT_EQ(Device("reference:0"), Device("reference"));
+  EXPECT_EQ(Device("reference").driver(), "reference");
+  EXPECT_EQ(Device("reference").index(), 0);
+  EXPECT_TRUE(describe(best_device()).available);
+}
+
+TEST(DeviceScope, NestsAndRestores) {
+  const Device before = default_device();
+  {
+    DeviceScope scope(Device("reference"));
+    EXPECT_EQ(zeros({2}).device().name(), "reference:0");
+  }
+  EXPECT_EQ(default_device(), before);
+}
+
+}  // namespace
+}  // namespace lockstep

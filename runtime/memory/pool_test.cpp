@@ -1,0 +1,155 @@
+#include "runtime/memory/pool.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <random>
+
+namespace lockstep {
+namespace {
+
+// Hands out numbers instead of memory, and keeps account.
+class FakeSource : public SegmentSource {
+ public:
+  explicit FakeSource(std::uint64_t capacity) : capacity_(capacity) {}
+  SegmentResult allocate(std::uint64_t bytes) override {
+    ++calls;
+    if (bytes > capacity_ - used) return {nullptr, Shortage::driver, LKS_OUT_OF_MEMORY};
+    used += bytes;
+    ++live;
+    return {reinterpret_cast<lks_buffer*>(++next_), Shortage::none, LKS_OK};
+  }
+  void free(lks_buffer*, std::uint64_t bytes) override {
+    used -= bytes;
+    --live;
+  }
+  std::uint64_t used = 0;
+  int calls = 0, live = 0;
+
+ private:
+  std::uint64_t capacity_;
+  std::uintptr_t next_ = 0;
+};
+
+class PoolTest : public testing::Test {
+ protected:
+  Block* take(std::uint64_t bytes) {
+    SegmentResult failure;
+    Block* block = pool.allocate(bytes, failure);
+    if (block) {
+      block->requested = bytes;
+      block->refs = 1;
+    }
+    return block;
+  }
+  void give(Block* block) {
+    block->refs = 0;
+    pool.free(block);
+  }
+
+  FakeSource source{64 << 20};
+  int waits = 0;
+  BlockPool pool{source, nullptr, [this] { ++waits; }};
+};
+
+TEST_F(PoolTest, RoundsToClassesThatWasteAtMostAnEighth) {
+  EXPECT_EQ(BlockPool::rounded(1), 64u);
+  EXPECT_EQ(BlockPool::rounded(64), 64u);
+  EXPECT_EQ(BlockPool::rounded(65), 128u);
+  for (std::uint64_t n = 1; n < (1 << 22); n = n * 9 / 8 + 1) {
+    const std::uint64_t r = BlockPool::rounded(n);
+    EXPECT_GE(r, n);
+    EXPECT_EQ(r % 64, 0u);
+    EXPECT_EQ(BlockPool::rounded(r), r) << n;
+    if (n > 1024) {
+      EXPECT_LE(static_cast<double>(r), static_cast<double>(n) * 1.125 + 64);
+    }
+  }
+}
+
+TEST_F(PoolTest, SteadyWorkNeverAsksTheSource) {
+  for (int step = 0; step < 3; ++step) {
+    const int before = source.calls;
+    std::vector<Block*> blocks;
+    for (std::uint64_t bytes : {100u, 70'000u, 3'000'000u, 100u, 5'000'000u}) blocks.push_back(take(bytes));
+    for (Block* b : blocks) give(b);
+    if (step > 0) {
+      EXPECT_EQ(source.calls, before);
+    }
+  }
+}
+
+TEST_F(PoolTest, BlocksDoNotOverlapAndAreAligned) {
+  std::mt19937 random(1);
+  std::vector<Block*> held;
+  for (int i = 0; i < 2000; ++i) {
+    if (!held.empty() && random() % 3 == 0) {
+      const std::size_t at = random() % held.size();
+      give(held[at]);
+      held.erase(held.begin() + static_cast<std::ptrdiff_t>(at));
+      continue;
+    }
+    if (Block* b = take(1 + random() % (random() % 8 ? 4096 : 900'000))) held.push_back(b);
+  }
+  std::map<std::pair<lks_buffer*, std::uint64_t>, std::uint64_t> ranges;
+  for (Block* b : held) {
+    EXPECT_EQ(b->offset % 64, 0u);
+    EXPECT_GE(b->bytes, b->requested);
+    ranges[{b->buffer, b->offset}] = b->offset + b->bytes;
+  }
+  EXPECT_EQ(ranges.size(), held.size());
+  for (auto it = ranges.begin(); it != ranges.end(); ++it) {
+    const auto next = std::next(it);
+    if (next != ranges.end() && next->first.first == it->first.first) {
+      EXPECT_LE(it->second, next->first.second);
+    }
+  }
+  for (Block* b : held) give(b);
+}
+
+TEST_F(PoolTest, FreedNeighboursServeALargerRequest) {
+  std::vector<Block*> small;
+  for (int i = 0; i < 32; ++i) small.push_back(take(64 * 1024));
+  for (Block* b : small) give(b);
+  const int before = source.calls;
+  Block* large = take(512 * 1024);
+  EXPECT_EQ(source.calls, before);
+  give(large);
+}
+
+TEST_F(PoolTest, GivesCachedSegmentsBackBeforeItFails) {
+  Block* a = take(40 << 20);
+  give(a);
+  Block* b = take(60 << 20);  // fits only after the first segment is returned
+  ASSERT_NE(b, nullptr);
+  EXPECT_EQ(waits, 1);
+  EXPECT_EQ(take(30 << 20), nullptr);
+  give(b);
+}
+
+TEST_F(PoolTest, SmallRequestsTakeWhatIsLeftWhereAWholeSegmentDoesNotFit) {
+  FakeSource tight(100 * 1024);
+  BlockPool small(tight, nullptr, [] {});
+  SegmentResult failure;
+  Block* block = small.allocate(4096, failure);
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(tight.used, 4096u);
+  block->requested = 4096;
+  small.free(block);
+}
+
+TEST_F(PoolTest, ReleaseReturnsEverythingThatIsFree) {
+  Block* kept = take(1000);
+  give(take(3 << 20));
+  give(take(5 << 20));
+  pool.release_cached();
+  EXPECT_EQ(source.live, 1);
+  give(kept);
+  pool.release_cached();
+  EXPECT_EQ(source.live, 0);
+  EXPECT_EQ(pool.reserved(), 0u);
+}
+
+}  // namespace
+}  // namespace lockstep

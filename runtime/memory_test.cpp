@@ -1,0 +1,144 @@
+// Limits, statistics, poison, and the report when memory runs out.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/testing.h"
+
+namespace lockstep {
+namespace {
+
+class MemoryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    release_cached_memory(device);
+    scope.emplace(device);
+  }
+  void TearDown() override {
+    set_memory_limit(device, std::nullopt);
+    set_memory_poison(device, false);
+  }
+  Device device{"reference"};
+  std::optional<DeviceScope> scope;
+};
+
+TEST_F(MemoryTest, StatisticsByOwner) {
+  const MemoryStats before = memory_stats(device);
+  const Tensor activation = zeros({1024});
+  const Variable weight(zeros({2048}), "w");
+  const MemoryStats during = memory_stats(device);
+  const auto grown = [&](MemoryOwner owner) {
+    const auto i = static_cast<std::size_t>(owner);
+    return during.live_by_owner[i] - before.live_by_owner[i];
+  };
+  EXPECT_EQ(grown(MemoryOwner::activations), 4096u);
+  EXPECT_EQ(grown(MemoryOwner::variables), 8192u);
+  EXPECT_EQ(during.live, before.live + 4096 + 8192);
+}
+
+TEST_F(MemoryTest, TheLimitIsExactToTheByte) {
+  release_cached_memory(device);
+  const std::uint64_t held = memory_stats(device).reserved;
+  constexpr std::uint64_t big = 1 << 20;
+  set_memory_limit(device, held + big);
+  EXPECT_NO_THROW(zeros({big / 4}));
+  release_cached_memory(device);
+  set_memory_limit(device, held + big - 1);
+  EXPECT_THROW(zeros({big / 4}), OutOfMemoryError);
+  set_memory_limit(device, held + big);
+  EXPECT_NO_THROW(zeros({big / 4})) << "the device recovers when the limit is raised";
+}
+
+TEST_F(MemoryTest, TheReportNamesOpOwnersHoldersAndLine) {
+  set_memory_limit(device, memory_stats(device).reserved + (4 << 20));
+  const Variable weight(zeros({256 * 1024}), "big_weight");
+  NameScope layer("model");
+  const Tensor x = zeros({256 * 1024});
+  try {
+    const Tensor y = concat({x, x, x, x});
+    FAIL();
+  } catch (const OutOfMemoryError& e) {
+    const std::string text = e.what();
+    EXPECT_EQ(e.id(), ErrorId::out_of_memory);
+    for (const char* part : {"OutOfMemoryError[LS5001] reference:0: concat output f32 (1048576) needs 4.00 MiB", "the limit of",
+                             "activations 1.00 MiB", "variables 1.00 MiB", "largest", "model/full 1.00 MiB", "big_weight 1.00 MiB",
+                             "model, called at memory_test.cpp:", "fix"}) {
+      EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+    }
+  }
+}
+
+TEST_F(MemoryTest, ImpossibleSizesAreToldApart) {
+  try {
+    zeros({std::int64_t{1} << 50});
+    FAIL();
+  } catch (const OutOfMemoryError& e) {
+    EXPECT_EQ(e.id(), ErrorId::impossible_size) << e.what();
+  }
+  EXPECT_THROW(zeros({std::int64_t{1} << 40, std::int64_t{1} << 40}), ShapeError);
+}
+
+TEST_F(MemoryTest, PoisonShowsUnsetMemory) {
+  set_memory_poison(device, true);
+  const Tensor a = ones({100});
+  EXPECT_EQ(a.to_vector<float>()[50], 1.0f);  // what is set is right
+  // Freed memory holds NaN: a view that outlived its tensor would show it.
+  std::vector<float> stale;
+  { stale = (a + 1.0f).to_vector<float>(); }
+  EXPECT_EQ(stale[0], 2.0f);
+}
+
+TEST_F(MemoryTest, SteadyTrainingAsksTheDriverForNothing) {
+  nn::Model model = zoo::mlp();
+  model.build({8, 8, 1}, device);
+  model.compile({.optimizer = optim::Adam{}, .loss = losses::SparseCategoricalCrossentropy{}});
+  const data::Batch batch{ones({4, 8, 8, 1}), zeros({4}, i32)};
+  for (int i = 0; i < 3; ++i) model.train_step(batch);
+  const MemoryStats before = memory_stats(device);
+  for (int i = 0; i < 3; ++i) model.train_step(batch);
+  const MemoryStats after = memory_stats(device);
+  EXPECT_EQ(after.driver_allocations, before.driver_allocations);
+  EXPECT_GT(after.allocations, before.allocations);
+  EXPECT_EQ(after.live, before.live) << "a step leaves nothing behind";
+}
+
+TEST_F(MemoryTest, ViewsCopyNothing) {
+  const Tensor x = iota(24, f32);
+  const std::uint64_t before = memory_stats(device).allocations;
+  const Tensor y = slice(transpose(reshape(x, {4, 6})), {{0, 1, 5, 2}});
+  const Tensor z = broadcast_to(expand_dims(y, 0), {3, 2, 4});
+  EXPECT_EQ(memory_stats(device).allocations, before);
+  EXPECT_EQ(z.to_vector<float>()[1], 7.0f);
+}
+
+TEST_F(MemoryTest, SizesParseAndPrint) {
+  EXPECT_EQ(parse_bytes("512MiB"), 512u << 20);
+  EXPECT_EQ(parse_bytes("1.5 GiB"), (3ull << 30) / 2);
+  EXPECT_EQ(parse_bytes("12345"), 12345u);
+  for (const char* bad : {"", "MiB", "12 parsecs", "-3", "1e40", "0x10KiB"}) EXPECT_THROW(parse_bytes(bad), UsageError) << bad;
+  EXPECT_EQ(format_bytes(0), "0 B");
+  EXPECT_EQ(format_bytes(1643118592), "1.53 GiB");
+}
+
+TEST(Fork, AChildGetsAnErrorNotAHang) {
+  zeros({4});  // opens the device
+  const pid_t child = fork();
+  if (child == 0) {
+    int status = 1;
+    try {
+      zeros({4});
+    } catch (const StateError& e) {
+      status = e.id() == ErrorId::used_after_fork ? 0 : 2;
+    }
+    _exit(status);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,82 @@
+#include "lockstep/parallel.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace lockstep {
+namespace {
+
+class ParallelTest : public testing::Test {
+ protected:
+  void TearDown() override {
+    set_thread_count(0);
+    set_parallel_runner(nullptr);
+  }
+};
+
+TEST_F(ParallelTest, CoversTheRangeOnce) {
+  set_thread_count(4);
+  for (std::int64_t n : {0, 1, 7, 1000, 4096}) {
+    std::vector<std::atomic<int>> seen(static_cast<std::size_t>(n));
+    parallel_for(n, 10, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) ++seen[static_cast<std::size_t>(i)];
+    });
+    for (auto& s : seen) EXPECT_EQ(s, 1);
+  }
+}
+
+TEST_F(ParallelTest, SmallWorkStaysOnTheCallersThread) {
+  set_thread_count(4);
+  const auto caller = std::this_thread::get_id();
+  parallel_for(100, 1000, [&](std::int64_t, std::int64_t) { EXPECT_EQ(std::this_thread::get_id(), caller); });
+}
+
+TEST_F(ParallelTest, NestedCallsStayOnTheirThread) {
+  set_thread_count(2);
+  parallel_for(2, 1, [&](std::int64_t, std::int64_t) {
+    const auto outer = std::this_thread::get_id();
+    parallel_for(100, 1, [&](std::int64_t, std::int64_t) { EXPECT_EQ(std::this_thread::get_id(), outer); });
+  });
+}
+
+TEST_F(ParallelTest, RethrowsTheFirstException) {
+  set_thread_count(2);
+  EXPECT_THROW(parallel_for(100, 1, [](std::int64_t begin, std::int64_t) {
+    if (begin == 0) throw std::runtime_error("no");
+  }), std::runtime_error);
+}
+
+TEST_F(ParallelTest, AnApplicationsPoolRunsThePieces) {
+  set_thread_count(3);
+  unsigned asked = 0;
+  set_parallel_runner([&](unsigned n, const std::function<void(unsigned)>& piece) {
+    asked = n;
+    for (unsigned i = 0; i < n; ++i) piece(n - 1 - i);
+  });
+  std::atomic<std::int64_t> total{0};
+  parallel_for(90, 10, [&](std::int64_t begin, std::int64_t end) { total += end - begin; });
+  EXPECT_EQ(asked, 3u);
+  EXPECT_EQ(total, 90);
+}
+
+TEST_F(ParallelTest, SeveralCallersAtOnce) {
+  set_thread_count(3);
+  std::atomic<std::int64_t> total{0};
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 4; ++c) {
+    callers.emplace_back([&] {
+      for (int k = 0; k < 50; ++k) {
+        parallel_for(100, 1, [&](std::int64_t begin, std::int64_t end) { total += end - begin; });
+      }
+    });
+  }
+  for (std::thread& t : callers) t.join();
+  EXPECT_EQ(total, 4 * 50 * 100);
+}
+
+}  // namespace
+}  // namespace lockstep
