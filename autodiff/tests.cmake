@@ -1,0 +1,2 @@
+lockstep_test(tape_test tape_test.cpp)
+lockstep_test(variable_test variable_test.cpp)

@@ -1,0 +1,201 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/testing.h"
+
+namespace lockstep {
+namespace {
+
+TEST(Variable, CopiesAreTheSameVariable) {
+  Variable a(1.0f, "a");
+  const Variable b = a;
+  a.assign(Tensor(5.0f));
+  EXPECT_EQ(b.read().item<float>(), 5.0f);
+  EXPECT_EQ(a, b);
+}
+
+TEST(Variable, AReadTensorKeepsItsValue) {
+  Variable v(zeros({4}), "v");
+  const Tensor before = v.read();
+  v.assign(ones({4}));
+  EXPECT_EQ(before.to_vector<float>()[0], 0.0f);
+  EXPECT_EQ(v.read().to_vector<float>()[0], 1.0f);
+}
+
+TEST(Variable, AViewOfAReadTensorKeepsItsValueToo) {
+  Variable v(zeros({2, 3}), "v");
+  const Tensor column = select_index(v, 1, 2);
+  v.assign(ones({2, 3}));
+  EXPECT_EQ(column.to_vector<float>(), (std::vector<float>{0, 0}));
+}
+
+TEST(Variable, AssignReusesItsMemoryWhenNobodyElseHoldsIt) {
+  const Device device("reference");
+  const DeviceScope scope(device);
+  Variable v(zeros({1000}), "v");
+  v.assign(ones({1000}));
+  const std::uint64_t live = memory_stats(device).live;
+  for (int i = 0; i < 5; ++i) v.assign(full({1000}, i));
+  EXPECT_EQ(memory_stats(device).live, live);
+  EXPECT_EQ(v.read().to_vector<float>()[999], 4.0f);
+}
+
+TEST(Variable, KeepsShapeAndDtype) {
+  Variable v(zeros({4}), "weights");
+  try {
+    v.assign(zeros({5}));
+    FAIL();
+  } catch (const ShapeError& e) {
+    EXPECT_EQ(e.id(), ErrorId::shapes_differ);
+    EXPECT_NE(std::string(e.what()).find("Variable \"weights\""), std::string::npos) << e.what();
+  }
+  EXPECT_THROW(v.assign(zeros({4}, f64)), DTypeError);
+}
+
+TEST(Variable, AssignAdd) {
+  Variable v(Tensor({1.0f, 2.0f}), "v");
+  v.assign_add(Tensor({10.0f, 20.0f}));
+  EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{11, 22}));
+}
+
+TEST(Variable, ATapeKeepsTheValuesThatItSaw) {
+  Variable v(3.0f, "v");
+  GradientTape tape;
+  const Tensor y = v * v;
+  v.assign(Tensor(100.0f));
+  EXPECT_EQ(tape.gradient(y, v).item<float>(), 6.0f);
+}
+
+// --------------------------------------------------------------------------------------------------------- optimizers
+
+// Steps of plain C++ in double, by the published formulas.
+struct PlainAdam {
+  double m = 0, u = 0, b1 = 1, b2 = 1;
+  double step(double w, double g) {
+    m = 0.9 * m + 0.1 * g;
+    u = 0.999 * u + 0.001 * g * g;
+    b1 *= 0.9;
+    b2 *= 0.999;
+    return w - 1e-3 * (m / (1 - b1)) / (std::sqrt(u / (1 - b2)) + 1e-7);
+  }
+};
+
+TEST(Optimizer, AdamFollowsItsFormula) {
+  Variable w(Tensor({1.0, -2.0}), "w");
+  optim::Optimizer adam{optim::Adam{}};
+  PlainAdam plain[2];
+  double expected[2] = {1, -2};
+  for (int i = 0; i < 100; ++i) {
+    const double g[2] = {0.3 * i - 5, 1.0 / (i + 1)};
+    const Tensor gradient({g[0], g[1]});
+    adam.apply(std::span(&gradient, 1), std::span(&w, 1));
+    for (int k = 0; k < 2; ++k) expected[k] = plain[k].step(expected[k], g[k]);
+  }
+  const std::vector<double> given = w.read().to_vector<double>();
+  for (std::size_t k = 0; k < 2; ++k) EXPECT_NEAR(given[k], expected[k], 1e-12);
+  EXPECT_EQ(adam.steps(), 100);
+  EXPECT_EQ(adam.state().size(), 2u);
+}
+
+TEST(Optimizer, SgdMomentumAndNesterov) {
+  const auto run = [](optim::Sgd options) {
+    Variable w(1.0, "w");
+    optim::Optimizer sgd{options};
+    for (double g : {1.0, 2.0}) {
+      const Tensor gradient(g);
+      sgd.apply(std::span(&gradient, 1), std::span(&w, 1));
+    }
+    return w.read().item<double>();
+  };
+  EXPECT_DOUBLE_EQ(run({.learning_rate = 0.1}), 1 - 0.1 * 1 - 0.1 * 2);
+  EXPECT_DOUBLE_EQ(run({.learning_rate = 0.1, .momentum = 0.9}), 1 - 0.1 * 1 - 0.1 * (0.9 * 1 + 2));
+  EXPECT_DOUBLE_EQ(run({.learning_rate = 0.1, .momentum = 0.9, .nesterov = true}),
+                   1 - 0.1 * (1 + 0.9 * 1) - 0.1 * (2 + 0.9 * (0.9 * 1 + 2)));
+}
+
+TEST(Optimizer, ChecksBeforeItChangesAnything) {
+  Variable a(zeros({3}), "a"), b(zeros({4}), "b");
+  const std::vector<Variable> variables = {a, b};
+  optim::Optimizer sgd{optim::Sgd{}};
+  EXPECT_THROW(sgd.apply(std::vector<Tensor>{ones({3}), ones({3})}, variables), ShapeError);
+  EXPECT_THROW(sgd.apply(std::vector<Tensor>{ones({3}), ones({4}, f64)}, variables), DTypeError);
+  EXPECT_THROW(sgd.apply(std::vector<Tensor>{ones({3})}, variables), ShapeError);
+  EXPECT_EQ(a.read().to_vector<float>()[0], 0.0f);
+  EXPECT_EQ(sgd.steps(), 0);
+}
+
+TEST(Optimizer, AHeldValueStaysWhileTheVariableMovesOn) {
+  Variable w(ones({8}), "w");
+  const Tensor held = w.read();
+  optim::Optimizer sgd{optim::Sgd{.learning_rate = 1}};
+  const Tensor g = ones({8});
+  sgd.apply(std::span(&g, 1), std::span(&w, 1));
+  EXPECT_EQ(held.to_vector<float>()[0], 1.0f);
+  EXPECT_EQ(w.read().to_vector<float>()[0], 0.0f);
+}
+
+// A whole training step under injected faults, for every fault point that it passes.
+class FaultyStep : public testing::TestWithParam<std::string> {};
+
+TEST_P(FaultyStep, AnyFaultGivesATypedErrorAndChangesNothing) {
+  const Device device(GetParam());
+  const DeviceScope scope(device);
+  set_seed(5);
+  nn::Model model(nn::Sequential(nn::Conv2d{.filters = 3, .kernel = 3}, nn::Relu{}, nn::MaxPool2d{}, nn::Flatten{},
+                                 nn::Dropout{0.2}, nn::Dense{.units = 4}));
+  model.build({8, 8, 1}, device);
+  model.compile({.optimizer = optim::Adam{}, .loss = losses::SparseCategoricalCrossentropy{}});
+  const data::Batch batch{random_normal({5, 8, 8, 1}), Tensor({0, 1, 2, 3, 1})};
+  const RandomKey start = random_position();
+  std::uint64_t points = 0;
+  const std::string initial = model.weights_sha256();
+  for (std::uint64_t k = 1;; ++k) {
+    release_cached_memory(device);  // so that native allocations are among the fault points
+    set_random_position(start);
+    const MemoryStats before = memory_stats(device);
+    FaultInjection fault(k);
+    std::optional<Error> error;
+    try {
+      model.train_step(batch);
+    } catch (const Error& e) {
+      error = e;
+    }
+    if (!fault.fired()) {
+      EXPECT_FALSE(error) << error->what();
+      points = k - 1;
+      break;
+    }
+    ASSERT_TRUE(error) << "the fault at " << fault.site() << " (point " << k << ") went unnoticed";
+    const bool memory = fault.site().find("alloc") != std::string::npos;
+    EXPECT_EQ(dynamic_cast<const Error&>(*error).id(), memory ? ErrorId::out_of_memory : ErrorId::driver_failed) << error->what();
+    ASSERT_EQ(model.weights_sha256(), initial) << "after a fault at " << fault.site() << ", point " << k;
+    EXPECT_EQ(model.optimizer().steps(), 0);
+    // Slots of the optimizer may have been made; nothing else may stay.
+    const auto optimizer = static_cast<std::size_t>(MemoryOwner::optimizer);
+    const MemoryStats after = memory_stats(device);
+    EXPECT_EQ(after.live - after.live_by_owner[optimizer], before.live - before.live_by_owner[optimizer])
+        << "leak after a fault at " << fault.site() << ", point " << k;
+  }
+  EXPECT_GT(points, 40u);
+  EXPECT_NE(model.weights_sha256(), initial) << "the step that met no fault counts";
+  EXPECT_EQ(model.optimizer().steps(), 1);
+}
+
+std::vector<std::string> available_devices() {
+  std::vector<std::string> names;
+  for (const DeviceInfo& d : devices()) {
+    if (d.available) names.push_back(d.id);
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, FaultyStep, testing::ValuesIn(available_devices()), [](const auto& test) {
+  std::string name = test.param;
+  name[name.find(':')] = '_';
+  return name;
+});
+
+}  // namespace
+}  // namespace lockstep
