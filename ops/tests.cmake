@@ -1,3 +1,4 @@
 # Tests of this folder.
 lockstep_test(scalar_accuracy_test scalar/scalar_accuracy_test.cpp)
 lockstep_test(scalar_program_test scalar/scalar_program_test.cpp)
+lockstep_test(ops_test ops_test.cpp)

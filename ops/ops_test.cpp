@@ -1,0 +1,302 @@
+// What calls of ops promise beyond their values: errors, dtypes, views, user ops, caching.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/support.h"
+#include "runtime/device_state.h"
+
+namespace lockstep {
+namespace {
+
+template <class F>
+std::string message_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Errors, HaveFourPartsInOrder) {
+  const Tensor a = zeros({32, 512});
+  const Variable b(zeros({768, 10}), "dense_2/kernel");
+  NameScope model("model");
+  NameScope layer("dense_2");
+  const std::string text = message_of([&] { matmul(a, b); });
+  const char* parts[] = {"ShapeError[LS2003] matmul: inner dimensions differ, 512 and 768\n",
+                         "  a      Tensor f32 (32, 512) ", "output of full\n",
+                         "  b      Variable \"dense_2/kernel\" f32 (768, 10) ",
+                         "  where  model/dense_2, called at ops_test.cpp:", "  fix    "};
+  std::size_t at = 0;
+  for (const char* part : parts) {
+    at = text.find(part, at);
+    ASSERT_NE(at, std::string::npos) << part << " is missing, or out of order, in\n" << text;
+  }
+}
+
+TEST(Errors, OperatorsKnowTheirLine) {
+  const Tensor a = zeros({3}), b = zeros({4});
+  const int line = __LINE__ + 1;
+  const std::string text = message_of([&] { a + b; });
+  EXPECT_NE(text.find("ops_test.cpp:" + std::to_string(line)), std::string::npos) << text;
+}
+
+TEST(Broadcasting, MutualExpansionAcrossRanksIsRefused) {
+  const Tensor column = zeros({5, 1}), row = zeros({5});
+  EXPECT_NE(message_of([&] { column - row; }).find("LS2002"), std::string::npos);
+  EXPECT_EQ((column + zeros({1, 3})).shape(), (Shape{5, 3}));  // same rank: meant
+  EXPECT_EQ((zeros({5, 3}) + zeros({3})).shape(), (Shape{5, 3}));
+  EXPECT_EQ((row + 1.0f).shape(), (Shape{5}));
+}
+
+TEST(Dtypes, NothingIsPromotedSilently) {
+  const std::string text = message_of([] { zeros({2}) + zeros({2}, f64); });
+  EXPECT_NE(text.find("DTypeError[LS2101]"), std::string::npos) << text;
+  EXPECT_NE(text.find("cast(b, lockstep::f32)"), std::string::npos) << text;
+  EXPECT_NE(message_of([] { exp(zeros({2}, i32)); }).find("cast(x, lockstep::f32)"), std::string::npos);
+}
+
+TEST(Dtypes, NumbersAreWeak) {
+  EXPECT_EQ((zeros({2}, f64) + 1).dtype(), f64);
+  EXPECT_EQ((zeros({2}, i32) + 1).dtype(), i32);
+  EXPECT_EQ((zeros({2}, f32) * 0.1).dtype(), f32);
+  const Tensor halves = Tensor({1, 2, 3}) * 0.5;  // a floating number among integers makes them f32
+  EXPECT_EQ(halves.dtype(), f32);
+  EXPECT_EQ(halves.to_vector<float>(), (std::vector<float>{0.5f, 1.0f, 1.5f}));
+}
+
+TEST(Dtypes, IntegersWrapAndDivideTowardZero) {
+  EXPECT_EQ((Tensor({2147483647}) + 1).to_vector<std::int32_t>()[0], -2147483647 - 1);
+  EXPECT_EQ((Tensor({-7, 7, 5}) / Tensor({2, -2, 0})).to_vector<std::int32_t>(), (std::vector<std::int32_t>{-3, -3, 0}));
+  EXPECT_EQ((Tensor({-2147483647 - 1}) / -1).to_vector<std::int32_t>()[0], -2147483647 - 1);
+}
+
+TEST(Dtypes, CastsSaturate) {
+  const Tensor x({1e20f, -1e20f, NAN, -1.9f, 300.0f});
+  EXPECT_EQ(cast(x, i32).to_vector<std::int32_t>(), (std::vector<std::int32_t>{2147483647, -2147483647 - 1, 0, -1, 300}));
+  EXPECT_EQ(cast(x, u8).to_vector<std::uint8_t>(), (std::vector<std::uint8_t>{255, 0, 0, 0, 255}));
+}
+
+TEST(Views, ReshapeOfATransposeCopiesOnlyWhereItMust) {
+  const Tensor x = reshape(iota(12, f32), {3, 4});
+  EXPECT_EQ(reshape(transpose(x), {2, 6}).to_vector<float>(), (std::vector<float>{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}));
+  EXPECT_EQ(reshape(x, {-1, 2}).shape(), (Shape{6, 2}));
+  EXPECT_THROW(reshape(x, {5, -1}), ShapeError);
+  EXPECT_THROW(reshape(x, {-1, -1}), ShapeError);
+}
+
+TEST(Views, SlicesFollowPython) {
+  const Tensor x = iota(10);
+  const auto ints = [](const Tensor& t) { return t.to_vector<std::int64_t>(); };
+  EXPECT_EQ(ints(slice(x, {{0, -3}})), (std::vector<std::int64_t>{7, 8, 9}));
+  EXPECT_EQ(ints(slice(x, {{0, 8, 2, -2}})), (std::vector<std::int64_t>{8, 6, 4}));
+  EXPECT_EQ(ints(slice(x, {Slice{.axis = 0, .start = -1, .step = -4}})), (std::vector<std::int64_t>{9, 5, 1}));
+  EXPECT_EQ(slice(x, {{0, 5, 5}}).size(), 0);
+  EXPECT_EQ(ints(slice(x, {{0, -100, 100, 5}})), (std::vector<std::int64_t>{0, 5}));
+  EXPECT_THROW(slice(x, {{0, 0, 5, 0}}), ShapeError);
+  EXPECT_THROW(slice(x, {{1, 0, 5}}), ShapeError);
+}
+
+TEST(Matmul, BatchesBroadcastAndTransposesAreViews) {
+  const Tensor a = random_normal({2, 1, 3, 4}), b = random_normal({5, 4, 6});
+  EXPECT_EQ(matmul(a, b).shape(), (Shape{2, 5, 3, 6}));
+  const Tensor w = random_normal({6, 4});
+  EXPECT_EQ(matmul(a, w, {.transpose_b = true}).shape(), (Shape{2, 1, 3, 6}));
+  EXPECT_EQ(matmul(random_normal({4, 3}), random_normal({4, 5}), {.transpose_a = true}).shape(), (Shape{3, 5}));
+}
+
+TEST(Conv2d, SamePaddingKeepsTheExtentAtStrideOne) {
+  const Tensor x = random_normal({1, 7, 9, 2}), w = random_normal({4, 3, 3, 2});
+  EXPECT_EQ(conv2d(x, w, {.padding = Padding::same()}).shape(), (Shape{1, 7, 9, 4}));
+  EXPECT_EQ(conv2d(x, w, {.strides = {2, 2}, .padding = Padding::same()}).shape(), (Shape{1, 4, 5, 4}));
+  EXPECT_THROW(conv2d(x, w, {.strides = {0, 1}}), ShapeError);
+  EXPECT_THROW(conv2d(x, random_normal({4, 3, 3, 3})), ShapeError);
+  EXPECT_THROW(conv2d(x, w, {.groups = 0}), ShapeError);
+}
+
+TEST(CrossEntropy, LabelsOutsideGiveNan) {
+  const Tensor loss = sparse_cross_entropy(zeros({3, 4}), Tensor({0, 4, -1}));
+  const std::vector<float> values = loss.to_vector<float>();
+  EXPECT_NEAR(values[0], std::log(4.0f), 1e-6f);
+  EXPECT_TRUE(std::isnan(values[1]));
+  EXPECT_TRUE(std::isnan(values[2]));
+}
+
+TEST(Random, IsAFunctionOfKeyAndIndex) {
+  const RandomKey key{7, 9};
+  const std::vector<float> a = random_normal({1000}, 0, 1, {.key = key}).to_vector<float>();
+  EXPECT_EQ(a, random_normal({1000}, 0, 1, {.key = key}).to_vector<float>());
+  const std::vector<float> shorter = random_normal({10, 10}, 0, 1, {.key = key}).to_vector<float>();
+  EXPECT_TRUE(std::equal(shorter.begin(), shorter.end(), a.begin()));
+  set_seed(4);
+  const Tensor first = random_uniform({4}), second = random_uniform({4});
+  EXPECT_NE(first.to_vector<float>(), second.to_vector<float>());
+  set_seed(4);
+  EXPECT_EQ(random_uniform({4}).to_vector<float>(), first.to_vector<float>());
+}
+
+TEST(Random, HasTheRightMoments) {
+  const auto moments = [](const Tensor& t) {
+    const double mean_value = static_cast<double>(mean(t).item<float>());
+    return std::pair(mean_value, static_cast<double>(mean(square(t - static_cast<float>(mean_value))).item<float>()));
+  };
+  const Shape shape{100'000};
+  const auto [um, uv] = moments(random_uniform(shape, -1, 3, {.key = RandomKey{1, 1}}));
+  EXPECT_NEAR(um, 1, 0.02);
+  EXPECT_NEAR(uv, 16.0 / 12, 0.02);
+  const auto [nm, nv] = moments(random_normal(shape, 2, 3, {.key = RandomKey{1, 2}}));
+  EXPECT_NEAR(nm, 2, 0.05);
+  EXPECT_NEAR(nv, 9, 0.15);
+  const Tensor truncated = random_truncated_normal(shape, 0, 1, {.key = RandomKey{1, 3}});
+  EXPECT_LE(max(abs(truncated)).item<float>(), 2.0f);
+  EXPECT_NEAR(moments(truncated).second, 0.7737, 0.01);  // of a normal cut at two standard deviations
+  const Tensor kept = dropout(ones(shape), 0.25, RandomKey{1, 4});
+  EXPECT_NEAR(mean(kept).item<float>(), 1, 0.01);
+  EXPECT_NEAR(mean(cast(equal(kept, 0), f32)).item<float>(), 0.25f, 0.01f);
+}
+
+TEST(Random, PermutationsArePermutations) {
+  std::vector<std::int64_t> order = random_permutation(5000, RandomKey{3, 3}).to_vector<std::int64_t>();
+  EXPECT_NE(order[0] * 5000 + order[1], 1);
+  std::sort(order.begin(), order.end());
+  for (std::int64_t i = 0; i < 5000; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
+}
+
+// ----------------------------------------------------------------------------------------------------------- descriptions
+
+TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
+  const Dim batch = Dim::symbol("batch");
+  const Tensor x = Tensor::abstract({f32, {batch, 28, 28, 1}});
+  const Tensor y = relu(conv2d(x, zeros({8, 3, 3, 1})));
+  EXPECT_EQ(y.shape(), (Shape{batch, 26, 26, 8}));
+  EXPECT_EQ(flatten(max_pool2d(y)).shape(), (Shape{batch, 13 * 13 * 8}));
+  EXPECT_EQ(sum(y, {.axes = {1, 2, 3}}).shape(), (Shape{batch}));
+  EXPECT_THROW(y.to_vector<float>(), TraceError);
+  EXPECT_THROW(matmul(flatten(y), zeros({7, 2})), ShapeError) << "what is known is checked";
+}
+
+// ---------------------------------------------------------------------------------------------------------------- user ops
+
+TEST(UserOps, APointwiseBodyIsEnough) {
+  const OpDef& swish = register_op(pointwise_op("test::swish", [](Expr x, Expr beta) { return x * sigmoid(beta * x); }));
+  const Tensor x = random_normal({20}, 0, 1, {.dtype = f64});
+  const auto call = [&](const std::vector<Tensor>& in) { return invoke1(swish, {in[0], in[1]}); };
+  const GradcheckResult check = gradcheck(call, {x, full({}, 1.5, f64)});
+  EXPECT_TRUE(check.ok) << check.text;
+  EXPECT_THROW(register_op(pointwise_op("test::swish", [](Expr v) { return v; })), StateError);
+}
+
+TEST(UserOps, ADecompositionDifferentiatesThroughItsParts) {
+  OpDef def;
+  def.name = "test::rms_norm";
+  def.doc = "x over the root of its mean square.";
+  def.inputs = {{"x"}};
+  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  def.decompose = [](DecomposeContext& c) {
+    const Tensor x = c.tensor(0);
+    c.set(0, x * rsqrt(mean(square(x), {.axes = {-1}, .keep = true}) + 1e-5));
+  };
+  def.reference = [](RefContext& r) { r.outputs[0] = r.inputs[0]; };
+  const OpDef& op = register_op(std::move(def));
+  const GradcheckResult check = gradcheck([&](const std::vector<Tensor>& in) { return invoke1(op, {in[0]}); },
+                                          {random_normal({3, 5}, 0, 1, {.dtype = f64})});
+  EXPECT_TRUE(check.ok) << check.text;
+}
+
+TEST(UserOps, AKernelForOneDriver) {
+  static std::atomic<int> calls{0};
+  OpDef def;
+  def.name = "test::twice";
+  def.inputs = {{"x"}};
+  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  def.reference = [](RefContext& r) { r.outputs[0] = r.inputs[0]; };
+  def.kernels["reference"] = [](const OpDef::HostKernelCall& call) {
+    ++calls;
+    const auto* x = static_cast<const float*>(call.inputs[0]);
+    auto* y = static_cast<float*>(call.outputs[0]);
+    for (std::int64_t i = 0; i < call.output_specs[0].shape.size(); ++i) y[i] = 2 * x[i];
+  };
+  const OpDef& op = register_op(std::move(def));
+  const DeviceScope scope(Device("reference"));
+  EXPECT_EQ(invoke1(op, {transpose(reshape(iota(4, f32), {2, 2}))}).to_vector<float>(), (std::vector<float>{0, 4, 2, 6}));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(UserOps, IncompleteDefinitionsAreRefused) {
+  EXPECT_THROW(register_op(OpDef{}), StateError);
+  OpDef no_infer;
+  no_infer.name = "test::no_infer";
+  EXPECT_NE(message_of([&] { register_op(no_infer); }).find("infer"), std::string::npos);
+}
+
+TEST(UserOps, WithoutAnyWayToRunTheyAreUnsupported) {
+  OpDef def;
+  def.name = "test::mystery";
+  def.inputs = {{"x"}};
+  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  def.reference = [](RefContext& r) { r.outputs[0] = r.inputs[0]; };
+  const OpDef& op = register_op(std::move(def));
+  EXPECT_THROW(invoke1(op, {zeros({2})}), UnsupportedError);
+}
+
+// ----------------------------------------------------------------------------------------------------------------- caching
+
+TEST(KernelCache, PreparesOncePerKindOfCall) {
+  const Device device("reference");
+  const DeviceScope scope(device);
+  KernelCache& cache = device.state().kernels();
+  Tensor x = ones({4, 4});
+  x = x * 2.0f + 1.0f;
+  const std::uint64_t prepared = cache.counters.prepares;
+  for (int i = 1; i < 50; ++i) x = ones({i, 3}) * static_cast<float>(i) + 1.0f;  // other shapes and numbers: nothing new
+  EXPECT_EQ(cache.counters.prepares, prepared);
+}
+
+TEST(KernelCache, SteadyTrainingPreparesAndComposesNothingNew) {
+  const Device device("reference");
+  nn::Model model = zoo::mlp();
+  model.build({6, 6, 1}, device);
+  model.compile({.optimizer = optim::Adam{}, .loss = losses::SparseCategoricalCrossentropy{}});
+  const DeviceScope scope(device);
+  const data::Batch batch{ones({4, 6, 6, 1}), zeros({4}, i32)};
+  for (int i = 0; i < 2; ++i) model.train_step(batch);
+  const std::uint64_t prepared = device.state().kernels().counters.prepares;
+  for (int i = 0; i < 3; ++i) model.train_step(batch);
+  EXPECT_EQ(device.state().kernels().counters.prepares, prepared);
+}
+
+TEST(Support, EveryOpRunsOnEveryDevice) {
+  for (const DeviceInfo& device : devices()) {
+    if (!device.available) continue;
+    for (const OpSupport& s : op_support(Device(device.id))) {
+      if (s.op->name.starts_with("test::")) continue;
+      EXPECT_NE(s.kind, OpSupport::Kind::missing) << device.id << " " << s.op->name << ": " << s.text;
+    }
+  }
+}
+
+TEST(MathModes, AModeThatADeviceLacksIsRefused) {
+  const DeviceScope device(Device("reference"));
+  const MathModeScope mode(MathMode::lockstep);
+  const bool offered = Device("reference").state().offers(MathMode::lockstep);
+  if (offered) GTEST_SKIP() << "the device offers it";
+  EXPECT_NE(message_of([] { ones({2}) + 1.0f; }).find("LS6002"), std::string::npos);
+}
+
+TEST(Printing, IsReadable) {
+  std::ostringstream out;
+  out << reshape(Tensor({1.5f, -2.0f, 3.25f, 4.0f}), {2, 2});
+  EXPECT_NE(out.str().find("Tensor f32 (2, 2) "), std::string::npos);
+  EXPECT_NE(out.str().find("[[ 1.5000, -2.0000],\n [ 3.2500,  4.0000]]"), std::string::npos) << out.str();
+  std::ostringstream long_out;
+  long_out << iota(5000);
+  EXPECT_NE(long_out.str().find("…"), std::string::npos);
+  EXPECT_LT(long_out.str().size(), 200u);
+}
+
+}  // namespace
+}  // namespace lockstep
