@@ -93,51 +93,18 @@ bool same_bits(T a, T b) {
 template <class T>
 std::vector<T> special_values() {
   using Limits = std::numeric_limits<T>;
-  std::vector<T> values = {0,
-                           Limits::denorm_min(),
-                           3 * Limits::denorm_min(),
-                           Limits::min(),
-                           std::nextafter(Limits::min(), T(0)),
-                           Limits::epsilon(),
-                           Limits::max(),
-                           Limits::infinity(),
-                           Limits::quiet_NaN(),
-                           std::nextafter(T(1) / Limits::epsilon(), T(0)),
-                           1 / Limits::epsilon(),
-                           2 / Limits::epsilon(),
-                           3 / Limits::epsilon(),
-                           T(1e10),
-                           T(1e30)};
-  for (T v : {0.1,
-              0.25,
-              0.4,
-              0.5,
-              0.7071067811865476,
-              0.9,
-              1.0,
-              1.4142135623730951,
-              1.5,
-              2.0,
-              3.0,
-              4.0,
-              6.0,
-              9.0,
-              10.0,
-              11.0,
-              14.5,
-              20.0,
-              22.0,
-              38.7,
-              87.0,
-              88.72,
-              103.0,
-              104.0,
-              127.0,
-              128.0,
-              150.0,
-              709.78,
-              745.13,
-              755.0}) {
+  // clang-format off
+  std::vector<T> values = {
+      0, Limits::denorm_min(), 3 * Limits::denorm_min(), std::nextafter(Limits::min(), T(0)), Limits::min(),
+      Limits::epsilon(), std::nextafter(1 / Limits::epsilon(), T(0)), 1 / Limits::epsilon(), 2 / Limits::epsilon(),
+      3 / Limits::epsilon(), T(1e10), T(1e30), Limits::max(), Limits::infinity(), Limits::quiet_NaN()};
+  // Where functions change their form, saturate, overflow or underflow.
+  constexpr double turns[] = {
+      0.1, 0.125, 0.4, 0.5, 0.7071067811865476, 0.875, 1, 1.4142135623730951, 1.5, 2, 3, 4, 6, 9, 10, 11, 14.5, 18, 20, 22,
+      38.7, 60, 87, 88.72, 103, 104, 127, 128, 150, 600, 709.78, 745.13, 755};
+  // clang-format on
+  for (const double turn : turns) {
+    const T v = static_cast<T>(turn);
     values.insert(values.end(), {v, std::nextafter(v, T(0)), std::nextafter(v, Limits::max())});
   }
   for (std::size_t i = 0, n = values.size(); i < n; ++i) values.push_back(-values[i]);
