@@ -13,7 +13,7 @@ namespace cpu {
 inline void stream_out(char* to, const char* from, std::int64_t bytes) {
   const std::int64_t head = static_cast<std::int64_t>(-reinterpret_cast<std::uintptr_t>(to) & 63);
   std::int64_t i = head < bytes ? head : bytes;
-  std::memcpy(to, from, static_cast<std::size_t>(i));
+  if (i > 0) std::memcpy(to, from, static_cast<std::size_t>(i));
 #if defined(__AVX512F__)
   for (; i + 64 <= bytes; i += 64) {
     _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
@@ -33,7 +33,12 @@ inline void stream_out(char* to, const char* from, std::int64_t bytes) {
     }
   }
 #endif
-  std::memcpy(to + i, from + i, static_cast<std::size_t>(bytes - i));
+  if (i < bytes) std::memcpy(to + i, from + i, static_cast<std::size_t>(bytes - i));
+}
+
+/// Asks for memory that will be read soon.
+inline void prefetch(const char* from, std::int64_t bytes) {
+  for (std::int64_t i = 0; i < bytes; i += 64) _mm_prefetch(from + i, _MM_HINT_T0);
 }
 
 inline void stream_fence() { _mm_sfence(); }

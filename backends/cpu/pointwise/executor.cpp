@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <cstdlib>
 
 #include "backends/cpu/copy/move_block.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/stream.h"
 
+static const int PFD = getenv("PFD") ? atoi(getenv("PFD")) : 2;
 namespace cpu {
 namespace {
 
@@ -110,6 +112,7 @@ class Worker {
     const std::int64_t down = (row_extent + cut_.rows - 1) / cut_.rows;
     const std::int64_t weight = row_weight();
     std::int64_t offsets[most_tensors], linear = 0, located = -1;
+    if (cut_.row_dim < 0 && cut_.staged == 0) return run_stretches(begin, end, across);
     for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t outer = block / across / down;
       if (outer != located) linear = locate(outer, offsets);
@@ -117,6 +120,51 @@ class Worker {
       const std::int64_t row = block / across % down * cut_.rows, column = block % across * cut_.columns;
       run_block(offsets, row, std::min(cut_.rows, row_extent - row), column,
                 std::min(cut_.columns, s_.columns() - column), linear + row * weight + column, weight);
+    }
+  }
+
+  // Rows of which everything is used where it lies: from one piece to the next, pointers just move on.
+  void run_stretches(std::int64_t begin, std::int64_t end, std::int64_t across) {
+    std::int64_t offsets[most_tensors];
+    Moving moving[most_tensors];
+    std::size_t moving_count = 0;
+    for (std::size_t t = 0; t < s_.tensor_count; ++t) {
+      const std::int64_t step = cut_.columns * s_.column_stride(t);
+      if (step != 0) moving[moving_count++] = {t, step, t < data_.input_count && s_.prefetches(t)};
+    }
+    for (std::int64_t block = begin; block < end;) {
+      const std::int64_t linear = locate(block / across, offsets), column = block % across * cut_.columns;
+      for (std::size_t t = 0; t < s_.tensor_count; ++t) {
+        places_[t] = s_.data[t] + offsets[t] + column * s_.column_stride(t);
+      }
+      const std::int64_t pieces = std::min(across - block % across, end - block);
+      run_stretch(moving, moving_count, linear + column, std::min(pieces * cut_.columns, s_.columns() - column));
+      block += pieces;
+    }
+  }
+
+  struct Moving {
+    std::size_t tensor;
+    std::int64_t step;  // bytes from one piece to the next
+    bool prefetched;
+  };
+
+  void run_stretch(const Moving* moving, std::size_t moving_count, std::int64_t first, std::int64_t length) {
+    for (std::int64_t at = 0; at < length; at += cut_.columns) {
+      const std::int64_t n = std::min(cut_.columns, length - at);
+      for (std::size_t k = 0; k < moving_count; ++k) {
+        const Moving& m = moving[k];
+        if (PFD && m.prefetched) prefetch(static_cast<char*>(places_[m.tensor]) + PFD * m.step, m.step);
+      }
+      run_tile(plan_, data_, places_, first + at, n);
+      if (plan_.classes.held_outputs) {
+        for (std::size_t o = 0; o < data_.output_count; ++o) {
+          if (plan_.classes.holds(o)) deliver_row(o, n);
+        }
+      }
+      for (std::size_t k = 0; k < moving_count; ++k) {
+        places_[moving[k].tensor] = static_cast<char*>(places_[moving[k].tensor]) + moving[k].step;
+      }
     }
   }
 

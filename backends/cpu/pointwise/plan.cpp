@@ -250,7 +250,15 @@ class Planner {
   void choose_tile() {
     const std::int64_t per_element = plan_.slot_width * std::max<std::int64_t>(1, plan_.slot_count);
     const std::int64_t fits = slot_bytes / per_element;
-    plan_.tile = std::clamp<std::int64_t>(fits >= 64 ? fits / 64 * 64 : fits, 1, 1024);
+    // Short enough for the next tile's inputs to arrive while this one is computed, long enough to be worth the calls.
+    const std::int64_t wanted = getenv("TILE") ? atoi(getenv("TILE")) : std::clamp<std::int64_t>(2048 / widest(), 512, 2048);
+    plan_.tile = std::clamp<std::int64_t>(fits >= 64 ? fits / 64 * 64 : fits, 1, wanted);
+  }
+
+  std::int64_t widest() const {
+    std::int64_t bytes = 1;
+    for (const Op& op : code_.ops) bytes = std::max(bytes, bytes_of(op.result));
+    return bytes;
   }
 
   const Code& code_;

@@ -35,6 +35,11 @@ std::int64_t Space::count() const {
   return n;
 }
 
+bool Space::prefetches(std::size_t t) const {
+  constexpr std::int64_t cached = 1 << 20;
+  return column_stride(t) == sizes[t] && count() * sizes[t] > cached;
+}
+
 bool Space::is_constant(std::size_t t) const {
   for (int d = 0; d < rank; ++d) {
     if (strides[t][d] != 0) return false;

@@ -21,6 +21,8 @@ struct Space {
   std::int64_t count() const;
   /// The same value everywhere.
   bool is_constant(std::size_t t) const;
+  /// Read from memory rather than from a cache, and side by side: worth asking for ahead of time.
+  bool prefetches(std::size_t t) const;
   /// Side by side in row-major order.
   bool is_dense(std::size_t t) const;
 };
