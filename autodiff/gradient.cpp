@@ -86,6 +86,7 @@ class GradientSweep {
     for (const std::vector<Node>& nodes : sources) {
       for (Node n : nodes) wanted_[n] = true;
     }
+    sources_ = wanted_;
     for (const Record* record : tape.records_) {
       const auto is_wanted = [&](Node n) { return n != no_node && wanted_[n]; };
       if (!std::any_of(record->inputs.begin(), record->inputs.end(), is_wanted)) continue;
@@ -124,8 +125,8 @@ class GradientSweep {
     for (std::size_t o = 0; o < record.outputs.size(); ++o) {
       const Node n = record.outputs[o];
       if (n == no_node) continue;
-      // Nothing below asks for it again, unless it is itself a source.
-      upstream[o] = gradients_[n];
+      // Nothing further down asks for it again, unless it is itself a source.
+      upstream[o] = sources_[n] ? gradients_[n] : std::exchange(gradients_[n], {});
       arrived |= static_cast<bool>(upstream[o]);
     }
     const auto is_wanted = [&](Node n) { return n != no_node && wanted_[n]; };
@@ -136,6 +137,8 @@ class GradientSweep {
   void apply(const Record& record, std::span<const TensorRef> upstream) {
     std::optional<NameScope> scope;
     if (record.scope) scope.emplace(record.scope);
+    const auto given = std::find_if(upstream.begin(), upstream.end(), [](const TensorRef& t) { return bool(t); });
+    DeviceScope device(Tensor::share(given->get()).device());  // for what a rule makes out of nothing
     RecordContext context(record, upstream, wanted_);
     record.op->gradient(context);
     for (std::size_t i = 0; i < record.inputs.size(); ++i) {
@@ -149,7 +152,8 @@ class GradientSweep {
   }
 
   TapeImpl& tape_;
-  std::vector<bool> wanted_;  // nodes that depend on a source
+  std::vector<bool> wanted_;   // nodes that depend on a source
+  std::vector<bool> sources_;
   std::vector<TensorRef> gradients_;
 };
 

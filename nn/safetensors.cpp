@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -150,6 +151,11 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
     file.write(bytes.data(), bytes.size());
   }
   file.finish();
+}
+
+void check_can_write(const std::string& path) {
+  if (std::filesystem::is_directory(path)) fail(ErrorId::cannot_write, path, "is a folder", "give the name of a file");
+  AtomicFile probe(path);  // its temporary file goes with it
 }
 
 TensorFile load_tensors(const std::string& path) {

@@ -14,6 +14,7 @@
 #include "ops/invoke.h"
 #include "ops/launch.h"
 #include "runtime/driver_registry.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
@@ -42,7 +43,9 @@ Placement place(const OpCall& call) {
                        "move one: tensor.to(Device(\"" + placement.device->name() + "\"))");
     }
   }
-  if (!placement.device && !placement.abstract) placement.device = &default_device().state();
+  if (placement.device || placement.abstract) return placement;
+  placement.abstract = thread_state().describing;
+  if (!placement.abstract) placement.device = &default_device().state();
   return placement;
 }
 
@@ -105,7 +108,9 @@ void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const
 }
 
 // False where the op says that this call cannot be composed.
-bool invoke_decomposed(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+bool invoke_decomposed(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+                       std::span<TensorRef> outputs) {
+  DeviceScope scope(device.device());  // for parts without inputs
   DecomposeContext context(call, specs);
   if (call.op.gradient) {
     PauseObservers pause;  // the op is recorded as one
@@ -174,7 +179,7 @@ void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::sp
     refusal = planned.refusal();
   }
   device.counters.decompositions.fetch_add(1, std::memory_order_relaxed);
-  if (!call.op.decompose || !invoke_decomposed(call, specs, outputs)) fail_unsupported(call, device, refusal);
+  if (!call.op.decompose || !invoke_decomposed(call, device, specs, outputs)) fail_unsupported(call, device, refusal);
 }
 
 void carry_out(const OpCall& call, DType group_dtype, std::span<const Spec> specs, std::span<TensorRef> outputs) {

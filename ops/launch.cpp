@@ -6,6 +6,7 @@
 
 #include "lockstep/driver_ops.h"
 #include "ops/call_error.h"
+#include "ops/round_once.h"
 
 namespace lockstep {
 namespace {
@@ -117,8 +118,20 @@ Program record_program(const OpCall& call, std::span<const DType> operand_dtypes
   return builder.finish(results);
 }
 
+namespace {
+
+// Toward zero, the nearest there is, and 0 for NaN, as casts do.
+std::int64_t truncated(double value) {
+  if (std::isnan(value)) return 0;
+  if (value >= 0x1p63) return INT64_MAX;
+  return value < -0x1p63 ? INT64_MIN : static_cast<std::int64_t>(value);
+}
+
+}  // namespace
+
 std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype) {
   const bool floating = scalar.kind == Scalar::Kind::floating;
+  const long double exact = floating ? static_cast<long double>(scalar.floating) : static_cast<long double>(scalar.integer);
   switch (dtype) {
     case LKS_F32: {
       // From the integer directly: a detour over double could round twice.
@@ -127,12 +140,11 @@ std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype) {
     }
     case LKS_F64:
       return std::bit_cast<std::uint64_t>(scalar.as_double());
-    case LKS_F16: return Half(static_cast<float>(scalar.as_double())).bits;
-    case LKS_BF16: return BFloat16(static_cast<float>(scalar.as_double())).bits;
-    case LKS_BOOL: return scalar.as_double() != 0;
+    case LKS_F16: return half_of(exact).bits;
+    case LKS_BF16: return bfloat16_of(exact).bits;
+    case LKS_BOOL: return exact != 0;
     default: {
-      const auto integer = static_cast<std::uint64_t>(
-          floating ? static_cast<std::int64_t>(scalar.floating) : scalar.integer);
+      const auto integer = static_cast<std::uint64_t>(floating ? truncated(scalar.floating) : scalar.integer);
       const std::uint32_t bits = LKS_DTYPE_BITS(dtype);
       return bits == 64 ? integer : integer & ((std::uint64_t{1} << bits) - 1);
     }

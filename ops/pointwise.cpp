@@ -7,6 +7,7 @@
 #include "ops/derive.h"
 #include "ops/infer.h"
 #include "ops/launch.h"
+#include "ops/round_once.h"
 
 namespace lockstep {
 namespace {
@@ -60,8 +61,8 @@ OracleValue convert_value(const OracleValue& v, lks_dtype from, lks_dtype to) {
     // Narrowing is part of the definition: it rounds.
     if (to == LKS_F32) out.real = static_cast<float>(out.real);
     if (to == LKS_F64) out.real = static_cast<double>(out.real);
-    if (to == LKS_F16) out.real = static_cast<float>(Half(static_cast<float>(out.real)));
-    if (to == LKS_BF16) out.real = static_cast<float>(BFloat16(static_cast<float>(out.real)));
+    if (to == LKS_F16) out.real = static_cast<float>(half_of(out.real));
+    if (to == LKS_BF16) out.real = static_cast<float>(bfloat16_of(out.real));
     return out;
   }
   if (LKS_DTYPE_CLASS(to) == LKS_CLASS_BOOL) {
@@ -87,6 +88,8 @@ std::uint64_t float_bits(long double value, lks_dtype t) {
 }
 
 long double float_of_bits(std::uint64_t bits, lks_dtype t) {
+  if (t == LKS_F16) return static_cast<float>(std::bit_cast<Half>(static_cast<std::uint16_t>(bits)));
+  if (t == LKS_BF16) return static_cast<float>(std::bit_cast<BFloat16>(static_cast<std::uint16_t>(bits)));
   if (t == LKS_F32) return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
   return std::bit_cast<double>(bits);
 }
@@ -272,6 +275,11 @@ std::int64_t broadcast_position(const Shape& input, std::span<const std::int64_t
 }
 
 }  // namespace
+
+long double number_as(const Scalar& number, DType dtype) {
+  const lks_dtype t = abi_dtype(dtype);
+  return number_of(value_of_bits(scalar_bits(number, t), t), t);
+}
 
 void pointwise_reference(RefContext& r) {
   std::vector<DType> dtypes;

@@ -5,6 +5,9 @@
 
 namespace lockstep {
 
+/// A number as a tensor of `dtype` holds it.
+long double number_as(const Scalar& number, DType dtype);
+
 /// The oracle of a pointwise op: its program, in long double, with each named function replaced by its own oracle.
 void pointwise_reference(RefContext& context);
 

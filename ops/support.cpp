@@ -6,6 +6,7 @@
 #include "ops/infer.h"
 #include "ops/launch.h"
 #include "runtime/driver_registry.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
@@ -62,15 +63,21 @@ std::optional<Question> question_of(const OpDef& op) {
   return std::nullopt;
 }
 
-// Collects the calls that a decomposition makes.
+// Collects the calls that a decomposition makes, none of which is carried out.
 class PartCollector : public OpObserver {
  public:
-  PartCollector() { op_observers().add(this); }
-  ~PartCollector() override { op_observers().remove(this); }
+  PartCollector() : described_before_(std::exchange(thread_state().describing, true)) { op_observers().add(this); }
+  ~PartCollector() override {
+    op_observers().remove(this);
+    thread_state().describing = described_before_;
+  }
   void record(const OpCall& call, std::span<const TensorRef>) override { parts.push_back(question_of(call)); }
   bool watches_any(const OpCall&) const override { return false; }
   void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
   std::vector<Question> parts;
+
+ private:
+  bool described_before_;
 };
 
 // The calls that a decomposition consists of; nullopt where it refuses.

@@ -14,6 +14,7 @@ struct ThreadState {
   MathMode mode = MathMode::strict;
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
+  bool describing = false;  // calls without tensors give descriptions
 };
 
 inline ThreadState& thread_state() {

@@ -16,6 +16,10 @@ namespace lockstep {
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
 
+/// Throws IoError LS8005 where a file could not be saved under this path, so that it is known before hours of training.
+/// Leaves nothing behind and an existing file as it is.
+void check_can_write(const std::string& path);
+
 struct TensorFile {
   std::map<std::string, Tensor> tensors;        // on the default device
   std::map<std::string, std::string> metadata;

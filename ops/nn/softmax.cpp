@@ -25,19 +25,21 @@ void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {
   }
 }
 
-// The parts of a stable softmax over one row.
+// The parts of a stable softmax over one row. The logarithm is kept apart from the largest element, beside which it would
+// lose its digits.
 struct Row {
-  long double largest = -INFINITY, log_sum = 0;
+  long double largest = -INFINITY, log_total = 0;
 
   Row(const std::vector<long double>& x, auto position, std::int64_t extent) {
     for (std::int64_t j = 0; j < extent; ++j) largest = std::fmax(largest, x[position(j)]);
     long double total = 0;
     for (std::int64_t j = 0; j < extent; ++j) total += std::exp(x[position(j)] - largest);
-    log_sum = largest + std::log(total);
+    log_total = std::log(total);
   }
+  long double log_probability(long double x) const { return (x - largest) - log_total; }
   // Rounding x - largest costs its magnitude, the sum of exponentials one per term, each function a few.
   long double budget(long double x, std::int64_t extent) const {
-    return std::fabs(x - largest) + std::fabs(log_sum - largest) + static_cast<long double>(extent) + 8;
+    return std::fabs(x - largest) + std::fabs(log_total) + static_cast<long double>(extent) + 8;
   }
 };
 
@@ -49,7 +51,7 @@ void softmax_reference(RefContext& r, bool logarithm) {
     const Row row(x, position, extent);
     for (std::int64_t j = 0; j < extent; ++j) {
       const std::size_t at = position(j);
-      const long double log_y = x[at] - row.log_sum;
+      const long double log_y = row.log_probability(x[at]);
       out.values[at] = logarithm ? log_y : std::exp(log_y);
       out.budget[at] = row.budget(x[at], extent) * (logarithm ? 1 : out.values[at]);
     }
@@ -235,7 +237,7 @@ OpDef sparse_cross_entropy() {
       const auto label = static_cast<std::int64_t>(r.inputs[1].values[n]);
       const bool inside = label >= 0 && label < extent;
       const Row row(x, position, extent);
-      r.outputs[0].values[n] = inside ? row.log_sum - x[position(label)] : NAN;
+      r.outputs[0].values[n] = inside ? -row.log_probability(x[position(label)]) : NAN;
       if (inside) r.outputs[0].budget[n] = row.budget(x[position(label)], extent);
       ++n;
     });
@@ -267,7 +269,7 @@ OpDef cross_entropy() {
     for_each_row(shape, shape.rank() - 1, [&](auto position, std::int64_t extent) {
       const Row row(x, position, extent);
       for (std::int64_t j = 0; j < extent; ++j) {
-        const long double p = r.inputs[1].values[position(j)], log_y = x[position(j)] - row.log_sum;
+        const long double p = r.inputs[1].values[position(j)], log_y = row.log_probability(x[position(j)]);
         loss.values[n] -= p * log_y;
         loss.budget[n] += std::fabs(p) * (row.budget(x[position(j)], extent) + static_cast<long double>(extent) * std::fabs(log_y));
       }

@@ -7,6 +7,7 @@
 #include "ops/built_in.h"
 #include "ops/call_error.h"
 #include "ops/invoke.h"
+#include "ops/pointwise.h"
 #include "ops/shape/indexing.h"
 
 namespace lockstep {
@@ -168,7 +169,7 @@ OpDef pad() {
   };
   op.reference = [](RefContext& r) {
     const auto& a = r.attrs<PadAttrs>();
-    std::fill(r.outputs[0].values.begin(), r.outputs[0].values.end(), r.call.scalars[0].as_double());
+    std::fill(r.outputs[0].values.begin(), r.outputs[0].values.end(), number_as(r.call.scalars[0], r.outputs[0].dtype));
     for_each_index(r.inputs[0].shape, [&](const Index& index, std::int64_t n) {
       Index out = index;
       for (std::size_t i = 0; i < out.size(); ++i) out[i] += a.before[i];
@@ -241,7 +242,7 @@ OpDef full() {
   };
   op.assemble = [](const OpCall& call, const Shape&) { return Assembly{call.scalars[0], {}}; };
   op.reference = [](RefContext& r) {
-    std::fill(r.outputs[0].values.begin(), r.outputs[0].values.end(), r.call.scalars[0].as_double());
+    std::fill(r.outputs[0].values.begin(), r.outputs[0].values.end(), number_as(r.call.scalars[0], r.outputs[0].dtype));
   };
   op.cases = [] {
     std::vector<OpCase> cases;

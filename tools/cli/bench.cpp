@@ -70,7 +70,7 @@ Run add_bench(CLI::App& app) {
   command->add_option("--device", o->devices, "Devices joined by commas; the first is compared with (default: the fastest)");
   command->add_option("--mode", o->modes, "strict, fast, lockstep; several joined by commas")->capture_default_str();
   command->add_option("--filter", o->filter, "Only workloads whose group/name contains this");
-  command->add_option("--threads", o->threads, "CPU threads (default: all cores)")->check(CLI::Range(1u, 4096u));
+  command->add_option("--threads", o->threads, "CPU threads (default: all cores)")->check(whole_number(1, 4096));
   command->add_flag("--json", o->json, "One JSON object a line");
   return [o] { return run(*o); };
 }

@@ -1,5 +1,6 @@
 #include "tools/cli/command.h"
 
+#include <charconv>
 #include <sstream>
 
 namespace cli {
@@ -22,6 +23,20 @@ lockstep::MathMode parse_mode(const std::string& name) {
     if (lockstep::name_of(mode) == name) return mode;
   }
   usage_error("--mode", "there is no math mode \"" + name + "\"", "use strict, fast or lockstep");
+}
+
+CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
+  const auto check = [least, most](const std::string& text) -> std::string {
+    std::int64_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    if (error == std::errc{} && rest == end && value >= least && value <= most) return "";
+    const bool bounded = most != std::numeric_limits<std::int64_t>::max();
+    return "\"" + text + "\" is not a whole number " +
+           (bounded ? "from " + std::to_string(least) + " to " + std::to_string(most)
+                    : "of " + std::to_string(least) + " or more");
+  };
+  return CLI::Validator(check, "");
 }
 
 namespace {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ std::vector<std::string> split_list(const std::string& text);
 /// Throws UsageError LS9001.
 lockstep::MathMode parse_mode(const std::string& name);
 [[noreturn]] void usage_error(const std::string& option, const std::string& what, const std::string& fix);
+
+/// A check for options: a whole number from `least` to `most`.
+CLI::Validator whole_number(std::int64_t least, std::int64_t most = std::numeric_limits<std::int64_t>::max());
 
 /// A table with aligned columns; the first row is the header. Columns in `right` are aligned to the right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right);

@@ -1,154 +1,174 @@
-// `lockstep train` and `lockstep evaluate`.
-#include <chrono>
+// `lockstep train`: the same training on one device or on several, one after the other.
+#include <cmath>
 #include <cstdio>
 #include <memory>
 
-#include "tools/cli/command.h"
+#include "tools/cli/training.h"
 
 namespace cli {
 namespace {
 
 namespace ls = lockstep;
 
-struct Options {
-  std::string model = "cnn", data = "fashion-mnist", device, mode = "strict", memory_limit, save, load;
-  std::int64_t epochs = 0, steps = 0, batch_size = 32, limit_images = 0;
-  std::uint64_t seed = 0;
-  unsigned threads = 0;
-  bool json = false;
+// The weights on the host, by name.
+using Weights = std::map<std::string, std::vector<float>>;
+
+struct Trained {
+  std::string device;
+  std::int64_t epochs = 0, steps = 0;
+  double loss = 0, accuracy = 0, images_per_second = 0, seconds = 0;
+  std::uint64_t peak_bytes = 0;
+  std::string sha256;
+  Weights weights;  // only where devices are compared
 };
 
-void add_shared(CLI::App& command, Options& o) {
-  command.add_option("--model", o.model, "mlp or cnn")->capture_default_str();
-  command.add_option("--data", o.data, "fashion-mnist, or a folder with its four IDX files")->capture_default_str();
-  command.add_option("--device", o.device, "Such as cpu or cuda:0 (default: the fastest)");
-  command.add_option("--mode", o.mode, "Math mode: strict, fast or lockstep")->capture_default_str();
-  command.add_option("--threads", o.threads, "CPU threads (default: all cores)")->check(CLI::Range(1u, 4096u));
-  command.add_option("--limit-images", o.limit_images, "Use only the first N images of each split")->check(CLI::PositiveNumber);
-  command.add_option("--memory-limit", o.memory_limit, "Cap on device memory: bytes, or such as 512MiB");
-  command.add_flag("--json", o.json, "The last line of standard output is one JSON object");
+Weights read_weights(const ls::nn::Model& model) {
+  Weights weights;
+  for (const ls::Variable& v : model.variables()) weights[v.name()] = v.read().to_vector<float>();
+  return weights;
 }
 
-struct Prepared {
-  ls::Device device;
-  ls::MathMode mode;
-  ls::data::Dataset train, test;
-  ls::nn::Model model;
-};
-
-ls::data::Dataset open_data(const Options& o, ls::data::Split split) {
-  const std::string folder = o.data == "fashion-mnist" ? "" : o.data;
-  const ls::data::Dataset data = ls::data::fashion_mnist(split, folder);
-  return o.limit_images ? data.take(o.limit_images) : data;
+double largest_difference(const Weights& a, const Weights& b) {
+  double largest = 0;
+  for (const auto& [name, values] : a) {
+    const std::vector<float>& others = b.at(name);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double difference = std::fabs(double{values[i]} - double{others[i]});
+      if (!(difference <= largest)) largest = difference;  // a NaN is the largest
+    }
+  }
+  return largest;
 }
 
-Prepared prepare(const Options& o) {
-  const ls::MathMode mode = parse_mode(o.mode);
-  ls::nn::Model model = ls::zoo::make(o.model);
-  const std::optional<std::uint64_t> limit = o.memory_limit.empty() ? std::nullopt : std::optional(ls::parse_bytes(o.memory_limit));
-  const ls::Device device = o.device.empty() ? ls::best_device() : ls::Device(o.device);
-  if (o.threads) ls::set_thread_count(o.threads);
-  if (limit) ls::set_memory_limit(device, *limit);
-  Prepared p{device, mode, open_data(o, ls::data::Split::train), open_data(o, ls::data::Split::test), std::move(model)};
-  ls::set_seed(o.seed);
-  p.model.build(p.train.features().shape, device);
-  p.model.compile({.optimizer = ls::optim::Adam{}, .loss = ls::losses::SparseCategoricalCrossentropy{},
-                   .metrics = {ls::metrics::Accuracy{}}});
-  return p;
+ls::nn::History fit(const TrainingOptions& o, Prepared& p) {
+  const std::int64_t per_epoch = (p.train.size() - 1) / o.batch_size + 1;
+  const std::int64_t epochs = o.epochs ? o.epochs : o.steps ? (o.steps - 1) / per_epoch + 1 : 1;
+  return p.model.fit(p.train, {.epochs = epochs,
+                               .steps = o.steps,
+                               .batch_size = o.batch_size,
+                               .shuffle = ls::RandomKey{o.seed, 1u << 20}});
 }
 
-int train(Options& o) {
-  if (o.epochs == 0 && o.steps == 0) o.epochs = 1;
-  Prepared p = prepare(o);
+Trained train_on(const TrainingOptions& o, const std::string& device, bool keep_weights) {
+  Prepared p = prepare(o, device);
   const ls::MathModeScope mode(p.mode);
-  if (!o.json) std::printf("%s\n", p.model.summary(o.batch_size).c_str());
+  if (!o.json && !keep_weights) std::printf("%s\n", p.model.summary(o.batch_size).c_str());
+  if (!o.json && keep_weights) std::printf(" %s\n", p.device.name().c_str());
   std::fflush(stdout);
   ls::reset_peak_memory(p.device);
-  const std::int64_t per_epoch = (p.train.size() + o.batch_size - 1) / o.batch_size;
-  const std::int64_t epochs = o.epochs ? o.epochs : (o.steps + per_epoch - 1) / per_epoch;
-  const ls::nn::History history = p.model.fit(p.train, {.epochs = epochs, .steps = o.steps, .batch_size = o.batch_size,
-                                                        .shuffle = ls::RandomKey{o.seed, 1u << 20}});
-  double seconds = 0, images = 0;
-  std::int64_t steps = 0;
+  const ls::nn::History history = fit(o, p);
+  Trained t{.device = p.device.name(), .epochs = static_cast<std::int64_t>(history.size())};
+  double images = 0;
   for (const ls::nn::EpochResult& e : history) {
-    seconds += e.seconds;
+    t.seconds += e.seconds;
+    t.steps += e.steps;
     images += static_cast<double>(e.examples);
-    steps += e.steps;
   }
-  const std::uint64_t peak = ls::memory_stats(p.device).peak_live;
-  const double accuracy = p.model.evaluate(p.test).at("accuracy");
+  t.images_per_second = images / t.seconds;
+  t.peak_bytes = ls::memory_stats(p.device).peak_live;
+  t.loss = history.back().values.at("loss");
+  t.accuracy = p.model.evaluate(p.test).at("accuracy");
   if (!o.save.empty()) p.model.save_weights(o.save);
-  const Json result = {{"device", p.device.name()},
-                       {"mode", o.mode},
-                       {"seed", o.seed},
-                       {"epochs", static_cast<std::int64_t>(history.size())},
-                       {"steps", steps},
-                       {"loss", history.back().values.at("loss")},
-                       {"test_accuracy", accuracy},
-                       {"images_per_second", images / seconds},
-                       {"peak_bytes", peak},
-                       {"seconds", seconds},
-                       {"weights_sha256", p.model.weights_sha256()}};
+  t.sha256 = p.model.weights_sha256();
+  if (keep_weights) t.weights = read_weights(p.model);
+  return t;
+}
+
+Json to_json(const Trained& t, const TrainingOptions& o) {
+  return {{"device", t.device},
+          {"mode", o.mode},
+          {"seed", o.seed},
+          {"epochs", t.epochs},
+          {"steps", t.steps},
+          {"loss", t.loss},
+          {"test_accuracy", t.accuracy},
+          {"images_per_second", t.images_per_second},
+          {"peak_bytes", t.peak_bytes},
+          {"seconds", t.seconds},
+          {"weights_sha256", t.sha256}};
+}
+
+int train_one(const TrainingOptions& o, const std::string& device) {
+  const Trained t = train_on(o, device, false);
   if (o.json) {
-    std::printf("%s\n", result.dump().c_str());
-  } else {
-    std::printf(" %s on %s: %lld steps in %.1f s, %.0f images/s, loss %.4f, test accuracy %.4f, peak memory %s\n weights_sha256 %s\n",
-                o.model.c_str(), p.device.name().c_str(), static_cast<long long>(steps), seconds, images / seconds,
-                history.back().values.at("loss"), accuracy, ls::format_bytes(peak).c_str(),
-                result["weights_sha256"].get<std::string>().c_str());
-    if (!o.save.empty()) std::printf(" saved to %s\n", o.save.c_str());
+    std::printf("%s\n", to_json(t, o).dump().c_str());
+    return 0;
   }
+  std::printf(" %s on %s: %lld steps in %.1f s, %.0f images/s, loss %.4f, test accuracy %.4f, peak memory %s\n",
+              o.model.c_str(), t.device.c_str(), static_cast<long long>(t.steps), t.seconds, t.images_per_second, t.loss,
+              t.accuracy, ls::format_bytes(t.peak_bytes).c_str());
+  std::printf(" weights_sha256 %s\n", t.sha256.c_str());
+  if (!o.save.empty()) std::printf(" saved to %s\n", o.save.c_str());
   return 0;
 }
 
-int evaluate(const Options& o) {
-  Prepared p = prepare(o);
-  p.model.load_weights(o.load);
-  const ls::MathModeScope mode(p.mode);
-  ls::reset_peak_memory(p.device);
-  const auto start = std::chrono::steady_clock::now();
-  const std::map<std::string, double> values = p.model.evaluate(p.test, o.batch_size);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const Json result = {{"device", p.device.name()},
-                       {"mode", o.mode},
-                       {"loss", values.at("loss")},
-                       {"test_accuracy", values.at("accuracy")},
-                       {"images", p.test.size()},
-                       {"images_per_second", static_cast<double>(p.test.size()) / seconds},
-                       {"peak_bytes", ls::memory_stats(p.device).peak_live},
-                       {"seconds", seconds},
-                       {"weights_sha256", p.model.weights_sha256()}};
-  if (o.json) {
-    std::printf("%s\n", result.dump().c_str());
-  } else {
-    std::printf(" %s on %s: loss %.4f, test accuracy %.4f over %lld images\n", o.model.c_str(), p.device.name().c_str(),
-                values.at("loss"), values.at("accuracy"), static_cast<long long>(p.test.size()));
+std::string format(const char* pattern, double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, pattern, value);
+  return text;
+}
+
+int train_several(const TrainingOptions& o, const std::vector<std::string>& devices) {
+  if (!o.save.empty()) {
+    usage_error("--save", "the weights of " + std::to_string(devices.size()) + " devices do not go into one file",
+                "train on one device, or without --save");
   }
+  std::vector<std::vector<std::string>> rows = {
+      {"device", "steps", "loss", "test accuracy", "images/s", "peak memory", "weights differ by", "weights_sha256"}};
+  Weights first;
+  for (const std::string& device : devices) {
+    Trained t = train_on(o, device, true);
+    if (first.empty()) first = t.weights;
+    const double difference = largest_difference(first, t.weights);
+    rows.push_back({t.device, std::to_string(t.steps), format("%.4f", t.loss), format("%.4f", t.accuracy),
+                    format("%.0f", t.images_per_second), ls::format_bytes(t.peak_bytes), format("%.2g", difference),
+                    t.sha256.substr(0, 12) + "…"});
+    if (!o.json) continue;
+    Json line = to_json(t, o);
+    line["largest_weight_difference"] = difference;
+    std::printf("%s\n", line.dump().c_str());
+  }
+  if (o.json) return 0;
+  std::printf("\n%s", format_table(rows, {false, true, true, true, true, true, true}).c_str());
+  std::printf("\n weights differ by: the largest difference of any weight from that on %s\n", rows[1][0].c_str());
   return 0;
+}
+
+std::vector<std::string> devices_of(const TrainingOptions& o) {
+  if (o.device.empty()) return {""};  // the best
+  std::vector<std::string> names;
+  for (const std::string& name : o.device == "all" ? std::vector<std::string>{} : split_list(o.device)) {
+    names.push_back(ls::Device(name).name());  // a wrong name is reported before the first device trains
+  }
+  if (o.device == "all") {
+    for (const ls::DeviceInfo& device : ls::devices()) {
+      if (device.available) names.push_back(device.id);
+    }
+  }
+  if (names.empty()) usage_error("--device", "no device is named", "`lockstep devices` lists them");
+  return names;
+}
+
+int train(const TrainingOptions& o) {
+  const std::vector<std::string> devices = devices_of(o);
+  return devices.size() == 1 ? train_one(o, devices.front()) : train_several(o, devices);
 }
 
 }  // namespace
 
 Run add_train(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TrainingOptions>();
   CLI::App* command = app.add_subcommand("train", "Train a model on real images");
-  add_shared(*command, *o);
-  CLI::Option* epochs = command->add_option("--epochs", o->epochs, "Passes over the data (default 1)")->check(CLI::PositiveNumber);
-  command->add_option("--steps", o->steps, "Steps in all, instead of epochs")->check(CLI::PositiveNumber)->excludes(epochs);
-  command->add_option("--batch-size", o->batch_size, "Images per step")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--seed", o->seed, "Of weights and order")->capture_default_str();
+  command->add_option("--device", o->device,
+                      "Such as cpu or cuda:0 (default: the fastest); several joined by commas, or all, are compared");
+  add_shared_options(*command, *o);
+  CLI::Option* epochs = command->add_option("--epochs", o->epochs, "Passes over the data (default 1)");
+  epochs->check(whole_number(1));
+  command->add_option("--steps", o->steps, "Steps in all, instead of epochs")->check(whole_number(1))->excludes(epochs);
+  command->add_option("--batch-size", o->batch_size, "Images per step")->check(whole_number(1))->capture_default_str();
+  command->add_option("--seed", o->seed, "Of weights and order")->check(whole_number(0))->capture_default_str();
   command->add_option("--save", o->save, "Write the weights here, in the safetensors format");
   return [o] { return train(*o); };
-}
-
-Run add_evaluate(CLI::App& app) {
-  auto o = std::make_shared<Options>();
-  o->batch_size = 256;
-  CLI::App* command = app.add_subcommand("evaluate", "Loss and accuracy of saved weights on the test images");
-  add_shared(*command, *o);
-  command->add_option("--batch-size", o->batch_size, "Images at a time")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--load", o->load, "Weights written by train --save")->required();
-  return [o] { return evaluate(*o); };
 }
 
 }  // namespace cli

@@ -1,0 +1,28 @@
+# What `cmake --install` puts where: headers, the library and its CMake package, drivers in lib/lockstep/, and oneDNN in
+# lib/ where it does not come with the system. Programs and drivers find each other by relative paths, so the tree can be
+# moved.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS lockstep lockstep_headers EXPORT lockstep LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/api/lockstep DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(onednn_file AND onednn_file MATCHES "^${CMAKE_SOURCE_DIR}/")
+  install(FILES ${onednn_file} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libdnnl.so.3)
+endif()
+
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/lockstep)
+install(EXPORT lockstep NAMESPACE lockstep:: FILE lockstepTargets.cmake DESTINATION ${package_folder})
+configure_package_config_file(cmake/lockstepConfig.cmake.in ${CMAKE_BINARY_DIR}/lockstepConfig.cmake
+  INSTALL_DESTINATION ${package_folder})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/lockstepConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/lockstepConfig.cmake ${CMAKE_BINARY_DIR}/lockstepConfigVersion.cmake
+  DESTINATION ${package_folder})
+
+if(LOCKSTEP_TESTS)
+  # A stranger's project: the examples, built against an installation in another folder.
+  add_test(NAME install_and_find_package
+    COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}
+      -DCXX=${CMAKE_CXX_COMPILER} "-DFLAGS=$<IF:$<STREQUAL:${LOCKSTEP_SANITIZE},address>,-fsanitize=address,>"
+      -P ${CMAKE_SOURCE_DIR}/cmake/test_install.cmake)
+  set_tests_properties(install_and_find_package PROPERTIES LABELS slow TIMEOUT 600 PASS_REGULAR_EXPRESSION
+    "y       12\ndy/dx   12\nd2y/dx2 6\n")
+endif()

@@ -1,0 +1,17 @@
+# Installs the build into a fresh folder, moves it, and builds and runs an example against it as a project of its own.
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${ARGN} failed (${status}):\n${text}")
+  endif()
+endfunction()
+
+set(work ${BUILD}/install_test)
+file(REMOVE_RECURSE ${work})
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${work}/first)
+file(RENAME ${work}/first ${work}/installed)
+run(${CMAKE_COMMAND} -S ${SOURCE}/examples -B ${work}/consumer -G Ninja -DCMAKE_BUILD_TYPE=Release
+  -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_CXX_FLAGS=${FLAGS} -DCMAKE_PREFIX_PATH=${work}/installed)
+run(${CMAKE_COMMAND} --build ${work}/consumer --target gradient_tape)
+run(${work}/installed/bin/lockstep devices)
+execute_process(COMMAND ${work}/consumer/gradient_tape COMMAND_ERROR_IS_FATAL ANY)

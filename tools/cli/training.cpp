@@ -1,0 +1,46 @@
+#include "tools/cli/training.h"
+
+namespace cli {
+
+namespace ls = lockstep;
+
+void add_shared_options(CLI::App& command, TrainingOptions& o) {
+  command.add_option("--model", o.model, "mlp or cnn")->capture_default_str();
+  command.add_option("--data", o.data, "fashion-mnist, or a folder with its four IDX files")->capture_default_str();
+  command.add_option("--mode", o.mode, "Math mode: strict, fast or lockstep")->capture_default_str();
+  command.add_option("--threads", o.threads, "CPU threads (default: all cores)")->check(whole_number(1, 4096));
+  command.add_option("--limit-images", o.limit_images, "Use only the first N images of each split")
+      ->check(whole_number(1));
+  command.add_option("--memory-limit", o.memory_limit, "Cap on device memory: bytes, or such as 512MiB");
+  command.add_flag("--json", o.json, "The last line of standard output is one JSON object");
+}
+
+namespace {
+
+ls::data::Dataset open_data(const TrainingOptions& o, ls::data::Split split) {
+  const std::string folder = o.data == "fashion-mnist" ? "" : o.data;
+  const ls::data::Dataset data = ls::data::fashion_mnist(split, folder);
+  return o.limit_images ? data.take(std::min(o.limit_images, data.size())) : data;
+}
+
+}  // namespace
+
+Prepared prepare(const TrainingOptions& o, const std::string& device_name) {
+  const ls::MathMode mode = parse_mode(o.mode);
+  ls::nn::Model model = ls::zoo::make(o.model);
+  const std::optional<std::uint64_t> limit =
+      o.memory_limit.empty() ? std::nullopt : std::optional(ls::parse_bytes(o.memory_limit));
+  const ls::Device device = device_name.empty() ? ls::best_device() : ls::Device(device_name);
+  if (!o.save.empty()) ls::check_can_write(o.save);
+  if (o.threads) ls::set_thread_count(o.threads);
+  if (limit) ls::set_memory_limit(device, *limit);
+  Prepared p{device, mode, open_data(o, ls::data::Split::train), open_data(o, ls::data::Split::test), std::move(model)};
+  ls::set_seed(o.seed);
+  p.model.build(p.train.features().shape, device);
+  p.model.compile({.optimizer = ls::optim::Adam{},
+                   .loss = ls::losses::SparseCategoricalCrossentropy{},
+                   .metrics = {ls::metrics::Accuracy{}}});
+  return p;
+}
+
+}  // namespace cli

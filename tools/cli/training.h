@@ -1,0 +1,29 @@
+// What `train` and `evaluate` share: their options, and a model with its data, made from these.
+#pragma once
+
+#include "tools/cli/command.h"
+
+namespace cli {
+
+struct TrainingOptions {
+  std::string model = "cnn", data = "fashion-mnist", device, mode = "strict", memory_limit, save, load;
+  std::int64_t epochs = 0, steps = 0, batch_size = 32, limit_images = 0;
+  std::uint64_t seed = 0;
+  unsigned threads = 0;
+  bool json = false;
+};
+
+/// Adds the options that both commands have.
+void add_shared_options(CLI::App& command, TrainingOptions& options);
+
+struct Prepared {
+  lockstep::Device device;
+  lockstep::MathMode mode;
+  lockstep::data::Dataset train, test;
+  lockstep::nn::Model model;
+};
+
+/// Everything that can be wrong with the options is found here, before any training.
+Prepared prepare(const TrainingOptions& options, const std::string& device);
+
+}  // namespace cli
