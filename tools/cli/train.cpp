@@ -151,7 +151,8 @@ std::vector<std::string> devices_of(const TrainingOptions& o) {
 
 int train(const TrainingOptions& o) {
   const std::vector<std::string> devices = devices_of(o);
-  return devices.size() == 1 ? train_one(o, devices.front()) : train_several(o, devices);
+  const bool compared = devices.size() > 1 || o.device == "all";
+  return compared ? train_several(o, devices) : train_one(o, devices.front());
 }
 
 }  // namespace

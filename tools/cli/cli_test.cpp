@@ -1,0 +1,191 @@
+// The command line as a stranger's script sees it: exit status, last line, and what is left on disk.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+struct Result {
+  int status = 0;
+  std::string out, err;
+
+  std::string last_line() const {
+    const std::size_t end = out.find_last_not_of('\n');
+    const std::size_t start = end == std::string::npos ? 0 : out.find_last_of('\n', end) + 1;
+    return end == std::string::npos ? "" : out.substr(start, end + 1 - start);
+  }
+};
+
+std::string contents_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class CommandLine : public testing::Test {
+ protected:
+  CommandLine() : folder_(fs::temp_directory_path() / ("lockstep_cli_test_" + std::to_string(getpid()))) {
+    fs::create_directories(folder_);
+  }
+  ~CommandLine() override { fs::remove_all(folder_); }
+
+  Result run(const std::string& arguments, const std::string& environment = "") const {
+    const std::string errors = (folder_ / "stderr").string();
+    const std::string command = environment + " " LOCKSTEP_PROGRAM " " + arguments + " 2>" + errors;
+    Result r;
+    std::FILE* pipe = popen(command.c_str(), "r");
+    std::array<char, 4096> buffer;
+    for (std::size_t n; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) r.out.append(buffer.data(), n);
+    const int status = pclose(pipe);
+    r.status = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+    r.err = contents_of(errors);
+    return r;
+  }
+
+  void expect_usage_error(const std::string& arguments, const std::string& pattern) const {
+    const Result r = run(arguments);
+    EXPECT_EQ(r.status, 2) << arguments << "\n" << r.err;
+    EXPECT_TRUE(std::regex_search(r.err, std::regex(pattern))) << arguments << "\n" << r.err;
+    EXPECT_TRUE(std::regex_search(r.err, std::regex("Error\\[LS\\d{4}\\]"))) << r.err;
+    EXPECT_NE(r.err.find("  fix  "), std::string::npos) << r.err;
+  }
+
+  fs::path folder_;
+};
+
+const std::string small = " --model mlp --limit-images 64 --steps 2 --batch-size 16 ";
+
+TEST_F(CommandLine, DevicesAreAnArrayOfObjects) {
+  const Result r = run("devices --json");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json devices = Json::parse(r.out);
+  ASSERT_TRUE(devices.is_array());
+  ASSERT_FALSE(devices.empty());
+  for (const Json& d : devices) {
+    for (const char* key : {"id", "driver", "name", "type", "available", "reason", "memory_total", "memory_free", "native",
+                            "decomposed", "missing"}) {
+      EXPECT_TRUE(d.contains(key)) << key << " is not in " << d;
+    }
+    EXPECT_TRUE(d["missing"].empty()) << d["id"] << " lacks " << d["missing"];
+  }
+}
+
+TEST_F(CommandLine, WhyNamesEveryLibraryAndFolder) {
+  const Result r = run("devices --why", "LOCKSTEP_DRIVER_PATH=" TEST_DRIVERS "/broken");
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_NE(r.out.find(TEST_DRIVERS "/broken"), std::string::npos) << r.out;
+  EXPECT_NE(r.out.find("liblockstep_driver_no_symbol.so"), std::string::npos) << r.out;
+  EXPECT_NE(r.out.find("reference:0"), std::string::npos) << "a broken driver hides the others\n" << r.out;
+}
+
+TEST_F(CommandLine, TrainEndsWithOneObject) {
+  const Result r = run("train --json --seed 3 --device reference" + small);
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json line = Json::parse(r.last_line());
+  EXPECT_EQ(line["device"], "reference:0");
+  EXPECT_EQ(line["mode"], "strict");
+  EXPECT_EQ(line["seed"], 3);
+  EXPECT_EQ(line["steps"], 2);
+  EXPECT_GT(line["loss"].get<double>(), 0);
+  EXPECT_GE(line["test_accuracy"].get<double>(), 0);
+  EXPECT_GT(line["images_per_second"].get<double>(), 0);
+  EXPECT_GT(line["peak_bytes"].get<double>(), 0);
+  EXPECT_GT(line["seconds"].get<double>(), 0);
+  EXPECT_EQ(line["epochs"], 1);
+  EXPECT_TRUE(std::regex_match(line["weights_sha256"].get<std::string>(), std::regex("[0-9a-f]{64}")));
+}
+
+TEST_F(CommandLine, TheSeedDecidesTheWeights) {
+  const auto hash = [&](const std::string& more) {
+    return Json::parse(run("train --json --device reference" + small + more).last_line())["weights_sha256"];
+  };
+  EXPECT_EQ(hash("--seed 5"), hash("--seed 5"));
+  EXPECT_NE(hash("--seed 5"), hash("--seed 6"));
+}
+
+TEST_F(CommandLine, WhatTrainSavesEvaluateLoads) {
+  const std::string file = (folder_ / "weights.safetensors").string();
+  const Result trained = run("train --json --device reference --save " + file + small);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const Result r = run("evaluate --json --device reference --model mlp --limit-images 64 --load " + file);
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json line = Json::parse(r.last_line());
+  EXPECT_EQ(line["weights_sha256"], Json::parse(trained.last_line())["weights_sha256"]);
+  EXPECT_EQ(line["test_accuracy"], Json::parse(trained.last_line())["test_accuracy"]);
+}
+
+TEST_F(CommandLine, SeveralDevicesAreComparedInOneTable) {
+  const Result r = run("train --device all" + small);
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_TRUE(std::regex_search(r.out, std::regex("device +steps +loss +test accuracy"))) << r.out;
+  EXPECT_TRUE(std::regex_search(r.out, std::regex("reference:0 +2 "))) << r.out;
+}
+
+TEST_F(CommandLine, BenchWritesAnObjectALine) {
+  const Result r = run("bench --suite overhead --json --filter 'add size-8' --device reference");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json line = Json::parse(r.last_line());
+  for (const char* key : {"group", "workload", "device", "mode", "unit", "median", "min", "max", "ratio", "of"}) {
+    EXPECT_TRUE(line.contains(key)) << key;
+  }
+}
+
+TEST_F(CommandLine, BadOptionsExitWithTwo) {
+  expect_usage_error("", "command");
+  expect_usage_error("dance", "dance");
+  expect_usage_error("train --colour", "colour");
+  expect_usage_error("train --epochs 0", "--epochs.*whole number");
+  expect_usage_error("train --steps -4", "--steps");
+  expect_usage_error("train --epochs 1 --steps 1", "--epochs|--steps");
+  expect_usage_error("train --batch-size 2.5", "--batch-size");
+  expect_usage_error("train --batch-size 99999999999999999999", "--batch-size");
+  expect_usage_error("train --seed -1", "--seed");
+  expect_usage_error("train --threads 0", "--threads");
+  expect_usage_error("train --limit-images 0", "--limit-images");
+  expect_usage_error("train --memory-limit lots", "lots");
+  expect_usage_error("train --model transformer", "transformer");
+  expect_usage_error("train --mode exact", "exact");
+  expect_usage_error("train --device tpu", "LS3001.*tpu");
+  expect_usage_error("train --device reference:7", "reference:7");
+  expect_usage_error("train --device reference,tpu" + small, "tpu");
+  expect_usage_error("train --device ,", "--device");
+  expect_usage_error("train --data /nowhere", "LS8001.*/nowhere");
+  expect_usage_error("evaluate --device reference", "--load");
+  expect_usage_error("evaluate --load /nowhere/w --device reference", "LS8001.*/nowhere");
+  expect_usage_error("bench --suite speed", "speed");
+  expect_usage_error("bench --device tpu", "tpu");
+}
+
+TEST_F(CommandLine, AFileThatCannotBeWrittenIsFoundBeforeTraining) {
+  const Result r = run("train --device reference --epochs 1000 --model mlp --save /nowhere/weights");
+  EXPECT_EQ(r.status, 2);
+  EXPECT_NE(r.err.find("LS8005"), std::string::npos) << r.err;
+  const Result onto_folder = run("train --device reference --epochs 1000 --model mlp --save " + folder_.string());
+  EXPECT_EQ(onto_folder.status, 2);
+  EXPECT_NE(onto_folder.err.find("LS8005"), std::string::npos) << onto_folder.err;
+}
+
+TEST_F(CommandLine, ATooSmallMemoryLimitLeavesNoFile) {
+  const fs::path file = folder_ / "weights";
+  const Result r = run("train --device reference --memory-limit 6MiB --save " + file.string() + small);
+  EXPECT_EQ(r.status, 2);
+  EXPECT_NE(r.err.find("OutOfMemoryError[LS5001]"), std::string::npos) << r.err;
+  EXPECT_FALSE(fs::exists(file));
+  for (const auto& entry : fs::directory_iterator(folder_)) EXPECT_EQ(entry.path().filename(), "stderr");
+}
+
+TEST_F(CommandLine, DamagedFilesAreNamed) {
+  const fs::path file = folder_ / "weights";
+  std::ofstream(file) << "these are no weights";
+  expect_usage_error("evaluate --device reference --model mlp --load " + file.string(), "LS800[234].*weights");
+}
+
+}  // namespace
