@@ -8,6 +8,20 @@ std::span<const host::KernelRow> kernels() {
   static constexpr std::array rows = {
       host::KernelRow{LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "tile", &make_pointwise},
       host::KernelRow{LKS_OP_COPY, LKS_OP_COPY_VERSION, "block", &make_copy},
+      host::KernelRow{LKS_OP_SUM, LKS_OP_SUM_VERSION, "blocked", &make_sum},
+      host::KernelRow{LKS_OP_MEAN, LKS_OP_MEAN_VERSION, "blocked", &make_mean},
+      host::KernelRow{LKS_OP_MAX, LKS_OP_MAX_VERSION, "blocked", &make_max},
+      host::KernelRow{LKS_OP_MIN, LKS_OP_MIN_VERSION, "blocked", &make_min},
+      host::KernelRow{LKS_OP_ARGMAX, LKS_OP_ARGMAX_VERSION, "blocked", &make_argmax},
+      host::KernelRow{LKS_OP_SOFTMAX, LKS_OP_SOFTMAX_VERSION, "row", &make_softmax},
+      host::KernelRow{LKS_OP_LOG_SOFTMAX, LKS_OP_LOG_SOFTMAX_VERSION, "row", &make_log_softmax},
+      host::KernelRow{LKS_OP_SPARSE_CROSS_ENTROPY, LKS_OP_SPARSE_CROSS_ENTROPY_VERSION, "row",
+                      &make_sparse_cross_entropy},
+      host::KernelRow{LKS_OP_CROSS_ENTROPY, LKS_OP_CROSS_ENTROPY_VERSION, "row", &make_cross_entropy},
+      host::KernelRow{LKS_OP_GATHER, LKS_OP_GATHER_VERSION, "slice", &make_gather},
+      host::KernelRow{LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "slice", &make_scatter_add},
+      host::KernelRow{LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "radix", &make_argsort},
+      host::KernelRow{LKS_OP_RANDOM_BITS, LKS_OP_RANDOM_BITS_VERSION, "philox", &make_random_bits},
   };
   return rows;
 }

@@ -251,7 +251,7 @@ class Planner {
     const std::int64_t per_element = plan_.slot_width * std::max<std::int64_t>(1, plan_.slot_count);
     const std::int64_t fits = slot_bytes / per_element;
     // Short enough for the next tile's inputs to arrive while this one is computed, long enough to be worth the calls.
-    const std::int64_t wanted = getenv("TILE") ? atoi(getenv("TILE")) : std::clamp<std::int64_t>(2048 / widest(), 512, 2048);
+    const std::int64_t wanted = std::clamp<std::int64_t>(2048 / widest(), 512, 2048);
     plan_.tile = std::clamp<std::int64_t>(fits >= 64 ? fits / 64 * 64 : fits, 1, wanted);
   }
 

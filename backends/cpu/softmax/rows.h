@@ -1,0 +1,107 @@
+// Rows as the softmax kernels read them: in chunks that stay in the first-level cache, wherever their elements lie.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "backends/cpu/reduce/accumulate.h"
+#include "backends/cpu/reduce/combine.h"
+#include "backends/cpu/scalar_functions.h"
+#include "backends/host/tensor_view.h"
+
+namespace cpu {
+
+/// Elements of a chunk.
+constexpr std::int64_t row_chunk = 2048;
+
+inline float exp_of(float x) { return exp_f32(x); }
+inline double exp_of(double x) { return exp_f64(x); }
+inline float log_of(float x) { return log_f32(x); }
+inline double log_of(double x) { return log_f64(x); }
+
+/// A tensor as rows along its last dimension.
+struct Rows {
+  char* data;
+  std::int64_t count = 1, extent = 1, step = 1;  // step along a row, in elements
+  const host::TensorView view;
+
+  explicit Rows(const host::TensorView& tensor) : data(tensor.data), view(tensor) {
+    const int last = tensor.rank - 1;
+    for (int d = 0; d < last; ++d) count *= tensor.dims[d];
+    extent = tensor.dims[last];
+    step = tensor.strides[last];
+  }
+  /// Of row n, in elements.
+  std::int64_t offset(std::int64_t n) const { return offset_of(view, view.rank - 1, n); }
+
+  /// Of the n-th position in the first `rank` dimensions of a tensor.
+  static std::int64_t offset_of(const host::TensorView& tensor, int rank, std::int64_t n) {
+    std::int64_t at = 0;
+    for (int d = rank - 1; d > 0; --d) {
+      at += n % tensor.dims[d] * tensor.strides[d];
+      n /= tensor.dims[d];
+    }
+    return rank > 0 ? at + n * tensor.strides[0] : 0;
+  }
+};
+
+/// What makes exponentials of a row sum to one: its largest element, and the sum of exp(x - largest).
+template <class T>
+struct RowScale {
+  T largest, total;
+};
+
+template <class T>
+T largest_of(const T* x, std::int64_t n, std::int64_t step) {
+  return MaxOf<T>::finish(accumulate_run<MaxOf<T>>(x, n, step));
+}
+
+/// to[i] = exp(x[i] - largest).
+template <class T>
+void exponentials(T* to, const T* x, std::int64_t n, std::int64_t step, T largest) {
+  if (step == 1) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) to[i] = exp_of(x[i] - largest);
+    return;
+  }
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) to[i] = x[i * step] - largest;
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n; ++i) to[i] = exp_of(to[i]);
+}
+
+/// The scale of one row. The exponentials of each chunk are handed to `visit(first, n, values)` as they are made.
+template <class T, class Visit>
+RowScale<T> scale_of_row(const T* x, std::int64_t extent, std::int64_t step, Visit&& visit) {
+  const T largest = largest_of(x, extent, step);
+  Tree<SumOf<T>> total;
+  T chunk[row_chunk];
+  for (std::int64_t i = 0; i < extent; i += row_chunk) {
+    const std::int64_t n = std::min(row_chunk, extent - i);
+    exponentials(chunk, x + i * step, n, step, largest);
+    total.add(accumulate_run<SumOf<T>>(chunk, n, 1));
+    visit(i, n, chunk);
+  }
+  return {largest, SumOf<T>::finish(total.total())};
+}
+
+/// Scales of several short rows at once: `values` receives their exponentials, row after row. The exponentials are one
+/// loop over all of them, which a row of ten elements could not fill.
+template <class T>
+void scales_of_short_rows(const Rows& rows, std::int64_t first, std::int64_t n, T* values, RowScale<T>* scales) {
+  const T* data = reinterpret_cast<const T*>(rows.data);
+  const std::int64_t extent = rows.extent, step = rows.step;
+  for (std::int64_t r = 0; r < n; ++r) {
+    const T* x = data + rows.offset(first + r);
+    T* to = values + r * extent;
+    const T largest = scales[r].largest = largest_of(x, extent, step);
+    for (std::int64_t i = 0; i < extent; ++i) to[i] = x[i * step] - largest;
+  }
+#pragma GCC ivdep
+  for (std::int64_t i = 0; i < n * extent; ++i) values[i] = exp_of(values[i]);
+  for (std::int64_t r = 0; r < n; ++r) {
+    scales[r].total = SumOf<T>::finish(accumulate_run<SumOf<T>>(values + r * extent, extent, 1));
+  }
+}
+
+}  // namespace cpu

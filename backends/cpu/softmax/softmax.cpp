@@ -1,0 +1,118 @@
+// softmax and log_softmax along the last axis, a row at a time: what is read again comes from the cache. The arithmetic is
+// that of their decompositions. Along other axes these serve: their steps run along memory, where rows would not.
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/parallel.h"
+#include "backends/cpu/softmax/rows.h"
+
+namespace cpu {
+namespace {
+
+constexpr double ns_per_element = 0.6;
+
+template <class T>
+void store_row(T* to, std::int64_t step, const T* values, std::int64_t n, T total) {
+  if (step == 1) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < n; ++i) to[i] = values[i] / total;
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) to[i * step] = values[i] / total;
+  }
+}
+
+template <class T>
+void softmax_row(T* to, std::int64_t to_step, const T* x, std::int64_t extent, std::int64_t step) {
+  const RowScale<T> scale = scale_of_row(x, extent, step, [&](std::int64_t i, std::int64_t n, const T* values) {
+    for (std::int64_t k = 0; k < n; ++k) to[(i + k) * to_step] = values[k];
+  });
+  if (to_step == 1) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < extent; ++i) to[i] = to[i] / scale.total;
+  } else {
+    for (std::int64_t i = 0; i < extent; ++i) to[i * to_step] = to[i * to_step] / scale.total;
+  }
+}
+
+template <class T>
+void log_softmax_row(T* to, std::int64_t to_step, const T* x, std::int64_t extent, std::int64_t step,
+                     const RowScale<T>& scale) {
+  const T largest = scale.largest, log_total = log_of(scale.total);
+  if (to_step == 1 && step == 1) {
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < extent; ++i) to[i] = (x[i] - largest) - log_total;
+  } else {
+    for (std::int64_t i = 0; i < extent; ++i) to[i * to_step] = (x[i * step] - largest) - log_total;
+  }
+}
+
+class SoftmaxKernel : public lks_kernel {
+ public:
+  SoftmaxKernel(const lks_host_api& api, bool logarithm) : api_(api), logarithm_(logarithm) {}
+
+  void run(const lks_launch& launch) const override {
+    const Rows x(view(launch, 0)), out(view(launch, 1));
+    if (x.count * x.extent == 0) return;
+    if (dtypes[0] == LKS_F64) {
+      run_rows<double>(x, out);
+    } else {
+      run_rows<float>(x, out);
+    }
+  }
+
+ private:
+  template <class T>
+  void run_rows(const Rows& x, const Rows& out) const {
+    const std::int64_t group = std::max<std::int64_t>(1, row_chunk / x.extent);
+    const std::int64_t groups = (x.count + group - 1) / group;
+    const double ns = ns_per_element * static_cast<double>(std::min(group, x.count) * x.extent);
+    parallel(api_, groups, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t g = begin; g < end; ++g) {
+        const std::int64_t first = g * group, n = std::min(group, x.count - first);
+        x.extent > row_chunk ? long_row<T>(x, out, first) : short_rows<T>(x, out, first, n);
+      }
+    });
+  }
+
+  template <class T>
+  void long_row(const Rows& rows, const Rows& out, std::int64_t row) const {
+    const T* x = reinterpret_cast<const T*>(rows.data) + rows.offset(row);
+    T* to = reinterpret_cast<T*>(out.data) + out.offset(row);
+    if (!logarithm_) return softmax_row(to, out.step, x, rows.extent, rows.step);
+    const auto scale = scale_of_row(x, rows.extent, rows.step, [](std::int64_t, std::int64_t, const T*) {});
+    log_softmax_row(to, out.step, x, rows.extent, rows.step, scale);
+  }
+
+  template <class T>
+  void short_rows(const Rows& rows, const Rows& out, std::int64_t first, std::int64_t n) const {
+    T values[row_chunk];
+    RowScale<T> scales[row_chunk];
+    scales_of_short_rows(rows, first, n, values, scales);
+    for (std::int64_t r = 0; r < n; ++r) {
+      T* to = reinterpret_cast<T*>(out.data) + out.offset(first + r);
+      if (logarithm_) {
+        const T* x = reinterpret_cast<const T*>(rows.data) + rows.offset(first + r);
+        log_softmax_row(to, out.step, x, rows.extent, rows.step, scales[r]);
+      } else {
+        store_row(to, out.step, values + r * rows.extent, rows.extent, scales[r].total);
+      }
+    }
+  }
+
+  const lks_host_api& api_;
+  bool logarithm_;
+};
+
+lks_status make(const KernelRequest& request, Out out, bool logarithm) {
+  if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
+  if (request.attrs<lks_softmax_attrs>().axis != request.input(0).rank - 1) {
+    return host::refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, HOST_WHERE, "the axis is not the last");
+  }
+  host::emplace<SoftmaxKernel>(request, out, request.api, logarithm);
+  return LKS_OK;
+}
+
+}  // namespace
+
+lks_status make_softmax(const KernelRequest& request, Out out) { return make(request, out, false); }
+lks_status make_log_softmax(const KernelRequest& request, Out out) { return make(request, out, true); }
+
+}  // namespace cpu
