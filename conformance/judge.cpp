@@ -63,7 +63,7 @@ Verdict judge(const RefArray& result, const RefArray& exact, double slack) {
     const long double r = result.values[i], e = exact.values[i];
     if (same(r, e) || (floating && r == e)) continue;
     long double allowed = 0, error = std::fabs(r - e);
-    if (floating && !exact.budget.empty() && std::isfinite(r)) {
+    if (floating && !exact.budget.empty() && std::isfinite(r) && std::isfinite(e)) {
       allowed = slack * exact.budget[i] * format.roundoff + format.smallest;
     }
     // An exact value beyond the largest number rounds to infinity.

@@ -1,0 +1,250 @@
+"""Convolution, pooling, softmax and cross entropy. Images are NHWC and filters OHWI here, NCHW and OIHW in torch."""
+import math
+
+import numpy
+import torch
+import torch.nn.functional as F
+
+from book import Array, golden
+
+INF, NAN = math.inf, math.nan
+
+
+def to_torch(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def from_torch(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def put_around(x, padding, value=0.0):
+    """Rows and columns around an image in torch's layout; they may differ from side to side."""
+    top, bottom, left, right = padding
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+# --------------------------------------------------------------------------------------------------------- convolution
+
+# image, filter, strides, padding, dilation, groups
+CONVOLUTIONS = {
+    "plain": ((2, 4, 4, 2), (2, 3, 3, 2), [1, 1], [0, 0, 0, 0], [1, 1], 1),
+    "same": ((1, 4, 4, 2), (3, 3, 3, 2), [1, 1], [1, 1, 1, 1], [1, 1], 1),
+    "strided": ((1, 6, 7, 2), (2, 3, 2, 2), [2, 3], [1, 0, 0, 2], [1, 1], 1),
+    "dilated": ((1, 6, 8, 1), (2, 3, 3, 1), [1, 1], [0, 1, 1, 0], [2, 3], 1),
+    "grouped": ((1, 3, 4, 4), (6, 2, 2, 2), [1, 1], [0, 1, 1, 0], [1, 1], 2),
+    "depthwise": ((1, 4, 4, 3), (3, 3, 3, 1), [1, 1], [1, 1, 1, 1], [1, 1], 3),
+    "depth_multiplier": ((1, 3, 3, 2), (4, 2, 2, 1), [1, 1], [0, 0, 0, 0], [1, 1], 2),
+    "pointwise": ((2, 2, 3, 3), (2, 1, 1, 3), [1, 1], [0, 0, 0, 0], [1, 1], 1),
+    "uneven": ((1, 6, 6, 1), (2, 2, 2, 1), [4, 3], [0, 0, 0, 0], [1, 1], 1),
+    "everything": ((2, 7, 6, 4), (2, 2, 3, 2), [2, 1], [0, 2, 1, 2], [3, 2], 2),
+}
+
+
+def convolution(strides, padding, dilation, groups):
+    def apply(x, w, bias=None):
+        image = put_around(to_torch(x), padding)
+        return from_torch(F.conv2d(image, to_torch(w), bias, strides, 0, dilation, groups))
+    return apply
+
+
+def convolution_attributes(strides, padding, dilation, groups):
+    return {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+
+
+@golden("conv2d")
+def conv2d(g):
+    for name, (x, w, *settings) in CONVOLUTIONS.items():
+        bias = g.real(w[0]) if name in ("same", "grouped", "everything") else None
+        g.case(name, [g.real(*x), g.real(*w), bias], convolution(*settings), convolution_attributes(*settings),
+               gradient=True, summed=True)
+    x, w, *settings = CONVOLUTIONS["strided"]
+    g.case("f32", [g.real(*x, dtype="f32"), g.real(*w, dtype="f32"), g.real(w[0], dtype="f32")], convolution(*settings),
+           convolution_attributes(*settings), summed=True)
+
+
+def transposed(function, shape, which, other):
+    """The gradient of a function of two tensors with respect to one of them, of this shape, as a function of what
+    arrives at its output; differentiable again."""
+    at = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    operands = (at, other) if which == 0 else (other, at)
+    return lambda upstream: torch.autograd.grad(function(*operands), at, upstream, create_graph=True)[0]
+
+
+@golden("conv2d_backward_input", "conv2d_backward_filter")
+def convolution_gradients(g):
+    for name, (x, w, *settings) in CONVOLUTIONS.items():
+        forward = convolution(*settings)
+        y = forward(torch.zeros(x), torch.zeros(w)).shape
+        attrs = convolution_attributes(*settings)
+        if g.op == "conv2d_backward_input":
+            inputs, attrs["shape"] = [g.real(*y), g.real(*w)], list(x)
+            function = lambda dy, filters: transposed(forward, x, 0, filters)(dy)
+        else:
+            inputs, attrs["shape"] = [g.real(*x), g.real(*y)], list(w)
+            function = lambda image, dy: transposed(forward, w, 1, image)(dy)
+        g.case(name, inputs, function, attrs, gradient=True, summed=True)
+
+
+# ------------------------------------------------------------------------------------------------------------- pooling
+
+# image, window, strides, padding
+POOLS = {
+    "halves": ((2, 4, 4, 2), [2, 2], [2, 2], [0, 0, 0, 0]),
+    "uneven": ((1, 5, 3, 2), [2, 2], [2, 2], [0, 0, 0, 0]),
+    "overlap": ((1, 5, 5, 1), [3, 3], [2, 2], [0, 0, 0, 0]),
+    "padded": ((1, 4, 5, 2), [3, 2], [2, 1], [1, 1, 0, 1]),
+    "corner": ((1, 3, 4, 1), [2, 3], [1, 2], [1, 0, 2, 2]),
+    "whole": ((2, 2, 3, 2), [2, 3], [1, 1], [0, 0, 0, 0]),
+}
+
+
+def pool_attributes(window, strides, padding):
+    return {"window": window, "strides": strides, "padding": padding}
+
+
+def max_pool(window, strides, padding):
+    """The largest elements, and their tap numbers instead of torch's positions in the (here padded) image."""
+    def apply(x):
+        image = put_around(to_torch(x), padding, -INF)
+        y, positions = F.max_pool2d(image, window, strides, return_indices=True)
+        row, column = positions // image.shape[3], positions % image.shape[3]
+        row -= torch.arange(y.shape[2]).reshape(-1, 1) * strides[0]
+        column -= torch.arange(y.shape[3]) * strides[1]
+        return from_torch(y), from_torch(row * window[1] + column).to(torch.int32)
+    return apply
+
+
+def average_pool(window, strides, padding):
+    """Over the elements inside the image: torch counts padding only evenly or not at all."""
+    def apply(x):
+        total = lambda image: F.avg_pool2d(put_around(to_torch(image), padding), window, strides)
+        return from_torch(total(x) / total(torch.ones_like(x)).detach())
+    return apply
+
+
+def positions_of(taps, image, window, strides, padding):
+    """Row-major positions in the image that tap numbers mean."""
+    n, oh, ow, c = numpy.indices(taps.shape)
+    row = oh * strides[0] - padding[0] + taps // window[1]
+    column = ow * strides[1] - padding[2] + taps % window[1]
+    return numpy.ravel_multi_index((n, row, column, c), image)
+
+
+def pooled_shape(image, settings):
+    return tuple(max_pool(*settings)(torch.zeros(image, dtype=torch.float64))[0].shape)
+
+
+def draw_taps(g, image, settings):
+    """Taps that lie inside the image: those of the maxima of random values."""
+    return Array(max_pool(*settings)(g.distinct(*image).tensor())[1].numpy(), "i32")
+
+
+@golden("max_pool2d")
+def max_pool2d(g):
+    for name, (image, *settings) in POOLS.items():
+        g.case(name, [g.distinct(*image)], max_pool(*settings), pool_attributes(*settings), gradient=True)
+    settings = POOLS["halves"][1:]
+    ties = Array([[1.0, 1.0, 2.0, 3.0], [1.0, 1.0, 3.0, 3.0], [0.0, -1.0, NAN, 5.0], [2.0, 2.0, 7.0, INF]])
+    g.case("ties_and_nan", [Array(ties.values.reshape(1, 4, 4, 1))], max_pool(*settings), pool_attributes(*settings))
+    g.case("ties", [Array([[[[1.0], [1.0]], [[1.0], [1.0]]]])], max_pool(*settings), pool_attributes(*settings),
+           gradient=True)
+
+
+@golden("max_pool2d_backward", "max_pool2d_gather", "max_pool2d_positions")
+def tap_ops(g):
+    for name, (image, *settings) in POOLS.items():
+        taps = draw_taps(g, image, settings)
+        where = torch.from_numpy(positions_of(taps.values.astype(numpy.int64), image, *settings))
+        attrs = pool_attributes(*settings)
+        if g.op == "max_pool2d_positions":
+            g.case(name, [taps], lambda tap: where, {**attrs, "shape": list(image)})
+        elif g.op == "max_pool2d_gather":
+            g.case(name, [g.real(*image), taps], lambda x, tap: x.reshape(-1)[where], attrs, gradient=True)
+        else:
+            zeros = torch.zeros(math.prod(image), dtype=torch.float64)
+            g.case(name, [g.real(*taps.values.shape), taps],
+                   lambda dy, tap: zeros.index_add(0, where.reshape(-1), dy.reshape(-1)).reshape(image),
+                   {**attrs, "shape": list(image)}, gradient=True, summed=True)
+
+
+@golden("avg_pool2d")
+def avg_pool2d(g):
+    for name, (image, *settings) in POOLS.items():
+        g.case(name, [g.real(*image)], average_pool(*settings), pool_attributes(*settings), gradient=True, summed=True)
+
+
+@golden("avg_pool2d_backward")
+def avg_pool2d_backward(g):
+    for name, (image, *settings) in POOLS.items():
+        pool = average_pool(*settings)
+        function = lambda dy: transposed(lambda x, _: pool(x), image, 0, None)(dy)
+        g.case(name, [g.real(*pooled_shape(image, settings))], function,
+               {**pool_attributes(*settings), "shape": list(image)}, gradient=True, summed=True)
+
+
+# ------------------------------------------------------------------------------------------------------------- softmax
+
+@golden("softmax", "log_softmax")
+def softmax(g):
+    function = {"softmax": F.softmax, "log_softmax": F.log_softmax}[g.op]
+    for name, shape, axis in (("rows", (3, 4), 1), ("columns", (3, 2), 0), ("middle", (2, 3, 2), 1), ("one", (2, 1), 1)):
+        g.case(name, [g.real(*shape)], lambda x: function(x, dim=axis), {"axis": axis}, gradient=True)
+    at = lambda x: function(x, dim=1)
+    g.case("far_apart", [Array([[0.0, 700.0, -700.0], [1e4, -1e4, 0.0], [-50.0, -49.5, -80.0]])], at, {"axis": 1})
+    # A common offset, however large, must not cost digits.
+    for name, offset in (("offset", 1000.0), ("large_offset", 2.0**30), ("huge_offset", 2.0**50)):
+        g.case(name, [Array(offset + numpy.array([[0.0, 1.0, -2.0], [3.0, 3.0, 3.0]]))], at, {"axis": 1})
+    g.case("not_numbers", [Array([[NAN, 1.0, 2.0], [-INF, 1.0, 2.0], [-INF, -INF, 0.0], [INF, 1.0, 0.0],
+                                  [-INF, -INF, -INF]])], at, {"axis": 1})
+    g.case("f32", [g.real(2, 5, dtype="f32")], at, {"axis": 1})
+
+
+def entropy(logits, targets):
+    """torch wants the classes second."""
+    classes = logits.shape[-1]
+    wanted = targets.reshape(-1, classes) if targets.is_floating_point() else targets.reshape(-1)
+    return F.cross_entropy(logits.reshape(-1, classes), wanted, reduction="none").reshape(logits.shape[:-1])
+
+
+def sparse_entropy(logits, labels):
+    """NaN where a label is outside the classes, which torch refuses."""
+    labels = labels.to(torch.int64)
+    inside = (labels >= 0) & (labels < logits.shape[-1])
+    loss = entropy(logits, torch.where(inside, labels, 0))
+    return torch.where(inside, loss, torch.full_like(loss, NAN))
+
+
+@golden("sparse_cross_entropy")
+def sparse_cross_entropy(g):
+    g.case("rows", [g.real(4, 5), Array([0, 4, 2, 2], "i64")], sparse_entropy, gradient=True)
+    g.case("images", [g.real(2, 2, 3), Array([[0, 2], [1, 1]], "i32")], sparse_entropy, gradient=True)
+    g.case("vector", [g.real(4), Array(3, "i64")], sparse_entropy, gradient=True)
+    g.case("outside", [g.real(4, 3), Array([-1, 3, 1, -(2**40)], "i64")], sparse_entropy)
+    far = [[0.0, 800.0, 1.0], [2.0**30, 2.0**30 + 1, 2.0**30], [-INF, 0.0, 1.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0]]
+    g.case("far_apart", [Array(far), Array([0, 1, 0, 2, 1], "i32")], sparse_entropy)
+
+
+@golden("cross_entropy")
+def cross_entropy(g):
+    g.case("rows", [g.real(4, 3), g.real(4, 3, low=0.1, high=1)], entropy, gradient=True)
+    g.case("images", [g.real(2, 2, 3), g.real(2, 2, 3, low=-1, high=1)], entropy, gradient=True)
+    g.case("vector", [g.real(4), g.real(4, low=0, high=1)], entropy, gradient=True)
+    g.case("far_apart", [Array([[0.0, 800.0, 1.0], [2.0**30, 2.0**30 + 1, 2.0**30]]),
+                         Array([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]])], entropy)
+
+
+@golden("pick_label")
+def pick_label(g):
+    def pick(axis, classes):
+        def apply(x, label):
+            shape = [1] * x.dim()
+            shape[axis] = -1
+            here = torch.arange(classes).reshape(shape) == label
+            inside = ((label >= 0) & (label < classes)).expand(x.shape)
+            picked = torch.where(here, x, torch.zeros_like(x))
+            return torch.where(inside, picked, torch.full_like(x, NAN))
+        return apply
+    g.case("rows", [g.real(3, 4), Array([[0], [3], [1]], "i64")], pick(1, 4), {"axis": 1, "classes": 4}, gradient=True)
+    g.case("columns", [g.real(3, 2), Array([[2, 0]], "i32")], pick(0, 3), {"axis": 0, "classes": 3}, gradient=True)
+    g.case("outside", [g.real(3, 2), Array([[-1], [2], [1]], "i32")], pick(1, 2), {"axis": 1, "classes": 2})

@@ -1,0 +1,168 @@
+"""Random numbers: Philox 4x32-10 written out, and quantiles of the normal distribution to 40 digits."""
+import mpmath
+import numpy
+import torch
+
+from book import Array, DTYPES, golden, on_numpy
+
+mpmath.mp.dps = 40
+I32, I64 = numpy.iinfo(numpy.int32), numpy.iinfo(numpy.int64)
+MASK = 0xFFFFFFFF
+
+
+def philox(counter, key):
+    """Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011."""
+    c, (k0, k1) = list(counter), key
+    for _ in range(10):
+        first, second = c[0] * 0xD2511F53, c[2] * 0xCD9E8D57
+        c = [second >> 32 ^ c[1] ^ k0, second & MASK, first >> 32 ^ c[3] ^ k1, first & MASK]
+        k0, k1 = k0 + 0x9E3779B9 & MASK, k1 + 0xBB67AE85 & MASK
+    return c
+
+
+def check_known_answers():
+    """From kat_vectors of the Random123 library."""
+    known = [((0,) * 4, (0,) * 2, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+             ((MASK,) * 4, (MASK,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+             ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
+              (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1))]
+    for counter, key, answer in known:
+        assert tuple(philox(counter, key)) == answer
+
+
+check_known_answers()
+
+
+def words(seed, stream, count):
+    """32-bit words: block n of a stream has the counter (n, stream) and the key `seed`, low halves first."""
+    blocks = (philox((n & MASK, n >> 32, stream & MASK, stream >> 32), (seed & MASK, seed >> 32)) for n in range(-(-count // 4)))
+    return [w for block in blocks for w in block][:count]
+
+
+def bits(seed, stream, count, dtype):
+    if dtype == "i32":
+        return numpy.array(words(seed, stream, count), numpy.uint32).astype(numpy.int32)
+    halves = words(seed, stream, 2 * count)
+    pairs = [low | high << 32 for low, high in zip(halves[::2], halves[1::2])]
+    return numpy.array(pairs, numpy.uint64).astype(numpy.int64)
+
+
+def key_scalars(seed, stream):
+    return [seed & MASK, seed >> 32, stream & MASK, stream >> 32]
+
+
+KEYS = {"zero": (0, 0), "wide": (0x0123456789ABCDEF, 42), "full": (2**64 - 1, 2**63 + 5)}
+
+
+@golden("random_bits")
+def random_bits(g):
+    for name, key in KEYS.items():
+        for dtype in ("i32", "i64"):
+            g.case(f"{name}_{dtype}", [], lambda: torch.from_numpy(bits(*key, 10, dtype).reshape(2, 5)),
+                   {"shape": [2, 5], "dtype": DTYPES.index(dtype)}, key_scalars(*key))
+
+
+@golden("random_permutation")
+def random_permutation(g):
+    for name, key in KEYS.items():
+        order = lambda: torch.from_numpy(numpy.argsort(bits(*key, 25, "i64"), kind="stable"))
+        g.case(name, [], order, {"shape": [25]}, key_scalars(*key))
+    g.case("one", [], lambda: torch.tensor([0]), {"shape": [1]}, key_scalars(1, 2))
+
+
+# ------------------------------------------------------------------------------------------------ from bits to numbers
+# An f32 is made of 32 bits, an f64 of 64. In each the top bit is the sign and the others are rounded to the dtype, so
+# that small magnitudes keep their digits. Constants are numbers of the dtype.
+
+def rounded(value, wide):
+    return mpmath.mpf(value if wide else float(numpy.float32(value)))
+
+
+def uniform(word, wide):
+    return mpmath.mpf(int(word) >> 11) / 2**53 if wide else mpmath.mpf(int(word) >> 8) / 2**24
+
+
+def magnitude(word, wide):
+    """In (0, 1): the bits below the sign."""
+    if wide:
+        return (mpmath.mpf((int(word) & 2**63 - 1) >> 10) + 0.5) / 2**53
+    return (rounded(int(word) & 2**31 - 1, wide) + 0.5) / 2**31
+
+
+def quantile(p):
+    return mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1)
+
+
+def signed(word, wide, negative_value):
+    return negative_value if int(word) >> (63 if wide else 31) else -negative_value
+
+
+def normal(word, wide):
+    return signed(word, wide, quantile(magnitude(word, wide) / 2))
+
+
+def truncated_normal(word, wide):
+    below = 0.022750131948179207200  # what lies below -2
+    p = magnitude(word, wide) * rounded(0.5 - below, wide) + rounded(below, wide)
+    return signed(word, wide, quantile(p))
+
+
+DISTRIBUTIONS = {"uniform": uniform, "normal": normal, "truncated_normal": truncated_normal}
+
+
+def drawn(distribution, values, offset, factor):
+    """offset + factor v for each of the random bits."""
+    wide = values.dtype == numpy.int64
+    unsigned = values.astype(numpy.uint64 if wide else numpy.uint32)
+    numbers = [rounded(offset, wide) + DISTRIBUTIONS[distribution](w, wide) * rounded(factor, wide)
+               for w in unsigned.reshape(-1)]
+    return numpy.array([float(v) for v in numbers]).reshape(values.shape)
+
+
+@golden("uniform_of_bits", "normal_of_bits", "truncated_normal_of_bits")
+def of_bits(g):
+    distribution = g.op.removesuffix("_of_bits")
+    for dtype, limits, result in (("i32", I32, "f32"), ("i64", I64, "f64")):
+        edges = [0, 1, -1, 2, limits.min, limits.min + 1, limits.max, limits.max - 1, limits.max // 2, limits.min // 2, 12345]
+        random = g.random.integers(limits.min, limits.max, 13, dtype=numpy.int64)
+        for name, offset, factor in (("standard", 0.0, 1.0), ("scaled", 0.1, -2.5)):
+            function = on_numpy(lambda values: drawn(distribution, values, offset, factor))
+            g.case(f"{name}_{dtype}", [Array(numpy.array(edges + list(random)).reshape(4, 6), dtype)], function, {},
+                   [offset, factor], [result])
+
+
+@golden("random_uniform", "random_normal", "random_truncated_normal")
+def random_numbers(g):
+    distribution = g.op.removeprefix("random_")
+    for name, (key, offset, factor) in {"standard": (KEYS["zero"], 0.0, 1.0), "scaled": (KEYS["full"], -1.0, 3.3)}.items():
+        for dtype, of in (("f32", "i32"), ("f64", "i64")):
+            function = on_numpy(lambda: drawn(distribution, bits(*key, 9, of).reshape(3, 3), offset, factor))
+            g.case(f"{name}_{dtype}", [], function, {"shape": [3, 3], "dtype": DTYPES.index(dtype)},
+                   [offset, factor, *key_scalars(*key)], [dtype])
+
+
+# ------------------------------------------------------------------------------------------------------------- dropout
+
+def dropped(x, words32, rate):
+    """The rate is a number of f32, as is the uniform number of 24 bits that it is compared with."""
+    exact = float(numpy.float32(rate))
+    uniform32 = (words32.astype(numpy.uint32) >> 8) * 2.0**-24
+    kept = torch.from_numpy(uniform32.reshape(x.shape) >= exact)
+    return torch.where(kept, x / (1 - exact), torch.zeros_like(x))
+
+
+@golden("dropout")
+def dropout(g):
+    for name, key, rate in (("some", KEYS["wide"], 0.3), ("most", KEYS["full"], 0.9), ("none", KEYS["zero"], 0.0)):
+        function = lambda x: dropped(x, bits(*key, 15, "i32"), rate)
+        g.case(name, [g.real(3, 5)], function, {}, [rate, *key_scalars(*key)], gradient=True)
+    g.case("f32", [g.real(3, 5, dtype="f32")], lambda x: dropped(x, bits(*KEYS["wide"], 15, "i32"), 0.3), {},
+           [0.3, *key_scalars(*KEYS["wide"])])
+
+
+@golden("dropout_by_bits")
+def dropout_by_bits(g):
+    values = Array([0, -1, I32.min, I32.max, 2**30 - 1, 2**30, 2**30 - 256, *g.random.integers(I32.min, I32.max, 8)], "i32")
+    for rate in (0.25, 0.3, 0.0):
+        g.case(f"rate{rate}", [g.real(15), values], lambda x, w: dropped(x, w.numpy(), rate), {}, [rate], gradient=True)
+    g.case("f32", [g.real(15, dtype="f32"), values], lambda x, w: dropped(x, w.numpy(), 0.3), {}, [0.3])

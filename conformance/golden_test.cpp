@@ -1,0 +1,144 @@
+// The oracle, its derivatives, and every device that is there, against values from NumPy and PyTorch.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "conformance/golden_checks.h"
+#include "conformance/op_checks.h"
+
+namespace lockstep::conformance {
+namespace {
+
+const GoldenBook& book() {
+  static const GoldenBook all = read_golden(LOCKSTEP_GOLDEN_FILE);
+  return all;
+}
+
+std::vector<const GoldenCase*> cases_of(const std::string& op) {
+  std::vector<const GoldenCase*> cases;
+  for (const GoldenCase& c : book().cases) {
+    if (c.op == op) cases.push_back(&c);
+  }
+  return cases;
+}
+
+std::vector<std::string> ops() {
+  std::vector<std::string> names;
+  for (const OpDef* op : registered_ops()) names.push_back(op->name);
+  return names;
+}
+
+std::vector<std::string> available_devices() {
+  std::vector<std::string> ids;
+  for (const DeviceInfo& device : devices()) {
+    if (device.available) ids.push_back(device.id);
+  }
+  return ids;
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& of) {
+  std::string name = of.param;
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
+  return name;
+}
+
+class GoldenOp : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenOp, HasCasesOrAReasonForNone) {
+  const bool excepted = book().exceptions.contains(GetParam()), given = !cases_of(GetParam()).empty();
+  EXPECT_NE(excepted, given) << "write cases in conformance/golden, or name the op among the exceptions there";
+}
+
+TEST_P(GoldenOp, HasGradientsIfTheOpHas) {
+  const OpDef& op = *find_op(GetParam());
+  const std::vector<OpCase> own = op.cases();
+  const bool differentiable = std::any_of(own.begin(), own.end(), [&](const OpCase& c) { return has_gradient(op, c); });
+  if (!differentiable || book().exceptions.contains(op.name)) return;
+  const auto cases = cases_of(op.name);
+  EXPECT_TRUE(std::any_of(cases.begin(), cases.end(), [](const GoldenCase* c) { return c->gradient.has_value(); }));
+}
+
+TEST_P(GoldenOp, OracleAgrees) {
+  for (const GoldenCase* c : cases_of(GetParam())) {
+    const Verdict v = check_oracle(*c);
+    EXPECT_TRUE(v.ok) << c->name() << ": " << v.text;
+  }
+}
+
+TEST_P(GoldenOp, DifferencesOfTheOracleAgree) {
+  for (const GoldenCase* c : cases_of(GetParam())) {
+    if (!c->gradient) continue;
+    const Verdict v = check_oracle_derivatives(*c);
+    EXPECT_TRUE(v.ok) << c->name() << ": " << v.text;
+  }
+}
+
+// The checks must be able to fail: every kind of value is moved a little, one at a time.
+TEST_P(GoldenOp, TamperedValuesAreNoticed) {
+  for (const GoldenCase* c : cases_of(GetParam())) {
+    for (std::size_t o = 0; o < c->outputs.size(); ++o) {
+      if (c->outputs[o].values.empty()) continue;
+      GoldenCase tampered = *c;
+      long double& value = tampered.outputs[o].values.back();
+      value = std::isfinite(value)
+                  ? value + std::max(1e-9L * std::fabs(value), is_floating(c->outputs[o].dtype) ? 1e-9L : 1.0L)
+                  : 0;
+      EXPECT_FALSE(check_oracle(tampered).ok) << c->name() << ", output " << o;
+    }
+    if (!c->gradient || c->gradient->first.empty() || c->gradient->first[0].values.empty()) continue;
+    for (auto part : {&GoldenGradient::first, &GoldenGradient::second}) {
+      GoldenCase tampered = *c;
+      ((*tampered.gradient).*part)[0].values.back() += 1e-2L;
+      const Device reference("reference:0");
+      EXPECT_FALSE(check_device_gradients(tampered, reference).ok) << c->name();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenOp, testing::ValuesIn(ops()), test_name);
+
+TEST(Golden, NamesOnlyOpsThatExist) {
+  for (const auto& [op, reason] : book().exceptions) {
+    EXPECT_TRUE(find_op(op)) << op;
+    EXPECT_FALSE(reason.empty()) << op;
+  }
+}
+
+TEST(Golden, CaseNamesAreUnique) {
+  std::set<std::string> names;
+  for (const GoldenCase& c : book().cases) EXPECT_TRUE(names.insert(c.name()).second) << c.name();
+}
+
+class GoldenDevice : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenDevice, ForwardAgrees) {
+  for (const GoldenCase& c : book().cases) {
+    try {
+      const Verdict v = check_device(c, Device(GetParam()));
+      EXPECT_TRUE(v.ok) << c.name() << " on " << GetParam() << ": " << v.text;
+    } catch (const Error& e) {
+      ADD_FAILURE() << c.name() << " on " << GetParam() << ": " << e.what();
+    }
+  }
+}
+
+TEST_P(GoldenDevice, GradientsOfBothOrdersAgree) {
+  for (const GoldenCase& c : book().cases) {
+    if (!c.gradient) continue;
+    try {
+      const Verdict v = check_device_gradients(c, Device(GetParam()));
+      EXPECT_TRUE(v.ok) << c.name() << " on " << GetParam() << ": " << v.text;
+    } catch (const Error& e) {
+      ADD_FAILURE() << c.name() << " on " << GetParam() << ": " << e.what();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenDevice, testing::ValuesIn(available_devices()), test_name);
+
+}  // namespace
+}  // namespace lockstep::conformance
