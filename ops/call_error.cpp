@@ -17,8 +17,6 @@ std::string describe(const Operand& operand) {
   return text;
 }
 
-const InputDef& input_def(const OpDef& op, std::size_t i) { return op.inputs[std::min(i, op.inputs.size() - 1)]; }
-
 std::string input_name(const OpDef& op, std::size_t i) {
   const InputDef& def = input_def(op, i);
   return def.variadic ? def.name + std::to_string(i - (op.inputs.size() - 1)) : def.name;

@@ -1,6 +1,7 @@
 // Errors about a call: every operand described, the caller's line, the fix.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "lockstep/op_def.h"
@@ -13,7 +14,9 @@ namespace lockstep {
 std::string input_name(const OpDef& op, std::size_t i);
 
 /// The schema's entry for operand i; variadic inputs share the last.
-const InputDef& input_def(const OpDef& op, std::size_t i);
+inline const InputDef& input_def(const OpDef& op, std::size_t i) {
+  return op.inputs[std::min(i, op.inputs.size() - 1)];
+}
 
 std::string describe(const Operand& operand);
 

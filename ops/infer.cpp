@@ -52,6 +52,11 @@ bool broadcast_dims(Dim a, Dim b, Dim& out) {
 }
 
 bool broadcast_into(Shape& out, const Shape& in) {
+  if (in == out) return true;
+  if (out.rank() == 0) {
+    out = in;
+    return true;
+  }
   const int rank = std::max(out.rank(), in.rank());
   Shape result;
   for (int i = 0; i < rank; ++i) {

@@ -229,8 +229,9 @@ void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
   const DType group_dtype = check_dtypes(call);
   if (!call.op.pointwise() && has_number(call)) return invoke_with_tensors(call, group_dtype, outputs);
 
-  Spec specs[most_outputs];
-  const std::span<Spec> used(specs, call.op.outputs.size());
+  InlineVector<Spec, 2> specs;
+  for (std::size_t o = 0; o < call.op.outputs.size(); ++o) specs.push_back({});
+  const std::span<Spec> used = specs;
   InferContext context(call, group_dtype, used);
   call.op.infer(context);
   carry_out(call, group_dtype, used, outputs);

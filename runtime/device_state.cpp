@@ -19,7 +19,7 @@ lks_device* open_device(const DeviceEntry& entry) {
 }  // namespace
 
 DeviceState::DeviceState(const DeviceEntry& entry)
-    : entry_(entry), api_(*entry.driver.api), handle_(open_device(entry)) {
+    : entry_(entry), api_(*entry.driver.api), info_(entry.info), handle_(open_device(entry)) {
   try {
     allocator_ = std::make_unique<Allocator>(*this, entry.budget);
     queue_ = std::make_unique<CommandQueue>(*this, LKS_QUEUE_COMPUTE);
@@ -43,7 +43,6 @@ DeviceState::~DeviceState() {
   api_.device_close(handle_);
 }
 
-const lks_device_info& DeviceState::info() const { return entry_.info; }
 const std::string& DeviceState::name() const { return entry_.name; }
 const std::string& DeviceState::driver_name() const { return entry_.prefix; }
 Device DeviceState::device() const { return Device(&entry_); }

@@ -30,7 +30,7 @@ class DeviceState {
 
   const lks_driver_api& api() const { return api_; }
   lks_device* handle() const { return handle_; }
-  const lks_device_info& info() const;
+  const lks_device_info& info() const { return info_; }
   const std::string& name() const;
   const std::string& driver_name() const;
   Device device() const;
@@ -54,6 +54,7 @@ class DeviceState {
  private:
   const DeviceEntry& entry_;
   const lks_driver_api& api_;
+  const lks_device_info& info_;  // of the entry
   lks_device* handle_ = nullptr;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;

@@ -93,14 +93,6 @@ std::uint64_t next_tensor_id() {
   return next++;
 }
 
-void fill_dense_strides(const Shape& shape, std::int64_t* strides) {
-  std::int64_t stride = 1;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
-    strides[i] = stride;
-    stride *= shape.dim(i).value();
-  }
-}
-
 bool strides_are_dense(const Shape& shape, const std::int64_t* strides) {
   std::int64_t expected = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
@@ -139,19 +131,6 @@ TensorRef make_abstract(const Spec& spec) {
   ref->shape = spec.shape;
   ref->scope = thread_state().scope;
   return ref;
-}
-
-KernelTensor kernel_tensor(const TensorImpl& impl) {
-  KernelTensor t;
-  t.dtype = impl.dtype;
-  t.rank = static_cast<std::uint8_t>(impl.shape.rank());
-  // A known Dim is its number, so the array of dims is an array of extents.
-  static_assert(sizeof(Dim) == sizeof(std::int64_t));
-  t.dims = reinterpret_cast<const std::int64_t*>(impl.shape.dims().data());
-  t.strides = impl.strides;
-  t.offset = impl.offset;
-  t.block = impl.block.get();
-  return t;
 }
 
 void check_contents(const TensorImpl& impl) {

@@ -88,7 +88,13 @@ class TensorRef {
 std::uint64_t next_tensor_id();
 
 /// Row-major strides of `shape` in elements.
-void fill_dense_strides(const Shape& shape, std::int64_t* strides);
+inline void fill_dense_strides(const Shape& shape, std::int64_t* strides) {
+  std::int64_t stride = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[i] = stride;
+    stride *= shape.dim(i).value();
+  }
+}
 
 /// Whether the extents and strides are dense row-major; extents of 1 have no say.
 bool strides_are_dense(const Shape& shape, const std::int64_t* strides);
@@ -103,7 +109,18 @@ TensorRef make_tensor(DeviceState& device, DType dtype, const Shape& shape, cons
 TensorRef make_abstract(const Spec& spec);
 
 /// The tensor as the driver sees it; points into `impl`.
-KernelTensor kernel_tensor(const TensorImpl& impl);
+inline KernelTensor kernel_tensor(const TensorImpl& impl) {
+  KernelTensor t;
+  t.dtype = impl.dtype;
+  t.rank = static_cast<std::uint8_t>(impl.shape.rank());
+  // A known Dim is its number, so the array of dims is an array of extents.
+  static_assert(sizeof(Dim) == sizeof(std::int64_t));
+  t.dims = reinterpret_cast<const std::int64_t*>(impl.shape.dims().data());
+  t.strides = impl.strides;
+  t.offset = impl.offset;
+  t.block = impl.block.get();
+  return t;
+}
 
 /// "Tensor f32 (2, 3) cpu:0", or "Variable "dense/kernel" f32 (768, 10) cpu:0   output of …".
 std::string describe(const TensorImpl& impl);

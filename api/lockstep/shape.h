@@ -48,7 +48,11 @@ class Dim {
     return a.is_known() && b.is_known() && a.value_ >= b.value_ ? Dim(a.value_ - b.value_) : subtract(a, b);
   }
   /// Throws ShapeError LS2005 where the product of two numbers exceeds 64 bits.
-  friend Dim operator*(Dim a, Dim b) { return multiply(a, b); }
+  friend Dim operator*(Dim a, Dim b) {
+    constexpr std::int64_t small = std::int64_t{1} << 31;  // products of smaller numbers fit; symbols are negative
+    const bool fits = a.value_ >= 0 && a.value_ < small && b.value_ >= 0 && b.value_ < small;
+    return fits ? from_raw(a.value_ * b.value_) : multiply(a, b);
+  }
 
   /// Quotient rounded down; b > 0.
   friend Dim floor_div(Dim a, Dim b) {

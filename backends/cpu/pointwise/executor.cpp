@@ -2,15 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <cstdlib>
 
 #include "backends/cpu/copy/move_block.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/stream.h"
 
-static const int PFD = getenv("PFD") ? atoi(getenv("PFD")) : 2;
 namespace cpu {
 namespace {
+
+constexpr std::int64_t pieces_ahead = 2;  // what is prefetched while a piece is computed
 
 void run_steps(const std::vector<Step>& steps, void** p, std::int64_t n) {
   for (const Step& s : steps) s.loop(p[s.out], p[s.a], p[s.b], p[s.c], p[s.d], n);
@@ -154,7 +154,7 @@ class Worker {
       const std::int64_t n = std::min(cut_.columns, length - at);
       for (std::size_t k = 0; k < moving_count; ++k) {
         const Moving& m = moving[k];
-        if (PFD && m.prefetched) prefetch(static_cast<char*>(places_[m.tensor]) + PFD * m.step, m.step);
+        if (m.prefetched) prefetch(static_cast<char*>(places_[m.tensor]) + pieces_ahead * m.step, m.step);
       }
       run_tile(plan_, data_, places_, first + at, n);
       if (plan_.classes.held_outputs) {
