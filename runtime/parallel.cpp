@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <shared_mutex>
@@ -11,6 +12,7 @@
 #endif
 #include <thread>
 
+#include "lockstep/options.h"
 #include "lockstep/parallel.h"
 
 namespace lockstep {
@@ -61,10 +63,22 @@ unsigned usable_cores() {
 
 void set_thread_count(unsigned count) { requested_threads = count; }
 
+namespace {
+
+// LOCKSTEP_THREADS, else OMP_NUM_THREADS, as people expect of anything that uses OpenMP; else all cores.
+unsigned default_thread_count() {
+  const char* openmp = std::getenv("OMP_NUM_THREADS");
+  const std::string text = option("threads").value_or(openmp ? openmp : "");
+  const int count = std::atoi(text.c_str());
+  return count >= 1 && count <= 4096 ? static_cast<unsigned>(count) : usable_cores();
+}
+
+}  // namespace
+
 unsigned thread_count() {
   const unsigned requested = requested_threads.load(std::memory_order_relaxed);
-  static const unsigned cores = usable_cores();
-  return requested ? requested : cores;
+  static const unsigned count = default_thread_count();
+  return requested ? requested : count;
 }
 
 void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg) {

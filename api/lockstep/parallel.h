@@ -6,8 +6,8 @@
 
 namespace lockstep {
 
-/// Threads that CPU work uses; 0 restores the default (all cores that the process may use). Applies to all threads of the
-/// application from their next op on.
+/// Threads that CPU work uses; 0 restores the default: LOCKSTEP_THREADS, else OMP_NUM_THREADS, else all cores that the
+/// process may use. Applies to all threads of the application from their next op on.
 void set_thread_count(unsigned count);
 unsigned thread_count();
 
