@@ -181,7 +181,8 @@ std::vector<Workload> memory_workloads() {
 
 double ConvShape::flops() const {
   const double out = static_cast<double>(output_size());
-  return 2.0 * static_cast<double>(batch * filters * (channels / groups) * kernel * kernel) * out * out;
+  const std::int64_t per_group = channels / groups;
+  return 2.0 * static_cast<double>(batch * filters * per_group * kernel * kernel) * out * out;
 }
 
 std::vector<Workload> op_workloads() {

@@ -64,10 +64,10 @@ class Conv2dLayer : public Layer {
     require(options_.groups > 0 && channels % options_.groups == 0, "conv2d",
             std::to_string(channels) + " channels do not split into " + std::to_string(options_.groups) + " groups",
             "use a number of groups that divides the channels");
-    const auto fan_in = static_cast<double>(k * k * channels / options_.groups);
-    const auto fan_out = static_cast<double>(k * k * options_.filters);
-    kernel_ = add_variable("kernel", options_.kernel_initializer.make({options_.filters, k, k, channels / options_.groups},
-                                                                      DType::f32, fan_in, fan_out));
+    const std::int64_t per_group = channels / options_.groups;
+    const auto fan_in = static_cast<double>(k * k * per_group), fan_out = static_cast<double>(k * k * options_.filters);
+    kernel_ = add_variable("kernel", options_.kernel_initializer.make({options_.filters, k, k, per_group}, DType::f32,
+                                                                      fan_in, fan_out));
     if (options_.use_bias) {
       bias_ = add_variable("bias", options_.bias_initializer.make({options_.filters}, DType::f32, fan_in, fan_out));
     }
