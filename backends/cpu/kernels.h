@@ -26,8 +26,25 @@ lks_status make_sparse_cross_entropy(const KernelRequest& request, Out out);
 lks_status make_cross_entropy(const KernelRequest& request, Out out);
 lks_status make_gather(const KernelRequest& request, Out out);
 lks_status make_scatter_add(const KernelRequest& request, Out out);
+lks_status make_one_hot(const KernelRequest& request, Out out);
 lks_status make_argsort(const KernelRequest& request, Out out);
 lks_status make_random_bits(const KernelRequest& request, Out out);
+
+lks_status make_matmul(const KernelRequest& request, Out out);
+lks_status make_conv2d(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
+#if defined(LOCKSTEP_WITH_ONEDNN)
+lks_status make_matmul_onednn(const KernelRequest& request, Out out);
+lks_status make_conv2d_onednn(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_input_onednn(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_filter_onednn(const KernelRequest& request, Out out);
+#endif
+lks_status make_max_pool2d(const KernelRequest& request, Out out);
+lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
+lks_status make_max_pool2d_gather(const KernelRequest& request, Out out);
+lks_status make_avg_pool2d(const KernelRequest& request, Out out);
+lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
 
 std::span<const host::KernelRow> kernels();
 

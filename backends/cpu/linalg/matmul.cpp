@@ -1,0 +1,73 @@
+// The driver's own matmul, for every dtype that multiplies and any strides: what oneDNN does not serve.
+#include "backends/cpu/linalg/blocked_product.h"
+#include "backends/cpu/linalg/product.h"
+
+namespace cpu {
+namespace {
+
+template <class T>
+class MatmulKernel : public lks_kernel {
+ public:
+  MatmulKernel(const lks_host_api& api, const Product& product, const Blocking& blocking)
+      : api_(api), p_(product), blocking_(blocking) {}
+
+  void run(const lks_launch& launch) const override {
+    if (p_.empty()) return;
+    const T* a = view(launch, 0).template as<T>();
+    const T* b = view(launch, 1).template as<T>();
+    T* c = view(launch, 2).template as<T>();
+    T* workspace = reinterpret_cast<T*>(static_cast<char*>(launch.workspace->data) + launch.workspace_offset);
+    const std::int64_t across = pieces_of(p_.n, blocking_.columns),
+                       per_matrix = across * pieces_of(p_.m, blocking_.rows);
+    for_each_unit(api_, blocking_, per_matrix * p_.batch_count(), workspace, [&](std::int64_t unit, T* panels) {
+      const Product::Offsets at = p_.at(unit / per_matrix);
+      compute(a + at.a, b + at.b, c + at.c, unit % per_matrix / across, unit % across, panels);
+    });
+  }
+
+ private:
+  void compute(const T* a, const T* b, T* c, std::int64_t down, std::int64_t right, T* panels) const {
+    const std::int64_t row = down * blocking_.rows, column = right * blocking_.columns;
+    const ResultBlock<T> block{c + row * p_.c.row + column * p_.c.column,
+                               p_.c.row,
+                               p_.n == 1 ? 1 : p_.c.column,
+                               row,
+                               column,
+                               std::min(blocking_.rows, p_.m - row),
+                               std::min(blocking_.columns, p_.n - column)};
+    const auto pack_a = [&](std::int64_t r, std::int64_t rows, std::int64_t k, std::int64_t depth, T* to) {
+      pack_strided<T, tile_rows>(a + r * p_.a.row + k * p_.a.column, p_.a.row, p_.a.column, rows, depth, to);
+    };
+    const auto pack_b = [&](std::int64_t j, std::int64_t columns, std::int64_t k, std::int64_t depth, T* to) {
+      pack_strided<T, tile_columns<T>>(b + j * p_.b.column + k * p_.b.row, p_.b.column, p_.b.row, columns, depth, to);
+    };
+    compute_block<T>(block, p_.k, blocking_, pack_a, pack_b, panels);
+  }
+
+  const lks_host_api& api_;
+  const Product p_;
+  const Blocking blocking_;
+};
+
+}  // namespace
+
+lks_status make_matmul(const KernelRequest& request, Out out) {
+  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  if (status != LKS_OK) return status;
+  const Product p = product_of(request.input(0), request.input(1), request.output(0));
+  with_numeric(request.input(0).dtype, [&](auto zero) {
+    using T = Wrapping<decltype(zero)>;
+    const double flops = 2.0 * static_cast<double>(p.batch_count()) * static_cast<double>(p.m) *
+                         static_cast<double>(p.n) * static_cast<double>(p.k);
+    constexpr double worth_a_thread = 1e5;  // a few microseconds
+    const auto most = static_cast<std::int64_t>(std::min(flops / worth_a_thread, 1e6)) + 1;
+    const std::int64_t threads = std::min<std::int64_t>(request.api.thread_count(request.api.host), most);
+    const Blocking blocking = Blocking::choose<T>(p.m, p.n, p.k, p.batch_count(), threads);
+    request.info.workspace_bytes = blocking.workspace_bytes<T>();
+    host::emplace<MatmulKernel<T>>(request, out, request.api, p, blocking);
+  });
+  for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);
+  return LKS_OK;
+}
+
+}  // namespace cpu

@@ -1,0 +1,65 @@
+// f32 matmul by oneDNN, which reads rows or columns in any order of dimensions without a copy.
+#include "backends/cpu/linalg/product.h"
+#include "backends/cpu/onednn/sequence.h"
+
+namespace cpu {
+namespace {
+
+using dnnl::memory;
+
+// Strides that oneDNN's fast implementations read: one of the two is 1, and rows do not overlap.
+bool plain_strides(std::int64_t rows, std::int64_t columns, const MatrixStrides& s, std::int64_t& row,
+                   std::int64_t& column) {
+  row = rows == 1 ? columns : s.row;
+  column = columns == 1 ? 1 : s.column;
+  if (rows == 1 && column > 1) row = 1;  // a row cut out of a matrix: one column after the other
+  return (column == 1 && row >= columns) || (row == 1 && column >= rows);
+}
+
+// The layout of an operand, or nothing where oneDNN does not read it. A batch dimension without a stride is one matrix
+// for all.
+bool describe(const Product& p, std::int64_t rows, std::int64_t columns, const MatrixStrides& s, memory::desc& out) {
+  memory::dims dims, strides;
+  for (int d = 0; d < p.batch_rank; ++d) {
+    if (s.batch[d] < 0) return false;
+    dims.push_back(s.batch[d] == 0 ? 1 : p.batch[d]);
+    strides.push_back(s.batch[d] == 0 ? rows * columns : s.batch[d]);
+  }
+  std::int64_t row = 0, column = 0;
+  if (!plain_strides(rows, columns, s, row, column)) return false;
+  dims.insert(dims.end(), {rows, columns});
+  strides.insert(strides.end(), {row, column});
+  out = memory::desc(dims, memory::data_type::f32, strides);
+  return true;
+}
+
+}  // namespace
+
+lks_status make_matmul_onednn(const KernelRequest& request, Out out) {
+  if (const lks_status status = host::require_dtypes(request, {LKS_F32}); status != LKS_OK) return status;
+  const Product p = product_of(request.input(0), request.input(1), request.output(0));
+  if (p.empty() || p.k == 0) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "oneDNN does not serve empty products");
+  }
+  memory::desc a, b, c;
+  const bool readable = describe(p, p.m, p.k, p.a, a) && describe(p, p.k, p.n, p.b, b) && describe(p, p.m, p.n, p.c, c);
+  if (!readable) {
+    return host::refuse(request.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "oneDNN does not read these strides");
+  }
+  const std::uint32_t mode = request.desc.math_mode;
+  const lks_status status = onednn::make_kernel(request, out, [=] {
+    auto sequence = std::make_unique<onednn::Sequence>();
+    const dnnl::matmul::primitive_desc pd(sequence->engine(), a, b, c, onednn::attributes(mode));
+    sequence->add(dnnl::matmul(pd), pd.scratchpad_desc(),
+                  {{DNNL_ARG_SRC, a, onednn::tensor(0)},
+                   {DNNL_ARG_WEIGHTS, b, onednn::tensor(1)},
+                   {DNNL_ARG_DST, c, onednn::tensor(2)}});
+    return sequence;
+  });
+  if (status == LKS_OK) {
+    for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);
+  }
+  return status;
+}
+
+}  // namespace cpu

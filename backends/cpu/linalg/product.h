@@ -1,0 +1,33 @@
+// A batch of matrix products in the fewest dimensions.
+#pragma once
+
+#include "backends/cpu/kernels.h"
+
+namespace cpu {
+
+/// How one matrix of a product lies in memory, in elements. Strides of extents of 1 are 0.
+struct MatrixStrides {
+  std::int64_t row, column;
+  std::int64_t batch[LKS_MAX_RANK];
+};
+
+/// c (m × n) = a (m × k) · b (k × n), for each index of the batch.
+struct Product {
+  std::int64_t m, n, k;
+  int batch_rank = 0;
+  std::int64_t batch[LKS_MAX_RANK];
+  MatrixStrides a, b, c;
+
+  std::int64_t batch_count() const;
+  bool empty() const { return m == 0 || n == 0 || batch_count() == 0; }
+  /// Offsets of the matrices of batch `index`, counted row-major.
+  struct Offsets {
+    std::int64_t a, b, c;
+  };
+  Offsets at(std::int64_t index) const;
+};
+
+/// Neighbouring batch dimensions become one wherever all three tensors step through them evenly.
+Product product_of(const lks_tensor_desc& a, const lks_tensor_desc& b, const lks_tensor_desc& c);
+
+}  // namespace cpu

@@ -1,0 +1,52 @@
+// How many threads oneDNN uses: as many as the host's own loops.
+#pragma once
+
+#include "lockstep/driver.h"
+
+#if defined(LOCKSTEP_WITH_OPENMP)
+#include <omp.h>
+#endif
+
+namespace cpu::onednn {
+
+#if defined(LOCKSTEP_WITH_OPENMP)
+
+/// What a team started by this thread would have.
+inline int usable_threads(const lks_host_api& api) {
+  if (omp_in_parallel()) return 1;  // a nested team would get one thread, whatever oneDNN had counted on
+  const int wanted = static_cast<int>(api.thread_count(api.host)), limit = omp_get_thread_limit();
+  return wanted < limit ? wanted : limit;
+}
+
+/// Makes this thread's teams have exactly so many threads, and restores what the application had set.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int count) : count_(omp_get_max_threads()), dynamic_(omp_get_dynamic()) {
+    changed_ = count_ != count;
+    if (changed_) omp_set_num_threads(count);
+    if (dynamic_) omp_set_dynamic(0);  // smaller teams than planned for would leave work undone
+  }
+  ~ThreadScope() {
+    if (changed_) omp_set_num_threads(count_);
+    if (dynamic_) omp_set_dynamic(dynamic_);
+  }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int count_, dynamic_;
+  bool changed_;
+};
+
+#else
+
+inline int usable_threads(const lks_host_api&) { return 1; }
+
+class ThreadScope {
+ public:
+  explicit ThreadScope(int) {}
+};
+
+#endif
+
+}  // namespace cpu::onednn
