@@ -233,10 +233,16 @@ struct FillJob {
 
 void LKS_CALL fill_range(void* arg, std::int64_t begin, std::int64_t end) {
   const auto& job = *static_cast<const FillJob*>(arg);
-  for (std::int64_t i = begin; i < end; ++i) {
-    const std::uint64_t at = static_cast<std::uint64_t>(i) * 8;
-    std::memcpy(job.data + at, &job.pattern, job.bytes - at < 8 ? job.bytes - at : 8);
+  char* at = job.data + begin * 8;
+  const std::uint64_t first = static_cast<std::uint64_t>(begin) * 8, last = static_cast<std::uint64_t>(end) * 8;
+  const std::uint64_t bytes = (last < job.bytes ? last : job.bytes) - first, rest = bytes % 8;
+  const auto byte = static_cast<unsigned char>(job.pattern);
+  if (job.pattern == byte * 0x0101010101010101u) {
+    std::memset(at, byte, bytes);
+    return;
   }
+  for (std::uint64_t i = 0; i < bytes / 8; ++i) std::memcpy(at + i * 8, &job.pattern, 8);
+  std::memcpy(at + bytes - rest, &job.pattern, rest);
 }
 
 lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes,

@@ -81,6 +81,17 @@ TEST(ScatterAdd, ShapesAndTypes) {
   }
 }
 
+TEST(OneHot, LabelsInsideAndOutside) {
+  for (DType t : {f32, f64, f16, bf16, u8, i64, boolean}) {
+    for (DType label : {i32, i64}) {
+      for (const Shape& shape : {Shape{}, Shape{50}, Shape{6, 7}, Shape{3000}}) {
+        expect_same("one_hot", [&](Device d) { return one_hot(random_tensor(d, label, shape, 1), 5, t); });
+      }
+      expect_same("transposed", [&](Device d) { return one_hot(transpose(random_tensor(d, label, {6, 7}, 1)), 5, t); });
+    }
+  }
+}
+
 TEST(Index, ThreadsDoNotMatter) {
   expect_same_for_threads("gather", [](Device d) {
     return gather(random_tensor(d, f32, {500, 64}, 1), indices(d, i64, {3000}, 500, 2));

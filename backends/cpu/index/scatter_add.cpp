@@ -45,9 +45,19 @@ class ScatterAdd {
     const Nest::Offsets base = before_.offsets(outer);
     T* to = out_ + base.out;  // dense
     std::memset(to + low * slice_, 0, static_cast<std::size_t>((high - low) * slice_) * sizeof(T));
+    if (slice_ == 1 && parts_ == 1) return add_elements(to, updates_ + base.in);
     for (std::int64_t i = 0; i < positions_; ++i) {
       const auto index = static_cast<std::int64_t>(indices_[i * index_step_]);
       if (index >= low && index < high) add_slice(to + index * slice_, updates_ + base.in + i * update_step_);
+    }
+  }
+
+  // Slices of one element.
+  void add_elements(T* to, const T* from) const {
+    using W = Wrapping<T>;
+    for (std::int64_t i = 0; i < positions_; ++i) {
+      T& sum = to[indices_[i * index_step_]];
+      sum = static_cast<T>(static_cast<W>(sum) + static_cast<W>(from[i * update_step_]));
     }
   }
 

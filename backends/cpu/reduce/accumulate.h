@@ -13,9 +13,14 @@ constexpr int run_lanes = 32;
 template <class R, class T>
 typename R::Acc accumulate_run(const T* x, std::int64_t n, std::int64_t step) {
   using Acc = typename R::Acc;
+  std::int64_t i = 0;
+  Acc total = R::empty;
+  if (n < run_lanes) {
+    for (; i < n; ++i) total = R::join(total, R::lift(x[i * step]));
+    return total;
+  }
   Acc lanes[run_lanes];
   for (Acc& lane : lanes) lane = R::empty;
-  std::int64_t i = 0;
   if (step == 1) {
     for (; i + run_lanes <= n; i += run_lanes) {
       for (int l = 0; l < run_lanes; ++l) lanes[l] = R::join(lanes[l], R::lift(x[i + l]));
@@ -25,14 +30,12 @@ typename R::Acc accumulate_run(const T* x, std::int64_t n, std::int64_t step) {
       for (int l = 0; l < run_lanes; ++l) lanes[l] = R::join(lanes[l], R::lift(x[(i + l) * step]));
     }
   }
-  if (i > 0) {
-    for (int width = run_lanes / 2; width > 0; width /= 2) {
-      for (int l = 0; l < width; ++l) lanes[l] = R::join(lanes[l], lanes[l + width]);
-    }
+  for (int width = run_lanes / 2; width > 0; width /= 2) {
+    for (int l = 0; l < width; ++l) lanes[l] = R::join(lanes[l], lanes[l + width]);
   }
-  Acc rest = lanes[0];
-  for (; i < n; ++i) rest = R::join(rest, R::lift(x[i * step]));
-  return rest;
+  total = lanes[0];
+  for (; i < n; ++i) total = R::join(total, R::lift(x[i * step]));
+  return total;
 }
 
 /// Joins accumulators in the order in which they come, as a balanced tree: the error of a sum grows with the logarithm of

@@ -24,7 +24,7 @@ template <class T>
 std::int64_t first_largest(const T* x, std::int64_t n, std::int64_t step) {
   using R = LargestNumber<T>;
   const Key<T> best = accumulate_run<R>(x, n, step);
-  constexpr std::int64_t block = 64;
+  constexpr std::int64_t block = 16;
   std::int64_t i = 0;
   for (; step == 1 && i + block <= n; i += block) {
     int found = 0;
