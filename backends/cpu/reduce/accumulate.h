@@ -86,6 +86,7 @@ void accumulate_spread_rows(typename R::Acc* acc, const T* x, std::int64_t rows,
                             std::int64_t columns, std::int64_t column_step) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const T* a = x + r * row_step;
+#pragma GCC ivdep
     for (std::int64_t j = 0; j < columns; ++j) acc[j] = R::join(acc[j], R::lift(a[j * column_step]));
   }
 }

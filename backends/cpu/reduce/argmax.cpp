@@ -24,12 +24,12 @@ template <class T>
 std::int64_t first_largest(const T* x, std::int64_t n, std::int64_t step) {
   using R = LargestNumber<T>;
   const Key<T> best = accumulate_run<R>(x, n, step);
-  constexpr std::int64_t block = 16;
+  constexpr std::int64_t block = 64;
   std::int64_t i = 0;
   for (; step == 1 && i + block <= n; i += block) {
-    int found = 0;
-    for (std::int64_t k = 0; k < block; ++k) found |= R::lift(x[i + k]) == best;
-    if (found) break;
+    Key<T> at = block;
+    for (Key<T> k = 0; k < block; ++k) at = std::min(at, R::lift(x[i + k]) == best ? k : Key<T>{block});
+    if (at < block) return i + at;
   }
   while (i < n && R::lift(x[i * step]) != best) ++i;
   return i;

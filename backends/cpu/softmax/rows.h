@@ -24,12 +24,19 @@ struct Rows {
   char* data;
   std::int64_t count = 1, extent = 1, step = 1;  // step along a row, in elements
   const host::TensorView view;
+  bool even = true;           // rows follow one another at a fixed distance:
+  std::int64_t row_step = 0;  // this
 
   explicit Rows(const host::TensorView& tensor) : data(tensor.data), view(tensor) {
     const int last = tensor.rank - 1;
-    for (int d = 0; d < last; ++d) count *= tensor.dims[d];
     extent = tensor.dims[last];
     step = tensor.strides[last];
+    for (int d = last - 1; d >= 0; --d) {
+      if (tensor.dims[d] == 1) continue;
+      if (count == 1) row_step = tensor.strides[d];
+      even = even && tensor.strides[d] == count * row_step;
+      count *= tensor.dims[d];
+    }
   }
   /// Of row n, in elements.
   std::int64_t offset(std::int64_t n) const { return offset_of(view, view.rank - 1, n); }
@@ -85,23 +92,45 @@ RowScale<T> scale_of_row(const T* x, std::int64_t extent, std::int64_t step, Vis
   return {largest, SumOf<T>::finish(total.total())};
 }
 
+/// results[r] = what R makes of row r. Rows too short to fill the lanes are looked at across, all at once.
+template <class R, class T>
+void reduce_rows(T* results, const T* x, std::int64_t n, std::int64_t row_step, std::int64_t extent, std::int64_t step) {
+  if (extent >= run_lanes || n == 1) {
+    for (std::int64_t r = 0; r < n; ++r) results[r] = R::finish(accumulate_run<R>(x + r * row_step, extent, step));
+    return;
+  }
+  constexpr std::int64_t block = 256;
+  typename R::Acc acc[block];
+  for (std::int64_t first = 0; first < n; first += block) {
+    const std::int64_t rows = std::min(block, n - first);
+    std::fill_n(acc, rows, R::empty);
+    accumulate_spread_rows<R>(acc, x + first * row_step, extent, step, rows, row_step);
+    for (std::int64_t r = 0; r < rows; ++r) results[first + r] = R::finish(acc[r]);
+  }
+}
+
 /// Scales of several short rows at once: `values` receives their exponentials, row after row. The exponentials are one
 /// loop over all of them, which a row of ten elements could not fill.
 template <class T>
 void scales_of_short_rows(const Rows& rows, std::int64_t first, std::int64_t n, T* values, RowScale<T>* scales) {
   const T* data = reinterpret_cast<const T*>(rows.data);
   const std::int64_t extent = rows.extent, step = rows.step;
+  T results[row_chunk];
+  if (rows.even) {
+    reduce_rows<MaxOf<T>>(results, data + rows.offset(first), n, rows.row_step, extent, step);
+  } else {
+    for (std::int64_t r = 0; r < n; ++r) results[r] = largest_of(data + rows.offset(first + r), extent, step);
+  }
   for (std::int64_t r = 0; r < n; ++r) {
     const T* x = data + rows.offset(first + r);
     T* to = values + r * extent;
-    const T largest = scales[r].largest = largest_of(x, extent, step);
+    const T largest = scales[r].largest = results[r];
     for (std::int64_t i = 0; i < extent; ++i) to[i] = x[i * step] - largest;
   }
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n * extent; ++i) values[i] = exp_of(values[i]);
-  for (std::int64_t r = 0; r < n; ++r) {
-    scales[r].total = SumOf<T>::finish(accumulate_run<SumOf<T>>(values + r * extent, extent, 1));
-  }
+  reduce_rows<SumOf<T>>(results, values, n, extent, extent, 1);
+  for (std::int64_t r = 0; r < n; ++r) scales[r].total = results[r];
 }
 
 }  // namespace cpu

@@ -1,21 +1,26 @@
 // softmax and log_softmax along the last axis, a row at a time: what is read again comes from the cache. The arithmetic is
 // that of their decompositions. Along other axes these serve: their steps run along memory, where rows would not.
+#include <cstring>
+
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/parallel.h"
 #include "backends/cpu/softmax/rows.h"
+#include "backends/cpu/stream.h"
 
 namespace cpu {
 namespace {
 
 constexpr double ns_per_element = 0.6;
 
+// The row's values, past the caches or not.
 template <class T>
-void store_row(T* to, std::int64_t step, const T* values, std::int64_t n, T total) {
-  if (step == 1) {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) to[i] = values[i] / total;
+void store_row(T* to, std::int64_t step, const T* values, std::int64_t n, bool streams) {
+  if (step != 1) {
+    for (std::int64_t i = 0; i < n; ++i) to[i * step] = values[i];
+  } else if (streams) {
+    stream_out(reinterpret_cast<char*>(to), reinterpret_cast<const char*>(values), n * static_cast<std::int64_t>(sizeof(T)));
   } else {
-    for (std::int64_t i = 0; i < n; ++i) to[i * step] = values[i] / total;
+    std::memcpy(to, values, static_cast<std::size_t>(n) * sizeof(T));
   }
 }
 
@@ -32,6 +37,7 @@ void softmax_row(T* to, std::int64_t to_step, const T* x, std::int64_t extent, s
   }
 }
 
+// May be in place.
 template <class T>
 void log_softmax_row(T* to, std::int64_t to_step, const T* x, std::int64_t extent, std::int64_t step,
                      const RowScale<T>& scale) {
@@ -63,12 +69,15 @@ class SoftmaxKernel : public lks_kernel {
   void run_rows(const Rows& x, const Rows& out) const {
     const std::int64_t group = std::max<std::int64_t>(1, row_chunk / x.extent);
     const std::int64_t groups = (x.count + group - 1) / group;
+    const auto row_bytes = x.extent * static_cast<std::int64_t>(sizeof(T));
+    const bool streams = row_bytes >= 256 && x.count * row_bytes >= stream_threshold();
     const double ns = ns_per_element * static_cast<double>(std::min(group, x.count) * x.extent);
     parallel(api_, groups, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t g = begin; g < end; ++g) {
         const std::int64_t first = g * group, n = std::min(group, x.count - first);
-        x.extent > row_chunk ? long_row<T>(x, out, first) : short_rows<T>(x, out, first, n);
+        x.extent > row_chunk ? long_row<T>(x, out, first) : short_rows<T>(x, out, first, n, streams);
       }
+      if (streams) stream_fence();
     });
   }
 
@@ -82,18 +91,20 @@ class SoftmaxKernel : public lks_kernel {
   }
 
   template <class T>
-  void short_rows(const Rows& rows, const Rows& out, std::int64_t first, std::int64_t n) const {
+  void short_rows(const Rows& rows, const Rows& out, std::int64_t first, std::int64_t n, bool streams) const {
     T values[row_chunk];
     RowScale<T> scales[row_chunk];
     scales_of_short_rows(rows, first, n, values, scales);
     for (std::int64_t r = 0; r < n; ++r) {
-      T* to = reinterpret_cast<T*>(out.data) + out.offset(first + r);
+      T* row = values + r * rows.extent;
       if (logarithm_) {
         const T* x = reinterpret_cast<const T*>(rows.data) + rows.offset(first + r);
-        log_softmax_row(to, out.step, x, rows.extent, rows.step, scales[r]);
+        log_softmax_row(row, 1, x, rows.extent, rows.step, scales[r]);
       } else {
-        store_row(to, out.step, values + r * rows.extent, rows.extent, scales[r].total);
+        const T total = scales[r].total;
+        for (std::int64_t i = 0; i < rows.extent; ++i) row[i] = row[i] / total;
       }
+      store_row(reinterpret_cast<T*>(out.data) + out.offset(first + r), out.step, row, rows.extent, streams);
     }
   }
 
