@@ -73,6 +73,14 @@ struct Optimizer::Impl {
     order.push_back(variable.id());
     return slots.emplace(variable.id(), std::move(fresh)).first->second;
   }
+
+  /// Forgets the slots that were made since there were `count` of them.
+  void forget_slots_after(std::size_t count) {
+    while (order.size() > count) {
+      slots.erase(order.back());
+      order.pop_back();
+    }
+  }
 };
 
 namespace {
@@ -127,6 +135,16 @@ Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where) {
   check(gradients, variables, where);
   if (variables.empty()) return;
+  const std::size_t known = impl_->order.size();
+  try {
+    step(gradients, variables, where);
+  } catch (...) {
+    impl_->forget_slots_after(known);  // a step that did not happen leaves nothing behind
+    throw;
+  }
+}
+
+void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
   PauseObservers pause;
   NameScope scope("optimizer");
   DeviceState& device = *variables[0].impl().value().device;

@@ -9,7 +9,6 @@
 #include "lockstep/ops.h"
 #include "nn/model_state.h"
 #include "nn/progress.h"
-#include "runtime/memory/allocator.h"
 
 namespace lockstep::nn {
 namespace {
@@ -59,6 +58,7 @@ class Meters {
 
 void check_features(const Model::State& state, const data::Dataset& data, const char* op,
                     const std::source_location& where) {
+  NoGradient pause;
   const Spec given = data.features();
   if (given == state.input) return;
   ErrorBuilder(given.dtype == state.input.dtype ? ErrorId::shapes_differ : ErrorId::dtypes_differ, op,
@@ -82,6 +82,7 @@ std::int64_t label_at(const std::byte* bytes, DType t, std::size_t i) {
 // Class numbers must lie within the classes that the model distinguishes: on the device a wrong one only shows as NaN.
 void check_labels(const Model::State& state, const data::Dataset& data, const char* op, const std::source_location& where) {
   const Spec label = data.labels();
+  NoGradient pause;
   if (!state.compile->loss.sparse_labels || !is_integer(label.dtype) || data.size() == 0) return;
   const std::int64_t classes = state.describe_output().shape[-1], per_example = label.shape.size();
   std::vector<std::int64_t> indices(static_cast<std::size_t>(data.size()));
@@ -120,15 +121,86 @@ std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::in
   return values;
 }
 
+namespace {
+
+// What a step of fit() holds at most, tried with real data and without changing anything: two batches, the gradients, the
+// metrics, and the optimizer's state if that is not there yet. Throws OutOfMemoryError where it does not fit.
+std::uint64_t try_step(Model::State& state, const data::Dataset& train, std::int64_t batch_size, const std::source_location& where) {
+  const Device device = *state.device;
+  RandomScope random(RandomKey{});
+  DeviceScope scope(device);
+  release_cached_memory(device);
+  reset_peak_memory(device);
+  const std::vector<Variable> variables = state.layers->trainable_variables();
+  optim::Optimizer& optimizer = state.compiled().optimizer;
+  std::vector<Tensor> slots;
+  if (optimizer.state().empty()) {
+    for (const Variable& v : variables) {
+      for (int i = 0; i < optimizer.slots_per_variable(); ++i) slots.push_back(zeros(v.shape(), v.dtype()));
+    }
+  }
+  data::Dataset::Pass pass = train.batches(batch_size, device);
+  const std::optional<data::Batch> batch = pass.next();
+  const Gradients g = gradients_of(state, batch->features, batch->labels, variables, where);
+  Meters meters(state.compiled());
+  meters.add(g.loss, g.predictions, batch->labels);
+  synchronize(device);
+  return memory_stats(device).peak_live;
+}
+
+// "batch 128 fits …", after trying it; "" where no batch does. Estimates alone would not do: whether a block fits depends on
+// how the memory is divided.
+std::string batch_that_fits(Model::State& state, const data::Dataset& train, std::int64_t failed, const std::source_location& where) {
+  for (std::int64_t batch = estimate_batch(state, train.labels(), failed); batch > 0; batch = batch * 3 / 4) {
+    try {
+      const std::uint64_t peak = try_step(state, train, batch, where);
+      // A little less, for what is divided otherwise by then.
+      batch -= batch / 16;
+      if (batch >= 16) batch -= batch % 8;
+      return "batch " + std::to_string(batch) + " fits (measured peak " + format_bytes(peak) + ")";
+    } catch (const OutOfMemoryError&) {
+    }
+  }
+  return "";
+}
+
+// The same error, with the batch size that fits as its hint.
+[[noreturn]] void raise_with_advice(const OutOfMemoryError& error, const std::string& advice) {
+  Error::Parts parts = error.parts();
+  const std::size_t at = parts.text.rfind(parts.hint);
+  if (at != std::string::npos) parts.text.replace(at, parts.hint.size(), advice);
+  parts.hint = advice;
+  rethrow(parts);
+}
+
+}  // namespace
+
 History Model::fit(const data::Dataset& train, const Fit& options, Where where) {
   state_->require_compiled("fit", where);
   check_features(*state_, train, "fit", where);
   check_labels(*state_, train, "fit", where);
+  if (options.validation) {
+    check_features(*state_, *options.validation, "fit", where);
+    check_labels(*state_, *options.validation, "fit", where);
+  }
   if (train.size() == 0) raise(ErrorId::invalid_attribute, "fit", "the data set is empty", "give at least one example", where);
   const data::Dataset data = options.shuffle ? train.shuffle(*options.shuffle) : train;
+  bool in_step = false;
+  std::optional<OutOfMemoryError> shortage;
+  try {
+    return run_epochs(data, options, in_step, where);
+  } catch (const OutOfMemoryError& e) {
+    if (!in_step) throw;
+    shortage.emplace(e);
+  }
+  // By now the failed step has let go of its memory.
+  const std::string advice = batch_that_fits(*state_, train, std::min(options.batch_size, train.size()), where);
+  if (advice.empty()) throw OutOfMemoryError(*shortage);
+  raise_with_advice(*shortage, advice);
+}
+
+History Model::run_epochs(const data::Dataset& data, const Fit& options, bool& in_step, Where where) {
   const Device device = *state_->device;
-  const Spec label = train.labels();
-  MemoryAdviserScope adviser([&] { return advise_batch(*state_, label, options.batch_size); });
   const std::vector<Variable> variables = state_->layers->trainable_variables();
 
   History history;
@@ -142,6 +214,7 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
     Meters meters(state_->compiled());
     for (std::int64_t step = 1; step <= steps; ++step) {
       const RandomKey before = random_position();
+      in_step = true;
       const std::optional<data::Batch> batch = pass.next();
       try {
         const Gradients g = gradients_of(*state_, batch->features, batch->labels, variables, where);
@@ -151,6 +224,7 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
         set_random_position(before);
         throw;
       }
+      in_step = false;
       ++steps_done;
       progress.step(batch->size());
       if (progress.due()) progress.draw(meters.read());
@@ -163,7 +237,7 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
     result.seconds = seconds_since(started);
     std::vector<Shown> shown = meters.read();
     if (options.validation) {
-      for (const auto& [name, value] : evaluate(*options.validation, 256, where)) shown.push_back({"val_" + name, value});
+      for (const auto& [name, value] : evaluate(*options.validation, std::min<std::int64_t>(256, options.batch_size), where)) shown.push_back({"val_" + name, value});
     }
     progress.finish(shown);
     for (const Shown& v : shown) result.values[v.name] = v.value;

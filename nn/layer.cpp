@@ -63,6 +63,7 @@ Tensor Layer::operator()(const Tensor& x, const Call& c) {
     s.variable_prefix = variable_path().empty() ? "" : variable_path() + "/";
     NoGradient pause;
     MemoryOwnerScope owner(MemoryOwner::variables);
+    s.variables.clear();  // of a build() that failed
     build(x.shape());
     s.built = true;
     return call(x, c);  // children build below this path
@@ -93,6 +94,12 @@ std::vector<Variable> Layer::variables() const {
     all.insert(all.end(), theirs.begin(), theirs.end());
   }
   return all;
+}
+
+void Layer::forget_variables() {
+  state_->built = false;
+  state_->variables.clear();
+  for (const auto& child : state_->children) child->forget_variables();
 }
 
 std::vector<Variable> Layer::trainable_variables() const {

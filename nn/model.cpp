@@ -34,13 +34,24 @@ Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
 void Model::build(const Shape& input, std::optional<Device> device, DType dtype) {
+  if (state_->device) {
+    raise(ErrorId::invalid_use, "build", "the model was built already, on " + state_->device->name(), "make a new model",
+          Where::current());
+  }
   const Device target = device ? *device : default_device();
   target.state();  // so that an unusable device is named here
   DeviceScope scope(target);
   NoGradient pause;
   state_->input = {dtype, input};
-  // Layers make their variables when they are first called; a description is enough for that.
-  state_->describe_output();
+  const RandomKey before = random_position();
+  try {
+    // Layers make their variables when they are first called; a description is enough for that.
+    state_->describe_output();
+  } catch (...) {
+    state_->layers->forget_variables();  // so that building again makes each of them once, with the same values
+    set_random_position(before);
+    throw;
+  }
   state_->device = target;
 }
 

@@ -1,6 +1,7 @@
 // The safetensors format.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t most_header = 100'000'000;  // the format's own limit
+constexpr const char* metadata_key = "__metadata__";
 
 struct NamedDType {
   DType dtype;
@@ -70,39 +72,94 @@ class AtomicFile {
 };
 
 struct Entry {
+  std::string name;
   Spec spec;
   std::uint64_t begin = 0, end = 0;
 };
 
-Entry parse_entry(const std::string& path, const std::string& name, const Json& json, std::uint64_t data_size) {
-  const auto damaged = [&](const std::string& what) { fail(ErrorId::corrupt, path, "tensor \"" + name + "\" " + what, "save the file again"); };
-  Entry entry;
-  try {
-    const auto dtype = json.at("dtype").get<std::string>();
-    const NamedDType* known = nullptr;
-    for (const NamedDType& n : dtype_names) {
-      if (dtype == n.name) known = &n;
-    }
-    if (!known) damaged("has the unknown dtype " + dtype);
-    entry.spec.dtype = known->dtype;
-    for (const Json& extent : json.at("shape")) entry.spec.shape.append(extent.get<std::int64_t>());
-    const Json& offsets = json.at("data_offsets");
+// Reads the description of one tensor. Nothing in it is believed before it is checked.
+class EntryReader {
+ public:
+  EntryReader(const std::string& path, const std::string& name, const Json& json) : path_(path), json_(json) {
+    entry_.name = name;
+  }
+
+  Entry read(std::uint64_t data_size) {
+    if (!json_.is_object()) damaged("is not described by an object");
+    entry_.spec.dtype = dtype();
+    const std::uint64_t bytes = read_shape();
+    const Json& offsets = part("data_offsets");
     if (offsets.size() != 2) damaged("has no two data_offsets");
-    entry.begin = offsets[0].get<std::uint64_t>();
-    entry.end = offsets[1].get<std::uint64_t>();
-  } catch (const Json::exception&) {
-    damaged("is not described as the format asks");
+    entry_.begin = number(offsets[0], "an offset");
+    entry_.end = number(offsets[1], "an offset");
+    if (entry_.begin > entry_.end || entry_.end - entry_.begin != bytes) damaged("has data_offsets that do not fit its shape");
+    if (entry_.end > data_size) {
+      fail(ErrorId::truncated, path_, "the file ends before tensor \"" + entry_.name + "\" does", "copy or save the file again");
+    }
+    return std::move(entry_);
   }
-  const auto bytes = static_cast<std::uint64_t>(
-      (entry.spec.shape.element_count() * Dim(static_cast<std::int64_t>(size_of(entry.spec.dtype)))).value());
-  if (entry.begin > entry.end || entry.end - entry.begin != bytes) damaged("has data_offsets that do not fit its shape");
-  if (entry.end > data_size) {
-    fail(ErrorId::truncated, path, "the file ends before tensor \"" + name + "\" does", "copy or save the file again");
+
+ private:
+  [[noreturn]] void damaged(const std::string& what) const {
+    fail(ErrorId::corrupt, path_, "tensor \"" + entry_.name + "\" " + what, "save the file again");
   }
-  return entry;
+  const Json& part(const char* key) const {
+    const auto found = json_.find(key);
+    if (found == json_.end() || !found->is_array()) damaged(std::string("has no list of ") + key);
+    return *found;
+  }
+  std::uint64_t number(const Json& json, const char* what) const {
+    if (!json.is_number_unsigned()) damaged(std::string("has ") + what + " of " + json.dump());
+    return json.get<std::uint64_t>();
+  }
+  DType dtype() const {
+    const auto found = json_.find("dtype");
+    if (found == json_.end() || !found->is_string()) damaged("has no dtype");
+    for (const NamedDType& n : dtype_names) {
+      if (*found == n.name) return n.dtype;
+    }
+    damaged("has the dtype " + found->dump() + ", which Lockstep does not have");
+  }
+  // Returns the bytes that the shape takes.
+  std::uint64_t read_shape() {
+    const Json& shape = part("shape");
+    if (shape.size() > max_rank) damaged("has rank " + std::to_string(shape.size()) + ", the limit is " + std::to_string(max_rank));
+    std::uint64_t bytes = size_of(entry_.spec.dtype);
+    for (const Json& extent : shape) {
+      const std::uint64_t n = number(extent, "an extent");
+      if (n > INT64_MAX || __builtin_mul_overflow(bytes, n, &bytes)) damaged("has the impossible shape " + shape.dump());
+      entry_.spec.shape.append(static_cast<std::int64_t>(n));
+    }
+    return bytes;
+  }
+
+  const std::string& path_;
+  const Json& json_;
+  Entry entry_;
+};
+
+// The format asks that tensors cover the data without gaps and without sharing any of it.
+void check_coverage(const std::string& path, std::vector<const Entry*> entries, std::uint64_t data_size) {
+  std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
+    return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
+  });
+  std::uint64_t covered = 0;
+  for (const Entry* entry : entries) {
+    if (entry->begin != covered) {
+      fail(ErrorId::corrupt, path, "tensor \"" + entry->name + "\" " + (entry->begin < covered ? "overlaps another" : "follows a gap"),
+           "save the file again");
+    }
+    covered = entry->end;
+  }
+  if (covered != data_size) {
+    fail(ErrorId::corrupt, path, std::to_string(data_size - covered) + " bytes belong to no tensor", "save the file again");
+  }
 }
 
 std::vector<char> read_all(const std::string& path) {
+  // A folder opens like a file, and only then tells lies about its size.
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) fail(ErrorId::file_not_found, path, "is a folder", "give the path of a file");
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) fail(ErrorId::file_not_found, path, std::strerror(errno), "check the path");
   const std::streamoff size = file.tellg();
@@ -126,21 +183,44 @@ Json parse_header(const std::string& path, const std::vector<char>& bytes, std::
   return json;
 }
 
+// Kernels take booleans to be 0 or 1.
+void check_booleans(const std::string& path, const Entry& entry, const char* data) {
+  if (entry.spec.dtype != DType::boolean) return;
+  const bool sound = std::all_of(data + entry.begin, data + entry.end, [](char c) { return c == 0 || c == 1; });
+  if (!sound) fail(ErrorId::corrupt, path, "tensor \"" + entry.name + "\" holds booleans that are neither 0 nor 1", "save the file again");
+}
+
+std::map<std::string, std::string> parse_metadata(const std::string& path, const Json& json) {
+  std::map<std::string, std::string> metadata;
+  if (!json.is_object()) fail(ErrorId::corrupt, path, "its metadata is no object", "save the file again");
+  for (const auto& [key, text] : json.items()) {
+    if (!text.is_string()) fail(ErrorId::corrupt, path, "its metadata holds more than texts", "save the file again");
+    metadata[key] = text.get<std::string>();
+  }
+  return metadata;
+}
+
 }  // namespace
 
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  if (!metadata.empty()) header[metadata_key] = metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
+    if (name == metadata_key) fail(ErrorId::cannot_write, path, "a tensor is named " + name + ", which the format keeps", "rename it");
     const std::uint64_t bytes = static_cast<std::uint64_t>(tensor.size()) * size_of(tensor.dtype());
     Json shape = Json::array();
     for (int d = 0; d < tensor.rank(); ++d) shape.push_back(tensor.shape()[d]);
     header[name] = {{"dtype", format_name(tensor.dtype())}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const Json::exception&) {
+    fail(ErrorId::cannot_write, path, "a name is not UTF-8", "rename the variable or tensor");
+  }
   text.append((8 - text.size() % 8) % 8, ' ');  // so that the data is aligned
   const std::uint64_t length = text.size();
   AtomicFile file(path);
@@ -165,13 +245,20 @@ TensorFile load_tensors(const std::string& path) {
   const char* data = bytes.data() + 8 + header;
   const std::uint64_t data_size = bytes.size() - 8 - header;
   TensorFile file;
+  std::vector<Entry> entries;
   for (const auto& [name, value] : json.items()) {
-    if (name == "__metadata__") {
-      for (const auto& [key, text] : value.items()) file.metadata[key] = text.is_string() ? text.get<std::string>() : text.dump();
-      continue;
+    if (name == metadata_key) {
+      file.metadata = parse_metadata(path, value);
+    } else {
+      entries.push_back(EntryReader(path, name, value).read(data_size));
     }
-    const Entry entry = parse_entry(path, name, value, data_size);
-    file.tensors.emplace(name, Tensor::from_bytes(data + entry.begin, entry.end - entry.begin, entry.spec));
+  }
+  std::vector<const Entry*> pointers;
+  for (const Entry& entry : entries) pointers.push_back(&entry);
+  check_coverage(path, pointers, data_size);
+  for (const Entry& entry : entries) {
+    check_booleans(path, entry, data);
+    file.tensors.emplace(entry.name, Tensor::from_bytes(data + entry.begin, entry.end - entry.begin, entry.spec));
   }
   return file;
 }

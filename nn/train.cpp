@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lockstep/autodiff.h"
+#include "lockstep/error.h"
 #include "lockstep/memory.h"
 #include "lockstep/ops.h"
 #include "nn/model_state.h"
@@ -49,14 +50,19 @@ Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor
   return {std::move(loss), std::move(predictions), std::move(gradients)};
 }
 
-std::string advise_batch(Model::State& state, const Spec& label, std::int64_t batch) {
+std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t batch) {
   constexpr std::int64_t small = 2, larger = 6;
-  if (batch <= small) return "";
+  if (batch <= small) return batch - 1;
   NoGradient pause;
   const Device device = *state.device;
   DeviceScope scope(device);
-  const double at_small = static_cast<double>(measure_step(state, label, small));
-  const double at_larger = static_cast<double>(measure_step(state, label, larger));
+  double at_small = 0, at_larger = 0;
+  try {
+    at_small = static_cast<double>(measure_step(state, label, small));
+    at_larger = static_cast<double>(measure_step(state, label, larger));
+  } catch (const OutOfMemoryError&) {
+    return at_small > 0 ? small : 1;  // too small for a line through two points
+  }
   const double per_example = std::max(1.0, (at_larger - at_small) / static_cast<double>(larger - small));
   const double fixed_cost = std::max(0.0, at_small - per_example * static_cast<double>(small));
 
@@ -65,14 +71,8 @@ std::string advise_batch(Model::State& state, const Spec& label, std::int64_t ba
                       static_cast<double>(slots) * static_cast<double>(bytes_of(state.layers->trainable_variables()));
   const MemoryStats stats = memory_stats(device);
   const double available = static_cast<double>(stats.limit ? *stats.limit : describe(device).memory_total);
-  // A tenth is left for blocks that do not fit each other, and two batches of data wait beside the step.
-  const double usable = 0.9 * available - held - fixed_cost;
-  auto fits = static_cast<std::int64_t>(usable / per_example);
-  fits = std::min(fits, batch - 1);
-  if (fits < 1) return "";
-  if (fits >= 8) fits -= fits % 8;
-  const auto predicted = static_cast<std::uint64_t>(held + fixed_cost + per_example * static_cast<double>(fits));
-  return "batch " + std::to_string(fits) + " fits (predicted peak " + format_bytes(predicted) + ")";
+  const double usable = std::max(0.0, available - held - fixed_cost);
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::min(usable / per_example, 0x1p40)), 1, batch - 1);
 }
 
 Tensor Model::train_step(const data::Batch& batch, Where where) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "autodiff/variable_impl.h"
 #include "lockstep/error.h"
 #include "lockstep/serialize.h"
 
@@ -79,9 +80,11 @@ void load_weights(const std::string& path, std::span<const Variable> variables) 
   if (file.tensors.size() != sorted.size()) {
     fail("it holds " + std::to_string(file.tensors.size()) + " tensors, the model has " + std::to_string(sorted.size()));
   }
-  std::vector<Tensor> values;  // all on their devices before the first variable changes
+  // All lie on their devices before the first variable changes; from then on nothing can fail.
+  std::vector<Tensor> values;
   for (const Variable& v : sorted) values.push_back(file.tensors.at(v.name()).to(v.device()));
-  for (std::size_t i = 0; i < values.size(); ++i) Variable(sorted[i]).assign(values[i]);
+  for (const Variable& v : sorted) synchronize(v.device());
+  for (std::size_t i = 0; i < values.size(); ++i) sorted[i].impl().replace(TensorRef::share(values[i].impl()));
 }
 
 std::string weights_sha256(std::span<const Variable> variables) {

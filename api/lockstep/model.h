@@ -102,6 +102,8 @@ class Model {
   struct State;  // the library's
 
  private:
+  History run_epochs(const data::Dataset& data, const Fit& options, bool& in_step, Where where);
+
   std::unique_ptr<State> state_;
 };
 

@@ -79,6 +79,8 @@ class Layer {
   /// Its own and its children's, in the order in which they were made.
   std::vector<Variable> variables() const;
   std::vector<Variable> trainable_variables() const;
+  /// Undoes build(), for a model of which some layer could not be built.
+  void forget_variables();
   /// Variables of this layer alone.
   const std::vector<Variable>& own_variables() const;
 

@@ -56,6 +56,8 @@ class Optimizer {
   int slots_per_variable() const;
 
  private:
+  void step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

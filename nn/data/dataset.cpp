@@ -37,6 +37,9 @@ Spec Dataset::features() const {
 Spec Dataset::labels() const { return source_->labels(); }
 
 Dataset Dataset::take(std::int64_t n) const {
+  if (n < 0) {
+    ErrorBuilder(ErrorId::invalid_attribute, "take", std::to_string(n) + " examples are asked for").fix("give a number of 0 or more").raise();
+  }
   Dataset limited = *this;
   limited.limit_ = std::min(n, size());
   return limited;

@@ -54,26 +54,26 @@ ArraySource::Array from_tensor(const Tensor& tensor) {
   return {{tensor.dtype(), without_batch(tensor.shape())}, bytes->data(), bytes};
 }
 
-void require_equal_counts(const Shape& features, const Shape& labels, const std::string& what) {
+void require_equal_counts(const Shape& features, const Shape& labels, ErrorId id, const std::string& what) {
   const bool fits = features.rank() > 0 && labels.rank() > 0 && features.dim(0) == labels.dim(0);
   if (fits) return;
-  ErrorBuilder(ErrorId::shapes_differ, "dataset", what + ": features are " + features.to_string() + ", labels " +
-               labels.to_string() + "; their first extents must agree")
-      .fix("give one label per example")
+  ErrorBuilder(id, "dataset", what + ": features are " + features.to_string() + ", labels " + labels.to_string() +
+               "; their first extents must agree")
+      .fix(id == ErrorId::corrupt ? "give the two files of one set" : "give one label per example")
       .raise();
 }
 
 }  // namespace
 
 Dataset Dataset::from_tensors(const Tensor& features, const Tensor& labels) {
-  require_equal_counts(features.shape(), labels.shape(), "tensors");
+  require_equal_counts(features.shape(), labels.shape(), ErrorId::shapes_differ, "tensors");
   return Dataset(std::make_shared<ArraySource>(from_tensor(features), from_tensor(labels), features.shape()[0]));
 }
 
 Dataset from_idx(const std::string& images, const std::string& labels) {
   auto image = std::make_shared<IdxArray>(IdxArray::open(images));
   auto label = std::make_shared<IdxArray>(IdxArray::open(labels));
-  require_equal_counts(image->shape(), label->shape(), images + " and " + labels);
+  require_equal_counts(image->shape(), label->shape(), ErrorId::corrupt, images + " and " + labels);
   Shape example = without_batch(image->shape());
   if (example.rank() == 2) example.append(1);
   return Dataset(std::make_shared<ArraySource>(ArraySource::Array{{image->dtype(), example}, image->bytes(), image},

@@ -1,7 +1,6 @@
 // A device's memory: the pieces stacked, behind one lock.
 #pragma once
 
-#include <functional>
 #include <mutex>
 #include <string>
 
@@ -10,22 +9,6 @@
 #include "runtime/memory/tracker.h"
 
 namespace lockstep {
-
-/// Asked when memory runs out, for one line such as "batch 128 fits (predicted peak 4.1 GiB)"; "" where it knows nothing.
-using MemoryAdviser = std::function<std::string()>;
-
-/// Sets this thread's adviser until the end of the scope; the innermost is asked.
-class [[nodiscard]] MemoryAdviserScope {
- public:
-  explicit MemoryAdviserScope(MemoryAdviser adviser);
-  ~MemoryAdviserScope();
-  MemoryAdviserScope(const MemoryAdviserScope&) = delete;
-  MemoryAdviserScope& operator=(const MemoryAdviserScope&) = delete;
-
- private:
-  MemoryAdviser* previous_;
-  MemoryAdviser adviser_;
-};
 
 class Allocator {
  public:

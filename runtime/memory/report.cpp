@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <utility>
 
 #include "lockstep/error.h"
 #include "runtime/memory/allocator.h"
@@ -18,21 +17,7 @@ constexpr std::array<std::string_view, memory_owner_count> owner_names = {
 
 constexpr std::array<std::string_view, 5> units = {"B", "KiB", "MiB", "GiB", "TiB"};
 
-thread_local MemoryAdviser* current_adviser = nullptr;
-
 std::string advice_for(const MemoryShortage& shortage) {
-  if (current_adviser && *current_adviser) {
-    // The adviser may run ops; it must not be asked again while it answers.
-    MemoryAdviser* adviser = std::exchange(current_adviser, nullptr);
-    std::string advice;
-    try {
-      advice = (*adviser)();
-    } catch (const Error&) {
-      advice.clear();  // not even its probe fits: nothing better to say than below
-    }
-    current_adviser = adviser;
-    if (!advice.empty()) return advice;
-  }
   if (shortage.by_limit) return "raise the memory limit, or use smaller batches";
   return "use smaller batches, or free tensors and tapes that are no longer needed";
 }
@@ -54,12 +39,6 @@ MemoryOwnerScope::MemoryOwnerScope(MemoryOwner owner) : previous_(thread_state()
   thread_state().owner = owner;
 }
 MemoryOwnerScope::~MemoryOwnerScope() { thread_state().owner = previous_; }
-
-MemoryAdviserScope::MemoryAdviserScope(MemoryAdviser adviser)
-    : previous_(current_adviser), adviser_(std::move(adviser)) {
-  current_adviser = &adviser_;
-}
-MemoryAdviserScope::~MemoryAdviserScope() { current_adviser = previous_; }
 
 std::string format_bytes(std::uint64_t bytes) {
   std::size_t unit = 0;

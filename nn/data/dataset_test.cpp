@@ -1,0 +1,156 @@
+// Data sets: what batches hold, in which order, and how much of them lies on the device.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "lockstep/lockstep.h"
+
+namespace lockstep::data {
+namespace {
+
+class DatasetTest : public testing::Test {
+ protected:
+  // Example i has the features (10 i, 10 i + 1) and the label i.
+  static Dataset counting(std::int64_t n) {
+    const Tensor i = iota(n, DType::f32);
+    return Dataset::from_tensors(stack_columns(i * 10, i * 10 + 1), iota(n, DType::i64));
+  }
+  static Tensor stack_columns(const Tensor& a, const Tensor& b) {
+    return concat({reshape(a, {a.size(), 1}), reshape(b, {b.size(), 1})}, 1);
+  }
+  std::vector<std::vector<std::int64_t>> labels_of(Dataset::Pass pass) const {
+    std::vector<std::vector<std::int64_t>> all;
+    while (const std::optional<Batch> batch = pass.next()) {
+      all.push_back(batch->labels.to_vector<std::int64_t>());
+      const std::vector<float> features = batch->features.to_vector<float>();
+      for (std::size_t i = 0; i < all.back().size(); ++i) {
+        EXPECT_EQ(features[2 * i], static_cast<float>(10 * all.back()[i])) << "features and labels belong together";
+        EXPECT_EQ(features[2 * i + 1], static_cast<float>(10 * all.back()[i] + 1));
+      }
+    }
+    return all;
+  }
+  std::vector<std::int64_t> order_of(const Dataset& data, std::int64_t pass) const {
+    std::vector<std::int64_t> order;
+    for (const auto& batch : labels_of(data.batches(7, device, pass)))
+      order.insert(order.end(), batch.begin(), batch.end());
+    return order;
+  }
+
+  Device device{"reference"};
+  DeviceScope scope{device};
+};
+
+TEST_F(DatasetTest, TheLastBatchIsSmaller) {
+  using Batches = std::vector<std::vector<std::int64_t>>;
+  EXPECT_EQ(labels_of(counting(5).batches(2, device)), (Batches{{0, 1}, {2, 3}, {4}}));
+  EXPECT_EQ(counting(5).batches(2, device).batch_count(), 3);
+  EXPECT_EQ(labels_of(counting(5).batches(2, device, 0, true)), (Batches{{0, 1}, {2, 3}}));
+  EXPECT_EQ(counting(5).batches(2, device, 0, true).batch_count(), 2);
+  EXPECT_EQ(labels_of(counting(3).batches(100, device)), (Batches{{0, 1, 2}}));
+  EXPECT_TRUE(labels_of(counting(0).batches(2, device)).empty());
+}
+
+TEST_F(DatasetTest, TakeLimits) {
+  EXPECT_EQ(counting(9).take(4).size(), 4);
+  EXPECT_EQ(counting(9).take(100).size(), 9);
+  EXPECT_EQ(labels_of(counting(9).take(3).batches(2, device)).back(), (std::vector<std::int64_t>{2}));
+}
+
+TEST_F(DatasetTest, ShuffleIsAPermutationThatTheKeyAndThePassDetermine) {
+  const Dataset data = counting(50).shuffle({3, 0});
+  std::vector<std::int64_t> order = order_of(data, 0), in_order(50);
+  std::iota(in_order.begin(), in_order.end(), 0);
+  EXPECT_NE(order, in_order);
+  EXPECT_EQ(order_of(data, 0), order) << "the same pass gives the same order";
+  EXPECT_EQ(order_of(counting(50).shuffle({3, 0}), 0), order) << "so does the same key elsewhere";
+  EXPECT_NE(order_of(data, 1), order) << "each pass has another";
+  EXPECT_NE(order_of(counting(50).shuffle({4, 0}), 0), order) << "so has each key";
+  std::sort(order.begin(), order.end());
+  EXPECT_EQ(order, in_order) << "every example comes once";
+}
+
+TEST_F(DatasetTest, ShuffleOrdersAsRandomPermutationDoes) {
+  EXPECT_EQ(order_of(counting(50).shuffle({3, 8}), 2),
+            random_permutation(50, RandomKey{3, 10}).to_vector<std::int64_t>());
+}
+
+TEST_F(DatasetTest, PrepareRunsOnTheDeviceInOrder) {
+  const Dataset data = counting(4).prepare([](const Tensor& x) { return x + 1; }).prepare([](const Tensor& x) {
+    return reshape(x * 2, {x.shape()[0], 1, 2});
+  });
+  EXPECT_EQ(data.features(), (Spec{DType::f32, {1, 2}}));
+  Dataset::Pass pass = data.batches(1, device);
+  EXPECT_EQ(pass.next()->features.to_vector<float>(), (std::vector<float>{2, 4}));
+}
+
+TEST_F(DatasetTest, NeverMoreThanTwoBatchesOnTheDevice) {
+  constexpr std::int64_t batch_size = 64, row = 1024;
+  constexpr std::uint64_t batch_bytes = batch_size * (row + 1) * sizeof(float);
+  const Dataset data = Dataset::from_tensors(zeros({batch_size * 6, row}), zeros({batch_size * 6}));
+  for (const Dataset& d : {data, data.shuffle({1, 1}), data.take(batch_size * 5 + 3)}) {
+    release_cached_memory(device);
+    reset_peak_memory(device);
+    const MemoryStats before = memory_stats(device);
+    Dataset::Pass pass = d.batches(batch_size, device);
+    std::int64_t batches = 0;
+    for (std::optional<Batch> batch = pass.next(); batch; batch.reset(), batch = pass.next()) ++batches;
+    const MemoryStats after = memory_stats(device);
+    EXPECT_EQ(batches, 6);
+    EXPECT_LE(after.peak_live - before.live, 2 * batch_bytes + 1024);
+    EXPECT_GE(after.peak_live - before.live, 2 * batch_bytes) << "the next batch is on its way while one is in use";
+    EXPECT_EQ(after.live, before.live) << "nothing stays";
+    const auto data_owner = static_cast<std::size_t>(MemoryOwner::data);
+    EXPECT_GE(after.peak_by_owner[data_owner], 2 * batch_bytes) << "and is called data";
+  }
+}
+
+TEST_F(DatasetTest, BatchesRecordNothing) {
+  GradientTape tape;
+  Dataset::Pass pass = counting(4).prepare([](const Tensor& x) { return x * 2; }).batches(2, device);
+  pass.next();
+  EXPECT_EQ(tape.size(), 0u);
+}
+
+TEST_F(DatasetTest, WrongUsesAreNamed) {
+  EXPECT_THROW(Dataset::from_tensors(zeros({3, 2}), zeros({4})), ShapeError);
+  EXPECT_THROW(Dataset::from_tensors(zeros({3, 2}), Tensor(1.0f)), ShapeError);
+  for (std::int64_t size : {0, -1}) {
+    try {
+      counting(3).batches(size, device);
+      ADD_FAILURE();
+    } catch (const ShapeError& e) {
+      EXPECT_EQ(e.id(), ErrorId::invalid_attribute) << e.what();
+    }
+  }
+  EXPECT_THROW(counting(3).take(-1), ShapeError);
+}
+
+// A source that counts what is asked of it.
+class LazySource : public Source {
+ public:
+  std::int64_t size() const override { return 1'000'000'000; }
+  Spec features() const override { return {DType::f32, {2}}; }
+  Spec labels() const override { return {DType::i64, {}}; }
+  void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const override {
+    copied += static_cast<std::int64_t>(indices.size());
+    if (features) std::fill_n(features, 8 * indices.size(), std::byte{});
+    if (labels) std::fill_n(labels, 8 * indices.size(), std::byte{});
+  }
+  mutable std::int64_t copied = 0;
+};
+
+TEST_F(DatasetTest, NothingIsReadBeforeItIsNeeded) {
+  const auto source = std::make_shared<LazySource>();
+  const Dataset data = Dataset(source).take(1000).prepare([](const Tensor& x) { return x * 2; });
+  EXPECT_EQ(data.features().shape, (Shape{2}));
+  EXPECT_EQ(source->copied, 0);
+  Dataset::Pass pass = data.batches(10, device);
+  EXPECT_EQ(source->copied, 0);
+  pass.next();
+  EXPECT_EQ(source->copied, 20) << "this batch and the next";
+}
+
+}  // namespace
+}  // namespace lockstep::data

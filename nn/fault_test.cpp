@@ -1,0 +1,126 @@
+// A failure at any point of a training step is a typed error that leaks nothing and changes nothing.
+#include <gtest/gtest.h>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/testing.h"
+
+namespace lockstep::nn {
+namespace {
+
+// The first step of an optimizer makes its state, a later one does not.
+struct Situation {
+  std::string device;
+  bool first_step;
+};
+
+std::vector<Situation> situations() {
+  std::vector<Situation> all;
+  for (const DeviceInfo& d : devices()) {
+    if (!d.available) continue;
+    all.push_back({d.id, true});
+    all.push_back({d.id, false});
+  }
+  return all;
+}
+
+class StepWithFault : public testing::TestWithParam<Situation> {
+ protected:
+  Model make() const {
+    set_seed(5);
+    Model model(
+        Sequential(Conv2d{.filters = 3, .kernel = 3}, Relu{}, MaxPool2d{}, Flatten{}, Dropout{0.2}, Dense{.units = 4}));
+    model.build({8, 8, 1}, device);
+    model.compile({.optimizer = optim::Adam{.learning_rate = 0.01}, .loss = losses::SparseCategoricalCrossentropy{}});
+    if (!GetParam().first_step) model.train_step(batch);
+    return model;
+  }
+  // All that a step changes, as bytes.
+  static std::vector<std::vector<std::byte>> state_of(Model& model) {
+    std::vector<std::vector<std::byte>> all;
+    for (const Variable& v : model.variables()) all.push_back(v.read().to_bytes());
+    for (const Variable& v : model.optimizer().state()) all.push_back(v.read().to_bytes());
+    return all;
+  }
+
+  Device device{GetParam().device};
+  DeviceScope scope{device};
+  data::Batch batch{random_normal({5, 8, 8, 1}, 0, 1, {.key = RandomKey{8, 8}}), Tensor({0, 1, 2, 3, 1})};
+};
+
+TEST_P(StepWithFault, ChangesNothingAndTheNextStepGivesTheSameBits) {
+  Model undisturbed = make();
+  undisturbed.train_step(batch);
+  const auto expected = state_of(undisturbed);
+  synchronize(device);
+
+  std::uint64_t k = 1;
+  for (bool reached = true; reached; ++k) {
+    Model model = make();
+    const auto before = state_of(model);
+    release_cached_memory(device);  // so that native allocations are among the fault points
+    const MemoryStats stats = memory_stats(device);
+    const std::int64_t steps = model.optimizer().steps();
+    std::optional<Error> error;
+    std::string site;
+    {
+      FaultInjection fault(k);
+      try {
+        model.train_step(batch);
+        synchronize(device);
+      } catch (const Error& e) {
+        error = e;
+      }
+      reached = fault.fired();
+      site = fault.site();
+    }
+    ASSERT_EQ(error.has_value(), reached) << "point " << k << ", " << site;
+    if (error) {
+      EXPECT_TRUE(error->id() == ErrorId::out_of_memory || error->id() == ErrorId::driver_failed) << error->what();
+      ASSERT_EQ(state_of(model), before) << "point " << k << ", " << site;
+      ASSERT_EQ(model.optimizer().steps(), steps);
+      ASSERT_EQ(memory_stats(device).live, stats.live) << "leak at point " << k << ", " << site;
+      model.train_step(batch);
+    }
+    ASSERT_EQ(state_of(model), expected) << "after point " << k << ", " << site;
+  }
+  EXPECT_GT(k, 40u) << "a step passes many fault points";
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, StepWithFault, testing::ValuesIn(situations()), [](const auto& test) {
+  std::string name = test.param.device + (test.param.first_step ? "_first" : "_later");
+  name[name.find(':')] = '_';
+  return name;
+});
+
+// The same through fit(), whose data moves to the device meanwhile.
+TEST(FitWithFault, LeaksNothingAndTrainsOn) {
+  const Device device("reference");
+  const DeviceScope scope(device);
+  const data::Dataset data =
+      data::Dataset::from_tensors(random_normal({24, 6}, 0, 1, {.key = RandomKey{1, 1}}), cast(zeros({24}), DType::u8));
+  const Fit options{.batch_size = 8, .verbose = Verbose::silent};
+  for (std::uint64_t k = 1;; ++k) {
+    set_seed(6);
+    Model model(Sequential(Dense{.units = 5}, Tanh{}, Dense{.units = 3}));
+    model.build({6});
+    model.compile(
+        {.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}, .metrics = {metrics::Accuracy{}}});
+    release_cached_memory(device);
+    const std::uint64_t live = memory_stats(device).live;
+    bool fired = false;
+    {
+      FaultInjection fault(k);
+      try {
+        model.fit(data, options);
+      } catch (const Error&) {
+      }
+      fired = fault.fired();
+    }
+    ASSERT_EQ(memory_stats(device).live, live) << "point " << k;
+    if (!fired) break;
+    ASSERT_NO_THROW(model.fit(data, options)) << "point " << k;
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::nn

@@ -1,0 +1,256 @@
+// fit, evaluate, predict: what they compute, what they change, and what they refuse.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/testing.h"
+
+namespace lockstep::nn {
+namespace {
+
+// Points of the plane in three classes that lines separate.
+data::Dataset points(std::int64_t n, std::uint64_t seed = 1) {
+  const Tensor x = random_uniform({n, 2}, -1, 1, {.key = RandomKey{seed, 0}});
+  const std::vector<float> xy = x.to_vector<float>();
+  std::vector<std::int32_t> labels;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+    labels.push_back(xy[2 * i] + xy[2 * i + 1] > 0.4f ? 0 : xy[2 * i] > xy[2 * i + 1] ? 1 : 2);
+  }
+  return data::Dataset::from_tensors(x, Tensor(labels, {n}));
+}
+
+class FitTest : public testing::Test {
+ protected:
+  Model make(std::vector<metrics::Metric> metrics = {metrics::Accuracy{}}) {
+    set_seed(11);
+    Model model(Sequential(Dense{.units = 16}, Tanh{}, Dense{.units = 3}));
+    model.build({2});
+    model.compile({.optimizer = optim::Adam{.learning_rate = 0.02},
+                   .loss = losses::SparseCategoricalCrossentropy{},
+                   .metrics = std::move(metrics)});
+    return model;
+  }
+  static Fit quiet(std::int64_t epochs = 1) { return {.epochs = epochs, .verbose = Verbose::silent}; }
+
+  Device device{"reference"};
+  DeviceScope scope{device};
+};
+
+void expect_error(ErrorId id, const std::string& part, const std::function<void()>& act) {
+  try {
+    act();
+    ADD_FAILURE() << "nothing was thrown: " << part;
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), id) << e.what();
+    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << part << " in " << e.what();
+  }
+}
+
+TEST_F(FitTest, LearnsATinyProblem) {
+  Model model = make();
+  const History history = model.fit(points(256), quiet(20));
+  ASSERT_EQ(history.size(), 20u);
+  EXPECT_GT(history.front().values.at("loss"), 0.7);
+  EXPECT_LT(history.back().values.at("loss"), 0.2);
+  EXPECT_GT(history.back().values.at("accuracy"), 0.95);
+  EXPECT_GT(model.evaluate(points(100, 2)).at("accuracy"), 0.9) << "on examples that it has not seen";
+}
+
+TEST_F(FitTest, HistoryTellsWhatHappened) {
+  Model model = make();
+  Fit options = quiet(2);
+  options.batch_size = 30;
+  options.validation = points(40, 3);
+  std::vector<std::pair<std::int64_t, std::int64_t>> steps;
+  options.on_step = [&](const StepInfo& s) { steps.emplace_back(s.epoch, s.step); };
+  const History history = model.fit(points(100), options);
+  for (const EpochResult& epoch : history) {
+    EXPECT_EQ(epoch.steps, 4) << "the last batch has 10 examples";
+    EXPECT_EQ(epoch.examples, 100);
+    EXPECT_GT(epoch.seconds, 0);
+    EXPECT_EQ(epoch.values.size(), 4u);
+    for (const char* name : {"loss", "accuracy", "val_loss", "val_accuracy"})
+      EXPECT_TRUE(epoch.values.contains(name)) << name;
+  }
+  EXPECT_EQ(steps.size(), 8u);
+  EXPECT_EQ(steps.back(), (std::pair<std::int64_t, std::int64_t>{2, 4}));
+  EXPECT_EQ(model.optimizer().steps(), 8);
+  const auto again = model.evaluate(points(40, 3), 30);
+  EXPECT_EQ(again.at("loss"), history.back().values.at("val_loss"));
+}
+
+TEST_F(FitTest, StopsAfterTheStepsAskedFor) {
+  Model model = make();
+  Fit options = quiet(5);
+  options.batch_size = 10;
+  options.steps = 13;
+  const History history = model.fit(points(100), options);
+  ASSERT_EQ(history.size(), 2u);
+  EXPECT_EQ(history[0].steps, 10);
+  EXPECT_EQ(history[1].steps, 3);
+  EXPECT_EQ(history[1].examples, 30);
+  EXPECT_EQ(model.optimizer().steps(), 13);
+}
+
+TEST_F(FitTest, MeansAreOverExamplesNotOverBatches) {
+  Model model = make();
+  const data::Dataset data = points(33);
+  const auto whole = model.evaluate(data, 33), parts = model.evaluate(data, 32);
+  EXPECT_NEAR(whole.at("loss"), parts.at("loss"), 1e-6);
+  EXPECT_NEAR(whole.at("accuracy"), parts.at("accuracy"), 1e-6);
+  std::vector<std::int64_t> indices(33);
+  for (std::size_t i = 0; i < 33; ++i) indices[i] = static_cast<std::int64_t>(i);
+  std::vector<float> x(66);
+  std::vector<std::int32_t> labels(33);
+  data.source().copy(indices, reinterpret_cast<std::byte*>(x.data()), reinterpret_cast<std::byte*>(labels.data()));
+  const std::vector<float> logits = model.predict(Tensor(x, {33, 2})).to_vector<float>();
+  double loss = 0;
+  for (std::size_t i = 0; i < 33; ++i) {
+    double total = 0;
+    for (std::size_t c = 0; c < 3; ++c) total += std::exp(static_cast<double>(logits[3 * i + c]));
+    loss += std::log(total) - static_cast<double>(logits[3 * i + static_cast<std::size_t>(labels[i])]);
+  }
+  EXPECT_NEAR(whole.at("loss"), loss / 33, 1e-5);
+}
+
+TEST_F(FitTest, TheSameSeedGivesTheSameBits) {
+  const auto train = [&] {
+    Model model = make();
+    model.fit(points(100), quiet(3));
+    return model.weights_sha256();
+  };
+  EXPECT_EQ(train(), train());
+}
+
+TEST_F(FitTest, DropoutDrawsAnewInEveryStepAndReproducibly) {
+  const auto train = [&] {
+    set_seed(4);
+    Model model(Sequential(Dropout{0.5}, Dense{.units = 3}));
+    model.build({2});
+    model.compile({.optimizer = optim::Sgd{.learning_rate = 0.1}, .loss = losses::SparseCategoricalCrossentropy{}});
+    std::vector<std::string> hashes;
+    Fit options = quiet(2);
+    options.on_step = [&](const StepInfo&) { hashes.push_back(model.weights_sha256()); };
+    model.fit(points(96), options);
+    return hashes;
+  };
+  EXPECT_EQ(train(), train());
+}
+
+TEST_F(FitTest, EvaluateAndPredictChangeNothing) {
+  Model model = make();
+  model.fit(points(50), quiet());
+  const std::string weights = model.weights_sha256();
+  const RandomKey position = random_position();
+  const std::uint64_t live = memory_stats(device).live;
+  {
+    const data::Dataset data = points(50);
+    const Tensor x = ones({3, 2});
+    GradientTape tape;
+    model.evaluate(data);
+    model.predict(x);
+    EXPECT_EQ(tape.size(), 0u);
+  }
+  EXPECT_EQ(model.weights_sha256(), weights);
+  EXPECT_EQ(random_position().stream, position.stream);
+  EXPECT_EQ(model.optimizer().steps(), 2);
+  EXPECT_EQ(memory_stats(device).live, live);
+}
+
+TEST_F(FitTest, NothingOfAnEpochStaysOnTheDevice) {
+  Model model = make();
+  model.fit(points(64), quiet());
+  const std::uint64_t live = memory_stats(device).live;
+  model.fit(points(64), quiet(3));
+  EXPECT_EQ(memory_stats(device).live, live);
+}
+
+TEST_F(FitTest, StepsAllocateNothingNewOnceWarm) {
+  Model model = make();
+  Fit options = quiet();
+  std::vector<std::uint64_t> native;
+  options.on_step = [&](const StepInfo&) { native.push_back(memory_stats(device).driver_allocations); };
+  model.fit(points(320), options);
+  EXPECT_EQ(native.back(), native[3]) << "every later step reuses what the first ones allocated";
+}
+
+TEST_F(FitTest, AnErrorInACallbackPassesThrough) {
+  Model model = make();
+  Fit options = quiet();
+  options.on_step = [](const StepInfo&) { throw std::runtime_error("stop"); };
+  EXPECT_THROW(model.fit(points(64), options), std::runtime_error);
+  EXPECT_EQ(model.optimizer().steps(), 1);
+  EXPECT_NO_THROW(model.fit(points(64), quiet()));
+}
+
+TEST_F(FitTest, LabelsOutsideTheClassesAreNamedBeforeTraining) {
+  Model model = make();
+  const std::string before = model.weights_sha256();
+  const auto with_labels = [](const Tensor& labels) { return data::Dataset::from_tensors(ones({4, 2}), labels); };
+  expect_error(ErrorId::index_out_of_range, "the label of example 2 is 3, the model has 3 classes", [&] {
+    model.fit(with_labels(Tensor({0, 1, 3, 2})), quiet());
+  });
+  expect_error(ErrorId::index_out_of_range, "the label of example 1 is -1", [&] {
+    model.evaluate(with_labels(Tensor({0, -1, 0, 2})));
+  });
+  expect_error(ErrorId::index_out_of_range, "the label of example 0 is 200", [&] {
+    model.fit(with_labels(cast(Tensor({200, 0, 1, 2}), DType::u8)), quiet());
+  });
+  Fit options = quiet();
+  options.validation = with_labels(Tensor({0, 1, 2, 7}));
+  expect_error(ErrorId::index_out_of_range, "the label of example 3 is 7", [&] {
+    model.fit(with_labels(Tensor({0, 1, 2, 2})), options);
+  });
+  EXPECT_EQ(model.weights_sha256(), before) << "nothing was trained";
+  for (DType dtype : {DType::u8, DType::i8, DType::i32, DType::i64}) {
+    EXPECT_NO_THROW(model.evaluate(with_labels(cast(Tensor({0, 1, 2, 2}), dtype)))) << name_of(dtype);
+  }
+}
+
+TEST_F(FitTest, DataThatDoesNotFitTheModelIsNamed) {
+  Model model = make();
+  const auto refuse = [&](ErrorId id, const std::string& part, const Tensor& features) {
+    const data::Dataset data = data::Dataset::from_tensors(features, Tensor({0, 1}));
+    expect_error(id, part, [&] { model.fit(data, quiet()); });
+    expect_error(id, part, [&] { model.evaluate(data); });
+  };
+  refuse(ErrorId::shapes_differ, "examples of f32 (3), the model was built for f32 (2)", ones({2, 3}));
+  refuse(ErrorId::dtypes_differ, "examples of f64 (2), the model was built for f32 (2)", ones({2, 2}, DType::f64));
+  expect_error(ErrorId::invalid_attribute, "empty", [&] { model.fit(points(3).take(0), quiet()); });
+}
+
+TEST_F(FitTest, UsesOutOfOrderAreNamed) {
+  Model model(Sequential(Dense{.units = 3}));
+  expect_error(ErrorId::not_built, "no variables yet", [&] { model.variables(); });
+  expect_error(ErrorId::not_built, "no variables yet", [&] { model.predict(ones({1, 2})); });
+  expect_error(ErrorId::not_built, "no variables yet", [&] { model.summary(); });
+  model.build({2});
+  expect_error(ErrorId::not_compiled, "compile()", [&] { model.fit(points(4), quiet()); });
+  expect_error(ErrorId::not_compiled, "compile()", [&] { model.evaluate(points(4)); });
+  expect_error(ErrorId::not_compiled, "compile()", [&] { model.train_step({ones({1, 2}), Tensor({0})}); });
+  expect_error(ErrorId::not_compiled, "compile()", [&] { model.optimizer(); });
+  EXPECT_NO_THROW(model.predict(ones({1, 2})));
+  expect_error(ErrorId::invalid_use, "built already", [&] { model.build({5}); });
+}
+
+TEST_F(FitTest, ABuildThatFailsCanBeRepeated) {
+  set_seed(2);
+  Model model(Sequential(Dense{.units = 4}, Dense{.units = 3}));
+  for (std::uint64_t k = 1;; ++k) {
+    FaultInjection fault(k);
+    try {
+      model.build({2});
+      break;
+    } catch (const Error&) {
+      EXPECT_FALSE(model.built());
+    }
+    ASSERT_LT(k, 1000u);
+  }
+  ASSERT_EQ(model.variables().size(), 4u);
+  EXPECT_EQ(model.variables()[0].name(), "dense/kernel");
+  EXPECT_EQ(model.variables()[3].name(), "dense_1/bias");
+}
+
+}  // namespace
+}  // namespace lockstep::nn
