@@ -35,8 +35,9 @@ Model& Model::operator=(Model&&) noexcept = default;
 
 void Model::build(const Shape& input, std::optional<Device> device, DType dtype) {
   if (state_->device) {
-    raise(ErrorId::invalid_use, "build", "the model was built already, on " + state_->device->name(), "make a new model",
-          Where::current());
+    ErrorBuilder(ErrorId::invalid_use, "build", "the model was built already, on " + state_->device->name())
+        .fix("make a new model")
+        .raise();
   }
   const Device target = device ? *device : default_device();
   target.state();  // so that an unusable device is named here

@@ -10,3 +10,6 @@ foreach(name driver_loader_test async_test memory_test)
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()
+
+lockstep_test(errors_doc_test errors_doc_test.cpp)
+target_compile_definitions(errors_doc_test PRIVATE ERRORS_DOCUMENT="${CMAKE_SOURCE_DIR}/docs/errors.md")

@@ -27,13 +27,8 @@ typedef struct lks_int_list {
 #define LKS_OP_COPY 2u
 #define LKS_OP_COPY_VERSION 1u
 
-/* x, through which no gradient flows.
- * (x) -> y */
-#define LKS_OP_STOP_GRADIENT 52u
-#define LKS_OP_STOP_GRADIENT_VERSION 1u
-
 /* Sum over axes.
- * (x) -> y */
+ * (x) -> y; lks_reduce_attrs */
 #define LKS_OP_SUM 60u
 #define LKS_OP_SUM_VERSION 1u
 typedef struct lks_reduce_attrs {
@@ -42,22 +37,22 @@ typedef struct lks_reduce_attrs {
 } lks_reduce_attrs;
 
 /* Arithmetic mean over axes.
- * (x) -> y */
+ * (x) -> y; lks_reduce_attrs */
 #define LKS_OP_MEAN 61u
 #define LKS_OP_MEAN_VERSION 1u
 
 /* Largest element over axes; NaN propagates.
- * (x) -> y */
+ * (x) -> y; lks_reduce_attrs */
 #define LKS_OP_MAX 62u
 #define LKS_OP_MAX_VERSION 1u
 
 /* Smallest element over axes; NaN propagates.
- * (x) -> y */
+ * (x) -> y; lks_reduce_attrs */
 #define LKS_OP_MIN 63u
 #define LKS_OP_MIN_VERSION 1u
 
 /* Position of the largest element along an axis, the first of several; NaN counts as largest.
- * (x) -> index */
+ * (x) -> index; lks_argmax_attrs */
 #define LKS_OP_ARGMAX 64u
 #define LKS_OP_ARGMAX_VERSION 1u
 typedef struct lks_argmax_attrs {
@@ -70,7 +65,7 @@ typedef struct lks_argmax_attrs {
 #define LKS_OP_MATMUL_VERSION 1u
 
 /* Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.
- * (x, w, bias?) -> y */
+ * (x, w, bias?) -> y; lks_conv2d_attrs */
 #define LKS_OP_CONV2D 80u
 #define LKS_OP_CONV2D_VERSION 1u
 typedef struct lks_conv2d_attrs {
@@ -81,7 +76,7 @@ typedef struct lks_conv2d_attrs {
 } lks_conv2d_attrs;
 
 /* Gradient of conv2d with respect to the image.
- * (dy, w) -> dx */
+ * (dy, w) -> dx; lks_conv2d_backward_input_attrs */
 #define LKS_OP_CONV2D_BACKWARD_INPUT 81u
 #define LKS_OP_CONV2D_BACKWARD_INPUT_VERSION 1u
 typedef struct lks_conv2d_backward_input_attrs {
@@ -93,7 +88,7 @@ typedef struct lks_conv2d_backward_input_attrs {
 } lks_conv2d_backward_input_attrs;
 
 /* Gradient of conv2d with respect to the filter.
- * (x, dy) -> dw */
+ * (x, dy) -> dw; lks_conv2d_backward_filter_attrs */
 #define LKS_OP_CONV2D_BACKWARD_FILTER 82u
 #define LKS_OP_CONV2D_BACKWARD_FILTER_VERSION 1u
 typedef struct lks_conv2d_backward_filter_attrs {
@@ -105,7 +100,7 @@ typedef struct lks_conv2d_backward_filter_attrs {
 } lks_conv2d_backward_filter_attrs;
 
 /* Largest element under each window, and its tap number row * width + column; the first of several, NaN wins.
- * (x) -> y, tap */
+ * (x) -> y, tap; lks_max_pool2d_attrs */
 #define LKS_OP_MAX_POOL2D 83u
 #define LKS_OP_MAX_POOL2D_VERSION 1u
 typedef struct lks_max_pool2d_attrs {
@@ -115,7 +110,7 @@ typedef struct lks_max_pool2d_attrs {
 } lks_max_pool2d_attrs;
 
 /* Gradient of max_pool2d: each dy goes to the element that its tap names.
- * (dy, tap) -> dx */
+ * (dy, tap) -> dx; lks_max_pool2d_backward_attrs */
 #define LKS_OP_MAX_POOL2D_BACKWARD 84u
 #define LKS_OP_MAX_POOL2D_BACKWARD_VERSION 1u
 typedef struct lks_max_pool2d_backward_attrs {
@@ -126,7 +121,7 @@ typedef struct lks_max_pool2d_backward_attrs {
 } lks_max_pool2d_backward_attrs;
 
 /* The elements of x that the taps of a max_pool2d name.
- * (x, tap) -> y */
+ * (x, tap) -> y; lks_max_pool2d_gather_attrs */
 #define LKS_OP_MAX_POOL2D_GATHER 85u
 #define LKS_OP_MAX_POOL2D_GATHER_VERSION 1u
 typedef struct lks_max_pool2d_gather_attrs {
@@ -136,7 +131,7 @@ typedef struct lks_max_pool2d_gather_attrs {
 } lks_max_pool2d_gather_attrs;
 
 /* Mean under each window, over the elements that are inside the image.
- * (x) -> y */
+ * (x) -> y; lks_avg_pool2d_attrs */
 #define LKS_OP_AVG_POOL2D 86u
 #define LKS_OP_AVG_POOL2D_VERSION 1u
 typedef struct lks_avg_pool2d_attrs {
@@ -146,7 +141,7 @@ typedef struct lks_avg_pool2d_attrs {
 } lks_avg_pool2d_attrs;
 
 /* Gradient of avg_pool2d: each dy is shared evenly by the elements under its window.
- * (dy) -> dx */
+ * (dy) -> dx; lks_avg_pool2d_backward_attrs */
 #define LKS_OP_AVG_POOL2D_BACKWARD 87u
 #define LKS_OP_AVG_POOL2D_BACKWARD_VERSION 1u
 typedef struct lks_avg_pool2d_backward_attrs {
@@ -157,7 +152,7 @@ typedef struct lks_avg_pool2d_backward_attrs {
 } lks_avg_pool2d_backward_attrs;
 
 /* Exponentials of x along one axis, scaled to sum to one.
- * (x) -> y */
+ * (x) -> y; lks_softmax_attrs */
 #define LKS_OP_SOFTMAX 90u
 #define LKS_OP_SOFTMAX_VERSION 1u
 typedef struct lks_softmax_attrs {
@@ -165,7 +160,7 @@ typedef struct lks_softmax_attrs {
 } lks_softmax_attrs;
 
 /* Logarithm of softmax, without its loss of precision.
- * (x) -> y */
+ * (x) -> y; lks_softmax_attrs */
 #define LKS_OP_LOG_SOFTMAX 91u
 #define LKS_OP_LOG_SOFTMAX_VERSION 1u
 
@@ -179,70 +174,8 @@ typedef struct lks_softmax_attrs {
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u
 
-/* The same elements, in row-major order, in another shape.
- * (x) -> y */
-#define LKS_OP_RESHAPE 100u
-#define LKS_OP_RESHAPE_VERSION 1u
-typedef struct lks_reshape_attrs {
-  lks_int_list shape; /* of the result */
-} lks_reshape_attrs;
-
-/* Dimensions in another order: output dimension i is input dimension order[i].
- * (x) -> y */
-#define LKS_OP_TRANSPOSE 101u
-#define LKS_OP_TRANSPOSE_VERSION 1u
-typedef struct lks_transpose_attrs {
-  lks_int_list order; /* a permutation of the dimensions */
-} lks_transpose_attrs;
-
-/* Every step-th element from start on, count of them, along each dimension.
- * (x) -> y */
-#define LKS_OP_SLICE 102u
-#define LKS_OP_SLICE_VERSION 1u
-typedef struct lks_slice_attrs {
-  lks_int_list starts; /* first position per dimension */
-  lks_int_list counts; /* extent of the result */
-  lks_int_list steps; /* may be negative */
-} lks_slice_attrs;
-
-/* Gradient of slice: zeros, with dy at the positions that were taken.
- * (dy) -> dx */
-#define LKS_OP_SLICE_BACKWARD 103u
-#define LKS_OP_SLICE_BACKWARD_VERSION 1u
-typedef struct lks_slice_backward_attrs {
-  lks_int_list starts; /* first position per dimension */
-  lks_int_list counts; /* extent of dy */
-  lks_int_list steps; /* may be negative */
-  lks_int_list shape; /* of the result */
-} lks_slice_backward_attrs;
-
-/* x repeated to a shape to which it broadcasts.
- * (x) -> y */
-#define LKS_OP_BROADCAST_TO 104u
-#define LKS_OP_BROADCAST_TO_VERSION 1u
-typedef struct lks_broadcast_to_attrs {
-  lks_int_list shape; /* of the result */
-} lks_broadcast_to_attrs;
-
-/* Tensors one after the other along an axis.
- * (x…) -> y */
-#define LKS_OP_CONCAT 105u
-#define LKS_OP_CONCAT_VERSION 1u
-typedef struct lks_concat_attrs {
-  int64_t axis; /* from the front */
-} lks_concat_attrs;
-
-/* x with elements of one value put around it.
- * (x) -> y */
-#define LKS_OP_PAD 106u
-#define LKS_OP_PAD_VERSION 1u
-typedef struct lks_pad_attrs {
-  lks_int_list before; /* per dimension */
-  lks_int_list after; /* per dimension */
-} lks_pad_attrs;
-
 /* Slices along an axis, by index.
- * (x, indices) -> y */
+ * (x, indices) -> y; lks_gather_attrs */
 #define LKS_OP_GATHER 107u
 #define LKS_OP_GATHER_VERSION 1u
 typedef struct lks_gather_attrs {
@@ -250,7 +183,7 @@ typedef struct lks_gather_attrs {
 } lks_gather_attrs;
 
 /* Zeros, to which slices are added at indices along an axis, in ascending order of their position.
- * (updates, indices) -> y */
+ * (updates, indices) -> y; lks_scatter_add_attrs */
 #define LKS_OP_SCATTER_ADD 108u
 #define LKS_OP_SCATTER_ADD_VERSION 1u
 typedef struct lks_scatter_add_attrs {
@@ -259,7 +192,7 @@ typedef struct lks_scatter_add_attrs {
 } lks_scatter_add_attrs;
 
 /* 1 where the last index equals the label, else 0.
- * (labels) -> y */
+ * (labels) -> y; lks_one_hot_attrs */
 #define LKS_OP_ONE_HOT 109u
 #define LKS_OP_ONE_HOT_VERSION 1u
 typedef struct lks_one_hot_attrs {
@@ -267,30 +200,13 @@ typedef struct lks_one_hot_attrs {
   int64_t dtype; /* numbered as DType */
 } lks_one_hot_attrs;
 
-/* A tensor filled with one number.
- * () -> y */
-#define LKS_OP_FULL 110u
-#define LKS_OP_FULL_VERSION 1u
-typedef struct lks_full_attrs {
-  lks_int_list shape; /* of the result */
-  int64_t dtype; /* numbered as DType */
-} lks_full_attrs;
-
 /* The order of the elements of a vector, ascending; equal ones by index.
  * (x) -> order */
 #define LKS_OP_ARGSORT 112u
 #define LKS_OP_ARGSORT_VERSION 1u
 
-/* The same elements on another device.
- * (x) -> y */
-#define LKS_OP_TO_DEVICE 113u
-#define LKS_OP_TO_DEVICE_VERSION 1u
-typedef struct lks_to_device_attrs {
-  int64_t device; /* index in the list of devices */
-} lks_to_device_attrs;
-
 /* Uniformly random bits from Philox 4x32-10, a function of key and row-major index alone.
- * () -> y */
+ * () -> y; scalars seed_low, seed_high, stream_low, stream_high; lks_random_bits_attrs */
 #define LKS_OP_RANDOM_BITS 120u
 #define LKS_OP_RANDOM_BITS_VERSION 1u
 typedef struct lks_random_bits_attrs {
@@ -299,7 +215,7 @@ typedef struct lks_random_bits_attrs {
 } lks_random_bits_attrs;
 
 /* offset + factor u, u uniform in [0, 1).
- * () -> y */
+ * () -> y; scalars offset, factor, seed_low, seed_high, stream_low, stream_high; lks_random_uniform_attrs */
 #define LKS_OP_RANDOM_UNIFORM 121u
 #define LKS_OP_RANDOM_UNIFORM_VERSION 1u
 typedef struct lks_random_uniform_attrs {
@@ -308,7 +224,7 @@ typedef struct lks_random_uniform_attrs {
 } lks_random_uniform_attrs;
 
 /* offset + factor z, z normal.
- * () -> y */
+ * () -> y; scalars offset, factor, seed_low, seed_high, stream_low, stream_high; lks_random_normal_attrs */
 #define LKS_OP_RANDOM_NORMAL 122u
 #define LKS_OP_RANDOM_NORMAL_VERSION 1u
 typedef struct lks_random_normal_attrs {
@@ -317,7 +233,7 @@ typedef struct lks_random_normal_attrs {
 } lks_random_normal_attrs;
 
 /* offset + factor z, z normal within [-2, 2].
- * () -> y */
+ * () -> y; scalars offset, factor, seed_low, seed_high, stream_low, stream_high; lks_random_truncated_normal_attrs */
 #define LKS_OP_RANDOM_TRUNCATED_NORMAL 123u
 #define LKS_OP_RANDOM_TRUNCATED_NORMAL_VERSION 1u
 typedef struct lks_random_truncated_normal_attrs {
@@ -326,7 +242,7 @@ typedef struct lks_random_truncated_normal_attrs {
 } lks_random_truncated_normal_attrs;
 
 /* 0 … n-1 in random order: the order of n random 64-bit keys, ties by index.
- * () -> y */
+ * () -> y; scalars seed_low, seed_high, stream_low, stream_high; lks_random_permutation_attrs */
 #define LKS_OP_RANDOM_PERMUTATION 124u
 #define LKS_OP_RANDOM_PERMUTATION_VERSION 1u
 typedef struct lks_random_permutation_attrs {
@@ -334,7 +250,7 @@ typedef struct lks_random_permutation_attrs {
 } lks_random_permutation_attrs;
 
 /* x / (1 - rate), with each element set to 0 with probability rate.
- * (x) -> y */
+ * (x) -> y; scalars rate, seed_low, seed_high, stream_low, stream_high */
 #define LKS_OP_DROPOUT 125u
 #define LKS_OP_DROPOUT_VERSION 1u
 
