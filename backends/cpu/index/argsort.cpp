@@ -1,5 +1,5 @@
-// argsort of i64: a radix sort of (key, position) pairs, byte by byte from the lowest. Each step keeps the order of equal
-// bytes, so equal keys stay in the order of their positions.
+// argsort of i64: a radix sort of (key, position) pairs, byte by byte from the lowest. Each step keeps the order of
+// equal bytes, so equal keys stay in the order of their positions.
 #include <algorithm>
 #include <utility>
 

@@ -62,7 +62,8 @@ class Gather {
       const E* from = x_ + base.in + static_cast<std::int64_t>(indices_[at.in]) * axis_step_;
       if (at_.rank == 1 && i + ahead < first + n) {
         const auto next = static_cast<std::int64_t>(indices_[at.in + ahead * at_.in[0]]);
-        prefetch(reinterpret_cast<const char*>(x_ + base.in + next * axis_step_), std::min<std::int64_t>(run_.extent * size, 1024));
+        prefetch(reinterpret_cast<const char*>(x_ + base.in + next * axis_step_),
+                 std::min<std::int64_t>(run_.extent * size, 1024));
       }
       copy_slice(out_ + base.out + at.out, from);
     }
@@ -107,9 +108,8 @@ class GatherKernel : public lks_kernel {
     const host::TensorView x = view(launch, 0), indices = view(launch, 1), out = view(launch, 2);
     if (out.count() == 0) return;
     with_index_type(indices.dtype, [&](auto index) {
-      with_width(bytes_of(x.dtype), [&](auto element) {
-        Gather<decltype(index), decltype(element)>(x, indices, out, axis_).run(api_);
-      });
+      with_width(bytes_of(x.dtype),
+                 [&](auto element) { Gather<decltype(index), decltype(element)>(x, indices, out, axis_).run(api_); });
     });
   }
 

@@ -21,14 +21,15 @@ TEST(Gather, ShapesAndTypes) {
     Shape x, indices;
     std::int64_t axis;
   };
-  const Case cases[] = {{{7}, {5}, 0},          {{1000}, {70000}, 0},   {{50, 3}, {9}, 0},     {{50, 256}, {2000}, 0},
-                        {{4, 900}, {33}, 1},    {{3, 5, 7}, {4, 2}, 1}, {{3, 5, 7}, {6}, 2},   {{9, 4}, {}, 0},
-                        {{9, 4}, {0}, 0},       {{1, 1}, {3}, 0},       {{2, 3, 4, 5}, {7}, 1}};
+  const Case cases[] = {{{7}, {5}, 0},       {{1000}, {70000}, 0},   {{50, 3}, {9}, 0},     {{50, 256}, {2000}, 0},
+                        {{4, 900}, {33}, 1}, {{3, 5, 7}, {4, 2}, 1}, {{3, 5, 7}, {6}, 2},   {{9, 4}, {}, 0},
+                        {{9, 4}, {0}, 0},    {{1, 1}, {3}, 0},       {{2, 3, 4, 5}, {7}, 1}};
   for (const Case& c : cases) {
     for (DType t : {f32, f64, f16, u8, i64, boolean}) {
       for (DType index : {i32, i64}) {
         expect_same("gather " + c.x.to_string(), [&](Device d) {
-          return gather(random_tensor(d, t, c.x, 1), indices(d, index, c.indices, c.x[static_cast<int>(c.axis)], 2), c.axis);
+          return gather(random_tensor(d, t, c.x, 1), indices(d, index, c.indices, c.x[static_cast<int>(c.axis)], 2),
+                        c.axis);
         });
       }
     }
@@ -40,7 +41,8 @@ TEST(Gather, Layouts) {
     return gather(transpose(random_tensor(d, f32, {30, 50}, 1)), indices(d, i64, {40}, 50, 2));
   });
   expect_same("strided indices", [](Device d) {
-    return gather(random_tensor(d, f32, {30, 8}, 1), transpose(slice(indices(d, i64, {40, 6}, 30, 2), {{0, -1, std::nullopt, -2}})));
+    return gather(random_tensor(d, f32, {30, 8}, 1),
+                  transpose(slice(indices(d, i64, {40, 6}, 30, 2), {{0, -1, std::nullopt, -2}})));
   });
   expect_same("repeated rows", [](Device d) {
     return gather(broadcast_to(random_tensor(d, f32, {1, 8}, 1), {30, 8}), indices(d, i64, {40}, 30, 2));
@@ -62,9 +64,8 @@ TEST(ScatterAdd, ShapesAndTypes) {
     Shape updates;
     std::int64_t axis, extent;
   };
-  const Case cases[] = {{{7}, 0, 3},        {{5000}, 0, 100},    {{40, 3}, 0, 9},     {{2000, 130}, 0, 60},
-                        {{3, 40}, 1, 11},   {{4, 50, 6}, 1, 12}, {{0, 4}, 0, 3},      {{6, 5}, 0, 1},
-                        {{30, 16, 4}, 0, 7}};
+  const Case cases[] = {{{7}, 0, 3},         {{5000}, 0, 100}, {{40, 3}, 0, 9}, {{2000, 130}, 0, 60}, {{3, 40}, 1, 11},
+                        {{4, 50, 6}, 1, 12}, {{0, 4}, 0, 3},   {{6, 5}, 0, 1},  {{30, 16, 4}, 0, 7}};
   for (const Case& c : cases) {
     for (DType t : {f32, f64, i32, i64}) {
       const Values values = t == i32 || t == i64 ? Values::awkward : Values::plain;

@@ -29,9 +29,8 @@ class OneHotKernel : public lks_kernel {
     const host::TensorView labels = view(launch, 0), out = view(launch, 1);
     if (out.count() == 0) return;
     with_index_type(labels.dtype, [&](auto index) {
-      with_width(bytes_of(out.dtype), [&](auto element) {
-        fill(labels, labels.as<decltype(index)>(), out, out.as<decltype(element)>());
-      });
+      with_width(bytes_of(out.dtype),
+                 [&](auto element) { fill(labels, labels.as<decltype(index)>(), out, out.as<decltype(element)>()); });
     });
   }
 

@@ -1,5 +1,5 @@
-// scatter_add: zeros, to which slices are added at indices, in ascending order of their position. Work is shared by parts
-// of the output, each of which looks at all indices: every element is owned by one thread, and its order is kept.
+// scatter_add: zeros, to which slices are added at indices, in ascending order of their position. Work is shared by
+// parts of the output, each of which looks at all indices: every element is owned by one thread, and its order is kept.
 #include <algorithm>
 #include <cstring>
 
@@ -15,8 +15,13 @@ template <class I, class T>
 class ScatterAdd {
  public:
   ScatterAdd(const host::TensorView& updates, const host::TensorView& indices, const host::TensorView& out, int axis)
-      : updates_(updates.as<T>()), indices_(indices.as<I>()), out_(out.as<T>()), index_step_(indices.strides[0]),
-        update_step_(updates.strides[axis]), positions_(updates.dims[axis]), extent_(out.dims[axis]) {
+      : updates_(updates.as<T>()),
+        indices_(indices.as<I>()),
+        out_(out.as<T>()),
+        index_step_(indices.strides[0]),
+        update_step_(updates.strides[axis]),
+        positions_(updates.dims[axis]),
+        extent_(out.dims[axis]) {
     for (int d = 0; d < axis; ++d) before_.insert(updates.dims[d], updates.strides[d], out.strides[d]);
     for (int d = axis + 1; d < out.rank; ++d) {
       behind_.insert(updates.dims[d], updates.strides[d], out.strides[d]);

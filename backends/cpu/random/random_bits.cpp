@@ -1,4 +1,5 @@
-// Philox 4x32-10: word i of the stream is word i % 4 of block i / 4. Many blocks side by side make loops that vectorise.
+// Philox 4x32-10: word i of the stream is word i % 4 of block i / 4. Many blocks side by side make loops that
+// vectorise.
 #include <algorithm>
 #include <cstring>
 
@@ -43,17 +44,18 @@ class RandomBitsKernel : public lks_kernel {
     const std::int64_t bytes = out.count() * bytes_of(out.dtype);  // the low half of an i64 comes first
     constexpr std::int64_t batch_bytes = 16 * batch;
     const bool streams = bytes >= stream_threshold();
-    parallel(api_, (bytes + batch_bytes - 1) / batch_bytes, grain_for(2 * batch), [&](std::int64_t begin, std::int64_t end) {
-      alignas(64) std::uint32_t words[4 * batch];
-      for (std::int64_t i = begin; i < end; ++i) {
-        char* to = out.data + i * batch_bytes;
-        const std::int64_t n = std::min(batch_bytes, bytes - i * batch_bytes);
-        const auto* from = reinterpret_cast<const char*>(words);
-        fill_batch(words, static_cast<std::uint64_t>(i * batch), key);
-        streams ? stream_out(to, from, n) : static_cast<void>(std::memcpy(to, from, static_cast<std::size_t>(n)));
-      }
-      if (streams) stream_fence();
-    });
+    parallel(
+        api_, (bytes + batch_bytes - 1) / batch_bytes, grain_for(2 * batch), [&](std::int64_t begin, std::int64_t end) {
+          alignas(64) std::uint32_t words[4 * batch];
+          for (std::int64_t i = begin; i < end; ++i) {
+            char* to = out.data + i * batch_bytes;
+            const std::int64_t n = std::min(batch_bytes, bytes - i * batch_bytes);
+            const auto* from = reinterpret_cast<const char*>(words);
+            fill_batch(words, static_cast<std::uint64_t>(i * batch), key);
+            streams ? stream_out(to, from, n) : static_cast<void>(std::memcpy(to, from, static_cast<std::size_t>(n)));
+          }
+          if (streams) stream_fence();
+        });
   }
 
  private:

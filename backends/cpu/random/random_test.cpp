@@ -1,6 +1,6 @@
 // Random numbers: the same bits as the reference driver, whatever the length and the number of threads.
-#include "backends/cpu/test_support.h"
 #include "lockstep/ops/random.h"
+#include "backends/cpu/test_support.h"
 
 namespace lockstep::testing {
 namespace {

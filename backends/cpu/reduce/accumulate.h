@@ -38,8 +38,8 @@ typename R::Acc accumulate_run(const T* x, std::int64_t n, std::int64_t step) {
   return total;
 }
 
-/// Joins accumulators in the order in which they come, as a balanced tree: the error of a sum grows with the logarithm of
-/// their number.
+/// Joins accumulators in the order in which they come, as a balanced tree: the error of a sum grows with the logarithm
+/// of their number.
 template <class R>
 class Tree {
  public:

@@ -58,7 +58,8 @@ struct ReductionNests {
 
   ReductionNests(const host::TensorView& in, const host::TensorView& out, const lks_int_list& axes, bool keep);
 
-  /// Whether to go along dimensions that are reduced: the input lies side by side, or most nearly so, along one of them.
+  /// Whether to go along dimensions that are reduced: the input lies side by side, or most nearly so, along one of
+  /// them.
   bool along_rows() const;
 };
 

@@ -1,5 +1,5 @@
-// sum, mean, max and min over any axes. How the work is cut into pieces, and in which order these are joined, follows from
-// the shape and the layout, never from the number of threads: results are the same on any machine.
+// sum, mean, max and min over any axes. How the work is cut into pieces, and in which order these are joined, follows
+// from the shape and the layout, never from the number of threads: results are the same on any machine.
 #include <algorithm>
 
 #include "backends/cpu/kernels.h"
@@ -12,7 +12,7 @@ namespace cpu {
 namespace {
 
 constexpr double ns_per_element = 0.15;
-constexpr std::int64_t most_partials = 4096;     // on the stack of the launching thread
+constexpr std::int64_t most_partials = 4096;      // on the stack of the launching thread
 constexpr std::int64_t least_cut_work = 1 << 15;  // elements: smaller reductions stay in one piece per output
 constexpr std::int64_t wanted_units = 64;         // to cut large ones into, enough for many threads
 
@@ -104,8 +104,12 @@ class ColumnReduction {
   using Acc = typename R::Acc;
 
   ColumnReduction(const ReductionNests& nests, const T* in, Target<R, T> target)
-      : kept_(nests.kept), columns_(kept_.take_inner()), row_nest_(nests.reduced), rows_(row_nest_.take_inner()),
-        in_(in), target_(target) {
+      : kept_(nests.kept),
+        columns_(kept_.take_inner()),
+        row_nest_(nests.reduced),
+        rows_(row_nest_.take_inner()),
+        in_(in),
+        target_(target) {
     row_count_ = row_nest_.count() * rows_.extent;
     // Few columns: several rows, where they lie on end, count as one long one.
     const bool on_end = columns_.in == 1 && rows_.in == columns_.extent;
@@ -130,8 +134,8 @@ class ColumnReduction {
   }
 
  private:
-  static constexpr std::int64_t block = 512;      // columns at a time
-  static constexpr std::int64_t batch = 128;      // rows added up before they join the rest
+  static constexpr std::int64_t block = 512;  // columns at a time
+  static constexpr std::int64_t batch = 128;  // rows added up before they join the rest
 
   void unit(std::int64_t u, Acc* partials) const {
     const std::int64_t cut = u % cuts_, first_column = u / cuts_ % blocks_ * block, outer = u / cuts_ / blocks_;

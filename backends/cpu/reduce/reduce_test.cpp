@@ -13,13 +13,39 @@ struct AxesCase {
 };
 
 const std::vector<AxesCase>& axes_cases() {
-  static const std::vector<AxesCase> cases = {
-      {{1}, {0}}, {{7}, {0}}, {{31}, {0}}, {{33}, {0}}, {{1025}, {0}}, {{4095}, {0}}, {{4097}, {0}}, {{70001}, {0}},
-      {{3, 5}, {0}}, {{3, 5}, {1}}, {{129, 1}, {0}}, {{1, 129}, {0}}, {{1000, 3}, {0}}, {{1000, 3}, {1}},
-      {{3, 1000}, {0}}, {{3, 1000}, {1}}, {{20000, 7}, {0}}, {{20000, 7}, {1}}, {{7, 20000}, {1}}, {{2, 40000}, {0}},
-      {{511, 513}, {0}}, {{511, 513}, {1}}, {{513, 127}, {0}}, {{6, 50, 64}, {0, 1}}, {{6, 50, 64}, {1}},
-      {{6, 50, 64}, {0, 2}}, {{6, 50, 64}, {2}}, {{6, 50, 64}, {0, 1, 2}}, {{3, 4, 5, 6}, {1, 3}},
-      {{3, 4, 5, 6}, {0, 2}}, {{40, 9, 9, 8}, {0, 1, 2}}, {{5, 1, 6}, {1}}, {{2, 3, 4}, {0, 1, 2}}};
+  static const std::vector<AxesCase> cases = {{{1}, {0}},
+                                              {{7}, {0}},
+                                              {{31}, {0}},
+                                              {{33}, {0}},
+                                              {{1025}, {0}},
+                                              {{4095}, {0}},
+                                              {{4097}, {0}},
+                                              {{70001}, {0}},
+                                              {{3, 5}, {0}},
+                                              {{3, 5}, {1}},
+                                              {{129, 1}, {0}},
+                                              {{1, 129}, {0}},
+                                              {{1000, 3}, {0}},
+                                              {{1000, 3}, {1}},
+                                              {{3, 1000}, {0}},
+                                              {{3, 1000}, {1}},
+                                              {{20000, 7}, {0}},
+                                              {{20000, 7}, {1}},
+                                              {{7, 20000}, {1}},
+                                              {{2, 40000}, {0}},
+                                              {{511, 513}, {0}},
+                                              {{511, 513}, {1}},
+                                              {{513, 127}, {0}},
+                                              {{6, 50, 64}, {0, 1}},
+                                              {{6, 50, 64}, {1}},
+                                              {{6, 50, 64}, {0, 2}},
+                                              {{6, 50, 64}, {2}},
+                                              {{6, 50, 64}, {0, 1, 2}},
+                                              {{3, 4, 5, 6}, {1, 3}},
+                                              {{3, 4, 5, 6}, {0, 2}},
+                                              {{40, 9, 9, 8}, {0, 1, 2}},
+                                              {{5, 1, 6}, {1}},
+                                              {{2, 3, 4}, {0, 1, 2}}};
   return cases;
 }
 
@@ -46,7 +72,8 @@ std::vector<Tensor> layouts(Device d, DType t, const Shape& shape, Values values
 template <class Check>
 void for_each_case(DType t, Values values, Check&& check) {
   for (const AxesCase& c : axes_cases()) {
-    const std::vector<Tensor> ours = layouts(cpu(), t, c.shape, values), theirs = layouts(reference(), t, c.shape, values);
+    const std::vector<Tensor> ours = layouts(cpu(), t, c.shape, values),
+                              theirs = layouts(reference(), t, c.shape, values);
     for (std::size_t i = 0; i < ours.size(); ++i) {
       check(c.axes, ours[i], theirs[i],
             std::string(name_of(t)) + " " + c.shape.to_string() + " layout " + std::to_string(i));
@@ -56,35 +83,38 @@ void for_each_case(DType t, Values values, Check&& check) {
 
 TEST(Reduce, SumsOfFloatsRoundOnce) {
   for (DType t : {f32, f64}) {
-    for_each_case(t, Values::plain, [&](const Ints& axes, const Tensor& ours, const Tensor& theirs, const std::string& what) {
-      const double unit = t == f32 ? 0x1p-24 : 0x1p-53;
-      for (bool mean_too : {false, true}) {
-        const auto f = [&](const Tensor& x) { return mean_too ? mean(x, {axes}) : sum(x, {axes, true}); };
-        const double own_rounding = mean_too ? 2 : 1;
-        const Tensor expected = f(theirs), size = f(abs(theirs));
-        // Both add in double; the reference driver's error grows with the number of elements.
-        const Tensor budget = abs(expected) * (own_rounding * unit * 1.01) + size * 1e-11;
-        EXPECT_TRUE(close(f(ours), expected, budget, 1)) << what;
-      }
-    });
+    for_each_case(t, Values::plain,
+                  [&](const Ints& axes, const Tensor& ours, const Tensor& theirs, const std::string& what) {
+                    const double unit = t == f32 ? 0x1p-24 : 0x1p-53;
+                    for (bool mean_too : {false, true}) {
+                      const auto f = [&](const Tensor& x) { return mean_too ? mean(x, {axes}) : sum(x, {axes, true}); };
+                      const double own_rounding = mean_too ? 2 : 1;
+                      const Tensor expected = f(theirs), size = f(abs(theirs));
+                      // Both add in double; the reference driver's error grows with the number of elements.
+                      const Tensor budget = abs(expected) * (own_rounding * unit * 1.01) + size * 1e-11;
+                      EXPECT_TRUE(close(f(ours), expected, budget, 1)) << what;
+                    }
+                  });
   }
 }
 
 TEST(Reduce, SumsOfIntegersWrap) {
   for (DType t : {i32, i64}) {
-    for_each_case(t, Values::awkward, [&](const Ints& axes, const Tensor& ours, const Tensor& theirs, const std::string& what) {
-      EXPECT_TRUE(same_bits(sum(ours, {axes}), sum(theirs, {axes}))) << what;
-    });
+    for_each_case(t, Values::awkward,
+                  [&](const Ints& axes, const Tensor& ours, const Tensor& theirs, const std::string& what) {
+                    EXPECT_TRUE(same_bits(sum(ours, {axes}), sum(theirs, {axes}))) << what;
+                  });
   }
 }
 
 TEST(Reduce, ExtremesAreExact) {
   for (DType t : {f32, f64, i32, i64}) {
-    for_each_case(t, Values::awkward, [&](const Ints& axes, const Tensor& ours, const Tensor& theirs, const std::string& what) {
-      EXPECT_TRUE(same_bits(max(ours, {axes}), max(theirs, {axes}))) << what;
-      EXPECT_TRUE(same_bits(min(ours, {axes}), min(theirs, {axes}))) << what;
-      EXPECT_TRUE(same_bits(argmax(ours, axes[0]), argmax(theirs, axes[0]))) << what;
-    });
+    for_each_case(t, Values::awkward,
+                  [&](const Ints& axes, const Tensor& ours, const Tensor& theirs, const std::string& what) {
+                    EXPECT_TRUE(same_bits(max(ours, {axes}), max(theirs, {axes}))) << what;
+                    EXPECT_TRUE(same_bits(min(ours, {axes}), min(theirs, {axes}))) << what;
+                    EXPECT_TRUE(same_bits(argmax(ours, axes[0]), argmax(theirs, axes[0]))) << what;
+                  });
     // Without NaN, which wins nearly everywhere in long rows of the others.
     for (const Shape& shape : {Shape{3, 5000}, Shape{5000, 3}, Shape{40, 50}}) {
       for (std::int64_t axis : {0, 1}) {
@@ -105,7 +135,8 @@ TEST(Reduce, InfinitiesAndNanInSums) {
 TEST(Reduce, Empty) {
   for (const AxesCase& c : {AxesCase{{0, 3}, {0}}, AxesCase{{3, 0}, {1}}, AxesCase{{0}, {0}}, AxesCase{{2, 0, 4}, {1}},
                             AxesCase{{0, 5}, {1}}, AxesCase{{2, 0, 4}, {0}}, AxesCase{{0, 0}, {0, 1}}}) {
-    expect_same("empty " + c.shape.to_string(), [&](Device d) { return sum(random_tensor(d, f32, c.shape, 1), {c.axes}); });
+    expect_same("empty " + c.shape.to_string(),
+                [&](Device d) { return sum(random_tensor(d, f32, c.shape, 1), {c.axes}); });
   }
 }
 
@@ -142,8 +173,9 @@ TEST(Reduce, ErrorsHardlyGrow) {
 }
 
 TEST(Reduce, ThreadsDoNotMatter) {
-  for (const AxesCase& c : {AxesCase{{1 << 20}, {0}}, AxesCase{{30000, 33}, {0}}, AxesCase{{30000, 33}, {1}},
-                            AxesCase{{3, 100000}, {1}}, AxesCase{{64, 28, 28, 32}, {0, 1, 2}}, AxesCase{{40, 900, 32}, {1}}}) {
+  for (const AxesCase& c :
+       {AxesCase{{1 << 20}, {0}}, AxesCase{{30000, 33}, {0}}, AxesCase{{30000, 33}, {1}}, AxesCase{{3, 100000}, {1}},
+        AxesCase{{64, 28, 28, 32}, {0, 1, 2}}, AxesCase{{40, 900, 32}, {1}}}) {
     for (DType t : {f32, f64}) {
       expect_same_for_threads("sum", [&](Device d) { return sum(random_tensor(d, t, c.shape, 1), {c.axes}); });
     }

@@ -94,7 +94,8 @@ RowScale<T> scale_of_row(const T* x, std::int64_t extent, std::int64_t step, Vis
 
 /// results[r] = what R makes of row r. Rows too short to fill the lanes are looked at across, all at once.
 template <class R, class T>
-void reduce_rows(T* results, const T* x, std::int64_t n, std::int64_t row_step, std::int64_t extent, std::int64_t step) {
+void reduce_rows(T* results, const T* x, std::int64_t n, std::int64_t row_step, std::int64_t extent,
+                 std::int64_t step) {
   if (extent >= run_lanes || n == 1) {
     for (std::int64_t r = 0; r < n; ++r) results[r] = R::finish(accumulate_run<R>(x + r * row_step, extent, step));
     return;

@@ -1,5 +1,5 @@
-// softmax and log_softmax along the last axis, a row at a time: what is read again comes from the cache. The arithmetic is
-// that of their decompositions. Along other axes these serve: their steps run along memory, where rows would not.
+// softmax and log_softmax along the last axis, a row at a time: what is read again comes from the cache. The arithmetic
+// is that of their decompositions. Along other axes these serve: their steps run along memory, where rows would not.
 #include <cstring>
 
 #include "backends/cpu/kernels.h"
@@ -18,7 +18,8 @@ void store_row(T* to, std::int64_t step, const T* values, std::int64_t n, bool s
   if (step != 1) {
     for (std::int64_t i = 0; i < n; ++i) to[i * step] = values[i];
   } else if (streams) {
-    stream_out(reinterpret_cast<char*>(to), reinterpret_cast<const char*>(values), n * static_cast<std::int64_t>(sizeof(T)));
+    stream_out(reinterpret_cast<char*>(to), reinterpret_cast<const char*>(values),
+               n * static_cast<std::int64_t>(sizeof(T)));
   } else {
     std::memcpy(to, values, static_cast<std::size_t>(n) * sizeof(T));
   }
@@ -69,12 +70,16 @@ class SoftmaxKernel : public lks_kernel {
   void run_rows(const Rows& x, const Rows& out) const {
     const std::int64_t group = std::max<std::int64_t>(1, row_chunk / x.extent);
     const std::int64_t groups = (x.count + group - 1) / group;
-    const auto row_bytes = x.extent * static_cast<std::int64_t>(sizeof(T));
+    constexpr auto size = static_cast<std::int64_t>(sizeof(T));
+    constexpr std::int64_t max_prefetch = row_chunk * size;  // of what comes next, while this is computed
+    const std::int64_t row_bytes = x.extent * size;
     const bool streams = row_bytes >= 256 && x.count * row_bytes >= stream_threshold();
     const double ns = ns_per_element * static_cast<double>(std::min(group, x.count) * x.extent);
     parallel(api_, groups, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t g = begin; g < end; ++g) {
         const std::int64_t first = g * group, n = std::min(group, x.count - first);
+        if (streams && g + 1 < end)
+          prefetch(x.data + x.offset(first + n) * size, std::min(n * row_bytes, max_prefetch));
         x.extent > row_chunk ? long_row<T>(x, out, first) : short_rows<T>(x, out, first, n, streams);
       }
       if (streams) stream_fence();

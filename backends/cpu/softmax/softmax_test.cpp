@@ -1,5 +1,5 @@
-// Softmax and the cross entropies against their decompositions on the reference driver: the same arithmetic, but for the
-// order in which a row is summed, in double, and so nearly always the same bits.
+// Softmax and the cross entropies against their decompositions on the reference driver: the same arithmetic, but for
+// the order in which a row is summed, in double, and so nearly always the same bits.
 #include <limits>
 
 #include "backends/cpu/test_support.h"
@@ -8,7 +8,7 @@ namespace lockstep::testing {
 namespace {
 
 const std::vector<Shape>& row_shapes() {
-  static const std::vector<Shape> shapes = {{1, 1},  {5, 10},    {1000, 10}, {3, 33},      {2, 2047}, {2, 2048},
+  static const std::vector<Shape> shapes = {{1, 1},    {5, 10},    {1000, 10}, {3, 33},      {2, 2047}, {2, 2048},
                                             {3, 2049}, {2, 10007}, {7, 5, 3},  {300, 1, 17}, {100}};
   return shapes;
 }
@@ -39,8 +39,8 @@ TEST(Softmax, Rows) {
         const std::string what = shape.to_string() + " layout " + std::to_string(i);
         expect_nearly(softmax(ours[i]), softmax(theirs[i]), "softmax " + what);
         expect_nearly(log_softmax(ours[i]), log_softmax(theirs[i]), "log_softmax " + what);
-        expect_nearly(cross_entropy(ours[i], abs(ours[i])) * 0x1p-10, cross_entropy(theirs[i], abs(theirs[i])) * 0x1p-10,
-                      "cross_entropy " + what);
+        expect_nearly(cross_entropy(ours[i], abs(ours[i])) * 0x1p-10,
+                      cross_entropy(theirs[i], abs(theirs[i])) * 0x1p-10, "cross_entropy " + what);
       }
     }
   }
