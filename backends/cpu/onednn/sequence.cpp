@@ -11,6 +11,7 @@ namespace cpu::onednn {
 namespace {
 
 constexpr std::size_t alignment = 64;
+constexpr std::size_t small_reorder = 256 * 1024;  // bytes; takes about as long as starting and joining a team does
 
 void require(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(status, what); }
 
@@ -71,14 +72,17 @@ Place Sequence::reserve(std::size_t bytes) {
 void Sequence::add(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
                    std::vector<Argument> arguments) {
   if (scratchpad.get_size() > 0) arguments.push_back({DNNL_ARG_SCRATCHPAD, scratchpad, reserve(scratchpad.get_size())});
-  steps_.push_back({primitive, arguments_.size(), arguments.size()});
+  steps_.push_back({primitive, arguments_.size(), arguments.size(), false});
   for (Argument& a : arguments) arguments_.push_back(std::move(a));
 }
 
 void Sequence::add_reorder(const dnnl::memory::desc& from, Place from_place, const dnnl::memory::desc& to,
                            Place to_place) {
+  const bool alone = from.get_size() <= small_reorder;
+  const ThreadScope scope(alone ? 1 : current_threads());
   const dnnl::reorder::primitive_desc pd(engine_, from, engine_, to, attributes(LKS_MODE_STRICT));
   add(dnnl::reorder(pd), pd.scratchpad_desc(), {{DNNL_ARG_FROM, from, from_place}, {DNNL_ARG_TO, to, to_place}});
+  steps_.back().alone = alone;
 }
 
 std::unique_ptr<Sequence::Frame> Sequence::make_frame() const {
@@ -100,6 +104,7 @@ void Sequence::run(const lks_kernel& kernel, const lks_launch& launch, char* wor
     require(dnnl_memory_set_data_handle(frame->arguments[i].memory, data), "oneDNN refuses a memory address");
   }
   for (const Step& step : steps_) {
+    const ThreadScope scope(step.alone ? 1 : current_threads());
     require(dnnl_primitive_execute(step.primitive.get(), frame->stream.get(), static_cast<int>(step.count),
                                    frame->arguments.data() + step.first),
             "a oneDNN primitive failed");

@@ -38,7 +38,7 @@ class Sequence {
   Place reserve(std::size_t bytes);
   /// Appends a primitive, whose attributes must leave the scratchpad to the caller (see attributes()).
   void add(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad, std::vector<Argument> arguments);
-  /// Appends a copy into another layout.
+  /// Appends a copy into another layout. A small one runs on the calling thread alone.
   void add_reorder(const dnnl::memory::desc& from, Place from_place, const dnnl::memory::desc& to, Place to_place);
 
   std::size_t workspace_bytes() const { return workspace_bytes_; }
@@ -48,6 +48,7 @@ class Sequence {
   struct Step {
     dnnl::primitive primitive;
     std::size_t first, count;  // its arguments
+    bool alone;                // on the calling thread
   };
   // oneDNN's objects for one launch. Making them costs more than a small matmul, so one set is kept.
   struct Frame {

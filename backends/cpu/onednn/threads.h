@@ -18,6 +18,9 @@ inline int usable_threads(const lks_host_api& api) {
   return wanted < limit ? wanted : limit;
 }
 
+/// What oneDNN would use on this thread as things are.
+inline int current_threads() { return omp_get_max_threads(); }
+
 /// Makes this thread's teams have exactly so many threads, and restores what the application had set.
 class ThreadScope {
  public:
@@ -41,6 +44,7 @@ class ThreadScope {
 #else
 
 inline int usable_threads(const lks_host_api&) { return 1; }
+inline int current_threads() { return 1; }
 
 class ThreadScope {
  public:
