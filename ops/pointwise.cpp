@@ -179,7 +179,7 @@ class ProgramOracle {
       case LKS_INSTR_ABS: return std::fabs(a);
       case LKS_INSTR_CALL: {
         const ScalarFunction& f = *program_.functions()[instr.imm];
-        long double args[3];
+        long double args[3] = {};
         for (std::uint32_t k = 0; k < f.arity; ++k) args[k] = arg(instr, static_cast<int>(k)).real;
         return f.oracle(std::span(args, f.arity));
       }

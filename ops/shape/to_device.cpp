@@ -66,7 +66,7 @@ OpDef to_device() {
 
 Tensor to_device(Operand x, Device device) {
   static const OpDef& op = built_in("to_device");
-  const Tensor here = x.tensor();
+  Tensor here = x.tensor();
   if (!here.is_abstract() && here.device() == device) return here;
   const ToDeviceAttrs attrs{index_of(device)};
   return invoke1(op, {x}, &attrs);

@@ -32,7 +32,7 @@ lks_status make_random_bits(const KernelRequest& request, Out out);
 
 std::span<const host::KernelRow> kernels();
 
-/// Walks over the elements of a shape, row-major, keeping the element offset in up to four strided tensors.
+/// Walks over the elements of a shape, row-major, keeping the element offset in up to 16 strided tensors.
 class Walk {
  public:
   Walk(int rank, const std::int64_t* dims) : rank_(rank), dims_(dims) {
