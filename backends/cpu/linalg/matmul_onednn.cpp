@@ -1,4 +1,5 @@
 // f32 matmul by oneDNN, which reads rows or columns in any order of dimensions without a copy.
+#include "backends/cpu/linalg/blocked_product.h"
 #include "backends/cpu/linalg/product.h"
 #include "backends/cpu/onednn/sequence.h"
 
@@ -33,13 +34,22 @@ bool describe(const Product& p, std::int64_t rows, std::int64_t columns, const M
   return true;
 }
 
+// Whether the driver's own kernel, which fills whole tiles, is done before oneDNN has found its way in: up to about
+// 32 × 32 × 32.
+bool is_small(const Product& p) {
+  constexpr double most_multiplications = 40000;
+  const std::int64_t tiles = round_up(p.m, tile_rows) * round_up(p.n, tile_columns<float>);
+  return static_cast<double>(p.batch_count()) * static_cast<double>(tiles) * static_cast<double>(p.k) <=
+         most_multiplications;
+}
+
 }  // namespace
 
 lks_status make_matmul_onednn(const KernelRequest& request, Out out) {
   if (const lks_status status = host::require_dtypes(request, {LKS_F32}); status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
-  if (p.empty() || p.k == 0) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "oneDNN does not serve empty products");
+  if (p.empty() || p.k == 0 || is_small(p)) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "empty and small products are not for oneDNN");
   }
   memory::desc a, b, c;
   const bool readable = describe(p, p.m, p.k, p.a, a) && describe(p, p.k, p.n, p.b, b) && describe(p, p.m, p.n, p.c, c);
