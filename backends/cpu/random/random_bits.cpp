@@ -1,17 +1,14 @@
-// Philox 4x32-10: word i of the stream is word i % 4 of block i / 4. Many blocks side by side make loops that
-// vectorise.
+// Philox 4x32-10: word i of the stream is word i % 4 of block i / 4. Blocks are computed several at a time.
 #include <algorithm>
 #include <cstring>
 
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/parallel.h"
+#include "backends/cpu/random/philox_lanes.h"
 #include "backends/cpu/stream.h"
-#include "ops/scalar/dialect_cpp.h"
 
 namespace cpu {
 namespace {
-
-#include "ops/scalar/philox.inc"
 
 constexpr std::int64_t batch = 256;  // blocks
 
@@ -21,15 +18,14 @@ struct Key {
 
 /// The words of blocks first … first + batch - 1.
 void fill_batch(std::uint32_t* to, std::uint64_t first, const Key& key) {
+  using namespace philox;
   // A batch does not straddle a multiple of 2^32, as `first` is a multiple of its size.
-  const auto high = static_cast<std::uint32_t>(first >> 32), low = static_cast<std::uint32_t>(first);
-#pragma GCC ivdep
-  for (std::uint32_t b = 0; b < batch; ++b) {
-    const U32x4 r = philox_4x32_10({low + b, high, key.stream_low, key.stream_high}, key.seed_low, key.seed_high);
-    to[4 * b] = r.x;
-    to[4 * b + 1] = r.y;
-    to[4 * b + 2] = r.z;
-    to[4 * b + 3] = r.w;
+  const U32 high{all(first >> 32)}, seed_low{all(key.seed_low)}, seed_high{all(key.seed_high)};
+  const U32 stream_low{all(key.stream_low)}, stream_high{all(key.stream_high)};
+  U32 counter{lane_blocks() + (first & 0xffffffffu)};
+  for (std::int64_t b = 0; b < batch; b += lanes) {
+    store_blocks(to + 4 * b, philox_4x32_10({counter, high, stream_low, stream_high}, seed_low, seed_high));
+    counter = counter + U32{all(lanes)};
   }
 }
 
