@@ -46,8 +46,7 @@ long double round_to(long double value, DType t) {
 long double value_for(const CaseValues& values, DType t, Draw& draw) {
   switch (values.kind) {
     case CaseValues::Kind::range: return values.low + (values.high - values.low) * draw.unit();
-    case CaseValues::Kind::indices:
-      return std::floor(values.low + (values.high - values.low + 1) * draw.unit());
+    case CaseValues::Kind::indices: return std::floor(values.low + (values.high - values.low + 1) * draw.unit());
     case CaseValues::Kind::spread: {
       const long double magnitude = std::ldexp(1 + draw.unit(), static_cast<int>(draw.below(40)) - 20);
       return draw.below(2) ? magnitude : -magnitude;
@@ -162,7 +161,8 @@ Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
   if (layout == Layout::transposed) {
     // A dense copy in reverse order, looked at in the original order.
     const Tensor reversed = transpose(dense);
-    const Tensor stored = Tensor::from_bytes(reversed.to_bytes().data(), reversed.to_bytes().size(), reversed.spec(), device);
+    const Tensor stored =
+        Tensor::from_bytes(reversed.to_bytes().data(), reversed.to_bytes().size(), reversed.spec(), device);
     return transpose(stored);
   }
   // Spread out over a block with twice the last extent, starting at its second element.

@@ -17,8 +17,8 @@ enum class Layout : std::uint8_t {
 inline constexpr Layout layouts[] = {Layout::dense, Layout::sliced, Layout::transposed};
 const char* name_of(Layout layout);
 
-/// Values for each input, the same on every machine: drawn from the names of op and case. Values are representable in the
-/// input's dtype. Absent inputs have none; numbers have one.
+/// Values for each input, the same on every machine: drawn from the names of op and case. Values are representable in
+/// the input's dtype. Absent inputs have none; numbers have one.
 std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c);
 
 /// The inputs as operands on a device; keeps the tensors that the operands borrow.

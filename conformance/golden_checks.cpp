@@ -39,9 +39,7 @@ void worsen(Verdict& worst, const Verdict& v, const std::string& what) {
   worst.text = what + ": " + v.text;
 }
 
-bool is_wide(DType t) {
-  return types::floating.has(t);
-}
+bool is_wide(DType t) { return types::floating.has(t); }
 
 // The error that a golden output may itself have, per element, in units of the roundoff of f64.
 long double golden_budget(const GoldenCase& c, ErrorClass error_class, long double value) {
@@ -109,9 +107,7 @@ bool has_kink(const Oracle& oracle, const GoldenCase& c, std::span<const RefArra
 }
 
 // The oracle rounds where a cast narrows, so differences of it say nothing there.
-bool narrows(const GoldenCase& c) {
-  return c.inputs[0].dtype == DType::f64 && c.outputs[0].dtype == DType::f32;
-}
+bool narrows(const GoldenCase& c) { return c.inputs[0].dtype == DType::f64 && c.outputs[0].dtype == DType::f32; }
 
 }  // namespace
 

@@ -44,7 +44,8 @@ std::string element_text(std::size_t i, long double result, long double exact, l
 Slack slack_for(ErrorClass error_class) {
   switch (error_class) {
     case ErrorClass::sum: return {1, "the budget is the worst case of terms added one after the other"};
-    case ErrorClass::composed: return {2, "second-order terms, and other orders of evaluation than the decomposition's"};
+    case ErrorClass::composed:
+      return {2, "second-order terms, and other orders of evaluation than the decomposition's"};
     default: return {1, "the budget is the sum of one rounding per step"};
   }
 }
@@ -53,8 +54,8 @@ Verdict judge(const RefArray& result, const RefArray& exact, double slack) {
   Verdict verdict;
   if (result.dtype != exact.dtype || !(result.shape == exact.shape)) {
     verdict.ok = false;
-    verdict.text = "the result is " + std::string(name_of(result.dtype)) + " " + result.shape.to_string() + ", expected " +
-                   std::string(name_of(exact.dtype)) + " " + exact.shape.to_string();
+    verdict.text = "the result is " + std::string(name_of(result.dtype)) + " " + result.shape.to_string() +
+                   ", expected " + std::string(name_of(exact.dtype)) + " " + exact.shape.to_string();
     return verdict;
   }
   const bool floating = is_floating(exact.dtype);
@@ -67,12 +68,15 @@ Verdict judge(const RefArray& result, const RefArray& exact, double slack) {
       allowed = slack * exact.budget[i] * format.roundoff + format.smallest;
     }
     // An exact value beyond the largest number rounds to infinity.
-    if (floating && std::isinf(r) && std::signbit(r) == std::signbit(e) && std::fabs(e) + slack * ulp_of(format.largest, format) > format.largest) {
+    if (floating && std::isinf(r) && std::signbit(r) == std::signbit(e) &&
+        std::fabs(e) + slack * ulp_of(format.largest, format) > format.largest) {
       continue;
     }
-    const double relative = error <= allowed ? static_cast<double>(error / std::max(allowed, format.smallest)) : INFINITY;
+    const double relative =
+        error <= allowed ? static_cast<double>(error / std::max(allowed, format.smallest)) : INFINITY;
     const bool ok = error <= allowed;
-    if (floating && std::isfinite(error)) verdict.worst_ulp = std::max(verdict.worst_ulp, static_cast<double>(error / ulp_of(e, format)));
+    if (floating && std::isfinite(error))
+      verdict.worst_ulp = std::max(verdict.worst_ulp, static_cast<double>(error / ulp_of(e, format)));
     verdict.worst = std::max(verdict.worst, relative);
     if (ok || !verdict.ok) continue;
     verdict.ok = false;

@@ -105,8 +105,8 @@ void compare(const char* what, std::size_t input, std::size_t at, long double gi
   if (!verdict.ok) return;
   verdict.ok = false;
   char text[200];
-  std::snprintf(text, sizeof text, "%s, input %zu, element %zu: the tape gives %.10Lg, the oracle %.10Lg", what, input, at,
-                given, expected);
+  std::snprintf(text, sizeof text, "%s, input %zu, element %zu: the tape gives %.10Lg, the oracle %.10Lg", what, input,
+                at, given, expected);
   verdict.text = text;
 }
 
@@ -166,15 +166,15 @@ Verdict check_gradient(const OpDef& op, const OpCase& c, Device device) {
   const Setup s(op, c, device);
   GradientTape tape;
   for (const Source& source : s.sources()) tape.watch(*source.tensor());
-  const std::vector<Tensor> gradients =
-      tape.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
+  const std::vector<Tensor> gradients = tape.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
 
   Verdict verdict;
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
     if (!s.takes_gradient(i)) continue;
     const RefArray given = to_array(gradients[g++]);
-    if (!(given.shape == s.inputs[i].shape)) return failure("the gradient of input " + std::to_string(i) + " has another shape");
+    if (!(given.shape == s.inputs[i].shape))
+      return failure("the gradient of input " + std::to_string(i) + " has another shape");
     const long double scale = std::max(largest(given), 1e-3L);
     for (std::size_t at : sample(given.values.size())) {
       compare("gradient", i, at, given.values[at], s.oracle.derivative(s.inputs, s.cotangents, i, at), scale,
@@ -224,8 +224,9 @@ Verdict check_second_gradient(const OpDef& op, const OpCase& c, Device device) {
       std::vector<RefArray> high = s.inputs, low = s.inputs;
       high[i].values[at] += step;
       low[i].values[at] -= step;
-      const long double expected = (s.oracle.along(high, s.cotangents, s.directions) -
-                                    s.oracle.along(low, s.cotangents, s.directions)) / (2 * step);
+      const long double expected =
+          (s.oracle.along(high, s.cotangents, s.directions) - s.oracle.along(low, s.cotangents, s.directions)) /
+          (2 * step);
       compare("second gradient", i, at, given.values[at], expected, scale, tolerance, verdict);
     }
   }

@@ -77,7 +77,8 @@ long double Oracle::along(const std::vector<RefArray>& inputs, std::span<const R
   const auto moved = [&](long double step) {
     std::vector<RefArray> there = inputs;
     for (std::size_t i = 0; i < there.size(); ++i) {
-      for (std::size_t k = 0; k < directions[i].values.size(); ++k) there[i].values[k] += step * directions[i].values[k];
+      for (std::size_t k = 0; k < directions[i].values.size(); ++k)
+        there[i].values[k] += step * directions[i].values[k];
     }
     return contraction(there, cotangents);
   };

@@ -39,7 +39,8 @@ class Meters {
     const double mean = value(batch_loss_) / batches;
     const double variance = std::max(0.0, value(batch_loss_square_) / batches - mean * mean);
     std::vector<Shown> shown = {{"loss", value(loss_) / n, batches_ > 1 ? std::sqrt(variance / batches) : -1}};
-    for (std::size_t i = 0; i < metrics_.size(); ++i) shown.push_back({compile_.metrics[i].name, value(metrics_[i]) / n});
+    for (std::size_t i = 0; i < metrics_.size(); ++i)
+      shown.push_back({compile_.metrics[i].name, value(metrics_[i]) / n});
     return shown;
   }
 
@@ -47,7 +48,9 @@ class Meters {
   std::int64_t batches() const { return batches_; }
 
  private:
-  static void accumulate(std::optional<Tensor>& total, const Tensor& amount) { total = total ? *total + amount : amount; }
+  static void accumulate(std::optional<Tensor>& total, const Tensor& amount) {
+    total = total ? *total + amount : amount;
+  }
   static double value(const std::optional<Tensor>& t) { return static_cast<double>(t->item<float>()); }
 
   const Compile& compile_;
@@ -80,7 +83,8 @@ std::int64_t label_at(const std::byte* bytes, DType t, std::size_t i) {
 }
 
 // Class numbers must lie within the classes that the model distinguishes: on the device a wrong one only shows as NaN.
-void check_labels(const Model::State& state, const data::Dataset& data, const char* op, const std::source_location& where) {
+void check_labels(const Model::State& state, const data::Dataset& data, const char* op,
+                  const std::source_location& where) {
   const Spec label = data.labels();
   NoGradient pause;
   if (!state.compile->loss.sparse_labels || !is_integer(label.dtype) || data.size() == 0) return;
@@ -93,8 +97,9 @@ void check_labels(const Model::State& state, const data::Dataset& data, const ch
     const std::int64_t value = label_at(bytes.data(), label.dtype, i);
     if (value >= 0 && value < classes) continue;
     raise(ErrorId::index_out_of_range, op,
-          "the label of example " + std::to_string(static_cast<std::int64_t>(i) / std::max<std::int64_t>(1, per_example)) +
-              " is " + std::to_string(value) + ", the model has " + std::to_string(classes) + " classes",
+          "the label of example " +
+              std::to_string(static_cast<std::int64_t>(i) / std::max<std::int64_t>(1, per_example)) + " is " +
+              std::to_string(value) + ", the model has " + std::to_string(classes) + " classes",
           "labels go from 0 to the number of classes - 1", where);
   }
 }
@@ -123,9 +128,10 @@ std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::in
 
 namespace {
 
-// What a step of fit() holds at most, tried with real data and without changing anything: two batches, the gradients, the
-// metrics, and the optimizer's state if that is not there yet. Throws OutOfMemoryError where it does not fit.
-std::uint64_t try_step(Model::State& state, const data::Dataset& train, std::int64_t batch_size, const std::source_location& where) {
+// What a step of fit() holds at most, tried with real data and without changing anything: two batches, the gradients,
+// the metrics, and the optimizer's state if that is not there yet. Throws OutOfMemoryError where it does not fit.
+std::uint64_t try_step(Model::State& state, const data::Dataset& train, std::int64_t batch_size,
+                       const std::source_location& where) {
   const Device device = *state.device;
   RandomScope random(RandomKey{});
   DeviceScope scope(device);
@@ -148,9 +154,10 @@ std::uint64_t try_step(Model::State& state, const data::Dataset& train, std::int
   return memory_stats(device).peak_live;
 }
 
-// "batch 128 fits …", after trying it; "" where no batch does. Estimates alone would not do: whether a block fits depends on
-// how the memory is divided.
-std::string batch_that_fits(Model::State& state, const data::Dataset& train, std::int64_t failed, const std::source_location& where) {
+// "batch 128 fits …", after trying it; "" where no batch does. Estimates alone would not do: whether a block fits
+// depends on how the memory is divided.
+std::string batch_that_fits(Model::State& state, const data::Dataset& train, std::int64_t failed,
+                            const std::source_location& where) {
   for (std::int64_t batch = estimate_batch(state, train.labels(), failed); batch > 0; batch = batch * 3 / 4) {
     try {
       const std::uint64_t peak = try_step(state, train, batch, where);
@@ -183,7 +190,8 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
     check_features(*state_, *options.validation, "fit", where);
     check_labels(*state_, *options.validation, "fit", where);
   }
-  if (train.size() == 0) raise(ErrorId::invalid_attribute, "fit", "the data set is empty", "give at least one example", where);
+  if (train.size() == 0)
+    raise(ErrorId::invalid_attribute, "fit", "the data set is empty", "give at least one example", where);
   const data::Dataset data = options.shuffle ? train.shuffle(*options.shuffle) : train;
   bool in_step = false;
   std::optional<OutOfMemoryError> shortage;
@@ -209,7 +217,8 @@ History Model::run_epochs(const data::Dataset& data, const Fit& options, bool& i
   for (std::int64_t epoch = 1; epoch <= options.epochs && !finished(); ++epoch) {
     const auto started = std::chrono::steady_clock::now();
     data::Dataset::Pass pass = data.batches(options.batch_size, device, epoch - 1);
-    const std::int64_t steps = options.steps > 0 ? std::min(pass.batch_count(), options.steps - steps_done) : pass.batch_count();
+    const std::int64_t steps =
+        options.steps > 0 ? std::min(pass.batch_count(), options.steps - steps_done) : pass.batch_count();
     Progress progress(options.verbose, device, epoch, options.epochs, steps);
     Meters meters(state_->compiled());
     for (std::int64_t step = 1; step <= steps; ++step) {
@@ -237,7 +246,9 @@ History Model::run_epochs(const data::Dataset& data, const Fit& options, bool& i
     result.seconds = seconds_since(started);
     std::vector<Shown> shown = meters.read();
     if (options.validation) {
-      for (const auto& [name, value] : evaluate(*options.validation, std::min<std::int64_t>(256, options.batch_size), where)) shown.push_back({"val_" + name, value});
+      for (const auto& [name, value] :
+           evaluate(*options.validation, std::min<std::int64_t>(256, options.batch_size), where))
+        shown.push_back({"val_" + name, value});
     }
     progress.finish(shown);
     for (const Shown& v : shown) result.values[v.name] = v.value;

@@ -11,8 +11,8 @@ namespace lockstep::nn {
 struct Layer::State {
   std::string name, type_name;
   bool built = false;
-  bool root = false;                   // of a model: does not appear in the names of variables
-  const ScopeName* scope = nullptr;    // interned for the parent it was last called under
+  bool root = false;                 // of a model: does not appear in the names of variables
+  const ScopeName* scope = nullptr;  // interned for the parent it was last called under
   const ScopeName* parent_scope = nullptr;
   std::string variable_prefix;
   std::vector<std::unique_ptr<Layer>> children;

@@ -15,14 +15,16 @@ void require(bool ok, const char* layer, const std::string& what, const std::str
 class DenseLayer : public Layer {
  public:
   explicit DenseLayer(const Dense& options) : Layer("dense"), options_(options) {
-    require(options.units > 0, "dense", "units is " + std::to_string(options.units), "give Dense{.units = …} of 1 or more");
+    require(options.units > 0, "dense", "units is " + std::to_string(options.units),
+            "give Dense{.units = …} of 1 or more");
     if (!options.name.empty()) set_name(options.name);
   }
 
  protected:
   void build(const Shape& input) override {
     if (input.rank() < 2) {
-      ErrorBuilder(ErrorId::wrong_rank, name(), "the input is " + input.to_string() + ", needed is (batch, …, features)")
+      ErrorBuilder(ErrorId::wrong_rank, name(),
+                   "the input is " + input.to_string() + ", needed is (batch, …, features)")
           .fix("put Flatten{} before it")
           .raise();
     }
@@ -48,7 +50,8 @@ class DenseLayer : public Layer {
 class Conv2dLayer : public Layer {
  public:
   explicit Conv2dLayer(const Conv2d& options) : Layer("conv2d"), options_(options) {
-    require(options.filters > 0, "conv2d", "filters is " + std::to_string(options.filters), "give Conv2d{.filters = …} of 1 or more");
+    require(options.filters > 0, "conv2d", "filters is " + std::to_string(options.filters),
+            "give Conv2d{.filters = …} of 1 or more");
     require(options.kernel > 0, "conv2d", "kernel is " + std::to_string(options.kernel), "kernels are 1 or more");
     if (!options.name.empty()) set_name(options.name);
   }
@@ -56,7 +59,8 @@ class Conv2dLayer : public Layer {
  protected:
   void build(const Shape& input) override {
     if (input.rank() != 4) {
-      ErrorBuilder(ErrorId::wrong_rank, name(), "the input is " + input.to_string() + ", needed is (batch, height, width, channels)")
+      ErrorBuilder(ErrorId::wrong_rank, name(),
+                   "the input is " + input.to_string() + ", needed is (batch, height, width, channels)")
           .fix("give images a channel dimension: expand_dims(images, -1)")
           .raise();
     }
@@ -66,16 +70,18 @@ class Conv2dLayer : public Layer {
             "use a number of groups that divides the channels");
     const std::int64_t per_group = channels / options_.groups;
     const auto fan_in = static_cast<double>(k * k * per_group), fan_out = static_cast<double>(k * k * options_.filters);
-    kernel_ = add_variable("kernel", options_.kernel_initializer.make({options_.filters, k, k, per_group}, DType::f32,
-                                                                      fan_in, fan_out));
+    kernel_ = add_variable(
+        "kernel", options_.kernel_initializer.make({options_.filters, k, k, per_group}, DType::f32, fan_in, fan_out));
     if (options_.use_bias) {
       bias_ = add_variable("bias", options_.bias_initializer.make({options_.filters}, DType::f32, fan_in, fan_out));
     }
   }
 
   Tensor call(const Tensor& x, const Call&) override {
-    const Convolution how{{options_.strides, options_.strides}, options_.padding,
-                          {options_.dilation, options_.dilation}, options_.groups};
+    const Convolution how{{options_.strides, options_.strides},
+                          options_.padding,
+                          {options_.dilation, options_.dilation},
+                          options_.groups};
     const Tensor y = bias_ ? conv2d(x, *kernel_, *bias_, how) : conv2d(x, *kernel_, how);
     return options_.activation ? options_.activation(y) : y;
   }
@@ -114,15 +120,15 @@ std::unique_ptr<Layer> Dense::make() const { return std::make_unique<DenseLayer>
 std::unique_ptr<Layer> Conv2d::make() const { return std::make_unique<Conv2dLayer>(*this); }
 
 std::unique_ptr<Layer> MaxPool2d::make() const {
-  return std::make_unique<FunctionLayer>("max_pool2d", [how = pooling(window, strides, padding)](const Tensor& x, const Call&) {
-    return max_pool2d(x, how);
-  });
+  return std::make_unique<FunctionLayer>(
+      "max_pool2d",
+      [how = pooling(window, strides, padding)](const Tensor& x, const Call&) { return max_pool2d(x, how); });
 }
 
 std::unique_ptr<Layer> AvgPool2d::make() const {
-  return std::make_unique<FunctionLayer>("avg_pool2d", [how = pooling(window, strides, padding)](const Tensor& x, const Call&) {
-    return avg_pool2d(x, how);
-  });
+  return std::make_unique<FunctionLayer>(
+      "avg_pool2d",
+      [how = pooling(window, strides, padding)](const Tensor& x, const Call&) { return avg_pool2d(x, how); });
 }
 
 std::unique_ptr<Layer> GlobalMaxPool2d::make() const { return function_layer("global_max_pool2d", &global_max_pool2d); }

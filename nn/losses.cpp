@@ -16,8 +16,8 @@ Tensor as_index(const Operand& labels) {
 void require_same_shape(const char* op, const Operand& a, const Operand& b) {
   const Tensor x = a.tensor(), y = b.tensor();
   if (x.shape() == y.shape()) return;
-  ErrorBuilder(ErrorId::shapes_differ, op, "predictions and targets differ in shape, " + x.shape().to_string() + " and " +
-               y.shape().to_string())
+  ErrorBuilder(ErrorId::shapes_differ, op,
+               "predictions and targets differ in shape, " + x.shape().to_string() + " and " + y.shape().to_string())
       .line("predictions", x.describe())
       .line("targets", y.describe())
       .at(a.where())

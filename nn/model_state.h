@@ -27,8 +27,8 @@ struct Gradients {
 Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
                        const std::vector<Variable>& variables, const std::source_location& where);
 
-/// After training ran out of memory at `batch`: the largest batch that should fit, from measuring two small ones; 0 where
-/// not even those do.
+/// After training ran out of memory at `batch`: the largest batch that should fit, from measuring two small ones; 0
+/// where not even those do.
 std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t batch);
 
 }  // namespace lockstep::nn

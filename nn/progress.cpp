@@ -73,7 +73,8 @@ std::string Progress::line(const std::vector<Shown>& values, bool final) const {
   text += "  " + std::to_string(done_) + "/" + std::to_string(steps_);
   text += final ? "  " + duration(seconds()) : "  ETA " + duration(per_step * static_cast<double>(steps_ - done_));
   text += "  " + formatted(per_step < 0.1 ? "%.1f ms/step" : "%.0f ms/step", per_step * 1e3);
-  if (per_step > 0 && done_ > 0) text += "  " + rate(static_cast<double>(examples_) / static_cast<double>(done_) / per_step);
+  if (per_step > 0 && done_ > 0)
+    text += "  " + rate(static_cast<double>(examples_) / static_cast<double>(done_) / per_step);
   const MemoryStats memory = memory_stats(device_);
   text += "  " + format_bytes(memory.peak_live);
   if (memory.limit) text += "/" + format_bytes(*memory.limit);

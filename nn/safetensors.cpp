@@ -24,9 +24,9 @@ struct NamedDType {
   DType dtype;
   const char* name;
 };
-constexpr NamedDType dtype_names[] = {{DType::f64, "F64"}, {DType::f32, "F32"},   {DType::f16, "F16"},
+constexpr NamedDType dtype_names[] = {{DType::f64, "F64"},   {DType::f32, "F32"}, {DType::f16, "F16"},
                                       {DType::bf16, "BF16"}, {DType::i64, "I64"}, {DType::i32, "I32"},
-                                      {DType::i8, "I8"},   {DType::u8, "U8"},     {DType::boolean, "BOOL"}};
+                                      {DType::i8, "I8"},     {DType::u8, "U8"},   {DType::boolean, "BOOL"}};
 
 const char* format_name(DType t) {
   for (const NamedDType& n : dtype_names) {
@@ -43,8 +43,11 @@ const char* format_name(DType t) {
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path)
-      : path_(std::move(path)), temporary_(path_ + ".part-" + std::to_string(getpid())), file_(std::fopen(temporary_.c_str(), "wb")) {
-    if (!file_) fail(ErrorId::cannot_write, path_, std::strerror(errno), "check that the folder exists and can be written");
+      : path_(std::move(path)),
+        temporary_(path_ + ".part-" + std::to_string(getpid())),
+        file_(std::fopen(temporary_.c_str(), "wb")) {
+    if (!file_)
+      fail(ErrorId::cannot_write, path_, std::strerror(errno), "check that the folder exists and can be written");
   }
   ~AtomicFile() {
     if (file_) std::fclose(file_);
@@ -54,7 +57,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* data, std::size_t size) {
-    if (std::fwrite(data, 1, size, file_) != size) fail(ErrorId::cannot_write, path_, std::strerror(errno), "free some disk space");
+    if (std::fwrite(data, 1, size, file_) != size)
+      fail(ErrorId::cannot_write, path_, std::strerror(errno), "free some disk space");
   }
   void finish() {
     const bool flushed = std::fflush(file_) == 0 && fsync(fileno(file_)) == 0;
@@ -92,9 +96,11 @@ class EntryReader {
     if (offsets.size() != 2) damaged("has no two data_offsets");
     entry_.begin = number(offsets[0], "an offset");
     entry_.end = number(offsets[1], "an offset");
-    if (entry_.begin > entry_.end || entry_.end - entry_.begin != bytes) damaged("has data_offsets that do not fit its shape");
+    if (entry_.begin > entry_.end || entry_.end - entry_.begin != bytes)
+      damaged("has data_offsets that do not fit its shape");
     if (entry_.end > data_size) {
-      fail(ErrorId::truncated, path_, "the file ends before tensor \"" + entry_.name + "\" does", "copy or save the file again");
+      fail(ErrorId::truncated, path_, "the file ends before tensor \"" + entry_.name + "\" does",
+           "copy or save the file again");
     }
     return std::move(entry_);
   }
@@ -123,11 +129,13 @@ class EntryReader {
   // Returns the bytes that the shape takes.
   std::uint64_t read_shape() {
     const Json& shape = part("shape");
-    if (shape.size() > max_rank) damaged("has rank " + std::to_string(shape.size()) + ", the limit is " + std::to_string(max_rank));
+    if (shape.size() > max_rank)
+      damaged("has rank " + std::to_string(shape.size()) + ", the limit is " + std::to_string(max_rank));
     std::uint64_t bytes = size_of(entry_.spec.dtype);
     for (const Json& extent : shape) {
       const std::uint64_t n = number(extent, "an extent");
-      if (n > INT64_MAX || __builtin_mul_overflow(bytes, n, &bytes)) damaged("has the impossible shape " + shape.dump());
+      if (n > INT64_MAX || __builtin_mul_overflow(bytes, n, &bytes))
+        damaged("has the impossible shape " + shape.dump());
       entry_.spec.shape.append(static_cast<std::int64_t>(n));
     }
     return bytes;
@@ -140,42 +148,48 @@ class EntryReader {
 
 // The format asks that tensors cover the data without gaps and without sharing any of it.
 void check_coverage(const std::string& path, std::vector<const Entry*> entries, std::uint64_t data_size) {
-  std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
-    return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
-  });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry* a, const Entry* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
   std::uint64_t covered = 0;
   for (const Entry* entry : entries) {
     if (entry->begin != covered) {
-      fail(ErrorId::corrupt, path, "tensor \"" + entry->name + "\" " + (entry->begin < covered ? "overlaps another" : "follows a gap"),
+      fail(ErrorId::corrupt, path,
+           "tensor \"" + entry->name + "\" " + (entry->begin < covered ? "overlaps another" : "follows a gap"),
            "save the file again");
     }
     covered = entry->end;
   }
   if (covered != data_size) {
-    fail(ErrorId::corrupt, path, std::to_string(data_size - covered) + " bytes belong to no tensor", "save the file again");
+    fail(ErrorId::corrupt, path, std::to_string(data_size - covered) + " bytes belong to no tensor",
+         "save the file again");
   }
 }
 
 std::vector<char> read_all(const std::string& path) {
   // A folder opens like a file, and only then tells lies about its size.
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) fail(ErrorId::file_not_found, path, "is a folder", "give the path of a file");
+  if (std::filesystem::is_directory(path, ignored))
+    fail(ErrorId::file_not_found, path, "is a folder", "give the path of a file");
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) fail(ErrorId::file_not_found, path, std::strerror(errno), "check the path");
   const std::streamoff size = file.tellg();
   std::vector<char> bytes(static_cast<std::size_t>(std::max<std::streamoff>(size, 0)));
   file.seekg(0);
-  if (size < 0 || !file.read(bytes.data(), size)) fail(ErrorId::file_not_found, path, "cannot be read", "give the path of a file");
+  if (size < 0 || !file.read(bytes.data(), size))
+    fail(ErrorId::file_not_found, path, "cannot be read", "give the path of a file");
   return bytes;
 }
 
 Json parse_header(const std::string& path, const std::vector<char>& bytes, std::uint64_t& header) {
-  if (bytes.size() < 8) fail(ErrorId::truncated, path, "is shorter than its header's length", "copy or save the file again");
+  if (bytes.size() < 8)
+    fail(ErrorId::truncated, path, "is shorter than its header's length", "copy or save the file again");
   std::memcpy(&header, bytes.data(), 8);
   if (header > most_header || header < 2) {
-    fail(ErrorId::wrong_magic, path, "does not start with the length of a header", "give a file in the safetensors format");
+    fail(ErrorId::wrong_magic, path, "does not start with the length of a header",
+         "give a file in the safetensors format");
   }
-  if (bytes.size() - 8 < header) fail(ErrorId::truncated, path, "ends within its header", "copy or save the file again");
+  if (bytes.size() - 8 < header)
+    fail(ErrorId::truncated, path, "ends within its header", "copy or save the file again");
   Json json = Json::parse(bytes.begin() + 8, bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header), nullptr, false);
   if (json.is_discarded() || !json.is_object()) {
     fail(ErrorId::wrong_magic, path, "has no JSON header", "give a file in the safetensors format");
@@ -187,7 +201,9 @@ Json parse_header(const std::string& path, const std::vector<char>& bytes, std::
 void check_booleans(const std::string& path, const Entry& entry, const char* data) {
   if (entry.spec.dtype != DType::boolean) return;
   const bool sound = std::all_of(data + entry.begin, data + entry.end, [](char c) { return c == 0 || c == 1; });
-  if (!sound) fail(ErrorId::corrupt, path, "tensor \"" + entry.name + "\" holds booleans that are neither 0 nor 1", "save the file again");
+  if (!sound)
+    fail(ErrorId::corrupt, path, "tensor \"" + entry.name + "\" holds booleans that are neither 0 nor 1",
+         "save the file again");
 }
 
 std::map<std::string, std::string> parse_metadata(const std::string& path, const Json& json) {
@@ -208,11 +224,13 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
   if (!metadata.empty()) header[metadata_key] = metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    if (name == metadata_key) fail(ErrorId::cannot_write, path, "a tensor is named " + name + ", which the format keeps", "rename it");
+    if (name == metadata_key)
+      fail(ErrorId::cannot_write, path, "a tensor is named " + name + ", which the format keeps", "rename it");
     const std::uint64_t bytes = static_cast<std::uint64_t>(tensor.size()) * size_of(tensor.dtype());
     Json shape = Json::array();
     for (int d = 0; d < tensor.rank(); ++d) shape.push_back(tensor.shape()[d]);
-    header[name] = {{"dtype", format_name(tensor.dtype())}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
+    header[name] = {
+        {"dtype", format_name(tensor.dtype())}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
   std::string text;

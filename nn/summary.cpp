@@ -55,7 +55,9 @@ std::string batch_shape(const Shape& shape) {
 
 std::string table(const std::vector<RowText>& rows) {
   std::size_t widths[4] = {0, 0, 0, 0};
-  const auto cells = [](const RowText& r) { return std::array<const std::string*, 4>{&r.layer, &r.output, &r.parameters, &r.activations}; };
+  const auto cells = [](const RowText& r) {
+    return std::array<const std::string*, 4>{&r.layer, &r.output, &r.parameters, &r.activations};
+  };
   for (const RowText& r : rows) {
     for (std::size_t c = 0; c < 4; ++c) widths[c] = std::max(widths[c], cells(r)[c]->size());
   }
@@ -87,7 +89,8 @@ std::string Model::summary(std::int64_t batch) const {
     x = layer(x);
     activations += counter.bytes;
     const std::string type = layer.name() == layer.type_name() ? "" : " (" + layer.type_name() + ")";
-    rows.push_back({layer.name() + type, batch_shape(x.shape()), grouped(parameter_count(layer.variables())), grouped(static_cast<std::int64_t>(counter.bytes))});
+    rows.push_back({layer.name() + type, batch_shape(x.shape()), grouped(parameter_count(layer.variables())),
+                    grouped(static_cast<std::int64_t>(counter.bytes))});
   };
   if (dynamic_cast<const Sequential*>(s.layers.get())) {
     for (const auto& layer : s.layers->children()) run(*layer);
@@ -99,8 +102,10 @@ std::string Model::summary(std::int64_t batch) const {
   const std::uint64_t weights = byte_count(all), gradients = byte_count(trainable);
   const int slots = s.compile ? s.compile->optimizer.slots_per_variable() : 2;
   // Each activation is kept until its gradient is made, and the largest pair overlaps.
-  const std::uint64_t peak = weights + gradients * (1 + static_cast<std::uint64_t>(slots)) + activations * static_cast<std::uint64_t>(batch) * 5 / 4;
-  std::string text = "model on " + device().name() + ", input " + batch_shape(shape) + " " + std::string(name_of(s.input.dtype)) + "\n\n";
+  const std::uint64_t peak = weights + gradients * (1 + static_cast<std::uint64_t>(slots)) +
+                             activations * static_cast<std::uint64_t>(batch) * 5 / 4;
+  std::string text = "model on " + device().name() + ", input " + batch_shape(shape) + " " +
+                     std::string(name_of(s.input.dtype)) + "\n\n";
   text += table(rows);
   text += "\n parameters  " + grouped(parameter_count(all)) + " (" + format_bytes(weights) + "), trainable " +
           grouped(parameter_count(trainable)) + "\n training    about " + format_bytes(peak) + " at batch " +

@@ -78,7 +78,8 @@ void load_weights(const std::string& path, std::span<const Variable> variables) 
          ", the model has " + std::string(name_of(v.dtype())) + " " + v.shape().to_string());
   }
   if (file.tensors.size() != sorted.size()) {
-    fail("it holds " + std::to_string(file.tensors.size()) + " tensors, the model has " + std::to_string(sorted.size()));
+    fail("it holds " + std::to_string(file.tensors.size()) + " tensors, the model has " +
+         std::to_string(sorted.size()));
   }
   // All lie on their devices before the first variable changes; from then on nothing can fail.
   std::vector<Tensor> values;

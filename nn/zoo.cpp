@@ -7,7 +7,8 @@ namespace lockstep::zoo {
 using namespace nn;
 
 Model mlp(std::int64_t classes) {
-  return Model(Sequential(Flatten{}, Dense{.units = 512}, Relu{}, Dense{.units = 256}, Relu{}, Dense{.units = classes}));
+  return Model(
+      Sequential(Flatten{}, Dense{.units = 512}, Relu{}, Dense{.units = 256}, Relu{}, Dense{.units = classes}));
 }
 
 Model cnn(std::int64_t classes) {
@@ -20,7 +21,9 @@ std::vector<std::string> names() { return {"mlp", "cnn"}; }
 Model make(std::string_view name, std::int64_t classes) {
   if (name == "mlp") return mlp(classes);
   if (name == "cnn") return cnn(classes);
-  ErrorBuilder(ErrorId::bad_arguments, "model", "there is no model \"" + std::string(name) + "\"").fix("use mlp or cnn").raise();
+  ErrorBuilder(ErrorId::bad_arguments, "model", "there is no model \"" + std::string(name) + "\"")
+      .fix("use mlp or cnn")
+      .raise();
 }
 
 }  // namespace lockstep::zoo

@@ -5,6 +5,7 @@ import numpy
 import torch
 
 from book import Array, DTYPES, golden, on_numpy
+from rounding import round_once
 
 I32, I64 = numpy.iinfo(numpy.int32), numpy.iinfo(numpy.int64)
 NAN = math.nan
@@ -186,6 +187,9 @@ def full(g):
     filled("empty", "f64", [0, 3], 1.0)
     filled("f64_tenth", "f64", [3], 0.1)
     filled("f32_tenth", "f32", [3], float(numpy.float32(0.1)), 0.1)
+    for dtype, bits in (("f16", 11), ("bf16", 8)):  # just above the middle between two numbers: rounded once
+        value = 1 + 2.0**-bits + 2.0**-40
+        filled(dtype + "_once", dtype, [2], round_once(value, dtype), value)
     filled("negative_zero", "f64", [2], -0.0)
     filled("nan", "f64", [2], NAN, "nan")
     filled("i64_largest", "i64", [2], I64.max)  # what argsort pads with

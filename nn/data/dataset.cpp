@@ -12,7 +12,9 @@
 namespace lockstep::data {
 namespace {
 
-std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype); }
+std::size_t example_bytes(const Spec& spec) {
+  return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype);
+}
 
 Spec batched(const Spec& example, std::int64_t count) {
   Shape shape{count};
@@ -38,7 +40,9 @@ Spec Dataset::labels() const { return source_->labels(); }
 
 Dataset Dataset::take(std::int64_t n) const {
   if (n < 0) {
-    ErrorBuilder(ErrorId::invalid_attribute, "take", std::to_string(n) + " examples are asked for").fix("give a number of 0 or more").raise();
+    ErrorBuilder(ErrorId::invalid_attribute, "take", std::to_string(n) + " examples are asked for")
+        .fix("give a number of 0 or more")
+        .raise();
   }
   Dataset limited = *this;
   limited.limit_ = std::min(n, size());
@@ -88,7 +92,8 @@ struct Dataset::Pass::State {
   }
 };
 
-Dataset::Pass::Pass(const Dataset& dataset, std::int64_t batch_size, Device device, std::int64_t number, bool drop_last) {
+Dataset::Pass::Pass(const Dataset& dataset, std::int64_t batch_size, Device device, std::int64_t number,
+                    bool drop_last) {
   if (batch_size < 1) {
     ErrorBuilder(ErrorId::invalid_attribute, "batches", "the batch size is " + std::to_string(batch_size))
         .fix("batch sizes are 1 or more")

@@ -42,13 +42,12 @@ Contents map_file(const std::string& path) {
           std::shared_ptr<const void>(data, [size](const void* p) { munmap(const_cast<void*>(p), size); })};
 }
 
-bool is_gzip(const Contents& c) {
-  return c.size >= 2 && c.data[0] == std::byte{0x1f} && c.data[1] == std::byte{0x8b};
-}
+bool is_gzip(const Contents& c) { return c.size >= 2 && c.data[0] == std::byte{0x1f} && c.data[1] == std::byte{0x8b}; }
 
 Contents unpack(const Contents& packed, const std::string& path) {
   z_stream stream{};
-  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) fail(ErrorId::corrupt, path, "zlib cannot start", "free some memory");
+  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
+    fail(ErrorId::corrupt, path, "zlib cannot start", "free some memory");
   auto bytes = std::make_shared<std::vector<std::byte>>();
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data));
   stream.avail_in = static_cast<uInt>(packed.size);
@@ -88,7 +87,8 @@ std::optional<DType> dtype_of(std::byte code) {
 Contents swapped(const std::byte* data, std::size_t size, std::size_t element) {
   auto bytes = std::make_shared<std::vector<std::byte>>(data, data + size);
   for (std::size_t i = 0; i + element <= size; i += element) {
-    std::reverse(bytes->begin() + static_cast<std::ptrdiff_t>(i), bytes->begin() + static_cast<std::ptrdiff_t>(i + element));
+    std::reverse(bytes->begin() + static_cast<std::ptrdiff_t>(i),
+                 bytes->begin() + static_cast<std::ptrdiff_t>(i + element));
   }
   return {bytes->data(), size, bytes};
 }
@@ -108,7 +108,8 @@ IdxArray IdxArray::open(const std::string& path) {
          "give a file in IDX format, plain or packed with gzip");
   }
   const int rank = byte(3);
-  if (rank > max_rank) fail(ErrorId::corrupt, path, "has rank " + std::to_string(rank) + ", the limit is 8", "check the file");
+  if (rank > max_rank)
+    fail(ErrorId::corrupt, path, "has rank " + std::to_string(rank) + ", the limit is 8", "check the file");
   const std::size_t header = 4 + 4 * static_cast<std::size_t>(rank);
   if (contents.size < header) fail(ErrorId::truncated, path, "ends within its header", "fetch the file again");
 
@@ -123,12 +124,15 @@ IdxArray IdxArray::open(const std::string& path) {
   }
   const std::size_t given = contents.size - header;
   if (given < expected) {
-    fail(ErrorId::truncated, path, "has " + std::to_string(given) + " of the " + std::to_string(expected) + " bytes that " +
-         array.shape_.to_string() + " takes", "fetch the file again");
+    fail(ErrorId::truncated, path,
+         "has " + std::to_string(given) + " of the " + std::to_string(expected) + " bytes that " +
+             array.shape_.to_string() + " takes",
+         "fetch the file again");
   }
   if (given > expected) {
-    fail(ErrorId::corrupt, path, "has " + std::to_string(given - expected) + " bytes more than " + array.shape_.to_string() +
-         " takes", "check the file");
+    fail(ErrorId::corrupt, path,
+         "has " + std::to_string(given - expected) + " bytes more than " + array.shape_.to_string() + " takes",
+         "check the file");
   }
   if (size_of(*dtype) > 1) {
     contents = swapped(contents.data + header, expected, size_of(*dtype));

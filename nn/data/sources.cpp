@@ -16,7 +16,9 @@ Shape without_batch(const Shape& shape) {
   return one;
 }
 
-std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype); }
+std::size_t example_bytes(const Spec& spec) {
+  return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype);
+}
 
 void copy_rows(const std::byte* from, std::size_t row, std::span<const std::int64_t> indices, std::byte* to) {
   for (std::int64_t index : indices) {
@@ -57,8 +59,9 @@ ArraySource::Array from_tensor(const Tensor& tensor) {
 void require_equal_counts(const Shape& features, const Shape& labels, ErrorId id, const std::string& what) {
   const bool fits = features.rank() > 0 && labels.rank() > 0 && features.dim(0) == labels.dim(0);
   if (fits) return;
-  ErrorBuilder(id, "dataset", what + ": features are " + features.to_string() + ", labels " + labels.to_string() +
-               "; their first extents must agree")
+  ErrorBuilder(id, "dataset",
+               what + ": features are " + features.to_string() + ", labels " + labels.to_string() +
+                   "; their first extents must agree")
       .fix(id == ErrorId::corrupt ? "give the two files of one set" : "give one label per example")
       .raise();
 }
@@ -76,9 +79,9 @@ Dataset from_idx(const std::string& images, const std::string& labels) {
   require_equal_counts(image->shape(), label->shape(), ErrorId::corrupt, images + " and " + labels);
   Shape example = without_batch(image->shape());
   if (example.rank() == 2) example.append(1);
-  return Dataset(std::make_shared<ArraySource>(ArraySource::Array{{image->dtype(), example}, image->bytes(), image},
-                                               ArraySource::Array{{label->dtype(), without_batch(label->shape())}, label->bytes(), label},
-                                               image->shape()[0]));
+  return Dataset(std::make_shared<ArraySource>(
+      ArraySource::Array{{image->dtype(), example}, image->bytes(), image},
+      ArraySource::Array{{label->dtype(), without_batch(label->shape())}, label->bytes(), label}, image->shape()[0]));
 }
 
 Dataset fashion_mnist(Split split, const std::string& folder) {
