@@ -84,8 +84,10 @@ class DepthwiseKernel : public lks_kernel {
             const std::int64_t w = horizontal.position(column, tap % s_.kernel_width);
             if (w < 0) continue;
             const std::int64_t pixel = (line / s_.out_height * s_.height + h) * s_.width + w;
-            add_products(sums, image + pixel * s_.channels + first,
-                         result + (line * s_.out_width + column) * s_.channels + first, count);
+            const T* const in = image + pixel * s_.channels + first;
+            const T* const out = result + (line * s_.out_width + column) * s_.channels + first;
+            // A constant extent keeps the sums in registers.
+            count == run ? add_products(sums, in, out, run) : add_products(sums, in, out, count);
           }
         }
         std::copy_n(sums, count, by_tap + tap * s_.channels + first);
@@ -93,7 +95,7 @@ class DepthwiseKernel : public lks_kernel {
     });
   }
 
-  static void add_products(T* sums, const T* a, const T* b, std::int64_t count) {
+  static void add_products(T* __restrict sums, const T* __restrict a, const T* __restrict b, std::int64_t count) {
     for (std::int64_t c = 0; c < count; ++c) sums[c] += a[c] * b[c];
   }
 
