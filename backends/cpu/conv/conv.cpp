@@ -1,6 +1,7 @@
 // The driver's own convolution, for f64 and for builds without oneDNN: one matrix product for each group, whose operand
 // is packed from the image as it goes. Padding counts as zeros here.
 #include "backends/cpu/conv/depthwise.h"
+#include "backends/cpu/conv/direct.h"
 #include "backends/cpu/conv/patches.h"
 #include "backends/cpu/linalg/blocked_product.h"
 
@@ -35,6 +36,7 @@ class ConvKernel : public lks_kernel {
     const Data data{view(launch, at.image).template as<T>(), view(launch, at.filter).template as<T>(),
                     view(launch, at.result).template as<T>(),
                     output == 3 && launch.bindings[2].buffer ? view(launch, 2).template as<T>() : nullptr};
+    if (zeros_would_show(data)) return sum_directly(data);
     T* workspace = reinterpret_cast<T*>(static_cast<char*>(launch.workspace->data) + launch.workspace_offset);
     const std::int64_t across = pieces_of(p_.n, blocking_.columns),
                        per_group = across * pieces_of(p_.m, blocking_.rows);
@@ -54,6 +56,29 @@ class ConvKernel : public lks_kernel {
   struct Data {
     T *image, *filter, *result, *bias;
   };
+
+  // Whether what padding's zeros are multiplied with holds something that does not give zero.
+  bool zeros_would_show(const Data& d) const {
+    const std::int64_t padding = s_.before[0] + s_.before[1] + s_.after[0] + s_.after[1];
+    if (pass_ == ConvPass::backward_filter) {
+      return padding > 0 && !all_finite(d.result, s_.batch * s_.out_height * s_.out_width * s_.filters);
+    }
+    // At its edges the image always meets taps without a result.
+    return (padding > 0 || pass_ == ConvPass::backward_input) && !all_finite(d.filter, s_.filters * filter_size());
+  }
+
+  void sum_directly(const Data& d) const {
+    parallel(api_, s_.groups, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t group = begin; group < end; ++group) {
+        const DirectConv<T> direct{s_, d.image, d.filter, d.result, d.bias, group};
+        switch (pass_) {
+          case ConvPass::forward: direct.forward(); break;
+          case ConvPass::backward_input: direct.backward_input(); break;
+          case ConvPass::backward_filter: direct.backward_filter(); break;
+        }
+      }
+    });
+  }
 
   std::int64_t taps() const { return s_.kernel_height * s_.kernel_width; }
   std::int64_t filter_size() const { return taps() * s_.channels_per_group(); }

@@ -1,6 +1,9 @@
 // f32 convolution by oneDNN: images stay NHWC; filters, which are small, are reordered at each launch into the layout
 // that the primitive likes best. (Given OHWI filters as they are, oneDNN 3.2 takes its slow reference code; with images
 // in the layout of its choice, reordering them costs more than it gains.)
+//
+// Where the result's gradient is infinite, the filter's gradient may be NaN instead of infinite: some of oneDNN's
+// implementations multiply it with zeros for padding.
 #include "backends/cpu/conv/shape.h"
 #include "backends/cpu/onednn/sequence.h"
 
