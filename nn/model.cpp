@@ -58,8 +58,8 @@ void Model::build(const Shape& input, std::optional<Device> device, DType dtype)
 
 bool Model::built() const { return state_->device.has_value(); }
 
-Device Model::device() const {
-  state_->require_built("device", Where::current());
+Device Model::device(Where where) const {
+  state_->require_built("device", where);
   return *state_->device;
 }
 
@@ -70,20 +70,20 @@ Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
 }
 
 // Names of variables do not carry the model's own name.
-std::vector<Variable> Model::variables() const {
-  state_->require_built("variables", Where::current());
+std::vector<Variable> Model::variables(Where where) const {
+  state_->require_built("variables", where);
   return state_->layers->variables();
 }
 
-std::vector<Variable> Model::trainable_variables() const {
-  state_->require_built("trainable_variables", Where::current());
+std::vector<Variable> Model::trainable_variables(Where where) const {
+  state_->require_built("trainable_variables", where);
   return state_->layers->trainable_variables();
 }
 
 void Model::compile(Compile options) { state_->compile.emplace(std::move(options)); }
 
-optim::Optimizer& Model::optimizer() {
-  if (!state_->compile) state_->require_compiled("optimizer", Where::current());
+optim::Optimizer& Model::optimizer(Where where) {
+  if (!state_->compile) state_->require_compiled("optimizer", where);
   return state_->compiled().optimizer;
 }
 

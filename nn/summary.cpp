@@ -75,9 +75,9 @@ std::string table(const std::vector<RowText>& rows) {
 
 }  // namespace
 
-std::string Model::summary(std::int64_t batch) const {
+std::string Model::summary(std::int64_t batch, Where where) const {
   const State& s = *state_;
-  s.require_built("summary", Where::current());
+  s.require_built("summary", where);
   Shape shape{1};
   for (Dim d : s.input.shape.dims()) shape.append(d);
   NoGradient pause;

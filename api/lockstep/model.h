@@ -71,19 +71,19 @@ class Model {
   /// Makes the variables, for inputs of this shape without the batch, on `device` (default: the default device).
   void build(const Shape& input, std::optional<Device> device = std::nullopt, DType dtype = DType::f32);
   bool built() const;
-  Device device() const;
+  Device device(Where where = Where::current()) const;
 
   Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current());
 
   /// Throws StateError LS1001 before build().
-  std::vector<Variable> variables() const;
-  std::vector<Variable> trainable_variables() const;
+  std::vector<Variable> variables(Where where = Where::current()) const;
+  std::vector<Variable> trainable_variables(Where where = Where::current()) const;
 
   /// A table of layers with output shapes, parameters, and memory per example; and what training at `batch` takes.
-  std::string summary(std::int64_t batch = 32) const;
+  std::string summary(std::int64_t batch = 32, Where where = Where::current()) const;
 
   void compile(Compile options);
-  optim::Optimizer& optimizer();
+  optim::Optimizer& optimizer(Where where = Where::current());
 
   /// One optimizer step on a batch; the loss. Throws StateError LS1005 before compile().
   Tensor train_step(const data::Batch& batch, Where where = Where::current());
