@@ -280,7 +280,7 @@ class Worker {
 }  // namespace
 
 void compute_cells(const Plan& plan, const LaunchData& data, void** places, Cells& cells) {
-  std::memcpy(cells.values, plan.cells.data(), plan.cells.size() * sizeof cells.values[0]);
+  std::copy(plan.cells.begin(), plan.cells.end(), cells.values);
   for (const auto& [cell, scalar] : plan.scalars) cells.values[cell] = data.scalars[scalar];
   set_cells(plan, places, cells);
   run_steps(plan.once, places, 1);
