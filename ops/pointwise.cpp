@@ -206,7 +206,7 @@ class ProgramOracle {
   long double call_error(const lks_instr& instr, long double result) const {
     const ScalarFunction& f = *program_.functions()[instr.imm];
     const long double u = unit_roundoff(instr.dtype);
-    long double args[3], total = 0;
+    long double args[3] = {}, total = 0;
     for (std::uint32_t k = 0; k < f.arity; ++k) args[k] = arg(instr, static_cast<int>(k)).real;
     for (std::uint32_t k = 0; k < f.arity; ++k) {
       const OracleValue& argument = arg(instr, static_cast<int>(k));

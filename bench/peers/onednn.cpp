@@ -27,10 +27,27 @@ struct peer_work {
 
 namespace {
 
+// oneDNN divides work by the count that holds when a primitive is made, and runs it with the one that holds then.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(omp_get_max_threads()) {
+    if (count != before_) omp_set_num_threads(count);
+  }
+  ~Threads() {
+    if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
+  }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
 using tag = memory::format_tag;
 constexpr auto f32 = memory::data_type::f32;
 
 peer_work* matmul(int64_t m, int64_t k, int64_t n, int threads) try {
+  const Threads scope(threads);
   auto work = std::make_unique<peer_work>();
   work->threads = threads;
   const memory::desc a({m, k}, f32, tag::ab), b({k, n}, f32, tag::ab), c({m, n}, f32, tag::ab);
@@ -42,6 +59,7 @@ peer_work* matmul(int64_t m, int64_t k, int64_t n, int threads) try {
 }
 
 peer_work* conv(const peer_conv* s, int threads) try {
+  const Threads scope(threads);
   auto work = std::make_unique<peer_work>();
   work->threads = threads;
   const int64_t out = (s->size + 2 * s->padding - s->kernel) / s->stride + 1, per_group = s->channels / s->groups;
@@ -72,11 +90,9 @@ peer_work* conv(const peer_conv* s, int threads) try {
 }
 
 void run(peer_work* work) {
-  const int before = omp_get_max_threads();
-  if (before != work->threads) omp_set_num_threads(work->threads);
+  const Threads scope(work->threads);
   work->primitive.execute(work->stream, work->arguments);
   work->stream.wait();
-  if (before != work->threads) omp_set_num_threads(before);
 }
 
 void release(peer_work* work) { delete work; }
