@@ -9,6 +9,7 @@
 #include "lockstep/ops.h"
 #include "nn/model_state.h"
 #include "nn/progress.h"
+#include "runtime/caller.h"
 
 namespace lockstep::nn {
 namespace {
@@ -112,6 +113,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) {
   state_->require_compiled("evaluate", where);
+  const CallerScope caller(where);
   check_features(*state_, data, "evaluate", where);
   check_labels(*state_, data, "evaluate", where);
   NoGradient pause;
@@ -184,6 +186,7 @@ std::string batch_that_fits(Model::State& state, const data::Dataset& train, std
 
 History Model::fit(const data::Dataset& train, const Fit& options, Where where) {
   state_->require_compiled("fit", where);
+  const CallerScope caller(where);
   check_features(*state_, train, "fit", where);
   check_labels(*state_, train, "fit", where);
   if (options.validation) {

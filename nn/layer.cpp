@@ -4,7 +4,7 @@
 
 #include "lockstep/autodiff.h"
 #include "lockstep/error.h"
-#include "runtime/thread_state.h"
+#include "runtime/caller.h"
 
 namespace lockstep::nn {
 
@@ -51,7 +51,8 @@ class VariablePath {
 
 }  // namespace
 
-Tensor Layer::operator()(const Tensor& x, const Call& c) {
+Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
+  const CallerScope caller(where);
   State& s = *state_;
   if (!s.scope || s.parent_scope != current_scope()) {
     s.parent_scope = current_scope();

@@ -5,6 +5,7 @@
 #include "lockstep/ops.h"
 #include "lockstep/serialize.h"
 #include "nn/model_state.h"
+#include "runtime/caller.h"
 
 namespace lockstep::nn {
 
@@ -33,9 +34,11 @@ Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
-void Model::build(const Shape& input, std::optional<Device> device, DType dtype) {
+void Model::build(const Shape& input, std::optional<Device> device, DType dtype, Where where) {
+  const CallerScope caller(where);
   if (state_->device) {
     ErrorBuilder(ErrorId::invalid_use, "build", "the model was built already, on " + state_->device->name())
+        .at(where)
         .fix("make a new model")
         .raise();
   }
@@ -65,6 +68,7 @@ Device Model::device(Where where) const {
 
 Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
   state_->require_built("model", where);
+  const CallerScope caller(where);
   DeviceScope scope(*state_->device);
   return (*state_->layers)(x, c);
 }

@@ -6,6 +6,7 @@
 #include "lockstep/memory.h"
 #include "lockstep/ops.h"
 #include "nn/model_state.h"
+#include "runtime/caller.h"
 
 namespace lockstep::nn {
 namespace {
@@ -77,6 +78,7 @@ std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t
 
 Tensor Model::train_step(const data::Batch& batch, Where where) {
   state_->require_compiled("train_step", where);
+  const CallerScope caller(where);
   const RandomKey before = random_position();
   try {
     const std::vector<Variable> variables = state_->layers->trainable_variables();

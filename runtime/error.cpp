@@ -3,6 +3,7 @@
 #include <array>
 
 #include "lockstep/scope.h"
+#include "runtime/caller.h"
 
 namespace lockstep {
 namespace {
@@ -59,9 +60,18 @@ ErrorBuilder& ErrorBuilder::line(std::string_view label, std::string_view text) 
   return *this;
 }
 
+namespace {
+
+std::string place(const std::source_location& where) {
+  const std::string line = "called at " + short_location(user_line(where));
+  const ScopeName* scope = current_scope();
+  return scope ? scope->path() + ", " + line : line;
+}
+
+}  // namespace
+
 ErrorBuilder& ErrorBuilder::at(const std::source_location& where) {
-  where_ = "called at " + short_location(where);
-  if (const ScopeName* scope = current_scope()) where_ = scope->path() + ", " + where_;
+  where_ = place(where);
   return *this;
 }
 
@@ -72,12 +82,14 @@ ErrorBuilder& ErrorBuilder::fix(std::string text) {
 
 void ErrorBuilder::raise() const {
   const ErrorKind& kind = kind_of(id_);
+  const std::source_location* caller = thread_state().caller;
+  const std::string where = where_.empty() && caller ? place(*caller) : where_;
   std::string text = std::string(kind.category) + "[" + code_of(id_) + "] ";
   if (!op_.empty()) text += op_ + ": ";
   text += headline_ + lines_;
-  if (!where_.empty()) text += labelled("where", where_);
+  if (!where.empty()) text += labelled("where", where);
   if (!hint_.empty()) text += labelled("fix", hint_);
-  kind.raise({id_, op_, headline_, where_, hint_, std::move(text)});
+  kind.raise({id_, op_, headline_, where, hint_, std::move(text)});
   __builtin_unreachable();
 }
 

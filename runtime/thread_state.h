@@ -1,6 +1,9 @@
 // What each thread of the application has set by scopes. One struct, so that an op call pays for one lookup.
 #pragma once
 
+#include <optional>
+#include <source_location>
+
 #include "lockstep/device.h"
 #include "lockstep/memory.h"
 #include "lockstep/scope.h"
@@ -14,6 +17,7 @@ struct ThreadState {
   MathMode mode = MathMode::strict;
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
+  const std::source_location* caller = nullptr;  // see caller.h
   bool describing = false;  // calls without tensors give descriptions
 };
 

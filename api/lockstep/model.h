@@ -69,7 +69,8 @@ class Model {
   Model& operator=(Model&&) noexcept;
 
   /// Makes the variables, for inputs of this shape without the batch, on `device` (default: the default device).
-  void build(const Shape& input, std::optional<Device> device = std::nullopt, DType dtype = DType::f32);
+  void build(const Shape& input, std::optional<Device> device = std::nullopt, DType dtype = DType::f32,
+             Where where = Where::current());
   bool built() const;
   Device device(Where where = Where::current()) const;
 

@@ -65,7 +65,7 @@ class Layer {
   Layer& operator=(Layer&&) noexcept;
 
   /// Runs the layer within its name scope, building it first if need be.
-  Tensor operator()(const Tensor& x, const Call& c = {});
+  Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current());
 
   /// "dense_1"; unique among its siblings.
   const std::string& name() const;

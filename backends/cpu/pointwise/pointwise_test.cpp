@@ -225,6 +225,7 @@ void compare_random_op(const RandomOp& made, const Shape& shape, std::uint64_t s
 }
 
 TEST(Pointwise, RandomProgramsGiveTheReferenceBits) {
+  const auto refusals_before = cpu().state().kernels().counters.refusals.load();
   for (int length : {1, 3, 8, 25, 60}) {
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
       const RandomOp made = make_random_op(seed, length);
@@ -232,7 +233,7 @@ TEST(Pointwise, RandomProgramsGiveTheReferenceBits) {
       if (HasFatalFailure()) return;
     }
   }
-  EXPECT_EQ(cpu().state().kernels().counters.refusals, 0u);
+  EXPECT_EQ(cpu().state().kernels().counters.refusals, refusals_before);
   EXPECT_GT(cpu().state().kernels().counters.prepares, 150u);
 }
 
