@@ -11,6 +11,8 @@ struct OpOnDevice {
   std::string device;
 };
 
+void PrintTo(const OpOnDevice& p, std::ostream* out) { *out << p.op->name << " on " << p.device; }
+
 std::vector<OpOnDevice> everything() {
   std::vector<OpOnDevice> all;
   for (const DeviceInfo& device : devices()) {
