@@ -56,8 +56,9 @@ void compare(const Function& f, const std::vector<Tensor>& inputs, const Gradche
       if (error <= 1 || !result.ok) continue;
       result.ok = false;
       char text[200];
-      std::snprintf(text, sizeof text, "%s order, input %zu, element %zu: the tape gives %.9g, central differences %.9g",
-                    order, k, i, given[i], expected);
+      std::snprintf(text, sizeof text,
+                    "%s order, input %zu, element %zu: the tape gives %.9g, central differences %.9g", order, k, i,
+                    given[i], expected);
       result.text = text;
     }
   }
@@ -68,7 +69,8 @@ void compare(const Function& f, const std::vector<Tensor>& inputs, const Gradche
 GradcheckResult gradcheck(const Function& f, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
   for (const Tensor& x : inputs) {
     if (x.dtype() == DType::f64) continue;
-    ErrorBuilder(ErrorId::dtype_not_accepted, "gradcheck", "finite differences need f64, not " + std::string(name_of(x.dtype())))
+    ErrorBuilder(ErrorId::dtype_not_accepted, "gradcheck",
+                 "finite differences need f64, not " + std::string(name_of(x.dtype())))
         .line("input", x.describe())
         .fix("cast the inputs to f64")
         .raise();

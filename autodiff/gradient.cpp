@@ -152,7 +152,7 @@ class GradientSweep {
   }
 
   TapeImpl& tape_;
-  std::vector<bool> wanted_;   // nodes that depend on a source
+  std::vector<bool> wanted_;  // nodes that depend on a source
   std::vector<bool> sources_;
   std::vector<TensorRef> gradients_;
 };

@@ -3,8 +3,8 @@
 
 #include "autodiff/variable_impl.h"
 #include "lockstep/error.h"
-#include "lockstep/optim.h"
 #include "lockstep/ops.h"
+#include "lockstep/optim.h"
 #include "ops/launch.h"
 #include "ops/update/update.h"
 #include "runtime/device_state.h"
@@ -14,8 +14,8 @@ namespace {
 
 Scalar number(double value) { return {Scalar::Kind::floating, 0, value}; }
 
-// What advances with each step, on the host. Powers of the betas are running products, so that every machine gets the same
-// bits.
+// What advances with each step, on the host. Powers of the betas are running products, so that every machine gets the
+// same bits.
 struct Progress {
   std::int64_t steps = 0;
   double beta_1_power = 1, beta_2_power = 1;
@@ -52,12 +52,18 @@ struct Optimizer::Impl {
 
   std::vector<Scalar> scalars(const Progress& p) const {
     if (const Adam* a = std::get_if<Adam>(&options)) {
-      return {number(a->learning_rate), number(a->beta_1), number(a->beta_2), number(1 / (1 - p.beta_1_power)),
-              number(1 / (1 - p.beta_2_power)), number(a->epsilon), number(a->weight_decay)};
+      return {number(a->learning_rate),
+              number(a->beta_1),
+              number(a->beta_2),
+              number(1 / (1 - p.beta_1_power)),
+              number(1 / (1 - p.beta_2_power)),
+              number(a->epsilon),
+              number(a->weight_decay)};
     }
     const Sgd& s = std::get<Sgd>(options);
     if (s.momentum == 0) return {number(s.learning_rate)};
-    return {number(s.learning_rate), number(s.momentum), number(s.nesterov ? s.momentum : 1), number(s.nesterov ? 1 : 0)};
+    return {number(s.learning_rate), number(s.momentum), number(s.nesterov ? s.momentum : 1),
+            number(s.nesterov ? 1 : 0)};
   }
 
   std::vector<Variable>& slots_of(const Variable& variable) {

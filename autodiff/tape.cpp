@@ -94,7 +94,8 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
 
 void TapeImpl::value_read(const TensorImpl& impl, const char* how, const std::source_location& where) {
   const Node node = node_of(impl);
-  if (node != no_node) note_cut(std::string(how) + "(), which takes the value out of the tape's sight", where, std::span(&node, 1));
+  if (node != no_node)
+    note_cut(std::string(how) + "(), which takes the value out of the tape's sight", where, std::span(&node, 1));
 }
 
 void TapeImpl::note_cut(std::string what, const std::source_location& where, std::span<const Node> inputs) {
@@ -111,7 +112,8 @@ void TapeImpl::append(const OpCall& call, std::span<const Node> inputs, std::spa
   record->outputs = arena_.array<Node>(outputs.size());
   record->input_shapes = arena_.array<RecordedShape>(inputs.size());
   record->output_shapes = arena_.array<RecordedShape>(outputs.size());
-  record->attrs = arena_.copy(std::span(static_cast<const std::byte*>(call.attrs), call.attrs ? call.op.attrs.size : 0));
+  record->attrs =
+      arena_.copy(std::span(static_cast<const std::byte*>(call.attrs), call.attrs ? call.op.attrs.size : 0));
   record->scalars = arena_.copy(call.scalars);
   const auto recorded = [&](const TensorImpl& t) {
     return RecordedShape{t.dtype, static_cast<std::uint8_t>(t.shape.rank()), arena_.copy(t.shape.dims()).data()};
@@ -158,7 +160,8 @@ void TapeImpl::save_tensors(Record& record, const OpCall& call, std::span<const 
 
 void TapeImpl::check_usable(const std::source_location& where) const {
   if (std::this_thread::get_id() != thread_) {
-    raise(ErrorId::wrong_nesting, "GradientTape", "the tape belongs to another thread", "make one tape per thread", where);
+    raise(ErrorId::wrong_nesting, "GradientTape", "the tape belongs to another thread", "make one tape per thread",
+          where);
   }
   if (!consumed_) return;
   ErrorBuilder(ErrorId::tape_consumed, "GradientTape",

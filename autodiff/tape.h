@@ -1,5 +1,5 @@
-// A tape: a flat list of records in program order. Values are nodes, numbered; records name them by number and hold only
-// the tensors that their gradient rules declared to need.
+// A tape: a flat list of records in program order. Values are nodes, numbered; records name them by number and hold
+// only the tensors that their gradient rules declared to need.
 #pragma once
 
 #include <thread>
@@ -28,13 +28,13 @@ struct Record {
   const OpDef* op;
   std::source_location where;
   const ScopeName* scope;
-  std::span<Node> inputs;                 // no_node: not watched
-  std::span<Node> outputs;                // no_node: not differentiable
+  std::span<Node> inputs;   // no_node: not watched
+  std::span<Node> outputs;  // no_node: not differentiable
   std::span<RecordedShape> input_shapes;
   std::span<RecordedShape> output_shapes;
-  std::span<TensorImpl*> saved_inputs;    // nullptr: not saved
+  std::span<TensorImpl*> saved_inputs;  // nullptr: not saved
   std::span<TensorImpl*> saved_outputs;
-  std::span<Operand> operands;            // for numbers and absent inputs
+  std::span<Operand> operands;  // for numbers and absent inputs
   std::span<std::byte> attrs;
   std::span<Scalar> scalars;
 };

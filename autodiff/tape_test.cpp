@@ -135,10 +135,12 @@ TEST(GradientTape, SeveralElementsNeedAnUpstream) {
   const auto error = error_of([&] { tape.gradient(y, x); });
   ASSERT_TRUE(error);
   EXPECT_EQ(error->id(), ErrorId::target_not_scalar);
-  EXPECT_EQ(tape.gradient(y, x, {.upstream = Tensor({1.0f, 2.0f, 3.0f})}).to_vector<float>(), (std::vector<float>{2, 4, 6}));
+  EXPECT_EQ(tape.gradient(y, x, {.upstream = Tensor({1.0f, 2.0f, 3.0f})}).to_vector<float>(),
+            (std::vector<float>{2, 4, 6}));
 }
 
-// ---------------------------------------------------------------------------------------------- why there is no gradient
+// ---------------------------------------------------------------------------------------------- why there is no
+// gradient
 
 std::string reason(const std::function<Tensor(GradientTape&, const Variable&)>& f) {
   const Variable x(ones({3}), "x");
@@ -150,7 +152,9 @@ std::string reason(const std::function<Tensor(GradientTape&, const Variable&)>& 
 }
 
 TEST(Unconnected, NotUsed) {
-  EXPECT_NE(reason([](GradientTape&, const Variable&) { return Tensor(1.0f) + 1.0f; }).find("was not used while the tape recorded"),
+  EXPECT_NE(reason([](GradientTape&, const Variable&) {
+              return Tensor(1.0f) + 1.0f;
+            }).find("was not used while the tape recorded"),
             std::string::npos);
 }
 
@@ -197,7 +201,8 @@ TEST(Unconnected, ZerosOnRequest) {
   EXPECT_EQ(zero.to_vector<float>(), std::vector<float>(6, 0.0f));
 }
 
-// ------------------------------------------------------------------------------------------------------------- long tapes
+// ------------------------------------------------------------------------------------------------------------- long
+// tapes
 
 TEST(GradientTape, TwoHundredThousandOpsNeitherOverflowNorSlowDown) {
   const DeviceScope scope(Device("reference"));
@@ -250,13 +255,16 @@ TEST(GradientTape, ThreadsTrainIndependently) {
   EXPECT_EQ(slopes, (std::vector<float>{0, 6, 12, 18}));
 }
 
-// --------------------------------------------------------------------------------------------------------------- gradcheck
+// ---------------------------------------------------------------------------------------------------------------
+// gradcheck
 
 TEST(Gradcheck, AcceptsRightAndRejectsWrongGradients) {
   const Tensor x = random_uniform({3, 4}, 0.5, 2, {.dtype = f64}), w = random_normal({4, 2}, 0, 1, {.dtype = f64});
-  const GradcheckResult good = gradcheck([](const std::vector<Tensor>& in) { return tanh(matmul(log(in[0]), in[1])); }, {x, w});
+  const GradcheckResult good =
+      gradcheck([](const std::vector<Tensor>& in) { return tanh(matmul(log(in[0]), in[1])); }, {x, w});
   EXPECT_TRUE(good.ok) << good.text;
-  const GradcheckResult bad = gradcheck([](const std::vector<Tensor>& in) { return in[0] * stop_gradient(in[0]); }, {x});
+  const GradcheckResult bad =
+      gradcheck([](const std::vector<Tensor>& in) { return in[0] * stop_gradient(in[0]); }, {x});
   EXPECT_FALSE(bad.ok);
   EXPECT_NE(bad.text.find("input 0"), std::string::npos) << bad.text;
   EXPECT_THROW(gradcheck([](const std::vector<Tensor>& in) { return in[0]; }, {ones({2})}), DTypeError);

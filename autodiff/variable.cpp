@@ -71,7 +71,8 @@ VariableImpl::VariableImpl(const Tensor& initial, std::string name, bool trainab
 void VariableImpl::replace(const TensorRef& tensor) {
   const TensorRef dense = tensor->dense ? tensor : make_dense_copy(*tensor, std::source_location::current());
   value_ = alias_of(*dense, info_);
-  value_->device->allocator().set_owner(value_->block.get(), MemoryOwner::variables, intern_scope(nullptr, info_->name));
+  value_->device->allocator().set_owner(value_->block.get(), MemoryOwner::variables,
+                                        intern_scope(nullptr, info_->name));
 }
 
 void VariableImpl::renew() { value_ = alias_of(*value_, info_); }

@@ -169,7 +169,8 @@ TEST_P(FaultyStep, AnyFaultGivesATypedErrorAndChangesNothing) {
     }
     ASSERT_TRUE(error) << "the fault at " << fault.site() << " (point " << k << ") went unnoticed";
     const bool memory = fault.site().find("alloc") != std::string::npos;
-    EXPECT_EQ(dynamic_cast<const Error&>(*error).id(), memory ? ErrorId::out_of_memory : ErrorId::driver_failed) << error->what();
+    EXPECT_EQ(dynamic_cast<const Error&>(*error).id(), memory ? ErrorId::out_of_memory : ErrorId::driver_failed)
+        << error->what();
     ASSERT_EQ(model.weights_sha256(), initial) << "after a fault at " << fault.site() << ", point " << k;
     EXPECT_EQ(model.optimizer().steps(), 0);
     // Slots of the optimizer may have been made; nothing else may stay.

@@ -16,8 +16,8 @@ struct Timing {
 /// Warms up, finds how many calls fill a few milliseconds, and times repetitions of that many.
 Timing measure(const Work& work);
 
-/// Times two kinds of work in turn, A B A B …; `speed_ratio` is the median of B's time over A's, pair by pair: above 1, A
-/// is faster.
+/// Times two kinds of work in turn, A B A B …; `speed_ratio` is the median of B's time over A's, pair by pair: above 1,
+/// A is faster.
 struct Pair {
   Timing a, b;
   double speed_ratio = 0;

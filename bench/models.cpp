@@ -46,9 +46,12 @@ Workload inference(const std::string& model) {
 }  // namespace
 
 std::vector<Workload> model_workloads() {
-  return {training("mlp", "mlp", 32, "steps/s", 1), training("mlp", "mlp", 256, "steps/s", 1),
-          training("cnn", "cnn", 32, "images/s", 32), training("cnn", "cnn", 128, "images/s", 128),
-          inference("mlp"), inference("cnn")};
+  return {training("mlp", "mlp", 32, "steps/s", 1),
+          training("mlp", "mlp", 256, "steps/s", 1),
+          training("cnn", "cnn", 32, "images/s", 32),
+          training("cnn", "cnn", 128, "images/s", 128),
+          inference("mlp"),
+          inference("cnn")};
 }
 
 }  // namespace bench

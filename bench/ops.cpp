@@ -18,7 +18,8 @@ bool is_cpu(ls::Device device) { return ls::describe(device).driver == "cpu"; }
 // ------------------------------------------------------------------------------------------------------------ matmul
 
 Workload matmul(const std::string& name, std::int64_t m, std::int64_t k, std::int64_t n) {
-  Workload w{"matmul", "f32 " + name, "GFLOP/s", 2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n)};
+  Workload w{"matmul", "f32 " + name, "GFLOP/s",
+             2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n)};
   w.prepare = [=](ls::Device device) -> Work {
     return [device, a = normal({m, k}, 1), b = normal({k, n}, 2)] {
       ls::matmul(a, b);
@@ -50,7 +51,8 @@ ls::Convolution how(const ConvShape& s) {
 struct ConvData {
   ls::Tensor x, w;
   explicit ConvData(const ConvShape& s)
-      : x(normal({s.batch, s.size, s.size, s.channels}, 3)), w(normal({s.filters, s.kernel, s.kernel, s.channels / s.groups}, 4)) {}
+      : x(normal({s.batch, s.size, s.size, s.channels}, 3)),
+        w(normal({s.filters, s.kernel, s.kernel, s.channels / s.groups}, 4)) {}
 };
 
 Workload conv_forward(const Conv& c) {
@@ -61,7 +63,9 @@ Workload conv_forward(const Conv& c) {
       finish(device);
     };
   };
-  w.peer = [s = c.shape](ls::Device device) { return is_cpu(device) ? onednn_conv(s, ConvPass::forward) : std::nullopt; };
+  w.peer = [s = c.shape](ls::Device device) {
+    return is_cpu(device) ? onednn_conv(s, ConvPass::forward) : std::nullopt;
+  };
   return w;
 }
 
@@ -132,10 +136,12 @@ std::optional<Peer> memory_or_own_rate(ls::Device device, const ls::OpDef& op) {
   const double per_thread = static_cast<double>(in_cache) * 8 / measure(pointwise(device, op, in_cache)).median;
   const double own_rate = per_thread * ls::thread_count();
   if (copy_rate <= own_rate) return copy;
-  return Peer{"its rate from L1", pointwise(device, op, in_cache), static_cast<double>(in_cache) * 8 * ls::thread_count()};
+  return Peer{"its rate from L1", pointwise(device, op, in_cache),
+              static_cast<double>(in_cache) * 8 * ls::thread_count()};
 }
 
-Workload pointwise_chain(const char* name, const char* op_name, ls::Expr (*body)(ls::Expr, ls::Expr, ls::Expr, ls::Expr)) {
+Workload pointwise_chain(const char* name, const char* op_name,
+                         ls::Expr (*body)(ls::Expr, ls::Expr, ls::Expr, ls::Expr)) {
   Workload w{"memory", name, "GB/s", 8.0 * n16m};
   w.prepare = [=](ls::Device device) { return pointwise(device, registered(op_name, body), n16m); };
   w.peer = [=](ls::Device device) {
@@ -162,18 +168,27 @@ std::vector<Workload> memory_workloads() {
   using ls::Expr;
   return {
       pointwise_chain("x*a+b 16M", "bench::affine", [](Expr x, Expr a, Expr b, Expr) { return x * a + b; }),
-      pointwise_chain("gelu_erf(x*a+b)*c 16M", "bench::gelu_erf", [](Expr x, Expr a, Expr b, Expr c) { return ls::gelu(x * a + b) * c; }),
-      pointwise_chain("gelu_tanh(x*a+b)*c 16M", "bench::gelu_tanh", [](Expr x, Expr a, Expr b, Expr c) { return ls::gelu_tanh(x * a + b) * c; }),
-      memory_bound("add 16M (2r+w)", 12.0 * n16m, [] { return [a = normal({n16m}, 7), b = normal({n16m}, 8)] { ls::add(a, b); }; }),
-      memory_bound("softmax 8192x1024", 8.0 * 8192 * 1024, [] { return [x = normal({8192, 1024}, 9)] { ls::softmax(x); }; }),
+      pointwise_chain("gelu_erf(x*a+b)*c 16M", "bench::gelu_erf",
+                      [](Expr x, Expr a, Expr b, Expr c) { return ls::gelu(x * a + b) * c; }),
+      pointwise_chain("gelu_tanh(x*a+b)*c 16M", "bench::gelu_tanh",
+                      [](Expr x, Expr a, Expr b, Expr c) { return ls::gelu_tanh(x * a + b) * c; }),
+      memory_bound("add 16M (2r+w)", 12.0 * n16m,
+                   [] { return [a = normal({n16m}, 7), b = normal({n16m}, 8)] { ls::add(a, b); }; }),
+      memory_bound("softmax 8192x1024", 8.0 * 8192 * 1024,
+                   [] {
+                     return [x = normal({8192, 1024}, 9)] { ls::softmax(x); };
+                   }),
       memory_bound("sum 64M", 4.0 * n64m, [] { return [x = ls::ones({n64m})] { ls::sum(x); }; }),
-      memory_bound("transpose 4096", 8.0 * 4096 * 4096, [] {
-        return [x = normal({4096, 4096}, 10)] { ls::add(ls::transpose(x), 0.0f); };
-      }),
-      memory_bound("gather 65536 of 50kx256", 8.0 * 65536 * 256, [] {
-        const ls::Tensor random = ls::random_uniform({65536}, 0, 50000, {.key = ls::RandomKey{2, 11}});
-        return [table = normal({50000, 256}, 12), ids = ls::cast(random, ls::i64)] { ls::gather(table, ids); };
-      }),
+      memory_bound("transpose 4096", 8.0 * 4096 * 4096,
+                   [] {
+                     return [x = normal({4096, 4096}, 10)] { ls::add(ls::transpose(x), 0.0f); };
+                   }),
+      memory_bound(
+          "gather 65536 of 50kx256", 8.0 * 65536 * 256,
+          [] {
+            const ls::Tensor random = ls::random_uniform({65536}, 0, 50000, {.key = ls::RandomKey{2, 11}});
+            return [table = normal({50000, 256}, 12), ids = ls::cast(random, ls::i64)] { ls::gather(table, ids); };
+          }),
   };
 }
 
@@ -186,9 +201,13 @@ double ConvShape::flops() const {
 }
 
 std::vector<Workload> op_workloads() {
-  std::vector<Workload> all = {matmul("64", 64, 64, 64), matmul("256", 256, 256, 256), matmul("512", 512, 512, 512),
-                               matmul("1024", 1024, 1024, 1024), matmul("2048", 2048, 2048, 2048),
-                               matmul("1x4096@4096x4096", 1, 4096, 4096), matmul("32x1024@1024x1024", 32, 1024, 1024)};
+  std::vector<Workload> all = {matmul("64", 64, 64, 64),
+                               matmul("256", 256, 256, 256),
+                               matmul("512", 512, 512, 512),
+                               matmul("1024", 1024, 1024, 1024),
+                               matmul("2048", 2048, 2048, 2048),
+                               matmul("1x4096@4096x4096", 1, 4096, 4096),
+                               matmul("32x1024@1024x1024", 32, 1024, 1024)};
   for (const Conv& c : convolutions) {
     all.push_back(conv_forward(c));
     all.push_back(conv_backward(c, ConvPass::backward_input));

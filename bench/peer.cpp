@@ -35,7 +35,8 @@ std::optional<Peer> onednn_matmul(std::int64_t m, std::int64_t k, std::int64_t n
 
 std::optional<Peer> onednn_conv(const ConvShape& s, ConvPass pass) {
   if (!onednn()) return std::nullopt;
-  const peer_conv shape{s.batch, s.channels, s.size, s.filters, s.kernel, s.stride, s.padding, s.groups, static_cast<int64_t>(pass)};
+  const peer_conv shape{
+      s.batch, s.channels, s.size, s.filters, s.kernel, s.stride, s.padding, s.groups, static_cast<int64_t>(pass)};
   return as_peer(onednn()->conv(&shape, static_cast<int>(lockstep::thread_count())));
 }
 

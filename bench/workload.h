@@ -22,8 +22,8 @@ struct Peer {
 /// One thing to measure. `prepare` makes its data on the device, in the scope of device and mode, and returns the work.
 struct Workload {
   std::string group, name;
-  std::string unit;    // "ns", "us", "ms": time per `amount`; else amount per second: "GFLOP/s", "GB/s", "images/s" …
-  double amount = 1;   // calls' worth of work: operations, bytes, images
+  std::string unit;   // "ns", "us", "ms": time per `amount`; else amount per second: "GFLOP/s", "GB/s", "images/s" …
+  double amount = 1;  // calls' worth of work: operations, bytes, images
   std::function<Work(lockstep::Device)> prepare;
   std::function<std::optional<Peer>(lockstep::Device)> peer = nullptr;
 };

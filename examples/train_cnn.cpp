@@ -23,9 +23,8 @@ int main(int argc, char** argv) try {
                                  nn::Dense{.units = 128, .activation = relu},    //
                                  nn::Dense{.units = 10}));
   model.build({28, 28, 1}, device);
-  model.compile({.optimizer = optim::Adam{},
-                 .loss = losses::SparseCategoricalCrossentropy{},
-                 .metrics = {metrics::Accuracy{}}});
+  model.compile(
+      {.optimizer = optim::Adam{}, .loss = losses::SparseCategoricalCrossentropy{}, .metrics = {metrics::Accuracy{}}});
   std::cout << model.summary();
 
   const data::Dataset validation = steps ? test.take(1000) : test;

@@ -9,7 +9,8 @@ using namespace lockstep;
 
 namespace {
 
-// y = x + gate * inner(x): children are added in the constructor, variables in build(), once the input's shape is known.
+// y = x + gate * inner(x): children are added in the constructor, variables in build(), once the input's shape is
+// known.
 class GatedResidual : public nn::Layer {
  public:
   explicit GatedResidual(std::int64_t units)

@@ -1,5 +1,5 @@
-// An op of one's own, in one line of scalars: shapes, kernels on every device, both gradients and conformance cases follow.
-// Here y = softplus(beta x) / beta, a smooth ReLU; it trains a network, and is differentiated twice.
+// An op of one's own, in one line of scalars: shapes, kernels on every device, both gradients and conformance cases
+// follow. Here y = softplus(beta x) / beta, a smooth ReLU; it trains a network, and is differentiated twice.
 #include <cmath>
 #include <iostream>
 
@@ -32,12 +32,14 @@ std::pair<float, float> train() {
   set_seed(3);
   const Tensor x = reshape(iota(64, f32, 0, 1.0 / 63), {64, 1});
   const Tensor target = reshape(Tensor(
-      [] {
-        std::vector<float> values;
-        for (int i = 0; i < 64; ++i) values.push_back(std::sin(6.2831853f * static_cast<float>(i) / 63));
-        return values;
-      }(),
-      {64}), {64, 1});
+                                    [] {
+                                      std::vector<float> values;
+                                      for (int i = 0; i < 64; ++i)
+                                        values.push_back(std::sin(6.2831853f * static_cast<float>(i) / 63));
+                                      return values;
+                                    }(),
+                                    {64}),
+                                {64, 1});
   const Variable w1(random_normal({1, 24}, 0, 6), "w1"), b1(random_normal({24}, 0, 3), "b1"), beta(1.0f, "beta"),
       w2(random_normal({24, 1}, 0, 0.2), "w2");
   const std::vector<Variable> variables = {w1, b1, beta, w2};

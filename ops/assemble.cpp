@@ -38,8 +38,7 @@ TensorRef view_of(const TensorRef& whole, const ViewLayout& place) {
 TensorRef assemble(const OpCall& call, DeviceState& device, const Spec& spec) {
   static const OpDef& copy = built_in("copy");
   const Assembly assembly = call.op.assemble(call, spec.shape);
-  TensorRef whole =
-      make_tensor(device, spec.dtype, spec.shape, {.label = call.op.name.c_str(), .where = &call.where});
+  TensorRef whole = make_tensor(device, spec.dtype, spec.shape, {.label = call.op.name.c_str(), .where = &call.where});
   if (assembly.fill) fill(*whole, *assembly.fill, call, device);
 
   std::deque<OpCall> calls;

@@ -43,7 +43,7 @@ struct Conv2dBackwardAttrs {
   IntList padding{0, 0, 0, 0};
   IntList dilation{1, 1};
   std::int64_t groups = 1;
-  IntList shape;                // of the result: NHWC of the input, or OHWI of the filter
+  IntList shape;  // of the result: NHWC of the input, or OHWI of the filter
 };
 
 struct Pool2dAttrs {
@@ -56,7 +56,7 @@ struct Pool2dBackwardAttrs {
   IntList window{2, 2};
   IntList strides{2, 2};
   IntList padding{0, 0, 0, 0};
-  IntList shape;                // NHWC of the pooled input
+  IntList shape;  // NHWC of the pooled input
 };
 
 struct AxisAttrs {
@@ -68,7 +68,7 @@ struct ShapeAttrs {
 };
 
 struct TransposeAttrs {
-  IntList order;                // output dimension i is input dimension order[i]
+  IntList order;  // output dimension i is input dimension order[i]
 };
 
 struct SliceAttrs {
@@ -77,7 +77,7 @@ struct SliceAttrs {
 
 struct SliceBackwardAttrs {
   IntList starts, counts, steps;
-  IntList shape;                // of the tensor that was sliced
+  IntList shape;  // of the tensor that was sliced
 };
 
 struct PadAttrs {
@@ -86,12 +86,12 @@ struct PadAttrs {
 
 struct ScatterAddAttrs {
   std::int64_t axis = 0;
-  std::int64_t extent = 0;      // of the result along the axis
+  std::int64_t extent = 0;  // of the result along the axis
 };
 
 struct OneHotAttrs {
   std::int64_t depth = 0;
-  std::int64_t dtype = 0;       // numbered as DType
+  std::int64_t dtype = 0;  // numbered as DType
 };
 
 // 1 where the position along `axis` equals the label.
@@ -101,7 +101,7 @@ struct MatchesPositionAttrs {
 };
 
 struct PickLabelAttrs {
-  std::int64_t axis = 0;        // of the classes
+  std::int64_t axis = 0;  // of the classes
   std::int64_t classes = 0;
 };
 
@@ -119,11 +119,11 @@ struct FullAttrs {
 
 struct RandomAttrs {
   IntList shape;
-  std::int64_t dtype = 0;       // numbered as DType
+  std::int64_t dtype = 0;  // numbered as DType
 };
 
 struct ToDeviceAttrs {
-  std::int64_t device = 0;      // index in the list of devices
+  std::int64_t device = 0;  // index in the list of devices
 };
 
 }  // namespace lockstep

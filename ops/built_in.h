@@ -26,15 +26,15 @@ namespace defs {
 const OpDef& built_in(const char* name);
 
 // The public function of an op whose inputs are all it takes.
-#define LOCKSTEP_UNARY_FUNCTION(name)             \
-  Tensor name(Operand x) {                        \
-    static const OpDef& op = built_in(#name);     \
-    return invoke1(op, {x});                      \
+#define LOCKSTEP_UNARY_FUNCTION(name)         \
+  Tensor name(Operand x) {                    \
+    static const OpDef& op = built_in(#name); \
+    return invoke1(op, {x});                  \
   }
-#define LOCKSTEP_BINARY_FUNCTION(name)            \
-  Tensor name(Operand a, Operand b) {             \
-    static const OpDef& op = built_in(#name);     \
-    return invoke1(op, {a, b});                   \
+#define LOCKSTEP_BINARY_FUNCTION(name)        \
+  Tensor name(Operand a, Operand b) {         \
+    static const OpDef& op = built_in(#name); \
+    return invoke1(op, {a, b});               \
   }
 
 }  // namespace lockstep

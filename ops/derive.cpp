@@ -144,7 +144,8 @@ std::vector<std::size_t> used_inputs(const OpDef& op, std::size_t wanted) {
 OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t> used) {
   const std::size_t used_count = used.size();
   const OpDef* original = &op;
-  OpDef::Body body = [original, wanted, used](ProgramBuilder& builder, const OpCall& call, std::span<const Expr> given) {
+  OpDef::Body body = [original, wanted, used](ProgramBuilder& builder, const OpCall& call,
+                                              std::span<const Expr> given) {
     const std::size_t upstream_begin = used.size();
     const std::size_t scalar_begin = upstream_begin + original->outputs.size();
     const lks_dtype dtype = given[upstream_begin].dtype();
@@ -153,8 +154,9 @@ OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t>
     for (std::size_t i = 0; i < original->inputs.size(); ++i) {
       const auto at = std::find(used.begin(), used.end(), i);
       const InputDef& def = original->inputs[i];
-      inputs.push_back(at != used.end() ? given[static_cast<std::size_t>(at - used.begin())]
-                                        : builder.scalar(0xffffu + static_cast<std::uint32_t>(i), sample_dtype(def, dtype)));
+      inputs.push_back(at != used.end()
+                           ? given[static_cast<std::size_t>(at - used.begin())]
+                           : builder.scalar(0xffffu + static_cast<std::uint32_t>(i), sample_dtype(def, dtype)));
     }
     for (std::size_t s = scalar_begin; s < given.size(); ++s) inputs.push_back(given[s]);
     const auto upstream = given.subspan(upstream_begin, original->outputs.size());

@@ -12,8 +12,8 @@ class Mapping {
   Mapping(DeviceState& device, const TensorImpl& tensor, const OpCall& call) : device_(device), block_(*tensor.block) {
     if (block_.write_queue) block_.write_queue->wait(block_.write_value);
     lks_diag diag = empty_diag();
-    const lks_status status = device.api().buffer_map(device.handle(), block_.buffer, block_.offset, block_.bytes,
-                                                      &pointer_, &diag);
+    const lks_status status =
+        device.api().buffer_map(device.handle(), block_.buffer, block_.offset, block_.bytes, &pointer_, &diag);
     check_driver(status, diag, device.name(), {call.op.name, &call.where});
     pointer_ = static_cast<char*>(pointer_) + static_cast<std::size_t>(tensor.offset) * size_of(tensor.dtype);
   }
@@ -51,8 +51,8 @@ bool run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Sp
     input_pointers.push_back(mappings.back()->pointer());
   }
   for (std::size_t o = 0; o < specs.size(); ++o) {
-    outputs[o] = make_tensor(device, specs[o].dtype, specs[o].shape,
-                             {.label = call.op.name.c_str(), .where = &call.where});
+    outputs[o] =
+        make_tensor(device, specs[o].dtype, specs[o].shape, {.label = call.op.name.c_str(), .where = &call.where});
     mappings.push_back(std::make_unique<Mapping>(device, *outputs[o], call));
     output_pointers.push_back(mappings.back()->pointer());
   }

@@ -8,6 +8,7 @@
 namespace lockstep {
 
 /// Runs OpDef::kernels' entry for the device's driver on dense elements; false where there is none.
-bool run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs, std::span<TensorRef> outputs);
+bool run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+                     std::span<TensorRef> outputs);
 
 }  // namespace lockstep

@@ -11,8 +11,8 @@ namespace {
 const Shape scalar_shape;
 
 std::string cast_hint(const OpCall& call, std::size_t i, DType to) {
-  return "cast it: cast(" + input_name(call.op, i) + ", lockstep::" +
-         (to == DType::boolean ? std::string("boolean") : std::string(name_of(to))) + ")";
+  return "cast it: cast(" + input_name(call.op, i) +
+         ", lockstep::" + (to == DType::boolean ? std::string("boolean") : std::string(name_of(to))) + ")";
 }
 
 DType dtype_of_number(const Scalar& s) {
@@ -94,8 +94,8 @@ void check_input_count(const OpCall& call) {
   while (least > 0 && call.op.inputs[least - 1].optional) --least;
   if (call.inputs.size() >= least && (variadic || call.inputs.size() <= most)) return;
   raise_call_error(call, ErrorId::wrong_input_count,
-                   "takes " + (variadic ? std::to_string(least) + " or more" : std::to_string(most)) +
-                       " inputs, not " + std::to_string(call.inputs.size()),
+                   "takes " + (variadic ? std::to_string(least) + " or more" : std::to_string(most)) + " inputs, not " +
+                       std::to_string(call.inputs.size()),
                    "see the op's documentation for its inputs");
 }
 
@@ -108,17 +108,19 @@ DType check_dtypes(const OpCall& call) {
       if (def.optional) continue;
       raise_call_error(call, ErrorId::wrong_input_count, "input " + def.name + " is missing", "give it");
     }
-    const DType wanted = def.group == 'T'   ? main
-                         : def.group == '-' ? (operand.is_tensor() ? operand.impl()->dtype
-                                                                   : dtype_of_number(operand.scalar()))
-                                            : dtype_of_group(call, def.group);
+    const DType wanted = def.group == 'T' ? main
+                         : def.group == '-'
+                             ? (operand.is_tensor() ? operand.impl()->dtype : dtype_of_number(operand.scalar()))
+                             : dtype_of_group(call, def.group);
     const DType given = operand.is_tensor() ? operand.impl()->dtype : wanted;
     if (!def.types.has(given)) {
-      const DType better = def.types.has(DType::f32) ? DType::f32 : def.types.has(DType::i64) ? DType::i64 : DType::boolean;
-      raise_call_error(call, ErrorId::dtype_not_accepted,
-                       input_name(call.op, i) + " is " + std::string(name_of(given)) + ", the op takes " +
-                           def.types.to_string(),
-                       cast_hint(call, i, better));
+      const DType better = def.types.has(DType::f32)   ? DType::f32
+                           : def.types.has(DType::i64) ? DType::i64
+                                                       : DType::boolean;
+      raise_call_error(
+          call, ErrorId::dtype_not_accepted,
+          input_name(call.op, i) + " is " + std::string(name_of(given)) + ", the op takes " + def.types.to_string(),
+          cast_hint(call, i, better));
     }
     if (given != wanted) {
       raise_call_error(call, ErrorId::dtypes_differ,
@@ -195,13 +197,14 @@ int InferContext::axis(std::int64_t axis, int rank) const {
   if (axis >= -rank && axis < rank) return static_cast<int>(axis < 0 ? axis + rank : axis);
   fail(ErrorId::axis_out_of_range,
        "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank),
-       rank == 0 ? "a tensor of rank 0 has no axes" : "axes go from " + std::to_string(-rank) + " to " +
-                                                          std::to_string(rank - 1));
+       rank == 0 ? "a tensor of rank 0 has no axes"
+                 : "axes go from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
 }
 
 void InferContext::require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const {
   if (may_equal(a, b)) return;
-  fail(id, std::string(what) + " differ, " + a.to_string() + " and " + b.to_string(), "check the shapes of the operands");
+  fail(id, std::string(what) + " differ, " + a.to_string() + " and " + b.to_string(),
+       "check the shapes of the operands");
 }
 
 void DecomposeContext::set(std::size_t output, Tensor value) {

@@ -8,12 +8,12 @@ namespace lockstep {
 /// Throws ShapeError LS2011 unless the number of inputs fits the schema.
 void check_input_count(const OpCall& call);
 
-/// The dtype that the inputs of group T share: that of its tensors; numbers alone give f32, i32 or bool. Throws DTypeError
-/// LS2101 where tensors of a group differ and LS2102 where the op does not take the dtype.
+/// The dtype that the inputs of group T share: that of its tensors; numbers alone give f32, i32 or bool. Throws
+/// DTypeError LS2101 where tensors of a group differ and LS2102 where the op does not take the dtype.
 DType check_dtypes(const OpCall& call);
 
-/// The shape of broadcast operands: NumPy's rule, but for one guard: operands of different rank may not both be expanded
-/// (ShapeError LS2002), since (N,) with (N, 1) is nearly always a mistake.
+/// The shape of broadcast operands: NumPy's rule, but for one guard: operands of different rank may not both be
+/// expanded (ShapeError LS2002), since (N,) with (N, 1) is nearly always a mistake.
 Shape broadcast_shape(const OpCall& call);
 
 /// The same for bare shapes, without the guard's operands in the message.

@@ -102,8 +102,8 @@ bool all_empty(std::span<const Spec> specs) {
 void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
                         std::span<TensorRef> outputs) {
   for (std::size_t o = 0; o < specs.size(); ++o) {
-    outputs[o] = make_tensor(device, specs[o].dtype, specs[o].shape,
-                             {.label = call.op.name.c_str(), .where = &call.where});
+    outputs[o] =
+        make_tensor(device, specs[o].dtype, specs[o].shape, {.label = call.op.name.c_str(), .where = &call.where});
   }
 }
 
@@ -258,10 +258,12 @@ Tensor invoke1(const OpDef& op, std::span<const Operand> inputs, const void* att
 }
 
 Tensor Operand::tensor() const {
-  return impl_ ? Tensor::share(impl_) : number_tensor(scalar_, scalar_.kind == Scalar::Kind::floating  ? DType::f32
-                                                               : scalar_.kind == Scalar::Kind::integer ? DType::i32
-                                                                                                       : DType::boolean,
-                                                      where_);
+  return impl_ ? Tensor::share(impl_)
+               : number_tensor(scalar_,
+                               scalar_.kind == Scalar::Kind::floating  ? DType::f32
+                               : scalar_.kind == Scalar::Kind::integer ? DType::i32
+                                                                       : DType::boolean,
+                               where_);
 }
 
 }  // namespace lockstep

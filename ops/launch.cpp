@@ -131,15 +131,15 @@ std::int64_t truncated(double value) {
 
 std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype) {
   const bool floating = scalar.kind == Scalar::Kind::floating;
-  const long double exact = floating ? static_cast<long double>(scalar.floating) : static_cast<long double>(scalar.integer);
+  const long double exact =
+      floating ? static_cast<long double>(scalar.floating) : static_cast<long double>(scalar.integer);
   switch (dtype) {
     case LKS_F32: {
       // From the integer directly: a detour over double could round twice.
       const float value = floating ? static_cast<float>(scalar.floating) : static_cast<float>(scalar.integer);
       return std::bit_cast<std::uint32_t>(value);
     }
-    case LKS_F64:
-      return std::bit_cast<std::uint64_t>(scalar.as_double());
+    case LKS_F64: return std::bit_cast<std::uint64_t>(scalar.as_double());
     case LKS_F16: return half_of(exact).bits;
     case LKS_BF16: return bfloat16_of(exact).bits;
     case LKS_BOOL: return exact != 0;

@@ -1,5 +1,5 @@
-// From a call to a launch: finding the kernel and binding memory, separate from submitting, so that several calls can be
-// planned first and submitted as one unit.
+// From a call to a launch: finding the kernel and binding memory, separate from submitting, so that several calls can
+// be planned first and submitted as one unit.
 #pragma once
 
 #include <span>
@@ -51,7 +51,7 @@ class PlannedCall {
   InlineVector<lks_binding, 8> bindings_;
   InlineVector<std::uint64_t, 8> scalars_;
   std::uint32_t input_count_ = 0;
-  std::uint64_t scalar_mask_ = 0;          // which operands are numbers
+  std::uint64_t scalar_mask_ = 0;  // which operands are numbers
   KernelLookup kernel_;
   BlockRef workspace_;
   lks_launch launch_{};

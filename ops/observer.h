@@ -42,8 +42,8 @@ inline OpObservers& op_observers() {
   return observers;
 }
 
-/// Nobody who observes this thread now sees what it does until the end of the scope; observers that come within the scope
-/// do.
+/// Nobody who observes this thread now sees what it does until the end of the scope; observers that come within the
+/// scope do.
 class [[nodiscard]] PauseObservers {
  public:
   PauseObservers() : before_(op_observers().paused) { op_observers().paused = op_observers().list.size(); }

@@ -28,9 +28,11 @@ TEST(Errors, HaveFourPartsInOrder) {
   NameScope layer("dense_2");
   const std::string text = message_of([&] { matmul(a, b); });
   const char* parts[] = {"ShapeError[LS2003] matmul: inner dimensions differ, 512 and 768\n",
-                         "  a      Tensor f32 (32, 512) ", "output of full\n",
+                         "  a      Tensor f32 (32, 512) ",
+                         "output of full\n",
                          "  b      Variable \"dense_2/kernel\" f32 (768, 10) ",
-                         "  where  model/dense_2, called at ops_test.cpp:", "  fix    "};
+                         "  where  model/dense_2, called at ops_test.cpp:",
+                         "  fix    "};
   std::size_t at = 0;
   for (const char* part : parts) {
     at = text.find(part, at);
@@ -71,19 +73,22 @@ TEST(Dtypes, NumbersAreWeak) {
 
 TEST(Dtypes, IntegersWrapAndDivideTowardZero) {
   EXPECT_EQ((Tensor({2147483647}) + 1).to_vector<std::int32_t>()[0], -2147483647 - 1);
-  EXPECT_EQ((Tensor({-7, 7, 5}) / Tensor({2, -2, 0})).to_vector<std::int32_t>(), (std::vector<std::int32_t>{-3, -3, 0}));
+  EXPECT_EQ((Tensor({-7, 7, 5}) / Tensor({2, -2, 0})).to_vector<std::int32_t>(),
+            (std::vector<std::int32_t>{-3, -3, 0}));
   EXPECT_EQ((Tensor({-2147483647 - 1}) / -1).to_vector<std::int32_t>()[0], -2147483647 - 1);
 }
 
 TEST(Dtypes, CastsSaturate) {
   const Tensor x({1e20f, -1e20f, NAN, -1.9f, 300.0f});
-  EXPECT_EQ(cast(x, i32).to_vector<std::int32_t>(), (std::vector<std::int32_t>{2147483647, -2147483647 - 1, 0, -1, 300}));
+  EXPECT_EQ(cast(x, i32).to_vector<std::int32_t>(),
+            (std::vector<std::int32_t>{2147483647, -2147483647 - 1, 0, -1, 300}));
   EXPECT_EQ(cast(x, u8).to_vector<std::uint8_t>(), (std::vector<std::uint8_t>{255, 0, 0, 0, 255}));
 }
 
 TEST(Views, ReshapeOfATransposeCopiesOnlyWhereItMust) {
   const Tensor x = reshape(iota(12, f32), {3, 4});
-  EXPECT_EQ(reshape(transpose(x), {2, 6}).to_vector<float>(), (std::vector<float>{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}));
+  EXPECT_EQ(reshape(transpose(x), {2, 6}).to_vector<float>(),
+            (std::vector<float>{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}));
   EXPECT_EQ(reshape(x, {-1, 2}).shape(), (Shape{6, 2}));
   EXPECT_THROW(reshape(x, {5, -1}), ShapeError);
   EXPECT_THROW(reshape(x, {-1, -1}), ShapeError);
@@ -166,7 +171,8 @@ TEST(Random, PermutationsArePermutations) {
   for (std::int64_t i = 0; i < 5000; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
-// ----------------------------------------------------------------------------------------------------------- descriptions
+// -----------------------------------------------------------------------------------------------------------
+// descriptions
 
 TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
   const Dim batch = Dim::symbol("batch");
@@ -179,10 +185,12 @@ TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
   EXPECT_THROW(matmul(flatten(y), zeros({7, 2})), ShapeError) << "what is known is checked";
 }
 
-// ---------------------------------------------------------------------------------------------------------------- user ops
+// ---------------------------------------------------------------------------------------------------------------- user
+// ops
 
 TEST(UserOps, APointwiseBodyIsEnough) {
-  const OpDef& swish = register_op(pointwise_op("test::swish", [](Expr x, Expr beta) { return x * sigmoid(beta * x); }));
+  const OpDef& swish =
+      register_op(pointwise_op("test::swish", [](Expr x, Expr beta) { return x * sigmoid(beta * x); }));
   const Tensor x = random_normal({20}, 0, 1, {.dtype = f64});
   const auto call = [&](const std::vector<Tensor>& in) { return invoke1(swish, {in[0], in[1]}); };
   const GradcheckResult check = gradcheck(call, {x, full({}, 1.5, f64)});
@@ -222,7 +230,8 @@ TEST(UserOps, AKernelForOneDriver) {
   };
   const OpDef& op = register_op(std::move(def));
   const DeviceScope scope(Device("reference"));
-  EXPECT_EQ(invoke1(op, {transpose(reshape(iota(4, f32), {2, 2}))}).to_vector<float>(), (std::vector<float>{0, 4, 2, 6}));
+  EXPECT_EQ(invoke1(op, {transpose(reshape(iota(4, f32), {2, 2}))}).to_vector<float>(),
+            (std::vector<float>{0, 4, 2, 6}));
   EXPECT_EQ(calls, 1);
 }
 
@@ -243,7 +252,8 @@ TEST(UserOps, WithoutAnyWayToRunTheyAreUnsupported) {
   EXPECT_THROW(invoke1(op, {zeros({2})}), UnsupportedError);
 }
 
-// ----------------------------------------------------------------------------------------------------------------- caching
+// -----------------------------------------------------------------------------------------------------------------
+// caching
 
 TEST(KernelCache, PreparesOncePerKindOfCall) {
   const Device device("reference");
@@ -252,7 +262,8 @@ TEST(KernelCache, PreparesOncePerKindOfCall) {
   Tensor x = ones({4, 4});
   x = x * 2.0f + 1.0f;
   const std::uint64_t prepared = cache.counters.prepares;
-  for (int i = 1; i < 50; ++i) x = ones({i, 3}) * static_cast<float>(i) + 1.0f;  // other shapes and numbers: nothing new
+  for (int i = 1; i < 50; ++i)
+    x = ones({i, 3}) * static_cast<float>(i) + 1.0f;  // other shapes and numbers: nothing new
   EXPECT_EQ(cache.counters.prepares, prepared);
 }
 

@@ -17,8 +17,8 @@ void infer_pointwise(InferContext& c) { c.set(0, c.group_dtype(), broadcast_shap
 // ---------------------------------------------------------------------------------------- the program as an oracle
 
 // A value of the oracle: floats with 64-bit mantissas, integers and bools as bits. `error` bounds, to first order, what
-// rounding in the value's dtype may have done to a float so far, in units of that dtype's unit roundoff: a running error
-// analysis (Higham, "Accuracy and stability of numerical algorithms", section 3.3).
+// rounding in the value's dtype may have done to a float so far, in units of that dtype's unit roundoff: a running
+// error analysis (Higham, "Accuracy and stability of numerical algorithms", section 3.3).
 struct OracleValue {
   long double real = 0;
   std::uint64_t bits = 0;
@@ -48,8 +48,7 @@ std::uint64_t wrap(std::uint64_t bits, lks_dtype t) {
 
 long double number_of(const OracleValue& v, lks_dtype t) {
   if (is_float(t)) return v.real;
-  return is_signed(t) ? static_cast<long double>(static_cast<std::int64_t>(v.bits))
-                      : static_cast<long double>(v.bits);
+  return is_signed(t) ? static_cast<long double>(static_cast<std::int64_t>(v.bits)) : static_cast<long double>(v.bits);
 }
 
 OracleValue convert_value(const OracleValue& v, lks_dtype from, lks_dtype to) {
@@ -78,7 +77,8 @@ OracleValue convert_value(const OracleValue& v, lks_dtype from, lks_dtype to) {
   const long double most = std::ldexp(1.0L, is_signed(to) ? width - 1 : width) - 1;
   const long double least = is_signed(to) ? -most - 1 : 0;
   const long double whole = std::clamp(std::trunc(v.real), least, most);
-  out.bits = whole < 0 ? static_cast<std::uint64_t>(static_cast<std::int64_t>(whole)) : static_cast<std::uint64_t>(whole);
+  out.bits =
+      whole < 0 ? static_cast<std::uint64_t>(static_cast<std::int64_t>(whole)) : static_cast<std::uint64_t>(whole);
   return out;
 }
 
@@ -138,9 +138,9 @@ class ProgramOracle {
       case LKS_INSTR_SELECT: return arg(instr, 0).bits ? arg(instr, 1) : arg(instr, 2);
       case LKS_INSTR_CONVERT: return convert_value(arg(instr, 0), arg_dtype(instr, 0), instr.dtype);
       case LKS_INSTR_BITCAST:
-        return value_of_bits(is_float(arg_dtype(instr, 0)) ? float_bits(arg(instr, 0).real, arg_dtype(instr, 0))
-                                                           : arg(instr, 0).bits,
-                             instr.dtype);
+        return value_of_bits(
+            is_float(arg_dtype(instr, 0)) ? float_bits(arg(instr, 0).real, arg_dtype(instr, 0)) : arg(instr, 0).bits,
+            instr.dtype);
       case LKS_INSTR_LT:
       case LKS_INSTR_LE:
       case LKS_INSTR_EQ:
@@ -201,8 +201,8 @@ class ProgramOracle {
     }
   }
 
-  // What the arguments' errors do to a function, by trying it, plus the function's own error: an ulp is at most twice the
-  // unit roundoff.
+  // What the arguments' errors do to a function, by trying it, plus the function's own error: an ulp is at most twice
+  // the unit roundoff.
   long double call_error(const lks_instr& instr, long double result) const {
     const ScalarFunction& f = *program_.functions()[instr.imm];
     const long double u = unit_roundoff(instr.dtype);
@@ -257,8 +257,8 @@ OracleValue oracle_value(long double number, DType t) {
   if (is_floating(t)) {
     v.real = number;
   } else {
-    v.bits = number < 0 ? static_cast<std::uint64_t>(static_cast<std::int64_t>(number))
-                        : static_cast<std::uint64_t>(number);
+    v.bits =
+        number < 0 ? static_cast<std::uint64_t>(static_cast<std::int64_t>(number)) : static_cast<std::uint64_t>(number);
   }
   return v;
 }
@@ -333,7 +333,9 @@ void pointwise_reference(RefContext& r) {
 
 std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValues>& values) {
   const std::size_t n = op.inputs.size();
-  const auto value_of = [&](std::size_t i) { return values.empty() ? CaseValues{} : values[std::min(i, values.size() - 1)]; };
+  const auto value_of = [&](std::size_t i) {
+    return values.empty() ? CaseValues{} : values[std::min(i, values.size() - 1)];
+  };
   std::vector<OpCase> cases;
   const auto add = [&](std::string name, DType dtype, std::vector<Shape> shapes) {
     OpCase c{std::move(name), {}};
@@ -371,10 +373,10 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
     if (op.inputs[1].group == 'T' && !op.inputs[1].mutable_) {
       add(prefix + "number", dtype, {Shape{9}});
       cases.back().inputs[1].scalar =
-          is_floating(dtype) ? Scalar{Scalar::Kind::floating, 0, value_of(1).kind == CaseValues::Kind::range
-                                                                     ? (value_of(1).low + value_of(1).high) / 2
-                                                                     : 0.7}
-                             : Scalar{Scalar::Kind::integer, dtype == DType::boolean ? 1 : 3, 0};
+          is_floating(dtype)
+              ? Scalar{Scalar::Kind::floating, 0,
+                       value_of(1).kind == CaseValues::Kind::range ? (value_of(1).low + value_of(1).high) / 2 : 0.7}
+              : Scalar{Scalar::Kind::integer, dtype == DType::boolean ? 1 : 3, 0};
     }
   }
   if (n >= 2 && types.has(DType::f32)) {
@@ -422,21 +424,20 @@ OpDef make_pointwise_op(std::string name, std::size_t arity, OpDef::Body body, P
 OpDef unary_op(std::string name, Expr (*body)(Expr), UnaryGradient gradient, PointwiseOptions options) {
   const std::string op_name = name;
   OpDef op = make_pointwise_op(
-      std::move(name), 1, [body](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-        return std::vector<Expr>{body(in[0])};
-      },
+      std::move(name), 1,
+      [body](ProgramBuilder&, const OpCall&, std::span<const Expr> in) { return std::vector<Expr>{body(in[0])}; },
       std::move(options));
   if (!gradient.derivative) return op;
   // One fused op for the gradient; that in turn is differentiated by its program.
   const auto derivative = gradient.derivative;
   const bool from_output = gradient.from == UnaryGradient::From::output;
   op.saves = {from_output ? Saves{0, 1} : Saves{1, 0}};
-  auto grad_op = std::make_shared<OpDef>(make_pointwise_op(
-      op_name + ".grad", 2,
-      [derivative](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-        return std::vector<Expr>{in[1] * derivative(in[0])};
-      },
-      {.doc = "Gradient of " + op_name + "."}));
+  auto grad_op =
+      std::make_shared<OpDef>(make_pointwise_op(op_name + ".grad", 2,
+                                                [derivative](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                                  return std::vector<Expr>{in[1] * derivative(in[0])};
+                                                },
+                                                {.doc = "Gradient of " + op_name + "."}));
   complete_pointwise(*grad_op);
   op.gradient = [grad_op, from_output](GradContext& g) {
     const Tensor upstream = g.upstream();

@@ -327,11 +327,7 @@ Expr silu(Expr x) { return call_named("silu", {x}); }
 Expr inverse_normal_cdf(Expr p) { return call_named("inverse_normal_cdf", {p}); }
 
 // For integers plain comparisons do; floats need NaN and the sign of zero right, which is a shared scalar function.
-Expr minimum(Expr a, Expr b) {
-  return is_float_class(a.dtype()) ? call_named("minimum", {a, b}) : select(b < a, b, a);
-}
-Expr maximum(Expr a, Expr b) {
-  return is_float_class(a.dtype()) ? call_named("maximum", {a, b}) : select(a < b, b, a);
-}
+Expr minimum(Expr a, Expr b) { return is_float_class(a.dtype()) ? call_named("minimum", {a, b}) : select(b < a, b, a); }
+Expr maximum(Expr a, Expr b) { return is_float_class(a.dtype()) ? call_named("maximum", {a, b}) : select(a < b, b, a); }
 
 }  // namespace lockstep

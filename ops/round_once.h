@@ -20,11 +20,7 @@ inline float float_to_odd(long double value) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(near) | 1u);
 }
 
-inline Half half_of(long double value) {
-  return Half(float_to_odd(value));
-}
-inline BFloat16 bfloat16_of(long double value) {
-  return BFloat16(float_to_odd(value));
-}
+inline Half half_of(long double value) { return Half(float_to_odd(value)); }
+inline BFloat16 bfloat16_of(long double value) { return BFloat16(float_to_odd(value)); }
 
 }  // namespace lockstep

@@ -33,7 +33,8 @@ class SumOracle {
   void finish() {
     for (std::size_t i = 0; i < terms_.size(); ++i) {
       if (out_.dtype == DType::i32) out_.values[i] = static_cast<std::int32_t>(terms_[i].wrapped);
-      if (out_.dtype == DType::i64) out_.values[i] = static_cast<long double>(static_cast<std::int64_t>(terms_[i].wrapped));
+      if (out_.dtype == DType::i64)
+        out_.values[i] = static_cast<long double>(static_cast<std::int64_t>(terms_[i].wrapped));
       out_.budget[i] *= static_cast<long double>(terms_[i].count + 1);
     }
   }

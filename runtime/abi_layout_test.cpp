@@ -1,5 +1,5 @@
-// The layout of the driver ABI, field by field, against the golden file: a change that moves a field breaks every driver
-// that was built before it.
+// The layout of the driver ABI, field by field, against the golden file: a change that moves a field breaks every
+// driver that was built before it.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -14,16 +14,18 @@ namespace {
 class Layout {
  public:
   void open(const char* name, std::size_t size) { text_ << name << " " << size << "\n"; }
-  void field(const char* name, std::size_t offset, std::size_t size) { text_ << "  " << name << " " << offset << " " << size << "\n"; }
+  void field(const char* name, std::size_t offset, std::size_t size) {
+    text_ << "  " << name << " " << offset << " " << size << "\n";
+  }
   std::string text() const { return text_.str(); }
 
  private:
   std::ostringstream text_;
 };
 
-#define STRUCT(type)                 \
-  {                                  \
-    using S = type;                  \
+#define STRUCT(type) \
+  {                  \
+    using S = type;  \
     layout.open(#type, sizeof(S));
 #define FIELD(name) layout.field(#name, offsetof(S, name), sizeof(S::name));
 #define END }
@@ -39,9 +41,9 @@ TEST(DriverAbi, LayoutIsTheGoldenOne) {
   ASSERT_TRUE(file) << "missing " GOLDEN_LAYOUT;
   std::ostringstream golden;
   golden << file.rdbuf();
-  EXPECT_EQ(present_layout(), golden.str())
-      << "A field moved. Append instead; where a table or struct grew at its end, raise LKS_ABI_MINOR and replace the file by:\n"
-      << present_layout();
+  EXPECT_EQ(present_layout(), golden.str()) << "A field moved. Append instead; where a table or struct grew at its "
+                                               "end, raise LKS_ABI_MINOR and replace the file by:\n"
+                                            << present_layout();
 }
 
 TEST(DriverAbi, HeaderNeedsNothingButStdint) {

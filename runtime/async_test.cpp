@@ -1,5 +1,5 @@
-// The host side against real asynchrony: a device whose queues run on threads of their own, late, on memory that the host
-// cannot see, and that fails on demand.
+// The host side against real asynchrony: a device whose queues run on threads of their own, late, on memory that the
+// host cannot see, and that fails on demand.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"

@@ -20,11 +20,11 @@ class DeviceState;
 
 /// What the host keeps of a command until it is done.
 struct CommandInfo {
-  const char* op = "";                     // static string or interned name
+  const char* op = "";  // static string or interned name
   std::source_location where;
   const ScopeName* scope = nullptr;
-  std::shared_ptr<void> keep;              // lives until the command is done: kernels, host memory
-  std::function<void()> undo;              // host state to restore if the command turns out to have failed
+  std::shared_ptr<void> keep;  // lives until the command is done: kernels, host memory
+  std::function<void()> undo;  // host state to restore if the command turns out to have failed
 };
 
 class CommandQueue {
@@ -57,7 +57,8 @@ class CommandQueue {
   void wait(std::uint64_t value);
   /// Throws if the command of `value` is already known to have failed. Never blocks.
   void check(std::uint64_t value) const {
-    if (any_failure_.load(std::memory_order_acquire)) [[unlikely]] throw_if_failed(value);
+    if (any_failure_.load(std::memory_order_acquire)) [[unlikely]]
+      throw_if_failed(value);
   }
   /// Waits for everything; throws the first failure.
   void synchronize();
@@ -99,8 +100,8 @@ class CommandQueue {
   lks_timeline* timeline_ = nullptr;
 
   mutable std::mutex mutex_;
-  std::deque<Pending> pending_;        // in order of their values
-  std::uint64_t newest_ = 0;           // value of the newest command
+  std::deque<Pending> pending_;  // in order of their values
+  std::uint64_t newest_ = 0;     // value of the newest command
   std::vector<FailedRange> failures_;
   std::atomic<bool> any_failure_{false};
 };

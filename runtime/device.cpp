@@ -43,8 +43,8 @@ DeviceInfo info_of(const DeviceEntry& entry) {
   }
   std::uint64_t total = 0, free_bytes = 0;
   lks_diag diag = empty_diag();
-  const lks_status status = entry.driver.api->device_memory(entry.driver.driver, entry.ordinal, nullptr, 0, &total,
-                                                            &free_bytes, &diag);
+  const lks_status status =
+      entry.driver.api->device_memory(entry.driver.driver, entry.ordinal, nullptr, 0, &total, &free_bytes, &diag);
   if (status == LKS_OK) {
     info.memory_total = total;
     info.memory_free = free_bytes;
@@ -95,7 +95,8 @@ std::vector<std::string> driver_search_path() {
   if (!own.empty()) {
     folders.push_back(own + "/lockstep");
     const std::size_t slash = own.find_last_of('/');
-    if (slash != std::string::npos && own.substr(slash) == "/bin") folders.push_back(own.substr(0, slash) + "/lib/lockstep");
+    if (slash != std::string::npos && own.substr(slash) == "/bin")
+      folders.push_back(own.substr(0, slash) + "/lib/lockstep");
   }
   return folders;
 }

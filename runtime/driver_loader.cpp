@@ -46,12 +46,12 @@ std::string find_symbol(LoadedDriver& d) {
 std::string missing_slot(const lks_driver_api& api) {
   constexpr std::size_t first = offsetof(lks_driver_api, driver_open);
   constexpr std::array names = {
-      "driver_open",   "driver_close",  "device_count",    "device_describe",  "get_group",      "device_open",
-      "device_close",  "device_memory", "device_health",   "buffer_alloc",     "buffer_free",    "buffer_map",
-      "buffer_unmap",  "queue_create",  "queue_destroy",   "queue_launch",     "queue_copy",     "queue_write",
-      "queue_read",    "queue_fill",    "queue_wait",      "queue_flush",      "queue_recover",  "timeline_create",
+      "driver_open",      "driver_close",   "device_count",  "device_describe", "get_group",     "device_open",
+      "device_close",     "device_memory",  "device_health", "buffer_alloc",    "buffer_free",   "buffer_map",
+      "buffer_unmap",     "queue_create",   "queue_destroy", "queue_launch",    "queue_copy",    "queue_write",
+      "queue_read",       "queue_fill",     "queue_wait",    "queue_flush",     "queue_recover", "timeline_create",
       "timeline_destroy", "timeline_query", "timeline_wait", "timeline_signal", "kernel_query",  "kernel_prepare",
-      "kernel_release", "kernel_variant"};
+      "kernel_release",   "kernel_variant"};
   static_assert(first + names.size() * sizeof(void*) == sizeof(lks_driver_api), "name every slot");
   for (std::size_t i = 0; i < names.size(); ++i) {
     void* slot = nullptr;

@@ -11,7 +11,9 @@ namespace {
 
 const std::string broken_folder = TEST_DRIVERS "/broken/";
 
-DriverRecord load_broken(const std::string& kind) { return load_driver(broken_folder + "liblockstep_driver_" + kind + ".so"); }
+DriverRecord load_broken(const std::string& kind) {
+  return load_driver(broken_folder + "liblockstep_driver_" + kind + ".so");
+}
 
 struct Expected {
   const char* kind;
@@ -32,17 +34,17 @@ TEST_P(BrokenDriver, IsListedWithTheReason) {
   EXPECT_EQ((Tensor(2.0f) + 1.0f).item<float>(), 3.0f);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, BrokenDriver,
-    testing::Values(Expected{"no_symbol", "symbol", "exports no symbol lks_driver_entry_v1"},
-                    Expected{"other_major", "negotiate", "implements ABI 2."}, Expected{"short_table", "negotiate", "64 bytes"},
-                    Expected{"empty_slot", "negotiate", "lacks the entry queue_fill"},
-                    Expected{"failed_probe", "probe", "libquantum.so.1 not found"},
-                    Expected{"no_device", "enumerate", "reports no device"},
-                    Expected{"refusing_entry", "negotiate", "needs a newer runtime"},
-                    Expected{"other_sanitizer", "negotiate", "was built with MemorySanitizer"},
-                    Expected{"lying_capability", "enumerate", "claims capability 1"}),
-    [](const auto& test) { return std::string(test.param.kind); });
+INSTANTIATE_TEST_SUITE_P(All, BrokenDriver,
+                         testing::Values(Expected{"no_symbol", "symbol", "exports no symbol lks_driver_entry_v1"},
+                                         Expected{"other_major", "negotiate", "implements ABI 2."},
+                                         Expected{"short_table", "negotiate", "64 bytes"},
+                                         Expected{"empty_slot", "negotiate", "lacks the entry queue_fill"},
+                                         Expected{"failed_probe", "probe", "libquantum.so.1 not found"},
+                                         Expected{"no_device", "enumerate", "reports no device"},
+                                         Expected{"refusing_entry", "negotiate", "needs a newer runtime"},
+                                         Expected{"other_sanitizer", "negotiate", "was built with MemorySanitizer"},
+                                         Expected{"lying_capability", "enumerate", "claims capability 1"}),
+                         [](const auto& test) { return std::string(test.param.kind); });
 
 TEST(DriverLoader, MissingFileAndMissingDependencyAreNamed) {
   const DriverRecord record = load_driver("/nowhere/liblockstep_driver_x.so");

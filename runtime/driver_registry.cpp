@@ -20,8 +20,8 @@ std::string last_component(const std::string& path) { return path.substr(path.fi
 // GPUs before CPUs, then the driver's own priority.
 bool trains_faster(const DeviceEntry& a, const DeviceEntry& b) {
   const auto rank = [](const DeviceEntry& e) {
-    return std::pair(e.info.type == LKS_DEVICE_GPU          ? 3
-                     : e.info.type == LKS_DEVICE_ACCELERATOR ? 2
+    return std::pair(e.info.type == LKS_DEVICE_GPU              ? 3
+                     : e.info.type == LKS_DEVICE_ACCELERATOR    ? 2
                      : e.info.type == LKS_DEVICE_INTEGRATED_GPU ? 1
                                                                 : 0,
                      e.driver.api->priority);

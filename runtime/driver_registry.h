@@ -58,8 +58,8 @@ class DriverRegistry {
   std::vector<DriverRecord> records();
   std::vector<const DeviceEntry*> entries();
 
-  /// Closes every device and driver; a later use loads them again. For tests that load and unload drivers: no tensor may
-  /// be alive.
+  /// Closes every device and driver; a later use loads them again. For tests that load and unload drivers: no tensor
+  /// may be alive.
   void reset();
 
  private:

@@ -12,7 +12,7 @@ namespace lockstep {
 
 /// Who called the driver, for the message.
 struct DriverCall {
-  std::string_view op;                            // what the user called, such as "matmul"
+  std::string_view op;  // what the user called, such as "matmul"
   const std::source_location* where = nullptr;
 };
 
@@ -21,7 +21,8 @@ struct DriverCall {
                                        const DriverCall& call);
 
 inline void check_driver(lks_status status, const lks_diag& diag, const std::string& device, const DriverCall& call) {
-  if (status != LKS_OK) [[unlikely]] raise_driver_failure(status, diag, device, call);
+  if (status != LKS_OK) [[unlikely]]
+    raise_driver_failure(status, diag, device, call);
 }
 
 }  // namespace lockstep

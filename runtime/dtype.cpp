@@ -10,7 +10,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::array<std::string_view, dtype_count> names = {"f32", "f64", "f16", "bf16", "i8",
-                                                              "u8",  "i32", "i64", "bool"};
+                                                             "u8",  "i32", "i64", "bool"};
 
 }  // namespace
 

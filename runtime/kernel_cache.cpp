@@ -230,9 +230,7 @@ std::array<ThreadEntry, thread_table_size>& thread_table() {
 }  // namespace
 
 KernelCache::KernelCache(DeviceState& device)
-    : device_(device),
-      inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE),
-      serial_(next_cache_serial++) {}
+    : device_(device), inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE), serial_(next_cache_serial++) {}
 
 KernelCache::~KernelCache() { clear(); }
 

@@ -1,8 +1,9 @@
 // Prepared kernels, reused for every call that agrees in what they depend on.
 //
-// A *family* is everything of a call but extents, strides and alignments: op, attributes, dtypes, ranks, programs, mode. A
-// kernel states which of the rest it depends on (lks_operand_deps); within a family, kernels are found by exactly those.
-// Many depend on nothing, and are then found by the family alone, through a small per-thread table without a lock.
+// A *family* is everything of a call but extents, strides and alignments: op, attributes, dtypes, ranks, programs,
+// mode. A kernel states which of the rest it depends on (lks_operand_deps); within a family, kernels are found by
+// exactly those. Many depend on nothing, and are then found by the family alone, through a small per-thread table
+// without a lock.
 #pragma once
 
 #include <atomic>
@@ -28,24 +29,24 @@ lks_dtype abi_dtype(DType t);
 struct KernelTensor {
   DType dtype = DType::f32;
   std::uint8_t rank = 0;
-  bool absent = false;                 // an optional input that is not given
+  bool absent = false;  // an optional input that is not given
   const std::int64_t* dims = nullptr;
   const std::int64_t* strides = nullptr;  // in elements
-  std::int64_t offset = 0;             // of the first element, in elements, from the block's start
+  std::int64_t offset = 0;                // of the first element, in elements, from the block's start
   Block* block = nullptr;
 };
 
 /// A call, ready to be looked up.
 struct KernelRequest {
-  const void* op_key = nullptr;        // identity of the op definition
-  std::uint64_t variation = 0;         // what else changes the description: scalar operands, aliases
+  const void* op_key = nullptr;  // identity of the op definition
+  std::uint64_t variation = 0;   // what else changes the description: scalar operands, aliases
   const void* attrs = nullptr;
   std::uint32_t attrs_size = 0;
   MathMode mode = MathMode::strict;
   std::span<const KernelTensor> tensors;  // inputs, then outputs
   std::uint32_t input_count = 0;
-  /// Fills op, programs, scalars and aliases of the description, on a miss; the rest is filled already. `context` is the
-  /// caller's.
+  /// Fills op, programs, scalars and aliases of the description, on a miss; the rest is filled already. `context` is
+  /// the caller's.
   void (*describe)(lks_kernel_desc& desc, const void* context) = nullptr;
   const void* context = nullptr;
 };
@@ -73,7 +74,7 @@ class Kernel {
 /// A kernel, or why there is none.
 struct KernelLookup {
   std::shared_ptr<Kernel> kernel;
-  const Kernel* direct = nullptr;   // the same, where the family keeps it alive for the calling thread
+  const Kernel* direct = nullptr;  // the same, where the family keeps it alive for the calling thread
   std::int32_t reason = LKS_REASON_NONE;
   std::int32_t operand = -1;
   std::string text;
@@ -112,7 +113,7 @@ class KernelCache {
 
   DeviceState& device_;
   const bool inline_;
-  const std::uint64_t serial_;   // tells this cache from earlier ones at the same address
+  const std::uint64_t serial_;  // tells this cache from earlier ones at the same address
   std::mutex mutex_;
   std::unordered_multimap<std::uint64_t, std::shared_ptr<KernelFamily>> families_;
   std::atomic<std::uint64_t> clock_{0};

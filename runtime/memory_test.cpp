@@ -63,9 +63,10 @@ TEST_F(MemoryTest, TheReportNamesOpOwnersHoldersAndLine) {
   } catch (const OutOfMemoryError& e) {
     const std::string text = e.what();
     EXPECT_EQ(e.id(), ErrorId::out_of_memory);
-    for (const char* part : {"OutOfMemoryError[LS5001] reference:0: concat output f32 (1048576) needs 4.00 MiB", "the limit of",
-                             "activations 1.00 MiB", "variables 1.00 MiB", "largest", "model/full 1.00 MiB", "big_weight 1.00 MiB",
-                             "model, called at memory_test.cpp:", "fix"}) {
+    for (const char* part :
+         {"OutOfMemoryError[LS5001] reference:0: concat output f32 (1048576) needs 4.00 MiB", "the limit of",
+          "activations 1.00 MiB", "variables 1.00 MiB", "largest", "model/full 1.00 MiB", "big_weight 1.00 MiB",
+          "model, called at memory_test.cpp:", "fix"}) {
       EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
     }
   }
@@ -118,7 +119,8 @@ TEST_F(MemoryTest, SizesParseAndPrint) {
   EXPECT_EQ(parse_bytes("512MiB"), 512u << 20);
   EXPECT_EQ(parse_bytes("1.5 GiB"), (3ull << 30) / 2);
   EXPECT_EQ(parse_bytes("12345"), 12345u);
-  for (const char* bad : {"", "MiB", "12 parsecs", "-3", "1e40", "0x10KiB"}) EXPECT_THROW(parse_bytes(bad), UsageError) << bad;
+  for (const char* bad : {"", "MiB", "12 parsecs", "-3", "1e40", "0x10KiB"})
+    EXPECT_THROW(parse_bytes(bad), UsageError) << bad;
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(1643118592), "1.53 GiB");
 }

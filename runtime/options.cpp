@@ -61,8 +61,6 @@ std::optional<std::string> option(std::string_view key) {
 
 void set_log_sink(LogSink sink) { current_sink = sink ? sink : &print_to_stderr; }
 
-void log(int level, std::string_view component, std::string_view text) {
-  current_sink.load()(level, component, text);
-}
+void log(int level, std::string_view component, std::string_view text) { current_sink.load()(level, component, text); }
 
 }  // namespace lockstep

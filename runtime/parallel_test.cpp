@@ -45,9 +45,11 @@ TEST_F(ParallelTest, NestedCallsStayOnTheirThread) {
 
 TEST_F(ParallelTest, RethrowsTheFirstException) {
   set_thread_count(2);
-  EXPECT_THROW(parallel_for(100, 1, [](std::int64_t begin, std::int64_t) {
-    if (begin == 0) throw std::runtime_error("no");
-  }), std::runtime_error);
+  EXPECT_THROW(parallel_for(100, 1,
+                            [](std::int64_t begin, std::int64_t) {
+                              if (begin == 0) throw std::runtime_error("no");
+                            }),
+               std::runtime_error);
 }
 
 TEST_F(ParallelTest, AnApplicationsPoolRunsThePieces) {

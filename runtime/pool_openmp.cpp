@@ -6,7 +6,7 @@
 namespace lockstep {
 
 void run_on_pool(unsigned n, void (*piece)(void* arg, unsigned index), void* arg) {
-#pragma omp parallel num_threads(static_cast<int>(n))
+#pragma omp parallel num_threads(static_cast <int>(n))
   {
     // The runtime may give fewer threads than asked for.
     const auto team = static_cast<unsigned>(omp_get_num_threads());

@@ -24,8 +24,8 @@ class SymbolicTable {
   std::string to_string(Dim d);
 
  private:
-  using Monomial = std::vector<std::uint32_t>;              // sorted atom indices; empty: the constant term
-  using Polynomial = std::map<Monomial, std::int64_t>;      // no zero coefficients
+  using Monomial = std::vector<std::uint32_t>;          // sorted atom indices; empty: the constant term
+  using Polynomial = std::map<Monomial, std::int64_t>;  // no zero coefficients
 
   Polynomial polynomial_of(Dim d) const;
   Dim intern(const Polynomial& p);
@@ -34,7 +34,7 @@ class SymbolicTable {
   std::string text_of(const Polynomial& p) const;
 
   std::mutex mutex_;
-  std::vector<std::string> atoms_;                          // names, and quotients such as "(h-2)/2"
+  std::vector<std::string> atoms_;  // names, and quotients such as "(h-2)/2"
   std::unordered_map<std::string, std::uint32_t> atom_index_;
   std::vector<Polynomial> expressions_;
   std::map<Polynomial, std::int64_t> expression_index_;

@@ -186,10 +186,10 @@ Tensor Tensor::abstract(const Spec& spec) { return Tensor(make_abstract(spec).de
 Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const Spec& spec, std::optional<Device> device,
                           Where where) {
   if (bytes != byte_count(spec.dtype, spec.shape)) {
-    raise(ErrorId::element_count, "tensor",
-          std::to_string(bytes) + " bytes do not fill " + std::string(name_of(spec.dtype)) + " " +
-              spec.shape.to_string(),
-          "give " + std::to_string(byte_count(spec.dtype, spec.shape)) + " bytes", where);
+    raise(
+        ErrorId::element_count, "tensor",
+        std::to_string(bytes) + " bytes do not fill " + std::string(name_of(spec.dtype)) + " " + spec.shape.to_string(),
+        "give " + std::to_string(byte_count(spec.dtype, spec.shape)) + " bytes", where);
   }
   return Tensor(data, spec.dtype, spec.shape, device, where);
 }

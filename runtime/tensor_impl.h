@@ -23,15 +23,15 @@ struct VariableInfo {
 struct TensorImpl {
   std::atomic<std::uint32_t> refs{1};
   DType dtype = DType::f32;
-  bool dense = true;                     // elements lie in row-major order without gaps
+  bool dense = true;  // elements lie in row-major order without gaps
   std::uint64_t id = 0;
-  DeviceState* device = nullptr;         // nullptr: a description
+  DeviceState* device = nullptr;  // nullptr: a description
   BlockRef block;
-  std::int64_t offset = 0;               // of the first element, in elements, from the block's start
+  std::int64_t offset = 0;  // of the first element, in elements, from the block's start
   Shape shape;
-  std::int64_t strides[max_rank] = {};   // in elements; meaningful where the shape is known
-  const char* producer = nullptr;        // name of the op that made it
-  const ScopeName* scope = nullptr;      // where in the model
+  std::int64_t strides[max_rank] = {};           // in elements; meaningful where the shape is known
+  const char* producer = nullptr;                // name of the op that made it
+  const ScopeName* scope = nullptr;              // where in the model
   std::shared_ptr<const VariableInfo> variable;  // whose value this is or was
 
   bool is_abstract() const { return device == nullptr; }

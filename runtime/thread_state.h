@@ -18,7 +18,7 @@ struct ThreadState {
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
   const std::source_location* caller = nullptr;  // see caller.h
-  bool describing = false;  // calls without tensors give descriptions
+  bool describing = false;                       // calls without tensors give descriptions
 };
 
 inline ThreadState& thread_state() {

@@ -38,9 +38,7 @@ std::string list_inputs(const OpDef& op) {
 }
 
 // Views, assemblies and host ops are carried out by the runtime.
-bool reaches_drivers(const OpDef& op) {
-  return op.id != 0 && !op.pointwise() && !op.view && !op.assemble && !op.host;
-}
+bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && !op.view && !op.assemble && !op.host; }
 
 void print_attrs(const AttrSchema& schema) {
   std::printf("typedef struct %s {\n", schema.struct_name.c_str());
@@ -53,19 +51,22 @@ void print_attrs(const AttrSchema& schema) {
 }  // namespace
 
 int main() {
-  std::printf("/* driver_ops.h: ids, schema versions and attributes of the ops that a driver may offer kernels for.\n"
-              " *\n"
-              " * Generated from the op definitions by `generate_driver_ops`; do not edit. Pointwise ops (add, exp …) have no\n"
-              " * entry: a driver runs their programs under LKS_OP_POINTWISE. docs/adding_a_driver.md says which of the ops\n"
-              " * below every driver needs; the others are composed from those where a driver refuses them. */\n"
-              "#ifndef LOCKSTEP_DRIVER_OPS_H_\n#define LOCKSTEP_DRIVER_OPS_H_\n\n#include \"lockstep/driver.h\"\n\n");
-  std::printf("/* At most eight integers. */\n"
-              "typedef struct lks_int_list {\n  int64_t count;\n  int64_t values[LKS_MAX_RANK];\n} lks_int_list;\n\n");
-  std::printf("/* An op that only lks_kernel_desc.op_name tells: registered by an application. */\n"
-              "#define LKS_OP_NAMED 0u\n\n"
-              "/* The program attached to the kernel description, for each element of the outputs; inputs broadcast by rank\n"
-              " * (aligned at the last dimension) and by extents of 1. */\n"
-              "#define LKS_OP_POINTWISE 1u\n#define LKS_OP_POINTWISE_VERSION 1u\n");
+  std::printf(
+      "/* driver_ops.h: ids, schema versions and attributes of the ops that a driver may offer kernels for.\n"
+      " *\n"
+      " * Generated from the op definitions by `generate_driver_ops`; do not edit. Pointwise ops (add, exp …) have no\n"
+      " * entry: a driver runs their programs under LKS_OP_POINTWISE. docs/adding_a_driver.md says which of the ops\n"
+      " * below every driver needs; the others are composed from those where a driver refuses them. */\n"
+      "#ifndef LOCKSTEP_DRIVER_OPS_H_\n#define LOCKSTEP_DRIVER_OPS_H_\n\n#include \"lockstep/driver.h\"\n\n");
+  std::printf(
+      "/* At most eight integers. */\n"
+      "typedef struct lks_int_list {\n  int64_t count;\n  int64_t values[LKS_MAX_RANK];\n} lks_int_list;\n\n");
+  std::printf(
+      "/* An op that only lks_kernel_desc.op_name tells: registered by an application. */\n"
+      "#define LKS_OP_NAMED 0u\n\n"
+      "/* The program attached to the kernel description, for each element of the outputs; inputs broadcast by rank\n"
+      " * (aligned at the last dimension) and by extents of 1. */\n"
+      "#define LKS_OP_POINTWISE 1u\n#define LKS_OP_POINTWISE_VERSION 1u\n");
   std::set<std::string> printed;
   for (const OpDef* op : registered_ops()) {
     if (!reaches_drivers(*op)) continue;

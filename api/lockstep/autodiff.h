@@ -33,7 +33,8 @@ class Source {
 };
 
 struct GradientOptions {
-  std::optional<Tensor> upstream = std::nullopt;  // gradient that arrives at the target; default: 1 for a single element
+  std::optional<Tensor> upstream =
+      std::nullopt;  // gradient that arrives at the target; default: 1 for a single element
   Unconnected unconnected = Unconnected::error;
 };
 
@@ -50,8 +51,8 @@ struct GradientOptions {
 class GradientTape {
  public:
   struct Options {
-    bool persistent = false;       // gradient() may be called again, also while the tape still records
-    bool watch_trainable = true;   // watch trainable variables when they are used
+    bool persistent = false;      // gradient() may be called again, also while the tape still records
+    bool watch_trainable = true;  // watch trainable variables when they are used
   };
   using Where = std::source_location;
 
@@ -65,8 +66,8 @@ class GradientTape {
   void watch(const Tensor& tensor, Where where = Where::current());
   void watch(const Variable& variable, Where where = Where::current());
 
-  /// d target / d source, of the source's shape. Throws GradientError LS4001, with the reason, where the target does not
-  /// depend on the source, and LS4002 where it has several elements and no upstream is given.
+  /// d target / d source, of the source's shape. Throws GradientError LS4001, with the reason, where the target does
+  /// not depend on the source, and LS4002 where it has several elements and no upstream is given.
   Tensor gradient(const Tensor& target, const Source& source, const GradientOptions& options = {},
                   Where where = Where::current());
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Source> sources,
@@ -107,12 +108,12 @@ struct GradcheckOptions {
 
 struct GradcheckResult {
   bool ok = true;
-  double worst = 0;          // largest difference found, in units of what is allowed
-  std::string text;          // where, with both values; empty if ok
+  double worst = 0;  // largest difference found, in units of what is allowed
+  std::string text;  // where, with both values; empty if ok
 };
 
-/// Compares gradients by the tape with central differences, for f64 inputs of any shapes. `f` takes the inputs and gives
-/// one tensor; it is called many times and must be deterministic.
+/// Compares gradients by the tape with central differences, for f64 inputs of any shapes. `f` takes the inputs and
+/// gives one tensor; it is called many times and must be deterministic.
 GradcheckResult gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& options = {});
 

@@ -82,9 +82,9 @@ class Dataset {
 
 enum class Split : std::uint8_t { train, test };
 
-/// Fashion-MNIST: 60,000 and 10,000 grey images of 28 x 28 of ten kinds of clothing, as f32 in [0, 1] of shape (28, 28, 1)
-/// with labels of u8. Looks in `folder`, else in LOCKSTEP_DATA, else where Debian's dataset-fashion-mnist puts it. Throws
-/// IoError LS8001 to LS8004.
+/// Fashion-MNIST: 60,000 and 10,000 grey images of 28 x 28 of ten kinds of clothing, as f32 in [0, 1] of shape (28, 28,
+/// 1) with labels of u8. Looks in `folder`, else in LOCKSTEP_DATA, else where Debian's dataset-fashion-mnist puts it.
+/// Throws IoError LS8001 to LS8004.
 Dataset fashion_mnist(Split split, const std::string& folder = "");
 
 /// An array of an IDX file (LeCun's format of MNIST): u8, i8, i16 is refused, i32, f32, f64; big-endian on disk. Plain

@@ -46,14 +46,14 @@ std::string_view name_of(MathMode mode);
 
 /// What is known of a listed device. Reading it allocates nothing on the device.
 struct DeviceInfo {
-  std::string id;         // "cpu:0"
-  std::string driver;     // "cpu"
-  std::string name;       // the hardware's
+  std::string id;      // "cpu:0"
+  std::string driver;  // "cpu"
+  std::string name;    // the hardware's
   std::string vendor;
-  std::string version;    // of the vendor library, and the instruction set where it matters
-  std::string type;       // "cpu", "gpu", "integrated gpu", "accelerator"
+  std::string version;  // of the vendor library, and the instruction set where it matters
+  std::string type;     // "cpu", "gpu", "integrated gpu", "accelerator"
   bool available = false;
-  std::string reason;     // why not, where not available
+  std::string reason;  // why not, where not available
   std::uint64_t memory_total = 0;
   std::optional<std::uint64_t> memory_free;  // empty where reading it would allocate
   std::vector<MathMode> modes;
@@ -70,11 +70,11 @@ Device best_device();
 /// What became of one driver library that was looked at.
 struct DriverRecord {
   std::string path;
-  std::string name;     // the driver's, where it got that far
+  std::string name;  // the driver's, where it got that far
   std::string version;
-  std::string stage;    // "open", "symbol", "negotiate", "probe", "enumerate", "ready" or "superseded"
+  std::string stage;  // "open", "symbol", "negotiate", "probe", "enumerate", "ready" or "superseded"
   bool ready = false;
-  std::string text;     // the reason, with the first missing dependency where that is it
+  std::string text;  // the reason, with the first missing dependency where that is it
 };
 
 /// One record per candidate library, in the order in which they were looked at. Nothing is skipped silently.

@@ -50,27 +50,49 @@ class Error : public std::runtime_error {
 };
 
 /// LS1xxx: an object was used in a state that does not allow it (before build, after the tape was consumed …).
-struct StateError : Error { using Error::Error; };
+struct StateError : Error {
+  using Error::Error;
+};
 /// LS20xx: shapes, axes, indices or attributes that do not fit.
-struct ShapeError : Error { using Error::Error; };
+struct ShapeError : Error {
+  using Error::Error;
+};
 /// LS21xx: element types that do not fit. Nothing is promoted silently.
-struct DTypeError : Error { using Error::Error; };
+struct DTypeError : Error {
+  using Error::Error;
+};
 /// LS3xxx: unknown, unavailable, mixed or lost devices, and failures of a driver.
-struct DeviceError : Error { using Error::Error; };
+struct DeviceError : Error {
+  using Error::Error;
+};
 /// LS40xx: gradients that do not exist, with the reason.
-struct GradientError : Error { using Error::Error; };
+struct GradientError : Error {
+  using Error::Error;
+};
 /// LS41xx: a value was asked of a tensor that is only a description.
-struct TraceError : Error { using Error::Error; };
+struct TraceError : Error {
+  using Error::Error;
+};
 /// LS5xxx: memory; the text lists it by owner and names a batch size that fits where one is known.
-struct OutOfMemoryError : Error { using Error::Error; };
+struct OutOfMemoryError : Error {
+  using Error::Error;
+};
 /// LS6xxx: an op, dtype or mode that a device does not offer and that cannot be composed from what it offers.
-struct UnsupportedError : Error { using Error::Error; };
+struct UnsupportedError : Error {
+  using Error::Error;
+};
 /// LS7xxx: NaN or infinity where none is allowed.
-struct NumericError : Error { using Error::Error; };
+struct NumericError : Error {
+  using Error::Error;
+};
 /// LS8xxx: files.
-struct IoError : Error { using Error::Error; };
+struct IoError : Error {
+  using Error::Error;
+};
 /// LS9xxx: the command line.
-struct UsageError : Error { using Error::Error; };
+struct UsageError : Error {
+  using Error::Error;
+};
 
 /// Assembles an error's text; the only way in which Lockstep makes one.
 class ErrorBuilder {

@@ -1,4 +1,5 @@
-// Losses: a number for how far predictions are from targets, the mean over the batch. Shapes must agree; nothing broadcasts.
+// Losses: a number for how far predictions are from targets, the mean over the batch. Shapes must agree; nothing
+// broadcasts.
 #pragma once
 
 #include <functional>
@@ -28,10 +29,10 @@ struct SparseCategoricalCrossentropy {
 };
 struct CategoricalCrossentropy {
   bool from_logits = true;
-  operator Loss() const;    // NOLINT: implicit by design
+  operator Loss() const;  // NOLINT: implicit by design
 };
 struct MeanSquaredError {
-  operator Loss() const;    // NOLINT: implicit by design
+  operator Loss() const;  // NOLINT: implicit by design
 };
 
 }  // namespace lockstep::losses

@@ -37,8 +37,8 @@ struct MemoryStats {
 MemoryStats memory_stats(Device device);
 void reset_peak_memory(Device device);
 
-/// Caps what the driver may hand out (`reserved`), exact to the byte; nullopt removes the cap. Cached memory is given back
-/// first where it stands in the way. Drivers that expose the same physical device share one cap.
+/// Caps what the driver may hand out (`reserved`), exact to the byte; nullopt removes the cap. Cached memory is given
+/// back first where it stands in the way. Drivers that expose the same physical device share one cap.
 void set_memory_limit(Device device, std::optional<std::uint64_t> bytes);
 
 /// Gives all cached memory back to the driver.

@@ -22,8 +22,8 @@ struct Compile {
   std::vector<metrics::Metric> metrics = {};
 };
 
-/// What fit() shows: nothing, a bar that is redrawn (or, where the output is no terminal, one line per epoch), or one line
-/// per epoch.
+/// What fit() shows: nothing, a bar that is redrawn (or, where the output is no terminal, one line per epoch), or one
+/// line per epoch.
 enum class Verbose : std::uint8_t { silent, bar, line };
 
 /// What happened in one step of fit().
@@ -33,7 +33,7 @@ struct StepInfo {
 
 struct Fit {
   std::int64_t epochs = 1;
-  std::int64_t steps = 0;        // stop after so many steps in all; 0: after the epochs
+  std::int64_t steps = 0;  // stop after so many steps in all; 0: after the epochs
   std::int64_t batch_size = 32;
   std::optional<data::Dataset> validation = std::nullopt;
   std::optional<RandomKey> shuffle = RandomKey{};  // order of examples; nullopt: as they come

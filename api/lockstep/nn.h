@@ -16,8 +16,8 @@
 
 namespace lockstep::nn {
 
-/// How a weight gets its first value. Variance scaling draws with variance scale / fan (Glorot and Bengio, AISTATS 2010; He
-/// et al., ICCV 2015): fan is the number of inputs, of outputs, or their mean.
+/// How a weight gets its first value. Variance scaling draws with variance scale / fan (Glorot and Bengio, AISTATS
+/// 2010; He et al., ICCV 2015): fan is the number of inputs, of outputs, or their mean.
 struct Initializer {
   enum class Kind : std::uint8_t { constant, uniform, normal, truncated_normal, variance_uniform, variance_normal };
   enum class Fan : std::uint8_t { in, out, mean };
@@ -44,7 +44,8 @@ struct Call {
   bool training = false;  // layers such as Dropout differ
 };
 
-/// A piece of a model: takes a tensor, gives a tensor, and owns variables and further layers. Write your own by deriving:
+/// A piece of a model: takes a tensor, gives a tensor, and owns variables and further layers. Write your own by
+/// deriving:
 ///
 ///     class Residual : public nn::Layer {
 ///      public:
@@ -138,8 +139,8 @@ struct Dense {
   std::unique_ptr<Layer> make() const;
 };
 
-/// conv2d over NHWC images; kernel (filters, height, width, channels / groups), bias (filters). A single number for kernel,
-/// strides or dilation serves both sides.
+/// conv2d over NHWC images; kernel (filters, height, width, channels / groups), bias (filters). A single number for
+/// kernel, strides or dilation serves both sides.
 struct Conv2d {
   std::int64_t filters = 0;
   std::int64_t kernel = 3;

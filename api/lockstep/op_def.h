@@ -41,16 +41,16 @@ constexpr TypeSet of(T... t) {
 }
 inline constexpr TypeSet floating = of(f32, f64);
 inline constexpr TypeSet index = of(i32, i64);
-inline constexpr TypeSet numeric = floating | index;                         // what computes
-inline constexpr TypeSet real = numeric | of(f16, bf16, i8, u8);             // what is ordered
+inline constexpr TypeSet numeric = floating | index;              // what computes
+inline constexpr TypeSet real = numeric | of(f16, bf16, i8, u8);  // what is ordered
 inline constexpr TypeSet truth = of(boolean);
-inline constexpr TypeSet any = real | truth;                                 // what is stored
+inline constexpr TypeSet any = real | truth;  // what is stored
 }  // namespace types
 
 struct InputDef {
   std::string name;
   TypeSet types = types::floating;
-  char group = 'T';            // inputs of one group have one dtype; '-' belongs to none
+  char group = 'T';  // inputs of one group have one dtype; '-' belongs to none
   bool optional = false;
   bool variadic = false;       // the last input only: one or more of it
   bool host_resident = false;  // the op reads it on the host
@@ -59,8 +59,8 @@ struct InputDef {
 
 struct OutputDef {
   std::string name;
-  int may_take = -1;           // may be given the memory of this input if nobody else needs it
-  int in_place_of = -1;        // *is* this mutable input, updated
+  int may_take = -1;     // may be given the memory of this input if nobody else needs it
+  int in_place_of = -1;  // *is* this mutable input, updated
 };
 
 /// A launch-time number: changing it prepares nothing.
@@ -83,8 +83,9 @@ struct IntList {
   std::int64_t operator[](std::size_t i) const { return values[i]; }
 };
 
-/// Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that the struct has no
-/// padding and can be compared by its bytes; the driver gets it as it is (`driver_ops.h` is generated from the schema).
+/// Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that the struct has
+/// no padding and can be compared by its bytes; the driver gets it as it is (`driver_ops.h` is generated from the
+/// schema).
 struct AttrField {
   enum class Kind : std::uint8_t { integer, real, list };
   std::string name, doc;
@@ -93,7 +94,7 @@ struct AttrField {
 };
 
 struct AttrSchema {
-  std::string struct_name;         // in driver_ops.h, such as "lks_conv2d_attrs"
+  std::string struct_name;  // in driver_ops.h, such as "lks_conv2d_attrs"
   std::size_t size = 0;
   std::vector<AttrField> fields;
   std::vector<std::byte> defaults;
@@ -128,8 +129,8 @@ AttrSchema attr_schema(std::string struct_name, std::pair<M A::*, AttrField>... 
 struct OpCall {
   const OpDef& op;
   std::span<const Operand> inputs;
-  const void* attrs = nullptr;              // the attribute struct
-  std::span<const Scalar> scalars = {};     // in the order of OpDef::scalars
+  const void* attrs = nullptr;           // the attribute struct
+  std::span<const Scalar> scalars = {};  // in the order of OpDef::scalars
   std::source_location where;
 
   template <class A>
@@ -259,9 +260,9 @@ class GradContext {
 struct RefArray {
   DType dtype = DType::f32;
   Shape shape;
-  std::vector<long double> values;     // row-major
-  /// Error that rounding may cause in each value, in units of the dtype's unit roundoff, to first order: from the terms of
-  /// sums, and step by step through programs. Empty where every value is exact.
+  std::vector<long double> values;  // row-major
+  /// Error that rounding may cause in each value, in units of the dtype's unit roundoff, to first order: from the terms
+  /// of sums, and step by step through programs. Empty where every value is exact.
   std::vector<long double> budget;
 
   static RefArray zeros(DType dtype, const Shape& shape);
@@ -270,10 +271,10 @@ struct RefArray {
 
 /// Slow, plain, on the host, at least twice as precise as any device.
 struct RefContext {
-  const OpCall& call;                   // attributes and scalars; inputs hold no tensors
-  std::span<const RefArray> inputs;     // absent ones have rank 0 and no values
+  const OpCall& call;                // attributes and scalars; inputs hold no tensors
+  std::span<const RefArray> inputs;  // absent ones have rank 0 and no values
   std::span<const Spec> output_specs;
-  std::vector<RefArray> outputs;        // zeros, to be filled
+  std::vector<RefArray> outputs;  // zeros, to be filled
 
   template <class A>
   const A& attrs() const {
@@ -321,27 +322,27 @@ struct OpCase {
 
 /// How far results may be from the oracle; the bounds belong to the class, not to a device.
 enum class ErrorClass : std::uint8_t {
-  exact,        // bits
-  rounded,      // correctly rounded
-  elementary,   // exp, log and their like
+  exact,           // bits
+  rounded,         // correctly rounded
+  elementary,      // exp, log and their like
   transcendental,  // tanh, sigmoid, erf
   gelu,
   power,
-  sum,          // componentwise, from the magnitudes of the terms
-  composed,     // built from several of the above
+  sum,       // componentwise, from the magnitudes of the terms
+  composed,  // built from several of the above
 };
 
 enum class Effects : std::uint8_t { pure, random, state };
 
 // -------------------------------------------------------------------------------------------------------------- OpDef
 
-/// The rules of one op. `name`, `inputs`, `outputs`, `infer` and `reference` are always there, and one way to carry the op
-/// out: `body` (pointwise), `view`, `assemble`, `decompose`, `host` or a kernel in a driver.
+/// The rules of one op. `name`, `inputs`, `outputs`, `infer` and `reference` are always there, and one way to carry the
+/// op out: `body` (pointwise), `view`, `assemble`, `decompose`, `host` or a kernel in a driver.
 class OpDef {
  public:
-  std::string name;                    // "softmax"; user ops have a prefix: "acme::norm"
+  std::string name;  // "softmax"; user ops have a prefix: "acme::norm"
   std::string doc;
-  std::uint32_t version = 1;           // schema version of attributes and semantics
+  std::uint32_t version = 1;  // schema version of attributes and semantics
   std::vector<InputDef> inputs;
   std::vector<OutputDef> outputs = {{"y"}};
   AttrSchema attrs;
@@ -368,7 +369,8 @@ class OpDef {
   /// Carried out by the runtime itself.
   std::function<std::vector<Tensor>(const OpCall& call, std::span<const Spec> outputs)> host;
 
-  /// Kernels for devices whose memory the host can see, by driver name: called with pointers to dense row-major elements.
+  /// Kernels for devices whose memory the host can see, by driver name: called with pointers to dense row-major
+  /// elements.
   struct HostKernelCall {
     const OpCall& call;
     std::span<const void* const> inputs;
@@ -377,7 +379,7 @@ class OpDef {
   };
   std::map<std::string, std::function<void(const HostKernelCall&)>, std::less<>> kernels;
 
-  std::vector<Saves> saves;            // per input; one entry serves all inputs
+  std::vector<Saves> saves;  // per input; one entry serves all inputs
   std::function<void(GradContext&)> gradient;
   /// Pointwise ops without a rule get one by differentiating their program, unless this is false.
   bool differentiable = true;
@@ -386,7 +388,7 @@ class OpDef {
   std::function<std::vector<OpCase>()> cases;
 
   // Set on registration.
-  std::uint32_t id = 0;                // of driver_ops.h; 0: known to drivers by name only
+  std::uint32_t id = 0;  // of driver_ops.h; 0: known to drivers by name only
   bool pointwise() const { return static_cast<bool>(body); }
   const Saves& saves_for(std::size_t input) const;
 };
@@ -401,8 +403,8 @@ const OpDef* find_op(std::string_view name);
 /// All ops, ours in the order of ops.def, then users'.
 std::vector<const OpDef*> registered_ops();
 
-/// Carries out a call on the device of its inputs: the single way through which every op call passes. The caller's line is
-/// that of the first input, unless `where` is given.
+/// Carries out a call on the device of its inputs: the single way through which every op call passes. The caller's line
+/// is that of the first input, unless `where` is given.
 std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs = nullptr,
                            std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr);
 

@@ -20,8 +20,8 @@ struct Sgd {
   bool nesterov = false;
 };
 
-/// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015) with bias correction; `weight_decay` is
-/// decoupled (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019).
+/// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015) with bias correction; `weight_decay`
+/// is decoupled (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019).
 struct Adam {
   double learning_rate = 1e-3;
   double beta_1 = 0.9;
@@ -41,9 +41,9 @@ class Optimizer {
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
-  /// gradients[i] belongs to variables[i]; same shape and dtype (ShapeError LS2010, DTypeError LS2101), all on one device
-  /// (DeviceError LS3002). Plans, allocates and prepares everything first: after any failure, but for a lost device, every
-  /// variable has its old value and the step does not count.
+  /// gradients[i] belongs to variables[i]; same shape and dtype (ShapeError LS2010, DTypeError LS2101), all on one
+  /// device (DeviceError LS3002). Plans, allocates and prepares everything first: after any failure, but for a lost
+  /// device, every variable has its old value and the step does not count.
   void apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where = Where::current());
 
   double learning_rate() const;

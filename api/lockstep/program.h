@@ -84,14 +84,14 @@ Expr operator!(Expr a);
 Expr operator<<(Expr a, int count);
 Expr operator>>(Expr a, int count);  // arithmetic for signed, logical for unsigned dtypes
 
-#define LOCKSTEP_EXPR_WITH_NUMBER(op)                                             \
-  template <Number N>                                                             \
-  Expr operator op(Expr a, N b) {                                                 \
-    return a op a.constant(static_cast<double>(b));                               \
-  }                                                                               \
-  template <Number N>                                                             \
-  Expr operator op(N a, Expr b) {                                                 \
-    return b.constant(static_cast<double>(a)) op b;                               \
+#define LOCKSTEP_EXPR_WITH_NUMBER(op)               \
+  template <Number N>                               \
+  Expr operator op(Expr a, N b) {                   \
+    return a op a.constant(static_cast<double>(b)); \
+  }                                                 \
+  template <Number N>                               \
+  Expr operator op(N a, Expr b) {                   \
+    return b.constant(static_cast<double>(a)) op b; \
   }
 LOCKSTEP_EXPR_WITH_NUMBER(+)
 LOCKSTEP_EXPR_WITH_NUMBER(-)
@@ -160,20 +160,20 @@ class ProgramBuilder {
 /// Number of values that an instruction reads.
 int arg_count(const lks_instr& instr, std::span<const ScalarFunction* const> functions);
 
-/// A function of scalars that every device computes with the same bits: a name, a body in core opcodes for each dtype, its
-/// derivatives and a high-precision oracle. User code may add its own (`register_scalar_function`).
+/// A function of scalars that every device computes with the same bits: a name, a body in core opcodes for each dtype,
+/// its derivatives and a high-precision oracle. User code may add its own (`register_scalar_function`).
 struct ScalarFunction {
   std::string name;
   std::uint32_t version = 1;
   std::uint32_t arity = 1;
-  lks_dtype dtype = LKS_F32;                       // of arguments and result
+  lks_dtype dtype = LKS_F32;  // of arguments and result
   Expr (*body)(std::span<const Expr> args) = nullptr;
   /// d f / d args[which], in terms of the arguments and the value f(args).
   Expr (*derivative)(std::span<const Expr> args, Expr value, std::uint32_t which) = nullptr;
   long double (*oracle)(std::span<const long double> args) = nullptr;
-  float max_ulp = 4;                               // the body's error, in units in the last place of the result
-  float max_ulp_of_argument = 0;                   // … or, where that is more, in units in the last place of |args[0]|
-  const Program* lowered = nullptr;                // the recorded body; set on registration
+  float max_ulp = 4;                 // the body's error, in units in the last place of the result
+  float max_ulp_of_argument = 0;     // … or, where that is more, in units in the last place of |args[0]|
+  const Program* lowered = nullptr;  // the recorded body; set on registration
 };
 
 /// The function of that name for that dtype; nullptr where there is none.

@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-/// Named tensors in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length, a
-/// JSON header, then the bytes. The file appears under its name only when it is complete. Throws IoError LS8005.
+/// Named tensors in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length,
+/// a JSON header, then the bytes. The file appears under its name only when it is complete. Throws IoError LS8005.
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
 
@@ -21,7 +21,7 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
 void check_can_write(const std::string& path);
 
 struct TensorFile {
-  std::map<std::string, Tensor> tensors;        // on the default device
+  std::map<std::string, Tensor> tensors;  // on the default device
   std::map<std::string, std::string> metadata;
 };
 

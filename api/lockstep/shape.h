@@ -15,8 +15,9 @@ namespace lockstep {
 
 inline constexpr int max_rank = 8;
 
-/// One extent: a number >= 0, or a symbolic expression over named sizes. Eight bytes, cheap to copy; symbolic expressions
-/// are interned in canonical form, so `==` decides equality of polynomials such as `batch*784/784 == batch`.
+/// One extent: a number >= 0, or a symbolic expression over named sizes. Eight bytes, cheap to copy; symbolic
+/// expressions are interned in canonical form, so `==` decides equality of polynomials such as `batch*784/784 ==
+/// batch`.
 class Dim {
  public:
   /// Throws ShapeError LS2005 for a negative number.
@@ -55,9 +56,7 @@ class Dim {
   }
 
   /// Quotient rounded down; b > 0.
-  friend Dim floor_div(Dim a, Dim b) {
-    return a.is_known() && b.is_known() ? Dim(a.value_ / b.value_) : divide(a, b);
-  }
+  friend Dim floor_div(Dim a, Dim b) { return a.is_known() && b.is_known() ? Dim(a.value_ / b.value_) : divide(a, b); }
 
   std::string to_string() const;
 
@@ -77,7 +76,7 @@ class Dim {
 class Shape {
  public:
   constexpr Shape() = default;
-  Shape(std::initializer_list<Dim> dims);   // NOLINT: brace lists are shapes
+  Shape(std::initializer_list<Dim> dims);  // NOLINT: brace lists are shapes
   explicit Shape(std::span<const Dim> dims);
   explicit Shape(std::span<const std::int64_t> dims);
 

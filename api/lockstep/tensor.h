@@ -49,8 +49,7 @@ class Tensor {
       : Tensor(checked(values.data(), values.size(), shape, where), DTypeOf<T>::value, shape, device, where) {}
   template <Element T>
   Tensor(const std::vector<T>& values, const Shape& shape, std::optional<Device> device = std::nullopt,
-         Where where = Where::current())
-    requires(!std::same_as<T, bool>)
+         Where where = Where::current()) requires(!std::same_as<T, bool>)
       : Tensor(std::span<const T>(values), shape, device, where) {}
 
   /// A description without elements.
@@ -89,9 +88,7 @@ class Tensor {
 
   /// All elements in row-major order, waiting for them; throws DTypeError LS2103 for another T.
   template <Element T>
-  std::vector<T> to_vector(Where where = Where::current()) const
-    requires(!std::same_as<T, bool>)
-  {
+  std::vector<T> to_vector(Where where = Where::current()) const requires(!std::same_as<T, bool>) {
     std::vector<T> values(static_cast<std::size_t>(size()));
     read_all(values.data(), DTypeOf<T>::value, where);
     return values;
@@ -137,8 +134,8 @@ struct Scalar {
   double as_double() const { return kind == Kind::floating ? floating : static_cast<double>(integer); }
 };
 
-/// What an op takes: a tensor, a variable (which is read, and watched by active tapes) or a number. Made implicitly, and
-/// remembers the line of the program that made it. Lives no longer than the full expression.
+/// What an op takes: a tensor, a variable (which is read, and watched by active tapes) or a number. Made implicitly,
+/// and remembers the line of the program that made it. Lives no longer than the full expression.
 class Operand {
  public:
   using Where = std::source_location;
@@ -147,8 +144,8 @@ class Operand {
       : impl_(tensor.impl()), where_(at) {}
   Operand(const Variable& variable, Where at = Where::current());  // NOLINT: implicit by design
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Operand(T value, Where at = Where::current()) : scalar_(scalar_of(value)), where_(at) {}  // NOLINT: implicit by design
+  requires std::is_arithmetic_v<T> Operand(T value, Where at = Where::current())
+      : scalar_(scalar_of(value)), where_(at) {}  // NOLINT: implicit by design
 
   /// An optional input that is not given.
   static Operand absent(Where at = Where::current()) {

@@ -10,9 +10,9 @@ namespace lockstep {
 
 class VariableImpl;
 
-/// A named tensor whose value can be replaced: a weight, or a running statistic. Copies are the same variable. Using one
-/// in an op reads its present value; a tensor that was read keeps its value when the variable changes later. Not to be
-/// assigned on one thread while another uses it.
+/// A named tensor whose value can be replaced: a weight, or a running statistic. Copies are the same variable. Using
+/// one in an op reads its present value; a tensor that was read keeps its value when the variable changes later. Not to
+/// be assigned on one thread while another uses it.
 class Variable {
  public:
   using Where = std::source_location;

@@ -11,8 +11,9 @@
 
 #if defined(LOCKSTEP_WITH_ONEDNN)
 #include <dnnl_version.h>
-#define LIBRARY_TEXT \
-  "oneDNN " HOST_STRINGIFY(DNNL_VERSION_MAJOR) "." HOST_STRINGIFY(DNNL_VERSION_MINOR) "." HOST_STRINGIFY(DNNL_VERSION_PATCH)
+#define LIBRARY_TEXT                                                                                      \
+  "oneDNN " HOST_STRINGIFY(DNNL_VERSION_MAJOR) "." HOST_STRINGIFY(DNNL_VERSION_MINOR) "." HOST_STRINGIFY( \
+      DNNL_VERSION_PATCH)
 #else
 #define LIBRARY_TEXT "no oneDNN"
 #endif

@@ -1,5 +1,5 @@
-// Writing past the caches: for results larger than they are, which would push everything else out and whose old contents
-// would be read first for nothing.
+// Writing past the caches: for results larger than they are, which would push everything else out and whose old
+// contents would be read first for nothing.
 #pragma once
 
 #include <immintrin.h>

@@ -89,9 +89,15 @@ std::vector<char> draw(DType dtype, std::int64_t count, std::uint64_t seed, Valu
     case DType::bf16: append<BFloat16>(bytes, count, [&] { return BFloat16(draw_float<float>(dice, values)); }); break;
     case DType::i8: append<std::int8_t>(bytes, count, [&] { return draw_integer<std::int8_t>(dice, values); }); break;
     case DType::u8: append<std::uint8_t>(bytes, count, [&] { return draw_integer<std::uint8_t>(dice, values); }); break;
-    case DType::i32: append<std::int32_t>(bytes, count, [&] { return draw_integer<std::int32_t>(dice, values); }); break;
-    case DType::i64: append<std::int64_t>(bytes, count, [&] { return draw_integer<std::int64_t>(dice, values); }); break;
-    case DType::boolean: append<std::uint8_t>(bytes, count, [&] { return static_cast<std::uint8_t>(dice.below(2)); }); break;
+    case DType::i32:
+      append<std::int32_t>(bytes, count, [&] { return draw_integer<std::int32_t>(dice, values); });
+      break;
+    case DType::i64:
+      append<std::int64_t>(bytes, count, [&] { return draw_integer<std::int64_t>(dice, values); });
+      break;
+    case DType::boolean:
+      append<std::uint8_t>(bytes, count, [&] { return static_cast<std::uint8_t>(dice.below(2)); });
+      break;
   }
   return bytes;
 }
@@ -144,7 +150,8 @@ void expect_same_for_threads(const std::string& what, const std::function<Tensor
   const std::vector<std::byte> x = a.to_bytes(), y = b.to_bytes(), m = budget.to_bytes();
   const auto count = static_cast<std::size_t>(a.size());
   for (std::size_t i = 0; i < count; ++i) {
-    const double p = number(x, i, a.dtype()), q = number(y, i, b.dtype()), bound = number(m, i, budget.dtype()) * tolerance;
+    const double p = number(x, i, a.dtype()), q = number(y, i, b.dtype()),
+                 bound = number(m, i, budget.dtype()) * tolerance;
     if (std::fabs(p - q) <= bound || p == q) continue;
     return ::testing::AssertionFailure() << "element " << i << " of " << a.describe() << ": " << p << " and " << q
                                          << " differ by more than " << bound;

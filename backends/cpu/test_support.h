@@ -25,11 +25,11 @@ class Dice {
     return state_ * 0x2545f4914f6cdd1du;
   }
   /// In [0, n).
-  std::int64_t below(std::int64_t n) { return static_cast<std::int64_t>((bits() >> 11) % static_cast<std::uint64_t>(n)); }
-  /// In [low, high).
-  double real(double low, double high) {
-    return low + (high - low) * static_cast<double>(bits() >> 11) * 0x1p-53;
+  std::int64_t below(std::int64_t n) {
+    return static_cast<std::int64_t>((bits() >> 11) % static_cast<std::uint64_t>(n));
   }
+  /// In [low, high).
+  double real(double low, double high) { return low + (high - low) * static_cast<double>(bits() >> 11) * 0x1p-53; }
 
  private:
   std::uint64_t state_;

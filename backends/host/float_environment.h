@@ -19,7 +19,8 @@ class FloatEnvironment {
     }
   }
   ~FloatEnvironment() {
-    if (changed_) [[unlikely]] _mm_setcsr(saved_);
+    if (changed_) [[unlikely]]
+      _mm_setcsr(saved_);
   }
   FloatEnvironment(const FloatEnvironment&) = delete;
   FloatEnvironment& operator=(const FloatEnvironment&) = delete;

@@ -46,9 +46,9 @@ const DriverTraits* traits = nullptr;  // set once, to a constant, by driver_tab
 constexpr std::uint64_t alignment = 64;
 constexpr std::uint64_t huge_page = 2 * 1024 * 1024;
 
-#define FAULT_POINT(api, kind, site)                                                                    \
-  if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) {      \
-    return fail(diag, injected, HOST_WHERE, "injected at " site);                                       \
+#define FAULT_POINT(api, kind, site)                                                               \
+  if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) { \
+    return fail(diag, injected, HOST_WHERE, "injected at " site);                                  \
   }
 
 // ---------------------------------------------------------------------------------------------------------- driver
@@ -128,8 +128,8 @@ lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
 lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                                  lks_diag* diag) {
   if (heap != 0 || bytes == 0) {
-    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u",
-                static_cast<unsigned long long>(bytes), heap);
+    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes),
+                heap);
   }
   FAULT_POINT(device->host, LKS_FAULT_ALLOC, "host.buffer_alloc");
   // Linux promises more memory than it has; what cannot fit is refused here rather than by the OOM killer.
@@ -139,8 +139,7 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
   auto* buffer = data != MAP_FAILED ? new (std::nothrow) lks_buffer{data, bytes} : nullptr;
   if (!buffer) {
     if (data != MAP_FAILED) munmap(data, bytes);
-    fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the system gives no %llu bytes",
-         static_cast<unsigned long long>(bytes));
+    fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the system gives no %llu bytes", static_cast<unsigned long long>(bytes));
     diag->native_code = errno;
     diag->requested_bytes = bytes;
     diag->free_bytes = available;

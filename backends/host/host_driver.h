@@ -8,10 +8,10 @@
 namespace host {
 
 struct DriverTraits {
-  const char* name;        // device prefix
+  const char* name;  // device prefix
   const char* version;
   std::int32_t priority;
-  std::uint32_t flags;     // LKS_DRIVER_*
+  std::uint32_t flags;  // LKS_DRIVER_*
   std::span<const KernelRow> (*kernels)();
   /// Fills in the device's name, version and modes; heaps and capabilities are set already.
   void (*describe)(const lks_host_api& host, lks_device_info& info);

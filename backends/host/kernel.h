@@ -48,9 +48,10 @@ struct KernelRequest {
   }
 };
 
-/// One row: an op, the newest schema version it understands, and a maker. The maker either refuses, with a reason in the
-/// diag and `info` untouched, or fills `info` and, if `out` is given, makes the kernel. An op may have several rows: they
-/// are asked in order, and the first that does not refuse serves; what the last one says is the driver's refusal.
+/// One row: an op, the newest schema version it understands, and a maker. The maker either refuses, with a reason in
+/// the diag and `info` untouched, or fills `info` and, if `out` is given, makes the kernel. An op may have several
+/// rows: they are asked in order, and the first that does not refuse serves; what the last one says is the driver's
+/// refusal.
 struct KernelRow {
   std::uint32_t op;
   std::uint32_t version;

@@ -7,8 +7,8 @@ Program::Program(const lks_program& p)
       instrs(p.instrs, p.instrs + p.instr_count),
       outputs(p.outputs, p.outputs + p.output_count) {
   for (std::uint32_t f = 0; f < p.function_count; ++f) {
-    functions.push_back({p.functions[f].name, p.functions[f].version,
-                         std::make_shared<const Program>(*p.functions[f].body)});
+    functions.push_back(
+        {p.functions[f].name, p.functions[f].version, std::make_shared<const Program>(*p.functions[f].body)});
   }
 }
 

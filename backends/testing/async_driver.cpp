@@ -1,5 +1,5 @@
-// A toy device with real asynchrony, so that the host side is proven before there is a GPU. Each queue is a thread; every
-// command starts late by a pseudo-random delay; memory is not visible to the host.
+// A toy device with real asynchrony, so that the host side is proven before there is a GPU. Each queue is a thread;
+// every command starts late by a pseudo-random delay; memory is not visible to the host.
 //
 // Options, read while it runs:
 //   toy.fail      "<generation>:<k>" makes the k-th command enqueued from now on fail when it is executed; another
@@ -66,9 +66,9 @@ using host::refuse;
 
 constexpr std::uint64_t forever = ~std::uint64_t{0};
 
-#define FAULT_POINT(api, kind, site)                                                                \
-  if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) {  \
-    return fail(diag, injected, HOST_WHERE, "injected at " site);                                   \
+#define FAULT_POINT(api, kind, site)                                                               \
+  if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) { \
+    return fail(diag, injected, HOST_WHERE, "injected at " site);                                  \
   }
 
 lks_diag empty_diag() {
@@ -104,7 +104,8 @@ bool is_condemned(lks_driver& driver) {
 struct lks_queue {
   using Command = std::function<lks_status(lks_diag&)>;
 
-  explicit lks_queue(lks_device& d) : device(d), seed_(reinterpret_cast<std::uintptr_t>(this)), worker_([this] { run(); }) {}
+  explicit lks_queue(lks_device& d)
+      : device(d), seed_(reinterpret_cast<std::uintptr_t>(this)), worker_([this] { run(); }) {}
   ~lks_queue() {
     {
       std::lock_guard lock(mutex_);
@@ -246,7 +247,8 @@ lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t, lks_device* device
 }
 lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
 
-lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out, lks_diag* diag) {
+lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
+                                 lks_diag* diag) {
   FAULT_POINT(device->driver.host, LKS_FAULT_ALLOC, "toy.buffer_alloc");
   *out = new lks_buffer{std::aligned_alloc(64, (bytes + 63) / 64 * 64), bytes};
   return LKS_OK;
@@ -262,7 +264,8 @@ void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
 // ------------------------------------------------------------------------------------------------------------- queues
 
-lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline, lks_diag*) {
+lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
+                                 lks_diag*) {
   *out = new lks_queue(*device);
   *timeline = &(*out)->timeline;
   return LKS_OK;
@@ -290,8 +293,8 @@ struct OwnedLaunch {
   }
 };
 
-lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
-                                 lks_diag* diag) {
+lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
+                                 std::uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_launch");
   auto owned = std::make_shared<std::vector<OwnedLaunch>>();
   for (std::uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
@@ -337,7 +340,8 @@ lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std
 }
 
 lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes,
-                               std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) {
+                               std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value,
+                               lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_fill");
   *value = queue->enqueue([=](lks_diag&) {
     char* to = static_cast<char*>(dst->data) + offset;
@@ -388,7 +392,8 @@ lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reache
   return timeline->failure.code;
 }
 
-lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
+lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                                  lks_diag* diag) {
   return await(timeline, value, timeout_ns, diag);
 }
 
@@ -412,7 +417,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
                                    lks_kernel_info* info, lks_diag* diag) {
   FAULT_POINT(device->driver.host, LKS_FAULT_COMPILE, "toy.kernel_prepare");
   std::unique_ptr<lks_kernel> kernel;
-  const lks_status status = host::answer_from_table(reference::kernels(), device->driver.host, *desc, *info, &kernel, diag);
+  const lks_status status =
+      host::answer_from_table(reference::kernels(), device->driver.host, *desc, *info, &kernel, diag);
   if (status == LKS_OK) *out = kernel.release();
   return status;
 }
@@ -427,19 +433,54 @@ constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
 constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
 #endif
 
-constexpr lks_driver_api table = {
-    {sizeof(lks_driver_api), 0, nullptr}, LKS_ABI_MAJOR, LKS_ABI_MINOR, "toy", "Lockstep", "1.0", "test",
-    LKS_DRIVER_UNLOADABLE, sanitizer, -200, 0,
-    &driver_open, &driver_close, &device_count, &device_describe, &get_group,
-    &device_open, &device_close, &device_memory, &device_health,
-    &buffer_alloc, &buffer_free, &buffer_map, &buffer_unmap,
-    &queue_create, &queue_destroy, &queue_launch, &queue_copy, &queue_write, &queue_read, &queue_fill, &queue_wait, &queue_flush, &queue_recover,
-    &timeline_create, &timeline_destroy, &timeline_query, &timeline_wait, &timeline_signal,
-    &kernel_query, &kernel_prepare, &kernel_release, &kernel_variant};
+constexpr lks_driver_api table = {{sizeof(lks_driver_api), 0, nullptr},
+                                  LKS_ABI_MAJOR,
+                                  LKS_ABI_MINOR,
+                                  "toy",
+                                  "Lockstep",
+                                  "1.0",
+                                  "test",
+                                  LKS_DRIVER_UNLOADABLE,
+                                  sanitizer,
+                                  -200,
+                                  0,
+                                  &driver_open,
+                                  &driver_close,
+                                  &device_count,
+                                  &device_describe,
+                                  &get_group,
+                                  &device_open,
+                                  &device_close,
+                                  &device_memory,
+                                  &device_health,
+                                  &buffer_alloc,
+                                  &buffer_free,
+                                  &buffer_map,
+                                  &buffer_unmap,
+                                  &queue_create,
+                                  &queue_destroy,
+                                  &queue_launch,
+                                  &queue_copy,
+                                  &queue_write,
+                                  &queue_read,
+                                  &queue_fill,
+                                  &queue_wait,
+                                  &queue_flush,
+                                  &queue_recover,
+                                  &timeline_create,
+                                  &timeline_destroy,
+                                  &timeline_query,
+                                  &timeline_wait,
+                                  &timeline_signal,
+                                  &kernel_query,
+                                  &kernel_prepare,
+                                  &kernel_release,
+                                  &kernel_variant};
 
 }  // namespace
 
-extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api*, const lks_driver_api** out, lks_diag*) {
+extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api*, const lks_driver_api** out,
+                                                              lks_diag*) {
   *out = &table;
   return LKS_OK;
 }

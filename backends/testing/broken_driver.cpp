@@ -49,7 +49,8 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
   void* const filler = reinterpret_cast<void*>(&unused);
   char* const slots = reinterpret_cast<char*>(&table.driver_open);
   const std::size_t bytes = sizeof table - static_cast<std::size_t>(slots - reinterpret_cast<char*>(&table));
-  for (std::size_t at = 0; at + sizeof filler <= bytes; at += sizeof filler) std::memcpy(slots + at, &filler, sizeof filler);
+  for (std::size_t at = 0; at + sizeof filler <= bytes; at += sizeof filler)
+    std::memcpy(slots + at, &filler, sizeof filler);
   table.hdr.size = BROKEN == SHORT_TABLE ? 64 : sizeof table;
   table.abi_major = BROKEN == OTHER_MAJOR ? LKS_ABI_MAJOR + 1 : LKS_ABI_MAJOR;
   table.abi_minor = LKS_ABI_MINOR;

@@ -65,24 +65,33 @@ peer_work* conv(const peer_conv* s, int threads) try {
   const int64_t out = (s->size + 2 * s->padding - s->kernel) / s->stride + 1, per_group = s->channels / s->groups;
   const memory::desc x({s->batch, s->channels, s->size, s->size}, f32, tag::nhwc);
   const memory::desc y({s->batch, s->filters, out, out}, f32, tag::nhwc);
-  const memory::desc w = s->groups == 1
-                             ? memory::desc({s->filters, per_group, s->kernel, s->kernel}, f32, tag::any)
-                             : memory::desc({s->groups, s->filters / s->groups, per_group, s->kernel, s->kernel}, f32, tag::any);
+  const memory::desc w =
+      s->groups == 1
+          ? memory::desc({s->filters, per_group, s->kernel, s->kernel}, f32, tag::any)
+          : memory::desc({s->groups, s->filters / s->groups, per_group, s->kernel, s->kernel}, f32, tag::any);
   const memory::dims strides{s->stride, s->stride}, padding{s->padding, s->padding};
   constexpr auto direct = dnnl::algorithm::convolution_direct;
-  const dnnl::convolution_forward::primitive_desc forward(work->engine, dnnl::prop_kind::forward_training, direct, x, w, y,
-                                                          strides, padding, padding);
+  const dnnl::convolution_forward::primitive_desc forward(work->engine, dnnl::prop_kind::forward_training, direct, x, w,
+                                                          y, strides, padding, padding);
   if (s->pass == 0) {
     work->primitive = dnnl::convolution_forward(forward);
-    work->arguments = {{DNNL_ARG_SRC, work->make(x)}, {DNNL_ARG_WEIGHTS, work->make(forward.weights_desc())}, {DNNL_ARG_DST, work->make(y)}};
+    work->arguments = {{DNNL_ARG_SRC, work->make(x)},
+                       {DNNL_ARG_WEIGHTS, work->make(forward.weights_desc())},
+                       {DNNL_ARG_DST, work->make(y)}};
   } else if (s->pass == 1) {
-    const dnnl::convolution_backward_data::primitive_desc backward(work->engine, direct, x, w, y, strides, padding, padding, forward);
+    const dnnl::convolution_backward_data::primitive_desc backward(work->engine, direct, x, w, y, strides, padding,
+                                                                   padding, forward);
     work->primitive = dnnl::convolution_backward_data(backward);
-    work->arguments = {{DNNL_ARG_DIFF_DST, work->make(y)}, {DNNL_ARG_WEIGHTS, work->make(backward.weights_desc())}, {DNNL_ARG_DIFF_SRC, work->make(x)}};
+    work->arguments = {{DNNL_ARG_DIFF_DST, work->make(y)},
+                       {DNNL_ARG_WEIGHTS, work->make(backward.weights_desc())},
+                       {DNNL_ARG_DIFF_SRC, work->make(x)}};
   } else {
-    const dnnl::convolution_backward_weights::primitive_desc backward(work->engine, direct, x, w, y, strides, padding, padding, forward);
+    const dnnl::convolution_backward_weights::primitive_desc backward(work->engine, direct, x, w, y, strides, padding,
+                                                                      padding, forward);
     work->primitive = dnnl::convolution_backward_weights(backward);
-    work->arguments = {{DNNL_ARG_SRC, work->make(x)}, {DNNL_ARG_DIFF_DST, work->make(y)}, {DNNL_ARG_DIFF_WEIGHTS, work->make(backward.diff_weights_desc())}};
+    work->arguments = {{DNNL_ARG_SRC, work->make(x)},
+                       {DNNL_ARG_DIFF_DST, work->make(y)},
+                       {DNNL_ARG_DIFF_WEIGHTS, work->make(backward.diff_weights_desc())}};
   }
   return work.release();
 } catch (const dnnl::error&) {

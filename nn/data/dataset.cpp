@@ -114,7 +114,8 @@ Dataset::Pass::Pass(Pass&&) noexcept = default;
 
 std::int64_t Dataset::Pass::batch_count() const {
   const auto n = static_cast<std::int64_t>(state_->order.size());
-  return state_->drop_last ? n / state_->batch_size : (n + state_->batch_size - 1) / state_->batch_size;
+  const std::int64_t whole = n / state_->batch_size;
+  return state_->drop_last || n % state_->batch_size == 0 ? whole : whole + 1;
 }
 
 // The next batch is copied before this one is used, so that an asynchronous device can do both at once.

@@ -13,8 +13,9 @@ namespace {
 void infer_matmul(InferContext& c) {
   for (std::size_t i = 0; i < 2; ++i) {
     if (c.rank(i) < 2) {
-      c.fail(ErrorId::wrong_rank, std::string(i ? "b" : "a") + " has rank " + std::to_string(c.rank(i)) +
-             ", needed is rank 2 or more", "add a dimension: expand_dims(vector, 0) is a row, expand_dims(vector, 1) a column");
+      c.fail(ErrorId::wrong_rank,
+             std::string(i ? "b" : "a") + " has rank " + std::to_string(c.rank(i)) + ", needed is rank 2 or more",
+             "add a dimension: expand_dims(vector, 0) is a row, expand_dims(vector, 1) a column");
     }
   }
   const Shape &a = c.shape(0), &b = c.shape(1);

@@ -17,7 +17,8 @@ PointwiseOptions numeric(std::string doc, ErrorClass error_class = ErrorClass::r
 namespace defs {
 
 OpDef add() {
-  OpDef op = pointwise_op("add", [](Expr a, Expr b) { return a + b; }, numeric("Sum of each pair."));
+  OpDef op = pointwise_op(
+      "add", [](Expr a, Expr b) { return a + b; }, numeric("Sum of each pair."));
   op.commutative = true;
   op.gradient = [](GradContext& g) {
     const Tensor dy = g.upstream();
@@ -28,7 +29,8 @@ OpDef add() {
 }
 
 OpDef sub() {
-  OpDef op = pointwise_op("sub", [](Expr a, Expr b) { return a - b; }, numeric("Difference of each pair."));
+  OpDef op = pointwise_op(
+      "sub", [](Expr a, Expr b) { return a - b; }, numeric("Difference of each pair."));
   op.gradient = [](GradContext& g) {
     const Tensor dy = g.upstream();
     if (g.needs(0)) g.set(0, dy);
@@ -38,7 +40,8 @@ OpDef sub() {
 }
 
 OpDef mul() {
-  OpDef op = pointwise_op("mul", [](Expr a, Expr b) { return a * b; }, numeric("Product of each pair."));
+  OpDef op = pointwise_op(
+      "mul", [](Expr a, Expr b) { return a * b; }, numeric("Product of each pair."));
   op.commutative = true;
   op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
   op.gradient = [](GradContext& g) {
@@ -50,23 +53,29 @@ OpDef mul() {
 }
 
 OpDef div() {
-  return pointwise_op("div", [](Expr a, Expr b) { return a / b; },
-                      numeric("Quotient of each pair; integers truncate toward zero, and x / 0 is 0.",
-                              ErrorClass::rounded, away_from_zero));
+  return pointwise_op(
+      "div", [](Expr a, Expr b) { return a / b; },
+      numeric("Quotient of each pair; integers truncate toward zero, and x / 0 is 0.", ErrorClass::rounded,
+              away_from_zero));
 }
 
 OpDef neg() {
-  OpDef op = pointwise_op("neg", [](Expr x) { return -x; }, numeric("-x.", ErrorClass::exact));
+  OpDef op = pointwise_op(
+      "neg", [](Expr x) { return -x; }, numeric("-x.", ErrorClass::exact));
   op.gradient = [](GradContext& g) { g.set(0, lockstep::neg({g.upstream(), g.where()})); };
   return op;
 }
 
 OpDef abs() {
-  return pointwise_op("abs", [](Expr x) { return lockstep::abs(x); },
-                      numeric("Magnitude of x; gradient 0 at 0.", ErrorClass::exact, distinct));
+  return pointwise_op(
+      "abs", [](Expr x) { return lockstep::abs(x); },
+      numeric("Magnitude of x; gradient 0 at 0.", ErrorClass::exact, distinct));
 }
 
-OpDef square() { return pointwise_op("square", [](Expr x) { return x * x; }, numeric("x times x.")); }
+OpDef square() {
+  return pointwise_op(
+      "square", [](Expr x) { return x * x; }, numeric("x times x."));
+}
 
 OpDef sqrt() {
   return unary_op("sqrt", [](Expr x) { return lockstep::sqrt(x); },
@@ -75,10 +84,10 @@ OpDef sqrt() {
 }
 
 OpDef rsqrt() {
-  return unary_op("rsqrt", [](Expr x) { return lockstep::rsqrt(x); },
-                  {UnaryGradient::From::output, [](Expr y) { return -0.5 * (y * y * y); }},
-                  {.doc = "Reciprocal of the square root.", .error_class = ErrorClass::elementary,
-                   .values = away_from_zero});
+  return unary_op(
+      "rsqrt", [](Expr x) { return lockstep::rsqrt(x); },
+      {UnaryGradient::From::output, [](Expr y) { return -0.5 * (y * y * y); }},
+      {.doc = "Reciprocal of the square root.", .error_class = ErrorClass::elementary, .values = away_from_zero});
 }
 
 OpDef pow() {
@@ -87,15 +96,19 @@ OpDef pow() {
 }
 
 OpDef minimum() {
-  return pointwise_op("minimum", [](Expr a, Expr b) { return lockstep::minimum(a, b); },
-                      numeric("The smaller of each pair; NaN propagates, -0 is below +0. Equal operands share the "
-                              "gradient.", ErrorClass::exact, distinct));
+  return pointwise_op(
+      "minimum", [](Expr a, Expr b) { return lockstep::minimum(a, b); },
+      numeric("The smaller of each pair; NaN propagates, -0 is below +0. Equal operands share the "
+              "gradient.",
+              ErrorClass::exact, distinct));
 }
 
 OpDef maximum() {
-  return pointwise_op("maximum", [](Expr a, Expr b) { return lockstep::maximum(a, b); },
-                      numeric("The larger of each pair; NaN propagates, -0 is below +0. Equal operands share the "
-                              "gradient.", ErrorClass::exact, distinct));
+  return pointwise_op(
+      "maximum", [](Expr a, Expr b) { return lockstep::maximum(a, b); },
+      numeric("The larger of each pair; NaN propagates, -0 is below +0. Equal operands share the "
+              "gradient.",
+              ErrorClass::exact, distinct));
 }
 
 OpDef clip() {

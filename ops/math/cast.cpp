@@ -10,16 +10,15 @@ namespace lockstep {
 namespace defs {
 
 OpDef cast() {
-  OpDef op = make_pointwise_op(
-      "cast", 1,
-      [](ProgramBuilder&, const OpCall& call, std::span<const Expr> in) {
-        const auto to = static_cast<DType>(call.attrs_as<CastAttrs>().to);
-        return std::vector<Expr>{convert(in[0], abi_dtype(to))};
-      },
-      {.doc = "x in another dtype. Floats to integers truncate and saturate, NaN gives 0.",
-       .types = types::any,
-       .error_class = ErrorClass::exact,
-       .values = {CaseValues::Kind::range, -300, 300}});
+  OpDef op = make_pointwise_op("cast", 1,
+                               [](ProgramBuilder&, const OpCall& call, std::span<const Expr> in) {
+                                 const auto to = static_cast<DType>(call.attrs_as<CastAttrs>().to);
+                                 return std::vector<Expr>{convert(in[0], abi_dtype(to))};
+                               },
+                               {.doc = "x in another dtype. Floats to integers truncate and saturate, NaN gives 0.",
+                                .types = types::any,
+                                .error_class = ErrorClass::exact,
+                                .values = {CaseValues::Kind::range, -300, 300}});
   op.inputs = {{"x", types::any, '-'}};
   op.attrs = attr_schema<CastAttrs>("lks_cast_attrs", attr("to", &CastAttrs::to, "the dtype, numbered as DType"));
   op.infer = [](InferContext& c) { c.set(0, static_cast<DType>(c.attrs<CastAttrs>().to), c.shape(0)); };

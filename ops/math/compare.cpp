@@ -36,24 +36,46 @@ OpDef without_gradient(OpDef op) {
 
 namespace defs {
 
-OpDef equal() { return comparison("equal", [](Expr a, Expr b) { return a == b; }, "a == b."); }
-OpDef not_equal() { return comparison("not_equal", [](Expr a, Expr b) { return a != b; }, "a != b."); }
-OpDef less() { return comparison("less", [](Expr a, Expr b) { return a < b; }, "a < b."); }
-OpDef less_equal() { return comparison("less_equal", [](Expr a, Expr b) { return a <= b; }, "a <= b."); }
-OpDef greater() { return comparison("greater", [](Expr a, Expr b) { return b < a; }, "a > b."); }
-OpDef greater_equal() { return comparison("greater_equal", [](Expr a, Expr b) { return b <= a; }, "a >= b."); }
+OpDef equal() {
+  return comparison(
+      "equal", [](Expr a, Expr b) { return a == b; }, "a == b.");
+}
+OpDef not_equal() {
+  return comparison(
+      "not_equal", [](Expr a, Expr b) { return a != b; }, "a != b.");
+}
+OpDef less() {
+  return comparison(
+      "less", [](Expr a, Expr b) { return a < b; }, "a < b.");
+}
+OpDef less_equal() {
+  return comparison(
+      "less_equal", [](Expr a, Expr b) { return a <= b; }, "a <= b.");
+}
+OpDef greater() {
+  return comparison(
+      "greater", [](Expr a, Expr b) { return b < a; }, "a > b.");
+}
+OpDef greater_equal() {
+  return comparison(
+      "greater_equal", [](Expr a, Expr b) { return b <= a; }, "a >= b.");
+}
 
 OpDef logical_and() {
-  return without_gradient(pointwise_op("logical_and", [](Expr a, Expr b) { return a & b; }, logic("Both hold.")));
+  return without_gradient(pointwise_op(
+      "logical_and", [](Expr a, Expr b) { return a & b; }, logic("Both hold.")));
 }
 OpDef logical_or() {
-  return without_gradient(pointwise_op("logical_or", [](Expr a, Expr b) { return a | b; }, logic("Either holds.")));
+  return without_gradient(pointwise_op(
+      "logical_or", [](Expr a, Expr b) { return a | b; }, logic("Either holds.")));
 }
 OpDef logical_xor() {
-  return without_gradient(pointwise_op("logical_xor", [](Expr a, Expr b) { return a ^ b; }, logic("One of them holds.")));
+  return without_gradient(pointwise_op(
+      "logical_xor", [](Expr a, Expr b) { return a ^ b; }, logic("One of them holds.")));
 }
 OpDef logical_not() {
-  return without_gradient(pointwise_op("logical_not", [](Expr x) { return !x; }, logic("x does not hold.")));
+  return without_gradient(pointwise_op(
+      "logical_not", [](Expr x) { return !x; }, logic("x does not hold.")));
 }
 
 OpDef is_finite() {
@@ -65,9 +87,9 @@ OpDef is_finite() {
 }
 
 OpDef where() {
-  OpDef op = pointwise_op("where", [](Expr condition, Expr a, Expr b) { return select(condition, a, b); },
-                          {.doc = "a where the condition holds, else b.", .types = types::any,
-                           .error_class = ErrorClass::exact});
+  OpDef op = pointwise_op(
+      "where", [](Expr condition, Expr a, Expr b) { return select(condition, a, b); },
+      {.doc = "a where the condition holds, else b.", .types = types::any, .error_class = ErrorClass::exact});
   op.inputs = {{"condition", types::truth, 'C'}, {"a", types::any}, {"b", types::any}};
   return op;
 }

@@ -43,7 +43,9 @@ OpDef relu() {
   // Written so that NaN stays NaN. The gradient reads the output, which the next layer keeps anyway.
   return unary_op("relu", [](Expr x) { return select(x <= 0, x.constant(0), x); },
                   {from_output, [](Expr y) { return select(y <= 0, y.constant(0), y.constant(1)); }},
-                  {.doc = "max(x, 0); gradient 0 at 0.", .types = types::numeric, .error_class = ErrorClass::exact,
+                  {.doc = "max(x, 0); gradient 0 at 0.",
+                   .types = types::numeric,
+                   .error_class = ErrorClass::exact,
                    .values = distinct});
 }
 

@@ -39,8 +39,9 @@ Shape convolved(InferContext& c, const Shape& x, const Shape& w, const A& a) {
            "filters are OHWI with I = channels / groups; images are NHWC");
   }
   if (w.dim(0).is_known() && w.dim(0).value() % a.groups != 0) {
-    c.fail(ErrorId::invalid_attribute, w.dim(0).to_string() + " filters do not split into " + std::to_string(a.groups) +
-           " groups", "use a number of filters that is a multiple of groups");
+    c.fail(ErrorId::invalid_attribute,
+           w.dim(0).to_string() + " filters do not split into " + std::to_string(a.groups) + " groups",
+           "use a number of filters that is a multiple of groups");
   }
   return {x.dim(0), window_count(c, x.dim(1), w.dim(1), a.padding[0], a.padding[1], a.strides[0], a.dilation[0]),
           window_count(c, x.dim(2), w.dim(2), a.padding[2], a.padding[3], a.strides[1], a.dilation[1]), w.dim(0)};
@@ -50,8 +51,9 @@ void require_same(InferContext& c, const Shape& given, const Shape& expected, co
   bool same = given.rank() == expected.rank();
   for (int i = 0; same && i < given.rank(); ++i) same = may_equal(given.dim(i), expected.dim(i));
   if (!same) {
-    c.fail(ErrorId::shapes_differ, std::string(what) + " is " + given.to_string() + ", the convolution gives " +
-           expected.to_string(), "check strides, padding and the shape attribute");
+    c.fail(ErrorId::shapes_differ,
+           std::string(what) + " is " + given.to_string() + ", the convolution gives " + expected.to_string(),
+           "check strides, padding and the shape attribute");
   }
 }
 
@@ -133,7 +135,8 @@ OpDef conv2d() {
   OpDef op;
   op.name = "conv2d";
   op.doc = "Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.";
-  op.inputs = {{"x", types::floating}, {"w", types::floating}, {.name = "bias", .types = types::floating, .optional = true}};
+  op.inputs = {
+      {"x", types::floating}, {"w", types::floating}, {.name = "bias", .types = types::floating, .optional = true}};
   op.attrs = conv_schema<Conv2dAttrs>("lks_conv2d_attrs");
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) {
@@ -234,8 +237,9 @@ OpDef conv2d_backward_input() {
     std::vector<OpCase> cases;
     for (DType dtype : {DType::f32, DType::f64}) {
       for (const ConvCase& c : conv_cases()) {
-        cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{output_shape(c), dtype}, {c.w, dtype}}}.with(
-            backward_attrs(c.attrs, c.x)));
+        cases.push_back(
+            OpCase{std::string(name_of(dtype)) + "/" + c.name, {{output_shape(c), dtype}, {c.w, dtype}}}.with(
+                backward_attrs(c.attrs, c.x)));
       }
     }
     return cases;
@@ -280,8 +284,9 @@ OpDef conv2d_backward_filter() {
     std::vector<OpCase> cases;
     for (DType dtype : {DType::f32, DType::f64}) {
       for (const ConvCase& c : conv_cases()) {
-        cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype}, {output_shape(c), dtype}}}.with(
-            backward_attrs(c.attrs, c.w)));
+        cases.push_back(
+            OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype}, {output_shape(c), dtype}}}.with(
+                backward_attrs(c.attrs, c.w)));
       }
     }
     return cases;

@@ -15,15 +15,16 @@ namespace {
 
 template <class A>
 AttrSchema pool_schema(const char* name) {
-  return attr_schema<A>(name, attr("window", &A::window, "height, width"), attr("strides", &A::strides, "height, width"),
+  return attr_schema<A>(name, attr("window", &A::window, "height, width"),
+                        attr("strides", &A::strides, "height, width"),
                         attr("padding", &A::padding, "top, bottom, left, right"));
 }
 
 AttrSchema pool_backward_schema(const char* name) {
   using A = Pool2dBackwardAttrs;
-  return attr_schema<A>(name, attr("window", &A::window, "height, width"), attr("strides", &A::strides, "height, width"),
-                        attr("padding", &A::padding, "top, bottom, left, right"),
-                        attr("shape", &A::shape, "of the pooled image, NHWC"));
+  return attr_schema<A>(
+      name, attr("window", &A::window, "height, width"), attr("strides", &A::strides, "height, width"),
+      attr("padding", &A::padding, "top, bottom, left, right"), attr("shape", &A::shape, "of the pooled image, NHWC"));
 }
 
 template <class A>
@@ -34,10 +35,12 @@ Shape pooled(InferContext& c, const Shape& x, const A& a) {
   }
   check_window(c, a.strides, a.padding, {1, 1});
   for (std::size_t side = 0; side < 2; ++side) {
-    if (a.window[side] < 1) c.fail(ErrorId::invalid_attribute, "a window of " + std::to_string(a.window[side]), "windows are 1 or more");
+    if (a.window[side] < 1)
+      c.fail(ErrorId::invalid_attribute, "a window of " + std::to_string(a.window[side]), "windows are 1 or more");
     // Otherwise a window could lie in the padding alone.
     if (a.padding[2 * side] >= a.window[side] || a.padding[2 * side + 1] >= a.window[side]) {
-      c.fail(ErrorId::invalid_attribute, "padding is as large as the window", "padding must be smaller than the window");
+      c.fail(ErrorId::invalid_attribute, "padding is as large as the window",
+             "padding must be smaller than the window");
     }
   }
   return {x.dim(0), window_count(c, x.dim(1), a.window[0], a.padding[0], a.padding[1], a.strides[0], 1),
@@ -94,7 +97,8 @@ Shape pooled_shape(const PoolCase& c) {
   const auto extent = [&](int side) {
     const auto s = static_cast<std::size_t>(side);
     return (c.x[side + 1] + c.attrs.padding[2 * s] + c.attrs.padding[2 * s + 1] - c.attrs.window[s]) /
-               c.attrs.strides[s] + 1;
+               c.attrs.strides[s] +
+           1;
   };
   return {c.x[0], extent(0), extent(1), c.x[3]};
 }
@@ -172,7 +176,8 @@ namespace defs {
 OpDef max_pool2d() {
   OpDef op;
   op.name = "max_pool2d";
-  op.doc = "Largest element under each window, and its tap number row * width + column; the first of several, NaN wins.";
+  op.doc =
+      "Largest element under each window, and its tap number row * width + column; the first of several, NaN wins.";
   op.inputs = {{"x", types::floating}};
   op.outputs = {{"y"}, {"tap"}};
   op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_attrs");
@@ -184,7 +189,8 @@ OpDef max_pool2d() {
   op.saves = {{.outputs = 0b10}};
   op.gradient = [](GradContext& g) {
     const Tensor dy = g.upstream(), taps = g.output(1);
-    g.set(0, max_backward({dy, g.where()}, {taps, g.where()}, backward_attrs(g.attrs<Pool2dAttrs>(), g.input_shape(0))));
+    g.set(0,
+          max_backward({dy, g.where()}, {taps, g.where()}, backward_attrs(g.attrs<Pool2dAttrs>(), g.input_shape(0))));
   };
   op.reference = [](RefContext& r) {
     const auto& a = r.attrs<Pool2dAttrs>();
@@ -272,7 +278,8 @@ OpDef max_pool2d_positions() {
         const Expr w = p.index(2) * a.strides[1] - a.padding[2] + column;
         return std::vector<Expr>{((p.index(0) * a.shape[1] + h) * a.shape[2] + w) * a.shape[3] + p.index(3)};
       },
-      {.doc = "Row-major positions in the image that the taps of a max_pool2d mean.", .types = types::of(i32),
+      {.doc = "Row-major positions in the image that the taps of a max_pool2d mean.",
+       .types = types::of(i32),
        .error_class = ErrorClass::exact});
   op.inputs = {{"tap", types::of(i32)}};
   op.outputs = {{"position"}};

@@ -25,8 +25,8 @@ void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {
   }
 }
 
-// The parts of a stable softmax over one row. The logarithm is kept apart from the largest element, beside which it would
-// lose its digits.
+// The parts of a stable softmax over one row. The logarithm is kept apart from the largest element, beside which it
+// would lose its digits.
 struct Row {
   long double largest = -INFINITY, log_total = 0;
 
@@ -129,14 +129,18 @@ std::vector<OpCase> entropy_cases(bool sparse) {
     for (DType label : {DType::i32, DType::i64}) {
       const std::string name = std::string(name_of(dtype)) + "/" + std::string(name_of(label));
       if (sparse) {
-        cases.push_back({name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6}, label, {CaseValues::Kind::indices, 0, 9}}}});
-        cases.push_back({name + "/images", {{Shape{2, 3, 5}, dtype}, {Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 4}}}});
+        cases.push_back(
+            {name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6}, label, {CaseValues::Kind::indices, 0, 9}}}});
+        cases.push_back(
+            {name + "/images", {{Shape{2, 3, 5}, dtype}, {Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 4}}}});
       } else if (label == DType::i32) {
-        cases.push_back({name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6, 10}, dtype, {CaseValues::Kind::range, 0, 0.2}}}});
+        cases.push_back(
+            {name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6, 10}, dtype, {CaseValues::Kind::range, 0, 0.2}}}});
       }
     }
   }
-  cases.push_back({"error/shape", {{Shape{6, 10}}, {Shape{5}, sparse ? DType::i64 : DType::f32, {CaseValues::Kind::range, 0, 1}}}});
+  cases.push_back(
+      {"error/shape", {{Shape{6, 10}}, {Shape{5}, sparse ? DType::i64 : DType::f32, {CaseValues::Kind::range, 0, 1}}}});
   cases.back().error = ErrorId::shapes_differ;
   return cases;
 }
@@ -202,7 +206,8 @@ OpDef pick_label() {
       const CaseInput some_outside{Shape{9, 1}, DType::i32, {CaseValues::Kind::indices, -1, 7}};
       const std::string prefix(name_of(dtype));
       cases.push_back(OpCase{prefix, {{Shape{5, 7}, dtype}, inside}}.with(PickLabelAttrs{1, 7}));
-      cases.push_back(OpCase{prefix + "/outside", {{Shape{9, 7}, dtype}, some_outside}, {}, {}, {}, false}.with(PickLabelAttrs{1, 7}));
+      cases.push_back(OpCase{prefix + "/outside", {{Shape{9, 7}, dtype}, some_outside}, {}, {}, {}, false}.with(
+          PickLabelAttrs{1, 7}));
     }
     return cases;
   };
@@ -271,7 +276,8 @@ OpDef cross_entropy() {
       for (std::int64_t j = 0; j < extent; ++j) {
         const long double p = r.inputs[1].values[position(j)], log_y = row.log_probability(x[position(j)]);
         loss.values[n] -= p * log_y;
-        loss.budget[n] += std::fabs(p) * (row.budget(x[position(j)], extent) + static_cast<long double>(extent) * std::fabs(log_y));
+        loss.budget[n] +=
+            std::fabs(p) * (row.budget(x[position(j)], extent) + static_cast<long double>(extent) * std::fabs(log_y));
       }
       ++n;
     });

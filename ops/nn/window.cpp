@@ -47,7 +47,8 @@ void check_window(InferContext& c, const IntList& strides, const IntList& paddin
   };
   if (!all(strides, positive)) c.fail(ErrorId::invalid_attribute, "a stride is below 1", "strides are 1 or more");
   if (!all(dilation, positive)) c.fail(ErrorId::invalid_attribute, "a dilation is below 1", "dilations are 1 or more");
-  if (!all(padding, not_negative)) c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut rows or columns off");
+  if (!all(padding, not_negative))
+    c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut rows or columns off");
 }
 
 }  // namespace lockstep

@@ -1,7 +1,7 @@
 #include "lockstep/ops/random.h"
 
-#include <cmath>
 #include <algorithm>
+#include <cmath>
 
 #include "lockstep/ops/math.h"
 #include "ops/attrs.h"
@@ -52,7 +52,8 @@ void infer_random(InferContext& c) {
 
 DType bits_for(DType floating) { return floating == DType::f64 ? DType::i64 : DType::i32; }
 
-// ------------------------------------------------------------------------------------- from bits to numbers, per element
+// ------------------------------------------------------------------------------------- from bits to numbers, per
+// element
 
 struct Halves {
   Expr negative;   // the top bit
@@ -92,13 +93,12 @@ Expr truncated_value(Expr bits) {
 
 // scalars: offset and factor.
 OpDef of_bits(std::string name, std::string doc, Expr (*value)(Expr bits), ErrorClass error_class) {
-  OpDef op = make_pointwise_op(
-      std::move(name), 1,
-      [value](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-        const Expr v = value(in[0]);
-        return std::vector<Expr>{in[1] + v * in[2]};
-      },
-      {.doc = std::move(doc), .types = types::index, .error_class = error_class});
+  OpDef op = make_pointwise_op(std::move(name), 1,
+                               [value](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                 const Expr v = value(in[0]);
+                                 return std::vector<Expr>{in[1] + v * in[2]};
+                               },
+                               {.doc = std::move(doc), .types = types::index, .error_class = error_class});
   op.inputs = {{"bits", types::index}};
   op.scalars = {{"offset", ScalarDef::of_result}, {"factor", ScalarDef::of_result}};
   op.differentiable = false;
@@ -155,8 +155,12 @@ OpDef random_op(std::string name, std::string doc, const char* of_bits_name, Err
     std::vector<OpCase> cases;
     for (DType dtype : {DType::f32, DType::f64}) {
       for (std::int64_t n : {1, 7, 1031}) {
-        OpCase c{std::string(name_of(dtype)) + "/n" + std::to_string(n), {}, {},
-                 case_scalars({number(-1), number(3)}), {}, false};
+        OpCase c{std::string(name_of(dtype)) + "/n" + std::to_string(n),
+                 {},
+                 {},
+                 case_scalars({number(-1), number(3)}),
+                 {},
+                 false};
         cases.push_back(c.with(RandomAttrs{{n}, static_cast<std::int64_t>(dtype)}));
       }
     }
@@ -168,8 +172,8 @@ OpDef random_op(std::string name, std::string doc, const char* of_bits_name, Err
 Tensor call_random(const OpDef& op, const Shape& shape, double offset, double factor, const Random& options,
                    const std::source_location& where) {
   if (!types::floating.has(options.dtype)) {
-    raise(ErrorId::dtype_not_accepted, op.name, "random numbers are f32 or f64, not " + std::string(name_of(options.dtype)),
-          "draw f32 and cast", where);
+    raise(ErrorId::dtype_not_accepted, op.name,
+          "random numbers are f32 or f64, not " + std::string(name_of(options.dtype)), "draw f32 and cast", where);
   }
   const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(options.dtype)};
   std::vector<Scalar> scalars = {number(offset), number(factor)};
@@ -192,7 +196,8 @@ OpDef random_bits() {
   op.infer = [](InferContext& c) {
     const auto dtype = static_cast<DType>(c.attrs<RandomAttrs>().dtype);
     if (!types::index.has(dtype)) {
-      c.fail(ErrorId::dtype_not_accepted, "random bits are i32 or i64, not " + std::string(name_of(dtype)), "ask for i32 or i64");
+      c.fail(ErrorId::dtype_not_accepted, "random bits are i32 or i64, not " + std::string(name_of(dtype)),
+             "ask for i32 or i64");
     }
     infer_random(c);
   };
@@ -218,10 +223,12 @@ OpDef random_bits() {
 }
 
 OpDef uniform_of_bits() {
-  return of_bits("uniform_of_bits", "offset + factor u, u uniform in [0, 1), from random bits.", &uniform_value, ErrorClass::rounded);
+  return of_bits("uniform_of_bits", "offset + factor u, u uniform in [0, 1), from random bits.", &uniform_value,
+                 ErrorClass::rounded);
 }
 OpDef normal_of_bits() {
-  return of_bits("normal_of_bits", "offset + factor z, z normal, from random bits.", &normal_value, ErrorClass::composed);
+  return of_bits("normal_of_bits", "offset + factor z, z normal, from random bits.", &normal_value,
+                 ErrorClass::composed);
 }
 OpDef truncated_normal_of_bits() {
   return of_bits("truncated_normal_of_bits", "offset + factor z, z normal within [-2, 2], from random bits.",
@@ -249,7 +256,8 @@ OpDef random_permutation() {
   op.differentiable = false;
   op.infer = [](InferContext& c) { c.set(0, DType::i64, shape_of(c.attrs<ShapeAttrs>().shape)); };
   op.decompose = [](DecomposeContext& c) {
-    const Tensor keys = lockstep::random_bits(c.output_spec(0).shape, DType::i64, key_from(c.call().scalars, 0), c.call().where);
+    const Tensor keys =
+        lockstep::random_bits(c.output_spec(0).shape, DType::i64, key_from(c.call().scalars, 0), c.call().where);
     c.set(0, lockstep::argsort({keys, c.call().where}));
   };
   op.reference = [](RefContext& r) {
@@ -269,15 +277,14 @@ OpDef random_permutation() {
 }
 
 OpDef dropout_by_bits() {
-  OpDef op = make_pointwise_op(
-      "dropout_by_bits", 2,
-      [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-        const Expr x = in[0], rate = in[2];
-        const Expr keep = convert(1.0 - rate, x.dtype());
-        return std::vector<Expr>{select(uniform_value(in[1]) < rate, x.constant(0), x / keep)};
-      },
-      {.doc = "x / (1 - rate), or 0 where the uniform number made of the bits is below rate.",
-       .error_class = ErrorClass::rounded});
+  OpDef op = make_pointwise_op("dropout_by_bits", 2,
+                               [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                 const Expr x = in[0], rate = in[2];
+                                 const Expr keep = convert(1.0 - rate, x.dtype());
+                                 return std::vector<Expr>{select(uniform_value(in[1]) < rate, x.constant(0), x / keep)};
+                               },
+                               {.doc = "x / (1 - rate), or 0 where the uniform number made of the bits is below rate.",
+                                .error_class = ErrorClass::rounded});
   op.inputs = {{"x", types::floating}, {"bits", types::of(i32), 'B'}};
   op.scalars = {{"rate", LKS_F32}};
   op.cases = [] {

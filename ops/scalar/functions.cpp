@@ -96,9 +96,7 @@ Expr bounded(Expr x) {
 }
 
 // d/dx of x gate(x).
-Expr gated(Expr x, Expr gate, Expr gate_slope) {
-  return gate + bounded(x) * gate_slope;
-}
+Expr gated(Expr x, Expr gate, Expr gate_slope) { return gate + bounded(x) * gate_slope; }
 
 Expr derivative_of_gelu(Args a, Expr, std::uint32_t) {
   constexpr double sqrt_half = std::numbers::sqrt2 / 2, density = sqrt_half * std::numbers::inv_sqrtpi;
@@ -240,8 +238,6 @@ std::vector<const ScalarFunction*> scalar_functions() {
   return all;
 }
 
-const ScalarFunction& register_scalar_function(ScalarFunction function) {
-  return add(table(), std::move(function));
-}
+const ScalarFunction& register_scalar_function(ScalarFunction function) { return add(table(), std::move(function)); }
 
 }  // namespace lockstep

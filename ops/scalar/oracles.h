@@ -29,9 +29,7 @@ inline constexpr Sum cubic_factor{0.044715, 2.196021142708559636958e-18L};
 inline constexpr long double pi = 3.14159265358979323846264338327950288L;
 
 /// Density of the normal distribution.
-inline long double normal_pdf(long double z) {
-  return std::exp(-z * z / 2) / std::sqrt(2 * pi);
-}
+inline long double normal_pdf(long double z) { return std::exp(-z * z / 2) / std::sqrt(2 * pi); }
 
 /// Distribution function of the normal distribution.
 inline long double normal_cdf(long double z) {
@@ -46,12 +44,8 @@ inline long double sigmoid(long double x) {
 }
 
 // Where x times a vanishing factor is below every result type; past that, infinity times 0 would be next.
-inline long double silu(long double x) {
-  return x < -10000 ? -0.0L : x * sigmoid(x);
-}
-inline long double gelu(long double x) {
-  return std::fabs(x) > 100 ? (x < 0 ? -0.0L : x) : x * normal_cdf(x);
-}
+inline long double silu(long double x) { return x < -10000 ? -0.0L : x * sigmoid(x); }
+inline long double gelu(long double x) { return std::fabs(x) > 100 ? (x < 0 ? -0.0L : x) : x * normal_cdf(x); }
 
 /// x sigmoid(2 u) with 2 u = sqrt(8 / pi) (x + 0.044715 x^3), to twice the mantissa.
 inline long double gelu_tanh(long double x) {
@@ -68,9 +62,7 @@ inline long double minimum(long double a, long double b) {
   if (std::isnan(a) || std::isnan(b)) return a + b;
   return a < b || (a == b && std::signbit(a)) ? a : b;
 }
-inline long double maximum(long double a, long double b) {
-  return -minimum(-a, -b);
-}
+inline long double maximum(long double a, long double b) { return -minimum(-a, -b); }
 
 /// Halley's method on erf in the middle and on the distribution function outside.
 inline long double inverse_normal_cdf(long double p) {

@@ -13,18 +13,12 @@ namespace lockstep::testing {
 namespace {
 
 // The double versions work on bits, because 2^32 calls of the C library's add up.
-int exponent_of(double x) {
-  return static_cast<int>((std::bit_cast<std::uint64_t>(x) >> 52) & 0x7ff) - 1023;
-}
-int exponent_of(long double x) {
-  return x == 0 ? -20000 : std::ilogb(x);
-}
+int exponent_of(double x) { return static_cast<int>((std::bit_cast<std::uint64_t>(x) >> 52) & 0x7ff) - 1023; }
+int exponent_of(long double x) { return x == 0 ? -20000 : std::ilogb(x); }
 double scaled(double x, int exponent) {
   return x * std::bit_cast<double>(static_cast<std::uint64_t>(1023 + exponent) << 52);
 }
-long double scaled(long double x, int exponent) {
-  return std::ldexp(x, exponent);
-}
+long double scaled(long double x, int exponent) { return std::ldexp(x, exponent); }
 
 /// Error of `result` in units of the last place that `exact` has in T. Infinity counts as the power of two past the
 /// largest number, for what rounds to it; a zero of the wrong sign is infinitely wrong.
@@ -110,12 +104,8 @@ void check_accuracy() {
   }
 }
 
-TEST(ScalarAccuracy, f32_within_bounds) {
-  check_accuracy<float>();
-}
-TEST(ScalarAccuracy, f64_within_bounds) {
-  check_accuracy<double>();
-}
+TEST(ScalarAccuracy, f32_within_bounds) { check_accuracy<float>(); }
+TEST(ScalarAccuracy, f64_within_bounds) { check_accuracy<double>(); }
 
 TEST(ScalarAccuracy, every_registered_function_is_tested) {
   for (const ScalarFunction* f : scalar_functions()) {

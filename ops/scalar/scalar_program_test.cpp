@@ -122,12 +122,8 @@ void check_bits() {
   }
 }
 
-TEST(ScalarProgram, recorded_f32_bodies_give_the_bits_of_compiled_ones) {
-  check_bits<float>();
-}
-TEST(ScalarProgram, recorded_f64_bodies_give_the_bits_of_compiled_ones) {
-  check_bits<double>();
-}
+TEST(ScalarProgram, recorded_f32_bodies_give_the_bits_of_compiled_ones) { check_bits<float>(); }
+TEST(ScalarProgram, recorded_f64_bodies_give_the_bits_of_compiled_ones) { check_bits<double>(); }
 
 // --------------------------------------------------------------------------------------------------- derivatives
 

@@ -29,7 +29,9 @@ inline std::size_t position_of(const Shape& shape, const Index& index) {
   return static_cast<std::size_t>(position);
 }
 
-inline long double at(const RefArray& array, const Index& index) { return array.values[position_of(array.shape, index)]; }
+inline long double at(const RefArray& array, const Index& index) {
+  return array.values[position_of(array.shape, index)];
+}
 
 /// The element that broadcasting puts at `index` of a larger shape.
 inline long double at_broadcast(const RefArray& array, const Index& index) {

@@ -75,8 +75,9 @@ OpDef concat() {
     for (std::size_t i = 1; i < c.input_count(); ++i) {
       c.require_rank(i, out.rank());
       for (int d = 0; d < out.rank(); ++d) {
-        if (d != axis) c.require_equal(c.shape(i).dim(d), c.shape(0).dim(d), ErrorId::shapes_differ,
-                                       "extents of dimension " + std::to_string(d));
+        if (d != axis)
+          c.require_equal(c.shape(i).dim(d), c.shape(0).dim(d), ErrorId::shapes_differ,
+                          "extents of dimension " + std::to_string(d));
       }
       out.set_dim(axis, out.dim(axis) + c.shape(i).dim(axis));
     }
@@ -120,12 +121,17 @@ OpDef concat() {
     for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::i64, DType::u8, DType::boolean}) {
       const std::string prefix = std::string(name_of(dtype)) + "/";
       const bool gradient = types::floating.has(dtype);
-      cases.push_back(OpCase{prefix + "rows", {{Shape{2, 3}, dtype}, {Shape{4, 3}, dtype}}, {}, {}, {}, gradient}.with(AxisAttrs{0}));
-      cases.push_back(OpCase{prefix + "columns", {{Shape{3, 1}, dtype}, {Shape{3, 0}, dtype}, {Shape{3, 5}, dtype}}, {}, {}, {}, gradient}.with(AxisAttrs{1}));
+      cases.push_back(OpCase{prefix + "rows", {{Shape{2, 3}, dtype}, {Shape{4, 3}, dtype}}, {}, {}, {}, gradient}.with(
+          AxisAttrs{0}));
+      cases.push_back(OpCase{
+          prefix + "columns", {{Shape{3, 1}, dtype}, {Shape{3, 0}, dtype}, {Shape{3, 5}, dtype}}, {}, {}, {}, gradient}
+                          .with(AxisAttrs{1}));
     }
-    cases.push_back(OpCase{"error/extent", {{Shape{2, 3}}, {Shape{2, 4}}}, {}, {}, ErrorId::shapes_differ}.with(AxisAttrs{0}));
+    cases.push_back(
+        OpCase{"error/extent", {{Shape{2, 3}}, {Shape{2, 4}}}, {}, {}, ErrorId::shapes_differ}.with(AxisAttrs{0}));
     cases.push_back(OpCase{"error/rank", {{Shape{2, 3}}, {Shape{2}}}, {}, {}, ErrorId::wrong_rank}.with(AxisAttrs{0}));
-    cases.push_back(OpCase{"error/dtype", {{Shape{2}}, {Shape{2}, DType::i32}}, {}, {}, ErrorId::dtypes_differ}.with(AxisAttrs{0}));
+    cases.push_back(
+        OpCase{"error/dtype", {{Shape{2}}, {Shape{2}, DType::i32}}, {}, {}, ErrorId::dtypes_differ}.with(AxisAttrs{0}));
     return cases;
   };
   return op;
@@ -142,12 +148,15 @@ OpDef pad() {
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<PadAttrs>();
     if (a.before.count != c.rank(0) || a.after.count != c.rank(0)) {
-      c.fail(ErrorId::invalid_attribute, "padding is given for " + std::to_string(a.before.count) + " and " +
-             std::to_string(a.after.count) + " of " + std::to_string(c.rank(0)) + " dimensions", "give one number per dimension");
+      c.fail(ErrorId::invalid_attribute,
+             "padding is given for " + std::to_string(a.before.count) + " and " + std::to_string(a.after.count) +
+                 " of " + std::to_string(c.rank(0)) + " dimensions",
+             "give one number per dimension");
     }
     Shape out;
     for (std::size_t i = 0; i < static_cast<std::size_t>(c.rank(0)); ++i) {
-      if (a.before[i] < 0 || a.after[i] < 0) c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut elements off");
+      if (a.before[i] < 0 || a.after[i] < 0)
+        c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut elements off");
       out.append(c.shape(0).dim(static_cast<int>(i)) + Dim(a.before[i] + a.after[i]));
     }
     c.set(0, c.dtype(0), out);

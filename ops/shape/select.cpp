@@ -129,9 +129,15 @@ OpDef gather() {
         add("none", {4, 3}, {0}, 0);
       }
     }
-    cases.push_back(OpCase{"error/index", {{Shape{4, 3}}, {Shape{2}, DType::i64, {CaseValues::Kind::indices, 4, 5}}}, {}, {},
-                           ErrorId::index_out_of_range}.with(AxisAttrs{0}));
-    cases.push_back(OpCase{"error/dtype", {{Shape{4, 3}}, {Shape{2}, DType::f32}}, {}, {}, ErrorId::dtype_not_accepted}.with(AxisAttrs{0}));
+    cases.push_back(OpCase{"error/index",
+                           {{Shape{4, 3}}, {Shape{2}, DType::i64, {CaseValues::Kind::indices, 4, 5}}},
+                           {},
+                           {},
+                           ErrorId::index_out_of_range}
+                        .with(AxisAttrs{0}));
+    cases.push_back(
+        OpCase{"error/dtype", {{Shape{4, 3}}, {Shape{2}, DType::f32}}, {}, {}, ErrorId::dtype_not_accepted}.with(
+            AxisAttrs{0}));
     return cases;
   };
   return op;
@@ -142,14 +148,16 @@ OpDef scatter_add() {
   op.name = "scatter_add";
   op.doc = "Zeros, to which slices are added at indices along an axis, in ascending order of their position.";
   op.inputs = {{"updates", types::numeric}, {"indices", types::index, 'I'}};
-  op.attrs = attr_schema<ScatterAddAttrs>("lks_scatter_add_attrs", attr("axis", &ScatterAddAttrs::axis, "from the front"),
-                                          attr("extent", &ScatterAddAttrs::extent, "of the result along the axis"));
+  op.attrs =
+      attr_schema<ScatterAddAttrs>("lks_scatter_add_attrs", attr("axis", &ScatterAddAttrs::axis, "from the front"),
+                                   attr("extent", &ScatterAddAttrs::extent, "of the result along the axis"));
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<ScatterAddAttrs>();
     const int axis = c.axis(a.axis, c.rank(0));
     c.require_rank(1, 1);
-    c.require_equal(c.shape(0).dim(axis), c.shape(1).dim(0), ErrorId::shapes_differ, "updates along the axis and indices");
+    c.require_equal(c.shape(0).dim(axis), c.shape(1).dim(0), ErrorId::shapes_differ,
+                    "updates along the axis and indices");
     Shape out = c.shape(0);
     out.set_dim(axis, Dim::from_raw(a.extent));
     c.set(0, c.dtype(0), out);
@@ -184,10 +192,15 @@ OpDef scatter_add() {
       add("vector", {40}, 0, 3);
       add("none", {0, 4}, 0, 3);
     }
-    cases.push_back(OpCase{"error/index", {{Shape{2, 3}}, {Shape{2}, DType::i64, {CaseValues::Kind::indices, -2, -1}}}, {}, {},
-                           ErrorId::index_out_of_range}.with(ScatterAddAttrs{0, 4}));
-    cases.push_back(OpCase{"error/count", {{Shape{2, 3}}, index_input({3}, DType::i64, 4)}, {}, {},
-                           ErrorId::shapes_differ}.with(ScatterAddAttrs{0, 4}));
+    cases.push_back(OpCase{"error/index",
+                           {{Shape{2, 3}}, {Shape{2}, DType::i64, {CaseValues::Kind::indices, -2, -1}}},
+                           {},
+                           {},
+                           ErrorId::index_out_of_range}
+                        .with(ScatterAddAttrs{0, 4}));
+    cases.push_back(
+        OpCase{"error/count", {{Shape{2, 3}}, index_input({3}, DType::i64, 4)}, {}, {}, ErrorId::shapes_differ}.with(
+            ScatterAddAttrs{0, 4}));
     return cases;
   };
   return op;
@@ -199,7 +212,8 @@ OpDef one_hot() {
   op.doc = "1 where the last index equals the label, else 0.";
   op.inputs = {{"labels", types::index}};
   op.differentiable = false;
-  op.attrs = attr_schema<OneHotAttrs>("lks_one_hot_attrs", attr("depth", &OneHotAttrs::depth, "extent of the new last dimension"),
+  op.attrs = attr_schema<OneHotAttrs>("lks_one_hot_attrs",
+                                      attr("depth", &OneHotAttrs::depth, "extent of the new last dimension"),
                                       attr("dtype", &OneHotAttrs::dtype, "numbered as DType"));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<OneHotAttrs>();
@@ -221,7 +235,8 @@ OpDef one_hot() {
     const std::int64_t depth = r.attrs<OneHotAttrs>().depth;
     for (std::size_t i = 0; i < r.inputs[0].values.size(); ++i) {
       const auto label = static_cast<std::int64_t>(r.inputs[0].values[i]);
-      if (label >= 0 && label < depth) r.outputs[0].values[i * static_cast<std::size_t>(depth) + static_cast<std::size_t>(label)] = 1;
+      if (label >= 0 && label < depth)
+        r.outputs[0].values[i * static_cast<std::size_t>(depth) + static_cast<std::size_t>(label)] = 1;
     }
   };
   op.cases = [] {
@@ -230,33 +245,37 @@ OpDef one_hot() {
       for (DType label : {DType::i32, DType::i64}) {
         const auto to = static_cast<std::int64_t>(dtype);
         const std::string prefix = std::string(name_of(dtype)) + "/" + std::string(name_of(label));
-        cases.push_back(OpCase{prefix + "/vector", {{Shape{6}, label, {CaseValues::Kind::indices, -1, 5}}}, {}, {}, {}, false}.with(OneHotAttrs{5, to}));
-        cases.push_back(OpCase{prefix + "/matrix", {{Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 2}}}, {}, {}, {}, false}.with(OneHotAttrs{3, to}));
+        cases.push_back(
+            OpCase{prefix + "/vector", {{Shape{6}, label, {CaseValues::Kind::indices, -1, 5}}}, {}, {}, {}, false}.with(
+                OneHotAttrs{5, to}));
+        cases.push_back(
+            OpCase{prefix + "/matrix", {{Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 2}}}, {}, {}, {}, false}
+                .with(OneHotAttrs{3, to}));
       }
     }
-    cases.push_back(OpCase{"error/depth", {{Shape{2}, DType::i64}}, {}, {}, ErrorId::invalid_attribute}.with(OneHotAttrs{-1, 0}));
+    cases.push_back(
+        OpCase{"error/depth", {{Shape{2}, DType::i64}}, {}, {}, ErrorId::invalid_attribute}.with(OneHotAttrs{-1, 0}));
     return cases;
   };
   return op;
 }
 
 OpDef matches_position() {
-  OpDef op = make_pointwise_op(
-      "matches_position", 1,
-      [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
-        const auto& a = call.attrs_as<MatchesPositionAttrs>();
-        const Expr hit = convert(in[0], LKS_I64) == p.index(static_cast<std::uint32_t>(a.axis));
-        return std::vector<Expr>{convert(hit, abi_dtype(static_cast<DType>(a.dtype)))};
-      },
-      {.doc = "1 where the position along an axis equals x, else 0.", .types = types::index,
-       .error_class = ErrorClass::exact});
+  OpDef op = make_pointwise_op("matches_position", 1,
+                               [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
+                                 const auto& a = call.attrs_as<MatchesPositionAttrs>();
+                                 const Expr hit =
+                                     convert(in[0], LKS_I64) == p.index(static_cast<std::uint32_t>(a.axis));
+                                 return std::vector<Expr>{convert(hit, abi_dtype(static_cast<DType>(a.dtype)))};
+                               },
+                               {.doc = "1 where the position along an axis equals x, else 0.",
+                                .types = types::index,
+                                .error_class = ErrorClass::exact});
   op.differentiable = false;
   op.attrs = attr_schema<MatchesPositionAttrs>("lks_matches_position_attrs",
                                                attr("axis", &MatchesPositionAttrs::axis, "from the front"),
                                                attr("dtype", &MatchesPositionAttrs::dtype, "numbered as DType"));
-  op.infer = [](InferContext& c) {
-    c.set(0, static_cast<DType>(c.attrs<MatchesPositionAttrs>().dtype), c.shape(0));
-  };
+  op.infer = [](InferContext& c) { c.set(0, static_cast<DType>(c.attrs<MatchesPositionAttrs>().dtype), c.shape(0)); };
   op.cases = [] {
     const CaseInput x{Shape{4, 6}, DType::i64, {CaseValues::Kind::indices, 0, 5}};
     return std::vector<OpCase>{OpCase{"f32", {x}, {}, {}, {}, false}.with(MatchesPositionAttrs{1, 0}),
@@ -267,13 +286,15 @@ OpDef matches_position() {
 
 OpDef iota() {
   OpDef op = make_pointwise_op(
-      "iota", 0, [](ProgramBuilder& p, const OpCall&, std::span<const Expr>) { return std::vector<Expr>{p.linear_index()}; },
+      "iota", 0,
+      [](ProgramBuilder& p, const OpCall&, std::span<const Expr>) { return std::vector<Expr>{p.linear_index()}; },
       {.doc = "The row-major index of each element.", .error_class = ErrorClass::exact});
   op.differentiable = false;
   op.attrs = attr_schema<ShapeAttrs>("lks_iota_attrs", attr("shape", &ShapeAttrs::shape, "of the result"));
   op.infer = [](InferContext& c) { c.set(0, DType::i64, shape_of(c.attrs<ShapeAttrs>().shape)); };
   op.cases = [] {
-    return std::vector<OpCase>{OpCase{"vector", {}}.with(ShapeAttrs{{1031}}), OpCase{"matrix", {}}.with(ShapeAttrs{{3, 7}})};
+    return std::vector<OpCase>{OpCase{"vector", {}}.with(ShapeAttrs{{1031}}),
+                               OpCase{"matrix", {}}.with(ShapeAttrs{{3, 7}})};
   };
   return op;
 }
@@ -295,7 +316,8 @@ OpDef bitonic_partner() {
         return std::vector<Expr>{i ^ i.constant(static_cast<double>(call.attrs_as<BitonicAttrs>().distance))};
       },
       {.doc = "Index of the element that each element of x meets in one step of a bitonic sort.",
-       .types = types::of(i64), .error_class = ErrorClass::exact});
+       .types = types::of(i64),
+       .error_class = ErrorClass::exact});
   op.differentiable = false;
   op.attrs = bitonic_schema("lks_bitonic_partner_attrs");
   op.cases = [] {
@@ -318,9 +340,13 @@ OpDef bitonic_exchange() {
         const Expr take = other_first ^ (is_lower ^ ascending);
         return std::vector<Expr>{select(take, other_key, key), select(take, other_position, position)};
       },
-      {.doc = "The (key, position) pair that belongs here after one step of a bitonic sort.", .types = types::of(i64),
-       .error_class = ErrorClass::exact, .values = {CaseValues::Kind::indices, -9, 9}});
-  op.inputs = {{"key", types::of(i64)}, {"position", types::of(i64)}, {"other_key", types::of(i64)},
+      {.doc = "The (key, position) pair that belongs here after one step of a bitonic sort.",
+       .types = types::of(i64),
+       .error_class = ErrorClass::exact,
+       .values = {CaseValues::Kind::indices, -9, 9}});
+  op.inputs = {{"key", types::of(i64)},
+               {"position", types::of(i64)},
+               {"other_key", types::of(i64)},
                {"other_position", types::of(i64)}};
   op.outputs = {{"key"}, {"position"}};
   op.differentiable = false;
@@ -351,15 +377,15 @@ OpDef argsort() {
   op.reference = [](RefContext& r) {
     std::vector<std::size_t> order(r.inputs[0].values.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return r.inputs[0].values[a] < r.inputs[0].values[b];
-    });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return r.inputs[0].values[a] < r.inputs[0].values[b]; });
     std::copy(order.begin(), order.end(), r.outputs[0].values.begin());
   };
   op.cases = [] {
     std::vector<OpCase> cases;
     for (std::int64_t n : {37, 1, 2, 128}) {
-      cases.push_back({"n" + std::to_string(n), {{Shape{n}, DType::i64, {CaseValues::Kind::indices, -20, 20}}}, {}, {}, {}, false});
+      cases.push_back(
+          {"n" + std::to_string(n), {{Shape{n}, DType::i64, {CaseValues::Kind::indices, -20, 20}}}, {}, {}, {}, false});
     }
     cases.push_back({"error/rank", {{Shape{2, 2}, DType::i64}}, {}, {}, ErrorId::wrong_rank, false});
     return cases;

@@ -27,11 +27,10 @@ Device device_at(std::int64_t index) {
 
 std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const Spec> specs) {
   const TensorImpl& x = *call.inputs[0].impl();
-  const TensorRef source =
-      x.dense ? TensorRef::share(call.inputs[0].impl()) : make_dense_copy(x, call.where);
+  const TensorRef source = x.dense ? TensorRef::share(call.inputs[0].impl()) : make_dense_copy(x, call.where);
   DeviceState& target = device_at(call.attrs_as<ToDeviceAttrs>().device).state();
-  TensorRef copy = make_tensor(target, specs[0].dtype, specs[0].shape,
-                               {.label = call.op.name.c_str(), .where = &call.where});
+  TensorRef copy =
+      make_tensor(target, specs[0].dtype, specs[0].shape, {.label = call.op.name.c_str(), .where = &call.where});
   std::vector<std::byte> staging(static_cast<std::size_t>(specs[0].shape.size()) * size_of(specs[0].dtype));
   read_dense(*source, staging.data(), call.where);
   write_dense(*copy, staging.data(), call.where);
@@ -56,9 +55,7 @@ OpDef to_device() {
     g.set(0, lockstep::to_device({g.upstream(), g.where()}, g.input(0).tensor().device()));
   };
   op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
-  op.cases = [] {
-    return std::vector<OpCase>{OpCase{"first", {{Shape{3, 5}}}}.with(ToDeviceAttrs{0})};
-  };
+  op.cases = [] { return std::vector<OpCase>{OpCase{"first", {{Shape{3, 5}}}}.with(ToDeviceAttrs{0})}; };
   return op;
 }
 

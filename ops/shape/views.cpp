@@ -98,9 +98,10 @@ OpDef reshape() {
     const auto make = [](const char* name, Shape from, Shape to) {
       return OpCase{name, {{from}}}.with(ShapeAttrs{list_of(to)});
     };
-    std::vector<OpCase> cases = {make("split", {12}, {3, 4}), make("merge", {2, 3, 4}, {24}),
-                                 make("mixed", {6, 4, 5}, {2, 12, 5}), make("ones", {4, 1}, {1, 4, 1}),
-                                 make("scalar", {}, {1}), make("empty", {0, 3}, {3, 0}), make("error", {4}, {5})};
+    std::vector<OpCase> cases = {
+        make("split", {12}, {3, 4}),     make("merge", {2, 3, 4}, {24}), make("mixed", {6, 4, 5}, {2, 12, 5}),
+        make("ones", {4, 1}, {1, 4, 1}), make("scalar", {}, {1}),        make("empty", {0, 3}, {3, 0}),
+        make("error", {4}, {5})};
     cases.back().error = ErrorId::element_count;
     return cases;
   };
@@ -122,7 +123,9 @@ OpDef transpose() {
     std::uint32_t seen = 0;
     for (std::int64_t axis : order.view()) {
       const int from = c.axis(axis, c.rank(0));
-      if (seen >> from & 1) c.fail(ErrorId::axis_out_of_range, "dimension " + std::to_string(from) + " is named twice", "name every dimension once");
+      if (seen >> from & 1)
+        c.fail(ErrorId::axis_out_of_range, "dimension " + std::to_string(from) + " is named twice",
+               "name every dimension once");
       seen |= 1u << from;
       out.append(c.shape(0).dim(from));
     }
@@ -137,7 +140,8 @@ OpDef transpose() {
   op.gradient = [](GradContext& g) {
     const IntList& order = g.attrs<TransposeAttrs>().order;
     Ints inverse(static_cast<std::size_t>(order.count));
-    for (std::size_t i = 0; i < inverse.size(); ++i) inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+    for (std::size_t i = 0; i < inverse.size(); ++i)
+      inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
     g.set(0, lockstep::transpose({g.upstream(), g.where()}, inverse));
   };
   op.reference = [](RefContext& r) {
@@ -153,8 +157,8 @@ OpDef transpose() {
       return OpCase{name, {{shape}}}.with(TransposeAttrs{order});
     };
     std::vector<OpCase> cases = {make("matrix", {3, 5}, {1, 0}), make("rank3", {2, 3, 4}, {2, 0, 1}),
-                                 make("same", {2, 3}, {0, 1}), make("nhwc", {2, 4, 5, 3}, {0, 3, 1, 2}),
-                                 make("empty", {0, 3}, {1, 0}), make("error", {2, 3}, {0, 0})};
+                                 make("same", {2, 3}, {0, 1}),   make("nhwc", {2, 4, 5, 3}, {0, 3, 1, 2}),
+                                 make("empty", {0, 3}, {1, 0}),  make("error", {2, 3}, {0, 0})};
     cases.back().error = ErrorId::axis_out_of_range;
     return cases;
   };
@@ -163,9 +167,10 @@ OpDef transpose() {
 
 OpDef slice() {
   OpDef op = view_op("slice", "Every step-th element from start on, count of them, along each dimension.");
-  op.attrs = attr_schema<SliceAttrs>(
-      "lks_slice_attrs", attr("starts", &SliceAttrs::starts, "first position per dimension"),
-      attr("counts", &SliceAttrs::counts, "extent of the result"), attr("steps", &SliceAttrs::steps, "may be negative"));
+  op.attrs =
+      attr_schema<SliceAttrs>("lks_slice_attrs", attr("starts", &SliceAttrs::starts, "first position per dimension"),
+                              attr("counts", &SliceAttrs::counts, "extent of the result"),
+                              attr("steps", &SliceAttrs::steps, "may be negative"));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<SliceAttrs>();
     Shape out;
@@ -211,10 +216,10 @@ OpDef slice() {
   };
   op.cases = [] {
     const auto make = [](const char* name, Shape shape, SliceAttrs a) { return OpCase{name, {{shape}}}.with(a); };
-    std::vector<OpCase> cases = {make("middle", {9}, {{2}, {5}, {1}}), make("step", {10}, {{1}, {3}, {3}}),
-                                 make("reverse", {7}, {{6}, {7}, {-1}}),
-                                 make("matrix", {5, 6}, {{1, 2}, {3, 2}, {1, 2}}),
-                                 make("empty", {5}, {{0}, {0}, {1}}), make("error", {5}, {{3}, {3}, {1}})};
+    std::vector<OpCase> cases = {
+        make("middle", {9}, {{2}, {5}, {1}}),   make("step", {10}, {{1}, {3}, {3}}),
+        make("reverse", {7}, {{6}, {7}, {-1}}), make("matrix", {5, 6}, {{1, 2}, {3, 2}, {1, 2}}),
+        make("empty", {5}, {{0}, {0}, {1}}),    make("error", {5}, {{3}, {3}, {1}})};
     cases.back().error = ErrorId::index_out_of_range;
     return cases;
   };
@@ -397,7 +402,7 @@ Tensor slice(Operand x, std::span<const Slice> slices) {
     };
     const bool forward = s.step > 0;
     const std::int64_t start = forward ? clamp(s.start, 0, extent) : clamp(s.start, -1, extent - 1);
-    const std::int64_t stop = !s.stop ? (forward ? extent : -1)
+    const std::int64_t stop = !s.stop   ? (forward ? extent : -1)
                               : forward ? clamp(*s.stop, 0, extent)
                                         : clamp(*s.stop, -1, extent - 1);
     const std::int64_t distance = forward ? stop - start : start - stop;

@@ -10,9 +10,9 @@ namespace {
 // State comes first, the gradient last; every state input is updated in place.
 OpDef update_op(std::string name, std::string doc, std::vector<std::string> state, std::vector<std::string> scalars,
                 OpDef::Body body) {
-  OpDef op = make_pointwise_op(std::move(name), state.size() + 1, std::move(body),
-                               {.doc = std::move(doc), .error_class = ErrorClass::composed,
-                                .values = {CaseValues::Kind::range, 0.1, 1}});
+  OpDef op = make_pointwise_op(
+      std::move(name), state.size() + 1, std::move(body),
+      {.doc = std::move(doc), .error_class = ErrorClass::composed, .values = {CaseValues::Kind::range, 0.1, 1}});
   op.outputs.clear();
   for (std::size_t i = 0; i < state.size(); ++i) {
     op.inputs[i] = {.name = state[i], .types = types::floating, .mutable_ = true};
@@ -26,8 +26,10 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
   op.infer = [count](InferContext& c) {
     for (std::size_t i = 1; i <= count; ++i) {
       if (!(c.shape(i) == c.shape(0))) {
-        c.fail(ErrorId::shapes_differ, "the variable is " + c.shape(0).to_string() + ", its " + c.call().op.inputs[i].name +
-               " " + c.shape(i).to_string(), "updates never broadcast: give the gradient of this variable");
+        c.fail(ErrorId::shapes_differ,
+               "the variable is " + c.shape(0).to_string() + ", its " + c.call().op.inputs[i].name + " " +
+                   c.shape(i).to_string(),
+               "updates never broadcast: give the gradient of this variable");
       }
     }
     for (std::size_t i = 0; i < count; ++i) c.set(i, c.group_dtype(), c.shape(0));
@@ -60,13 +62,13 @@ OpDef sgd_update() {
 }
 
 OpDef momentum_update() {
-  return update_op("momentum_update", "Momentum: v' = momentum v + g; w' = w - rate (blend v' + direct g).", {"w", "v"},
-                   {"rate", "momentum", "blend", "direct"},
-                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-                     const Expr w = in[0], v = in[1], g = in[2], rate = in[3], momentum = in[4], blend = in[5], direct = in[6];
-                     const Expr velocity = momentum * v + g;
-                     return std::vector<Expr>{w - rate * (blend * velocity + direct * g), velocity};
-                   });
+  return update_op(
+      "momentum_update", "Momentum: v' = momentum v + g; w' = w - rate (blend v' + direct g).", {"w", "v"},
+      {"rate", "momentum", "blend", "direct"}, [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+        const Expr w = in[0], v = in[1], g = in[2], rate = in[3], momentum = in[4], blend = in[5], direct = in[6];
+        const Expr velocity = momentum * v + g;
+        return std::vector<Expr>{w - rate * (blend * velocity + direct * g), velocity};
+      });
 }
 
 OpDef adam_update() {
@@ -74,7 +76,8 @@ OpDef adam_update() {
                    {"rate", "b1", "b2", "c1", "c2", "epsilon", "decay"},
                    [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
                      const Expr w = in[0], m = in[1], u = in[2], g = in[3];
-                     const Expr rate = in[4], b1 = in[5], b2 = in[6], c1 = in[7], c2 = in[8], epsilon = in[9], decay = in[10];
+                     const Expr rate = in[4], b1 = in[5], b2 = in[6], c1 = in[7], c2 = in[8], epsilon = in[9],
+                                decay = in[10];
                      const Expr first = b1 * m + (1.0 - b1) * g;
                      const Expr second = b2 * u + (1.0 - b2) * (g * g);
                      const Expr step = (first * c1) / (sqrt(second * c2) + epsilon) + decay * w;

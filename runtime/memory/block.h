@@ -18,7 +18,7 @@ struct Block;
 struct Segment {
   lks_buffer* buffer = nullptr;
   std::uint64_t bytes = 0;
-  bool large = false;      // serves the pool's large requests
+  bool large = false;  // serves the pool's large requests
   Block* first = nullptr;
 };
 
@@ -26,16 +26,16 @@ struct Segment {
 struct Block {
   std::atomic<std::uint32_t> refs{0};
   MemoryOwner owner = MemoryOwner::other;
-  bool cached_exact = false;       // waits in a size-class list, not merged with its neighbours
-  std::uint64_t offset = 0;        // bytes from the start of the segment's buffer
+  bool cached_exact = false;  // waits in a size-class list, not merged with its neighbours
+  std::uint64_t offset = 0;   // bytes from the start of the segment's buffer
   std::uint64_t bytes = 0;
-  std::uint64_t requested = 0;     // what was asked for; at most `bytes`
+  std::uint64_t requested = 0;  // what was asked for; at most `bytes`
   DeviceState* device = nullptr;
   lks_buffer* buffer = nullptr;
   Segment* segment = nullptr;
-  Block* previous = nullptr;       // neighbours in address order
+  Block* previous = nullptr;  // neighbours in address order
   Block* next = nullptr;
-  const char* label = nullptr;     // static string: the op that made it
+  const char* label = nullptr;  // static string: the op that made it
   const ScopeName* scope = nullptr;
   // The last command that writes it; a read waits for it. Queue nullptr: nothing outstanding.
   CommandQueue* write_queue = nullptr;

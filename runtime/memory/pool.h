@@ -1,9 +1,10 @@
-// The caching pool: cuts segments into blocks and keeps freed ones for reuse, so that steady work never asks the driver.
+// The caching pool: cuts segments into blocks and keeps freed ones for reuse, so that steady work never asks the
+// driver.
 //
-// Freed blocks first wait, unmerged, in a list of their size class, because the next step of a training loop asks for the
-// same sizes again. Only when no list can serve a request are they merged with their free neighbours and searched by best
-// fit; only when that fails too does the pool grow. Small and large requests use separate segments, so that a small
-// long-lived block cannot pin a large segment.
+// Freed blocks first wait, unmerged, in a list of their size class, because the next step of a training loop asks for
+// the same sizes again. Only when no list can serve a request are they merged with their free neighbours and searched
+// by best fit; only when that fails too does the pool grow. Small and large requests use separate segments, so that a
+// small long-lived block cannot pin a large segment.
 #pragma once
 
 #include <functional>
@@ -43,13 +44,11 @@ class BlockPool {
  private:
   struct BySize {
     using is_transparent = void;
-    bool operator()(const Block* a, const Block* b) const {
-      return a->bytes != b->bytes ? a->bytes < b->bytes : a < b;
-    }
+    bool operator()(const Block* a, const Block* b) const { return a->bytes != b->bytes ? a->bytes < b->bytes : a < b; }
     bool operator()(const Block* a, std::uint64_t bytes) const { return a->bytes < bytes; }
     bool operator()(std::uint64_t bytes, const Block* b) const { return bytes < b->bytes; }
   };
-  struct Half {  // the small or the large requests
+  struct Half {                              // the small or the large requests
     std::vector<std::vector<Block*>> exact;  // by size class
     std::set<Block*, BySize> merged;
     std::size_t exact_count = 0;

@@ -8,9 +8,9 @@ namespace lockstep {
 
 /// What a block is wanted for; names in errors and reports.
 struct BlockPurpose {
-  const char* label = nullptr;                       // static string: the op, such as "conv2d"
-  const char* what = "output";                       // "output", "workspace", "copy"
-  std::string (*describe)(const void*) = nullptr;    // describes `subject`, such as "f32 (256, 112, 112, 128)"
+  const char* label = nullptr;                     // static string: the op, such as "conv2d"
+  const char* what = "output";                     // "output", "workspace", "copy"
+  std::string (*describe)(const void*) = nullptr;  // describes `subject`, such as "f32 (256, 112, 112, 128)"
   const void* subject = nullptr;
   const std::source_location* where = nullptr;
 };

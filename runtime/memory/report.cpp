@@ -48,8 +48,11 @@ std::string format_bytes(std::uint64_t bytes) {
     ++unit;
   }
   char text[32];
-  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : value < 100 ? "%.2f %s" : "%.0f %s", value,
-                units[unit].data());
+  std::snprintf(text, sizeof text,
+                unit == 0     ? "%.0f %s"
+                : value < 100 ? "%.2f %s"
+                              : "%.0f %s",
+                value, units[unit].data());
   return text;
 }
 
@@ -94,8 +97,7 @@ void raise_out_of_memory(const std::string& device, const MemoryShortage& shorta
                        " + cached " + format_bytes(shortage.stats.cached);
   if (shortage.stats.limit) memory += "; limit " + format_bytes(*shortage.stats.limit);
   if (shortage.device_free) {
-    memory += "; device has " + format_bytes(*shortage.device_free) + " free of " +
-              format_bytes(shortage.device_total);
+    memory += "; device has " + format_bytes(*shortage.device_free) + " free of " + format_bytes(shortage.device_total);
   }
   error.line("memory", memory).line("live", owners_text(shortage.stats));
   std::string largest;

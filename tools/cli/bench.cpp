@@ -29,15 +29,18 @@ bench::Options resolve(const Options& o) {
   for (const std::string& mode : split_list(o.modes)) resolved.modes.push_back(parse_mode(mode));
   if (o.devices.empty()) resolved.devices.push_back(ls::best_device());
   for (const std::string& name : split_list(o.devices)) resolved.devices.emplace_back(name);
-  if (resolved.suites.empty()) usage_error("--suite", "no suite is named", "use overhead, ops or models, joined by commas");
-  if (resolved.modes.empty()) usage_error("--mode", "no mode is named", "use strict, fast or lockstep, joined by commas");
+  if (resolved.suites.empty())
+    usage_error("--suite", "no suite is named", "use overhead, ops or models, joined by commas");
+  if (resolved.modes.empty())
+    usage_error("--mode", "no mode is named", "use strict, fast or lockstep, joined by commas");
   if (resolved.devices.empty()) usage_error("--device", "no device is named", "`lockstep devices` lists them");
   return resolved;
 }
 
 void print_json(const bench::Row& r) {
-  const Json row = {{"group", r.group}, {"workload", r.workload}, {"device", r.device}, {"mode", r.mode}, {"unit", r.unit},
-                    {"median", r.median}, {"min", r.min}, {"max", r.max}, {"ratio", r.ratio}, {"of", r.of}};
+  const Json row = {
+      {"group", r.group},   {"workload", r.workload}, {"device", r.device}, {"mode", r.mode},   {"unit", r.unit},
+      {"median", r.median}, {"min", r.min},           {"max", r.max},       {"ratio", r.ratio}, {"of", r.of}};
   std::printf("%s\n", row.dump().c_str());
   std::fflush(stdout);
 }
@@ -49,11 +52,12 @@ int run(const Options& o) {
     bench::run(options, &print_json);
     return 0;
   }
-  std::vector<std::vector<std::string>> rows = {{"group", "workload", "device", "mode", "median", "min … max", "unit", "ratio", "of"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"group", "workload", "device", "mode", "median", "min … max", "unit", "ratio", "of"}};
   bench::run(options, [&](const bench::Row& r) {
     std::fprintf(stderr, "\r\033[K %s: %s", r.group.c_str(), r.workload.c_str());
-    rows.push_back({r.group, r.workload, r.device, r.mode, number(r.median), number(r.min) + " … " + number(r.max), r.unit,
-                    number(r.ratio), r.of});
+    rows.push_back({r.group, r.workload, r.device, r.mode, number(r.median), number(r.min) + " … " + number(r.max),
+                    r.unit, number(r.ratio), r.of});
   });
   std::fputs("\r\033[K", stderr);
   std::fputs(format_table(rows, {false, false, false, false, true, true, false, true, false}).c_str(), stdout);
@@ -67,7 +71,8 @@ Run add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Measure devices side by side");
   command->add_option("--suite", o->suites, "overhead, ops, models; several joined by commas")->capture_default_str();
-  command->add_option("--device", o->devices, "Devices joined by commas; the first is compared with (default: the fastest)");
+  command->add_option("--device", o->devices,
+                      "Devices joined by commas; the first is compared with (default: the fastest)");
   command->add_option("--mode", o->modes, "strict, fast, lockstep; several joined by commas")->capture_default_str();
   command->add_option("--filter", o->filter, "Only workloads whose group/name contains this");
   command->add_option("--threads", o->threads, "CPU threads (default: all cores)")->check(whole_number(1, 4096));

@@ -70,8 +70,8 @@ TEST_F(CommandLine, DevicesAreAnArrayOfObjects) {
   ASSERT_TRUE(devices.is_array());
   ASSERT_FALSE(devices.empty());
   for (const Json& d : devices) {
-    for (const char* key : {"id", "driver", "name", "type", "available", "reason", "memory_total", "memory_free", "native",
-                            "decomposed", "missing"}) {
+    for (const char* key : {"id", "driver", "name", "type", "available", "reason", "memory_total", "memory_free",
+                            "native", "decomposed", "missing"}) {
       EXPECT_TRUE(d.contains(key)) << key << " is not in " << d;
     }
     EXPECT_TRUE(d["missing"].empty()) << d["id"] << " lacks " << d["missing"];

@@ -53,10 +53,12 @@ std::string memory_text(const Json& d) {
 }
 
 void print_table(const Json& devices) {
-  std::vector<std::vector<std::string>> rows = {{"device", "name", "version", "memory free", "modes", "native", "decomposed", "missing"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"device", "name", "version", "memory free", "modes", "native", "decomposed", "missing"}};
   for (const Json& d : devices) {
-    rows.push_back({d["id"], d["name"], d["version"], memory_text(d), joined(d["modes"]), std::to_string(d["native"].size()),
-                    std::to_string(d["decomposed"].size()), std::to_string(d["missing"].size())});
+    rows.push_back({d["id"], d["name"], d["version"], memory_text(d), joined(d["modes"]),
+                    std::to_string(d["native"].size()), std::to_string(d["decomposed"].size()),
+                    std::to_string(d["missing"].size())});
     if (!d["available"]) rows.back()[2] = "unavailable: " + d["reason"].get<std::string>();
   }
   std::fputs(format_table(rows, {false, false, false, false, false, true, true, true}).c_str(), stdout);
@@ -67,7 +69,8 @@ void print_why() {
   for (const std::string& folder : lockstep::driver_search_path()) std::printf("   %s\n", folder.c_str());
   std::puts("\n driver libraries:");
   std::vector<std::vector<std::string>> rows = {{"  library", "driver", "stage", "why"}};
-  for (const lockstep::DriverRecord& r : lockstep::driver_records()) rows.push_back({"  " + r.path, r.name, r.stage, r.text});
+  for (const lockstep::DriverRecord& r : lockstep::driver_records())
+    rows.push_back({"  " + r.path, r.name, r.stage, r.text});
   if (rows.size() == 1) rows.push_back({"  none found", "", "", ""});
   std::fputs(format_table(rows, {}).c_str(), stdout);
   std::puts("\n ops that are not native:");
@@ -85,7 +88,12 @@ void print_why() {
 Json why_json() {
   Json records = Json::array();
   for (const lockstep::DriverRecord& r : lockstep::driver_records()) {
-    records.push_back({{"path", r.path}, {"driver", r.name}, {"version", r.version}, {"stage", r.stage}, {"ready", r.ready}, {"reason", r.text}});
+    records.push_back({{"path", r.path},
+                       {"driver", r.name},
+                       {"version", r.version},
+                       {"stage", r.stage},
+                       {"ready", r.ready},
+                       {"reason", r.text}});
   }
   return records;
 }
@@ -109,7 +117,8 @@ int run(const Options& options) {
 Run add_devices(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("devices", "List devices; allocates nothing on them");
-  command->add_flag("--why", options->why, "Also every driver library that was looked at, and why devices or ops are missing");
+  command->add_flag("--why", options->why,
+                    "Also every driver library that was looked at, and why devices or ops are missing");
   command->add_flag("--json", options->json, "An array of objects; with --why an object that holds it");
   return [options] { return run(*options); };
 }

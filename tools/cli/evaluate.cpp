@@ -44,9 +44,7 @@ Run add_evaluate(CLI::App& app) {
   CLI::App* command = app.add_subcommand("evaluate", "Loss and accuracy of saved weights on the test images");
   command->add_option("--device", o->device, "Such as cpu or cuda:0 (default: the fastest)");
   add_shared_options(*command, *o);
-  command->add_option("--batch-size", o->batch_size, "Images at a time")
-      ->check(whole_number(1))
-      ->capture_default_str();
+  command->add_option("--batch-size", o->batch_size, "Images at a time")->check(whole_number(1))->capture_default_str();
   command->add_option("--load", o->load, "Weights written by train --save")->required();
   return [o] { return evaluate(*o); };
 }

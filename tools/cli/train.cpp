@@ -43,10 +43,9 @@ double largest_difference(const Weights& a, const Weights& b) {
 ls::nn::History fit(const TrainingOptions& o, Prepared& p) {
   const std::int64_t per_epoch = (p.train.size() - 1) / o.batch_size + 1;
   const std::int64_t epochs = o.epochs ? o.epochs : o.steps ? (o.steps - 1) / per_epoch + 1 : 1;
-  return p.model.fit(p.train, {.epochs = epochs,
-                               .steps = o.steps,
-                               .batch_size = o.batch_size,
-                               .shuffle = ls::RandomKey{o.seed, 1u << 20}});
+  return p.model.fit(
+      p.train,
+      {.epochs = epochs, .steps = o.steps, .batch_size = o.batch_size, .shuffle = ls::RandomKey{o.seed, 1u << 20}});
 }
 
 Trained train_on(const TrainingOptions& o, const std::string& device, bool keep_weights) {
@@ -95,8 +94,8 @@ int train_one(const TrainingOptions& o, const std::string& device) {
     return 0;
   }
   std::printf(" %s on %s: %lld steps in %.1f s, %.0f images/s, loss %.4f, test accuracy %.4f, peak memory %s\n",
-              o.model.c_str(), t.device.c_str(), static_cast<long long>(t.steps), t.seconds, t.images_per_second, t.loss,
-              t.accuracy, ls::format_bytes(t.peak_bytes).c_str());
+              o.model.c_str(), t.device.c_str(), static_cast<long long>(t.steps), t.seconds, t.images_per_second,
+              t.loss, t.accuracy, ls::format_bytes(t.peak_bytes).c_str());
   std::printf(" weights_sha256 %s\n", t.sha256.c_str());
   if (!o.save.empty()) std::printf(" saved to %s\n", o.save.c_str());
   return 0;

@@ -1,5 +1,5 @@
-// Elementwise ops. Operands broadcast (docs/errors.md, LS2001 and LS2002) and share one dtype; numbers take the tensors'.
-// "numeric" stands for f32, f64, i32, i64.
+// Elementwise ops. Operands broadcast (docs/errors.md, LS2001 and LS2002) and share one dtype; numbers take the
+// tensors'. "numeric" stands for f32, f64, i32, i64.
 #pragma once
 
 #include "lockstep/tensor.h"
@@ -29,17 +29,17 @@ inline Tensor operator-(Operand x) { return neg(x); }
 
 // -- functions; f32 and f64.
 Tensor sqrt(Operand x);
-Tensor rsqrt(Operand x);                  // 1 / sqrt(x)
+Tensor rsqrt(Operand x);  // 1 / sqrt(x)
 Tensor pow(Operand x, Operand y);
 Tensor exp(Operand x);
 Tensor log(Operand x);
 Tensor tanh(Operand x);
-Tensor sigmoid(Operand x);                // 1 / (1 + exp(-x))
+Tensor sigmoid(Operand x);  // 1 / (1 + exp(-x))
 Tensor erf(Operand x);
-Tensor relu(Operand x);                   // max(x, 0), gradient 0 at 0
-Tensor gelu(Operand x);                   // x/2 (1 + erf(x / sqrt 2))
-Tensor gelu_tanh(Operand x);              // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-Tensor silu(Operand x);                   // x sigmoid(x)
+Tensor relu(Operand x);       // max(x, 0), gradient 0 at 0
+Tensor gelu(Operand x);       // x/2 (1 + erf(x / sqrt 2))
+Tensor gelu_tanh(Operand x);  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+Tensor silu(Operand x);       // x sigmoid(x)
 
 // -- comparison, giving bool; every dtype. NaN differs from everything, itself included.
 Tensor equal(Operand a, Operand b);
@@ -64,7 +64,8 @@ Tensor logical_not(Operand x);
 /// a where `condition` (bool) holds, else b; every dtype.
 Tensor where(Operand condition, Operand a, Operand b);
 
-/// x in another dtype. Floats to integers truncate and saturate, NaN gives 0; narrowing floats rounds once; to bool: != 0.
+/// x in another dtype. Floats to integers truncate and saturate, NaN gives 0; narrowing floats rounds once; to bool: !=
+/// 0.
 Tensor cast(Operand x, DType to);
 
 /// x, through which no gradient flows.

@@ -1,5 +1,5 @@
-// Ops of neural networks. Images are NHWC (batch, height, width, channels), filters OHWI (output channels, height, width,
-// input channels per group).
+// Ops of neural networks. Images are NHWC (batch, height, width, channels), filters OHWI (output channels, height,
+// width, input channels per group).
 #pragma once
 
 #include <array>
@@ -9,8 +9,8 @@
 
 namespace lockstep {
 
-/// What is put around an image before a window slides over it: nothing, zeros so that the output has ceil(extent/stride)
-/// elements (the odd one at the bottom and right), or given numbers of rows and columns.
+/// What is put around an image before a window slides over it: nothing, zeros so that the output has
+/// ceil(extent/stride) elements (the odd one at the bottom and right), or given numbers of rows and columns.
 class Padding {
  public:
   static Padding valid() { return Padding(Kind::given); }
@@ -63,8 +63,8 @@ Tensor softmax(Operand x, std::int64_t axis = -1);
 /// log of softmax, without the loss of precision.
 Tensor log_softmax(Operand x, std::int64_t axis = -1);
 
-/// -log softmax(logits)[label] per row: logits (…, C), labels (…) of i32 or i64; gives (…). A label outside [0, C) gives
-/// NaN. f32, f64.
+/// -log softmax(logits)[label] per row: logits (…, C), labels (…) of i32 or i64; gives (…). A label outside [0, C)
+/// gives NaN. f32, f64.
 Tensor sparse_cross_entropy(Operand logits, Operand labels);
 /// -sum(targets · log softmax(logits)) per row; targets of the logits' shape.
 Tensor cross_entropy(Operand logits, Operand targets);

@@ -1,5 +1,5 @@
-// Random numbers. They come from Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) as
-// a function of a key and the element's index alone, so every device and every number of threads gives the same.
+// Random numbers. They come from Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
+// as a function of a key and the element's index alone, so every device and every number of threads gives the same.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +62,8 @@ Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key = std::nu
 Tensor random_bits(const Shape& shape, DType dtype = DType::i32, std::optional<RandomKey> key = std::nullopt,
                    std::source_location where = std::source_location::current());
 
-/// x with each element set to 0 with probability `rate` in [0, 1), the others divided by 1 - rate. f32, f64. The gradient
-/// uses the same key, so no mask is kept.
+/// x with each element set to 0 with probability `rate` in [0, 1), the others divided by 1 - rate. f32, f64. The
+/// gradient uses the same key, so no mask is kept.
 Tensor dropout(Operand x, double rate, std::optional<RandomKey> key = std::nullopt);
 
 }  // namespace lockstep

@@ -1,5 +1,5 @@
-// Ops that move, join and select elements. reshape, transpose, slice and broadcast_to are views: they copy nothing where
-// strides can express the result. They take every dtype.
+// Ops that move, join and select elements. reshape, transpose, slice and broadcast_to are views: they copy nothing
+// where strides can express the result. They take every dtype.
 #pragma once
 
 #include <initializer_list>
@@ -16,9 +16,9 @@ using Ints = std::vector<std::int64_t>;
 /// The shape to reshape to: numbers, of which one may be -1 and is then computed, or a Shape.
 class NewShape {
  public:
-  NewShape(std::initializer_list<std::int64_t> dims);                         // NOLINT: implicit by design
-  NewShape(const Ints& dims);                                                 // NOLINT: implicit by design
-  NewShape(const Shape& shape) : shape_(shape) {}                             // NOLINT: implicit by design
+  NewShape(std::initializer_list<std::int64_t> dims);  // NOLINT: implicit by design
+  NewShape(const Ints& dims);                          // NOLINT: implicit by design
+  NewShape(const Shape& shape) : shape_(shape) {}      // NOLINT: implicit by design
   /// For an input of `count` elements.
   Shape resolve(Dim count) const;
 
@@ -66,12 +66,12 @@ Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0,
 /// x with `before[d]` and `after[d]` elements of `value` put around dimension d.
 Tensor pad(Operand x, const Ints& before, const Ints& after, double value = 0);
 
-/// Slices of x along `axis` at `indices` (i32 or i64, any shape, each in [0, extent)): the axis is replaced by the shape of
-/// indices. Throws ShapeError LS2009 for an index outside.
+/// Slices of x along `axis` at `indices` (i32 or i64, any shape, each in [0, extent)): the axis is replaced by the
+/// shape of indices. Throws ShapeError LS2009 for an index outside.
 Tensor gather(Operand x, Operand indices, std::int64_t axis = 0);
 
-/// Zeros of extent `extent` along `axis`, to which the slices of `updates` are added at `indices` (rank 1), in ascending
-/// order of their position. The transpose of gather. numeric.
+/// Zeros of extent `extent` along `axis`, to which the slices of `updates` are added at `indices` (rank 1), in
+/// ascending order of their position. The transpose of gather. numeric.
 Tensor scatter_add(Operand updates, Operand indices, std::int64_t extent, std::int64_t axis = 0);
 
 /// 1 where the last index equals the label (i32 or i64), else 0: shape labels.shape + (depth,).
@@ -85,8 +85,7 @@ Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
             std::source_location where = std::source_location::current());
 Tensor zeros(const Shape& shape, DType dtype = DType::f32,
              std::source_location where = std::source_location::current());
-Tensor ones(const Shape& shape, DType dtype = DType::f32,
-            std::source_location where = std::source_location::current());
+Tensor ones(const Shape& shape, DType dtype = DType::f32, std::source_location where = std::source_location::current());
 /// Of x's shape, dtype and device.
 Tensor zeros_like(Operand x);
 Tensor ones_like(Operand x);

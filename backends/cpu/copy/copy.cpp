@@ -10,7 +10,7 @@
 namespace cpu {
 namespace {
 
-constexpr double ns_per_byte = 0.06;          // read and written
+constexpr double ns_per_byte = 0.06;  // read and written
 constexpr std::int64_t staging_bytes = 16384;
 
 // What is to be copied: extents, and both tensors' strides in bytes, the destination's largest first.
@@ -72,8 +72,8 @@ void copy_dense(const lks_host_api& api, char* to, const char* from, std::int64_
   });
 }
 
-// Anything else, in blocks along two dimensions: the one in which the destination lies side by side, and the one in which
-// the source does.
+// Anything else, in blocks along two dimensions: the one in which the destination lies side by side, and the one in
+// which the source does.
 class BlockedCopy {
  public:
   BlockedCopy(const Shape& shape, char* to, char* from) : s_(shape), to_(to), from_(from) {

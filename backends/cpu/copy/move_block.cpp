@@ -20,8 +20,8 @@ void store(char* p, T value) {
   std::memcpy(p, &value, sizeof value);
 }
 
-// Rows too short for a call each are moved as whole vectors; what these write beyond a row, the next rows overwrite. The
-// last few, behind which nothing comes, are left to the caller. Returns how many were moved.
+// Rows too short for a call each are moved as whole vectors; what these write beyond a row, the next rows overwrite.
+// The last few, behind which nothing comes, are left to the caller. Returns how many were moved.
 template <class Load>
 std::int64_t move_short_rows(const Block& to, std::int64_t rows, std::int64_t row_bytes, std::int64_t last_safe,
                              Load&& load_row) {

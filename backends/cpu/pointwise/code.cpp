@@ -44,7 +44,8 @@ class Lowering {
   }
 
   std::uint32_t lower(const lks_instr& instr) {
-    Op op{.opcode = instr.opcode, .result = instr.dtype, .arg_count = host::arg_count(instr, program_), .imm = instr.imm};
+    Op op{
+        .opcode = instr.opcode, .result = instr.dtype, .arg_count = host::arg_count(instr, program_), .imm = instr.imm};
     for (int a = 0; a < op.arg_count; ++a) op.args[a] = values_[instr.args[a]];
     if (op.is_leaf()) return add(op);
     op.type = arg_type(instr, instr.opcode == LKS_INSTR_SELECT ? 1 : 0);
@@ -90,7 +91,10 @@ void join_comparisons_with_selects(Code& code) {
     if (!is_comparison(condition.opcode) || uses[op.args[0]] != 1) continue;
     if (condition.type != LKS_F32 && condition.type != LKS_F64) continue;
     if (bytes_of(condition.type) != bytes_of(op.type)) continue;
-    Op joined{.opcode = choose_opcode(condition.opcode), .type = condition.type, .result = op.result, .arg_count = 4,
+    Op joined{.opcode = choose_opcode(condition.opcode),
+              .type = condition.type,
+              .result = op.result,
+              .arg_count = 4,
               .args = {condition.args[0], condition.args[1], op.args[1], op.args[2]}};
     if (condition.opcode == LKS_INSTR_NE) std::swap(joined.args[2], joined.args[3]);
     op = joined;

@@ -1,5 +1,5 @@
-// A pointwise program made ready for loops: calls that no loop knows are inlined, conversions that change nothing and bit
-// casts are gone, short floats are widened before they are compared, and comparisons are joined with their selects.
+// A pointwise program made ready for loops: calls that no loop knows are inlined, conversions that change nothing and
+// bit casts are gone, short floats are widened before they are compared, and comparisons are joined with their selects.
 #pragma once
 
 #include <string>
@@ -13,12 +13,12 @@ namespace cpu {
 /// An instruction of one element. Op i defines value i.
 struct Op {
   std::uint32_t opcode = 0;
-  lks_dtype type = 0;            // of the operands (see LoopKey)
+  lks_dtype type = 0;  // of the operands (see LoopKey)
   lks_dtype result = 0;
   int arg_count = 0;
   std::uint32_t args[4] = {};
   std::uint64_t imm = 0;
-  std::uint32_t function = 0;    // of a call: index into Code::functions
+  std::uint32_t function = 0;  // of a call: index into Code::functions
 
   bool is_leaf() const { return arg_count == 0; }
 };

@@ -6,7 +6,7 @@
 namespace cpu {
 namespace {
 
-constexpr std::int64_t long_row = 192;                // shorter ones are taken several at a time
+constexpr std::int64_t long_row = 192;  // shorter ones are taken several at a time
 constexpr std::int64_t staging_bytes = slot_bytes;
 
 std::int64_t staged_bytes_per_element(const Cut& cut, const Space& s, std::size_t input_count) {

@@ -303,9 +303,8 @@ void execute(const lks_host_api& api, const Plan& plan, const Space& space, cons
   for (std::size_t t = 0; t < space.tensor_count; ++t) bytes += space.sizes[t];
   const double ns_per_element = plan.ns_per_element + 0.03 * static_cast<double>(bytes);
   const double ns_per_block = ns_per_element * static_cast<double>(cut.rows * cut.columns);
-  parallel(api, Worker::block_count(space, cut), grain_for(ns_per_block), [&](std::int64_t begin, std::int64_t end) {
-    Worker(plan, space, cut, data, cells).run(begin, end);
-  });
+  parallel(api, Worker::block_count(space, cut), grain_for(ns_per_block),
+           [&](std::int64_t begin, std::int64_t end) { Worker(plan, space, cut, data, cells).run(begin, end); });
 }
 
 }  // namespace cpu

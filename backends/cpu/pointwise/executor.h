@@ -1,5 +1,5 @@
-// Running a plan over a space: cutting it into blocks, bringing what does not lie side by side into scratch, and sharing
-// the blocks among threads.
+// Running a plan over a space: cutting it into blocks, bringing what does not lie side by side into scratch, and
+// sharing the blocks among threads.
 #pragma once
 
 #include "backends/cpu/pointwise/space.h"
@@ -13,7 +13,7 @@ struct Cut {
     flat,  // rows are short: a segment is several whole rows on end
   };
   Kind kind = Kind::rows;
-  int row_dim = -1;            // the dimension along which a block of several rows extends
+  int row_dim = -1;  // the dimension along which a block of several rows extends
   std::int64_t rows = 1, columns = 1;
   std::uint64_t staged = 0;    // inputs that are copied into scratch, one bit each
   std::uint64_t periodic = 0;  // those of them that are the same in every block: copied once by each thread
@@ -36,7 +36,7 @@ struct LaunchData {
   const std::uint64_t* scalars = nullptr;
   const std::int64_t* dims = nullptr;  // of the outputs as they were given, for logical indices
   int rank = 0;
-  std::uint32_t streamed = 0;          // outputs written past the caches, one bit each
+  std::uint32_t streamed = 0;  // outputs written past the caches, one bit each
 };
 
 /// Single values of a launch: constants, launch-time scalars and what is computed from them.

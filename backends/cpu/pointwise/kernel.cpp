@@ -81,13 +81,15 @@ class PointwiseKernel : public lks_kernel {
   }
 
   const Plan& plan_for(const Classes& classes, std::unique_ptr<const Plan>& temporary) const {
-    return plans_.get(classes, temporary,
-                      [&] { return make_plan(code_, inputs_, outputs_, aliases_, classes); });
+    return plans_.get(classes, temporary, [&] { return make_plan(code_, inputs_, outputs_, aliases_, classes); });
   }
 
   LaunchData data_of(const lks_launch& launch) const {
-    return {.input_count = inputs_, .output_count = outputs_, .scalars = launch.scalars,
-            .dims = launch.bindings[inputs_].dims, .rank = ranks[inputs_]};
+    return {.input_count = inputs_,
+            .output_count = outputs_,
+            .scalars = launch.scalars,
+            .dims = launch.bindings[inputs_].dims,
+            .rank = ranks[inputs_]};
   }
 
   // One segment of dense tensors and single values, on this thread. False where it is not that simple.

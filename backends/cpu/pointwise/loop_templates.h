@@ -5,7 +5,8 @@
 
 namespace cpu {
 
-// Elements meet only elements of the same index, so nothing is carried from one iteration to the next, whatever overlaps.
+// Elements meet only elements of the same index, so nothing is carried from one iteration to the next, whatever
+// overlaps.
 #define CPU_INDEPENDENT _Pragma("GCC ivdep")
 
 template <class F, class R, class A>

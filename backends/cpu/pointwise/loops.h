@@ -17,16 +17,16 @@ struct Uniform {
   bool a = false, b = false, c = false, d = false;
 };
 
-/// Opcodes of the driver's own: a comparison and the select that alone reads it, in one loop. Operands: the two that are
-/// compared, the value if true, the value if false; all of one dtype.
+/// Opcodes of the driver's own: a comparison and the select that alone reads it, in one loop. Operands: the two that
+/// are compared, the value if true, the value if false; all of one dtype.
 enum : std::uint32_t { choose_lt = 0x100, choose_le, choose_gt, choose_ge, choose_eq };
 
 /// An instruction as loops see it. Calls have `function` set.
 struct LoopKey {
   std::uint32_t opcode = 0;
-  lks_dtype type = 0;      // of the operands (of the second, for select)
+  lks_dtype type = 0;  // of the operands (of the second, for select)
   lks_dtype result = 0;
-  Uniform uniform;         // not all operands: for those there are loops over one element, with none uniform
+  Uniform uniform;  // not all operands: for those there are loops over one element, with none uniform
   std::string_view function = {};
   std::uint32_t version = 0;
 };

@@ -1,5 +1,5 @@
-// A comparison and a select in one: relu, clip and their gradients are made of these, and a mask that never becomes bytes
-// costs nothing.
+// A comparison and a select in one: relu, clip and their gradients are made of these, and a mask that never becomes
+// bytes costs nothing.
 #include "backends/cpu/pointwise/loop_templates.h"
 
 namespace cpu {
@@ -7,23 +7,33 @@ namespace {
 
 struct Lt {
   template <class T>
-  static bool holds(T a, T b) { return a < b; }
+  static bool holds(T a, T b) {
+    return a < b;
+  }
 };
 struct Le {
   template <class T>
-  static bool holds(T a, T b) { return a <= b; }
+  static bool holds(T a, T b) {
+    return a <= b;
+  }
 };
 struct Gt {
   template <class T>
-  static bool holds(T a, T b) { return a > b; }
+  static bool holds(T a, T b) {
+    return a > b;
+  }
 };
 struct Ge {
   template <class T>
-  static bool holds(T a, T b) { return a >= b; }
+  static bool holds(T a, T b) {
+    return a >= b;
+  }
 };
 struct Eq {
   template <class T>
-  static bool holds(T a, T b) { return a == b; }
+  static bool holds(T a, T b) {
+    return a == b;
+  }
 };
 
 template <class Compare, class T, bool one_b, bool one_c, bool one_d>

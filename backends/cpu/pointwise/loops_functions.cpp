@@ -5,15 +5,15 @@
 namespace cpu {
 namespace {
 
-#define UNARY(name)                                              \
-  struct name##_function {                                       \
-    static float apply(float x) { return name##_f32(x); }        \
-    static double apply(double x) { return name##_f64(x); }      \
+#define UNARY(name)                                         \
+  struct name##_function {                                  \
+    static float apply(float x) { return name##_f32(x); }   \
+    static double apply(double x) { return name##_f64(x); } \
   };
-#define BINARY(name)                                                           \
-  struct name##_function {                                                     \
-    static float apply(float x, float y) { return name##_f32(x, y); }          \
-    static double apply(double x, double y) { return name##_f64(x, y); }       \
+#define BINARY(name)                                                     \
+  struct name##_function {                                               \
+    static float apply(float x, float y) { return name##_f32(x, y); }    \
+    static double apply(double x, double y) { return name##_f64(x, y); } \
   };
 
 UNARY(exp)
@@ -48,13 +48,16 @@ struct Known {
 };
 
 #define KNOWN(arity, name, version) \
-  { #name, version, &arity<name##_function, float>, &arity<name##_function, double> }
+  { #name, version, &arity < name##_function, float>, &arity < name##_function, double> }
 
 constexpr Known functions[] = {
-    KNOWN(unary, exp, 1),   KNOWN(unary, log, 1),       KNOWN(unary, tanh, 1), KNOWN(unary, sigmoid, 1),
-    KNOWN(unary, erf, 1),   KNOWN(unary, rsqrt, 1),     KNOWN(unary, gelu, 1), KNOWN(unary, gelu_tanh, 1),
-    KNOWN(unary, silu, 1),  KNOWN(unary, inverse_normal_cdf, 1),
-    KNOWN(binary, pow, 1),  KNOWN(binary, minimum, 1),  KNOWN(binary, maximum, 1),
+    KNOWN(unary, exp, 1),      KNOWN(unary, log, 1),
+    KNOWN(unary, tanh, 1),     KNOWN(unary, sigmoid, 1),
+    KNOWN(unary, erf, 1),      KNOWN(unary, rsqrt, 1),
+    KNOWN(unary, gelu, 1),     KNOWN(unary, gelu_tanh, 1),
+    KNOWN(unary, silu, 1),     KNOWN(unary, inverse_normal_cdf, 1),
+    KNOWN(binary, pow, 1),     KNOWN(binary, minimum, 1),
+    KNOWN(binary, maximum, 1),
 };
 
 }  // namespace

@@ -85,7 +85,9 @@ struct NotTruth {
 };
 template <class T>
 struct ShiftLeft {
-  static T apply(T a, T b) { return static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) << (b & (8 * sizeof(T) - 1))); }
+  static T apply(T a, T b) {
+    return static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) << (b & (8 * sizeof(T) - 1)));
+  }
 };
 template <class T>
 struct ShiftRight {
@@ -125,7 +127,8 @@ Loop shift_right_of(const LoopKey& key) {
   }
 }
 
-// ----------------------------------------------------------------------------------------------------- copy and indices
+// ----------------------------------------------------------------------------------------------------- copy and
+// indices
 
 struct Same {
   template <class T>

@@ -187,7 +187,11 @@ class Planner {
   Step step_of(std::size_t i, const Uniform& uniform, std::uint32_t opcode) const {
     Op op = code_.ops[i];
     op.opcode = opcode;
-    return {find_loop(code_.key(op, uniform)), places_[i], arg_place(op, 0), arg_place(op, 1), arg_place(op, 2),
+    return {find_loop(code_.key(op, uniform)),
+            places_[i],
+            arg_place(op, 0),
+            arg_place(op, 1),
+            arg_place(op, 2),
             arg_place(op, 3)};
   }
 

@@ -41,18 +41,18 @@ struct IndexFill {
 
 struct Plan {
   Classes classes;
-  std::vector<Step> once;             // on constants, at the start of each launch
-  std::vector<Step> before;           // on single values, at each segment
-  std::vector<IndexFill> indices;     // at each segment
-  std::vector<Step> steps;            // on whole segments
-  std::vector<std::uint64_t> cells;   // initial values
+  std::vector<Step> once;                                        // on constants, at the start of each launch
+  std::vector<Step> before;                                      // on single values, at each segment
+  std::vector<IndexFill> indices;                                // at each segment
+  std::vector<Step> steps;                                       // on whole segments
+  std::vector<std::uint64_t> cells;                              // initial values
   std::vector<std::pair<std::uint16_t, std::uint32_t>> scalars;  // cell, launch-time scalar
-  std::vector<Place> results;         // of each held output
+  std::vector<Place> results;                                    // of each held output
   std::uint16_t first_cell = 0, first_slot = 0, slot_count = 0;
-  int linear_cell = -1;               // receives the first row-major index of each segment
-  std::int64_t slot_width = 1;        // bytes per element of every slot
-  std::int64_t tile = 0;              // most elements in a segment
-  double ns_per_element = 0;          // a rough estimate, without memory
+  int linear_cell = -1;         // receives the first row-major index of each segment
+  std::int64_t slot_width = 1;  // bytes per element of every slot
+  std::int64_t tile = 0;        // most elements in a segment
+  double ns_per_element = 0;    // a rough estimate, without memory
 
   std::size_t place_count() const { return std::size_t{first_slot} + slot_count; }
 };

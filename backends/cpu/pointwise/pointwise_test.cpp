@@ -33,7 +33,9 @@ class ProgramDice {
   Expr any() { return values_[static_cast<std::size_t>(dice_.below(static_cast<std::int64_t>(values_.size())))]; }
   static bool computes(lks_dtype t) { return LKS_DTYPE_CLASS(t) != LKS_CLASS_BOOL && LKS_DTYPE_BITS(t) >= 32; }
   static bool is_float(lks_dtype t) { return t == LKS_F32 || t == LKS_F64; }
-  static bool is_whole(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_INT || LKS_DTYPE_CLASS(t) == LKS_CLASS_UINT; }
+  static bool is_whole(lks_dtype t) {
+    return LKS_DTYPE_CLASS(t) == LKS_CLASS_INT || LKS_DTYPE_CLASS(t) == LKS_CLASS_UINT;
+  }
 
   Expr storable() {
     const Expr e = any();
@@ -51,7 +53,7 @@ class ProgramDice {
   }
 
   void step() {
-    constexpr lks_dtype types[] = {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8, LKS_U8,
+    constexpr lks_dtype types[] = {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8,  LKS_U8,
                                    LKS_I32, LKS_I64, LKS_U32, LKS_U64,  LKS_BOOL};
     const Expr a = any();
     switch (dice_.below(12)) {
@@ -163,7 +165,8 @@ RandomOp make_random_op(std::uint64_t seed, int length) {
     in.push_back(builder.input(abi[static_cast<int>(t)]));
   }
   std::vector<DType> results;
-  for (Expr e : ProgramDice(seed, builder, in).record(length, outputs, rank)) results.push_back(tensor_dtype(e.dtype()));
+  for (Expr e : ProgramDice(seed, builder, in).record(length, outputs, rank))
+    results.push_back(tensor_dtype(e.dtype()));
   op.infer = [results](InferContext& c) {
     Shape shape = c.shape(0);
     for (std::size_t o = 0; o < results.size(); ++o) c.set(o, results[o], shape);
@@ -272,9 +275,8 @@ TEST(Pointwise, NarrowingRoundsOnce) {
 TEST(Pointwise, EveryPairOfDtypesConverts) {
   for (DType from : all_types) {
     for (DType to : all_types) {
-      expect_same(std::string(name_of(from)) + " to " + std::string(name_of(to)), [&](Device d) {
-        return cast(random_tensor(d, from, Shape{3000}, 5, Values::awkward), to);
-      });
+      expect_same(std::string(name_of(from)) + " to " + std::string(name_of(to)),
+                  [&](Device d) { return cast(random_tensor(d, from, Shape{3000}, 5, Values::awkward), to); });
     }
   }
 }
@@ -283,9 +285,8 @@ TEST(Pointwise, EveryPairOfDtypesConverts) {
 
 TEST(Pointwise, BroadcastsOfManyShapes) {
   const auto check = [](const Shape& a, const Shape& b, DType t = f32) {
-    expect_same(a.to_string() + " + " + b.to_string(), [&](Device d) {
-      return random_tensor(d, t, a, 1) + random_tensor(d, t, b, 2);
-    });
+    expect_same(a.to_string() + " + " + b.to_string(),
+                [&](Device d) { return random_tensor(d, t, a, 1) + random_tensor(d, t, b, 2); });
   };
   for (std::int64_t channels : {1, 3, 10, 32, 64, 200, 1030}) {
     check({2, 9, 11, channels}, {channels});
@@ -370,12 +371,11 @@ TEST(Pointwise, UpdatesInPlace) {
 // Outputs that are other outputs' old values.
 const OpDef& rotate_op() {
   static const OpDef& op = []() -> const OpDef& {
-    OpDef made = make_pointwise_op(
-        "test::rotate", 3,
-        [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-          return std::vector<Expr>{in[1], in[2], in[0] + in[1]};
-        },
-        {});
+    OpDef made = make_pointwise_op("test::rotate", 3,
+                                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                     return std::vector<Expr>{in[1], in[2], in[0] + in[1]};
+                                   },
+                                   {});
     made.outputs.clear();
     for (int i = 0; i < 3; ++i) {
       made.inputs[static_cast<std::size_t>(i)].mutable_ = true;

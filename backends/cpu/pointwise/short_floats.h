@@ -1,5 +1,5 @@
-// Conversions between element types, one value at a time, without branches, so that loops over them vectorise. Narrowing
-// rounds to nearest even, once.
+// Conversions between element types, one value at a time, without branches, so that loops over them vectorise.
+// Narrowing rounds to nearest even, once.
 #pragma once
 
 #include <bit>
@@ -13,8 +13,8 @@ namespace cpu {
 
 inline float widen(Half h) {
   const std::uint32_t magnitude = h.bits & 0x7fffu, sign = static_cast<std::uint32_t>(h.bits & 0x8000u) << 16;
-  // Moved to the place of a float's exponent and mantissa, the value is too small by 2^112; the product is exact, also for
-  // numbers below the normal range.
+  // Moved to the place of a float's exponent and mantissa, the value is too small by 2^112; the product is exact, also
+  // for numbers below the normal range.
   const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
   const std::uint32_t special = magnitude << 13 | 0x7f800000u | (magnitude > 0x7c00u ? 0x00400000u : 0u);
   const std::uint32_t bits = magnitude >= 0x7c00u ? special : std::bit_cast<std::uint32_t>(scaled);
@@ -24,7 +24,8 @@ inline float widen(Half h) {
 inline float widen(BFloat b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b.bits) << 16); }
 
 inline Half narrow_to_half(float x) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u,
+                      magnitude = bits & 0x7fffffffu;
   // Below the smallest normal half: adding 1/2 leaves the rounded result in the lowest bits of the sum.
   const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
   const std::uint32_t tiny = std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u;
@@ -42,8 +43,8 @@ inline BFloat narrow_to_bfloat(float x) {
   return {static_cast<std::uint16_t>(result)};
 }
 
-/// The float next to x toward zero, with its last bit set wherever x is not a float: rounding that once more, to at least
-/// two bits fewer, gives what rounding x directly does.
+/// The float next to x toward zero, with its last bit set wherever x is not a float: rounding that once more, to at
+/// least two bits fewer, gives what rounding x directly does.
 inline float round_to_odd(double x) {
   const float nearest = static_cast<float>(x);
   const double back = nearest;
@@ -80,8 +81,9 @@ To saturate(From x) {
   using Wide = std::conditional_t<sizeof(To) < 4, std::int32_t, To>;
   const bool fits = x > least && x < limit;
   const Wide inside = static_cast<Wide>(fits ? x : From{0});
-  const Wide outside = x >= limit ? Wide{std::numeric_limits<To>::max()}
-                                  : x <= least ? Wide{std::numeric_limits<To>::min()} : Wide{0};
+  const Wide outside = x >= limit   ? Wide{std::numeric_limits<To>::max()}
+                       : x <= least ? Wide{std::numeric_limits<To>::min()}
+                                    : Wide{0};
   return static_cast<To>(fits ? inside : outside);
 }
 

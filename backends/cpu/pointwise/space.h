@@ -6,8 +6,8 @@
 
 namespace cpu {
 
-/// Extents of the outputs and, for each tensor (inputs, then outputs), the distance between neighbours in bytes: 0 where
-/// it is broadcast. Dimensions that lie one inside the other in every tensor are one; there is at least one.
+/// Extents of the outputs and, for each tensor (inputs, then outputs), the distance between neighbours in bytes: 0
+/// where it is broadcast. Dimensions that lie one inside the other in every tensor are one; there is at least one.
 struct Space {
   int rank = 0;
   std::size_t tensor_count = 0;

@@ -60,7 +60,8 @@ class Conv2dKernel : public lks_kernel {
         const std::int64_t column = window_.column(v, kw);
         if (column < 0 || column >= x.w) continue;
         for (std::int64_t i = 0; i < w.c; ++i) {
-          total += static_cast<double>(x.at<T>(n, row, column, first_channel + i)) * static_cast<double>(w.at<T>(o, kh, kw, i));
+          total += static_cast<double>(x.at<T>(n, row, column, first_channel + i)) *
+                   static_cast<double>(w.at<T>(o, kh, kw, i));
         }
       }
     }
@@ -98,15 +99,16 @@ class BackwardInputKernel : public lks_kernel {
     const std::int64_t per_group = w.n / window_.groups, group = c / w.c;
     double total = 0;
     for (std::int64_t kh = 0; kh < w.h; ++kh) {
-      const std::int64_t oh = output_of(h, window_.padding.values[0], kh, window_.dilation.values[0],
-                                        window_.strides.values[0], dy.h);
+      const std::int64_t oh =
+          output_of(h, window_.padding.values[0], kh, window_.dilation.values[0], window_.strides.values[0], dy.h);
       if (oh < 0) continue;
       for (std::int64_t kw = 0; kw < w.w; ++kw) {
-        const std::int64_t ow = output_of(v, window_.padding.values[2], kw, window_.dilation.values[1],
-                                          window_.strides.values[1], dy.w);
+        const std::int64_t ow =
+            output_of(v, window_.padding.values[2], kw, window_.dilation.values[1], window_.strides.values[1], dy.w);
         if (ow < 0) continue;
         for (std::int64_t o = group * per_group; o < (group + 1) * per_group; ++o) {
-          total += static_cast<double>(dy.at<T>(n, oh, ow, o)) * static_cast<double>(w.at<T>(o, kh, kw, c - group * w.c));
+          total +=
+              static_cast<double>(dy.at<T>(n, oh, ow, o)) * static_cast<double>(w.at<T>(o, kh, kw, c - group * w.c));
         }
       }
     }
@@ -127,7 +129,8 @@ class BackwardFilterKernel : public lks_kernel {
       for (std::int64_t o = 0; o < dw.n; ++o)
         for (std::int64_t kh = 0; kh < dw.h; ++kh)
           for (std::int64_t kw = 0; kw < dw.w; ++kw)
-            for (std::int64_t i = 0; i < dw.c; ++i) dw.at<T>(o, kh, kw, i) = static_cast<T>(dot<T>(x, dy, dw, o, kh, kw, i));
+            for (std::int64_t i = 0; i < dw.c; ++i)
+              dw.at<T>(o, kh, kw, i) = static_cast<T>(dot<T>(x, dy, dw, o, kh, kw, i));
     });
   }
 

@@ -68,13 +68,21 @@ class Walk {
 
 /// The type in which sums of T accumulate: double for floats; integers wrap.
 template <class T>
-struct Accumulator { using type = T; };
+struct Accumulator {
+  using type = T;
+};
 template <>
-struct Accumulator<float> { using type = double; };
+struct Accumulator<float> {
+  using type = double;
+};
 template <>
-struct Accumulator<std::int32_t> { using type = std::uint32_t; };
+struct Accumulator<std::int32_t> {
+  using type = std::uint32_t;
+};
 template <>
-struct Accumulator<std::int64_t> { using type = std::uint64_t; };
+struct Accumulator<std::int64_t> {
+  using type = std::uint64_t;
+};
 
 /// Calls f with a value of the C++ type of a numeric dtype.
 template <class F>

@@ -89,8 +89,8 @@ Bits integer_to_float(Bits bits, lks_dtype from, lks_dtype to) {
   }
   // Short formats hold few integers; 65536 and more is infinite in f16, and bf16 has eight significant bits, so one
   // rounding to odd in double keeps the next rounding right.
-  const long double exact = is_signed(from) ? static_cast<long double>(static_cast<std::int64_t>(bits))
-                                            : static_cast<long double>(bits);
+  const long double exact =
+      is_signed(from) ? static_cast<long double>(static_cast<std::int64_t>(bits)) : static_cast<long double>(bits);
   double d = static_cast<double>(exact);
   if (d != exact) {
     if (std::fabs(d) > std::fabs(exact)) d = std::nextafter(d, 0.0);
@@ -194,7 +194,8 @@ class PointwiseKernel : public lks_kernel {
     }
     std::vector<Bits> values(instrs_.size());
     for (std::int64_t linear = 0; !walk.done(); walk.next(), ++linear) {
-      for (std::size_t i = 0; i < instrs_.size(); ++i) values[i] = step(instrs_[i], launch, walk, linear, tensors, values);
+      for (std::size_t i = 0; i < instrs_.size(); ++i)
+        values[i] = step(instrs_[i], launch, walk, linear, tensors, values);
       for (std::size_t o = 0; o < outputs_.size(); ++o) {
         const auto t = static_cast<int>(inputs + o);
         store(tensors[inputs + o], walk.offset(t), values[outputs_[o]]);

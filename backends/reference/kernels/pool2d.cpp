@@ -47,7 +47,9 @@ void with_float(lks_dtype t, F&& f) {
   t == LKS_F64 ? f(double{}) : f(float{});
 }
 
-void clear(const Image& x) { std::memset(x.t.data, 0, static_cast<std::size_t>(x.t.count()) * host::size_of(x.t.dtype)); }
+void clear(const Image& x) {
+  std::memset(x.t.data, 0, static_cast<std::size_t>(x.t.count()) * host::size_of(x.t.dtype));
+}
 
 class MaxKernel : public lks_kernel {
  public:
@@ -130,7 +132,8 @@ class AverageBackwardKernel : public lks_kernel {
         T count = 0;
         for_each_tap(a_, dx, oh, ow, [&](std::int64_t, std::int64_t, std::int64_t) { count += 1; });
         const T share = dy.at<T>(n, oh, ow, c) / count;
-        for_each_tap(a_, dx, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t) { dx.at<T>(n, h, w, c) += share; });
+        for_each_tap(a_, dx, oh, ow,
+                     [&](std::int64_t h, std::int64_t w, std::int64_t) { dx.at<T>(n, h, w, c) += share; });
       });
     });
   }

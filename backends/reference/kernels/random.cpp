@@ -16,8 +16,9 @@ class RandomBitsKernel : public lks_kernel {
     auto* to = out.as<std::uint32_t>();
     for (std::int64_t first = 0; first < words; first += 4) {
       const auto block = static_cast<std::uint64_t>(first / 4);
-      const U32x4 r = philox_4x32_10({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), word(2), word(3)},
-                                     word(0), word(1));
+      const U32x4 r =
+          philox_4x32_10({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), word(2), word(3)},
+                         word(0), word(1));
       const std::uint32_t values[] = {r.x, r.y, r.z, r.w};
       for (std::int64_t i = 0; i < 4 && first + i < words; ++i) to[first + i] = values[i];
     }
