@@ -57,7 +57,7 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* data, std::size_t size) {
-    if (std::fwrite(data, 1, size, file_) != size)
+    if (size > 0 && std::fwrite(data, 1, size, file_) != size)
       fail(ErrorId::cannot_write, path_, std::strerror(errno), "free some disk space");
   }
   void finish() {

@@ -96,7 +96,7 @@ bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<Tens
 }
 
 bool all_empty(std::span<const Spec> specs) {
-  return std::all_of(specs.begin(), specs.end(), [](const Spec& s) { return s.shape.size() == 0; });
+  return std::all_of(specs.begin(), specs.end(), [](const Spec& s) { return s.shape.is_empty(); });
 }
 
 void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const Spec> specs,

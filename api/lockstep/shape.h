@@ -98,6 +98,14 @@ class Shape {
   /// Product of the extents; 1 for rank 0.
   Dim element_count() const;
 
+  /// Whether an extent is known to be 0.
+  bool is_empty() const {
+    for (int i = 0; i < rank_; ++i) {
+      if (dims_[static_cast<std::size_t>(i)] == Dim(0)) return true;
+    }
+    return false;
+  }
+
   /// The product as a number; throws for symbolic shapes.
   std::int64_t size() const {
     std::int64_t n = 1;

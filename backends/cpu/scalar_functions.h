@@ -5,14 +5,6 @@
 
 namespace cpu {
 
-#include "ops/scalar/erf.inc"
-#include "ops/scalar/exp.inc"
-#include "ops/scalar/halves.inc"
-#include "ops/scalar/hyperbolic.inc"
-#include "ops/scalar/log.inc"
-#include "ops/scalar/minmax.inc"
-#include "ops/scalar/normal.inc"
-#include "ops/scalar/pow.inc"
-#include "ops/scalar/root.inc"
+#include "ops/scalar/all.inc"
 
 }  // namespace cpu

@@ -14,18 +14,7 @@
 namespace lockstep {
 namespace {
 
-// Later files need earlier ones.
-// clang-format off
-#include "ops/scalar/halves.inc"
-#include "ops/scalar/exp.inc"
-#include "ops/scalar/log.inc"
-#include "ops/scalar/pow.inc"
-#include "ops/scalar/hyperbolic.inc"
-#include "ops/scalar/erf.inc"
-#include "ops/scalar/root.inc"
-#include "ops/scalar/minmax.inc"
-#include "ops/scalar/normal.inc"
-// clang-format on
+#include "ops/scalar/all.inc"
 
 struct Table {
   std::recursive_mutex mutex;

@@ -16,19 +16,8 @@
 
 namespace lockstep::compiled {
 
-// Later files need earlier ones.
-// clang-format off
-#include "ops/scalar/halves.inc"
-#include "ops/scalar/exp.inc"
-#include "ops/scalar/log.inc"
-#include "ops/scalar/pow.inc"
-#include "ops/scalar/hyperbolic.inc"
-#include "ops/scalar/erf.inc"
-#include "ops/scalar/root.inc"
-#include "ops/scalar/minmax.inc"
-#include "ops/scalar/normal.inc"
+#include "ops/scalar/all.inc"
 #include "ops/scalar/philox.inc"
-// clang-format on
 
 }  // namespace lockstep::compiled
 

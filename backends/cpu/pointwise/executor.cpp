@@ -11,6 +11,7 @@ namespace cpu {
 namespace {
 
 constexpr std::int64_t pieces_ahead = 2;  // what is prefetched while a piece is computed
+constexpr std::int64_t stage_alignment = 64;
 
 void run_steps(const std::vector<Step>& steps, void** p, std::int64_t n) {
   for (const Step& s : steps) s.loop(p[s.out], p[s.a], p[s.b], p[s.c], p[s.d], n);
@@ -61,7 +62,7 @@ class Worker {
     char* stage = staging_;
     for (std::size_t t = 0; t < data.input_count; ++t) {
       stage_[t] = stage;
-      if (cut.is_staged(t)) stage += cut.rows * cut.columns * s_.sizes[t];
+      if (cut.is_staged(t)) stage += (cut.rows * cut.columns * s_.sizes[t] + stage_alignment - 1) & -stage_alignment;
     }
     for (std::size_t t = 0; t < s_.tensor_count; ++t) places_[t] = s_.data[t];
   }
@@ -274,7 +275,7 @@ class Worker {
   void* places_[most_places];
   Cells cells_;
   alignas(64) char slots_[slot_bytes];
-  alignas(64) char staging_[slot_bytes];
+  alignas(64) char staging_[slot_bytes + stage_alignment * most_tensors];
 };
 
 }  // namespace
