@@ -6,6 +6,9 @@
 
 namespace lockstep {
 
+/// Strides, dilations, paddings and pooling windows are at most this, so that sums and products of them do not overflow.
+inline constexpr std::int64_t most_window = (std::int64_t{1} << 31) - 1;
+
 /// Rows and columns to put around an image of this height and width; "same" needs known extents unless the stride is 1.
 IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& window, const Pair& strides,
                         const Pair& dilation);
@@ -14,7 +17,7 @@ IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& 
 Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, std::int64_t after, std::int64_t stride,
                  std::int64_t dilation);
 
-/// Throws unless strides and dilations are positive and padding is not negative.
+/// Throws unless strides and dilations are positive, padding is not negative, and none is above most_window.
 void check_window(InferContext& c, const IntList& strides, const IntList& padding, const IntList& dilation);
 
 inline IntList list_of(const Pair& pair) { return {pair[0], pair[1]}; }

@@ -1,5 +1,6 @@
 // reshape, transpose, slice, broadcast_to: views of their input.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "lockstep/ops/shape.h"
@@ -406,11 +407,12 @@ Tensor slice(Operand x, std::span<const Slice> slices) {
                               : forward ? clamp(*s.stop, 0, extent)
                                         : clamp(*s.stop, -1, extent - 1);
     const std::int64_t distance = forward ? stop - start : start - stop;
-    const std::int64_t step = forward ? s.step : -s.step;
-    const std::int64_t count = distance <= 0 ? 0 : (distance + step - 1) / step;
+    constexpr std::int64_t longest = std::numeric_limits<std::int64_t>::max();
+    const std::int64_t step = forward ? s.step : s.step < -longest ? longest : -s.step;
+    const std::int64_t count = distance <= 0 ? 0 : (distance - 1) / step + 1;
     attrs.starts.values[axis] = count ? start : 0;
     attrs.counts.values[axis] = count;
-    attrs.steps.values[axis] = s.step;
+    attrs.steps.values[axis] = count > 1 ? s.step : 1;
   }
   return invoke1(op, {x}, &attrs);
 }
