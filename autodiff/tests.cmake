@@ -1,2 +1,6 @@
-lockstep_test(tape_test tape_test.cpp)
+# Tests of this folder.
+if(NOT LOCKSTEP_TESTS)
+  return()
+endif()
+
 lockstep_test(variable_test variable_test.cpp)

@@ -1,4 +1,8 @@
 # Tests of this folder.
+if(NOT LOCKSTEP_TESTS)
+  return()
+endif()
+
 lockstep_test(dataset_test data/dataset_test.cpp)
 lockstep_test(fault_test fault_test.cpp)
 lockstep_test(fit_test fit_test.cpp)

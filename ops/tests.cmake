@@ -1,4 +1,8 @@
 # Tests of this folder.
+if(NOT LOCKSTEP_TESTS)
+  return()
+endif()
+
 lockstep_test(scalar_accuracy_test scalar/scalar_accuracy_test.cpp)
 lockstep_test(scalar_program_test scalar/scalar_program_test.cpp)
 lockstep_test(ops_test ops_test.cpp)

@@ -1,4 +1,10 @@
+# Tests of this folder.
+if(NOT LOCKSTEP_TESTS)
+  return()
+endif()
+
 lockstep_test(shape_test shape_test.cpp)
+
 lockstep_test(pool_test memory/pool_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)
 
