@@ -3,4 +3,5 @@ if(NOT LOCKSTEP_TESTS)
   return()
 endif()
 
+lockstep_test(tape_test tape_test.cpp)
 lockstep_test(variable_test variable_test.cpp)

@@ -4,7 +4,6 @@ if(NOT LOCKSTEP_TESTS)
 endif()
 
 lockstep_test(shape_test shape_test.cpp)
-
 lockstep_test(pool_test memory/pool_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)
 
