@@ -3,7 +3,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cmath>
+#include <thread>
+#include <vector>
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
@@ -113,6 +116,34 @@ TEST_F(MemoryTest, ViewsCopyNothing) {
   const Tensor z = broadcast_to(expand_dims(y, 0), {3, 2, 4});
   EXPECT_EQ(memory_stats(device).allocations, before);
   EXPECT_EQ(z.to_vector<float>()[1], 7.0f);
+}
+
+// Blocks die on one thread while another merges free blocks and returns segments.
+TEST_F(MemoryTest, ThreadsShareADevice) {
+  const std::uint64_t live = memory_stats(device).live;
+  std::atomic<int> wrong{0}, working{4};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      DeviceScope on(device);
+      std::uint32_t state = static_cast<std::uint32_t>(t) * 7919 + 1;
+      std::vector<Tensor> kept;
+      for (int i = 0; i < 20'000; ++i) {
+        state = state * 1664525u + 1013904223u;
+        const std::int64_t n = 1 + (state >> 16) % 3000;
+        kept.push_back(full({n}, static_cast<double>(t)));
+        if (i % 64 == 0) {
+          for (float v : kept.front().to_vector<float>()) wrong += v != static_cast<float>(t);
+        }
+        if (kept.size() > 20) kept.erase(kept.begin() + (state >> 8) % 20);
+      }
+      --working;
+    });
+  }
+  while (working > 0) release_cached_memory(device);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(memory_stats(device).live, live);
 }
 
 TEST_F(MemoryTest, SizesParseAndPrint) {

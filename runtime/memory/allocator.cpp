@@ -94,7 +94,7 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
     if (failure.shortage == Shortage::driver) shortage.driver_text = driver_.last_failure().what;
     std::map<std::string, std::uint64_t> holders;
     pool_.for_each_block([&](const Block& block) {
-      if (block.refs.load(std::memory_order_relaxed) == 0) return;
+      if (!block.in_use) return;
       std::string name = block.scope ? block.scope->path() + "/" : "";
       name += block.label ? std::string_view(block.label) : name_of(block.owner);
       holders[name] += block.bytes;

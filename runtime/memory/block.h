@@ -22,10 +22,13 @@ struct Segment {
   Block* first = nullptr;
 };
 
-/// A part of a segment, in use (refs > 0) or free. Reference-counted, since tensors and views share it.
+/// A part of a segment, in use or free. Reference-counted, since tensors and views share it.
 struct Block {
   std::atomic<std::uint32_t> refs{0};
   MemoryOwner owner = MemoryOwner::other;
+  // Handed out by the pool. Kept apart from `refs`, which drops to 0 outside the allocator's lock, while the block is
+  // still on its way back: the pool must not merge or delete it before it has arrived.
+  bool in_use = false;
   bool cached_exact = false;  // waits in a size-class list, not merged with its neighbours
   std::uint64_t offset = 0;   // bytes from the start of the segment's buffer
   std::uint64_t bytes = 0;

@@ -20,7 +20,7 @@ std::size_t class_of(std::uint64_t rounded_bytes) {
   return 16 + (power - 10) * 8 + static_cast<std::size_t>((rounded_bytes - floor) / (floor / 8));
 }
 
-bool is_free(const Block* block) { return block && block->refs.load(std::memory_order_relaxed) == 0; }
+bool is_free(const Block* block) { return block && !block->in_use; }
 
 }  // namespace
 
@@ -37,14 +37,19 @@ std::uint64_t BlockPool::rounded(std::uint64_t bytes) {
 
 Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure) {
   const std::uint64_t size = rounded(bytes);
-  if (Block* block = take_exact(size)) return block;
-  if (Block* block = take_best_fit(size)) return block;
-  merge_exact_lists();
-  if (Block* block = take_best_fit(size)) return block;
-  return grow(size, failure);
+  Block* block = take_exact(size);
+  if (!block) block = take_best_fit(size);
+  if (!block) {
+    merge_exact_lists();
+    block = take_best_fit(size);
+  }
+  if (!block) block = grow(size, failure);
+  if (block) block->in_use = true;
+  return block;
 }
 
 void BlockPool::free(Block* block) {
+  block->in_use = false;
   // By the request it served, so that the same request finds it again.
   const std::size_t size_class = class_of(rounded(block->requested));
   Half& half = half_of(*block);

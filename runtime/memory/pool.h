@@ -29,7 +29,7 @@ class BlockPool {
   /// The size that a request of `bytes` occupies.
   static std::uint64_t rounded(std::uint64_t bytes);
 
-  /// A block with refs == 0, or nullptr; `shortage` and `status` then say why.
+  /// A block that is in use until `free`, or nullptr; `failure` then says why.
   Block* allocate(std::uint64_t bytes, SegmentResult& failure);
   void free(Block* block);
 
