@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <deque>
 #include <unordered_map>
 
@@ -91,6 +92,24 @@ struct Optimizer::Impl {
 
 namespace {
 
+// Two updates of one memory in one step: the second would not see the first.
+void check_distinct(std::span<const Variable> variables, const std::source_location& where) {
+  std::vector<std::uint64_t> ids;
+  ids.reserve(variables.size());
+  for (const Variable& v : variables) ids.push_back(v.id());
+  // Variables mostly come in the order in which they were made.
+  if (!std::is_sorted(ids.begin(), ids.end())) std::sort(ids.begin(), ids.end());
+  const auto twice = std::adjacent_find(ids.begin(), ids.end());
+  if (twice == ids.end()) return;
+  const auto which =
+      std::find_if(variables.begin(), variables.end(), [&](const Variable& v) { return v.id() == *twice; });
+  ErrorBuilder(ErrorId::invalid_use, "apply", "the variable \"" + which->name() + "\" is given twice")
+      .line("variable", describe(which->impl().value()))
+      .at(where)
+      .fix("give each variable once, with the sum of its gradients")
+      .raise();
+}
+
 void check(std::span<const Tensor> gradients, std::span<const Variable> variables, const std::source_location& where) {
   if (gradients.size() != variables.size()) {
     raise(ErrorId::element_count, "apply",
@@ -120,6 +139,7 @@ void check(std::span<const Tensor> gradients, std::span<const Variable> variable
           .raise();
     }
   }
+  check_distinct(variables, where);
 }
 
 // Memory that others hold too must keep its contents: the variable moves to memory of its own first.

@@ -70,6 +70,24 @@ TEST(Variable, ATapeKeepsTheValuesThatItSaw) {
 
 // --------------------------------------------------------------------------------------------------------- optimizers
 
+TEST(Optimizer, RefusesAVariableGivenTwice) {
+  const Variable a(Tensor({1.0f, 2.0f}), "twice"), b(Tensor({3.0f, 4.0f}), "once");
+  const std::vector<Variable> variables = {b, a, a};
+  const std::vector<Tensor> gradients(3, ones({2}));
+  optim::Optimizer optimizer = optim::Sgd{.learning_rate = 1};
+  try {
+    optimizer.apply(gradients, variables);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const StateError& e) {
+    EXPECT_EQ(e.id(), ErrorId::invalid_use) << e.what();
+    EXPECT_NE(e.headline().find("\"twice\""), std::string::npos) << e.what();
+    EXPECT_NE(e.where().find("variable_test.cpp:"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(a.read().to_vector<float>(), (std::vector<float>{1, 2}));
+  EXPECT_EQ(b.read().to_vector<float>(), (std::vector<float>{3, 4}));
+  EXPECT_EQ(optimizer.steps(), 0);
+}
+
 // Steps of plain C++ in double, by the published formulas.
 struct PlainAdam {
   double m = 0, u = 0, b1 = 1, b2 = 1;

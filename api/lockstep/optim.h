@@ -42,7 +42,7 @@ class Optimizer {
   Optimizer& operator=(Optimizer&&) noexcept;
 
   /// gradients[i] belongs to variables[i]; same shape and dtype (ShapeError LS2010, DTypeError LS2101), all on one
-  /// device (DeviceError LS3002). Plans, allocates and prepares everything first: after any failure, but for a lost
+  /// device (DeviceError LS3002), each once (StateError LS1008). Plans, allocates and prepares everything first: after any failure, but for a lost
   /// device, every variable has its old value and the step does not count.
   void apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where = Where::current());
 
