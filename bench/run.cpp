@@ -57,22 +57,36 @@ Measured measure_on(const Workload& w, ls::Device device, ls::MathMode mode) {
 
 }  // namespace
 
-void run(const Options& options, const std::function<void(const Row&)>& done) {
+namespace {
+
+std::vector<Workload> chosen_workloads(const Options& options) {
+  std::vector<Workload> chosen;
   for (const std::string& suite : options.suites) {
-    for (const Workload& w : workloads_of(suite)) {
-      if (!options.filter.empty() && (w.group + "/" + w.name).find(options.filter) == std::string::npos) continue;
-      for (ls::MathMode mode : options.modes) {
-        double first = 0;
-        for (std::size_t d = 0; d < options.devices.size(); ++d) {
-          Measured m = measure_on(w, options.devices[d], mode);
-          if (d == 0) first = m.seconds;
-          // Devices are compared with the first; the first, with a limit or a library where one is named.
-          if (d > 0 || m.row.of.empty()) {
-            m.row.ratio = first / m.seconds;
-            m.row.of = options.devices[0].name();
-          }
-          done(m.row);
+    for (Workload& w : workloads_of(suite)) {
+      if ((w.group + "/" + w.name).find(options.filter) != std::string::npos) chosen.push_back(std::move(w));
+    }
+  }
+  if (!chosen.empty()) return chosen;
+  ls::ErrorBuilder(ls::ErrorId::bad_arguments, "--filter", "no workload's group/name contains \"" + options.filter + "\"")
+      .fix("run the suite without a filter to see the names")
+      .raise();
+}
+
+}  // namespace
+
+void run(const Options& options, const std::function<void(const Row&)>& done) {
+  for (const Workload& w : chosen_workloads(options)) {
+    for (ls::MathMode mode : options.modes) {
+      double first = 0;
+      for (std::size_t d = 0; d < options.devices.size(); ++d) {
+        Measured m = measure_on(w, options.devices[d], mode);
+        if (d == 0) first = m.seconds;
+        // Devices are compared with the first; the first, with a limit or a library where one is named.
+        if (d > 0 || m.row.of.empty()) {
+          m.row.ratio = first / m.seconds;
+          m.row.of = options.devices[0].name();
         }
+        done(m.row);
       }
     }
   }

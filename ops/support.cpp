@@ -89,6 +89,17 @@ std::optional<std::vector<Question>> parts_of(const OpCall& call, std::span<cons
   return std::move(collector.parts);
 }
 
+// "gather ×2, add": each name once, in order of first use.
+std::string with_counts(const std::vector<std::string>& names) {
+  std::string text;
+  for (auto name = names.begin(); name != names.end(); ++name) {
+    if (std::find(names.begin(), name, *name) != name) continue;
+    const auto count = std::count(name, names.end(), *name);
+    text += (text.empty() ? "" : ", ") + *name + (count > 1 ? " ×" + std::to_string(count) : "");
+  }
+  return text;
+}
+
 OpSupport ask(const DeviceEntry& device, const Question& q) {
   OpSupport answer{q.op, OpSupport::Kind::native, ""};
   if (q.op->view || q.op->host) return answer;
@@ -112,16 +123,16 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
 
   const std::optional<std::vector<Question>> parts = parts_of(call, outputs);
   if (!parts) return answer;
-  std::string into;
+  std::vector<std::string> names;
   for (const Question& part : *parts) {
     const OpSupport of_part = ask(device, part);
     if (of_part.kind == OpSupport::Kind::missing) {
       answer.text = "it needs " + part.op->name + ": " + of_part.text;
       return answer;
     }
-    into += (into.empty() ? "" : ", ") + part.op->name;
+    names.push_back(part.op->name);
   }
-  return {q.op, OpSupport::Kind::decomposed, into};
+  return {q.op, OpSupport::Kind::decomposed, with_counts(names)};
 }
 
 }  // namespace

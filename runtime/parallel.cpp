@@ -70,7 +70,9 @@ unsigned default_thread_count() {
   const char* openmp = std::getenv("OMP_NUM_THREADS");
   const std::string text = option("threads").value_or(openmp ? openmp : "");
   const int count = std::atoi(text.c_str());
-  return count >= 1 && count <= 4096 ? static_cast<unsigned>(count) : usable_cores();
+  if (count >= 1 && count <= 4096) return static_cast<unsigned>(count);
+  if (!text.empty()) log(2, "runtime", "\"" + text + "\" is no number of threads from 1 to 4096; all cores are used");
+  return usable_cores();
 }
 
 }  // namespace

@@ -33,6 +33,9 @@ bench::Options resolve(const Options& o) {
     usage_error("--suite", "no suite is named", "use overhead, ops or models, joined by commas");
   if (resolved.modes.empty())
     usage_error("--mode", "no mode is named", "use strict, fast or lockstep, joined by commas");
+  for (const ls::Device device : resolved.devices) {
+    for (const ls::MathMode mode : resolved.modes) require_mode(device, mode);
+  }
   if (resolved.devices.empty()) usage_error("--device", "no device is named", "`lockstep devices` lists them");
   return resolved;
 }
@@ -75,7 +78,7 @@ Run add_bench(CLI::App& app) {
                       "Devices joined by commas; the first is compared with (default: the fastest)");
   command->add_option("--mode", o->modes, "strict, fast, lockstep; several joined by commas")->capture_default_str();
   command->add_option("--filter", o->filter, "Only workloads whose group/name contains this");
-  command->add_option("--threads", o->threads, "CPU threads (default: all cores)")->check(whole_number(1, 4096));
+  command->add_option("--threads", o->threads, "CPU threads (default: LOCKSTEP_THREADS, else all cores)")->check(whole_number(1, 4096));
   command->add_flag("--json", o->json, "One JSON object a line");
   return [o] { return run(*o); };
 }

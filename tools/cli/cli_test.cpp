@@ -162,6 +162,8 @@ TEST_F(CommandLine, BadOptionsExitWithTwo) {
   expect_usage_error("evaluate --load /nowhere/w --device reference", "LS8001.*/nowhere");
   expect_usage_error("bench --suite speed", "speed");
   expect_usage_error("bench --device tpu", "tpu");
+  expect_usage_error("bench --device reference --filter nonsense", "nonsense");
+  expect_usage_error("train --device reference --mode lockstep", "LS6002.*lockstep");
 }
 
 TEST_F(CommandLine, AFileThatCannotBeWrittenIsFoundBeforeTraining) {

@@ -25,6 +25,18 @@ lockstep::MathMode parse_mode(const std::string& name) {
   usage_error("--mode", "there is no math mode \"" + name + "\"", "use strict, fast or lockstep");
 }
 
+void require_mode(lockstep::Device device, lockstep::MathMode mode) {
+  std::string offered;
+  for (lockstep::MathMode m : lockstep::describe(device).modes) {
+    if (m == mode) return;
+    offered += (offered.empty() ? "" : " and ") + std::string(lockstep::name_of(m));
+  }
+  lockstep::ErrorBuilder(lockstep::ErrorId::math_mode, "--mode",
+                         device.name() + " does not offer the math mode " + std::string(lockstep::name_of(mode)))
+      .fix("it offers " + offered)
+      .raise();
+}
+
 CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
   const auto check = [least, most](const std::string& text) -> std::string {
     std::int64_t value = 0;

@@ -28,6 +28,9 @@ std::vector<std::string> split_list(const std::string& text);
 lockstep::MathMode parse_mode(const std::string& name);
 [[noreturn]] void usage_error(const std::string& option, const std::string& what, const std::string& fix);
 
+/// Throws UnsupportedError LS6002 unless the device offers the mode.
+void require_mode(lockstep::Device device, lockstep::MathMode mode);
+
 /// A check for options: a whole number from `least` to `most`.
 CLI::Validator whole_number(std::int64_t least, std::int64_t most = std::numeric_limits<std::int64_t>::max());
 
