@@ -93,12 +93,13 @@ INSTANTIATE_TEST_SUITE_P(Devices, StepWithFault, testing::ValuesIn(situations())
 });
 
 // The same through fit(), whose data moves to the device meanwhile.
-TEST(FitWithFault, LeaksNothingAndTrainsOn) {
+TEST(FitWithFault, ChangesNothingLeaksNothingAndTrainsOn) {
   const Device device("reference");
   const DeviceScope scope(device);
   const data::Dataset data =
       data::Dataset::from_tensors(random_normal({24, 6}, 0, 1, {.key = RandomKey{1, 1}}), cast(zeros({24}), DType::u8));
   const Fit options{.batch_size = 8, .verbose = Verbose::silent};
+  const Fit one_step{.steps = 1, .batch_size = 8, .verbose = Verbose::silent};
   for (std::uint64_t k = 1;; ++k) {
     set_seed(6);
     Model model(Sequential(Dense{.units = 5}, Tanh{}, Dense{.units = 3}));
@@ -107,19 +108,91 @@ TEST(FitWithFault, LeaksNothingAndTrainsOn) {
         {.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}, .metrics = {metrics::Accuracy{}}});
     release_cached_memory(device);
     const std::uint64_t live = memory_stats(device).live;
-    bool fired = false;
+    const std::string weights = model.weights_sha256();
+    bool fired = false, failed = false;
+    std::string site;
     {
       FaultInjection fault(k);
       try {
-        model.fit(data, options);
+        model.fit(data, one_step);
       } catch (const Error&) {
+        failed = true;
       }
       fired = fault.fired();
+      site = fault.site();
+    }
+    ASSERT_EQ(failed, fired) << "point " << k << ", " << site;
+    if (failed) {
+      ASSERT_EQ(model.weights_sha256(), weights) << "point " << k << ", " << site;
+      ASSERT_EQ(model.optimizer().steps(), 0) << "point " << k << ", " << site;
     }
     ASSERT_EQ(memory_stats(device).live, live) << "point " << k;
     if (!fired) break;
     ASSERT_NO_THROW(model.fit(data, options)) << "point " << k;
   }
+}
+
+// Counts its calls in training, as running statistics would change.
+class Counting : public Layer {
+ public:
+  Counting() : Layer("counting") {}
+
+ protected:
+  void build(const Shape&) override { count_ = add_variable("count", zeros({}), false); }
+  Tensor call(const Tensor& x, const Call& c) override {
+    if (c.training) count_->assign_add(Tensor(1.0f));
+    return x;
+  }
+
+ private:
+  std::optional<Variable> count_;
+};
+
+class RunningStatistics : public testing::Test {
+ protected:
+  void TearDown() override { set_memory_limit(device, std::nullopt); }
+  Model make() const {
+    set_seed(6);
+    Model model(Sequential(Counting{}, Dense{.units = 64}, Relu{}, Dense{.units = 3}));
+    model.build({16}, device);
+    model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
+    return model;
+  }
+  static float count(const Model& model) { return model.variables()[0].read().item<float>(); }
+
+  Device device{"reference"};
+  DeviceScope scope{device};
+  data::Dataset data =
+      data::Dataset::from_tensors(random_normal({4096, 16}, 0, 1, {.key = RandomKey{1, 1}}), zeros({4096}, DType::u8));
+};
+
+TEST_F(RunningStatistics, CountTheStepsThatHappened) {
+  Model model = make();
+  const data::Batch batch{ones({2, 16}), Tensor({0, 1})}, wrong{ones({2, 16}), Tensor({0, 1, 2})};
+  EXPECT_EQ(count(model), 0);
+  model.train_step(batch);
+  const Tensor held = model.variables()[0].read();
+  EXPECT_THROW(model.train_step(wrong), Error);
+  EXPECT_EQ(count(model), 1);
+  model.train_step(batch);
+  EXPECT_EQ(count(model), 2);
+  EXPECT_EQ(held.item<float>(), 1);
+}
+
+TEST_F(RunningStatistics, SurviveRunningOutOfMemoryAndTheSearchForABatchThatFits) {
+  Model model = make();
+  model.fit(data.take(32), {.verbose = Verbose::silent});
+  EXPECT_EQ(count(model), 1);
+  release_cached_memory(device);
+  set_memory_limit(device, 2 << 20);
+  try {
+    model.fit(data, {.batch_size = 4096, .verbose = Verbose::silent});
+    ADD_FAILURE() << "the limit is too high for this test";
+  } catch (const OutOfMemoryError& e) {
+    EXPECT_NE(std::string(e.what()).find(" fits (measured peak"), std::string::npos) << e.what();
+  }
+  set_memory_limit(device, std::nullopt);
+  EXPECT_EQ(count(model), 1);
 }
 
 }  // namespace

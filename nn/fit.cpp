@@ -19,34 +19,45 @@ class Meters {
  public:
   Meters(const Compile& compile) : compile_(compile) {}
 
-  void add(const Tensor& loss, const Tensor& predictions, const Tensor& labels) {
+  struct Totals {
+    std::optional<Tensor> loss, batch_loss, batch_loss_square;
+    std::vector<std::optional<Tensor>> metrics;
+    std::int64_t examples = 0, batches = 0;
+  };
+
+  /// The sums with one more batch. They count from set() on, so that what can fail comes before the weights change.
+  Totals with(const Tensor& loss, const Tensor& predictions, const Tensor& labels) const {
     NoGradient pause;
     MemoryOwnerScope owner(MemoryOwner::other);
     const std::int64_t n = predictions.shape()[0];
-    examples_ += n;
-    ++batches_;
-    accumulate(loss_, loss * static_cast<double>(n));
-    accumulate(batch_loss_, loss);
-    accumulate(batch_loss_square_, square(loss));
-    metrics_.resize(compile_.metrics.size());
+    Totals next = totals_;
+    next.examples += n;
+    ++next.batches;
+    accumulate(next.loss, loss * static_cast<double>(n));
+    accumulate(next.batch_loss, loss);
+    accumulate(next.batch_loss_square, square(loss));
+    next.metrics.resize(compile_.metrics.size());
     for (std::size_t i = 0; i < compile_.metrics.size(); ++i) {
-      accumulate(metrics_[i], compile_.metrics[i].sum(predictions, labels));
+      accumulate(next.metrics[i], compile_.metrics[i].sum(predictions, labels));
     }
+    return next;
   }
+  void set(Totals totals) { totals_ = std::move(totals); }
 
-  std::vector<Shown> read() const {
-    if (!loss_) return {};
-    const auto n = static_cast<double>(examples_), batches = static_cast<double>(batches_);
-    const double mean = value(batch_loss_) / batches;
-    const double variance = std::max(0.0, value(batch_loss_square_) / batches - mean * mean);
-    std::vector<Shown> shown = {{"loss", value(loss_) / n, batches_ > 1 ? std::sqrt(variance / batches) : -1}};
-    for (std::size_t i = 0; i < metrics_.size(); ++i)
-      shown.push_back({compile_.metrics[i].name, value(metrics_[i]) / n});
+  std::vector<Shown> read() const { return read(totals_); }
+  std::vector<Shown> read(const Totals& t) const {
+    if (!t.loss) return {};
+    const auto n = static_cast<double>(t.examples), batches = static_cast<double>(t.batches);
+    const double mean = value(t.batch_loss) / batches;
+    const double variance = std::max(0.0, value(t.batch_loss_square) / batches - mean * mean);
+    std::vector<Shown> shown = {{"loss", value(t.loss) / n, t.batches > 1 ? std::sqrt(variance / batches) : -1}};
+    for (std::size_t i = 0; i < t.metrics.size(); ++i)
+      shown.push_back({compile_.metrics[i].name, value(t.metrics[i]) / n});
     return shown;
   }
 
-  std::int64_t examples() const { return examples_; }
-  std::int64_t batches() const { return batches_; }
+  std::int64_t examples() const { return totals_.examples; }
+  std::int64_t batches() const { return totals_.batches; }
 
  private:
   static void accumulate(std::optional<Tensor>& total, const Tensor& amount) {
@@ -55,9 +66,7 @@ class Meters {
   static double value(const std::optional<Tensor>& t) { return static_cast<double>(t->item<float>()); }
 
   const Compile& compile_;
-  std::optional<Tensor> loss_, batch_loss_, batch_loss_square_;
-  std::vector<std::optional<Tensor>> metrics_;
-  std::int64_t examples_ = 0, batches_ = 0;
+  Totals totals_;
 };
 
 void check_features(const Model::State& state, const data::Dataset& data, const char* op,
@@ -121,7 +130,8 @@ std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::in
   data::Dataset::Pass pass = data.batches(batch_size, *state_->device);
   while (const std::optional<data::Batch> batch = pass.next()) {
     const Tensor predictions = (*this)(batch->features, {}, where);
-    meters.add(state_->compiled().loss.compute(predictions, batch->labels), predictions, batch->labels);
+    const Tensor loss = state_->compiled().loss.compute(predictions, batch->labels);
+    meters.set(meters.with(loss, predictions, batch->labels));
   }
   std::map<std::string, double> values;
   for (const Shown& v : meters.read()) values[v.name] = v.value;
@@ -135,6 +145,7 @@ namespace {
 std::uint64_t try_step(Model::State& state, const data::Dataset& train, std::int64_t batch_size,
                        const std::source_location& where) {
   const Device device = *state.device;
+  const StepGuard guard(state);
   RandomScope random(RandomKey{});
   DeviceScope scope(device);
   release_cached_memory(device);
@@ -149,9 +160,9 @@ std::uint64_t try_step(Model::State& state, const data::Dataset& train, std::int
   }
   data::Dataset::Pass pass = train.batches(batch_size, device);
   const std::optional<data::Batch> batch = pass.next();
-  const Gradients g = gradients_of(state, batch->features, batch->labels, variables, where);
+  const Gradients g = gradients_of(state, batch->features, batch->labels, where);
   Meters meters(state.compiled());
-  meters.add(g.loss, g.predictions, batch->labels);
+  meters.set(meters.with(g.loss, g.predictions, batch->labels));
   synchronize(device);
   return memory_stats(device).peak_live;
 }
@@ -212,8 +223,6 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
 
 History Model::run_epochs(const data::Dataset& data, const Fit& options, bool& in_step, Where where) {
   const Device device = *state_->device;
-  const std::vector<Variable> variables = state_->layers->trainable_variables();
-
   History history;
   std::int64_t steps_done = 0;
   const auto finished = [&] { return options.steps > 0 && steps_done >= options.steps; };
@@ -224,22 +233,26 @@ History Model::run_epochs(const data::Dataset& data, const Fit& options, bool& i
         options.steps > 0 ? std::min(pass.batch_count(), options.steps - steps_done) : pass.batch_count();
     Progress progress(options.verbose, device, epoch, options.epochs, steps);
     Meters meters(state_->compiled());
+    std::vector<Shown> shown;
     for (std::int64_t step = 1; step <= steps; ++step) {
-      const RandomKey before = random_position();
       in_step = true;
+      bool drawn = false;
       const std::optional<data::Batch> batch = pass.next();
-      try {
-        const Gradients g = gradients_of(*state_, batch->features, batch->labels, variables, where);
-        state_->compiled().optimizer.apply(g.values, variables, where);
-        meters.add(g.loss, g.predictions, batch->labels);
-      } catch (...) {
-        set_random_position(before);
-        throw;
+      {
+        StepGuard guard(*state_);
+        const Gradients g = gradients_of(*state_, batch->features, batch->labels, where);
+        Meters::Totals totals = meters.with(g.loss, g.predictions, batch->labels);
+        // Reading can fail like everything else, and so comes before the weights change.
+        drawn = progress.due();
+        if (drawn || step == steps) shown = meters.read(totals);
+        state_->compiled().optimizer.apply(g.values, g.variables, where);
+        guard.keep();
+        meters.set(std::move(totals));
       }
       in_step = false;
       ++steps_done;
       progress.step(batch->size());
-      if (progress.due()) progress.draw(meters.read());
+      if (drawn) progress.draw(shown);
       if (options.on_step) options.on_step({epoch, step});
     }
     synchronize(device);
@@ -247,7 +260,6 @@ History Model::run_epochs(const data::Dataset& data, const Fit& options, bool& i
     result.steps = meters.batches();
     result.examples = meters.examples();
     result.seconds = seconds_since(started);
-    std::vector<Shown> shown = meters.read();
     if (options.validation) {
       for (const auto& [name, value] :
            evaluate(*options.validation, std::min<std::int64_t>(256, options.batch_size), where))

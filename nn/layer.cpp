@@ -15,8 +15,16 @@ struct Layer::State {
   const ScopeName* scope = nullptr;  // interned for the parent it was last called under
   const ScopeName* parent_scope = nullptr;
   std::string variable_prefix;
+  State* parent = nullptr;  // owns this layer, so that it lives as long
   std::vector<std::unique_ptr<Layer>> children;
   std::vector<Variable> variables;
+
+  /// "block/dense/": the layers from the outermost to this one. Known without a call, since a layer may be built later
+  /// than the layers around it, or be called without them.
+  std::string path() const {
+    if (root) return "";
+    return (parent ? parent->path() : "") + name + "/";
+  }
 };
 
 Layer::Layer(std::string type_name) : state_(std::make_unique<State>()) {
@@ -27,30 +35,6 @@ Layer::~Layer() = default;
 Layer::Layer(Layer&&) noexcept = default;
 Layer& Layer::operator=(Layer&&) noexcept = default;
 
-namespace {
-
-// Names of the layers that are being called on this thread, for the names of variables: without the model's own.
-std::string& variable_path() {
-  static thread_local std::string path;
-  return path;
-}
-
-class VariablePath {
- public:
-  explicit VariablePath(const std::string& component) : length_(variable_path().size()) {
-    if (length_ > 0 && !component.empty()) variable_path() += "/";
-    variable_path() += component;
-  }
-  ~VariablePath() { variable_path().resize(length_); }
-  VariablePath(const VariablePath&) = delete;
-  VariablePath& operator=(const VariablePath&) = delete;
-
- private:
-  std::size_t length_;
-};
-
-}  // namespace
-
 Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
   const CallerScope caller(where);
   State& s = *state_;
@@ -60,14 +44,13 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
   }
   NameScope scope(s.scope);
   if (!s.built) {
-    VariablePath path(s.root ? "" : s.name);
-    s.variable_prefix = variable_path().empty() ? "" : variable_path() + "/";
+    // Only the making of variables goes unseen: a tape follows the first call like every other.
     NoGradient pause;
     MemoryOwnerScope owner(MemoryOwner::variables);
     s.variables.clear();  // of a build() that failed
+    s.variable_prefix = s.path();
     build(x.shape());
     s.built = true;
-    return call(x, c);  // children build below this path
   }
   return call(x, c);
 }
@@ -123,6 +106,7 @@ Layer& Layer::add_child(std::unique_ptr<Layer> layer) {
     name = base + "_" + std::to_string(n);
   }
   layer->set_name(name);
+  layer->state_->parent = state_.get();
   state_->children.push_back(std::move(layer));
   return *state_->children.back();
 }

@@ -61,5 +61,76 @@ TEST(LayerErrors, OfLossesNameTheLineOfTheStep) {
   expect_line(text, line);
 }
 
+TEST(LayerBuild, ATapeSeesTheFirstCallButNotTheInitialisers) {
+  Sequential net(Dense{.units = 1, .name = "only"});
+  GradientTape tape;
+  const Tensor y = sum(net(ones({2, 3})));
+  const std::size_t first = tape.size();
+  const Variable kernel = net.variables()[0];
+  EXPECT_EQ(tape.gradient(y, kernel).to_vector<float>(), std::vector<float>(3, 2.0f));
+  EXPECT_EQ(kernel.name(), "sequential/only/kernel");
+  GradientTape again;
+  sum(net(ones({2, 3})));
+  EXPECT_EQ(again.size(), first);
+}
+
+TEST(LayerBuild, WhatTheFirstCallComputesIsNoVariable) {
+  const DeviceScope scope{Device("reference")};
+  const auto of_variables = [] {
+    return memory_stats(default_device()).live_by_owner[static_cast<std::size_t>(MemoryOwner::variables)];
+  };
+  Sequential net(Dense{.units = 4});
+  const std::uint64_t before = of_variables();
+  const Tensor y = net(ones({1000, 3}));
+  EXPECT_LT(of_variables() - before, 4000u);
+}
+
+// A head that only training uses.
+class WithHead : public Layer {
+ public:
+  WithHead() : Layer("with_head"), body_(add(Dense{.units = 2})), head_(add(Dense{.units = 2})) {}
+  Tensor call(const Tensor& x, const Call& c) override {
+    const Tensor y = body_(x, c);
+    return c.training ? head_(y, c) : y;
+  }
+
+ private:
+  Layer &body_, &head_;
+};
+
+std::vector<std::string> names_of(const std::vector<Variable>& variables) {
+  std::vector<std::string> names;
+  for (const Variable& v : variables) names.push_back(v.name());
+  return names;
+}
+
+TEST(LayerBuild, ALayerBuiltLaterHasItsFullName) {
+  Model model(Sequential(WithHead{}));
+  model.build({3});
+  EXPECT_EQ(model.variables().size(), 2u);
+  model(ones({1, 3}), {.training = true});
+  EXPECT_EQ(names_of(model.variables()),
+            (std::vector<std::string>{"with_head/dense/kernel", "with_head/dense/bias", "with_head/dense_1/kernel",
+                                      "with_head/dense_1/bias"}));
+}
+
+TEST(LayerBuild, ALayerFirstBuiltInTrainingIsTrained) {
+  for (const bool whole_fit : {false, true}) {
+    Model model(Sequential(WithHead{}));
+    model.build({3});
+    model.compile({.optimizer = optim::Sgd{.learning_rate = 0.1}, .loss = losses::MeanSquaredError{}});
+    std::vector<float> first;
+    if (whole_fit) {
+      const data::Dataset data = data::Dataset::from_tensors(ones({4, 3}), full({4, 2}, 5));
+      model.fit(data, {.batch_size = 4, .verbose = Verbose::silent});
+    } else {
+      model.train_step({ones({4, 3}), full({4, 2}, 5)});
+    }
+    const std::vector<Variable> variables = model.variables();
+    ASSERT_EQ(variables.size(), 4u);
+    for (const float b : variables[3].read().to_vector<float>()) EXPECT_NE(b, 0.0f) << "the bias of the head";
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::nn

@@ -1,6 +1,9 @@
 // What a Model handle points to.
 #pragma once
 
+#include <utility>
+#include <vector>
+
 #include "lockstep/model.h"
 
 namespace lockstep::nn {
@@ -22,10 +25,31 @@ struct Model::State {
 /// The loss and its gradients for one batch, without changing anything.
 struct Gradients {
   Tensor loss, predictions;
-  std::vector<Tensor> values;
+  std::vector<Variable> variables;  // all that are trainable, those of layers that this forward pass built among them
+  std::vector<Tensor> values;       // one per variable
 };
 Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
-                       const std::vector<Variable>& variables, const std::source_location& where);
+                       const std::source_location& where);
+
+/// Takes back what a forward pass in training changes besides the weights, unless the step is kept: the position in
+/// the random numbers, variables that are not trainable (running statistics), and layers that it was the first to call.
+class StepGuard {
+ public:
+  explicit StepGuard(Model::State& state);
+  ~StepGuard();
+  StepGuard(const StepGuard&) = delete;
+  StepGuard& operator=(const StepGuard&) = delete;
+
+  void keep() { kept_ = true; }
+
+ private:
+  void note(Layer& layer);
+
+  const RandomKey random_ = random_position();
+  std::vector<std::pair<Variable, Tensor>> values_;  // a tensor that was read keeps its value
+  std::vector<Layer*> unbuilt_;
+  bool kept_ = false;
+};
 
 /// After training ran out of memory at `batch`: the largest batch that should fit, from measuring two small ones; 0
 /// where not even those do.

@@ -1,6 +1,7 @@
 // One training step, and what it costs.
 #include <algorithm>
 
+#include "autodiff/variable_impl.h"
 #include "lockstep/autodiff.h"
 #include "lockstep/error.h"
 #include "lockstep/memory.h"
@@ -23,9 +24,10 @@ std::uint64_t measure_step(Model::State& state, const Spec& label, std::int64_t 
   reset_peak_memory(device);
   const std::uint64_t before = memory_stats(device).live;
   {
+    const StepGuard guard(state);
     RandomScope random(RandomKey{});
     const Tensor features = batch_of_zeros(state.input, count), labels = batch_of_zeros(label, count);
-    gradients_of(state, features, labels, state.layers->trainable_variables(), std::source_location::current());
+    gradients_of(state, features, labels, std::source_location::current());
   }
   return memory_stats(device).peak_live - before;
 }
@@ -39,7 +41,7 @@ std::uint64_t bytes_of(const std::vector<Variable>& variables) {
 }  // namespace
 
 Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
-                       const std::vector<Variable>& variables, const std::source_location& where) {
+                       const std::source_location& where) {
   DeviceScope device(*state.device);
   GradientTape tape;
   Tensor predictions = (*state.layers)(features, {.training = true});
@@ -47,8 +49,31 @@ Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor
     NameScope scope("loss");
     return state.compiled().loss.compute(predictions, labels);
   }();
+  std::vector<Variable> variables = state.layers->trainable_variables();
   std::vector<Tensor> gradients = tape.gradient(loss, std::span<const Variable>(variables), {}, where);
-  return {std::move(loss), std::move(predictions), std::move(gradients)};
+  return {std::move(loss), std::move(predictions), std::move(variables), std::move(gradients)};
+}
+
+StepGuard::StepGuard(Model::State& state) { note(*state.layers); }
+
+void StepGuard::note(Layer& layer) {
+  if (!layer.built()) unbuilt_.push_back(&layer);
+  for (const Variable& v : layer.own_variables()) {
+    if (!v.trainable()) values_.emplace_back(v, v.read());
+  }
+  for (const auto& child : layer.children()) note(*child);
+}
+
+StepGuard::~StepGuard() {
+  if (kept_) return;
+  for (const auto& [variable, value] : values_) {
+    // Nothing wrote into memory that the tensor holds too: a change gave the variable other memory.
+    if (&variable.impl().value() != value.impl()) variable.impl().replace(TensorRef::share(value.impl()));
+  }
+  for (Layer* layer : unbuilt_) {
+    if (layer->built()) layer->forget_variables();
+  }
+  set_random_position(random_);
 }
 
 std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t batch) {
@@ -79,16 +104,11 @@ std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t
 Tensor Model::train_step(const data::Batch& batch, Where where) {
   state_->require_compiled("train_step", where);
   const CallerScope caller(where);
-  const RandomKey before = random_position();
-  try {
-    const std::vector<Variable> variables = state_->layers->trainable_variables();
-    const Gradients g = gradients_of(*state_, batch.features, batch.labels, variables, where);
-    state_->compiled().optimizer.apply(g.values, variables, where);
-    return g.loss;
-  } catch (...) {
-    set_random_position(before);  // a step that did not happen draws no random numbers
-    throw;
-  }
+  StepGuard guard(*state_);
+  Gradients g = gradients_of(*state_, batch.features, batch.labels, where);
+  state_->compiled().optimizer.apply(g.values, g.variables, where);
+  guard.keep();
+  return std::move(g.loss);
 }
 
 }  // namespace lockstep::nn
