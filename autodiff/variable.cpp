@@ -1,5 +1,6 @@
 #include "lockstep/variable.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "autodiff/variable_impl.h"
@@ -69,7 +70,11 @@ VariableImpl::VariableImpl(const Tensor& initial, std::string name, bool trainab
 }
 
 void VariableImpl::replace(const TensorRef& tensor) {
-  const TensorRef dense = tensor->dense ? tensor : make_dense_copy(*tensor, std::source_location::current());
+  // A slice is copied even where it is dense: it would keep the whole block that it lies in.
+  const std::uint64_t bytes = static_cast<std::uint64_t>(tensor->shape.size()) * size_of(tensor->dtype);
+  const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
+  const TensorRef dense =
+      tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());
   value_ = alias_of(*dense, info_);
   value_->device->allocator().set_owner(value_->block.get(), MemoryOwner::variables,
                                         intern_scope(nullptr, info_->name));

@@ -42,6 +42,24 @@ TEST(Variable, AssignReusesItsMemoryWhenNobodyElseHoldsIt) {
   EXPECT_EQ(v.read().to_vector<float>()[999], 4.0f);
 }
 
+TEST(Variable, ASliceDoesNotKeepTheBlockThatItIsPartOf) {
+  const DeviceScope scope(Device("reference"));
+  const auto live = [] { return memory_stats(default_device()).live; };
+  const auto slice_of_a_large_one = [] { return select_index(ones({1 << 10, 4}), 0, 3); };
+  const std::uint64_t before = live();
+  Variable v(slice_of_a_large_one(), "v");
+  EXPECT_LT(live() - before, 4096u);
+  const Tensor held = v.read();  // so that assigning takes other memory
+  v.assign(slice_of_a_large_one());
+  EXPECT_LT(live() - before, 4096u);
+  EXPECT_EQ(v.read().to_vector<float>(), std::vector<float>(4, 1.0f));
+
+  const Tensor whole = ones({1 << 10});
+  const std::uint64_t with_whole = live();
+  const Variable taken(whole, "taken");
+  EXPECT_EQ(live(), with_whole) << "a whole tensor is not copied";
+}
+
 TEST(Variable, KeepsShapeAndDtype) {
   Variable v(zeros({4}), "weights");
   try {
