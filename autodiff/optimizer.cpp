@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <deque>
 #include <unordered_map>
 
@@ -142,6 +144,23 @@ void check(std::span<const Tensor> gradients, std::span<const Variable> variable
   check_distinct(variables, where);
 }
 
+void check_option(bool ok, double value, const char* field, const char* range, const char* op,
+                  const std::source_location& where) {
+  if (ok) return;
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  raise(ErrorId::invalid_attribute, op, std::string(field) + " is " + text, std::string(field) + " " + range, where);
+}
+
+// Comparisons are false for NaN.
+void check_not_negative(double value, const char* field, const char* op, const std::source_location& where) {
+  check_option(value >= 0 && std::isfinite(value), value, field, "is a number of 0 or more", op, where);
+}
+
+void check_beta(double value, const char* field, const std::source_location& where) {
+  check_option(value >= 0 && value < 1, value, field, "lies in [0, 1)", "Adam", where);
+}
+
 // Memory that others hold too must keep its contents: the variable moves to memory of its own first.
 void own_memory(VariableImpl& variable, const std::source_location& where) {
   if (variable.owns_memory()) return;
@@ -152,8 +171,21 @@ void own_memory(VariableImpl& variable, const std::source_location& where) {
 
 }  // namespace
 
-Optimizer::Optimizer(Sgd options) : impl_(std::make_unique<Impl>()) { impl_->options = options; }
-Optimizer::Optimizer(Adam options) : impl_(std::make_unique<Impl>()) { impl_->options = options; }
+Optimizer::Optimizer(Sgd options, Where where) : impl_(std::make_unique<Impl>()) {
+  check_not_negative(options.learning_rate, "learning_rate", "Sgd", where);
+  check_not_negative(options.momentum, "momentum", "Sgd", where);
+  impl_->options = options;
+}
+
+Optimizer::Optimizer(Adam options, Where where) : impl_(std::make_unique<Impl>()) {
+  check_not_negative(options.learning_rate, "learning_rate", "Adam", where);
+  check_beta(options.beta_1, "beta_1", where);
+  check_beta(options.beta_2, "beta_2", where);
+  check_not_negative(options.epsilon, "epsilon", "Adam", where);
+  check_not_negative(options.weight_decay, "weight_decay", "Adam", where);
+  impl_->options = options;
+}
+
 Optimizer::~Optimizer() = default;
 Optimizer::Optimizer(Optimizer&&) noexcept = default;
 Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
@@ -222,7 +254,8 @@ double Optimizer::learning_rate() const {
   return std::visit([](const auto& o) { return o.learning_rate; }, impl_->options);
 }
 
-void Optimizer::set_learning_rate(double rate) {
+void Optimizer::set_learning_rate(double rate, Where where) {
+  check_not_negative(rate, "learning_rate", "set_learning_rate", where);
   std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);
 }
 

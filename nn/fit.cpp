@@ -63,7 +63,9 @@ class Meters {
   static void accumulate(std::optional<Tensor>& total, const Tensor& amount) {
     total = total ? *total + amount : amount;
   }
-  static double value(const std::optional<Tensor>& t) { return static_cast<double>(t->item<float>()); }
+  static double value(const std::optional<Tensor>& t) {
+    return t->dtype() == DType::f64 ? t->item<double>() : static_cast<double>(t->item<float>());
+  }
 
   const Compile& compile_;
   Totals totals_;
@@ -97,7 +99,14 @@ void check_labels(const Model::State& state, const data::Dataset& data, const ch
                   const std::source_location& where) {
   const Spec label = data.labels();
   NoGradient pause;
-  if (!state.compile->loss.sparse_labels || !is_integer(label.dtype) || data.size() == 0) return;
+  if (!state.compile->loss.sparse_labels) return;
+  if (is_floating(label.dtype)) {
+    raise(ErrorId::dtype_not_accepted, op,
+          "the labels are " + std::string(name_of(label.dtype)) + ", " + state.compile->loss.name +
+              " takes class numbers, which are integers",
+          "give cast(labels, i32) as labels", where);
+  }
+  if (!is_integer(label.dtype) || data.size() == 0) return;
   const std::int64_t classes = state.describe_output().shape[-1], per_example = label.shape.size();
   std::vector<std::int64_t> indices(static_cast<std::size_t>(data.size()));
   for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<std::int64_t>(i);
@@ -114,6 +123,13 @@ void check_labels(const Model::State& state, const data::Dataset& data, const ch
   }
 }
 
+void check_at_least(std::int64_t least, std::int64_t value, const char* field, const char* op,
+                    const std::source_location& where) {
+  if (value >= least) return;
+  raise(ErrorId::invalid_attribute, op, std::string(field) + " is " + std::to_string(value),
+        "give " + std::string(field) + " of " + std::to_string(least) + " or more", where);
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -122,6 +138,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) {
   state_->require_compiled("evaluate", where);
+  check_at_least(1, batch_size, "batch_size", "evaluate", where);
   const CallerScope caller(where);
   check_features(*state_, data, "evaluate", where);
   check_labels(*state_, data, "evaluate", where);
@@ -197,6 +214,9 @@ std::string batch_that_fits(Model::State& state, const data::Dataset& train, std
 
 History Model::fit(const data::Dataset& train, const Fit& options, Where where) {
   state_->require_compiled("fit", where);
+  check_at_least(0, options.epochs, "epochs", "fit", where);
+  check_at_least(0, options.steps, "steps", "fit", where);
+  check_at_least(1, options.batch_size, "batch_size", "fit", where);
   const CallerScope caller(where);
   check_features(*state_, train, "fit", where);
   check_labels(*state_, train, "fit", where);
@@ -223,15 +243,20 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
 
 History Model::run_epochs(const data::Dataset& data, const Fit& options, bool& in_step, Where where) {
   const Device device = *state_->device;
+  const std::int64_t per_epoch = (data.size() - 1) / options.batch_size + 1;
+  const std::int64_t epochs = options.epochs > 0  ? options.epochs
+                              : options.steps > 0 ? (options.steps - 1) / per_epoch + 1
+                                                  : 1;
+
   History history;
   std::int64_t steps_done = 0;
   const auto finished = [&] { return options.steps > 0 && steps_done >= options.steps; };
-  for (std::int64_t epoch = 1; epoch <= options.epochs && !finished(); ++epoch) {
+  for (std::int64_t epoch = 1; epoch <= epochs && !finished(); ++epoch) {
     const auto started = std::chrono::steady_clock::now();
     data::Dataset::Pass pass = data.batches(options.batch_size, device, epoch - 1);
     const std::int64_t steps =
         options.steps > 0 ? std::min(pass.batch_count(), options.steps - steps_done) : pass.batch_count();
-    Progress progress(options.verbose, device, epoch, options.epochs, steps);
+    Progress progress(options.verbose, device, epoch, epochs, steps);
     Meters meters(state_->compiled());
     std::vector<Shown> shown;
     for (std::int64_t step = 1; step <= steps; ++step) {

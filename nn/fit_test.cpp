@@ -93,6 +93,48 @@ TEST_F(FitTest, StopsAfterTheStepsAskedFor) {
   EXPECT_EQ(model.optimizer().steps(), 13);
 }
 
+TEST_F(FitTest, StepsAloneTakeAsManyEpochsAsTheyNeed) {
+  Model model = make();
+  const History history = model.fit(points(40), {.steps = 15, .batch_size = 7, .verbose = Verbose::silent});
+  ASSERT_EQ(history.size(), 3u);
+  EXPECT_EQ(history[0].steps, 6) << "the last batch has 5 examples";
+  EXPECT_EQ(history[2].steps, 3);
+  EXPECT_EQ(model.optimizer().steps(), 15);
+  EXPECT_EQ(model.fit(points(40), {.verbose = Verbose::silent}).size(), 1u) << "neither: one epoch";
+}
+
+TEST_F(FitTest, OptionsOutsideTheirRangeAreNamed) {
+  Model model = make();
+  const auto refuse = [&](const std::string& part, const Fit& options) {
+    expect_error(ErrorId::invalid_attribute, part, [&] { model.fit(points(4), options); });
+  };
+  refuse("epochs is -1", {.epochs = -1});
+  refuse("steps is -2", {.steps = -2});
+  refuse("batch_size is 0", {.batch_size = 0});
+  expect_error(ErrorId::invalid_attribute, "batch_size is -3", [&] { model.evaluate(points(4), -3); });
+  EXPECT_EQ(model.optimizer().steps(), 0);
+}
+
+TEST_F(FitTest, AModelOfDoublesTrains) {
+  for (DType dtype : {DType::f32, DType::f64}) {
+    set_seed(11);
+    Model model(Sequential(Conv2d{.filters = 2, .kernel = 2}, Tanh{}, Flatten{}, Dense{.units = 3}));
+    model.build({3, 3, 1}, device, dtype);
+    for (const Variable& v : model.variables()) EXPECT_EQ(v.dtype(), dtype) << v.name();
+    model.compile({.optimizer = optim::Adam{.learning_rate = 0.02},
+                   .loss = losses::SparseCategoricalCrossentropy{},
+                   .metrics = {metrics::Accuracy{}}});
+    const Tensor x = random_normal({24, 3, 3, 1}, 0, 1, {.dtype = dtype, .key = RandomKey{3, 3}});
+    const Tensor labels = argmax(reshape(select_index(x, 1, 0), {24, 3}));
+    const History history = model.fit(data::Dataset::from_tensors(x, labels), quiet(10));
+    EXPECT_LT(history.back().values.at("loss"), history.front().values.at("loss"));
+  }
+  Sequential net(Dense{.units = 4}, Tanh{}, Dense{.units = 2});
+  const GradcheckResult result = gradcheck([&](const std::vector<Tensor>& in) { return net(in[0]); },
+                                           {random_normal({3, 5}, 0, 1, {.dtype = DType::f64})});
+  EXPECT_TRUE(result.ok) << result.text;
+}
+
 TEST_F(FitTest, MeansAreOverExamplesNotOverBatches) {
   Model model = make();
   const data::Dataset data = points(33);
@@ -208,6 +250,16 @@ TEST_F(FitTest, LabelsOutsideTheClassesAreNamedBeforeTraining) {
   }
 }
 
+TEST_F(FitTest, LabelsThatAreNoClassNumbersAreNamedBeforeTraining) {
+  Model model = make();
+  const data::Dataset data = data::Dataset::from_tensors(ones({4, 2}), ones({4}));
+  const std::string before = model.weights_sha256();
+  expect_error(ErrorId::dtype_not_accepted, "cast(labels, i32)", [&] { model.fit(data, quiet()); });
+  expect_error(ErrorId::dtype_not_accepted, "cast(labels, i32)", [&] { model.evaluate(data); });
+  expect_error(ErrorId::dtype_not_accepted, "cast(labels, i32)", [&] { model.train_step({ones({4, 2}), ones({4})}); });
+  EXPECT_EQ(model.weights_sha256(), before);
+}
+
 TEST_F(FitTest, DataThatDoesNotFitTheModelIsNamed) {
   Model model = make();
   const auto refuse = [&](ErrorId id, const std::string& part, const Tensor& features) {
@@ -223,6 +275,9 @@ TEST_F(FitTest, DataThatDoesNotFitTheModelIsNamed) {
 TEST_F(FitTest, UsesOutOfOrderAreNamed) {
   Model model(Sequential(Dense{.units = 3}));
   expect_error(ErrorId::not_built, "called at fit_test.cpp:", [&] { model.variables(); });
+  expect_error(ErrorId::not_built, "called at fit_test.cpp:", [&] { model.load_weights("weights"); });
+  expect_error(ErrorId::not_built, "called at fit_test.cpp:", [&] { model.save_weights("weights"); });
+  expect_error(ErrorId::not_built, "called at fit_test.cpp:", [&] { model.weights_sha256(); });
   expect_error(ErrorId::not_built, "no variables yet", [&] { model.predict(ones({1, 2})); });
   expect_error(ErrorId::not_built, "no variables yet", [&] { model.summary(); });
   model.build({2});

@@ -15,6 +15,7 @@ struct Layer::State {
   const ScopeName* scope = nullptr;  // interned for the parent it was last called under
   const ScopeName* parent_scope = nullptr;
   std::string variable_prefix;
+  DType variable_dtype = DType::f32;
   State* parent = nullptr;  // owns this layer, so that it lives as long
   std::vector<std::unique_ptr<Layer>> children;
   std::vector<Variable> variables;
@@ -49,6 +50,7 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
     MemoryOwnerScope owner(MemoryOwner::variables);
     s.variables.clear();  // of a build() that failed
     s.variable_prefix = s.path();
+    s.variable_dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
     build(x.shape());
     s.built = true;
   }
@@ -57,6 +59,7 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
 
 const std::string& Layer::name() const { return state_->name; }
 const std::string& Layer::type_name() const { return state_->type_name; }
+DType Layer::variable_dtype() const { return state_->variable_dtype; }
 bool Layer::built() const { return state_->built; }
 const std::vector<std::unique_ptr<Layer>>& Layer::children() const { return state_->children; }
 const std::vector<Variable>& Layer::own_variables() const { return state_->variables; }

@@ -30,9 +30,9 @@ class DenseLayer : public Layer {
     }
     const auto inputs = input[-1];
     const auto fan_in = static_cast<double>(inputs), fan_out = static_cast<double>(options_.units);
-    kernel_ = add_variable("kernel", options_.kernel.make({inputs, options_.units}, DType::f32, fan_in, fan_out));
+    kernel_ = add_variable("kernel", options_.kernel.make({inputs, options_.units}, variable_dtype(), fan_in, fan_out));
     if (options_.use_bias) {
-      bias_ = add_variable("bias", options_.bias.make({options_.units}, DType::f32, fan_in, fan_out));
+      bias_ = add_variable("bias", options_.bias.make({options_.units}, variable_dtype(), fan_in, fan_out));
     }
   }
 
@@ -70,10 +70,11 @@ class Conv2dLayer : public Layer {
             "use a number of groups that divides the channels");
     const std::int64_t per_group = channels / options_.groups;
     const auto fan_in = static_cast<double>(k * k * per_group), fan_out = static_cast<double>(k * k * options_.filters);
-    kernel_ = add_variable(
-        "kernel", options_.kernel_initializer.make({options_.filters, k, k, per_group}, DType::f32, fan_in, fan_out));
+    kernel_ = add_variable("kernel", options_.kernel_initializer.make({options_.filters, k, k, per_group},
+                                                                      variable_dtype(), fan_in, fan_out));
     if (options_.use_bias) {
-      bias_ = add_variable("bias", options_.bias_initializer.make({options_.filters}, DType::f32, fan_in, fan_out));
+      bias_ =
+          add_variable("bias", options_.bias_initializer.make({options_.filters}, variable_dtype(), fan_in, fan_out));
     }
   }
 

@@ -10,6 +10,14 @@ namespace {
 // Class numbers in a dtype that indices may have.
 Tensor as_index(const Operand& labels) {
   const Tensor t = labels.tensor();
+  if (is_floating(t.dtype())) {
+    ErrorBuilder(ErrorId::dtype_not_accepted, "sparse_categorical_crossentropy",
+                 "the labels are " + std::string(name_of(t.dtype())) + ", class numbers are integers")
+        .line("labels", t.describe())
+        .at(labels.where())
+        .fix("give cast(labels, i32) as labels")
+        .raise();
+  }
   return t.dtype() == DType::i32 || t.dtype() == DType::i64 ? t : cast(labels, DType::i32);
 }
 

@@ -96,8 +96,19 @@ Tensor Model::predict(const Tensor& x, Where where) {
   return (*this)(x, {}, where);
 }
 
-void Model::save_weights(const std::string& path) const { lockstep::save_weights(path, variables()); }
-void Model::load_weights(const std::string& path) { lockstep::load_weights(path, variables()); }
-std::string Model::weights_sha256() const { return lockstep::weights_sha256(variables()); }
+void Model::save_weights(const std::string& path, Where where) const {
+  const CallerScope caller(where);
+  lockstep::save_weights(path, variables(where));
+}
+
+void Model::load_weights(const std::string& path, Where where) {
+  const CallerScope caller(where);
+  lockstep::load_weights(path, variables(where));
+}
+
+std::string Model::weights_sha256(Where where) const {
+  const CallerScope caller(where);
+  return lockstep::weights_sha256(variables(where));
+}
 
 }  // namespace lockstep::nn

@@ -2,6 +2,7 @@
 // gradients.
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <vector>
 
 #include "lockstep/lockstep.h"
@@ -59,6 +60,29 @@ TEST(TorchOptim, AdamW) {
   expect_steps(Adam{.learning_rate = 0.05, .weight_decay = 0.1},
                {0.945000009999998, -1.9400000039999996, 0.4475000016666666},
                {0.8786601905506698, -1.810705743614989, 0.3874956352982431});
+}
+
+TEST(OptimizerOptions, OutsideTheirRangeAreNamed) {
+  const auto refuse = [](const std::string& part, auto options) {
+    try {
+      const Optimizer optimizer = options;
+      ADD_FAILURE() << "nothing was thrown: " << part;
+    } catch (const ShapeError& e) {
+      EXPECT_EQ(e.id(), ErrorId::invalid_attribute) << e.what();
+      EXPECT_NE(e.headline().find(part), std::string::npos) << part << " in " << e.what();
+      EXPECT_NE(e.where().find("optimizer_test.cpp:"), std::string::npos) << e.what();
+    }
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  refuse("learning_rate is -0.1", Sgd{.learning_rate = -0.1});
+  refuse("learning_rate is nan", Adam{.learning_rate = nan});
+  refuse("momentum is -1", Sgd{.momentum = -1});
+  refuse("beta_1 is 1", Adam{.beta_1 = 1});
+  refuse("beta_2 is -0.5", Adam{.beta_2 = -0.5});
+  refuse("weight_decay is nan", Adam{.weight_decay = nan});
+  Optimizer optimizer = Sgd{.learning_rate = 0};
+  EXPECT_THROW(optimizer.set_learning_rate(nan), ShapeError);
+  EXPECT_EQ(optimizer.learning_rate(), 0);
 }
 
 }  // namespace

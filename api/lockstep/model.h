@@ -32,8 +32,8 @@ struct StepInfo {
 };
 
 struct Fit {
-  std::int64_t epochs = 1;
-  std::int64_t steps = 0;  // stop after so many steps in all; 0: after the epochs
+  std::int64_t epochs = 0;  // 0: as many as the steps need, or 1 without steps
+  std::int64_t steps = 0;   // stop after so many steps in all; 0: after the epochs
   std::int64_t batch_size = 32;
   std::optional<data::Dataset> validation = std::nullopt;
   std::optional<RandomKey> shuffle = RandomKey{};  // order of examples; nullopt: as they come
@@ -96,9 +96,9 @@ class Model {
                                          Where where = Where::current());
   Tensor predict(const Tensor& x, Where where = Where::current());
 
-  void save_weights(const std::string& path) const;
-  void load_weights(const std::string& path);
-  std::string weights_sha256() const;
+  void save_weights(const std::string& path, Where where = Where::current()) const;
+  void load_weights(const std::string& path, Where where = Where::current());
+  std::string weights_sha256(Where where = Where::current()) const;
 
   struct State;  // the library's
 

@@ -87,6 +87,8 @@ class Layer {
 
  protected:
   virtual void build(const Shape& /*input*/) {}
+  /// For build(): the dtype that weights should have, f64 where the input is and f32 otherwise.
+  DType variable_dtype() const;
   virtual Tensor call(const Tensor& x, const Call& c) = 0;
 
   /// Makes a variable named "<path>/<name>".

@@ -35,19 +35,20 @@ class Optimizer {
  public:
   using Where = std::source_location;
 
-  Optimizer(Sgd options);   // NOLINT: implicit by design
-  Optimizer(Adam options);  // NOLINT: implicit by design
+  /// Throws ShapeError LS2007 for an option outside its range: rates and decays are 0 or more, betas lie in [0, 1).
+  Optimizer(Sgd options, Where where = Where::current());   // NOLINT: implicit by design
+  Optimizer(Adam options, Where where = Where::current());  // NOLINT: implicit by design
   ~Optimizer();
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
   /// gradients[i] belongs to variables[i]; same shape and dtype (ShapeError LS2010, DTypeError LS2101), all on one
-  /// device (DeviceError LS3002), each once (StateError LS1008). Plans, allocates and prepares everything first: after any failure, but for a lost
-  /// device, every variable has its old value and the step does not count.
+  /// device (DeviceError LS3002), each once (StateError LS1008). Plans, allocates and prepares everything first: after
+  /// any failure, but for a lost device, every variable has its old value and the step does not count.
   void apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where = Where::current());
 
   double learning_rate() const;
-  void set_learning_rate(double rate);
+  void set_learning_rate(double rate, Where where = Where::current());
   /// Steps taken.
   std::int64_t steps() const;
   /// What the optimizer keeps per variable, such as Adam's moments; named "<variable>/<slot>".
