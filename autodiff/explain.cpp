@@ -11,7 +11,62 @@ std::string describe_source(const Source& source) {
   return source.variable() ? source.variable()->read().describe() : source.tensor()->describe();
 }
 
+bool touches(const Cut& cut, const std::vector<bool>& nodes) {
+  return std::any_of(cut.inputs.begin(), cut.inputs.end(), [&](Node n) { return n != no_node && nodes[n]; });
+}
+
 }  // namespace
+
+void TapeImpl::mark_dependents(std::vector<bool>& depends) const {
+  const auto holds = [&](Node n) { return n != no_node && depends[n]; };
+  for (const Record* record : records_) {
+    if (!std::any_of(record->inputs.begin(), record->inputs.end(), holds)) continue;
+    for (Node n : record->outputs) {
+      if (n != no_node) depends[n] = true;
+    }
+  }
+}
+
+// The first op without gradient on the way from the source to the target.
+const Cut* TapeImpl::cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
+  const std::uint32_t last = traced_.find(target.id);
+  if (last == IdMap::absent) return nullptr;
+  std::vector<bool> depends(node_count_, false), upstream(last + std::size_t{1}, false);
+  for (Node n : source_nodes) depends[n] = true;
+  mark_dependents(depends);
+  std::uint32_t first = Trail::no_cut;
+  upstream[last] = true;
+  for (std::size_t i = upstream.size(); i-- > 0;) {  // trails name older ones only
+    if (!upstream[i]) continue;
+    const Trail& trail = trails_[i];
+    for (std::uint32_t t : trail.from) upstream[t] = true;
+    if (trail.cut != Trail::no_cut && touches(cuts_[trail.cut], depends)) first = trail.cut;
+  }
+  return first == Trail::no_cut ? nullptr : &cuts_[first];
+}
+
+// A value that depends on the source and that the program read before it made the target. What it did with it is not
+// known, but nothing where the target comes from watched tensors alone.
+const Cut* TapeImpl::read_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
+  const Node target_node = node_of(target);
+  bool open = target_node == no_node;
+  if (!open) {
+    const std::vector<bool> leads = nodes_leading_to(target_node);
+    for (const Record* record : records_) {
+      const auto leading = [&](Node n) { return n != no_node && leads[n]; };
+      if (!std::any_of(record->outputs.begin(), record->outputs.end(), leading)) continue;
+      open |= std::find(record->inputs.begin(), record->inputs.end(), no_node) != record->inputs.end();
+    }
+  }
+  if (!open) return nullptr;
+  std::vector<bool> depends(node_count_, false);
+  for (Node n : source_nodes) depends[n] = true;
+  mark_dependents(depends);
+  for (const Cut& read : reads_) {
+    if (touches(read, depends) && read.time < target.id) return &read;
+  }
+  return nullptr;
+}
 
 void TapeImpl::raise_unconnected(const Tensor& target, const Source& source, std::span<const Node> source_nodes,
                                  const std::source_location& where) const {
@@ -35,21 +90,13 @@ void TapeImpl::raise_unconnected(const Tensor& target, const Source& source, std
     fix = "check that the target is computed from the source";
   }
 
-  // Everything that depends on the source, and the first place where that dependence was cut.
-  std::vector<bool> depends(node_count_, false);
-  for (Node n : source_nodes) depends[n] = true;
-  const auto holds = [&](Node n) { return n != no_node && depends[n]; };
-  for (const Record* record : records_) {
-    if (!std::any_of(record->inputs.begin(), record->inputs.end(), holds)) continue;
-    for (Node n : record->outputs) {
-      if (n != no_node) depends[n] = true;
-    }
-  }
-  for (const Cut& cut : cuts_) {
-    if (!std::any_of(cut.inputs.begin(), cut.inputs.end(), holds)) continue;
-    reason = "the path is cut by " + cut.what + ", at " + short_location(cut.where);
+  if (const Cut* cut = cut_between(source_nodes, *target.impl())) {
+    reason = "the path is cut by " + cut->what + ", at " + short_location(cut->where);
     fix = "compute the target without it, or pass {.unconnected = Unconnected::zero} if zeros are meant";
-    break;
+  } else if (const Cut* read = read_between(source_nodes, *target.impl())) {
+    reason += "; if a number that was read is part of it: the path is cut by " + read->what + ", at " +
+              short_location(read->where);
+    fix = "compute the target from tensors alone, or pass {.unconnected = Unconnected::zero} if zeros are meant";
   }
   ErrorBuilder(ErrorId::unconnected, "gradient", "the target does not depend on the source: " + reason)
       .line("target", target.describe())

@@ -183,6 +183,21 @@ Tensor upstream_for(const Tensor& target, const GradientOptions& options, const 
 
 }  // namespace
 
+std::vector<bool> TapeImpl::nodes_leading_to(Node target) const {
+  std::vector<bool> leads(node_count_, false);
+  if (target == no_node) return leads;
+  leads[target] = true;
+  const auto holds = [&](Node n) { return n != no_node && leads[n]; };
+  for (std::size_t i = records_.size(); i-- > 0;) {
+    const Record& record = *records_[i];
+    if (!std::any_of(record.outputs.begin(), record.outputs.end(), holds)) continue;
+    for (Node n : record.inputs) {
+      if (n != no_node) leads[n] = true;
+    }
+  }
+  return leads;
+}
+
 std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Source> sources,
                                        const GradientOptions& options, const std::source_location& where) {
   check_usable(where);
@@ -201,6 +216,15 @@ std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Sou
   const bool consumed_now = !options_.persistent;
   // The tape must not record its own reverse sweep, unless it goes on recording.
   const Tensor upstream = upstream_for(target, options, where);
+  // Known before anything is let go, so that another source can be tried.
+  if (options.unconnected == Unconnected::error) {
+    const std::vector<bool> leads = nodes_leading_to(target_node);
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const std::vector<Node>& nodes = source_nodes[i];
+      if (std::none_of(nodes.begin(), nodes.end(), [&](Node n) { return leads[n]; }))
+        raise_unconnected(target, sources[i], nodes, where);
+    }
+  }
   consume(where);
   GradientSweep sweep(*this, source_nodes);
   if (target_node != no_node && sweep.reaches(target_node)) sweep.run(target_node, upstream);
@@ -221,6 +245,8 @@ std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Sou
     records_.clear();
     records_.shrink_to_fit();
     nodes_.clear();
+    trails_.clear();
+    traced_.clear();
     arena_.clear();
   }
   return gradients;

@@ -85,22 +85,45 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
     inputs.push_back(operand.is_tensor() ? find_or_watch(*operand.impl()) : no_node);
     watched |= inputs.back() != no_node;
   }
-  if (!watched) return;
-  if (call.op.gradient) return append(call, inputs, outputs);
+  if (watched && call.op.gradient) append(call, inputs, outputs);
   // A composite without a rule was recorded through its parts.
-  if (call.op.decompose && node_of(*outputs[0]) != no_node) return;
-  note_cut("`" + call.op.name + "`, which is not differentiable", call.where, inputs);
+  const bool through = !watched || call.op.gradient || (call.op.decompose && node_of(*outputs[0]) != no_node);
+  if (through) return follow(call, outputs, Trail::no_cut);
+  const std::size_t cut = cuts_.size();
+  note_cut(cuts_, "`" + call.op.name + "`, which is not differentiable", call.where, inputs);
+  follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : Trail::no_cut);
 }
 
 void TapeImpl::value_read(const TensorImpl& impl, const char* how, const std::source_location& where) {
   const Node node = node_of(impl);
   if (node != no_node)
-    note_cut(std::string(how) + "(), which takes the value out of the tape's sight", where, std::span(&node, 1));
+    note_cut(reads_, std::string(how) + "(), which takes the value out of the tape's sight", where,
+             std::span(&node, 1));
 }
 
-void TapeImpl::note_cut(std::string what, const std::source_location& where, std::span<const Node> inputs) {
+void TapeImpl::note_cut(std::vector<Cut>& cuts, std::string what, const std::source_location& where,
+                        std::span<const Node> inputs) {
   constexpr std::size_t most = 4096;  // enough to explain; a loop must not fill the memory with them
-  if (cuts_.size() < most) cuts_.push_back({std::move(what), where, {inputs.begin(), inputs.end()}});
+  if (cuts.size() < most) cuts.push_back({std::move(what), where, {inputs.begin(), inputs.end()}, next_tensor_id()});
+}
+
+// Notes that the outputs come from beyond a cut: this one, or those of the inputs.
+void TapeImpl::follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut) {
+  constexpr std::size_t most = 1 << 20;
+  if ((trails_.empty() && cut == Trail::no_cut) || trails_.size() == most) return;
+  InlineVector<std::uint32_t, 8> from;
+  for (const Operand& operand : call.inputs) {
+    const std::uint32_t trail = operand.is_tensor() ? traced_.find(operand.impl()->id) : IdMap::absent;
+    if (trail != IdMap::absent) from.push_back(trail);
+  }
+  if (from.empty() && cut == Trail::no_cut) return;
+  const std::span<const std::uint32_t> trails = from;
+  trails_.push_back({cut, arena_.copy(trails)});
+  for (const TensorRef& output : outputs) {
+    // The outputs of a composite are those of its parts.
+    if (traced_.find(output->id) == IdMap::absent)
+      traced_.insert(output->id, static_cast<std::uint32_t>(trails_.size() - 1));
+  }
 }
 
 void TapeImpl::append(const OpCall& call, std::span<const Node> inputs, std::span<const TensorRef> outputs) {

@@ -44,6 +44,14 @@ struct Cut {
   std::string what;
   std::source_location where;
   std::vector<Node> inputs;
+  std::uint64_t time = 0;  // tensors with larger ids are newer
+};
+
+/// A result that comes from beyond a cut, for the explanation why it has no gradient.
+struct Trail {
+  static constexpr std::uint32_t no_cut = ~std::uint32_t{0};
+  std::uint32_t cut;                    // the one that it is the result of
+  std::span<const std::uint32_t> from;  // trails of the inputs
 };
 
 class TapeImpl : public OpObserver {
@@ -68,9 +76,15 @@ class TapeImpl : public OpObserver {
   Node node_of(const TensorImpl& tensor) const { return nodes_.find(tensor.id); }
   Node find_or_watch(const TensorImpl& tensor);
   Node add_node(const TensorImpl& tensor);
+  void mark_dependents(std::vector<bool>& depends) const;
   void append(const OpCall& call, std::span<const Node> inputs, std::span<const TensorRef> outputs);
   void save_tensors(Record& record, const OpCall& call, std::span<const TensorRef> outputs);
-  void note_cut(std::string what, const std::source_location& where, std::span<const Node> inputs);
+  void note_cut(std::vector<Cut>& cuts, std::string what, const std::source_location& where,
+                std::span<const Node> inputs);
+  void follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut);
+  std::vector<bool> nodes_leading_to(Node target) const;
+  const Cut* cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
+  const Cut* read_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   std::vector<Node> nodes_of(const Source& source) const;
   void check_usable(const std::source_location& where) const;
   void consume(const std::source_location& where);
@@ -87,7 +101,9 @@ class TapeImpl : public OpObserver {
   IdMap nodes_;
   Node node_count_ = 0;
   std::vector<Record*> records_;
-  std::vector<Cut> cuts_;
+  std::vector<Cut> cuts_, reads_;  // by ops; by reading values
+  std::vector<Trail> trails_;
+  IdMap traced_;                                                         // the trail of a tensor
   std::unordered_map<std::uint64_t, std::vector<Node>> variable_nodes_;  // a variable may be read at several values
 };
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <sstream>
 #include <thread>
 
 #include "lockstep/lockstep.h"
@@ -171,6 +172,48 @@ TEST(Unconnected, CutByStopGradient) {
 TEST(Unconnected, CutByReadingAValue) {
   const std::string text = reason([](GradientTape&, const Variable& x) { return Tensor(sum(x).item<float>()) * 2.0f; });
   EXPECT_NE(text.find("takes the value out of the tape's sight, at tape_test.cpp:"), std::string::npos) << text;
+}
+
+TEST(Unconnected, PrintingCutsNothing) {
+  const std::string text = reason([](GradientTape&, const Variable& x) {
+    const Tensor y = x * 2.0f;
+    std::ostringstream out;
+    out << y << transpose(reshape(y, {3, 1}));
+    return sum(stop_gradient(y) * 3.0f);
+  });
+  EXPECT_NE(text.find("cut by `stop_gradient`"), std::string::npos) << text;
+  EXPECT_EQ(text.find("print.cpp"), std::string::npos) << text;
+}
+
+TEST(Unconnected, OnlyCutsOnThePathAreNamed) {
+  const std::string text = reason([](GradientTape&, const Variable& x) {
+    const Tensor y = x * 2.0f;
+    const Tensor aside = argmax(y);  // first, and no part of the target
+    sum(y).item<float>();
+    return sum(exp(stop_gradient(y + 1.0f)));
+  });
+  EXPECT_NE(text.find("cut by `stop_gradient`"), std::string::npos) << text;
+
+  const Variable x(ones({3}), "x"), other(2.0f, "other");
+  GradientTape tape;
+  const Tensor aside = argmax(x * 2.0f), y = other * other;
+  sum(x * 2.0f).item<float>();
+  const Tensor target = y * y;
+  const auto error = error_of([&] { tape.gradient(target, x); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->headline().find("is cut by"), std::string::npos) << error->what();
+}
+
+TEST(Unconnected, LeavesTheTapeForAnotherSource) {
+  const Variable x(3.0f, "x"), unused(2.0f, "unused");
+  GradientTape tape;
+  const Tensor y = x * x;
+  for (int i = 0; i < 2; ++i) {
+    const auto error = error_of([&] { tape.gradient(y, {x, unused}); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->id(), ErrorId::unconnected) << error->what();
+  }
+  EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
 }
 
 TEST(Unconnected, ComputedBeforeTheTape) {

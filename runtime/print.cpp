@@ -59,7 +59,12 @@ double to_double(const std::byte* bytes, DType t) {
 class Printer {
  public:
   Printer(const Tensor& tensor, std::ostream& out) : shape_(tensor.shape()), dtype_(tensor.dtype()), out_(out) {
-    bytes_ = tensor.to_bytes();
+    // Not by to_bytes(), which tells tapes that a value leaves their sight: nothing is computed from what is shown.
+    const auto here = std::source_location::current();
+    const TensorImpl& impl = *tensor.impl();
+    const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : make_dense_copy(impl, here);
+    bytes_.resize(static_cast<std::size_t>(tensor.size()) * size_of(dtype_));
+    read_dense(*dense, bytes_.data(), here);
     summarise_ = tensor.size() > most_elements;
   }
 
