@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -39,12 +40,39 @@ const char* format_name(DType t) {
   ErrorBuilder(id, "safetensors", path + ": " + what).fix(fix).raise();
 }
 
+// Where a file is really saved: what symbolic links lead to, whether it exists yet or not. Anything but a file, such as
+// a pipe or a device, is not replaced by one.
+std::string resolve_target(const std::string& path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (status.type() == std::filesystem::file_type::directory)
+    fail(ErrorId::cannot_write, path, "is a folder", "give the name of a file");
+  if (std::filesystem::exists(status) && status.type() != std::filesystem::file_type::regular)
+    fail(ErrorId::cannot_write, path, "exists and is not a regular file", "give the name of a file");
+  std::filesystem::path target = path;
+  constexpr int most_links = 40;  // as the kernel has it
+  for (int i = 0; std::filesystem::is_symlink(target, ignored); ++i) {
+    if (i == most_links)
+      fail(ErrorId::cannot_write, path, "is a symbolic link that leads to itself", "remove the link");
+    const std::filesystem::path next = std::filesystem::read_symlink(target, ignored);
+    target = next.is_absolute() ? next : target.parent_path() / next;
+  }
+  return target.string();
+}
+
+// Next to the file, so that it can be renamed to it; no two writers share one.
+std::string temporary_name(const std::string& path) {
+  static std::atomic<std::uint64_t> count{0};
+  return path + ".part-" + std::to_string(getpid()) + "-" + std::to_string(++count);
+}
+
 // A file that appears under its name only when it is complete.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path)
       : path_(std::move(path)),
-        temporary_(path_ + ".part-" + std::to_string(getpid())),
+        target_(resolve_target(path_)),
+        temporary_(temporary_name(target_)),
         file_(std::fopen(temporary_.c_str(), "wb")) {
     if (!file_)
       fail(ErrorId::cannot_write, path_, std::strerror(errno), "check that the folder exists and can be written");
@@ -63,14 +91,14 @@ class AtomicFile {
   void finish() {
     const bool flushed = std::fflush(file_) == 0 && fsync(fileno(file_)) == 0;
     std::FILE* file = std::exchange(file_, nullptr);
-    if (std::fclose(file) != 0 || !flushed || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    if (std::fclose(file) != 0 || !flushed || std::rename(temporary_.c_str(), target_.c_str()) != 0) {
       fail(ErrorId::cannot_write, path_, std::strerror(errno), "check the disk and the permissions");
     }
     done_ = true;
   }
 
  private:
-  std::string path_, temporary_;
+  std::string path_, target_, temporary_;
   std::FILE* file_;
   bool done_ = false;
 };
@@ -252,7 +280,6 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
 }
 
 void check_can_write(const std::string& path) {
-  if (std::filesystem::is_directory(path)) fail(ErrorId::cannot_write, path, "is a folder", "give the name of a file");
   AtomicFile probe(path);  // its temporary file goes with it
 }
 

@@ -1,11 +1,14 @@
 // Weights in files: bits come back, other programs' files are read, and no file, however damaged, does harm.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
@@ -329,6 +332,63 @@ TEST_F(SafetensorsTest, CheckingLeavesExistingFilesAsTheyAre) {
   EXPECT_NO_THROW(check_can_write(path));
   EXPECT_EQ(read_file(path), "contents");
   EXPECT_NO_THROW(check_can_write(folder.file("new")));
+  EXPECT_EQ(folder.file_count(), 1u);
+}
+
+TEST_F(SafetensorsTest, OnlyRegularFilesAreReplaced) {
+  const std::string pipe = folder.file("pipe"), link = folder.file("link"), loop = folder.file("loop");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink("pipe", link);
+  std::filesystem::create_symlink("loop", loop);
+  const auto refuse = [](const std::string& path, const std::string& part) {
+    expect_io_error(ErrorId::cannot_write, path, part, [&] { save_tensors(path, {{"a", ones({3})}}); });
+    expect_io_error(ErrorId::cannot_write, path, part, [&] { check_can_write(path); });
+  };
+  refuse(pipe, "is not a regular file");
+  refuse(link, "is not a regular file");
+  refuse(loop, "symbolic link");
+  refuse(folder.file("."), "is a folder");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_EQ(folder.file_count(), 3u);
+}
+
+TEST_F(SafetensorsTest, SymbolicLinksAreFollowed) {
+  const TemporaryFolder elsewhere;
+  const std::string link = folder.file("link"), next = folder.file("next");
+  std::filesystem::create_symlink("next", link);
+  std::filesystem::create_symlink(elsewhere.file("weights"), next);
+  for (const bool exists : {false, true}) {
+    EXPECT_NO_THROW(check_can_write(link));
+    save_tensors(link, {{"a", full({3}, exists)}});
+    EXPECT_TRUE(std::filesystem::is_symlink(link));
+    EXPECT_TRUE(std::filesystem::is_symlink(next));
+    EXPECT_EQ(load_tensors(elsewhere.file("weights")).tensors.at("a").to_vector<float>(),
+              std::vector<float>(3, exists));
+  }
+  EXPECT_EQ(folder.file_count(), 2u);
+  EXPECT_EQ(elsewhere.file_count(), 1u);
+}
+
+TEST_F(SafetensorsTest, ThreadsMaySaveUnderOneName) {
+  const std::string path = folder.file("weights");
+  std::atomic<int> failures{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      const DeviceScope on{Device("reference")};
+      for (int i = 0; i < 25; ++i) {
+        try {
+          save_tensors(path, {{"a", full({100}, t)}});
+          const std::vector<float> a = load_tensors(path).tensors.at("a").to_vector<float>();
+          failures += a != std::vector<float>(100, a[0]);
+        } catch (const Error&) {
+          ++failures;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0);
   EXPECT_EQ(folder.file_count(), 1u);
 }
 

@@ -12,7 +12,8 @@
 namespace lockstep {
 
 /// Named tensors in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length,
-/// a JSON header, then the bytes. The file appears under its name only when it is complete. Throws IoError LS8005.
+/// a JSON header, then the bytes. The file appears under its name only when it is complete; a symbolic link stays and
+/// leads to it. Throws IoError LS8005, also where the name is that of a pipe, device or folder.
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
 
