@@ -159,6 +159,8 @@ void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::sp
                      "use another mode or device; `lockstep devices` shows the modes of each");
   }
   if (all_empty(specs)) return make_empty_outputs(call, device, specs, outputs);
+  // Before any part of the runtime or the driver counts with such extents.
+  for (const Spec& spec : specs) check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
   for (const Operand& operand : call.inputs) {
     if (operand.is_tensor()) check_contents(*operand.impl());
   }
@@ -216,6 +218,16 @@ void invoke_with_tensors(const OpCall& call, DType group_dtype, std::span<Tensor
   invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, outputs);
 }
 
+// Arithmetic on extents knows nothing of the op that it is done for.
+void infer(const OpCall& call, InferContext& context) {
+  try {
+    call.op.infer(context);
+  } catch (const ShapeError& e) {
+    if (e.op() != "shape") throw;
+    raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
+  }
+}
+
 std::source_location location_of(std::span<const Operand> inputs, const std::source_location* where) {
   return where ? *where : inputs.empty() ? std::source_location() : inputs[0].where();
 }
@@ -233,7 +245,7 @@ void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
   for (std::size_t o = 0; o < call.op.outputs.size(); ++o) specs.push_back({});
   const std::span<Spec> used = specs;
   InferContext context(call, group_dtype, used);
-  call.op.infer(context);
+  infer(call, context);
   carry_out(call, group_dtype, used, outputs);
   if (op_observers().active()) {
     for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);

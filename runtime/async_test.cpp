@@ -4,6 +4,7 @@
 
 #include "lockstep/lockstep.h"
 #include "runtime/device_state.h"
+#include "runtime/tensor_impl.h"
 
 namespace lockstep {
 namespace {
@@ -154,6 +155,58 @@ TEST_F(AsyncTest, AnOptimizerStepThatFailsOnTheDeviceChangesNothing) {
   EXPECT_NE(w.read().to_vector<float>(), before);
   EXPECT_NO_THROW(step());
   EXPECT_NO_THROW(synchronize(toy()));
+}
+
+TEST_F(AsyncTest, WhatTheDriverSaysOfItsMemoryIsHeeded) {
+  set_option("toy.min_alignment", "256");
+  set_option("toy.max_tensor_bytes", "4096");
+  const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+  set_option("toy.min_alignment", std::nullopt);
+  set_option("toy.max_tensor_bytes", std::nullopt);
+  ASSERT_TRUE(record.ready) << record.text;
+  const DeviceScope coarse(Device(record.name + ":0"));
+  DeviceState& state = default_device().state();
+
+  std::vector<Tensor> tensors;
+  std::vector<BlockRef> workspaces;
+  for (std::int64_t n : {1, 3, 17, 64, 65, 300, 1000}) {
+    tensors.push_back(ones({n}));
+    EXPECT_EQ(tensors.back().impl()->block->offset % 256, 0u) << n;
+    workspaces.push_back(state.allocator().allocate(static_cast<std::uint64_t>(n), {.what = "workspace"}));
+    EXPECT_EQ(workspaces.back()->offset % 256, 0u) << n;
+  }
+  EXPECT_EQ(sum(tensors.back() + 1.0f).item<float>(), 2000.0f);
+
+  EXPECT_NO_THROW(zeros({1024}));
+  try {
+    zeros({1025});
+    FAIL() << "a tensor larger than the driver takes";
+  } catch (const OutOfMemoryError& e) {
+    EXPECT_EQ(e.id(), ErrorId::impossible_size);
+    EXPECT_NE(std::string(e.what()).find("4.00 KiB in one tensor"), std::string::npos) << e.what();
+    EXPECT_NE(e.where().find("async_test.cpp:"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(AsyncTest, AnAlignmentThatIsNoneIsRefused) {
+  set_option("toy.min_alignment", "24");
+  const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+  set_option("toy.min_alignment", std::nullopt);
+  EXPECT_FALSE(record.ready);
+  EXPECT_NE(record.text.find("aligns its buffers to 24 bytes"), std::string::npos) << record.text;
+}
+
+TEST_F(AsyncTest, ImpossibleSizesAreRefused) {
+  for (std::int64_t n : {std::int64_t{1} << 50, std::int64_t{1} << 62}) {
+    try {
+      zeros({n});
+      FAIL() << n;
+    } catch (const OutOfMemoryError& e) {
+      EXPECT_EQ(e.id(), ErrorId::impossible_size) << e.what();
+    }
+  }
+  EXPECT_THROW(toy().state().allocator().allocate(std::uint64_t{1} << 50, {}), OutOfMemoryError);
+  EXPECT_EQ(ones({2}).to_vector<float>()[1], 1.0f);
 }
 
 TEST_F(AsyncTest, ARunawayLoopIsHeldBack) {

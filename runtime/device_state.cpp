@@ -1,5 +1,8 @@
 #include "runtime/device_state.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "lockstep/options.h"
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
@@ -15,10 +18,23 @@ lks_device* open_device(const DeviceEntry& entry) {
   return device;
 }
 
+// Limits of 0 are none.
+std::uint64_t most_of(const lks_device_info& info) {
+  std::uint64_t most = INT64_MAX;
+  for (std::uint64_t limit : {info.max_allocation, info.max_tensor_bytes}) {
+    if (limit > 0) most = std::min(most, limit);
+  }
+  return most;
+}
+
 }  // namespace
 
 DeviceState::DeviceState(const DeviceEntry& entry)
-    : entry_(entry), api_(*entry.driver.api), info_(entry.info), handle_(open_device(entry)) {
+    : entry_(entry),
+      api_(*entry.driver.api),
+      info_(entry.info),
+      handle_(open_device(entry)),
+      most_tensor_bytes_(most_of(entry.info)) {
   try {
     allocator_ = std::make_unique<Allocator>(*this, entry.budget);
     queue_ = std::make_unique<CommandQueue>(*this, LKS_QUEUE_COMPUTE);

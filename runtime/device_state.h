@@ -36,6 +36,8 @@ class DeviceState {
   Device device() const;
   bool offers(MathMode mode) const { return info().math_modes & (1u << static_cast<unsigned>(mode)); }
   bool host_visible() const;
+  /// The driver's limit for one tensor.
+  std::uint64_t most_tensor_bytes() const { return most_tensor_bytes_; }
 
   Allocator& allocator() { return *allocator_; }
   CommandQueue& queue() { return *queue_; }
@@ -56,6 +58,7 @@ class DeviceState {
   const lks_driver_api& api_;
   const lks_device_info& info_;  // of the entry
   lks_device* handle_ = nullptr;
+  std::uint64_t most_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<KernelCache> kernels_;

@@ -1,6 +1,7 @@
 #include "runtime/driver_loader.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 
@@ -122,6 +123,10 @@ std::string enumerate(LoadedDriver& d) {
     const lks_status status = d.api->device_describe(d.driver, i, &info, &diag);
     if (status != LKS_OK) return "device " + std::to_string(i) + " cannot be described: " + text_of(diag, status);
     if (std::string reason = missing_group(d, info); !reason.empty()) return reason;
+    if (info.min_alignment < 16 || !std::has_single_bit(info.min_alignment)) {
+      return "device " + std::to_string(i) + " aligns its buffers to " + std::to_string(info.min_alignment) +
+             " bytes, which is no power of two of 16 or more";
+    }
     d.devices.push_back(info);
   }
   return "";

@@ -62,9 +62,9 @@ std::uint64_t hash_of(const Identity& id, const KernelRequest& r) {
   return h;
 }
 
-std::uint64_t alignment_of(const KernelTensor& t) {
-  // Blocks start at multiples of 64 bytes; more is not promised, so that the same call finds the same kernel again.
-  constexpr std::uint64_t most = 64;
+// `most`: that of buffers. Blocks start at multiples of it; more is not promised, so that the same call finds the same
+// kernel again.
+std::uint64_t alignment_of(const KernelTensor& t, std::uint64_t most) {
   const std::uint64_t bytes = static_cast<std::uint64_t>(t.offset) * size_of(t.dtype);
   return bytes == 0 ? most : std::min(most, std::uint64_t{1} << std::countr_zero(bytes));
 }
@@ -87,7 +87,7 @@ bool depends_on_nothing(const Deps& deps) {
 }
 
 // The values of all that the kernel depends on, in a fixed order.
-std::vector<std::int64_t> key_of(const Deps& deps, std::span<const KernelTensor> tensors) {
+std::vector<std::int64_t> key_of(const Deps& deps, std::span<const KernelTensor> tensors, std::uint64_t alignment) {
   std::vector<std::int64_t> key;
   for (std::size_t k = 0; k < tensors.size(); ++k) {
     const KernelTensor& t = tensors[k];
@@ -102,7 +102,7 @@ std::vector<std::int64_t> key_of(const Deps& deps, std::span<const KernelTensor>
       }
     }
     if (d.dense) key.push_back(is_dense(t));
-    if (d.alignment > 1) key.push_back(static_cast<std::int64_t>(std::min(alignment_of(t), d.alignment)));
+    if (d.alignment > 1) key.push_back(static_cast<std::int64_t>(std::min(alignment_of(t, alignment), d.alignment)));
   }
   return key;
 }
@@ -142,8 +142,8 @@ struct Description {
   Deps deps;
   lks_kernel_info info{};
 
-  explicit Description(const KernelRequest& r) : tensors(r.tensors.size()), deps(r.tensors.size()) {
-    for (std::size_t k = 0; k < r.tensors.size(); ++k) fill(tensors[k], r.tensors[k]);
+  Description(const KernelRequest& r, std::uint64_t alignment) : tensors(r.tensors.size()), deps(r.tensors.size()) {
+    for (std::size_t k = 0; k < r.tensors.size(); ++k) fill(tensors[k], r.tensors[k], alignment);
     desc.hdr.size = sizeof desc;
     desc.attrs = r.attrs;
     desc.attrs_size = r.attrs_size;
@@ -158,7 +158,7 @@ struct Description {
     info.deps = deps.data();
   }
 
-  static void fill(lks_tensor_desc& d, const KernelTensor& t) {
+  static void fill(lks_tensor_desc& d, const KernelTensor& t, std::uint64_t alignment) {
     std::memset(&d, 0, sizeof d);
     d.hdr.size = sizeof d;
     d.dtype = abi_dtype(t.dtype);
@@ -169,7 +169,7 @@ struct Description {
     d.rank = t.rank;
     std::copy_n(t.dims, t.rank, d.dims);
     std::copy_n(t.strides, t.rank, d.strides);
-    d.alignment = alignment_of(t);
+    d.alignment = alignment_of(t, alignment);
   }
 };
 
@@ -278,7 +278,7 @@ KernelLookup KernelCache::find_in(KernelFamily& family, const KernelRequest& req
   std::lock_guard lock(family.mutex);
   if (family.final_refusal.reason) return family.final_refusal;
   for (Group& group : family.groups) {
-    const auto it = group.kernels.find(key_of(group.deps, request.tensors));
+    const auto it = group.kernels.find(key_of(group.deps, request.tensors, device_.info().min_alignment));
     if (it == group.kernels.end()) continue;
     KernelLookup lookup;
     lookup.kernel = it->second;
@@ -288,7 +288,7 @@ KernelLookup KernelCache::find_in(KernelFamily& family, const KernelRequest& req
 }
 
 KernelLookup KernelCache::prepare(KernelFamily& family, const KernelRequest& request, const DriverCall& call) {
-  Description description(request);
+  Description description(request, device_.info().min_alignment);
   lks_diag diag = empty_diag();
   lks_kernel* handle = nullptr;
   const lks_status status =
@@ -316,14 +316,14 @@ KernelLookup KernelCache::prepare(KernelFamily& family, const KernelRequest& req
     counters.evictions += group->kernels.size();
     group->kernels.clear();
   }
-  group->kernels[key_of(group->deps, request.tensors)] = kernel;
+  group->kernels[key_of(group->deps, request.tensors, device_.info().min_alignment)] = kernel;
   ++kernel_count_;
   if (depends_on_nothing(group->deps)) family.single.store(kernel.get(), std::memory_order_release);
   return lookup;
 }
 
 KernelLookup KernelCache::query(const DeviceEntry& device, const KernelRequest& request) {
-  Description description(request);
+  Description description(request, device.info.min_alignment);
   lks_diag diag = empty_diag();
   const lks_status status = device.driver.api->kernel_query(device.driver.driver, device.ordinal, &description.desc,
                                                             &description.info, &diag);

@@ -103,11 +103,43 @@ bool strides_are_dense(const Shape& shape, const std::int64_t* strides) {
   return true;
 }
 
+namespace {
+
+[[noreturn]] void fail_impossible(DeviceState& device, const Spec& spec, const BlockPurpose& purpose,
+                                  const std::string& need) {
+  ErrorBuilder error(ErrorId::impossible_size, device.name(),
+                     std::string(purpose.label ? purpose.label : "memory") + " " + purpose.what + " " +
+                         describe_spec(&spec) + " needs " + need + ", the device takes at most " +
+                         format_bytes(device.most_tensor_bytes()) + " in one tensor");
+  if (purpose.where) error.at(*purpose.where);
+  error.fix("check the shape, or split the tensor").raise();
+}
+
+}  // namespace
+
+std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose) {
+  if (spec.shape.is_empty()) return 0;
+  std::uint64_t count = 1;
+  for (Dim d : spec.shape.dims()) {
+    if (!__builtin_mul_overflow(count, static_cast<std::uint64_t>(d.value()), &count) && count <= INT64_MAX) continue;
+    ErrorBuilder error(ErrorId::invalid_shape, purpose.label ? purpose.label : "shape",
+                       "a tensor of shape " + spec.shape.to_string() + " has more elements than 64 bits count");
+    if (purpose.where) error.at(*purpose.where);
+    error.fix("check the shape").raise();
+  }
+  std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(count, size_of(spec.dtype), &bytes) || bytes > INT64_MAX) {
+    fail_impossible(device, spec, purpose, "more bytes than 64 bits count");
+  }
+  if (bytes > device.most_tensor_bytes()) fail_impossible(device, spec, purpose, format_bytes(bytes));
+  return bytes;
+}
+
 BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose) {
   BlockPurpose described = purpose;
   described.describe = &describe_spec;
   described.subject = &spec;
-  const std::uint64_t bytes = byte_count(spec.dtype, spec.shape);
+  const std::uint64_t bytes = check_size(device, spec, purpose);
   return device.allocator().allocate(bytes ? bytes : 1, described);
 }
 

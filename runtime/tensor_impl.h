@@ -92,12 +92,18 @@ inline void fill_dense_strides(const Shape& shape, std::int64_t* strides) {
   std::int64_t stride = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
     strides[i] = stride;
-    stride *= shape.dim(i).value();
+    // Unsigned: around an extent of 0 the others may be anything.
+    stride = static_cast<std::int64_t>(static_cast<std::uint64_t>(stride) *
+                                       static_cast<std::uint64_t>(shape.dim(i).value()));
   }
 }
 
 /// Whether the extents and strides are dense row-major; extents of 1 have no say.
 bool strides_are_dense(const Shape& shape, const std::int64_t* strides);
+
+/// The bytes of a tensor of `spec`. Throws where it has more elements than 64 bits count (ShapeError LS2005) or more
+/// bytes than the device takes in one tensor (OutOfMemoryError LS5002).
+std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
 
 /// Memory for the elements of `spec`, contents undefined.
 BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);

@@ -5,6 +5,9 @@
 //   toy.fail      "<generation>:<k>" makes the k-th command enqueued from now on fail when it is executed; another
 //                 generation counts anew
 //   toy.delay_us  the longest delay of a command, in microseconds (default 50)
+// and, read as the library is loaded:
+//   toy.min_alignment     of buffers (default 64)
+//   toy.max_tensor_bytes  (default none)
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -27,6 +30,7 @@ struct lks_driver {
   const lks_host_api& host;
   std::mutex mutex;
   long generation = 0, countdown = 0;
+  std::uint64_t min_alignment = 64, max_tensor_bytes = 0;
 };
 
 struct lks_device {
@@ -65,6 +69,7 @@ using host::fail;
 using host::refuse;
 
 constexpr std::uint64_t forever = ~std::uint64_t{0};
+constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;  // in one buffer
 
 #define FAULT_POINT(api, kind, site)                                                               \
   if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) { \
@@ -208,14 +213,20 @@ namespace {
 
 // ------------------------------------------------------------------------------------------------- driver and device
 
+std::uint64_t number_option(const lks_host_api& api, const char* key, std::uint64_t otherwise) {
+  const std::string text = option(api, key);
+  return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
+}
+
 lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag*) {
-  *out = new lks_driver{*api, {}, 0, 0};
+  *out = new lks_driver{
+      *api, {}, 0, 0, number_option(*api, "toy.min_alignment", 64), number_option(*api, "toy.max_tensor_bytes", 0)};
   return LKS_OK;
 }
 void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
 std::uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
 
-lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info* info, lks_diag*) {
+lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t, lks_device_info* info, lks_diag*) {
   const lks_header header = info->hdr;
   std::memset(info, 0, sizeof *info);
   info->hdr = header;
@@ -225,8 +236,9 @@ lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info*
   info->compute_units = 1;
   info->heap_count = 1;
   info->heaps[0] = {std::uint64_t{1} << 30, LKS_HEAP_DEVICE_LOCAL, 0};
-  info->min_alignment = 64;
-  info->max_allocation = std::uint64_t{1} << 30;
+  info->min_alignment = driver->min_alignment;
+  info->max_tensor_bytes = driver->max_tensor_bytes;
+  info->max_allocation = most_bytes;
   std::snprintf(info->name, sizeof info->name, "asynchronous toy");
   return LKS_OK;
 }
@@ -250,7 +262,11 @@ lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
 lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
                                  lks_diag* diag) {
   FAULT_POINT(device->driver.host, LKS_FAULT_ALLOC, "toy.buffer_alloc");
-  *out = new lks_buffer{std::aligned_alloc(64, (bytes + 63) / 64 * 64), bytes};
+  const std::uint64_t alignment = device->driver.min_alignment;
+  void* data =
+      bytes <= most_bytes ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment) : nullptr;
+  if (!data) return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the toy has no such piece of memory");
+  *out = new lks_buffer{data, bytes};
   return LKS_OK;
 }
 void LKS_CALL buffer_free(lks_device*, lks_buffer* buffer) {

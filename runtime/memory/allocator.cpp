@@ -14,7 +14,8 @@ Allocator::Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget)
       budget_(std::move(budget)),
       driver_(device.api(), device.handle()),
       limited_(driver_, budget_),
-      pool_(limited_, &device, [&device] { device.wait_idle(); }) {}
+      pool_(
+          limited_, &device, [&device] { device.wait_idle(); }, device.info().min_alignment) {}
 
 BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
   const ThreadState& thread = thread_state();

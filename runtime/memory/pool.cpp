@@ -24,19 +24,24 @@ bool is_free(const Block* block) { return block && !block->in_use; }
 
 }  // namespace
 
-BlockPool::BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle)
-    : source_(source), device_(device), wait_idle_(std::move(wait_idle)) {}
+BlockPool::BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle,
+                     std::uint64_t alignment)
+    : source_(source),
+      device_(device),
+      wait_idle_(std::move(wait_idle)),
+      alignment_(std::max(granularity, alignment)) {}
 
 BlockPool::~BlockPool() { release_cached(); }
 
-std::uint64_t BlockPool::rounded(std::uint64_t bytes) {
-  if (bytes <= granularity) return granularity;
-  const std::uint64_t step = step_for(bytes);
+std::uint64_t BlockPool::rounded(std::uint64_t bytes, std::uint64_t alignment) {
+  if (bytes <= alignment) return alignment;
+  // Both are powers of two, so what is a multiple of the larger still is a class.
+  const std::uint64_t step = std::max(step_for(bytes), alignment);
   return (bytes + step - 1) / step * step;
 }
 
 Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure) {
-  const std::uint64_t size = rounded(bytes);
+  const std::uint64_t size = rounded(bytes, alignment_);
   Block* block = take_exact(size);
   if (!block) block = take_best_fit(size);
   if (!block) {
@@ -51,7 +56,7 @@ Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure) {
 void BlockPool::free(Block* block) {
   block->in_use = false;
   // By the request it served, so that the same request finds it again.
-  const std::size_t size_class = class_of(rounded(block->requested));
+  const std::size_t size_class = class_of(rounded(block->requested, alignment_));
   Half& half = half_of(*block);
   if (half.exact.size() <= size_class) half.exact.resize(size_class + 1);
   half.exact[size_class].push_back(block);
@@ -114,7 +119,7 @@ Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& fa
 
 void BlockPool::split(Block* block, std::uint64_t bytes) {
   const std::uint64_t rest = block->bytes - bytes;
-  if (block->segment->large ? rest <= small_limit : rest < granularity) return;
+  if (block->segment->large ? rest <= small_limit : rest < alignment_) return;
   auto* tail = new Block;
   tail->offset = block->offset + bytes;
   tail->bytes = rest;

@@ -18,16 +18,18 @@ namespace lockstep {
 
 class BlockPool {
  public:
-  static constexpr std::uint64_t granularity = 64;
+  static constexpr std::uint64_t granularity = 64;  // at least; a device's alignment may be larger
   static constexpr std::uint64_t small_limit = 512 * 1024;
   static constexpr std::uint64_t small_segment = 2 * 1024 * 1024;
 
-  /// `wait_idle` is called before memory returns to the driver.
-  BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle);
+  /// `wait_idle` is called before memory returns to the driver. Blocks lie at multiples of `alignment`, a power of two,
+  /// in their segments.
+  BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle,
+            std::uint64_t alignment = granularity);
   ~BlockPool();
 
-  /// The size that a request of `bytes` occupies.
-  static std::uint64_t rounded(std::uint64_t bytes);
+  /// The size that a request of `bytes` occupies where blocks lie at multiples of `alignment`, a power of two.
+  static std::uint64_t rounded(std::uint64_t bytes, std::uint64_t alignment = granularity);
 
   /// A block that is in use until `free`, or nullptr; `failure` then says why.
   Block* allocate(std::uint64_t bytes, SegmentResult& failure);
@@ -68,6 +70,7 @@ class BlockPool {
   SegmentSource& source_;
   DeviceState* device_;
   std::function<void()> wait_idle_;
+  std::uint64_t alignment_;
   Half halves_[2];
   std::vector<std::unique_ptr<Segment>> segments_;
   std::uint64_t reserved_ = 0;

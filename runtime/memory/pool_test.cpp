@@ -139,6 +139,45 @@ TEST_F(PoolTest, SmallRequestsTakeWhatIsLeftWhereAWholeSegmentDoesNotFit) {
   small.free(block);
 }
 
+// The last reference goes outside the lock; until `free` has the block, it must be left alone.
+TEST_F(PoolTest, ABlockOnItsWayBackIsNotYetFree) {
+  Block* first = take(1000);
+  Block* second = take(1000);
+  first->refs = 0;
+  give(second);
+  pool.release_cached();
+  EXPECT_EQ(source.live, 1);
+  EXPECT_EQ(first->bytes, BlockPool::rounded(1000)) << "not merged with its neighbour";
+  pool.free(first);
+  pool.release_cached();
+  EXPECT_EQ(source.live, 0);
+}
+
+TEST_F(PoolTest, BlocksLieAtMultiplesOfTheDevicesAlignment) {
+  FakeSource other(64 << 20);
+  BlockPool coarse(
+      other, nullptr, [] {}, 4096);
+  std::vector<Block*> blocks;
+  SegmentResult failure;
+  for (std::uint64_t bytes : {1u, 100u, 1100u, 4097u, 9000u, 70'000u, 700'000u, 100u}) {
+    blocks.push_back(coarse.allocate(bytes, failure));
+    blocks.back()->requested = bytes;
+    EXPECT_EQ(blocks.back()->offset % 4096, 0u) << bytes;
+    EXPECT_GE(blocks.back()->bytes, bytes);
+  }
+  for (Block* block : blocks) coarse.free(block);
+  const int calls = other.calls;
+  for (Block* block : blocks) EXPECT_GE(coarse.allocate(block->requested, failure)->bytes, block->requested);
+  EXPECT_EQ(other.calls, calls);
+  for (Block* block : blocks) coarse.free(block);
+  for (std::uint64_t n = 1; n < (1 << 22); n = n * 9 / 8 + 1) {
+    const std::uint64_t r = BlockPool::rounded(n, 256);
+    EXPECT_GE(r, n);
+    EXPECT_EQ(r % 256, 0u);
+    EXPECT_EQ(BlockPool::rounded(r, 256), r) << n;
+  }
+}
+
 TEST_F(PoolTest, ReleaseReturnsEverythingThatIsFree) {
   Block* kept = take(1000);
   give(take(3 << 20));
