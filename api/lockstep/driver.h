@@ -80,7 +80,7 @@ enum {
   LKS_REASON_SIZE = 7,
   LKS_REASON_ALIAS = 8,
   LKS_REASON_RESOURCE = 9,
-  LKS_REASON_PROGRAM = 10,  /* a prologue or epilogue; the host retries with the root op alone */
+  LKS_REASON_PROGRAM = 10,  /* a prologue or epilogue; once the host fuses, it will retry with the root op alone */
   LKS_REASON_VERSION = 11,  /* op schema newer than the driver knows */
   LKS_REASON_HARDWARE = 12, /* this device lacks a feature; diag.what names it */
   LKS_REASON_INDEX = 13     /* of a launch: an index tensor points outside the tensor it indexes */
