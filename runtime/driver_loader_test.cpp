@@ -1,7 +1,9 @@
 // Libraries that cannot be used are listed with the reason, and everything else works.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "lockstep/lockstep.h"
 #include "runtime/driver_registry.h"
@@ -57,6 +59,25 @@ TEST(DriverLoader, AFileThatIsNoLibraryIsNoCrash) {
   const DriverRecord record = load_driver(__FILE__);
   EXPECT_FALSE(record.ready);
   EXPECT_EQ(record.stage, "open");
+}
+
+TEST(DriverLoader, OnlyRegularFilesAreOpened) {
+  const std::string folder = testing::TempDir() + "lockstep_no_files";
+  const std::string pipe = folder + "/liblockstep_driver_pipe.so", link = folder + "/liblockstep_driver_link.so";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink(pipe, link);
+  for (const std::string& path : {pipe, link, folder}) {
+    const DriverRecord record = load_driver(path);  // would wait for a writer for ever
+    EXPECT_FALSE(record.ready);
+    EXPECT_EQ(record.stage, "open");
+    EXPECT_NE(record.text.find("file"), std::string::npos) << record.text;
+  }
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink(TEST_DRIVERS "/liblockstep_driver_toy.so", link);
+  EXPECT_TRUE(load_driver_library(link)->record.ready);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(DriverLoader, UnknownDevicesListTheKnownOnes) {

@@ -22,6 +22,13 @@ SharedLibrary& SharedLibrary::operator=(SharedLibrary&& other) noexcept {
 
 SharedLibrary SharedLibrary::open(const std::string& path, std::string& reason) {
   SharedLibrary library;
+  // Opening anything else may never return, as with a pipe that nobody writes to. What is not there, dlopen reports.
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    reason = std::filesystem::is_directory(status) ? "it is a folder, not a file" : "it is not a regular file";
+    return library;
+  }
   library.handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library.handle_) {
     const char* text = dlerror();
