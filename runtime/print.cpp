@@ -30,6 +30,7 @@ struct FloatFormat {
   }
 
   std::string operator()(double v) const {
+    if (std::isnan(v)) return "nan";  // whatever its sign
     char text[40];
     const char* format = scientific ? "%.4e" : whole ? "%.0f." : "%.4f";
     std::snprintf(text, sizeof text, std::isfinite(v) ? format : "%g", v);
@@ -65,7 +66,12 @@ class Printer {
     const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : make_dense_copy(impl, here);
     bytes_.resize(static_cast<std::size_t>(tensor.size()) * size_of(dtype_));
     read_dense(*dense, bytes_.data(), here);
-    summarise_ = tensor.size() > most_elements;
+    // Of an empty tensor its rows count: there may be any number of them.
+    std::int64_t count = 1;
+    for (int d = 0; d < shape_.rank() && shape_[d] > 0 && count <= most_elements; ++d) {
+      count = __builtin_mul_overflow(count, shape_[d], &count) ? most_elements + 1 : count;
+    }
+    summarise_ = count > most_elements;
   }
 
   void print() {
