@@ -28,4 +28,6 @@ std::source_location user_line(const std::source_location& where) {
   return caller && is_of_library(where.file_name()) ? *caller : where;
 }
 
+bool is_library_line(const std::source_location& where) { return is_of_library(where.file_name()); }
+
 }  // namespace lockstep

@@ -24,4 +24,7 @@ class [[nodiscard]] CallerScope {
 /// `where`, or the line that it was called for if it is one of the library's own.
 std::source_location user_line(const std::source_location& where);
 
+/// Whether `where` lies in the library's own code, so that it tells the user nothing.
+bool is_library_line(const std::source_location& where);
+
 }  // namespace lockstep

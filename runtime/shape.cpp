@@ -3,20 +3,24 @@
 #include <ostream>
 
 #include "lockstep/error.h"
+#include "runtime/caller.h"
 
 namespace lockstep {
 namespace {
 
-void check_rank(std::size_t rank) {
+void check_rank(std::size_t rank, const std::source_location* where = nullptr) {
   if (rank <= static_cast<std::size_t>(max_rank)) return;
-  ErrorBuilder(ErrorId::invalid_shape, "shape", "rank " + std::to_string(rank) + " exceeds the limit of 8")
-      .fix("merge dimensions with reshape")
-      .raise();
+  ErrorBuilder error(ErrorId::invalid_shape, "shape", "rank " + std::to_string(rank) + " exceeds the limit of 8");
+  if (where && !is_library_line(*where)) error.at(*where);
+  error.fix("merge dimensions with reshape").raise();
 }
 
 }  // namespace
 
-Shape::Shape(std::initializer_list<Dim> dims) : Shape(std::span<const Dim>(dims.begin(), dims.size())) {}
+Shape::Shape(std::initializer_list<Dim> dims, const std::source_location& where) {
+  check_rank(dims.size(), &where);
+  for (Dim d : dims) dims_[static_cast<std::size_t>(rank_++)] = d;
+}
 
 Shape::Shape(std::span<const Dim> dims) {
   check_rank(dims.size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lockstep/error.h"
+#include "runtime/caller.h"
 
 namespace lockstep {
 
@@ -136,8 +137,10 @@ std::string Dim::to_string() const {
   return is_known() ? std::to_string(value_) : SymbolicTable::instance().to_string(*this);
 }
 
-std::int64_t Dim::fail_negative(std::int64_t value) {
-  ErrorBuilder(ErrorId::invalid_shape, "shape", "extent " + std::to_string(value) + " is negative").raise();
+std::int64_t Dim::fail_negative(std::int64_t value, const std::source_location& where) {
+  ErrorBuilder error(ErrorId::invalid_shape, "shape", "extent " + std::to_string(value) + " is negative");
+  if (!is_library_line(where)) error.at(where);
+  error.fix("extents are 0 or more").raise();
 }
 
 std::int64_t Dim::fail_symbolic() const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
+#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,7 +22,9 @@ inline constexpr int max_rank = 8;
 class Dim {
  public:
   /// Throws ShapeError LS2005 for a negative number.
-  constexpr Dim(std::int64_t value = 0) : value_(value >= 0 ? value : fail_negative(value)) {}  // NOLINT: implicit
+  constexpr Dim(std::int64_t value = 0,  // NOLINT: implicit
+                const std::source_location& where = std::source_location::current())
+      : value_(value >= 0 ? value : fail_negative(value, where)) {}
 
   /// The size called `name`; the same name is the same size everywhere.
   static Dim symbol(std::string_view name);
@@ -67,7 +70,7 @@ class Dim {
   static Dim multiply(Dim a, Dim b);
   static Dim divide(Dim a, Dim b);
   std::int64_t fail_symbolic() const;
-  static std::int64_t fail_negative(std::int64_t value);
+  static std::int64_t fail_negative(std::int64_t value, const std::source_location& where);
 
   std::int64_t value_;  // >= 0: the extent; < 0: -1 - index of an interned expression
 };
@@ -76,7 +79,8 @@ class Dim {
 class Shape {
  public:
   constexpr Shape() = default;
-  Shape(std::initializer_list<Dim> dims);  // NOLINT: brace lists are shapes
+  Shape(std::initializer_list<Dim> dims,  // NOLINT: brace lists are shapes
+        const std::source_location& where = std::source_location::current());
   explicit Shape(std::span<const Dim> dims);
   explicit Shape(std::span<const std::int64_t> dims);
 
