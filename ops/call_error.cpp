@@ -1,5 +1,6 @@
 #include "ops/call_error.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include "runtime/tensor_impl.h"
@@ -11,7 +12,11 @@ std::string describe(const Operand& operand) {
   if (operand.is_tensor()) return describe(*operand.impl());
   const Scalar& s = operand.scalar();
   if (s.kind == Scalar::Kind::logical) return s.integer ? "number true" : "number false";
-  if (s.kind == Scalar::Kind::integer) return "number " + std::to_string(s.integer);
+  if (s.kind == Scalar::Kind::integer) {
+    return "number " +
+           (s.above_int64 ? std::to_string(static_cast<std::uint64_t>(s.integer)) : std::to_string(s.integer));
+  }
+  if (std::isnan(s.floating)) return "number nan";  // whatever its sign
   char text[40];
   std::snprintf(text, sizeof text, "number %g", s.floating);
   return text;

@@ -1,6 +1,7 @@
 #include "ops/infer.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "ops/call_error.h"
 #include "runtime/tensor_impl.h"
@@ -87,6 +88,42 @@ IntList::IntList(std::span<const std::int64_t> list) : count(static_cast<std::in
   std::copy(list.begin(), list.end(), values);
 }
 
+namespace {
+
+struct Range {
+  std::int64_t least, most;
+};
+
+Range range_of(DType t) {
+  switch (t) {
+    case DType::i8: return {INT8_MIN, INT8_MAX};
+    case DType::u8: return {0, UINT8_MAX};
+    case DType::i32: return {INT32_MIN, INT32_MAX};
+    case DType::boolean: return {0, 1};
+    default: return {INT64_MIN, INT64_MAX};
+  }
+}
+
+}  // namespace
+
+void check_number(const OpCall& call, const Scalar& number, DType dtype) {
+  if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return;
+  const Range range = range_of(dtype);
+  if (!number.above_int64 && number.integer >= range.least && number.integer <= range.most) return;
+  std::string fix = "use a dtype that holds it";
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    if (!call.inputs[i].is_tensor() || input_def(call.op, i).group != 'T') continue;
+    fix = number.above_int64 || dtype == DType::i64 ? cast_hint(call, i, DType::f64) : cast_hint(call, i, DType::i64);
+    break;
+  }
+  const std::string text =
+      number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer)) : std::to_string(number.integer);
+  raise_call_error(call, ErrorId::invalid_attribute,
+                   "the number " + text + " is outside the range of " + std::string(name_of(dtype)) + ", " +
+                       std::to_string(range.least) + " to " + std::to_string(range.most),
+                   fix);
+}
+
 void check_input_count(const OpCall& call) {
   const std::size_t most = call.op.inputs.size();
   const bool variadic = most > 0 && call.op.inputs.back().variadic;
@@ -113,6 +150,7 @@ DType check_dtypes(const OpCall& call) {
                              ? (operand.is_tensor() ? operand.impl()->dtype : dtype_of_number(operand.scalar()))
                              : dtype_of_group(call, def.group);
     const DType given = operand.is_tensor() ? operand.impl()->dtype : wanted;
+    if (operand.is_scalar()) check_number(call, operand.scalar(), wanted);
     if (!def.types.has(given)) {
       const DType better = def.types.has(DType::f32)   ? DType::f32
                            : def.types.has(DType::i64) ? DType::i64
@@ -159,13 +197,9 @@ Shape broadcast_shape(const OpCall& call) {
   return out;
 }
 
-Shape broadcast_shapes(const Shape& a, const Shape& b, const std::source_location& where) {
+std::optional<Shape> try_broadcast(const Shape& a, const Shape& b) {
   Shape out = a;
-  if (!broadcast_into(out, b)) {
-    raise(ErrorId::shapes_do_not_broadcast, "broadcast",
-          "shapes " + a.to_string() + " and " + b.to_string() + " do not broadcast",
-          "extents must be equal or 1, counted from the last", where);
-  }
+  if (!broadcast_into(out, b)) return std::nullopt;
   return out;
 }
 

@@ -16,7 +16,10 @@ DType check_dtypes(const OpCall& call);
 /// expanded (ShapeError LS2002), since (N,) with (N, 1) is nearly always a mistake.
 Shape broadcast_shape(const OpCall& call);
 
-/// The same for bare shapes, without the guard's operands in the message.
-Shape broadcast_shapes(const Shape& a, const Shape& b, const std::source_location& where);
+/// Throws ShapeError LS2007 where the number is an integer that the dtype cannot hold.
+void check_number(const OpCall& call, const Scalar& number, DType dtype);
+
+/// What two shapes broadcast to by NumPy's rule; nullopt where they do not.
+std::optional<Shape> try_broadcast(const Shape& a, const Shape& b);
 
 }  // namespace lockstep

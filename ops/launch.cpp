@@ -120,31 +120,40 @@ Program record_program(const OpCall& call, std::span<const DType> operand_dtypes
 
 namespace {
 
-// Toward zero, the nearest there is, and 0 for NaN, as casts do.
-std::int64_t truncated(double value) {
+// Toward zero, the nearest that the integer type has, and 0 for NaN, as casts do. Bits above the type's are anything.
+std::uint64_t saturated(double value, lks_dtype dtype) {
   if (std::isnan(value)) return 0;
-  if (value >= 0x1p63) return INT64_MAX;
-  return value < -0x1p63 ? INT64_MIN : static_cast<std::int64_t>(value);
+  const auto width = static_cast<int>(LKS_DTYPE_BITS(dtype));
+  const bool is_signed = LKS_DTYPE_CLASS(dtype) == LKS_CLASS_INT;
+  const double end = std::ldexp(1.0, is_signed ? width - 1 : width);
+  const std::uint64_t most = ~std::uint64_t{0} >> (64 - width + (is_signed ? 1 : 0));
+  if (value >= end) return most;
+  if (value >= 0) return static_cast<std::uint64_t>(value);
+  if (!is_signed) return 0;
+  return value <= -end ? ~most : static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
+}
+
+// The number in a floating type: from the integer directly, as a detour over double could round twice.
+template <class T>
+T number_in(const Scalar& scalar) {
+  if (scalar.kind == Scalar::Kind::floating) return static_cast<T>(scalar.floating);
+  return scalar.above_int64 ? static_cast<T>(static_cast<std::uint64_t>(scalar.integer))
+                            : static_cast<T>(scalar.integer);
 }
 
 }  // namespace
 
 std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype) {
-  const bool floating = scalar.kind == Scalar::Kind::floating;
-  const long double exact =
-      floating ? static_cast<long double>(scalar.floating) : static_cast<long double>(scalar.integer);
   switch (dtype) {
-    case LKS_F32: {
-      // From the integer directly: a detour over double could round twice.
-      const float value = floating ? static_cast<float>(scalar.floating) : static_cast<float>(scalar.integer);
-      return std::bit_cast<std::uint32_t>(value);
-    }
-    case LKS_F64: return std::bit_cast<std::uint64_t>(scalar.as_double());
-    case LKS_F16: return half_of(exact).bits;
-    case LKS_BF16: return bfloat16_of(exact).bits;
-    case LKS_BOOL: return exact != 0;
+    case LKS_F32: return std::bit_cast<std::uint32_t>(number_in<float>(scalar));
+    case LKS_F64: return std::bit_cast<std::uint64_t>(number_in<double>(scalar));
+    case LKS_F16: return half_of(number_in<long double>(scalar)).bits;
+    case LKS_BF16: return bfloat16_of(number_in<long double>(scalar)).bits;
+    case LKS_BOOL: return scalar.kind == Scalar::Kind::floating ? scalar.floating != 0 : scalar.integer != 0;
     default: {
-      const auto integer = static_cast<std::uint64_t>(floating ? truncated(scalar.floating) : scalar.integer);
+      // Integers that do not fit were refused where the call was checked.
+      const bool floating = scalar.kind == Scalar::Kind::floating;
+      const auto integer = floating ? saturated(scalar.floating, dtype) : static_cast<std::uint64_t>(scalar.integer);
       const std::uint32_t bits = LKS_DTYPE_BITS(dtype);
       return bits == 64 ? integer : integer & ((std::uint64_t{1} << bits) - 1);
     }

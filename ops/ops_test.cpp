@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <limits>
 
 #include "lockstep/lockstep.h"
 #include "lockstep/support.h"
@@ -296,6 +297,110 @@ TEST(MathModes, AModeThatADeviceLacksIsRefused) {
   const bool offered = Device("reference").state().offers(MathMode::lockstep);
   if (offered) GTEST_SKIP() << "the device offers it";
   EXPECT_NE(message_of([] { ones({2}) + 1.0f; }).find("LS6002"), std::string::npos);
+}
+
+template <class F>
+void expect_error(F&& f, ErrorId id, std::initializer_list<const char*> parts) {
+  try {
+    f();
+    ADD_FAILURE() << "no error where one says " << *parts.begin();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), id) << e.what();
+    EXPECT_NE(e.where().find("ops_test.cpp:"), std::string::npos) << e.what();
+    for (const char* part : parts) {
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << part << " in\n" << e.what();
+    }
+  }
+}
+
+TEST(Numbers, IntegersThatDoNotFitAreRefused) {
+  const Tensor bytes = cast(Tensor({200, 10}), DType::u8), wide = Tensor({std::int64_t{0}, std::int64_t{1}});
+  const ErrorId id = ErrorId::invalid_attribute;
+  expect_error([&] { bytes < 300; }, id, {"less", "number 300", "u8, 0 to 255", "cast(a, lockstep::i64)"});
+  expect_error([&] { bytes > -1; }, id, {"greater", "number -1"});
+  expect_error([] { less(cast(Tensor({100}), DType::i8), 200); }, id, {"i8, -128 to 127"});
+  expect_error([] { equal(Tensor({0, 1}), 1LL << 32); }, id, {"number 4294967296", "i32"});
+  expect_error([&] { wide + 18446744073709551615ull; }, id, {"number 18446744073709551615", "i64", "f64"});
+  expect_error([] { full({2}, 300, DType::u8); }, id, {"full", "use a dtype that holds it"});
+  expect_error([&] { pad(bytes, {1}, {1}, 256); }, id, {"pad", "256"});
+  EXPECT_EQ((bytes < 255).to_bools(), (std::vector<std::uint8_t>{1, 1}));
+  EXPECT_EQ((wide + INT64_MAX).to_vector<std::int64_t>()[0], INT64_MAX);
+  EXPECT_EQ(full({1}, INT64_MAX - 1, DType::i64).item<std::int64_t>(), INT64_MAX - 1) << "by no detour over double";
+}
+
+TEST(Numbers, LargeUnsignedOnesAreRoundedOnce) {
+  EXPECT_EQ((Tensor({1.0f}) * 18446744073709551615ull).item<float>(), 0x1p64f);
+  // Above the midpoint of two floats by so little that a double lies on it.
+  constexpr std::uint64_t tricky = (1ull << 63) + (1ull << 39) + 1;
+  EXPECT_EQ((Tensor({1.0f}) * tricky).item<float>(), static_cast<float>(tricky));
+  EXPECT_EQ((Tensor({1.0}) * tricky).item<double>(), static_cast<double>(tricky));
+}
+
+TEST(Numbers, FloatingOnesSaturateAsCastsDo) {
+  for (double v : {1e20, -1e20, 300.7, -300.7, 4e9, -0.5, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    for (DType t : {DType::i8, DType::u8, DType::i32, DType::i64}) {
+      const std::vector<std::byte> expected = cast(Tensor({v}), t).to_bytes();
+      EXPECT_EQ(full({1}, v, t).to_bytes(), expected) << v << " " << name_of(t);
+      EXPECT_EQ(slice(pad(zeros({1}, t), {1}, {0}, v), {{0, 0, 1}}).to_bytes(), expected) << v << " " << name_of(t);
+    }
+  }
+}
+
+TEST(Errors, OfImpossibleExtentsNameOpAndLine) {
+  const std::int64_t huge = std::int64_t{1} << 62;
+  expect_error([&] { zeros({huge}); }, ErrorId::impossible_size, {"full", "in one tensor"});
+  expect_error([&] { one_hot(Tensor({1, 2}), huge); }, ErrorId::invalid_shape, {"one_hot", "more elements than"});
+  expect_error([&] { zeros({huge, huge}); }, ErrorId::invalid_shape, {"full"});
+  expect_error([] { zeros({-1}); }, ErrorId::invalid_shape, {"extent -1"});
+  expect_error([] { zeros({1, 1, 1, 1, 1, 1, 1, 1, 1}); }, ErrorId::invalid_shape, {"rank 9"});
+  expect_error(
+      [] {
+        scatter_add(ones({2}), Tensor({0, 1}), -3);
+      },
+      ErrorId::invalid_attribute, {"scatter_add", "extent is -3"});
+  expect_error([] { iota(-3); }, ErrorId::invalid_attribute, {"iota", "count is -3"});
+}
+
+TEST(Errors, OfBatchesAndAxesSayWhatIsWrong) {
+  expect_error(
+      [] {
+        matmul(ones({2, 3, 4}), ones({3, 4, 5}));
+      },
+      ErrorId::shapes_do_not_broadcast,
+      {"matmul: leading dimensions do not broadcast, (2) and (3)", "Tensor f32 (2, 3, 4)"});
+  expect_error([] { sum(ones({2, 3}), {.axes = {-3}}); }, ErrorId::axis_out_of_range, {"axis -3 is outside"});
+  expect_error([] { sum(ones({2, 3}), {.axes = {1, -1}}); }, ErrorId::axis_out_of_range, {"given twice"});
+}
+
+TEST(CrossEntropy, LabelsOutsideGiveNanGradients) {
+  for (const DeviceInfo& device : devices()) {
+    if (!device.available) continue;
+    const DeviceScope scope(Device(device.id));
+    const Tensor x = zeros({2, 3});
+    GradientTape tape;
+    tape.watch(x);
+    const Tensor loss = sum(sparse_cross_entropy(x, Tensor({1, 7})));
+    const std::vector<float> gradient = tape.gradient(loss, x).to_vector<float>();
+    EXPECT_NEAR(gradient[1], -2.0f / 3, 1e-6f) << device.id;
+    for (std::size_t i = 3; i < 6; ++i) EXPECT_TRUE(std::isnan(gradient[i])) << device.id << " " << i;
+  }
+}
+
+TEST(Printing, OfManyEmptyRowsEnds) {
+  const std::int64_t many = std::int64_t{1} << 31;
+  std::ostringstream out;
+  out << zeros({many, many, 0}) << zeros({many, many, many, 0}) << zeros({0, many, many, many});
+  EXPECT_LT(out.str().size(), 3000u);
+  std::ostringstream small;
+  small << zeros({2, 0});
+  EXPECT_NE(small.str().find("[[],\n []]"), std::string::npos) << small.str();
+}
+
+TEST(Printing, NanHasNoSign) {
+  std::ostringstream out;
+  out << Tensor({-std::numeric_limits<float>::quiet_NaN(), 1.0f});
+  EXPECT_EQ(out.str().find("-nan"), std::string::npos) << out.str();
+  EXPECT_NE(out.str().find("nan"), std::string::npos) << out.str();
 }
 
 TEST(Printing, IsReadable) {

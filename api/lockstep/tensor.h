@@ -124,14 +124,33 @@ class Tensor {
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
 /// A number in the program's text. It takes the dtype of the tensors it meets, except that a floating number among
-/// integer tensors makes them f32.
+/// integer tensors makes them f32. An integer that the dtype cannot hold is refused with ShapeError LS2007.
 struct Scalar {
   enum class Kind : std::uint8_t { logical, integer, floating };
   Kind kind = Kind::integer;
+  bool above_int64 = false;  // `integer` holds the bits of a uint64 of 2^63 or more
   std::int64_t integer = 0;  // booleans too
   double floating = 0;
 
-  double as_double() const { return kind == Kind::floating ? floating : static_cast<double>(integer); }
+  constexpr Scalar() = default;
+  constexpr Scalar(Kind k, std::int64_t i, double f) : kind(k), integer(i), floating(f) {}
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  constexpr Scalar(T value) {  // NOLINT: implicit by design
+    if constexpr (std::integral<T>) {
+      kind = std::same_as<T, bool> ? Kind::logical : Kind::integer;
+      integer = static_cast<std::int64_t>(value);
+      above_int64 = std::unsigned_integral<T> && integer < 0;
+    } else {
+      kind = Kind::floating;
+      floating = static_cast<double>(value);
+    }
+  }
+
+  double as_double() const {
+    if (kind == Kind::floating) return floating;
+    return above_int64 ? static_cast<double>(static_cast<std::uint64_t>(integer)) : static_cast<double>(integer);
+  }
 };
 
 /// What an op takes: a tensor, a variable (which is read, and watched by active tapes) or a number. Made implicitly,
@@ -145,7 +164,7 @@ class Operand {
   Operand(const Variable& variable, Where at = Where::current());  // NOLINT: implicit by design
   template <class T>
   requires std::is_arithmetic_v<T> Operand(T value, Where at = Where::current())
-      : scalar_(scalar_of(value)), where_(at) {}  // NOLINT: implicit by design
+      : scalar_(value), where_(at) {}  // NOLINT: implicit by design
 
   /// An optional input that is not given.
   static Operand absent(Where at = Where::current()) {
@@ -170,13 +189,6 @@ class Operand {
   Tensor tensor() const;
 
  private:
-  template <class T>
-  static Scalar scalar_of(T value) {
-    if constexpr (std::same_as<T, bool>) return {Scalar::Kind::logical, value, 0};
-    if constexpr (std::integral<T>) return {Scalar::Kind::integer, static_cast<std::int64_t>(value), 0};
-    return {Scalar::Kind::floating, 0, static_cast<double>(value)};
-  }
-
   TensorImpl* impl_ = nullptr;
   Scalar scalar_;
   Where where_;

@@ -130,8 +130,14 @@ Tensor matmul(Operand a, Operand b, Matmul options) {
   for (int i = 0; i + 2 < as.rank(); ++i) a_lead.append(as.dim(i));
   for (int i = 0; i + 2 < bs.rank(); ++i) b_lead.append(bs.dim(i));
   if (!(a_lead == b_lead)) {
-    Shape lead = broadcast_shapes(a_lead, b_lead, where);
-    Shape a_full = lead, b_full = lead;
+    const std::optional<Shape> lead = try_broadcast(a_lead, b_lead);
+    if (!lead) {
+      const Operand operands[] = {a, b};
+      raise_call_error({op, operands, nullptr, {}, where}, ErrorId::shapes_do_not_broadcast,
+                       "leading dimensions do not broadcast, " + a_lead.to_string() + " and " + b_lead.to_string(),
+                       "extents must be equal or 1, counted from the last");
+    }
+    Shape a_full = *lead, b_full = *lead;
     a_full.append(as.dim(-2));
     a_full.append(as.dim(-1));
     b_full.append(bs.dim(-2));

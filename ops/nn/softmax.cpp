@@ -197,6 +197,12 @@ OpDef pick_label() {
       {.doc = "x where the position along an axis is the label, else 0; NaN where a label is outside the classes.",
        .error_class = ErrorClass::exact});
   op.inputs = {{"x", types::floating}, {"label", types::index, 'I'}};
+  // Not the program's own derivative: that is 0 where the label is outside, and a step would take it for a good one.
+  op.saves = {{.inputs = 0b10}, {}};
+  op.gradient = [](GradContext& g) {
+    static const OpDef& pick_label_op = built_in("pick_label");
+    g.set(0, invoke1(pick_label_op, {Operand(g.upstream(), g.where()), g.input(1)}, &g.attrs<PickLabelAttrs>()));
+  };
   op.attrs = attr_schema<PickLabelAttrs>("lks_pick_label_attrs", attr("axis", &PickLabelAttrs::axis, "of the classes"),
                                          attr("classes", &PickLabelAttrs::classes, "extent of that axis"));
   op.cases = [] {

@@ -42,7 +42,8 @@ void infer_reduction(InferContext& c) {
   const auto& a = c.attrs<ReduceAttrs>();
   std::int64_t previous = -1;
   for (std::int64_t axis : a.axes.view()) {
-    if (axis <= previous || c.axis(axis, c.rank(0)) != axis) {
+    const int position = c.axis(axis, c.rank(0));  // or it is out of range
+    if (axis <= previous || position != axis) {
       c.fail(ErrorId::axis_out_of_range, "axis " + std::to_string(axis) + " is given twice", "name each axis once");
     }
     previous = axis;

@@ -6,6 +6,7 @@
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
+#include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
 #include "ops/shape/indexing.h"
@@ -147,6 +148,7 @@ OpDef pad() {
   op.scalars = {{"value", 0}};
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<PadAttrs>();
+    check_number(c.call(), c.call().scalars[0], c.dtype(0));
     if (a.before.count != c.rank(0) || a.after.count != c.rank(0)) {
       c.fail(ErrorId::invalid_attribute,
              "padding is given for " + std::to_string(a.before.count) + " and " + std::to_string(a.after.count) +
@@ -193,6 +195,9 @@ OpDef pad() {
     cases.push_back(OpCase{"f64", {{Shape{5}, DType::f64}}, {}, {half}}.with(PadAttrs{{2}, {0}}));
     cases.push_back(OpCase{"bytes", {{Shape{5}, DType::u8}}, {}, {zero}, {}, false}.with(PadAttrs{{1}, {1}}));
     cases.push_back(OpCase{"error", {{Shape{5}}}, {}, {zero}, ErrorId::invalid_attribute}.with(PadAttrs{{-1}, {0}}));
+    cases.push_back(OpCase{"saturated", {{Shape{5}, DType::i32}}, {}, {1e20}, {}, false}.with(PadAttrs{{1}, {1}}));
+    cases.push_back(OpCase{"error/number", {{Shape{5}, DType::u8}}, {}, {300}, ErrorId::invalid_attribute}.with(
+        PadAttrs{{1}, {1}}));
     return cases;
   };
   return op;
@@ -247,6 +252,7 @@ OpDef full() {
   op.differentiable = false;
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<FullAttrs>();
+    check_number(c.call(), c.call().scalars[0], static_cast<DType>(a.dtype));
     c.set(0, static_cast<DType>(a.dtype), shape_of(a.shape));
   };
   op.assemble = [](const OpCall& call, const Shape&) { return Assembly{call.scalars[0], {}}; };
@@ -279,11 +285,10 @@ Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis, std::sou
   return concat(std::span(tensors.begin(), tensors.size()), axis, where);
 }
 
-Tensor pad(Operand x, const Ints& before, const Ints& after, double value) {
+Tensor pad(Operand x, const Ints& before, const Ints& after, Scalar value) {
   static const OpDef& op = built_in("pad");
   const PadAttrs attrs{IntList(before), IntList(after)};
-  const Scalar fill{Scalar::Kind::floating, 0, value};
-  return invoke1(op, {x}, &attrs, std::span(&fill, 1));
+  return invoke1(op, {x}, &attrs, std::span(&value, 1));
 }
 
 Tensor filled(const Shape& shape, const Scalar& value, DType dtype, const std::source_location& where) {
@@ -307,8 +312,8 @@ Tensor number_tensor(const Scalar& scalar, DType dtype, const std::source_locati
   return filled(Shape{}, scalar, dtype, where);
 }
 
-Tensor full(const Shape& shape, double value, DType dtype, std::source_location where) {
-  return filled(shape, {Scalar::Kind::floating, 0, value}, dtype, where);
+Tensor full(const Shape& shape, Scalar value, DType dtype, std::source_location where) {
+  return filled(shape, value, dtype, where);
 }
 Tensor zeros(const Shape& shape, DType dtype, std::source_location where) {
   return filled(shape, {Scalar::Kind::integer, 0, 0}, dtype, where);

@@ -405,7 +405,12 @@ Tensor gather(Operand x, Operand indices, std::int64_t axis) {
 Tensor scatter_add(Operand updates, Operand indices, std::int64_t extent, std::int64_t axis) {
   static const OpDef& op = built_in("scatter_add");
   const int rank = updates.is_tensor() ? updates.impl()->shape.rank() : 0;
-  const ScatterAddAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis, Dim(extent).raw()};
+  if (extent < 0) {
+    const Operand operands[] = {updates, indices};
+    raise_call_error({op, operands, nullptr, {}, updates.where()}, ErrorId::invalid_attribute,
+                     "extent is " + std::to_string(extent), "extent is 0 or more");
+  }
+  const ScatterAddAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis, extent};
   return invoke1(op, {updates, indices}, &attrs);
 }
 
@@ -419,6 +424,9 @@ LOCKSTEP_UNARY_FUNCTION(argsort)
 
 Tensor iota(std::int64_t count, DType dtype, double start, double step, std::source_location where) {
   static const OpDef& op = built_in("iota");
+  if (count < 0) {
+    raise(ErrorId::invalid_attribute, "iota", "count is " + std::to_string(count), "count is 0 or more", where);
+  }
   const ShapeAttrs attrs{list_of(Shape{count})};
   Tensor index = cast({invoke1(op, std::span<const Operand>(), &attrs, {}, &where), where}, dtype);
   const auto number = [&](double value) {

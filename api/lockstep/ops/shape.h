@@ -64,7 +64,7 @@ Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0,
               std::source_location where = std::source_location::current());
 
 /// x with `before[d]` and `after[d]` elements of `value` put around dimension d.
-Tensor pad(Operand x, const Ints& before, const Ints& after, double value = 0);
+Tensor pad(Operand x, const Ints& before, const Ints& after, Scalar value = {});
 
 /// Slices of x along `axis` at `indices` (i32 or i64, any shape, each in [0, extent)): the axis is replaced by the
 /// shape of indices. Throws ShapeError LS2009 for an index outside.
@@ -80,8 +80,9 @@ Tensor one_hot(Operand labels, std::int64_t depth, DType dtype = DType::f32);
 /// The order of the elements of a vector of i64, ascending; equal ones by index. i64.
 Tensor argsort(Operand x);
 
-/// A tensor filled with one number; on the default device.
-Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
+/// A tensor filled with one number; on the default device. A floating number becomes an integer as by `cast`, toward
+/// zero and to the nearest there is; an integer that the dtype cannot hold is refused with ShapeError LS2007.
+Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32,
             std::source_location where = std::source_location::current());
 Tensor zeros(const Shape& shape, DType dtype = DType::f32,
              std::source_location where = std::source_location::current());
