@@ -46,8 +46,8 @@ struct GradientOptions {
 ///     Tensor dy = tape.gradient(y, x);   // 12
 ///
 /// Trainable variables are watched when they are used; tensors with watch(). gradient() consumes the tape, unless it is
-/// persistent or the target does not depend on a source. Tapes nest: what an inner tape computes in gradient() is recorded by the outer ones, which gives second
-/// order. A tape belongs to its thread and to its C++ scope.
+/// persistent or the target does not depend on a source. Tapes nest: what an inner tape computes in gradient() is
+/// recorded by the outer ones, which gives second order. A tape belongs to its thread and to its C++ scope.
 class GradientTape {
  public:
   struct Options {
