@@ -67,7 +67,8 @@ std::vector<Workload> chosen_workloads(const Options& options) {
     }
   }
   if (!chosen.empty()) return chosen;
-  ls::ErrorBuilder(ls::ErrorId::bad_arguments, "--filter", "no workload's group/name contains \"" + options.filter + "\"")
+  ls::ErrorBuilder(ls::ErrorId::bad_arguments, "--filter",
+                   "no workload's group/name contains \"" + options.filter + "\"")
       .fix("run the suite without a filter to see the names")
       .raise();
 }

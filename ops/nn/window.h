@@ -6,7 +6,8 @@
 
 namespace lockstep {
 
-/// Strides, dilations, paddings and pooling windows are at most this, so that sums and products of them do not overflow.
+/// Strides, dilations, paddings and pooling windows are at most this, so that sums and products of them do not
+/// overflow.
 inline constexpr std::int64_t most_window = (std::int64_t{1} << 31) - 1;
 
 /// Rows and columns to put around an image of this height and width; "same" needs known extents unless the stride is 1.

@@ -279,13 +279,20 @@ NewShape::NewShape(const Ints& dims) {
     if (d == -1 && open_ < 0) {
       open_ = shape_.rank();
       shape_.append(1);
+    } else if (d < 0) {
+      impossible_ = d;
     } else {
-      shape_.append(Dim(d));  // which rejects other negative numbers
+      shape_.append(Dim(d));
     }
   }
 }
 
-Shape NewShape::resolve(Dim count) const {
+Shape NewShape::resolve(Dim count, std::source_location where) const {
+  if (impossible_) {
+    raise(ErrorId::invalid_shape, "reshape",
+          *impossible_ == -1 ? "two extents are -1" : "an extent is " + std::to_string(*impossible_),
+          "extents are 0 or more; one may be -1 and is then computed", where);
+  }
   if (open_ < 0) return shape_;
   const Dim rest = shape_.element_count();
   Shape resolved = shape_;
@@ -295,7 +302,7 @@ Shape NewShape::resolve(Dim count) const {
 
 Tensor reshape(Operand x, const NewShape& shape) {
   static const OpDef& op = built_in("reshape");
-  return call_with_shape(op, x, shape.resolve(x.is_tensor() ? x.impl()->shape.element_count() : Dim(1)));
+  return call_with_shape(op, x, shape.resolve(x.is_tensor() ? x.impl()->shape.element_count() : Dim(1), x.where()));
 }
 
 Tensor transpose(Operand x, const Ints& order) {

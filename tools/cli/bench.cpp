@@ -78,7 +78,8 @@ Run add_bench(CLI::App& app) {
                       "Devices joined by commas; the first is compared with (default: the fastest)");
   command->add_option("--mode", o->modes, "strict, fast, lockstep; several joined by commas")->capture_default_str();
   command->add_option("--filter", o->filter, "Only workloads whose group/name contains this");
-  command->add_option("--threads", o->threads, "CPU threads (default: LOCKSTEP_THREADS, else all cores)")->check(whole_number(1, 4096));
+  command->add_option("--threads", o->threads, "CPU threads (default: LOCKSTEP_THREADS, else all cores)")
+      ->check(whole_number(1, 4096));
   command->add_flag("--json", o->json, "One JSON object a line");
   return [o] { return run(*o); };
 }

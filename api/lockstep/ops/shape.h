@@ -3,6 +3,8 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
+#include <source_location>
 #include <span>
 #include <utility>
 #include <vector>
@@ -19,12 +21,13 @@ class NewShape {
   NewShape(std::initializer_list<std::int64_t> dims);  // NOLINT: implicit by design
   NewShape(const Ints& dims);                          // NOLINT: implicit by design
   NewShape(const Shape& shape) : shape_(shape) {}      // NOLINT: implicit by design
-  /// For an input of `count` elements.
-  Shape resolve(Dim count) const;
+  /// For an input of `count` elements. Throws ShapeError LS2005, at `where`, for negative numbers other than one -1.
+  Shape resolve(Dim count, std::source_location where = std::source_location::current()) const;
 
  private:
   Shape shape_;
-  int open_ = -1;  // the dimension to compute
+  int open_ = -1;                           // the dimension to compute
+  std::optional<std::int64_t> impossible_;  // a number that is no extent
 };
 
 /// The same elements, in row-major order, in another shape. Throws ShapeError LS2006 where the counts differ.
