@@ -112,9 +112,9 @@ class Shape {
 
   /// The product as a number; throws for symbolic shapes.
   std::int64_t size() const {
-    std::int64_t n = 1;
-    for (int i = 0; i < rank_; ++i) n *= dims_[static_cast<std::size_t>(i)].value();
-    return n;
+    std::uint64_t n = 1;  // large extents may stand before a 0
+    for (int i = 0; i < rank_; ++i) n *= static_cast<std::uint64_t>(dims_[static_cast<std::size_t>(i)].value());
+    return static_cast<std::int64_t>(n);
   }
 
   std::span<const Dim> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
