@@ -88,12 +88,16 @@ class Printer {
  private:
   bool skipped(int d, std::int64_t i) const { return summarise_ && shape_[d] > 2 * edge && i == edge; }
   std::int64_t after_gap(int d) const { return shape_[d] - edge; }
+  // Row-major; in an empty tensor, where it could be anything, nothing lies there.
+  std::int64_t within(int d, std::int64_t position, std::int64_t i) const {
+    return bytes_.empty() ? 0 : position * shape_[d] + i;
+  }
 
   void collect(int d, std::int64_t position, std::vector<double>& values) const {
     if (d == shape_.rank()) return values.push_back(value_at(position));
     for (std::int64_t i = 0; i < shape_[d]; ++i) {
       if (skipped(d, i)) i = after_gap(d);
-      collect(d + 1, position * shape_[d] + i, values);
+      collect(d + 1, within(d, position, i), values);
     }
   }
 
@@ -131,7 +135,7 @@ class Printer {
         write(innermost ? "…, " : "…\n" + std::string(static_cast<std::size_t>(d) + 1, ' '));
         i = after_gap(d);
       }
-      nested(d + 1, position * shape_[d] + i);
+      nested(d + 1, within(d, position, i));
     }
     write("]");
   }
