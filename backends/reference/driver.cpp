@@ -8,8 +8,8 @@ namespace {
 void describe(const lks_host_api&, lks_device_info& info) {
   std::snprintf(info.name, sizeof info.name, "reference (scalar C++, for comparison)");
   std::snprintf(info.vendor, sizeof info.vendor, "Lockstep");
-  info.math_modes =
-      1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;  // `fast` permits less precision, it does not ask for it
+  // `fast` permits less precision, it does not ask for it.
+  info.math_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST | 1u << LKS_MODE_LOCKSTEP;
   info.compute_units = 1;
 }
 

@@ -1,5 +1,6 @@
-// Convolution and its two gradients: each output element gathers its own products, in one fixed order.
-#include "backends/reference/kernels/kernels.h"
+// Convolution and its two gradients: each output element gathers its own products, in ascending order of the positions
+// that lockstep mode gives them.
+#include "backends/reference/kernels/ordered_sum.h"
 
 namespace reference {
 namespace {
@@ -35,24 +36,25 @@ void with_float(lks_dtype t, F&& f) {
 
 class Conv2dKernel : public lks_kernel {
  public:
-  explicit Conv2dKernel(const Window& window) : window_(window) {}
+  Conv2dKernel(const Window& window, bool lockstep) : window_(window), lockstep_(lockstep) {}
 
   void run(const lks_launch& launch) const override {
     const Image x(view(launch, 0)), w(view(launch, 1)), y(view(launch, dtypes.size() - 1));
     with_float(x.t.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for (std::int64_t n = 0; n < y.n; ++n)
-        for (std::int64_t h = 0; h < y.h; ++h)
-          for (std::int64_t v = 0; v < y.w; ++v)
-            for (std::int64_t o = 0; o < y.c; ++o) y.at<T>(n, h, v, o) = static_cast<T>(dot<T>(x, w, n, h, v, o));
+      with_products<T>(lockstep_, [&](auto empty) {
+        for (std::int64_t n = 0; n < y.n; ++n)
+          for (std::int64_t h = 0; h < y.h; ++h)
+            for (std::int64_t v = 0; v < y.w; ++v)
+              for (std::int64_t o = 0; o < y.c; ++o) y.at<T>(n, h, v, o) = dot<T>(empty, x, w, n, h, v, o);
+      });
     });
   }
 
  private:
-  template <class T>
-  double dot(const Image& x, const Image& w, std::int64_t n, std::int64_t h, std::int64_t v, std::int64_t o) const {
+  template <class T, class Sum>
+  T dot(Sum sum, const Image& x, const Image& w, std::int64_t n, std::int64_t h, std::int64_t v, std::int64_t o) const {
     const std::int64_t first_channel = o / (w.n / window_.groups) * w.c;
-    double total = 0;
     for (std::int64_t kh = 0; kh < w.h; ++kh) {
       const std::int64_t row = window_.row(h, kh);
       if (row < 0 || row >= x.h) continue;
@@ -60,29 +62,31 @@ class Conv2dKernel : public lks_kernel {
         const std::int64_t column = window_.column(v, kw);
         if (column < 0 || column >= x.w) continue;
         for (std::int64_t i = 0; i < w.c; ++i) {
-          total += static_cast<double>(x.at<T>(n, row, column, first_channel + i)) *
-                   static_cast<double>(w.at<T>(o, kh, kw, i));
+          sum.add((kh * w.w + kw) * w.c + i, x.at<T>(n, row, column, first_channel + i), w.at<T>(o, kh, kw, i));
         }
       }
     }
-    return total;
+    return sum.total();
   }
 
   Window window_;
+  bool lockstep_;
 };
 
 class BackwardInputKernel : public lks_kernel {
  public:
-  explicit BackwardInputKernel(const Window& window) : window_(window) {}
+  BackwardInputKernel(const Window& window, bool lockstep) : window_(window), lockstep_(lockstep) {}
 
   void run(const lks_launch& launch) const override {
     const Image dy(view(launch, 0)), w(view(launch, 1)), dx(view(launch, 2));
     with_float(dy.t.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for (std::int64_t n = 0; n < dx.n; ++n)
-        for (std::int64_t h = 0; h < dx.h; ++h)
-          for (std::int64_t v = 0; v < dx.w; ++v)
-            for (std::int64_t c = 0; c < dx.c; ++c) dx.at<T>(n, h, v, c) = static_cast<T>(dot<T>(dy, w, n, h, v, c));
+      with_products<T>(lockstep_, [&](auto empty) {
+        for (std::int64_t n = 0; n < dx.n; ++n)
+          for (std::int64_t h = 0; h < dx.h; ++h)
+            for (std::int64_t v = 0; v < dx.w; ++v)
+              for (std::int64_t c = 0; c < dx.c; ++c) dx.at<T>(n, h, v, c) = dot<T>(empty, dy, w, n, h, v, c);
+      });
     });
   }
 
@@ -94,10 +98,9 @@ class BackwardInputKernel : public lks_kernel {
     return start >= 0 && start % stride == 0 && start / stride < count ? start / stride : -1;
   }
 
-  template <class T>
-  double dot(const Image& dy, const Image& w, std::int64_t n, std::int64_t h, std::int64_t v, std::int64_t c) const {
+  template <class T, class Sum>
+  T dot(Sum sum, const Image& dy, const Image& w, std::int64_t n, std::int64_t h, std::int64_t v, std::int64_t c) const {
     const std::int64_t per_group = w.n / window_.groups, group = c / w.c;
-    double total = 0;
     for (std::int64_t kh = 0; kh < w.h; ++kh) {
       const std::int64_t oh =
           output_of(h, window_.padding.values[0], kh, window_.dilation.values[0], window_.strides.values[0], dy.h);
@@ -106,40 +109,41 @@ class BackwardInputKernel : public lks_kernel {
         const std::int64_t ow =
             output_of(v, window_.padding.values[2], kw, window_.dilation.values[1], window_.strides.values[1], dy.w);
         if (ow < 0) continue;
-        for (std::int64_t o = group * per_group; o < (group + 1) * per_group; ++o) {
-          total +=
-              static_cast<double>(dy.at<T>(n, oh, ow, o)) * static_cast<double>(w.at<T>(o, kh, kw, c - group * w.c));
+        for (std::int64_t i = 0; i < per_group; ++i) {
+          const std::int64_t o = group * per_group + i;
+          sum.add((kh * w.w + kw) * per_group + i, dy.at<T>(n, oh, ow, o), w.at<T>(o, kh, kw, c - group * w.c));
         }
       }
     }
-    return total;
+    return sum.total();
   }
 
   Window window_;
+  bool lockstep_;
 };
 
 class BackwardFilterKernel : public lks_kernel {
  public:
-  explicit BackwardFilterKernel(const Window& window) : window_(window) {}
+  BackwardFilterKernel(const Window& window, bool lockstep) : window_(window), lockstep_(lockstep) {}
 
   void run(const lks_launch& launch) const override {
     const Image x(view(launch, 0)), dy(view(launch, 1)), dw(view(launch, 2));
     with_float(x.t.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for (std::int64_t o = 0; o < dw.n; ++o)
-        for (std::int64_t kh = 0; kh < dw.h; ++kh)
-          for (std::int64_t kw = 0; kw < dw.w; ++kw)
-            for (std::int64_t i = 0; i < dw.c; ++i)
-              dw.at<T>(o, kh, kw, i) = static_cast<T>(dot<T>(x, dy, dw, o, kh, kw, i));
+      with_products<T>(lockstep_, [&](auto empty) {
+        for (std::int64_t o = 0; o < dw.n; ++o)
+          for (std::int64_t kh = 0; kh < dw.h; ++kh)
+            for (std::int64_t kw = 0; kw < dw.w; ++kw)
+              for (std::int64_t i = 0; i < dw.c; ++i) dw.at<T>(o, kh, kw, i) = dot<T>(empty, x, dy, dw, o, kh, kw, i);
+      });
     });
   }
 
  private:
-  template <class T>
-  double dot(const Image& x, const Image& dy, const Image& dw, std::int64_t o, std::int64_t kh, std::int64_t kw,
+  template <class T, class Sum>
+  T dot(Sum sum, const Image& x, const Image& dy, const Image& dw, std::int64_t o, std::int64_t kh, std::int64_t kw,
              std::int64_t i) const {
     const std::int64_t channel = o / (dw.n / window_.groups) * dw.c + i;
-    double total = 0;
     for (std::int64_t n = 0; n < dy.n; ++n) {
       for (std::int64_t oh = 0; oh < dy.h; ++oh) {
         const std::int64_t row = window_.row(oh, kh);
@@ -147,21 +151,23 @@ class BackwardFilterKernel : public lks_kernel {
         for (std::int64_t ow = 0; ow < dy.w; ++ow) {
           const std::int64_t column = window_.column(ow, kw);
           if (column < 0 || column >= x.w) continue;
-          total += static_cast<double>(x.at<T>(n, row, column, channel)) * static_cast<double>(dy.at<T>(n, oh, ow, o));
+          sum.add((n * dy.h + oh) * dy.w + ow, x.at<T>(n, row, column, channel), dy.at<T>(n, oh, ow, o));
         }
       }
     }
-    return total;
+    return sum.total();
   }
 
   Window window_;
+  bool lockstep_;
 };
 
 template <class Kernel, class Attrs>
 lks_status make(const KernelRequest& request, Out out) {
   if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   const auto& a = request.attrs<Attrs>();
-  host::emplace<Kernel>(request, out, Window{a.strides, a.padding, a.dilation, a.groups});
+  describe_sum(request, LKS_ORDER_BLOCKED);
+  host::emplace<Kernel>(request, out, Window{a.strides, a.padding, a.dilation, a.groups}, is_lockstep(request));
   return LKS_OK;
 }
 

@@ -88,6 +88,7 @@ lks_status make_gather(const KernelRequest& request, Out out) {
 lks_status make_scatter_add(const KernelRequest& request, Out out) {
   const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
+  request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   host::emplace<ScatterAddKernel>(request, out, request.attrs<lks_scatter_add_attrs>());
   return LKS_OK;
 }

@@ -1,18 +1,23 @@
-#include "backends/reference/kernels/kernels.h"
+#include "backends/reference/kernels/ordered_sum.h"
 
 namespace reference {
 namespace {
 
 class MatmulKernel : public lks_kernel {
  public:
+  explicit MatmulKernel(bool lockstep) : lockstep_(lockstep) {}
+
   void run(const lks_launch& launch) const override {
     const host::TensorView a = view(launch, 0), b = view(launch, 1), c = view(launch, 2);
-    with_numeric(a.dtype, [&](auto zero) { multiply<decltype(zero)>(a, b, c); });
+    with_numeric(a.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      with_products<T>(lockstep_, [&](auto empty) { multiply<T>(a, b, c, empty); });
+    });
   }
 
  private:
-  template <class T>
-  static void multiply(const host::TensorView& a, const host::TensorView& b, const host::TensorView& c) {
+  template <class T, class Sum>
+  static void multiply(const host::TensorView& a, const host::TensorView& b, const host::TensorView& c, Sum empty) {
     const int row = c.rank - 2, column = c.rank - 1;
     const std::int64_t inner = a.dims[column];
     Walk walk(c.rank, c.dims);
@@ -26,15 +31,15 @@ class MatmulKernel : public lks_kernel {
     walk.add(a_strides);
     walk.add(b_strides);
     for (; !walk.done(); walk.next()) {
-      typename Accumulator<T>::type total = 0;
-      using Wide = decltype(total);
+      Sum sum = empty;
       for (std::int64_t k = 0; k < inner; ++k) {
-        total += static_cast<Wide>(a.as<T>()[walk.offset(1) + k * a.strides[column]]) *
-                 static_cast<Wide>(b.as<T>()[walk.offset(2) + k * b.strides[row]]);
+        sum.add(k, a.as<T>()[walk.offset(1) + k * a.strides[column]], b.as<T>()[walk.offset(2) + k * b.strides[row]]);
       }
-      c.as<T>()[walk.offset(0)] = static_cast<T>(total);
+      c.as<T>()[walk.offset(0)] = sum.total();
     }
   }
+
+  bool lockstep_;
 };
 
 }  // namespace
@@ -42,7 +47,8 @@ class MatmulKernel : public lks_kernel {
 lks_status make_matmul(const KernelRequest& request, Out out) {
   const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
-  host::emplace<MatmulKernel>(request, out);
+  describe_sum(request, LKS_ORDER_BLOCKED);
+  host::emplace<MatmulKernel>(request, out, is_lockstep(request));
   return LKS_OK;
 }
 

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "backends/reference/kernels/kernels.h"
+#include "backends/reference/kernels/ordered_sum.h"
 
 namespace reference {
 namespace {
@@ -53,7 +53,7 @@ void clear(const Image& x) {
 
 class MaxKernel : public lks_kernel {
  public:
-  explicit MaxKernel(const Window& window) : a_(window) {}
+  MaxKernel(const Window& window, bool) : a_(window) {}
   void run(const lks_launch& launch) const override {
     const Image x(view(launch, 0)), y(view(launch, 1)), taps(view(launch, 2));
     with_float(x.t.dtype, [&](auto zero) {
@@ -77,9 +77,10 @@ class MaxKernel : public lks_kernel {
   Window a_;
 };
 
+// The gradients add in the type of the elements, each element in ascending order of the windows over it, in every mode.
 class MaxBackwardKernel : public lks_kernel {
  public:
-  explicit MaxBackwardKernel(const Window& window) : a_(window) {}
+  MaxBackwardKernel(const Window& window, bool) : a_(window) {}
   void run(const lks_launch& launch) const override {
     const Image dy(view(launch, 0)), taps(view(launch, 1)), dx(view(launch, 2));
     clear(dx);
@@ -98,31 +99,38 @@ class MaxBackwardKernel : public lks_kernel {
   Window a_;
 };
 
+// Sums are of type Sum: double in strict mode, that of the elements in lockstep mode.
 class AverageKernel : public lks_kernel {
  public:
-  explicit AverageKernel(const Window& window) : a_(window) {}
+  AverageKernel(const Window& window, bool lockstep) : a_(window), lockstep_(lockstep) {}
   void run(const lks_launch& launch) const override {
     const Image x(view(launch, 0)), y(view(launch, 1));
     with_float(x.t.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for_each_window(y, [&](auto n, auto oh, auto ow, auto c) {
-        double total = 0, count = 0;
-        for_each_tap(a_, x, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t) {
-          total += static_cast<double>(x.at<T>(n, h, w, c));
-          count += 1;
-        });
-        y.at<T>(n, oh, ow, c) = static_cast<T>(total / count);
-      });
+      lockstep_ ? average<T, T>(x, y) : average<T, double>(x, y);
     });
   }
 
  private:
+  template <class T, class Sum>
+  void average(const Image& x, const Image& y) const {
+    for_each_window(y, [&](auto n, auto oh, auto ow, auto c) {
+      Sum total = 0, count = 0;
+      for_each_tap(a_, x, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t) {
+        total += static_cast<Sum>(x.at<T>(n, h, w, c));
+        count += 1;
+      });
+      y.at<T>(n, oh, ow, c) = static_cast<T>(total / count);
+    });
+  }
+
   Window a_;
+  bool lockstep_;
 };
 
 class AverageBackwardKernel : public lks_kernel {
  public:
-  explicit AverageBackwardKernel(const Window& window) : a_(window) {}
+  AverageBackwardKernel(const Window& window, bool) : a_(window) {}
   void run(const lks_launch& launch) const override {
     const Image dy(view(launch, 0)), dx(view(launch, 1));
     clear(dx);
@@ -147,7 +155,8 @@ lks_status make(const KernelRequest& request, Out out) {
   const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32});  // taps are i32
   if (status != LKS_OK) return status;
   const auto& a = request.attrs<Attrs>();
-  host::emplace<Kernel>(request, out, Window{a.window, a.strides, a.padding});
+  request.info.determinism = is_lockstep(request) ? LKS_DETERMINISM_CROSS_DEVICE : LKS_DETERMINISM_RUN_TO_RUN;
+  host::emplace<Kernel>(request, out, Window{a.window, a.strides, a.padding}, is_lockstep(request));
   return LKS_OK;
 }
 

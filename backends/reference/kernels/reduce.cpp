@@ -1,7 +1,7 @@
 #include <cmath>
 #include <limits>
 
-#include "backends/reference/kernels/kernels.h"
+#include "backends/reference/kernels/ordered_sum.h"
 
 namespace reference {
 namespace {
@@ -45,23 +45,26 @@ struct ReductionShape {
 
 class SumKernel : public lks_kernel {
  public:
-  explicit SumKernel(const lks_reduce_attrs& attrs) : attrs_(attrs) {}
+  SumKernel(const lks_reduce_attrs& attrs, bool lockstep) : attrs_(attrs), lockstep_(lockstep) {}
 
   void run(const lks_launch& launch) const override {
     const host::TensorView in = view(launch, 0), out = view(launch, 1);
     const ReductionShape shape(in, out, attrs_.axes, attrs_.keep != 0);
     with_numeric(in.dtype, [&](auto zero) {
       using T = decltype(zero);
-      shape.for_each_output([&](std::int64_t to, Walk& inner, std::int64_t base) {
-        typename Accumulator<T>::type total = 0;
-        for (; !inner.done(); inner.next()) total += in.as<T>()[base + inner.offset(0)];
-        out.as<T>()[to] = static_cast<T>(total);
+      with_elements<T>(lockstep_, [&](auto empty) {
+        shape.for_each_output([&](std::int64_t to, Walk& inner, std::int64_t base) {
+          auto sum = empty;
+          for (; !inner.done(); inner.next()) sum.add(in.as<T>()[base + inner.offset(0)]);
+          out.as<T>()[to] = sum.total();
+        });
       });
     });
   }
 
  private:
   lks_reduce_attrs attrs_;
+  bool lockstep_;
 };
 
 // NaN wins over everything, and -0 is below +0.
@@ -140,9 +143,8 @@ lks_status make_extreme(const KernelRequest& request, Out out, bool largest) {
 
 lks_status make_sum(const KernelRequest& request, Out out) {
   if (const lks_status status = host::require_dtypes(request, numeric); status != LKS_OK) return status;
-  request.info.accumulate_dtype = LKS_F64;
-  request.info.order = LKS_ORDER_SEQUENTIAL;
-  host::emplace<SumKernel>(request, out, request.attrs<lks_reduce_attrs>());
+  describe_sum(request, LKS_ORDER_BLOCKED);
+  host::emplace<SumKernel>(request, out, request.attrs<lks_reduce_attrs>(), is_lockstep(request));
   return LKS_OK;
 }
 
