@@ -1,9 +1,10 @@
 #include "conformance/golden_book.h"
 
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+
+#include "conformance/case_json.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -23,12 +24,6 @@ Scalar scalar_of(const Json& json) {
   return {Scalar::Kind::floating, 0, static_cast<double>(number_of(json))};
 }
 
-Shape shape_of(const Json& json) {
-  Shape shape;
-  for (const Json& extent : json) shape.append(extent.get<std::int64_t>());
-  return shape;
-}
-
 // A list, or one number where all elements are alike.
 RefArray array_of(const Json& values, DType dtype, const Shape& shape) {
   RefArray array = RefArray::zeros(dtype, shape);
@@ -42,29 +37,7 @@ RefArray array_of(const Json& values, DType dtype, const Shape& shape) {
 }
 
 RefArray array_of(const Json& json) {
-  return array_of(json.at("values"), parse_dtype(json.at("dtype").get<std::string>()), shape_of(json.at("shape")));
-}
-
-IntList list_of(const Json& json) {
-  IntList list;
-  for (const Json& value : json) list.values[list.count++] = value.get<std::int64_t>();
-  return list;
-}
-
-std::vector<std::byte> attributes_of(const OpDef& op, const Json& json) {
-  std::vector<std::byte> bytes = op.attrs.defaults;
-  for (const auto& [name, value] : json.items()) {
-    const AttrField* field = nullptr;
-    for (const AttrField& f : op.attrs.fields) field = f.name == name ? &f : field;
-    if (!field) throw std::runtime_error(op.name + " has no attribute " + name);
-    const auto put = [&](const auto& v) { std::memcpy(bytes.data() + field->offset, &v, sizeof v); };
-    switch (field->kind) {
-      case AttrField::Kind::integer: put(value.get<std::int64_t>()); break;
-      case AttrField::Kind::real: put(value.get<double>()); break;
-      case AttrField::Kind::list: put(list_of(value)); break;
-    }
-  }
-  return bytes;
+  return array_of(json.at("values"), parse_dtype(json.at("dtype").get<std::string>()), shape_from(json.at("shape")));
 }
 
 void add_input(GoldenCase& c, const Json& json) {
@@ -114,7 +87,7 @@ GoldenCase case_of(const Json& json) {
   if (!op) throw std::runtime_error("golden cases name the op " + c.op + ", which does not exist");
   for (const Json& input : json.at("inputs")) add_input(c, input);
   for (const Json& output : json.at("outputs")) c.outputs.push_back(array_of(output));
-  if (json.contains("attrs")) c.call.attrs = attributes_of(*op, json.at("attrs"));
+  if (json.contains("attrs")) c.call.attrs = attributes_from(*op, json.at("attrs"));
   if (json.contains("scalars")) {
     for (const Json& scalar : json.at("scalars")) c.call.scalars.push_back(scalar_of(scalar));
   }

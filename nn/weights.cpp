@@ -1,12 +1,11 @@
 // Variables to and from files, and their hash.
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <memory>
 
 #include "autodiff/variable_impl.h"
 #include "lockstep/error.h"
 #include "lockstep/serialize.h"
+#include "runtime/canonical_nan.h"
+#include "runtime/sha256.h"
 
 namespace lockstep {
 namespace {
@@ -22,36 +21,6 @@ std::vector<Variable> by_name(std::span<const Variable> variables) {
   }
   return sorted;
 }
-
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
-  void add(const void* data, std::size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
-  void add(std::uint64_t number) {
-    unsigned char bytes[8];
-    for (int i = 0; i < 8; ++i) bytes[i] = static_cast<unsigned char>(number >> (8 * i));
-    add(bytes, sizeof bytes);
-  }
-  void add(std::string_view text) {
-    add(text.size());
-    add(text.data(), text.size());
-  }
-  std::string hex() {
-    unsigned char digest[32];
-    unsigned int length = 0;
-    EVP_DigestFinal_ex(context_.get(), digest, &length);
-    std::string text;
-    char two[3];
-    for (unsigned char byte : digest) {
-      std::snprintf(two, sizeof two, "%02x", byte);
-      text += two;
-    }
-    return text;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
 
 }  // namespace
 
@@ -95,8 +64,9 @@ std::string weights_sha256(std::span<const Variable> variables) {
     hash.add(name_of(v.dtype()));
     hash.add(static_cast<std::uint64_t>(v.shape().rank()));
     for (int d = 0; d < v.shape().rank(); ++d) hash.add(static_cast<std::uint64_t>(v.shape()[d]));
-    const std::vector<std::byte> bytes = v.read().to_bytes();
-    hash.add(bytes.size());
+    std::vector<std::byte> bytes = v.read().to_bytes();
+    make_nans_canonical(v.dtype(), bytes);
+    hash.add(static_cast<std::uint64_t>(bytes.size()));
     hash.add(bytes.data(), bytes.size());
   }
   return hash.hex();

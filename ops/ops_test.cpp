@@ -294,14 +294,6 @@ TEST(Support, EveryOpRunsOnEveryDevice) {
   }
 }
 
-TEST(MathModes, AModeThatADeviceLacksIsRefused) {
-  const DeviceScope device(Device("reference"));
-  const MathModeScope mode(MathMode::lockstep);
-  const bool offered = Device("reference").state().offers(MathMode::lockstep);
-  if (offered) GTEST_SKIP() << "the device offers it";
-  EXPECT_NE(message_of([] { ones({2}) + 1.0f; }).find("LS6002"), std::string::npos);
-}
-
 template <class F>
 void expect_error(F&& f, ErrorId id, std::initializer_list<const char*> parts) {
   try {

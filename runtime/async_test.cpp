@@ -44,6 +44,17 @@ TEST_F(AsyncTest, CallsReturnBeforeTheirWorkIsDone) {
   EXPECT_EQ(toy().state().queue().pending(), 0u);
 }
 
+TEST_F(AsyncTest, AMathModeThatTheDeviceLacksIsRefused) {
+  const MathModeScope mode(MathMode::lockstep);
+  ASSERT_FALSE(toy().state().offers(MathMode::lockstep));
+  try {
+    ones({2}) + 1.0f;
+    FAIL() << "the device computed in a mode that it does not offer";
+  } catch (const UnsupportedError& e) {
+    EXPECT_EQ(e.id(), ErrorId::math_mode) << e.what();
+  }
+}
+
 TEST_F(AsyncTest, HostMemoryMayGoBeforeTheDeviceHasReadIt) {
   set_option("toy.delay_us", "2000");
   std::optional<Tensor> x;

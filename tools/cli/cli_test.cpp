@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -163,7 +164,37 @@ TEST_F(CommandLine, BadOptionsExitWithTwo) {
   expect_usage_error("bench --suite speed", "speed");
   expect_usage_error("bench --device tpu", "tpu");
   expect_usage_error("bench --device reference --filter nonsense", "nonsense");
-  expect_usage_error("train --device reference --mode lockstep", "LS6002.*lockstep");
+}
+
+TEST_F(CommandLine, AModeThatTheDeviceLacksIsRefusedBeforeTraining) {
+  const Result r = run("train --device toy:0 --mode lockstep", "LOCKSTEP_DRIVER_PATH=" TEST_DRIVERS);
+  EXPECT_EQ(r.status, 2) << r.err;
+  EXPECT_TRUE(std::regex_search(r.err, std::regex("LS6002.*lockstep"))) << r.err;
+  EXPECT_NE(r.err.find("it offers strict"), std::string::npos) << r.err;
+}
+
+// One hash for all devices that offer the mode, threads and runs; another than that of strict mode.
+TEST_F(CommandLine, LockstepTrainingHasOneHash) {
+  const auto hash = [&](const std::string& device, const std::string& mode, const std::string& more) {
+    const Result r = run("train --json --seed 7 --mode " + mode + " --device " + device + small + more);
+    EXPECT_EQ(r.status, 0) << r.err;
+    const Json line = Json::parse(r.last_line());
+    EXPECT_EQ(line["mode"], mode);
+    return line["weights_sha256"].get<std::string>();
+  };
+  const std::string expected = hash("reference", "lockstep", "");
+  EXPECT_NE(hash("reference", "strict", ""), expected);
+  int compared = 0;
+  for (const Json& device : Json::parse(run("devices --json").out)) {
+    if (!device["available"].get<bool>() || device["id"] == "reference:0") continue;
+    const Json modes = device["modes"];
+    if (std::find(modes.begin(), modes.end(), "lockstep") == modes.end()) continue;
+    ++compared;
+    for (const char* threads : {"--threads 1", "--threads 3"}) {
+      EXPECT_EQ(hash(device["id"], "lockstep", threads), expected) << device["id"] << " " << threads;
+    }
+  }
+  std::printf("%d other devices offer lockstep mode\n", compared);
 }
 
 TEST_F(CommandLine, AFileThatCannotBeWrittenIsFoundBeforeTraining) {

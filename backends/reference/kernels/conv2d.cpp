@@ -99,7 +99,8 @@ class BackwardInputKernel : public lks_kernel {
   }
 
   template <class T, class Sum>
-  T dot(Sum sum, const Image& dy, const Image& w, std::int64_t n, std::int64_t h, std::int64_t v, std::int64_t c) const {
+  T dot(Sum sum, const Image& dy, const Image& w, std::int64_t n, std::int64_t h, std::int64_t v,
+        std::int64_t c) const {
     const std::int64_t per_group = w.n / window_.groups, group = c / w.c;
     for (std::int64_t kh = 0; kh < w.h; ++kh) {
       const std::int64_t oh =
@@ -142,7 +143,7 @@ class BackwardFilterKernel : public lks_kernel {
  private:
   template <class T, class Sum>
   T dot(Sum sum, const Image& x, const Image& dy, const Image& dw, std::int64_t o, std::int64_t kh, std::int64_t kw,
-             std::int64_t i) const {
+        std::int64_t i) const {
     const std::int64_t channel = o / (dw.n / window_.groups) * dw.c + i;
     for (std::int64_t n = 0; n < dy.n; ++n) {
       for (std::int64_t oh = 0; oh < dy.h; ++oh) {
@@ -166,7 +167,7 @@ template <class Kernel, class Attrs>
 lks_status make(const KernelRequest& request, Out out) {
   if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   const auto& a = request.attrs<Attrs>();
-  describe_sum(request, LKS_ORDER_BLOCKED);
+  describe_sum(request);
   host::emplace<Kernel>(request, out, Window{a.strides, a.padding, a.dilation, a.groups}, is_lockstep(request));
   return LKS_OK;
 }

@@ -1,5 +1,6 @@
 // The sums of lockstep mode, whose orders docs/lockstep_mode.md gives: every device adds in these orders, so that every
-// device gives the same bits. Sums start from +0, so no partial sum is ever -0, and a chunk without terms changes nothing.
+// device gives the same bits. Sums start from +0, so no partial sum is ever -0, and a chunk without terms changes
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -117,11 +118,11 @@ void with_elements(bool lockstep, F&& f) {
 inline bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
 /// What the kernel says of its sums.
-inline void describe_sum(const KernelRequest& request, std::uint32_t lockstep_order) {
+inline void describe_sum(const KernelRequest& request) {
   const bool lockstep = is_lockstep(request);
   const lks_dtype t = request.input(0).dtype;
   request.info.accumulate_dtype = t == LKS_F32 && !lockstep ? LKS_F64 : t;
-  request.info.order = lockstep ? lockstep_order : LKS_ORDER_SEQUENTIAL;
+  request.info.order = lockstep ? LKS_ORDER_BLOCKED : LKS_ORDER_SEQUENTIAL;
   request.info.determinism = lockstep ? LKS_DETERMINISM_CROSS_DEVICE : LKS_DETERMINISM_RUN_TO_RUN;
 }
 

@@ -143,7 +143,7 @@ lks_status make_extreme(const KernelRequest& request, Out out, bool largest) {
 
 lks_status make_sum(const KernelRequest& request, Out out) {
   if (const lks_status status = host::require_dtypes(request, numeric); status != LKS_OK) return status;
-  describe_sum(request, LKS_ORDER_BLOCKED);
+  describe_sum(request);
   host::emplace<SumKernel>(request, out, request.attrs<lks_reduce_attrs>(), is_lockstep(request));
   return LKS_OK;
 }

@@ -1,0 +1,41 @@
+// Calls with the bits that every device must give in lockstep mode: golden/lockstep_vectors.json, which
+// golden/lockstep_vectors.py wrote. The file is part of the program.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conformance/case_data.h"
+#include "conformance/judge.h"
+
+namespace lockstep::conformance {
+
+/// A result: all its bits, or where these are many their hash and the first few.
+struct VectorOutput {
+  DType dtype = DType::f32;
+  Shape shape;
+  std::vector<std::byte> first;  // little-endian, row-major
+  std::string sha256;            // of all the bytes; empty where `first` is all
+};
+
+struct VectorCase {
+  std::string op;
+  OpCase call;  // its name, inputs and attributes
+  std::vector<RefArray> inputs;
+  std::vector<VectorOutput> outputs;
+
+  std::string name() const { return op + "/" + call.name; }
+};
+
+/// Throws std::runtime_error where the text is not what lockstep_vectors.py writes.
+std::vector<VectorCase> read_lockstep_vectors(std::string_view json);
+
+/// Those of this program.
+const std::vector<VectorCase>& lockstep_vectors();
+
+/// Runs the call in lockstep mode with its inputs in this layout and compares bits; NaNs are alike. The text of a
+/// failure names the first element that differs. Throws what the call throws.
+Verdict check_vector(const VectorCase& c, Device device, Layout layout);
+
+}  // namespace lockstep::conformance
