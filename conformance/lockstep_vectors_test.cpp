@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "lockstep/ops.h"
@@ -69,6 +72,85 @@ TEST(LockstepVectors, TamperedBitsAreNoticed) {
     EXPECT_FALSE(check_vector(c, device, Layout::dense).ok) << c.name();
   }
   EXPECT_TRUE(bits && hashed);
+}
+
+std::string page() {
+  std::ifstream file(LOCKSTEP_MODE_PAGE);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Each element's bits.
+std::vector<std::string> hex_of(const Tensor& tensor) {
+  const std::vector<std::byte> bytes = tensor.to_bytes();
+  const std::size_t size = size_of(tensor.dtype());
+  std::vector<std::string> all;
+  for (std::size_t at = 0; at < bytes.size(); at += size) {
+    std::string text;
+    char two[3];
+    for (std::size_t i = size; i-- > 0;) {
+      std::snprintf(two, sizeof two, "%02x", std::to_integer<unsigned>(bytes[at + i]));
+      text += two;
+    }
+    all.push_back(text);
+  }
+  return all;
+}
+
+std::string joined(const std::vector<std::string>& words, const std::string& between) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
+  return text;
+}
+
+TEST(LockstepVectors, ThePageShowsThoseThatAreForIt) {
+  const std::string text = page();
+  int found = 0;
+  for (const VectorCase& c : lockstep_vectors()) {
+    if (c.call.name.find("/page") == std::string::npos) continue;
+    ASSERT_TRUE(c.outputs[0].sha256.empty()) << c.name();
+    const DeviceScope scope(Device("reference:0"));
+    const Tensor result = Tensor::from_bytes(c.outputs[0].first.data(), c.outputs[0].first.size(),
+                                             {c.outputs[0].dtype, c.outputs[0].shape}, Device("reference:0"));
+    for (const std::string& bits : hex_of(result)) EXPECT_NE(text.find(bits), std::string::npos) << c.name();
+    ++found;
+  }
+  EXPECT_GT(found, 30);
+}
+
+// What no vector covers, since only the definitions of functions give it.
+TEST(LockstepVectors, ThePageShowsRandomNumbersAndFunctions) {
+  const std::string text = page();
+  const auto expect_row = [&](const char* what, const Tensor& result, const char* between = " ") {
+    const std::string row = "`" + joined(hex_of(result), between) + "`";
+    EXPECT_NE(text.find(row), std::string::npos) << what << " is " << row;
+  };
+  const MathModeScope mode(MathMode::lockstep);
+  const RandomKey key{0x0123456789abcdef, 42};
+  for (const std::string& id : lockstep_devices()) {
+    const DeviceScope scope{Device(id)};
+    expect_row("random_bits", random_bits({5}, DType::i32, key));
+    expect_row("random_bits", random_bits({3}, DType::i64, key));
+    expect_row("random_uniform", random_uniform({5}, 0, 1, {.key = key}));
+    expect_row("random_uniform", random_uniform({3}, 0, 1, {.dtype = DType::f64, .key = key}));
+    expect_row("random_normal", random_normal({5}, 0, 1, {.key = key}));
+    expect_row("random_truncated_normal", random_truncated_normal({5}, 0, 1, {.key = key}));
+    expect_row("dropout", dropout(ones({8}), 0.25, key));
+    EXPECT_EQ(random_permutation(8, key).to_vector<std::int64_t>(),
+              (std::vector<std::int64_t>{5, 7, 2, 3, 4, 1, 0, 6}));
+    const Tensor x({1.0f, -2.5f, 0.1f, 88.0f, -100.0f});
+    const auto expect_cells = [&](const char* what, const Tensor& y) { expect_row(what, y, "` | `"); };
+    expect_cells("exp", exp(x));
+    expect_cells("tanh", tanh(x));
+    expect_cells("sigmoid", sigmoid(x));
+    expect_cells("erf", erf(x));
+    expect_cells("gelu", gelu(x));
+    expect_cells("log", log(square(x)));
+    expect_cells("rsqrt", rsqrt(square(x)));
+    const Tensor logits(std::vector{1.0f, 2.0f, 3.0f, -1.0f}, {1, 4});
+    expect_row("softmax", softmax(logits));
+    expect_row("log_softmax", log_softmax(logits));
+    expect_row("sparse_cross_entropy", sparse_cross_entropy(logits, Tensor({std::int64_t{0}})));
+  }
 }
 
 TEST(LockstepVectors, CorruptTextIsRefused) {

@@ -83,9 +83,9 @@ class Book:
     def __init__(self):
         self.cases = []
 
-    def input(self, case, number, shape, dtype="f32", below=None):
+    def input(self, case, number, shape, dtype="f32", below=None, seed=None):
         """A drawn input: what the file says of it, and its values."""
-        seed = zlib.crc32(f"{case}/{number}".encode())
+        seed = zlib.crc32(f"{case}/{number}".encode()) if seed is None else seed
         entry = {"dtype": dtype, "shape": list(shape), "seed": seed}
         if below is not None:
             entry["below"] = below
@@ -388,8 +388,45 @@ def write_scatter(book):
              sums.scatter_add(x, indices, 0, 2))
 
 
+def write_page(book):
+    """The small vectors that docs/lockstep_mode.md prints: inputs 0, 1 have the seeds 1, 2."""
+    def inputs(dtype, *shapes):
+        return [book.input("", 0, shape, dtype, seed=i + 1) for i, shape in enumerate(shapes)]
+
+    for dtype in ("f32", "f64"):
+        for n in (1, 2, 33, 34, 1024, 1025, 2049, 3100, 10007):
+            x, = inputs(dtype, (n,))
+            book.add("sum", f"{dtype}/page/{n}", [x], {"axes": [0], "keep": 0}, sums.sum_over(x[1], [0]))
+        for k in (1, 2, 256, 258, 300, 1000, 2500):
+            a, b = inputs(dtype, (1, k), (k, 1))
+            book.add("matmul", f"{dtype}/page/{k}", [a, b], None, sums.matmul(a[1], b[1]))
+    image, filters, pooled = (1, 3, 3, 2), (2, 2, 2, 2), (1, 2, 2, 2)
+    window = Window(padding=(1, 0, 0, 1))
+    attrs = window_attrs(window)
+    x, w = inputs("f32", image, filters)
+    y_shape = window.output_shape(image, filters)
+    book.add("conv2d", "f32/page", [x, w, None], attrs, sums.conv2d(x[1], w[1], window))
+    dy, w = inputs("f32", y_shape, filters)
+    book.add("conv2d_backward_input", "f32/page", [dy, w], attrs | {"shape": list(image)},
+             sums.conv2d_backward_input(dy[1], w[1], window, image))
+    x, dy = inputs("f32", image, y_shape)
+    book.add("conv2d_backward_filter", "f32/page", [x, dy], attrs | {"shape": list(filters)},
+             sums.conv2d_backward_filter(x[1], dy[1], window, filters))
+    attrs = {"window": [2, 2], "strides": [1, 1], "padding": [0, 0, 0, 0]}
+    x, = inputs("f32", image)
+    book.add("avg_pool2d", "f32/page", [x], attrs, sums.avg_pool2d(x[1], (2, 2), (1, 1), (0, 0, 0, 0)))
+    dy, = inputs("f32", pooled)
+    book.add("avg_pool2d_backward", "f32/page", [dy], attrs | {"shape": list(image)},
+             sums.avg_pool2d_backward(dy[1], (2, 2), (1, 1), (0, 0, 0, 0), image))
+    updates = book.input("", 0, (1000, 1), seed=1)
+    indices = book.input("", 0, (1000,), "i64", below=3, seed=2)
+    book.add("scatter_add", "f32/page", [updates, indices], {"axis": 0, "extent": 3},
+             sums.scatter_add(updates[1], indices[1], 0, 3))
+
+
 def write(path):
     book = Book()
+    write_page(book)
     with numpy.errstate(over="ignore"):
         write_sums(book)
         write_matmul(book)
