@@ -1,10 +1,6 @@
 // The safetensors format.
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +8,7 @@
 
 #include "lockstep/error.h"
 #include "lockstep/serialize.h"
+#include "runtime/atomic_file.h"
 
 namespace lockstep {
 namespace {
@@ -39,69 +36,6 @@ const char* format_name(DType t) {
 [[noreturn]] void fail(ErrorId id, const std::string& path, const std::string& what, const std::string& fix) {
   ErrorBuilder(id, "safetensors", path + ": " + what).fix(fix).raise();
 }
-
-// Where a file is really saved: what symbolic links lead to, whether it exists yet or not. Anything but a file, such as
-// a pipe or a device, is not replaced by one.
-std::string resolve_target(const std::string& path) {
-  std::error_code ignored;
-  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
-  if (status.type() == std::filesystem::file_type::directory)
-    fail(ErrorId::cannot_write, path, "is a folder", "give the name of a file");
-  if (std::filesystem::exists(status) && status.type() != std::filesystem::file_type::regular)
-    fail(ErrorId::cannot_write, path, "exists and is not a regular file", "give the name of a file");
-  std::filesystem::path target = path;
-  constexpr int most_links = 40;  // as the kernel has it
-  for (int i = 0; std::filesystem::is_symlink(target, ignored); ++i) {
-    if (i == most_links)
-      fail(ErrorId::cannot_write, path, "is a symbolic link that leads to itself", "remove the link");
-    const std::filesystem::path next = std::filesystem::read_symlink(target, ignored);
-    target = next.is_absolute() ? next : target.parent_path() / next;
-  }
-  return target.string();
-}
-
-// Next to the file, so that it can be renamed to it; no two writers share one.
-std::string temporary_name(const std::string& path) {
-  static std::atomic<std::uint64_t> count{0};
-  return path + ".part-" + std::to_string(getpid()) + "-" + std::to_string(++count);
-}
-
-// A file that appears under its name only when it is complete.
-class AtomicFile {
- public:
-  explicit AtomicFile(std::string path)
-      : path_(std::move(path)),
-        target_(resolve_target(path_)),
-        temporary_(temporary_name(target_)),
-        file_(std::fopen(temporary_.c_str(), "wb")) {
-    if (!file_)
-      fail(ErrorId::cannot_write, path_, std::strerror(errno), "check that the folder exists and can be written");
-  }
-  ~AtomicFile() {
-    if (file_) std::fclose(file_);
-    if (!done_) std::remove(temporary_.c_str());
-  }
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-
-  void write(const void* data, std::size_t size) {
-    if (size > 0 && std::fwrite(data, 1, size, file_) != size)
-      fail(ErrorId::cannot_write, path_, std::strerror(errno), "free some disk space");
-  }
-  void finish() {
-    const bool flushed = std::fflush(file_) == 0 && fsync(fileno(file_)) == 0;
-    std::FILE* file = std::exchange(file_, nullptr);
-    if (std::fclose(file) != 0 || !flushed || std::rename(temporary_.c_str(), target_.c_str()) != 0) {
-      fail(ErrorId::cannot_write, path_, std::strerror(errno), "check the disk and the permissions");
-    }
-    done_ = true;
-  }
-
- private:
-  std::string path_, target_, temporary_;
-  std::FILE* file_;
-  bool done_ = false;
-};
 
 struct Entry {
   std::string name;
@@ -269,7 +203,7 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
   }
   text.append((8 - text.size() % 8) % 8, ' ');  // so that the data is aligned
   const std::uint64_t length = text.size();
-  AtomicFile file(path);
+  AtomicFile file("safetensors", path);
   file.write(&length, sizeof length);
   file.write(text.data(), text.size());
   for (const auto& [name, tensor] : tensors) {
@@ -280,7 +214,7 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
 }
 
 void check_can_write(const std::string& path) {
-  AtomicFile probe(path);  // its temporary file goes with it
+  AtomicFile probe("safetensors", path);  // its temporary file goes with it
 }
 
 TensorFile load_tensors(const std::string& path) {
