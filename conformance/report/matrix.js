@@ -46,7 +46,7 @@ function face(c) {
 
 function tipText(c) {
   const lines = [`${c.op}  ${c.dtype}  ${c.mode}`];
-  if (c.errors) lines.push(`max ${ulp(c.errors.max_ulp)} ULP, p99 ${ulp(c.errors.p99_ulp)}, mean signed ${ulp(c.errors.mean_signed_ulp)}`, `${percent(numeric(c.errors.share))} of the bound: ${c.bound}`);
+  if (c.errors) lines.push(`max ${ulp(c.errors.max_ulp)} ULP, p99 ${ulp(c.errors.p99_ulp)}, mean signed ${ulp(c.errors.mean_signed_ulp)}`, `${ofBound(numeric(c.errors.share))}: ${c.bound}`);
   if (c.outcome !== 'pass') lines.push((outcomeText[c.outcome] || c.outcome) + (c.text ? ': ' + c.text.split('\n')[0].slice(0, 160) : ''));
   else lines.push(`${count(c.passed)} of ${count(c.cases)} cases passed`);
   return lines.join('\n');
@@ -124,7 +124,7 @@ function errorPart(c) {
     el('div', {class: 'numbers'}, box('max ULP', ulp(e.max_ulp)), box('p99 ULP', ulp(e.p99_ulp)), box('mean signed', ulp(e.mean_signed_ulp))),
     el('h4', null, 'Of what is allowed'),
     el('div', {class: 'gauge' + (share <= 1 ? '' : ' over')}, el('i', {style: `width:${Math.min(100, share * 100)}%`})),
-    el('p', {class: 'note'}, `${percent(share)} of the bound: ${c.bound}; over ${count(e.elements)} elements`),
+    el('p', {class: 'note'}, `${ofBound(share)}: ${c.bound}; over ${count(e.elements)} elements`),
     el('h4', null, 'Worst element'), el('p', null, el('code', null, e.worst)), c.replay && replay(c.replay)];
 }
 
@@ -139,7 +139,7 @@ function openDrawer(c, button) {
     el('h3', null, c.op), el('p', null, chip(c.outcome), ' ', el('span', {class: 'chip plain'}, c.dtype), ' ', el('span', {class: 'chip plain'}, c.mode), ' ', c.required && el('span', {class: 'chip plain'}, 'required')),
     c.cases > 0 && el('p', {class: 'note'}, `${count(c.passed)} of ${count(c.cases)} cases passed` + (c.unsupported ? `, ${count(c.unsupported)} refused` : '')),
     how && el('p', {class: 'note'}, how),
-    c.text && el('p', null, c.text),
+    c.text && !failures.length && el('p', null, c.text),
     ...errorPart(c), ...(suiteTable(c) || []),
     failures.length > 0 && el('h4', null, 'Cases that did not pass'),
     ...failures.slice(0, 5).flatMap(f => [el('p', null, chip(f.outcome), ' ', f.text), replay(f.replay)]),

@@ -24,9 +24,16 @@ function ulp(x) {
   if (size < 0.01 || size >= 1e4) return x.toExponential(size < 0.01 ? 0 : 1).replace('e+', 'e');
   return size >= 100 ? String(Math.round(x)) : String(+x.toPrecision(size < 1 ? 2 : 3));
 }
-const percent = share => isFinite(share) ? (share === 0 ? '0 %' : share < 0.01 ? '< 1 %' : Math.round(share * 100) + ' %') : '∞';
+function percent(share) {
+  if (!isFinite(share)) return '∞';
+  if (share > 10) return `${count(Math.round(share))} ×`;
+  return share === 0 ? '0 %' : share < 0.01 ? '< 1 %' : Math.round(share * 100) + ' %';
+}
+const ofBound = share => `${percent(share)} ${share > 10 ? '' : 'of '}the bound`;
 const count = n => Number(n).toLocaleString('en').replaceAll(',', '\u202f');
 const seconds = s => s >= 60 ? Math.floor(s / 60) + ' min ' + Math.round(s % 60) + ' s' : s >= 10 ? s.toFixed(0) + ' s' : s.toFixed(s < 0.1 ? 3 : 1) + ' s';
+
+const clock = s => `${Math.floor(s / 60)}:${String(Math.round(s) % 60).padStart(2, '0')}`;
 
 function copyButton(text) {
   const button = el('button', {class: 'copy', type: 'button', title: 'Copy'}, 'copy');
@@ -67,8 +74,8 @@ function drawHero() {
       fact('vendor', run.driver.vendor),
       fact('profile', run.profile + (run.shard ? ', shard ' + run.shard : '')),
       fact('math modes', run.modes.join(', ')),
-      fact('driver file', hash && el('code', {title: hash}, hash.slice(0, 16) + '… '), hash && copyButton(hash)),
-      fact('date', run.date)));
+      fact('driver file', hash && el('code', {title: hash}, hash.slice(0, 12) + '…'), hash && copyButton(hash)),
+      fact('date', run.date.replace(/T(\d\d:\d\d).*Z$/, ' $1 UTC'))));
 }
 
 function drawTiles() {
@@ -78,7 +85,7 @@ function drawTiles() {
   by('tiles').append(
     tile('cases', t.cases), tile('passed', t.passed, 'good'), tile('failed', t.failed, 'bad'), tile('crashed', t.crashed, 'bad'),
     tile('timed out', t.timed_out, 'bad'), tile('mistrusted', t.mistrusted, 'warn'), tile('refused', t.unsupported),
-    tile('required missing', t.required_missing, 'bad'), tile('worst ULP', ulp(t.worst_ulp)), tile('time', seconds(t.seconds)));
+    tile('required missing', t.required_missing, 'bad'), tile('worst ULP', ulp(t.worst_ulp)), t.seconds < 60 ? tile('time', seconds(t.seconds)) : tile('minutes', clock(t.seconds)));
   const parts = [[t.passed, '--good', 'passed'], [t.failed + t.crashed + t.timed_out, '--bad', 'failed'],
     [t.mistrusted, '--warn', 'mistrusted'], [t.unsupported, '--quiet', 'refused']];
   for (const [n, colour, name] of parts) {
@@ -138,28 +145,44 @@ function drawLists() {
   }
 }
 
+// "f32, f16 (strict, fast)": where something holds; modes are named where it is not all of them.
+function placesOf(list) {
+  const modes = new Map();
+  for (const p of list) modes.set(p.dtype, [...(modes.get(p.dtype) || []), p.mode].filter(Boolean));
+  const all = report.run.modes.length;
+  return [...modes].map(([dtype, m]) => dtype + (m.length && m.length < all ? ` (${m.join(', ')})` : '')).join(', ');
+}
+
+// Ops that share their places and their reason stand in one row.
+function placementRows(list) {
+  const single = new Map(), rows = new Map();
+  for (const p of list) {
+    const key = p.op + '\u0000' + p.text;
+    single.set(key, [...(single.get(key) || []), p]);
+  }
+  for (const places of single.values()) {
+    const where = placesOf(places), key = where + '\u0000' + places[0].text;
+    if (!rows.has(key)) rows.set(key, {where, text: places[0].text, ops: []});
+    rows.get(key).ops.push(places[0].op);
+  }
+  return [...rows.values()];
+}
+
 function drawPlacement() {
   const all = report.run.placements;
   if (!all.length) return;
   show('placement');
   const titles = {native: 'Native', decomposed: 'Decomposed', refused: 'Refused'};
   for (const how of ['native', 'decomposed', 'refused']) {
-    const rows = new Map();  // where, by op and reason
-    for (const p of all.filter(x => x.how === how)) {
-      const key = p.op + '\u0000' + p.text;
-      if (!rows.has(key)) rows.set(key, {op: p.op, text: p.text, where: new Map()});
-      const where = rows.get(key).where;
-      if (!where.has(p.dtype)) where.set(p.dtype, []);
-      where.get(p.dtype).push(p.mode);
+    const list = all.filter(p => p.how === how);
+    if (!list.length) continue;
+    const table = el('table', {class: 'plain'}, el('tr', null, el('th', null, 'ops'), el('th', null, 'dtypes'), el('th', null, how === 'native' ? '' : 'why')));
+    for (const {ops, where, text} of placementRows(list)) {
+      const names = el('div', {class: 'cloud'}, ops.map(op => el('code', null, op)));
+      table.append(el('tr', null, el('td', null, names), el('td', null, where), el('td', null, text)));
     }
-    if (!rows.size) continue;
-    const table = el('table', {class: 'plain'}, el('tr', null, el('th', null, 'op'), el('th', null, 'dtypes'), el('th', null, how === 'native' ? 'kernel' : 'why')));
-    for (const {op, text, where} of rows.values()) {
-      const places = [...where].map(([dtype, modes]) => dtype + (modes.filter(Boolean).length && modes.length < report.run.modes.length ? ` (${modes.join(', ')})` : ''));
-      table.append(el('tr', null, el('td', null, el('code', null, op)), el('td', null, places.join(', ')), el('td', null, text)));
-    }
-    const ops = new Set(all.filter(x => x.how === how).map(x => x.op));
-    by('placement-list').append(el('div', {class: 'card'}, el('h3', null, titles[how], ' ', el('small', null, `${ops.size} ops`)), el('div', {class: 'scroll'}, table)));
+    by('placement-list').append(el('div', {class: 'card'}, el('h3', null, titles[how], ' ', el('small', null, `${new Set(list.map(p => p.op)).size} ops`)),
+      el('div', {class: 'scroll'}, table)));
   }
 }
 

@@ -49,7 +49,7 @@ void measure(CaseResult& c, const OpDef& op, Numbers& numbers) {
 
 void add_ops(Report& report, Numbers& numbers) {
   for (const OpDef* op : registered_ops()) {
-    for (const char* dtype : {"f32", "f64"}) {
+    for (const char* dtype : {"f32", "f64", "f16", "bf16"}) {
       for (const char* mode : {"strict", "fast", "lockstep"}) {
         for (const char* suite : {"forward", "gradient"}) {
           CaseResult c{.id = op->name + "/" + dtype + "/" + mode + "/" + suite + "/p7", .suite = suite};
@@ -142,7 +142,7 @@ void add_placements(Report& report) {
     }
     if (op->pointwise()) continue;
     report.run.placements.push_back(
-        {op->name, "f16", "strict", OpPlacement::How::refused, "LKS_REASON_DTYPE: f16 is stored, not computed"});
+        {op->name, "i32", "strict", OpPlacement::How::refused, "LKS_REASON_DTYPE: i32 has no kernel"});
   }
 }
 

@@ -5,7 +5,7 @@
 
 namespace lockstep::conformance {
 
-/// Every registered op in f32 and f64, three modes, forward and gradient; with a failure of every kind, refusals,
+/// Every registered op in four dtypes and three modes, forward and gradient; with a failure of every kind, refusals,
 /// probes, runtime suites, variants and placements.
 Report sample_report();
 
