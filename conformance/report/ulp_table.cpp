@@ -16,7 +16,7 @@ std::string text_of(const Cell& cell) {
   if (cell.outcome != Outcome::pass) return "**" + std::string(name_of(cell.outcome)) + "**";
   if (cell.errors.elements == 0) return "✓";
   std::string text = format_ulp(cell.errors.max_ulp);
-  if (cell.bound.find("ulp") != std::string::npos || cell.errors.max_ulp == 0) return text;
+  if (cell.errors.max_ulp <= 1 || cell.bound.find("ulp") != std::string::npos) return text;
   char share[16];
   std::snprintf(share, sizeof share, " (%.2g)", cell.errors.share);
   return text + share;
