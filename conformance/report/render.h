@@ -15,7 +15,8 @@ std::string to_markdown(const Report& report);
 std::string to_html(const Report& report);
 
 /// The worst ULP of every op and dtype, a table per report and math mode: docs/conformance_table.md. Only cases of
-/// `suite` count; empty means all. Where a bound is not in ULP, the share of it that was used stands beside errors above 1.
+/// `suite` count; empty means all. Where a bound is not in ULP, the share of it that was used stands beside errors
+/// above 1.
 std::string ulp_table(std::span<const Report> reports, const std::string& suite);
 
 /// "0", "0.5", "1.83", "2.1e4", "∞".
