@@ -1,0 +1,150 @@
+// Puts the selected fault on top of the honest driver's table. Built once for each honest driver.
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "conformance/mutants/mutant.h"
+
+// The honest driver's entry, under the name that CMake gave it.
+extern "C" lks_status LKS_CALL HONEST_ENTRY(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
+
+namespace mutants {
+namespace {
+
+Mutant mutant = Mutant::honest;
+const lks_driver_api* honest_table = nullptr;
+std::vector<const KernelFault*> kernel_faults;
+std::vector<const DescFault*> desc_faults;
+std::vector<const InfoFault*> info_faults;
+
+// Runs the fault in place of the honest kernel, which keeps its checks.
+class FaultyKernel : public lks_kernel {
+ public:
+  FaultyKernel(std::unique_ptr<lks_kernel> honest, const lks_kernel_desc& desc, const KernelFault& fault)
+      : honest_(std::move(honest)), desc_(desc), fault_(fault) {
+    dtypes = honest_->dtypes;
+    ranks = honest_->ranks;
+    const auto keep = [](const lks_tensor_desc* t, std::uint32_t n) { return std::vector(t, t + n); };
+    inputs_ = keep(desc.inputs, desc.input_count);
+    outputs_ = keep(desc.outputs, desc.output_count);
+    desc_.desc.inputs = inputs_.data();
+    desc_.desc.outputs = outputs_.data();
+    desc_.desc.programs = nullptr;
+  }
+  lks_status check(const lks_launch& launch, lks_diag* diag) const override {
+    return fault_.unchecked ? LKS_OK : honest_->check(launch, diag);
+  }
+  void run(const lks_launch& launch) const override { fault_.run({*honest_, launch, desc_}); }
+
+ private:
+  std::unique_ptr<lks_kernel> honest_;
+  EditableDesc desc_;
+  std::vector<lks_tensor_desc> inputs_, outputs_;
+  const KernelFault& fault_;
+};
+
+EditableDesc edited(const lks_kernel_desc& desc) {
+  EditableDesc e(desc);
+  for (const DescFault* fault : desc_faults) {
+    if (fault->op == any_op || fault->op == desc.op) fault->change(e);
+  }
+  return e;
+}
+
+void change_claims(const lks_kernel_desc& desc, lks_kernel_info& info) {
+  for (const InfoFault* fault : info_faults) {
+    if (fault->op == any_op || fault->op == desc.op) fault->change(desc, info);
+  }
+}
+
+lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
+                                 lks_kernel_info* info, lks_diag* diag) {
+  const EditableDesc e = edited(*desc);
+  const lks_kernel_desc request = e.request();
+  const lks_status status = honest_table->kernel_query(driver, ordinal, &request, info, diag);
+  if (status == LKS_OK) change_claims(*desc, *info);
+  return status;
+}
+
+lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
+                                   lks_kernel_info* info, lks_diag* diag) {
+  const EditableDesc e = edited(*desc);
+  lks_kernel* made = nullptr;
+  const lks_kernel_desc request = e.request();
+  const lks_status status = honest_table->kernel_prepare(device, &request, &made, info, diag);
+  if (status != LKS_OK) return status;
+  change_claims(*desc, *info);
+  for (const KernelFault* fault : kernel_faults) {
+    if (fault->op == any_op || fault->op == desc->op)
+      made = new FaultyKernel(std::unique_ptr<lks_kernel>(made), *desc, *fault);
+  }
+  *out = made;
+  return LKS_OK;
+}
+
+template <class Fault>
+void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
+  for (const Fault& fault : faults) {
+    if (fault.mutant == mutant) into.push_back(&fault);
+  }
+}
+
+// Returns whether there was any fault to apply.
+bool apply(lks_driver_api& table) {
+  for (const auto faults : {layout_faults(), sum_faults(), op_faults(), misbehaviours()}) select(faults, kernel_faults);
+  for (const auto faults : {attribute_faults(), program_faults()}) select(faults, desc_faults);
+  select(claim_faults(), info_faults);
+  bool changed = !kernel_faults.empty() || !desc_faults.empty() || !info_faults.empty();
+  if (changed) {
+    table.kernel_query = &kernel_query;
+    table.kernel_prepare = &kernel_prepare;
+  }
+  for (const auto faults : {table_faults(), memory_faults(), queue_faults(), error_faults()}) {
+    for (const TableFault& fault : faults) {
+      if (fault.mutant != mutant) continue;
+      fault.change(table);
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+const char* name_of(Mutant m) {
+  static constexpr const char* names[] = {
+#define MUTANT(name, base, profile, suites, text) #name,
+#include "conformance/mutants/mutants.def"
+#undef MUTANT
+  };
+  return names[static_cast<int>(m)];
+}
+
+}  // namespace
+
+const lks_driver_api& honest() { return *honest_table; }
+
+EditableDesc::EditableDesc(const lks_kernel_desc& d) : desc(d) {
+  std::memset(attrs, 0, sizeof attrs);
+  if (d.attrs) std::memcpy(attrs, d.attrs, d.attrs_size < sizeof attrs ? d.attrs_size : sizeof attrs);
+}
+
+}  // namespace mutants
+
+extern "C" LKS_EXPORT lks_status LKS_CALL lockstep_mutant_entry(int number, const lks_host_api* host,
+                                                                const lks_driver_api** out, lks_diag* diag) {
+  using namespace mutants;
+  if (const lks_status status = HONEST_ENTRY(host, &honest_table, diag); status != LKS_OK) return status;
+  static lks_driver_api table;
+  static const bool ready = [number] {
+    mutant = static_cast<Mutant>(number);
+    table = *honest_table;
+    table.name = name_of(mutant);
+    const bool changed = apply(table);
+    return changed || mutant == Mutant::honest || mutant == Mutant::honest_async;
+  }();
+  if (!ready) {
+    std::snprintf(diag->what, sizeof diag->what, "the mutant %s has no fault", name_of(mutant));
+    return LKS_INTERNAL;
+  }
+  *out = &table;
+  return LKS_OK;
+}

@@ -1,0 +1,195 @@
+// Faults in failing: codes, texts, fault points, and what is left behind.
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include "backends/host/kernel.h"
+#include "conformance/mutants/mutant.h"
+
+namespace mutants {
+namespace {
+
+// ------------------------------------------------------------------------------------------------------------- the
+// diag
+
+lks_status without_text(lks_status status, lks_diag* diag) {
+  if (status < 0) diag->what[0] = 0;
+  return status;
+}
+
+void diag_without_text(lks_driver_api& t) {
+  t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
+                      lks_diag* diag) -> lks_status {
+    return without_text(honest().kernel_query(driver, ordinal, desc, info, diag), diag);
+  };
+  t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
+                        lks_diag* diag) -> lks_status {
+    return without_text(honest().kernel_prepare(device, desc, out, info, diag), diag);
+  };
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    return without_text(honest().queue_launch(queue, launches, count, value, diag), diag);
+  };
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    return without_text(honest().buffer_alloc(device, heap, bytes, out, diag), diag);
+  };
+}
+
+// The timeline fails without saying why.
+void late_failure_without_text(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    return without_text(honest().timeline_wait(timeline, value, timeout_ns, diag), diag);
+  };
+  t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
+    return without_text(honest().timeline_query(timeline, reached, diag), diag);
+  };
+}
+
+void index_error_without_reason(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    if (status == LKS_INVALID_ARGUMENT) diag->reason = LKS_REASON_NONE;
+    return status;
+  };
+}
+
+// ------------------------------------------------------------------------------------------------- work and its status
+
+lks_status internal_error(lks_diag* diag, const char* what) {
+  std::snprintf(diag->what, sizeof diag->what, "%s", what);
+  return diag->code = LKS_INTERNAL;
+}
+
+// Each 60th launch is done, and reported as failed.
+void error_with_right_bytes(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    static std::atomic<unsigned> calls{0};
+    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    return status == LKS_OK && ++calls % 60 == 0 ? internal_error(diag, "a kernel was late") : status;
+  };
+}
+
+// A launch that fails has begun to write.
+void failed_launch_has_written(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    if (status == LKS_OK || count == 0) return status;
+    const host::TensorView out = launches[0].kernel->view(launches[0], launches[0].binding_count - 1);
+    if (out.count() > 0) std::memset(out.data, 0xcd, host::size_of(out.dtype));
+    return status;
+  };
+}
+
+// ---------------------------------------------------------------------------------------------------------- fault
+// points
+
+const lks_host_api* real_host = nullptr;
+lks_host_api changed_host;
+std::atomic<bool> stuck{false};
+std::atomic<int> failing{0};
+
+// The honest driver is opened with a host whose fault_point is replaced.
+void with_fault_point(lks_driver_api& t, lks_status(LKS_CALL* fault_point)(void*, std::uint32_t, const char*)) {
+  changed_host.fault_point = fault_point;
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    const auto replacement = changed_host.fault_point;
+    real_host = host;
+    changed_host = *host;
+    changed_host.fault_point = replacement;
+    return honest().driver_open(&changed_host, out, diag);
+  };
+}
+
+void no_fault_points(lks_driver_api& t) {
+  with_fault_point(t, [](void*, std::uint32_t, const char*) -> lks_status { return LKS_OK; });
+}
+
+void submit_without_fault_point(lks_driver_api& t) {
+  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
+    return kind == LKS_FAULT_SUBMIT ? LKS_OK : real_host->fault_point(host, kind, site);
+  });
+}
+
+void injected_fault_ignored(lks_driver_api& t) {
+  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
+    real_host->fault_point(host, kind, site);
+    return LKS_OK;
+  });
+}
+
+void injected_code_lost(lks_driver_api& t) {
+  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
+    return real_host->fault_point(host, kind, site) == LKS_OK ? LKS_OK : LKS_INTERNAL;
+  });
+}
+
+// After one failed allocation no other succeeds.
+void stuck_after_fault(lks_driver_api& t) {
+  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
+    const lks_status status = real_host->fault_point(host, kind, site);
+    if (status != LKS_OK) stuck = true;
+    return stuck ? LKS_OUT_OF_MEMORY : status;
+  });
+}
+
+// One failure too many: the call after a failed one fails as well.
+void fault_echoes(lks_driver_api& t) {
+  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
+    const lks_status status = real_host->fault_point(host, kind, site);
+    if (status != LKS_OK) {
+      failing = 1;
+      return status;
+    }
+    return failing.exchange(0) ? LKS_INTERNAL : LKS_OK;
+  });
+}
+
+// What a failed call had already made is never given back.
+void leaks_after_fault(lks_driver_api& t) {
+  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
+    const lks_status status = real_host->fault_point(host, kind, site);
+    if (status != LKS_OK) {
+      constexpr std::size_t bytes = std::size_t{4} << 20;
+      if (void* lost = std::malloc(bytes)) std::memset(lost, 1, bytes);
+    }
+    return status;
+  });
+}
+
+// The launch whose submission fails has been done all the same.
+void failed_submit_has_run(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    if (status == LKS_OK || status == LKS_INVALID_ARGUMENT) return status;
+    for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->run(launches[i]);
+    return status;
+  };
+}
+
+constexpr TableFault faults[] = {
+    {Mutant::diag_without_text, &diag_without_text},
+    {Mutant::late_failure_without_text, &late_failure_without_text},
+    {Mutant::index_error_without_reason, &index_error_without_reason},
+    {Mutant::error_with_right_bytes, &error_with_right_bytes},
+    {Mutant::failed_launch_has_written, &failed_launch_has_written},
+    {Mutant::no_fault_points, &no_fault_points},
+    {Mutant::submit_without_fault_point, &submit_without_fault_point},
+    {Mutant::injected_fault_ignored, &injected_fault_ignored},
+    {Mutant::injected_code_lost, &injected_code_lost},
+    {Mutant::stuck_after_fault, &stuck_after_fault},
+    {Mutant::fault_echoes, &fault_echoes},
+    {Mutant::leaks_after_fault, &leaks_after_fault},
+    {Mutant::failed_submit_has_run, &failed_submit_has_run},
+};
+
+}  // namespace
+
+std::span<const TableFault> error_faults() { return faults; }
+
+}  // namespace mutants

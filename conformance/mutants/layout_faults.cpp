@@ -1,0 +1,171 @@
+// Faults in how tensors lie in memory: strides, offsets, tails, ranks, aliasing.
+#include <cstring>
+
+#include "conformance/mutants/rebound.h"
+
+namespace mutants {
+namespace {
+
+// Keeps the bytes of the last element of an output over the honest run.
+void without_last_element(const Call& call, bool applies) {
+  const host::TensorView out = call.view(call.inputs());
+  if (!applies || out.count() == 0) return call.run();
+  std::int64_t last = 0;
+  for (int d = 0; d < out.rank; ++d) last += (out.dims[d] - 1) * out.strides[d];
+  const std::size_t size = host::size_of(out.dtype);
+  char* const at = out.data + last * static_cast<std::int64_t>(size);
+  char kept[8];
+  std::memcpy(kept, at, size);
+  call.run();
+  std::memcpy(at, kept, size);
+}
+
+void tail_not_written(const Call& call) {
+  const std::int64_t n = call.view(call.inputs()).count();
+  without_last_element(call, n > 8 && n % 8 != 0);
+}
+void large_tail_not_written(const Call& call) {
+  const std::int64_t n = call.view(call.inputs()).count();
+  without_last_element(call, n > 1024 && n % 16 != 0);
+}
+// Vectors of eight along the rows: what is left of the last row is forgotten.
+void matmul_tail_not_written(const Call& call) {
+  const host::TensorView c = call.view(2);
+  without_last_element(call, c.dims[c.rank - 1] > 8 && c.dims[c.rank - 1] % 8 != 0);
+}
+
+// Reads every input as if it were dense, from where it begins.
+void inputs_read_as_dense(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    bool broadcast = false;
+    for (int d = 0; d < r.rank(i); ++d) broadcast = broadcast || r.stride(i, d) == 0;
+    if (!broadcast) r.make_dense(i);
+  }
+  r.run();
+}
+
+// Only the offsets of inputs after the first, as a launch that sets up one pointer by hand.
+void offset_ignored(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 1; i < call.inputs(); ++i) r.offset(i) = 0;
+  if (call.inputs() == 1) r.offset(0) &= ~std::int64_t{3};  // "aligned" loads
+  r.run();
+}
+
+// An expanded dimension is walked as if its elements followed each other, as far as the inner extents reach.
+void broadcast_walked(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    for (int d = 0; d + 1 < r.rank(i); ++d) {
+      if (r.dim(i, d) > 1 && r.stride(i, d) == 0 && r.stride(i, d + 1) == 1 && r.dim(i, d + 1) > 1) {
+        r.stride(i, d) = 1;
+        break;
+      }
+    }
+  }
+  r.run();
+}
+
+// A dimension walked backwards is walked forwards.
+void negative_stride_as_positive(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    for (int d = 0; d < r.rank(i); ++d) {
+      if (r.stride(i, d) >= 0) continue;
+      r.offset(i) += r.stride(i, d) * (r.dim(i, d) - 1);
+      r.stride(i, d) = -r.stride(i, d);
+    }
+  }
+  r.run();
+}
+
+// Stores four bytes after the end too, as a store of a whole vector does.
+void writes_past_the_end(const Call& call) {
+  call.run();
+  const host::TensorView out = call.view(call.inputs());
+  if (out.count() == 0 || !out.dense()) return;
+  const std::int64_t bytes = out.count() * static_cast<std::int64_t>(host::size_of(out.dtype));
+  if (bytes % 16 != 0) out.data[bytes] = 0;
+}
+
+// Elements of rows are stored with what lies between them.
+void writes_into_gaps(const Call& call) {
+  call.run();
+  const host::TensorView out = call.view(call.inputs());
+  if (out.rank == 0 || out.count() == 0) return;
+  const std::int64_t step = out.strides[out.rank - 1];
+  if (out.dims[out.rank - 1] < 2 || step < 2) return;
+  const auto size = static_cast<std::int64_t>(host::size_of(out.dtype));
+  reference::Walk walk(out.rank, out.dims);
+  walk.add(out.strides);
+  for (; !walk.done(); walk.next()) {
+    if (walk.index(out.rank - 1) + 1 == out.dims[out.rank - 1]) continue;
+    std::memset(out.data + (walk.offset(0) + 1) * size, 0, static_cast<std::size_t>(size));
+  }
+}
+
+// The outermost of five or more dimensions is done once only.
+void high_rank_cut(const Call& call) {
+  const std::size_t out = call.inputs();
+  Rebound r(call);
+  if (r.rank(out) >= 5) {
+    for (std::size_t i = 0; i < call.tensors(); ++i) {
+      if (r.has(i) && r.rank(i) == r.rank(out) && r.dim(i, 0) > 1) r.dim(i, 0) = 1;
+    }
+  }
+  r.run();
+}
+
+// Clears its result first, and with it the input whose memory it takes over.
+void clears_its_output_first(const Call& call) {
+  for (std::size_t i = call.inputs(); i < call.tensors(); ++i) {
+    const host::TensorView out = call.view(i);
+    if (out.dense()) std::memset(out.data, 0, static_cast<std::size_t>(out.count()) * host::size_of(out.dtype));
+  }
+  call.run();
+}
+
+// The extents that the kernel was prepared for stay in it.
+void extents_baked_in(const Call& call) {
+  Rebound r(call);
+  const lks_kernel_desc& desc = call.desc.desc;
+  for (std::size_t i = 0; i < call.tensors(); ++i) {
+    const lks_tensor_desc& t = i < call.inputs() ? desc.inputs[i] : desc.outputs[i - call.inputs()];
+    for (int d = 0; r.has(i) && d < r.rank(i); ++d) r.dim(i, d) = std::min(r.dim(i, d), t.dims[d]);
+  }
+  r.run();
+}
+
+// Of several matrices of b only the first is used.
+void matmul_first_of_b(const Call& call) {
+  Rebound r(call);
+  for (int d = 0; d + 2 < r.rank(1); ++d) r.stride(1, d) = 0;
+  r.run();
+}
+
+constexpr KernelFault faults[] = {
+    {Mutant::tail_not_written, LKS_OP_POINTWISE, &tail_not_written},
+    {Mutant::large_tail_not_written, LKS_OP_POINTWISE, &large_tail_not_written},
+    {Mutant::matmul_tail_not_written, LKS_OP_MATMUL, &matmul_tail_not_written},
+    {Mutant::matmul_ignores_strides, LKS_OP_MATMUL, &inputs_read_as_dense},
+    {Mutant::sum_ignores_strides, LKS_OP_SUM, &inputs_read_as_dense},
+    {Mutant::pointwise_ignores_strides, LKS_OP_POINTWISE, &inputs_read_as_dense},
+    {Mutant::conv_ignores_strides, LKS_OP_CONV2D, &inputs_read_as_dense},
+    {Mutant::pointwise_ignores_offset, LKS_OP_POINTWISE, &offset_ignored},
+    {Mutant::broadcast_walked, LKS_OP_POINTWISE, &broadcast_walked},
+    {Mutant::negative_stride_as_positive, any_op, &negative_stride_as_positive},
+    {Mutant::writes_past_the_end, LKS_OP_POINTWISE, &writes_past_the_end},
+    {Mutant::sum_writes_past_the_end, LKS_OP_SUM, &writes_past_the_end},
+    {Mutant::writes_into_gaps, any_op, &writes_into_gaps},
+    {Mutant::high_rank_cut, LKS_OP_POINTWISE, &high_rank_cut},
+    {Mutant::clears_its_output_first, LKS_OP_POINTWISE, &clears_its_output_first},
+    {Mutant::extents_baked_in, LKS_OP_SUM, &extents_baked_in},
+    {Mutant::matmul_first_of_b, LKS_OP_MATMUL, &matmul_first_of_b},
+};
+
+}  // namespace
+
+std::span<const KernelFault> layout_faults() { return faults; }
+
+}  // namespace mutants

@@ -1,0 +1,124 @@
+// Faults in raw memory: blocks, maps, accounts.
+#include <cstdio>
+#include <cstring>
+
+#include "backends/host/tensor_view.h"
+#include "conformance/mutants/mutant.h"
+
+namespace mutants {
+namespace {
+
+void leaks_buffers(lks_driver_api& t) {
+  t.buffer_free = [](lks_device*, lks_buffer*) {};
+}
+void leaks_kernels(lks_driver_api& t) {
+  t.kernel_release = [](lks_device*, lks_kernel*) {};
+}
+
+// More is free than there is.
+void free_above_total(lks_driver_api& t) {
+  t.device_memory = [](lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
+                       std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
+    const lks_status status = honest().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
+    *free_bytes = *total + *total / 16;
+    return status;
+  };
+}
+
+// Buffers begin 16 bytes after where they were promised to begin.
+void misaligned_buffers(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().buffer_alloc(device, heap, bytes + 16, out, diag);
+    if (status != LKS_OK) return status;
+    (*out)->data = static_cast<char*>((*out)->data) + 16;
+    (*out)->bytes -= 16;
+    return LKS_OK;
+  };
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    buffer->data = static_cast<char*>(buffer->data) - 16;
+    buffer->bytes += 16;
+    honest().buffer_free(device, buffer);
+  };
+}
+
+void map_ignores_offset(lks_driver_api& t) {
+  t.buffer_map = [](lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void** out,
+                    lks_diag* diag) -> lks_status {
+    const lks_status status = honest().buffer_map(device, buffer, offset, bytes, out, diag);
+    if (status == LKS_OK) *out = buffer->data;
+    return status;
+  };
+}
+
+// A heap that does not exist is taken for the first.
+void any_heap_accepted(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status { return honest().buffer_alloc(device, 0, bytes, out, diag); };
+}
+
+// Promises blocks of any size and gives none above 32 MiB.
+void refuses_large_blocks(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    if (bytes > (std::uint64_t{32} << 20)) {
+      std::snprintf(diag->what, sizeof diag->what, "no piece of that size");
+      diag->requested_bytes = bytes;
+      diag->free_bytes = bytes;
+      return diag->code = LKS_OUT_OF_MEMORY;
+    }
+    return honest().buffer_alloc(device, heap, bytes, out, diag);
+  };
+}
+
+void out_of_memory_without_numbers(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
+    if (status == LKS_OUT_OF_MEMORY) diag->requested_bytes = diag->free_bytes = 0;
+    return status;
+  };
+}
+
+// A request that is far too large ends as an internal error.
+void out_of_memory_is_internal(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
+    return status == LKS_OUT_OF_MEMORY ? (diag->code = LKS_INTERNAL) : status;
+  };
+}
+
+// Every eighth buffer is the memory of the one before, if that has the same size. Nothing is freed.
+void hands_out_a_live_buffer(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    static thread_local std::uint64_t count = 0;
+    static thread_local lks_buffer last{};
+    const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
+    if (status != LKS_OK) return status;
+    if (++count % 8 == 0 && last.bytes == bytes) (*out)->data = last.data;
+    last = **out;
+    return LKS_OK;
+  };
+  t.buffer_free = [](lks_device*, lks_buffer*) {};
+}
+
+constexpr TableFault faults[] = {
+    {Mutant::leaks_buffers, &leaks_buffers},
+    {Mutant::leaks_kernels, &leaks_kernels},
+    {Mutant::free_above_total, &free_above_total},
+    {Mutant::misaligned_buffers, &misaligned_buffers},
+    {Mutant::map_ignores_offset, &map_ignores_offset},
+    {Mutant::any_heap_accepted, &any_heap_accepted},
+    {Mutant::refuses_large_blocks, &refuses_large_blocks},
+    {Mutant::out_of_memory_without_numbers, &out_of_memory_without_numbers},
+    {Mutant::out_of_memory_is_internal, &out_of_memory_is_internal},
+    {Mutant::hands_out_a_live_buffer, &hands_out_a_live_buffer},
+};
+
+}  // namespace
+
+std::span<const TableFault> memory_faults() { return faults; }
+
+}  // namespace mutants

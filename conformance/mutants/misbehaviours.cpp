@@ -1,0 +1,135 @@
+// Kernels that misbehave now and then: crash, hang, do nothing, remember, race.
+#include <xmmintrin.h>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "conformance/mutants/terms.h"
+
+namespace mutants {
+namespace {
+
+// Denormals in and out become zero.
+void flushes_denormals(const Call& call) {
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(before | 0x8040u);
+  call.run();
+  _mm_setcsr(before);
+}
+
+// Denormals are flushed, and for the application too from then on.
+void leaves_flushing_on(const Call& call) {
+  call.run();
+  _mm_setcsr(_mm_getcsr() | 0x8040u);
+}
+
+// Looks at the first element before it looks at the extents; an empty tensor has none.
+void crashes_on_empty(const Call& call) {
+  if (call.view(0).count() == 0) *static_cast<volatile int*>(nullptr) = 0;
+  call.run();
+}
+
+void hangs_at_a_size(const Call& call) {
+  const std::int64_t n = call.view(0).count();
+  volatile bool forever = n > 8 && n % 16 == 1;
+  while (forever) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  call.run();
+}
+
+// A library's error handler that ends the program, and calls that a success.
+void exits_on_nan(const Call& call) {
+  const host::TensorView x = call.view(0);
+  bool nan = false;
+  if (x.dtype == LKS_F32) for_each<float>(x, [&](float v, std::int64_t) { nan = nan || std::isnan(v); });
+  if (nan) std::_Exit(0);
+  call.run();
+}
+
+// Each 50th launch is lost.
+void forgets_a_launch(const Call& call) {
+  static std::atomic<unsigned> launches{0};
+  if (++launches % 50 != 0) call.run();
+}
+
+void true_is_255(const Call& call) {
+  call.run();
+  for (std::size_t i = call.inputs(); i < call.tensors(); ++i) {
+    const host::TensorView out = call.view(i);
+    if (out.dtype != LKS_BOOL) continue;
+    for_each<std::uint8_t>(out, [](std::uint8_t& v, std::int64_t) { v = v ? 255 : 0; });
+  }
+}
+
+// The last bit of one element hangs on the clock.
+void changes_from_run_to_run(const Call& call) {
+  call.run();
+  const host::TensorView out = call.view(call.inputs());
+  if (out.dtype != LKS_F32 || out.count() < 4) return;
+  const bool odd = std::chrono::steady_clock::now().time_since_epoch().count() / 64 % 2;
+  float& v = out.as<float>()[0];
+  if (odd && std::isnormal(v)) v = std::nextafter(v, 0.0f);
+}
+
+// The scalars of the first launch stay compiled in. Keyed by the kernel, which the description lives in.
+void scalars_baked_in(const Call& call) {
+  static std::mutex mutex;
+  static std::map<const void*, std::vector<std::uint64_t>> first;
+  lks_launch launch = call.launch;
+  {
+    std::lock_guard lock(mutex);
+    const auto [it, fresh] = first.try_emplace(&call.desc, launch.scalars, launch.scalars + launch.scalar_count);
+    if (it->second.size() == launch.scalar_count) launch.scalars = it->second.data();
+  }
+  call.honest.run(launch);
+}
+
+void second_output_missing(const Call& call) {
+  const std::size_t second = call.inputs() + 1;
+  if (call.tensors() <= second) return call.run();
+  const host::TensorView out = call.view(second);
+  const std::size_t bytes = static_cast<std::size_t>(out.count()) * host::size_of(out.dtype);
+  if (!out.dense()) return call.run();
+  const std::vector<char> before(out.data, out.data + bytes);
+  call.run();
+  std::memcpy(out.data, before.data(), bytes);
+}
+
+// Partial sums lie in memory that all launches share.
+void shares_scratch(const Call& call) {
+  static float scratch[1 << 16];
+  const host::TensorView a = call.view(0);
+  const auto inner = static_cast<std::size_t>(a.dims[a.rank - 1]);
+  if (a.dtype != LKS_F32 || inner > std::size(scratch)) return call.run();
+  matmul_by(call, [&](float, const std::vector<float>& left, const std::vector<float>& right) {
+    for (std::size_t k = 0; k < inner; ++k) scratch[k] = left[k] * right[k];
+    double total = 0;
+    for (std::size_t k = 0; k < inner; ++k) total += static_cast<double>(scratch[k]);
+    return static_cast<float>(total);
+  });
+}
+
+constexpr KernelFault faults[] = {
+    {Mutant::flushes_denormals, any_op, &flushes_denormals},
+    {Mutant::leaves_flushing_on, LKS_OP_MATMUL, &leaves_flushing_on},
+    {Mutant::crashes_on_empty, LKS_OP_SUM, &crashes_on_empty},
+    {Mutant::pointwise_crashes_on_empty, LKS_OP_POINTWISE, &crashes_on_empty},
+    {Mutant::hangs_at_a_size, LKS_OP_SUM, &hangs_at_a_size},
+    {Mutant::exits_on_nan, LKS_OP_MAX, &exits_on_nan},
+    {Mutant::forgets_a_launch, any_op, &forgets_a_launch},
+    {Mutant::true_is_255, LKS_OP_POINTWISE, &true_is_255},
+    {Mutant::changes_from_run_to_run, LKS_OP_MATMUL, &changes_from_run_to_run},
+    {Mutant::scalars_baked_in, LKS_OP_POINTWISE, &scalars_baked_in},
+    {Mutant::second_output_missing, LKS_OP_POINTWISE, &second_output_missing},
+    {Mutant::shares_scratch, LKS_OP_MATMUL, &shares_scratch},
+};
+
+}  // namespace
+
+std::span<const KernelFault> misbehaviours() { return faults; }
+
+}  // namespace mutants

@@ -1,0 +1,275 @@
+// Faults in what single ops mean: ties, padding, indices, random bits.
+#include <cmath>
+#include <cstring>
+
+#include "conformance/mutants/terms.h"
+#include "ops/scalar/dialect_cpp.h"
+
+namespace mutants {
+namespace {
+
+#include "ops/scalar/philox.inc"
+
+// --------------------------------------------------------------------------------------------------------- extremes
+
+// As a chain of `if (v > best)` does: NaN is passed over, and zeros are equal.
+void max_drops_nan(const Call& call) {
+  const host::TensorView in = call.view(0);
+  if (in.dtype != LKS_F32) return call.run();
+  Rebound r(call);
+  r.convert(0, [](float x) { return std::isnan(x) ? -INFINITY : x; });
+  r.run();
+}
+
+void min_confuses_zeros(const Call& call) {
+  Rebound r(call);
+  r.convert(0, [](float x) { return x == 0 ? 0.0f : x; });
+  r.run();
+}
+
+// Reads the axis from its end, so that the last of equal elements wins.
+void argmax_last_tie(const Call& call) {
+  const auto axis = static_cast<int>(call.desc.attributes<lks_argmax_attrs>().axis);
+  const std::int64_t extent = call.view(0).dims[axis];
+  Rebound r(call);
+  r.offset(0) += (extent - 1) * r.stride(0, axis);
+  r.stride(0, axis) = -r.stride(0, axis);
+  r.run();
+  for_each<std::int64_t>(call.view(1), [&](std::int64_t& v, std::int64_t) { v = extent - 1 - v; });
+}
+
+// ---------------------------------------------------------------------------------------------------------- pooling
+
+struct Taps {
+  host::TensorView x;
+  const lks_avg_pool2d_attrs& a;
+
+  template <class Visit>
+  void each(std::int64_t oh, std::int64_t ow, Visit&& visit) const {
+    for (std::int64_t kh = 0; kh < a.window.values[0]; ++kh) {
+      for (std::int64_t kw = 0; kw < a.window.values[1]; ++kw) {
+        const std::int64_t h = oh * a.strides.values[0] - a.padding.values[0] + kh;
+        const std::int64_t w = ow * a.strides.values[1] - a.padding.values[2] + kw;
+        if (h >= 0 && h < x.dims[1] && w >= 0 && w < x.dims[2]) visit(h, w, kh * a.window.values[1] + kw);
+      }
+    }
+  }
+  float at(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) const {
+    return x.as<float>()[n * x.strides[0] + h * x.strides[1] + w * x.strides[2] + c * x.strides[3]];
+  }
+};
+
+void max_pool_last_tie(const Call& call) {
+  call.run();
+  const host::TensorView taps_out = call.view(2);
+  if (call.view(0).dtype != LKS_F32) return;
+  const Taps taps{call.view(0), call.desc.attributes<lks_avg_pool2d_attrs>()};  // the attributes are the same
+  reference::Walk walk(4, taps_out.dims);
+  walk.add(taps_out.strides);
+  for (; !walk.done(); walk.next()) {
+    float best = -INFINITY;
+    taps.each(walk.index(1), walk.index(2), [&](std::int64_t h, std::int64_t w, std::int64_t tap) {
+      const float v = taps.at(walk.index(0), h, w, walk.index(3));
+      if (v < best) return;
+      best = v;
+      taps_out.as<std::int32_t>()[walk.offset(0)] = static_cast<std::int32_t>(tap);
+    });
+  }
+}
+
+// Padding takes part as zeros.
+void max_pool_pads_with_zero(const Call& call) {
+  call.run();
+  const host::TensorView y = call.view(1);
+  if (y.dtype != LKS_F32) return;
+  const Taps taps{call.view(0), call.desc.attributes<lks_avg_pool2d_attrs>()};
+  reference::Walk walk(4, y.dims);
+  walk.add(y.strides);
+  for (; !walk.done(); walk.next()) {
+    std::int64_t inside = 0;
+    taps.each(walk.index(1), walk.index(2), [&](auto, auto, auto) { ++inside; });
+    float& v = y.as<float>()[walk.offset(0)];
+    if (inside < taps.a.window.values[0] * taps.a.window.values[1] && v < 0) v = 0;
+  }
+}
+
+void avg_pool_counts_padding(const Call& call) {
+  call.run();
+  const host::TensorView y = call.view(1);
+  if (y.dtype != LKS_F32) return;
+  const Taps taps{call.view(0), call.desc.attributes<lks_avg_pool2d_attrs>()};
+  reference::Walk walk(4, y.dims);
+  walk.add(y.strides);
+  for (; !walk.done(); walk.next()) {
+    float inside = 0;
+    taps.each(walk.index(1), walk.index(2), [&](auto, auto, auto) { ++inside; });
+    y.as<float>()[walk.offset(0)] *= inside / static_cast<float>(taps.a.window.values[0] * taps.a.window.values[1]);
+  }
+}
+
+// Windows that overlap: the later one wins where both should count.
+void max_pool_gradient_overwrites(const Call& call) {
+  const host::TensorView dy = call.view(0), chosen = call.view(1), dx = call.view(2);
+  if (dy.dtype != LKS_F32) return call.run();
+  const auto& a = call.desc.attributes<lks_max_pool2d_backward_attrs>();
+  for_each<float>(dx, [](float& v, std::int64_t) { v = 0; });
+  reference::Walk walk(4, dy.dims);
+  walk.add(dy.strides);
+  walk.add(chosen.strides);
+  for (; !walk.done(); walk.next()) {
+    const std::int64_t tap = chosen.as<std::int32_t>()[walk.offset(1)];
+    const std::int64_t h = walk.index(1) * a.strides.values[0] - a.padding.values[0] + tap / a.window.values[1];
+    const std::int64_t w = walk.index(2) * a.strides.values[1] - a.padding.values[2] + tap % a.window.values[1];
+    if (h < 0 || h >= dx.dims[1] || w < 0 || w >= dx.dims[2]) continue;
+    dx.as<float>()[walk.index(0) * dx.strides[0] + h * dx.strides[1] + w * dx.strides[2] +
+                   walk.index(3) * dx.strides[3]] = dy.as<float>()[walk.offset(0)];
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------ convolution
+
+// Only the first image of a batch adds to the gradient of the filter.
+void filter_gradient_of_first_image(const Call& call) {
+  Rebound r(call);
+  r.dim(0, 0) = r.dim(1, 0) = std::min<std::int64_t>(1, r.dim(1, 0));
+  r.run();
+}
+
+// ------------------------------------------------------------------------------------------------------------- indices
+
+// Adds duplicates in descending order of their position.
+void scatter_descending(const Call& call) {
+  Rebound r(call);
+  const auto axis = static_cast<int>(call.desc.attributes<lks_scatter_add_attrs>().axis);
+  const std::int64_t n = r.dim(0, axis);
+  if (n > 0 && r.rank(1) == 1) {
+    r.offset(0) += (n - 1) * r.stride(0, axis);
+    r.stride(0, axis) = -r.stride(0, axis);
+    r.offset(1) += (n - 1) * r.stride(1, 0);
+    r.stride(1, 0) = -r.stride(1, 0);
+  }
+  r.run();
+}
+
+// Indices outside come back in from the other end, instead of an error.
+template <class T>
+void wrap_indices(const host::TensorView& indices, std::int64_t extent) {
+  for_each<T>(indices, [&](T& v, std::int64_t) {
+    if (extent > 0) v = static_cast<T>(((v % extent) + extent) % extent);
+  });
+}
+void wraps_indices(const Call& call, std::int64_t extent) {
+  const host::TensorView indices = call.view(1);
+  indices.dtype == LKS_I32 ? wrap_indices<std::int32_t>(indices, extent) : wrap_indices<std::int64_t>(indices, extent);
+  if (extent > 0) call.run();
+}
+void gather_wraps(const Call& call) {
+  wraps_indices(call, call.view(0).dims[call.desc.attributes<lks_gather_attrs>().axis]);
+}
+void scatter_wraps(const Call& call) { wraps_indices(call, call.desc.attributes<lks_scatter_add_attrs>().extent); }
+
+// Plain stores: of several updates to one place the last is kept.
+void scatter_overwrites(const Call& call) {
+  const host::TensorView updates = call.view(0), indices = call.view(1), out = call.view(2);
+  if (updates.dtype != LKS_F32 || updates.rank != 1) return call.run();
+  for_each<float>(out, [](float& v, std::int64_t) { v = 0; });
+  for (std::int64_t i = 0; i < updates.dims[0]; ++i) {
+    const std::int64_t at = i * indices.strides[0];
+    const std::int64_t index =
+        indices.dtype == LKS_I32 ? indices.as<std::int32_t>()[at] : indices.as<std::int64_t>()[at];
+    out.as<float>()[index * out.strides[0]] = updates.as<float>()[i * updates.strides[0]];
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- random bits
+
+template <int Rounds>
+U32x4 philox(U32x4 counter, std::uint32_t k0, std::uint32_t k1) {
+  for (int i = 0; i < Rounds; ++i) counter = philox_round(counter, k0 + 0x9E3779B9u * i, k1 + 0xBB67AE85u * i);
+  return counter;
+}
+
+// `block_of(number of the block)` is the counter that is used for it.
+template <int Rounds, class BlockOf>
+void random_bits(const Call& call, BlockOf&& block_of) {
+  const host::TensorView out = call.view(0);
+  const auto word = [&](int i) { return static_cast<std::uint32_t>(call.launch.scalars[i]); };
+  const std::int64_t words = out.count() * (out.dtype == LKS_I64 ? 2 : 1);
+  auto* to = out.as<std::uint32_t>();
+  for (std::int64_t first = 0; first < words; first += 4) {
+    const auto block = static_cast<std::uint64_t>(block_of(first / 4));
+    const U32x4 r =
+        philox<Rounds>({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), word(2), word(3)},
+                       word(0), word(1));
+    const std::uint32_t values[] = {r.x, r.y, r.z, r.w};
+    for (std::int64_t i = 0; i < 4 && first + i < words; ++i) to[first + i] = values[i];
+  }
+}
+
+void philox_seven_rounds(const Call& call) {
+  random_bits<7>(call, [](std::int64_t block) { return block; });
+}
+// Every work group starts one block late.
+void philox_counter_off(const Call& call) {
+  random_bits<10>(call, [](std::int64_t block) { return block + block / 256; });
+}
+// The upper half of the stream's number is left out.
+void philox_upper_stream_ignored(const Call& call) {
+  lks_launch launch = call.launch;
+  const std::uint64_t scalars[] = {launch.scalars[0], launch.scalars[1], launch.scalars[2], 0};
+  launch.scalars = scalars;
+  call.honest.run(launch);
+}
+
+constexpr KernelFault faults[] = {
+    {Mutant::max_drops_nan, LKS_OP_MAX, &max_drops_nan},
+    {Mutant::min_confuses_zeros, LKS_OP_MIN, &min_confuses_zeros},
+    {Mutant::argmax_last_tie, LKS_OP_ARGMAX, &argmax_last_tie},
+    {Mutant::max_pool_last_tie, LKS_OP_MAX_POOL2D, &max_pool_last_tie},
+    {Mutant::max_pool_pads_with_zero, LKS_OP_MAX_POOL2D, &max_pool_pads_with_zero},
+    {Mutant::avg_pool_counts_padding, LKS_OP_AVG_POOL2D, &avg_pool_counts_padding},
+    {Mutant::max_pool_gradient_overwrites, LKS_OP_MAX_POOL2D_BACKWARD, &max_pool_gradient_overwrites},
+    {Mutant::filter_gradient_of_first_image, LKS_OP_CONV2D_BACKWARD_FILTER, &filter_gradient_of_first_image},
+    {Mutant::gather_wraps, LKS_OP_GATHER, &gather_wraps, true},
+    {Mutant::scatter_wraps, LKS_OP_SCATTER_ADD, &scatter_wraps, true},
+    {Mutant::scatter_descending, LKS_OP_SCATTER_ADD, &scatter_descending},
+    {Mutant::scatter_overwrites, LKS_OP_SCATTER_ADD, &scatter_overwrites},
+    {Mutant::philox_seven_rounds, LKS_OP_RANDOM_BITS, &philox_seven_rounds},
+    {Mutant::philox_counter_off, LKS_OP_RANDOM_BITS, &philox_counter_off},
+    {Mutant::philox_upper_stream_ignored, LKS_OP_RANDOM_BITS, &philox_upper_stream_ignored},
+};
+
+// ------------------------------------------------------------------------------- attributes, read in the wrong way
+
+void dilation_ignored(EditableDesc& e) { e.attributes<lks_conv2d_attrs>().dilation = {2, {1, 1}}; }
+void groups_ignored(EditableDesc& e) { e.attributes<lks_conv2d_attrs>().groups = 1; }
+// Padding below and right taken for that above and left.
+void padding_swapped(EditableDesc& e) {
+  auto& padding = e.attributes<lks_conv2d_attrs>().padding;
+  padding.values[0] = padding.values[1];
+  padding.values[2] = padding.values[3];
+}
+void one_stride_for_both(EditableDesc& e) {
+  auto& strides = e.attributes<lks_conv2d_attrs>().strides;
+  strides.values[1] = std::min(strides.values[0], strides.values[1]);
+}
+// Lockstep mode is claimed, and the kernels of strict mode serve.
+void strict_order_in_lockstep(EditableDesc& e) {
+  if (e.desc.math_mode == LKS_MODE_LOCKSTEP) e.desc.math_mode = LKS_MODE_STRICT;
+}
+
+constexpr DescFault attribute_fault_table[] = {
+    {Mutant::conv_ignores_dilation, LKS_OP_CONV2D, &dilation_ignored},
+    {Mutant::conv_groups_wrong, LKS_OP_CONV2D, &groups_ignored},
+    {Mutant::conv_padding_swapped, LKS_OP_CONV2D, &padding_swapped},
+    {Mutant::conv_gradient_padding_swapped, LKS_OP_CONV2D_BACKWARD_INPUT, &padding_swapped},
+    {Mutant::conv_one_stride, LKS_OP_CONV2D, &one_stride_for_both},
+    {Mutant::strict_order_in_lockstep, any_op, &strict_order_in_lockstep},
+};
+
+}  // namespace
+
+std::span<const KernelFault> op_faults() { return faults; }
+std::span<const DescFault> attribute_faults() { return attribute_fault_table; }
+
+}  // namespace mutants

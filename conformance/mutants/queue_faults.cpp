@@ -1,0 +1,194 @@
+// Faults in queues, timelines and copies.
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <set>
+
+#include "backends/host/kernel.h"
+#include "conformance/mutants/mutant.h"
+
+namespace mutants {
+namespace {
+
+// -------------------------------------------------------------------------------------------------------------
+// timelines
+
+std::mutex mutex;
+std::set<lks_timeline*> queue_timelines;
+
+bool is_of_queue(lks_timeline* timeline) {
+  std::lock_guard lock(mutex);
+  return queue_timelines.count(timeline) != 0;
+}
+
+void remember_queue_timelines(lks_driver_api& t) {
+  t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_create(device, kind, out, timeline, diag);
+    if (status != LKS_OK) return status;
+    std::lock_guard lock(mutex);
+    queue_timelines.insert(*timeline);
+    return status;
+  };
+}
+
+// A queue's timeline is seen to advance as a command begins.
+void early_signal(lks_driver_api& t) {
+  remember_queue_timelines(t);
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    if (value > 0 && is_of_queue(timeline)) --value;
+    return honest().timeline_wait(timeline, value, timeout_ns, diag);
+  };
+}
+
+// A read tells the value of the command before it.
+void read_value_one_short(lks_driver_api& t) {
+  t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                    std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_read(queue, dst, src, offset, bytes, value, diag);
+    if (status == LKS_OK && *value > 1) --*value;
+    return status;
+  };
+}
+
+void skipped_wait(lks_driver_api& t) {
+  t.queue_wait = [](lks_queue*, lks_timeline*, std::uint64_t, lks_diag*) -> lks_status { return LKS_OK; };
+}
+
+// Another queue's work is waited for one command less than asked.
+void wait_one_short(lks_driver_api& t) {
+  t.queue_wait = [](lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) -> lks_status {
+    return honest().queue_wait(queue, timeline, value > 0 ? value - 1 : 0, diag);
+  };
+}
+
+void failure_lost(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    return status == LKS_TIMEOUT ? status : LKS_OK;
+  };
+  t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
+    honest().timeline_query(timeline, reached, diag);
+    return LKS_OK;
+  };
+}
+
+// Time is up: as good as done.
+void timeout_means_done(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    return status == LKS_TIMEOUT ? LKS_OK : status;
+  };
+}
+
+void failed_value_not_told(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    if (status < 0 && status != LKS_TIMEOUT) diag->value = 0;
+    return status;
+  };
+}
+
+void recover_gives_up(lks_driver_api& t) {
+  t.queue_recover = [](lks_queue*, std::uint64_t*, lks_diag* diag) -> lks_status {
+    std::snprintf(diag->what, sizeof diag->what, "the queue cannot be used any more");
+    return diag->code = LKS_DEVICE_LOST;
+  };
+}
+
+void signal_forgets_failure(lks_driver_api& t) {
+  t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag*, lks_diag* diag) -> lks_status {
+    return honest().timeline_signal(timeline, value, nullptr, diag);
+  };
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// copies
+
+void write_drops_tail(lks_driver_api& t) {
+  t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                     std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return honest().queue_write(queue, dst, offset, src, bytes > 4 ? bytes / 4 * 4 : bytes, value, diag);
+  };
+}
+
+// Whole blocks of eight bytes are read, past the end of where they go.
+void read_rounds_up(lks_driver_api& t) {
+  t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                    std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const std::uint64_t most = src->bytes - offset;
+    return honest().queue_read(queue, dst, src, offset, std::min(most, (bytes + 7) / 8 * 8), value, diag);
+  };
+}
+
+void copy_rounds_offset(lks_driver_api& t) {
+  t.queue_copy = [](lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                    std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return honest().queue_copy(queue, dst, dst_offset, src, src_offset / 4 * 4, bytes, value, diag);
+  };
+}
+
+// Patterns of two bytes are filled in as if they had one.
+void fill_repeats_low_byte(lks_driver_api& t) {
+  t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                    std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return honest().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes == 2 ? 1 : pattern_bytes, value, diag);
+  };
+}
+
+void fill_stops_early(lks_driver_api& t) {
+  t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                    std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const std::uint64_t whole = bytes > 64 ? bytes / 16 * 16 : bytes;
+    return honest().queue_fill(queue, dst, offset, whole, pattern, pattern_bytes, value, diag);
+  };
+}
+
+// -------------------------------------------------------------------------------------------------------------
+// launches
+
+void first_of_several(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    return honest().queue_launch(queue, launches, std::min(count, 1u), value, diag);
+  };
+}
+
+// Several launches are begun at once: the last one first.
+void launches_out_of_order(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    std::vector<lks_launch> reversed(launches, launches + count);
+    std::reverse(reversed.begin(), reversed.end());
+    return honest().queue_launch(queue, reversed.data(), count, value, diag);
+  };
+}
+
+constexpr TableFault faults[] = {
+    {Mutant::early_signal, &early_signal},
+    {Mutant::read_value_one_short, &read_value_one_short},
+    {Mutant::skipped_wait, &skipped_wait},
+    {Mutant::wait_one_short, &wait_one_short},
+    {Mutant::failure_lost, &failure_lost},
+    {Mutant::timeout_means_done, &timeout_means_done},
+    {Mutant::failed_value_not_told, &failed_value_not_told},
+    {Mutant::recover_gives_up, &recover_gives_up},
+    {Mutant::signal_forgets_failure, &signal_forgets_failure},
+    {Mutant::write_drops_tail, &write_drops_tail},
+    {Mutant::read_rounds_up, &read_rounds_up},
+    {Mutant::copy_rounds_offset, &copy_rounds_offset},
+    {Mutant::fill_repeats_low_byte, &fill_repeats_low_byte},
+    {Mutant::fill_stops_early, &fill_stops_early},
+    {Mutant::first_of_several, &first_of_several},
+    {Mutant::launches_out_of_order, &launches_out_of_order},
+};
+
+}  // namespace
+
+std::span<const TableFault> queue_faults() { return faults; }
+
+}  // namespace mutants

@@ -1,0 +1,85 @@
+// A launch whose bindings may be changed before the honest kernel sees it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "backends/reference/kernels/kernels.h"
+#include "conformance/mutants/mutant.h"
+
+namespace mutants {
+
+class Rebound {
+ public:
+  explicit Rebound(const Call& call)
+      : call_(call), launch_(call.launch), bindings_(launch_.bindings, launch_.bindings + launch_.binding_count) {
+    extents_.resize(bindings_.size());
+    strides_.resize(bindings_.size());
+    for (std::size_t i = 0; i < bindings_.size(); ++i) {
+      if (!bindings_[i].buffer || !bindings_[i].dims) continue;
+      const auto rank = static_cast<std::size_t>(call.honest.ranks[i]);
+      std::copy_n(bindings_[i].dims, rank, extents_[i].begin());
+      std::copy_n(bindings_[i].strides, rank, strides_[i].begin());
+      bindings_[i].dims = extents_[i].data();
+      bindings_[i].strides = strides_[i].data();
+    }
+    launch_.bindings = bindings_.data();
+  }
+  Rebound(const Rebound&) = delete;
+  Rebound& operator=(const Rebound&) = delete;
+
+  std::int64_t& dim(std::size_t tensor, int d) { return extents_[tensor][static_cast<std::size_t>(d)]; }
+  std::int64_t& stride(std::size_t tensor, int d) { return strides_[tensor][static_cast<std::size_t>(d)]; }
+  std::int64_t& offset(std::size_t tensor) { return bindings_[tensor].offset; }
+  int rank(std::size_t tensor) const { return call_.honest.ranks[tensor]; }
+  bool has(std::size_t tensor) const { return bindings_[tensor].buffer != nullptr; }
+  void swap(std::size_t a, std::size_t b) { std::swap(bindings_[a], bindings_[b]); }
+
+  /// Strides of a dense tensor.
+  void make_dense(std::size_t tensor) {
+    std::int64_t next = 1;
+    for (int d = rank(tensor) - 1; d >= 0; --d) {
+      stride(tensor, d) = next;
+      next *= dim(tensor, d);
+    }
+  }
+
+  /// Replaces an f32 tensor by a dense copy of f(element).
+  template <class F>
+  void convert(std::size_t tensor, F&& f) {
+    const host::TensorView from = call_.view(tensor);
+    if (from.dtype != LKS_F32) return;
+    std::vector<float>& values = copies_.emplace_back();
+    reference::Walk walk(from.rank, from.dims);
+    walk.add(from.strides);
+    for (; !walk.done(); walk.next()) values.push_back(f(from.as<float>()[walk.offset(0)]));
+    buffers_.push_back({values.data(), values.size() * sizeof(float)});
+    bindings_[tensor].buffer = &buffers_.back();
+    bindings_[tensor].offset = 0;
+    make_dense(tensor);
+  }
+
+  void run() const { call_.honest.run(launch_); }
+
+ private:
+  const Call& call_;
+  lks_launch launch_;
+  std::vector<lks_binding> bindings_;
+  std::vector<std::array<std::int64_t, LKS_MAX_RANK>> extents_, strides_;
+  std::deque<std::vector<float>> copies_;
+  std::deque<lks_buffer> buffers_;
+};
+
+/// Visits the elements of a tensor as f(element, its row-major number).
+template <class T, class F>
+void for_each(const host::TensorView& t, F&& f) {
+  reference::Walk walk(t.rank, t.dims);
+  walk.add(t.strides);
+  for (std::int64_t i = 0; !walk.done(); walk.next(), ++i) f(t.as<T>()[walk.offset(0)], i);
+}
+
+}  // namespace mutants

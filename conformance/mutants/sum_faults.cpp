@@ -1,0 +1,226 @@
+// Faults in sums and matrix products: precision, order, lost terms.
+#include <chrono>
+#include <cmath>
+
+#include "conformance/mutants/numbers.h"
+#include "conformance/mutants/terms.h"
+
+namespace mutants {
+namespace {
+
+using Terms = const std::vector<float>&;
+
+// ------------------------------------------------------------------------------------------------ coarser operands
+
+template <float (*Coarse)(float)>
+void coarse_operands(const Call& call) {
+  Rebound r(call);
+  r.convert(0, Coarse);
+  r.convert(1, Coarse);
+  r.run();
+}
+
+// A library that picks its tensor-core kernel for long inner dimensions only.
+void matmul_tf32_long_k(const Call& call) {
+  const host::TensorView a = call.view(0);
+  a.dims[a.rank - 1] >= 128 ? coarse_operands<&as_tf32>(call) : call.run();
+}
+
+// ------------------------------------------------------------------------------------------------------- accumulation
+
+void matmul_f16_accumulation(const Call& call) {
+  matmul_by(call, [](float, Terms a, Terms b) {
+    float total = 0;
+    for (std::size_t k = 0; k < a.size(); ++k) total = as_f16(total + a[k] * b[k]);
+    return total;
+  });
+}
+
+void matmul_truncates(const Call& call) {
+  matmul_by(call, [](float, Terms a, Terms b) {
+    double total = 0;
+    for (std::size_t k = 0; k < a.size(); ++k) total += static_cast<double>(a[k]) * static_cast<double>(b[k]);
+    return truncated(total);
+  });
+}
+
+void sum_truncates(const Call& call) {
+  sum_by(call, [](Terms x) {
+    double total = 0;
+    for (float v : x) total += static_cast<double>(v);
+    return truncated(total);
+  });
+}
+
+// The result joins what the block held before: beta is 1 where it should be 0.
+void matmul_adds_to_its_output(const Call& call) {
+  matmul_by(call, [](float before, Terms a, Terms b) {
+    double total = static_cast<double>(before);
+    for (std::size_t k = 0; k < a.size(); ++k) total += static_cast<double>(a[k]) * static_cast<double>(b[k]);
+    return static_cast<float>(total);
+  });
+}
+
+// A running error term that nobody set to zero: it lies in the workspace.
+void sum_reads_workspace(const Call& call) {
+  const auto* left_over = reinterpret_cast<const float*>(static_cast<const char*>(call.launch.workspace->data) +
+                                                         call.launch.workspace_offset);
+  sum_by(call, [&](Terms x) {
+    double total = static_cast<double>(*left_over);
+    for (float v : x) total += static_cast<double>(v);
+    return static_cast<float>(total);
+  });
+}
+
+// --------------------------------------------------------------------------------------------------------- lost terms
+
+void sum_drops_last_block(const Call& call) {
+  sum_by(call, [](Terms x) {
+    const std::size_t n = x.size() > 256 ? x.size() / 256 * 256 : x.size();
+    double total = 0;
+    for (std::size_t i = 0; i < n; ++i) total += static_cast<double>(x[i]);
+    return static_cast<float>(total);
+  });
+}
+
+void matmul_drops_last_block(const Call& call) {
+  matmul_by(call, [](float, Terms a, Terms b) {
+    const std::size_t n = a.size() > 64 ? a.size() / 32 * 32 : a.size();
+    double total = 0;
+    for (std::size_t k = 0; k < n; ++k) total += static_cast<double>(a[k]) * static_cast<double>(b[k]);
+    return static_cast<float>(total);
+  });
+}
+
+// Nothing to add, nothing written.
+void empty_sum_not_written(const Call& call) {
+  if (call.view(0).count() > 0) call.run();
+}
+void empty_matmul_not_written(const Call& call) {
+  if (call.view(0).count() > 0) call.run();
+}
+
+// Squares only: b times a.
+void matmul_swapped_when_square(const Call& call) {
+  const host::TensorView a = call.view(0), b = call.view(1);
+  Rebound r(call);
+  if (a.dims[a.rank - 2] == a.dims[a.rank - 1] && b.dims[b.rank - 2] == b.dims[b.rank - 1]) r.swap(0, 1);
+  r.run();
+}
+
+// ------------------------------------------------------------------------------------------------------------- order
+
+float chunk_sum(Terms a, Terms b, std::size_t from, std::size_t to) {
+  float total = 0;
+  for (std::size_t k = from; k < to; ++k) total += a[k] * b[k];
+  return total;
+}
+
+// Chunks of 128 rather than 256, joined one after the other.
+void matmul_other_order(const Call& call) {
+  matmul_by(call, [](float, Terms a, Terms b) {
+    float total = 0;
+    for (std::size_t at = 0; at < a.size(); at += 128) total += chunk_sum(a, b, at, std::min(a.size(), at + 128));
+    return total;
+  });
+}
+
+// The right chunks, but their sums are joined one after the other and not as a tree.
+void matmul_chunks_joined_in_line(const Call& call) {
+  matmul_by(call, [](float, Terms a, Terms b) {
+    float total = 0;
+    for (std::size_t at = 0; at < a.size(); at += 256) total += chunk_sum(a, b, at, std::min(a.size(), at + 256));
+    return total;
+  });
+}
+
+// The right order, with products and sums fused.
+void matmul_fused(const Call& call) {
+  matmul_by(call, [](float, Terms a, Terms b) {
+    std::vector<float> parts;
+    for (std::size_t at = 0; at < a.size(); at += 256) {
+      float total = 0;
+      for (std::size_t k = at; k < std::min(a.size(), at + 256); ++k) total = std::fma(a[k], b[k], total);
+      parts.push_back(total);
+    }
+    while (parts.size() > 1) {
+      std::vector<float> joined;
+      for (std::size_t i = 0; i < parts.size(); i += 2)
+        joined.push_back(i + 1 < parts.size() ? parts[i] + parts[i + 1] : parts[i]);
+      parts = joined;
+    }
+    return parts.empty() ? 0.0f : parts[0];
+  });
+}
+
+void sum_other_order(const Call& call) {
+  sum_by(call, [](Terms x) {
+    float total = 0;
+    for (float v : x) total += v;
+    return total;
+  });
+}
+
+// Eight lanes rather than 32.
+void sum_fewer_lanes(const Call& call) {
+  sum_by(call, [](Terms x) {
+    float lanes[8] = {};
+    for (std::size_t i = 0; i < x.size(); ++i) lanes[i % 8] += x[i];
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  });
+}
+
+// Whichever thread comes first adds first: the start moves with the clock.
+void racy_sum(const Call& call) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+  std::size_t turn = static_cast<std::size_t>(now) >> 4;
+  sum_by(call, [&](Terms x) {
+    float total = 0;
+    ++turn;
+    for (std::size_t i = 0; i < x.size(); ++i) total += x[(i + turn) % x.size()];
+    return total;
+  });
+}
+
+// Integers that should wrap stop at the largest.
+void integer_sum_saturates(const Call& call) {
+  const host::TensorView in = call.view(0), out = call.view(1);
+  call.run();
+  if (in.dtype != LKS_I32 || out.count() != 1) return;
+  std::int64_t total = 0;
+  for_each<std::int32_t>(in, [&](std::int32_t v, std::int64_t) { total += v; });
+  *out.as<std::int32_t>() = static_cast<std::int32_t>(std::clamp<std::int64_t>(total, INT32_MIN, INT32_MAX));
+}
+
+constexpr KernelFault faults[] = {
+    {Mutant::matmul_tf32_inputs, LKS_OP_MATMUL, &coarse_operands<&as_tf32>},
+    {Mutant::matmul_tf32_long_k, LKS_OP_MATMUL, &matmul_tf32_long_k},
+    {Mutant::matmul_bf16_inputs, LKS_OP_MATMUL, &coarse_operands<&as_bf16>},
+    {Mutant::conv_tf32_inputs, LKS_OP_CONV2D, &coarse_operands<&as_tf32>},
+    {Mutant::conv_filter_gradient_tf32, LKS_OP_CONV2D_BACKWARD_FILTER, &coarse_operands<&as_tf32>},
+    {Mutant::conv_image_gradient_bf16, LKS_OP_CONV2D_BACKWARD_INPUT, &coarse_operands<&as_bf16>},
+    {Mutant::matmul_f16_accumulation, LKS_OP_MATMUL, &matmul_f16_accumulation},
+    {Mutant::matmul_truncates, LKS_OP_MATMUL, &matmul_truncates},
+    {Mutant::sum_truncates, LKS_OP_SUM, &sum_truncates},
+    {Mutant::matmul_adds_to_its_output, LKS_OP_MATMUL, &matmul_adds_to_its_output},
+    {Mutant::sum_reads_workspace, LKS_OP_SUM, &sum_reads_workspace},
+    {Mutant::sum_drops_last_block, LKS_OP_SUM, &sum_drops_last_block},
+    {Mutant::matmul_drops_last_block, LKS_OP_MATMUL, &matmul_drops_last_block},
+    {Mutant::empty_sum_not_written, LKS_OP_SUM, &empty_sum_not_written},
+    {Mutant::empty_matmul_not_written, LKS_OP_MATMUL, &empty_matmul_not_written},
+    {Mutant::matmul_swapped_when_square, LKS_OP_MATMUL, &matmul_swapped_when_square},
+    {Mutant::overclaimed_accumulation, LKS_OP_MATMUL, &matmul_other_order},
+    {Mutant::matmul_other_order, LKS_OP_MATMUL, &matmul_other_order},
+    {Mutant::matmul_chunks_joined_in_line, LKS_OP_MATMUL, &matmul_chunks_joined_in_line},
+    {Mutant::matmul_fused, LKS_OP_MATMUL, &matmul_fused},
+    {Mutant::sum_other_order, LKS_OP_SUM, &sum_other_order},
+    {Mutant::sum_fewer_lanes, LKS_OP_SUM, &sum_fewer_lanes},
+    {Mutant::racy_sum, LKS_OP_SUM, &racy_sum},
+    {Mutant::integer_sum_saturates, LKS_OP_SUM, &integer_sum_saturates},
+};
+
+}  // namespace
+
+std::span<const KernelFault> sum_faults() { return faults; }
+
+}  // namespace mutants

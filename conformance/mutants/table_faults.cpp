@@ -1,0 +1,229 @@
+// Faults in what the driver says of itself and of its kernels, and in the ABI.
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+#include "conformance/mutants/mutant.h"
+
+namespace mutants {
+namespace {
+
+lks_status refuse(lks_diag* diag, int reason, const char* what) {
+  diag->code = LKS_UNSUPPORTED;
+  diag->reason = reason;
+  diag->operand = -1;
+  std::snprintf(diag->what, sizeof diag->what, "%s", what);
+  return LKS_UNSUPPORTED;
+}
+
+// ------------------------------------------------------------------------------------------------ queries and refusals
+
+// Refuses at query and prepare whatever `allowed` does not hold for.
+template <bool (*Allowed)(const lks_kernel_desc&)>
+void offers_only(lks_driver_api& t) {
+  t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
+                      lks_diag* diag) -> lks_status {
+    if (!Allowed(*desc)) return refuse(diag, LKS_REASON_OP, "no kernel");
+    return honest().kernel_query(driver, ordinal, desc, info, diag);
+  };
+  t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
+                        lks_diag* diag) -> lks_status {
+    if (!Allowed(*desc)) return refuse(diag, LKS_REASON_OP, "no kernel");
+    return honest().kernel_prepare(device, desc, out, info, diag);
+  };
+}
+
+bool nothing(const lks_kernel_desc&) { return false; }
+
+bool is_f32(const lks_tensor_desc& t) { return t.dtype == LKS_F32 || (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) != 0; }
+
+bool f32_pointwise(const lks_kernel_desc& d) {
+  bool all = d.op == LKS_OP_POINTWISE;
+  for (std::uint32_t i = 0; i < d.input_count; ++i) all = all && is_f32(d.inputs[i]);
+  for (std::uint32_t i = 0; i < d.output_count; ++i) all = all && is_f32(d.outputs[i]);
+  return all;
+}
+
+// One op is missing, which the others hide.
+bool no_scatter_add(const lks_kernel_desc& d) { return d.op != LKS_OP_SCATTER_ADD; }
+
+// Says yes to everything of an op and refuses some of it when it comes to preparing.
+void query_lies(lks_driver_api& t) {
+  t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
+                        lks_diag* diag) -> lks_status {
+    if (desc->op == LKS_OP_CONV2D) {
+      const auto& a = *static_cast<const lks_conv2d_attrs*>(desc->attrs);
+      if (a.dilation.values[0] > 1) return refuse(diag, LKS_REASON_ATTRIBUTE, "no dilation after all");
+    }
+    return honest().kernel_prepare(device, desc, out, info, diag);
+  };
+}
+
+// Another variant is named at prepare than at query.
+void query_names_another_variant(lks_driver_api& t) {
+  t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().kernel_query(driver, ordinal, desc, info, diag);
+    if (status == LKS_OK) std::snprintf(info->variant, sizeof info->variant, "fast_path");
+    return status;
+  };
+}
+
+void variants_not_listed(lks_driver_api& t) {
+  t.kernel_variant = [](lks_driver*, std::uint32_t, std::uint32_t) -> const char* { return nullptr; };
+}
+
+void refusal_without_reason(lks_driver_api& t) {
+  t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().kernel_query(driver, ordinal, desc, info, diag);
+    if (status == LKS_UNSUPPORTED) diag->reason = LKS_REASON_NONE;
+    return status;
+  };
+}
+
+// ---------------------------------------------------------------------------------------------------------- the device
+
+// Writes all that it knows, whatever room the host has.
+void describe_writes_past(lks_driver_api& t) {
+  t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
+                         lks_diag* diag) -> lks_status {
+    const std::uint32_t size = info->hdr.size;
+    lks_device_info full;
+    std::memset(&full, 0, sizeof full);
+    full.hdr.size = sizeof full;
+    const lks_status status = honest().device_describe(driver, ordinal, &full, diag);
+    if (status != LKS_OK) return status;
+    full.hdr.size = size;
+    std::memcpy(info, &full, sizeof full);
+    return LKS_OK;
+  };
+}
+
+// Accepts structs of exactly the size that it was built with.
+void exact_struct_size(lks_driver_api& t) {
+  t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
+                         lks_diag* diag) -> lks_status {
+    if (info->hdr.size != sizeof(lks_device_info)) {
+      std::snprintf(diag->what, sizeof diag->what, "lks_device_info has %u bytes", info->hdr.size);
+      return diag->code = LKS_ABI_MISMATCH;
+    }
+    return honest().device_describe(driver, ordinal, info, diag);
+  };
+  t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
+                      lks_diag* diag) -> lks_status {
+    if (desc->hdr.size != sizeof(lks_kernel_desc)) return refuse(diag, LKS_REASON_VERSION, "another lks_kernel_desc");
+    return honest().kernel_query(driver, ordinal, desc, info, diag);
+  };
+}
+
+void any_ordinal_described(lks_driver_api& t) {
+  t.device_describe = [](lks_driver* driver, std::uint32_t, lks_device_info* info, lks_diag* diag) -> lks_status {
+    return honest().device_describe(driver, 0, info, diag);
+  };
+}
+
+void changes_its_description(lks_driver_api& t) {
+  t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
+                         lks_diag* diag) -> lks_status {
+    static std::uint32_t calls = 0;
+    const lks_status status = honest().device_describe(driver, ordinal, info, diag);
+    info->compute_units = ++calls;
+    return status;
+  };
+}
+
+// State of the process: the library stays loaded, and opens once.
+void opens_once(lks_driver_api& t) {
+  t.flags &= ~std::uint32_t{LKS_DRIVER_UNLOADABLE};
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    static bool opened = false;
+    if (opened) {
+      std::snprintf(diag->what, sizeof diag->what, "already initialised");
+      return diag->code = LKS_UNAVAILABLE;
+    }
+    opened = true;
+    return honest().driver_open(host, out, diag);
+  };
+}
+
+// Closing destroys what is already destroyed.
+void crashes_on_close(lks_driver_api& t) {
+  t.driver_close = [](lks_driver*) { __builtin_trap(); };
+}
+
+// A thread outlives the driver, and then the library its code is in.
+void leaves_a_thread(lks_driver_api& t) {
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    std::thread([] {
+      while (true) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }).detach();
+    return honest().driver_open(host, out, diag);
+  };
+}
+
+void device_opens_once(lks_driver_api& t) {
+  t.device_open = [](lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) -> lks_status {
+    static bool opened = false;
+    if (opened) {
+      std::snprintf(diag->what, sizeof diag->what, "the device is in use");
+      return diag->code = LKS_UNAVAILABLE;
+    }
+    opened = true;
+    return honest().device_open(driver, ordinal, out, diag);
+  };
+}
+
+constexpr TableFault faults[] = {
+    {Mutant::supports_nothing, &offers_only<&nothing>},
+    {Mutant::supports_f32_pointwise, &offers_only<&f32_pointwise>},
+    {Mutant::no_scatter_add, &offers_only<&no_scatter_add>},
+    {Mutant::query_lies, &query_lies},
+    {Mutant::query_names_another_variant, &query_names_another_variant},
+    {Mutant::variants_not_listed, &variants_not_listed},
+    {Mutant::refusal_without_reason, &refusal_without_reason},
+    {Mutant::describe_writes_past, &describe_writes_past},
+    {Mutant::exact_struct_size, &exact_struct_size},
+    {Mutant::any_ordinal_described, &any_ordinal_described},
+    {Mutant::changes_its_description, &changes_its_description},
+    {Mutant::opens_once, &opens_once},
+    {Mutant::crashes_on_close, &crashes_on_close},
+    {Mutant::leaves_a_thread, &leaves_a_thread},
+    {Mutant::device_opens_once, &device_opens_once},
+};
+
+// -------------------------------------------------------------------------------------------------- claims of kernels
+
+void claims_double_sums(const lks_kernel_desc&, lks_kernel_info& info) {
+  info.accumulate_dtype = LKS_F64;
+  info.order = LKS_ORDER_SEQUENTIAL;
+  info.gamma_factor = 1;
+}
+void claims_determinism(const lks_kernel_desc&, lks_kernel_info& info) {
+  info.determinism = LKS_DETERMINISM_RUN_TO_RUN;
+}
+void claims_exactness(const lks_kernel_desc&, lks_kernel_info& info) { info.max_ulp = 0; }
+void wants_workspace(const lks_kernel_desc&, lks_kernel_info& info) {
+  if (info.workspace_bytes < 64) info.workspace_bytes = 64;
+}
+void depends_on_nothing(const lks_kernel_desc& desc, lks_kernel_info& info) {
+  if (!info.deps) return;
+  for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) info.deps[i] = {};
+}
+
+constexpr InfoFault claims[] = {
+    {Mutant::overclaimed_accumulation, LKS_OP_MATMUL, &claims_double_sums},
+    {Mutant::racy_sum, LKS_OP_SUM, &claims_determinism},
+    {Mutant::changes_from_run_to_run, LKS_OP_MATMUL, &claims_determinism},
+    {Mutant::log_off_by_4_ulp, LKS_OP_POINTWISE, &claims_exactness},
+    {Mutant::sum_reads_workspace, LKS_OP_SUM, &wants_workspace},
+    {Mutant::extents_baked_in, LKS_OP_SUM, &depends_on_nothing},
+};
+
+}  // namespace
+
+std::span<const TableFault> table_faults() { return faults; }
+std::span<const InfoFault> claim_faults() { return claims; }
+
+}  // namespace mutants
