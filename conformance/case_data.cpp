@@ -5,70 +5,9 @@
 #include <cstring>
 
 #include "lockstep/ops.h"
-#include "ops/random/philox_reference.h"
 
 namespace lockstep::conformance {
 namespace {
-
-std::uint64_t hash_of(const std::string& text) {
-  std::uint64_t h = 0xcbf29ce484222325u;  // FNV-1a
-  for (unsigned char c : text) h = (h ^ c) * 0x100000001b3u;
-  return h;
-}
-
-// A stream of numbers for one input.
-class Draw {
- public:
-  explicit Draw(std::uint64_t seed) : key_{seed, 0} {}
-  double unit() { return static_cast<double>(random_long_word(key_, next_++) >> 11) * 0x1p-53; }
-  std::uint64_t below(std::uint64_t n) { return random_long_word(key_, next_++) % n; }
-
- private:
-  RandomKey key_;
-  std::uint64_t next_ = 0;
-};
-
-long double round_to(long double value, DType t) {
-  switch (t) {
-    case DType::f32: return static_cast<float>(value);
-    case DType::f64: return static_cast<double>(value);
-    case DType::f16: return static_cast<float>(Half(static_cast<float>(value)));
-    case DType::bf16: return static_cast<float>(BFloat16(static_cast<float>(value)));
-    case DType::u8: return std::clamp<long double>(std::trunc(value), 0, 255);
-    case DType::i8: return std::clamp<long double>(std::trunc(value), -128, 127);
-    case DType::i32: return std::clamp<long double>(std::trunc(value), -0x1p31L, 0x1p31L - 1);
-    case DType::i64: return std::clamp<long double>(std::trunc(value), -0x1p63L, 0x1p63L - 1);
-    case DType::boolean: return value != 0;
-  }
-  return value;
-}
-
-long double value_for(const CaseValues& values, DType t, Draw& draw) {
-  switch (values.kind) {
-    case CaseValues::Kind::range: return values.low + (values.high - values.low) * draw.unit();
-    case CaseValues::Kind::indices: return std::floor(values.low + (values.high - values.low + 1) * draw.unit());
-    case CaseValues::Kind::spread: {
-      const long double magnitude = std::ldexp(1 + draw.unit(), static_cast<int>(draw.below(40)) - 20);
-      return draw.below(2) ? magnitude : -magnitude;
-    }
-    default:
-      if (t == DType::boolean) return draw.below(2);
-      if (!is_floating(t)) return static_cast<long double>(draw.below(19)) - 9;
-      return 4 * (draw.unit() + draw.unit() + draw.unit() - 1.5);  // roughly normal, within [-6, 6]
-  }
-}
-
-// Multiples of a step wide enough that no small perturbation changes their order, in random order; each input of a case
-// gets its own offset, so that no two inputs share a value either.
-void fill_distinct(RefArray& array, std::size_t input, Draw& draw) {
-  const std::size_t n = array.values.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    const long double centred = static_cast<long double>(i) - static_cast<long double>(n / 2);
-    const long double offset = 0.25L + 0.17L * static_cast<long double>(input);
-    array.values[i] = is_floating(array.dtype) ? (centred + offset) * 0.0625L : centred;
-  }
-  for (std::size_t i = n; i > 1; --i) std::swap(array.values[i - 1], array.values[draw.below(i)]);
-}
 
 template <class T>
 void append(std::vector<std::byte>& bytes, T value) {
@@ -113,69 +52,108 @@ long double read_value(const std::byte* at, DType t) {
   return 0;
 }
 
-Tensor dense_tensor(const RefArray& values, Device device) {
+// A byte pattern that is NaN in every floating format, and unlikely as an integer.
+constexpr std::byte sentinel{0x7f};
+
+std::vector<std::byte> bytes_of(const RefArray& values) {
   std::vector<std::byte> bytes;
+  bytes.reserve(values.values.size() * size_of(values.dtype));
   for (long double v : values.values) append_value(bytes, v, values.dtype);
-  return Tensor::from_bytes(bytes.data(), bytes.size(), {values.dtype, values.shape}, device);
+  return bytes;
+}
+
+Tensor upload(const std::vector<std::byte>& bytes, DType dtype, const Shape& shape, Device device) {
+  return Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, shape}, device);
+}
+
+// The elements in the order of `order`, each at that multiple of `step` elements, after `first` others.
+std::vector<std::byte> scattered(const std::vector<std::byte>& dense, std::size_t size, std::int64_t first,
+                                 std::int64_t step, const std::vector<std::int64_t>& order) {
+  const auto count = static_cast<std::int64_t>(order.size());
+  std::vector<std::byte> bytes(static_cast<std::size_t>(first + count * step) * size, sentinel);
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::memcpy(bytes.data() + static_cast<std::size_t>(first + i * step) * size,
+                dense.data() + static_cast<std::size_t>(order[static_cast<std::size_t>(i)]) * size, size);
+  }
+  return bytes;
+}
+
+std::vector<std::int64_t> in_order(std::int64_t count) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = i;
+  return order;
+}
+
+Tensor with_offset(const RefArray& a, Device device) {
+  constexpr std::int64_t before = 3;
+  const auto bytes = scattered(bytes_of(a), size_of(a.dtype), before, 1, in_order(a.size()));
+  const Tensor block = upload(bytes, a.dtype, Shape{before + a.size()}, device);
+  return reshape(slice(block, {Slice{0, before}}), NewShape(a.shape));
+}
+
+// Over a block with twice the last extent, starting at its second element.
+Tensor sliced(const RefArray& a, Device device) {
+  const auto bytes = scattered(bytes_of(a), size_of(a.dtype), 1, 2, in_order(a.size()));
+  Shape doubled = a.shape;
+  doubled.set_dim(-1, 2 * a.shape[-1]);
+  std::vector<std::byte> block(bytes.begin(), bytes.end() - static_cast<std::ptrdiff_t>(size_of(a.dtype)));
+  return slice(upload(block, a.dtype, doubled, device), {Slice{a.shape.rank() - 1, 1, std::nullopt, 2}});
+}
+
+// Stored dimension by dimension in reverse order, looked at in the original one.
+Tensor transposed(const RefArray& a, Device device) {
+  const int rank = a.shape.rank();
+  Shape stored;
+  for (int d = rank - 1; d >= 0; --d) stored.append(a.shape[d]);
+  std::vector<std::int64_t> order(static_cast<std::size_t>(a.size()));
+  for (std::int64_t n = 0; n < a.size(); ++n) {
+    std::int64_t rest = n, at = 0;
+    for (int d = rank - 1; d >= 0; --d) {
+      std::int64_t weight = 1;
+      for (int e = 0; e < d; ++e) weight *= a.shape[e];
+      at += rest % a.shape[d] * weight;
+      rest /= a.shape[d];
+    }
+    order[static_cast<std::size_t>(at)] = n;
+  }
+  const auto bytes = scattered(bytes_of(a), size_of(a.dtype), 0, 1, order);
+  return transpose(upload(bytes, a.dtype, stored, device));
+}
+
+Tensor reversed(const RefArray& a, Device device) {
+  std::vector<std::int64_t> order = in_order(a.size());
+  std::reverse(order.begin(), order.end());
+  Tensor view = upload(scattered(bytes_of(a), size_of(a.dtype), 0, 1, order), a.dtype, a.shape, device);
+  for (int d = 0; d < a.shape.rank(); ++d) view = slice(view, {Slice{d, -1, std::nullopt, -1}});
+  return view;
+}
+
+Tensor broadcast(const RefArray& a, Device device) {
+  int last = a.shape.rank() - 1;
+  while (last > 0 && a.shape[last] == 1) --last;
+  Shape narrow = a.shape;
+  narrow.set_dim(last, 1);
+  std::int64_t inner = 1;
+  for (int d = last + 1; d < a.shape.rank(); ++d) inner *= a.shape[d];
+  std::vector<std::int64_t> order;
+  for (std::int64_t n = 0; n < narrow.size(); ++n) order.push_back(n / inner * a.shape[last] * inner + n % inner);
+  return broadcast_to(upload(scattered(bytes_of(a), size_of(a.dtype), 0, 1, order), a.dtype, narrow, device), a.shape);
 }
 
 }  // namespace
 
-const char* name_of(Layout layout) {
-  switch (layout) {
-    case Layout::sliced: return "sliced";
-    case Layout::transposed: return "transposed";
-    default: return "dense";
-  }
-}
-
-std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c) {
-  std::vector<RefArray> arrays;
-  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-    const CaseInput& input = c.inputs[i];
-    if (input.absent) {
-      arrays.push_back({input.dtype, Shape{}, {}, {}});
-      continue;
-    }
-    if (input.scalar) {
-      arrays.push_back({input.dtype, Shape{}, {round_to(input.scalar->as_double(), input.dtype)}, {}});
-      continue;
-    }
-    RefArray array = RefArray::zeros(input.dtype, input.shape);
-    Draw draw(hash_of(op.name + "/" + c.name + "/" + std::to_string(i)));
-    if (input.values.kind == CaseValues::Kind::distinct) {
-      fill_distinct(array, i, draw);
-    } else {
-      for (long double& v : array.values) v = value_for(input.values, input.dtype, draw);
-    }
-    for (long double& v : array.values) v = round_to(v, input.dtype);
-    arrays.push_back(std::move(array));
-  }
-  return arrays;
-}
-
 Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
-  const int rank = values.shape.rank();
-  if (layout == Layout::dense || rank == 0) return dense_tensor(values, device);
-  const Tensor dense = dense_tensor(values, device);
-  if (layout == Layout::transposed) {
-    // A dense copy in reverse order, looked at in the original order.
-    const Tensor reversed = transpose(dense);
-    const Tensor stored =
-        Tensor::from_bytes(reversed.to_bytes().data(), reversed.to_bytes().size(), reversed.spec(), device);
-    return transpose(stored);
+  if (values.size() > 0 && values.shape.rank() > 0) {
+    switch (layout) {
+      case Layout::offset: return with_offset(values, device);
+      case Layout::sliced: return sliced(values, device);
+      case Layout::transposed: return transposed(values, device);
+      case Layout::reversed: return reversed(values, device);
+      case Layout::broadcast: return broadcast(values, device);
+      default: break;
+    }
   }
-  // Spread out over a block with twice the last extent, starting at its second element.
-  const std::int64_t last = values.shape[-1];
-  Ints widened;
-  for (int d = 0; d < rank; ++d) widened.push_back(values.shape[d]);
-  widened.push_back(1);
-  const Tensor column = reshape(dense, NewShape(widened));
-  Ints joined = widened;
-  joined.pop_back();
-  joined.back() = 2 * last;
-  const Tensor pairs = reshape(concat({column, column}, rank), NewShape(joined));
-  return slice(pairs, {Slice{rank - 1, 1, std::nullopt, 2}});
+  return upload(bytes_of(values), values.dtype, values.shape, device);
 }
 
 RefArray to_array(const Tensor& tensor) {
@@ -191,7 +169,10 @@ CaseOperands::CaseOperands(const OpDef&, const OpCase& c, std::span<const RefArr
                            Layout layout) {
   tensors_.resize(c.inputs.size());
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-    if (!c.inputs[i].absent && !c.inputs[i].scalar) tensors_[i] = to_tensor(values[i], device, layout);
+    if (c.inputs[i].absent || c.inputs[i].scalar) continue;
+    const bool shares = layout == Layout::shared && i > 0 && tensors_[0] && values[i].dtype == values[0].dtype &&
+                        values[i].shape == values[0].shape && values[i].values == values[0].values;
+    tensors_[i] = shares ? *tensors_[0] : to_tensor(values[i], device, layout);
   }
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent) {

@@ -1,25 +1,12 @@
-// The inputs of a conformance case.
+// The inputs of a conformance case on a device, and results back from it.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "lockstep/op_def.h"
+#include "conformance/cases/values.h"
 
 namespace lockstep::conformance {
-
-/// How a tensor lies in memory.
-enum class Layout : std::uint8_t {
-  dense,
-  sliced,      // every second element of a larger block, starting at an odd offset
-  transposed,  // dimensions stored in reverse order
-};
-inline constexpr Layout layouts[] = {Layout::dense, Layout::sliced, Layout::transposed};
-const char* name_of(Layout layout);
-
-/// Values for each input, the same on every machine: drawn from the names of op and case. Values are representable in
-/// the input's dtype. Absent inputs have none; numbers have one.
-std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c);
 
 /// The inputs as operands on a device; keeps the tensors that the operands borrow.
 class CaseOperands {
@@ -35,7 +22,8 @@ class CaseOperands {
   std::vector<Operand> operands_;
 };
 
-/// A tensor with the array's values, rounded to its dtype.
+/// A tensor with the array's values, rounded to its dtype. For Layout::broadcast these must be equal along the last
+/// dimension that has extent.
 Tensor to_tensor(const RefArray& values, Device device, Layout layout = Layout::dense);
 
 /// A tensor's values.

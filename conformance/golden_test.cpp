@@ -6,7 +6,7 @@
 #include <set>
 
 #include "conformance/golden_checks.h"
-#include "conformance/op_checks.h"
+#include "conformance/checks/gradient.h"
 
 namespace lockstep::conformance {
 namespace {

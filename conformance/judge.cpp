@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <limits>
 
+#include "conformance/cases/values.h"
+
 namespace lockstep::conformance {
 namespace {
 
@@ -27,17 +29,125 @@ long double ulp_of(long double x, const Format& f) {
   return std::max(std::ldexp(1.0L, std::ilogb(x) - f.mantissa), f.smallest);
 }
 
-bool same(long double a, long double b) {
+bool same(long double a, long double b, bool signed_zeros) {
   if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
-  return a == b && (a != 0 || std::signbit(a) == std::signbit(b));
+  return a == b && (a != 0 || !signed_zeros || std::signbit(a) == std::signbit(b));
 }
 
 std::string element_text(std::size_t i, long double result, long double exact, long double allowed) {
-  char text[160];
+  char text[200];
   std::snprintf(text, sizeof text, "element %zu is %.12Lg, exact %.12Lg, off by %.3Lg, allowed %.3Lg", i, result, exact,
                 std::fabs(result - exact), allowed);
   return text;
 }
+
+// One comparison of arrays.
+class Judge {
+ public:
+  Judge(const RefArray& result, const RefArray& exact, const Measure& measure)
+      : result_(result), exact_(exact), m_(measure), format_(format_of(exact.dtype)) {}
+
+  Verdict run() {
+    bool any_telling = exact_.values.empty();
+    std::vector<float> ulps;
+    long double signed_sum = 0;
+    for (std::size_t i = 0; i < exact_.values.size(); ++i) {
+      any_telling = look_at(i) || any_telling;
+      if (!is_floating(exact_.dtype) || !std::isfinite(last_ulp_)) continue;
+      ulps.push_back(static_cast<float>(std::fabs(last_ulp_)));
+      signed_sum += last_ulp_;
+    }
+    verdict_.telling = any_telling;
+    verdict_.errors.elements = static_cast<std::int64_t>(ulps.size());
+    verdict_.errors.max_ulp = verdict_.worst_ulp;
+    verdict_.errors.share = verdict_.worst;
+    if (!ulps.empty()) {
+      const std::size_t at = ulps.size() * 99 / 100;
+      std::nth_element(ulps.begin(), ulps.begin() + static_cast<std::ptrdiff_t>(at), ulps.end());
+      verdict_.errors.p99_ulp = ulps[at];
+      verdict_.errors.mean_signed_ulp = static_cast<double>(signed_sum / static_cast<long double>(ulps.size()));
+    }
+    return std::move(verdict_);
+  }
+
+ private:
+  long double allowed_at(std::size_t i, long double e) const {
+    const Bound& b = m_.bound;
+    if (!is_floating(exact_.dtype)) return 0;
+    const long double budget = exact_.budget.empty() ? 0 : exact_.budget[i];
+    if (m_.exact_sums && e == std::trunc(e)) return std::fabs(round_to(e, exact_.dtype) - e);
+    if (b.correct && budget <= std::fabs(e) * (1 + 0x1p-30L)) {
+      // Where the format is nearly as long as the oracle's, its own rounding may decide a tie.
+      return budget == 0 ? 0 : ulp_of(e, format_) * (0.5L + (exact_.dtype == DType::f64 ? 0x1p-10L : 0x1p-30L));
+    }
+    long double allowed = 0;
+    if (b.ulp) allowed = *b.ulp * ulp_of(e, format_);
+    if (b.roundings) allowed = std::max(allowed, *b.roundings * budget * format_.roundoff);
+    if (m_.argument && b.of_argument > 0 && m_.argument->values[i] < b.of_argument_below) {
+      allowed = std::max(allowed, static_cast<long double>(b.of_argument) * std::fabs(m_.argument->values[i]));
+    }
+    return allowed > 0 ? allowed + format_.smallest : 0;
+  }
+
+  // Whether the element would tell a wrong result from a right one.
+  bool look_at(std::size_t i) {
+    const long double r = result_.values[i], e = exact_.values[i];
+    last_ulp_ = 0;
+    const bool floating = is_floating(exact_.dtype);
+    const bool finite = std::isfinite(r) && std::isfinite(e);
+    long double allowed = finite || std::isinf(r) ? allowed_at(i, e) : 0;
+    if (same(r, e, m_.bound.signed_zeros)) return tells(e, allowed);
+    // A result that may be a little off may also be a zero of the other sign.
+    if (floating && r == e && allowed > 0) return tells(e, allowed);
+    if (floating && std::isinf(r) && std::isfinite(e) && std::signbit(r) == std::signbit(e) && overflows(e, allowed)) {
+      return true;
+    }
+    const long double error = std::fabs(r - e);
+    const bool ok = finite && error <= allowed;
+    if (finite && floating) {
+      last_ulp_ = (r - e) / ulp_of(e, format_);
+      note_worst(i, static_cast<double>(std::fabs(last_ulp_)));
+    } else {
+      last_ulp_ = std::numeric_limits<long double>::quiet_NaN();
+    }
+    verdict_.worst = std::max(verdict_.worst, ok ? static_cast<double>(error / allowed) : INFINITY);
+    if (!ok && verdict_.ok) {
+      verdict_.ok = false;
+      verdict_.text = element_text(i, r, e, allowed);
+    }
+    return tells(e, allowed);
+  }
+
+  // An exact value beyond the largest number rounds to infinity.
+  bool overflows(long double e, long double allowed) const {
+    return std::fabs(e) + allowed * (1 - 0x1p-8L) > format_.largest + ulp_of(format_.largest, format_) / 2;
+  }
+
+  void note_worst(std::size_t i, double ulp) {
+    if (ulp <= verdict_.worst_ulp) return;
+    verdict_.worst_ulp = ulp;
+    char text[220];
+    if (m_.argument) {
+      std::snprintf(text, sizeof text, "x = %.9Lg: %.9Lg, exact %.12Lg", m_.argument->values[i], result_.values[i],
+                    exact_.values[i]);
+    } else {
+      std::snprintf(text, sizeof text, "element %zu: %.9Lg, exact %.12Lg", i, result_.values[i], exact_.values[i]);
+    }
+    verdict_.errors.worst = text;
+  }
+
+  // A result of another size would be outside the bound.
+  static bool tells(long double e, long double allowed) {
+    if (!std::isfinite(e)) return true;
+    return allowed == 0 || allowed <= std::fabs(e) / 4;
+  }
+
+  const RefArray &result_, &exact_;
+  const Measure& m_;
+  const Format format_;
+  Verdict verdict_;
+  long double last_ulp_ = 0;
+};
 
 }  // namespace
 
@@ -50,39 +160,22 @@ Slack slack_for(ErrorClass error_class) {
   }
 }
 
-Verdict judge(const RefArray& result, const RefArray& exact, double slack) {
-  Verdict verdict;
+Verdict judge(const RefArray& result, const RefArray& exact, const Measure& measure) {
   if (result.dtype != exact.dtype || !(result.shape == exact.shape)) {
+    Verdict verdict;
     verdict.ok = false;
+    verdict.worst = INFINITY;
     verdict.text = "the result is " + std::string(name_of(result.dtype)) + " " + result.shape.to_string() +
                    ", expected " + std::string(name_of(exact.dtype)) + " " + exact.shape.to_string();
     return verdict;
   }
-  const bool floating = is_floating(exact.dtype);
-  const Format format = format_of(exact.dtype);
-  for (std::size_t i = 0; i < exact.values.size(); ++i) {
-    const long double r = result.values[i], e = exact.values[i];
-    if (same(r, e) || (floating && r == e)) continue;
-    long double allowed = 0, error = std::fabs(r - e);
-    if (floating && !exact.budget.empty() && std::isfinite(r) && std::isfinite(e)) {
-      allowed = slack * exact.budget[i] * format.roundoff + format.smallest;
-    }
-    // An exact value beyond the largest number rounds to infinity.
-    if (floating && std::isinf(r) && std::signbit(r) == std::signbit(e) &&
-        std::fabs(e) + slack * ulp_of(format.largest, format) > format.largest) {
-      continue;
-    }
-    const double relative =
-        error <= allowed ? static_cast<double>(error / std::max(allowed, format.smallest)) : INFINITY;
-    const bool ok = error <= allowed;
-    if (floating && std::isfinite(error))
-      verdict.worst_ulp = std::max(verdict.worst_ulp, static_cast<double>(error / ulp_of(e, format)));
-    verdict.worst = std::max(verdict.worst, relative);
-    if (ok || !verdict.ok) continue;
-    verdict.ok = false;
-    verdict.text = element_text(i, r, e, allowed);
-  }
-  return verdict;
+  return Judge(result, exact, measure).run();
+}
+
+Verdict judge(const RefArray& result, const RefArray& exact, double slack) {
+  Measure measure;
+  measure.bound.roundings = slack;
+  return judge(result, exact, measure);
 }
 
 }  // namespace lockstep::conformance

@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include "lockstep/op_def.h"
+#include "conformance/bounds.h"
+#include "conformance/suite/result.h"
 
 namespace lockstep::conformance {
 
@@ -12,11 +13,23 @@ struct Verdict {
   double worst = 0;      // largest error in units of what is allowed
   double worst_ulp = 0;  // largest error in units in the last place of the exact result
   std::string text;      // the worst element that is not ok
+  ErrorStatistics errors;
+  bool telling = true;   // whether a wrong result would have been found out
 };
 
-/// Compares elementwise. Allowed is, per element, `slack` times the oracle's error budget in units of the dtype's unit
-/// roundoff, plus one unit of the smallest subnormal; where the oracle gives no budget the bits must agree. NaN agrees
-/// with NaN only. Written as "ok if error <= allowed", so that NaN never passes.
+/// What a comparison goes by.
+struct Measure {
+  Bound bound;
+  /// The first operand, where it has the result's shape: for bounds that mention it.
+  const RefArray* argument = nullptr;
+  /// All terms are integers whose sums are exact in any order: so must the result be, where the exact one is whole.
+  bool exact_sums = false;
+};
+
+/// Compares elementwise. NaN agrees with NaN only. Written as "ok if error <= allowed", so that NaN never passes.
+Verdict judge(const RefArray& result, const RefArray& exact, const Measure& measure);
+
+/// The same with `slack` times the oracle's budget as bound.
 Verdict judge(const RefArray& result, const RefArray& exact, double slack = 1);
 
 /// What a class of ops is allowed beyond the oracle's budget, with the reason.

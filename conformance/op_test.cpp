@@ -1,7 +1,8 @@
 // Every op on every device that is there, against its oracle: forward in several layouts, gradient, second gradient.
 #include <gtest/gtest.h>
 
-#include "conformance/op_checks.h"
+#include "conformance/checks/forward.h"
+#include "conformance/checks/gradient.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -30,18 +31,23 @@ std::string test_name(const testing::TestParamInfo<OpOnDevice>& info) {
   return name;
 }
 
-std::string replay(const OpOnDevice& p, const OpCase& c) { return p.op->name + "/" + c.name + " on " + p.device; }
-
-class OpTest : public testing::TestWithParam<OpOnDevice> {};
+class OpTest : public testing::TestWithParam<OpOnDevice> {
+ protected:
+  Setting setting() const { return {Device(GetParam().device), Device("reference"), Bounds::built_in()}; }
+  TestCase test_case(const char* suite, const OpCase& c, Layout layout = Layout::dense) const {
+    return {suite, GetParam().op, c, false, MathMode::strict, layout, Values::drawn, 0};
+  }
+};
 
 TEST_P(OpTest, ForwardAgreesWithTheOracle) {
   ASSERT_TRUE(GetParam().op->cases) << "the op has no conformance cases";
   const std::vector<OpCase> cases = GetParam().op->cases();
   ASSERT_FALSE(cases.empty());
   for (const OpCase& c : cases) {
-    for (Layout layout : layouts) {
-      const Verdict v = check_forward(*GetParam().op, c, Device(GetParam().device), layout);
-      if (!v.ok) ADD_FAILURE() << replay(GetParam(), c) << " " << name_of(layout) << ": " << v.text;
+    for (Layout layout : {Layout::dense, Layout::sliced, Layout::transposed}) {
+      const TestCase t = test_case(c.error ? "refusal" : "forward", c, layout);
+      const Verdict v = c.error ? check_refusal(t, setting()) : check_forward(t, setting());
+      if (!v.ok) ADD_FAILURE() << t.id() << " on " << GetParam().device << ": " << v.text;
     }
   }
 }
@@ -49,16 +55,18 @@ TEST_P(OpTest, ForwardAgreesWithTheOracle) {
 TEST_P(OpTest, GradientAgreesWithDifferencesOfTheOracle) {
   for (const OpCase& c : GetParam().op->cases()) {
     if (!has_gradient(*GetParam().op, c)) continue;
-    const Verdict v = check_gradient(*GetParam().op, c, Device(GetParam().device));
-    if (!v.ok) ADD_FAILURE() << replay(GetParam(), c) << ": " << v.text;
+    const TestCase t = test_case("gradient", c);
+    const Verdict v = check_gradient(t, setting());
+    if (!v.ok) ADD_FAILURE() << t.id() << " on " << GetParam().device << ": " << v.text;
   }
 }
 
 TEST_P(OpTest, SecondGradientAgreesWithDifferencesOfTheOracle) {
   for (const OpCase& c : GetParam().op->cases()) {
     if (!has_gradient(*GetParam().op, c)) continue;
-    const Verdict v = check_second_gradient(*GetParam().op, c, Device(GetParam().device));
-    if (!v.ok) ADD_FAILURE() << replay(GetParam(), c) << ": " << v.text;
+    const TestCase t = test_case("second_gradient", c);
+    const Verdict v = check_second_gradient(t, setting());
+    if (!v.ok) ADD_FAILURE() << t.id() << " on " << GetParam().device << ": " << v.text;
   }
 }
 

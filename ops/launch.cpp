@@ -7,6 +7,7 @@
 #include "lockstep/driver_ops.h"
 #include "ops/call_error.h"
 #include "ops/round_once.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
@@ -295,6 +296,11 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   if (calls.empty()) return;
   InlineVector<lks_launch, 4> launches;
   for (PlannedCall* c : calls) launches.push_back(c->launch_);
+  if (auto* used = thread_state().kernels_used) {
+    for (PlannedCall* c : calls) {
+      used->push_back({c->call_.op.pointwise() ? "pointwise" : c->call_.op.name, c->kernel_.get()->variant()});
+    }
+  }
   const PlannedCall& first = *calls.front();
   CommandQueue& queue = device.queue();
   const DriverCall caller{first.call_.op.name, &first.call_.where};
@@ -340,7 +346,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
 }
 
 KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType inputs_dtype,
-                          std::span<const Spec> inputs, std::span<const Spec> outputs) {
+                          std::span<const Spec> inputs, std::span<const Spec> outputs, MathMode mode) {
   std::vector<KernelTensor> tensors;
   std::vector<std::vector<std::int64_t>> strides;
   const auto add = [&](const Spec& spec) {
@@ -365,7 +371,7 @@ KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType i
   r.op_key = &call.op;
   r.attrs = call.attrs;
   r.attrs_size = static_cast<std::uint32_t>(call.op.attrs.size);
-  r.mode = MathMode::strict;
+  r.mode = mode;
   r.tensors = tensors;
   r.input_count = input_count;
   r.describe = &describe_op;

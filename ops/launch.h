@@ -63,7 +63,8 @@ std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype);
 /// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Operands of
 /// `call` count only as number or tensor.
 KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType inputs_dtype,
-                          std::span<const Spec> inputs, std::span<const Spec> outputs);
+                          std::span<const Spec> inputs, std::span<const Spec> outputs,
+                          MathMode mode = MathMode::strict);
 
 /// The program that a pointwise call amounts to: numbers become launch-time scalars.
 Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types);

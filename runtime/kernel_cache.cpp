@@ -329,6 +329,7 @@ KernelLookup KernelCache::query(const DeviceEntry& device, const KernelRequest& 
                                                             &description.info, &diag);
   KernelLookup lookup;
   if (status != LKS_OK) lookup = refusal(diag);
+  lookup.variant = description.info.variant;
   return lookup;
 }
 

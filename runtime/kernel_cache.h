@@ -78,6 +78,7 @@ struct KernelLookup {
   std::int32_t reason = LKS_REASON_NONE;
   std::int32_t operand = -1;
   std::string text;
+  std::string variant;  // what a query was answered with
 
   const Kernel* get() const { return direct ? direct : kernel.get(); }
 };

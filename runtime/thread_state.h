@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <source_location>
+#include <string>
+#include <vector>
 
 #include "lockstep/device.h"
 #include "lockstep/memory.h"
@@ -12,6 +14,11 @@ namespace lockstep {
 
 class DeviceEntry;
 
+/// One kernel that was launched: the op's name and the driver's variant.
+struct KernelUse {
+  std::string op, variant;
+};
+
 struct ThreadState {
   std::optional<Device> device;  // empty: the default device
   MathMode mode = MathMode::strict;
@@ -19,6 +26,7 @@ struct ThreadState {
   const ScopeName* scope = nullptr;
   const std::source_location* caller = nullptr;  // see caller.h
   bool describing = false;                       // calls without tensors give descriptions
+  std::vector<KernelUse>* kernels_used = nullptr;  // where launches of this thread are noted down, if anywhere
 };
 
 inline ThreadState& thread_state() {

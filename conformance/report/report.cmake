@@ -14,4 +14,4 @@ lockstep_embed(lockstep_conformance report/page.css report_style)
 lockstep_embed(lockstep_conformance report/page.js report_script)
 lockstep_embed(lockstep_conformance report/matrix.js report_matrix_script)
 
-lockstep_test(report_test report/report_test.cpp report/sample_report.cpp LIBRARIES lockstep_conformance)
+lockstep_test(report_test report/report_test.cpp report/sample_report.cpp LIBRARIES lockstep_conformance lockstep_internal)

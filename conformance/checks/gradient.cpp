@@ -1,9 +1,10 @@
-#include "conformance/op_checks.h"
+#include "conformance/checks/gradient.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
+#include "conformance/checks/forward.h"
 #include "conformance/oracle.h"
 #include "lockstep/autodiff.h"
 #include "lockstep/ops.h"
@@ -14,14 +15,6 @@ namespace {
 
 // Derivatives are compared at this many elements of each input.
 constexpr std::size_t most_elements = 24;
-
-Verdict failure(std::string text) {
-  Verdict v;
-  v.ok = false;
-  v.worst = INFINITY;
-  v.text = std::move(text);
-  return v;
-}
 
 // Numbers in ±[0.5, 1.5], rounded to the dtype.
 RefArray random_array(const Spec& spec, std::uint64_t stream) {
@@ -53,8 +46,12 @@ struct Setup {
   CaseOperands operands;
   std::vector<Tensor> cotangent_tensors;
 
-  Setup(const OpDef& o, const OpCase& k, Device device)
-      : op(o), c(k), oracle(o, k), inputs(case_inputs(o, k)), operands(o, k, inputs, device, Layout::dense) {
+  Setup(const TestCase& t, Device device)
+      : op(*t.op),
+        c(t.call),
+        oracle(op, c),
+        inputs(case_inputs(t)),
+        operands(op, c, inputs, device, t.layout) {
     for (std::size_t i = 0; i < oracle.output_specs().size(); ++i) {
       const Spec& spec = oracle.output_specs()[i];
       cotangents.push_back(random_array(spec, 100 + i));
@@ -123,6 +120,13 @@ DType dtype_of(const Setup& s) {
   return DType::f32;
 }
 
+std::vector<Tensor> gradients_on(const Setup& s, Device device) {
+  DeviceScope scope(device);
+  GradientTape tape;
+  for (const Source& source : s.sources()) tape.watch(*source.tensor());
+  return tape.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
+}
+
 }  // namespace
 
 bool has_gradient(const OpDef& op, const OpCase& c) {
@@ -132,42 +136,9 @@ bool has_gradient(const OpDef& op, const OpCase& c) {
   });
 }
 
-Verdict check_forward(const OpDef& op, const OpCase& c, Device device, Layout layout) {
-  DeviceScope scope(device);
-  const std::vector<RefArray> inputs = case_inputs(op, c);
-  const CaseOperands operands(op, c, inputs, device, layout);
-  if (c.error) {
-    try {
-      // An asynchronous device reports when the result is looked at.
-      to_array(invoke(op, operands.operands(), attrs_of(op, c), c.scalars)[0]);
-    } catch (const Error& e) {
-      return e.id() == *c.error ? Verdict() : failure("throws another error: " + std::string(e.what()));
-    }
-    return failure("throws nothing");
-  }
-  const Oracle oracle(op, c);
-  const std::vector<RefArray> exact = oracle.forward(inputs);
-  const std::vector<Tensor> results = invoke(op, operands.operands(), attrs_of(op, c), c.scalars);
-  Verdict worst;
-  for (std::size_t o = 0; o < results.size(); ++o) {
-    const Verdict v = judge(to_array(results[o]), exact[o], slack_for(op.error_class).factor);
-    worst.worst = std::max(worst.worst, v.worst);
-    worst.worst_ulp = std::max(worst.worst_ulp, v.worst_ulp);
-    if (!v.ok && worst.ok) {
-      worst.ok = false;
-      worst.text = "output " + std::to_string(o) + ": " + v.text;
-    }
-  }
-  return worst;
-}
-
-Verdict check_gradient(const OpDef& op, const OpCase& c, Device device) {
-  DeviceScope scope(device);
-  const Setup s(op, c, device);
-  GradientTape tape;
-  for (const Source& source : s.sources()) tape.watch(*source.tensor());
-  const std::vector<Tensor> gradients = tape.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
-
+Verdict check_gradient(const TestCase& t, const Setting& setting) {
+  const Setup s(t, setting.device);
+  const std::vector<Tensor> gradients = gradients_on(s, setting.device);
   Verdict verdict;
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
@@ -181,12 +152,15 @@ Verdict check_gradient(const OpDef& op, const OpCase& c, Device device) {
               tolerance_for(given.dtype), verdict);
     }
   }
-  return verdict;
+  if (!verdict.ok || t.mode != MathMode::lockstep || setting.device == setting.trusted) return verdict;
+  const std::string other = first_difference(gradients, gradients_on(Setup(t, setting.trusted), setting.trusted));
+  return other.empty() ? verdict : failure("the bits are not those of " + setting.trusted.name() + ": " + other);
 }
 
-Verdict check_second_gradient(const OpDef& op, const OpCase& c, Device device) {
+Verdict check_second_gradient(const TestCase& t, const Setting& setting) {
+  const Device device = setting.device;
   DeviceScope scope(device);
-  const Setup s(op, c, device);
+  const Setup s(t, device);
   GradientTape outer;
   for (const Source& source : s.sources()) outer.watch(*source.tensor());
   for (std::size_t o = 0; o < s.cotangents.size(); ++o) {

@@ -1,0 +1,229 @@
+#include "conformance/cases/extents.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "conformance/case_data.h"
+#include "ops/infer.h"
+
+namespace lockstep::conformance {
+namespace {
+
+std::int64_t read_slot(const std::vector<std::byte>& attrs, std::size_t at) {
+  std::int64_t value = 0;
+  std::memcpy(&value, attrs.data() + at, sizeof value);
+  return value;
+}
+
+void write_slot(std::vector<std::byte>& attrs, std::size_t at, std::int64_t value) {
+  std::memcpy(attrs.data() + at, &value, sizeof value);
+}
+
+// Byte offsets of attribute integers that may be extents.
+std::vector<std::size_t> extent_slots(const OpDef& op, const std::vector<std::byte>& attrs) {
+  std::vector<std::size_t> slots;
+  for (const AttrField& field : op.attrs.fields) {
+    if (field.kind == AttrField::Kind::integer) slots.push_back(field.offset);
+    if (field.kind != AttrField::Kind::list) continue;
+    const std::int64_t count = read_slot(attrs, field.offset);
+    for (std::int64_t i = 0; i < count; ++i) {
+      slots.push_back(field.offset + offsetof(IntList, values) + static_cast<std::size_t>(i) * sizeof(std::int64_t));
+    }
+  }
+  return slots;
+}
+
+// Where the list attribute `shape` of an op without tensor inputs lies, if it has one.
+std::optional<std::size_t> shape_attribute(const OpDef& op, const OpCase& c) {
+  const bool has_tensor =
+      std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) { return !in.absent && !in.scalar; });
+  if (has_tensor) return std::nullopt;
+  for (const AttrField& field : op.attrs.fields) {
+    if (field.name == "shape" && field.kind == AttrField::Kind::list) return field.offset;
+  }
+  return std::nullopt;
+}
+
+OpCase with_extent(OpCase c, const OpDef& op, const ExtentGroup& group, std::int64_t extent) {
+  for (const ExtentGroup::Dimension& d : group.dims) c.inputs[d.input].shape.set_dim(d.dim, extent);
+  if (!group.attributes.empty()) {
+    c.attrs = attribute_bytes(op, c);
+    for (std::size_t at : group.attributes) write_slot(c.attrs, at, extent);
+  }
+  return c;
+}
+
+bool grows(const OpDef& op, const OpCase& c, const ExtentGroup& group) {
+  for (std::int64_t more : {1, 2, 5}) {
+    const OpCase larger = with_extent(c, op, group, group.extent + more);
+    const auto outputs = infer_outputs(op, larger);
+    if (!outputs) return false;
+  }
+  return true;
+}
+
+// The smallest set of equal numbers that may change together with dimension `first`.
+std::optional<ExtentGroup> grow_with(const OpDef& op, const OpCase& c, ExtentGroup::Dimension first,
+                                     const std::vector<ExtentGroup::Dimension>& others,
+                                     const std::vector<std::size_t>& slots) {
+  const std::int64_t extent = c.inputs[first.input].shape[first.dim];
+  std::vector<std::vector<ExtentGroup::Dimension>> dims = {{first}};
+  for (const auto& other : others) dims.push_back({first, other});
+  if (others.size() > 1) {
+    dims.push_back({first});
+    dims.back().insert(dims.back().end(), others.begin(), others.end());
+  }
+  std::vector<std::vector<std::size_t>> attributes = {{}};
+  for (std::size_t slot : slots) attributes.push_back({slot});
+  if (slots.size() > 1) attributes.push_back(slots);
+  for (const auto& a : attributes) {
+    for (const auto& d : dims) {
+      ExtentGroup group{extent, d, a};
+      if (grows(op, c, group)) return group;
+    }
+  }
+  return std::nullopt;
+}
+
+// Dimensions of extent e that no group has yet.
+std::vector<ExtentGroup::Dimension> free_dimensions(const OpCase& c, const std::vector<ExtentGroup>& groups,
+                                                    std::int64_t extent, ExtentGroup::Dimension but) {
+  std::vector<ExtentGroup::Dimension> free;
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    if (c.inputs[i].absent || c.inputs[i].scalar) continue;
+    for (int d = 0; d < c.inputs[i].shape.rank(); ++d) {
+      if (c.inputs[i].shape[d] != extent || (i == but.input && d == but.dim)) continue;
+      const bool taken = std::any_of(groups.begin(), groups.end(), [&](const ExtentGroup& g) {
+        return std::any_of(g.dims.begin(), g.dims.end(), [&](const auto& t) { return t.input == i && t.dim == d; });
+      });
+      if (!taken) free.push_back({i, d});
+    }
+  }
+  return free;
+}
+
+// Indices that filled a dimension fill the dimension's new extent.
+void follow_extent(OpCase& c, std::int64_t before, std::int64_t after) {
+  for (CaseInput& in : c.inputs) {
+    const bool fills = in.values.kind == CaseValues::Kind::indices && in.values.low == 0 &&
+                       in.values.high == static_cast<double>(before - 1);
+    if (fills) in.values.high = static_cast<double>(std::max<std::int64_t>(after - 1, 0));
+  }
+}
+
+}  // namespace
+
+std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c) {
+  return c.attrs.empty() ? op.attrs.defaults : c.attrs;
+}
+
+std::optional<std::vector<Spec>> infer_outputs(const OpDef& op, const OpCase& c) {
+  std::vector<Tensor> descriptions;
+  std::vector<Operand> operands;
+  descriptions.reserve(c.inputs.size());
+  for (const CaseInput& in : c.inputs) {
+    if (in.absent) {
+      operands.push_back(Operand::absent());
+    } else if (in.scalar) {
+      operands.push_back(in.scalar->kind == Scalar::Kind::floating  ? Operand(in.scalar->floating)
+                         : in.scalar->kind == Scalar::Kind::logical ? Operand(in.scalar->integer != 0)
+                                                                    : Operand(in.scalar->integer));
+    } else {
+      descriptions.push_back(Tensor::abstract({in.dtype, in.shape}));
+      operands.emplace_back(descriptions.back());
+    }
+  }
+  std::vector<Spec> specs(op.outputs.size());
+  try {
+    const OpCall call{op, operands, attrs_of(op, c), c.scalars, std::source_location::current()};
+    check_input_count(call);
+    InferContext context(call, check_dtypes(call), specs);
+    op.infer(context);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  return specs;
+}
+
+std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c) {
+  std::vector<ExtentGroup> groups;
+  if (const auto at = shape_attribute(op, c)) {
+    const std::vector<std::byte> attrs = attribute_bytes(op, c);
+    for (std::int64_t i = 0; i < read_slot(attrs, *at); ++i) {
+      const std::size_t slot = *at + offsetof(IntList, values) + static_cast<std::size_t>(i) * sizeof(std::int64_t);
+      groups.push_back({read_slot(attrs, slot), {}, {slot}});
+    }
+    return groups;
+  }
+  const std::vector<std::byte> attrs = attribute_bytes(op, c);
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    if (c.inputs[i].absent || c.inputs[i].scalar) continue;
+    for (int d = 0; d < c.inputs[i].shape.rank(); ++d) {
+      const std::int64_t extent = c.inputs[i].shape[d];
+      const auto others = free_dimensions(c, groups, extent, {i, d});
+      const auto open = free_dimensions(c, groups, extent, {c.inputs.size(), 0});
+      const bool taken = open.size() == others.size();
+      if (taken) continue;
+      std::vector<std::size_t> slots;
+      for (std::size_t slot : extent_slots(op, attrs)) {
+        if (read_slot(attrs, slot) == extent && extent > 1) slots.push_back(slot);
+      }
+      if (auto group = grow_with(op, c, {i, d}, others, slots)) groups.push_back(std::move(*group));
+    }
+  }
+  return groups;
+}
+
+std::optional<OpCase> resized(const OpDef& op, const OpCase& c, const std::vector<ExtentGroup>& groups,
+                              const std::vector<std::int64_t>& extents) {
+  OpCase out = c;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    out = with_extent(std::move(out), op, groups[g], extents[g]);
+    if (extents[g] != groups[g].extent) follow_extent(out, groups[g].extent, extents[g]);
+  }
+  // A choice among no positions has no values to draw.
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const bool indexed = std::any_of(c.inputs.begin(), c.inputs.end(), [&](const CaseInput& in) {
+      return in.values.kind == CaseValues::Kind::indices && in.values.high == static_cast<double>(groups[g].extent - 1);
+    });
+    if (extents[g] == 0 && indexed) return std::nullopt;
+  }
+  if (!infer_outputs(op, out)) return std::nullopt;
+  return out;
+}
+
+std::optional<OpCase> with_shapes(const OpDef& op, const OpCase& c, const std::vector<Shape>& shapes) {
+  const std::vector<ExtentGroup> groups = extent_groups(op, c);
+  std::vector<std::int64_t> extents;
+  const auto at = shape_attribute(op, c);
+  if (shapes.size() != (at ? 1 : c.inputs.size())) return std::nullopt;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (at) {
+      if (shapes[0].rank() != static_cast<int>(groups.size())) return std::nullopt;
+      extents.push_back(shapes[0][static_cast<int>(g)]);
+    } else {
+      const ExtentGroup::Dimension d = groups[g].dims[0];
+      if (shapes[d.input].rank() <= d.dim) return std::nullopt;
+      extents.push_back(shapes[d.input][d.dim]);
+    }
+  }
+  auto out = resized(op, c, groups, extents);
+  return out && shapes_of(op, *out) == shapes ? out : std::nullopt;
+}
+
+std::vector<Shape> shapes_of(const OpDef& op, const OpCase& c) {
+  std::vector<Shape> shapes;
+  if (const auto at = shape_attribute(op, c)) {
+    const std::vector<std::byte> attrs = attribute_bytes(op, c);
+    Shape shape;
+    for (std::int64_t i = 0; i < read_slot(attrs, *at); ++i) {
+      shape.append(read_slot(attrs, *at + offsetof(IntList, values) + static_cast<std::size_t>(i) * sizeof(std::int64_t)));
+    }
+    return {shape};
+  }
+  for (const CaseInput& in : c.inputs) shapes.push_back(in.absent || in.scalar ? Shape{} : in.shape);
+  return shapes;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,217 @@
+#include "conformance/cases/generate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "conformance/cases/attributes.h"
+#include "conformance/cases/extents.h"
+#include "conformance/cases/values.h"
+#include "conformance/checks/gradient.h"
+#include "ops/random/philox_reference.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// Extents at which kernels change their ways: around powers of two, primes, and the sizes of registers, blocks and
+// chunks.
+constexpr std::int64_t short_extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 31, 32, 33};
+constexpr std::int64_t long_extents[] = {47,  63,  64,  65,  97,   127,  128,  129,  191,  251,  255,  256,  257,  384,
+                                         509, 511, 512, 513, 1021, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4097, 10007};
+
+// The oracle takes tens of nanoseconds per step.
+constexpr double most_steps = 1.5e6, most_elements = 40000, most_gradient_steps = 2e4;
+
+// Choices for one case, the same on every machine.
+class Choice {
+ public:
+  explicit Choice(std::uint64_t seed) : key_{seed, 17} {}
+  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_long_word(key_, next_++) % n); }
+  template <class T, std::size_t n>
+  T of(const T (&all)[n]) {
+    return all[below(n)];
+  }
+
+ private:
+  RandomKey key_;
+  std::uint64_t next_ = 0;
+};
+
+bool is_empty(const OpCase& c) {
+  return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
+    return !in.absent && !in.scalar && in.shape.size() == 0;
+  });
+}
+
+bool has_mutable_input(const OpDef& op) {
+  return std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
+}
+
+bool lies_so(Layout layout, const OpDef& op, const OpCase& c) {
+  if (layout == Layout::dense) return true;
+  if (has_mutable_input(op)) return false;  // variables are dense
+  if (layout == Layout::shared) {
+    for (std::size_t i = 1; i < c.inputs.size(); ++i) {
+      const CaseInput &a = c.inputs[0], &b = c.inputs[i];
+      if (!a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape) return true;
+    }
+    return false;
+  }
+  return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
+    return !in.absent && !in.scalar && in.shape.rank() > 0 && in.shape.size() > 1;
+  });
+}
+
+// Collects cases, each id once.
+class Collector {
+ public:
+  Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
+
+  void add(const char* suite, const OpCase& call, bool resized, Layout layout = Layout::dense,
+           Values values = Values::drawn) {
+    if (!lies_so(layout, op_, call) || !applies(values, op_, call)) return;
+    TestCase t{suite, &op_, call, resized, mode_, layout, values, seed_};
+    if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
+  }
+  std::vector<TestCase> take() { return std::move(cases_); }
+
+ private:
+  const OpDef& op_;
+  MathMode mode_;
+  std::uint64_t seed_;
+  std::set<std::string> seen_;
+  std::vector<TestCase> cases_;
+};
+
+// About how many steps the oracle takes: the product of all extents that may differ, or one per element.
+double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents) {
+  double product = 1, elements = 0;
+  for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
+  for (const CaseInput& in : c.inputs) {
+    if (!in.absent) elements += static_cast<double>(in.shape.size());
+  }
+  if (const auto outputs = infer_outputs(op, c)) {
+    for (const Spec& s : *outputs) elements += static_cast<double>(s.shape.size());
+  }
+  return std::max(product, elements > most_elements ? INFINITY : elements);
+}
+
+// One case with extents drawn from the lists: at most two long ones, and shorter until the oracle can pay for it.
+std::optional<OpCase> draw_resized(const OpDef& op, const OpCase& base, const std::vector<ExtentGroup>& groups,
+                                   Choice& choice, double steps) {
+  std::vector<std::int64_t> extents;
+  for (std::size_t g = 0; g < groups.size(); ++g) extents.push_back(choice.of(short_extents));
+  extents[choice.below(extents.size())] = choice.of(long_extents);
+  if (choice.below(2)) extents[choice.below(extents.size())] = choice.of(long_extents);
+  for (int tries = 0; tries < 40; ++tries) {
+    auto c = resized(op, base, groups, extents);
+    if (c && cost_of(op, *c, extents) <= steps) return c;
+    std::int64_t& largest = *std::max_element(extents.begin(), extents.end());
+    largest = largest > 40 ? largest / 2 + 1 : choice.of(short_extents);
+  }
+  return std::nullopt;
+}
+
+// The op's own cases of a dtype that can be resized.
+std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DType dtype) {
+  std::vector<Base> bases;
+  for (const OpCase& c : own) {
+    TestCase t;
+    t.op = &op;
+    t.call = c;
+    if (c.error || is_empty(c) || t.dtype() != dtype) continue;
+    std::vector<ExtentGroup> groups = extent_groups(op, c);
+    if (!groups.empty()) bases.push_back({c, std::move(groups)});
+  }
+  return bases;
+}
+
+// All ones; each extent zero; each extent long while the others are one.
+void add_edges(Collector& out, const OpDef& op, const Base& base) {
+  std::vector<std::int64_t> ones(base.groups.size(), 1);
+  if (auto c = resized(op, base.call, base.groups, ones)) out.add("forward", *c, true);
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    for (std::int64_t extent : {0, 10007}) {
+      std::vector<std::int64_t> extents = ones;
+      extents[g] = extent;
+      auto c = resized(op, base.call, base.groups, extents);
+      if (c && cost_of(op, *c, extents) <= most_steps) out.add("forward", *c, true);
+    }
+  }
+}
+
+void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases, int count, Choice& choice) {
+  for (int n = 0; n < count; ++n) {
+    const Base& base = bases[static_cast<std::size_t>(n) % bases.size()];
+    const auto c = draw_resized(op, base.call, base.groups, choice, most_steps);
+    if (!c) continue;
+    Values values = choice.of(value_kinds);
+    if (!applies(values, op, *c)) values = Values::drawn;
+    Layout layout = choice.of(layouts);
+    if (!lies_so(layout, op, *c)) layout = Layout::dense;
+    out.add("forward", *c, true, layout, values);
+  }
+}
+
+}  // namespace
+
+std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount) {
+  Collector out(op, mode, amount.seed);
+  if (!op.cases) return {};
+  const std::vector<OpCase> own = op.cases();
+  std::size_t turn = 0;
+  std::set<DType> dtypes;
+  for (const OpCase& c : own) {
+    if (c.error) {
+      if (mode == MathMode::strict) out.add("refusal", c, false);
+      continue;
+    }
+    TestCase t;
+    t.op = &op;
+    t.call = c;
+    dtypes.insert(t.dtype());
+    out.add("forward", c, false);
+    if (is_empty(c)) continue;
+    // Each case in two other layouts and with two other kinds of values, in turn, so that each meets all of them.
+    for (int more = 0; more < 2; ++more, ++turn) {
+      out.add("forward", c, false, layouts[1 + turn % (std::size(layouts) - 1)]);
+      out.add("forward", c, false, Layout::dense, value_kinds[1 + turn % (std::size(value_kinds) - 1)]);
+    }
+  }
+  for (DType dtype : dtypes) {
+    const std::vector<Base> bases = bases_of(op, own, dtype);
+    if (bases.empty()) continue;
+    const bool main = dtype == DType::f32 || dtypes.size() == 1;
+    Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode))) ^ amount.seed);
+    add_resized(out, op, bases, main ? amount.resized : amount.resized / 3, choice);
+    for (Values values : value_kinds) out.add("forward", bases[0].call, false, Layout::dense, values);
+    if (!main) continue;
+    add_edges(out, op, bases[0]);
+    for (Layout layout : layouts) out.add("forward", bases.back().call, false, layout);
+    for (const OpCase& c : attribute_variations(op, bases, amount.attributes, amount.seed)) out.add("forward", c, false);
+  }
+  return out.take();
+}
+
+std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount) {
+  Collector out(op, mode, amount.seed);
+  if (!op.cases) return {};
+  const std::vector<OpCase> own = op.cases();
+  for (const OpCase& c : own) {
+    if (!has_gradient(op, c)) continue;
+    out.add("gradient", c, false);
+    out.add("second_gradient", c, false);
+  }
+  std::vector<Base> bases = bases_of(op, own, DType::f32);
+  std::erase_if(bases, [&](const Base& b) { return !has_gradient(op, b.call); });
+  if (bases.empty()) return out.take();
+  Choice choice(hash_of(op.name + "/gradient") ^ amount.seed);
+  for (int n = 0; n < 2; ++n) {
+    const Base& base = bases[choice.below(bases.size())];
+    const auto c = draw_resized(op, base.call, base.groups, choice, most_gradient_steps);
+    if (c) out.add("gradient", *c, true, choice.of(layouts) == Layout::transposed ? Layout::transposed : Layout::dense);
+  }
+  return out.take();
+}
+
+}  // namespace lockstep::conformance

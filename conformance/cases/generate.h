@@ -1,0 +1,23 @@
+// The cases of an op, all made from its definition.
+#pragma once
+
+#include <vector>
+
+#include "conformance/cases/test_case.h"
+
+namespace lockstep::conformance {
+
+/// How much to generate.
+struct Amount {
+  std::uint64_t seed = 0;
+  int resized = 12;     // per op in f32; a third of it in other dtypes
+  int attributes = 6;   // variations of attributes per op
+};
+
+/// Calls that must be answered and calls that must be refused, under one math mode.
+std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount);
+
+/// Calls whose gradients, and gradients of gradients, are looked at.
+std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount);
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,176 @@
+#include "conformance/cases/test_case.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "conformance/cases/attributes.h"
+#include "lockstep/error.h"
+
+namespace lockstep::conformance {
+namespace {
+
+constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "refusal"};
+
+// Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
+std::string plain(std::string name) {
+  std::replace(name.begin(), name.end(), '/', '.');
+  std::replace(name.begin(), name.end(), ' ', '_');
+  std::erase_if(name, [](char c) { return c == '(' || c == ')' || c == ','; });
+  return name;
+}
+
+std::string shapes_text(const std::vector<Shape>& shapes) {
+  std::string text;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    if (i) text += ',';
+    if (shapes[i].rank() == 0) text += '-';
+    for (int d = 0; d < shapes[i].rank(); ++d) text += (d ? "x" : "") + std::to_string(shapes[i][d]);
+  }
+  return text;
+}
+
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> parts(1);
+  for (char c : text) {
+    if (c == at) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+std::optional<std::int64_t> number_of(const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+std::optional<std::vector<Shape>> parse_shapes(const std::string& text) {
+  std::vector<Shape> shapes;
+  for (const std::string& part : split(text, ',')) {
+    Shape shape;
+    if (part != "-") {
+      for (const std::string& extent : split(part, 'x')) {
+        const auto n = number_of(extent);
+        if (!n || shape.rank() == max_rank) return std::nullopt;
+        shape.append(*n);
+      }
+    }
+    shapes.push_back(shape);
+  }
+  return shapes;
+}
+
+[[noreturn]] void refuse(const std::string& id, const std::string& what, const std::string& fix) {
+  ErrorBuilder(ErrorId::bad_arguments, "--case", "\"" + id + "\": " + what).fix(fix).raise();
+}
+
+template <class T, std::size_t n>
+T pick(const T (&all)[n], const std::string& name, const std::string& id, const char* what) {
+  std::string known;
+  for (T t : all) {
+    if (name == name_of(t)) return t;
+    known += (known.empty() ? "" : ", ") + std::string(name_of(t));
+  }
+  refuse(id, std::string("there is no ") + what + " \"" + name + "\"", "there are " + known);
+}
+
+OpCase own_case(const OpDef& op, const std::string& name, const std::string& id) {
+  for (OpCase& c : op.cases ? op.cases() : std::vector<OpCase>()) {
+    if (plain(c.name) == name) return std::move(c);
+  }
+  refuse(id, op.name + " has no case \"" + name + "\"", "`lockstep conformance --list --op " + op.name + "` lists them");
+}
+
+}  // namespace
+
+const char* name_of(Layout layout) {
+  switch (layout) {
+    case Layout::offset: return "offset";
+    case Layout::sliced: return "sliced";
+    case Layout::transposed: return "transposed";
+    case Layout::reversed: return "reversed";
+    case Layout::broadcast: return "broadcast";
+    case Layout::shared: return "shared";
+    default: return "dense";
+  }
+}
+
+const char* name_of(Values values) {
+  switch (values) {
+    case Values::exact: return "exact";
+    case Values::wide_first: return "wide_first";
+    case Values::wide_last: return "wide_last";
+    case Values::spread: return "spread";
+    case Values::tiny: return "tiny";
+    case Values::special: return "special";
+    case Values::cancelling: return "cancelling";
+    default: return "drawn";
+  }
+}
+
+DType TestCase::dtype() const {
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const InputDef& def = op->inputs[std::min(i, op->inputs.size() - 1)];
+    const bool typed = !call.inputs[i].absent && !call.inputs[i].scalar;
+    if (typed && (def.group == 'T' || def.group == '-')) return call.inputs[i].dtype;
+  }
+  const auto specs = infer_outputs(*op, call);
+  return specs && !specs->empty() ? (*specs)[0].dtype : DType::f32;
+}
+
+std::string TestCase::id() const {
+  std::string base = plain(call.name);
+  if (resized) base += "~" + shapes_text(shapes_of(*op, call));
+  return suite + "/" + op->name + "/" + std::string(lockstep::name_of(dtype())) + "/" +
+         std::string(lockstep::name_of(mode)) + "/" + base + "/" + name_of(layout) + "/" + name_of(values) + "#" +
+         std::to_string(seed);
+}
+
+bool is_test_case_id(const std::string& id) {
+  const std::string suite = id.substr(0, id.find('/'));
+  return std::find(std::begin(case_suites), std::end(case_suites), suite) != std::end(case_suites);
+}
+
+TestCase parse_test_case(const std::string& id) {
+  const std::size_t hash = id.rfind('#');
+  const std::vector<std::string> parts = split(id.substr(0, hash), '/');
+  if (hash == std::string::npos || parts.size() != 7) {
+    refuse(id, "this is no case id", "copy the id from a report or from `lockstep conformance --list`");
+  }
+  TestCase t;
+  t.suite = parts[0];
+  if (!is_test_case_id(id)) refuse(id, "there is no suite \"" + t.suite + "\"", "see `lockstep conformance --list`");
+  t.op = find_op(parts[1]);
+  if (!t.op) refuse(id, "there is no op \"" + parts[1] + "\"", "`lockstep devices --json` lists all ops");
+  const auto seed = number_of(id.substr(hash + 1));
+  if (!seed) refuse(id, "the seed is no number", "it stands behind the #");
+  t.seed = static_cast<std::uint64_t>(*seed);
+  constexpr MathMode modes[] = {MathMode::strict, MathMode::fast, MathMode::lockstep};
+  t.mode = pick(modes, parts[3], id, "math mode");
+  t.layout = pick(layouts, parts[5], id, "layout");
+  t.values = pick(value_kinds, parts[6], id, "kind of values");
+  const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@');
+  t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);
+  if (at != std::string::npos) {
+    auto call = with_attribute(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));
+    if (!call) refuse(id, "the op does not take this attribute", "change only attributes that the op has");
+    t.call = std::move(*call);
+  }
+  if (tilde != std::string::npos) {
+    const auto shapes = parse_shapes(parts[4].substr(tilde + 1));
+    auto call = shapes ? with_shapes(*t.op, t.call, *shapes) : std::nullopt;
+    if (!call) refuse(id, "the op's case cannot have these shapes", "change only extents that the op leaves open");
+    t.call = std::move(*call);
+    t.resized = true;
+  }
+  if (std::string(lockstep::name_of(t.dtype())) != parts[2]) {
+    refuse(id, "this case is " + std::string(lockstep::name_of(t.dtype())) + ", not " + parts[2], "correct the dtype");
+  }
+  return t;
+}
+
+}  // namespace lockstep::conformance

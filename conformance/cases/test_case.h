@@ -1,0 +1,64 @@
+// One case of the suite: a call of an op, what its values are like, how they lie in memory, and under which math mode.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lockstep/device.h"
+#include "lockstep/op_def.h"
+
+namespace lockstep::conformance {
+
+/// How the tensors of a case lie in memory. Whatever belongs to no element holds a sentinel.
+enum class Layout : std::uint8_t {
+  dense,
+  offset,      // dense, from an odd offset in a larger block on
+  sliced,      // every second element of a larger block, from an odd offset on
+  transposed,  // dimensions stored in reverse order
+  reversed,    // negative strides
+  broadcast,   // stride 0 along the last dimension that has extent
+  shared,      // inputs of the same dtype and shape are one tensor
+};
+inline constexpr Layout layouts[] = {Layout::dense,    Layout::offset,    Layout::sliced, Layout::transposed,
+                                     Layout::reversed, Layout::broadcast, Layout::shared};
+const char* name_of(Layout layout);
+
+/// What the floating values of a case are like. All but `drawn` replace what the op's case asks for where it leaves a
+/// choice; indices stay as they are.
+enum class Values : std::uint8_t {
+  drawn,       // as the op's case asks
+  exact,       // small integers: all sums are exact, in any order
+  wide_first,  // 13-bit odd integers in the first input, -1, 0 and 1 in the others: exact, and short formats lose bits
+  wide_last,   // the same with the last input
+  spread,      // signs and magnitudes over many powers of two
+  tiny,        // around the smallest normal number, subnormal ones among them
+  special,     // zeros of both signs, infinities, NaN, the largest and the smallest numbers among ordinary ones
+  cancelling,  // terms that nearly cancel
+};
+inline constexpr Values value_kinds[] = {Values::drawn,  Values::exact, Values::wide_first, Values::wide_last,
+                                         Values::spread, Values::tiny,  Values::special,    Values::cancelling};
+const char* name_of(Values values);
+
+struct TestCase {
+  std::string suite;  // "forward", "gradient", "second_gradient", "refusal"
+  const OpDef* op = nullptr;
+  OpCase call;
+  bool resized = false;  // its extents are not those of the op's own case, and part of the id
+  MathMode mode = MathMode::strict;
+  Layout layout = Layout::dense;
+  Values values = Values::drawn;
+  std::uint64_t seed = 0;
+
+  /// The dtype under which the report files it: of the first tensor of group T, else of the first output.
+  DType dtype() const;
+  /// "forward/matmul/f32/strict/f32.small~17x3,3x129/transposed/wide_first#7".
+  std::string id() const;
+};
+
+/// The case of that id, whether or not a run would have generated it. Throws UsageError LS9001 with what is wrong.
+TestCase parse_test_case(const std::string& id);
+
+/// Whether `id` names a case of an op, as against one of the runtime suites.
+bool is_test_case_id(const std::string& id);
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,273 @@
+#include "conformance/cases/values.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "conformance/cases/extents.h"
+#include "ops/random/philox_reference.h"
+#include "ops/round_once.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using Kind = CaseValues::Kind;
+
+// A stream of numbers for one input.
+class Draw {
+ public:
+  explicit Draw(std::uint64_t seed) : key_{seed, 0} {}
+  double unit() { return static_cast<double>(random_long_word(key_, next_++) >> 11) * 0x1p-53; }
+  std::uint64_t below(std::uint64_t n) { return random_long_word(key_, next_++) % n; }
+  long double sign() { return below(2) ? 1 : -1; }
+
+ private:
+  RandomKey key_;
+  std::uint64_t next_ = 0;
+};
+
+struct FloatFormat {
+  int mantissa, least_exponent, most_exponent;  // of normal numbers
+  long double largest() const { return std::ldexp(2 - std::ldexp(1.0L, -mantissa), most_exponent); }
+  long double least_normal() const { return std::ldexp(1.0L, least_exponent); }
+  long double least() const { return std::ldexp(1.0L, least_exponent - mantissa); }
+};
+
+FloatFormat format_of(DType t) {
+  switch (t) {
+    case DType::f64: return {52, -1022, 1023};
+    case DType::f16: return {10, -14, 15};
+    case DType::bf16: return {7, -126, 127};
+    default: return {23, -126, 127};
+  }
+}
+
+long double ordinary(const CaseValues& values, DType t, Draw& draw) {
+  switch (values.kind) {
+    case Kind::range: return values.low + (values.high - values.low) * draw.unit();
+    case Kind::indices: return std::floor(values.low + (values.high - values.low + 1) * draw.unit());
+    case Kind::spread: return std::ldexp(1 + draw.unit(), static_cast<int>(draw.below(40)) - 20) * draw.sign();
+    default:
+      if (t == DType::boolean) return draw.below(2);
+      if (!is_floating(t)) return static_cast<long double>(draw.below(19)) - 9;
+      return 4 * (draw.unit() + draw.unit() + draw.unit() - 1.5);  // roughly normal, within [-6, 6]
+  }
+}
+
+bool only_positive(const CaseValues& values) { return values.kind == Kind::range && values.low >= 0; }
+
+long double signed_as(const CaseValues& values, long double magnitude, Draw& draw) {
+  return only_positive(values) ? magnitude : magnitude * draw.sign();
+}
+
+long double special_number(DType t, Draw& draw) {
+  const FloatFormat f = format_of(t);
+  const long double sign = draw.sign();
+  switch (draw.below(8)) {
+    case 0: return sign * 0.0L;
+    case 1: return sign * std::numeric_limits<long double>::infinity();
+    case 2: return std::numeric_limits<long double>::quiet_NaN();
+    case 3: return sign * f.largest();
+    case 4: return sign * f.least_normal();
+    case 5: return sign * f.least();
+    case 6: return sign;
+    default: return sign * (f.least_normal() - f.least());
+  }
+}
+
+// Integers of `bits` bits that need all of them.
+long double wide_integer(int bits, Draw& draw) {
+  const std::uint64_t top = std::uint64_t{1} << (bits - 1);
+  return static_cast<long double>(top | draw.below(top) | 1) * draw.sign();
+}
+
+// About how many terms a sum of the case has, and rather too many: for a product of matrices, k follows from the three
+// sizes; windows see some elements more often.
+double terms_of(const TestCase& t) {
+  const auto outputs = infer_outputs(*t.op, t.call);
+  const double out = outputs ? static_cast<double>(std::max<std::int64_t>((*outputs)[0].shape.size(), 1)) : 1;
+  double product = 1, largest = 1;
+  int tensors = 0;
+  for (const CaseInput& in : t.call.inputs) {
+    if (in.absent || in.scalar || !is_floating(in.dtype)) continue;
+    const auto size = static_cast<double>(std::max<std::int64_t>(in.shape.size(), 1));
+    if (tensors++ < 2) product *= size;
+    largest = std::max(largest, size);
+  }
+  const double terms = tensors > 1 ? 4 * std::sqrt(product / out) : product / out;
+  return std::clamp(terms, 1.0, largest);
+}
+
+// Bits of the wide factor such that all sums of the case stay exact in the accumulator of f32, in any order.
+int wide_bits(const TestCase& t, DType dtype) {
+  const int spare = 24 - static_cast<int>(std::ceil(std::log2(terms_of(t))));
+  return std::clamp(std::min(spare, format_of(dtype).mantissa + 1), 2, 13);
+}
+
+struct InputPlace {
+  std::size_t index, first, last;  // of the input, and of the first and last floating one
+  int wide = 13;                   // bits of wide integers
+};
+
+long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace place, double share, Draw& draw) {
+  const FloatFormat f = format_of(in.dtype);
+  switch (t.values) {
+    case Values::exact: return static_cast<long double>(draw.below(17)) - 8;
+    case Values::wide_first:
+    case Values::wide_last: {
+      const std::size_t wide = t.values == Values::wide_first ? place.first : place.last;
+      return place.index == wide ? wide_integer(place.wide, draw)
+                                 : static_cast<long double>(draw.below(3)) - 1;
+    }
+    case Values::spread: {
+      const int most = in.dtype == DType::f16 ? 6 : 30;
+      const int exponent = static_cast<int>(draw.below(static_cast<std::uint64_t>(2 * most + 1))) - most;
+      return signed_as(in.values, std::ldexp(1 + draw.unit(), exponent), draw);
+    }
+    case Values::tiny: {
+      const int steps = static_cast<int>(draw.below(static_cast<std::uint64_t>(f.mantissa) + 4));
+      return signed_as(in.values, std::ldexp(1 + draw.unit(), f.least_exponent - f.mantissa + steps), draw);
+    }
+    case Values::special:
+      return draw.unit() < share ? special_number(in.dtype, draw) : ordinary(in.values, in.dtype, draw);
+    case Values::cancelling: {
+      const long double near = 1000 + std::floor(draw.unit() * 4);
+      return (near + draw.unit() / 64) * draw.sign();
+    }
+    default: return ordinary(in.values, in.dtype, draw);
+  }
+}
+
+// Multiples of a step wide enough that no small perturbation changes their order, in random order; each input of a case
+// gets its own offset, so that no two inputs share a value either.
+void fill_distinct(RefArray& array, std::size_t input, Draw& draw) {
+  const std::size_t n = array.values.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const long double centred = static_cast<long double>(i) - static_cast<long double>(n / 2);
+    const long double offset = 0.25L + 0.17L * static_cast<long double>(input);
+    array.values[i] = is_floating(array.dtype) ? (centred + offset) * 0.0625L : centred;
+  }
+  for (std::size_t i = n; i > 1; --i) std::swap(array.values[i - 1], array.values[draw.below(i)]);
+}
+
+bool is_float_input(const CaseInput& in) {
+  return !in.absent && !in.scalar && is_floating(in.dtype) && in.values.kind != Kind::indices;
+}
+
+// What the layout makes of the values: elements that share memory are equal.
+void follow_layout(const TestCase& t, std::vector<RefArray>& arrays) {
+  if (t.layout == Layout::broadcast) {
+    for (RefArray& array : arrays) {
+      int last = array.shape.rank() - 1;
+      while (last > 0 && array.shape[last] == 1) --last;
+      std::int64_t inner = 1;
+      for (int d = last + 1; d < array.shape.rank(); ++d) inner *= array.shape[d];
+      const std::int64_t extent = last < 0 ? 1 : array.shape[last];
+      for (std::int64_t i = 0; i < array.size(); ++i) {
+        array.values[static_cast<std::size_t>(i)] =
+            array.values[static_cast<std::size_t>(i / (extent * inner) * extent * inner + i % inner)];
+      }
+    }
+  }
+  if (t.layout != Layout::shared) return;
+  for (std::size_t i = 1; i < arrays.size(); ++i) {
+    const CaseInput &a = t.call.inputs[0], &b = t.call.inputs[i];
+    const bool same = !a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape;
+    if (same && b.values.kind == a.values.kind) arrays[i].values = arrays[0].values;
+  }
+}
+
+}  // namespace
+
+std::uint64_t hash_of(const std::string& text) {
+  std::uint64_t h = 0xcbf29ce484222325u;
+  for (unsigned char c : text) h = (h ^ c) * 0x100000001b3u;
+  return h;
+}
+
+long double round_to(long double value, DType t) {
+  switch (t) {
+    case DType::f32: return static_cast<float>(value);
+    case DType::f64: return static_cast<double>(value);
+    case DType::f16: return static_cast<float>(half_of(value));
+    case DType::bf16: return static_cast<float>(bfloat16_of(value));
+    case DType::u8: return std::clamp<long double>(std::trunc(value), 0, 255);
+    case DType::i8: return std::clamp<long double>(std::trunc(value), -128, 127);
+    case DType::i32: return std::clamp<long double>(std::trunc(value), -0x1p31L, 0x1p31L - 1);
+    case DType::i64: return std::clamp<long double>(std::trunc(value), -0x1p63L, 0x1p63L - 1);
+    case DType::boolean: return value != 0;
+  }
+  return value;
+}
+
+std::vector<RefArray> case_inputs(const TestCase& t) {
+  std::vector<RefArray> arrays;
+  InputPlace place{0, t.call.inputs.size(), 0};
+  for (std::size_t i = 0; i < t.call.inputs.size(); ++i) {
+    if (!is_float_input(t.call.inputs[i])) continue;
+    place.first = std::min(place.first, i);
+    place.last = i;
+  }
+  for (std::size_t i = 0; i < t.call.inputs.size(); ++i) {
+    const CaseInput& in = t.call.inputs[i];
+    place.index = i;
+    if (in.absent) {
+      arrays.push_back({in.dtype, Shape{}, {}, {}});
+      continue;
+    }
+    if (in.scalar) {
+      arrays.push_back({in.dtype, Shape{}, {round_to(in.scalar->as_double(), in.dtype)}, {}});
+      continue;
+    }
+    RefArray array = RefArray::zeros(in.dtype, in.shape);
+    const std::string seed = t.seed ? "#" + std::to_string(t.seed) : "";
+    Draw draw(hash_of(t.op->name + "/" + t.call.name + "/" + std::to_string(i) + seed));
+    if (is_float_input(in)) place.wide = wide_bits(t, in.dtype);
+    // Sums over many elements would all be NaN.
+    const double share = t.op->pointwise() ? 0.3 : 2.5 / static_cast<double>(array.values.size() + 1);
+    const bool replaced = t.values != Values::drawn && is_float_input(in);
+    if (!replaced && in.values.kind == Kind::distinct) {
+      fill_distinct(array, i, draw);
+    } else {
+      if (t.values == Values::special && in.values.kind == Kind::distinct) fill_distinct(array, i, draw);
+      for (long double& v : array.values) {
+        const bool keeps = t.values == Values::special && in.values.kind == Kind::distinct && draw.unit() >= share;
+        if (!keeps) v = replaced ? value_of_kind(t, in, place, share, draw) : ordinary(in.values, in.dtype, draw);
+      }
+    }
+    for (long double& v : array.values) v = round_to(v, in.dtype);
+    arrays.push_back(std::move(array));
+  }
+  follow_layout(t, arrays);
+  return arrays;
+}
+
+std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c) {
+  TestCase t;
+  t.op = &op;
+  t.call = c;
+  return case_inputs(t);
+}
+
+bool applies(Values values, const OpDef& op, const OpCase& c) {
+  if (values == Values::drawn) return true;
+  std::size_t floats = 0;
+  bool positive = false, limited = false;
+  for (const CaseInput& in : c.inputs) {
+    if (!is_float_input(in)) continue;
+    ++floats;
+    positive = positive || only_positive(in.values);
+    limited = limited || in.values.kind == Kind::range;
+  }
+  if (floats == 0) return false;
+  const bool sums = op.error_class == ErrorClass::sum;
+  switch (values) {
+    case Values::exact: return sums && !limited;
+    case Values::wide_first: return sums && !limited;
+    case Values::wide_last: return sums && !limited && floats > 1;
+    case Values::cancelling: return sums && !positive;
+    default: return true;
+  }
+}
+
+}  // namespace lockstep::conformance

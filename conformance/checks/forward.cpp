@@ -1,0 +1,122 @@
+#include "conformance/checks/forward.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "conformance/oracle.h"
+
+namespace lockstep::conformance {
+namespace {
+
+std::string hex_of(const std::byte* at, std::size_t size) {
+  std::string text = "0x";
+  char two[3];
+  for (std::size_t i = size; i-- > 0;) {
+    std::snprintf(two, sizeof two, "%02x", static_cast<unsigned>(at[i]));
+    text += two;
+  }
+  return text;
+}
+
+// Bits differ, and not only in what NaN carries.
+bool differ(const std::byte* a, const std::byte* b, std::size_t size, long double x, long double y) {
+  return std::memcmp(a, b, size) != 0 && !(std::isnan(x) && std::isnan(y));
+}
+
+const RefArray* argument_for(const std::vector<RefArray>& inputs, const RefArray& exact) {
+  const bool fits = !inputs.empty() && inputs[0].shape == exact.shape && inputs[0].values.size() == exact.values.size();
+  return fits ? &inputs[0] : nullptr;
+}
+
+bool is_exact_kind(Values values) {
+  return values == Values::exact || values == Values::wide_first || values == Values::wide_last;
+}
+
+// Whether all exact results are whole: then no step of the definition rounds.
+bool all_whole(const RefArray& exact) {
+  for (long double v : exact.values) {
+    if (!(v == std::trunc(v))) return false;
+  }
+  return true;
+}
+
+void join(Verdict& worst, const Verdict& v, std::size_t output) {
+  worst.telling = worst.telling && v.telling;
+  if (v.errors.elements > 0 && (worst.errors.elements == 0 || v.worst_ulp > worst.worst_ulp)) worst.errors = v.errors;
+  worst.worst = std::max(worst.worst, v.worst);
+  worst.worst_ulp = std::max(worst.worst_ulp, v.worst_ulp);
+  if (v.ok || !worst.ok) return;
+  worst.ok = false;
+  worst.text = "output " + std::to_string(output) + ": " + v.text;
+}
+
+}  // namespace
+
+Verdict failure(std::string text) {
+  Verdict v;
+  v.ok = false;
+  v.worst = INFINITY;
+  v.text = std::move(text);
+  return v;
+}
+
+std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inputs, Device device) {
+  DeviceScope scope(device);
+  const CaseOperands operands(*t.op, t.call, inputs, device, t.layout);
+  return invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
+}
+
+std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  for (std::size_t o = 0; o < a.size(); ++o) {
+    const std::vector<std::byte> x = a[o].to_bytes(), y = b[o].to_bytes();
+    if (x == y) continue;
+    const RefArray xs = to_array(a[o]), ys = to_array(b[o]);
+    const std::size_t size = size_of(a[o].dtype());
+    for (std::size_t i = 0; i < xs.values.size(); ++i) {
+      const std::byte *p = x.data() + i * size, *q = y.data() + i * size;
+      if (!differ(p, q, size, xs.values[i], ys.values[i])) continue;
+      char text[160];
+      std::snprintf(text, sizeof text, "output %zu, element %zu: %.10Lg (%s) and %.10Lg (%s)", o, i, xs.values[i],
+                    hex_of(p, size).c_str(), ys.values[i], hex_of(q, size).c_str());
+      return text;
+    }
+  }
+  return "";
+}
+
+Verdict check_forward(const TestCase& t, const Setting& setting) {
+  const std::vector<RefArray> inputs = case_inputs(t);
+  const Oracle oracle(*t.op, t.call);
+  const std::vector<RefArray> exact = oracle.forward(inputs);
+  const std::vector<Tensor> results = call_on(t, inputs, setting.device);
+  Verdict worst;
+  for (std::size_t o = 0; o < results.size(); ++o) {
+    const DType dtype = exact[o].dtype;
+    Measure measure{setting.bounds.find(t.op->error_class, dtype, t.mode), argument_for(inputs, exact[o]), false};
+    measure.exact_sums = t.op->error_class == ErrorClass::sum && t.mode != MathMode::fast && is_exact_kind(t.values) &&
+                         all_whole(exact[o]);
+    join(worst, judge(to_array(results[o]), exact[o], measure), o);
+  }
+  if (!worst.ok) return worst;
+  const std::string changed = first_difference(results, call_on(t, inputs, setting.device));
+  if (!changed.empty()) return failure("run twice, it gives other bits: " + changed);
+  if (t.mode == MathMode::lockstep && !(setting.device == setting.trusted)) {
+    const std::string other = first_difference(results, call_on(t, inputs, setting.trusted));
+    if (!other.empty()) return failure("the bits are not those of " + setting.trusted.name() + ": " + other);
+  }
+  return worst;
+}
+
+Verdict check_refusal(const TestCase& t, const Setting& setting) {
+  const std::vector<RefArray> inputs = case_inputs(t);
+  try {
+    // An asynchronous device reports when the result is looked at.
+    to_array(call_on(t, inputs, setting.device)[0]);
+  } catch (const Error& e) {
+    return e.id() == *t.call.error ? Verdict() : failure("refused with another error: " + std::string(e.what()));
+  }
+  return failure("a wrong call is not refused");
+}
+
+}  // namespace lockstep::conformance

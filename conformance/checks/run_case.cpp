@@ -1,0 +1,78 @@
+#include "conformance/checks/run_case.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "conformance/checks/forward.h"
+#include "conformance/checks/gradient.h"
+#include "lockstep/error.h"
+#include "runtime/device_state.h"
+#include "runtime/thread_state.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// Notes down the kernels that this thread launches until the end of the scope.
+class KernelLog {
+ public:
+  KernelLog() : before_(thread_state().kernels_used) { thread_state().kernels_used = &used_; }
+  ~KernelLog() { thread_state().kernels_used = before_; }
+  std::vector<std::string> variants() const {
+    std::vector<std::string> all;
+    for (const KernelUse& use : used_) all.push_back(use.op + ":" + use.variant);
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+  }
+
+ private:
+  std::vector<KernelUse> used_;
+  std::vector<KernelUse>* before_;
+};
+
+Verdict check(const TestCase& t, const Setting& setting) {
+  if (t.suite == "refusal") return check_refusal(t, setting);
+  if (t.suite == "gradient") return check_gradient(t, setting);
+  if (t.suite == "second_gradient") return check_second_gradient(t, setting);
+  return check_forward(t, setting);
+}
+
+void note_verdict(CaseResult& result, Verdict verdict) {
+  result.outcome = !verdict.ok ? Outcome::fail : verdict.telling ? Outcome::pass : Outcome::mistrusted;
+  result.text = std::move(verdict.text);
+  if (result.outcome == Outcome::mistrusted) result.text = "every element of the result would pass if it were another";
+  result.errors = std::move(verdict.errors);
+  result.errors.share = verdict.worst;
+}
+
+}  // namespace
+
+CaseResult run_case(const TestCase& t, const Setting& setting) {
+  CaseResult result;
+  result.id = t.id();
+  result.suite = t.suite;
+  result.op = t.op->name;
+  result.dtype = name_of(t.dtype());
+  result.mode = name_of(t.mode);
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    const MathModeScope mode(t.mode);
+    result.bound = setting.bounds.find(t.op->error_class, t.dtype(), t.mode).text;
+    auto& decompositions = setting.device.state().counters.decompositions;
+    const std::uint64_t before = decompositions.load();
+    KernelLog log;
+    note_verdict(result, check(t, setting));
+    result.native = decompositions.load() == before;
+    result.variants = log.variants();
+  } catch (const UnsupportedError& e) {
+    result.outcome = Outcome::unsupported;
+    result.text = e.headline();
+  } catch (const std::exception& e) {
+    result.outcome = Outcome::fail;
+    result.text = e.what();
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,91 @@
+#include "conformance/checks/special_suites.h"
+
+#include <chrono>
+
+#include "conformance/checks/models.h"
+#include "conformance/checks/probe.h"
+#include "conformance/checks/sweep.h"
+#include "lockstep/error.h"
+
+namespace lockstep::conformance {
+namespace {
+
+struct SpecialSuite {
+  const char* name;
+  std::vector<std::string> (*ids)(const SpecialRequest&);
+  /// False where there is no such case.
+  bool (*run)(const std::vector<std::string>& parts, const Setting&, CaseResult&);
+};
+
+constexpr SpecialSuite suites[] = {{"sweep", &sweep_ids, &run_sweep},
+                                   {"probe", &probe_ids, &run_probe},
+                                   {"audit", &audit_ids, &run_audit},
+                                   {"trajectory", &trajectory_ids, &run_trajectory}};
+
+const SpecialSuite* suite_of(const std::string& id) {
+  for (const SpecialSuite& s : suites) {
+    if (id.substr(0, id.find('/')) == s.name) return &s;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> parts_of(const std::string& id) {
+  std::vector<std::string> parts(1);
+  for (char c : id) {
+    if (c == '/') {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+// "suite/op/dtype/mode/…"
+void read_names(const std::vector<std::string>& parts, CaseResult& result) {
+  if (parts.size() < 4) return;
+  result.op = parts[1];
+  result.dtype = parts[2];
+  result.mode = parts[3];
+}
+
+}  // namespace
+
+std::vector<std::string> special_case_ids(const SpecialRequest& request) {
+  std::vector<std::string> all;
+  for (const SpecialSuite& s : suites) {
+    for (std::string& id : s.ids(request)) all.push_back(std::move(id));
+  }
+  return all;
+}
+
+bool is_special_case_id(const std::string& id) { return suite_of(id) != nullptr; }
+
+CaseResult run_special_case(const std::string& id, const Setting& setting) {
+  const SpecialSuite& suite = *suite_of(id);
+  CaseResult result;
+  result.id = id;
+  result.suite = suite.name;
+  const auto start = std::chrono::steady_clock::now();
+  bool found = true;
+  try {
+    const std::vector<std::string> parts = parts_of(id);
+    read_names(parts, result);
+    found = suite.run(parts, setting, result);
+  } catch (const UnsupportedError& e) {
+    result.outcome = Outcome::unsupported;
+    result.text = e.headline();
+  } catch (const std::exception& e) {
+    result.outcome = Outcome::fail;
+    result.text = e.what();
+  }
+  if (!found) {
+    ErrorBuilder(ErrorId::bad_arguments, "--case", "there is no case \"" + id + "\"")
+        .fix("`lockstep conformance --list` prints the ids of all")
+        .raise();
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,121 @@
+#include "conformance/suite/plan.h"
+
+#include <algorithm>
+#include <map>
+
+#include "conformance/cases/breakpoints.h"
+#include "conformance/cases/generate.h"
+#include "conformance/checks/special_suites.h"
+#include "conformance/runtime/runtime_case.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// What a profile asks for.
+struct Wanted {
+  bool forward = true;     // every math mode that the device offers
+  bool gradients = false;  // and models that train
+  bool lockstep_only = false;
+  bool runtime = true;
+  bool stress = false;
+};
+
+Wanted wanted_by(const Options& o, const Target& target) {
+  if (o.profile == "core") return {};
+  if (o.profile == "train") return {true, true, false, true, false};
+  if (o.profile == "lockstep") return {true, true, true, false, false};
+  if (o.profile == "stress") return {true, true, false, true, true};
+  (void)target;
+  return {true, true, false, true, false};
+}
+
+std::vector<MathMode> modes_of(const Options& o, const Target& target, const Wanted& wanted) {
+  std::vector<MathMode> modes;
+  for (MathMode mode : {MathMode::strict, MathMode::fast, MathMode::lockstep}) {
+    const bool asked = o.mode.empty() || o.mode == name_of(mode);
+    const bool offered = target.offers(mode) || (wanted.lockstep_only && mode == MathMode::lockstep);
+    if (asked && offered && (!wanted.lockstep_only || mode == MathMode::lockstep)) modes.push_back(mode);
+  }
+  return modes;
+}
+
+// Fewer cases where another mode has the same arithmetic but for sums.
+Amount amount_for(MathMode mode, const Options& o, const Wanted& wanted) {
+  Amount amount{o.seed, 12, 6};
+  if (wanted.stress) amount = {o.seed, 200, 40};
+  if (mode == MathMode::fast) amount.resized = amount.attributes = 2;
+  return amount;
+}
+
+bool sums_matter(const OpDef& op) {
+  return op.error_class == ErrorClass::sum || op.error_class == ErrorClass::composed;
+}
+
+// Cases by op and suite.
+using Groups = std::map<std::string, std::vector<std::string>>;
+
+void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& target, const Wanted& wanted) {
+  const auto add = [&](std::vector<TestCase> cases) {
+    for (const TestCase& t : cases) {
+      if (!o.dtype.empty() && name_of(t.dtype()) != o.dtype) continue;
+      groups[t.suite + "/" + op.name + "/" + std::string(name_of(t.mode))].push_back(t.id());
+    }
+  };
+  for (MathMode mode : modes_of(o, target, wanted)) {
+    if (mode == MathMode::fast && !sums_matter(op)) continue;
+    const Amount amount = amount_for(mode, o, wanted);
+    add(forward_cases(op, mode, amount));
+    add(breakpoint_cases(op, mode, amount, target.device));
+    if (wanted.gradients && mode != MathMode::fast) add(gradient_cases(op, mode, amount));
+  }
+}
+
+void add_special(Groups& groups, const Options& o, const Target& target, const Wanted& wanted) {
+  const SpecialRequest request{o, target, wanted.gradients, wanted.stress, modes_of(o, target, wanted)};
+  for (const std::string& id : special_case_ids(request)) {
+    groups[id.substr(0, id.find('/', id.find('/') + 1))].push_back(id);
+  }
+}
+
+void add_runtime(Groups& groups, const Wanted& wanted) {
+  for (const RuntimeCase& c : runtime_cases()) {
+    if (c.stress && !wanted.stress) continue;
+    groups[c.suite].push_back(c.suite + "/" + c.name);
+  }
+}
+
+std::vector<std::string> interleaved(const Groups& groups) {
+  std::vector<std::string> ids;
+  std::size_t longest = 0;
+  for (const auto& [name, list] : groups) longest = std::max(longest, list.size());
+  for (std::size_t turn = 0; turn < longest; ++turn) {
+    for (const auto& [name, list] : groups) {
+      if (turn < list.size()) ids.push_back(list[turn]);
+    }
+  }
+  return ids;
+}
+
+}  // namespace
+
+std::vector<std::string> plan_cases(const Options& o, const Target& target) {
+  if (!o.only_case.empty()) return {o.only_case};
+  const Wanted wanted = wanted_by(o, target);
+  Groups groups;
+  for (const OpDef* op : registered_ops()) {
+    if (o.op.empty() || fits_pattern(o.op, op->name)) add_op(groups, *op, o, target, wanted);
+  }
+  add_special(groups, o, target, wanted);
+  if (wanted.runtime && o.op.empty() && o.dtype.empty() && o.mode.empty()) add_runtime(groups, wanted);
+  std::vector<std::string> ids = interleaved(groups), mine;
+  for (std::size_t i = o.shard - 1; i < ids.size(); i += o.shards) mine.push_back(std::move(ids[i]));
+  return mine;
+}
+
+bool is_required(const std::string&, DType dtype, MathMode mode, const std::string& profile) {
+  const bool needed = dtype == DType::f32 || dtype == DType::i32 || dtype == DType::boolean;
+  const bool in_mode = profile == "lockstep" ? mode == MathMode::lockstep : mode == MathMode::strict;
+  return needed && in_mode;
+}
+
+}  // namespace lockstep::conformance
