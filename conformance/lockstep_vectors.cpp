@@ -173,6 +173,15 @@ const std::vector<VectorCase>& lockstep_vectors() {
   return cases;
 }
 
+std::vector<std::string> lockstep_devices() {
+  std::vector<std::string> ids;
+  for (const DeviceInfo& device : devices()) {
+    const bool offers = std::find(device.modes.begin(), device.modes.end(), MathMode::lockstep) != device.modes.end();
+    if (device.available && offers) ids.push_back(device.id);
+  }
+  return ids;
+}
+
 Verdict check_vector(const VectorCase& c, Device device, Layout layout) {
   const OpDef* op = find_op(c.op);
   for (const RefArray& input : c.inputs) {

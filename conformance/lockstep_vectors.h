@@ -34,6 +34,9 @@ std::vector<VectorCase> read_lockstep_vectors(std::string_view json);
 /// Those of this program.
 const std::vector<VectorCase>& lockstep_vectors();
 
+/// The available devices that offer lockstep mode, such as "cpu:0".
+std::vector<std::string> lockstep_devices();
+
 /// Runs the call in lockstep mode with its inputs in this layout and compares bits; NaNs are alike. The text of a
 /// failure names the first element that differs. Throws what the call throws.
 Verdict check_vector(const VectorCase& c, Device device, Layout layout);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -14,16 +15,16 @@
 namespace lockstep::conformance {
 namespace {
 
-std::vector<std::string> lockstep_devices() {
-  std::vector<std::string> ids;
-  for (const DeviceInfo& device : devices()) {
-    const bool offers = std::find(device.modes.begin(), device.modes.end(), MathMode::lockstep) != device.modes.end();
-    if (device.available && offers) ids.push_back(device.id);
-  }
-  return ids;
-}
-
 TEST(LockstepVectors, SomeDeviceOffersTheMode) { EXPECT_FALSE(lockstep_devices().empty()); }
+
+// Where this program runs for one build of the CPU driver, that one must be what is tested.
+TEST(LockstepVectors, TheForcedBuildOfTheCpuDriverOffersTheMode) {
+  const char* level = std::getenv("LOCKSTEP_CPU_ISA");
+  if (!level) return;
+  const std::vector<std::string> ids = lockstep_devices();
+  ASSERT_NE(std::find(ids.begin(), ids.end(), "cpu:0"), ids.end());
+  EXPECT_NE(describe(Device("cpu:0")).version.find(std::string("x86-64-") + level), std::string::npos);
+}
 
 TEST(LockstepVectors, NamesAreUniqueAndTheSummingOpsAreThere) {
   std::set<std::string> names, ops;

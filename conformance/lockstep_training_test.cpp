@@ -6,11 +6,14 @@
 #include <bit>
 #include <cstdlib>
 
+#include "conformance/lockstep_vectors.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/parallel.h"
 
-namespace lockstep::nn {
+namespace lockstep::conformance {
 namespace {
+
+using namespace nn;
 
 constexpr int steps = 20;
 
@@ -66,15 +69,6 @@ Trained train(const std::string& model_kind, const std::string& optimizer_kind, 
   return t;
 }
 
-std::vector<std::string> lockstep_devices() {
-  std::vector<std::string> ids;
-  for (const DeviceInfo& device : devices()) {
-    const bool offers = std::find(device.modes.begin(), device.modes.end(), MathMode::lockstep) != device.modes.end();
-    if (device.available && offers) ids.push_back(device.id);
-  }
-  return ids;
-}
-
 void expect_same(const Trained& given, const Trained& expected, const std::string& what) {
   ASSERT_EQ(given.losses.size(), static_cast<std::size_t>(steps)) << what;
   const auto differs = std::mismatch(given.losses.begin(), given.losses.end(), expected.losses.begin()).first;
@@ -92,6 +86,9 @@ TEST_P(LockstepTraining, GivesTheSameBitsOnEveryDevice) {
   EXPECT_LT(std::bit_cast<float>(expected.losses.back()), std::bit_cast<float>(expected.losses.front()));
   EXPECT_NE(train(model, optimizer, Device("reference:0"), MathMode::strict).sha256, expected.sha256);
   std::printf("weights_sha256 of %s with %s: %s\n", model, optimizer, expected.sha256.c_str());
+  if (std::getenv("LOCKSTEP_CPU_ISA")) {
+    EXPECT_GT(lockstep_devices().size(), 1u) << "the CPU driver is not there";
+  }
   const unsigned before = thread_count();
   for (const std::string& device : lockstep_devices()) {
     for (unsigned threads : {1u, 2u, 3u}) {
@@ -110,4 +107,4 @@ INSTANTIATE_TEST_SUITE_P(All, LockstepTraining,
                          });
 
 }  // namespace
-}  // namespace lockstep::nn
+}  // namespace lockstep::conformance
