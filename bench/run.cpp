@@ -29,8 +29,9 @@ std::vector<Workload> workloads_of(const std::string& suite) {
   if (suite == "overhead") return overhead_workloads();
   if (suite == "ops") return op_workloads();
   if (suite == "models") return model_workloads();
+  if (suite == "lockstep") return lockstep_workloads();
   ls::ErrorBuilder(ls::ErrorId::bad_arguments, "--suite", "there is no suite \"" + suite + "\"")
-      .fix("use overhead, ops or models")
+      .fix("use overhead, ops, models or lockstep")
       .raise();
 }
 
@@ -77,13 +78,14 @@ std::vector<Workload> chosen_workloads(const Options& options) {
 
 void run(const Options& options, const std::function<void(const Row&)>& done) {
   for (const Workload& w : chosen_workloads(options)) {
-    for (ls::MathMode mode : options.modes) {
+    for (ls::MathMode mode : w.mode ? std::vector{*w.mode} : options.modes) {
       double first = 0;
       for (std::size_t d = 0; d < options.devices.size(); ++d) {
         Measured m = measure_on(w, options.devices[d], mode);
         if (d == 0) first = m.seconds;
-        // Devices are compared with the first; the first, with a limit or a library where one is named.
-        if (d > 0 || m.row.of.empty()) {
+        // Devices are compared with the first; the first, with a limit or a library where one is named. A mode is
+        // compared with another on each device.
+        if ((d > 0 && !w.mode) || m.row.of.empty()) {
           m.row.ratio = first / m.seconds;
           m.row.of = options.devices[0].name();
         }

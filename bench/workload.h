@@ -26,11 +26,14 @@ struct Workload {
   double amount = 1;  // calls' worth of work: operations, bytes, images
   std::function<Work(lockstep::Device)> prepare;
   std::function<std::optional<Peer>(lockstep::Device)> peer = nullptr;
+  std::optional<lockstep::MathMode> mode = std::nullopt;  // runs in this one alone, whichever are asked for
 };
 
 std::vector<Workload> overhead_workloads();
 std::vector<Workload> op_workloads();
 std::vector<Workload> model_workloads();
+/// The ops and models in lockstep mode, each compared with itself in strict mode.
+std::vector<Workload> lockstep_workloads();
 
 /// Copies between two blocks of 64 MiB past the caches, on all threads; amount is in bytes read and written.
 Peer non_temporal_copy();

@@ -98,7 +98,7 @@ void describe(const lks_host_api&, lks_device_info& info) {
   read_cpuinfo("model name", info.name, sizeof info.name);
   read_cpuinfo("vendor_id", info.vendor, sizeof info.vendor);
   std::snprintf(info.version, sizeof info.version, "%s", version_text);
-  info.math_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
+  info.math_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST | 1u << LKS_MODE_LOCKSTEP;
   info.compute_units = usable_cores(info.compute_units);
 }
 

@@ -30,7 +30,7 @@ bench::Options resolve(const Options& o) {
   if (o.devices.empty()) resolved.devices.push_back(ls::best_device());
   for (const std::string& name : split_list(o.devices)) resolved.devices.emplace_back(name);
   if (resolved.suites.empty())
-    usage_error("--suite", "no suite is named", "use overhead, ops or models, joined by commas");
+    usage_error("--suite", "no suite is named", "use overhead, ops, models or lockstep, joined by commas");
   if (resolved.modes.empty())
     usage_error("--mode", "no mode is named", "use strict, fast or lockstep, joined by commas");
   for (const ls::Device device : resolved.devices) {
@@ -73,7 +73,7 @@ int run(const Options& o) {
 Run add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Measure devices side by side");
-  command->add_option("--suite", o->suites, "overhead, ops, models; several joined by commas")->capture_default_str();
+  command->add_option("--suite", o->suites, "overhead, ops, models, lockstep; several joined by commas")->capture_default_str();
   command->add_option("--device", o->devices,
                       "Devices joined by commas; the first is compared with (default: the fastest)");
   command->add_option("--mode", o->modes, "strict, fast, lockstep; several joined by commas")->capture_default_str();

@@ -5,6 +5,7 @@
 // Where the result's gradient is infinite, the filter's gradient may be NaN instead of infinite: some of oneDNN's
 // implementations multiply it with zeros for padding.
 #include "backends/cpu/conv/shape.h"
+#include "backends/cpu/lockstep.h"
 #include "backends/cpu/onednn/sequence.h"
 
 namespace cpu {
@@ -97,6 +98,7 @@ void add_backward_filter(Sequence& sequence, const Descriptions& d, const ConvTe
 }
 
 lks_status make(const KernelRequest& request, Out out, ConvPass pass) {
+  if (const lks_status status = refuse_lockstep(request); status != LKS_OK) return status;
   ConvShape shape;
   if (const lks_status status = read_conv(request, pass, {LKS_F32}, shape); status != LKS_OK) return status;
   if (shape.empty()) {

@@ -1,8 +1,9 @@
 // The driver's own depthwise convolution (one filter for each channel): no product to speak of, so it runs directly
-// over the channels, which lie side by side.
+// over the channels, which lie side by side. Sums have the order of lockstep mode, and padding is left out.
 #pragma once
 
 #include "backends/cpu/conv/patches.h"
+#include "backends/cpu/lockstep.h"
 #include "backends/cpu/parallel.h"
 
 namespace cpu {
@@ -15,7 +16,8 @@ class DepthwiseKernel : public lks_kernel {
     return static_cast<std::uint64_t>(s.kernel_height * s.kernel_width * s.channels) * sizeof(T);
   }
 
-  DepthwiseKernel(const lks_host_api& api, const ConvShape& shape, ConvPass pass) : api_(api), s_(shape), pass_(pass) {}
+  DepthwiseKernel(const lks_host_api& api, const ConvShape& shape, ConvPass pass)
+      : api_(api), s_(shape), pass_(pass), map_(shape, pass == ConvPass::backward_input) {}
 
   void run(const lks_launch& launch) const override {
     const std::size_t output = dtypes.size() - 1;
@@ -35,75 +37,107 @@ class DepthwiseKernel : public lks_kernel {
       by_tap[i] = filter[i % s_.channels * taps() + i / s_.channels];
     const T* bias = output == 3 && launch.bindings[2].buffer ? view(launch, 2).template as<T>() : nullptr;
     const bool backward = pass_ == ConvPass::backward_input;
-    sum_pixels(backward ? result : image, by_tap, bias, backward ? image : result, backward);
+    sum_pixels(backward ? result : image, by_tap, bias, backward ? image : result);
   }
 
  private:
+  static constexpr int lanes = 4 * vector_bytes / static_cast<int>(sizeof(T));  // channels whose sums stay in registers
+
   std::int64_t taps() const { return s_.kernel_height * s_.kernel_width; }
 
-  PatchSide side(int i, bool backward) const {
-    const std::int64_t extent = backward ? (i ? s_.out_width : s_.out_height) : (i ? s_.width : s_.height);
-    return {extent, s_.stride[i], s_.dilation[i], s_.before[i], backward};
-  }
-
   // Forward and the image's gradient: each pixel of `to` sums the taps that it meets in `from`.
-  void sum_pixels(const T* from, const T* by_tap, const T* bias, T* to, bool backward) const {
-    const PatchSide vertical = side(0, backward), horizontal = side(1, backward);
-    const std::int64_t rows = backward ? s_.height : s_.out_height, columns = backward ? s_.width : s_.out_width;
-    const double row_ns = 0.3 * static_cast<double>(columns * taps() * s_.channels) * sizeof(T) / vector_scale;
-    parallel(api_, s_.batch * rows, grain_for(row_ns), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        for (std::int64_t column = 0; column < columns; ++column) {
-          T* const out = to + (row * columns + column) * s_.channels;
-          for (std::int64_t c = 0; c < s_.channels; ++c) out[c] = bias ? bias[c] : T{0};
-          for (std::int64_t tap = 0; tap < taps(); ++tap) {
-            const std::int64_t h = vertical.position(row % rows, tap / s_.kernel_width);
-            const std::int64_t w = horizontal.position(column, tap % s_.kernel_width);
-            if (h < 0 || w < 0) continue;
-            const std::int64_t pixel = (row / rows * vertical.extent + h) * horizontal.extent + w;
-            add_products(out, from + pixel * s_.channels, by_tap + tap * s_.channels, s_.channels);
+  void sum_pixels(const T* from, const T* by_tap, const T* bias, T* to) const {
+    const Patches<T> patches(map_, from, 0);
+    const double pixel_ns = 2 + 0.3 * static_cast<double>(taps() * s_.channels) * sizeof(T) / vector_bytes;
+    parallel(api_, s_.batch * map_.rows * map_.columns, grain_for(pixel_ns), [&](std::int64_t begin, std::int64_t end) {
+      Pixel pixel(map_, begin);
+      for (std::int64_t row = begin; row < end; ++row, pixel.next()) {
+        for (std::int64_t first = 0; first < s_.channels; first += lanes) {
+          const std::int64_t count = std::min<std::int64_t>(lanes, s_.channels - first);
+          T* const out = to + row * s_.channels + first;
+          // A constant extent keeps the sums in registers.
+          if (count == lanes) {
+            sum_pixel(patches, pixel, by_tap, first, lanes, out);
+          } else {
+            sum_pixel(patches, pixel, by_tap, first, count, out);
           }
+          for (std::int64_t c = 0; bias && c < count; ++c) out[c] += bias[first + c];
         }
       }
     });
+  }
+
+  [[gnu::always_inline]] void sum_pixel(const Patches<T>& patches, const Pixel& pixel, const T* by_tap,
+                                        std::int64_t first, std::int64_t count, T* out) const {
+    if (taps() <= chain_chunk) return sum_taps(patches, pixel, by_tap, first, count, 0, taps(), out);
+    PairwiseRuns<T, lanes> sums(static_cast<int>(count));
+    for (std::int64_t tap = 0; tap < taps(); tap += chain_chunk) {
+      T partial[lanes];
+      sum_taps(patches, pixel, by_tap, first, count, tap, std::min(tap + chain_chunk, taps()), partial);
+      sums.add(partial);
+    }
+    std::copy_n(sums.total(), count, out);
+  }
+
+  [[gnu::always_inline]] void sum_taps(const Patches<T>& patches, const Pixel& pixel, const T* by_tap,
+                                       std::int64_t first, std::int64_t count, std::int64_t tap, std::int64_t end,
+                                       T* out) const {
+    T sums[lanes] = {};
+    std::int64_t kh = tap / s_.kernel_width, kw = tap % s_.kernel_width;
+    for (; tap < end; ++tap) {
+      if (const T* const x = patches.at(pixel, kh, kw)) {
+        add_products(sums, x + first, by_tap + tap * s_.channels + first, count);
+      }
+      if (++kw == s_.kernel_width) kw = 0, ++kh;
+    }
+    std::copy_n(sums, count, out);
   }
 
   // The filter's gradient: each tap and run of channels sums over all pixels.
   void sum_filters(const T* image, const T* result, T* by_tap) const {
-    constexpr std::int64_t run = 64;
-    const std::int64_t runs = (s_.channels + run - 1) / run;
-    const PatchSide vertical = side(0, false), horizontal = side(1, false);
+    const std::int64_t runs = (s_.channels + lanes - 1) / lanes, pixels = s_.batch * s_.out_height * s_.out_width;
+    const Patches<T> patches(map_, image, 0);
     parallel(api_, taps() * runs, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t unit = begin; unit < end; ++unit) {
-        const std::int64_t tap = unit / runs, first = unit % runs * run, count = std::min(run, s_.channels - first);
-        T sums[run] = {};
-        for (std::int64_t line = 0; line < s_.batch * s_.out_height; ++line) {
-          const std::int64_t h = vertical.position(line % s_.out_height, tap / s_.kernel_width);
-          if (h < 0) continue;
-          for (std::int64_t column = 0; column < s_.out_width; ++column) {
-            const std::int64_t w = horizontal.position(column, tap % s_.kernel_width);
-            if (w < 0) continue;
-            const std::int64_t pixel = (line / s_.out_height * s_.height + h) * s_.width + w;
-            const T* const in = image + pixel * s_.channels + first;
-            const T* const out = result + (line * s_.out_width + column) * s_.channels + first;
-            // A constant extent keeps the sums in registers.
-            count == run ? add_products(sums, in, out, run) : add_products(sums, in, out, count);
+        const std::int64_t tap = unit / runs, first = unit % runs * lanes;
+        const std::int64_t count = std::min<std::int64_t>(lanes, s_.channels - first);
+        PairwiseRuns<T, lanes> sums(static_cast<int>(count));
+        Pixel pixel(map_, 0);
+        for (std::int64_t p = 0; p < pixels; p += chain_chunk) {
+          const std::int64_t end_pixel = std::min(p + chain_chunk, pixels);
+          T partial[lanes] = {};
+          if (count == lanes) {
+            sum_chunk(patches, pixel, result + first, tap, first, lanes, p, end_pixel, partial);
+          } else {
+            sum_chunk(patches, pixel, result + first, tap, first, count, p, end_pixel, partial);
           }
+          sums.add(partial);
         }
-        std::copy_n(sums, count, by_tap + tap * s_.channels + first);
+        std::copy_n(sums.total(), count, by_tap + tap * s_.channels + first);
       }
     });
   }
 
-  static void add_products(T* __restrict sums, const T* __restrict a, const T* __restrict b, std::int64_t count) {
-    for (std::int64_t c = 0; c < count; ++c) sums[c] += a[c] * b[c];
+  [[gnu::always_inline]] void sum_chunk(const Patches<T>& patches, Pixel& pixel, const T* result, std::int64_t tap,
+                                        std::int64_t first, std::int64_t count, std::int64_t p, std::int64_t end,
+                                        T* out) const {
+    T sums[lanes] = {};
+    const std::int64_t kh = tap / s_.kernel_width, kw = tap % s_.kernel_width;
+    for (; p < end; ++p, pixel.next()) {
+      if (const T* const x = patches.at(pixel, kh, kw)) add_products(sums, x + first, result + p * s_.channels, count);
+    }
+    std::copy_n(sums, count, out);
   }
 
-  static constexpr double vector_scale = 16;  // bytes of one vector, at least
+  [[gnu::always_inline]] static void add_products(T* __restrict sums, const T* __restrict a, const T* __restrict b,
+                                                  std::int64_t count) {
+    for (std::int64_t c = 0; c < count; ++c) sums[c] += a[c] * b[c];
+  }
 
   const lks_host_api& api_;
   const ConvShape s_;
   const ConvPass pass_;
+  const PatchMap map_;
 };
 
 }  // namespace cpu

@@ -3,54 +3,12 @@
 // patches of an image.
 #pragma once
 
-#include <algorithm>
 #include <cstring>
 
-#include "backends/cpu/linalg/micro_kernel.h"
+#include "backends/cpu/linalg/blocking.h"
 #include "backends/cpu/parallel.h"
 
 namespace cpu {
-
-/// How a product is cut. Blocks are the units of parallel work; a packed slice of b of the full size takes half of a
-/// second-level cache of 1 MiB.
-struct Blocking {
-  std::int64_t rows, columns, depth;
-  std::int64_t threads;
-
-  template <class T>
-  static Blocking choose(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batches, std::int64_t threads);
-
-  /// Elements that one thread packs.
-  std::int64_t panel_elements() const { return (rows + columns) * depth; }
-  template <class T>
-  std::uint64_t workspace_bytes() const {
-    return static_cast<std::uint64_t>(panel_elements() * threads) * sizeof(T);
-  }
-};
-
-inline std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
-inline std::int64_t pieces_of(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit; }
-
-template <class T>
-Blocking Blocking::choose(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batches, std::int64_t threads) {
-  constexpr std::int64_t row_unit = tile_rows, column_unit = tile_columns<T>;
-  constexpr std::int64_t most_rows = 144, most_columns = 2048 / sizeof(T), most_depth = 256;
-  Blocking b{std::min(round_up(m, row_unit), most_rows), std::min(round_up(n, column_unit), most_columns),
-             std::clamp<std::int64_t>(k, 1, most_depth), std::max<std::int64_t>(threads, 1)};
-  // Smaller blocks where there would be too few for the threads, down to what still reuses its panels.
-  const auto units = [&] { return batches * pieces_of(m, b.rows) * pieces_of(n, b.columns); };
-  while (b.threads > 1 && units() < 2 * b.threads) {
-    if (b.columns > 4 * column_unit) {
-      b.columns = round_up(b.columns / 2, column_unit);
-    } else if (b.rows > 2 * row_unit) {
-      b.rows = round_up(b.rows / 2, row_unit);
-    } else {
-      break;
-    }
-  }
-  b.threads = std::min(b.threads, std::max<std::int64_t>(1, units()));
-  return b;
-}
 
 /// A block of the result.
 template <class T>
@@ -58,20 +16,53 @@ struct ResultBlock {
   T* data;
   std::int64_t row_stride, column_stride;
   std::int64_t row, column, rows, columns;  // which part of the whole result it is
-
-  TileTarget<T> tile(std::int64_t r, std::int64_t c, bool add) const {
-    return {data + r * row_stride + c * column_stride,
-            row_stride,
-            column_stride,
-            static_cast<int>(std::min<std::int64_t>(tile_rows, rows - r)),
-            static_cast<int>(std::min<std::int64_t>(tile_columns<T>, columns - c)),
-            add};
-  }
 };
 
-/// Computes a block. pack_a(row, rows, k, depth, to) writes panels of tile_rows rows: element (row, p) of panel i at
-/// to[(i · depth + p) · tile_rows + row], with zeros below the last row; pack_b likewise with columns.
-template <class T, class PackA, class PackB>
+/// Sums over slices of k that still wait for others, as a stack of blocks. The lowest lies where the result will.
+template <class T>
+class PartialSums {
+ public:
+  PartialSums(const ResultBlock<T>& result, const Blocking& blocking, T* spare)
+      : result_(result), blocking_(blocking), spare_(spare) {}
+
+  /// Takes from the stack what the next slice's sums are to be joined with, and puts the place for the outcome on it.
+  void advance(bool last) {
+    parts_ = count_;
+    if (blocking_.order == SliceOrder::pairwise && !last) parts_ = std::countr_one(slice_);
+    count_ -= parts_ - 1;
+    ++slice_;
+  }
+  /// For the tile at (r, c) of the block.
+  template <class Use>
+  void with_target(std::int64_t r, std::int64_t c, Use&& use) const {
+    TilePlace<T> parts[64];
+    for (int i = 0; i < parts_; ++i) parts[i] = place(count_ - 1 + (parts_ - 1 - i), r, c);
+    use(TileTarget<T>{place(count_ - 1, r, c), parts, parts_,
+                      static_cast<int>(std::min<std::int64_t>(tile_rows, result_.rows - r)),
+                      static_cast<int>(std::min<std::int64_t>(tile_columns<T>, result_.columns - c))});
+  }
+
+ private:
+  TilePlace<T> place(int part, std::int64_t r, std::int64_t c) const {
+    if (part == 0) {
+      return {result_.data + r * result_.row_stride + c * result_.column_stride, result_.row_stride,
+              result_.column_stride};
+    }
+    T* const block = spare_ + (part - 1) * blocking_.rows * blocking_.columns;
+    return {block + r * blocking_.columns + c, blocking_.columns, 1};
+  }
+
+  const ResultBlock<T>& result_;
+  const Blocking& blocking_;
+  T* spare_;
+  std::uint64_t slice_ = 0;
+  int count_ = 0, parts_ = 0;
+};
+
+/// Computes a block. pack_a(row, rows, k, depth, to) writes panels of tile_rows rows, with zeros below the last, and
+/// returns which kind they are; pack_b(column, columns, k, depth, to) returns panels of tile_columns columns, in `to`
+/// or elsewhere: element (p, column) of panel i at (i · depth + p) · tile_columns + column.
+template <class T, Products products, class PackA, class PackB>
 void compute_block(const ResultBlock<T>& c, std::int64_t k, const Blocking& blocking, PackA&& pack_a, PackB&& pack_b,
                    T* panels) {
   if (k == 0) {
@@ -79,15 +70,18 @@ void compute_block(const ResultBlock<T>& c, std::int64_t k, const Blocking& bloc
       for (std::int64_t j = 0; j < c.columns; ++j) c.data[r * c.row_stride + j * c.column_stride] = 0;
     return;
   }
-  T* const a_panels = panels;
-  T* const b_panels = panels + blocking.rows * blocking.depth;
+  T* const b_room = panels + blocking.left_elements(LeftPanels<T>::row_step);
+  PartialSums<T> sums(c, blocking, b_room + blocking.columns * blocking.depth);
   for (std::int64_t p = 0; p < k; p += blocking.depth) {
     const std::int64_t depth = std::min(blocking.depth, k - p);
-    pack_b(c.column, c.columns, p, depth, b_panels);
-    pack_a(c.row, c.rows, p, depth, a_panels);
+    const T* const b_panels = pack_b(c.column, c.columns, p, depth, b_room);
+    const LeftPanels<T> a_panels = pack_a(c.row, c.rows, p, depth, panels);
+    sums.advance(p + depth == k);
     for (std::int64_t j = 0; j < c.columns; j += tile_columns<T>) {
       for (std::int64_t r = 0; r < c.rows; r += tile_rows) {
-        micro_kernel(depth, a_panels + r * depth, b_panels + j * depth, c.tile(r, j, p > 0));
+        sums.with_target(r, j, [&](const TileTarget<T>& target) {
+          micro_kernel<T, products>(depth, a_panels.tile(r, depth), b_panels + j * depth, target);
+        });
       }
     }
   }
@@ -99,7 +93,7 @@ void for_each_unit(const lks_host_api& api, const Blocking& blocking, std::int64
   const std::int64_t slots = std::min(blocking.threads, units);
   parallel(api, slots, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t s = begin; s < end; ++s) {
-      T* const panels = workspace + s * blocking.panel_elements();
+      T* const panels = workspace + s * blocking.panel_elements<T>();
       for (std::int64_t u = units * s / slots; u < units * (s + 1) / slots; ++u) unit(u, panels);
     }
   });
@@ -123,6 +117,27 @@ void pack_strided(const T* from, std::int64_t lane, std::int64_t step, std::int6
         for (std::int64_t p = p0; p < p1; ++p) to[p * width + i] = from[i * lane + p * step];
     }
   }
+}
+
+/// Zeroes the rows of the last tile that do not exist.
+template <class T>
+void clear_rows_below(std::int64_t rows, std::int64_t depth, T* to) {
+  for (std::int64_t r = rows; r < round_up(rows, tile_rows); ++r)
+    std::memset(to + r * LeftPanels<T>::row_step, 0, static_cast<std::size_t>(depth) * sizeof(T));
+}
+
+/// Packs a left operand with any strides.
+template <class T>
+LeftPanels<T> pack_left(const T* from, std::int64_t row, std::int64_t step, std::int64_t rows, std::int64_t depth,
+                        T* to) {
+  if (step != 1) {
+    pack_strided<T, tile_rows>(from, row, step, rows, depth, to);
+    return {to, false};
+  }
+  for (std::int64_t r = 0; r < rows; ++r)
+    std::memcpy(to + r * LeftPanels<T>::row_step, from + r * row, static_cast<std::size_t>(depth) * sizeof(T));
+  clear_rows_below(rows, depth, to);
+  return {to, true};
 }
 
 }  // namespace cpu

@@ -1,11 +1,13 @@
-// The driver's own matmul, for every dtype that multiplies and any strides: what oneDNN does not serve.
+// The driver's own matmul, for every dtype that multiplies and any strides: what oneDNN does not serve, and lockstep
+// mode.
 #include "backends/cpu/linalg/blocked_product.h"
 #include "backends/cpu/linalg/product.h"
+#include "backends/cpu/lockstep.h"
 
 namespace cpu {
 namespace {
 
-template <class T>
+template <class T, Products products>
 class MatmulKernel : public lks_kernel {
  public:
   MatmulKernel(const lks_host_api& api, const Product& product, const Blocking& blocking)
@@ -36,12 +38,13 @@ class MatmulKernel : public lks_kernel {
                                std::min(blocking_.rows, p_.m - row),
                                std::min(blocking_.columns, p_.n - column)};
     const auto pack_a = [&](std::int64_t r, std::int64_t rows, std::int64_t k, std::int64_t depth, T* to) {
-      pack_strided<T, tile_rows>(a + r * p_.a.row + k * p_.a.column, p_.a.row, p_.a.column, rows, depth, to);
+      return pack_left<T>(a + r * p_.a.row + k * p_.a.column, p_.a.row, p_.k == 1 ? 1 : p_.a.column, rows, depth, to);
     };
     const auto pack_b = [&](std::int64_t j, std::int64_t columns, std::int64_t k, std::int64_t depth, T* to) {
       pack_strided<T, tile_columns<T>>(b + j * p_.b.column + k * p_.b.row, p_.b.column, p_.b.row, columns, depth, to);
+      return to;
     };
-    compute_block<T>(block, p_.k, blocking_, pack_a, pack_b, panels);
+    compute_block<T, products>(block, p_.k, blocking_, pack_a, pack_b, panels);
   }
 
   const lks_host_api& api_;
@@ -49,23 +52,42 @@ class MatmulKernel : public lks_kernel {
   const Blocking blocking_;
 };
 
+template <class T, Products products>
+void make_of_type(const KernelRequest& request, Out out, const Product& p) {
+  const double flops = 2.0 * static_cast<double>(p.batch_count()) * static_cast<double>(p.m) *
+                       static_cast<double>(p.n) * static_cast<double>(p.k);
+  constexpr double worth_a_thread = 1e5;  // a few microseconds
+  const auto most = static_cast<std::int64_t>(std::min(flops / worth_a_thread, 1e6)) + 1;
+  const std::int64_t threads = std::min<std::int64_t>(request.api.thread_count(request.api.host), most);
+  constexpr SliceOrder order = products == Products::separate ? SliceOrder::pairwise : SliceOrder::chain;
+  const Blocking blocking = Blocking::choose<T>(p.m, p.n, p.k, p.batch_count(), threads, order);
+  request.info.workspace_bytes = blocking.workspace_bytes<T>();
+  host::emplace<MatmulKernel<T, products>>(request, out, request.api, p, blocking);
+}
+
 }  // namespace
 
 lks_status make_matmul(const KernelRequest& request, Out out) {
   const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
-  with_numeric(request.input(0).dtype, [&](auto zero) {
-    using T = Wrapping<decltype(zero)>;
-    const double flops = 2.0 * static_cast<double>(p.batch_count()) * static_cast<double>(p.m) *
-                         static_cast<double>(p.n) * static_cast<double>(p.k);
-    constexpr double worth_a_thread = 1e5;  // a few microseconds
-    const auto most = static_cast<std::int64_t>(std::min(flops / worth_a_thread, 1e6)) + 1;
-    const std::int64_t threads = std::min<std::int64_t>(request.api.thread_count(request.api.host), most);
-    const Blocking blocking = Blocking::choose<T>(p.m, p.n, p.k, p.batch_count(), threads);
-    request.info.workspace_bytes = blocking.workspace_bytes<T>();
-    host::emplace<MatmulKernel<T>>(request, out, request.api, p, blocking);
-  });
+  // Integers wrap: their order does not matter.
+  with_numeric(request.input(0).dtype,
+               [&](auto zero) { make_of_type<Wrapping<decltype(zero)>, Products::fused>(request, out, p); });
+  for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);
+  return LKS_OK;
+}
+
+lks_status make_matmul_lockstep(const KernelRequest& request, Out out) {
+  if (const lks_status status = require_lockstep(request); status != LKS_OK) return status;
+  if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
+  const Product p = product_of(request.input(0), request.input(1), request.output(0));
+  if (request.input(0).dtype == LKS_F64) {
+    make_of_type<double, Products::separate>(request, out, p);
+  } else {
+    make_of_type<float, Products::separate>(request, out, p);
+  }
+  declare_lockstep(request);
   for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);
   return LKS_OK;
 }

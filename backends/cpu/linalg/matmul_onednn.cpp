@@ -1,6 +1,7 @@
 // f32 matmul by oneDNN, which reads rows or columns in any order of dimensions without a copy.
 #include "backends/cpu/linalg/blocked_product.h"
 #include "backends/cpu/linalg/product.h"
+#include "backends/cpu/lockstep.h"
 #include "backends/cpu/onednn/sequence.h"
 
 namespace cpu {
@@ -46,6 +47,7 @@ bool is_small(const Product& p) {
 }  // namespace
 
 lks_status make_matmul_onednn(const KernelRequest& request, Out out) {
+  if (const lks_status status = refuse_lockstep(request); status != LKS_OK) return status;
   if (const lks_status status = host::require_dtypes(request, {LKS_F32}); status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
   if (p.empty() || p.k == 0 || is_small(p)) {

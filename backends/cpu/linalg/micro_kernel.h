@@ -20,25 +20,50 @@ constexpr int tile_rows = 6;
 template <class T>
 constexpr int tile_columns = 2 * vector_bytes / static_cast<int>(sizeof(T));
 
-/// Where a tile of the result goes, in elements; `rows` and `columns` of it exist. `add`: it adds to what is there.
-template <class T>
-struct TileTarget {
-  T* data;
-  std::int64_t row_stride, column_stride;
-  int rows, columns;
-  bool add;
+/// Terms that a tile adds up at a time, at most.
+constexpr std::int64_t most_depth = 256;
+
+/// Whether a product is rounded before it is added.
+enum class Products : std::uint8_t {
+  fused,     // once, with the sum, where the processor can
+  separate,  // always: the lockstep mode
 };
 
-/// The sum over `depth` of column p of a times row p of b. `a` holds tile_rows elements for each p, `b` tile_columns,
-/// as the packing leaves them. T is float, double, or an unsigned integer, which wraps.
+/// The left operand of tiles, as the packing leaves it: element (r, p) of tile i at data + i · tile(depth) + ….
 template <class T>
-void micro_kernel(std::int64_t depth, const T* a, const T* b, const TileTarget<T>& target);
+struct LeftPanels {
+  /// A row's distance from the next where rows lie on end. The odd cache line keeps rows apart in the first-level
+  /// cache.
+  static constexpr std::int64_t row_step = most_depth + 64 / static_cast<std::int64_t>(sizeof(T));
 
-extern template void micro_kernel(std::int64_t, const float*, const float*, const TileTarget<float>&);
-extern template void micro_kernel(std::int64_t, const double*, const double*, const TileTarget<double>&);
-extern template void micro_kernel(std::int64_t, const std::uint32_t*, const std::uint32_t*,
-                                  const TileTarget<std::uint32_t>&);
-extern template void micro_kernel(std::int64_t, const std::uint64_t*, const std::uint64_t*,
-                                  const TileTarget<std::uint64_t>&);
+  const T* data;
+  bool by_rows;  // r · row_step + p; else p · tile_rows + r
+
+  LeftPanels tile(std::int64_t row, std::int64_t depth) const {
+    return {data + row * (by_rows ? row_step : depth), by_rows};
+  }
+};
+
+/// Where a tile of a result, or of part of it, lies; in elements.
+template <class T>
+struct TilePlace {
+  T* data;
+  std::int64_t row_stride, column_stride;
+};
+
+/// What becomes of a tile's sums: what lies at `parts` is added to them, one after the other, and they go to `to`.
+/// `rows` and `columns` of the tile exist.
+template <class T>
+struct TileTarget {
+  TilePlace<T> to;
+  const TilePlace<T>* parts;
+  int part_count;
+  int rows, columns;
+};
+
+/// The sum over `depth` of column p of a times row p of b, each sum from +0 in ascending order of p. `b` holds
+/// tile_columns elements for each p. T is float, double, or an unsigned integer, which wraps.
+template <class T, Products products>
+void micro_kernel(std::int64_t depth, const LeftPanels<T>& a, const T* b, const TileTarget<T>& target);
 
 }  // namespace cpu

@@ -18,6 +18,14 @@ void Nest::insert(std::int64_t extent, std::int64_t in_step, std::int64_t out_st
   out[at] = out_step;
 }
 
+void Nest::append(std::int64_t extent, std::int64_t in_step, std::int64_t out_step) {
+  if (extent == 1) return;
+  dims[rank] = extent;
+  in[rank] = in_step;
+  out[rank] = out_step;
+  ++rank;
+}
+
 void Nest::merge() {
   int kept = 0;
   for (int d = 0; d < rank; ++d) {
@@ -37,11 +45,12 @@ Nest::Inner Nest::take_inner() {
 }
 
 ReductionNests::ReductionNests(const host::TensorView& in, const host::TensorView& out, const lks_int_list& axes,
-                               bool keep) {
+                               bool keep, Order order) {
   int o = 0;
   for (int d = 0; d < in.rank; ++d) {
     if (std::find(axes.values, axes.values + axes.count, d) != axes.values + axes.count) {
-      reduced.insert(in.dims[d], in.strides[d], 0);
+      order == Order::logical ? reduced.append(in.dims[d], in.strides[d], 0)
+                              : reduced.insert(in.dims[d], in.strides[d], 0);
       o += keep;
     } else {
       kept.insert(in.dims[d], in.strides[d], out.strides[o++]);

@@ -18,6 +18,8 @@ struct Nest {
 
   /// Adds a loop so that input steps fall from the outside in. Extents of 1 mean nothing.
   void insert(std::int64_t extent, std::int64_t in_step, std::int64_t out_step);
+  /// Adds a loop inside those that there are.
+  void append(std::int64_t extent, std::int64_t in_step, std::int64_t out_step);
   void merge();
 
   std::int64_t count() const {
@@ -56,7 +58,11 @@ struct Nest {
 struct ReductionNests {
   Nest kept, reduced;
 
-  ReductionNests(const host::TensorView& in, const host::TensorView& out, const lks_int_list& axes, bool keep);
+  /// In which order the reduced dimensions are gone through: as they lie in memory, or as they are numbered.
+  enum class Order : std::uint8_t { memory, logical };
+
+  ReductionNests(const host::TensorView& in, const host::TensorView& out, const lks_int_list& axes, bool keep,
+                 Order order = Order::memory);
 
   /// Whether to go along dimensions that are reduced: the input lies side by side, or most nearly so, along one of
   /// them.

@@ -11,7 +11,7 @@ namespace {
 constexpr double ns_per_element = 0.6;
 
 /// Calls visit(row, its offset, its scale) for the rows of a tensor, in parallel.
-template <class T, class Visit>
+template <template <class> class Sum, class T, class Visit>
 void for_each_row(const lks_host_api& api, const Rows& rows, Visit&& visit) {
   const std::int64_t group = std::clamp<std::int64_t>(row_chunk / std::max<std::int64_t>(1, rows.extent), 1, row_chunk);
   const std::int64_t groups = (rows.count + group - 1) / group;
@@ -23,15 +23,16 @@ void for_each_row(const lks_host_api& api, const Rows& rows, Visit&& visit) {
       const std::int64_t first = g * group, n = std::min(group, rows.count - first);
       if (rows.extent > row_chunk) {
         const T* x = reinterpret_cast<const T*>(rows.data) + rows.offset(first);
-        scales[0] = scale_of_row(x, rows.extent, rows.step, [](std::int64_t, std::int64_t, const T*) {});
+        scales[0] = scale_of_row<Sum>(x, rows.extent, rows.step, [](std::int64_t, std::int64_t, const T*) {});
       } else {
-        scales_of_short_rows(rows, first, n, values, scales);
+        scales_of_short_rows<Sum>(rows, first, n, values, scales);
       }
       for (std::int64_t r = 0; r < n; ++r) visit(first + r, rows.offset(first + r), scales[r]);
     }
   });
 }
 
+template <template <class> class Sum>
 class SparseCrossEntropyKernel : public lks_kernel {
  public:
   explicit SparseCrossEntropyKernel(const lks_host_api& api) : api_(api) {}
@@ -50,13 +51,14 @@ class SparseCrossEntropyKernel : public lks_kernel {
   template <class T>
   void run_rows(const host::TensorView& logits, const host::TensorView& labels, const host::TensorView& loss) const {
     const Rows rows(logits);
-    for_each_row<T>(api_, rows, [&](std::int64_t r, std::int64_t offset, const RowScale<T>& scale) {
+    for_each_row<Sum, T>(api_, rows, [&](std::int64_t r, std::int64_t offset, const RowScale<T>& scale) {
       const std::int64_t at = Rows::offset_of(labels, labels.rank, r);
       const std::int64_t label =
           labels.dtype == LKS_I32 ? labels.as<std::int32_t>()[at] : labels.as<std::int64_t>()[at];
       T& to = loss.as<T>()[Rows::offset_of(loss, loss.rank, r)];
       const bool inside = label >= 0 && label < rows.extent;
-      to = inside ? -((logits.as<T>()[offset + label * rows.step] - scale.largest) - log_of(scale.total))
+      // The sum of the one that is picked and zeros: never -0.
+      to = inside ? -(T{0} + ((logits.as<T>()[offset + label * rows.step] - scale.largest) - log_of(scale.total)))
                   : std::numeric_limits<T>::quiet_NaN();
     });
   }
@@ -64,6 +66,7 @@ class SparseCrossEntropyKernel : public lks_kernel {
   const lks_host_api& api_;
 };
 
+template <template <class> class Sum>
 class CrossEntropyKernel : public lks_kernel {
  public:
   explicit CrossEntropyKernel(const lks_host_api& api) : api_(api) {}
@@ -82,40 +85,69 @@ class CrossEntropyKernel : public lks_kernel {
   template <class T>
   void run_rows(const host::TensorView& logits, const host::TensorView& targets, const host::TensorView& loss) const {
     const Rows rows(logits), target_rows(targets);
-    for_each_row<T>(api_, rows, [&](std::int64_t r, std::int64_t offset, const RowScale<T>& scale) {
+    for_each_row<Sum, T>(api_, rows, [&](std::int64_t r, std::int64_t offset, const RowScale<T>& scale) {
       const T *x = logits.as<T>() + offset, *p = targets.as<T>() + target_rows.offset(r);
       const T log_total = log_of(scale.total);
-      Tree<SumOf<T>> total;
+      Sum<T> total;
       T chunk[row_chunk];
       for (std::int64_t i = 0; i < rows.extent; i += row_chunk) {
         const std::int64_t n = std::min(row_chunk, rows.extent - i);
         for (std::int64_t k = 0; k < n; ++k) {
           chunk[k] = ((x[(i + k) * rows.step] - scale.largest) - log_total) * p[(i + k) * target_rows.step];
         }
-        total.add(accumulate_run<SumOf<T>>(chunk, n, 1));
+        total.add(chunk, n);
       }
-      loss.as<T>()[Rows::offset_of(loss, loss.rank, r)] = -SumOf<T>::finish(total.total());
+      loss.as<T>()[Rows::offset_of(loss, loss.rank, r)] = -total.total();
     });
   }
 
   const lks_host_api& api_;
 };
 
-}  // namespace
-
-lks_status make_sparse_cross_entropy(const KernelRequest& request, Out out) {
+template <template <class> class Sum>
+lks_status make_sparse(const KernelRequest& request, Out out) {
   const lks_dtype logits = request.input(0).dtype;
   if (logits != LKS_F32 && logits != LKS_F64) {
     return host::refuse(request.diag, LKS_REASON_DTYPE, 0, HOST_WHERE, "logits are f32 or f64");
   }
-  host::emplace<SparseCrossEntropyKernel>(request, out, request.api);
+  host::emplace<SparseCrossEntropyKernel<Sum>>(request, out, request.api);
   return LKS_OK;
 }
 
-lks_status make_cross_entropy(const KernelRequest& request, Out out) {
+template <template <class> class Sum>
+lks_status make_dense(const KernelRequest& request, Out out) {
   if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
-  host::emplace<CrossEntropyKernel>(request, out, request.api);
+  host::emplace<CrossEntropyKernel<Sum>>(request, out, request.api);
   return LKS_OK;
+}
+
+using Make = lks_status (*)(const KernelRequest&, Out);
+
+lks_status make_lockstep(const KernelRequest& request, Out out, Make make) {
+  if (const lks_status s = require_lockstep(request); s != LKS_OK) return s;
+  const lks_status s = make(request, out);
+  if (s == LKS_OK) declare_lockstep(request);
+  return s;
+}
+
+lks_status make_strict(const KernelRequest& request, Out out, Make make) {
+  const lks_status s = refuse_lockstep(request);
+  return s == LKS_OK ? make(request, out) : s;
+}
+
+}  // namespace
+
+lks_status make_sparse_cross_entropy(const KernelRequest& request, Out out) {
+  return make_strict(request, out, &make_sparse<DoubleSum>);
+}
+lks_status make_cross_entropy(const KernelRequest& request, Out out) {
+  return make_strict(request, out, &make_dense<DoubleSum>);
+}
+lks_status make_sparse_cross_entropy_lockstep(const KernelRequest& request, Out out) {
+  return make_lockstep(request, out, &make_sparse<LaneSum>);
+}
+lks_status make_cross_entropy_lockstep(const KernelRequest& request, Out out) {
+  return make_lockstep(request, out, &make_dense<LaneSum>);
 }
 
 }  // namespace cpu

@@ -6,6 +6,7 @@
 
 #include "backends/cpu/reduce/accumulate.h"
 #include "backends/cpu/reduce/combine.h"
+#include "backends/cpu/reduce/lane_sum.h"
 #include "backends/cpu/scalar_functions.h"
 #include "backends/host/tensor_view.h"
 
@@ -78,18 +79,19 @@ void exponentials(T* to, const T* x, std::int64_t n, std::int64_t step, T larges
 }
 
 /// The scale of one row. The exponentials of each chunk are handed to `visit(first, n, values)` as they are made.
-template <class T, class Visit>
+/// Sum is DoubleSum or LaneSum.
+template <template <class> class Sum, class T, class Visit>
 RowScale<T> scale_of_row(const T* x, std::int64_t extent, std::int64_t step, Visit&& visit) {
   const T largest = largest_of(x, extent, step);
-  Tree<SumOf<T>> total;
+  Sum<T> total;
   T chunk[row_chunk];
   for (std::int64_t i = 0; i < extent; i += row_chunk) {
     const std::int64_t n = std::min(row_chunk, extent - i);
     exponentials(chunk, x + i * step, n, step, largest);
-    total.add(accumulate_run<SumOf<T>>(chunk, n, 1));
+    total.add(chunk, n);
     visit(i, n, chunk);
   }
-  return {largest, SumOf<T>::finish(total.total())};
+  return {largest, total.total()};
 }
 
 /// results[r] = what R makes of row r. Rows too short to fill the lanes are looked at across, all at once.
@@ -110,9 +112,23 @@ void reduce_rows(T* results, const T* x, std::int64_t n, std::int64_t row_step, 
   }
 }
 
+/// A sum of a row's chunks in double, as strict mode makes it. LaneSum is its counterpart in lockstep mode.
+template <class T>
+class DoubleSum {
+ public:
+  void add(const T* x, std::int64_t n) { tree_.add(accumulate_run<SumOf<T>>(x, n, 1)); }
+  T total() { return SumOf<T>::finish(tree_.total()); }
+  static void of_rows(T* results, const T* x, std::int64_t n, std::int64_t extent) {
+    reduce_rows<SumOf<T>>(results, x, n, extent, extent, 1);
+  }
+
+ private:
+  Tree<SumOf<T>> tree_;
+};
+
 /// Scales of several short rows at once: `values` receives their exponentials, row after row. The exponentials are one
 /// loop over all of them, which a row of ten elements could not fill.
-template <class T>
+template <template <class> class Sum, class T>
 void scales_of_short_rows(const Rows& rows, std::int64_t first, std::int64_t n, T* values, RowScale<T>* scales) {
   const T* data = reinterpret_cast<const T*>(rows.data);
   const std::int64_t extent = rows.extent, step = rows.step;
@@ -130,7 +146,7 @@ void scales_of_short_rows(const Rows& rows, std::int64_t first, std::int64_t n, 
   }
 #pragma GCC ivdep
   for (std::int64_t i = 0; i < n * extent; ++i) values[i] = exp_of(values[i]);
-  reduce_rows<SumOf<T>>(results, values, n, extent, extent, 1);
+  Sum<T>::of_rows(results, values, n, extent);
   for (std::int64_t r = 0; r < n; ++r) scales[r].total = results[r];
 }
 

@@ -25,9 +25,9 @@ void store_row(T* to, std::int64_t step, const T* values, std::int64_t n, bool s
   }
 }
 
-template <class T>
+template <template <class> class Sum, class T>
 void softmax_row(T* to, std::int64_t to_step, const T* x, std::int64_t extent, std::int64_t step) {
-  const RowScale<T> scale = scale_of_row(x, extent, step, [&](std::int64_t i, std::int64_t n, const T* values) {
+  const RowScale<T> scale = scale_of_row<Sum>(x, extent, step, [&](std::int64_t i, std::int64_t n, const T* values) {
     for (std::int64_t k = 0; k < n; ++k) to[(i + k) * to_step] = values[k];
   });
   if (to_step == 1) {
@@ -51,6 +51,7 @@ void log_softmax_row(T* to, std::int64_t to_step, const T* x, std::int64_t exten
   }
 }
 
+template <template <class> class Sum>
 class SoftmaxKernel : public lks_kernel {
  public:
   SoftmaxKernel(const lks_host_api& api, bool logarithm) : api_(api), logarithm_(logarithm) {}
@@ -90,8 +91,8 @@ class SoftmaxKernel : public lks_kernel {
   void long_row(const Rows& rows, const Rows& out, std::int64_t row) const {
     const T* x = reinterpret_cast<const T*>(rows.data) + rows.offset(row);
     T* to = reinterpret_cast<T*>(out.data) + out.offset(row);
-    if (!logarithm_) return softmax_row(to, out.step, x, rows.extent, rows.step);
-    const auto scale = scale_of_row(x, rows.extent, rows.step, [](std::int64_t, std::int64_t, const T*) {});
+    if (!logarithm_) return softmax_row<Sum>(to, out.step, x, rows.extent, rows.step);
+    const auto scale = scale_of_row<Sum>(x, rows.extent, rows.step, [](std::int64_t, std::int64_t, const T*) {});
     log_softmax_row(to, out.step, x, rows.extent, rows.step, scale);
   }
 
@@ -99,7 +100,7 @@ class SoftmaxKernel : public lks_kernel {
   void short_rows(const Rows& rows, const Rows& out, std::int64_t first, std::int64_t n, bool streams) const {
     T values[row_chunk];
     RowScale<T> scales[row_chunk];
-    scales_of_short_rows(rows, first, n, values, scales);
+    scales_of_short_rows<Sum>(rows, first, n, values, scales);
     for (std::int64_t r = 0; r < n; ++r) {
       T* row = values + r * rows.extent;
       if (logarithm_) {
@@ -117,18 +118,35 @@ class SoftmaxKernel : public lks_kernel {
   bool logarithm_;
 };
 
+template <template <class> class Sum>
 lks_status make(const KernelRequest& request, Out out, bool logarithm) {
   if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
   if (request.attrs<lks_softmax_attrs>().axis != request.input(0).rank - 1) {
     return host::refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, HOST_WHERE, "the axis is not the last");
   }
-  host::emplace<SoftmaxKernel>(request, out, request.api, logarithm);
+  host::emplace<SoftmaxKernel<Sum>>(request, out, request.api, logarithm);
   return LKS_OK;
+}
+
+lks_status make_lockstep(const KernelRequest& request, Out out, bool logarithm) {
+  if (const lks_status s = require_lockstep(request); s != LKS_OK) return s;
+  const lks_status s = make<LaneSum>(request, out, logarithm);
+  if (s == LKS_OK) declare_lockstep(request);
+  return s;
+}
+
+lks_status make_strict(const KernelRequest& request, Out out, bool logarithm) {
+  if (const lks_status s = refuse_lockstep(request); s != LKS_OK) return s;
+  return make<DoubleSum>(request, out, logarithm);
 }
 
 }  // namespace
 
-lks_status make_softmax(const KernelRequest& request, Out out) { return make(request, out, false); }
-lks_status make_log_softmax(const KernelRequest& request, Out out) { return make(request, out, true); }
+lks_status make_softmax(const KernelRequest& request, Out out) { return make_strict(request, out, false); }
+lks_status make_log_softmax(const KernelRequest& request, Out out) { return make_strict(request, out, true); }
+lks_status make_softmax_lockstep(const KernelRequest& request, Out out) { return make_lockstep(request, out, false); }
+lks_status make_log_softmax_lockstep(const KernelRequest& request, Out out) {
+  return make_lockstep(request, out, true);
+}
 
 }  // namespace cpu

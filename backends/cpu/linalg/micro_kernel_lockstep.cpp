@@ -1,0 +1,10 @@
+// Built without contraction: lockstep mode rounds each product before it is added. Processors that multiply and add in
+// separate pipes hardly mind.
+#include "backends/cpu/linalg/micro_kernel_body.h"
+
+namespace cpu {
+
+INSTANTIATE_MICRO_KERNEL(float, Products::separate);
+INSTANTIATE_MICRO_KERNEL(double, Products::separate);
+
+}  // namespace cpu

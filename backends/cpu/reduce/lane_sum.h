@@ -1,0 +1,70 @@
+// The sums of lockstep mode (docs/lockstep_mode.md): within a chunk, terms are dealt out to lanes in turn; the lanes
+// are joined by halving, and the chunks pairwise.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "backends/cpu/lockstep.h"
+
+namespace cpu {
+
+constexpr int sum_lanes = 32;
+
+/// Joins `used` rows of `width` lanes by halving, the others being zeros: the sums are the first row.
+template <class T>
+void halve_lanes(T* lanes, std::int64_t used, std::int64_t width) {
+  for (std::int64_t half = sum_lanes / 2; half > 0; half /= 2) {
+    const std::int64_t count = std::min(used - half, half) * width;
+    T* const upper = lanes + half * width;
+#pragma GCC ivdep
+    for (std::int64_t i = 0; i < count; ++i) lanes[i] = lanes[i] + upper[i];
+    used = std::min(used, half);
+  }
+}
+
+/// The sum of one chunk's n terms, which lie side by side.
+template <class T>
+T lane_sum(const T* x, std::int64_t n) {
+  T lanes[sum_lanes] = {};
+  std::int64_t i = 0;
+  for (; i + sum_lanes <= n; i += sum_lanes) {
+    for (int l = 0; l < sum_lanes; ++l) lanes[l] = lanes[l] + x[i + l];
+  }
+  for (std::int64_t l = 0; i + l < n; ++l) lanes[l] = lanes[l] + x[i + l];
+  for (int half = sum_lanes / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) lanes[l] = lanes[l] + lanes[l + half];
+  }
+  return lanes[0];
+}
+
+/// A sum of terms that come in runs of whole chunks, but for the last.
+template <class T>
+class LaneSum {
+ public:
+  void add(const T* x, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; i += lane_chunk) {
+      const T partial = lane_sum(x + i, std::min(lane_chunk, n - i));
+      chunks_.add(&partial);
+    }
+  }
+  T total() { return *chunks_.total(); }
+
+  /// results[r] = the sum of row r of `extent` elements.
+  static void of_rows(T* results, const T* x, std::int64_t n, std::int64_t extent) {
+    for (std::int64_t r = 0; r < n; ++r) {
+      if (extent <= lane_chunk) {
+        results[r] = lane_sum(x + r * extent, extent);
+      } else {
+        LaneSum sum;
+        sum.add(x + r * extent, extent);
+        results[r] = sum.total();
+      }
+    }
+  }
+
+ private:
+  PairwiseRuns<T, 1> chunks_;
+};
+
+}  // namespace cpu
