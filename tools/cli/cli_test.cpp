@@ -184,6 +184,9 @@ TEST_F(CommandLine, LockstepTrainingHasOneHash) {
   };
   const std::string expected = hash("reference", "lockstep", "");
   EXPECT_NE(hash("reference", "strict", ""), expected);
+  const Result all = run("train --mode lockstep --seed 7 --device all" + small);
+  EXPECT_EQ(all.status, 0) << all.out << all.err;
+  EXPECT_NE(all.out.find("The weights have the same bits on all of them."), std::string::npos) << all.out;
   int compared = 0;
   for (const Json& device : Json::parse(run("devices --json").out)) {
     if (!device["available"].get<bool>() || device["id"] == "reference:0") continue;
