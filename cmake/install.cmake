@@ -5,6 +5,9 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS lockstep lockstep_headers EXPORT lockstep LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/api/lockstep DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# The scalar functions, for drivers: `#include <lockstep/scalar/dialect_cpp.h>`, then `<lockstep/scalar/all.inc>`.
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/ops/scalar/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lockstep/scalar
+  FILES_MATCHING PATTERN "*.inc" PATTERN "dialect_cpp.h" PATTERN "README.md")
 if(onednn_file AND onednn_file MATCHES "^${CMAKE_SOURCE_DIR}/")
   install(FILES ${onednn_file} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libdnnl.so.3)
 endif()

@@ -1,0 +1,67 @@
+// The driver and its devices: here one device, which is always there.
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "objects.h"
+#include "table.h"
+
+lks_status LKS_CALL driver_open(const lks_host_api* host, lks_driver** out, lks_diag* diag) {
+  // Here: open the vendor's library by name (dlopen). Where it is missing, say which one:
+  //   return fail(diag, LKS_UNAVAILABLE, "no accelerator driver: libvendor.so.1 not found");
+  // `lockstep devices --why` prints that text.
+  *out = new (std::nothrow) lks_driver{*host};
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, "no host memory for the driver");
+}
+
+void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
+
+uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
+
+lks_status LKS_CALL device_describe(lks_driver*, uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
+  if (ordinal != 0) return fail(diag, LKS_INVALID_ARGUMENT, "there is no device %u", ordinal);
+  lks_device_info full;
+  std::memset(&full, 0, sizeof full);
+  full.status = LKS_OK;
+  full.type = LKS_DEVICE_ACCELERATOR;
+  full.capabilities = LKS_CAP_INLINE_QUEUE;  // a set bit is a promise: see driver.h for each
+  // Every kernel here sums in the order of lockstep mode, which strict and fast mode permit as well.
+  full.math_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST | 1u << LKS_MODE_LOCKSTEP;
+  full.max_rank = LKS_MAX_RANK;
+  full.compute_units = 1;
+  full.heap_count = 1;
+  full.heaps[0] = {device_bytes, LKS_HEAP_DEVICE_LOCAL | LKS_HEAP_HOST_VISIBLE | LKS_HEAP_HOST_CACHED, 0};
+  full.min_alignment = buffer_alignment;
+  full.max_allocation = device_bytes;
+  std::snprintf(full.name, sizeof full.name, "driver template (plain C++)");
+  std::snprintf(full.vendor, sizeof full.vendor, "your company");
+  // A host that is older than this driver has a shorter struct, a newer one a longer: fill what both know.
+  const lks_header header = info->hdr;
+  full.hdr = header;
+  std::memcpy(info, &full, std::min<std::size_t>(header.size, sizeof full));
+  return LKS_OK;
+}
+
+const void* LKS_CALL get_group(lks_driver*, uint64_t) { return nullptr; }
+
+lks_status LKS_CALL device_open(lks_driver* driver, uint32_t ordinal, lks_device** out, lks_diag* diag) {
+  if (ordinal != 0) return fail(diag, LKS_INVALID_ARGUMENT, "there is no device %u", ordinal);
+  // Here: create the context.
+  *out = new (std::nothrow) lks_device{*driver};
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, "no host memory for the device");
+}
+
+void LKS_CALL device_close(lks_device* device) { delete device; }
+
+lks_status LKS_CALL device_memory(lks_driver*, uint32_t ordinal, lks_device* device, uint32_t heap, uint64_t* total,
+                                  uint64_t* free_bytes, lks_diag* diag) {
+  if (ordinal != 0 || heap != 0)
+    return fail(diag, LKS_INVALID_ARGUMENT, "there is no heap %u of device %u", heap, ordinal);
+  if (!device) return fail(diag, LKS_UNAVAILABLE, "the free memory is known once the device is open");
+  *total = device_bytes;
+  *free_bytes = device_bytes - device->used_bytes;
+  return LKS_OK;
+}
+
+// Here: ask the hardware. Once a device is lost, every later call but device_close returns LKS_DEVICE_LOST.
+lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }

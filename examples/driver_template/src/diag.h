@@ -1,0 +1,32 @@
+// Filling in a diagnosis. Everything that fails says what, with its numbers, and where.
+#pragma once
+
+#include <lockstep/driver.h>
+
+#include <cstdio>
+
+template <class... Args>
+lks_status fail(lks_diag* diag, lks_status code, const char* format, Args... args) {
+  diag->code = code;
+  diag->reason = LKS_REASON_NONE;
+  diag->operand = -1;
+  std::snprintf(diag->what, sizeof diag->what, format, args...);
+  std::snprintf(diag->where, sizeof diag->where, "driver template");
+  return code;
+}
+
+// A kernel that this driver does not have. The host acts on the reason: it makes a layout dense and asks again, or it
+// composes the op from smaller ones. `operand` is the tensor to blame (inputs, then outputs), or -1.
+template <class... Args>
+lks_status refuse(lks_diag* diag, int reason, int operand, const char* format, Args... args) {
+  fail(diag, LKS_UNSUPPORTED, format, args...);
+  diag->reason = reason;
+  diag->operand = operand;
+  return LKS_UNSUPPORTED;
+}
+
+// Before each native allocation, map, submit, compile and wait: the host may want it to fail, to see what happens then.
+#define FAULT_POINT(host_api, kind, site)                                                                    \
+  if (const lks_status injected = (host_api).fault_point((host_api).host, kind, site); injected != LKS_OK) { \
+    return fail(diag, injected, "injected at %s", site);                                                     \
+  }

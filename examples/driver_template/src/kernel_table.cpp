@@ -1,0 +1,120 @@
+// One table answers both "do you have a kernel" and "prepare it", so the two never disagree.
+#include "kernels.h"
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "table.h"
+
+namespace {
+
+constexpr Row rows[] = {
+    {LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "tiles", &make_pointwise},
+    {LKS_OP_COPY, LKS_OP_COPY_VERSION, "elements", &make_copy},
+    {LKS_OP_SUM, LKS_OP_SUM_VERSION, "lanes", &make_sum},
+    {LKS_OP_MAX, LKS_OP_MAX_VERSION, "scan", &make_max},
+    {LKS_OP_MIN, LKS_OP_MIN_VERSION, "scan", &make_min},
+    {LKS_OP_ARGMAX, LKS_OP_ARGMAX_VERSION, "scan", &make_argmax},
+    {LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "rows", &make_matmul},
+    {LKS_OP_CONV2D, LKS_OP_CONV2D_VERSION, "direct", &make_conv2d},
+    {LKS_OP_CONV2D_BACKWARD_INPUT, LKS_OP_CONV2D_BACKWARD_INPUT_VERSION, "direct", &make_conv2d_backward_input},
+    {LKS_OP_CONV2D_BACKWARD_FILTER, LKS_OP_CONV2D_BACKWARD_FILTER_VERSION, "direct", &make_conv2d_backward_filter},
+    {LKS_OP_MAX_POOL2D, LKS_OP_MAX_POOL2D_VERSION, "windows", &make_max_pool2d},
+    {LKS_OP_MAX_POOL2D_BACKWARD, LKS_OP_MAX_POOL2D_BACKWARD_VERSION, "windows", &make_max_pool2d_backward},
+    {LKS_OP_AVG_POOL2D, LKS_OP_AVG_POOL2D_VERSION, "windows", &make_avg_pool2d},
+    {LKS_OP_AVG_POOL2D_BACKWARD, LKS_OP_AVG_POOL2D_BACKWARD_VERSION, "windows", &make_avg_pool2d_backward},
+    {LKS_OP_GATHER, LKS_OP_GATHER_VERSION, "elements", &make_gather},
+    {LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "elements", &make_scatter_add},
+    {LKS_OP_RANDOM_BITS, LKS_OP_RANDOM_BITS_VERSION, "philox", &make_random_bits},
+};
+
+// What no kernel here takes, whatever the op.
+lks_status refuse_in_general(const Request& request) {
+  const lks_kernel_desc& d = request.desc;
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
+    if (request.tensor(i).layout != LKS_LAYOUT_STRIDED) {
+      return refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), "%s: a layout of another driver", d.op_name);
+    }
+  }
+  if (d.op == LKS_OP_POINTWISE) return LKS_OK;
+  if (d.program_count > 0) {
+    return refuse(request.diag, LKS_REASON_PROGRAM, -1, "%s: no programs on inputs or outputs", d.op_name);
+  }
+  if (d.alias_count > 0) return refuse(request.diag, LKS_REASON_ALIAS, -1, "%s: not in place", d.op_name);
+  return LKS_OK;
+}
+
+lks_status answer(const Request& request, Made* made) {
+  const lks_kernel_desc& d = request.desc;
+  for (const Row& row : rows) {
+    if (row.op != d.op) continue;
+    if (d.op_version > row.version) {
+      return refuse(request.diag, LKS_REASON_VERSION, -1, "%s has schema version %u, known is %u", d.op_name,
+                    d.op_version, row.version);
+    }
+    if (const lks_status status = refuse_in_general(request); status != LKS_OK) return status;
+    try {
+      const lks_status status = row.make(request, made);
+      if (status == LKS_OK) std::snprintf(request.info.variant, sizeof request.info.variant, "%s", row.variant);
+      return status;
+    } catch (const std::bad_alloc&) {
+      return fail(request.diag, LKS_OUT_OF_MEMORY, "no host memory for a kernel of %s", d.op_name);
+    } catch (const std::exception& e) {
+      return fail(request.diag, LKS_INTERNAL, "a kernel of %s cannot be made: %s", d.op_name, e.what());
+    }
+  }
+  return refuse(request.diag, LKS_REASON_OP, -1, "no kernel for %s", d.op_name);
+}
+
+}  // namespace
+
+// Also asked of a device that is not open. `info->deps`, where the host gives it, stays zero: the kernels here depend
+// on no extent, stride or alignment, so one kernel serves them all.
+lks_status LKS_CALL kernel_query(lks_driver*, uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
+                                 lks_diag* diag) {
+  return answer({*desc, *info, diag, false}, nullptr);
+}
+
+lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
+                                   lks_kernel_info* info, lks_diag* diag) {
+  FAULT_POINT(device->driver.host, LKS_FAULT_COMPILE, "template.kernel_prepare");
+  // Here: compile the program, or choose the library's algorithm.
+  Made made;
+  const lks_status status = answer({*desc, *info, diag, true}, &made);
+  if (status == LKS_OK) *out = made.release();
+  return status;
+}
+
+void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
+
+const char* LKS_CALL kernel_variant(lks_driver*, uint32_t op, uint32_t index) {
+  for (const Row& row : rows) {
+    if (row.op == op && index-- == 0) return row.variant;
+  }
+  return nullptr;
+}
+
+lks_status require_dtypes(const Request& request, std::initializer_list<lks_dtype> allowed) {
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
+    if (request.tensor(i).flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
+    bool known = false;
+    for (lks_dtype t : allowed) known = known || t == request.tensor(i).dtype;
+    if (!known) {
+      return refuse(request.diag, LKS_REASON_DTYPE, static_cast<int>(i), "%s: no kernel for the dtype of operand %u",
+                    request.desc.op_name, i);
+    }
+  }
+  return LKS_OK;
+}
+
+lks_status refuse_attributes(const Request& request) {
+  return refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, "%s: its attributes have %u bytes", request.desc.op_name,
+                request.desc.attrs_size);
+}
+
+void describe_sums(const Request& request) {
+  request.info.accumulate_dtype = request.desc.inputs[0].dtype;
+  request.info.order = LKS_ORDER_BLOCKED;
+  request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+}
