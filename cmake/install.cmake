@@ -28,4 +28,10 @@ if(LOCKSTEP_TESTS)
       -P ${CMAKE_SOURCE_DIR}/cmake/test_install.cmake)
   set_tests_properties(install_and_find_package PROPERTIES LABELS slow TIMEOUT 600 PASS_REGULAR_EXPRESSION
     "y       12\ndy/dx   12\nd2y/dx2 6\n")
+  # A stranger's driver, likewise.
+  add_test(NAME driver_template
+    COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}
+      -DCXX=${CMAKE_CXX_COMPILER} "-DFLAGS=$<IF:$<STREQUAL:${LOCKSTEP_SANITIZE},address>,-fsanitize=address,>"
+      -P ${CMAKE_SOURCE_DIR}/cmake/test_driver_template.cmake)
+  set_tests_properties(driver_template PROPERTIES LABELS slow TIMEOUT 600)
 endif()
