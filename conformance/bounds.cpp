@@ -141,6 +141,7 @@ const Bounds& Bounds::built_in() {
 const Bound& Bounds::find(ErrorClass error_class, DType dtype, MathMode mode) const {
   static const Bound exact{std::nullopt, 0.0, 0, 0, false, true, "exact"};
   if (!is_floating(dtype)) return exact;
+  dtype = compute_dtype(dtype);
   for (const Row& row : rows_) {
     if (row.error_class == error_class && std::count(row.dtypes.begin(), row.dtypes.end(), dtype) &&
         std::count(row.modes.begin(), row.modes.end(), mode)) {

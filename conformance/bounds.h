@@ -30,7 +30,7 @@ class Bounds {
   /// Reads a file. Throws IoError LS8001 where there is none.
   static Bounds read(const std::string& path);
 
-  /// Throws StateError LS1007 where no row fits.
+  /// For f16 and bf16 that of f32, before the last rounding. Throws StateError LS1007 where no row fits.
   const Bound& find(ErrorClass error_class, DType dtype, MathMode mode) const;
   const std::string& text() const { return text_; }
 

@@ -142,6 +142,17 @@ Tensor broadcast(const RefArray& a, Device device) {
 
 }  // namespace
 
+OpCase widened(const OpCase& c) {
+  OpCase wide = c;
+  for (CaseInput& input : wide.inputs) input.dtype = compute_dtype(input.dtype);
+  return wide;
+}
+
+std::vector<RefArray> widened(std::vector<RefArray> arrays) {
+  for (RefArray& array : arrays) array.dtype = compute_dtype(array.dtype);
+  return arrays;
+}
+
 Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
   if (values.size() > 0 && values.shape.rank() > 0) {
     switch (layout) {

@@ -22,6 +22,10 @@ class CaseOperands {
   std::vector<Operand> operands_;
 };
 
+/// The case, and arrays, with f32 in place of f16 and bf16: what the ops on these compute in.
+OpCase widened(const OpCase& c);
+std::vector<RefArray> widened(std::vector<RefArray> arrays);
+
 /// A tensor with the array's values, rounded to its dtype. For Layout::broadcast these must be equal along the last
 /// dimension that has extent.
 Tensor to_tensor(const RefArray& values, Device device, Layout layout = Layout::dense);

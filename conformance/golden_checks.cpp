@@ -39,7 +39,7 @@ void worsen(Verdict& worst, const Verdict& v, const std::string& what) {
   worst.text = what + ": " + v.text;
 }
 
-bool is_wide(DType t) { return types::floating.has(t); }
+bool is_wide(DType t) { return is_floating(t) && !is_short_float(t); }
 
 // The error that a golden output may itself have, per element, in units of the roundoff of f64.
 long double golden_budget(const GoldenCase& c, ErrorClass error_class, long double value) {

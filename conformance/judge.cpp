@@ -45,7 +45,11 @@ std::string element_text(std::size_t i, long double result, long double exact, l
 class Judge {
  public:
   Judge(const RefArray& result, const RefArray& exact, const Measure& measure)
-      : result_(result), exact_(exact), m_(measure), format_(format_of(exact.dtype)) {}
+      : result_(result),
+        exact_(exact),
+        m_(measure),
+        computed_(exact.rounded_from.value_or(exact.dtype)),
+        format_(format_of(computed_)) {}
 
   Verdict run() {
     bool any_telling = exact_.values.empty();
@@ -75,10 +79,10 @@ class Judge {
     const Bound& b = m_.bound;
     if (!is_floating(exact_.dtype)) return 0;
     const long double budget = exact_.budget.empty() ? 0 : exact_.budget[i];
-    if (m_.exact_sums && e == std::trunc(e)) return std::fabs(round_to(e, exact_.dtype) - e);
+    if (m_.exact_sums && e == std::trunc(e)) return std::fabs(round_to(e, computed_) - e);
     if (b.correct && budget <= std::fabs(e) * (1 + 0x1p-30L)) {
       // Where the format is nearly as long as the oracle's, its own rounding may decide a tie.
-      return budget == 0 ? 0 : ulp_of(e, format_) * (0.5L + (exact_.dtype == DType::f64 ? 0x1p-10L : 0x1p-30L));
+      return budget == 0 ? 0 : ulp_of(e, format_) * (0.5L + (computed_ == DType::f64 ? 0x1p-10L : 0x1p-30L));
     }
     long double allowed = 0;
     if (b.ulp) allowed = *b.ulp * ulp_of(e, format_);
@@ -91,6 +95,7 @@ class Judge {
 
   // Whether the element would tell a wrong result from a right one.
   bool look_at(std::size_t i) {
+    if (exact_.rounded_from) return look_at_rounded(i);
     const long double r = result_.values[i], e = exact_.values[i];
     last_ulp_ = 0;
     const bool floating = is_floating(exact_.dtype);
@@ -116,6 +121,28 @@ class Judge {
       verdict_.text = element_text(i, r, e, allowed);
     }
     return tells(e, allowed);
+  }
+
+  // The same for a result that was rounded once more at the end: any number within the bound may have been what was
+  // rounded, and nothing else.
+  bool look_at_rounded(std::size_t i) {
+    const long double r = result_.values[i], e = exact_.values[i], rounded = round_to(e, exact_.dtype);
+    const long double allowed = std::isfinite(e) ? allowed_at(i, e) : 0;
+    const long double least = round_to(e - allowed, exact_.dtype), most = round_to(e + allowed, exact_.dtype);
+    const bool comparable = std::isfinite(r) && std::isfinite(e);
+    last_ulp_ = comparable ? (r - e) / ulp_of(e, format_of(exact_.dtype)) : 0;
+    if (comparable) note_worst(i, static_cast<double>(std::fabs(last_ulp_)));
+    if (same(r, rounded, m_.bound.signed_zeros)) return tells(e, most - least);
+    const bool ok = least <= r && r <= most && (allowed > 0 || r != 0);
+    verdict_.worst = std::max<double>(verdict_.worst, ok ? 1 : INFINITY);
+    if (!ok && verdict_.ok) {
+      verdict_.ok = false;
+      char text[200];
+      std::snprintf(text, sizeof text, "element %zu is %.12Lg, exact %.12Lg, which rounds to between %.12Lg and %.12Lg",
+                    i, r, e, least, most);
+      verdict_.text = text;
+    }
+    return tells(e, most - least);
   }
 
   // An exact value beyond the largest number rounds to infinity.
@@ -144,7 +171,8 @@ class Judge {
 
   const RefArray &result_, &exact_;
   const Measure& m_;
-  const Format format_;
+  const DType computed_;
+  const Format format_;  // of what was computed
   Verdict verdict_;
   long double last_ulp_ = 0;
 };

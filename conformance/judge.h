@@ -26,7 +26,8 @@ struct Measure {
   bool exact_sums = false;
 };
 
-/// Compares elementwise. NaN agrees with NaN only. Written as "ok if error <= allowed", so that NaN never passes.
+/// Compares elementwise. NaN agrees with NaN only. Where the oracle says that f16 or bf16 was rounded from a wider dtype,
+/// the bound is of that dtype, and the result must be what some number within it rounds to. Written as "ok if error <= allowed", so that NaN never passes.
 Verdict judge(const RefArray& result, const RefArray& exact, const Measure& measure);
 
 /// The same with `slack` times the oracle's budget as bound.

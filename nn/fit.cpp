@@ -33,12 +33,13 @@ class Meters {
     Totals next = totals_;
     next.examples += n;
     ++next.batches;
-    accumulate(next.loss, loss * static_cast<double>(n));
-    accumulate(next.batch_loss, loss);
-    accumulate(next.batch_loss_square, square(loss));
+    const Tensor batch_loss = wide(loss);
+    accumulate(next.loss, batch_loss * static_cast<double>(n));
+    accumulate(next.batch_loss, batch_loss);
+    accumulate(next.batch_loss_square, square(batch_loss));
     next.metrics.resize(compile_.metrics.size());
     for (std::size_t i = 0; i < compile_.metrics.size(); ++i) {
-      accumulate(next.metrics[i], compile_.metrics[i].sum(predictions, labels));
+      accumulate(next.metrics[i], wide(compile_.metrics[i].sum(predictions, labels)));
     }
     return next;
   }
@@ -60,6 +61,8 @@ class Meters {
   std::int64_t batches() const { return totals_.batches; }
 
  private:
+  // A running sum in f16 or bf16 would soon stand still.
+  static Tensor wide(const Tensor& amount) { return cast(amount, compute_dtype(amount.dtype())); }
   static void accumulate(std::optional<Tensor>& total, const Tensor& amount) {
     total = total ? *total + amount : amount;
   }

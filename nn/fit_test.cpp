@@ -135,6 +135,30 @@ TEST_F(FitTest, AModelOfDoublesTrains) {
   EXPECT_TRUE(result.ok) << result.text;
 }
 
+TEST(ShortFloatModel, TrainsOnEveryDevice) {
+  for (const DeviceInfo& info : devices()) {
+    if (!info.available) continue;
+    for (DType dtype : {DType::f16, DType::bf16}) {
+      const Device device(info.id);
+      const DeviceScope scope(device);
+      set_seed(11);
+      Model model(Sequential(Conv2d{.filters = 4, .kernel = 2}, Tanh{}, Flatten{}, Dense{.units = 3}));
+      model.build({3, 3, 1}, device, dtype);
+      for (const Variable& v : model.variables()) EXPECT_EQ(v.dtype(), dtype) << v.name();
+      model.compile({.optimizer = optim::Adam{.learning_rate = 0.02, .epsilon = 1e-4},
+                     .loss = losses::SparseCategoricalCrossentropy{},
+                     .metrics = {metrics::Accuracy{}}});
+      const Tensor x = cast(random_normal({48, 3, 3, 1}, 0, 1, {.key = RandomKey{3, 3}}), dtype);
+      const Tensor labels = argmax(reshape(select_index(x, 1, 0), {48, 3}));
+      const History history = model.fit(data::Dataset::from_tensors(x, labels),
+                                        {.epochs = 30, .batch_size = 16, .verbose = Verbose::silent});
+      EXPECT_GT(history.front().values.at("loss"), 0.8) << info.id << " " << name_of(dtype);
+      EXPECT_LT(history.back().values.at("loss"), 0.4) << info.id << " " << name_of(dtype);
+      EXPECT_GT(history.back().values.at("accuracy"), 0.9) << info.id << " " << name_of(dtype);
+    }
+  }
+}
+
 TEST_F(FitTest, MeansAreOverExamplesNotOverBatches) {
   Model model = make();
   const data::Dataset data = points(33);

@@ -4,12 +4,13 @@
 #include "lockstep/ops.h"
 
 namespace lockstep::nn {
+namespace {
 
-Tensor Initializer::make(const Shape& shape, DType dtype, double fan_in, double fan_out) const {
-  // Square roots are correctly rounded everywhere, so that weights start with the same bits on every machine.
-  const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;
-  const Random options{.dtype = dtype};
-  switch (kind) {
+// Random numbers are drawn in f32 or f64; weights of f16 and bf16 are these, rounded.
+Tensor draw(const Initializer& initializer, const Shape& shape, const Random& options, double size) {
+  using Kind = Initializer::Kind;
+  const double value = initializer.value;
+  switch (initializer.kind) {
     case Kind::uniform: return random_uniform(shape, -value, value, options);
     case Kind::normal: return random_normal(shape, 0, value, options);
     case Kind::truncated_normal: return random_truncated_normal(shape, 0, value, options);
@@ -17,13 +18,21 @@ Tensor Initializer::make(const Shape& shape, DType dtype, double fan_in, double 
       const double limit = std::sqrt(3 * value / size);
       return random_uniform(shape, -limit, limit, options);
     }
-    case Kind::variance_normal: {
+    default: {
       // Cutting at two standard deviations shrinks the variance; the constant is the standard deviation that is left.
       constexpr double left = 0.87962566103423978;
       return random_truncated_normal(shape, 0, std::sqrt(value / size) / left, options);
     }
-    default: return full(shape, value, dtype);
   }
+}
+
+}  // namespace
+
+Tensor Initializer::make(const Shape& shape, DType dtype, double fan_in, double fan_out) const {
+  // Square roots are correctly rounded everywhere, so that weights start with the same bits on every machine.
+  const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;
+  if (kind == Kind::constant) return full(shape, value, dtype);
+  return cast(draw(*this, shape, {.dtype = compute_dtype(dtype)}, size), dtype);
 }
 
 }  // namespace lockstep::nn

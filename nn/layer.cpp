@@ -50,7 +50,7 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
     MemoryOwnerScope owner(MemoryOwner::variables);
     s.variables.clear();  // of a build() that failed
     s.variable_prefix = s.path();
-    s.variable_dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
+    s.variable_dtype = is_floating(x.dtype()) ? x.dtype() : DType::f32;
     build(x.shape());
     s.built = true;
   }

@@ -113,7 +113,8 @@ lks_dtype sample_dtype(const InputDef& def, lks_dtype dtype) {
 
 // Which inputs of the original op the gradient program reads.
 std::vector<std::size_t> used_inputs(const OpDef& op, std::size_t wanted) {
-  const DType dtype = op.inputs[wanted].types.has(DType::f32) ? DType::f32 : DType::f64;
+  const TypeSet wide = types::of(DType::f64);
+  const DType dtype = (op.inputs[wanted].types.bits & types::floating.bits) == wide.bits ? DType::f64 : DType::f32;
   ProgramBuilder builder;
   std::vector<Expr> inputs, upstream;
   for (const InputDef& def : op.inputs) {
@@ -225,7 +226,7 @@ void complete_pointwise(OpDef& op) {
   op.gradient = &pointwise_gradient;
   for (std::size_t i = 0; i < op.inputs.size(); ++i) {
     Saves saves;
-    if (op.inputs[i].types.has(DType::f32) || op.inputs[i].types.has(DType::f64)) {
+    if (op.inputs[i].types.bits & types::floating.bits) {
       for (std::size_t u : used_inputs(op, i)) saves.inputs |= 1u << u;
     }
     op.saves.push_back(saves);

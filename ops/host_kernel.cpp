@@ -30,12 +30,13 @@ class Mapping {
 
 }  // namespace
 
-bool run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
-                     std::span<TensorRef> outputs) {
-  if (call.op.kernels.empty()) return false;
-  const auto kernel = call.op.kernels.find(device.driver_name());
-  if (kernel == call.op.kernels.end() || !device.host_visible()) return false;
+bool has_host_kernel(const OpCall& call, DeviceState& device) {
+  return !call.op.kernels.empty() && device.host_visible() && call.op.kernels.contains(device.driver_name());
+}
 
+void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+                     std::span<TensorRef> outputs) {
+  const auto kernel = call.op.kernels.find(device.driver_name());
   std::vector<TensorRef> inputs;
   std::vector<Spec> input_specs;
   std::vector<std::unique_ptr<Mapping>> mappings;
@@ -57,7 +58,6 @@ bool run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Sp
     output_pointers.push_back(mappings.back()->pointer());
   }
   kernel->second({call, input_pointers, output_pointers, input_specs, specs});
-  return true;
 }
 
 }  // namespace lockstep

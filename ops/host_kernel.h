@@ -7,8 +7,11 @@
 
 namespace lockstep {
 
-/// Runs OpDef::kernels' entry for the device's driver on dense elements; false where there is none.
-bool run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+/// Whether OpDef::kernels has an entry that can run on the device.
+bool has_host_kernel(const OpCall& call, DeviceState& device);
+
+/// Runs it on dense elements.
+void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
                      std::span<TensorRef> outputs);
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 //   inputs ─ checks ─ infer ─┬─ descriptions: outputs are descriptions too
 //                            ├─ view: outputs share the input's memory
 //                            ├─ kernel: plan, then submit
+//                            ├─ widen: f16 and bf16 by way of f32
 //                            └─ decompose: the same again, with smaller ops
 //   and whoever observes the thread (tapes) is told.
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/launch.h"
+#include "ops/widen.h"
 #include "runtime/driver_registry.h"
 #include "runtime/thread_state.h"
 
@@ -164,7 +166,10 @@ void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::sp
   for (const Operand& operand : call.inputs) {
     if (operand.is_tensor()) check_contents(*operand.impl());
   }
-  if (run_host_kernel(call, device, specs, outputs)) return;
+  if (has_host_kernel(call, device)) {
+    if (widens_host_kernel(call)) return invoke_widened(call, specs, outputs);
+    return run_host_kernel(call, device, specs, outputs);
+  }
   if (call.op.assemble) {
     outputs[0] = assemble(call, device, specs[0]);
     return;
@@ -181,6 +186,7 @@ void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::sp
     refusal = planned.refusal();
   }
   device.counters.decompositions.fetch_add(1, std::memory_order_relaxed);
+  if (can_widen(call)) return invoke_widened(call, specs, outputs);
   if (!call.op.decompose || !invoke_decomposed(call, device, specs, outputs)) fail_unsupported(call, device, refusal);
 }
 

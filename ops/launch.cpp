@@ -12,16 +12,17 @@
 namespace lockstep {
 namespace {
 
-DType operand_dtype(const OpCall& call, std::size_t i, DType group_dtype) {
-  const Operand& operand = call.inputs[i];
-  if (operand.is_tensor()) return operand.impl()->dtype;
-  // A number takes the dtype of its group's tensors.
+// A number takes the dtype of its group's tensors.
+DType group_dtype_of(const OpCall& call, std::size_t i, DType main_group) {
   const char group = input_def(call.op, i).group;
   for (std::size_t k = 0; group != 'T' && k < call.inputs.size(); ++k) {
     if (call.inputs[k].is_tensor() && input_def(call.op, k).group == group) return call.inputs[k].impl()->dtype;
   }
-  return group == 'T' ? group_dtype : operand.scalar().kind == Scalar::Kind::logical ? DType::boolean : group_dtype;
+  const bool logical = call.inputs[i].scalar().kind == Scalar::Kind::logical;
+  return group != 'T' && logical ? DType::boolean : main_group;
 }
+
+bool is_short_float(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
 
 // Fills in what a kernel description says of the op itself. Lives through one prepare or query.
 class OpDescription {
@@ -40,7 +41,7 @@ class OpDescription {
  private:
   void fill_scalars(lks_kernel_desc& desc) {
     for (std::size_t i = 0; i < call_.inputs.size(); ++i) {
-      if (call_.inputs[i].is_scalar()) scalars_.push_back(abi_dtype(operand_dtype(call_, i, types_.inputs)));
+      if (call_.inputs[i].is_scalar()) scalars_.push_back(abi_dtype(operand_dtype(call_, i, types_)));
     }
     for (std::size_t i = 0; i < call_.op.scalars.size(); ++i) {
       scalars_.push_back(own_scalar_dtype(call_.op, i, types_));
@@ -60,8 +61,10 @@ class OpDescription {
 
   void fill_program(lks_kernel_desc& desc) {
     std::vector<DType> dtypes;
-    for (std::size_t i = 0; i < call_.inputs.size(); ++i) dtypes.push_back(operand_dtype(call_, i, types_.inputs));
-    program_ = record_program(call_, dtypes, types_);
+    std::vector<lks_dtype> results;
+    for (std::size_t i = 0; i < call_.inputs.size(); ++i) dtypes.push_back(operand_dtype(call_, i, types_));
+    for (std::uint32_t o = 0; o < desc.output_count; ++o) results.push_back(desc.outputs[o].dtype);
+    program_ = record_program(call_, dtypes, types_, results);
     for (std::uint32_t i = 0; i < desc.input_count; ++i) inputs_.push_back(i);
     for (std::uint32_t i = 0; i < desc.output_count; ++i) outputs_.push_back(i);
     attached_ = {&program_.abi(), inputs_.data(), outputs_.data()};
@@ -100,22 +103,34 @@ void describe_op(lks_kernel_desc& desc, const void* context) {
 
 lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, CallTypes types) {
   const lks_dtype declared = op.scalars[i].dtype;
-  if (declared == ScalarDef::of_inputs) return abi_dtype(types.inputs);
-  return declared == ScalarDef::of_result ? abi_dtype(types.result) : declared;
+  if (declared == ScalarDef::of_inputs) return abi_dtype(compute_dtype(types.inputs));
+  return declared == ScalarDef::of_result ? abi_dtype(compute_dtype(types.result)) : declared;
 }
 
-Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types) {
+DType operand_dtype(const OpCall& call, std::size_t i, CallTypes types) {
+  if (call.inputs[i].is_tensor()) return call.inputs[i].impl()->dtype;
+  const DType dtype = group_dtype_of(call, i, types.inputs);
+  return is_floating(types.result) ? compute_dtype(dtype) : dtype;
+}
+
+Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types,
+                       std::span<const lks_dtype> output_dtypes) {
   ProgramBuilder builder;
   std::vector<Expr> values;
   std::uint32_t next_scalar = 0;
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
     const lks_dtype dtype = abi_dtype(operand_dtypes[i]);
-    values.push_back(call.inputs[i].is_scalar() ? builder.scalar(next_scalar++, dtype) : builder.input(dtype));
+    const Expr value = call.inputs[i].is_scalar() ? builder.scalar(next_scalar++, dtype) : builder.input(dtype);
+    values.push_back(is_short_float(dtype) ? convert(value, LKS_F32) : value);
   }
   for (std::size_t i = 0; i < call.op.scalars.size(); ++i) {
     values.push_back(builder.scalar(next_scalar++, own_scalar_dtype(call.op, i, types)));
   }
-  const std::vector<Expr> results = call.op.body(builder, call, values);
+  std::vector<Expr> results = call.op.body(builder, call, values);
+  for (std::size_t o = 0; o < std::min(results.size(), output_dtypes.size()); ++o) {
+    const lks_dtype to = output_dtypes[o];
+    if (is_short_float(to) && results[o].dtype() == LKS_F32) results[o] = convert(results[o], to);
+  }
   return builder.finish(results);
 }
 
@@ -172,7 +187,7 @@ void PlannedCall::bind_inputs() {
       tensors_.push_back(none);
     } else {
       scalar_mask_ |= std::uint64_t{1} << i;
-      scalars_.push_back(scalar_bits(operand.scalar(), abi_dtype(operand_dtype(call_, i, types_.inputs))));
+      scalars_.push_back(scalar_bits(operand.scalar(), abi_dtype(operand_dtype(call_, i, types_))));
     }
   }
   input_count_ = static_cast<std::uint32_t>(tensors_.size());

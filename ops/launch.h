@@ -66,8 +66,15 @@ KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType i
                           std::span<const Spec> inputs, std::span<const Spec> outputs,
                           MathMode mode = MathMode::strict);
 
-/// The program that a pointwise call amounts to: numbers become launch-time scalars.
-Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types);
+/// The dtype of operand i. A number among f16 or bf16 tensors takes part as f32, as they do, and is not rounded to
+/// their dtype before; only where nothing is rounded at the end, as in comparisons, it is: so full(shape, 0.1, f16)
+/// equals 0.1.
+DType operand_dtype(const OpCall& call, std::size_t i, CallTypes types);
+
+/// The program that a pointwise call amounts to: numbers become launch-time scalars. f16 and bf16 operands are
+/// converted to f32 first, and f32 results to the f16 and bf16 among `output_dtypes` last.
+Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types,
+                       std::span<const lks_dtype> output_dtypes);
 
 /// The dtype of the call's own scalar i.
 lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, CallTypes types);

@@ -5,6 +5,7 @@
 #include "ops/built_in.h"
 #include "ops/infer.h"
 #include "ops/launch.h"
+#include "ops/widen.h"
 #include "runtime/driver_registry.h"
 #include "runtime/thread_state.h"
 
@@ -42,12 +43,14 @@ Question question_of(const OpCall& call) {
   return q;
 }
 
-std::optional<Question> question_of(const OpDef& op) {
+// The first case that is no error and has elements; with a dtype, that has an operand of it.
+std::optional<Question> question_of(const OpDef& op, std::optional<DType> dtype = std::nullopt) {
   if (!op.cases) return std::nullopt;
   for (const OpCase& c : op.cases()) {
-    const bool empty = std::any_of(c.inputs.begin(), c.inputs.end(),
-                                   [](const CaseInput& in) { return !in.absent && in.shape.size() == 0; });
+    const auto any_input = [&](auto&& holds) { return std::any_of(c.inputs.begin(), c.inputs.end(), holds); };
+    const bool empty = any_input([](const CaseInput& in) { return !in.absent && in.shape.size() == 0; });
     if (c.error || empty) continue;
+    if (dtype && !any_input([&](const CaseInput& in) { return !in.absent && in.dtype == *dtype; })) continue;
     Question q{&op, {}, {}, c.attrs.empty() ? op.attrs.defaults : c.attrs, c.scalars};
     q.tensors.reserve(c.inputs.size());
     for (const CaseInput& in : c.inputs) {
@@ -100,6 +103,26 @@ std::string with_counts(const std::vector<std::string>& names) {
   return text;
 }
 
+OpSupport ask(const DeviceEntry& device, const Question& q);
+
+// f16 and bf16 by way of f32.
+OpSupport ask_widened(const DeviceEntry& device, const Question& q) {
+  Question wide{q.op, {}, {}, q.attrs, q.scalars};
+  wide.tensors.reserve(q.operands.size());
+  for (const Operand& operand : q.operands) {
+    wide.operands.push_back(operand);
+    if (!operand.is_tensor()) continue;
+    wide.tensors.push_back(Tensor::abstract({compute_dtype(operand.impl()->dtype), operand.impl()->shape}));
+    wide.operands.back() = Operand(wide.tensors.back());
+  }
+  const OpSupport computed = ask(device, wide);
+  if (computed.kind == OpSupport::Kind::missing) return computed;
+  const OpSupport cast = ask(device, *question_of(built_in("cast"), DType::f16));
+  if (cast.kind == OpSupport::Kind::missing) return {q.op, OpSupport::Kind::missing, "it needs cast: " + cast.text};
+  const bool native = computed.kind == OpSupport::Kind::native;
+  return {q.op, OpSupport::Kind::decomposed, "casts, and in f32 " + (native ? q.op->name : computed.text)};
+}
+
 OpSupport ask(const DeviceEntry& device, const Question& q) {
   OpSupport answer{q.op, OpSupport::Kind::native, ""};
   if (q.op->view || q.op->host) return answer;
@@ -119,6 +142,7 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
   if (lookup.reason == LKS_REASON_NONE) return answer;
   answer.kind = OpSupport::Kind::missing;
   answer.text = lookup.text;
+  if (can_widen(call)) return ask_widened(device, q);
   if (!q.op->decompose) return answer;
 
   const std::optional<std::vector<Question>> parts = parts_of(call, outputs);
@@ -137,7 +161,7 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
 
 }  // namespace
 
-std::vector<OpSupport> op_support(Device device) {
+std::vector<OpSupport> op_support(Device device, std::optional<DType> dtype) {
   PauseObservers pause;
   const DeviceEntry* entry = nullptr;
   for (const DeviceEntry* e : DriverRegistry::instance().entries()) {
@@ -145,7 +169,7 @@ std::vector<OpSupport> op_support(Device device) {
   }
   std::vector<OpSupport> all;
   for (const OpDef* op : registered_ops()) {
-    if (const auto question = question_of(*op)) all.push_back(ask(*entry, *question));
+    if (const auto question = question_of(*op, dtype)) all.push_back(ask(*entry, *question));
   }
   return all;
 }

@@ -9,8 +9,8 @@
 
 namespace lockstep {
 
-/// The type of a tensor's elements. f16 and bf16 are stored, cast, compared and copied; computing ops take f32, f64 and
-/// integers. `boolean` is one byte, 0 or 1.
+/// The type of a tensor's elements. Ops on f16 and bf16 compute in f32 and round each result once; i8, u8 and bool are
+/// stored, cast, compared and copied. `boolean` is one byte, 0 or 1.
 enum class DType : std::uint8_t { f32, f64, f16, bf16, i8, u8, i32, i64, boolean };
 
 inline constexpr int dtype_count = 9;
@@ -25,6 +25,8 @@ inline constexpr DType i32 = DType::i32;
 inline constexpr DType i64 = DType::i64;
 inline constexpr DType boolean = DType::boolean;
 
+inline constexpr DType floating_dtypes[] = {f32, f64, f16, bf16};
+
 /// Bytes of one element.
 constexpr std::size_t size_of(DType t) {
   constexpr std::size_t sizes[dtype_count] = {4, 8, 2, 2, 1, 1, 4, 8, 1};
@@ -32,6 +34,10 @@ constexpr std::size_t size_of(DType t) {
 }
 
 constexpr bool is_floating(DType t) { return t <= DType::bf16; }
+/// The floating dtypes of 16 bits.
+constexpr bool is_short_float(DType t) { return t == DType::f16 || t == DType::bf16; }
+/// What an op on `t` computes in.
+constexpr DType compute_dtype(DType t) { return is_short_float(t) ? DType::f32 : t; }
 constexpr bool is_integer(DType t) { return t >= DType::i8 && t <= DType::i64; }
 
 /// "f32", "i64", "bool" …

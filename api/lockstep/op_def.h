@@ -39,10 +39,10 @@ template <class... T>
 constexpr TypeSet of(T... t) {
   return {static_cast<std::uint16_t>((0 | ... | (1 << static_cast<int>(t))))};
 }
-inline constexpr TypeSet floating = of(f32, f64);
+inline constexpr TypeSet floating = of(f32, f64, f16, bf16);  // what has gradients
 inline constexpr TypeSet index = of(i32, i64);
-inline constexpr TypeSet numeric = floating | index;              // what computes
-inline constexpr TypeSet real = numeric | of(f16, bf16, i8, u8);  // what is ordered
+inline constexpr TypeSet numeric = floating | index;   // what computes
+inline constexpr TypeSet real = numeric | of(i8, u8);  // what is ordered
 inline constexpr TypeSet truth = of(boolean);
 inline constexpr TypeSet any = real | truth;  // what is stored
 }  // namespace types
@@ -65,8 +65,8 @@ struct OutputDef {
 
 /// A launch-time number: changing it prepares nothing.
 struct ScalarDef {
-  static constexpr lks_dtype of_inputs = 0;    // the dtype of group T
-  static constexpr lks_dtype of_result = ~0u;  // the dtype of the first output
+  static constexpr lks_dtype of_inputs = 0;    // what group T computes in: its dtype, or f32 for f16 and bf16
+  static constexpr lks_dtype of_result = ~0u;  // what the first output is computed in
   std::string name;
   lks_dtype dtype = of_inputs;
 };
@@ -264,6 +264,9 @@ struct RefArray {
   /// Error that rounding may cause in each value, in units of the dtype's unit roundoff, to first order: from the terms
   /// of sums, and step by step through programs. Empty where every value is exact.
   std::vector<long double> budget;
+  /// f16 and bf16 results are computed in a wider dtype and rounded to `dtype` once. Where that is so, `values` are not
+  /// yet rounded, and `budget` is in units of the wider dtype's unit roundoff.
+  std::optional<DType> rounded_from = std::nullopt;
 
   static RefArray zeros(DType dtype, const Shape& shape);
   std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
@@ -354,7 +357,8 @@ class OpDef {
   std::function<void(InferContext&)> infer;
 
   /// Pointwise ops: records what happens to one element. `inputs` come in order, numbers among them as launch-time
-  /// scalars, then OpDef::scalars. Inputs broadcast.
+  /// scalars, then OpDef::scalars. Inputs broadcast. What is f16 or bf16 arrives as f32, and f32 values given for f16
+  /// or bf16 outputs are rounded to them.
   using Body = std::function<std::vector<Expr>(ProgramBuilder& p, const OpCall& call, std::span<const Expr> inputs)>;
   Body body;
 
@@ -384,6 +388,7 @@ class OpDef {
   /// Pointwise ops without a rule get one by differentiating their program, unless this is false.
   bool differentiable = true;
 
+  /// The oracle. Of ops that are not pointwise it is asked in f32 where a call has f16 or bf16 operands.
   std::function<void(RefContext&)> reference;
   std::function<std::vector<OpCase>()> cases;
 

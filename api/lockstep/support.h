@@ -16,8 +16,8 @@ struct OpSupport {
   std::string text;  // decomposed: into what; missing: the driver's reason
 };
 
-/// Asks the driver about every registered op, in f32 where the op takes it. Opens no device and allocates nothing on
-/// it.
-std::vector<OpSupport> op_support(Device device);
+/// Asks the driver about every registered op, in f32 where the op takes it; with `dtype`, about the ops that take an
+/// operand of that dtype. Opens no device and allocates nothing on it.
+std::vector<OpSupport> op_support(Device device, std::optional<DType> dtype = std::nullopt);
 
 }  // namespace lockstep

@@ -58,6 +58,7 @@ CaseResult run_case(const TestCase& t, const Setting& setting) {
   try {
     const MathModeScope mode(t.mode);
     result.bound = setting.bounds.find(t.op->error_class, t.dtype(), t.mode).text;
+    if (is_short_float(t.dtype())) result.bound += " of f32, rounded once";
     auto& decompositions = setting.device.state().counters.decompositions;
     const std::uint64_t before = decompositions.load();
     KernelLog log;

@@ -61,7 +61,7 @@ std::vector<OpCase> matmul_cases() {
     c.gradient = is_floating(dtype);
     cases.push_back(std::move(c));
   };
-  for (DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64}) {
+  for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64}) {
     add("small", {3, 4}, {4, 5}, dtype);
     add("prime", {17, 29}, {29, 13}, dtype);
     add("batched", {3, 4, 5}, {3, 5, 2}, dtype);

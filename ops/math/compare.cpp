@@ -8,15 +8,11 @@ namespace {
 
 constexpr CaseValues small_integers{CaseValues::Kind::indices, -2, 2};  // so that equal pairs turn up
 
-// Comparisons take every dtype and give bool. Short floats are compared as f32, which holds them exactly.
+// Comparisons take every dtype and give bool.
 template <class F>
 OpDef comparison(std::string name, F body, std::string doc) {
   OpDef op = pointwise_op(
-      std::move(name),
-      [body](Expr a, Expr b) {
-        const bool widen = LKS_DTYPE_BITS(a.dtype()) == 16;
-        return widen ? body(convert(a, LKS_F32), convert(b, LKS_F32)) : body(a, b);
-      },
+      std::move(name), body,
       {.doc = std::move(doc), .types = types::any, .error_class = ErrorClass::exact, .values = small_integers});
   op.infer = [](InferContext& c) { c.set(0, DType::boolean, broadcast_shape(c.call())); };
   op.differentiable = false;

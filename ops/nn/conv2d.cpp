@@ -178,7 +178,7 @@ OpDef conv2d() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : floating_dtypes) {
       for (const ConvCase& c : conv_cases()) {
         for (bool bias : {false, true}) {
           cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name + (bias ? "/bias" : ""),
@@ -235,7 +235,7 @@ OpDef conv2d_backward_input() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : floating_dtypes) {
       for (const ConvCase& c : conv_cases()) {
         cases.push_back(
             OpCase{std::string(name_of(dtype)) + "/" + c.name, {{output_shape(c), dtype}, {c.w, dtype}}}.with(
@@ -282,7 +282,7 @@ OpDef conv2d_backward_filter() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : floating_dtypes) {
       for (const ConvCase& c : conv_cases()) {
         cases.push_back(
             OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype}, {output_shape(c), dtype}}}.with(

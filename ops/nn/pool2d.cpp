@@ -110,7 +110,7 @@ Pool2dAttrs forward_attrs(const Pool2dBackwardAttrs& a) { return {a.window, a.st
 
 std::vector<OpCase> forward_cases(CaseValues values) {
   std::vector<OpCase> cases;
-  for (DType dtype : {DType::f32, DType::f64}) {
+  for (DType dtype : floating_dtypes) {
     for (const PoolCase& c : pool_cases()) {
       cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype, values}}}.with(c.attrs));
     }
@@ -127,7 +127,7 @@ std::vector<OpCase> forward_cases(CaseValues values) {
 // Values below stay in the first window tap, which always lies inside an unpadded image.
 std::vector<OpCase> tap_cases(bool backward) {
   std::vector<OpCase> cases;
-  for (DType dtype : {DType::f32, DType::f64}) {
+  for (DType dtype : floating_dtypes) {
     for (const PoolCase& c : pool_cases()) {
       if (c.attrs.padding[0] || c.attrs.padding[1] || c.attrs.padding[2] || c.attrs.padding[3]) continue;
       const double last = static_cast<double>(c.attrs.window[0] * c.attrs.window[1] - 1);
@@ -358,7 +358,7 @@ OpDef avg_pool2d_backward() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : floating_dtypes) {
       for (const PoolCase& c : pool_cases()) {
         cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name, {{pooled_shape(c), dtype}}}.with(
             backward_attrs(c.attrs, c.x)));

@@ -60,7 +60,7 @@ void softmax_reference(RefContext& r, bool logarithm) {
 
 std::vector<OpCase> softmax_cases() {
   std::vector<OpCase> cases;
-  for (DType dtype : {DType::f32, DType::f64}) {
+  for (DType dtype : floating_dtypes) {
     const std::string prefix = std::string(name_of(dtype)) + "/";
     const auto add = [&](const char* name, Shape shape, std::int64_t axis, CaseValues values = {}) {
       cases.push_back(OpCase{prefix + name, {{shape, dtype, values}}}.with(AxisAttrs{axis}));
@@ -71,6 +71,8 @@ std::vector<OpCase> softmax_cases() {
     add("one", {4, 1}, 1);
     add("long", {2, 1031}, 1);
     add("large", {3, 8}, 1, {CaseValues::Kind::range, -90, 90});
+    // Nearly all of the gradient cancels, and with it the digits of a short float.
+    cases.back().gradient = !is_short_float(dtype);
   }
   cases.push_back(OpCase{"error/axis", {{Shape{3}}}, {}, {}, ErrorId::axis_out_of_range}.with(AxisAttrs{1}));
   return cases;
@@ -125,7 +127,7 @@ void infer_rows(InferContext& c, bool sparse) {
 
 std::vector<OpCase> entropy_cases(bool sparse) {
   std::vector<OpCase> cases;
-  for (DType dtype : {DType::f32, DType::f64}) {
+  for (DType dtype : floating_dtypes) {
     for (DType label : {DType::i32, DType::i64}) {
       const std::string name = std::string(name_of(dtype)) + "/" + std::string(name_of(label));
       if (sparse) {
@@ -207,7 +209,7 @@ OpDef pick_label() {
                                          attr("classes", &PickLabelAttrs::classes, "extent of that axis"));
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : floating_dtypes) {
       const CaseInput inside{Shape{5, 1}, DType::i64, {CaseValues::Kind::indices, 0, 6}};
       const CaseInput some_outside{Shape{9, 1}, DType::i32, {CaseValues::Kind::indices, -1, 7}};
       const std::string prefix(name_of(dtype));

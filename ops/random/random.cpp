@@ -16,6 +16,9 @@ namespace {
 
 thread_local RandomKey current_key;
 
+// A short float rounded to nearest would reach the end that a uniform number stays below.
+constexpr TypeSet drawn_dtypes = types::of(DType::f32, DType::f64);
+
 // The key travels as launch-time numbers: another key prepares nothing.
 std::vector<ScalarDef> key_scalars() {
   return {{"seed_low", LKS_U32}, {"seed_high", LKS_U32}, {"stream_low", LKS_U32}, {"stream_high", LKS_U32}};
@@ -48,6 +51,15 @@ AttrSchema random_schema(const char* name) {
 void infer_random(InferContext& c) {
   const auto& a = c.attrs<RandomAttrs>();
   c.set(0, static_cast<DType>(a.dtype), shape_of(a.shape));
+}
+
+void infer_random_numbers(InferContext& c) {
+  const auto dtype = static_cast<DType>(c.attrs<RandomAttrs>().dtype);
+  if (!drawn_dtypes.has(dtype)) {
+    c.fail(ErrorId::dtype_not_accepted, "random numbers are f32 or f64, not " + std::string(name_of(dtype)),
+           "draw f32 and cast");
+  }
+  infer_random(c);
 }
 
 DType bits_for(DType floating) { return floating == DType::f64 ? DType::i64 : DType::i32; }
@@ -126,7 +138,7 @@ OpDef random_op(std::string name, std::string doc, const char* of_bits_name, Err
   op.effects = Effects::random;
   op.error_class = error_class;
   op.differentiable = false;
-  op.infer = &infer_random;
+  op.infer = &infer_random_numbers;
   const std::string map_name = of_bits_name;
   op.decompose = [map_name](DecomposeContext& c) {
     const OpDef& map = built_in(map_name.c_str());
@@ -171,7 +183,7 @@ OpDef random_op(std::string name, std::string doc, const char* of_bits_name, Err
 
 Tensor call_random(const OpDef& op, const Shape& shape, double offset, double factor, const Random& options,
                    const std::source_location& where) {
-  if (!types::floating.has(options.dtype)) {
+  if (!drawn_dtypes.has(options.dtype)) {
     raise(ErrorId::dtype_not_accepted, op.name,
           "random numbers are f32 or f64, not " + std::string(name_of(options.dtype)), "draw f32 and cast", where);
   }
@@ -289,7 +301,7 @@ OpDef dropout_by_bits() {
   op.scalars = {{"rate", LKS_F32}};
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : floating_dtypes) {
       const CaseInput bits{Shape{5, 67}, DType::i32, {CaseValues::Kind::indices, -0x1p31, 0x1p31 - 1}};
       cases.push_back({std::string(name_of(dtype)), {{Shape{5, 67}, dtype}, bits}, {}, {number(0.25)}});
     }
@@ -335,7 +347,7 @@ OpDef dropout() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64}) {
+    for (DType dtype : floating_dtypes) {
       cases.push_back({std::string(name_of(dtype)), {{Shape{6, 71}, dtype}}, {}, case_scalars({number(0.3)})});
     }
     cases.push_back({"error/rate", {{Shape{3}}}, {}, case_scalars({number(1)}), ErrorId::invalid_attribute});

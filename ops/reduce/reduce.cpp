@@ -259,7 +259,7 @@ OpDef argmax() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64}) {
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64}) {
       for (std::int64_t axis = 0; axis < 3; ++axis) {
         OpCase c{std::string(name_of(dtype)) + "/axis" + std::to_string(axis),
                  {{Shape{3, 19, 5}, dtype, {CaseValues::Kind::indices, -4, 4}}}};

@@ -114,7 +114,8 @@ OpDef gather() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::i32, DType::i64, DType::u8, DType::boolean}) {
+    for (DType dtype :
+         {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64, DType::u8, DType::boolean}) {
       for (DType index : {DType::i32, DType::i64}) {
         const std::string prefix = std::string(name_of(dtype)) + "/" + std::string(name_of(index)) + "/";
         const auto add = [&](const char* name, Shape x, Shape indices, std::int64_t axis) {
@@ -179,7 +180,7 @@ OpDef scatter_add() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64}) {
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64}) {
       const auto add = [&](const char* name, Shape updates, std::int64_t axis, std::int64_t extent) {
         OpCase c{std::string(name_of(dtype)) + "/" + name,
                  {{updates, dtype}, index_input({updates[static_cast<int>(axis)]}, DType::i64, extent)}};
@@ -241,7 +242,7 @@ OpDef one_hot() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64, DType::i32, DType::boolean}) {
+    for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::i32, DType::boolean}) {
       for (DType label : {DType::i32, DType::i64}) {
         const auto to = static_cast<std::int64_t>(dtype);
         const std::string prefix = std::string(name_of(dtype)) + "/" + std::string(name_of(label));

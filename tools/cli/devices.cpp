@@ -64,6 +64,23 @@ void print_table(const Json& devices) {
   std::fputs(format_table(rows, {false, false, false, false, false, true, true, true}).c_str(), stdout);
 }
 
+// Ops that compute in f32 for want of kernels of their own would fill a screen; their number says as much.
+void print_short_floats() {
+  std::puts("\n ops on f16 and bf16:");
+  std::vector<std::vector<std::string>> rows = {{"  device", "dtype", "native", "casts and f32", "missing", ""}};
+  for (const lockstep::DeviceInfo& device : lockstep::devices()) {
+    for (lockstep::DType dtype : {lockstep::f16, lockstep::bf16}) {
+      const std::vector<OpSupport> support = lockstep::op_support(lockstep::Device(device.id), dtype);
+      const Json missing = names_of(support, OpSupport::Kind::missing);
+      rows.push_back({"  " + device.id, std::string(lockstep::name_of(dtype)),
+                      std::to_string(names_of(support, OpSupport::Kind::native).size()),
+                      std::to_string(names_of(support, OpSupport::Kind::decomposed).size()),
+                      std::to_string(missing.size()), joined(missing)});
+    }
+  }
+  std::fputs(format_table(rows, {false, false, true, true, true, false}).c_str(), stdout);
+}
+
 void print_why() {
   std::puts("\n searched:");
   for (const std::string& folder : lockstep::driver_search_path()) std::printf("   %s\n", folder.c_str());
@@ -83,6 +100,7 @@ void print_why() {
     }
   }
   std::fputs(format_table(rows, {}).c_str(), stdout);
+  print_short_floats();
 }
 
 Json why_json() {

@@ -1,0 +1,100 @@
+#include "ops/widen.h"
+
+#include <algorithm>
+
+#include "ops/infer.h"
+#include "ops/invoke.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t most_outputs = 8;
+
+bool is_short(const Operand& operand) { return operand.is_tensor() && is_short_float(operand.impl()->dtype); }
+
+bool has_short(const OpCall& call) { return std::any_of(call.inputs.begin(), call.inputs.end(), is_short); }
+
+}  // namespace
+
+bool can_widen(const OpCall& call) {
+  const OpDef& op = call.op;
+  return !op.pointwise() && !op.view && !op.assemble && !op.host && widens_host_kernel(call);
+}
+
+bool widens_host_kernel(const OpCall& call) {
+  const auto in_place = [](const OutputDef& output) { return output.in_place_of >= 0; };
+  const std::vector<OutputDef>& outputs = call.op.outputs;
+  return has_short(call) && std::none_of(outputs.begin(), outputs.end(), in_place);
+}
+
+void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+  std::optional<PauseObservers> pause;
+  if (call.op.gradient || !call.op.decompose) pause.emplace();  // the op is recorded as one
+  std::vector<Tensor> casts;
+  std::vector<Operand> inputs(call.inputs.begin(), call.inputs.end());
+  casts.reserve(inputs.size());
+  for (Operand& input : inputs) {
+    if (!is_short(input)) continue;
+    casts.push_back(cast_tensor(input, DType::f32));
+    input = Operand(casts.back(), call.where);
+  }
+  TensorRef results[most_outputs];
+  invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, std::span(results, outputs.size()));
+  for (std::size_t o = 0; o < outputs.size(); ++o) {
+    if (results[o]->dtype == specs[o].dtype) {
+      outputs[o] = std::move(results[o]);
+    } else {
+      outputs[o] = TensorRef::share(cast_tensor(Operand::borrow(results[o].get(), call.where), specs[o].dtype).impl());
+    }
+  }
+}
+
+namespace {
+
+// The same call, asked in f32.
+class WidenedReference {
+ public:
+  explicit WidenedReference(const RefContext& r) : inputs_(r.inputs.begin(), r.inputs.end()) {
+    descriptions_.reserve(inputs_.size());
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      const Operand& operand = r.call.inputs[i];
+      operands_.push_back(operand);
+      inputs_[i].dtype = compute_dtype(inputs_[i].dtype);
+      if (!is_short(operand)) continue;
+      descriptions_.push_back(Tensor::abstract({DType::f32, operand.impl()->shape}));
+      operands_.back() = Operand(descriptions_.back(), r.call.where);
+    }
+    for (const Spec& spec : r.output_specs) specs_.push_back({compute_dtype(spec.dtype), spec.shape});
+  }
+
+  void run(RefContext& r, const std::function<void(RefContext&)>& reference) {
+    const OpCall call{r.call.op, operands_, r.call.attrs, r.call.scalars, r.call.where};
+    RefContext wide{call, inputs_, specs_, std::move(r.outputs)};
+    for (RefArray& out : wide.outputs) out.dtype = compute_dtype(out.dtype);
+    reference(wide);
+    r.outputs = std::move(wide.outputs);
+    for (std::size_t o = 0; o < r.outputs.size(); ++o) {
+      if (!is_short_float(r.output_specs[o].dtype)) continue;
+      r.outputs[o].dtype = r.output_specs[o].dtype;
+      r.outputs[o].rounded_from = DType::f32;
+    }
+  }
+
+ private:
+  std::vector<RefArray> inputs_;
+  std::vector<Tensor> descriptions_;
+  std::vector<Operand> operands_;
+  std::vector<Spec> specs_;
+};
+
+}  // namespace
+
+void widen_reference(OpDef& op) {
+  if (op.pointwise() || op.view || op.assemble || !op.reference) return;
+  op.reference = [reference = std::move(op.reference)](RefContext& r) {
+    if (!has_short(r.call)) return reference(r);
+    WidenedReference(r).run(r, reference);
+  };
+}
+
+}  // namespace lockstep
