@@ -119,7 +119,7 @@ OpDef concat() {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::i64, DType::u8, DType::boolean}) {
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i64, DType::u8, DType::boolean}) {
       const std::string prefix = std::string(name_of(dtype)) + "/";
       const bool gradient = types::floating.has(dtype);
       cases.push_back(OpCase{prefix + "rows", {{Shape{2, 3}, dtype}, {Shape{4, 3}, dtype}}, {}, {}, {}, gradient}.with(
