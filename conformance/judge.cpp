@@ -132,7 +132,10 @@ class Judge {
     const bool comparable = std::isfinite(r) && std::isfinite(e);
     last_ulp_ = comparable ? (r - e) / ulp_of(e, format_of(exact_.dtype)) : 0;
     if (comparable) note_worst(i, static_cast<double>(std::fabs(last_ulp_)));
-    if (same(r, rounded, m_.bound.signed_zeros)) return tells(e, most - least);
+    // Between two neighbours only a result beside the middle is in doubt; any other number is told from them.
+    const bool neighbours = least == most || most - least <= ulp_of(e, format_of(exact_.dtype)) * 1.5L;
+    const bool telling = neighbours || tells(e, most - least);
+    if (same(r, rounded, m_.bound.signed_zeros)) return telling;
     const bool ok = least <= r && r <= most && (allowed > 0 || r != 0);
     verdict_.worst = std::max<double>(verdict_.worst, ok ? 1 : INFINITY);
     if (!ok && verdict_.ok) {
@@ -142,7 +145,7 @@ class Judge {
                     i, r, e, least, most);
       verdict_.text = text;
     }
-    return tells(e, most - least);
+    return telling;
   }
 
   // An exact value beyond the largest number rounds to infinity.

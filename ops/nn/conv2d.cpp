@@ -47,16 +47,6 @@ Shape convolved(InferContext& c, const Shape& x, const Shape& w, const A& a) {
           window_count(c, x.dim(2), w.dim(2), a.padding[2], a.padding[3], a.strides[1], a.dilation[1]), w.dim(0)};
 }
 
-void require_same(InferContext& c, const Shape& given, const Shape& expected, const char* what) {
-  bool same = given.rank() == expected.rank();
-  for (int i = 0; same && i < given.rank(); ++i) same = may_equal(given.dim(i), expected.dim(i));
-  if (!same) {
-    c.fail(ErrorId::shapes_differ,
-           std::string(what) + " is " + given.to_string() + ", the convolution gives " + expected.to_string(),
-           "check strides, padding and the shape attribute");
-  }
-}
-
 // Calls visit(y position, x position, w position) for every product of the convolution.
 template <class A, class Visit>
 void for_each_tap(const Shape& x, const Shape& w, const Shape& y, const A& a, Visit&& visit) {
@@ -213,7 +203,7 @@ OpDef conv2d_backward_input() {
     c.require_rank(1, 4);
     const auto& a = c.attrs<Conv2dBackwardAttrs>();
     const Shape x = shape_of(a.shape);
-    require_same(c, c.shape(0), convolved(c, x, c.shape(1), a), "dy");
+    require_result_shape(c, 0, convolved(c, x, c.shape(1), a), "convolution");
     c.set(0, c.group_dtype(), x);
   };
   op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
@@ -260,7 +250,7 @@ OpDef conv2d_backward_filter() {
     c.require_rank(1, 4);
     const auto& a = c.attrs<Conv2dBackwardAttrs>();
     const Shape w = shape_of(a.shape);
-    require_same(c, c.shape(1), convolved(c, c.shape(0), w, a), "dy");
+    require_result_shape(c, 1, convolved(c, c.shape(0), w, a), "convolution");
     c.set(0, c.group_dtype(), w);
   };
   op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};

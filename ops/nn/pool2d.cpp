@@ -137,6 +137,9 @@ std::vector<OpCase> tap_cases(bool backward) {
       cases.push_back(backward ? made.with(backward_attrs(c.attrs, c.x)) : made.with(c.attrs));
     }
   }
+  const CaseInput values{backward ? Shape{1, 2, 2, 3} : Shape{1, 4, 4, 3}}, taps{Shape{1, 2, 1, 3}, DType::i32};
+  OpCase wrong{"error/taps", {values, taps}, {}, {}, ErrorId::shapes_differ};
+  cases.push_back(backward ? wrong.with(backward_attrs({}, {1, 4, 4, 3})) : wrong.with(Pool2dAttrs{}));
   return cases;
 }
 
@@ -220,7 +223,8 @@ OpDef max_pool2d_backward() {
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) {
     const Shape x = shape_of(c.attrs<Pool2dBackwardAttrs>().shape);
-    pooled(c, x, c.attrs<Pool2dBackwardAttrs>());
+    const Shape y = pooled(c, x, c.attrs<Pool2dBackwardAttrs>());
+    for (std::size_t i = 0; i < 2; ++i) require_result_shape(c, i, y, "pooling");
     c.set(0, c.group_dtype(), x);
   };
   op.saves = {{.inputs = 0b10}, {}};
@@ -248,7 +252,11 @@ OpDef max_pool2d_gather() {
   op.doc = "The elements of x that the taps of a max_pool2d name.";
   op.inputs = {{"x", types::floating}, {"tap", types::of(i32), 'I'}};
   op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_gather_attrs");
-  op.infer = [](InferContext& c) { c.set(0, c.group_dtype(), pooled(c, c.shape(0), c.attrs<Pool2dAttrs>())); };
+  op.infer = [](InferContext& c) {
+    const Shape y = pooled(c, c.shape(0), c.attrs<Pool2dAttrs>());
+    require_result_shape(c, 1, y, "pooling");
+    c.set(0, c.group_dtype(), y);
+  };
   op.decompose = &decompose_max_pool2d_gather;
   op.saves = {{.inputs = 0b10}, {}};
   op.gradient = [](GradContext& g) {
@@ -336,7 +344,7 @@ OpDef avg_pool2d_backward() {
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) {
     const Shape x = shape_of(c.attrs<Pool2dBackwardAttrs>().shape);
-    pooled(c, x, c.attrs<Pool2dBackwardAttrs>());
+    require_result_shape(c, 0, pooled(c, x, c.attrs<Pool2dBackwardAttrs>()), "pooling");
     c.set(0, c.group_dtype(), x);
   };
   op.gradient = [](GradContext& g) {

@@ -59,4 +59,15 @@ void check_window(InferContext& c, const IntList& strides, const IntList& paddin
     c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut rows or columns off");
 }
 
+void require_result_shape(InferContext& c, std::size_t i, const Shape& expected, const char* forward) {
+  const Shape& given = c.shape(i);
+  bool same = given.rank() == expected.rank();
+  for (int d = 0; same && d < given.rank(); ++d) same = may_equal(given.dim(d), expected.dim(d));
+  if (same) return;
+  c.fail(
+      ErrorId::shapes_differ,
+      c.call().op.inputs[i].name + " is " + given.to_string() + ", the " + forward + " gives " + expected.to_string(),
+      "check strides, padding, window and the shape attribute");
+}
+
 }  // namespace lockstep

@@ -28,4 +28,8 @@ inline std::size_t at4(const Shape& s, std::int64_t a, std::int64_t b, std::int6
   return static_cast<std::size_t>(((a * s[1] + b) * s[2] + c) * s[3] + d);
 }
 
+/// Throws ShapeError LS2010 unless input i has the shape that the forward op gives: what is gathered or scattered by
+/// windows must belong to them.
+void require_result_shape(InferContext& c, std::size_t i, const Shape& expected, const char* forward);
+
 }  // namespace lockstep
