@@ -34,6 +34,8 @@ class Draw {
         const std::uint64_t joined = (static_cast<std::uint64_t>(x >> 8) << 24) + (step() >> 8);
         return std::ldexp(static_cast<long double>(joined) - 0x1p47L, -47 - exponent);
       }
+      case DType::f16: return std::ldexp(static_cast<long double>(x >> 21) - 0x1p10L, -10 - exponent);
+      case DType::bf16: return std::ldexp(static_cast<long double>(x >> 24) - 0x1p7L, -7 - exponent);
       case DType::i32: return static_cast<std::int32_t>(x);
       case DType::i64:
         return static_cast<long double>(static_cast<std::int64_t>((static_cast<std::uint64_t>(x) << 32) + step()));

@@ -21,8 +21,9 @@ import lockstep_sums as sums
 from lockstep_sums import Window
 
 KINDS = {"f32": numpy.float32, "f64": numpy.float64, "i32": numpy.int32, "i64": numpy.int64}
-BITS = {"f32": numpy.uint32, "f64": numpy.uint64, "i32": numpy.uint32, "i64": numpy.uint64}
-NANS = {"f32": 0x7FC00000, "f64": 0x7FF8000000000000}
+SHORT = {"f16": 11, "bf16": 8}  # significant bits; their values are arrays of f32 here
+BITS = {"f16": numpy.uint16, "bf16": numpy.uint16, "f32": numpy.uint32, "f64": numpy.uint64, "i32": numpy.uint32, "i64": numpy.uint64}
+NANS = {"f16": 0x7E00, "bf16": 0x7FC0, "f32": 0x7FC00000, "f64": 0x7FF8000000000000}
 MOST_BITS = 24  # results of more elements are given as a hash
 LENGTHS = [0, 1, 10, 31, 32, 33, 1023, 1024, 1025, 2049, 4099, 10007]
 
@@ -36,6 +37,7 @@ def drawn(seed, shape, dtype, below=None):
 
     f32: one step; (floor(x / 2^8) - 2^23) 2^-(23 + e) with e = floor(x / 2^5) mod 8.
     f64: two steps x, y; (2^24 floor(x / 2^8) + floor(y / 2^8) - 2^47) 2^-(47 + e), e from x as above.
+    f16, bf16: as f32, with floor(x / 2^21) - 2^10 and 2^-(10 + e), or floor(x / 2^24) - 2^7 and 2^-(7 + e).
     i32: one step; x as a signed number. i64: two steps x, y; 2^32 x + y as a signed number.
     Indices: one step; floor(x / 2^8) mod the number of rows.
     """
@@ -53,6 +55,9 @@ def drawn(seed, shape, dtype, below=None):
         e = (x >> 5) % 8
         if dtype == "f32":
             return numpy.ldexp(numpy.float64((x >> 8) - 2**23), -(23 + e))
+        if dtype in SHORT:
+            kept = SHORT[dtype]
+            return numpy.ldexp(numpy.float64((x >> (32 - kept)) - 2**(kept - 1)), -(kept - 1 + e))
         if dtype == "f64":
             return numpy.ldexp(numpy.float64(((x >> 8) << 24) + (step() >> 8) - 2**47), -(47 + e))
         if dtype == "i32":
@@ -60,19 +65,30 @@ def drawn(seed, shape, dtype, below=None):
         wide = (x << 32) + step()
         return wide - 2**64 if wide >= 2**63 else wide
 
-    return numpy.array([value() for _ in range(int(numpy.prod(shape)))], KINDS[dtype]).reshape(shape)
+    kind = KINDS.get(dtype, numpy.float32)
+    return numpy.array([value() for _ in range(int(numpy.prod(shape)))], kind).reshape(shape)
 
 
-def bits_of(array):
-    kind = BITS[name_of(array)]
-    bits = array.reshape(-1).view(kind).copy()
-    bits[(array != array).reshape(-1)] = NANS.get(name_of(array), 0)
+def rounded_bits(array, short):
+    """f32 rounded once, to nearest even."""
+    if short == "f16":
+        with numpy.errstate(over="ignore"):
+            return array.astype(numpy.float16).view(numpy.uint16)
+    bits = array.view(numpy.uint32).astype(numpy.uint64)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(numpy.uint16)
+
+
+def bits_of(array, dtype=None):
+    dtype = dtype or name_of(array)
+    flat = numpy.ascontiguousarray(array).reshape(-1)
+    bits = rounded_bits(flat, dtype) if dtype in SHORT else flat.view(BITS[dtype]).copy()
+    bits[flat != flat] = NANS.get(dtype, 0)
     return bits
 
 
-def hex_of(array):
-    digits = array.itemsize * 2
-    return " ".join(f"{int(b):0{digits}x}" for b in bits_of(array))
+def hex_of(array, dtype=None):
+    bits = bits_of(array, dtype)
+    return " ".join(f"{int(b):0{bits.itemsize * 2}x}" for b in bits)
 
 
 def from_hex(dtype, shape, text):
@@ -95,18 +111,21 @@ class Book:
         """An input given as bits."""
         return {"dtype": name_of(values), "shape": list(values.shape), "bits": hex_of(values)}, values
 
-    def add(self, op, name, inputs, attrs, results):
+    def add(self, op, name, inputs, attrs, results, short=None):
+        """`short`: f16 or bf16, to which results of f32 are rounded."""
         case = {"op": op, "name": name, "inputs": [None if i is None else i[0] for i in inputs]}
         if attrs:
             case["attrs"] = attrs
         case["outputs"] = []
         for result in results if isinstance(results, tuple) else (results,):
-            output = {"dtype": name_of(result), "shape": list(result.shape)}
+            dtype = short if short and result.dtype == numpy.float32 else name_of(result)
+            output = {"dtype": dtype, "shape": list(result.shape)}
             if result.size <= MOST_BITS:
-                output["bits"] = hex_of(result)
+                output["bits"] = hex_of(result, dtype)
             else:
-                data = bits_of(result).astype(bits_of(result).dtype.newbyteorder("<")).tobytes()
-                output |= {"sha256": hashlib.sha256(data).hexdigest(), "first": hex_of(result.reshape(-1)[:4])}
+                bits = bits_of(result, dtype)
+                data = bits.astype(bits.dtype.newbyteorder("<")).tobytes()
+                output |= {"sha256": hashlib.sha256(data).hexdigest(), "first": hex_of(result.reshape(-1)[:4], dtype)}
             case["outputs"].append(output)
         assert all(c["op"] != op or c["name"] != name for c in self.cases), (op, name)
         self.cases.append(case)
@@ -388,6 +407,56 @@ def write_scatter(book):
              sums.scatter_add(x, indices, 0, 2))
 
 
+# -------------------------------------------------------------------------------------------------------- f16 and bf16
+
+def write_short_floats(book):
+    """Everything in f32, and one rounding."""
+    for short in SHORT:
+        def inputs(case, *shapes, dtype=short):
+            return [book.input(f"{case}/{dtype}", i, shape, dtype) for i, shape in enumerate(shapes)]
+
+        def add(op, name, given, attrs, results, dtype=short):
+            book.add(op, f"{dtype}/{name}", given, attrs, results, short=dtype)
+
+        for n in (33, 2049):
+            x, = inputs(f"sum/{n}", (7, n))
+            add("sum", f"last/{n}", [x], {"axes": [1], "keep": 0}, sums.sum_over(x[1], [1]))
+            add("mean", f"last/{n}", [x], {"axes": [1], "keep": 0}, sums.mean_over(x[1], [1]))
+            x, = inputs(f"sum/first/{n}", (n, 5))
+            add("sum", f"first/{n}", [x], {"axes": [0], "keep": 0}, sums.sum_over(x[1], [0]))
+        for k in (1, 300, 1000):
+            a, b = inputs(f"matmul/{k}", (3, k), (k, 5))
+            add("matmul", f"k{k}", [a, b], None, sums.matmul(a[1], b[1]))
+        for name in ("over_256", "strided", "depthwise"):
+            image, filters, window = CONVOLUTIONS[name]
+            attrs = window_attrs(window)
+            x, w, bias = inputs(f"conv2d/{name}", image, filters, filters[:1])
+            y = sums.conv2d(x[1], w[1], window)
+            add("conv2d", name, [x, w, None], attrs, y)
+            add("conv2d", name + "/bias", [x, w, bias], attrs, sums.conv2d(x[1], w[1], window, bias[1]))
+            dy, = inputs(f"conv2d_backward/{name}", y.shape)
+            add("conv2d_backward_input", name, [dy, w], attrs | {"shape": list(image)},
+                sums.conv2d_backward_input(dy[1], w[1], window, image))
+            add("conv2d_backward_filter", name, [x, dy], attrs | {"shape": list(filters)},
+                sums.conv2d_backward_filter(x[1], dy[1], window, filters))
+        image, size, strides, padding = POOLS["overlapping"]
+        attrs = {"window": list(size), "strides": list(strides), "padding": list(padding)}
+        shaped = attrs | {"shape": list(image)}
+        x, = inputs("pool", image)
+        dy, = inputs("pool_backward", sums.pooled_shape(image, size, strides, padding))
+        add("avg_pool2d", "overlapping", [x], attrs, sums.avg_pool2d(x[1], size, strides, padding))
+        add("avg_pool2d_backward", "overlapping", [dy], shaped,
+            sums.avg_pool2d_backward(dy[1], size, strides, padding, image))
+        y, tap = sums.max_pool2d(x[1], size, strides, padding)
+        add("max_pool2d", "overlapping", [x], attrs, (y, tap))
+        add("max_pool2d_backward", "overlapping", [dy, book.exactly(tap)], shaped,
+            sums.max_pool2d_backward(dy[1], tap, size, strides, padding, image))
+        updates, = inputs("scatter_add", (500, 3))
+        indices = book.input(f"scatter_add/{short}/indices", 1, (500,), "i64", below=4)
+        add("scatter_add", "rows", [updates, indices], {"axis": 0, "extent": 4},
+            sums.scatter_add(updates[1], indices[1], 0, 4))
+
+
 def write_page(book):
     """The small vectors that docs/lockstep_mode.md prints: inputs 0, 1 have the seeds 1, 2."""
     def inputs(dtype, *shapes):
@@ -433,6 +502,7 @@ def write(path):
         write_convolutions(book)
         write_pooling(book)
         write_scatter(book)
+        write_short_floats(book)
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in book.cases)
     path.write_text('{"cases":[\n' + lines + "\n]}\n")
     print(f"{len(book.cases)} cases, {path.stat().st_size} bytes")
