@@ -25,8 +25,7 @@ lks_status LKS_CALL device_describe(lks_driver*, uint32_t ordinal, lks_device_in
   full.status = LKS_OK;
   full.type = LKS_DEVICE_ACCELERATOR;
   full.capabilities = LKS_CAP_INLINE_QUEUE;  // a set bit is a promise: see driver.h for each
-  // Every kernel here sums in the order of lockstep mode, which strict and fast mode permit as well.
-  full.math_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST | 1u << LKS_MODE_LOCKSTEP;
+  full.math_modes = offered_modes;
   full.max_rank = LKS_MAX_RANK;
   full.compute_units = 1;
   full.heap_count = 1;

@@ -29,13 +29,42 @@ constexpr Row rows[] = {
     {LKS_OP_RANDOM_BITS, LKS_OP_RANDOM_BITS_VERSION, "philox", &make_random_bits},
 };
 
+bool is_known(lks_dtype t) {
+  for (lks_dtype known : {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8, LKS_U8, LKS_I32, LKS_I64, LKS_BOOL}) {
+    if (t == known) return true;
+  }
+  return false;
+}
+
+lks_status check_tensor(const Request& request, std::uint32_t i) {
+  const lks_tensor_desc& t = request.tensor(i);
+  const char* op = request.desc.op_name;
+  const int operand = static_cast<int>(i);
+  if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) return LKS_OK;
+  if (!is_known(t.dtype)) return refuse(request.diag, LKS_REASON_DTYPE, operand, "%s: unknown dtype 0x%x", op, t.dtype);
+  if (t.layout != LKS_LAYOUT_STRIDED) {
+    return refuse(request.diag, LKS_REASON_LAYOUT, operand, "%s: unknown layout %u", op, t.layout);
+  }
+  if (t.rank < 0 || t.rank > LKS_MAX_RANK) {
+    return refuse(request.diag, LKS_REASON_RANK, operand, "%s: rank %d, the largest is %d", op, t.rank, LKS_MAX_RANK);
+  }
+  for (int d = 0; d < t.rank; ++d) {
+    if (t.dims[d] < 0) {
+      return refuse(request.diag, LKS_REASON_SIZE, operand, "%s: dimension %d is %lld", op, d,
+                    static_cast<long long>(t.dims[d]));
+    }
+  }
+  return LKS_OK;
+}
+
 // What no kernel here takes, whatever the op.
 lks_status refuse_in_general(const Request& request) {
   const lks_kernel_desc& d = request.desc;
+  if (d.math_mode > LKS_MODE_LOCKSTEP || !(offered_modes >> d.math_mode & 1)) {
+    return refuse(request.diag, LKS_REASON_MATH_MODE, -1, "%s: math mode %u is not offered", d.op_name, d.math_mode);
+  }
   for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
-    if (request.tensor(i).layout != LKS_LAYOUT_STRIDED) {
-      return refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), "%s: a layout of another driver", d.op_name);
-    }
+    if (const lks_status status = check_tensor(request, i); status != LKS_OK) return status;
   }
   if (d.op == LKS_OP_POINTWISE) return LKS_OK;
   if (d.program_count > 0) {
@@ -56,8 +85,11 @@ lks_status answer(const Request& request, Made* made) {
     if (const lks_status status = refuse_in_general(request); status != LKS_OK) return status;
     try {
       const lks_status status = row.make(request, made);
-      if (status == LKS_OK) std::snprintf(request.info.variant, sizeof request.info.variant, "%s", row.variant);
-      return status;
+      if (status != LKS_OK) return status;
+      std::snprintf(request.info.variant, sizeof request.info.variant, "%s", row.variant);
+      // The same bits each time, and on every device that keeps to docs/lockstep_mode.md.
+      request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+      return LKS_OK;
     } catch (const std::bad_alloc&) {
       return fail(request.diag, LKS_OUT_OF_MEMORY, "no host memory for a kernel of %s", d.op_name);
     } catch (const std::exception& e) {
@@ -71,8 +103,9 @@ lks_status answer(const Request& request, Made* made) {
 
 // Also asked of a device that is not open. `info->deps`, where the host gives it, stays zero: the kernels here depend
 // on no extent, stride or alignment, so one kernel serves them all.
-lks_status LKS_CALL kernel_query(lks_driver*, uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
+lks_status LKS_CALL kernel_query(lks_driver*, uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                                  lks_diag* diag) {
+  if (ordinal != 0) return fail(diag, LKS_INVALID_ARGUMENT, "there is no device %u", ordinal);
   return answer({*desc, *info, diag, false}, nullptr);
 }
 
@@ -116,5 +149,4 @@ lks_status refuse_attributes(const Request& request) {
 void describe_sums(const Request& request) {
   request.info.accumulate_dtype = request.desc.inputs[0].dtype;
   request.info.order = LKS_ORDER_BLOCKED;
-  request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
 }

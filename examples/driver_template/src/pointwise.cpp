@@ -231,6 +231,5 @@ lks_status make_pointwise(const Request& request, Made* made) {
   if (has_short_arithmetic(program)) {
     return refuse(request.diag, LKS_REASON_DTYPE, -1, "no arithmetic in 16-bit floats");
   }
-  request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   return make_kernel<Pointwise>(request, made, program);
 }

@@ -48,5 +48,7 @@ lks_status LKS_CALL kernel_prepare(lks_device*, const lks_kernel_desc*, lks_kern
 void LKS_CALL kernel_release(lks_device*, lks_kernel*);
 const char* LKS_CALL kernel_variant(lks_driver*, uint32_t, uint32_t);
 
+// Every kernel here sums in the order of lockstep mode, which strict and fast mode permit as well.
+inline constexpr std::uint32_t offered_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST | 1u << LKS_MODE_LOCKSTEP;
 inline constexpr std::uint64_t device_bytes = std::uint64_t{4} << 30;  // of memory that this device claims to have
 inline constexpr std::uint64_t buffer_alignment = 64;

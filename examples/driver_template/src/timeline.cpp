@@ -15,6 +15,18 @@ std::uint64_t lks_queue::completed() {
   return value;
 }
 
+namespace {
+
+// The failure as it came, but for the caller's own header.
+lks_status tell(const lks_diag& failure, lks_diag* diag) {
+  const lks_header header = diag->hdr;
+  *diag = failure;
+  diag->hdr = header;
+  return failure.code;
+}
+
+}  // namespace
+
 lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* diag) {
   *out = new (std::nothrow) lks_timeline;
   return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, "no host memory for a timeline");
@@ -26,8 +38,7 @@ lks_status LKS_CALL timeline_query(lks_timeline* timeline, uint64_t* reached, lk
   std::lock_guard lock(timeline->mutex);
   *reached = timeline->reached;
   if (!timeline->failed) return LKS_OK;
-  *diag = timeline->failure;
-  return timeline->failure.code;
+  return tell(timeline->failure, diag);
 }
 
 lks_status LKS_CALL timeline_wait(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag) {
@@ -41,19 +52,23 @@ lks_status LKS_CALL timeline_wait(lks_timeline* timeline, uint64_t value, uint64
                 static_cast<unsigned long long>(timeline->reached), static_cast<unsigned long long>(value));
   }
   if (timeline->reached >= value) return LKS_OK;
-  *diag = timeline->failure;
-  return timeline->failure.code;
+  return tell(timeline->failure, diag);
 }
 
 lks_status LKS_CALL timeline_signal(lks_timeline* timeline, uint64_t value, const lks_diag* failure, lks_diag* diag) {
   if (timeline->of_queue) return fail(diag, LKS_INVALID_ARGUMENT, "this timeline belongs to a queue");
   {
     std::lock_guard lock(timeline->mutex);
+    if (timeline->failed || value <= timeline->reached) {
+      return fail(diag, LKS_INVALID_ARGUMENT, "the timeline is at %llu%s, it cannot go to %llu",
+                  static_cast<unsigned long long>(timeline->reached), timeline->failed ? " and failed" : "",
+                  static_cast<unsigned long long>(value));
+    }
     if (failure) {
       timeline->failed = true;
       timeline->failure = *failure;
       timeline->failure.value = value;
-    } else if (value > timeline->reached) {
+    } else {
       timeline->reached = value;
     }
   }
