@@ -54,15 +54,15 @@ void offset_ignored(const Call& call) {
   r.run();
 }
 
-// An expanded dimension is walked as if its elements followed each other, as far as the inner extents reach.
+// An expanded dimension is walked as if its elements followed each other.
 void broadcast_walked(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
-    for (int d = 0; d + 1 < r.rank(i); ++d) {
-      if (r.dim(i, d) > 1 && r.stride(i, d) == 0 && r.stride(i, d + 1) == 1 && r.dim(i, d + 1) > 1) {
-        r.stride(i, d) = 1;
-        break;
-      }
+    for (int d = 0; d < r.rank(i); ++d) {
+      const bool last = d + 1 == r.rank(i);
+      if (r.dim(i, d) < 2 || r.stride(i, d) != 0 || (!last && r.stride(i, d + 1) != 1)) continue;
+      r.stride(i, d) = 1;
+      break;
     }
   }
   r.run();
