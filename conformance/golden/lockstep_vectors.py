@@ -7,130 +7,22 @@ such as exp are run from their text by scalar_text.py.
     python lockstep_vectors.py             writes lockstep_vectors.json
     python lockstep_vectors.py --check     says whether the file is what this script writes
 
-Inputs come from a seed by the rule of `drawn` below, or as bits where they matter one by one. Long sums are held against
+Inputs come from a seed by the rule of `drawn` in lockstep_book.py, or as bits where they matter one by one. Long sums are held against
 the orders that an implementation might use by mistake: each must give other bits in some element.
 """
-import hashlib
 import json
 import pathlib
 import sys
-import zlib
+import tempfile
 
 import numpy
 
+import lockstep_composed
 import lockstep_sums as sums
-import scalar_text
+from lockstep_book import Book, SHORT, bits_of, from_hex
 from lockstep_sums import Window
 
-KINDS = {"f32": numpy.float32, "f64": numpy.float64, "i32": numpy.int32, "i64": numpy.int64}
-SHORT = {"f16": 11, "bf16": 8}  # significant bits; their values are arrays of f32 here
-BITS = {"f16": numpy.uint16, "bf16": numpy.uint16, "f32": numpy.uint32, "f64": numpy.uint64, "i32": numpy.uint32, "i64": numpy.uint64}
-NANS = {"f16": 0x7E00, "bf16": 0x7FC0, "f32": 0x7FC00000, "f64": 0x7FF8000000000000}
-MOST_BITS = 24  # results of more elements are given as a hash
 LENGTHS = [0, 1, 10, 31, 32, 33, 1023, 1024, 1025, 2049, 4099, 10007]
-
-
-def name_of(array):
-    return next(name for name, kind in KINDS.items() if array.dtype == kind)
-
-
-def drawn(seed, shape, dtype, below=None):
-    """Values by a linear congruential generator, x' = (1664525 x + 1013904223) mod 2^32, from x = seed.
-
-    f32: one step; (floor(x / 2^8) - 2^23) 2^-(23 + e) with e = floor(x / 2^5) mod 8.
-    f64: two steps x, y; (2^24 floor(x / 2^8) + floor(y / 2^8) - 2^47) 2^-(47 + e), e from x as above.
-    f16, bf16: as f32, with floor(x / 2^21) - 2^10 and 2^-(10 + e), or floor(x / 2^24) - 2^7 and 2^-(7 + e).
-    i32: one step; x as a signed number. i64: two steps x, y; 2^32 x + y as a signed number.
-    Indices: one step; floor(x / 2^8) mod the number of rows.
-    """
-    state = seed
-
-    def step():
-        nonlocal state
-        state = (1664525 * state + 1013904223) % 2**32
-        return state
-
-    def value():
-        x = step()
-        if below is not None:
-            return (x >> 8) % below
-        e = (x >> 5) % 8
-        if dtype == "f32":
-            return numpy.ldexp(numpy.float64((x >> 8) - 2**23), -(23 + e))
-        if dtype in SHORT:
-            kept = SHORT[dtype]
-            return numpy.ldexp(numpy.float64((x >> (32 - kept)) - 2**(kept - 1)), -(kept - 1 + e))
-        if dtype == "f64":
-            return numpy.ldexp(numpy.float64(((x >> 8) << 24) + (step() >> 8) - 2**47), -(47 + e))
-        if dtype == "i32":
-            return x - 2**32 if x >= 2**31 else x
-        wide = (x << 32) + step()
-        return wide - 2**64 if wide >= 2**63 else wide
-
-    kind = KINDS.get(dtype, numpy.float32)
-    return numpy.array([value() for _ in range(int(numpy.prod(shape)))], kind).reshape(shape)
-
-
-def rounded_bits(array, short):
-    """f32 rounded once, to nearest even."""
-    if short == "f16":
-        with numpy.errstate(over="ignore"):
-            return array.astype(numpy.float16).view(numpy.uint16)
-    bits = array.view(numpy.uint32).astype(numpy.uint64)
-    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(numpy.uint16)
-
-
-def bits_of(array, dtype=None):
-    dtype = dtype or name_of(array)
-    flat = numpy.ascontiguousarray(array).reshape(-1)
-    bits = rounded_bits(flat, dtype) if dtype in SHORT else flat.view(BITS[dtype]).copy()
-    bits[flat != flat] = NANS.get(dtype, 0)
-    return bits
-
-
-def hex_of(array, dtype=None):
-    bits = bits_of(array, dtype)
-    return " ".join(f"{int(b):0{bits.itemsize * 2}x}" for b in bits)
-
-
-def from_hex(dtype, shape, text):
-    return numpy.array([int(b, 16) for b in text.split()], BITS[dtype]).view(KINDS[dtype]).reshape(shape)
-
-
-class Book:
-    def __init__(self):
-        self.cases = []
-
-    def input(self, case, number, shape, dtype="f32", below=None, seed=None):
-        """A drawn input: what the file says of it, and its values."""
-        seed = zlib.crc32(f"{case}/{number}".encode()) if seed is None else seed
-        entry = {"dtype": dtype, "shape": list(shape), "seed": seed}
-        if below is not None:
-            entry["below"] = below
-        return entry, drawn(seed, shape, dtype, below)
-
-    def exactly(self, values):
-        """An input given as bits."""
-        return {"dtype": name_of(values), "shape": list(values.shape), "bits": hex_of(values)}, values
-
-    def add(self, op, name, inputs, attrs, results, short=None):
-        """`short`: f16 or bf16, to which results of f32 are rounded."""
-        case = {"op": op, "name": name, "inputs": [None if i is None else i[0] for i in inputs]}
-        if attrs:
-            case["attrs"] = attrs
-        case["outputs"] = []
-        for result in results if isinstance(results, tuple) else (results,):
-            dtype = short if short and result.dtype == numpy.float32 else name_of(result)
-            output = {"dtype": dtype, "shape": list(result.shape)}
-            if result.size <= MOST_BITS:
-                output["bits"] = hex_of(result, dtype)
-            else:
-                bits = bits_of(result, dtype)
-                data = bits.astype(bits.dtype.newbyteorder("<")).tobytes()
-                output |= {"sha256": hashlib.sha256(data).hexdigest(), "first": hex_of(result.reshape(-1)[:4], dtype)}
-            case["outputs"].append(output)
-        assert all(c["op"] != op or c["name"] != name for c in self.cases), (op, name)
-        self.cases.append(case)
 
 
 def same(a, b):
@@ -409,87 +301,6 @@ def write_scatter(book):
              sums.scatter_add(x, indices, 0, 2))
 
 
-# ----------------------------------------------------------------------------------- functions, and softmax from them
-
-def spread(case, dtype, count, lowest, highest):
-    """Values of all magnitudes between two powers of two, of both signs."""
-    exponents = drawn(zlib.crc32(f"{case}/exponents".encode()), (count,), "i64", below=highest - lowest)
-    fractions = drawn(zlib.crc32(f"{case}/fractions".encode()), (count,), dtype)
-    return numpy.ldexp(fractions, exponents + lowest).astype(KINDS[dtype])
-
-
-def write_functions(book):
-    special = [0.0, -0.0, 1.0, -1.0, numpy.inf, -numpy.inf, numpy.nan, 0.5, 88.5, -87.5, -103.5, 709.5, -745.0]
-    for dtype in ("f32", "f64"):
-        kind = KINDS[dtype]
-        tiny = [numpy.finfo(kind).smallest_subnormal, -numpy.finfo(kind).tiny, numpy.finfo(kind).max]
-        for name in ("exp", "log", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh", "erf", "rsqrt"):
-            x = numpy.concatenate([numpy.array(special + tiny, kind), spread(f"{name}/{dtype}", dtype, 48, -20, 10)])
-            if name in ("log", "rsqrt"):
-                x = numpy.concatenate([x, abs(spread(f"{name}/{dtype}", dtype, 16, -120, 120))])
-            book.add(name, f"{dtype}/spread", [book.exactly(x)], None, scalar_text.call(name, x))
-        x = numpy.concatenate([numpy.array(special[:8], kind), abs(spread(f"pow/{dtype}", dtype, 32, -10, 10))])
-        y = numpy.concatenate([numpy.array(special[:8][::-1], kind), spread(f"pow/{dtype}/y", dtype, 32, -4, 6)])
-        book.add("pow", f"{dtype}/spread", [book.exactly(x), book.exactly(y)], None, scalar_text.call("pow", x, y))
-        for name in ("minimum", "maximum"):
-            x, y = (a.reshape(-1) for a in numpy.meshgrid(numpy.array(special[:7] + tiny, kind),
-                                                          numpy.array(special[:7] + tiny, kind)))
-            book.add(name, f"{dtype}/pairs", [book.exactly(x), book.exactly(y)], None, scalar_text.call(name, x, y))
-
-
-def shifted(x, axis):
-    """x - max along an axis, exponentials of that, and their sums."""
-    largest = numpy.max(x, axis=axis, keepdims=True)
-    below = x - numpy.broadcast_to(largest, x.shape)
-    exponentials = scalar_text.call("exp", below)
-    return below, exponentials, sums.sum_over(exponentials, [axis], True)
-
-
-def softmax(x, axis):
-    _, exponentials, total = shifted(x, axis)
-    return exponentials / numpy.broadcast_to(total, x.shape)
-
-
-def log_softmax(x, axis):
-    below, _, total = shifted(x, axis)
-    return below - numpy.broadcast_to(scalar_text.call("log", total), x.shape)
-
-
-def sparse_cross_entropy(x, labels):
-    log_p = log_softmax(x, 1)
-    picked = numpy.zeros_like(x)
-    for row, label in enumerate(labels):
-        if 0 <= label < x.shape[1]:
-            picked[row, label] = log_p[row, label]
-        else:
-            picked[row] = numpy.nan
-    return -sums.sum_over(picked, [1])
-
-
-def write_softmax(book):
-    for dtype in ("f32", "f64"):
-        shapes = [((4, 10), 1), ((3, 1), 1), ((2, 33), 1), ((2, 1031), 1), ((1500, 3), 0), ((2, 40, 3), 1)]
-        for shape, axis in shapes:
-            name = f"{dtype}/{'x'.join(map(str, shape))}"
-            # Multiples of 8 of the drawn numbers: exponentials that differ by orders of magnitude.
-            x = (book.input(f"softmax/{name}", 0, shape, dtype)[1] * 8).astype(KINDS[dtype])
-            x = book.exactly(x) if x.size <= 200 else book.input(f"softmax/{name}", 0, shape, dtype)
-            book.add("softmax", name, [x], {"axis": axis}, softmax(x[1], axis))
-            book.add("log_softmax", name, [x], {"axis": axis}, log_softmax(x[1], axis))
-        for rows, classes in ((5, 10), (3, 1), (2, 1100)):
-            name = f"{dtype}/{rows}x{classes}"
-            x = book.input(f"cross_entropy/{name}", 0, (rows, classes), dtype)
-            labels = book.input(f"cross_entropy/{name}", 1, (rows,), "i64", below=classes)
-            targets = book.input(f"cross_entropy/{name}", 2, (rows, classes), dtype)
-            book.add("sparse_cross_entropy", name, [x, labels], None, sparse_cross_entropy(x[1], labels[1]))
-            book.add("cross_entropy", name, [x, targets], None,
-                     -sums.sum_over(log_softmax(x[1], 1) * targets[1], [1]))
-        x = book.input(f"cross_entropy/{dtype}/outside", 0, (3, 4), dtype)
-        labels = book.exactly(numpy.array([4, 0, -1], numpy.int64))
-        book.add("sparse_cross_entropy", f"{dtype}/labels_outside", [x, labels], None,
-                 sparse_cross_entropy(x[1], labels[1]))
-
-
 # -------------------------------------------------------------------------------------------------------- f16 and bf16
 
 def write_short_floats(book):
@@ -585,8 +396,8 @@ def write(path):
         write_convolutions(book)
         write_pooling(book)
         write_scatter(book)
-        write_functions(book)
-        write_softmax(book)
+        lockstep_composed.write_functions(book)
+        lockstep_composed.write_softmax(book)
         write_short_floats(book)
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in book.cases)
     path.write_text('{"cases":[\n' + lines + "\n]}\n")
@@ -598,10 +409,11 @@ def main():
     if sys.argv[1:] != ["--check"]:
         write(target)
         return
-    fresh = pathlib.Path("/tmp") / "lockstep_vectors.json"
-    write(fresh)
-    if fresh.read_text() != target.read_text():
-        sys.exit("lockstep_vectors.json differs from what this script writes")
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = pathlib.Path(folder) / "lockstep_vectors.json"
+        write(fresh)
+        if fresh.read_text() != target.read_text():
+            sys.exit("lockstep_vectors.json differs from what this script writes")
 
 
 if __name__ == "__main__":

@@ -39,13 +39,15 @@ WORDS = {
 def read_functions():
     """Name -> function, of all files that all.inc names."""
     functions = dict(WORDS)
-    for name in re.findall(r'#include "ops/scalar/(\w+\.inc)"', (FOLDER / "all.inc").read_text()):
+    known = len(functions)
+    for name in re.findall(r'#include "(\w+\.inc)"', (FOLDER / "all.inc").read_text()):
         text = re.sub(r"//.*", "", (FOLDER / name).read_text())
         for title, arguments, body in re.findall(r"LS_FUNCTION\(\w+\)\s+(\w+)\(([^)]*)\)\s*\{(.*?)\}", text, re.S):
             lines = [f"def {title}({', '.join(a.split()[-1] for a in arguments.split(','))}):"]
             for statement in filter(None, (" ".join(s.split()) for s in body.split(";"))):
                 lines.append("  " + re.sub(r"^(?:F32|F64|I32|U32|I64|U64|BOOL) ", "", statement))
             exec("\n".join(lines), functions)
+    assert len(functions) > known, "no functions in " + str(FOLDER)
     return functions
 
 
