@@ -37,6 +37,7 @@ lks_status make_argsort(const KernelRequest& request, Out out);
 lks_status make_random_bits(const KernelRequest& request, Out out);
 
 lks_status make_matmul(const KernelRequest& request, Out out);
+lks_status make_skinny_matmul_lockstep(const KernelRequest& request, Out out);
 lks_status make_matmul_lockstep(const KernelRequest& request, Out out);
 lks_status make_conv2d(const KernelRequest& request, Out out);
 lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);

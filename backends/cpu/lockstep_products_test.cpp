@@ -69,6 +69,18 @@ TEST(LockstepMatmul, HoldsForAllExtentsAndAwkwardValues) {
   }
 }
 
+TEST(LockstepMatmul, AFewRowsTimesManyColumns) {
+  for (DType t : {f32, f64}) {
+    for (std::int64_t m : {1, 2, 3, 8, 9}) {
+      for (std::int64_t n : {16, 17, 100, 1030}) {
+        const std::int64_t k = n > 1000 ? 300 : 1291;
+        const Tensor a = random_tensor(cpu(), t, {2, m, k}, 1), b = random_tensor(cpu(), t, {2, k, n}, 2);
+        expect_bits(text(t, m, k, n), expected_product(a, b), [&] { return matmul(a, b); });
+      }
+    }
+  }
+}
+
 TEST(LockstepMatmul, LargeBlocksAndManyOfThem) {
   for (const auto& [m, k, n] : {std::array<std::int64_t, 3>{300, 300, 40}, {20, 600, 1100}, {170, 1300, 70}}) {
     const Tensor a = random_tensor(cpu(), f32, {1, m, k}, 1), b = random_tensor(cpu(), f32, {1, k, n}, 2);

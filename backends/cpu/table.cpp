@@ -38,6 +38,7 @@ std::span<const host::KernelRow> kernels() {
     host::KernelRow{LKS_OP_CONV2D_BACKWARD_FILTER, LKS_OP_CONV2D_BACKWARD_FILTER_VERSION, "onednn",
                     &make_conv2d_backward_filter_onednn},
 #endif
+    host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "rows lockstep", &make_skinny_matmul_lockstep},
     host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "panel lockstep", &make_matmul_lockstep},
     host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "panel", &make_matmul},
     host::KernelRow{LKS_OP_CONV2D, LKS_OP_CONV2D_VERSION, "panel lockstep", &make_conv2d_lockstep},

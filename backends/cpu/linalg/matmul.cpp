@@ -2,6 +2,7 @@
 // mode.
 #include "backends/cpu/linalg/blocked_product.h"
 #include "backends/cpu/linalg/product.h"
+#include "backends/cpu/linalg/skinny.h"
 #include "backends/cpu/lockstep.h"
 
 namespace cpu {
@@ -52,13 +53,17 @@ class MatmulKernel : public lks_kernel {
   const Blocking blocking_;
 };
 
-template <class T, Products products>
-void make_of_type(const KernelRequest& request, Out out, const Product& p) {
+std::int64_t useful_threads(const KernelRequest& request, const Product& p) {
   const double flops = 2.0 * static_cast<double>(p.batch_count()) * static_cast<double>(p.m) *
                        static_cast<double>(p.n) * static_cast<double>(p.k);
   constexpr double worth_a_thread = 1e5;  // a few microseconds
   const auto most = static_cast<std::int64_t>(std::min(flops / worth_a_thread, 1e6)) + 1;
-  const std::int64_t threads = std::min<std::int64_t>(request.api.thread_count(request.api.host), most);
+  return std::min<std::int64_t>(request.api.thread_count(request.api.host), most);
+}
+
+template <class T, Products products>
+void make_of_type(const KernelRequest& request, Out out, const Product& p) {
+  const std::int64_t threads = useful_threads(request, p);
   constexpr SliceOrder order = products == Products::separate ? SliceOrder::pairwise : SliceOrder::chain;
   const Blocking blocking = Blocking::choose<T>(p.m, p.n, p.k, p.batch_count(), threads, order);
   request.info.workspace_bytes = blocking.workspace_bytes<T>();
@@ -74,6 +79,23 @@ lks_status make_matmul(const KernelRequest& request, Out out) {
   // Integers wrap: their order does not matter.
   with_numeric(request.input(0).dtype,
                [&](auto zero) { make_of_type<Wrapping<decltype(zero)>, Products::fused>(request, out, p); });
+  for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);
+  return LKS_OK;
+}
+
+lks_status make_skinny_matmul_lockstep(const KernelRequest& request, Out out) {
+  if (const lks_status status = require_lockstep(request); status != LKS_OK) return status;
+  if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
+  const Product p = product_of(request.input(0), request.input(1), request.output(0));
+  if (!SkinnyMatmulKernel<float>::serves(p)) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "for a few rows times dense rows alone");
+  }
+  if (request.input(0).dtype == LKS_F64) {
+    host::emplace<SkinnyMatmulKernel<double>>(request, out, request.api, p, useful_threads(request, p));
+  } else {
+    host::emplace<SkinnyMatmulKernel<float>>(request, out, request.api, p, useful_threads(request, p));
+  }
+  declare_lockstep(request);
   for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);
   return LKS_OK;
 }
