@@ -60,27 +60,32 @@ class ChunkedSums {
   int count_;
 };
 
-/// Rows `begin` … `end` of patches times the right operand `panels`, as conv.cpp packs the filter, for `columns`
-/// columns.
+/// Pixels begin … end of a class: their patches times the right operand `panels`, as conv.cpp packs the filter, for
+/// `columns` columns. `out` is where the first of all pixels goes.
 template <class T>
-void multiply_patches_carefully(const Patches<T>& patches, std::int64_t begin, std::int64_t end, const T* panels,
-                                std::int64_t k, std::int64_t columns, T* out, std::int64_t row_stride) {
+void multiply_patches_carefully(const Patches<T>& patches, const PatchClass& pixels, std::int64_t begin,
+                                std::int64_t end, const T* panels, std::int64_t columns, T* out,
+                                std::int64_t row_stride) {
   constexpr std::int64_t width = ChunkedSums<T>::width;
-  const std::int64_t padded = round_up(columns, width), channels = patches.map().channels;
-  Pixel pixel(patches.map(), begin);
-  for (std::int64_t row = begin; row < end; ++row, pixel.next()) {
+  const std::int64_t padded = round_up(columns, width);
+  Pixel pixel(patches.map(), pixels.grid, begin);
+  for (std::int64_t n = begin; n < end; ++n, pixel.next()) {
     for (std::int64_t first = 0; first < columns; first += width) {
       const auto count = static_cast<int>(std::min(width, columns - first));
       ChunkedSums<T> sums(count);
-      for (std::int64_t tap = 0; tap * channels < k; ++tap) {
-        const T* from = patches.at(pixel, tap / patches.map().kernel_width, tap % patches.map().kernel_width);
-        for (std::int64_t c = 0; from && c < channels; ++c) {
-          const std::int64_t p = tap * channels + c, slice = p / most_depth * most_depth;
-          const T* const panel = panels + slice * padded + first * std::min(most_depth, k - slice);
-          sums.add(p, from[c], panel + (p - slice) * width);
+      std::int64_t position = 0;
+      for (const PatchSlice& slice : pixels.slices) {
+        const T* const panel = panels + slice.offset * padded + first * slice.depth;
+        for (const PatchRun& run : slice.runs) {
+          patches.read(pixel, run, [&](const T* from, std::int64_t elements, std::int64_t place) {
+            for (std::int64_t i = 0; from && i < elements; ++i) {
+              sums.add(position + place + i, from[i], panel + (place + i) * width);
+            }
+          });
         }
+        position += chain_chunk;
       }
-      std::copy_n(sums.total(k), count, out + row * row_stride + first);
+      std::copy_n(sums.total(position), count, out + pixel.number() * row_stride + first);
     }
   }
 }

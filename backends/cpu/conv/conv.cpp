@@ -48,7 +48,8 @@ class ConvKernel : public lks_kernel {
         p_(product_shape(shape, pass)),
         blocking_(blocking),
         workspace_(blocking, p_, pass),
-        map_(shape, pass == ConvPass::backward_input) {}
+        map_(shape, pass == ConvPass::backward_input),
+        classes_(pass == ConvPass::backward_filter ? std::vector<PatchClass>{} : patch_classes(map_, p_.k)) {}
 
   void run(const lks_launch& launch) const override {
     if (p_.m * p_.n == 0) return;
@@ -61,15 +62,17 @@ class ConvKernel : public lks_kernel {
                     workspace + workspace_.panels};
     if (pass_ != ConvPass::backward_filter) pack_filter(data);
     if (zeros_would_show(data)) return sum_carefully(data);
-    const std::int64_t across = pieces_of(p_.n, blocking_.columns),
-                       per_group = across * pieces_of(p_.m, blocking_.rows);
-    for_each_unit(api_, blocking_, per_group * s_.groups, workspace, [&](std::int64_t unit, T* panels) {
-      const std::int64_t row = unit % per_group / across * blocking_.rows, column = unit % across * blocking_.columns;
-      const ResultBlock<T> block{
-          nullptr, 0, 1, row, column, std::min(blocking_.rows, p_.m - row), std::min(blocking_.columns, p_.n - column)};
-      if (pass_ == ConvPass::backward_filter) return sum_filter(data, unit / per_group, block, panels);
-      multiply_patches(data, unit / per_group, block, panels);
-    });
+    if (pass_ == ConvPass::backward_filter) {
+      for_each_block(p_.m, workspace, [&](std::int64_t group, const ResultBlock<T>& block, T* panels) {
+        sum_filter(data, group, block, panels);
+      });
+      return;
+    }
+    for (const PatchClass& pixels : classes_) {
+      for_each_block(pixels_of(pixels), workspace, [&](std::int64_t group, const ResultBlock<T>& block, T* panels) {
+        multiply_patches(data, group, pixels, block, panels);
+      });
+    }
   }
 
  private:
@@ -78,6 +81,20 @@ class ConvKernel : public lks_kernel {
     T* packed_filter;
   };
 
+  // Blocks of m × p_.n, of all groups.
+  template <class Use>
+  void for_each_block(std::int64_t m, T* workspace, Use&& use) const {
+    const std::int64_t across = pieces_of(p_.n, blocking_.columns), per_group = across * pieces_of(m, blocking_.rows);
+    for_each_unit(api_, blocking_, per_group * s_.groups, workspace, [&](std::int64_t unit, T* panels) {
+      const std::int64_t row = unit % per_group / across * blocking_.rows, column = unit % across * blocking_.columns;
+      use(unit / per_group,
+          ResultBlock<T>{nullptr, 0, 1, row, column, std::min(blocking_.rows, m - row),
+                         std::min(blocking_.columns, p_.n - column)},
+          panels);
+    });
+  }
+
+  std::int64_t pixels_of(const PatchClass& pixels) const { return s_.batch * pixels.grid.per_image(); }
   std::int64_t filter_size() const { return s_.kernel_height * s_.kernel_width * s_.channels_per_group(); }
 
   // Whether what padding's zeros are multiplied with holds something that does not give zero.
@@ -103,51 +120,76 @@ class ConvKernel : public lks_kernel {
     return {map_, pass_ == ConvPass::forward ? d.image : d.result, group};
   }
 
-  // The filter as right operand, for all slices of k, of which there are as many as of the block's: slice, panel, step.
+  // The filter as right operand, for every slice of every class of pixels: slice, panel, step.
   void pack_filter(const Data& d) const {
     const std::int64_t padded = round_up(p_.n, tile_columns<T>), slices = pieces_of(p_.k, most_depth);
+    const std::int64_t per_group = slices * static_cast<std::int64_t>(classes_.size());
     const double ns = static_cast<double>(padded * std::min(p_.k, most_depth)) * 0.5;
-    parallel(api_, slices * s_.groups, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
+    parallel(api_, per_group * s_.groups, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t unit = begin; unit < end; ++unit) {
-        const std::int64_t group = unit / slices, k = unit % slices * most_depth;
-        pack_filter_slice(d, group, k, d.packed_filter + group * workspace_.filter_of_group + k * padded);
+        const std::int64_t group = unit / per_group, slice = unit % slices;
+        const PatchClass& pixels = classes_[static_cast<std::size_t>(unit % per_group / slices)];
+        const PatchSlice& s = pixels.slices[static_cast<std::size_t>(slice)];
+        T* const to = d.packed_filter + group * workspace_.filter_of_group + s.offset * padded;
+        const T* const filter = d.filter + group * s_.filters_per_group() * filter_size();
+        if (pass_ == ConvPass::forward) {
+          pack_strided<T, tile_columns<T>>(filter + slice * most_depth, filter_size(), 1, p_.n, s.depth, to);
+        } else {
+          pack_transposed_filter(filter, s, to);
+        }
       }
     });
   }
 
-  void pack_filter_slice(const Data& d, std::int64_t group, std::int64_t k, T* to) const {
+  // Rows are (tap, filter), columns the tap's channels.
+  void pack_transposed_filter(const T* filter, const PatchSlice& slice, T* to) const {
     constexpr std::int64_t width = tile_columns<T>;
-    const std::int64_t depth = std::min(most_depth, p_.k - k), per_group = s_.filters_per_group();
-    const T* filter = d.filter + group * per_group * filter_size();
-    if (pass_ == ConvPass::forward) {
-      return pack_strided<T, tile_columns<T>>(filter + k, filter_size(), 1, p_.n, depth, to);
+    if (p_.n % width != 0) {
+      std::memset(to, 0, static_cast<std::size_t>(round_up(p_.n, width) * slice.depth) * sizeof(T));
     }
-    // Rows are (tap, filter), columns the tap's channels.
-    if (p_.n % width != 0) std::memset(to, 0, static_cast<std::size_t>(round_up(p_.n, width) * depth) * sizeof(T));
-    for (std::int64_t p = 0; p < depth; ++p) {
-      const T* from = filter + (k + p) % per_group * filter_size() + (k + p) / per_group * p_.n;
-      for (std::int64_t c = 0; c < p_.n; c += width) {
-        const std::int64_t count = std::min(width, p_.n - c);
-        std::memcpy(to + (c * depth) + p * width, from + c, static_cast<std::size_t>(count) * sizeof(T));
+    for (const PatchRun& run : slice.runs) {
+      for (std::int64_t i = 0; i < run.count; ++i) {
+        const T* from = filter + (run.channel + i) * filter_size() + (run.kh * s_.kernel_width + run.kw) * p_.n;
+        for (std::int64_t c = 0; c < p_.n; c += width) {
+          const std::int64_t count = std::min(width, p_.n - c);
+          std::memcpy(to + c * slice.depth + (run.place + i) * width, from + c,
+                      static_cast<std::size_t>(count) * sizeof(T));
+        }
       }
     }
   }
 
   // Pixels × columns: patches of what they meet · the filter.
-  void multiply_patches(const Data& d, std::int64_t group, ResultBlock<T> block, T* panels) const {
+  void multiply_patches(const Data& d, std::int64_t group, const PatchClass& pixels, ResultBlock<T> block,
+                        T* panels) const {
     const Patches<T> patches = patches_met(d, group);
     const T* const filter = d.packed_filter + group * workspace_.filter_of_group;
     const std::int64_t padded = round_up(p_.n, tile_columns<T>);
-    block.row_stride = row_stride();
-    block.data = computed(d, group) + block.row * block.row_stride + block.column;
-    const auto pack_a = [&](std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth, T* to) {
-      return pack_patch_rows(patches, row, rows, k, depth, to);
+    const auto slice_at = [&](std::int64_t k) -> const PatchSlice& {
+      return pixels.slices[static_cast<std::size_t>(k / most_depth)];
     };
-    const auto packed_b = [&](std::int64_t column, std::int64_t, std::int64_t k, std::int64_t depth, T*) -> const T* {
-      return filter + k * padded + column * depth;
+    // Where not all pixels are computed at once, a block's do not lie evenly: they are moved there afterwards.
+    const bool evenly = classes_.size() == 1;
+    T* const out = computed(d, group) + block.column;
+    block.row_stride = evenly ? row_stride() : block.columns;
+    block.data = evenly ? out + block.row * row_stride()
+                        : panels + blocking_.panel_elements<T>() - blocking_.rows * blocking_.columns;
+    const auto pack_a = [&](std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t, T* to) {
+      return pack_patch_rows(patches, pixels.grid, slice_at(k), row, rows, to);
+    };
+    const auto packed_b = [&](std::int64_t column, std::int64_t, std::int64_t k, std::int64_t, T*) -> const T* {
+      return filter + slice_at(k).offset * padded + column * slice_at(k).depth;
     };
     compute_block<T, products>(block, p_.k, blocking_, pack_a, packed_b, panels);
+    if (!evenly) spread(pixels.grid, block, out);
     if (d.bias) add_bias(block, d.bias + group * p_.n + block.column);
+  }
+
+  void spread(const PixelGrid& grid, const ResultBlock<T>& block, T* out) const {
+    Pixel pixel(map_, grid, block.row);
+    for (std::int64_t r = 0; r < block.rows; ++r, pixel.next()) {
+      std::copy_n(block.data + r * block.row_stride, block.columns, out + pixel.number() * row_stride());
+    }
   }
 
   static void add_bias(const ResultBlock<T>& block, const T* bias) {
@@ -167,7 +209,7 @@ class ConvKernel : public lks_kernel {
     block.data = d.filter + (first + block.row) * filter_size() + block.column;
     const auto pack_a = [&](std::int64_t o, std::int64_t rows, std::int64_t k, std::int64_t depth, T* to) {
       pack_strided<T, tile_rows>(result + o + k * s_.filters, 1, s_.filters, rows, depth, to);
-      return LeftPanels<T>{to, false};
+      return PackedLeft<T>{{to, false}, depth};
     };
     const auto pack_b = [&](std::int64_t j, std::int64_t columns, std::int64_t k, std::int64_t depth, T* to) {
       return pack_patch_columns(patches, j, columns, k, depth, to);
@@ -183,13 +225,13 @@ class ConvKernel : public lks_kernel {
     for (std::int64_t group = 0; group < s_.groups; ++group) {
       const Patches<T> patches = patches_met(d, group);
       T* const out = computed(d, group);
-      parallel(api_, p_.m, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
-        multiply_patches_carefully(patches, begin, end, d.packed_filter + group * workspace_.filter_of_group, p_.k,
-                                   p_.n, out, row_stride());
-        if (d.bias) {
-          add_bias({out + begin * row_stride(), row_stride(), 1, 0, 0, end - begin, p_.n}, d.bias + group * p_.n);
-        }
-      });
+      for (const PatchClass& pixels : classes_) {
+        parallel(api_, pixels_of(pixels), grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
+          multiply_patches_carefully(patches, pixels, begin, end, d.packed_filter + group * workspace_.filter_of_group,
+                                     p_.n, out, row_stride());
+        });
+      }
+      if (d.bias) add_bias({out, row_stride(), 1, 0, 0, p_.m, p_.n}, d.bias + group * p_.n);
     }
   }
 
@@ -215,6 +257,7 @@ class ConvKernel : public lks_kernel {
   const Blocking blocking_;
   const ConvWorkspace<T> workspace_;
   const PatchMap map_;
+  const std::vector<PatchClass> classes_;
 };
 
 template <class T, Products products>
@@ -227,7 +270,9 @@ void make_of_type(const KernelRequest& request, Out out, const ConvShape& shape,
   }
   const ProductShape p = product_shape(shape, pass);
   constexpr SliceOrder order = products == Products::separate ? SliceOrder::pairwise : SliceOrder::chain;
-  Blocking blocking = Blocking::choose<T>(p.m, p.n, p.k, shape.groups, threads, order);
+  const std::int64_t classes = pass == ConvPass::backward_input ? shape.stride[0] * shape.stride[1] : 1;
+  Blocking blocking = Blocking::choose<T>(pieces_of(p.m, classes), p.n, p.k, shape.groups, threads, order);
+  if (classes > 1) ++blocking.spare_parts;
   request.info.workspace_bytes = ConvWorkspace<T>(blocking, p, pass).bytes(shape.groups);
   host::emplace<ConvKernel<T, products>>(request, out, request.api, shape, pass, blocking);
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "backends/cpu/conv/shape.h"
@@ -48,6 +49,7 @@ struct PatchMap {
   std::int64_t kernel_width;
   std::int64_t all_channels, channels;  // of the other tensor, and of one group of it
   bool taps_join;                       // neighbouring taps of a line lie side by side in memory
+  std::int64_t step[2];                 // pixels so far apart meet the same taps, but at the edges
   PatchSide vertical, horizontal;
 
   PatchMap(const ConvShape& s, bool backward)
@@ -57,6 +59,7 @@ struct PatchMap {
         all_channels(backward ? s.filters : s.channels),
         channels(all_channels / s.groups),
         taps_join(!backward && s.groups == 1 && s.dilation[1] == 1),
+        step{backward ? s.stride[0] : 1, backward ? s.stride[1] : 1},
         vertical(rows, s.kernel_height, backward ? s.out_height : s.height, s.stride[0], s.dilation[0], s.before[0],
                  backward),
         horizontal(columns, s.kernel_width, backward ? s.out_width : s.width, s.stride[1], s.dilation[1], s.before[1],
@@ -65,29 +68,53 @@ struct PatchMap {
   std::int64_t image_size() const { return vertical.extent * horizontal.extent * all_channels; }
 };
 
-/// One of the rows, counted through all images; moves on without a division.
+/// Some of the pixels: every step-th line and column from the first on.
+struct PixelGrid {
+  std::int64_t first_line, first_column, lines, columns;
+
+  std::int64_t per_image() const { return lines * columns; }
+};
+
+/// One pixel of a grid, counted through all images; moves on without a division.
 class Pixel {
  public:
-  Pixel(const PatchMap& map, std::int64_t row)
+  Pixel(const PatchMap& map, const PixelGrid& grid, std::int64_t n, std::int64_t line_step, std::int64_t column_step)
       : map_(map),
-        column_(row % map.columns),
-        line_(row / map.columns % map.rows),
-        image_(row / map.columns / map.rows) {}
+        grid_(grid),
+        line_step_(line_step),
+        column_step_(column_step),
+        column_(n % grid.columns),
+        line_(n / grid.columns % grid.lines),
+        image_(n / grid.columns / grid.lines) {
+    find();
+  }
+  Pixel(const PatchMap& map, const PixelGrid& grid, std::int64_t n) : Pixel(map, grid, n, map.step[0], map.step[1]) {}
+  /// Of all pixels.
+  Pixel(const PatchMap& map, std::int64_t n) : Pixel(map, {0, 0, map.rows, map.columns}, n, 1, 1) {}
 
   void next() {
-    if (++column_ < map_.columns) return;
-    column_ = 0;
-    if (++line_ < map_.rows) return;
-    line_ = 0;
-    ++image_;
+    if (++column_ == grid_.columns) {
+      column_ = 0;
+      if (++line_ == grid_.lines) line_ = 0, ++image_;
+    }
+    find();
   }
   std::int64_t image() const { return image_; }
-  const std::int64_t* vertical() const { return map_.vertical.of_pixel(line_); }
-  const std::int64_t* horizontal() const { return map_.horizontal.of_pixel(column_); }
+  /// Its number among all pixels.
+  std::int64_t number() const { return (image_ * map_.rows + at_line_) * map_.columns + at_column_; }
+  const std::int64_t* vertical() const { return map_.vertical.of_pixel(at_line_); }
+  const std::int64_t* horizontal() const { return map_.horizontal.of_pixel(at_column_); }
 
  private:
+  void find() {
+    at_line_ = grid_.first_line + line_ * line_step_;
+    at_column_ = grid_.first_column + column_ * column_step_;
+  }
+
   const PatchMap& map_;
-  std::int64_t column_, line_, image_;
+  PixelGrid grid_;
+  std::int64_t line_step_, column_step_;
+  std::int64_t column_, line_, image_, at_line_ = 0, at_column_ = 0;
 };
 
 /// Part of a row: `count` elements from `channel` of tap (kh, kw) on, through the taps up to (kh, last_kw). They belong
@@ -96,34 +123,20 @@ struct PatchRun {
   std::int64_t kh, kw, last_kw, channel, count, place;
 };
 
-/// Elements first … first + count of a row as runs, none of which crosses a multiple of `split` elements. place(e) says
-/// where element first + e belongs. Runs of several taps are made where those may join.
-class PatchRuns {
- public:
-  template <class Place>
-  PatchRuns(const PatchMap& map, std::int64_t first, std::int64_t count, std::int64_t split, Place&& place) {
-    for (std::int64_t e = 0; e < count;) {
-      const std::int64_t tap = (first + e) / map.channels, channel = (first + e) % map.channels;
-      const std::int64_t kh = tap / map.kernel_width, kw = tap % map.kernel_width;
-      const std::int64_t line = map.taps_join ? (map.kernel_width - kw) * map.channels : map.channels;
-      const std::int64_t n = std::min({line - channel, count - e, split - e % split});
-      runs_[static_cast<std::size_t>(size_++)] = {kh, kw, kw + (channel + n - 1) / map.channels, channel, n, place(e)};
-      e += n;
-    }
-  }
-  const PatchRun* begin() const { return runs_.data(); }
-  const PatchRun* end() const { return runs_.data() + size_; }
-
- private:
-  std::array<PatchRun, 512> runs_;  // as many as a slice or a block has elements
-  std::ptrdiff_t size_ = 0;
-};
+/// The run of elements of a row that begins with one of them and has at most `most`. Runs of several taps are made
+/// where those may join.
+inline PatchRun run_from(const PatchMap& map, std::int64_t element, std::int64_t most, std::int64_t place) {
+  const std::int64_t tap = element / map.channels, channel = element % map.channels;
+  const std::int64_t kh = tap / map.kernel_width, kw = tap % map.kernel_width;
+  const std::int64_t line = map.taps_join ? (map.kernel_width - kw) * map.channels : map.channels;
+  const std::int64_t count = std::min(line - channel, most);
+  return {kh, kw, kw + (channel + count - 1) / map.channels, channel, count, place};
+}
 
 template <class T>
 class Patches {
  public:
-  Patches(const PatchMap& map, const T* data, std::int64_t group)
-      : map_(map), data_(data + group * map.channels), join_step_(map.channels) {}
+  Patches(const PatchMap& map, const T* data, std::int64_t group) : map_(map), data_(data + group * map.channels) {}
 
   const PatchMap& map() const { return map_; }
 
@@ -134,17 +147,25 @@ class Patches {
     return data_ + pixel.image() * map_.image_size() + (h * map_.horizontal.extent + w) * map_.all_channels;
   }
 
-  /// Copies the runs of one row, zeros for padding, to `to` + their places.
-  void copy(const Pixel& pixel, const PatchRuns& runs, T* to) const {
+  /// Calls use(from, count, place) for the parts of a run that lie side by side; `from` is nullptr in the padding.
+  template <class Use>
+  void read(const Pixel& pixel, const PatchRun& run, Use&& use) const {
+    const T* const first = at(pixel, run.kh, run.kw);
+    if (run.kw == run.last_kw) return use(first ? first + run.channel : nullptr, run.count, run.place);
+    if (first && pixel.horizontal()[run.last_kw] >= 0) return use(first + run.channel, run.count, run.place);
+    std::int64_t channel = run.channel, done = 0;
+    for (std::int64_t kw = run.kw; kw <= run.last_kw; ++kw, channel = 0) {
+      const std::int64_t count = std::min(map_.channels - channel, run.count - done);
+      const T* const from = at(pixel, run.kh, kw);
+      use(from ? from + channel : nullptr, count, run.place + done);
+      done += count;
+    }
+  }
+
+  /// Copies runs of one row, zeros for padding, to `to` + their places.
+  void copy(const Pixel& pixel, std::span<const PatchRun> runs, T* to) const {
     for (const PatchRun& run : runs) {
-      const T* from = at(pixel, run.kh, run.kw);
-      if (run.kw == run.last_kw) {
-        move(from ? from + run.channel : nullptr, run.count, to + run.place);
-      } else if (from && pixel.horizontal()[run.last_kw] >= 0) {
-        move(from + run.channel, run.count, to + run.place);
-      } else {
-        copy_by_tap(pixel, run, to + run.place);
-      }
+      read(pixel, run, [&](const T* from, std::int64_t count, std::int64_t place) { move(from, count, to + place); });
     }
   }
 
@@ -160,31 +181,72 @@ class Patches {
     }
   }
 
-  void copy_by_tap(const Pixel& pixel, const PatchRun& run, T* to) const {
-    std::int64_t channel = run.channel, left = run.count;
-    for (std::int64_t kw = run.kw; kw <= run.last_kw; ++kw, channel = 0) {
-      const std::int64_t n = std::min(join_step_ - channel, left);
-      const T* from = at(pixel, run.kh, kw);
-      move(from ? from + channel : nullptr, n, to);
-      to += n;
-      left -= n;
-    }
-  }
-
   const PatchMap& map_;
   const T* data_;
-  std::int64_t join_step_;
 };
 
-/// Packs elements k … k + depth of rows as a left operand.
+/// A slice of the rows of a class of pixels: those of its elements that pixels of the class ever meet, close together.
+struct PatchSlice {
+  std::vector<PatchRun> runs;
+  std::int64_t depth = 0;   // elements
+  std::int64_t offset = 0;  // elements of the slices before, in all classes
+};
+
+/// Pixels that meet the same taps, but at the edges. With strides, most taps of an image's pixel meet no result: those
+/// are left out, and with them their products, which would be zeros.
+struct PatchClass {
+  PixelGrid grid;
+  std::vector<PatchSlice> slices;
+};
+
+inline std::vector<PatchClass> patch_classes(const PatchMap& map, std::int64_t elements) {
+  std::vector<PatchClass> classes;
+  std::int64_t offset = 0;
+  // Whether tap k of pixel p can meet anything. Far inside, the answer is that of all pixels a step apart.
+  const auto meets = [](const PatchSide& side, std::int64_t pixels, std::int64_t step, std::int64_t p, std::int64_t k) {
+    for (; p < pixels; p += step) {
+      if (side.of_pixel(p)[k] >= 0) return true;
+    }
+    return false;
+  };
+  for (std::int64_t line = 0; line < std::min(map.step[0], map.rows); ++line) {
+    for (std::int64_t column = 0; column < std::min(map.step[1], map.columns); ++column) {
+      PatchClass c{{line, column, (map.rows - line + map.step[0] - 1) / map.step[0],
+                    (map.columns - column + map.step[1] - 1) / map.step[1]},
+                   {}};
+      for (std::int64_t first = 0; first < elements; first += most_depth) {
+        PatchSlice slice;
+        slice.offset = offset;
+        for (std::int64_t e = first, end = std::min(first + most_depth, elements); e < end;) {
+          const PatchRun run = run_from(map, e, end - e, slice.depth);
+          e += run.count;
+          const bool whole = map.step[0] * map.step[1] == 1;
+          if (!whole && !(meets(map.vertical, map.rows, map.step[0], line, run.kh) &&
+                          meets(map.horizontal, map.columns, map.step[1], column, run.kw))) {
+            continue;
+          }
+          slice.runs.push_back(run);
+          slice.depth += run.count;
+        }
+        offset += slice.depth;
+        c.slices.push_back(std::move(slice));
+      }
+      classes.push_back(std::move(c));
+    }
+  }
+  return classes;
+}
+
+/// Packs a slice of the rows of pixels of a grid as a left operand.
 template <class T>
-LeftPanels<T> pack_patch_rows(const Patches<T>& patches, std::int64_t row, std::int64_t rows, std::int64_t k,
-                              std::int64_t depth, T* to) {
-  const PatchRuns runs(patches.map(), k, depth, most_depth, [](std::int64_t e) { return e; });
-  Pixel pixel(patches.map(), row);
-  for (std::int64_t r = 0; r < rows; ++r, pixel.next()) patches.copy(pixel, runs, to + r * LeftPanels<T>::row_step);
-  clear_rows_below(rows, depth, to);
-  return {to, true};
+PackedLeft<T> pack_patch_rows(const Patches<T>& patches, const PixelGrid& grid, const PatchSlice& slice,
+                              std::int64_t row, std::int64_t rows, T* to) {
+  Pixel pixel(patches.map(), grid, row);
+  for (std::int64_t r = 0; r < rows; ++r, pixel.next()) {
+    patches.copy(pixel, slice.runs, to + r * LeftPanels<T>::row_step);
+  }
+  clear_rows_below(rows, slice.depth, to);
+  return {{to, true}, slice.depth};
 }
 
 /// Packs elements column … column + columns of rows as a right operand: rows are its steps of k.
@@ -192,14 +254,19 @@ template <class T>
 const T* pack_patch_columns(const Patches<T>& patches, std::int64_t column, std::int64_t columns, std::int64_t row,
                             std::int64_t depth, T* to) {
   constexpr std::int64_t width = tile_columns<T>;
-  const PatchRuns runs(patches.map(), column, columns, width,
-                       [&](std::int64_t e) { return e / width * width * depth + e % width; });
+  std::array<PatchRun, 512> runs;  // as many as a block has columns
+  std::size_t count = 0;
+  for (std::int64_t e = 0; e < columns;) {
+    const std::int64_t most = std::min(columns - e, width - e % width);
+    runs[count] = run_from(patches.map(), column + e, most, e / width * width * depth + e % width);
+    e += runs[count++].count;
+  }
   if (columns % width != 0) {
     T* const last = to + columns / width * width * depth;
     std::memset(last, 0, static_cast<std::size_t>(width * depth) * sizeof(T));
   }
   Pixel pixel(patches.map(), row);
-  for (std::int64_t p = 0; p < depth; ++p, pixel.next()) patches.copy(pixel, runs, to + p * width);
+  for (std::int64_t p = 0; p < depth; ++p, pixel.next()) patches.copy(pixel, {runs.data(), count}, to + p * width);
   return to;
 }
 

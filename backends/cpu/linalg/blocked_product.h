@@ -59,9 +59,17 @@ class PartialSums {
   int count_ = 0, parts_ = 0;
 };
 
+/// A packed slice of the left operand, and how many terms it has: fewer than the slice is deep where some are known to
+/// be zero on either side.
+template <class T>
+struct PackedLeft {
+  LeftPanels<T> panels;
+  std::int64_t depth;
+};
+
 /// Computes a block. pack_a(row, rows, k, depth, to) writes panels of tile_rows rows, with zeros below the last, and
-/// returns which kind they are; pack_b(column, columns, k, depth, to) returns panels of tile_columns columns, in `to`
-/// or elsewhere: element (p, column) of panel i at (i · depth + p) · tile_columns + column.
+/// returns them; pack_b(column, columns, k, depth, to) returns panels of tile_columns columns, in `to` or elsewhere:
+/// element (p, column) of panel i at (i · terms + p) · tile_columns + column, for as many terms as pack_a packs.
 template <class T, Products products, class PackA, class PackB>
 void compute_block(const ResultBlock<T>& c, std::int64_t k, const Blocking& blocking, PackA&& pack_a, PackB&& pack_b,
                    T* panels) {
@@ -75,12 +83,12 @@ void compute_block(const ResultBlock<T>& c, std::int64_t k, const Blocking& bloc
   for (std::int64_t p = 0; p < k; p += blocking.depth) {
     const std::int64_t depth = std::min(blocking.depth, k - p);
     const T* const b_panels = pack_b(c.column, c.columns, p, depth, b_room);
-    const LeftPanels<T> a_panels = pack_a(c.row, c.rows, p, depth, panels);
+    const PackedLeft<T> a = pack_a(c.row, c.rows, p, depth, panels);
     sums.advance(p + depth == k);
     for (std::int64_t j = 0; j < c.columns; j += tile_columns<T>) {
       for (std::int64_t r = 0; r < c.rows; r += tile_rows) {
         sums.with_target(r, j, [&](const TileTarget<T>& target) {
-          micro_kernel<T, products>(depth, a_panels.tile(r, depth), b_panels + j * depth, target);
+          micro_kernel<T, products>(a.depth, a.panels.tile(r, a.depth), b_panels + j * a.depth, target);
         });
       }
     }
@@ -128,16 +136,16 @@ void clear_rows_below(std::int64_t rows, std::int64_t depth, T* to) {
 
 /// Packs a left operand with any strides.
 template <class T>
-LeftPanels<T> pack_left(const T* from, std::int64_t row, std::int64_t step, std::int64_t rows, std::int64_t depth,
+PackedLeft<T> pack_left(const T* from, std::int64_t row, std::int64_t step, std::int64_t rows, std::int64_t depth,
                         T* to) {
   if (step != 1) {
     pack_strided<T, tile_rows>(from, row, step, rows, depth, to);
-    return {to, false};
+    return {{to, false}, depth};
   }
   for (std::int64_t r = 0; r < rows; ++r)
     std::memcpy(to + r * LeftPanels<T>::row_step, from + r * row, static_cast<std::size_t>(depth) * sizeof(T));
   clear_rows_below(rows, depth, to);
-  return {to, true};
+  return {{to, true}, depth};
 }
 
 }  // namespace cpu
