@@ -178,6 +178,22 @@ std::vector<Workload> memory_workloads() {
                    [] {
                      return [x = normal({8192, 1024}, 9)] { ls::softmax(x); };
                    }),
+      memory_bound("softmax 524288x10", 8.0 * 524288 * 10,
+                   [] {
+                     return [x = normal({524288, 10}, 13)] { ls::softmax(x); };
+                   }),
+      memory_bound("sum 262144x64 by column", 4.0 * 262144 * 64,
+                   [] {
+                     return [x = normal({262144, 64}, 14)] { ls::sum(x, {{0}}); };
+                   }),
+      memory_bound("sum 16384x1024 by column", 4.0 * 16384 * 1024,
+                   [] {
+                     return [x = normal({16384, 1024}, 15)] { ls::sum(x, {{0}}); };
+                   }),
+      memory_bound("sum 16384x1024 by row", 4.0 * 16384 * 1024,
+                   [] {
+                     return [x = normal({16384, 1024}, 15)] { ls::sum(x, {{1}}); };
+                   }),
       memory_bound("sum 64M", 4.0 * n64m, [] { return [x = ls::ones({n64m})] { ls::sum(x); }; }),
       memory_bound("transpose 4096", 8.0 * 4096 * 4096,
                    [] {

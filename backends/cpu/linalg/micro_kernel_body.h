@@ -31,17 +31,29 @@ void store(T* p, Vector<T> v) {
 template <class T>
 using TileSums = Vector<T>[tile_rows][2];
 
-template <int row_step, int step, class T>
+// The left half alone of a tile has one vector a row.
+template <bool whole, int row_step, int step, class T>
 [[gnu::always_inline]] inline void add_products(std::int64_t depth, const T* a, const T* b, TileSums<T>& sums) {
   constexpr int lanes = tile_columns<T> / 2;
   for (std::int64_t p = 0; p < depth; ++p) {
-    const Vector<T> left = load(b + p * tile_columns<T>), right = load(b + p * tile_columns<T> + lanes);
+    const Vector<T> left = load(b + p * tile_columns<T>);
+    const Vector<T> right = whole ? load(b + p * tile_columns<T> + lanes) : Vector<T>{};
 #pragma GCC unroll 16
     for (int r = 0; r < tile_rows; ++r) {
       const T factor = a[p * step + r * row_step];
       sums[r][0] += factor * left;
-      sums[r][1] += factor * right;
+      if constexpr (whole) sums[r][1] += factor * right;
     }
+  }
+}
+
+template <bool whole, class T>
+[[gnu::always_inline]] inline void add_panels(const LeftPanels<T>& a, std::int64_t depth, const T* b,
+                                              TileSums<T>& sums) {
+  if (a.by_rows) {
+    add_products<whole, static_cast<int>(LeftPanels<T>::row_step), 1>(depth, a.data, b, sums);
+  } else {
+    add_products<whole, 1, tile_rows>(depth, a.data, b, sums);
   }
 }
 
@@ -71,10 +83,10 @@ template <class T>
 void sum_and_write(const LeftPanels<T>& a, std::int64_t depth, const T* b, const TileTarget<T>& target) {
   constexpr int lanes = tile_columns<T> / 2;
   Vector<T> sums[tile_rows][2] = {};
-  if (a.by_rows) {
-    add_products<static_cast<int>(LeftPanels<T>::row_step), 1>(depth, a.data, b, sums);
+  if (target.columns > lanes) {
+    add_panels<true>(a, depth, b, sums);
   } else {
-    add_products<1, tile_rows>(depth, a.data, b, sums);
+    add_panels<false>(a, depth, b, sums);
   }
   if (has_whole_rows(target)) {
     for (int i = 0; i < target.part_count; ++i) {
