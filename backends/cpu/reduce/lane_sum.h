@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "backends/cpu/lockstep.h"
 
@@ -38,6 +40,32 @@ T lane_sum(const T* x, std::int64_t n) {
   return lanes[0];
 }
 
+/// What keeps the first `extent` lanes as they are and makes zeros of the others.
+template <class T>
+class LaneMask {
+ public:
+  explicit LaneMask(std::int64_t extent) {
+    for (int l = 0; l < sum_lanes; ++l) bits_[l] = l < extent ? ~Bits{0} : Bits{0};
+  }
+  T keep(T x, int lane) const { return std::bit_cast<T>(std::bit_cast<Bits>(x) & bits_[lane]); }
+
+ private:
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  Bits bits_[sum_lanes];
+};
+
+/// The sum of a row of at most `lanes` terms. Reads as many elements as there are lanes, whatever stands there.
+template <int lanes, class T>
+T short_lane_sum(const T* x, const LaneMask<T>& mask) {
+  T sums[lanes];
+  for (int l = 0; l < lanes; ++l) sums[l] = T{0} + mask.keep(x[l], l);
+#pragma GCC unroll 5
+  for (int half = lanes / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) sums[l] = sums[l] + sums[l + half];
+  }
+  return sums[0];
+}
+
 /// A sum of terms that come in runs of whole chunks, but for the last.
 template <class T>
 class LaneSum {
@@ -50,8 +78,11 @@ class LaneSum {
   }
   T total() { return *chunks_.total(); }
 
-  /// results[r] = the sum of row r of `extent` elements.
+  /// results[r] = the sum of row r of `extent` elements. Behind the last, sum_lanes elements more may be read.
   static void of_rows(T* results, const T* x, std::int64_t n, std::int64_t extent) {
+    if (extent <= 8) return of_short_rows<8>(results, x, n, extent);
+    if (extent <= 16) return of_short_rows<16>(results, x, n, extent);
+    if (extent <= 32) return of_short_rows<32>(results, x, n, extent);
     for (std::int64_t r = 0; r < n; ++r) {
       if (extent <= lane_chunk) {
         results[r] = lane_sum(x + r * extent, extent);
@@ -64,6 +95,12 @@ class LaneSum {
   }
 
  private:
+  template <int lanes>
+  static void of_short_rows(T* results, const T* x, std::int64_t n, std::int64_t extent) {
+    const LaneMask<T> mask(extent);
+    for (std::int64_t r = 0; r < n; ++r) results[r] = short_lane_sum<lanes>(x + r * extent, mask);
+  }
+
   PairwiseRuns<T, 1> chunks_;
 };
 

@@ -17,7 +17,7 @@ void for_each_row(const lks_host_api& api, const Rows& rows, Visit&& visit) {
   const std::int64_t groups = (rows.count + group - 1) / group;
   const double ns = 5 + ns_per_element * static_cast<double>(std::min(group, rows.count) * rows.extent);
   parallel(api, groups, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
-    T values[row_chunk];
+    T values[row_room];
     RowScale<T> scales[row_chunk];
     for (std::int64_t g = begin; g < end; ++g) {
       const std::int64_t first = g * group, n = std::min(group, rows.count - first);

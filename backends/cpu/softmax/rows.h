@@ -12,8 +12,8 @@
 
 namespace cpu {
 
-/// Elements of a chunk.
-constexpr std::int64_t row_chunk = 2048;
+/// Elements of a chunk, and of room for one and what may be read behind it.
+constexpr std::int64_t row_chunk = 2048, row_room = row_chunk + sum_lanes;
 
 inline float exp_of(float x) { return exp_f32(x); }
 inline double exp_of(double x) { return exp_f64(x); }
@@ -126,8 +126,8 @@ class DoubleSum {
   Tree<SumOf<T>> tree_;
 };
 
-/// Scales of several short rows at once: `values` receives their exponentials, row after row. The exponentials are one
-/// loop over all of them, which a row of ten elements could not fill.
+/// Scales of several short rows at once: `values`, of row_room elements, receives their exponentials, row after row.
+/// The exponentials are one loop over all of them, which a row of ten elements could not fill.
 template <template <class> class Sum, class T>
 void scales_of_short_rows(const Rows& rows, std::int64_t first, std::int64_t n, T* values, RowScale<T>* scales) {
   const T* data = reinterpret_cast<const T*>(rows.data);

@@ -98,7 +98,7 @@ class SoftmaxKernel : public lks_kernel {
 
   template <class T>
   void short_rows(const Rows& rows, const Rows& out, std::int64_t first, std::int64_t n, bool streams) const {
-    T values[row_chunk];
+    T values[row_room];
     RowScale<T> scales[row_chunk];
     scales_of_short_rows<Sum>(rows, first, n, values, scales);
     for (std::int64_t r = 0; r < n; ++r) {
