@@ -169,6 +169,39 @@ void own_memory(VariableImpl& variable, const std::source_location& where) {
   variable.value().device->allocator().set_owner(variable.value().block.get(), owner);
 }
 
+// Tells observers that see updates of each one, with its inputs as they were before.
+class UpdateWitness {
+ public:
+  UpdateWitness() {
+    for (OpObserver* observer : op_observers().watching()) {
+      if (observer->sees_updates()) observers_.push_back(observer);
+    }
+  }
+
+  std::vector<TensorRef> copies_of(std::span<const Operand> inputs, const std::source_location& where) const {
+    std::vector<TensorRef> copies;
+    for (std::size_t i = 0; !observers_.empty() && i < inputs.size(); ++i) {
+      copies.push_back(make_dense_copy(*inputs[i].impl(), where));
+      copies.back()->variable = inputs[i].impl()->variable;
+    }
+    return copies;
+  }
+
+  void tell(const OpCall& call, std::span<const TensorRef> before, std::span<VariableImpl* const> written) const {
+    if (observers_.empty()) return;
+    std::vector<Operand> inputs;
+    for (const TensorRef& value : before) inputs.push_back(Operand::borrow(value.get(), call.where));
+    std::vector<TensorRef> outputs;
+    // Copies: the next step writes into the variables' memory again.
+    for (VariableImpl* v : written) outputs.push_back(make_dense_copy(v->value(), call.where));
+    for (OpObserver* observer : observers_)
+      observer->record({call.op, inputs, nullptr, call.scalars, call.where}, outputs);
+  }
+
+ private:
+  std::vector<OpObserver*> observers_;
+};
+
 }  // namespace
 
 Optimizer::Optimizer(Sgd options, Where where) : impl_(std::make_unique<Impl>()) {
@@ -203,6 +236,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
 }
 
 void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
+  const UpdateWitness witness;
   PauseObservers pause;
   NameScope scope("optimizer");
   DeviceState& device = *variables[0].impl().value().device;
@@ -216,6 +250,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     std::vector<Spec> specs;
     std::optional<OpCall> call;
     std::optional<PlannedCall> planned;
+    std::vector<TensorRef> before;  // only where somebody watches
   };
   std::deque<Step> steps;
   for (std::size_t i = 0; i < variables.size(); ++i) {
@@ -229,6 +264,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
       step.specs.push_back({v->value().dtype, v->value().shape});
     }
     step.inputs.emplace_back(gradients[i], where);
+    step.before = witness.copies_of(step.inputs, where);
     step.call.emplace(OpCall{op, step.inputs, nullptr, scalars, where});
     step.planned.emplace(*step.call, CallTypes{step.specs[0].dtype, step.specs[0].dtype}, device, step.specs);
     if (!step.planned->plan()) {
@@ -247,6 +283,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
   for (Step& step : steps) {
     step.planned.reset();  // it still holds the outputs
     for (VariableImpl* v : step.written) v->renew();
+    witness.tell(*step.call, step.before, step.written);
   }
 }
 

@@ -19,6 +19,8 @@ class OpObserver {
   virtual bool watches_any(const OpCall& call) const = 0;
   /// A value left the device for the host program.
   virtual void value_read(const TensorImpl& impl, const char* how, const std::source_location& where) = 0;
+  /// Whether it wants to see updates of variables in place, too. These are told with copies of what they overwrote.
+  virtual bool sees_updates() const { return false; }
 };
 
 /// The observers of a thread, outermost first. Those before `paused` see nothing for now.

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "runtime/device_state.h"
+#include "runtime/element.h"
 #include "runtime/tensor_impl.h"
 
 namespace lockstep {
@@ -37,25 +38,6 @@ struct FloatFormat {
     return text;
   }
 };
-
-double to_double(const std::byte* bytes, DType t) {
-  const auto read = [&](auto value) {
-    std::memcpy(&value, bytes, sizeof value);
-    return value;
-  };
-  switch (t) {
-    case DType::f32: return static_cast<double>(read(0.0f));
-    case DType::f64: return read(0.0);
-    case DType::f16: return static_cast<double>(static_cast<float>(read(Half())));
-    case DType::bf16: return static_cast<double>(static_cast<float>(read(BFloat16())));
-    case DType::i8: return read(std::int8_t{});
-    case DType::u8: return read(std::uint8_t{});
-    case DType::i32: return read(std::int32_t{});
-    case DType::i64: return static_cast<double>(read(std::int64_t{}));
-    case DType::boolean: return read(std::uint8_t{});
-  }
-  return 0;
-}
 
 class Printer {
  public:
@@ -102,19 +84,15 @@ class Printer {
   }
 
   double value_at(std::int64_t position) const {
-    return to_double(bytes_.data() + static_cast<std::size_t>(position) * size_of(dtype_), dtype_);
+    return static_cast<double>(
+        element_value(bytes_.data() + static_cast<std::size_t>(position) * size_of(dtype_), dtype_));
   }
 
   std::string element(std::int64_t position) const {
     const std::byte* at = bytes_.data() + static_cast<std::size_t>(position) * size_of(dtype_);
-    if (is_floating(dtype_)) return (*format_)(to_double(at, dtype_));
-    if (dtype_ == DType::boolean) return to_double(at, dtype_) != 0 ? "true" : "false";
-    if (dtype_ == DType::i64) {
-      std::int64_t v = 0;
-      std::memcpy(&v, at, sizeof v);
-      return std::to_string(v);
-    }
-    return std::to_string(static_cast<std::int64_t>(to_double(at, dtype_)));
+    if (is_floating(dtype_)) return (*format_)(static_cast<double>(element_value(at, dtype_)));
+    if (dtype_ == DType::boolean) return element_value(at, dtype_) != 0 ? "true" : "false";
+    return std::to_string(static_cast<std::int64_t>(element_value(at, dtype_)));
   }
 
   void nested(int d, std::int64_t position) {

@@ -139,6 +139,34 @@ TEST_F(CommandLine, BenchWritesAnObjectALine) {
   }
 }
 
+TEST_F(CommandLine, CompareFindsNoDivergenceBetweenSoundDevices) {
+  const std::string arguments = "compare --devices cpu,reference --model mlp --limit-images 8 --batch-size 4 --steps 2";
+  const Result r = run(arguments + " --json");
+  ASSERT_EQ(r.status, 0) << r.err << r.out;
+  const Json line = Json::parse(r.last_line());
+  EXPECT_EQ(line["devices"], Json({"cpu:0", "reference:0"}));
+  EXPECT_EQ(line["steps"], 2);
+  EXPECT_GT(line["calls"].get<int>(), 20);
+  EXPECT_EQ(line["diverges"], false);
+  EXPECT_TRUE(line["culprits"].empty());
+  EXPECT_NE(run(arguments).out.find("no divergence"), std::string::npos);
+}
+
+TEST_F(CommandLine, CompareNamesTheFirstOpBeyondTheTolerance) {
+  const std::string arguments =
+      "compare --devices cpu,reference --model mlp --limit-images 8 --batch-size 4 --tolerance 0";
+  const Result r = run(arguments + " --json");
+  ASSERT_EQ(r.status, 1) << r.err << r.out;
+  const Json line = Json::parse(r.last_line());
+  ASSERT_FALSE(line["culprits"].empty());
+  const Json& culprit = line["culprits"][0];
+  EXPECT_EQ(culprit["op"], "matmul") << "the sums of cpu and reference round differently";
+  EXPECT_EQ(culprit["scope"], "model/dense");
+  EXPECT_NE(culprit["first_bits"], culprit["second_bits"]);
+  EXPECT_GT(culprit["ulp"].get<double>(), 0);
+  EXPECT_NE(run(arguments).out.find("matmul in model/dense"), std::string::npos);
+}
+
 TEST_F(CommandLine, BadOptionsExitWithTwo) {
   expect_usage_error("", "command");
   expect_usage_error("dance", "dance");
@@ -162,6 +190,14 @@ TEST_F(CommandLine, BadOptionsExitWithTwo) {
   expect_usage_error("evaluate --device reference", "--load");
   expect_usage_error("evaluate --load /nowhere/w --device reference", "LS8001.*/nowhere");
   expect_usage_error("bench --suite speed", "speed");
+  expect_usage_error("compare", "--devices");
+  expect_usage_error("compare --devices cpu", "--devices.*only cpu:0");
+  expect_usage_error("compare --devices cpu,tpu", "LS3001.*tpu");
+  expect_usage_error("compare --devices cpu,reference --model transformer", "transformer");
+  expect_usage_error("compare --devices cpu,reference --mode exact", "exact");
+  expect_usage_error("compare --devices cpu,reference --tolerance -1", "--tolerance");
+  expect_usage_error("compare --devices cpu,reference --steps 0", "--steps");
+  expect_usage_error("compare --devices cpu,reference --data /nowhere", "LS8001.*/nowhere");
   expect_usage_error("bench --device tpu", "tpu");
   expect_usage_error("bench --device reference --filter nonsense", "nonsense");
 }

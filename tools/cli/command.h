@@ -20,6 +20,7 @@ Run add_devices(CLI::App& app);
 Run add_train(CLI::App& app);
 Run add_evaluate(CLI::App& app);
 Run add_bench(CLI::App& app);
+Run add_compare(CLI::App& app);
 
 /// "a,b" as its parts.
 std::vector<std::string> split_list(const std::string& text);
