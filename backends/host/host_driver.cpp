@@ -3,34 +3,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <new>
 
 #include "backends/host/float_environment.h"
+#include "backends/host/timeline.h"
 
 struct lks_driver {
   const lks_host_api& host;
+  std::uint32_t math_modes;
 };
 
 struct lks_device {
   const lks_host_api& host;
-};
-
-// The timeline of an inline queue is only ever asked whether it has reached a value, and it has. Host-made timelines
-// (timeline_create) are signalled by the host.
-struct lks_timeline {
-  bool of_queue = false;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::uint64_t value = 0;
-  bool failed = false;
-  lks_diag failure{};
+  std::uint32_t math_modes;
 };
 
 struct lks_queue {
@@ -53,24 +42,11 @@ constexpr std::uint64_t huge_page = 2 * 1024 * 1024;
 
 // ---------------------------------------------------------------------------------------------------------- driver
 
-lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
-  if (traits->probe) {
-    if (const lks_status status = traits->probe(*api, diag); status != LKS_OK) return status;
-  }
-  *out = new (std::nothrow) lks_driver{*api};
-  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for the driver");
-}
-
-void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
-
-std::uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
-
 std::uint64_t total_memory() {
   return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGE_SIZE));
 }
 
-lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
-  if (ordinal != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+lks_device_info full_description(const lks_host_api& host) {
   lks_device_info full;
   std::memset(&full, 0, sizeof full);
   full.type = LKS_DEVICE_CPU;
@@ -82,7 +58,29 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
   full.heaps[0] = {total_memory(), LKS_HEAP_DEVICE_LOCAL | LKS_HEAP_HOST_VISIBLE | LKS_HEAP_HOST_CACHED, 0};
   full.min_alignment = alignment;
   full.max_allocation = total_memory();
-  traits->describe(driver->host, full);
+  traits->describe(host, full);
+  return full;
+}
+
+lks_status no_device(std::uint32_t ordinal, lks_diag* diag) {
+  return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+}
+
+lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
+  if (traits->probe) {
+    if (const lks_status status = traits->probe(*api, diag); status != LKS_OK) return status;
+  }
+  *out = new (std::nothrow) lks_driver{*api, full_description(*api).math_modes};
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for the driver");
+}
+
+void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
+
+std::uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
+
+lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
+  lks_device_info full = full_description(driver->host);
   const std::uint32_t size = info->hdr.size < sizeof full ? info->hdr.size : static_cast<std::uint32_t>(sizeof full);
   full.hdr = info->hdr;
   std::memcpy(info, &full, size);
@@ -93,8 +91,9 @@ const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 
 // ---------------------------------------------------------------------------------------------------------- device
 
-lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t, lks_device** out, lks_diag* diag) {
-  *out = new (std::nothrow) lks_device{driver->host};
+lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
+  *out = new (std::nothrow) lks_device{driver->host, driver->math_modes};
   return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for the device");
 }
 
@@ -113,8 +112,9 @@ std::uint64_t available_memory() {
   return kib * 1024;
 }
 
-lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t, lks_device*, std::uint32_t heap, std::uint64_t* total,
-                                  std::uint64_t* free_bytes, lks_diag* diag) {
+lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t ordinal, lks_device*, std::uint32_t heap,
+                                  std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
   if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
   *total = total_memory();
   *free_bytes = available_memory();
@@ -173,7 +173,7 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** 
                                  lks_diag* diag) {
   auto* queue = new (std::nothrow) lks_queue{device, {}};
   if (!queue) return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a queue");
-  queue->timeline.of_queue = true;
+  queue->timeline.of_inline_queue = true;
   *out = queue;
   *timeline = &queue->timeline;
   return LKS_OK;
@@ -259,9 +259,8 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
 }
 
 // Commands of an inline queue run at once, so the wait happens here.
-lks_status LKS_CALL timeline_wait(lks_timeline*, std::uint64_t, std::uint64_t, lks_diag*);
 lks_status LKS_CALL queue_wait(lks_queue*, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) {
-  return timeline_wait(timeline, value, ~std::uint64_t{0}, diag);
+  return timeline->wait(value, ~std::uint64_t{0}, diag);
 }
 
 lks_status LKS_CALL queue_flush(lks_queue*, lks_diag*) { return LKS_OK; }
@@ -281,62 +280,32 @@ lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* d
 void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
 
 lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
-  if (timeline->of_queue) {
-    *reached = ~std::uint64_t{0};
-    return LKS_OK;
-  }
-  std::lock_guard lock(timeline->mutex);
-  *reached = timeline->value;
-  if (!timeline->failed) return LKS_OK;
-  *diag = timeline->failure;
-  return timeline->failure.code;
+  return timeline->query(reached, diag);
 }
 
 lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                                   lks_diag* diag) {
-  if (timeline->of_queue) return LKS_OK;
-  std::unique_lock lock(timeline->mutex);
-  const auto settled = [&] { return timeline->value >= value || timeline->failed; };
-  if (timeout_ns == ~std::uint64_t{0}) {
-    timeline->changed.wait(lock, settled);
-  } else if (!timeline->changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
-    return fail(diag, LKS_TIMEOUT, HOST_WHERE, "the timeline did not reach %llu in time",
-                static_cast<unsigned long long>(value));
-  }
-  if (timeline->value >= value) return LKS_OK;
-  *diag = timeline->failure;
-  return timeline->failure.code;
+  return timeline->wait(value, timeout_ns, diag);
 }
 
 lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                                     lks_diag* diag) {
-  if (timeline->of_queue) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
-  {
-    std::lock_guard lock(timeline->mutex);
-    if (failure) {
-      timeline->failed = true;
-      timeline->failure = *failure;
-      timeline->failure.value = value;
-    } else {
-      timeline->value = value;
-    }
-  }
-  timeline->changed.notify_all();
-  return LKS_OK;
+  return timeline->signal(value, failure, diag);
 }
 
 // --------------------------------------------------------------------------------------------------------- kernels
 
-lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
-                                 lks_diag* diag) {
-  return answer_from_table(traits->kernels(), driver->host, *desc, *info, nullptr, diag);
+lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
+                                 lks_kernel_info* info, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
+  return answer_from_table({traits->kernels(), driver->math_modes}, driver->host, *desc, *info, nullptr, diag);
 }
 
 lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
                                    lks_kernel_info* info, lks_diag* diag) {
   FAULT_POINT(device->host, LKS_FAULT_COMPILE, "host.kernel_prepare");
   std::unique_ptr<lks_kernel> kernel;
-  const lks_status status = answer_from_table(traits->kernels(), device->host, *desc, *info, &kernel, diag);
+  const lks_status status = answer_from_table({traits->kernels(), device->math_modes}, device->host, *desc, *info, &kernel, diag);
   if (status == LKS_OK) *out = kernel.release();
   return status;
 }

@@ -59,8 +59,15 @@ struct KernelRow {
   lks_status (*make)(const KernelRequest& request, std::unique_ptr<lks_kernel>* out);
 };
 
-/// Asks the rows of the op in order: the first that does not refuse serves. Exceptions become statuses.
-lks_status answer_from_table(std::span<const KernelRow> rows, const lks_host_api& api, const lks_kernel_desc& desc,
+/// All that a driver can do: its rows, and the modes (1 << LKS_MODE_*) that its device offers.
+struct KernelTable {
+  std::span<const KernelRow> rows;
+  std::uint32_t math_modes;
+};
+
+/// Refuses what no row can make sense of, then asks the rows of the op in order: the first that does not refuse serves.
+/// The diag is written on failure only. Exceptions become statuses.
+lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, const lks_kernel_desc& desc,
                              lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag);
 
 /// Refuses inputs and outputs whose dtype is not in `allowed`, and those of another dtype than input 0 if `alike`.

@@ -11,6 +11,7 @@ namespace {
 // Asks one row. An exception becomes a status.
 lks_status ask(const KernelRow& row, const KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
   std::snprintf(request.info.variant, sizeof request.info.variant, "%s", row.variant);
+  request.info.determinism = LKS_DETERMINISM_RUN_TO_RUN;
   try {
     return row.make(request, out);
   } catch (const std::bad_alloc&) {
@@ -21,24 +22,73 @@ lks_status ask(const KernelRow& row, const KernelRequest& request, std::unique_p
   }
 }
 
+bool is_known(lks_dtype t) {
+  for (lks_dtype known : {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8, LKS_U8, LKS_I32, LKS_I64, LKS_BOOL}) {
+    if (t == known) return true;
+  }
+  return false;
+}
+
+lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, int operand, lks_diag* diag) {
+  if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) return LKS_OK;
+  if (!is_known(t.dtype)) {
+    return refuse(diag, LKS_REASON_DTYPE, operand, HOST_WHERE, "%s: operand %d has the unknown dtype 0x%x", desc.op_name,
+                  operand, t.dtype);
+  }
+  if (t.rank < 0 || t.rank > LKS_MAX_RANK) {
+    return refuse(diag, LKS_REASON_RANK, operand, HOST_WHERE, "%s: operand %d has rank %d, at most %d is possible",
+                  desc.op_name, operand, t.rank, LKS_MAX_RANK);
+  }
+  for (int d = 0; d < t.rank; ++d) {
+    if (t.dims[d] >= 0) continue;
+    return refuse(diag, LKS_REASON_SIZE, operand, HOST_WHERE, "%s: dimension %d of operand %d is %lld", desc.op_name, d,
+                  operand, static_cast<long long>(t.dims[d]));
+  }
+  if (t.layout != LKS_LAYOUT_STRIDED) {
+    return refuse(diag, LKS_REASON_LAYOUT, operand, HOST_WHERE, "%s: operand %d has the unknown layout %u", desc.op_name,
+                  operand, t.layout);
+  }
+  return LKS_OK;
+}
+
+// What holds for every row, so that none needs to look.
+lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& desc, lks_diag* diag) {
+  if (desc.math_mode > LKS_MODE_LOCKSTEP || !(math_modes >> desc.math_mode & 1u)) {
+    return refuse(diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "%s: math mode %u is not offered", desc.op_name,
+                  desc.math_mode);
+  }
+  for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
+    const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
+    if (const lks_status status = check_tensor(desc, t, static_cast<int>(i), diag); status != LKS_OK) return status;
+  }
+  return LKS_OK;
+}
+
 }  // namespace
 
-lks_status answer_from_table(std::span<const KernelRow> rows, const lks_host_api& api, const lks_kernel_desc& desc,
+lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, const lks_kernel_desc& desc,
                              lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
-  lks_status status = LKS_UNSUPPORTED;
-  bool known = false;
-  for (const KernelRow& row : rows) {
+  // Rows that refuse write here: only the last word reaches the caller.
+  lks_diag refusal = *diag;
+  lks_status status = refuse(&refusal, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc.op_name);
+  const lks_header info_header = info.hdr;
+  bool checked = false;
+  for (const KernelRow& row : table.rows) {
     if (row.op != desc.op || row.op == 0) continue;
-    known = true;
     if (desc.op_version > row.version) {
-      status = refuse(diag, LKS_REASON_VERSION, -1, HOST_WHERE, "%s has schema version %u, known is %u", desc.op_name,
-                      desc.op_version, row.version);
+      status = refuse(&refusal, LKS_REASON_VERSION, -1, HOST_WHERE, "%s has schema version %u, known is %u",
+                      desc.op_name, desc.op_version, row.version);
       continue;
     }
-    status = ask(row, {api, desc, info, diag}, out);
-    if (status != LKS_UNSUPPORTED) return status;
+    if (!checked && check_description(table.math_modes, desc, diag) != LKS_OK) return LKS_UNSUPPORTED;
+    checked = true;
+    status = ask(row, {api, desc, info, &refusal}, out);
+    info.hdr = info_header;
+    if (status == LKS_OK) return status;
+    if (status != LKS_UNSUPPORTED) break;
   }
-  return known ? status : refuse(diag, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc.op_name);
+  *diag = refusal;
+  return status;
 }
 
 lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {

@@ -8,6 +8,7 @@
 // and, read as the library is loaded:
 //   toy.min_alignment     of buffers (default 64)
 //   toy.max_tensor_bytes  (default none)
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -24,6 +25,7 @@
 #include "backends/host/diag.h"
 #include "backends/host/float_environment.h"
 #include "backends/host/kernel.h"
+#include "backends/host/timeline.h"
 #include "backends/reference/kernels/kernels.h"
 
 struct lks_driver {
@@ -35,32 +37,7 @@ struct lks_driver {
 
 struct lks_device {
   lks_driver& driver;
-  std::atomic<bool> lost{false};
-};
-
-struct lks_timeline {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::uint64_t reached = 0;
-  bool failed = false;
-  lks_diag failure{};
-
-  void reach(std::uint64_t value) {
-    {
-      std::lock_guard lock(mutex);
-      reached = value;
-    }
-    changed.notify_all();
-  }
-  void fail(const lks_diag& diag, std::uint64_t value) {
-    {
-      std::lock_guard lock(mutex);
-      failed = true;
-      failure = diag;
-      failure.value = value;
-    }
-    changed.notify_all();
-  }
+  std::atomic<std::uint64_t> used{0};
 };
 
 namespace {
@@ -69,7 +46,8 @@ using host::fail;
 using host::refuse;
 
 constexpr std::uint64_t forever = ~std::uint64_t{0};
-constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;  // in one buffer
+constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;  // in one buffer, and in all
+constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
 
 #define FAULT_POINT(api, kind, site)                                                               \
   if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) { \
@@ -136,12 +114,7 @@ struct lks_queue {
   std::uint64_t recover() {
     std::unique_lock lock(mutex_);
     idle_.wait(lock, [this] { return commands_.empty() && !running_; });
-    {
-      std::lock_guard timeline_lock(timeline.mutex);
-      timeline.failed = false;
-      timeline.reached = newest_;
-    }
-    timeline.changed.notify_all();
+    timeline.recover(newest_);
     return newest_;
   }
 
@@ -173,10 +146,7 @@ struct lks_queue {
   }
 
   void execute(Pending& next) {
-    {
-      std::lock_guard lock(timeline.mutex);
-      if (timeline.failed) return;  // skipped
-    }
+    if (timeline.failed()) return;  // skipped
     sleep_a_little();
     lks_diag diag = empty_diag();
     lks_status status = LKS_OK;
@@ -226,50 +196,80 @@ lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_d
 void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
 std::uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
 
-lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t, lks_device_info* info, lks_diag*) {
-  const lks_header header = info->hdr;
-  std::memset(info, 0, sizeof *info);
-  info->hdr = header;
-  info->type = LKS_DEVICE_ACCELERATOR;
-  info->math_modes = 1u << LKS_MODE_STRICT;
-  info->max_rank = LKS_MAX_RANK;
-  info->compute_units = 1;
-  info->heap_count = 1;
-  info->heaps[0] = {std::uint64_t{1} << 30, LKS_HEAP_DEVICE_LOCAL, 0};
-  info->min_alignment = driver->min_alignment;
-  info->max_tensor_bytes = driver->max_tensor_bytes;
-  info->max_allocation = most_bytes;
-  std::snprintf(info->name, sizeof info->name, "asynchronous toy");
+lks_status no_device(std::uint32_t ordinal, lks_diag* diag) {
+  return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+}
+
+lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
+  lks_device_info full;
+  std::memset(&full, 0, sizeof full);
+  full.type = LKS_DEVICE_ACCELERATOR;
+  full.math_modes = math_modes;
+  full.max_rank = LKS_MAX_RANK;
+  full.compute_units = 1;
+  full.heap_count = 1;
+  full.heaps[0] = {most_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
+  full.min_alignment = driver->min_alignment;
+  full.max_tensor_bytes = driver->max_tensor_bytes;
+  full.max_allocation = most_bytes;
+  std::snprintf(full.name, sizeof full.name, "asynchronous toy");
+  full.hdr = info->hdr;
+  std::memcpy(info, &full, std::min<std::size_t>(info->hdr.size, sizeof full));
   return LKS_OK;
 }
 
 const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 
-lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t, lks_device** out, lks_diag*) {
+lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
   *out = new lks_device{*driver};
   return LKS_OK;
 }
 void LKS_CALL device_close(lks_device* device) { delete device; }
 
-lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t, lks_device* device, std::uint32_t, std::uint64_t* total,
-                                  std::uint64_t* free_bytes, lks_diag* diag) {
+lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
+                                  std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
+  if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
   if (!device) return fail(diag, LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
-  *total = *free_bytes = std::uint64_t{1} << 30;
+  *total = most_bytes;
+  *free_bytes = most_bytes - device->used;
   return LKS_OK;
 }
 lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
 
-lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
+// Takes the bytes from what is free.
+bool take(lks_device& device, std::uint64_t bytes) {
+  std::uint64_t used = device.used;
+  do {
+    if (bytes > most_bytes - used) return false;
+  } while (!device.used.compare_exchange_weak(used, used + bytes));
+  return true;
+}
+
+lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                                  lks_diag* diag) {
+  if (heap != 0 || bytes == 0) {
+    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes),
+                heap);
+  }
   FAULT_POINT(device->driver.host, LKS_FAULT_ALLOC, "toy.buffer_alloc");
   const std::uint64_t alignment = device->driver.min_alignment;
-  void* data =
-      bytes <= most_bytes ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment) : nullptr;
-  if (!data) return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the toy has no such piece of memory");
+  const bool fits = take(*device, bytes);
+  void* data = fits ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment) : nullptr;
+  if (!data) {
+    if (fits) device->used -= bytes;
+    fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the toy has no such piece of memory");
+    diag->requested_bytes = bytes;
+    diag->free_bytes = most_bytes - device->used;
+    return LKS_OUT_OF_MEMORY;
+  }
   *out = new lks_buffer{data, bytes};
   return LKS_OK;
 }
-void LKS_CALL buffer_free(lks_device*, lks_buffer* buffer) {
+void LKS_CALL buffer_free(lks_device* device, lks_buffer* buffer) {
+  device->used -= buffer->bytes;
   std::free(buffer->data);
   delete buffer;
 }
@@ -367,21 +367,8 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
   return LKS_OK;
 }
 
-lks_status await(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
-  std::unique_lock lock(timeline->mutex);
-  const auto settled = [&] { return timeline->reached >= value || timeline->failed; };
-  if (timeout_ns == forever) {
-    timeline->changed.wait(lock, settled);
-  } else if (!timeline->changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
-    return fail(diag, LKS_TIMEOUT, HOST_WHERE, "not reached in time");
-  }
-  if (timeline->reached >= value) return LKS_OK;
-  *diag = timeline->failure;
-  return timeline->failure.code;
-}
-
 lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag*) {
-  queue->enqueue([=](lks_diag& failure) { return await(timeline, value, forever, &failure); });
+  queue->enqueue([=](lks_diag& failure) { return timeline->wait(value, forever, &failure); });
   return LKS_OK;
 }
 
@@ -401,32 +388,25 @@ lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag*) 
 void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
 
 lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
-  std::lock_guard lock(timeline->mutex);
-  *reached = timeline->reached;
-  if (!timeline->failed) return LKS_OK;
-  *diag = timeline->failure;
-  return timeline->failure.code;
+  return timeline->query(reached, diag);
 }
 
 lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                                   lks_diag* diag) {
-  return await(timeline, value, timeout_ns, diag);
+  return timeline->wait(value, timeout_ns, diag);
 }
 
-lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure, lks_diag*) {
-  if (failure) {
-    timeline->fail(*failure, value);
-  } else {
-    timeline->reach(value);
-  }
-  return LKS_OK;
+lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
+                                    lks_diag* diag) {
+  return timeline->signal(value, failure, diag);
 }
 
 // ------------------------------------------------------------------------------------------------------------ kernels
 
-lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
-                                 lks_diag* diag) {
-  return host::answer_from_table(reference::kernels(), driver->host, *desc, *info, nullptr, diag);
+lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
+                                 lks_kernel_info* info, lks_diag* diag) {
+  if (ordinal != 0) return no_device(ordinal, diag);
+  return host::answer_from_table({reference::kernels(), math_modes}, driver->host, *desc, *info, nullptr, diag);
 }
 
 lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
@@ -434,12 +414,17 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   FAULT_POINT(device->driver.host, LKS_FAULT_COMPILE, "toy.kernel_prepare");
   std::unique_ptr<lks_kernel> kernel;
   const lks_status status =
-      host::answer_from_table(reference::kernels(), device->driver.host, *desc, *info, &kernel, diag);
+      host::answer_from_table({reference::kernels(), math_modes}, device->driver.host, *desc, *info, &kernel, diag);
   if (status == LKS_OK) *out = kernel.release();
   return status;
 }
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
-const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t, std::uint32_t) { return nullptr; }
+const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
+  for (const host::KernelRow& row : reference::kernels()) {
+    if (row.op == op && index-- == 0) return row.variant;
+  }
+  return nullptr;
+}
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
@@ -495,8 +480,12 @@ constexpr lks_driver_api table = {{sizeof(lks_driver_api), 0, nullptr},
 
 }  // namespace
 
-extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api*, const lks_driver_api** out,
-                                                              lks_diag*) {
+extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
+                                                              lks_diag* diag) {
+  if (host->abi_major != LKS_ABI_MAJOR) {
+    return fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, the toy needs %u.x", host->abi_major,
+                host->abi_minor, LKS_ABI_MAJOR);
+  }
   *out = &table;
   return LKS_OK;
 }

@@ -1,0 +1,97 @@
+#include "backends/host/timeline.h"
+
+#include <chrono>
+
+#include "backends/host/diag.h"
+
+using host::fail;
+
+namespace {
+
+// Longer than any process lives, and far from where adding it to a time point overflows.
+constexpr std::uint64_t longest_ns = std::uint64_t{1} << 60;
+
+}  // namespace
+
+lks_status lks_timeline::give_failure(lks_diag* diag) const {
+  const lks_header header = diag->hdr;  // the caller's; the one that came with the failure is long gone
+  *diag = failure_;
+  diag->hdr = header;
+  return failure_.code;
+}
+
+lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
+  if (of_inline_queue) {
+    *reached = ~std::uint64_t{0};
+    return LKS_OK;
+  }
+  std::lock_guard lock(mutex_);
+  *reached = reached_;
+  return failed_ ? give_failure(diag) : lks_status{LKS_OK};
+}
+
+lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
+  if (of_inline_queue) return LKS_OK;
+  std::unique_lock lock(mutex_);
+  const auto settled = [&] { return reached_ >= value || failed_; };
+  if (timeout_ns >= longest_ns) {
+    changed_.wait(lock, settled);
+  } else if (!changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
+    return ::fail(diag, LKS_TIMEOUT, HOST_WHERE, "the timeline is at %llu and did not reach %llu in time",
+                  static_cast<unsigned long long>(reached_), static_cast<unsigned long long>(value));
+  }
+  return reached_ >= value ? lks_status{LKS_OK} : give_failure(diag);
+}
+
+lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag) {
+  {
+    std::lock_guard lock(mutex_);
+    if (of_inline_queue) return ::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+    if (failed_ || value <= reached_) {
+      return ::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the timeline is at %llu%s and cannot go to %llu",
+                    static_cast<unsigned long long>(reached_), failed_ ? ", failed," : "",
+                    static_cast<unsigned long long>(value));
+    }
+    if (failure) {
+      failed_ = true;
+      failure_ = *failure;
+      failure_.value = value;
+    } else {
+      reached_ = value;
+    }
+  }
+  changed_.notify_all();
+  return LKS_OK;
+}
+
+void lks_timeline::reach(std::uint64_t value) {
+  {
+    std::lock_guard lock(mutex_);
+    reached_ = value;
+  }
+  changed_.notify_all();
+}
+
+void lks_timeline::fail(const lks_diag& diag, std::uint64_t value) {
+  {
+    std::lock_guard lock(mutex_);
+    failed_ = true;
+    failure_ = diag;
+    failure_.value = value;
+  }
+  changed_.notify_all();
+}
+
+bool lks_timeline::failed() {
+  std::lock_guard lock(mutex_);
+  return failed_;
+}
+
+void lks_timeline::recover(std::uint64_t value) {
+  {
+    std::lock_guard lock(mutex_);
+    failed_ = false;
+    reached_ = value;
+  }
+  changed_.notify_all();
+}

@@ -1,0 +1,31 @@
+// A timeline in host memory: a counter that threads wait for, and that can fail.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+
+#include "lockstep/driver.h"
+
+struct lks_timeline {
+  bool of_inline_queue = false;  // its work is done when the call returns: whatever is asked for has been reached
+
+  lks_status query(std::uint64_t* reached, lks_diag* diag);
+  lks_status wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag);
+  /// What the host may do to a timeline of its own: never backwards, and not after a failure.
+  lks_status signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag);
+
+  // For the queue that owns it.
+  void reach(std::uint64_t value);
+  void fail(const lks_diag& diag, std::uint64_t value);
+  bool failed();
+  /// Forgets a failure and goes on from `value`.
+  void recover(std::uint64_t value);
+
+ private:
+  lks_status give_failure(lks_diag* diag) const;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t reached_ = 0;
+  bool failed_ = false;
+  lks_diag failure_{};
+};
