@@ -1,0 +1,58 @@
+#include "conformance/runtime/call.h"
+
+#include <cstring>
+
+namespace lockstep::conformance {
+namespace {
+
+template <std::size_t n>
+void check_text(const char* call, const char (&field)[n], const char* name) {
+  check(std::memchr(field, '\0', n) != nullptr, text("%s: diag.%s is not terminated", call, name));
+}
+
+}  // namespace
+
+lks_diag empty_diagnosis() {
+  lks_diag diag;
+  std::memset(&diag, 0, sizeof diag);
+  diag.hdr.size = sizeof diag;
+  diag.operand = -1;
+  return diag;
+}
+
+DriverFailure::DriverFailure(const std::string& name, lks_status code, const lks_diag& d)
+    : CheckFailed(name + " failed with " + status_name(code) + ": " + d.what), call(name), status(code), diag(d) {}
+
+Call::Call(const char* name) : name_(name), before_(empty_diagnosis()), now_(before_) {}
+
+lks_status Call::done(lks_status status) {
+  const bool known = status <= LKS_OK && status >= LKS_INTERNAL;
+  check(known, text("%s returned %s", name_, status_name(status).c_str()));
+  if (status == LKS_OK) {
+    check(std::memcmp(&before_, &now_, sizeof now_) == 0,
+          text("%s succeeded and yet wrote to the diag (code %d, what \"%.100s\")", name_, now_.code, now_.what));
+    return status;
+  }
+  check_text(name_, now_.what, "what");
+  check_text(name_, now_.where, "where");
+  check_text(name_, now_.hint, "hint");
+  check_text(name_, now_.native_name, "native_name");
+  check(std::memcmp(&before_.hdr, &now_.hdr, sizeof now_.hdr) == 0,
+        text("%s failed and changed the header of the caller's diag", name_));
+  check(now_.code == status, text("%s returned %s and diag.code is %s", name_, status_name(status).c_str(),
+                                  status_name(now_.code).c_str()));
+  check(now_.what[0] != '\0', text("%s returned %s without a text in diag.what", name_, status_name(status).c_str()));
+  return status;
+}
+
+void Call::ok(lks_status status) {
+  if (done(status) != LKS_OK) throw DriverFailure(name_, status, now_);
+}
+
+void Call::fails(lks_status status, lks_status expected) {
+  done(status);
+  check(status == expected, text("%s returned %s (%s), expected %s", name_, status_name(status).c_str(),
+                                 status == LKS_OK ? "done" : now_.what, status_name(expected).c_str()));
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,53 @@
+// Checks that throw CheckFailed, and bytes with a readable difference.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "conformance/runtime/runtime_case.h"
+#include "lockstep/driver.h"
+
+namespace lockstep::conformance {
+
+using Bytes = std::vector<unsigned char>;
+
+/// printf into a string.
+[[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...);
+
+inline void check(bool holds, const std::string& otherwise) {
+  if (!holds) throw CheckFailed(otherwise);
+}
+
+std::string status_name(lks_status status);
+
+/// Throws with the first position that differs and both bytes there.
+void check_same_bytes(std::span<const unsigned char> got, std::span<const unsigned char> expected,
+                      const std::string& what);
+
+/// A small generator, the same on every machine.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x1234567u) {}
+  std::uint64_t bits() {
+    state_ += 0x9e3779b97f4a7c15u;
+    std::uint64_t z = state_;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  /// In [0, n).
+  std::uint64_t below(std::uint64_t n) { return bits() % n; }
+  Bytes bytes(std::size_t n) {
+    Bytes all(n);
+    for (unsigned char& b : all) b = static_cast<unsigned char>(bits());
+    return all;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+}  // namespace lockstep::conformance

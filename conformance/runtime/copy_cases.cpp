@@ -1,0 +1,214 @@
+// Copies, writes, reads and fills at every odd offset and size, and tensors from device to device.
+#include <algorithm>
+#include <cstring>
+
+#include "conformance/runtime/runtime_device.h"
+#include "conformance/runtime/session.h"
+#include "conformance/runtime/suites.h"
+#include "lockstep/lockstep.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using u64 = std::uint64_t;
+
+struct Move {
+  u64 to, from, bytes;
+};
+
+// Every size up to 70 at every alignment of 0 to 8, and some large ones, each in a field of its own.
+std::vector<Move> moves(u64& extent) {
+  std::vector<Move> all;
+  u64 at = 0;
+  const auto add = [&](u64 to_offset, u64 from_offset, u64 bytes) {
+    all.push_back({at + to_offset, at + from_offset, bytes});
+    at += (bytes + 32 + 15) / 16 * 16;
+  };
+  for (u64 bytes = 0; bytes <= 70; ++bytes) {
+    for (u64 to : {0, 1, 2, 3, 7, 8}) {
+      for (u64 from : {0, 1, 4, 5, 7}) add(to, from, bytes);
+    }
+  }
+  for (u64 bytes : {127, 1023, 4097, 65'535, 1'000'003}) {
+    for (u64 to : {0, 1, 13}) {
+      for (u64 from : {0, 3, 16}) add(to, from, bytes);
+    }
+  }
+  extent = at;
+  return all;
+}
+
+void copies(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  u64 extent = 0;
+  const std::vector<Move> all = moves(extent);
+  const Buffer from(s, extent), to(s, extent);
+  const Bytes source = Dice(target.seed).bytes(extent);
+  Bytes expected(extent, 0xa5);
+  queue.upload(from, source);
+  queue.upload(to, expected);
+  for (const Move& m : all) {
+    queue.copy(to, m.to, from, m.from, m.bytes);
+    std::copy_n(source.begin() + static_cast<std::ptrdiff_t>(m.from), m.bytes,
+                expected.begin() + static_cast<std::ptrdiff_t>(m.to));
+  }
+  queue.finish();
+  check_same_bytes(queue.download(to), expected, "the target of copies at odd offsets");
+  check_same_bytes(queue.download(from), source, "the source of copies");
+}
+
+void copies_within(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  constexpr u64 half = 5000;
+  const Buffer buffer(s, 2 * half);
+  Bytes expected = Dice(target.seed).bytes(2 * half);
+  queue.upload(buffer, expected);
+  Dice dice(target.seed + 1);
+  for (int i = 0; i < 400; ++i) {
+    const bool up = dice.below(2);
+    const u64 bytes = dice.below(400), low = dice.below(half - 400), high = half + dice.below(half - 400);
+    const u64 dst = up ? high : low, src = up ? low : high;
+    queue.copy(buffer, dst, buffer, src, bytes);
+    std::copy_n(expected.begin() + static_cast<std::ptrdiff_t>(src), bytes,
+                expected.begin() + static_cast<std::ptrdiff_t>(dst));
+  }
+  // Side by side, so that one byte too many overwrites the source.
+  queue.copy(buffer, 100, buffer, 37, 63);
+  std::copy_n(expected.begin() + 37, 63, expected.begin() + 100);
+  queue.copy(buffer, 1000, buffer, 1063, 63);
+  std::copy_n(expected.begin() + 1063, 63, expected.begin() + 1000);
+  queue.finish();
+  check_same_bytes(queue.download(buffer), expected, "one buffer after copies between its halves");
+}
+
+void writes(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  u64 extent = 0;
+  const std::vector<Move> all = moves(extent);
+  const Buffer to(s, extent);
+  const Bytes source = Dice(target.seed).bytes(extent);
+  Bytes expected(extent, 0x5a);
+  queue.upload(to, expected);
+  for (const Move& m : all) {
+    queue.write(to, m.to, source.data() + m.from, m.bytes);
+    std::copy_n(source.begin() + static_cast<std::ptrdiff_t>(m.from), m.bytes,
+                expected.begin() + static_cast<std::ptrdiff_t>(m.to));
+  }
+  queue.finish();
+  check_same_bytes(queue.download(to), expected, "the target of writes at odd offsets");
+}
+
+void reads(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  u64 extent = 0;
+  const std::vector<Move> all = moves(extent);
+  const Buffer from(s, extent);
+  const Bytes source = Dice(target.seed).bytes(extent);
+  queue.upload(from, source);
+  Bytes got(extent, 0xa5), expected = got;
+  for (const Move& m : all) {
+    queue.read(got.data() + m.to, from, m.from, m.bytes);
+    std::copy_n(source.begin() + static_cast<std::ptrdiff_t>(m.from), m.bytes,
+                expected.begin() + static_cast<std::ptrdiff_t>(m.to));
+  }
+  queue.finish();
+  check_same_bytes(got, expected, "host memory after reads at odd offsets");
+}
+
+void fills(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  Dice dice(target.seed);
+  constexpr u64 field = 160, large = 300'008;
+  for (std::uint32_t width : {1u, 2u, 4u, 8u}) {
+    std::vector<Move> all;
+    u64 at = 0;
+    for (u64 bytes = 0; bytes <= 72; bytes += width) {
+      for (u64 offset : {0u, 1u, 2u, 3u, 5u}) {
+        all.push_back({at + offset * width, 0, bytes});
+        at += field;
+      }
+    }
+    all.push_back({at + width, 0, large - large % width});
+    at += large + field;
+    const Buffer buffer(s, at);
+    Bytes expected = dice.bytes(at);
+    queue.upload(buffer, expected);
+    for (const Move& m : all) {
+      const u64 bits = dice.bits();  // the bits above the pattern are to be ignored
+      queue.fill(buffer, m.to, m.bytes, bits, width);
+      for (u64 i = 0; i < m.bytes; ++i) {
+        expected[m.to + i] = static_cast<unsigned char>(bits >> (8 * (i % width)));
+      }
+    }
+    queue.finish();
+    check_same_bytes(queue.download(buffer), expected, text("fills with patterns of %u bytes", width));
+  }
+}
+
+void large_copy(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const u64 bytes = u64{64} << 20;
+  if (s.info.max_allocation < bytes) throw NotOffered("a buffer of 64 MiB is above max_allocation");
+  const Buffer from(s, bytes), to(s, bytes);
+  const Bytes source = Dice(target.seed).bytes(bytes);
+  queue.upload(from, source);
+  queue.copy(to, 0, from, 0, bytes);
+  check(queue.download(to) == source, "64 MiB, copied from one buffer to another, differ");
+}
+
+// Through the runtime: views at odd offsets go to another device and come back.
+void between_devices(const RuntimeTarget& target) {
+  const Device device = runtime_device(target);
+  std::vector<Device> others;
+  for (const DeviceInfo& info : devices()) {
+    const bool known = info.id == "reference:0" || info.id == "cpu:0";
+    if (known && info.available && info.id != device.name()) others.push_back(Device(info.id));
+  }
+  others.push_back(device);  // within it, but through the same code
+  Dice dice(target.seed);
+  for (const Device& other : others) {
+    for (int t = 0; t < dtype_count; ++t) {
+      const auto dtype = static_cast<DType>(t);
+      for (std::int64_t n : {1, 2, 3, 8, 17, 1001}) {
+        const std::int64_t first = static_cast<std::int64_t>(dice.below(5)) + 1;
+        Bytes bytes = dice.bytes(static_cast<std::size_t>(n + first + 3) * size_of(dtype));
+        if (dtype == DType::boolean) std::for_each(bytes.begin(), bytes.end(), [](unsigned char& b) { b &= 1; });
+        const Tensor whole = Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, Shape{n + first + 3}}, device);
+        const Tensor there = slice(whole, {{0, first, first + n, 1}}).to(other);
+        const std::vector<std::byte> got = there.to_bytes(), back = there.to(device).to_bytes();
+        const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * size_of(dtype));
+        const Bytes expected(begin, begin + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(n) * size_of(dtype)));
+        const auto same = [&](const std::vector<std::byte>& b) {
+          return b.size() == expected.size() && std::memcmp(b.data(), expected.data(), b.size()) == 0;
+        };
+        const std::string what = text("%lld %s from offset %lld", static_cast<long long>(n),
+                                      std::string(name_of(dtype)).c_str(), static_cast<long long>(first));
+        check(same(got), what + " differ on " + other.name());
+        check(same(back), what + " differ after they came back from " + other.name());
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> copy_cases() {
+  return {
+      {"copy", "copies", "queue_copy at all odd offsets and sizes moves these bytes and no others", &copies},
+      {"copy", "copies_within", "copies within one buffer, disjoint but side by side", &copies_within},
+      {"copy", "writes", "queue_write at all odd offsets and sizes", &writes},
+      {"copy", "reads", "queue_read at all odd offsets and sizes writes no host byte too many", &reads},
+      {"copy", "fills", "queue_fill with patterns of 1, 2, 4 and 8 bytes", &fills},
+      {"copy", "large_copy", "64 MiB in one copy", &large_copy},
+      {"copy", "between_devices", "tensors of every dtype go to other devices and back, at odd offsets",
+       &between_devices},
+  };
+}
+
+}  // namespace lockstep::conformance

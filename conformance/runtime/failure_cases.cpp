@@ -1,0 +1,176 @@
+// A command that fails on the device: an index outside the tensor, which no driver can know before it looks.
+#include <cstring>
+
+#include "conformance/runtime/kernels.h"
+#include "conformance/runtime/suites.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using u64 = std::uint64_t;
+
+// gather or scatter_add with one index that is outside, in the middle of the others.
+struct BadIndex {
+  KernelSample sample;
+  Bytes good, bad;
+};
+
+BadIndex bad_index(std::uint32_t op, std::int64_t index, u64 seed) {
+  for (KernelSample& s : kernel_samples(seed, 1)) {
+    if (s.op != op) continue;
+    BadIndex made{s, s.values[1], s.values[1]};
+    std::memcpy(made.bad.data() + 4 * sizeof index, &index, sizeof index);
+    return made;
+  }
+  throw CheckFailed("the suite has no sample of that op");
+}
+
+struct Memory {
+  Memory(Session& s, Queue& queue, const KernelSample& sample)
+      : x(s, sample.inputs[0].span()), indices(s, sample.inputs[1].span()), out(s, sample.outputs[0].span()) {
+    queue.upload(x, sample.values[0]);
+    queue.fill(out, 0, out.bytes(), 0xa5);
+    queue.finish();
+  }
+  std::vector<Place> places() const { return {{&x, 0}, {&indices, 0}, {&out, 0}}; }
+  Buffer x, indices, out;
+};
+
+// Launches; gives the failure, from the call or from the timeline. `value`: of the launch, 0 where it was not enqueued.
+lks_diag launch_and_fail(Session& s, Queue& queue, Launch& launch, u64& value) {
+  try {
+    value = 0;
+    value = launch_once(queue, launch);
+  } catch (const DriverFailure& e) {
+    return e.diag;
+  }
+  try {
+    wait_for(s, queue.timeline(), value);
+  } catch (const DriverFailure& e) {
+    return e.diag;
+  }
+  throw CheckFailed("a launch with an index outside its tensor succeeded");
+}
+
+void index_outside(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t op : {LKS_OP_GATHER, LKS_OP_SCATTER_ADD}) {
+    for (std::int64_t index : {std::int64_t{7}, std::int64_t{-1}, std::int64_t{1} << 40, std::int64_t{1} << 62}) {
+      const BadIndex made = bad_index(op, index, target.seed);
+      const Kernel kernel(s, made.sample);
+      check(static_cast<bool>(kernel), made.sample.name + " is refused");
+      Queue queue(s);
+      const Memory memory(s, queue, made.sample);
+      queue.upload(memory.indices, made.bad);
+      Launch launch(kernel, made.sample, memory.places());
+      u64 value = 0;
+      const lks_diag failure = launch_and_fail(s, queue, launch, value);
+      const std::string what = made.sample.name + text(" with index %lld of 7", static_cast<long long>(index));
+      check(failure.code == LKS_INVALID_ARGUMENT && failure.reason == LKS_REASON_INDEX,
+            what + text(" failed with %s and reason %d, not LKS_INVALID_ARGUMENT and LKS_REASON_INDEX",
+                        status_name(failure.code).c_str(), failure.reason));
+      check(s.is_inline() || value == 0 || failure.value == value,
+            what + text(" took value %llu and its failure says %llu", static_cast<unsigned long long>(value),
+                        static_cast<unsigned long long>(failure.value)));
+      queue.recover();
+      check_same_bytes(queue.download(memory.out), Bytes(memory.out.bytes(), 0xa5), what + ": its output");
+
+      queue.upload(memory.indices, made.good);
+      Launch again(kernel, made.sample, memory.places());
+      wait_for(s, queue.timeline(), launch_once(queue, again));
+      const std::vector<Bytes> expected = run_sample(s, queue, made.sample, kernel);
+      check_same_bytes(queue.download(memory.out), expected[0], made.sample.name + " after a launch that failed");
+    }
+  }
+}
+
+// Of three launches in one submission the second fails: its output and that of the third stay as they were.
+void unit_fails(const RuntimeTarget& target) {
+  Session s(target);
+  const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
+  const Kernel kernel(s, made.sample);
+  check(static_cast<bool>(kernel), "gather is refused");
+  Queue queue(s);
+  const Memory good(s, queue, made.sample), bad(s, queue, made.sample), after(s, queue, made.sample);
+  queue.upload(good.indices, made.good);
+  queue.upload(bad.indices, made.bad);
+  queue.upload(after.indices, made.good);
+  Launch one(kernel, made.sample, good.places()), two(kernel, made.sample, bad.places()),
+      three(kernel, made.sample, after.places());
+  const lks_launch unit[] = {one.abi(), two.abi(), three.abi()};
+  bool failed = false;
+  try {
+    queue.launch(unit, 3);
+    queue.finish();
+  } catch (const DriverFailure& e) {
+    failed = true;
+    check(e.diag.reason == LKS_REASON_INDEX, std::string("the second of three launches: ") + e.what());
+  }
+  check(failed, "three launches, the second with an index outside, succeeded");
+  queue.recover();
+  check_same_bytes(queue.download(bad.out), Bytes(bad.out.bytes(), 0xa5), "output of the launch that failed");
+  check_same_bytes(queue.download(after.out), Bytes(after.out.bytes(), 0xa5), "output of the launch after it");
+  const lks_launch alone[] = {one.abi()};
+  wait_for(s, queue.timeline(), queue.launch(alone, 1));
+  check_same_bytes(queue.download(good.out), run_sample(s, queue, made.sample, kernel)[0],
+                   "the first of the three, launched again");
+}
+
+// Two queues: the failure of one does not touch the other, and who waits for it fails alike.
+void other_queues(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
+  const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
+  const Kernel kernel(s, made.sample);
+  check(static_cast<bool>(kernel), "gather is refused");
+  Queue failing(s), dependent(s), innocent(s);
+  const Memory memory(s, failing, made.sample);
+  const Buffer data(s, 4096);
+  failing.upload(memory.indices, made.bad);
+  innocent.fill(data, 0, 4096, 0x11);
+  innocent.finish();
+  Launch launch(kernel, made.sample, memory.places());
+  const u64 value = launch_once(failing, launch);
+  dependent.wait_on(failing.timeline(), value);
+  dependent.fill(data, 0, 2048, 0x22);
+  innocent.fill(data, 2048, 2048, 0x33);
+  innocent.finish();
+  bool failed = false;
+  try {
+    dependent.finish();
+  } catch (const DriverFailure& e) {
+    failed = true;
+    check(e.diag.reason == LKS_REASON_INDEX && e.status == LKS_INVALID_ARGUMENT,
+          std::string("a queue that waited for a failed one: ") + e.what());
+  }
+  check(failed, "a command behind a wait on a failed queue succeeded");
+  Bytes expected(4096, 0x11);
+  std::fill(expected.begin() + 2048, expected.end(), 0x33);
+  check_same_bytes(innocent.download(data), expected, "memory after one of three queues failed");
+  failing.recover();
+  dependent.recover();
+  dependent.fill(data, 0, 2048, 0x44);
+  std::fill(expected.begin(), expected.begin() + 2048, 0x44);
+  dependent.finish();
+  check_same_bytes(failing.download(data), expected, "memory after the queues recovered");
+}
+
+void health(const RuntimeTarget& target) {
+  Session s(target);
+  Call call("device_health");
+  call.ok(s.api.device_health(s.device, call.diag()));
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> failure_cases() {
+  return {
+      {"queue", "index_outside", "a launch that fails for its data writes nothing, says why, and the queue recovers",
+       &index_outside},
+      {"queue", "unit_fails", "in a submission of several launches nothing after the failed one is done", &unit_fails},
+      {"queue", "other_queues", "a failed queue fails those that wait for it and no others", &other_queues},
+      {"queue", "health", "a device that has done nothing wrong is healthy", &health},
+  };
+}
+
+}  // namespace lockstep::conformance

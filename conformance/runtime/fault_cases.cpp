@@ -1,0 +1,219 @@
+// Faults: each scenario runs with its k-th fault point failing, for every k until it passes untouched. Each time the
+// injected status comes back with a text, nothing that failed has written, nothing is lost, and the same work then
+// gives the same bits.
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "conformance/runtime/footprint.h"
+#include "conformance/runtime/kernels.h"
+#include "conformance/runtime/suites.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using u64 = std::uint64_t;
+
+constexpr std::int64_t elements = 513;
+constexpr u64 bytes = 4 * elements;
+
+// A scenario returns the bytes that it computed.
+using Scenario = std::function<Bytes(Session&)>;
+
+// Runs `command`; if it fails, `buffer` must hold what it held. Failures go on as they came.
+template <class Command>
+void guarded(Queue& queue, const Buffer& buffer, Command&& command) {
+  const Bytes before = queue.download(buffer);
+  try {
+    command();
+    queue.finish();
+  } catch (const DriverFailure&) {
+    queue.recover_if_failed();
+    check_same_bytes(queue.download(buffer), before, "memory that a failed command would have written");
+    throw;
+  }
+}
+
+Bytes whole_life(Session& s) {
+  const KernelSample sample = multiply_add_sample(elements);
+  Queue queue(s);
+  const Buffer a(s, bytes), b(s, bytes), out(s, bytes);
+  queue.write(a, 0, sample.values[0].data(), bytes);
+  queue.write(b, 0, sample.values[1].data(), bytes);
+  queue.fill(out, 0, bytes, 0xa5);
+  queue.finish();
+  const Kernel kernel(s, sample);
+  check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
+  Launch launch(kernel, sample, {{&a, 0}, {&b, 0}, {&out, 0}});
+  guarded(queue, out, [&] { queue.launch(&launch.abi()); });
+  if (s.is_host_visible()) {
+    const Mapping map(s, out, 0, bytes);
+    return Bytes(map.data(), map.data() + bytes);
+  }
+  return queue.download(out);
+}
+
+Bytes two_queues(Session& s) {
+  const Buffer a(s, bytes), b(s, bytes);
+  Queue first(s), second(s);
+  first.fill(a, 0, bytes, 0x3c);
+  const u64 value = first.fill(a, 0, bytes / 2, 0x1234'5678, 4);
+  second.wait_on(first.timeline(), value);
+  second.copy(b, 0, a, 0, bytes);
+  second.fill(b, 0, 32, 0x77);
+  const u64 copied = second.copy(b, 64, a, 8, 64);
+  first.wait_on(second.timeline(), copied);
+  first.fill(a, 0, bytes, 0xee);
+  first.finish();
+  return second.download(b);
+}
+
+Bytes copy_chain(Session& s) {
+  Queue queue(s);
+  const Buffer a(s, bytes), b(s, bytes);
+  Bytes source(bytes);
+  for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<unsigned char>(i * 7);
+  queue.upload(a, source);
+  queue.fill(b, 0, bytes, 0xa5);
+  queue.finish();
+  guarded(queue, b, [&] { queue.copy(b, 3, a, 5, 1000); });
+  guarded(queue, a, [&] { queue.copy(a, 1, b, 0, 2000); });
+  guarded(queue, a, [&] { queue.write(a, 17, source.data(), 333); });
+  guarded(queue, b, [&] { queue.fill(b, 16, 160, 0x0102'0304'0506'0708, 8); });
+  Bytes both = queue.download(a);
+  const Bytes rest = queue.download(b);
+  both.insert(both.end(), rest.begin(), rest.end());
+  return both;
+}
+
+bool names_site(const lks_diag& diag, const std::string& site) {
+  return std::string(diag.what).find(site) != std::string::npos || std::string(diag.where).find(site) != std::string::npos;
+}
+
+// What one run of a scenario came to.
+struct Run {
+  Bytes got;
+  std::optional<DriverFailure> failure;
+};
+
+Run run(Session& s, const Scenario& scenario, u64 k) {
+  Run result;
+  s.host.fail_at(k);
+  try {
+    result.got = scenario(s);
+  } catch (const DriverFailure& e) {
+    result.failure = e;
+  }
+  s.host.disarm();
+  return result;
+}
+
+// The failure of a run is the one that was injected, and says where.
+void check_injected(Session& s, const Run& result, u64 k) {
+  const std::string point = text("fault point %llu, %s", static_cast<unsigned long long>(k), s.host.site().c_str());
+  if (!s.host.fired()) {
+    check(!result.failure, point + ": a run without a fault failed: " + (result.failure ? result.failure->what() : ""));
+    return;
+  }
+  check(!s.host.site().empty(), point + ": it has no name");
+  check(result.failure.has_value(), point + ": the injected failure was swallowed");
+  const DriverFailure& failure = *result.failure;
+  check(failure.status == s.host.injected(), point + ": injected " + status_name(s.host.injected()) + ", got " + failure.what());
+  check(names_site(failure.diag, s.host.site()), point + ": the failure does not name the place: " + failure.diag.what);
+}
+
+void check_usable(Session& s, const std::string& point) {
+  Call call("device_health");
+  check(call.done(s.api.device_health(s.device, call.diag())) == LKS_OK, point + ": the device is not healthy after it");
+}
+
+void every_fault(const RuntimeTarget& target, const Scenario& scenario) {
+  Session s(target);
+  const Run undisturbed = run(s, scenario, 0);
+  if (undisturbed.failure) throw CheckFailed(undisturbed.failure->what());
+  u64 points = 0;
+  for (bool fired = true; fired; ++points) {
+    check(points < 10'000, "a small scenario passes 10000 fault points");
+    const Run failed = run(s, scenario, points + 1);
+    check_injected(s, failed, points + 1);
+    fired = s.host.fired();
+    const std::string point = text("fault point %llu, %s", static_cast<unsigned long long>(points + 1), s.host.site().c_str());
+    check_usable(s, point);
+    const Run again = run(s, scenario, 0);
+    check(!again.failure, point + ": the same work failed afterwards: " + (again.failure ? again.failure->what() : ""));
+    check_same_bytes(again.got, undisturbed.got, point + ": the same work afterwards");
+  }
+  check(points > 3, text("the scenario passes %llu fault points only", static_cast<unsigned long long>(points - 1)));
+  check_no_growth("every failure of the scenario in turn", 50, [&] {
+    for (u64 k = 1; k < points; ++k) run(s, scenario, k);
+  });
+}
+
+void fault_whole_life(const RuntimeTarget& target) { every_fault(target, whole_life); }
+void fault_two_queues(const RuntimeTarget& target) { every_fault(target, two_queues); }
+void fault_copy_chain(const RuntimeTarget& target) { every_fault(target, copy_chain); }
+
+// Every native piece of work is announced, or no test could make it fail.
+void points_exist(const RuntimeTarget& target) {
+  Session s(target);
+  const KernelSample sample = multiply_add_sample(elements);
+  Queue queue(s);
+  const auto passes = [&](std::uint32_t kind, const char* what, const std::function<void()>& work) {
+    s.host.fail_at(0);
+    work();
+    check(s.host.passed(kind) >= 1, std::string(what) + " passes no fault point of its kind");
+  };
+  std::vector<Buffer> held;
+  for (int i = 0; i < 4; ++i) passes(LKS_FAULT_ALLOC, "buffer_alloc", [&] { held.emplace_back(s, bytes); });
+  const Buffer &a = held[0], &b = held[1], &out = held[2];
+  std::vector<Kernel> kernels;
+  passes(LKS_FAULT_COMPILE, "kernel_prepare", [&] { kernels.emplace_back(s, sample); });
+  check(static_cast<bool>(kernels[0]), "a pointwise program on i32 is refused");
+  const auto submits = [&](const char* what, const std::function<void()>& work) {
+    passes(LKS_FAULT_SUBMIT, what, [&] {
+      work();
+      queue.finish();
+    });
+  };
+  Bytes host(bytes);
+  submits("queue_fill", [&] { queue.fill(a, 0, bytes, 1); });
+  submits("queue_copy", [&] { queue.copy(b, 0, a, 0, bytes); });
+  submits("queue_write", [&] { queue.write(a, 0, host.data(), bytes); });
+  submits("queue_read", [&] { queue.read(host.data(), a, 0, bytes); });
+  Launch launch(kernels[0], sample, {{&a, 0}, {&b, 0}, {&out, 0}});
+  submits("queue_launch", [&] { queue.launch(&launch.abi()); });
+  if (!s.is_host_visible()) return;
+  passes(LKS_FAULT_MAP, "buffer_map", [&] { const Mapping map(s, a, 0, 64); });
+}
+
+// A kernel that cannot be prepared for lack of something is no refusal: the runtime would look for another way.
+void compile_is_no_refusal(const RuntimeTarget& target) {
+  Session s(target);
+  const KernelSample sample = multiply_add_sample(elements);
+  s.host.fail_at(1);
+  lks_status status = LKS_OK;
+  try {
+    const Kernel kernel(s, sample);
+    check(static_cast<bool>(kernel), "a failed compilation was reported as LKS_UNSUPPORTED");
+  } catch (const DriverFailure& e) {
+    status = e.status;
+  }
+  check(status == s.host.injected(), "a failed compilation gave " + status_name(status));
+  s.host.fail_at(0);
+  check(static_cast<bool>(Kernel(s, sample)), "after a failed compilation the kernel is refused");
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> fault_cases() {
+  return {
+      {"fault", "points_exist", "every allocation, map, submission and compilation can be made to fail", &points_exist},
+      {"fault", "whole_life", "any failure between allocation and result leaves the device usable and the bits the same",
+       &fault_whole_life},
+      {"fault", "two_queues", "the same with two queues that wait for each other", &fault_two_queues},
+      {"fault", "copy_chain", "the same in a chain of copies, writes and fills", &fault_copy_chain},
+      {"fault", "compile", "a failed compilation is a failure and no refusal", &compile_is_no_refusal},
+  };
+}
+
+}  // namespace lockstep::conformance

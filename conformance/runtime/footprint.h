@@ -1,0 +1,23 @@
+// What this process holds: to find drivers that lose a little each time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace lockstep::conformance {
+
+struct Footprint {
+  std::int64_t heap_bytes = 0;  // given out by malloc; 0 where that cannot be asked
+  std::int64_t resident_bytes = 0;
+  std::int64_t files = 0;    // open descriptors
+  std::int64_t threads = 0;
+};
+Footprint footprint();
+
+/// Runs `step` many times and throws CheckFailed if the process grows each time it is measured: by more than
+/// `bytes_each` bytes of the heap per step, by resident pages, descriptors or threads. What happens once, such as
+/// filling a cache, is no leak.
+void check_no_growth(const std::string& what, int steps, const std::function<void()>& step, double bytes_each = 6);
+
+}  // namespace lockstep::conformance

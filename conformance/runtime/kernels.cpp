@@ -1,0 +1,197 @@
+#include "conformance/runtime/kernels.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+namespace lockstep::conformance {
+
+std::vector<std::int64_t> Operand::all_strides() const {
+  if (!strides.empty() || dims.empty()) return strides;
+  std::vector<std::int64_t> dense(dims.size(), 1);
+  for (std::size_t d = dims.size() - 1; d > 0; --d) dense[d - 1] = dense[d] * dims[d];
+  return dense;
+}
+
+std::int64_t Operand::count() const {
+  std::int64_t n = 1;
+  for (std::int64_t d : dims) n *= d;
+  return n;
+}
+
+std::uint64_t Operand::span() const {
+  if (absent || count() == 0) return 0;
+  std::int64_t last = 0;
+  const std::vector<std::int64_t> s = all_strides();
+  for (std::size_t d = 0; d < dims.size(); ++d) last += (dims[d] - 1) * s[d];
+  return static_cast<std::uint64_t>(last + 1) * element_size();
+}
+
+Description::Description(const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment)
+    : deps(sample.inputs.size() + sample.outputs.size()),
+      scalars_(sample.scalar_dtypes),
+      attrs_(sample.attrs),
+      aliases_(sample.aliases) {
+  std::vector<Operand> all = sample.inputs;
+  all.insert(all.end(), sample.outputs.begin(), sample.outputs.end());
+  for (const Operand& operand : all) {
+    lks_tensor_desc t;
+    std::memset(&t, 0, sizeof t);
+    t.hdr.size = sizeof t;
+    t.dtype = operand.dtype;
+    if (operand.absent) t.flags = LKS_TENSOR_OPTIONAL_ABSENT;
+    t.rank = static_cast<std::int32_t>(operand.dims.size());
+    const std::vector<std::int64_t> strides = operand.all_strides();
+    std::copy(operand.dims.begin(), operand.dims.end(), t.dims);
+    std::copy(strides.begin(), strides.end(), t.strides);
+    t.alignment = alignment ? alignment : operand.element_size();
+    tensors.push_back(t);
+  }
+  std::memset(&desc, 0, sizeof desc);
+  desc.hdr.size = sizeof desc;
+  desc.op = sample.op;
+  desc.op_version = sample.version;
+  desc.op_name = sample.op_name;
+  desc.attrs = attrs_.empty() ? nullptr : attrs_.data();
+  desc.attrs_size = static_cast<std::uint32_t>(attrs_.size());
+  desc.math_mode = mode;
+  desc.input_count = static_cast<std::uint32_t>(sample.inputs.size());
+  desc.output_count = static_cast<std::uint32_t>(sample.outputs.size());
+  desc.inputs = tensors.data();
+  desc.outputs = tensors.data() + sample.inputs.size();
+  desc.scalar_count = static_cast<std::uint32_t>(scalars_.size());
+  desc.scalar_dtypes = scalars_.data();
+  desc.operand_count = sample.program ? 0 : desc.input_count;
+  desc.alias_count = static_cast<std::uint32_t>(aliases_.size());
+  desc.aliases = aliases_.data();
+  if (sample.program) {
+    for (std::uint32_t i = 0; i < desc.input_count; ++i) inputs_.push_back(i);
+    for (std::uint32_t i = 0; i < desc.output_count; ++i) outputs_.push_back(i);
+    attached_ = {&sample.program->abi(), inputs_.data(), outputs_.data()};
+    desc.program_count = 1;
+    desc.programs = &attached_;
+  }
+  std::memset(&info, 0, sizeof info);
+  info.hdr.size = sizeof info;
+  info.deps = deps.data();
+}
+
+void Description::scribble() {
+  if (!tensors.empty()) std::memset(tensors.data(), 0x5c, tensors.size() * sizeof tensors[0]);
+  std::fill(attrs_.begin(), attrs_.end(), static_cast<unsigned char>(0x5c));
+  std::fill(inputs_.begin(), inputs_.end(), 0x5c5c5c5cu);
+  std::fill(outputs_.begin(), outputs_.end(), 0x5c5c5c5cu);
+  std::fill(scalars_.begin(), scalars_.end(), 0x5c5c5c5cu);
+  std::fill(aliases_.begin(), aliases_.end(), lks_alias{0x5c5c5c5cu, 0x5c5c5c5cu});
+  std::memset(&attached_, 0x5c, sizeof attached_);
+  std::memset(&desc, 0x5c, sizeof desc);
+}
+
+bool query(Session& session, Description& description, lks_diag* refusal) {
+  Call call("kernel_query");
+  const lks_status status = call.done(session.api.kernel_query(session.driver, session.ordinal, &description.desc,
+                                                               &description.info, call.diag()));
+  if (status == LKS_OK) return true;
+  call.fails(status, LKS_UNSUPPORTED);
+  check(call.filled().reason != LKS_REASON_NONE, std::string("kernel_query refused without a reason: ") + call.filled().what);
+  if (refusal) *refusal = call.filled();
+  return false;
+}
+
+Kernel::Kernel(Session& session, const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment)
+    : session_(&session) {
+  Description description(sample, mode, alignment);
+  Call call("kernel_prepare");
+  const lks_status status = call.done(session.api.kernel_prepare(session.device, &description.desc, &handle_,
+                                                                 &description.info, call.diag()));
+  info_ = description.info;
+  info_.deps = nullptr;
+  description.scribble();
+  if (status == LKS_UNSUPPORTED) {
+    handle_ = nullptr;
+    return;
+  }
+  call.ok(status);
+  check(handle_ != nullptr, "kernel_prepare succeeded without a kernel: " + sample.name);
+}
+
+Kernel::~Kernel() {
+  if (handle_) session_->api.kernel_release(session_->device, handle_);
+}
+
+Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vector<Place>& places,
+               const Buffer* workspace, std::uint64_t workspace_offset)
+    : scalars_(sample.scalars) {
+  const std::size_t inputs = sample.inputs.size(), count = inputs + sample.outputs.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Operand& operand = i < inputs ? sample.inputs[i] : sample.outputs[i - inputs];
+    dims_.push_back(operand.dims);
+    strides_.push_back(operand.all_strides());
+    dims_.back().resize(LKS_MAX_RANK);
+    strides_.back().resize(LKS_MAX_RANK);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool absent = i < inputs && sample.inputs[i].absent;
+    bindings_.push_back({absent ? nullptr : places[i].buffer->handle(), places[i].offset, dims_[i].data(),
+                         strides_[i].data()});
+  }
+  std::memset(&launch_, 0, sizeof launch_);
+  launch_.hdr.size = sizeof launch_;
+  launch_.kernel = kernel.handle();
+  launch_.workspace = workspace ? workspace->handle() : nullptr;
+  launch_.workspace_offset = workspace_offset;
+  launch_.binding_count = static_cast<std::uint32_t>(count);
+  launch_.scalar_count = static_cast<std::uint32_t>(scalars_.size());
+}
+
+const lks_launch& Launch::abi() {
+  launch_.bindings = bindings_.data();
+  launch_.scalars = scalars_.data();
+  return launch_;
+}
+
+void Launch::scribble() {
+  for (std::size_t i = 0; i < bindings_.size(); ++i) {
+    std::fill(dims_[i].begin(), dims_[i].end(), 1);
+    std::fill(strides_[i].begin(), strides_[i].end(), 0);
+    bindings_[i].offset = 0;
+  }
+  std::fill(scalars_.begin(), scalars_.end(), 0x5c5c5c5c5c5c5c5cu);
+}
+
+std::uint64_t launch_once(Queue& queue, Launch& launch) {
+  const std::uint64_t value = queue.launch(&launch.abi());
+  launch.scribble();
+  return value;
+}
+
+std::vector<Bytes> run_sample(Session& session, Queue& queue, const KernelSample& sample, const Kernel& kernel) {
+  std::vector<Buffer> buffers;
+  buffers.reserve(sample.inputs.size() + sample.outputs.size() + 1);
+  std::vector<Place> places;
+  for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
+    if (sample.inputs[i].absent) {
+      places.push_back({});
+      continue;
+    }
+    buffers.emplace_back(session, std::max<std::uint64_t>(1, sample.inputs[i].span()));
+    if (!sample.values[i].empty()) queue.upload(buffers.back(), sample.values[i]);
+    places.push_back({&buffers.back(), 0});
+  }
+  for (const Operand& output : sample.outputs) {
+    buffers.emplace_back(session, output.span());
+    queue.fill(buffers.back(), 0, output.span(), 0xff);
+    places.push_back({&buffers.back(), 0});
+  }
+  std::optional<Buffer> workspace;
+  if (kernel.info().workspace_bytes > 0) workspace.emplace(session, kernel.info().workspace_bytes);
+  Launch launch(kernel, sample, places, workspace ? &*workspace : nullptr);
+  wait_for(session, queue.timeline(), launch_once(queue, launch));
+  std::vector<Bytes> results;
+  for (std::size_t o = 0; o < sample.outputs.size(); ++o) {
+    results.push_back(queue.download(*places[sample.inputs.size() + o].buffer));
+  }
+  return results;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,131 @@
+// Everything that is made and unmade, two thousand times over: the process must not grow.
+#include "conformance/runtime/footprint.h"
+#include "conformance/runtime/kernels.h"
+#include "conformance/runtime/suites.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using u64 = std::uint64_t;
+
+constexpr int many = 2000;
+
+void buffers(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  check_no_growth("alloc, fill and free of 40 KB", many, [&] {
+    const Buffer buffer(s, 40'000);
+    queue.fill(buffer, 0, buffer.bytes(), 0x11);  // so that its pages are really there
+    queue.finish();
+  });
+  check_no_growth("alloc and free of 1 byte", many, [&] { const Buffer buffer(s, 1); });
+  if (!s.is_host_visible()) return;
+  const Buffer buffer(s, 4096);
+  check_no_growth("map and unmap", many, [&] { const Mapping map(s, buffer, 0, 4096); });
+}
+
+// A device with memory of its own says what is free; 2000 lost megabytes would show through any noise.
+void device_memory(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.info.type == LKS_DEVICE_CPU) throw NotOffered("free memory of this device changes with all that the machine does");
+  const auto free_bytes = [&] {
+    u64 total = 0, now = 0;
+    Call call("device_memory");
+    call.ok(s.api.device_memory(s.driver, s.ordinal, s.device, 0, &total, &now, call.diag()));
+    return now;
+  };
+  { const Buffer warm_up(s, 1 << 20); }
+  const u64 before = free_bytes();
+  for (int i = 0; i < many; ++i) const Buffer buffer(s, 1 << 20);
+  const u64 after = free_bytes();
+  check(after + (u64{512} << 20) >= before,
+        text("%llu bytes of device memory were free before 2000 buffers of 1 MiB came and went, %llu after",
+             static_cast<unsigned long long>(before), static_cast<unsigned long long>(after)));
+}
+
+void queues(const RuntimeTarget& target) {
+  Session s(target);
+  const int times = s.is_inline() ? many : many / 4;  // each may be a thread
+  check_no_growth("create and destroy a queue", times, [&] { const Queue queue(s); });
+  check_no_growth("create, signal, fail and destroy a timeline", many, [&] {
+    Timeline timeline(s);
+    timeline.signal(1);
+    lks_diag failure = empty_diagnosis();
+    failure.code = LKS_CANCELLED;
+    timeline.fail(2, failure);
+  });
+}
+
+void commands(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s), other(s);
+  const Buffer a(s, 4096), b(s, 4096);
+  unsigned char host[64] = {};
+  check_no_growth("fill, copy, write, read and wait", many, [&] {
+    queue.fill(a, 0, 4096, 0x11);
+    queue.copy(b, 0, a, 0, 4096);
+    queue.write(b, 3, host, 64);
+    const u64 value = queue.read(host, b, 0, 64);
+    other.wait_on(queue.timeline(), value);
+    other.fill(b, 0, 16, 0);
+    other.finish();
+  });
+}
+
+void kernels(const RuntimeTarget& target) {
+  Session s(target);
+  for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
+    if (!Kernel(s, sample)) continue;
+    check_no_growth("prepare and release of " + sample.name, 300, [&] { const Kernel kernel(s, sample); });
+    check_no_growth("query of " + sample.name, 300, [&] {
+      Description description(sample, LKS_MODE_STRICT);
+      query(s, description);
+    });
+  }
+}
+
+void launches(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
+    const Kernel kernel(s, sample);
+    if (!kernel) continue;
+    check_no_growth("launch of " + sample.name, 200, [&] { run_sample(s, queue, sample, kernel); });
+  }
+}
+
+void refusals(const RuntimeTarget& target) {
+  Session s(target);
+  KernelSample unknown = multiply_add_sample(10);
+  unknown.op = 0x7fff'fff0;
+  unknown.op_name = "no_such_op";
+  check_no_growth("a refused kernel", many, [&] { check(!Kernel(s, unknown), "an unknown op was prepared"); });
+  check_no_growth("a refused allocation", many, [&] {
+    lks_buffer* buffer = nullptr;
+    Call call("buffer_alloc");
+    check(call.done(s.api.buffer_alloc(s.device, 0, u64{1} << 60, &buffer, call.diag())) != LKS_OK,
+          "2^60 bytes were allocated");
+  });
+}
+
+void opening(const RuntimeTarget& target) {
+  { const Session warm_up(target); }
+  check_no_growth("open and close a driver and its device", 300, [&] { const Session s(target); }, 16);
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> leak_cases() {
+  return {
+      {"memory", "no_leak_buffers", "allocating, mapping and freeing loses nothing", &buffers},
+      {"memory", "no_leak_device_memory", "what the device says is free comes back", &device_memory},
+      {"memory", "no_leak_queues", "queues and timelines lose nothing", &queues},
+      {"memory", "no_leak_commands", "commands and waits lose nothing", &commands},
+      {"memory", "no_leak_kernels", "queries, prepared and released kernels lose nothing", &kernels},
+      {"memory", "no_leak_launches", "launches lose nothing", &launches},
+      {"memory", "no_leak_refusals", "refused kernels and allocations lose nothing", &refusals},
+      {"memory", "no_leak_opening", "opening and closing the driver loses nothing", &opening},
+  };
+}
+
+}  // namespace lockstep::conformance

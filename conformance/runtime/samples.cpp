@@ -1,0 +1,269 @@
+// Sample calls of the core ops, with attributes and shapes written out as a driver sees them.
+#include <cstring>
+
+#include "conformance/runtime/kernels.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using Dims = std::vector<std::int64_t>;
+
+lks_int_list list(std::initializer_list<std::int64_t> values) {
+  lks_int_list all{};
+  for (std::int64_t v : values) all.values[all.count++] = v;
+  return all;
+}
+
+template <class T>
+void put(Bytes& bytes, std::size_t i, T value) {
+  std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value);
+}
+
+// Small whole numbers: sums of them are exact.
+Bytes whole_numbers(const Operand& operand, Dice& dice) {
+  Bytes bytes(operand.span());
+  const std::size_t n = bytes.size() / operand.element_size();
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto value = static_cast<std::int64_t>(dice.below(15)) - 7;
+    switch (operand.dtype) {
+      case LKS_F32: put(bytes, i, static_cast<float>(value)); break;
+      case LKS_F64: put(bytes, i, static_cast<double>(value)); break;
+      case LKS_I32: put(bytes, i, static_cast<std::int32_t>(value)); break;
+      case LKS_I64: put(bytes, i, value); break;
+      default: bytes[i] = static_cast<unsigned char>(value & 1); break;
+    }
+  }
+  return bytes;
+}
+
+// f32 of both signs over sixteen binades.
+Bytes mixed_magnitudes(const Operand& operand, Dice& dice) {
+  Bytes bytes(operand.span());
+  for (std::size_t i = 0; i < bytes.size() / sizeof(float); ++i) {
+    const std::uint64_t bits = dice.bits();
+    const auto exponent = static_cast<std::uint32_t>(119 + (bits >> 40) % 16);
+    put(bytes, i, static_cast<std::uint32_t>(bits & 0x807fffffu) | exponent << 23);
+  }
+  return bytes;
+}
+
+Bytes index_values(const Operand& operand, std::uint64_t extent, Dice& dice) {
+  Bytes bytes(operand.span());
+  for (std::size_t i = 0; i < bytes.size() / operand.element_size(); ++i) {
+    const std::uint64_t index = dice.below(extent);
+    if (operand.dtype == LKS_I64) {
+      put(bytes, i, static_cast<std::int64_t>(index));
+    } else {
+      put(bytes, i, static_cast<std::int32_t>(index));
+    }
+  }
+  return bytes;
+}
+
+KernelSample sample(std::uint32_t op, const char* op_name, std::vector<Operand> inputs, std::vector<Operand> outputs,
+                    Bytes attrs, Dice& dice) {
+  KernelSample s;
+  s.op = op;
+  s.op_name = op_name;
+  s.name = op_name;
+  s.inputs = std::move(inputs);
+  s.outputs = std::move(outputs);
+  s.attrs = std::move(attrs);
+  for (const Operand& input : s.inputs) s.values.push_back(whole_numbers(input, dice));
+  return s;
+}
+
+// s x + y, y broadcast along the rows.
+KernelSample scaled_sum(std::int64_t rows, std::int64_t columns, Dice& dice) {
+  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {rows, columns}}, {LKS_F32, {columns}}},
+                          {{LKS_F32, {rows, columns}}}, {}, dice);
+  ProgramBuilder builder;
+  const Expr x = builder.input(LKS_F32), y = builder.input(LKS_F32), factor = builder.scalar(0, LKS_F32);
+  const Expr result[] = {x * factor + y};
+  s.program = std::make_shared<Program>(builder.finish(result));
+  s.scalar_dtypes = {LKS_F32};
+  const float three = 3;
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &three, sizeof bits);
+  s.scalars = {bits};
+  s.name = "pointwise f32 with a scalar and a broadcast";
+  return s;
+}
+
+// Two outputs of different dtypes.
+KernelSample compare_and_square(std::int64_t n, Dice& dice) {
+  KernelSample s =
+      sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {n}}}, {{LKS_F32, {n}}, {LKS_BOOL, {n}}}, {}, dice);
+  ProgramBuilder builder;
+  const Expr x = builder.input(LKS_F32);
+  const Expr results[] = {x * x, x < x.constant(1)};
+  s.program = std::make_shared<Program>(builder.finish(results));
+  s.name = "pointwise with two outputs";
+  return s;
+}
+
+void add_movement(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_F32, {n, 3, 5}, {1, 5 * n, n}}}, {{LKS_F32, {n, 3, 5}}}, {}, dice));
+  all.back().name = "copy f32 of a transposed tensor";
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_U8, {n, 7}}}, {{LKS_U8, {n, 7}}}, {}, dice));
+  all.back().name = "copy u8";
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_I64, {3, n}}}, {{LKS_I64, {3, n}, {2 * n + 5, 2}}}, {}, dice));
+  all.back().name = "copy i64 into a tensor with gaps";
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_F16, {n, 9}, {1, 0}}}, {{LKS_F16, {n, 9}}}, {}, dice));
+  all.back().name = "copy f16 of a broadcast tensor";
+  const lks_gather_attrs axis{.axis = 0};
+  all.push_back(sample(LKS_OP_GATHER, "gather", {{LKS_F32, {7, n}}, {LKS_I64, {9}}}, {{LKS_F32, {9, n}}},
+                       attr_bytes(axis), dice));
+  all.back().values[1] = index_values(all.back().inputs[1], 7, dice);
+  const lks_scatter_add_attrs scatter{.axis = 0, .extent = 7};
+  all.push_back(sample(LKS_OP_SCATTER_ADD, "scatter_add", {{LKS_F32, {9, n}}, {LKS_I64, {9}}}, {{LKS_F32, {7, n}}},
+                       attr_bytes(scatter), dice));
+  all.back().values[1] = index_values(all.back().inputs[1], 7, dice);
+}
+
+void add_reductions(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
+  const lks_reduce_attrs last{.axes = list({1}), .keep = 0}, first{.axes = list({0}), .keep = 1};
+  for (const auto& [op, name] : {std::pair{LKS_OP_SUM, "sum"}, {LKS_OP_MAX, "max"}, {LKS_OP_MIN, "min"}}) {
+    all.push_back(sample(op, name, {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), dice));
+    all.back().name = std::string(name) + " of rows";
+    all.push_back(sample(op, name, {{LKS_F32, {n, 5}}}, {{LKS_F32, {1, 5}}}, attr_bytes(first), dice));
+    all.back().name = std::string(name) + " of columns";
+  }
+  const lks_argmax_attrs axis{.axis = 1};
+  all.push_back(sample(LKS_OP_ARGMAX, "argmax", {{LKS_F32, {3, n}}}, {{LKS_I64, {3}}}, attr_bytes(axis), dice));
+  const Dims m{5, n}, k{n, 3}, y{5, 3};
+  all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, m}, {LKS_F32, k}}, {{LKS_F32, y}}, {}, dice));
+  all.push_back(
+      sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {2, n, 5}}, {LKS_F32, {2, 5, n}, {5 * n, 1, 5}}},
+             {{LKS_F32, {2, n, n}}}, {}, dice));
+  all.back().name = "matmul of a batch, second operand transposed";
+}
+
+void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
+  const Dims image{2, h, 6, 3}, filter{5, 3, 3, 3}, result{2, h, 6, 5};
+  lks_conv2d_attrs forward{.strides = list({1, 1}), .padding = list({1, 1, 1, 1}), .dilation = list({1, 1}), .groups = 1};
+  all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {}, {}, true}},
+                       {{LKS_F32, result}}, attr_bytes(forward), dice));
+  all.back().name = "conv2d without bias";
+  all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {5}}},
+                       {{LKS_F32, result}}, attr_bytes(forward), dice));
+  all.back().name = "conv2d with bias";
+  const lks_conv2d_backward_input_attrs input{.strides = forward.strides, .padding = forward.padding,
+                                              .dilation = forward.dilation, .groups = 1, .shape = list({2, h, 6, 3})};
+  all.push_back(sample(LKS_OP_CONV2D_BACKWARD_INPUT, "conv2d_backward_input", {{LKS_F32, result}, {LKS_F32, filter}},
+                       {{LKS_F32, image}}, attr_bytes(input), dice));
+  const lks_conv2d_backward_filter_attrs weights{.strides = forward.strides, .padding = forward.padding,
+                                                 .dilation = forward.dilation, .groups = 1, .shape = list({5, 3, 3, 3})};
+  all.push_back(sample(LKS_OP_CONV2D_BACKWARD_FILTER, "conv2d_backward_filter", {{LKS_F32, image}, {LKS_F32, result}},
+                       {{LKS_F32, filter}}, attr_bytes(weights), dice));
+}
+
+void add_pooling(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
+  const Dims image{2, h, 7, 3}, pooled{2, h / 2, 3, 3};
+  const lks_int_list two = list({2, 2}), none = list({0, 0, 0, 0}), shape = list({2, h, 7, 3});
+  const lks_max_pool2d_attrs max{.window = two, .strides = two, .padding = none};
+  all.push_back(sample(LKS_OP_MAX_POOL2D, "max_pool2d", {{LKS_F32, image}}, {{LKS_F32, pooled}, {LKS_I32, pooled}},
+                       attr_bytes(max), dice));
+  const lks_max_pool2d_backward_attrs back{.window = two, .strides = two, .padding = none, .shape = shape};
+  all.push_back(sample(LKS_OP_MAX_POOL2D_BACKWARD, "max_pool2d_backward", {{LKS_F32, pooled}, {LKS_I32, pooled}},
+                       {{LKS_F32, image}}, attr_bytes(back), dice));
+  all.back().values[1] = index_values(all.back().inputs[1], 4, dice);
+  const lks_avg_pool2d_attrs mean{.window = two, .strides = two, .padding = none};
+  all.push_back(
+      sample(LKS_OP_AVG_POOL2D, "avg_pool2d", {{LKS_F32, image}}, {{LKS_F32, pooled}}, attr_bytes(mean), dice));
+  const lks_avg_pool2d_backward_attrs share{.window = two, .strides = two, .padding = none, .shape = shape};
+  all.push_back(sample(LKS_OP_AVG_POOL2D_BACKWARD, "avg_pool2d_backward", {{LKS_F32, pooled}}, {{LKS_F32, image}},
+                       attr_bytes(share), dice));
+}
+
+void add_random(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
+  constexpr std::int64_t i32_as_dtype = 6;
+  const lks_random_bits_attrs attrs{.shape = list({n, 3}), .dtype = i32_as_dtype};
+  all.push_back(sample(LKS_OP_RANDOM_BITS, "random_bits", {}, {{LKS_I32, {n, 3}}}, attr_bytes(attrs), dice));
+  all.back().scalar_dtypes = {LKS_U32, LKS_U32, LKS_U32, LKS_U32};
+  all.back().scalars = {1, 2, 3, 4};
+}
+
+// Ops that most drivers compose from others.
+void add_optional(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
+  const std::size_t first = all.size();
+  const lks_softmax_attrs axis{.axis = 1};
+  all.push_back(sample(LKS_OP_SOFTMAX, "softmax", {{LKS_F32, {3, n}}}, {{LKS_F32, {3, n}}}, attr_bytes(axis), dice));
+  all.push_back(
+      sample(LKS_OP_LOG_SOFTMAX, "log_softmax", {{LKS_F32, {3, n}}}, {{LKS_F32, {3, n}}}, attr_bytes(axis), dice));
+  all.push_back(sample(LKS_OP_ARGSORT, "argsort", {{LKS_F32, {n}}}, {{LKS_I64, {n}}}, {}, dice));
+  const lks_reduce_attrs last{.axes = list({1}), .keep = 0};
+  all.push_back(sample(LKS_OP_MEAN, "mean", {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), dice));
+  for (std::size_t i = first; i < all.size(); ++i) all[i].core = false;
+}
+
+}  // namespace
+
+KernelSample multiply_add_sample(std::int64_t n) {
+  Dice dice(static_cast<std::uint64_t>(n));
+  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_I32, {n}}, {LKS_I32, {n}}}, {{LKS_I32, {n}}}, {}, dice);
+  ProgramBuilder builder;
+  const Expr a = builder.input(LKS_I32), b = builder.input(LKS_I32);
+  const Expr result[] = {a * a.constant(3) + b};
+  s.program = std::make_shared<Program>(builder.finish(result));
+  s.name = "pointwise i32 3 a + b";
+  return s;
+}
+
+Bytes multiply_add(const Bytes& a, const Bytes& b) {
+  Bytes result(a.size());
+  for (std::size_t i = 0; i + 4 <= a.size(); i += 4) {
+    std::uint32_t x = 0, y = 0;
+    std::memcpy(&x, a.data() + i, 4);
+    std::memcpy(&y, b.data() + i, 4);
+    x = 3 * x + y;
+    std::memcpy(result.data() + i, &x, 4);
+  }
+  return result;
+}
+
+std::vector<KernelSample> kernel_samples(std::uint64_t seed, int size) {
+  Dice dice(seed * 31 + static_cast<std::uint64_t>(size));
+  const std::int64_t n = std::vector<std::int64_t>{1, 5, 17, 37, 67, 129}[static_cast<std::size_t>(size) % 6];
+  std::vector<KernelSample> all;
+  all.push_back(multiply_add_sample(n));
+  all.push_back(scaled_sum(3, n, dice));
+  all.push_back(compare_and_square(n, dice));
+  add_movement(all, n, dice);
+  add_reductions(all, n, dice);
+  add_convolutions(all, 3 + n % 8, dice);
+  add_pooling(all, 3 + n % 8, dice);
+  add_random(all, n, dice);
+  add_optional(all, n, dice);
+  return all;
+}
+
+std::vector<KernelSample> large_samples(std::uint64_t seed) {
+  Dice dice(seed);
+  std::vector<KernelSample> all;
+  const lks_reduce_attrs every{.axes = list({0, 1}), .keep = 0}, rows{.axes = list({1}), .keep = 0},
+      columns{.axes = list({0}), .keep = 0};
+  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {}}}, attr_bytes(every), dice));
+  all.back().name = "sum of all of 37x3001";
+  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {37}}}, attr_bytes(rows), dice));
+  all.back().name = "sum of rows of 37x3001";
+  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {3001, 37}}}, {{LKS_F32, {37}}}, attr_bytes(columns), dice));
+  all.back().name = "sum of columns of 3001x37";
+  all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {67, 301}}, {LKS_F32, {301, 45}}}, {{LKS_F32, {67, 45}}}, {},
+                       dice));
+  all.back().name = "matmul 67x301x45";
+  add_convolutions(all, 29, dice);
+  for (KernelSample& s : all) {
+    s.sums_floats = true;
+    for (std::size_t i = 0; i < s.inputs.size(); ++i) s.values[i] = mixed_magnitudes(s.inputs[i], dice);
+  }
+  const lks_scatter_add_attrs scatter{.axis = 0, .extent = 7};
+  all.push_back(sample(LKS_OP_SCATTER_ADD, "scatter_add", {{LKS_F32, {501, 33}}, {LKS_I64, {501}}}, {{LKS_F32, {7, 33}}},
+                       attr_bytes(scatter), dice));
+  all.back().values = {mixed_magnitudes(all.back().inputs[0], dice), index_values(all.back().inputs[1], 7, dice)};
+  all.push_back(scaled_sum(301, 401, dice));
+  all.back().values = {mixed_magnitudes(all.back().inputs[0], dice), mixed_magnitudes(all.back().inputs[1], dice)};
+  return all;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,205 @@
+#include "conformance/runtime/session.h"
+
+#include <cstring>
+
+namespace lockstep::conformance {
+
+DriverLibrary::DriverLibrary(const std::string& path) {
+  std::string reason;
+  library_ = SharedLibrary::open(path, reason);
+  check(static_cast<bool>(library_), "the library does not load: " + reason);
+  entry_ = reinterpret_cast<lks_driver_entry_fn>(library_.symbol(LKS_ENTRY_SYMBOL));
+  check(entry_ != nullptr, "the library exports no symbol " LKS_ENTRY_SYMBOL);
+}
+
+DriverLibrary::~DriverLibrary() {
+  if (!unloadable_) library_.pin();
+}
+
+const lks_driver_api& DriverLibrary::table(const lks_host_api& host) {
+  const lks_driver_api* api = nullptr;
+  Call call("the entry");
+  call.ok(entry_(&host, &api, call.diag()));
+  check(api != nullptr, "the entry succeeded without a table");
+  unloadable_ = api->flags & LKS_DRIVER_UNLOADABLE;
+  return *api;
+}
+
+lks_device_info describe(const lks_driver_api& api, lks_driver* driver, std::uint32_t ordinal) {
+  lks_device_info info;
+  std::memset(&info, 0, sizeof info);
+  info.hdr.size = sizeof info;
+  Call call("device_describe");
+  call.ok(api.device_describe(driver, ordinal, &info, call.diag()));
+  return info;
+}
+
+Session::Session(const RuntimeTarget& target)
+    : library(target.library), api(library.table(host.api())), ordinal(target.ordinal) {
+  Call open("driver_open");
+  open.ok(api.driver_open(&host.api(), &driver, open.diag()));
+  check(driver != nullptr, "driver_open succeeded without a driver");
+  try {
+    check(ordinal < api.device_count(driver), text("the driver has %u devices, none has number %u",
+                                                   api.device_count(driver), ordinal));
+    info = describe(api, driver, ordinal);
+    if (info.status != LKS_OK) throw NotOffered(std::string("the device cannot be opened: ") + info.reason);
+    Call call("device_open");
+    call.ok(api.device_open(driver, ordinal, &device, call.diag()));
+  } catch (...) {
+    api.driver_close(driver);
+    throw;
+  }
+}
+
+Session::~Session() {
+  host.fail_at(0);
+  api.device_close(device);
+  api.driver_close(driver);
+}
+
+Buffer::Buffer(Session& session, std::uint64_t bytes) : session_(&session), bytes_(bytes) {
+  Call call("buffer_alloc");
+  call.ok(session.api.buffer_alloc(session.device, 0, bytes, &handle_, call.diag()));
+  check(handle_ != nullptr, text("buffer_alloc of %llu bytes succeeded without a buffer",
+                                 static_cast<unsigned long long>(bytes)));
+}
+
+Buffer::~Buffer() {
+  if (handle_) session_->api.buffer_free(session_->device, handle_);
+}
+
+Timeline::Timeline(Session& session) : session_(session) {
+  Call call("timeline_create");
+  call.ok(session.api.timeline_create(session.device, &handle_, call.diag()));
+}
+
+Timeline::~Timeline() { session_.api.timeline_destroy(handle_); }
+
+void Timeline::signal(std::uint64_t value) {
+  Call call("timeline_signal");
+  call.ok(session_.api.timeline_signal(handle_, value, nullptr, call.diag()));
+}
+
+void Timeline::fail(std::uint64_t value, const lks_diag& failure) {
+  Call call("timeline_signal");
+  call.ok(session_.api.timeline_signal(handle_, value, &failure, call.diag()));
+}
+
+std::uint64_t Timeline::query() {
+  std::uint64_t reached = 0;
+  Call call("timeline_query");
+  call.ok(session_.api.timeline_query(handle_, &reached, call.diag()));
+  return reached;
+}
+
+void wait_for(Session& session, lks_timeline* timeline, std::uint64_t value) {
+  constexpr std::uint64_t minute = 60'000'000'000u;
+  Call call("timeline_wait");
+  call.ok(session.api.timeline_wait(timeline, value, minute, call.diag()));
+}
+
+Queue::Queue(Session& session, std::uint32_t kind) : session_(session) {
+  Call call("queue_create");
+  call.ok(session.api.queue_create(session.device, kind, &handle_, &timeline_, call.diag()));
+  check(handle_ && timeline_, "queue_create succeeded without a queue or its timeline");
+}
+
+// A queue is idle before it is destroyed, also where a case fails half-way.
+Queue::~Queue() {
+  lks_diag diag = empty_diagnosis();
+  if (session_.api.timeline_wait(timeline_, newest_, 60'000'000'000u, &diag) != LKS_OK) {
+    std::uint64_t last = 0;
+    session_.api.queue_recover(handle_, &last, &diag);
+  }
+  session_.api.queue_destroy(handle_);
+}
+
+std::uint64_t Queue::note(const char* call, std::uint64_t value) {
+  if (!session_.is_inline()) {
+    check(value > newest_, text("%s took value %llu after %llu: the values of a queue increase", call,
+                                static_cast<unsigned long long>(value), static_cast<unsigned long long>(newest_)));
+  }
+  return newest_ = value;
+}
+
+std::uint64_t Queue::launch(const lks_launch* launches, std::uint32_t count) {
+  std::uint64_t value = 0;
+  Call call("queue_launch");
+  call.ok(session_.api.queue_launch(handle_, launches, count, &value, call.diag()));
+  return note("queue_launch", value);
+}
+
+std::uint64_t Queue::copy(const Buffer& dst, std::uint64_t dst_offset, const Buffer& src, std::uint64_t src_offset,
+                          std::uint64_t bytes) {
+  std::uint64_t value = 0;
+  Call call("queue_copy");
+  call.ok(session_.api.queue_copy(handle_, dst.handle(), dst_offset, src.handle(), src_offset, bytes, &value,
+                                  call.diag()));
+  return note("queue_copy", value);
+}
+
+std::uint64_t Queue::write(const Buffer& dst, std::uint64_t offset, const void* src, std::uint64_t bytes) {
+  std::uint64_t value = 0;
+  Call call("queue_write");
+  call.ok(session_.api.queue_write(handle_, dst.handle(), offset, src, bytes, &value, call.diag()));
+  return note("queue_write", value);
+}
+
+std::uint64_t Queue::read(void* dst, const Buffer& src, std::uint64_t offset, std::uint64_t bytes) {
+  std::uint64_t value = 0;
+  Call call("queue_read");
+  call.ok(session_.api.queue_read(handle_, dst, src.handle(), offset, bytes, &value, call.diag()));
+  return note("queue_read", value);
+}
+
+std::uint64_t Queue::fill(const Buffer& dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                          std::uint32_t pattern_bytes) {
+  std::uint64_t value = 0;
+  Call call("queue_fill");
+  call.ok(session_.api.queue_fill(handle_, dst.handle(), offset, bytes, pattern, pattern_bytes, &value, call.diag()));
+  return note("queue_fill", value);
+}
+
+void Queue::wait_on(lks_timeline* timeline, std::uint64_t value) {
+  Call call("queue_wait");
+  call.ok(session_.api.queue_wait(handle_, timeline, value, call.diag()));
+}
+
+std::uint64_t Queue::recover() {
+  std::uint64_t last = 0;
+  Call call("queue_recover");
+  call.ok(session_.api.queue_recover(handle_, &last, call.diag()));
+  check(last >= newest_, text("queue_recover says that %llu was the newest value, it was %llu",
+                              static_cast<unsigned long long>(last), static_cast<unsigned long long>(newest_)));
+  return last;
+}
+
+void Queue::recover_if_failed() {
+  std::uint64_t reached = 0;
+  Call call("timeline_query");
+  if (call.done(session_.api.timeline_query(timeline_, &reached, call.diag())) != LKS_OK) recover();
+}
+
+void Queue::upload(const Buffer& dst, const Bytes& bytes, std::uint64_t offset) {
+  wait_for(session_, timeline_, write(dst, offset, bytes.data(), bytes.size()));
+}
+
+Bytes Queue::download(const Buffer& src, std::uint64_t offset, std::uint64_t bytes) {
+  Bytes all(bytes, 0xcd);
+  wait_for(session_, timeline_, read(all.data(), src, offset, bytes));
+  return all;
+}
+
+Mapping::Mapping(Session& session, const Buffer& buffer, std::uint64_t offset, std::uint64_t bytes)
+    : session_(session), buffer_(buffer) {
+  void* at = nullptr;
+  Call call("buffer_map");
+  call.ok(session.api.buffer_map(session.device, buffer.handle(), offset, bytes, &at, call.diag()));
+  check(at != nullptr, "buffer_map succeeded without an address");
+  data_ = static_cast<unsigned char*>(at);
+}
+
+Mapping::~Mapping() { session_.api.buffer_unmap(session_.device, buffer_.handle()); }
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,24 @@
+// The lists that runtime_cases() joins, one per source file of cases.
+#pragma once
+
+#include <vector>
+
+#include "conformance/runtime/runtime_case.h"
+
+namespace lockstep::conformance {
+
+std::vector<RuntimeCase> memory_cases();
+std::vector<RuntimeCase> red_zone_cases();
+std::vector<RuntimeCase> limit_cases();
+std::vector<RuntimeCase> leak_cases();
+std::vector<RuntimeCase> queue_cases();
+std::vector<RuntimeCase> timeline_cases();
+std::vector<RuntimeCase> failure_cases();
+std::vector<RuntimeCase> dag_cases();
+std::vector<RuntimeCase> copy_cases();
+std::vector<RuntimeCase> abi_cases();
+std::vector<RuntimeCase> kernel_query_cases();
+std::vector<RuntimeCase> thread_cases();
+std::vector<RuntimeCase> fault_cases();
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,78 @@
+// The host's side of the ABI as the suites play it: counts fault points and fails the k-th, cuts parallel loops in odd
+// ways, serves options, keeps the log, and can pretend to be another version.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "lockstep/driver.h"
+
+namespace lockstep::conformance {
+
+/// How parallel_for runs its pieces.
+struct ParallelStyle {
+  unsigned pieces = 1;
+  bool even = true;      // or of very different lengths
+  bool reversed = false; // the last piece first
+  bool threads = false;  // each piece on a thread of its own, started with a little jitter
+};
+
+class TestHost {
+ public:
+  TestHost();
+  TestHost(const TestHost&) = delete;
+  TestHost& operator=(const TestHost&) = delete;
+
+  const lks_host_api& api() const { return grown_.api; }
+
+  /// Claims another version; `size` is what the header says of a struct that is in truth large enough.
+  void pretend(std::uint32_t major, std::uint32_t minor, std::uint32_t size);
+  void extend(const void* next) { grown_.api.hdr.next = next; }
+
+  /// Counts from now on, and fails the k-th fault point; 0 fails none.
+  void fail_at(std::uint64_t k);
+  /// Fails no more; what has been counted and injected stays to be read.
+  void disarm() { target_ = 0; }
+  bool fired() const { return fired_; }
+  std::string site() const;  // of the failed point
+  lks_status injected() const { return injected_; }
+  std::uint32_t injected_kind() const { return injected_kind_; }
+  std::uint64_t passed() const { return passed_; }
+  std::uint64_t passed(std::uint32_t kind) const { return by_kind_[kind]; }
+
+  /// The status that a failed fault point of this kind returns.
+  static lks_status status_for(std::uint32_t kind);
+
+  void set_option(const std::string& key, const std::string& value);
+  /// Not while a command runs.
+  void set_style(const ParallelStyle& style) { style_ = style; }
+  std::uint64_t log_lines() const { return log_lines_; }
+
+ private:
+  static void LKS_CALL log(void* host, std::uint32_t level, const char* component, const char* message);
+  static std::int64_t LKS_CALL get_option(void* host, const char* key, char* buf, std::uint64_t size);
+  static void LKS_CALL parallel_for(void* host, std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg);
+  static std::uint32_t LKS_CALL thread_count(void* host);
+  static lks_status LKS_CALL fault_point(void* host, std::uint32_t kind, const char* site);
+  std::vector<std::int64_t> cuts(std::int64_t n, std::int64_t grain) const;
+
+  struct {
+    lks_host_api api;
+    unsigned char future[256];  // fields that a newer host would have
+  } grown_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::string> options_;
+  ParallelStyle style_;
+  std::atomic<std::uint64_t> passed_{0}, target_{0}, log_lines_{0};
+  std::array<std::atomic<std::uint64_t>, 8> by_kind_{};
+  std::atomic<bool> fired_{false};
+  std::atomic<lks_status> injected_{LKS_OK};
+  std::atomic<std::uint32_t> injected_kind_{0};
+  std::string site_;
+};
+
+}  // namespace lockstep::conformance
