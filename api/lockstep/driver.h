@@ -96,7 +96,7 @@ typedef struct lks_diag {
   int64_t native_code;      /* CUresult, VkResult, dnnl_status_t, errno … */
   uint64_t requested_bytes;
   uint64_t free_bytes;
-  uint64_t value;           /* of asynchronous work: the timeline value of the command that failed */
+  uint64_t value;           /* of asynchronous work: the value of the command that failed, on the timeline asked */
   char native_name[48];
   char what[256];           /* what failed, with its numbers */
   char where[96];           /* file:line in the driver */
@@ -163,7 +163,8 @@ typedef struct lks_host_api {
   void(LKS_CALL* parallel_for)(void* host, int64_t n, int64_t grain, lks_range_fn fn, void* arg);
   uint32_t(LKS_CALL* thread_count)(void* host); /* threads that parallel_for uses from this thread */
   /* Called before each native allocation, map, submit, compile and wait; `site` is a literal such as
-   * "cpu.buffer_alloc". A status other than LKS_OK is to be treated as if the native call had returned it. */
+   * "cpu.buffer_alloc". A status other than LKS_OK is to be treated as if the native call had returned it, and the
+   * site named in diag.what. */
   lks_status(LKS_CALL* fault_point)(void* host, uint32_t kind, const char* site);
 } lks_host_api;
 
@@ -183,7 +184,8 @@ enum {
   LKS_CAP_REGION_COMPILE = 1 << 6,
   LKS_CAP_COLLECTIVES = 1 << 7,
   LKS_CAP_INLINE_QUEUE = 1 << 8 /* no group: commands are done when their call returns, and the calls on one queue may
-                                   come from several threads at once */
+                                   come from several threads at once. Their values need not grow, 0 will do; they fail
+                                   in their call, never later; queue_wait blocks until its value is reached */
 };
 
 enum { LKS_HEAP_DEVICE_LOCAL = 1, LKS_HEAP_HOST_VISIBLE = 2, LKS_HEAP_HOST_CACHED = 4 };
@@ -345,6 +347,8 @@ typedef struct lks_operand_deps {
 } lks_operand_deps;
 
 enum { LKS_ORDER_UNSPECIFIED = 0, LKS_ORDER_SEQUENTIAL = 1, LKS_ORDER_BLOCKED = 2, LKS_ORDER_PAIRWISE = 3 };
+/* The same kernel on the same bytes gives the same bits each time it runs (with as many threads), or on every device.
+ * Only fast mode may go without: strict and lockstep kernels are at least RUN_TO_RUN. */
 enum { LKS_DETERMINISM_NONE = 0, LKS_DETERMINISM_RUN_TO_RUN = 1, LKS_DETERMINISM_CROSS_DEVICE = 2 };
 
 typedef struct lks_kernel_info {
@@ -423,6 +427,7 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* device_health)(lks_device* device, lks_diag* diag);
 
   /* -- memory. Raw blocks: the host caches, splits and limits. Size > 0. Contents are undefined.
+   *    Bounds are the host's business, but for buffer_map, which refuses ranges outside the buffer.
    *    buffer_free: no queued command may still use the buffer.
    *    buffer_map: a host pointer to [offset, offset + bytes), valid until buffer_unmap; LKS_UNSUPPORTED for heaps
    *    without LKS_HEAP_HOST_VISIBLE. The host orders it against queues. Several maps of one buffer may be open. */
@@ -438,11 +443,13 @@ typedef struct lks_driver_api {
    *    enqueued, took no value and touched no memory.
    *    When an enqueued command fails, the timeline fails at its value: unless the device is lost, that command has
    *    written none of its outputs, and it and every later command of the queue are skipped, until queue_recover.
-   *    Memory named by a command (and host memory of read and write) stays valid until its value is reached. */
+   *    Memory named by a command (and host memory of read and write) stays valid until its value is reached. Commands
+   *    of 0 bytes are allowed and move nothing. */
   lks_status(LKS_CALL* queue_create)(lks_device* device, uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                      lks_diag* diag);
   void(LKS_CALL* queue_destroy)(lks_queue* queue); /* idle queues only; destroys its timeline too */
-  /* Launches are one unit: all are enqueued, under one value, or none. They run in order, each after the one before. */
+  /* Launches are one unit: all are enqueued, under one value, or none. They run in order, each after the one before.
+   * Where one fails for its data, those before it may have written their outputs; it and those after it have not. */
   lks_status(LKS_CALL* queue_launch)(lks_queue* queue, const lks_launch* launches, uint32_t count, uint64_t* value,
                                      lks_diag* diag);
   /* Byte copy; buffers of one device, or of peers where LKS_CAP_PEER says so. No overlap. */
@@ -469,9 +476,10 @@ typedef struct lks_driver_api {
   /* LKS_OK and the value reached; on a failed timeline the failure's code and diag (value set), and in
    * *reached the last value that succeeded. */
   lks_status(LKS_CALL* timeline_query)(lks_timeline* timeline, uint64_t* reached, lks_diag* diag);
-  /* LKS_OK once reached, LKS_TIMEOUT, or the failure. Flushes the queue it belongs to. */
+  /* LKS_OK once reached, LKS_TIMEOUT after timeout_ns (~0: never), or the failure. Flushes the queue it belongs to. */
   lks_status(LKS_CALL* timeline_wait)(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag);
-  /* Host-made timelines only: advances to `value`, or fails it there if `failure` is not NULL (copied). */
+  /* Host-made timelines only: advances to `value`, or fails it there if `failure` is not NULL (copied, but for its
+   * header). A value not above the one reached, or a timeline that failed, changes nothing: LKS_INVALID_ARGUMENT. */
   lks_status(LKS_CALL* timeline_signal)(lks_timeline* timeline, uint64_t value, const lks_diag* failure,
                                         lks_diag* diag);
 
@@ -483,7 +491,8 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* kernel_prepare)(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
                                        lks_kernel_info* info, lks_diag* diag);
   void(LKS_CALL* kernel_release)(lks_device* device, lks_kernel* kernel); /* no queued launch may still use it */
-  /* The index-th variant name that the driver has for an op; NULL past the end. */
+  /* The index-th variant name that the driver has for an op; NULL past the end. lks_kernel_info.variant is one of them,
+   * or one of them followed by a space and details, such as a library's version. */
   const char*(LKS_CALL* kernel_variant)(lks_driver* driver, uint32_t op, uint32_t index);
 } lks_driver_api;
 

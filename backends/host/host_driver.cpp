@@ -305,7 +305,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
                                    lks_kernel_info* info, lks_diag* diag) {
   FAULT_POINT(device->host, LKS_FAULT_COMPILE, "host.kernel_prepare");
   std::unique_ptr<lks_kernel> kernel;
-  const lks_status status = answer_from_table({traits->kernels(), device->math_modes}, device->host, *desc, *info, &kernel, diag);
+  const lks_status status =
+      answer_from_table({traits->kernels(), device->math_modes}, device->host, *desc, *info, &kernel, diag);
   if (status == LKS_OK) *out = kernel.release();
   return status;
 }

@@ -32,8 +32,8 @@ bool is_known(lks_dtype t) {
 lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, int operand, lks_diag* diag) {
   if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) return LKS_OK;
   if (!is_known(t.dtype)) {
-    return refuse(diag, LKS_REASON_DTYPE, operand, HOST_WHERE, "%s: operand %d has the unknown dtype 0x%x", desc.op_name,
-                  operand, t.dtype);
+    return refuse(diag, LKS_REASON_DTYPE, operand, HOST_WHERE, "%s: operand %d has the unknown dtype 0x%x",
+                  desc.op_name, operand, t.dtype);
   }
   if (t.rank < 0 || t.rank > LKS_MAX_RANK) {
     return refuse(diag, LKS_REASON_RANK, operand, HOST_WHERE, "%s: operand %d has rank %d, at most %d is possible",
@@ -45,8 +45,8 @@ lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, i
                   operand, static_cast<long long>(t.dims[d]));
   }
   if (t.layout != LKS_LAYOUT_STRIDED) {
-    return refuse(diag, LKS_REASON_LAYOUT, operand, HOST_WHERE, "%s: operand %d has the unknown layout %u", desc.op_name,
-                  operand, t.layout);
+    return refuse(diag, LKS_REASON_LAYOUT, operand, HOST_WHERE, "%s: operand %d has the unknown layout %u",
+                  desc.op_name, operand, t.layout);
   }
   return LKS_OK;
 }

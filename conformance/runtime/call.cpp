@@ -39,8 +39,8 @@ lks_status Call::done(lks_status status) {
   check_text(name_, now_.native_name, "native_name");
   check(std::memcmp(&before_.hdr, &now_.hdr, sizeof now_.hdr) == 0,
         text("%s failed and changed the header of the caller's diag", name_));
-  check(now_.code == status, text("%s returned %s and diag.code is %s", name_, status_name(status).c_str(),
-                                  status_name(now_.code).c_str()));
+  check(now_.code == status,
+        text("%s returned %s and diag.code is %s", name_, status_name(status).c_str(), status_name(now_.code).c_str()));
   check(now_.what[0] != '\0', text("%s returned %s without a text in diag.what", name_, status_name(status).c_str()));
   return status;
 }

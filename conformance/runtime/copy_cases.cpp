@@ -182,7 +182,8 @@ void between_devices(const RuntimeTarget& target) {
         const Tensor whole = Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, Shape{n + first + 3}}, device);
         const Tensor there = slice(whole, {{0, first, first + n, 1}}).to(other);
         const std::vector<std::byte> got = there.to_bytes(), back = there.to(device).to_bytes();
-        const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * size_of(dtype));
+        const auto begin =
+            bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * size_of(dtype));
         const Bytes expected(begin, begin + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(n) * size_of(dtype)));
         const auto same = [&](const std::vector<std::byte>& b) {
           return b.size() == expected.size() && std::memcmp(b.data(), expected.data(), b.size()) == 0;

@@ -36,8 +36,8 @@ void guarded(Queue& queue, const Buffer& buffer, Command&& command) {
 
 Bytes whole_life(Session& s) {
   const KernelSample sample = multiply_add_sample(elements);
-  Queue queue(s);
   const Buffer a(s, bytes), b(s, bytes), out(s, bytes);
+  Queue queue(s);  // gone before the memory that its commands use, whatever fails
   queue.write(a, 0, sample.values[0].data(), bytes);
   queue.write(b, 0, sample.values[1].data(), bytes);
   queue.fill(out, 0, bytes, 0xa5);
@@ -69,10 +69,10 @@ Bytes two_queues(Session& s) {
 }
 
 Bytes copy_chain(Session& s) {
-  Queue queue(s);
   const Buffer a(s, bytes), b(s, bytes);
   Bytes source(bytes);
   for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<unsigned char>(i * 7);
+  Queue queue(s);
   queue.upload(a, source);
   queue.fill(b, 0, bytes, 0xa5);
   queue.finish();
@@ -87,7 +87,8 @@ Bytes copy_chain(Session& s) {
 }
 
 bool names_site(const lks_diag& diag, const std::string& site) {
-  return std::string(diag.what).find(site) != std::string::npos || std::string(diag.where).find(site) != std::string::npos;
+  return std::string(diag.what).find(site) != std::string::npos ||
+         std::string(diag.where).find(site) != std::string::npos;
 }
 
 // What one run of a scenario came to.
@@ -118,13 +119,15 @@ void check_injected(Session& s, const Run& result, u64 k) {
   check(!s.host.site().empty(), point + ": it has no name");
   check(result.failure.has_value(), point + ": the injected failure was swallowed");
   const DriverFailure& failure = *result.failure;
-  check(failure.status == s.host.injected(), point + ": injected " + status_name(s.host.injected()) + ", got " + failure.what());
+  check(failure.status == s.host.injected(),
+        point + ": injected " + status_name(s.host.injected()) + ", got " + failure.what());
   check(names_site(failure.diag, s.host.site()), point + ": the failure does not name the place: " + failure.diag.what);
 }
 
 void check_usable(Session& s, const std::string& point) {
   Call call("device_health");
-  check(call.done(s.api.device_health(s.device, call.diag())) == LKS_OK, point + ": the device is not healthy after it");
+  check(call.done(s.api.device_health(s.device, call.diag())) == LKS_OK,
+        point + ": the device is not healthy after it");
 }
 
 void every_fault(const RuntimeTarget& target, const Scenario& scenario) {
@@ -137,7 +140,8 @@ void every_fault(const RuntimeTarget& target, const Scenario& scenario) {
     const Run failed = run(s, scenario, points + 1);
     check_injected(s, failed, points + 1);
     fired = s.host.fired();
-    const std::string point = text("fault point %llu, %s", static_cast<unsigned long long>(points + 1), s.host.site().c_str());
+    const std::string point =
+        text("fault point %llu, %s", static_cast<unsigned long long>(points + 1), s.host.site().c_str());
     check_usable(s, point);
     const Run again = run(s, scenario, 0);
     check(!again.failure, point + ": the same work failed afterwards: " + (again.failure ? again.failure->what() : ""));
@@ -208,8 +212,8 @@ void compile_is_no_refusal(const RuntimeTarget& target) {
 std::vector<RuntimeCase> fault_cases() {
   return {
       {"fault", "points_exist", "every allocation, map, submission and compilation can be made to fail", &points_exist},
-      {"fault", "whole_life", "any failure between allocation and result leaves the device usable and the bits the same",
-       &fault_whole_life},
+      {"fault", "whole_life",
+       "any failure between allocation and result leaves the device usable and the bits the same", &fault_whole_life},
       {"fault", "two_queues", "the same with two queues that wait for each other", &fault_two_queues},
       {"fault", "copy_chain", "the same in a chain of copies, writes and fills", &fault_copy_chain},
       {"fault", "compile", "a failed compilation is a failure and no refusal", &compile_is_no_refusal},

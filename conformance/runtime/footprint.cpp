@@ -62,7 +62,8 @@ void check_no_growth(const std::string& what, int steps, const std::function<voi
   const auto failure = [&](const char* kind, std::int64_t growth) {
     return text("%s: %lld %s more after each %d times", what.c_str(), static_cast<long long>(growth), kind, steps);
   };
-  check(static_cast<double>(least.heap_bytes) <= 512 + bytes_each * steps, failure("bytes of the heap", least.heap_bytes));
+  check(static_cast<double>(least.heap_bytes) <= 512 + bytes_each * steps,
+        failure("bytes of the heap", least.heap_bytes));
   check(least.resident_bytes <= (1 << 20) + 512 * std::int64_t{steps}, failure("resident bytes", least.resident_bytes));
   check(least.files <= 0, failure("open files", least.files));
   check(least.threads <= 0, failure("threads", least.threads));

@@ -89,11 +89,12 @@ void Description::scribble() {
 
 bool query(Session& session, Description& description, lks_diag* refusal) {
   Call call("kernel_query");
-  const lks_status status = call.done(session.api.kernel_query(session.driver, session.ordinal, &description.desc,
-                                                               &description.info, call.diag()));
+  const lks_status status = call.done(
+      session.api.kernel_query(session.driver, session.ordinal, &description.desc, &description.info, call.diag()));
   if (status == LKS_OK) return true;
   call.fails(status, LKS_UNSUPPORTED);
-  check(call.filled().reason != LKS_REASON_NONE, std::string("kernel_query refused without a reason: ") + call.filled().what);
+  check(call.filled().reason != LKS_REASON_NONE,
+        std::string("kernel_query refused without a reason: ") + call.filled().what);
   if (refusal) *refusal = call.filled();
   return false;
 }
@@ -102,8 +103,8 @@ Kernel::Kernel(Session& session, const KernelSample& sample, std::uint32_t mode,
     : session_(&session) {
   Description description(sample, mode, alignment);
   Call call("kernel_prepare");
-  const lks_status status = call.done(session.api.kernel_prepare(session.device, &description.desc, &handle_,
-                                                                 &description.info, call.diag()));
+  const lks_status status = call.done(
+      session.api.kernel_prepare(session.device, &description.desc, &handle_, &description.info, call.diag()));
   info_ = description.info;
   info_.deps = nullptr;
   description.scribble();
@@ -132,8 +133,8 @@ Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vect
   }
   for (std::size_t i = 0; i < count; ++i) {
     const bool absent = i < inputs && sample.inputs[i].absent;
-    bindings_.push_back({absent ? nullptr : places[i].buffer->handle(), places[i].offset, dims_[i].data(),
-                         strides_[i].data()});
+    bindings_.push_back(
+        {absent ? nullptr : places[i].buffer->handle(), places[i].offset, dims_[i].data(), strides_[i].data()});
   }
   std::memset(&launch_, 0, sizeof launch_);
   launch_.hdr.size = sizeof launch_;

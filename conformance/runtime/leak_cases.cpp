@@ -27,7 +27,8 @@ void buffers(const RuntimeTarget& target) {
 // A device with memory of its own says what is free; 2000 lost megabytes would show through any noise.
 void device_memory(const RuntimeTarget& target) {
   Session s(target);
-  if (s.info.type == LKS_DEVICE_CPU) throw NotOffered("free memory of this device changes with all that the machine does");
+  if (s.info.type == LKS_DEVICE_CPU)
+    throw NotOffered("free memory of this device changes with all that the machine does");
   const auto free_bytes = [&] {
     u64 total = 0, now = 0;
     Call call("device_memory");
@@ -110,7 +111,8 @@ void refusals(const RuntimeTarget& target) {
 
 void opening(const RuntimeTarget& target) {
   { const Session warm_up(target); }
-  check_no_growth("open and close a driver and its device", 300, [&] { const Session s(target); }, 16);
+  check_no_growth(
+      "open and close a driver and its device", 300, [&] { const Session s(target); }, 16);
 }
 
 }  // namespace

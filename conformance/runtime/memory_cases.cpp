@@ -13,9 +13,27 @@ namespace {
 using u64 = std::uint64_t;
 
 const std::vector<u64>& odd_sizes() {
-  static const std::vector<u64> sizes = {1,    2,    3,     15,    16,     17,        63,        64,          65,
-                                         255,  257,  1000,  4095,  4096,   4097,      65'535,    65'537,      1'000'003,
-                                         1 << 21, (1 << 21) + 1, (8 << 20) - 1};
+  static const std::vector<u64> sizes = {1,
+                                         2,
+                                         3,
+                                         15,
+                                         16,
+                                         17,
+                                         63,
+                                         64,
+                                         65,
+                                         255,
+                                         257,
+                                         1000,
+                                         4095,
+                                         4096,
+                                         4097,
+                                         65'535,
+                                         65'537,
+                                         1'000'003,
+                                         1 << 21,
+                                         (1 << 21) + 1,
+                                         (8 << 20) - 1};
   return sizes;
 }
 
@@ -24,8 +42,9 @@ Bytes pattern(u64 bytes, u64 seed) { return Dice(seed).bytes(bytes); }
 void alignment(const RuntimeTarget& target) {
   Session s(target);
   const u64 promised = s.info.min_alignment;
-  check(promised >= 16 && std::has_single_bit(promised),
-        text("min_alignment is %llu, which is no power of two of 16 or more", static_cast<unsigned long long>(promised)));
+  check(
+      promised >= 16 && std::has_single_bit(promised),
+      text("min_alignment is %llu, which is no power of two of 16 or more", static_cast<unsigned long long>(promised)));
   if (!s.is_host_visible()) throw NotOffered("the host cannot see this memory, so it cannot see addresses either");
   std::vector<Buffer> held;
   for (u64 bytes : odd_sizes()) {
@@ -35,7 +54,8 @@ void alignment(const RuntimeTarget& target) {
       check(reinterpret_cast<std::uintptr_t>(whole.data()) % promised == 0,
             text("a buffer of %llu bytes lies at %p, not at a multiple of %llu", static_cast<unsigned long long>(bytes),
                  static_cast<void*>(whole.data()), static_cast<unsigned long long>(promised)));
-      check(part.data() == whole.data() + offset, "a second mapping at an offset lies elsewhere than the first one plus it");
+      check(part.data() == whole.data() + offset,
+            "a second mapping at an offset lies elsewhere than the first one plus it");
     }
   }
 }
@@ -89,8 +109,7 @@ void mapping(const RuntimeTarget& target) {
   const auto map = [&](u64 offset, u64 bytes) {
     void* at = nullptr;
     Call call("buffer_map");
-    const lks_status status =
-        call.done(s.api.buffer_map(s.device, buffer.handle(), offset, bytes, &at, call.diag()));
+    const lks_status status = call.done(s.api.buffer_map(s.device, buffer.handle(), offset, bytes, &at, call.diag()));
     if (status == LKS_OK) s.api.buffer_unmap(s.device, buffer.handle());
     return status;
   };
@@ -112,8 +131,8 @@ void mapping(const RuntimeTarget& target) {
           "what a queue wrote is not in the mapped memory");
   }
   const u64 huge = ~u64{0};
-  for (const auto& [offset, n] : {std::pair<u64, u64>{0, 10'002}, {10'002, 1}, {10'000, 2}, {huge, 1}, {huge - 3, 8},
-                                  {8, huge}, {8, huge - 7}}) {
+  for (const auto& [offset, n] :
+       {std::pair<u64, u64>{0, 10'002}, {10'002, 1}, {10'000, 2}, {huge, 1}, {huge - 3, 8}, {8, huge}, {8, huge - 7}}) {
     check(map(offset, n) != LKS_OK, text("buffer_map of %llu bytes at %llu of a buffer of 10001 succeeded",
                                          static_cast<unsigned long long>(n), static_cast<unsigned long long>(offset)));
   }
@@ -186,8 +205,9 @@ void accounting(const RuntimeTarget& target) {
   for (std::uint32_t heap = 0; heap < s.info.heap_count; ++heap) {
     u64 total = 0, free_bytes = ~u64{0};
     check(memory(s.ordinal, s.device, heap, total, free_bytes) == LKS_OK, "device_memory of an open device failed");
-    check(free_bytes <= total, text("heap %u has %llu free bytes of %llu", heap,
-                                    static_cast<unsigned long long>(free_bytes), static_cast<unsigned long long>(total)));
+    check(free_bytes <= total,
+          text("heap %u has %llu free bytes of %llu", heap, static_cast<unsigned long long>(free_bytes),
+               static_cast<unsigned long long>(total)));
     check(total == s.info.heaps[heap].bytes,
           text("heap %u has %llu bytes by device_memory and %llu by device_describe", heap,
                static_cast<unsigned long long>(total), static_cast<unsigned long long>(s.info.heaps[heap].bytes)));

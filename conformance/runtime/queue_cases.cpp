@@ -79,7 +79,8 @@ void query_means_done(const RuntimeTarget& target) {
       before = reached;
       check(std::chrono::steady_clock::now() < deadline, "a read of 8 MiB was not done within a minute");
     } while (reached < value);
-    check(host[large - 1] == round, text("round %d: timeline_query reached the value before the data was there", round));
+    check(host[large - 1] == round,
+          text("round %d: timeline_query reached the value before the data was there", round));
   }
 }
 
@@ -159,7 +160,8 @@ void wait_holds_back(const RuntimeTarget& target) {
   }
 }
 
-// Waits queued before what they wait for exists: on a gate, on a queue behind the gate, and on a value not given out yet.
+// Waits queued before what they wait for exists: on a gate, on a queue behind the gate, and on a value not given out
+// yet.
 void chained_waits(const RuntimeTarget& target) {
   Session s(target);
   if (s.is_inline()) throw NotOffered("an inline queue waits in the call, so nothing can be queued behind it");
@@ -201,8 +203,8 @@ void rapid_submits(const RuntimeTarget& target) {
   }
   queue.finish();
   for (int i = 0; i < 200; ++i) {
-    check(reads[static_cast<std::size_t>(i)] == i, text("command pair %d of 200 in a row read %u", i,
-                                                        reads[static_cast<std::size_t>(i)]));
+    check(reads[static_cast<std::size_t>(i)] == i,
+          text("command pair %d of 200 in a row read %u", i, reads[static_cast<std::size_t>(i)]));
   }
 }
 
@@ -264,7 +266,8 @@ void rebinding(const RuntimeTarget& target) {
 std::vector<RuntimeCase> queue_cases() {
   return {
       {"queue", "in_order", "commands of one queue see each other's writes in order", &in_order},
-      {"queue", "wait_means_done", "when timeline_wait returns, all bytes of the command are written", &wait_means_done},
+      {"queue", "wait_means_done", "when timeline_wait returns, all bytes of the command are written",
+       &wait_means_done},
       {"queue", "read_means_read", "when timeline_wait returns, a read has filled the host memory", &read_means_read},
       {"queue", "query_means_done", "timeline_query never runs ahead of the data", &query_means_done},
       {"queue", "launch_means_done", "when timeline_wait returns, a kernel has written all of its output",

@@ -100,7 +100,8 @@ std::vector<Bytes> run_amid(Session& s, Queue& queue, const KernelSample& sample
     std::vector<bool> is_element(got.size(), false);
     mark(sample.outputs[o], field_for(sample.outputs[o], shift).begin, is_element);
     Bytes around = got, elements = got;
-    for (std::size_t b = 0; b < got.size(); ++b) (is_element[b] ? around[b] : elements[b]) = is_element[b] ? pattern : 0;
+    for (std::size_t b = 0; b < got.size(); ++b)
+      (is_element[b] ? around[b] : elements[b]) = is_element[b] ? pattern : 0;
     check_same_bytes(around, all.before[i], sample.name + text(": bytes around output %zu", o));
     results.push_back(std::move(elements));
   }
@@ -122,8 +123,8 @@ void kernels(const RuntimeTarget& target, std::uint32_t mode) {
         const std::vector<Bytes> two = run_amid(s, queue, sample, kernel, patterns[1], shift);
         for (std::size_t o = 0; o < one.size(); ++o) {
           check_same_bytes(two[o], one[o],
-                           sample.name + text(" (set %d, first elements shifted by %d): output %zu amid other bytes", size,
-                                              shift, o));
+                           sample.name + text(" (set %d, first elements shifted by %d): output %zu amid other bytes",
+                                              size, shift, o));
         }
       }
     }
@@ -162,8 +163,9 @@ void neighbours(const RuntimeTarget& target) {
   }
   queue.finish();
   for (std::size_t i = 0; i < row.size(); ++i) {
-    check_same_bytes(queue.download(row[i]), expected[i], text("buffer %zu of %llu bytes in a row of buffers", i,
-                                                               static_cast<unsigned long long>(row[i].bytes())));
+    check_same_bytes(
+        queue.download(row[i]), expected[i],
+        text("buffer %zu of %llu bytes in a row of buffers", i, static_cast<unsigned long long>(row[i].bytes())));
   }
 }
 
@@ -195,7 +197,8 @@ void in_place(const RuntimeTarget& target) {
 std::vector<RuntimeCase> red_zone_cases() {
   return {
       {"memory", "red_zones_strict",
-       "kernels write all of their outputs and no byte around them, and read none around their inputs", &strict_kernels},
+       "kernels write all of their outputs and no byte around them, and read none around their inputs",
+       &strict_kernels},
       {"memory", "red_zones_fast", "the same in fast mode", &fast_kernels},
       {"memory", "red_zones_lockstep", "the same in lockstep mode", &lockstep_kernels},
       {"memory", "neighbours", "commands on one buffer leave the buffers beside it alone", &neighbours},

@@ -92,8 +92,7 @@ KernelSample scaled_sum(std::int64_t rows, std::int64_t columns, Dice& dice) {
 
 // Two outputs of different dtypes.
 KernelSample compare_and_square(std::int64_t n, Dice& dice) {
-  KernelSample s =
-      sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {n}}}, {{LKS_F32, {n}}, {LKS_BOOL, {n}}}, {}, dice);
+  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {n}}}, {{LKS_F32, {n}}, {LKS_BOOL, {n}}}, {}, dice);
   ProgramBuilder builder;
   const Expr x = builder.input(LKS_F32);
   const Expr results[] = {x * x, x < x.constant(1)};
@@ -133,27 +132,33 @@ void add_reductions(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) 
   all.push_back(sample(LKS_OP_ARGMAX, "argmax", {{LKS_F32, {3, n}}}, {{LKS_I64, {3}}}, attr_bytes(axis), dice));
   const Dims m{5, n}, k{n, 3}, y{5, 3};
   all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, m}, {LKS_F32, k}}, {{LKS_F32, y}}, {}, dice));
-  all.push_back(
-      sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {2, n, 5}}, {LKS_F32, {2, 5, n}, {5 * n, 1, 5}}},
-             {{LKS_F32, {2, n, n}}}, {}, dice));
+  all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {2, n, 5}}, {LKS_F32, {2, 5, n}, {5 * n, 1, 5}}},
+                       {{LKS_F32, {2, n, n}}}, {}, dice));
   all.back().name = "matmul of a batch, second operand transposed";
 }
 
 void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
   const Dims image{2, h, 6, 3}, filter{5, 3, 3, 3}, result{2, h, 6, 5};
-  lks_conv2d_attrs forward{.strides = list({1, 1}), .padding = list({1, 1, 1, 1}), .dilation = list({1, 1}), .groups = 1};
+  lks_conv2d_attrs forward{
+      .strides = list({1, 1}), .padding = list({1, 1, 1, 1}), .dilation = list({1, 1}), .groups = 1};
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {}, {}, true}},
                        {{LKS_F32, result}}, attr_bytes(forward), dice));
   all.back().name = "conv2d without bias";
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {5}}},
                        {{LKS_F32, result}}, attr_bytes(forward), dice));
   all.back().name = "conv2d with bias";
-  const lks_conv2d_backward_input_attrs input{.strides = forward.strides, .padding = forward.padding,
-                                              .dilation = forward.dilation, .groups = 1, .shape = list({2, h, 6, 3})};
+  const lks_conv2d_backward_input_attrs input{.strides = forward.strides,
+                                              .padding = forward.padding,
+                                              .dilation = forward.dilation,
+                                              .groups = 1,
+                                              .shape = list({2, h, 6, 3})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_INPUT, "conv2d_backward_input", {{LKS_F32, result}, {LKS_F32, filter}},
                        {{LKS_F32, image}}, attr_bytes(input), dice));
-  const lks_conv2d_backward_filter_attrs weights{.strides = forward.strides, .padding = forward.padding,
-                                                 .dilation = forward.dilation, .groups = 1, .shape = list({5, 3, 3, 3})};
+  const lks_conv2d_backward_filter_attrs weights{.strides = forward.strides,
+                                                 .padding = forward.padding,
+                                                 .dilation = forward.dilation,
+                                                 .groups = 1,
+                                                 .shape = list({5, 3, 3, 3})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_FILTER, "conv2d_backward_filter", {{LKS_F32, image}, {LKS_F32, result}},
                        {{LKS_F32, filter}}, attr_bytes(weights), dice));
 }
@@ -249,8 +254,8 @@ std::vector<KernelSample> large_samples(std::uint64_t seed) {
   all.back().name = "sum of rows of 37x3001";
   all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {3001, 37}}}, {{LKS_F32, {37}}}, attr_bytes(columns), dice));
   all.back().name = "sum of columns of 3001x37";
-  all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {67, 301}}, {LKS_F32, {301, 45}}}, {{LKS_F32, {67, 45}}}, {},
-                       dice));
+  all.push_back(
+      sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {67, 301}}, {LKS_F32, {301, 45}}}, {{LKS_F32, {67, 45}}}, {}, dice));
   all.back().name = "matmul 67x301x45";
   add_convolutions(all, 29, dice);
   for (KernelSample& s : all) {
@@ -258,8 +263,8 @@ std::vector<KernelSample> large_samples(std::uint64_t seed) {
     for (std::size_t i = 0; i < s.inputs.size(); ++i) s.values[i] = mixed_magnitudes(s.inputs[i], dice);
   }
   const lks_scatter_add_attrs scatter{.axis = 0, .extent = 7};
-  all.push_back(sample(LKS_OP_SCATTER_ADD, "scatter_add", {{LKS_F32, {501, 33}}, {LKS_I64, {501}}}, {{LKS_F32, {7, 33}}},
-                       attr_bytes(scatter), dice));
+  all.push_back(sample(LKS_OP_SCATTER_ADD, "scatter_add", {{LKS_F32, {501, 33}}, {LKS_I64, {501}}},
+                       {{LKS_F32, {7, 33}}}, attr_bytes(scatter), dice));
   all.back().values = {mixed_magnitudes(all.back().inputs[0], dice), index_values(all.back().inputs[1], 7, dice)};
   all.push_back(scaled_sum(301, 401, dice));
   all.back().values = {mixed_magnitudes(all.back().inputs[0], dice), mixed_magnitudes(all.back().inputs[1], dice)};

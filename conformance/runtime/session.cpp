@@ -40,8 +40,8 @@ Session::Session(const RuntimeTarget& target)
   open.ok(api.driver_open(&host.api(), &driver, open.diag()));
   check(driver != nullptr, "driver_open succeeded without a driver");
   try {
-    check(ordinal < api.device_count(driver), text("the driver has %u devices, none has number %u",
-                                                   api.device_count(driver), ordinal));
+    check(ordinal < api.device_count(driver),
+          text("the driver has %u devices, none has number %u", api.device_count(driver), ordinal));
     info = describe(api, driver, ordinal);
     if (info.status != LKS_OK) throw NotOffered(std::string("the device cannot be opened: ") + info.reason);
     Call call("device_open");
@@ -61,8 +61,8 @@ Session::~Session() {
 Buffer::Buffer(Session& session, std::uint64_t bytes) : session_(&session), bytes_(bytes) {
   Call call("buffer_alloc");
   call.ok(session.api.buffer_alloc(session.device, 0, bytes, &handle_, call.diag()));
-  check(handle_ != nullptr, text("buffer_alloc of %llu bytes succeeded without a buffer",
-                                 static_cast<unsigned long long>(bytes)));
+  check(handle_ != nullptr,
+        text("buffer_alloc of %llu bytes succeeded without a buffer", static_cast<unsigned long long>(bytes)));
 }
 
 Buffer::~Buffer() {
@@ -134,8 +134,8 @@ std::uint64_t Queue::copy(const Buffer& dst, std::uint64_t dst_offset, const Buf
                           std::uint64_t bytes) {
   std::uint64_t value = 0;
   Call call("queue_copy");
-  call.ok(session_.api.queue_copy(handle_, dst.handle(), dst_offset, src.handle(), src_offset, bytes, &value,
-                                  call.diag()));
+  call.ok(
+      session_.api.queue_copy(handle_, dst.handle(), dst_offset, src.handle(), src_offset, bytes, &value, call.diag()));
   return note("queue_copy", value);
 }
 

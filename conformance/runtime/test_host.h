@@ -16,9 +16,9 @@ namespace lockstep::conformance {
 /// How parallel_for runs its pieces.
 struct ParallelStyle {
   unsigned pieces = 1;
-  bool even = true;      // or of very different lengths
-  bool reversed = false; // the last piece first
-  bool threads = false;  // each piece on a thread of its own, started with a little jitter
+  bool even = true;       // or of very different lengths
+  bool reversed = false;  // the last piece first
+  bool threads = false;   // each piece on a thread of its own, started with a little jitter
 };
 
 class TestHost {

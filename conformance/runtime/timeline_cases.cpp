@@ -62,8 +62,7 @@ void timeout(const RuntimeTarget& target) {
   Timeline timeline(s);
   for (int milliseconds : {1, 20, 60}) {
     const auto start = Clock::now();
-    const lks_status status =
-        wait_within(s, timeline.handle(), 1, static_cast<u64>(milliseconds) * 1'000'000u);
+    const lks_status status = wait_within(s, timeline.handle(), 1, static_cast<u64>(milliseconds) * 1'000'000u);
     const auto passed = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
     check(status == LKS_TIMEOUT, "a wait without a signal returned " + status_name(status));
     check(passed >= milliseconds, text("a wait of %d ms gave up after %.3f ms", milliseconds, passed));
@@ -108,7 +107,8 @@ void host_failure(const RuntimeTarget& target) {
   timeline.fail(4, failure);
   std::memset(&failure, 0x5c, sizeof failure);  // it was copied
   lks_diag got = empty_diagnosis();
-  check(wait_within(s, timeline.handle(), 2, 0) == LKS_OK, "a value reached before the failure does not count any more");
+  check(wait_within(s, timeline.handle(), 2, 0) == LKS_OK,
+        "a value reached before the failure does not count any more");
   for (u64 value : {3, 4, 9}) {
     check(wait_within(s, timeline.handle(), value, 20'000'000'000u, &got) == LKS_DATA_CORRUPT,
           text("waiting for %llu on a timeline that failed at 4", static_cast<unsigned long long>(value)));
@@ -119,7 +119,8 @@ void host_failure(const RuntimeTarget& target) {
   Call call("timeline_query");
   call.fails(s.api.timeline_query(timeline.handle(), &reached, call.diag()), LKS_DATA_CORRUPT);
   check_marked(call.filled(), "timeline_query");
-  check(reached == 2, text("timeline_query of a timeline that failed after 2 says %llu", static_cast<unsigned long long>(reached)));
+  check(reached == 2,
+        text("timeline_query of a timeline that failed after 2 says %llu", static_cast<unsigned long long>(reached)));
 }
 
 void failure_wakes(const RuntimeTarget& target) {
@@ -165,7 +166,8 @@ void failure_propagates(const RuntimeTarget& target) {
             text("a failure between the values %llu and %llu of a queue has diag.value %llu",
                  static_cast<unsigned long long>(before), static_cast<unsigned long long>(value),
                  static_cast<unsigned long long>(got.value)));
-      check(wait_within(s, queue.timeline(), before, 0) == LKS_OK, "a command done before the failure counts as failed");
+      check(wait_within(s, queue.timeline(), before, 0) == LKS_OK,
+            "a command done before the failure counts as failed");
     }
     check(status == LKS_DATA_CORRUPT, "a command behind a failed timeline got " + status_name(status));
     check_marked(got, "the queue that waited");
