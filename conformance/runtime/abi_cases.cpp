@@ -1,4 +1,294 @@
+// The C interface itself: versions, sizes of structs, extensions, loading, descriptions.
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "conformance/runtime/footprint.h"
+#include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
+
 namespace lockstep::conformance {
-std::vector<RuntimeCase> abi_cases() { return {}; }
+namespace {
+
+using u64 = std::uint64_t;
+
+lks_status enter(const DriverLibrary& library, const TestHost& host, const lks_driver_api** api,
+                 lks_diag* diag = nullptr) {
+  Call call("the entry");
+  *api = nullptr;
+  const lks_status status = call.done(library.entry()(&host.api(), api, call.diag()));
+  if (diag) *diag = call.filled();
+  return status;
+}
+
+// The entry is pure: the same table each time, no thread, no native work, and it keeps nothing of its host.
+void entry_is_pure(const RuntimeTarget& target) {
+  DriverLibrary library(target.library);
+  const std::int64_t threads = footprint().threads;
+  auto passing = std::make_unique<TestHost>();
+  const lks_driver_api *first = nullptr, *second = nullptr;
+  check(enter(library, *passing, &first) == LKS_OK && first, "the entry failed");
+  check(passing->passed() == 0, "the entry passed a fault point: it does native work");
+  passing.reset();
+  TestHost host;
+  check(&library.table(host.api()) == first, "the entry gave another table the second time");
+  check(enter(library, host, &second) == LKS_OK && second == first, "the entry gave another table the third time");
+  check(footprint().threads == threads, "the entry started a thread");
+}
+
+void table_is_complete(const RuntimeTarget& target) {
+  DriverLibrary library(target.library);
+  TestHost host;
+  const lks_driver_api& api = library.table(host.api());
+  check(api.abi_major == LKS_ABI_MAJOR, text("the table is of ABI %u", api.abi_major));
+  check(api.hdr.size >= sizeof api, text("the table has %u bytes, ABI 1.0 has %zu", api.hdr.size, sizeof api));
+  for (std::size_t at = offsetof(lks_driver_api, driver_open); at < sizeof api; at += sizeof(void*)) {
+    void* slot = nullptr;
+    std::memcpy(&slot, reinterpret_cast<const char*>(&api) + at, sizeof slot);
+    check(slot != nullptr, text("the slot at byte %zu of the table is empty", at));
+  }
+  for (const char* string : {api.name, api.vendor, api.version, api.build_id}) {
+    check(string && *string, "name, vendor, version or build_id is missing");
+  }
+}
+
+// A host of the future: more fields, a higher minor, extensions nobody knows.
+void newer_host(const RuntimeTarget& target) {
+  for (std::uint32_t minor : {LKS_ABI_MINOR + 1, LKS_ABI_MINOR + 7, 1000u}) {
+    DriverLibrary library(target.library);
+    const lks_header last{sizeof(lks_header), 0x7fff'0002u, nullptr},
+        extension{sizeof(lks_header), 0x7fff'0001u, &last};
+    TestHost host;
+    host.pretend(LKS_ABI_MAJOR, minor, sizeof(lks_host_api) + 128);
+    host.extend(&extension);
+    const lks_driver_api* api = nullptr;
+    lks_diag diag;
+    check(enter(library, host, &api, &diag) == LKS_OK,
+          text("a host of ABI 1.%u with a larger table is refused: %s", minor, diag.what));
+    lks_driver* driver = nullptr;
+    Call open("driver_open with a newer host");
+    open.ok(api->driver_open(&host.api(), &driver, open.diag()));
+    const lks_device_info info = describe(*api, driver, target.ordinal);
+    check(info.heap_count > 0 || info.status != LKS_OK, "a newer host sees no heaps");
+    api->driver_close(driver);
+  }
+}
+
+// Refusing an older minor is allowed, with a reason; anything but that and success is not.
+void older_host(const RuntimeTarget& target) {
+  DriverLibrary library(target.library);
+  for (std::uint32_t size : {static_cast<std::uint32_t>(sizeof(lks_host_api)),
+                             static_cast<std::uint32_t>(offsetof(lks_host_api, fault_point))}) {
+    TestHost host;
+    host.pretend(LKS_ABI_MAJOR, 0, size);
+    const lks_driver_api* api = nullptr;
+    const lks_status status = enter(library, host, &api);
+    check(status == LKS_OK || status == LKS_ABI_MISMATCH, "the entry of an older host returned " + status_name(status));
+  }
+}
+
+void other_major(const RuntimeTarget& target) {
+  DriverLibrary library(target.library);
+  for (std::uint32_t major : {0u, LKS_ABI_MAJOR + 1, 99u}) {
+    TestHost host;
+    host.pretend(major, 0, sizeof(lks_host_api));
+    const lks_driver_api* api = nullptr;
+    const lks_status status = enter(library, host, &api);
+    check(status == LKS_ABI_MISMATCH, text("a host of ABI %u.0 got %s", major, status_name(status).c_str()));
+  }
+}
+
+// device_describe with room for less or more than the driver knows, and with an extension.
+void describe_sizes(const RuntimeTarget& target) {
+  Session s(target);
+  constexpr std::size_t room = sizeof(lks_device_info) + 256;
+  constexpr unsigned char canary = 0xc3;
+  for (std::size_t size : {sizeof(lks_header) + 4, sizeof(lks_header) + 16, offsetof(lks_device_info, heaps),
+                           offsetof(lks_device_info, name), offsetof(lks_device_info, reason), sizeof(lks_device_info),
+                           sizeof(lks_device_info) + 8, sizeof(lks_device_info) + 200}) {
+    alignas(lks_device_info) unsigned char memory[room];
+    std::memset(memory, canary, room);
+    const lks_header extension{sizeof(lks_header), 0x7fff'0003u, nullptr};
+    const lks_header header{static_cast<std::uint32_t>(size), 0, &extension};
+    std::memcpy(memory, &header, sizeof header);
+    Call call("device_describe");
+    call.ok(s.api.device_describe(s.driver, s.ordinal, reinterpret_cast<lks_device_info*>(memory), call.diag()));
+    check(std::memcmp(memory, &header, sizeof header) == 0, "device_describe changed the header");
+    const std::size_t known = std::min(size, sizeof(lks_device_info));
+    check_same_bytes({memory + sizeof header, known - sizeof header},
+                     {reinterpret_cast<const unsigned char*>(&s.info) + sizeof header, known - sizeof header},
+                     text("device_describe into %zu bytes, compared with the whole description", size));
+    for (std::size_t i = size; i < room; ++i) {
+      check(memory[i] == canary, text("device_describe was given %zu bytes and wrote byte %zu", size, i));
+    }
+  }
+}
+
+void description(const RuntimeTarget& target) {
+  Session s(target);
+  const lks_device_info& info = s.info;
+  check(info.max_rank >= 1 && info.max_rank <= LKS_MAX_RANK, text("max_rank is %u", info.max_rank));
+  check(info.math_modes != 0, "the device offers no math mode at all");
+  check((info.math_modes & ~7u) == 0, text("math_modes is 0x%x: there are three", info.math_modes));
+  check(info.type >= LKS_DEVICE_CPU && info.type <= LKS_DEVICE_ACCELERATOR, text("type is %d", info.type));
+  check(std::memchr(info.name, 0, sizeof info.name) && info.name[0], "the device has no name");
+  for (const auto& [at, size] : {std::pair<const char*, std::size_t>{info.vendor, sizeof info.vendor},
+                                 {info.version, sizeof info.version},
+                                 {info.reason, sizeof info.reason}}) {
+    check(std::memchr(at, 0, size) != nullptr, "a text of the description is not terminated");
+  }
+  const lks_device_info again = describe(s.api, s.driver, s.ordinal);
+  check(std::memcmp(&again, &info, sizeof info) == 0,
+        "an open device is described otherwise than before it was opened");
+}
+
+void out_of_range(const RuntimeTarget& target) {
+  Session s(target);
+  const std::uint32_t count = s.api.device_count(s.driver);
+  check(s.api.device_count(s.driver) == count, "device_count changes");
+  for (std::uint32_t ordinal : {count, count + 1, 0x7fff'ffffu, 0xffff'ffffu}) {
+    lks_device_info info;
+    std::memset(&info, 0, sizeof info);
+    info.hdr.size = sizeof info;
+    Call call("device_describe of a device that is not there");
+    check(call.done(s.api.device_describe(s.driver, ordinal, &info, call.diag())) != LKS_OK,
+          text("device %u of %u is described", ordinal, count));
+    lks_device* device = nullptr;
+    Call open("device_open of a device that is not there");
+    check(open.done(s.api.device_open(s.driver, ordinal, &device, open.diag())) != LKS_OK,
+          text("device %u of %u is opened", ordinal, count));
+    u64 total = 0, free_bytes = 0;
+    Call memory("device_memory of a device that is not there");
+    check(memory.done(s.api.device_memory(s.driver, ordinal, nullptr, 0, &total, &free_bytes, memory.diag())) != LKS_OK,
+          text("device %u of %u has memory", ordinal, count));
+    const KernelSample sample = multiply_add_sample(4);
+    Description description(sample, LKS_MODE_STRICT);
+    Call ask("kernel_query of a device that is not there");
+    check(ask.done(s.api.kernel_query(s.driver, ordinal, &description.desc, &description.info, ask.diag())) != LKS_OK,
+          text("device %u of %u has kernels", ordinal, count));
+  }
+}
+
+// A capability bit is set if and only if its group is there, with every slot filled.
+void groups(const RuntimeTarget& target) {
+  Session s(target);
+  for (u64 bit = LKS_CAP_GRAPH; bit <= LKS_CAP_COLLECTIVES; bit <<= 1) {
+    const void* group = s.api.get_group(s.driver, bit);
+    const auto number = static_cast<unsigned long long>(bit);
+    if (!(s.info.capabilities & bit)) {
+      // Another device of this driver may have it.
+      if (s.api.device_count(s.driver) == 1)
+        check(!group, text("capability %llu is not claimed and has a group", number));
+      continue;
+    }
+    check(group != nullptr, text("capability %llu is claimed and has no group", number));
+    const auto size = static_cast<const lks_header*>(group)->size;
+    check(size > sizeof(lks_header), text("the group of capability %llu is empty", number));
+    for (std::size_t at = sizeof(lks_header); at + sizeof(void*) <= size; at += sizeof(void*)) {
+      void* slot = nullptr;
+      std::memcpy(&slot, static_cast<const char*>(group) + at, sizeof slot);
+      check(slot != nullptr, text("a slot in the group of capability %llu is empty", number));
+    }
+  }
+  for (u64 bit : {u64{0}, u64{LKS_CAP_INLINE_QUEUE}, u64{1} << 40, u64{1} << 63}) {
+    check(!s.api.get_group(s.driver, bit), text("there is a group for bit %llu", static_cast<unsigned long long>(bit)));
+  }
+}
+
+void strings_live(const RuntimeTarget& target) {
+  DriverLibrary library(target.library);
+  TestHost host;
+  const lks_driver_api& api = library.table(host.api());
+  const std::string before = std::string(api.name) + api.vendor + api.version + api.build_id;
+  std::set<std::string> variants[2];
+  for (auto& round : variants) {
+    lks_driver* driver = nullptr;
+    Call open("driver_open");
+    open.ok(api.driver_open(&host.api(), &driver, open.diag()));
+    const char* kept = api.kernel_variant(driver, LKS_OP_POINTWISE, 0);
+    const std::string at_once = kept ? kept : "";
+    for (std::uint32_t op = 0; op < 200; ++op) {
+      for (std::uint32_t i = 0; const char* name = api.kernel_variant(driver, op, i); ++i) {
+        check(i < 1000, text("op %u has a thousand variants", op));
+        check(*name != '\0', text("variant %u of op %u has no name", i, op));
+        round.insert(std::to_string(op) + name);
+      }
+    }
+    check(!kept || at_once == kept, "the name of a variant changed while the driver was open");
+    api.driver_close(driver);
+  }
+  check(variants[0] == variants[1], "the driver, opened again, has other variants");
+  check(before == std::string(api.name) + api.vendor + api.version + api.build_id, "name or version changed");
+}
+
+void open_and_close(const RuntimeTarget& target) {
+  for (int i = 0; i < 50; ++i) {
+    Session s(target);
+    Queue queue(s);
+    const Buffer buffer(s, 256);
+    queue.fill(buffer, 0, 256, static_cast<u64>(i));
+    check_same_bytes(queue.download(buffer), Bytes(256, static_cast<unsigned char>(i)), text("opened %d times", i + 1));
+  }
+}
+
+// The whole way, from dlopen to dlclose, where the driver says that it may be unloaded.
+void load_and_unload(const RuntimeTarget& target) {
+  const KernelSample sample = multiply_add_sample(100);
+  const auto use = [&] {
+    Session s(target);
+    Queue queue(s);
+    const Kernel kernel(s, sample);
+    check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
+    check_same_bytes(run_sample(s, queue, sample, kernel)[0], multiply_add(sample.values[0], sample.values[1]),
+                     "a kernel of a freshly loaded driver");
+  };
+  use();
+  for (int i = 0; i < 50; ++i) use();
+  check_no_growth("load, use and unload the driver", 50, use, 64);
+}
+
+// Several drivers opened from one library do not know of each other.
+void two_at_once(const RuntimeTarget& target) {
+  Session one(target);
+  auto two = std::make_unique<Session>(target);
+  Queue here(one);
+  {
+    Queue there(*two);
+    const Buffer a(one, 64), b(*two, 64);
+    one.host.fail_at(0);
+    two->host.fail_at(0);
+    here.fill(a, 0, 64, 1);
+    here.finish();
+    check(two->host.passed() == 0, "work of one driver called the host of another");
+    there.fill(b, 0, 64, 2);
+    check_same_bytes(here.download(a), Bytes(64, 1), "memory of the first of two drivers");
+    check_same_bytes(there.download(b), Bytes(64, 2), "memory of the second of two drivers");
+  }
+  two.reset();
+  const Buffer after(one, 64);
+  here.fill(after, 0, 64, 3);
+  check_same_bytes(here.download(after), Bytes(64, 3), "memory of a driver after another one was closed");
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> abi_cases() {
+  return {
+      {"abi", "entry_is_pure", "the entry gives one table, starts nothing and keeps nothing", &entry_is_pure},
+      {"abi", "table_is_complete", "every slot and name of the table is there", &table_is_complete},
+      {"abi", "newer_host", "a host with more fields, a higher minor and unknown extensions is accepted", &newer_host},
+      {"abi", "older_host", "an older host is accepted or refused with a reason", &older_host},
+      {"abi", "other_major", "a host of another major version is refused", &other_major},
+      {"abi", "describe_sizes", "device_describe fills what fits and no byte more", &describe_sizes},
+      {"abi", "description", "the device's description is sound and stays the same", &description},
+      {"abi", "out_of_range", "devices that are not there are refused everywhere", &out_of_range},
+      {"abi", "groups", "capability bits and groups agree", &groups},
+      {"abi", "strings_live", "names live as long as they should and stay the same", &strings_live},
+      {"abi", "open_and_close", "the driver opens and closes fifty times", &open_and_close},
+      {"abi", "load_and_unload", "the library loads and unloads fifty times and loses nothing", &load_and_unload},
+      {"abi", "two_at_once", "two drivers opened from one library share nothing", &two_at_once},
+  };
+}
+
 }  // namespace lockstep::conformance

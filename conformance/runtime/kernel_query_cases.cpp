@@ -1,4 +1,265 @@
+// kernel_query, kernel_prepare and kernel_variant: one answer from one table, with a reason where it is no.
+#include <cstring>
+
+#include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
+
 namespace lockstep::conformance {
-std::vector<RuntimeCase> kernel_query_cases() { return {}; }
+namespace {
+
+constexpr std::uint32_t modes[] = {LKS_MODE_STRICT, LKS_MODE_FAST, LKS_MODE_LOCKSTEP};
+
+// Whether the driver lists this variant: exactly, or followed by a space and details.
+bool is_listed(Session& s, std::uint32_t op, const std::string& variant) {
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    const char* name = s.api.kernel_variant(s.driver, op, i);
+    if (!name) return false;
+    if (variant == name || variant.rfind(std::string(name) + " ", 0) == 0) return true;
+  }
+  return false;
+}
+
+void check_info(const lks_kernel_info& info, const std::string& what) {
+  check(info.hdr.size == sizeof info && info.hdr.type == 0 && !info.hdr.next,
+        what + ": the header of info was changed");
+  check(std::memchr(info.variant, 0, sizeof info.variant) && info.variant[0],
+        what + ": the kernel's variant has no name");
+  check(info.order <= LKS_ORDER_PAIRWISE, what + text(": order is %u", info.order));
+  check(info.determinism <= LKS_DETERMINISM_CROSS_DEVICE, what + text(": determinism is %u", info.determinism));
+}
+
+void check_deps(const Description& d, const std::string& what) {
+  for (std::size_t i = 0; i < d.deps.size(); ++i) {
+    check((d.deps[i].alignment & (d.deps[i].alignment - 1)) == 0,
+          what + text(": operand %zu depends on the alignment %llu, which is no power of two", i,
+                      static_cast<unsigned long long>(d.deps[i].alignment)));
+    check(d.deps[i].dense <= 1, what + ": dense is neither 0 nor 1");
+  }
+}
+
+// The query's answer and the prepare's are the same, in every mode that the device offers.
+void query_and_prepare_agree(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t mode : modes) {
+    if (!s.offers(mode)) continue;
+    for (int size = 0; size < 6; ++size) {
+      for (const KernelSample& sample : kernel_samples(target.seed, size)) {
+        const std::string what = sample.name + text(" (set %d, mode %u)", size, mode);
+        Description asked(sample, mode);
+        lks_diag refusal = empty_diagnosis();
+        const bool yes = query(s, asked, &refusal);
+        const Kernel kernel(s, sample, mode);
+        check(static_cast<bool>(kernel) == yes, what + (yes ? ": the query says yes, the preparation refuses"
+                                                            : ": the query says no, the preparation succeeds"));
+        if (!yes) continue;
+        check_info(asked.info, what);
+        check_deps(asked, what);
+        check(std::strcmp(asked.info.variant, kernel.info().variant) == 0,
+              what + ": the query promises variant " + asked.info.variant + ", prepared is " + kernel.info().variant);
+        check(asked.info.workspace_bytes == kernel.info().workspace_bytes,
+              what + ": query and preparation differ in workspace");
+        check(is_listed(s, sample.op, asked.info.variant),
+              what + ": kernel_variant does not list the variant " + asked.info.variant);
+        check(mode == LKS_MODE_FAST || asked.info.determinism >= LKS_DETERMINISM_RUN_TO_RUN,
+              what + ": outside fast mode a kernel gives the same bits each time, and this one does not claim to");
+        check(mode != LKS_MODE_LOCKSTEP || asked.info.determinism == LKS_DETERMINISM_CROSS_DEVICE,
+              what + ": a kernel of lockstep mode gives the bits of every device, and this one does not claim to");
+      }
+    }
+  }
+}
+
+// The small core is there, in every mode that the device offers, or the device can run hardly any op.
+void core_is_offered(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t mode : modes) {
+    if (!s.offers(mode)) continue;
+    for (const KernelSample& sample : kernel_samples(target.seed, 2)) {
+      if (!sample.core) continue;
+      Description asked(sample, mode);
+      lks_diag refusal = empty_diagnosis();
+      const bool yes = query(s, asked, &refusal);
+      // What lies strided is made dense by the host and asked again.
+      check(yes || refusal.reason == LKS_REASON_LAYOUT,
+            sample.name + text(" in mode %u is refused: %s", mode, refusal.what));
+    }
+  }
+}
+
+void other_modes(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t mode : {0u, 1u, 2u, 3u, 77u, 0xffff'ffffu}) {
+    if (mode < 32 && s.offers(mode)) continue;
+    for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
+      Description asked(sample, mode);
+      lks_diag refusal = empty_diagnosis();
+      check(!query(s, asked, &refusal),
+            sample.name + text(" is offered in mode %u, which the device does not offer", mode));
+      check(refusal.reason == LKS_REASON_MATH_MODE || refusal.reason == LKS_REASON_OP,
+            sample.name + text(" in mode %u is refused for reason %d (%s), not for the mode", mode, refusal.reason,
+                               refusal.what));
+      check(!Kernel(s, sample, mode),
+            sample.name + text(" is prepared in mode %u, which the device does not offer", mode));
+    }
+  }
+}
+
+lks_diag refusal_of(Session& s, Description& asked, const std::string& what) {
+  lks_diag refusal = empty_diagnosis();
+  check(!query(s, asked, &refusal), what + " is offered");
+  lks_kernel* kernel = nullptr;
+  Call call("kernel_prepare");
+  const lks_status status = call.done(s.api.kernel_prepare(s.device, &asked.desc, &kernel, &asked.info, call.diag()));
+  if (status == LKS_OK && kernel) s.api.kernel_release(s.device, kernel);
+  check(status == LKS_UNSUPPORTED, what + " is refused by the query, and preparing it gives " + status_name(status));
+  check(call.filled().reason == refusal.reason, what + ": query and preparation refuse for different reasons");
+  return refusal;
+}
+
+void unknown_op(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t op : {0x7fff'fff0u, 0xffff'ffffu, 59u}) {
+    KernelSample sample = multiply_add_sample(8);
+    sample.program = nullptr;
+    sample.op = op;
+    sample.op_name = "no_such_op";
+    Description asked(sample, LKS_MODE_STRICT);
+    const lks_diag refusal = refusal_of(s, asked, text("op %u", op));
+    check(refusal.reason == LKS_REASON_OP,
+          text("an unknown op is refused for reason %d: %s", refusal.reason, refusal.what));
+    check(!s.api.kernel_variant(s.driver, op, 0), "an unknown op has variants");
+  }
+  KernelSample named = multiply_add_sample(8);
+  named.program = nullptr;
+  named.op = LKS_OP_NAMED;
+  named.op_name = "suite::no_such_op";
+  Description asked(named, LKS_MODE_STRICT);
+  refusal_of(s, asked, "a named op that nobody knows");
+}
+
+void newer_schema(const RuntimeTarget& target) {
+  Session s(target);
+  for (KernelSample& sample : kernel_samples(target.seed, 1)) {
+    Description before(sample, LKS_MODE_STRICT);
+    if (!query(s, before)) continue;
+    sample.version = 1000;
+    Description asked(sample, LKS_MODE_STRICT);
+    const lks_diag refusal = refusal_of(s, asked, sample.name + " of schema version 1000");
+    check(refusal.reason == LKS_REASON_VERSION,
+          sample.name + text(" of schema version 1000 is refused for reason %d: %s", refusal.reason, refusal.what));
+  }
+}
+
+// Descriptions that no driver can serve, whatever it does.
+void nonsense(const RuntimeTarget& target) {
+  Session s(target);
+  for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
+    Description before(sample, LKS_MODE_STRICT);
+    if (!query(s, before) || sample.inputs.empty()) continue;
+    for (lks_dtype dtype : {LKS_DTYPE(LKS_CLASS_FLOAT_E4M3, 8), LKS_DTYPE(LKS_CLASS_INT, 4), LKS_DTYPE(29, 32), 0u}) {
+      Description asked(sample, LKS_MODE_STRICT);
+      for (lks_tensor_desc& t : asked.tensors) t.dtype = dtype;
+      refusal_of(s, asked, sample.name + text(" of dtype 0x%x", dtype));
+    }
+    for (std::int32_t rank : {LKS_MAX_RANK + 1, 1000, -1}) {
+      Description asked(sample, LKS_MODE_STRICT);
+      asked.tensors[0].rank = rank;
+      const lks_diag refusal = refusal_of(s, asked, sample.name + text(" with an input of rank %d", rank));
+      check(refusal.operand <= 0 || refusal.reason != LKS_REASON_RANK, "the refused rank is blamed on another operand");
+    }
+  }
+}
+
+// deps may be NULL; sizes may be larger; extensions that nobody knows are skipped.
+void optional_parts(const RuntimeTarget& target) {
+  Session s(target);
+  for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
+    Description plain(sample, LKS_MODE_STRICT);
+    if (!query(s, plain)) continue;
+    Description without(sample, LKS_MODE_STRICT);
+    without.info.deps = nullptr;
+    check(query(s, without), sample.name + " is refused when the host does not ask for deps");
+    Description larger(sample, LKS_MODE_STRICT);
+    const lks_header extension{sizeof(lks_header), 0x7fff'0004u, nullptr};
+    struct {
+      lks_kernel_info info;
+      unsigned char future[64];
+    } grown;
+    std::memset(&grown, 0xc3, sizeof grown);
+    grown.info = larger.info;
+    grown.info.hdr.size = sizeof grown;
+    grown.info.hdr.next = &extension;
+    larger.desc.hdr = {sizeof larger.desc + 64, 0, &extension};
+    for (lks_tensor_desc& t : larger.tensors) t.hdr.next = &extension;
+    Call call("kernel_query with newer structs");
+    call.ok(s.api.kernel_query(s.driver, s.ordinal, &larger.desc, &grown.info, call.diag()));
+    check(std::strcmp(grown.info.variant, plain.info.variant) == 0,
+          sample.name + ": newer structs give another variant");
+    check(grown.info.hdr.size == sizeof grown && grown.info.hdr.next == &extension,
+          sample.name + ": the header of info was changed");
+    for (unsigned char byte : grown.future) check(byte == 0xc3, sample.name + ": kernel_query wrote beyond info");
+  }
+}
+
+// What a kernel says it does not depend on may differ at launch.
+void deps_are_true(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const std::vector<KernelSample> described = kernel_samples(target.seed, 2), launched = kernel_samples(target.seed, 3);
+  for (std::size_t i = 0; i < described.size(); ++i) {
+    const KernelSample &first = described[i], &other = launched[i];
+    if (first.attrs != other.attrs) continue;  // that is another kernel anyway
+    Description asked(first, LKS_MODE_STRICT);
+    if (!query(s, asked)) continue;
+    bool depends = false;
+    for (const lks_operand_deps& d : asked.deps)
+      depends = depends || d.dims || d.strides || d.stride_classes || d.dense;
+    if (depends) continue;
+    const Kernel general(s, first), special(s, other);
+    check(special && general, first.name + ": a kernel that depends on no extent is refused for other extents");
+    const std::vector<Bytes> expected = run_sample(s, queue, other, special),
+                             got = run_sample(s, queue, other, general);
+    for (std::size_t o = 0; o < got.size(); ++o) {
+      check_same_bytes(got[o], expected[o],
+                       first.name + ", prepared for other extents on which it claims not to depend, output");
+    }
+  }
+}
+
+// A query asks; it takes no memory, passes no fault point and needs no open device.
+void query_is_free(const RuntimeTarget& target) {
+  DriverLibrary library(target.library);
+  TestHost host;
+  const lks_driver_api& api = library.table(host.api());
+  lks_driver* driver = nullptr;
+  Call open("driver_open");
+  open.ok(api.driver_open(&host.api(), &driver, open.diag()));
+  const KernelSample sample = multiply_add_sample(100);
+  Description asked(sample, LKS_MODE_STRICT);
+  host.fail_at(0);
+  lks_diag diag = empty_diagnosis();
+  const lks_status status = api.kernel_query(driver, target.ordinal, &asked.desc, &asked.info, &diag);
+  api.driver_close(driver);
+  check(status == LKS_OK, std::string("kernel_query without an open device: ") + diag.what);
+  check(host.passed(LKS_FAULT_ALLOC) == 0, "kernel_query allocates");
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> kernel_query_cases() {
+  return {
+      {"abi", "query_and_prepare_agree", "a query's answer and variant are those of the preparation, and are listed",
+       &query_and_prepare_agree},
+      {"abi", "core_is_offered", "the small core of kernels is there in every mode that the device offers",
+       &core_is_offered},
+      {"abi", "other_modes", "modes that the device does not offer are refused for their mode", &other_modes},
+      {"abi", "unknown_op", "unknown ops are refused for the op", &unknown_op},
+      {"abi", "newer_schema", "newer schemas of known ops are refused for their version", &newer_schema},
+      {"abi", "nonsense", "impossible dtypes and ranks are refused with a reason", &nonsense},
+      {"abi", "optional_parts", "deps may be left out, structs may be larger, extensions are skipped", &optional_parts},
+      {"abi", "deps_are_true", "a kernel serves every call that agrees in what it says it depends on", &deps_are_true},
+      {"abi", "query_is_free", "a query needs no open device and takes nothing", &query_is_free},
+  };
+}
+
 }  // namespace lockstep::conformance

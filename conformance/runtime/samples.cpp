@@ -147,6 +147,7 @@ void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {5}}},
                        {{LKS_F32, result}}, attr_bytes(forward), dice));
   all.back().name = "conv2d with bias";
+  all.back().core = false;  // the host adds the bias where the driver does not
   const lks_conv2d_backward_input_attrs input{.strides = forward.strides,
                                               .padding = forward.padding,
                                               .dilation = forward.dilation,

@@ -1,4 +1,218 @@
+// Threads: calls from many at once, and kernels whose work the host cuts in ways of its own.
+#include <atomic>
+#include <thread>
+
+#include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
+
 namespace lockstep::conformance {
-std::vector<RuntimeCase> thread_cases() { return {}; }
+namespace {
+
+constexpr std::size_t thread_total = 8;
+
+// Runs work(index) on eight threads at once; throws the first failure.
+template <class Work>
+void on_threads(Work&& work) {
+  std::vector<std::string> failures(thread_total);
+  std::atomic<int> waiting{static_cast<int>(thread_total)};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < thread_total; ++t) {
+    threads.emplace_back([&, t] {
+      --waiting;
+      while (waiting > 0) std::this_thread::yield();  // so that they really start together
+      try {
+        work(t);
+      } catch (const std::exception& e) {
+        failures[t] = e.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& failure : failures) check(failure.empty(), failure);
+}
+
+void check_results(const std::vector<Bytes>& got, const std::vector<Bytes>& expected, const std::string& what) {
+  for (std::size_t o = 0; o < expected.size(); ++o)
+    check_same_bytes(got[o], expected[o], what + text(", output %zu", o));
+}
+
+// Everything that a thread of its own may do on a shared device: ask, prepare, allocate, launch, wait.
+void one_device(const RuntimeTarget& target) {
+  Session s(target);
+  std::vector<KernelSample> samples = kernel_samples(target.seed, 3);
+  std::vector<std::vector<Bytes>> expected;
+  {
+    Queue queue(s);
+    std::erase_if(samples, [&](const KernelSample& sample) { return !Kernel(s, sample); });
+    for (const KernelSample& sample : samples) expected.push_back(run_sample(s, queue, sample, Kernel(s, sample)));
+  }
+  check(!samples.empty(), "the driver refuses every kernel");
+  on_threads([&](std::size_t t) {
+    Queue queue(s);
+    for (std::size_t i = 0; i < 2 * samples.size(); ++i) {
+      const std::size_t which = (i * (2 * t + 1) + t) % samples.size();
+      Description asked(samples[which], LKS_MODE_STRICT);
+      check(query(s, asked), samples[which].name + " is refused while other threads work");
+      const Kernel kernel(s, samples[which]);
+      check_results(run_sample(s, queue, samples[which], kernel), expected[which],
+                    samples[which].name + " while other threads work");
+    }
+  });
+}
+
+// Kernels are shared by all queues of a device.
+void shared_kernel(const RuntimeTarget& target) {
+  Session s(target);
+  const std::vector<KernelSample> samples = kernel_samples(target.seed, 4);
+  for (const KernelSample& sample : samples) {
+    const Kernel kernel(s, sample);
+    if (!kernel) continue;
+    Queue alone(s);
+    const std::vector<Bytes> expected = run_sample(s, alone, sample, kernel);
+    on_threads([&](std::size_t) {
+      Queue queue(s);
+      for (int i = 0; i < 6; ++i) {
+        check_results(run_sample(s, queue, sample, kernel), expected,
+                      sample.name + " launched by eight threads at once");
+      }
+    });
+  }
+}
+
+// An inline queue may be used by several threads at once.
+void shared_inline_queue(const RuntimeTarget& target) {
+  Session s(target);
+  if (!s.is_inline()) throw NotOffered("the host serialises the calls on an asynchronous queue");
+  Queue queue(s);
+  const std::vector<KernelSample> samples = kernel_samples(target.seed, 3);
+  for (const KernelSample& sample : samples) {
+    const Kernel kernel(s, sample);
+    if (!kernel) continue;
+    const std::vector<Bytes> expected = run_sample(s, queue, sample, kernel);
+    on_threads([&](std::size_t) {
+      for (int i = 0; i < 4; ++i) {
+        check_results(run_sample(s, queue, sample, kernel), expected,
+                      sample.name + " by eight threads on one inline queue");
+      }
+    });
+  }
+}
+
+const std::vector<ParallelStyle>& styles() {
+  static const std::vector<ParallelStyle> all = {
+      {1, true, false, false}, {2, true, false, false}, {3, false, false, false}, {3, true, true, false},
+      {7, false, true, false}, {7, true, false, true},  {2, false, true, true},   {16, false, false, true}};
+  return all;
+}
+
+std::string style_text(const ParallelStyle& style) {
+  return text("parallel_for in %u %s pieces%s%s", style.pieces, style.even ? "equal" : "unequal",
+              style.reversed ? ", the last first" : "", style.threads ? ", on threads" : "");
+}
+
+// However the host cuts and orders parallel work, every piece is done exactly once.
+void pieces(const RuntimeTarget& target, std::uint32_t mode, const std::vector<KernelSample>& samples, bool sums_too) {
+  Session s(target);
+  if (!s.offers(mode)) throw NotOffered("the device does not offer this math mode");
+  Queue queue(s);
+  for (const KernelSample& sample : samples) {
+    if (sample.sums_floats && !sums_too) continue;
+    s.host.set_style({});
+    const Kernel kernel(s, sample, mode);
+    if (!kernel) continue;
+    const std::vector<Bytes> expected = run_sample(s, queue, sample, kernel);
+    for (const ParallelStyle& style : styles()) {
+      s.host.set_style(style);
+      check_results(run_sample(s, queue, sample, kernel), expected, sample.name + " with " + style_text(style));
+      const Kernel made_for_it(s, sample, mode);
+      check(static_cast<bool>(made_for_it), sample.name + " is refused with " + style_text(style));
+      check_results(run_sample(s, queue, sample, made_for_it), expected,
+                    sample.name + " prepared and launched with " + style_text(style));
+    }
+  }
+}
+
+// Without sums of floats, whose order strict mode leaves to the driver.
+void strict_pieces(const RuntimeTarget& target) {
+  std::vector<KernelSample> samples = large_samples(target.seed);
+  for (int size : {3, 5}) {
+    for (KernelSample& s : kernel_samples(target.seed, size)) {
+      // Sums of small whole numbers are exact in any order; those of exponentials are not.
+      if (s.core) samples.push_back(std::move(s));
+    }
+  }
+  pieces(target, LKS_MODE_STRICT, samples, false);
+}
+
+void lockstep_pieces(const RuntimeTarget& target) {
+  std::vector<KernelSample> samples = large_samples(target.seed);
+  for (int size : {3, 5}) {
+    for (KernelSample& s : kernel_samples(target.seed, size)) samples.push_back(std::move(s));
+  }
+  pieces(target, LKS_MODE_LOCKSTEP, samples, true);
+}
+
+// The same work, again and again, on threads that start now in this order and now in that.
+void run_to_run(const RuntimeTarget& target, std::uint32_t mode) {
+  Session s(target);
+  if (!s.offers(mode)) throw NotOffered("the device does not offer this math mode");
+  Queue queue(s);
+  for (const KernelSample& sample : large_samples(target.seed)) {
+    s.host.set_style({4, true, false, true});
+    const Kernel kernel(s, sample, mode);
+    if (!kernel) continue;
+    const std::vector<Bytes> first = run_sample(s, queue, sample, kernel);
+    for (int i = 1; i < 50; ++i) {
+      check_results(run_sample(s, queue, sample, kernel), first,
+                    sample.name + text(", run %d compared with the first", i + 1));
+    }
+  }
+}
+
+void strict_run_to_run(const RuntimeTarget& target) { run_to_run(target, LKS_MODE_STRICT); }
+void lockstep_run_to_run(const RuntimeTarget& target) { run_to_run(target, LKS_MODE_LOCKSTEP); }
+
+// Eight threads wait for one timeline that an asynchronous queue or another thread moves.
+void many_waiters(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const Buffer data(s, 1 << 20);
+  Timeline gate(s);
+  std::vector<std::uint64_t> values;
+  for (int i = 0; i < 50; ++i) values.push_back(queue.fill(data, 0, 1 << 20, static_cast<std::uint64_t>(i)));
+  std::thread signals([&] {
+    for (std::uint64_t v = 1; v <= 50; ++v) gate.signal(v);
+  });
+  std::string failure;
+  try {
+    on_threads([&](std::size_t t) {
+      for (std::size_t i = t; i < values.size(); ++i) {
+        wait_for(s, queue.timeline(), values[i]);
+        wait_for(s, gate.handle(), i + 1);
+      }
+    });
+  } catch (const CheckFailed& e) {
+    failure = e.what();
+  }
+  signals.join();
+  check(failure.empty(), failure);
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> thread_cases() {
+  return {
+      {"threads", "one_device", "eight threads query, prepare, allocate and launch on one device", &one_device},
+      {"threads", "shared_kernel", "one kernel serves eight queues at once", &shared_kernel},
+      {"threads", "shared_inline_queue", "eight threads share one inline queue", &shared_inline_queue},
+      {"threads", "many_waiters", "eight threads wait for the same timelines", &many_waiters},
+      {"threads", "strict_pieces", "results do not depend on how the host cuts parallel work, but for sums of floats",
+       &strict_pieces},
+      {"threads", "lockstep_pieces", "in lockstep mode no result depends on how the host cuts parallel work",
+       &lockstep_pieces},
+      {"threads", "strict_run_to_run", "in strict mode fifty runs give the same bits", &strict_run_to_run},
+      {"threads", "lockstep_run_to_run", "in lockstep mode fifty runs give the same bits", &lockstep_run_to_run},
+  };
+}
+
 }  // namespace lockstep::conformance
