@@ -201,7 +201,7 @@ void expect_softmax(const Tensor& x, const std::string& what) {
 
 TEST(LockstepSoftmax, GivesTheBitsOfItsDecomposition) {
   const DeviceScope device(cpu());
-  const Shape shapes[] = {{1, 1},     {5, 10},   {1000, 10}, {3, 31},   {3, 32},    {3, 33},   {2, 1024}, {2, 1025},
+  const Shape shapes[] = {{1, 1},    {5, 10},   {1000, 10}, {3, 31},   {3, 32},    {3, 33},   {2, 1024}, {2, 1025},
                           {70, 700}, {2, 2047}, {2, 2048},  {3, 2049}, {2, 10007}, {7, 5, 3}, {100}};
   for (DType t : {f32, f64}) {
     for (const Shape& shape : shapes) {
