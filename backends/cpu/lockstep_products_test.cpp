@@ -146,6 +146,7 @@ struct Geometry {
 };
 
 const Geometry geometries[] = {
+    {"depthwise, many pixels", {3, 33, 35, 5}, {5, 3, 3, 1}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 5},
     {"first layer", {2, 14, 13, 1}, {33, 3, 3, 1}},
     {"three channels, padded", {2, 12, 13, 3}, {8, 7, 7, 3}, {2, 2}, {3, 3, 3, 3}},
     {"over one slice", {1, 7, 9, 64}, {40, 3, 3, 64}, {1, 1}, {1, 1, 1, 1}},

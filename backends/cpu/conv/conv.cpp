@@ -264,7 +264,7 @@ template <class T, Products products>
 void make_of_type(const KernelRequest& request, Out out, const ConvShape& shape, ConvPass pass) {
   const std::int64_t threads = request.api.thread_count(request.api.host);
   if (DepthwiseKernel<T>::serves(shape)) {
-    request.info.workspace_bytes = DepthwiseKernel<T>::workspace_bytes(shape);
+    request.info.workspace_bytes = DepthwiseKernel<T>::workspace_bytes(shape, pass);
     host::emplace<DepthwiseKernel<T>>(request, out, request.api, shape, pass);
     return;
   }

@@ -12,8 +12,10 @@ template <class T>
 class DepthwiseKernel : public lks_kernel {
  public:
   static bool serves(const ConvShape& s) { return s.groups == s.channels && s.filters == s.channels && !s.empty(); }
-  static std::uint64_t workspace_bytes(const ConvShape& s) {
-    return static_cast<std::uint64_t>(s.kernel_height * s.kernel_width * s.channels) * sizeof(T);
+  static std::uint64_t workspace_bytes(const ConvShape& s, ConvPass pass) {
+    const std::int64_t filters = s.kernel_height * s.kernel_width * s.channels;
+    const std::int64_t sets = 1 + (pass == ConvPass::backward_filter ? segments(s) : 0);
+    return static_cast<std::uint64_t>(filters * sets) * sizeof(T);
   }
 
   DepthwiseKernel(const lks_host_api& api, const ConvShape& shape, ConvPass pass)
@@ -93,29 +95,53 @@ class DepthwiseKernel : public lks_kernel {
     std::copy_n(sums, count, out);
   }
 
-  // The filter's gradient: each tap and run of channels sums over all pixels.
+  // The filter's gradient. Segments of pixels that stay in the second-level cache are gone through tap by tap; as they
+  // are whole subtrees of the sums, these can be joined from theirs.
+  static constexpr std::int64_t segment = 4 * chain_chunk;
+
+  static std::int64_t pixels_of(const ConvShape& s) { return s.batch * s.out_height * s.out_width; }
+  static std::int64_t segments(const ConvShape& s) { return (pixels_of(s) + segment - 1) / segment; }
+
   void sum_filters(const T* image, const T* result, T* by_tap) const {
-    const std::int64_t runs = (s_.channels + lanes - 1) / lanes, pixels = s_.batch * s_.out_height * s_.out_width;
+    const std::int64_t runs = (s_.channels + lanes - 1) / lanes, filters = taps() * s_.channels;
     const Patches<T> patches(map_, image, 0);
-    parallel(api_, taps() * runs, 1, [&](std::int64_t begin, std::int64_t end) {
+    T* const of_segments = by_tap + filters;
+    const auto run_length = [&](std::int64_t first) { return std::min<std::int64_t>(lanes, s_.channels - first); };
+    parallel(api_, segments(s_) * runs, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t unit = begin; unit < end; ++unit) {
-        const std::int64_t tap = unit / runs, first = unit % runs * lanes;
-        const std::int64_t count = std::min<std::int64_t>(lanes, s_.channels - first);
-        PairwiseRuns<T, lanes> sums(static_cast<int>(count));
-        Pixel pixel(map_, 0);
-        for (std::int64_t p = 0; p < pixels; p += chain_chunk) {
-          const std::int64_t end_pixel = std::min(p + chain_chunk, pixels);
-          T partial[lanes] = {};
-          if (count == lanes) {
-            sum_chunk(patches, pixel, result + first, tap, first, lanes, p, end_pixel, partial);
-          } else {
-            sum_chunk(patches, pixel, result + first, tap, first, count, p, end_pixel, partial);
-          }
-          sums.add(partial);
+        const std::int64_t first = unit % runs * lanes, n = unit / runs;
+        for (std::int64_t tap = 0; tap < taps(); ++tap) {
+          sum_segment(patches, result + first, tap, first, run_length(first), n * segment,
+                      of_segments + n * filters + tap * s_.channels + first);
         }
-        std::copy_n(sums.total(), count, by_tap + tap * s_.channels + first);
       }
     });
+    parallel(api_, taps() * runs, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t unit = begin; unit < end; ++unit) {
+        const std::int64_t first = unit % runs * lanes, at = unit / runs * s_.channels + first;
+        PairwiseRuns<T, lanes> sums(static_cast<int>(run_length(first)));
+        for (std::int64_t n = 0; n < segments(s_); ++n) sums.add(of_segments + n * filters + at);
+        std::copy_n(sums.total(), run_length(first), by_tap + at);
+      }
+    });
+  }
+
+  void sum_segment(const Patches<T>& patches, const T* result, std::int64_t tap, std::int64_t first, std::int64_t count,
+                   std::int64_t begin, T* out) const {
+    PairwiseRuns<T, lanes> sums(static_cast<int>(count));
+    Pixel pixel(map_, begin);
+    for (std::int64_t p = begin, last = std::min(begin + segment, pixels_of(s_)); p < last; p += chain_chunk) {
+      const std::int64_t end = std::min(p + chain_chunk, last);
+      T partial[lanes] = {};
+      // A constant extent keeps the sums in registers.
+      if (count == lanes) {
+        sum_chunk(patches, pixel, result, tap, first, lanes, p, end, partial);
+      } else {
+        sum_chunk(patches, pixel, result, tap, first, count, p, end, partial);
+      }
+      sums.add(partial);
+    }
+    std::copy_n(sums.total(), count, out);
   }
 
   [[gnu::always_inline]] void sum_chunk(const Patches<T>& patches, Pixel& pixel, const T* result, std::int64_t tap,
