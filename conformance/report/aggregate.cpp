@@ -156,8 +156,11 @@ std::string replay_line(const RunInfo& run, const std::string& id) {
   std::string quoted;
   for (char c : id) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
   std::string line = "lockstep conformance";
-  if (!run.driver_option.empty()) line += " --driver " + run.driver_option;
-  if (!run.device.empty()) line += " --device " + run.device;
+  if (!run.driver_option.empty()) {
+    line += " --driver " + run.driver_option;
+  } else if (!run.device.empty()) {
+    line += " --device " + run.device;
+  }
   if (run.seed != 0) line += " --seed " + std::to_string(run.seed);
   return line + " --case '" + quoted + "'";
 }

@@ -161,7 +161,7 @@ TEST(ReplayLine, QuotesTheCaseAndNamesWhatItDependsOn) {
   EXPECT_EQ(replay_line(run, "exp/f32/it's"), "lockstep conformance --device cpu:0 --case 'exp/f32/it'\\''s'");
   run.seed = 7;
   run.driver_option = "./libfoo.so";
-  EXPECT_EQ(replay_line(run, "a"), "lockstep conformance --driver ./libfoo.so --device cpu:0 --seed 7 --case 'a'");
+  EXPECT_EQ(replay_line(run, "a"), "lockstep conformance --driver ./libfoo.so --seed 7 --case 'a'");
 }
 
 TEST(ReportAsJson, ComesBackUnchanged) {

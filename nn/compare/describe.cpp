@@ -1,4 +1,5 @@
 // Comparisons as text.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -29,23 +30,28 @@ std::string title(const DivergingCall& c) {
   return c.where.empty() ? text : text + ", " + c.where;
 }
 
-// A value of a device in a column, with its bits and what it is off.
-std::string value_line(const std::string& device, double value, const std::string& bits, const DivergingElement& e) {
-  std::string text = format("      %-14s %.17g  %s", device.c_str(), value, bits.c_str());
+// A value in a column of its own, with its bits and how far it is off.
+std::string value_line(std::string name, std::size_t width, double value, const std::string& bits,
+                       const DivergingElement& e) {
+  name.resize(std::max(width, name.size()), ' ');
+  std::string text = "      " + name + format("  %.17g  %s", value, bits.c_str());
   if (e.exact) text += format("   off by %.3g", std::fabs(value - *e.exact));
   return text + "\n";
 }
 
 std::string element_text(const DivergingCall& c, const Comparison& r) {
   const DivergingElement& e = c.worst;
+  const std::size_t width = std::max({r.first.size(), r.second.size(), std::string_view("exact").size()});
   std::string text = "    " + c.output + index_text(e.index) + " of " + std::string(name_of(c.dtype)) + " " +
                      c.shape.to_string() + format(", %.3g ulp apart", e.ulp) +
                      format("; %lld of %lld elements differ\n", number(c.differing), number(c.elements));
-  text += value_line(r.first, e.first, e.first_bits, e) + value_line(r.second, e.second, e.second_bits, e);
-  if (e.exact)
-    text += format("      %-14s %.17g", "exact", *e.exact) +
-            (e.allowed ? format("   each may be off by %.3g", *e.allowed) : "") + "\n";
-  return text;
+  text +=
+      value_line(r.first, width, e.first, e.first_bits, e) + value_line(r.second, width, e.second, e.second_bits, e);
+  if (!e.exact) return text;
+  std::string name = "exact";
+  name.resize(width, ' ');
+  text += "      " + name + format("  %.17g", *e.exact);
+  return text + (e.allowed ? format("   each may be off by %.3g", *e.allowed) : "") + "\n";
 }
 
 std::string call_text(const DivergingCall& c, const Comparison& r) {

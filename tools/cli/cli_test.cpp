@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -165,6 +166,26 @@ TEST_F(CommandLine, CompareNamesTheFirstOpBeyondTheTolerance) {
   EXPECT_NE(culprit["first_bits"], culprit["second_bits"]);
   EXPECT_GT(culprit["ulp"].get<double>(), 0);
   EXPECT_NE(run(arguments).out.find("matmul in model/dense"), std::string::npos);
+}
+
+// A driver that is sound but for one op, which only the backward pass calls.
+TEST_F(CommandLine, CompareFindsTheOneWrongOpOfADriver) {
+  for (const char* file :
+       {"liblockstep_mutants_reference.so", "liblockstep_driver_mutant_conv_filter_gradient_tf32.so"})
+    fs::copy_file(fs::path(TEST_DRIVERS "/mutants") / file, folder_ / file);
+  const Result r =
+      run("compare --json --devices reference,conv_filter_gradient_tf32 --model cnn --limit-images 4 --batch-size 2",
+          "LOCKSTEP_DRIVER_PATH=" + folder_.string());
+  ASSERT_EQ(r.status, 1) << r.err << r.out;
+  const Json culprits = Json::parse(r.last_line())["culprits"];
+  ASSERT_FALSE(culprits.empty());
+  for (const Json& culprit : culprits) {
+    EXPECT_EQ(culprit["op"], "conv2d_backward_filter");
+    EXPECT_EQ(culprit["part"], "backward");
+    const double exact = culprit["exact"], allowed = culprit["allowed"];
+    EXPECT_LE(std::fabs(culprit["first"].get<double>() - exact), allowed);
+    EXPECT_GT(std::fabs(culprit["second"].get<double>() - exact), allowed);
+  }
 }
 
 TEST_F(CommandLine, BadOptionsExitWithTwo) {
