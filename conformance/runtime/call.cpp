@@ -23,7 +23,12 @@ lks_diag empty_diagnosis() {
 DriverFailure::DriverFailure(const std::string& name, lks_status code, const lks_diag& d)
     : CheckFailed(name + " failed with " + status_name(code) + ": " + d.what), call(name), status(code), diag(d) {}
 
-Call::Call(const char* name) : name_(name), before_(empty_diagnosis()), now_(before_) {}
+// The diag of a host that knows more: its extension is to be skipped, and its header left alone.
+Call::Call(const char* name) : name_(name), before_(empty_diagnosis()) {
+  static const lks_header extension{sizeof(lks_header), 0x7fff'0000u, nullptr};
+  before_.hdr.next = &extension;
+  now_ = before_;
+}
 
 lks_status Call::done(lks_status status) {
   const bool known = status <= LKS_OK && status >= LKS_INTERNAL;

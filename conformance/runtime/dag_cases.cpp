@@ -173,6 +173,9 @@ void random_programs(const RuntimeTarget& target, std::size_t queues, int progra
 void one_queue(const RuntimeTarget& target) { random_programs(target, 1, 10, 200); }
 void two_queues(const RuntimeTarget& target) { random_programs(target, 2, 15, 150); }
 void three_queues(const RuntimeTarget& target) { random_programs(target, 3, 15, 150); }
+void long_programs(const RuntimeTarget& target) {
+  for (std::size_t queues = 1; queues <= 6; ++queues) random_programs(target, queues, 40, 1000);
+}
 
 }  // namespace
 
@@ -181,6 +184,7 @@ std::vector<RuntimeCase> dag_cases() {
       {"queue", "random_one_queue", "random commands on one queue give the simulator's bytes", &one_queue},
       {"queue", "random_two_queues", "random commands on two queues, with the waits they need", &two_queues},
       {"queue", "random_three_queues", "random commands on three queues, with the waits they need", &three_queues},
+      {"queue", "random_long", "many long random programs on one to six queues", &long_programs, true},
   };
 }
 

@@ -137,7 +137,8 @@ Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vect
         {absent ? nullptr : places[i].buffer->handle(), places[i].offset, dims_[i].data(), strides_[i].data()});
   }
   std::memset(&launch_, 0, sizeof launch_);
-  launch_.hdr.size = sizeof launch_;
+  static const lks_header extension{sizeof(lks_header), 0x7fff'0005u, nullptr};  // of no known type: skipped
+  launch_.hdr = {sizeof launch_, 0, &extension};
   launch_.kernel = kernel.handle();
   launch_.workspace = workspace ? workspace->handle() : nullptr;
   launch_.workspace_offset = workspace_offset;

@@ -31,7 +31,7 @@ struct RuntimeCase {
   std::string name;                   // "contents_survive_other_allocations"
   std::string what;                   // one sentence: what it proves
   void (*run)(const RuntimeTarget&);  // throws CheckFailed or NotOffered
-  std::vector<std::string> profiles;  // empty: every profile
+  bool stress = false;                // takes long: for the stress profile only
 
   std::string id() const { return suite + "/" + name; }
 };

@@ -1,0 +1,99 @@
+// The application's floating-point settings: kernels do not follow them, and leave them as they were.
+#if defined(__SSE__) || defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "conformance/runtime/kernels.h"
+#include "conformance/runtime/suites.h"
+
+namespace lockstep::conformance {
+namespace {
+
+#if defined(__SSE__) || defined(__x86_64__)
+
+constexpr unsigned flags = 0x3f;  // exceptions that have happened; computing may set them
+
+// Settings of the calling thread until the end of the scope.
+class Settings {
+ public:
+  explicit Settings(unsigned wanted) : before_(_mm_getcsr()) { _mm_setcsr((before_ & ~0xe040u) | wanted); }
+  ~Settings() { _mm_setcsr(before_); }
+  Settings(const Settings&) = delete;
+  Settings& operator=(const Settings&) = delete;
+
+ private:
+  unsigned before_;
+};
+
+// 3 x + 0 for x of the smallest numbers: the bits triple, unless a subnormal is taken for zero or rounded elsewhere.
+KernelSample triple_subnormals(Bytes& expected) {
+  for (KernelSample& s : kernel_samples(1, 4)) {
+    if (s.scalars.size() != 1) continue;
+    expected.resize(s.values[0].size());
+    for (std::uint32_t i = 0; i < s.values[0].size() / 4; ++i) {
+      const std::uint32_t sign = i % 2 ? 0x80000000u : 0u, x = 1 + 977 * i, tripled = sign | 3 * x, bits = sign | x;
+      std::memcpy(s.values[0].data() + 4 * i, &bits, 4);
+      std::memcpy(expected.data() + 4 * i, &tripled, 4);
+    }
+    std::fill(s.values[1].begin(), s.values[1].end(), static_cast<unsigned char>(0));
+    return s;
+  }
+  throw CheckFailed("the suite has no sample with a scalar");
+}
+
+void run_under(const RuntimeTarget& target, unsigned wanted, const char* what) {
+  const Settings settings(wanted);
+  const unsigned before = _mm_getcsr() & ~flags;
+  const auto unchanged = [&](const std::string& by) {
+    const unsigned now = _mm_getcsr() & ~flags;
+    check(now == before, by + text(" changed MXCSR from 0x%04x to 0x%04x", before, now));
+  };
+  Session s(target);
+  unchanged("opening the device");
+  for (unsigned pieces : {1u, 4u}) {
+    s.host.set_style({pieces, true, false, pieces > 1});
+    Queue queue(s);
+    Bytes expected;
+    const KernelSample subnormal = triple_subnormals(expected);
+    const Kernel kernel(s, subnormal);
+    check(static_cast<bool>(kernel), subnormal.name + " is refused");
+    check_same_bytes(run_sample(s, queue, subnormal, kernel)[0], expected,
+                     std::string("three times subnormal numbers, where the application ") + what);
+    unchanged("a launch of " + subnormal.name);
+    for (const KernelSample& sample : kernel_samples(target.seed, 3)) {
+      const Kernel other(s, sample);
+      unchanged("preparing " + sample.name);
+      if (!other) continue;
+      run_sample(s, queue, sample, other);
+      unchanged("a launch of " + sample.name);
+    }
+  }
+}
+
+void plain(const RuntimeTarget& target) { run_under(target, 0, "has changed nothing"); }
+void flushing(const RuntimeTarget& target) { run_under(target, 0x8040, "flushes subnormal numbers"); }
+void rounding(const RuntimeTarget& target) { run_under(target, 0x4000, "rounds upwards"); }
+
+#else
+
+void plain(const RuntimeTarget&) { throw NotOffered("known for x86 only"); }
+void flushing(const RuntimeTarget&) { throw NotOffered("known for x86 only"); }
+void rounding(const RuntimeTarget&) { throw NotOffered("known for x86 only"); }
+
+#endif
+
+}  // namespace
+
+std::vector<RuntimeCase> float_environment_cases() {
+  return {
+      {"threads", "float_settings", "kernels leave the application's floating-point settings as they were", &plain},
+      {"threads", "float_flushing", "kernels compute with subnormal numbers where the application flushes them",
+       &flushing},
+      {"threads", "float_rounding", "kernels round to nearest where the application does not", &rounding},
+  };
+}
+
+}  // namespace lockstep::conformance
