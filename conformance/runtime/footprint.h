@@ -15,7 +15,7 @@ struct Footprint {
 };
 Footprint footprint();
 
-/// Runs `step` many times and throws CheckFailed if the process grows each time it is measured: by more than
+/// Runs `step` many times and throws CheckFailed if the process grows in nearly every round of `steps`: by more than
 /// `bytes_each` bytes of the heap per step, by resident pages, descriptors or threads. What happens once, such as
 /// filling a cache, is no leak.
 void check_no_growth(const std::string& what, int steps, const std::function<void()>& step, double bytes_each = 6);

@@ -1,5 +1,6 @@
 // Threads: calls from many at once, and kernels whose work the host cuts in ways of its own.
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #include "conformance/runtime/kernels.h"
@@ -60,23 +61,41 @@ void one_device(const RuntimeTarget& target) {
   });
 }
 
-// Kernels are shared by all queues of a device.
-void shared_kernel(const RuntimeTarget& target) {
-  Session s(target);
-  const std::vector<KernelSample> samples = kernel_samples(target.seed, 4);
-  for (const KernelSample& sample : samples) {
-    const Kernel kernel(s, sample);
+// The same calls for each thread, on inputs of its own: what one thread leaves in another's way then shows.
+std::vector<std::vector<KernelSample>> samples_by_thread(std::uint64_t seed) {
+  std::vector<std::vector<KernelSample>> all;
+  for (std::uint64_t t = 0; t < thread_total; ++t) {
+    all.push_back(large_samples(seed + t));
+    for (KernelSample& sample : kernel_samples(seed + t, 4)) all.back().push_back(std::move(sample));
+  }
+  return all;
+}
+
+// One kernel, launched by eight threads at once on different inputs; `queue_of` gives each thread its queue.
+template <class QueueOf>
+void share_kernels(Session& s, std::uint64_t seed, int rounds, QueueOf&& queue_of) {
+  const std::vector<std::vector<KernelSample>> samples = samples_by_thread(seed);
+  for (std::size_t i = 0; i < samples[0].size(); ++i) {
+    const Kernel kernel(s, samples[0][i]);
     if (!kernel) continue;
+    std::vector<std::vector<Bytes>> expected;
     Queue alone(s);
-    const std::vector<Bytes> expected = run_sample(s, alone, sample, kernel);
-    on_threads([&](std::size_t) {
-      Queue queue(s);
-      for (int i = 0; i < 6; ++i) {
-        check_results(run_sample(s, queue, sample, kernel), expected,
-                      sample.name + " launched by eight threads at once");
+    for (std::size_t t = 0; t < thread_total; ++t) expected.push_back(run_sample(s, alone, samples[t][i], kernel));
+    on_threads([&](std::size_t t) {
+      for (int round = 0; round < rounds; ++round) {
+        check_results(run_sample(s, queue_of(t), samples[t][i], kernel), expected[t],
+                      samples[t][i].name + " launched by eight threads at once");
       }
     });
   }
+}
+
+// Kernels are shared by all queues of a device.
+void shared_kernel(const RuntimeTarget& target) {
+  Session s(target);
+  std::vector<std::unique_ptr<Queue>> queues;
+  for (std::size_t t = 0; t < thread_total; ++t) queues.push_back(std::make_unique<Queue>(s));
+  share_kernels(s, target.seed, 4, [&](std::size_t t) -> Queue& { return *queues[t]; });
 }
 
 // An inline queue may be used by several threads at once.
@@ -84,18 +103,7 @@ void shared_inline_queue(const RuntimeTarget& target) {
   Session s(target);
   if (!s.is_inline()) throw NotOffered("the host serialises the calls on an asynchronous queue");
   Queue queue(s);
-  const std::vector<KernelSample> samples = kernel_samples(target.seed, 3);
-  for (const KernelSample& sample : samples) {
-    const Kernel kernel(s, sample);
-    if (!kernel) continue;
-    const std::vector<Bytes> expected = run_sample(s, queue, sample, kernel);
-    on_threads([&](std::size_t) {
-      for (int i = 0; i < 4; ++i) {
-        check_results(run_sample(s, queue, sample, kernel), expected,
-                      sample.name + " by eight threads on one inline queue");
-      }
-    });
-  }
+  share_kernels(s, target.seed, 4, [&](std::size_t) -> Queue& { return queue; });
 }
 
 const std::vector<ParallelStyle>& styles() {
