@@ -313,5 +313,21 @@ TEST(Gradcheck, AcceptsRightAndRejectsWrongGradients) {
   EXPECT_THROW(gradcheck([](const std::vector<Tensor>& in) { return in[0]; }, {ones({2})}), DTypeError);
 }
 
+// The gradient of a gradient drops inputs twice; each keeps its own place.
+TEST(TapeTest, SecondGradientOfARegisteredProduct) {
+  const OpDef& product = register_op(pointwise_op("tape_test::product", [](Expr a, Expr b) { return a * b; }));
+  const Tensor a(3.0f), b(5.0f);
+  GradientTape outer;
+  outer.watch(a);
+  outer.watch(b);
+  GradientTape inner;
+  inner.watch(a);
+  const Tensor by_a = inner.gradient(7.0f * invoke1(product, {a, b}), {a})[0];
+  EXPECT_EQ(by_a.item<float>(), 35);
+  const auto second = outer.gradient(by_a, {a, b}, {.unconnected = Unconnected::zero});
+  EXPECT_EQ(second[0].item<float>(), 0);
+  EXPECT_EQ(second[1].item<float>(), 7);
+}
+
 }  // namespace
 }  // namespace lockstep

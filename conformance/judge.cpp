@@ -90,7 +90,9 @@ class Judge {
     if (m_.argument && b.of_argument > 0 && m_.argument->values[i] < b.of_argument_below) {
       allowed = std::max(allowed, static_cast<long double>(b.of_argument) * std::fabs(m_.argument->values[i]));
     }
-    return allowed > 0 ? allowed + format_.smallest : 0;
+    // Where the result is subnormal, each step may be off by half of the smallest number.
+    const int steps = b.roundings && *b.roundings > 0 ? 4 : 1;
+    return allowed > 0 ? allowed + steps * format_.smallest : 0;
   }
 
   // Whether the element would tell a wrong result from a right one.
@@ -167,9 +169,9 @@ class Judge {
   }
 
   // A result of another size would be outside the bound.
-  static bool tells(long double e, long double allowed) {
-    if (!std::isfinite(e)) return true;
-    return allowed == 0 || allowed <= std::fabs(e) / 4;
+  bool tells(long double e, long double allowed) const {
+    if (!std::isfinite(e) || allowed <= 32 * format_.smallest) return true;
+    return allowed <= std::max(std::fabs(e), m_.typical / 64) / 4;
   }
 
   const RefArray &result_, &exact_;

@@ -24,6 +24,8 @@ struct Measure {
   const RefArray* argument = nullptr;
   /// All terms are integers whose sums are exact in any order: so must the result be, where the exact one is whole.
   bool exact_sums = false;
+  /// About how large the operands are: what results near zero are compared with to see whether the bound says anything.
+  long double typical = 1;
 };
 
 /// Compares elementwise. NaN agrees with NaN only. Where the oracle says that f16 or bf16 was rounded from a wider dtype,

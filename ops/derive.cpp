@@ -150,14 +150,18 @@ OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t>
     const std::size_t upstream_begin = used.size();
     const std::size_t scalar_begin = upstream_begin + original->outputs.size();
     const lks_dtype dtype = given[upstream_begin].dtype();
-    // Inputs that the gradient does not read still have a place in the original body; what hangs on them is dropped.
+    // Inputs that the gradient does not read still have a place in the original body; what hangs on them is dropped. No
+    // two may be the same number: of a gradient's gradient, the body has places of its own.
+    const auto place = [&builder](lks_dtype t) {
+      return builder.scalar(0xffffu + static_cast<std::uint32_t>(builder.instrs().size()), t);
+    };
     std::vector<Expr> inputs;
     for (std::size_t i = 0; i < original->inputs.size(); ++i) {
       const auto at = std::find(used.begin(), used.end(), i);
       const InputDef& def = original->inputs[i];
       inputs.push_back(at != used.end()
                            ? given[static_cast<std::size_t>(at - used.begin())]
-                           : builder.scalar(0xffffu + static_cast<std::uint32_t>(i), sample_dtype(def, dtype)));
+                           : place(sample_dtype(def, dtype)));
     }
     for (std::size_t s = scalar_begin; s < given.size(); ++s) inputs.push_back(given[s]);
     const auto upstream = given.subspan(upstream_begin, original->outputs.size());

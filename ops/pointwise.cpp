@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "ops/derive.h"
 #include "ops/infer.h"
@@ -32,6 +33,16 @@ long double unit_roundoff(lks_dtype t) {
     case LKS_BF16: return 0x1p-8L;
     default: return 0x1p-24L;
   }
+}
+
+// A step's result beyond the largest number of the format is infinite, and so is what follows from it.
+long double overflowed(long double value, lks_dtype t) {
+  const long double largest = t == LKS_F64   ? static_cast<long double>(std::numeric_limits<double>::max())
+                              : t == LKS_F16 ? 65504.0L
+                                             : static_cast<long double>(std::numeric_limits<float>::max());
+  const long double half_unit = t == LKS_F64 ? 0x1p970L : t == LKS_F16 ? 16.0L : 0x1p103L;
+  if (!(std::fabs(value) >= largest + half_unit)) return value;
+  return std::copysign(std::numeric_limits<long double>::infinity(), value);
 }
 
 bool is_float(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_FLOAT || LKS_DTYPE_CLASS(t) == LKS_CLASS_BFLOAT; }
@@ -157,8 +168,9 @@ class ProgramOracle {
       default: break;
     }
     if (is_float(instr.dtype)) {
-      out.real = float_step(instr);
-      out.error = error_step(instr, out.real);
+      out.real = overflowed(float_step(instr), instr.dtype);
+      // What follows from infinity and NaN is exact.
+      out.error = std::isfinite(out.real) ? error_step(instr, out.real) : 0;
     } else {
       out.bits = wrap(integer_step(instr), instr.dtype);
     }

@@ -103,12 +103,17 @@ std::vector<ExtentGroup::Dimension> free_dimensions(const OpCase& c, const std::
   return free;
 }
 
-// Indices that filled a dimension fill the dimension's new extent.
-void follow_extent(OpCase& c, std::int64_t before, std::int64_t after) {
-  for (CaseInput& in : c.inputs) {
-    const bool fills = in.values.kind == CaseValues::Kind::indices && in.values.low == 0 &&
-                       in.values.high == static_cast<double>(before - 1);
-    if (fills) in.values.high = static_cast<double>(std::max<std::int64_t>(after - 1, 0));
+// Indices that filled a dimension fill its new extent; where several had that extent, the smallest of them now.
+void follow_extents(OpCase& out, const OpCase& before, const std::vector<ExtentGroup>& groups,
+                    const std::vector<std::int64_t>& extents) {
+  for (std::size_t i = 0; i < out.inputs.size(); ++i) {
+    const CaseValues& asked = before.inputs[i].values;
+    if (asked.kind != CaseValues::Kind::indices || asked.low != 0) continue;
+    std::optional<std::int64_t> extent;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      if (asked.high == static_cast<double>(groups[g].extent - 1)) extent = std::min(extent.value_or(extents[g]), extents[g]);
+    }
+    if (extent) out.inputs[i].values.high = static_cast<double>(std::max<std::int64_t>(*extent - 1, 0));
   }
 }
 
@@ -178,10 +183,8 @@ std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c) {
 std::optional<OpCase> resized(const OpDef& op, const OpCase& c, const std::vector<ExtentGroup>& groups,
                               const std::vector<std::int64_t>& extents) {
   OpCase out = c;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    out = with_extent(std::move(out), op, groups[g], extents[g]);
-    if (extents[g] != groups[g].extent) follow_extent(out, groups[g].extent, extents[g]);
-  }
+  for (std::size_t g = 0; g < groups.size(); ++g) out = with_extent(std::move(out), op, groups[g], extents[g]);
+  follow_extents(out, c, groups, extents);
   // A choice among no positions has no values to draw.
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const bool indexed = std::any_of(c.inputs.begin(), c.inputs.end(), [&](const CaseInput& in) {

@@ -29,6 +29,19 @@ const RefArray* argument_for(const std::vector<RefArray>& inputs, const RefArray
   return fits ? &inputs[0] : nullptr;
 }
 
+// The mean magnitude of the finite operands.
+long double typical_magnitude(const std::vector<RefArray>& inputs) {
+  long double total = 0, count = 0;
+  for (const RefArray& a : inputs) {
+    for (long double v : a.values) {
+      if (!is_floating(a.dtype) || !std::isfinite(v)) continue;
+      total += std::fabs(v);
+      count += 1;
+    }
+  }
+  return count > 0 ? total / count : 1;
+}
+
 bool is_exact_kind(Values values) {
   return values == Values::exact || values == Values::wide_first || values == Values::wide_last;
 }
@@ -93,9 +106,12 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   Verdict worst;
   for (std::size_t o = 0; o < results.size(); ++o) {
     const DType dtype = exact[o].dtype;
-    Measure measure{setting.bounds.find(t.op->error_class, dtype, t.mode), argument_for(inputs, exact[o]), false};
-    measure.exact_sums = t.op->error_class == ErrorClass::sum && t.mode != MathMode::fast && is_exact_kind(t.values) &&
-                         all_whole(exact[o]);
+    // Small integers are exact in every format that fast mode may use.
+    const bool as_strict = t.mode == MathMode::fast && t.values == Values::exact;
+    const MathMode mode = as_strict ? MathMode::strict : t.mode;
+    Measure measure{setting.bounds.find(t.op->error_class, dtype, mode), argument_for(inputs, exact[o]), false,
+                    typical_magnitude(inputs)};
+    measure.exact_sums = t.op->error_class == ErrorClass::sum && is_exact_kind(t.values) && all_whole(exact[o]);
     join(worst, judge(to_array(results[o]), exact[o], measure), o);
   }
   if (!worst.ok) return worst;

@@ -118,8 +118,8 @@ void compare(const char* what, std::size_t input, std::size_t at, long double gi
              long double scale, double tolerance, Verdict& verdict) {
   const long double allowed = tolerance * (std::fabs(expected) + scale);
   const long double error = std::fabs(given - expected);
-  const double relative = static_cast<double>(error / allowed);
-  if (error <= allowed) {
+  const double relative = std::isnan(error) ? 0 : static_cast<double>(error / allowed);
+  if (error <= allowed || (std::isnan(given) && std::isnan(expected))) {
     verdict.worst = std::max(verdict.worst, relative);
     return;
   }

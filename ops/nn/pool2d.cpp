@@ -293,7 +293,11 @@ OpDef max_pool2d_positions() {
   op.outputs = {{"position"}};
   op.differentiable = false;
   op.attrs = pool_backward_schema("lks_max_pool2d_positions_attrs");
-  op.infer = [](InferContext& c) { c.set(0, DType::i64, c.shape(0)); };
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<Pool2dBackwardAttrs>();
+    require_result_shape(c, 0, pooled(c, shape_of(a.shape), a), "pooling");
+    c.set(0, DType::i64, c.shape(0));
+  };
   op.cases = [] {
     std::vector<OpCase> cases;
     for (const PoolCase& c : pool_cases()) {

@@ -44,4 +44,15 @@ inline long double at_broadcast(const RefArray& array, const Index& index) {
   return array.values[static_cast<std::size_t>(position)];
 }
 
+/// Throws unless the positions that a slice takes along dimension `d` lie inside `extent`.
+inline void check_positions(const InferContext& c, int d, std::int64_t start, std::int64_t step, Dim count, Dim extent) {
+  if (!extent.is_known() || !count.is_known() || count.value() <= 0) return;
+  const std::int64_t last = start + (count.value() - 1) * step;
+  if (start >= 0 && start < extent.value() && last >= 0 && last < extent.value()) return;
+  c.fail(ErrorId::index_out_of_range,
+         "positions " + std::to_string(start) + " to " + std::to_string(last) + " of dimension " + std::to_string(d) +
+             " lie outside its extent of " + extent.to_string(),
+         "positions go from 0 to the extent - 1");
+}
+
 }  // namespace lockstep

@@ -214,7 +214,22 @@ OpDef slice_backward() {
       attr("counts", &SliceBackwardAttrs::counts, "extent of dy"),
       attr("steps", &SliceBackwardAttrs::steps, "may be negative"),
       attr("shape", &SliceBackwardAttrs::shape, "of the result"));
-  op.infer = [](InferContext& c) { c.set(0, c.dtype(0), shape_of(c.attrs<SliceBackwardAttrs>().shape)); };
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<SliceBackwardAttrs>();
+    const Shape& dy = c.shape(0);
+    for (const IntList* list : {&a.starts, &a.counts, &a.steps, &a.shape}) {
+      if (list->count == dy.rank()) continue;
+      c.fail(ErrorId::invalid_attribute,
+             std::to_string(list->count) + " numbers for " + std::to_string(dy.rank()) + " dimensions",
+             "give one number per dimension");
+    }
+    for (int i = 0; i < dy.rank(); ++i) {
+      const auto d = static_cast<std::size_t>(i);
+      c.require_equal(dy.dim(i), Dim::from_raw(a.counts[d]), ErrorId::shapes_differ, "extents of dy and counts");
+      check_positions(c, i, a.starts[d], a.steps[d], dy.dim(i), Dim::from_raw(a.shape[d]));
+    }
+    c.set(0, c.dtype(0), shape_of(a.shape));
+  };
   op.assemble = [](const OpCall& call, const Shape& output) {
     const auto& a = call.attrs_as<SliceBackwardAttrs>();
     const ViewLayout place = box(output, call.inputs[0].impl()->shape, a.starts.view(), a.steps.view());

@@ -307,6 +307,15 @@ AttrSchema bitonic_schema(const char* name) {
                                    attr("run", &BitonicAttrs::run, "length of runs of one direction"));
 }
 
+void check_bitonic(InferContext& c) {
+  const auto& a = c.attrs<BitonicAttrs>();
+  for (std::int64_t n : {a.distance, a.run}) {
+    if (n < 1 || (n & (n - 1)) != 0) {
+      c.fail(ErrorId::invalid_attribute, std::to_string(n) + " is no power of two", "distance and run are powers of two");
+    }
+  }
+}
+
 }  // namespace
 
 OpDef bitonic_partner() {
@@ -321,6 +330,10 @@ OpDef bitonic_partner() {
        .error_class = ErrorClass::exact});
   op.differentiable = false;
   op.attrs = bitonic_schema("lks_bitonic_partner_attrs");
+  op.infer = [](InferContext& c) {
+    check_bitonic(c);
+    c.set(0, DType::i64, c.shape(0));
+  };
   op.cases = [] {
     return std::vector<OpCase>{OpCase{"n16", {{Shape{16}, DType::i64}}, {}, {}, {}, false}.with(BitonicAttrs{4, 8})};
   };
@@ -353,6 +366,12 @@ OpDef bitonic_exchange() {
   op.differentiable = false;
   op.attrs = bitonic_schema("lks_bitonic_exchange_attrs");
   op.infer = [](InferContext& c) {
+    check_bitonic(c);
+    for (std::size_t i = 1; i < 4; ++i) {
+      if (c.shape(i) == c.shape(0)) continue;
+      c.fail(ErrorId::shapes_differ, "pairs are " + c.shape(0).to_string() + " and " + c.shape(i).to_string(),
+             "give keys and positions of the same elements");
+    }
     c.set(0, DType::i64, c.shape(0));
     c.set(1, DType::i64, c.shape(0));
   };

@@ -178,15 +178,7 @@ OpDef slice() {
     for (std::size_t i = 0; i < static_cast<std::size_t>(c.rank(0)); ++i) {
       const Dim extent = c.shape(0).dim(static_cast<int>(i));
       const Dim count = Dim::from_raw(a.counts[i]);
-      if (extent.is_known() && count.is_known() && count.value() > 0) {
-        const std::int64_t last = a.starts[i] + (count.value() - 1) * a.steps[i];
-        if (a.starts[i] < 0 || a.starts[i] >= extent.value() || last < 0 || last >= extent.value()) {
-          c.fail(ErrorId::index_out_of_range,
-                 "positions " + std::to_string(a.starts[i]) + " to " + std::to_string(last) + " of dimension " +
-                     std::to_string(i) + " lie outside its extent of " + extent.to_string(),
-                 "positions go from 0 to the extent - 1");
-        }
-      }
+      check_positions(c, static_cast<int>(i), a.starts[i], a.steps[i], count, extent);
       out.append(count);
     }
     c.set(0, c.dtype(0), out);

@@ -19,6 +19,7 @@ using Run = std::function<int()>;
 Run add_devices(CLI::App& app);
 Run add_train(CLI::App& app);
 Run add_evaluate(CLI::App& app);
+Run add_conformance(CLI::App& app);
 Run add_bench(CLI::App& app);
 Run add_compare(CLI::App& app);
 

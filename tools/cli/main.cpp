@@ -41,9 +41,10 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
   app.require_subcommand(1);
   const cli::Run devices = cli::add_devices(app), train = cli::add_train(app), evaluate = cli::add_evaluate(app),
-                 bench = cli::add_bench(app), compare = cli::add_compare(app);
-  const std::map<std::string, cli::Run> commands = {
-      {"devices", devices}, {"train", train}, {"evaluate", evaluate}, {"bench", bench}, {"compare", compare}};
+                 conformance = cli::add_conformance(app), compare = cli::add_compare(app), bench = cli::add_bench(app);
+  const std::map<std::string, cli::Run> commands = {{"devices", devices},   {"train", train},
+                                                    {"evaluate", evaluate}, {"conformance", conformance},
+                                                    {"compare", compare},   {"bench", bench}};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

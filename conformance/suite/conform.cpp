@@ -1,0 +1,86 @@
+#include "conformance/suite/conform.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <thread>
+
+#include "conformance/bounds.h"
+#include "conformance/suite/supervisor.h"
+#include "runtime/sha256.h"
+
+namespace lockstep::conformance {
+namespace {
+
+std::string now_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+// Workers compute most of the time in the oracle, on one thread; a device that is no CPU is used by one at a time.
+unsigned jobs_for(const RunInfo& run) {
+  if (run.device_type != "cpu") return 1;
+  return std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+}
+
+std::string sha256_of(const std::string& text) {
+  Sha256 hash;
+  hash.add(text.data(), text.size());
+  return hash.hex();
+}
+
+void note_variants(RunInfo& run, const CaseResult& result) {
+  for (const std::string& use : result.variants) {
+    const std::size_t colon = use.find(':', use.find("::") == std::string::npos ? 0 : use.find("::") + 2);
+    for (VariantCoverage& v : run.variants) {
+      const std::string variant = use.substr(colon + 1);
+      if (use.substr(0, colon) != v.op || std::count(v.hit.begin(), v.hit.end(), variant)) continue;
+      v.hit.push_back(variant);
+    }
+  }
+}
+
+}  // namespace
+
+Report conform(const Options& given, const std::vector<std::string>& worker, const Progress& progress) {
+  check_options(given);
+  Options o = given;
+  const auto start = std::chrono::steady_clock::now();
+  Report report;
+  CaseResult crash;
+  Briefing briefing = Supervisor(o, worker).brief(crash);
+  report.run = std::move(briefing.run);
+  report.run.date = now_text();
+  report.run.library_sha256 = sha256_of_file(report.run.library.empty() ? o.driver : report.run.library);
+  const Bounds bounds = o.bounds.empty() ? Bounds::built_in() : Bounds::read(o.bounds);
+  report.run.bounds_sha256 = sha256_of(bounds.text());
+  if (!crash.id.empty()) {
+    report.run.driver_option = o.driver;
+    report.run.device = o.device;
+    report.cases.push_back(crash);
+    if (progress) progress(1, 1, crash);
+    return report;
+  }
+  if (o.jobs == 0) o.jobs = jobs_for(report.run);
+  Supervisor(o, worker).run(briefing.ids, [&](const CaseResult& result) {
+    report.cases.push_back(result);
+    note_variants(report.run, result);
+    if (progress) progress(report.cases.size(), briefing.ids.size(), result);
+    const bool failed = is_failure(result.outcome) || (result.outcome == Outcome::unsupported && result.required);
+    return !(o.fail_fast && failed);
+  });
+  report.run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+std::vector<std::string> list_cases(const Options& o, const std::vector<std::string>& worker) {
+  check_options(o);
+  CaseResult crash;
+  return Supervisor(o, worker).brief(crash).ids;
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,235 @@
+#include "conformance/suite/supervisor.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "conformance/report/report_json.h"
+#include "conformance/suite/process.h"
+#include "lockstep/error.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double start_timeout_s = 60, plan_timeout_s = 300;
+// So many workers in a row that die without a result: the device cannot be examined further.
+constexpr int most_deaths_in_a_row = 24;
+
+// Fresh memory holds NaN, so that what is not written shows; threads that wait leave the processor to other workers.
+const std::vector<std::string>& worker_environment() {
+  static const std::vector<std::string> variables = {"LOCKSTEP_MEMORY_POISON=1", "OMP_WAIT_POLICY=PASSIVE"};
+  return variables;
+}
+
+Clock::time_point in_seconds(double seconds) {
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+bool starts_with(const std::string& line, const char* word, std::string& rest) {
+  const std::string start = std::string(word) + " ";
+  if (!line.starts_with(start)) return false;
+  rest = line.substr(start.size());
+  return true;
+}
+
+// Suite, op, dtype and mode stand in the id itself.
+CaseResult result_for(const std::string& id, Outcome outcome, std::string text) {
+  CaseResult r;
+  r.id = id;
+  r.outcome = outcome;
+  r.text = std::move(text);
+  std::vector<std::string> parts(1);
+  for (char c : id) {
+    if (c == '/') {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  r.suite = parts[0];
+  if (parts.size() >= 5) {
+    r.op = parts[1];
+    r.dtype = parts[2];
+    r.mode = parts[3];
+  }
+  return r;
+}
+
+[[noreturn]] void raise_refusal(const std::string& json_text) {
+  const Json text = Json::parse(json_text, nullptr, false);
+  // The worker's message is a whole error already; its first line says what is wrong.
+  ErrorBuilder(ErrorId::bad_arguments, "lockstep conformance", text.is_string() ? text.get<std::string>() : json_text)
+      .raise();
+}
+
+// Waits for a line; empty where the process ends or takes too long.
+std::optional<std::string> await_line(ChildProcess& child, Clock::time_point deadline, bool& late) {
+  for (;;) {
+    if (auto line = child.next_line()) return line;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    late = left <= 0;
+    if (late) return std::nullopt;
+    pollfd wait{child.readable(), POLLIN, 0};
+    if (poll(&wait, 1, static_cast<int>(std::min<long long>(left, 1000))) > 0 && !child.receive()) return std::nullopt;
+  }
+}
+
+// One place for a worker, and the case that it works on.
+struct Slot {
+  std::unique_ptr<ChildProcess> child;
+  bool ready = false;  // it has said hello
+  std::string id;      // empty: idle
+  Clock::time_point started, deadline;
+};
+
+class Run {
+ public:
+  Run(const Options& o, const std::vector<std::string>& command, const std::vector<std::string>& ids,
+      const std::function<bool(const CaseResult&)>& done)
+      : options_(o), command_(command), ids_(ids), done_(done), slots_(std::max(1u, o.jobs)) {}
+
+  void carry_out() {
+    while (!stopped_ && (next_ < ids_.size() || busy())) {
+      for (Slot& slot : slots_) feed(slot);
+      wait();
+      for (Slot& slot : slots_) look_at(slot);
+    }
+  }
+
+ private:
+  bool busy() const {
+    return std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.id.empty(); });
+  }
+
+  void feed(Slot& slot) {
+    if (stopped_ || !slot.id.empty() || next_ >= ids_.size()) return;
+    slot.id = ids_[next_++];
+    slot.started = Clock::now();
+    if (deaths_ >= most_deaths_in_a_row) {
+      finish(slot, result_for(slot.id, Outcome::crash, "not run: the driver brings down every process that uses it"));
+      return;
+    }
+    if (!slot.child) {
+      slot.child = std::make_unique<ChildProcess>(command_, worker_environment());
+      slot.ready = false;
+      slot.deadline = in_seconds(start_timeout_s);
+      return;
+    }
+    send(slot);
+  }
+
+  void send(Slot& slot) {
+    slot.started = Clock::now();
+    slot.deadline = in_seconds(options_.timeout_s);
+    slot.child->send("run " + slot.id);
+  }
+
+  void wait() {
+    std::vector<pollfd> all;
+    for (const Slot& slot : slots_) {
+      if (slot.child && !slot.id.empty()) all.push_back({slot.child->readable(), POLLIN, 0});
+    }
+    if (!all.empty()) poll(all.data(), all.size(), 200);
+  }
+
+  void look_at(Slot& slot) {
+    if (stopped_ || slot.id.empty() || !slot.child) return;
+    pollfd here{slot.child->readable(), POLLIN, 0};
+    const bool gone = poll(&here, 1, 0) > 0 && !slot.child->receive();
+    while (const auto line = slot.child->next_line()) take(slot, *line);
+    if (slot.id.empty() || !slot.child) return;
+    if (gone) return died(slot, Outcome::crash);
+    if (Clock::now() > slot.deadline) died(slot, Outcome::timeout);
+  }
+
+  void take(Slot& slot, const std::string& line) {
+    std::string rest;
+    if (starts_with(line, "hello", rest)) {
+      slot.ready = true;
+      send(slot);
+    } else if (starts_with(line, "result", rest)) {
+      const Json json = Json::parse(rest, nullptr, false);
+      deaths_ = 0;
+      finish(slot, from_json(json, "a worker").cases.at(0));
+    } else if (starts_with(line, "refused", rest)) {
+      const Json text = Json::parse(rest, nullptr, false);
+      finish(slot, result_for(slot.id, Outcome::fail, text.is_string() ? text.get<std::string>() : rest));
+    }
+  }
+
+  void died(Slot& slot, Outcome outcome) {
+    ++deaths_;
+    const std::string how = slot.child->end(), words = slot.child->last_words();
+    slot.child.reset();
+    std::string text = outcome == Outcome::timeout
+                           ? "no answer within " + std::to_string(static_cast<int>(options_.timeout_s)) + " s"
+                           : "the process was " + how;
+    if (how.starts_with("ended") && outcome == Outcome::crash) text = "the process " + how + " in the middle of the case";
+    if (!words.empty()) text += "; it printed: " + words;
+    finish(slot, result_for(slot.id, outcome, text));
+  }
+
+  void finish(Slot& slot, CaseResult result) {
+    if (result.seconds == 0) result.seconds = std::chrono::duration<double>(Clock::now() - slot.started).count();
+    slot.id.clear();
+    if (!done_(result)) stopped_ = true;
+  }
+
+  const Options& options_;
+  const std::vector<std::string>& command_;
+  const std::vector<std::string>& ids_;
+  const std::function<bool(const CaseResult&)>& done_;
+  std::vector<Slot> slots_;
+  std::size_t next_ = 0;
+  int deaths_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+Supervisor::Supervisor(const Options& options, std::vector<std::string> worker)
+    : options_(options), command_(std::move(worker)) {}
+
+Briefing Supervisor::brief(CaseResult& crash) {
+  Briefing briefing;
+  ChildProcess child(command_, worker_environment());
+  bool late = false;
+  std::string rest, stage = "opening the device";
+  auto line = await_line(child, in_seconds(start_timeout_s), late);
+  if (line && starts_with(*line, "refused", rest)) raise_refusal(rest);
+  if (line && starts_with(*line, "hello", rest)) {
+    briefing.run = from_json(Json::parse(rest), "a worker").run;
+    stage = "asking the driver for its kernels";
+    child.send("placements");
+    line = await_line(child, in_seconds(plan_timeout_s), late);
+    if (line && starts_with(*line, "placements", rest)) {
+      const RunInfo told = from_json(Json::parse(rest), "a worker").run;
+      briefing.run.placements = told.placements;
+      briefing.run.variants = told.variants;
+      child.send("plan");
+      do {
+        line = await_line(child, in_seconds(plan_timeout_s), late);
+        if (line && starts_with(*line, "case", rest)) briefing.ids.push_back(rest);
+        if (line && starts_with(*line, "refused", rest)) raise_refusal(rest);
+      } while (line && *line != "end");
+      if (line) return briefing;
+    }
+  }
+  const std::string how = child.end(), words = child.last_words();
+  crash = result_for("start/" + std::string(stage == "opening the device" ? "open" : "query"),
+                     late ? Outcome::timeout : Outcome::crash,
+                     "while " + stage + ": " + (late ? "no answer in time" : "the process was " + how) +
+                         (words.empty() ? "" : "; it printed: " + words));
+  return briefing;
+}
+
+void Supervisor::run(const std::vector<std::string>& ids, const std::function<bool(const CaseResult&)>& done) {
+  Run(options_, command_, ids, done).carry_out();
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,119 @@
+#include "conformance/suite/worker.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <optional>
+
+#include "conformance/checks/special_suites.h"
+#include "conformance/report/report_json.h"
+#include "conformance/runtime/runtime_case.h"
+#include "conformance/suite/plan.h"
+#include "conformance/suite/placements.h"
+#include "lockstep/error.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// Lines over file descriptors.
+class Channel {
+ public:
+  Channel(int in, int out) : in_(in), out_(out) {}
+
+  std::optional<std::string> read_line() {
+    for (;;) {
+      const std::size_t end = buffer_.find('\n');
+      if (end != std::string::npos) {
+        std::string line = buffer_.substr(0, end);
+        buffer_.erase(0, end + 1);
+        return line;
+      }
+      char chunk[4096];
+      const ssize_t n = read(in_, chunk, sizeof chunk);
+      if (n <= 0) return std::nullopt;
+      buffer_.append(chunk, static_cast<std::size_t>(n));
+    }
+  }
+
+  void write_line(std::string line) {
+    line += '\n';
+    for (std::size_t done = 0; done < line.size();) {
+      const ssize_t n = write(out_, line.data() + done, line.size() - done);
+      if (n <= 0) return;
+      done += static_cast<std::size_t>(n);
+    }
+  }
+
+ private:
+  int in_, out_;
+  std::string buffer_;
+};
+
+CaseResult run_runtime_case(const RuntimeCase& c, const Target& target, std::uint64_t seed) {
+  CaseResult result;
+  result.id = c.id();
+  result.suite = c.suite;
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    c.run({target.library, target.ordinal, seed});
+  } catch (const NotOffered& e) {
+    result.outcome = Outcome::unsupported;
+    result.text = e.what();
+  } catch (const std::exception& e) {
+    result.outcome = Outcome::fail;
+    result.text = e.what();
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+CaseResult run_by_id(const std::string& id, const Options& o, const Target& target, const Setting& setting) {
+  for (const RuntimeCase& c : runtime_cases()) {
+    if (c.id() == id) return run_runtime_case(c, target, o.seed);
+  }
+  if (is_special_case_id(id)) return run_special_case(id, setting);
+  const TestCase t = parse_test_case(id);
+  CaseResult result = run_case(t, setting);
+  result.required = is_required(result.op, t.dtype(), t.mode, o.profile);
+  return result;
+}
+
+std::string line_of(const Report& report) { return to_json(report).dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+int run_worker(const Options& o, int in, int out) {
+  Channel channel(in, out);
+  std::optional<Bounds> own_bounds;
+  std::optional<Target> target;
+  try {
+    if (!o.bounds.empty()) own_bounds = Bounds::read(o.bounds);
+    register_own_ops();
+    target = open_target(o);
+    channel.write_line("hello " + line_of({describe_run(o, *target), {}}));
+  } catch (const std::exception& e) {
+    channel.write_line("refused " + Json(e.what()).dump(-1, ' ', false, Json::error_handler_t::replace));
+    return 2;
+  }
+  const Setting setting{target->device, target->trusted, own_bounds ? *own_bounds : Bounds::built_in()};
+  while (const auto line = channel.read_line()) {
+    try {
+      if (*line == "plan") {
+        for (const std::string& id : plan_cases(o, *target)) channel.write_line("case " + id);
+        channel.write_line("end");
+      } else if (*line == "placements") {
+        RunInfo run;
+        describe_placements(*target, run);
+        channel.write_line("placements " + line_of({run, {}}));
+      } else if (line->starts_with("run ")) {
+        channel.write_line("result " + line_of({{}, {run_by_id(line->substr(4), o, *target, setting)}}));
+      }
+    } catch (const std::exception& e) {
+      channel.write_line("refused " + Json(e.what()).dump(-1, ' ', false, Json::error_handler_t::replace));
+    }
+  }
+  // Whether the driver survives being closed is a case of its own.
+  _exit(0);
+}
+
+}  // namespace lockstep::conformance
