@@ -5,6 +5,7 @@
 #include "conformance/checks/models.h"
 #include "conformance/checks/probe.h"
 #include "conformance/checks/sweep.h"
+#include "conformance/checks/vector_suite.h"
 #include "lockstep/error.h"
 
 namespace lockstep::conformance {
@@ -20,7 +21,8 @@ struct SpecialSuite {
 constexpr SpecialSuite suites[] = {{"sweep", &sweep_ids, &run_sweep},
                                    {"probe", &probe_ids, &run_probe},
                                    {"audit", &audit_ids, &run_audit},
-                                   {"trajectory", &trajectory_ids, &run_trajectory}};
+                                   {"trajectory", &trajectory_ids, &run_trajectory},
+                                   {"vectors", &vector_ids, &run_vector}};
 
 const SpecialSuite* suite_of(const std::string& id) {
   for (const SpecialSuite& s : suites) {
