@@ -1,6 +1,7 @@
 // Puts the selected fault on top of the honest driver's table. Built once for each honest driver.
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "conformance/mutants/mutant.h"
@@ -43,8 +44,22 @@ class FaultyKernel : public lks_kernel {
   const KernelFault& fault_;
 };
 
+bool concerns_lockstep(Mutant m) {
+  static constexpr std::string_view profiles[] = {
+#define MUTANT(name, base, profile, suites, text) #profile,
+#include "conformance/mutants/mutants.def"
+#undef MUTANT
+  };
+  return profiles[static_cast<int>(m)] == "lockstep";
+}
+
+bool shows_in_mode(const lks_kernel_desc& desc) {
+  return concerns_lockstep(mutant) == (desc.math_mode == LKS_MODE_LOCKSTEP);
+}
+
 EditableDesc edited(const lks_kernel_desc& desc) {
   EditableDesc e(desc);
+  if (!shows_in_mode(desc)) return e;
   for (const DescFault* fault : desc_faults) {
     if (fault->op == any_op || fault->op == desc.op) fault->change(e);
   }
@@ -52,6 +67,7 @@ EditableDesc edited(const lks_kernel_desc& desc) {
 }
 
 void change_claims(const lks_kernel_desc& desc, lks_kernel_info& info) {
+  if (!shows_in_mode(desc)) return;
   for (const InfoFault* fault : info_faults) {
     if (fault->op == any_op || fault->op == desc.op) fault->change(desc, info);
   }
@@ -74,6 +90,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   const lks_status status = honest_table->kernel_prepare(device, &request, &made, info, diag);
   if (status != LKS_OK) return status;
   change_claims(*desc, *info);
+  *out = made;
+  if (!shows_in_mode(*desc)) return LKS_OK;
   for (const KernelFault* fault : kernel_faults) {
     if (fault->op == any_op || fault->op == desc->op)
       made = new FaultyKernel(std::unique_ptr<lks_kernel>(made), *desc, *fault);

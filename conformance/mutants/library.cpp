@@ -1,5 +1,5 @@
-// One mutant's library: this file is built once for each, with its number in mutants.def. What it does lies in a library
-// that all mutants share.
+// One mutant's library: this file is built once for each, with its number in mutants.def. What it does lies in a
+// library that all mutants share.
 #include "lockstep/driver.h"
 
 extern "C" lks_status LKS_CALL lockstep_mutant_entry(int number, const lks_host_api* host, const lks_driver_api** out,

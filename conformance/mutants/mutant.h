@@ -61,7 +61,9 @@ struct Call {
 
 inline constexpr std::uint32_t any_op = ~0u;
 
-/// Runs instead of the honest kernel of an op.
+/// Runs instead of the honest kernel of an op. This and the next kind appear only in the modes that the profile of
+/// mutants.def is about: in lockstep mode for `lockstep`, in the others for the rest, so that nothing is noticed for
+/// its bits in lockstep mode alone.
 struct KernelFault {
   Mutant mutant;
   std::uint32_t op;

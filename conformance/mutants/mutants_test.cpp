@@ -1,4 +1,5 @@
-// Every mutant is certified by the program that a stranger would use, and must be turned down; the honest drivers must not.
+// Every mutant is certified by the program that a stranger would use, and must be turned down; the honest drivers must
+// not.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -27,9 +28,9 @@ struct Outcome {
 
 // The program's exit status and what it prints. It limits its cases itself; `timeout` is for a program that hangs.
 Outcome certify(const MutantLine& m, const std::string& more) {
-  const std::string command = std::string("timeout 280 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER
-                                          "/liblockstep_driver_mutant_") +
-                              m.name + ".so --profile " + m.profile + " --json --timeout 5 " + more + " 2>&1";
+  const std::string command =
+      std::string("timeout 280 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER "/liblockstep_driver_mutant_") +
+      m.name + ".so --profile " + m.profile + " --json --timeout 5 " + more + " 2>&1";
   Outcome outcome;
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return outcome;
