@@ -2,6 +2,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
 
 #include "backends/host/kernel.h"
 #include "conformance/mutants/mutant.h"
@@ -88,50 +91,95 @@ void failed_launch_has_written(lks_driver_api& t) {
 // ---------------------------------------------------------------------------------------------------------- fault
 // points
 
-const lks_host_api* real_host = nullptr;
-lks_host_api changed_host;
 std::atomic<bool> stuck{false};
 std::atomic<int> failing{0};
 
-// The honest driver is opened with a host whose fault_point is replaced.
-void with_fault_point(lks_driver_api& t, lks_status(LKS_CALL* fault_point)(void*, std::uint32_t, const char*)) {
-  changed_host.fault_point = fault_point;
+// What the honest driver takes for its host: the real one but for fault_point. One for each driver that is open.
+struct ChangedHost {
+  lks_host_api api;
+  const lks_host_api& real;
+};
+
+std::mutex mutex;
+std::map<lks_driver*, std::unique_ptr<ChangedHost>> hosts;
+
+using FaultPoint = lks_status(LKS_CALL*)(const lks_host_api& real, std::uint32_t kind, const char* site);
+FaultPoint changed_fault_point = nullptr;
+
+const lks_host_api& real_of(void* host) { return static_cast<ChangedHost*>(host)->real; }
+
+std::unique_ptr<ChangedHost> changed(const lks_host_api& real) {
+  std::unique_ptr<ChangedHost> host(new ChangedHost{real, real});
+  host->api.host = host.get();
+  host->api.log = [](void* h, std::uint32_t level, const char* component, const char* text) {
+    real_of(h).log(real_of(h).host, level, component, text);
+  };
+  host->api.get_option = [](void* h, const char* key, char* buf, std::uint64_t size) -> std::int64_t {
+    return real_of(h).get_option(real_of(h).host, key, buf, size);
+  };
+  host->api.parallel_for = [](void* h, std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg) {
+    real_of(h).parallel_for(real_of(h).host, n, grain, fn, arg);
+  };
+  host->api.thread_count = [](void* h) -> std::uint32_t { return real_of(h).thread_count(real_of(h).host); };
+  host->api.fault_point = [](void* h, std::uint32_t kind, const char* site) -> lks_status {
+    return changed_fault_point(real_of(h), kind, site);
+  };
+  return host;
+}
+
+void with_fault_point(lks_driver_api& t, FaultPoint fault_point) {
+  changed_fault_point = fault_point;
   t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
-    const auto replacement = changed_host.fault_point;
-    real_host = host;
-    changed_host = *host;
-    changed_host.fault_point = replacement;
-    return honest().driver_open(&changed_host, out, diag);
+    auto shown = changed(*host);
+    const lks_status status = honest().driver_open(&shown->api, out, diag);
+    if (status != LKS_OK) return status;
+    std::lock_guard lock(mutex);
+    hosts[*out] = std::move(shown);
+    return status;
+  };
+  t.driver_close = [](lks_driver* driver) {
+    std::unique_ptr<ChangedHost> last;
+    {
+      std::lock_guard lock(mutex);
+      last = std::move(hosts[driver]);
+      hosts.erase(driver);
+    }
+    honest().driver_close(driver);
   };
 }
 
+// What the real host says.
+lks_status ask(const lks_host_api& real, std::uint32_t kind, const char* site) {
+  return real.fault_point(real.host, kind, site);
+}
+
 void no_fault_points(lks_driver_api& t) {
-  with_fault_point(t, [](void*, std::uint32_t, const char*) -> lks_status { return LKS_OK; });
+  with_fault_point(t, [](const lks_host_api&, std::uint32_t, const char*) -> lks_status { return LKS_OK; });
 }
 
 void submit_without_fault_point(lks_driver_api& t) {
-  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
-    return kind == LKS_FAULT_SUBMIT ? LKS_OK : real_host->fault_point(host, kind, site);
+  with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
+    return kind == LKS_FAULT_SUBMIT ? LKS_OK : ask(real, kind, site);
   });
 }
 
 void injected_fault_ignored(lks_driver_api& t) {
-  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
-    real_host->fault_point(host, kind, site);
+  with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
+    ask(real, kind, site);
     return LKS_OK;
   });
 }
 
 void injected_code_lost(lks_driver_api& t) {
-  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
-    return real_host->fault_point(host, kind, site) == LKS_OK ? LKS_OK : LKS_INTERNAL;
+  with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
+    return ask(real, kind, site) == LKS_OK ? LKS_OK : LKS_INTERNAL;
   });
 }
 
 // After one failed allocation no other succeeds.
 void stuck_after_fault(lks_driver_api& t) {
-  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
-    const lks_status status = real_host->fault_point(host, kind, site);
+  with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
+    const lks_status status = ask(real, kind, site);
     if (status != LKS_OK) stuck = true;
     return stuck ? LKS_OUT_OF_MEMORY : status;
   });
@@ -139,8 +187,8 @@ void stuck_after_fault(lks_driver_api& t) {
 
 // One failure too many: the call after a failed one fails as well.
 void fault_echoes(lks_driver_api& t) {
-  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
-    const lks_status status = real_host->fault_point(host, kind, site);
+  with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
+    const lks_status status = ask(real, kind, site);
     if (status != LKS_OK) {
       failing = 1;
       return status;
@@ -151,8 +199,8 @@ void fault_echoes(lks_driver_api& t) {
 
 // What a failed call had already made is never given back.
 void leaks_after_fault(lks_driver_api& t) {
-  with_fault_point(t, [](void* host, std::uint32_t kind, const char* site) -> lks_status {
-    const lks_status status = real_host->fault_point(host, kind, site);
+  with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
+    const lks_status status = ask(real, kind, site);
     if (status != LKS_OK) {
       constexpr std::size_t bytes = std::size_t{4} << 20;
       if (void* lost = std::malloc(bytes)) std::memset(lost, 1, bytes);
