@@ -79,8 +79,7 @@ void add_special(Groups& groups, const Options& o, const Target& target, const W
 
 void add_runtime(Groups& groups, const Wanted& wanted) {
   for (const RuntimeCase& c : runtime_cases()) {
-    const bool stress_only = c.profiles.size() == 1 && c.profiles[0] == "stress";
-    if (stress_only && !wanted.stress) continue;
+    if (c.stress && !wanted.stress) continue;
     groups[c.suite].push_back(c.id());
   }
 }
