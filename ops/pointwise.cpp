@@ -211,11 +211,14 @@ class ProgramOracle {
   long double error_step(const lks_instr& instr, long double result) const {
     const OracleValue &a = arg(instr, 0), &b = arg(instr, 1);
     const long double rounding = std::fabs(result);
+    // Products and quotients may be subnormal; sums that are, are exact.
+    const long double least = instr.dtype == LKS_F64 ? 0x1p-1022L : 0x1p-126L;
+    const long double scale = result == 0 ? 0 : std::fmax(rounding, least);
     switch (instr.opcode) {
       case LKS_INSTR_ADD:
       case LKS_INSTR_SUB: return a.error + b.error + rounding;
-      case LKS_INSTR_MUL: return std::fabs(a.real) * b.error + std::fabs(b.real) * a.error + rounding;
-      case LKS_INSTR_DIV: return (a.error + rounding * b.error) / std::fabs(b.real) + rounding;
+      case LKS_INSTR_MUL: return std::fabs(a.real) * b.error + std::fabs(b.real) * a.error + scale;
+      case LKS_INSTR_DIV: return (a.error + rounding * b.error) / std::fabs(b.real) + scale;
       case LKS_INSTR_SQRT: return (result > 0 ? a.error / (2 * result) : 0) + rounding;
       case LKS_INSTR_CALL: return call_error(instr, result);
       default: return a.error;

@@ -330,7 +330,7 @@ OpDef avg_pool2d() {
       long double count = 0;
       for_each_tap(r.inputs[0].shape, a, n, oh, ow, c, [&](std::size_t, std::int64_t) { count += 1; });
       for_each_tap(r.inputs[0].shape, a, n, oh, ow, c,
-                   [&](std::size_t x, std::int64_t) { sums.add(y, r.inputs[0].values[x] / count); });
+                   [&](std::size_t x, std::int64_t) { sums.add_rounded(y, r.inputs[0].values[x] / count); });
     });
     sums.finish();
   };
@@ -364,7 +364,7 @@ OpDef avg_pool2d_backward() {
       long double count = 0;
       for_each_tap(image, a, n, oh, ow, c, [&](std::size_t, std::int64_t) { count += 1; });
       for_each_tap(image, a, n, oh, ow, c,
-                   [&](std::size_t x, std::int64_t) { sums.add(x, r.inputs[0].values[y] / count); });
+                   [&](std::size_t x, std::int64_t) { sums.add_rounded(x, r.inputs[0].values[y] / count); });
     });
     sums.finish();
   };

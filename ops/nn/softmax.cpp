@@ -8,6 +8,7 @@
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
 #include "ops/shape/indexing.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace {
@@ -284,8 +285,8 @@ OpDef cross_entropy() {
       for (std::int64_t j = 0; j < extent; ++j) {
         const long double p = r.inputs[1].values[position(j)], log_y = row.log_probability(x[position(j)]);
         loss.values[n] -= p * log_y;
-        loss.budget[n] +=
-            std::fabs(p) * (row.budget(x[position(j)], extent) + static_cast<long double>(extent) * std::fabs(log_y));
+        loss.budget[n] += std::fabs(p) * row.budget(x[position(j)], extent) +
+                          static_cast<long double>(extent) * rounding_scale(p * log_y, loss.dtype);
       }
       ++n;
     });

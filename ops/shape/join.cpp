@@ -251,8 +251,13 @@ OpDef slice_backward() {
   };
   op.cases = [] {
     const auto make = [](const char* name, Shape dy, SliceBackwardAttrs a) { return OpCase{name, {{dy}}}.with(a); };
+    const auto wrong = [](const char* name, Shape dy, SliceBackwardAttrs a, ErrorId error) {
+      return OpCase{name, {{dy}}, {}, {}, error}.with(a);
+    };
     return std::vector<OpCase>{make("middle", {5}, {{2}, {5}, {1}, {9}}), make("reverse", {7}, {{6}, {7}, {-1}, {7}}),
-                               make("matrix", {3, 2}, {{1, 2}, {3, 2}, {1, 2}, {5, 6}})};
+                               make("matrix", {3, 2}, {{1, 2}, {3, 2}, {1, 2}, {5, 6}}),
+                               wrong("error/outside", {5}, {{5}, {5}, {1}, {9}}, ErrorId::index_out_of_range),
+                               wrong("error/count", {4}, {{2}, {5}, {1}, {9}}, ErrorId::shapes_differ)};
   };
   return op;
 }
