@@ -22,6 +22,13 @@ struct LimitScope {
   Device device;
 };
 
+// Fills that poison memory are no part of the work that is made to fail: one that cannot be done is left out.
+struct UnpoisonedScope {
+  explicit UnpoisonedScope(Device d) : device(d) { set_memory_poison(device, false); }
+  ~UnpoisonedScope() { set_memory_poison(device, option("memory.poison") == "1"); }
+  Device device;
+};
+
 std::optional<std::string> out_of_memory(std::int64_t elements) {
   try {
     zeros({elements}).to_vector<float>();
@@ -140,6 +147,7 @@ bool step_with_fault(Device device, const data::Batch& batch, u64 k, const State
 void training_step(const RuntimeTarget& target) {
   const Device device = runtime_device(target);
   const DeviceScope on(device);
+  const UnpoisonedScope unpoisoned(device);
   const data::Batch batch{random_normal({5, 6}, 0, 1, {.key = RandomKey{8, 8}}), Tensor({0, 1, 2, 3, 1})};
   nn::Model undisturbed = small_model(device);
   undisturbed.train_step(batch);

@@ -36,12 +36,19 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
     }
   }
   if (!block) fail(bytes, failure, purpose);
+  BlockRef taken = BlockRef::adopt(block);  // given back where poisoning fails
   if (poison_.load(std::memory_order_relaxed)) device_.poison(*block);
-  return BlockRef::adopt(block);
+  return taken;
 }
 
 void Allocator::free(Block* block) {
-  if (poison_.load(std::memory_order_relaxed)) device_.poison(*block);
+  if (poison_.load(std::memory_order_relaxed)) {
+    try {
+      device_.poison(*block);
+    } catch (const Error&) {
+      // A block that cannot be poisoned is free all the same, and destructors do not throw.
+    }
+  }
   std::lock_guard lock(mutex_);
   tracker_.remove(block->owner, block->bytes);
   pool_.free(block);
