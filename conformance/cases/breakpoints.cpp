@@ -126,7 +126,8 @@ std::vector<TestCase> breakpoint_cases(const OpDef& op, MathMode mode, const Amo
     for (std::size_t g = 0; g < base.groups.size(); ++g) {
       for (std::int64_t others : {std::int64_t{5}, std::int64_t{48}}) {
         for (OpCase& c : Search(op, base, all_of(base, others), mode, device).run(g)) {
-          TestCase t{"forward", &op, std::move(c), true, mode, Layout::dense, Values::drawn, amount.seed};
+          const Values values = values_for(op, c, mode);
+          TestCase t{"forward", &op, std::move(c), true, mode, Layout::dense, values, amount.seed};
           if (cases.size() < most_cases && seen.insert(t.id()).second) cases.push_back(std::move(t));
         }
       }

@@ -80,11 +80,7 @@ class Collector {
   void add(const char* suite, const OpCase& call, bool resized, Layout layout = Layout::dense,
            Values values = Values::drawn) {
     if (!lies_so(layout, op_, call) || !applies(values, op_, call)) return;
-    // Shorter formats are welcome in fast mode, but small integers are exact in all of them.
-    const bool loose = mode_ == MathMode::fast && op_.error_class == ErrorClass::sum;
-    // Of long sums the bound allows so much that only exact ones tell anything.
-    const bool is_long = op_.error_class == ErrorClass::sum && largest_input(call) > 6000;
-    if ((loose || (is_long && !is_exact(values))) && applies(Values::exact, op_, call)) values = Values::exact;
+    values = values_for(op_, call, mode_, values);
     TestCase t{suite, &op_, call, resized, mode_, layout, values, seed_};
     if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
   }
@@ -169,6 +165,12 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
 }
 
 }  // namespace
+
+Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
+  if (op.error_class != ErrorClass::sum || is_exact(wanted) || !applies(Values::exact, op, c)) return wanted;
+  const std::int64_t most = wanted == Values::cancelling ? 1500 : 6000;
+  return mode == MathMode::fast || largest_input(c) > most ? Values::exact : wanted;
+}
 
 std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   Collector out(op, mode, amount.seed);

@@ -20,4 +20,8 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
 /// Calls whose gradients, and gradients of gradients, are looked at.
 std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
+/// Kind of values for a case: the wanted one where it says anything. In fast mode shorter formats are welcome, but small
+/// integers are exact in all of them; and of long sums the bound allows so much that only exact ones tell anything.
+Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted = Values::drawn);
+
 }  // namespace lockstep::conformance

@@ -39,7 +39,8 @@ long double typical_magnitude(const std::vector<RefArray>& inputs) {
       count += 1;
     }
   }
-  return count > 0 ? total / count : 1;
+  constexpr long double least = 0x1p-20L;  // results of tiny operands may be of any size
+  return count > 0 ? std::max(total / count, least) : 1;
 }
 
 bool is_exact_kind(Values values) {

@@ -20,12 +20,11 @@ struct Wanted {
   bool stress = false;
 };
 
-Wanted wanted_by(const Options& o, const Target& target) {
+Wanted wanted_by(const Options& o) {
   if (o.profile == "core") return {};
   if (o.profile == "train") return {true, true, false, true, false};
   if (o.profile == "lockstep") return {true, true, true, false, false};
   if (o.profile == "stress") return {true, true, false, true, true};
-  (void)target;
   return {true, true, false, true, false};
 }
 
@@ -100,7 +99,7 @@ std::vector<std::string> interleaved(const Groups& groups) {
 
 std::vector<std::string> plan_cases(const Options& o, const Target& target) {
   if (!o.only_case.empty()) return {o.only_case};
-  const Wanted wanted = wanted_by(o, target);
+  const Wanted wanted = wanted_by(o);
   Groups groups;
   for (const OpDef* op : registered_ops()) {
     if (o.op.empty() || fits_pattern(o.op, op->name)) add_op(groups, *op, o, target, wanted);

@@ -5,6 +5,7 @@
 #include "lockstep/ops/reduce.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
+#include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
 #include "ops/shape/indexing.h"
@@ -205,6 +206,12 @@ OpDef pick_label() {
   op.gradient = [](GradContext& g) {
     static const OpDef& pick_label_op = built_in("pick_label");
     g.set(0, invoke1(pick_label_op, {Operand(g.upstream(), g.where()), g.input(1)}, &g.attrs<PickLabelAttrs>()));
+  };
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<PickLabelAttrs>();
+    const int axis = c.axis(a.axis, c.rank(0));
+    c.require_equal(c.shape(0).dim(axis), Dim::from_raw(a.classes), ErrorId::shapes_differ, "classes and x");
+    c.set(0, c.group_dtype(), broadcast_shape(c.call()));
   };
   op.attrs = attr_schema<PickLabelAttrs>("lks_pick_label_attrs", attr("axis", &PickLabelAttrs::axis, "of the classes"),
                                          attr("classes", &PickLabelAttrs::classes, "extent of that axis"));
