@@ -167,9 +167,10 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
 }  // namespace
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
-  if (op.error_class != ErrorClass::sum || is_exact(wanted) || !applies(Values::exact, op, c)) return wanted;
+  if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
+  if (mode == MathMode::fast) return Values::exact;
   const std::int64_t most = wanted == Values::cancelling ? 1500 : 6000;
-  return mode == MathMode::fast || largest_input(c) > most ? Values::exact : wanted;
+  return largest_input(c) > most && !is_exact(wanted) ? Values::exact : wanted;
 }
 
 std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount) {
