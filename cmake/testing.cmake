@@ -21,3 +21,13 @@ function(lockstep_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}" TIMEOUT 600)
 endfunction()
+
+# conformance_run(name option... [ENVIRONMENT variable...]): the suite as users run it, on one device.
+function(conformance_run name)
+  if(NOT LOCKSTEP_TESTS OR NOT LOCKSTEP_TOOLS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "ENVIRONMENT" ${ARGN})
+  add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS})
+  set_tests_properties(conformance_${name} PROPERTIES LABELS slow TIMEOUT 1200 ENVIRONMENT "${arg_ENVIRONMENT}")
+endfunction()

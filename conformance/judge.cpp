@@ -112,7 +112,8 @@ class Judge {
       return true;
     }
     const long double error = std::fabs(r - e);
-    const bool ok = finite && error <= allowed;
+    const bool wrong_zero = r == e && allowed == 0;  // the other one of the two
+    const bool ok = finite && !wrong_zero && error <= allowed;
     if (finite && floating) {
       last_ulp_ = (r - e) / ulp_of(e, format_);
       note_worst(i, static_cast<double>(std::fabs(last_ulp_)));

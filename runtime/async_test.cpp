@@ -228,5 +228,21 @@ TEST_F(AsyncTest, ARunawayLoopIsHeldBack) {
   EXPECT_EQ(x.to_vector<float>()[0], 10'000.0f);
 }
 
+// What a finished command held last is poisoned by another command of the same queue.
+TEST_F(AsyncTest, PoisonedMemoryMayBeDroppedWhenItsCommandRetires) {
+  set_memory_poison(toy(), true);
+  {
+    const Variable w(ones({64}), "w");
+    optim::Optimizer sgd(optim::Sgd{.learning_rate = 0.5, .momentum = 0.9});
+    for (int i = 0; i < 20; ++i) {
+      const Tensor gradient = ones({64}) * 2.0f;
+      sgd.apply(std::span(&gradient, 1), std::span(&w, 1));
+    }
+    EXPECT_LT(w.read().to_vector<float>()[63], -1.0f);
+  }
+  synchronize(toy());
+  set_memory_poison(toy(), false);
+}
+
 }  // namespace
 }  // namespace lockstep

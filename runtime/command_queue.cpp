@@ -60,7 +60,7 @@ std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   std::lock_guard lock(mutex_);
   check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});
   newest_ = value;
-  pending_.push_back({value, std::move(info)});
+  pending_.push_back({value, std::move(info), false});
   return value;
 }
 
@@ -157,11 +157,11 @@ CommandQueue::Done CommandQueue::retire_done() {
     done.push_back(std::move(pending_.front()));
     pending_.pop_front();
   }
-  for (Pending& command : done) command.info.undo = nullptr;
+  for (Pending& command : done) command.succeeded = true;
   return done;
 }
 
-// Records what failed and makes the queue usable again. The skipped commands come back with their `undo` set.
+// Records what failed and makes the queue usable again. The skipped commands come back as not succeeded.
 CommandQueue::Done CommandQueue::note_failure(lks_status status, const lks_diag& diag) {
   for (const FailedRange& known : failures_) {
     if (diag.value >= known.first && diag.value <= known.last) return {};  // another thread was faster
@@ -174,7 +174,7 @@ CommandQueue::Done CommandQueue::note_failure(lks_status status, const lks_diag&
   Done done = std::exchange(pending_, {});
   FailedRange range{diag.value, last, {}};
   for (Pending& command : done) {
-    if (command.value < diag.value) command.info.undo = nullptr;  // in order, so it was done before the failure
+    command.succeeded = command.value < diag.value;  // in order, so it was done before the failure
     if (command.value == diag.value) range.parts = parts_of(status, diag, command.info);
   }
   if (range.parts.text.empty()) range.parts = parts_of(status, diag, {});
@@ -195,7 +195,7 @@ Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, con
 
 void CommandQueue::finish(Done& done) {
   for (auto it = done.rbegin(); it != done.rend(); ++it) {
-    if (it->info.undo) it->info.undo();
+    if (it->info.undo && !it->succeeded) it->info.undo();
   }
   done.clear();
 }

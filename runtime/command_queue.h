@@ -73,6 +73,7 @@ class CommandQueue {
   struct Pending {
     std::uint64_t value;
     CommandInfo info;
+    bool succeeded = false;  // its undo is not wanted; dropped outside the lock, for it may hold the last of a tensor
   };
   struct FailedRange {
     std::uint64_t first, last;

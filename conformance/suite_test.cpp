@@ -1,0 +1,130 @@
+// The suite itself: ids that lead back to their cases, extents that change together, bounds that are told from nonsense.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "conformance/bounds.h"
+#include "conformance/cases/attributes.h"
+#include "conformance/cases/generate.h"
+#include "conformance/case_data.h"
+#include "conformance/judge.h"
+#include "conformance/suite/options.h"
+#include "lockstep/lockstep.h"
+
+namespace lockstep::conformance {
+namespace {
+
+TEST(Ids, LeadBackToTheSameCase) {
+  std::size_t resized = 0, varied = 0;
+  for (const OpDef* op : registered_ops()) {
+    for (const TestCase& t : forward_cases(*op, MathMode::strict, Amount{5, 4, 3})) {
+      const TestCase back = parse_test_case(t.id());
+      ASSERT_EQ(back.id(), t.id());
+      ASSERT_EQ(back.call.inputs.size(), t.call.inputs.size()) << t.id();
+      for (std::size_t i = 0; i < t.call.inputs.size(); ++i) {
+        EXPECT_EQ(back.call.inputs[i].shape, t.call.inputs[i].shape) << t.id();
+        EXPECT_EQ(back.call.inputs[i].values.high, t.call.inputs[i].values.high) << t.id();
+      }
+      EXPECT_EQ(attribute_bytes(*op, back.call), attribute_bytes(*op, t.call)) << t.id();
+      resized += t.resized;
+      varied += t.call.name.find('@') != std::string::npos;
+    }
+  }
+  EXPECT_GT(resized, 300u);
+  EXPECT_GT(varied, 30u);
+}
+
+TEST(Ids, AreRefusedWithWhatIsWrong) {
+  const auto message = [](const std::string& id) -> std::string {
+    try {
+      parse_test_case(id);
+    } catch (const UsageError& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_NE(message("nonsense").find("no case id"), std::string::npos);
+  EXPECT_NE(message("forward/nope/f32/strict/f32.small/dense/drawn#1").find("no op \"nope\""), std::string::npos);
+  EXPECT_NE(message("forward/matmul/f32/strict/f32.tiny/dense/drawn#1").find("no case \"f32.tiny\""), std::string::npos);
+  EXPECT_NE(message("forward/matmul/f32/strict/f32.small/odd/drawn#1").find("no layout \"odd\""), std::string::npos);
+  EXPECT_NE(message("forward/matmul/f32/loose/f32.small/dense/drawn#1").find("no math mode"), std::string::npos);
+  EXPECT_NE(message("forward/matmul/f32/strict/f32.small~3x4,5x6/dense/drawn#1").find("these shapes"), std::string::npos);
+  EXPECT_NE(message("forward/matmul/f64/strict/f32.small/dense/drawn#1").find("not f64"), std::string::npos);
+}
+
+TEST(Extents, OfAProductAreThree) {
+  const OpDef& matmul = *find_op("matmul");
+  const OpCase small{"f32/small", {{Shape{3, 4}}, {Shape{4, 5}}}};
+  const auto groups = extent_groups(matmul, small);
+  ASSERT_EQ(groups.size(), 3u);
+  EXPECT_EQ(groups[1].dims.size(), 2u) << "the inner extent is one number";
+  const auto grown = resized(matmul, small, groups, {7, 9, 11});
+  ASSERT_TRUE(grown);
+  EXPECT_EQ(grown->inputs[0].shape, (Shape{7, 9}));
+  EXPECT_EQ(grown->inputs[1].shape, (Shape{9, 11}));
+}
+
+RefArray of(std::vector<long double> values, std::vector<long double> budget = {}) {
+  return {DType::f32, Shape{static_cast<std::int64_t>(values.size())}, std::move(values), std::move(budget)};
+}
+
+TEST(Judging, KnowsUlpNaNAndSignsOfZero) {
+  Measure two;
+  two.bound.ulp = 2;
+  EXPECT_TRUE(judge(of({1 + 0x1p-22L}), of({1}), two).ok);
+  EXPECT_FALSE(judge(of({1 + 0x1.8p-22L}), of({1}), two).ok);
+  EXPECT_FALSE(judge(of({NAN}), of({1}), two).ok);
+  EXPECT_FALSE(judge(of({1}), of({NAN}), two).ok);
+  EXPECT_TRUE(judge(of({NAN}), of({NAN}), two).ok);
+  EXPECT_FALSE(judge(of({INFINITY}), of({1e30L}), two).ok);
+  const Bound& exact = Bounds::built_in().find(ErrorClass::exact, DType::f32, MathMode::strict);
+  EXPECT_FALSE(judge(of({-0.0L}), of({0.0L}), Measure{exact}).ok);
+  EXPECT_NEAR(judge(of({1 + 0x1p-23L, 1}), of({1, 1}), two).errors.mean_signed_ulp, 0.5, 1e-6);
+}
+
+TEST(Judging, MistrustsWhatCannotTell) {
+  Measure loose;
+  loose.bound.roundings = 1;
+  EXPECT_FALSE(judge(of({1}), of({1}, {0x1p24L}), loose).telling) << "anything from 0 to 2 would pass";
+  EXPECT_TRUE(judge(of({1}), of({1}, {4}), loose).telling);
+}
+
+TEST(BoundsFile, EveryRowHasItsReason) {
+  EXPECT_EQ(Bounds::built_in().find(ErrorClass::elementary, DType::f32, MathMode::strict).ulp, 2);
+  EXPECT_EQ(Bounds::built_in().find(ErrorClass::transcendental, DType::f32, MathMode::strict).ulp, 4);
+  EXPECT_EQ(Bounds::built_in().find(ErrorClass::power, DType::f32, MathMode::strict).ulp, 16);
+  for (const DeviceInfo& device : devices()) {
+    EXPECT_EQ(Bounds::built_in().text().find("\"" + device.driver + "\""), std::string::npos) << "no driver is named";
+  }
+}
+
+TEST(BoundsFile, NonsenseIsRefused) {
+  const auto refused = [](const std::string& text) {
+    try {
+      Bounds::parse(text, "mine.json");
+    } catch (const IoError& e) {
+      return e.id() == ErrorId::corrupt && std::string(e.what()).find("mine.json") != std::string::npos;
+    }
+    return false;
+  };
+  const std::string rest = R"("dtypes": ["f32"], "modes": ["strict"], "rationale": "r", "source": "s")";
+  EXPECT_FALSE(refused(R"({"rows": [{"class": "sum", "ulp": 1, )" + rest + "}]}"));
+  EXPECT_TRUE(refused("{"));
+  EXPECT_TRUE(refused(R"({"rows": []})"));
+  EXPECT_TRUE(refused(R"({"rows": [{"class": "sums", "ulp": 1, )" + rest + "}]}"));
+  EXPECT_TRUE(refused(R"({"rows": [{"class": "sum", "ulp": -1, )" + rest + "}]}"));
+  EXPECT_TRUE(refused(R"({"rows": [{"class": "sum", "ulp": "1", )" + rest + "}]}"));
+  EXPECT_TRUE(refused(R"({"rows": [{"class": "sum", )" + rest + "}]}"));
+  EXPECT_TRUE(refused(R"({"rows": [{"class": "sum", "ulp": 1, "driver": "cpu", )" + rest + "}]}"));
+}
+
+TEST(Patterns, HaveStarsAndQuestionMarks) {
+  EXPECT_TRUE(fits_pattern("conv2d*", "conv2d_backward_input"));
+  EXPECT_TRUE(fits_pattern("*_backward*", "max_pool2d_backward"));
+  EXPECT_TRUE(fits_pattern("m?x", "max"));
+  EXPECT_FALSE(fits_pattern("max", "max_pool2d"));
+  EXPECT_FALSE(fits_pattern("*x", "exp"));
+}
+
+}  // namespace
+}  // namespace lockstep::conformance
