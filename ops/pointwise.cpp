@@ -396,12 +396,14 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
     add(prefix + "matrix", dtype, {Shape{5, 33}});
     add(prefix + "empty", dtype, {Shape{0, 4}});
     add(prefix + "tile_plus_one", dtype, {Shape{1025}});
+    add(prefix + "rank8", dtype, {Shape{2, 1, 3, 1, 2, 1, 2, 3}});
     if (n < 2) continue;
     add(prefix + "row", dtype, {Shape{4, 7}, Shape{7}});
     add(prefix + "column", dtype, {Shape{4, 7}, Shape{4, 1}});
     add(prefix + "outer", dtype, {Shape{3, 1}, Shape{1, 5}});
     add(prefix + "middle", dtype, {Shape{3, 4, 5}, Shape{3, 1, 5}});
     add(prefix + "rank0", dtype, {Shape{}, Shape{6}});
+    add(prefix + "rank8_to_rank5", dtype, {Shape{2, 1, 3, 1, 2, 1, 2, 3}, Shape{1, 2, 1, 1, 3}});
     if (op.inputs[1].group == 'T' && !op.inputs[1].mutable_) {
       add(prefix + "number", dtype, {Shape{9}});
       cases.back().inputs[1].scalar =

@@ -111,7 +111,8 @@ void follow_extents(OpCase& out, const OpCase& before, const std::vector<ExtentG
     if (asked.kind != CaseValues::Kind::indices || asked.low != 0) continue;
     std::optional<std::int64_t> extent;
     for (std::size_t g = 0; g < groups.size(); ++g) {
-      if (asked.high == static_cast<double>(groups[g].extent - 1)) extent = std::min(extent.value_or(extents[g]), extents[g]);
+      if (asked.high == static_cast<double>(groups[g].extent - 1))
+        extent = std::min(extent.value_or(extents[g]), extents[g]);
     }
     if (extent) out.inputs[i].values.high = static_cast<double>(std::max<std::int64_t>(*extent - 1, 0));
   }
@@ -221,7 +222,8 @@ std::vector<Shape> shapes_of(const OpDef& op, const OpCase& c) {
     const std::vector<std::byte> attrs = attribute_bytes(op, c);
     Shape shape;
     for (std::int64_t i = 0; i < read_slot(attrs, *at); ++i) {
-      shape.append(read_slot(attrs, *at + offsetof(IntList, values) + static_cast<std::size_t>(i) * sizeof(std::int64_t)));
+      shape.append(
+          read_slot(attrs, *at + offsetof(IntList, values) + static_cast<std::size_t>(i) * sizeof(std::int64_t)));
     }
     return {shape};
   }

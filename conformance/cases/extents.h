@@ -1,5 +1,5 @@
-// Which extents of a case may change, and which of them only together. Found by asking the op's shape inference, so that
-// it holds for ops that nobody here knows.
+// Which extents of a case may change, and which of them only together. Found by asking the op's shape inference, so
+// that it holds for ops that nobody here knows.
 #pragma once
 
 #include <cstdint>

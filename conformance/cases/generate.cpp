@@ -16,8 +16,9 @@ namespace {
 // Extents at which kernels change their ways: around powers of two, primes, and the sizes of registers, blocks and
 // chunks.
 constexpr std::int64_t short_extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 31, 32, 33};
-constexpr std::int64_t long_extents[] = {47,  63,  64,  65,  97,   127,  128,  129,  191,  251,  255,  256,  257,  384,
-                                         509, 511, 512, 513, 1021, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4097, 10007};
+constexpr std::int64_t long_extents[] = {47,   63,   64,   65,   97,   127,  128,  129,  191,  251,
+                                         255,  256,  257,  384,  509,  511,  512,  513,  1021, 1023,
+                                         1024, 1025, 2047, 2048, 2049, 4095, 4097, 10007};
 
 // The oracle takes tens of nanoseconds per step.
 constexpr double most_steps = 1.5e6, most_elements = 40000, most_gradient_steps = 2e4;
@@ -38,9 +39,8 @@ class Choice {
 };
 
 bool is_empty(const OpCase& c) {
-  return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
-    return !in.absent && !in.scalar && in.shape.size() == 0;
-  });
+  return std::any_of(c.inputs.begin(), c.inputs.end(),
+                     [](const CaseInput& in) { return !in.absent && !in.scalar && in.shape.size() == 0; });
 }
 
 bool has_mutable_input(const OpDef& op) {
@@ -203,10 +203,17 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode))) ^ amount.seed);
     add_resized(out, op, bases, main ? amount.resized : amount.resized / 3, choice);
     for (Values values : value_kinds) out.add("forward", bases[0].call, false, Layout::dense, values);
+    // All pairs of corners need room; where inputs are one tensor, each number meets itself.
+    const auto largest = std::max_element(bases.begin(), bases.end(), [](const Base& a, const Base& b) {
+      return largest_input(a.call) < largest_input(b.call);
+    });
+    out.add("forward", largest->call, false, Layout::dense, Values::corners);
+    out.add("forward", largest->call, false, Layout::shared, Values::corners);
     if (!main) continue;
     add_edges(out, op, bases[0]);
     for (Layout layout : layouts) out.add("forward", bases.back().call, false, layout);
-    for (const OpCase& c : attribute_variations(op, bases, amount.attributes, amount.seed)) out.add("forward", c, false);
+    for (const OpCase& c : attribute_variations(op, bases, amount.attributes, amount.seed))
+      out.add("forward", c, false);
   }
   return out.take();
 }

@@ -10,8 +10,8 @@ namespace lockstep::conformance {
 /// How much to generate.
 struct Amount {
   std::uint64_t seed = 0;
-  int resized = 12;     // per op in f32; a third of it in other dtypes
-  int attributes = 6;   // variations of attributes per op
+  int resized = 12;    // per op in f32; a third of it in other dtypes
+  int attributes = 6;  // variations of attributes per op
 };
 
 /// Calls that must be answered and calls that must be refused, under one math mode.
@@ -20,8 +20,9 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
 /// Calls whose gradients, and gradients of gradients, are looked at.
 std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
-/// Kind of values for a case: the wanted one where it says anything. In fast mode shorter formats are welcome, but small
-/// integers are exact in all of them; and of long sums the bound allows so much that only exact ones tell anything.
+/// Kind of values for a case: the wanted one where it says anything. In fast mode shorter formats are welcome, but
+/// small integers are exact in all of them; and of long sums the bound allows so much that only exact ones tell
+/// anything.
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted = Values::drawn);
 
 }  // namespace lockstep::conformance

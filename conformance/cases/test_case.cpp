@@ -82,7 +82,8 @@ OpCase own_case(const OpDef& op, const std::string& name, const std::string& id)
   for (OpCase& c : op.cases ? op.cases() : std::vector<OpCase>()) {
     if (plain(c.name) == name) return std::move(c);
   }
-  refuse(id, op.name + " has no case \"" + name + "\"", "`lockstep conformance --list --op " + op.name + "` lists them");
+  refuse(id, op.name + " has no case \"" + name + "\"",
+         "`lockstep conformance --list --op " + op.name + "` lists them");
 }
 
 }  // namespace
@@ -108,6 +109,8 @@ const char* name_of(Values values) {
     case Values::tiny: return "tiny";
     case Values::special: return "special";
     case Values::cancelling: return "cancelling";
+    case Values::corners: return "corners";
+    case Values::ties: return "ties";
     default: return "drawn";
   }
 }
@@ -156,7 +159,8 @@ TestCase parse_test_case(const std::string& id) {
   const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@');
   t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);
   if (at != std::string::npos) {
-    auto call = with_attribute(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));
+    auto call =
+        with_attribute(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));
     if (!call) refuse(id, "the op does not take this attribute", "change only attributes that the op has");
     t.call = std::move(*call);
   }

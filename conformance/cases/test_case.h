@@ -34,9 +34,12 @@ enum class Values : std::uint8_t {
   tiny,        // around the smallest normal number, subnormal ones among them
   special,     // zeros of both signs, infinities, NaN, the largest and the smallest numbers among ordinary ones
   cancelling,  // terms that nearly cancel
+  corners,     // special numbers and the ends of integers, in all pairs; for choices zeros of both signs and some NaN
+  ties,        // for conversions: halfway between two results, and beside
 };
-inline constexpr Values value_kinds[] = {Values::drawn,  Values::exact, Values::wide_first, Values::wide_last,
-                                         Values::spread, Values::tiny,  Values::special,    Values::cancelling};
+inline constexpr Values value_kinds[] = {Values::drawn,   Values::exact, Values::wide_first, Values::wide_last,
+                                         Values::spread,  Values::tiny,  Values::special,    Values::cancelling,
+                                         Values::corners, Values::ties};
 const char* name_of(Values values);
 
 struct TestCase {

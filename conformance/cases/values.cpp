@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "conformance/cases/corner_values.h"
 #include "conformance/cases/extents.h"
 #include "ops/random/philox_reference.h"
 #include "ops/round_once.h"
@@ -60,8 +61,8 @@ long double signed_as(const CaseValues& values, long double magnitude, Draw& dra
   return only_positive(values) ? magnitude : magnitude * draw.sign();
 }
 
-// With `extremes` also numbers at the ends of the format. Where results go through several steps, these overflow or vanish
-// on the way, which the oracle's longer format does not see.
+// With `extremes` also numbers at the ends of the format. Where results go through several steps, these overflow or
+// vanish on the way, which the oracle's longer format does not see.
 long double special_number(DType t, bool extremes, Draw& draw) {
   const FloatFormat f = format_of(t);
   const long double sign = draw.sign();
@@ -122,8 +123,7 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
     case Values::wide_first:
     case Values::wide_last: {
       const std::size_t wide = t.values == Values::wide_first ? place.first : place.last;
-      return place.index == wide ? wide_integer(place.wide, draw)
-                                 : static_cast<long double>(draw.below(3)) - 1;
+      return place.index == wide ? wide_integer(place.wide, draw) : static_cast<long double>(draw.below(3)) - 1;
     }
     case Values::spread: {
       const int most = in.dtype == DType::f16 ? 6 : 30;
@@ -133,7 +133,8 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
     case Values::tiny: {
       // Products of two would vanish; with small integers, sums of what is subnormal are exact.
       const bool sums = t.op->error_class == ErrorClass::sum;
-      if (place.index != place.first) return sums ? static_cast<long double>(draw.below(17)) - 8 : ordinary(in.values, in.dtype, draw);
+      if (place.index != place.first)
+        return sums ? static_cast<long double>(draw.below(17)) - 8 : ordinary(in.values, in.dtype, draw);
       const int steps = static_cast<int>(draw.below(static_cast<std::uint64_t>(f.mantissa) + 4));
       return signed_as(in.values, std::ldexp(1 + draw.unit(), f.least_exponent - f.mantissa + steps), draw);
     }
@@ -237,7 +238,12 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     // Sums over many elements would all be NaN.
     const double share = t.op->pointwise() ? 0.3 : 2.5 / static_cast<double>(array.values.size() + 1);
     const bool replaced = t.values != Values::drawn && is_float_input(in);
-    if (!replaced && in.values.kind == Kind::distinct) {
+    const std::uint64_t special_seed = hash_of(t.op->name + "/" + t.call.name + "/corners/" + std::to_string(i) + seed);
+    if (t.values == Values::corners && takes_corners(t, i)) {
+      fill_corners(t, i, terms_of(t), special_seed, array);
+    } else if (t.values == Values::ties && takes_ties(t)) {
+      fill_ties(t, special_seed, array);
+    } else if (!replaced && in.values.kind == Kind::distinct) {
       fill_distinct(array, i, draw);
     } else {
       if (t.values == Values::special && in.values.kind == Kind::distinct) fill_distinct(array, i, draw);
@@ -262,6 +268,16 @@ std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c) {
 
 bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (values == Values::drawn) return true;
+  if (values == Values::corners || values == Values::ties) {
+    TestCase t;
+    t.op = &op;
+    t.call = c;
+    if (values == Values::ties) return takes_ties(t);
+    for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+      if (takes_corners(t, i)) return true;
+    }
+    return false;
+  }
   std::size_t floats = 0;
   bool positive = false, limited = false;
   for (const CaseInput& in : c.inputs) {
@@ -279,8 +295,11 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
     case Values::cancelling: return sums && !positive;
     case Values::tiny: {
       // Squares of what is tiny vanish.
-      const bool updates = std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
-      return !updates;
+      const bool updates =
+          std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
+      // Differences of what is tiny are nothing beside the exponentials that softmax and its like make of them.
+      const bool exponentials = op.error_class == ErrorClass::composed && !op.pointwise();
+      return !updates && !exponentials;
     }
     default: return true;
   }

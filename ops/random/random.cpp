@@ -37,7 +37,7 @@ RandomKey key_from(std::span<const Scalar> scalars, std::size_t first) {
 }
 
 std::vector<Scalar> case_scalars(std::vector<Scalar> own) {
-  append_key(own, {0x123456789abcdefu, 42});
+  append_key(own, {0x123456789abcdefu, 0x2a0000001bu});  // both halves of both numbers
   return own;
 }
 

@@ -117,6 +117,7 @@ std::vector<OpCase> reduction_cases(TypeSet types, CaseValues values, bool empty
     add("none", {3, 4}, dtype, {{}, 0});
     add("one", {1, 1}, dtype, {{0, 1}, 0});
     add("long", {4099}, dtype, {{0}, 0});
+    add("rank8", {2, 1, 3, 1, 2, 2, 1, 3}, dtype, {{2, 4, 7}, 0});
   }
   add("empty", {0, 3}, DType::f32, {{0}, 0});
   if (!empty_allowed) cases.back().error = ErrorId::invalid_shape;

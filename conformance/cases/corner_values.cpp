@@ -1,0 +1,147 @@
+#include "conformance/cases/corner_values.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "conformance/cases/extents.h"
+#include "ops/random/philox_reference.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using Numbers = std::vector<long double>;
+
+class Draw {
+ public:
+  explicit Draw(std::uint64_t seed) : key_{seed, 3} {}
+  std::uint64_t below(std::uint64_t n) { return random_long_word(key_, next_++) % n; }
+  double unit() { return static_cast<double>(random_long_word(key_, next_++) >> 11) * 0x1p-53; }
+
+ private:
+  RandomKey key_;
+  std::uint64_t next_ = 0;
+};
+
+// Significant bits of a number, with the leading one.
+int precision(DType t) {
+  switch (t) {
+    case DType::f64: return 53;
+    case DType::f32: return 24;
+    case DType::f16: return 11;
+    case DType::bf16: return 8;
+    case DType::i64: return 63;
+    case DType::i32: return 31;
+    case DType::i8: return 7;
+    case DType::u8: return 8;
+    default: return 1;
+  }
+}
+
+int least_exponent(DType t) { return t == DType::f64 ? -1022 : t == DType::f16 ? -14 : -126; }
+int most_exponent(DType t) { return t == DType::f64 ? 1023 : t == DType::f16 ? 15 : 127; }
+
+bool is_one_step(const OpDef& op) {
+  return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
+}
+
+// With `extremes` also the ends of the format, which overflow or vanish where a result takes several steps.
+Numbers floating_corners(DType t, bool extremes) {
+  constexpr long double infinity = std::numeric_limits<long double>::infinity();
+  Numbers all = {0.0L, -0.0L, 1, -1, infinity, -infinity, std::numeric_limits<long double>::quiet_NaN(), 0.5L};
+  if (!extremes) return all;
+  const long double largest = std::ldexp(2 - std::ldexp(1.0L, 1 - precision(t)), most_exponent(t));
+  const long double normal = std::ldexp(1.0L, least_exponent(t));
+  const long double least = std::ldexp(normal, 1 - precision(t));
+  for (long double v : {largest, -largest, normal, -least, normal - least, -1.5L, 2.0L, 3.0L}) all.push_back(v);
+  return all;
+}
+
+Numbers integer_corners(DType t) {
+  if (t == DType::boolean) return {0, 1};
+  if (t == DType::u8) return {0, 1, 2, 3, 7, 127, 128, 129, 200, 254, 255};
+  const long double most = std::ldexp(1.0L, precision(t)) - 1;
+  Numbers all = {0, 1, -1, 2, -2, 3, -3, 7, -7, 100, -100, most, -most - 1, most - 1, -most};
+  if (t != DType::i8) {
+    for (long double v : {0x1p24L + 1, -0x1p24L - 3}) all.push_back(v);
+  }
+  if (t == DType::i64) {
+    for (long double v : {0x1p53L + 1, -0x1p53L - 3, 0x1p32L, -0x1p31L - 1}) all.push_back(v);
+  }
+  return all;
+}
+
+// For ops that choose: mostly one zero, the other once per choice or so, NaN less often. In the second half the other
+// way round, for choices of the smallest.
+long double zero_or_nan(double terms, bool second_half, Draw& draw) {
+  const long double sign = second_half ? -1 : 1;
+  if (draw.unit() < 0.3 / terms) return std::numeric_limits<long double>::quiet_NaN();
+  if (draw.unit() < 1 / terms) return sign * 0.0L;
+  switch (draw.below(6)) {
+    case 0: return -sign;
+    case 1: return -sign * std::numeric_limits<long double>::infinity();
+    default: return -sign * 0.0L;
+  }
+}
+
+}  // namespace
+
+bool takes_corners(const TestCase& t, std::size_t i) {
+  const CaseInput& in = t.call.inputs[i];
+  if (in.absent || in.scalar) return false;
+  for (const InputDef& def : t.op->inputs) {
+    if (def.mutable_) return false;
+  }
+  const bool chosen = t.op->error_class == ErrorClass::exact;
+  if (is_floating(in.dtype)) return t.op->pointwise() || chosen;
+  if (in.values.kind == CaseValues::Kind::indices) return t.op->pointwise() && chosen;
+  return t.op->pointwise() || chosen || t.op->error_class == ErrorClass::sum;
+}
+
+void fill_corners(const TestCase& t, std::size_t i, double terms, std::uint64_t seed, RefArray& array) {
+  Draw draw(seed);
+  const bool pointwise = t.op->pointwise(), floating = is_floating(array.dtype);
+  const Numbers all = floating ? floating_corners(array.dtype, is_one_step(*t.op)) : integer_corners(array.dtype);
+  const std::size_t n = all.size(), size = array.values.size();
+  for (std::size_t j = 0; j < size; ++j) {
+    if (pointwise) {
+      // The number of the pair goes up in one input faster than in the other.
+      array.values[j] = all[(i == 0 ? j : i == 1 ? j / n : j + j / (n * n)) % n];
+    } else {
+      array.values[j] = floating ? zero_or_nan(terms, 2 * j >= size, draw) : all[draw.below(n)];
+    }
+  }
+}
+
+bool takes_ties(const TestCase& t) {
+  if (!t.op->pointwise() || t.op->error_class != ErrorClass::exact || t.call.inputs.size() != 1) return false;
+  const CaseInput& in = t.call.inputs[0];
+  const auto outputs = infer_outputs(*t.op, t.call);
+  if (in.absent || in.scalar || in.dtype == DType::boolean || !outputs || !is_floating((*outputs)[0].dtype))
+    return false;
+  return precision(in.dtype) > precision((*outputs)[0].dtype) + 2;
+}
+
+void fill_ties(const TestCase& t, std::uint64_t seed, RefArray& array) {
+  Draw draw(seed);
+  const DType to = (*infer_outputs(*t.op, t.call))[0].dtype;
+  const int kept = precision(to), spare = precision(array.dtype) - kept;
+  for (long double& v : array.values) {
+    const std::uint64_t mantissa = (std::uint64_t{1} << (kept - 1)) + draw.below(std::uint64_t{1} << (kept - 1));
+    // A tie, or the next number on either side that the input's format has.
+    const long double beside = std::ldexp(1.0L, -std::min(spare, 11)) * (static_cast<long double>(draw.below(3)) - 1);
+    int exponent = 0;
+    if (is_floating(array.dtype)) {
+      exponent = static_cast<int>(draw.below(24)) - 12 - kept;
+      if (draw.below(8) == 0) exponent = least_exponent(to) - static_cast<int>(draw.below(4)) - kept;  // subnormal
+    } else {
+      exponent = std::min(spare, 11) +
+                 static_cast<int>(draw.below(static_cast<std::uint64_t>(spare - std::min(spare, 11)) + 1));
+      if (spare <= 11) exponent = spare;
+    }
+    v = std::ldexp(static_cast<long double>(mantissa) + 0.5L + beside, exponent) * (draw.below(2) ? 1 : -1);
+    if (array.dtype == DType::u8) v = std::fabs(v);
+  }
+}
+
+}  // namespace lockstep::conformance
