@@ -313,7 +313,8 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   for (PlannedCall* c : calls) launches.push_back(c->launch_);
   if (auto* used = thread_state().kernels_used) {
     for (PlannedCall* c : calls) {
-      used->push_back({c->call_.op.pointwise() ? "pointwise" : c->call_.op.name, c->kernel_.get()->variant()});
+      const Kernel& kernel = *c->kernel_.get();
+      used->push_back({c->call_.op.pointwise() ? "pointwise" : c->call_.op.name, kernel.variant(), kernel.sums_in()});
     }
   }
   const PlannedCall& first = *calls.front();

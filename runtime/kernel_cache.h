@@ -55,7 +55,11 @@ struct KernelRequest {
 class Kernel {
  public:
   Kernel(DeviceState& device, lks_kernel* handle, const lks_kernel_info& info)
-      : handle_(handle), workspace_bytes_(info.workspace_bytes), variant_(info.variant), device_(device) {}
+      : handle_(handle),
+        workspace_bytes_(info.workspace_bytes),
+        variant_(info.variant),
+        sums_in_(info.accumulate_dtype),
+        device_(device) {}
   ~Kernel();
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
@@ -63,11 +67,14 @@ class Kernel {
   lks_kernel* handle() const { return handle_; }
   std::uint64_t workspace_bytes() const { return workspace_bytes_; }
   const std::string& variant() const { return variant_; }
+  /// The dtype in which the driver says that sums are kept; 0 where it does not say.
+  lks_dtype sums_in() const { return sums_in_; }
 
  private:
   lks_kernel* handle_;
   std::uint64_t workspace_bytes_;
   std::string variant_;
+  lks_dtype sums_in_;
   DeviceState& device_;
 };
 

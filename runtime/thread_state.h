@@ -14,9 +14,11 @@ namespace lockstep {
 
 class DeviceEntry;
 
-/// One kernel that was launched: the op's name and the driver's variant.
+/// One kernel that was launched: the op's name, the driver's variant, and the dtype (of driver.h) in which the driver
+/// says that it keeps sums.
 struct KernelUse {
   std::string op, variant;
+  std::uint32_t sums_in = 0;
 };
 
 struct ThreadState {
@@ -24,8 +26,8 @@ struct ThreadState {
   MathMode mode = MathMode::strict;
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
-  const std::source_location* caller = nullptr;  // see caller.h
-  bool describing = false;                       // calls without tensors give descriptions
+  const std::source_location* caller = nullptr;    // see caller.h
+  bool describing = false;                         // calls without tensors give descriptions
   std::vector<KernelUse>* kernels_used = nullptr;  // where launches of this thread are noted down, if anywhere
 };
 

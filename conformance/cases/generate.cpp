@@ -190,6 +190,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     dtypes.insert(t.dtype());
     out.add("forward", c, false);
     if (is_empty(c)) continue;
+    out.add("forward", c, false, Layout::dense, Values::ties);
     // Each case in two other layouts and with two other kinds of values, in turn, so that each meets all of them.
     for (int more = 0; more < 2; ++more, ++turn) {
       out.add("forward", c, false, layouts[1 + turn % (std::size(layouts) - 1)]);
