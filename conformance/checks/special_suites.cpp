@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "conformance/checks/large.h"
 #include "conformance/checks/models.h"
 #include "conformance/checks/probe.h"
 #include "conformance/checks/sweep.h"
@@ -22,7 +23,8 @@ constexpr SpecialSuite suites[] = {{"sweep", &sweep_ids, &run_sweep},
                                    {"probe", &probe_ids, &run_probe},
                                    {"audit", &audit_ids, &run_audit},
                                    {"trajectory", &trajectory_ids, &run_trajectory},
-                                   {"vectors", &vector_ids, &run_vector}};
+                                   {"vectors", &vector_ids, &run_vector},
+                                   {"large", &large_ids, &run_large}};
 
 const SpecialSuite* suite_of(const std::string& id) {
   for (const SpecialSuite& s : suites) {

@@ -53,7 +53,7 @@ struct Report {
 struct Totals {
   std::int64_t cases = 0, passed = 0, failed = 0, crashed = 0, timed_out = 0, mistrusted = 0, unsupported = 0;
   std::int64_t required_missing = 0;  // required cells of which a case was refused
-  double worst_ulp = 0;               // over all cases that measured something; infinite where a NaN was wrong
+  double worst_ulp = 0;               // over cases whose bound is in ULP; infinite where a NaN was wrong
   double seconds = 0;
   std::string digest;
 

@@ -33,13 +33,23 @@ std::string sha256_of(const std::string& text) {
   return hash.hex();
 }
 
+// Of the driver's own names for its kernels, the one that this variant is: the same, or with more behind it.
+const std::string* known_variant(const VariantCoverage& coverage, const std::string& variant) {
+  const std::string* best = nullptr;
+  for (const std::string& known : coverage.known) {
+    const bool fits = variant == known || variant.starts_with(known + " ");
+    if (fits && (!best || known.size() > best->size())) best = &known;
+  }
+  return best;
+}
+
 void note_variants(RunInfo& run, const CaseResult& result) {
   for (const std::string& use : result.variants) {
     const std::size_t colon = use.find(':', use.find("::") == std::string::npos ? 0 : use.find("::") + 2);
     for (VariantCoverage& v : run.variants) {
-      const std::string variant = use.substr(colon + 1);
-      if (use.substr(0, colon) != v.op || std::count(v.hit.begin(), v.hit.end(), variant)) continue;
-      v.hit.push_back(variant);
+      if (use.substr(0, colon) != v.op) continue;
+      const std::string* known = known_variant(v, use.substr(colon + 1));
+      if (known && !std::count(v.hit.begin(), v.hit.end(), *known)) v.hit.push_back(*known);
     }
   }
 }

@@ -67,6 +67,11 @@ CaseResult result_for(const std::string& id, Outcome outcome, std::string text) 
       .raise();
 }
 
+// Tensors of gigabytes, and all inputs of a function, take longer than other cases.
+double patience_for(const std::string& id) {
+  return id.starts_with("large/") || id.ends_with(".full") ? 20 : 1;
+}
+
 // Waits for a line; empty where the process ends or takes too long.
 std::optional<std::string> await_line(ChildProcess& child, Clock::time_point deadline, bool& late) {
   for (;;) {
@@ -125,7 +130,7 @@ class Run {
 
   void send(Slot& slot) {
     slot.started = Clock::now();
-    slot.deadline = in_seconds(options_.timeout_s);
+    slot.deadline = in_seconds(options_.timeout_s * patience_for(slot.id));
     slot.child->send("run " + slot.id);
   }
 
@@ -167,7 +172,7 @@ class Run {
     const std::string how = slot.child->end(), words = slot.child->last_words();
     slot.child.reset();
     std::string text = outcome == Outcome::timeout
-                           ? "no answer within " + std::to_string(static_cast<int>(options_.timeout_s)) + " s"
+                           ? "no answer within " + std::to_string(static_cast<int>(options_.timeout_s * patience_for(slot.id))) + " s"
                            : "the process was " + how;
     if (how.starts_with("ended") && outcome == Outcome::crash) text = "the process " + how + " in the middle of the case";
     if (!words.empty()) text += "; it printed: " + words;

@@ -19,7 +19,7 @@ namespace conf = lockstep::conformance;
 struct Command {
   conf::Options options;
   std::string report, shard, memory_limit;
-  std::vector<std::string> merge;
+  std::vector<std::string> merge, table;
   bool json = false, list = false, worker = false;
 };
 
@@ -125,11 +125,19 @@ int merge_shards(const Command& c) {
   return finish(c, conf::merge(shards));
 }
 
+int print_table(const Command& c) {
+  std::vector<conf::Report> reports;
+  for (const std::string& path : c.table) reports.push_back(conf::read_report(path));
+  std::fputs(conf::ulp_table(reports, "").c_str(), stdout);
+  return 0;
+}
+
 int run(Command& c) {
   if (!c.shard.empty()) parse_shard(c.shard, c.options);
   if (c.worker) return conf::run_worker(c.options, worker_reads, worker_writes);
   if (!c.report.empty()) conf::prepare_report_folder(c.report);
   if (!c.merge.empty()) return merge_shards(c);
+  if (!c.table.empty()) return print_table(c);
   const std::vector<std::string> worker = worker_command(c.options);
   if (c.list) {
     for (const std::string& id : conf::list_cases(c.options, worker)) std::printf("%s\n", id.c_str());
@@ -162,6 +170,7 @@ Run add_conformance(CLI::App& app) {
   command->add_option("--shard", c->shard, "Run one part, such as 2/4");
   command->add_option("--report", c->report, "Write report.json, report.md and report.html into this folder");
   command->add_option("--merge", c->merge, "Folders of shards' reports to make one report of");
+  command->add_option("--table", c->table, "Folders of reports of which to print the worst ULP of every op, as Markdown");
   command->add_option("--bounds", o.bounds, "A file of error bounds instead of the built-in one");
   command->add_option("--jobs", o.jobs, "Worker processes (default: one per core for CPUs, else one)")->check(whole_number(1, 64));
   command->add_option("--timeout", o.timeout_s, "Seconds for one case")->check(CLI::PositiveNumber)->capture_default_str();
