@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "conformance/bounds.h"
+#include "conformance/suite/placements.h"
 #include "conformance/suite/supervisor.h"
 #include "runtime/sha256.h"
 
@@ -57,6 +58,7 @@ void note_variants(RunInfo& run, const CaseResult& result) {
 }  // namespace
 
 Report conform(const Options& given, const std::vector<std::string>& worker, const Progress& progress) {
+  register_own_ops();
   check_options(given);
   Options o = given;
   const auto start = std::chrono::steady_clock::now();
@@ -88,6 +90,7 @@ Report conform(const Options& given, const std::vector<std::string>& worker, con
 }
 
 std::vector<std::string> list_cases(const Options& o, const std::vector<std::string>& worker) {
+  register_own_ops();
   check_options(o);
   CaseResult crash;
   return Supervisor(o, worker).brief(crash).ids;

@@ -51,6 +51,13 @@ void register_own_ops() {
   if (find_op("conformance::multiply_add")) return;
   register_op(pointwise_op("conformance::multiply_add", [](Expr a, Expr b, Expr c) { return a * b + c; },
                            {.doc = "a b + c, with two roundings.", .error_class = ErrorClass::composed}));
+  // No built-in op shifts by as much as its width: 35 is 3 for i32.
+  OpDef shifts = pointwise_op("conformance::shifts", [](Expr a) { return (a << 35) ^ (a >> 67); },
+                              {.doc = "Shifts whose counts are taken modulo the width.",
+                               .types = types::index,
+                               .error_class = ErrorClass::exact});
+  shifts.differentiable = false;
+  register_op(std::move(shifts));
 }
 
 }  // namespace lockstep::conformance
