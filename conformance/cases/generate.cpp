@@ -62,6 +62,13 @@ bool lies_so(Layout layout, const OpDef& op, const OpCase& c) {
   });
 }
 
+// Whether elements change their dtype on the way.
+bool converts(const OpDef& op, const OpCase& c) {
+  if (!op.pointwise() || c.inputs.size() != 1 || c.inputs[0].absent) return false;
+  const auto outputs = infer_outputs(op, c);
+  return outputs && (*outputs)[0].dtype != c.inputs[0].dtype;
+}
+
 std::int64_t largest_input(const OpCase& c) {
   std::int64_t most = 0;
   for (const CaseInput& in : c.inputs) most = std::max(most, in.absent ? 0 : in.shape.size());
@@ -191,6 +198,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     out.add("forward", c, false);
     if (is_empty(c)) continue;
     out.add("forward", c, false, Layout::dense, Values::ties);
+    if (converts(op, c)) out.add("forward", c, false, Layout::dense, Values::corners);
     // Each case in two other layouts and with two other kinds of values, in turn, so that each meets all of them.
     for (int more = 0; more < 2; ++more, ++turn) {
       out.add("forward", c, false, layouts[1 + turn % (std::size(layouts) - 1)]);

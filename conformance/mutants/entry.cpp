@@ -46,7 +46,7 @@ class FaultyKernel : public lks_kernel {
 
 bool concerns_lockstep(Mutant m) {
   static constexpr std::string_view profiles[] = {
-#define MUTANT(name, base, profile, suites, text) #profile,
+#define MUTANT(name, base, profile, suites, ops, text) #profile,
 #include "conformance/mutants/mutants.def"
 #undef MUTANT
   };
@@ -129,7 +129,7 @@ bool apply(lks_driver_api& table) {
 
 const char* name_of(Mutant m) {
   static constexpr const char* names[] = {
-#define MUTANT(name, base, profile, suites, text) #name,
+#define MUTANT(name, base, profile, suites, ops, text) #name,
 #include "conformance/mutants/mutants.def"
 #undef MUTANT
   };

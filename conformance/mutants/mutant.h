@@ -13,7 +13,7 @@
 namespace mutants {
 
 enum class Mutant : std::uint16_t {
-#define MUTANT(name, base, profile, suites, text) name,
+#define MUTANT(name, base, profile, suites, ops, text) name,
 #include "conformance/mutants/mutants.def"
 #undef MUTANT
 };

@@ -10,11 +10,11 @@
 namespace {
 
 struct MutantLine {
-  const char *name, *base, *profile, *suites, *text;
+  const char *name, *base, *profile, *suites, *ops, *text;
 };
 
 constexpr MutantLine mutants[] = {
-#define MUTANT(name, base, profile, suites, text) {#name, #base, #profile, suites, text},
+#define MUTANT(name, base, profile, suites, ops, text) {#name, #base, #profile, suites, ops, text},
 #include "conformance/mutants/mutants.def"
 #undef MUTANT
 };
@@ -27,10 +27,12 @@ struct Outcome {
 };
 
 // The program's exit status and what it prints. It limits its cases itself; `timeout` is for a program that hangs.
-Outcome certify(const MutantLine& m, const std::string& more) {
+Outcome certify(const MutantLine& m, std::string more) {
+  if (m.suites[0]) more += std::string(" --suite ") + m.suites;
+  if (m.ops[0]) more += std::string(" --op '") + m.ops + "'";
   const std::string command =
       std::string("timeout 280 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER "/liblockstep_driver_mutant_") +
-      m.name + ".so --profile " + m.profile + " --json --timeout 5 " + more + " 2>&1";
+      m.name + ".so --profile " + m.profile + " --json --timeout 20 " + more + " 2>&1";
   Outcome outcome;
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return outcome;

@@ -236,6 +236,20 @@ void one_unit(const RuntimeTarget& target) {
   check_same_bytes(queue.download(pong), expected, "17 launches in one submission, each on the result before");
 }
 
+// The host leaves launches without results out where it can; a batch that turns out empty on the way it cannot.
+void empty_launch(const RuntimeTarget& target) {
+  Session s(target);
+  const KernelSample sample = multiply_add_sample(0);
+  const Kernel kernel(s, sample);
+  check(static_cast<bool>(kernel), "a pointwise program on an empty i32 tensor is refused");
+  Queue queue(s);
+  const Buffer a(s, 64), b(s, 64), out(s, 64);
+  queue.fill(out, 0, 64, 0x5a);
+  Launch launch(kernel, sample, {{&a, 0}, {&b, 0}, {&out, 0}});
+  wait_for(s, queue.timeline(), queue.launch(&launch.abi(), 1));
+  check_same_bytes(queue.download(out), Bytes(64, 0x5a), "memory beside an empty result");
+}
+
 void reverse_elements(Bytes& bytes, u64 size) {
   std::reverse(bytes.begin(), bytes.end());
   for (std::size_t at = 0; at + size <= bytes.size(); at += size) {
@@ -289,6 +303,7 @@ std::vector<RuntimeCase> queue_cases() {
       {"queue", "chained_waits", "waits before their signals hold over several queues", &chained_waits},
       {"queue", "rapid_submits", "many small commands in a row all run, in order", &rapid_submits},
       {"queue", "one_unit", "launches of one submission run one after the other", &one_unit},
+      {"queue", "empty_launch", "a launch on empty tensors writes nothing", &empty_launch},
       {"queue", "rebinding", "a kernel serves other memory, inputs and scalars as well as its first", &rebinding},
   };
 }

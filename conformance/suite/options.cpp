@@ -1,6 +1,7 @@
 #include "conformance/suite/options.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "lockstep/dtype.h"
 #include "lockstep/error.h"
@@ -20,7 +21,25 @@ void check_named(const char* option, const std::string& value, std::initializer_
   refuse(option, "there is no \"" + value + "\"", "use one of " + list);
 }
 
+std::vector<std::string> parts_of(const std::string& list) {
+  std::vector<std::string> parts(1);
+  for (char c : list) {
+    if (c == ',') {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
 }  // namespace
+
+bool wants_suite(const Options& options, const std::string& suite) {
+  if (options.suite.empty()) return true;
+  const std::vector<std::string> wanted = parts_of(options.suite);
+  return std::find(wanted.begin(), wanted.end(), suite) != wanted.end();
+}
 
 bool fits_pattern(const std::string& pattern, const std::string& text) {
   // Positions to come back to when a * has to take more.
@@ -45,6 +64,13 @@ bool fits_pattern(const std::string& pattern, const std::string& text) {
 
 void check_options(const Options& o) {
   check_named("--profile", o.profile, {"core", "train", "lockstep", "stress"});
+  if (!o.suite.empty()) {
+    for (const std::string& name : parts_of(o.suite)) {
+      check_named("--suite", name.empty() ? "?" : name,
+                  {"forward", "refusal", "gradient", "second_gradient", "sweep", "probe", "audit", "trajectory",
+                   "vectors", "memory", "queue", "copy", "abi", "threads", "fault"});
+    }
+  }
   check_named("--mode", o.mode, {"strict", "fast", "lockstep"});
   if (!o.dtype.empty()) parse_dtype(o.dtype);
   if (o.device.empty() == o.driver.empty()) {

@@ -106,6 +106,9 @@ std::vector<std::string> plan_cases(const Options& o, const Target& target) {
   }
   add_special(groups, o, target, wanted);
   if (wanted.runtime && o.op.empty() && o.dtype.empty() && o.mode.empty()) add_runtime(groups, wanted);
+  for (auto& [name, ids] : groups) {
+    std::erase_if(ids, [&](const std::string& id) { return !wants_suite(o, id.substr(0, id.find('/'))); });
+  }
   std::vector<std::string> ids = interleaved(groups), mine;
   for (std::size_t i = o.shard - 1; i < ids.size(); i += o.shards) mine.push_back(std::move(ids[i]));
   return mine;

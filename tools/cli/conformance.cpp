@@ -40,6 +40,7 @@ std::vector<std::string> worker_command(const conf::Options& o) {
   add("--driver", o.driver);
   add("--profile", o.profile);
   add("--op", o.op);
+  add("--suite", o.suite);
   add("--dtype", o.dtype);
   add("--mode", o.mode);
   add("--bounds", o.bounds);
@@ -163,6 +164,7 @@ Run add_conformance(CLI::App& app) {
   command->add_option("--profile", o.profile,
                       "core, train, lockstep or stress (default: core and train, in every math mode that the device offers)");
   command->add_option("--op", o.op, "Only ops that fit this pattern, such as matmul or 'conv2d*'");
+  command->add_option("--suite", o.suite, "Only these suites, such as memory,fault; the report lists all");
   command->add_option("--dtype", o.dtype, "Only cases of this dtype");
   command->add_option("--mode", o.mode, "Only this math mode: strict, fast or lockstep");
   command->add_option("--case", o.only_case, "Replay one case by its id");
