@@ -96,6 +96,13 @@ class Judge {
     return allowed > 0 ? allowed + steps * format_.smallest : 0;
   }
 
+  // What units in the last place are taken of: the exact result, or where terms cancel, the operands.
+  long double size_at(std::size_t i, long double e) const {
+    constexpr long double cancelled = 64;  // more roundings than a result of its own size would have
+    const bool by_budget = m_.bound.roundings.value_or(0) > 0 && !m_.bound.correct && !exact_.budget.empty();
+    return by_budget ? std::max(std::fabs(e), std::min(m_.typical, exact_.budget[i] / cancelled)) : e;
+  }
+
   // Whether the element would tell a wrong result from a right one.
   bool look_at(std::size_t i) {
     last_ulp_ = 0;
@@ -115,7 +122,7 @@ class Judge {
     const bool wrong_zero = r == e && allowed == 0;  // the other one of the two
     const bool ok = finite && !wrong_zero && error <= allowed;
     if (finite && floating) {
-      last_ulp_ = (r - e) / ulp_of(e, format_);
+      last_ulp_ = (r - e) / ulp_of(size_at(i, e), format_);
       note_worst(i, static_cast<double>(std::fabs(last_ulp_)));
     } else {
       last_ulp_ = std::numeric_limits<long double>::quiet_NaN();
@@ -135,7 +142,7 @@ class Judge {
     const long double allowed = std::isfinite(e) ? allowed_at(i, e) : 0;
     const long double least = round_to(e - allowed, exact_.dtype), most = round_to(e + allowed, exact_.dtype);
     const bool comparable = std::isfinite(r) && std::isfinite(e);
-    last_ulp_ = comparable ? (r - e) / ulp_of(e, format_of(exact_.dtype)) : 0;
+    last_ulp_ = comparable ? (r - e) / ulp_of(size_at(i, e), format_of(exact_.dtype)) : 0;
     if (comparable) note_worst(i, static_cast<double>(std::fabs(last_ulp_)));
     // Between two neighbours only a result beside the middle is in doubt; any other number is told from them.
     const bool neighbours = least == most || most - least <= ulp_of(e, format_of(exact_.dtype)) * 1.5L;

@@ -81,7 +81,9 @@ std::vector<Group> grouped(const Report& report, Key key_of) {
   std::vector<Group> groups;
   std::map<decltype(key_of(report.cases.front())), std::size_t> index;
   for (const CaseResult& c : report.cases) {
-    if (c.op.empty()) continue;
+    // A wrong call that is refused says nothing of what an op does in that dtype.
+    const bool refusal = c.suite == "refusal" && c.outcome == Outcome::pass;
+    if (c.op.empty() || refusal) continue;
     const auto [found, fresh] = index.try_emplace(key_of(c), groups.size());
     if (fresh) groups.emplace_back();
     groups[found->second].push_back(&c);

@@ -20,7 +20,7 @@ const char* name_of(Outcome outcome);
 /// How far the elements of a floating result are from the exact ones.
 struct ErrorStatistics {
   std::int64_t elements = 0;  // compared; 0 where nothing was measured
-  double max_ulp = 0;         // units in the last place of the exact result
+  double max_ulp = 0;         // units in the last place of the exact result; where terms cancel, of the operands
   double p99_ulp = 0;
   double mean_signed_ulp = 0;  // apart from 0 where results are truncated rather than rounded
   double share = 0;            // the largest error in units of what the bound allows
