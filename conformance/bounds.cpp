@@ -43,6 +43,12 @@ double number(const Json& row, const char* field, const std::string& place) {
   return value.get<double>();
 }
 
+bool truth(const Json& row, const char* field, const std::string& place) {
+  if (!row.contains(field)) return false;
+  if (!row[field].is_boolean()) corrupt(place, std::string(field) + " is " + row[field].dump() + ", not true or false");
+  return row[field].get<bool>();
+}
+
 std::string short_text(double value) {
   std::ostringstream out;
   out << value;
@@ -77,6 +83,9 @@ const char* name_of(ErrorClass error_class) {
 Bounds::Row Bounds::parse_row(const void* json, const std::string& place) {
   const Json& row = *static_cast<const Json*>(json);
   if (!row.is_object()) corrupt(place, "it is no object");
+  for (const char* list : {"dtypes", "modes"}) {
+    if (row.contains(list) && !row[list].is_array()) corrupt(place, std::string(list) + " is no list");
+  }
   for (const char* field : {"class", "dtypes", "modes", "rationale", "source"}) {
     if (!row.contains(field) || row[field].empty() || row[field] == "") corrupt(place, std::string("it lacks ") + field);
   }
@@ -100,8 +109,8 @@ Bounds::Row Bounds::parse_row(const void* json, const std::string& place) {
   if (row.contains("roundings")) out.bound.roundings = number(row, "roundings", place);
   if (row.contains("of_argument")) out.bound.of_argument = number(row, "of_argument", place);
   if (row.contains("of_argument_below")) out.bound.of_argument_below = number(row, "of_argument_below", place);
-  out.bound.correct = row.value("correct", false);
-  out.bound.signed_zeros = row.value("signed_zeros", false);
+  out.bound.correct = truth(row, "correct", place);
+  out.bound.signed_zeros = truth(row, "signed_zeros", place);
   if (!out.bound.ulp && !out.bound.roundings) corrupt(place, "it has neither ulp nor roundings");
   for (double v : {out.bound.ulp.value_or(0), out.bound.roundings.value_or(0), out.bound.of_argument}) {
     if (!(v >= 0)) corrupt(place, "a bound is negative");
@@ -130,7 +139,17 @@ Bounds Bounds::read(const std::string& path) {
   }
   std::ostringstream text;
   text << file.rdbuf();
-  return parse(text.str(), path);
+  Bounds bounds = parse(text.str(), path);
+  for (ErrorClass error_class : error_classes) {
+    for (DType dtype : {DType::f32, DType::f64}) {
+      for (MathMode mode : math_modes) {
+        if (bounds.row_for(error_class, dtype, mode)) continue;
+        corrupt(path, "no row for " + std::string(name_of(error_class)) + ", " +
+                          std::string(lockstep::name_of(dtype)) + ", " + std::string(lockstep::name_of(mode)));
+      }
+    }
+  }
+  return bounds;
 }
 
 const Bounds& Bounds::built_in() {
@@ -138,16 +157,21 @@ const Bounds& Bounds::built_in() {
   return bounds;
 }
 
+const Bound* Bounds::row_for(ErrorClass error_class, DType dtype, MathMode mode) const {
+  for (const Row& row : rows_) {
+    if (row.error_class == error_class && std::count(row.dtypes.begin(), row.dtypes.end(), dtype) &&
+        std::count(row.modes.begin(), row.modes.end(), mode)) {
+      return &row.bound;
+    }
+  }
+  return nullptr;
+}
+
 const Bound& Bounds::find(ErrorClass error_class, DType dtype, MathMode mode) const {
   static const Bound exact{std::nullopt, 0.0, 0, 0, false, true, "exact"};
   if (!is_floating(dtype)) return exact;
   dtype = compute_dtype(dtype);
-  for (const Row& row : rows_) {
-    if (row.error_class == error_class && std::count(row.dtypes.begin(), row.dtypes.end(), dtype) &&
-        std::count(row.modes.begin(), row.modes.end(), mode)) {
-      return row.bound;
-    }
-  }
+  if (const Bound* bound = row_for(error_class, dtype, mode)) return *bound;
   ErrorBuilder(ErrorId::invalid_op_definition, "bounds",
                "no row for " + std::string(name_of(error_class)) + ", " + std::string(lockstep::name_of(dtype)) + ", " +
                    std::string(lockstep::name_of(mode)))

@@ -42,6 +42,7 @@ class Bounds {
     Bound bound;
   };
   static Row parse_row(const void* json, const std::string& place);
+  const Bound* row_for(ErrorClass error_class, DType dtype, MathMode mode) const;
   std::vector<Row> rows_;
   std::string text_;
 };

@@ -9,7 +9,7 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "refusal"};
+constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside", "refusal"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {

@@ -43,7 +43,7 @@ inline constexpr Values value_kinds[] = {Values::drawn,   Values::exact, Values:
 const char* name_of(Values values);
 
 struct TestCase {
-  std::string suite;  // "forward", "gradient", "second_gradient", "refusal"
+  std::string suite;  // "forward", "gradient", "second_gradient", "beside", "refusal"
   const OpDef* op = nullptr;
   OpCase call;
   bool resized = false;  // its extents are not those of the op's own case, and part of the id

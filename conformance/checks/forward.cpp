@@ -1,5 +1,6 @@
 #include "conformance/checks/forward.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -65,6 +66,23 @@ void join(Verdict& worst, const Verdict& v, std::size_t output) {
   worst.text = "output " + std::to_string(output) + ": " + v.text;
 }
 
+// An input that the call may not write to and that holds something else now; empty where there is none.
+std::string changed_input(const TestCase& t, const std::vector<RefArray>& inputs, const CaseOperands& operands) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const InputDef& def = t.op->inputs[std::min(i, t.op->inputs.size() - 1)];
+    if (!operands.is_tensor(i) || def.mutable_) continue;
+    const RefArray now = to_array(operands.tensor(i));
+    for (std::size_t k = 0; k < now.values.size(); ++k) {
+      const long double a = now.values[k], b = inputs[i].values[k];
+      if (a == b || (std::isnan(a) && std::isnan(b))) continue;
+      char text[160];
+      std::snprintf(text, sizeof text, "the call changed its input %zu: element %zu is %.10Lg, it was %.10Lg", i, k, a, b);
+      return text;
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 Verdict failure(std::string text) {
@@ -103,7 +121,9 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> inputs = case_inputs(t);
   const Oracle oracle(*t.op, t.call);
   const std::vector<RefArray> exact = oracle.forward(inputs);
-  const std::vector<Tensor> results = call_on(t, inputs, setting.device);
+  const DeviceScope scope(setting.device);
+  const CaseOperands operands(*t.op, t.call, inputs, setting.device, t.layout);
+  const std::vector<Tensor> results = invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
   Verdict worst;
   for (std::size_t o = 0; o < results.size(); ++o) {
     const DType dtype = exact[o].dtype;
@@ -116,6 +136,7 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
     join(worst, judge(to_array(results[o]), exact[o], measure), o);
   }
   if (!worst.ok) return worst;
+  if (std::string text = changed_input(t, inputs, operands); !text.empty()) return failure(std::move(text));
   const std::string changed = first_difference(results, call_on(t, inputs, setting.device));
   if (!changed.empty()) return failure("run twice, it gives other bits: " + changed);
   if (t.mode == MathMode::lockstep && !(setting.device == setting.trusted)) {
@@ -123,6 +144,14 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
     if (!other.empty()) return failure("the bits are not those of " + setting.trusted.name() + ": " + other);
   }
   return worst;
+}
+
+Verdict check_beside(const TestCase& t, const Setting& setting) {
+  const std::vector<RefArray> inputs = case_inputs(t);
+  const std::vector<Tensor> results = call_on(t, inputs, setting.device);
+  // Where the device is the trusted one, its second answer must be the first.
+  const std::string other = first_difference(results, call_on(t, inputs, setting.trusted));
+  return other.empty() ? Verdict() : failure("the bits are not those of " + setting.trusted.name() + ": " + other);
 }
 
 Verdict check_refusal(const TestCase& t, const Setting& setting) {

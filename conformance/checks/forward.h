@@ -11,6 +11,9 @@ namespace lockstep::conformance {
 /// bits. Throws what the call throws.
 Verdict check_forward(const TestCase& t, const Setting& setting);
 
+/// The trusted device's bits, without the oracle.
+Verdict check_beside(const TestCase& t, const Setting& setting);
+
 /// That the call is refused with exactly the error that the case names.
 Verdict check_refusal(const TestCase& t, const Setting& setting);
 

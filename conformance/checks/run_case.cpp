@@ -32,6 +32,7 @@ class KernelLog {
 
 Verdict check(const TestCase& t, const Setting& setting) {
   if (t.suite == "refusal") return check_refusal(t, setting);
+  if (t.suite == "beside") return check_beside(t, setting);
   if (t.suite == "gradient") return check_gradient(t, setting);
   if (t.suite == "second_gradient") return check_second_gradient(t, setting);
   return check_forward(t, setting);

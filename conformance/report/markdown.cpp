@@ -72,6 +72,8 @@ std::string identity(const RunInfo& r) {
       {"modes", join(r.modes)},
       {"op filter", r.op_filter},
       {"dtype filter", r.dtype_filter},
+      {"mode filter", r.mode_filter},
+      {"case", r.case_filter},
       {"seed", std::to_string(r.seed)},
       {"threads", r.threads ? std::to_string(r.threads) : ""},
       {"suite", r.suite_version + ", lockstep " + r.lockstep_version + ", driver ABI " + abi},
@@ -162,10 +164,29 @@ std::string format_ulp(double ulp) {
   return ulp < 1e4 ? format("%.3g", ulp < 1000 ? ulp : std::round(ulp / 10) * 10) : format("%.1e", ulp);
 }
 
+namespace {
+
+// What of a profile was run, where it was not all of it.
+std::string part_of(const RunInfo& run) {
+  std::string text;
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) text += (text.empty() ? "" : ", ") + std::string(name) + value;
+  };
+  add("", run.case_filter.empty() ? "" : "one case");
+  add("op ", run.op_filter);
+  add("dtype ", run.dtype_filter);
+  add("mode ", run.mode_filter);
+  add("shard ", run.shard);
+  return text;
+}
+
+}  // namespace
+
 std::string verdict_of(const Report& report) {
   const Totals t = totals_of(report);
   const std::string profile = report.run.profile.empty() ? "" : " the profile " + report.run.profile;
-  if (t.all_passed()) return "passes" + profile;
+  const std::string part = part_of(report.run);
+  if (t.all_passed()) return part.empty() ? "passes" + profile : "passes what was run (" + part + ")";
   if (t.cases == 0) return "not certified: no case was run";
   const std::int64_t failures = t.failed + t.crashed + t.timed_out;
   std::string text = "does not pass" + profile + ":";

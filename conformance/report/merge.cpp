@@ -26,6 +26,8 @@ std::vector<std::pair<std::string, std::string>> identity_of(const RunInfo& r) {
           {"seed", std::to_string(r.seed)},
           {"op filter", r.op_filter},
           {"dtype filter", r.dtype_filter},
+          {"mode filter", r.mode_filter},
+          {"case", r.case_filter},
           {"hash of the bounds", r.bounds_sha256}};
 }
 

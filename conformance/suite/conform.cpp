@@ -72,7 +72,9 @@ Report conform(const Options& given, const std::vector<std::string>& worker, con
   report.run.bounds_sha256 = sha256_of(bounds.text());
   if (!crash.id.empty()) {
     report.run.driver_option = o.driver;
-    report.run.device = o.device;
+    report.run.driver = o.driver.empty() ? o.device : o.driver.substr(o.driver.find_last_of('/') + 1);
+    report.run.device = o.device.empty() ? "none" : o.device;
+    report.run.profile = o.profile.empty() ? "default" : o.profile;
     report.cases.push_back(crash);
     if (progress) progress(1, 1, crash);
     return report;

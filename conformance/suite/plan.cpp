@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "conformance/cases/beside.h"
 #include "conformance/cases/breakpoints.h"
 #include "conformance/cases/generate.h"
 #include "conformance/checks/special_suites.h"
@@ -64,6 +65,7 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     if (mode == MathMode::fast && !sums_matter(op)) continue;
     const Amount amount = amount_for(mode, o, wanted);
     add(forward_cases(op, mode, amount));
+    add(beside_cases(op, mode, amount));
     add(breakpoint_cases(op, mode, amount, target.device));
     if (wanted.gradients && mode != MathMode::fast) add(gradient_cases(op, mode, amount));
   }
@@ -114,10 +116,8 @@ std::vector<std::string> plan_cases(const Options& o, const Target& target) {
   return mine;
 }
 
-bool is_required(const std::string&, DType dtype, MathMode mode, const std::string& profile) {
-  const bool needed = dtype == DType::f32 || dtype == DType::i32 || dtype == DType::boolean;
-  const bool in_mode = profile == "lockstep" ? mode == MathMode::lockstep : mode == MathMode::strict;
-  return needed && in_mode;
+bool is_required(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::i32 || dtype == DType::boolean;
 }
 
 }  // namespace lockstep::conformance

@@ -61,10 +61,11 @@ CaseResult result_for(const std::string& id, Outcome outcome, std::string text) 
 }
 
 [[noreturn]] void raise_refusal(const std::string& json_text) {
-  const Json text = Json::parse(json_text, nullptr, false);
-  // The worker's message is a whole error already; its first line says what is wrong.
-  ErrorBuilder(ErrorId::bad_arguments, "lockstep conformance", text.is_string() ? text.get<std::string>() : json_text)
-      .raise();
+  const Json json = Json::parse(json_text);
+  ErrorBuilder error(static_cast<ErrorId>(json.at("id").get<int>()), json.at("op").get<std::string>(),
+                     json.at("headline").get<std::string>());
+  if (const std::string hint = json.value("hint", ""); !hint.empty()) error.fix(hint);
+  error.raise();
 }
 
 // Tensors of gigabytes, and all inputs of a function, take longer than other cases.
@@ -162,8 +163,7 @@ class Run {
       deaths_ = 0;
       finish(slot, from_json(json, "a worker").cases.at(0));
     } else if (starts_with(line, "refused", rest)) {
-      const Json text = Json::parse(rest, nullptr, false);
-      finish(slot, result_for(slot.id, Outcome::fail, text.is_string() ? text.get<std::string>() : rest));
+      finish(slot, result_for(slot.id, Outcome::fail, Json::parse(rest).value("headline", rest)));
     }
   }
 

@@ -11,6 +11,9 @@
 namespace lockstep::conformance {
 namespace {
 
+// Changes whenever the same seed gives other cases, or another judgement of them.
+constexpr const char* suite_version = "1";
+
 Device device_of_library(const std::string& path) {
   const DriverRecord record = load_driver(path);
   if (!record.ready) {
@@ -74,6 +77,10 @@ RunInfo describe_run(const Options& o, const Target& target) {
   if (o.shards > 1) run.shard = std::to_string(o.shard) + "/" + std::to_string(o.shards);
   run.op_filter = o.op;
   run.dtype_filter = o.dtype;
+  run.mode_filter = o.mode;
+  run.case_filter = o.only_case;
+  run.lockstep_version = LOCKSTEP_VERSION;
+  run.suite_version = suite_version;
   run.threads = thread_count();
   run.bounds_file = o.bounds;
   return run;

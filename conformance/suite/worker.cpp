@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -71,11 +72,40 @@ CaseResult run_by_id(const std::string& id, const Options& o, const Target& targ
   for (const RuntimeCase& c : runtime_cases()) {
     if (c.id() == id) return run_runtime_case(c, target, o.seed);
   }
-  if (is_special_case_id(id)) return run_special_case(id, setting);
-  const TestCase t = parse_test_case(id);
-  CaseResult result = run_case(t, setting);
-  result.required = is_required(result.op, t.dtype(), t.mode, o.profile);
+  CaseResult result = is_special_case_id(id) ? run_special_case(id, setting) : run_case(parse_test_case(id), setting);
+  result.required = !result.dtype.empty() && is_required(parse_dtype(result.dtype));
   return result;
+}
+
+// Throws UsageError LS9001 where there is no such case.
+void check_case_id(const std::string& id, const Target& target) {
+  for (const RuntimeCase& c : runtime_cases()) {
+    if (c.id() == id) return;
+  }
+  if (!is_special_case_id(id)) {
+    parse_test_case(id);
+    return;
+  }
+  const Options everything;
+  const SpecialRequest request{everything, target, true, true, {MathMode::strict, MathMode::fast, MathMode::lockstep}};
+  const SpecialRequest sampled{everything, target, true, false, request.modes};
+  for (const SpecialRequest& r : {request, sampled}) {
+    const std::vector<std::string> ids = special_case_ids(r);
+    if (std::find(ids.begin(), ids.end(), id) != ids.end()) return;
+  }
+  ErrorBuilder(ErrorId::bad_arguments, "--case", "there is no case \"" + id + "\"")
+      .fix("`lockstep conformance --list` prints the ids of all")
+      .raise();
+}
+
+// An error as the supervisor raises it again.
+std::string refusal_line(const std::exception& e) {
+  Json json = {{"headline", e.what()}, {"id", static_cast<int>(ErrorId::bad_arguments)}, {"op", "lockstep conformance"}};
+  if (const auto* error = dynamic_cast<const Error*>(&e)) {
+    json = {{"headline", error->headline()}, {"id", static_cast<int>(error->id())}, {"op", error->op()},
+            {"hint", error->hint()}};
+  }
+  return "refused " + json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string line_of(const Report& report) { return to_json(report).dump(-1, ' ', false, Json::error_handler_t::replace); }
@@ -92,13 +122,14 @@ int run_worker(const Options& o, int in, int out) {
     target = open_target(o);
     channel.write_line("hello " + line_of({describe_run(o, *target), {}}));
   } catch (const std::exception& e) {
-    channel.write_line("refused " + Json(e.what()).dump(-1, ' ', false, Json::error_handler_t::replace));
+    channel.write_line(refusal_line(e));
     return 2;
   }
   const Setting setting{target->device, target->trusted, own_bounds ? *own_bounds : Bounds::built_in()};
   while (const auto line = channel.read_line()) {
     try {
       if (*line == "plan") {
+        if (!o.only_case.empty()) check_case_id(o.only_case, *target);
         for (const std::string& id : plan_cases(o, *target)) channel.write_line("case " + id);
         channel.write_line("end");
       } else if (*line == "placements") {
@@ -109,7 +140,7 @@ int run_worker(const Options& o, int in, int out) {
         channel.write_line("result " + line_of({{}, {run_by_id(line->substr(4), o, *target, setting)}}));
       }
     } catch (const std::exception& e) {
-      channel.write_line("refused " + Json(e.what()).dump(-1, ' ', false, Json::error_handler_t::replace));
+      channel.write_line(refusal_line(e));
     }
   }
   // Whether the driver survives being closed is a case of its own.

@@ -268,6 +268,11 @@ OpDef argmax() {
         cases.push_back(c.with(ArgmaxAttrs{axis}));
       }
     }
+    for (DType dtype : {DType::f32, DType::i32, DType::i64}) {
+      OpCase c{std::string(name_of(dtype)) + "/vector", {{Shape{41}, dtype, {CaseValues::Kind::distinct}}}};
+      c.gradient = false;
+      cases.push_back(c.with(ArgmaxAttrs{0}));
+    }
     cases.push_back(OpCase{"error/axis", {{Shape{3}}}, {}, {}, ErrorId::axis_out_of_range}.with(ArgmaxAttrs{1}));
     return cases;
   };

@@ -48,6 +48,10 @@ std::vector<std::string> worker_command(const conf::Options& o) {
   return command;
 }
 
+CLI::Validator not_empty() {
+  return CLI::Validator([](const std::string& text) { return text.empty() ? "it is empty" : std::string(); }, "");
+}
+
 void parse_shard(const std::string& text, conf::Options& o) {
   unsigned shard = 0, shards = 0;
   char rest = 0;
@@ -167,7 +171,7 @@ Run add_conformance(CLI::App& app) {
   command->add_option("--suite", o.suite, "Only these suites, such as memory,fault; the report lists all");
   command->add_option("--dtype", o.dtype, "Only cases of this dtype");
   command->add_option("--mode", o.mode, "Only this math mode: strict, fast or lockstep");
-  command->add_option("--case", o.only_case, "Replay one case by its id");
+  command->add_option("--case", o.only_case, "Replay one case by its id")->check(not_empty());
   command->add_option("--seed", o.seed, "Of values and of sizes")->check(whole_number(0))->capture_default_str();
   command->add_option("--shard", c->shard, "Run one part, such as 2/4");
   command->add_option("--report", c->report, "Write report.json, report.md and report.html into this folder");
@@ -175,7 +179,7 @@ Run add_conformance(CLI::App& app) {
   command->add_option("--table", c->table, "Folders of reports of which to print the worst ULP of every op, as Markdown");
   command->add_option("--bounds", o.bounds, "A file of error bounds instead of the built-in one");
   command->add_option("--jobs", o.jobs, "Worker processes (default: one per core for CPUs, else one)")->check(whole_number(1, 64));
-  command->add_option("--timeout", o.timeout_s, "Seconds for one case")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--timeout", o.timeout_s, "Seconds for one case")->check(CLI::Range(0.01, 86400.0))->capture_default_str();
   command->add_flag("--fail-fast", o.fail_fast, "Stop at the first failure");
   command->add_flag("--list", c->list, "Print the ids of the cases and run none");
   command->add_flag("--json", c->json, "The last line is one JSON object");
