@@ -73,6 +73,7 @@ std::string identity(const RunInfo& r) {
       {"op filter", r.op_filter},
       {"dtype filter", r.dtype_filter},
       {"mode filter", r.mode_filter},
+      {"suite filter", r.suite_filter},
       {"case", r.case_filter},
       {"seed", std::to_string(r.seed)},
       {"threads", r.threads ? std::to_string(r.threads) : ""},
@@ -176,6 +177,7 @@ std::string part_of(const RunInfo& run) {
   add("op ", run.op_filter);
   add("dtype ", run.dtype_filter);
   add("mode ", run.mode_filter);
+  add("suite ", run.suite_filter);
   add("shard ", run.shard);
   return text;
 }

@@ -27,6 +27,7 @@ std::vector<std::pair<std::string, std::string>> identity_of(const RunInfo& r) {
           {"op filter", r.op_filter},
           {"dtype filter", r.dtype_filter},
           {"mode filter", r.mode_filter},
+          {"suite filter", r.suite_filter},
           {"case", r.case_filter},
           {"hash of the bounds", r.bounds_sha256}};
 }

@@ -36,7 +36,7 @@ struct RunInfo {
   std::vector<std::string> modes;
   std::uint64_t seed = 0;
   std::string shard;  // "2/4"; empty where everything was run
-  std::string op_filter, dtype_filter, mode_filter, case_filter;
+  std::string op_filter, dtype_filter, mode_filter, suite_filter, case_filter;
   unsigned threads = 0;
   std::string date;  // ISO 8601
   double seconds = 0;

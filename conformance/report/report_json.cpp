@@ -111,7 +111,7 @@ Json to_json(const RunInfo& r) {
           {"seed", r.seed},
           {"shard", r.shard},
           {"filters",
-           {{"op", r.op_filter}, {"dtype", r.dtype_filter}, {"mode", r.mode_filter}, {"case", r.case_filter}}},
+           {{"op", r.op_filter}, {"dtype", r.dtype_filter}, {"mode", r.mode_filter}, {"suite", r.suite_filter}, {"case", r.case_filter}}},
           {"threads", r.threads},
           {"date", r.date},
           {"seconds", r.seconds},

@@ -142,6 +142,7 @@ RunInfo read_run(const Reader& r) {
   run.op_filter = r.object("filters").get<std::string>("op");
   run.dtype_filter = r.object("filters").get<std::string>("dtype");
   run.mode_filter = r.object("filters").get_or<std::string>("mode", "");
+  run.suite_filter = r.object("filters").get_or<std::string>("suite", "");
   run.case_filter = r.object("filters").get_or<std::string>("case", "");
   run.threads = r.get<unsigned>("threads");
   run.date = r.get<std::string>("date");

@@ -78,6 +78,7 @@ RunInfo describe_run(const Options& o, const Target& target) {
   run.op_filter = o.op;
   run.dtype_filter = o.dtype;
   run.mode_filter = o.mode;
+  run.suite_filter = o.suite;
   run.case_filter = o.only_case;
   run.lockstep_version = LOCKSTEP_VERSION;
   run.suite_version = suite_version;
