@@ -16,9 +16,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr ErrorClass error_classes[] = {ErrorClass::exact,          ErrorClass::rounded, ErrorClass::elementary,
-                                        ErrorClass::transcendental, ErrorClass::gelu,    ErrorClass::power,
-                                        ErrorClass::sum,            ErrorClass::composed};
+constexpr ErrorClass error_classes[] = {
+    ErrorClass::exact, ErrorClass::rounded, ErrorClass::elementary, ErrorClass::transcendental,
+    ErrorClass::gelu,  ErrorClass::power,   ErrorClass::sum,        ErrorClass::composed};
 constexpr MathMode math_modes[] = {MathMode::strict, MathMode::fast, MathMode::lockstep};
 
 [[noreturn]] void corrupt(const std::string& origin, const std::string& what) {
@@ -61,7 +61,8 @@ std::string describe(const Bound& b) {
   std::string text;
   if (b.ulp) text = short_text(*b.ulp) + " ulp";
   if (b.roundings) text += (text.empty() ? "" : ", ") + short_text(*b.roundings) + " × budget";
-  if (b.of_argument > 0) text += ", below " + short_text(b.of_argument_below) + " " + short_text(b.of_argument) + " |x|";
+  if (b.of_argument > 0)
+    text += ", below " + short_text(b.of_argument_below) + " " + short_text(b.of_argument) + " |x|";
   return text;
 }
 
@@ -87,11 +88,13 @@ Bounds::Row Bounds::parse_row(const void* json, const std::string& place) {
     if (row.contains(list) && !row[list].is_array()) corrupt(place, std::string(list) + " is no list");
   }
   for (const char* field : {"class", "dtypes", "modes", "rationale", "source"}) {
-    if (!row.contains(field) || row[field].empty() || row[field] == "") corrupt(place, std::string("it lacks ") + field);
+    if (!row.contains(field) || row[field].empty() || row[field] == "")
+      corrupt(place, std::string("it lacks ") + field);
   }
   for (const auto& [key, value] : row.items()) {
-    constexpr const char* known[] = {"class",       "dtypes",            "modes",   "rationale",   "source", "ulp", "roundings",
-                                     "of_argument", "of_argument_below", "correct", "signed_zeros"};
+    constexpr const char* known[] = {"class",       "dtypes",    "modes",       "rationale",         "source",
+                                     "ulp",         "roundings", "of_argument", "of_argument_below", "correct",
+                                     "signed_zeros"};
     if (std::none_of(std::begin(known), std::end(known), [&](const char* k) { return key == k; })) {
       corrupt(place, "unknown field " + key);
     }
@@ -135,7 +138,9 @@ Bounds Bounds::parse(const std::string& text, const std::string& origin) {
 Bounds Bounds::read(const std::string& path) {
   std::ifstream file(path);
   if (!file) {
-    ErrorBuilder(ErrorId::file_not_found, "bounds", path + " cannot be read").fix("give the path of a bounds file").raise();
+    ErrorBuilder(ErrorId::file_not_found, "bounds", path + " cannot be read")
+        .fix("give the path of a bounds file")
+        .raise();
   }
   std::ostringstream text;
   text << file.rdbuf();
@@ -144,8 +149,8 @@ Bounds Bounds::read(const std::string& path) {
     for (DType dtype : {DType::f32, DType::f64}) {
       for (MathMode mode : math_modes) {
         if (bounds.row_for(error_class, dtype, mode)) continue;
-        corrupt(path, "no row for " + std::string(name_of(error_class)) + ", " +
-                          std::string(lockstep::name_of(dtype)) + ", " + std::string(lockstep::name_of(mode)));
+        corrupt(path, "no row for " + std::string(name_of(error_class)) + ", " + std::string(lockstep::name_of(dtype)) +
+                          ", " + std::string(lockstep::name_of(mode)));
       }
     }
   }

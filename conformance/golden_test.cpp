@@ -5,8 +5,8 @@
 #include <cmath>
 #include <set>
 
-#include "conformance/golden_checks.h"
 #include "conformance/checks/gradient.h"
+#include "conformance/golden_checks.h"
 
 namespace lockstep::conformance {
 namespace {

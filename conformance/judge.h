@@ -14,7 +14,7 @@ struct Verdict {
   double worst_ulp = 0;  // largest error in units in the last place of the exact result
   std::string text;      // the worst element that is not ok
   ErrorStatistics errors;
-  bool telling = true;   // whether a wrong result would have been found out
+  bool telling = true;  // whether a wrong result would have been found out
 };
 
 /// What a comparison goes by.
@@ -28,8 +28,9 @@ struct Measure {
   long double typical = 1;
 };
 
-/// Compares elementwise. NaN agrees with NaN only. Where the oracle says that f16 or bf16 was rounded from a wider dtype,
-/// the bound is of that dtype, and the result must be what some number within it rounds to. Written as "ok if error <= allowed", so that NaN never passes.
+/// Compares elementwise. NaN agrees with NaN only. Where the oracle says that f16 or bf16 was rounded from a wider
+/// dtype, the bound is of that dtype, and the result must be what some number within it rounds to. Written as "ok if
+/// error <= allowed", so that NaN never passes.
 Verdict judge(const RefArray& result, const RefArray& exact, const Measure& measure);
 
 /// The same with `slack` times the oracle's budget as bound.

@@ -1,12 +1,13 @@
-// The suite itself: ids that lead back to their cases, extents that change together, bounds that are told from nonsense.
+// The suite itself: ids that lead back to their cases, extents that change together, bounds that are told from
+// nonsense.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "conformance/bounds.h"
+#include "conformance/case_data.h"
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/generate.h"
-#include "conformance/case_data.h"
 #include "conformance/judge.h"
 #include "conformance/suite/options.h"
 #include "lockstep/lockstep.h"
@@ -45,10 +46,12 @@ TEST(Ids, AreRefusedWithWhatIsWrong) {
   };
   EXPECT_NE(message("nonsense").find("no case id"), std::string::npos);
   EXPECT_NE(message("forward/nope/f32/strict/f32.small/dense/drawn#1").find("no op \"nope\""), std::string::npos);
-  EXPECT_NE(message("forward/matmul/f32/strict/f32.tiny/dense/drawn#1").find("no case \"f32.tiny\""), std::string::npos);
+  EXPECT_NE(message("forward/matmul/f32/strict/f32.tiny/dense/drawn#1").find("no case \"f32.tiny\""),
+            std::string::npos);
   EXPECT_NE(message("forward/matmul/f32/strict/f32.small/odd/drawn#1").find("no layout \"odd\""), std::string::npos);
   EXPECT_NE(message("forward/matmul/f32/loose/f32.small/dense/drawn#1").find("no math mode"), std::string::npos);
-  EXPECT_NE(message("forward/matmul/f32/strict/f32.small~3x4,5x6/dense/drawn#1").find("these shapes"), std::string::npos);
+  EXPECT_NE(message("forward/matmul/f32/strict/f32.small~3x4,5x6/dense/drawn#1").find("these shapes"),
+            std::string::npos);
   EXPECT_NE(message("forward/matmul/f64/strict/f32.small/dense/drawn#1").find("not f64"), std::string::npos);
 }
 

@@ -159,9 +159,8 @@ OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t>
     for (std::size_t i = 0; i < original->inputs.size(); ++i) {
       const auto at = std::find(used.begin(), used.end(), i);
       const InputDef& def = original->inputs[i];
-      inputs.push_back(at != used.end()
-                           ? given[static_cast<std::size_t>(at - used.begin())]
-                           : place(sample_dtype(def, dtype)));
+      inputs.push_back(at != used.end() ? given[static_cast<std::size_t>(at - used.begin())]
+                                        : place(sample_dtype(def, dtype)));
     }
     for (std::size_t s = scalar_begin; s < given.size(); ++s) inputs.push_back(given[s]);
     const auto upstream = given.subspan(upstream_begin, original->outputs.size());

@@ -1,5 +1,5 @@
-// Calls too large for the oracle, whose bits the trusted device must give: data on which every order of a sum is exact, and
-// ops that round the same everywhere.
+// Calls too large for the oracle, whose bits the trusted device must give: data on which every order of a sum is exact,
+// and ops that round the same everywhere.
 #pragma once
 
 #include "conformance/cases/generate.h"

@@ -76,7 +76,8 @@ std::string changed_input(const TestCase& t, const std::vector<RefArray>& inputs
       const long double a = now.values[k], b = inputs[i].values[k];
       if (a == b || (std::isnan(a) && std::isnan(b))) continue;
       char text[160];
-      std::snprintf(text, sizeof text, "the call changed its input %zu: element %zu is %.10Lg, it was %.10Lg", i, k, a, b);
+      std::snprintf(text, sizeof text, "the call changed its input %zu: element %zu is %.10Lg, it was %.10Lg", i, k, a,
+                    b);
       return text;
     }
   }

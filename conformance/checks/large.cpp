@@ -43,7 +43,9 @@ void compare(const Tensor& x, Expected&& expected, const char* what, CaseResult&
 void pointwise(CaseResult& result) {
   const Tensor x = known_bits();
   compare<std::int32_t>(x, known_bit, "random bits", result);
-  const auto next = [](std::int64_t i) { return std::bit_cast<std::int32_t>(std::bit_cast<std::uint32_t>(known_bit(i)) + 1); };
+  const auto next = [](std::int64_t i) {
+    return std::bit_cast<std::int32_t>(std::bit_cast<std::uint32_t>(known_bit(i)) + 1);
+  };
   compare<std::int32_t>(x + 1, next, "x + 1", result);
 }
 

@@ -20,10 +20,10 @@ optim::Optimizer optimizer_of(const std::string& name) {
 std::unique_ptr<nn::Layer> layers_of(const std::string& name) {
   using namespace nn;
   if (name == "cnn") {
-    return std::make_unique<Sequential>(
-        Sequential(Conv2d{.filters = 6, .padding = Padding::same()}, Relu{}, MaxPool2d{}, Conv2d{.filters = 8}, Gelu{},
-                   AvgPool2d{.window = 2, .strides = 1}, Flatten{}, Dense{.units = 19}, Silu{}, Dropout{.rate = 0.1},
-                   Dense{.units = classes}));
+    return std::make_unique<Sequential>(Sequential(Conv2d{.filters = 6, .padding = Padding::same()}, Relu{},
+                                                   MaxPool2d{}, Conv2d{.filters = 8}, Gelu{},
+                                                   AvgPool2d{.window = 2, .strides = 1}, Flatten{}, Dense{.units = 19},
+                                                   Silu{}, Dropout{.rate = 0.1}, Dense{.units = classes}));
   }
   return std::make_unique<Sequential>(Sequential(Dense{.units = 33}, Tanh{}, Dense{.units = 21}, Sigmoid{},
                                                  Dense{.units = 17}, Relu{}, Dense{.units = classes}));

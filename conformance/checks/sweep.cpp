@@ -4,8 +4,8 @@
 #include <charconv>
 #include <optional>
 
-#include "conformance/checks/forward.h"
 #include "conformance/cases/extents.h"
+#include "conformance/checks/forward.h"
 #include "conformance/oracle.h"
 
 namespace lockstep::conformance {

@@ -84,7 +84,8 @@ void check_options(const Options& o) {
   for (const OpDef* op : registered_ops()) {
     if (fits_pattern(o.op, op->name)) return;
   }
-  refuse("--op", "no op is called \"" + o.op + "\"", "patterns may hold * and ?; `lockstep devices --json` lists all ops");
+  refuse("--op", "no op is called \"" + o.op + "\"",
+         "patterns may hold * and ?; `lockstep devices --json` lists all ops");
 }
 
 }  // namespace lockstep::conformance

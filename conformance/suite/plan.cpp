@@ -116,8 +116,6 @@ std::vector<std::string> plan_cases(const Options& o, const Target& target) {
   return mine;
 }
 
-bool is_required(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::i32 || dtype == DType::boolean;
-}
+bool is_required(DType dtype) { return dtype == DType::f32 || dtype == DType::i32 || dtype == DType::boolean; }
 
 }  // namespace lockstep::conformance

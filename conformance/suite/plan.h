@@ -12,8 +12,8 @@ namespace lockstep::conformance {
 /// has seen something of everything.
 std::vector<std::string> plan_cases(const Options& options, const Target& target);
 
-/// Whether a driver must answer cases in this dtype, in every mode that it offers: those that every program needs. Other
-/// dtypes may be refused, with a reason.
+/// Whether a driver must answer cases in this dtype, in every mode that it offers: those that every program needs.
+/// Other dtypes may be refused, with a reason.
 bool is_required(DType dtype);
 
 }  // namespace lockstep::conformance

@@ -28,8 +28,8 @@ struct ErrorStatistics {
 };
 
 struct CaseResult {
-  std::string id;     // replays it: `lockstep conformance --case ID`
-  std::string suite;  // "forward", "gradient", "memory", "fault" …
+  std::string id;               // replays it: `lockstep conformance --case ID`
+  std::string suite;            // "forward", "gradient", "memory", "fault" …
   std::string op, dtype, mode;  // empty where the case is not about an op
   Outcome outcome = Outcome::pass;
   std::string text;  // why it is not a pass, or what was refused

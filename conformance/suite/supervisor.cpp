@@ -69,9 +69,7 @@ CaseResult result_for(const std::string& id, Outcome outcome, std::string text) 
 }
 
 // Tensors of gigabytes, and all inputs of a function, take longer than other cases.
-double patience_for(const std::string& id) {
-  return id.starts_with("large/") || id.ends_with(".full") ? 20 : 1;
-}
+double patience_for(const std::string& id) { return id.starts_with("large/") || id.ends_with(".full") ? 20 : 1; }
 
 // Waits for a line; empty where the process ends or takes too long.
 std::optional<std::string> await_line(ChildProcess& child, Clock::time_point deadline, bool& late) {
@@ -171,10 +169,12 @@ class Run {
     ++deaths_;
     const std::string how = slot.child->end(), words = slot.child->last_words();
     slot.child.reset();
-    std::string text = outcome == Outcome::timeout
-                           ? "no answer within " + std::to_string(static_cast<int>(options_.timeout_s * patience_for(slot.id))) + " s"
-                           : "the process was " + how;
-    if (how.starts_with("ended") && outcome == Outcome::crash) text = "the process " + how + " in the middle of the case";
+    std::string text =
+        outcome == Outcome::timeout
+            ? "no answer within " + std::to_string(static_cast<int>(options_.timeout_s * patience_for(slot.id))) + " s"
+            : "the process was " + how;
+    if (how.starts_with("ended") && outcome == Outcome::crash)
+      text = "the process " + how + " in the middle of the case";
     if (!words.empty()) text += "; it printed: " + words;
     finish(slot, result_for(slot.id, outcome, text));
   }

@@ -9,8 +9,8 @@
 #include "conformance/checks/special_suites.h"
 #include "conformance/report/report_json.h"
 #include "conformance/runtime/runtime_case.h"
-#include "conformance/suite/plan.h"
 #include "conformance/suite/placements.h"
+#include "conformance/suite/plan.h"
 #include "lockstep/error.h"
 
 namespace lockstep::conformance {
@@ -100,15 +100,20 @@ void check_case_id(const std::string& id, const Target& target) {
 
 // An error as the supervisor raises it again.
 std::string refusal_line(const std::exception& e) {
-  Json json = {{"headline", e.what()}, {"id", static_cast<int>(ErrorId::bad_arguments)}, {"op", "lockstep conformance"}};
+  Json json = {
+      {"headline", e.what()}, {"id", static_cast<int>(ErrorId::bad_arguments)}, {"op", "lockstep conformance"}};
   if (const auto* error = dynamic_cast<const Error*>(&e)) {
-    json = {{"headline", error->headline()}, {"id", static_cast<int>(error->id())}, {"op", error->op()},
+    json = {{"headline", error->headline()},
+            {"id", static_cast<int>(error->id())},
+            {"op", error->op()},
             {"hint", error->hint()}};
   }
   return "refused " + json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string line_of(const Report& report) { return to_json(report).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string line_of(const Report& report) {
+  return to_json(report).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 }  // namespace
 

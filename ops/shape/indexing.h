@@ -45,7 +45,8 @@ inline long double at_broadcast(const RefArray& array, const Index& index) {
 }
 
 /// Throws unless the positions that a slice takes along dimension `d` lie inside `extent`.
-inline void check_positions(const InferContext& c, int d, std::int64_t start, std::int64_t step, Dim count, Dim extent) {
+inline void check_positions(const InferContext& c, int d, std::int64_t start, std::int64_t step, Dim count,
+                            Dim extent) {
   if (!extent.is_known() || !count.is_known() || count.value() <= 0) return;
   const std::int64_t last = start + (count.value() - 1) * step;
   if (start >= 0 && start < extent.value() && last >= 0 && last < extent.value()) return;

@@ -73,7 +73,8 @@ int run(const Options& o) {
 Run add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Measure devices side by side");
-  command->add_option("--suite", o->suites, "overhead, ops, models, lockstep; several joined by commas")->capture_default_str();
+  command->add_option("--suite", o->suites, "overhead, ops, models, lockstep; several joined by commas")
+      ->capture_default_str();
   command->add_option("--device", o->devices,
                       "Devices joined by commas; the first is compared with (default: the fastest)");
   command->add_option("--mode", o->modes, "strict, fast, lockstep; several joined by commas")->capture_default_str();

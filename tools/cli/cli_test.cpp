@@ -281,4 +281,61 @@ TEST_F(CommandLine, DamagedFilesAreNamed) {
   expect_usage_error("evaluate --device reference --model mlp --load " + file.string(), "LS800[234].*weights");
 }
 
+TEST_F(CommandLine, ConformanceRefusesWhatMakesNoSense) {
+  const fs::path text = folder_ / "liblockstep_driver_text.so", bounds = folder_ / "bounds.json";
+  std::ofstream(text) << "this is no library";
+  std::ofstream(bounds) << R"({"rows": [{"class": "sums"}]})";
+  const std::string reference = "conformance --device reference ";
+  expect_usage_error("conformance", "name one device");
+  expect_usage_error("conformance --device nosuch", "LS3001.*nosuch");
+  expect_usage_error("conformance --driver " + text.string(), "no driver");
+  expect_usage_error("conformance --driver " + folder_.string(), "no driver");
+  expect_usage_error("conformance --driver libm.so.6", "no driver");
+  expect_usage_error(reference + "--op nosuch", "nosuch");
+  expect_usage_error(reference + "--profile nosuch", "nosuch.*");
+  expect_usage_error(reference + "--mode nosuch", "nosuch");
+  expect_usage_error(reference + "--dtype f33", "LS2104");
+  expect_usage_error(reference + "--case nosuch", "nosuch");
+  expect_usage_error(reference + "--case memory/nosuch", "nosuch");
+  expect_usage_error(reference + "--case ''", "empty");
+  expect_usage_error(reference + "--case probe/matmul/f32/strict/nosuch", "no case");
+  expect_usage_error(reference + "--shard 5/4", "5/4");
+  expect_usage_error(reference + "--bounds " + bounds.string(), "LS8004.*bounds.json");
+  expect_usage_error(reference + "--bounds " + (folder_ / "none.json").string(), "LS8001");
+  expect_usage_error(reference + "--report /proc/nowhere", "LS8005");
+}
+
+TEST_F(CommandLine, ConformanceEndsWithOneObjectAndAReport) {
+  const fs::path report = folder_ / "report";
+  const std::string part = "conformance --device reference --profile core --op argmax --mode strict --json ";
+  const Result r = run(part + "--report " + report.string());
+  ASSERT_EQ(r.status, 0) << r.out << r.err;
+  const Json summary = Json::parse(r.last_line());
+  for (const char* key : {"driver", "device", "profile", "cases", "passed", "failed", "crashed", "timed_out",
+                          "mistrusted", "unsupported", "required_missing", "worst_ulp", "seconds", "digest"}) {
+    EXPECT_TRUE(summary.contains(key)) << key;
+  }
+  EXPECT_GT(summary["cases"], 20);
+  EXPECT_EQ(summary["cases"], summary["passed"]);
+  const Json whole = Json::parse(contents_of(report / "report.json"));
+  EXPECT_EQ(whole["run"]["filters"]["op"], "argmax");
+  EXPECT_EQ(whole["run"]["filters"]["mode"], "strict");
+  EXPECT_NE(whole["run"]["lockstep_version"], "");
+  EXPECT_EQ(whole["run"]["driver"]["library_sha256"].get<std::string>().size(), 64u);
+  EXPECT_TRUE(fs::exists(report / "report.html"));
+  // The same seed finds the same, case by case.
+  EXPECT_EQ(Json::parse(run(part).last_line())["digest"], summary["digest"]);
+  // A case is replayed by the id that the report gives.
+  const std::string id = whole["cases"][3]["id"];
+  const Result replayed = run("conformance --device reference --json --case '" + id + "'");
+  EXPECT_EQ(replayed.status, 0) << replayed.out << replayed.err;
+  EXPECT_EQ(Json::parse(replayed.last_line())["cases"], 1);
+}
+
+TEST_F(CommandLine, ConformanceWithoutACaseFails) {
+  const Result r = run("conformance --device reference --op matmul --dtype bool --json");
+  EXPECT_EQ(r.status, 1) << r.out << r.err;
+  EXPECT_EQ(Json::parse(r.last_line())["cases"], 0);
+}
+
 }  // namespace

@@ -31,7 +31,12 @@ std::vector<std::string> worker_command(const conf::Options& o) {
   std::string self(4096, '\0');
   const ssize_t length = readlink("/proc/self/exe", self.data(), self.size());
   self.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-  std::vector<std::string> command = {self, "conformance", "--worker", "--seed", std::to_string(o.seed), "--shard",
+  std::vector<std::string> command = {self,
+                                      "conformance",
+                                      "--worker",
+                                      "--seed",
+                                      std::to_string(o.seed),
+                                      "--shard",
                                       std::to_string(o.shard) + "/" + std::to_string(o.shards)};
   const auto add = [&](const char* option, const std::string& value) {
     if (!value.empty()) command.insert(command.end(), {option, value});
@@ -102,12 +107,12 @@ void print_summary(const conf::Report& report) {
   const conf::Totals t = conf::totals_of(report);
   std::printf(" %s %s, device %s (%s)\n", report.run.driver.c_str(), report.run.driver_version.c_str(),
               report.run.device.c_str(), report.run.device_name.c_str());
-  std::printf(" %lld cases: %lld passed, %lld failed, %lld crashed, %lld timed out, %lld mistrusted, %lld unsupported;"
-              " required but missing: %lld\n",
-              static_cast<long long>(t.cases), static_cast<long long>(t.passed), static_cast<long long>(t.failed),
-              static_cast<long long>(t.crashed), static_cast<long long>(t.timed_out),
-              static_cast<long long>(t.mistrusted), static_cast<long long>(t.unsupported),
-              static_cast<long long>(t.required_missing));
+  std::printf(
+      " %lld cases: %lld passed, %lld failed, %lld crashed, %lld timed out, %lld mistrusted, %lld unsupported;"
+      " required but missing: %lld\n",
+      static_cast<long long>(t.cases), static_cast<long long>(t.passed), static_cast<long long>(t.failed),
+      static_cast<long long>(t.crashed), static_cast<long long>(t.timed_out), static_cast<long long>(t.mistrusted),
+      static_cast<long long>(t.unsupported), static_cast<long long>(t.required_missing));
   std::printf(" %s in %.0f s; digest %s\n", conf::verdict_of(report).c_str(), report.run.seconds,
               t.digest.substr(0, 16).c_str());
 }
@@ -149,9 +154,9 @@ int run(Command& c) {
     return 0;
   }
   Screen screen;
-  const conf::Report report = conf::conform(c.options, worker, [&](std::size_t done, std::size_t all, const auto& result) {
-    screen.show(done, all, result);
-  });
+  const conf::Report report =
+      conf::conform(c.options, worker,
+                    [&](std::size_t done, std::size_t all, const auto& result) { screen.show(done, all, result); });
   screen.end();
   return finish(c, report);
 }
@@ -162,11 +167,13 @@ Run add_conformance(CLI::App& app) {
   auto c = std::make_shared<Command>();
   conf::Options& o = c->options;
   CLI::App* command = app.add_subcommand(
-      "conformance", "Certify a device: every op, its gradients, memory, queues, faults; exit status 0 only if all passed");
+      "conformance",
+      "Certify a device: every op, its gradients, memory, queues, faults; exit status 0 only if all passed");
   CLI::Option* device = command->add_option("--device", o.device, "Such as cpu or cuda:0");
   command->add_option("--driver", o.driver, "A driver library, wherever it lies; its first device")->excludes(device);
-  command->add_option("--profile", o.profile,
-                      "core, train, lockstep or stress (default: core and train, in every math mode that the device offers)");
+  command->add_option(
+      "--profile", o.profile,
+      "core, train, lockstep or stress (default: core and train, in every math mode that the device offers)");
   command->add_option("--op", o.op, "Only ops that fit this pattern, such as matmul or 'conv2d*'");
   command->add_option("--suite", o.suite, "Only these suites, such as memory,fault; the report lists all");
   command->add_option("--dtype", o.dtype, "Only cases of this dtype");
@@ -176,10 +183,14 @@ Run add_conformance(CLI::App& app) {
   command->add_option("--shard", c->shard, "Run one part, such as 2/4");
   command->add_option("--report", c->report, "Write report.json, report.md and report.html into this folder");
   command->add_option("--merge", c->merge, "Folders of shards' reports to make one report of");
-  command->add_option("--table", c->table, "Folders of reports of which to print the worst ULP of every op, as Markdown");
+  command->add_option("--table", c->table,
+                      "Folders of reports of which to print the worst ULP of every op, as Markdown");
   command->add_option("--bounds", o.bounds, "A file of error bounds instead of the built-in one");
-  command->add_option("--jobs", o.jobs, "Worker processes (default: one per core for CPUs, else one)")->check(whole_number(1, 64));
-  command->add_option("--timeout", o.timeout_s, "Seconds for one case")->check(CLI::Range(0.01, 86400.0))->capture_default_str();
+  command->add_option("--jobs", o.jobs, "Worker processes (default: one per core for CPUs, else one)")
+      ->check(whole_number(1, 64));
+  command->add_option("--timeout", o.timeout_s, "Seconds for one case")
+      ->check(CLI::Range(0.01, 86400.0))
+      ->capture_default_str();
   command->add_flag("--fail-fast", o.fail_fast, "Stop at the first failure");
   command->add_flag("--list", c->list, "Print the ids of the cases and run none");
   command->add_flag("--json", c->json, "The last line is one JSON object");
