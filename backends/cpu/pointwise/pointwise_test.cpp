@@ -162,7 +162,9 @@ RandomOp make_random_op(std::uint64_t seed, int length) {
   std::vector<Expr> in;
   for (DType t : made.inputs) {
     constexpr lks_dtype abi[] = {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8, LKS_U8, LKS_I32, LKS_I64, LKS_BOOL};
-    in.push_back(builder.input(abi[static_cast<int>(t)]));
+    const Expr value = builder.input(abi[static_cast<int>(t)]);
+    // As in a call: bodies see short floats as f32.
+    in.push_back(t == f16 || t == bf16 ? convert(value, LKS_F32) : value);
   }
   std::vector<DType> results;
   for (Expr e : ProgramDice(seed, builder, in).record(length, outputs, rank))
