@@ -128,16 +128,15 @@ void fill_ties(const TestCase& t, std::uint64_t seed, RefArray& array) {
   const int kept = precision(to), spare = precision(array.dtype) - kept;
   for (long double& v : array.values) {
     const std::uint64_t mantissa = (std::uint64_t{1} << (kept - 1)) + draw.below(std::uint64_t{1} << (kept - 1));
-    // A tie, or the next number on either side that the input's format has.
-    const long double beside = std::ldexp(1.0L, -std::min(spare, 11)) * (static_cast<long double>(draw.below(3)) - 1);
+    // A tie, or a number beside it: near enough to show where something is rounded to a middling format first, or not.
+    const int gap = draw.below(2) ? spare - 1 : std::min(spare - 1, 11);
+    const long double beside = std::ldexp(1.0L, -gap) * (static_cast<long double>(draw.below(3)) - 1);
     int exponent = 0;
     if (is_floating(array.dtype)) {
       exponent = static_cast<int>(draw.below(24)) - 12 - kept;
       if (draw.below(8) == 0) exponent = least_exponent(to) - static_cast<int>(draw.below(4)) - kept;  // subnormal
     } else {
-      exponent = std::min(spare, 11) +
-                 static_cast<int>(draw.below(static_cast<std::uint64_t>(spare - std::min(spare, 11)) + 1));
-      if (spare <= 11) exponent = spare;
+      exponent = gap + static_cast<int>(draw.below(static_cast<std::uint64_t>(spare - gap)));
     }
     v = std::ldexp(static_cast<long double>(mantissa) + 0.5L + beside, exponent) * (draw.below(2) ? 1 : -1);
     if (array.dtype == DType::u8) v = std::fabs(v);

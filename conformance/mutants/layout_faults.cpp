@@ -29,6 +29,19 @@ void large_tail_not_written(const Call& call) {
   const std::int64_t n = call.view(call.inputs()).count();
   without_last_element(call, n > 1024 && n % 16 != 0);
 }
+// A grid of at most 65535 blocks.
+void beyond_65536_not_written(const Call& call) {
+  without_last_element(call, call.view(call.inputs()).count() > 65536);
+}
+
+// Bytes are moved four at a time; what is left over stays.
+void byte_copies_lose_tail(const Call& call) {
+  const host::TensorView out = call.view(1);
+  const std::int64_t n = out.count();
+  if (host::size_of(out.dtype) != 1 || n < 4 || n % 4 == 0) return call.run();
+  without_last_element(call, true);
+}
+
 // Vectors of eight along the rows: what is left of the last row is forgotten.
 void matmul_tail_not_written(const Call& call) {
   const host::TensorView c = call.view(2);
@@ -151,6 +164,8 @@ void matmul_first_of_b(const Call& call) {
 constexpr KernelFault faults[] = {
     {Mutant::tail_not_written, LKS_OP_POINTWISE, &tail_not_written},
     {Mutant::large_tail_not_written, LKS_OP_POINTWISE, &large_tail_not_written},
+    {Mutant::beyond_65536_not_written, LKS_OP_POINTWISE, &beyond_65536_not_written},
+    {Mutant::byte_copies_lose_tail, LKS_OP_COPY, &byte_copies_lose_tail},
     {Mutant::matmul_tail_not_written, LKS_OP_MATMUL, &matmul_tail_not_written},
     {Mutant::matmul_ignores_strides, LKS_OP_MATMUL, &inputs_read_as_dense},
     {Mutant::sum_ignores_strides, LKS_OP_SUM, &inputs_read_as_dense},

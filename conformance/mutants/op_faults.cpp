@@ -38,6 +38,12 @@ void argmax_last_tie(const Call& call) {
   for_each<std::int64_t>(call.view(1), [&](std::int64_t& v, std::int64_t) { v = extent - 1 - v; });
 }
 
+void argmax_passes_nan_over(const Call& call) {
+  Rebound r(call);
+  r.convert(0, [](float x) { return std::isnan(x) ? -INFINITY : x; });
+  r.run();
+}
+
 // ---------------------------------------------------------------------------------------------------------- pooling
 
 struct Taps {
@@ -225,6 +231,8 @@ constexpr KernelFault faults[] = {
     {Mutant::max_drops_nan, LKS_OP_MAX, &max_drops_nan},
     {Mutant::min_confuses_zeros, LKS_OP_MIN, &min_confuses_zeros},
     {Mutant::argmax_last_tie, LKS_OP_ARGMAX, &argmax_last_tie},
+    {Mutant::argmax_passes_nan_over, LKS_OP_ARGMAX, &argmax_passes_nan_over},
+    {Mutant::max_pool_drops_nan, LKS_OP_MAX_POOL2D, &argmax_passes_nan_over},
     {Mutant::max_pool_last_tie, LKS_OP_MAX_POOL2D, &max_pool_last_tie},
     {Mutant::max_pool_pads_with_zero, LKS_OP_MAX_POOL2D, &max_pool_pads_with_zero},
     {Mutant::avg_pool_counts_padding, LKS_OP_AVG_POOL2D, &avg_pool_counts_padding},
@@ -253,6 +261,10 @@ void one_stride_for_both(EditableDesc& e) {
   auto& strides = e.attributes<lks_conv2d_attrs>().strides;
   strides.values[1] = std::min(strides.values[0], strides.values[1]);
 }
+void pool_one_stride(EditableDesc& e) {
+  auto& strides = e.attributes<lks_avg_pool2d_attrs>().strides;
+  strides.values[1] = std::min(strides.values[0], strides.values[1]);
+}
 // Lockstep mode is claimed, and the kernels of strict mode serve.
 void strict_order_in_lockstep(EditableDesc& e) {
   if (e.desc.math_mode == LKS_MODE_LOCKSTEP) e.desc.math_mode = LKS_MODE_STRICT;
@@ -264,6 +276,7 @@ constexpr DescFault attribute_fault_table[] = {
     {Mutant::conv_padding_swapped, LKS_OP_CONV2D, &padding_swapped},
     {Mutant::conv_gradient_padding_swapped, LKS_OP_CONV2D_BACKWARD_INPUT, &padding_swapped},
     {Mutant::conv_one_stride, LKS_OP_CONV2D, &one_stride_for_both},
+    {Mutant::avg_pool_one_stride, LKS_OP_AVG_POOL2D, &pool_one_stride},
     {Mutant::strict_order_in_lockstep, any_op, &strict_order_in_lockstep},
 };
 

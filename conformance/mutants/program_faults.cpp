@@ -197,6 +197,16 @@ std::uint32_t f16_without_denormals(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F16, tiny, e.constant(LKS_F16, 0), e.keep(i));
 }
 
+// i64 to f32 by way of f64, and f64 to the short formats by way of f32: rounded twice.
+std::uint32_t long_to_float_rounds_twice(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_F32 || e.dtype(i.args[0]) != LKS_I64) return e.keep(i);
+  return e.convert(LKS_F32, e.convert(LKS_F64, i.args[0]));
+}
+std::uint32_t double_to_half_rounds_twice(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_F16 || e.dtype(i.args[0]) != LKS_F64) return e.keep(i);
+  return e.convert(LKS_F16, e.convert(LKS_F32, i.args[0]));
+}
+
 // ------------------------------------------------------------------------------------------------------------ integers
 
 bool is_integer(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_INT || LKS_DTYPE_CLASS(t) == LKS_CLASS_UINT; }
@@ -217,6 +227,32 @@ std::uint32_t division_floors(Emitter& e, const lks_instr& i) {
   const std::uint32_t divides = e.add(LKS_INSTR_NE, LKS_BOOL, i.args[1], zero);
   const std::uint32_t wrong = e.add(LKS_INSTR_AND, LKS_BOOL, divides, e.add(LKS_INSTR_AND, LKS_BOOL, inexact, signs));
   return e.select(i.dtype, wrong, e.add(LKS_INSTR_SUB, i.dtype, q, e.constant(i.dtype, 1)), q);
+}
+
+std::uint32_t products_by_float(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_I32) return e.keep(i);
+  const std::uint32_t a = e.convert(LKS_F32, i.args[0]), b = e.convert(LKS_F32, i.args[1]);
+  return e.convert(LKS_I32, e.add(LKS_INSTR_MUL, LKS_F32, a, b));
+}
+
+std::uint32_t long_comparisons_in_double(Emitter& e, const lks_instr& i) {
+  if (i.opcode < LKS_INSTR_LT || i.opcode > LKS_INSTR_NE || e.dtype(i.args[0]) != LKS_I64) return e.keep(i);
+  return e.add(i.opcode, LKS_BOOL, e.convert(LKS_F64, i.args[0]), e.convert(LKS_F64, i.args[1]));
+}
+
+// As C's abs() of the smallest integer, but saturating.
+std::uint32_t negation_saturates(Emitter& e, const lks_instr& i) {
+  if ((i.opcode != LKS_INSTR_NEG && i.opcode != LKS_INSTR_ABS) || i.dtype != LKS_I32) return e.keep(i);
+  const std::uint32_t least = e.constant(LKS_I32, 0x80000000u);
+  const std::uint32_t hit = e.add(LKS_INSTR_EQ, LKS_BOOL, i.args[0], least);
+  return e.select(LKS_I32, hit, e.constant(LKS_I32, 0x7fffffffu), e.keep(i));
+}
+
+// Fewer mantissa bits for f64, as a device without it computes it.
+std::uint32_t double_products_in_f32(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_F64) return e.keep(i);
+  const std::uint32_t a = e.convert(LKS_F32, i.args[0]), b = e.convert(LKS_F32, i.args[1]);
+  return e.convert(LKS_F64, e.add(LKS_INSTR_MUL, LKS_F32, a, b));
 }
 
 // Sums of 64-bit integers on a device that has doubles only.
@@ -264,6 +300,12 @@ constexpr DescFault faults[] = {
     {Mutant::division_by_zero_is_all_ones, LKS_OP_POINTWISE, &rewrite<&division_by_zero_is_all_ones, false>},
     {Mutant::division_floors, LKS_OP_POINTWISE, &rewrite<&division_floors, false>},
     {Mutant::long_sums_in_double, LKS_OP_POINTWISE, &rewrite<&long_sums_in_double, false>},
+    {Mutant::long_to_float_rounds_twice, LKS_OP_POINTWISE, &rewrite<&long_to_float_rounds_twice, false>},
+    {Mutant::double_to_half_rounds_twice, LKS_OP_POINTWISE, &rewrite<&double_to_half_rounds_twice, false>},
+    {Mutant::products_by_float, LKS_OP_POINTWISE, &rewrite<&products_by_float, false>},
+    {Mutant::long_comparisons_in_double, LKS_OP_POINTWISE, &rewrite<&long_comparisons_in_double, false>},
+    {Mutant::negation_saturates, LKS_OP_POINTWISE, &rewrite<&negation_saturates, false>},
+    {Mutant::double_products_in_f32, LKS_OP_POINTWISE, &rewrite<&double_products_in_f32, false>},
     {Mutant::shift_count_not_reduced, LKS_OP_POINTWISE, &rewrite<&shift_count_not_reduced, true>},
     {Mutant::bytes_are_signed, LKS_OP_POINTWISE, &rewrite<&bytes_are_signed, false>},
 };

@@ -42,6 +42,16 @@ void early_signal(lks_driver_api& t) {
   };
 }
 
+// Asked without waiting, it is one ahead.
+void query_runs_ahead(lks_driver_api& t) {
+  remember_queue_timelines(t);
+  t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
+    const lks_status status = honest().timeline_query(timeline, reached, diag);
+    if (status == LKS_OK && is_of_queue(timeline)) ++*reached;
+    return status;
+  };
+}
+
 // A read tells the value of the command before it.
 void read_value_one_short(lks_driver_api& t) {
   t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
@@ -170,6 +180,7 @@ void launches_out_of_order(lks_driver_api& t) {
 
 constexpr TableFault faults[] = {
     {Mutant::early_signal, &early_signal},
+    {Mutant::query_runs_ahead, &query_runs_ahead},
     {Mutant::read_value_one_short, &read_value_one_short},
     {Mutant::skipped_wait, &skipped_wait},
     {Mutant::wait_one_short, &wait_one_short},

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <deque>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -48,16 +49,20 @@ class Rebound {
     }
   }
 
-  /// Replaces an f32 tensor by a dense copy of f(element).
-  template <class F>
+  /// Replaces a tensor of T by a dense copy of f(element); other tensors stay.
+  template <class T = float, class F>
   void convert(std::size_t tensor, F&& f) {
+    if (!has(tensor)) return;
     const host::TensorView from = call_.view(tensor);
-    if (from.dtype != LKS_F32) return;
-    std::vector<float>& values = copies_.emplace_back();
+    if (from.dtype != (std::is_same_v<T, double> ? LKS_F64 : LKS_F32)) return;
+    std::vector<char>& bytes = copies_.emplace_back(static_cast<std::size_t>(from.count()) * sizeof(T));
     reference::Walk walk(from.rank, from.dims);
     walk.add(from.strides);
-    for (; !walk.done(); walk.next()) values.push_back(f(from.as<float>()[walk.offset(0)]));
-    buffers_.push_back({values.data(), values.size() * sizeof(float)});
+    for (std::size_t at = 0; !walk.done(); walk.next(), at += sizeof(T)) {
+      const T value = f(from.as<T>()[walk.offset(0)]);
+      std::memcpy(bytes.data() + at, &value, sizeof value);
+    }
+    buffers_.push_back({bytes.data(), bytes.size()});
     bindings_[tensor].buffer = &buffers_.back();
     bindings_[tensor].offset = 0;
     make_dense(tensor);
@@ -70,7 +75,7 @@ class Rebound {
   lks_launch launch_;
   std::vector<lks_binding> bindings_;
   std::vector<std::array<std::int64_t, LKS_MAX_RANK>> extents_, strides_;
-  std::deque<std::vector<float>> copies_;
+  std::deque<std::vector<char>> copies_;
   std::deque<lks_buffer> buffers_;
 };
 

@@ -26,6 +26,14 @@ void matmul_tf32_long_k(const Call& call) {
   a.dims[a.rank - 1] >= 128 ? coarse_operands<&as_tf32>(call) : call.run();
 }
 
+// f64 on a device that has none: operands pass through f32.
+void double_operands_in_f32(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i)
+    r.convert<double>(i, [](double x) { return static_cast<double>(static_cast<float>(x)); });
+  r.run();
+}
+
 // ------------------------------------------------------------------------------------------------------- accumulation
 
 void matmul_f16_accumulation(const Call& call) {
@@ -86,6 +94,19 @@ void sum_drops_last_block(const Call& call) {
 void matmul_drops_last_block(const Call& call) {
   matmul_by(call, [](float, Terms a, Terms b) {
     const std::size_t n = a.size() > 64 ? a.size() / 32 * 32 : a.size();
+    double total = 0;
+    for (std::size_t k = 0; k < n; ++k) total += static_cast<double>(a[k]) * static_cast<double>(b[k]);
+    return static_cast<float>(total);
+  });
+}
+
+// The kernel for single columns, and that for single rows, lose the last product of odd lengths.
+template <int Dimension>
+void last_product_lost(const Call& call) {
+  const host::TensorView c = call.view(2);
+  const bool applies = c.dims[c.rank - Dimension] == 1;
+  matmul_by(call, [&](float, Terms a, Terms b) {
+    const std::size_t n = applies && a.size() > 1 ? a.size() / 2 * 2 : a.size();
     double total = 0;
     for (std::size_t k = 0; k < n; ++k) total += static_cast<double>(a[k]) * static_cast<double>(b[k]);
     return static_cast<float>(total);
@@ -204,6 +225,11 @@ constexpr KernelFault faults[] = {
     {Mutant::sum_truncates, LKS_OP_SUM, &sum_truncates},
     {Mutant::matmul_adds_to_its_output, LKS_OP_MATMUL, &matmul_adds_to_its_output},
     {Mutant::sum_reads_workspace, LKS_OP_SUM, &sum_reads_workspace},
+    {Mutant::matmul_f64_in_f32, LKS_OP_MATMUL, &double_operands_in_f32},
+    {Mutant::sum_f64_in_f32, LKS_OP_SUM, &double_operands_in_f32},
+    {Mutant::conv_f64_in_f32, LKS_OP_CONV2D, &double_operands_in_f32},
+    {Mutant::matrix_vector_loses_last, LKS_OP_MATMUL, &last_product_lost<1>},
+    {Mutant::vector_matrix_loses_last, LKS_OP_MATMUL, &last_product_lost<2>},
     {Mutant::sum_drops_last_block, LKS_OP_SUM, &sum_drops_last_block},
     {Mutant::matmul_drops_last_block, LKS_OP_MATMUL, &matmul_drops_last_block},
     {Mutant::empty_sum_not_written, LKS_OP_SUM, &empty_sum_not_written},

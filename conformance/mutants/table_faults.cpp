@@ -153,6 +153,35 @@ void crashes_on_close(lks_driver_api& t) {
   t.driver_close = [](lks_driver*) { __builtin_trap(); };
 }
 
+// A table for a group that the device does not have.
+void group_without_capability(lks_driver_api& t) {
+  t.get_group = [](lks_driver*, std::uint64_t) -> const void* {
+    static constexpr lks_header empty{sizeof(lks_header), 0, nullptr};
+    return &empty;
+  };
+}
+
+// Success is told in the diag as well.
+void diag_written_on_success(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    if (status == LKS_OK) std::snprintf(diag->what, sizeof diag->what, "success");
+    return status;
+  };
+}
+
+// Names of variants are made in one place, and each overwrites the one before.
+void variant_text_overwritten(lks_driver_api& t) {
+  t.kernel_variant = [](lks_driver* driver, std::uint32_t op, std::uint32_t index) -> const char* {
+    static char text[64];
+    const char* name = honest().kernel_variant(driver, op, index);
+    if (!name) return nullptr;
+    std::snprintf(text, sizeof text, "%s%u", name, index);
+    return text;
+  };
+}
+
 // A thread outlives the driver, and then the library its code is in.
 void leaves_a_thread(lks_driver_api& t) {
   t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
@@ -188,6 +217,9 @@ constexpr TableFault faults[] = {
     {Mutant::any_ordinal_described, &any_ordinal_described},
     {Mutant::changes_its_description, &changes_its_description},
     {Mutant::opens_once, &opens_once},
+    {Mutant::group_without_capability, &group_without_capability},
+    {Mutant::diag_written_on_success, &diag_written_on_success},
+    {Mutant::variant_text_overwritten, &variant_text_overwritten},
     {Mutant::crashes_on_close, &crashes_on_close},
     {Mutant::leaves_a_thread, &leaves_a_thread},
     {Mutant::device_opens_once, &device_opens_once},
