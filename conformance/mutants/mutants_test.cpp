@@ -31,8 +31,8 @@ Outcome certify(const MutantLine& m, std::string more) {
   if (m.suites[0]) more += std::string(" --suite ") + m.suites;
   if (m.ops[0]) more += std::string(" --op '") + m.ops + "'";
   const std::string command =
-      std::string("timeout 280 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER "/liblockstep_driver_mutant_") +
-      m.name + ".so --profile " + m.profile + " --json --timeout 20 " + more + " 2>&1";
+      std::string("timeout 850 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER "/liblockstep_driver_mutant_") +
+      m.name + ".so --profile " + m.profile + " --json " + more + " 2>&1";
   Outcome outcome;
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return outcome;
@@ -50,7 +50,7 @@ Outcome certify(const MutantLine& m, std::string more) {
 class Mutants : public testing::TestWithParam<MutantLine> {};
 
 TEST_P(Mutants, AreTurnedDown) {
-  const Outcome outcome = certify(GetParam(), "--fail-fast");
+  const Outcome outcome = certify(GetParam(), "--fail-fast --timeout 60");
   ASSERT_EQ(outcome.status, 1) << outcome.output;
   // Turned down for what a case found, not because it could not be loaded or nothing ran.
   const nlohmann::json summary = nlohmann::json::parse(outcome.last_line, nullptr, false);
@@ -68,7 +68,7 @@ class Honest : public testing::TestWithParam<MutantLine> {};
 
 // Otherwise the mutants would die of something else.
 TEST_P(Honest, DriversPass) {
-  const Outcome outcome = certify(GetParam(), "");
+  const Outcome outcome = certify(GetParam(), "--timeout 200");
   EXPECT_EQ(outcome.status, 0) << outcome.output;
 }
 
