@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "lockstep/ops.h"
+#include "runtime/element.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -28,28 +29,6 @@ void append_value(std::vector<std::byte>& bytes, long double value, DType t) {
     case DType::i64: return append(bytes, static_cast<std::int64_t>(value));
     case DType::boolean: return append(bytes, static_cast<std::uint8_t>(value != 0));
   }
-}
-
-template <class T>
-T read(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-long double read_value(const std::byte* at, DType t) {
-  switch (t) {
-    case DType::f32: return read<float>(at);
-    case DType::f64: return read<double>(at);
-    case DType::f16: return static_cast<float>(read<Half>(at));
-    case DType::bf16: return static_cast<float>(read<BFloat16>(at));
-    case DType::i8: return read<std::int8_t>(at);
-    case DType::u8: return read<std::uint8_t>(at);
-    case DType::i32: return read<std::int32_t>(at);
-    case DType::i64: return static_cast<long double>(read<std::int64_t>(at));
-    case DType::boolean: return read<std::uint8_t>(at);
-  }
-  return 0;
 }
 
 // A byte pattern that is NaN in every floating format, and unlikely as an integer.
@@ -171,7 +150,7 @@ RefArray to_array(const Tensor& tensor) {
   RefArray array = RefArray::zeros(tensor.dtype(), tensor.shape());
   const std::vector<std::byte> bytes = tensor.to_bytes();
   for (std::size_t i = 0; i < array.values.size(); ++i) {
-    array.values[i] = read_value(bytes.data() + i * size_of(array.dtype), array.dtype);
+    array.values[i] = element_value(bytes.data() + i * size_of(array.dtype), array.dtype);
   }
   return array;
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "conformance/cases/attributes.h"
+#include "conformance/suite/split.h"
 #include "lockstep/error.h"
 
 namespace lockstep::conformance {
@@ -27,18 +28,6 @@ std::string shapes_text(const std::vector<Shape>& shapes) {
     for (int d = 0; d < shapes[i].rank(); ++d) text += (d ? "x" : "") + std::to_string(shapes[i][d]);
   }
   return text;
-}
-
-std::vector<std::string> split(const std::string& text, char at) {
-  std::vector<std::string> parts(1);
-  for (char c : text) {
-    if (c == at) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
 }
 
 std::optional<std::int64_t> number_of(const std::string& text) {

@@ -6,19 +6,10 @@
 #include <cstring>
 
 #include "conformance/oracle.h"
+#include "runtime/element.h"
 
 namespace lockstep::conformance {
 namespace {
-
-std::string hex_of(const std::byte* at, std::size_t size) {
-  std::string text = "0x";
-  char two[3];
-  for (std::size_t i = size; i-- > 0;) {
-    std::snprintf(two, sizeof two, "%02x", static_cast<unsigned>(at[i]));
-    text += two;
-  }
-  return text;
-}
 
 // Bits differ, and not only in what NaN carries.
 bool differ(const std::byte* a, const std::byte* b, std::size_t size, long double x, long double y) {
@@ -111,7 +102,7 @@ std::string first_difference(const std::vector<Tensor>& a, const std::vector<Ten
       if (!differ(p, q, size, xs.values[i], ys.values[i])) continue;
       char text[160];
       std::snprintf(text, sizeof text, "output %zu, element %zu: %.10Lg (%s) and %.10Lg (%s)", o, i, xs.values[i],
-                    hex_of(p, size).c_str(), ys.values[i], hex_of(q, size).c_str());
+                    element_bits(p, a[o].dtype()).c_str(), ys.values[i], element_bits(q, a[o].dtype()).c_str());
       return text;
     }
   }

@@ -7,6 +7,7 @@
 #include "conformance/checks/probe.h"
 #include "conformance/checks/sweep.h"
 #include "conformance/checks/vector_suite.h"
+#include "conformance/suite/split.h"
 #include "lockstep/error.h"
 
 namespace lockstep::conformance {
@@ -29,18 +30,6 @@ const SpecialSuite* suite_of(const std::string& id) {
     if (id.substr(0, id.find('/')) == s.name) return &s;
   }
   return nullptr;
-}
-
-std::vector<std::string> parts_of(const std::string& id) {
-  std::vector<std::string> parts(1);
-  for (char c : id) {
-    if (c == '/') {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
 }
 
 // "suite/op/dtype/mode/…"
@@ -71,7 +60,7 @@ CaseResult run_special_case(const std::string& id, const Setting& setting) {
   const auto start = std::chrono::steady_clock::now();
   bool found = true;
   try {
-    const std::vector<std::string> parts = parts_of(id);
+    const std::vector<std::string> parts = split(id, '/');
     read_names(parts, result);
     found = suite.run(parts, setting, result);
   } catch (const UnsupportedError& e) {

@@ -9,6 +9,7 @@
 
 #include "conformance/report/report_json.h"
 #include "conformance/suite/process.h"
+#include "conformance/suite/split.h"
 #include "lockstep/error.h"
 
 namespace lockstep::conformance {
@@ -43,14 +44,7 @@ CaseResult result_for(const std::string& id, Outcome outcome, std::string text) 
   r.id = id;
   r.outcome = outcome;
   r.text = std::move(text);
-  std::vector<std::string> parts(1);
-  for (char c : id) {
-    if (c == '/') {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
+  const std::vector<std::string> parts = split(id, '/');
   r.suite = parts[0];
   if (parts.size() >= 5) {
     r.op = parts[1];
