@@ -314,7 +314,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   if (auto* used = thread_state().kernels_used) {
     for (PlannedCall* c : calls) {
       const Kernel& kernel = *c->kernel_.get();
-      used->push_back({c->call_.op.pointwise() ? "pointwise" : c->call_.op.name, kernel.variant(), kernel.sums_in()});
+      used->push_back({c->call_.op.pointwise() ? "pointwise" : c->call_.op.name, kernel.variant(), kernel.claims()});
     }
   }
   const PlannedCall& first = *calls.front();

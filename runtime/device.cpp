@@ -65,18 +65,20 @@ std::ostream& operator<<(std::ostream& out, Device device) { return out << devic
 
 std::string_view name_of(MathMode mode) { return mode_names[static_cast<std::size_t>(mode)]; }
 
+std::optional<MathMode> find_mode(std::string_view name) {
+  for (MathMode mode : {MathMode::strict, MathMode::fast, MathMode::lockstep}) {
+    if (name == name_of(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
 std::vector<DeviceInfo> devices() {
   std::vector<DeviceInfo> all;
   for (const DeviceEntry* entry : DriverRegistry::instance().entries()) all.push_back(info_of(*entry));
   return all;
 }
 
-DeviceInfo describe(Device device) {
-  for (const DeviceEntry* entry : DriverRegistry::instance().entries()) {
-    if (entry->name == device.name()) return info_of(*entry);
-  }
-  return {};
-}
+DeviceInfo describe(Device device) { return info_of(device.entry()); }
 
 Device best_device() { return DriverRegistry::instance().best(); }
 

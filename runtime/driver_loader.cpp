@@ -39,7 +39,8 @@ std::string open_library(LoadedDriver& d) {
 }
 
 std::string find_symbol(LoadedDriver& d) {
-  if (d.library.symbol(LKS_ENTRY_SYMBOL)) return "";
+  if (d.library.function(LKS_ENTRY_SYMBOL)) return "";
+  if (d.library.symbol(LKS_ENTRY_SYMBOL)) return "its symbol " LKS_ENTRY_SYMBOL " is no function";
   return "it exports no symbol " LKS_ENTRY_SYMBOL ": not a Lockstep driver, or one of another major version";
 }
 

@@ -37,7 +37,8 @@ TEST_P(BrokenDriver, IsListedWithTheReason) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BrokenDriver,
-                         testing::Values(Expected{"no_symbol", "symbol", "exports no symbol lks_driver_entry_v1"},
+                         testing::Values(Expected{"entry_is_data", "symbol", "is no function"},
+                                         Expected{"no_symbol", "symbol", "exports no symbol lks_driver_entry_v1"},
                                          Expected{"other_major", "negotiate", "implements ABI 2."},
                                          Expected{"short_table", "negotiate", "64 bytes"},
                                          Expected{"empty_slot", "negotiate", "lacks the entry queue_fill"},
@@ -59,6 +60,20 @@ TEST(DriverLoader, AFileThatIsNoLibraryIsNoCrash) {
   const DriverRecord record = load_driver(__FILE__);
   EXPECT_FALSE(record.ready);
   EXPECT_EQ(record.stage, "open");
+}
+
+TEST(DriverLoader, ALibraryThatIsCutOffIsNoCrash) {
+  const std::string whole = TEST_DRIVERS "/liblockstep_driver_toy.so";
+  const std::string part = testing::TempDir() + "liblockstep_driver_part.so";
+  const auto size = std::filesystem::file_size(whole);
+  for (const std::uintmax_t left : {std::uintmax_t{1}, std::uintmax_t{70}, std::uintmax_t{5000}, size / 2}) {
+    std::filesystem::copy_file(whole, part, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::resize_file(part, left);
+    const DriverRecord record = load_driver(part);
+    EXPECT_FALSE(record.ready);
+    EXPECT_EQ(record.stage, "open") << left;
+  }
+  std::filesystem::remove(part);
 }
 
 TEST(DriverLoader, OnlyRegularFilesAreOpened) {

@@ -18,6 +18,7 @@
 #include "lockstep/dtype.h"
 #include "runtime/driver_status.h"
 #include "runtime/memory/block.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 
@@ -58,7 +59,7 @@ class Kernel {
       : handle_(handle),
         workspace_bytes_(info.workspace_bytes),
         variant_(info.variant),
-        sums_in_(info.accumulate_dtype),
+        claims_{info.accumulate_dtype, info.max_ulp, info.gamma_factor},
         device_(device) {}
   ~Kernel();
   Kernel(const Kernel&) = delete;
@@ -67,14 +68,13 @@ class Kernel {
   lks_kernel* handle() const { return handle_; }
   std::uint64_t workspace_bytes() const { return workspace_bytes_; }
   const std::string& variant() const { return variant_; }
-  /// The dtype in which the driver says that sums are kept; 0 where it does not say.
-  lks_dtype sums_in() const { return sums_in_; }
+  const KernelClaims& claims() const { return claims_; }
 
  private:
   lks_kernel* handle_;
   std::uint64_t workspace_bytes_;
   std::string variant_;
-  lks_dtype sums_in_;
+  KernelClaims claims_;
   DeviceState& device_;
 };
 

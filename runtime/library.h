@@ -19,6 +19,8 @@ class SharedLibrary {
 
   explicit operator bool() const { return handle_ != nullptr; }
   void* symbol(const char* name) const;
+  /// The same, null for what is data.
+  void* function(const char* name) const;
   /// Never close it: its threads or exit handlers may still run.
   void pin() { handle_ = nullptr; }
 

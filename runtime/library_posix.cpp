@@ -1,13 +1,40 @@
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "runtime/library.h"
 
 namespace lockstep {
+namespace {
+
+// What a library file lacks of the parts that its headers tell of; empty where it is whole or no ELF file. dlopen maps
+// those parts without looking, and the first access behind the end of a file is SIGBUS.
+std::string missing_part(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  ElfW(Ehdr) header{};
+  if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return "";
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof(ElfW(Phdr))) return "";
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  file.seekg(static_cast<std::streamoff>(header.e_phoff));
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    ElfW(Phdr) part{};
+    const bool whole = file.read(reinterpret_cast<char*>(&part), sizeof part) &&
+                       (part.p_type != PT_LOAD || (part.p_offset <= size && part.p_filesz <= size - part.p_offset));
+    if (!whole) return "the file is cut off: it ends after " + std::to_string(size) + " bytes, inside of a segment";
+  }
+  return "";
+}
+
+}  // namespace
 
 SharedLibrary::~SharedLibrary() {
   if (handle_) dlclose(handle_);
@@ -29,6 +56,8 @@ SharedLibrary SharedLibrary::open(const std::string& path, std::string& reason) 
     reason = std::filesystem::is_directory(status) ? "it is a folder, not a file" : "it is not a regular file";
     return library;
   }
+  reason = missing_part(path);
+  if (!reason.empty()) return library;
   library.handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library.handle_) {
     const char* text = dlerror();
@@ -38,6 +67,18 @@ SharedLibrary SharedLibrary::open(const std::string& path, std::string& reason) 
 }
 
 void* SharedLibrary::symbol(const char* name) const { return handle_ ? dlsym(handle_, name) : nullptr; }
+
+void* SharedLibrary::function(const char* name) const {
+  void* address = symbol(name);
+  Dl_info info{};
+  const ElfW(Sym)* entry = nullptr;
+  void** const out = reinterpret_cast<void**>(const_cast<ElfW(Sym)**>(&entry));
+  if (address && dladdr1(address, &info, out, RTLD_DL_SYMENT) != 0 && entry) {
+    const unsigned type = ELF64_ST_TYPE(entry->st_info);
+    if (type == STT_OBJECT || type == STT_TLS) return nullptr;
+  }
+  return address;
+}
 
 std::string own_folder() {
   Dl_info info{};

@@ -14,11 +14,17 @@ namespace lockstep {
 
 class DeviceEntry;
 
-/// One kernel that was launched: the op's name, the driver's variant, and the dtype (of driver.h) in which the driver
-/// says that it keeps sums.
+/// What a driver says of a kernel's results (lks_kernel_info); 0 where it says nothing.
+struct KernelClaims {
+  std::uint32_t sums_in = 0;  // the dtype in which sums are kept
+  float max_ulp = 0;
+  float gamma_factor = 0;
+};
+
+/// One kernel that was launched: the op's name and the driver's variant and claims.
 struct KernelUse {
   std::string op, variant;
-  std::uint32_t sums_in = 0;
+  KernelClaims claims;
 };
 
 struct ThreadState {

@@ -10,6 +10,7 @@
 
 namespace lockstep {
 
+class DeviceEntry;
 class DeviceState;
 
 /// One device of one driver, such as `cpu:0`. A cheap value; naming a device opens nothing.
@@ -28,11 +29,13 @@ class Device {
 
   /// For the runtime: opens the device on first use. Throws DeviceError LS3003 with the driver's reason.
   DeviceState& state() const;
+  /// For the runtime: what is listed of it.
+  const DeviceEntry& entry() const { return *entry_; }
 
  private:
   friend class DriverRegistry;
   friend class DeviceState;
-  explicit Device(const class DeviceEntry* entry) : entry_(entry) {}
+  explicit Device(const DeviceEntry* entry) : entry_(entry) {}
   const DeviceEntry* entry_;  // lives as long as the process
 };
 
@@ -43,6 +46,8 @@ std::ostream& operator<<(std::ostream& out, Device device);
 enum class MathMode : std::uint8_t { strict, fast, lockstep };
 
 std::string_view name_of(MathMode mode);
+/// The mode of that name; empty where there is none.
+std::optional<MathMode> find_mode(std::string_view name);
 
 /// What is known of a listed device. Reading it allocates nothing on the device.
 struct DeviceInfo {

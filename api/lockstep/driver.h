@@ -355,8 +355,8 @@ typedef struct lks_kernel_info {
   lks_header hdr;
   char variant[64];             /* names the implementation and, for a library's, its version */
   uint64_t workspace_bytes;     /* bound at each launch, contents undefined */
-  float max_ulp;                /* accuracy claim for elementwise results; 0 exact, negative: see below */
-  float gamma_factor;           /* claim for sums: error <= factor * gamma(n) * sum of magnitudes */
+  float max_ulp;                /* claim for elementwise results: error <= max_ulp units in the last place; 0: no claim */
+  float gamma_factor;           /* claim for sums: error <= factor * gamma(n) * sum of magnitudes; 0: no claim */
   lks_dtype accumulate_dtype;
   uint32_t order;               /* LKS_ORDER_* of a sum */
   uint32_t determinism;         /* LKS_DETERMINISM_* */

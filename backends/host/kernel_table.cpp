@@ -2,7 +2,7 @@
 #include <exception>
 #include <new>
 
-#include "backends/host/kernel.h"
+#include "backends/host/kernel_table.h"
 
 namespace host {
 
@@ -84,7 +84,7 @@ lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, 
     }
     if (!checked && check_description(table.math_modes, desc, diag) != LKS_OK) return LKS_UNSUPPORTED;
     checked = true;
-    status = ask(row, {api, desc, info, &refusal}, out);
+    status = ask(row, {api, desc, info, &refusal, table.context}, out);
     info.hdr = info_header;
     if (status == LKS_OK) return status;
     if (status != LKS_UNSUPPORTED) break;

@@ -14,8 +14,13 @@
 #define REFUSING_ENTRY 7
 #define OTHER_SANITIZER 8
 #define LYING_CAPABILITY 9
+#define ENTRY_IS_DATA 10
 
-#if BROKEN != NO_SYMBOL
+#if BROKEN == ENTRY_IS_DATA
+// Under the entry's name, of which driver.h says that it is a function.
+extern "C" LKS_EXPORT const int entry_data[] __asm__(LKS_ENTRY_SYMBOL);
+extern "C" const int entry_data[] = {1, 2, 3};
+#elif BROKEN != NO_SYMBOL
 namespace {
 
 lks_status LKS_CALL driver_open(const lks_host_api*, lks_driver** out, lks_diag* diag) {

@@ -17,13 +17,6 @@ constexpr std::int64_t ladder[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 
 constexpr double most_elements = 300000, most_steps = 4e6;
 constexpr std::size_t most_cases = 12;
 
-const DeviceEntry* entry_of(Device device) {
-  for (const DeviceEntry* entry : DriverRegistry::instance().entries()) {
-    if (entry->name == device.name()) return entry;
-  }
-  return nullptr;
-}
-
 // What the sizes of a case come to for the oracle.
 bool affordable(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents) {
   double product = 1, elements = 0;
@@ -92,8 +85,7 @@ std::vector<std::int64_t> all_of(const Base& base, std::int64_t extent) {
 }  // namespace
 
 std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device device) {
-  const DeviceEntry* entry = entry_of(device);
-  if (!entry || op.view || op.host || op.assemble) return "";
+  if (op.view || op.host || op.assemble) return "";
   std::vector<Tensor> descriptions;
   std::vector<Operand> operands;
   std::vector<Spec> inputs;
@@ -112,7 +104,7 @@ std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device 
   const auto outputs = infer_outputs(op, c);
   if (!outputs) return "";
   const OpCall call{op, operands, attrs_of(op, c), c.scalars, std::source_location::current()};
-  const KernelLookup lookup = query_kernel(*entry, call, check_dtypes(call), inputs, *outputs, mode);
+  const KernelLookup lookup = query_kernel(device.entry(), call, check_dtypes(call), inputs, *outputs, mode);
   return lookup.reason == LKS_REASON_NONE ? lookup.variant : "";
 }
 

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
+#include "conformance/checks/kernel_log.h"
 #include "conformance/oracle.h"
 #include "runtime/element.h"
 
@@ -55,6 +57,25 @@ void join(Verdict& worst, const Verdict& v, std::size_t output) {
   if (v.ok || !worst.ok) return;
   worst.ok = false;
   worst.text = "output " + std::to_string(output) + ": " + v.text;
+}
+
+// What the kernel of a call claims of its own accuracy, as a bound; empty where it claims nothing of such an op.
+std::optional<Bound> claimed_bound(const OpDef& op, const std::vector<KernelUse>& used) {
+  if (used.size() != 1) return std::nullopt;  // a decomposition, about which nobody claimed anything
+  const KernelClaims& claims = used[0].claims;
+  Bound bound;
+  char text[80];
+  if (op.pointwise() && claims.max_ulp > 0) {
+    bound.ulp = claims.max_ulp;
+    std::snprintf(text, sizeof text, "%g units in the last place", static_cast<double>(claims.max_ulp));
+  } else if (op.error_class == ErrorClass::sum && claims.gamma_factor > 0) {
+    bound.roundings = claims.gamma_factor;
+    std::snprintf(text, sizeof text, "%g times gamma(n)", static_cast<double>(claims.gamma_factor));
+  } else {
+    return std::nullopt;
+  }
+  bound.text = text;
+  return bound;
 }
 
 // An input that the call may not write to and that holds something else now; empty where there is none.
@@ -115,7 +136,9 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> exact = oracle.forward(inputs);
   const DeviceScope scope(setting.device);
   const CaseOperands operands(*t.op, t.call, inputs, setting.device, t.layout);
+  const KernelLog log;
   const std::vector<Tensor> results = invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
+  const std::optional<Bound> claimed = claimed_bound(*t.op, log.used());
   Verdict worst;
   for (std::size_t o = 0; o < results.size(); ++o) {
     const DType dtype = exact[o].dtype;
@@ -125,7 +148,13 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
     Measure measure{setting.bounds.find(t.op->error_class, dtype, mode), argument_for(inputs, exact[o]), false,
                     typical_magnitude(inputs)};
     measure.exact_sums = t.op->error_class == ErrorClass::sum && is_exact_kind(t.values) && all_whole(exact[o]);
-    join(worst, judge(to_array(results[o]), exact[o], measure), o);
+    const RefArray result = to_array(results[o]);
+    join(worst, judge(result, exact[o], measure), o);
+    if (!claimed) continue;
+    measure.bound = *claimed;
+    measure.exact_sums = false;
+    const Verdict kept = judge(result, exact[o], measure);
+    if (!kept.ok) return failure("the kernel claims an error of at most " + claimed->text + ": " + kept.text);
   }
   if (!worst.ok) return worst;
   if (std::string text = changed_input(t, inputs, operands); !text.empty()) return failure(std::move(text));

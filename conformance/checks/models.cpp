@@ -15,13 +15,6 @@ namespace {
 
 constexpr std::int64_t trajectory_steps = 100;
 
-MathMode mode_of(const std::string& name) {
-  for (MathMode m : {MathMode::fast, MathMode::lockstep}) {
-    if (name == name_of(m)) return m;
-  }
-  return MathMode::strict;
-}
-
 template <std::size_t n>
 bool is_one_of(const char* const (&names)[n], const std::string& name) {
   return std::any_of(std::begin(names), std::end(names), [&](const char* k) { return name == k; });
@@ -110,7 +103,7 @@ std::vector<std::string> audit_ids(const SpecialRequest& request) {
 
 bool run_audit(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result) {
   if (parts.size() != 5 || !is_one_of(model_names, parts[4])) return false;
-  const MathModeScope mode(mode_of(parts[3]));
+  const MathModeScope mode(find_mode(parts[3]).value_or(MathMode::strict));
   nn::Model model = small_model(parts[4], "adam", setting.device, 11);
   Audit audit(setting, result);
   for (std::int64_t step = 1; step <= 2; ++step) {
@@ -142,7 +135,7 @@ bool run_trajectory(const std::vector<std::string>& parts, const Setting& settin
   if (dot == std::string::npos) return false;
   const std::string model = parts[4].substr(0, dot), optimizer = parts[4].substr(dot + 1);
   if (!is_one_of(model_names, model) || !is_one_of(optimizer_names, optimizer)) return false;
-  const MathMode mode = mode_of(parts[3]);
+  const MathMode mode = find_mode(parts[3]).value_or(MathMode::strict);
   const MathModeScope scope(mode);
   result.bound = mode == MathMode::lockstep ? "the same bits" : "64 u · 1.08^step";
   Race(model, optimizer, setting, mode, result).run();

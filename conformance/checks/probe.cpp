@@ -4,12 +4,11 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
-#include <utility>
 
 #include "conformance/case_data.h"
+#include "conformance/checks/kernel_log.h"
 #include "lockstep/driver.h"
 #include "lockstep/ops.h"
-#include "runtime/thread_state.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -124,14 +123,12 @@ int claimed_bits(const Product& product, const char* op, DType dtype, Sizes s, D
       dtype, {s.m, s.k}, [](auto, auto) { return 1.0L; }, device);
   const Tensor b = filled(
       dtype, {s.k, s.n}, [](auto, auto) { return 1.0L; }, device);
-  std::vector<KernelUse> used;
-  auto*& log = thread_state().kernels_used;
-  auto* const before = std::exchange(log, &used);
+  const KernelLog log;
   product(a, b);
-  log = before;
   int bits = 0;
-  for (const KernelUse& use : used) {
-    if (use.op == op) bits = use.sums_in == LKS_F64 ? 53 : use.sums_in == LKS_F32 ? 24 : 0;
+  for (const KernelUse& use : log.used()) {
+    const std::uint32_t sums_in = use.claims.sums_in;
+    if (use.op == op) bits = sums_in == LKS_F64 ? 53 : sums_in == LKS_F32 ? 24 : 0;
   }
   return bits;
 }
@@ -267,10 +264,7 @@ std::vector<std::string> probe_ids(const SpecialRequest& request) {
 
 bool run_probe(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result) {
   if (parts.size() != 5) return false;
-  MathMode mode = MathMode::strict;
-  for (MathMode m : {MathMode::fast, MathMode::lockstep}) {
-    if (parts[3] == name_of(m)) mode = m;
-  }
+  const MathMode mode = find_mode(parts[3]).value_or(MathMode::strict);
   const MathModeScope scope(mode);
   const DeviceScope device(setting.device);
   Outcomes out;

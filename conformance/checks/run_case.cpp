@@ -1,34 +1,15 @@
 #include "conformance/checks/run_case.h"
 
-#include <algorithm>
 #include <chrono>
 
 #include "conformance/checks/forward.h"
 #include "conformance/checks/gradient.h"
+#include "conformance/checks/kernel_log.h"
 #include "lockstep/error.h"
 #include "runtime/device_state.h"
-#include "runtime/thread_state.h"
 
 namespace lockstep::conformance {
 namespace {
-
-// Notes down the kernels that this thread launches until the end of the scope.
-class KernelLog {
- public:
-  KernelLog() : before_(thread_state().kernels_used) { thread_state().kernels_used = &used_; }
-  ~KernelLog() { thread_state().kernels_used = before_; }
-  std::vector<std::string> variants() const {
-    std::vector<std::string> all;
-    for (const KernelUse& use : used_) all.push_back(use.op + ":" + use.variant);
-    std::sort(all.begin(), all.end());
-    all.erase(std::unique(all.begin(), all.end()), all.end());
-    return all;
-  }
-
- private:
-  std::vector<KernelUse> used_;
-  std::vector<KernelUse>* before_;
-};
 
 Verdict check(const TestCase& t, const Setting& setting) {
   if (t.suite == "refusal") return check_refusal(t, setting);

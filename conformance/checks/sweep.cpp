@@ -53,13 +53,6 @@ long double value_of(std::uint64_t bits, DType dtype) {
   }
 }
 
-MathMode mode_of(const std::string& name) {
-  for (MathMode m : {MathMode::fast, MathMode::lockstep}) {
-    if (name == name_of(m)) return m;
-  }
-  return MathMode::strict;
-}
-
 Verdict check_slice(const TestCase& t, const RefArray& x, const Setting& setting) {
   const Oracle oracle(*t.op, t.call);
   const std::vector<RefArray> inputs = {x}, exact = oracle.forward(inputs);
@@ -107,7 +100,8 @@ bool run_sweep(const std::vector<std::string>& parts, const Setting& setting, Ca
   const auto part = parse_part(parts[4], dtype);
   if (!call || !part) return false;
 
-  TestCase t{"forward", op, std::move(*call), false, mode_of(parts[3]), Layout::dense, Values::drawn, 0};
+  TestCase t{"forward",     op, std::move(*call), false, find_mode(parts[3]).value_or(MathMode::strict), Layout::dense,
+             Values::drawn, 0};
   const MathModeScope mode(t.mode);
   result.bound = setting.bounds.find(op->error_class, dtype, t.mode).text;
   if (is_short_float(dtype)) result.bound += " of f32, rounded once";

@@ -235,7 +235,9 @@ void claims_double_sums(const lks_kernel_desc&, lks_kernel_info& info) {
 void claims_determinism(const lks_kernel_desc&, lks_kernel_info& info) {
   info.determinism = LKS_DETERMINISM_RUN_TO_RUN;
 }
-void claims_exactness(const lks_kernel_desc&, lks_kernel_info& info) { info.max_ulp = 0; }
+void claims_correct_rounding(const lks_kernel_desc&, lks_kernel_info& info) { info.max_ulp = 0.5f; }
+// Less than the last rounding of the result alone costs.
+void claims_small_errors(const lks_kernel_desc&, lks_kernel_info& info) { info.gamma_factor = 1e-3f; }
 void wants_workspace(const lks_kernel_desc&, lks_kernel_info& info) {
   if (info.workspace_bytes < 64) info.workspace_bytes = 64;
 }
@@ -248,7 +250,8 @@ constexpr InfoFault claims[] = {
     {Mutant::overclaimed_accumulation, LKS_OP_MATMUL, &claims_double_sums},
     {Mutant::racy_sum, LKS_OP_SUM, &claims_determinism},
     {Mutant::changes_from_run_to_run, LKS_OP_MATMUL, &claims_determinism},
-    {Mutant::log_off_by_4_ulp, LKS_OP_POINTWISE, &claims_exactness},
+    {Mutant::overclaimed_ulp, LKS_OP_POINTWISE, &claims_correct_rounding},
+    {Mutant::overclaimed_gamma, LKS_OP_MATMUL, &claims_small_errors},
     {Mutant::sum_reads_workspace, LKS_OP_SUM, &wants_workspace},
     {Mutant::extents_baked_in, LKS_OP_SUM, &depends_on_nothing},
 };

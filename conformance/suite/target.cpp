@@ -25,13 +25,6 @@ Device device_of_library(const std::string& path) {
   return Device(record.name + ":0");
 }
 
-const DeviceEntry& entry_of(Device device) {
-  for (const DeviceEntry* entry : DriverRegistry::instance().entries()) {
-    if (entry->name == device.name()) return *entry;
-  }
-  ErrorBuilder(ErrorId::unknown_device, "device", "there is no device " + device.name()).raise();
-}
-
 std::string uuid_text(const std::uint8_t (&uuid)[16]) {
   std::string text;
   char two[3];
@@ -49,12 +42,12 @@ bool Target::offers(MathMode mode) const { return std::find(modes.begin(), modes
 Target open_target(const Options& o) {
   const Device device = o.driver.empty() ? Device(o.device) : device_of_library(o.driver);
   device.state();  // says why where it cannot be opened
-  const DeviceEntry& entry = entry_of(device);
+  const DeviceEntry& entry = device.entry();
   return {device, Device("reference"), entry.driver.record.path, entry.ordinal, describe(device).modes};
 }
 
 RunInfo describe_run(const Options& o, const Target& target) {
-  const DeviceEntry& entry = entry_of(target.device);
+  const DeviceEntry& entry = target.device.entry();
   const DeviceInfo device = describe(target.device);
   const lks_driver_api& api = *entry.driver.api;
   RunInfo run;

@@ -19,9 +19,7 @@ void usage_error(const std::string& option, const std::string& what, const std::
 }
 
 lockstep::MathMode parse_mode(const std::string& name) {
-  for (auto mode : {lockstep::MathMode::strict, lockstep::MathMode::fast, lockstep::MathMode::lockstep}) {
-    if (lockstep::name_of(mode) == name) return mode;
-  }
+  if (const auto mode = lockstep::find_mode(name)) return *mode;
   usage_error("--mode", "there is no math mode \"" + name + "\"", "use strict, fast or lockstep");
 }
 
