@@ -4,7 +4,7 @@ option(LOCKSTEP_BENCHMARKS "Build the Google Benchmark program" ON)
 option(LOCKSTEP_EXAMPLES "Build the examples" ON)
 option(LOCKSTEP_TOOLS "Build the command line" ON)
 
-set(LOCKSTEP_DRIVERS "cpu" CACHE STRING "Drivers to build, beside `reference`, which the tests need")
+set(LOCKSTEP_DRIVERS "cpu;vulkan" CACHE STRING "Drivers to build, beside `reference`, which the tests need")
 set(LOCKSTEP_ONEDNN AUTO CACHE STRING "Use oneDNN in the CPU driver: AUTO, ON or OFF")
 set(LOCKSTEP_THREADING openmp CACHE STRING "CPU parallelism: openmp or std (std::thread)")
 set_property(CACHE LOCKSTEP_THREADING PROPERTY STRINGS openmp std)

@@ -1,0 +1,74 @@
+#include "backends/vulkan/device/device.h"
+
+namespace vulkan {
+
+DeviceHandle::DeviceHandle(const Facts& facts) {
+  const float priority = 1;
+  VkDeviceQueueCreateInfo queue{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
+  queue.queueFamilyIndex = facts.compute_family;
+  queue.queueCount = 1;
+  queue.pQueuePriorities = &priority;
+  const Features features(facts.has_f64);
+  VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.all};
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue;
+  const char* const budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+  if (facts.has_memory_budget) {
+    info.enabledExtensionCount = 1;
+    info.ppEnabledExtensionNames = &budget;
+  }
+  VULKAN_CHECK(vkCreateDevice(facts.handle, &info, nullptr, &handle));
+  volkLoadDeviceTable(&vk, handle);
+}
+
+DeviceHandle::~DeviceHandle() { vk.vkDestroyDevice(handle, nullptr); }
+
+}  // namespace vulkan
+
+using namespace vulkan;
+
+lks_device::lks_device(lks_driver& d, const Facts& f)
+    : driver(d),
+      host(d.host),
+      facts(f),
+      owner_(f),
+      handle(owner_.handle),
+      vk(owner_.vk),
+      pieces(host, facts, handle, vk),
+      buffers(facts, pieces),
+      staging(pieces, facts.staging_memory_type, "vulkan.staging"),
+      params(pieces, facts.params_memory_type, "vulkan.params"),
+      pipelines(host, facts, handle, vk) {
+  vk.vkGetDeviceQueue(handle, facts.compute_family, 0, &queue_);
+}
+
+void lks_device::submit(const VkSubmitInfo& info) {
+  VULKAN_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
+  const std::lock_guard lock(queue_mutex_);
+  VULKAN_CHECK(vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE));
+}
+
+void lks_device::check_usable() {
+  if (is_lost_) {
+    const std::lock_guard lock(lost_mutex_);
+    throw Failure(lost_);
+  }
+  if (!driver.instance.has_complaint()) return;
+  if (const std::string text = driver.instance.take_complaint(); !text.empty()) {
+    raise(LKS_INTERNAL, HOST_WHERE, "the validation layer says: %s", text.c_str());
+  }
+}
+
+void lks_device::note_lost(const lks_diag& cause) {
+  const std::lock_guard lock(lost_mutex_);
+  if (is_lost_) return;
+  lost_ = cause;
+  std::snprintf(lost_.hint, sizeof lost_.hint, "restart the program; if it happens again, update the GPU's driver");
+  is_lost_ = true;
+}
+
+lks_status lks_device::health(lks_diag* diag) {
+  if (!is_lost_) return LKS_OK;
+  const std::lock_guard lock(lost_mutex_);
+  return give(lost_, diag);
+}

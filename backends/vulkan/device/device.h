@@ -1,0 +1,69 @@
+// An open device.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "backends/vulkan/device/instance.h"
+#include "backends/vulkan/device/pipelines.h"
+#include "backends/vulkan/failure.h"
+#include "backends/vulkan/memory/staging.h"
+
+struct lks_driver {
+  const lks_host_api& host;
+  vulkan::Instance instance;
+
+  explicit lks_driver(const lks_host_api& h) : host(h), instance(h) {}
+};
+
+namespace vulkan {
+
+/// The VkDevice, destroyed after everything that was made from it.
+struct DeviceHandle {
+  VkDevice handle = VK_NULL_HANDLE;
+  VolkDeviceTable vk{};
+
+  explicit DeviceHandle(const Facts& facts);
+  ~DeviceHandle();
+  DeviceHandle(const DeviceHandle&) = delete;
+  DeviceHandle& operator=(const DeviceHandle&) = delete;
+};
+
+}  // namespace vulkan
+
+struct lks_device {
+  lks_device(lks_driver& driver, const vulkan::Facts& facts);
+
+  lks_driver& driver;
+  const lks_host_api& host;
+  const vulkan::Facts& facts;
+
+ private:
+  vulkan::DeviceHandle owner_;
+
+ public:
+  const VkDevice handle;
+  const VolkDeviceTable& vk;
+  vulkan::Pieces pieces;
+  vulkan::BufferPool buffers;
+  vulkan::ChunkPool staging, params;
+  vulkan::Pipelines pipelines;
+
+  /// Hands a batch to the device; one at a time, whichever queue it comes from. Throws Failure.
+  void submit(const VkSubmitInfo& info);
+  /// Throws Failure of LKS_DEVICE_LOST where the device is lost, and of LKS_INTERNAL where the validation layer has
+  /// complained since the last call.
+  void check_usable();
+  void note_lost(const lks_diag& cause);
+  /// LKS_OK, or LKS_DEVICE_LOST.
+  lks_status health(lks_diag* diag);
+
+ private:
+  VkQueue queue_ = VK_NULL_HANDLE;
+  std::mutex queue_mutex_, lost_mutex_;
+  std::atomic<bool> is_lost_{false};
+  lks_diag lost_{};
+};

@@ -1,0 +1,185 @@
+#include "backends/vulkan/device/facts.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+namespace vulkan {
+namespace {
+
+struct Properties {
+  VkPhysicalDeviceProperties2 all{};
+  VkPhysicalDeviceVulkan11Properties v11{};
+  VkPhysicalDeviceVulkan12Properties v12{};
+
+  explicit Properties(VkPhysicalDevice device) {
+    all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES;
+    v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES;
+    all.pNext = &v11;
+    v11.pNext = &v12;
+    vkGetPhysicalDeviceProperties2(device, &all);
+  }
+  Properties(const Properties&) = delete;
+  Properties& operator=(const Properties&) = delete;
+};
+
+std::int32_t type_of(VkPhysicalDeviceType type) {
+  switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_CPU: return LKS_DEVICE_CPU;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return LKS_DEVICE_INTEGRATED_GPU;
+    default: return LKS_DEVICE_GPU;
+  }
+}
+
+// PCI vendor ids, https://pcisig.com/membership/member-companies, and Khronos' own numbers from 0x10000.
+std::string vendor_of(std::uint32_t id) {
+  switch (id) {
+    case 0x1002: return "AMD";
+    case 0x1010: return "Imagination";
+    case 0x106b: return "Apple";
+    case 0x10de: return "NVIDIA";
+    case 0x13b5: return "Arm";
+    case 0x5143: return "Qualcomm";
+    case 0x8086: return "Intel";
+    case VK_VENDOR_ID_MESA: return "Mesa";
+    default: break;
+  }
+  char text[24];
+  std::snprintf(text, sizeof text, "vendor 0x%04x", id);
+  return text;
+}
+
+// The first that is missing, by the name in the specification.
+std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version) {
+  if (api_version < VK_API_VERSION_1_2) {
+    return "Vulkan 1.2 (the device has " + std::to_string(VK_API_VERSION_MAJOR(api_version)) + "." +
+           std::to_string(VK_API_VERSION_MINOR(api_version)) + ")";
+  }
+  Features has(false);
+  vkGetPhysicalDeviceFeatures2(device, &has.all);
+  const std::pair<VkBool32, const char*> needed[] = {
+      {has.v12.bufferDeviceAddress, "bufferDeviceAddress"},
+      {has.v12.timelineSemaphore, "timelineSemaphore"},
+      {has.v12.scalarBlockLayout, "scalarBlockLayout"},
+      {has.v12.shaderInt8, "shaderInt8"},
+      {has.v12.storageBuffer8BitAccess, "storageBuffer8BitAccess"},
+      {has.v11.storageBuffer16BitAccess, "storageBuffer16BitAccess"},
+      {has.all.features.shaderInt16, "shaderInt16"},
+      {has.all.features.shaderInt64, "shaderInt64"},
+  };
+  for (const auto& [there, name] : needed) {
+    if (!there) return name;
+  }
+  return "";
+}
+
+void find_memory_types(Facts& f) {
+  VkPhysicalDeviceMemoryProperties memory;
+  vkGetPhysicalDeviceMemoryProperties(f.handle, &memory);
+  // The first type that has all of `wanted` and, if there is one, `better` too.
+  const auto find = [&](VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags better, std::uint32_t otherwise) {
+    for (const VkMemoryPropertyFlags flags : {wanted | better, wanted}) {
+      for (std::uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
+        if ((memory.memoryTypes[i].propertyFlags & flags) == flags) return i;
+      }
+    }
+    return otherwise;
+  };
+  constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  constexpr VkMemoryPropertyFlags seen = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  f.device_memory_type = find(local, 0, 0);
+  f.staging_memory_type = find(seen, VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0);
+  f.params_memory_type = find(seen, local, f.staging_memory_type);
+  f.heap = memory.memoryTypes[f.device_memory_type].heapIndex;
+  f.heap_bytes = memory.memoryHeaps[f.heap].size;
+}
+
+void find_queue_families(Facts& f) {
+  std::uint32_t count = 0;
+  vkGetPhysicalDeviceQueueFamilyProperties(f.handle, &count, nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  vkGetPhysicalDeviceQueueFamilyProperties(f.handle, &count, families.data());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
+    f.compute_family = i;
+    return;
+  }
+  f.missing = "a queue that computes";
+}
+
+bool has_extension(VkPhysicalDevice device, const char* name) {
+  std::uint32_t count = 0;
+  vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr);
+  std::vector<VkExtensionProperties> all(count);
+  vkEnumerateDeviceExtensionProperties(device, nullptr, &count, all.data());
+  return std::any_of(all.begin(), all.end(),
+                     [&](const VkExtensionProperties& e) { return std::strcmp(e.extensionName, name) == 0; });
+}
+
+void read_float_controls(Facts& f, const VkPhysicalDeviceVulkan12Properties& p) {
+  f.keeps_denormals_32 = p.shaderDenormPreserveFloat32;
+  f.keeps_denormals_64 = p.shaderDenormPreserveFloat64;
+  f.rounds_to_nearest_32 = p.shaderRoundingModeRTEFloat32;
+  f.rounds_to_nearest_64 = p.shaderRoundingModeRTEFloat64;
+  f.keeps_special_32 = p.shaderSignedZeroInfNanPreserveFloat32;
+  f.keeps_special_64 = p.shaderSignedZeroInfNanPreserveFloat64;
+  f.same_denormals = p.denormBehaviorIndependence == VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
+  f.same_rounding = p.roundingModeIndependence == VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
+}
+
+void read_limits(Facts& f, const Properties& p) {
+  const VkPhysicalDeviceLimits& limits = p.all.properties.limits;
+  f.max_allocation = std::min<std::uint64_t>(p.v11.maxMemoryAllocationSize, f.heap_bytes);
+  f.max_groups = {limits.maxComputeWorkGroupCount[0], limits.maxComputeWorkGroupCount[1]};
+  f.max_group_size = limits.maxComputeWorkGroupInvocations;
+  f.max_shared_bytes = limits.maxComputeSharedMemorySize;
+  f.subgroup_size = p.v11.subgroupSize;
+}
+
+}  // namespace
+
+Features::Features(bool f64) {
+  all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+  v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+  v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+  all.pNext = &v11;
+  v11.pNext = &v12;
+  all.features.shaderInt16 = all.features.shaderInt64 = VK_TRUE;
+  all.features.shaderFloat64 = f64;
+  v11.storageBuffer16BitAccess = VK_TRUE;
+  v12.bufferDeviceAddress = v12.timelineSemaphore = v12.scalarBlockLayout = VK_TRUE;
+  v12.shaderInt8 = v12.storageBuffer8BitAccess = VK_TRUE;
+}
+
+Facts facts_of(VkPhysicalDevice device) {
+  Facts f;
+  f.handle = device;
+  VkPhysicalDeviceProperties basic;
+  vkGetPhysicalDeviceProperties(device, &basic);
+  f.name = basic.deviceName;
+  f.vendor = vendor_of(basic.vendorID);
+  f.type = type_of(basic.deviceType);
+  f.version = "Vulkan " + std::to_string(VK_API_VERSION_MAJOR(basic.apiVersion)) + "." +
+              std::to_string(VK_API_VERSION_MINOR(basic.apiVersion)) + "." +
+              std::to_string(VK_API_VERSION_PATCH(basic.apiVersion));
+  f.missing = missing_feature(device, basic.apiVersion);
+  if (basic.apiVersion < VK_API_VERSION_1_2) return f;
+  const Properties p(device);
+  f.is_lavapipe = p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+  f.version += std::string(", ") + p.v12.driverName + " " + p.v12.driverInfo;
+  std::copy(std::begin(p.v11.deviceUUID), std::end(p.v11.deviceUUID), f.uuid.begin());
+  std::copy(std::begin(basic.pipelineCacheUUID), std::end(basic.pipelineCacheUUID), f.cache_uuid.begin());
+  find_memory_types(f);
+  read_limits(f, p);
+  read_float_controls(f, p.v12);
+  if (f.missing.empty()) find_queue_families(f);
+  Features has(false);
+  vkGetPhysicalDeviceFeatures2(device, &has.all);
+  f.has_f64 = has.all.features.shaderFloat64;
+  f.has_memory_budget = has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  return f;
+}
+
+}  // namespace vulkan

@@ -1,0 +1,64 @@
+// What is known of a physical device before it is opened, and whether this driver can use it.
+#pragma once
+
+#include <volk.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "lockstep/driver.h"
+
+namespace vulkan {
+
+struct Facts {
+  VkPhysicalDevice handle = VK_NULL_HANDLE;
+  std::string name, vendor, version;
+  std::string missing;  // the first feature that this driver needs and the device lacks; empty where it has all
+  std::int32_t type = LKS_DEVICE_GPU;
+  std::array<std::uint8_t, 16> uuid{};
+  std::array<std::uint8_t, 16> cache_uuid{};  // changes when compiled pipelines become useless
+  bool is_lavapipe = false;
+
+  std::uint32_t compute_family = 0;
+  std::uint32_t device_memory_type = 0;   // device-local
+  std::uint32_t staging_memory_type = 0;  // the host's, coherent, cached where possible
+  std::uint32_t params_memory_type = 0;   // written by the host, read by shaders: device-local where possible
+  std::uint64_t heap_bytes = 0;
+  std::uint32_t heap = 0;
+  std::uint64_t max_allocation = 0;
+  std::array<std::uint32_t, 2> max_groups{};  // x and y
+  std::uint32_t max_group_size = 0;
+  std::uint32_t max_shared_bytes = 0;
+  std::uint32_t subgroup_size = 0;
+  bool has_f64 = false, has_memory_budget = false;
+
+  // Which execution modes shaders may ask for.
+  bool keeps_denormals_32 = false, keeps_denormals_64 = false;
+  bool rounds_to_nearest_32 = false, rounds_to_nearest_64 = false;
+  bool keeps_special_32 = false, keeps_special_64 = false;
+  bool same_denormals = false, same_rounding = false;  // modes must be those of all widths at once
+
+  bool offers_lockstep() const { return rounds_to_nearest_32 && keeps_special_32 && (keeps_denormals_32 || is_lavapipe); }
+  std::uint32_t math_modes() const {
+    const std::uint32_t always = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
+    return offers_lockstep() ? always | 1u << LKS_MODE_LOCKSTEP : always;
+  }
+};
+
+/// Asks the device; opens nothing.
+Facts facts_of(VkPhysicalDevice device);
+
+/// The features that the driver switches on when it opens the device: what it needs, and f64 where there is.
+struct Features {
+  VkPhysicalDeviceFeatures2 all{};
+  VkPhysicalDeviceVulkan11Features v11{};
+  VkPhysicalDeviceVulkan12Features v12{};
+
+  explicit Features(bool f64);
+  Features(const Features&) = delete;  // the parts point to each other
+  Features& operator=(const Features&) = delete;
+};
+
+}  // namespace vulkan

@@ -1,0 +1,78 @@
+#include "backends/vulkan/device/pipelines.h"
+
+#include <cstring>
+
+#include "backends/vulkan/device/float_controls.h"
+#include "backends/vulkan/failure.h"
+
+namespace vulkan {
+namespace {
+
+std::vector<std::uint32_t> words_of(std::string_view bytes) {
+  std::vector<std::uint32_t> words(bytes.size() / sizeof(std::uint32_t));
+  std::memcpy(words.data(), bytes.data(), words.size() * sizeof(std::uint32_t));
+  return words;
+}
+
+}  // namespace
+
+Pipelines::Pipelines(const lks_host_api& host, const Facts& facts, VkDevice device, const VolkDeviceTable& vk)
+    : host_(host), facts_(facts), device_(device), vk_(vk) {
+  const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
+  VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
+  layout.pushConstantRangeCount = 1;
+  layout.pPushConstantRanges = &range;
+  VULKAN_CHECK(vk_.vkCreatePipelineLayout(device_, &layout, nullptr, &layout_));
+}
+
+Pipelines::~Pipelines() {
+  for (const auto& [key, p] : built_in_) vk_.vkDestroyPipeline(device_, p.handle, nullptr);
+  for (const auto& [key, p] : compiled_) vk_.vkDestroyPipeline(device_, p.handle, nullptr);
+  vk_.vkDestroyPipelineLayout(device_, layout_, nullptr);
+}
+
+const Pipeline& Pipelines::get(Shader shader, std::span<const std::uint32_t> constants) {
+  const std::lock_guard lock(mutex_);
+  std::pair key(shader, std::vector<std::uint32_t>(constants.begin(), constants.end()));
+  if (const auto it = built_in_.find(key); it != built_in_.end()) return it->second;
+  const Pipeline made = make(words_of(shader()), constants);
+  return built_in_.emplace(std::move(key), made).first->second;
+}
+
+const Pipeline& Pipelines::get(const std::string& key, std::span<const std::uint32_t> spirv) {
+  const std::lock_guard lock(mutex_);
+  if (const auto it = compiled_.find(key); it != compiled_.end()) return it->second;
+  const Pipeline made = make(spirv, {});
+  return compiled_.emplace(key, made).first->second;
+}
+
+const Pipeline* Pipelines::find(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto it = compiled_.find(key);
+  return it != compiled_.end() ? &it->second : nullptr;
+}
+
+Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants) {
+  VULKAN_FAULT_POINT(host_, LKS_FAULT_COMPILE, "vulkan.pipeline");
+  const std::vector<std::uint32_t> code = with_float_controls(spirv, facts_);
+  const VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
+                                             code.size() * sizeof(std::uint32_t), code.data()};
+  VkShaderModule module = VK_NULL_HANDLE;
+  VULKAN_CHECK(vk_.vkCreateShaderModule(device_, &module_info, nullptr, &module));
+
+  std::vector<VkSpecializationMapEntry> entries;
+  for (std::uint32_t i = 0; i < constants.size(); ++i) entries.push_back({i, i * 4, 4});
+  const VkSpecializationInfo special{static_cast<std::uint32_t>(entries.size()), entries.data(), constants.size_bytes(),
+                                     constants.data()};
+  VkComputePipelineCreateInfo info{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+  info.stage = {VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, nullptr, 0, VK_SHADER_STAGE_COMPUTE_BIT, module,
+                "main", &special};
+  info.layout = layout_;
+  Pipeline made;
+  const VkResult result = vk_.vkCreateComputePipelines(device_, cache_, 1, &info, nullptr, &made.handle);
+  vk_.vkDestroyShaderModule(device_, module, nullptr);
+  check(result, "vkCreateComputePipelines", HOST_WHERE);
+  return made;
+}
+
+}  // namespace vulkan

@@ -1,0 +1,61 @@
+// Compute pipelines, made from SPIR-V when they are first asked for and kept until the device closes.
+#pragma once
+
+#include <volk.h>
+
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/vulkan/device/facts.h"
+
+namespace vulkan {
+
+/// A shader that is built in: its SPIR-V. The functions are in shaders.h.
+using Shader = std::string_view (*)();
+
+/// What every shader gets as push constants.
+struct Push {
+  VkDeviceAddress params = 0;  // the parameters of this dispatch
+  VkDeviceAddress state = 0;   // the queue's state (queue/state.h)
+};
+
+struct Pipeline {
+  VkPipeline handle = VK_NULL_HANDLE;
+};
+
+/// Free-threaded.
+class Pipelines {
+ public:
+  Pipelines(const lks_host_api& host, const Facts& facts, VkDevice device, const VolkDeviceTable& vk);
+  ~Pipelines();
+  Pipelines(const Pipelines&) = delete;
+  Pipelines& operator=(const Pipelines&) = delete;
+
+  VkPipelineLayout layout() const { return layout_; }
+
+  /// `constants` are the 32-bit specialisation constants 0, 1 …. Throws Failure.
+  const Pipeline& get(Shader shader, std::span<const std::uint32_t> constants = {});
+  /// A shader that was compiled at run time; `key` tells it from all others.
+  const Pipeline& get(const std::string& key, std::span<const std::uint32_t> spirv);
+  /// The one that is there already; null where there is none.
+  const Pipeline* find(const std::string& key);
+
+ private:
+  Pipeline make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants);
+
+  const lks_host_api& host_;
+  const Facts& facts_;
+  const VkDevice device_;
+  const VolkDeviceTable& vk_;
+  VkPipelineLayout layout_ = VK_NULL_HANDLE;
+  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  std::mutex mutex_;
+  std::map<std::pair<Shader, std::vector<std::uint32_t>>, Pipeline> built_in_;
+  std::map<std::string, Pipeline> compiled_;
+};
+
+}  // namespace vulkan

@@ -1,0 +1,318 @@
+// The driver's table: every entry of the ABI, as a few lines over the classes that do the work.
+#include <algorithm>
+#include <cstdio>
+
+#include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/queue/queue.h"
+#include "backends/vulkan/queue/transfer.h"
+
+namespace vulkan {
+namespace {
+
+using host::fail;
+using host::refuse;
+
+const Facts& facts_at(lks_driver* driver, std::uint32_t ordinal) {
+  const auto& all = driver->instance.devices();
+  if (ordinal >= all.size()) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+  return all[ordinal];
+}
+
+// ---------------------------------------------------------------------------------------------------- driver and device
+
+lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
+  return guard(diag, [&] { *out = new lks_driver(*api); });
+}
+void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
+
+std::uint32_t LKS_CALL device_count(lks_driver* driver) {
+  return static_cast<std::uint32_t>(driver->instance.devices().size());
+}
+
+lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
+  return guard(diag, [&] {
+    const Facts& f = facts_at(driver, ordinal);
+    lks_device_info full;
+    std::memset(&full, 0, sizeof full);
+    full.type = f.type;
+    full.math_modes = f.math_modes();
+    full.max_rank = LKS_MAX_RANK;
+    full.compute_units = 1;
+    full.heap_count = 1;
+    full.heaps[0] = {f.heap_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
+    full.min_alignment = buffer_alignment;
+    full.max_allocation = f.max_allocation;
+    std::copy(f.uuid.begin(), f.uuid.end(), full.uuid);
+    std::snprintf(full.name, sizeof full.name, "%s", f.name.c_str());
+    std::snprintf(full.vendor, sizeof full.vendor, "%s", f.vendor.c_str());
+    std::snprintf(full.version, sizeof full.version, "%s", f.version.c_str());
+    if (!f.missing.empty()) {
+      full.status = LKS_UNSUPPORTED;
+      std::snprintf(full.reason, sizeof full.reason, "the device lacks %s, which this driver needs", f.missing.c_str());
+    }
+    full.hdr = info->hdr;
+    std::memcpy(info, &full, std::min<std::size_t>(info->hdr.size, sizeof full));
+  });
+}
+
+const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
+
+lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
+  return guard(diag, [&] {
+    const Facts& f = facts_at(driver, ordinal);
+    if (!f.missing.empty()) raise(LKS_UNSUPPORTED, HOST_WHERE, "%s lacks %s", f.name.c_str(), f.missing.c_str());
+    *out = new lks_device(*driver, f);
+  });
+}
+void LKS_CALL device_close(lks_device* device) { delete device; }
+
+lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
+                                  std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
+  return guard(diag, [&] {
+    const Facts& f = facts_at(driver, ordinal);
+    if (heap != 0) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
+    if (!device) raise(LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
+    *total = f.heap_bytes;
+    *free_bytes = device->pieces.free_bytes();
+  });
+}
+
+lks_status LKS_CALL device_health(lks_device* device, lks_diag* diag) { return device->health(diag); }
+
+// --------------------------------------------------------------------------------------------------------------- memory
+
+lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                                 lks_diag* diag) {
+  return guard(diag, [&] {
+    if (heap != 0 || bytes == 0) {
+      raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes), heap);
+    }
+    device->check_usable();
+    *out = device->buffers.allocate(bytes);
+  });
+}
+void LKS_CALL buffer_free(lks_device* device, lks_buffer* buffer) { device->buffers.free(buffer); }
+
+lks_status LKS_CALL buffer_map(lks_device*, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void**,
+                               lks_diag* diag) {
+  if (offset > buffer->bytes || bytes > buffer->bytes - offset) {
+    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the range lies outside the buffer");
+  }
+  return refuse(diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the host cannot see this memory");
+}
+void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
+
+// --------------------------------------------------------------------------------------------------------------- queues
+
+lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
+                                 lks_diag* diag) {
+  return guard(diag, [&] {
+    device->check_usable();
+    *out = new lks_queue(*device);
+    *timeline = &(*out)->timeline;
+  });
+}
+void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
+
+lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
+                                 std::uint64_t* value, lks_diag* diag) {
+  return guard(diag, [&] {
+    *value = queue->enqueue([&](Plan& plan, Batch&) {
+      for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->plan(plan, launches[i]);
+    });
+  });
+}
+
+lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                               std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
+  return guard(diag, [&] {
+    *value = queue->enqueue(
+        [&](Plan& plan, Batch&) { plan_copy(plan, dst->address + dst_offset, src->address + src_offset, bytes); });
+  });
+}
+
+lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
+                                std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
+  return guard(diag, [&] {
+    *value = queue->enqueue([&](Plan& plan, Batch& batch) {
+      if (bytes == 0) return;
+      const VkDeviceAddress to = dst->address + offset;
+      // Shifted, so that both ends of the copy are aligned alike.
+      const Staged staged = batch.staging.take(bytes + to % 16);
+      std::memcpy(staged.data + to % 16, src, bytes);
+      batch.staged_bytes += bytes;
+      plan_copy(plan, to, staged.address + to % 16, bytes);
+    });
+  });
+}
+
+lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                               std::uint64_t* value, lks_diag* diag) {
+  return guard(diag, [&] {
+    *value = queue->enqueue([&](Plan& plan, Batch& batch) {
+      if (bytes == 0) return;
+      const VkDeviceAddress from = src->address + offset;
+      const Staged staged = batch.staging.take(bytes + from % 16);
+      batch.staged_bytes += bytes;
+      batch.readings.push_back({plan.value(), dst, staged.data + from % 16, bytes});
+      plan_copy(plan, staged.address + from % 16, from, bytes);
+    });
+  });
+}
+
+lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes,
+                               std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value,
+                               lks_diag* diag) {
+  return guard(diag, [&] {
+    *value = queue->enqueue(
+        [&](Plan& plan, Batch&) { plan_fill(plan, dst->address + offset, bytes, pattern, pattern_bytes); });
+  });
+}
+
+lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) {
+  return guard(diag, [&] { queue->wait_for(*timeline, value); });
+}
+
+lks_status LKS_CALL queue_flush(lks_queue* queue, lks_diag* diag) {
+  return guard(diag, [&] {
+    queue->device.check_usable();
+    queue->flush();
+  });
+}
+
+lks_status LKS_CALL queue_recover(lks_queue* queue, std::uint64_t* last, lks_diag* diag) {
+  return guard(diag, [&] { *last = queue->recover(); });
+}
+
+// ------------------------------------------------------------------------------------------------------------ timelines
+
+lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* diag) {
+  return guard(diag, [&] { *out = new lks_timeline; });
+}
+void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
+
+lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
+  return timeline->query(reached, diag);
+}
+
+lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                                  lks_diag* diag) {
+  if (timeline->queue) {
+    const lks_status status = guard(diag, [&] {
+      VULKAN_FAULT_POINT(timeline->queue->device.host, LKS_FAULT_WAIT, "vulkan.timeline_wait");
+      timeline->queue->flush();
+    });
+    if (status != LKS_OK) return status;
+  }
+  return timeline->wait(value, timeout_ns, diag);
+}
+
+lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
+                                    lks_diag* diag) {
+  if (timeline->queue) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+  return timeline->signal(value, failure, diag);
+}
+
+// -------------------------------------------------------------------------------------------------------------- kernels
+
+lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
+                                 lks_kernel_info* info, lks_diag* diag) {
+  lks_status status = LKS_OK;
+  const lks_status outer = guard(diag, [&] {
+    const KernelContext context{facts_at(driver, ordinal), nullptr};
+    status = host::answer_from_table({kernels(), context.facts.math_modes(), &context}, driver->host, *desc, *info,
+                                     nullptr, diag);
+  });
+  return outer != LKS_OK ? outer : status;
+}
+
+lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
+                                   lks_kernel_info* info, lks_diag* diag) {
+  std::unique_ptr<lks_kernel> kernel;
+  lks_status status = LKS_OK;
+  const lks_status outer = guard(diag, [&] {
+    device->check_usable();
+    const KernelContext context{device->facts, device};
+    status = host::answer_from_table({kernels(), device->facts.math_modes(), &context}, device->host, *desc, *info,
+                                     &kernel, diag);
+  });
+  if (outer != LKS_OK) return outer;
+  if (status == LKS_OK) *out = kernel.release();
+  return status;
+}
+void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
+
+const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
+  for (const host::KernelRow& row : kernels()) {
+    if (row.op == op && index-- == 0) return row.variant;
+  }
+  return nullptr;
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
+#else
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
+#endif
+
+// Not unloadable: Vulkan drivers leave threads and exit handlers behind.
+constexpr lks_driver_api table = {
+    .hdr = {sizeof(lks_driver_api), 0, nullptr},
+    .abi_major = LKS_ABI_MAJOR,
+    .abi_minor = LKS_ABI_MINOR,
+    .name = "vulkan",
+    .vendor = "Lockstep",
+    .version = "1.0",
+    .build_id = "C++ " __VERSION__,
+    .flags = 0,
+    .sanitizer = sanitizer,
+    .priority = -50,
+    .reserved = 0,
+    .driver_open = &driver_open,
+    .driver_close = &driver_close,
+    .device_count = &device_count,
+    .device_describe = &device_describe,
+    .get_group = &get_group,
+    .device_open = &device_open,
+    .device_close = &device_close,
+    .device_memory = &device_memory,
+    .device_health = &device_health,
+    .buffer_alloc = &buffer_alloc,
+    .buffer_free = &buffer_free,
+    .buffer_map = &buffer_map,
+    .buffer_unmap = &buffer_unmap,
+    .queue_create = &queue_create,
+    .queue_destroy = &queue_destroy,
+    .queue_launch = &queue_launch,
+    .queue_copy = &queue_copy,
+    .queue_write = &queue_write,
+    .queue_read = &queue_read,
+    .queue_fill = &queue_fill,
+    .queue_wait = &queue_wait,
+    .queue_flush = &queue_flush,
+    .queue_recover = &queue_recover,
+    .timeline_create = &timeline_create,
+    .timeline_destroy = &timeline_destroy,
+    .timeline_query = &timeline_query,
+    .timeline_wait = &timeline_wait,
+    .timeline_signal = &timeline_signal,
+    .kernel_query = &kernel_query,
+    .kernel_prepare = &kernel_prepare,
+    .kernel_release = &kernel_release,
+    .kernel_variant = &kernel_variant,
+};
+
+}  // namespace
+}  // namespace vulkan
+
+extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
+                                                              lks_diag* diag) {
+  if (host->abi_major != LKS_ABI_MAJOR) {
+    return host::fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
+                      host->abi_major, host->abi_minor, LKS_ABI_MAJOR);
+  }
+  *out = &vulkan::table;
+  return LKS_OK;
+}

@@ -1,0 +1,93 @@
+#include "backends/vulkan/failure.h"
+
+#include <cstdarg>
+
+namespace vulkan {
+
+lks_diag empty_diag() {
+  lks_diag diag;
+  std::memset(&diag, 0, sizeof diag);
+  diag.hdr.size = sizeof diag;
+  diag.operand = -1;
+  return diag;
+}
+
+void raise(lks_status code, const char* where, const char* format, ...) {
+  char text[sizeof lks_diag::what];
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  lks_diag diag = empty_diag();
+  host::fail(&diag, code, where, "%s", text);
+  throw Failure(diag);
+}
+
+void raise_out_of_memory(const char* where, std::uint64_t requested, std::uint64_t free_bytes, const char* of_what) {
+  lks_diag diag = empty_diag();
+  host::fail(&diag, LKS_OUT_OF_MEMORY, where, "%llu bytes of %s are not to be had, %llu are free",
+             static_cast<unsigned long long>(requested), of_what, static_cast<unsigned long long>(free_bytes));
+  diag.requested_bytes = requested;
+  diag.free_bytes = free_bytes;
+  throw Failure(diag);
+}
+
+lks_status status_of(VkResult result) {
+  switch (result) {
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_OUT_OF_POOL_MEMORY:
+    case VK_ERROR_TOO_MANY_OBJECTS: return LKS_OUT_OF_MEMORY;
+    case VK_ERROR_DEVICE_LOST: return LKS_DEVICE_LOST;
+    case VK_TIMEOUT: return LKS_TIMEOUT;
+    case VK_ERROR_INITIALIZATION_FAILED:
+    case VK_ERROR_INCOMPATIBLE_DRIVER:
+    case VK_ERROR_LAYER_NOT_PRESENT: return LKS_UNAVAILABLE;
+    case VK_ERROR_FEATURE_NOT_PRESENT:
+    case VK_ERROR_EXTENSION_NOT_PRESENT: return LKS_UNSUPPORTED;
+    default: return LKS_INTERNAL;
+  }
+}
+
+const char* name_of(VkResult result) {
+  switch (result) {
+    case VK_ERROR_OUT_OF_HOST_MEMORY: return "VK_ERROR_OUT_OF_HOST_MEMORY";
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY: return "VK_ERROR_OUT_OF_DEVICE_MEMORY";
+    case VK_ERROR_OUT_OF_POOL_MEMORY: return "VK_ERROR_OUT_OF_POOL_MEMORY";
+    case VK_ERROR_TOO_MANY_OBJECTS: return "VK_ERROR_TOO_MANY_OBJECTS";
+    case VK_ERROR_DEVICE_LOST: return "VK_ERROR_DEVICE_LOST";
+    case VK_TIMEOUT: return "VK_TIMEOUT";
+    case VK_ERROR_INITIALIZATION_FAILED: return "VK_ERROR_INITIALIZATION_FAILED";
+    case VK_ERROR_INCOMPATIBLE_DRIVER: return "VK_ERROR_INCOMPATIBLE_DRIVER";
+    case VK_ERROR_LAYER_NOT_PRESENT: return "VK_ERROR_LAYER_NOT_PRESENT";
+    case VK_ERROR_FEATURE_NOT_PRESENT: return "VK_ERROR_FEATURE_NOT_PRESENT";
+    case VK_ERROR_EXTENSION_NOT_PRESENT: return "VK_ERROR_EXTENSION_NOT_PRESENT";
+    case VK_ERROR_MEMORY_MAP_FAILED: return "VK_ERROR_MEMORY_MAP_FAILED";
+    case VK_ERROR_INVALID_SHADER_NV: return "VK_ERROR_INVALID_SHADER_NV";
+    default: return "VkResult";
+  }
+}
+
+void check(VkResult result, const char* call, const char* where) {
+  if (result >= 0) return;
+  lks_diag diag = empty_diag();
+  const int name = static_cast<int>(std::strcspn(call, "("));
+  host::fail(&diag, status_of(result), where, "%.*s failed: %s (%d)", name, call, name_of(result), result);
+  diag.native_code = result;
+  std::snprintf(diag.native_name, sizeof diag.native_name, "%s", name_of(result));
+  throw Failure(diag);
+}
+
+void fault_point(const lks_host_api& host, std::uint32_t kind, const char* site, const char* where) {
+  const lks_status injected = host.fault_point(host.host, kind, site);
+  if (injected != LKS_OK) raise(injected, where, "injected at %s", site);
+}
+
+lks_status give(const lks_diag& failure, lks_diag* diag) {
+  const lks_header header = diag->hdr;
+  *diag = failure;
+  diag->hdr = header;
+  return failure.code;
+}
+
+}  // namespace vulkan

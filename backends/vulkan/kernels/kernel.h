@@ -1,0 +1,69 @@
+// Kernels of this driver, and what the rows of its table are given.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backends/host/kernel_table.h"
+#include "backends/vulkan/queue/plan.h"
+#include "lockstep/driver_ops.h"
+
+/// A prepared kernel. Immutable: one object serves launches on many threads at once.
+struct lks_kernel {
+  virtual ~lks_kernel() = default;
+
+  /// Works out the dispatches of a launch. Throws Failure.
+  virtual void plan(vulkan::Plan& plan, const lks_launch& launch) const = 0;
+
+  std::vector<lks_dtype> dtypes;  // of inputs, then outputs
+  std::vector<int> ranks;
+
+  vulkan::Tensor tensor(const lks_launch& launch, std::size_t i) const {
+    const lks_binding& b = launch.bindings[i];
+    const auto bytes = static_cast<VkDeviceAddress>(b.offset * static_cast<std::int64_t>(vulkan::size_of(dtypes[i])));
+    return {b.buffer->address + bytes, b.dims, b.strides, ranks[i], dtypes[i]};
+  }
+};
+
+namespace vulkan {
+
+using host::KernelRequest;
+using Out = std::unique_ptr<lks_kernel>*;
+
+/// The context of the kernel table.
+struct KernelContext {
+  const Facts& facts;
+  lks_device* device;  // null where only a query is answered
+};
+
+inline const KernelContext& context_of(const KernelRequest& request) {
+  return *static_cast<const KernelContext*>(request.context);
+}
+
+/// Refuses f64 with the reason where the device has none.
+lks_status require_hardware(const KernelRequest& request);
+/// Refuses with LKS_REASON_LAYOUT what is not dense and row-major: the host then makes it so.
+lks_status require_dense(const KernelRequest& request);
+
+std::span<const host::KernelRow> kernels();
+
+lks_status make_pointwise(const KernelRequest& request, Out out);
+lks_status make_copy(const KernelRequest& request, Out out);
+lks_status make_sum(const KernelRequest& request, Out out);
+lks_status make_max(const KernelRequest& request, Out out);
+lks_status make_min(const KernelRequest& request, Out out);
+lks_status make_argmax(const KernelRequest& request, Out out);
+lks_status make_matmul(const KernelRequest& request, Out out);
+lks_status make_conv2d(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
+lks_status make_max_pool2d(const KernelRequest& request, Out out);
+lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
+lks_status make_avg_pool2d(const KernelRequest& request, Out out);
+lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
+lks_status make_gather(const KernelRequest& request, Out out);
+lks_status make_scatter_add(const KernelRequest& request, Out out);
+lks_status make_random_bits(const KernelRequest& request, Out out);
+
+}  // namespace vulkan

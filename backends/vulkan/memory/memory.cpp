@@ -1,0 +1,168 @@
+#include "backends/vulkan/memory/memory.h"
+
+#include <algorithm>
+
+#include "backends/vulkan/failure.h"
+
+// A piece from which small buffers are cut: its free ranges, by where they start.
+struct Slab {
+  vulkan::Piece piece;
+  std::map<std::uint64_t, std::uint64_t> free_ranges;
+
+  explicit Slab(const vulkan::Piece& p) : piece(p) { free_ranges[0] = p.bytes; }
+
+  bool unused() const { return free_ranges.size() == 1 && free_ranges.begin()->second == piece.bytes; }
+
+  // Where `bytes` were taken; -1 where no range is long enough.
+  std::int64_t take(std::uint64_t bytes) {
+    for (auto it = free_ranges.begin(); it != free_ranges.end(); ++it) {
+      const auto [start, length] = *it;
+      if (length < bytes) continue;
+      free_ranges.erase(it);
+      if (length > bytes) free_ranges[start + bytes] = length - bytes;
+      return static_cast<std::int64_t>(start);
+    }
+    return -1;
+  }
+
+  void give_back(std::uint64_t start, std::uint64_t bytes) {
+    auto next = free_ranges.lower_bound(start);
+    if (next != free_ranges.end() && next->first == start + bytes) {
+      bytes += next->second;
+      next = free_ranges.erase(next);
+    }
+    if (next != free_ranges.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == start) {
+        before->second += bytes;
+        return;
+      }
+    }
+    free_ranges[start] = bytes;
+  }
+};
+
+namespace vulkan {
+namespace {
+
+constexpr std::uint64_t slab_bytes = std::uint64_t{8} << 20, most_from_slab = std::uint64_t{1} << 20;
+
+std::uint64_t rounded_up(std::uint64_t bytes) { return (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment; }
+
+}  // namespace
+
+std::uint64_t Pieces::free_bytes() const {
+  std::uint64_t free = total() - std::min(total(), used());
+  if (!facts_.has_memory_budget) return free;
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget, {}};
+  vkGetPhysicalDeviceMemoryProperties2(facts_.handle, &memory);
+  const std::uint64_t allowed = budget.heapBudget[facts_.heap], taken = budget.heapUsage[facts_.heap];
+  return std::min(free, allowed - std::min(allowed, taken));
+}
+
+Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
+  VULKAN_FAULT_POINT(host_, LKS_FAULT_ALLOC, site);
+  const bool counted = counts(memory_type);
+  // Not every driver refuses more than the heap holds.
+  if (counted && bytes > std::min(total() - std::min(total(), used()), facts_.max_allocation)) {
+    raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), "device memory");
+  }
+  Piece p;
+  p.bytes = bytes;
+  VkBufferCreateInfo buffer{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
+  buffer.size = bytes;
+  buffer.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  VULKAN_CHECK(vk_.vkCreateBuffer(device_, &buffer, nullptr, &p.buffer));
+  VkMemoryRequirements needs;
+  vk_.vkGetBufferMemoryRequirements(device_, p.buffer, &needs);
+  VkMemoryAllocateFlagsInfo flags{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
+  flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+  VkMemoryAllocateInfo memory{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &flags, needs.size, memory_type};
+  VkResult result = vk_.vkAllocateMemory(device_, &memory, nullptr, &p.memory);
+  if (result == VK_SUCCESS) result = vk_.vkBindBufferMemory(device_, p.buffer, p.memory, 0);
+  void* seen = nullptr;
+  if (result == VK_SUCCESS && mapped) result = vk_.vkMapMemory(device_, p.memory, 0, VK_WHOLE_SIZE, 0, &seen);
+  if (result != VK_SUCCESS) {
+    vk_.vkDestroyBuffer(device_, p.buffer, nullptr);
+    vk_.vkFreeMemory(device_, p.memory, nullptr);
+    if (status_of(result) == LKS_OUT_OF_MEMORY) {
+      raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), counted ? "device memory" : "memory that the device shares");
+    }
+    check(result, "vkAllocateMemory", HOST_WHERE);
+  }
+  p.mapped = static_cast<std::byte*>(seen);
+  const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, p.buffer};
+  p.address = vk_.vkGetBufferDeviceAddress(device_, &info);
+  if (counted) {
+    used_ += bytes;
+    const std::lock_guard lock(mutex_);
+    counted_[p.memory] = bytes;
+  }
+  return p;
+}
+
+void Pieces::free(const Piece& piece) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = counted_.find(piece.memory); it != counted_.end()) {
+      used_ -= it->second;
+      counted_.erase(it);
+    }
+  }
+  vk_.vkDestroyBuffer(device_, piece.buffer, nullptr);
+  vk_.vkFreeMemory(device_, piece.memory, nullptr);
+}
+
+BufferPool::BufferPool(const Facts& facts, Pieces& pieces) : facts_(facts), pieces_(pieces) {}
+
+BufferPool::~BufferPool() {
+  for (const auto& slab : slabs_) pieces_.free(slab->piece);
+}
+
+lks_buffer* BufferPool::allocate(std::uint64_t bytes) {
+  if (bytes <= most_from_slab) return from_slab(bytes);
+  auto buffer = std::make_unique<lks_buffer>();
+  buffer->piece = pieces_.make(facts_.device_memory_type, bytes, false, "vulkan.buffer_alloc");
+  buffer->address = buffer->piece.address;
+  buffer->bytes = bytes;
+  return buffer.release();
+}
+
+lks_buffer* BufferPool::from_slab(std::uint64_t bytes) {
+  auto buffer = std::make_unique<lks_buffer>();
+  const std::lock_guard lock(mutex_);
+  std::int64_t start = -1;
+  Slab* from = nullptr;
+  for (const auto& slab : slabs_) {
+    start = slab->take(rounded_up(bytes));
+    if (start < 0) continue;
+    from = slab.get();
+    break;
+  }
+  if (!from) {
+    slabs_.reserve(slabs_.size() + 1);
+    const std::uint64_t piece = std::min(slab_bytes, facts_.heap_bytes / 16);
+    auto slab = std::make_unique<Slab>(
+        pieces_.make(facts_.device_memory_type, std::max(piece, rounded_up(bytes)), false, "vulkan.buffer_alloc"));
+    from = slab.get();
+    start = from->take(rounded_up(bytes));
+    slabs_.push_back(std::move(slab));
+  }
+  *buffer = {from->piece.address + static_cast<std::uint64_t>(start), bytes, from->piece, from};
+  return buffer.release();
+}
+
+void BufferPool::free(lks_buffer* buffer) {
+  const std::unique_ptr<lks_buffer> owner(buffer);
+  Slab* const slab = buffer->slab;
+  if (!slab) return pieces_.free(buffer->piece);
+  const std::lock_guard lock(mutex_);
+  slab->give_back(buffer->address - slab->piece.address, rounded_up(buffer->bytes));
+  if (!slab->unused()) return;
+  pieces_.free(slab->piece);
+  std::erase_if(slabs_, [&](const auto& s) { return s.get() == slab; });
+}
+
+}  // namespace vulkan

@@ -1,0 +1,89 @@
+// Device memory: buffers for the host, cut from larger pieces where they are small; and memory that the host and shaders share.
+#pragma once
+
+#include <volk.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backends/vulkan/device/facts.h"
+
+struct Slab;
+
+namespace vulkan {
+
+/// One native allocation with a buffer over all of it.
+struct Piece {
+  VkDeviceMemory memory = VK_NULL_HANDLE;
+  VkBuffer buffer = VK_NULL_HANDLE;
+  VkDeviceAddress address = 0;
+  std::byte* mapped = nullptr;  // of memory that the host sees
+  std::uint64_t bytes = 0;
+};
+
+/// Makes and frees pieces, and knows how many bytes of the device's own memory they take.
+class Pieces {
+ public:
+  Pieces(const lks_host_api& host, const Facts& facts, VkDevice device, const VolkDeviceTable& vk)
+      : host_(host), facts_(facts), device_(device), vk_(vk) {}
+
+  /// Throws Failure of LKS_OUT_OF_MEMORY; `site` names the fault point.
+  Piece make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site);
+  void free(const Piece& piece);
+
+  std::uint64_t used() const { return used_; }
+  std::uint64_t total() const { return facts_.heap_bytes; }
+  /// Total less what other programs and this one use, as far as the device says.
+  std::uint64_t free_bytes() const;
+
+ private:
+  bool counts(std::uint32_t memory_type) const { return memory_type == facts_.device_memory_type; }
+
+  const lks_host_api& host_;
+  const Facts& facts_;
+  const VkDevice device_;
+  const VolkDeviceTable& vk_;
+  std::atomic<std::uint64_t> used_{0};
+  std::mutex mutex_;
+  std::map<VkDeviceMemory, std::uint64_t> counted_;
+};
+
+}  // namespace vulkan
+
+/// A buffer of the ABI: a range of a piece.
+struct lks_buffer {
+  VkDeviceAddress address;
+  std::uint64_t bytes;
+  vulkan::Piece piece;  // its own; of a small buffer, its slab's
+  Slab* slab;           // null: the piece is the buffer's own
+};
+
+namespace vulkan {
+
+/// Buffers of the device's own memory. Free-threaded.
+class BufferPool {
+ public:
+  BufferPool(const Facts& facts, Pieces& pieces);
+  ~BufferPool();
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+
+  lks_buffer* allocate(std::uint64_t bytes);
+  void free(lks_buffer* buffer);
+
+ private:
+  lks_buffer* from_slab(std::uint64_t bytes);
+
+  const Facts& facts_;
+  Pieces& pieces_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Slab>> slabs_;
+};
+
+/// Of every buffer's address.
+constexpr std::uint64_t buffer_alignment = 256;
+
+}  // namespace vulkan

@@ -1,0 +1,90 @@
+#include "backends/vulkan/queue/batch.h"
+
+#include <algorithm>
+
+namespace vulkan {
+namespace {
+
+constexpr std::size_t most_accesses = 64;  // more are not told apart: comparing them costs more than a barrier
+
+}  // namespace
+
+Batch::Batch(lks_device& device) : params(device.params), staging(device.staging), device_(device) {
+  VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+  pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
+  pool.queueFamilyIndex = device.facts.compute_family;
+  VULKAN_CHECK(device_.vk.vkCreateCommandPool(device_.handle, &pool, nullptr, &pool_));
+  VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_,
+                                   VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
+  const VkResult result = device_.vk.vkAllocateCommandBuffers(device_.handle, &info, &commands_);
+  if (result != VK_SUCCESS) device_.vk.vkDestroyCommandPool(device_.handle, pool_, nullptr);
+  check(result, "vkAllocateCommandBuffers", HOST_WHERE);
+}
+
+Batch::~Batch() { device_.vk.vkDestroyCommandPool(device_.handle, pool_, nullptr); }
+
+void Batch::begin() {
+  VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+  info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  VULKAN_CHECK(device_.vk.vkBeginCommandBuffer(commands_, &info));
+  // The batch before may still be running when this one starts.
+  barrier();
+}
+
+bool Batch::conflicts(std::span<const Access> accesses) const {
+  for (const Access& a : accesses) {
+    for (const Access& b : since_barrier_) {
+      if ((a.write || b.write) && a.begin < b.end && b.begin < a.end) return true;
+    }
+  }
+  return false;
+}
+
+void Batch::barrier() {
+  VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  device_.vk.vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                  0, 1, &memory, 0, nullptr, 0, nullptr);
+  since_barrier_.clear();
+}
+
+void Batch::record(const Plan& plan, std::uint64_t value) {
+  if (count_++ == 0) first = value;
+  last = value;
+  for (const Dispatch& d : plan.dispatches()) {
+    const std::span<const Access> accesses = plan.accesses(d);
+    if (since_barrier_.size() + accesses.size() > most_accesses || conflicts(accesses)) barrier();
+    since_barrier_.insert(since_barrier_.end(), accesses.begin(), accesses.end());
+    if (d.pipeline->handle != bound_) {
+      bound_ = d.pipeline->handle;
+      device_.vk.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, bound_);
+    }
+    device_.vk.vkCmdPushConstants(commands_, device_.pipelines.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof d.push,
+                                  &d.push);
+    device_.vk.vkCmdDispatch(commands_, d.groups.x, d.groups.y, d.groups.z);
+  }
+}
+
+void Batch::end() {
+  VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
+  device_.vk.vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+                                  &memory, 0, nullptr, 0, nullptr);
+  VULKAN_CHECK(device_.vk.vkEndCommandBuffer(commands_));
+}
+
+void Batch::reset() {
+  device_.vk.vkResetCommandPool(device_.handle, pool_, 0);
+  params.release();
+  staging.release();
+  readings.clear();
+  since_barrier_.clear();
+  bound_ = VK_NULL_HANDLE;
+  count_ = 0;
+  staged_bytes = 0;
+  first = last = 0;
+}
+
+}  // namespace vulkan

@@ -1,0 +1,58 @@
+// Commands that are handed to the device together.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "backends/vulkan/queue/plan.h"
+
+namespace vulkan {
+
+/// Bytes to be handed to the host once a command is done.
+struct Reading {
+  std::uint64_t value;
+  void* to;
+  const std::byte* from;
+  std::uint64_t bytes;
+};
+
+class Batch {
+ public:
+  explicit Batch(lks_device& device);
+  ~Batch();
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  /// Opens the command buffer. Throws Failure.
+  void begin();
+  /// Records a command; cannot fail.
+  void record(const Plan& plan, std::uint64_t value);
+  /// Closes the command buffer. Throws Failure.
+  void end();
+  /// The device is done with it: everything that it held is given back.
+  void reset();
+
+  VkCommandBuffer commands() const { return commands_; }
+  bool empty() const { return count_ == 0; }
+  unsigned count() const { return count_; }
+
+  std::uint64_t first = 0, last = 0;  // values of its commands
+  Staging params, staging;
+  std::uint64_t staged_bytes = 0;
+  std::vector<Reading> readings;
+
+ private:
+  // Dispatches run side by side until one touches what another has written, or writes what another has read.
+  bool conflicts(std::span<const Access> accesses) const;
+  void barrier();
+
+  lks_device& device_;
+  VkCommandPool pool_ = VK_NULL_HANDLE;
+  VkCommandBuffer commands_ = VK_NULL_HANDLE;
+  unsigned count_ = 0;
+  VkPipeline bound_ = VK_NULL_HANDLE;
+  std::vector<Access> since_barrier_;
+};
+
+}  // namespace vulkan

@@ -1,0 +1,89 @@
+// The dispatches of a command, worked out before any of them is recorded: a command is enqueued as a whole or not at all.
+#pragma once
+
+#include <cstring>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "backends/vulkan/device/device.h"
+
+namespace vulkan {
+
+struct Groups {
+  std::uint32_t x = 1, y = 1, z = 1;
+};
+
+/// Bytes of device memory that a dispatch reads or writes.
+struct Access {
+  VkDeviceAddress begin = 0, end = 0;
+  bool write = false;
+};
+
+struct Dispatch {
+  const Pipeline* pipeline = nullptr;
+  Push push;
+  Groups groups;
+  std::uint32_t first_access = 0, access_count = 0;
+};
+
+/// A bound tensor.
+struct Tensor {
+  VkDeviceAddress address = 0;  // of the first element
+  const std::int64_t* dims = nullptr;
+  const std::int64_t* strides = nullptr;  // in elements
+  int rank = 0;
+  lks_dtype dtype = 0;
+
+  std::int64_t count() const {
+    std::int64_t n = 1;
+    for (int d = 0; d < rank; ++d) n *= dims[d];
+    return n;
+  }
+  /// The bytes from the lowest to the highest element; none where it is empty.
+  Access access(bool write) const;
+};
+
+inline std::uint32_t size_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
+
+class Plan {
+ public:
+  Plan(lks_device& device, Staging& params, VkDeviceAddress state, std::uint64_t value)
+      : device_(device), params_(params), state_(state), value_(value) {}
+
+  lks_device& device() const { return device_; }
+  /// The value that the command will have.
+  std::uint64_t value() const { return value_; }
+
+  /// `params` is copied; it is what the shader finds at Push::params. No group at all: nothing is dispatched.
+  template <class P>
+  void dispatch(const Pipeline& pipeline, const P& params, Groups groups, std::span<const Access> accesses) {
+    static_assert(std::is_trivially_copyable_v<P>);
+    add(pipeline, &params, sizeof params, groups, accesses);
+  }
+  /// A dispatch that may write the queue's state.
+  template <class P>
+  void dispatch_check(const Pipeline& pipeline, const P& params, Groups groups, Access reads) {
+    const Access accesses[] = {reads, {state_, state_ + 1, true}};
+    dispatch(pipeline, params, groups, accesses);
+  }
+
+  /// Groups of `per_group` items each, in as many rows as the device asks for: shaders count them row by row.
+  Groups groups_for(std::int64_t items, std::int64_t per_group) const;
+
+  std::span<const Dispatch> dispatches() const { return dispatches_; }
+  std::span<const Access> accesses(const Dispatch& d) const { return {accesses_.data() + d.first_access, d.access_count}; }
+
+ private:
+  void add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,
+           std::span<const Access> accesses);
+
+  lks_device& device_;
+  Staging& params_;
+  const VkDeviceAddress state_;
+  const std::uint64_t value_;
+  std::vector<Dispatch> dispatches_;
+  std::vector<Access> accesses_;
+};
+
+}  // namespace vulkan

@@ -1,0 +1,282 @@
+#include "backends/vulkan/queue/queue.h"
+
+#include <algorithm>
+
+using namespace vulkan;
+
+namespace {
+
+// A batch is handed over when it has so many commands: few at first, so that the device starts early, then more.
+constexpr unsigned least_commands = 64, most_commands = 512;
+constexpr std::uint64_t most_staged_bytes = std::uint64_t{32} << 20;
+constexpr std::uint64_t forever = ~std::uint64_t{0};
+constexpr std::uint64_t poll_ns = 500'000;  // between looks at two things at once
+
+lks_diag failure_in(const State& state) {
+  lks_diag diag = empty_diag();
+  host::fail(&diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "index %lld at position %lld is outside axis %d of extent %lld",
+             static_cast<long long>(state.index), static_cast<long long>(state.position), state.axis,
+             static_cast<long long>(state.extent));
+  diag.reason = LKS_REASON_INDEX;
+  std::snprintf(diag.hint, sizeof diag.hint, "indices go from 0 to the extent - 1");
+  return diag;
+}
+
+}  // namespace
+
+lks_queue::lks_queue(lks_device& d) : device(d), batch_limit_(least_commands) {
+  state_piece_ = device.pieces.make(device.facts.staging_memory_type, sizeof(State), true, "vulkan.queue_state");
+  state_ = new (state_piece_.mapped) State;
+  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr, VK_SEMAPHORE_TYPE_TIMELINE,
+                                       0};
+  const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+  const VkResult result = device.vk.vkCreateSemaphore(device.handle, &info, nullptr, &done_);
+  if (result != VK_SUCCESS) device.pieces.free(state_piece_);
+  check(result, "vkCreateSemaphore", HOST_WHERE);
+  timeline.queue = this;
+}
+
+lks_queue::~lks_queue() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  device.vk.vkDestroySemaphore(device.handle, done_, nullptr);
+  device.pieces.free(state_piece_);
+}
+
+// ----------------------------------------------------------------------------------------------------------- recording
+
+Batch& lks_queue::open_batch() {
+  if (batch_) return *batch_;
+  std::unique_ptr<Batch> batch;
+  if (spare_.empty()) {
+    batch = std::make_unique<Batch>(device);
+  } else {
+    batch = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  batch->begin();
+  batch_ = std::move(batch);
+  return *batch_;
+}
+
+std::uint64_t lks_queue::enqueue(const std::function<void(Plan&, Batch&)>& work_out) {
+  device.check_usable();
+  const std::lock_guard lock(mutex_);
+  if (failed_) return ++newest_;
+  Batch& batch = open_batch();
+  Plan plan(device, batch.params, state_piece_.address, newest_ + 1);
+  const std::size_t readings = batch.readings.size();
+  try {
+    work_out(plan, batch);
+  } catch (...) {
+    batch.readings.resize(readings);
+    throw;
+  }
+  batch.record(plan, ++newest_);
+  if (batch.count() >= batch_limit_ || batch.staged_bytes > most_staged_bytes) {
+    batch_limit_ = std::min(2 * batch_limit_, most_commands);
+    hand_over();
+  }
+  return newest_;
+}
+
+void lks_queue::wait_for(lks_timeline& other, std::uint64_t value) {
+  device.check_usable();
+  const std::lock_guard lock(mutex_);
+  if (failed_) {
+    ++newest_;
+    return;
+  }
+  start_thread();
+  if (batch_) hand_over();
+  Held held;
+  held.timeline = &other;
+  held.wanted = value;
+  held.value = ++newest_;
+  held_.push_back(std::move(held));
+  wake_.notify_all();
+}
+
+void lks_queue::flush() {
+  const std::lock_guard lock(mutex_);
+  batch_limit_ = least_commands;
+  if (batch_) hand_over();
+}
+
+// ---------------------------------------------------------------------------------------------------------- handing over
+
+void lks_queue::start_thread() {
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+}
+
+void lks_queue::hand_over() {
+  start_thread();
+  if (batch_->empty()) return;
+  std::unique_ptr<Batch> batch = std::move(batch_);
+  if (!held_.empty()) {
+    Held held;
+    held.batch = std::move(batch);
+    held_.push_back(std::move(held));
+  } else {
+    submit(std::move(batch));
+  }
+  wake_.notify_all();
+}
+
+void lks_queue::submit(std::unique_ptr<Batch> batch) {
+  Flight flight;
+  flight.first = batch->first;
+  flight.last = batch->last;
+  lks_diag diag = empty_diag();
+  const lks_status status = guard(&diag, [&] {
+    batch->end();
+    const std::uint64_t serial = serial_ + 1;
+    VkTimelineSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
+    signal.signalSemaphoreValueCount = 1;
+    signal.pSignalSemaphoreValues = &serial;
+    VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO, &signal};
+    const VkCommandBuffer commands = batch->commands();
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = &commands;
+    info.signalSemaphoreCount = 1;
+    info.pSignalSemaphores = &done_;
+    device.submit(info);
+    flight.serial = ++serial_;
+  });
+  if (status == LKS_OK) {
+    flight.batch = std::move(batch);
+  } else {
+    failed_ = true;
+    if (status == LKS_DEVICE_LOST) device.note_lost(diag);
+    flight.failure = diag;
+    discard(std::move(batch));
+  }
+  flights_.push_back(std::move(flight));
+}
+
+void lks_queue::discard(std::unique_ptr<Batch> batch) {
+  batch->reset();
+  spare_.push_back(std::move(batch));
+}
+
+// --------------------------------------------------------------------------------------------------------- the thread
+
+void lks_queue::run() {
+  Lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stop_ || !flights_.empty() || !held_.empty(); });
+    if (flights_.empty() && held_.empty()) return;
+    release_held(lock);
+    if (!flights_.empty()) land(lock);
+    if (flights_.empty() && held_.empty()) idle_.notify_all();
+  }
+}
+
+// Hands over what is held as far as the timelines that it waits for have come.
+void lks_queue::release_held(Lock& lock) {
+  while (!held_.empty()) {
+    if (failed_) {
+      if (held_.front().batch) discard(std::move(held_.front().batch));
+      held_.pop_front();
+      continue;
+    }
+    if (held_.front().batch) {
+      std::unique_ptr<Batch> batch = std::move(held_.front().batch);
+      held_.pop_front();
+      submit(std::move(batch));
+      continue;
+    }
+    lks_timeline& other = *held_.front().timeline;
+    const std::uint64_t wanted = held_.front().wanted, value = held_.front().value;
+    const std::uint64_t patience = flights_.empty() ? poll_ns : 0;
+    lks_diag diag = empty_diag();
+    lock.unlock();
+    // What is waited for may be recorded and not handed over.
+    if (other.queue && other.queue != this) other.queue->flush();
+    const lks_status status = other.wait(wanted, patience, &diag);
+    lock.lock();
+    if (held_.empty()) return;  // given up meanwhile
+    if (status == LKS_TIMEOUT) return;
+    held_.pop_front();
+    Flight flight;
+    flight.first = flight.last = value;
+    if (status != LKS_OK) {
+      failed_ = true;
+      flight.failure = diag;
+    }
+    flights_.push_back(std::move(flight));
+  }
+}
+
+// Waits for the oldest flight, for a while only where something is held, and reports how it went.
+void lks_queue::land(Lock& lock) {
+  Flight& flight = flights_.front();
+  lks_status status = LKS_OK;
+  lks_diag diag = empty_diag();
+  if (flight.batch) {
+    const std::uint64_t serial = flight.serial;
+    const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial};
+    const std::uint64_t patience = held_.empty() ? forever : poll_ns;
+    lock.unlock();
+    VkResult result = VK_SUCCESS;
+    status = guard(&diag, [&] {
+      result = device.vk.vkWaitSemaphores(device.handle, &info, patience);
+      check(result, "vkWaitSemaphores", HOST_WHERE);
+    });
+    lock.lock();
+    if (result == VK_TIMEOUT) return;
+  }
+  Flight landed = std::move(flights_.front());
+  flights_.pop_front();
+  finish(landed, status, diag);
+}
+
+void lks_queue::finish(Flight& flight, lks_status status, lks_diag& diag) {
+  if (flight.failure) {
+    timeline.fail(*flight.failure, flight.first);
+  } else if (status != LKS_OK) {
+    failed_ = true;
+    device.note_lost(diag);
+    timeline.fail(diag, flight.first);
+  } else if (!timeline.failed()) {
+    if (flight.batch) {
+      report(*flight.batch);
+    } else {
+      timeline.reach(flight.last);
+    }
+  }
+  // A batch that a lost device still has is never used again.
+  if (flight.batch && status == LKS_OK) discard(std::move(flight.batch));
+}
+
+void lks_queue::report(const Batch& batch) {
+  const bool has_failed = state_->failed != 0;
+  const std::uint64_t done = has_failed ? state_->value - 1 : batch.last;
+  for (const Reading& r : batch.readings) {
+    if (r.value <= done) std::memcpy(r.to, r.from, r.bytes);
+  }
+  timeline.reach(done);
+  if (!has_failed) return;
+  failed_ = true;
+  timeline.fail(failure_in(*state_), state_->value);
+}
+
+std::uint64_t lks_queue::recover() {
+  Lock lock(mutex_);
+  if (batch_ && failed_) {
+    discard(std::move(batch_));
+  } else if (batch_) {
+    hand_over();
+  }
+  idle_.wait(lock, [this] { return flights_.empty() && held_.empty(); });
+  lks_diag lost = empty_diag();
+  if (device.health(&lost) != LKS_OK) throw Failure(lost);
+  state_->failed = 0;
+  failed_ = false;
+  timeline.recover(newest_);
+  return newest_;
+}

@@ -1,0 +1,77 @@
+// A queue: commands are recorded as they come, handed to the device in batches, and seen to their end by a thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <thread>
+
+#include "backends/host/timeline.h"
+#include "backends/vulkan/queue/batch.h"
+#include "backends/vulkan/queue/state.h"
+
+struct lks_queue {
+  explicit lks_queue(lks_device& device);
+  ~lks_queue();
+  lks_queue(const lks_queue&) = delete;
+  lks_queue& operator=(const lks_queue&) = delete;
+
+  lks_device& device;
+  lks_timeline timeline;
+
+  /// Enqueues what `plan` works out and returns the command's value. The batch is there for staging and readings. Throws
+  /// Failure, and then nothing is enqueued.
+  std::uint64_t enqueue(const std::function<void(vulkan::Plan&, vulkan::Batch&)>& plan);
+  /// Later commands wait for another timeline.
+  void wait_for(lks_timeline& other, std::uint64_t value);
+  /// Hands over what is recorded.
+  void flush();
+  /// Returns the newest value given out; later commands run again.
+  std::uint64_t recover();
+
+ private:
+  // What the thread sees to, in order: a batch that the device has or will have, a failure to report, or a value to report
+  // as reached when everything before it is.
+  struct Flight {
+    std::unique_ptr<vulkan::Batch> batch;
+    std::optional<lks_diag> failure;
+    std::uint64_t first = 0, last = 0;
+    std::uint64_t serial = 0;  // what the semaphore says when the batch is done
+  };
+  // What cannot be handed over yet: a timeline to wait for, or a batch behind one.
+  struct Held {
+    std::unique_ptr<vulkan::Batch> batch;
+    lks_timeline* timeline = nullptr;
+    std::uint64_t wanted = 0;
+    std::uint64_t value = 0;  // of the wait itself
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  vulkan::Batch& open_batch();
+  void hand_over();
+  void submit(std::unique_ptr<vulkan::Batch> batch);
+  void discard(std::unique_ptr<vulkan::Batch> batch);
+  void start_thread();
+  void run();
+  void release_held(Lock& lock);
+  void land(Lock& lock);
+  void finish(Flight& flight, lks_status status, lks_diag& diag);
+  void report(const vulkan::Batch& batch);
+
+  vulkan::Piece state_piece_;
+  vulkan::State* state_ = nullptr;
+  VkSemaphore done_ = VK_NULL_HANDLE;
+  std::uint64_t serial_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  std::uint64_t newest_ = 0;
+  bool failed_ = false;  // commands are skipped until recover
+  bool stop_ = false;
+  unsigned batch_limit_;
+  std::unique_ptr<vulkan::Batch> batch_;  // being recorded
+  std::vector<std::unique_ptr<vulkan::Batch>> spare_;
+  std::deque<Held> held_;
+  std::deque<Flight> flights_;
+  std::thread thread_;
+};

@@ -1,0 +1,46 @@
+// What every shader begins with: extensions, the two addresses that come as push constants, and the queue's state.
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference2 : require
+#extension GL_EXT_scalar_block_layout : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int32 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#extension GL_EXT_shader_8bit_storage : require
+#extension GL_EXT_shader_16bit_storage : require
+#extension GL_EXT_control_flow_attributes : require
+
+// queue/state.h
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer State {
+  uint failed;
+  int axis;
+  uint64_t value;
+  int64_t index;
+  int64_t position;
+  int64_t extent;
+};
+
+// device/pipelines.h
+layout(push_constant, scalar) uniform Push {
+  uint64_t params;
+  State state;
+} push;
+
+// Once a command has failed, those after it do nothing.
+#define RETURN_IF_FAILED \
+  if (push.state.failed != 0) return
+
+// Groups are started in rows (Plan::groups_for).
+uint group_number() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
+// A macro, because gl_WorkGroupSize is 1 until the shader has set it.
+#define ITEM_NUMBER (uint64_t(group_number()) * gl_WorkGroupSize.x + gl_LocalInvocationIndex)
+
+// Memory as arrays: (a + i).v is element i, with i of 32 or 64 bits.
+layout(buffer_reference, scalar, buffer_reference_align = 1) buffer Bytes { uint8_t v; };
+layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Words { uint v; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Longs { uint64_t v; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Quads { uvec4 v; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Floats { float v; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Ints { int v; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Int64s { int64_t v; };
