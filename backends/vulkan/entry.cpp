@@ -18,7 +18,8 @@ const Facts& facts_at(lks_driver* driver, std::uint32_t ordinal) {
   return all[ordinal];
 }
 
-// ---------------------------------------------------------------------------------------------------- driver and device
+// ---------------------------------------------------------------------------------------------------- driver and
+// device
 
 lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
   return guard(diag, [&] { *out = new lks_driver(*api); });
@@ -79,7 +80,8 @@ lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks
 
 lks_status LKS_CALL device_health(lks_device* device, lks_diag* diag) { return device->health(diag); }
 
-// --------------------------------------------------------------------------------------------------------------- memory
+// ---------------------------------------------------------------------------------------------------------------
+// memory
 
 lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                                  lks_diag* diag) {
@@ -102,7 +104,8 @@ lks_status LKS_CALL buffer_map(lks_device*, lks_buffer* buffer, std::uint64_t of
 }
 void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
-// --------------------------------------------------------------------------------------------------------------- queues
+// ---------------------------------------------------------------------------------------------------------------
+// queues
 
 lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
                                  lks_diag* diag) {
@@ -184,7 +187,8 @@ lks_status LKS_CALL queue_recover(lks_queue* queue, std::uint64_t* last, lks_dia
   return guard(diag, [&] { *last = queue->recover(); });
 }
 
-// ------------------------------------------------------------------------------------------------------------ timelines
+// ------------------------------------------------------------------------------------------------------------
+// timelines
 
 lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* diag) {
   return guard(diag, [&] { *out = new lks_timeline; });
@@ -213,7 +217,8 @@ lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value,
   return timeline->signal(value, failure, diag);
 }
 
-// -------------------------------------------------------------------------------------------------------------- kernels
+// --------------------------------------------------------------------------------------------------------------
+// kernels
 
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
                                  lks_kernel_info* info, lks_diag* diag) {

@@ -38,6 +38,7 @@ lks_device::lks_device(lks_driver& d, const Facts& f)
       buffers(facts, pieces),
       staging(pieces, facts.staging_memory_type, "vulkan.staging"),
       params(pieces, facts.params_memory_type, "vulkan.params"),
+      disk_cache(host),
       pipelines(host, facts, handle, vk) {
   vk.vkGetDeviceQueue(handle, facts.compute_family, 0, &queue_);
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "backends/vulkan/device/disk_cache.h"
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/failure.h"
@@ -50,7 +51,9 @@ struct lks_device {
   vulkan::Pieces pieces;
   vulkan::BufferPool buffers;
   vulkan::ChunkPool staging, params;
+  vulkan::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
+  bool native_division = true, native_root = true;  // of f32: rounded to nearest even
 
   /// Hands a batch to the device; one at a time, whichever queue it comes from. Throws Failure.
   void submit(const VkSubmitInfo& info);

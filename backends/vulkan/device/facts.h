@@ -40,7 +40,9 @@ struct Facts {
   bool keeps_special_32 = false, keeps_special_64 = false;
   bool same_denormals = false, same_rounding = false;  // modes must be those of all widths at once
 
-  bool offers_lockstep() const { return rounds_to_nearest_32 && keeps_special_32 && (keeps_denormals_32 || is_lavapipe); }
+  bool offers_lockstep() const {
+    return rounds_to_nearest_32 && keeps_special_32 && (keeps_denormals_32 || is_lavapipe);
+  }
   std::uint32_t math_modes() const {
     const std::uint32_t always = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
     return offers_lockstep() ? always | 1u << LKS_MODE_LOCKSTEP : always;

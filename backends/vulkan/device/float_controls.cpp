@@ -40,12 +40,11 @@ std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> sp
   // Where widths must agree and do not, the device decides for itself: better than a module that it refuses.
   const bool denormals_agree = !f.same_denormals || f.keeps_denormals_32 == f.keeps_denormals_64;
   const bool rounding_agrees = !f.same_rounding || f.rounds_to_nearest_32 == f.rounds_to_nearest_64;
-  const Mode modes[] = {
-      {capability_denorm_preserve, mode_denorm_preserve, f.keeps_denormals_32 && denormals_agree,
-       f.keeps_denormals_64 && denormals_agree},
-      {capability_special_preserve, mode_special_preserve, f.keeps_special_32, f.keeps_special_64},
-      {capability_rounding_rte, mode_rounding_rte, f.rounds_to_nearest_32 && rounding_agrees,
-       f.rounds_to_nearest_64 && rounding_agrees}};
+  const Mode modes[] = {{capability_denorm_preserve, mode_denorm_preserve, f.keeps_denormals_32 && denormals_agree,
+                         f.keeps_denormals_64 && denormals_agree},
+                        {capability_special_preserve, mode_special_preserve, f.keeps_special_32, f.keeps_special_64},
+                        {capability_rounding_rte, mode_rounding_rte, f.rounds_to_nearest_32 && rounding_agrees,
+                         f.rounds_to_nearest_64 && rounding_agrees}};
 
   std::vector<std::uint32_t> out(spirv.begin(), spirv.begin() + header_words);
   bool f64 = false, capabilities_done = false, modes_done = false;
@@ -61,8 +60,8 @@ std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> sp
       }
     }
     if (opcode == op_entry_point) entry = spirv[at + 2];
-    const bool past_modes = entry != 0 && opcode != op_entry_point && opcode != op_execution_mode &&
-                            opcode != op_execution_mode_id;
+    const bool past_modes =
+        entry != 0 && opcode != op_entry_point && opcode != op_execution_mode && opcode != op_execution_mode_id;
     if (past_modes && !modes_done) {
       modes_done = true;
       append_modes(out, modes, entry, f64);

@@ -1,5 +1,5 @@
-// How a shader's floating-point arithmetic behaves is a matter of execution modes, which GLSL has no words for and which
-// devices offer to different degrees: they are written into the SPIR-V when a pipeline is made.
+// How a shader's floating-point arithmetic behaves is a matter of execution modes, which GLSL has no words for and
+// which devices offer to different degrees: they are written into the SPIR-V when a pipeline is made.
 #pragma once
 
 #include <cstdint>

@@ -84,7 +84,8 @@ void Instance::find_devices() {
   if (result < 0 || count == 0) {
     if (messenger_) vkDestroyDebugUtilsMessengerEXT(handle_, messenger_, nullptr);
     vkDestroyInstance(handle_, nullptr);
-    raise(LKS_UNAVAILABLE, HOST_WHERE, "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
+    raise(LKS_UNAVAILABLE, HOST_WHERE,
+          "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
           "names none");
   }
   for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle));

@@ -14,8 +14,8 @@ namespace vulkan {
 class Instance {
  public:
   /// Opens libvulkan and asks it for devices. Throws Failure of LKS_UNAVAILABLE where there is no loader, no Vulkan
-  /// driver, or no device. The option `vulkan.validation` switches the Khronos validation layer on: each of its messages
-  /// is logged, and fails the driver's next call.
+  /// driver, or no device. The option `vulkan.validation` switches the Khronos validation layer on: each of its
+  /// messages is logged, and fails the driver's next call.
   explicit Instance(const lks_host_api& host);
   ~Instance();
   Instance(const Instance&) = delete;

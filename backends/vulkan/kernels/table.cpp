@@ -25,8 +25,8 @@ lks_status require_dense(const KernelRequest& request) {
     std::int64_t expected = 1;
     for (int d = t.rank; d-- > 0;) {
       if (t.dims[d] != 1 && t.strides[d] != expected && !(t.flags & LKS_TENSOR_OPTIONAL_ABSENT)) {
-        return host::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE, "%s: operand %u is strided",
-                            request.desc.op_name, i);
+        return host::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE,
+                            "%s: operand %u is strided", request.desc.op_name, i);
       }
       expected *= t.dims[d];
     }
@@ -35,7 +35,10 @@ lks_status require_dense(const KernelRequest& request) {
 }
 
 std::span<const host::KernelRow> kernels() {
-  static constexpr std::array<host::KernelRow, 0> rows = {};
+  static constexpr std::array rows = {
+      host::KernelRow{LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "linear", &make_pointwise},
+      host::KernelRow{LKS_OP_COPY, LKS_OP_COPY_VERSION, "strided", &make_copy},
+  };
   return rows;
 }
 

@@ -47,7 +47,9 @@ namespace {
 
 constexpr std::uint64_t slab_bytes = std::uint64_t{8} << 20, most_from_slab = std::uint64_t{1} << 20;
 
-std::uint64_t rounded_up(std::uint64_t bytes) { return (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment; }
+std::uint64_t rounded_up(std::uint64_t bytes) {
+  return (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
+}
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// Device memory: buffers for the host, cut from larger pieces where they are small; and memory that the host and shaders share.
+// Device memory: buffers for the host, cut from larger pieces where they are small; and memory that the host and
+// shaders share.
 #pragma once
 
 #include <volk.h>

@@ -12,7 +12,8 @@ Access Tensor::access(bool write) const {
     (reach < 0 ? low : high) += reach;
   }
   const std::int64_t size = size_of(dtype);
-  return {address + static_cast<VkDeviceAddress>(low * size), address + static_cast<VkDeviceAddress>(high * size), write};
+  return {address + static_cast<VkDeviceAddress>(low * size), address + static_cast<VkDeviceAddress>(high * size),
+          write};
 }
 
 Groups Plan::groups_for(std::int64_t items, std::int64_t per_group) const {
@@ -32,7 +33,10 @@ void Plan::add(const Pipeline& pipeline, const void* params, std::uint64_t bytes
   if (groups.x == 0 || groups.y == 0 || groups.z == 0) return;
   const Staged place = params_.take(bytes);
   std::memcpy(place.data, params, bytes);
-  dispatches_.push_back({&pipeline, {place.address, state_}, groups, static_cast<std::uint32_t>(accesses_.size()),
+  dispatches_.push_back({&pipeline,
+                         {place.address, state_},
+                         groups,
+                         static_cast<std::uint32_t>(accesses_.size()),
                          static_cast<std::uint32_t>(accesses.size())});
   accesses_.insert(accesses_.end(), accesses.begin(), accesses.end());
 }

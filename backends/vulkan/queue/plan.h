@@ -1,4 +1,5 @@
-// The dispatches of a command, worked out before any of them is recorded: a command is enqueued as a whole or not at all.
+// The dispatches of a command, worked out before any of them is recorded: a command is enqueued as a whole or not at
+// all.
 #pragma once
 
 #include <cstring>
@@ -61,6 +62,11 @@ class Plan {
     static_assert(std::is_trivially_copyable_v<P>);
     add(pipeline, &params, sizeof params, groups, accesses);
   }
+  /// The same with parameters of 8 bytes each.
+  void dispatch_words(const Pipeline& pipeline, std::span<const std::uint64_t> params, Groups groups,
+                      std::span<const Access> accesses) {
+    add(pipeline, params.data(), params.size_bytes(), groups, accesses);
+  }
   /// A dispatch that may write the queue's state.
   template <class P>
   void dispatch_check(const Pipeline& pipeline, const P& params, Groups groups, Access reads) {
@@ -72,7 +78,9 @@ class Plan {
   Groups groups_for(std::int64_t items, std::int64_t per_group) const;
 
   std::span<const Dispatch> dispatches() const { return dispatches_; }
-  std::span<const Access> accesses(const Dispatch& d) const { return {accesses_.data() + d.first_access, d.access_count}; }
+  std::span<const Access> accesses(const Dispatch& d) const {
+    return {accesses_.data() + d.first_access, d.access_count};
+  }
 
  private:
   void add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,

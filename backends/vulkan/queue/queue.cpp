@@ -27,8 +27,8 @@ lks_diag failure_in(const State& state) {
 lks_queue::lks_queue(lks_device& d) : device(d), batch_limit_(least_commands) {
   state_piece_ = device.pieces.make(device.facts.staging_memory_type, sizeof(State), true, "vulkan.queue_state");
   state_ = new (state_piece_.mapped) State;
-  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr, VK_SEMAPHORE_TYPE_TIMELINE,
-                                       0};
+  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
+                                       VK_SEMAPHORE_TYPE_TIMELINE, 0};
   const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
   const VkResult result = device.vk.vkCreateSemaphore(device.handle, &info, nullptr, &done_);
   if (result != VK_SUCCESS) device.pieces.free(state_piece_);
@@ -107,7 +107,8 @@ void lks_queue::flush() {
   if (batch_) hand_over();
 }
 
-// ---------------------------------------------------------------------------------------------------------- handing over
+// ---------------------------------------------------------------------------------------------------------- handing
+// over
 
 void lks_queue::start_thread() {
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });

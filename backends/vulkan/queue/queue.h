@@ -19,8 +19,8 @@ struct lks_queue {
   lks_device& device;
   lks_timeline timeline;
 
-  /// Enqueues what `plan` works out and returns the command's value. The batch is there for staging and readings. Throws
-  /// Failure, and then nothing is enqueued.
+  /// Enqueues what `plan` works out and returns the command's value. The batch is there for staging and readings.
+  /// Throws Failure, and then nothing is enqueued.
   std::uint64_t enqueue(const std::function<void(vulkan::Plan&, vulkan::Batch&)>& plan);
   /// Later commands wait for another timeline.
   void wait_for(lks_timeline& other, std::uint64_t value);
@@ -30,8 +30,8 @@ struct lks_queue {
   std::uint64_t recover();
 
  private:
-  // What the thread sees to, in order: a batch that the device has or will have, a failure to report, or a value to report
-  // as reached when everything before it is.
+  // What the thread sees to, in order: a batch that the device has or will have, a failure to report, or a value to
+  // report as reached when everything before it is.
   struct Flight {
     std::unique_ptr<vulkan::Batch> batch;
     std::optional<lks_diag> failure;

@@ -8,7 +8,7 @@ namespace vulkan {
 
 /// Laid out as in shaders/common.glsl.
 struct State {
-  std::uint32_t failed = 0;   // 1: an index lies outside; the rest says which
+  std::uint32_t failed = 0;  // 1: an index lies outside; the rest says which
   std::int32_t axis = 0;
   std::uint64_t value = 0;    // of the command, on the queue's timeline
   std::int64_t index = 0;     // what it is

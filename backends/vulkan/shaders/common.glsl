@@ -35,7 +35,7 @@ uint group_number() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGrou
 // A macro, because gl_WorkGroupSize is 1 until the shader has set it.
 #define ITEM_NUMBER (uint64_t(group_number()) * gl_WorkGroupSize.x + gl_LocalInvocationIndex)
 
-// Memory as arrays: (a + i).v is element i, with i of 32 or 64 bits.
+// Memory as arrays: (a + i).v is element i; i is an int, uint or uint64_t (glslang 12 crashes on an int64_t).
 layout(buffer_reference, scalar, buffer_reference_align = 1) buffer Bytes { uint8_t v; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Words { uint v; };
@@ -44,3 +44,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Quads { uve
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Floats { float v; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Ints { int v; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Int64s { int64_t v; };
+layout(buffer_reference, scalar, buffer_reference_align = 1) buffer SignedBytes { int8_t v; };
+#ifdef WITH_F64
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Doubles { double v; };
+#endif

@@ -1,0 +1,171 @@
+// Pointwise programs: each becomes a shader of its own, compiled when the kernel is prepared.
+#include <algorithm>
+#include <array>
+
+#include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/pointwise/compiled.h"
+
+namespace vulkan {
+namespace {
+
+constexpr std::int64_t per_group = 256;
+constexpr std::size_t most_tensors = 32;
+
+// Extents and strides of a launch, with neighbouring dimensions joined where all tensors allow it.
+struct Space {
+  int rank = 0;
+  std::array<std::int64_t, LKS_MAX_RANK> extents{};
+  std::vector<std::array<std::int64_t, LKS_MAX_RANK>> strides;  // of each tensor
+
+  explicit Space(std::size_t tensors) : strides(tensors) {}
+
+  void join() {
+    int kept = 0;
+    for (int d = 1; d < rank; ++d) {
+      const auto k = static_cast<std::size_t>(kept), n = static_cast<std::size_t>(d);
+      const bool joins =
+          std::all_of(strides.begin(), strides.end(), [&](const auto& s) { return s[k] == s[n] * extents[n]; });
+      if (joins) {
+        extents[k] *= extents[n];
+      } else {
+        ++kept;
+        extents[k + 1] = extents[n];
+      }
+      for (auto& s : strides) s[static_cast<std::size_t>(kept)] = s[n];
+    }
+    if (rank > 0) rank = kept + 1;
+  }
+};
+
+class PointwiseKernel : public lks_kernel {
+ public:
+  PointwiseKernel(lks_device& device, const lks_kernel_desc& desc, PointwiseShape shape)
+      : program_(*desc.programs[0].program), shape_(std::move(shape)) {
+    instrs_ = host::inline_calls(program_, nullptr, outputs_);
+    needs_axes_ =
+        std::any_of(instrs_.begin(), instrs_.end(), [](const lks_instr& i) { return i.opcode == LKS_INSTR_INDEX; });
+    narrow_ = &pipeline(device, false);
+  }
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const std::size_t inputs = program_.input_dtypes.size();
+    const Tensor shape = tensor(launch, inputs);  // the outputs agree in extents
+    const std::int64_t count = shape.count();
+    if (count == 0) return;
+    std::vector<std::uint64_t> params = {static_cast<std::uint64_t>(count)};
+    std::vector<Access> accesses;
+    Space space(dtypes.size());
+    space.rank = shape.rank;
+    std::copy(shape.dims, shape.dims + shape.rank, space.extents.begin());
+    bool wide = count >= most_narrow;
+    for (std::size_t i = 0; i < dtypes.size(); ++i) {
+      const Tensor t = tensor(launch, i);
+      params.push_back(t.address);
+      const Access access = t.access(i >= inputs);
+      accesses.push_back(access);
+      wide = wide || access.end - access.begin >= static_cast<std::uint64_t>(most_narrow);
+      for (int d = 0; d < t.rank; ++d) {
+        if (t.dims[d] != 1) space.strides[i][static_cast<std::size_t>(d + shape.rank - t.rank)] = t.strides[d];
+      }
+    }
+    params.insert(params.end(), launch.scalars, launch.scalars + shape_.scalars.size());
+    if (shape_.strided() || needs_axes_) append_space(params, space);
+    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, params, plan.groups_for(count, per_group),
+                        accesses);
+  }
+
+ private:
+  static constexpr std::int64_t most_narrow = std::int64_t{1} << 31;
+
+  const Pipeline& pipeline(lks_device& device, bool wide) const {
+    PointwiseShape shape = shape_;
+    shape.wide = wide;
+    return compiled_pointwise(device, instrs_, outputs_, shape);
+  }
+
+  void append_space(std::vector<std::uint64_t>& params, Space& space) const {
+    if (!needs_axes_) space.join();
+    params.push_back(static_cast<std::uint64_t>(space.rank));
+    params.insert(params.end(), space.extents.begin(), space.extents.end());
+    for (std::size_t i = 0; i < dtypes.size(); ++i) {
+      if (shape_.walks[i] != Walk::strided) continue;
+      params.insert(params.end(), space.strides[i].begin(), space.strides[i].end());
+    }
+  }
+
+  host::Program program_;
+  std::vector<lks_instr> instrs_;
+  std::vector<std::uint32_t> outputs_;
+  PointwiseShape shape_;
+  bool needs_axes_ = false;
+  const Pipeline* narrow_ = nullptr;
+};
+
+bool is_single(const lks_tensor_desc& t) {
+  return std::all_of(t.dims, t.dims + t.rank, [](std::int64_t extent) { return extent == 1; });
+}
+
+// Of the output's shape, dense and row-major.
+bool is_linear(const lks_tensor_desc& t, const lks_tensor_desc& output) {
+  if (t.rank > output.rank) return false;
+  std::int64_t expected = 1;
+  for (int d = 1; d <= output.rank; ++d) {
+    const std::int64_t extent = output.dims[output.rank - d];
+    if (d > t.rank ? extent != 1 : t.dims[t.rank - d] != extent) return false;
+    if (d <= t.rank && extent != 1 && t.strides[t.rank - d] != expected) return false;
+    expected *= extent;
+  }
+  return true;
+}
+
+// What decides how a tensor is walked over: which extents are 1 (and so broadcast), and whether it is dense.
+PointwiseShape shape_of(const KernelRequest& r) {
+  PointwiseShape shape;
+  const std::uint32_t count = r.desc.input_count + r.desc.output_count;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const lks_tensor_desc& t = i < r.desc.input_count ? r.input(i) : r.output(i - r.desc.input_count);
+    shape.dtypes.push_back(t.dtype);
+    const bool is_input = i < r.desc.input_count;
+    shape.walks.push_back(is_linear(t, r.output(0))  ? Walk::linear
+                          : is_input && is_single(t) ? Walk::single
+                                                     : Walk::strided);
+    if (!r.info.deps) continue;
+    r.info.deps[i].dense = 1;
+    r.info.deps[i].stride_classes = ~0u;
+  }
+  shape.scalars.assign(r.desc.scalar_dtypes, r.desc.scalar_dtypes + r.desc.scalar_count);
+  return shape;
+}
+
+}  // namespace
+
+lks_status make_pointwise(const KernelRequest& r, Out out) {
+  if (r.desc.program_count != 1) {
+    return host::refuse(r.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
+  }
+  if (r.desc.input_count + r.desc.output_count > most_tensors) {
+    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu tensors", most_tensors);
+  }
+  if (const lks_status status = require_hardware(r); status != LKS_OK) return status;
+  const host::Program program(*r.desc.programs[0].program);
+  std::vector<std::uint32_t> outputs;
+  const std::vector<lks_instr> instrs = host::inline_calls(program, nullptr, outputs);
+  if (const std::string why = why_not_writable(instrs); !why.empty()) {
+    return host::refuse(r.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "%s", why.c_str());
+  }
+  const bool f64 = std::any_of(instrs.begin(), instrs.end(), [](const lks_instr& i) { return i.dtype == LKS_F64; });
+  if (f64 && !context_of(r).facts.has_f64) {
+    return host::refuse(r.diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the device has no f64 (shaderFloat64)");
+  }
+  PointwiseShape shape = shape_of(r);
+  std::snprintf(r.info.variant, sizeof r.info.variant, "%s", shape.strided() ? "strided" : "linear");
+  r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  if (!out) return LKS_OK;
+  lks_device& device = *context_of(r).device;
+  shape.native_division = device.native_division;
+  shape.native_root = device.native_root;
+  host::emplace<PointwiseKernel>(r, out, device, r.desc, std::move(shape));
+  return LKS_OK;
+}
+
+}  // namespace vulkan

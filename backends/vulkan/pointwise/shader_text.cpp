@@ -1,0 +1,168 @@
+#include "backends/vulkan/pointwise/shader_text.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "backends/vulkan/pointwise/instruction_text.h"
+
+namespace lockstep::embedded {
+std::string_view vulkan_common_text();
+std::string_view vulkan_exact_text();
+std::string_view vulkan_convert_text();
+}  // namespace lockstep::embedded
+
+namespace vulkan {
+namespace {
+
+std::string number(std::size_t n) { return std::to_string(n); }
+
+const char* array_of(lks_dtype t) {
+  switch (t) {
+    case LKS_F32: return "Floats";
+    case LKS_F64: return "Doubles";
+    case LKS_F16:
+    case LKS_BF16: return "Halves";
+    case LKS_I8: return "SignedBytes";
+    case LKS_I32: return "Ints";
+    case LKS_I64: return "Int64s";
+    default: return "Bytes";
+  }
+}
+
+// Between what memory holds and what values are.
+std::string loaded(lks_dtype t, const std::string& raw) {
+  if (t == LKS_BOOL) return "(" + raw + " != uint8_t(0))";
+  const bool same = t == LKS_F32 || t == LKS_F64 || t == LKS_I32 || t == LKS_I64;
+  return same ? raw : std::string(glsl_type(t)) + "(" + raw + ")";
+}
+std::string stored(lks_dtype t, const std::string& value) {
+  switch (t) {
+    case LKS_BOOL: return "uint8_t(" + value + " ? 1 : 0)";
+    case LKS_F16:
+    case LKS_BF16: return "uint16_t(" + value + ")";
+    case LKS_I8: return "int8_t(" + value + ")";
+    case LKS_U8: return "uint8_t(" + value + ")";
+    default: return value;
+  }
+}
+
+bool uses(const std::vector<lks_instr>& instrs, const PointwiseShape& shape, lks_dtype t) {
+  const auto is_t = [t](lks_dtype d) { return d == t; };
+  return std::any_of(shape.dtypes.begin(), shape.dtypes.end(), is_t) ||
+         std::any_of(shape.scalars.begin(), shape.scalars.end(), is_t) ||
+         std::any_of(instrs.begin(), instrs.end(), [&](const lks_instr& i) { return i.dtype == t; });
+}
+
+std::string constant_ids(const PointwiseShape& shape) {
+  // The same pipeline layout for all, but here the choice is known while the text is written.
+  const auto boolean = [](bool b) { return b ? "true" : "false"; };
+  std::string text(lockstep::embedded::vulkan_exact_text());
+  for (const auto& [line, value] :
+       {std::pair("layout(constant_id = 0) const bool native_division = true;", shape.native_division),
+        std::pair("layout(constant_id = 1) const bool native_root = true;", shape.native_root)}) {
+    const std::string_view old = line;
+    const std::string_view name =
+        old.substr(old.find("native"), old.find(" =", old.find("native")) - old.find("native"));
+    text.replace(text.find(old), old.size(), "const bool " + std::string(name) + " = " + boolean(value) + ";");
+  }
+  return text;
+}
+
+std::string params_text(const PointwiseShape& shape) {
+  std::string text =
+      "layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {\n  uint64_t count;\n";
+  for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
+    text += std::string("  ") + array_of(shape.dtypes[i]) + " tensor" + number(i) + ";\n";
+  }
+  for (std::size_t i = 0; i < shape.scalars.size(); ++i) text += "  uint64_t scalar" + number(i) + ";\n";
+  if (shape.strided()) {
+    text += "  int64_t rank;\n  int64_t extents[" + number(LKS_MAX_RANK) + "];\n";
+    for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
+      if (shape.walks[i] == Walk::strided)
+        text += "  int64_t strides" + number(i) + "[" + number(LKS_MAX_RANK) + "];\n";
+    }
+  }
+  return text + "};\n\n";
+}
+
+// Offsets of the strided tensors, and the index along each axis where the program asks for it.
+std::string walk_text(const PointwiseShape& shape, bool axes) {
+  if (!shape.strided() && !axes) return "";
+  // Unsigned where wide: glslang 12 crashes on a pointer plus an int64_t. Negative strides wrap.
+  const std::string index = shape.wide ? "uint64_t" : "int";
+  const std::string natural = shape.wide ? "uint64_t" : "uint";
+  std::string text;
+  for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
+    if (shape.walks[i] == Walk::strided) text += "  " + index + " at" + number(i) + " = " + index + "(0);\n";
+  }
+  if (axes) text += "  " + natural + " along[" + number(LKS_MAX_RANK) + "];\n";
+  text += "  " + natural + " rest = " + natural + "(item);\n";
+  text += "  for (int d = int(p.rank) - 1; d >= 0; --d) {\n";
+  text += "    const " + natural + " extent = " + natural + "(p.extents[d]);\n";
+  text += "    const " + natural + " k = rest % extent;\n    rest /= extent;\n";
+  if (axes) text += "    along[d] = k;\n";
+  for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
+    if (shape.walks[i] != Walk::strided) continue;
+    text += "    at" + number(i) + " += " + index + "(k) * " + index + "(p.strides" + number(i) + "[d]);\n";
+  }
+  return text + "  }\n";
+}
+
+std::string place(const PointwiseShape& shape, std::size_t i) {
+  const std::string pointer = "p.tensor" + number(i);
+  switch (shape.walks[i]) {
+    case Walk::linear: return "(" + pointer + (shape.wide ? " + item).v" : " + uint(item)).v");
+    case Walk::single: return pointer + ".v";
+    default: return "(" + pointer + " + at" + number(i) + ").v";
+  }
+}
+
+}  // namespace
+
+bool PointwiseShape::strided() const { return std::find(walks.begin(), walks.end(), Walk::strided) != walks.end(); }
+
+std::string why_not_writable(const std::vector<lks_instr>& instrs) {
+  for (const lks_instr& instr : instrs) {
+    const bool computes = instr.opcode >= LKS_INSTR_ADD && instr.opcode <= LKS_INSTR_SQRT;
+    if (computes && (instr.dtype == LKS_F16 || instr.dtype == LKS_BF16))
+      return "there is no arithmetic in 16-bit floats";
+  }
+  return "";
+}
+
+std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
+                        const PointwiseShape& shape) {
+  const bool axes =
+      std::any_of(instrs.begin(), instrs.end(), [](const lks_instr& i) { return i.opcode == LKS_INSTR_INDEX; });
+  std::string text = "#version 460\n";
+  if (uses(instrs, shape, LKS_F64)) text += "#define WITH_F64\n";
+  text += lockstep::embedded::vulkan_common_text();
+  text += constant_ids(shape);
+  text += lockstep::embedded::vulkan_convert_text();
+  text += "layout(local_size_x = 256) in;\n\n";
+  text += params_text(shape);
+  text += "void main() {\n  RETURN_IF_FAILED;\n  Params p = Params(push.params);\n";
+  text += "  const uint64_t item = ITEM_NUMBER;\n  if (item >= p.count) return;\n";
+  text += walk_text(shape, axes);
+  for (std::size_t i = 0; i < instrs.size(); ++i) {
+    const lks_instr& instr = instrs[i];
+    std::string value;
+    if (instr.opcode == LKS_INSTR_INPUT) {
+      value = loaded(instr.dtype, place(shape, instr.imm));
+    } else if (instr.opcode == LKS_INSTR_SCALAR) {
+      value = glsl_of_bits(instr.dtype, "p.scalar" + number(instr.imm));
+    } else {
+      value = instruction_text(instrs, i);
+    }
+    text += std::string("  precise const ") + glsl_type(instr.dtype) + " v" + number(i) + " = " + value + ";\n";
+  }
+  const std::size_t inputs = shape.dtypes.size() - outputs.size();
+  for (std::size_t o = 0; o < outputs.size(); ++o) {
+    text +=
+        "  " + place(shape, inputs + o) + " = " + stored(shape.dtypes[inputs + o], "v" + number(outputs[o])) + ";\n";
+  }
+  return text + "}\n";
+}
+
+}  // namespace vulkan

@@ -1,0 +1,38 @@
+// A pointwise program as a compute shader in GLSL.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backends/host/program.h"
+
+namespace vulkan {
+
+/// How a tensor of a pointwise kernel is walked over.
+enum class Walk : std::uint8_t {
+  linear,   // element i of the output is element i of the tensor
+  single,   // one element for all
+  strided,  // by extents and strides, given at launch
+};
+
+struct PointwiseShape {
+  std::vector<lks_dtype> dtypes;  // of the inputs, then the outputs
+  std::vector<Walk> walks;        // of the same
+  std::vector<lks_dtype> scalars;
+  bool wide = false;  // indices and offsets need 64 bits
+  bool native_division = true, native_root = true;
+
+  bool strided() const;
+};
+
+/// Why the program cannot be written as a shader; empty where it can.
+std::string why_not_writable(const std::vector<lks_instr>& instrs);
+
+/// The whole text. `instrs` has no calls (host::inline_calls); `outputs` are the values that leave. The parameters it
+/// expects are PointwiseParams, in this order and all of 8 bytes: the number of elements, an address per tensor, a word
+/// of bits per scalar, and where any tensor is strided the rank, `LKS_MAX_RANK` extents, and for each strided tensor as
+/// many strides in elements.
+std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
+                        const PointwiseShape& shape);
+
+}  // namespace vulkan

@@ -1,0 +1,102 @@
+// Division and square root of f32, rounded to nearest even whatever the device does: the specification lets it be 2.5 units
+// in the last place off in a division, and more in a root. Where the device passes a test when it is opened
+// (device/self_test.h), its own are used.
+layout(constant_id = 0) const bool native_division = true;
+layout(constant_id = 1) const bool native_root = true;
+
+const uint sign_bit = 0x80000000u, infinity_bits = 0x7f800000u, nan_bits = 0x7fc00000u;
+
+// sign · mantissa · 2^exponent, rounded to nearest even; `mantissa` has at least 26 bits or is exact, its lowest bit says
+// whether anything was cut off.
+float pack_float(uint sign, uint mantissa, int exponent) {
+  if (mantissa == 0) return uintBitsToFloat(sign);
+  const int top = findMSB(mantissa);
+  int last = top - 23;                                // bits below the last place
+  last = max(last, -149 - exponent);                  // fewer where the result is subnormal
+  if (last <= 0) {
+    mantissa <<= -last;
+  } else if (last > 31) {
+    mantissa = 0;
+  } else {
+    const uint rest = mantissa & ((1u << last) - 1), half_way = 1u << (last - 1);
+    mantissa >>= last;
+    if (rest > half_way || (rest == half_way && (mantissa & 1) == 1)) mantissa += 1;
+  }
+  exponent += last;
+  if (mantissa >= 1u << 24) {
+    mantissa >>= 1;
+    exponent += 1;
+  }
+  if (mantissa < 1u << 23) return uintBitsToFloat(sign | mantissa);  // subnormal: the exponent is -149
+  if (exponent > 104) return uintBitsToFloat(sign | infinity_bits);
+  return uintBitsToFloat(sign | (uint(exponent + 150) << 23) | (mantissa & 0x7fffffu));
+}
+
+// The mantissa of a finite number other than zero as a number of 24 bits, and its exponent.
+uint unpack_float(uint bits, out int exponent) {
+  const uint field = (bits >> 23) & 255u;
+  uint mantissa = bits & 0x7fffffu;
+  if (field != 0) {
+    exponent = int(field) - 150;
+    return mantissa | 0x800000u;
+  }
+  const int shift = 23 - findMSB(mantissa);
+  exponent = -149 - shift;
+  return mantissa << shift;
+}
+
+float divide_exactly(float a, float b) {
+  const uint x = floatBitsToUint(a), y = floatBitsToUint(b), sign = (x ^ y) & sign_bit;
+  const uint p = x & ~sign_bit, q = y & ~sign_bit;
+  if (p > infinity_bits || q > infinity_bits) return uintBitsToFloat(nan_bits);
+  if (p == infinity_bits) return uintBitsToFloat(q == infinity_bits ? nan_bits : sign | infinity_bits);
+  if (q == infinity_bits) return uintBitsToFloat(sign);
+  if (q == 0) return uintBitsToFloat(p == 0 ? nan_bits : sign | infinity_bits);
+  if (p == 0) return uintBitsToFloat(sign);
+  int e, f;
+  const uint64_t m = uint64_t(unpack_float(p, e)) << 28, n = uint64_t(unpack_float(q, f));
+  const uint64_t quotient = m / n;  // 28 or 29 bits
+  const uint rest = m - quotient * n != 0 ? 1u : 0u;
+  return pack_float(sign, (uint(quotient) << 1) | rest, e - f - 29);
+}
+
+float square_root_exactly(float a) {
+  const uint x = floatBitsToUint(a);
+  if (x == 0 || x == sign_bit || x == infinity_bits) return a;
+  if ((x & sign_bit) != 0 || x > infinity_bits) return uintBitsToFloat(nan_bits);
+  int e;
+  uint64_t m = uint64_t(unpack_float(x, e)) << 28;  // 52 bits: a root of 26
+  if ((e & 1) != 0) m <<= 1;
+  e = (e & 1) != 0 ? e - 1 : e;
+  // Bit by bit, which needs nothing but integers.
+  uint64_t root = 0;
+  for (int bit = 26; bit >= 0; --bit) {
+    const uint64_t trial = root | (uint64_t(1) << bit);
+    if (trial * trial <= m) root = trial;
+  }
+  const uint rest = m - root * root != 0 ? 1u : 0u;
+  return pack_float(0, (uint(root) << 1) | rest, e / 2 - 15);
+}
+
+float divide(float a, float b) {
+  if (!native_division) return divide_exactly(a, b);
+  precise const float quotient = a / b;
+  return quotient;
+}
+
+float square_root(float a) {
+  if (!native_root) return square_root_exactly(a);
+  precise const float root = sqrt(a);
+  return root;
+}
+
+#ifdef WITH_F64
+double divide(double a, double b) {
+  precise const double quotient = a / b;
+  return quotient;
+}
+double square_root(double a) {
+  precise const double root = sqrt(a);
+  return root;
+}
+#endif
