@@ -196,6 +196,8 @@ lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* d
 void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
 
 lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
+  // Who asks again and again waits for it.
+  if (timeline->queue) timeline->queue->flush();
   return timeline->query(reached, diag);
 }
 

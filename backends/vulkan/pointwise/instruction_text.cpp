@@ -158,8 +158,11 @@ std::string instruction_text(const std::vector<lks_instr>& instrs, std::size_t i
   const lks_dtype t = instr.dtype;
   switch (instr.opcode) {
     case LKS_INSTR_CONST: {
-      char bits[32];
-      std::snprintf(bits, sizeof bits, "0x%" PRIx64 "ul", instr.imm);
+      char bits[64];
+      // Mesa 22.3 gets comparisons of a widened int with a constant of 64 bits wrong; a number that only the host knows
+      // to be 0 makes it no constant.
+      const bool wide_integer = t == LKS_I64 || t == LKS_U64;
+      std::snprintf(bits, sizeof bits, "0x%" PRIx64 "ul%s", instr.imm, wide_integer ? " | (p.count >> 63)" : "");
       return glsl_of_bits(t, "uint64_t(" + std::string(bits) + ")");
     }
     case LKS_INSTR_INDEX: return "int64_t(along[" + std::to_string(instr.imm) + "])";

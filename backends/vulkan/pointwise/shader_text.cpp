@@ -69,14 +69,14 @@ std::string constant_ids(const PointwiseShape& shape) {
   return text;
 }
 
-std::string params_text(const PointwiseShape& shape) {
+std::string params_text(const PointwiseShape& shape, bool axes) {
   std::string text =
       "layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {\n  uint64_t count;\n";
   for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
     text += std::string("  ") + array_of(shape.dtypes[i]) + " tensor" + number(i) + ";\n";
   }
   for (std::size_t i = 0; i < shape.scalars.size(); ++i) text += "  uint64_t scalar" + number(i) + ";\n";
-  if (shape.strided()) {
+  if (shape.strided() || axes) {
     text += "  int64_t rank;\n  int64_t extents[" + number(LKS_MAX_RANK) + "];\n";
     for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
       if (shape.walks[i] == Walk::strided)
@@ -141,7 +141,7 @@ std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<
   text += constant_ids(shape);
   text += lockstep::embedded::vulkan_convert_text();
   text += "layout(local_size_x = 256) in;\n\n";
-  text += params_text(shape);
+  text += params_text(shape, axes);
   text += "void main() {\n  RETURN_IF_FAILED;\n  Params p = Params(push.params);\n";
   text += "  const uint64_t item = ITEM_NUMBER;\n  if (item >= p.count) return;\n";
   text += walk_text(shape, axes);

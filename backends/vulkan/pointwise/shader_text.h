@@ -30,7 +30,8 @@ std::string why_not_writable(const std::vector<lks_instr>& instrs);
 
 /// The whole text. `instrs` has no calls (host::inline_calls); `outputs` are the values that leave. The parameters it
 /// expects are PointwiseParams, in this order and all of 8 bytes: the number of elements, an address per tensor, a word
-/// of bits per scalar, and where any tensor is strided the rank, `LKS_MAX_RANK` extents, and for each strided tensor as
+/// of bits per scalar, and where any tensor is strided or the program asks for
+/// an index the rank, `LKS_MAX_RANK` extents, and for each strided tensor as
 /// many strides in elements.
 std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
                         const PointwiseShape& shape);

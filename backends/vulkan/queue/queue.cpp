@@ -38,7 +38,10 @@ lks_queue::lks_queue(lks_device& d) : device(d), batch_limit_(least_commands) {
 
 lks_queue::~lks_queue() {
   {
-    const std::lock_guard lock(mutex_);
+    // Commands that nobody waited for are still in flight, or were never handed over.
+    Lock lock(mutex_);
+    if (batch_) hand_over();
+    idle_.wait(lock, [this] { return flights_.empty() && held_.empty(); });
     stop_ = true;
   }
   wake_.notify_all();
