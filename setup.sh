@@ -10,9 +10,10 @@ source tools/setup/progress.sh
 want=${1:-tests}
 [[ $want =~ ^(quickstart|tests)$ ]] || die "setup.sh: unknown argument \"$want\"; use quickstart or tests"
 
-packages=(g++ cmake ninja-build python3-pip libcli11-dev nlohmann-json3-dev zlib1g-dev libssl-dev dataset-fashion-mnist)
+packages=(g++ cmake ninja-build python3-pip libcli11-dev nlohmann-json3-dev zlib1g-dev libssl-dev dataset-fashion-mnist
+  libvulkan-dev libvulkan-volk-dev glslang-dev glslc spirv-tools)
 if [ "$want" = tests ]; then
-  packages+=(ccache libgtest-dev libbenchmark-dev)
+  packages+=(ccache libgtest-dev libbenchmark-dev mesa-vulkan-drivers vulkan-validationlayers)
 fi
 
 # The last 3.x with OpenMP and without SYCL; docs/design_choices.md has why.

@@ -5,6 +5,7 @@
 
 #include "lockstep/options.h"
 #include "lockstep/parallel.h"
+#include "runtime/cache_folder.h"
 #include "runtime/fault.h"
 #include "runtime/parallel.h"
 
@@ -16,7 +17,8 @@ void LKS_CALL host_log(void*, std::uint32_t level, const char* component, const 
 }
 
 std::int64_t LKS_CALL host_get_option(void*, const char* key, char* buf, std::uint64_t size) {
-  const auto value = option(key);
+  auto value = option(key);
+  if (!value && std::strcmp(key, "cache.folder") == 0) value = default_cache_folder();
   if (!value) return -1;
   if (size > 0) {
     const std::size_t length = std::min<std::size_t>(value->size(), size - 1);

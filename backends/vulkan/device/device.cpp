@@ -1,5 +1,7 @@
 #include "backends/vulkan/device/device.h"
 
+#include "backends/vulkan/device/self_test.h"
+
 namespace vulkan {
 
 DeviceHandle::DeviceHandle(const Facts& facts) {
@@ -39,8 +41,11 @@ lks_device::lks_device(lks_driver& d, const Facts& f)
       staging(pieces, facts.staging_memory_type, "vulkan.staging"),
       params(pieces, facts.params_memory_type, "vulkan.params"),
       disk_cache(host),
-      pipelines(host, facts, handle, vk) {
+      pipelines(host, facts, disk_cache, handle, vk) {
   vk.vkGetDeviceQueue(handle, facts.compute_family, 0, &queue_);
+  const Arithmetic found = test_arithmetic(*this);
+  native_division = found.native_division;
+  native_root = found.native_root;
 }
 
 void lks_device::submit(const VkSubmitInfo& info) {

@@ -1,5 +1,6 @@
 #include "backends/vulkan/device/pipelines.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "backends/vulkan/device/float_controls.h"
@@ -14,18 +15,56 @@ std::vector<std::uint32_t> words_of(std::string_view bytes) {
   return words;
 }
 
+// The name and the key of what the Vulkan driver compiled: it can only use its own.
+std::string cache_name(const Facts& facts) {
+  std::string name = "pipelines-";
+  for (const std::uint8_t byte : facts.cache_uuid) {
+    constexpr char digits[] = "0123456789abcdef";
+    name += digits[byte >> 4];
+    name += digits[byte & 15];
+  }
+  return name + ".bin";
+}
+
 }  // namespace
 
-Pipelines::Pipelines(const lks_host_api& host, const Facts& facts, VkDevice device, const VolkDeviceTable& vk)
-    : host_(host), facts_(facts), device_(device), vk_(vk) {
+Pipelines::Pipelines(const lks_host_api& host, const Facts& facts, const DiskCache& disk, VkDevice device,
+                     const VolkDeviceTable& vk)
+    : host_(host), facts_(facts), disk_(disk), device_(device), vk_(vk) {
   const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
   VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
   layout.pushConstantRangeCount = 1;
   layout.pPushConstantRanges = &range;
   VULKAN_CHECK(vk_.vkCreatePipelineLayout(device_, &layout, nullptr, &layout_));
+  open_cache();
+}
+
+// A cache that the Vulkan driver refuses is as good as none.
+void Pipelines::open_cache() {
+  const auto words = disk_.load(cache_name(facts_), facts_.version);
+  VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+  if (words && words->size() > 1) {
+    stored_bytes_ = info.initialDataSize = std::min<std::size_t>((*words)[0], (words->size() - 1) * 4);
+    info.pInitialData = words->data() + 1;
+    if (vk_.vkCreatePipelineCache(device_, &info, nullptr, &cache_) == VK_SUCCESS) return;
+  }
+  stored_bytes_ = info.initialDataSize = 0;
+  if (vk_.vkCreatePipelineCache(device_, &info, nullptr, &cache_) != VK_SUCCESS) cache_ = VK_NULL_HANDLE;
+}
+
+void Pipelines::save_cache() {
+  std::size_t bytes = 0;
+  if (!cache_ || vk_.vkGetPipelineCacheData(device_, cache_, &bytes, nullptr) != VK_SUCCESS) return;
+  if (bytes <= stored_bytes_) return;
+  std::vector<std::uint32_t> words(1 + (bytes + 3) / 4);
+  if (vk_.vkGetPipelineCacheData(device_, cache_, &bytes, words.data() + 1) != VK_SUCCESS) return;
+  words[0] = static_cast<std::uint32_t>(bytes);
+  disk_.store(cache_name(facts_), facts_.version, words);
 }
 
 Pipelines::~Pipelines() {
+  save_cache();
+  vk_.vkDestroyPipelineCache(device_, cache_, nullptr);
   for (const auto& [key, p] : built_in_) vk_.vkDestroyPipeline(device_, p.handle, nullptr);
   for (const auto& [key, p] : compiled_) vk_.vkDestroyPipeline(device_, p.handle, nullptr);
   vk_.vkDestroyPipelineLayout(device_, layout_, nullptr);

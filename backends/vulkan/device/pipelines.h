@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/vulkan/device/disk_cache.h"
 #include "backends/vulkan/device/facts.h"
 
 namespace vulkan {
@@ -30,7 +31,8 @@ struct Pipeline {
 /// Free-threaded.
 class Pipelines {
  public:
-  Pipelines(const lks_host_api& host, const Facts& facts, VkDevice device, const VolkDeviceTable& vk);
+  Pipelines(const lks_host_api& host, const Facts& facts, const DiskCache& disk, VkDevice device,
+            const VolkDeviceTable& vk);
   ~Pipelines();
   Pipelines(const Pipelines&) = delete;
   Pipelines& operator=(const Pipelines&) = delete;
@@ -45,14 +47,18 @@ class Pipelines {
   const Pipeline* find(const std::string& key);
 
  private:
+  void open_cache();
+  void save_cache();
   Pipeline make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants);
 
   const lks_host_api& host_;
   const Facts& facts_;
+  const DiskCache& disk_;
   const VkDevice device_;
   const VolkDeviceTable& vk_;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
-  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  VkPipelineCache cache_ = VK_NULL_HANDLE;  // the Vulkan driver's own compilations
+  std::size_t stored_bytes_ = 0;            // of what is on disk
   std::mutex mutex_;
   std::map<std::pair<Shader, std::vector<std::uint32_t>>, Pipeline> built_in_;
   std::map<std::string, Pipeline> compiled_;

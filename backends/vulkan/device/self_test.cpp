@@ -1,0 +1,34 @@
+#include "backends/vulkan/device/self_test.h"
+
+#include "backends/vulkan/queue/queue.h"
+#include "backends/vulkan/shaders.h"
+
+namespace vulkan {
+namespace {
+
+constexpr std::int64_t operands = 1 << 18, per_group = 256;
+
+struct Counts {
+  std::uint32_t divisions = 0, roots = 0;  // that are wrong
+};
+
+}  // namespace
+
+Arithmetic test_arithmetic(lks_device& device) {
+  if (option(device.host, "vulkan.arithmetic") == "exact") return {};
+  lks_queue queue(device);
+  Counts counts;
+  const std::uint64_t value = queue.enqueue([&](Plan& plan, Batch& batch) {
+    const Staged place = batch.staging.take(sizeof counts);
+    new (place.data) Counts;
+    batch.readings.push_back({plan.value(), &counts, place.data, sizeof counts});
+    const Access accesses[] = {{place.address, place.address + sizeof counts, true}};
+    plan.dispatch(device.pipelines.get(shaders::self_test), place.address, plan.groups_for(operands, per_group), accesses);
+  });
+  queue.flush();
+  lks_diag diag = empty_diag();
+  if (queue.timeline.wait(value, ~std::uint64_t{0}, &diag) != LKS_OK) throw Failure(diag);
+  return {counts.divisions == 0, counts.roots == 0};
+}
+
+}  // namespace vulkan
