@@ -8,13 +8,14 @@
 #include <new>
 
 #include "backends/host/diag.h"
+#include "backends/host/float_environment.h"
 
 namespace vulkan {
 
-class Failure : public std::exception {
+/// No std::exception: what catches those in between knows less of it than the edge does.
+class Failure {
  public:
   explicit Failure(const lks_diag& diag) : diag_(diag) {}
-  const char* what() const noexcept override { return diag_.what; }
   const lks_diag& diag() const { return diag_; }
 
  private:
@@ -45,9 +46,11 @@ const char* name_of(VkResult result);
 /// Copies a failure into the caller's diagnosis and returns its status.
 lks_status give(const lks_diag& failure, lks_diag* diag);
 
-/// Runs f; what it throws becomes a status and the caller's diagnosis.
+/// Runs f; what it throws becomes a status and the caller's diagnosis. The application's floating-point settings stay
+/// outside: a Vulkan driver on the CPU hands them on to its threads, and compilers compute constants with them.
 template <class F>
 lks_status guard(lks_diag* diag, F&& f) {
+  const host::FloatEnvironment environment;
   try {
     f();
     return LKS_OK;

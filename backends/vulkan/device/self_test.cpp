@@ -23,7 +23,8 @@ Arithmetic test_arithmetic(lks_device& device) {
     new (place.data) Counts;
     batch.readings.push_back({plan.value(), &counts, place.data, sizeof counts});
     const Access accesses[] = {{place.address, place.address + sizeof counts, true}};
-    plan.dispatch(device.pipelines.get(shaders::self_test), place.address, plan.groups_for(operands, per_group), accesses);
+    plan.dispatch(device.pipelines.get(shaders::self_test), place.address, plan.groups_for(operands, per_group),
+                  accesses);
   });
   queue.flush();
   lks_diag diag = empty_diag();

@@ -1,5 +1,5 @@
-// What the device's arithmetic really does, found out when it is opened: the specification allows a division and a square
-// root to be off by more than their rounding, and most devices are better than that.
+// What the device's arithmetic really does, found out when it is opened: the specification allows a division and a
+// square root to be off by more than their rounding, and most devices are better than that.
 #pragma once
 
 struct lks_device;

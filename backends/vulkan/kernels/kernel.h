@@ -48,7 +48,8 @@ lks_status require_dense(const KernelRequest& request);
 
 std::span<const host::KernelRow> kernels();
 
-lks_status make_pointwise(const KernelRequest& request, Out out);
+lks_status make_pointwise_linear(const KernelRequest& request, Out out);
+lks_status make_pointwise_strided(const KernelRequest& request, Out out);
 lks_status make_copy(const KernelRequest& request, Out out);
 lks_status make_sum(const KernelRequest& request, Out out);
 lks_status make_max(const KernelRequest& request, Out out);

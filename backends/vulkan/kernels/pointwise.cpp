@@ -129,17 +129,13 @@ PointwiseShape shape_of(const KernelRequest& r) {
     shape.walks.push_back(is_linear(t, r.output(0))  ? Walk::linear
                           : is_input && is_single(t) ? Walk::single
                                                      : Walk::strided);
-    if (!r.info.deps) continue;
-    r.info.deps[i].dense = 1;
-    r.info.deps[i].stride_classes = ~0u;
   }
   shape.scalars.assign(r.desc.scalar_dtypes, r.desc.scalar_dtypes + r.desc.scalar_count);
   return shape;
 }
 
-}  // namespace
-
-lks_status make_pointwise(const KernelRequest& r, Out out) {
+// One row of the table for each of the two ways.
+lks_status make(const KernelRequest& r, Out out, bool strided) {
   if (r.desc.program_count != 1) {
     return host::refuse(r.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
   }
@@ -158,7 +154,14 @@ lks_status make_pointwise(const KernelRequest& r, Out out) {
     return host::refuse(r.diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the device has no f64 (shaderFloat64)");
   }
   PointwiseShape shape = shape_of(r);
-  std::snprintf(r.info.variant, sizeof r.info.variant, "%s", shape.strided() ? "strided" : "linear");
+  if (shape.strided() && !strided) {
+    return host::refuse(r.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "operands are strided or broadcast");
+  }
+  const std::uint32_t tensors = r.desc.input_count + r.desc.output_count;
+  for (std::uint32_t i = 0; r.info.deps && i < tensors; ++i) {
+    r.info.deps[i].dense = 1;
+    r.info.deps[i].stride_classes = ~0u;
+  }
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
@@ -167,5 +170,10 @@ lks_status make_pointwise(const KernelRequest& r, Out out) {
   host::emplace<PointwiseKernel>(r, out, device, r.desc, std::move(shape));
   return LKS_OK;
 }
+
+}  // namespace
+
+lks_status make_pointwise_linear(const KernelRequest& request, Out out) { return make(request, out, false); }
+lks_status make_pointwise_strided(const KernelRequest& request, Out out) { return make(request, out, true); }
 
 }  // namespace vulkan

@@ -36,7 +36,8 @@ lks_status require_dense(const KernelRequest& request) {
 
 std::span<const host::KernelRow> kernels() {
   static constexpr std::array rows = {
-      host::KernelRow{LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "linear", &make_pointwise},
+      host::KernelRow{LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "linear", &make_pointwise_linear},
+      host::KernelRow{LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "strided", &make_pointwise_strided},
       host::KernelRow{LKS_OP_COPY, LKS_OP_COPY_VERSION, "strided", &make_copy},
   };
   return rows;

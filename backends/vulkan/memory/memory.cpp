@@ -63,8 +63,10 @@ std::uint64_t Pieces::free_bytes() const {
   return std::min(free, allowed - std::min(allowed, taken));
 }
 
+void Pieces::fault_point(const char* site) const { VULKAN_FAULT_POINT(host_, LKS_FAULT_ALLOC, site); }
+
 Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
-  VULKAN_FAULT_POINT(host_, LKS_FAULT_ALLOC, site);
+  fault_point(site);
   const bool counted = counts(memory_type);
   // Not every driver refuses more than the heap holds.
   if (counted && bytes > std::min(total() - std::min(total(), used()), facts_.max_allocation)) {
@@ -124,9 +126,10 @@ BufferPool::~BufferPool() {
 }
 
 lks_buffer* BufferPool::allocate(std::uint64_t bytes) {
+  pieces_.fault_point("vulkan.buffer_alloc");
   if (bytes <= most_from_slab) return from_slab(bytes);
   auto buffer = std::make_unique<lks_buffer>();
-  buffer->piece = pieces_.make(facts_.device_memory_type, bytes, false, "vulkan.buffer_alloc");
+  buffer->piece = pieces_.make(facts_.device_memory_type, bytes, false, "vulkan.memory");
   buffer->address = buffer->piece.address;
   buffer->bytes = bytes;
   return buffer.release();
@@ -147,7 +150,7 @@ lks_buffer* BufferPool::from_slab(std::uint64_t bytes) {
     slabs_.reserve(slabs_.size() + 1);
     const std::uint64_t piece = std::min(slab_bytes, facts_.heap_bytes / 16);
     auto slab = std::make_unique<Slab>(
-        pieces_.make(facts_.device_memory_type, std::max(piece, rounded_up(bytes)), false, "vulkan.buffer_alloc"));
+        pieces_.make(facts_.device_memory_type, std::max(piece, rounded_up(bytes)), false, "vulkan.slab"));
     from = slab.get();
     start = from->take(rounded_up(bytes));
     slabs_.push_back(std::move(slab));

@@ -34,6 +34,8 @@ class Pieces {
   /// Throws Failure of LKS_OUT_OF_MEMORY; `site` names the fault point.
   Piece make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site);
   void free(const Piece& piece);
+  /// Throws Failure where the host wants an allocation to fail.
+  void fault_point(const char* site) const;
 
   std::uint64_t used() const { return used_; }
   std::uint64_t total() const { return facts_.heap_bytes; }
