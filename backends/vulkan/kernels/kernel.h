@@ -52,6 +52,7 @@ lks_status make_pointwise_linear(const KernelRequest& request, Out out);
 lks_status make_pointwise_strided(const KernelRequest& request, Out out);
 lks_status make_copy(const KernelRequest& request, Out out);
 lks_status make_sum(const KernelRequest& request, Out out);
+lks_status make_mean(const KernelRequest& request, Out out);
 lks_status make_max(const KernelRequest& request, Out out);
 lks_status make_min(const KernelRequest& request, Out out);
 lks_status make_argmax(const KernelRequest& request, Out out);

@@ -39,6 +39,20 @@ std::span<const host::KernelRow> kernels() {
       host::KernelRow{LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "linear", &make_pointwise_linear},
       host::KernelRow{LKS_OP_POINTWISE, LKS_OP_POINTWISE_VERSION, "strided", &make_pointwise_strided},
       host::KernelRow{LKS_OP_COPY, LKS_OP_COPY_VERSION, "strided", &make_copy},
+      host::KernelRow{LKS_OP_SUM, LKS_OP_SUM_VERSION, "strided", &make_sum},
+      host::KernelRow{LKS_OP_MEAN, LKS_OP_MEAN_VERSION, "strided", &make_mean},
+      host::KernelRow{LKS_OP_MAX, LKS_OP_MAX_VERSION, "strided", &make_max},
+      host::KernelRow{LKS_OP_MIN, LKS_OP_MIN_VERSION, "strided", &make_min},
+      host::KernelRow{LKS_OP_ARGMAX, LKS_OP_ARGMAX_VERSION, "strided", &make_argmax},
+      host::KernelRow{LKS_OP_MAX_POOL2D, LKS_OP_MAX_POOL2D_VERSION, "dense", &make_max_pool2d},
+      host::KernelRow{LKS_OP_MAX_POOL2D_BACKWARD, LKS_OP_MAX_POOL2D_BACKWARD_VERSION, "dense",
+                      &make_max_pool2d_backward},
+      host::KernelRow{LKS_OP_AVG_POOL2D, LKS_OP_AVG_POOL2D_VERSION, "dense", &make_avg_pool2d},
+      host::KernelRow{LKS_OP_AVG_POOL2D_BACKWARD, LKS_OP_AVG_POOL2D_BACKWARD_VERSION, "dense",
+                      &make_avg_pool2d_backward},
+      host::KernelRow{LKS_OP_GATHER, LKS_OP_GATHER_VERSION, "dense", &make_gather},
+      host::KernelRow{LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "walk", &make_scatter_add},
+      host::KernelRow{LKS_OP_RANDOM_BITS, LKS_OP_RANDOM_BITS_VERSION, "blocks", &make_random_bits},
   };
   return rows;
 }

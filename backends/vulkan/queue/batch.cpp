@@ -54,7 +54,9 @@ void Batch::record(const Plan& plan, std::uint64_t value) {
   last = value;
   for (const Dispatch& d : plan.dispatches()) {
     const std::span<const Access> accesses = plan.accesses(d);
-    if (since_barrier_.size() + accesses.size() > most_accesses || conflicts(accesses)) barrier();
+    // Every dispatch reads the state: those before a check must not see its verdict, those after it must.
+    const bool around_check = d.checks || state_written_;
+    if (around_check || since_barrier_.size() + accesses.size() > most_accesses || conflicts(accesses)) barrier();
     since_barrier_.insert(since_barrier_.end(), accesses.begin(), accesses.end());
     if (d.pipeline->handle != bound_) {
       bound_ = d.pipeline->handle;
@@ -63,6 +65,7 @@ void Batch::record(const Plan& plan, std::uint64_t value) {
     device_.vk.vkCmdPushConstants(commands_, device_.pipelines.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof d.push,
                                   &d.push);
     device_.vk.vkCmdDispatch(commands_, d.groups.x, d.groups.y, d.groups.z);
+    state_written_ = d.checks;
   }
 }
 
@@ -81,6 +84,7 @@ void Batch::reset() {
   staging.release();
   readings.clear();
   since_barrier_.clear();
+  state_written_ = false;
   bound_ = VK_NULL_HANDLE;
   count_ = 0;
   staged_bytes = 0;

@@ -53,6 +53,7 @@ class Batch {
   unsigned count_ = 0;
   VkPipeline bound_ = VK_NULL_HANDLE;
   std::vector<Access> since_barrier_;
+  bool state_written_ = false;  // by the dispatch before
 };
 
 }  // namespace vulkan

@@ -26,6 +26,7 @@ struct Dispatch {
   Push push;
   Groups groups;
   std::uint32_t first_access = 0, access_count = 0;
+  bool checks = false;  // writes the queue's state, which every dispatch after it reads
 };
 
 /// A bound tensor.
@@ -70,8 +71,9 @@ class Plan {
   /// A dispatch that may write the queue's state.
   template <class P>
   void dispatch_check(const Pipeline& pipeline, const P& params, Groups groups, Access reads) {
-    const Access accesses[] = {reads, {state_, state_ + 1, true}};
-    dispatch(pipeline, params, groups, accesses);
+    const std::size_t before = dispatches_.size();
+    dispatch(pipeline, params, groups, {&reads, 1});
+    if (dispatches_.size() > before) dispatches_.back().checks = true;
   }
 
   /// Groups of `per_group` items each, in as many rows as the device asks for: shaders count them row by row.

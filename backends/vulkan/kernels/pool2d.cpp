@@ -1,0 +1,110 @@
+// Pooling of dense NHWC images: an invocation per element of the result.
+#include <limits>
+
+#include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/shaders.h"
+
+namespace vulkan {
+namespace {
+
+// shaders/window.glsl
+struct Params {
+  VkDeviceAddress tensors[3];
+  std::int64_t count;
+  std::uint32_t channels;
+  std::int32_t height, width, pooled_height, pooled_width;
+  std::int32_t window_height, window_width, stride_height, stride_width, top, left;
+};
+
+constexpr std::int64_t group = 64;
+
+// The number as 32 bits, of which shaders make sums.
+std::int32_t narrow(std::int64_t n) {
+  if (n > std::numeric_limits<std::int32_t>::max() / 2) {
+    raise(LKS_UNSUPPORTED, HOST_WHERE, "an extent of %lld is more than pooling can count", static_cast<long long>(n));
+  }
+  return static_cast<std::int32_t>(n);
+}
+
+class PoolKernel : public lks_kernel {
+ public:
+  /// `image` and `pooled` are those tensors' numbers; `first_output` is that of the tensor with an invocation per
+  /// element.
+  PoolKernel(const Pipeline& pipeline, const Params& attrs, std::size_t image, std::size_t pooled,
+             std::size_t first_output)
+      : pipeline_(pipeline), attrs_(attrs), image_(image), pooled_(pooled), first_output_(first_output) {}
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const std::int64_t* image = launch.bindings[image_].dims;
+    const std::int64_t* pooled = launch.bindings[pooled_].dims;
+    Params p = attrs_;
+    p.channels = static_cast<std::uint32_t>(narrow(image[3]));
+    p.height = narrow(image[1]);
+    p.width = narrow(image[2]);
+    p.pooled_height = narrow(pooled[1]);
+    p.pooled_width = narrow(pooled[2]);
+    std::vector<Access> accesses;
+    for (std::size_t i = 0; i < dtypes.size(); ++i) {
+      const Tensor t = tensor(launch, i);
+      p.tensors[i] = t.address;
+      if (i == first_output_) p.count = t.count();
+      accesses.push_back(t.access(i >= first_output_));
+    }
+    plan.dispatch(pipeline_, p, plan.groups_for(p.count, group), accesses);
+  }
+
+ private:
+  const Pipeline& pipeline_;
+  const Params attrs_;
+  const std::size_t image_, pooled_, first_output_;
+};
+
+struct Variants {
+  Shader f32, f64;
+};
+
+template <class Attrs>
+Params window_of(const KernelRequest& r) {
+  const auto& a = r.attrs<Attrs>();
+  Params p{};
+  p.window_height = narrow(a.window.values[0]);
+  p.window_width = narrow(a.window.values[1]);
+  p.stride_height = narrow(a.strides.values[0]);
+  p.stride_width = narrow(a.strides.values[1]);
+  p.top = narrow(a.padding.values[0]);
+  p.left = narrow(a.padding.values[2]);
+  return p;
+}
+
+template <class Attrs>
+lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::size_t image, std::size_t pooled) {
+  lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32});  // taps are i32
+  if (s == LKS_OK) s = require_hardware(r);
+  if (s == LKS_OK) s = require_dense(r);
+  if (s != LKS_OK) return s;
+  r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  if (!out) return LKS_OK;
+  const Pipeline& pipeline =
+      context_of(r).device->pipelines.get(r.input(0).dtype == LKS_F64 ? variants.f64 : variants.f32);
+  host::emplace<PoolKernel>(r, out, pipeline, window_of<Attrs>(r), image, pooled, std::size_t{r.desc.input_count});
+  return LKS_OK;
+}
+
+}  // namespace
+
+lks_status make_max_pool2d(const KernelRequest& r, Out out) {
+  return make<lks_max_pool2d_attrs>(r, out, {shaders::max_pool2d_f32, shaders::max_pool2d_f64}, 0, 1);
+}
+lks_status make_max_pool2d_backward(const KernelRequest& r, Out out) {
+  return make<lks_max_pool2d_backward_attrs>(
+      r, out, {shaders::max_pool2d_backward_f32, shaders::max_pool2d_backward_f64}, 2, 0);
+}
+lks_status make_avg_pool2d(const KernelRequest& r, Out out) {
+  return make<lks_avg_pool2d_attrs>(r, out, {shaders::avg_pool2d_f32, shaders::avg_pool2d_f64}, 0, 1);
+}
+lks_status make_avg_pool2d_backward(const KernelRequest& r, Out out) {
+  return make<lks_avg_pool2d_backward_attrs>(
+      r, out, {shaders::avg_pool2d_backward_f32, shaders::avg_pool2d_backward_f64}, 1, 0);
+}
+
+}  // namespace vulkan

@@ -1,0 +1,40 @@
+#version 460
+// Fails the command at the first index outside. One group looks at all of them.
+#include "common.glsl"
+
+layout(local_size_x = 256) in;
+
+// kernels/index_check.cpp
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+  INDICES indices;
+  uint64_t count;
+  int64_t extent;
+  uint64_t value;  // of the command
+  int axis;
+};
+
+shared uint64_t first_outside[gl_WorkGroupSize.x];
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  const uint t = gl_LocalInvocationIndex;
+  uint64_t at = t;
+  while (at < p.count) {
+    const int64_t index = (p.indices + at).v;
+    if (index < 0 || index >= p.extent) break;
+    at += gl_WorkGroupSize.x;
+  }
+  first_outside[t] = min(at, p.count);
+  for (uint half_ = gl_WorkGroupSize.x / 2; half_ > 0; half_ /= 2) {
+    barrier();
+    if (t < half_) first_outside[t] = min(first_outside[t], first_outside[t + half_]);
+  }
+  if (t != 0 || first_outside[0] == p.count) return;
+  push.state.axis = p.axis;
+  push.state.value = p.value;
+  push.state.index = (p.indices + first_outside[0]).v;
+  push.state.position = int64_t(first_outside[0]);
+  push.state.extent = p.extent;
+  push.state.failed = 1;
+}

@@ -1,0 +1,33 @@
+#version 460
+// The largest tap under each window and its number: the first of several, NaN over everything.
+#include "common.glsl"
+#include "window.glsl"
+
+layout(local_size_x = 64) in;
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  const uint64_t position = ITEM_NUMBER;
+  if (position >= p.count) return;
+  const Place at = place_of(position, p.pooled_height, p.pooled_width, p.channels);
+  const int top = at.row * p.stride_height - p.top, left = at.column * p.stride_width - p.left;
+  int first_row, end_row, first_column, end_column;
+  taps_inside(top, p.window_height, p.height, first_row, end_row);
+  taps_inside(left, p.window_width, p.width, first_column, end_column);
+
+  T best = T(0);
+  int best_tap = -1;
+  for (int i = first_row; i < end_row; ++i) {
+    for (int j = first_column; j < end_column; ++j) {
+      const uint64_t from = position_of(at, top + i, left + j, p.height, p.width, p.channels);
+      const T v = (TS(p.a) + from).v;
+      if (best_tap < 0 || v > best || (v != v && best == best)) {
+        best = v;
+        best_tap = i * p.window_width + j;
+      }
+    }
+  }
+  (TS(p.b) + position).v = best;
+  (Ints(p.c) + position).v = best_tap;
+}

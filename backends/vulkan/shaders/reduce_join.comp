@@ -1,0 +1,33 @@
+#version 460
+// Joins the parts of an output that reduce_tile has left in the workspace. A group per output.
+#include "common.glsl"
+#include "strided.glsl"
+#include "reduction.glsl"
+
+layout(local_size_x = 64) in;
+
+shared Part joined[gl_WorkGroupSize.x];
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  const uint t = gl_LocalInvocationIndex;
+  const uint64_t output_number = group_number();
+  if (output_number >= p.outputs) return;
+  // A power of two for each invocation, so that what they come to are parts of one tree.
+  const uint each = p.segments <= gl_WorkGroupSize.x ? 1 : 2u << findMSB((p.segments - 1) / gl_WorkGroupSize.x);
+  PAIRWISE(parts, 16);
+  const uint end = min(p.segments, (t + 1) * each);
+  for (uint i = t * each; i < end; ++i) PAIRWISE_ADD(parts, (Parts(p.workspace) + (output_number * p.segments + i)).v);
+  Part total;
+  PAIRWISE_TOTAL(total, parts);
+  joined[t] = total;
+  for (uint distance = 1; distance < gl_WorkGroupSize.x; distance *= 2) {
+    barrier();
+    if (t % (2 * distance) == 0) joined[t] = join(joined[t], joined[t + distance]);
+  }
+  if (t != 0) return;
+  int64_t to;
+  OFFSET_OF(to, output_number, p.outer_rank, p.outer_dims, p.outer_to);
+  STORE_PART(p.to, to, joined[0], p.divisor);
+}

@@ -1,0 +1,103 @@
+// What a reduction does with elements: one of REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_ARGMAX is defined. A `Part` is
+// what some elements come to.
+#include "number.glsl"
+
+#ifdef REDUCE_SUM
+#include "exact.glsl"
+#define Part T
+#define ELEMENTS TS
+Part nothing() { return T(0); }
+Part join(Part left, Part right) {
+  precise const Part sum = left + right;
+  return sum;
+}
+Part with(Part part, T element, uint64_t position) { return join(part, element); }
+#define STORE_PART(to_, at_, part_, divisor_) (TS(to_) + uint64_t(at_)).v = mean_of(part_, divisor_)
+// What was summed, over the number of elements where the mean is wanted.
+T mean_of(Part sum, uint64_t divisor) {
+#if defined(T_F32) || defined(T_F64)
+  if (divisor != 0) return divide(sum, from_bits(divisor));
+#endif
+  return sum;
+}
+
+#else
+#include "ordered.glsl"
+#define ELEMENTS KEYS
+#if defined(REDUCE_ARGMAX)
+struct Best {
+  KEY key;
+  uint64_t position;
+};
+#define Part Best
+Part nothing() { return Best(lowest, ~uint64_t(0)); }
+// The first of several.
+Part join(Part a, Part b) {
+  const bool second = b.key > a.key || (b.key == a.key && b.position < a.position);
+  return Best(second ? b.key : a.key, second ? b.position : a.position);
+}
+Part with(Part part, KEY bits, uint64_t position) { return join(part, Best(key_of_equal_zeros(bits), position)); }
+#define STORE_PART(to_, at_, part_, divisor_) (Longs(to_) + uint64_t(at_)).v = (part_).position
+
+#elif defined(REDUCE_MAX)
+#define Part KEY
+Part nothing() { return lowest; }
+Part join(Part a, Part b) { return max(a, b); }
+Part with(Part part, KEY bits, uint64_t position) { return max(part, key_of(bits, highest)); }
+#define STORE_PART(to_, at_, part_, divisor_) (KEYS(to_) + uint64_t(at_)).v = bits_of(part_, highest)
+
+#else
+#define Part KEY
+Part nothing() { return highest; }
+Part join(Part a, Part b) { return min(a, b); }
+Part with(Part part, KEY bits, uint64_t position) { return min(part, key_of(bits, lowest)); }
+#define STORE_PART(to_, at_, part_, divisor_) (KEYS(to_) + uint64_t(at_)).v = bits_of(part_, lowest)
+#endif
+#endif
+
+// kernels/reduce.cpp
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+  uint64_t to;
+  uint64_t from;
+  uint64_t workspace;
+  uint64_t outputs;
+  uint64_t reduced;  // elements of each output
+  uint64_t divisor;  // the number of them as bits of T, 0: no mean
+  uint outer_rank;
+  uint inner_rank;
+  uint64_t outer_dims[8];
+  int64_t outer_from[8];
+  int64_t outer_to[8];
+  uint64_t inner_dims[8];
+  int64_t inner_from[8];
+  // Of reduce_tile and reduce_join only.
+  uint log_chunks_at_once;  // chunks of one output in a tile; there are 8 of all
+  uint columns;             // 1: invocations beside each other take outputs beside each other
+  uint segments;            // in how many parts each output is reduced
+  uint chunks_per_segment;  // a power of two, or all
+};
+
+// Parts in the workspace.
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Parts { Part v; };
+
+// Joins parts in pairs, the pairs in pairs and so on, as they come: parts of equally many are joined as soon as there are two.
+#define PAIRWISE(name, most) \
+  Part name##_waiting[most]; \
+  uint name##_depth = 0, name##_count = 0
+#define PAIRWISE_ADD(name, part_)                                                                 \
+  {                                                                                               \
+    Part latest_ = part_;                                                                         \
+    for (uint below_ = name##_count; (below_ & 1) != 0; below_ >>= 1) {                           \
+      latest_ = join(name##_waiting[--name##_depth], latest_);                                    \
+    }                                                                                             \
+    name##_waiting[name##_depth++] = latest_;                                                     \
+    name##_count += 1;                                                                            \
+  }
+#define PAIRWISE_TOTAL(result_, name)                                                              \
+  {                                                                                               \
+    result_ = nothing();                                                                          \
+    if (name##_depth > 0) {                                                                       \
+      result_ = name##_waiting[name##_depth - 1];                                                  \
+      for (uint i_ = name##_depth - 1; i_ > 0; --i_) result_ = join(name##_waiting[i_ - 1], result_); \
+    }                                                                                             \
+  }

@@ -1,0 +1,14 @@
+// Adds slices of updates (before, updates, after) at indices along the middle of a result (before, extent, after).
+#include "strided.glsl"
+
+// kernels/index.cpp
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+  uint64_t to;
+  uint64_t from;
+  INDICES indices;
+  uint64_t order;    // scatter_add_sorted: the numbers of the updates, those of one index beside each other
+  uint64_t count;    // invocations
+  uint64_t updates;  // along the axis
+  uint64_t extent;
+  uint64_t after;
+};

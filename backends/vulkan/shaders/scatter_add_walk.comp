@@ -1,0 +1,22 @@
+#version 460
+// Each element of the result walks over all indices and adds the updates that are for it, in their order.
+#include "common.glsl"
+#include "number.glsl"
+#include "scatter.glsl"
+
+layout(local_size_x = 64) in;
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  const uint64_t i = ITEM_NUMBER;
+  if (i >= p.count) return;
+  uint64_t before = i;
+  const uint64_t after = take_digit(before, p.after), own = take_digit(before, p.extent);
+  precise T sum = T(0);
+  for (uint64_t k = 0; k < p.updates; ++k) {
+    if (uint64_t(int64_t((p.indices + k).v)) != own) continue;
+    sum = sum + (TS(p.from) + ((before * p.updates + k) * p.after + after)).v;
+  }
+  (TS(p.to) + i).v = sum;
+}

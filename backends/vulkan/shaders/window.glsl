@@ -1,0 +1,47 @@
+// Windows over dense NHWC images (kernels/pool2d.cpp). One of T_F32, T_F64 is defined.
+#include "number.glsl"
+#include "strided.glsl"
+
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+  uint64_t a, b, c;  // tensors, the op's inputs first
+  uint64_t count;    // elements of the result
+  uint channels;
+  int height, width;                // of the image
+  int pooled_height, pooled_width;  // of the result of pooling
+  int window_height, window_width;
+  int stride_height, stride_width;
+  int top, left;  // padding
+};
+
+// Of a row-major position in a tensor (N, height, width, channels).
+struct Place {
+  uint64_t image;
+  int row, column;
+  uint channel;
+};
+
+Place place_of(uint64_t position, int height, int width, uint channels) {
+  Place at;
+  at.channel = uint(take_digit(position, channels));
+  at.column = int(take_digit(position, width));
+  at.row = int(take_digit(position, height));
+  at.image = position;
+  return at;
+}
+
+uint64_t position_of(Place at, int row, int column, int height, int width, uint channels) {
+  return ((at.image * height + row) * width + column) * channels + at.channel;
+}
+
+// The taps of a window, from `first` up to `end`, that lie inside the image.
+void taps_inside(int start, int window, int extent, out int first, out int end) {
+  first = max(0, -start);
+  end = min(window, extent - start);
+}
+
+// The windows that cover a place, from `first` up to `end`.
+void windows_over(int place, int padding, int window, int stride, int pooled, out int first, out int end) {
+  const int reach = place + padding - window + 1;
+  first = reach <= 0 ? 0 : (reach + stride - 1) / stride;
+  end = min(pooled, (place + padding) / stride + 1);
+}
