@@ -21,8 +21,8 @@ void main() {
   const uint t = gl_LocalInvocationIndex;
   uint64_t at = t;
   while (at < p.count) {
-    const int64_t index = (p.indices + at).v;
-    if (index < 0 || index >= p.extent) break;
+    // The sign is looked at before widening: Mesa 22.3 gets comparisons of a widened int with a constant wrong.
+    if ((p.indices + at).v < 0 || int64_t((p.indices + at).v) >= p.extent) break;
     at += gl_WorkGroupSize.x;
   }
   first_outside[t] = min(at, p.count);
