@@ -54,6 +54,8 @@ struct lks_device {
   vulkan::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
   bool native_division = true, native_root = true;  // of f32: rounded to nearest even
+  /// The specialisation constants of shaders/exact.glsl.
+  std::array<std::uint32_t, 2> exact_constants() const { return {native_division, native_root}; }
 
   /// Hands a batch to the device; one at a time, whichever queue it comes from. Throws Failure.
   void submit(const VkSubmitInfo& info);

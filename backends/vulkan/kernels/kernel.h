@@ -51,10 +51,18 @@ std::span<const host::KernelRow> kernels();
 lks_status make_pointwise_linear(const KernelRequest& request, Out out);
 lks_status make_pointwise_strided(const KernelRequest& request, Out out);
 lks_status make_copy(const KernelRequest& request, Out out);
+/// How reductions go about it, by size (kernels/reduce.cpp): an invocation per output; groups that reduce tiles of
+/// outputs; groups that reduce segments of few outputs, joined by a second dispatch.
+enum class ReduceForm { serial, tiles, segments };
+template <ReduceForm form>
 lks_status make_sum(const KernelRequest& request, Out out);
+template <ReduceForm form>
 lks_status make_mean(const KernelRequest& request, Out out);
+template <ReduceForm form>
 lks_status make_max(const KernelRequest& request, Out out);
+template <ReduceForm form>
 lks_status make_min(const KernelRequest& request, Out out);
+template <ReduceForm form>
 lks_status make_argmax(const KernelRequest& request, Out out);
 lks_status make_matmul(const KernelRequest& request, Out out);
 lks_status make_conv2d(const KernelRequest& request, Out out);

@@ -84,8 +84,9 @@ lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::
   if (s != LKS_OK) return s;
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
-  const Pipeline& pipeline =
-      context_of(r).device->pipelines.get(r.input(0).dtype == LKS_F64 ? variants.f64 : variants.f32);
+  lks_device& device = *context_of(r).device;
+  const Shader shader = r.input(0).dtype == LKS_F64 ? variants.f64 : variants.f32;
+  const Pipeline& pipeline = device.pipelines.get(shader, device.exact_constants());
   host::emplace<PoolKernel>(r, out, pipeline, window_of<Attrs>(r), image, pooled, std::size_t{r.desc.input_count});
   return LKS_OK;
 }

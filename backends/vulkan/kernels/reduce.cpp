@@ -41,6 +41,9 @@ struct Params {
 };
 
 constexpr std::int64_t chunk = 1024, slots = 8, serial_group = 64;
+// Mesa's llvmpipe ends the loops of an invocation after 65,535 turns, all of them together (its loop limiter), and says
+// nothing. So no invocation is given more than about half of that.
+constexpr std::int64_t most_turns = 32768;
 
 // What of the parameters extents and strides decide.
 Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::int64_t* to, int rank,
@@ -70,32 +73,119 @@ Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::
   return p;
 }
 
+// ----------------------------------------------------------------------------------------------------------------
+// forms
+
+bool is_columns(const Params& p) {
+  if (p.outer_rank == 0 || p.inner_rank == 0) return false;
+  return std::abs(p.outer_from[p.outer_rank - 1]) < std::abs(p.inner_from[p.inner_rank - 1]);
+}
+
+std::int64_t turns_per_element(const Params& p) { return std::max(1u, p.inner_rank); }
+
+bool fits_serial(const Params& p) {
+  constexpr std::int64_t few = 64, many_outputs = 16384;
+  if (p.reduced <= few) return true;
+  return is_columns(p) && p.outputs >= many_outputs && p.reduced * turns_per_element(p) <= most_turns;
+}
+
+std::int64_t ceiling(std::int64_t n, std::int64_t d) { return (n + d - 1) / d; }
+std::int64_t power_above(std::int64_t n) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(1, n))));
+}
+
+// Fills in how tiles cover the outputs and the reduced elements.
+void cut_into_tiles(Params& p) {
+  constexpr std::int64_t enough_groups = 256, worth_joining = 4;  // rounds of a group
+  const std::int64_t chunks = ceiling(p.reduced, chunk);
+  p.columns = is_columns(p);
+  const std::int64_t at_once =
+      p.columns ? slots / std::min(slots, power_above(p.outputs)) : std::min(slots, power_above(chunks));
+  p.log_chunks_at_once = static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(at_once)));
+  const std::int64_t tiles = ceiling(p.outputs, slots / at_once), rounds = ceiling(chunks, at_once);
+  const std::int64_t most_rounds = most_turns / (chunk / 32 * turns_per_element(p));
+  std::int64_t segments = rounds < worth_joining ? 1 : std::clamp<std::int64_t>(enough_groups / tiles, 1, rounds);
+  segments = std::max(segments, ceiling(rounds, most_rounds / 2));
+  const std::int64_t each = at_once * power_above(ceiling(rounds, segments));
+  p.chunks_per_segment = static_cast<std::uint32_t>(each);
+  p.segments = static_cast<std::uint32_t>(std::max<std::int64_t>(1, ceiling(chunks, each)));
+}
+
+bool fits_tiles(const Params& p) { return p.segments == 1; }
+
+struct Form {
+  ReduceForm form;
+  const char* variant;
+  bool (*fits)(const Params&);
+};
+// The first that fits serves.
+constexpr Form forms[] = {{ReduceForm::serial, "serial", &fits_serial},
+                          {ReduceForm::tiles, "tiles", &fits_tiles},
+                          {ReduceForm::segments, "segments", [](const Params&) { return true; }}};
+
+// ---------------------------------------------------------------------------------------------------------------
+// kernels
+
 // The number as bits of a float dtype.
 std::uint64_t bits_of(std::int64_t n, lks_dtype t) {
   const auto number = static_cast<double>(n);
   return t == LKS_F32 ? std::bit_cast<std::uint32_t>(static_cast<float>(number)) : std::bit_cast<std::uint64_t>(number);
 }
 
+// All of `params` but the addresses is known.
 class ReduceKernel : public lks_kernel {
  public:
-  ReduceKernel(const Pipeline& serial, Op op, std::uint32_t axes, bool keep)
-      : serial_(serial), op_(op), axes_(axes), keep_(keep) {}
+  explicit ReduceKernel(const Params& params) : params_(params) {}
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const Tensor from = tensor(launch, 0), to = tensor(launch, 1);
-    Params p = params_of(from.dims, from.strides, to.strides, from.rank, axes_, keep_);
+    Params p = params_;
     p.from = from.address;
     p.to = to.address;
-    if (op_ == Op::mean) p.divisor = bits_of(p.reduced, from.dtype);
-    const Access accesses[] = {from.access(false), to.access(true)};
-    plan.dispatch(serial_, p, plan.groups_for(p.outputs, serial_group), accesses);
+    plan_dispatches(plan, launch, p, from.access(false), to.access(true));
   }
 
  private:
+  virtual void plan_dispatches(Plan& plan, const lks_launch& launch, Params& p, Access from, Access to) const = 0;
+
+  const Params params_;
+};
+
+class SerialReduce : public ReduceKernel {
+ public:
+  SerialReduce(const Params& params, const Pipeline& serial) : ReduceKernel(params), serial_(serial) {}
+
+ private:
+  void plan_dispatches(Plan& plan, const lks_launch&, Params& p, Access from, Access to) const override {
+    const Access accesses[] = {from, to};
+    plan.dispatch(serial_, p, plan.groups_for(p.outputs, serial_group), accesses);
+  }
+
   const Pipeline& serial_;
-  Op op_;
-  std::uint32_t axes_;
-  bool keep_;
+};
+
+class TiledReduce : public ReduceKernel {
+ public:
+  TiledReduce(const Params& params, std::uint64_t workspace_bytes, const Pipeline& tile, const Pipeline& join)
+      : ReduceKernel(params), workspace_bytes_(workspace_bytes), tile_(tile), join_(join) {}
+
+ private:
+  void plan_dispatches(Plan& plan, const lks_launch& launch, Params& p, Access from, Access to) const override {
+    const std::int64_t outputs_at_once = slots >> p.log_chunks_at_once;
+    const Groups groups = plan.groups_for(ceiling(p.outputs, outputs_at_once) * p.segments, 1);
+    if (p.segments == 1) {
+      const Access accesses[] = {from, to};
+      return plan.dispatch(tile_, p, groups, accesses);
+    }
+    p.workspace = launch.workspace->address + launch.workspace_offset;
+    const VkDeviceAddress end = p.workspace + workspace_bytes_;
+    const Access to_parts[] = {from, {p.workspace, end, true}}, from_parts[] = {{p.workspace, end, false}, to};
+    plan.dispatch(tile_, p, groups, to_parts);
+    plan.dispatch(join_, p, plan.groups_for(p.outputs, 1), from_parts);
+  }
+
+  const std::uint64_t workspace_bytes_;
+  const Pipeline &tile_, &join_;
 };
 
 std::uint32_t axes_of(const KernelRequest& r, Op op) {
@@ -106,31 +196,83 @@ std::uint32_t axes_of(const KernelRequest& r, Op op) {
   return axes;
 }
 
-lks_status make(const KernelRequest& r, Out out, Op op) {
-  lks_status s = op == Op::mean ? host::require_dtypes(r, {LKS_F32, LKS_F64})
-                                : host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
-  if (s == LKS_OK) s = require_hardware(r);
-  if (s != LKS_OK) return s;
-  const lks_dtype t = r.input(0).dtype;
+lks_status check(const KernelRequest& r, Op op) {
+  const lks_status s = op == Op::mean ? host::require_dtypes(r, {LKS_F32, LKS_F64})
+                                      : host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  return s == LKS_OK ? require_hardware(r) : s;
+}
+
+void describe(const KernelRequest& r, Op op, const Params& p) {
   if (op == Op::sum || op == Op::mean) {
-    r.info.accumulate_dtype = t;
+    r.info.accumulate_dtype = r.input(0).dtype;
     r.info.order = LKS_ORDER_BLOCKED;
   }
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
-  if (!out) return LKS_OK;
-  Pipelines& pipelines = context_of(r).device->pipelines;
+  const std::int64_t part = op == Op::argmax ? 16 : 8;
+  if (p.segments > 1) r.info.workspace_bytes = static_cast<std::uint64_t>(p.outputs * p.segments * part);
+  r.depends_on_layout(0);
+  r.depends_on_layout(1);
+}
+
+lks_status make(const KernelRequest& r, Out out, Op op, ReduceForm form) {
+  if (const lks_status s = check(r, op); s != LKS_OK) return s;
+  const lks_tensor_desc &x = r.input(0), &y = r.output(0);
   const bool keep = op != Op::argmax && r.attrs<lks_reduce_attrs>().keep != 0;
-  host::emplace<ReduceKernel>(r, out, pipelines.get(serial_shaders[static_cast<int>(op)].of(t)), op, axes_of(r, op),
-                              keep);
+  Params p = params_of(x.dims, x.strides, y.strides, x.rank, axes_of(r, op), keep);
+  if (op == Op::mean) p.divisor = bits_of(p.reduced, x.dtype);
+  if (!fits_serial(p)) cut_into_tiles(p);
+  const Form* fitting = forms;
+  while (!fitting->fits(p)) ++fitting;
+  if (fitting->form != form) {
+    return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "%s: the form `%s` serves for this size",
+                        r.desc.op_name, fitting->variant);
+  }
+  describe(r, op, p);
+  if (!out) return LKS_OK;
+  lks_device& device = *context_of(r).device;
+  const auto pipeline = [&](const Shaders(&shaders)[5]) -> const Pipeline& {
+    const Shader shader = shaders[static_cast<int>(op)].of(x.dtype);
+    return op == Op::mean ? device.pipelines.get(shader, device.exact_constants()) : device.pipelines.get(shader);
+  };
+  if (form == ReduceForm::serial) {
+    host::emplace<SerialReduce>(r, out, p, pipeline(serial_shaders));
+  } else {
+    host::emplace<TiledReduce>(r, out, p, r.info.workspace_bytes, pipeline(tile_shaders), pipeline(join_shaders));
+  }
   return LKS_OK;
 }
 
 }  // namespace
 
-lks_status make_sum(const KernelRequest& r, Out out) { return make(r, out, Op::sum); }
-lks_status make_mean(const KernelRequest& r, Out out) { return make(r, out, Op::mean); }
-lks_status make_max(const KernelRequest& r, Out out) { return make(r, out, Op::max); }
-lks_status make_min(const KernelRequest& r, Out out) { return make(r, out, Op::min); }
-lks_status make_argmax(const KernelRequest& r, Out out) { return make(r, out, Op::argmax); }
+template <ReduceForm form>
+lks_status make_sum(const KernelRequest& r, Out out) {
+  return make(r, out, Op::sum, form);
+}
+template <ReduceForm form>
+lks_status make_mean(const KernelRequest& r, Out out) {
+  return make(r, out, Op::mean, form);
+}
+template <ReduceForm form>
+lks_status make_max(const KernelRequest& r, Out out) {
+  return make(r, out, Op::max, form);
+}
+template <ReduceForm form>
+lks_status make_min(const KernelRequest& r, Out out) {
+  return make(r, out, Op::min, form);
+}
+template <ReduceForm form>
+lks_status make_argmax(const KernelRequest& r, Out out) {
+  return make(r, out, Op::argmax, form);
+}
+
+#define INSTANTIATE(form)                                         \
+  template lks_status make_sum<form>(const KernelRequest&, Out);  \
+  template lks_status make_mean<form>(const KernelRequest&, Out); \
+  template lks_status make_max<form>(const KernelRequest&, Out);  \
+  template lks_status make_min<form>(const KernelRequest&, Out);  \
+  template lks_status make_argmax<form>(const KernelRequest&, Out);
+INSTANTIATE(ReduceForm::serial)
+INSTANTIATE(ReduceForm::tiles)
+INSTANTIATE(ReduceForm::segments)
 
 }  // namespace vulkan
