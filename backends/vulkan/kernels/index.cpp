@@ -1,6 +1,10 @@
 // gather and scatter_add, of dense tensors.
+#include <algorithm>
+#include <bit>
+
 #include "backends/vulkan/kernels/index_check.h"
-#include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/kernels/sort.h"
+#include "backends/vulkan/queue/transfer.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -67,46 +71,108 @@ class GatherKernel : public lks_kernel {
 // shaders/scatter.glsl
 struct ScatterParams {
   VkDeviceAddress to, from, indices, order;
-  std::int64_t count, updates, extent, after;
+  std::int64_t count, updates, extent, after, first, end;
 };
 
 constexpr std::int64_t scatter_group = 64;
+// Of the updates that a dispatch sees to: see most_turns in reduce.cpp. What it has added the next one goes on with.
+constexpr std::int64_t most_updates = 32768;
 
 struct ScatterShaders {
   lks_dtype dtype;
   Shader by_i32, by_i64;
 };
-constexpr ScatterShaders walks[] = {{LKS_F32, shaders::scatter_add_walk_f32_i32, shaders::scatter_add_walk_f32_i64},
-                                    {LKS_F64, shaders::scatter_add_walk_f64_i32, shaders::scatter_add_walk_f64_i64},
-                                    {LKS_I32, shaders::scatter_add_walk_i32_i32, shaders::scatter_add_walk_i32_i64},
-                                    {LKS_I64, shaders::scatter_add_walk_i64_i32, shaders::scatter_add_walk_i64_i64}};
+#define SCATTER_SHADERS(form)                                                                    \
+  {                                                                                              \
+    {LKS_F32, shaders::scatter_add_##form##_f32_i32, shaders::scatter_add_##form##_f32_i64},     \
+        {LKS_F64, shaders::scatter_add_##form##_f64_i32, shaders::scatter_add_##form##_f64_i64}, \
+        {LKS_I32, shaders::scatter_add_##form##_i32_i32, shaders::scatter_add_##form##_i32_i64}, \
+        {LKS_I64, shaders::scatter_add_##form##_i64_i32, shaders::scatter_add_##form##_i64_i64}, \
+  }
+constexpr ScatterShaders walk_shaders[] = SCATTER_SHADERS(walk), sorted_shaders[] = SCATTER_SHADERS(sorted);
 
-const Pipeline& pipeline_of(lks_device& device, std::span<const ScatterShaders> variants, lks_dtype t,
-                            lks_dtype index) {
+const Pipeline& pipeline_of(const KernelRequest& r, std::span<const ScatterShaders> variants) {
   const ScatterShaders* v = variants.data();
-  while (v->dtype != t) ++v;
-  return device.pipelines.get(index == LKS_I32 ? v->by_i32 : v->by_i64);
+  while (v->dtype != r.input(0).dtype) ++v;
+  return context_of(r).device->pipelines.get(r.input(1).dtype == LKS_I32 ? v->by_i32 : v->by_i64);
 }
 
-class ScatterAddWalk : public lks_kernel {
+class ScatterAdd : public lks_kernel {
  public:
-  ScatterAddWalk(const Pipeline& check, const Pipeline& walk, const lks_scatter_add_attrs& a)
-      : check_(check), walk_(walk), axis_(static_cast<int>(a.axis)), extent_(a.extent) {}
+  ScatterAdd(const Pipeline& check, const Pipeline& adding, const lks_scatter_add_attrs& a)
+      : check_(check), adding_(adding), axis_(static_cast<int>(a.axis)), extent_(a.extent) {}
 
-  void plan(Plan& plan, const lks_launch& launch) const override {
+ protected:
+  ScatterParams check(Plan& plan, const lks_launch& launch) const {
     const Tensor updates = tensor(launch, 0), indices = tensor(launch, 1), out = tensor(launch, 2);
     plan_index_check(plan, check_, indices, extent_, axis_);
-    const ScatterParams p{out.address, updates.address,     indices.address, 0,
-                          out.count(), updates.dims[axis_], extent_,         product(out.dims, axis_ + 1, out.rank)};
-    const Access accesses[] = {updates.access(false), indices.access(false), out.access(true)};
-    plan.dispatch(walk_, p, plan.groups_for(p.count, scatter_group), accesses);
+    return {out.address, updates.address,     indices.address, 0,
+            0,           updates.dims[axis_], extent_,         product(out.dims, axis_ + 1, out.rank)};
   }
 
+  // A dispatch after the other; count(updates) says how many invocations so many updates need.
+  template <class Count>
+  void add(Plan& plan, const lks_launch& launch, ScatterParams p, Access order, Count&& count) const {
+    const Access accesses[] = {tensor(launch, 0).access(false), tensor(launch, 1).access(false), order,
+                               tensor(launch, 2).access(true)};
+    do {
+      p.end = std::min(p.first + most_updates, p.updates);
+      p.count = count(p.end - p.first);
+      plan.dispatch(adding_, p, plan.groups_for(p.count, scatter_group), accesses);
+      p.first = p.end;
+    } while (p.first < p.updates);
+  }
+
+  std::int64_t extent() const { return extent_; }
+
  private:
-  const Pipeline &check_, &walk_;
+  const Pipeline &check_, &adding_;
   const int axis_;
   const std::int64_t extent_;
 };
+
+class ScatterAddWalk : public ScatterAdd {
+ public:
+  using ScatterAdd::ScatterAdd;
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const std::int64_t outputs = tensor(launch, 2).count();
+    add(plan, launch, check(plan, launch), {}, [&](std::int64_t) { return outputs; });
+  }
+};
+
+class ScatterAddSorted : public ScatterAdd {
+ public:
+  ScatterAddSorted(const Pipeline& check, const Pipeline& adding, const lks_scatter_add_attrs& a, const Sort& sort)
+      : ScatterAdd(check, adding, a), sort_(sort) {}
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const Tensor out = tensor(launch, 2);
+    if (out.count() == 0) return static_cast<void>(check(plan, launch));
+    ScatterParams p = check(plan, launch);
+    plan_fill(plan, out.address, static_cast<std::uint64_t>(out.count()) * size_of(out.dtype), 0, 1);
+    const int bits = std::bit_width(static_cast<std::uint64_t>(extent() - 1));
+    p.order = sort_.plan(plan, tensor(launch, 1), bits, launch.workspace->address + launch.workspace_offset, nullptr);
+    const Access order{p.order, p.order + static_cast<VkDeviceAddress>(p.updates) * sizeof(std::uint32_t), false};
+    const std::int64_t slices = out.count() / extent();
+    add(plan, launch, p, order, [&](std::int64_t updates) { return updates * slices; });
+  }
+
+ private:
+  const Sort sort_;
+};
+
+lks_status check_scatter(const KernelRequest& r) {
+  lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  if (s == LKS_OK) s = require_hardware(r);
+  return s == LKS_OK ? require_dense(r) : s;
+}
+
+// Few updates are found by walking over them sooner than by sorting.
+bool worth_sorting(std::int64_t updates, std::int64_t extent) {
+  constexpr std::int64_t few_updates = 64, few_rows = 16;
+  return updates > few_updates && extent > few_rows && updates <= most_sorted;
+}
 
 }  // namespace
 
@@ -119,17 +185,30 @@ lks_status make_gather(const KernelRequest& r, Out out) {
   return LKS_OK;
 }
 
-lks_status make_scatter_add(const KernelRequest& r, Out out) {
-  lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
-  if (s == LKS_OK) s = require_hardware(r);
-  if (s == LKS_OK) s = require_dense(r);
-  if (s != LKS_OK) return s;
+lks_status make_scatter_add_walk(const KernelRequest& r, Out out) {
+  if (const lks_status s = check_scatter(r); s != LKS_OK) return s;
+  const auto& a = r.attrs<lks_scatter_add_attrs>();
+  if (worth_sorting(r.input(1).dims[0], a.extent)) {
+    return host::refuse(r.diag, LKS_REASON_SIZE, 1, HOST_WHERE, "scatter_add: so many updates are sorted");
+  }
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  if (r.info.deps) r.info.deps[1].dims = 1;
+  if (!out) return LKS_OK;
+  host::emplace<ScatterAddWalk>(r, out, index_check_pipeline(*context_of(r).device, r.input(1).dtype),
+                                pipeline_of(r, walk_shaders), a);
+  return LKS_OK;
+}
+
+lks_status make_scatter_add_sorted(const KernelRequest& r, Out out) {
+  if (const lks_status s = check_scatter(r); s != LKS_OK) return s;
+  r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  r.info.workspace_bytes = sort_workspace_bytes(r.input(1).dims[0]);
+  if (r.info.deps) r.info.deps[1].dims = 1;
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
-  host::emplace<ScatterAddWalk>(r, out, index_check_pipeline(device, r.input(1).dtype),
-                                pipeline_of(device, walks, r.input(0).dtype, r.input(1).dtype),
-                                r.attrs<lks_scatter_add_attrs>());
+  host::emplace<ScatterAddSorted>(r, out, index_check_pipeline(device, r.input(1).dtype),
+                                  pipeline_of(r, sorted_shaders), r.attrs<lks_scatter_add_attrs>(),
+                                  Sort(device, r.input(1).dtype));
   return LKS_OK;
 }
 

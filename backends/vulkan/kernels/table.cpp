@@ -61,7 +61,9 @@ std::span<const host::KernelRow> kernels() {
       host::KernelRow{LKS_OP_AVG_POOL2D_BACKWARD, LKS_OP_AVG_POOL2D_BACKWARD_VERSION, "dense",
                       &make_avg_pool2d_backward},
       host::KernelRow{LKS_OP_GATHER, LKS_OP_GATHER_VERSION, "dense", &make_gather},
-      host::KernelRow{LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "walk", &make_scatter_add},
+      host::KernelRow{LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "walk", &make_scatter_add_walk},
+      host::KernelRow{LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "sorted", &make_scatter_add_sorted},
+      host::KernelRow{LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "radix", &make_argsort},
       host::KernelRow{LKS_OP_RANDOM_BITS, LKS_OP_RANDOM_BITS_VERSION, "blocks", &make_random_bits},
   };
   return rows;

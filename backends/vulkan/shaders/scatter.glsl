@@ -6,9 +6,10 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   uint64_t to;
   uint64_t from;
   INDICES indices;
-  uint64_t order;    // scatter_add_sorted: the numbers of the updates, those of one index beside each other
+  Words order;       // of scatter_add_sorted: the numbers of the updates, those of one index beside each other
   uint64_t count;    // invocations
   uint64_t updates;  // along the axis
   uint64_t extent;
   uint64_t after;
+  uint64_t first, end;  // the updates, or slots of the order, that this dispatch sees to
 };

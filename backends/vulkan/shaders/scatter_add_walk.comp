@@ -1,5 +1,6 @@
 #version 460
-// Each element of the result walks over all indices and adds the updates that are for it, in their order.
+// Each element of the result walks over all indices and adds the updates that are for it, in their order. A dispatch sees
+// to the updates from `first` up to `end`.
 #include "common.glsl"
 #include "number.glsl"
 #include "scatter.glsl"
@@ -14,7 +15,8 @@ void main() {
   uint64_t before = i;
   const uint64_t after = take_digit(before, p.after), own = take_digit(before, p.extent);
   precise T sum = T(0);
-  for (uint64_t k = 0; k < p.updates; ++k) {
+  if (p.first > 0) sum = (TS(p.to) + i).v;
+  for (uint64_t k = p.first; k < p.end; ++k) {
     if (uint64_t(int64_t((p.indices + k).v)) != own) continue;
     sum = sum + (TS(p.from) + ((before * p.updates + k) * p.after + after)).v;
   }

@@ -1,0 +1,31 @@
+#version 460
+// The updates come sorted by index (kernels/sort.cpp). The first of an index adds them all, in their order, for one element
+// of the slice. Elements without updates are 0 already. A dispatch sees to the slots from `first` up to `end`.
+#include "common.glsl"
+#include "number.glsl"
+#include "scatter.glsl"
+
+layout(local_size_x = 64) in;
+
+uint64_t index_at(Params p, uint64_t slot) { return uint64_t(int64_t((p.indices + (p.order + slot).v).v)); }
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  const uint64_t i = ITEM_NUMBER;
+  if (i >= p.count) return;
+  uint64_t before = i;
+  const uint64_t after = take_digit(before, p.after), begin = p.first + take_digit(before, p.end - p.first);
+  const uint64_t index = index_at(p, begin);
+  const bool continues = begin > 0 && index_at(p, begin - 1) == index;
+  if (continues && begin > p.first) return;
+  const uint64_t to = (before * p.extent + index) * p.after + after;
+  precise T sum = T(0);
+  if (continues) sum = (TS(p.to) + to).v;
+  for (uint64_t slot = begin; slot < p.end; ++slot) {
+    const uint64_t update = (p.order + slot).v;
+    if (uint64_t(int64_t((p.indices + update).v)) != index) break;
+    sum = sum + (TS(p.from) + ((before * p.updates + update) * p.after + after)).v;
+  }
+  (TS(p.to) + to).v = sum;
+}

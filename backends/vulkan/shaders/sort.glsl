@@ -1,0 +1,19 @@
+// A stable radix sort of the numbers 0, 1 … by a key each, four bits a pass (kernels/sort.cpp). A pass is three dispatches:
+// counts of each digit in each block, where each digit of each block begins, and the move.
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+  KEYS keys;       // by number
+  Words from;      // the order so far, unused in the first pass
+  uint64_t to;     // the order after the pass
+  Words counts;    // digit after digit, block after block
+  uint count;
+  uint blocks;
+  uint shift;      // of the digit in the key
+  uint first_pass;
+  uint flip;       // 8 where the digit has the sign
+  uint wide;       // 1: the order goes out as i64
+};
+
+const uint digits = 16, items_each = 8, group_size = 128, block_size = items_each * group_size;
+
+uint number_at(Params p, uint slot) { return p.first_pass != 0 ? slot : (p.from + slot).v; }
+uint digit_of(Params p, uint number) { return (uint((p.keys + number).v >> p.shift) & 15u) ^ p.flip; }
