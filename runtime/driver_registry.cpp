@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
 
 #include "lockstep/error.h"
 #include "lockstep/options.h"
+#include "runtime/command_queue.h"
 #include "runtime/device_state.h"
 #include "runtime/memory/budget.h"
 
@@ -32,6 +34,14 @@ bool trains_faster(const DeviceEntry& a, const DeviceEntry& b) {
 bool same_physical_device(const lks_device_info& a, const lks_device_info& b) {
   const std::uint8_t unknown[sizeof a.uuid] = {};
   return std::memcmp(a.uuid, unknown, sizeof a.uuid) != 0 && std::memcmp(a.uuid, b.uuid, sizeof a.uuid) == 0;
+}
+
+// A device that still works when the process ends may use what exit handlers of its driver's libraries take away.
+void wait_for_all_devices() {
+  if (forked) return;
+  for (const DeviceEntry* entry : DriverRegistry::instance().entries()) {
+    if (DeviceState* state = entry->state_if_open()) state->wait_idle();
+  }
 }
 
 }  // namespace
@@ -64,6 +74,8 @@ DeviceState& DeviceEntry::open_state() const {
     }
     state_ = std::make_unique<DeviceState>(*this);
     open_.store(state_.get(), std::memory_order_release);
+    // After the driver has loaded its libraries, so that this runs before their exit handlers do.
+    if (!state_->queue().is_inline()) std::atexit(&wait_for_all_devices);
   }
   return *state_;
 }
