@@ -22,12 +22,16 @@ function(lockstep_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}" TIMEOUT 600)
 endfunction()
 
-# conformance_run(name option... [ENVIRONMENT variable...]): the suite as users run it, on one device.
+# conformance_run(name option... [ENVIRONMENT variable...] [MAY_BE_ABSENT]): the suite as users run it, on one device.
+# MAY_BE_ABSENT: where the machine has no such device, the test is skipped.
 function(conformance_run name)
   if(NOT LOCKSTEP_TESTS OR NOT LOCKSTEP_TOOLS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "" "ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "MAY_BE_ABSENT" "" "ENVIRONMENT" ${ARGN})
   add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS})
   set_tests_properties(conformance_${name} PROPERTIES LABELS slow TIMEOUT 1200 ENVIRONMENT "${arg_ENVIRONMENT}")
+  if(arg_MAY_BE_ABSENT)
+    set_tests_properties(conformance_${name} PROPERTIES SKIP_REGULAR_EXPRESSION "there is no device")
+  endif()
 endfunction()

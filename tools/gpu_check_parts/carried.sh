@@ -1,0 +1,51 @@
+# Sourced by tools/gpu_check: what the build needs, collected where there is a registry and used where there is none.
+carried=.deps/carried
+carried_root=build/gpu_check/carried
+carried_data=fashion-mnist
+
+# The newest Ubuntu that the machines in question run is younger than the Debian that these come from; they are headers,
+# static libraries and a few tools that ask for nothing newer.
+carried_packages=(libvulkan1 libvulkan-dev libvulkan-volk-dev glslang-dev glslc libshaderc1 libglslang11 spirv-tools libcli11-dev
+  nlohmann-json3-dev zlib1g-dev libssl-dev libssl3)
+
+download_packages() {
+  local package
+  for package in "${carried_packages[@]}"; do
+    # A name that this distribution does not have belongs to another one.
+    (cd "$carried" && apt-get download -q "$package") || echo "$package is not here"
+  done
+}
+
+collect_carried() {
+  rm -rf "$carried"
+  mkdir -p "$carried"
+  step "Downloading packages" download_packages
+  ./setup.sh quickstart
+  step "Packing oneDNN" tar -C .deps -cJf "$carried/onednn.tar.xz" include lib onednn_version
+  step "Packing images" python3 tools/gpu_check_parts/some_images.py /usr/share/datasets/fashion-mnist "$carried/images"
+  du -sh "$carried"
+}
+
+unpack_carried() {
+  local package
+  rm -rf "$carried_root"
+  mkdir -p "$carried_root"
+  for package in "$carried"/*.deb; do dpkg -x "$package" "$carried_root"; done
+  # The machine's own libraries come first where it has them.
+  if [ ! -e .deps/onednn_version ]; then tar -C .deps -xJf "$carried/onednn.tar.xz"; fi
+}
+
+# Sets carried_options for CMake, and the paths that programs are found and run with.
+use_carried() {
+  carried_options=()
+  [ -d "$carried" ] || return 0
+  step "Unpacking what is carried" unpack_carried
+  local root=$PWD/$carried_root/usr
+  local libraries=$root/lib/x86_64-linux-gnu
+  # Links that point to a library of the system's, as -dev packages have them, would dangle.
+  export PATH=$PATH:$root/bin
+  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries
+  carried_options=("-DCMAKE_PREFIX_PATH=$root" "-DCMAKE_LIBRARY_PATH=$libraries" "-DCMAKE_INCLUDE_PATH=$root/include;$root/include/x86_64-linux-gnu"
+    "-DCMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES=$root/include;$root/include/x86_64-linux-gnu")
+  carried_data=$PWD/$carried/images
+}

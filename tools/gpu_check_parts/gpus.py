@@ -1,0 +1,7 @@
+"""The ids of the available GPUs, one a line, from `lockstep devices --json`."""
+import json
+import sys
+
+for device in json.load(sys.stdin)["devices"]:
+    if device["available"] and device["type"] != "cpu":
+        print(device["id"])
