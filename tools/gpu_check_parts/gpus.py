@@ -2,6 +2,6 @@
 import json
 import sys
 
-for device in json.load(sys.stdin)["devices"]:
+for device in json.load(sys.stdin):
     if device["available"] and device["type"] != "cpu":
         print(device["id"])

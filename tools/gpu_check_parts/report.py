@@ -1,0 +1,80 @@
+"""The report of tools/gpu_check: report.py FOLDER DEVICE... Writes FOLDER/report.md; exits with 1 where a check did not hold."""
+import json
+import pathlib
+import sys
+
+
+def read(path):
+    """The JSON object in a file; empty where a step failed before it wrote one."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def conformance_row(device, result):
+    if not result:
+        return f"| {device} | no result | | | | | |", False
+    ok = result["failed"] + result["crashed"] + result["timed_out"] + result["mistrusted"] + result["required_missing"] == 0
+    return (f"| {device} | {'passes' if ok else '**does not pass**'} {result['profile']} | {result['cases']} | {result['passed']} | "
+            f"{result['failed'] + result['crashed'] + result['timed_out']} | {result['worst_ulp']:.3g} | {result['seconds']:.0f} |"), ok
+
+
+def training_rows(folder, device):
+    rows, ok = [], True
+    for mode in ("lockstep", "strict"):
+        cpu, own = (read(folder / f"train_{mode}_{name}.json") for name in ("cpu", device.replace(":", "_")))
+        if not cpu or not own:
+            rows.append(f"| {device} | {mode} | no result | | | |")
+            ok = False
+            continue
+        same = cpu["weights_sha256"] == own["weights_sha256"]
+        ok = ok and (same or mode == "strict")
+        verdict = "equal" if same else "different" if mode == "strict" else "**different**"
+        rows.append(f"| {device} | {mode} | {own['test_accuracy']:.4f} ({cpu['test_accuracy']:.4f}) | "
+                    f"{own['images_per_second']:.0f} ({cpu['images_per_second']:.0f}) | {verdict} | {own['weights_sha256'][:16]}… |")
+    return rows, ok
+
+
+def bench_rows(folder, device):
+    rows = []
+    try:
+        lines = (folder / f"bench_{device.replace(':', '_')}.jsonl").read_text().splitlines()
+    except OSError:
+        return rows
+    for line in lines:
+        try:
+            b = json.loads(line)
+        except ValueError:
+            continue
+        if b.get("device") == device:
+            rows.append(f"| {device} | {b['group']} | {b['workload']} | {b['median']:.4g} {b['unit']} |")
+    return rows
+
+
+def main():
+    folder, devices = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    conformance, training, bench, all_ok = [], [], [], True
+    for device in devices:
+        row, ok = conformance_row(device, read(folder / f"conformance_{device.replace(':', '_')}.json"))
+        rows, same = training_rows(folder, device)
+        conformance.append(row)
+        training += rows
+        bench += bench_rows(folder, device)
+        all_ok = all_ok and ok and same
+    peers = read(folder / "peers.json")
+    text = ["# GPU check", "", "```", (folder / "devices.txt").read_text().split("\n\n")[0], "```", "",
+            "## Conformance", "", "| device | verdict | cases | passed | failed | worst ULP | seconds |",
+            "| --- | --- | --- | --- | --- | --- | --- |", *conformance, "",
+            "## Training", "", "200 steps of the CNN on 4,000 images, seed 7; the CPU's numbers in brackets.", "",
+            "| device | mode | test accuracy | images/s | weights | SHA-256 |", "| --- | --- | --- | --- | --- | --- |", *training, "",
+            "## Throughput", "", "| device | group | workload | median |", "| --- | --- | --- | --- |", *bench, ""]
+    if peers:
+        text += [f"cuBLAS and copies by PyTorch {peers['torch']} on {peers['device']}:", "",
+                 *(f"- {key}: {value:.4g}" for key, value in peers.items() if isinstance(value, float)), ""]
+    (folder / "report.md").write_text("\n".join(text))
+    print("\n".join(conformance + training))
+    sys.exit(0 if all_ok else 1)
+
+
+main()
