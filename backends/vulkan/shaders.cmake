@@ -7,7 +7,7 @@ function(lockstep_shader target name source)
   list(TRANSFORM defines PREPEND -D)
   add_custom_command(OUTPUT ${spirv}
     COMMAND ${LOCKSTEP_GLSLC} --target-env=vulkan1.2 -O -Werror -MD -MF ${spirv}.d -MT ${spirv} ${defines}
-            -I ${CMAKE_CURRENT_SOURCE_DIR}/shaders -o ${spirv} ${CMAKE_CURRENT_SOURCE_DIR}/shaders/${source}
+            -I ${CMAKE_CURRENT_SOURCE_DIR}/shaders -I ${CMAKE_CURRENT_BINARY_DIR}/shaders -o ${spirv} ${CMAKE_CURRENT_SOURCE_DIR}/shaders/${source}
     DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/shaders/${source}
     DEPFILE ${spirv}.d COMMENT "Compiling shader ${name}" VERBATIM)
   lockstep_embed(${target} ${spirv} vulkan_${name})
@@ -35,4 +35,18 @@ namespace vulkan::shaders {
 @aliases@}
 ")
   target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)
+endfunction()
+
+# lockstep_scalar_shader_text(name...): functions of ops/scalar for shaders, as scalar/<name>.glsl. GLSL has no way to put a
+# suffix to a literal by macro, and literals of 64 bits need one; and `precise` may not stand before parameters.
+function(lockstep_scalar_shader_text)
+  foreach(name ${ARGN})
+    set(source ${PROJECT_SOURCE_DIR}/ops/scalar/${name}.inc)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    file(READ ${source} text)
+    string(REGEX REPLACE "U64_CONST\\((0x[0-9a-f]+|[0-9]+)\\)" "U64_CONST(\\1ul)" text "${text}")
+    string(REGEX REPLACE "F64_CONST\\(([-0-9.e]+)\\)" "F64_CONST(\\1lf)" text "${text}")
+    string(REGEX REPLACE "\n  (F32|F64) " "\n  precise \\1 " text "${text}")
+    file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/shaders/scalar/${name}.glsl @ONLY CONTENT "${text}")
+  endforeach()
 endfunction()

@@ -72,6 +72,16 @@ lks_status make_max_pool2d(const KernelRequest& request, Out out);
 lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
+/// An invocation per row, or groups that take several short rows or one long one.
+enum class SoftmaxForm { serial, rows };
+template <SoftmaxForm form>
+lks_status make_softmax(const KernelRequest& request, Out out);
+template <SoftmaxForm form>
+lks_status make_log_softmax(const KernelRequest& request, Out out);
+template <SoftmaxForm form>
+lks_status make_sparse_cross_entropy(const KernelRequest& request, Out out);
+template <SoftmaxForm form>
+lks_status make_cross_entropy(const KernelRequest& request, Out out);
 lks_status make_gather(const KernelRequest& request, Out out);
 lks_status make_scatter_add_walk(const KernelRequest& request, Out out);
 lks_status make_scatter_add_sorted(const KernelRequest& request, Out out);

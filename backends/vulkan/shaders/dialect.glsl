@@ -1,7 +1,8 @@
-// The scalar dialect of ops/scalar as GLSL.
-#define LS_FUNCTION(type) type
+// The scalar dialect of ops/scalar as GLSL. What comes here has gone through
+// lockstep_scalar_shader_text (shaders.cmake).
+#define LS_FUNCTION(type) precise type
 
-#define F32 precise float
+#define F32 float
 #define I32 int
 #define U32 uint
 #define I64 int64_t
@@ -12,8 +13,8 @@
 #define F32_CONST(x) (x)
 #define I32_CONST(x) int(x)
 #define U32_CONST(x) uint(x)
-#define I64_CONST(x) int64_t(x##l)
-#define U64_CONST(x) uint64_t(x##ul)
+#define I64_CONST(x) int64_t(x)
+#define U64_CONST(x) (x)
 
 #define LS_SELECT(c, a, b) ((c) ? (a) : (b))
 #define LS_AND(a, b) ((a) && (b))
@@ -37,12 +38,16 @@
 uint mulhi(uint a, uint b) { return uint((uint64_t(a) * b) >> 32); }
 
 #ifdef WITH_F64
-#define F64 precise double
-#define F64_CONST(x) (x##lf)
-#define BITS_F64(x) uint64_of(x)
-#define FLOAT_U64(u) double_of(u)
+#define F64 double
+#define F64_CONST(x) (x)
+#define BITS_F64(x) packUint2x32(unpackDouble2x32(x))
+#define FLOAT_U64(u) packDouble2x32(unpackUint2x32(u))
 #define F64_OF_I64(x) double(x)
-
-uint64_t uint64_of(double x) { return packUint2x32(unpackDouble2x32(x)); }
-double double_of(uint64_t bits) { return packDouble2x32(unpackUint2x32(bits)); }
+#else
+// Functions of F64 come to something that nobody calls, and which is dropped.
+#define F64 float
+#define F64_CONST(x) (0.0)
+#define BITS_F64(x) uint64_t(x)
+#define FLOAT_U64(u) float(u)
+#define F64_OF_I64(x) float(x)
 #endif

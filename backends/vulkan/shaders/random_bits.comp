@@ -2,7 +2,7 @@
 // Philox 4x32-10: four words of 32 bits per invocation.
 #include "common.glsl"
 #include "dialect.glsl"
-#include "../../../ops/scalar/philox.inc"
+#include "scalar/philox.glsl"
 
 layout(local_size_x = 64) in;
 

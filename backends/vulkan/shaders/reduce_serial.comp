@@ -6,34 +6,19 @@
 
 layout(local_size_x = 64) in;
 
+Part element_at(Params p, int64_t base, uint64_t position) {
+  int64_t at;
+  OFFSET_OF(at, position, p.inner_rank, p.inner_dims, p.inner_from);
+  return with(nothing(), (ELEMENTS(p.from) + uint64_t(base + at)).v, position);
+}
+
 // The elements from `first` on, at most a chunk of them.
 Part chunk(Params p, int64_t base, uint64_t first, uint count) {
-#ifdef REDUCE_SUM
-  // Lanes in the order in which halving joins them: 0, 16, 8, 24 … of 32. Those beyond the count are +0 and change nothing,
-  // so half of the lanes do where they have all elements.
-  const uint log_lanes = count <= 1 ? 0 : min(uint(findMSB(count - 1)) + 1, 5u), step = 32;
-  PAIRWISE(lanes, 6);
-  for (uint i = 0; i < (1u << log_lanes); ++i) {
-    const uint lane = log_lanes == 0 ? 0 : bitfieldReverse(i) >> (32 - log_lanes);
-#else
   Part result = nothing();
-  const uint lane = 0, step = 1;
-  {
-#endif
-    Part part = nothing();
-    for (uint k = lane; k < count; k += step) {
-      int64_t at;
-      OFFSET_OF(at, first + k, p.inner_rank, p.inner_dims, p.inner_from);
-      part = with(part, (ELEMENTS(p.from) + uint64_t(base + at)).v, first + k);
-    }
 #ifdef REDUCE_SUM
-    PAIRWISE_ADD(lanes, part);
-  }
-  Part result;
-  PAIRWISE_TOTAL(result, lanes);
+  JOIN_LANES_OF_CHUNK(result, count, k, element_at(p, base, first + k));
 #else
-    result = part;
-  }
+  for (uint k = 0; k < count; ++k) result = join(result, element_at(p, base, first + k));
 #endif
   return result;
 }

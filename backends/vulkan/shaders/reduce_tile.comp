@@ -7,25 +7,7 @@
 
 layout(local_size_x = 256) in;
 
-const uint slots = 8;
-shared Part lanes[slots][33];  // one more than needed: columns of a power of two would share a bank
-shared Part chunk_parts[slots];
-
-// Joins the lanes of each slot by halving, two and three halvings at once, into chunk_parts.
-void join_lanes(uint t) {
-  barrier();
-  if (t < slots * 8) {
-    const uint s = t / 8, l = t % 8;
-    lanes[s][l] = join(join(lanes[s][l], lanes[s][l + 16]), join(lanes[s][l + 8], lanes[s][l + 24]));
-  }
-  barrier();
-  if (t < slots) {
-    const Part even = join(join(lanes[t][0], lanes[t][4]), join(lanes[t][2], lanes[t][6]));
-    const Part odd = join(join(lanes[t][1], lanes[t][5]), join(lanes[t][3], lanes[t][7]));
-    chunk_parts[t] = join(even, odd);
-  }
-  barrier();
-}
+#include "tile.glsl"
 
 // One lane of one chunk.
 Part lane_of_chunk(Params p, int64_t base, uint64_t chunk, uint lane) {

@@ -80,24 +80,4 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
 // Parts in the workspace.
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Parts { Part v; };
 
-// Joins parts in pairs, the pairs in pairs and so on, as they come: parts of equally many are joined as soon as there are two.
-#define PAIRWISE(name, most) \
-  Part name##_waiting[most]; \
-  uint name##_depth = 0, name##_count = 0
-#define PAIRWISE_ADD(name, part_)                                                                 \
-  {                                                                                               \
-    Part latest_ = part_;                                                                         \
-    for (uint below_ = name##_count; (below_ & 1) != 0; below_ >>= 1) {                           \
-      latest_ = join(name##_waiting[--name##_depth], latest_);                                    \
-    }                                                                                             \
-    name##_waiting[name##_depth++] = latest_;                                                     \
-    name##_count += 1;                                                                            \
-  }
-#define PAIRWISE_TOTAL(result_, name)                                                              \
-  {                                                                                               \
-    result_ = nothing();                                                                          \
-    if (name##_depth > 0) {                                                                       \
-      result_ = name##_waiting[name##_depth - 1];                                                  \
-      for (uint i_ = name##_depth - 1; i_ > 0; --i_) result_ = join(name##_waiting[i_ - 1], result_); \
-    }                                                                                             \
-  }
+#include "pairwise.glsl"
