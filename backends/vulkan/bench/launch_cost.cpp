@@ -1,0 +1,187 @@
+// What a small op costs on the Vulkan driver: a thousand dependent additions on 256 numbers through the public
+// interface, and the same as a command buffer written by hand, in turn. Prints microseconds per op and their ratio.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "backends/vulkan/device/device.h"
+#include "lockstep/lockstep.h"
+#include "runtime/host_api.h"
+
+namespace lockstep::embedded {
+std::string_view vulkan_add_one();
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int ops = 1000;
+constexpr std::int64_t count = 256;
+
+double microseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+// A command buffer, recorded anew, submitted and waited for each time.
+class ByHand {
+ public:
+  explicit ByHand(lks_device& device)
+      : d_(device), a_(device.buffers.allocate(4 * count)), b_(device.buffers.allocate(4 * count)) {
+    make_pipeline();
+    VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+    pool.queueFamilyIndex = d_.facts.compute_family;
+    VULKAN_CHECK(d_.vk.vkCreateCommandPool(d_.handle, &pool, nullptr, &pool_));
+    VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_,
+                                     VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
+    VULKAN_CHECK(d_.vk.vkAllocateCommandBuffers(d_.handle, &info, &commands_));
+    const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
+                                         VK_SEMAPHORE_TYPE_TIMELINE, 0};
+    const VkSemaphoreCreateInfo semaphore{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+    VULKAN_CHECK(d_.vk.vkCreateSemaphore(d_.handle, &semaphore, nullptr, &done_));
+  }
+  ~ByHand() {
+    d_.vk.vkDestroySemaphore(d_.handle, done_, nullptr);
+    d_.vk.vkDestroyCommandPool(d_.handle, pool_, nullptr);
+    d_.vk.vkDestroyPipeline(d_.handle, pipeline_, nullptr);
+    d_.vk.vkDestroyPipelineLayout(d_.handle, layout_, nullptr);
+    d_.buffers.free(a_);
+    d_.buffers.free(b_);
+  }
+  ByHand(const ByHand&) = delete;
+  ByHand& operator=(const ByHand&) = delete;
+
+  double run() {
+    const Clock::time_point start = Clock::now();
+    record();
+    submit_and_wait();
+    return microseconds_since(start) / ops;
+  }
+
+ private:
+  struct Push {
+    VkDeviceAddress from, to;
+    std::uint32_t count;
+  };
+
+  void make_pipeline() {
+    const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
+    VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
+    layout.pushConstantRangeCount = 1;
+    layout.pPushConstantRanges = &range;
+    VULKAN_CHECK(d_.vk.vkCreatePipelineLayout(d_.handle, &layout, nullptr, &layout_));
+    const std::string_view bytes = lockstep::embedded::vulkan_add_one();
+    std::vector<std::uint32_t> code(bytes.size() / 4);
+    std::memcpy(code.data(), bytes.data(), bytes.size());
+    VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0, bytes.size(),
+                                         code.data()};
+    VkShaderModule module = VK_NULL_HANDLE;
+    VULKAN_CHECK(d_.vk.vkCreateShaderModule(d_.handle, &module_info, nullptr, &module));
+    VkComputePipelineCreateInfo info{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+    info.stage = {VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  nullptr,
+                  0,
+                  VK_SHADER_STAGE_COMPUTE_BIT,
+                  module,
+                  "main",
+                  nullptr};
+    info.layout = layout_;
+    VULKAN_CHECK(d_.vk.vkCreateComputePipelines(d_.handle, VK_NULL_HANDLE, 1, &info, nullptr, &pipeline_));
+    d_.vk.vkDestroyShaderModule(d_.handle, module, nullptr);
+  }
+
+  void record() {
+    VULKAN_CHECK(d_.vk.vkResetCommandPool(d_.handle, pool_, 0));
+    VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+    VULKAN_CHECK(d_.vk.vkBeginCommandBuffer(commands_, &begin));
+    d_.vk.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_);
+    VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_SHADER_WRITE_BIT,
+                            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
+    for (int i = 0; i < ops; ++i) {
+      const Push push{i % 2 ? b_->address : a_->address, i % 2 ? a_->address : b_->address, count};
+      d_.vk.vkCmdPushConstants(commands_, layout_, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
+      d_.vk.vkCmdDispatch(commands_, 1, 1, 1);
+      d_.vk.vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                 0, 1, &barrier, 0, nullptr, 0, nullptr);
+    }
+    VULKAN_CHECK(d_.vk.vkEndCommandBuffer(commands_));
+  }
+
+  void submit_and_wait() {
+    ++serial_;
+    VkTimelineSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
+    signal.signalSemaphoreValueCount = 1;
+    signal.pSignalSemaphoreValues = &serial_;
+    VkSubmitInfo submit{VK_STRUCTURE_TYPE_SUBMIT_INFO, &signal};
+    submit.commandBufferCount = submit.signalSemaphoreCount = 1;
+    submit.pCommandBuffers = &commands_;
+    submit.pSignalSemaphores = &done_;
+    d_.submit(submit);
+    const VkSemaphoreWaitInfo wait{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial_};
+    VULKAN_CHECK(d_.vk.vkWaitSemaphores(d_.handle, &wait, ~std::uint64_t{0}));
+  }
+
+  lks_device& d_;
+  lks_buffer *a_, *b_;
+  VkPipelineLayout layout_ = VK_NULL_HANDLE;
+  VkPipeline pipeline_ = VK_NULL_HANDLE;
+  VkCommandPool pool_ = VK_NULL_HANDLE;
+  VkCommandBuffer commands_ = VK_NULL_HANDLE;
+  VkSemaphore done_ = VK_NULL_HANDLE;
+  std::uint64_t serial_ = 0;
+};
+
+struct Times {
+  double enqueue, total;  // microseconds per op
+};
+
+Times through_lockstep(const lockstep::Tensor& x) {
+  const Clock::time_point start = Clock::now();
+  lockstep::Tensor y = x;
+  for (int i = 0; i < ops; ++i) y = y + 1.0f;
+  const double enqueue = microseconds_since(start) / ops;
+  lockstep::synchronize(x.device());
+  return {enqueue, microseconds_since(start) / ops};
+}
+
+double median(std::vector<double> v) {
+  std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
+  return v[v.size() / 2];
+}
+
+void measure() {
+  const lockstep::DeviceScope scope{lockstep::Device("vulkan")};
+  const lockstep::Tensor x = lockstep::full({count}, 0.0f);
+  lks_driver driver(lockstep::host_api());
+  lks_device device(driver, driver.instance.devices().at(0));
+  ByHand by_hand(device);
+  std::vector<double> hand, enqueue, total;
+  for (int round = 0; round < 25; ++round) {
+    const double h = by_hand.run();
+    const Times t = through_lockstep(x);
+    if (round < 5) continue;  // warming up
+    hand.push_back(h);
+    enqueue.push_back(t.enqueue);
+    total.push_back(t.total);
+  }
+  std::printf("{\"device\":\"%s\",\"enqueue_us\":%.3f,\"total_us\":%.3f,\"by_hand_us\":%.3f,\"ratio\":%.3f}\n",
+              device.facts.name.c_str(), median(enqueue), median(total), median(hand), median(total) / median(hand));
+}
+
+}  // namespace
+
+int main() {
+  try {
+    measure();
+  } catch (const vulkan::Failure& e) {
+    std::fprintf(stderr, "%s\n", e.diag().what);
+    return 1;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}
