@@ -77,6 +77,18 @@ std::span<const host::KernelRow> kernels() {
       host::KernelRow{LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "sorted", &make_scatter_add_sorted},
       host::KernelRow{LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "radix", &make_argsort},
       host::KernelRow{LKS_OP_RANDOM_BITS, LKS_OP_RANDOM_BITS_VERSION, "blocks", &make_random_bits},
+      host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "lanes", &make_matmul_lanes},
+      host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "simple", &make_matmul},
+      host::KernelRow{LKS_OP_CONV2D, LKS_OP_CONV2D_VERSION, "lanes", &make_conv2d_lanes},
+      host::KernelRow{LKS_OP_CONV2D, LKS_OP_CONV2D_VERSION, "simple", &make_conv2d},
+      host::KernelRow{LKS_OP_CONV2D_BACKWARD_INPUT, LKS_OP_CONV2D_BACKWARD_INPUT_VERSION, "lanes",
+                      &make_conv2d_backward_input_lanes},
+      host::KernelRow{LKS_OP_CONV2D_BACKWARD_INPUT, LKS_OP_CONV2D_BACKWARD_INPUT_VERSION, "simple",
+                      &make_conv2d_backward_input},
+      host::KernelRow{LKS_OP_CONV2D_BACKWARD_FILTER, LKS_OP_CONV2D_BACKWARD_FILTER_VERSION, "lanes",
+                      &make_conv2d_backward_filter_lanes},
+      host::KernelRow{LKS_OP_CONV2D_BACKWARD_FILTER, LKS_OP_CONV2D_BACKWARD_FILTER_VERSION, "simple",
+                      &make_conv2d_backward_filter},
   };
   return rows;
 }

@@ -1,0 +1,220 @@
+// Convolution and its two gradients, in every mode in the order of lockstep mode.
+#include <limits>
+
+#include "backends/vulkan/kernels/products.h"
+#include "backends/vulkan/shaders.h"
+
+namespace vulkan {
+namespace {
+
+enum class Pass { forward, backward_input, backward_filter };
+
+// By pass.
+constexpr ProductVariant variants[][4] = {
+    {{"lanes 32x4", Way::lanes, shaders::conv_forward_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
+     {"lanes 32x2", Way::lanes, shaders::conv_forward_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
+     {"lanes 32x1", Way::lanes, shaders::conv_forward_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
+     {"simple", Way::element, shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64, nullptr, nullptr, 1,
+      1, 0, 0}},
+    {{"lanes 32x4", Way::lanes, shaders::conv_input_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
+     {"lanes 32x2", Way::lanes, shaders::conv_input_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
+     {"lanes 32x1", Way::lanes, shaders::conv_input_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
+     {"simple", Way::element, shaders::conv_input_simple_f32, shaders::conv_input_simple_f64, nullptr, nullptr, 1, 1, 0,
+      0}},
+    {{"lanes 32x4", Way::lanes, shaders::conv_filter_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
+     {"lanes 32x2", Way::lanes, shaders::conv_filter_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
+     {"lanes 32x1", Way::lanes, shaders::conv_filter_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
+     {"simple", Way::element, shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64, nullptr, nullptr, 1, 1,
+      0, 0}},
+};
+
+// The attributes that the three ops share.
+struct Window {
+  std::int32_t strides[2], dilation[2], before[2], groups;
+};
+
+// shaders/conv_params.glsl
+struct Params {
+  VkDeviceAddress x, w, y, bias;
+  std::int32_t batch, height, width, channels;
+  std::int32_t filters, taps_high, taps_wide;
+  std::int32_t out_height, out_width;
+  std::int32_t channels_per_group, filters_per_group;
+  std::int32_t strides[2], dilation[2], before[2];
+  std::int32_t has_bias;
+  Tiling tiling;
+};
+
+std::int32_t narrow(std::int64_t extent) { return static_cast<std::int32_t>(extent); }
+
+// Which operands are image, filters and output of the convolution.
+struct Places {
+  std::size_t x, w, y;
+
+  Places(Pass pass, std::size_t result)
+      : x(pass == Pass::backward_input ? result : 0),
+        w(pass == Pass::backward_filter ? result : 1),
+        y(pass == Pass::forward          ? result
+          : pass == Pass::backward_input ? 0
+                                         : 1) {}
+};
+
+class Conv : public lks_kernel {
+ public:
+  Conv(const Cut& cut, const ProductPipelines& pipelines, Pass pass, const Window& window, bool has_bias)
+      : cut_(cut), pipelines_(pipelines), pass_(pass), window_(window), has_bias_(has_bias) {}
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const std::size_t result = dtypes.size() - 1;
+    std::vector<Access> inputs = {tensor(launch, 0).access(false), tensor(launch, 1).access(false)};
+    if (has_bias_) inputs.push_back(tensor(launch, 2).access(false));
+    const VkDeviceAddress workspace = cut_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
+    ProductDispatches(plan, cut_, pipelines_, workspace, inputs, tensor(launch, result).access(true))
+        .run(params(launch, Places(pass_, result)));
+  }
+
+ private:
+  Params params(const lks_launch& launch, const Places& at) const {
+    const Tensor x = tensor(launch, at.x), w = tensor(launch, at.w), y = tensor(launch, at.y);
+    Params p{};
+    p.x = x.address, p.w = w.address, p.y = y.address;
+    p.bias = has_bias_ ? tensor(launch, 2).address : 0;
+    p.has_bias = has_bias_;
+    p.batch = narrow(x.dims[0]), p.height = narrow(x.dims[1]), p.width = narrow(x.dims[2]);
+    p.channels = narrow(x.dims[3]);
+    p.filters = narrow(w.dims[0]), p.taps_high = narrow(w.dims[1]), p.taps_wide = narrow(w.dims[2]);
+    p.out_height = narrow(y.dims[1]), p.out_width = narrow(y.dims[2]);
+    p.channels_per_group = p.channels / window_.groups, p.filters_per_group = p.filters / window_.groups;
+    for (int side = 0; side < 2; ++side) {
+      p.strides[side] = window_.strides[side];
+      p.dilation[side] = window_.dilation[side];
+      p.before[side] = window_.before[side];
+    }
+    return p;
+  }
+
+  const Cut cut_;
+  const ProductPipelines pipelines_;
+  const Pass pass_;
+  const Window window_;
+  const bool has_bias_;
+};
+
+Shader join_for(Pass pass, lks_dtype t) {
+  const bool f64 = t == LKS_F64;
+  switch (pass) {
+    case Pass::backward_input: return f64 ? shaders::conv_input_join_f64 : shaders::conv_input_join_f32;
+    case Pass::backward_filter: return f64 ? shaders::conv_filter_join_f64 : shaders::conv_filter_join_f32;
+    default: return f64 ? shaders::conv_forward_join_f64 : shaders::conv_forward_join_f32;
+  }
+}
+
+template <class Attrs>
+Window window_of(const KernelRequest& request) {
+  const auto& a = request.attrs<Attrs>();
+  Window window{};
+  for (int side = 0; side < 2; ++side) {
+    window.strides[side] = narrow(a.strides.values[side]);
+    window.dilation[side] = narrow(a.dilation.values[side]);
+    window.before[side] = narrow(a.padding.values[2 * side]);
+  }
+  window.groups = narrow(a.groups);
+  return window;
+}
+
+const lks_tensor_desc& operand(const KernelRequest& request, std::size_t i) {
+  const std::size_t inputs = request.desc.input_count;
+  return i < inputs ? request.input(i) : request.output(i - inputs);
+}
+
+// The convolution as a product of matrices, a batch of one for each group (shaders/conv_operands.glsl).
+ProductShape shape_of(const KernelRequest& request, Pass pass, const Window& window) {
+  const Places at(pass, request.desc.input_count);
+  const std::int64_t *x = operand(request, at.x).dims, *w = operand(request, at.w).dims,
+                     *y = operand(request, at.y).dims;
+  const std::int64_t taps = w[1] * w[2], channels = x[3] / window.groups, filters = w[0] / window.groups;
+  switch (pass) {
+    case Pass::backward_input: return {window.groups, x[0] * x[1] * x[2], channels, taps * filters};
+    case Pass::backward_filter: return {window.groups, taps * channels, filters, y[0] * y[1] * y[2]};
+    default: return {window.groups, y[0] * y[1] * y[2], filters, taps * channels};
+  }
+}
+
+// Whether some tap of some pixel meets nothing.
+bool may_lack_terms(const KernelRequest& request, Pass pass, const Window& window) {
+  const Places at(pass, request.desc.input_count);
+  const std::int64_t *x = operand(request, at.x).dims, *w = operand(request, at.w).dims,
+                     *y = operand(request, at.y).dims;
+  for (int side = 0; side < 2; ++side) {
+    const std::int64_t reach = (w[1 + side] - 1) * window.dilation[side];
+    const std::int64_t last = (y[1 + side] - 1) * window.strides[side] - window.before[side] + reach;
+    if (window.before[side] > 0 || last >= x[1 + side]) return true;
+    if (pass == Pass::backward_input && (reach > 0 || window.strides[side] > 1)) return true;
+  }
+  return false;
+}
+
+// Whether 31 bits count the elements of an image, an output and the filters, and the rows and positions of the product.
+bool is_countable(const KernelRequest& request, Pass pass, const ProductShape& shape) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  const Places at(pass, request.desc.input_count);
+  const std::int64_t *x = operand(request, at.x).dims, *w = operand(request, at.w).dims,
+                     *y = operand(request, at.y).dims;
+  return x[1] * x[2] * x[3] <= most && y[1] * y[2] * y[3] <= most && w[0] * w[1] * w[2] * w[3] <= most &&
+         shape.rows <= most && shape.depth <= most;
+}
+
+lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const Window& window) {
+  if (const lks_status status = require_product(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
+  if (const lks_status status = require_dense(request); status != LKS_OK) return status;
+  const lks_dtype dtype = request.input(0).dtype;
+  const ProductShape shape = shape_of(request, pass, window);
+  if (!is_countable(request, pass, shape)) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE,
+                        "an image, the filters or the sums have more than 2^31 - 1 elements");
+  }
+  const Facts& facts = context_of(request).facts;
+  const ProductVariant* variant = choose(variants[static_cast<int>(pass)], way, dtype, shape, facts);
+  if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
+  Cut cut(shape, *variant, dtype, facts);
+  cut.constants.push_back(may_lack_terms(request, pass, window));
+  describe_product(request, *variant, cut);
+  if (!out) return LKS_OK;
+  Pipelines& pipelines = context_of(request).device->pipelines;
+  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants),
+                              cut.ranges > 1 ? &pipelines.get(join_for(pass, dtype)) : nullptr};
+  host::emplace<Conv>(request, out, cut, both, pass, window, pass == Pass::forward && request.has_input(2));
+  return LKS_OK;
+}
+
+template <Way way>
+lks_status make_forward(const KernelRequest& request, Out out) {
+  return make(request, out, way, Pass::forward, window_of<lks_conv2d_attrs>(request));
+}
+template <Way way>
+lks_status make_backward_input(const KernelRequest& request, Out out) {
+  return make(request, out, way, Pass::backward_input, window_of<lks_conv2d_backward_input_attrs>(request));
+}
+template <Way way>
+lks_status make_backward_filter(const KernelRequest& request, Out out) {
+  return make(request, out, way, Pass::backward_filter, window_of<lks_conv2d_backward_filter_attrs>(request));
+}
+
+}  // namespace
+
+lks_status make_conv2d_lanes(const KernelRequest& request, Out out) { return make_forward<Way::lanes>(request, out); }
+lks_status make_conv2d(const KernelRequest& request, Out out) { return make_forward<Way::element>(request, out); }
+lks_status make_conv2d_backward_input_lanes(const KernelRequest& request, Out out) {
+  return make_backward_input<Way::lanes>(request, out);
+}
+lks_status make_conv2d_backward_input(const KernelRequest& request, Out out) {
+  return make_backward_input<Way::element>(request, out);
+}
+lks_status make_conv2d_backward_filter_lanes(const KernelRequest& request, Out out) {
+  return make_backward_filter<Way::lanes>(request, out);
+}
+lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out) {
+  return make_backward_filter<Way::element>(request, out);
+}
+
+}  // namespace vulkan

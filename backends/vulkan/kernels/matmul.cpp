@@ -1,0 +1,99 @@
+// Matrix products, in every mode in the order of lockstep mode. Operands are read by their strides.
+#include "backends/vulkan/kernels/products.h"
+#include "backends/vulkan/shaders.h"
+
+namespace vulkan {
+namespace {
+
+constexpr ProductVariant variants[] = {
+    {"lanes 32x4", Way::lanes, shaders::matmul_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
+    {"lanes 32x2", Way::lanes, shaders::matmul_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
+    {"lanes 32x1", Way::lanes, shaders::matmul_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
+    {"simple", Way::element, shaders::matmul_simple_f32, shaders::matmul_simple_f64, shaders::matmul_simple_i32,
+     shaders::matmul_simple_i64, 1, 1, 0, 0},
+};
+
+constexpr int most_batch_dims = LKS_MAX_RANK - 2;
+
+// shaders/matmul_operands.glsl
+struct Params {
+  VkDeviceAddress a, b, c;
+  std::int64_t a_row, a_column, b_row, b_column, c_row, c_column;
+  std::int64_t a_batch[most_batch_dims], b_batch[most_batch_dims], c_batch[most_batch_dims];
+  std::int32_t batch_dims[most_batch_dims];
+  std::int32_t batch_rank;
+  Tiling tiling;
+};
+
+Params params_of(const Tensor& a, const Tensor& b, const Tensor& c) {
+  Params p{};
+  const int row = c.rank - 2, column = c.rank - 1;
+  p.a = a.address, p.b = b.address, p.c = c.address;
+  p.a_row = a.strides[row], p.a_column = a.strides[column];
+  p.b_row = b.strides[row], p.b_column = b.strides[column];
+  p.c_row = c.strides[row], p.c_column = c.strides[column];
+  p.batch_rank = row;
+  for (int d = 0; d < row; ++d) {
+    p.batch_dims[d] = static_cast<std::int32_t>(c.dims[d]);
+    p.a_batch[d] = a.strides[d], p.b_batch[d] = b.strides[d], p.c_batch[d] = c.strides[d];
+  }
+  return p;
+}
+
+class Matmul : public lks_kernel {
+ public:
+  Matmul(const Cut& cut, const ProductPipelines& pipelines) : cut_(cut), pipelines_(pipelines) {}
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const Tensor a = tensor(launch, 0), b = tensor(launch, 1), c = tensor(launch, 2);
+    const Access inputs[] = {a.access(false), b.access(false)};
+    const VkDeviceAddress workspace = cut_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
+    ProductDispatches(plan, cut_, pipelines_, workspace, inputs, c.access(true)).run(params_of(a, b, c));
+  }
+
+ private:
+  const Cut cut_;
+  const ProductPipelines pipelines_;
+};
+
+ProductShape shape_of(const KernelRequest& request) {
+  const lks_tensor_desc &a = request.input(0), &c = request.output(0);
+  ProductShape shape{1, c.dims[c.rank - 2], c.dims[c.rank - 1], a.dims[a.rank - 1]};
+  for (int d = 0; d < c.rank - 2; ++d) shape.batch *= c.dims[d];
+  return shape;
+}
+
+Shader join_for(lks_dtype t) {
+  switch (t) {
+    case LKS_F64: return shaders::matmul_join_f64;
+    case LKS_I32: return shaders::matmul_join_i32;
+    case LKS_I64: return shaders::matmul_join_i64;
+    default: return shaders::matmul_join_f32;
+  }
+}
+
+lks_status make(const KernelRequest& request, Out out, Way way) {
+  if (const lks_status status = require_product(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); status != LKS_OK) {
+    return status;
+  }
+  const lks_dtype dtype = request.input(0).dtype;
+  const ProductShape shape = shape_of(request);
+  const Facts& facts = context_of(request).facts;
+  const ProductVariant* variant = choose(variants, way, dtype, shape, facts);
+  if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
+  const Cut cut(shape, *variant, dtype, facts);
+  describe_product(request, *variant, cut);
+  if (!out) return LKS_OK;
+  Pipelines& pipelines = context_of(request).device->pipelines;
+  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants),
+                              cut.ranges > 1 ? &pipelines.get(join_for(dtype)) : nullptr};
+  host::emplace<Matmul>(request, out, cut, both);
+  return LKS_OK;
+}
+
+}  // namespace
+
+lks_status make_matmul_lanes(const KernelRequest& request, Out out) { return make(request, out, Way::lanes); }
+lks_status make_matmul(const KernelRequest& request, Out out) { return make(request, out, Way::element); }
+
+}  // namespace vulkan

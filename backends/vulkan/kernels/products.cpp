@@ -1,0 +1,142 @@
+#include "backends/vulkan/kernels/products.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+#include <limits>
+
+namespace vulkan {
+namespace {
+
+constexpr std::int64_t chunk = 256;           // docs/lockstep_mode.md
+constexpr std::int64_t joined_at_once = 256;  // shaders/product_join.glsl
+constexpr std::int64_t join_group = 64, element_group = 64;
+constexpr std::int64_t most_workspace = std::int64_t{64} << 20;
+// An invocation that computes one element takes no more chunks at once: lavapipe stops loops after 65535 rounds.
+constexpr int most_slots = 6;
+
+std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
+
+// How many invocations of the simple way keep the device busy.
+std::int64_t wanted_invocations(const Facts& facts) { return facts.type == LKS_DEVICE_CPU ? 1024 : 65536; }
+
+}  // namespace
+
+const ProductVariant* choose(std::span<const ProductVariant> variants, Way way, lks_dtype dtype,
+                             const ProductShape& shape, const Facts& facts) {
+  for (const ProductVariant& v : variants) {
+    if (v.way != way || !v.shader_for(dtype) || (way == Way::lanes && !facts.is_lavapipe)) continue;
+    if (shape.rows >= v.least_rows && shape.columns >= v.least_columns) return &v;
+  }
+  return nullptr;
+}
+
+Cut::Cut(const ProductShape& s, const ProductVariant& variant, lks_dtype dtype, const Facts& facts)
+    : shape(s), height(variant.height), width(variant.width), element_bytes(size_of(dtype)) {
+  const std::int64_t chunks = std::max<std::int64_t>(1, pieces(shape.depth, chunk));
+  int slots = 0;
+  if (variant.way == Way::lanes) {
+    width *= facts.subgroup_size;
+    items_per_group = 1;
+    constants = {facts.subgroup_size};
+  } else {
+    const std::int64_t wanted = pieces(wanted_invocations(facts), std::max<std::int64_t>(1, shape.count()));
+    while (slots < most_slots && pieces(chunks, std::int64_t{2} << slots) >= std::min(wanted, chunks)) ++slots;
+    items_per_group = element_group;
+    constants = {static_cast<std::uint32_t>(slots)};
+    is_batch_first = shape.batch > 1 && shape.columns == 1;
+  }
+  tiles_down = pieces(shape.rows, height);
+  tiles_right = pieces(shape.columns, width);
+  range_length = chunk << slots;
+  ranges = pieces(chunks, std::int64_t{1} << slots);
+  const std::int64_t tile_bytes = ranges * height * width * element_bytes;
+  tiles_at_once = std::max<std::int64_t>(1, ranges == 1 ? tiles() : std::min(tiles(), most_workspace / tile_bytes));
+}
+
+std::uint64_t Cut::workspace_bytes() const {
+  std::int64_t parts = 0;
+  for (std::int64_t n = ranges; n > 1; n = pieces(n, joined_at_once)) parts += n;
+  return static_cast<std::uint64_t>(parts * tiles_at_once * height * width * element_bytes);
+}
+
+Tiling ProductDispatches::tiling(std::int64_t first) const {
+  Tiling t{};
+  t.workspace = workspace_;
+  t.first = static_cast<std::uint64_t>(first);
+  t.tiles = static_cast<std::uint64_t>(std::min(cut_.tiles_at_once, cut_.tiles() - first));
+  t.height = static_cast<std::uint32_t>(cut_.height);
+  t.width = static_cast<std::uint32_t>(cut_.width);
+  t.tiles_down = static_cast<std::uint32_t>(cut_.tiles_down);
+  t.tiles_right = static_cast<std::uint32_t>(cut_.tiles_right);
+  t.batches = static_cast<std::uint32_t>(cut_.shape.batch);
+  t.is_batch_first = cut_.is_batch_first;
+  t.ranges = static_cast<std::uint32_t>(cut_.ranges);
+  t.range_length = static_cast<std::uint32_t>(cut_.range_length);
+  t.rows = static_cast<std::uint32_t>(cut_.shape.rows);
+  t.columns = static_cast<std::uint32_t>(cut_.shape.columns);
+  t.depth = static_cast<std::uint32_t>(cut_.shape.depth);
+  t.joined = workspace_ + t.ranges * part_bytes(t);
+  return t;
+}
+
+Groups ProductDispatches::tile_groups(const Tiling& t) const {
+  return plan_.groups_for(static_cast<std::int64_t>(t.tiles * t.ranges), cut_.items_per_group);
+}
+
+Groups ProductDispatches::join_groups(const Tiling& t) const {
+  const std::int64_t items = static_cast<std::int64_t>(t.tiles) * t.height * t.width;
+  return plan_.groups_for(items * pieces(t.ranges, joined_at_once), join_group);
+}
+
+std::span<const Access> ProductDispatches::tile_accesses(const Tiling& t) {
+  accesses_.assign(inputs_.begin(), inputs_.end());
+  accesses_.push_back(t.ranges == 1 ? output_ : Access{t.workspace, t.workspace + t.ranges * part_bytes(t), true});
+  return accesses_;
+}
+
+std::span<const Access> ProductDispatches::join_accesses(const Tiling& t) {
+  const auto batches = static_cast<std::uint64_t>(pieces(t.ranges, joined_at_once));
+  // What is put in last may be more than the result: a bias.
+  accesses_.assign(inputs_.begin(), inputs_.end());
+  accesses_.push_back({t.workspace, t.workspace + t.ranges * part_bytes(t), false});
+  accesses_.push_back(batches == 1 ? output_ : Access{t.joined, t.joined + batches * part_bytes(t), true});
+  return accesses_;
+}
+
+void ProductDispatches::to_next_join(Tiling& t) const {
+  t.ranges = static_cast<std::uint32_t>(pieces(t.ranges, joined_at_once));
+  t.workspace = t.joined;
+  t.joined = t.workspace + t.ranges * part_bytes(t);
+}
+
+lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {
+  if (const lks_status status = host::require_dtypes(request, allowed); status != LKS_OK) return status;
+  if (const lks_status status = require_hardware(request); status != LKS_OK) return status;
+  for (std::uint32_t i = 0; i < request.desc.input_count + request.desc.output_count; ++i) {
+    const bool is_input = i < request.desc.input_count;
+    const lks_tensor_desc& t = is_input ? request.input(i) : request.output(i - request.desc.input_count);
+    if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
+    for (int d = 0; d < t.rank; ++d) {
+      if (t.dims[d] <= std::numeric_limits<std::int32_t>::max()) continue;
+      return host::refuse(request.diag, LKS_REASON_SIZE, static_cast<int>(i), HOST_WHERE,
+                          "%s: dimension %d of operand %u has %lld elements, at most 2^31 - 1 are counted",
+                          request.desc.op_name, d, i, static_cast<long long>(t.dims[d]));
+    }
+  }
+  return LKS_OK;
+}
+
+void describe_product(const KernelRequest& request, const ProductVariant& variant, const Cut& cut) {
+  std::snprintf(request.info.variant, sizeof request.info.variant, "%s", variant.name);
+  request.info.workspace_bytes = cut.workspace_bytes();
+  request.info.accumulate_dtype = request.input(0).dtype;
+  request.info.order = LKS_ORDER_BLOCKED;
+  request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  if (!request.info.deps) return;
+  for (std::uint32_t i = 0; i < request.desc.input_count + request.desc.output_count; ++i) {
+    request.info.deps[i].dims = ~0u;
+  }
+}
+
+}  // namespace vulkan

@@ -1,0 +1,113 @@
+// What matmul and the convolutions have in common: sums of products in the order of lockstep mode, cut into tiles of
+// the result and ranges of the positions.
+#pragma once
+
+#include <initializer_list>
+
+#include "backends/vulkan/kernels/kernel.h"
+
+namespace vulkan {
+
+/// A product of matrices, or what an op is as one.
+struct ProductShape {
+  std::int64_t batch, rows, columns, depth;
+
+  std::int64_t count() const { return batch * rows * columns; }
+};
+
+/// How a shader goes about it; shaders/product_*.glsl.
+enum class Way { element, lanes };
+
+/// One row of an op's table of variants: a shader, and when it is used.
+struct ProductVariant {
+  const char* name;  // begins with that of the kernel table's row
+  Way way;
+  Shader f32, f64, i32, i64;               // null: not for this dtype
+  std::int64_t height, width;              // of a tile; by lanes: columns for each lane
+  std::int64_t least_rows, least_columns;  // smaller results are left to the rows that follow
+
+  Shader shader_for(lks_dtype t) const { return t == LKS_F64 ? f64 : t == LKS_I32 ? i32 : t == LKS_I64 ? i64 : f32; }
+};
+
+/// The first variant that serves; null where none does.
+const ProductVariant* choose(std::span<const ProductVariant> variants, Way way, lks_dtype dtype,
+                             const ProductShape& shape, const Facts& facts);
+
+/// How a product is cut.
+struct Cut {
+  Cut(const ProductShape& shape, const ProductVariant& variant, lks_dtype dtype, const Facts& facts);
+
+  ProductShape shape;
+  std::int64_t height, width, tiles_down, tiles_right;
+  std::int64_t ranges, range_length;
+  std::int64_t tiles_at_once;  // by one dispatch, so that the workspace has a limit
+  std::int64_t items_per_group;
+  bool is_batch_first = false;
+  std::uint32_t element_bytes;
+  std::vector<std::uint32_t> constants;  // of the shader
+
+  std::int64_t tiles() const { return shape.batch * tiles_down * tiles_right; }
+  std::uint64_t workspace_bytes() const;
+};
+
+/// shaders/tiling.glsl
+struct Tiling {
+  VkDeviceAddress workspace, joined;
+  std::uint64_t first, tiles;
+  std::uint32_t height, width, tiles_down, tiles_right, batches, is_batch_first;
+  std::uint32_t ranges, range_length, rows, columns, depth;
+};
+
+/// The pipelines of a variant: tiles, and joining their ranges.
+struct ProductPipelines {
+  const Pipeline* tiles;
+  const Pipeline* join;
+};
+
+/// Refuses dtypes other than `allowed`, f64 where the device has none, and extents beyond the 31 bits in which the
+/// shaders count.
+lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed);
+
+/// Fills in what the kernel says of its sums.
+void describe_product(const KernelRequest& request, const ProductVariant& variant, const Cut& cut);
+
+/// Plans the dispatches of a product, one after the other; `dispatch` is called with a pipeline, a Tiling, groups and
+/// whether it reads the operands, writes the result, or both.
+class ProductDispatches {
+ public:
+  ProductDispatches(Plan& plan, const Cut& cut, const ProductPipelines& pipelines, VkDeviceAddress workspace,
+                    std::span<const Access> inputs, Access output)
+      : plan_(plan), cut_(cut), pipelines_(pipelines), workspace_(workspace), inputs_(inputs), output_(output) {}
+
+  /// `params` has a member `tiling`.
+  template <class P>
+  void run(P params) {
+    for (std::int64_t first = 0; first < cut_.tiles(); first += cut_.tiles_at_once) {
+      params.tiling = tiling(first);
+      plan_.dispatch(*pipelines_.tiles, params, tile_groups(params.tiling), tile_accesses(params.tiling));
+      while (params.tiling.ranges > 1) {
+        plan_.dispatch(*pipelines_.join, params, join_groups(params.tiling), join_accesses(params.tiling));
+        to_next_join(params.tiling);
+      }
+    }
+  }
+
+ private:
+  Tiling tiling(std::int64_t first) const;
+  Groups tile_groups(const Tiling& t) const;
+  Groups join_groups(const Tiling& t) const;
+  std::span<const Access> tile_accesses(const Tiling& t);
+  std::span<const Access> join_accesses(const Tiling& t);
+  void to_next_join(Tiling& t) const;
+  std::uint64_t part_bytes(const Tiling& t) const { return t.tiles * t.height * t.width * cut_.element_bytes; }
+
+  Plan& plan_;
+  const Cut& cut_;
+  const ProductPipelines pipelines_;
+  const VkDeviceAddress workspace_;
+  const std::span<const Access> inputs_;
+  const Access output_;
+  std::vector<Access> accesses_;
+};
+
+}  // namespace vulkan

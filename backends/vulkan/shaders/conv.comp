@@ -1,0 +1,17 @@
+#version 460
+// A convolution or one of its gradients, in the way that the define of the variant chooses.
+#include "common.glsl"
+#ifdef BY_LANES
+#extension GL_KHR_shader_subgroup_ballot : require
+#extension GL_KHR_shader_subgroup_vote : require
+#endif
+#include "tiling.glsl"
+#include "conv_params.glsl"
+#include "product_tile.glsl"
+#if defined(BY_ELEMENT)
+#include "conv_chunk.glsl"
+#elif defined(BY_LANES)
+layout(constant_id = 1) const bool may_lack_terms = true;
+#include "conv_operands.glsl"
+#endif
+#include "product.glsl"

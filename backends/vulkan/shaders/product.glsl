@@ -1,0 +1,8 @@
+// The way in which a product is computed: a define of the variant.
+#if defined(BY_ELEMENT)
+#include "product_simple.glsl"
+#elif defined(BY_LANES)
+#include "product_lanes.glsl"
+#else
+#include "product_join.glsl"
+#endif

@@ -1,0 +1,29 @@
+// Joins the sums of ranges, one invocation for each element of the tiles: up to 2^slots ranges into one each. The last
+// such step writes the result.
+layout(local_size_x = 64) in;
+const int slots = 8;
+#include "chain_sum.glsl"
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  Tiling t = p.tiling;
+  const uint64_t part = t.tiles * (t.height * t.width), number = ITEM_NUMBER;
+  const uint batches = (t.ranges + (1 << slots) - 1) >> slots;
+  if (number >= part * batches) return;
+  const uint batch = uint(number / part);
+  const uint64_t item = number - batch * part;
+  const uint first = batch << slots, last = min(first + (1 << slots), t.ranges) - 1;
+  for (uint range = first; range < last; ++range) chain_wait(range - first, (t.workspace + (range * part + item)).v);
+  const T sum = chain_total(last - first, (t.workspace + (last * part + item)).v);
+  if (batches > 1) {
+    (t.joined + number).v = sum;
+    return;
+  }
+  const uint64_t local = item / (t.height * t.width);
+  const Tile tile = tile_at(t, local, 0);
+  const uint element = uint(item - local * (t.height * t.width)), r = element / t.width, c = element - r * t.width;
+  if (tile.row + r < t.rows && tile.column + c < t.columns) {
+    put_result(p, tile.batch, tile.row + r, tile.column + c, sum);
+  }
+}

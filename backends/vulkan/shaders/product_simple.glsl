@@ -1,0 +1,15 @@
+// Products, one invocation for each element of the result and range of positions: tiles of 1 x 1.
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const int slots = 0;
+#include "chain_sum.glsl"
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  const uint64_t number = ITEM_NUMBER;
+  if (!is_work(p.tiling, number)) return;
+  const Tile tile = tile_of(p.tiling, number);
+  uint chunk = 0, k = tile.begin;
+  for (; tile.end - k > 256; k += 256, ++chunk) chain_wait(chunk, chunk_sum(p, tile, k, k + 256));
+  put(p, tile, 0, 0, chain_total(chunk, chunk_sum(p, tile, k, tile.end)));
+}
