@@ -1,7 +1,5 @@
 #include "backends/vulkan/kernels/index_check.h"
 
-#include <algorithm>
-
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -9,10 +7,8 @@ namespace {
 
 // shaders/check_indices.comp
 struct Params {
+  CheckFields check;
   VkDeviceAddress indices;
-  std::int64_t first, end, extent;
-  std::uint64_t value;
-  std::int32_t axis;
 };
 
 }  // namespace
@@ -22,13 +18,8 @@ const Pipeline& index_check_pipeline(lks_device& device, lks_dtype indices) {
 }
 
 void plan_index_check(Plan& plan, const Pipeline& pipeline, const Tensor& indices, std::int64_t extent, int axis) {
-  // Of one dispatch: see most_turns in reduce.cpp. The later ones do nothing once one has failed the command.
-  constexpr std::int64_t most = 256 * 32768;
-  const std::int64_t count = indices.count();
-  for (std::int64_t first = 0; first < count; first += most) {
-    const Params p{indices.address, first, std::min(first + most, count), extent, plan.value(), axis};
-    plan.dispatch_check(pipeline, p, {1, 1, 1}, indices.access(false));
-  }
+  plan_check(plan, pipeline, Params{{}, indices.address}, &Params::check, indices.count(), extent, axis,
+             indices.access(false));
 }
 
 }  // namespace vulkan

@@ -1,14 +1,47 @@
 // Indices are looked at before anything is written.
 #pragma once
 
+#include <algorithm>
+
 #include "backends/vulkan/kernels/kernel.h"
 
 namespace vulkan {
 
+/// shaders/check.glsl
+struct CheckFields {
+  std::int64_t first, end, per_group, extent;
+  std::uint64_t value;
+  std::int32_t axis;
+  std::uint32_t mode;
+};
+
+/// Dispatches that fail the command where one of `count` indices is outside [0, extent). `params` are the shader's, of
+/// which `fields` are filled in.
+template <class P>
+void plan_check(Plan& plan, const Pipeline& pipeline, P params, CheckFields P::*fields, std::int64_t count,
+                std::int64_t extent, int axis, Access reads) {
+  constexpr std::int64_t few = 16384, per_group = 4096;
+  // Of a dispatch that explains: see most_turns in reduce.cpp.
+  constexpr std::int64_t most = 256 * 32768;
+  enum : std::uint32_t { find, mark, explain };
+  CheckFields& c = params.*fields;
+  c = {0, count, count, extent, plan.value(), axis, find};
+  if (count <= few) return plan.dispatch_check(pipeline, params, {count > 0 ? 1u : 0u, 1, 1}, reads);
+  c.mode = mark;
+  c.per_group = per_group;
+  plan.dispatch_check(pipeline, params, plan.groups_for(count, per_group), reads);
+  c.mode = explain;
+  c.per_group = most;
+  for (c.first = 0; c.first < count; c.first += most) {
+    c.end = std::min(c.first + most, count);
+    plan.dispatch_check(pipeline, params, {1, 1, 1}, reads);
+  }
+}
+
 /// The pipeline for indices of a dtype, i32 or i64.
 const Pipeline& index_check_pipeline(lks_device& device, lks_dtype indices);
 
-/// A dispatch that fails the command where an element of dense `indices` is outside [0, extent).
+/// For dense `indices`.
 void plan_index_check(Plan& plan, const Pipeline& pipeline, const Tensor& indices, std::int64_t extent, int axis);
 
 }  // namespace vulkan

@@ -74,6 +74,7 @@ lks_status make_conv2d_backward_filter_lanes(const KernelRequest& request, Out o
 lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
 lks_status make_max_pool2d(const KernelRequest& request, Out out);
 lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
+lks_status make_max_pool2d_gather(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
 /// An invocation per row, or groups that take several short rows or one long one.
@@ -89,6 +90,7 @@ lks_status make_cross_entropy(const KernelRequest& request, Out out);
 lks_status make_gather(const KernelRequest& request, Out out);
 lks_status make_scatter_add_walk(const KernelRequest& request, Out out);
 lks_status make_scatter_add_sorted(const KernelRequest& request, Out out);
+lks_status make_one_hot(const KernelRequest& request, Out out);
 lks_status make_argsort(const KernelRequest& request, Out out);
 lks_status make_random_bits(const KernelRequest& request, Out out);
 

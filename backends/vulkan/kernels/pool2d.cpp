@@ -1,7 +1,7 @@
 // Pooling of dense NHWC images: an invocation per element of the result.
 #include <limits>
 
-#include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/kernels/index_check.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -26,6 +26,21 @@ std::int32_t narrow(std::int64_t n) {
   return static_cast<std::int32_t>(n);
 }
 
+// The parameters of a launch: those of the attributes, with extents and addresses filled in.
+Params params_of(const lks_kernel& kernel, const lks_launch& launch, const Params& attrs, std::size_t image,
+                 std::size_t pooled) {
+  const std::int64_t* x = launch.bindings[image].dims;
+  const std::int64_t* y = launch.bindings[pooled].dims;
+  Params p = attrs;
+  p.channels = static_cast<std::uint32_t>(narrow(x[3]));
+  p.height = narrow(x[1]);
+  p.width = narrow(x[2]);
+  p.pooled_height = narrow(y[1]);
+  p.pooled_width = narrow(y[2]);
+  for (std::size_t i = 0; i < kernel.dtypes.size(); ++i) p.tensors[i] = kernel.tensor(launch, i).address;
+  return p;
+}
+
 class PoolKernel : public lks_kernel {
  public:
   /// `image` and `pooled` are those tensors' numbers; `first_output` is that of the tensor with an invocation per
@@ -35,21 +50,10 @@ class PoolKernel : public lks_kernel {
       : pipeline_(pipeline), attrs_(attrs), image_(image), pooled_(pooled), first_output_(first_output) {}
 
   void plan(Plan& plan, const lks_launch& launch) const override {
-    const std::int64_t* image = launch.bindings[image_].dims;
-    const std::int64_t* pooled = launch.bindings[pooled_].dims;
-    Params p = attrs_;
-    p.channels = static_cast<std::uint32_t>(narrow(image[3]));
-    p.height = narrow(image[1]);
-    p.width = narrow(image[2]);
-    p.pooled_height = narrow(pooled[1]);
-    p.pooled_width = narrow(pooled[2]);
-    std::vector<Access> accesses;
-    for (std::size_t i = 0; i < dtypes.size(); ++i) {
-      const Tensor t = tensor(launch, i);
-      p.tensors[i] = t.address;
-      if (i == first_output_) p.count = t.count();
-      accesses.push_back(t.access(i >= first_output_));
-    }
+    Params p = params_of(*this, launch, attrs_, image_, pooled_);
+    p.count = tensor(launch, first_output_).count();
+    Access accesses[3] = {};
+    for (std::size_t i = 0; i < dtypes.size(); ++i) accesses[i] = tensor(launch, i).access(i >= first_output_);
     plan.dispatch(pipeline_, p, plan.groups_for(p.count, group), accesses);
   }
 
@@ -57,6 +61,31 @@ class PoolKernel : public lks_kernel {
   const Pipeline& pipeline_;
   const Params attrs_;
   const std::size_t image_, pooled_, first_output_;
+};
+
+// shaders/check_taps.comp
+struct CheckParams {
+  Params window;
+  CheckFields check;
+};
+
+class MaxGatherKernel : public lks_kernel {
+ public:
+  MaxGatherKernel(const Pipeline& check, const Pipeline& pipeline, const Params& attrs)
+      : check_(check), pipeline_(pipeline), attrs_(attrs) {}
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const Tensor x = tensor(launch, 0), taps = tensor(launch, 1), y = tensor(launch, 2);
+    Params p = params_of(*this, launch, attrs_, 0, 2);
+    p.count = y.count();
+    plan_check(plan, check_, CheckParams{p, {}}, &CheckParams::check, p.count, x.count(), 0, taps.access(false));
+    const Access accesses[] = {x.access(false), taps.access(false), y.access(true)};
+    plan.dispatch(pipeline_, p, plan.groups_for(p.count, group), accesses);
+  }
+
+ private:
+  const Pipeline &check_, &pipeline_;
+  const Params attrs_;
 };
 
 struct Variants {
@@ -106,6 +135,22 @@ lks_status make_avg_pool2d(const KernelRequest& r, Out out) {
 lks_status make_avg_pool2d_backward(const KernelRequest& r, Out out) {
   return make<lks_avg_pool2d_backward_attrs>(
       r, out, {shaders::avg_pool2d_backward_f32, shaders::avg_pool2d_backward_f64}, 1, 0);
+}
+
+lks_status make_max_pool2d_gather(const KernelRequest& r, Out out) {
+  lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32});
+  if (s == LKS_OK) s = require_hardware(r);
+  if (s == LKS_OK) s = require_dense(r);
+  if (s != LKS_OK) return s;
+  r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  if (!out) return LKS_OK;
+  Pipelines& pipelines = context_of(r).device->pipelines;
+  const bool wide = r.input(0).dtype == LKS_F64;
+  host::emplace<MaxGatherKernel>(
+      r, out, pipelines.get(shaders::check_taps),
+      pipelines.get(wide ? shaders::max_pool2d_gather_longs : shaders::max_pool2d_gather_words),
+      window_of<lks_max_pool2d_gather_attrs>(r));
+  return LKS_OK;
 }
 
 }  // namespace vulkan

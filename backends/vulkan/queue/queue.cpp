@@ -121,7 +121,9 @@ void lks_queue::hand_over() {
   start_thread();
   if (batch_->empty()) return;
   std::unique_ptr<Batch> batch = std::move(batch_);
-  if (!held_.empty()) {
+  if (failed_) {
+    discard(std::move(batch));  // what it waited for has failed since it was recorded
+  } else if (!held_.empty()) {
     Held held;
     held.batch = std::move(batch);
     held_.push_back(std::move(held));

@@ -1,4 +1,5 @@
-// Windows over dense NHWC images (kernels/pool2d.cpp). One of T_F32, T_F64 is defined.
+// Windows over dense NHWC images (kernels/pool2d.cpp). One of T_F32, T_F64 is defined; MORE_PARAMS are those of a shader
+// alone.
 #include "number.glsl"
 #include "strided.glsl"
 
@@ -11,6 +12,9 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   int window_height, window_width;
   int stride_height, stride_width;
   int top, left;  // padding
+#ifdef MORE_PARAMS
+  MORE_PARAMS
+#endif
 };
 
 // Of a row-major position in a tensor (N, height, width, channels).
@@ -44,4 +48,12 @@ void windows_over(int place, int padding, int window, int stride, int pooled, ou
   const int reach = place + padding - window + 1;
   first = reach <= 0 ? 0 : (reach + stride - 1) / stride;
   end = min(pooled, (place + padding) / stride + 1);
+}
+
+// Where in the image the tap of a window lies, as if there were no borders: taps are data and may be anything.
+int64_t position_of_tap(Params p, Place window, int tap) {
+  const int row = tap / p.window_width, column = tap - row * p.window_width;
+  const int64_t h = int64_t(window.row) * p.stride_height - p.top + row;
+  const int64_t w = int64_t(window.column) * p.stride_width - p.left + column;
+  return ((int64_t(window.image) * p.height + h) * p.width + w) * p.channels + window.channel;
 }

@@ -1,0 +1,26 @@
+#version 460
+// One where the label says, zeros elsewhere. Elements are UNITS of memory.
+#include "common.glsl"
+#include "strided.glsl"
+
+layout(local_size_x = 256) in;
+
+// kernels/one_hot.cpp
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+  UNITS to;
+  INDICES labels;
+  uint64_t count;  // elements of the result
+  uint64_t depth;
+  uint64_t one;  // its bits
+};
+
+void main() {
+  RETURN_IF_FAILED;
+  Params p = Params(push.params);
+  const uint64_t i = ITEM_NUMBER;
+  if (i >= p.count) return;
+  uint64_t row = i;
+  const uint64_t place = take_digit(row, p.depth);
+  const bool here = uint64_t(int64_t((p.labels + row).v)) == place;
+  (p.to + i).v = here ? UNIT(p.one) : UNIT(0);
+}
