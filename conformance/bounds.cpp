@@ -56,7 +56,6 @@ std::string short_text(double value) {
 }
 
 std::string describe(const Bound& b) {
-  if (b.correct) return "correctly rounded";
   if (b.roundings && *b.roundings == 0) return "exact";
   std::string text;
   if (b.ulp) text = short_text(*b.ulp) + " ulp";
@@ -118,7 +117,8 @@ Bounds::Row Bounds::parse_row(const void* json, const std::string& place) {
   for (double v : {out.bound.ulp.value_or(0), out.bound.roundings.value_or(0), out.bound.of_argument}) {
     if (!(v >= 0)) corrupt(place, "a bound is negative");
   }
-  out.bound.text = describe(out.bound);
+  out.bound.budget_text = describe(out.bound);
+  out.bound.text = out.bound.correct ? "correctly rounded" : out.bound.budget_text;
   return out;
 }
 
@@ -173,7 +173,7 @@ const Bound* Bounds::row_for(ErrorClass error_class, DType dtype, MathMode mode)
 }
 
 const Bound& Bounds::find(ErrorClass error_class, DType dtype, MathMode mode) const {
-  static const Bound exact{std::nullopt, 0.0, 0, 0, false, true, "exact"};
+  static const Bound exact{std::nullopt, 0.0, 0, 0, false, true, "exact", "exact"};
   if (!is_floating(dtype)) return exact;
   dtype = compute_dtype(dtype);
   if (const Bound* bound = row_for(error_class, dtype, mode)) return *bound;

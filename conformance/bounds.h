@@ -19,6 +19,7 @@ struct Bound {
   bool correct = false;             // where the budget is one rounding: rounded to nearest even
   bool signed_zeros = false;        // zeros must have the right sign
   std::string text;                 // "2 ulp"
+  std::string budget_text;          // what holds where `correct` does not: "1 × budget"
 };
 
 class Bounds {

@@ -75,13 +75,19 @@ class Judge {
   }
 
  private:
+  // Whether the definition comes to one rounding here, so that the exact result rounded is the only right one.
+  bool rounds_once(std::size_t i, long double e) const {
+    const long double budget = exact_.budget.empty() ? 0 : exact_.budget[i];
+    const long double least_normal = format_.smallest / (2 * format_.roundoff);
+    return m_.bound.correct && budget <= std::max(std::fabs(e), least_normal) * (1 + 0x1p-30L);
+  }
+
   long double allowed_at(std::size_t i, long double e) const {
     const Bound& b = m_.bound;
     if (!is_floating(exact_.dtype)) return 0;
     const long double budget = exact_.budget.empty() ? 0 : exact_.budget[i];
     if (m_.exact_sums && e == std::trunc(e)) return std::fabs(round_to(e, computed_) - e);
-    const long double least_normal = format_.smallest / (2 * format_.roundoff);
-    if (b.correct && budget <= std::max(std::fabs(e), least_normal) * (1 + 0x1p-30L)) {
+    if (rounds_once(i, e)) {
       // Where the format is nearly as long as the oracle's, its own rounding may decide a tie.
       return budget == 0 ? 0 : ulp_of(e, format_) * (0.5L + (computed_ == DType::f64 ? 0x1p-10L : 0x1p-30L));
     }
@@ -99,7 +105,7 @@ class Judge {
   // What units in the last place are taken of: the exact result, or where terms cancel, the operands.
   long double size_at(std::size_t i, long double e) const {
     constexpr long double cancelled = 64;  // more roundings than a result of its own size would have
-    const bool by_budget = m_.bound.roundings.value_or(0) > 0 && !m_.bound.correct && !exact_.budget.empty();
+    const bool by_budget = m_.bound.roundings.value_or(0) > 0 && !exact_.budget.empty() && !rounds_once(i, e);
     return by_budget ? std::max(std::fabs(e), std::min(m_.typical, exact_.budget[i] / cancelled)) : e;
   }
 
@@ -107,6 +113,8 @@ class Judge {
   bool look_at(std::size_t i) {
     last_ulp_ = 0;
     if (!exact_.budget.empty() && exact_.budget[i] < 0) return false;  // whatever comes of it is right
+    if (m_.bound.correct && std::isfinite(exact_.values[i]) && !rounds_once(i, exact_.values[i]))
+      verdict_.by_budget = true;
     if (exact_.rounded_from) return look_at_rounded(i);
     const long double r = result_.values[i], e = exact_.values[i];
     const bool floating = is_floating(exact_.dtype);

@@ -14,7 +14,8 @@ struct Verdict {
   double worst_ulp = 0;  // largest error in units in the last place of the exact result
   std::string text;      // the worst element that is not ok
   ErrorStatistics errors;
-  bool telling = true;  // whether a wrong result would have been found out
+  bool telling = true;     // whether a wrong result would have been found out
+  bool by_budget = false;  // some element was allowed the oracle's budget where others of its class are rounded once
 };
 
 /// What a comparison goes by.

@@ -85,6 +85,18 @@ TEST(Judging, KnowsUlpNaNAndSignsOfZero) {
   EXPECT_NEAR(judge(of({1 + 0x1p-23L, 1}), of({1, 1}), two).errors.mean_signed_ulp, 0.5, 1e-6);
 }
 
+TEST(Judging, MeasuresByTheOperandsWhereRoundingsAddUp) {
+  const Bound& rounded = Bounds::built_in().find(ErrorClass::rounded, DType::f32, MathMode::strict);
+  const Verdict once = judge(of({1 + 0x1p-23L}), of({1}, {1}), Measure{rounded});
+  EXPECT_FALSE(once.ok);
+  EXPECT_FALSE(once.by_budget);
+  // 1 + 0x1p-20 - 1 of operands that were rounded: off by as much as the result is large, of which units say nothing.
+  const Verdict added_up = judge(of({0x1p-20L + 0x1p-24L}), of({0x1p-20L}, {2}), Measure{rounded});
+  EXPECT_TRUE(added_up.ok);
+  EXPECT_TRUE(added_up.by_budget);
+  EXPECT_LE(added_up.worst_ulp, 64);
+}
+
 TEST(Judging, MistrustsWhatCannotTell) {
   Measure loose;
   loose.bound.roundings = 1;

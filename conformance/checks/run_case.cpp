@@ -39,12 +39,15 @@ CaseResult run_case(const TestCase& t, const Setting& setting) {
   const auto start = std::chrono::steady_clock::now();
   try {
     const MathModeScope mode(t.mode);
-    result.bound = setting.bounds.find(t.op->error_class, t.dtype(), t.mode).text;
-    if (is_short_float(t.dtype())) result.bound += " of f32, rounded once";
+    const Bound& bound = setting.bounds.find(t.op->error_class, t.dtype(), t.mode);
+    result.bound = bound.text;
     auto& decompositions = setting.device.state().counters.decompositions;
     const std::uint64_t before = decompositions.load();
     KernelLog log;
-    note_verdict(result, check(t, setting));
+    Verdict verdict = check(t, setting);
+    if (verdict.by_budget) result.bound = bound.budget_text;
+    if (is_short_float(t.dtype())) result.bound += " of f32, rounded once";
+    note_verdict(result, std::move(verdict));
     // Where terms cancel, units of the little that is left say nothing.
     if (t.values == Values::cancelling || t.values == Values::tiny) result.errors.elements = 0;
     result.native = decompositions.load() == before;

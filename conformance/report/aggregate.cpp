@@ -158,16 +158,24 @@ std::vector<const CaseResult*> failures_of(const Report& report) {
 }
 
 std::string replay_line(const RunInfo& run, const std::string& id) {
-  std::string quoted;
-  for (char c : id) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  const auto quoted = [](const std::string& text) {
+    std::string inner;
+    for (char c : text) inner += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return "'" + inner + "'";
+  };
+  // Paths of people with spaces in them, too.
+  const auto path = [&](const std::string& text) {
+    return text.find_first_of(" \t'\"\\$&|;<>()*?[]#~`!") == std::string::npos ? text : quoted(text);
+  };
   std::string line = "lockstep conformance";
   if (!run.driver_option.empty()) {
-    line += " --driver " + run.driver_option;
+    line += " --driver " + path(run.driver_option);
   } else if (!run.device.empty()) {
     line += " --device " + run.device;
   }
   if (run.seed != 0) line += " --seed " + std::to_string(run.seed);
-  return line + " --case '" + quoted + "'";
+  if (!run.bounds_file.empty()) line += " --bounds " + path(run.bounds_file);
+  return line + " --case " + quoted(id);
 }
 
 }  // namespace lockstep::conformance

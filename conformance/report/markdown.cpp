@@ -78,7 +78,8 @@ std::string identity(const RunInfo& r) {
       {"seed", std::to_string(r.seed)},
       {"threads", r.threads ? std::to_string(r.threads) : ""},
       {"suite", r.suite_version + ", lockstep " + r.lockstep_version + ", driver ABI " + abi},
-      {"bounds", r.bounds_file + (r.bounds_sha256.empty() ? "" : " " + r.bounds_sha256)},
+      {"bounds",
+       (r.bounds_file.empty() ? "built in" : r.bounds_file) + (r.bounds_sha256.empty() ? "" : " " + r.bounds_sha256)},
       {"date", r.date}};
   std::string text = header({"", ""});
   for (const auto& [name, value] : lines) {

@@ -15,7 +15,7 @@ for (const p of report.run.placements) placementOf.set([p.op, p.dtype, p.mode].j
 const findPlacement = c => placementOf.get([c.op, c.dtype, c.mode].join('|')) || placementOf.get([c.op, c.dtype, ''].join('|')) || placementOf.get([c.op, '', ''].join('|'));
 const isWrong = c => c.outcome === 'fail' || c.outcome === 'crash' || c.outcome === 'timeout';
 
-// Cells of one suite by op, then "mode|dtype". A placement that was refused before any case ran is a cell too.
+// Cells of one suite by op, in order of name, then "mode|dtype". A placement that was refused before any case ran is a cell too.
 function rowsOf(suite) {
   const rows = new Map();
   const put = c => {
@@ -29,7 +29,7 @@ function rowsOf(suite) {
       if (p.how === 'refused' && p.dtype && p.mode) put({op: p.op, dtype: p.dtype, mode: p.mode, suite: '', outcome: 'unsupported', text: p.text, cases: 0, passed: 0, required: false});
     }
   }
-  return rows;
+  return new Map([...rows].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function face(c) {

@@ -219,7 +219,7 @@ function drawIdentity() {
     ['build id', r.driver.build_id], ['device', [r.device.id, r.device.name, r.device.version].filter(Boolean).join(' · ')], ['type', r.device.type], ['uuid', r.device.uuid],
     ['suite', r.suite_version], ['lockstep', r.lockstep_version], ['driver ABI', `${r.abi.major}.${r.abi.minor}`], ['seed', String(r.seed)], ['shard', r.shard],
     ['filters', [r.filters.op && 'op ' + r.filters.op, r.filters.dtype && 'dtype ' + r.filters.dtype].filter(Boolean).join(', ')],
-    ['CPU threads', r.threads ? String(r.threads) : ''], ['date', r.date], ['bounds', [r.bounds.file, r.bounds.sha256].filter(Boolean).join(' · ')], ['digest', report.totals.digest]];
+    ['CPU threads', r.threads ? String(r.threads) : ''], ['date', r.date], ['bounds', [r.bounds.file || 'built in', r.bounds.sha256].filter(Boolean).join(' · ')], ['digest', report.totals.digest]];
   const table = el('table', {class: 'plain'});
   for (const [name, value] of rows) {
     if (value) table.append(el('tr', null, el('td', {style: 'width:110px;color:var(--quiet)'}, name), el('td', null, el('code', null, value)), el('td', {class: 'right'}, name === 'digest' || name === 'sha256' ? copyButton(value) : '')));

@@ -162,6 +162,10 @@ TEST(ReplayLine, QuotesTheCaseAndNamesWhatItDependsOn) {
   run.seed = 7;
   run.driver_option = "./libfoo.so";
   EXPECT_EQ(replay_line(run, "a"), "lockstep conformance --driver ./libfoo.so --seed 7 --case 'a'");
+  run.driver_option = "./my drivers/libfoo.so";
+  run.bounds_file = "tight.json";
+  EXPECT_EQ(replay_line(run, "a"),
+            "lockstep conformance --driver './my drivers/libfoo.so' --seed 7 --bounds tight.json --case 'a'");
 }
 
 TEST(ReportAsJson, ComesBackUnchanged) {
@@ -275,10 +279,17 @@ TEST(UlpTable, StatesTheWorstOfEveryOpAndDtype) {
   report.cases.back().bound = "4 u sum|a||b|";
   report.cases.push_back(case_of("d", Outcome::fail, 300));
   report.cases.back().op = "log";
+  // Cases come in the order in which workers finish them; tables do not.
+  report.cases.push_back(case_of("e", Outcome::pass, 0.5));
+  report.cases.back().op = "add";
+  report.cases.push_back(case_of("f", Outcome::pass, 0.25));
+  report.cases.back().mode = "lockstep";
+  std::reverse(report.cases.begin(), report.cases.end());
   const Report one[] = {report};
-  EXPECT_EQ(ulp_table(one, "forward"),
-            "\n### cpu:0, strict\n\n| op | f32 | f16 |\n| --- | ---: | ---: |\n| exp | 1.25 | 300 (38) |\n"
-            "| log | **fail** | |\n");
+  EXPECT_EQ(
+      ulp_table(one, "forward"),
+      "\n### cpu:0, strict\n\n| op | f32 | f16 |\n| --- | ---: | ---: |\n| add | 0.5 | |\n| exp | 1.25 | 300 (38) |\n"
+      "| log | **fail** | |\n\n### cpu:0, lockstep\n\n| op | f32 |\n| --- | ---: |\n| exp | 0.25 |\n");
   EXPECT_EQ(ulp_table(one, "gradient"), "");
 }
 

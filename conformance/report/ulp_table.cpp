@@ -1,4 +1,4 @@
-// The published table: how far every op is off, by dtype and math mode.
+// The published table: how far every op is off, by dtype and math mode. Ops by name, since workers finish in any order.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -22,18 +22,28 @@ std::string text_of(const Cell& cell) {
   return text + share;
 }
 
-using Row = std::map<std::string, const Cell*>;  // by dtype
+constexpr const char* mode_order[] = {"strict", "fast", "lockstep"};
 
-std::string table(const std::vector<std::pair<std::string, Row>>& rows) {
+using Row = std::map<std::string, const Cell*>;  // by dtype
+using Rows = std::map<std::string, Row>;         // by op
+
+// Those of `present` that have a place in `order`, then the others.
+template <std::size_t n>
+std::vector<std::string> in_order(const char* const (&order)[n], std::set<std::string> present) {
+  std::vector<std::string> names;
+  for (const char* name : order) {
+    if (present.erase(name)) names.emplace_back(name);
+  }
+  names.insert(names.end(), present.begin(), present.end());
+  return names;
+}
+
+std::string table(const Rows& rows) {
   std::set<std::string> present;
   for (const auto& [op, row] : rows) {
     for (const auto& [dtype, cell] : row) present.insert(dtype);
   }
-  std::vector<std::string> dtypes;
-  for (const char* dtype : dtype_order) {
-    if (present.erase(dtype)) dtypes.emplace_back(dtype);
-  }
-  dtypes.insert(dtypes.end(), present.begin(), present.end());
+  const std::vector<std::string> dtypes = in_order(dtype_order, std::move(present));
   std::string text = "| op |", line = "| --- |";
   for (const std::string& dtype : dtypes) {
     text += " " + dtype + " |";
@@ -58,17 +68,14 @@ std::string ulp_table(std::span<const Report> reports, const std::string& suite)
   for (const Report& report : reports) {
     const Cells all = cells_of(report);
     const std::vector<Cell>& cells = suite.empty() ? all.total : all.by_suite;
-    std::vector<std::string> modes;
-    std::map<std::string, std::vector<std::pair<std::string, Row>>> rows_of;
+    std::set<std::string> modes;
+    std::map<std::string, Rows> rows_of;
     for (const Cell& cell : cells) {
       if (cell.suite != suite) continue;
-      if (std::find(modes.begin(), modes.end(), cell.mode) == modes.end()) modes.push_back(cell.mode);
-      auto& rows = rows_of[cell.mode];
-      auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return r.first == cell.op; });
-      if (row == rows.end()) row = rows.insert(rows.end(), {cell.op, {}});
-      row->second[cell.dtype] = &cell;
+      modes.insert(cell.mode);
+      rows_of[cell.mode][cell.op][cell.dtype] = &cell;
     }
-    for (const std::string& mode : modes) {
+    for (const std::string& mode : in_order(mode_order, std::move(modes))) {
       text += "\n### " + report.run.device + (mode.empty() ? "" : ", " + mode) + "\n\n" + table(rows_of[mode]);
     }
   }
