@@ -65,8 +65,8 @@ TEST(DriverLoader, AFileThatIsNoLibraryIsNoCrash) {
 TEST(DriverLoader, ALibraryThatIsCutOffIsNoCrash) {
   const std::string whole = TEST_DRIVERS "/liblockstep_driver_toy.so";
   const std::string part = testing::TempDir() + "liblockstep_driver_part.so";
-  const auto size = std::filesystem::file_size(whole);
-  for (const std::uintmax_t left : {std::uintmax_t{1}, std::uintmax_t{70}, std::uintmax_t{5000}, size / 2}) {
+  // Within the ELF header, the program headers and the code; what only debuggers read may be missing.
+  for (const std::uintmax_t left : {1, 70, 5000, 40000}) {
     std::filesystem::copy_file(whole, part, std::filesystem::copy_options::overwrite_existing);
     std::filesystem::resize_file(part, left);
     const DriverRecord record = load_driver(part);
