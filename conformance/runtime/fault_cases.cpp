@@ -56,16 +56,23 @@ Bytes whole_life(Session& s) {
 Bytes two_queues(Session& s) {
   const Buffer a(s, bytes), b(s, bytes);
   Queue first(s), second(s);
-  first.fill(a, 0, bytes, 0x3c);
-  const u64 value = first.fill(a, 0, bytes / 2, 0x1234'5678, 4);
-  second.wait_on(first.timeline(), value);
-  second.copy(b, 0, a, 0, bytes);
-  second.fill(b, 0, 32, 0x77);
-  const u64 copied = second.copy(b, 64, a, 8, 64);
-  first.wait_on(second.timeline(), copied);
-  first.fill(a, 0, bytes, 0xee);
-  first.finish();
-  return second.download(b);
+  try {
+    first.fill(a, 0, bytes, 0x3c);
+    const u64 value = first.fill(a, 0, bytes / 2, 0x1234'5678, 4);
+    second.wait_on(first.timeline(), value);
+    second.copy(b, 0, a, 0, bytes);
+    second.fill(b, 0, 32, 0x77);
+    const u64 copied = second.copy(b, 64, a, 8, 64);
+    first.wait_on(second.timeline(), copied);
+    first.fill(a, 0, bytes, 0xee);
+    first.finish();
+    return second.download(b);
+  } catch (...) {
+    // Each may be waiting for the timeline of the other, which must outlive the wait.
+    first.settle(a);
+    second.settle(a);
+    throw;
+  }
 }
 
 Bytes copy_chain(Session& s) {

@@ -9,6 +9,12 @@
 
 #include "conformance/runtime/check.h"
 
+// Sanitizers bring an allocator of their own, which keeps freed memory and knows what is in use.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include <sanitizer/allocator_interface.h>
+#define CONFORMANCE_SANITIZER_HEAP 1
+#endif
+
 namespace lockstep::conformance {
 namespace {
 
@@ -21,7 +27,7 @@ std::int64_t entries_of(const char* folder) {
   return n;
 }
 
-std::int64_t resident() {
+[[maybe_unused]] std::int64_t resident() {
   long long pages = 0, ignored = 0;
   if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
     if (std::fscanf(file, "%lld %lld", &ignored, &pages) != 2) pages = 0;
@@ -34,11 +40,15 @@ std::int64_t resident() {
 
 Footprint footprint() {
   Footprint now;
+#if defined(CONFORMANCE_SANITIZER_HEAP)
+  now.heap_bytes = static_cast<std::int64_t>(__sanitizer_get_current_allocated_bytes());
+#else
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
   const struct mallinfo2 info = mallinfo2();
   now.heap_bytes = static_cast<std::int64_t>(info.uordblks + info.hblkhd);
 #endif
   now.resident_bytes = resident();
+#endif
   now.files = entries_of("/proc/self/fd");
   now.threads = entries_of("/proc/self/task");
   return now;

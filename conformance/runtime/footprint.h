@@ -8,9 +8,9 @@
 namespace lockstep::conformance {
 
 struct Footprint {
-  std::int64_t heap_bytes = 0;  // given out by malloc; 0 where that cannot be asked
-  std::int64_t resident_bytes = 0;
-  std::int64_t files = 0;  // open descriptors
+  std::int64_t heap_bytes = 0;      // given out by malloc; 0 where that cannot be asked
+  std::int64_t resident_bytes = 0;  // 0 under a sanitizer, which keeps what was freed
+  std::int64_t files = 0;           // open descriptors
   std::int64_t threads = 0;
 };
 Footprint footprint();

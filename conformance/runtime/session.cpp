@@ -107,12 +107,23 @@ Queue::Queue(Session& session, std::uint32_t kind) : session_(session) {
 
 // A queue is idle before it is destroyed, also where a case fails half-way.
 Queue::~Queue() {
+  await_idle();
+  session_.api.queue_destroy(handle_);
+}
+
+void Queue::settle(const Buffer& some) noexcept {
+  lks_diag diag = empty_diagnosis();
+  std::uint64_t value = 0;
+  if (session_.api.queue_fill(handle_, some.handle(), 0, 0, 0, 1, &value, &diag) == LKS_OK) newest_ = value;
+  await_idle();
+}
+
+void Queue::await_idle() noexcept {
   lks_diag diag = empty_diagnosis();
   if (session_.api.timeline_wait(timeline_, newest_, 60'000'000'000u, &diag) != LKS_OK) {
     std::uint64_t last = 0;
     session_.api.queue_recover(handle_, &last, &diag);
   }
-  session_.api.queue_destroy(handle_);
 }
 
 std::uint64_t Queue::note(const char* call, std::uint64_t value) {

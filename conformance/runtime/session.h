@@ -113,6 +113,9 @@ class Queue {
   void recover_if_failed();
   /// Waits until all commands are done.
   void finish() { wait_for(session_, timeline_, newest_); }
+  /// The same where a case is given up: whatever has failed, and also for waits, which have no value of their own,
+  /// until a command on some buffer behind them is done. Then timelines that this queue waited for may be destroyed.
+  void settle(const Buffer& some) noexcept;
 
   /// Writes and waits; reads and waits.
   void upload(const Buffer& dst, const Bytes& bytes, std::uint64_t offset = 0);
@@ -121,6 +124,7 @@ class Queue {
 
  private:
   std::uint64_t note(const char* call, std::uint64_t value);
+  void await_idle() noexcept;
   Session& session_;
   lks_queue* handle_ = nullptr;
   lks_timeline* timeline_ = nullptr;
