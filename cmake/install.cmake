@@ -32,6 +32,6 @@ if(LOCKSTEP_TESTS)
   add_test(NAME driver_template
     COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}
       -DCXX=${CMAKE_CXX_COMPILER} "-DFLAGS=$<IF:$<STREQUAL:${LOCKSTEP_SANITIZE},address>,-fsanitize=address,>"
-      -P ${CMAKE_SOURCE_DIR}/cmake/test_driver_template.cmake)
-  set_tests_properties(driver_template PROPERTIES LABELS slow TIMEOUT 600)
+      "-DPATIENCE=${patience}" -P ${CMAKE_SOURCE_DIR}/cmake/test_driver_template.cmake)
+  set_tests_properties(driver_template PROPERTIES LABELS slow TIMEOUT ${seconds_for_conformance})
 endif()

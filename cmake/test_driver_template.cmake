@@ -24,7 +24,7 @@ endif()
 # Certified by the installed program, as a stranger would, with a report.
 unset(ENV{LOCKSTEP_DRIVER_PATH})
 run(${work}/installed/bin/lockstep conformance --driver ${work}/build/liblockstep_driver_template.so --profile core
-  --report ${work}/report)
+  --report ${work}/report ${PATIENCE})
 foreach(file report.json report.md report.html)
   if(NOT EXISTS ${work}/report/${file})
     message(FATAL_ERROR "there is no ${file}:\n${text}")

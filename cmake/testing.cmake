@@ -3,6 +3,15 @@
 if(LOCKSTEP_TESTS)
   find_package(GTest REQUIRED)
 endif()
+# Seconds for a test program, for a run of the suite, and for one of its cases. Sanitizers slow down tenfold.
+set(seconds_for_test 600)
+set(seconds_for_conformance 1200)
+set(patience "")
+if(LOCKSTEP_SANITIZE)
+  set(seconds_for_test 3600)
+  set(seconds_for_conformance 7200)
+  set(patience --timeout 900)
+endif()
 
 function(lockstep_test name)
   if(NOT LOCKSTEP_TESTS)
@@ -19,7 +28,8 @@ function(lockstep_test name)
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} GTest::gtest GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}" TIMEOUT 600)
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}"
+    TIMEOUT ${seconds_for_test})
 endfunction()
 
 # conformance_run(name option... [ENVIRONMENT variable...] [MAY_BE_ABSENT]): the suite as users run it, on one device.
@@ -29,8 +39,9 @@ function(conformance_run name)
     return()
   endif()
   cmake_parse_arguments(arg "MAY_BE_ABSENT" "" "ENVIRONMENT" ${ARGN})
-  add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS})
-  set_tests_properties(conformance_${name} PROPERTIES LABELS slow TIMEOUT 1200 ENVIRONMENT "${arg_ENVIRONMENT}")
+  add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS} ${patience})
+  set_tests_properties(conformance_${name} PROPERTIES LABELS slow ENVIRONMENT "${arg_ENVIRONMENT}"
+    TIMEOUT ${seconds_for_conformance})
   if(arg_MAY_BE_ABSENT)
     set_tests_properties(conformance_${name} PROPERTIES SKIP_REGULAR_EXPRESSION "there is no device")
   endif()
