@@ -4,6 +4,7 @@
 #include <deque>
 #include <unordered_map>
 
+#include "autodiff/update_undo.h"
 #include "autodiff/variable_impl.h"
 #include "lockstep/error.h"
 #include "lockstep/ops.h"
@@ -24,11 +25,18 @@ struct Progress {
   double beta_1_power = 1, beta_2_power = 1;
 };
 
+// What a step that turns out to have failed on the device takes back, whenever that is noticed.
+struct Taken {
+  Progress progress;
+  std::size_t known = 0;  // variables that had slots before the step; those made in it hold nothing
+  bool stale = false;     // `known` is to be looked at
+};
+
 }  // namespace
 
 struct Optimizer::Impl {
   std::variant<Sgd, Adam> options;
-  std::shared_ptr<Progress> progress = std::make_shared<Progress>();
+  std::shared_ptr<Taken> taken = std::make_shared<Taken>();
   std::unordered_map<std::uint64_t, std::vector<Variable>> slots;  // by variable
   std::vector<std::uint64_t> order;                                // variables as first seen
 
@@ -44,7 +52,7 @@ struct Optimizer::Impl {
   }
 
   Progress next() const {
-    Progress p = *progress;
+    Progress p = taken->progress;
     ++p.steps;
     if (const Adam* adam = std::get_if<Adam>(&options)) {
       p.beta_1_power *= adam->beta_1;
@@ -81,6 +89,13 @@ struct Optimizer::Impl {
     }
     order.push_back(variable.id());
     return slots.emplace(variable.id(), std::move(fresh)).first->second;
+  }
+
+  /// Forgets what steps made that failed later. Not while a step is being put together, which holds on to slots.
+  void settle() {
+    if (!taken->stale) return;
+    forget_slots_after(taken->known);
+    taken->stale = false;
   }
 
   /// Forgets the slots that were made since there were `count` of them.
@@ -226,16 +241,18 @@ Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where) {
   check(gradients, variables, where);
   if (variables.empty()) return;
+  impl_->settle();
   const std::size_t known = impl_->order.size();
   try {
-    step(gradients, variables, where);
+    step(gradients, variables, known, where);
   } catch (...) {
     impl_->forget_slots_after(known);  // a step that did not happen leaves nothing behind
     throw;
   }
 }
 
-void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
+void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, std::size_t known,
+                     const Where& where) {
   const UpdateWitness witness;
   PauseObservers pause;
   NameScope scope("optimizer");
@@ -276,10 +293,13 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
   std::vector<PlannedCall*> planned;
   for (Step& step : steps) planned.push_back(&*step.planned);
   // The step counts from here on, unless it turns out to have failed on the device.
-  std::shared_ptr<Progress> progress = impl_->progress;
-  const Progress before = *progress;
-  PlannedCall::submit(planned, device, [progress, before] { *progress = before; });
-  *progress = next;
+  std::shared_ptr<Taken> taken = impl_->taken;
+  const Progress before = taken->progress;
+  PlannedCall::submit(planned, device, [taken, before, known, also = UndoWithUpdate::current()] {
+    *taken = {before, taken->stale ? std::min(known, taken->known) : known, true};
+    if (also) also();
+  });
+  taken->progress = next;
   for (Step& step : steps) {
     step.planned.reset();  // it still holds the outputs
     for (VariableImpl* v : step.written) v->renew();
@@ -296,9 +316,10 @@ void Optimizer::set_learning_rate(double rate, Where where) {
   std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);
 }
 
-std::int64_t Optimizer::steps() const { return impl_->progress->steps; }
+std::int64_t Optimizer::steps() const { return impl_->taken->progress.steps; }
 
 std::vector<Variable> Optimizer::state() const {
+  impl_->settle();
   std::vector<Variable> all;
   for (std::uint64_t id : impl_->order) {
     for (const Variable& slot : impl_->slots.at(id)) all.push_back(slot);

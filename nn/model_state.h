@@ -1,9 +1,12 @@
 // What a Model handle points to.
 #pragma once
 
+#include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "autodiff/update_undo.h"
 #include "lockstep/model.h"
 
 namespace lockstep::nn {
@@ -33,6 +36,7 @@ Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor
 
 /// Takes back what a forward pass in training changes besides the weights, unless the step is kept: the position in
 /// the random numbers, variables that are not trainable (running statistics), and layers that it was the first to call.
+/// The first two also where a kept step's update turns out, later, to have failed on the device.
 class StepGuard {
  public:
   explicit StepGuard(Model::State& state);
@@ -43,10 +47,17 @@ class StepGuard {
   void keep() { kept_ = true; }
 
  private:
+  struct Before {
+    RandomKey random = random_position();
+    std::thread::id thread = std::this_thread::get_id();  // whose random numbers these are
+    std::vector<std::pair<Variable, Tensor>> values;      // a tensor that was read keeps its value
+
+    void restore() const;
+  };
   void note(Layer& layer);
 
-  const RandomKey random_ = random_position();
-  std::vector<std::pair<Variable, Tensor>> values_;  // a tensor that was read keeps its value
+  const std::shared_ptr<Before> before_ = std::make_shared<Before>();
+  const UndoWithUpdate undo_{[before = before_] { before->restore(); }};
   std::vector<Layer*> unbuilt_;
   bool kept_ = false;
 };

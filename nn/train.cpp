@@ -59,21 +59,25 @@ StepGuard::StepGuard(Model::State& state) { note(*state.layers); }
 void StepGuard::note(Layer& layer) {
   if (!layer.built()) unbuilt_.push_back(&layer);
   for (const Variable& v : layer.own_variables()) {
-    if (!v.trainable()) values_.emplace_back(v, v.read());
+    if (!v.trainable()) before_->values.emplace_back(v, v.read());
   }
   for (const auto& child : layer.children()) note(*child);
 }
 
-StepGuard::~StepGuard() {
-  if (kept_) return;
-  for (const auto& [variable, value] : values_) {
+void StepGuard::Before::restore() const {
+  for (const auto& [variable, value] : values) {
     // Nothing wrote into memory that the tensor holds too: a change gave the variable other memory.
     if (&variable.impl().value() != value.impl()) variable.impl().replace(TensorRef::share(value.impl()));
   }
+  if (thread == std::this_thread::get_id()) set_random_position(random);
+}
+
+StepGuard::~StepGuard() {
+  if (kept_) return;
+  before_->restore();
   for (Layer* layer : unbuilt_) {
     if (layer->built()) layer->forget_variables();
   }
-  set_random_position(random_);
 }
 
 std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t batch) {

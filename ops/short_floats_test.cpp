@@ -260,6 +260,8 @@ TEST_P(ShortFloats, HostKernelsOfUsersSeeF32) {
     }
     return register_op(std::move(def));
   }();
+  const std::string driver = default_device().driver();
+  if (!op.kernels.contains(driver)) GTEST_SKIP() << driver << " has no memory that host kernels could see";
   const Tensor x = random({5}, bf16, 15);
   EXPECT_EQ(bits_of(invoke1(op, {x})), bits_of(x * 2));
 }

@@ -69,6 +69,8 @@ Batch& lks_queue::open_batch() {
 std::uint64_t lks_queue::enqueue(const std::function<void(Plan&, Batch&)>& work_out) {
   device.check_usable();
   const std::lock_guard lock(mutex_);
+  // Recording takes memory from the command pool.
+  VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
   if (failed_) return ++newest_;
   Batch& batch = open_batch();
   Plan plan(device, batch.params, state_piece_.address, newest_ + 1);

@@ -50,12 +50,11 @@ uint float_to_bfloat(float x) {
   return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
 }
 
-uint long_to_half(int64_t x) {
-  return x < 0 ? pack_half(0x8000u, uint64_t(0) - uint64_t(x), 0) : pack_half(0u, uint64_t(x), 0);
-}
-uint long_to_bfloat(int64_t x) {
-  return x < 0 ? pack_bfloat(0x8000u, uint64_t(0) - uint64_t(x), 0) : pack_bfloat(0u, uint64_t(x), 0);
-}
+// By its highest bit: Mesa 22.3 gets the comparison of a widened int with a constant of 64 bits wrong.
+uint short_sign_of(int64_t x) { return uint(uint64_t(x) >> 63) << 15; }
+uint64_t magnitude_of(int64_t x) { return short_sign_of(x) != 0 ? uint64_t(0) - uint64_t(x) : uint64_t(x); }
+uint long_to_half(int64_t x) { return pack_half(short_sign_of(x), magnitude_of(x), 0); }
+uint long_to_bfloat(int64_t x) { return pack_bfloat(short_sign_of(x), magnitude_of(x), 0); }
 uint ulong_to_half(uint64_t x) { return pack_half(0u, x, 0); }
 uint ulong_to_bfloat(uint64_t x) { return pack_bfloat(0u, x, 0); }
 
