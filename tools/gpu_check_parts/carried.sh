@@ -6,7 +6,7 @@ carried_data=fashion-mnist
 # The newest Ubuntu that the machines in question run is younger than the Debian that these come from; they are headers,
 # static libraries and a few tools that ask for nothing newer.
 carried_packages=(libvulkan1 libvulkan-dev libvulkan-volk-dev glslang-dev glslc libshaderc1 libglslang11 spirv-tools libcli11-dev
-  nlohmann-json3-dev zlib1g-dev libssl-dev libssl3)
+  nlohmann-json3-dev zlib1g-dev zlib1g libssl-dev libssl3)
 
 download_packages() {
   local package
@@ -31,7 +31,12 @@ unpack_carried() {
   rm -rf "$carried_root"
   mkdir -p "$carried_root"
   for package in "$carried"/*.deb; do dpkg -x "$package" "$carried_root"; done
-  # The machine's own libraries come first where it has them.
+  # Links to absolute paths mean the root that the packages were made for.
+  local link target
+  find "$carried_root" -type l -lname '/*' | while read -r link; do
+    target=$(readlink "$link")
+    [ ! -e "$PWD/$carried_root$target" ] || ln -sf "$PWD/$carried_root$target" "$link"
+  done
   if [ ! -e .deps/onednn_version ]; then tar -C .deps -xJf "$carried/onednn.tar.xz"; fi
 }
 
@@ -42,7 +47,6 @@ use_carried() {
   step "Unpacking what is carried" unpack_carried
   local root=$PWD/$carried_root/usr
   local libraries=$root/lib/x86_64-linux-gnu
-  # Links that point to a library of the system's, as -dev packages have them, would dangle.
   export PATH=$PATH:$root/bin
   export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries
   carried_options=("-DCMAKE_PREFIX_PATH=$root" "-DCMAKE_LIBRARY_PATH=$libraries" "-DCMAKE_INCLUDE_PATH=$root/include;$root/include/x86_64-linux-gnu"
