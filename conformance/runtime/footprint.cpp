@@ -9,10 +9,9 @@
 
 #include "conformance/runtime/check.h"
 
-// Sanitizers bring an allocator of their own, which keeps freed memory and knows what is in use. Declared here, as g++
-// has the function but not clang's header of it.
+// Sanitizers bring an allocator of their own, which keeps freed memory and knows what is in use.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-extern "C" std::size_t __sanitizer_get_current_allocated_bytes();  // NOLINT(bugprone-reserved-identifier)
+#include <sanitizer/allocator_interface.h>
 #define CONFORMANCE_SANITIZER_HEAP 1
 #endif
 

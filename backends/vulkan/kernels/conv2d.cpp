@@ -1,4 +1,5 @@
 // Convolution and its two gradients, in every mode in the order of lockstep mode.
+#include <bit>
 #include <limits>
 
 #include "backends/vulkan/kernels/products.h"
@@ -9,23 +10,45 @@ namespace {
 
 enum class Pass { forward, backward_input, backward_filter };
 
-// By pass.
-constexpr ProductVariant variants[][4] = {
-    {{"lanes 32x4", Way::lanes, shaders::conv_forward_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
-     {"lanes 32x2", Way::lanes, shaders::conv_forward_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
-     {"lanes 32x1", Way::lanes, shaders::conv_forward_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
-     {"simple", Way::element, shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64, nullptr, nullptr, 1,
-      1, 0, 0}},
-    {{"lanes 32x4", Way::lanes, shaders::conv_input_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
-     {"lanes 32x2", Way::lanes, shaders::conv_input_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
-     {"lanes 32x1", Way::lanes, shaders::conv_input_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
-     {"simple", Way::element, shaders::conv_input_simple_f32, shaders::conv_input_simple_f64, nullptr, nullptr, 1, 1, 0,
-      0}},
-    {{"lanes 32x4", Way::lanes, shaders::conv_filter_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
-     {"lanes 32x2", Way::lanes, shaders::conv_filter_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
-     {"lanes 32x1", Way::lanes, shaders::conv_filter_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
-     {"simple", Way::element, shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64, nullptr, nullptr, 1, 1,
-      0, 0}},
+constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
+
+// By pass; named after tiles of 8 lanes; tried in this order.
+constexpr ProductVariant variants[][6] = {
+    {
+        {"lanes 16x128", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65,
+         16},
+        {"lanes 32x64", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33,
+         any},
+        {"lanes 64x32", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17,
+         any},
+        {"lanes 128x16", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9,
+         any},
+        {"lanes 128x8", Way::lanes, shaders::conv_forward_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
+        {"simple", Way::element, shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64, nullptr, nullptr,
+         1, 1, 0, 0, any},
+    },
+    {
+        {"lanes 16x128", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65, 16},
+        {"lanes 32x64", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33, any},
+        {"lanes 64x32", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17, any},
+        {"lanes 128x16", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9, any},
+        {"lanes 128x8", Way::lanes, shaders::conv_input_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
+        {"simple", Way::element, shaders::conv_input_simple_f32, shaders::conv_input_simple_f64, nullptr, nullptr, 1, 1,
+         0, 0, any},
+    },
+    {
+        {"lanes 16x128", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65,
+         16},
+        {"lanes 32x64", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33,
+         any},
+        {"lanes 64x32", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17,
+         any},
+        {"lanes 128x16", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9,
+         any},
+        {"lanes 128x8", Way::lanes, shaders::conv_filter_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
+        {"simple", Way::element, shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64, nullptr, nullptr, 1,
+         1, 0, 0, any},
+    },
 };
 
 // The attributes that the three ops share.
@@ -177,7 +200,11 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   const ProductVariant* variant = choose(variants[static_cast<int>(pass)], way, dtype, shape, facts);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
   Cut cut(shape, *variant, dtype, facts);
-  cut.constants.push_back(may_lack_terms(request, pass, window));
+  cut.constants[1] = may_lack_terms(request, pass, window);
+  for (const std::int32_t stride : window.strides) {
+    const auto bits = static_cast<std::uint32_t>(stride);
+    cut.constants.push_back(std::has_single_bit(bits) ? static_cast<std::uint32_t>(std::countr_zero(bits)) : ~0u);
+  }
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
   Pipelines& pipelines = context_of(request).device->pipelines;

@@ -1,16 +1,23 @@
 // Matrix products, in every mode in the order of lockstep mode. Operands are read by their strides.
+#include <limits>
+
 #include "backends/vulkan/kernels/products.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
 namespace {
 
+constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
+
+// On 8 lanes; tried in this order.
 constexpr ProductVariant variants[] = {
-    {"lanes 32x4", Way::lanes, shaders::matmul_lanes_32x4_f32, nullptr, nullptr, nullptr, 32, 4, 1, 17},
-    {"lanes 32x2", Way::lanes, shaders::matmul_lanes_32x2_f32, nullptr, nullptr, nullptr, 32, 2, 1, 9},
-    {"lanes 32x1", Way::lanes, shaders::matmul_lanes_32x1_f32, nullptr, nullptr, nullptr, 32, 1, 1, 3},
+    {"lanes 16x128", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65, 16},
+    {"lanes 32x64", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33, any},
+    {"lanes 64x32", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17, any},
+    {"lanes 128x16", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9, any},
+    {"lanes 128x8", Way::lanes, shaders::matmul_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
     {"simple", Way::element, shaders::matmul_simple_f32, shaders::matmul_simple_f64, shaders::matmul_simple_i32,
-     shaders::matmul_simple_i64, 1, 1, 0, 0},
+     shaders::matmul_simple_i64, 1, 1, 0, 0, any},
 };
 
 constexpr int most_batch_dims = LKS_MAX_RANK - 2;

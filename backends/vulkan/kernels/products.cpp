@@ -26,24 +26,25 @@ const ProductVariant* choose(std::span<const ProductVariant> variants, Way way, 
                              const ProductShape& shape, const Facts& facts) {
   for (const ProductVariant& v : variants) {
     if (v.way != way || !v.shader_for(dtype) || (way == Way::lanes && !facts.is_lavapipe)) continue;
-    if (shape.rows >= v.least_rows && shape.columns >= v.least_columns) return &v;
+    if (shape.columns >= v.least_columns && shape.rows <= v.most_rows) return &v;
   }
   return nullptr;
 }
 
 Cut::Cut(const ProductShape& s, const ProductVariant& variant, lks_dtype dtype, const Facts& facts)
-    : shape(s), height(variant.height), width(variant.width), element_bytes(size_of(dtype)) {
+    : shape(s), height(variant.rows), width(variant.columns), element_bytes(size_of(dtype)) {
   const std::int64_t chunks = std::max<std::int64_t>(1, pieces(shape.depth, chunk));
   int slots = 0;
   if (variant.way == Way::lanes) {
-    width *= facts.subgroup_size;
+    height *= facts.subgroup_size >> variant.log2_lanes_right;
+    width <<= variant.log2_lanes_right;
     items_per_group = 1;
-    constants = {facts.subgroup_size};
+    constants = {facts.subgroup_size, 1, static_cast<std::uint32_t>(variant.log2_lanes_right)};
   } else {
     const std::int64_t wanted = pieces(wanted_invocations(facts), std::max<std::int64_t>(1, shape.count()));
     while (slots < most_slots && pieces(chunks, std::int64_t{2} << slots) >= std::min(wanted, chunks)) ++slots;
     items_per_group = element_group;
-    constants = {static_cast<std::uint32_t>(slots)};
+    constants = {static_cast<std::uint32_t>(slots), 1, 0};
     is_batch_first = shape.batch > 1 && shape.columns == 1;
   }
   tiles_down = pieces(shape.rows, height);

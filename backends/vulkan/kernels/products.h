@@ -22,9 +22,10 @@ enum class Way { element, lanes };
 struct ProductVariant {
   const char* name;  // begins with that of the kernel table's row
   Way way;
-  Shader f32, f64, i32, i64;               // null: not for this dtype
-  std::int64_t height, width;              // of a tile; by lanes: columns for each lane
-  std::int64_t least_rows, least_columns;  // smaller results are left to the rows that follow
+  Shader f32, f64, i32, i64;              // null: not for this dtype
+  std::int64_t rows, columns;             // that an invocation computes
+  int log2_lanes_right;                   // by lanes: how many invocations of a subgroup lie beside each other
+  std::int64_t least_columns, most_rows;  // other results are left to the rows that follow
 
   Shader shader_for(lks_dtype t) const { return t == LKS_F64 ? f64 : t == LKS_I32 ? i32 : t == LKS_I64 ? i64 : f32; }
 };
@@ -38,7 +39,8 @@ struct Cut {
   Cut(const ProductShape& shape, const ProductVariant& variant, lks_dtype dtype, const Facts& facts);
 
   ProductShape shape;
-  std::int64_t height, width, tiles_down, tiles_right;
+  std::int64_t height, width;  // of a tile
+  std::int64_t tiles_down, tiles_right;
   std::int64_t ranges, range_length;
   std::int64_t tiles_at_once;  // by one dispatch, so that the workspace has a limit
   std::int64_t items_per_group;

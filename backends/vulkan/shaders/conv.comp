@@ -1,10 +1,6 @@
 #version 460
 // A convolution or one of its gradients, in the way that the define of the variant chooses.
 #include "common.glsl"
-#ifdef BY_LANES
-#extension GL_KHR_shader_subgroup_ballot : require
-#extension GL_KHR_shader_subgroup_vote : require
-#endif
 #include "tiling.glsl"
 #include "conv_params.glsl"
 #include "product_tile.glsl"

@@ -1,9 +1,9 @@
 // The products of one output element, over positions of one chunk.
 #if PASS == 2
-T chunk_sum(Params p, Tile tile, uint begin, uint end) {
+T chunk_sum(Params p, Batch group, Tile tile, uint begin, uint end) {
   const Tap tap = tap_of(p, tile.row, p.channels_per_group);
-  const uint channel = tile.batch * p.channels_per_group + tap.channel;
-  const uint o = tile.batch * p.filters_per_group + tile.column;
+  const uint channel = group * p.channels_per_group + tap.channel;
+  const uint o = group * p.filters_per_group + tile.column;
   precise T sum = T(0);
   Pixel at = pixel_of(begin, p.out_height, p.out_width);
   for (uint k = begin; k < end; ++k) {
@@ -25,7 +25,7 @@ T chunk_sum(Params p, Tile tile, uint begin, uint end) {
 }
 #else
 // The channels of tap number `tap` that are in the chunk, from `first`; nothing where the tap meets nothing.
-T chunk_sum(Params p, Tile tile, uint begin, uint end) {
+T chunk_sum(Params p, Batch group, Tile tile, uint begin, uint end) {
 #if PASS == 0
   const uint channels = p.channels_per_group;
   const Pixel at = pixel_of(tile.row, p.out_height, p.out_width);
@@ -33,7 +33,7 @@ T chunk_sum(Params p, Tile tile, uint begin, uint end) {
   const uint channels = p.filters_per_group;
   const Pixel at = pixel_of(tile.row, p.height, p.width);
 #endif
-  const uint taps = p.taps_high * p.taps_wide, first_channel = tile.batch * channels;
+  const uint taps = p.taps_high * p.taps_wide, first_channel = group * channels;
   precise T sum = T(0);
   for (uint tap = begin / channels; tap * channels < end; ++tap) {
     const int tap_h = int(tap) / p.taps_wide * p.dilation[0], tap_v = int(tap) % p.taps_wide * p.dilation[1];
@@ -41,7 +41,7 @@ T chunk_sum(Params p, Tile tile, uint begin, uint end) {
     const int h = at.h * p.strides[0] - p.before[0] + tap_h, v = at.v * p.strides[1] - p.before[1] + tap_v;
     const bool meets = inside(h, p.height) && inside(v, p.width);
     TS left = p.x + (((uint64_t(at.n) * p.height + h) * p.width + v) * p.channels + first_channel);
-    TS right = p.w + (uint64_t(tile.batch * p.filters_per_group + tile.column) * taps + tap) * channels;
+    TS right = p.w + (uint64_t(group * p.filters_per_group + tile.column) * taps + tap) * channels;
     const uint64_t step = 1;
 #else
     const int h = meeting(p, 0, at.h + p.before[0], tap_h, p.out_height);

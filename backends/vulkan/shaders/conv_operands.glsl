@@ -1,105 +1,138 @@
 // A convolution as a product of matrices: what the rows of the left and the columns of the right side are, and where
 // their elements lie. Within an image or the filters, 32 bits count.
+struct Column {
+  TS at;
+};
+
+#if PASS != 2
+// Positions are taps, and channels or filters.
+struct Position {
+  uint k, tap;
+  Tap at;
+  int offset;  // of the tap and channel in the image
+};
+
 #if PASS == 0
-// Output pixels, times filters; positions are taps and channels.
+#define DEEP p.channels_per_group
+#define WIDE p.width
+#define FEATURES p.channels
+#else
+#define DEEP p.filters_per_group
+#define WIDE p.out_width
+#define FEATURES p.filters
+#endif
+int offset_of(Params p, Tap at) { return (at.h * WIDE + at.v) * FEATURES; }
+Position position_of(Params p, uint k) {
+  Tap at = tap_of(p, k, DEEP);
+  return Position(k, k / DEEP, at, offset_of(p, at));
+}
+void advance(Params p, inout Position i) {
+  ++i.k;
+  const bool next_tap = ++i.at.channel == DEEP;
+  i.at.channel = next_tap ? 0 : i.at.channel;
+  i.tap += next_tap ? 1 : 0;
+  i.at.v += next_tap ? p.dilation[1] : 0;
+  const bool next_line = i.at.v == p.taps_wide * p.dilation[1];
+  i.at.v = next_line ? 0 : i.at.v;
+  i.at.h += next_line ? p.dilation[0] : 0;
+  i.offset = offset_of(p, i.at);
+}
+
+// A pixel: where its taps begin, as row and column of the padded image, and in elements from that image's first.
 struct Row {
   TS image;
-  int h, v;
+  int h, v, offset;
 };
-#define LeftPosition Tap
-#define RightPosition uint
+#endif
 
-Row row_of(Params p, Tile tile, uint row) {
+#if PASS == 0
+// Output pixels, times filters.
+Row row_of(Params p, Batch group, uint row) {
   const Pixel at = pixel_of(row, p.out_height, p.out_width);
   const uint64_t image = uint64_t(at.n) * uint(p.height * p.width * p.channels);
-  return Row(p.x + (image + tile.batch * p.channels_per_group), at.h * p.strides[0] - p.before[0],
-             at.v * p.strides[1] - p.before[1]);
+  const int h = at.h * p.strides[0] - p.before[0], v = at.v * p.strides[1] - p.before[1];
+  return Row(p.x + (image + group * p.channels_per_group), h, v, (h * p.width + v) * p.channels);
 }
-Tap left_position(Params p, uint k) { return tap_of(p, k, p.channels_per_group); }
-bool has_term(Params p, Row row, Tap at) { return inside(row.h + at.h, p.height) && inside(row.v + at.v, p.width); }
-T left_element(Params p, Row row, Tap at) {
-  if (!has_term(p, row, at)) return T(0);
-  return (row.image + (uint((row.h + at.h) * p.width + row.v + at.v) * p.channels + at.channel)).v;
+bool has_term(Params p, Row row, Position i) {
+  return inside(row.h + i.at.h, p.height) && inside(row.v + i.at.v, p.width);
 }
-struct Column {
-  TS at;
-};
-Column column_of(Params p, Tile tile, uint column) {
-  return Column(p.w + uint64_t(tile.batch * p.filters_per_group + column) * p.tiling.depth);
+T left_element(Params p, Row row, Position i) {
+  if (!has_term(p, row, i)) return T(0);
+  return (row.image + (uint(row.offset + i.offset) + i.at.channel)).v;
 }
-uint right_position(Params p, uint k) { return k; }
-T right_element(Params p, Column column, uint k) { return (column.at + k).v; }
+Column column_of(Params p, Batch group, uint column) {
+  return Column(p.w + uint64_t(group * p.filters_per_group + column) * p.tiling.depth);
+}
+T right_element(Params p, Column column, Position i) { return (column.at + i.k).v; }
 
 #elif PASS == 1
-// The image's pixels, times its channels; positions are taps and filters.
-struct Row {
-  TS image;
-  int h, v;
-};
-#define LeftPosition Tap
-#define RightPosition uint
-
-Row row_of(Params p, Tile tile, uint row) {
+// The image's pixels, times its channels.
+Row row_of(Params p, Batch group, uint row) {
   const Pixel at = pixel_of(row, p.height, p.width);
   const uint64_t image = uint64_t(at.n) * uint(p.out_height * p.out_width * p.filters);
-  return Row(p.y + (image + tile.batch * p.filters_per_group), at.h + p.before[0], at.v + p.before[1]);
+  const int h = at.h + p.before[0], v = at.v + p.before[1];
+  return Row(p.y + (image + group * p.filters_per_group), h, v, (h * p.out_width + v) * p.filters);
 }
-Tap left_position(Params p, uint k) { return tap_of(p, k, p.filters_per_group); }
-bool has_term(Params p, Row row, Tap at) {
-  return meeting(p, 0, row.h, at.h, p.out_height) >= 0 && meeting(p, 1, row.v, at.v, p.out_width) >= 0;
+bool has_term(Params p, Row row, Position i) {
+  return meeting(p, 0, row.h, i.at.h, p.out_height) >= 0 && meeting(p, 1, row.v, i.at.v, p.out_width) >= 0;
 }
-T left_element(Params p, Row row, Tap at) {
-  const int h = meeting(p, 0, row.h, at.h, p.out_height), v = meeting(p, 1, row.v, at.v, p.out_width);
+T left_element(Params p, Row row, Position i) {
+  const int h = meeting(p, 0, row.h, i.at.h, p.out_height), v = meeting(p, 1, row.v, i.at.v, p.out_width);
   if (h < 0 || v < 0) return T(0);
-  return (row.image + (uint(h * p.out_width + v) * p.filters + at.channel)).v;
+  if (unit_strides) return (row.image + (uint(row.offset - i.offset) + i.at.channel)).v;
+  return (row.image + (uint(h * p.out_width + v) * p.filters + i.at.channel)).v;
 }
-struct Column {
-  TS at;
-};
-Column column_of(Params p, Tile tile, uint column) {
+Column column_of(Params p, Batch group, uint column) {
   const uint per_filter = p.taps_high * p.taps_wide * p.channels_per_group;
-  return Column(p.w + (uint64_t(tile.batch * p.filters_per_group) * per_filter + column));
+  return Column(p.w + (uint64_t(group * p.filters_per_group) * per_filter + column));
 }
-uint right_position(Params p, uint k) {
-  const uint tap = k / p.filters_per_group, filter_number = k - tap * p.filters_per_group;
-  return (filter_number * (p.taps_high * p.taps_wide) + tap) * p.channels_per_group;
+T right_element(Params p, Column column, Position i) {
+  return (column.at + (i.at.channel * (p.taps_high * p.taps_wide) + i.tap) * p.channels_per_group).v;
 }
-T right_element(Params p, Column column, uint at) { return (column.at + at).v; }
 
 #else
-// Taps and channels, times filters; positions are output pixels.
+// Taps and channels, times filters; positions are output pixels. Offsets are elements in an image.
 struct Row {
-  Tap at;
+  int h, v, offset;
 };
-struct LeftPosition {
-  TS image;
-  int h, v;
+struct Position {
+  uint k;
+  uint64_t image;
+  Pixel pixel;
+  int h, v, offset;  // of its first tap
 };
-#define RightPosition uint64_t
+void place(Params p, inout Position i) {
+  i.h = i.pixel.h * p.strides[0] - p.before[0];
+  i.v = i.pixel.v * p.strides[1] - p.before[1];
+  i.offset = (i.h * p.width + i.v) * p.channels;
+}
+uint64_t image_bytes(Params p) { return uint64_t(p.x + uint(p.height * p.width * p.channels)) - uint64_t(p.x); }
+Position position_of(Params p, uint k) {
+  const Pixel pixel = pixel_of(k, p.out_height, p.out_width);
+  Position i = Position(k, uint64_t(p.x) + pixel.n * image_bytes(p), pixel, 0, 0, 0);
+  place(p, i);
+  return i;
+}
+void advance(Params p, inout Position i) {
+  ++i.k;
+  const bool next_line = ++i.pixel.v == p.out_width;
+  i.pixel.v = next_line ? 0 : i.pixel.v;
+  i.pixel.h += next_line ? 1 : 0;
+  const bool next_image = i.pixel.h == p.out_height;
+  i.pixel.h = next_image ? 0 : i.pixel.h;
+  i.image += next_image ? image_bytes(p) : 0;
+  place(p, i);
+}
 
-Row row_of(Params p, Tile tile, uint row) {
-  Tap at = tap_of(p, row, p.channels_per_group);
-  at.channel += tile.batch * p.channels_per_group;
-  return Row(at);
+Row row_of(Params p, Batch group, uint row) {
+  const Tap at = tap_of(p, row, p.channels_per_group);
+  return Row(at.h, at.v, (at.h * p.width + at.v) * p.channels + int(at.channel) + int(group) * p.channels_per_group);
 }
-LeftPosition left_position(Params p, uint k) {
-  const Pixel at = pixel_of(k, p.out_height, p.out_width);
-  const uint64_t image = uint64_t(at.n) * uint(p.height * p.width * p.channels);
-  return LeftPosition(p.x + image, at.h * p.strides[0] - p.before[0], at.v * p.strides[1] - p.before[1]);
+bool has_term(Params p, Row row, Position i) { return inside(i.h + row.h, p.height) && inside(i.v + row.v, p.width); }
+T left_element(Params p, Row row, Position i) {
+  if (!has_term(p, row, i)) return T(0);
+  return (TS(i.image) + uint(i.offset + row.offset)).v;
 }
-bool has_term(Params p, Row row, LeftPosition k) {
-  return inside(k.h + row.at.h, p.height) && inside(k.v + row.at.v, p.width);
-}
-T left_element(Params p, Row row, LeftPosition k) {
-  if (!has_term(p, row, k)) return T(0);
-  return (k.image + (uint((k.h + row.at.h) * p.width + k.v + row.at.v) * p.channels + row.at.channel)).v;
-}
-struct Column {
-  TS at;
-};
-Column column_of(Params p, Tile tile, uint column) {
-  return Column(p.y + (tile.batch * p.filters_per_group + column));
-}
-uint64_t right_position(Params p, uint k) { return uint64_t(k) * p.filters; }
-T right_element(Params p, Column column, uint64_t at) { return (column.at + at).v; }
+Column column_of(Params p, Batch group, uint column) { return Column(p.y + (group * p.filters_per_group + column)); }
+T right_element(Params p, Column column, Position i) { return (column.at + uint64_t(i.k) * p.filters).v; }
 #endif

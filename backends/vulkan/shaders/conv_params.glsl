@@ -12,12 +12,18 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   Tiling tiling;
 };
 
+// Dividing is slow: the logarithms of the strides, where they are powers of two, else -1.
+layout(constant_id = 3) const int log2_vertical_stride = -1;
+layout(constant_id = 4) const int log2_horizontal_stride = -1;
+const bool unit_strides = log2_vertical_stride == 0 && log2_horizontal_stride == 0;
+
 bool inside(int place, int extent) { return uint(place) < uint(extent); }
 
 // The output's row or column (axis 1) that has a tap, so far from its first, at a padded image's `place`, or -1.
 int meeting(Params p, int axis, int place, int tap, int extent) {
   const int start = place - tap, stride = p.strides[axis];
-  const int pixel = stride == 1 ? start : start / stride;
+  const int log2_stride = axis == 0 ? log2_vertical_stride : log2_horizontal_stride;
+  const int pixel = log2_stride >= 0 ? start >> log2_stride : start / stride;
   return start >= 0 && pixel * stride == start && pixel < extent ? pixel : -1;
 }
 
@@ -41,15 +47,24 @@ Tap tap_of(Params p, uint number, int channels) {
              number - tap * uint(channels));
 }
 
-void put_result(Params p, uint group, uint row, uint column, T sum) {
+// A group of channels and filters: the batch of the product.
+#define Batch uint
+Batch batch_of(Params p, uint group) { return group; }
+
+Target result_of(Params p, Batch group) {
 #if PASS == 0
-  const uint o = group * p.filters_per_group + column;
-  precise T biased = sum;
-  if (p.has_bias != 0) biased = sum + (p.bias + o).v;
-  (p.y + (uint64_t(row) * p.filters + o)).v = biased;
+  return Target(p.y + group * p.filters_per_group, p.filters, 1, p.tiling.rows, p.tiling.columns);
 #elif PASS == 1
-  (p.x + (uint64_t(row) * p.channels + (group * p.channels_per_group + column))).v = sum;
+  return Target(p.x + group * p.channels_per_group, p.channels, 1, p.tiling.rows, p.tiling.columns);
 #else
-  (p.w + (uint64_t(group * p.filters_per_group + column) * p.tiling.rows + row)).v = sum;
+  return Target(p.w + uint64_t(group * p.filters_per_group) * p.tiling.rows, 1, p.tiling.rows, p.tiling.rows,
+                p.tiling.columns);
 #endif
+}
+
+T added_to(Params p, Batch group, uint column) {
+#if PASS == 0
+  if (p.has_bias != 0) return (p.bias + (group * p.filters_per_group + column)).v;
+#endif
+  return T(0);
 }

@@ -8,13 +8,12 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   Tiling tiling;
 };
 
-struct Matrices {
+// Where the matrices of a batch element begin.
+struct Batch {
   TS a, b, c;
 };
-
-// Where the matrices of a batch element begin.
-Matrices matrices_of(Params p, uint batch) {
-  Matrices at = Matrices(p.a, p.b, p.c);
+Batch batch_of(Params p, uint batch) {
+  Batch at = Batch(p.a, p.b, p.c);
   for (int d = p.batch_rank - 1; d >= 0; --d) {
     const uint extent = uint(p.batch_dims[d]);
     const uint64_t i = batch % extent;
@@ -26,32 +25,35 @@ Matrices matrices_of(Params p, uint batch) {
   return at;
 }
 
-void put_result(Params p, uint batch, uint row, uint column, T sum) {
-  (matrices_of(p, batch).c + (row * p.c_row + column * p.c_column)).v = sum;
-}
+Target result_of(Params p, Batch batch) { return Target(batch.c, p.c_row, p.c_column, p.tiling.rows, p.tiling.columns); }
+T added_to(Params p, Batch batch, uint column) { return T(0); }
 
+// Addresses and distances in bytes: an addition finds an element.
 struct Row {
-  TS at;
+  uint64_t at;
 };
 struct Column {
-  TS at;
+  uint64_t at;
 };
-#define LeftPosition uint64_t
-#define RightPosition uint64_t
+struct Position {
+  uint64_t a, b;
+};
 
-#include "product_tile.glsl"
+uint64_t bytes_of(Params p) { return uint64_t(p.a + 1) - uint64_t(p.a); }
+Row row_of(Params p, Batch batch, uint row) { return Row(uint64_t(batch.a + row * p.a_row)); }
+Column column_of(Params p, Batch batch, uint column) { return Column(uint64_t(batch.b + column * p.b_column)); }
+Position position_of(Params p, uint k) { return Position(k * p.a_column * bytes_of(p), k * p.b_row * bytes_of(p)); }
+void advance(Params p, inout Position at) {
+  at.a += p.a_column * bytes_of(p);
+  at.b += p.b_row * bytes_of(p);
+}
+T left_element(Params p, Row row, Position at) { return TS(row.at + at.a).v; }
+T right_element(Params p, Column column, Position at) { return TS(column.at + at.b).v; }
+bool has_term(Params p, Row row, Position at) { return true; }
 
-Row row_of(Params p, Tile tile, uint row) { return Row(matrices_of(p, tile.batch).a + row * p.a_row); }
-Column column_of(Params p, Tile tile, uint column) { return Column(matrices_of(p, tile.batch).b + column * p.b_column); }
-uint64_t left_position(Params p, uint k) { return k * p.a_column; }
-uint64_t right_position(Params p, uint k) { return k * p.b_row; }
-T left_element(Params p, Row row, uint64_t at) { return (row.at + at).v; }
-T right_element(Params p, Column column, uint64_t at) { return (column.at + at).v; }
-bool has_term(Params p, Row row, uint64_t at) { return true; }
-
-T chunk_sum(Params p, Tile tile, uint begin, uint end) {
-  TS a = row_of(p, tile, tile.row).at;
-  TS b = column_of(p, tile, tile.column).at;
+T chunk_sum(Params p, Batch batch, Tile tile, uint begin, uint end) {
+  TS a = batch.a + tile.row * p.a_row;
+  TS b = batch.b + tile.column * p.b_column;
   precise T sum = T(0);
   for (uint k = begin; k < end; ++k) {
     precise T product = (a + k * p.a_column).v * (b + k * p.b_row).v;

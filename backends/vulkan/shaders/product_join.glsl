@@ -24,6 +24,9 @@ void main() {
   const Tile tile = tile_at(t, local, 0);
   const uint element = uint(item - local * (t.height * t.width)), r = element / t.width, c = element - r * t.width;
   if (tile.row + r < t.rows && tile.column + c < t.columns) {
-    put_result(p, tile.batch, tile.row + r, tile.column + c, sum);
+    Batch batch = batch_of(p, tile.batch);
+    Target result = result_of(p, batch);
+    precise T all = sum + added_to(p, batch, tile.column + c);
+    (result.at + ((tile.row + r) * result.row + (tile.column + c) * result.column)).v = all;
   }
 }

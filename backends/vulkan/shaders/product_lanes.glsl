@@ -1,7 +1,8 @@
-// Products on devices where each lane's load is slow and lanes exchange values cheaply, as on a CPU: a subgroup computes
-// ROWS rows of COLUMNS columns for each lane, over one chunk. A lane loads one position of the left rows and hands it to
-// all lanes when its turn comes; of the right side it loads its own columns. Subgroups share nothing: there is no barrier.
+// Products on devices where a lane's load is slow whatever its address, as on a CPU: an invocation computes ROWS x COLUMNS
+// elements, over one chunk, from what it loads itself. The lanes of a subgroup lie beside each other in
+// 2^log2_lanes_right columns of tiles.
 layout(local_size_x_id = 0) in;
+layout(constant_id = 2) const uint log2_lanes_right = 0;
 
 const uint tile_elements = ROWS * COLUMNS;
 
@@ -10,58 +11,78 @@ struct Sides {
   Column columns[COLUMNS];
 };
 
-// Adds the products of the positions from `begin` to `end`. `careful`: terms that are left out are not even multiplied by
-// zero.
-void add_products(Params p, Sides s, uint begin, uint end, const bool careful, inout T sums[tile_elements]) {
-  [[unroll]] for (uint i = 0; i < tile_elements; ++i) sums[i] = begin < end ? T(0) : sums[i];
-  for (uint k = begin; k < end; k += gl_SubgroupSize) {
-    LeftPosition at = left_position(p, min(k + gl_SubgroupInvocationID, end - 1));
-    T left[ROWS];
-    uint is_term[ROWS];
+// Adds the products of all positions. Where there is no term, it adds zero times something.
+void add_products(Params p, Sides s, Tile tile, inout T sums[tile_elements]) {
+  Position at = position_of(p, tile.begin);
+  for (uint k = tile.begin; k < tile.end; ++k) {
+    T right[COLUMNS];
+    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) right[c] = right_element(p, s.columns[c], at);
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-      left[r] = left_element(p, s.rows[r], at);
-      if (careful) is_term[r] = has_term(p, s.rows[r], at) ? 1 : 0;
-    }
-    const uint steps = min(gl_SubgroupSize, end - k);
-    for (uint step = 0; step < steps; ++step) {
-      const RightPosition right_at = right_position(p, k + step);
-      T right[COLUMNS];
-      [[unroll]] for (uint c = 0; c < COLUMNS; ++c) right[c] = right_element(p, s.columns[c], right_at);
-      [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        const T of_row = subgroupBroadcast(left[r], step);
-        const bool adds = careful ? subgroupBroadcast(is_term[r], step) != 0 : true;
-        [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
-          precise T product = of_row * right[c];
-          precise T sum = sums[r * COLUMNS + c] + product;
-          sums[r * COLUMNS + c] = adds ? sum : sums[r * COLUMNS + c];
-        }
+      const T left = left_element(p, s.rows[r], at);
+      [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+        precise T product = left * right[c];
+        precise T sum = sums[r * COLUMNS + c] + product;
+        sums[r * COLUMNS + c] = sum;
       }
     }
+    advance(p, at);
+  }
+}
+
+// One row of the tile, without what is no term: not even multiplied by zero.
+void add_terms(Params p, Sides s, Tile tile, Row row, inout T sums[COLUMNS]) {
+  [[unroll]] for (uint c = 0; c < COLUMNS; ++c) sums[c] = T(0);
+  Position at = position_of(p, tile.begin);
+  for (uint k = tile.begin; k < tile.end; ++k) {
+    const T left = left_element(p, row, at);
+    const bool is_term = has_term(p, row, at);
+    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+      precise T product = left * right_element(p, s.columns[c], at);
+      precise T sum = sums[c] + product;
+      sums[c] = is_term ? sum : sums[c];
+    }
+    advance(p, at);
   }
 }
 
 void main() {
   RETURN_IF_FAILED;
   Params p = Params(push.params);
-  const uint lanes = gl_SubgroupSize, own = gl_SubgroupInvocationID;
   if (!is_work(p.tiling, group_number())) return;
   const Tile tile = tile_of(p.tiling, group_number());
+  Batch batch = batch_of(p, tile.batch);
+  const uint lane = gl_LocalInvocationIndex, lanes_right = 1 << log2_lanes_right;
+  const uint down = (lane >> log2_lanes_right) * ROWS, right = lane & (lanes_right - 1);
   Sides s;
-  [[unroll]] for (uint r = 0; r < ROWS; ++r) s.rows[r] = row_of(p, tile, min(tile.row + r, p.tiling.rows - 1));
+  [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+    s.rows[r] = row_of(p, batch, min(tile.row + down + r, p.tiling.rows - 1));
+  }
   [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
-    s.columns[c] = column_of(p, tile, min(tile.column + own + c * lanes, p.tiling.columns - 1));
+    s.columns[c] = column_of(p, batch, min(tile.column + right + c * lanes_right, p.tiling.columns - 1));
   }
   T sums[tile_elements];
   [[unroll]] for (uint i = 0; i < tile_elements; ++i) sums[i] = T(0);
-  add_products(p, s, tile.begin, tile.end, false, sums);
-  // A term that is left out was 0 times something. If that is infinite, the sum is NaN: it is done again, with care.
-  if (may_lack_terms) {
-    bool again = false;
-    [[unroll]] for (uint i = 0; i < tile_elements; ++i) again = again || isnan(sums[i]);
-    // A loop of no rounds rather than a branch: lavapipe goes through both sides of a branch.
-    add_products(p, s, tile.begin, subgroupAny(again) ? tile.end : tile.begin, true, sums);
+  add_products(p, s, tile, sums);
+  Target target = target_of(p, tile, batch);
+  T added[COLUMNS];
+  bool has_nan = false;
+  [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+    const uint column = right + c * lanes_right;
+    added[c] = added_here(p, batch, tile.column + column);
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      precise T sum = sums[r * COLUMNS + c] + added[c];
+      put(target, down + r, column, sum);
+      has_nan = has_nan || isnan(sums[r * COLUMNS + c]);
+    }
   }
-  [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) put(p, tile, r, own + c * lanes, sums[r * COLUMNS + c]);
+  // What is no term was zero times something. If that is infinite, the sum is NaN: it is done again, with care.
+  // A loop of no rounds rather than a branch, because lavapipe goes through both sides of a branch.
+  for (uint r = 0; may_lack_terms && r < (has_nan ? ROWS : 0); ++r) {
+    T terms[COLUMNS];
+    add_terms(p, s, tile, row_of(p, batch, min(tile.row + down + r, p.tiling.rows - 1)), terms);
+    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+      precise T sum = terms[c] + added[c];
+      put(target, down + r, right + c * lanes_right, sum);
+    }
   }
 }

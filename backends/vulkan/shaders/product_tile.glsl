@@ -1,10 +1,4 @@
 // The tile and the positions that a group of invocations computes (tiling.glsl).
-struct Tile {
-  uint row, column, batch;  // the first of the result
-  uint begin, end;          // positions
-  uint64_t part;            // where its sums go in the workspace
-};
-
 Tile tile_at(Tiling t, uint64_t local, uint range) {
   uint64_t number = t.first + local;
   uint batch = 0;
@@ -27,11 +21,20 @@ Tile tile_of(Tiling t, uint64_t number) {
   return tile_at(t, number - range * t.tiles, uint(range));
 }
 
-// Where the sum of row `r` and column `c` of a tile goes.
-void put(Params p, Tile tile, uint r, uint c, T sum) {
+Target target_of(Params p, Tile tile, Batch batch) {
+  Target result = result_of(p, batch);
   if (p.tiling.ranges > 1) {
-    (p.tiling.workspace + (tile.part + (r * p.tiling.width + c))).v = sum;
-  } else if (tile.row + r < p.tiling.rows && tile.column + c < p.tiling.columns) {
-    put_result(p, tile.batch, tile.row + r, tile.column + c, sum);
+    return Target(p.tiling.workspace + tile.part, p.tiling.width, 1, p.tiling.height, p.tiling.width);
   }
+  return Target(result.at + (tile.row * result.row + tile.column * result.column), result.row, result.column,
+                p.tiling.rows - tile.row, p.tiling.columns - tile.column);
+}
+
+void put(Target target, uint r, uint c, T sum) {
+  if (r < target.rows && c < target.columns) (target.at + (r * target.row + c * target.column)).v = sum;
+}
+
+// What is added to a sum, in this dispatch if it has all positions: +0 changes nothing, as no sum is -0.
+T added_here(Params p, Batch batch, uint column) {
+  return p.tiling.ranges > 1 ? T(0) : added_to(p, batch, min(column, p.tiling.columns - 1));
 }

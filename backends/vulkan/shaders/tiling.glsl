@@ -12,3 +12,17 @@ struct Tiling {
   uint ranges, range_length;
   uint rows, columns, depth;
 };
+
+// Where sums go, from the first row and column: strides in elements, and how many there are.
+struct Target {
+  TS at;
+  uint64_t row, column;
+  uint rows, columns;
+};
+
+// What a group of invocations computes.
+struct Tile {
+  uint row, column, batch;  // the first of the result
+  uint begin, end;          // positions
+  uint64_t part;            // where its sums go in the workspace
+};
