@@ -11,6 +11,7 @@
 #include "conformance/runtime/runtime_case.h"
 #include "lockstep/lockstep.h"
 #include "runtime/driver_registry.h"
+#include "runtime/host_api.h"
 
 namespace lockstep {
 namespace {
@@ -23,8 +24,8 @@ class VulkanDriver : public testing::Test {
  protected:
   void SetUp() override {
     const std::vector<DeviceInfo> all = devices();
-    const bool there = std::any_of(all.begin(), all.end(),
-                                   [](const DeviceInfo& d) { return d.driver == "vulkan" && d.available; });
+    const bool there =
+        std::any_of(all.begin(), all.end(), [](const DeviceInfo& d) { return d.driver == "vulkan" && d.available; });
     if (!there) GTEST_SKIP() << "no Vulkan device";
   }
 };
@@ -63,8 +64,8 @@ std::string run(const std::string& command) {
 
 // What one op gives in a process of its own, with this folder for caches.
 std::string run_with_cache(const std::filesystem::path& folder) {
-  return run("LOCKSTEP_CACHE_FOLDER=" + folder.string() + " " LOCKSTEP_PROGRAM
-             " conformance --device vulkan --op tanh --suite forward --dtype f32");
+  return run("LOCKSTEP_CACHE_FOLDER=" + folder.string() +
+             " " LOCKSTEP_PROGRAM " conformance --device vulkan --op tanh --suite forward --dtype f32");
 }
 
 TEST_F(VulkanDriver, BrokenCachesAreAsGoodAsNone) {
@@ -110,9 +111,64 @@ TEST_F(VulkanDriver, MemoryThatTheDeviceHasNotIsAnException) {
   EXPECT_EQ((Tensor(2.0f) + 1.0f).item<float>(), 3.0f);
 }
 
+TEST_F(VulkanDriver, ADeviceWithoutANeededFeatureSaysWhich) {
+  const std::string text = run("LOCKSTEP_VULKAN_HIDE=shaderInt64 " LOCKSTEP_PROGRAM " devices --why");
+  EXPECT_NE(text.find("the device lacks shaderInt64"), std::string::npos) << text;
+  EXPECT_NE(run("LOCKSTEP_VULKAN_HIDE=shaderInt64 " LOCKSTEP_PROGRAM " conformance --device vulkan --op add")
+                .find("the device lacks shaderInt64"),
+            std::string::npos);
+}
+
+// A host whose fault points say, from some time on, that the device is lost.
+struct LosingHost {
+  TestHost host;
+  lks_host_api api = host.api();
+  static inline std::atomic<bool> lost{false};
+
+  LosingHost() {
+    lost = false;
+    api.fault_point = [](void*, std::uint32_t kind, const char*) -> lks_status {
+      return lost && kind == LKS_FAULT_SUBMIT ? LKS_DEVICE_LOST : LKS_OK;
+    };
+  }
+};
+
+TEST_F(VulkanDriver, ALostDeviceIsAStatusFromThenOn) {
+  LosingHost losing;
+  DriverLibrary library(target.library);
+  const lks_driver_api& api = library.table(losing.api);
+  lks_diag diag = empty_diag();
+  lks_driver* driver = nullptr;
+  lks_device* device = nullptr;
+  lks_queue* queue = nullptr;
+  lks_timeline* timeline = nullptr;
+  lks_buffer* buffer = nullptr;
+  ASSERT_EQ(api.driver_open(&losing.api, &driver, &diag), LKS_OK);
+  ASSERT_EQ(api.device_open(driver, 0, &device, &diag), LKS_OK);
+  ASSERT_EQ(api.queue_create(device, LKS_QUEUE_COMPUTE, &queue, &timeline, &diag), LKS_OK);
+  ASSERT_EQ(api.buffer_alloc(device, 0, 4096, &buffer, &diag), LKS_OK);
+  std::uint64_t value = 0, last = 0;
+  ASSERT_EQ(api.queue_fill(queue, buffer, 0, 4096, 1, 1, &value, &diag), LKS_OK);
+  ASSERT_EQ(api.timeline_wait(timeline, value, ~std::uint64_t{0}, &diag), LKS_OK);
+
+  LosingHost::lost = true;
+  ASSERT_EQ(api.queue_fill(queue, buffer, 0, 4096, 2, 1, &value, &diag), LKS_OK);
+  EXPECT_EQ(api.timeline_wait(timeline, value, ~std::uint64_t{0}, &diag), LKS_DEVICE_LOST);
+  EXPECT_EQ(diag.value, value);
+  diag = empty_diag();
+  EXPECT_EQ(api.queue_fill(queue, buffer, 0, 4096, 3, 1, &value, &diag), LKS_DEVICE_LOST);
+  EXPECT_NE(diag.hint[0], '\0');
+  EXPECT_EQ(api.device_health(device, &diag), LKS_DEVICE_LOST);
+  EXPECT_EQ(api.queue_recover(queue, &last, &diag), LKS_DEVICE_LOST);
+  api.buffer_free(device, buffer);
+  api.queue_destroy(queue);
+  api.device_close(device);
+  api.driver_close(driver);
+}
+
 TEST(VulkanLoader, WithoutAVulkanDriverTheReasonIsListed) {
-  const std::string text = run("VK_DRIVER_FILES=/nowhere.json VK_ICD_FILENAMES=/nowhere.json " LOCKSTEP_PROGRAM
-                               " devices --why");
+  const std::string text =
+      run("VK_DRIVER_FILES=/nowhere.json VK_ICD_FILENAMES=/nowhere.json " LOCKSTEP_PROGRAM " devices --why");
   EXPECT_NE(text.find("VK_DRIVER_FILES"), std::string::npos) << text;
   EXPECT_NE(text.find("cpu:0"), std::string::npos) << text;
 }

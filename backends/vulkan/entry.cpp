@@ -107,11 +107,11 @@ void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 // ---------------------------------------------------------------------------------------------------------------
 // queues
 
-lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
+lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                  lks_diag* diag) {
   return guard(diag, [&] {
     device->check_usable();
-    *out = new lks_queue(*device);
+    *out = new lks_queue(*device, kind);
     *timeline = &(*out)->timeline;
   });
 }

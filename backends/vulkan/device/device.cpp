@@ -5,11 +5,11 @@
 namespace vulkan {
 
 DeviceHandle::DeviceHandle(const Facts& facts) {
-  const float priority = 1;
+  const float priorities[] = {1, 1};
   VkDeviceQueueCreateInfo queue{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
   queue.queueFamilyIndex = facts.compute_family;
-  queue.queueCount = 1;
-  queue.pQueuePriorities = &priority;
+  queue.queueCount = facts.queue_count;
+  queue.pQueuePriorities = priorities;
   const Features features(facts.has_f64);
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.all};
   info.queueCreateInfoCount = 1;
@@ -42,16 +42,19 @@ lks_device::lks_device(lks_driver& d, const Facts& f)
       params(pieces, facts.params_memory_type, "vulkan.params"),
       disk_cache(host),
       pipelines(host, facts, disk_cache, handle, vk) {
-  vk.vkGetDeviceQueue(handle, facts.compute_family, 0, &queue_);
+  for (std::uint32_t i = 0; i < facts.queue_count; ++i) {
+    vk.vkGetDeviceQueue(handle, facts.compute_family, i, &native_queues_[i].handle);
+  }
   const Arithmetic found = test_arithmetic(*this);
   native_division = found.native_division;
   native_root = found.native_root;
 }
 
-void lks_device::submit(const VkSubmitInfo& info) {
+void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {
   VULKAN_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
-  const std::lock_guard lock(queue_mutex_);
-  VULKAN_CHECK(vk.vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE));
+  NativeQueue& queue = native_queues_[kind == LKS_QUEUE_TRANSFER ? facts.queue_count - 1 : 0];
+  const std::lock_guard lock(queue.mutex);
+  VULKAN_CHECK(vk.vkQueueSubmit(queue.handle, 1, &info, VK_NULL_HANDLE));
 }
 
 void lks_device::check_usable() {

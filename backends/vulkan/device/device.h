@@ -57,8 +57,8 @@ struct lks_device {
   /// The specialisation constants of shaders/exact.glsl.
   std::array<std::uint32_t, 2> exact_constants() const { return {native_division, native_root}; }
 
-  /// Hands a batch to the device; one at a time, whichever queue it comes from. Throws Failure.
-  void submit(const VkSubmitInfo& info);
+  /// Hands a batch to the device. Throws Failure.
+  void submit(const VkSubmitInfo& info, std::uint32_t kind = LKS_QUEUE_COMPUTE);
   /// Throws Failure of LKS_DEVICE_LOST where the device is lost, and of LKS_INTERNAL where the validation layer has
   /// complained since the last call.
   void check_usable();
@@ -67,8 +67,12 @@ struct lks_device {
   lks_status health(lks_diag* diag);
 
  private:
-  VkQueue queue_ = VK_NULL_HANDLE;
-  std::mutex queue_mutex_, lost_mutex_;
+  struct NativeQueue {
+    VkQueue handle = VK_NULL_HANDLE;
+    std::mutex mutex;  // several of ours may share it
+  };
+  NativeQueue native_queues_[2];
+  std::mutex lost_mutex_;
   std::atomic<bool> is_lost_{false};
   lks_diag lost_{};
 };

@@ -52,7 +52,7 @@ std::string vendor_of(std::uint32_t id) {
 }
 
 // The first that is missing, by the name in the specification.
-std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version) {
+std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version, const std::string& hidden) {
   if (api_version < VK_API_VERSION_1_2) {
     return "Vulkan 1.2 (the device has " + std::to_string(VK_API_VERSION_MAJOR(api_version)) + "." +
            std::to_string(VK_API_VERSION_MINOR(api_version)) + ")";
@@ -70,7 +70,7 @@ std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version) 
       {has.all.features.shaderInt64, "shaderInt64"},
   };
   for (const auto& [there, name] : needed) {
-    if (!there) return name;
+    if (!there || hidden == name) return name;
   }
   return "";
 }
@@ -104,6 +104,7 @@ void find_queue_families(Facts& f) {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
     f.compute_family = i;
+    f.queue_count = std::min(families[i].queueCount, 2u);
     return;
   }
   f.missing = "a queue that computes";
@@ -153,7 +154,7 @@ Features::Features(bool f64) {
   v12.shaderInt8 = v12.storageBuffer8BitAccess = VK_TRUE;
 }
 
-Facts facts_of(VkPhysicalDevice device) {
+Facts facts_of(VkPhysicalDevice device, const std::string& hidden) {
   Facts f;
   f.handle = device;
   VkPhysicalDeviceProperties basic;
@@ -164,7 +165,7 @@ Facts facts_of(VkPhysicalDevice device) {
   f.version = "Vulkan " + std::to_string(VK_API_VERSION_MAJOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_MINOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_PATCH(basic.apiVersion));
-  f.missing = missing_feature(device, basic.apiVersion);
+  f.missing = missing_feature(device, basic.apiVersion, hidden);
   if (basic.apiVersion < VK_API_VERSION_1_2) return f;
   const Properties p(device);
   f.is_lavapipe = p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;

@@ -22,6 +22,7 @@ struct Facts {
   bool is_lavapipe = false;
 
   std::uint32_t compute_family = 0;
+  std::uint32_t queue_count = 1;          // that are used: the second one serves transfers
   std::uint32_t device_memory_type = 0;   // device-local
   std::uint32_t staging_memory_type = 0;  // the host's, coherent, cached where possible
   std::uint32_t params_memory_type = 0;   // written by the host, read by shaders: device-local where possible
@@ -49,8 +50,8 @@ struct Facts {
   }
 };
 
-/// Asks the device; opens nothing.
-Facts facts_of(VkPhysicalDevice device);
+/// Asks the device; opens nothing. A feature of the name `hidden` is taken to be missing.
+Facts facts_of(VkPhysicalDevice device, const std::string& hidden);
 
 /// The features that the driver switches on when it opens the device: what it needs, and f64 where there is.
 struct Features {

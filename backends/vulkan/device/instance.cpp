@@ -88,7 +88,8 @@ void Instance::find_devices() {
           "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
           "names none");
   }
-  for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle));
+  const std::string hidden = option(host_, "vulkan.hide");  // so that the message for old hardware can be seen on new
+  for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle, hidden));
 }
 
 Instance::~Instance() {

@@ -24,7 +24,7 @@ lks_diag failure_in(const State& state) {
 
 }  // namespace
 
-lks_queue::lks_queue(lks_device& d) : device(d), batch_limit_(least_commands) {
+lks_queue::lks_queue(lks_device& d, std::uint32_t kind) : device(d), kind_(kind), batch_limit_(least_commands) {
   state_piece_ = device.pieces.make(device.facts.staging_memory_type, sizeof(State), true, "vulkan.queue_state");
   state_ = new (state_piece_.mapped) State;
   const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
@@ -152,7 +152,7 @@ void lks_queue::submit(std::unique_ptr<Batch> batch) {
     info.pCommandBuffers = &commands;
     info.signalSemaphoreCount = 1;
     info.pSignalSemaphores = &done_;
-    device.submit(info);
+    device.submit(info, kind_);
     flight.serial = ++serial_;
   });
   if (status == LKS_OK) {

@@ -11,7 +11,7 @@
 #include "backends/vulkan/queue/state.h"
 
 struct lks_queue {
-  explicit lks_queue(lks_device& device);
+  explicit lks_queue(lks_device& device, std::uint32_t kind = LKS_QUEUE_COMPUTE);
   ~lks_queue();
   lks_queue(const lks_queue&) = delete;
   lks_queue& operator=(const lks_queue&) = delete;
@@ -60,6 +60,7 @@ struct lks_queue {
 
   vulkan::Piece state_piece_;
   vulkan::State* state_ = nullptr;
+  const std::uint32_t kind_;
   VkSemaphore done_ = VK_NULL_HANDLE;
   std::uint64_t serial_ = 0;
 
