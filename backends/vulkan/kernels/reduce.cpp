@@ -35,9 +35,10 @@ struct Params {
   std::int64_t outputs, reduced;
   std::uint64_t divisor;
   std::uint32_t outer_rank, inner_rank;
+  std::int64_t inner_step;
+  std::uint32_t log_chunks_at_once, columns, segments, chunks_per_segment, wide;
   std::int64_t outer_dims[LKS_MAX_RANK], outer_from[LKS_MAX_RANK], outer_to[LKS_MAX_RANK];
   std::int64_t inner_dims[LKS_MAX_RANK], inner_from[LKS_MAX_RANK];
-  std::uint32_t log_chunks_at_once, columns, segments, chunks_per_segment;
 };
 
 constexpr std::int64_t chunk = 1024, slots = 8, serial_group = 64;
@@ -70,6 +71,7 @@ Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::
   std::copy_n(outer.strides[1], LKS_MAX_RANK, p.outer_to);
   std::copy_n(inner.dims, LKS_MAX_RANK, p.inner_dims);
   std::copy_n(inner.strides[0], LKS_MAX_RANK, p.inner_from);
+  p.inner_step = inner.rank > 0 ? inner.strides[0][inner.rank - 1] : 0;
   return p;
 }
 
@@ -94,6 +96,16 @@ std::int64_t power_above(std::int64_t n) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(1, n))));
 }
 
+// Whether four elements beside each other can be read at once, where the first of all is aligned.
+bool is_wide(const Params& p, std::int64_t outputs_at_once) {
+  const auto all_in_fours = [](const std::int64_t* strides, std::uint32_t rank) {
+    return std::all_of(strides, strides + rank, [](std::int64_t s) { return s % 4 == 0; });
+  };
+  if (!p.columns) return p.inner_rank == 1 && p.inner_step == 1 && all_in_fours(p.outer_from, p.outer_rank);
+  return outputs_at_once >= 4 && p.outputs % 4 == 0 && p.outer_rank == 1 && p.outer_from[0] == 1 &&
+         all_in_fours(p.inner_from, p.inner_rank);
+}
+
 // Fills in how tiles cover the outputs and the reduced elements.
 void cut_into_tiles(Params& p) {
   constexpr std::int64_t enough_groups = 256, worth_joining = 4;  // rounds of a group
@@ -102,10 +114,11 @@ void cut_into_tiles(Params& p) {
   const std::int64_t at_once =
       p.columns ? slots / std::min(slots, power_above(p.outputs)) : std::min(slots, power_above(chunks));
   p.log_chunks_at_once = static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(at_once)));
+  p.wide = is_wide(p, slots / at_once);
   const std::int64_t tiles = ceiling(p.outputs, slots / at_once), rounds = ceiling(chunks, at_once);
-  const std::int64_t most_rounds = most_turns / (chunk / 32 * turns_per_element(p));
+  const std::int64_t most_rounds = most_turns / (chunk / 8 * turns_per_element(p));  // where cells are taken singly
   std::int64_t segments = rounds < worth_joining ? 1 : std::clamp<std::int64_t>(enough_groups / tiles, 1, rounds);
-  segments = std::max(segments, ceiling(rounds, most_rounds / 2));
+  segments = std::max(segments, ceiling(rounds, std::max<std::int64_t>(1, most_rounds / 2)));
   const std::int64_t each = at_once * power_above(ceiling(rounds, segments));
   p.chunks_per_segment = static_cast<std::uint32_t>(each);
   p.segments = static_cast<std::uint32_t>(std::max<std::int64_t>(1, ceiling(chunks, each)));
@@ -172,6 +185,7 @@ class TiledReduce : public ReduceKernel {
  private:
   void plan_dispatches(Plan& plan, const lks_launch& launch, Params& p, Access from, Access to) const override {
     const std::int64_t outputs_at_once = slots >> p.log_chunks_at_once;
+    p.wide = p.wide != 0 && p.from % 16 == 0;
     const Groups groups = plan.groups_for(ceiling(p.outputs, outputs_at_once) * p.segments, 1);
     if (p.segments == 1) {
       const Access accesses[] = {from, to};

@@ -7,10 +7,11 @@ layout(local_size_x = 256) in;
 #include "check.glsl"
 
 // kernels/index_check.cpp
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   CHECK_FIELDS;
   INDICES indices;
 };
+PARAMS_IN_MEMORY(Params)
 
 int64_t index_at(Params p, uint64_t at) { return int64_t((p.indices + at).v); }
 bool is_outside(Params p, uint64_t at) {
@@ -19,6 +20,6 @@ bool is_outside(Params p, uint64_t at) {
 }
 
 void main() {
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   CHECK_INDICES(p);
 }

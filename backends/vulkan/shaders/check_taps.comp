@@ -19,6 +19,6 @@ bool is_outside(Params p, uint64_t at) {
 }
 
 void main() {
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   CHECK_INDICES(p);
 }

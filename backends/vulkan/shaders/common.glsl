@@ -48,3 +48,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 1) buffer SignedBytes 
 #ifdef WITH_F64
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Doubles { double v; };
 #endif
+
+// Parameters as a whole: a shader that read them where it needs them would read them again and again.
+#define PARAMS_IN_MEMORY(Struct)                                                            \
+  layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Struct v; }; \
+  Struct params_in_memory() { return InMemory(push.params).v; }

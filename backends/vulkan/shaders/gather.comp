@@ -6,7 +6,7 @@
 layout(local_size_x = 256) in;
 
 // kernels/index.cpp
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   UNITS to;
   UNITS from;
   INDICES indices;
@@ -15,10 +15,11 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   uint64_t extent;
   uint64_t after;  // units of a slice
 };
+PARAMS_IN_MEMORY(Params)
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   const uint64_t i = ITEM_NUMBER;
   if (i >= p.count) return;
   uint64_t rest = i;

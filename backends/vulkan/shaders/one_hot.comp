@@ -6,17 +6,18 @@
 layout(local_size_x = 256) in;
 
 // kernels/one_hot.cpp
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   UNITS to;
   INDICES labels;
   uint64_t count;  // elements of the result
   uint64_t depth;
   uint64_t one;  // its bits
 };
+PARAMS_IN_MEMORY(Params)
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   const uint64_t i = ITEM_NUMBER;
   if (i >= p.count) return;
   uint64_t row = i;

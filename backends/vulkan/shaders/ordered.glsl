@@ -2,10 +2,12 @@
 // floats are those of integers, which every device compares alike.
 #if defined(T_F32) || defined(T_I32)
 #define KEY int
+#define KEY4 ivec4
 #define KEYS Ints
 const KEY lowest = int(0x80000000u), highest = 0x7fffffff;
 #else
 #define KEY int64_t
+#define KEY4 i64vec4
 #define KEYS Int64s
 const KEY lowest = int64_t(0x8000000000000000ul), highest = 0x7fffffffffffffffl;
 #endif

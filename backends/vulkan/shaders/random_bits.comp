@@ -7,16 +7,17 @@
 layout(local_size_x = 64) in;
 
 // kernels/random.cpp
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   Words to;
   uint64_t words;
   uvec2 seed;
   uvec2 stream;
 };
+PARAMS_IN_MEMORY(Params)
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   const uint64_t block = ITEM_NUMBER, first = block * 4;
   if (first >= p.words) return;
   const uvec2 halves = unpackUint2x32(block);

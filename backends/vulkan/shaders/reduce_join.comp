@@ -10,7 +10,7 @@ shared Part joined[gl_WorkGroupSize.x];
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = InMemory(push.params).params;
   const uint t = gl_LocalInvocationIndex;
   const uint64_t output_number = group_number();
   if (output_number >= p.outputs) return;
@@ -27,7 +27,5 @@ void main() {
     if (t % (2 * distance) == 0) joined[t] = join(joined[t], joined[t + distance]);
   }
   if (t != 0) return;
-  int64_t to;
-  OFFSET_OF(to, output_number, p.outer_rank, p.outer_dims, p.outer_to);
-  STORE_PART(p.to, to, joined[0], p.divisor);
+  STORE_PART(p.to, place_of(p, output_number), joined[0], p.divisor);
 }

@@ -7,9 +7,7 @@
 layout(local_size_x = 64) in;
 
 Part element_at(Params p, int64_t base, uint64_t position) {
-  int64_t at;
-  OFFSET_OF(at, position, p.inner_rank, p.inner_dims, p.inner_from);
-  return with(nothing(), (ELEMENTS(p.from) + uint64_t(base + at)).v, position);
+  return with(nothing(), (ELEMENTS(p.from) + uint64_t(base + step_to(p, position))).v, position);
 }
 
 // The elements from `first` on, at most a chunk of them.
@@ -25,17 +23,15 @@ Part chunk(Params p, int64_t base, uint64_t first, uint count) {
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = InMemory(push.params).params;
   const uint64_t output_number = ITEM_NUMBER;
   if (output_number >= p.outputs) return;
-  int64_t base, to;
-  OFFSET_OF(base, output_number, p.outer_rank, p.outer_dims, p.outer_from);
-  OFFSET_OF(to, output_number, p.outer_rank, p.outer_dims, p.outer_to);
+  const int64_t base = base_of(p, output_number);
   PAIRWISE(chunks, 40);
   for (uint64_t first = 0; first < p.reduced; first += 1024) {
     PAIRWISE_ADD(chunks, chunk(p, base, first, uint(min(p.reduced - first, uint64_t(1024)))));
   }
   Part total;
   PAIRWISE_TOTAL(total, chunks);
-  STORE_PART(p.to, to, total, p.divisor);
+  STORE_PART(p.to, place_of(p, output_number), total, p.divisor);
 }

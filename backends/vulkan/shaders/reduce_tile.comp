@@ -1,53 +1,103 @@
 #version 460
-// A group takes 8 chunks at once, of 32 lanes each: of one output or of several. Where outputs are reduced in segments the
-// parts go to the workspace, for reduce_join.
+// A group takes 8 chunks at once, of 32 lanes each: of one output or of several. Each invocation has four cells of them: lanes
+// beside each other, or outputs beside each other. Where outputs are reduced in segments the parts go to the workspace, for
+// reduce_join.
 #include "common.glsl"
 #include "strided.glsl"
 #include "reduction.glsl"
 
-layout(local_size_x = 256) in;
+layout(local_size_x = 64) in;
 
 #include "tile.glsl"
 
-// One lane of one chunk.
-Part lane_of_chunk(Params p, int64_t base, uint64_t chunk, uint lane) {
+// A cell of the tile.
+struct Cell {
+  uint slot, lane, output_in_tile, chunk_in_tile;
+};
+
+Cell cell_of(Params p, uint t, uint j) {
+  const uint at_once = 1u << p.log_chunks_at_once, outputs_at_once = slots >> p.log_chunks_at_once;
+  Cell c;
+  if (p.columns != 0) {
+    c.slot = t % 2 * 4 + j;
+    c.lane = t / 2;
+    c.output_in_tile = c.slot % outputs_at_once;
+    c.chunk_in_tile = c.slot / outputs_at_once;
+  } else {
+    c.slot = t / 8;
+    c.lane = t % 8 * 4 + j;
+    c.output_in_tile = c.slot / at_once;
+    c.chunk_in_tile = c.slot % at_once;
+  }
+  return c;
+}
+
+// The elements of four cells side by side, of one chunk.
+void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part parts[4]) {
+  const uint64_t start = chunk * 1024;
+  if (start >= p.reduced) return;
+  const uint count = uint(min(p.reduced - start, uint64_t(1024))), last = p.columns != 0 ? 0 : 3;
+  uint64_t address = p.from + uint64_t(base + step_to(p, start + lane)) * ELEMENT_BYTES;
+  const uint64_t stride = uint64_t(p.inner_step) * (32 * ELEMENT_BYTES);
+  uint k = lane;
+  for (; k + last < count; k += 32) {
+    if (p.inner_rank > 1) address = p.from + uint64_t(base + step_to(p, start + k)) * ELEMENT_BYTES;
+    const ELEMENT4 four = Fours(address).v;
+    [[unroll]] for (uint j = 0; j < 4; ++j) parts[j] = with(parts[j], four[j], start + k + min(j, last));
+    address += stride;
+  }
+  if (p.columns != 0) return;
+  [[unroll]] for (uint j = 0; j < 3; ++j) {
+    if (k + j < count) parts[j] = with(parts[j], (ELEMENTS(address) + j).v, start + k + j);
+  }
+}
+
+// Those of one cell.
+Part take_cell(Params p, int64_t base, uint64_t chunk, uint lane) {
   Part part = nothing();
   const uint64_t end = min(p.reduced, (chunk + 1) * 1024);
   for (uint64_t position = chunk * 1024 + lane; position < end; position += 32) {
-    int64_t at;
-    OFFSET_OF(at, position, p.inner_rank, p.inner_dims, p.inner_from);
-    part = with(part, (ELEMENTS(p.from) + uint64_t(base + at)).v, position);
+    part = with(part, (ELEMENTS(p.from) + uint64_t(base + step_to(p, position))).v, position);
   }
   return part;
 }
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = InMemory(push.params).params;
   const uint t = gl_LocalInvocationIndex;
   const uint at_once = 1u << p.log_chunks_at_once, outputs_at_once = slots >> p.log_chunks_at_once;
-  const bool columns = p.columns != 0;
-  const uint slot = columns ? t % slots : t / 32, lane = columns ? t / slots : t % 32;
-  const uint own_output = columns ? slot % outputs_at_once : slot / at_once;
-  const uint own_chunk = columns ? slot / outputs_at_once : slot % at_once;
-
   const uint tile = group_number() / p.segments, segment = group_number() % p.segments;
   const uint64_t first_output = uint64_t(tile) * outputs_at_once;
-  const bool there = first_output + own_output < p.outputs;
-  int64_t base;
-  OFFSET_OF(base, first_output + own_output, p.outer_rank, p.outer_dims, p.outer_from);
-
   const uint64_t chunks = (p.reduced + 1023) / 1024, first = uint64_t(segment) * p.chunks_per_segment;
   const uint64_t end = min(chunks, first + p.chunks_per_segment);
+
+  const Cell first_cell = cell_of(p, t, 0);
+  int64_t bases[4];
+  [[unroll]] for (uint j = 0; j < 4; ++j) {
+    bases[j] = (p.wide != 0 || p.columns == 0) && j > 0 ? bases[0] : base_of(p, first_output + cell_of(p, t, j).output_in_tile);
+  }
   PAIRWISE(parts, 40);
   for (uint64_t chunk = first; chunk < end; chunk += at_once) {
-    Part part = nothing();
-    if (there) part = lane_of_chunk(p, base, chunk + own_chunk, lane);
-    lanes[slot][lane] = part;
+    Part taken[4] = {nothing(), nothing(), nothing(), nothing()};
+    if (p.wide != 0) {
+      if (first_output + first_cell.output_in_tile < p.outputs) {
+        take_wide(p, bases[0], chunk + first_cell.chunk_in_tile, first_cell.lane, taken);
+      }
+    } else {
+      [[unroll]] for (uint j = 0; j < 4; ++j) {
+        const Cell c = cell_of(p, t, j);
+        if (first_output + c.output_in_tile < p.outputs) taken[j] = take_cell(p, bases[j], chunk + c.chunk_in_tile, c.lane);
+      }
+    }
+    [[unroll]] for (uint j = 0; j < 4; ++j) {
+      const Cell c = cell_of(p, t, j);
+      lanes[c.slot][c.lane] = taken[j];
+    }
     join_lanes(t);
     if (t >= outputs_at_once) continue;
     for (uint i = 0; i < at_once && chunk + i < end; ++i) {
-      PAIRWISE_ADD(parts, chunk_parts[columns ? i * outputs_at_once + t : t * at_once + i]);
+      PAIRWISE_ADD(parts, chunk_parts[p.columns != 0 ? i * outputs_at_once + t : t * at_once + i]);
     }
   }
   const uint64_t output_number = first_output + t;
@@ -56,9 +106,7 @@ void main() {
   PAIRWISE_TOTAL(total, parts);
   if (p.segments > 1) {
     (Parts(p.workspace) + (output_number * p.segments + segment)).v = total;
-    return;
+  } else {
+    STORE_PART(p.to, place_of(p, output_number), total, p.divisor);
   }
-  int64_t to;
-  OFFSET_OF(to, output_number, p.outer_rank, p.outer_dims, p.outer_to);
-  STORE_PART(p.to, to, total, p.divisor);
 }

@@ -6,6 +6,8 @@
 #include "exact.glsl"
 #define Part T
 #define ELEMENTS TS
+#define ELEMENT T
+#define ELEMENT4 T4
 Part nothing() { return T(0); }
 Part join(Part left, Part right) {
   precise const Part sum = left + right;
@@ -24,6 +26,8 @@ T mean_of(Part sum, uint64_t divisor) {
 #else
 #include "ordered.glsl"
 #define ELEMENTS KEYS
+#define ELEMENT KEY
+#define ELEMENT4 KEY4
 #if defined(REDUCE_ARGMAX)
 struct Best {
   KEY key;
@@ -56,7 +60,7 @@ Part with(Part part, KEY bits, uint64_t position) { return min(part, key_of(bits
 #endif
 
 // kernels/reduce.cpp
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   uint64_t to;
   uint64_t from;
   uint64_t workspace;
@@ -65,17 +69,46 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   uint64_t divisor;  // the number of them as bits of T, 0: no mean
   uint outer_rank;
   uint inner_rank;
-  uint64_t outer_dims[8];
-  int64_t outer_from[8];
-  int64_t outer_to[8];
-  uint64_t inner_dims[8];
-  int64_t inner_from[8];
+  int64_t inner_step;  // of the innermost reduced dimension
   // Of reduce_tile and reduce_join only.
   uint log_chunks_at_once;  // chunks of one output in a tile; there are 8 of all
   uint columns;             // 1: invocations beside each other take outputs beside each other
   uint segments;            // in how many parts each output is reduced
   uint chunks_per_segment;  // a power of two, or all
+  uint wide;                // 1: what an invocation takes at once are four aligned elements side by side
 };
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory {
+  Params params;
+  uint64_t outer_dims[8];
+  int64_t outer_from[8];
+  int64_t outer_to[8];
+  uint64_t inner_dims[8];
+  int64_t inner_from[8];
+};
+
+// Where the elements of an output begin, and where it goes.
+int64_t base_of(Params p, uint64_t output_number) {
+  InMemory walk = InMemory(push.params);
+  int64_t base;
+  OFFSET_OF(base, output_number, p.outer_rank, walk.outer_dims, walk.outer_from);
+  return base;
+}
+int64_t place_of(Params p, uint64_t output_number) {
+  InMemory walk = InMemory(push.params);
+  int64_t place;
+  OFFSET_OF(place, output_number, p.outer_rank, walk.outer_dims, walk.outer_to);
+  return place;
+}
+// Of an element, from the first of its output.
+int64_t step_to(Params p, uint64_t position) {
+  if (p.inner_rank <= 1) return int64_t(position) * p.inner_step;
+  InMemory walk = InMemory(push.params);
+  int64_t at;
+  OFFSET_OF(at, position, p.inner_rank, walk.inner_dims, walk.inner_from);
+  return at;
+}
+
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Fours { ELEMENT4 v; };
 
 // Parts in the workspace.
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Parts { Part v; };

@@ -2,7 +2,7 @@
 #include "strided.glsl"
 
 // kernels/index.cpp
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   uint64_t to;
   uint64_t from;
   INDICES indices;
@@ -13,3 +13,4 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   uint64_t after;
   uint64_t first, end;  // the updates, or slots of the order, that this dispatch sees to
 };
+PARAMS_IN_MEMORY(Params)

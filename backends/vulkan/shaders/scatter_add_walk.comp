@@ -9,7 +9,7 @@ layout(local_size_x = 64) in;
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   const uint64_t i = ITEM_NUMBER;
   if (i >= p.count) return;
   uint64_t before = i;

@@ -6,7 +6,7 @@
 #include "scalar.glsl"
 #include "exact.glsl"
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   uint64_t to;
   uint64_t from;
   uint64_t beside;  // labels or targets
@@ -16,6 +16,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   uint log_chunks_at_once;  // of softmax_rows: chunks of one row in a tile
   uint wide_labels;         // 1: labels are i64
 };
+PARAMS_IN_MEMORY(Params)
 
 #ifdef T_F64
 T exp_of(T x) { return exp_f64(x); }

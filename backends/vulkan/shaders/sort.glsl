@@ -1,6 +1,6 @@
 // A stable radix sort of the numbers 0, 1 … by a key each, four bits a pass (kernels/sort.cpp). A pass is three dispatches:
 // counts of each digit in each block, where each digit of each block begins, and the move.
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   KEYS keys;       // by number
   Words from;      // the order so far, unused in the first pass
   uint64_t to;     // the order after the pass
@@ -12,6 +12,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   uint flip;       // 8 where the digit has the sign
   uint wide;       // 1: the order goes out as i64
 };
+PARAMS_IN_MEMORY(Params)
 
 const uint digits = 16, items_each = 8, group_size = 128, block_size = items_each * group_size;
 

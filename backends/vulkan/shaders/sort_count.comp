@@ -9,7 +9,7 @@ shared uint found[digits];
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   const uint t = gl_LocalInvocationIndex, block = group_number();
   if (block >= p.blocks) return;
   if (t < digits) found[t] = 0;

@@ -1,4 +1,4 @@
-// A group of 256 that takes 8 chunks at once, of 32 lanes each. Includers define `Part` and join as for pairwise.glsl.
+// A group of at least 64 that takes 8 chunks at once, of 32 lanes each. Includers define `Part` and join as for pairwise.glsl.
 
 const uint slots = 8;
 shared Part lanes[slots][33];  // one more than needed: columns of a power of two would share a bank

@@ -3,7 +3,7 @@
 #include "number.glsl"
 #include "strided.glsl"
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   uint64_t a, b, c;  // tensors, the op's inputs first
   uint64_t count;    // elements of the result
   uint channels;
@@ -16,6 +16,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   MORE_PARAMS
 #endif
 };
+PARAMS_IN_MEMORY(Params)
 
 // Of a row-major position in a tensor (N, height, width, channels).
 struct Place {
