@@ -119,6 +119,32 @@ TEST_F(VulkanDriver, ADeviceWithoutANeededFeatureSaysWhich) {
             std::string::npos);
 }
 
+// Few indices are looked at by one group of invocations, many by many groups and then by one. All updates of one index
+// are more than llvmpipe lets a loop turn.
+TEST_F(VulkanDriver, TheFirstOfManyIndicesOutsideIsNamed) {
+  const Device device("vulkan");
+  const DeviceScope scope(device);
+  for (const std::int64_t n : {100, 20'000, 100'000}) {
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(n), 3);
+    const std::int64_t first = n * 3 / 4;
+    const Tensor table = full({50, 4}, 1.0f), updates = full({n, 4}, 1.0f);
+    EXPECT_EQ(sum(scatter_add(updates, Tensor(indices, Shape{n}), 50)).item<float>(), static_cast<float>(4 * n));
+    indices.back() = 1000;
+    indices[static_cast<std::size_t>(first)] = -7;
+    const std::string expected = "index -7 at position " + std::to_string(first) + " is outside axis 0 of extent 50";
+    for (const bool scatters : {false, true}) {
+      try {
+        const Tensor outside(indices, Shape{n});
+        const Tensor result = scatters ? scatter_add(updates, outside, 50) : gather(table, outside);
+        synchronize(device);
+        FAIL();
+      } catch (const ShapeError& e) {
+        EXPECT_NE(std::string(e.what()).find(expected), std::string::npos) << e.what();
+      }
+    }
+  }
+}
+
 // A host whose fault points say, from some time on, that the device is lost.
 struct LosingHost {
   TestHost host;
