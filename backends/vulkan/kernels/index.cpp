@@ -72,6 +72,7 @@ class GatherKernel : public lks_kernel {
 struct ScatterParams {
   VkDeviceAddress to, from, indices, order;
   std::int64_t count, updates, extent, after, first, end;
+  std::uint32_t wide;
 };
 
 constexpr std::int64_t scatter_group = 64;
@@ -154,7 +155,9 @@ class ScatterAddSorted : public ScatterAdd {
     const int bits = std::bit_width(static_cast<std::uint64_t>(extent() - 1));
     p.order = sort_.plan(plan, tensor(launch, 1), bits, launch.workspace->address + launch.workspace_offset, nullptr);
     const Access order{p.order, p.order + static_cast<VkDeviceAddress>(p.updates) * sizeof(std::uint32_t), false};
-    const std::int64_t slices = out.count() / extent();
+    p.wide = p.after % 4 == 0 && (p.to | p.from) % 16 == 0;
+    if (p.wide) p.after /= 4;
+    const std::int64_t slices = out.count() / extent() / (p.wide ? 4 : 1);
     add(plan, launch, p, order, [&](std::int64_t updates) { return updates * slices; });
   }
 

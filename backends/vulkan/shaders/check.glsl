@@ -1,11 +1,11 @@
 // Fails the command where an index lies outside. Few are looked at by one group, which finds the first. Many are looked at by
 // many groups, which only mark that there is one outside; one group then explains which.
-#define CHECK_FIELDS                                                                       \
-  uint64_t first, end; /* which to look at */                                              \
-  uint64_t per_group;                                                                      \
-  int64_t extent;                                                                          \
-  uint64_t value; /* of the command */                                                     \
-  int axis;                                                                                \
+#define CHECK_FIELDS                          \
+  uint64_t first, end; /* which to look at */ \
+  uint64_t per_group;                         \
+  int64_t extent;                             \
+  uint64_t value; /* of the command */        \
+  int axis;                                   \
   uint mode
 
 const uint mode_find = 0, mode_mark = 1, mode_explain = 2;
@@ -14,37 +14,37 @@ const uint not_failed = 0, failed = 1, failed_unexplained = 2;
 shared uint64_t first_outside[gl_WorkGroupSize.x];
 
 // `at` of the first index outside, `end` where there is none. Includers define `bool is_outside(Params, uint64_t at)`.
-#define FIRST_OUTSIDE(result_, p_, begin_, end_)                                            \
-  {                                                                                        \
-    const uint t_ = gl_LocalInvocationIndex;                                               \
-    uint64_t at_ = begin_ + t_;                                                            \
-    while (at_ < end_ && !is_outside(p_, at_)) at_ += gl_WorkGroupSize.x;                  \
-    first_outside[t_] = min(at_, end_);                                                    \
-    for (uint half_ = gl_WorkGroupSize.x / 2; half_ > 0; half_ /= 2) {                      \
-      barrier();                                                                           \
+#define FIRST_OUTSIDE(result_, p_, begin_, end_)                                             \
+  {                                                                                          \
+    const uint t_ = gl_LocalInvocationIndex;                                                 \
+    uint64_t at_ = begin_ + t_;                                                              \
+    while (at_ < end_ && !is_outside(p_, at_)) at_ += gl_WorkGroupSize.x;                    \
+    first_outside[t_] = min(at_, end_);                                                      \
+    for (uint half_ = gl_WorkGroupSize.x / 2; half_ > 0; half_ /= 2) {                       \
+      barrier();                                                                             \
       if (t_ < half_) first_outside[t_] = min(first_outside[t_], first_outside[t_ + half_]); \
-    }                                                                                      \
-    barrier();                                                                             \
-    result_ = first_outside[0];                                                            \
+    }                                                                                        \
+    barrier();                                                                               \
+    result_ = first_outside[0];                                                              \
   }
 
 // Includers define `int64_t index_at(Params, uint64_t at)`, too.
-#define CHECK_INDICES(p_)                                                                   \
-  {                                                                                        \
+#define CHECK_INDICES(p_)                                                                         \
+  {                                                                                               \
     if (push.state.failed != (p_.mode == mode_explain ? failed_unexplained : not_failed)) return; \
-    const uint64_t begin_ = p_.first + group_number() * p_.per_group;                       \
-    const uint64_t end_ = min(p_.end, begin_ + p_.per_group);                               \
-    uint64_t found_;                                                                       \
-    FIRST_OUTSIDE(found_, p_, begin_, end_);                                                \
-    if (gl_LocalInvocationIndex != 0 || found_ >= end_) return;                             \
-    if (p_.mode == mode_mark) {                                                             \
-      atomicMax(push.state.failed, failed_unexplained);                                    \
-      return;                                                                              \
-    }                                                                                      \
-    push.state.axis = p_.axis;                                                              \
-    push.state.value = p_.value;                                                            \
-    push.state.index = index_at(p_, found_);                                                \
-    push.state.position = int64_t(found_);                                                 \
-    push.state.extent = p_.extent;                                                          \
-    push.state.failed = failed;                                                            \
+    const uint64_t begin_ = p_.first + group_number() * p_.per_group;                             \
+    const uint64_t end_ = min(p_.end, begin_ + p_.per_group);                                     \
+    uint64_t found_;                                                                              \
+    FIRST_OUTSIDE(found_, p_, begin_, end_);                                                      \
+    if (gl_LocalInvocationIndex != 0 || found_ >= end_) return;                                   \
+    if (p_.mode == mode_mark) {                                                                   \
+      atomicMax(push.state.failed, failed_unexplained);                                           \
+      return;                                                                                     \
+    }                                                                                             \
+    push.state.axis = p_.axis;                                                                    \
+    push.state.value = p_.value;                                                                  \
+    push.state.index = index_at(p_, found_);                                                      \
+    push.state.position = int64_t(found_);                                                        \
+    push.state.extent = p_.extent;                                                                \
+    push.state.failed = failed;                                                                   \
   }

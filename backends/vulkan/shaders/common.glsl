@@ -50,6 +50,6 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Doubles { do
 #endif
 
 // Parameters as a whole: a shader that read them where it needs them would read them again and again.
-#define PARAMS_IN_MEMORY(Struct)                                                            \
+#define PARAMS_IN_MEMORY(Struct)                                                              \
   layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Struct v; }; \
   Struct params_in_memory() { return InMemory(push.params).v; }

@@ -5,38 +5,38 @@
 #define PAIRWISE(name, most) \
   Part name##_waiting[most]; \
   uint name##_depth = 0, name##_count = 0
-#define PAIRWISE_ADD(name, part_)                                                                 \
-  {                                                                                               \
-    Part latest_ = part_;                                                                         \
-    for (uint below_ = name##_count; (below_ & 1) != 0; below_ >>= 1) {                           \
-      latest_ = join(name##_waiting[--name##_depth], latest_);                                    \
-    }                                                                                             \
-    name##_waiting[name##_depth++] = latest_;                                                     \
-    name##_count += 1;                                                                            \
+#define PAIRWISE_ADD(name, part_)                                       \
+  {                                                                     \
+    Part latest_ = part_;                                               \
+    for (uint below_ = name##_count; (below_ & 1) != 0; below_ >>= 1) { \
+      latest_ = join(name##_waiting[--name##_depth], latest_);          \
+    }                                                                   \
+    name##_waiting[name##_depth++] = latest_;                           \
+    name##_count += 1;                                                  \
   }
-#define PAIRWISE_TOTAL(result_, name)                                                              \
-  {                                                                                               \
-    result_ = nothing();                                                                          \
-    if (name##_depth > 0) {                                                                       \
-      result_ = name##_waiting[name##_depth - 1];                                                  \
+#define PAIRWISE_TOTAL(result_, name)                                                                 \
+  {                                                                                                   \
+    result_ = nothing();                                                                              \
+    if (name##_depth > 0) {                                                                           \
+      result_ = name##_waiting[name##_depth - 1];                                                     \
       for (uint i_ = name##_depth - 1; i_ > 0; --i_) result_ = join(name##_waiting[i_ - 1], result_); \
-    }                                                                                             \
+    }                                                                                                 \
   }
 
 // One chunk, in one invocation: result_ of `count_` terms, given as an expression in position_. Its 32 lanes are joined by
 // halving, which takes them in the order 0, 16, 8, 24 …. Lanes without elements are +0 and change nothing, so no more are
 // looked at than a power of two that has them all.
-#define JOIN_LANES_OF_CHUNK(result_, count_, position_, term_)                                       \
-  {                                                                                                  \
-    const uint log_lanes_ = count_ <= 1 ? 0 : min(uint(findMSB(count_ - 1)) + 1, 5u);                \
-    PAIRWISE(joined, 6);                                                                             \
-    for (uint number_ = 0; number_ < (1u << log_lanes_); ++number_) {                                               \
-      Part lane_ = nothing();                                                                        \
+#define JOIN_LANES_OF_CHUNK(result_, count_, position_, term_)                                                       \
+  {                                                                                                                  \
+    const uint log_lanes_ = count_ <= 1 ? 0 : min(uint(findMSB(count_ - 1)) + 1, 5u);                                \
+    PAIRWISE(joined, 6);                                                                                             \
+    for (uint number_ = 0; number_ < (1u << log_lanes_); ++number_) {                                                \
+      Part lane_ = nothing();                                                                                        \
       for (uint position_ = log_lanes_ == 0 ? 0 : bitfieldReverse(number_) >> (32 - log_lanes_); position_ < count_; \
-           position_ += 32) {                                                                        \
-        lane_ = join(lane_, term_);                                                                  \
-      }                                                                                              \
-      PAIRWISE_ADD(joined, lane_);                                                                   \
-    }                                                                                                \
-    PAIRWISE_TOTAL(result_, joined);                                                                 \
+           position_ += 32) {                                                                                        \
+        lane_ = join(lane_, term_);                                                                                  \
+      }                                                                                                              \
+      PAIRWISE_ADD(joined, lane_);                                                                                   \
+    }                                                                                                                \
+    PAIRWISE_TOTAL(result_, joined);                                                                                 \
   }

@@ -10,7 +10,8 @@ struct Params {
   uint64_t count;    // invocations
   uint64_t updates;  // along the axis
   uint64_t extent;
-  uint64_t after;
+  uint64_t after;    // of a slice: elements, or fours
   uint64_t first, end;  // the updates, or slots of the order, that this dispatch sees to
+  uint wide;            // of scatter_add_sorted: 1: fours of elements
 };
 PARAMS_IN_MEMORY(Params)

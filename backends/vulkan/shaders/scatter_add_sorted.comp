@@ -1,11 +1,26 @@
 #version 460
 // The updates come sorted by index (kernels/sort.cpp). The first of an index adds them all, in their order, for one element
-// of the slice. Elements without updates are 0 already. A dispatch sees to the slots from `first` up to `end`.
+// of the slice or four side by side. Elements without updates are 0 already. A dispatch sees to the slots from `first` up to `end`.
 #include "common.glsl"
 #include "number.glsl"
 #include "scatter.glsl"
 
 layout(local_size_x = 64) in;
+
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Fours { T4 v; };
+
+// The updates of one index, in units of an element or of four side by side.
+#define ADD(Type_, Units_, place_, begin_, index_, continues_)                            \
+  {                                                                                       \
+    precise Type_ sum = Type_(0);                                                         \
+    if (continues_) sum = (Units_(p.to) + place_).v;                                      \
+    for (uint64_t slot = begin_; slot < p.end; ++slot) {                                  \
+      const uint64_t update = (p.order + slot).v;                                         \
+      if (uint64_t(int64_t((p.indices + update).v)) != index_) break;                     \
+      sum = sum + (Units_(p.from) + ((before * p.updates + update) * p.after + after)).v; \
+    }                                                                                     \
+    (Units_(p.to) + place_).v = sum;                                                      \
+  }
 
 uint64_t index_at(Params p, uint64_t slot) { return uint64_t(int64_t((p.indices + (p.order + slot).v).v)); }
 
@@ -19,13 +34,10 @@ void main() {
   const uint64_t index = index_at(p, begin);
   const bool continues = begin > 0 && index_at(p, begin - 1) == index;
   if (continues && begin > p.first) return;
-  const uint64_t to = (before * p.extent + index) * p.after + after;
-  precise T sum = T(0);
-  if (continues) sum = (TS(p.to) + to).v;
-  for (uint64_t slot = begin; slot < p.end; ++slot) {
-    const uint64_t update = (p.order + slot).v;
-    if (uint64_t(int64_t((p.indices + update).v)) != index) break;
-    sum = sum + (TS(p.from) + ((before * p.updates + update) * p.after + after)).v;
+  const uint64_t place = (before * p.extent + index) * p.after + after;
+  if (p.wide != 0) {
+    ADD(T4, Fours, place, begin, index, continues)
+  } else {
+    ADD(T, TS, place, begin, index, continues)
   }
-  (TS(p.to) + to).v = sum;
 }

@@ -18,8 +18,8 @@ struct Own {
 };
 
 // calls body for each of the elements of a chunk that are the invocation's.
-#define FOR_EACH_OF_LANE(own, chunk, at)                                                                \
-  for (uint64_t position_ = (chunk) * 1024 + own.lane, at = own.first + position_ * p.step;             \
+#define FOR_EACH_OF_LANE(own, chunk, at)                                                    \
+  for (uint64_t position_ = (chunk) * 1024 + own.lane, at = own.first + position_ * p.step; \
        position_ < min(p.extent, (chunk) * 1024 + 1024); position_ += 32, at += 32 * p.step)
 
 T largest_of_row(Params p, Own own, uint slot, uint chunks, uint at_once) {

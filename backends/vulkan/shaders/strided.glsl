@@ -14,12 +14,12 @@ uint64_t take_digit(inout uint64_t rest, uint64_t extent) {
 }
 
 // The offset of the element with a row-major index. With at most one dimension nothing is divided.
-#define OFFSET_OF(result_, index_, rank_, dims_, strides_)               \
-  {                                                                       \
-    uint64_t rest_ = index_;                                              \
-    result_ = 0;                                                          \
-    for (int d_ = int(rank_) - 1; d_ > 0; --d_) {                         \
-      result_ += int64_t(take_digit(rest_, dims_[d_])) * strides_[d_];    \
-    }                                                                     \
-    result_ += int64_t(rest_) * strides_[0];                              \
+#define OFFSET_OF(result_, index_, rank_, dims_, strides_)             \
+  {                                                                    \
+    uint64_t rest_ = index_;                                           \
+    result_ = 0;                                                       \
+    for (int d_ = int(rank_) - 1; d_ > 0; --d_) {                      \
+      result_ += int64_t(take_digit(rest_, dims_[d_])) * strides_[d_]; \
+    }                                                                  \
+    result_ += int64_t(rest_) * strides_[0];                           \
   }
