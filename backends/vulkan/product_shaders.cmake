@@ -4,13 +4,21 @@ set(f64 T=double TS=Doubles WITH_F64)
 set(i32 T=uint TS=Words)
 set(i64 T=uint64_t TS=Longs)
 
-# Products: by one invocation for each element, by lanes (rows x columns for each), and the join.
+# Products: by one invocation for each element, by lanes (rows x
+# columns for each), by blocks through shared memory, and the join.
 set(forward PASS=0)
 set(input PASS=1)
 set(filter PASS=2)
 foreach(t f32 f64 i32 i64)
   lockstep_shader(${driver} matmul_simple_${t} matmul.comp ${${t}} BY_ELEMENT)
   lockstep_shader(${driver} matmul_join_${t} matmul.comp ${${t}})
+endforeach()
+set(blocks BY_BLOCKS ROWS=8 COLUMNS=8 STEP=8)
+foreach(t f32 f64)
+  lockstep_shader(${driver} matmul_blocks_${t} matmul.comp ${${t}} ${blocks})
+  foreach(pass forward input filter)
+    lockstep_shader(${driver} conv_${pass}_blocks_${t} conv.comp ${${t}} ${${pass}} ${blocks})
+  endforeach()
 endforeach()
 foreach(columns 8 16)
   set(lanes BY_LANES ROWS=16 COLUMNS=${columns})

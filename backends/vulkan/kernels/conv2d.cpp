@@ -13,7 +13,7 @@ enum class Pass { forward, backward_input, backward_filter };
 constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
 
 // By pass; named after tiles of 8 lanes; tried in this order.
-constexpr ProductVariant variants[][6] = {
+constexpr ProductVariant variants[][9] = {
     {
         {"lanes 16x128", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65,
          16},
@@ -23,16 +23,34 @@ constexpr ProductVariant variants[][6] = {
          any},
         {"lanes 128x16", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9,
          any},
-        {"lanes 128x8", Way::lanes, shaders::conv_forward_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
+        {"lanes 128x8", Way::lanes, shaders::conv_forward_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0,
+         any},
+        {"blocks 128x128", Way::blocks, shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64, nullptr,
+         nullptr, 8, 8, 4, 16, 97, 97, any},
+        {"blocks 64x64", Way::blocks, shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64, nullptr,
+         nullptr, 8, 8, 3, 8, 33, 33, any},
+        {"blocks 128x32", Way::blocks, shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64, nullptr,
+         nullptr, 8, 8, 2, 16, 9, 33, any},
         {"simple", Way::element, shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64, nullptr, nullptr,
-         1, 1, 0, 0, any},
+         1, 1, 0, 0, 0, 0, any},
     },
     {
-        {"lanes 16x128", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65, 16},
-        {"lanes 32x64", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33, any},
-        {"lanes 64x32", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17, any},
-        {"lanes 128x16", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9, any},
-        {"lanes 128x8", Way::lanes, shaders::conv_input_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
+        {"lanes 16x128", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 0, 65,
+         0, 16},
+        {"lanes 32x64", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 0, 33, 0,
+         any},
+        {"lanes 64x32", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 0, 17, 0,
+         any},
+        {"lanes 128x16", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 0, 9, 0,
+         any},
+        {"lanes 128x8", Way::lanes, shaders::conv_input_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0,
+         any},
+        {"blocks 128x128", Way::blocks, shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64, nullptr,
+         nullptr, 8, 8, 4, 16, 97, 97, any},
+        {"blocks 64x64", Way::blocks, shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64, nullptr, nullptr,
+         8, 8, 3, 8, 33, 33, any},
+        {"blocks 128x32", Way::blocks, shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64, nullptr, nullptr,
+         8, 8, 2, 16, 9, 33, any},
         {"simple", Way::element, shaders::conv_input_simple_f32, shaders::conv_input_simple_f64, nullptr, nullptr, 1, 1,
          0, 0, any},
     },
@@ -45,7 +63,14 @@ constexpr ProductVariant variants[][6] = {
          any},
         {"lanes 128x16", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9,
          any},
-        {"lanes 128x8", Way::lanes, shaders::conv_filter_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
+        {"lanes 128x8", Way::lanes, shaders::conv_filter_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0,
+         any},
+        {"blocks 128x128", Way::blocks, shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64, nullptr,
+         nullptr, 8, 8, 4, 16, 97, 97, any},
+        {"blocks 64x64", Way::blocks, shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64, nullptr,
+         nullptr, 8, 8, 3, 8, 33, 33, any},
+        {"blocks 128x32", Way::blocks, shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64, nullptr,
+         nullptr, 8, 8, 2, 16, 9, 33, any},
         {"simple", Way::element, shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64, nullptr, nullptr, 1,
          1, 0, 0, any},
     },
@@ -199,16 +224,19 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   const Facts& facts = context_of(request).facts;
   const ProductVariant* variant = choose(variants[static_cast<int>(pass)], way, dtype, shape, facts);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
-  Cut cut(shape, *variant, dtype, facts);
-  cut.constants[1] = may_lack_terms(request, pass, window);
-  for (const std::int32_t stride : window.strides) {
-    const auto bits = static_cast<std::uint32_t>(stride);
-    cut.constants.push_back(std::has_single_bit(bits) ? static_cast<std::uint32_t>(std::countr_zero(bits)) : ~0u);
+  Cut cut(request, shape, *variant);
+  cut.constants.may_lack_terms = may_lack_terms(request, pass, window);
+  for (int side = 0; side < 2; ++side) {
+    const auto stride = static_cast<std::uint32_t>(window.strides[side]);
+    if (std::has_single_bit(stride))
+      cut.constants.log2_strides[side] = static_cast<std::uint32_t>(std::countr_zero(stride));
   }
+  cut.constants.left_runs_down = pass == Pass::backward_filter;
+  cut.constants.right_runs_along = pass != Pass::forward;
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
   Pipelines& pipelines = context_of(request).device->pipelines;
-  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants),
+  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants.all()),
                               cut.ranges > 1 ? &pipelines.get(join_for(pass, dtype)) : nullptr};
   host::emplace<Conv>(request, out, cut, both, pass, window, pass == Pass::forward && request.has_input(2));
   return LKS_OK;
@@ -230,15 +258,22 @@ lks_status make_backward_filter(const KernelRequest& request, Out out) {
 }  // namespace
 
 lks_status make_conv2d_lanes(const KernelRequest& request, Out out) { return make_forward<Way::lanes>(request, out); }
+lks_status make_conv2d_blocks(const KernelRequest& request, Out out) { return make_forward<Way::blocks>(request, out); }
 lks_status make_conv2d(const KernelRequest& request, Out out) { return make_forward<Way::element>(request, out); }
 lks_status make_conv2d_backward_input_lanes(const KernelRequest& request, Out out) {
   return make_backward_input<Way::lanes>(request, out);
+}
+lks_status make_conv2d_backward_input_blocks(const KernelRequest& request, Out out) {
+  return make_backward_input<Way::blocks>(request, out);
 }
 lks_status make_conv2d_backward_input(const KernelRequest& request, Out out) {
   return make_backward_input<Way::element>(request, out);
 }
 lks_status make_conv2d_backward_filter_lanes(const KernelRequest& request, Out out) {
   return make_backward_filter<Way::lanes>(request, out);
+}
+lks_status make_conv2d_backward_filter_blocks(const KernelRequest& request, Out out) {
+  return make_backward_filter<Way::blocks>(request, out);
 }
 lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out) {
   return make_backward_filter<Way::element>(request, out);

@@ -11,13 +11,19 @@ constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
 
 // On 8 lanes; tried in this order.
 constexpr ProductVariant variants[] = {
-    {"lanes 16x128", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65, 16},
-    {"lanes 32x64", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33, any},
-    {"lanes 64x32", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17, any},
-    {"lanes 128x16", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9, any},
-    {"lanes 128x8", Way::lanes, shaders::matmul_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 3, any},
+    {"lanes 16x128", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 0, 65, 0, 16},
+    {"lanes 32x64", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 0, 33, 0, any},
+    {"lanes 64x32", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 0, 17, 0, any},
+    {"lanes 128x16", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 0, 9, 0, any},
+    {"lanes 128x8", Way::lanes, shaders::matmul_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0, any},
+    {"blocks 128x128", Way::blocks, shaders::matmul_blocks_f32, shaders::matmul_blocks_f64, nullptr, nullptr, 8, 8, 4,
+     16, 97, 97, any},
+    {"blocks 64x64", Way::blocks, shaders::matmul_blocks_f32, shaders::matmul_blocks_f64, nullptr, nullptr, 8, 8, 3, 8,
+     33, 33, any},
+    {"blocks 128x32", Way::blocks, shaders::matmul_blocks_f32, shaders::matmul_blocks_f64, nullptr, nullptr, 8, 8, 2,
+     16, 9, 33, any},
     {"simple", Way::element, shaders::matmul_simple_f32, shaders::matmul_simple_f64, shaders::matmul_simple_i32,
-     shaders::matmul_simple_i64, 1, 1, 0, 0, any},
+     shaders::matmul_simple_i64, 1, 1, 0, 0, 0, 0, any},
 };
 
 constexpr int most_batch_dims = LKS_MAX_RANK - 2;
@@ -88,11 +94,14 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
   const Facts& facts = context_of(request).facts;
   const ProductVariant* variant = choose(variants, way, dtype, shape, facts);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
-  const Cut cut(shape, *variant, dtype, facts);
+  Cut cut(request, shape, *variant);
+  const lks_tensor_desc &a = request.input(0), &b = request.input(1);
+  cut.constants.left_runs_down = a.strides[a.rank - 1] != 1;
+  cut.constants.right_runs_along = b.strides[b.rank - 1] == 1;
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
   Pipelines& pipelines = context_of(request).device->pipelines;
-  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants),
+  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants.all()),
                               cut.ranges > 1 ? &pipelines.get(join_for(dtype)) : nullptr};
   host::emplace<Matmul>(request, out, cut, both);
   return LKS_OK;
@@ -101,6 +110,7 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
 }  // namespace
 
 lks_status make_matmul_lanes(const KernelRequest& request, Out out) { return make(request, out, Way::lanes); }
+lks_status make_matmul_blocks(const KernelRequest& request, Out out) { return make(request, out, Way::blocks); }
 lks_status make_matmul(const KernelRequest& request, Out out) { return make(request, out, Way::element); }
 
 }  // namespace vulkan

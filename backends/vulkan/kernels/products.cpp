@@ -14,45 +14,84 @@ constexpr std::int64_t join_group = 64, element_group = 64;
 constexpr std::int64_t most_workspace = std::int64_t{64} << 20;
 // An invocation that computes one element takes no more chunks at once: lavapipe stops loops after 65535 rounds.
 constexpr int most_slots = 6;
+// A block of an invocation waits in each slot.
+constexpr int most_block_slots = 5;
 
 std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
 
-// How many invocations of the simple way keep the device busy.
+// How many invocations of the simple way, and how many groups, keep the device busy.
 std::int64_t wanted_invocations(const Facts& facts) { return facts.type == LKS_DEVICE_CPU ? 1024 : 65536; }
+constexpr std::int64_t wanted_blocks = 256;
+
+bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
 }  // namespace
 
 const ProductVariant* choose(std::span<const ProductVariant> variants, Way way, lks_dtype dtype,
                              const ProductShape& shape, const Facts& facts) {
+  if (way != Way::element && (way == Way::lanes) != facts.is_lavapipe) return nullptr;
   for (const ProductVariant& v : variants) {
-    if (v.way != way || !v.shader_for(dtype) || (way == Way::lanes && !facts.is_lavapipe)) continue;
-    if (shape.columns >= v.least_columns && shape.rows <= v.most_rows) return &v;
+    if (v.way != way || !v.shader_for(dtype)) continue;
+    if (shape.columns >= v.least_columns && shape.rows >= v.least_rows && shape.rows <= v.most_rows) return &v;
   }
   return nullptr;
 }
 
-Cut::Cut(const ProductShape& s, const ProductVariant& variant, lks_dtype dtype, const Facts& facts)
-    : shape(s), height(variant.rows), width(variant.columns), element_bytes(size_of(dtype)) {
-  const std::int64_t chunks = std::max<std::int64_t>(1, pieces(shape.depth, chunk));
-  int slots = 0;
-  if (variant.way == Way::lanes) {
-    height *= facts.subgroup_size >> variant.log2_lanes_right;
-    width <<= variant.log2_lanes_right;
-    items_per_group = 1;
-    constants = {facts.subgroup_size, 1, static_cast<std::uint32_t>(variant.log2_lanes_right)};
-  } else {
-    const std::int64_t wanted = pieces(wanted_invocations(facts), std::max<std::int64_t>(1, shape.count()));
-    while (slots < most_slots && pieces(chunks, std::int64_t{2} << slots) >= std::min(wanted, chunks)) ++slots;
-    items_per_group = element_group;
-    constants = {static_cast<std::uint32_t>(slots), 1, 0};
-    is_batch_first = shape.batch > 1 && shape.columns == 1;
+Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVariant& variant)
+    : shape(s), height(variant.rows), width(variant.columns), element_bytes(size_of(request.input(0).dtype)) {
+  const Facts& facts = context_of(request).facts;
+  switch (variant.way) {
+    case Way::lanes: by_lanes(variant, facts); break;
+    case Way::blocks: by_blocks(variant, is_lockstep(request)); break;
+    case Way::element: by_element(facts); break;
   }
   tiles_down = pieces(shape.rows, height);
   tiles_right = pieces(shape.columns, width);
-  range_length = chunk << slots;
-  ranges = pieces(chunks, std::int64_t{1} << slots);
   const std::int64_t tile_bytes = ranges * height * width * element_bytes;
   tiles_at_once = std::max<std::int64_t>(1, ranges == 1 ? tiles() : std::min(tiles(), most_workspace / tile_bytes));
+}
+
+void Cut::by_lanes(const ProductVariant& variant, const Facts& facts) {
+  height *= facts.subgroup_size >> variant.log2_right;
+  width <<= variant.log2_right;
+  items_per_group = 1;
+  constants.group_size = facts.subgroup_size;
+  constants.right = static_cast<std::uint32_t>(variant.log2_right);
+  set_ranges(std::numeric_limits<std::int64_t>::max(), 0);
+}
+
+void Cut::by_blocks(const ProductVariant& variant, bool lockstep) {
+  height *= variant.down;
+  width <<= variant.log2_right;
+  items_per_group = 1;
+  constants.right = 1u << variant.log2_right;
+  constants.down = static_cast<std::uint32_t>(variant.down);
+  constants.group_size = constants.right * constants.down;
+  const std::int64_t tiles = shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width);
+  set_ranges(pieces(wanted_blocks, std::max<std::int64_t>(1, tiles)), lockstep ? most_block_slots : 22);
+  // Other modes add what a range has in one go.
+  constants.may_fuse = !lockstep;
+  constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
+  constants.chunk = static_cast<std::uint32_t>(lockstep ? chunk : range_length);
+}
+
+void Cut::by_element(const Facts& facts) {
+  items_per_group = element_group;
+  set_ranges(pieces(wanted_invocations(facts), std::max<std::int64_t>(1, shape.count())), most_slots);
+  constants.group_size = static_cast<std::uint32_t>(slots_);
+  is_batch_first = shape.batch > 1 && shape.columns == 1;
+}
+
+// Ranges as long as may be, where there are at least `wanted`.
+void Cut::set_ranges(std::int64_t wanted, int most) {
+  const std::int64_t chunks = std::max<std::int64_t>(1, pieces(shape.depth, chunk));
+  const auto chunks_at = [](int slots) { return std::int64_t{1} << slots; };
+  while (slots_ < most && chunks_at(slots_) < chunks &&
+         pieces(chunks, chunks_at(slots_ + 1)) >= std::min(wanted, chunks)) {
+    ++slots_;
+  }
+  range_length = chunk << slots_;
+  ranges = pieces(chunks, chunks_at(slots_));
 }
 
 std::uint64_t Cut::workspace_bytes() const {
@@ -133,10 +172,12 @@ void describe_product(const KernelRequest& request, const ProductVariant& varian
   request.info.workspace_bytes = cut.workspace_bytes();
   request.info.accumulate_dtype = request.input(0).dtype;
   request.info.order = LKS_ORDER_BLOCKED;
-  request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  const bool has_own_order = variant.way == Way::blocks && !is_lockstep(request);
+  request.info.determinism = has_own_order ? LKS_DETERMINISM_RUN_TO_RUN : LKS_DETERMINISM_CROSS_DEVICE;
   if (!request.info.deps) return;
   for (std::uint32_t i = 0; i < request.desc.input_count + request.desc.output_count; ++i) {
     request.info.deps[i].dims = ~0u;
+    request.info.deps[i].stride_classes = ~0u;
   }
 }
 

@@ -16,16 +16,16 @@ struct ProductShape {
 };
 
 /// How a shader goes about it; shaders/product_*.glsl.
-enum class Way { element, lanes };
+enum class Way { element, lanes, blocks };
 
 /// One row of an op's table of variants: a shader, and when it is used.
 struct ProductVariant {
   const char* name;  // begins with that of the kernel table's row
   Way way;
-  Shader f32, f64, i32, i64;              // null: not for this dtype
-  std::int64_t rows, columns;             // that an invocation computes
-  int log2_lanes_right;                   // by lanes: how many invocations of a subgroup lie beside each other
-  std::int64_t least_columns, most_rows;  // other results are left to the rows that follow
+  Shader f32, f64, i32, i64;   // null: not for this dtype
+  std::int64_t rows, columns;  // that an invocation computes
+  int log2_right, down;  // how many invocations of a group lie beside and below each other; by lanes, `down` follows
+  std::int64_t least_columns, least_rows, most_rows;  // other results are left to the rows that follow
 
   Shader shader_for(lks_dtype t) const { return t == LKS_F64 ? f64 : t == LKS_I32 ? i32 : t == LKS_I64 ? i64 : f32; }
 };
@@ -34,9 +34,22 @@ struct ProductVariant {
 const ProductVariant* choose(std::span<const ProductVariant> variants, Way way, lks_dtype dtype,
                              const ProductShape& shape, const Facts& facts);
 
+/// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
+struct ProductConstants {
+  std::uint32_t group_size = 1;  // by element: slots
+  std::uint32_t may_lack_terms = 1;
+  std::uint32_t right = 0;  // by lanes: the logarithm
+  std::uint32_t log2_strides[2] = {~0u, ~0u};
+  std::uint32_t down = 0;
+  std::uint32_t slots = 0, chunk = 0, may_fuse = 0;
+  std::uint32_t left_runs_down = 0, right_runs_along = 1;
+
+  std::span<const std::uint32_t> all() const { return {&group_size, sizeof *this / sizeof group_size}; }
+};
+
 /// How a product is cut.
 struct Cut {
-  Cut(const ProductShape& shape, const ProductVariant& variant, lks_dtype dtype, const Facts& facts);
+  Cut(const KernelRequest& request, const ProductShape& shape, const ProductVariant& variant);
 
   ProductShape shape;
   std::int64_t height, width;  // of a tile
@@ -46,10 +59,18 @@ struct Cut {
   std::int64_t items_per_group;
   bool is_batch_first = false;
   std::uint32_t element_bytes;
-  std::vector<std::uint32_t> constants;  // of the shader
+  ProductConstants constants;
 
   std::int64_t tiles() const { return shape.batch * tiles_down * tiles_right; }
   std::uint64_t workspace_bytes() const;
+
+ private:
+  void by_lanes(const ProductVariant& variant, const Facts& facts);
+  void by_blocks(const ProductVariant& variant, bool lockstep);
+  void by_element(const Facts& facts);
+  void set_ranges(std::int64_t wanted, int most_slots);
+
+  int slots_ = 0;
 };
 
 /// shaders/tiling.glsl

@@ -6,7 +6,7 @@
 #include "product_tile.glsl"
 #if defined(BY_ELEMENT)
 #include "conv_chunk.glsl"
-#elif defined(BY_LANES)
+#elif defined(BY_LANES) || defined(BY_BLOCKS)
 layout(constant_id = 1) const bool may_lack_terms = true;
 #include "conv_operands.glsl"
 #endif
