@@ -10,71 +10,22 @@ namespace {
 
 enum class Pass { forward, backward_input, backward_filter };
 
-constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
-
-// By pass; named after tiles of 8 lanes; tried in this order.
-constexpr ProductVariant variants[][9] = {
-    {
-        {"lanes 16x128", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65,
-         16},
-        {"lanes 32x64", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33,
-         any},
-        {"lanes 64x32", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17,
-         any},
-        {"lanes 128x16", Way::lanes, shaders::conv_forward_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9,
-         any},
-        {"lanes 128x8", Way::lanes, shaders::conv_forward_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0,
-         any},
-        {"blocks 128x128", Way::blocks, shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64, nullptr,
-         nullptr, 8, 8, 4, 16, 97, 97, any},
-        {"blocks 64x64", Way::blocks, shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64, nullptr,
-         nullptr, 8, 8, 3, 8, 33, 33, any},
-        {"blocks 128x32", Way::blocks, shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64, nullptr,
-         nullptr, 8, 8, 2, 16, 9, 33, any},
-        {"simple", Way::element, shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64, nullptr, nullptr,
-         1, 1, 0, 0, 0, 0, any},
-    },
-    {
-        {"lanes 16x128", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 0, 65,
-         0, 16},
-        {"lanes 32x64", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 0, 33, 0,
-         any},
-        {"lanes 64x32", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 0, 17, 0,
-         any},
-        {"lanes 128x16", Way::lanes, shaders::conv_input_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 0, 9, 0,
-         any},
-        {"lanes 128x8", Way::lanes, shaders::conv_input_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0,
-         any},
-        {"blocks 128x128", Way::blocks, shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64, nullptr,
-         nullptr, 8, 8, 4, 16, 97, 97, any},
-        {"blocks 64x64", Way::blocks, shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64, nullptr, nullptr,
-         8, 8, 3, 8, 33, 33, any},
-        {"blocks 128x32", Way::blocks, shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64, nullptr, nullptr,
-         8, 8, 2, 16, 9, 33, any},
-        {"simple", Way::element, shaders::conv_input_simple_f32, shaders::conv_input_simple_f64, nullptr, nullptr, 1, 1,
-         0, 0, any},
-    },
-    {
-        {"lanes 16x128", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 65,
-         16},
-        {"lanes 32x64", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 33,
-         any},
-        {"lanes 64x32", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 17,
-         any},
-        {"lanes 128x16", Way::lanes, shaders::conv_filter_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 9,
-         any},
-        {"lanes 128x8", Way::lanes, shaders::conv_filter_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0,
-         any},
-        {"blocks 128x128", Way::blocks, shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64, nullptr,
-         nullptr, 8, 8, 4, 16, 97, 97, any},
-        {"blocks 64x64", Way::blocks, shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64, nullptr,
-         nullptr, 8, 8, 3, 8, 33, 33, any},
-        {"blocks 128x32", Way::blocks, shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64, nullptr,
-         nullptr, 8, 8, 2, 16, 9, 33, any},
-        {"simple", Way::element, shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64, nullptr, nullptr, 1,
-         1, 0, 0, any},
-    },
-};
+// By pass.
+constexpr ProductShaders product_shaders[] = {{{shaders::conv_forward_lanes_16x16_f32},
+                                               {shaders::conv_forward_lanes_16x8_f32},
+                                               {shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64},
+                                               {shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64},
+                                               {shaders::conv_forward_join_f32, shaders::conv_forward_join_f64}},
+                                              {{shaders::conv_input_lanes_16x16_f32},
+                                               {shaders::conv_input_lanes_16x8_f32},
+                                               {shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64},
+                                               {shaders::conv_input_simple_f32, shaders::conv_input_simple_f64},
+                                               {shaders::conv_input_join_f32, shaders::conv_input_join_f64}},
+                                              {{shaders::conv_filter_lanes_16x16_f32},
+                                               {shaders::conv_filter_lanes_16x8_f32},
+                                               {shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64},
+                                               {shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64},
+                                               {shaders::conv_filter_join_f32, shaders::conv_filter_join_f64}}};
 
 // The attributes that the three ops share.
 struct Window {
@@ -148,15 +99,6 @@ class Conv : public lks_kernel {
   const bool has_bias_;
 };
 
-Shader join_for(Pass pass, lks_dtype t) {
-  const bool f64 = t == LKS_F64;
-  switch (pass) {
-    case Pass::backward_input: return f64 ? shaders::conv_input_join_f64 : shaders::conv_input_join_f32;
-    case Pass::backward_filter: return f64 ? shaders::conv_filter_join_f64 : shaders::conv_filter_join_f32;
-    default: return f64 ? shaders::conv_forward_join_f64 : shaders::conv_forward_join_f32;
-  }
-}
-
 template <class Attrs>
 Window window_of(const KernelRequest& request) {
   const auto& a = request.attrs<Attrs>();
@@ -222,7 +164,8 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
                         "an image, the filters or the sums have more than 2^31 - 1 elements");
   }
   const Facts& facts = context_of(request).facts;
-  const ProductVariant* variant = choose(variants[static_cast<int>(pass)], way, dtype, shape, facts);
+  const ProductShaders& shaders = product_shaders[static_cast<int>(pass)];
+  const ProductVariant* variant = choose(shaders, way, dtype, shape, facts);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
   Cut cut(request, shape, *variant);
   cut.constants.may_lack_terms = may_lack_terms(request, pass, window);
@@ -236,8 +179,8 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
   Pipelines& pipelines = context_of(request).device->pipelines;
-  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants.all()),
-                              cut.ranges > 1 ? &pipelines.get(join_for(pass, dtype)) : nullptr};
+  const ProductPipelines both{&pipelines.get((shaders.*variant->shader).of(dtype), cut.constants.all()),
+                              cut.ranges > 1 ? &pipelines.get(shaders.join.of(dtype)) : nullptr};
   host::emplace<Conv>(request, out, cut, both, pass, window, pass == Pass::forward && request.has_input(2));
   return LKS_OK;
 }

@@ -1,30 +1,16 @@
 // Matrix products, in every mode in the order of lockstep mode. Operands are read by their strides.
-#include <limits>
-
 #include "backends/vulkan/kernels/products.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
 namespace {
 
-constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
-
-// On 8 lanes; tried in this order.
-constexpr ProductVariant variants[] = {
-    {"lanes 16x128", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 3, 0, 65, 0, 16},
-    {"lanes 32x64", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 2, 0, 33, 0, any},
-    {"lanes 64x32", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 1, 0, 17, 0, any},
-    {"lanes 128x16", Way::lanes, shaders::matmul_lanes_16x16_f32, nullptr, nullptr, nullptr, 16, 16, 0, 0, 9, 0, any},
-    {"lanes 128x8", Way::lanes, shaders::matmul_lanes_16x8_f32, nullptr, nullptr, nullptr, 16, 8, 0, 0, 3, 0, any},
-    {"blocks 128x128", Way::blocks, shaders::matmul_blocks_f32, shaders::matmul_blocks_f64, nullptr, nullptr, 8, 8, 4,
-     16, 97, 97, any},
-    {"blocks 64x64", Way::blocks, shaders::matmul_blocks_f32, shaders::matmul_blocks_f64, nullptr, nullptr, 8, 8, 3, 8,
-     33, 33, any},
-    {"blocks 128x32", Way::blocks, shaders::matmul_blocks_f32, shaders::matmul_blocks_f64, nullptr, nullptr, 8, 8, 2,
-     16, 9, 33, any},
-    {"simple", Way::element, shaders::matmul_simple_f32, shaders::matmul_simple_f64, shaders::matmul_simple_i32,
-     shaders::matmul_simple_i64, 1, 1, 0, 0, 0, 0, any},
-};
+constexpr ProductShaders product_shaders = {
+    {shaders::matmul_lanes_16x16_f32},
+    {shaders::matmul_lanes_16x8_f32},
+    {shaders::matmul_blocks_f32, shaders::matmul_blocks_f64},
+    {shaders::matmul_simple_f32, shaders::matmul_simple_f64, shaders::matmul_simple_i32, shaders::matmul_simple_i64},
+    {shaders::matmul_join_f32, shaders::matmul_join_f64, shaders::matmul_join_i32, shaders::matmul_join_i64}};
 
 constexpr int most_batch_dims = LKS_MAX_RANK - 2;
 
@@ -76,15 +62,6 @@ ProductShape shape_of(const KernelRequest& request) {
   return shape;
 }
 
-Shader join_for(lks_dtype t) {
-  switch (t) {
-    case LKS_F64: return shaders::matmul_join_f64;
-    case LKS_I32: return shaders::matmul_join_i32;
-    case LKS_I64: return shaders::matmul_join_i64;
-    default: return shaders::matmul_join_f32;
-  }
-}
-
 lks_status make(const KernelRequest& request, Out out, Way way) {
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); status != LKS_OK) {
     return status;
@@ -92,7 +69,7 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
   const lks_dtype dtype = request.input(0).dtype;
   const ProductShape shape = shape_of(request);
   const Facts& facts = context_of(request).facts;
-  const ProductVariant* variant = choose(variants, way, dtype, shape, facts);
+  const ProductVariant* variant = choose(product_shaders, way, dtype, shape, facts);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
   Cut cut(request, shape, *variant);
   const lks_tensor_desc &a = request.input(0), &b = request.input(1);
@@ -101,8 +78,8 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
   Pipelines& pipelines = context_of(request).device->pipelines;
-  const ProductPipelines both{&pipelines.get(variant->shader_for(dtype), cut.constants.all()),
-                              cut.ranges > 1 ? &pipelines.get(join_for(dtype)) : nullptr};
+  const ProductPipelines both{&pipelines.get((product_shaders.*variant->shader).of(dtype), cut.constants.all()),
+                              cut.ranges > 1 ? &pipelines.get(product_shaders.join.of(dtype)) : nullptr};
   host::emplace<Matmul>(request, out, cut, both);
   return LKS_OK;
 }

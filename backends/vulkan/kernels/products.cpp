@@ -8,6 +8,21 @@
 namespace vulkan {
 namespace {
 
+constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
+
+// Tried in this order; named after their tiles, those of lanes with 8 of them.
+constexpr ProductVariant variants[] = {
+    {"lanes 16x128", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 3, 0, 65, 1, 16},
+    {"lanes 32x64", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 2, 0, 33, 1, any},
+    {"lanes 64x32", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 1, 0, 17, 1, any},
+    {"lanes 128x16", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 0, 0, 9, 1, any},
+    {"lanes 128x8", Way::lanes, &ProductShaders::lanes_16x8, 16, 8, 0, 0, 3, 1, any},
+    {"blocks 128x128", Way::blocks, &ProductShaders::blocks_8x8, 8, 8, 4, 16, 97, 97, any},
+    {"blocks 64x64", Way::blocks, &ProductShaders::blocks_8x8, 8, 8, 3, 8, 33, 33, any},
+    {"blocks 128x32", Way::blocks, &ProductShaders::blocks_8x8, 8, 8, 2, 16, 9, 33, any},
+    {"simple", Way::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
+};
+
 constexpr std::int64_t chunk = 256;           // docs/lockstep_mode.md
 constexpr std::int64_t joined_at_once = 256;  // shaders/product_join.glsl
 constexpr std::int64_t join_group = 64, element_group = 64;
@@ -27,11 +42,11 @@ bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode =
 
 }  // namespace
 
-const ProductVariant* choose(std::span<const ProductVariant> variants, Way way, lks_dtype dtype,
-                             const ProductShape& shape, const Facts& facts) {
+const ProductVariant* choose(const ProductShaders& shaders, Way way, lks_dtype dtype, const ProductShape& shape,
+                             const Facts& facts) {
   if (way != Way::element && (way == Way::lanes) != facts.is_lavapipe) return nullptr;
   for (const ProductVariant& v : variants) {
-    if (v.way != way || !v.shader_for(dtype)) continue;
+    if (v.way != way || !(shaders.*v.shader).of(dtype)) continue;
     if (shape.columns >= v.least_columns && shape.rows >= v.least_rows && shape.rows <= v.most_rows) return &v;
   }
   return nullptr;

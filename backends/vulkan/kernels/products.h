@@ -18,21 +18,31 @@ struct ProductShape {
 /// How a shader goes about it; shaders/product_*.glsl.
 enum class Way { element, lanes, blocks };
 
-/// One row of an op's table of variants: a shader, and when it is used.
+/// One shader in its dtypes; null: not for this one.
+struct TypedShader {
+  Shader f32 = nullptr, f64 = nullptr, i32 = nullptr, i64 = nullptr;
+
+  Shader of(lks_dtype t) const { return t == LKS_F64 ? f64 : t == LKS_I32 ? i32 : t == LKS_I64 ? i64 : f32; }
+};
+
+/// The shaders of an op.
+struct ProductShaders {
+  TypedShader lanes_16x16, lanes_16x8, blocks_8x8, element, join;
+};
+
+/// One row of the table of variants (products.cpp).
 struct ProductVariant {
   const char* name;  // begins with that of the kernel table's row
   Way way;
-  Shader f32, f64, i32, i64;   // null: not for this dtype
+  TypedShader ProductShaders::*shader;
   std::int64_t rows, columns;  // that an invocation computes
-  int log2_right, down;  // how many invocations of a group lie beside and below each other; by lanes, `down` follows
+  int log2_right, down;        // how many invocations of a group lie beside and below each other; by lanes: all others
   std::int64_t least_columns, least_rows, most_rows;  // other results are left to the rows that follow
-
-  Shader shader_for(lks_dtype t) const { return t == LKS_F64 ? f64 : t == LKS_I32 ? i32 : t == LKS_I64 ? i64 : f32; }
 };
 
 /// The first variant that serves; null where none does.
-const ProductVariant* choose(std::span<const ProductVariant> variants, Way way, lks_dtype dtype,
-                             const ProductShape& shape, const Facts& facts);
+const ProductVariant* choose(const ProductShaders& shaders, Way way, lks_dtype dtype, const ProductShape& shape,
+                             const Facts& facts);
 
 /// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
 struct ProductConstants {
