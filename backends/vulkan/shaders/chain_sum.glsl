@@ -1,6 +1,6 @@
 // The chain sum of docs/lockstep_mode.md: products are added in ascending order of their positions in chunks of 256,
-// and chunks are joined pairwise. Chunks that were joined wait in slots, one for each bit of their number, as in a binary
-// counter. `slots` limits the chunks to 2^slots.
+// and chunks are joined pairwise. Chunks that were joined wait in slots, one for each bit of their number, as in a
+// binary counter. `slots` limits the chunks to 2^slots.
 T chain_waiting[slots > 0 ? slots : 1];
 
 // Takes the sum of chunk number `chunk`, which is not the last.

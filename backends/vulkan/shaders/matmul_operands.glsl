@@ -25,7 +25,9 @@ Batch batch_of(Params p, uint batch) {
   return at;
 }
 
-Target result_of(Params p, Batch batch) { return Target(batch.c, p.c_row, p.c_column, p.tiling.rows, p.tiling.columns); }
+Target result_of(Params p, Batch batch) {
+  return Target(batch.c, p.c_row, p.c_column, p.tiling.rows, p.tiling.columns);
+}
 T added_to(Params p, Batch batch, uint column) { return T(0); }
 
 // Addresses and distances in bytes: an addition finds an element.

@@ -1,5 +1,5 @@
-// Products on GPUs: a group of invocations computes a block of the result, ROWS x COLUMNS elements each, and shares what
-// it loads, STEP positions at a time; the next ones are on their way while these are used. The rows and columns of an
+// Products on GPUs: a group of invocations computes a block of the result, ROWS x COLUMNS elements each, and shares
+// what it loads, STEP positions at a time; the next ones are on their way while these are used. The rows and columns of an
 // invocation lie in pieces of 4, a block's quarter apart, so that a subgroup reads no bank of shared memory twice.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint group_columns = 16;        // invocations beside each other

@@ -1,5 +1,5 @@
-// Products on devices where a lane's load is slow whatever its address, as on a CPU: an invocation computes ROWS x COLUMNS
-// elements, over one chunk, from what it loads itself. The lanes of a subgroup lie beside each other in
+// Products on devices where a lane's load is slow whatever its address, as on a CPU: an invocation computes ROWS x
+// COLUMNS elements, over one chunk, from what it loads itself. The lanes of a subgroup lie beside each other in
 // 2^log2_lanes_right columns of tiles.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint log2_lanes_right = 0;

@@ -1,6 +1,6 @@
 // Which part of a product a group of invocations computes: a tile of the result, over a range of the positions. Where
-// there are several ranges, their sums go to the workspace, and product_join.glsl joins them. Ranges hold 2^n chunks, so
-// that each is a branch of the tree in which chunks are joined.
+// there are several ranges, their sums go to the workspace, and product_join.glsl joins them. Ranges hold 2^n chunks,
+// so that each is a branch of the tree in which chunks are joined.
 // Mesa's lavapipe stops all loops of an invocation after 65535 rounds in all: ranges must be shorter there.
 struct Tiling {
   TS workspace;      // [range][tile][row][column]
