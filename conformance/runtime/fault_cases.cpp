@@ -148,13 +148,13 @@ void every_fault(const RuntimeTarget& target, const Scenario& scenario) {
     check_injected(s, failed, points + 1);
     fired = s.host.fired();
     const std::string point =
-        text("fault point %llu, %s", static_cast<unsigned long long>(points + 1), s.host.site().c_str());
+        text("fault point %llu, %s", static_cast<unsigned long long>(points) + 1, s.host.site().c_str());
     check_usable(s, point);
     const Run again = run(s, scenario, 0);
     check(!again.failure, point + ": the same work failed afterwards: " + (again.failure ? again.failure->what() : ""));
     check_same_bytes(again.got, undisturbed.got, point + ": the same work afterwards");
   }
-  check(points > 3, text("the scenario passes %llu fault points only", static_cast<unsigned long long>(points - 1)));
+  check(points > 3, text("the scenario passes %llu fault points only", static_cast<unsigned long long>(points) - 1));
   check_no_growth("every failure of the scenario in turn", 50, [&] {
     for (u64 k = 1; k < points; ++k) run(s, scenario, k);
   });

@@ -155,7 +155,7 @@ void training_step(const RuntimeTarget& target) {
   synchronize(device);
   u64 k = 1;
   while (step_with_fault(device, batch, k, expected)) ++k;
-  check(k > 20, text("a training step passes %llu fault points only", static_cast<unsigned long long>(k - 1)));
+  check(k > 20, text("a training step passes %llu fault points only", static_cast<unsigned long long>(k) - 1));
 }
 
 }  // namespace
