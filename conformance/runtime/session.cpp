@@ -128,10 +128,12 @@ void Queue::await_idle() noexcept {
 
 std::uint64_t Queue::note(const char* call, std::uint64_t value) {
   if (!session_.is_inline()) {
-    check(value > newest_, text("%s took value %llu after %llu: the values of a queue increase", call,
-                                static_cast<unsigned long long>(value), static_cast<unsigned long long>(newest_)));
+    check(value > newest_,
+          text("%s took value %llu after %llu: the values of a queue increase", call,
+               static_cast<unsigned long long>(value), static_cast<unsigned long long>(newest_.load())));
   }
-  return newest_ = value;
+  newest_ = value;
+  return value;
 }
 
 std::uint64_t Queue::launch(const lks_launch* launches, std::uint32_t count) {

@@ -1,6 +1,7 @@
 // A driver library opened through its C interface, and owners for what it makes.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -128,7 +129,7 @@ class Queue {
   Session& session_;
   lks_queue* handle_ = nullptr;
   lks_timeline* timeline_ = nullptr;
-  std::uint64_t newest_ = 0;
+  std::atomic<std::uint64_t> newest_ = 0;  // several threads may use one inline queue
 };
 
 /// A mapping of host-visible memory.
