@@ -40,8 +40,9 @@ nn::Model small_model(const std::string& name, const std::string& optimizer, Dev
 }
 
 data::Batch small_batch(const std::string& name, std::int64_t number, Device device, std::uint64_t seed) {
+  const Shape example = input_of(name);
   Shape shape{examples};
-  for (Dim d : input_of(name).dims()) shape.append(d);
+  for (Dim d : example.dims()) shape.append(d);
   const std::int64_t size = shape.size() / examples;
   std::vector<float> features(static_cast<std::size_t>(shape.size()));
   std::vector<std::int32_t> labels;

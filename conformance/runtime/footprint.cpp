@@ -9,9 +9,10 @@
 
 #include "conformance/runtime/check.h"
 
-// Sanitizers bring an allocator of their own, which keeps freed memory and knows what is in use.
+// Sanitizers bring an allocator of their own, which keeps freed memory and knows what is in use. Declared here, as g++
+// has the function but not clang's header of it.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#include <sanitizer/allocator_interface.h>
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();  // NOLINT(bugprone-reserved-identifier)
 #define CONFORMANCE_SANITIZER_HEAP 1
 #endif
 
