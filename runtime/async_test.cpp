@@ -244,5 +244,46 @@ TEST_F(AsyncTest, PoisonedMemoryMayBeDroppedWhenItsCommandRetires) {
   set_memory_poison(toy(), false);
 }
 
+// Commands that retire while memory is being returned give more of it back.
+TEST_F(AsyncTest, MemoryMayBeReleasedWhileCommandsRetire) {
+  set_option("toy.delay_us", "2000");
+  {
+    const Variable w(ones({64}), "w");
+    optim::Optimizer sgd(optim::Sgd{.learning_rate = 0.5, .momentum = 0.9});
+    for (int i = 0; i < 5; ++i) {
+      const Tensor gradient = ones({64}) * 2.0f;
+      sgd.apply(std::span(&gradient, 1), std::span(&w, 1));
+    }
+  }
+  release_cached_memory(toy());
+  EXPECT_EQ((ones({64}) + 1.0f).to_vector<float>()[63], 2.0f);
+}
+
+// What the first step of an optimizer made holds nothing where that step failed.
+TEST_F(AsyncTest, AfterAFirstStepThatFailedTheNextOneIsTheFirst) {
+  int failed = 0;
+  for (int k = 1; k <= 12; ++k) {
+    const Variable w(ones({8}), "w");
+    optim::Optimizer adam{optim::Adam{.learning_rate = 0.5}};
+    const Tensor gradient = ones({8});
+    synchronize(toy());
+    fail_command(k);
+    try {
+      adam.apply(std::span(&gradient, 1), std::span(&w, 1));
+      synchronize(toy());
+    } catch (const DeviceError&) {
+      ++failed;
+    }
+    set_option("toy.fail", std::nullopt);
+    if (adam.steps() == 1) break;  // k was beyond the last command
+    EXPECT_TRUE(adam.state().empty()) << "command " << k;
+    adam.apply(std::span(&gradient, 1), std::span(&w, 1));
+    EXPECT_EQ(adam.steps(), 1);
+    EXPECT_NEAR(w.read().to_vector<float>()[0], 0.5f, 1e-4f) << "command " << k;
+    EXPECT_EQ(adam.state().size(), 2u);
+  }
+  EXPECT_GT(failed, 1);
+}
+
 }  // namespace
 }  // namespace lockstep

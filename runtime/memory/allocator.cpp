@@ -22,7 +22,7 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
   SegmentResult failure;
   Block* block = nullptr;
   {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex_);
     failure.status = fault::point(LKS_FAULT_ALLOC, "runtime.allocate");
     if (failure.status == LKS_OK) block = pool_.allocate(bytes, failure);
     if (block) {
@@ -49,13 +49,13 @@ void Allocator::free(Block* block) {
       // A block that cannot be poisoned is free all the same, and destructors do not throw.
     }
   }
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
   tracker_.remove(block->owner, block->bytes);
   pool_.free(block);
 }
 
 void Allocator::set_owner(Block* block, MemoryOwner owner, const ScopeName* name) {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
   tracker_.move(block->owner, owner, block->bytes);
   block->owner = owner;
   if (!name) return;
@@ -64,7 +64,7 @@ void Allocator::set_owner(Block* block, MemoryOwner owner, const ScopeName* name
 }
 
 MemoryStats Allocator::stats() {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
   MemoryStats stats = tracker_.stats();
   stats.reserved = pool_.reserved();
   stats.cached = stats.reserved - stats.live;
@@ -75,18 +75,18 @@ MemoryStats Allocator::stats() {
 }
 
 void Allocator::reset_peak() {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
   tracker_.reset_peak(pool_.reserved());
 }
 
 void Allocator::set_limit(std::optional<std::uint64_t> bytes) {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (bytes && budget_->used() > *bytes) pool_.release_cached();
   budget_->set_limit(bytes);
 }
 
 void Allocator::release_cached() {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
   pool_.release_cached();
 }
 
@@ -98,7 +98,7 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
   shortage.device_total = device_.memory_total();
   shortage.device_free = device_.memory_free();
   {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex_);
     if (failure.shortage == Shortage::driver) shortage.driver_text = driver_.last_failure().what;
     std::map<std::string, std::uint64_t> holders;
     pool_.for_each_block([&](const Block& block) {

@@ -30,7 +30,8 @@ class Allocator {
  private:
   [[noreturn]] void fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose);
 
-  std::mutex mutex_;
+  // Recursive: while the pool waits for the device, commands that are done give back blocks on the same thread.
+  std::recursive_mutex mutex_;
   DeviceState& device_;
   std::shared_ptr<MemoryBudget> budget_;
   DriverSegments driver_;

@@ -172,13 +172,12 @@ void BlockPool::merge_exact_lists() {
 }
 
 void BlockPool::release_cached() {
+  // First of all: commands that are found done may give back blocks, which come here.
+  wait_idle_();
   merge_exact_lists();
-  bool waited = false;
   std::erase_if(segments_, [&](const std::unique_ptr<Segment>& segment) {
     Block* block = segment->first;
     if (!is_free(block) || block->next) return false;
-    if (!waited) wait_idle_();
-    waited = true;
     half_of(*block).merged.erase(block);
     source_.free(segment->buffer, segment->bytes);
     reserved_ -= segment->bytes;
