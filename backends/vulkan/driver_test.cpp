@@ -145,6 +145,67 @@ TEST_F(VulkanDriver, TheFirstOfManyIndicesOutsideIsNamed) {
   }
 }
 
+KernelSample gather_outside() {
+  for (KernelSample& sample : kernel_samples(1, 1)) {
+    if (sample.op != LKS_OP_GATHER) continue;
+    sample.values[1].back() = 0x7f;
+    return sample;
+  }
+  throw CheckFailed("no sample of gather");
+}
+
+// While the first batch is seen to its end, the second fails: what that read before its failure arrives all the same.
+TEST_F(VulkanDriver, WhatABatchReadBeforeItFailedArrives) {
+  Session s(target);
+  Queue queue(s);
+  const KernelSample sample = gather_outside();
+  const Kernel kernel(s, sample);
+  const Buffer x(s, sample.inputs[0].span()), indices(s, sample.inputs[1].span()), out(s, sample.outputs[0].span());
+  const Buffer first(s, 64), small(s, 64);
+  queue.upload(x, sample.values[0]);
+  queue.upload(indices, sample.values[1]);
+  lks_diag diag = empty_diag();
+  for (int round = 0; round < 500; ++round) {
+    const auto pattern = static_cast<unsigned char>(1 + round % 255);
+    queue.fill(first, 0, first.bytes(), 0);
+    ASSERT_EQ(s.api.queue_flush(queue.handle(), &diag), LKS_OK);
+    Bytes read(64, 0);
+    queue.fill(small, 0, 64, pattern);
+    const std::uint64_t reading = queue.read(read.data(), small, 0, 64);
+    Launch launch(kernel, sample, {{&x, 0}, {&indices, 0}, {&out, 0}});
+    const std::uint64_t failing = launch_once(queue, launch);
+    ASSERT_EQ(s.api.timeline_wait(queue.timeline(), reading, ~std::uint64_t{0}, &diag), LKS_OK);
+    ASSERT_EQ(read, Bytes(64, pattern)) << "in round " << round;
+    ASSERT_EQ(s.api.timeline_wait(queue.timeline(), failing, ~std::uint64_t{0}, &diag), LKS_INVALID_ARGUMENT);
+    ASSERT_EQ(diag.value, failing);
+    queue.recover();
+  }
+}
+
+// llvmpipe ends loops of more than 65,535 turns and says nothing.
+TEST_F(VulkanDriver, WindowsOfMoreTapsThanTheDeviceCanTakeAreRefused) {
+  const DeviceScope scope{Device("vulkan")};
+  const Tensor x = full({1, 300, 300, 1}, 1.0f);
+  for (auto* pool : {&max_pool2d, &avg_pool2d}) {
+    try {
+      EXPECT_EQ(pool(x, {.window = {300, 300}}).item<float>(), 1.0f);
+    } catch (const UnsupportedError& e) {
+      EXPECT_NE(std::string(e.what()).find("llvmpipe"), std::string::npos) << e.what();
+    }
+  }
+  EXPECT_EQ(sum(avg_pool2d(x, {.window = {150, 150}})).item<float>(), 4.0f);
+}
+
+// Mesa 22.3 gets the comparison of a widened int with a constant wrong.
+TEST_F(VulkanDriver, MagnitudesOfWidenedIntegers) {
+  const DeviceScope scope{Device("vulkan")};
+  static const OpDef& op = register_op(pointwise_op("vulkan_test::widened_magnitude",
+                                                    [](Expr x) { return convert(abs(convert(x, LKS_I64)), LKS_I32); },
+                                                    {.types = types::of(i32)}));
+  const Tensor x(std::vector<std::int32_t>{-3, 0, 5, -2147483647}, {4});
+  EXPECT_EQ(invoke1(op, {x}).to_vector<std::int32_t>(), (std::vector<std::int32_t>{3, 0, 5, 2147483647}));
+}
+
 // A host whose fault points say, from some time on, that the device is lost.
 struct LosingHost {
   TestHost host;

@@ -197,7 +197,10 @@ void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
 
 lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
   // Who asks again and again waits for it.
-  if (timeline->queue) timeline->queue->flush();
+  if (timeline->queue) {
+    const lks_status status = guard(diag, [&] { timeline->queue->flush(); });
+    if (status != LKS_OK) return status;
+  }
   return timeline->query(reached, diag);
 }
 

@@ -72,6 +72,7 @@ void lks_device::note_lost(const lks_diag& cause) {
   const std::lock_guard lock(lost_mutex_);
   if (is_lost_) return;
   lost_ = cause;
+  lost_.code = LKS_DEVICE_LOST;  // whatever was the first sign of it
   std::snprintf(lost_.hint, sizeof lost_.hint, "restart the program; if it happens again, update the GPU's driver");
   is_lost_ = true;
 }

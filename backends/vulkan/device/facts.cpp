@@ -8,6 +8,8 @@
 namespace vulkan {
 namespace {
 
+constexpr std::uint32_t largest_group = 256;  // of all shaders
+
 struct Properties {
   VkPhysicalDeviceProperties2 all{};
   VkPhysicalDeviceVulkan11Properties v11{};
@@ -134,7 +136,7 @@ void read_limits(Facts& f, const Properties& p) {
   const VkPhysicalDeviceLimits& limits = p.all.properties.limits;
   f.max_allocation = std::min<std::uint64_t>(p.v11.maxMemoryAllocationSize, f.heap_bytes);
   f.max_groups = {limits.maxComputeWorkGroupCount[0], limits.maxComputeWorkGroupCount[1]};
-  f.max_group_size = limits.maxComputeWorkGroupInvocations;
+  f.max_group_size = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
   f.max_shared_bytes = limits.maxComputeSharedMemorySize;
   f.subgroup_size = p.v11.subgroupSize;
 }
@@ -175,6 +177,7 @@ Facts facts_of(VkPhysicalDevice device, const std::string& hidden) {
   find_memory_types(f);
   read_limits(f, p);
   read_float_controls(f, p.v12);
+  if (f.missing.empty() && f.max_group_size < largest_group) f.missing = "groups of 256 invocations";
   if (f.missing.empty()) find_queue_families(f);
   Features has(false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);

@@ -1,4 +1,4 @@
-// Convolution and its two gradients, in every mode in the order of lockstep mode.
+// Convolution and its two gradients, in the order of lockstep mode (in blocks: only in that mode).
 #include <bit>
 #include <limits>
 

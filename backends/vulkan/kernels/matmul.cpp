@@ -1,4 +1,4 @@
-// Matrix products, in every mode in the order of lockstep mode. Operands are read by their strides.
+// Matrix products, in the order of lockstep mode (in blocks: only in that mode). Operands are read by their strides.
 #include "backends/vulkan/kernels/products.h"
 #include "backends/vulkan/shaders.h"
 

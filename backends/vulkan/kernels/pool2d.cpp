@@ -17,6 +17,7 @@ struct Params {
 };
 
 constexpr std::int64_t group = 64;
+constexpr std::int64_t most_turns = 32768;  // of an invocation on lavapipe: see reduce.cpp
 
 // The number as 32 bits, of which shaders make sums.
 std::int32_t narrow(std::int64_t n) {
@@ -105,18 +106,33 @@ Params window_of(const KernelRequest& r) {
   return p;
 }
 
+// Refuses what lavapipe would end before it is done: `turns_high` rounds of a loop with `turns_wide` in each.
+lks_status require_turns(const KernelRequest& r, std::int64_t turns_high, std::int64_t turns_wide) {
+  if (!context_of(r).facts.is_lavapipe || turns_high * turns_wide <= most_turns) return LKS_OK;
+  return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "%s: llvmpipe takes no more than %lld elements at a time",
+                      r.desc.op_name, static_cast<long long>(most_turns));
+}
+
 template <class Attrs>
 lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::size_t image, std::size_t pooled) {
   lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32});  // taps are i32
   if (s == LKS_OK) s = require_hardware(r);
   if (s == LKS_OK) s = require_dense(r);
   if (s != LKS_OK) return s;
+  const Params attrs = window_of<Attrs>(r);
+  // Pooling walks over the taps of a window; its gradients over the windows that have a pixel.
+  const bool over_taps = image < r.desc.input_count;
+  const auto turns = [&](std::int64_t window, std::int64_t stride) {
+    return over_taps ? window : (window + stride - 1) / stride;
+  };
+  s = require_turns(r, turns(attrs.window_height, attrs.stride_height), turns(attrs.window_width, attrs.stride_width));
+  if (s != LKS_OK) return s;
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
   const Shader shader = r.input(0).dtype == LKS_F64 ? variants.f64 : variants.f32;
   const Pipeline& pipeline = device.pipelines.get(shader, device.exact_constants());
-  host::emplace<PoolKernel>(r, out, pipeline, window_of<Attrs>(r), image, pooled, std::size_t{r.desc.input_count});
+  host::emplace<PoolKernel>(r, out, pipeline, attrs, image, pooled, std::size_t{r.desc.input_count});
   return LKS_OK;
 }
 

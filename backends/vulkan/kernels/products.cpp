@@ -38,6 +38,13 @@ std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + pi
 std::int64_t wanted_invocations(const Facts& facts) { return facts.type == LKS_DEVICE_CPU ? 1024 : 65536; }
 constexpr std::int64_t wanted_blocks = 256;
 
+// Both sides, as in shaders/product_blocks.glsl.
+bool fits_shared_memory(const ProductVariant& v, lks_dtype dtype, const Facts& facts) {
+  constexpr std::int64_t step = 8, gap = 4;
+  const std::int64_t lines = v.rows * v.down + gap + (v.columns << v.log2_right) + gap;
+  return step * lines * size_of(dtype) <= facts.max_shared_bytes;
+}
+
 bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
 }  // namespace
@@ -47,6 +54,7 @@ const ProductVariant* choose(const ProductShaders& shaders, Way way, lks_dtype d
   if (way != Way::element && (way == Way::lanes) != facts.is_lavapipe) return nullptr;
   for (const ProductVariant& v : variants) {
     if (v.way != way || !(shaders.*v.shader).of(dtype)) continue;
+    if (way == Way::blocks && !fits_shared_memory(v, dtype, facts)) continue;
     if (shape.columns >= v.least_columns && shape.rows >= v.least_rows && shape.rows <= v.most_rows) return &v;
   }
   return nullptr;

@@ -68,8 +68,16 @@ void Pieces::fault_point(const char* site) const { VULKAN_FAULT_POINT(host_, LKS
 Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
   fault_point(site);
   const bool counted = counts(memory_type);
+  if (bytes > facts_.max_allocation) {
+    lks_diag diag = empty_diag();
+    host::fail(&diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "%llu bytes are more than the device's largest allocation, %llu",
+               static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(facts_.max_allocation));
+    diag.requested_bytes = bytes;
+    diag.free_bytes = free_bytes();
+    throw Failure(diag);
+  }
   // Not every driver refuses more than the heap holds.
-  if (counted && bytes > std::min(total() - std::min(total(), used()), facts_.max_allocation)) {
+  if (counted && bytes > total() - std::min(total(), used())) {
     raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), "device memory");
   }
   Piece p;

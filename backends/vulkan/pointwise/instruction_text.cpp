@@ -88,12 +88,17 @@ std::string divide_integers(lks_dtype t, const std::string& a, const std::string
   return is_unsigned(t) ? divided : "(" + b + " == -" + type + "(1) ? -" + a + " : " + divided + ")";
 }
 
+// Mesa 22.3 gets comparisons of a widened int with a constant of 64 bits wrong; a number that only the host knows to be
+// 0 makes it no constant.
+constexpr char hidden_zero[] = "(p.count >> 63)";
+
 std::string negate(lks_dtype t, const std::string& a, bool magnitude) {
   if (is_short(t)) return "(" + a + (magnitude ? " & 0x7fffu)" : " ^ 0x8000u)");
   if (is_float(t)) return call(magnitude ? "magnitude" : "negate", a);
   if (!magnitude) return wrapped(t, "-" + a);
   if (is_unsigned(t)) return a;
-  return wrapped(t, "(" + a + " < " + glsl_type(t) + "(0) ? -" + a + " : " + a + ")");
+  const std::string zero = call(glsl_type(t), t == LKS_I64 ? hidden_zero : "0");
+  return wrapped(t, "(" + a + " < " + zero + " ? -" + a + " : " + a + ")");
 }
 
 std::string shift(const lks_instr& instr, const std::string& a, const std::string& b) {
@@ -158,12 +163,11 @@ std::string instruction_text(const std::vector<lks_instr>& instrs, std::size_t i
   const lks_dtype t = instr.dtype;
   switch (instr.opcode) {
     case LKS_INSTR_CONST: {
-      char bits[64];
-      // Mesa 22.3 gets comparisons of a widened int with a constant of 64 bits wrong; a number that only the host knows
-      // to be 0 makes it no constant.
+      char bits[24];
+      std::snprintf(bits, sizeof bits, "0x%" PRIx64 "ul", instr.imm);
       const bool wide_integer = t == LKS_I64 || t == LKS_U64;
-      std::snprintf(bits, sizeof bits, "0x%" PRIx64 "ul%s", instr.imm, wide_integer ? " | (p.count >> 63)" : "");
-      return glsl_of_bits(t, "uint64_t(" + std::string(bits) + ")");
+      return glsl_of_bits(
+          t, "uint64_t(" + std::string(bits) + (wide_integer ? std::string(" | ") + hidden_zero : "") + ")");
     }
     case LKS_INSTR_INDEX: return "int64_t(along[" + std::to_string(instr.imm) + "])";
     case LKS_INSTR_LINEAR: return "int64_t(item)";

@@ -25,7 +25,8 @@ lks_diag failure_in(const State& state) {
 }  // namespace
 
 lks_queue::lks_queue(lks_device& d, std::uint32_t kind) : device(d), kind_(kind), batch_limit_(least_commands) {
-  state_piece_ = device.pieces.make(device.facts.staging_memory_type, sizeof(State), true, "vulkan.queue_state");
+  // Like parameters: every group of every dispatch reads it, the host once a batch.
+  state_piece_ = device.pieces.make(device.facts.params_memory_type, sizeof(State), true, "vulkan.queue_state");
   state_ = new (state_piece_.mapped) State;
   const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
                                        VK_SEMAPHORE_TYPE_TIMELINE, 0};
@@ -68,9 +69,9 @@ Batch& lks_queue::open_batch() {
 
 std::uint64_t lks_queue::enqueue(const std::function<void(Plan&, Batch&)>& work_out) {
   device.check_usable();
-  const std::lock_guard lock(mutex_);
   // Recording takes memory from the command pool.
   VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
+  const std::lock_guard lock(mutex_);
   if (failed_) return ++newest_;
   Batch& batch = open_batch();
   Plan plan(device, batch.params, state_piece_.address, newest_ + 1);
@@ -220,23 +221,31 @@ void lks_queue::release_held(Lock& lock) {
   }
 }
 
+// Waits until the device has come to `serial`: LKS_TIMEOUT where it has not in time. Without the lock meanwhile.
+lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag) {
+  const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial};
+  VkResult result = VK_SUCCESS;
+  lock.unlock();
+  const lks_status status = guard(&diag, [&] {
+    result = device.vk.vkWaitSemaphores(device.handle, &info, patience);
+    check(result, "vkWaitSemaphores", HOST_WHERE);
+  });
+  lock.lock();
+  return result == VK_TIMEOUT ? lks_status{LKS_TIMEOUT} : status;
+}
+
 // Waits for the oldest flight, for a while only where something is held, and reports how it went.
 void lks_queue::land(Lock& lock) {
   Flight& flight = flights_.front();
   lks_status status = LKS_OK;
   lks_diag diag = empty_diag();
   if (flight.batch) {
-    const std::uint64_t serial = flight.serial;
-    const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial};
-    const std::uint64_t patience = held_.empty() ? forever : poll_ns;
-    lock.unlock();
-    VkResult result = VK_SUCCESS;
-    status = guard(&diag, [&] {
-      result = device.vk.vkWaitSemaphores(device.handle, &info, patience);
-      check(result, "vkWaitSemaphores", HOST_WHERE);
-    });
-    lock.lock();
-    if (result == VK_TIMEOUT) return;
+    status = await(lock, flight.serial, held_.empty() ? forever : poll_ns, diag);
+    if (status == LKS_TIMEOUT) return;
+    // A later batch may be running, and may just be writing that it has failed: which command it was can be read once
+    // all that were handed over are done.
+    flight.a_command_failed = status == LKS_OK && state_->failed != 0;
+    if (flight.a_command_failed) status = await(lock, serial_, forever, diag);
   }
   Flight landed = std::move(flights_.front());
   flights_.pop_front();
@@ -245,14 +254,14 @@ void lks_queue::land(Lock& lock) {
 
 void lks_queue::finish(Flight& flight, lks_status status, lks_diag& diag) {
   if (flight.failure) {
-    timeline.fail(*flight.failure, flight.first);
+    fail(*flight.failure, flight.first);
   } else if (status != LKS_OK) {
     failed_ = true;
     device.note_lost(diag);
-    timeline.fail(diag, flight.first);
+    fail(diag, flight.first);
   } else if (!timeline.failed()) {
     if (flight.batch) {
-      report(*flight.batch);
+      report(flight);
     } else {
       timeline.reach(flight.last);
     }
@@ -261,16 +270,21 @@ void lks_queue::finish(Flight& flight, lks_status status, lks_diag& diag) {
   if (flight.batch && status == LKS_OK) discard(std::move(flight.batch));
 }
 
-void lks_queue::report(const Batch& batch) {
-  const bool has_failed = state_->failed != 0;
-  const std::uint64_t done = has_failed ? state_->value - 1 : batch.last;
-  for (const Reading& r : batch.readings) {
+void lks_queue::report(const Flight& flight) {
+  const bool has_failed = flight.a_command_failed && state_->value <= flight.last;
+  const std::uint64_t done = has_failed ? state_->value - 1 : flight.last;
+  for (const Reading& r : flight.batch->readings) {
     if (r.value <= done) std::memcpy(r.to, r.from, r.bytes);
   }
   timeline.reach(done);
   if (!has_failed) return;
   failed_ = true;
   timeline.fail(failure_in(*state_), state_->value);
+}
+
+// The first failure stays the timeline's.
+void lks_queue::fail(const lks_diag& diag, std::uint64_t value) {
+  if (!timeline.failed()) timeline.fail(diag, value);
 }
 
 std::uint64_t lks_queue::recover() {

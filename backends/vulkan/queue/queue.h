@@ -36,7 +36,8 @@ struct lks_queue {
     std::unique_ptr<vulkan::Batch> batch;
     std::optional<lks_diag> failure;
     std::uint64_t first = 0, last = 0;
-    std::uint64_t serial = 0;  // what the semaphore says when the batch is done
+    std::uint64_t serial = 0;       // what the semaphore says when the batch is done
+    bool a_command_failed = false;  // of this batch, or of a later one
   };
   // What cannot be handed over yet: a timeline to wait for, or a batch behind one.
   struct Held {
@@ -55,8 +56,10 @@ struct lks_queue {
   void run();
   void release_held(Lock& lock);
   void land(Lock& lock);
+  lks_status await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag);
   void finish(Flight& flight, lks_status status, lks_diag& diag);
-  void report(const vulkan::Batch& batch);
+  void report(const Flight& flight);
+  void fail(const lks_diag& diag, std::uint64_t value);
 
   vulkan::Piece state_piece_;
   vulkan::State* state_ = nullptr;

@@ -28,10 +28,12 @@ shared uint64_t first_outside[gl_WorkGroupSize.x];
     result_ = first_outside[0];                                                              \
   }
 
-// Includers define `int64_t index_at(Params, uint64_t at)`, too.
+// Includers define `int64_t index_at(Params, uint64_t at)`, too. Other groups of the dispatch may be marking: that must not
+// send home a part of this one, which meets at barriers.
 #define CHECK_INDICES(p_)                                                                         \
   {                                                                                               \
-    if (push.state.failed != (p_.mode == mode_explain ? failed_unexplained : not_failed)) return; \
+    const uint state_ = push.state.failed;                                                        \
+    if (state_ == failed || (p_.mode == mode_explain && state_ == not_failed)) return;            \
     const uint64_t begin_ = p_.first + group_number() * p_.per_group;                             \
     const uint64_t end_ = min(p_.end, begin_ + p_.per_group);                                     \
     uint64_t found_;                                                                              \
