@@ -323,7 +323,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
 
   // Memory written in place keeps its old contents if the command fails, and with them the command that made those.
   struct Written {
-    BlockRef block;
+    UndoRef block;
     CommandQueue* queue;
     std::uint64_t value;
   };
@@ -335,7 +335,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
       for (std::size_t o = 0; o < c->outputs_.size(); ++o) {
         if (c->call_.op.outputs[o].in_place_of < 0) continue;
         const BlockRef& block = c->outputs_[o]->block;
-        written.push_back({block, block->write_queue, block->write_value});
+        written.push_back({UndoRef(block), block->write_queue, block->write_value});
       }
     }
     CommandInfo info{.op = first.call_.op.name.c_str(), .where = first.call_.where, .scope = current_scope()};

@@ -259,6 +259,22 @@ TEST_F(AsyncTest, MemoryMayBeReleasedWhileCommandsRetire) {
   EXPECT_EQ((ones({64}) + 1.0f).to_vector<float>()[63], 2.0f);
 }
 
+// A command in flight that writes a variable is no other holder of its memory.
+TEST_F(AsyncTest, UpdatesInFlightCopyNothing) {
+  set_option("toy.delay_us", "2000");
+  const Variable w(ones({1024}), "w");
+  optim::Optimizer sgd(optim::Sgd{.learning_rate = 0.5});
+  const Tensor gradient = ones({1024});
+  synchronize(toy());
+  const std::uint64_t live = memory_stats(toy()).live;
+  for (int i = 0; i < 10; ++i) sgd.apply(std::span(&gradient, 1), std::span(&w, 1));
+  EXPECT_EQ(memory_stats(toy()).live, live);
+  const Tensor read = w.read();
+  sgd.apply(std::span(&gradient, 1), std::span(&w, 1));  // and a tensor is one
+  EXPECT_EQ(read.to_vector<float>()[5], -4.0f);
+  EXPECT_EQ(w.read().to_vector<float>()[5], -4.5f);
+}
+
 // What the first step of an optimizer made holds nothing where that step failed.
 TEST_F(AsyncTest, AfterAFirstStepThatFailedTheNextOneIsTheFirst) {
   int failed = 0;

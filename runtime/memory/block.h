@@ -25,6 +25,7 @@ struct Segment {
 /// A part of a segment, in use or free. Reference-counted, since tensors and views share it.
 struct Block {
   std::atomic<std::uint32_t> refs{0};
+  std::atomic<std::uint32_t> undo_refs{0};  // of those: by commands in flight that may have to be undone (UndoRef)
   MemoryOwner owner = MemoryOwner::other;
   // Handed out by the pool. Kept apart from `refs`, which drops to 0 outside the allocator's lock, while the block is
   // still on its way back: the pool must not merge or delete it before it has arrived.
@@ -77,11 +78,29 @@ class BlockRef {
   Block& operator*() const { return *block_; }
   explicit operator bool() const { return block_ != nullptr; }
 
-  /// True if nobody else holds the block.
-  bool unique() const { return block_->refs.load(std::memory_order_acquire) == 1; }
+  /// True if nobody else holds the block, but for commands in flight that write it. In this order: such a command may
+  /// retire in between, and then too many holders are counted, not too few.
+  bool unique() const {
+    const std::uint32_t refs = block_->refs.load(std::memory_order_acquire);
+    return refs - block_->undo_refs.load(std::memory_order_acquire) == 1;
+  }
 
  private:
   Block* block_ = nullptr;
+};
+
+/// What a command in flight holds of a block that it writes in place: the block stays, and stays its owner's to write.
+class UndoRef {
+ public:
+  explicit UndoRef(const BlockRef& block) : block_(block) { block_->undo_refs.fetch_add(1, std::memory_order_release); }
+  UndoRef(const UndoRef& other) : UndoRef(other.block_) {}
+  UndoRef& operator=(const UndoRef&) = delete;
+  ~UndoRef() { block_->undo_refs.fetch_sub(1, std::memory_order_release); }
+
+  Block* operator->() const { return block_.get(); }
+
+ private:
+  const BlockRef block_;  // let go after the count is right again
 };
 
 }  // namespace lockstep
