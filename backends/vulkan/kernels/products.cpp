@@ -54,6 +54,7 @@ const ProductVariant* choose(const ProductShaders& shaders, Way way, lks_dtype d
   if (way != Way::element && (way == Way::lanes) != facts.is_lavapipe) return nullptr;
   for (const ProductVariant& v : variants) {
     if (v.way != way || !(shaders.*v.shader).of(dtype)) continue;
+    if (way == Way::lanes && facts.subgroup_size >> v.log2_right == 0) continue;  // 4 lanes where there is no AVX
     if (way == Way::blocks && !fits_shared_memory(v, dtype, facts)) continue;
     if (shape.columns >= v.least_columns && shape.rows >= v.least_rows && shape.rows <= v.most_rows) return &v;
   }

@@ -73,6 +73,7 @@ std::uint64_t lks_queue::enqueue(const std::function<void(Plan&, Batch&)>& work_
   VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
   const std::lock_guard lock(mutex_);
   if (failed_) return ++newest_;
+  start_thread();  // while nothing is enqueued yet: it may fail
   Batch& batch = open_batch();
   Plan plan(device, batch.params, state_piece_.address, newest_ + 1);
   const std::size_t readings = batch.readings.size();
@@ -121,7 +122,6 @@ void lks_queue::start_thread() {
 }
 
 void lks_queue::hand_over() {
-  start_thread();
   if (batch_->empty()) return;
   std::unique_ptr<Batch> batch = std::move(batch_);
   if (failed_) {
