@@ -53,6 +53,29 @@ TEST_F(VulkanDriver, AThousandSmallOpsTakeAtMostFiveSubmissions) {
   EXPECT_EQ(queue.download(ping), expected);
 }
 
+// Each hand-over is a batch of its own, and most batches need little memory for their parameters.
+TEST_F(VulkanDriver, BatchesInFlightShareMemory) {
+  Session s(target);
+  Queue queue(s);
+  const Buffer data(s, 1 << 20);
+  const auto free_bytes = [&] {
+    std::uint64_t total = 0, free = 0;
+    lks_diag diag = empty_diag();
+    EXPECT_EQ(s.api.device_memory(s.driver, 0, s.device, 0, &total, &free, &diag), LKS_OK);
+    return free;
+  };
+  queue.fill(data, 0, 1 << 20, 1);
+  queue.finish();
+  const std::uint64_t before = free_bytes();
+  for (int i = 0; i < 400; ++i) {
+    lks_diag diag = empty_diag();
+    queue.fill(data, 0, 1 << 20, static_cast<std::uint64_t>(i));
+    EXPECT_EQ(s.api.queue_flush(queue.handle(), &diag), LKS_OK);
+  }
+  EXPECT_LE(before - std::min(before, free_bytes()), 8u << 20);
+  queue.finish();
+}
+
 std::string run(const std::string& command) {
   std::string text;
   std::FILE* pipe = popen((command + " 2>&1").c_str(), "r");

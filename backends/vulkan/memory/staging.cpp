@@ -14,16 +14,22 @@ ChunkPool::~ChunkPool() {
   for (const Chunk& c : free_) pieces_.free(c.piece);
 }
 
-Chunk ChunkPool::take(std::uint64_t bytes) {
+std::shared_ptr<Chunk> ChunkPool::take(std::uint64_t bytes) {
+  const auto owned = [this](const Chunk& chunk) {
+    return std::shared_ptr<Chunk>(new Chunk(chunk), [this](Chunk* c) {
+      give_back(*c);
+      delete c;
+    });
+  };
   if (bytes <= chunk_bytes) {
     const std::lock_guard lock(mutex_);
     if (!free_.empty()) {
       const Chunk c = free_.back();
       free_.pop_back();
-      return c;
+      return owned(c);
     }
   }
-  return {pieces_.make(memory_type_, std::max(bytes, chunk_bytes), true, site_), 0};
+  return owned({pieces_.make(memory_type_, std::max(bytes, chunk_bytes), true, site_), 0});
 }
 
 void ChunkPool::give_back(Chunk chunk) {
@@ -38,25 +44,20 @@ void ChunkPool::give_back(Chunk chunk) {
   pieces_.free(chunk.piece);
 }
 
-Chunk& Staging::room_for(std::uint64_t bytes) {
-  if (!chunks_.empty() && chunks_.back().piece.bytes - chunks_.back().used >= bytes) return chunks_.back();
-  chunks_.reserve(chunks_.size() + 1);
-  // A long one is full at once: the chunk that was being filled stays the last.
-  const bool before_last = bytes > chunk_bytes && !chunks_.empty();
-  return *chunks_.insert(chunks_.end() - (before_last ? 1 : 0), pool_.take(bytes));
+std::shared_ptr<Chunk> ChunkSource::room_for(std::uint64_t bytes) {
+  if (open_ && open_->piece.bytes - open_->used >= bytes) return open_;
+  // A long one is full at once: the chunk that was being filled stays open.
+  if (bytes > chunk_bytes) return pool_.take(bytes);
+  return open_ = pool_.take(bytes);
 }
 
 Staged Staging::take(std::uint64_t bytes) {
   const std::uint64_t whole = (bytes + alignment - 1) / alignment * alignment;
-  Chunk& c = room_for(whole);
-  const Staged staged{c.piece.mapped + c.used, c.piece.address + c.used};
-  c.used += whole;
+  const std::shared_ptr<Chunk> c = source_.room_for(whole);
+  if (chunks_.empty() || chunks_.back() != c) chunks_.push_back(c);
+  const Staged staged{c->piece.mapped + c->used, c->piece.address + c->used};
+  c->used += whole;
   return staged;
-}
-
-void Staging::release() {
-  for (const Chunk& c : chunks_) pool_.give_back(c);
-  chunks_.clear();
 }
 
 }  // namespace vulkan

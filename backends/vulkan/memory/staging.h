@@ -2,6 +2,7 @@
 // launches. Taken in chunks, which return when the commands that use them are done.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -29,10 +30,12 @@ class ChunkPool {
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
 
-  Chunk take(std::uint64_t bytes);
-  void give_back(Chunk chunk);
+  /// Returns by itself once nobody holds it any more.
+  std::shared_ptr<Chunk> take(std::uint64_t bytes);
 
  private:
+  void give_back(Chunk chunk);
+
   Pieces& pieces_;
   const std::uint32_t memory_type_;
   const char* const site_;
@@ -40,24 +43,33 @@ class ChunkPool {
   std::vector<Chunk> free_;
 };
 
-/// What one batch of commands took from a pool.
+/// A queue's share of a pool: the chunk that is being filled, by one batch after the other, for most fill little of
+/// one.
+class ChunkSource {
+ public:
+  explicit ChunkSource(ChunkPool& pool) : pool_(pool) {}
+
+  /// A chunk with room for `bytes`. Throws Failure of LKS_OUT_OF_MEMORY.
+  std::shared_ptr<Chunk> room_for(std::uint64_t bytes);
+
+ private:
+  ChunkPool& pool_;
+  std::shared_ptr<Chunk> open_;
+};
+
+/// What one batch of commands holds of the chunks.
 class Staging {
  public:
-  explicit Staging(ChunkPool& pool) : pool_(pool) {}
-  ~Staging() { release(); }
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
+  explicit Staging(ChunkSource& source) : source_(source) {}
 
   /// Throws Failure of LKS_OUT_OF_MEMORY.
   Staged take(std::uint64_t bytes);
   /// The device is done with all of it.
-  void release();
+  void release() { chunks_.clear(); }
 
  private:
-  Chunk& room_for(std::uint64_t bytes);
-
-  ChunkPool& pool_;
-  std::vector<Chunk> chunks_;  // the last one is being filled
+  ChunkSource& source_;
+  std::vector<std::shared_ptr<Chunk>> chunks_;
 };
 
 }  // namespace vulkan

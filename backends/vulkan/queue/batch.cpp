@@ -9,7 +9,8 @@ constexpr std::size_t most_accesses = 64;  // more are not told apart: comparing
 
 }  // namespace
 
-Batch::Batch(lks_device& device) : params(device.params), staging(device.staging), device_(device) {
+Batch::Batch(lks_device& device, ChunkSource& params_source, ChunkSource& staging_source)
+    : params(params_source), staging(staging_source), device_(device) {
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
   pool.queueFamilyIndex = device.facts.compute_family;

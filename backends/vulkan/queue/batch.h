@@ -19,7 +19,7 @@ struct Reading {
 
 class Batch {
  public:
-  explicit Batch(lks_device& device);
+  Batch(lks_device& device, ChunkSource& params, ChunkSource& staging);
   ~Batch();
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;

@@ -24,7 +24,8 @@ lks_diag failure_in(const State& state) {
 
 }  // namespace
 
-lks_queue::lks_queue(lks_device& d, std::uint32_t kind) : device(d), kind_(kind), batch_limit_(least_commands) {
+lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
+    : device(d), kind_(kind), params_(d.params), staging_(d.staging), batch_limit_(least_commands) {
   // Like parameters: every group of every dispatch reads it, the host once a batch.
   state_piece_ = device.pieces.make(device.facts.params_memory_type, sizeof(State), true, "vulkan.queue_state");
   state_ = new (state_piece_.mapped) State;
@@ -57,7 +58,7 @@ Batch& lks_queue::open_batch() {
   if (batch_) return *batch_;
   std::unique_ptr<Batch> batch;
   if (spare_.empty()) {
-    batch = std::make_unique<Batch>(device);
+    batch = std::make_unique<Batch>(device, params_, staging_);
   } else {
     batch = std::move(spare_.back());
     spare_.pop_back();

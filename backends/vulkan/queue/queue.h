@@ -64,6 +64,7 @@ struct lks_queue {
   vulkan::Piece state_piece_;
   vulkan::State* state_ = nullptr;
   const std::uint32_t kind_;
+  vulkan::ChunkSource params_, staging_;
   VkSemaphore done_ = VK_NULL_HANDLE;
   std::uint64_t serial_ = 0;
 
