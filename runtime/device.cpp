@@ -25,6 +25,16 @@ std::string type_name(std::int32_t type) {
   }
 }
 
+std::string uuid_text(const std::uint8_t (&uuid)[16]) {
+  std::string text;
+  for (const std::uint8_t byte : uuid) {
+    constexpr char digits[] = "0123456789abcdef";
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text == std::string(32, '0') ? "" : text;
+}
+
 DeviceInfo info_of(const DeviceEntry& entry) {
   const lks_device_info& raw = entry.info;
   DeviceInfo info;
@@ -38,6 +48,9 @@ DeviceInfo info_of(const DeviceEntry& entry) {
   info.reason = raw.reason;
   info.memory_total = raw.heap_count ? raw.heaps[0].bytes : 0;
   info.compute_units = raw.compute_units;
+  info.uuid = uuid_text(raw.uuid);
+  info.largest_allocation =
+      raw.max_tensor_bytes ? std::min(raw.max_tensor_bytes, raw.max_allocation) : raw.max_allocation;
   for (int mode = 0; mode < 3; ++mode) {
     if (raw.math_modes & (1u << mode)) info.modes.push_back(static_cast<MathMode>(mode));
   }

@@ -63,6 +63,8 @@ struct DeviceInfo {
   std::optional<std::uint64_t> memory_free;  // empty where reading it would allocate
   std::vector<MathMode> modes;
   unsigned compute_units = 0;
+  std::string uuid;                      // of the hardware, the same in every driver; empty where unknown
+  std::uint64_t largest_allocation = 0;  // in bytes, of one piece of memory and so of one tensor
 };
 
 /// Every listed device, available or not: by driver priority, then index.

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -274,6 +275,13 @@ TEST_F(VulkanDriver, ALostDeviceIsAStatusFromThenOn) {
   api.queue_destroy(queue);
   api.device_close(device);
   api.driver_close(driver);
+}
+
+// Tests of the driver are skipped where there is no device; where there must be one, that is found out here.
+TEST(VulkanLoader, ADeviceIsThereWhereItMustBe) {
+  if (!std::getenv("LOCKSTEP_VULKAN_REQUIRED")) GTEST_SKIP() << "LOCKSTEP_VULKAN_REQUIRED is not set";
+  EXPECT_NE(run(LOCKSTEP_PROGRAM " devices").find("vulkan:0"), std::string::npos);
+  EXPECT_NE(run("LOCKSTEP_VULKAN_VALIDATION=1 " LOCKSTEP_PROGRAM " devices").find("vulkan:0"), std::string::npos);
 }
 
 TEST(VulkanLoader, WithoutAVulkanDriverTheReasonIsListed) {

@@ -1,7 +1,6 @@
 #include "conformance/suite/target.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "conformance/bounds.h"
 #include "lockstep/error.h"
@@ -23,16 +22,6 @@ Device device_of_library(const std::string& path) {
         .raise();
   }
   return Device(record.name + ":0");
-}
-
-std::string uuid_text(const std::uint8_t (&uuid)[16]) {
-  std::string text;
-  char two[3];
-  for (std::uint8_t byte : uuid) {
-    std::snprintf(two, sizeof two, "%02x", byte);
-    text += two;
-  }
-  return text == std::string(32, '0') ? "" : text;
 }
 
 }  // namespace
@@ -61,7 +50,7 @@ RunInfo describe_run(const Options& o, const Target& target) {
   run.device_name = device.name;
   run.device_version = device.version;
   run.device_type = device.type;
-  run.device_uuid = uuid_text(entry.info.uuid);
+  run.device_uuid = device.uuid;
   run.abi_major = api.abi_major;
   run.abi_minor = api.abi_minor;
   run.profile = o.profile.empty() ? "default" : o.profile;

@@ -35,6 +35,8 @@ Json describe(const lockstep::DeviceInfo& device) {
           {"reason", device.reason},
           {"memory_total", device.memory_total},
           {"memory_free", device.memory_free ? Json(*device.memory_free) : Json(nullptr)},
+          {"uuid", device.uuid},
+          {"largest_allocation", device.largest_allocation},
           {"modes", modes},
           {"native", names_of(support, OpSupport::Kind::native)},
           {"decomposed", names_of(support, OpSupport::Kind::decomposed)},
@@ -62,6 +64,15 @@ void print_table(const Json& devices) {
     if (!d["available"]) rows.back()[2] = "unavailable: " + d["reason"].get<std::string>();
   }
   std::fputs(format_table(rows, {false, false, false, false, false, true, true, true}).c_str(), stdout);
+}
+
+void print_limits() {
+  std::vector<std::vector<std::string>> rows = {{"  device", "type", "largest allocation", "uuid"}};
+  for (const lockstep::DeviceInfo& d : lockstep::devices()) {
+    rows.push_back({"  " + d.id, d.type, lockstep::format_bytes(d.largest_allocation), d.uuid.empty() ? "-" : d.uuid});
+  }
+  std::puts("\n limits:");
+  std::fputs(format_table(rows, {}).c_str(), stdout);
 }
 
 // Ops that compute in f32 for want of kernels of their own would fill a screen; their number says as much.
@@ -100,6 +111,7 @@ void print_why() {
     }
   }
   std::fputs(format_table(rows, {}).c_str(), stdout);
+  print_limits();
   print_short_floats();
 }
 

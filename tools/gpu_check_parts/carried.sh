@@ -20,6 +20,9 @@ collect_carried() {
   rm -rf "$carried"
   mkdir -p "$carried"
   step "Downloading packages" download_packages
+  local there
+  there=$(find "$carried" -name '*.deb' | wc -l)
+  [ "$there" -ge 10 ] || die "gpu_check: only $there of the packages could be downloaded; build/gpu_check/logs has the reasons"
   ./setup.sh quickstart
   step "Packing oneDNN" tar -C .deps -cJf "$carried/onednn.tar.xz" include lib onednn_version
   step "Packing images" python3 tools/gpu_check_parts/some_images.py /usr/share/datasets/fashion-mnist "$carried/images"

@@ -52,6 +52,21 @@ def bench_rows(folder, device):
     return rows
 
 
+def peer_rows(folder, device, peers):
+    """What a device reaches of cuBLAS (f32 products in strict mode) and of the card's copies (pointwise ops)."""
+    rows = []
+    for line in (folder / f"bench_{device.replace(':', '_')}.jsonl").read_text().splitlines():
+        b = json.loads(line)
+        if b.get("device") != device or b["mode"] != "strict":
+            continue
+        size = b["workload"].removeprefix("f32 ")
+        if b["group"] == "matmul" and f"matmul_{size}_flops" in peers:
+            rows.append(f"| {device} | matmul {size} | {b['median'] * 1e9 / peers[f'matmul_{size}_flops']:.2f} of cuBLAS |")
+        elif b["unit"] == "GB/s":
+            rows.append(f"| {device} | {b['workload']} | {b['median'] * 1e9 / peers['copy_bytes_per_second']:.2f} of a copy |")
+    return rows
+
+
 def main():
     folder, devices = pathlib.Path(sys.argv[1]), sys.argv[2:]
     conformance, training, bench, all_ok = [], [], [], True
@@ -70,6 +85,8 @@ def main():
             "| device | mode | test accuracy | images/s | weights | SHA-256 |", "| --- | --- | --- | --- | --- | --- |", *training, "",
             "## Throughput", "", "| device | group | workload | median |", "| --- | --- | --- | --- |", *bench, ""]
     if peers:
+        text += ["| device | workload | ratio |", "| --- | --- | --- |",
+                 *(row for device in devices for row in peer_rows(folder, device, peers)), ""]
         text += [f"cuBLAS and copies by PyTorch {peers['torch']} on {peers['device']}:", "",
                  *(f"- {key}: {value:.4g}" for key, value in peers.items() if isinstance(value, float)), ""]
     (folder / "report.md").write_text("\n".join(text))

@@ -195,8 +195,8 @@ void describe_product(const KernelRequest& request, const ProductVariant& varian
   std::snprintf(request.info.variant, sizeof request.info.variant, "%s", variant.name);
   request.info.workspace_bytes = cut.workspace_bytes();
   request.info.accumulate_dtype = request.input(0).dtype;
-  request.info.order = LKS_ORDER_BLOCKED;
   const bool has_own_order = variant.way == Way::blocks && !is_lockstep(request);
+  request.info.order = has_own_order ? LKS_ORDER_UNSPECIFIED : LKS_ORDER_BLOCKED;
   request.info.determinism = has_own_order ? LKS_DETERMINISM_RUN_TO_RUN : LKS_DETERMINISM_CROSS_DEVICE;
   if (!request.info.deps) return;
   for (std::uint32_t i = 0; i < request.desc.input_count + request.desc.output_count; ++i) {

@@ -29,6 +29,13 @@ std::shared_ptr<Chunk> ChunkPool::take(std::uint64_t bytes) {
       return owned(c);
     }
   }
+  if (bytes <= chunk_bytes && !has_spare_) {
+    // The next one is wanted before the first is back, sooner or later: better now than in the middle of a program.
+    const Piece spare = pieces_.make(memory_type_, chunk_bytes, true, site_);
+    const std::lock_guard lock(mutex_);
+    free_.push_back({spare, 0});
+    has_spare_ = true;
+  }
   return owned({pieces_.make(memory_type_, std::max(bytes, chunk_bytes), true, site_), 0});
 }
 

@@ -2,6 +2,7 @@
 // launches. Taken in chunks, which return when the commands that use them are done.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -41,6 +42,7 @@ class ChunkPool {
   const char* const site_;
   std::mutex mutex_;
   std::vector<Chunk> free_;
+  std::atomic<bool> has_spare_{false};
 };
 
 /// A queue's share of a pool: the chunk that is being filled, by one batch after the other, for most fill little of
