@@ -71,19 +71,27 @@ Pipelines::~Pipelines() {
   vk_.vkDestroyPipelineLayout(device_, layout_, nullptr);
 }
 
-const Pipeline& Pipelines::get(Shader shader, std::span<const std::uint32_t> constants) {
+// Pipelines are made without the lock: it takes long, and the host is asked whether it should fail.
+template <class Map, class Make>
+const Pipeline& Pipelines::find_or_make(Map& map, typename Map::key_type key, Make&& make_it) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = map.find(key); it != map.end()) return it->second;
+  }
+  const Pipeline made = make_it();
   const std::lock_guard lock(mutex_);
-  std::pair key(shader, std::vector<std::uint32_t>(constants.begin(), constants.end()));
-  if (const auto it = built_in_.find(key); it != built_in_.end()) return it->second;
-  const Pipeline made = make(words_of(shader()), constants);
-  return built_in_.emplace(std::move(key), made).first->second;
+  const auto [it, is_new] = map.emplace(std::move(key), made);
+  if (!is_new) vk_.vkDestroyPipeline(device_, made.handle, nullptr);  // another thread was faster
+  return it->second;
+}
+
+const Pipeline& Pipelines::get(Shader shader, std::span<const std::uint32_t> constants) {
+  return find_or_make(built_in_, {shader, {constants.begin(), constants.end()}},
+                      [&] { return make(words_of(shader()), constants); });
 }
 
 const Pipeline& Pipelines::get(const std::string& key, std::span<const std::uint32_t> spirv) {
-  const std::lock_guard lock(mutex_);
-  if (const auto it = compiled_.find(key); it != compiled_.end()) return it->second;
-  const Pipeline made = make(spirv, {});
-  return compiled_.emplace(key, made).first->second;
+  return find_or_make(compiled_, key, [&] { return make(spirv, {}); });
 }
 
 const Pipeline* Pipelines::find(const std::string& key) {

@@ -47,6 +47,8 @@ class Pipelines {
   const Pipeline* find(const std::string& key);
 
  private:
+  template <class Map, class Make>
+  const Pipeline& find_or_make(Map& map, typename Map::key_type key, Make&& make_it);
   void open_cache();
   void save_cache();
   Pipeline make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants);

@@ -143,27 +143,35 @@ lks_buffer* BufferPool::allocate(std::uint64_t bytes) {
   return buffer.release();
 }
 
+// From the slabs there are; null where none has room.
+Slab* BufferPool::find_room(std::uint64_t bytes, std::uint64_t& start) {
+  for (const auto& slab : slabs_) {
+    const std::int64_t at = slab->take(bytes);
+    if (at < 0) continue;
+    start = static_cast<std::uint64_t>(at);
+    return slab.get();
+  }
+  return nullptr;
+}
+
 lks_buffer* BufferPool::from_slab(std::uint64_t bytes) {
   auto buffer = std::make_unique<lks_buffer>();
-  const std::lock_guard lock(mutex_);
-  std::int64_t start = -1;
-  Slab* from = nullptr;
-  for (const auto& slab : slabs_) {
-    start = slab->take(rounded_up(bytes));
-    if (start < 0) continue;
-    from = slab.get();
-    break;
-  }
+  const std::uint64_t whole = rounded_up(bytes);
+  std::uint64_t start = 0;
+  std::unique_lock lock(mutex_);
+  Slab* from = find_room(whole, start);
   if (!from) {
-    slabs_.reserve(slabs_.size() + 1);
-    const std::uint64_t piece = std::min(slab_bytes, facts_.heap_bytes / 16);
-    auto slab = std::make_unique<Slab>(
-        pieces_.make(facts_.device_memory_type, std::max(piece, rounded_up(bytes)), false, "vulkan.slab"));
+    // Without the lock: the host is asked whether the allocation should fail.
+    lock.unlock();
+    const std::uint64_t usual = std::min(slab_bytes, facts_.heap_bytes / 16);
+    auto slab =
+        std::make_unique<Slab>(pieces_.make(facts_.device_memory_type, std::max(usual, whole), false, "vulkan.slab"));
     from = slab.get();
-    start = from->take(rounded_up(bytes));
+    start = static_cast<std::uint64_t>(from->take(whole));
+    lock.lock();
     slabs_.push_back(std::move(slab));
   }
-  *buffer = {from->piece.address + static_cast<std::uint64_t>(start), bytes, from->piece, from};
+  *buffer = {from->piece.address + start, bytes, from->piece, from};
   return buffer.release();
 }
 

@@ -79,6 +79,7 @@ class BufferPool {
 
  private:
   lks_buffer* from_slab(std::uint64_t bytes);
+  Slab* find_room(std::uint64_t bytes, std::uint64_t& start);
 
   const Facts& facts_;
   Pieces& pieces_;
