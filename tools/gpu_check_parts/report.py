@@ -36,35 +36,35 @@ def training_rows(folder, device):
     return rows, ok
 
 
-def bench_rows(folder, device):
-    rows = []
+def bench_lines(folder, device):
+    """What `lockstep bench` printed of a device; nothing where it did not get so far."""
     try:
         lines = (folder / f"bench_{device.replace(':', '_')}.jsonl").read_text().splitlines()
     except OSError:
-        return rows
+        return
     for line in lines:
         try:
             b = json.loads(line)
         except ValueError:
             continue
         if b.get("device") == device:
-            rows.append(f"| {device} | {b['group']} | {b['workload']} | {b['median']:.4g} {b['unit']} |")
-    return rows
+            yield b
 
 
-def peer_rows(folder, device, peers):
+def bench_row(b):
+    return f"| {b['device']} | {b['group']} | {b['workload']} | {b['median']:.4g} {b['unit']} |"
+
+
+def peer_rows(lines, peers):
     """What a device reaches of cuBLAS (f32 products in strict mode) and of the card's copies (pointwise ops)."""
-    rows = []
-    for line in (folder / f"bench_{device.replace(':', '_')}.jsonl").read_text().splitlines():
-        b = json.loads(line)
-        if b.get("device") != device or b["mode"] != "strict":
-            continue
+    for b in lines:
         size = b["workload"].removeprefix("f32 ")
+        if b["mode"] != "strict":
+            continue
         if b["group"] == "matmul" and f"matmul_{size}_flops" in peers:
-            rows.append(f"| {device} | matmul {size} | {b['median'] * 1e9 / peers[f'matmul_{size}_flops']:.2f} of cuBLAS |")
+            yield f"| {b['device']} | matmul {size} | {b['median'] * 1e9 / peers[f'matmul_{size}_flops']:.2f} of cuBLAS |"
         elif b["unit"] == "GB/s":
-            rows.append(f"| {device} | {b['workload']} | {b['median'] * 1e9 / peers['copy_bytes_per_second']:.2f} of a copy |")
-    return rows
+            yield f"| {b['device']} | {b['workload']} | {b['median'] * 1e9 / peers['copy_bytes_per_second']:.2f} of a copy |"
 
 
 def main():
@@ -75,7 +75,7 @@ def main():
         rows, same = training_rows(folder, device)
         conformance.append(row)
         training += rows
-        bench += bench_rows(folder, device)
+        bench += bench_lines(folder, device)
         all_ok = all_ok and ok and same
     peers = read(folder / "peers.json")
     text = ["# GPU check", "", "```", (folder / "devices.txt").read_text().split("\n\n")[0], "```", "",
@@ -83,10 +83,10 @@ def main():
             "| --- | --- | --- | --- | --- | --- | --- |", *conformance, "",
             "## Training", "", "200 steps of the CNN on 4,000 images, seed 7; the CPU's numbers in brackets.", "",
             "| device | mode | test accuracy | images/s | weights | SHA-256 |", "| --- | --- | --- | --- | --- | --- |", *training, "",
-            "## Throughput", "", "| device | group | workload | median |", "| --- | --- | --- | --- |", *bench, ""]
+            "## Throughput", "", "| device | group | workload | median |", "| --- | --- | --- | --- |", *map(bench_row, bench), ""]
     if peers:
         text += ["| device | workload | ratio |", "| --- | --- | --- |",
-                 *(row for device in devices for row in peer_rows(folder, device, peers)), ""]
+                 *peer_rows(bench, peers), ""]
         text += [f"cuBLAS and copies by PyTorch {peers['torch']} on {peers['device']}:", "",
                  *(f"- {key}: {value:.4g}" for key, value in peers.items() if isinstance(value, float)), ""]
     (folder / "report.md").write_text("\n".join(text))
