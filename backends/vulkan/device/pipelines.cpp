@@ -90,8 +90,9 @@ const Pipeline& Pipelines::get(Shader shader, std::span<const std::uint32_t> con
                       [&] { return make(words_of(shader()), constants); });
 }
 
-const Pipeline& Pipelines::get(const std::string& key, std::span<const std::uint32_t> spirv) {
-  return find_or_make(compiled_, key, [&] { return make(spirv, {}); });
+const Pipeline& Pipelines::get(const std::string& key, std::span<const std::uint32_t> spirv,
+                               std::span<const std::uint32_t> constants) {
+  return find_or_make(compiled_, key, [&] { return make(spirv, constants); });
 }
 
 const Pipeline* Pipelines::find(const std::string& key) {

@@ -42,7 +42,8 @@ class Pipelines {
   /// `constants` are the 32-bit specialisation constants 0, 1 …. Throws Failure.
   const Pipeline& get(Shader shader, std::span<const std::uint32_t> constants = {});
   /// A shader that was compiled at run time; `key` tells it from all others.
-  const Pipeline& get(const std::string& key, std::span<const std::uint32_t> spirv);
+  const Pipeline& get(const std::string& key, std::span<const std::uint32_t> spirv,
+                      std::span<const std::uint32_t> constants);
   /// The one that is there already; null where there is none.
   const Pipeline* find(const std::string& key);
 

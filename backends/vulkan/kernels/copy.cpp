@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -29,33 +30,17 @@ class CopyKernel : public lks_kernel {
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const Tensor from = tensor(launch, 0), to = tensor(launch, 1);
-    CopyParams p{to.address, from.address, static_cast<std::uint64_t>(to.count()), to.rank, {}, {}, {}};
-    std::copy(to.dims, to.dims + to.rank, p.extents);
-    std::copy(to.strides, to.strides + to.rank, p.to_strides);
-    std::copy(from.strides, from.strides + from.rank, p.from_strides);
-    join(p);
+    JoinedWalk<2> walk;
+    for (int d = 0; d < to.rank; ++d) walk.append(to.dims[d], {to.strides[d], from.strides[d]});
+    CopyParams p{to.address, from.address, static_cast<std::uint64_t>(to.count()), walk.rank, {}, {}, {}};
+    std::copy_n(walk.dims, LKS_MAX_RANK, p.extents);
+    std::copy_n(walk.strides[0], LKS_MAX_RANK, p.to_strides);
+    std::copy_n(walk.strides[1], LKS_MAX_RANK, p.from_strides);
     const Access accesses[] = {from.access(false), to.access(true)};
     plan.dispatch(pipeline_, p, plan.groups_for(to.count(), 256), accesses);
   }
 
  private:
-  // Neighbouring dimensions that both tensors walk over as one.
-  static void join(CopyParams& p) {
-    std::int64_t kept = 0;
-    for (std::int64_t d = 1; d < p.rank; ++d) {
-      const bool joins = p.to_strides[kept] == p.to_strides[d] * p.extents[d] &&
-                         p.from_strides[kept] == p.from_strides[d] * p.extents[d];
-      if (joins) {
-        p.extents[kept] *= p.extents[d];
-      } else {
-        p.extents[++kept] = p.extents[d];
-      }
-      p.to_strides[kept] = p.to_strides[d];
-      p.from_strides[kept] = p.from_strides[d];
-    }
-    if (p.rank > 0) p.rank = kept + 1;
-  }
-
   const Pipeline& pipeline_;
 };
 

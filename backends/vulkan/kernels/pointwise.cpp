@@ -1,62 +1,33 @@
 // Pointwise programs: each becomes a shader of its own, compiled when the kernel is prepared.
 #include <algorithm>
-#include <array>
 
 #include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/pointwise/compiled.h"
 
 namespace vulkan {
 namespace {
 
 constexpr std::int64_t per_group = 256;
-constexpr std::size_t most_tensors = 32;
-
-// Extents and strides of a launch, with neighbouring dimensions joined where all tensors allow it.
-struct Space {
-  int rank = 0;
-  std::array<std::int64_t, LKS_MAX_RANK> extents{};
-  std::vector<std::array<std::int64_t, LKS_MAX_RANK>> strides;  // of each tensor
-
-  explicit Space(std::size_t tensors) : strides(tensors) {}
-
-  void join() {
-    int kept = 0;
-    for (int d = 1; d < rank; ++d) {
-      const auto k = static_cast<std::size_t>(kept), n = static_cast<std::size_t>(d);
-      const bool joins =
-          std::all_of(strides.begin(), strides.end(), [&](const auto& s) { return s[k] == s[n] * extents[n]; });
-      if (joins) {
-        extents[k] *= extents[n];
-      } else {
-        ++kept;
-        extents[k + 1] = extents[n];
-      }
-      for (auto& s : strides) s[static_cast<std::size_t>(kept)] = s[n];
-    }
-    if (rank > 0) rank = kept + 1;
-  }
-};
+constexpr int most_tensors = 32;
 
 class PointwiseKernel : public lks_kernel {
  public:
-  PointwiseKernel(lks_device& device, const lks_kernel_desc& desc, PointwiseShape shape)
-      : program_(*desc.programs[0].program), shape_(std::move(shape)) {
-    instrs_ = host::inline_calls(program_, nullptr, outputs_);
+  PointwiseKernel(lks_device& device, std::vector<lks_instr> instrs, std::vector<std::uint32_t> outputs,
+                  PointwiseShape shape)
+      : instrs_(std::move(instrs)), outputs_(std::move(outputs)), shape_(std::move(shape)) {
     needs_axes_ =
         std::any_of(instrs_.begin(), instrs_.end(), [](const lks_instr& i) { return i.opcode == LKS_INSTR_INDEX; });
     narrow_ = &pipeline(device, false);
   }
 
   void plan(Plan& plan, const lks_launch& launch) const override {
-    const std::size_t inputs = program_.input_dtypes.size();
+    const std::size_t inputs = dtypes.size() - outputs_.size();
     const Tensor shape = tensor(launch, inputs);  // the outputs agree in extents
     const std::int64_t count = shape.count();
     if (count == 0) return;
     std::vector<std::uint64_t> params = {static_cast<std::uint64_t>(count)};
     std::vector<Access> accesses;
-    Space space(dtypes.size());
-    space.rank = shape.rank;
-    std::copy(shape.dims, shape.dims + shape.rank, space.extents.begin());
     bool wide = count >= most_narrow;
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
       const Tensor t = tensor(launch, i);
@@ -64,12 +35,9 @@ class PointwiseKernel : public lks_kernel {
       const Access access = t.access(i >= inputs);
       accesses.push_back(access);
       wide = wide || access.end - access.begin >= static_cast<std::uint64_t>(most_narrow);
-      for (int d = 0; d < t.rank; ++d) {
-        if (t.dims[d] != 1) space.strides[i][static_cast<std::size_t>(d + shape.rank - t.rank)] = t.strides[d];
-      }
     }
     params.insert(params.end(), launch.scalars, launch.scalars + shape_.scalars.size());
-    if (shape_.strided() || needs_axes_) append_space(params, space);
+    if (shape_.strided() || needs_axes_) append_walk(params, launch, shape);
     plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, params, plan.groups_for(count, per_group),
                         accesses);
   }
@@ -83,17 +51,27 @@ class PointwiseKernel : public lks_kernel {
     return compiled_pointwise(device, instrs_, outputs_, shape);
   }
 
-  void append_space(std::vector<std::uint64_t>& params, Space& space) const {
-    if (!needs_axes_) space.join();
-    params.push_back(static_cast<std::uint64_t>(space.rank));
-    params.insert(params.end(), space.extents.begin(), space.extents.end());
+  // The extents, and the strides of the strided tensors. A program that asks for indices needs the dimensions as they
+  // are.
+  void append_walk(std::vector<std::uint64_t>& params, const lks_launch& launch, const Tensor& shape) const {
+    JoinedWalk<most_tensors> walk(static_cast<int>(dtypes.size()));
+    for (int d = 0; d < shape.rank; ++d) {
+      std::int64_t own[most_tensors] = {};
+      for (std::size_t i = 0; i < dtypes.size(); ++i) {
+        const Tensor t = tensor(launch, i);
+        const int at = d - (shape.rank - t.rank);
+        if (at >= 0 && t.dims[at] != 1) own[i] = t.strides[at];
+      }
+      needs_axes_ ? walk.append_apart(shape.dims[d], own) : walk.append(shape.dims[d], &own[0]);
+    }
+    params.push_back(static_cast<std::uint64_t>(walk.rank));
+    params.insert(params.end(), std::begin(walk.dims), std::end(walk.dims));
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
       if (shape_.walks[i] != Walk::strided) continue;
-      params.insert(params.end(), space.strides[i].begin(), space.strides[i].end());
+      params.insert(params.end(), std::begin(walk.strides[i]), std::end(walk.strides[i]));
     }
   }
 
-  host::Program program_;
   std::vector<lks_instr> instrs_;
   std::vector<std::uint32_t> outputs_;
   PointwiseShape shape_;
@@ -140,12 +118,12 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
     return host::refuse(r.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
   }
   if (r.desc.input_count + r.desc.output_count > most_tensors) {
-    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu tensors", most_tensors);
+    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %d tensors", most_tensors);
   }
   if (const lks_status status = require_hardware(r); status != LKS_OK) return status;
   const host::Program program(*r.desc.programs[0].program);
   std::vector<std::uint32_t> outputs;
-  const std::vector<lks_instr> instrs = host::inline_calls(program, nullptr, outputs);
+  std::vector<lks_instr> instrs = host::inline_calls(program, nullptr, outputs);
   if (const std::string why = why_not_writable(instrs); !why.empty()) {
     return host::refuse(r.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "%s", why.c_str());
   }
@@ -165,9 +143,7 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
-  shape.native_division = device.native_division;
-  shape.native_root = device.native_root;
-  host::emplace<PointwiseKernel>(r, out, device, r.desc, std::move(shape));
+  host::emplace<PointwiseKernel>(r, out, device, std::move(instrs), std::move(outputs), std::move(shape));
   return LKS_OK;
 }
 

@@ -49,8 +49,8 @@ constexpr std::int64_t most_turns = 32768;
 // What of the parameters extents and strides decide.
 Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::int64_t* to, int rank,
                  std::uint32_t axes, bool keep) {
-  Walk<2> outer;
-  Walk<1> inner;
+  JoinedWalk<2> outer;
+  JoinedWalk<1> inner;
   Params p{};
   p.outputs = p.reduced = 1;
   int o = 0;

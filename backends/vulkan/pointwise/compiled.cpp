@@ -14,9 +14,10 @@ const Pipeline& compiled_pointwise(lks_device& device, const std::vector<lks_ins
   if (const Pipeline* known = device.pipelines.find(text)) return *known;
   char name[40];
   std::snprintf(name, sizeof name, "pointwise-%016" PRIx64 ".spv", hash_of(text));
-  if (const auto stored = device.disk_cache.load(name, text)) return device.pipelines.get(text, *stored);
+  if (const auto stored = device.disk_cache.load(name, text))
+    return device.pipelines.get(text, *stored, device.exact_constants());
   const std::vector<std::uint32_t> spirv = compile_glsl(text);
-  const Pipeline& made = device.pipelines.get(text, spirv);
+  const Pipeline& made = device.pipelines.get(text, spirv, device.exact_constants());
   device.disk_cache.store(name, text, spirv);
   return made;
 }

@@ -1,8 +1,6 @@
 #include "backends/vulkan/pointwise/shader_text.h"
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
 
 #include "backends/vulkan/pointwise/instruction_text.h"
 
@@ -52,21 +50,6 @@ bool uses(const std::vector<lks_instr>& instrs, const PointwiseShape& shape, lks
   return std::any_of(shape.dtypes.begin(), shape.dtypes.end(), is_t) ||
          std::any_of(shape.scalars.begin(), shape.scalars.end(), is_t) ||
          std::any_of(instrs.begin(), instrs.end(), [&](const lks_instr& i) { return i.dtype == t; });
-}
-
-std::string constant_ids(const PointwiseShape& shape) {
-  // The same pipeline layout for all, but here the choice is known while the text is written.
-  const auto boolean = [](bool b) { return b ? "true" : "false"; };
-  std::string text(lockstep::embedded::vulkan_exact_text());
-  for (const auto& [line, value] :
-       {std::pair("layout(constant_id = 0) const bool native_division = true;", shape.native_division),
-        std::pair("layout(constant_id = 1) const bool native_root = true;", shape.native_root)}) {
-    const std::string_view old = line;
-    const std::string_view name =
-        old.substr(old.find("native"), old.find(" =", old.find("native")) - old.find("native"));
-    text.replace(text.find(old), old.size(), "const bool " + std::string(name) + " = " + boolean(value) + ";");
-  }
-  return text;
 }
 
 std::string params_text(const PointwiseShape& shape, bool axes) {
@@ -138,7 +121,7 @@ std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<
   std::string text = "#version 460\n";
   if (uses(instrs, shape, LKS_F64)) text += "#define WITH_F64\n";
   text += lockstep::embedded::vulkan_common_text();
-  text += constant_ids(shape);
+  text += lockstep::embedded::vulkan_exact_text();
   text += lockstep::embedded::vulkan_convert_text();
   text += "layout(local_size_x = 256) in;\n\n";
   text += params_text(shape, axes);

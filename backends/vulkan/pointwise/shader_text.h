@@ -20,7 +20,6 @@ struct PointwiseShape {
   std::vector<Walk> walks;        // of the same
   std::vector<lks_dtype> scalars;
   bool wide = false;  // indices and offsets need 64 bits
-  bool native_division = true, native_root = true;
 
   bool strided() const;
 };

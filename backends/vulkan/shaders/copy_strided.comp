@@ -1,6 +1,7 @@
 #version 460
 // The elements of a strided tensor, row-major, to another strided tensor. Elements are units of bytes.
 #include "common.glsl"
+#include "strided.glsl"
 
 layout(local_size_x = 256) in;
 
@@ -9,7 +10,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   UNITS from;
   uint64_t count;
   int64_t rank;
-  int64_t extents[8];
+  uint64_t extents[8];
   int64_t to_strides[8];
   int64_t from_strides[8];
 };
@@ -21,27 +22,12 @@ void main() {
   if (item >= p.count) return;
   uint64_t rest = item;
   int64_t to = 0, from = 0;
-  if (p.count <= 0xffffffffu) {
-    // Division of 64 bits is slow.
-    uint left = uint(item);
-    for (int d = int(p.rank) - 1; d > 0; --d) {
-      const uint extent = uint(p.extents[d]), k = left % extent;
-      left /= extent;
-      to += int64_t(k) * p.to_strides[d];
-      from += int64_t(k) * p.from_strides[d];
-    }
-    rest = uint64_t(left);
-  } else {
-    for (int d = int(p.rank) - 1; d > 0; --d) {
-      const uint64_t extent = uint64_t(p.extents[d]), k = rest % extent;
-      rest /= extent;
-      to += int64_t(k) * p.to_strides[d];
-      from += int64_t(k) * p.from_strides[d];
-    }
+  for (int d = int(p.rank) - 1; d > 0; --d) {
+    const int64_t k = int64_t(take_digit(rest, p.extents[d]));
+    to += k * p.to_strides[d];
+    from += k * p.from_strides[d];
   }
-  if (p.rank > 0) {
-    to += int64_t(rest) * p.to_strides[0];
-    from += int64_t(rest) * p.from_strides[0];
-  }
+  to += int64_t(rest) * p.to_strides[0];
+  from += int64_t(rest) * p.from_strides[0];
   (p.to + uint64_t(to)).v = (p.from + uint64_t(from)).v;  // glslang 12 crashes without the casts
 }
