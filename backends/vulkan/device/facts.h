@@ -4,7 +4,6 @@
 #include <volk.h>
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -49,6 +48,10 @@ struct Facts {
     return offers_lockstep() ? always | 1u << LKS_MODE_LOCKSTEP : always;
   }
 };
+
+/// Mesa's llvmpipe ends the loops of an invocation after 65,535 turns, all of them together (its loop limiter), and
+/// says nothing. So no invocation is given more than about half of that.
+constexpr std::int64_t most_turns = 32768;
 
 /// Asks the device; opens nothing. A feature of the name `hidden` is taken to be missing.
 Facts facts_of(VkPhysicalDevice device, const std::string& hidden);

@@ -1,5 +1,7 @@
 #include "backends/vulkan/device/float_controls.h"
 
+#include "backends/vulkan/device/spirv.h"
+
 namespace vulkan {
 namespace {
 
@@ -17,15 +19,11 @@ enum : std::uint32_t {
   mode_special_preserve = 4461,
   mode_rounding_rte = 4462
 };
-constexpr std::size_t header_words = 5;
 
 struct Mode {
   std::uint32_t capability, mode;
   bool for_32, for_64;
 };
-
-std::uint32_t opcode_at(std::span<const std::uint32_t> m, std::size_t at) { return m[at] & 0xffffu; }
-std::size_t length_at(std::span<const std::uint32_t> m, std::size_t at) { return m[at] >> 16; }
 
 void append_modes(std::vector<std::uint32_t>& out, std::span<const Mode> modes, std::uint32_t entry, bool f64) {
   for (const Mode& m : modes) {
@@ -36,7 +34,7 @@ void append_modes(std::vector<std::uint32_t>& out, std::span<const Mode> modes, 
 
 }  // namespace
 
-std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> spirv, const Facts& f) {
+std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> module, const Facts& f) {
   // Where widths must agree and do not, the device decides for itself: better than a module that it refuses.
   const bool denormals_agree = !f.same_denormals || f.keeps_denormals_32 == f.keeps_denormals_64;
   const bool rounding_agrees = !f.same_rounding || f.rounds_to_nearest_32 == f.rounds_to_nearest_64;
@@ -46,29 +44,28 @@ std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> sp
                         {capability_rounding_rte, mode_rounding_rte, f.rounds_to_nearest_32 && rounding_agrees,
                          f.rounds_to_nearest_64 && rounding_agrees}};
 
-  std::vector<std::uint32_t> out(spirv.begin(), spirv.begin() + header_words);
+  std::vector<std::uint32_t> out(module.begin(), module.begin() + spirv::header_words);
   bool f64 = false, capabilities_done = false, modes_done = false;
   std::uint32_t entry = 0;
-  for (std::size_t at = header_words; at < spirv.size(); at += length_at(spirv, at)) {
-    const std::uint32_t opcode = opcode_at(spirv, at);
+  spirv::for_each_instruction(module, [&](std::uint32_t opcode, std::span<const std::uint32_t> words, std::size_t) {
     if (opcode == op_capability) {
-      f64 = f64 || spirv[at + 1] == capability_float64;
+      f64 = f64 || words[1] == capability_float64;
     } else if (!capabilities_done) {
       capabilities_done = true;
       for (const Mode& m : modes) {
         if (m.for_32 || (m.for_64 && f64)) out.insert(out.end(), {2u << 16 | op_capability, m.capability});
       }
     }
-    if (opcode == op_entry_point) entry = spirv[at + 2];
+    if (opcode == op_entry_point) entry = words[2];
     const bool past_modes =
         entry != 0 && opcode != op_entry_point && opcode != op_execution_mode && opcode != op_execution_mode_id;
     if (past_modes && !modes_done) {
       modes_done = true;
       append_modes(out, modes, entry, f64);
     }
-    out.insert(out.end(), spirv.begin() + static_cast<std::ptrdiff_t>(at),
-               spirv.begin() + static_cast<std::ptrdiff_t>(at + length_at(spirv, at)));
-  }
+    out.insert(out.end(), words.begin(), words.end());
+    return true;
+  });
   return out;
 }
 

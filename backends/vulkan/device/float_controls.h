@@ -12,6 +12,6 @@ namespace vulkan {
 
 /// The module with the execution modes that the device offers of these: rounding to nearest even, denormals kept, and
 /// signs of zero, infinities and NaN kept; for f32, and for f64 where the module uses it.
-std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> spirv, const Facts& facts);
+std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> module, const Facts& facts);
 
 }  // namespace vulkan

@@ -2,6 +2,8 @@
 
 #include <unordered_set>
 
+#include "backends/vulkan/device/spirv.h"
+
 namespace vulkan {
 namespace {
 
@@ -19,7 +21,6 @@ enum : std::uint32_t {
   op_vector_times_scalar = 142,
   decoration_no_contraction = 42
 };
-constexpr std::size_t header_words = 5;
 
 bool is_arithmetic(std::uint32_t opcode) {
   for (const std::uint32_t op : {op_f_negate, op_f_add, op_f_sub, op_f_mul, op_f_div, op_vector_times_scalar}) {
@@ -33,28 +34,20 @@ bool ends_debug_section(std::uint32_t opcode) {
          (opcode >= op_first_type && opcode <= op_last_type);
 }
 
-// Calls visit(opcode, the instruction's words, where it begins) until it returns false.
-template <class Visit>
-void for_each_instruction(std::span<const std::uint32_t> spirv, Visit&& visit) {
-  for (std::size_t at = header_words; at < spirv.size(); at += spirv[at] >> 16) {
-    if (!visit(spirv[at] & 0xffffu, spirv.subspan(at, spirv[at] >> 16), at)) return;
-  }
-}
-
 }  // namespace
 
-std::vector<std::uint32_t> with_no_contraction(std::span<const std::uint32_t> spirv) {
+std::vector<std::uint32_t> with_no_contraction(std::span<const std::uint32_t> module) {
   std::unordered_set<std::uint32_t> decorated;
   std::vector<std::uint32_t> decorations;
-  for_each_instruction(spirv, [&](std::uint32_t opcode, std::span<const std::uint32_t> words, std::size_t) {
+  spirv::for_each_instruction(module, [&](std::uint32_t opcode, std::span<const std::uint32_t> words, std::size_t) {
     if (opcode == op_decorate && words[2] == decoration_no_contraction) decorated.insert(words[1]);
     if (is_arithmetic(opcode) && decorated.insert(words[2]).second) {
       decorations.insert(decorations.end(), {3u << 16 | op_decorate, words[2], decoration_no_contraction});
     }
     return true;
   });
-  std::vector<std::uint32_t> out(spirv.begin(), spirv.end());
-  for_each_instruction(spirv, [&](std::uint32_t opcode, std::span<const std::uint32_t>, std::size_t at) {
+  std::vector<std::uint32_t> out(module.begin(), module.end());
+  spirv::for_each_instruction(module, [&](std::uint32_t opcode, std::span<const std::uint32_t>, std::size_t at) {
     if (!ends_debug_section(opcode)) return true;
     out.insert(out.begin() + static_cast<std::ptrdiff_t>(at), decorations.begin(), decorations.end());
     return false;

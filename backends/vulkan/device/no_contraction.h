@@ -9,6 +9,6 @@
 namespace vulkan {
 
 /// The module with NoContraction on all its floating-point arithmetic.
-std::vector<std::uint32_t> with_no_contraction(std::span<const std::uint32_t> spirv);
+std::vector<std::uint32_t> with_no_contraction(std::span<const std::uint32_t> module);
 
 }  // namespace vulkan

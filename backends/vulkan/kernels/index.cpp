@@ -76,8 +76,8 @@ struct ScatterParams {
 };
 
 constexpr std::int64_t scatter_group = 64;
-// Of the updates that a dispatch sees to: see most_turns in reduce.cpp. What it has added the next one goes on with.
-constexpr std::int64_t most_updates = 32768;
+// Of the updates that a dispatch sees to. What it has added the next one goes on with.
+constexpr std::int64_t most_updates = most_turns;
 
 struct ScatterShaders {
   lks_dtype dtype;

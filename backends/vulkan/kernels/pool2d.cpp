@@ -17,7 +17,6 @@ struct Params {
 };
 
 constexpr std::int64_t group = 64;
-constexpr std::int64_t most_turns = 32768;  // of an invocation on lavapipe: see reduce.cpp
 
 // The number as 32 bits, of which shaders make sums.
 std::int32_t narrow(std::int64_t n) {

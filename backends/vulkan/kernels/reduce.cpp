@@ -42,9 +42,6 @@ struct Params {
 };
 
 constexpr std::int64_t chunk = 1024, slots = 8, serial_group = 64;
-// Mesa's llvmpipe ends the loops of an invocation after 65,535 turns, all of them together (its loop limiter), and says
-// nothing. So no invocation is given more than about half of that.
-constexpr std::int64_t most_turns = 32768;
 
 // What of the parameters extents and strides decide.
 Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::int64_t* to, int rank,

@@ -64,7 +64,7 @@ class SoftmaxKernel : public lks_kernel {
   const SoftmaxForm form_;
 };
 
-// The longest row of each form. Longer ones than these are decomposed: see most_turns in reduce.cpp.
+// The longest row of each form. Longer ones than these are decomposed: see most_turns.
 constexpr std::int64_t longest_serial = 64, longest = std::int64_t{1} << 21;
 
 lks_status require_length(const KernelRequest& r, SoftmaxForm form, std::int64_t extent) {
