@@ -40,4 +40,28 @@ lks_status refuse(lks_diag* diag, int reason, int operand, const char* where, co
   return LKS_UNSUPPORTED;
 }
 
+lks_diag empty_diag() {
+  lks_diag diag;
+  std::memset(&diag, 0, sizeof diag);
+  diag.hdr.size = sizeof diag;
+  diag.operand = -1;
+  return diag;
+}
+
+lks_status give(const lks_diag& kept, lks_diag* diag) {
+  const lks_header header = diag->hdr;  // the one that came with what was kept is long gone
+  *diag = kept;
+  diag->hdr = header;
+  return kept.code;
+}
+
+lks_status fail_index(lks_diag* diag, const char* where, std::int64_t index, std::int64_t position, int axis,
+                      std::int64_t extent) {
+  fail(diag, LKS_INVALID_ARGUMENT, where, "index %lld at position %lld is outside axis %d of extent %lld",
+       static_cast<long long>(index), static_cast<long long>(position), axis, static_cast<long long>(extent));
+  diag->reason = LKS_REASON_INDEX;
+  std::snprintf(diag->hint, sizeof diag->hint, "indices go from 0 to the extent - 1");
+  return LKS_INVALID_ARGUMENT;
+}
+
 }  // namespace host

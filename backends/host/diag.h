@@ -1,6 +1,7 @@
 // Filling in a diagnosis.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 
@@ -20,5 +21,15 @@ namespace host {
 /// A refusal: LKS_UNSUPPORTED with its reason and the operand to blame (-1: none).
 [[gnu::format(printf, 5, 6)]] lks_status refuse(lks_diag* diag, int reason, int operand, const char* where,
                                                 const char* format, ...);
+
+/// A diagnosis in which nothing is said yet.
+lks_diag empty_diag();
+
+/// Copies a diagnosis that was kept into the caller's, whose header stays, and returns its status.
+lks_status give(const lks_diag& kept, lks_diag* diag);
+
+/// LKS_INVALID_ARGUMENT with LKS_REASON_INDEX: an index tensor points outside of what it indexes.
+lks_status fail_index(lks_diag* diag, const char* where, std::int64_t index, std::int64_t position, int axis,
+                      std::int64_t extent);
 
 }  // namespace host

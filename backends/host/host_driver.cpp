@@ -10,6 +10,7 @@
 #include <new>
 
 #include "backends/host/float_environment.h"
+#include "backends/host/sanitizer.h"
 #include "backends/host/timeline.h"
 
 struct lks_driver {
@@ -314,19 +315,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
 
 const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
-  for (const KernelRow& row : traits->kernels()) {
-    if (row.op == op && index-- == 0) return row.variant;
-  }
-  return nullptr;
+  return variant_of(traits->kernels(), op, index);
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
-#elif defined(__SANITIZE_THREAD__)
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
-#else
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
-#endif
 
 }  // namespace
 

@@ -15,11 +15,7 @@ inline lks_status check_indices(const TensorView& indices, std::int64_t extent, 
     const std::int64_t value =
         indices.dtype == LKS_I32 ? indices.as<std::int32_t>()[offset] : indices.as<std::int64_t>()[offset];
     if (value < 0 || value >= extent) [[unlikely]] {
-      fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "index %lld at position %lld is outside axis %d of extent %lld",
-           static_cast<long long>(value), static_cast<long long>(n), axis, static_cast<long long>(extent));
-      diag->reason = LKS_REASON_INDEX;
-      std::snprintf(diag->hint, sizeof diag->hint, "indices go from 0 to the extent - 1");
-      return LKS_INVALID_ARGUMENT;
+      return fail_index(diag, HOST_WHERE, value, n, axis, extent);
     }
     for (int d = indices.rank - 1; d >= 0; --d) {
       offset += indices.strides[d];

@@ -94,10 +94,8 @@ lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, 
 }
 
 lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {
-  const std::uint32_t count = request.desc.input_count + request.desc.output_count;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const bool is_input = i < request.desc.input_count;
-    const lks_tensor_desc& t = is_input ? request.input(i) : request.output(i - request.desc.input_count);
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
+    const lks_tensor_desc& t = request.tensor(i);
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
     bool known = false;
     for (lks_dtype d : allowed) known = known || d == t.dtype;
@@ -107,6 +105,22 @@ lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lk
     }
   }
   return LKS_OK;
+}
+
+const char* variant_of(std::span<const KernelRow> rows, std::uint32_t op, std::uint32_t index) {
+  for (const KernelRow& row : rows) {
+    if (row.op == op && index-- == 0) return row.variant;
+  }
+  return nullptr;
+}
+
+bool is_dense(const lks_tensor_desc& t) {
+  std::int64_t expected = 1;
+  for (int i = t.rank - 1; i >= 0; --i) {
+    if (t.dims[i] != 1 && t.strides[i] != expected) return false;
+    expected *= t.dims[i];
+  }
+  return true;
 }
 
 }  // namespace host

@@ -19,6 +19,11 @@ struct KernelRequest {
 
   const lks_tensor_desc& input(std::size_t i) const { return desc.inputs[i]; }
   const lks_tensor_desc& output(std::size_t i) const { return desc.outputs[i]; }
+  std::uint32_t tensor_count() const { return desc.input_count + desc.output_count; }
+  /// Inputs, then outputs.
+  const lks_tensor_desc& tensor(std::uint32_t i) const {
+    return i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
+  }
   bool has_input(std::size_t i) const {
     return i < desc.input_count && !(desc.inputs[i].flags & LKS_TENSOR_OPTIONAL_ABSENT);
   }
@@ -55,21 +60,23 @@ struct KernelTable {
 lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, const lks_kernel_desc& desc,
                              lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag);
 
+/// lks_driver_api::kernel_variant.
+const char* variant_of(std::span<const KernelRow> rows, std::uint32_t op, std::uint32_t index);
+
 /// Refuses inputs and outputs whose dtype is not in `allowed`, and those of another dtype than input 0 if `alike`.
 lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lks_dtype> allowed);
+
+/// Whether a described tensor is dense row-major.
+bool is_dense(const lks_tensor_desc& t);
 
 /// Makes a kernel of type K and gives it the tensors' dtypes and ranks.
 template <class K, class... Args>
 void emplace(const KernelRequest& request, std::unique_ptr<lks_kernel>* out, Args&&... args) {
   if (!out) return;
   auto kernel = std::make_unique<K>(std::forward<Args>(args)...);
-  for (std::uint32_t i = 0; i < request.desc.input_count; ++i) {
-    kernel->dtypes.push_back(request.desc.inputs[i].dtype);
-    kernel->ranks.push_back(request.desc.inputs[i].rank);
-  }
-  for (std::uint32_t i = 0; i < request.desc.output_count; ++i) {
-    kernel->dtypes.push_back(request.desc.outputs[i].dtype);
-    kernel->ranks.push_back(request.desc.outputs[i].rank);
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
+    kernel->dtypes.push_back(request.tensor(i).dtype);
+    kernel->ranks.push_back(request.tensor(i).rank);
   }
   *out = std::move(kernel);
 }

@@ -49,14 +49,4 @@ struct TensorView {
   }
 };
 
-/// Whether a described tensor is dense row-major.
-inline bool is_dense(const lks_tensor_desc& t) {
-  std::int64_t expected = 1;
-  for (int i = t.rank - 1; i >= 0; --i) {
-    if (t.dims[i] != 1 && t.strides[i] != expected) return false;
-    expected *= t.dims[i];
-  }
-  return true;
-}
-
 }  // namespace host

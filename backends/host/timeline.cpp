@@ -13,13 +13,6 @@ constexpr std::uint64_t longest_ns = std::uint64_t{1} << 60;
 
 }  // namespace
 
-lks_status lks_timeline::give_failure(lks_diag* diag) const {
-  const lks_header header = diag->hdr;  // the caller's; the one that came with the failure is long gone
-  *diag = failure_;
-  diag->hdr = header;
-  return failure_.code;
-}
-
 lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
   if (of_inline_queue) {
     *reached = ~std::uint64_t{0};
@@ -27,7 +20,7 @@ lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
   }
   std::lock_guard lock(mutex_);
   *reached = reached_;
-  return failed_ ? give_failure(diag) : lks_status{LKS_OK};
+  return failed_ ? host::give(failure_, diag) : lks_status{LKS_OK};
 }
 
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
@@ -40,7 +33,7 @@ lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks
     return ::fail(diag, LKS_TIMEOUT, HOST_WHERE, "the timeline is at %llu and did not reach %llu in time",
                   static_cast<unsigned long long>(reached_), static_cast<unsigned long long>(value));
   }
-  return reached_ >= value ? lks_status{LKS_OK} : give_failure(diag);
+  return reached_ >= value ? lks_status{LKS_OK} : host::give(failure_, diag);
 }
 
 lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag) {

@@ -23,7 +23,6 @@ struct lks_timeline {
   void recover(std::uint64_t value);
 
  private:
-  lks_status give_failure(lks_diag* diag) const;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t reached_ = 0;

@@ -25,6 +25,7 @@
 #include "backends/host/diag.h"
 #include "backends/host/float_environment.h"
 #include "backends/host/kernel.h"
+#include "backends/host/sanitizer.h"
 #include "backends/host/timeline.h"
 #include "backends/reference/kernels/kernels.h"
 
@@ -42,6 +43,7 @@ struct lks_device {
 
 namespace {
 
+using host::empty_diag;
 using host::fail;
 using host::refuse;
 
@@ -53,14 +55,6 @@ constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
   if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) { \
     return fail(diag, injected, HOST_WHERE, "injected at " site);                                  \
   }
-
-lks_diag empty_diag() {
-  lks_diag diag;
-  std::memset(&diag, 0, sizeof diag);
-  diag.hdr.size = sizeof diag;
-  diag.operand = -1;
-  return diag;
-}
 
 std::string option(const lks_host_api& api, const char* key) {
   char text[64];
@@ -420,19 +414,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
 }
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
 const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
-  for (const host::KernelRow& row : reference::kernels()) {
-    if (row.op == op && index-- == 0) return row.variant;
-  }
-  return nullptr;
+  return host::variant_of(reference::kernels(), op, index);
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
-#elif defined(__SANITIZE_THREAD__)
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
-#else
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
-#endif
 
 constexpr lks_driver_api table = {{sizeof(lks_driver_api), 0, nullptr},
                                   LKS_ABI_MAJOR,
@@ -442,7 +425,7 @@ constexpr lks_driver_api table = {{sizeof(lks_driver_api), 0, nullptr},
                                   "1.0",
                                   "test",
                                   LKS_DRIVER_UNLOADABLE,
-                                  sanitizer,
+                                  host::sanitizer,
                                   -200,
                                   0,
                                   &driver_open,

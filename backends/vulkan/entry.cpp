@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "backends/host/sanitizer.h"
 #include "backends/vulkan/kernels/kernel.h"
 #include "backends/vulkan/queue/queue.h"
 #include "backends/vulkan/queue/transfer.h"
@@ -250,19 +251,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
 
 const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
-  for (const host::KernelRow& row : kernels()) {
-    if (row.op == op && index-- == 0) return row.variant;
-  }
-  return nullptr;
+  return host::variant_of(kernels(), op, index);
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
-#elif defined(__SANITIZE_THREAD__)
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
-#else
-constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
-#endif
 
 // Not unloadable: Vulkan drivers leave threads and exit handlers behind.
 constexpr lks_driver_api table = {
@@ -274,7 +264,7 @@ constexpr lks_driver_api table = {
     .version = "1.0",
     .build_id = "C++ " __VERSION__,
     .flags = 0,
-    .sanitizer = sanitizer,
+    .sanitizer = host::sanitizer,
     .priority = -50,
     .reserved = 0,
     .driver_open = &driver_open,

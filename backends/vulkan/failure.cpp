@@ -4,14 +4,6 @@
 
 namespace vulkan {
 
-lks_diag empty_diag() {
-  lks_diag diag;
-  std::memset(&diag, 0, sizeof diag);
-  diag.hdr.size = sizeof diag;
-  diag.operand = -1;
-  return diag;
-}
-
 void raise(lks_status code, const char* where, const char* format, ...) {
   char text[sizeof lks_diag::what];
   va_list args;
@@ -81,13 +73,6 @@ void check(VkResult result, const char* call, const char* where) {
 void fault_point(const lks_host_api& host, std::uint32_t kind, const char* site, const char* where) {
   const lks_status injected = host.fault_point(host.host, kind, site);
   if (injected != LKS_OK) raise(injected, where, "injected at %s", site);
-}
-
-lks_status give(const lks_diag& failure, lks_diag* diag) {
-  const lks_header header = diag->hdr;
-  *diag = failure;
-  diag->hdr = header;
-  return failure.code;
 }
 
 }  // namespace vulkan

@@ -22,8 +22,8 @@ class Failure {
   lks_diag diag_;
 };
 
-/// An empty diagnosis.
-lks_diag empty_diag();
+using host::empty_diag;
+using host::give;
 
 /// Throws Failure.
 [[noreturn, gnu::format(printf, 3, 4)]] void raise(lks_status code, const char* where, const char* format, ...);
@@ -42,9 +42,6 @@ void fault_point(const lks_host_api& host, std::uint32_t kind, const char* site,
 
 lks_status status_of(VkResult result);
 const char* name_of(VkResult result);
-
-/// Copies a failure into the caller's diagnosis and returns its status.
-lks_status give(const lks_diag& failure, lks_diag* diag);
 
 /// Runs f; what it throws becomes a status and the caller's diagnosis. The application's floating-point settings stay
 /// outside: a Vulkan driver on the CPU hands them on to its threads, and compilers compute constants with them.

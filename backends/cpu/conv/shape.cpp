@@ -22,7 +22,7 @@ lks_status read_conv(const KernelRequest& request, ConvPass pass, std::initializ
   if (const lks_status status = host::require_dtypes(request, allowed); status != LKS_OK) return status;
   const std::size_t inputs = request.desc.input_count;
   const auto tensor = [&](std::size_t i) -> const lks_tensor_desc& {
-    return i < inputs ? request.input(i) : request.output(i - inputs);
+    return request.tensor(static_cast<std::uint32_t>(i));
   };
   for (std::size_t i = 0; i < inputs + 1; ++i) {
     if ((tensor(i).flags & LKS_TENSOR_OPTIONAL_ABSENT) || host::is_dense(tensor(i))) continue;
@@ -44,7 +44,7 @@ lks_status read_conv(const KernelRequest& request, ConvPass pass, std::initializ
 
 void depend_on_dense_extents(const KernelRequest& request) {
   if (!request.info.deps) return;
-  for (std::uint32_t i = 0; i < request.desc.input_count + request.desc.output_count; ++i) {
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     request.info.deps[i].dims = ~0u;
     request.info.deps[i].dense = 1;
   }

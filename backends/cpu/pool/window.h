@@ -81,9 +81,9 @@ lks_status make_pool(const KernelRequest& request, Out out) {
   // Taps are i32.
   if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32}); status != LKS_OK)
     return status;
-  const std::uint32_t inputs = request.desc.input_count, count = inputs + request.desc.output_count;
+  const std::uint32_t count = request.tensor_count();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (host::is_dense(i < inputs ? request.input(i) : request.output(i - inputs))) continue;
+    if (host::is_dense(request.tensor(i))) continue;
     return host::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE, "operand %u is not dense", i);
   }
   for (std::uint32_t i = 0; request.info.deps && i < count; ++i) request.info.deps[i].dense = 1;

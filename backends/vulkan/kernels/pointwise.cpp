@@ -9,7 +9,7 @@ namespace vulkan {
 namespace {
 
 constexpr std::int64_t per_group = 256;
-constexpr int most_tensors = 32;
+constexpr std::uint32_t most_tensors = 32;
 
 class PointwiseKernel : public lks_kernel {
  public:
@@ -54,7 +54,7 @@ class PointwiseKernel : public lks_kernel {
   // The extents, and the strides of the strided tensors. A program that asks for indices needs the dimensions as they
   // are.
   void append_walk(std::vector<std::uint64_t>& params, const lks_launch& launch, const Tensor& shape) const {
-    JoinedWalk<most_tensors> walk(static_cast<int>(dtypes.size()));
+    JoinedWalk<static_cast<int>(most_tensors)> walk(static_cast<int>(dtypes.size()));
     for (int d = 0; d < shape.rank; ++d) {
       std::int64_t own[most_tensors] = {};
       for (std::size_t i = 0; i < dtypes.size(); ++i) {
@@ -99,9 +99,8 @@ bool is_linear(const lks_tensor_desc& t, const lks_tensor_desc& output) {
 // What decides how a tensor is walked over: which extents are 1 (and so broadcast), and whether it is dense.
 PointwiseShape shape_of(const KernelRequest& r) {
   PointwiseShape shape;
-  const std::uint32_t count = r.desc.input_count + r.desc.output_count;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const lks_tensor_desc& t = i < r.desc.input_count ? r.input(i) : r.output(i - r.desc.input_count);
+  for (std::uint32_t i = 0; i < r.tensor_count(); ++i) {
+    const lks_tensor_desc& t = r.tensor(i);
     shape.dtypes.push_back(t.dtype);
     const bool is_input = i < r.desc.input_count;
     shape.walks.push_back(is_linear(t, r.output(0))  ? Walk::linear
@@ -117,8 +116,8 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
   if (r.desc.program_count != 1) {
     return host::refuse(r.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
   }
-  if (r.desc.input_count + r.desc.output_count > most_tensors) {
-    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %d tensors", most_tensors);
+  if (r.tensor_count() > most_tensors) {
+    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %u tensors", most_tensors);
   }
   if (const lks_status status = require_hardware(r); status != LKS_OK) return status;
   const host::Program program(*r.desc.programs[0].program);
@@ -135,8 +134,7 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
   if (shape.strided() && !strided) {
     return host::refuse(r.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "operands are strided or broadcast");
   }
-  const std::uint32_t tensors = r.desc.input_count + r.desc.output_count;
-  for (std::uint32_t i = 0; r.info.deps && i < tensors; ++i) {
+  for (std::uint32_t i = 0; r.info.deps && i < r.tensor_count(); ++i) {
     r.info.deps[i].dense = 1;
     r.info.deps[i].stride_classes = ~0u;
   }

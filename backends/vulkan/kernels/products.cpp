@@ -177,9 +177,8 @@ void ProductDispatches::to_next_join(Tiling& t) const {
 lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {
   if (const lks_status status = host::require_dtypes(request, allowed); status != LKS_OK) return status;
   if (const lks_status status = require_hardware(request); status != LKS_OK) return status;
-  for (std::uint32_t i = 0; i < request.desc.input_count + request.desc.output_count; ++i) {
-    const bool is_input = i < request.desc.input_count;
-    const lks_tensor_desc& t = is_input ? request.input(i) : request.output(i - request.desc.input_count);
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
+    const lks_tensor_desc& t = request.tensor(i);
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
     for (int d = 0; d < t.rank; ++d) {
       if (t.dims[d] <= std::numeric_limits<std::int32_t>::max()) continue;
@@ -199,7 +198,7 @@ void describe_product(const KernelRequest& request, const ProductVariant& varian
   request.info.order = has_own_order ? LKS_ORDER_UNSPECIFIED : LKS_ORDER_BLOCKED;
   request.info.determinism = has_own_order ? LKS_DETERMINISM_RUN_TO_RUN : LKS_DETERMINISM_CROSS_DEVICE;
   if (!request.info.deps) return;
-  for (std::uint32_t i = 0; i < request.desc.input_count + request.desc.output_count; ++i) {
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     request.info.deps[i].dims = ~0u;
     request.info.deps[i].stride_classes = ~0u;
   }

@@ -5,11 +5,8 @@
 namespace vulkan {
 
 lks_status require_hardware(const KernelRequest& request) {
-  const std::uint32_t count = request.desc.input_count + request.desc.output_count;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const bool is_input = i < request.desc.input_count;
-    const lks_tensor_desc& t = is_input ? request.input(i) : request.output(i - request.desc.input_count);
-    if (t.dtype != LKS_F64 || context_of(request).facts.has_f64) continue;
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
+    if (request.tensor(i).dtype != LKS_F64 || context_of(request).facts.has_f64) continue;
     return host::refuse(request.diag, LKS_REASON_HARDWARE, static_cast<int>(i), HOST_WHERE,
                         "the device has no f64 (shaderFloat64)");
   }
@@ -17,19 +14,12 @@ lks_status require_hardware(const KernelRequest& request) {
 }
 
 lks_status require_dense(const KernelRequest& request) {
-  const std::uint32_t count = request.desc.input_count + request.desc.output_count;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const bool is_input = i < request.desc.input_count;
-    const lks_tensor_desc& t = is_input ? request.input(i) : request.output(i - request.desc.input_count);
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     if (request.info.deps) request.info.deps[i].dense = 1;
-    std::int64_t expected = 1;
-    for (int d = t.rank; d-- > 0;) {
-      if (t.dims[d] != 1 && t.strides[d] != expected && !(t.flags & LKS_TENSOR_OPTIONAL_ABSENT)) {
-        return host::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE,
-                            "%s: operand %u is strided", request.desc.op_name, i);
-      }
-      expected *= t.dims[d];
-    }
+    const lks_tensor_desc& t = request.tensor(i);
+    if ((t.flags & LKS_TENSOR_OPTIONAL_ABSENT) || host::is_dense(t)) continue;
+    return host::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE, "%s: operand %u is strided",
+                        request.desc.op_name, i);
   }
   return LKS_OK;
 }

@@ -14,11 +14,7 @@ constexpr std::uint64_t poll_ns = 500'000;  // between looks at two things at on
 
 lks_diag failure_in(const State& state) {
   lks_diag diag = empty_diag();
-  host::fail(&diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "index %lld at position %lld is outside axis %d of extent %lld",
-             static_cast<long long>(state.index), static_cast<long long>(state.position), state.axis,
-             static_cast<long long>(state.extent));
-  diag.reason = LKS_REASON_INDEX;
-  std::snprintf(diag.hint, sizeof diag.hint, "indices go from 0 to the extent - 1");
+  host::fail_index(&diag, HOST_WHERE, state.index, state.position, state.axis, state.extent);
   return diag;
 }
 

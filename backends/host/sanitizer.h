@@ -1,0 +1,18 @@
+// Which sanitizer a driver is built with: lks_driver_api::sanitizer.
+#pragma once
+
+#include <cstdint>
+
+#include "lockstep/driver.h"
+
+namespace host {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
+#else
+constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
+#endif
+
+}  // namespace host
