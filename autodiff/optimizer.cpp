@@ -244,15 +244,15 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
   impl_->settle();
   const std::size_t known = impl_->order.size();
   try {
-    step(gradients, variables, known, where);
+    step(gradients, variables, where);
   } catch (...) {
     impl_->forget_slots_after(known);  // a step that did not happen leaves nothing behind
     throw;
   }
 }
 
-void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, std::size_t known,
-                     const Where& where) {
+void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
+  const std::size_t known = impl_->order.size();
   const UpdateWitness witness;
   PauseObservers pause;
   NameScope scope("optimizer");

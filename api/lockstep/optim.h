@@ -57,8 +57,7 @@ class Optimizer {
   int slots_per_variable() const;
 
  private:
-  void step(std::span<const Tensor> gradients, std::span<const Variable> variables, std::size_t known,
-            const Where& where);
+  void step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where);
 
   struct Impl;
   std::unique_ptr<Impl> impl_;
