@@ -112,16 +112,20 @@ Window window_of(const KernelRequest& request) {
   return window;
 }
 
-const lks_tensor_desc& operand(const KernelRequest& request, std::size_t i) {
-  const std::size_t inputs = request.desc.input_count;
-  return i < inputs ? request.input(i) : request.output(i - inputs);
-}
+// Of image, filters and output.
+struct Extents {
+  const std::int64_t *x, *w, *y;
+
+  Extents(const KernelRequest& request, Pass pass) {
+    const Places at(pass, request.desc.input_count);
+    const auto dims = [&](std::size_t i) { return request.tensor(static_cast<std::uint32_t>(i)).dims; };
+    x = dims(at.x), w = dims(at.w), y = dims(at.y);
+  }
+};
 
 // The convolution as a product of matrices, a batch of one for each group (shaders/conv_operands.glsl).
-ProductShape shape_of(const KernelRequest& request, Pass pass, const Window& window) {
-  const Places at(pass, request.desc.input_count);
-  const std::int64_t *x = operand(request, at.x).dims, *w = operand(request, at.w).dims,
-                     *y = operand(request, at.y).dims;
+ProductShape shape_of(const Extents& extents, Pass pass, const Window& window) {
+  const auto [x, w, y] = extents;
   const std::int64_t taps = w[1] * w[2], channels = x[3] / window.groups, filters = w[0] / window.groups;
   switch (pass) {
     case Pass::backward_input: return {window.groups, x[0] * x[1] * x[2], channels, taps * filters};
@@ -131,10 +135,8 @@ ProductShape shape_of(const KernelRequest& request, Pass pass, const Window& win
 }
 
 // Whether some tap of some pixel meets nothing.
-bool may_lack_terms(const KernelRequest& request, Pass pass, const Window& window) {
-  const Places at(pass, request.desc.input_count);
-  const std::int64_t *x = operand(request, at.x).dims, *w = operand(request, at.w).dims,
-                     *y = operand(request, at.y).dims;
+bool may_lack_terms(const Extents& extents, Pass pass, const Window& window) {
+  const auto [x, w, y] = extents;
   for (int side = 0; side < 2; ++side) {
     const std::int64_t reach = (w[1 + side] - 1) * window.dilation[side];
     const std::int64_t last = (y[1 + side] - 1) * window.strides[side] - window.before[side] + reach;
@@ -145,11 +147,9 @@ bool may_lack_terms(const KernelRequest& request, Pass pass, const Window& windo
 }
 
 // Whether 31 bits count the elements of an image, an output and the filters, and the rows and positions of the product.
-bool is_countable(const KernelRequest& request, Pass pass, const ProductShape& shape) {
+bool is_countable(const Extents& extents, const ProductShape& shape) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  const Places at(pass, request.desc.input_count);
-  const std::int64_t *x = operand(request, at.x).dims, *w = operand(request, at.w).dims,
-                     *y = operand(request, at.y).dims;
+  const auto [x, w, y] = extents;
   return x[1] * x[2] * x[3] <= most && y[1] * y[2] * y[3] <= most && w[0] * w[1] * w[2] * w[3] <= most &&
          shape.rows <= most && shape.depth <= most;
 }
@@ -158,8 +158,9 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   if (const lks_status status = require_dense(request); status != LKS_OK) return status;
   const lks_dtype dtype = request.input(0).dtype;
-  const ProductShape shape = shape_of(request, pass, window);
-  if (!is_countable(request, pass, shape)) {
+  const Extents extents(request, pass);
+  const ProductShape shape = shape_of(extents, pass, window);
+  if (!is_countable(extents, shape)) {
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE,
                         "an image, the filters or the sums have more than 2^31 - 1 elements");
   }
@@ -168,7 +169,7 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   const ProductVariant* variant = choose(shaders, way, dtype, shape, facts);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
   Cut cut(request, shape, *variant);
-  cut.constants.may_lack_terms = may_lack_terms(request, pass, window);
+  cut.constants.may_lack_terms = may_lack_terms(extents, pass, window);
   for (int side = 0; side < 2; ++side) {
     const auto stride = static_cast<std::uint32_t>(window.strides[side]);
     if (std::has_single_bit(stride))

@@ -32,8 +32,6 @@ constexpr int most_slots = 6;
 // A block of an invocation waits in each slot.
 constexpr int most_block_slots = 5;
 
-std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
-
 // How many invocations of the simple way, and how many groups, keep the device busy.
 std::int64_t wanted_invocations(const Facts& facts) { return facts.type == LKS_DEVICE_CPU ? 1024 : 65536; }
 constexpr std::int64_t wanted_blocks = 256;

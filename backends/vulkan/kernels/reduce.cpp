@@ -88,7 +88,6 @@ bool fits_serial(const Params& p) {
   return is_columns(p) && p.outputs >= many_outputs && p.reduced * turns_per_element(p) <= most_turns;
 }
 
-std::int64_t ceiling(std::int64_t n, std::int64_t d) { return (n + d - 1) / d; }
 std::int64_t power_above(std::int64_t n) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(1, n))));
 }
@@ -106,19 +105,19 @@ bool is_wide(const Params& p, std::int64_t outputs_at_once) {
 // Fills in how tiles cover the outputs and the reduced elements.
 void cut_into_tiles(Params& p) {
   constexpr std::int64_t enough_groups = 256, worth_joining = 4;  // rounds of a group
-  const std::int64_t chunks = ceiling(p.reduced, chunk);
+  const std::int64_t chunks = pieces(p.reduced, chunk);
   p.columns = is_columns(p);
   const std::int64_t at_once =
       p.columns ? slots / std::min(slots, power_above(p.outputs)) : std::min(slots, power_above(chunks));
   p.log_chunks_at_once = static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(at_once)));
   p.wide = is_wide(p, slots / at_once);
-  const std::int64_t tiles = ceiling(p.outputs, slots / at_once), rounds = ceiling(chunks, at_once);
+  const std::int64_t tiles = pieces(p.outputs, slots / at_once), rounds = pieces(chunks, at_once);
   const std::int64_t most_rounds = most_turns / (chunk / 8 * turns_per_element(p));  // where cells are taken singly
   std::int64_t segments = rounds < worth_joining ? 1 : std::clamp<std::int64_t>(enough_groups / tiles, 1, rounds);
-  segments = std::max(segments, ceiling(rounds, std::max<std::int64_t>(1, most_rounds / 2)));
-  const std::int64_t each = at_once * power_above(ceiling(rounds, segments));
+  segments = std::max(segments, pieces(rounds, std::max<std::int64_t>(1, most_rounds / 2)));
+  const std::int64_t each = at_once * power_above(pieces(rounds, segments));
   p.chunks_per_segment = static_cast<std::uint32_t>(each);
-  p.segments = static_cast<std::uint32_t>(std::max<std::int64_t>(1, ceiling(chunks, each)));
+  p.segments = static_cast<std::uint32_t>(std::max<std::int64_t>(1, pieces(chunks, each)));
 }
 
 bool fits_tiles(const Params& p) { return p.segments == 1; }
@@ -183,7 +182,7 @@ class TiledReduce : public ReduceKernel {
   void plan_dispatches(Plan& plan, const lks_launch& launch, Params& p, Access from, Access to) const override {
     const std::int64_t outputs_at_once = slots >> p.log_chunks_at_once;
     p.wide = p.wide != 0 && p.from % 16 == 0;
-    const Groups groups = plan.groups_for(ceiling(p.outputs, outputs_at_once) * p.segments, 1);
+    const Groups groups = plan.groups_for(pieces(p.outputs, outputs_at_once) * p.segments, 1);
     if (p.segments == 1) {
       const Access accesses[] = {from, to};
       return plan.dispatch(tile_, p, groups, accesses);

@@ -17,7 +17,7 @@ Access Tensor::access(bool write) const {
 }
 
 Groups Plan::groups_for(std::int64_t items, std::int64_t per_group) const {
-  const auto groups = static_cast<std::uint64_t>((items + per_group - 1) / per_group);
+  const auto groups = static_cast<std::uint64_t>(pieces(items, per_group));
   const std::uint64_t widest = device_.facts.max_groups[0];
   if (groups <= widest) return {static_cast<std::uint32_t>(groups), 1, 1};
   const std::uint64_t rows = (groups + widest - 1) / widest;

@@ -11,6 +11,9 @@
 
 namespace vulkan {
 
+/// How many pieces of a length a whole comes to, the last one not full.
+constexpr std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
+
 struct Groups {
   std::uint32_t x = 1, y = 1, z = 1;
 };
