@@ -13,7 +13,8 @@ constexpr double most_seconds = 4;  // of one measurement; slow work is repeated
 
 double seconds_of(const Work& work, int calls) {
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < calls; ++i) work();
+  for (int i = 0; i < calls; ++i) work.call();
+  if (work.finish) work.finish();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
 }
 

@@ -1,12 +1,24 @@
 // Timing.
 #pragma once
 
+#include <concepts>
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace bench {
 
-using Work = std::function<void()>;  // returns when the work is done
+/// What is timed. `call` may return before a device has done the work; `finish`, where there is one, waits for all
+/// calls.
+struct Work {
+  std::function<void()> call, finish;
+
+  Work() = default;
+  template <class F>
+  requires std::invocable<F&> Work(F call_now) : call(std::move(call_now)) {}
+  Work(std::function<void()> call_now, std::function<void()> finish_all)
+      : call(std::move(call_now)), finish(std::move(finish_all)) {}
+};
 
 /// Seconds per call: median, fastest and slowest of the repetitions.
 struct Timing {

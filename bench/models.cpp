@@ -24,10 +24,7 @@ ls::data::Batch random_batch(std::int64_t n) {
 Workload training(const char* group, const std::string& model, std::int64_t batch, const char* unit, double amount) {
   Workload w{group, model + " b" + std::to_string(batch), unit, amount};
   w.prepare = [=](ls::Device device) -> Work {
-    return [device, m = built(model, device), data = random_batch(batch)] {
-      m->train_step(data);
-      finish(device);
-    };
+    return throughput_of(device, [m = built(model, device), data = random_batch(batch)] { m->train_step(data); });
   };
   return w;
 }

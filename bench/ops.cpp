@@ -21,10 +21,7 @@ Workload matmul(const std::string& name, std::int64_t m, std::int64_t k, std::in
   Workload w{"matmul", "f32 " + name, "GFLOP/s",
              2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n)};
   w.prepare = [=](ls::Device device) -> Work {
-    return [device, a = normal({m, k}, 1), b = normal({k, n}, 2)] {
-      ls::matmul(a, b);
-      finish(device);
-    };
+    return throughput_of(device, [a = normal({m, k}, 1), b = normal({k, n}, 2)] { ls::matmul(a, b); });
   };
   w.peer = [=](ls::Device device) { return is_cpu(device) ? onednn_matmul(m, k, n) : std::nullopt; };
   return w;
@@ -58,10 +55,7 @@ struct ConvData {
 Workload conv_forward(const Conv& c) {
   Workload w{"conv", std::string(c.name) + " fwd", "ms"};
   w.prepare = [s = c.shape](ls::Device device) -> Work {
-    return [device, s, d = ConvData(s)] {
-      ls::conv2d(d.x, d.w, how(s));
-      finish(device);
-    };
+    return throughput_of(device, [s, d = ConvData(s)] { ls::conv2d(d.x, d.w, how(s)); });
   };
   w.peer = [s = c.shape](ls::Device device) {
     return is_cpu(device) ? onednn_conv(s, ConvPass::forward) : std::nullopt;
@@ -87,10 +81,7 @@ Workload conv_backward(const Conv& c, ConvPass pass) {
     for (int i = 0; i < 4; ++i) attrs.shape.values[i] = result[i];
     const ls::Tensor dy = normal({s.batch, s.output_size(), s.output_size(), s.filters}, 5);
     const ls::Tensor first = of_input ? dy : d.x, second = of_input ? d.w : dy;
-    return [device, &op, attrs, first, second] {
-      ls::invoke1(op, {first, second}, &attrs);
-      finish(device);
-    };
+    return throughput_of(device, [&op, attrs, first, second] { ls::invoke1(op, {first, second}, &attrs); });
   };
   w.peer = [s = c.shape, pass](ls::Device device) { return is_cpu(device) ? onednn_conv(s, pass) : std::nullopt; };
   return w;
@@ -99,14 +90,13 @@ Workload conv_backward(const Conv& c, ConvPass pass) {
 Workload conv_training(const Conv& c) {
   Workload w{"conv", std::string(c.name) + " fwd+bwd", "ms"};
   w.prepare = [s = c.shape](ls::Device device) -> Work {
-    return [device, s, d = ConvData(s)] {
+    return throughput_of(device, [s, d = ConvData(s)] {
       ls::GradientTape tape;
       tape.watch(d.x);
       tape.watch(d.w);
       const ls::Tensor y = ls::conv2d(d.x, d.w, how(s));
       tape.gradient(y, {d.x, d.w}, {.upstream = y});
-      finish(device);
-    };
+    });
   };
   return w;
 }
@@ -122,10 +112,7 @@ const ls::OpDef& registered(const char* name, ls::Expr (*body)(ls::Expr, ls::Exp
 
 // f(x, 1.1, 0.3, 0.7) as one op.
 Work pointwise(ls::Device device, const ls::OpDef& op, std::int64_t n) {
-  return [device, &op, x = normal({n}, 6)] {
-    ls::invoke1(op, {x, 1.1f, 0.3f, 0.7f});
-    finish(device);
-  };
+  return throughput_of(device, [&op, x = normal({n}, 6)] { ls::invoke1(op, {x, 1.1f, 0.3f, 0.7f}); });
 }
 
 // The lower of what memory allows and what the same op reaches on a tensor that stays in the first-level caches.
@@ -140,10 +127,12 @@ std::optional<Peer> memory_or_own_rate(ls::Device device, const ls::OpDef& op) {
               static_cast<double>(in_cache) * 8 * ls::thread_count()};
 }
 
-Workload pointwise_chain(const char* name, const char* op_name,
+std::string in_millions(std::int64_t n) { return " " + std::to_string(n >> 20) + "M"; }
+
+Workload pointwise_chain(const char* name, std::int64_t n, const char* op_name,
                          ls::Expr (*body)(ls::Expr, ls::Expr, ls::Expr, ls::Expr)) {
-  Workload w{"memory", name, "GB/s", 8.0 * n16m};
-  w.prepare = [=](ls::Device device) { return pointwise(device, registered(op_name, body), n16m); };
+  Workload w{"memory", name + in_millions(n), "GB/s", 8.0 * static_cast<double>(n)};
+  w.prepare = [=](ls::Device device) { return pointwise(device, registered(op_name, body), n); };
   w.peer = [=](ls::Device device) {
     return is_cpu(device) ? memory_or_own_rate(device, registered(op_name, body)) : std::nullopt;
   };
@@ -151,29 +140,28 @@ Workload pointwise_chain(const char* name, const char* op_name,
 }
 
 template <class F>
-Workload memory_bound(const char* name, double bytes, F make) {
+Workload memory_bound(const std::string& name, double bytes, F make) {
   Workload w{"memory", name, "GB/s", bytes};
   w.prepare = [make](ls::Device device) -> Work {
     auto op = make();
-    return [device, op] {
-      op();
-      finish(device);
-    };
+    return throughput_of(device, [op] { op(); });
   };
   w.peer = [](ls::Device device) { return is_cpu(device) ? std::optional(non_temporal_copy()) : std::nullopt; };
   return w;
 }
 
-std::vector<Workload> memory_workloads() {
+std::vector<Workload> memory_workloads(bool for_gpus) {
   using ls::Expr;
+  // A GPU's second-level cache holds most of 16M numbers.
+  const std::int64_t n = for_gpus ? n64m : n16m;
   return {
-      pointwise_chain("x*a+b 16M", "bench::affine", [](Expr x, Expr a, Expr b, Expr) { return x * a + b; }),
-      pointwise_chain("gelu_erf(x*a+b)*c 16M", "bench::gelu_erf",
+      pointwise_chain("x*a+b", n, "bench::affine", [](Expr x, Expr a, Expr b, Expr) { return x * a + b; }),
+      pointwise_chain("gelu_erf(x*a+b)*c", n, "bench::gelu_erf",
                       [](Expr x, Expr a, Expr b, Expr c) { return ls::gelu(x * a + b) * c; }),
-      pointwise_chain("gelu_tanh(x*a+b)*c 16M", "bench::gelu_tanh",
+      pointwise_chain("gelu_tanh(x*a+b)*c", n, "bench::gelu_tanh",
                       [](Expr x, Expr a, Expr b, Expr c) { return ls::gelu_tanh(x * a + b) * c; }),
-      memory_bound("add 16M (2r+w)", 12.0 * n16m,
-                   [] { return [a = normal({n16m}, 7), b = normal({n16m}, 8)] { ls::add(a, b); }; }),
+      memory_bound("add" + in_millions(n) + " (2r+w)", 12.0 * static_cast<double>(n),
+                   [n] { return [a = normal({n}, 7), b = normal({n}, 8)] { ls::add(a, b); }; }),
       memory_bound("softmax 8192x1024", 8.0 * 8192 * 1024,
                    [] {
                      return [x = normal({8192, 1024}, 9)] { ls::softmax(x); };
@@ -216,7 +204,7 @@ double ConvShape::flops() const {
   return 2.0 * static_cast<double>(batch * filters * per_group * kernel * kernel) * out * out;
 }
 
-std::vector<Workload> op_workloads() {
+std::vector<Workload> op_workloads(bool for_gpus) {
   std::vector<Workload> all = {matmul("64", 64, 64, 64),
                                matmul("256", 256, 256, 256),
                                matmul("512", 512, 512, 512),
@@ -225,14 +213,14 @@ std::vector<Workload> op_workloads() {
                                matmul("1x4096@4096x4096", 1, 4096, 4096),
                                matmul("32x1024@1024x1024", 32, 1024, 1024)};
   // Minutes on a CPU, and what GPUs are measured by.
-  if (ls::describe(ls::default_device()).type == "gpu") all.push_back(matmul("4096", 4096, 4096, 4096));
+  if (for_gpus) all.push_back(matmul("4096", 4096, 4096, 4096));
   for (const Conv& c : convolutions) {
     all.push_back(conv_forward(c));
     all.push_back(conv_backward(c, ConvPass::backward_input));
     all.push_back(conv_backward(c, ConvPass::backward_filter));
     all.push_back(conv_training(c));
   }
-  for (Workload& w : memory_workloads()) all.push_back(std::move(w));
+  for (Workload& w : memory_workloads(for_gpus)) all.push_back(std::move(w));
   return all;
 }
 

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   const std::vector<bench::Workload> workloads = bench::overhead_workloads();
   for (const bench::Workload& w : workloads) {
     benchmark::RegisterBenchmark(w.name.c_str(), [&w, work = w.prepare(device)](benchmark::State& state) {
-      for (auto _ : state) work();
+      for (auto _ : state) work.call();
       // One iteration is many calls; the counter shows one of them.
       state.counters["per call"] = benchmark::Counter(static_cast<double>(state.iterations()) * w.amount,
                                                       benchmark::Counter::kIsRate | benchmark::Counter::kInvert);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "bench/workload.h"
@@ -25,11 +26,11 @@ Row row_for(const Workload& w, const std::string& device, ls::MathMode mode, con
   return row;
 }
 
-std::vector<Workload> workloads_of(const std::string& suite) {
+std::vector<Workload> workloads_of(const std::string& suite, bool for_gpus) {
   if (suite == "overhead") return overhead_workloads();
-  if (suite == "ops") return op_workloads();
+  if (suite == "ops") return op_workloads(for_gpus);
   if (suite == "models") return model_workloads();
-  if (suite == "lockstep") return lockstep_workloads();
+  if (suite == "lockstep") return lockstep_workloads(for_gpus);
   ls::ErrorBuilder(ls::ErrorId::bad_arguments, "--suite", "there is no suite \"" + suite + "\"")
       .fix("use overhead, ops, models or lockstep")
       .raise();
@@ -61,9 +62,11 @@ Measured measure_on(const Workload& w, ls::Device device, ls::MathMode mode) {
 namespace {
 
 std::vector<Workload> chosen_workloads(const Options& options) {
+  const bool for_gpus = std::any_of(options.devices.begin(), options.devices.end(),
+                                    [](ls::Device d) { return ls::describe(d).type == "gpu"; });
   std::vector<Workload> chosen;
   for (const std::string& suite : options.suites) {
-    for (Workload& w : workloads_of(suite)) {
+    for (Workload& w : workloads_of(suite, for_gpus)) {
       if ((w.group + "/" + w.name).find(options.filter) != std::string::npos) chosen.push_back(std::move(w));
     }
   }

@@ -30,10 +30,11 @@ struct Workload {
 };
 
 std::vector<Workload> overhead_workloads();
-std::vector<Workload> op_workloads();
+/// `for_gpus`: sizes that fill one.
+std::vector<Workload> op_workloads(bool for_gpus);
 std::vector<Workload> model_workloads();
 /// The ops and models in lockstep mode, each compared with itself in strict mode.
-std::vector<Workload> lockstep_workloads();
+std::vector<Workload> lockstep_workloads(bool for_gpus);
 
 /// Copies between two blocks of 64 MiB past the caches, on all threads; amount is in bytes read and written.
 Peer non_temporal_copy();
@@ -48,7 +49,13 @@ struct ConvShape {
 enum class ConvPass : std::uint8_t { forward, backward_input, backward_filter };
 std::optional<Peer> onednn_conv(const ConvShape& shape, ConvPass pass);
 
-/// Waits until the tensor is there: what ends a call's work on an asynchronous device.
+/// Waits until the device has done what it was given: in a call, where the time until a result is there is asked for.
 inline void finish(lockstep::Device device) { lockstep::synchronize(device); }
+
+/// Work of which a device may have several calls at once, as in a program that reads its results at the end.
+template <class F>
+Work throughput_of(lockstep::Device device, F call) {
+  return {std::move(call), [device] { finish(device); }};
+}
 
 }  // namespace bench

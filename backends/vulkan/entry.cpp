@@ -241,8 +241,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   const lks_status outer = guard(diag, [&] {
     device->check_usable();
     const KernelContext context{device->facts, device};
-    status = host::answer_from_table({kernels(), device->facts.math_modes(), &context}, device->host, *desc, *info,
-                                     &kernel, diag);
+    status =
+        host::answer_from_table({kernels(), device->math_modes(), &context}, device->host, *desc, *info, &kernel, diag);
   });
   if (outer != LKS_OK) return outer;
   if (status == LKS_OK) *out = kernel.release();

@@ -244,7 +244,6 @@ void load_and_unload(const RuntimeTarget& target) {
                      "a kernel of a freshly loaded driver");
   };
   use();
-  for (int i = 0; i < 50; ++i) use();
   check_no_growth("load, use and unload the driver", 50, use, 64);
 }
 
@@ -286,7 +285,7 @@ std::vector<RuntimeCase> abi_cases() {
       {"abi", "groups", "capability bits and groups agree", &groups},
       {"abi", "strings_live", "names live as long as they should and stay the same", &strings_live},
       {"abi", "open_and_close", "the driver opens and closes fifty times", &open_and_close},
-      {"abi", "load_and_unload", "the library loads and unloads fifty times and loses nothing", &load_and_unload},
+      {"abi", "load_and_unload", "the library loads and unloads many times and loses nothing", &load_and_unload},
       {"abi", "two_at_once", "two drivers opened from one library share nothing", &two_at_once},
   };
 }

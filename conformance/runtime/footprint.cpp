@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 
 #include "conformance/runtime/check.h"
@@ -82,9 +83,30 @@ std::string growth_of(const std::string& what, int steps, const Footprint& befor
 
 }  // namespace
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Warms up, and says how many steps make a round: as many as wanted, or as a few seconds allow. Opening a GPU can take
+// half a second.
+int warm_up(int wanted, const std::function<void()>& step) {
+  constexpr double most_seconds = 2;
+  constexpr int least = 5;
+  const Clock::time_point start = Clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  int done = 0;
+  while (done < least || (done < std::max(20, wanted / 10) && seconds() < most_seconds)) {
+    step();
+    ++done;
+  }
+  return std::min(wanted, std::max(least, static_cast<int>(most_seconds / (seconds() / done))));
+}
+
+}  // namespace
+
 // A leak grows in every round, or much in all of them; everything else settles after some.
-void check_no_growth(const std::string& what, int steps, const std::function<void()>& step, double bytes_each) {
-  for (int i = 0; i < std::max(20, steps / 10); ++i) step();
+void check_no_growth(const std::string& what, int wanted_steps, const std::function<void()>& step, double bytes_each) {
+  const int steps = warm_up(wanted_steps, step);
   constexpr int most_rounds = 12, quiet_rounds = 2, least_rounds = 3;
   const auto allowance = static_cast<std::int64_t>(bytes_each * steps);
   const Allowance allowed{512 + allowance, (1 << 20) + 512 * std::int64_t{steps}};

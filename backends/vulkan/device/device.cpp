@@ -1,7 +1,5 @@
 #include "backends/vulkan/device/device.h"
 
-#include "backends/vulkan/device/self_test.h"
-
 namespace vulkan {
 
 DeviceHandle::DeviceHandle(const Facts& facts) {
@@ -10,15 +8,13 @@ DeviceHandle::DeviceHandle(const Facts& facts) {
   queue.queueFamilyIndex = facts.compute_family;
   queue.queueCount = facts.queue_count;
   queue.pQueuePriorities = priorities;
-  const Features features(facts.has_f64);
+  const Features features(facts.has_f64, facts.has_bfloat_matrices);
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.all};
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
-  const char* const budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-  if (facts.has_memory_budget) {
-    info.enabledExtensionCount = 1;
-    info.ppEnabledExtensionNames = &budget;
-  }
+  const std::vector<const char*> names = extensions_of(facts);
+  info.enabledExtensionCount = static_cast<std::uint32_t>(names.size());
+  info.ppEnabledExtensionNames = names.data();
   VULKAN_CHECK(vkCreateDevice(facts.handle, &info, nullptr, &handle));
   volkLoadDeviceTable(&vk, handle);
 }
@@ -45,9 +41,11 @@ lks_device::lks_device(lks_driver& d, const Facts& f)
   for (std::uint32_t i = 0; i < facts.queue_count; ++i) {
     vk.vkGetDeviceQueue(handle, facts.compute_family, i, &native_queues_[i].handle);
   }
-  const Arithmetic found = test_arithmetic(*this);
-  native_division = found.native_division;
-  native_root = found.native_root;
+  arithmetic = test_arithmetic(*this);
+}
+
+std::uint32_t lks_device::math_modes() const {
+  return arithmetic.keeps_denormals ? facts.math_modes() : facts.math_modes() & ~(1u << LKS_MODE_LOCKSTEP);
 }
 
 void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {

@@ -10,6 +10,7 @@
 #include "backends/vulkan/device/disk_cache.h"
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
+#include "backends/vulkan/device/self_test.h"
 #include "backends/vulkan/failure.h"
 #include "backends/vulkan/memory/staging.h"
 
@@ -53,9 +54,10 @@ struct lks_device {
   vulkan::ChunkPool staging, params;
   vulkan::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
-  bool native_division = true, native_root = true;  // of f32: rounded to nearest even
-  /// The specialisation constants of shaders/exact.glsl.
-  std::array<std::uint32_t, 2> exact_constants() const { return {native_division, native_root}; }
+  vulkan::Arithmetic arithmetic;
+
+  /// What the device offers, less what its arithmetic turned out not to be good for.
+  std::uint32_t math_modes() const;
 
   /// Hands a batch to the device. Throws Failure.
   void submit(const VkSubmitInfo& info, std::uint32_t kind = LKS_QUEUE_COMPUTE);

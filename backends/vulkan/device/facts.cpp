@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -59,7 +60,7 @@ std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version, 
     return "Vulkan 1.2 (the device has " + std::to_string(VK_API_VERSION_MAJOR(api_version)) + "." +
            std::to_string(VK_API_VERSION_MINOR(api_version)) + ")";
   }
-  Features has(false);
+  Features has(false, false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   const std::pair<VkBool32, const char*> needed[] = {
       {has.v12.bufferDeviceAddress, "bufferDeviceAddress"},
@@ -121,6 +122,43 @@ bool has_extension(VkPhysicalDevice device, const char* name) {
                      [&](const VkExtensionProperties& e) { return std::strcmp(e.extensionName, name) == 0; });
 }
 
+// As in VK_KHR_cooperative_matrix, which the headers of 2023 do not have.
+struct MatrixProperties {
+  VkStructureType type = static_cast<VkStructureType>(1000506001);
+  void* next = nullptr;
+  std::uint32_t rows = 0, columns = 0, depth = 0;
+  std::int32_t left = 0, right = 0, added = 0, result = 0;
+  VkBool32 saturating = VK_FALSE;
+  std::int32_t scope = 0;
+};
+using GetMatrixProperties = VkResult(VKAPI_PTR*)(VkPhysicalDevice, std::uint32_t*, MatrixProperties*);
+constexpr const char* matrix_extension = "VK_KHR_cooperative_matrix";
+constexpr const char* bfloat_extension = "VK_KHR_shader_bfloat16";
+
+bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
+  constexpr std::int32_t f32 = 1, bf16 = 1000141000, subgroup = 3;
+  const auto get = reinterpret_cast<GetMatrixProperties>(
+      vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
+  std::uint32_t count = 0;
+  if (!get || get(device, &count, nullptr) != VK_SUCCESS) return false;
+  std::vector<MatrixProperties> all(count);
+  get(device, &count, all.data());
+  return std::any_of(all.begin(), all.end(), [](const MatrixProperties& p) {
+    return p.rows == 16 && p.columns == 16 && p.depth == 16 && p.left == bf16 && p.right == bf16 && p.added == f32 &&
+           p.result == f32 && p.scope == subgroup;
+  });
+}
+
+bool has_bfloat_matrices(VkInstance instance, VkPhysicalDevice device, std::uint32_t subgroup_size) {
+  if (subgroup_size != 32 || !has_extension(device, matrix_extension) || !has_extension(device, bfloat_extension)) {
+    return false;
+  }
+  Features has(false, true);
+  vkGetPhysicalDeviceFeatures2(device, &has.all);
+  return has.matrices.matrices && has.bfloats.matrices && has.v12.vulkanMemoryModel &&
+         offers_bfloat_products(instance, device);
+}
+
 void read_float_controls(Facts& f, const VkPhysicalDeviceVulkan12Properties& p) {
   f.keeps_denormals_32 = p.shaderDenormPreserveFloat32;
   f.keeps_denormals_64 = p.shaderDenormPreserveFloat64;
@@ -143,7 +181,14 @@ void read_limits(Facts& f, const Properties& p) {
 
 }  // namespace
 
-Features::Features(bool f64) {
+std::vector<const char*> extensions_of(const Facts& f) {
+  std::vector<const char*> names;
+  if (f.has_memory_budget) names.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  if (f.has_bfloat_matrices) names.insert(names.end(), {matrix_extension, bfloat_extension});
+  return names;
+}
+
+Features::Features(bool f64, bool bfloat_matrices) {
   all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
@@ -154,9 +199,13 @@ Features::Features(bool f64) {
   v11.storageBuffer16BitAccess = VK_TRUE;
   v12.bufferDeviceAddress = v12.timelineSemaphore = v12.scalarBlockLayout = VK_TRUE;
   v12.shaderInt8 = v12.storageBuffer8BitAccess = VK_TRUE;
+  if (!bfloat_matrices) return;
+  v12.pNext = &matrices;
+  matrices.next = &bfloats;
+  matrices.matrices = bfloats.bfloats = bfloats.matrices = v12.vulkanMemoryModel = VK_TRUE;
 }
 
-Facts facts_of(VkPhysicalDevice device, const std::string& hidden) {
+Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishes) {
   Facts f;
   f.handle = device;
   VkPhysicalDeviceProperties basic;
@@ -164,13 +213,15 @@ Facts facts_of(VkPhysicalDevice device, const std::string& hidden) {
   f.name = basic.deviceName;
   f.vendor = vendor_of(basic.vendorID);
   f.type = type_of(basic.deviceType);
+  f.is_like_cpu = f.type == LKS_DEVICE_CPU && !wishes.gpu_kernels;
   f.version = "Vulkan " + std::to_string(VK_API_VERSION_MAJOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_MINOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_PATCH(basic.apiVersion));
-  f.missing = missing_feature(device, basic.apiVersion, hidden);
+  f.missing = missing_feature(device, basic.apiVersion, wishes.hidden);
   if (basic.apiVersion < VK_API_VERSION_1_2) return f;
   const Properties p(device);
   f.is_lavapipe = p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+  f.keeps_denormals_unasked = f.is_lavapipe || p.v12.driverID == VK_DRIVER_ID_NVIDIA_PROPRIETARY;
   f.version += std::string(", ") + p.v12.driverName + " " + p.v12.driverInfo;
   std::copy(std::begin(p.v11.deviceUUID), std::end(p.v11.deviceUUID), f.uuid.begin());
   std::copy(std::begin(basic.pipelineCacheUUID), std::end(basic.pipelineCacheUUID), f.cache_uuid.begin());
@@ -179,9 +230,11 @@ Facts facts_of(VkPhysicalDevice device, const std::string& hidden) {
   read_float_controls(f, p.v12);
   if (f.missing.empty() && f.max_group_size < largest_group) f.missing = "groups of 256 invocations";
   if (f.missing.empty()) find_queue_families(f);
-  Features has(false);
+  Features has(false, false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   f.has_f64 = has.all.features.shaderFloat64;
+  f.has_bfloat_matrices =
+      wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, device, f.subgroup_size);
   f.has_memory_budget = has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "lockstep/driver.h"
 
@@ -19,6 +20,7 @@ struct Facts {
   std::array<std::uint8_t, 16> uuid{};
   std::array<std::uint8_t, 16> cache_uuid{};  // changes when compiled pipelines become useless
   bool is_lavapipe = false;
+  bool is_like_cpu = false;  // kernels are chosen as for a CPU
 
   std::uint32_t compute_family = 0;
   std::uint32_t queue_count = 1;          // that are used: the second one serves transfers
@@ -33,15 +35,19 @@ struct Facts {
   std::uint32_t max_shared_bytes = 0;
   std::uint32_t subgroup_size = 0;
   bool has_f64 = false, has_memory_budget = false;
+  bool has_bfloat_matrices = false;  // products of 16 x 16 matrices of bf16 with sums of f32, by a subgroup of 32
 
   // Which execution modes shaders may ask for.
   bool keeps_denormals_32 = false, keeps_denormals_64 = false;
   bool rounds_to_nearest_32 = false, rounds_to_nearest_64 = false;
   bool keeps_special_32 = false, keeps_special_64 = false;
+  // Drivers that were seen to keep denormal numbers in sums and products, although they do not offer the mode; what
+  // they do is looked at when the device is opened (device/self_test.h).
+  bool keeps_denormals_unasked = false;
   bool same_denormals = false, same_rounding = false;  // modes must be those of all widths at once
 
   bool offers_lockstep() const {
-    return rounds_to_nearest_32 && keeps_special_32 && (keeps_denormals_32 || is_lavapipe);
+    return rounds_to_nearest_32 && keeps_special_32 && (keeps_denormals_32 || keeps_denormals_unasked);
   }
   std::uint32_t math_modes() const {
     const std::uint32_t always = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
@@ -53,18 +59,41 @@ struct Facts {
 /// says nothing. So no invocation is given more than about half of that.
 constexpr std::int64_t most_turns = 32768;
 
-/// Asks the device; opens nothing. A feature of the name `hidden` is taken to be missing.
-Facts facts_of(VkPhysicalDevice device, const std::string& hidden);
+/// What the user wants to be different.
+struct Wishes {
+  std::string hidden;        // a feature that is taken to be missing
+  bool gpu_kernels = false;  // kernels are chosen as for a GPU, so that those can be tested without one
+};
 
-/// The features that the driver switches on when it opens the device: what it needs, and f64 where there is.
+/// Asks the device; opens nothing.
+Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishes);
+
+/// As in VK_KHR_cooperative_matrix and VK_KHR_shader_bfloat16, which the headers of 2023 do not have.
+struct MatrixFeatures {
+  VkStructureType type = static_cast<VkStructureType>(1000506000);
+  void* next = nullptr;
+  VkBool32 matrices = VK_FALSE, robust_access = VK_FALSE;
+};
+struct BfloatFeatures {
+  VkStructureType type = static_cast<VkStructureType>(1000141000);
+  void* next = nullptr;
+  VkBool32 bfloats = VK_FALSE, dot_products = VK_FALSE, matrices = VK_FALSE;
+};
+
+/// The features that the driver switches on when it opens the device: what it needs, and what else it can use.
 struct Features {
   VkPhysicalDeviceFeatures2 all{};
   VkPhysicalDeviceVulkan11Features v11{};
   VkPhysicalDeviceVulkan12Features v12{};
+  MatrixFeatures matrices;
+  BfloatFeatures bfloats;
 
-  explicit Features(bool f64);
+  Features(bool f64, bool bfloat_matrices);
   Features(const Features&) = delete;  // the parts point to each other
   Features& operator=(const Features&) = delete;
 };
+
+/// The extensions that go with them.
+std::vector<const char*> extensions_of(const Facts& facts);
 
 }  // namespace vulkan

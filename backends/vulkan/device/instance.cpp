@@ -88,8 +88,8 @@ void Instance::find_devices() {
           "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
           "names none");
   }
-  const std::string hidden = option(host_, "vulkan.hide");  // so that the message for old hardware can be seen on new
-  for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle, hidden));
+  const Wishes wishes{option(host_, "vulkan.hide"), option(host_, "vulkan.kernels") == "gpu"};
+  for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle_, handle, wishes));
 }
 
 Instance::~Instance() {

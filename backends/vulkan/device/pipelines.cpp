@@ -4,7 +4,8 @@
 #include <cstring>
 
 #include "backends/vulkan/device/float_controls.h"
-#include "backends/vulkan/device/no_contraction.h"
+#include "backends/vulkan/device/matrices.h"
+#include "backends/vulkan/device/unroll.h"
 #include "backends/vulkan/failure.h"
 
 namespace vulkan {
@@ -103,7 +104,7 @@ const Pipeline* Pipelines::find(const std::string& key) {
 
 Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants) {
   VULKAN_FAULT_POINT(host_, LKS_FAULT_COMPILE, "vulkan.pipeline");
-  const std::vector<std::uint32_t> code = with_float_controls(with_no_contraction(spirv), facts_);
+  const std::vector<std::uint32_t> code = with_float_controls(with_khronos_matrices(with_unrolling(spirv)), facts_);
   const VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
                                              code.size() * sizeof(std::uint32_t), code.data()};
   VkShaderModule module = VK_NULL_HANDLE;

@@ -9,13 +9,12 @@ namespace {
 constexpr std::int64_t operands = 1 << 18, per_group = 256;
 
 struct Counts {
-  std::uint32_t divisions = 0, roots = 0;  // that are wrong
+  std::uint32_t divisions = 0, roots = 0, comparisons = 0, conversions = 0, products = 0, sums = 0;  // that are wrong
 };
 
 }  // namespace
 
 Arithmetic test_arithmetic(lks_device& device) {
-  if (option(device.host, "vulkan.arithmetic") == "exact") return {};
   lks_queue queue(device);
   Counts counts;
   const std::uint64_t value = queue.enqueue([&](Plan& plan, Batch& batch) {
@@ -23,13 +22,20 @@ Arithmetic test_arithmetic(lks_device& device) {
     new (place.data) Counts;
     batch.readings.push_back({plan.value(), &counts, place.data, sizeof counts});
     const Access accesses[] = {{place.address, place.address + sizeof counts, true}};
-    plan.dispatch(device.pipelines.get(shaders::self_test), place.address, plan.groups_for(operands, per_group),
-                  accesses);
+    plan.dispatch(device.pipelines.get(device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test),
+                  place.address, plan.groups_for(operands, per_group), accesses);
   });
   queue.flush();
   lks_diag diag = empty_diag();
   if (queue.timeline.wait(value, ~std::uint64_t{0}, &diag) != LKS_OK) throw Failure(diag);
-  return {counts.divisions == 0, counts.roots == 0};
+  Arithmetic found;
+  found.keeps_denormals = counts.products == 0 && counts.sums == 0;
+  if (option(device.host, "vulkan.arithmetic") == "exact") return found;
+  found.native_division = counts.divisions == 0;
+  found.native_root = counts.roots == 0;
+  found.native_comparison = counts.comparisons == 0;
+  found.native_conversion = counts.conversions == 0;
+  return found;
 }
 
 }  // namespace vulkan

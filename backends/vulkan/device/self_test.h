@@ -1,17 +1,29 @@
-// What the device's arithmetic really does, found out when it is opened: the specification allows a division and a
-// square root to be off by more than their rounding, and most devices are better than that.
+// What the device's arithmetic of f32 really does, found out when it is opened: the specification allows a division and
+// a square root to be off by more than their rounding, and denormal numbers to be taken for zero, and most devices are
+// better than that.
 #pragma once
+
+#include <array>
+#include <cstdint>
 
 struct lks_device;
 
 namespace vulkan {
 
 struct Arithmetic {
-  bool native_division = false, native_root = false;  // of f32: rounded to nearest even
+  bool native_division = false, native_root = false;  // rounded to nearest even
+  bool native_comparison = false;                     // of denormal numbers too
+  bool native_conversion = false;                     // from and to f64, of denormal numbers too
+  bool keeps_denormals = true;                        // in products and sums
+
+  /// The specialisation constants of shaders/exact.glsl.
+  std::array<std::uint32_t, 4> constants() const {
+    return {native_division, native_root, native_comparison, native_conversion};
+  }
 };
 
-/// Compares them with integer arithmetic on some hundred thousand operands, denormal ones too. The option
-/// `vulkan.arithmetic=exact` skips the test and distrusts both. Throws Failure.
+/// Compares it with integer arithmetic on some hundred thousand operands, denormal ones too. The option
+/// `vulkan.arithmetic=exact` distrusts it all but for products and sums. Throws Failure.
 Arithmetic test_arithmetic(lks_device& device);
 
 }  // namespace vulkan

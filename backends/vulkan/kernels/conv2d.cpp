@@ -11,21 +11,31 @@ namespace {
 enum class Pass { forward, backward_input, backward_filter };
 
 // By pass.
-constexpr ProductShaders product_shaders[] = {{{shaders::conv_forward_lanes_16x16_f32},
-                                               {shaders::conv_forward_lanes_16x8_f32},
-                                               {shaders::conv_forward_blocks_f32, shaders::conv_forward_blocks_f64},
-                                               {shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64},
-                                               {shaders::conv_forward_join_f32, shaders::conv_forward_join_f64}},
-                                              {{shaders::conv_input_lanes_16x16_f32},
-                                               {shaders::conv_input_lanes_16x8_f32},
-                                               {shaders::conv_input_blocks_f32, shaders::conv_input_blocks_f64},
-                                               {shaders::conv_input_simple_f32, shaders::conv_input_simple_f64},
-                                               {shaders::conv_input_join_f32, shaders::conv_input_join_f64}},
-                                              {{shaders::conv_filter_lanes_16x16_f32},
-                                               {shaders::conv_filter_lanes_16x8_f32},
-                                               {shaders::conv_filter_blocks_f32, shaders::conv_filter_blocks_f64},
-                                               {shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64},
-                                               {shaders::conv_filter_join_f32, shaders::conv_filter_join_f64}}};
+constexpr ProductShaders product_shaders[] = {
+    {{shaders::conv_forward_lanes_16x16_f32},
+     {shaders::conv_forward_lanes_16x8_f32},
+     {shaders::conv_forward_blocks_128x128_f32, shaders::conv_forward_blocks_128x128_f64},
+     {shaders::conv_forward_blocks_64x64_f32, shaders::conv_forward_blocks_64x64_f64},
+     {shaders::conv_forward_blocks_128x32_f32, shaders::conv_forward_blocks_128x32_f64},
+     {shaders::conv_forward_matrices_f32},
+     {shaders::conv_forward_simple_f32, shaders::conv_forward_simple_f64},
+     {shaders::conv_forward_join_f32, shaders::conv_forward_join_f64}},
+    {{shaders::conv_input_lanes_16x16_f32},
+     {shaders::conv_input_lanes_16x8_f32},
+     {shaders::conv_input_blocks_128x128_f32, shaders::conv_input_blocks_128x128_f64},
+     {shaders::conv_input_blocks_64x64_f32, shaders::conv_input_blocks_64x64_f64},
+     {shaders::conv_input_blocks_128x32_f32, shaders::conv_input_blocks_128x32_f64},
+     {shaders::conv_input_matrices_f32},
+     {shaders::conv_input_simple_f32, shaders::conv_input_simple_f64},
+     {shaders::conv_input_join_f32, shaders::conv_input_join_f64}},
+    {{shaders::conv_filter_lanes_16x16_f32},
+     {shaders::conv_filter_lanes_16x8_f32},
+     {shaders::conv_filter_blocks_128x128_f32, shaders::conv_filter_blocks_128x128_f64},
+     {shaders::conv_filter_blocks_64x64_f32, shaders::conv_filter_blocks_64x64_f64},
+     {shaders::conv_filter_blocks_128x32_f32, shaders::conv_filter_blocks_128x32_f64},
+     {shaders::conv_filter_matrices_f32},
+     {shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64},
+     {shaders::conv_filter_join_f32, shaders::conv_filter_join_f64}}};
 
 // The attributes that the three ops share.
 struct Window {
@@ -164,9 +174,8 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE,
                         "an image, the filters or the sums have more than 2^31 - 1 elements");
   }
-  const Facts& facts = context_of(request).facts;
   const ProductShaders& shaders = product_shaders[static_cast<int>(pass)];
-  const ProductVariant* variant = choose(shaders, way, dtype, shape, facts);
+  const ProductVariant* variant = choose(shaders, way, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
   Cut cut(request, shape, *variant);
   cut.constants.may_lack_terms = may_lack_terms(extents, pass, window);
@@ -202,10 +211,16 @@ lks_status make_backward_filter(const KernelRequest& request, Out out) {
 }  // namespace
 
 lks_status make_conv2d_lanes(const KernelRequest& request, Out out) { return make_forward<Way::lanes>(request, out); }
+lks_status make_conv2d_matrices(const KernelRequest& request, Out out) {
+  return make_forward<Way::matrices>(request, out);
+}
 lks_status make_conv2d_blocks(const KernelRequest& request, Out out) { return make_forward<Way::blocks>(request, out); }
 lks_status make_conv2d(const KernelRequest& request, Out out) { return make_forward<Way::element>(request, out); }
 lks_status make_conv2d_backward_input_lanes(const KernelRequest& request, Out out) {
   return make_backward_input<Way::lanes>(request, out);
+}
+lks_status make_conv2d_backward_input_matrices(const KernelRequest& request, Out out) {
+  return make_backward_input<Way::matrices>(request, out);
 }
 lks_status make_conv2d_backward_input_blocks(const KernelRequest& request, Out out) {
   return make_backward_input<Way::blocks>(request, out);
@@ -215,6 +230,9 @@ lks_status make_conv2d_backward_input(const KernelRequest& request, Out out) {
 }
 lks_status make_conv2d_backward_filter_lanes(const KernelRequest& request, Out out) {
   return make_backward_filter<Way::lanes>(request, out);
+}
+lks_status make_conv2d_backward_filter_matrices(const KernelRequest& request, Out out) {
+  return make_backward_filter<Way::matrices>(request, out);
 }
 lks_status make_conv2d_backward_filter_blocks(const KernelRequest& request, Out out) {
   return make_backward_filter<Way::blocks>(request, out);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include <string>
 #include "backends/host/kernel_table.h"
 #include "backends/vulkan/queue/plan.h"
 #include "lockstep/driver_ops.h"
@@ -65,15 +66,19 @@ lks_status make_min(const KernelRequest& request, Out out);
 template <ReduceForm form>
 lks_status make_argmax(const KernelRequest& request, Out out);
 lks_status make_matmul_lanes(const KernelRequest& request, Out out);
+lks_status make_matmul_matrices(const KernelRequest& request, Out out);
 lks_status make_matmul_blocks(const KernelRequest& request, Out out);
 lks_status make_matmul(const KernelRequest& request, Out out);
 lks_status make_conv2d_lanes(const KernelRequest& request, Out out);
+lks_status make_conv2d_matrices(const KernelRequest& request, Out out);
 lks_status make_conv2d_blocks(const KernelRequest& request, Out out);
 lks_status make_conv2d(const KernelRequest& request, Out out);
 lks_status make_conv2d_backward_input_lanes(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_input_matrices(const KernelRequest& request, Out out);
 lks_status make_conv2d_backward_input_blocks(const KernelRequest& request, Out out);
 lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
 lks_status make_conv2d_backward_filter_lanes(const KernelRequest& request, Out out);
+lks_status make_conv2d_backward_filter_matrices(const KernelRequest& request, Out out);
 lks_status make_conv2d_backward_filter_blocks(const KernelRequest& request, Out out);
 lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
 lks_status make_max_pool2d(const KernelRequest& request, Out out);

@@ -8,7 +8,10 @@ namespace {
 constexpr ProductShaders product_shaders = {
     {shaders::matmul_lanes_16x16_f32},
     {shaders::matmul_lanes_16x8_f32},
-    {shaders::matmul_blocks_f32, shaders::matmul_blocks_f64},
+    {shaders::matmul_blocks_128x128_f32, shaders::matmul_blocks_128x128_f64},
+    {shaders::matmul_blocks_64x64_f32, shaders::matmul_blocks_64x64_f64},
+    {shaders::matmul_blocks_128x32_f32, shaders::matmul_blocks_128x32_f64},
+    {shaders::matmul_matrices_f32},
     {shaders::matmul_simple_f32, shaders::matmul_simple_f64, shaders::matmul_simple_i32, shaders::matmul_simple_i64},
     {shaders::matmul_join_f32, shaders::matmul_join_f64, shaders::matmul_join_i32, shaders::matmul_join_i64}};
 
@@ -18,10 +21,10 @@ constexpr int most_batch_dims = LKS_MAX_RANK - 2;
 struct Params {
   VkDeviceAddress a, b, c;
   std::int64_t a_row, a_column, b_row, b_column, c_row, c_column;
+  Tiling tiling;
   std::int64_t a_batch[most_batch_dims], b_batch[most_batch_dims], c_batch[most_batch_dims];
   std::int32_t batch_dims[most_batch_dims];
   std::int32_t batch_rank;
-  Tiling tiling;
 };
 
 Params params_of(const Tensor& a, const Tensor& b, const Tensor& c) {
@@ -68,8 +71,7 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
   }
   const lks_dtype dtype = request.input(0).dtype;
   const ProductShape shape = shape_of(request);
-  const Facts& facts = context_of(request).facts;
-  const ProductVariant* variant = choose(product_shaders, way, dtype, shape, facts);
+  const ProductVariant* variant = choose(product_shaders, way, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
   Cut cut(request, shape, *variant);
   const lks_tensor_desc &a = request.input(0), &b = request.input(1);
@@ -87,6 +89,7 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
 }  // namespace
 
 lks_status make_matmul_lanes(const KernelRequest& request, Out out) { return make(request, out, Way::lanes); }
+lks_status make_matmul_matrices(const KernelRequest& request, Out out) { return make(request, out, Way::matrices); }
 lks_status make_matmul_blocks(const KernelRequest& request, Out out) { return make(request, out, Way::blocks); }
 lks_status make_matmul(const KernelRequest& request, Out out) { return make(request, out, Way::element); }
 

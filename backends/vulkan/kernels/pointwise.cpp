@@ -8,7 +8,6 @@
 namespace vulkan {
 namespace {
 
-constexpr std::int64_t per_group = 256;
 constexpr std::uint32_t most_tensors = 32;
 
 class PointwiseKernel : public lks_kernel {
@@ -38,8 +37,8 @@ class PointwiseKernel : public lks_kernel {
     }
     params.insert(params.end(), launch.scalars, launch.scalars + shape_.scalars.size());
     if (shape_.strided() || needs_axes_) append_walk(params, launch, shape);
-    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, params, plan.groups_for(count, per_group),
-                        accesses);
+    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, params,
+                        plan.groups_for(count, pointwise_group * shape_.per_invocation), accesses);
   }
 
  private:
@@ -111,6 +110,9 @@ PointwiseShape shape_of(const KernelRequest& r) {
   return shape;
 }
 
+// On a GPU as many as keep enough reads on their way to use all of its memory's bandwidth.
+unsigned elements_per_invocation(const Facts& facts) { return facts.is_like_cpu ? 1 : 4; }
+
 // One row of the table for each of the two ways.
 lks_status make(const KernelRequest& r, Out out, bool strided) {
   if (r.desc.program_count != 1) {
@@ -131,6 +133,7 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
     return host::refuse(r.diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the device has no f64 (shaderFloat64)");
   }
   PointwiseShape shape = shape_of(r);
+  shape.per_invocation = elements_per_invocation(context_of(r).facts);
   if (shape.strided() && !strided) {
     return host::refuse(r.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "operands are strided or broadcast");
   }

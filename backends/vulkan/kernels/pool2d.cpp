@@ -130,7 +130,7 @@ lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
   const Shader shader = r.input(0).dtype == LKS_F64 ? variants.f64 : variants.f32;
-  const Pipeline& pipeline = device.pipelines.get(shader, device.exact_constants());
+  const Pipeline& pipeline = device.pipelines.get(shader, device.arithmetic.constants());
   host::emplace<PoolKernel>(r, out, pipeline, attrs, image, pooled, std::size_t{r.desc.input_count});
   return LKS_OK;
 }

@@ -17,9 +17,10 @@ constexpr ProductVariant variants[] = {
     {"lanes 64x32", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 1, 0, 17, 1, any},
     {"lanes 128x16", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 0, 0, 9, 1, any},
     {"lanes 128x8", Way::lanes, &ProductShaders::lanes_16x8, 16, 8, 0, 0, 3, 1, any},
-    {"blocks 128x128", Way::blocks, &ProductShaders::blocks_8x8, 8, 8, 4, 16, 97, 97, any},
-    {"blocks 64x64", Way::blocks, &ProductShaders::blocks_8x8, 8, 8, 3, 8, 33, 33, any},
-    {"blocks 128x32", Way::blocks, &ProductShaders::blocks_8x8, 8, 8, 2, 16, 9, 33, any},
+    {"blocks 128x128", Way::blocks, &ProductShaders::blocks_128x128, 8, 8, 4, 16, 65, 65, any, 192},
+    {"blocks 64x64", Way::blocks, &ProductShaders::blocks_64x64, 8, 8, 3, 8, 33, 9, any},
+    {"blocks 128x32", Way::blocks, &ProductShaders::blocks_128x32, 8, 8, 2, 16, 9, 33, any},
+    {"matrices 128x128", Way::matrices, &ProductShaders::matrices, 16, 8, 4, 8, 17, 17, any},
     {"simple", Way::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
 };
 
@@ -33,7 +34,7 @@ constexpr int most_slots = 6;
 constexpr int most_block_slots = 5;
 
 // How many invocations of the simple way, and how many groups, keep the device busy.
-std::int64_t wanted_invocations(const Facts& facts) { return facts.type == LKS_DEVICE_CPU ? 1024 : 65536; }
+std::int64_t wanted_invocations(const Facts& facts) { return facts.is_like_cpu ? 1024 : 262144; }
 constexpr std::int64_t wanted_blocks = 256;
 
 // Both sides, as in shaders/product_blocks.glsl.
@@ -43,18 +44,43 @@ bool fits_shared_memory(const ProductVariant& v, lks_dtype dtype, const Facts& f
   return step * lines * size_of(dtype) <= facts.max_shared_bytes;
 }
 
+// With the depth cut as finely as may be.
+std::int64_t most_blocks(const ProductVariant& v, const ProductShape& shape) {
+  return shape.batch * pieces(shape.rows, v.rows * v.down) * pieces(shape.columns, v.columns << v.log2_right) *
+         std::max<std::int64_t>(1, pieces(shape.depth, chunk));
+}
+
 bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
+
+// Whether the device is one for this way, and the mode.
+bool serves(Way way, const KernelRequest& request) {
+  const Facts& facts = context_of(request).facts;
+  switch (way) {
+    case Way::lanes: return facts.is_lavapipe && facts.is_like_cpu;
+    case Way::blocks: return !facts.is_like_cpu;
+    case Way::matrices: return facts.has_bfloat_matrices && request.desc.math_mode == LKS_MODE_FAST;
+    default: return true;
+  }
+}
+
+bool serves(const ProductVariant& v, lks_dtype dtype, const ProductShape& shape, const Facts& facts) {
+  if (shape.columns < v.least_columns || shape.rows < v.least_rows || shape.rows > v.most_rows) return false;
+  switch (v.way) {
+    case Way::lanes: return facts.subgroup_size >> v.log2_right != 0;  // 4 lanes where there is no AVX
+    case Way::blocks: return most_blocks(v, shape) >= v.least_blocks && fits_shared_memory(v, dtype, facts);
+    default: return true;
+  }
+}
 
 }  // namespace
 
-const ProductVariant* choose(const ProductShaders& shaders, Way way, lks_dtype dtype, const ProductShape& shape,
-                             const Facts& facts) {
-  if (way != Way::element && (way == Way::lanes) != facts.is_lavapipe) return nullptr;
+const ProductVariant* choose(const ProductShaders& shaders, Way way, const KernelRequest& request,
+                             const ProductShape& shape) {
+  if (!serves(way, request)) return nullptr;
+  const lks_dtype dtype = request.input(0).dtype;
   for (const ProductVariant& v : variants) {
-    if (v.way != way || !(shaders.*v.shader).of(dtype)) continue;
-    if (way == Way::lanes && facts.subgroup_size >> v.log2_right == 0) continue;  // 4 lanes where there is no AVX
-    if (way == Way::blocks && !fits_shared_memory(v, dtype, facts)) continue;
-    if (shape.columns >= v.least_columns && shape.rows >= v.least_rows && shape.rows <= v.most_rows) return &v;
+    const bool is_there = v.way == way && (shaders.*v.shader).of(dtype);
+    if (is_there && serves(v, dtype, shape, context_of(request).facts)) return &v;
   }
   return nullptr;
 }
@@ -64,7 +90,8 @@ Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVaria
   const Facts& facts = context_of(request).facts;
   switch (variant.way) {
     case Way::lanes: by_lanes(variant, facts); break;
-    case Way::blocks: by_blocks(variant, is_lockstep(request)); break;
+    case Way::blocks:
+    case Way::matrices: by_blocks(variant, is_lockstep(request)); break;
     case Way::element: by_element(facts); break;
   }
   tiles_down = pieces(shape.rows, height);
@@ -86,9 +113,6 @@ void Cut::by_blocks(const ProductVariant& variant, bool lockstep) {
   height *= variant.down;
   width <<= variant.log2_right;
   items_per_group = 1;
-  constants.right = 1u << variant.log2_right;
-  constants.down = static_cast<std::uint32_t>(variant.down);
-  constants.group_size = constants.right * constants.down;
   const std::int64_t tiles = shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width);
   set_ranges(pieces(wanted_blocks, std::max<std::int64_t>(1, tiles)), lockstep ? most_block_slots : 22);
   // Other modes add what a range has in one go.
@@ -192,7 +216,8 @@ void describe_product(const KernelRequest& request, const ProductVariant& varian
   std::snprintf(request.info.variant, sizeof request.info.variant, "%s", variant.name);
   request.info.workspace_bytes = cut.workspace_bytes();
   request.info.accumulate_dtype = request.input(0).dtype;
-  const bool has_own_order = variant.way == Way::blocks && !is_lockstep(request);
+  const bool is_shared = variant.way == Way::blocks || variant.way == Way::matrices;
+  const bool has_own_order = is_shared && !is_lockstep(request);
   request.info.order = has_own_order ? LKS_ORDER_UNSPECIFIED : LKS_ORDER_BLOCKED;
   request.info.determinism = has_own_order ? LKS_DETERMINISM_RUN_TO_RUN : LKS_DETERMINISM_CROSS_DEVICE;
   if (!request.info.deps) return;

@@ -16,7 +16,7 @@ struct ProductShape {
 };
 
 /// How a shader goes about it; shaders/product_*.glsl.
-enum class Way { element, lanes, blocks };
+enum class Way { element, lanes, blocks, matrices };
 
 /// One shader in its dtypes; null: not for this one.
 struct TypedShader {
@@ -27,7 +27,7 @@ struct TypedShader {
 
 /// The shaders of an op.
 struct ProductShaders {
-  TypedShader lanes_16x16, lanes_16x8, blocks_8x8, element, join;
+  TypedShader lanes_16x16, lanes_16x8, blocks_128x128, blocks_64x64, blocks_128x32, matrices, element, join;
 };
 
 /// One row of the table of variants (products.cpp).
@@ -38,11 +38,12 @@ struct ProductVariant {
   std::int64_t rows, columns;  // that an invocation computes
   int log2_right, down;        // how many invocations of a group lie beside and below each other; by lanes: all others
   std::int64_t least_columns, least_rows, most_rows;  // other results are left to the rows that follow
+  std::int64_t least_blocks = 0;                      // and those of which there are fewer blocks
 };
 
 /// The first variant that serves; null where none does.
-const ProductVariant* choose(const ProductShaders& shaders, Way way, lks_dtype dtype, const ProductShape& shape,
-                             const Facts& facts);
+const ProductVariant* choose(const ProductShaders& shaders, Way way, const KernelRequest& request,
+                             const ProductShape& shape);
 
 /// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
 struct ProductConstants {
@@ -76,7 +77,7 @@ struct Cut {
 
  private:
   void by_lanes(const ProductVariant& variant, const Facts& facts);
-  void by_blocks(const ProductVariant& variant, bool lockstep);
+  void by_blocks(const ProductVariant& variant, bool lockstep);  // and by matrices
   void by_element(const Facts& facts);
   void set_ranges(std::int64_t wanted, int most_slots);
 

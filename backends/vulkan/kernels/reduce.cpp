@@ -103,8 +103,9 @@ bool is_wide(const Params& p, std::int64_t outputs_at_once) {
 }
 
 // Fills in how tiles cover the outputs and the reduced elements.
-void cut_into_tiles(Params& p) {
-  constexpr std::int64_t enough_groups = 256, worth_joining = 4;  // rounds of a group
+void cut_into_tiles(Params& p, const Facts& facts) {
+  const std::int64_t enough_groups = facts.is_like_cpu ? 256 : 2048;
+  constexpr std::int64_t worth_joining = 4;  // rounds of a group
   const std::int64_t chunks = pieces(p.reduced, chunk);
   p.columns = is_columns(p);
   const std::int64_t at_once =
@@ -230,7 +231,7 @@ lks_status make(const KernelRequest& r, Out out, Op op, ReduceForm form) {
   const bool keep = op != Op::argmax && r.attrs<lks_reduce_attrs>().keep != 0;
   Params p = params_of(x.dims, x.strides, y.strides, x.rank, axes_of(r, op), keep);
   if (op == Op::mean) p.divisor = bits_of(p.reduced, x.dtype);
-  if (!fits_serial(p)) cut_into_tiles(p);
+  if (!fits_serial(p)) cut_into_tiles(p, context_of(r).facts);
   const Form* fitting = forms;
   while (!fitting->fits(p)) ++fitting;
   if (fitting->form != form) {
@@ -242,7 +243,7 @@ lks_status make(const KernelRequest& r, Out out, Op op, ReduceForm form) {
   lks_device& device = *context_of(r).device;
   const auto pipeline = [&](const Shaders(&shaders)[5]) -> const Pipeline& {
     const Shader shader = shaders[static_cast<int>(op)].of(x.dtype);
-    return op == Op::mean ? device.pipelines.get(shader, device.exact_constants()) : device.pipelines.get(shader);
+    return op == Op::mean ? device.pipelines.get(shader, device.arithmetic.constants()) : device.pipelines.get(shader);
   };
   if (form == ReduceForm::serial) {
     host::emplace<SerialReduce>(r, out, p, pipeline(serial_shaders));

@@ -87,7 +87,8 @@ lks_status make(const KernelRequest& r, Out out, const OpShaders& op, std::int64
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
   const FormShaders& variants = form == SoftmaxForm::serial ? op.serial : op.rows;
-  const Pipeline& pipeline = device.pipelines.get(t == LKS_F64 ? variants.f64 : variants.f32, device.exact_constants());
+  const Pipeline& pipeline =
+      device.pipelines.get(t == LKS_F64 ? variants.f64 : variants.f32, device.arithmetic.constants());
   host::emplace<SoftmaxKernel>(r, out, pipeline, static_cast<int>(axis), form);
   return LKS_OK;
 }

@@ -15,9 +15,9 @@ const Pipeline& compiled_pointwise(lks_device& device, const std::vector<lks_ins
   char name[40];
   std::snprintf(name, sizeof name, "pointwise-%016" PRIx64 ".spv", hash_of(text));
   if (const auto stored = device.disk_cache.load(name, text))
-    return device.pipelines.get(text, *stored, device.exact_constants());
+    return device.pipelines.get(text, *stored, device.arithmetic.constants());
   const std::vector<std::uint32_t> spirv = compile_glsl(text);
-  const Pipeline& made = device.pipelines.get(text, spirv, device.exact_constants());
+  const Pipeline& made = device.pipelines.get(text, spirv, device.arithmetic.constants());
   device.disk_cache.store(name, text, spirv);
   return made;
 }

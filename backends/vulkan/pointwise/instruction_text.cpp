@@ -48,16 +48,23 @@ std::string to_short(lks_dtype from, lks_dtype to, const std::string& v) {
                            : "long_to_" + target + "(int64_t(" + v + "))";
 }
 
+// `v` is an f64, or what is held as an f32.
+std::string float_to_float(lks_dtype from, lks_dtype to, const std::string& v) {
+  if ((from == LKS_F64) == (to == LKS_F64)) return v;
+  return call(to == LKS_F64 ? "to_double" : "to_float", v);
+}
+
 std::string convert(lks_dtype from, lks_dtype to, const std::string& v) {
   if (from == to) return v;
   const std::string wide = widened(from, v);
   if (to == LKS_BOOL) {
-    if (is_float(from)) return "!(" + wide + (from == LKS_F64 ? " == 0.0lf)" : " == 0.0)");
+    if (is_float(from)) return "!is_equal(" + wide + (from == LKS_F64 ? ", 0.0lf)" : ", 0.0)");
     return "(" + v + " != " + glsl_type(from) + "(0))";
   }
   if (is_short(to)) return to_short(from, to, wide);
   if (is_float(from)) {
-    return is_float(to) ? call(glsl_type(to), wide) : float_to_integer(from == LKS_F64 ? from : LKS_F32, to, wide);
+    if (to == LKS_F32 || to == LKS_F64) return float_to_float(from, to, wide);
+    return float_to_integer(from == LKS_F64 ? from : LKS_F32, to, wide);
   }
   if (from == LKS_BOOL) return "(" + v + " ? " + glsl_type(to) + "(1) : " + glsl_type(to) + "(0))";
   return is_float(to) ? call(glsl_type(to), v) : wrapped(to, call(glsl_type(to), v));
@@ -90,7 +97,7 @@ std::string divide_integers(lks_dtype t, const std::string& a, const std::string
 
 // Mesa 22.3 gets comparisons of a widened int with a constant of 64 bits wrong; a number that only the host knows to be
 // 0 makes it no constant.
-constexpr char hidden_zero[] = "(p.count >> 63)";
+constexpr char hidden_zero[] = "(o.count >> 63)";
 
 std::string negate(lks_dtype t, const std::string& a, bool magnitude) {
   if (is_short(t)) return "(" + a + (magnitude ? " & 0x7fffu)" : " ^ 0x8000u)");
@@ -111,7 +118,15 @@ std::string compare(std::uint32_t opcode, lks_dtype t, const std::string& a, con
   if (t == LKS_BOOL && (opcode == LKS_INSTR_LT || opcode == LKS_INSTR_LE)) {
     return opcode == LKS_INSTR_LT ? "(!" + a + " && " + b + ")" : "(!" + a + " || " + b + ")";
   }
-  const std::string x = widened(t, a), y = widened(t, b);
+  const std::string x = widened(t, a), y = widened(t, b), both = "(" + x + ", " + y + ")";
+  if (is_float(t)) {
+    switch (opcode) {
+      case LKS_INSTR_LT: return "is_less" + both;
+      case LKS_INSTR_LE: return "is_less_or_equal" + both;
+      case LKS_INSTR_EQ: return "is_equal" + both;
+      default: return "!is_equal" + both;
+    }
+  }
   switch (opcode) {
     case LKS_INSTR_LT: return x + " < " + y;
     case LKS_INSTR_LE: return x + " <= " + y;

@@ -52,13 +52,14 @@ bool uses(const std::vector<lks_instr>& instrs, const PointwiseShape& shape, lks
          std::any_of(instrs.begin(), instrs.end(), [&](const lks_instr& i) { return i.dtype == t; });
 }
 
+// What every element needs is read once: after a write it would be read again, as the write might have changed it.
 std::string params_text(const PointwiseShape& shape, bool axes) {
-  std::string text =
-      "layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {\n  uint64_t count;\n";
+  std::string text = "struct Operands {\n  uint64_t count;\n";
   for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
     text += std::string("  ") + array_of(shape.dtypes[i]) + " tensor" + number(i) + ";\n";
   }
   for (std::size_t i = 0; i < shape.scalars.size(); ++i) text += "  uint64_t scalar" + number(i) + ";\n";
+  text += "};\n\nlayout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {\n  Operands operands;\n";
   if (shape.strided() || axes) {
     text += "  int64_t rank;\n  int64_t extents[" + number(LKS_MAX_RANK) + "];\n";
     for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
@@ -69,15 +70,18 @@ std::string params_text(const PointwiseShape& shape, bool axes) {
   return text + "};\n\n";
 }
 
-// Offsets of the strided tensors, and the index along each axis where the program asks for it.
-std::string walk_text(const PointwiseShape& shape, bool axes) {
-  if (!shape.strided() && !axes) return "";
+// Of tensors from `begin` to `end`: the offsets of those that are strided; and the index along each axis, if asked for.
+std::string walk_text(const PointwiseShape& shape, std::size_t begin, std::size_t end, bool axes) {
+  const auto is_strided = [&](std::size_t i) { return shape.walks[i] == Walk::strided; };
+  bool any_strided = false;
+  for (std::size_t i = begin; i < end; ++i) any_strided = any_strided || is_strided(i);
+  if (!any_strided && !axes) return "";
   // Unsigned where wide: glslang 12 crashes on a pointer plus an int64_t. Negative strides wrap.
   const std::string index = shape.wide ? "uint64_t" : "int";
   const std::string natural = shape.wide ? "uint64_t" : "uint";
   std::string text;
-  for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
-    if (shape.walks[i] == Walk::strided) text += "  " + index + " at" + number(i) + " = " + index + "(0);\n";
+  for (std::size_t i = begin; i < end; ++i) {
+    if (is_strided(i)) text += "  " + index + " at" + number(i) + " = " + index + "(0);\n";
   }
   if (axes) text += "  " + natural + " along[" + number(LKS_MAX_RANK) + "];\n";
   text += "  " + natural + " rest = " + natural + "(item);\n";
@@ -85,20 +89,76 @@ std::string walk_text(const PointwiseShape& shape, bool axes) {
   text += "    const " + natural + " extent = " + natural + "(p.extents[d]);\n";
   text += "    const " + natural + " k = rest % extent;\n    rest /= extent;\n";
   if (axes) text += "    along[d] = k;\n";
-  for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
-    if (shape.walks[i] != Walk::strided) continue;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (!is_strided(i)) continue;
     text += "    at" + number(i) + " += " + index + "(k) * " + index + "(p.strides" + number(i) + "[d]);\n";
   }
   return text + "  }\n";
 }
 
 std::string place(const PointwiseShape& shape, std::size_t i) {
-  const std::string pointer = "p.tensor" + number(i);
+  const std::string pointer = "o.tensor" + number(i);
   switch (shape.walks[i]) {
     case Walk::linear: return "(" + pointer + (shape.wide ? " + item).v" : " + uint(item)).v");
     case Walk::single: return pointer + ".v";
     default: return "(" + pointer + " + at" + number(i) + ").v";
   }
+}
+
+// What an element's program reads, and how: apart from the rest, so that an invocation's reads are all on their way
+// before the first write, which they may not pass.
+std::string load_text(const std::vector<lks_instr>& instrs, const PointwiseShape& shape, std::size_t inputs) {
+  std::string members, loads;
+  for (std::size_t i = 0; i < instrs.size(); ++i) {
+    const lks_instr& instr = instrs[i];
+    if (instr.opcode != LKS_INSTR_INPUT) continue;
+    const std::string name = "x" + number(i);
+    members += std::string("  ") + glsl_type(instr.dtype) + " " + name + ";\n";
+    loads += "  element." + name + " = " + loaded(instr.dtype, place(shape, instr.imm)) + ";\n";
+  }
+  if (members.empty()) members = "  uint nothing;\n";
+  return "struct Element {\n" + members + "};\n\nElement load(Params p, Operands o, uint64_t item) {\n" +
+         walk_text(shape, 0, inputs, false) + "  Element element;\n" + loads + "  return element;\n}\n\n";
+}
+
+std::string compute_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
+                         const PointwiseShape& shape, std::size_t inputs, bool axes) {
+  std::string text = "void compute(Params p, Operands o, uint64_t item, Element element) {\n" +
+                     walk_text(shape, inputs, shape.dtypes.size(), axes);
+  for (std::size_t i = 0; i < instrs.size(); ++i) {
+    const lks_instr& instr = instrs[i];
+    std::string value;
+    if (instr.opcode == LKS_INSTR_INPUT) {
+      value = "element.x" + number(i);
+    } else if (instr.opcode == LKS_INSTR_SCALAR) {
+      value = glsl_of_bits(instr.dtype, "o.scalar" + number(instr.imm));
+    } else {
+      value = instruction_text(instrs, i);
+    }
+    text += std::string("  precise const ") + glsl_type(instr.dtype) + " v" + number(i) + " = " + value + ";\n";
+  }
+  for (std::size_t o = 0; o < outputs.size(); ++o) {
+    text +=
+        "  " + place(shape, inputs + o) + " = " + stored(shape.dtypes[inputs + o], "v" + number(outputs[o])) + ";\n";
+  }
+  return text + "}\n\n";
+}
+
+// Elements of an invocation lie a group apart, so that neighbours read neighbours.
+std::string main_text(unsigned per_invocation) {
+  const std::string group = number(pointwise_group);
+  std::string loads, computes;
+  for (unsigned i = 0; i < per_invocation; ++i) {
+    const std::string item = "first + " + number(i * pointwise_group), element = "element" + number(i);
+    loads += "  const Element " + element + " = load(p, o, min(" + item + ", o.count - 1));\n";
+    computes += "  if (" + item + " < o.count) compute(p, o, " + item + ", " + element + ");\n";
+  }
+  return "layout(local_size_x = " + group +
+         ") in;\n\nvoid main() {\n  RETURN_IF_FAILED;\n  Params p = Params(push.params);\n"
+         "  Operands o = p.operands;\n"
+         "  const uint64_t first = uint64_t(group_number()) * " +
+         number(per_invocation * pointwise_group) + " + gl_LocalInvocationIndex;\n  if (first >= o.count) return;\n" +
+         loads + computes + "}\n";
 }
 
 }  // namespace
@@ -123,29 +183,9 @@ std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<
   text += lockstep::embedded::vulkan_common_text();
   text += lockstep::embedded::vulkan_exact_text();
   text += lockstep::embedded::vulkan_convert_text();
-  text += "layout(local_size_x = 256) in;\n\n";
-  text += params_text(shape, axes);
-  text += "void main() {\n  RETURN_IF_FAILED;\n  Params p = Params(push.params);\n";
-  text += "  const uint64_t item = ITEM_NUMBER;\n  if (item >= p.count) return;\n";
-  text += walk_text(shape, axes);
-  for (std::size_t i = 0; i < instrs.size(); ++i) {
-    const lks_instr& instr = instrs[i];
-    std::string value;
-    if (instr.opcode == LKS_INSTR_INPUT) {
-      value = loaded(instr.dtype, place(shape, instr.imm));
-    } else if (instr.opcode == LKS_INSTR_SCALAR) {
-      value = glsl_of_bits(instr.dtype, "p.scalar" + number(instr.imm));
-    } else {
-      value = instruction_text(instrs, i);
-    }
-    text += std::string("  precise const ") + glsl_type(instr.dtype) + " v" + number(i) + " = " + value + ";\n";
-  }
   const std::size_t inputs = shape.dtypes.size() - outputs.size();
-  for (std::size_t o = 0; o < outputs.size(); ++o) {
-    text +=
-        "  " + place(shape, inputs + o) + " = " + stored(shape.dtypes[inputs + o], "v" + number(outputs[o])) + ";\n";
-  }
-  return text + "}\n";
+  return text + params_text(shape, axes) + load_text(instrs, shape, inputs) +
+         compute_text(instrs, outputs, shape, inputs, axes) + main_text(shape.per_invocation);
 }
 
 }  // namespace vulkan

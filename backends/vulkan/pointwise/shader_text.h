@@ -8,6 +8,9 @@
 
 namespace vulkan {
 
+/// Invocations of a group.
+constexpr unsigned pointwise_group = 256;
+
 /// How a tensor of a pointwise kernel is walked over.
 enum class Walk : std::uint8_t {
   linear,   // element i of the output is element i of the tensor
@@ -19,7 +22,8 @@ struct PointwiseShape {
   std::vector<lks_dtype> dtypes;  // of the inputs, then the outputs
   std::vector<Walk> walks;        // of the same
   std::vector<lks_dtype> scalars;
-  bool wide = false;  // indices and offsets need 64 bits
+  bool wide = false;            // indices and offsets need 64 bits
+  unsigned per_invocation = 1;  // elements
 
   bool strided() const;
 };

@@ -53,3 +53,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Doubles { do
 #define PARAMS_IN_MEMORY(Struct)                                                              \
   layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Struct v; }; \
   Struct params_in_memory() { return InMemory(push.params).v; }
+
+// Loops that the Vulkan driver is to unroll. The optimizer of SPIRV-Tools would do it too, but loses NoContraction on the
+// copies that it makes, and then fuses their products and sums. So they have another mark until the shader is handed over
+// (device/unroll.h).
+#define UNROLL [[dependency_infinite]]

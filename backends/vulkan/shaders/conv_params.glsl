@@ -1,7 +1,7 @@
 // A convolution as the host describes it (kernels/conv2d.cpp): x is (batch, height, width, channels), w is (filters,
 // taps_high, taps_wide, channels / groups), y is (batch, out_height, out_width, filters); all dense. PASS is the op: 0
 // forward, 1 the gradient of the image, 2 that of the filters. Groups are the batch of the product.
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   TS x, w, y, bias;
   int batch, height, width, channels;
   int filters, taps_high, taps_wide;
@@ -11,6 +11,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   int has_bias;
   Tiling tiling;
 };
+PARAMS_IN_MEMORY(Params)
 
 // Dividing is slow: the logarithms of the strides, where they are powers of two, else -1.
 layout(constant_id = 3) const int log2_vertical_stride = -1;

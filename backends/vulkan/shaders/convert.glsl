@@ -1,7 +1,6 @@
 // Conversions between element types, as docs/lockstep_mode.md defines them. f16 and bf16 are held as their bits in a uint;
 // i8 and u8 as int and uint within their range.
 
-bool is_nan(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
 float negate(float x) { return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u); }
 float magnitude(float x) { return uintBitsToFloat(floatBitsToUint(x) & 0x7fffffffu); }
 

@@ -1,8 +1,11 @@
-// Division and square root of f32, rounded to nearest even whatever the device does: the specification lets it be 2.5 units
-// in the last place off in a division, and more in a root. Where the device passes a test when it is opened
-// (device/self_test.h), its own are used.
+// Arithmetic of f32 that does not depend on what a device makes of it. The specification lets a division be 2.5 units in the
+// last place off, and a root more, and says nothing of denormal numbers in comparisons and conversions: NVIDIA's takes them
+// for zero there, though not where it adds and multiplies. Where the device passes a test when it is opened
+// (device/self_test.h), its own instructions are used.
 layout(constant_id = 0) const bool native_division = true;
 layout(constant_id = 1) const bool native_root = true;
+layout(constant_id = 2) const bool native_comparison = true;
+layout(constant_id = 3) const bool native_conversion = true;
 
 const uint sign_bit = 0x80000000u, infinity_bits = 0x7f800000u, nan_bits = 0x7fc00000u;
 
@@ -43,6 +46,19 @@ uint unpack_float(uint bits, out int exponent) {
   const int shift = 23 - findMSB(mantissa);
   exponent = -149 - shift;
   return mantissa << shift;
+}
+
+// The exact product, rounded once.
+float multiply_exactly(float a, float b) {
+  const uint x = floatBitsToUint(a), y = floatBitsToUint(b), sign = (x ^ y) & sign_bit;
+  const uint p = x & ~sign_bit, q = y & ~sign_bit;
+  if (p > infinity_bits || q > infinity_bits) return uintBitsToFloat(nan_bits);
+  if (p == infinity_bits || q == infinity_bits) return uintBitsToFloat(p == 0 || q == 0 ? nan_bits : sign | infinity_bits);
+  if (p == 0 || q == 0) return uintBitsToFloat(sign);
+  int e, f;
+  const uint64_t product = uint64_t(unpack_float(p, e)) * uint64_t(unpack_float(q, f));  // 47 or 48 bits
+  const uint rest = (uint(product) & 0x1ffffu) != 0 ? 1u : 0u;
+  return pack_float(sign, uint(product >> 17) | rest, e + f + 17);
 }
 
 float divide_exactly(float a, float b) {
@@ -90,7 +106,45 @@ float square_root(float a) {
   return root;
 }
 
+bool is_nan(float x) { return (floatBitsToUint(x) & ~sign_bit) > infinity_bits; }
+
+// Integers in the order of the numbers; zeros of both signs are the same.
+int ordered(float x) {
+  const int bits = floatBitsToInt(x);
+  return bits < 0 ? int(sign_bit) - bits : bits;
+}
+bool is_less_exactly(float a, float b) { return !is_nan(a) && !is_nan(b) && ordered(a) < ordered(b); }
+bool is_equal_exactly(float a, float b) { return !is_nan(a) && !is_nan(b) && ordered(a) == ordered(b); }
+
+bool is_less(float a, float b) { return native_comparison ? a < b : is_less_exactly(a, b); }
+bool is_equal(float a, float b) { return native_comparison ? a == b : is_equal_exactly(a, b); }
+bool is_less_or_equal(float a, float b) {
+  return native_comparison ? a <= b : is_less_exactly(a, b) || is_equal_exactly(a, b);
+}
+
 #ifdef WITH_F64
+bool is_less(double a, double b) { return a < b; }
+bool is_equal(double a, double b) { return a == b; }
+bool is_less_or_equal(double a, double b) { return a <= b; }
+
+double to_double_exactly(float x) {
+  const uint bits = floatBitsToUint(x), sign = bits & sign_bit, magnitude = bits & ~sign_bit;
+  if (magnitude >= 0x800000u) return double(x);
+  precise const double small = double(magnitude) * 1.401298464324817070923729583289916131280e-45lf;  // 2^-149
+  return sign == 0 ? small : -small;
+}
+float to_float_exactly(double x) {
+  const uint64_t bits = doubleBitsToUint64(x), mantissa = bits & 0xffffffffffffful;
+  const uint sign = uint(bits >> 32) & sign_bit, field = uint(bits >> 52) & 2047u;
+  if (field == 0) return uintBitsToFloat(sign);  // far below the smallest f32
+  if (field == 2047) return uintBitsToFloat(mantissa != 0 ? nan_bits : sign | infinity_bits);
+  const uint64_t all = mantissa | 0x10000000000000ul;
+  const uint rest = (uint(all) & 0x7fffffu) != 0 ? 1u : 0u;
+  return pack_float(sign, uint(all >> 23) | rest, int(field) - 1075 + 23);
+}
+double to_double(float x) { return native_conversion ? double(x) : to_double_exactly(x); }
+float to_float(double x) { return native_conversion ? float(x) : to_float_exactly(x); }
+
 double divide(double a, double b) {
   precise const double quotient = a / b;
   return quotient;

@@ -1,5 +1,8 @@
 #version 460
 // A matrix product, in the way that the define of the variant chooses.
+#ifdef BY_MATRICES
+#pragma use_vulkan_memory_model
+#endif
 #include "common.glsl"
 #include "tiling.glsl"
 const bool may_lack_terms = false;

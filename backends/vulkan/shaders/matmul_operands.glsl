@@ -1,11 +1,16 @@
 // A matrix product as the host describes it (kernels/matmul.cpp): strides count elements.
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
+struct Params {
   TS a, b, c;
   uint64_t a_row, a_column, b_row, b_column, c_row, c_column;
-  uint64_t a_batch[6], b_batch[6], c_batch[6];
-  int batch_dims[6];
-  int batch_rank;
   Tiling tiling;
+};
+PARAMS_IN_MEMORY(Params)
+// What follows them: the dimensions of the batch, from a multiple of 8 on, as in C++.
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer WithBatch {
+  Params before;
+  uint64_t a[6], b[6], c[6];
+  int dims[6];
+  int rank;
 };
 
 // Where the matrices of a batch element begin.
@@ -13,14 +18,15 @@ struct Batch {
   TS a, b, c;
 };
 Batch batch_of(Params p, uint batch) {
+  WithBatch with = WithBatch(push.params);
   Batch at = Batch(p.a, p.b, p.c);
-  for (int d = p.batch_rank - 1; d >= 0; --d) {
-    const uint extent = uint(p.batch_dims[d]);
+  for (int d = with.rank - 1; d >= 0; --d) {
+    const uint extent = uint(with.dims[d]);
     const uint64_t i = batch % extent;
     batch /= extent;
-    at.a = at.a + i * p.a_batch[d];
-    at.b = at.b + i * p.b_batch[d];
-    at.c = at.c + i * p.c_batch[d];
+    at.a = at.a + i * with.a[d];
+    at.b = at.b + i * with.b[d];
+    at.c = at.c + i * with.c[d];
   }
   return at;
 }

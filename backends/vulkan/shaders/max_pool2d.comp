@@ -2,6 +2,7 @@
 // The largest tap under each window and its number: the first of several, NaN over everything.
 #include "common.glsl"
 #include "window.glsl"
+#include "ordered.glsl"
 
 layout(local_size_x = 64) in;
 
@@ -16,18 +17,19 @@ void main() {
   taps_inside(top, p.window_height, p.height, first_row, end_row);
   taps_inside(left, p.window_width, p.width, first_column, end_column);
 
-  T best = T(0);
+  KEY best = lowest, best_bits = KEY(0);
   int best_tap = -1;
   for (int i = first_row; i < end_row; ++i) {
     for (int j = first_column; j < end_column; ++j) {
       const uint64_t from = position_of(at, top + i, left + j, p.height, p.width, p.channels);
-      const T v = (TS(p.a) + from).v;
-      if (best_tap < 0 || v > best || (v != v && best == best)) {
-        best = v;
+      const KEY bits = (KEYS(p.a) + from).v, key = key_of_equal_zeros(bits);
+      if (best_tap < 0 || key > best) {
+        best = key;
+        best_bits = bits;
         best_tap = i * p.window_width + j;
       }
     }
   }
-  (TS(p.b) + position).v = best;
+  (KEYS(p.b) + position).v = best_bits;
   (Ints(p.c) + position).v = best_tap;
 }

@@ -16,10 +16,10 @@ void add_products(Params p, Sides s, Tile tile, inout T sums[tile_elements]) {
   Position at = position_of(p, tile.begin);
   for (uint k = tile.begin; k < tile.end; ++k) {
     T right[COLUMNS];
-    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) right[c] = right_element(p, s.columns[c], at);
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+    UNROLL for (uint c = 0; c < COLUMNS; ++c) right[c] = right_element(p, s.columns[c], at);
+    UNROLL for (uint r = 0; r < ROWS; ++r) {
       const T left = left_element(p, s.rows[r], at);
-      [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+      UNROLL for (uint c = 0; c < COLUMNS; ++c) {
         precise T product = left * right[c];
         precise T sum = sums[r * COLUMNS + c] + product;
         sums[r * COLUMNS + c] = sum;
@@ -31,12 +31,12 @@ void add_products(Params p, Sides s, Tile tile, inout T sums[tile_elements]) {
 
 // One row of the tile, without what is no term: not even multiplied by zero.
 void add_terms(Params p, Sides s, Tile tile, Row row, inout T sums[COLUMNS]) {
-  [[unroll]] for (uint c = 0; c < COLUMNS; ++c) sums[c] = T(0);
+  UNROLL for (uint c = 0; c < COLUMNS; ++c) sums[c] = T(0);
   Position at = position_of(p, tile.begin);
   for (uint k = tile.begin; k < tile.end; ++k) {
     const T left = left_element(p, row, at);
     const bool is_term = has_term(p, row, at);
-    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+    UNROLL for (uint c = 0; c < COLUMNS; ++c) {
       precise T product = left * right_element(p, s.columns[c], at);
       precise T sum = sums[c] + product;
       sums[c] = is_term ? sum : sums[c];
@@ -47,29 +47,29 @@ void add_terms(Params p, Sides s, Tile tile, Row row, inout T sums[COLUMNS]) {
 
 void main() {
   RETURN_IF_FAILED;
-  Params p = Params(push.params);
+  Params p = params_in_memory();
   if (!is_work(p.tiling, group_number())) return;
   const Tile tile = tile_of(p.tiling, group_number());
   Batch batch = batch_of(p, tile.batch);
   const uint lane = gl_LocalInvocationIndex, lanes_right = 1 << log2_lanes_right;
   const uint down = (lane >> log2_lanes_right) * ROWS, right = lane & (lanes_right - 1);
   Sides s;
-  [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+  UNROLL for (uint r = 0; r < ROWS; ++r) {
     s.rows[r] = row_of(p, batch, min(tile.row + down + r, p.tiling.rows - 1));
   }
-  [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+  UNROLL for (uint c = 0; c < COLUMNS; ++c) {
     s.columns[c] = column_of(p, batch, min(tile.column + right + c * lanes_right, p.tiling.columns - 1));
   }
   T sums[tile_elements];
-  [[unroll]] for (uint i = 0; i < tile_elements; ++i) sums[i] = T(0);
+  UNROLL for (uint i = 0; i < tile_elements; ++i) sums[i] = T(0);
   add_products(p, s, tile, sums);
   Target target = target_of(p, tile, batch);
   T added[COLUMNS];
   bool has_nan = false;
-  [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+  UNROLL for (uint c = 0; c < COLUMNS; ++c) {
     const uint column = right + c * lanes_right;
     added[c] = added_here(p, batch, tile.column + column);
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+    UNROLL for (uint r = 0; r < ROWS; ++r) {
       precise T sum = sums[r * COLUMNS + c] + added[c];
       put(target, down + r, column, sum);
       has_nan = has_nan || isnan(sums[r * COLUMNS + c]);
@@ -80,7 +80,7 @@ void main() {
   for (uint r = 0; may_lack_terms && r < (has_nan ? ROWS : 0); ++r) {
     T terms[COLUMNS];
     add_terms(p, s, tile, row_of(p, batch, min(tile.row + down + r, p.tiling.rows - 1)), terms);
-    [[unroll]] for (uint c = 0; c < COLUMNS; ++c) {
+    UNROLL for (uint c = 0; c < COLUMNS; ++c) {
       precise T sum = terms[c] + added[c];
       put(target, down + r, right + c * lanes_right, sum);
     }

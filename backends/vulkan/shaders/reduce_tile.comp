@@ -43,11 +43,11 @@ void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part par
   for (; k + last < count; k += 32) {
     if (p.inner_rank > 1) address = p.from + uint64_t(base + step_to(p, start + k)) * ELEMENT_BYTES;
     const ELEMENT4 four = Fours(address).v;
-    [[unroll]] for (uint j = 0; j < 4; ++j) parts[j] = with(parts[j], four[j], start + k + min(j, last));
+    UNROLL for (uint j = 0; j < 4; ++j) parts[j] = with(parts[j], four[j], start + k + min(j, last));
     address += stride;
   }
   if (p.columns != 0) return;
-  [[unroll]] for (uint j = 0; j < 3; ++j) {
+  UNROLL for (uint j = 0; j < 3; ++j) {
     if (k + j < count) parts[j] = with(parts[j], (ELEMENTS(address) + j).v, start + k + j);
   }
 }
@@ -74,7 +74,7 @@ void main() {
 
   const Cell first_cell = cell_of(p, t, 0);
   int64_t bases[4];
-  [[unroll]] for (uint j = 0; j < 4; ++j) {
+  UNROLL for (uint j = 0; j < 4; ++j) {
     bases[j] = (p.wide != 0 || p.columns == 0) && j > 0 ? bases[0] : base_of(p, first_output + cell_of(p, t, j).output_in_tile);
   }
   PAIRWISE(parts, 40);
@@ -85,12 +85,12 @@ void main() {
         take_wide(p, bases[0], chunk + first_cell.chunk_in_tile, first_cell.lane, taken);
       }
     } else {
-      [[unroll]] for (uint j = 0; j < 4; ++j) {
+      UNROLL for (uint j = 0; j < 4; ++j) {
         const Cell c = cell_of(p, t, j);
         if (first_output + c.output_in_tile < p.outputs) taken[j] = take_cell(p, bases[j], chunk + c.chunk_in_tile, c.lane);
       }
     }
-    [[unroll]] for (uint j = 0; j < 4; ++j) {
+    UNROLL for (uint j = 0; j < 4; ++j) {
       const Cell c = cell_of(p, t, j);
       lanes[c.slot][c.lane] = taken[j];
     }

@@ -1,15 +1,15 @@
 #version 460
-// Counts the operands for which the device's division or square root is not what integer arithmetic gives.
+// Counts the operands for which what the device makes of f32 is not what integer arithmetic gives.
 #include "common.glsl"
 #include "exact.glsl"
 
 layout(local_size_x = 256) in;
 
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Counts {
-  uint divisions;
-  uint roots;
+struct Counts {
+  uint divisions, roots, comparisons, conversions, products, sums;
 };
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params { Counts counts; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Counts wrong; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params { InMemory counts; };
 
 // Mixes the bits of a number (the finaliser of MurmurHash3, by Austin Appleby).
 uint mixed(uint x) {
@@ -32,13 +32,40 @@ bool differs(float a, float b) {
   return x != y && !both_nan;
 }
 
+bool compares_wrong(float a, float b) {
+  return (a < b) != is_less_exactly(a, b) || (a == b) != is_equal_exactly(a, b) ||
+         (a <= b) != (is_less_exactly(a, b) || is_equal_exactly(a, b)) || (a == 0) != is_equal_exactly(a, 0);
+}
+
+bool converts_wrong(float a, float b) {
+#ifdef WITH_F64
+  precise const double product = to_double_exactly(a) * to_double_exactly(b);  // exact: what an f32 is rounded from
+  return doubleBitsToUint64(double(a)) != doubleBitsToUint64(to_double_exactly(a)) && !is_nan(a) ||
+         differs(float(product), to_float_exactly(product));
+#else
+  return false;
+#endif
+}
+
+// Integers of denormal numbers of the same sign add up to the integer of their sum.
+bool adds_wrong(float a, float b) {
+  const uint x = floatBitsToUint(a) & 0x7fffffu, y = floatBitsToUint(b) & 0x7fffffu;
+  precise const float sum = uintBitsToFloat(x) + uintBitsToFloat(y);
+  return floatBitsToUint(sum) != x + y;
+}
+
 void main() {
   RETURN_IF_FAILED;
-  Counts counts = Params(push.params).counts;
+  InMemory counts = Params(push.params).counts;
   const uint n = uint(ITEM_NUMBER);
   const float a = operand(2 * n), b = operand(2 * n + 1);
   precise const float quotient = a / b;
   precise const float root = sqrt(a);
-  if (differs(quotient, divide_exactly(a, b))) atomicAdd(counts.divisions, 1u);
-  if (differs(root, square_root_exactly(a))) atomicAdd(counts.roots, 1u);
+  precise const float product = a * b;
+  if (differs(quotient, divide_exactly(a, b))) atomicAdd(counts.wrong.divisions, 1u);
+  if (differs(root, square_root_exactly(a))) atomicAdd(counts.wrong.roots, 1u);
+  if (compares_wrong(a, b)) atomicAdd(counts.wrong.comparisons, 1u);
+  if (converts_wrong(a, b)) atomicAdd(counts.wrong.conversions, 1u);
+  if (differs(product, multiply_exactly(a, b))) atomicAdd(counts.wrong.products, 1u);
+  if (adds_wrong(a, b)) atomicAdd(counts.wrong.sums, 1u);
 }

@@ -1,0 +1,36 @@
+// What products through shared memory have in common. Includers define tile_elements: sums of an invocation.
+layout(constant_id = 6) const int slots = 0;                  // for chunks that wait, as in chain_sum.glsl
+layout(constant_id = 7) const uint chunk = 256;               // positions that are added one after the other
+layout(constant_id = 8) const bool may_fuse = false;          // a product need not be rounded before it is added
+layout(constant_id = 9) const bool left_runs_down = false;    // the left side's neighbours in memory are rows
+layout(constant_id = 10) const bool right_runs_along = true;  // the right side's are columns
+
+T waiting[(slots > 0 ? slots : 1) * tile_elements];
+
+T plus_product(T sum, T left, T right) {
+  if (may_fuse) return fma(left, right, sum);
+  precise T product = left * right;
+  precise T result = sum + product;
+  return result;
+}
+
+// One element without what is no term: not even multiplied by zero.
+T sum_of_terms(Params p, Row row, Column column, Tile tile) {
+  precise T sum = T(0);
+  uint number = 0;
+  for (uint k = tile.begin; k < tile.end; ++k) {
+    Position at = position_of(p, k);
+    if (has_term(p, row, at)) sum = plus_product(sum, left_element(p, row, at), right_element(p, column, at));
+    if (slots > 0 && k + 1 < tile.end && (k + 1 - tile.begin) % chunk == 0) {
+      int slot = 0;
+      for (; (number >> slot & 1) != 0; ++slot) sum = waiting[slot] + sum;
+      waiting[slot] = sum;
+      sum = T(0);
+      ++number;
+    }
+  }
+  for (int slot = 0; slot < slots; ++slot) {
+    if ((number >> slot & 1) != 0) sum = waiting[slot] + sum;
+  }
+  return sum;
+}
