@@ -1,5 +1,6 @@
 // Convolution and its two gradients, in the order of lockstep mode (in blocks: only in that mode).
 #include <bit>
+#include <cstdio>
 #include <limits>
 
 #include "backends/vulkan/kernels/products.h"
@@ -70,20 +71,19 @@ struct Places {
 
 class Conv : public lks_kernel {
  public:
-  Conv(const Cut& cut, const ProductPipelines& pipelines, Pass pass, const Window& window, bool has_bias)
-      : cut_(cut), pipelines_(pipelines), pass_(pass), window_(window), has_bias_(has_bias) {}
+  Conv(Pass pass, const Window& window, bool has_bias) : pass_(pass), window_(window), has_bias_(has_bias) {}
 
-  void plan(Plan& plan, const lks_launch& launch) const override {
-    const std::size_t result = dtypes.size() - 1;
-    std::vector<Access> inputs = {tensor(launch, 0).access(false), tensor(launch, 1).access(false)};
-    if (has_bias_) inputs.push_back(tensor(launch, 2).access(false));
-    const VkDeviceAddress workspace = cut_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
-    ProductDispatches(plan, cut_, pipelines_, workspace, inputs, tensor(launch, result).access(true))
-        .run(params(launch, Places(pass_, result)));
+ protected:
+  std::size_t result() const { return dtypes.size() - 1; }
+
+  std::vector<Access> inputs(const lks_launch& launch) const {
+    std::vector<Access> all = {tensor(launch, 0).access(false), tensor(launch, 1).access(false)};
+    if (has_bias_) all.push_back(tensor(launch, 2).access(false));
+    return all;
   }
 
- private:
-  Params params(const lks_launch& launch, const Places& at) const {
+  Params params(const lks_launch& launch) const {
+    const Places at(pass_, result());
     const Tensor x = tensor(launch, at.x), w = tensor(launch, at.w), y = tensor(launch, at.y);
     Params p{};
     p.x = x.address, p.w = w.address, p.y = y.address;
@@ -102,11 +102,47 @@ class Conv : public lks_kernel {
     return p;
   }
 
-  const Cut cut_;
-  const ProductPipelines pipelines_;
+ private:
   const Pass pass_;
   const Window window_;
   const bool has_bias_;
+};
+
+class ProductConv : public Conv {
+ public:
+  ProductConv(const Cut& cut, const ProductPipelines& pipelines, Pass pass, const Window& window, bool has_bias)
+      : Conv(pass, window, has_bias), cut_(cut), pipelines_(pipelines) {}
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const VkDeviceAddress workspace = cut_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
+    const std::vector<Access> read = inputs(launch);
+    ProductDispatches(plan, cut_, pipelines_, workspace, read, tensor(launch, result()).access(true))
+        .run(params(launch));
+  }
+
+ private:
+  const Cut cut_;
+  const ProductPipelines pipelines_;
+};
+
+class DepthwiseConv : public Conv {
+ public:
+  DepthwiseConv(const Pipeline& pipeline, Pass pass, const Window& window, bool has_bias)
+      : Conv(pass, window, has_bias), pipeline_(pipeline) {}
+
+  void plan(Plan& plan, const lks_launch& launch) const override {
+    const Tensor to = tensor(launch, result());
+    std::vector<Access> accesses = inputs(launch);
+    accesses.push_back(to.access(true));
+    const std::int64_t strips = pieces(to.dims[2], strip);
+    plan.dispatch(pipeline_, params(launch), plan.groups_for(to.dims[0] * to.dims[1] * strips * to.dims[3], group),
+                  accesses);
+  }
+
+ private:
+  static constexpr std::int64_t strip = 8, group = 64;  // shaders/conv_depthwise.comp
+
+  const Pipeline& pipeline_;
 };
 
 template <class Attrs>
@@ -164,6 +200,43 @@ bool is_countable(const Extents& extents, const ProductShape& shape) {
          shape.rows <= most && shape.depth <= most;
 }
 
+// The logarithms of the strides, where they are powers of two.
+void set_strides(ProductConstants& constants, const Window& window) {
+  for (int side = 0; side < 2; ++side) {
+    const auto stride = static_cast<std::uint32_t>(window.strides[side]);
+    if (std::has_single_bit(stride))
+      constants.log2_strides[side] = static_cast<std::uint32_t>(std::countr_zero(stride));
+  }
+}
+
+bool is_depthwise(const Extents& extents, Pass pass, const Window& window) {
+  constexpr std::int64_t chunk = 256;  // of lockstep mode
+  const auto [x, w, y] = extents;
+  const bool one_filter = w[0] == window.groups || pass == Pass::forward;
+  return pass != Pass::backward_filter && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
+}
+
+lks_status make_depthwise(const KernelRequest& request, Out out, const Extents& extents, Pass pass,
+                          const Window& window) {
+  if (!is_depthwise(extents, pass, window)) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not one channel for each group, or many taps");
+  }
+  std::snprintf(request.info.variant, sizeof request.info.variant, "depthwise");
+  request.info.accumulate_dtype = request.input(0).dtype;
+  request.info.order = LKS_ORDER_BLOCKED;
+  request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
+  for (std::uint32_t i = 0; i < request.tensor_count(); ++i) request.depends_on_layout(i);
+  if (!out) return LKS_OK;
+  constexpr TypedShader shaders[] = {{shaders::conv_forward_depthwise_f32, shaders::conv_forward_depthwise_f64},
+                                     {shaders::conv_input_depthwise_f32, shaders::conv_input_depthwise_f64}};
+  ProductConstants constants;
+  set_strides(constants, window);
+  const Shader shader = shaders[pass == Pass::forward ? 0 : 1].of(request.input(0).dtype);
+  host::emplace<DepthwiseConv>(request, out, context_of(request).device->pipelines.get(shader, constants.all()), pass,
+                               window, pass == Pass::forward && request.has_input(2));
+  return LKS_OK;
+}
+
 lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const Window& window) {
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   if (const lks_status status = require_dense(request); status != LKS_OK) return status;
@@ -174,16 +247,13 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE,
                         "an image, the filters or the sums have more than 2^31 - 1 elements");
   }
+  if (way == Way::depthwise) return make_depthwise(request, out, extents, pass, window);
   const ProductShaders& shaders = product_shaders[static_cast<int>(pass)];
   const ProductVariant* variant = choose(shaders, way, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
   Cut cut(request, shape, *variant);
   cut.constants.may_lack_terms = may_lack_terms(extents, pass, window);
-  for (int side = 0; side < 2; ++side) {
-    const auto stride = static_cast<std::uint32_t>(window.strides[side]);
-    if (std::has_single_bit(stride))
-      cut.constants.log2_strides[side] = static_cast<std::uint32_t>(std::countr_zero(stride));
-  }
+  set_strides(cut.constants, window);
   cut.constants.left_runs_down = pass == Pass::backward_filter;
   cut.constants.right_runs_along = pass != Pass::forward;
   describe_product(request, *variant, cut);
@@ -191,54 +261,33 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   Pipelines& pipelines = context_of(request).device->pipelines;
   const ProductPipelines both{&pipelines.get((shaders.*variant->shader).of(dtype), cut.constants.all()),
                               cut.ranges > 1 ? &pipelines.get(shaders.join.of(dtype)) : nullptr};
-  host::emplace<Conv>(request, out, cut, both, pass, window, pass == Pass::forward && request.has_input(2));
+  host::emplace<ProductConv>(request, out, cut, both, pass, window, pass == Pass::forward && request.has_input(2));
   return LKS_OK;
-}
-
-template <Way way>
-lks_status make_forward(const KernelRequest& request, Out out) {
-  return make(request, out, way, Pass::forward, window_of<lks_conv2d_attrs>(request));
-}
-template <Way way>
-lks_status make_backward_input(const KernelRequest& request, Out out) {
-  return make(request, out, way, Pass::backward_input, window_of<lks_conv2d_backward_input_attrs>(request));
-}
-template <Way way>
-lks_status make_backward_filter(const KernelRequest& request, Out out) {
-  return make(request, out, way, Pass::backward_filter, window_of<lks_conv2d_backward_filter_attrs>(request));
 }
 
 }  // namespace
 
-lks_status make_conv2d_lanes(const KernelRequest& request, Out out) { return make_forward<Way::lanes>(request, out); }
-lks_status make_conv2d_matrices(const KernelRequest& request, Out out) {
-  return make_forward<Way::matrices>(request, out);
+template <Way way>
+lks_status make_conv2d(const KernelRequest& request, Out out) {
+  return make(request, out, way, Pass::forward, window_of<lks_conv2d_attrs>(request));
 }
-lks_status make_conv2d_blocks(const KernelRequest& request, Out out) { return make_forward<Way::blocks>(request, out); }
-lks_status make_conv2d(const KernelRequest& request, Out out) { return make_forward<Way::element>(request, out); }
-lks_status make_conv2d_backward_input_lanes(const KernelRequest& request, Out out) {
-  return make_backward_input<Way::lanes>(request, out);
-}
-lks_status make_conv2d_backward_input_matrices(const KernelRequest& request, Out out) {
-  return make_backward_input<Way::matrices>(request, out);
-}
-lks_status make_conv2d_backward_input_blocks(const KernelRequest& request, Out out) {
-  return make_backward_input<Way::blocks>(request, out);
-}
+template <Way way>
 lks_status make_conv2d_backward_input(const KernelRequest& request, Out out) {
-  return make_backward_input<Way::element>(request, out);
+  return make(request, out, way, Pass::backward_input, window_of<lks_conv2d_backward_input_attrs>(request));
 }
-lks_status make_conv2d_backward_filter_lanes(const KernelRequest& request, Out out) {
-  return make_backward_filter<Way::lanes>(request, out);
-}
-lks_status make_conv2d_backward_filter_matrices(const KernelRequest& request, Out out) {
-  return make_backward_filter<Way::matrices>(request, out);
-}
-lks_status make_conv2d_backward_filter_blocks(const KernelRequest& request, Out out) {
-  return make_backward_filter<Way::blocks>(request, out);
-}
+template <Way way>
 lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out) {
-  return make_backward_filter<Way::element>(request, out);
+  return make(request, out, way, Pass::backward_filter, window_of<lks_conv2d_backward_filter_attrs>(request));
 }
+
+#define INSTANTIATE(way)                                                          \
+  template lks_status make_conv2d<way>(const KernelRequest&, Out);                \
+  template lks_status make_conv2d_backward_input<way>(const KernelRequest&, Out); \
+  template lks_status make_conv2d_backward_filter<way>(const KernelRequest&, Out);
+INSTANTIATE(Way::lanes)
+INSTANTIATE(Way::matrices)
+INSTANTIATE(Way::blocks)
+INSTANTIATE(Way::depthwise)
+INSTANTIATE(Way::element)
 
 }  // namespace vulkan

@@ -68,18 +68,15 @@ lks_status make_argmax(const KernelRequest& request, Out out);
 lks_status make_matmul_lanes(const KernelRequest& request, Out out);
 lks_status make_matmul_matrices(const KernelRequest& request, Out out);
 lks_status make_matmul_blocks(const KernelRequest& request, Out out);
+/// How products of matrices go about it, and convolutions, which are some: shaders/product_*.glsl, conv_depthwise.comp.
+enum class Way : std::uint8_t { element, lanes, blocks, matrices, depthwise };
+template <Way way>
 lks_status make_matmul(const KernelRequest& request, Out out);
-lks_status make_conv2d_lanes(const KernelRequest& request, Out out);
-lks_status make_conv2d_matrices(const KernelRequest& request, Out out);
-lks_status make_conv2d_blocks(const KernelRequest& request, Out out);
+template <Way way>
 lks_status make_conv2d(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_input_lanes(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_input_matrices(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_input_blocks(const KernelRequest& request, Out out);
+template <Way way>
 lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_filter_lanes(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_filter_matrices(const KernelRequest& request, Out out);
-lks_status make_conv2d_backward_filter_blocks(const KernelRequest& request, Out out);
+template <Way way>
 lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
 lks_status make_max_pool2d(const KernelRequest& request, Out out);
 lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);

@@ -88,9 +88,14 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
 
 }  // namespace
 
-lks_status make_matmul_lanes(const KernelRequest& request, Out out) { return make(request, out, Way::lanes); }
-lks_status make_matmul_matrices(const KernelRequest& request, Out out) { return make(request, out, Way::matrices); }
-lks_status make_matmul_blocks(const KernelRequest& request, Out out) { return make(request, out, Way::blocks); }
-lks_status make_matmul(const KernelRequest& request, Out out) { return make(request, out, Way::element); }
+template <Way way>
+lks_status make_matmul(const KernelRequest& request, Out out) {
+  return make(request, out, way);
+}
+
+template lks_status make_matmul<Way::lanes>(const KernelRequest&, Out);
+template lks_status make_matmul<Way::matrices>(const KernelRequest&, Out);
+template lks_status make_matmul<Way::blocks>(const KernelRequest&, Out);
+template lks_status make_matmul<Way::element>(const KernelRequest&, Out);
 
 }  // namespace vulkan

@@ -92,7 +92,7 @@ Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVaria
     case Way::lanes: by_lanes(variant, facts); break;
     case Way::blocks:
     case Way::matrices: by_blocks(variant, is_lockstep(request)); break;
-    case Way::element: by_element(facts); break;
+    default: by_element(facts); break;
   }
   tiles_down = pieces(shape.rows, height);
   tiles_right = pieces(shape.columns, width);

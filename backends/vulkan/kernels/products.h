@@ -15,9 +15,6 @@ struct ProductShape {
   std::int64_t count() const { return batch * rows * columns; }
 };
 
-/// How a shader goes about it; shaders/product_*.glsl.
-enum class Way { element, lanes, blocks, matrices };
-
 /// One shader in its dtypes; null: not for this one.
 struct TypedShader {
   Shader f32 = nullptr, f64 = nullptr, i32 = nullptr, i64 = nullptr;
