@@ -121,8 +121,8 @@ void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    *value = queue->enqueue([&](Plan& plan, Batch&) {
-      for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->plan(plan, launches[i]);
+    *value = queue->enqueue([&](Command& command) {
+      for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->plan(command.plan, launches[i]);
     });
   });
 }
@@ -130,22 +130,22 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
 lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
                                std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    *value = queue->enqueue(
-        [&](Plan& plan, Batch&) { plan_copy(plan, dst->address + dst_offset, src->address + src_offset, bytes); });
+    *value = queue->enqueue([&](Command& command) {
+      plan_copy(command.plan, dst->address + dst_offset, src->address + src_offset, bytes);
+    });
   });
 }
 
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
                                 std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    *value = queue->enqueue([&](Plan& plan, Batch& batch) {
+    *value = queue->enqueue([&](Command& command) {
       if (bytes == 0) return;
       const VkDeviceAddress to = dst->address + offset;
       // Shifted, so that both ends of the copy are aligned alike.
-      const Staged staged = batch.staging.take(bytes + to % 16);
+      const Staged staged = command.staging.take(bytes + to % 16);
       std::memcpy(staged.data + to % 16, src, bytes);
-      batch.staged_bytes += bytes;
-      plan_copy(plan, to, staged.address + to % 16, bytes);
+      plan_copy(command.plan, to, staged.address + to % 16, bytes);
     });
   });
 }
@@ -153,13 +153,12 @@ lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t
 lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
                                std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    *value = queue->enqueue([&](Plan& plan, Batch& batch) {
+    *value = queue->enqueue([&](Command& command) {
       if (bytes == 0) return;
       const VkDeviceAddress from = src->address + offset;
-      const Staged staged = batch.staging.take(bytes + from % 16);
-      batch.staged_bytes += bytes;
-      batch.readings.push_back({plan.value(), dst, staged.data + from % 16, bytes});
-      plan_copy(plan, staged.address + from % 16, from, bytes);
+      const Staged staged = command.staging.take(bytes + from % 16);
+      command.readings.push_back({command.plan.value(), dst, staged.data + from % 16, bytes});
+      plan_copy(command.plan, staged.address + from % 16, from, bytes);
     });
   });
 }
@@ -169,7 +168,7 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
                                lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue(
-        [&](Plan& plan, Batch&) { plan_fill(plan, dst->address + offset, bytes, pattern, pattern_bytes); });
+        [&](Command& command) { plan_fill(command.plan, dst->address + offset, bytes, pattern, pattern_bytes); });
   });
 }
 

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 #include "conformance/mutants/mutant.h"
@@ -204,6 +205,19 @@ void device_opens_once(lks_driver_api& t) {
   };
 }
 
+void asks_with_a_lock(lks_driver_api& t) {
+  static std::mutex lock;
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const std::lock_guard held(lock);
+    return honest().queue_launch(queue, launches, count, value, diag);
+  };
+  t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
+    const std::lock_guard held(lock);
+    return honest().timeline_query(timeline, reached, diag);
+  };
+}
+
 constexpr TableFault faults[] = {
     {Mutant::supports_nothing, &offers_only<&nothing>},
     {Mutant::supports_f32_pointwise, &offers_only<&f32_pointwise>},
@@ -223,6 +237,7 @@ constexpr TableFault faults[] = {
     {Mutant::crashes_on_close, &crashes_on_close},
     {Mutant::leaves_a_thread, &leaves_a_thread},
     {Mutant::device_opens_once, &device_opens_once},
+    {Mutant::asks_with_a_lock, &asks_with_a_lock},
 };
 
 // -------------------------------------------------------------------------------------------------- claims of kernels

@@ -4,9 +4,11 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lockstep/driver.h"
@@ -47,6 +49,9 @@ class TestHost {
   /// The status that a failed fault point of this kind returns.
   static lks_status status_for(std::uint32_t kind);
 
+  /// Called at each fault point from now on, before anything is counted; nothing: no more. Not while a command runs.
+  void set_visitor(std::function<void()> visitor) { visitor_ = std::move(visitor); }
+
   void set_option(const std::string& key, const std::string& value);
   /// Not while a command runs.
   void set_style(const ParallelStyle& style) { style_ = style; }
@@ -67,6 +72,7 @@ class TestHost {
   mutable std::mutex mutex_;
   std::map<std::string, std::string> options_;
   ParallelStyle style_;
+  std::function<void()> visitor_;
   std::atomic<std::uint64_t> passed_{0}, target_{0}, log_lines_{0};
   std::array<std::atomic<std::uint64_t>, 8> by_kind_{};
   std::atomic<bool> fired_{false};

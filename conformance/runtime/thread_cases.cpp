@@ -1,5 +1,9 @@
 // Threads: calls from many at once, and kernels whose work the host cuts in ways of its own.
 #include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -69,6 +73,64 @@ std::vector<std::vector<KernelSample>> samples_by_thread(std::uint64_t seed) {
     for (KernelSample& sample : kernel_samples(seed + t, 4)) all.back().push_back(std::move(sample));
   }
   return all;
+}
+
+// Does `work` on a thread of its own; false where it has not come to its end in time.
+class Visit {
+ public:
+  explicit Visit(const std::function<void()>& work)
+      : thread_([this, work] {
+          work();
+          done_.set_value();
+        }) {}
+  ~Visit() { thread_.join(); }
+
+  bool ends_in_time() { return done_.get_future().wait_for(std::chrono::seconds(5)) == std::future_status::ready; }
+
+ private:
+  std::promise<void> done_;
+  std::thread thread_;
+};
+
+// While a driver asks the host, other threads use the device: a lock that the driver holds meanwhile stops them.
+void asks_without_locks(const RuntimeTarget& target) {
+  Session s(target);
+  const KernelSample sample = multiply_add_sample(1000);
+  std::deque<Visit> late;  // until the driver gives up its lock
+  std::string stopped, visit_failure;
+  {
+    Queue queue(s);
+    std::atomic<bool> visiting{false};
+    const auto visit = [&] {
+      std::uint64_t reached = 0;
+      lks_diag diag = empty_diagnosis();
+      s.api.timeline_query(queue.timeline(), &reached, &diag);
+      try {
+        const Buffer small(s, 64);
+        Description asked(sample, LKS_MODE_STRICT);
+        query(s, asked);
+      } catch (const std::exception& e) {
+        visit_failure = e.what();
+      }
+    };
+    s.host.set_visitor([&] {
+      if (!stopped.empty() || visiting.exchange(true)) return;
+      late.emplace_back(visit);
+      if (late.back().ends_in_time()) {
+        late.pop_back();
+      } else {
+        stopped = "while the driver calls fault_point, another thread cannot use the device: it holds a lock";
+      }
+      visiting = false;
+    });
+    const Kernel kernel(s, sample);
+    check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
+    for (int i = 0; i < 20; ++i) run_sample(s, queue, sample, kernel);
+    s.host.set_visitor(nullptr);
+  }
+  late.clear();
+  check(stopped.empty(), stopped);
+  check(visit_failure.empty(), "while the driver calls fault_point: " + visit_failure);
 }
 
 // One kernel, launched by eight threads at once on different inputs; `queue_of` gives each thread its queue.
@@ -213,6 +275,7 @@ std::vector<RuntimeCase> thread_cases() {
       {"threads", "one_device", "eight threads query, prepare, allocate and launch on one device", &one_device},
       {"threads", "shared_kernel", "one kernel serves eight queues at once", &shared_kernel},
       {"threads", "shared_inline_queue", "eight threads share one inline queue", &shared_inline_queue},
+      {"threads", "asks_without_locks", "a driver holds no lock while it asks the host", &asks_without_locks},
       {"threads", "many_waiters", "eight threads wait for the same timelines", &many_waiters},
       {"threads", "strict_pieces", "results do not depend on how the host cuts parallel work, but for sums of floats",
        &strict_pieces},

@@ -34,6 +34,8 @@ std::string option(const lks_host_api& host, const char* key) {
 }
 
 Instance::Instance(const lks_host_api& host) : host_(host) {
+  const std::string validation = option(host, "vulkan.validation");
+  const Wishes wishes{option(host, "vulkan.hide"), option(host, "vulkan.kernels") == "gpu"};
   const std::lock_guard lock(loading);
   if (volkInitialize() != VK_SUCCESS) {
     raise(LKS_UNAVAILABLE, HOST_WHERE, "no Vulkan loader: libvulkan.so.1 not found");
@@ -41,9 +43,8 @@ Instance::Instance(const lks_host_api& host) : host_(host) {
   if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
     raise(LKS_UNAVAILABLE, HOST_WHERE, "the Vulkan loader is older than 1.2");
   }
-  const std::string validation = option(host, "vulkan.validation");
   create(!validation.empty() && validation != "0");
-  find_devices();
+  find_devices(wishes);
 }
 
 void Instance::create(bool validate) {
@@ -73,7 +74,7 @@ void Instance::create(bool validate) {
   if (validate) VULKAN_CHECK(vkCreateDebugUtilsMessengerEXT(handle_, &messenger, nullptr, &messenger_));
 }
 
-void Instance::find_devices() {
+void Instance::find_devices(const Wishes& wishes) {
   std::uint32_t count = 0;
   std::vector<VkPhysicalDevice> handles;
   VkResult result = vkEnumeratePhysicalDevices(handle_, &count, nullptr);
@@ -88,7 +89,6 @@ void Instance::find_devices() {
           "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
           "names none");
   }
-  const Wishes wishes{option(host_, "vulkan.hide"), option(host_, "vulkan.kernels") == "gpu"};
   for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle_, handle, wishes));
 }
 

@@ -30,7 +30,7 @@ class Instance {
 
  private:
   void create(bool validate);
-  void find_devices();
+  void find_devices(const Wishes& wishes);
 
   const lks_host_api& host_;
   VkInstance handle_ = VK_NULL_HANDLE;

@@ -17,13 +17,13 @@ struct Counts {
 Arithmetic test_arithmetic(lks_device& device) {
   lks_queue queue(device);
   Counts counts;
-  const std::uint64_t value = queue.enqueue([&](Plan& plan, Batch& batch) {
-    const Staged place = batch.staging.take(sizeof counts);
+  const std::uint64_t value = queue.enqueue([&](Command& command) {
+    const Staged place = command.staging.take(sizeof counts);
     new (place.data) Counts;
-    batch.readings.push_back({plan.value(), &counts, place.data, sizeof counts});
+    command.readings.push_back({command.plan.value(), &counts, place.data, sizeof counts});
     const Access accesses[] = {{place.address, place.address + sizeof counts, true}};
-    plan.dispatch(device.pipelines.get(device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test),
-                  place.address, plan.groups_for(operands, per_group), accesses);
+    command.plan.dispatch(device.pipelines.get(device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test),
+                          place.address, command.plan.groups_for(operands, per_group), accesses);
   });
   queue.flush();
   lks_diag diag = empty_diag();

@@ -64,7 +64,20 @@ Staged Staging::take(std::uint64_t bytes) {
   if (chunks_.empty() || chunks_.back() != c) chunks_.push_back(c);
   const Staged staged{c->piece.mapped + c->used, c->piece.address + c->used};
   c->used += whole;
+  bytes_ += whole;
   return staged;
+}
+
+void Staging::move_to(Chunks& keeper) {
+  for (std::shared_ptr<Chunk>& c : chunks_) {
+    if (keeper.empty() || keeper.back() != c) keeper.push_back(std::move(c));
+  }
+  release();
+}
+
+void Staging::release() {
+  chunks_.clear();
+  bytes_ = 0;
 }
 
 }  // namespace vulkan

@@ -59,19 +59,24 @@ class ChunkSource {
   std::shared_ptr<Chunk> open_;
 };
 
-/// What one batch of commands holds of the chunks.
+using Chunks = std::vector<std::shared_ptr<Chunk>>;
+
+/// What one command takes of a source.
 class Staging {
  public:
   explicit Staging(ChunkSource& source) : source_(source) {}
 
   /// Throws Failure of LKS_OUT_OF_MEMORY.
   Staged take(std::uint64_t bytes);
-  /// The device is done with all of it.
-  void release() { chunks_.clear(); }
+  std::uint64_t bytes() const { return bytes_; }
+  /// Leaves the chunks to whoever keeps them until the device is done.
+  void move_to(Chunks& keeper);
+  void release();
 
  private:
   ChunkSource& source_;
-  std::vector<std::shared_ptr<Chunk>> chunks_;
+  Chunks chunks_;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace vulkan

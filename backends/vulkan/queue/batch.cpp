@@ -9,8 +9,13 @@ constexpr std::size_t most_accesses = 64;  // more are not told apart: comparing
 
 }  // namespace
 
-Batch::Batch(lks_device& device, ChunkSource& params_source, ChunkSource& staging_source)
-    : params(params_source), staging(staging_source), device_(device) {
+void Command::drop() {
+  params.release();
+  staging.release();
+  readings.clear();
+}
+
+Batch::Batch(lks_device& device) : device_(device) {
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
   pool.queueFamilyIndex = device.facts.compute_family;
@@ -50,11 +55,16 @@ void Batch::barrier() {
   since_barrier_.clear();
 }
 
-void Batch::record(const Plan& plan, std::uint64_t value) {
+void Batch::record(Command& command, std::uint64_t value) {
   if (count_++ == 0) first = value;
   last = value;
-  for (const Dispatch& d : plan.dispatches()) {
-    const std::span<const Access> accesses = plan.accesses(d);
+  staged_bytes += command.staging.bytes();
+  command.params.move_to(chunks_);
+  command.staging.move_to(chunks_);
+  readings.insert(readings.end(), command.readings.begin(), command.readings.end());
+  command.readings.clear();
+  for (const Dispatch& d : command.plan.dispatches()) {
+    const std::span<const Access> accesses = command.plan.accesses(d);
     // Every dispatch reads the state: those before a check must not see its verdict, those after it must.
     const bool around_check = d.checks || state_written_;
     if (around_check || since_barrier_.size() + accesses.size() > most_accesses || conflicts(accesses)) barrier();
@@ -81,8 +91,7 @@ void Batch::end() {
 
 void Batch::reset() {
   device_.vk.vkResetCommandPool(device_.handle, pool_, 0);
-  params.release();
-  staging.release();
+  chunks_.clear();
   readings.clear();
   since_barrier_.clear();
   state_written_ = false;

@@ -1,4 +1,4 @@
-// Commands that are handed to the device together.
+// Commands, and those that are handed to the device together.
 #pragma once
 
 #include <memory>
@@ -17,17 +17,32 @@ struct Reading {
   std::uint64_t bytes;
 };
 
+/// What a command comes to before it is recorded. A queue has one, and uses it again.
+class Command {
+ public:
+  Command(lks_device& device, ChunkSource& params_source, ChunkSource& staging_source, VkDeviceAddress state)
+      : params(params_source), staging(staging_source), plan(device, params, state) {}
+
+  void begin(std::uint64_t value) { plan.begin(value); }
+  /// Gives back what it has taken.
+  void drop();
+
+  Staging params, staging;
+  std::vector<Reading> readings;
+  Plan plan;
+};
+
 class Batch {
  public:
-  Batch(lks_device& device, ChunkSource& params, ChunkSource& staging);
+  explicit Batch(lks_device& device);
   ~Batch();
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
   /// Opens the command buffer. Throws Failure.
   void begin();
-  /// Records a command; cannot fail.
-  void record(const Plan& plan, std::uint64_t value);
+  /// Records a command and keeps what it has taken.
+  void record(Command& command, std::uint64_t value);
   /// Closes the command buffer. Throws Failure.
   void end();
   /// The device is done with it: everything that it held is given back.
@@ -38,7 +53,6 @@ class Batch {
   unsigned count() const { return count_; }
 
   std::uint64_t first = 0, last = 0;  // values of its commands
-  Staging params, staging;
   std::uint64_t staged_bytes = 0;
   std::vector<Reading> readings;
 
@@ -50,6 +64,7 @@ class Batch {
   lks_device& device_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
   VkCommandBuffer commands_ = VK_NULL_HANDLE;
+  Chunks chunks_;
   unsigned count_ = 0;
   VkPipeline bound_ = VK_NULL_HANDLE;
   std::vector<Access> since_barrier_;

@@ -53,8 +53,14 @@ inline std::uint32_t size_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
 
 class Plan {
  public:
-  Plan(lks_device& device, Staging& params, VkDeviceAddress state, std::uint64_t value)
-      : device_(device), params_(params), state_(state), value_(value) {}
+  Plan(lks_device& device, Staging& params, VkDeviceAddress state) : device_(device), params_(params), state_(state) {}
+
+  /// Forgets what was planned, and plans the command that will have this value.
+  void begin(std::uint64_t value) {
+    value_ = value;
+    dispatches_.clear();
+    accesses_.clear();
+  }
 
   lks_device& device() const { return device_; }
   /// The value that the command will have.
@@ -94,7 +100,7 @@ class Plan {
   lks_device& device_;
   Staging& params_;
   const VkDeviceAddress state_;
-  const std::uint64_t value_;
+  std::uint64_t value_ = 0;
   std::vector<Dispatch> dispatches_;
   std::vector<Access> accesses_;
 };

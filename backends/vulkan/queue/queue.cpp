@@ -32,14 +32,15 @@ lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
   if (result != VK_SUCCESS) device.pieces.free(state_piece_);
   check(result, "vkCreateSemaphore", HOST_WHERE);
   timeline.queue = this;
+  command_.emplace(device, params_, staging_, state_piece_.address);
 }
 
 lks_queue::~lks_queue() {
   {
     // Commands that nobody waited for are still in flight, or were never handed over.
     Lock lock(mutex_);
-    if (batch_) hand_over();
-    idle_.wait(lock, [this] { return flights_.empty() && held_.empty(); });
+    close_batch(lock);
+    idle_.wait(lock, [this] { return is_idle(); });
     stop_ = true;
   }
   wake_.notify_all();
@@ -54,7 +55,7 @@ Batch& lks_queue::open_batch() {
   if (batch_) return *batch_;
   std::unique_ptr<Batch> batch;
   if (spare_.empty()) {
-    batch = std::make_unique<Batch>(device, params_, staging_);
+    batch = std::make_unique<Batch>(device);
   } else {
     batch = std::move(spare_.back());
     spare_.pop_back();
@@ -64,39 +65,42 @@ Batch& lks_queue::open_batch() {
   return *batch_;
 }
 
-std::uint64_t lks_queue::enqueue(const std::function<void(Plan&, Batch&)>& work_out) {
+std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) {
   device.check_usable();
   // Recording takes memory from the command pool.
   VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
-  const std::lock_guard lock(mutex_);
-  if (failed_) return ++newest_;
-  start_thread();  // while nothing is enqueued yet: it may fail
-  Batch& batch = open_batch();
-  Plan plan(device, batch.params, state_piece_.address, newest_ + 1);
-  const std::size_t readings = batch.readings.size();
+  Command& command = *command_;
+  command.begin(newest_ + 1);
   try {
-    work_out(plan, batch);
+    work_out(command);  // it may ask the host
+    Lock lock(mutex_);
+    if (failed_) {
+      command.drop();
+      return ++newest_;
+    }
+    start_thread();  // while nothing is enqueued yet: it may fail
+    Batch& batch = open_batch();
+    batch.record(command, ++newest_);
+    if (batch.count() >= batch_limit_ || batch.staged_bytes > most_staged_bytes) {
+      batch_limit_ = std::min(2 * batch_limit_, most_commands);
+      close_batch(lock);
+    }
   } catch (...) {
-    batch.readings.resize(readings);
+    command.drop();
     throw;
-  }
-  batch.record(plan, ++newest_);
-  if (batch.count() >= batch_limit_ || batch.staged_bytes > most_staged_bytes) {
-    batch_limit_ = std::min(2 * batch_limit_, most_commands);
-    hand_over();
   }
   return newest_;
 }
 
 void lks_queue::wait_for(lks_timeline& other, std::uint64_t value) {
   device.check_usable();
-  const std::lock_guard lock(mutex_);
+  Lock lock(mutex_);
   if (failed_) {
     ++newest_;
     return;
   }
   start_thread();
-  if (batch_) hand_over();
+  close_batch(lock);
   Held held;
   held.timeline = &other;
   held.wanted = value;
@@ -106,41 +110,53 @@ void lks_queue::wait_for(lks_timeline& other, std::uint64_t value) {
 }
 
 void lks_queue::flush() {
-  const std::lock_guard lock(mutex_);
+  Lock lock(mutex_);
   batch_limit_ = least_commands;
-  if (batch_) hand_over();
+  close_batch(lock);
 }
 
-// ---------------------------------------------------------------------------------------------------------- handing
-// over
+// -------------------------------------------------------------------------------------------------------- handing over
 
 void lks_queue::start_thread() {
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
 }
 
-void lks_queue::hand_over() {
-  if (batch_->empty()) return;
-  std::unique_ptr<Batch> batch = std::move(batch_);
-  if (failed_) {
-    discard(std::move(batch));  // what it waited for has failed since it was recorded
-  } else if (!held_.empty()) {
-    Held held;
-    held.batch = std::move(batch);
-    held_.push_back(std::move(held));
-  } else {
-    submit(std::move(batch));
-  }
-  wake_.notify_all();
+void lks_queue::close_batch(Lock& lock) {
+  if (!batch_ || batch_->empty()) return;
+  Held held;
+  held.batch = std::move(batch_);
+  held_.push_back(std::move(held));
+  hand_over(lock);
 }
 
-void lks_queue::submit(std::unique_ptr<Batch> batch) {
+// Hands over the batches up to the next wait. One thread at a time, so that they keep their order: the host, which is
+// asked whether it shall fail, may call back, and so the lock is given up meanwhile.
+void lks_queue::hand_over(Lock& lock) {
+  if (is_handing_over_) return;
+  is_handing_over_ = true;
+  while (!held_.empty() && held_.front().batch) {
+    std::unique_ptr<Batch> batch = std::move(held_.front().batch);
+    held_.pop_front();
+    if (failed_) {
+      discard(std::move(batch));  // what it waited for has failed since it was recorded
+    } else {
+      submit(lock, std::move(batch));
+    }
+  }
+  is_handing_over_ = false;
+  wake_.notify_all();
+  if (is_idle()) idle_.notify_all();
+}
+
+void lks_queue::submit(Lock& lock, std::unique_ptr<Batch> batch) {
   Flight flight;
   flight.first = batch->first;
   flight.last = batch->last;
+  const std::uint64_t serial = serial_ + 1;
   lks_diag diag = empty_diag();
+  lock.unlock();
   const lks_status status = guard(&diag, [&] {
     batch->end();
-    const std::uint64_t serial = serial_ + 1;
     VkTimelineSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
     signal.signalSemaphoreValueCount = 1;
     signal.pSignalSemaphoreValues = &serial;
@@ -151,9 +167,10 @@ void lks_queue::submit(std::unique_ptr<Batch> batch) {
     info.signalSemaphoreCount = 1;
     info.pSignalSemaphores = &done_;
     device.submit(info, kind_);
-    flight.serial = ++serial_;
   });
+  lock.lock();
   if (status == LKS_OK) {
+    flight.serial = serial_ = serial;
     flight.batch = std::move(batch);
   } else {
     failed_ = true;
@@ -174,26 +191,23 @@ void lks_queue::discard(std::unique_ptr<Batch> batch) {
 void lks_queue::run() {
   Lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stop_ || !flights_.empty() || !held_.empty(); });
+    wake_.wait(lock, [this] { return stop_ || !flights_.empty() || (!held_.empty() && !is_handing_over_); });
     if (flights_.empty() && held_.empty()) return;
     release_held(lock);
     if (!flights_.empty()) land(lock);
-    if (flights_.empty() && held_.empty()) idle_.notify_all();
+    if (is_idle()) idle_.notify_all();
   }
 }
 
 // Hands over what is held as far as the timelines that it waits for have come.
 void lks_queue::release_held(Lock& lock) {
-  while (!held_.empty()) {
-    if (failed_) {
-      if (held_.front().batch) discard(std::move(held_.front().batch));
-      held_.pop_front();
+  while (!held_.empty() && !is_handing_over_) {
+    if (held_.front().batch) {
+      hand_over(lock);
       continue;
     }
-    if (held_.front().batch) {
-      std::unique_ptr<Batch> batch = std::move(held_.front().batch);
+    if (failed_) {
       held_.pop_front();
-      submit(std::move(batch));
       continue;
     }
     lks_timeline& other = *held_.front().timeline;
@@ -286,12 +300,9 @@ void lks_queue::fail(const lks_diag& diag, std::uint64_t value) {
 
 std::uint64_t lks_queue::recover() {
   Lock lock(mutex_);
-  if (batch_ && failed_) {
-    discard(std::move(batch_));
-  } else if (batch_) {
-    hand_over();
-  }
-  idle_.wait(lock, [this] { return flights_.empty() && held_.empty(); });
+  if (batch_ && failed_) discard(std::move(batch_));
+  close_batch(lock);
+  idle_.wait(lock, [this] { return is_idle(); });
   lks_diag lost = empty_diag();
   if (device.health(&lost) != LKS_OK) throw Failure(lost);
   state_->failed = 0;

@@ -19,9 +19,9 @@ struct lks_queue {
   lks_device& device;
   lks_timeline timeline;
 
-  /// Enqueues what `plan` works out and returns the command's value. The batch is there for staging and readings.
-  /// Throws Failure, and then nothing is enqueued.
-  std::uint64_t enqueue(const std::function<void(vulkan::Plan&, vulkan::Batch&)>& plan);
+  /// Enqueues what `work_out` plans, which is called without a lock, and returns the command's value. Throws Failure,
+  /// and then nothing is enqueued.
+  std::uint64_t enqueue(const std::function<void(vulkan::Command&)>& work_out);
   /// Later commands wait for another timeline.
   void wait_for(lks_timeline& other, std::uint64_t value);
   /// Hands over what is recorded.
@@ -39,7 +39,7 @@ struct lks_queue {
     std::uint64_t serial = 0;       // what the semaphore says when the batch is done
     bool a_command_failed = false;  // of this batch, or of a later one
   };
-  // What cannot be handed over yet: a timeline to wait for, or a batch behind one.
+  // What is to be handed over, in order: a batch, or a timeline to wait for.
   struct Held {
     std::unique_ptr<vulkan::Batch> batch;
     lks_timeline* timeline = nullptr;
@@ -49,8 +49,10 @@ struct lks_queue {
   using Lock = std::unique_lock<std::mutex>;
 
   vulkan::Batch& open_batch();
-  void hand_over();
-  void submit(std::unique_ptr<vulkan::Batch> batch);
+  bool is_idle() const { return flights_.empty() && held_.empty() && !is_handing_over_; }
+  void close_batch(Lock& lock);
+  void hand_over(Lock& lock);
+  void submit(Lock& lock, std::unique_ptr<vulkan::Batch> batch);
   void discard(std::unique_ptr<vulkan::Batch> batch);
   void start_thread();
   void run();
@@ -65,6 +67,7 @@ struct lks_queue {
   vulkan::State* state_ = nullptr;
   const std::uint32_t kind_;
   vulkan::ChunkSource params_, staging_;
+  std::optional<vulkan::Command> command_;  // of the caller: calls on one queue come one after the other
   VkSemaphore done_ = VK_NULL_HANDLE;
   std::uint64_t serial_ = 0;
 
@@ -73,6 +76,7 @@ struct lks_queue {
   std::uint64_t newest_ = 0;
   bool failed_ = false;  // commands are skipped until recover
   bool stop_ = false;
+  bool is_handing_over_ = false;  // one thread at a time does, without the lock
   unsigned batch_limit_;
   std::unique_ptr<vulkan::Batch> batch_;  // being recorded
   std::vector<std::unique_ptr<vulkan::Batch>> spare_;
