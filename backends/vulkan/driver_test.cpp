@@ -118,6 +118,29 @@ TEST_F(VulkanDriver, BrokenCachesAreAsGoodAsNone) {
   std::filesystem::remove_all(folder);
 }
 
+TEST_F(VulkanDriver, CachesDoNotGrowForEver) {
+  const std::filesystem::path folder = testing::TempDir() + "lockstep_vulkan_full_cache",
+                              old = folder / "vulkan/old.spv";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder / "vulkan");
+  std::ofstream(old).put('x');
+  std::filesystem::resize_file(old, std::uintmax_t{300} << 20);  // a hole: it takes no room on the disk
+  EXPECT_NE(run_with_cache(folder).find("0 failed, 0 crashed"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(old));
+  EXPECT_FALSE(std::filesystem::is_empty(folder / "vulkan"));
+  std::filesystem::remove_all(folder);
+}
+
+// Longer than what is staged in one piece, and from an address that is no multiple of 16.
+TEST_F(VulkanDriver, LongTensorsGoThereAndBack) {
+  std::vector<float> numbers((std::size_t{20} << 20) + 3);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i % 1000003);
+  const auto count = static_cast<std::int64_t>(numbers.size());
+  const Tensor there = Tensor(numbers, Shape{count}).to(Device("vulkan"));
+  const std::vector<float> back = slice(there, {{.axis = 0, .start = 1}}).to_vector<float>();
+  EXPECT_TRUE(std::equal(back.begin(), back.end(), numbers.begin() + 1, numbers.end()));
+}
+
 TEST_F(VulkanDriver, UnknownDevicesAreNamed) {
   try {
     Device("vulkan:7");

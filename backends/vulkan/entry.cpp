@@ -136,16 +136,23 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t 
   });
 }
 
+// Calls do(address, offset, length) for the pieces in which `bytes` are staged: no block of the host's memory needs to
+// be as long as the longest tensor. Staged memory is shifted, so that both ends of a copy are aligned alike.
+template <class Do>
+void for_each_piece(VkDeviceAddress address, std::uint64_t bytes, Do&& handle) {
+  constexpr std::uint64_t most = std::uint64_t{64} << 20;
+  for (std::uint64_t at = 0; at < bytes; at += most) handle(address + at, at, std::min(most, bytes - at));
+}
+
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
                                 std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      if (bytes == 0) return;
-      const VkDeviceAddress to = dst->address + offset;
-      // Shifted, so that both ends of the copy are aligned alike.
-      const Staged staged = command.staging.take(bytes + to % 16);
-      std::memcpy(staged.data + to % 16, src, bytes);
-      plan_copy(command.plan, to, staged.address + to % 16, bytes);
+      for_each_piece(dst->address + offset, bytes, [&](VkDeviceAddress to, std::uint64_t at, std::uint64_t length) {
+        const Staged staged = command.staging.take(length + to % 16);
+        std::memcpy(staged.data + to % 16, static_cast<const std::byte*>(src) + at, length);
+        plan_copy(command.plan, to, staged.address + to % 16, length);
+      });
     });
   });
 }
@@ -154,11 +161,12 @@ lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std
                                std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      if (bytes == 0) return;
-      const VkDeviceAddress from = src->address + offset;
-      const Staged staged = command.staging.take(bytes + from % 16);
-      command.readings.push_back({command.plan.value(), dst, staged.data + from % 16, bytes});
-      plan_copy(command.plan, staged.address + from % 16, from, bytes);
+      for_each_piece(src->address + offset, bytes, [&](VkDeviceAddress from, std::uint64_t at, std::uint64_t length) {
+        const Staged staged = command.staging.take(length + from % 16);
+        command.readings.push_back(
+            {command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data + from % 16, length});
+        plan_copy(command.plan, staged.address + from % 16, from, length);
+      });
     });
   });
 }

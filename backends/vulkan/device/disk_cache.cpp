@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <filesystem>
@@ -39,7 +40,40 @@ DiskCache::DiskCache(const lks_host_api& host) {
   std::error_code error;
   folder_ = folder + "/vulkan";
   std::filesystem::create_directories(folder_, error);
-  if (error) folder_.clear();
+  if (error) {
+    folder_.clear();
+  } else {
+    make_room();
+  }
+}
+
+// Down to half, so that it is not to be done each time. Another process may do the same: a file that is gone is no
+// error.
+void DiskCache::make_room() const {
+  namespace fs = std::filesystem;
+  constexpr std::uint64_t most_kept = std::uint64_t{256} << 20;
+  struct File {
+    fs::file_time_type written;
+    std::uint64_t bytes;
+    fs::path path;
+  };
+  std::vector<File> files;
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const std::uint64_t bytes = it->file_size(gone);
+    if (gone) continue;
+    files.push_back({it->last_write_time(gone), bytes, it->path()});
+    total += bytes;
+  }
+  if (total <= most_kept) return;
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.written < b.written; });
+  for (const File& file : files) {
+    if (total <= most_kept / 2) return;
+    fs::remove(file.path, error);
+    total -= file.bytes;
+  }
 }
 
 std::optional<std::vector<std::uint32_t>> DiskCache::load(const std::string& name, std::string_view key) const {

@@ -1,5 +1,6 @@
 // Files that spare work the next time: compiled shaders and pipelines, under the user's cache folder. A file that is
-// missing, cut off or foreign is as good as none; one that is written appears whole or not at all.
+// missing, cut off or foreign is as good as none; one that is written appears whole or not at all. Where the folder has
+// grown beyond 256 MiB when it is opened, the oldest files go.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,8 @@ class DiskCache {
   void store(const std::string& name, std::string_view key, const std::vector<std::uint32_t>& words) const;
 
  private:
+  void make_room() const;
+
   std::string folder_;
 };
 

@@ -89,6 +89,10 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
   VULKAN_CHECK(vk_.vkCreateBuffer(device_, &buffer, nullptr, &p.buffer));
   VkMemoryRequirements needs;
   vk_.vkGetBufferMemoryRequirements(device_, p.buffer, &needs);
+  if (!(needs.memoryTypeBits >> memory_type & 1u)) {
+    vk_.vkDestroyBuffer(device_, p.buffer, nullptr);
+    raise(LKS_UNSUPPORTED, HOST_WHERE, "%s: the device takes no buffer in its memory of type %u", site, memory_type);
+  }
   VkMemoryAllocateFlagsInfo flags{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
   flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
   VkMemoryAllocateInfo memory{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &flags, needs.size, memory_type};
