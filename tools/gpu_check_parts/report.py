@@ -52,7 +52,7 @@ def bench_lines(folder, device):
 
 
 def bench_row(b):
-    return f"| {b['device']} | {b['group']} | {b['workload']} | {b['median']:.4g} {b['unit']} |"
+    return f"| {b['device']} | {b['group']} | {b['workload']} | {b['mode']} | {b['median']:.4g} {b['unit']} |"
 
 
 def peer_rows(lines, peers):
@@ -83,7 +83,8 @@ def main():
             "| --- | --- | --- | --- | --- | --- | --- |", *conformance, "",
             "## Training", "", "200 steps of the CNN on 4,000 images, seed 7; the CPU's numbers in brackets.", "",
             "| device | mode | test accuracy | images/s | weights | SHA-256 |", "| --- | --- | --- | --- | --- | --- |", *training, "",
-            "## Throughput", "", "| device | group | workload | median |", "| --- | --- | --- | --- |", *map(bench_row, bench), ""]
+            "## Throughput", "", "| device | group | workload | mode | median |",
+             "| --- | --- | --- | --- | --- |", *map(bench_row, bench), ""]
     if peers:
         text += ["| device | workload | ratio |", "| --- | --- | --- |",
                  *peer_rows(bench, peers), ""]
