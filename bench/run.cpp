@@ -62,8 +62,7 @@ Measured measure_on(const Workload& w, ls::Device device, ls::MathMode mode) {
 namespace {
 
 std::vector<Workload> chosen_workloads(const Options& options) {
-  const bool for_gpus = std::any_of(options.devices.begin(), options.devices.end(),
-                                    [](ls::Device d) { return ls::describe(d).type == "gpu"; });
+  const bool for_gpus = std::any_of(options.devices.begin(), options.devices.end(), is_gpu);
   std::vector<Workload> chosen;
   for (const std::string& suite : options.suites) {
     for (Workload& w : workloads_of(suite, for_gpus)) {
@@ -84,8 +83,9 @@ void run(const Options& options, const std::function<void(const Row&)>& done) {
     for (ls::MathMode mode : w.mode ? std::vector{*w.mode} : options.modes) {
       double first = 0;
       for (std::size_t d = 0; d < options.devices.size(); ++d) {
+        if (w.for_gpus_only && !is_gpu(options.devices[d])) continue;
         Measured m = measure_on(w, options.devices[d], mode);
-        if (d == 0) first = m.seconds;
+        if (first == 0) first = m.seconds;
         // Devices are compared with the first; the first, with a limit or a library where one is named. A mode is
         // compared with another on each device.
         if ((d > 0 && !w.mode) || m.row.of.empty()) {

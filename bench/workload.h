@@ -26,11 +26,12 @@ struct Workload {
   double amount = 1;  // calls' worth of work: operations, bytes, images
   std::function<Work(lockstep::Device)> prepare;
   std::function<std::optional<Peer>(lockstep::Device)> peer = nullptr;
+  bool for_gpus_only = false;                             // would take minutes elsewhere
   std::optional<lockstep::MathMode> mode = std::nullopt;  // runs in this one alone, whichever are asked for
 };
 
 std::vector<Workload> overhead_workloads();
-/// `for_gpus`: sizes that fill one.
+/// `for_gpus`: also sizes that fill one.
 std::vector<Workload> op_workloads(bool for_gpus);
 std::vector<Workload> model_workloads();
 /// The ops and models in lockstep mode, each compared with itself in strict mode.
@@ -48,6 +49,11 @@ struct ConvShape {
 };
 enum class ConvPass : std::uint8_t { forward, backward_input, backward_filter };
 std::optional<Peer> onednn_conv(const ConvShape& shape, ConvPass pass);
+
+inline bool is_gpu(lockstep::Device device) {
+  const std::string type = lockstep::describe(device).type;
+  return type == "gpu" || type == "integrated gpu";
+}
 
 /// Waits until the device has done what it was given: in a call, where the time until a result is there is asked for.
 inline void finish(lockstep::Device device) { lockstep::synchronize(device); }

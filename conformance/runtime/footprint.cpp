@@ -81,10 +81,6 @@ std::string growth_of(const std::string& what, int steps, const Footprint& befor
   return "";
 }
 
-}  // namespace
-
-namespace {
-
 using Clock = std::chrono::steady_clock;
 
 // Warms up, and says how many steps make a round: as many as wanted, or as a few seconds allow. Opening a GPU can take

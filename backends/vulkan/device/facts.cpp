@@ -15,13 +15,16 @@ struct Properties {
   VkPhysicalDeviceProperties2 all{};
   VkPhysicalDeviceVulkan11Properties v11{};
   VkPhysicalDeviceVulkan12Properties v12{};
+  VkPhysicalDeviceVulkan13Properties v13{};  // zeros where the device is older
 
-  explicit Properties(VkPhysicalDevice device) {
+  Properties(VkPhysicalDevice device, std::uint32_t api_version) {
     all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
     v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES;
     v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES;
     all.pNext = &v11;
     v11.pNext = &v12;
+    v13.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES;
+    if (api_version >= VK_API_VERSION_1_3) v12.pNext = &v13;
     vkGetPhysicalDeviceProperties2(device, &all);
   }
   Properties(const Properties&) = delete;
@@ -149,8 +152,12 @@ bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
   });
 }
 
-bool has_bfloat_matrices(VkInstance instance, VkPhysicalDevice device, std::uint32_t subgroup_size) {
-  if (subgroup_size != 32 || !has_extension(device, matrix_extension) || !has_extension(device, bfloat_extension)) {
+// What shaders/product_matrices.glsl counts on: subgroups of 32 whatever happens, and its shared memory.
+bool has_bfloat_matrices(VkInstance instance, VkPhysicalDevice device, const Properties& p) {
+  constexpr std::uint32_t shared_bytes = 28672;
+  const bool always_32 = p.v13.minSubgroupSize == 32 && p.v13.maxSubgroupSize == 32;
+  const bool fits = p.all.properties.limits.maxComputeSharedMemorySize >= shared_bytes;
+  if (!always_32 || !fits || !has_extension(device, matrix_extension) || !has_extension(device, bfloat_extension)) {
     return false;
   }
   Features has(false, true);
@@ -219,7 +226,7 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
               std::to_string(VK_API_VERSION_PATCH(basic.apiVersion));
   f.missing = missing_feature(device, basic.apiVersion, wishes.hidden);
   if (basic.apiVersion < VK_API_VERSION_1_2) return f;
-  const Properties p(device);
+  const Properties p(device, basic.apiVersion);
   f.is_lavapipe = p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
   f.keeps_denormals_unasked = f.is_lavapipe || p.v12.driverID == VK_DRIVER_ID_NVIDIA_PROPRIETARY;
   f.version += std::string(", ") + p.v12.driverName + " " + p.v12.driverInfo;
@@ -233,8 +240,7 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
   Features has(false, false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   f.has_f64 = has.all.features.shaderFloat64;
-  f.has_bfloat_matrices =
-      wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, device, f.subgroup_size);
+  f.has_bfloat_matrices = wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, device, p);
   f.has_memory_budget = has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;
 }

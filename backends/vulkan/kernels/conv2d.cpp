@@ -213,7 +213,8 @@ bool is_depthwise(const Extents& extents, Pass pass, const Window& window) {
   constexpr std::int64_t chunk = 256;  // of lockstep mode
   const auto [x, w, y] = extents;
   const bool one_filter = w[0] == window.groups || pass == Pass::forward;
-  return pass != Pass::backward_filter && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
+  const bool is_empty = x[1] == 0 || x[2] == 0 || y[1] == 0 || y[2] == 0;  // the shader reads even what is no term
+  return !is_empty && pass != Pass::backward_filter && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
 }
 
 lks_status make_depthwise(const KernelRequest& request, Out out, const Extents& extents, Pass pass,

@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include <string>
 #include "backends/host/kernel_table.h"
 #include "backends/vulkan/queue/plan.h"
 #include "lockstep/driver_ops.h"
@@ -65,9 +64,6 @@ template <ReduceForm form>
 lks_status make_min(const KernelRequest& request, Out out);
 template <ReduceForm form>
 lks_status make_argmax(const KernelRequest& request, Out out);
-lks_status make_matmul_lanes(const KernelRequest& request, Out out);
-lks_status make_matmul_matrices(const KernelRequest& request, Out out);
-lks_status make_matmul_blocks(const KernelRequest& request, Out out);
 /// How products of matrices go about it, and convolutions, which are some: shaders/product_*.glsl, conv_depthwise.comp.
 enum class Way : std::uint8_t { element, lanes, blocks, matrices, depthwise };
 template <Way way>

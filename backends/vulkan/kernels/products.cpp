@@ -20,7 +20,7 @@ constexpr ProductVariant variants[] = {
     {"blocks 128x128", Way::blocks, &ProductShaders::blocks_128x128, 8, 8, 4, 16, 65, 65, any, 192},
     {"blocks 64x64", Way::blocks, &ProductShaders::blocks_64x64, 8, 8, 3, 8, 33, 9, any},
     {"blocks 128x32", Way::blocks, &ProductShaders::blocks_128x32, 8, 8, 2, 16, 9, 33, any},
-    {"matrices 128x128", Way::matrices, &ProductShaders::matrices, 16, 8, 4, 8, 17, 17, any},
+    {"matrices 128x128", Way::matrices, &ProductShaders::matrices, 16, 8, 4, 8, 17, 17, any, 96},
     {"simple", Way::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
 };
 
@@ -68,6 +68,7 @@ bool serves(const ProductVariant& v, lks_dtype dtype, const ProductShape& shape,
   switch (v.way) {
     case Way::lanes: return facts.subgroup_size >> v.log2_right != 0;  // 4 lanes where there is no AVX
     case Way::blocks: return most_blocks(v, shape) >= v.least_blocks && fits_shared_memory(v, dtype, facts);
+    case Way::matrices: return most_blocks(v, shape) >= v.least_blocks;
     default: return true;
   }
 }

@@ -48,7 +48,6 @@ struct ProductConstants {
   std::uint32_t may_lack_terms = 1;
   std::uint32_t right = 0;  // by lanes: the logarithm
   std::uint32_t log2_strides[2] = {~0u, ~0u};
-  std::uint32_t down = 0;
   std::uint32_t slots = 0, chunk = 0, may_fuse = 0;
   std::uint32_t left_runs_down = 0, right_runs_along = 1;
 
@@ -102,8 +101,7 @@ lks_status require_product(const KernelRequest& request, std::initializer_list<l
 /// Fills in what the kernel says of its sums.
 void describe_product(const KernelRequest& request, const ProductVariant& variant, const Cut& cut);
 
-/// Plans the dispatches of a product, one after the other; `dispatch` is called with a pipeline, a Tiling, groups and
-/// whether it reads the operands, writes the result, or both.
+/// Plans the dispatches of a product, one after the other.
 class ProductDispatches {
  public:
   ProductDispatches(Plan& plan, const Cut& cut, const ProductPipelines& pipelines, VkDeviceAddress workspace,

@@ -69,6 +69,7 @@ class Staging {
   /// Throws Failure of LKS_OUT_OF_MEMORY.
   Staged take(std::uint64_t bytes);
   std::uint64_t bytes() const { return bytes_; }
+  std::size_t chunk_count() const { return chunks_.size(); }
   /// Leaves the chunks to whoever keeps them until the device is done.
   void move_to(Chunks& keeper);
   void release();

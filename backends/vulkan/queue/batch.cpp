@@ -55,6 +55,14 @@ void Batch::barrier() {
   since_barrier_.clear();
 }
 
+void Batch::make_room(const Command& command) {
+  chunks_.reserve(chunks_.size() + command.params.chunk_count() + command.staging.chunk_count());
+  readings.reserve(readings.size() + command.readings.size());
+  std::size_t most = most_accesses;
+  for (const Dispatch& d : command.plan.dispatches()) most = std::max<std::size_t>(most, d.access_count);
+  since_barrier_.reserve(most);
+}
+
 void Batch::record(Command& command, std::uint64_t value) {
   if (count_++ == 0) first = value;
   last = value;

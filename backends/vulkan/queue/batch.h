@@ -41,6 +41,8 @@ class Batch {
 
   /// Opens the command buffer. Throws Failure.
   void begin();
+  /// For what `record` keeps; recording cannot fail then.
+  void make_room(const Command& command);
   /// Records a command and keeps what it has taken.
   void record(Command& command, std::uint64_t value);
   /// Closes the command buffer. Throws Failure.

@@ -69,6 +69,10 @@ std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) 
   device.check_usable();
   // Recording takes memory from the command pool.
   VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
+  {
+    const std::lock_guard lock(mutex_);
+    if (failed_) return ++newest_;
+  }
   Command& command = *command_;
   command.begin(newest_ + 1);
   try {
@@ -80,6 +84,7 @@ std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) 
     }
     start_thread();  // while nothing is enqueued yet: it may fail
     Batch& batch = open_batch();
+    batch.make_room(command);
     batch.record(command, ++newest_);
     if (batch.count() >= batch_limit_ || batch.staged_bytes > most_staged_bytes) {
       batch_limit_ = std::min(2 * batch_limit_, most_commands);
@@ -134,6 +139,12 @@ void lks_queue::close_batch(Lock& lock) {
 void lks_queue::hand_over(Lock& lock) {
   if (is_handing_over_) return;
   is_handing_over_ = true;
+  const auto done = [this](void*) {
+    is_handing_over_ = false;
+    wake_.notify_all();
+    if (is_idle()) idle_.notify_all();
+  };
+  const std::unique_ptr<void, decltype(done)> whatever_happens(this, done);
   while (!held_.empty() && held_.front().batch) {
     std::unique_ptr<Batch> batch = std::move(held_.front().batch);
     held_.pop_front();
@@ -143,9 +154,6 @@ void lks_queue::hand_over(Lock& lock) {
       submit(lock, std::move(batch));
     }
   }
-  is_handing_over_ = false;
-  wake_.notify_all();
-  if (is_idle()) idle_.notify_all();
 }
 
 void lks_queue::submit(Lock& lock, std::unique_ptr<Batch> batch) {
@@ -219,7 +227,6 @@ void lks_queue::release_held(Lock& lock) {
     if (other.queue && other.queue != this) other.queue->flush();
     const lks_status status = other.wait(wanted, patience, &diag);
     lock.lock();
-    if (held_.empty()) return;  // given up meanwhile
     if (status == LKS_TIMEOUT) return;
     held_.pop_front();
     Flight flight;
@@ -256,7 +263,11 @@ void lks_queue::land(Lock& lock) {
     // A later batch may be running, and may just be writing that it has failed: which command it was can be read once
     // all that were handed over are done.
     flight.a_command_failed = status == LKS_OK && state_->failed != 0;
-    if (flight.a_command_failed) status = await(lock, serial_, forever, diag);
+    if (flight.a_command_failed) {
+      // A batch that is being handed over has a serial that is not known yet.
+      wake_.wait(lock, [this] { return !is_handing_over_; });
+      status = await(lock, serial_, forever, diag);
+    }
   }
   Flight landed = std::move(flights_.front());
   flights_.pop_front();

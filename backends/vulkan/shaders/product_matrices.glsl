@@ -166,12 +166,16 @@ void main() {
   PUT(7);
   // What is no term was zero times something. If that is infinite, the sum is NaN: it is done again, with care.
   if (!may_lack_terms || !has_nan) return;
-  for (uint e = gl_SubgroupInvocationID; e < matrices_down * matrices_right * 256; e += gl_SubgroupSize) {
-    const uint row = own_row() + e / (matrices_right * 16), column = own_column() + e % (matrices_right * 16);
-    if (row >= target.rows || column >= target.columns) continue;
-    precise const float sum =
-        sum_of_terms(p, row_of(p, batch, tile.row + row), column_of(p, batch, tile.column + column), tile);
-    precise const float all = sum + added_here(p, batch, tile.column + column);
-    put(target, row, column, all);
+  // Each invocation does what it has written.
+  const uint last_row = p.tiling.rows - 1, last_column = p.tiling.columns - 1;
+  for (uint i = 0; i < matrices_down * matrices_right; ++i) {
+    for (uint e = gl_SubgroupInvocationID; e < 256; e += gl_SubgroupSize) {
+      const uint row = own_row() + i / matrices_right * 16 + e / 16;
+      const uint column = own_column() + i % matrices_right * 16 + e % 16;
+      precise const float sum = sum_of_terms(p, row_of(p, batch, min(tile.row + row, last_row)),
+                                             column_of(p, batch, min(tile.column + column, last_column)), tile);
+      precise const float all = sum + added_here(p, batch, tile.column + column);
+      put(target, row, column, all);
+    }
   }
 }
