@@ -67,6 +67,7 @@ void Pieces::fault_point(const char* site) const { VULKAN_FAULT_POINT(host_, LKS
 
 Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
   fault_point(site);
+  if (mapped) VULKAN_FAULT_POINT(host_, LKS_FAULT_MAP, "vulkan.map");
   const bool counted = counts(memory_type);
   if (bytes > facts_.max_allocation) {
     lks_diag diag = empty_diag();
