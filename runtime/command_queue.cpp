@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/device_state.h"
+#include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
 
 namespace lockstep {
@@ -56,6 +57,7 @@ std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
     check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});
     return 0;
   }
+  wait_for_devices_at_exit();
   make_room();
   std::lock_guard lock(mutex_);
   check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});

@@ -44,7 +44,20 @@ void wait_for_all_devices() {
   }
 }
 
+struct WaitsWhenMainEnds {
+  ~WaitsWhenMainEnds() {
+    if (is_main_thread()) wait_for_all_devices();
+  }
+};
+
 }  // namespace
+
+// exit() destroys the calling thread's objects before it runs any handler. Handlers run in the opposite order of their
+// registration, and a library such as LLVM registers some while the device works, long after it was opened.
+void wait_for_devices_at_exit() {
+  static thread_local const WaitsWhenMainEnds guard;
+  static_cast<void>(guard);
+}
 
 void check_not_forked() {
   if (!forked.load(std::memory_order_relaxed)) return;
@@ -74,7 +87,8 @@ DeviceState& DeviceEntry::open_state() const {
     }
     state_ = std::make_unique<DeviceState>(*this);
     open_.store(state_.get(), std::memory_order_release);
-    // After the driver has loaded its libraries, so that this runs before their exit handlers do.
+    // For programs whose main thread uses no device. After the driver has loaded its libraries, so that this runs
+    // before the exit handlers that they have by then.
     if (!state_->queue().is_inline()) std::atexit(&wait_for_all_devices);
   }
   return *state_;

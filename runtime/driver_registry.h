@@ -77,4 +77,8 @@ class DriverRegistry {
 /// Throws StateError LS1003 in a forked child.
 void check_not_forked();
 
+/// Called on each thread that gives a device work to do later: when the main thread's program ends, it waits for all
+/// devices, before anything that they use is taken away.
+void wait_for_devices_at_exit();
+
 }  // namespace lockstep

@@ -40,4 +40,6 @@ const char* driver_file_pattern();
 /// Calls `handler` in every forked child.
 void on_fork_in_child(void (*handler)());
 
+bool is_main_thread();
+
 }  // namespace lockstep

@@ -2,6 +2,8 @@
 #include <elf.h>
 #include <link.h>
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -100,6 +102,8 @@ std::vector<std::string> driver_files_in(const std::string& folder) {
   std::sort(files.begin(), files.end());  // directory order is arbitrary
   return files;
 }
+
+bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
 void on_fork_in_child(void (*handler)()) { pthread_atfork(nullptr, nullptr, handler); }
 
