@@ -141,6 +141,20 @@ TEST_F(VulkanDriver, LongTensorsGoThereAndBack) {
   EXPECT_TRUE(std::equal(back.begin(), back.end(), numbers.begin() + 1, numbers.end()));
 }
 
+// Nothing has been waited for, and shaders are still being compiled, by libraries whose exit handlers come first.
+TEST_F(VulkanDriver, AProgramMayEndWhileTheDeviceWorks) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
+  const auto end_at_work = [] {
+    const DeviceScope scope{Device("vulkan")};
+    Tensor x = full(Shape{100, 100}, 0.5f);
+    for (int i = 0; i < 3; ++i) x = softmax(matmul(tanh(x), erf(x)));
+    std::exit(0);
+  };
+  EXPECT_EXIT(end_at_work(), testing::ExitedWithCode(0), "");
+  unsetenv("MESA_SHADER_CACHE_DISABLE");
+}
+
 TEST_F(VulkanDriver, UnknownDevicesAreNamed) {
   try {
     Device("vulkan:7");

@@ -15,16 +15,13 @@ struct Properties {
   VkPhysicalDeviceProperties2 all{};
   VkPhysicalDeviceVulkan11Properties v11{};
   VkPhysicalDeviceVulkan12Properties v12{};
-  VkPhysicalDeviceVulkan13Properties v13{};  // zeros where the device is older
 
-  Properties(VkPhysicalDevice device, std::uint32_t api_version) {
+  explicit Properties(VkPhysicalDevice device) {
     all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
     v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES;
     v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES;
     all.pNext = &v11;
     v11.pNext = &v12;
-    v13.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_PROPERTIES;
-    if (api_version >= VK_API_VERSION_1_3) v12.pNext = &v13;
     vkGetPhysicalDeviceProperties2(device, &all);
   }
   Properties(const Properties&) = delete;
@@ -152,12 +149,21 @@ bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
   });
 }
 
+bool has_subgroups_of_32(VkPhysicalDevice device) {
+  if (!has_extension(device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return false;
+  VkPhysicalDeviceSubgroupSizeControlProperties sizes{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+  VkPhysicalDeviceProperties2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &sizes, {}};
+  vkGetPhysicalDeviceProperties2(device, &all);
+  return sizes.minSubgroupSize == 32 && sizes.maxSubgroupSize == 32;
+}
+
 // What shaders/product_matrices.glsl counts on: subgroups of 32 whatever happens, and its shared memory.
 bool has_bfloat_matrices(VkInstance instance, VkPhysicalDevice device, const Properties& p) {
   constexpr std::uint32_t shared_bytes = 28672;
-  const bool always_32 = p.v13.minSubgroupSize == 32 && p.v13.maxSubgroupSize == 32;
   const bool fits = p.all.properties.limits.maxComputeSharedMemorySize >= shared_bytes;
-  if (!always_32 || !fits || !has_extension(device, matrix_extension) || !has_extension(device, bfloat_extension)) {
+  if (!fits || !has_subgroups_of_32(device) || !has_extension(device, matrix_extension) ||
+      !has_extension(device, bfloat_extension)) {
     return false;
   }
   Features has(false, true);
@@ -226,7 +232,7 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
               std::to_string(VK_API_VERSION_PATCH(basic.apiVersion));
   f.missing = missing_feature(device, basic.apiVersion, wishes.hidden);
   if (basic.apiVersion < VK_API_VERSION_1_2) return f;
-  const Properties p(device, basic.apiVersion);
+  const Properties p(device);
   f.is_lavapipe = p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
   f.keeps_denormals_unasked = f.is_lavapipe || p.v12.driverID == VK_DRIVER_ID_NVIDIA_PROPRIETARY;
   f.version += std::string(", ") + p.v12.driverName + " " + p.v12.driverInfo;
