@@ -142,10 +142,7 @@ Workload pointwise_chain(const char* name, std::int64_t n, const char* op_name,
 template <class F>
 Workload memory_bound(const std::string& name, double bytes, F make) {
   Workload w{"memory", name, "GB/s", bytes};
-  w.prepare = [make](ls::Device device) -> Work {
-    auto op = make();
-    return throughput_of(device, [op] { op(); });
-  };
+  w.prepare = [make](ls::Device device) { return throughput_of(device, make()); };
   w.peer = [](ls::Device device) { return is_cpu(device) ? std::optional(non_temporal_copy()) : std::nullopt; };
   return w;
 }

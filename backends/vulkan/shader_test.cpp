@@ -18,18 +18,11 @@ using Words = std::span<const std::uint32_t>;
 // Numbers of the SPIR-V specification 1.6.
 enum : std::uint32_t {
   op_ext_inst = 12,
-  op_capability = 17,
-  op_decorate = 71,
   op_f_add = 129,
   op_f_sub = 131,
   op_f_mul = 133,
   op_f_div = 136,
   op_vector_times_scalar = 142,
-  op_loop_merge = 246,
-  op_type_matrix_khr = 4456,
-  op_length_khr = 4460,
-  op_type_matrix_nv = 5358,
-  op_length_nv = 5362,
   decoration_no_contraction = 42,
   extended_fma = 50
 };
@@ -62,7 +55,7 @@ bool is_arithmetic(std::uint32_t opcode) {
 std::size_t arithmetic_that_may_be_contracted(Words module) {
   std::unordered_set<std::uint32_t> kept;
   spirv::for_each_instruction(module, [&](std::uint32_t opcode, Words words, std::size_t) {
-    if (opcode == op_decorate && words[2] == decoration_no_contraction) kept.insert(words[1]);
+    if (opcode == spirv::op_decorate && words[2] == decoration_no_contraction) kept.insert(words[1]);
     return true;
   });
   return count(module, [&](std::uint32_t o, Words words) { return is_arithmetic(o) && !kept.contains(words[2]); });
@@ -84,8 +77,8 @@ TEST_P(Shaders, compute_what_is_written) {
 }
 
 TEST_P(Shaders, have_their_loops_unrolled_when_they_are_handed_over) {
-  const auto marked = [](std::uint32_t o, Words words) { return o == op_loop_merge && words[3] == 4; };
-  const auto unrolled = [](std::uint32_t o, Words words) { return o == op_loop_merge && words[3] == 1; };
+  const auto marked = [](std::uint32_t o, Words words) { return o == spirv::op_loop_merge && words[3] == 4; };
+  const auto unrolled = [](std::uint32_t o, Words words) { return o == spirv::op_loop_merge && words[3] == 1; };
   const std::vector<std::uint32_t> out = with_unrolling(module_);
   EXPECT_EQ(count(out, marked), 0u);
   EXPECT_EQ(count(out, unrolled), count(module_, marked) + count(module_, unrolled));
@@ -94,27 +87,28 @@ TEST_P(Shaders, have_their_loops_unrolled_when_they_are_handed_over) {
 // Nothing of this machine knows the extension, so what can be told of the result is its shape.
 TEST_P(Shaders, have_matrices_of_bf16_when_they_are_handed_over) {
   const std::vector<std::uint32_t> out = with_khronos_matrices(module_);
-  const std::size_t types = count_of(module_, op_type_matrix_nv);
+  const std::size_t types = count_of(module_, spirv::op_type_matrix_nv);
   if (types == 0) {
     EXPECT_EQ(out, module_);
     return;
   }
   EXPECT_EQ(types, 3u);  // left and right sides, and sums
-  for (std::uint32_t o = op_type_matrix_nv; o <= op_length_nv; ++o) {
+  for (std::uint32_t o = spirv::op_type_matrix_nv; o <= spirv::op_length_nv; ++o) {
     EXPECT_EQ(count_of(out, o), 0u);
-    EXPECT_EQ(count_of(out, o - op_type_matrix_nv + op_type_matrix_khr), count_of(module_, o));
+    EXPECT_EQ(count_of(out, o - spirv::op_type_matrix_nv + spirv::op_type_matrix_khr), count_of(module_, o));
   }
   std::unordered_set<std::uint32_t> uses;
   std::size_t end = 0;
   spirv::for_each_instruction(out, [&](std::uint32_t opcode, Words words, std::size_t at) {
-    if (opcode == op_type_matrix_khr) uses.insert(words[6]);
+    if (opcode == spirv::op_type_matrix_khr) uses.insert(words[6]);
     end = at + words.size();
     return true;
   });
   EXPECT_EQ(uses.size(), 3u);
   EXPECT_EQ(end, out.size());
   for (const std::uint32_t capability : {5116u, 5118u, 6022u}) {
-    EXPECT_EQ(count(out, [&](std::uint32_t o, Words w) { return o == op_capability && w[1] == capability; }), 1u);
+    EXPECT_EQ(count(out, [&](std::uint32_t o, Words w) { return o == spirv::op_capability && w[1] == capability; }),
+              1u);
   }
 }
 

@@ -9,7 +9,6 @@ namespace {
 enum : std::uint32_t {
   op_entry_point = 15,
   op_execution_mode = 16,
-  op_capability = 17,
   op_execution_mode_id = 331,
   capability_float64 = 10,
   capability_denorm_preserve = 4464,
@@ -48,12 +47,12 @@ std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> mo
   bool f64 = false, capabilities_done = false, modes_done = false;
   std::uint32_t entry = 0;
   spirv::for_each_instruction(module, [&](std::uint32_t opcode, std::span<const std::uint32_t> words, std::size_t) {
-    if (opcode == op_capability) {
+    if (opcode == spirv::op_capability) {
       f64 = f64 || words[1] == capability_float64;
     } else if (!capabilities_done) {
       capabilities_done = true;
       for (const Mode& m : modes) {
-        if (m.for_32 || (m.for_64 && f64)) out.insert(out.end(), {2u << 16 | op_capability, m.capability});
+        if (m.for_32 || (m.for_64 && f64)) out.insert(out.end(), {2u << 16 | spirv::op_capability, m.capability});
       }
     }
     if (opcode == op_entry_point) entry = words[2];

@@ -16,24 +16,18 @@ using Words = std::span<const std::uint32_t>;
 // and SPV_KHR_bfloat16.
 enum : std::uint32_t {
   op_extension = 10,
-  op_capability = 17,
   op_type_int = 21,
   op_type_float = 22,
   op_type_pointer = 32,
   op_constant_true = 41,
   op_constant = 43,
   op_variable = 59,
-  op_decorate = 71,
-  op_type_matrix_khr = 4456,
   op_load_khr = 4457,
   op_store_khr = 4458,
   op_multiply_add_khr = 4459,
-  op_length_khr = 4460,
-  op_type_matrix_nv = 5358,
   op_load_nv = 5359,
   op_store_nv = 5360,
   op_multiply_add_nv = 5361,
-  op_length_nv = 5362,
   capability_float16 = 9,
   capability_bfloat16 = 5116,
   capability_bfloat16_matrices = 5118,
@@ -73,11 +67,11 @@ class Rewriter {
     std::unordered_set<std::uint32_t> addresses, decorated;
     std::unordered_map<std::uint32_t, std::uint32_t> pointee;  // of pointers to variables of functions
     spirv::for_each_instruction(module_, [&](std::uint32_t opcode, Words words, std::size_t) {
-      if (opcode == op_capability && words[1] == capability_matrices_nv) is_needed_ = true;
+      if (opcode == spirv::op_capability && words[1] == capability_matrices_nv) is_needed_ = true;
       if (opcode == op_type_float && words[2] == 16) half_ = words[1];
       if (opcode == op_constant_true) true_ = words[2];
       if (opcode == op_constant) values_[words[2]] = words[3];
-      if (opcode == op_decorate && words[2] == decoration_aliased_pointer) decorated.insert(words[1]);
+      if (opcode == spirv::op_decorate && words[2] == decoration_aliased_pointer) decorated.insert(words[1]);
       if (opcode == op_type_pointer && words[2] == storage_physical) addresses.insert(words[1]);
       if (opcode == op_type_pointer && words[2] == storage_function) pointee[words[1]] = words[3];
       if (opcode == op_variable && pointee.contains(words[1]) && addresses.contains(pointee[words[1]]) &&
@@ -110,9 +104,9 @@ class Rewriter {
 
   void rewrite(std::uint32_t opcode, Words words) {
     switch (opcode) {
-      case op_capability: return rewrite_capability(words);
+      case spirv::op_capability: return rewrite_capability(words);
       case op_extension: return rewrite_extension(words);
-      case op_decorate: return rewrite_decoration(words);
+      case spirv::op_decorate: return rewrite_decoration(words);
       case op_type_int:
         copy(words);
         if (words[2] == 32 && words[3] == 0) put_constants(words[1]);
@@ -120,21 +114,21 @@ class Rewriter {
       case op_type_float:
         if (words[1] != half_) return copy(words);
         return put(op_type_float, {half_, 16, encoding_bfloat16});
-      case op_type_matrix_nv: return rewrite_type(words);
+      case spirv::op_type_matrix_nv: return rewrite_type(words);
       case op_load_nv:
         return put(op_load_khr, {words[1], words[2], words[3], layout(words[5]), words[4]}, words.subspan(6));
       case op_store_nv: return put(op_store_khr, {words[1], words[2], layout(words[4]), words[3]}, words.subspan(5));
       case op_multiply_add_nv: return put(op_multiply_add_khr, {}, words.subspan(1));
-      case op_length_nv: return put(op_length_khr, {}, words.subspan(1));
+      case spirv::op_length_nv: return put(spirv::op_length_khr, {}, words.subspan(1));
       default: return copy(words);
     }
   }
 
   void rewrite_capability(Words words) {
-    if (words[1] == capability_float16) return put(op_capability, {capability_bfloat16});
+    if (words[1] == capability_float16) return put(spirv::op_capability, {capability_bfloat16});
     if (words[1] != capability_matrices_nv) return copy(words);
-    put(op_capability, {capability_matrices_khr});
-    put(op_capability, {capability_bfloat16_matrices});
+    put(spirv::op_capability, {capability_matrices_khr});
+    put(spirv::op_capability, {capability_bfloat16_matrices});
   }
 
   void rewrite_extension(Words words) {
@@ -145,7 +139,7 @@ class Rewriter {
 
   // The optimizer's scalar replacement forgets what the specification asks of variables that hold addresses.
   void rewrite_decoration(Words words) {
-    for (const std::uint32_t variable : undecorated_) put(op_decorate, {variable, decoration_aliased_pointer});
+    for (const std::uint32_t variable : undecorated_) put(spirv::op_decorate, {variable, decoration_aliased_pointer});
     undecorated_.clear();
     copy(words);
   }
@@ -154,7 +148,7 @@ class Rewriter {
     const std::uint32_t component = words[2], columns = words[5];
     const bool is_marked = values_[columns] == 8;
     const std::uint32_t use = component != half_ ? sum_use : is_marked ? right_use : left_use;
-    put(op_type_matrix_khr,
+    put(spirv::op_type_matrix_khr,
         {words[1], component, words[3], words[4], is_marked ? constant(16) : columns, constant(use)});
   }
 

@@ -1,6 +1,5 @@
 // Convolution and its two gradients, in the order of lockstep mode (in blocks: only in that mode).
 #include <bit>
-#include <cstdio>
 #include <limits>
 
 #include "backends/vulkan/kernels/products.h"
@@ -210,7 +209,6 @@ void set_strides(ProductConstants& constants, const Window& window) {
 }
 
 bool is_depthwise(const Extents& extents, Pass pass, const Window& window) {
-  constexpr std::int64_t chunk = 256;  // of lockstep mode
   const auto [x, w, y] = extents;
   const bool one_filter = w[0] == window.groups || pass == Pass::forward;
   const bool is_empty = x[1] == 0 || x[2] == 0 || y[1] == 0 || y[2] == 0;  // the shader reads even what is no term
@@ -222,7 +220,6 @@ lks_status make_depthwise(const KernelRequest& request, Out out, const Extents& 
   if (!is_depthwise(extents, pass, window)) {
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not one channel for each group, or many taps");
   }
-  std::snprintf(request.info.variant, sizeof request.info.variant, "depthwise");
   request.info.accumulate_dtype = request.input(0).dtype;
   request.info.order = LKS_ORDER_BLOCKED;
   request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;

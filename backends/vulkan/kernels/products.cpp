@@ -24,7 +24,6 @@ constexpr ProductVariant variants[] = {
     {"simple", Way::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
 };
 
-constexpr std::int64_t chunk = 256;           // docs/lockstep_mode.md
 constexpr std::int64_t joined_at_once = 256;  // shaders/product_join.glsl
 constexpr std::int64_t join_group = 64, element_group = 64;
 constexpr std::int64_t most_workspace = std::int64_t{64} << 20;

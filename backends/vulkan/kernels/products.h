@@ -8,6 +8,8 @@
 
 namespace vulkan {
 
+constexpr std::int64_t chunk = 256;  // positions that are added one after the other; docs/lockstep_mode.md
+
 /// A product of matrices, or what an op is as one.
 struct ProductShape {
   std::int64_t batch, rows, columns, depth;

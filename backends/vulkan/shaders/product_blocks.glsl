@@ -125,14 +125,8 @@ void main() {
       has_nan = has_nan || isnan(sum);
     }
   }
-  // What is no term was zero times something. If that is infinite, the sum is NaN: it is done again, with care.
   if (!may_lack_terms || !has_nan) return;
   [[dont_unroll]] for (uint i = 0; i < tile_elements; ++i) {
-    const uint row = own_row(i / COLUMNS), column = own_column(i % COLUMNS);
-    if (row >= target.rows || column >= target.columns) continue;
-    precise T sum = sum_of_terms(p, row_of(p, batch, min(tile.row + row, last_row)),
-                                 column_of(p, batch, min(tile.column + column, last_column)), tile);
-    sum = sum + added_here(p, batch, tile.column + column);
-    put(target, row, column, sum);
+    put_terms(p, batch, tile, target, own_row(i / COLUMNS), own_column(i % COLUMNS));
   }
 }

@@ -164,18 +164,12 @@ void main() {
   PUT(5);
   PUT(6);
   PUT(7);
-  // What is no term was zero times something. If that is infinite, the sum is NaN: it is done again, with care.
   if (!may_lack_terms || !has_nan) return;
   // Each invocation does what it has written.
-  const uint last_row = p.tiling.rows - 1, last_column = p.tiling.columns - 1;
   for (uint i = 0; i < matrices_down * matrices_right; ++i) {
     for (uint e = gl_SubgroupInvocationID; e < 256; e += gl_SubgroupSize) {
-      const uint row = own_row() + i / matrices_right * 16 + e / 16;
-      const uint column = own_column() + i % matrices_right * 16 + e % 16;
-      precise const float sum = sum_of_terms(p, row_of(p, batch, min(tile.row + row, last_row)),
-                                             column_of(p, batch, min(tile.column + column, last_column)), tile);
-      precise const float all = sum + added_here(p, batch, tile.column + column);
-      put(target, row, column, all);
+      put_terms(p, batch, tile, target, own_row() + i / matrices_right * 16 + e / 16,
+                own_column() + i % matrices_right * 16 + e % 16);
     }
   }
 }

@@ -34,3 +34,13 @@ T sum_of_terms(Params p, Row row, Column column, Tile tile) {
   }
   return sum;
 }
+
+// The element of the target in this row and column, again. Elsewhere, what is no term was zero times something; if that is
+// infinite, the sum is NaN.
+void put_terms(Params p, Batch batch, Tile tile, Target target, uint row, uint column) {
+  if (row >= target.rows || column >= target.columns) return;
+  precise T sum = sum_of_terms(p, row_of(p, batch, min(tile.row + row, p.tiling.rows - 1)),
+                               column_of(p, batch, min(tile.column + column, p.tiling.columns - 1)), tile);
+  sum = sum + added_here(p, batch, tile.column + column);
+  put(target, row, column, sum);
+}
