@@ -121,6 +121,7 @@ void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
+    if (!queue->runs_kernels()) raise(LKS_UNSUPPORTED, HOST_WHERE, "a transfer queue runs no kernels");
     *value = queue->enqueue([&](Command& command) {
       for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->plan(command.plan, launches[i]);
     });
@@ -130,28 +131,31 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
 lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
                                std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    *value = queue->enqueue([&](Command& command) {
-      plan_copy(command.plan, dst->address + dst_offset, src->address + src_offset, bytes);
-    });
+    *value = queue->enqueue(
+        [&](Command& command) { plan_copy(command.plan, dst->at(dst_offset), src->at(src_offset), bytes); });
   });
 }
 
-// Calls do(address, offset, length) for the pieces in which `bytes` are staged: no block of the host's memory needs to
-// be as long as the longest tensor. Staged memory is shifted, so that both ends of a copy are aligned alike.
-template <class Do>
-void for_each_piece(VkDeviceAddress address, std::uint64_t bytes, Do&& handle) {
+// Calls handle(place on the device, staged, offset, length) for the pieces in which `bytes` are staged: no block of the
+// host's memory needs to be as long as the longest tensor. Staged memory is shifted, so that both ends of a copy are
+// aligned alike.
+template <class Handle>
+void for_each_piece(Command& command, const Place& place, std::uint64_t bytes, Handle&& handle) {
   constexpr std::uint64_t most = std::uint64_t{64} << 20;
-  for (std::uint64_t at = 0; at < bytes; at += most) handle(address + at, at, std::min(most, bytes - at));
+  for (std::uint64_t at = 0; at < bytes; at += most) {
+    const std::uint64_t length = std::min(most, bytes - at), shift = (place.address + at) % 16;
+    const Staged staged = command.staging.take(length + shift);
+    handle(place + at, Staged{staged.data + shift, staged.place + shift}, at, length);
+  }
 }
 
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
                                 std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(dst->address + offset, bytes, [&](VkDeviceAddress to, std::uint64_t at, std::uint64_t length) {
-        const Staged staged = command.staging.take(length + to % 16);
-        std::memcpy(staged.data + to % 16, static_cast<const std::byte*>(src) + at, length);
-        plan_copy(command.plan, to, staged.address + to % 16, length);
+      for_each_piece(command, dst->at(offset), bytes, [&](const Place& to, const Staged& staged, auto at, auto length) {
+        std::memcpy(staged.data, static_cast<const std::byte*>(src) + at, length);
+        plan_copy(command.plan, to, staged.place, length);
       });
     });
   });
@@ -161,12 +165,11 @@ lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std
                                std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(src->address + offset, bytes, [&](VkDeviceAddress from, std::uint64_t at, std::uint64_t length) {
-        const Staged staged = command.staging.take(length + from % 16);
-        command.readings.push_back(
-            {command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data + from % 16, length});
-        plan_copy(command.plan, staged.address + from % 16, from, length);
-      });
+      for_each_piece(
+          command, src->at(offset), bytes, [&](const Place& from, const Staged& staged, auto at, auto length) {
+            command.readings.push_back({command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data, length});
+            plan_copy(command.plan, staged.place, from, length);
+          });
     });
   });
 }
@@ -175,8 +178,9 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
                                std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value,
                                lks_diag* diag) {
   return guard(diag, [&] {
-    *value = queue->enqueue(
-        [&](Command& command) { plan_fill(command.plan, dst->address + offset, bytes, pattern, pattern_bytes); });
+    *value = queue->enqueue([&](Command& command) {
+      plan_fill(command.plan, command.staging, dst->at(offset), bytes, pattern, pattern_bytes);
+    });
   });
 }
 

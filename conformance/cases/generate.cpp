@@ -77,10 +77,6 @@ std::int64_t largest_input(const OpCase& c) {
   return most;
 }
 
-bool is_exact(Values values) {
-  return values == Values::exact || values == Values::wide_first || values == Values::wide_last;
-}
-
 // Collects cases, each id once.
 class Collector {
  public:
@@ -181,9 +177,11 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
-  if (mode == MathMode::fast) return Values::exact;
+  // What every format that fast mode may use holds.
+  const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
+  if (mode == MathMode::fast) return has_infinities ? Values::infinite : Values::exact;
   const std::int64_t most = wanted == Values::cancelling ? 1500 : 6000;
-  return largest_input(c) > most && !is_exact(wanted) ? Values::exact : wanted;
+  return largest_input(c) > most && !are_exact(wanted) ? Values::exact : wanted;
 }
 
 std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount) {

@@ -100,8 +100,14 @@ const char* name_of(Values values) {
     case Values::cancelling: return "cancelling";
     case Values::corners: return "corners";
     case Values::ties: return "ties";
+    case Values::infinite: return "infinite";
     default: return "drawn";
   }
+}
+
+bool are_exact(Values values) {
+  return values == Values::exact || values == Values::wide_first || values == Values::wide_last ||
+         values == Values::infinite;
 }
 
 DType TestCase::dtype() const {

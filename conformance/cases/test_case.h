@@ -36,11 +36,14 @@ enum class Values : std::uint8_t {
   cancelling,  // terms that nearly cancel
   corners,     // special numbers and the ends of integers, in all pairs; for choices zeros of both signs and some NaN
   ties,        // for conversions: halfway between two results, and beside
+  infinite,    // small integers and a few infinities: all sums are exact, infinite or NaN, in any order
 };
 inline constexpr Values value_kinds[] = {Values::drawn,   Values::exact, Values::wide_first, Values::wide_last,
                                          Values::spread,  Values::tiny,  Values::special,    Values::cancelling,
-                                         Values::corners, Values::ties};
+                                         Values::corners, Values::ties,  Values::infinite};
 const char* name_of(Values values);
+/// Whether all finite sums of such numbers are exact, in any order.
+bool are_exact(Values values);
 
 struct TestCase {
   std::string suite;  // "forward", "gradient", "second_gradient", "beside", "refusal"

@@ -120,6 +120,9 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
   const FloatFormat f = format_of(in.dtype);
   switch (t.values) {
     case Values::exact: return static_cast<long double>(draw.below(17)) - 8;
+    case Values::infinite:
+      if (draw.unit() < share) return draw.sign() * std::numeric_limits<long double>::infinity();
+      return static_cast<long double>(draw.below(17)) - 8;
     case Values::wide_first:
     case Values::wide_last: {
       const std::size_t wide = t.values == Values::wide_first ? place.first : place.last;
@@ -289,7 +292,8 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (floats == 0) return false;
   const bool sums = op.error_class == ErrorClass::sum;
   switch (values) {
-    case Values::exact: return sums && !limited;
+    case Values::exact:
+    case Values::infinite: return sums && !limited;
     case Values::wide_first: return sums && !limited;
     case Values::wide_last: return sums && !limited && floats > 1;
     case Values::cancelling: return sums && !positive;

@@ -37,16 +37,10 @@ long double typical_magnitude(const std::vector<RefArray>& inputs) {
   return count > 0 ? std::max(total / count, least) : 1;
 }
 
-bool is_exact_kind(Values values) {
-  return values == Values::exact || values == Values::wide_first || values == Values::wide_last;
-}
-
-// Whether all exact results are whole: then no step of the definition rounds.
+// Whether all exact results are whole, infinite or NaN: then no step of the definition rounds.
 bool all_whole(const RefArray& exact) {
-  for (long double v : exact.values) {
-    if (!(v == std::trunc(v))) return false;
-  }
-  return true;
+  return std::all_of(exact.values.begin(), exact.values.end(),
+                     [](long double v) { return v == std::trunc(v) || std::isnan(v); });
 }
 
 void join(Verdict& worst, const Verdict& v, std::size_t output) {
@@ -144,11 +138,11 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   for (std::size_t o = 0; o < results.size(); ++o) {
     const DType dtype = exact[o].dtype;
     // Small integers are exact in every format that fast mode may use.
-    const bool as_strict = t.mode == MathMode::fast && t.values == Values::exact;
+    const bool as_strict = t.mode == MathMode::fast && (t.values == Values::exact || t.values == Values::infinite);
     const MathMode mode = as_strict ? MathMode::strict : t.mode;
     Measure measure{setting.bounds.find(t.op->error_class, dtype, mode), argument_for(inputs, exact[o]), false,
                     typical_magnitude(inputs)};
-    measure.exact_sums = t.op->error_class == ErrorClass::sum && is_exact_kind(t.values) && all_whole(exact[o]);
+    measure.exact_sums = t.op->error_class == ErrorClass::sum && are_exact(t.values) && all_whole(exact[o]);
     const RefArray result = to_array(results[o]);
     join(worst, judge(result, exact[o], measure), o);
     if (!claimed) continue;

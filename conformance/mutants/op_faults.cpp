@@ -113,6 +113,28 @@ void avg_pool_counts_padding(const Call& call) {
   }
 }
 
+// The kernel of fast mode multiplies padding by the filter, instead of leaving it out.
+void conv_multiplies_padding_in_fast_mode(const Call& call) {
+  call.run();
+  const host::TensorView x = call.view(0), filter = call.view(1), y = call.view(call.inputs());
+  if (y.dtype != LKS_F32 || call.desc.desc.math_mode != LKS_MODE_FAST) return;
+  const auto& a = call.desc.attributes<lks_conv2d_attrs>();
+  const auto outside = [&](int side, std::int64_t out, std::int64_t tap) {
+    const std::int64_t at = out * a.strides.values[side] - a.padding.values[2 * side] + tap * a.dilation.values[side];
+    return at < 0 || at >= x.dims[side + 1];
+  };
+  reference::Walk walk(4, y.dims);
+  walk.add(y.strides);
+  for (; !walk.done(); walk.next()) {
+    reference::Walk taps(3, filter.dims + 1);
+    taps.add(filter.strides + 1);
+    for (; !taps.done(); taps.next()) {
+      if (!outside(0, walk.index(1), taps.index(0)) && !outside(1, walk.index(2), taps.index(1))) continue;
+      y.as<float>()[walk.offset(0)] += 0 * filter.as<float>()[walk.index(3) * filter.strides[0] + taps.offset(0)];
+    }
+  }
+}
+
 // Windows that overlap: the later one wins where both should count.
 void max_pool_gradient_overwrites(const Call& call) {
   const host::TensorView dy = call.view(0), chosen = call.view(1), dx = call.view(2);
@@ -236,6 +258,7 @@ constexpr KernelFault faults[] = {
     {Mutant::max_pool_last_tie, LKS_OP_MAX_POOL2D, &max_pool_last_tie},
     {Mutant::max_pool_pads_with_zero, LKS_OP_MAX_POOL2D, &max_pool_pads_with_zero},
     {Mutant::avg_pool_counts_padding, LKS_OP_AVG_POOL2D, &avg_pool_counts_padding},
+    {Mutant::conv_multiplies_padding_in_fast_mode, LKS_OP_CONV2D, &conv_multiplies_padding_in_fast_mode},
     {Mutant::max_pool_gradient_overwrites, LKS_OP_MAX_POOL2D_BACKWARD, &max_pool_gradient_overwrites},
     {Mutant::filter_gradient_of_first_image, LKS_OP_CONV2D_BACKWARD_FILTER, &filter_gradient_of_first_image},
     {Mutant::gather_wraps, LKS_OP_GATHER, &gather_wraps, true},

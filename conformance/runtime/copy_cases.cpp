@@ -1,4 +1,5 @@
-// Copies, writes, reads and fills at every odd offset and size, and tensors from device to device.
+// Copies, writes, reads and fills at every odd offset and size, on both kinds of queues, and tensors from device to
+// device.
 #include <algorithm>
 #include <cstring>
 
@@ -38,9 +39,10 @@ std::vector<Move> moves(u64& extent) {
   return all;
 }
 
+template <std::uint32_t kind>
 void copies(const RuntimeTarget& target) {
   Session s(target);
-  Queue queue(s);
+  Queue queue(s, kind);
   u64 extent = 0;
   const std::vector<Move> all = moves(extent);
   const Buffer from(s, extent), to(s, extent);
@@ -58,9 +60,10 @@ void copies(const RuntimeTarget& target) {
   check_same_bytes(queue.download(from), source, "the source of copies");
 }
 
+template <std::uint32_t kind>
 void copies_within(const RuntimeTarget& target) {
   Session s(target);
-  Queue queue(s);
+  Queue queue(s, kind);
   constexpr u64 half = 5000;
   const Buffer buffer(s, 2 * half);
   Bytes expected = Dice(target.seed).bytes(2 * half);
@@ -83,9 +86,10 @@ void copies_within(const RuntimeTarget& target) {
   check_same_bytes(queue.download(buffer), expected, "one buffer after copies between its halves");
 }
 
+template <std::uint32_t kind>
 void writes(const RuntimeTarget& target) {
   Session s(target);
-  Queue queue(s);
+  Queue queue(s, kind);
   u64 extent = 0;
   const std::vector<Move> all = moves(extent);
   const Buffer to(s, extent);
@@ -101,9 +105,10 @@ void writes(const RuntimeTarget& target) {
   check_same_bytes(queue.download(to), expected, "the target of writes at odd offsets");
 }
 
+template <std::uint32_t kind>
 void reads(const RuntimeTarget& target) {
   Session s(target);
-  Queue queue(s);
+  Queue queue(s, kind);
   u64 extent = 0;
   const std::vector<Move> all = moves(extent);
   const Buffer from(s, extent);
@@ -119,9 +124,10 @@ void reads(const RuntimeTarget& target) {
   check_same_bytes(got, expected, "host memory after reads at odd offsets");
 }
 
+template <std::uint32_t kind>
 void fills(const RuntimeTarget& target) {
   Session s(target);
-  Queue queue(s);
+  Queue queue(s, kind);
   Dice dice(target.seed);
   constexpr u64 field = 160, large = 300'008;
   for (std::uint32_t width : {1u, 2u, 4u, 8u}) {
@@ -200,12 +206,18 @@ void between_devices(const RuntimeTarget& target) {
 }  // namespace
 
 std::vector<RuntimeCase> copy_cases() {
+  constexpr std::uint32_t compute = LKS_QUEUE_COMPUTE, transfer = LKS_QUEUE_TRANSFER;
   return {
-      {"copy", "copies", "queue_copy at all odd offsets and sizes moves these bytes and no others", &copies},
-      {"copy", "copies_within", "copies within one buffer, disjoint but side by side", &copies_within},
-      {"copy", "writes", "queue_write at all odd offsets and sizes", &writes},
-      {"copy", "reads", "queue_read at all odd offsets and sizes writes no host byte too many", &reads},
-      {"copy", "fills", "queue_fill with patterns of 1, 2, 4 and 8 bytes", &fills},
+      {"copy", "copies", "queue_copy at all odd offsets and sizes moves these bytes and no others", &copies<compute>},
+      {"copy", "copies_within", "copies within one buffer, disjoint but side by side", &copies_within<compute>},
+      {"copy", "writes", "queue_write at all odd offsets and sizes", &writes<compute>},
+      {"copy", "reads", "queue_read at all odd offsets and sizes writes no host byte too many", &reads<compute>},
+      {"copy", "fills", "queue_fill with patterns of 1, 2, 4 and 8 bytes", &fills<compute>},
+      {"copy", "transfer_copies", "the same on a transfer queue: queue_copy", &copies<transfer>},
+      {"copy", "transfer_copies_within", "copies within one buffer, on a transfer queue", &copies_within<transfer>},
+      {"copy", "transfer_writes", "queue_write on a transfer queue", &writes<transfer>},
+      {"copy", "transfer_reads", "queue_read on a transfer queue", &reads<transfer>},
+      {"copy", "transfer_fills", "queue_fill on a transfer queue", &fills<transfer>},
       {"copy", "large_copy", "64 MiB in one copy", &large_copy},
       {"copy", "between_devices", "tensors of every dtype go to other devices and back, at odd offsets",
        &between_devices},

@@ -117,13 +117,14 @@ void unit_fails(const RuntimeTarget& target) {
 }
 
 // Two queues: the failure of one does not touch the other, and who waits for it fails alike.
+template <std::uint32_t kind>
 void other_queues(const RuntimeTarget& target) {
   Session s(target);
   if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
   const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
   const Kernel kernel(s, made.sample);
   check(static_cast<bool>(kernel), "gather is refused");
-  Queue failing(s), dependent(s), innocent(s);
+  Queue failing(s), dependent(s, kind), innocent(s);
   const Memory memory(s, failing, made.sample);
   const Buffer data(s, 4096);
   failing.upload(memory.indices, made.bad);
@@ -168,7 +169,10 @@ std::vector<RuntimeCase> failure_cases() {
       {"queue", "index_outside", "a launch that fails for its data writes nothing, says why, and the queue recovers",
        &index_outside},
       {"queue", "unit_fails", "in a submission of several launches nothing after the failed one is done", &unit_fails},
-      {"queue", "other_queues", "a failed queue fails those that wait for it and no others", &other_queues},
+      {"queue", "other_queues", "a failed queue fails those that wait for it and no others",
+       &other_queues<LKS_QUEUE_COMPUTE>},
+      {"queue", "failed_before_transfer", "a failed queue fails a transfer queue that waits for it",
+       &other_queues<LKS_QUEUE_TRANSFER>},
       {"queue", "health", "a device that has done nothing wrong is healthy", &health},
   };
 }

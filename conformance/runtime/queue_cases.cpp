@@ -108,9 +108,10 @@ void launch_means_done(const RuntimeTarget& target) {
 }
 
 // One queue waits for the other: its command must see what the other wrote, in both directions.
+template <std::uint32_t kind>
 void two_queues(const RuntimeTarget& target) {
   Session s(target);
-  Queue first(s), second(s);
+  Queue first(s), second(s, kind);
   const Buffer data(s, large), result(s, 64);
   for (int round = 1; round <= 20; ++round) {
     Queue& producer = round % 2 ? first : second;
@@ -297,7 +298,9 @@ std::vector<RuntimeCase> queue_cases() {
       {"queue", "query_means_done", "timeline_query never runs ahead of the data", &query_means_done},
       {"queue", "launch_means_done", "when timeline_wait returns, a kernel has written all of its output",
        &launch_means_done},
-      {"queue", "two_queues", "queue_wait orders two queues, in both directions", &two_queues},
+      {"queue", "two_queues", "queue_wait orders two queues, in both directions", &two_queues<LKS_QUEUE_COMPUTE>},
+      {"queue", "compute_and_transfer", "queue_wait orders a compute and a transfer queue, in both directions",
+       &two_queues<LKS_QUEUE_TRANSFER>},
       {"queue", "wait_holds_back", "commands behind a wait do not run before the signal, which may come later",
        &wait_holds_back},
       {"queue", "chained_waits", "waits before their signals hold over several queues", &chained_waits},

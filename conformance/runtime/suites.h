@@ -12,6 +12,7 @@ std::vector<RuntimeCase> red_zone_cases();
 std::vector<RuntimeCase> limit_cases();
 std::vector<RuntimeCase> leak_cases();
 std::vector<RuntimeCase> queue_cases();
+std::vector<RuntimeCase> transfer_cases();
 std::vector<RuntimeCase> timeline_cases();
 std::vector<RuntimeCase> failure_cases();
 std::vector<RuntimeCase> dag_cases();

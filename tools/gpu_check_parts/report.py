@@ -12,11 +12,11 @@ def read(path):
         return {}
 
 
-def conformance_row(device, result):
+def conformance_row(device, what, result):
     if not result:
-        return f"| {device} | no result | | | | | |", False
+        return f"| {device} | {what} | no result | | | | | |", False
     ok = result["failed"] + result["crashed"] + result["timed_out"] + result["mistrusted"] + result["required_missing"] == 0
-    return (f"| {device} | {'passes' if ok else '**does not pass**'} {result['profile']} | {result['cases']} | {result['passed']} | "
+    return (f"| {device} | {what} | {'passes' if ok else '**does not pass**'} {result['profile']} | {result['cases']} | {result['passed']} | "
             f"{result['failed'] + result['crashed'] + result['timed_out']} | {result['worst_ulp']:.3g} | {result['seconds']:.0f} |"), ok
 
 
@@ -71,16 +71,20 @@ def main():
     folder, devices = pathlib.Path(sys.argv[1]), sys.argv[2:]
     conformance, training, bench, all_ok = [], [], [], True
     for device in devices:
-        row, ok = conformance_row(device, read(folder / f"conformance_{device.replace(':', '_')}.json"))
+        name, ok = device.replace(":", "_"), True
+        for what, file in (("all ops and suites", name), ("large products: matmul", f"large_matmul_{name}"),
+                           ("large products: conv2d", f"large_conv2d_{name}")):
+            row, passes = conformance_row(device, what, read(folder / f"conformance_{file}.json"))
+            conformance.append(row)
+            ok = ok and passes
         rows, same = training_rows(folder, device)
-        conformance.append(row)
         training += rows
         bench += bench_lines(folder, device)
         all_ok = all_ok and ok and same
     peers = read(folder / "peers.json")
     text = ["# GPU check", "", "```", (folder / "devices.txt").read_text().split("\n\n")[0], "```", "",
-            "## Conformance", "", "| device | verdict | cases | passed | failed | worst ULP | seconds |",
-            "| --- | --- | --- | --- | --- | --- | --- |", *conformance, "",
+            "## Conformance", "", "| device | what | verdict | cases | passed | failed | worst ULP | seconds |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |", *conformance, "",
             "## Training", "", "200 steps of the CNN on 4,000 images, seed 7; the CPU's numbers in brackets.", "",
             "| device | mode | test accuracy | images/s | weights | SHA-256 |", "| --- | --- | --- | --- | --- | --- |", *training, "",
             "## Throughput", "", "| device | group | workload | mode | median |",

@@ -4,14 +4,14 @@ namespace vulkan {
 
 DeviceHandle::DeviceHandle(const Facts& facts) {
   const float priorities[] = {1, 1};
-  VkDeviceQueueCreateInfo queue{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
-  queue.queueFamilyIndex = facts.compute_family;
-  queue.queueCount = facts.queue_count;
-  queue.pQueuePriorities = priorities;
+  const bool has_copy_engine = facts.transfer_family != facts.compute_family;
+  const VkDeviceQueueCreateInfo queues[] = {
+      {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.compute_family, facts.queue_count, priorities},
+      {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.transfer_family, 1, priorities}};
   const Features features(facts.has_f64, facts.has_bfloat_matrices);
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.all};
-  info.queueCreateInfoCount = 1;
-  info.pQueueCreateInfos = &queue;
+  info.queueCreateInfoCount = has_copy_engine ? 2 : 1;
+  info.pQueueCreateInfos = queues;
   const std::vector<const char*> names = extensions_of(facts);
   info.enabledExtensionCount = static_cast<std::uint32_t>(names.size());
   info.ppEnabledExtensionNames = names.data();
@@ -38,8 +38,10 @@ lks_device::lks_device(lks_driver& d, const Facts& f)
       params(pieces, facts.params_memory_type, "vulkan.params"),
       disk_cache(host),
       pipelines(host, facts, disk_cache, handle, vk) {
-  for (std::uint32_t i = 0; i < facts.queue_count; ++i) {
-    vk.vkGetDeviceQueue(handle, facts.compute_family, i, &native_queues_[i].handle);
+  vk.vkGetDeviceQueue(handle, facts.compute_family, 0, &compute_queue_.handle);
+  const bool has_copy_engine = facts.transfer_family != facts.compute_family;
+  if (has_copy_engine || facts.queue_count > 1) {
+    vk.vkGetDeviceQueue(handle, facts.transfer_family, has_copy_engine ? 0 : 1, &transfer_queue_.handle);
   }
   arithmetic = test_arithmetic(*this);
 }
@@ -50,7 +52,7 @@ std::uint32_t lks_device::math_modes() const {
 
 void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {
   VULKAN_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
-  NativeQueue& queue = native_queues_[kind == LKS_QUEUE_TRANSFER ? facts.queue_count - 1 : 0];
+  NativeQueue& queue = kind == LKS_QUEUE_TRANSFER && transfer_queue_.handle ? transfer_queue_ : compute_queue_;
   const std::lock_guard lock(queue.mutex);
   VULKAN_CHECK(vk.vkQueueSubmit(queue.handle, 1, &info, VK_NULL_HANDLE));
 }

@@ -73,7 +73,7 @@ struct lks_device {
     VkQueue handle = VK_NULL_HANDLE;
     std::mutex mutex;  // several of ours may share it
   };
-  NativeQueue native_queues_[2];
+  NativeQueue compute_queue_, transfer_queue_;  // the second one may not be there
   std::mutex lost_mutex_;
   std::atomic<bool> is_lost_{false};
   lks_diag lost_{};

@@ -98,6 +98,18 @@ void find_memory_types(Facts& f) {
   f.heap_bytes = memory.memoryHeaps[f.heap].size;
 }
 
+// A family that can do nothing but copy. Those of video engines copy too, and are no help.
+void find_copy_engine(Facts& f, const std::vector<VkQueueFamilyProperties>& families) {
+  constexpr VkQueueFlags beside = VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
+  for (std::uint32_t i = 0; i < families.size(); ++i) {
+    if ((families[i].queueFlags & ~beside) != VK_QUEUE_TRANSFER_BIT) continue;
+    f.transfer_family = i;
+    f.queue_count = 1;
+    f.copies_by_commands = true;
+    return;
+  }
+}
+
 void find_queue_families(Facts& f) {
   std::uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(f.handle, &count, nullptr);
@@ -105,8 +117,9 @@ void find_queue_families(Facts& f) {
   vkGetPhysicalDeviceQueueFamilyProperties(f.handle, &count, families.data());
   for (std::uint32_t i = 0; i < count; ++i) {
     if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
-    f.compute_family = i;
+    f.compute_family = f.transfer_family = i;
     f.queue_count = std::min(families[i].queueCount, 2u);
+    find_copy_engine(f, families);
     return;
   }
   f.missing = "a queue that computes";
@@ -189,6 +202,8 @@ void read_limits(Facts& f, const Properties& p) {
   f.max_group_size = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
   f.max_shared_bytes = limits.maxComputeSharedMemorySize;
   f.subgroup_size = p.v11.subgroupSize;
+  f.has_subgroup_sums = (p.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+                        (p.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
 
 }  // namespace
@@ -226,6 +241,7 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
   f.vendor = vendor_of(basic.vendorID);
   f.type = type_of(basic.deviceType);
   f.is_like_cpu = f.type == LKS_DEVICE_CPU && !wishes.gpu_kernels;
+  f.has_large_blocks = wishes.large_blocks;
   f.version = "Vulkan " + std::to_string(VK_API_VERSION_MAJOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_MINOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_PATCH(basic.apiVersion));
@@ -242,9 +258,11 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
   read_float_controls(f, p.v12);
   if (f.missing.empty() && f.max_group_size < largest_group) f.missing = "groups of 256 invocations";
   if (f.missing.empty()) find_queue_families(f);
+  f.copies_by_commands = f.copies_by_commands || wishes.gpu_kernels;
   Features has(false, false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   f.has_f64 = has.all.features.shaderFloat64;
+  if (wishes.hidden == "subgroupArithmetic") f.has_subgroup_sums = false;
   f.has_bfloat_matrices = wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, device, p);
   f.has_memory_budget = has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;

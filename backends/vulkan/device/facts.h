@@ -20,10 +20,13 @@ struct Facts {
   std::array<std::uint8_t, 16> uuid{};
   std::array<std::uint8_t, 16> cache_uuid{};  // changes when compiled pipelines become useless
   bool is_lavapipe = false;
-  bool is_like_cpu = false;  // kernels are chosen as for a CPU
+  bool is_like_cpu = false;       // kernels are chosen as for a CPU
+  bool has_large_blocks = false;  // kernels for large products serve small ones too
 
   std::uint32_t compute_family = 0;
-  std::uint32_t queue_count = 1;          // that are used: the second one serves transfers
+  std::uint32_t queue_count = 1;          // of that family; the second one serves transfers
+  std::uint32_t transfer_family = 0;      // of the copy engines; the compute family where there are none
+  bool copies_by_commands = false;        // on transfer queues, which need no shader then
   std::uint32_t device_memory_type = 0;   // device-local
   std::uint32_t staging_memory_type = 0;  // the host's, coherent, cached where possible
   std::uint32_t params_memory_type = 0;   // written by the host, read by shaders: device-local where possible
@@ -35,6 +38,7 @@ struct Facts {
   std::uint32_t max_shared_bytes = 0;
   std::uint32_t subgroup_size = 0;
   bool has_f64 = false, has_memory_budget = false;
+  bool has_subgroup_sums = false;
   bool has_bfloat_matrices = false;  // products of 16 x 16 matrices of bf16 with sums of f32, by a subgroup of 32
 
   // Which execution modes shaders may ask for.
@@ -61,8 +65,9 @@ constexpr std::int64_t most_turns = 32768;
 
 /// What the user wants to be different.
 struct Wishes {
-  std::string hidden;        // a feature that is taken to be missing
-  bool gpu_kernels = false;  // kernels are chosen as for a GPU, so that those can be tested without one
+  std::string hidden;         // a feature that is taken to be missing
+  bool gpu_kernels = false;   // kernels are chosen as for a GPU, so that those can be tested without one
+  bool large_blocks = false;  // and those for large products serve small ones, so that the oracle can follow
 };
 
 /// Asks the device; opens nothing.

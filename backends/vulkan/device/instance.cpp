@@ -35,7 +35,9 @@ std::string option(const lks_host_api& host, const char* key) {
 
 Instance::Instance(const lks_host_api& host) : host_(host) {
   const std::string validation = option(host, "vulkan.validation");
-  const Wishes wishes{option(host, "vulkan.hide"), option(host, "vulkan.kernels") == "gpu"};
+  const std::string kernels = option(host, "vulkan.kernels");
+  const bool large = kernels == "large";
+  const Wishes wishes{option(host, "vulkan.hide"), large || kernels == "gpu", large};
   const std::lock_guard lock(loading);
   if (volkInitialize() != VK_SUCCESS) {
     raise(LKS_UNAVAILABLE, HOST_WHERE, "no Vulkan loader: libvulkan.so.1 not found");

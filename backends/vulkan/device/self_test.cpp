@@ -9,7 +9,8 @@ namespace {
 constexpr std::int64_t operands = 1 << 18, per_group = 256;
 
 struct Counts {
-  std::uint32_t divisions = 0, roots = 0, comparisons = 0, conversions = 0, products = 0, sums = 0;  // that are wrong
+  std::uint32_t divisions = 0, roots = 0, comparisons = 0, conversions = 0, products = 0, sums = 0, divisions_64 = 0,
+                roots_64 = 0;  // that are wrong
 };
 
 }  // namespace
@@ -18,12 +19,12 @@ Arithmetic test_arithmetic(lks_device& device) {
   lks_queue queue(device);
   Counts counts;
   const std::uint64_t value = queue.enqueue([&](Command& command) {
-    const Staged place = command.staging.take(sizeof counts);
-    new (place.data) Counts;
-    command.readings.push_back({command.plan.value(), &counts, place.data, sizeof counts});
-    const Access accesses[] = {{place.address, place.address + sizeof counts, true}};
+    const Staged staged = command.staging.take(sizeof counts);
+    new (staged.data) Counts;
+    command.readings.push_back({command.plan.value(), &counts, staged.data, sizeof counts});
+    const Access accesses[] = {{staged.place.address, staged.place.address + sizeof counts, true}};
     command.plan.dispatch(device.pipelines.get(device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test),
-                          place.address, command.plan.groups_for(operands, per_group), accesses);
+                          staged.place.address, command.plan.groups_for(operands, per_group), accesses);
   });
   queue.flush();
   lks_diag diag = empty_diag();
@@ -35,6 +36,8 @@ Arithmetic test_arithmetic(lks_device& device) {
   found.native_root = counts.roots == 0;
   found.native_comparison = counts.comparisons == 0;
   found.native_conversion = counts.conversions == 0;
+  found.native_division_64 = counts.divisions_64 == 0;
+  found.native_root_64 = counts.roots_64 == 0;
   return found;
 }
 

@@ -1,6 +1,6 @@
-// What the device's arithmetic of f32 really does, found out when it is opened: the specification allows a division and
-// a square root to be off by more than their rounding, and denormal numbers to be taken for zero, and most devices are
-// better than that.
+// What the device's arithmetic of floats really does, found out when it is opened: the specification allows a division
+// and a square root to be off by more than their rounding, and denormal numbers to be taken for zero, and most devices
+// are better than that.
 #pragma once
 
 #include <array>
@@ -14,11 +14,12 @@ struct Arithmetic {
   bool native_division = false, native_root = false;  // rounded to nearest even
   bool native_comparison = false;                     // of denormal numbers too
   bool native_conversion = false;                     // from and to f64, of denormal numbers too
-  bool keeps_denormals = true;                        // in products and sums
+  bool native_division_64 = false, native_root_64 = false;
+  bool keeps_denormals = true;  // in products and sums
 
   /// The specialisation constants of shaders/exact.glsl.
-  std::array<std::uint32_t, 4> constants() const {
-    return {native_division, native_root, native_comparison, native_conversion};
+  std::array<std::uint32_t, 6> constants() const {
+    return {native_division, native_root, native_comparison, native_conversion, native_division_64, native_root_64};
   }
 };
 

@@ -151,7 +151,7 @@ class ScatterAddSorted : public ScatterAdd {
     const Tensor out = tensor(launch, 2);
     if (out.count() == 0) return static_cast<void>(check(plan, launch));
     ScatterParams p = check(plan, launch);
-    plan_fill(plan, out.address, static_cast<std::uint64_t>(out.count()) * size_of(out.dtype), 0, 1);
+    plan_zeros(plan, out.address, static_cast<std::uint64_t>(out.count()) * size_of(out.dtype));
     const int bits = std::bit_width(static_cast<std::uint64_t>(extent() - 1));
     p.order = sort_.plan(plan, tensor(launch, 1), bits, launch.workspace->address + launch.workspace_offset, nullptr);
     const Access order{p.order, p.order + static_cast<VkDeviceAddress>(p.updates) * sizeof(std::uint32_t), false};

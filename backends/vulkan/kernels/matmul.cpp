@@ -13,7 +13,10 @@ constexpr ProductShaders product_shaders = {
     {shaders::matmul_blocks_128x32_f32, shaders::matmul_blocks_128x32_f64},
     {shaders::matmul_matrices_f32},
     {shaders::matmul_simple_f32, shaders::matmul_simple_f64, shaders::matmul_simple_i32, shaders::matmul_simple_i64},
-    {shaders::matmul_join_f32, shaders::matmul_join_f64, shaders::matmul_join_i32, shaders::matmul_join_i64}};
+    {shaders::matmul_join_f32, shaders::matmul_join_f64, shaders::matmul_join_i32, shaders::matmul_join_i64},
+    {shaders::matmul_subgroups_4x4_f32},
+    {shaders::matmul_subgroups_1x4_f32},
+    {shaders::matmul_subgroups_4x1_f32}};
 
 constexpr int most_batch_dims = LKS_MAX_RANK - 2;
 
@@ -65,6 +68,11 @@ ProductShape shape_of(const KernelRequest& request) {
   return shape;
 }
 
+// Those of the side that has more to read.
+bool positions_lie_beside(const lks_tensor_desc& a, const lks_tensor_desc& b, const ProductShape& shape) {
+  return shape.rows >= shape.columns ? a.strides[a.rank - 1] == 1 : b.strides[b.rank - 2] == 1;
+}
+
 lks_status make(const KernelRequest& request, Out out, Way way) {
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); status != LKS_OK) {
     return status;
@@ -73,8 +81,11 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
   const ProductShape shape = shape_of(request);
   const ProductVariant* variant = choose(product_shaders, way, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
-  Cut cut(request, shape, *variant);
   const lks_tensor_desc &a = request.input(0), &b = request.input(1);
+  if (way == Way::subgroups && !positions_lie_beside(a, b, shape)) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "positions do not lie beside each other");
+  }
+  Cut cut(request, shape, *variant);
   cut.constants.left_runs_down = a.strides[a.rank - 1] != 1;
   cut.constants.right_runs_along = b.strides[b.rank - 1] == 1;
   describe_product(request, *variant, cut);
@@ -96,6 +107,7 @@ lks_status make_matmul(const KernelRequest& request, Out out) {
 template lks_status make_matmul<Way::lanes>(const KernelRequest&, Out);
 template lks_status make_matmul<Way::matrices>(const KernelRequest&, Out);
 template lks_status make_matmul<Way::blocks>(const KernelRequest&, Out);
+template lks_status make_matmul<Way::subgroups>(const KernelRequest&, Out);
 template lks_status make_matmul<Way::element>(const KernelRequest&, Out);
 
 }  // namespace vulkan

@@ -21,6 +21,9 @@ constexpr ProductVariant variants[] = {
     {"blocks 64x64", Way::blocks, &ProductShaders::blocks_64x64, 8, 8, 3, 8, 33, 9, any},
     {"blocks 128x32", Way::blocks, &ProductShaders::blocks_128x32, 8, 8, 2, 16, 9, 33, any},
     {"matrices 128x128", Way::matrices, &ProductShaders::matrices, 16, 8, 4, 8, 17, 17, any, 96},
+    {"subgroups 4x4", Way::subgroups, &ProductShaders::subgroups_4x4, 4, 4, 0, 1, 2, 2, any},
+    {"subgroups 1x4", Way::subgroups, &ProductShaders::subgroups_1x4, 1, 4, 0, 1, 2, 1, 1},
+    {"subgroups 4x1", Way::subgroups, &ProductShaders::subgroups_4x1, 4, 1, 0, 1, 1, 1, any},
     {"simple", Way::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
 };
 
@@ -29,6 +32,12 @@ constexpr std::int64_t join_group = 64, element_group = 64;
 constexpr std::int64_t most_workspace = std::int64_t{64} << 20;
 // An invocation that computes one element takes no more chunks at once: lavapipe stops loops after 65535 rounds.
 constexpr int most_slots = 6;
+// Subgroups, of 128 invocations each group, that keep a GPU busy; and the longest range of one, in chunks: those of
+// lavapipe are of 4 or 8 lanes.
+constexpr std::int64_t wanted_subgroups = 4096, subgroup_group = 128;
+constexpr int most_subgroup_slots = 8;
+// Shorter sums are not worth joining lanes.
+constexpr std::int64_t least_subgroup_depth = 128;
 // A block of an invocation waits in each slot.
 constexpr int most_block_slots = 5;
 
@@ -57,6 +66,8 @@ bool serves(Way way, const KernelRequest& request) {
   switch (way) {
     case Way::lanes: return facts.is_lavapipe && facts.is_like_cpu;
     case Way::blocks: return !facts.is_like_cpu;
+    case Way::subgroups:
+      return facts.has_subgroup_sums && !facts.is_like_cpu && request.desc.math_mode == LKS_MODE_FAST;
     case Way::matrices: return facts.has_bfloat_matrices && request.desc.math_mode == LKS_MODE_FAST;
     default: return true;
   }
@@ -64,10 +75,11 @@ bool serves(Way way, const KernelRequest& request) {
 
 bool serves(const ProductVariant& v, lks_dtype dtype, const ProductShape& shape, const Facts& facts) {
   if (shape.columns < v.least_columns || shape.rows < v.least_rows || shape.rows > v.most_rows) return false;
+  if (v.least_blocks > 0 && !facts.has_large_blocks && most_blocks(v, shape) < v.least_blocks) return false;
   switch (v.way) {
     case Way::lanes: return facts.subgroup_size >> v.log2_right != 0;  // 4 lanes where there is no AVX
-    case Way::blocks: return most_blocks(v, shape) >= v.least_blocks && fits_shared_memory(v, dtype, facts);
-    case Way::matrices: return most_blocks(v, shape) >= v.least_blocks;
+    case Way::blocks: return fits_shared_memory(v, dtype, facts);
+    case Way::subgroups: return shape.depth >= least_subgroup_depth;
     default: return true;
   }
 }
@@ -90,6 +102,7 @@ Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVaria
   const Facts& facts = context_of(request).facts;
   switch (variant.way) {
     case Way::lanes: by_lanes(variant, facts); break;
+    case Way::subgroups: by_subgroups(facts); break;
     case Way::blocks:
     case Way::matrices: by_blocks(variant, is_lockstep(request)); break;
     default: by_element(facts); break;
@@ -107,6 +120,13 @@ void Cut::by_lanes(const ProductVariant& variant, const Facts& facts) {
   constants.group_size = facts.subgroup_size;
   constants.right = static_cast<std::uint32_t>(variant.log2_right);
   set_ranges(std::numeric_limits<std::int64_t>::max(), 0);
+}
+
+void Cut::by_subgroups(const Facts& facts) {
+  items_per_group = std::max<std::int64_t>(1, subgroup_group / facts.subgroup_size);
+  constants.group_size = static_cast<std::uint32_t>(items_per_group);
+  const std::int64_t tiles = shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width);
+  set_ranges(pieces(wanted_subgroups, std::max<std::int64_t>(1, tiles)), most_subgroup_slots);
 }
 
 void Cut::by_blocks(const ProductVariant& variant, bool lockstep) {
@@ -216,8 +236,7 @@ void describe_product(const KernelRequest& request, const ProductVariant& varian
   std::snprintf(request.info.variant, sizeof request.info.variant, "%s", variant.name);
   request.info.workspace_bytes = cut.workspace_bytes();
   request.info.accumulate_dtype = request.input(0).dtype;
-  const bool is_shared = variant.way == Way::blocks || variant.way == Way::matrices;
-  const bool has_own_order = is_shared && !is_lockstep(request);
+  const bool has_own_order = variant.way != Way::lanes && variant.way != Way::element && !is_lockstep(request);
   request.info.order = has_own_order ? LKS_ORDER_UNSPECIFIED : LKS_ORDER_BLOCKED;
   request.info.determinism = has_own_order ? LKS_DETERMINISM_RUN_TO_RUN : LKS_DETERMINISM_CROSS_DEVICE;
   if (!request.info.deps) return;

@@ -27,6 +27,7 @@ struct TypedShader {
 /// The shaders of an op.
 struct ProductShaders {
   TypedShader lanes_16x16, lanes_16x8, blocks_128x128, blocks_64x64, blocks_128x32, matrices, element, join;
+  TypedShader subgroups_4x4 = {}, subgroups_1x4 = {}, subgroups_4x1 = {};
 };
 
 /// One row of the table of variants (products.cpp).
@@ -46,7 +47,7 @@ const ProductVariant* choose(const ProductShaders& shaders, Way way, const Kerne
 
 /// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
 struct ProductConstants {
-  std::uint32_t group_size = 1;  // by element: slots
+  std::uint32_t group_size = 1;  // by element: slots; by subgroups: tiles of a group
   std::uint32_t may_lack_terms = 1;
   std::uint32_t right = 0;  // by lanes: the logarithm
   std::uint32_t log2_strides[2] = {~0u, ~0u};
@@ -75,6 +76,7 @@ struct Cut {
 
  private:
   void by_lanes(const ProductVariant& variant, const Facts& facts);
+  void by_subgroups(const Facts& facts);
   void by_blocks(const ProductVariant& variant, bool lockstep);  // and by matrices
   void by_element(const Facts& facts);
   void set_ranges(std::int64_t wanted, int most_slots);

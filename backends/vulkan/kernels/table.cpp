@@ -70,6 +70,7 @@ constexpr std::array rows = {
     host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "lanes", &make_matmul<Way::lanes>},
     host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "matrices", &make_matmul<Way::matrices>},
     host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "blocks", &make_matmul<Way::blocks>},
+    host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "subgroups", &make_matmul<Way::subgroups>},
     host::KernelRow{LKS_OP_MATMUL, LKS_OP_MATMUL_VERSION, "simple", &make_matmul<Way::element>},
     host::KernelRow{LKS_OP_CONV2D, LKS_OP_CONV2D_VERSION, "lanes", &make_conv2d<Way::lanes>},
     host::KernelRow{LKS_OP_CONV2D, LKS_OP_CONV2D_VERSION, "matrices", &make_conv2d<Way::matrices>},

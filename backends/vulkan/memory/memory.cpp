@@ -87,6 +87,13 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
   buffer.size = bytes;
   buffer.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  // Both engines use it as they like: handing it from one to the other costs more than what a driver may lose by this.
+  const std::uint32_t families[] = {facts_.compute_family, facts_.transfer_family};
+  if (families[0] != families[1]) {
+    buffer.sharingMode = VK_SHARING_MODE_CONCURRENT;
+    buffer.queueFamilyIndexCount = 2;
+    buffer.pQueueFamilyIndices = families;
+  }
   VULKAN_CHECK(vk_.vkCreateBuffer(device_, &buffer, nullptr, &p.buffer));
   VkMemoryRequirements needs;
   vk_.vkGetBufferMemoryRequirements(device_, p.buffer, &needs);

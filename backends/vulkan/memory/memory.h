@@ -16,6 +16,15 @@ struct Slab;
 
 namespace vulkan {
 
+/// A place in memory as shaders name it, and as commands do.
+struct Place {
+  VkDeviceAddress address = 0;
+  VkBuffer buffer = VK_NULL_HANDLE;
+  std::uint64_t offset = 0;
+
+  Place operator+(std::uint64_t bytes) const { return {address + bytes, buffer, offset + bytes}; }
+};
+
 /// One native allocation with a buffer over all of it.
 struct Piece {
   VkDeviceMemory memory = VK_NULL_HANDLE;
@@ -23,6 +32,8 @@ struct Piece {
   VkDeviceAddress address = 0;
   std::byte* mapped = nullptr;  // of memory that the host sees
   std::uint64_t bytes = 0;
+
+  Place at(std::uint64_t offset) const { return {address + offset, buffer, offset}; }
 };
 
 /// Makes and frees pieces, and knows how many bytes of the device's own memory they take.
@@ -62,6 +73,8 @@ struct lks_buffer {
   std::uint64_t bytes;
   vulkan::Piece piece;  // its own; of a small buffer, its slab's
   Slab* slab;           // null: the piece is the buffer's own
+
+  vulkan::Place at(std::uint64_t offset) const { return piece.at(address - piece.address + offset); }
 };
 
 namespace vulkan {

@@ -62,7 +62,7 @@ Staged Staging::take(std::uint64_t bytes) {
   const std::uint64_t whole = (bytes + alignment - 1) / alignment * alignment;
   const std::shared_ptr<Chunk> c = source_.room_for(whole);
   if (chunks_.empty() || chunks_.back() != c) chunks_.push_back(c);
-  const Staged staged{c->piece.mapped + c->used, c->piece.address + c->used};
+  const Staged staged{c->piece.mapped + c->used, c->piece.at(c->used)};
   c->used += whole;
   bytes_ += whole;
   return staged;

@@ -19,7 +19,7 @@ struct Chunk {
 /// A place in a chunk.
 struct Staged {
   std::byte* data = nullptr;
-  VkDeviceAddress address = 0;
+  Place place;
 };
 
 /// Keeps free chunks. Free-threaded.

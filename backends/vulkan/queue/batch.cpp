@@ -15,10 +15,10 @@ void Command::drop() {
   readings.clear();
 }
 
-Batch::Batch(lks_device& device) : device_(device) {
+Batch::Batch(lks_device& device, bool by_commands) : device_(device), by_commands_(by_commands) {
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
-  pool.queueFamilyIndex = device.facts.compute_family;
+  pool.queueFamilyIndex = by_commands ? device.facts.transfer_family : device.facts.compute_family;
   VULKAN_CHECK(device_.vk.vkCreateCommandPool(device_.handle, &pool, nullptr, &pool_));
   VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_,
                                    VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
@@ -46,13 +46,26 @@ bool Batch::conflicts(std::span<const Access> accesses) const {
   return false;
 }
 
-void Batch::barrier() {
+void Batch::barrier_to(VkPipelineStageFlags stage, VkAccessFlags accesses) {
   VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
-  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-  device_.vk.vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                  0, 1, &memory, 0, nullptr, 0, nullptr);
+  memory.srcAccessMask = by_commands_ ? VK_ACCESS_TRANSFER_WRITE_BIT : VK_ACCESS_SHADER_WRITE_BIT;
+  memory.dstAccessMask = accesses;
+  const VkPipelineStageFlags own = by_commands_ ? VK_PIPELINE_STAGE_TRANSFER_BIT : VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+  device_.vk.vkCmdPipelineBarrier(commands_, own, stage, 0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
+void Batch::barrier() {
+  if (by_commands_) {
+    barrier_to(VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+  } else {
+    barrier_to(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+  }
   since_barrier_.clear();
+}
+
+void Batch::order(std::span<const Access> accesses, bool after_all) {
+  if (after_all || since_barrier_.size() + accesses.size() > most_accesses || conflicts(accesses)) barrier();
+  since_barrier_.insert(since_barrier_.end(), accesses.begin(), accesses.end());
 }
 
 void Batch::make_room(const Command& command) {
@@ -72,28 +85,38 @@ void Batch::record(Command& command, std::uint64_t value) {
   readings.insert(readings.end(), command.readings.begin(), command.readings.end());
   command.readings.clear();
   for (const Dispatch& d : command.plan.dispatches()) {
-    const std::span<const Access> accesses = command.plan.accesses(d);
     // Every dispatch reads the state: those before a check must not see its verdict, those after it must.
-    const bool around_check = d.checks || state_written_;
-    if (around_check || since_barrier_.size() + accesses.size() > most_accesses || conflicts(accesses)) barrier();
-    since_barrier_.insert(since_barrier_.end(), accesses.begin(), accesses.end());
-    if (d.pipeline->handle != bound_) {
-      bound_ = d.pipeline->handle;
-      device_.vk.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, bound_);
-    }
-    device_.vk.vkCmdPushConstants(commands_, device_.pipelines.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof d.push,
-                                  &d.push);
-    device_.vk.vkCmdDispatch(commands_, d.groups.x, d.groups.y, d.groups.z);
+    order(command.plan.accesses(d), d.checks || state_written_);
+    record(d);
     state_written_ = d.checks;
+  }
+  for (const Transfer& t : command.plan.transfers()) record(t);
+}
+
+void Batch::record(const Dispatch& d) {
+  if (d.pipeline->handle != bound_) {
+    bound_ = d.pipeline->handle;
+    device_.vk.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, bound_);
+  }
+  device_.vk.vkCmdPushConstants(commands_, device_.pipelines.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof d.push,
+                                &d.push);
+  device_.vk.vkCmdDispatch(commands_, d.groups.x, d.groups.y, d.groups.z);
+}
+
+void Batch::record(const Transfer& t) {
+  const Access accesses[] = {{t.to.address, t.to.address + t.bytes, true},
+                             {t.from.address, t.from.address + (t.from.buffer ? t.bytes : 0), false}};
+  order(accesses, false);
+  if (t.from.buffer) {
+    const VkBufferCopy region{t.from.offset, t.to.offset, t.bytes};
+    device_.vk.vkCmdCopyBuffer(commands_, t.from.buffer, t.to.buffer, 1, &region);
+  } else {
+    device_.vk.vkCmdFillBuffer(commands_, t.to.buffer, t.to.offset, t.bytes, t.word);
   }
 }
 
 void Batch::end() {
-  VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
-  memory.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
-  device_.vk.vkCmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
-                                  &memory, 0, nullptr, 0, nullptr);
+  barrier_to(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
   VULKAN_CHECK(device_.vk.vkEndCommandBuffer(commands_));
 }
 

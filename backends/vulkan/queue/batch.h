@@ -20,8 +20,9 @@ struct Reading {
 /// What a command comes to before it is recorded. A queue has one, and uses it again.
 class Command {
  public:
-  Command(lks_device& device, ChunkSource& params_source, ChunkSource& staging_source, VkDeviceAddress state)
-      : params(params_source), staging(staging_source), plan(device, params, state) {}
+  Command(lks_device& device, ChunkSource& params_source, ChunkSource& staging_source, VkDeviceAddress state,
+          bool by_commands)
+      : params(params_source), staging(staging_source), plan(device, params, state, by_commands) {}
 
   void begin(std::uint64_t value) { plan.begin(value); }
   /// Gives back what it has taken.
@@ -34,7 +35,8 @@ class Command {
 
 class Batch {
  public:
-  explicit Batch(lks_device& device);
+  /// `by_commands`: of a queue that runs transfers, and no shader.
+  Batch(lks_device& device, bool by_commands);
   ~Batch();
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
@@ -59,11 +61,17 @@ class Batch {
   std::vector<Reading> readings;
 
  private:
-  // Dispatches run side by side until one touches what another has written, or writes what another has read.
+  // Dispatches and transfers run side by side until one touches what another has written, or writes what another has
+  // read.
   bool conflicts(std::span<const Access> accesses) const;
+  void order(std::span<const Access> accesses, bool after_all);
   void barrier();
+  void barrier_to(VkPipelineStageFlags stage, VkAccessFlags accesses);
+  void record(const Dispatch& dispatch);
+  void record(const Transfer& transfer);
 
   lks_device& device_;
+  const bool by_commands_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
   VkCommandBuffer commands_ = VK_NULL_HANDLE;
   Chunks chunks_;

@@ -34,7 +34,7 @@ void Plan::add(const Pipeline& pipeline, const void* params, std::uint64_t bytes
   const Staged place = params_.take(bytes);
   std::memcpy(place.data, params, bytes);
   dispatches_.push_back({&pipeline,
-                         {place.address, state_},
+                         {place.place.address, state_},
                          groups,
                          static_cast<std::uint32_t>(accesses_.size()),
                          static_cast<std::uint32_t>(accesses.size())});

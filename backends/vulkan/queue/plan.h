@@ -1,5 +1,5 @@
-// The dispatches of a command, worked out before any of them is recorded: a command is enqueued as a whole or not at
-// all.
+// The dispatches of a command, or its copies on a transfer queue, worked out before any of them is recorded: a command
+// is enqueued as a whole or not at all.
 #pragma once
 
 #include <cstring>
@@ -32,6 +32,13 @@ struct Dispatch {
   bool checks = false;  // writes the queue's state, which every dispatch after it reads
 };
 
+/// A copy or a fill by the device's own command.
+struct Transfer {
+  Place to, from;  // no buffer to copy from: a fill, of whole words
+  std::uint64_t bytes = 0;
+  std::uint32_t word = 0;
+};
+
 /// A bound tensor.
 struct Tensor {
   VkDeviceAddress address = 0;  // of the first element
@@ -53,16 +60,20 @@ inline std::uint32_t size_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
 
 class Plan {
  public:
-  Plan(lks_device& device, Staging& params, VkDeviceAddress state) : device_(device), params_(params), state_(state) {}
+  /// `by_commands`: of a queue that runs transfers, and no shader.
+  Plan(lks_device& device, Staging& params, VkDeviceAddress state, bool by_commands)
+      : device_(device), params_(params), state_(state), by_commands_(by_commands) {}
 
   /// Forgets what was planned, and plans the command that will have this value.
   void begin(std::uint64_t value) {
     value_ = value;
     dispatches_.clear();
     accesses_.clear();
+    transfers_.clear();
   }
 
   lks_device& device() const { return device_; }
+  bool by_commands() const { return by_commands_; }
   /// The value that the command will have.
   std::uint64_t value() const { return value_; }
 
@@ -85,9 +96,12 @@ class Plan {
     if (dispatches_.size() > before) dispatches_.back().checks = true;
   }
 
+  void transfer(const Transfer& transfer) { transfers_.push_back(transfer); }
+
   /// Groups of `per_group` items each, in as many rows as the device asks for: shaders count them row by row.
   Groups groups_for(std::int64_t items, std::int64_t per_group) const;
 
+  std::span<const Transfer> transfers() const { return transfers_; }
   std::span<const Dispatch> dispatches() const { return dispatches_; }
   std::span<const Access> accesses(const Dispatch& d) const {
     return {accesses_.data() + d.first_access, d.access_count};
@@ -100,9 +114,11 @@ class Plan {
   lks_device& device_;
   Staging& params_;
   const VkDeviceAddress state_;
+  const bool by_commands_;
   std::uint64_t value_ = 0;
   std::vector<Dispatch> dispatches_;
   std::vector<Access> accesses_;
+  std::vector<Transfer> transfers_;
 };
 
 }  // namespace vulkan

@@ -32,7 +32,7 @@ lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
   if (result != VK_SUCCESS) device.pieces.free(state_piece_);
   check(result, "vkCreateSemaphore", HOST_WHERE);
   timeline.queue = this;
-  command_.emplace(device, params_, staging_, state_piece_.address);
+  command_.emplace(device, params_, staging_, state_piece_.address, by_commands());
 }
 
 lks_queue::~lks_queue() {
@@ -55,7 +55,7 @@ Batch& lks_queue::open_batch() {
   if (batch_) return *batch_;
   std::unique_ptr<Batch> batch;
   if (spare_.empty()) {
-    batch = std::make_unique<Batch>(device);
+    batch = std::make_unique<Batch>(device, by_commands());
   } else {
     batch = std::move(spare_.back());
     spare_.pop_back();

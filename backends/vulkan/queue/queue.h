@@ -18,6 +18,7 @@ struct lks_queue {
 
   lks_device& device;
   lks_timeline timeline;
+  bool runs_kernels() const { return kind_ == LKS_QUEUE_COMPUTE; }
 
   /// Enqueues what `work_out` plans, which is called without a lock, and returns the command's value. Throws Failure,
   /// and then nothing is enqueued.
@@ -48,6 +49,7 @@ struct lks_queue {
   };
   using Lock = std::unique_lock<std::mutex>;
 
+  bool by_commands() const { return kind_ == LKS_QUEUE_TRANSFER && device.facts.copies_by_commands; }
   vulkan::Batch& open_batch();
   bool is_idle() const { return flights_.empty() && held_.empty() && !is_handing_over_; }
   void close_batch(Lock& lock);

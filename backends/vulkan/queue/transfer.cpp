@@ -1,5 +1,7 @@
 #include "backends/vulkan/queue/transfer.h"
 
+#include <algorithm>
+
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -17,9 +19,7 @@ struct FillParams {
   std::uint64_t count, pattern;
 };
 
-}  // namespace
-
-void plan_copy(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
+void copy_by_shader(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64_t bytes) {
   const std::uint64_t aligned_to = to | from | bytes;
   const std::uint64_t unit = aligned_to % 16 == 0 ? 16 : aligned_to % 4 == 0 ? 4 : 1;
   const Shader shader = unit == 16 ? shaders::copy_quads : unit == 4 ? shaders::copy_words : shaders::copy_bytes;
@@ -28,11 +28,8 @@ void plan_copy(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::uint64
                 plan.groups_for(static_cast<std::int64_t>(bytes / unit), per_group), accesses);
 }
 
-void plan_fill(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t pattern,
-               std::uint32_t pattern_bytes) {
-  std::uint64_t repeated = pattern;
-  if (pattern_bytes < 8) repeated &= (std::uint64_t{1} << (8 * pattern_bytes)) - 1;
-  for (std::uint32_t have = pattern_bytes; have < 8; have *= 2) repeated |= repeated << (8 * have);
+// `repeated`: the pattern over 8 bytes.
+void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t repeated) {
   const std::uint64_t aligned_to = to | bytes;
   const std::uint64_t unit = aligned_to % 8 == 0 ? 8 : aligned_to % 4 == 0 ? 4 : aligned_to % 2 == 0 ? 2 : 1;
   const Shader shader = unit == 8   ? shaders::fill_longs
@@ -42,6 +39,38 @@ void plan_fill(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_
   const Access accesses[] = {{to, to + bytes, true}};
   plan.dispatch(plan.device().pipelines.get(shader), FillParams{to, bytes / unit, repeated},
                 plan.groups_for(static_cast<std::int64_t>(bytes / unit), per_group), accesses);
+}
+
+void fill_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint64_t repeated) {
+  const auto word = static_cast<std::uint32_t>(repeated);
+  if (word == repeated >> 32 && to.offset % 4 == 0 && bytes % 4 == 0) return plan.transfer({to, {}, bytes, word});
+  constexpr std::uint64_t most = std::uint64_t{1} << 16;
+  const std::uint64_t block = std::min(most, (bytes + 7) / 8 * 8);
+  const Staged staged = staging.take(block);
+  for (std::uint64_t at = 0; at < block; at += 8) std::memcpy(staged.data + at, &repeated, 8);
+  for (std::uint64_t at = 0; at < bytes; at += block) {
+    plan.transfer({to + at, staged.place, std::min(block, bytes - at)});
+  }
+}
+
+}  // namespace
+
+void plan_zeros(Plan& plan, VkDeviceAddress to, std::uint64_t bytes) { fill_by_shader(plan, to, bytes, 0); }
+
+void plan_copy(Plan& plan, const Place& to, const Place& from, std::uint64_t bytes) {
+  if (bytes == 0) return;
+  if (plan.by_commands()) return plan.transfer({to, from, bytes});
+  copy_by_shader(plan, to.address, from.address, bytes);
+}
+
+void plan_fill(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint64_t pattern,
+               std::uint32_t pattern_bytes) {
+  if (bytes == 0) return;
+  std::uint64_t repeated = pattern;
+  if (pattern_bytes < 8) repeated &= (std::uint64_t{1} << (8 * pattern_bytes)) - 1;
+  for (std::uint32_t have = pattern_bytes; have < 8; have *= 2) repeated |= repeated << (8 * have);
+  if (plan.by_commands()) return fill_by_command(plan, staging, to, bytes, repeated);
+  fill_by_shader(plan, to.address, bytes, repeated);
 }
 
 }  // namespace vulkan

@@ -1,4 +1,4 @@
-// Arithmetic of f32 that does not depend on what a device makes of it. The specification lets a division be 2.5 units in the
+// Arithmetic of floats that does not depend on what a device makes of it. The specification lets a division be 2.5 units in the
 // last place off, and a root more, and says nothing of denormal numbers in comparisons and conversions: NVIDIA's takes them
 // for zero there, though not where it adds and multiplies. Where the device passes a test when it is opened
 // (device/self_test.h), its own instructions are used.
@@ -6,6 +6,8 @@ layout(constant_id = 0) const bool native_division = true;
 layout(constant_id = 1) const bool native_root = true;
 layout(constant_id = 2) const bool native_comparison = true;
 layout(constant_id = 3) const bool native_conversion = true;
+layout(constant_id = 4) const bool native_division_64 = true;
+layout(constant_id = 5) const bool native_root_64 = true;
 
 const uint sign_bit = 0x80000000u, infinity_bits = 0x7f800000u, nan_bits = 0x7fc00000u;
 
@@ -145,11 +147,104 @@ float to_float_exactly(double x) {
 double to_double(float x) { return native_conversion ? double(x) : to_double_exactly(x); }
 float to_float(double x) { return native_conversion ? float(x) : to_float_exactly(x); }
 
+// The same as for f32; `mantissa` has at least 55 bits or is exact.
+const uint64_t sign_bit_64 = 0x8000000000000000ul, infinity_bits_64 = 0x7ff0000000000000ul;
+const uint64_t nan_bits_64 = 0x7ff8000000000000ul, fraction_64 = 0xffffffffffffful, one_64 = 1ul;
+
+int highest_bit(uint64_t x) {
+  const uint high = uint(x >> 32);
+  return high != 0 ? findMSB(high) + 32 : findMSB(uint(x));
+}
+
+double pack_double(uint64_t sign, uint64_t mantissa, int exponent) {
+  const int last = max(highest_bit(mantissa) - 52, -1074 - exponent);
+  if (last <= 0) {
+    mantissa <<= -last;
+  } else if (last > 63) {
+    mantissa = 0ul;
+  } else {
+    const uint64_t rest = mantissa & ((one_64 << last) - one_64), half_way = one_64 << (last - 1);
+    mantissa >>= last;
+    if (rest > half_way || (rest == half_way && (mantissa & one_64) != 0)) mantissa += one_64;
+  }
+  exponent += last;
+  if (mantissa > (fraction_64 << 1 | one_64)) {
+    mantissa >>= 1;
+    exponent += 1;
+  }
+  if (mantissa <= fraction_64) return uint64BitsToDouble(sign | mantissa);  // subnormal: the exponent is -1074
+  if (exponent > 971) return uint64BitsToDouble(sign | infinity_bits_64);
+  return uint64BitsToDouble(sign | (uint64_t(uint(exponent + 1075)) << 52) | (mantissa & fraction_64));
+}
+
+// A mantissa of 53 bits.
+uint64_t unpack_double(uint64_t bits, out int exponent) {
+  const int field = int(uint(bits >> 52) & 2047u);
+  const uint64_t mantissa = bits & fraction_64;
+  if (field != 0) {
+    exponent = field - 1075;
+    return mantissa | (one_64 << 52);
+  }
+  const int shift = 52 - highest_bit(mantissa);
+  exponent = -1074 - shift;
+  return mantissa << shift;
+}
+
+double divide_exactly(double a, double b) {
+  const uint64_t x = doubleBitsToUint64(a), y = doubleBitsToUint64(b), sign = (x ^ y) & sign_bit_64;
+  const uint64_t p = x & ~sign_bit_64, q = y & ~sign_bit_64;
+  if (p > infinity_bits_64 || q > infinity_bits_64) return uint64BitsToDouble(nan_bits_64);
+  if (p == infinity_bits_64) return uint64BitsToDouble(q == infinity_bits_64 ? nan_bits_64 : sign | infinity_bits_64);
+  if (q == infinity_bits_64) return uint64BitsToDouble(sign);
+  if (q == 0) return uint64BitsToDouble(p == 0 ? nan_bits_64 : sign | infinity_bits_64);
+  if (p == 0) return uint64BitsToDouble(sign);
+  int e, f;
+  uint64_t rest = unpack_double(p, e), quotient = 0ul;
+  const uint64_t n = unpack_double(q, f);
+  // Bit by bit: one before the point and 55 behind it.
+  for (int bit = 0; bit < 56; ++bit) {
+    quotient <<= 1;
+    if (rest >= n) {
+      rest -= n;
+      quotient |= one_64;
+    }
+    rest <<= 1;
+  }
+  return pack_double(sign, (quotient << 1) | (rest != 0 ? one_64 : 0ul), e - f - 56);
+}
+
+double square_root_exactly(double a) {
+  const uint64_t x = doubleBitsToUint64(a);
+  if (x == 0 || x == sign_bit_64 || x == infinity_bits_64) return a;
+  if (x > infinity_bits_64) return uint64BitsToDouble(nan_bits_64);  // negative numbers too
+  int e;
+  uint64_t m = unpack_double(x, e);
+  if ((e & 1) != 0) {
+    m <<= 1;
+    e -= 1;
+  }
+  // Of m · 2^58, a root of 56 bits: two bits of the one for each of the other.
+  uint64_t rest = 0ul, root = 0ul;
+  for (int bit = 55; bit >= 0; --bit) {
+    const uint64_t next = bit >= 29 ? (m >> (2 * bit - 58)) & 3ul : 0ul;
+    rest = rest << 2 | next;
+    const uint64_t trial = root << 2 | one_64;
+    root <<= 1;
+    if (rest >= trial) {
+      rest -= trial;
+      root |= one_64;
+    }
+  }
+  return pack_double(0ul, (root << 1) | (rest != 0 ? one_64 : 0ul), e / 2 - 30);
+}
+
 double divide(double a, double b) {
+  if (!native_division_64) return divide_exactly(a, b);
   precise const double quotient = a / b;
   return quotient;
 }
 double square_root(double a) {
+  if (!native_root_64) return square_root_exactly(a);
   precise const double root = sqrt(a);
   return root;
 }

@@ -3,6 +3,8 @@
 #include "product_simple.glsl"
 #elif defined(BY_LANES)
 #include "product_lanes.glsl"
+#elif defined(BY_SUBGROUPS)
+#include "product_subgroups.glsl"
 #elif defined(BY_MATRICES)
 #include "product_matrices.glsl"
 #elif defined(BY_BLOCKS)

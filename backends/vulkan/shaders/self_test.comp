@@ -1,12 +1,12 @@
 #version 460
-// Counts the operands for which what the device makes of f32 is not what integer arithmetic gives.
+// Counts the operands for which what the device makes of floats is not what integer arithmetic gives.
 #include "common.glsl"
 #include "exact.glsl"
 
 layout(local_size_x = 256) in;
 
 struct Counts {
-  uint divisions, roots, comparisons, conversions, products, sums;
+  uint divisions, roots, comparisons, conversions, products, sums, divisions_64, roots_64;
 };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Counts wrong; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params { InMemory counts; };
@@ -47,6 +47,20 @@ bool converts_wrong(float a, float b) {
 #endif
 }
 
+#ifdef WITH_F64
+double operand_64(uint n) {
+  const uint low = mixed(n ^ 0x9e3779b9u), high = mixed(n);
+  const uint64_t bits = uint64_t(high) << 32 | uint64_t(low);
+  if ((n & 1u) == 0) return uint64BitsToDouble(bits);
+  return uint64BitsToDouble((bits & 0x800ffffffffffffful) | ((n & 2u) == 0 ? 0ul : 0x3fe0000000000000ul));
+}
+
+bool differs(double a, double b) {
+  const uint64_t x = doubleBitsToUint64(a), y = doubleBitsToUint64(b);
+  return x != y && !((x & ~sign_bit_64) > infinity_bits_64 && (y & ~sign_bit_64) > infinity_bits_64);
+}
+#endif
+
 // Integers of denormal numbers of the same sign add up to the integer of their sum.
 bool adds_wrong(float a, float b) {
   const uint x = floatBitsToUint(a) & 0x7fffffu, y = floatBitsToUint(b) & 0x7fffffu;
@@ -68,4 +82,12 @@ void main() {
   if (converts_wrong(a, b)) atomicAdd(counts.wrong.conversions, 1u);
   if (differs(product, multiply_exactly(a, b))) atomicAdd(counts.wrong.products, 1u);
   if (adds_wrong(a, b)) atomicAdd(counts.wrong.sums, 1u);
+#ifdef WITH_F64
+  if (n >= 16384) return;  // bit by bit takes long
+  const double c = operand_64(2 * n), d = operand_64(2 * n + 1);
+  precise const double quotient_64 = c / d;
+  precise const double root_64 = sqrt(c);
+  if (differs(quotient_64, divide_exactly(c, d))) atomicAdd(counts.wrong.divisions_64, 1u);
+  if (differs(root_64, square_root_exactly(c))) atomicAdd(counts.wrong.roots_64, 1u);
+#endif
 }

@@ -1,0 +1,35 @@
+// The integer arithmetic of shaders/exact.glsl against that of a device whose own is known to round correctly.
+#include <gtest/gtest.h>
+
+#include "backends/vulkan/device/device.h"
+#include "runtime/host_api.h"
+
+namespace vulkan {
+namespace {
+
+// Lavapipe divides and takes roots with the processor's instructions. Had the integers other results, it would be them
+// that are used, everywhere, and slowly.
+TEST(Arithmetic, agrees_with_the_processor) {
+  std::optional<lks_driver> driver;
+  try {
+    driver.emplace(lockstep::host_api());
+  } catch (const Failure& e) {
+    GTEST_SKIP() << "no Vulkan: " << e.diag().what;
+  }
+  for (const Facts& facts : driver->instance.devices()) {
+    if (!facts.is_lavapipe || !facts.missing.empty()) continue;
+    const lks_device device(*driver, facts);
+    EXPECT_TRUE(device.arithmetic.native_division);
+    EXPECT_TRUE(device.arithmetic.native_root);
+    EXPECT_TRUE(device.arithmetic.native_comparison);
+    EXPECT_TRUE(device.arithmetic.native_conversion);
+    EXPECT_TRUE(device.arithmetic.keeps_denormals);
+    EXPECT_TRUE(device.arithmetic.native_division_64);
+    EXPECT_TRUE(device.arithmetic.native_root_64);
+    return;
+  }
+  GTEST_SKIP() << "no lavapipe";
+}
+
+}  // namespace
+}  // namespace vulkan
