@@ -59,7 +59,7 @@ Report read_report(const std::string& path) {
         .fix("give a report.json that `lockstep conformance --report` wrote, or its folder")
         .raise();
   }
-  return from_json(json, file.string());
+  return parse_report(json, file.string());
 }
 
 }  // namespace lockstep::conformance

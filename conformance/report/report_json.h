@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 Json to_json(const Report& report);
 
 /// Throws IoError LS8002 (no report) or LS8004 (a report that contradicts its schema); `source` names it in errors.
-Report from_json(const Json& json, const std::string& source);
+Report parse_report(const Json& json, const std::string& source);
 
 /// The one object of `lockstep conformance --json`.
 Json summary_json(const Report& report);

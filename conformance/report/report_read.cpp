@@ -161,7 +161,7 @@ RunInfo read_run(const Reader& r) {
 
 }  // namespace
 
-Report from_json(const Json& json, const std::string& source) {
+Report parse_report(const Json& json, const std::string& source) {
   if (!json.is_object() || json.value("format", Json()) != "lockstep conformance report" ||
       json.value("format_version", Json()) != 1) {
     ErrorBuilder(ErrorId::wrong_magic, "report", source + ": is no conformance report of format version 1")

@@ -171,7 +171,7 @@ TEST(ReplayLine, QuotesTheCaseAndNamesWhatItDependsOn) {
 TEST(ReportAsJson, ComesBackUnchanged) {
   const Report report = sample_report();
   const std::string text = to_json(report).dump();
-  const Report back = from_json(Json::parse(text), "test");
+  const Report back = parse_report(Json::parse(text), "test");
   EXPECT_EQ(to_json(back).dump(), text);
   EXPECT_EQ(totals_of(back).digest, totals_of(report).digest);
   EXPECT_TRUE(std::isinf(totals_of(back).worst_ulp)) << "infinities survive";
@@ -188,26 +188,26 @@ TEST(ReportAsJson, HasASummaryOfOneObject) {
 
 TEST(ReportAsJson, DamageIsNamed) {
   const Json good = to_json(sample_report());
-  expect_error(ErrorId::wrong_magic, "x.json", [] { from_json(Json::array(), "x.json"); });
+  expect_error(ErrorId::wrong_magic, "x.json", [] { parse_report(Json::array(), "x.json"); });
   expect_error(ErrorId::wrong_magic, "version 1", [&] {
     Json json = good;
     json["format_version"] = 2;
-    from_json(json, "x.json");
+    parse_report(json, "x.json");
   });
   expect_error(ErrorId::corrupt, "cases[1] has the unknown outcome \"maybe\"", [&] {
     Json json = good;
     json["cases"][1]["outcome"] = "maybe";
-    from_json(json, "x.json");
+    parse_report(json, "x.json");
   });
   expect_error(ErrorId::corrupt, "run has no field \"seed\"", [&] {
     Json json = good;
     json["run"].erase("seed");
-    from_json(json, "x.json");
+    parse_report(json, "x.json");
   });
   expect_error(ErrorId::corrupt, "another type", [&] {
     Json json = good;
     json["cases"][0]["seconds"] = "long";
-    from_json(json, "x.json");
+    parse_report(json, "x.json");
   });
 }
 

@@ -153,7 +153,7 @@ class Run {
     } else if (starts_with(line, "result", rest)) {
       const Json json = Json::parse(rest, nullptr, false);
       deaths_ = 0;
-      finish(slot, from_json(json, "a worker").cases.at(0));
+      finish(slot, parse_report(json, "a worker").cases.at(0));
     } else if (starts_with(line, "refused", rest)) {
       finish(slot, result_for(slot.id, Outcome::fail, Json::parse(rest).value("headline", rest)));
     }
@@ -202,12 +202,12 @@ Briefing Supervisor::brief(CaseResult& crash) {
   auto line = await_line(child, in_seconds(start_timeout_s), late);
   if (line && starts_with(*line, "refused", rest)) raise_refusal(rest);
   if (line && starts_with(*line, "hello", rest)) {
-    briefing.run = from_json(Json::parse(rest), "a worker").run;
+    briefing.run = parse_report(Json::parse(rest), "a worker").run;
     stage = "asking the driver for its kernels";
     child.send("placements");
     line = await_line(child, in_seconds(plan_timeout_s), late);
     if (line && starts_with(*line, "placements", rest)) {
-      const RunInfo told = from_json(Json::parse(rest), "a worker").run;
+      const RunInfo told = parse_report(Json::parse(rest), "a worker").run;
       briefing.run.placements = told.placements;
       briefing.run.variants = told.variants;
       child.send("plan");
