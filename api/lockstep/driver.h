@@ -55,16 +55,16 @@ typedef struct lks_header {
 typedef int32_t lks_status;
 enum {
   LKS_OK = 0,
-  LKS_NOT_READY = 1, /* a query: not yet; no failure */
+  LKS_NOT_READY = 1,        /* a query: not yet; no failure */
   LKS_INVALID_ARGUMENT = -1,
-  LKS_UNSUPPORTED = -2,   /* diag.reason says what is not supported */
-  LKS_OUT_OF_MEMORY = -3, /* diag.requested_bytes and diag.free_bytes are set */
-  LKS_UNAVAILABLE = -4,   /* a library, device or permission is missing; diag.what names it */
-  LKS_DEVICE_LOST = -5,   /* sticky: every later call on the device but close returns it too */
+  LKS_UNSUPPORTED = -2,     /* diag.reason says what is not supported */
+  LKS_OUT_OF_MEMORY = -3,   /* diag.requested_bytes and diag.free_bytes are set */
+  LKS_UNAVAILABLE = -4,     /* a library, device or permission is missing; diag.what names it */
+  LKS_DEVICE_LOST = -5,     /* sticky: every later call on the device but close returns it too */
   LKS_TIMEOUT = -6,
   LKS_CANCELLED = -7,
   LKS_ABI_MISMATCH = -8,
-  LKS_DATA_CORRUPT = -9, /* a cache, blob or file fails its check */
+  LKS_DATA_CORRUPT = -9,    /* a cache, blob or file fails its check */
   LKS_INTERNAL = -10
 };
 
@@ -74,7 +74,7 @@ enum {
   LKS_REASON_OP = 1,
   LKS_REASON_DTYPE = 2,
   LKS_REASON_RANK = 3,
-  LKS_REASON_LAYOUT = 4, /* the host retries with that operand made dense */
+  LKS_REASON_LAYOUT = 4,    /* the host retries with that operand made dense */
   LKS_REASON_ATTRIBUTE = 5,
   LKS_REASON_MATH_MODE = 6,
   LKS_REASON_SIZE = 7,
@@ -90,17 +90,17 @@ enum {
 typedef struct lks_diag {
   lks_header hdr;
   lks_status code;
-  int32_t reason;  /* LKS_REASON_* */
-  int32_t operand; /* index into the kernel's inputs, then outputs; -1: none in particular */
+  int32_t reason;           /* LKS_REASON_* */
+  int32_t operand;          /* index into the kernel's inputs, then outputs; -1: none in particular */
   uint32_t heap;
-  int64_t native_code; /* CUresult, VkResult, dnnl_status_t, errno … */
+  int64_t native_code;      /* CUresult, VkResult, dnnl_status_t, errno … */
   uint64_t requested_bytes;
   uint64_t free_bytes;
-  uint64_t value; /* of asynchronous work: the value of the command that failed, on the timeline asked */
+  uint64_t value;           /* of asynchronous work: the value of the command that failed, on the timeline asked */
   char native_name[48];
-  char what[256]; /* what failed, with its numbers */
-  char where[96]; /* file:line in the driver */
-  char hint[160]; /* one thing the user can do; may be empty */
+  char what[256];           /* what failed, with its numbers */
+  char where[96];           /* file:line in the driver */
+  char hint[160];           /* one thing the user can do; may be empty */
 } lks_diag;
 
 /* An element type: class and bits per element, so that further formats need no new ABI. */
@@ -109,9 +109,9 @@ typedef uint32_t lks_dtype;
 #define LKS_DTYPE_CLASS(t) ((t) >> 16)
 #define LKS_DTYPE_BITS(t) ((t)&0xffffu)
 enum {
-  LKS_CLASS_FLOAT = 1,  /* IEEE 754 binary interchange format */
-  LKS_CLASS_BFLOAT = 2, /* 8 exponent bits */
-  LKS_CLASS_INT = 3,    /* two's complement */
+  LKS_CLASS_FLOAT = 1,      /* IEEE 754 binary interchange format */
+  LKS_CLASS_BFLOAT = 2,     /* 8 exponent bits */
+  LKS_CLASS_INT = 3,        /* two's complement */
   LKS_CLASS_UINT = 4,
   LKS_CLASS_BOOL = 5,       /* one byte, 0 or 1 */
   LKS_CLASS_FLOAT_E4M3 = 6, /* reserved */
@@ -125,8 +125,8 @@ enum {
 #define LKS_I32 LKS_DTYPE(LKS_CLASS_INT, 32)
 #define LKS_I64 LKS_DTYPE(LKS_CLASS_INT, 64)
 #define LKS_U8 LKS_DTYPE(LKS_CLASS_UINT, 8)
-#define LKS_U32 LKS_DTYPE(LKS_CLASS_UINT, 32) /* inside programs only */
-#define LKS_U64 LKS_DTYPE(LKS_CLASS_UINT, 64) /* inside programs only */
+#define LKS_U32 LKS_DTYPE(LKS_CLASS_UINT, 32)  /* inside programs only */
+#define LKS_U64 LKS_DTYPE(LKS_CLASS_UINT, 64)  /* inside programs only */
 #define LKS_BOOL LKS_DTYPE(LKS_CLASS_BOOL, 8)
 
 /* docs/lockstep_mode.md defines the arithmetic of each mode. */
@@ -201,30 +201,29 @@ typedef struct lks_heap {
 typedef struct lks_device_info {
   lks_header hdr;
   lks_status status;
-  int32_t type;          /* LKS_DEVICE_* */
-  uint64_t capabilities; /* LKS_CAP_* */
-  uint32_t math_modes;   /* bit 1 << LKS_MODE_* for each mode offered */
+  int32_t type;                 /* LKS_DEVICE_* */
+  uint64_t capabilities;        /* LKS_CAP_* */
+  uint32_t math_modes;          /* bit 1 << LKS_MODE_* for each mode offered */
   uint32_t max_rank;
   uint32_t compute_units;
   uint32_t heap_count;
-  lks_heap heaps[4];      /* heap 0 is the default */
-  uint64_t min_alignment; /* of every buffer; a power of two, at least 16 */
+  lks_heap heaps[4];            /* heap 0 is the default */
+  uint64_t min_alignment;       /* of every buffer; a power of two, at least 16 */
   uint64_t max_allocation;
-  uint64_t max_tensor_bytes; /* 0: no limit below max_allocation */
-  uint8_t uuid[16];          /* equal where two drivers expose one physical device; zero where unknown */
+  uint64_t max_tensor_bytes;    /* 0: no limit below max_allocation */
+  uint8_t uuid[16];             /* equal where two drivers expose one physical device; zero where unknown */
   char name[128];
   char vendor[64];
-  char version[96]; /* of the vendor driver or library, and the instruction set where it matters */
+  char version[96];             /* of the vendor driver or library, and the instruction set where it matters */
   char reason[256];
 } lks_device_info;
 
-/* ------------------------------------------------------------------------------------------------ tensors and programs
- */
+/* ------------------------------------------------------------------------------------------------ tensors and programs */
 
 enum {
-  LKS_LAYOUT_STRIDED = 0,        /* any other value is the driver's own: bytes in an order only it knows, produced and
-                                    read by its reorder kernels (op `copy` between a strided and an opaque tensor) */
-  LKS_TENSOR_HOST_RESIDENT = 1,  /* flag: the input lies in host-visible memory */
+  LKS_LAYOUT_STRIDED = 0,       /* any other value is the driver's own: bytes in an order only it knows, produced and
+                                   read by its reorder kernels (op `copy` between a strided and an opaque tensor) */
+  LKS_TENSOR_HOST_RESIDENT = 1, /* flag: the input lies in host-visible memory */
   LKS_TENSOR_OPTIONAL_ABSENT = 2 /* flag: this optional input is not given; nothing is bound to it */
 };
 
@@ -237,46 +236,34 @@ typedef struct lks_tensor_desc {
   uint64_t alignment;            /* the first element's address is a multiple of this power of two */
   uint32_t layout;
   uint32_t flags;
-  uint64_t opaque_bytes; /* of a driver-opaque layout */
+  uint64_t opaque_bytes;         /* of a driver-opaque layout */
 } lks_tensor_desc;
 
 /* Core opcodes. Floating add, sub, mul, div and sqrt are IEEE round-to-nearest-even with gradual underflow, never
  * contracted. Integers wrap; x / 0 is 0 and MIN / -1 is MIN; shifts take the count modulo the width. */
 enum {
-  LKS_INSTR_INPUT = 1,  /* imm: program input index */
-  LKS_INSTR_SCALAR = 2, /* imm: index into lks_launch.scalars */
-  LKS_INSTR_CONST = 3,  /* imm: the bits */
-  LKS_INSTR_INDEX = 4,  /* logical index along axis imm of the output, as i64 */
-  LKS_INSTR_LINEAR = 5, /* row-major logical index in the output, as i64 */
-  LKS_INSTR_CALL = 6,   /* imm: index into lks_program.functions; result is that function's only output */
-  LKS_INSTR_ADD = 16,
-  LKS_INSTR_SUB = 17,
-  LKS_INSTR_MUL = 18,
-  LKS_INSTR_DIV = 19,
-  LKS_INSTR_SQRT = 20,
-  LKS_INSTR_NEG = 21,
-  LKS_INSTR_ABS = 22, /* neg, abs of floats act on the sign bit alone */
-  LKS_INSTR_LT = 32,
-  LKS_INSTR_LE = 33,
-  LKS_INSTR_EQ = 34,
-  LKS_INSTR_NE = 35,      /* bool; NaN: only ne holds */
-  LKS_INSTR_SELECT = 36,  /* args: bool, if true, if false */
-  LKS_INSTR_CONVERT = 37, /* value conversion: narrowing rounds to nearest even once; float to integer truncates and
-                             saturates, NaN gives 0; integer to integer wraps; to bool: != 0 */
-  LKS_INSTR_BITCAST = 38, /* same width */
-  LKS_INSTR_AND = 48,
-  LKS_INSTR_OR = 49,
-  LKS_INSTR_XOR = 50,
-  LKS_INSTR_NOT = 51, /* integers and bool */
-  LKS_INSTR_SHL = 52,
-  LKS_INSTR_SHR = 53,  /* SHR is arithmetic for signed types, logical for unsigned */
-  LKS_INSTR_MULHI = 54 /* upper half of the u32 product */
+  LKS_INSTR_INPUT = 1,     /* imm: program input index */
+  LKS_INSTR_SCALAR = 2,    /* imm: index into lks_launch.scalars */
+  LKS_INSTR_CONST = 3,     /* imm: the bits */
+  LKS_INSTR_INDEX = 4,     /* logical index along axis imm of the output, as i64 */
+  LKS_INSTR_LINEAR = 5,    /* row-major logical index in the output, as i64 */
+  LKS_INSTR_CALL = 6,      /* imm: index into lks_program.functions; result is that function's only output */
+  LKS_INSTR_ADD = 16, LKS_INSTR_SUB = 17, LKS_INSTR_MUL = 18, LKS_INSTR_DIV = 19,
+  LKS_INSTR_SQRT = 20, LKS_INSTR_NEG = 21, LKS_INSTR_ABS = 22, /* neg, abs of floats act on the sign bit alone */
+  LKS_INSTR_LT = 32, LKS_INSTR_LE = 33, LKS_INSTR_EQ = 34, LKS_INSTR_NE = 35, /* bool; NaN: only ne holds */
+  LKS_INSTR_SELECT = 36,   /* args: bool, if true, if false */
+  LKS_INSTR_CONVERT = 37,  /* value conversion: narrowing rounds to nearest even once; float to integer truncates and
+                              saturates, NaN gives 0; integer to integer wraps; to bool: != 0 */
+  LKS_INSTR_BITCAST = 38,  /* same width */
+  LKS_INSTR_AND = 48, LKS_INSTR_OR = 49, LKS_INSTR_XOR = 50, LKS_INSTR_NOT = 51, /* integers and bool */
+  LKS_INSTR_SHL = 52, LKS_INSTR_SHR = 53, /* SHR is arithmetic for signed types, logical for unsigned */
+  LKS_INSTR_MULHI = 54     /* upper half of the u32 product */
 };
 
 typedef struct lks_instr {
   uint32_t opcode;
-  lks_dtype dtype;  /* of the result */
-  uint32_t args[3]; /* indices of earlier instructions */
+  lks_dtype dtype;         /* of the result */
+  uint32_t args[3];        /* indices of earlier instructions */
   uint32_t reserved;
   uint64_t imm;
 } lks_instr;
@@ -290,21 +277,20 @@ typedef struct lks_program {
   uint32_t function_count;
   const lks_dtype* input_dtypes;
   const lks_instr* instrs;
-  const uint32_t* outputs; /* values that leave the program */
+  const uint32_t* outputs;               /* values that leave the program */
   const struct lks_function* functions;
 } lks_program;
 
 /* A named scalar function always carries its body in core opcodes; a driver that does not know the name at that
  * version runs the body, and gets the same bits. */
 typedef struct lks_function {
-  const char* name; /* such as "exp" */
+  const char* name;        /* such as "exp" */
   uint32_t version;
   uint32_t reserved;
   const lks_program* body;
 } lks_function;
 
-/* ------------------------------------------------------------------------------------------------------------ kernels
- */
+/* ------------------------------------------------------------------------------------------------------------ kernels */
 
 #define LKS_FROM_PROGRAM 0x80000000u /* or-ed with an index into lks_kernel_desc.programs */
 #define LKS_ROOT_RESULT 0x40000000u  /* or-ed with a result index of the root op */
@@ -319,16 +305,16 @@ typedef struct lks_attached_program {
 
 typedef struct lks_alias {
   uint32_t output;
-  uint32_t input; /* the output takes this input's memory, with the same dims and strides */
+  uint32_t input;          /* the output takes this input's memory, with the same dims and strides */
 } lks_alias;
 
 /* One root op with optional programs on its operands and results. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
-  uint32_t op;         /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only its name tells */
-  uint32_t op_version; /* schema version of op and attributes */
-  const char* op_name; /* such as "conv2d" or "acme::norm" */
-  const void* attrs;   /* the op's attribute struct of driver_ops.h, NULL where it has none */
+  uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only its name tells */
+  uint32_t op_version;     /* schema version of op and attributes */
+  const char* op_name;     /* such as "conv2d" or "acme::norm" */
+  const void* attrs;       /* the op's attribute struct of driver_ops.h, NULL where it has none */
   uint32_t attrs_size;
   uint32_t math_mode;
   uint32_t input_count;
@@ -342,20 +328,20 @@ typedef struct lks_kernel_desc {
   const uint32_t* operands; /* root operand i: an input index or LKS_FROM_PROGRAM | p; NULL: operand i is input i */
   uint32_t operand_count;
   uint32_t alias_count;
-  const uint32_t* results; /* root result i: an output index, or LKS_FROM_PROGRAM where only an epilogue reads it;
-                              NULL: result i is output i */
+  const uint32_t* results;  /* root result i: an output index, or LKS_FROM_PROGRAM where only an epilogue reads it;
+                               NULL: result i is output i */
   const lks_alias* aliases;
 } lks_kernel_desc;
 
 /* What a prepared kernel depends on, for one tensor. The host reuses the kernel for every call that agrees in these
  * and in the kernel's op, attributes, dtypes, ranks, layouts, programs and math mode. */
 typedef struct lks_operand_deps {
-  uint32_t dims;             /* bit i: the extent of dimension i */
-  uint32_t strides;          /* bit i: the exact stride of dimension i */
-  uint32_t stride_classes;   /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
-  uint32_t dense;            /* 1: whether the tensor is dense row-major */
-  uint64_t alignment;        /* alignments above this are not told apart; 0 and 1: none matters */
-  uint32_t preferred_layout; /* a driver-opaque layout that would be faster, 0: none */
+  uint32_t dims;            /* bit i: the extent of dimension i */
+  uint32_t strides;         /* bit i: the exact stride of dimension i */
+  uint32_t stride_classes;  /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
+  uint32_t dense;           /* 1: whether the tensor is dense row-major */
+  uint64_t alignment;       /* alignments above this are not told apart; 0 and 1: none matters */
+  uint32_t preferred_layout;/* a driver-opaque layout that would be faster, 0: none */
   uint32_t reserved;
   uint64_t preferred_bytes; /* size of the tensor in that layout */
 } lks_operand_deps;
@@ -367,43 +353,42 @@ enum { LKS_DETERMINISM_NONE = 0, LKS_DETERMINISM_RUN_TO_RUN = 1, LKS_DETERMINISM
 
 typedef struct lks_kernel_info {
   lks_header hdr;
-  char variant[64];         /* names the implementation and, for a library's, its version */
-  uint64_t workspace_bytes; /* bound at each launch, contents undefined */
-  float max_ulp;            /* claim for elementwise results: error <= max_ulp units in the last place; 0: no claim */
-  float gamma_factor;       /* claim for sums: error <= factor * gamma(n) * sum of magnitudes; 0: no claim */
+  char variant[64];             /* names the implementation and, for a library's, its version */
+  uint64_t workspace_bytes;     /* bound at each launch, contents undefined */
+  float max_ulp;                /* claim for elementwise results: error <= max_ulp units in the last place; 0: no claim */
+  float gamma_factor;           /* claim for sums: error <= factor * gamma(n) * sum of magnitudes; 0: no claim */
   lks_dtype accumulate_dtype;
-  uint32_t order;       /* LKS_ORDER_* of a sum */
-  uint32_t determinism; /* LKS_DETERMINISM_* */
+  uint32_t order;               /* LKS_ORDER_* of a sum */
+  uint32_t determinism;         /* LKS_DETERMINISM_* */
   uint32_t reserved;
-  double cost_flops; /* hints; 0 where unknown */
+  double cost_flops;            /* hints; 0 where unknown */
   double cost_bytes;
-  lks_operand_deps* deps; /* caller's array, input_count + output_count long, zeroed by the host; may be NULL */
+  lks_operand_deps* deps;       /* caller's array, input_count + output_count long, zeroed by the host; may be NULL */
 } lks_kernel_info;
 
 /* A tensor at launch. The first element lies at `offset` elements from the buffer's start. */
 typedef struct lks_binding {
-  lks_buffer* buffer; /* NULL for an absent optional input */
+  lks_buffer* buffer;       /* NULL for an absent optional input */
   int64_t offset;
-  const int64_t* dims; /* rank as prepared; NULL where the layout is opaque */
+  const int64_t* dims;      /* rank as prepared; NULL where the layout is opaque */
   const int64_t* strides;
 } lks_binding;
 
 typedef struct lks_launch {
   lks_header hdr;
   lks_kernel* kernel;
-  const lks_binding* bindings; /* inputs, then outputs */
-  const uint64_t* scalars;     /* bits of each scalar in its dtype, low end first */
-  lks_buffer* workspace;       /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
+  const lks_binding* bindings;  /* inputs, then outputs */
+  const uint64_t* scalars;      /* bits of each scalar in its dtype, low end first */
+  lks_buffer* workspace;        /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
   uint64_t workspace_offset;
   uint32_t binding_count;
   uint32_t scalar_count;
 } lks_launch;
 
-/* ------------------------------------------------------------------------------------------------------- the driver
- * table */
+/* ------------------------------------------------------------------------------------------------------- the driver table */
 
-/* A transfer queue copies beside the work of compute queues, where the hardware can. It takes every command but
- * launches, which it may refuse (LKS_UNSUPPORTED). */
+/* A transfer queue copies beside the work of compute queues, where the hardware can. It takes every command but launches,
+ * which it may refuse (LKS_UNSUPPORTED). */
 enum { LKS_QUEUE_COMPUTE = 0, LKS_QUEUE_TRANSFER = 1 };
 enum { LKS_DRIVER_UNLOADABLE = 1, LKS_DRIVER_NEEDS_MAIN_THREAD = 2 };
 enum { LKS_SANITIZER_NONE = 0, LKS_SANITIZER_ADDRESS = 1, LKS_SANITIZER_THREAD = 2, LKS_SANITIZER_MEMORY = 3 };
@@ -413,13 +398,13 @@ typedef struct lks_driver_api {
   lks_header hdr;
   uint32_t abi_major;
   uint32_t abi_minor;
-  const char* name; /* device prefix: "cpu" makes "cpu:0" */
+  const char* name;         /* device prefix: "cpu" makes "cpu:0" */
   const char* vendor;
   const char* version;
-  const char* build_id; /* compiler and flags that made it */
-  uint32_t flags;       /* LKS_DRIVER_* */
-  uint32_t sanitizer;   /* LKS_SANITIZER_*; the host refuses one that differs from its own */
-  int32_t priority;     /* of several available drivers of one name the highest is used */
+  const char* build_id;     /* compiler and flags that made it */
+  uint32_t flags;           /* LKS_DRIVER_* */
+  uint32_t sanitizer;       /* LKS_SANITIZER_*; the host refuses one that differs from its own */
+  int32_t priority;         /* of several available drivers of one name the highest is used */
   uint32_t reserved;
 
   /* -- driver. Opening touches no device. `host` outlives the driver. LKS_UNAVAILABLE with the cause in diag.what
@@ -437,8 +422,7 @@ typedef struct lks_driver_api {
    *    before device_close. */
   lks_status(LKS_CALL* device_open)(lks_driver* driver, uint32_t ordinal, lks_device** out, lks_diag* diag);
   void(LKS_CALL* device_close)(lks_device* device);
-  /* Free and total bytes of a heap. `device` may be NULL; LKS_UNAVAILABLE where the answer then needs an open device.
-   */
+  /* Free and total bytes of a heap. `device` may be NULL; LKS_UNAVAILABLE where the answer then needs an open device. */
   lks_status(LKS_CALL* device_memory)(lks_driver* driver, uint32_t ordinal, lks_device* device, uint32_t heap,
                                       uint64_t* total, uint64_t* free_bytes, lks_diag* diag);
   /* LKS_OK, or LKS_DEVICE_LOST with the cause. */
@@ -520,8 +504,7 @@ typedef lks_status(LKS_CALL* lks_driver_entry_fn)(const lks_host_api* host, cons
 LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                    lks_diag* diag);
 
-/* ------------------------------------------------------------------------------------------------------ optional
- * groups */
+/* ------------------------------------------------------------------------------------------------------ optional groups */
 
 /* LKS_CAP_GRAPH: a fixed list of launches, replayed with new bindings. The launches are copied by graph_build. */
 typedef struct lks_graph lks_graph;
@@ -587,8 +570,7 @@ typedef struct lks_region_group {
                                        lks_kernel_info* info, lks_diag* diag);
 } lks_region_group;
 
-/* LKS_CAP_COLLECTIVES: a communicator over ranks; its kernels (ops all_reduce, broadcast …) are launched like others.
- */
+/* LKS_CAP_COLLECTIVES: a communicator over ranks; its kernels (ops all_reduce, broadcast …) are launched like others. */
 typedef struct lks_communicator lks_communicator;
 typedef struct lks_collective_group {
   lks_header hdr;

@@ -80,6 +80,7 @@ TEST_F(VulkanDriver, BatchesInFlightShareMemory) {
 std::string run(const std::string& command) {
   std::string text;
   std::FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  if (!pipe) return "no process could be started";
   std::array<char, 512> part;
   while (std::fgets(part.data(), part.size(), pipe)) text += part.data();
   pclose(pipe);
@@ -153,6 +154,36 @@ TEST_F(VulkanDriver, AProgramMayEndWhileTheDeviceWorks) {
   };
   EXPECT_EXIT(end_at_work(), testing::ExitedWithCode(0), "");
   unsetenv("MESA_SHADER_CACHE_DISABLE");
+}
+
+// What the exception of a device that was given up says; the program goes on with others, and ends while that one
+// works.
+TEST_F(VulkanDriver, ADeviceThatTakesLongerThanTheUserWaitsIsLost) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  const auto lose_patience = [] {
+    setenv("LOCKSTEP_VULKAN_TIMEOUT", "0.05", 1);
+    const Device gpu("vulkan");
+    try {
+      const DeviceScope scope(gpu);
+      const Tensor x = full(Shape{1500, 1500}, 0.5f);
+      matmul(x, x).to_vector<float>();
+      std::exit(1);
+    } catch (const DeviceError& e) {
+      std::fprintf(stderr, "%s\n", e.what());
+    }
+    try {
+      Tensor(2.0f).to(gpu);
+      std::exit(2);
+    } catch (const DeviceError&) {
+    }
+    std::exit((Tensor(2.0f) + 1.0f).item<float>() == 3.0f ? 0 : 3);
+  };
+  EXPECT_EXIT(lose_patience(), testing::ExitedWithCode(0), "LS3004.*has not finished [0-9]+ commands within 0.05 s");
+}
+
+TEST_F(VulkanDriver, ATimeoutThatIsNoNumberIsRefused) {
+  const std::string text = run("LOCKSTEP_VULKAN_TIMEOUT=soon " LOCKSTEP_PROGRAM " train --device vulkan --steps 1");
+  EXPECT_NE(text.find("vulkan.timeout=\"soon\" is no number of seconds"), std::string::npos) << text;
 }
 
 TEST_F(VulkanDriver, UnknownDevicesAreNamed) {

@@ -25,7 +25,9 @@ const Facts& facts_at(lks_driver* driver, std::uint32_t ordinal) {
 lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
   return guard(diag, [&] { *out = new lks_driver(*api); });
 }
-void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
+void LKS_CALL driver_close(lks_driver* driver) {
+  if (!driver->is_abandoned) delete driver;
+}
 
 std::uint32_t LKS_CALL device_count(lks_driver* driver) {
   return static_cast<std::uint32_t>(driver->instance.devices().size());
@@ -66,7 +68,9 @@ lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_d
     *out = new lks_device(*driver, f);
   });
 }
-void LKS_CALL device_close(lks_device* device) { delete device; }
+void LKS_CALL device_close(lks_device* device) {
+  if (!device->is_abandoned()) delete device;
+}
 
 lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
                                   std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
@@ -112,6 +116,7 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_que
                                  lks_diag* diag) {
   return guard(diag, [&] {
     device->check_usable();
+    if (kind > LKS_QUEUE_TRANSFER) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no queue of kind %u", kind);
     *out = new lks_queue(*device, kind);
     *timeline = &(*out)->timeline;
   });
@@ -121,7 +126,12 @@ void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    if (!queue->runs_kernels()) raise(LKS_UNSUPPORTED, HOST_WHERE, "a transfer queue runs no kernels");
+    if (!queue->runs_kernels()) {
+      queue->device.check_usable();
+      lks_diag refusal = empty_diag();
+      refuse(&refusal, LKS_REASON_HARDWARE, -1, HOST_WHERE, "a transfer queue runs no kernels");
+      throw Failure(refusal);
+    }
     *value = queue->enqueue([&](Command& command) {
       for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->plan(command.plan, launches[i]);
     });

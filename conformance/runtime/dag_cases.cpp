@@ -30,10 +30,13 @@ struct Cell {
 
 class RandomProgram {
  public:
-  RandomProgram(Session& session, u64 seed, std::size_t queues, std::size_t cells)
-      : session_(session), dice_(seed), sample_(multiply_add_sample(elements)), kernel_(session, sample_) {
+  // `last` is the kind of the last queue.
+  RandomProgram(Session& session, u64 seed, std::size_t queues, std::size_t cells, std::uint32_t last)
+      : session_(session), dice_(seed), sample_(multiply_add_sample(elements)), kernel_(session, sample_), last_(last) {
     check(static_cast<bool>(kernel_), "a pointwise program on i32 is refused");
-    for (std::size_t q = 0; q < queues; ++q) queues_.push_back(std::make_unique<Queue>(session));
+    for (std::size_t q = 0; q < queues; ++q) {
+      queues_.push_back(std::make_unique<Queue>(session, q + 1 < queues ? LKS_QUEUE_COMPUTE : last));
+    }
     for (std::size_t c = 0; c < cells; ++c) {
       cells_.push_back(std::make_unique<Cell>(session));
       cells_.back()->model = dice_.bytes(buffer_bytes);
@@ -118,6 +121,7 @@ class RandomProgram {
   void launch(std::size_t q) {
     Cell &a = any_cell(), &b = any_cell(), &out = any_cell();
     if (&out == &a || &out == &b) return read(q);
+    if (last_ == LKS_QUEUE_TRANSFER && q + 1 == queues_.size()) return copy(q);
     before_read(q, a);
     before_read(q, b);
     before_write(q, out);
@@ -152,18 +156,20 @@ class RandomProgram {
   Dice dice_;
   KernelSample sample_;
   Kernel kernel_;
+  const std::uint32_t last_;
   std::vector<Read> reads_;
   std::vector<std::unique_ptr<Bytes>> sources_;
   std::vector<std::unique_ptr<Cell>> cells_;
   std::vector<std::unique_ptr<Queue>> queues_;
 };
 
-void random_programs(const RuntimeTarget& target, std::size_t queues, int programs, int commands) {
+void random_programs(const RuntimeTarget& target, std::size_t queues, int programs, int commands,
+                     std::uint32_t last = LKS_QUEUE_COMPUTE) {
   Session s(target);
   for (int i = 0; i < programs; ++i) {
     const u64 seed = target.seed * 1000 + static_cast<u64>(i) + queues * 100;
     try {
-      RandomProgram(s, seed, queues, 3 + static_cast<std::size_t>(i) % 4).run(commands);
+      RandomProgram(s, seed, queues, 3 + static_cast<std::size_t>(i) % 4, last).run(commands);
     } catch (const CheckFailed& e) {
       throw CheckFailed(text("program %d of seed %llu: ", i, static_cast<unsigned long long>(target.seed)) + e.what());
     }
@@ -173,6 +179,7 @@ void random_programs(const RuntimeTarget& target, std::size_t queues, int progra
 void one_queue(const RuntimeTarget& target) { random_programs(target, 1, 10, 200); }
 void two_queues(const RuntimeTarget& target) { random_programs(target, 2, 15, 150); }
 void three_queues(const RuntimeTarget& target) { random_programs(target, 3, 15, 150); }
+void with_transfers(const RuntimeTarget& target) { random_programs(target, 3, 15, 150, LKS_QUEUE_TRANSFER); }
 void long_programs(const RuntimeTarget& target) {
   for (std::size_t queues = 1; queues <= 6; ++queues) random_programs(target, queues, 40, 1000);
 }
@@ -184,6 +191,7 @@ std::vector<RuntimeCase> dag_cases() {
       {"queue", "random_one_queue", "random commands on one queue give the simulator's bytes", &one_queue},
       {"queue", "random_two_queues", "random commands on two queues, with the waits they need", &two_queues},
       {"queue", "random_three_queues", "random commands on three queues, with the waits they need", &three_queues},
+      {"queue", "random_with_transfers", "random commands on two compute queues and a transfer queue", &with_transfers},
       {"queue", "random_long", "many long random programs on one to six queues", &long_programs, true},
   };
 }

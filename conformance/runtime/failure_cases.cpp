@@ -124,9 +124,9 @@ void other_queues(const RuntimeTarget& target) {
   const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
   const Kernel kernel(s, made.sample);
   check(static_cast<bool>(kernel), "gather is refused");
+  const Buffer data(s, 4096);
   Queue failing(s), dependent(s, kind), innocent(s);
   const Memory memory(s, failing, made.sample);
-  const Buffer data(s, 4096);
   failing.upload(memory.indices, made.bad);
   innocent.fill(data, 0, 4096, 0x11);
   innocent.finish();

@@ -53,9 +53,10 @@ Bytes whole_life(Session& s) {
   return queue.download(out);
 }
 
+template <std::uint32_t kind>
 Bytes two_queues(Session& s) {
   const Buffer a(s, bytes), b(s, bytes);
-  Queue first(s), second(s);
+  Queue first(s), second(s, kind);
   try {
     first.fill(a, 0, bytes, 0x3c);
     const u64 value = first.fill(a, 0, bytes / 2, 0x1234'5678, 4);
@@ -75,11 +76,12 @@ Bytes two_queues(Session& s) {
   }
 }
 
+template <std::uint32_t kind>
 Bytes copy_chain(Session& s) {
   const Buffer a(s, bytes), b(s, bytes);
   Bytes source(bytes);
   for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<unsigned char>(i * 7);
-  Queue queue(s);
+  Queue queue(s, kind);
   queue.upload(a, source);
   queue.fill(b, 0, bytes, 0xa5);
   queue.finish();
@@ -161,8 +163,14 @@ void every_fault(const RuntimeTarget& target, const Scenario& scenario) {
 }
 
 void fault_whole_life(const RuntimeTarget& target) { every_fault(target, whole_life); }
-void fault_two_queues(const RuntimeTarget& target) { every_fault(target, two_queues); }
-void fault_copy_chain(const RuntimeTarget& target) { every_fault(target, copy_chain); }
+template <std::uint32_t kind>
+void fault_two_queues(const RuntimeTarget& target) {
+  every_fault(target, two_queues<kind>);
+}
+template <std::uint32_t kind>
+void fault_copy_chain(const RuntimeTarget& target) {
+  every_fault(target, copy_chain<kind>);
+}
 
 // Every native piece of work is announced, or no test could make it fail.
 void points_exist(const RuntimeTarget& target) {
@@ -221,8 +229,12 @@ std::vector<RuntimeCase> fault_cases() {
       {"fault", "points_exist", "every allocation, map, submission and compilation can be made to fail", &points_exist},
       {"fault", "whole_life",
        "any failure between allocation and result leaves the device usable and the bits the same", &fault_whole_life},
-      {"fault", "two_queues", "the same with two queues that wait for each other", &fault_two_queues},
-      {"fault", "copy_chain", "the same in a chain of copies, writes and fills", &fault_copy_chain},
+      {"fault", "two_queues", "the same with two queues that wait for each other",
+       &fault_two_queues<LKS_QUEUE_COMPUTE>},
+      {"fault", "copy_chain", "the same in a chain of copies, writes and fills", &fault_copy_chain<LKS_QUEUE_COMPUTE>},
+      {"fault", "compute_and_transfer", "the same with a compute and a transfer queue",
+       &fault_two_queues<LKS_QUEUE_TRANSFER>},
+      {"fault", "transfer_chain", "the same in a chain on a transfer queue", &fault_copy_chain<LKS_QUEUE_TRANSFER>},
       {"fault", "compile", "a failed compilation is a failure and no refusal", &compile_is_no_refusal},
   };
 }

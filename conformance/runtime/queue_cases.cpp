@@ -111,8 +111,8 @@ void launch_means_done(const RuntimeTarget& target) {
 template <std::uint32_t kind>
 void two_queues(const RuntimeTarget& target) {
   Session s(target);
-  Queue first(s), second(s, kind);
   const Buffer data(s, large), result(s, 64);
+  Queue first(s), second(s, kind);
   for (int round = 1; round <= 20; ++round) {
     Queue& producer = round % 2 ? first : second;
     Queue& consumer = round % 2 ? second : first;

@@ -72,6 +72,9 @@ std::vector<OpCase> matmul_cases() {
     add("empty", {0, 3}, {3, 4}, dtype);
   }
   add("blocks", {70, 65}, {65, 130});
+  add("long_row", {1, 700}, {700, 7});
+  add("long_column", {9, 700}, {700, 1});
+  add("long_batches", {3, 5, 700}, {3, 700, 3});
   add("error/inner", {3, 4}, {5, 6});
   cases.back().error = ErrorId::inner_dimensions;
   add("error/rank", {3}, {3, 4});

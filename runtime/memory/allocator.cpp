@@ -5,6 +5,7 @@
 
 #include "lockstep/error.h"
 #include "runtime/device_state.h"
+#include "runtime/driver_status.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
@@ -91,6 +92,12 @@ void Allocator::release_cached() {
 }
 
 void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose) {
+  // A device that is lost, say, lacks no memory.
+  if (failure.shortage == Shortage::driver && failure.status != LKS_OUT_OF_MEMORY) {
+    const lks_diag diag = (std::lock_guard(mutex_), driver_.last_failure());
+    raise_driver_failure(failure.status, diag, device_.name(),
+                         {purpose.label ? purpose.label : "memory", purpose.where});
+  }
   MemoryShortage shortage;
   shortage.requested = bytes;
   shortage.by_limit = failure.shortage == Shortage::limit;

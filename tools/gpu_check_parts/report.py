@@ -72,8 +72,10 @@ def main():
     conformance, training, bench, all_ok = [], [], [], True
     for device in devices:
         name, ok = device.replace(":", "_"), True
-        for what, file in (("all ops and suites", name), ("large products: matmul", f"large_matmul_{name}"),
-                           ("large products: conv2d", f"large_conv2d_{name}")):
+        runs = [("all ops and suites", name)]
+        if device.startswith("vulkan:"):
+            runs += [(f"{op} by kernels for large products", f"large_{op}_{name}") for op in ("matmul", "conv2d")]
+        for what, file in runs:
             row, passes = conformance_row(device, what, read(folder / f"conformance_{file}.json"))
             conformance.append(row)
             ok = ok and passes

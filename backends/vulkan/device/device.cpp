@@ -1,16 +1,17 @@
 #include "backends/vulkan/device/device.h"
 
+#include <charconv>
+
 namespace vulkan {
 
 DeviceHandle::DeviceHandle(const Facts& facts) {
   const float priorities[] = {1, 1};
-  const bool has_copy_engine = facts.transfer_family != facts.compute_family;
   const VkDeviceQueueCreateInfo queues[] = {
       {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.compute_family, facts.queue_count, priorities},
       {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.transfer_family, 1, priorities}};
   const Features features(facts.has_f64, facts.has_bfloat_matrices);
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.all};
-  info.queueCreateInfoCount = has_copy_engine ? 2 : 1;
+  info.queueCreateInfoCount = facts.has_copy_engine() ? 2 : 1;
   info.pQueueCreateInfos = queues;
   const std::vector<const char*> names = extensions_of(facts);
   info.enabledExtensionCount = static_cast<std::uint32_t>(names.size());
@@ -25,6 +26,22 @@ DeviceHandle::~DeviceHandle() { vk.vkDestroyDevice(handle, nullptr); }
 
 using namespace vulkan;
 
+namespace {
+
+// The option `vulkan.timeout`, in nanoseconds. Throws Failure.
+std::uint64_t wanted_patience(const lks_host_api& host) {
+  const std::string text = option(host, "vulkan.timeout");
+  if (text.empty()) return ~std::uint64_t{0};
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc{} || end != text.data() + text.size() || !(seconds > 0 && seconds < 1e9)) {
+    raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "vulkan.timeout=\"%.40s\" is no number of seconds above 0", text.c_str());
+  }
+  return static_cast<std::uint64_t>(seconds * 1e9);
+}
+
+}  // namespace
+
 lks_device::lks_device(lks_driver& d, const Facts& f)
     : driver(d),
       host(d.host),
@@ -38,12 +55,13 @@ lks_device::lks_device(lks_driver& d, const Facts& f)
       params(pieces, facts.params_memory_type, "vulkan.params"),
       disk_cache(host),
       pipelines(host, facts, disk_cache, handle, vk) {
+  const std::uint64_t patience = wanted_patience(host);
   vk.vkGetDeviceQueue(handle, facts.compute_family, 0, &compute_queue_.handle);
-  const bool has_copy_engine = facts.transfer_family != facts.compute_family;
-  if (has_copy_engine || facts.queue_count > 1) {
-    vk.vkGetDeviceQueue(handle, facts.transfer_family, has_copy_engine ? 0 : 1, &transfer_queue_.handle);
+  if (facts.has_copy_engine() || facts.queue_count > 1) {
+    vk.vkGetDeviceQueue(handle, facts.transfer_family, facts.has_copy_engine() ? 0 : 1, &transfer_queue_.handle);
   }
   arithmetic = test_arithmetic(*this);
+  patience_ns = patience;
 }
 
 std::uint32_t lks_device::math_modes() const {
@@ -73,8 +91,20 @@ void lks_device::note_lost(const lks_diag& cause) {
   if (is_lost_) return;
   lost_ = cause;
   lost_.code = LKS_DEVICE_LOST;  // whatever was the first sign of it
-  std::snprintf(lost_.hint, sizeof lost_.hint, "restart the program; if it happens again, update the GPU's driver");
+  if (!lost_.hint[0]) {
+    std::snprintf(lost_.hint, sizeof lost_.hint, "restart the program; if it happens again, update the GPU's driver");
+  }
+  pieces.keep_what_is_freed();
   is_lost_ = true;
+}
+
+void lks_device::abandon(std::shared_ptr<void> this_work) {
+  static std::mutex mutex;
+  static auto* const all = new std::vector<lks_device*>;  // where tools that look for leaks find them
+  const std::lock_guard lock(mutex);
+  if (!is_abandoned()) all->push_back(this);
+  abandoned_work_.push_back(std::move(this_work));
+  driver.is_abandoned = true;
 }
 
 lks_status lks_device::health(lks_diag* diag) {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "backends/vulkan/device/disk_cache.h"
 #include "backends/vulkan/device/instance.h"
@@ -17,6 +18,7 @@
 struct lks_driver {
   const lks_host_api& host;
   vulkan::Instance instance;
+  bool is_abandoned = false;  // a device of it is: it is left to the system too
 
   explicit lks_driver(const lks_host_api& h) : host(h), instance(h) {}
 };
@@ -65,8 +67,16 @@ struct lks_device {
   /// complained since the last call.
   void check_usable();
   void note_lost(const lks_diag& cause);
+  bool is_lost() const { return is_lost_; }
   /// LKS_OK, or LKS_DEVICE_LOST.
   lks_status health(lks_diag* diag);
+
+  /// For how long the device may work on a batch before it is given up for lost: the option `vulkan.timeout`, or for
+  /// ever. From the end of the constructor on.
+  std::uint64_t patience_ns = ~std::uint64_t{0};
+  /// The device is still at work on `this_work` although it was given up: nothing of it may ever be destroyed.
+  void abandon(std::shared_ptr<void> this_work);
+  bool is_abandoned() const { return !abandoned_work_.empty(); }
 
  private:
   struct NativeQueue {
@@ -76,5 +86,6 @@ struct lks_device {
   NativeQueue compute_queue_, transfer_queue_;  // the second one may not be there
   std::mutex lost_mutex_;
   std::atomic<bool> is_lost_{false};
+  std::vector<std::shared_ptr<void>> abandoned_work_;
   lks_diag lost_{};
 };

@@ -105,7 +105,6 @@ void find_copy_engine(Facts& f, const std::vector<VkQueueFamilyProperties>& fami
     if ((families[i].queueFlags & ~beside) != VK_QUEUE_TRANSFER_BIT) continue;
     f.transfer_family = i;
     f.queue_count = 1;
-    f.copies_by_commands = true;
     return;
   }
 }
@@ -161,20 +160,22 @@ bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
   });
 }
 
-bool has_subgroups_of_32(VkPhysicalDevice device) {
-  if (!has_extension(device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return false;
+// Of one size whatever happens, and so full: 0 where that is not known.
+std::uint32_t fixed_subgroup_size(VkPhysicalDevice device, const Properties& p) {
+  if (p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) return p.v11.subgroupSize;
+  if (!has_extension(device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return 0;
   VkPhysicalDeviceSubgroupSizeControlProperties sizes{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
   VkPhysicalDeviceProperties2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &sizes, {}};
   vkGetPhysicalDeviceProperties2(device, &all);
-  return sizes.minSubgroupSize == 32 && sizes.maxSubgroupSize == 32;
+  return sizes.minSubgroupSize == sizes.maxSubgroupSize ? sizes.minSubgroupSize : 0;
 }
 
 // What shaders/product_matrices.glsl counts on: subgroups of 32 whatever happens, and its shared memory.
 bool has_bfloat_matrices(VkInstance instance, VkPhysicalDevice device, const Properties& p) {
   constexpr std::uint32_t shared_bytes = 28672;
   const bool fits = p.all.properties.limits.maxComputeSharedMemorySize >= shared_bytes;
-  if (!fits || !has_subgroups_of_32(device) || !has_extension(device, matrix_extension) ||
+  if (!fits || fixed_subgroup_size(device, p) != 32 || !has_extension(device, matrix_extension) ||
       !has_extension(device, bfloat_extension)) {
     return false;
   }
@@ -202,7 +203,8 @@ void read_limits(Facts& f, const Properties& p) {
   f.max_group_size = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
   f.max_shared_bytes = limits.maxComputeSharedMemorySize;
   f.subgroup_size = p.v11.subgroupSize;
-  f.has_subgroup_sums = (p.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+  f.has_subgroup_sums = fixed_subgroup_size(f.handle, p) != 0 &&
+                        (p.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
                         (p.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
 
@@ -258,7 +260,6 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
   read_float_controls(f, p.v12);
   if (f.missing.empty() && f.max_group_size < largest_group) f.missing = "groups of 256 invocations";
   if (f.missing.empty()) find_queue_families(f);
-  f.copies_by_commands = f.copies_by_commands || wishes.gpu_kernels;
   Features has(false, false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   f.has_f64 = has.all.features.shaderFloat64;

@@ -26,7 +26,6 @@ struct Facts {
   std::uint32_t compute_family = 0;
   std::uint32_t queue_count = 1;          // of that family; the second one serves transfers
   std::uint32_t transfer_family = 0;      // of the copy engines; the compute family where there are none
-  bool copies_by_commands = false;        // on transfer queues, which need no shader then
   std::uint32_t device_memory_type = 0;   // device-local
   std::uint32_t staging_memory_type = 0;  // the host's, coherent, cached where possible
   std::uint32_t params_memory_type = 0;   // written by the host, read by shaders: device-local where possible
@@ -38,7 +37,7 @@ struct Facts {
   std::uint32_t max_shared_bytes = 0;
   std::uint32_t subgroup_size = 0;
   bool has_f64 = false, has_memory_budget = false;
-  bool has_subgroup_sums = false;
+  bool has_subgroup_sums = false;    // and subgroups are of one size, whatever happens
   bool has_bfloat_matrices = false;  // products of 16 x 16 matrices of bf16 with sums of f32, by a subgroup of 32
 
   // Which execution modes shaders may ask for.
@@ -50,6 +49,7 @@ struct Facts {
   bool keeps_denormals_unasked = false;
   bool same_denormals = false, same_rounding = false;  // modes must be those of all widths at once
 
+  bool has_copy_engine() const { return transfer_family != compute_family; }
   bool offers_lockstep() const {
     return rounds_to_nearest_32 && keeps_special_32 && (keeps_denormals_32 || keeps_denormals_unasked);
   }

@@ -1,5 +1,6 @@
 // Copies between any two strided layouts.
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <optional>
 
@@ -124,11 +125,12 @@ lks_status make_copy(const KernelRequest& r, Out out) {
   if (r.input(0).rank != r.output(0).rank) {
     return host::refuse(r.diag, LKS_REASON_RANK, 1, HOST_WHERE, "copy: the ranks differ");
   }
+  const bool has_tiles = !context_of(r).facts.is_like_cpu;
+  std::snprintf(r.info.variant, sizeof r.info.variant, has_tiles ? "strided tiles" : "strided");
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
   const Shaders shaders = shaders_for(size_of(r.input(0).dtype));
-  host::emplace<CopyKernel>(r, out, device.pipelines.get(shaders.strided),
-                            device.facts.is_like_cpu ? nullptr : shaders.transposed);
+  host::emplace<CopyKernel>(r, out, device.pipelines.get(shaders.strided), has_tiles ? shaders.transposed : nullptr);
   return LKS_OK;
 }
 

@@ -32,7 +32,7 @@ constexpr std::int64_t join_group = 64, element_group = 64;
 constexpr std::int64_t most_workspace = std::int64_t{64} << 20;
 // An invocation that computes one element takes no more chunks at once: lavapipe stops loops after 65535 rounds.
 constexpr int most_slots = 6;
-// Subgroups, of 128 invocations each group, that keep a GPU busy; and the longest range of one, in chunks: those of
+// Subgroups, of 128 invocations each group, that keep a GPU busy. The longest range of one is 2^8 chunks: those of
 // lavapipe are of 4 or 8 lanes.
 constexpr std::int64_t wanted_subgroups = 4096, subgroup_group = 128;
 constexpr int most_subgroup_slots = 8;
@@ -79,7 +79,7 @@ bool serves(const ProductVariant& v, lks_dtype dtype, const ProductShape& shape,
   switch (v.way) {
     case Way::lanes: return facts.subgroup_size >> v.log2_right != 0;  // 4 lanes where there is no AVX
     case Way::blocks: return fits_shared_memory(v, dtype, facts);
-    case Way::subgroups: return shape.depth >= least_subgroup_depth;
+    case Way::subgroups: return shape.depth >= least_subgroup_depth && facts.subgroup_size <= subgroup_group;
     default: return true;
   }
 }
@@ -123,8 +123,7 @@ void Cut::by_lanes(const ProductVariant& variant, const Facts& facts) {
 }
 
 void Cut::by_subgroups(const Facts& facts) {
-  items_per_group = std::max<std::int64_t>(1, subgroup_group / facts.subgroup_size);
-  constants.group_size = static_cast<std::uint32_t>(items_per_group);
+  items_per_group = subgroup_group / facts.subgroup_size;
   const std::int64_t tiles = shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width);
   set_ranges(pieces(wanted_subgroups, std::max<std::int64_t>(1, tiles)), most_subgroup_slots);
 }

@@ -47,7 +47,7 @@ const ProductVariant* choose(const ProductShaders& shaders, Way way, const Kerne
 
 /// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
 struct ProductConstants {
-  std::uint32_t group_size = 1;  // by element: slots; by subgroups: tiles of a group
+  std::uint32_t group_size = 1;  // by element: slots
   std::uint32_t may_lack_terms = 1;
   std::uint32_t right = 0;  // by lanes: the logarithm
   std::uint32_t log2_strides[2] = {~0u, ~0u};

@@ -89,7 +89,7 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   // Both engines use it as they like: handing it from one to the other costs more than what a driver may lose by this.
   const std::uint32_t families[] = {facts_.compute_family, facts_.transfer_family};
-  if (families[0] != families[1]) {
+  if (facts_.has_copy_engine()) {
     buffer.sharingMode = VK_SHARING_MODE_CONCURRENT;
     buffer.queueFamilyIndexCount = 2;
     buffer.pQueueFamilyIndices = families;
@@ -134,7 +134,21 @@ void Pieces::free(const Piece& piece) {
       used_ -= it->second;
       counted_.erase(it);
     }
+    if (keeps_) return kept_.push_back(piece);
   }
+  destroy(piece);
+}
+
+void Pieces::keep_what_is_freed() {
+  const std::lock_guard lock(mutex_);
+  keeps_ = true;
+}
+
+Pieces::~Pieces() {
+  for (const Piece& piece : kept_) destroy(piece);
+}
+
+void Pieces::destroy(const Piece& piece) {
   vk_.vkDestroyBuffer(device_, piece.buffer, nullptr);
   vk_.vkFreeMemory(device_, piece.memory, nullptr);
 }

@@ -41,10 +41,15 @@ class Pieces {
  public:
   Pieces(const lks_host_api& host, const Facts& facts, VkDevice device, const VolkDeviceTable& vk)
       : host_(host), facts_(facts), device_(device), vk_(vk) {}
+  ~Pieces();
+  Pieces(const Pieces&) = delete;
+  Pieces& operator=(const Pieces&) = delete;
 
   /// Throws Failure of LKS_OUT_OF_MEMORY; `site` names the fault point.
   Piece make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site);
   void free(const Piece& piece);
+  /// From now on until this object ends: a device that was given up may still be using it.
+  void keep_what_is_freed();
   /// Throws Failure where the host wants an allocation to fail.
   void fault_point(const char* site) const;
 
@@ -63,6 +68,10 @@ class Pieces {
   std::atomic<std::uint64_t> used_{0};
   std::mutex mutex_;
   std::map<VkDeviceMemory, std::uint64_t> counted_;
+  bool keeps_ = false;
+  std::vector<Piece> kept_;
+
+  void destroy(const Piece& piece);
 };
 
 }  // namespace vulkan

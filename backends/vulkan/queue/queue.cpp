@@ -18,6 +18,16 @@ lks_diag failure_in(const State& state) {
   return diag;
 }
 
+lks_diag out_of_patience(const lks_device& device, unsigned commands) {
+  lks_diag diag = empty_diag();
+  host::fail(&diag, LKS_DEVICE_LOST, HOST_WHERE,
+             "the device has not finished %u commands within %g s, the limit of vulkan.timeout", commands,
+             static_cast<double>(device.patience_ns) * 1e-9);
+  std::snprintf(diag.hint, sizeof diag.hint,
+                "raise vulkan.timeout or give the device less at once, and restart the program");
+  return diag;
+}
+
 }  // namespace
 
 lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
@@ -32,7 +42,7 @@ lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
   if (result != VK_SUCCESS) device.pieces.free(state_piece_);
   check(result, "vkCreateSemaphore", HOST_WHERE);
   timeline.queue = this;
-  command_.emplace(device, params_, staging_, state_piece_.address, by_commands());
+  command_.emplace(device, params_, staging_, state_piece_.address, !runs_kernels());
 }
 
 lks_queue::~lks_queue() {
@@ -45,6 +55,10 @@ lks_queue::~lks_queue() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (is_still_at_work()) {
+    for (std::unique_ptr<Batch>& batch : stuck_) device.abandon(std::move(batch));
+    return;
+  }
   device.vk.vkDestroySemaphore(device.handle, done_, nullptr);
   device.pieces.free(state_piece_);
 }
@@ -55,7 +69,7 @@ Batch& lks_queue::open_batch() {
   if (batch_) return *batch_;
   std::unique_ptr<Batch> batch;
   if (spare_.empty()) {
-    batch = std::make_unique<Batch>(device, by_commands());
+    batch = std::make_unique<Batch>(device, !runs_kernels());
   } else {
     batch = std::move(spare_.back());
     spare_.pop_back();
@@ -252,13 +266,34 @@ lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t pati
   return result == VK_TIMEOUT ? lks_status{LKS_TIMEOUT} : status;
 }
 
+// Until the oldest flight is done, or for a while only where something is held: LKS_TIMEOUT then. LKS_DEVICE_LOST once
+// it has taken longer than the user waits.
+lks_status lks_queue::await_oldest(Lock& lock, Flight& flight, lks_diag& diag) {
+  using Clock = std::chrono::steady_clock;
+  if (device.is_lost()) return device.health(&diag);
+  if (flight.since == Clock::time_point{}) flight.since = Clock::now();
+  const std::uint64_t patience = std::min(held_.empty() ? forever : poll_ns, device.patience_ns);
+  const lks_status status = await(lock, flight.serial, patience, diag);
+  if (status != LKS_TIMEOUT || device.patience_ns == forever) return status;
+  if (Clock::now() - flight.since < std::chrono::nanoseconds(device.patience_ns)) return status;
+  diag = out_of_patience(device, flight.batch->count());
+  return LKS_DEVICE_LOST;
+}
+
+// After it was given up. What is lost for the Vulkan driver too is at work no more.
+bool lks_queue::is_still_at_work() {
+  if (stuck_.empty()) return false;
+  const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial_};
+  return device.vk.vkWaitSemaphores(device.handle, &info, device.patience_ns) == VK_TIMEOUT;
+}
+
 // Waits for the oldest flight, for a while only where something is held, and reports how it went.
 void lks_queue::land(Lock& lock) {
   Flight& flight = flights_.front();
   lks_status status = LKS_OK;
   lks_diag diag = empty_diag();
   if (flight.batch) {
-    status = await(lock, flight.serial, held_.empty() ? forever : poll_ns, diag);
+    status = await_oldest(lock, flight, diag);
     if (status == LKS_TIMEOUT) return;
     // A later batch may be running, and may just be writing that it has failed: which command it was can be read once
     // all that were handed over are done.
@@ -266,7 +301,12 @@ void lks_queue::land(Lock& lock) {
     if (flight.a_command_failed) {
       // A batch that is being handed over has a serial that is not known yet.
       wake_.wait(lock, [this] { return !is_handing_over_; });
-      status = await(lock, serial_, forever, diag);
+      const unsigned commands = flight.batch->count();
+      status = await(lock, serial_, device.patience_ns, diag);
+      if (status == LKS_TIMEOUT) {
+        diag = out_of_patience(device, commands);
+        status = LKS_DEVICE_LOST;
+      }
     }
   }
   Flight landed = std::move(flights_.front());
@@ -289,7 +329,8 @@ void lks_queue::finish(Flight& flight, lks_status status, lks_diag& diag) {
     }
   }
   // A batch that a lost device still has is never used again.
-  if (flight.batch && status == LKS_OK) discard(std::move(flight.batch));
+  if (!flight.batch) return;
+  status == LKS_OK ? discard(std::move(flight.batch)) : stuck_.push_back(std::move(flight.batch));
 }
 
 void lks_queue::report(const Flight& flight) {

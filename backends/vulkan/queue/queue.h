@@ -1,6 +1,7 @@
 // A queue: commands are recorded as they come, handed to the device in batches, and seen to their end by a thread.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -37,8 +38,9 @@ struct lks_queue {
     std::unique_ptr<vulkan::Batch> batch;
     std::optional<lks_diag> failure;
     std::uint64_t first = 0, last = 0;
-    std::uint64_t serial = 0;       // what the semaphore says when the batch is done
-    bool a_command_failed = false;  // of this batch, or of a later one
+    std::uint64_t serial = 0;                       // what the semaphore says when the batch is done
+    bool a_command_failed = false;                  // of this batch, or of a later one
+    std::chrono::steady_clock::time_point since{};  // the device has nothing before it to do
   };
   // What is to be handed over, in order: a batch, or a timeline to wait for.
   struct Held {
@@ -49,7 +51,6 @@ struct lks_queue {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  bool by_commands() const { return kind_ == LKS_QUEUE_TRANSFER && device.facts.copies_by_commands; }
   vulkan::Batch& open_batch();
   bool is_idle() const { return flights_.empty() && held_.empty() && !is_handing_over_; }
   void close_batch(Lock& lock);
@@ -61,6 +62,8 @@ struct lks_queue {
   void release_held(Lock& lock);
   void land(Lock& lock);
   lks_status await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag);
+  lks_status await_oldest(Lock& lock, Flight& flight, lks_diag& diag);
+  bool is_still_at_work();
   void finish(Flight& flight, lks_status status, lks_diag& diag);
   void report(const Flight& flight);
   void fail(const lks_diag& diag, std::uint64_t value);
@@ -80,8 +83,8 @@ struct lks_queue {
   bool stop_ = false;
   bool is_handing_over_ = false;  // one thread at a time does, without the lock
   unsigned batch_limit_;
-  std::unique_ptr<vulkan::Batch> batch_;  // being recorded
-  std::vector<std::unique_ptr<vulkan::Batch>> spare_;
+  std::unique_ptr<vulkan::Batch> batch_;                       // being recorded
+  std::vector<std::unique_ptr<vulkan::Batch>> spare_, stuck_;  // stuck: a device that was given up may still have them
   std::deque<Held> held_;
   std::deque<Flight> flights_;
   std::thread thread_;

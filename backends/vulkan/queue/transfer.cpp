@@ -41,15 +41,32 @@ void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::ui
                 plan.groups_for(static_cast<std::int64_t>(bytes / unit), per_group), accesses);
 }
 
+// Words can be filled by a command. What stands before the first and behind the last whole one is copied.
+void fill_words_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint32_t word) {
+  const std::uint64_t head = std::min(bytes, (4 - to.offset % 4) % 4), body = (bytes - head) / 4 * 4;
+  const std::uint64_t tail = bytes - head - body;
+  // Patterns are as long as the head or divide it: each part starts with the first byte of one.
+  if (head + tail > 0) {
+    const Staged staged = staging.take(4);
+    std::memcpy(staged.data, &word, 4);
+    if (head > 0) plan.transfer({to, staged.place, head});
+    if (tail > 0) plan.transfer({to + head + body, staged.place, tail});
+  }
+  if (body > 0) plan.transfer({to + head, {}, body, word});
+}
+
+// `repeated`: the pattern over 8 bytes.
 void fill_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint64_t repeated) {
   const auto word = static_cast<std::uint32_t>(repeated);
-  if (word == repeated >> 32 && to.offset % 4 == 0 && bytes % 4 == 0) return plan.transfer({to, {}, bytes, word});
+  if (word == repeated >> 32) return fill_words_by_command(plan, staging, to, bytes, word);
   constexpr std::uint64_t most = std::uint64_t{1} << 16;
-  const std::uint64_t block = std::min(most, (bytes + 7) / 8 * 8);
-  const Staged staged = staging.take(block);
-  for (std::uint64_t at = 0; at < block; at += 8) std::memcpy(staged.data + at, &repeated, 8);
-  for (std::uint64_t at = 0; at < bytes; at += block) {
-    plan.transfer({to + at, staged.place, std::min(block, bytes - at)});
+  const std::uint64_t staged_bytes = std::min(most, bytes);
+  const Staged staged = staging.take(staged_bytes);
+  for (std::uint64_t at = 0; at < staged_bytes; at += 8) std::memcpy(staged.data + at, &repeated, 8);
+  plan.transfer({to, staged.place, staged_bytes});
+  // What is there is doubled.
+  for (std::uint64_t have = staged_bytes; have < bytes; have *= 2) {
+    plan.transfer({to + have, to, std::min(have, bytes - have)});
   }
 }
 

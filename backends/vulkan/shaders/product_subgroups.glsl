@@ -3,7 +3,6 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 layout(local_size_x = 128) in;
-layout(constant_id = 0) const uint tiles_per_group = 1;
 
 const uint tile_elements = ROWS * COLUMNS;
 
@@ -42,9 +41,7 @@ void compute(Params p, Tile tile) {
 void main() {
   RETURN_IF_FAILED;
   Params p = params_in_memory();
-  // Subgroups may be of another size than the device has said.
-  for (uint i = gl_SubgroupID; i < tiles_per_group; i += gl_NumSubgroups) {
-    const uint64_t number = uint64_t(group_number()) * tiles_per_group + i;
-    if (is_work(p.tiling, number)) compute(p, tile_of(p.tiling, number));
-  }
+  // The host has counted as many tiles for a group as it has subgroups.
+  const uint64_t number = uint64_t(group_number()) * gl_NumSubgroups + gl_SubgroupID;
+  if (is_work(p.tiling, number)) compute(p, tile_of(p.tiling, number));
 }

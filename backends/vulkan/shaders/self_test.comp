@@ -48,11 +48,19 @@ bool converts_wrong(float a, float b) {
 }
 
 #ifdef WITH_F64
-double operand_64(uint n) {
-  const uint low = mixed(n ^ 0x9e3779b9u), high = mixed(n);
-  const uint64_t bits = uint64_t(high) << 32 | uint64_t(low);
-  if ((n & 1u) == 0) return uint64BitsToDouble(bits);
-  return uint64BitsToDouble((bits & 0x800ffffffffffffful) | ((n & 2u) == 0 ? 0ul : 0x3fe0000000000000ul));
+// A random mantissa and sign, and one of `spread` exponents from `exponent` on.
+double operand_64(uint n, uint exponent, uint spread) {
+  const uint high = mixed(n), field = exponent + mixed(n ^ 0x5bd1e995u) % spread;
+  return uint64BitsToDouble(uint64_t((high & 0x800fffffu) | (field << 20)) << 32 | uint64_t(mixed(n ^ 0x9e3779b9u)));
+}
+
+// Of a quarter each: any exponents; neighbours; quotients around the smallest normal number; denormal divisors.
+void operands_64(uint n, out double a, out double b) {
+  const uint kind = n % 4;
+  a = kind == 1 ? operand_64(2 * n, 1023, 2) : kind == 2 ? operand_64(2 * n, 0, 60) : operand_64(2 * n, 0, 2048);
+  b = kind == 0   ? operand_64(2 * n + 1, 0, 2048)
+      : kind == 3 ? operand_64(2 * n + 1, 0, 2)
+                  : operand_64(2 * n + 1, 1023, kind == 1 ? 2 : 60);
 }
 
 bool differs(double a, double b) {
@@ -84,10 +92,12 @@ void main() {
   if (adds_wrong(a, b)) atomicAdd(counts.wrong.sums, 1u);
 #ifdef WITH_F64
   if (n >= 16384) return;  // bit by bit takes long
-  const double c = operand_64(2 * n), d = operand_64(2 * n + 1);
+  double c, d;
+  operands_64(n, c, d);
   precise const double quotient_64 = c / d;
-  precise const double root_64 = sqrt(c);
   if (differs(quotient_64, divide_exactly(c, d))) atomicAdd(counts.wrong.divisions_64, 1u);
-  if (differs(root_64, square_root_exactly(c))) atomicAdd(counts.wrong.roots_64, 1u);
+  const double e = n % 16 == 0 ? c : abs(n % 2 == 0 ? c : d);
+  precise const double root_64 = sqrt(e);
+  if (differs(root_64, square_root_exactly(e))) atomicAdd(counts.wrong.roots_64, 1u);
 #endif
 }
