@@ -203,7 +203,14 @@ Device DriverRegistry::find(std::string_view name) {
   }
   std::string known;
   for (const auto& e : entries_) known += (known.empty() ? "" : ", ") + e->name;
-  ErrorBuilder(ErrorId::unknown_device, "device", "there is no device \"" + std::string(name) + "\"")
+  ErrorBuilder error(ErrorId::unknown_device, "device", "there is no device \"" + std::string(name) + "\"");
+  // A driver of that name may be there, and unable to work on this machine.
+  for (const auto& d : drivers_) {
+    if (!d->record.ready && d->record.name == name.substr(0, colon) && !d->record.text.empty()) {
+      error.line("driver", d->record.text);
+    }
+  }
+  error
       .fix(known.empty() ? "no driver was found: see `lockstep devices --why` and LOCKSTEP_DRIVER_PATH"
                          : "known devices: " + known + "; `lockstep devices --why` tells why others are missing")
       .raise();

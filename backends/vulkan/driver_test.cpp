@@ -357,6 +357,10 @@ TEST(VulkanLoader, WithoutAVulkanDriverTheReasonIsListed) {
       run("VK_DRIVER_FILES=/nowhere.json VK_ICD_FILENAMES=/nowhere.json " LOCKSTEP_PROGRAM " devices --why");
   EXPECT_NE(text.find("VK_DRIVER_FILES"), std::string::npos) << text;
   EXPECT_NE(text.find("cpu:0"), std::string::npos) << text;
+  const std::string asked = run("VK_DRIVER_FILES=/nowhere.json VK_ICD_FILENAMES=/nowhere.json " LOCKSTEP_PROGRAM
+                                " train --device vulkan --steps 1");
+  EXPECT_NE(asked.find("there is no device \"vulkan\""), std::string::npos) << asked;
+  EXPECT_NE(asked.find("VK_DRIVER_FILES"), std::string::npos) << asked;
 }
 
 }  // namespace
