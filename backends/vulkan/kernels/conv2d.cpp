@@ -35,7 +35,11 @@ constexpr ProductShaders product_shaders[] = {
      {shaders::conv_filter_blocks_128x32_f32, shaders::conv_filter_blocks_128x32_f64},
      {shaders::conv_filter_matrices_f32},
      {shaders::conv_filter_simple_f32, shaders::conv_filter_simple_f64},
-     {shaders::conv_filter_join_f32, shaders::conv_filter_join_f64}}};
+     {shaders::conv_filter_join_f32, shaders::conv_filter_join_f64},
+     {},
+     {},
+     {},
+     {shaders::conv_filter_depthwise_f32, shaders::conv_filter_depthwise_f64}}};
 
 // The attributes that the three ops share.
 struct Window {
@@ -212,14 +216,12 @@ bool is_depthwise(const Extents& extents, Pass pass, const Window& window) {
   const auto [x, w, y] = extents;
   const bool one_filter = w[0] == window.groups || pass == Pass::forward;
   const bool is_empty = x[1] == 0 || x[2] == 0 || y[1] == 0 || y[2] == 0;  // the shader reads even what is no term
-  return !is_empty && pass != Pass::backward_filter && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
+  if (pass == Pass::backward_filter) return !is_empty && w[3] == 1;
+  return !is_empty && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
 }
 
 lks_status make_depthwise(const KernelRequest& request, Out out, const Extents& extents, Pass pass,
                           const Window& window) {
-  if (!is_depthwise(extents, pass, window)) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not one channel for each group, or many taps");
-  }
   request.info.accumulate_dtype = request.input(0).dtype;
   request.info.order = LKS_ORDER_BLOCKED;
   request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
@@ -245,7 +247,12 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE,
                         "an image, the filters or the sums have more than 2^31 - 1 elements");
   }
-  if (way == Way::depthwise) return make_depthwise(request, out, extents, pass, window);
+  if (way == Way::depthwise && !is_depthwise(extents, pass, window)) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not one channel for each group, or many taps");
+  }
+  if (way == Way::depthwise && pass != Pass::backward_filter) {
+    return make_depthwise(request, out, extents, pass, window);
+  }
   const ProductShaders& shaders = product_shaders[static_cast<int>(pass)];
   const ProductVariant* variant = choose(shaders, way, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");

@@ -24,6 +24,7 @@ constexpr ProductVariant variants[] = {
     {"subgroups 4x4", Way::subgroups, &ProductShaders::subgroups_4x4, 4, 4, 0, 1, 2, 2, any},
     {"subgroups 1x4", Way::subgroups, &ProductShaders::subgroups_1x4, 1, 4, 0, 1, 2, 1, 1},
     {"subgroups 4x1", Way::subgroups, &ProductShaders::subgroups_4x1, 4, 1, 0, 1, 1, 1, any},
+    {"depthwise", Way::depthwise, &ProductShaders::depthwise, 9, 1, 0, 1, 1, 2, any},
     {"simple", Way::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
 };
 
@@ -103,6 +104,7 @@ Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVaria
   switch (variant.way) {
     case Way::lanes: by_lanes(variant, facts); break;
     case Way::subgroups: by_subgroups(facts); break;
+    case Way::depthwise: by_taps(facts); break;
     case Way::blocks:
     case Way::matrices: by_blocks(variant, is_lockstep(request)); break;
     default: by_element(facts); break;
@@ -144,6 +146,14 @@ void Cut::by_element(const Facts& facts) {
   items_per_group = element_group;
   set_ranges(pieces(wanted_invocations(facts), std::max<std::int64_t>(1, shape.count())), most_slots);
   constants.group_size = static_cast<std::uint32_t>(slots_);
+  is_batch_first = shape.batch > 1 && shape.columns == 1;
+}
+
+void Cut::by_taps(const Facts& facts) {
+  items_per_group = element_group;
+  const std::int64_t items = shape.batch * pieces(shape.rows, height) * shape.columns;
+  set_ranges(pieces(wanted_invocations(facts), std::max<std::int64_t>(1, items)), most_slots);
+  constants.slots = static_cast<std::uint32_t>(slots_);
   is_batch_first = shape.batch > 1 && shape.columns == 1;
 }
 
@@ -235,7 +245,8 @@ void describe_product(const KernelRequest& request, const ProductVariant& varian
   std::snprintf(request.info.variant, sizeof request.info.variant, "%s", variant.name);
   request.info.workspace_bytes = cut.workspace_bytes();
   request.info.accumulate_dtype = request.input(0).dtype;
-  const bool has_own_order = variant.way != Way::lanes && variant.way != Way::element && !is_lockstep(request);
+  const bool is_shared = variant.way == Way::blocks || variant.way == Way::matrices || variant.way == Way::subgroups;
+  const bool has_own_order = is_shared && !is_lockstep(request);
   request.info.order = has_own_order ? LKS_ORDER_UNSPECIFIED : LKS_ORDER_BLOCKED;
   request.info.determinism = has_own_order ? LKS_DETERMINISM_RUN_TO_RUN : LKS_DETERMINISM_CROSS_DEVICE;
   if (!request.info.deps) return;

@@ -28,6 +28,7 @@ struct TypedShader {
 struct ProductShaders {
   TypedShader lanes_16x16, lanes_16x8, blocks_128x128, blocks_64x64, blocks_128x32, matrices, element, join;
   TypedShader subgroups_4x4 = {}, subgroups_1x4 = {}, subgroups_4x1 = {};
+  TypedShader depthwise = {};
 };
 
 /// One row of the table of variants (products.cpp).
@@ -79,6 +80,7 @@ struct Cut {
   void by_subgroups(const Facts& facts);
   void by_blocks(const ProductVariant& variant, bool lockstep);  // and by matrices
   void by_element(const Facts& facts);
+  void by_taps(const Facts& facts);
   void set_ranges(std::int64_t wanted, int most_slots);
 
   int slots_ = 0;

@@ -93,6 +93,8 @@ constexpr std::array rows = {
                     &make_conv2d_backward_filter<Way::matrices>},
     host::KernelRow{LKS_OP_CONV2D_BACKWARD_FILTER, LKS_OP_CONV2D_BACKWARD_FILTER_VERSION, "blocks",
                     &make_conv2d_backward_filter<Way::blocks>},
+    host::KernelRow{LKS_OP_CONV2D_BACKWARD_FILTER, LKS_OP_CONV2D_BACKWARD_FILTER_VERSION, "depthwise",
+                    &make_conv2d_backward_filter<Way::depthwise>},
     host::KernelRow{LKS_OP_CONV2D_BACKWARD_FILTER, LKS_OP_CONV2D_BACKWARD_FILTER_VERSION, "simple",
                     &make_conv2d_backward_filter<Way::element>},
 };

@@ -70,23 +70,6 @@ void add_shared(inout T sums[tile_elements]) {
   }
 }
 
-void join_waiting(int slot, inout T sums[tile_elements]) {
-  UNROLL for (uint i = 0; i < tile_elements; ++i) {
-    precise T sum = waiting[slot * tile_elements + i] + sums[i];
-    sums[i] = sum;
-  }
-}
-
-// Chunk number `number` is done, and is not the last.
-void close_chunk(uint number, inout T sums[tile_elements]) {
-  int slot = 0;
-  for (; (number >> slot & 1) != 0; ++slot) join_waiting(slot, sums);
-  UNROLL for (uint i = 0; i < tile_elements; ++i) {
-    waiting[slot * tile_elements + i] = sums[i];
-    sums[i] = T(0);
-  }
-}
-
 void main() {
   RETURN_IF_FAILED;
   Params p = params_in_memory();
@@ -113,9 +96,7 @@ void main() {
     add_shared(sums);
     if (slots > 0 && (k + STEP - tile.begin) % chunk == 0 && k + STEP < tile.end) close_chunk(number++, sums);
   }
-  for (int slot = 0; slot < slots; ++slot) {
-    if ((number >> slot & 1) != 0) join_waiting(slot, sums);
-  }
+  close_last_chunk(number, sums);
   Target target = target_of(p, tile, batch);
   bool has_nan = false;
   UNROLL for (uint r = 0; r < ROWS; ++r) {

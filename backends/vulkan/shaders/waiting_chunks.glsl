@@ -1,0 +1,29 @@
+// Chunks that wait to be joined pairwise, as in chain_sum.glsl, for tile_elements sums at once: a slot for each bit of their
+// number. Includers define tile_elements.
+layout(constant_id = 5) const int slots = 0;
+
+T waiting[(slots > 0 ? slots : 1) * tile_elements];
+
+void join_waiting(int slot, inout T sums[tile_elements]) {
+  UNROLL for (uint i = 0; i < tile_elements; ++i) {
+    precise T sum = waiting[slot * tile_elements + i] + sums[i];
+    sums[i] = sum;
+  }
+}
+
+// Chunk number `number` is done, and is not the last.
+void close_chunk(uint number, inout T sums[tile_elements]) {
+  int slot = 0;
+  for (; (number >> slot & 1) != 0; ++slot) join_waiting(slot, sums);
+  UNROLL for (uint i = 0; i < tile_elements; ++i) {
+    waiting[slot * tile_elements + i] = sums[i];
+    sums[i] = T(0);
+  }
+}
+
+// The sums are those of the last chunk, number `number`.
+void close_last_chunk(uint number, inout T sums[tile_elements]) {
+  for (int slot = 0; slot < slots; ++slot) {
+    if ((number >> slot & 1) != 0) join_waiting(slot, sums);
+  }
+}
