@@ -110,8 +110,12 @@ PointwiseShape shape_of(const KernelRequest& r) {
   return shape;
 }
 
-// On a GPU as many as keep enough reads on their way to use all of its memory's bandwidth.
-unsigned elements_per_invocation(const Facts& facts) { return facts.is_like_cpu ? 1 : 4; }
+// On a GPU as many as keep enough reads on their way to use all of its memory's bandwidth. Long programs wait for
+// arithmetic, not for memory, and would only take longer to compile.
+unsigned elements_per_invocation(const Facts& facts, std::size_t instructions) {
+  constexpr std::size_t long_program = 128;
+  return facts.is_like_cpu || instructions >= long_program ? 1 : 4;
+}
 
 // One row of the table for each of the two ways.
 lks_status make(const KernelRequest& r, Out out, bool strided) {
@@ -133,7 +137,7 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
     return host::refuse(r.diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the device has no f64 (shaderFloat64)");
   }
   PointwiseShape shape = shape_of(r);
-  shape.per_invocation = elements_per_invocation(context_of(r).facts);
+  shape.per_invocation = elements_per_invocation(context_of(r).facts, instrs.size());
   if (shape.strided() && !strided) {
     return host::refuse(r.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "operands are strided or broadcast");
   }

@@ -3,23 +3,30 @@
 
 #include <lockstep/driver.h>
 
+#include <cstdarg>
 #include <cstdio>
 
-template <class... Args>
-lks_status fail(lks_diag* diag, lks_status code, const char* format, Args... args) {
+[[gnu::format(printf, 3, 4)]] inline lks_status fail(lks_diag* diag, lks_status code, const char* format, ...) {
   diag->code = code;
   diag->reason = LKS_REASON_NONE;
   diag->operand = -1;
-  std::snprintf(diag->what, sizeof diag->what, format, args...);
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(diag->what, sizeof diag->what, format, args);
+  va_end(args);
   std::snprintf(diag->where, sizeof diag->where, "driver template");
   return code;
 }
 
 // A kernel that this driver does not have. The host acts on the reason: it makes a layout dense and asks again, or it
 // composes the op from smaller ones. `operand` is the tensor to blame (inputs, then outputs), or -1.
-template <class... Args>
-lks_status refuse(lks_diag* diag, int reason, int operand, const char* format, Args... args) {
-  fail(diag, LKS_UNSUPPORTED, format, args...);
+[[gnu::format(printf, 4, 5)]] inline lks_status refuse(lks_diag* diag, int reason, int operand, const char* format,
+                                                       ...) {
+  fail(diag, LKS_UNSUPPORTED, "%s", "");
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(diag->what, sizeof diag->what, format, args);
+  va_end(args);
   diag->reason = reason;
   diag->operand = operand;
   return LKS_UNSUPPORTED;
