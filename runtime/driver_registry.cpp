@@ -31,6 +31,13 @@ bool trains_faster(const DeviceEntry& a, const DeviceEntry& b) {
   return rank(a) > rank(b);
 }
 
+// Whether the library is that of a driver of this name which cannot work here. One that failed early has no name yet.
+bool would_offer(const DriverRecord& record, std::string_view prefix) {
+  if (record.ready || record.stage == "superseded") return false;
+  if (!record.name.empty()) return record.name == prefix;
+  return last_component(record.path).find("driver_" + std::string(prefix)) != std::string::npos;
+}
+
 bool same_physical_device(const lks_device_info& a, const lks_device_info& b) {
   const std::uint8_t unknown[sizeof a.uuid] = {};
   return std::memcmp(a.uuid, unknown, sizeof a.uuid) != 0 && std::memcmp(a.uuid, b.uuid, sizeof a.uuid) == 0;
@@ -204,11 +211,8 @@ Device DriverRegistry::find(std::string_view name) {
   std::string known;
   for (const auto& e : entries_) known += (known.empty() ? "" : ", ") + e->name;
   ErrorBuilder error(ErrorId::unknown_device, "device", "there is no device \"" + std::string(name) + "\"");
-  // A driver of that name may be there, and unable to work on this machine.
   for (const auto& d : drivers_) {
-    if (!d->record.ready && d->record.name == name.substr(0, colon) && !d->record.text.empty()) {
-      error.line("driver", d->record.text);
-    }
+    if (would_offer(d->record, name.substr(0, colon))) error.line("driver", d->record.text);
   }
   error
       .fix(known.empty() ? "no driver was found: see `lockstep devices --why` and LOCKSTEP_DRIVER_PATH"

@@ -280,6 +280,12 @@ OpDef conv2d_backward_filter() {
                 backward_attrs(c.attrs, c.w)));
       }
     }
+    // Sums of several chunks, of so many filters that none need be cut.
+    const ConvCase deep{"deep", {1, 24, 24, 512}, {512, 3, 3, 1}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 512}};
+    OpCase last =
+        OpCase{"f32/deep_depthwise", {{deep.x}, {output_shape(deep)}}}.with(backward_attrs(deep.attrs, deep.w));
+    last.gradient = false;
+    cases.insert(cases.begin() + 1, std::move(last));
     return cases;
   };
   return op;

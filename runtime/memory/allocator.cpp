@@ -93,9 +93,9 @@ void Allocator::release_cached() {
 
 void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose) {
   // A device that is lost, say, lacks no memory.
-  if (failure.shortage == Shortage::driver && failure.status != LKS_OUT_OF_MEMORY) {
-    const lks_diag diag = (std::lock_guard(mutex_), driver_.last_failure());
-    raise_driver_failure(failure.status, diag, device_.name(),
+  if (failure.diag && failure.status != LKS_OUT_OF_MEMORY) {
+    const bool refused = failure.status == LKS_UNSUPPORTED;  // which is no missing kernel
+    raise_driver_failure(refused ? lks_status{LKS_INTERNAL} : failure.status, *failure.diag, device_.name(),
                          {purpose.label ? purpose.label : "memory", purpose.where});
   }
   MemoryShortage shortage;
@@ -106,7 +106,7 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
   shortage.device_free = device_.memory_free();
   {
     const std::lock_guard lock(mutex_);
-    if (failure.shortage == Shortage::driver) shortage.driver_text = driver_.last_failure().what;
+    if (failure.diag) shortage.driver_text = failure.diag->what;
     std::map<std::string, std::uint64_t> holders;
     pool_.for_each_block([&](const Block& block) {
       if (!block.in_use) return;

@@ -15,8 +15,8 @@ class Allocator {
   Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget);
 
   /// A block of at least `bytes` with one reference, owned by the thread's MemoryOwner. Throws OutOfMemoryError LS5001
-  /// with the report, or LS5002 where the device could never hold it; DeviceError LS3004 or LS3005 where the driver
-  /// failed for another reason.
+  /// with the report, or LS5002 where the device could never hold it; DeviceError
+  /// LS3003, LS3004 or LS3005 where the driver failed for another reason.
   BlockRef allocate(std::uint64_t bytes, const BlockPurpose& purpose);
   void free(Block* block);
 

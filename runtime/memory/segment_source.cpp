@@ -6,11 +6,12 @@ namespace lockstep {
 
 SegmentResult DriverSegments::allocate(std::uint64_t bytes) {
   SegmentResult result;
-  diag_ = empty_diag();
-  result.status = api_.buffer_alloc(device_, 0, bytes, &result.buffer, &diag_);
+  lks_diag diag = empty_diag();
+  result.status = api_.buffer_alloc(device_, 0, bytes, &result.buffer, &diag);
   if (result.status != LKS_OK) {
     result.buffer = nullptr;
     result.shortage = Shortage::driver;
+    result.diag = std::make_unique<lks_diag>(diag);
   }
   return result;
 }

@@ -17,6 +17,7 @@ struct SegmentResult {
   lks_buffer* buffer = nullptr;
   Shortage shortage = Shortage::none;
   lks_status status = LKS_OK;
+  std::unique_ptr<lks_diag> diag = {};  // the driver's, where it has failed
 };
 
 class SegmentSource {
@@ -32,12 +33,10 @@ class DriverSegments : public SegmentSource {
   DriverSegments(const lks_driver_api& api, lks_device* device) : api_(api), device_(device) {}
   SegmentResult allocate(std::uint64_t bytes) override;
   void free(lks_buffer* buffer, std::uint64_t bytes) override;
-  const lks_diag& last_failure() const { return diag_; }
 
  private:
   const lks_driver_api& api_;
   lks_device* device_;
-  lks_diag diag_{};
 };
 
 /// Refuses what would exceed the device's budget.

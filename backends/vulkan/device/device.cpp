@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "backends/vulkan/queue/queue.h"
+
 namespace vulkan {
 
 DeviceHandle::DeviceHandle(const Facts& facts) {
@@ -34,8 +36,9 @@ std::uint64_t wanted_patience(const lks_host_api& host) {
   if (text.empty()) return ~std::uint64_t{0};
   double seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || !(seconds > 0 && seconds < 1e9)) {
-    raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "vulkan.timeout=\"%.40s\" is no number of seconds above 0", text.c_str());
+  if (error != std::errc{} || end != text.data() + text.size() || !(seconds >= 1e-6 && seconds < 1e9)) {
+    raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "vulkan.timeout=\"%.40s\" is no number of seconds from 1e-6 on",
+          text.c_str());
   }
   return static_cast<std::uint64_t>(seconds * 1e9);
 }
@@ -68,9 +71,13 @@ std::uint32_t lks_device::math_modes() const {
   return arithmetic.keeps_denormals ? facts.math_modes() : facts.math_modes() & ~(1u << LKS_MODE_LOCKSTEP);
 }
 
+lks_device::NativeQueue& lks_device::native_queue(std::uint32_t kind) {
+  return kind == LKS_QUEUE_TRANSFER && transfer_queue_.handle ? transfer_queue_ : compute_queue_;
+}
+
 void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {
   VULKAN_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
-  NativeQueue& queue = kind == LKS_QUEUE_TRANSFER && transfer_queue_.handle ? transfer_queue_ : compute_queue_;
+  NativeQueue& queue = native_queue(kind);
   const std::lock_guard lock(queue.mutex);
   VULKAN_CHECK(vk.vkQueueSubmit(queue.handle, 1, &info, VK_NULL_HANDLE));
 }
@@ -94,16 +101,32 @@ void lks_device::note_lost(const lks_diag& cause) {
   if (!lost_.hint[0]) {
     std::snprintf(lost_.hint, sizeof lost_.hint, "restart the program; if it happens again, update the GPU's driver");
   }
-  pieces.keep_what_is_freed();
   is_lost_ = true;
 }
 
-void lks_device::abandon(std::shared_ptr<void> this_work) {
+void lks_device::note_progress(std::uint32_t kind) {
+  native_queue(kind).last_progress = Clock::now().time_since_epoch().count();
+}
+
+lks_device::Clock::time_point lks_device::last_progress(std::uint32_t kind) {
+  return Clock::time_point(Clock::duration(native_queue(kind).last_progress));
+}
+
+void lks_device::give_up(const lks_diag& cause) {
+  pieces.keep_what_is_freed();
+  note_lost(cause);
+}
+
+void lks_device::abandon(lks_queue& queue) {
   static std::mutex mutex;
-  static auto* const all = new std::vector<lks_device*>;  // where tools that look for leaks find them
+  static lks_device* all = nullptr;
   const std::lock_guard lock(mutex);
-  if (!is_abandoned()) all->push_back(this);
-  abandoned_work_.push_back(std::move(this_work));
+  if (!is_abandoned()) {
+    next_abandoned_ = all;
+    all = this;
+  }
+  queue.next_abandoned = abandoned_queues_;
+  abandoned_queues_ = &queue;
   driver.is_abandoned = true;
 }
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "backends/vulkan/device/disk_cache.h"
 #include "backends/vulkan/device/instance.h"
@@ -74,18 +74,28 @@ struct lks_device {
   /// For how long the device may work on a batch before it is given up for lost: the option `vulkan.timeout`, or for
   /// ever. From the end of the constructor on.
   std::uint64_t patience_ns = ~std::uint64_t{0};
-  /// The device is still at work on `this_work` although it was given up: nothing of it may ever be destroyed.
-  void abandon(std::shared_ptr<void> this_work);
-  bool is_abandoned() const { return !abandoned_work_.empty(); }
+  using Clock = std::chrono::steady_clock;
+  /// A batch of a queue of this kind is done.
+  void note_progress(std::uint32_t kind);
+  /// When that was for the last time: others may have kept a batch waiting until then.
+  Clock::time_point last_progress(std::uint32_t kind);
+  /// The device has taken longer than that, and may still be at work: memory is kept until the device closes.
+  void give_up(const lks_diag& cause);
+  /// It still is, on batches of this queue: neither may ever be destroyed.
+  void abandon(lks_queue& queue);
+  bool is_abandoned() const { return abandoned_queues_ != nullptr; }
 
  private:
   struct NativeQueue {
     VkQueue handle = VK_NULL_HANDLE;
     std::mutex mutex;  // several of ours may share it
+    std::atomic<Clock::rep> last_progress{0};
   };
+  NativeQueue& native_queue(std::uint32_t kind);
   NativeQueue compute_queue_, transfer_queue_;  // the second one may not be there
   std::mutex lost_mutex_;
   std::atomic<bool> is_lost_{false};
-  std::vector<std::shared_ptr<void>> abandoned_work_;
+  lks_queue* abandoned_queues_ = nullptr;  // a list: tools that look for leaks shall find them
+  lks_device* next_abandoned_ = nullptr;
   lks_diag lost_{};
 };

@@ -64,7 +64,8 @@ template <ReduceForm form>
 lks_status make_min(const KernelRequest& request, Out out);
 template <ReduceForm form>
 lks_status make_argmax(const KernelRequest& request, Out out);
-/// How products of matrices go about it, and convolutions, which are some: shaders/product_*.glsl, conv_depthwise.comp.
+/// How products of matrices go about it, and convolutions, which are some: shaders/product_*.glsl, conv_depthwise.comp,
+/// conv_filter_depthwise.comp.
 enum class Way : std::uint8_t { element, lanes, blocks, subgroups, matrices, depthwise };
 template <Way way>
 lks_status make_matmul(const KernelRequest& request, Out out);

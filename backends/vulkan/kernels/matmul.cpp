@@ -1,5 +1,5 @@
-// Matrix products, in the order of lockstep mode (in blocks and by subgroups: only in that mode). Operands are read by
-// their strides.
+// Matrix products, in the order of lockstep mode; in blocks only in that mode, and by subgroups, in fast mode, never.
+// Operands are read by their strides.
 #include "backends/vulkan/kernels/products.h"
 #include "backends/vulkan/shaders.h"
 

@@ -81,6 +81,7 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
   if (counted && bytes > total() - std::min(total(), used())) {
     raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), "device memory");
   }
+  make_room();
   Piece p;
   p.bytes = bytes;
   VkBufferCreateInfo buffer{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
@@ -119,22 +120,31 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
   p.mapped = static_cast<std::byte*>(seen);
   const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, p.buffer};
   p.address = vk_.vkGetBufferDeviceAddress(device_, &info);
+  const std::lock_guard lock(mutex_);
+  ++count_;
   if (counted) {
     used_ += bytes;
-    const std::lock_guard lock(mutex_);
     counted_[p.memory] = bytes;
   }
   return p;
 }
 
+// Freeing takes no memory: a piece more can be kept.
+void Pieces::make_room() {
+  const std::lock_guard lock(mutex_);
+  const std::size_t most = kept_.size() + count_ + 16;  // as many may be made at once
+  if (kept_.capacity() < most) kept_.reserve(2 * most);
+}
+
 void Pieces::free(const Piece& piece) {
   {
     const std::lock_guard lock(mutex_);
+    --count_;
+    if (keeps_) return kept_.push_back(piece);
     if (const auto it = counted_.find(piece.memory); it != counted_.end()) {
       used_ -= it->second;
       counted_.erase(it);
     }
-    if (keeps_) return kept_.push_back(piece);
   }
   destroy(piece);
 }

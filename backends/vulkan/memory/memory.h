@@ -68,9 +68,11 @@ class Pieces {
   std::atomic<std::uint64_t> used_{0};
   std::mutex mutex_;
   std::map<VkDeviceMemory, std::uint64_t> counted_;
+  std::size_t count_ = 0;  // of pieces that are not freed
   bool keeps_ = false;
   std::vector<Piece> kept_;
 
+  void make_room();
   void destroy(const Piece& piece);
 };
 

@@ -45,7 +45,7 @@ lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
   command_.emplace(device, params_, staging_, state_piece_.address, !runs_kernels());
 }
 
-lks_queue::~lks_queue() {
+bool lks_queue::close() {
   {
     // Commands that nobody waited for are still in flight, or were never handed over.
     Lock lock(mutex_);
@@ -55,10 +55,11 @@ lks_queue::~lks_queue() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-  if (is_still_at_work()) {
-    for (std::unique_ptr<Batch>& batch : stuck_) device.abandon(std::move(batch));
-    return;
-  }
+  return !is_still_at_work();
+}
+
+lks_queue::~lks_queue() {
+  if (!stop_) close();
   device.vk.vkDestroySemaphore(device.handle, done_, nullptr);
   device.pieces.free(state_piece_);
 }
@@ -97,6 +98,7 @@ std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) 
       return ++newest_;
     }
     start_thread();  // while nothing is enqueued yet: it may fail
+    stuck_.reserve(stuck_.size() + flights_.size() + held_.size() + 1);
     Batch& batch = open_batch();
     batch.make_room(command);
     batch.record(command, ++newest_);
@@ -178,6 +180,7 @@ void lks_queue::submit(Lock& lock, std::unique_ptr<Batch> batch) {
   lks_diag diag = empty_diag();
   lock.unlock();
   const lks_status status = guard(&diag, [&] {
+    if (lks_diag lost = empty_diag(); device.health(&lost) != LKS_OK) throw Failure(lost);
     batch->end();
     VkTimelineSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
     signal.signalSemaphoreValueCount = 1;
@@ -266,25 +269,29 @@ lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t pati
   return result == VK_TIMEOUT ? lks_status{LKS_TIMEOUT} : status;
 }
 
-// Until the oldest flight is done, or for a while only where something is held: LKS_TIMEOUT then. LKS_DEVICE_LOST once
-// it has taken longer than the user waits.
-lks_status lks_queue::await_oldest(Lock& lock, Flight& flight, lks_diag& diag) {
-  using Clock = std::chrono::steady_clock;
+// The same for the flight that the device must do next: LKS_DEVICE_LOST once that has taken longer than the user waits.
+lks_status lks_queue::await_within_limit(Lock& lock, Flight& flight, std::uint64_t serial, std::uint64_t patience,
+                                         lks_diag& diag) {
   if (device.is_lost()) return device.health(&diag);
-  if (flight.since == Clock::time_point{}) flight.since = Clock::now();
-  const std::uint64_t patience = std::min(held_.empty() ? forever : poll_ns, device.patience_ns);
-  const lks_status status = await(lock, flight.serial, patience, diag);
-  if (status != LKS_TIMEOUT || device.patience_ns == forever) return status;
-  if (Clock::now() - flight.since < std::chrono::nanoseconds(device.patience_ns)) return status;
+  if (device.patience_ns == forever) return await(lock, serial, patience, diag);
+  const auto now = lks_device::Clock::now();
+  if (flight.since == lks_device::Clock::time_point{}) flight.since = now;
+  const auto begun = std::max(flight.since, device.last_progress(kind_));
+  const auto gone =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::nanoseconds(now - begun).count()));
+  if (gone < device.patience_ns) return await(lock, serial, std::min(patience, device.patience_ns - gone), diag);
   diag = out_of_patience(device, flight.batch->count());
+  device.give_up(diag);
   return LKS_DEVICE_LOST;
 }
 
 // After it was given up. What is lost for the Vulkan driver too is at work no more.
 bool lks_queue::is_still_at_work() {
+  constexpr std::uint64_t second = 1'000'000'000;
   if (stuck_.empty()) return false;
   const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial_};
-  return device.vk.vkWaitSemaphores(device.handle, &info, device.patience_ns) == VK_TIMEOUT;
+  const std::uint64_t patience = device.is_abandoned() ? 0 : std::min(second, device.patience_ns);
+  return device.vk.vkWaitSemaphores(device.handle, &info, patience) == VK_TIMEOUT;
 }
 
 // Waits for the oldest flight, for a while only where something is held, and reports how it went.
@@ -293,20 +300,18 @@ void lks_queue::land(Lock& lock) {
   lks_status status = LKS_OK;
   lks_diag diag = empty_diag();
   if (flight.batch) {
-    status = await_oldest(lock, flight, diag);
+    status = await_within_limit(lock, flight, flight.serial, held_.empty() ? forever : poll_ns, diag);
     if (status == LKS_TIMEOUT) return;
+    if (status == LKS_OK) device.note_progress(kind_);
     // A later batch may be running, and may just be writing that it has failed: which command it was can be read once
     // all that were handed over are done.
     flight.a_command_failed = status == LKS_OK && state_->failed != 0;
     if (flight.a_command_failed) {
       // A batch that is being handed over has a serial that is not known yet.
       wake_.wait(lock, [this] { return !is_handing_over_; });
-      const unsigned commands = flight.batch->count();
-      status = await(lock, serial_, device.patience_ns, diag);
-      if (status == LKS_TIMEOUT) {
-        diag = out_of_patience(device, commands);
-        status = LKS_DEVICE_LOST;
-      }
+      do {
+        status = await_within_limit(lock, flight, serial_, forever, diag);
+      } while (status == LKS_TIMEOUT);
     }
   }
   Flight landed = std::move(flights_.front());

@@ -13,7 +13,11 @@
 
 struct lks_queue {
   explicit lks_queue(lks_device& device, std::uint32_t kind = LKS_QUEUE_COMPUTE);
+  /// After close(), unless it said no.
   ~lks_queue();
+  /// Waits until nothing is in flight. False where a device that was given up is still at work: the queue must stay.
+  bool close();
+  lks_queue* next_abandoned = nullptr;  // a list of lks_device's
   lks_queue(const lks_queue&) = delete;
   lks_queue& operator=(const lks_queue&) = delete;
 
@@ -38,9 +42,9 @@ struct lks_queue {
     std::unique_ptr<vulkan::Batch> batch;
     std::optional<lks_diag> failure;
     std::uint64_t first = 0, last = 0;
-    std::uint64_t serial = 0;                       // what the semaphore says when the batch is done
-    bool a_command_failed = false;                  // of this batch, or of a later one
-    std::chrono::steady_clock::time_point since{};  // the device has nothing before it to do
+    std::uint64_t serial = 0;               // what the semaphore says when the batch is done
+    bool a_command_failed = false;          // of this batch, or of a later one
+    lks_device::Clock::time_point since{};  // when it was looked at first
   };
   // What is to be handed over, in order: a batch, or a timeline to wait for.
   struct Held {
@@ -62,7 +66,8 @@ struct lks_queue {
   void release_held(Lock& lock);
   void land(Lock& lock);
   lks_status await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag);
-  lks_status await_oldest(Lock& lock, Flight& flight, lks_diag& diag);
+  lks_status await_within_limit(Lock& lock, Flight& flight, std::uint64_t serial, std::uint64_t patience,
+                                lks_diag& diag);
   bool is_still_at_work();
   void finish(Flight& flight, lks_status status, lks_diag& diag);
   void report(const Flight& flight);
