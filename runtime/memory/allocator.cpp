@@ -4,6 +4,7 @@
 #include <map>
 
 #include "lockstep/error.h"
+#include "lockstep/options.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_status.h"
 #include "runtime/thread_state.h"
@@ -46,8 +47,9 @@ void Allocator::free(Block* block) {
   if (poison_.load(std::memory_order_relaxed)) {
     try {
       device_.poison(*block);
-    } catch (const Error&) {
+    } catch (const Error& e) {
       // A block that cannot be poisoned is free all the same, and destructors do not throw.
+      log(LKS_LOG_DEBUG, "memory", e.what());
     }
   }
   const std::lock_guard lock(mutex_);
