@@ -1,37 +1,19 @@
 // What is this driver's own: how few submissions it takes, its caches on disk, and its messages. The conformance suite
 // tests the rest.
-#include <gtest/gtest.h>
+#include "backends/vulkan/driver_test.h"
 
-#include <array>
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <thread>
+#include <optional>
 
 #include "conformance/runtime/kernels.h"
-#include "conformance/runtime/runtime_case.h"
-#include "lockstep/lockstep.h"
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
 
 namespace lockstep {
 namespace {
-
-using namespace conformance;
-
-const RuntimeTarget target{VULKAN_DRIVER, 0, 1};
-
-class VulkanDriver : public testing::Test {
- protected:
-  void SetUp() override {
-    const std::vector<DeviceInfo> all = devices();
-    const bool there =
-        std::any_of(all.begin(), all.end(), [](const DeviceInfo& d) { return d.driver == "vulkan" && d.available; });
-    if (!there) GTEST_SKIP() << "no Vulkan device";
-  }
-};
 
 TEST_F(VulkanDriver, AThousandSmallOpsTakeAtMostFiveSubmissions) {
   Session s(target);
@@ -56,6 +38,43 @@ TEST_F(VulkanDriver, AThousandSmallOpsTakeAtMostFiveSubmissions) {
   EXPECT_EQ(queue.download(ping), expected);
 }
 
+// Up to 14 words of operands are push constants; more lie in memory, before the strides of strided tensors.
+TEST_F(VulkanDriver, OperandsArePushedOrLieInMemory) {
+  Session s(target);
+  Queue queue(s);
+  constexpr std::int64_t rows = 7, columns = 5;
+  for (const bool transposed : {false, true}) {
+    for (const std::size_t inputs : {11u, 12u, 13u, 24u}) {  // with the output and the count two words more
+      KernelSample sample;
+      sample.op = LKS_OP_POINTWISE;
+      sample.op_name = "pointwise";
+      ProgramBuilder builder;
+      std::optional<Expr> sum;
+      Bytes expected(4 * rows * columns);
+      for (std::size_t i = 0; i < inputs; ++i) {
+        const Expr x = builder.input(LKS_I32);
+        sum = sum ? *sum * sum->constant(3) + x : x;
+        const bool turned = transposed && i % 5 == 1;
+        sample.inputs.push_back({LKS_I32, {rows, columns}});
+        if (turned) sample.inputs.back().strides = {1, rows};
+        sample.values.push_back(Dice(i).bytes(4 * rows * columns));
+        Bytes dense = sample.values.back();
+        for (std::int64_t at = 0; turned && at < rows * columns; ++at) {
+          std::memcpy(&dense[static_cast<std::size_t>(4 * at)],
+                      &sample.values.back()[static_cast<std::size_t>(4 * (at % columns * rows + at / columns))], 4);
+        }
+        expected = i == 0 ? dense : multiply_add(expected, dense);
+      }
+      const Expr results[] = {*sum};
+      sample.program = std::make_shared<Program>(builder.finish(results));
+      sample.outputs = {{LKS_I32, {rows, columns}}};
+      const Kernel kernel(s, sample);
+      ASSERT_TRUE(static_cast<bool>(kernel));
+      EXPECT_EQ(run_sample(s, queue, sample, kernel)[0], expected) << inputs << " inputs";
+    }
+  }
+}
+
 // Each hand-over is a batch of its own, and most batches need little memory for their parameters.
 TEST_F(VulkanDriver, BatchesInFlightShareMemory) {
   Session s(target);
@@ -77,16 +96,6 @@ TEST_F(VulkanDriver, BatchesInFlightShareMemory) {
   }
   EXPECT_LE(before - std::min(before, free_bytes()), 8u << 20);
   queue.finish();
-}
-
-std::string run(const std::string& command) {
-  std::string text;
-  std::FILE* pipe = popen((command + " 2>&1").c_str(), "r");
-  if (!pipe) return "no process could be started";
-  std::array<char, 512> part;
-  while (std::fgets(part.data(), part.size(), pipe)) text += part.data();
-  pclose(pipe);
-  return text;
 }
 
 // What one op gives in a process of its own, with this folder for caches.
@@ -156,144 +165,6 @@ TEST_F(VulkanDriver, AProgramMayEndWhileTheDeviceWorks) {
   };
   EXPECT_EXIT(end_at_work(), testing::ExitedWithCode(0), "");
   unsetenv("MESA_SHADER_CACHE_DISABLE");
-}
-
-// What the exception of a device that was given up says; the program goes on with others, and ends while that one
-// works.
-TEST_F(VulkanDriver, ADeviceThatTakesLongerThanTheUserWaitsIsLost) {
-  testing::GTEST_FLAG(death_test_style) = "threadsafe";
-  const auto lose_patience = [] {
-    setenv("LOCKSTEP_VULKAN_TIMEOUT", "0.002", 1);
-    const Device gpu("vulkan");
-    try {
-      const DeviceScope scope(gpu);
-      const Tensor x = full(Shape{1500, 1500}, 0.5f);
-      for (int i = 0; i < 64; ++i) matmul(x, x);  // one batch
-      synchronize(gpu);
-      std::exit(1);
-    } catch (const DeviceError& e) {
-      std::fprintf(stderr, "%s\n", e.what());
-    }
-    try {
-      Tensor(2.0f).to(gpu);
-      std::exit(2);
-    } catch (const DeviceError& e) {
-      std::fprintf(stderr, "%s\n", e.what());
-    }
-    const DeviceScope other(Device("reference"));
-    std::exit((Tensor(2.0f) + 1.0f).item<float>() == 3.0f ? 0 : 3);
-  };
-  EXPECT_EXIT(lose_patience(), testing::ExitedWithCode(0), "LS3004.*has not finished [0-9]+ commands within 0.002 s");
-}
-
-// A driver and a device, through the table.
-struct OpenDevice {
-  DriverLibrary library{target.library};
-  const lks_driver_api& api = library.table(host_api());
-  lks_diag diag = empty_diag();
-  lks_driver* driver = nullptr;
-  lks_device* device = nullptr;
-
-  OpenDevice() {
-    if (api.driver_open(&host_api(), &driver, &diag) != LKS_OK) std::exit(10);
-    if (api.device_open(driver, 0, &device, &diag) != LKS_OK) std::exit(11);
-  }
-  void close() {
-    api.device_close(device);
-    api.driver_close(driver);
-  }
-};
-
-struct OpenQueue {
-  const lks_driver_api& api;
-  lks_queue* queue = nullptr;
-  lks_timeline* timeline = nullptr;
-  std::uint64_t newest = 0;
-
-  OpenQueue(OpenDevice& on, std::uint32_t kind) : api(on.api) {
-    if (api.queue_create(on.device, kind, &queue, &timeline, &on.diag) != LKS_OK) std::exit(12);
-  }
-  // A batch of its own.
-  void fill(lks_buffer* buffer, std::uint64_t bytes) {
-    lks_diag diag = empty_diag();
-    if (api.queue_fill(queue, buffer, 0, bytes, 7, 1, &newest, &diag) != LKS_OK) std::exit(13);
-    if (api.queue_flush(queue, &diag) != LKS_OK) std::exit(14);
-  }
-  lks_status wait() {
-    lks_diag diag = empty_diag();
-    return api.timeline_wait(timeline, newest, ~std::uint64_t{0}, &diag);
-  }
-};
-
-constexpr std::uint64_t much = std::uint64_t{64} << 20;
-
-// Everything is given back while the device may still be writing to it.
-void close_what_was_given_up(std::chrono::seconds before_closing) {
-  setenv("LOCKSTEP_VULKAN_TIMEOUT", "0.0001", 1);
-  OpenDevice on;
-  OpenQueue first(on, LKS_QUEUE_COMPUTE), second(on, LKS_QUEUE_COMPUTE), third(on, LKS_QUEUE_TRANSFER);
-  lks_buffer* buffer = nullptr;
-  if (on.api.buffer_alloc(on.device, 0, much, &buffer, &on.diag) != LKS_OK) std::exit(15);
-  for (OpenQueue* queue : {&first, &second, &third}) {
-    lks_diag diag = empty_diag();
-    for (int i = 0; i < 16; ++i) on.api.queue_fill(queue->queue, buffer, 0, much, 7, 1, &queue->newest, &diag);
-  }
-  for (OpenQueue* queue : {&third, &first, &second}) {
-    if (queue->wait() != LKS_DEVICE_LOST) std::exit(16);
-  }
-  on.api.buffer_free(on.device, buffer);
-  std::this_thread::sleep_for(before_closing);
-  for (OpenQueue* queue : {&first, &second, &third}) on.api.queue_destroy(queue->queue);
-  on.close();
-  std::this_thread::sleep_for(std::chrono::seconds(before_closing.count() == 0 ? 1 : 0));
-  std::exit(0);
-}
-
-TEST_F(VulkanDriver, ADeviceThatWasGivenUpMayBeClosed) {
-  testing::GTEST_FLAG(death_test_style) = "threadsafe";
-  EXPECT_EXIT(close_what_was_given_up(std::chrono::seconds(0)), testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(close_what_was_given_up(std::chrono::seconds(2)), testing::ExitedWithCode(0), "");
-}
-
-// Three queues have more to do than the limit, and each batch is soon done.
-void wait_behind_others() {
-  double batch_seconds = 0;
-  constexpr std::uint64_t bytes = much / 4;
-  for (int round = 0; round < 2; ++round) {
-    // First without a limit.
-    if (round > 0) setenv("LOCKSTEP_VULKAN_TIMEOUT", std::to_string(std::max(0.1, 20 * batch_seconds)).c_str(), 1);
-    OpenDevice on;
-    OpenQueue first(on, LKS_QUEUE_COMPUTE), second(on, LKS_QUEUE_COMPUTE), third(on, LKS_QUEUE_TRANSFER);
-    lks_buffer* buffer = nullptr;
-    if (on.api.buffer_alloc(on.device, 0, bytes, &buffer, &on.diag) != LKS_OK) std::exit(15);
-    for (int i = 0; i < (round > 0 ? 80 : 4); ++i) {
-      const auto start = std::chrono::steady_clock::now();
-      first.fill(buffer, bytes);
-      if (round > 0) continue;
-      if (first.wait() != LKS_OK) std::exit(16);
-      batch_seconds =
-          std::max(batch_seconds, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    }
-    second.fill(buffer, 64);
-    third.fill(buffer, 64);
-    for (OpenQueue* queue : {&second, &third, &first}) {
-      if (queue->wait() != LKS_OK) std::exit(17);
-    }
-    for (OpenQueue* queue : {&first, &second, &third}) on.api.queue_destroy(queue->queue);
-    on.api.buffer_free(on.device, buffer);
-    on.close();
-  }
-  std::exit(0);
-}
-
-TEST_F(VulkanDriver, WaitingBehindOtherQueuesIsNoTimeOfADevice) {
-  testing::GTEST_FLAG(death_test_style) = "threadsafe";
-  EXPECT_EXIT(wait_behind_others(), testing::ExitedWithCode(0), "");
-}
-
-TEST_F(VulkanDriver, ATimeoutThatIsNoNumberIsRefused) {
-  const std::string text = run("LOCKSTEP_VULKAN_TIMEOUT=soon " LOCKSTEP_PROGRAM " train --device vulkan --steps 1");
-  EXPECT_NE(text.find("vulkan.timeout=\"soon\" is no number of seconds"), std::string::npos) << text;
 }
 
 TEST_F(VulkanDriver, UnknownDevicesAreNamed) {

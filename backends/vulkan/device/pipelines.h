@@ -18,11 +18,14 @@ namespace vulkan {
 /// A shader that is built in: its SPIR-V. The functions are in shaders.h.
 using Shader = std::string_view (*)();
 
-/// What every shader gets as push constants.
+/// What shaders get as push constants: all that every device must have room for.
 struct Push {
   VkDeviceAddress params = 0;  // the parameters of this dispatch
   VkDeviceAddress state = 0;   // the queue's state (queue/state.h)
+  std::uint64_t operands[14];  // of pointwise programs, which would take longer to read them from memory
 };
+static_assert(sizeof(Push) == 128);
+constexpr std::size_t most_pushed_operands = 14;
 
 struct Pipeline {
   VkPipeline handle = VK_NULL_HANDLE;

@@ -25,19 +25,24 @@ class PointwiseKernel : public lks_kernel {
     const Tensor shape = tensor(launch, inputs);  // the outputs agree in extents
     const std::int64_t count = shape.count();
     if (count == 0) return;
-    std::vector<std::uint64_t> params = {static_cast<std::uint64_t>(count)};
+    std::vector<std::uint64_t> operands = {static_cast<std::uint64_t>(count)}, walk;
     std::vector<Access> accesses;
     bool wide = count >= most_narrow;
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
       const Tensor t = tensor(launch, i);
-      params.push_back(t.address);
+      operands.push_back(t.address);
       const Access access = t.access(i >= inputs);
       accesses.push_back(access);
       wide = wide || access.end - access.begin >= static_cast<std::uint64_t>(most_narrow);
     }
-    params.insert(params.end(), launch.scalars, launch.scalars + shape_.scalars.size());
-    if (shape_.strided() || needs_axes_) append_walk(params, launch, shape);
-    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, params,
+    operands.insert(operands.end(), launch.scalars, launch.scalars + shape_.scalars.size());
+    if (shape_.strided() || needs_axes_) append_walk(walk, launch, shape);
+    if (!shape_.pushes_operands()) {
+      operands.insert(operands.end(), walk.begin(), walk.end());
+      std::swap(walk, operands);
+      operands.clear();
+    }
+    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, operands, walk,
                         plan.groups_for(count, pointwise_group * shape_.per_invocation), accesses);
   }
 

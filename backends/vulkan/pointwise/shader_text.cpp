@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/pointwise/instruction_text.h"
 
 namespace lockstep::embedded {
@@ -59,9 +60,11 @@ std::string params_text(const PointwiseShape& shape, bool axes) {
     text += std::string("  ") + array_of(shape.dtypes[i]) + " tensor" + number(i) + ";\n";
   }
   for (std::size_t i = 0; i < shape.scalars.size(); ++i) text += "  uint64_t scalar" + number(i) + ";\n";
-  text += "};\n\nlayout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {\n  Operands operands;\n";
+  text += "};\n\nlayout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {\n";
+  if (!shape.pushes_operands()) text += "  Operands operands;\n";
+  text += "  int64_t rank;\n";
   if (shape.strided() || axes) {
-    text += "  int64_t rank;\n  int64_t extents[" + number(LKS_MAX_RANK) + "];\n";
+    text += "  int64_t extents[" + number(LKS_MAX_RANK) + "];\n";
     for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
       if (shape.walks[i] == Walk::strided)
         text += "  int64_t strides" + number(i) + "[" + number(LKS_MAX_RANK) + "];\n";
@@ -144,8 +147,19 @@ std::string compute_text(const std::vector<lks_instr>& instrs, const std::vector
   return text + "}\n\n";
 }
 
+std::string operands_text(const PointwiseShape& shape) {
+  if (!shape.pushes_operands()) return "p.operands";
+  std::string text = "Operands(push.operands[0]";
+  std::size_t next = 1;
+  for (const lks_dtype t : shape.dtypes)
+    text += std::string(", ") + array_of(t) + "(push.operands[" + number(next++) + "])";
+  for (std::size_t i = 0; i < shape.scalars.size(); ++i) text += ", push.operands[" + number(next++) + "]";
+  return text + ")";
+}
+
 // Elements of an invocation lie a group apart, so that neighbours read neighbours.
-std::string main_text(unsigned per_invocation) {
+std::string main_text(const PointwiseShape& shape) {
+  const unsigned per_invocation = shape.per_invocation;
   const std::string group = number(pointwise_group);
   std::string loads, computes;
   for (unsigned i = 0; i < per_invocation; ++i) {
@@ -155,13 +169,17 @@ std::string main_text(unsigned per_invocation) {
   }
   return "layout(local_size_x = " + group +
          ") in;\n\nvoid main() {\n  RETURN_IF_FAILED;\n  Params p = Params(push.params);\n"
-         "  Operands o = p.operands;\n"
+         "  Operands o = " +
+         operands_text(shape) +
+         ";\n"
          "  const uint64_t first = uint64_t(group_number()) * " +
          number(per_invocation * pointwise_group) + " + gl_LocalInvocationIndex;\n  if (first >= o.count) return;\n" +
          loads + computes + "}\n";
 }
 
 }  // namespace
+
+bool PointwiseShape::pushes_operands() const { return 1 + dtypes.size() + scalars.size() <= most_pushed_operands; }
 
 bool PointwiseShape::strided() const { return std::find(walks.begin(), walks.end(), Walk::strided) != walks.end(); }
 
@@ -185,7 +203,7 @@ std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<
   text += lockstep::embedded::vulkan_convert_text();
   const std::size_t inputs = shape.dtypes.size() - outputs.size();
   return text + params_text(shape, axes) + load_text(instrs, shape, inputs) +
-         compute_text(instrs, outputs, shape, inputs, axes) + main_text(shape.per_invocation);
+         compute_text(instrs, outputs, shape, inputs, axes) + main_text(shape);
 }
 
 }  // namespace vulkan

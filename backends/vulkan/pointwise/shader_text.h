@@ -26,16 +26,17 @@ struct PointwiseShape {
   unsigned per_invocation = 1;  // elements
 
   bool strided() const;
+  /// Whether the number of elements, addresses and scalars come as push constants.
+  bool pushes_operands() const;
 };
 
 /// Why the program cannot be written as a shader; empty where it can.
 std::string why_not_writable(const std::vector<lks_instr>& instrs);
 
-/// The whole text. `instrs` has no calls (host::inline_calls); `outputs` are the values that leave. The parameters it
-/// expects are PointwiseParams, in this order and all of 8 bytes: the number of elements, an address per tensor, a word
-/// of bits per scalar, and where any tensor is strided or the program asks for
-/// an index the rank, `LKS_MAX_RANK` extents, and for each strided tensor as
-/// many strides in elements.
+/// The whole text. `instrs` has no calls (host::inline_calls); `outputs` are the values that leave. What it expects,
+/// all of 8 bytes: as operands the number of elements, an address per tensor, a word of bits per scalar; as parameters,
+/// where any tensor is strided or the program asks for an index, the rank, `LKS_MAX_RANK` extents, and for each strided
+/// tensor as many strides in elements. Operands that are too many to be pushed stand before the parameters.
 std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
                         const PointwiseShape& shape);
 

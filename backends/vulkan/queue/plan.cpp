@@ -31,13 +31,18 @@ Groups Plan::groups_for(std::int64_t items, std::int64_t per_group) const {
 void Plan::add(const Pipeline& pipeline, const void* params, std::uint64_t bytes, Groups groups,
                std::span<const Access> accesses) {
   if (groups.x == 0 || groups.y == 0 || groups.z == 0) return;
-  const Staged place = params_.take(bytes);
-  std::memcpy(place.data, params, bytes);
-  dispatches_.push_back({&pipeline,
-                         {place.place.address, state_},
-                         groups,
-                         static_cast<std::uint32_t>(accesses_.size()),
-                         static_cast<std::uint32_t>(accesses.size())});
+  Dispatch d;
+  d.pipeline = &pipeline;
+  if (bytes > 0) {
+    const Staged staged = params_.take(bytes);
+    std::memcpy(staged.data, params, bytes);
+    d.push.params = staged.place.address;
+  }
+  d.push.state = state_;
+  d.groups = groups;
+  d.first_access = static_cast<std::uint32_t>(accesses_.size());
+  d.access_count = static_cast<std::uint32_t>(accesses.size());
+  dispatches_.push_back(d);
   accesses_.insert(accesses_.end(), accesses.begin(), accesses.end());
 }
 

@@ -2,6 +2,7 @@
 // is enqueued as a whole or not at all.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <type_traits>
@@ -27,6 +28,7 @@ struct Access {
 struct Dispatch {
   const Pipeline* pipeline = nullptr;
   Push push;
+  std::uint32_t pushed_operands = 0;
   Groups groups;
   std::uint32_t first_access = 0, access_count = 0;
   bool checks = false;  // writes the queue's state, which every dispatch after it reads
@@ -83,10 +85,14 @@ class Plan {
     static_assert(std::is_trivially_copyable_v<P>);
     add(pipeline, &params, sizeof params, groups, accesses);
   }
-  /// The same with parameters of 8 bytes each.
-  void dispatch_words(const Pipeline& pipeline, std::span<const std::uint64_t> params, Groups groups,
-                      std::span<const Access> accesses) {
+  /// The same with parameters of 8 bytes each, or none, and at most `most_pushed_operands` operands.
+  void dispatch_words(const Pipeline& pipeline, std::span<const std::uint64_t> operands,
+                      std::span<const std::uint64_t> params, Groups groups, std::span<const Access> accesses) {
+    const std::size_t before = dispatches_.size();
     add(pipeline, params.data(), params.size_bytes(), groups, accesses);
+    if (dispatches_.size() == before) return;
+    dispatches_.back().pushed_operands = static_cast<std::uint32_t>(operands.size());
+    std::copy(operands.begin(), operands.end(), dispatches_.back().push.operands);
   }
   /// A dispatch that may write the queue's state.
   template <class P>

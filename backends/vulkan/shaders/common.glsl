@@ -24,6 +24,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer State {
 layout(push_constant, scalar) uniform Push {
   uint64_t params;
   State state;
+  uint64_t operands[14];  // of pointwise programs
 } push;
 
 // Once a command has failed, those after it do nothing.
