@@ -25,7 +25,7 @@ class PointwiseKernel : public lks_kernel {
     const Tensor shape = tensor(launch, inputs);  // the outputs agree in extents
     const std::int64_t count = shape.count();
     if (count == 0) return;
-    std::vector<std::uint64_t> operands = {static_cast<std::uint64_t>(count)}, walk;
+    std::vector<std::uint64_t> operands = {static_cast<std::uint64_t>(count)}, params;
     std::vector<Access> accesses;
     bool wide = count >= most_narrow;
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
@@ -36,13 +36,12 @@ class PointwiseKernel : public lks_kernel {
       wide = wide || access.end - access.begin >= static_cast<std::uint64_t>(most_narrow);
     }
     operands.insert(operands.end(), launch.scalars, launch.scalars + shape_.scalars.size());
-    if (shape_.strided() || needs_axes_) append_walk(walk, launch, shape);
+    if (shape_.strided() || needs_axes_) append_walk(params, launch, shape);
     if (!shape_.pushes_operands()) {
-      operands.insert(operands.end(), walk.begin(), walk.end());
-      std::swap(walk, operands);
+      params.insert(params.begin(), operands.begin(), operands.end());
       operands.clear();
     }
-    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, operands, walk,
+    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, operands, params,
                         plan.groups_for(count, pointwise_group * shape_.per_invocation), accesses);
   }
 

@@ -104,7 +104,6 @@ Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVaria
   switch (variant.way) {
     case Way::lanes: by_lanes(variant, facts); break;
     case Way::subgroups: by_subgroups(facts); break;
-    case Way::depthwise: by_taps(facts); break;
     case Way::blocks:
     case Way::matrices: by_blocks(variant, is_lockstep(request)); break;
     default: by_element(facts); break;
@@ -113,6 +112,10 @@ Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVaria
   tiles_right = pieces(shape.columns, width);
   const std::int64_t tile_bytes = ranges * height * width * element_bytes;
   tiles_at_once = std::max<std::int64_t>(1, ranges == 1 ? tiles() : std::min(tiles(), most_workspace / tile_bytes));
+}
+
+std::int64_t Cut::least_tiles() const {
+  return std::max<std::int64_t>(1, shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width));
 }
 
 void Cut::by_lanes(const ProductVariant& variant, const Facts& facts) {
@@ -126,16 +129,14 @@ void Cut::by_lanes(const ProductVariant& variant, const Facts& facts) {
 
 void Cut::by_subgroups(const Facts& facts) {
   items_per_group = subgroup_group / facts.subgroup_size;
-  const std::int64_t tiles = shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width);
-  set_ranges(pieces(wanted_subgroups, std::max<std::int64_t>(1, tiles)), most_subgroup_slots);
+  set_ranges(pieces(wanted_subgroups, least_tiles()), most_subgroup_slots);
 }
 
 void Cut::by_blocks(const ProductVariant& variant, bool lockstep) {
   height *= variant.down;
   width <<= variant.log2_right;
   items_per_group = 1;
-  const std::int64_t tiles = shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width);
-  set_ranges(pieces(wanted_blocks, std::max<std::int64_t>(1, tiles)), lockstep ? most_block_slots : 22);
+  set_ranges(pieces(wanted_blocks, least_tiles()), lockstep ? most_block_slots : 22);
   // Other modes add what a range has in one go.
   constants.may_fuse = !lockstep;
   constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
@@ -144,16 +145,8 @@ void Cut::by_blocks(const ProductVariant& variant, bool lockstep) {
 
 void Cut::by_element(const Facts& facts) {
   items_per_group = element_group;
-  set_ranges(pieces(wanted_invocations(facts), std::max<std::int64_t>(1, shape.count())), most_slots);
-  constants.group_size = static_cast<std::uint32_t>(slots_);
-  is_batch_first = shape.batch > 1 && shape.columns == 1;
-}
-
-void Cut::by_taps(const Facts& facts) {
-  items_per_group = element_group;
-  const std::int64_t items = shape.batch * pieces(shape.rows, height) * shape.columns;
-  set_ranges(pieces(wanted_invocations(facts), std::max<std::int64_t>(1, items)), most_slots);
-  constants.slots = static_cast<std::uint32_t>(slots_);
+  set_ranges(pieces(wanted_invocations(facts), least_tiles()), most_slots);
+  constants.group_size = constants.slots = static_cast<std::uint32_t>(slots_);
   is_batch_first = shape.batch > 1 && shape.columns == 1;
 }
 

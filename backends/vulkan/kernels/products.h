@@ -13,8 +13,6 @@ constexpr std::int64_t chunk = 256;  // positions that are added one after the o
 /// A product of matrices, or what an op is as one.
 struct ProductShape {
   std::int64_t batch, rows, columns, depth;
-
-  std::int64_t count() const { return batch * rows * columns; }
 };
 
 /// One shader in its dtypes; null: not for this one.
@@ -48,7 +46,7 @@ const ProductVariant* choose(const ProductShaders& shaders, Way way, const Kerne
 
 /// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
 struct ProductConstants {
-  std::uint32_t group_size = 1;  // by element: slots
+  std::uint32_t group_size = 1;  // by element: slots, too
   std::uint32_t may_lack_terms = 1;
   std::uint32_t right = 0;  // by lanes: the logarithm
   std::uint32_t log2_strides[2] = {~0u, ~0u};
@@ -79,8 +77,8 @@ struct Cut {
   void by_lanes(const ProductVariant& variant, const Facts& facts);
   void by_subgroups(const Facts& facts);
   void by_blocks(const ProductVariant& variant, bool lockstep);  // and by matrices
-  void by_element(const Facts& facts);
-  void by_taps(const Facts& facts);
+  void by_element(const Facts& facts);                           // and by taps of depthwise filters
+  std::int64_t least_tiles() const;                              // their number, 1 where there are none
   void set_ranges(std::int64_t wanted, int most_slots);
 
   int slots_ = 0;
