@@ -28,6 +28,7 @@ TEST(Arithmetic, agrees_with_the_processor) {
     EXPECT_TRUE(device.arithmetic.native_comparison);
     EXPECT_TRUE(device.arithmetic.native_conversion);
     EXPECT_TRUE(device.arithmetic.keeps_denormals);
+    EXPECT_TRUE(device.arithmetic.fuses_denormals);
     EXPECT_TRUE(device.arithmetic.native_division_64);
     EXPECT_TRUE(device.arithmetic.native_root_64);
     return;

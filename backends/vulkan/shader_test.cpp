@@ -7,6 +7,7 @@
 
 #include "backends/vulkan/all_shaders.h"
 #include "backends/vulkan/device/matrices.h"
+#include "backends/vulkan/device/precise_fma.h"
 #include "backends/vulkan/device/spirv.h"
 #include "backends/vulkan/device/unroll.h"
 
@@ -17,7 +18,6 @@ using Words = std::span<const std::uint32_t>;
 
 // Numbers of the SPIR-V specification 1.6.
 enum : std::uint32_t {
-  op_ext_inst = 12,
   op_f_add = 129,
   op_f_sub = 131,
   op_f_mul = 133,
@@ -61,7 +61,7 @@ std::size_t arithmetic_that_may_be_contracted(Words module) {
   return count(module, [&](std::uint32_t o, Words words) { return is_arithmetic(o) && !kept.contains(words[2]); });
 }
 
-bool is_fma(std::uint32_t opcode, Words words) { return opcode == op_ext_inst && words[4] == extended_fma; }
+bool is_fma(std::uint32_t opcode, Words words) { return opcode == spirv::op_ext_inst && words[4] == extended_fma; }
 
 class Shaders : public testing::TestWithParam<std::pair<const char*, std::string_view (*)()>> {
  protected:
@@ -73,8 +73,22 @@ TEST_P(Shaders, compute_what_is_written) {
   EXPECT_EQ(arithmetic_that_may_be_contracted(module_), 0u);
   const std::string name = GetParam().first;
   const auto is_way = [&](const char* way) { return name.find(way) != std::string::npos; };
-  const bool may_fuse = is_way("_blocks_") || is_way("_matrices_") || is_way("_subgroups_");
+  const bool may_fuse = is_way("_blocks_") || is_way("_matrices_") || is_way("_subgroups_") || is_way("self_test");
   EXPECT_LE(count(module_, is_fma), may_fuse ? 2u : 0u);
+}
+
+TEST_P(Shaders, have_precise_fused_products_where_the_device_needs_that) {
+  std::unordered_set<std::uint32_t> precise;
+  const auto is_precise = [&](std::uint32_t opcode, Words words) {
+    return is_fma(opcode, words) && precise.contains(words[2]);
+  };
+  const std::vector<std::uint32_t> out = with_precise_fma(module_);
+  spirv::for_each_instruction(out, [&](std::uint32_t opcode, Words words, std::size_t) {
+    if (opcode == spirv::op_decorate && words[2] == decoration_no_contraction) precise.insert(words[1]);
+    return true;
+  });
+  EXPECT_EQ(count(out, is_precise), count(module_, is_fma));
+  EXPECT_EQ(out.size() - module_.size(), 3 * count(module_, is_fma));
 }
 
 TEST_P(Shaders, have_their_loops_unrolled_when_they_are_handed_over) {

@@ -9,29 +9,42 @@ namespace {
 constexpr std::int64_t operands = 1 << 18, per_group = 256;
 
 struct Counts {
-  std::uint32_t divisions = 0, roots = 0, comparisons = 0, conversions = 0, products = 0, sums = 0, divisions_64 = 0,
-                roots_64 = 0;  // that are wrong
+  std::uint32_t divisions = 0, roots = 0, comparisons = 0, conversions = 0, products = 0, sums = 0, fused_products = 0,
+                divisions_64 = 0, roots_64 = 0;  // that are wrong
 };
 
-}  // namespace
-
-Arithmetic test_arithmetic(lks_device& device) {
+// `attempt` makes a pipeline of its own.
+Counts count_wrong(lks_device& device, std::uint32_t attempt) {
   lks_queue queue(device);
   Counts counts;
+  const Shader shader = device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test;
   const std::uint64_t value = queue.enqueue([&](Command& command) {
     const Staged staged = command.staging.take(sizeof counts);
     new (staged.data) Counts;
     command.readings.push_back({command.plan.value(), &counts, staged.data, sizeof counts});
     const Access accesses[] = {{staged.place.address, staged.place.address + sizeof counts, true}};
-    command.plan.dispatch(device.pipelines.get(device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test),
-                          staged.place.address, command.plan.groups_for(operands, per_group), accesses);
+    command.plan.dispatch(device.pipelines.get(shader, {&attempt, 1}), staged.place.address,
+                          command.plan.groups_for(operands, per_group), accesses);
   });
   queue.flush();
   lks_diag diag = empty_diag();
   if (queue.timeline.wait(value, ~std::uint64_t{0}, &diag) != LKS_OK) throw Failure(diag);
+  return counts;
+}
+
+}  // namespace
+
+Arithmetic test_arithmetic(lks_device& device) {
+  const bool is_distrusted = option(device.host, "vulkan.arithmetic") == "exact";
+  Counts counts = count_wrong(device, 0);
+  if (counts.fused_products > 0 || is_distrusted) {
+    device.pipelines.make_fma_precise();
+    counts = count_wrong(device, 1);
+  }
   Arithmetic found;
   found.keeps_denormals = counts.products == 0 && counts.sums == 0;
-  if (option(device.host, "vulkan.arithmetic") == "exact") return found;
+  found.fuses_denormals = counts.fused_products == 0;
+  if (is_distrusted) return found;
   found.native_division = counts.divisions == 0;
   found.native_root = counts.roots == 0;
   found.native_comparison = counts.comparisons == 0;

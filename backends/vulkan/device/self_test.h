@@ -15,7 +15,8 @@ struct Arithmetic {
   bool native_comparison = false;                     // of denormal numbers too
   bool native_conversion = false;                     // from and to f64, of denormal numbers too
   bool native_division_64 = false, native_root_64 = false;
-  bool keeps_denormals = true;  // in products and sums
+  bool keeps_denormals = true;   // in products and sums
+  bool fuses_denormals = false;  // keeps them in fused products too
 
   /// The specialisation constants of shaders/exact.glsl.
   std::array<std::uint32_t, 6> constants() const {
@@ -23,8 +24,9 @@ struct Arithmetic {
   }
 };
 
-/// Compares it with integer arithmetic on some hundred thousand operands, denormal ones too. The option
-/// `vulkan.arithmetic=exact` distrusts it all but for products and sums. Throws Failure.
+/// Compares it with integer arithmetic on some hundred thousand operands, denormal ones too. Where fused products lose
+/// denormal numbers, the device's pipelines are made to have precise ones, and it is asked again. The option
+/// `vulkan.arithmetic=exact` distrusts all but products and sums, fused ones until they are precise. Throws Failure.
 Arithmetic test_arithmetic(lks_device& device);
 
 }  // namespace vulkan

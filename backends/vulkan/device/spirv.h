@@ -12,6 +12,7 @@ constexpr std::size_t header_words = 5;
 /// Opcodes that more than one reader looks for: numbers of the SPIR-V specification 1.6 and of the extensions
 /// SPV_KHR_cooperative_matrix and SPV_NV_cooperative_matrix.
 enum : std::uint32_t {
+  op_ext_inst = 12,
   op_capability = 17,
   op_decorate = 71,
   op_loop_merge = 246,

@@ -61,6 +61,13 @@ std::int64_t most_blocks(const ProductVariant& v, const ProductShape& shape) {
 
 bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
+// Lockstep mode rounds each product; strict mode may lose no denormal number.
+bool may_fuse(const KernelRequest& request) {
+  if (request.desc.math_mode == LKS_MODE_FAST) return true;
+  const lks_device* device = context_of(request).device;  // null in a query, which makes no pipeline
+  return !is_lockstep(request) && device && device->arithmetic.fuses_denormals;
+}
+
 // Whether the device is one for this way, and the mode.
 bool serves(Way way, const KernelRequest& request) {
   const Facts& facts = context_of(request).facts;
@@ -105,7 +112,7 @@ Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVaria
     case Way::lanes: by_lanes(variant, facts); break;
     case Way::subgroups: by_subgroups(facts); break;
     case Way::blocks:
-    case Way::matrices: by_blocks(variant, is_lockstep(request)); break;
+    case Way::matrices: by_blocks(variant, request); break;
     default: by_element(facts); break;
   }
   tiles_down = pieces(shape.rows, height);
@@ -132,13 +139,14 @@ void Cut::by_subgroups(const Facts& facts) {
   set_ranges(pieces(wanted_subgroups, least_tiles()), most_subgroup_slots);
 }
 
-void Cut::by_blocks(const ProductVariant& variant, bool lockstep) {
+void Cut::by_blocks(const ProductVariant& variant, const KernelRequest& request) {
+  const bool lockstep = is_lockstep(request);
   height *= variant.down;
   width <<= variant.log2_right;
   items_per_group = 1;
   set_ranges(pieces(wanted_blocks, least_tiles()), lockstep ? most_block_slots : 22);
   // Other modes add what a range has in one go.
-  constants.may_fuse = !lockstep;
+  constants.may_fuse = may_fuse(request);
   constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
   constants.chunk = static_cast<std::uint32_t>(lockstep ? chunk : range_length);
 }

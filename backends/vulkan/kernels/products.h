@@ -76,9 +76,9 @@ struct Cut {
  private:
   void by_lanes(const ProductVariant& variant, const Facts& facts);
   void by_subgroups(const Facts& facts);
-  void by_blocks(const ProductVariant& variant, bool lockstep);  // and by matrices
-  void by_element(const Facts& facts);                           // and by taps of depthwise filters
-  std::int64_t least_tiles() const;                              // their number, 1 where there are none
+  void by_blocks(const ProductVariant& variant, const KernelRequest& request);  // and by matrices
+  void by_element(const Facts& facts);                                          // and by taps of depthwise filters
+  std::int64_t least_tiles() const;                                             // their number, 1 where there are none
   void set_ranges(std::int64_t wanted, int most_slots);
 
   int slots_ = 0;

@@ -6,7 +6,7 @@
 layout(local_size_x = 256) in;
 
 struct Counts {
-  uint divisions, roots, comparisons, conversions, products, sums, divisions_64, roots_64;
+  uint divisions, roots, comparisons, conversions, products, sums, fused_products, divisions_64, roots_64;
 };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Counts wrong; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params { InMemory counts; };
@@ -76,6 +76,13 @@ bool adds_wrong(float a, float b) {
   return floatBitsToUint(sum) != x + y;
 }
 
+// The same of a product with a small integer, fused with the sum as in product_terms.glsl.
+bool fuses_wrong(float a, float b, uint factor) {
+  const uint x = floatBitsToUint(a) & 0x7ffffu, y = floatBitsToUint(b) & 0x7fffffu;
+  const float sum = fma(uintBitsToFloat(x), float(factor), uintBitsToFloat(y));
+  return floatBitsToUint(sum) != x * factor + y;
+}
+
 void main() {
   RETURN_IF_FAILED;
   InMemory counts = Params(push.params).counts;
@@ -90,6 +97,7 @@ void main() {
   if (converts_wrong(a, b)) atomicAdd(counts.wrong.conversions, 1u);
   if (differs(product, multiply_exactly(a, b))) atomicAdd(counts.wrong.products, 1u);
   if (adds_wrong(a, b)) atomicAdd(counts.wrong.sums, 1u);
+  if (fuses_wrong(a, b, n % 16)) atomicAdd(counts.wrong.fused_products, 1u);
 #ifdef WITH_F64
   if (n >= 16384) return;  // bit by bit takes long
   double c, d;

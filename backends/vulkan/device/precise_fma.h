@@ -1,0 +1,14 @@
+// The decoration of `precise` on fused products. Without it, a driver that does not offer to keep denormal numbers may
+// lose them in fma() while it keeps them in products and sums, which have it. glslang writes it for those only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace vulkan {
+
+/// The module with NoContraction on each Fma of GLSL.std.450, the only set of extended instructions that shaders use.
+std::vector<std::uint32_t> with_precise_fma(std::span<const std::uint32_t> module);
+
+}  // namespace vulkan
