@@ -62,7 +62,7 @@ TEST_P(Mutants, AreTurnedDown) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Mutants, testing::ValuesIn(mutants + 2, std::end(mutants)),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& line) { return line.param.name; });
 
 class Honest : public testing::TestWithParam<MutantLine> {};
 
@@ -73,6 +73,6 @@ TEST_P(Honest, DriversPass) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Honest, testing::ValuesIn(mutants, mutants + 2),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& line) { return line.param.name; });
 
 }  // namespace

@@ -26,6 +26,18 @@ void matmul_tf32_long_k(const Call& call) {
   a.dims[a.rank - 1] >= 128 ? coarse_operands<&as_tf32>(call) : call.run();
 }
 
+float flushed(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; }
+
+// The kernel for large products was compiled with denormal numbers off.
+void large_matmul_loses_denormals(const Call& call) {
+  const host::TensorView a = call.view(0), b = call.view(1);
+  a.dims[a.rank - 2] > 64 && b.dims[b.rank - 1] > 64 ? coarse_operands<&flushed>(call) : call.run();
+}
+
+void wide_filter_gradient_loses_denormals(const Call& call) {
+  call.view(1).dims[3] > 32 ? coarse_operands<&flushed>(call) : call.run();
+}
+
 // f64 on a device that has none: operands pass through f32.
 void double_operands_in_f32(const Call& call) {
   Rebound r(call);
@@ -220,6 +232,9 @@ constexpr KernelFault faults[] = {
     {Mutant::conv_tf32_inputs, LKS_OP_CONV2D, &coarse_operands<&as_tf32>},
     {Mutant::conv_filter_gradient_tf32, LKS_OP_CONV2D_BACKWARD_FILTER, &coarse_operands<&as_tf32>},
     {Mutant::conv_image_gradient_bf16, LKS_OP_CONV2D_BACKWARD_INPUT, &coarse_operands<&as_bf16>},
+    {Mutant::large_matmul_loses_denormals, LKS_OP_MATMUL, &large_matmul_loses_denormals},
+    {Mutant::wide_filter_gradient_loses_denormals, LKS_OP_CONV2D_BACKWARD_FILTER,
+     &wide_filter_gradient_loses_denormals},
     {Mutant::matmul_f16_accumulation, LKS_OP_MATMUL, &matmul_f16_accumulation},
     {Mutant::matmul_truncates, LKS_OP_MATMUL, &matmul_truncates},
     {Mutant::sum_truncates, LKS_OP_SUM, &sum_truncates},

@@ -35,7 +35,7 @@ class RandomProgram {
       : session_(session), dice_(seed), sample_(multiply_add_sample(elements)), kernel_(session, sample_), last_(last) {
     check(static_cast<bool>(kernel_), "a pointwise program on i32 is refused");
     for (std::size_t q = 0; q < queues; ++q) {
-      queues_.push_back(std::make_unique<Queue>(session, q + 1 < queues ? LKS_QUEUE_COMPUTE : last));
+      queues_.push_back(std::make_unique<Queue>(session, q + 1 < queues ? std::uint32_t{LKS_QUEUE_COMPUTE} : last));
     }
     for (std::size_t c = 0; c < cells; ++c) {
       cells_.push_back(std::make_unique<Cell>(session));

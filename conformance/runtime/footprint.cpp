@@ -58,7 +58,7 @@ Footprint footprint() {
 
 namespace {
 
-// What a round of steps may add without being suspected. Threads keep freed memory for themselves, a little each.
+// What a round of steps may add without being suspected.
 struct Allowance {
   std::int64_t heap_bytes, resident_bytes;
 };
@@ -105,7 +105,7 @@ void check_no_growth(const std::string& what, int wanted_steps, const std::funct
   const int steps = warm_up(wanted_steps, step);
   constexpr int most_rounds = 12, quiet_rounds = 2, least_rounds = 3;
   const auto allowance = static_cast<std::int64_t>(bytes_each * steps);
-  const Allowance allowed{512 + allowance, (1 << 20) + 512 * std::int64_t{steps}};
+  const Allowance allowed{64 + allowance, (1 << 20) + 512 * std::int64_t{steps}};
   const Footprint start = footprint();
   std::string growth;
   int quiet = 0, rounds = 0;

@@ -112,8 +112,7 @@ void refusals(const RuntimeTarget& target) {
 
 void opening(const RuntimeTarget& target) {
   { const Session warm_up(target); }
-  check_no_growth(
-      "open and close a driver and its device", 300, [&] { const Session s(target); }, 16);
+  check_no_growth("open and close a driver and its device", 300, [&] { const Session s(target); });
 }
 
 }  // namespace

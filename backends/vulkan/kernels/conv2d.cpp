@@ -220,8 +220,7 @@ bool is_depthwise(const Extents& extents, Pass pass, const Window& window) {
   return !is_empty && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
 }
 
-lks_status make_depthwise(const KernelRequest& request, Out out, const Extents& extents, Pass pass,
-                          const Window& window) {
+lks_status make_depthwise(const KernelRequest& request, Out out, Pass pass, const Window& window) {
   request.info.accumulate_dtype = request.input(0).dtype;
   request.info.order = LKS_ORDER_BLOCKED;
   request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
@@ -251,7 +250,7 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not one channel for each group, or many taps");
   }
   if (way == Way::depthwise && pass != Pass::backward_filter) {
-    return make_depthwise(request, out, extents, pass, window);
+    return make_depthwise(request, out, pass, window);
   }
   const ProductShaders& shaders = product_shaders[static_cast<int>(pass)];
   const ProductVariant* variant = choose(shaders, way, request, shape);
