@@ -43,7 +43,7 @@ Arithmetic test_arithmetic(lks_device& device) {
   }
   Arithmetic found;
   found.keeps_denormals = counts.products == 0 && counts.sums == 0;
-  found.fuses_denormals = counts.fused_products == 0;
+  found.fuses_denormals = counts.fused_products == 0 && option(device.host, "vulkan.hide") != "fusedProducts";
   if (is_distrusted) return found;
   found.native_division = counts.divisions == 0;
   found.native_root = counts.roots == 0;
