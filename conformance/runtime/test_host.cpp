@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <thread>
+
+#include "lockstep/options.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -54,24 +58,17 @@ lks_status TestHost::status_for(std::uint32_t kind) {
   return kind == LKS_FAULT_ALLOC ? LKS_OUT_OF_MEMORY : LKS_UNAVAILABLE;
 }
 
-void TestHost::set_option(const std::string& key, const std::string& value) {
-  std::lock_guard lock(mutex_);
-  options_[key] = value;
-}
-
 void LKS_CALL TestHost::log(void* host, std::uint32_t, const char*, const char*) { ++self(host).log_lines_; }
 
-std::int64_t LKS_CALL TestHost::get_option(void* host, const char* key, char* buf, std::uint64_t size) {
-  TestHost& h = self(host);
-  std::lock_guard lock(h.mutex_);
-  const auto found = h.options_.find(key);
-  if (found == h.options_.end()) return -1;
+std::int64_t LKS_CALL TestHost::get_option(void*, const char* key, char* buf, std::uint64_t size) {
+  const std::optional<std::string> value = option(key);
+  if (!value) return -1;
   if (size > 0) {
-    const std::size_t length = std::min<std::size_t>(found->second.size(), size - 1);
-    std::memcpy(buf, found->second.data(), length);
+    const std::size_t length = std::min<std::size_t>(value->size(), size - 1);
+    std::memcpy(buf, value->data(), length);
     buf[length] = '\0';
   }
-  return static_cast<std::int64_t>(found->second.size());
+  return static_cast<std::int64_t>(value->size());
 }
 
 // Ends of the pieces. Uneven ones grow, so that a kernel that counts on equal pieces shows.

@@ -1,11 +1,10 @@
 // The host's side of the ABI as the suites play it: counts fault points and fails the k-th, cuts parallel loops in odd
-// ways, serves options, keeps the log, and can pretend to be another version.
+// ways, passes options on, counts what is logged, and can pretend to be another version.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -52,7 +51,6 @@ class TestHost {
   /// Called at each fault point from now on, before anything is counted; nothing: no more. Not while a command runs.
   void set_visitor(std::function<void()> visitor) { visitor_ = std::move(visitor); }
 
-  void set_option(const std::string& key, const std::string& value);
   /// Not while a command runs.
   void set_style(const ParallelStyle& style) { style_ = style; }
   std::uint64_t log_lines() const { return log_lines_; }
@@ -70,7 +68,6 @@ class TestHost {
     unsigned char future[256];  // fields that a newer host would have
   } grown_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::string> options_;
   ParallelStyle style_;
   std::function<void()> visitor_;
   std::atomic<std::uint64_t> passed_{0}, target_{0}, log_lines_{0};

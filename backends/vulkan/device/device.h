@@ -12,6 +12,7 @@
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/device/self_test.h"
+#include "backends/vulkan/device/trials.h"
 #include "backends/vulkan/failure.h"
 #include "backends/vulkan/memory/staging.h"
 
@@ -57,6 +58,7 @@ struct lks_device {
   vulkan::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
   vulkan::Arithmetic arithmetic;
+  vulkan::Trials trials;
 
   /// What the device offers, less what its arithmetic turned out not to be good for.
   std::uint32_t math_modes() const;

@@ -105,8 +105,8 @@ const Pipeline* Pipelines::find(const std::string& key) {
 
 Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants) {
   VULKAN_FAULT_POINT(host_, LKS_FAULT_COMPILE, "vulkan.pipeline");
-  std::vector<std::uint32_t> code = with_float_controls(with_khronos_matrices(with_unrolling(spirv)), facts_);
-  if (precise_fma_) code = with_precise_fma(code);
+  const std::vector<std::uint32_t> code =
+      with_float_controls(with_precise_fma(with_khronos_matrices(with_unrolling(spirv))), facts_);
   const VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
                                              code.size() * sizeof(std::uint32_t), code.data()};
   VkShaderModule module = VK_NULL_HANDLE;

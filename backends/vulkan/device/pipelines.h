@@ -42,9 +42,6 @@ class Pipelines {
 
   VkPipelineLayout layout() const { return layout_; }
 
-  /// Pipelines that are made from now on have `precise` fused products (precise_fma.h). Before they are shared.
-  void make_fma_precise() { precise_fma_ = true; }
-
   /// `constants` are the 32-bit specialisation constants 0, 1 …. Throws Failure.
   const Pipeline& get(Shader shader, std::span<const std::uint32_t> constants = {});
   /// A shader that was compiled at run time; `key` tells it from all others.
@@ -68,7 +65,6 @@ class Pipelines {
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
   VkPipelineCache cache_ = VK_NULL_HANDLE;  // the Vulkan driver's own compilations
   std::size_t stored_bytes_ = 0;            // of what is on disk
-  bool precise_fma_ = false;
   std::mutex mutex_;
   std::map<std::pair<Shader, std::vector<std::uint32_t>>, Pipeline> built_in_;
   std::map<std::string, Pipeline> compiled_;

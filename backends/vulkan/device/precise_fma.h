@@ -1,5 +1,5 @@
-// The decoration of `precise` on fused products. Without it, a driver that does not offer to keep denormal numbers may
-// lose them in fma() while it keeps them in products and sums, which have it. glslang writes it for those only.
+// The decoration of `precise` on fused products, which glslang writes for products and sums only. Without it a driver
+// that does not offer to keep denormal numbers may lose them in fma() while it keeps them in those.
 #pragma once
 
 #include <cstdint>

@@ -13,8 +13,7 @@ struct Counts {
                 divisions_64 = 0, roots_64 = 0;  // that are wrong
 };
 
-// `attempt` makes a pipeline of its own.
-Counts count_wrong(lks_device& device, std::uint32_t attempt) {
+Counts count_wrong(lks_device& device) {
   lks_queue queue(device);
   Counts counts;
   const Shader shader = device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test;
@@ -23,7 +22,7 @@ Counts count_wrong(lks_device& device, std::uint32_t attempt) {
     new (staged.data) Counts;
     command.readings.push_back({command.plan.value(), &counts, staged.data, sizeof counts});
     const Access accesses[] = {{staged.place.address, staged.place.address + sizeof counts, true}};
-    command.plan.dispatch(device.pipelines.get(shader, {&attempt, 1}), staged.place.address,
+    command.plan.dispatch(device.pipelines.get(shader), staged.place.address,
                           command.plan.groups_for(operands, per_group), accesses);
   });
   queue.flush();
@@ -35,16 +34,11 @@ Counts count_wrong(lks_device& device, std::uint32_t attempt) {
 }  // namespace
 
 Arithmetic test_arithmetic(lks_device& device) {
-  const bool is_distrusted = option(device.host, "vulkan.arithmetic") == "exact";
-  Counts counts = count_wrong(device, 0);
-  if (counts.fused_products > 0 || is_distrusted) {
-    device.pipelines.make_fma_precise();
-    counts = count_wrong(device, 1);
-  }
+  const Counts counts = count_wrong(device);
   Arithmetic found;
   found.keeps_denormals = counts.products == 0 && counts.sums == 0;
   found.fuses_denormals = counts.fused_products == 0 && option(device.host, "vulkan.hide") != "fusedProducts";
-  if (is_distrusted) return found;
+  if (option(device.host, "vulkan.arithmetic") == "exact") return found;
   found.native_division = counts.divisions == 0;
   found.native_root = counts.roots == 0;
   found.native_comparison = counts.comparisons == 0;

@@ -24,9 +24,8 @@ struct Arithmetic {
   }
 };
 
-/// Compares it with integer arithmetic on some hundred thousand operands, denormal ones too. Where fused products lose
-/// denormal numbers, the device's pipelines are made to have precise ones, and it is asked again. The option
-/// `vulkan.arithmetic=exact` distrusts all but products and sums, fused ones until they are precise. Throws Failure.
+/// Compares it with integer arithmetic on some hundred thousand operands, denormal ones too. The option
+/// `vulkan.arithmetic=exact` distrusts it all but for products and sums. Throws Failure.
 Arithmetic test_arithmetic(lks_device& device);
 
 }  // namespace vulkan

@@ -236,10 +236,35 @@ lks_status make_depthwise(const KernelRequest& request, Out out, Pass pass, cons
   return LKS_OK;
 }
 
+// Pixels below each other and a single tap, so that rows, positions and columns are pixels, channels and filters.
+// Strides are those that the shader may be made for: the gradient of the image meets an output in every stride-th row
+// only.
+TrialProduct trial_of(const Cut& cut, Pass pass, const Window& window) {
+  const std::int64_t rows = cut.height, columns = cut.width, depth = trial_depth;
+  const std::int64_t stride = pass == Pass::backward_input ? window.strides[0] : 1;
+  Params p{};
+  p.batch = p.width = p.out_width = p.taps_high = p.taps_wide = p.dilation[0] = p.dilation[1] = 1;
+  p.strides[0] = narrow(stride), p.strides[1] = stride > 1 ? window.strides[1] : 1;
+  p.height = narrow(pass == Pass::backward_filter ? depth : rows);
+  p.out_height = narrow(pieces(p.height, stride));
+  p.channels = p.channels_per_group = narrow(pass == Pass::forward          ? depth
+                                             : pass == Pass::backward_input ? columns
+                                                                            : rows);
+  p.filters = p.filters_per_group = narrow(pass == Pass::backward_input ? depth : columns);
+  const ProductStrides strides[] = {
+      {depth, 1, 1, depth, columns, 1}, {depth, 1, columns, 1, columns, 1, stride}, {1, rows, columns, 1, 1, rows}};
+  return {strides[static_cast<int>(pass)], [p, pass](const TrialRun& run) {
+            const VkDeviceAddress operands[] = {run.left, run.right, run.result};
+            const Places at(pass, 2);
+            Params with_addresses = p;
+            with_addresses.x = operands[at.x], with_addresses.w = operands[at.w], with_addresses.y = operands[at.y];
+            plan_trial(run, with_addresses);
+          }};
+}
+
 lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const Window& window) {
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   if (const lks_status status = require_dense(request); status != LKS_OK) return status;
-  const lks_dtype dtype = request.input(0).dtype;
   const Extents extents(request, pass);
   const ProductShape shape = shape_of(extents, pass, window);
   if (!is_countable(extents, shape)) {
@@ -262,10 +287,8 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   cut.constants.right_runs_along = pass != Pass::forward;
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
-  Pipelines& pipelines = context_of(request).device->pipelines;
-  const ProductPipelines both{&pipelines.get((shaders.*variant->shader).of(dtype), cut.constants.all()),
-                              cut.ranges > 1 ? &pipelines.get(shaders.join.of(dtype)) : nullptr};
-  host::emplace<ProductConv>(request, out, cut, both, pass, window, pass == Pass::forward && request.has_input(2));
+  const ProductPipelines pipelines = pipelines_of(request, shaders, *variant, cut, trial_of(cut, pass, window));
+  host::emplace<ProductConv>(request, out, cut, pipelines, pass, window, pass == Pass::forward && request.has_input(2));
   return LKS_OK;
 }
 

@@ -74,11 +74,23 @@ bool positions_lie_beside(const lks_tensor_desc& a, const lks_tensor_desc& b, co
   return shape.rows >= shape.columns ? a.strides[a.rank - 1] == 1 : b.strides[b.rank - 2] == 1;
 }
 
+// Dense matrices.
+TrialProduct trial_of(const Cut& cut) {
+  const ProductStrides at{trial_depth, 1, cut.width, 1, cut.width, 1};
+  return {at, [at](const TrialRun& run) {
+            Params p{};
+            p.a = run.left, p.b = run.right, p.c = run.result;
+            p.a_row = at.left_row, p.a_column = at.left_position;
+            p.b_row = at.right_position, p.b_column = at.right_column;
+            p.c_row = at.result_row, p.c_column = at.result_column;
+            plan_trial(run, p);
+          }};
+}
+
 lks_status make(const KernelRequest& request, Out out, Way way) {
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); status != LKS_OK) {
     return status;
   }
-  const lks_dtype dtype = request.input(0).dtype;
   const ProductShape shape = shape_of(request);
   const ProductVariant* variant = choose(product_shaders, way, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
@@ -91,10 +103,8 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
   cut.constants.right_runs_along = b.strides[b.rank - 1] == 1;
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
-  Pipelines& pipelines = context_of(request).device->pipelines;
-  const ProductPipelines both{&pipelines.get((product_shaders.*variant->shader).of(dtype), cut.constants.all()),
-                              cut.ranges > 1 ? &pipelines.get(product_shaders.join.of(dtype)) : nullptr};
-  host::emplace<Matmul>(request, out, cut, both);
+  const ProductPipelines pipelines = pipelines_of(request, product_shaders, *variant, cut, trial_of(cut));
+  host::emplace<Matmul>(request, out, cut, pipelines);
   return LKS_OK;
 }
 

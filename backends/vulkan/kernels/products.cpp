@@ -170,6 +170,14 @@ void Cut::set_ranges(std::int64_t wanted, int most) {
   ranges = pieces(chunks, chunks_at(slots_));
 }
 
+Cut Cut::of_one_tile(std::int64_t depth) const {
+  Cut cut = *this;
+  cut.shape = {1, height, width, depth};
+  cut.tiles_down = cut.tiles_right = cut.tiles_at_once = cut.ranges = 1;
+  cut.is_batch_first = false;
+  return cut;
+}
+
 std::uint64_t Cut::workspace_bytes() const {
   std::int64_t parts = 0;
   for (std::int64_t n = ranges; n > 1; n = pieces(n, joined_at_once)) parts += n;
@@ -224,6 +232,38 @@ void ProductDispatches::to_next_join(Tiling& t) const {
   t.ranges = static_cast<std::uint32_t>(pieces(t.ranges, joined_at_once));
   t.workspace = t.joined;
   t.joined = t.workspace + t.ranges * part_bytes(t);
+}
+
+namespace {
+
+void log_lost_denormals(const KernelRequest& request, const ProductVariant& variant) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%s, %s: fused products lose denormal numbers; strict mode rounds each product",
+                request.desc.op_name, variant.name);
+  const lks_host_api& host = context_of(request).device->host;
+  host.log(host.host, LKS_LOG_INFO, "vulkan", text);
+}
+
+}  // namespace
+
+ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
+                              const ProductVariant& variant, const Cut& cut, const TrialProduct& trial) {
+  lks_device& device = *context_of(request).device;
+  const lks_dtype dtype = request.input(0).dtype;
+  const Shader tiles = (shaders.*variant.shader).of(dtype);
+  const Pipeline* join = cut.ranges > 1 ? &device.pipelines.get(shaders.join.of(dtype)) : nullptr;
+  const Pipeline& wanted = device.pipelines.get(tiles, cut.constants.all());
+  const bool must_keep_denormals = request.desc.math_mode == LKS_MODE_STRICT && dtype == LKS_F32;
+  if (cut.constants.may_fuse == 0 || !must_keep_denormals) return {&wanted, join};
+  const auto passes = [&] {
+    const bool passed = keeps_denormals(device, wanted, cut, trial);
+    if (!passed) log_lost_denormals(request, variant);
+    return passed;
+  };
+  if (device.trials.passes(wanted, passes)) return {&wanted, join};
+  ProductConstants unfused = cut.constants;
+  unfused.may_fuse = 0;
+  return {&device.pipelines.get(tiles, unfused.all()), join};
 }
 
 lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {

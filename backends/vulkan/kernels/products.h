@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "backends/vulkan/kernels/kernel.h"
+#include "backends/vulkan/kernels/trial.h"
 
 namespace vulkan {
 
@@ -70,6 +71,9 @@ struct Cut {
   std::uint32_t element_bytes;
   ProductConstants constants;
 
+  /// The same tile, of a product that has no other.
+  Cut of_one_tile(std::int64_t depth) const;
+
   std::int64_t tiles() const { return shape.batch * tiles_down * tiles_right; }
   std::uint64_t workspace_bytes() const;
 
@@ -97,6 +101,11 @@ struct ProductPipelines {
   const Pipeline* tiles;
   const Pipeline* join;
 };
+
+/// Those of `variant`. Where `cut` may fuse in strict mode and the pipeline fails its trial, another one does not fuse.
+/// Throws Failure.
+ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
+                              const ProductVariant& variant, const Cut& cut, const TrialProduct& trial);
 
 /// Refuses dtypes other than `allowed`, f64 where the device has none, and extents beyond the 31 bits in which the
 /// shaders count.
@@ -142,5 +151,13 @@ class ProductDispatches {
   const Access output_;
   std::vector<Access> accesses_;
 };
+
+template <class P>
+void plan_trial(const TrialRun& run, const P& params) {
+  const Access operands[] = {{run.left, run.result, false}};
+  const std::uint64_t bytes = static_cast<std::uint64_t>(run.cut.height * run.cut.width) * run.cut.element_bytes;
+  ProductDispatches(run.plan, run.cut, {&run.pipeline, nullptr}, 0, operands, {run.result, run.result + bytes, true})
+      .run(params);
+}
 
 }  // namespace vulkan
