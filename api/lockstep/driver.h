@@ -16,8 +16,9 @@
  *               pointer passed to it beyond the call, except where a comment says so.
  *   Threads.    Different devices: fully concurrent. One device: all calls concurrent, except that the host
  *               serialises the calls on one queue. A driver never calls the host while it holds a lock of its own.
- *   Blocking.   Only timeline_wait, queue_destroy, device_close and driver_close may block, and the commands of
- *               an inline queue, which do their work on the caller's thread before they return.
+ *   Blocking.   Only timeline_wait, queue_destroy, device_close and driver_close may block; kernel_prepare, which
+ *               may try out on the device what it has compiled; and the commands of an inline queue, which do
+ *               their work on the caller's thread before they return.
  *   Fork.       A driver is not used in a forked child; the host refuses that first.
  *
  * Comment tags: [in] read by the callee, [out] written by the callee. Sizes are bytes unless said otherwise. */

@@ -121,13 +121,7 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_que
     *timeline = &(*out)->timeline;
   });
 }
-void LKS_CALL queue_destroy(lks_queue* queue) {
-  if (queue->close()) {
-    delete queue;
-  } else {
-    queue->device.abandon(*queue);
-  }
-}
+void LKS_CALL queue_destroy(lks_queue* queue) { dispose_of(queue); }
 
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {

@@ -180,7 +180,8 @@ Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted
   // What every format that fast mode may use holds.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
   if (mode == MathMode::fast) return has_infinities ? Values::infinite : Values::exact;
-  const std::int64_t most = wanted == Values::cancelling ? 1500 : wanted == Values::tiny ? 9000 : 6000;
+  // Tiny ones meet every case of an op's own.
+  const std::int64_t most = wanted == Values::cancelling ? 1500 : wanted == Values::tiny ? 11000 : 6000;
   return largest_input(c) > most && !are_exact(wanted) ? Values::exact : wanted;
 }
 

@@ -2,9 +2,9 @@
 // one shader and not in another.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "backends/vulkan/device/pipelines.h"
 
@@ -13,12 +13,16 @@ namespace vulkan {
 /// Free-threaded.
 class Trials {
  public:
-  /// Whether the pipeline passes its trial, which runs the first time that it is asked about. What it throws goes on,
-  /// and the pipeline is tried again.
-  bool passes(const Pipeline& pipeline, const std::function<bool()>& trial) {
+  /// Whether the pipeline has passed its trial; nullopt: it had none yet.
+  std::optional<bool> outcome(const Pipeline& pipeline) {
     const std::lock_guard lock(mutex_);
-    if (const auto known = outcomes_.find(&pipeline); known != outcomes_.end()) return known->second;
-    return outcomes_[&pipeline] = trial();
+    const auto known = outcomes_.find(&pipeline);
+    return known != outcomes_.end() ? std::optional(known->second) : std::nullopt;
+  }
+  /// False: another thread was faster.
+  bool note(const Pipeline& pipeline, bool passed) {
+    const std::lock_guard lock(mutex_);
+    return outcomes_.emplace(&pipeline, passed).second;
   }
 
  private:

@@ -287,7 +287,8 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
   cut.constants.right_runs_along = pass != Pass::forward;
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
-  const ProductPipelines pipelines = pipelines_of(request, shaders, *variant, cut, trial_of(cut, pass, window));
+  const ProductPipelines pipelines =
+      pipelines_of(request, shaders, *variant, cut, [&] { return trial_of(cut, pass, window); });
   host::emplace<ProductConv>(request, out, cut, pipelines, pass, window, pass == Pass::forward && request.has_input(2));
   return LKS_OK;
 }

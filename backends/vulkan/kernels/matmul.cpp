@@ -103,7 +103,8 @@ lks_status make(const KernelRequest& request, Out out, Way way) {
   cut.constants.right_runs_along = b.strides[b.rank - 1] == 1;
   describe_product(request, *variant, cut);
   if (!out) return LKS_OK;
-  const ProductPipelines pipelines = pipelines_of(request, product_shaders, *variant, cut, trial_of(cut));
+  const ProductPipelines pipelines =
+      pipelines_of(request, product_shaders, *variant, cut, [&] { return trial_of(cut); });
   host::emplace<Matmul>(request, out, cut, pipelines);
   return LKS_OK;
 }

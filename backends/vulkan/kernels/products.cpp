@@ -61,11 +61,19 @@ std::int64_t most_blocks(const ProductVariant& v, const ProductShape& shape) {
 
 bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
-// Lockstep mode rounds each product; strict mode may lose no denormal number.
-bool may_fuse(const KernelRequest& request) {
-  if (request.desc.math_mode == LKS_MODE_FAST) return true;
+// GPUs keep those of f64 anyway, fast mode promises nothing, and a device that loses them in products too gains nothing
+// from rounding them.
+bool need_not_keep_denormals(const KernelRequest& request) {
+  const lks_device* device = context_of(request).device;
+  return request.desc.math_mode == LKS_MODE_FAST || request.input(0).dtype != LKS_F32 ||
+         (device && !device->arithmetic.keeps_denormals);
+}
+
+// Lockstep mode rounds each product; strict mode may lose no denormal number of f32 that rounding would keep.
+bool may_fuse_products(const KernelRequest& request) {
   const lks_device* device = context_of(request).device;  // null in a query, which makes no pipeline
-  return !is_lockstep(request) && device && device->arithmetic.fuses_denormals;
+  if (is_lockstep(request) || !device) return false;
+  return need_not_keep_denormals(request) || device->arithmetic.fuses_denormals;
 }
 
 // Whether the device is one for this way, and the mode.
@@ -146,9 +154,8 @@ void Cut::by_blocks(const ProductVariant& variant, const KernelRequest& request)
   items_per_group = 1;
   set_ranges(pieces(wanted_blocks, least_tiles()), lockstep ? most_block_slots : 22);
   // Other modes add what a range has in one go.
-  constants.may_fuse = may_fuse(request);
+  constants.may_fuse = may_fuse_products(request);
   constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
-  constants.chunk = static_cast<std::uint32_t>(lockstep ? chunk : range_length);
 }
 
 void Cut::by_element(const Facts& facts) {
@@ -247,20 +254,20 @@ void log_lost_denormals(const KernelRequest& request, const ProductVariant& vari
 }  // namespace
 
 ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
-                              const ProductVariant& variant, const Cut& cut, const TrialProduct& trial) {
+                              const ProductVariant& variant, const Cut& cut,
+                              const std::function<TrialProduct()>& make_trial) {
   lks_device& device = *context_of(request).device;
   const lks_dtype dtype = request.input(0).dtype;
   const Shader tiles = (shaders.*variant.shader).of(dtype);
   const Pipeline* join = cut.ranges > 1 ? &device.pipelines.get(shaders.join.of(dtype)) : nullptr;
   const Pipeline& wanted = device.pipelines.get(tiles, cut.constants.all());
-  const bool must_keep_denormals = request.desc.math_mode == LKS_MODE_STRICT && dtype == LKS_F32;
-  if (cut.constants.may_fuse == 0 || !must_keep_denormals) return {&wanted, join};
-  const auto passes = [&] {
-    const bool passed = keeps_denormals(device, wanted, cut, trial);
-    if (!passed) log_lost_denormals(request, variant);
-    return passed;
-  };
-  if (device.trials.passes(wanted, passes)) return {&wanted, join};
+  if (cut.constants.may_fuse == 0 || need_not_keep_denormals(request)) return {&wanted, join};
+  std::optional<bool> passed = device.trials.outcome(wanted);
+  if (!passed) {
+    passed = passes_trial(device, wanted, cut, make_trial());
+    if (device.trials.note(wanted, *passed) && !*passed) log_lost_denormals(request, variant);
+  }
+  if (*passed) return {&wanted, join};
   ProductConstants unfused = cut.constants;
   unfused.may_fuse = 0;
   return {&device.pipelines.get(tiles, unfused.all()), join};

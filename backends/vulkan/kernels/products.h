@@ -51,7 +51,7 @@ struct ProductConstants {
   std::uint32_t may_lack_terms = 1;
   std::uint32_t right = 0;  // by lanes: the logarithm
   std::uint32_t log2_strides[2] = {~0u, ~0u};
-  std::uint32_t slots = 0, chunk = 0, may_fuse = 0;
+  std::uint32_t slots = 0, chunk = vulkan::chunk, may_fuse = 0;
   std::uint32_t left_runs_down = 0, right_runs_along = 1;
 
   std::span<const std::uint32_t> all() const { return {&group_size, sizeof *this / sizeof group_size}; }
@@ -105,7 +105,8 @@ struct ProductPipelines {
 /// Those of `variant`. Where `cut` may fuse in strict mode and the pipeline fails its trial, another one does not fuse.
 /// Throws Failure.
 ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
-                              const ProductVariant& variant, const Cut& cut, const TrialProduct& trial);
+                              const ProductVariant& variant, const Cut& cut,
+                              const std::function<TrialProduct()>& make_trial);
 
 /// Refuses dtypes other than `allowed`, f64 where the device has none, and extents beyond the 31 bits in which the
 /// shaders count.

@@ -30,7 +30,8 @@ struct TrialProduct {
 
 constexpr std::int64_t trial_depth = 40;  // positions of the sums
 
-/// `cut`: of the product that the pipeline was made for. Throws Failure.
-bool keeps_denormals(lks_device& device, const Pipeline& pipeline, const Cut& cut, const TrialProduct& product);
+/// Whether the pipeline computes the product of one tile exactly. `cut`: of the product that it was made for. The
+/// option `vulkan.hide=fusedProducts` makes it fail. Throws Failure.
+bool passes_trial(lks_device& device, const Pipeline& pipeline, const Cut& cut, const TrialProduct& product);
 
 }  // namespace vulkan

@@ -367,3 +367,23 @@ std::uint64_t lks_queue::recover() {
   timeline.recover(newest_);
   return newest_;
 }
+
+namespace vulkan {
+
+void dispose_of(lks_queue* queue) {
+  if (queue->close()) {
+    delete queue;
+  } else {
+    queue->device.abandon(*queue);
+  }
+}
+
+void run_alone(lks_device& device, const std::function<void(Command&)>& work_out) {
+  const std::unique_ptr<lks_queue, void (*)(lks_queue*)> queue(new lks_queue(device), &dispose_of);
+  const std::uint64_t value = queue->enqueue(work_out);
+  queue->flush();
+  lks_diag diag = empty_diag();
+  if (queue->timeline.wait(value, ~std::uint64_t{0}, &diag) != LKS_OK) throw Failure(diag);
+}
+
+}  // namespace vulkan

@@ -94,3 +94,13 @@ struct lks_queue {
   std::deque<Flight> flights_;
   std::thread thread_;
 };
+
+namespace vulkan {
+
+/// Destroys a queue, or leaves it to its device where that was given up and is still at work.
+void dispose_of(lks_queue* queue);
+
+/// Runs one command on a queue of its own and waits for it. Throws Failure.
+void run_alone(lks_device& device, const std::function<void(Command&)>& work_out);
+
+}  // namespace vulkan

@@ -13,13 +13,17 @@ T plus_product(T sum, T left, T right) {
   return result;
 }
 
-// One element without what is no term: not even multiplied by zero.
+// One element without what is no term: not even multiplied by zero. Rare, so it rounds each product in all modes: whether
+// products may be fused has been tried out for the others alone.
 T sum_of_terms(Params p, Row row, Column column, Tile tile) {
   precise T sum = T(0);
   uint number = 0;
   for (uint k = tile.begin; k < tile.end; ++k) {
     Position at = position_of(p, k);
-    if (has_term(p, row, at)) sum = plus_product(sum, left_element(p, row, at), right_element(p, column, at));
+    if (has_term(p, row, at)) {
+      precise T product = left_element(p, row, at) * right_element(p, column, at);
+      sum = sum + product;
+    }
     if (slots > 0 && k + 1 < tile.end && (k + 1 - tile.begin) % chunk == 0) {
       int slot = 0;
       for (; (number >> slot & 1) != 0; ++slot) sum = waiting[slot] + sum;
