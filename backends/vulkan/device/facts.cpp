@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace vulkan {
@@ -59,7 +60,7 @@ std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version, 
     return "Vulkan 1.2 (the device has " + std::to_string(VK_API_VERSION_MAJOR(api_version)) + "." +
            std::to_string(VK_API_VERSION_MINOR(api_version)) + ")";
   }
-  Features has(false, false);
+  Features has(false, false, false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   const std::pair<VkBool32, const char*> needed[] = {
       {has.v12.bufferDeviceAddress, "bufferDeviceAddress"},
@@ -160,29 +161,41 @@ bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
   });
 }
 
-// Of one size whatever happens, and so full: 0 where that is not known.
-std::uint32_t fixed_subgroup_size(VkPhysicalDevice device, const Properties& p) {
-  if (p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) return p.v11.subgroupSize;
-  if (!has_extension(device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return 0;
+// Subgroups are of one size whatever happens, and so full; or pipelines ask for a size; or nothing is known of it, and
+// this is false. `varies`: the first is not to be relied on.
+bool settle_subgroup_size(Facts& f, bool varies) {
+  if (f.is_lavapipe && !varies) return true;
+  if (!has_extension(f.handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return false;
   VkPhysicalDeviceSubgroupSizeControlProperties sizes{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
   VkPhysicalDeviceProperties2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &sizes, {}};
-  vkGetPhysicalDeviceProperties2(device, &all);
-  return sizes.minSubgroupSize == sizes.maxSubgroupSize ? sizes.minSubgroupSize : 0;
+  vkGetPhysicalDeviceProperties2(f.handle, &all);
+  if (sizes.minSubgroupSize == sizes.maxSubgroupSize && !varies) return true;
+  Features has(false, false, true);
+  vkGetPhysicalDeviceFeatures2(f.handle, &has.all);
+  const bool may_be_chosen = has.subgroup_sizes.subgroupSizeControl && has.subgroup_sizes.computeFullSubgroups &&
+                             (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+  if (!may_be_chosen) return sizes.minSubgroupSize == sizes.maxSubgroupSize;
+  f.subgroup_size = f.required_subgroup_size = std::clamp(32u, sizes.minSubgroupSize, sizes.maxSubgroupSize);
+  return true;
 }
 
-// What shaders/product_matrices.glsl counts on: subgroups of 32 whatever happens, and its shared memory.
-bool has_bfloat_matrices(VkInstance instance, VkPhysicalDevice device, const Properties& p) {
+void read_subgroups(Facts& f, const VkPhysicalDeviceVulkan11Properties& p, bool varies) {
+  f.subgroup_size = p.subgroupSize;
+  f.has_subgroup_sums = settle_subgroup_size(f, varies) &&
+                        (p.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+                        (p.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
+}
+
+// What shaders/product_matrices.glsl counts on: subgroups of 32, and its shared memory.
+bool has_bfloat_matrices(VkInstance instance, const Facts& f) {
   constexpr std::uint32_t shared_bytes = 28672;
-  const bool fits = p.all.properties.limits.maxComputeSharedMemorySize >= shared_bytes;
-  if (!fits || fixed_subgroup_size(device, p) != 32 || !has_extension(device, matrix_extension) ||
-      !has_extension(device, bfloat_extension)) {
-    return false;
-  }
-  Features has(false, true);
-  vkGetPhysicalDeviceFeatures2(device, &has.all);
+  const bool fits = f.max_shared_bytes >= shared_bytes && f.has_subgroup_sums && f.subgroup_size == 32;
+  if (!fits || !has_extension(f.handle, matrix_extension) || !has_extension(f.handle, bfloat_extension)) return false;
+  Features has(false, true, false);
+  vkGetPhysicalDeviceFeatures2(f.handle, &has.all);
   return has.matrices.matrices && has.bfloats.matrices && has.v12.vulkanMemoryModel &&
-         offers_bfloat_products(instance, device);
+         offers_bfloat_products(instance, f.handle);
 }
 
 void read_float_controls(Facts& f, const VkPhysicalDeviceVulkan12Properties& p) {
@@ -202,10 +215,6 @@ void read_limits(Facts& f, const Properties& p) {
   f.max_groups = {limits.maxComputeWorkGroupCount[0], limits.maxComputeWorkGroupCount[1]};
   f.max_group_size = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
   f.max_shared_bytes = limits.maxComputeSharedMemorySize;
-  f.subgroup_size = p.v11.subgroupSize;
-  f.has_subgroup_sums = fixed_subgroup_size(f.handle, p) != 0 &&
-                        (p.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
-                        (p.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
 
 }  // namespace
@@ -214,10 +223,11 @@ std::vector<const char*> extensions_of(const Facts& f) {
   std::vector<const char*> names;
   if (f.has_memory_budget) names.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (f.has_bfloat_matrices) names.insert(names.end(), {matrix_extension, bfloat_extension});
+  if (f.required_subgroup_size != 0) names.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
   return names;
 }
 
-Features::Features(bool f64, bool bfloat_matrices) {
+Features::Features(bool f64, bool bfloat_matrices, bool chosen_subgroup_sizes) {
   all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
@@ -228,10 +238,16 @@ Features::Features(bool f64, bool bfloat_matrices) {
   v11.storageBuffer16BitAccess = VK_TRUE;
   v12.bufferDeviceAddress = v12.timelineSemaphore = v12.scalarBlockLayout = VK_TRUE;
   v12.shaderInt8 = v12.storageBuffer8BitAccess = VK_TRUE;
-  if (!bfloat_matrices) return;
-  v12.pNext = &matrices;
-  matrices.next = &bfloats;
-  matrices.matrices = bfloats.bfloats = bfloats.matrices = v12.vulkanMemoryModel = VK_TRUE;
+  if (bfloat_matrices) {
+    v12.pNext = &matrices;
+    matrices.next = &bfloats;
+    matrices.matrices = bfloats.bfloats = bfloats.matrices = v12.vulkanMemoryModel = VK_TRUE;
+  }
+  if (chosen_subgroup_sizes) {
+    subgroup_sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
+    subgroup_sizes.subgroupSizeControl = subgroup_sizes.computeFullSubgroups = VK_TRUE;
+    subgroup_sizes.pNext = std::exchange(v12.pNext, &subgroup_sizes);
+  }
 }
 
 Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishes) {
@@ -260,11 +276,12 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
   read_float_controls(f, p.v12);
   if (f.missing.empty() && f.max_group_size < largest_group) f.missing = "groups of 256 invocations";
   if (f.missing.empty()) find_queue_families(f);
-  Features has(false, false);
+  Features has(false, false, false);
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   f.has_f64 = has.all.features.shaderFloat64;
+  read_subgroups(f, p.v11, wishes.gpu_kernels);
+  f.has_bfloat_matrices = wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, f);
   if (wishes.hidden == "subgroupArithmetic") f.has_subgroup_sums = false;
-  f.has_bfloat_matrices = wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, device, p);
   f.has_memory_budget = has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;
 }

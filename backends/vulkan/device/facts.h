@@ -37,7 +37,8 @@ struct Facts {
   std::uint32_t max_shared_bytes = 0;
   std::uint32_t subgroup_size = 0;
   bool has_f64 = false, has_memory_budget = false;
-  bool has_subgroup_sums = false;    // and subgroups are of one size, whatever happens
+  std::uint32_t required_subgroup_size = 0;  // that pipelines ask for; 0: all subgroups are of one size anyway
+  bool has_subgroup_sums = false;            // and that size is known
   bool has_bfloat_matrices = false;  // products of 16 x 16 matrices of bf16 with sums of f32, by a subgroup of 32
 
   // Which execution modes shaders may ask for.
@@ -92,8 +93,9 @@ struct Features {
   VkPhysicalDeviceVulkan12Features v12{};
   MatrixFeatures matrices;
   BfloatFeatures bfloats;
+  VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_sizes{};
 
-  Features(bool f64, bool bfloat_matrices);
+  Features(bool f64, bool bfloat_matrices, bool chosen_subgroup_sizes);
   Features(const Features&) = delete;  // the parts point to each other
   Features& operator=(const Features&) = delete;
 };

@@ -6,6 +6,7 @@
 #include "backends/vulkan/device/float_controls.h"
 #include "backends/vulkan/device/matrices.h"
 #include "backends/vulkan/device/precise_fma.h"
+#include "backends/vulkan/device/spirv.h"
 #include "backends/vulkan/device/unroll.h"
 #include "backends/vulkan/failure.h"
 
@@ -16,6 +17,16 @@ std::vector<std::uint32_t> words_of(std::string_view bytes) {
   std::vector<std::uint32_t> words(bytes.size() / sizeof(std::uint32_t));
   std::memcpy(words.data(), bytes.data(), words.size() * sizeof(std::uint32_t));
   return words;
+}
+
+bool uses_subgroups(std::span<const std::uint32_t> module) {
+  constexpr std::uint32_t capability_non_uniform = 61;  // section 3.31 of the SPIR-V specification 1.6
+  bool found = false;
+  spirv::for_each_instruction(module, [&](std::uint32_t opcode, std::span<const std::uint32_t> words, std::size_t) {
+    found = found || (opcode == spirv::op_capability && words[1] == capability_non_uniform);
+    return opcode == spirv::op_capability && !found;
+  });
+  return found;
 }
 
 // The name and the key of what the Vulkan driver compiled: it can only use its own.
@@ -125,6 +136,13 @@ Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const s
                 "main",
                 &special};
   info.layout = layout_;
+  const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{
+      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, nullptr,
+      facts_.required_subgroup_size};
+  if (size.requiredSubgroupSize != 0 && uses_subgroups(code)) {
+    info.stage.pNext = &size;
+    info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+  }
   Pipeline made;
   const VkResult result = vk_.vkCreateComputePipelines(device_, cache_, 1, &info, nullptr, &made.handle);
   vk_.vkDestroyShaderModule(device_, module, nullptr);
