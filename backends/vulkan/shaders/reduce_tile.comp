@@ -32,6 +32,8 @@ Cell cell_of(Params p, uint t, uint j) {
   return c;
 }
 
+const uint ahead = 4;
+
 // The elements of four cells side by side, of one chunk.
 void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part parts[4]) {
   const uint64_t start = chunk * 1024;
@@ -40,6 +42,17 @@ void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part par
   uint64_t address = p.from + uint64_t(base + step_to(p, start + lane)) * ELEMENT_BYTES;
   const uint64_t stride = uint64_t(p.inner_step) * (32 * ELEMENT_BYTES);
   uint k = lane;
+  // Several on their way at once: memory is far.
+  if (p.inner_rank <= 1) {
+    for (; k + (ahead - 1) * 32 + last < count; k += ahead * 32) {
+      ELEMENT4 fours[ahead];
+      UNROLL for (uint i = 0; i < ahead; ++i) fours[i] = Fours(address + i * stride).v;
+      UNROLL for (uint i = 0; i < ahead; ++i) {
+        UNROLL for (uint j = 0; j < 4; ++j) parts[j] = with(parts[j], fours[i][j], start + k + i * 32 + min(j, last));
+      }
+      address += ahead * stride;
+    }
+  }
   for (; k + last < count; k += 32) {
     if (p.inner_rank > 1) address = p.from + uint64_t(base + step_to(p, start + k)) * ELEMENT_BYTES;
     const ELEMENT4 four = Fours(address).v;
