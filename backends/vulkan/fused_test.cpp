@@ -9,13 +9,6 @@ namespace {
 
 using Dims = std::vector<std::int64_t>;
 
-template <class... T>
-lks_int_list list(T... values) {
-  lks_int_list l{};
-  for (const std::int64_t v : {static_cast<std::int64_t>(values)...}) l.values[l.count++] = v;
-  return l;
-}
-
 KernelSample sample(std::uint32_t op, const char* name, const Dims& a, const Dims& b, const Dims& c, Bytes attrs) {
   KernelSample s;
   s.op = op;
@@ -30,9 +23,9 @@ KernelSample sample(std::uint32_t op, const char* name, const Dims& a, const Dim
 template <class Attrs>
 Attrs with_strides(std::int64_t stride) {
   Attrs attrs{};
-  attrs.strides = list(stride, stride);
-  attrs.padding = list(0, 0, 0, 0);
-  attrs.dilation = list(1, 1);
+  attrs.strides = int_list({stride, stride});
+  attrs.padding = int_list({0, 0, 0, 0});
+  attrs.dilation = int_list({1, 1});
   attrs.groups = 1;
   return attrs;
 }
@@ -48,11 +41,11 @@ std::vector<KernelSample> samples_in_blocks() {
     all.push_back(
         sample(LKS_OP_CONV2D, "conv2d", image, filters, result, attr_bytes(with_strides<lks_conv2d_attrs>(stride))));
     auto input = with_strides<lks_conv2d_backward_input_attrs>(stride);
-    input.shape = list(1, 16, 16, 60);
+    input.shape = int_list({1, 16, 16, 60});
     all.push_back(
         sample(LKS_OP_CONV2D_BACKWARD_INPUT, "conv2d_backward_input", result, filters, image, attr_bytes(input)));
     auto filter = with_strides<lks_conv2d_backward_filter_attrs>(stride);
-    filter.shape = list(60, 2, 2, 60);
+    filter.shape = int_list({60, 2, 2, 60});
     all.push_back(
         sample(LKS_OP_CONV2D_BACKWARD_FILTER, "conv2d_backward_filter", image, result, filters, attr_bytes(filter)));
   }

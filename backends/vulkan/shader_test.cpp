@@ -17,15 +17,7 @@ namespace {
 using Words = std::span<const std::uint32_t>;
 
 // Numbers of the SPIR-V specification 1.6.
-enum : std::uint32_t {
-  op_f_add = 129,
-  op_f_sub = 131,
-  op_f_mul = 133,
-  op_f_div = 136,
-  op_vector_times_scalar = 142,
-  decoration_no_contraction = 42,
-  extended_fma = 50
-};
+enum : std::uint32_t { op_f_add = 129, op_f_sub = 131, op_f_mul = 133, op_f_div = 136, op_vector_times_scalar = 142 };
 
 std::vector<std::uint32_t> words_of(std::string_view bytes) {
   std::vector<std::uint32_t> words(bytes.size() / 4);
@@ -55,13 +47,11 @@ bool is_arithmetic(std::uint32_t opcode) {
 std::size_t arithmetic_that_may_be_contracted(Words module) {
   std::unordered_set<std::uint32_t> kept;
   spirv::for_each_instruction(module, [&](std::uint32_t opcode, Words words, std::size_t) {
-    if (opcode == spirv::op_decorate && words[2] == decoration_no_contraction) kept.insert(words[1]);
+    if (opcode == spirv::op_decorate && words[2] == spirv::decoration_no_contraction) kept.insert(words[1]);
     return true;
   });
   return count(module, [&](std::uint32_t o, Words words) { return is_arithmetic(o) && !kept.contains(words[2]); });
 }
-
-bool is_fma(std::uint32_t opcode, Words words) { return opcode == spirv::op_ext_inst && words[4] == extended_fma; }
 
 class Shaders : public testing::TestWithParam<std::pair<const char*, std::string_view (*)()>> {
  protected:
@@ -74,21 +64,21 @@ TEST_P(Shaders, compute_what_is_written) {
   const std::string name = GetParam().first;
   const auto is_way = [&](const char* way) { return name.find(way) != std::string::npos; };
   const bool may_fuse = is_way("_blocks_") || is_way("_matrices_") || is_way("_subgroups_") || is_way("self_test");
-  EXPECT_LE(count(module_, is_fma), may_fuse ? 2u : 0u);
+  EXPECT_LE(count(module_, spirv::is_fma), may_fuse ? 2u : 0u);
 }
 
 TEST_P(Shaders, have_precise_fused_products_where_the_device_needs_that) {
   std::unordered_set<std::uint32_t> precise;
   const auto is_precise = [&](std::uint32_t opcode, Words words) {
-    return is_fma(opcode, words) && precise.contains(words[2]);
+    return spirv::is_fma(opcode, words) && precise.contains(words[2]);
   };
   const std::vector<std::uint32_t> out = with_precise_fma(module_);
   spirv::for_each_instruction(out, [&](std::uint32_t opcode, Words words, std::size_t) {
-    if (opcode == spirv::op_decorate && words[2] == decoration_no_contraction) precise.insert(words[1]);
+    if (opcode == spirv::op_decorate && words[2] == spirv::decoration_no_contraction) precise.insert(words[1]);
     return true;
   });
-  EXPECT_EQ(count(out, is_precise), count(module_, is_fma));
-  EXPECT_EQ(out.size() - module_.size(), 3 * count(module_, is_fma));
+  EXPECT_EQ(count(out, is_precise), count(module_, spirv::is_fma));
+  EXPECT_EQ(out.size() - module_.size(), 3 * count(module_, spirv::is_fma));
 }
 
 TEST_P(Shaders, have_their_loops_unrolled_when_they_are_handed_over) {

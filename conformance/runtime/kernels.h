@@ -1,6 +1,7 @@
 // Kernels described and launched by hand: a sample call of each core op, its description, and one launch of it.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,13 @@ struct KernelSample {
   bool core = true;          // of the small core that every driver has
   bool sums_floats = false;  // its bits may depend on the order of a sum
 };
+
+/// An attribute that is a list.
+inline lks_int_list int_list(std::initializer_list<std::int64_t> values) {
+  lks_int_list all{};
+  for (const std::int64_t v : values) all.values[all.count++] = v;
+  return all;
+}
 
 template <class A>
 Bytes attr_bytes(const A& attrs) {

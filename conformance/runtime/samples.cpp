@@ -8,12 +8,6 @@ namespace {
 
 using Dims = std::vector<std::int64_t>;
 
-lks_int_list list(std::initializer_list<std::int64_t> values) {
-  lks_int_list all{};
-  for (std::int64_t v : values) all.values[all.count++] = v;
-  return all;
-}
-
 template <class T>
 void put(Bytes& bytes, std::size_t i, T value) {
   std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value);
@@ -121,7 +115,7 @@ void add_movement(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
 }
 
 void add_reductions(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
-  const lks_reduce_attrs last{.axes = list({1}), .keep = 0}, first{.axes = list({0}), .keep = 1};
+  const lks_reduce_attrs last{.axes = int_list({1}), .keep = 0}, first{.axes = int_list({0}), .keep = 1};
   for (const auto& [op, name] : {std::pair{LKS_OP_SUM, "sum"}, {LKS_OP_MAX, "max"}, {LKS_OP_MIN, "min"}}) {
     all.push_back(sample(op, name, {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), dice));
     all.back().name = std::string(name) + " of rows";
@@ -140,7 +134,7 @@ void add_reductions(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) 
 void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
   const Dims image{2, h, 6, 3}, filter{5, 3, 3, 3}, result{2, h, 6, 5};
   lks_conv2d_attrs forward{
-      .strides = list({1, 1}), .padding = list({1, 1, 1, 1}), .dilation = list({1, 1}), .groups = 1};
+      .strides = int_list({1, 1}), .padding = int_list({1, 1, 1, 1}), .dilation = int_list({1, 1}), .groups = 1};
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {}, {}, true}},
                        {{LKS_F32, result}}, attr_bytes(forward), dice));
   all.back().name = "conv2d without bias";
@@ -152,21 +146,21 @@ void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice
                                               .padding = forward.padding,
                                               .dilation = forward.dilation,
                                               .groups = 1,
-                                              .shape = list({2, h, 6, 3})};
+                                              .shape = int_list({2, h, 6, 3})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_INPUT, "conv2d_backward_input", {{LKS_F32, result}, {LKS_F32, filter}},
                        {{LKS_F32, image}}, attr_bytes(input), dice));
   const lks_conv2d_backward_filter_attrs weights{.strides = forward.strides,
                                                  .padding = forward.padding,
                                                  .dilation = forward.dilation,
                                                  .groups = 1,
-                                                 .shape = list({5, 3, 3, 3})};
+                                                 .shape = int_list({5, 3, 3, 3})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_FILTER, "conv2d_backward_filter", {{LKS_F32, image}, {LKS_F32, result}},
                        {{LKS_F32, filter}}, attr_bytes(weights), dice));
 }
 
 void add_pooling(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
   const Dims image{2, h, 7, 3}, pooled{2, h / 2, 3, 3};
-  const lks_int_list two = list({2, 2}), none = list({0, 0, 0, 0}), shape = list({2, h, 7, 3});
+  const lks_int_list two = int_list({2, 2}), none = int_list({0, 0, 0, 0}), shape = int_list({2, h, 7, 3});
   const lks_max_pool2d_attrs max{.window = two, .strides = two, .padding = none};
   all.push_back(sample(LKS_OP_MAX_POOL2D, "max_pool2d", {{LKS_F32, image}}, {{LKS_F32, pooled}, {LKS_I32, pooled}},
                        attr_bytes(max), dice));
@@ -184,7 +178,7 @@ void add_pooling(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
 
 void add_random(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
   constexpr std::int64_t i32_as_dtype = 6;
-  const lks_random_bits_attrs attrs{.shape = list({n, 3}), .dtype = i32_as_dtype};
+  const lks_random_bits_attrs attrs{.shape = int_list({n, 3}), .dtype = i32_as_dtype};
   all.push_back(sample(LKS_OP_RANDOM_BITS, "random_bits", {}, {{LKS_I32, {n, 3}}}, attr_bytes(attrs), dice));
   all.back().scalar_dtypes = {LKS_U32, LKS_U32, LKS_U32, LKS_U32};
   all.back().scalars = {1, 2, 3, 4};
@@ -198,7 +192,7 @@ void add_optional(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
   all.push_back(
       sample(LKS_OP_LOG_SOFTMAX, "log_softmax", {{LKS_F32, {3, n}}}, {{LKS_F32, {3, n}}}, attr_bytes(axis), dice));
   all.push_back(sample(LKS_OP_ARGSORT, "argsort", {{LKS_F32, {n}}}, {{LKS_I64, {n}}}, {}, dice));
-  const lks_reduce_attrs last{.axes = list({1}), .keep = 0};
+  const lks_reduce_attrs last{.axes = int_list({1}), .keep = 0};
   all.push_back(sample(LKS_OP_MEAN, "mean", {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), dice));
   for (std::size_t i = first; i < all.size(); ++i) all[i].core = false;
 }
@@ -247,8 +241,8 @@ std::vector<KernelSample> kernel_samples(std::uint64_t seed, int size) {
 std::vector<KernelSample> large_samples(std::uint64_t seed) {
   Dice dice(seed);
   std::vector<KernelSample> all;
-  const lks_reduce_attrs every{.axes = list({0, 1}), .keep = 0}, rows{.axes = list({1}), .keep = 0},
-      columns{.axes = list({0}), .keep = 0};
+  const lks_reduce_attrs every{.axes = int_list({0, 1}), .keep = 0}, rows{.axes = int_list({1}), .keep = 0},
+      columns{.axes = int_list({0}), .keep = 0};
   all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {}}}, attr_bytes(every), dice));
   all.back().name = "sum of all of 37x3001";
   all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {37}}}, attr_bytes(rows), dice));

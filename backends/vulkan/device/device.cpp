@@ -11,7 +11,9 @@ DeviceHandle::DeviceHandle(const Facts& facts) {
   const VkDeviceQueueCreateInfo queues[] = {
       {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.compute_family, facts.queue_count, priorities},
       {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.transfer_family, 1, priorities}};
-  const Features features(facts.has_f64, facts.has_bfloat_matrices, facts.required_subgroup_size != 0);
+  const Features features({.f64 = facts.has_f64,
+                           .bfloat_matrices = facts.has_bfloat_matrices,
+                           .subgroup_sizes = facts.required_subgroup_size != 0});
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.all};
   info.queueCreateInfoCount = facts.has_copy_engine() ? 2 : 1;
   info.pQueueCreateInfos = queues;

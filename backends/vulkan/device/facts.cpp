@@ -60,7 +60,7 @@ std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version, 
     return "Vulkan 1.2 (the device has " + std::to_string(VK_API_VERSION_MAJOR(api_version)) + "." +
            std::to_string(VK_API_VERSION_MINOR(api_version)) + ")";
   }
-  Features has(false, false, false);
+  Features has(OptionalFeatures{});
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   const std::pair<VkBool32, const char*> needed[] = {
       {has.v12.bufferDeviceAddress, "bufferDeviceAddress"},
@@ -171,7 +171,7 @@ bool settle_subgroup_size(Facts& f, bool varies) {
   VkPhysicalDeviceProperties2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &sizes, {}};
   vkGetPhysicalDeviceProperties2(f.handle, &all);
   if (sizes.minSubgroupSize == sizes.maxSubgroupSize && !varies) return true;
-  Features has(false, false, true);
+  Features has({.subgroup_sizes = true});
   vkGetPhysicalDeviceFeatures2(f.handle, &has.all);
   const bool may_be_chosen = has.subgroup_sizes.subgroupSizeControl && has.subgroup_sizes.computeFullSubgroups &&
                              (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
@@ -182,17 +182,17 @@ bool settle_subgroup_size(Facts& f, bool varies) {
 
 void read_subgroups(Facts& f, const VkPhysicalDeviceVulkan11Properties& p, bool varies) {
   f.subgroup_size = p.subgroupSize;
-  f.has_subgroup_sums = settle_subgroup_size(f, varies) &&
-                        (p.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+  f.knows_subgroup_size = settle_subgroup_size(f, varies);
+  f.has_subgroup_sums = f.knows_subgroup_size && (p.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
                         (p.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
 
 // What shaders/product_matrices.glsl counts on: subgroups of 32, and its shared memory.
 bool has_bfloat_matrices(VkInstance instance, const Facts& f) {
   constexpr std::uint32_t shared_bytes = 28672;
-  const bool fits = f.max_shared_bytes >= shared_bytes && f.has_subgroup_sums && f.subgroup_size == 32;
+  const bool fits = f.max_shared_bytes >= shared_bytes && f.knows_subgroup_size && f.subgroup_size == 32;
   if (!fits || !has_extension(f.handle, matrix_extension) || !has_extension(f.handle, bfloat_extension)) return false;
-  Features has(false, true, false);
+  Features has({.bfloat_matrices = true});
   vkGetPhysicalDeviceFeatures2(f.handle, &has.all);
   return has.matrices.matrices && has.bfloats.matrices && has.v12.vulkanMemoryModel &&
          offers_bfloat_products(instance, f.handle);
@@ -227,23 +227,23 @@ std::vector<const char*> extensions_of(const Facts& f) {
   return names;
 }
 
-Features::Features(bool f64, bool bfloat_matrices, bool chosen_subgroup_sizes) {
+Features::Features(const OptionalFeatures& wanted) {
   all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
   all.pNext = &v11;
   v11.pNext = &v12;
   all.features.shaderInt16 = all.features.shaderInt64 = VK_TRUE;
-  all.features.shaderFloat64 = f64;
+  all.features.shaderFloat64 = wanted.f64;
   v11.storageBuffer16BitAccess = VK_TRUE;
   v12.bufferDeviceAddress = v12.timelineSemaphore = v12.scalarBlockLayout = VK_TRUE;
   v12.shaderInt8 = v12.storageBuffer8BitAccess = VK_TRUE;
-  if (bfloat_matrices) {
+  if (wanted.bfloat_matrices) {
     v12.pNext = &matrices;
     matrices.next = &bfloats;
     matrices.matrices = bfloats.bfloats = bfloats.matrices = v12.vulkanMemoryModel = VK_TRUE;
   }
-  if (chosen_subgroup_sizes) {
+  if (wanted.subgroup_sizes) {
     subgroup_sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
     subgroup_sizes.subgroupSizeControl = subgroup_sizes.computeFullSubgroups = VK_TRUE;
     subgroup_sizes.pNext = std::exchange(v12.pNext, &subgroup_sizes);
@@ -276,12 +276,12 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
   read_float_controls(f, p.v12);
   if (f.missing.empty() && f.max_group_size < largest_group) f.missing = "groups of 256 invocations";
   if (f.missing.empty()) find_queue_families(f);
-  Features has(false, false, false);
+  Features has(OptionalFeatures{});
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   f.has_f64 = has.all.features.shaderFloat64;
   read_subgroups(f, p.v11, wishes.gpu_kernels);
-  f.has_bfloat_matrices = wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, f);
   if (wishes.hidden == "subgroupArithmetic") f.has_subgroup_sums = false;
+  f.has_bfloat_matrices = wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, f);
   f.has_memory_budget = has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;
 }

@@ -38,7 +38,8 @@ struct Facts {
   std::uint32_t subgroup_size = 0;
   bool has_f64 = false, has_memory_budget = false;
   std::uint32_t required_subgroup_size = 0;  // that pipelines ask for; 0: all subgroups are of one size anyway
-  bool has_subgroup_sums = false;            // and that size is known
+  bool knows_subgroup_size = false;          // the device may have none that is sure
+  bool has_subgroup_sums = false;
   bool has_bfloat_matrices = false;  // products of 16 x 16 matrices of bf16 with sums of f32, by a subgroup of 32
 
   // Which execution modes shaders may ask for.
@@ -86,6 +87,11 @@ struct BfloatFeatures {
   VkBool32 bfloats = VK_FALSE, dot_products = VK_FALSE, matrices = VK_FALSE;
 };
 
+/// Those that not every device of this driver has.
+struct OptionalFeatures {
+  bool f64 = false, bfloat_matrices = false, subgroup_sizes = false;
+};
+
 /// The features that the driver switches on when it opens the device: what it needs, and what else it can use.
 struct Features {
   VkPhysicalDeviceFeatures2 all{};
@@ -95,7 +101,7 @@ struct Features {
   BfloatFeatures bfloats;
   VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_sizes{};
 
-  Features(bool f64, bool bfloat_matrices, bool chosen_subgroup_sizes);
+  explicit Features(const OptionalFeatures& wanted);
   Features(const Features&) = delete;  // the parts point to each other
   Features& operator=(const Features&) = delete;
 };

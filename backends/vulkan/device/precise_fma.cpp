@@ -3,24 +3,15 @@
 #include "backends/vulkan/device/spirv.h"
 
 namespace vulkan {
-namespace {
-
-// Sections 3.20 of the SPIR-V specification 1.6 and 2 of its extended instructions for GLSL.
-enum : std::uint32_t { decoration_no_contraction = 42, extended_fma = 50 };
-
-bool is_fma(std::uint32_t opcode, std::span<const std::uint32_t> words) {
-  return opcode == spirv::op_ext_inst && words[4] == extended_fma;
-}
-
-}  // namespace
-
 std::vector<std::uint32_t> with_precise_fma(std::span<const std::uint32_t> module) {
   std::vector<std::uint32_t> decorations;
   std::size_t first_decoration = module.size();
   spirv::for_each_instruction(module, [&](std::uint32_t opcode, std::span<const std::uint32_t> words, std::size_t at) {
     if (opcode == spirv::op_decorate && at < first_decoration) first_decoration = at;
-    if (is_fma(opcode, words))
-      decorations.insert(decorations.end(), {3u << 16 | spirv::op_decorate, words[2], decoration_no_contraction});
+    if (spirv::is_fma(opcode, words)) {
+      decorations.insert(decorations.end(),
+                         {3u << 16 | spirv::op_decorate, words[2], spirv::decoration_no_contraction});
+    }
     return true;
   });
   std::vector<std::uint32_t> out(module.begin(), module.end());

@@ -8,7 +8,7 @@
 
 namespace vulkan {
 
-/// The module with NoContraction on each Fma of GLSL.std.450, the only set of extended instructions that shaders use.
+/// The module with NoContraction on each Fma.
 std::vector<std::uint32_t> with_precise_fma(std::span<const std::uint32_t> module);
 
 }  // namespace vulkan
