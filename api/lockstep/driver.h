@@ -410,7 +410,7 @@ typedef struct lks_driver_api {
 
   /* -- driver. Opening touches no device. `host` outlives the driver. LKS_UNAVAILABLE with the cause in diag.what
    *    where the machine cannot use the driver at all ("no CUDA driver: libcuda.so.1 not found"). driver_close joins
-   *    every thread; afterwards the library may be unloaded if its flags say so. */
+   *    every thread; afterwards the library may be unloaded if its flags say so. Else threads may wait for more work. */
   lks_status(LKS_CALL* driver_open)(const lks_host_api* host, lks_driver** out, lks_diag* diag);
   void(LKS_CALL* driver_close)(lks_driver* driver);
   uint32_t(LKS_CALL* device_count)(lks_driver* driver);

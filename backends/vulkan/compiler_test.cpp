@@ -26,14 +26,15 @@ bool is_for(const Facts& facts, const std::string& shader) {
 
 bool is_product(const std::string& shader) { return shader.starts_with("matmul_") || shader.starts_with("conv_"); }
 
-// Of strict mode, where products are fused and where they are not, and of lockstep mode, with as many chunks waiting as
+// Of strict mode, where products are fused, guarded and not fused, and of lockstep mode, with as many chunks waiting as
 // may.
 std::vector<ProductConstants> constants_of(const std::string& shader) {
-  ProductConstants fused, rounded, lockstep;
-  fused.may_fuse = 1;
+  ProductConstants fused, guarded, rounded, lockstep;
+  fused.fusing = ProductConstants::fuses;
+  guarded.fusing = ProductConstants::fuses_guarded;
   lockstep.slots = 5;
   if (shader.find("_simple_") != std::string::npos) lockstep.group_size = lockstep.slots;
-  return {fused, rounded, lockstep};
+  return {fused, guarded, rounded, lockstep};
 }
 
 // Never closed: what a Vulkan driver leaves behind can be told from leaks of ours as long as it is loaded.

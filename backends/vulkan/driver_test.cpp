@@ -143,6 +143,26 @@ TEST_F(VulkanDriver, CachesDoNotGrowForEver) {
   std::filesystem::remove_all(folder);
 }
 
+// As most programs do: the device is never closed.
+TEST_F(VulkanDriver, PipelinesAreKeptWhenTheProgramEnds) {
+  const std::filesystem::path folder = testing::TempDir() + "lockstep_vulkan_kept_pipelines";
+  std::filesystem::remove_all(folder);
+  const auto kept_by_a_run = [&] {
+    run("LOCKSTEP_CACHE_FOLDER=" + folder.string() +
+        " " LOCKSTEP_PROGRAM " bench --suite ops --filter 'matmul/f32 64' --device vulkan");
+    for (const auto& entry : std::filesystem::directory_iterator(folder / "vulkan")) {
+      if (entry.path().filename().string().starts_with("pipelines-")) return entry;
+    }
+    return std::filesystem::directory_entry();
+  };
+  const auto kept = kept_by_a_run();
+  ASSERT_TRUE(kept.exists());
+  // The key and a header of 16 bytes or more: Vulkan 1.2, section 10.6.
+  EXPECT_GT(kept.file_size(), 32u + 16u);
+  EXPECT_EQ(kept_by_a_run().last_write_time(), kept.last_write_time());  // nothing is new
+  std::filesystem::remove_all(folder);
+}
+
 // Longer than what is staged in one piece, and from an address that is no multiple of 16.
 TEST_F(VulkanDriver, LongTensorsGoThereAndBack) {
   std::vector<float> numbers((std::size_t{20} << 20) + 3);

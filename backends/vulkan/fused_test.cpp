@@ -97,7 +97,8 @@ TEST_F(FusedProducts, AreTriedOnceAndPassHere) {
   EXPECT_GE(trials, 4u);  // one for each op
 }
 
-// A trial that expects losses, so that an honest pipeline fails.
+// A trial that expects losses, so that honest pipelines fail: one that fuses, one that fuses guarded, and the third,
+// which does not fuse, has none.
 TEST_F(FusedProducts, AreReplacedWhereTheyFail) {
   setenv("LOCKSTEP_VULKAN_HIDE", "fusedProducts", 1);
   Session s(target);
@@ -105,11 +106,26 @@ TEST_F(FusedProducts, AreReplacedWhereTheyFail) {
   for (const KernelSample& sample : samples_in_blocks()) {
     const Effort first = prepare(s, sample), second = prepare(s, sample);
     trials += first.submissions;
-    EXPECT_EQ(first.pipelines, 2 * first.submissions) << sample.name;
+    EXPECT_EQ(2 * first.pipelines, 3 * first.submissions) << sample.name;
     EXPECT_EQ(first.log_lines, first.submissions) << sample.name;
     EXPECT_EQ(second.submissions + second.pipelines + second.log_lines, 0u) << sample.name;
   }
-  EXPECT_GE(trials, 4u);
+  EXPECT_GE(trials, 8u);
+}
+
+// With an Fma that loses denormal numbers as NVIDIA's does: what fuses fails, and what is guarded passes.
+TEST_F(FusedProducts, AreGuardedWhereTheyLoseDenormals) {
+  setenv("LOCKSTEP_VULKAN_HIDE", "fusedDenormals", 1);
+  Session s(target);
+  std::uint64_t trials = 0;
+  for (const KernelSample& sample : samples_in_blocks()) {
+    const Effort first = prepare(s, sample), second = prepare(s, sample);
+    trials += first.submissions;
+    EXPECT_EQ(first.pipelines, first.submissions) << sample.name;
+    EXPECT_EQ(2 * first.log_lines, first.submissions) << sample.name;
+    EXPECT_EQ(second.submissions + second.pipelines + second.log_lines, 0u) << sample.name;
+  }
+  EXPECT_GE(trials, 8u);
 }
 
 TEST_F(FusedProducts, AreTriedAgainAfterAFault) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <vector>
 
 #include "conformance/runtime/check.h"
 
@@ -58,9 +59,12 @@ Footprint footprint() {
 
 namespace {
 
-// What a round of steps may add without being suspected.
+// What steps may add without being suspected.
 struct Allowance {
-  std::int64_t heap_bytes, resident_bytes;
+  double heap_bytes_each;
+
+  std::int64_t heap_bytes(int steps) const { return 64 + static_cast<std::int64_t>(heap_bytes_each * steps); }
+  std::int64_t resident_bytes(int steps) const { return (1 << 20) + 512 * std::int64_t{steps}; }
 };
 
 std::string grown_text(const std::string& what, const char* kind, std::int64_t growth, int steps) {
@@ -70,10 +74,10 @@ std::string grown_text(const std::string& what, const char* kind, std::int64_t g
 // Empty where the process did not grow by more than is allowed.
 std::string growth_of(const std::string& what, int steps, const Footprint& before, const Footprint& after,
                       const Allowance& allowed) {
-  if (after.heap_bytes - before.heap_bytes > allowed.heap_bytes) {
+  if (after.heap_bytes - before.heap_bytes > allowed.heap_bytes(steps)) {
     return grown_text(what, "bytes of the heap", after.heap_bytes - before.heap_bytes, steps);
   }
-  if (after.resident_bytes - before.resident_bytes > allowed.resident_bytes) {
+  if (after.resident_bytes - before.resident_bytes > allowed.resident_bytes(steps)) {
     return grown_text(what, "resident bytes", after.resident_bytes - before.resident_bytes, steps);
   }
   if (after.files > before.files) return grown_text(what, "open files", after.files - before.files, steps);
@@ -100,27 +104,33 @@ int warm_up(int wanted, const std::function<void()>& step) {
 
 }  // namespace
 
-// A leak grows in every round, or much in all of them; everything else settles after some.
+// A leak never comes back; everything else settles, or, where a driver collects before it tidies up, goes up and down.
 void check_no_growth(const std::string& what, int wanted_steps, const std::function<void()>& step, double bytes_each) {
+  constexpr std::size_t most_rounds = 16, steady_rounds = 3;
   const int steps = warm_up(wanted_steps, step);
-  constexpr int most_rounds = 12, quiet_rounds = 2, least_rounds = 3;
-  const auto allowance = static_cast<std::int64_t>(bytes_each * steps);
-  const Allowance allowed{64 + allowance, (1 << 20) + 512 * std::int64_t{steps}};
-  const Footprint start = footprint();
-  std::string growth;
-  int quiet = 0, rounds = 0;
-  while (rounds < least_rounds || (quiet < quiet_rounds && rounds < most_rounds)) {
-    const Footprint before = footprint();
+  const Allowance allowed{bytes_each};
+  std::vector<Footprint> after;  // each round
+  after.reserve(most_rounds + 1);
+  after.push_back(footprint());
+  // Over the last rounds, as many as there are from some round on.
+  const auto has_come_back = [&] {
+    for (std::size_t first = 0; first + steady_rounds < after.size(); ++first) {
+      const int stretch = static_cast<int>(after.size() - 1 - first) * steps;
+      if (growth_of(what, stretch, after[first], after.back(), allowed).empty()) return true;
+    }
+    return false;
+  };
+  while (!has_come_back()) {
+    const int rounds = static_cast<int>(after.size()) - 1;
+    check(after.size() <= most_rounds, growth_of(what, rounds * steps, after.front(), after.back(), allowed) +
+                                           text(", and never back in %d rounds", rounds));
     for (int i = 0; i < steps; ++i) step();
-    std::string grown = growth_of(what, steps, before, footprint(), allowed);
-    ++rounds;
-    if (grown.empty()) ++quiet;
-    if (!grown.empty()) growth = std::move(grown);
+    after.push_back(footprint());
   }
-  check(quiet >= quiet_rounds, growth + text(", in %d of %d rounds", rounds - quiet, rounds));
   // A table that grows by doubling is quiet most of the time.
-  const std::int64_t total = footprint().heap_bytes - start.heap_bytes;
-  check(total <= (64 << 10) + rounds * allowance, grown_text(what, "bytes of the heap", total, rounds * steps));
+  const int all_steps = static_cast<int>(after.size() - 1) * steps;
+  const std::int64_t total = after.back().heap_bytes - after.front().heap_bytes;
+  check(total <= (64 << 10) + allowed.heap_bytes(all_steps), grown_text(what, "bytes of the heap", total, all_steps));
 }
 
 }  // namespace lockstep::conformance

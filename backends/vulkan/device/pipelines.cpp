@@ -1,11 +1,9 @@
 #include "backends/vulkan/device/pipelines.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "backends/vulkan/device/float_controls.h"
 #include "backends/vulkan/device/matrices.h"
-#include "backends/vulkan/device/precise_fma.h"
 #include "backends/vulkan/device/spirv.h"
 #include "backends/vulkan/device/unroll.h"
 #include "backends/vulkan/failure.h"
@@ -29,56 +27,19 @@ bool uses_subgroups(std::span<const std::uint32_t> module) {
   return found;
 }
 
-// The name and the key of what the Vulkan driver compiled: it can only use its own.
-std::string cache_name(const Facts& facts) {
-  std::string name = "pipelines-";
-  for (const std::uint8_t byte : facts.cache_uuid) {
-    constexpr char digits[] = "0123456789abcdef";
-    name += digits[byte >> 4];
-    name += digits[byte & 15];
-  }
-  return name + ".bin";
-}
-
 }  // namespace
 
 Pipelines::Pipelines(const lks_host_api& host, const Facts& facts, const DiskCache& disk, VkDevice device,
                      const VolkDeviceTable& vk)
-    : host_(host), facts_(facts), disk_(disk), device_(device), vk_(vk) {
+    : host_(host), facts_(facts), device_(device), vk_(vk), cache_(facts, disk, device, vk) {
   const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
   VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
   layout.pushConstantRangeCount = 1;
   layout.pPushConstantRanges = &range;
   VULKAN_CHECK(vk_.vkCreatePipelineLayout(device_, &layout, nullptr, &layout_));
-  open_cache();
-}
-
-// A cache that the Vulkan driver refuses is as good as none.
-void Pipelines::open_cache() {
-  const auto words = disk_.load(cache_name(facts_), facts_.version);
-  VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-  if (words && words->size() > 1) {
-    stored_bytes_ = info.initialDataSize = std::min<std::size_t>((*words)[0], (words->size() - 1) * 4);
-    info.pInitialData = words->data() + 1;
-    if (vk_.vkCreatePipelineCache(device_, &info, nullptr, &cache_) == VK_SUCCESS) return;
-  }
-  stored_bytes_ = info.initialDataSize = 0;
-  if (vk_.vkCreatePipelineCache(device_, &info, nullptr, &cache_) != VK_SUCCESS) cache_ = VK_NULL_HANDLE;
-}
-
-void Pipelines::save_cache() {
-  std::size_t bytes = 0;
-  if (!cache_ || vk_.vkGetPipelineCacheData(device_, cache_, &bytes, nullptr) != VK_SUCCESS) return;
-  if (bytes <= stored_bytes_) return;
-  std::vector<std::uint32_t> words(1 + (bytes + 3) / 4);
-  if (vk_.vkGetPipelineCacheData(device_, cache_, &bytes, words.data() + 1) != VK_SUCCESS) return;
-  words[0] = static_cast<std::uint32_t>(bytes);
-  disk_.store(cache_name(facts_), facts_.version, words);
 }
 
 Pipelines::~Pipelines() {
-  save_cache();
-  vk_.vkDestroyPipelineCache(device_, cache_, nullptr);
   for (const auto& [key, p] : built_in_) vk_.vkDestroyPipeline(device_, p.handle, nullptr);
   for (const auto& [key, p] : compiled_) vk_.vkDestroyPipeline(device_, p.handle, nullptr);
   vk_.vkDestroyPipelineLayout(device_, layout_, nullptr);
@@ -116,8 +77,7 @@ const Pipeline* Pipelines::find(const std::string& key) {
 
 Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants) {
   VULKAN_FAULT_POINT(host_, LKS_FAULT_COMPILE, "vulkan.pipeline");
-  const std::vector<std::uint32_t> code =
-      with_float_controls(with_precise_fma(with_khronos_matrices(with_unrolling(spirv))), facts_);
+  const std::vector<std::uint32_t> code = with_float_controls(with_khronos_matrices(with_unrolling(spirv)), facts_);
   const VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
                                              code.size() * sizeof(std::uint32_t), code.data()};
   VkShaderModule module = VK_NULL_HANDLE;
@@ -144,9 +104,10 @@ Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const s
     info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }
   Pipeline made;
-  const VkResult result = vk_.vkCreateComputePipelines(device_, cache_, 1, &info, nullptr, &made.handle);
+  const VkResult result = vk_.vkCreateComputePipelines(device_, cache_.handle(), 1, &info, nullptr, &made.handle);
   vk_.vkDestroyShaderModule(device_, module, nullptr);
   check(result, "vkCreateComputePipelines", HOST_WHERE);
+  cache_.note_compilation();
   return made;
 }
 

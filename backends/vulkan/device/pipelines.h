@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/vulkan/device/disk_cache.h"
 #include "backends/vulkan/device/facts.h"
+#include "backends/vulkan/device/pipeline_cache.h"
 
 namespace vulkan {
 
@@ -53,18 +53,14 @@ class Pipelines {
  private:
   template <class Map, class Make>
   const Pipeline& find_or_make(Map& map, typename Map::key_type key, Make&& make_it);
-  void open_cache();
-  void save_cache();
   Pipeline make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants);
 
   const lks_host_api& host_;
   const Facts& facts_;
-  const DiskCache& disk_;
   const VkDevice device_;
   const VolkDeviceTable& vk_;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
-  VkPipelineCache cache_ = VK_NULL_HANDLE;  // the Vulkan driver's own compilations
-  std::size_t stored_bytes_ = 0;            // of what is on disk
+  PipelineCache cache_;
   std::mutex mutex_;
   std::map<std::pair<Shader, std::vector<std::uint32_t>>, Pipeline> built_in_;
   std::map<std::string, Pipeline> compiled_;

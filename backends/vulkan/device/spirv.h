@@ -12,7 +12,6 @@ constexpr std::size_t header_words = 5;
 /// Opcodes that more than one reader looks for: numbers of the SPIR-V specification 1.6 and of the extensions
 /// SPV_KHR_cooperative_matrix and SPV_NV_cooperative_matrix.
 enum : std::uint32_t {
-  op_ext_inst = 12,
   op_capability = 17,
   op_decorate = 71,
   op_loop_merge = 246,
@@ -21,14 +20,6 @@ enum : std::uint32_t {
   op_type_matrix_nv = 5358,
   op_length_nv = 5362
 };
-enum : std::uint32_t { decoration_no_contraction = 42 };
-
-/// An Fma of GLSL.std.450, the only set of extended instructions that shaders use.
-inline bool is_fma(std::uint32_t opcode, std::span<const std::uint32_t> words) {
-  constexpr std::uint32_t extended_fma = 50;  // section 2 of that set's specification
-  return opcode == op_ext_inst && words[4] == extended_fma;
-}
-
 /// Calls visit(opcode, the instruction's words, where it begins) until it returns false.
 template <class Visit>
 void for_each_instruction(std::span<const std::uint32_t> module, Visit&& visit) {

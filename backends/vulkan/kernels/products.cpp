@@ -48,9 +48,9 @@ constexpr std::int64_t wanted_blocks = 256;
 
 // Both sides, as in shaders/product_blocks.glsl.
 bool fits_shared_memory(const ProductVariant& v, lks_dtype dtype, const Facts& facts) {
-  constexpr std::int64_t step = 8, gap = 4;
+  constexpr std::int64_t step = 8, gap = 4, guard_bytes = 12;
   const std::int64_t lines = v.rows * v.down + gap + (v.columns << v.log2_right) + gap;
-  return step * lines * size_of(dtype) <= facts.max_shared_bytes;
+  return step * lines * size_of(dtype) + guard_bytes <= facts.max_shared_bytes;
 }
 
 // With the depth cut as finely as may be.
@@ -70,10 +70,11 @@ bool need_not_keep_denormals(const KernelRequest& request) {
 }
 
 // Lockstep mode rounds each product; strict mode may lose no denormal number of f32 that rounding would keep.
-bool may_fuse_products(const KernelRequest& request) {
+ProductConstants::Fusing fusing_of(const KernelRequest& request) {
   const lks_device* device = context_of(request).device;  // null in a query, which makes no pipeline
-  if (is_lockstep(request) || !device) return false;
-  return need_not_keep_denormals(request) || device->arithmetic.fuses_denormals;
+  if (is_lockstep(request) || !device) return ProductConstants::rounds_products;
+  const bool loses_none = need_not_keep_denormals(request) || device->arithmetic.fuses_denormals;
+  return loses_none ? ProductConstants::fuses : ProductConstants::fuses_guarded;
 }
 
 // Whether the device is one for this way, and the mode.
@@ -154,7 +155,10 @@ void Cut::by_blocks(const ProductVariant& variant, const KernelRequest& request)
   items_per_group = 1;
   set_ranges(pieces(wanted_blocks, least_tiles()), lockstep ? most_block_slots : 22);
   // Other modes add what a range has in one go.
-  constants.may_fuse = may_fuse_products(request);
+  constants.fusing = fusing_of(request);
+  const lks_device* device = context_of(request).device;
+  constants.loses_denormals =
+      device && !need_not_keep_denormals(request) && option(device->host, "vulkan.hide") == "fusedDenormals";
   constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
 }
 
@@ -243,12 +247,24 @@ void ProductDispatches::to_next_join(Tiling& t) const {
 
 namespace {
 
-void log_lost_denormals(const KernelRequest& request, const ProductVariant& variant) {
+void log_lost_denormals(const KernelRequest& request, const ProductVariant& variant, bool is_guarded) {
   char text[160];
-  std::snprintf(text, sizeof text, "%s, %s: fused products lose denormal numbers; strict mode rounds each product",
-                request.desc.op_name, variant.name);
+  std::snprintf(text, sizeof text, "%s, %s: %s products lose denormal numbers", request.desc.op_name, variant.name,
+                is_guarded ? "guarded fused" : "fused");
   const lks_host_api& host = context_of(request).device->host;
   host.log(host.host, LKS_LOG_INFO, "vulkan", text);
+}
+
+// Whether the pipeline, which fuses, passes its trial; the first call tries it.
+bool keeps_denormals(const KernelRequest& request, const ProductVariant& variant, const Pipeline& pipeline,
+                     const Cut& cut, const std::function<TrialProduct()>& make_trial) {
+  lks_device& device = *context_of(request).device;
+  if (const std::optional<bool> known = device.trials.outcome(pipeline)) return *known;
+  const bool passed = passes_trial(device, pipeline, cut, make_trial());
+  if (device.trials.note(pipeline, passed) && !passed) {
+    log_lost_denormals(request, variant, cut.constants.fusing == ProductConstants::fuses_guarded);
+  }
+  return passed;
 }
 
 }  // namespace
@@ -260,17 +276,16 @@ ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders
   const lks_dtype dtype = request.input(0).dtype;
   const Shader tiles = (shaders.*variant.shader).of(dtype);
   const Pipeline* join = cut.ranges > 1 ? &device.pipelines.get(shaders.join.of(dtype)) : nullptr;
-  const Pipeline& wanted = device.pipelines.get(tiles, cut.constants.all());
-  if (cut.constants.may_fuse == 0 || need_not_keep_denormals(request)) return {&wanted, join};
-  std::optional<bool> passed = device.trials.outcome(wanted);
-  if (!passed) {
-    passed = passes_trial(device, wanted, cut, make_trial());
-    if (device.trials.note(wanted, *passed) && !*passed) log_lost_denormals(request, variant);
+  Cut tried = cut;
+  while (true) {
+    const Pipeline& pipeline = device.pipelines.get(tiles, tried.constants.all());
+    std::uint32_t& fusing = tried.constants.fusing;
+    if (fusing == ProductConstants::rounds_products || need_not_keep_denormals(request) ||
+        keeps_denormals(request, variant, pipeline, tried, make_trial)) {
+      return {&pipeline, join};
+    }
+    fusing = fusing == ProductConstants::fuses ? ProductConstants::fuses_guarded : ProductConstants::rounds_products;
   }
-  if (*passed) return {&wanted, join};
-  ProductConstants unfused = cut.constants;
-  unfused.may_fuse = 0;
-  return {&device.pipelines.get(tiles, unfused.all()), join};
 }
 
 lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {

@@ -47,12 +47,17 @@ const ProductVariant* choose(const ProductShaders& shaders, Way way, const Kerne
 
 /// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
 struct ProductConstants {
+  /// Whether a product is rounded before it is added: shaders/product_fusing.glsl.
+  enum Fusing : std::uint32_t { rounds_products, fuses, fuses_guarded };
+
   std::uint32_t group_size = 1;  // by element: slots, too
   std::uint32_t may_lack_terms = 1;
   std::uint32_t right = 0;  // by lanes: the logarithm
   std::uint32_t log2_strides[2] = {~0u, ~0u};
-  std::uint32_t slots = 0, chunk = vulkan::chunk, may_fuse = 0;
+  std::uint32_t slots = 0, chunk = vulkan::chunk;
+  std::uint32_t fusing = rounds_products;
   std::uint32_t left_runs_down = 0, right_runs_along = 1;
+  std::uint32_t loses_denormals = 0;  // where it fuses; for tests
 
   std::span<const std::uint32_t> all() const { return {&group_size, sizeof *this / sizeof group_size}; }
 };
@@ -102,8 +107,8 @@ struct ProductPipelines {
   const Pipeline* join;
 };
 
-/// Those of `variant`. Where `cut` may fuse in strict mode and the pipeline fails its trial, another one does not fuse.
-/// Throws Failure.
+/// Those of `variant`. Where `cut` may fuse in strict mode, the pipeline is the first to pass its trial of those that
+/// fuse, fuse guarded, and do not fuse. Throws Failure.
 ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
                               const ProductVariant& variant, const Cut& cut,
                               const std::function<TrialProduct()>& make_trial);

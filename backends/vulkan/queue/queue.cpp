@@ -139,7 +139,7 @@ void lks_queue::flush() {
 // -------------------------------------------------------------------------------------------------------- handing over
 
 void lks_queue::start_thread() {
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (!thread_.joinable()) thread_.start([this] { run(); });
 }
 
 void lks_queue::close_batch(Lock& lock) {

@@ -5,10 +5,10 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <thread>
 
 #include "backends/host/timeline.h"
 #include "backends/vulkan/queue/batch.h"
+#include "backends/vulkan/queue/kept_thread.h"
 #include "backends/vulkan/queue/state.h"
 
 struct lks_queue {
@@ -92,7 +92,7 @@ struct lks_queue {
   std::vector<std::unique_ptr<vulkan::Batch>> spare_, stuck_;  // stuck: a device that was given up may still have them
   std::deque<Held> held_;
   std::deque<Flight> flights_;
-  std::thread thread_;
+  vulkan::KeptThread thread_;
 };
 
 namespace vulkan {

@@ -4,6 +4,7 @@
 layout(local_size_x = GROUP_ROWS * GROUP_COLUMNS) in;
 const uint tile_elements = ROWS * COLUMNS;
 #include "product_terms.glsl"
+#include "product_fusing.glsl"
 
 const uint group_size = GROUP_ROWS * GROUP_COLUMNS;
 const uint height = ROWS * GROUP_ROWS, width = COLUMNS * GROUP_COLUMNS;
@@ -57,17 +58,40 @@ void share(T left[left_loads], T right[right_loads]) {
   }
 }
 
-void add_shared(inout T sums[tile_elements]) {
+void note_least(T left[left_loads], T right[right_loads], inout Least least) {
+  UNROLL for (uint i = 0; i < left_loads; ++i) least.left = min(least.left, key_of(left[i]));
+  UNROLL for (uint i = 0; i < right_loads; ++i) least.right = min(least.right, key_of(right[i]));
+}
+
+void add_shared(inout T sums[tile_elements], bool may_fuse) {
   UNROLL for (uint step = 0; step < STEP; ++step) {
     T4 left[ROWS / 4], right[COLUMNS / 4];
     UNROLL for (uint r = 0; r < ROWS; r += 4) left[r / 4] = left_side[step * left_pieces + own_row_piece(r)];
     UNROLL for (uint c = 0; c < COLUMNS; c += 4) right[c / 4] = right_side[step * right_pieces + own_column_piece(c)];
     UNROLL for (uint r = 0; r < ROWS; ++r) {
       UNROLL for (uint c = 0; c < COLUMNS; ++c) {
-        sums[r * COLUMNS + c] = plus_product(sums[r * COLUMNS + c], left[r / 4][r % 4], right[c / 4][c % 4]);
+        sums[r * COLUMNS + c] = plus_product(sums[r * COLUMNS + c], left[r / 4][r % 4], right[c / 4][c % 4], may_fuse);
       }
     }
   }
+}
+
+// The sums of all of the tile's positions.
+void add_up(Params p, Sides s, Tile tile, bool may_fuse, out T sums[tile_elements], inout Least least) {
+  T left[left_loads], right[right_loads];
+  UNROLL for (uint i = 0; i < tile_elements; ++i) sums[i] = T(0);
+  uint number = 0;
+  fetch(p, s, tile, tile.begin, left, right);
+  for (uint k = tile.begin; k < tile.end; k += STEP) {
+    barrier();
+    share(left, right);
+    if (is_guarded && may_fuse) note_least(left, right, least);
+    barrier();
+    fetch(p, s, tile, k + STEP, left, right);
+    add_shared(sums, may_fuse);
+    if (slots > 0 && (k + STEP - tile.begin) % chunk == 0 && k + STEP < tile.end) close_chunk(number++, sums);
+  }
+  close_last_chunk(number, sums);
 }
 
 void main() {
@@ -84,19 +108,10 @@ void main() {
   UNROLL for (uint i = 0; i < right_loads; ++i) {
     s.columns[i] = column_of(p, batch, min(tile.column + line_of(i, width, right_runs_along), last_column));
   }
-  T sums[tile_elements], left[left_loads], right[right_loads];
-  UNROLL for (uint i = 0; i < tile_elements; ++i) sums[i] = T(0);
-  uint number = 0;
-  fetch(p, s, tile, tile.begin, left, right);
-  for (uint k = tile.begin; k < tile.end; k += STEP) {
-    barrier();
-    share(left, right);
-    barrier();
-    fetch(p, s, tile, k + STEP, left, right);
-    add_shared(sums);
-    if (slots > 0 && (k + STEP - tile.begin) % chunk == 0 && k + STEP < tile.end) close_chunk(number++, sums);
-  }
-  close_last_chunk(number, sums);
+  T sums[tile_elements];
+  Least least = nothing_met;
+  add_up(p, s, tile, fusing != rounds_products, sums, least);
+  if (is_guarded && group_may_have_lost(least, sums)) add_up(p, s, tile, false, sums, least);
   Target target = target_of(p, tile, batch);
   bool has_nan = false;
   UNROLL for (uint r = 0; r < ROWS; ++r) {

@@ -1,17 +1,9 @@
 // What products through shared memory have in common. Includers define tile_elements: sums of an invocation.
 layout(constant_id = 6) const uint chunk = 256;               // positions that are added one after the other
-layout(constant_id = 7) const bool may_fuse = false;          // a product need not be rounded before it is added
 layout(constant_id = 8) const bool left_runs_down = false;    // the left side's neighbours in memory are rows
 layout(constant_id = 9) const bool right_runs_along = true;  // the right side's are columns
 
 #include "waiting_chunks.glsl"
-
-T plus_product(T sum, T left, T right) {
-  if (may_fuse) return fma(left, right, sum);
-  precise T product = left * right;
-  precise T result = sum + product;
-  return result;
-}
 
 // One element without what is no term: not even multiplied by zero. Rare, so it rounds each product in all modes: whether
 // products may be fused has been tried out for the others alone.

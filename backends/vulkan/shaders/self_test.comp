@@ -76,7 +76,7 @@ bool adds_wrong(float a, float b) {
   return floatBitsToUint(sum) != x + y;
 }
 
-// The same of a product with a small integer, fused with the sum as in product_terms.glsl.
+// The same of a product with a small integer, fused with the sum as in product_fusing.glsl.
 bool fuses_wrong(float a, float b, uint factor) {
   const uint x = floatBitsToUint(a) & 0x7ffffu, y = floatBitsToUint(b) & 0x7fffffu;
   const float sum = fma(uintBitsToFloat(x), float(factor), uintBitsToFloat(y));

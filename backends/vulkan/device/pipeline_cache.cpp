@@ -1,0 +1,123 @@
+#include "backends/vulkan/device/pipeline_cache.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <set>
+
+namespace vulkan {
+namespace {
+
+// The name and the key of what the Vulkan driver compiled: it can only use its own.
+std::string name_of(const Facts& facts) {
+  std::string name = "pipelines-";
+  for (const std::uint8_t byte : facts.cache_uuid) {
+    constexpr char digits[] = "0123456789abcdef";
+    name += digits[byte >> 4];
+    name += digits[byte & 15];
+  }
+  return name + ".bin";
+}
+
+// Of a file's words: the first is their number, as the last word may be padded.
+std::size_t bytes_in(const std::vector<std::uint32_t>& words) {
+  return std::min<std::size_t>(words[0], (words.size() - 1) * sizeof words[0]);
+}
+
+// Those of open devices. Never destroyed: threads end when they like.
+class OpenCaches {
+ public:
+  static OpenCaches& instance() {
+    static auto* caches = new OpenCaches;
+    return *caches;
+  }
+
+  void add(PipelineCache* cache) {
+    const std::lock_guard lock(mutex_);
+    all_.insert(cache);
+  }
+  void remove(PipelineCache* cache) {
+    const std::lock_guard lock(mutex_);
+    all_.erase(cache);
+  }
+  void save() {
+    if (getpid() != process_) return;  // a Vulkan driver does not survive fork
+    const std::lock_guard lock(mutex_);
+    if (is_over_) return;
+    for (PipelineCache* cache : all_) cache->save();
+  }
+  /// From now on exit handlers may take away what Vulkan drivers need.
+  void end() {
+    const std::lock_guard lock(mutex_);
+    is_over_ = true;
+  }
+
+ private:
+  OpenCaches() {
+    std::atexit([] { instance().end(); });
+  }
+
+  std::mutex mutex_;
+  std::set<PipelineCache*> all_;
+  bool is_over_ = false;
+  const pid_t process_ = getpid();
+};
+
+// The main thread's objects go before any exit handler runs.
+struct SavesWhenThreadEnds {
+  ~SavesWhenThreadEnds() { OpenCaches::instance().save(); }
+};
+
+}  // namespace
+
+PipelineCache::PipelineCache(const Facts& facts, const DiskCache& disk, VkDevice device, const VolkDeviceTable& vk)
+    : facts_(facts), disk_(disk), device_(device), vk_(vk) {
+  const auto words = disk_.load(name_of(facts_), facts_.version);
+  OpenCaches::instance().add(this);
+  const std::lock_guard lock(mutex_);
+  VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+  if (words && words->size() > 1) {
+    stored_bytes_ = info.initialDataSize = bytes_in(*words);
+    info.pInitialData = words->data() + 1;
+  }
+  VkResult result = vk_.vkCreatePipelineCache(device_, &info, nullptr, &handle_);
+  if (result != VK_SUCCESS && stored_bytes_ > 0) {
+    stored_bytes_ = info.initialDataSize = 0;
+    info.pInitialData = nullptr;
+    is_refused_ = true;
+    result = vk_.vkCreatePipelineCache(device_, &info, nullptr, &handle_);
+  }
+  if (result != VK_SUCCESS) handle_ = VK_NULL_HANDLE;
+}
+
+PipelineCache::~PipelineCache() {
+  OpenCaches::instance().remove(this);
+  save();
+  vk_.vkDestroyPipelineCache(device_, handle_, nullptr);
+}
+
+void PipelineCache::note_compilation() {
+  static thread_local const SavesWhenThreadEnds saves;
+  static_cast<void>(saves);
+}
+
+void PipelineCache::save() try {
+  const std::lock_guard lock(mutex_);
+  std::size_t bytes = 0;
+  if (!handle_ || vk_.vkGetPipelineCacheData(device_, handle_, &bytes, nullptr) != VK_SUCCESS) return;
+  if (bytes <= stored_bytes_) return;
+  // Another device of the same kind, or another process, may have stored more since.
+  const auto there = disk_.load(name_of(facts_), facts_.version);
+  if (!is_refused_ && there && there->size() > 1 && bytes_in(*there) >= bytes) return;
+  std::vector<std::uint32_t> words(1 + (bytes + 3) / 4);
+  if (vk_.vkGetPipelineCacheData(device_, handle_, &bytes, words.data() + 1) != VK_SUCCESS) return;
+  words[0] = static_cast<std::uint32_t>(bytes);
+  disk_.store(name_of(facts_), facts_.version, words);
+  stored_bytes_ = bytes;
+} catch (const std::bad_alloc&) {
+  return;  // what is not stored is compiled again
+}
+
+}  // namespace vulkan

@@ -1,0 +1,109 @@
+// The look for leaks finds those that there are, and no others.
+#include "conformance/runtime/footprint.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <stdexcept>
+#include <vector>
+
+#include "conformance/runtime/check.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// Memory that is taken, and given back at the end of the test.
+class NoGrowth : public testing::Test {
+ protected:
+  ~NoGrowth() override {
+    for (void* p : taken_) std::free(p);
+  }
+
+  void take(std::size_t bytes) {
+    if (taken_.size() == taken_.capacity()) throw std::length_error("the test itself must take no memory");
+    taken_.push_back(std::malloc(bytes));
+  }
+  void give_back() {
+    for (void* p : taken_) std::free(p);
+    taken_.clear();
+  }
+
+  static std::string verdict(const std::function<void()>& step, double bytes_each = 1) {
+    try {
+      check_no_growth("a step", 100, step, bytes_each);
+    } catch (const CheckFailed& e) {
+      return e.what();
+    }
+    return "";
+  }
+
+ private:
+  std::vector<void*> taken_ = [] {
+    std::vector<void*> room;
+    room.reserve(100'000);
+    return room;
+  }();
+};
+
+TEST_F(NoGrowth, IsSeenWhereThereIsNone) {
+  EXPECT_EQ(verdict([&] {
+              take(100);
+              give_back();
+            }),
+            "");
+}
+
+TEST_F(NoGrowth, IsNoLeakWhereItHappensOnce) {
+  int steps = 0;
+  EXPECT_EQ(verdict([&] {
+              if (++steps < 150) take(100);  // beyond the warm-up
+            }),
+            "");
+}
+
+TEST_F(NoGrowth, OfTheSmallestAllocationIsFound) {
+  const std::string why = verdict([&] { take(8); });
+  EXPECT_NE(why.find("bytes of the heap more"), std::string::npos) << why;
+  EXPECT_NE(why.find("never back in 16 rounds"), std::string::npos) << why;
+}
+
+TEST_F(NoGrowth, OfOneStepInTenIsFound) {
+  int steps = 0;
+  EXPECT_NE(verdict([&] {
+              if (++steps % 10 == 0) take(24);
+            }),
+            "");
+}
+
+TEST_F(NoGrowth, IsNoLeakWhereAllIsGivenBackNowAndThen) {
+  int steps = 0;
+  EXPECT_EQ(verdict([&] {
+              take(10);
+              if (++steps % 730 == 0) give_back();
+            }),
+            "");
+}
+
+TEST_F(NoGrowth, IsFoundUnderWhatIsGivenBackNowAndThen) {
+  int steps = 0;
+  std::vector<void*> lost;
+  lost.reserve(10'000);
+  EXPECT_NE(verdict([&] {
+              take(10);
+              if (++steps % 130 == 0) give_back();
+              lost.push_back(std::malloc(40));
+            }),
+            "");
+  for (void* p : lost) std::free(p);
+}
+
+TEST_F(NoGrowth, OfMuchAtOnceIsFound) {
+  int steps = 0;
+  EXPECT_NE(verdict([&] {
+              if (++steps == 170) take(1 << 20);
+            }),
+            "");
+}
+
+}  // namespace
+}  // namespace lockstep::conformance
