@@ -23,7 +23,6 @@ double seconds_of(const Work& work, int calls) {
 int calibrate(const Work& work) {
   seconds_of(work, 1);
   double once = seconds_of(work, 1);
-  if (once < repetition_seconds) once = seconds_of(work, 2);
   int calls = 1;
   while (once * calls < repetition_seconds && calls < (1 << 26)) {
     calls = std::max(calls + 1, static_cast<int>(std::ceil(repetition_seconds / std::max(once, 1e-9))));

@@ -29,15 +29,15 @@ def training_rows(folder, device):
             ok = False
             continue
         if not cpu:
-            rows.append(f"| {device} | {mode} | {own['test_accuracy']:.4f} | {own['images_per_second']:.0f} | "
-                        f"**no CPU to compare with** | {own['weights_sha256'][:16]}… |")
+            verdict, in_brackets = "**no CPU to compare with**", ("", "")
             ok = False
-            continue
-        same = cpu["weights_sha256"] == own["weights_sha256"]
-        ok = ok and (same or mode == "strict")
-        verdict = "equal" if same else "different" if mode == "strict" else "**different**"
-        rows.append(f"| {device} | {mode} | {own['test_accuracy']:.4f} ({cpu['test_accuracy']:.4f}) | "
-                    f"{own['images_per_second']:.0f} ({cpu['images_per_second']:.0f}) | {verdict} | {own['weights_sha256'][:16]}… |")
+        else:
+            same = cpu["weights_sha256"] == own["weights_sha256"]
+            ok = ok and (same or mode == "strict")
+            verdict = "equal" if same else "different" if mode == "strict" else "**different**"
+            in_brackets = f" ({cpu['test_accuracy']:.4f})", f" ({cpu['images_per_second']:.0f})"
+        rows.append(f"| {device} | {mode} | {own['test_accuracy']:.4f}{in_brackets[0]} | "
+                    f"{own['images_per_second']:.0f}{in_brackets[1]} | {verdict} | {own['weights_sha256'][:16]}… |")
     return rows, ok
 
 

@@ -21,7 +21,7 @@ std::string name_of(const Facts& facts) {
   return name + ".bin";
 }
 
-// Of a file's words: the first is their number, as the last word may be padded.
+// Of a file's words: the first says how many bytes the others hold, as the last may be padded.
 std::size_t bytes_in(const std::vector<std::uint32_t>& words) {
   return std::min<std::size_t>(words[0], (words.size() - 1) * sizeof words[0]);
 }

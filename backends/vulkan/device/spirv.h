@@ -20,6 +20,7 @@ enum : std::uint32_t {
   op_type_matrix_nv = 5358,
   op_length_nv = 5362
 };
+
 /// Calls visit(opcode, the instruction's words, where it begins) until it returns false.
 template <class Visit>
 void for_each_instruction(std::span<const std::uint32_t> module, Visit&& visit) {
