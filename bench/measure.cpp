@@ -18,8 +18,8 @@ double seconds_of(const Work& work, int calls) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
 }
 
-// Calls per repetition. The first call prepares kernels, which can take longer than a repetition: counted, it would make
-// one of a single call, whose wait for the device then counts too.
+// Calls per repetition. The first call prepares kernels, which can take longer than a repetition: counted, it would
+// make one of a single call, whose wait for the device then counts too.
 int calibrate(const Work& work) {
   seconds_of(work, 1);
   double once = seconds_of(work, 1);
