@@ -18,11 +18,13 @@ namespace {
 
 Scalar number(double value) { return {Scalar::Kind::floating, 0, value}; }
 
-// What advances with each step, on the host. Powers of the betas are running products, so that every machine gets the
+// What advances with each step, on the host, by multiplications and additions alone, so that every machine gets the
 // same bits.
 struct Progress {
   std::int64_t steps = 0;
-  double beta_1_power = 1, beta_2_power = 1;
+  // 1 - beta^steps, the sum of the weights in each moving average. Not by powers: beside 1 they would lose their
+  // digits.
+  double weights_1 = 0, weights_2 = 0;
 };
 
 // What a step that turns out to have failed on the device takes back, whenever that is noticed.
@@ -55,21 +57,17 @@ struct Optimizer::Impl {
     Progress p = taken->progress;
     ++p.steps;
     if (const Adam* adam = std::get_if<Adam>(&options)) {
-      p.beta_1_power *= adam->beta_1;
-      p.beta_2_power *= adam->beta_2;
+      p.weights_1 = p.weights_1 * adam->beta_1 + (1 - adam->beta_1);
+      p.weights_2 = p.weights_2 * adam->beta_2 + (1 - adam->beta_2);
     }
     return p;
   }
 
   std::vector<Scalar> scalars(const Progress& p) const {
     if (const Adam* a = std::get_if<Adam>(&options)) {
-      return {number(a->learning_rate),
-              number(a->beta_1),
-              number(a->beta_2),
-              number(1 / (1 - p.beta_1_power)),
-              number(1 / (1 - p.beta_2_power)),
-              number(a->epsilon),
-              number(a->weight_decay)};
+      return {number(a->learning_rate), number(a->beta_1),     number(a->beta_2),
+              number(1 - a->beta_1),    number(1 - a->beta_2), number(1 / p.weights_1),
+              number(1 / p.weights_2),  number(a->epsilon),    number(a->weight_decay)};
     }
     const Sgd& s = std::get<Sgd>(options);
     if (s.momentum == 0) return {number(s.learning_rate)};
@@ -266,6 +264,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     std::vector<VariableImpl*> written;
     std::vector<Spec> specs;
     std::optional<OpCall> call;
+    std::optional<CallTypes> types;
     std::optional<PlannedCall> planned;
     std::vector<TensorRef> before;  // only where somebody watches
   };
@@ -283,7 +282,8 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     step.inputs.emplace_back(gradients[i], where);
     step.before = witness.copies_of(step.inputs, where);
     step.call.emplace(OpCall{op, step.inputs, nullptr, scalars, where});
-    step.planned.emplace(*step.call, CallTypes{step.specs[0].dtype, step.specs[0].dtype}, device, step.specs);
+    step.types.emplace(step.specs[0].dtype, step.inputs.size());
+    step.planned.emplace(*step.call, *step.types, device, step.specs);
     if (!step.planned->plan()) {
       raise(ErrorId::no_kernel, op.name, device.name() + " has no kernel for it: " + step.planned->refusal().text,
             "use variables of f32, or another device", where);

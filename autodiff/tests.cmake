@@ -3,5 +3,6 @@ if(NOT LOCKSTEP_TESTS)
   return()
 endif()
 
+lockstep_test(adam_test adam_test.cpp)
 lockstep_test(tape_test tape_test.cpp)
 lockstep_test(variable_test variable_test.cpp)

@@ -119,7 +119,33 @@ Tensor broadcast(const RefArray& a, Device device) {
   return broadcast_to(upload(scattered(bytes_of(a), size_of(a.dtype), 0, 1, order), a.dtype, narrow, device), a.shape);
 }
 
+Operand number_operand(const Scalar& s) {
+  switch (s.kind) {
+    case Scalar::Kind::floating: return Operand(s.floating);
+    case Scalar::Kind::logical: return Operand(s.integer != 0);
+    default: return s.above_int64 ? Operand(static_cast<std::uint64_t>(s.integer)) : Operand(s.integer);
+  }
+}
+
 }  // namespace
+
+DescribedCase::DescribedCase(const OpDef& op, const OpCase& c) : op_(op), case_(c) {
+  descriptions_.reserve(c.inputs.size());
+  for (const CaseInput& in : c.inputs) {
+    if (in.absent) {
+      operands_.push_back(Operand::absent());
+    } else if (in.scalar) {
+      operands_.push_back(number_operand(*in.scalar));
+    } else {
+      descriptions_.push_back(Tensor::abstract({in.dtype, in.shape}));
+      operands_.emplace_back(descriptions_.back());
+    }
+  }
+}
+
+OpCall DescribedCase::call() const {
+  return {op_, operands_, attrs_of(op_, case_), case_.scalars, std::source_location::current()};
+}
 
 OpCase widened(const OpCase& c) {
   OpCase wide = c;
@@ -168,10 +194,7 @@ CaseOperands::CaseOperands(const OpDef&, const OpCase& c, std::span<const RefArr
     if (c.inputs[i].absent) {
       operands_.push_back(Operand::absent());
     } else if (c.inputs[i].scalar) {
-      const Scalar& s = *c.inputs[i].scalar;
-      operands_.push_back(s.kind == Scalar::Kind::floating  ? Operand(s.floating)
-                          : s.kind == Scalar::Kind::logical ? Operand(s.integer != 0)
-                                                            : Operand(s.integer));
+      operands_.push_back(number_operand(*c.inputs[i].scalar));
     } else {
       operands_.emplace_back(*tensors_[i]);
     }

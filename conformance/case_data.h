@@ -22,6 +22,19 @@ class CaseOperands {
   std::vector<Operand> operands_;
 };
 
+/// A case as a call on descriptions. The op and the case outlive it.
+class DescribedCase {
+ public:
+  DescribedCase(const OpDef& op, const OpCase& c);
+  OpCall call() const;
+
+ private:
+  const OpDef& op_;
+  const OpCase& case_;
+  std::vector<Tensor> descriptions_;
+  std::vector<Operand> operands_;
+};
+
 /// The case, and arrays, with f32 in place of f16 and bf16: what the ops on these compute in.
 OpCase widened(const OpCase& c);
 std::vector<RefArray> widened(std::vector<RefArray> arrays);

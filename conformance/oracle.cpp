@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "ops/infer.h"
-
 namespace lockstep::conformance {
 namespace {
 
@@ -14,40 +12,16 @@ constexpr long double directional_step = 1e-4L;
 
 }  // namespace
 
-Oracle::Oracle(const OpDef& op, const OpCase& c) : op_(op), case_(c) {
-  descriptions_.reserve(c.inputs.size());
-  for (const CaseInput& input : c.inputs) {
-    if (input.absent) {
-      operands_.push_back(Operand::absent());
-    } else if (input.scalar) {
-      operands_.push_back(input.scalar->kind == Scalar::Kind::floating ? Operand(input.scalar->floating)
-                                                                       : Operand(input.scalar->integer));
-    } else {
-      descriptions_.push_back(Tensor::abstract({input.dtype, input.shape}));
-      operands_.emplace_back(descriptions_.back());
-    }
-  }
-  const OpCall call{op, operands_, attrs_of(op, c), c.scalars, std::source_location::current()};
-  check_input_count(call);
-  specs_.resize(op.outputs.size());
-  InferContext context(call, check_dtypes(call), specs_);
-  op.infer(context);
-}
+Oracle::Oracle(const OpDef& op, const OpCase& c) : case_(c), reference_(DescribedCase(op, c).call()) {}
 
-std::vector<RefArray> Oracle::forward(std::span<const RefArray> inputs) const {
-  const OpCall call{op_, operands_, attrs_of(op_, case_), case_.scalars, std::source_location::current()};
-  RefContext context{call, inputs, specs_, {}};
-  for (const Spec& spec : specs_) context.outputs.push_back(RefArray::zeros(spec.dtype, spec.shape));
-  op_.reference(context);
-  return std::move(context.outputs);
-}
+std::vector<RefArray> Oracle::forward(std::span<const RefArray> inputs) const { return reference_.answer(inputs); }
 
 bool Oracle::is_differentiable_input(std::size_t i) const {
   const CaseInput& input = case_.inputs[i];
   return !input.absent && !input.scalar && types::floating.has(input.dtype);
 }
 
-bool Oracle::is_differentiable_output(std::size_t o) const { return types::floating.has(specs_[o].dtype); }
+bool Oracle::is_differentiable_output(std::size_t o) const { return types::floating.has(output_specs()[o].dtype); }
 
 long double Oracle::contraction(std::span<const RefArray> inputs, std::span<const RefArray> cotangents) const {
   const std::vector<RefArray> outputs = forward(inputs);

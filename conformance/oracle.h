@@ -2,6 +2,7 @@
 #pragma once
 
 #include "conformance/case_data.h"
+#include "ops/reference_call.h"
 
 namespace lockstep::conformance {
 
@@ -9,7 +10,7 @@ class Oracle {
  public:
   Oracle(const OpDef& op, const OpCase& c);
 
-  const std::vector<Spec>& output_specs() const { return specs_; }
+  const std::vector<Spec>& output_specs() const { return reference_.output_specs(); }
   std::vector<RefArray> forward(std::span<const RefArray> inputs) const;
 
   /// Inputs and outputs that derivatives are taken of.
@@ -28,11 +29,8 @@ class Oracle {
                     std::span<const RefArray> directions) const;
 
  private:
-  const OpDef& op_;
   const OpCase& case_;
-  std::vector<Spec> specs_;
-  std::vector<Tensor> descriptions_;
-  std::vector<Operand> operands_;
+  ReferenceCall reference_;
 };
 
 }  // namespace lockstep::conformance

@@ -45,12 +45,13 @@ TensorRef assemble(const OpCall& call, DeviceState& device, const Spec& spec) {
   std::deque<Operand> operands;
   std::deque<PlannedCall> planned;  // stable addresses: a planned call is not movable
   std::vector<PlannedCall*> launches;
+  const CallTypes types(spec.dtype, 1);
   for (const Assembly::Piece& piece : assembly.pieces) {
     if (piece.place.shape.size() == 0) continue;
     operands.push_back(call.inputs[piece.input]);
     calls.push_back({copy, std::span(&operands.back(), 1), nullptr, {}, call.where});
     const TensorRef target = view_of(whole, piece.place);
-    planned.emplace_back(calls.back(), CallTypes{spec.dtype, spec.dtype}, device, std::span(&target, 1));
+    planned.emplace_back(calls.back(), types, device, std::span(&target, 1));
     if (!planned.back().plan()) {
       raise_call_error(call, ErrorId::no_kernel,
                        device.name() + " cannot copy between these layouts: " + planned.back().refusal().text,

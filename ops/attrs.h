@@ -117,6 +117,11 @@ struct FullAttrs {
   std::int64_t dtype = 0;
 };
 
+struct IotaAttrs {
+  IntList shape;
+  std::int64_t dtype = static_cast<std::int64_t>(DType::i64);
+};
+
 struct RandomAttrs {
   IntList shape;
   std::int64_t dtype = 0;  // numbered as DType

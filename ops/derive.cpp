@@ -121,7 +121,7 @@ std::vector<std::size_t> used_inputs(const OpDef& op, std::size_t wanted) {
     inputs.push_back(builder.input(sample_dtype(def, abi_dtype(dtype))));
   }
   for (std::size_t s = 0; s < op.scalars.size(); ++s) {
-    inputs.push_back(builder.scalar(static_cast<std::uint32_t>(s), own_scalar_dtype(op, s, {dtype, dtype})));
+    inputs.push_back(builder.scalar(static_cast<std::uint32_t>(s), own_scalar_dtype(op, s, dtype, dtype)));
   }
   for (std::size_t o = 0; o < op.outputs.size(); ++o) upstream.push_back(builder.input(abi_dtype(dtype)));
   const OpCall call{op, {}, op.attrs.defaults.data(), {}, {}};

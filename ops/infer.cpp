@@ -11,33 +11,6 @@ namespace {
 
 const Shape scalar_shape;
 
-std::string cast_hint(const OpCall& call, std::size_t i, DType to) {
-  return "cast it: cast(" + input_name(call.op, i) +
-         ", lockstep::" + (to == DType::boolean ? std::string("boolean") : std::string(name_of(to))) + ")";
-}
-
-DType dtype_of_number(const Scalar& s) {
-  switch (s.kind) {
-    case Scalar::Kind::logical: return DType::boolean;
-    case Scalar::Kind::integer: return DType::i32;
-    default: return DType::f32;
-  }
-}
-
-// The first tensor of a group decides; a group of numbers alone takes the most general of them.
-DType dtype_of_group(const OpCall& call, char group) {
-  DType of_numbers = DType::boolean;
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const Operand& operand = call.inputs[i];
-    if (input_def(call.op, i).group != group || operand.is_absent()) continue;
-    if (operand.is_tensor()) return operand.impl()->dtype;
-    const DType t = dtype_of_number(operand.scalar());
-    if (t == DType::f32 || of_numbers == DType::boolean) of_numbers = t;
-  }
-  const TypeSet accepted = call.op.inputs.empty() ? types::any : input_def(call.op, 0).types;
-  return accepted.has(of_numbers) ? of_numbers : DType::f32;
-}
-
 // Extents that may be equal, or of which one is 1. The result's extent in `out`.
 bool broadcast_dims(Dim a, Dim b, Dim& out) {
   if (a == b || b == Dim(1)) {
@@ -88,42 +61,6 @@ IntList::IntList(std::span<const std::int64_t> list) : count(static_cast<std::in
   std::copy(list.begin(), list.end(), values);
 }
 
-namespace {
-
-struct Range {
-  std::int64_t least, most;
-};
-
-Range range_of(DType t) {
-  switch (t) {
-    case DType::i8: return {INT8_MIN, INT8_MAX};
-    case DType::u8: return {0, UINT8_MAX};
-    case DType::i32: return {INT32_MIN, INT32_MAX};
-    case DType::boolean: return {0, 1};
-    default: return {INT64_MIN, INT64_MAX};
-  }
-}
-
-}  // namespace
-
-void check_number(const OpCall& call, const Scalar& number, DType dtype) {
-  if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return;
-  const Range range = range_of(dtype);
-  if (!number.above_int64 && number.integer >= range.least && number.integer <= range.most) return;
-  std::string fix = "use a dtype that holds it";
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    if (!call.inputs[i].is_tensor() || input_def(call.op, i).group != 'T') continue;
-    fix = number.above_int64 || dtype == DType::i64 ? cast_hint(call, i, DType::f64) : cast_hint(call, i, DType::i64);
-    break;
-  }
-  const std::string text =
-      number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer)) : std::to_string(number.integer);
-  raise_call_error(call, ErrorId::invalid_attribute,
-                   "the number " + text + " is outside the range of " + std::string(name_of(dtype)) + ", " +
-                       std::to_string(range.least) + " to " + std::to_string(range.most),
-                   fix);
-}
-
 void check_input_count(const OpCall& call) {
   const std::size_t most = call.op.inputs.size();
   const bool variadic = most > 0 && call.op.inputs.back().variadic;
@@ -136,38 +73,16 @@ void check_input_count(const OpCall& call) {
                    "see the op's documentation for its inputs");
 }
 
-DType check_dtypes(const OpCall& call) {
-  const DType main = dtype_of_group(call, 'T');
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const Operand& operand = call.inputs[i];
-    const InputDef& def = input_def(call.op, i);
-    if (operand.is_absent()) {
-      if (def.optional) continue;
-      raise_call_error(call, ErrorId::wrong_input_count, "input " + def.name + " is missing", "give it");
-    }
-    const DType wanted = def.group == 'T' ? main
-                         : def.group == '-'
-                             ? (operand.is_tensor() ? operand.impl()->dtype : dtype_of_number(operand.scalar()))
-                             : dtype_of_group(call, def.group);
-    const DType given = operand.is_tensor() ? operand.impl()->dtype : wanted;
-    if (operand.is_scalar()) check_number(call, operand.scalar(), wanted);
-    if (!def.types.has(given)) {
-      const DType better = def.types.has(DType::f32)   ? DType::f32
-                           : def.types.has(DType::i64) ? DType::i64
-                                                       : DType::boolean;
-      raise_call_error(
-          call, ErrorId::dtype_not_accepted,
-          input_name(call.op, i) + " is " + std::string(name_of(given)) + ", the op takes " + def.types.to_string(),
-          cast_hint(call, i, better));
-    }
-    if (given != wanted) {
-      raise_call_error(call, ErrorId::dtypes_differ,
-                       "operands are " + std::string(name_of(wanted)) + " and " + std::string(name_of(given)) +
-                           ", nothing is promoted silently",
-                       cast_hint(call, i, wanted));
-    }
+void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
+  InferContext context(call, types, specs);
+  try {
+    call.op.infer(context);
+  } catch (const ShapeError& e) {
+    // Arithmetic on extents knows nothing of the op that it is done for.
+    if (e.op() != "shape") throw;
+    raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
   }
-  return main;
+  types.set_result(specs[0].dtype);
 }
 
 Shape broadcast_shape(const OpCall& call) {
@@ -210,10 +125,9 @@ const Shape& InferContext::shape(std::size_t i) const {
   return operand.is_tensor() ? operand.impl()->shape : scalar_shape;
 }
 
-DType InferContext::dtype(std::size_t i) const {
-  const Operand& operand = call_.inputs[i];
-  return operand.is_tensor() ? operand.impl()->dtype : dtype_of_group(call_, input_def(call_.op, i).group);
-}
+DType InferContext::dtype(std::size_t i) const { return types_.operand(i); }
+
+DType InferContext::group_dtype() const { return types_.group(); }
 
 void InferContext::fail(ErrorId id, std::string headline, std::string fix) const {
   raise_call_error(call_, id, std::move(headline), std::move(fix));

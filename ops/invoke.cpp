@@ -1,6 +1,6 @@
 // The single way through which every op call passes:
 //
-//   inputs ─ checks ─ infer ─┬─ descriptions: outputs are descriptions too
+//   inputs ─ dtypes ─ casts and numbers ─ infer ─┬─ descriptions: outputs are descriptions too
 //                            ├─ view: outputs share the input's memory
 //                            ├─ kernel: plan, then submit
 //                            ├─ widen: f16 and bf16 by way of f32
@@ -49,31 +49,6 @@ Placement place(const OpCall& call) {
   placement.abstract = thread_state().describing;
   if (!placement.abstract) placement.device = &default_device().state();
   return placement;
-}
-
-// A floating number among integer tensors makes them f32.
-bool needs_promotion(const OpCall& call) {
-  bool floating_number = false, integer_tensor = false;
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const Operand& operand = call.inputs[i];
-    if (input_def(call.op, i).group != 'T') continue;
-    if (operand.is_scalar()) floating_number |= operand.scalar().kind == Scalar::Kind::floating;
-    if (operand.is_tensor()) integer_tensor |= is_integer(operand.impl()->dtype);
-  }
-  return floating_number && integer_tensor;
-}
-
-void invoke_promoted(const OpCall& call, std::span<TensorRef> outputs) {
-  std::vector<Tensor> casts;
-  std::vector<Operand> inputs(call.inputs.begin(), call.inputs.end());
-  casts.reserve(inputs.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i].is_tensor() || !is_integer(inputs[i].impl()->dtype)) continue;
-    if (input_def(call.op, i).group != 'T') continue;
-    casts.push_back(cast_tensor(inputs[i], DType::f32));
-    inputs[i] = Operand(casts.back(), call.where);
-  }
-  invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, outputs);
 }
 
 bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
@@ -141,11 +116,6 @@ void fail_unsupported(const OpCall& call, DeviceState& device, const KernelLooku
                    "use another dtype or device; `lockstep devices` shows what each device has");
 }
 
-// Numbers given to ops that are not pointwise become tensors.
-bool has_number(const OpCall& call) {
-  return std::any_of(call.inputs.begin(), call.inputs.end(), [](const Operand& o) { return o.is_scalar(); });
-}
-
 // A composite without a gradient rule of its own differentiates through its parts.
 bool must_decompose(const OpCall& call) {
   if (call.op.gradient || !call.op.decompose || !op_observers().active()) return false;
@@ -153,7 +123,7 @@ bool must_decompose(const OpCall& call) {
   return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
 }
 
-void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::span<const Spec> specs,
+void execute(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs,
              std::span<TensorRef> outputs) {
   if (!device.offers(math_mode())) {
     raise_call_error(call, ErrorId::math_mode,
@@ -176,7 +146,7 @@ void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::sp
   }
   KernelLookup refusal;
   if (!must_decompose(call)) {
-    PlannedCall planned(call, {group_dtype, specs[0].dtype}, device, specs);
+    PlannedCall planned(call, types, device, specs);
     if (planned.plan()) {
       PlannedCall* const one[] = {&planned};
       PlannedCall::submit(one, device);
@@ -190,7 +160,7 @@ void execute(const OpCall& call, DType group_dtype, DeviceState& device, std::sp
   if (!call.op.decompose || !invoke_decomposed(call, device, specs, outputs)) fail_unsupported(call, device, refusal);
 }
 
-void carry_out(const OpCall& call, DType group_dtype, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+void carry_out(const OpCall& call, const CallTypes& types, std::span<const Spec> specs, std::span<TensorRef> outputs) {
   const Placement placement = place(call);
   const auto symbolic = [](const Spec& s) { return !s.shape.is_known(); };
   if (placement.abstract || std::any_of(specs.begin(), specs.end(), symbolic)) {
@@ -206,32 +176,27 @@ void carry_out(const OpCall& call, DType group_dtype, std::span<const Spec> spec
     for (std::size_t o = 0; o < outputs.size(); ++o) outputs[o] = TensorRef::share(results[o].impl());
     return;
   }
-  execute(call, group_dtype, *placement.device, specs, outputs);
+  execute(call, types, *placement.device, specs, outputs);
 }
 
-void invoke_with_tensors(const OpCall& call, DType group_dtype, std::span<TensorRef> outputs) {
-  std::vector<Tensor> made;
-  std::vector<Operand> inputs(call.inputs.begin(), call.inputs.end());
-  made.reserve(inputs.size());
+// Operands are what the call's dtypes say; numbers stay where programs take them.
+void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef> outputs) {
+  InlineVector<Spec, 2> inferred;
+  for (std::size_t o = 0; o < call.op.outputs.size(); ++o) inferred.push_back({});
+  const std::span<Spec> specs = inferred;
+  infer_specs(call, types, specs);
+  carry_out(call, types, specs, outputs);
+  if (op_observers().active()) {
+    for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);
+  }
+}
+
+RewrittenOperands rewritten(const OpCall& call, const CallTypes& types) {
   const Placement placement = place(call);
   std::optional<DeviceScope> scope;
   if (placement.device) scope.emplace(placement.device->device());
-  for (Operand& operand : inputs) {
-    if (!operand.is_scalar()) continue;
-    made.push_back(number_tensor(operand.scalar(), group_dtype, call.where));
-    operand = Operand(made.back(), call.where);
-  }
-  invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, outputs);
-}
-
-// Arithmetic on extents knows nothing of the op that it is done for.
-void infer(const OpCall& call, InferContext& context) {
-  try {
-    call.op.infer(context);
-  } catch (const ShapeError& e) {
-    if (e.op() != "shape") throw;
-    raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
-  }
+  return {call, types, &cast_tensor,
+          [&](const Scalar& number, DType dtype) { return number_tensor(number, dtype, call.where); }};
 }
 
 std::source_location location_of(std::span<const Operand> inputs, const std::source_location* where) {
@@ -243,19 +208,10 @@ std::source_location location_of(std::span<const Operand> inputs, const std::sou
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
   check_not_forked();
   check_input_count(call);
-  if (needs_promotion(call)) return invoke_promoted(call, outputs);
-  const DType group_dtype = check_dtypes(call);
-  if (!call.op.pointwise() && has_number(call)) return invoke_with_tensors(call, group_dtype, outputs);
-
-  InlineVector<Spec, 2> specs;
-  for (std::size_t o = 0; o < call.op.outputs.size(); ++o) specs.push_back({});
-  const std::span<Spec> used = specs;
-  InferContext context(call, group_dtype, used);
-  infer(call, context);
-  carry_out(call, group_dtype, used, outputs);
-  if (op_observers().active()) {
-    for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);
-  }
+  CallTypes types(call);
+  if (!types.promotes() && !numbers_become_tensors(call)) return invoke_rewritten(call, types, outputs);
+  const RewrittenOperands operands = rewritten(call, types);
+  invoke_rewritten({call.op, operands.operands(), call.attrs, call.scalars, call.where}, types, outputs);
 }
 
 std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs,
@@ -276,12 +232,7 @@ Tensor invoke1(const OpDef& op, std::span<const Operand> inputs, const void* att
 }
 
 Tensor Operand::tensor() const {
-  return impl_ ? Tensor::share(impl_)
-               : number_tensor(scalar_,
-                               scalar_.kind == Scalar::Kind::floating  ? DType::f32
-                               : scalar_.kind == Scalar::Kind::integer ? DType::i32
-                                                                       : DType::boolean,
-                               where_);
+  return impl_ ? Tensor::share(impl_) : number_tensor(scalar_, dtype_of_number(scalar_), where_);
 }
 
 }  // namespace lockstep

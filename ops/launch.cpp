@@ -12,22 +12,12 @@
 namespace lockstep {
 namespace {
 
-// A number takes the dtype of its group's tensors.
-DType group_dtype_of(const OpCall& call, std::size_t i, DType main_group) {
-  const char group = input_def(call.op, i).group;
-  for (std::size_t k = 0; group != 'T' && k < call.inputs.size(); ++k) {
-    if (call.inputs[k].is_tensor() && input_def(call.op, k).group == group) return call.inputs[k].impl()->dtype;
-  }
-  const bool logical = call.inputs[i].scalar().kind == Scalar::Kind::logical;
-  return group != 'T' && logical ? DType::boolean : main_group;
-}
-
 bool is_short_float(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
 
 // Fills in what a kernel description says of the op itself. Lives through one prepare or query.
 class OpDescription {
  public:
-  OpDescription(const OpCall& call, CallTypes types) : call_(call), types_(types) {}
+  OpDescription(const OpCall& call, const CallTypes& types) : call_(call), types_(types) {}
 
   void fill(lks_kernel_desc& desc) {
     desc.op_version = call_.op.version;
@@ -41,10 +31,10 @@ class OpDescription {
  private:
   void fill_scalars(lks_kernel_desc& desc) {
     for (std::size_t i = 0; i < call_.inputs.size(); ++i) {
-      if (call_.inputs[i].is_scalar()) scalars_.push_back(abi_dtype(operand_dtype(call_, i, types_)));
+      if (call_.inputs[i].is_scalar()) scalars_.push_back(abi_dtype(types_.number(i)));
     }
     for (std::size_t i = 0; i < call_.op.scalars.size(); ++i) {
-      scalars_.push_back(own_scalar_dtype(call_.op, i, types_));
+      scalars_.push_back(own_scalar_dtype(call_.op, i, types_.group(), types_.result()));
     }
     desc.scalar_count = static_cast<std::uint32_t>(scalars_.size());
     desc.scalar_dtypes = scalars_.data();
@@ -60,11 +50,9 @@ class OpDescription {
   }
 
   void fill_program(lks_kernel_desc& desc) {
-    std::vector<DType> dtypes;
     std::vector<lks_dtype> results;
-    for (std::size_t i = 0; i < call_.inputs.size(); ++i) dtypes.push_back(operand_dtype(call_, i, types_));
     for (std::uint32_t o = 0; o < desc.output_count; ++o) results.push_back(desc.outputs[o].dtype);
-    program_ = record_program(call_, dtypes, types_, results);
+    program_ = record_program(call_, types_, results);
     for (std::uint32_t i = 0; i < desc.input_count; ++i) inputs_.push_back(i);
     for (std::uint32_t i = 0; i < desc.output_count; ++i) outputs_.push_back(i);
     attached_ = {&program_.abi(), inputs_.data(), outputs_.data()};
@@ -76,7 +64,7 @@ class OpDescription {
   }
 
   const OpCall& call_;
-  CallTypes types_;
+  const CallTypes& types_;
   Program program_;
   lks_attached_program attached_{};
   std::vector<std::uint32_t> inputs_, outputs_;
@@ -86,7 +74,7 @@ class OpDescription {
 
 struct DescribeContext {
   const OpCall& call;
-  CallTypes types;
+  const CallTypes& types;
   // The description points into it; kept until the thread's next miss.
   static OpDescription& keep(const DescribeContext& context) {
     static thread_local std::optional<OpDescription> current;
@@ -101,30 +89,27 @@ void describe_op(lks_kernel_desc& desc, const void* context) {
 
 }  // namespace
 
-lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, CallTypes types) {
-  const lks_dtype declared = op.scalars[i].dtype;
-  if (declared == ScalarDef::of_inputs) return abi_dtype(compute_dtype(types.inputs));
-  return declared == ScalarDef::of_result ? abi_dtype(compute_dtype(types.result)) : declared;
+lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, DType group, DType result) {
+  switch (const lks_dtype declared = op.scalars[i].dtype) {
+    case ScalarDef::of_inputs: return abi_dtype(compute_dtype(group));
+    case ScalarDef::of_result: return abi_dtype(compute_dtype(result));
+    case ScalarDef::widest_of_result: return is_floating(result) ? LKS_F64 : LKS_I64;
+    default: return declared;
+  }
 }
 
-DType operand_dtype(const OpCall& call, std::size_t i, CallTypes types) {
-  if (call.inputs[i].is_tensor()) return call.inputs[i].impl()->dtype;
-  const DType dtype = group_dtype_of(call, i, types.inputs);
-  return is_floating(types.result) ? compute_dtype(dtype) : dtype;
-}
-
-Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types,
-                       std::span<const lks_dtype> output_dtypes) {
+Program record_program(const OpCall& call, const CallTypes& types, std::span<const lks_dtype> output_dtypes) {
   ProgramBuilder builder;
   std::vector<Expr> values;
   std::uint32_t next_scalar = 0;
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const lks_dtype dtype = abi_dtype(operand_dtypes[i]);
-    const Expr value = call.inputs[i].is_scalar() ? builder.scalar(next_scalar++, dtype) : builder.input(dtype);
+    const bool is_number = call.inputs[i].is_scalar();
+    const lks_dtype dtype = abi_dtype(is_number ? types.number(i) : types.operand(i));
+    const Expr value = is_number ? builder.scalar(next_scalar++, dtype) : builder.input(dtype);
     values.push_back(is_short_float(dtype) ? convert(value, LKS_F32) : value);
   }
   for (std::size_t i = 0; i < call.op.scalars.size(); ++i) {
-    values.push_back(builder.scalar(next_scalar++, own_scalar_dtype(call.op, i, types)));
+    values.push_back(builder.scalar(next_scalar++, own_scalar_dtype(call.op, i, types.group(), types.result())));
   }
   std::vector<Expr> results = call.op.body(builder, call, values);
   for (std::size_t o = 0; o < std::min(results.size(), output_dtypes.size()); ++o) {
@@ -186,17 +171,20 @@ void PlannedCall::bind_inputs() {
       none.absent = true;
       tensors_.push_back(none);
     } else {
-      scalar_mask_ |= std::uint64_t{1} << i;
-      scalars_.push_back(scalar_bits(operand.scalar(), abi_dtype(operand_dtype(call_, i, types_))));
+      const DType dtype = types_.number(i);
+      scalars_.push_back(scalar_bits(operand.scalar(), abi_dtype(dtype)));
+      while (number_dtypes_.size() < i) number_dtypes_.push_back(0);
+      number_dtypes_.push_back(static_cast<std::uint8_t>(1 + static_cast<int>(dtype)));
     }
   }
   input_count_ = static_cast<std::uint32_t>(tensors_.size());
   for (std::size_t i = 0; i < call_.op.scalars.size(); ++i) {
-    scalars_.push_back(scalar_bits(call_.scalars[i], own_scalar_dtype(call_.op, i, types_)));
+    scalars_.push_back(scalar_bits(call_.scalars[i], own_scalar_dtype(call_.op, i, types_.group(), types_.result())));
   }
 }
 
-PlannedCall::PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const TensorRef> outputs)
+PlannedCall::PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device,
+                         std::span<const TensorRef> outputs)
     : call_(call), types_(types), device_(device) {
   bind_inputs();
   for (const TensorRef& out : outputs) {
@@ -205,7 +193,7 @@ PlannedCall::PlannedCall(const OpCall& call, CallTypes types, DeviceState& devic
   }
 }
 
-PlannedCall::PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const Spec> specs)
+PlannedCall::PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs)
     : call_(call), types_(types), device_(device) {
   bind_inputs();
   for (std::size_t o = 0; o < specs.size(); ++o) {
@@ -225,7 +213,7 @@ PlannedCall::PlannedCall(const OpCall& call, CallTypes types, DeviceState& devic
 KernelRequest PlannedCall::request() const {
   KernelRequest r;
   r.op_key = &call_.op;
-  r.variation = scalar_mask_;
+  r.number_dtypes = number_dtypes_;
   r.attrs = call_.attrs;
   r.attrs_size = static_cast<std::uint32_t>(call_.op.attrs.size);
   r.mode = math_mode();
@@ -361,7 +349,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   }
 }
 
-KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType inputs_dtype,
+KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
                           std::span<const Spec> inputs, std::span<const Spec> outputs, MathMode mode) {
   std::vector<KernelTensor> tensors;
   std::vector<std::vector<std::int64_t>> strides;
@@ -382,7 +370,7 @@ KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType i
   }
   const auto input_count = static_cast<std::uint32_t>(tensors.size());
   for (const Spec& spec : outputs) add(spec);
-  const DescribeContext context{call, {inputs_dtype, outputs[0].dtype}};
+  const DescribeContext context{call, types};
   KernelRequest r;
   r.op_key = &call.op;
   r.attrs = call.attrs;

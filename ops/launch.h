@@ -4,24 +4,20 @@
 
 #include <span>
 
+#include "ops/call_types.h"
 #include "ops/observer.h"
 #include "runtime/device_state.h"
 #include "runtime/inline_vector.h"
 
 namespace lockstep {
 
-/// The dtypes that numbers of a call may take.
-struct CallTypes {
-  DType inputs = DType::f32;  // of group T
-  DType result = DType::f32;  // of the first output
-};
-
-/// A call that needs nothing more but to be submitted. Neither copyable nor movable: the launch points into it.
+/// A call that needs nothing more but to be submitted. Neither copyable nor movable: the launch points into it. The
+/// call and its dtypes outlive it.
 class PlannedCall {
  public:
-  PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const Spec> specs);
+  PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs);
   /// The same, writing into existing tensors, which may be views.
-  PlannedCall(const OpCall& call, CallTypes types, DeviceState& device, std::span<const TensorRef> outputs);
+  PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorRef> outputs);
   PlannedCall(const PlannedCall&) = delete;
   PlannedCall& operator=(const PlannedCall&) = delete;
 
@@ -43,15 +39,15 @@ class PlannedCall {
   void bind();
 
   const OpCall& call_;
-  const CallTypes types_;
+  const CallTypes& types_;
   DeviceState& device_;
   InlineVector<TensorRef, 2> dense_copies_;
   InlineVector<TensorRef, 4> outputs_;
   InlineVector<KernelTensor, 8> tensors_;  // the tensors among the inputs, then outputs
   InlineVector<lks_binding, 8> bindings_;
   InlineVector<std::uint64_t, 8> scalars_;
+  InlineVector<std::uint8_t, 8> number_dtypes_;  // per operand 1 + the dtype of a number; empty where there is none
   std::uint32_t input_count_ = 0;
-  std::uint64_t scalar_mask_ = 0;  // which operands are numbers
   KernelLookup kernel_;
   BlockRef workspace_;
   lks_launch launch_{};
@@ -62,21 +58,15 @@ std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype);
 
 /// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Operands of
 /// `call` count only as number or tensor.
-KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, DType inputs_dtype,
+KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
                           std::span<const Spec> inputs, std::span<const Spec> outputs,
                           MathMode mode = MathMode::strict);
 
-/// The dtype of operand i. A number among f16 or bf16 tensors takes part as f32, as they do, and is not rounded to
-/// their dtype before; only where nothing is rounded at the end, as in comparisons, it is: so full(shape, 0.1, f16)
-/// equals 0.1.
-DType operand_dtype(const OpCall& call, std::size_t i, CallTypes types);
-
 /// The program that a pointwise call amounts to: numbers become launch-time scalars. f16 and bf16 operands are
 /// converted to f32 first, and f32 results to the f16 and bf16 among `output_dtypes` last.
-Program record_program(const OpCall& call, std::span<const DType> operand_dtypes, CallTypes types,
-                       std::span<const lks_dtype> output_dtypes);
+Program record_program(const OpCall& call, const CallTypes& types, std::span<const lks_dtype> output_dtypes);
 
-/// The dtype of the call's own scalar i.
-lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, CallTypes types);
+/// The dtype of an op's own scalar i, for these dtypes of group T and of the first output.
+lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, DType group, DType result);
 
 }  // namespace lockstep

@@ -298,6 +298,20 @@ std::int64_t broadcast_position(const Shape& input, std::span<const std::int64_t
   return position;
 }
 
+long double exact_value(const Scalar& number) {
+  if (number.kind == Scalar::Kind::floating) return number.floating;
+  return number.above_int64 ? static_cast<long double>(static_cast<std::uint64_t>(number.integer))
+                            : static_cast<long double>(number.integer);
+}
+
+// An op's own numbers are those that the call gives: the oracle knows nothing of their rounding, so that what a kernel
+// makes of rounded ones is seen.
+OracleValue own_scalar(const Scalar& number, lks_dtype t) {
+  OracleValue v = value_of_bits(scalar_bits(number, t), t);
+  if (is_float(t)) v.real = exact_value(number);
+  return v;
+}
+
 }  // namespace
 
 long double number_as(const Scalar& number, DType dtype) {
@@ -306,30 +320,24 @@ long double number_as(const Scalar& number, DType dtype) {
 }
 
 void pointwise_reference(RefContext& r) {
-  DType group = DType::f32;
-  for (std::size_t i = r.inputs.size(); i-- > 0;) {
-    if (r.call.op.inputs[i].group == 'T') group = r.inputs[i].dtype;
-  }
-  const CallTypes types{group, r.output_specs[0].dtype};
-  std::vector<DType> dtypes;
+  CallTypes types(r.call);
+  types.set_result(r.output_specs[0].dtype);
   std::vector<lks_dtype> results;
-  for (std::size_t i = 0; i < r.inputs.size(); ++i) dtypes.push_back(operand_dtype(r.call, i, types));
   for (const Spec& spec : r.output_specs) results.push_back(abi_dtype(spec.dtype));
-  const Program program = record_program(r.call, dtypes, types, results);
+  const Program program = record_program(r.call, types, results);
 
   std::vector<OracleValue> scalars, inputs;
   std::vector<const RefArray*> tensors;
   for (std::size_t i = 0; i < r.inputs.size(); ++i) {
     if (r.call.inputs[i].is_scalar()) {
-      const lks_dtype t = abi_dtype(dtypes[i]);
+      const lks_dtype t = abi_dtype(types.number(i));
       scalars.push_back(value_of_bits(scalar_bits(r.call.inputs[i].scalar(), t), t));
     } else {
       tensors.push_back(&r.inputs[i]);
     }
   }
   for (std::size_t s = 0; s < r.call.op.scalars.size(); ++s) {
-    const lks_dtype t = own_scalar_dtype(r.call.op, s, types);
-    scalars.push_back(value_of_bits(scalar_bits(r.call.scalars[s], t), t));
+    scalars.push_back(own_scalar(r.call.scalars[s], own_scalar_dtype(r.call.op, s, types.group(), types.result())));
   }
   inputs.resize(tensors.size());
   ProgramOracle oracle(program, scalars);

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "lockstep/error.h"
+#include "ops/round_once.h"
 
 namespace lockstep {
 namespace {
@@ -85,20 +86,36 @@ bool is_float_class(lks_dtype t) {
   return LKS_DTYPE_CLASS(t) == LKS_CLASS_FLOAT || LKS_DTYPE_CLASS(t) == LKS_CLASS_BFLOAT;
 }
 
+std::uint64_t low_bits(std::uint64_t integer, lks_dtype t) {
+  const std::uint32_t bits = LKS_DTYPE_BITS(t);
+  return bits == 64 ? integer : integer & ((std::uint64_t{1} << bits) - 1);
+}
+
 // The bits of `number` in dtype t.
 std::uint64_t bits_of(lks_dtype t, double number) {
   switch (t) {
     case LKS_F32: return std::bit_cast<std::uint32_t>(static_cast<float>(number));
     case LKS_F64: return std::bit_cast<std::uint64_t>(number);
-    case LKS_F16: return Half(static_cast<float>(number)).bits;
-    case LKS_BF16: return BFloat16(static_cast<float>(number)).bits;
+    case LKS_F16: return half_of(number).bits;
+    case LKS_BF16: return bfloat16_of(number).bits;
     case LKS_BOOL: return number != 0;
     default: {
       const auto integer = number < 0 ? static_cast<std::uint64_t>(static_cast<std::int64_t>(number))
                                       : static_cast<std::uint64_t>(number);
-      const std::uint32_t bits = LKS_DTYPE_BITS(t);
-      return bits == 64 ? integer : integer & ((std::uint64_t{1} << bits) - 1);
+      return low_bits(integer, t);
     }
+  }
+}
+
+// The same for an integer, which a double may not hold.
+std::uint64_t bits_of(lks_dtype t, std::int64_t number) {
+  switch (t) {
+    case LKS_F32: return std::bit_cast<std::uint32_t>(static_cast<float>(number));
+    case LKS_F64: return std::bit_cast<std::uint64_t>(static_cast<double>(number));
+    case LKS_F16: return half_of(static_cast<long double>(number)).bits;
+    case LKS_BF16: return bfloat16_of(static_cast<long double>(number)).bits;
+    case LKS_BOOL: return number != 0;
+    default: return low_bits(static_cast<std::uint64_t>(number), t);
   }
 }
 
@@ -232,6 +249,10 @@ Expr ProgramBuilder::scalar(std::uint32_t index, lks_dtype dtype) { return emit(
 
 Expr ProgramBuilder::constant(lks_dtype dtype, double number) { return constant_bits(dtype, bits_of(dtype, number)); }
 
+Expr ProgramBuilder::constant_integer(lks_dtype dtype, std::int64_t number) {
+  return constant_bits(dtype, bits_of(dtype, number));
+}
+
 Expr ProgramBuilder::constant_bits(lks_dtype dtype, std::uint64_t bits) {
   return emit(LKS_INSTR_CONST, dtype, {}, bits);
 }
@@ -262,7 +283,8 @@ Program ProgramBuilder::finish(std::span<const Expr> outputs) {
 
 // ---------------------------------------------------------------------------------------------------------------- Expr
 
-Expr Expr::constant(double number) const { return builder_->constant(dtype_, number); }
+Expr Expr::constant_real(double number) const { return builder_->constant(dtype_, number); }
+Expr Expr::constant_integer(std::int64_t number) const { return builder_->constant_integer(dtype_, number); }
 
 Expr operator+(Expr a, Expr b) { return binary(LKS_INSTR_ADD, a, b); }
 Expr operator-(Expr a, Expr b) { return binary(LKS_INSTR_SUB, a, b); }

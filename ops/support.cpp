@@ -127,18 +127,18 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
   OpSupport answer{q.op, OpSupport::Kind::native, ""};
   if (q.op->view || q.op->host) return answer;
   const OpCall call = q.call();
-  const DType dtype = check_dtypes(call);
+  CallTypes types(call);
   std::vector<Spec> outputs(q.op->outputs.size()), inputs;
-  InferContext context(call, dtype, outputs);
-  q.op->infer(context);
+  infer_specs(call, types, outputs);
   for (const Operand& operand : q.operands) {
-    inputs.push_back(operand.is_tensor() ? Spec{operand.impl()->dtype, operand.impl()->shape} : Spec{dtype, {}});
+    inputs.push_back(operand.is_tensor() ? Spec{operand.impl()->dtype, operand.impl()->shape}
+                                         : Spec{types.group(), {}});
   }
   if (q.op->assemble) {
     const OpSupport copy = ask(device, *question_of(built_in("copy")));
     return {q.op, copy.kind, copy.text};
   }
-  const KernelLookup lookup = query_kernel(device, call, dtype, inputs, outputs);
+  const KernelLookup lookup = query_kernel(device, call, types, inputs, outputs);
   if (lookup.reason == LKS_REASON_NONE) return answer;
   answer.kind = OpSupport::Kind::missing;
   answer.text = lookup.text;

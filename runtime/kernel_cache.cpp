@@ -24,7 +24,6 @@ std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
 // What identifies a family besides its attributes: up to 16 tensors at 8 bits each, more are hashed in.
 struct Identity {
   const void* op_key;
-  std::uint64_t variation;
   std::array<std::uint64_t, 2> tensors;  // dtype and rank of each
   std::uint32_t tensor_count;
   MathMode mode;
@@ -36,7 +35,7 @@ std::uint64_t tensor_word(const KernelTensor& t) {
 }
 
 Identity identity_of(const KernelRequest& r) {
-  Identity id{r.op_key, r.variation, {0, 0}, static_cast<std::uint32_t>(r.tensors.size()), r.mode};
+  Identity id{r.op_key, {0, 0}, static_cast<std::uint32_t>(r.tensors.size()), r.mode};
   if (r.tensors.size() <= 8) {
     for (const KernelTensor& t : r.tensors) id.tensors[0] = (id.tensors[0] << 8) | tensor_word(t);
   } else {
@@ -49,7 +48,7 @@ Identity identity_of(const KernelRequest& r) {
 }
 
 std::uint64_t hash_of(const Identity& id, const KernelRequest& r) {
-  std::uint64_t h = mix(reinterpret_cast<std::uintptr_t>(id.op_key), id.variation);
+  std::uint64_t h = reinterpret_cast<std::uintptr_t>(id.op_key);
   h = mix(h, id.tensors[0]);
   h = mix(h, id.tensors[1] + id.tensor_count * 4u + static_cast<std::uint64_t>(id.mode));
   const auto* bytes = static_cast<const unsigned char*>(r.attrs);
@@ -59,6 +58,7 @@ std::uint64_t hash_of(const Identity& id, const KernelRequest& r) {
     h = mix(h, word);
   }
   for (std::uint32_t i = r.attrs_size & ~7u; i < r.attrs_size; ++i) h = mix(h, bytes[i]);
+  for (std::uint8_t dtype : r.number_dtypes) h = mix(h, dtype);
   return h;
 }
 
@@ -186,6 +186,7 @@ KernelLookup refusal(const lks_diag& diag) {
 struct KernelFamily {
   Identity identity;
   std::vector<unsigned char> attrs;
+  std::vector<std::uint8_t> number_dtypes;
   std::mutex mutex;
   std::atomic<const Kernel*> single{nullptr};  // serves every call of the family
   std::vector<Group> groups;
@@ -195,7 +196,8 @@ struct KernelFamily {
 
   bool matches(const Identity& id, const KernelRequest& r) const {
     return identity == id && attrs.size() == r.attrs_size &&
-           (r.attrs_size == 0 || std::memcmp(attrs.data(), r.attrs, r.attrs_size) == 0);
+           (r.attrs_size == 0 || std::memcmp(attrs.data(), r.attrs, r.attrs_size) == 0) &&
+           std::equal(number_dtypes.begin(), number_dtypes.end(), r.number_dtypes.begin(), r.number_dtypes.end());
   }
   std::size_t kernel_count() const {
     std::size_t n = 0;
@@ -270,6 +272,7 @@ std::shared_ptr<KernelFamily> KernelCache::family_for(const KernelRequest& reque
   family->identity = id;
   const auto* bytes = static_cast<const unsigned char*>(request.attrs);
   family->attrs.assign(bytes, bytes + request.attrs_size);
+  family->number_dtypes.assign(request.number_dtypes.begin(), request.number_dtypes.end());
   families_.emplace(hash, family);
   return family;
 }

@@ -40,9 +40,9 @@ struct KernelTensor {
 /// A call, ready to be looked up.
 struct KernelRequest {
   const void* op_key = nullptr;  // identity of the op definition
-  std::uint64_t variation = 0;   // what else changes the description: scalar operands, aliases
   const void* attrs = nullptr;
   std::uint32_t attrs_size = 0;
+  std::span<const std::uint8_t> number_dtypes;  // which operands are numbers, and of which dtypes
   MathMode mode = MathMode::strict;
   std::span<const KernelTensor> tensors;  // inputs, then outputs
   std::uint32_t input_count = 0;

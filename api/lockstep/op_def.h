@@ -23,6 +23,7 @@
 namespace lockstep {
 
 class OpDef;
+class CallTypes;
 
 // ------------------------------------------------------------------------------------------------------------- schema
 
@@ -65,8 +66,9 @@ struct OutputDef {
 
 /// A launch-time number: changing it prepares nothing.
 struct ScalarDef {
-  static constexpr lks_dtype of_inputs = 0;    // what group T computes in: its dtype, or f32 for f16 and bf16
-  static constexpr lks_dtype of_result = ~0u;  // what the first output is computed in
+  static constexpr lks_dtype of_inputs = 0;           // what group T computes in: its dtype, or f32 for f16 and bf16
+  static constexpr lks_dtype of_result = ~0u;         // what the first output is computed in
+  static constexpr lks_dtype widest_of_result = ~1u;  // f64 where the first output is floating, else i64
   std::string name;
   lks_dtype dtype = of_inputs;
 };
@@ -142,17 +144,18 @@ struct OpCall {
 /// Infers output specs from input specs; also with symbolic extents.
 class InferContext {
  public:
-  InferContext(const OpCall& call, DType group_dtype, std::span<Spec> outputs)
-      : call_(call), group_dtype_(group_dtype), outputs_(outputs) {}
+  InferContext(const OpCall& call, const CallTypes& types, std::span<Spec> outputs)
+      : call_(call), types_(types), outputs_(outputs) {}
 
   const OpCall& call() const { return call_; }
   std::size_t input_count() const { return call_.inputs.size(); }
   bool has(std::size_t i) const { return i < call_.inputs.size() && !call_.inputs[i].is_absent(); }
   const Shape& shape(std::size_t i) const;
   int rank(std::size_t i) const { return shape(i).rank(); }
+  /// Of a number, the dtype that it takes part with.
   DType dtype(std::size_t i) const;
   /// The dtype that inputs of group T share.
-  DType group_dtype() const { return group_dtype_; }
+  DType group_dtype() const;
   template <class A>
   const A& attrs() const {
     return call_.attrs_as<A>();
@@ -170,7 +173,7 @@ class InferContext {
 
  private:
   const OpCall& call_;
-  DType group_dtype_;
+  const CallTypes& types_;
   std::span<Spec> outputs_;
 };
 
@@ -355,6 +358,10 @@ class OpDef {
   bool commutative = false;
 
   std::function<void(InferContext&)> infer;
+
+  /// The dtype that a number becomes where it is given for an input of group '-'. Without it, as numbers alone do:
+  /// bool, i32 or f32.
+  std::function<DType(const OpCall&)> dtype_of_number;
 
   /// Pointwise ops: records what happens to one element. `inputs` come in order, numbers among them as launch-time
   /// scalars, then OpDef::scalars. Inputs broadcast. What is f16 or bf16 arrives as f32, and f32 values given for f16

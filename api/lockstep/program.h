@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "lockstep/driver.h"
@@ -51,10 +52,20 @@ class Expr {
   ProgramBuilder& builder() const { return *builder_; }
   std::uint32_t value() const { return value_; }
   lks_dtype dtype() const { return dtype_; }
-  /// A constant of this value's dtype.
-  Expr constant(double number) const;
+  /// A constant of this value's dtype; integers as they are, floats rounded to it once.
+  template <class N>
+  requires std::is_arithmetic_v<N> Expr constant(N number)
+  const {
+    if constexpr (std::is_integral_v<N>)
+      return constant_integer(static_cast<std::int64_t>(number));
+    else
+      return constant_real(static_cast<double>(number));
+  }
 
  private:
+  Expr constant_real(double number) const;
+  Expr constant_integer(std::int64_t number) const;
+
   ProgramBuilder* builder_;
   std::uint32_t value_;
   lks_dtype dtype_;
@@ -84,14 +95,14 @@ Expr operator!(Expr a);
 Expr operator<<(Expr a, int count);
 Expr operator>>(Expr a, int count);  // arithmetic for signed, logical for unsigned dtypes
 
-#define LOCKSTEP_EXPR_WITH_NUMBER(op)               \
-  template <Number N>                               \
-  Expr operator op(Expr a, N b) {                   \
-    return a op a.constant(static_cast<double>(b)); \
-  }                                                 \
-  template <Number N>                               \
-  Expr operator op(N a, Expr b) {                   \
-    return b.constant(static_cast<double>(a)) op b; \
+#define LOCKSTEP_EXPR_WITH_NUMBER(op) \
+  template <Number N>                 \
+  Expr operator op(Expr a, N b) {     \
+    return a op a.constant(b);        \
+  }                                   \
+  template <Number N>                 \
+  Expr operator op(N a, Expr b) {     \
+    return b.constant(a) op b;        \
   }
 LOCKSTEP_EXPR_WITH_NUMBER(+)
 LOCKSTEP_EXPR_WITH_NUMBER(-)
@@ -139,6 +150,7 @@ class ProgramBuilder {
   /// Launch-time number `index`.
   Expr scalar(std::uint32_t index, lks_dtype dtype);
   Expr constant(lks_dtype dtype, double number);
+  Expr constant_integer(lks_dtype dtype, std::int64_t number);
   Expr constant_bits(lks_dtype dtype, std::uint64_t bits);
   /// Logical index of the element along an output axis, or row-major over all of them; i64.
   Expr index(std::uint32_t axis);

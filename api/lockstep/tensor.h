@@ -123,8 +123,9 @@ class Tensor {
 /// Shape, dtype, device and elements; long tensors are summarised.
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
-/// A number in the program's text. It takes the dtype of the tensors it meets, except that a floating number among
-/// integer tensors makes them f32. An integer that the dtype cannot hold is refused with ShapeError LS2007.
+/// A number in the program's text. It takes the dtype of the tensors it meets, rounded to it once, except that a
+/// floating number among tensors of integers or bools makes them f32. Numbers that meet no tensor are bool, i32 or f32,
+/// by the most general kind among them. An integer that the dtype cannot hold is refused with ShapeError LS2007.
 struct Scalar {
   enum class Kind : std::uint8_t { logical, integer, floating };
   Kind kind = Kind::integer;
@@ -185,7 +186,7 @@ class Operand {
   TensorImpl* impl() const { return impl_; }
   const Scalar& scalar() const { return scalar_; }
   const Where& where() const { return where_; }
-  /// The tensor; a number becomes one of `dtype` on `device`.
+  /// The tensor; a number becomes one of bool, i32 or f32 on the default device.
   Tensor tensor() const;
 
  private:

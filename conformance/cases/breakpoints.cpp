@@ -86,25 +86,17 @@ std::vector<std::int64_t> all_of(const Base& base, std::int64_t extent) {
 
 std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device device) {
   if (op.view || op.host || op.assemble) return "";
-  std::vector<Tensor> descriptions;
-  std::vector<Operand> operands;
-  std::vector<Spec> inputs;
-  descriptions.reserve(c.inputs.size());
+  std::vector<Spec> inputs, outputs(op.outputs.size());
   for (const CaseInput& in : c.inputs) {
     if (in.scalar) return "";  // numbers become operands of other kinds of calls
-    if (in.absent) {
-      operands.push_back(Operand::absent());
-      inputs.push_back({in.dtype, {}});
-    } else {
-      descriptions.push_back(Tensor::abstract({in.dtype, in.shape}));
-      operands.emplace_back(descriptions.back());
-      inputs.push_back({in.dtype, in.shape});
-    }
+    inputs.push_back({in.dtype, in.absent ? Shape{} : in.shape});
   }
-  const auto outputs = infer_outputs(op, c);
-  if (!outputs) return "";
-  const OpCall call{op, operands, attrs_of(op, c), c.scalars, std::source_location::current()};
-  const KernelLookup lookup = query_kernel(device.entry(), call, check_dtypes(call), inputs, *outputs, mode);
+  if (!infer_outputs(op, c)) return "";
+  const DescribedCase described(op, c);
+  const OpCall call = described.call();
+  CallTypes types(call);
+  infer_specs(call, types, outputs);
+  const KernelLookup lookup = query_kernel(device.entry(), call, types, inputs, outputs, mode);
   return lookup.reason == LKS_REASON_NONE ? lookup.variant : "";
 }
 

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "conformance/case_data.h"
-#include "ops/infer.h"
+#include "ops/reference_call.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -125,31 +125,12 @@ std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c) {
 }
 
 std::optional<std::vector<Spec>> infer_outputs(const OpDef& op, const OpCase& c) {
-  std::vector<Tensor> descriptions;
-  std::vector<Operand> operands;
-  descriptions.reserve(c.inputs.size());
-  for (const CaseInput& in : c.inputs) {
-    if (in.absent) {
-      operands.push_back(Operand::absent());
-    } else if (in.scalar) {
-      operands.push_back(in.scalar->kind == Scalar::Kind::floating  ? Operand(in.scalar->floating)
-                         : in.scalar->kind == Scalar::Kind::logical ? Operand(in.scalar->integer != 0)
-                                                                    : Operand(in.scalar->integer));
-    } else {
-      descriptions.push_back(Tensor::abstract({in.dtype, in.shape}));
-      operands.emplace_back(descriptions.back());
-    }
-  }
-  std::vector<Spec> specs(op.outputs.size());
   try {
-    const OpCall call{op, operands, attrs_of(op, c), c.scalars, std::source_location::current()};
-    check_input_count(call);
-    InferContext context(call, check_dtypes(call), specs);
-    op.infer(context);
+    const DescribedCase described(op, c);
+    return ReferenceCall(described.call()).output_specs();
   } catch (const Error&) {
     return std::nullopt;
   }
-  return specs;
 }
 
 std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c) {

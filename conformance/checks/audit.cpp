@@ -4,7 +4,7 @@
 
 #include "conformance/case_data.h"
 #include "conformance/judge.h"
-#include "ops/infer.h"
+#include "ops/reference_call.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -27,26 +27,17 @@ void Audit::record(const OpCall& call, std::span<const TensorRef> outputs) {
 
 void Audit::judge_call(const OpCall& call, std::span<const TensorRef> outputs) {
   std::vector<RefArray> inputs;
-  const DType group = check_dtypes(call);
   for (const Operand& operand : call.inputs) {
-    if (operand.is_tensor()) {
-      inputs.push_back(to_array(tensor_of(operand.impl())));
-    } else if (operand.is_absent()) {
-      inputs.push_back({group, Shape{}, {}, {}});
-    } else {
-      inputs.push_back({group, Shape{}, {round_to(operand.scalar().as_double(), group)}, {}});
-    }
+    inputs.push_back(operand.is_tensor() ? to_array(tensor_of(operand.impl())) : RefArray{});
   }
-  std::vector<Spec> specs;
-  for (const TensorRef& out : outputs) specs.push_back({out->dtype, out->shape});
-  RefContext context{call, inputs, specs, {}};
-  for (const Spec& spec : specs) context.outputs.push_back(RefArray::zeros(spec.dtype, spec.shape));
-  call.op.reference(context);
+  const ReferenceCall reference(call);
+  const std::vector<Spec>& specs = reference.output_specs();
+  const std::vector<RefArray> exact = reference.answer(inputs);
   ++calls_;
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     Measure measure{setting_.bounds.find(call.op.error_class, specs[o].dtype, math_mode()), nullptr, false};
     if (!inputs.empty() && inputs[0].shape == specs[o].shape) measure.argument = &inputs[0];
-    const Verdict v = judge(to_array(tensor_of(outputs[o].get())), context.outputs[o], measure);
+    const Verdict v = judge(to_array(tensor_of(outputs[o].get())), exact[o], measure);
     result_.errors.share = std::max(result_.errors.share, v.worst);
     if (v.ok) continue;
     result_.outcome = Outcome::fail;

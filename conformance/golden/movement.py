@@ -1,6 +1,7 @@
 """Ops that move, join, select and make elements."""
 import math
 
+import mpmath
 import numpy
 import torch
 
@@ -198,7 +199,14 @@ def full(g):
 @golden("iota")
 def iota(g):
     for name, shape in (("vector", [7]), ("matrix", [2, 5]), ("scalar", []), ("empty", [0])):
-        g.case(name, [], lambda: torch.arange(math.prod(shape)).reshape(shape), {"shape": shape})
+        g.case(name, [], lambda: torch.arange(math.prod(shape)).reshape(shape),
+               {"shape": shape, "dtype": DTYPES.index("i64")}, [0, 1])
+    g.case("i32", [], lambda: torch.arange(40, -60, -7, dtype=torch.int32), {"shape": [15], "dtype": DTYPES.index("i32")},
+           [40, -7])
+    for dtype, rounded in (("f32", numpy.float32), ("f64", float)):
+        exact = [mpmath.mpf(0.3) + n * mpmath.mpf(0.1) for n in range(12)]
+        g.case(dtype, [], on_numpy(lambda: numpy.array([float(rounded(float(v))) for v in exact])),
+               {"shape": [12], "dtype": DTYPES.index(dtype)}, [0.3, 0.1], [dtype])
 
 
 # ------------------------------------------------------------------------------------------------------------- sorting

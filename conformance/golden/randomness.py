@@ -72,7 +72,7 @@ def random_permutation(g):
 
 # ------------------------------------------------------------------------------------------------ from bits to numbers
 # An f32 is made of 32 bits, an f64 of 64. In each the top bit is the sign and the others are rounded to the dtype, so
-# that small magnitudes keep their digits. Constants are numbers of the dtype.
+# that small magnitudes keep their digits. Constants are numbers of the dtype; the op's own numbers are those of f64.
 
 def rounded(value, wide):
     return mpmath.mpf(value if wide else float(numpy.float32(value)))
@@ -114,9 +114,23 @@ def drawn(distribution, values, offset, factor):
     """offset + factor v for each of the random bits."""
     wide = values.dtype == numpy.int64
     unsigned = values.astype(numpy.uint64 if wide else numpy.uint32)
-    numbers = [rounded(offset, wide) + DISTRIBUTIONS[distribution](w, wide) * rounded(factor, wide)
+    numbers = [mpmath.mpf(offset) + DISTRIBUTIONS[distribution](w, wide) * mpmath.mpf(factor)
                for w in unsigned.reshape(-1)]
     return numpy.array([float(v) for v in numbers]).reshape(values.shape)
+
+
+def no_more_than(last, numbers):
+    return numpy.minimum(numbers, last)
+
+
+def ends(low, high, dtype):
+    """The first and the last number of the dtype in [low, high)."""
+    first, last = dtype(low), dtype(high)
+    if float(first) < low:
+        first = numpy.nextafter(first, dtype(numpy.inf))
+    if float(last) >= high:
+        last = numpy.nextafter(last, dtype(-numpy.inf))
+    return float(first), float(last)
 
 
 @golden("uniform_of_bits", "normal_of_bits", "truncated_normal_of_bits")
@@ -125,44 +139,57 @@ def of_bits(g):
     for dtype, limits, result in (("i32", I32, "f32"), ("i64", I64, "f64")):
         edges = [0, 1, -1, 2, limits.min, limits.min + 1, limits.max, limits.max - 1, limits.max // 2, limits.min // 2, 12345]
         random = g.random.integers(limits.min, limits.max, 13, dtype=numpy.int64)
-        for name, offset, factor in (("standard", 0.0, 1.0), ("scaled", 0.1, -2.5)):
-            function = on_numpy(lambda values: drawn(distribution, values, offset, factor))
+        for name, offset, factor, last in (("standard", 0.0, 1.0, 0.75), ("scaled", 0.1, -2.5, -0.125)):
+            uniform_only = distribution == "uniform"
+            function = on_numpy(lambda values: no_more_than(last if uniform_only else numpy.inf,
+                                                            drawn(distribution, values, offset, factor)))
             g.case(f"{name}_{dtype}", [Array(numpy.array(edges + list(random)).reshape(4, 6), dtype)], function, {},
-                   [offset, factor], [result])
+                   [offset, factor, *([last] if uniform_only else [])], [result])
 
 
 @golden("random_uniform", "random_normal", "random_truncated_normal")
 def random_numbers(g):
     distribution = g.op.removeprefix("random_")
-    for name, (key, offset, factor) in {"standard": (KEYS["zero"], 0.0, 1.0), "scaled": (KEYS["full"], -1.0, 3.3)}.items():
-        for dtype, of in (("f32", "i32"), ("f64", "i64")):
-            function = on_numpy(lambda: drawn(distribution, bits(*key, 9, of).reshape(3, 3), offset, factor))
-            g.case(f"{name}_{dtype}", [], function, {"shape": [3, 3], "dtype": DTYPES.index(dtype)},
-                   [offset, factor, *key_scalars(*key)], [dtype])
+    for name, (key, first, second) in {"standard": (KEYS["zero"], 0.0, 1.0), "scaled": (KEYS["full"], -1.1, 3.3)}.items():
+        for dtype, of, numpy_dtype in (("f32", "i32", numpy.float32), ("f64", "i64", numpy.float64)):
+            def function():
+                values = bits(*key, 9, of).reshape(3, 3)
+                if distribution != "uniform":  # mean and deviation
+                    return drawn(distribution, values, first, second)
+                offset, last = ends(first, second, numpy_dtype)  # of low and high
+                return no_more_than(last, drawn(distribution, values, offset, second - first))
+            g.case(f"{name}_{dtype}", [], on_numpy(function), {"shape": [3, 3], "dtype": DTYPES.index(dtype)},
+                   [first, second, *key_scalars(*key)], [dtype])
 
 
 # ------------------------------------------------------------------------------------------------------------- dropout
 
 def dropped(x, words32, rate):
-    """The rate is a number of f32, as is the uniform number of 24 bits that it is compared with."""
-    exact = float(numpy.float32(rate))
+    """The uniform number of 24 bits is compared with the rate as f64 has it. 1 - rate must be exact in f64."""
     uniform32 = (words32.astype(numpy.uint32) >> 8) * 2.0**-24
-    kept = torch.from_numpy(uniform32.reshape(x.shape) >= exact)
-    return torch.where(kept, x / (1 - exact), torch.zeros_like(x))
+    kept = torch.from_numpy(uniform32.reshape(x.shape) >= rate)
+    return torch.where(kept, x / (1 - rate), torch.zeros_like(x))
 
 
 @golden("dropout")
 def dropout(g):
-    for name, key, rate in (("some", KEYS["wide"], 0.3), ("most", KEYS["full"], 0.9), ("none", KEYS["zero"], 0.0)):
+    for name, key, rate in (("some", KEYS["wide"], 0.3125), ("most", KEYS["full"], 0.999), ("none", KEYS["zero"], 0.0)):
         function = lambda x: dropped(x, bits(*key, 15, "i32"), rate)
         g.case(name, [g.real(3, 5)], function, {}, [rate, *key_scalars(*key)], gradient=True)
-    g.case("f32", [g.real(3, 5, dtype="f32")], lambda x: dropped(x, bits(*KEYS["wide"], 15, "i32"), 0.3), {},
-           [0.3, *key_scalars(*KEYS["wide"])])
+    g.case("f32", [g.real(3, 5, dtype="f32")], lambda x: dropped(x, bits(*KEYS["wide"], 15, "i32"), 0.3125), {},
+           [0.3125, *key_scalars(*KEYS["wide"])])
 
 
 @golden("dropout_by_bits")
 def dropout_by_bits(g):
+    """x times scale where the upper 24 bits are a number of at least the threshold."""
     values = Array([0, -1, I32.min, I32.max, 2**30 - 1, 2**30, 2**30 - 256, *g.random.integers(I32.min, I32.max, 8)], "i32")
-    for rate in (0.25, 0.3, 0.0):
-        g.case(f"rate{rate}", [g.real(15), values], lambda x, w: dropped(x, w.numpy(), rate), {}, [rate], gradient=True)
-    g.case("f32", [g.real(15, dtype="f32"), values], lambda x, w: dropped(x, w.numpy(), 0.3), {}, [0.3])
+
+    def apply(threshold, scale):
+        def function(x, w):
+            kept = torch.from_numpy((w.numpy().astype(numpy.uint32) >> 8) >= threshold).reshape(x.shape)
+            return torch.where(kept, x * scale, torch.zeros_like(x))
+        return function
+    for threshold, scale in ((2**22, 4 / 3), (5033165, 1 / 0.7), (0, 1.0), (2**24, 0.1)):
+        g.case(f"below{threshold}", [g.real(15), values], apply(threshold, scale), {}, [threshold, scale], gradient=True)
+    g.case("f32", [g.real(15, dtype="f32"), values], apply(5033165, 1.25), {}, [5033165, 1.25])

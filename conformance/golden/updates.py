@@ -55,4 +55,4 @@ def adam_update(g):
         inputs = [g.real(2, 3), g.real(2, 3), g.real(2, 3, low=0.1, high=2), g.real(2, 3)]
         if count == 1:
             inputs[1].values[:], inputs[2].values[:] = 0, 0
-        g.case(f"step{count}", inputs, step(count, decay), {}, [rate, b1, b2, *corrections, epsilon, decay], ["f64"] * 3)
+        g.case(f"step{count}", inputs, step(count, decay), {}, [rate, b1, b2, 1 - b1, 1 - b2, *corrections, epsilon, decay], ["f64"] * 3)

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "nn/compare/replay.h"
-#include "ops/infer.h"
+#include "ops/reference_call.h"
 #include "runtime/element.h"
 
 namespace lockstep {
@@ -19,36 +19,12 @@ RefArray array_of(const TensorImpl& tensor, const std::source_location& where) {
   return array;
 }
 
-// A number as the kernels get it: rounded to the dtype of the tensors beside it.
-RefArray number_array(const Scalar& number, DType dtype) {
-  long double value =
-      number.kind == Scalar::Kind::floating ? number.floating : static_cast<long double>(number.integer);
-  if (number.above_int64) value = static_cast<long double>(static_cast<std::uint64_t>(number.integer));
-  if (dtype == DType::f32) value = static_cast<float>(value);
-  if (dtype == DType::f64) value = static_cast<double>(value);
-  if (dtype == DType::f16) value = static_cast<float>(Half(static_cast<float>(value)));
-  if (dtype == DType::bf16) value = static_cast<float>(BFloat16(static_cast<float>(value)));
-  return {dtype, Shape{}, {value}, {}};
-}
-
 std::vector<RefArray> exact_outputs(const RecordedCall& recorded) {
-  const OpCall call = recorded.call();
-  const DType group = check_dtypes(call);
   std::vector<RefArray> inputs;
-  for (std::size_t i = 0; i < recorded.operands.size(); ++i) {
-    const Operand& operand = recorded.operands[i];
-    if (recorded.inputs[i]) {
-      inputs.push_back(array_of(*recorded.inputs[i], recorded.where));
-    } else {
-      inputs.push_back(operand.is_absent() ? RefArray{} : number_array(operand.scalar(), group));
-    }
+  for (const TensorRef& input : recorded.inputs) {
+    inputs.push_back(input ? array_of(*input, recorded.where) : RefArray{});
   }
-  std::vector<Spec> specs;
-  for (const TensorRef& output : recorded.outputs) specs.push_back({output->dtype, output->shape});
-  RefContext context{call, inputs, specs, {}};
-  for (const Spec& spec : specs) context.outputs.push_back(RefArray::zeros(spec.dtype, spec.shape));
-  recorded.op->reference(context);
-  return std::move(context.outputs);
+  return ReferenceCall(recorded.call()).answer(inputs);
 }
 
 // How much of the oracle's budget one device may use.

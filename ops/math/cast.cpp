@@ -20,6 +20,8 @@ OpDef cast() {
                                 .error_class = ErrorClass::exact,
                                 .values = {CaseValues::Kind::range, -300, 300}});
   op.inputs = {{"x", types::any, '-'}};
+  // A number is in the new dtype at once: by way of f32 or i32 it would lose digits.
+  op.dtype_of_number = [](const OpCall& call) { return static_cast<DType>(call.attrs_as<CastAttrs>().to); };
   op.attrs = attr_schema<CastAttrs>("lks_cast_attrs", attr("to", &CastAttrs::to, "the dtype, numbered as DType"));
   op.infer = [](InferContext& c) { c.set(0, static_cast<DType>(c.attrs<CastAttrs>().to), c.shape(0)); };
   op.gradient = [](GradContext& g) { g.set(0, lockstep::cast({g.upstream(), g.where()}, g.input_dtype(0))); };

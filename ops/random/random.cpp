@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <limits>
 
 #include "lockstep/ops/math.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
+#include "ops/random/key_scalars.h"
 #include "ops/random/philox_reference.h"
 #include "ops/random/random_order.h"
 
@@ -18,30 +21,6 @@ thread_local RandomKey current_key;
 
 // A short float rounded to nearest would reach the end that a uniform number stays below.
 constexpr TypeSet drawn_dtypes = types::of(DType::f32, DType::f64);
-
-// The key travels as launch-time numbers: another key prepares nothing.
-std::vector<ScalarDef> key_scalars() {
-  return {{"seed_low", LKS_U32}, {"seed_high", LKS_U32}, {"stream_low", LKS_U32}, {"stream_high", LKS_U32}};
-}
-
-void append_key(std::vector<Scalar>& scalars, RandomKey key) {
-  for (std::uint64_t word : {key.seed, key.stream}) {
-    scalars.push_back({Scalar::Kind::integer, static_cast<std::int64_t>(word & 0xffffffffu), 0});
-    scalars.push_back({Scalar::Kind::integer, static_cast<std::int64_t>(word >> 32), 0});
-  }
-}
-
-RandomKey key_from(std::span<const Scalar> scalars, std::size_t first) {
-  const auto word = [&](std::size_t i) { return static_cast<std::uint64_t>(scalars[first + i].integer) & 0xffffffffu; };
-  return {word(0) | word(1) << 32, word(2) | word(3) << 32};
-}
-
-std::vector<Scalar> case_scalars(std::vector<Scalar> own) {
-  append_key(own, {0x123456789abcdefu, 0x2a0000001bu});  // both halves of both numbers
-  return own;
-}
-
-Scalar number(double value) { return {Scalar::Kind::floating, 0, value}; }
 
 AttrSchema random_schema(const char* name) {
   return attr_schema<RandomAttrs>(name, attr("shape", &RandomAttrs::shape, "of the result"),
@@ -86,7 +65,7 @@ Halves sign_and_magnitude(Expr bits) {
 
 Expr with_sign(const Halves& h, Expr negative_value) { return select(h.negative, negative_value, -negative_value); }
 
-Expr uniform_value(Expr bits) {
+Expr unit_value(Expr bits) {
   if (bits.dtype() == LKS_I64) return convert(bitcast(bits, LKS_U64) >> 11, LKS_F64) * 0x1p-53;
   return convert(bitcast(bits, LKS_U32) >> 8, LKS_F32) * 0x1p-24;
 }
@@ -103,50 +82,62 @@ Expr truncated_value(Expr bits) {
   return with_sign(h, inverse_normal_cdf(h.magnitude * (0.5 - below) + below));
 }
 
-// scalars: offset and factor.
-OpDef of_bits(std::string name, std::string doc, Expr (*value)(Expr bits), ErrorClass error_class) {
-  OpDef op = make_pointwise_op(std::move(name), 1,
-                               [value](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-                                 const Expr v = value(in[0]);
-                                 return std::vector<Expr>{in[1] + v * in[2]};
-                               },
-                               {.doc = std::move(doc), .types = types::index, .error_class = error_class});
+using Exprs = std::span<const Expr>;
+
+// A pointwise op on bits; its scalars have the result's dtype.
+OpDef of_bits(std::string name, std::string doc, OpDef::Body body, std::vector<std::string> scalars,
+              std::vector<Scalar> case_numbers) {
+  OpDef op = make_pointwise_op(std::move(name), 1, std::move(body),
+                               {.doc = std::move(doc), .types = types::index, .error_class = ErrorClass::composed});
   op.inputs = {{"bits", types::index}};
-  op.scalars = {{"offset", ScalarDef::of_result}, {"factor", ScalarDef::of_result}};
+  for (std::string& s : scalars) op.scalars.push_back({std::move(s), ScalarDef::of_result});
   op.differentiable = false;
   op.infer = [](InferContext& c) { c.set(0, c.dtype(0) == DType::i64 ? DType::f64 : DType::f32, c.shape(0)); };
-  op.cases = [] {
+  op.cases = [case_numbers] {
     std::vector<OpCase> cases;
     for (DType bits : {DType::i32, DType::i64}) {
       const double most = bits == DType::i32 ? 0x1p31 - 1 : 0x1p62;
       const CaseInput x{Shape{3, 101}, bits, {CaseValues::Kind::indices, -most, most}};
-      cases.push_back({std::string(name_of(bits)), {x}, {}, {number(0.5), number(2)}, {}, false});
+      cases.push_back({std::string(name_of(bits)), {x}, {}, case_numbers, {}, false});
     }
     return cases;
   };
   return op;
 }
 
+// What a distribution's op is made of: its own two scalars, and the op on bits with that op's scalars.
+struct Distribution {
+  std::vector<ScalarDef> scalars;
+  const char* map;
+  std::vector<Scalar> (*map_scalars)(std::span<const Scalar> own, DType dtype);
+  void (*check)(InferContext& c, DType dtype);
+  std::vector<Scalar> case_numbers;
+};
+
 // A random op: bits, then one pointwise op on them.
-OpDef random_op(std::string name, std::string doc, const char* of_bits_name, ErrorClass error_class) {
+OpDef random_op(std::string name, std::string doc, Distribution d) {
   OpDef op;
   op.name = std::move(name);
   op.doc = std::move(doc);
   op.attrs = random_schema(("lks_" + op.name + "_attrs").c_str());
-  op.scalars = {{"offset", ScalarDef::of_result}, {"factor", ScalarDef::of_result}};
+  op.scalars = d.scalars;
   for (ScalarDef& s : key_scalars()) op.scalars.push_back(std::move(s));
   op.effects = Effects::random;
-  op.error_class = error_class;
+  op.error_class = ErrorClass::composed;
   op.differentiable = false;
-  op.infer = &infer_random_numbers;
-  const std::string map_name = of_bits_name;
-  op.decompose = [map_name](DecomposeContext& c) {
+  op.infer = [check = d.check](InferContext& c) {
+    infer_random_numbers(c);
+    check(c, static_cast<DType>(c.attrs<RandomAttrs>().dtype));
+  };
+  const std::string map_name = d.map;
+  op.decompose = [map_name, of = d.map_scalars](DecomposeContext& c) {
     const OpDef& map = built_in(map_name.c_str());
     const Spec& out = c.output_spec(0);
     const Tensor bits = random_bits(out.shape, bits_for(out.dtype), key_from(c.call().scalars, 2), c.call().where);
-    c.set(0, invoke1(map, {Operand(bits, c.call().where)}, nullptr, c.call().scalars.first(2)));
+    const std::vector<Scalar> scalars = of(c.call().scalars.first(2), out.dtype);
+    c.set(0, invoke1(map, {Operand(bits, c.call().where)}, nullptr, scalars));
   };
-  op.reference = [map_name](RefContext& r) {
+  op.reference = [map_name, of = d.map_scalars](RefContext& r) {
     const OpDef& map = built_in(map_name.c_str());
     const RandomKey key = key_from(r.call.scalars, 2);
     RefArray bits = RefArray::zeros(bits_for(r.output_specs[0].dtype), r.output_specs[0].shape);
@@ -158,37 +149,109 @@ OpDef random_op(std::string name, std::string doc, const char* of_bits_name, Err
     // The operand only tells the map's oracle that its input is a tensor.
     const Tensor sample = Tensor::abstract({bits.dtype, bits.shape});
     const Operand operand(sample);
-    const OpCall call{map, std::span(&operand, 1), nullptr, r.call.scalars.first(2), r.call.where};
+    const std::vector<Scalar> scalars = of(r.call.scalars.first(2), r.output_specs[0].dtype);
+    const OpCall call{map, std::span(&operand, 1), nullptr, scalars, r.call.where};
     RefContext inner{call, std::span(&bits, 1), r.output_specs, std::move(r.outputs)};
     map.reference(inner);
     r.outputs = std::move(inner.outputs);
   };
-  op.cases = [] {
+  op.cases = [numbers = d.case_numbers] {
     std::vector<OpCase> cases;
     for (DType dtype : {DType::f32, DType::f64}) {
       for (std::int64_t n : {1, 7, 1031}) {
-        OpCase c{std::string(name_of(dtype)) + "/n" + std::to_string(n),
-                 {},
-                 {},
-                 case_scalars({number(-1), number(3)}),
-                 {},
-                 false};
+        OpCase c{std::string(name_of(dtype)) + "/n" + std::to_string(n), {}, {}, case_scalars(numbers), {}, false};
         cases.push_back(c.with(RandomAttrs{{n}, static_cast<std::int64_t>(dtype)}));
       }
     }
+    const auto refuse = [&](const char* what, double first, double second) {
+      OpCase c{what, {}, {}, case_scalars({first, second}), ErrorId::invalid_attribute, false};
+      cases.push_back(c.with(RandomAttrs{{3}, static_cast<std::int64_t>(DType::f32)}));
+    };
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    refuse("error/order", 1, -1);  // of low and high; a negative deviation
+    refuse("error/nan", 0, nan);
+    refuse("error/infinite", 0, std::numeric_limits<double>::infinity());
+    refuse("error/too_large", 0, 1e39);
     return cases;
   };
   return op;
 }
 
-Tensor call_random(const OpDef& op, const Shape& shape, double offset, double factor, const Random& options,
-                   const std::source_location& where) {
-  if (!drawn_dtypes.has(options.dtype)) {
-    raise(ErrorId::dtype_not_accepted, op.name,
-          "random numbers are f32 or f64, not " + std::string(name_of(options.dtype)), "draw f32 and cast", where);
+double largest(DType t) {
+  return t == DType::f64 ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max();
+}
+
+std::string text_of(double number) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.9g", number);
+  return text;
+}
+
+// The numbers of the dtype that lie in [low, high): the first and the last of them. Where both ends are the same
+// number, that one.
+struct Ends {
+  double first, last;
+};
+
+template <class T>
+Ends ends_of(double low, double high) {
+  T first = static_cast<T>(low), last = static_cast<T>(high);
+  if (low == high) return {first, first};
+  if (first < low) first = std::nextafter(first, std::numeric_limits<T>::infinity());
+  if (last >= high) last = std::nextafter(last, -std::numeric_limits<T>::infinity());
+  return {first, last};
+}
+
+Ends ends_of(double low, double high, DType t) {
+  return t == DType::f64 ? ends_of<double>(low, high) : ends_of<float>(low, high);
+}
+
+void check_range(InferContext& c, DType dtype) {
+  const double low = c.call().scalars[0].as_double(), high = c.call().scalars[1].as_double();
+  const auto refuse = [&](const std::string& what, const char* fix) {
+    c.fail(ErrorId::invalid_attribute, "the range is [" + text_of(low) + ", " + text_of(high) + "), " + what, fix);
+  };
+  const double most = largest(dtype);
+  // Comparisons are false for NaN.
+  if (!(std::fabs(low) <= most && std::fabs(high) <= most && high - low <= most)) {
+    refuse("whose ends or width " + std::string(name_of(dtype)) + " does not hold", "give a narrower range");
   }
+  if (low > high) refuse("and low is above high", "exchange them");
+  const Ends ends = ends_of(low, high, dtype);
+  if (ends.first > ends.last) {
+    refuse("in which no number of " + std::string(name_of(dtype)) + " lies", "give a wider range, or draw f64");
+  }
+}
+
+// offset, factor and the last number below high, which rounding must not go beyond.
+std::vector<Scalar> uniform_scalars(std::span<const Scalar> own, DType dtype) {
+  const double low = own[0].as_double(), high = own[1].as_double();
+  const Ends ends = ends_of(low, high, dtype);
+  return {ends.first, high - low, ends.last};
+}
+
+void check_deviation(InferContext& c, DType dtype) {
+  const double mean = c.call().scalars[0].as_double(), deviation = c.call().scalars[1].as_double();
+  if (std::fabs(mean) <= largest(dtype) && deviation >= 0 && deviation <= largest(dtype)) return;
+  c.fail(ErrorId::invalid_attribute,
+         "the mean is " + text_of(mean) + " and the standard deviation " + text_of(deviation),
+         "the mean is a number that the dtype holds, the deviation one of 0 or more");
+}
+
+std::vector<Scalar> same_scalars(std::span<const Scalar> own, DType) { return {own.begin(), own.end()}; }
+
+Distribution normal_like(const char* map) {
+  return {{{"mean", ScalarDef::of_result}, {"deviation", ScalarDef::of_result}},
+          map,
+          &same_scalars,
+          &check_deviation,
+          {-1.1, 3.3}};
+}
+
+Tensor call_random(const OpDef& op, const Shape& shape, double first, double second, const Random& options,
+                   const std::source_location& where) {
   const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(options.dtype)};
-  std::vector<Scalar> scalars = {number(offset), number(factor)};
+  std::vector<Scalar> scalars = {first, second};
   append_key(scalars, options.key ? *options.key : next_key());
   return invoke1(op, std::span<const Operand>(), &attrs, scalars, &where);
 }
@@ -235,27 +298,38 @@ OpDef random_bits() {
 }
 
 OpDef uniform_of_bits() {
-  return of_bits("uniform_of_bits", "offset + factor u, u uniform in [0, 1), from random bits.", &uniform_value,
-                 ErrorClass::rounded);
+  return of_bits("uniform_of_bits", "offset + factor u, but no more than last; u uniform in [0, 1), from random bits.",
+                 [](ProgramBuilder&, const OpCall&, Exprs in) {
+                   const Expr last = in[3], v = in[1] + unit_value(in[0]) * in[2];
+                   return std::vector<Expr>{select(last < v, last, v)};
+                 },
+                 {"offset", "factor", "last"}, {0.5, 2.1, 2.5});
 }
 OpDef normal_of_bits() {
-  return of_bits("normal_of_bits", "offset + factor z, z normal, from random bits.", &normal_value,
-                 ErrorClass::composed);
+  return of_bits(
+      "normal_of_bits", "offset + factor z, z normal, from random bits.",
+      [](ProgramBuilder&, const OpCall&, Exprs in) { return std::vector<Expr>{in[1] + normal_value(in[0]) * in[2]}; },
+      {"offset", "factor"}, {0.5, 2.1});
 }
 OpDef truncated_normal_of_bits() {
   return of_bits("truncated_normal_of_bits", "offset + factor z, z normal within [-2, 2], from random bits.",
-                 &truncated_value, ErrorClass::composed);
+                 [](ProgramBuilder&, const OpCall&, Exprs in) {
+                   return std::vector<Expr>{in[1] + truncated_value(in[0]) * in[2]};
+                 },
+                 {"offset", "factor"}, {0.5, 2.1});
 }
 
 OpDef random_uniform() {
-  return random_op("random_uniform", "offset + factor u, u uniform in [0, 1).", "uniform_of_bits", ErrorClass::rounded);
+  return random_op(
+      "random_uniform", "Uniform in [low, high).",
+      {{{"low", LKS_F64}, {"high", LKS_F64}}, "uniform_of_bits", &uniform_scalars, &check_range, {-1.1, 2.3}});
 }
 OpDef random_normal() {
-  return random_op("random_normal", "offset + factor z, z normal.", "normal_of_bits", ErrorClass::composed);
+  return random_op("random_normal", "mean + deviation z, z normal.", normal_like("normal_of_bits"));
 }
 OpDef random_truncated_normal() {
-  return random_op("random_truncated_normal", "offset + factor z, z normal within [-2, 2].", "truncated_normal_of_bits",
-                   ErrorClass::composed);
+  return random_op("random_truncated_normal", "mean + deviation z, z normal within [-2, 2].",
+                   normal_like("truncated_normal_of_bits"));
 }
 
 OpDef random_permutation() {
@@ -288,74 +362,6 @@ OpDef random_permutation() {
   return op;
 }
 
-OpDef dropout_by_bits() {
-  OpDef op = make_pointwise_op("dropout_by_bits", 2,
-                               [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-                                 const Expr x = in[0], rate = in[2];
-                                 const Expr keep = convert(1.0 - rate, x.dtype());
-                                 return std::vector<Expr>{select(uniform_value(in[1]) < rate, x.constant(0), x / keep)};
-                               },
-                               {.doc = "x / (1 - rate), or 0 where the uniform number made of the bits is below rate.",
-                                .error_class = ErrorClass::rounded});
-  op.inputs = {{"x", types::floating}, {"bits", types::of(i32), 'B'}};
-  op.scalars = {{"rate", LKS_F32}};
-  op.cases = [] {
-    std::vector<OpCase> cases;
-    for (DType dtype : floating_dtypes) {
-      const CaseInput bits{Shape{5, 67}, DType::i32, {CaseValues::Kind::indices, -0x1p31, 0x1p31 - 1}};
-      cases.push_back({std::string(name_of(dtype)), {{Shape{5, 67}, dtype}, bits}, {}, {number(0.25)}});
-    }
-    return cases;
-  };
-  return op;
-}
-
-OpDef dropout() {
-  OpDef op;
-  op.name = "dropout";
-  op.doc = "x / (1 - rate), with each element set to 0 with probability rate.";
-  op.inputs = {{"x", types::floating}};
-  op.scalars = {{"rate", LKS_F32}};
-  for (ScalarDef& s : key_scalars()) op.scalars.push_back(std::move(s));
-  op.effects = Effects::random;
-  op.error_class = ErrorClass::rounded;
-  op.infer = [](InferContext& c) {
-    const double rate = c.call().scalars[0].as_double();
-    if (!(rate >= 0 && rate < 1)) {
-      c.fail(ErrorId::invalid_attribute, "the rate is " + std::to_string(rate), "the rate lies in [0, 1)");
-    }
-    c.set(0, c.dtype(0), c.shape(0));
-  };
-  op.decompose = [](DecomposeContext& c) {
-    static const OpDef& apply = built_in("dropout_by_bits");
-    const std::source_location at = c.call().where;
-    const Tensor bits = lockstep::random_bits(c.output_spec(0).shape, DType::i32, key_from(c.call().scalars, 1), at);
-    c.set(0, invoke1(apply, {c.input(0), Operand(bits, at)}, nullptr, c.call().scalars.first(1)));
-  };
-  op.gradient = [](GradContext& g) {
-    const std::vector<Scalar> scalars = {g.scalar(0), g.scalar(1), g.scalar(2), g.scalar(3), g.scalar(4)};
-    g.set(0, invoke1(g.op(), {Operand(g.upstream(), g.where())}, nullptr, scalars));
-  };
-  op.reference = [](RefContext& r) {
-    const auto rate = static_cast<float>(r.call.scalars[0].as_double());
-    const RandomKey key = key_from(r.call.scalars, 1);
-    for (std::size_t i = 0; i < r.outputs[0].values.size(); ++i) {
-      const float u = static_cast<float>(random_word(key, i) >> 8) * 0x1p-24f;
-      r.outputs[0].values[i] = u < rate ? 0 : r.inputs[0].values[i] / (1 - static_cast<long double>(rate));
-      r.outputs[0].budget.push_back(3 * std::fabs(r.outputs[0].values[i]));  // 1 - rate, and the division
-    }
-  };
-  op.cases = [] {
-    std::vector<OpCase> cases;
-    for (DType dtype : floating_dtypes) {
-      cases.push_back({std::string(name_of(dtype)), {{Shape{6, 71}, dtype}}, {}, case_scalars({number(0.3)})});
-    }
-    cases.push_back({"error/rate", {{Shape{3}}}, {}, case_scalars({number(1)}), ErrorId::invalid_attribute});
-    return cases;
-  };
-  return op;
-}
-
 }  // namespace defs
 
 void set_seed(std::uint64_t seed) { current_key = {seed, 0}; }
@@ -374,7 +380,7 @@ RandomScope::~RandomScope() { current_key = previous_; }
 
 Tensor random_uniform(const Shape& shape, double low, double high, Random options, std::source_location where) {
   static const OpDef& op = built_in("random_uniform");
-  return call_random(op, shape, low, high - low, options, where);
+  return call_random(op, shape, low, high, options, where);
 }
 
 Tensor random_normal(const Shape& shape, double mean, double stddev, Random options, std::source_location where) {
@@ -402,13 +408,6 @@ Tensor random_bits(const Shape& shape, DType dtype, std::optional<RandomKey> key
   std::vector<Scalar> scalars;
   append_key(scalars, key ? *key : next_key());
   return invoke1(op, std::span<const Operand>(), &attrs, scalars, &where);
-}
-
-Tensor dropout(Operand x, double rate, std::optional<RandomKey> key) {
-  static const OpDef& op = built_in("dropout");
-  std::vector<Scalar> scalars = {number(rate)};
-  append_key(scalars, key ? *key : next_key());
-  return invoke1(op, {x}, nullptr, scalars);
 }
 
 }  // namespace lockstep

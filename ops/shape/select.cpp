@@ -1,4 +1,4 @@
-// Ops that select by index: gather and its transpose scatter_add, one_hot, iota, argsort.
+// Ops that select by index: gather and its transpose scatter_add, one_hot, argsort.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -285,21 +285,6 @@ OpDef matches_position() {
   return op;
 }
 
-OpDef iota() {
-  OpDef op = make_pointwise_op(
-      "iota", 0,
-      [](ProgramBuilder& p, const OpCall&, std::span<const Expr>) { return std::vector<Expr>{p.linear_index()}; },
-      {.doc = "The row-major index of each element.", .error_class = ErrorClass::exact});
-  op.differentiable = false;
-  op.attrs = attr_schema<ShapeAttrs>("lks_iota_attrs", attr("shape", &ShapeAttrs::shape, "of the result"));
-  op.infer = [](InferContext& c) { c.set(0, DType::i64, shape_of(c.attrs<ShapeAttrs>().shape)); };
-  op.cases = [] {
-    return std::vector<OpCase>{OpCase{"vector", {}}.with(ShapeAttrs{{1031}}),
-                               OpCase{"matrix", {}}.with(ShapeAttrs{{3, 7}})};
-  };
-  return op;
-}
-
 namespace {
 
 AttrSchema bitonic_schema(const char* name) {
@@ -442,20 +427,5 @@ Tensor one_hot(Operand labels, std::int64_t depth, DType dtype) {
 }
 
 LOCKSTEP_UNARY_FUNCTION(argsort)
-
-Tensor iota(std::int64_t count, DType dtype, double start, double step, std::source_location where) {
-  static const OpDef& op = built_in("iota");
-  if (count < 0) {
-    raise(ErrorId::invalid_attribute, "iota", "count is " + std::to_string(count), "count is 0 or more", where);
-  }
-  const ShapeAttrs attrs{list_of(Shape{count})};
-  Tensor index = cast({invoke1(op, std::span<const Operand>(), &attrs, {}, &where), where}, dtype);
-  const auto number = [&](double value) {
-    return is_integer(dtype) ? Operand(static_cast<std::int64_t>(value), where) : Operand(value, where);
-  };
-  if (step != 1) index = mul({index, where}, number(step));
-  if (start != 0) index = add({index, where}, number(start));
-  return index;
-}
 
 }  // namespace lockstep

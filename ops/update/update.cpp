@@ -72,14 +72,16 @@ OpDef momentum_update() {
 }
 
 OpDef adam_update() {
-  return update_op("adam_update", "Adam with bias corrections as numbers, and decoupled weight decay.", {"w", "m", "u"},
-                   {"rate", "b1", "b2", "c1", "c2", "epsilon", "decay"},
+  return update_op("adam_update",
+                   "Adam, with decoupled weight decay. What follows from the betas comes as numbers, computed in f64.",
+                   {"w", "m", "u"},
+                   {"rate", "b1", "b2", "one_minus_b1", "one_minus_b2", "c1", "c2", "epsilon", "decay"},
                    [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
                      const Expr w = in[0], m = in[1], u = in[2], g = in[3];
-                     const Expr rate = in[4], b1 = in[5], b2 = in[6], c1 = in[7], c2 = in[8], epsilon = in[9],
-                                decay = in[10];
-                     const Expr first = b1 * m + (1.0 - b1) * g;
-                     const Expr second = b2 * u + (1.0 - b2) * (g * g);
+                     const Expr rate = in[4], b1 = in[5], b2 = in[6], one_minus_b1 = in[7], one_minus_b2 = in[8];
+                     const Expr c1 = in[9], c2 = in[10], epsilon = in[11], decay = in[12];
+                     const Expr first = b1 * m + one_minus_b1 * g;
+                     const Expr second = b2 * u + one_minus_b2 * (g * g);
                      const Expr step = (first * c1) / (sqrt(second * c2) + epsilon) + decay * w;
                      return std::vector<Expr>{w - rate * step, first, second};
                    });

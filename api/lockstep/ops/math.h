@@ -1,5 +1,6 @@
 // Elementwise ops. Operands broadcast (docs/errors.md, LS2001 and LS2002) and share one dtype; numbers take the
-// tensors'. "numeric" stands for f32, f64, i32, i64.
+// tensors', but that a floating number makes integers and bools f32. Numbers alone are bool, i32 or f32, by the most
+// general of them. "numeric" stands for f32, f64, i32, i64.
 #pragma once
 
 #include "lockstep/tensor.h"
@@ -64,8 +65,9 @@ Tensor logical_not(Operand x);
 /// a where `condition` (bool) holds, else b; every dtype.
 Tensor where(Operand condition, Operand a, Operand b);
 
-/// x in another dtype. Floats to integers truncate and saturate, NaN gives 0; narrowing floats rounds once; to bool: !=
-/// 0.
+/// x in another dtype. Floats to integers truncate and saturate, NaN gives 0; integers to narrower ones wrap around;
+/// narrowing floats rounds once; to bool: != 0. A number becomes a tensor of `to` as by full(): an integer that `to`
+/// cannot hold is refused with ShapeError LS2007.
 Tensor cast(Operand x, DType to);
 
 /// x, through which no gradient flows.

@@ -42,15 +42,18 @@ struct Random {
   std::optional<RandomKey> key = std::nullopt;  // default: next_key()
 };
 
-/// Uniform in [low, high): 24 (f32) or 53 (f64) random bits, rounded down, so never `high` before scaling.
+/// Uniform in [low, high), from 24 (f32) or 53 (f64) random bits; never `high` itself, unless low == high, which gives
+/// that number. Throws ShapeError LS2007 where low is above high, an end or the width is NaN, infinite or beyond the
+/// dtype, or no number of the dtype lies in between; DTypeError LS2102 for other dtypes.
 Tensor random_uniform(const Shape& shape, double low = 0, double high = 1, Random options = {},
                       std::source_location where = std::source_location::current());
 
-/// Normal, by the inverse of its distribution function.
+/// Normal, by the inverse of its distribution function. Throws ShapeError LS2007 for a deviation that is negative, and
+/// for one or a mean that the dtype does not hold; DTypeError LS2102 for other dtypes than f32 and f64.
 Tensor random_normal(const Shape& shape, double mean = 0, double stddev = 1, Random options = {},
                      std::source_location where = std::source_location::current());
 
-/// Normal, without what lies more than two standard deviations from the mean.
+/// Normal, without what lies more than two standard deviations from the mean. Throws as random_normal.
 Tensor random_truncated_normal(const Shape& shape, double mean = 0, double stddev = 1, Random options = {},
                                std::source_location where = std::source_location::current());
 
@@ -62,8 +65,8 @@ Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key = std::nu
 Tensor random_bits(const Shape& shape, DType dtype = DType::i32, std::optional<RandomKey> key = std::nullopt,
                    std::source_location where = std::source_location::current());
 
-/// x with each element set to 0 with probability `rate` in [0, 1), the others divided by 1 - rate. f32, f64. The
-/// gradient uses the same key, so no mask is kept.
+/// x with each element set to 0 with probability `rate` in [0, 1), the others times 1 / (1 - rate). f32, f64. The gradient
+/// uses the same key, so no mask is kept.
 Tensor dropout(Operand x, double rate, std::optional<RandomKey> key = std::nullopt);
 
 }  // namespace lockstep

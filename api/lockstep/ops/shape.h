@@ -94,7 +94,9 @@ Tensor ones(const Shape& shape, DType dtype = DType::f32, std::source_location w
 Tensor zeros_like(Operand x);
 Tensor ones_like(Operand x);
 
-/// start, start + step … : `count` numbers; f32, f64, i32, i64.
+/// start, start + step … : `count` numbers; f32, f64, i32, i64. Floats are start + n · step in f64, rounded to the dtype
+/// once. Throws ShapeError LS2007 where an integer dtype does not hold all of them (fractions, NaN, overflow), DTypeError
+/// LS2102 for other dtypes.
 Tensor iota(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
             std::source_location where = std::source_location::current());
 

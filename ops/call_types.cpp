@@ -1,0 +1,203 @@
+#include "ops/call_types.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "ops/call_error.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace {
+
+// What numbers may be, from the least general on.
+constexpr DType generality[] = {DType::boolean, DType::i32,  DType::i64, DType::f32, DType::f64,
+                                DType::f16,     DType::bf16, DType::i8,  DType::u8};
+
+// The dtype of numbers alone.
+DType widened_to(DType least, TypeSet accepted) {
+  const auto* at = std::find(std::begin(generality), std::end(generality), least);
+  const auto* found = std::find_if(at, std::end(generality), [&](DType t) { return accepted.has(t); });
+  return found == std::end(generality) ? least : *found;
+}
+
+DType more_general(DType a, DType b) {
+  const auto place = [](DType t) { return std::find(std::begin(generality), std::end(generality), t); };
+  return place(a) < place(b) ? b : a;
+}
+
+// What the operands of one group say of its dtype.
+struct Group {
+  char name = 'T';
+  TypeSet accepted = types::any;
+  bool has_tensor = false, has_floating_number = false;
+  DType of_tensors = DType::f32;
+  DType of_numbers = DType::boolean;
+
+  bool promotes() const {
+    return has_tensor && has_floating_number && !is_floating(of_tensors) && accepted.has(DType::f32);
+  }
+  DType dtype() const {
+    if (!has_tensor) return widened_to(of_numbers, accepted);
+    return promotes() ? DType::f32 : of_tensors;
+  }
+};
+
+class Groups {
+ public:
+  explicit Groups(const OpCall& call) {
+    for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+      const InputDef& def = input_def(call.op, i);
+      if (def.group != '-' && !call.inputs[i].is_absent()) add(of(def.group), def, call.inputs[i]);
+    }
+  }
+
+  const Group* find(char name) const {
+    const auto at = std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == name; });
+    return at == groups_.end() ? nullptr : at;
+  }
+
+ private:
+  Group& of(char name) {
+    if (const Group* known = find(name)) return groups_[static_cast<std::size_t>(known - groups_.begin())];
+    groups_.push_back({name});
+    return groups_.back();
+  }
+
+  // The first tensor decides.
+  static void add(Group& group, const InputDef& def, const Operand& operand) {
+    group.accepted.bits &= def.types.bits;
+    if (operand.is_tensor()) {
+      if (!group.has_tensor) group.of_tensors = operand.impl()->dtype;
+      group.has_tensor = true;
+      return;
+    }
+    const Scalar& number = operand.scalar();
+    group.has_floating_number |= number.kind == Scalar::Kind::floating;
+    group.of_numbers = more_general(group.of_numbers, dtype_of_number(number));
+  }
+
+  InlineVector<Group, 2> groups_;
+};
+
+DType ungrouped(const OpCall& call, const InputDef& def, const Operand& operand) {
+  if (operand.is_tensor()) return operand.impl()->dtype;
+  if (call.op.dtype_of_number) return call.op.dtype_of_number(call);
+  return widened_to(dtype_of_number(operand.scalar()), def.types);
+}
+
+std::string cast_hint(const OpCall& call, std::size_t i, DType to) {
+  return "cast it: cast(" + input_name(call.op, i) +
+         ", lockstep::" + (to == DType::boolean ? std::string("boolean") : std::string(name_of(to))) + ")";
+}
+
+[[noreturn]] void refuse_dtype(const OpCall& call, std::size_t i, DType given) {
+  const InputDef& def = input_def(call.op, i);
+  const DType better = def.types.has(DType::f32) ? DType::f32 : def.types.has(DType::i64) ? DType::i64 : DType::boolean;
+  raise_call_error(
+      call, ErrorId::dtype_not_accepted,
+      input_name(call.op, i) + " is " + std::string(name_of(given)) + ", the op takes " + def.types.to_string(),
+      cast_hint(call, i, better));
+}
+
+// Whether operand i may have this dtype, and whether a number may be given for it.
+void check_operand(const OpCall& call, std::size_t i, const Group* group, DType wanted) {
+  const Operand& operand = call.inputs[i];
+  const InputDef& def = input_def(call.op, i);
+  if (operand.is_scalar()) {
+    if (def.mutable_) {
+      raise_call_error(call, ErrorId::wrong_input_count,
+                       "input " + def.name + " is updated in place, and a number cannot be",
+                       "give a variable's tensor");
+    }
+    const bool floating = operand.scalar().kind == Scalar::Kind::floating;
+    if (floating && !is_floating(wanted) && !call.op.dtype_of_number) refuse_dtype(call, i, DType::f32);
+    if (!def.types.has(wanted)) refuse_dtype(call, i, wanted);
+    return check_number(call, operand.scalar(), wanted);
+  }
+  const DType given = operand.impl()->dtype;
+  if (!def.types.has(given)) refuse_dtype(call, i, given);
+  if (!group || given == group->of_tensors) return;
+  raise_call_error(call, ErrorId::dtypes_differ,
+                   "operands are " + std::string(name_of(group->of_tensors)) + " and " + std::string(name_of(given)) +
+                       ", nothing is promoted silently",
+                   cast_hint(call, i, group->of_tensors));
+}
+
+// A dtype that holds the number: of the tensors beside it, or of the number itself.
+std::string wider_hint(const OpCall& call, const Scalar& number, const std::string& text, DType dtype) {
+  if (call.inputs.empty()) return "use a dtype that holds it";
+  const DType wider = number.above_int64 || dtype == DType::i64 ? DType::f64 : DType::i64;
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    if (call.inputs[i].is_tensor() && input_def(call.op, i).group == 'T') return cast_hint(call, i, wider);
+  }
+  return "give it a dtype that holds it, such as full({}, " + text + ", lockstep::" + std::string(name_of(wider)) + ")";
+}
+
+}  // namespace
+
+DType dtype_of_number(const Scalar& number) {
+  switch (number.kind) {
+    case Scalar::Kind::logical: return DType::boolean;
+    case Scalar::Kind::integer: return DType::i32;
+    default: return DType::f32;
+  }
+}
+
+IntegerRange integer_range(DType t) {
+  switch (t) {
+    case DType::i8: return {INT8_MIN, INT8_MAX};
+    case DType::u8: return {0, UINT8_MAX};
+    case DType::i32: return {INT32_MIN, INT32_MAX};
+    case DType::boolean: return {0, 1};
+    default: return {INT64_MIN, INT64_MAX};
+  }
+}
+
+void check_number(const OpCall& call, const Scalar& number, DType dtype) {
+  if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return;
+  const IntegerRange range = integer_range(dtype);
+  if (!number.above_int64 && number.integer >= range.least && number.integer <= range.most) return;
+  const std::string text =
+      number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer)) : std::to_string(number.integer);
+  raise_call_error(call, ErrorId::invalid_attribute,
+                   "the number " + text + " is outside the range of " + std::string(name_of(dtype)) + ", " +
+                       std::to_string(range.least) + " to " + std::to_string(range.most),
+                   wider_hint(call, number, text, dtype));
+}
+
+CallTypes::CallTypes(const OpCall& call) {
+  const Groups groups(call);
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const Operand& operand = call.inputs[i];
+    const InputDef& def = input_def(call.op, i);
+    const Group* group = def.group == '-' ? nullptr : groups.find(def.group);
+    if (operand.is_absent()) {
+      if (!def.optional) {
+        raise_call_error(call, ErrorId::wrong_input_count, "input " + def.name + " is missing", "give it");
+      }
+      operands_.push_back(group ? group->dtype() : DType::f32);
+      continue;
+    }
+    const DType wanted = group ? group->dtype() : ungrouped(call, def, operand);
+    check_operand(call, i, group, wanted);
+    promotes_ |= operand.is_tensor() && operand.impl()->dtype != wanted;
+    operands_.push_back(wanted);
+  }
+  if (const Group* main = groups.find('T')) group_ = main->dtype();
+  result_ = group_;
+}
+
+CallTypes::CallTypes(DType all, std::size_t operands) : group_(all), result_(all) {
+  for (std::size_t i = 0; i < operands; ++i) operands_.push_back(all);
+}
+
+// A kernel on the host gets pointers to all of its inputs.
+bool numbers_become_tensors(const OpCall& call) {
+  const bool programs_take_them = call.op.pointwise() && call.op.kernels.empty() && !call.op.dtype_of_number;
+  return !programs_take_them &&
+         std::any_of(call.inputs.begin(), call.inputs.end(), [](const Operand& o) { return o.is_scalar(); });
+}
+
+DType RewrittenOperands::dtype_of(const Operand& operand) { return operand.impl()->dtype; }
+
+}  // namespace lockstep

@@ -1,0 +1,21 @@
+// The key of random numbers travels as launch-time numbers: another key prepares nothing.
+#pragma once
+
+#include <vector>
+
+#include "lockstep/op_def.h"
+#include "lockstep/ops/random.h"
+
+namespace lockstep {
+
+std::vector<ScalarDef> key_scalars();
+
+void append_key(std::vector<Scalar>& scalars, RandomKey key);
+
+/// The key whose four numbers start at `first`.
+RandomKey key_from(std::span<const Scalar> scalars, std::size_t first);
+
+/// For conformance cases: the op's own numbers, then a key with both halves of both numbers in use.
+std::vector<Scalar> case_scalars(std::vector<Scalar> own);
+
+}  // namespace lockstep
