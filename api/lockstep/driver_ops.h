@@ -214,8 +214,8 @@ typedef struct lks_random_bits_attrs {
   int64_t dtype; /* numbered as DType */
 } lks_random_bits_attrs;
 
-/* offset + factor u, u uniform in [0, 1).
- * () -> y; scalars offset, factor, seed_low, seed_high, stream_low, stream_high; lks_random_uniform_attrs */
+/* Uniform in [low, high).
+ * () -> y; scalars low, high, seed_low, seed_high, stream_low, stream_high; lks_random_uniform_attrs */
 #define LKS_OP_RANDOM_UNIFORM 121u
 #define LKS_OP_RANDOM_UNIFORM_VERSION 1u
 typedef struct lks_random_uniform_attrs {
@@ -223,8 +223,8 @@ typedef struct lks_random_uniform_attrs {
   int64_t dtype; /* numbered as DType */
 } lks_random_uniform_attrs;
 
-/* offset + factor z, z normal.
- * () -> y; scalars offset, factor, seed_low, seed_high, stream_low, stream_high; lks_random_normal_attrs */
+/* mean + deviation z, z normal.
+ * () -> y; scalars mean, deviation, seed_low, seed_high, stream_low, stream_high; lks_random_normal_attrs */
 #define LKS_OP_RANDOM_NORMAL 122u
 #define LKS_OP_RANDOM_NORMAL_VERSION 1u
 typedef struct lks_random_normal_attrs {
@@ -232,8 +232,8 @@ typedef struct lks_random_normal_attrs {
   int64_t dtype; /* numbered as DType */
 } lks_random_normal_attrs;
 
-/* offset + factor z, z normal within [-2, 2].
- * () -> y; scalars offset, factor, seed_low, seed_high, stream_low, stream_high; lks_random_truncated_normal_attrs */
+/* mean + deviation z, z normal within [-2, 2].
+ * () -> y; scalars mean, deviation, seed_low, seed_high, stream_low, stream_high; lks_random_truncated_normal_attrs */
 #define LKS_OP_RANDOM_TRUNCATED_NORMAL 123u
 #define LKS_OP_RANDOM_TRUNCATED_NORMAL_VERSION 1u
 typedef struct lks_random_truncated_normal_attrs {
