@@ -6,6 +6,7 @@
 #include "ops/pointwise.h"
 #include "ops/random/key_scalars.h"
 #include "ops/random/philox_reference.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace defs {
@@ -69,7 +70,9 @@ OpDef dropout() {
     for (std::size_t i = 0; i < r.outputs[0].values.size(); ++i) {
       const double u = (random_word(key, i) >> 8) * 0x1p-24;
       r.outputs[0].values[i] = u < rate ? 0 : r.inputs[0].values[i] / (1 - static_cast<long double>(rate));
-      r.outputs[0].budget.push_back(2 * std::fabs(r.outputs[0].values[i]));  // the factor, and the product
+      // The factor is rounded, and the product, which may be subnormal.
+      const long double y = r.outputs[0].values[i];
+      r.outputs[0].budget.push_back(std::fabs(y) + rounding_scale(y, r.outputs[0].dtype));
     }
   };
   op.cases = [] {
