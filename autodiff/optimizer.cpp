@@ -282,7 +282,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     step.inputs.emplace_back(gradients[i], where);
     step.before = witness.copies_of(step.inputs, where);
     step.call.emplace(OpCall{op, step.inputs, nullptr, scalars, where});
-    step.types.emplace(step.specs[0].dtype, step.inputs.size());
+    step.types.emplace(step.specs[0].dtype);
     step.planned.emplace(*step.call, *step.types, device, step.specs);
     if (!step.planned->plan()) {
       raise(ErrorId::no_kernel, op.name, device.name() + " has no kernel for it: " + step.planned->refusal().text,

@@ -52,7 +52,7 @@ void copy_into(TensorImpl& target, const Tensor& value, const std::source_locati
   const Operand operand(value, where);
   const OpCall call{copy, std::span(&operand, 1), nullptr, {}, where};
   const TensorRef output = TensorRef::share(&target);
-  const CallTypes types(value.dtype(), 1);
+  const CallTypes types(value.dtype());
   PlannedCall planned(call, types, *target.device, std::span(&output, 1));
   if (!planned.plan()) {
     ErrorBuilder(ErrorId::no_kernel, "assign", target.device->name() + " cannot copy: " + planned.refusal().text)

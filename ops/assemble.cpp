@@ -45,7 +45,7 @@ TensorRef assemble(const OpCall& call, DeviceState& device, const Spec& spec) {
   std::deque<Operand> operands;
   std::deque<PlannedCall> planned;  // stable addresses: a planned call is not movable
   std::vector<PlannedCall*> launches;
-  const CallTypes types(spec.dtype, 1);
+  const CallTypes types(spec.dtype);
   for (const Assembly::Piece& piece : assembly.pieces) {
     if (piece.place.shape.size() == 0) continue;
     operands.push_back(call.inputs[piece.input]);

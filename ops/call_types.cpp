@@ -165,7 +165,25 @@ void check_number(const OpCall& call, const Scalar& number, DType dtype) {
                    wider_hint(call, number, text, dtype));
 }
 
+// Tensors of one floating dtype that the op takes, and numbers among them: nearly every call.
+bool CallTypes::decide_at_once(const OpCall& call) {
+  const auto first =
+      std::find_if(call.inputs.begin(), call.inputs.end(), [](const Operand& o) { return o.is_tensor(); });
+  if (first == call.inputs.end()) return false;
+  const DType dtype = first->impl()->dtype;
+  if (!is_floating(dtype)) return false;
+  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
+    const Operand& operand = call.inputs[i];
+    const InputDef& def = input_def(call.op, i);
+    if (def.group != 'T' || !def.types.has(dtype)) return false;
+    if (operand.is_tensor() ? operand.impl()->dtype != dtype : operand.is_absent() || def.mutable_) return false;
+  }
+  group_ = result_ = dtype;
+  return true;
+}
+
 CallTypes::CallTypes(const OpCall& call) {
+  if (decide_at_once(call)) return;
   const Groups groups(call);
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
     const Operand& operand = call.inputs[i];
@@ -185,10 +203,6 @@ CallTypes::CallTypes(const OpCall& call) {
   }
   if (const Group* main = groups.find('T')) group_ = main->dtype();
   result_ = group_;
-}
-
-CallTypes::CallTypes(DType all, std::size_t operands) : group_(all), result_(all) {
-  for (std::size_t i = 0; i < operands; ++i) operands_.push_back(all);
 }
 
 // A kernel on the host gets pointers to all of its inputs.

@@ -23,12 +23,12 @@ class CallTypes {
   /// op writes to.
   explicit CallTypes(const OpCall& call);
   /// For calls that the runtime makes itself: all operands, and the result, of one dtype.
-  CallTypes(DType all, std::size_t operands);
+  explicit CallTypes(DType all) : group_(all), result_(all) {}
   CallTypes(const CallTypes&) = delete;
   CallTypes& operator=(const CallTypes&) = delete;
 
   /// The dtype that operand i must have: of a tensor its own unless it is promoted.
-  DType operand(std::size_t i) const { return operands_[i]; }
+  DType operand(std::size_t i) const { return operands_.empty() ? group_ : operands_[i]; }
   /// The dtype of group T.
   DType group() const { return group_; }
   /// Whether tensors must be cast.
@@ -40,10 +40,12 @@ class CallTypes {
   /// The dtype in which a pointwise program gets operand i, a number. Beside f16 or bf16 tensors it takes part as f32,
   /// as they do, and is not rounded to their dtype before; only where nothing is rounded at the end, as in comparisons,
   /// it is: so full(shape, 0.1, f16) equals 0.1.
-  DType number(std::size_t i) const { return is_floating(result_) ? compute_dtype(operands_[i]) : operands_[i]; }
+  DType number(std::size_t i) const { return is_floating(result_) ? compute_dtype(operand(i)) : operand(i); }
 
  private:
-  InlineVector<DType, 8> operands_;
+  bool decide_at_once(const OpCall& call);
+
+  InlineVector<DType, 8> operands_;  // empty where all are of the group's dtype
   DType group_ = DType::f32, result_ = DType::f32;
   bool promotes_ = false;
 };
