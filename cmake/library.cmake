@@ -1,9 +1,13 @@
-# The library: one shared object for users; the same objects as an archive for tests of internals.
+# The library: one shared object for users; the same objects as an archive, or another one, for tests of internals.
 set(lockstep_parts lockstep_runtime lockstep_ops lockstep_autodiff lockstep_nn)
 
 add_library(lockstep SHARED)
 add_library(lockstep::lockstep ALIAS lockstep)
-add_library(lockstep_internal STATIC)
+set(kind STATIC)
+if(LOCKSTEP_INTERNAL_SHARED)
+  set(kind SHARED)
+endif()
+add_library(lockstep_internal ${kind})
 foreach(library lockstep lockstep_internal)
   foreach(part ${lockstep_parts})
     target_sources(${library} PRIVATE $<TARGET_OBJECTS:${part}>)

@@ -4,6 +4,12 @@ option(LOCKSTEP_BENCHMARKS "Build the Google Benchmark program" ON)
 option(LOCKSTEP_EXAMPLES "Build the examples" ON)
 option(LOCKSTEP_TOOLS "Build the command line" ON)
 
+# Tests link in less time, and are not linked again where only a source of the library has changed.
+option(LOCKSTEP_INTERNAL_SHARED "Build what tests see of the library as a shared object" OFF)
+if(LOCKSTEP_INTERNAL_SHARED)
+  set(CMAKE_LINK_DEPENDS_NO_SHARED ON)
+endif()
+
 set(LOCKSTEP_DRIVERS "cpu;vulkan" CACHE STRING "Drivers to build, beside `reference`, which the tests need")
 set(LOCKSTEP_ONEDNN AUTO CACHE STRING "Use oneDNN in the CPU driver: AUTO, ON or OFF")
 set(LOCKSTEP_THREADING openmp CACHE STRING "CPU parallelism: openmp or std (std::thread)")

@@ -1,0 +1,120 @@
+#include "conformance/cases/number_cases.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "conformance/cases/extents.h"
+#include "conformance/suite/split.h"
+
+namespace lockstep::conformance {
+namespace {
+
+const InputDef& input_of(const OpDef& op, std::size_t i) { return op.inputs[std::min(i, op.inputs.size() - 1)]; }
+
+bool may_be_number(const OpDef& op, const OpCase& c, std::size_t i) {
+  const InputDef& def = input_of(op, i);
+  return !c.inputs[i].absent && !def.mutable_ && !def.host_resident;
+}
+
+enum class Kind : std::uint8_t { fraction, whole, large, truth };
+
+// A number of the kind that lies where the case draws the input's values from; the `turn`s differ.
+Scalar number_for(const CaseInput& in, Kind kind, int turn) {
+  const bool limited = in.values.kind == CaseValues::Kind::range || in.values.kind == CaseValues::Kind::indices;
+  const double low = limited ? in.values.low : -3, high = limited ? in.values.high : 3;
+  const double at = low + (high - low) * (turn == 0 ? 0.3 : 0.85);
+  switch (kind) {
+    case Kind::truth: return Scalar(turn == 0);
+    case Kind::fraction: return Scalar(at);
+    case Kind::large:  // needs more than 32 bits, and more than a double has
+      return Scalar(turn == 0 ? std::int64_t{0x0123456789abcdef} : std::int64_t{-0x123456789abcdef});
+    default: return Scalar(static_cast<std::int64_t>(std::clamp(std::floor(at), std::ceil(low), std::floor(high))));
+  }
+}
+
+struct Call {
+  Kind kind;
+  int turn;
+  bool mixed = false;  // the first number whole, the others fractions
+};
+constexpr Call calls[] = {{Kind::whole, 0},    {Kind::fraction, 0}, {Kind::truth, 0},      {Kind::fraction, 1},
+                          {Kind::whole, 1},    {Kind::large, 0},    {Kind::large, 1},      {Kind::truth, 1},
+                          {Kind::fraction, 0, true}, {Kind::whole, 0}};
+
+std::string text_of(const std::vector<std::size_t>& positions) {
+  std::string text;
+  for (std::size_t p : positions) text += (text.empty() ? "" : ".") + std::to_string(p);
+  return text;
+}
+
+// Every position alone, and all of them.
+std::vector<std::vector<std::size_t>> sets_of(const OpDef& op, const OpCase& c) {
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    if (may_be_number(op, c, i)) all.push_back(i);
+  }
+  std::vector<std::vector<std::size_t>> sets;
+  for (std::size_t p : all) sets.push_back({p});
+  if (all.size() > 2) sets.emplace_back(all.begin() + 1, all.end());
+  if (all.size() > 1) sets.push_back(all);
+  return sets;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::size_t>> number_positions(const TestCase& t) {
+  std::vector<std::size_t> positions;
+  for (const std::string& part : split(t.numbers, '.')) {
+    std::size_t p = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), p);
+    if (error != std::errc{} || end != part.data() + part.size() || p >= t.call.inputs.size()) return std::nullopt;
+    if (!may_be_number(*t.op, t.call, p)) return std::nullopt;
+    positions.push_back(p);
+  }
+  return positions;
+}
+
+std::vector<OpCase> calls_with_numbers(const TestCase& t) {
+  std::vector<OpCase> all;
+  const auto positions = number_positions(t);
+  if (!positions) return all;
+  for (const Call& call : calls) {
+    OpCase c = t.call;
+    for (std::size_t p : *positions) {
+      CaseInput& in = c.inputs[p];
+      const Kind kind = call.mixed && p == positions->front() ? Kind::whole : call.kind;
+      in.scalar = number_for(in, kind, call.turn);
+      in.shape = Shape{};
+    }
+    if (infer_outputs(*t.op, c)) all.push_back(std::move(c));
+  }
+  return all;
+}
+
+std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount& amount) {
+  std::vector<TestCase> cases;
+  if (!op.cases || op.host) return cases;
+  std::set<std::pair<DType, std::string>> seen;
+  for (const OpCase& own : op.cases()) {
+    if (own.error) continue;
+    for (const std::vector<std::size_t>& set : sets_of(op, own)) {
+      TestCase t;
+      t.suite = "numbers";
+      t.op = &op;
+      t.call = own;
+      t.mode = mode;
+      t.seed = amount.seed;
+      t.numbers = text_of(set);
+      // Numbers alone have no dtype from the case.
+      const bool alone = set.size() == own.inputs.size();
+      if (!seen.insert({alone ? DType::f32 : t.dtype(), t.numbers}).second) continue;
+      if (!calls_with_numbers(t).empty()) cases.push_back(std::move(t));
+      else seen.erase({alone ? DType::f32 : t.dtype(), t.numbers});
+    }
+  }
+  return cases;
+}
+
+}  // namespace lockstep::conformance
