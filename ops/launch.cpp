@@ -52,7 +52,7 @@ class OpDescription {
   void fill_program(lks_kernel_desc& desc) {
     std::vector<lks_dtype> results;
     for (std::uint32_t o = 0; o < desc.output_count; ++o) results.push_back(desc.outputs[o].dtype);
-    program_ = record_program(call_, types_, results);
+    program_ = record_program(call_, types_, results, static_cast<int>(desc.outputs[0].rank));
     for (std::uint32_t i = 0; i < desc.input_count; ++i) inputs_.push_back(i);
     for (std::uint32_t i = 0; i < desc.output_count; ++i) outputs_.push_back(i);
     attached_ = {&program_.abi(), inputs_.data(), outputs_.data()};
@@ -98,7 +98,23 @@ lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, DType group, DType re
   }
 }
 
-Program record_program(const OpCall& call, const CallTypes& types, std::span<const lks_dtype> output_dtypes) {
+namespace {
+
+void check_axes(const Program& program, const OpCall& call, int rank) {
+  for (const lks_instr& instr : program.instrs()) {
+    if (instr.opcode != LKS_INSTR_INDEX || instr.imm < static_cast<std::uint32_t>(rank)) continue;
+    ErrorBuilder(ErrorId::axis_out_of_range, call.op.name,
+                 "its program asks for the index along axis " + std::to_string(instr.imm) + " of a result of rank " +
+                     std::to_string(rank))
+        .fix("axes of results are counted from 0, at the front")
+        .at(call.where)
+        .raise();
+  }
+}
+
+}  // namespace
+
+Program record_program(const OpCall& call, const CallTypes& types, std::span<const lks_dtype> output_dtypes, int rank) {
   ProgramBuilder builder;
   std::vector<Expr> values;
   std::uint32_t next_scalar = 0;
@@ -116,7 +132,9 @@ Program record_program(const OpCall& call, const CallTypes& types, std::span<con
     const lks_dtype to = output_dtypes[o];
     if (is_short_float(to) && results[o].dtype() == LKS_F32) results[o] = convert(results[o], to);
   }
-  return builder.finish(results);
+  Program program = builder.finish(results);
+  check_axes(program, call, rank);
+  return program;
 }
 
 namespace {

@@ -63,8 +63,9 @@ KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const C
                           MathMode mode = MathMode::strict);
 
 /// The program that a pointwise call amounts to: numbers become launch-time scalars. f16 and bf16 operands are
-/// converted to f32 first, and f32 results to the f16 and bf16 among `output_dtypes` last.
-Program record_program(const OpCall& call, const CallTypes& types, std::span<const lks_dtype> output_dtypes);
+/// converted to f32 first, and f32 results to the f16 and bf16 among `output_dtypes` last. `rank` is that of the
+/// results. Throws ShapeError LS2004 where the program asks for an index along an axis that they do not have.
+Program record_program(const OpCall& call, const CallTypes& types, std::span<const lks_dtype> output_dtypes, int rank);
 
 /// The dtype of an op's own scalar i, for these dtypes of group T and of the first output.
 lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, DType group, DType result);

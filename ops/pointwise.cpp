@@ -324,7 +324,7 @@ void pointwise_reference(RefContext& r) {
   types.set_result(r.output_specs[0].dtype);
   std::vector<lks_dtype> results;
   for (const Spec& spec : r.output_specs) results.push_back(abi_dtype(spec.dtype));
-  const Program program = record_program(r.call, types, results);
+  const Program program = record_program(r.call, types, results, r.output_specs[0].shape.rank());
 
   std::vector<OracleValue> scalars, inputs;
   std::vector<const RefArray*> tensors;

@@ -39,8 +39,8 @@ struct Call {
   int turn;
   bool mixed = false;  // the first number whole, the others fractions
 };
-constexpr Call calls[] = {{Kind::whole, 0},    {Kind::fraction, 0}, {Kind::truth, 0},      {Kind::fraction, 1},
-                          {Kind::whole, 1},    {Kind::large, 0},    {Kind::large, 1},      {Kind::truth, 1},
+constexpr Call calls[] = {{Kind::whole, 0},          {Kind::fraction, 0}, {Kind::truth, 0}, {Kind::fraction, 1},
+                          {Kind::whole, 1},          {Kind::large, 0},    {Kind::large, 1}, {Kind::truth, 1},
                           {Kind::fraction, 0, true}, {Kind::whole, 0}};
 
 std::string text_of(const std::vector<std::size_t>& positions) {
@@ -110,8 +110,10 @@ std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount&
       // Numbers alone have no dtype from the case.
       const bool alone = set.size() == own.inputs.size();
       if (!seen.insert({alone ? DType::f32 : t.dtype(), t.numbers}).second) continue;
-      if (!calls_with_numbers(t).empty()) cases.push_back(std::move(t));
-      else seen.erase({alone ? DType::f32 : t.dtype(), t.numbers});
+      if (!calls_with_numbers(t).empty())
+        cases.push_back(std::move(t));
+      else
+        seen.erase({alone ? DType::f32 : t.dtype(), t.numbers});
     }
   }
   return cases;

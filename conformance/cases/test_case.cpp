@@ -4,13 +4,14 @@
 #include <charconv>
 
 #include "conformance/cases/attributes.h"
+#include "conformance/cases/number_cases.h"
 #include "conformance/suite/split.h"
 #include "lockstep/error.h"
 
 namespace lockstep::conformance {
 namespace {
 
-constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside", "refusal"};
+constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside", "numbers", "refusal"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {
@@ -123,6 +124,7 @@ DType TestCase::dtype() const {
 std::string TestCase::id() const {
   std::string base = plain(call.name);
   if (resized) base += "~" + shapes_text(shapes_of(*op, call));
+  if (!numbers.empty()) base += ":" + numbers;
   return suite + "/" + op->name + "/" + std::string(lockstep::name_of(dtype())) + "/" +
          std::string(lockstep::name_of(mode)) + "/" + base + "/" + name_of(layout) + "/" + name_of(values) + "#" +
          std::to_string(seed);
@@ -135,7 +137,7 @@ bool is_test_case_id(const std::string& id) {
 
 TestCase parse_test_case(const std::string& id) {
   const std::size_t hash = id.rfind('#');
-  const std::vector<std::string> parts = split(id.substr(0, hash), '/');
+  std::vector<std::string> parts = split(id.substr(0, hash), '/');
   if (hash == std::string::npos || parts.size() != 7) {
     refuse(id, "this is no case id", "copy the id from a report or from `lockstep conformance --list`");
   }
@@ -151,6 +153,12 @@ TestCase parse_test_case(const std::string& id) {
   t.mode = pick(modes, parts[3], id, "math mode");
   t.layout = pick(layouts, parts[5], id, "layout");
   t.values = pick(value_kinds, parts[6], id, "kind of values");
+  if (t.suite == "numbers") {
+    const std::size_t colon = parts[4].rfind(':');
+    if (colon == std::string::npos) refuse(id, "no input is named", "name the inputs that are numbers, as in \":0.2\"");
+    t.numbers = parts[4].substr(colon + 1);
+    parts[4].resize(colon);
+  }
   const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@');
   t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);
   if (at != std::string::npos) {
@@ -165,6 +173,10 @@ TestCase parse_test_case(const std::string& id) {
     if (!call) refuse(id, "the op's case cannot have these shapes", "change only extents that the op leaves open");
     t.call = std::move(*call);
     t.resized = true;
+  }
+  if (t.suite == "numbers" && !number_positions(t)) {
+    refuse(id, "not all of these inputs can be numbers",
+           "name inputs of the op, counted from 0, that are tensors in its case");
   }
   if (std::string(lockstep::name_of(t.dtype())) != parts[2]) {
     refuse(id, "this case is " + std::string(lockstep::name_of(t.dtype())) + ", not " + parts[2], "correct the dtype");

@@ -46,7 +46,7 @@ const char* name_of(Values values);
 bool are_exact(Values values);
 
 struct TestCase {
-  std::string suite;  // "forward", "gradient", "second_gradient", "beside", "refusal"
+  std::string suite;  // "forward", "gradient", "second_gradient", "beside", "numbers", "refusal"
   const OpDef* op = nullptr;
   OpCase call;
   bool resized = false;  // its extents are not those of the op's own case, and part of the id
@@ -54,6 +54,7 @@ struct TestCase {
   Layout layout = Layout::dense;
   Values values = Values::drawn;
   std::uint64_t seed = 0;
+  std::string numbers;  // suite "numbers": which inputs are plain numbers, such as "0.2"; part of the id
 
   /// The dtype under which the report files it: of the first tensor of group T, else of the first output.
   DType dtype() const;

@@ -95,6 +95,7 @@ std::span<const KernelFault> layout_faults();
 std::span<const KernelFault> sum_faults();
 std::span<const KernelFault> op_faults();
 std::span<const KernelFault> misbehaviours();
+std::span<const KernelFault> scalar_faults();
 std::span<const DescFault> attribute_faults();
 std::span<const DescFault> program_faults();
 std::span<const InfoFault> claim_faults();

@@ -6,6 +6,7 @@
 #include "conformance/cases/beside.h"
 #include "conformance/cases/breakpoints.h"
 #include "conformance/cases/generate.h"
+#include "conformance/cases/number_cases.h"
 #include "conformance/checks/special_suites.h"
 #include "conformance/runtime/runtime_case.h"
 
@@ -66,6 +67,7 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     const Amount amount = amount_for(mode, o, wanted);
     add(forward_cases(op, mode, amount));
     add(beside_cases(op, mode, amount));
+    if (mode == MathMode::strict) add(number_cases(op, mode, amount));
     add(breakpoint_cases(op, mode, amount, target.device));
     if (wanted.gradients && mode != MathMode::fast) add(gradient_cases(op, mode, amount));
   }

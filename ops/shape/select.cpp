@@ -276,7 +276,14 @@ OpDef matches_position() {
   op.attrs = attr_schema<MatchesPositionAttrs>("lks_matches_position_attrs",
                                                attr("axis", &MatchesPositionAttrs::axis, "from the front"),
                                                attr("dtype", &MatchesPositionAttrs::dtype, "numbered as DType"));
-  op.infer = [](InferContext& c) { c.set(0, static_cast<DType>(c.attrs<MatchesPositionAttrs>().dtype), c.shape(0)); };
+  op.infer = [](InferContext& c) {
+    const auto& a = c.attrs<MatchesPositionAttrs>();
+    if (a.axis < 0 || a.axis >= c.shape(0).rank()) {
+      c.fail(ErrorId::axis_out_of_range, "there is no axis " + std::to_string(a.axis),
+             "name an axis of x, from the front");
+    }
+    c.set(0, static_cast<DType>(a.dtype), c.shape(0));
+  };
   op.cases = [] {
     const CaseInput x{Shape{4, 6}, DType::i64, {CaseValues::Kind::indices, 0, 5}};
     return std::vector<OpCase>{OpCase{"f32", {x}, {}, {}, {}, false}.with(MatchesPositionAttrs{1, 0}),
