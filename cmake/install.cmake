@@ -29,9 +29,16 @@ if(LOCKSTEP_TESTS)
   set_tests_properties(install_and_find_package PROPERTIES LABELS slow TIMEOUT 600 PASS_REGULAR_EXPRESSION
     "y       12\ndy/dx   12\nd2y/dx2 6\n")
   # A stranger's driver, likewise.
-  add_test(NAME driver_template
-    COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}
-      -DCXX=${CMAKE_CXX_COMPILER} "-DFLAGS=$<IF:$<STREQUAL:${LOCKSTEP_SANITIZE},address>,-fsanitize=address,>"
-      "-DPATIENCE=${patience}" -P ${CMAKE_SOURCE_DIR}/cmake/test_driver_template.cmake)
-  set_tests_properties(driver_template PROPERTIES LABELS slow TIMEOUT ${seconds_for_conformance})
+  foreach(name driver_template driver_template_part)
+    set(options ${patience})
+    if(name STREQUAL driver_template_part)
+      list(APPEND options --shard 1/8)
+    endif()
+    add_test(NAME ${name}
+      COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR} -DNAME=${name}
+        -DCXX=${CMAKE_CXX_COMPILER} "-DFLAGS=$<IF:$<STREQUAL:${LOCKSTEP_SANITIZE},address>,-fsanitize=address,>"
+        "-DOPTIONS=${options}" -P ${CMAKE_SOURCE_DIR}/cmake/test_driver_template.cmake)
+    set_tests_properties(${name} PROPERTIES LABELS "slow;full" TIMEOUT ${seconds_for_conformance})
+  endforeach()
+  set_tests_properties(driver_template_part PROPERTIES LABELS "slow;part")
 endif()

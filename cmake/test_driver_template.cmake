@@ -7,7 +7,7 @@ function(run)
   set(text "${text}" PARENT_SCOPE)
 endfunction()
 
-set(work ${BUILD}/driver_template_test)
+set(work ${BUILD}/${NAME}_test)
 file(REMOVE_RECURSE ${work})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${work}/installed)
 # Away from the sources, so that nothing but the installation can be found.
@@ -24,7 +24,7 @@ endif()
 # Certified by the installed program, as a stranger would, with a report.
 unset(ENV{LOCKSTEP_DRIVER_PATH})
 run(${work}/installed/bin/lockstep conformance --driver ${work}/build/liblockstep_driver_template.so --profile core
-  --report ${work}/report ${PATIENCE})
+  --report ${work}/report ${OPTIONS})
 foreach(file report.json report.md report.html)
   if(NOT EXISTS ${work}/report/${file})
     message(FATAL_ERROR "there is no ${file}:\n${text}")

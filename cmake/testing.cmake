@@ -1,5 +1,6 @@
 # lockstep_test(name source... [LABELS label...] [LIBRARIES library...]): a GoogleTest program beside what it tests.
-# Label `fast` (the default) is for what takes seconds; `slow` for the rest.
+# Labels: `fast` (the default) is what takes seconds, `slow` the rest. Of those, `full` is left to `./run_tests --full`,
+# and `part` stands for such a test in `./run_tests`.
 if(LOCKSTEP_TESTS)
   find_package(GTest REQUIRED)
 endif()
@@ -32,15 +33,29 @@ function(lockstep_test name)
     TIMEOUT ${seconds_for_test})
 endfunction()
 
-# conformance_run(name option... [ENVIRONMENT variable...] [MAY_BE_ABSENT]): the suite as users run it, on one device.
+# conformance_run(name option... [SHARD i/n] [PART i/n] [ENVIRONMENT variable...] [MAY_BE_ABSENT]): the suite as users run
+# it, on one device. PART: the shard that `./run_tests` runs, where the whole (or the larger SHARD) is left to --full.
 # MAY_BE_ABSENT: where the machine has no such device, the test is skipped.
 function(conformance_run name)
   if(NOT LOCKSTEP_TESTS OR NOT LOCKSTEP_TOOLS)
     return()
   endif()
-  cmake_parse_arguments(arg "MAY_BE_ABSENT" "" "ENVIRONMENT" ${ARGN})
-  add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS} ${patience})
-  set_tests_properties(conformance_${name} PROPERTIES LABELS slow ENVIRONMENT "${arg_ENVIRONMENT}"
+  cmake_parse_arguments(arg "MAY_BE_ABSENT" "SHARD;PART" "ENVIRONMENT" ${ARGN})
+  set(labels slow)
+  if(arg_PART)
+    set(labels slow full)
+    conformance_test(${name}_part "slow;part" "${arg_PART}")
+  endif()
+  conformance_test(${name} "${labels}" "${arg_SHARD}")
+endfunction()
+
+# One test of conformance_run, whose arguments it sees.
+function(conformance_test name labels shard)
+  if(shard)
+    set(shard --shard ${shard})
+  endif()
+  add_test(NAME conformance_${name} COMMAND lockstep_cli conformance ${arg_UNPARSED_ARGUMENTS} ${shard} ${patience})
+  set_tests_properties(conformance_${name} PROPERTIES LABELS "${labels}" ENVIRONMENT "${arg_ENVIRONMENT}"
     TIMEOUT ${seconds_for_conformance})
   if(arg_MAY_BE_ABSENT)
     set_tests_properties(conformance_${name} PROPERTIES SKIP_REGULAR_EXPRESSION "there is no device")

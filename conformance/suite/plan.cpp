@@ -87,13 +87,17 @@ void add_runtime(Groups& groups, const Wanted& wanted) {
   }
 }
 
-std::vector<std::string> interleaved(const Groups& groups) {
+// The cases of a shard: the groups in turn, of each group every n-th case. Groups begin with different cases, so that a
+// shard holds some of every group that has as many cases as there are shards.
+std::vector<std::string> cases_of_shard(const Groups& groups, std::size_t shard, std::size_t shards) {
   std::vector<std::string> ids;
   std::size_t longest = 0;
   for (const auto& [name, list] : groups) longest = std::max(longest, list.size());
   for (std::size_t turn = 0; turn < longest; ++turn) {
+    std::size_t first = 0;
     for (const auto& [name, list] : groups) {
-      if (turn < list.size()) ids.push_back(list[turn]);
+      if (turn < list.size() && (turn + first) % shards == shard - 1) ids.push_back(list[turn]);
+      ++first;
     }
   }
   return ids;
@@ -113,9 +117,7 @@ std::vector<std::string> plan_cases(const Options& o, const Target& target) {
   for (auto& [name, ids] : groups) {
     std::erase_if(ids, [&](const std::string& id) { return !wants_suite(o, id.substr(0, id.find('/'))); });
   }
-  std::vector<std::string> ids = interleaved(groups), mine;
-  for (std::size_t i = o.shard - 1; i < ids.size(); i += o.shards) mine.push_back(std::move(ids[i]));
-  return mine;
+  return cases_of_shard(groups, o.shard, o.shards);
 }
 
 bool is_required(DType dtype) { return dtype == DType::f32 || dtype == DType::i32 || dtype == DType::boolean; }
