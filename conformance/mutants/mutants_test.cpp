@@ -38,10 +38,10 @@ std::string suites_and_ops(const MutantLine& m) {
 }
 
 // The program's exit status and what it prints. It limits its cases itself; `timeout` is for a program that hangs.
-Outcome certify(const MutantLine& m, const std::string& arguments) {
-  const std::string command =
-      std::string("timeout 850 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER "/liblockstep_driver_mutant_") +
-      m.name + ".so --profile " + m.profile + " --json " + arguments + " 2>&1";
+Outcome certify(const std::string& name, const std::string& arguments) {
+  const std::string command = "timeout 850 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER
+                              "/liblockstep_driver_mutant_" +
+                              name + ".so " + arguments + " 2>&1";
   Outcome outcome;
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return outcome;
@@ -53,6 +53,10 @@ Outcome certify(const MutantLine& m, const std::string& arguments) {
   while (!rest.empty() && rest.back() == '\n') rest.pop_back();
   outcome.last_line = rest.substr(rest.find_last_of('\n') + 1);
   return outcome;
+}
+
+Outcome certify(const MutantLine& m, const std::string& arguments) {
+  return certify(m.name, std::string("--json --profile ") + m.profile + " " + arguments);
 }
 
 constexpr const char* until_one_fails = " --fail-fast --timeout 60";
@@ -132,5 +136,20 @@ TEST_P(Honest, DriversPass) {
 
 INSTANTIATE_TEST_SUITE_P(All, Honest, testing::ValuesIn(mutants, mutants + 2),
                          [](const auto& line) { return line.param.name; });
+
+// This driver serves nobody any more once a call has failed in its process.
+TEST(Honest, CasesAfterAFailureAreNotItsVictims) {
+  const Outcome outcome = certify("stuck_after_fault", "--profile core --suite fault,copy --jobs 1");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.output.find(" fail        fault/"), std::string::npos) << outcome.output;
+  EXPECT_EQ(outcome.output.find("  copy/"), std::string::npos) << outcome.output;
+}
+
+// A failure that other cases have caused says so.
+TEST(Honest, WhatPassesAloneSaysSo) {
+  const Outcome outcome = certify("forgets_a_launch", "--profile core --suite forward --op add --jobs 1");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.output.find("; alone, in a fresh process, it passes"), std::string::npos) << outcome.output;
+}
 
 }  // namespace

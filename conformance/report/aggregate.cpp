@@ -126,6 +126,10 @@ Totals totals_of(const Report& report) {
     if (c.errors.elements > 0 && is_bounded_in_ulp(c)) t.worst_ulp = larger(t.worst_ulp, c.errors.max_ulp);
   }
   t.required_missing = static_cast<std::int64_t>(missing.size());
+  for (const Cell& cell : cells_of(report).total) {
+    ++t.cells;
+    t.cells_passed += cell.passed == cell.cases;
+  }
   t.seconds = report.run.seconds;
   t.digest = digest_of(report.cases);
   return t;

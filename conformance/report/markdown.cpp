@@ -193,9 +193,12 @@ std::string verdict_of(const Report& report) {
   if (t.cases == 0) return "not certified: no case was run";
   const std::int64_t failures = t.failed + t.crashed + t.timed_out;
   std::string text = "does not pass" + profile + ":";
-  if (failures) text += " " + std::to_string(failures) + (failures == 1 ? " failure," : " failures,");
+  if (failures) text += " " + std::to_string(failures) + (failures == 1 ? " case failed," : " cases failed,");
   if (t.mistrusted) text += " " + std::to_string(t.mistrusted) + " mistrusted,";
-  if (t.required_missing) text += " " + std::to_string(t.required_missing) + " required missing,";
+  if (t.required_missing) {
+    text += " " + std::to_string(t.required_missing) +
+            (t.required_missing == 1 ? " required cell is missing," : " required cells are missing,");
+  }
   text.pop_back();
   return text;
 }

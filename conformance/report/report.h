@@ -52,8 +52,9 @@ struct Report {
 
 struct Totals {
   std::int64_t cases = 0, passed = 0, failed = 0, crashed = 0, timed_out = 0, mistrusted = 0, unsupported = 0;
-  std::int64_t required_missing = 0;  // required cells of which a case was refused
-  double worst_ulp = 0;               // over cases whose bound is in ULP; infinite where a NaN was wrong
+  std::int64_t cells = 0, cells_passed = 0;  // an op, dtype and mode, of which no case failed or was refused
+  std::int64_t required_missing = 0;         // required cells of which a case was refused
+  double worst_ulp = 0;                      // over cases whose bound is in ULP; infinite where a NaN was wrong
   double seconds = 0;
   std::string digest;
 

@@ -52,6 +52,8 @@ Json to_json(const Totals& t) {
           {"timed_out", t.timed_out},
           {"mistrusted", t.mistrusted},
           {"unsupported", t.unsupported},
+          {"cells", t.cells},
+          {"cells_passed", t.cells_passed},
           {"required_missing", t.required_missing},
           {"worst_ulp", number(t.worst_ulp)},
           {"seconds", t.seconds},

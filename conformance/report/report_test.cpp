@@ -179,11 +179,12 @@ TEST(ReportAsJson, ComesBackUnchanged) {
 
 TEST(ReportAsJson, HasASummaryOfOneObject) {
   const Json line = summary_json(sample_report());
-  for (const char* key : {"driver", "device", "profile", "cases", "passed", "failed", "crashed", "timed_out",
-                          "mistrusted", "unsupported", "required_missing", "worst_ulp", "seconds", "digest"}) {
+  for (const char* key :
+       {"driver", "device", "profile", "cases", "passed", "failed", "crashed", "timed_out", "mistrusted", "unsupported",
+        "cells", "cells_passed", "required_missing", "worst_ulp", "seconds", "digest"}) {
     EXPECT_TRUE(line.contains(key)) << key;
   }
-  EXPECT_EQ(line.size(), 14u);
+  EXPECT_EQ(line.size(), 16u);
 }
 
 TEST(ReportAsJson, DamageIsNamed) {

@@ -32,6 +32,14 @@ std::string status_name(lks_status status) {
   }
 }
 
+std::string reason_name(std::int32_t reason) {
+  static constexpr const char* names[] = {"NONE", "OP",    "DTYPE",    "RANK",    "LAYOUT",  "ATTRIBUTE", "MATH_MODE",
+                                          "SIZE", "ALIAS", "RESOURCE", "PROGRAM", "VERSION", "HARDWARE",  "INDEX"};
+  const bool known = reason >= 0 && reason < static_cast<std::int32_t>(std::size(names));
+  return (known ? std::string("LKS_REASON_") + names[reason] : "the unknown reason") + " (" + std::to_string(reason) +
+         ")";
+}
+
 void check_same_bytes(std::span<const unsigned char> got, std::span<const unsigned char> expected,
                       const std::string& what) {
   check(got.size() == expected.size(), text("%s: %zu bytes, expected %zu", what.c_str(), got.size(), expected.size()));

@@ -22,6 +22,8 @@ inline void check(bool holds, const std::string& otherwise) {
 }
 
 std::string status_name(lks_status status);
+/// "LKS_REASON_LAYOUT (4)", the code that a refusal must or does have.
+std::string reason_name(std::int32_t reason);
 
 /// Throws with the first position that differs and both bytes there.
 void check_same_bytes(std::span<const unsigned char> got, std::span<const unsigned char> expected,

@@ -67,8 +67,8 @@ void index_outside(const RuntimeTarget& target) {
       const lks_diag failure = launch_and_fail(s, queue, launch, value);
       const std::string what = made.sample.name + text(" with index %lld of 7", static_cast<long long>(index));
       check(failure.code == LKS_INVALID_ARGUMENT && failure.reason == LKS_REASON_INDEX,
-            what + text(" failed with %s and reason %d, not LKS_INVALID_ARGUMENT and LKS_REASON_INDEX",
-                        status_name(failure.code).c_str(), failure.reason));
+            what + text(" failed with %s and %s, not LKS_INVALID_ARGUMENT and LKS_REASON_INDEX",
+                        status_name(failure.code).c_str(), reason_name(failure.reason).c_str()));
       check(s.is_inline() || value == 0 || failure.value == value,
             what + text(" took value %llu and its failure says %llu", static_cast<unsigned long long>(value),
                         static_cast<unsigned long long>(failure.value)));
@@ -104,7 +104,8 @@ void unit_fails(const RuntimeTarget& target) {
     queue.finish();
   } catch (const DriverFailure& e) {
     failed = true;
-    check(e.diag.reason == LKS_REASON_INDEX, std::string("the second of three launches: ") + e.what());
+    check(e.diag.reason == LKS_REASON_INDEX, "the second of three launches failed for " + reason_name(e.diag.reason) +
+                                                 ", not for LKS_REASON_INDEX: " + e.what());
   }
   check(failed, "three launches, the second with an index outside, succeeded");
   queue.recover();
@@ -142,7 +143,8 @@ void other_queues(const RuntimeTarget& target) {
   } catch (const DriverFailure& e) {
     failed = true;
     check(e.diag.reason == LKS_REASON_INDEX && e.status == LKS_INVALID_ARGUMENT,
-          std::string("a queue that waited for a failed one: ") + e.what());
+          "a queue that waited for a failed one failed for " + reason_name(e.diag.reason) +
+              ", not for LKS_REASON_INDEX: " + e.what());
   }
   check(failed, "a command behind a wait on a failed queue succeeded");
   Bytes expected(4096, 0x11);

@@ -81,7 +81,8 @@ void core_is_offered(const RuntimeTarget& target) {
       const bool yes = query(s, asked, &refusal);
       // What lies strided is made dense by the host and asked again.
       check(yes || refusal.reason == LKS_REASON_LAYOUT,
-            sample.name + text(" in mode %u is refused: %s", mode, refusal.what));
+            sample.name + text(" in mode %u is refused for %s: %s; only LKS_REASON_LAYOUT would be a right refusal",
+                               mode, reason_name(refusal.reason).c_str(), refusal.what));
     }
   }
 }
@@ -96,8 +97,8 @@ void other_modes(const RuntimeTarget& target) {
       check(!query(s, asked, &refusal),
             sample.name + text(" is offered in mode %u, which the device does not offer", mode));
       check(refusal.reason == LKS_REASON_MATH_MODE || refusal.reason == LKS_REASON_OP,
-            sample.name + text(" in mode %u is refused for reason %d (%s), not for the mode", mode, refusal.reason,
-                               refusal.what));
+            sample.name + text(" in mode %u is refused for %s, not for LKS_REASON_MATH_MODE: %s", mode,
+                               reason_name(refusal.reason).c_str(), refusal.what));
       check(!Kernel(s, sample, mode),
             sample.name + text(" is prepared in mode %u, which the device does not offer", mode));
     }
@@ -112,7 +113,8 @@ lks_diag refusal_of(Session& s, Description& asked, const std::string& what) {
   const lks_status status = call.done(s.api.kernel_prepare(s.device, &asked.desc, &kernel, &asked.info, call.diag()));
   if (status == LKS_OK && kernel) s.api.kernel_release(s.device, kernel);
   check(status == LKS_UNSUPPORTED, what + " is refused by the query, and preparing it gives " + status_name(status));
-  check(call.filled().reason == refusal.reason, what + ": query and preparation refuse for different reasons");
+  check(call.filled().reason == refusal.reason, what + ": the query refuses for " + reason_name(refusal.reason) +
+                                                    ", the preparation for " + reason_name(call.filled().reason));
   return refusal;
 }
 
@@ -125,8 +127,8 @@ void unknown_op(const RuntimeTarget& target) {
     sample.op_name = "no_such_op";
     Description asked(sample, LKS_MODE_STRICT);
     const lks_diag refusal = refusal_of(s, asked, text("op %u", op));
-    check(refusal.reason == LKS_REASON_OP,
-          text("an unknown op is refused for reason %d: %s", refusal.reason, refusal.what));
+    check(refusal.reason == LKS_REASON_OP, text("an unknown op is refused for %s, not for LKS_REASON_OP: %s",
+                                                reason_name(refusal.reason).c_str(), refusal.what));
     check(!s.api.kernel_variant(s.driver, op, 0), "an unknown op has variants");
   }
   KernelSample named = multiply_add_sample(8);
@@ -146,7 +148,8 @@ void newer_schema(const RuntimeTarget& target) {
     Description asked(sample, LKS_MODE_STRICT);
     const lks_diag refusal = refusal_of(s, asked, sample.name + " of schema version 1000");
     check(refusal.reason == LKS_REASON_VERSION,
-          sample.name + text(" of schema version 1000 is refused for reason %d: %s", refusal.reason, refusal.what));
+          sample.name + text(" of schema version 1000 is refused for %s, not for LKS_REASON_VERSION: %s",
+                             reason_name(refusal.reason).c_str(), refusal.what));
   }
 }
 

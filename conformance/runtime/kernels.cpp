@@ -94,7 +94,9 @@ bool query(Session& session, Description& description, lks_diag* refusal) {
   if (status == LKS_OK) return true;
   call.fails(status, LKS_UNSUPPORTED);
   check(call.filled().reason != LKS_REASON_NONE,
-        std::string("kernel_query refused without a reason: ") + call.filled().what);
+        std::string("kernel_query refused with LKS_REASON_NONE, set diag.reason to one of LKS_REASON_OP to "
+                    "LKS_REASON_HARDWARE: ") +
+            call.filled().what);
   if (refusal) *refusal = call.filled();
   return false;
 }

@@ -96,7 +96,7 @@ void launch(const RuntimeTarget& target) {
     launch_once(transfer, launch);
   } catch (const DriverFailure& e) {
     check(e.status == LKS_UNSUPPORTED && e.diag.reason != LKS_REASON_NONE,
-          std::string("a launch on a transfer queue: ") + e.what());
+          "a launch on a transfer queue, refused for " + reason_name(e.diag.reason) + ": " + e.what());
     expected = Bytes(4000, 0xee);
   }
   transfer.finish();

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "conformance/report/report_json.h"
 #include "conformance/suite/process.h"
@@ -21,6 +22,9 @@ using Clock = std::chrono::steady_clock;
 constexpr double start_timeout_s = 60, plan_timeout_s = 300;
 // So many workers in a row that die without a result: the device cannot be examined further.
 constexpr int most_deaths_in_a_row = 24;
+// Times that a failure has the next cases run in a fresh process; a driver that fails at everything is told soon
+// enough.
+constexpr int most_fresh_starts = 100;
 
 // glibc keeps some of what a thread frees for that thread, and counts it as in use: without that, what a process holds
 // is known to the byte.
@@ -89,10 +93,22 @@ std::optional<std::string> await_line(ChildProcess& child, Clock::time_point dea
 // One place for a worker, and the case that it works on.
 struct Slot {
   std::unique_ptr<ChildProcess> child;
-  bool ready = false;  // it has said hello
-  std::string id;      // empty: idle
+  int started_processes = 0;
+  bool used = false;  // the process has run a case before this one
+  std::string id;     // empty: idle
+  // What the case came to after others, where it now runs alone.
+  std::optional<CaseResult> before;
   Clock::time_point started, deadline;
 };
+
+// What a case that failed after others comes to, now that it has run alone too.
+CaseResult joined(CaseResult before, const CaseResult& alone) {
+  const std::string again = alone.outcome == Outcome::pass    ? "it passes"
+                            : alone.outcome != before.outcome ? "it comes to: " + alone.text
+                                                              : "";
+  if (!again.empty()) before.text += "; alone, in a fresh process, " + again;
+  return before;
+}
 
 class Run {
  public:
@@ -121,13 +137,16 @@ class Run {
       finish(slot, result_for(slot.id, Outcome::crash, "not run: the driver brings down every process that uses it"));
       return;
     }
-    if (!slot.child) {
-      slot.child = std::make_unique<ChildProcess>(command_, worker_environment());
-      slot.ready = false;
-      slot.deadline = in_seconds(start_timeout_s);
-      return;
-    }
-    send(slot);
+    if (slot.child) return send(slot);
+    start(slot);
+  }
+
+  // The case is sent when the process says hello.
+  void start(Slot& slot) {
+    slot.child = std::make_unique<ChildProcess>(command_, worker_environment());
+    slot.used = false;
+    ++slot.started_processes;
+    slot.deadline = in_seconds(start_timeout_s);
   }
 
   void send(Slot& slot) {
@@ -147,9 +166,15 @@ class Run {
   void look_at(Slot& slot) {
     if (stopped_ || slot.id.empty() || !slot.child) return;
     pollfd here{slot.child->readable(), POLLIN, 0};
+    const int looked_at = slot.started_processes;
+    const auto same = [&] { return slot.child && slot.started_processes == looked_at; };
     const bool gone = poll(&here, 1, 0) > 0 && !slot.child->receive();
-    while (const auto line = slot.child->next_line()) take(slot, *line);
-    if (slot.id.empty() || !slot.child) return;
+    while (same()) {
+      const auto line = slot.child->next_line();
+      if (!line) break;
+      take(slot, *line);
+    }
+    if (slot.id.empty() || !same()) return;
     if (gone) return died(slot, Outcome::crash);
     if (Clock::now() > slot.deadline) died(slot, Outcome::timeout);
   }
@@ -157,15 +182,31 @@ class Run {
   void take(Slot& slot, const std::string& line) {
     std::string rest;
     if (starts_with(line, "hello", rest)) {
-      slot.ready = true;
       send(slot);
     } else if (starts_with(line, "result", rest)) {
       const Json json = Json::parse(rest, nullptr, false);
       deaths_ = 0;
-      finish(slot, parse_report(json, "a worker").cases.at(0));
+      answered(slot, parse_report(json, "a worker").cases.at(0));
     } else if (starts_with(line, "refused", rest)) {
       finish(slot, result_for(slot.id, Outcome::fail, Json::parse(rest).value("headline", rest)));
     }
+  }
+
+  // One failure may be another's cause: what fails after other cases runs once more, alone, and the next case starts in
+  // a fresh process.
+  void answered(Slot& slot, CaseResult result) {
+    const bool failed = result.outcome == Outcome::fail;
+    const bool used = std::exchange(slot.used, true);
+    if (!failed || fresh_starts_ >= most_fresh_starts) return finish(slot, std::move(result));
+    ++fresh_starts_;
+    slot.child.reset();
+    if (slot.before || !used) return finish(slot, std::move(result));
+    run_alone(slot, std::move(result));
+  }
+
+  void run_alone(Slot& slot, CaseResult before) {
+    slot.before = std::move(before);
+    start(slot);
   }
 
   void died(Slot& slot, Outcome outcome) {
@@ -179,11 +220,17 @@ class Run {
     if (how.starts_with("ended") && outcome == Outcome::crash)
       text = "the process " + how + " in the middle of the case";
     if (!words.empty()) text += "; it printed: " + words;
-    finish(slot, result_for(slot.id, outcome, text));
+    CaseResult result = result_for(slot.id, outcome, text);
+    const bool alone = slot.before || !slot.used || outcome == Outcome::timeout || fresh_starts_ >= most_fresh_starts;
+    if (alone) return finish(slot, std::move(result));
+    ++fresh_starts_;
+    run_alone(slot, std::move(result));
   }
 
   void finish(Slot& slot, CaseResult result) {
     if (result.seconds == 0) result.seconds = std::chrono::duration<double>(Clock::now() - slot.started).count();
+    if (slot.before) result = joined(std::move(*slot.before), result);
+    slot.before.reset();
     slot.id.clear();
     if (!done_(result)) stopped_ = true;
   }
@@ -194,7 +241,7 @@ class Run {
   const std::function<bool(const CaseResult&)>& done_;
   std::vector<Slot> slots_;
   std::size_t next_ = 0;
-  int deaths_ = 0;
+  int deaths_ = 0, fresh_starts_ = 0;
   bool stopped_ = false;
 };
 

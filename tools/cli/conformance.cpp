@@ -108,11 +108,15 @@ void print_summary(const conf::Report& report) {
   std::printf(" %s %s, device %s (%s)\n", report.run.driver.c_str(), report.run.driver_version.c_str(),
               report.run.device.c_str(), report.run.device_name.c_str());
   std::printf(
-      " %lld cases: %lld passed, %lld failed, %lld crashed, %lld timed out, %lld mistrusted, %lld unsupported;"
-      " required but missing: %lld\n",
+      " %lld cases: %lld passed, %lld failed, %lld crashed, %lld timed out, %lld mistrusted, %lld unsupported\n",
       static_cast<long long>(t.cases), static_cast<long long>(t.passed), static_cast<long long>(t.failed),
       static_cast<long long>(t.crashed), static_cast<long long>(t.timed_out), static_cast<long long>(t.mistrusted),
-      static_cast<long long>(t.unsupported), static_cast<long long>(t.required_missing));
+      static_cast<long long>(t.unsupported));
+  if (t.cells > 0) {
+    std::printf(" %lld cells, each an op, dtype and mode: %lld pass whole; required but missing: %lld\n",
+                static_cast<long long>(t.cells), static_cast<long long>(t.cells_passed),
+                static_cast<long long>(t.required_missing));
+  }
   std::printf(" %s in %.0f s; digest %s\n", conf::verdict_of(report).c_str(), report.run.seconds,
               t.digest.substr(0, 16).c_str());
 }

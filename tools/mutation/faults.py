@@ -1,17 +1,169 @@
 """Faults made by hand, where meaning matters more than syntax: mistakes that somebody might make."""
 from rules import Fault
 
-# file, the line as it stands there (once), the line with the fault, what is broken
-FAULTS = []
+# file: (text that stands once in it, within one line; the text with the fault; what is broken)
+FAULTS = {
+    "runtime/memory/pool.cpp": [
+        ("  tail->write_queue = block->write_queue;", "", "the tail of a split block forgets which queue still writes to it"),
+        ("  tail->write_value = block->write_value;", "", "the tail of a split block forgets what is still being written to it"),
+        ("  if (tail->next) tail->next->previous = tail;", "", "the block after a new tail names the wrong neighbour"),
+        ("    reserved_ -= segment->bytes;", "", "memory given back to the driver counts as reserved"),
+        ("class_of(rounded(block->requested, alignment_))", "class_of(block->bytes)", "a block is filed by its size, not by its request"),
+        ("  --half.exact_count;", "", "blocks taken from the exact lists count as there"),
+        ("  if (!block && wanted > bytes) block = add_segment(bytes, large, failure);", "", "no smaller segment is tried"),
+        ("if (is_free(block->next) && !block->next->cached_exact) {", "if (is_free(block->next)) {", "blocks of the exact lists are merged"),
+        ("std::max(step_for(bytes), alignment)", "step_for(bytes)", "sizes are not multiples of the alignment"),
+        ("block->segment->large ? rest <= small_limit : rest < alignment_", "rest < alignment_", "large blocks are cut up"),
+        ("  wait_idle_();", "", "memory is given back while commands use it"),
+    ],
+    "runtime/memory/allocator.cpp": [
+        ("tracker_.add(block->owner, block->bytes);", "tracker_.add(block->owner, bytes);", "what is added is not what is removed"),
+        ("  if (bytes && budget_->used() > *bytes) pool_.release_cached();", "", "a new limit keeps cached memory above it"),
+        ("  tracker_.move(block->owner, owner, block->bytes);", "", "a block changes its owner, the sums do not"),
+        ("      if (!block.in_use) return;", "", "free blocks count as holders"),
+        ("return a.second > b.second;", "return a.second < b.second;", "the smallest holders come first"),
+        ("shortage.device_free = device_.memory_free();", "shortage.device_free = device_.memory_total();", "free memory is told as the total"),
+    ],
+    "runtime/command_queue.cpp": [
+        ("if (it->info.undo && !it->succeeded)", "if (it->info.undo)", "commands that succeeded are undone"),
+        ("for (auto it = done.rbegin(); it != done.rend(); ++it)", "for (auto it = done.begin(); it != done.end(); ++it)",
+         "undos run in the order of the commands"),
+        ("if (pending_.size() < most_pending / 2) return;", "if (pending_.size() < most_pending * 1024) return;",
+         "a queue never limits what is pending"),
+        ("  if (halfway) wait(halfway);", "", "a full queue does not wait"),
+        ("    if (info.scope) scope.emplace(info.scope);", "", "the layer is missing from an asynchronous error"),
+        ("command.succeeded = command.value < diag.value;", "command.succeeded = command.value <= diag.value;",
+         "the failed command counts as done"),
+        ("  if (recovered != LKS_OK) last = forever;", "", "what follows a failed recovery is not failed"),
+    ],
+    "runtime/kernel_cache.cpp": [
+        ("t.strides[i] == 1 ? 1 : 2", "1", "kernels are shared by inner strides 1 and 2"),
+        ("    family.dropped = true;", "", "evicted families go on serving"),
+        ("    if (d.dense) key.push_back(is_dense(t));", "", "dense and strided tensors share kernels"),
+        ("std::equal(number_dtypes.begin(), number_dtypes.end(), r.number_dtypes.begin(), r.number_dtypes.end())", "true",
+         "numbers of different dtypes share kernels"),
+        ("if (is_final(lookup.reason)) family", "family", "a refusal for one layout is kept for all"),
+        ("if (t.dims[i] != 1 && t.strides[i] != expected) return false;", "if (t.strides[i] != expected) return false;",
+         "strides of single elements count"),
+        ("return bytes == 0 ? most : std::min(most, std::uint64_t{1} << std::countr_zero(bytes));", "return most;",
+         "every offset counts as aligned"),
+        ("entry.hash == hash && entry.cache_serial == serial_", "entry.hash == hash", "kernels of another device are found"),
+        ("if (d.dims & bit) key.push_back(t.dims[i]);", "", "kernels are shared by all extents"),
+        ("counters.evictions += group->kernels.size();", "", "evictions are not counted"),
+    ],
+    "runtime/atomic_file.cpp": [
+        ("  if (!done_) std::remove(temporary_.c_str());", "", "a failed save leaves its temporary file"),
+        ("target = next.is_absolute() ? next : target.parent_path() / next;", "target = next;", "relative links lead elsewhere"),
+    ],
+    "runtime/parallel.cpp": [
+        ("r.n * index / r.pieces, r.n * (index + 1) / r.pieces", "r.n / r.pieces * index, r.n / r.pieces * (index + 1)",
+         "the rest of a range is left out"),
+        ("if (most <= 1 || inside_piece)", "if (most <= 1)", "nested calls leave their thread"),
+    ],
+    "ops/invoke.cpp": [
+        ("  check_not_forked();", "", "calls after fork are let through"),
+        ("    PauseObservers pause;  // the op is recorded as one", "", "a composite with a rule is recorded twice"),
+        ("placement.device != device && !input_def(call.op, i).host_resident", "false", "operands on two devices are accepted"),
+        ("  DeviceScope scope(device.device());  // for parts without inputs", "", "parts without inputs run on the default device"),
+    ],
+    "ops/call_types.cpp": [
+        ("group.has_floating_number |= number.kind == Scalar::Kind::floating;", "", "a floating number beside integers is cut"),
+        ("return place(a) < place(b) ? b : a;", "return a;", "the first number alone decides the dtype"),
+        ("number.integer >= range.least && ", "", "numbers below the range wrap"),
+        ("case DType::u8: return {0, UINT8_MAX};", "case DType::u8: return {INT8_MIN, UINT8_MAX};", "negative numbers are taken for u8"),
+    ],
+    "ops/launch.cpp": [
+        ("          w.block->write_value = w.value;", "", "a failed update leaves its command in the block"),
+        ("        if (undo) undo();", "", "the undo of a unit is forgotten"),
+        ("if (in_place_of >= 0) {", "if (in_place_of > 0) {", "updates of the first input are not in place"),
+        ("if (c->kernel_.kernel) kernels.push_back(c->kernel_.kernel);", "", "a kernel is released while it runs"),
+        ("if (std::isnan(value)) return 0;", "", "NaN becomes some integer"),
+    ],
+    "ops/assemble.cpp": [
+        ("if (piece.place.shape.size() == 0) continue;", "if (piece.place.shape.size() <= 1) continue;", "single elements are left out"),
+        ("block.write_queue = queue.is_inline() ? nullptr : &queue;", "", "nobody waits for a fill"),
+    ],
+    "ops/derive.cpp": [
+        ("case LKS_INSTR_SUB: return add(t[0], negate(t[1]));", "case LKS_INSTR_SUB: return add(t[0], t[1]);", "the derivative of a - b by b has the wrong sign"),
+        ("return select(x[0], t[1].value_or(zero), t[2].value_or(zero));", "return select(x[0], t[1].value_or(zero), zero);",
+         "the other side of a choice has no gradient"),
+    ],
+    "autodiff/gradient.cpp": [
+        ("total = total ? sum_of(total, gradients_[n], std::source_location::current()) : gradients_[n];", "total = gradients_[n];",
+         "of a variable read twice, only one read's gradient"),
+        ("slot = slot ? sum_of(slot, gradient, record.where) : gradient;", "slot = gradient;", "of a tensor used twice, only one use's gradient"),
+        (" && options.upstream->dtype() == target.dtype()", "", "an upstream gradient of another dtype is accepted"),
+        ("sources_[n] ? gradients_[n] : std::exchange(gradients_[n], {})", "std::exchange(gradients_[n], {})",
+         "a source between others loses its gradient"),
+        ("    DeviceScope device(Tensor::share(given->get()).device());", "", "rules make constants on the default device"),
+        ("if (!tape_.options_.persistent) tape_.drop_saved(record);", "", "saved tensors live until the sweep ends"),
+        ("if (n != no_node) leads[n] = true;", "", "sources are said to be unconnected"),
+        ("const Tensor total = axes.empty() ? gradient : sum({gradient, where}, {axes, true});", "const Tensor total = gradient;",
+         "gradients of broadcasts are not summed"),
+    ],
+    "autodiff/tape.cpp": [
+        ("    needed.outputs |= s.outputs;", "", "outputs that a rule needs are not kept"),
+        ("if (!tensor.variable->trainable || !is_floating(tensor.dtype)) return no_node;", "if (!is_floating(tensor.dtype)) return no_node;",
+         "variables that are not trainable are watched"),
+        ("if (node_of(tensor) != no_node) return;", "", "a tensor watched twice has two nodes"),
+        ("  if (options_.persistent) return;", "", "persistent tapes are used up"),
+    ],
+    "autodiff/optimizer.cpp": [
+        ("std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);",
+         "std::visit([rate](auto& o) { if (rate > 0) o.learning_rate = rate; }, impl_->options);", "a learning rate of 0 is ignored"),
+        ("number(s.nesterov ? s.momentum : 1)", "number(1)", "Nesterov looks ahead too far"),
+        ("p.weights_2 = p.weights_2 * adam->beta_2 + (1 - adam->beta_2);", "p.weights_2 = p.weights_2 * adam->beta_1 + (1 - adam->beta_1);",
+         "both corrections come from beta_1"),
+        ("    impl_->forget_slots_after(known);", "", "a failed step leaves its slots"),
+        ("  taken->progress = next;", "", "steps are not counted"),
+        ("      own_memory(*v, where);", "", "an update writes into memory that others hold"),
+        ("    if (also) also();", "", "what goes with an update is not undone"),
+        ("if (twice == ids.end()) return;", "return;", "a variable given twice is accepted"),
+        ("value >= 0 && value < 1, value, field", "value >= 0 && value <= 1, value, field", "a beta of 1 is accepted"),
+    ],
+    "autodiff/variable.cpp": [
+        ("if (same_device && impl_->owns_memory()) {", "if (same_device) {", "assign writes into memory that others hold"),
+        ("tensor->dense && own_block ? tensor", "tensor->dense ? tensor", "a variable made from a slice keeps the whole block"),
+    ],
+    "nn/fit.cpp": [
+        ("batches(options.batch_size, device, epoch - 1)", "batches(options.batch_size, device, 0)", "every epoch comes in the same order"),
+        ("        guard.keep();", "", "running statistics are taken back after each step"),
+        ("accumulate(next.loss, batch_loss * static_cast<double>(n));", "accumulate(next.loss, batch_loss);", "a small last batch counts like a whole one"),
+        ("if (value >= 0 && value < classes) continue;", "if (value < classes) continue;", "negative labels are accepted"),
+        ("std::min(pass.batch_count(), options.steps - steps_done)", "pass.batch_count()", "steps end with an epoch only"),
+        ("drawn || step == steps", "drawn", "the history holds the values of an earlier step"),
+    ],
+    "nn/data/dataset.cpp": [
+        ("count == 0 || (drop_last && count < static_cast<std::size_t>(batch_size))", "count == 0", "the last, smaller batch is not dropped"),
+        ("dataset.shuffle_->stream + static_cast<std::uint64_t>(number)", "dataset.shuffle_->stream", "every pass has the same order"),
+        ("return second(first(x));", "return second(x);", "of two preparations the first is lost"),
+        ("limited.limit_ = std::min(n, size());", "limited.limit_ = n;", "take() of take() may give more"),
+    ],
+    "nn/train.cpp": [
+        ("  if (thread == std::this_thread::get_id()) set_random_position(random);", "", "a failed step has drawn random numbers"),
+        ("    if (layer->built()) layer->forget_variables();", "", "a failed first step leaves variables"),
+    ],
+    "nn/safetensors.cpp": [
+        ("if (entry->begin != covered) {", "if (entry->begin < covered) {", "gaps are accepted"),
+        ("if (covered != data_size) {", "if (covered > data_size) {", "bytes that belong to no tensor are accepted"),
+        ("return c == 0 || c == 1;", "return c >= 0;", "booleans of 2 are accepted"),
+        ("  text.append((8 - text.size() % 8) % 8, ' ');", "", "the data is not aligned"),
+        ("if (entry_.begin > entry_.end || entry_.end - entry_.begin != bytes)", "if (entry_.begin > entry_.end)", "sizes that do not fit are accepted"),
+    ],
+    "nn/data/idx.cpp": [
+        ("if (given > expected) {", "if (false) {", "bytes behind the elements are accepted"),
+        ("if (size_of(*dtype) > 1) {", "if (size_of(*dtype) > 4) {", "numbers of four bytes keep the file's order"),
+    ],
+}
 
 
 def all_faults(root):
     found = []
-    for file, before, after, _ in FAULTS:
+    for file, entries in FAULTS.items():
         lines = (root / file).read_text().split("\n")
-        at = [i for i, line in enumerate(lines) if line.strip() == before.strip()]
-        if len(at) != 1:
-            raise ValueError(f"{file}: the line `{before}` is there {len(at)} times; correct tools/mutation/faults.py")
-        indent = lines[at[0]][:len(lines[at[0]]) - len(lines[at[0]].lstrip())]
-        found.append(Fault(file, at[0] + 1, "hand", lines[at[0]], indent + after.strip() if after.strip() else ""))
+        for before, after, _ in entries:
+            at = [i for i, line in enumerate(lines) if before in line]
+            if len(at) != 1:
+                raise ValueError(f"{file}: `{before}` stands in {len(at)} lines; correct tools/mutation/faults.py")
+            found.append(Fault(file, at[0] + 1, "hand", lines[at[0]], lines[at[0]].replace(before, after)))
     return found

@@ -65,11 +65,27 @@ def copy_tree():
         (TREE / ".deps").symlink_to(ROOT / ".deps")
 
 
-def build(target="all"):
-    return run(["ninja", "-C", str(BUILD), target])
+def build(*targets):
+    return run(["ninja", "-C", str(BUILD), *targets])
 
 
-def prepare():
+def described_tests():
+    return json.loads(run(["ctest", "--test-dir", str(BUILD), "--show-only=json-v1"], check=True).stdout)["tests"]
+
+
+def labels_of(described):
+    return next((p["value"] for p in described.get("properties", []) if p["name"] == "LABELS"), [])
+
+
+def build_fast():
+    """The programs of the fast tests, which are targets of the same name, and the drivers that they load."""
+    listed = set(re.findall(r"^([^\s:]+):", run(["ninja", "-C", str(BUILD), "-t", "targets", "all"], check=True).stdout, re.M))
+    programs = [d["name"] for d in described_tests() if "fast" in labels_of(d) and not LEFT_OUT.match(d["name"]) and d["name"] in listed]
+    drivers = [t for t in listed if re.fullmatch(r"lib/\S*liblockstep_driver_\w+\.so", t) and "mutant" not in t]
+    return build(*programs, *drivers)
+
+
+def prepare(full):
     TREE.mkdir(parents=True, exist_ok=True)
     copy_tree()
     if not (BUILD / "build.ninja").exists():
@@ -77,7 +93,7 @@ def prepare():
         result = run(["cmake", "-G", "Ninja", "-S", str(TREE), "-B", str(BUILD), *options])
         if result.returncode:
             sys.exit(result.stdout)
-    result = build()
+    result = build() if full else build_fast()
     if result.returncode:
         sys.exit(result.stdout[-4000:])
 
@@ -86,7 +102,7 @@ class Test:
     def __init__(self, described):
         self.name, self.command = described["name"], described["command"]
         properties = {p["name"]: p["value"] for p in described.get("properties", [])}
-        self.labels = properties.get("LABELS", [])
+        self.labels = labels_of(described)
         self.environment = dict(entry.split("=", 1) for entry in properties.get("ENVIRONMENT", []))
         self.folder = properties.get("WORKING_DIRECTORY", str(BUILD))
         self.seconds = 30.0
@@ -101,8 +117,7 @@ class Test:
 
 
 def tests(full):
-    described = json.loads(run(["ctest", "--test-dir", str(BUILD), "--show-only=json-v1"], check=True).stdout)["tests"]
-    all_tests = [Test(d) for d in described if "command" in d and not LEFT_OUT.match(d["name"])]
+    all_tests = [Test(d) for d in described_tests() if "command" in d and not LEFT_OUT.match(d["name"])]
     fast = [t for t in all_tests if "fast" in t.labels]
     slow = [t for t in all_tests if "fast" not in t.labels and not t.name.startswith("mutants")]
     return fast, slow if full else []
@@ -159,7 +174,7 @@ def judge(fault, fast, slow, history, talkative=False):
     same = object_of(fault.file).read_bytes()
     apply(fault)
     try:
-        if build("lockstep_internal").returncode:
+        if build("lockstep_internal", "lockstep").returncode:
             return "refused", "the compiler"
         if object_of(fault.file).read_bytes() == same:
             return "same", "the same machine code"
@@ -225,7 +240,7 @@ def main():
     options = parser.parse_args()
     if not (options.files or options.sample or options.hand or options.fault):
         parser.error("name a file, --sample, --hand or --fault")
-    prepare()
+    prepare(options.full)
     fast, slow = tests(options.full)
     measure(fast)
     history, known, rows = History(), explained(), []
