@@ -3,11 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <set>
+#include <sstream>
 
 #include "conformance/bounds.h"
 #include "conformance/case_data.h"
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/generate.h"
+#include "conformance/cases/number_cases.h"
+#include "conformance/checks/instruction_table.h"
+#include "conformance/checks/instructions.h"
 #include "conformance/judge.h"
 #include "conformance/suite/options.h"
 #include "lockstep/lockstep.h"
@@ -33,6 +39,19 @@ TEST(Ids, LeadBackToTheSameCase) {
   }
   EXPECT_GT(resized, 300u);
   EXPECT_GT(varied, 30u);
+}
+
+TEST(Ids, OfNumbersLeadBack) {
+  std::size_t count = 0;
+  for (const OpDef* op : registered_ops()) {
+    for (const TestCase& t : number_cases(*op, MathMode::strict, Amount{})) {
+      const TestCase back = parse_test_case(t.id());
+      EXPECT_EQ(back.id(), t.id());
+      EXPECT_EQ(calls_with_numbers(back).size(), calls_with_numbers(t).size()) << t.id();
+      ++count;
+    }
+  }
+  EXPECT_GT(count, 300u);
 }
 
 TEST(Ids, AreRefusedWithWhatIsWrong) {
@@ -131,6 +150,39 @@ TEST(BoundsFile, NonsenseIsRefused) {
   EXPECT_TRUE(refused(R"({"rows": [{"class": "sum", "ulp": "1", )" + rest + "}]}"));
   EXPECT_TRUE(refused(R"({"rows": [{"class": "sum", )" + rest + "}]}"));
   EXPECT_TRUE(refused(R"({"rows": [{"class": "sum", "ulp": 1, "driver": "cpu", )" + rest + "}]}"));
+}
+
+// A new opcode needs a row in instruction_table.cpp.
+TEST(Instructions, AreAllAskedFor) {
+  std::set<std::uint32_t> asked;
+  for (const InstructionGroup& group : instruction_groups()) {
+    for (const Instruction& i : group.instructions) asked.insert(i.opcode);
+  }
+  std::ifstream header(DRIVER_HEADER);
+  std::stringstream text;
+  text << header.rdbuf();
+  const std::string all = text.str();
+  std::size_t found = 0;
+  for (std::size_t at = all.find("LKS_INSTR_"); at != std::string::npos; at = all.find("LKS_INSTR_", at + 1)) {
+    const std::size_t equals = all.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", at);
+    if (all.compare(equals, 3, " = ") != 0) continue;
+    const auto opcode = static_cast<std::uint32_t>(std::stoul(all.substr(equals + 3)));
+    if (opcode < LKS_INSTR_ADD) continue;  // inputs, numbers and indices, which ops have
+    ++found;
+    EXPECT_TRUE(asked.count(opcode)) << all.substr(at, equals - at);
+  }
+  EXPECT_GE(found, 21u);
+}
+
+TEST(Instructions, AreThoseOfTheGuide) {
+  std::ifstream guide(DRIVER_GUIDE);
+  std::stringstream text;
+  text << guide.rdbuf();
+  EXPECT_NE(
+      text.str().find("<!-- instructions -->\n\n" + instructions_as_markdown() + "\n<!-- end of instructions -->"),
+      std::string::npos)
+      << "docs/adding_a_driver.md needs this table:\n"
+      << instructions_as_markdown();
 }
 
 TEST(Patterns, HaveStarsAndQuestionMarks) {

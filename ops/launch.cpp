@@ -128,6 +128,12 @@ Program record_program(const OpCall& call, const CallTypes& types, std::span<con
     values.push_back(builder.scalar(next_scalar++, own_scalar_dtype(call.op, i, types.group(), types.result())));
   }
   std::vector<Expr> results = call.op.body(builder, call, values);
+  if (results.size() != call.op.outputs.size()) {
+    raise(ErrorId::invalid_op_definition, call.op.name,
+          "its body gives " + std::to_string(results.size()) + " results for " +
+              std::to_string(call.op.outputs.size()) + " outputs",
+          "give one for each output of the OpDef", call.where);
+  }
   for (std::size_t o = 0; o < std::min(results.size(), output_dtypes.size()); ++o) {
     const lks_dtype to = output_dtypes[o];
     if (is_short_float(to) && results[o].dtype() == LKS_F32) results[o] = convert(results[o], to);

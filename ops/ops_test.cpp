@@ -246,6 +246,27 @@ TEST(UserOps, IncompleteDefinitionsAreRefused) {
   EXPECT_NE(message_of([&] { register_op(no_infer); }).find("infer"), std::string::npos);
 }
 
+TEST(UserOps, ABodyGivesOneResultForEachOutput) {
+  OpDef def = pointwise_op("test::two_outputs", [](Expr v) { return v + v; });
+  def.outputs.push_back({"second"});
+  def.infer = [](InferContext& c) {
+    for (std::size_t o = 0; o < 2; ++o) c.set(o, DType::f32, c.shape(0));
+  };
+  def.differentiable = false;
+  const OpDef& op = register_op(std::move(def));
+  const std::string text = message_of([&] { invoke(op, {{ones({3})}}); });
+  EXPECT_NE(text.find("its body gives 1 results for 2 outputs"), std::string::npos) << text;
+}
+
+TEST(UserOps, AnIndexNeedsAnAxisOfTheResult) {
+  OpDef def = pointwise_op("test::second_index", [](Expr v) { return v + convert(v.builder().index(1), v.dtype()); });
+  def.differentiable = false;
+  const OpDef& op = register_op(std::move(def));
+  EXPECT_EQ(sum(invoke1(op, {{zeros({2, 3})}})).item<float>(), 6.0f);
+  const std::string text = message_of([&] { invoke(op, {{zeros({3})}}); });
+  EXPECT_NE(text.find("the index along axis 1 of a result of rank 1"), std::string::npos) << text;
+}
+
 TEST(UserOps, WithoutAnyWayToRunTheyAreUnsupported) {
   OpDef def;
   def.name = "test::mystery";

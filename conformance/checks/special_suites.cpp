@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "conformance/checks/instructions.h"
 #include "conformance/checks/large.h"
 #include "conformance/checks/models.h"
 #include "conformance/checks/probe.h"
@@ -20,10 +21,13 @@ struct SpecialSuite {
   bool (*run)(const std::vector<std::string>& parts, const Setting&, CaseResult&);
 };
 
-constexpr SpecialSuite suites[] = {
-    {"sweep", &sweep_ids, &run_sweep},     {"probe", &probe_ids, &run_probe},
-    {"audit", &audit_ids, &run_audit},     {"trajectory", &trajectory_ids, &run_trajectory},
-    {"vectors", &vector_ids, &run_vector}, {"large", &large_ids, &run_large}};
+constexpr SpecialSuite suites[] = {{"sweep", &sweep_ids, &run_sweep},
+                                   {"probe", &probe_ids, &run_probe},
+                                   {"audit", &audit_ids, &run_audit},
+                                   {"trajectory", &trajectory_ids, &run_trajectory},
+                                   {"vectors", &vector_ids, &run_vector},
+                                   {"large", &large_ids, &run_large},
+                                   {"instructions", &instruction_ids, &run_instructions}};
 
 const SpecialSuite* suite_of(const std::string& id) {
   for (const SpecialSuite& s : suites) {

@@ -1,5 +1,6 @@
 #include "conformance/checks/sweep.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <optional>
@@ -26,6 +27,14 @@ struct Part {
   std::uint64_t first = 0, step = 1, count = 0;  // bit patterns
 };
 
+// Numbers at which functions change their ways: zeros, one, the smallest and the largest, where exp, tanh, erf and
+// their like reach their ends in f32 and f64, and multiples of pi/2. "near" sweeps all numbers around each.
+constexpr double special_points[] = {
+    0.0,       1.0,       2.0,        0.5,        0x1p-20,    0x1p-126,   0x1.fffffep127,
+    88.722839, 87.336544, 103.972077, 9.010913,   3.919206,   5.920000,   16.635532,
+    26.54326,  1.570796,  3.14159265, 709.782712, 708.396418, 745.133219, 0x1p-1022};
+constexpr std::uint64_t reach = 1024;  // numbers on each side
+
 constexpr std::uint64_t sample_parts = 4, sample_size = 1 << 16, full_parts = 256;
 
 std::optional<Part> parse_part(const std::string& text, DType dtype) {
@@ -51,6 +60,27 @@ long double value_of(std::uint64_t bits, DType dtype) {
     case DType::bf16: return static_cast<float>(std::bit_cast<BFloat16>(static_cast<std::uint16_t>(bits)));
     default: return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
   }
+}
+
+std::uint64_t bits_at(double point, DType dtype) {
+  return dtype == DType::f64 ? std::bit_cast<std::uint64_t>(point)
+                             : std::bit_cast<std::uint32_t>(static_cast<float>(point));
+}
+
+// All numbers near the special points, of both signs.
+std::vector<std::uint64_t> bits_near_special_points(DType dtype) {
+  const std::uint64_t sign = std::uint64_t{1} << (8 * size_of(dtype) - 1);
+  std::vector<std::uint64_t> bits;
+  for (double point : special_points) {
+    const std::uint64_t at = bits_at(point, dtype), first = at < reach ? 0 : at - reach;
+    for (std::uint64_t b = first; b <= at + reach; ++b) {
+      bits.push_back(b);
+      bits.push_back(b | sign);
+    }
+  }
+  std::sort(bits.begin(), bits.end());
+  bits.erase(std::unique(bits.begin(), bits.end()), bits.end());
+  return bits;
 }
 
 Verdict check_slice(const TestCase& t, const RefArray& x, const Setting& setting) {
@@ -80,6 +110,7 @@ std::vector<std::string> sweep_ids(const SpecialRequest& request) {
         const std::string start =
             "sweep/" + op->name + "/" + std::string(name_of(dtype)) + "/" + std::string(name_of(mode)) + "/";
         const bool is_short = size_of(dtype) == 2, full = request.stress && dtype == DType::f32;
+        if (!is_short) ids.push_back(start + "near");
         const std::uint64_t parts = is_short ? 1 : full ? full_parts : dtype == DType::f32 ? sample_parts : 1;
         for (std::uint64_t k = 0; k < parts; ++k) {
           ids.push_back(start + (is_short ? "all"
@@ -97,7 +128,9 @@ bool run_sweep(const std::vector<std::string>& parts, const Setting& setting, Ca
   if (!op) return false;
   const DType dtype = parse_dtype(parts[2]);
   auto call = unary_case(*op, dtype);
-  const auto part = parse_part(parts[4], dtype);
+  const bool near = parts[4] == "near" && size_of(dtype) > 2;
+  const std::vector<std::uint64_t> listed = near ? bits_near_special_points(dtype) : std::vector<std::uint64_t>();
+  const auto part = near ? std::optional(Part{0, 1, listed.size()}) : parse_part(parts[4], dtype);
   if (!call || !part) return false;
 
   TestCase t{"forward",     op, std::move(*call), false, find_mode(parts[3]).value_or(MathMode::strict), Layout::dense,
@@ -111,7 +144,10 @@ bool run_sweep(const std::vector<std::string>& parts, const Setting& setting, Ca
     const std::uint64_t n = std::min(most, part->count - done);
     t.call.inputs[0].shape = Shape{static_cast<std::int64_t>(n)};
     RefArray x = RefArray::zeros(dtype, t.call.inputs[0].shape);
-    for (std::uint64_t i = 0; i < n; ++i) x.values[i] = value_of(part->first + (done + i) * part->step, dtype);
+    for (std::uint64_t i = 0; i < n; ++i) {
+      const std::uint64_t number = part->first + (done + i) * part->step;
+      x.values[i] = value_of(near ? listed[number] : number, dtype);
+    }
     Verdict verdict = check_slice(t, x, setting);
     elements += verdict.errors.elements;
     if (done == 0 || verdict.errors.max_ulp > result.errors.max_ulp) result.errors = verdict.errors;

@@ -98,6 +98,7 @@ std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
 std::span<const DescFault> attribute_faults();
 std::span<const DescFault> program_faults();
+std::span<const DescFault> instruction_faults();
 std::span<const InfoFault> claim_faults();
 std::span<const TableFault> table_faults();
 std::span<const TableFault> memory_faults();

@@ -1,5 +1,6 @@
 #include "conformance/suite/placements.h"
 
+#include "conformance/checks/instructions.h"
 #include "lockstep/driver_ops.h"
 #include "lockstep/support.h"
 #include "runtime/driver_registry.h"
@@ -58,6 +59,7 @@ void register_own_ops() {
                                .error_class = ErrorClass::exact});
   shifts.differentiable = false;
   register_op(std::move(shifts));
+  register_op(instruction_op());
 }
 
 }  // namespace lockstep::conformance

@@ -1,0 +1,236 @@
+#include "conformance/checks/instructions.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include "conformance/checks/instruction_table.h"
+#include "lockstep/op_def.h"
+#include "lockstep/program.h"
+#include "ops/pointwise.h"
+
+namespace lockstep::conformance {
+namespace {
+
+constexpr const char* op_name = "conformance::instructions";
+constexpr std::size_t output_count = 4;
+
+struct InstructionAttrs {
+  std::int64_t group = 0;
+};
+
+// Tensors have no u32 and u64: their bits come and go as i32 and i64.
+DType tensor_dtype(lks_dtype t) {
+  switch (t) {
+    case LKS_F64: return DType::f64;
+    case LKS_F16: return DType::f16;
+    case LKS_BF16: return DType::bf16;
+    case LKS_I8: return DType::i8;
+    case LKS_U8: return DType::u8;
+    case LKS_I32:
+    case LKS_U32: return DType::i32;
+    case LKS_I64:
+    case LKS_U64: return DType::i64;
+    case LKS_BOOL: return DType::boolean;
+    default: return DType::f32;
+  }
+}
+
+const InstructionGroup& group_of(const OpCall& call) {
+  return instruction_groups()[static_cast<std::size_t>(call.attrs_as<InstructionAttrs>().group)];
+}
+
+Expr as_operand(Expr value, lks_dtype t) {
+  if (value.dtype() == t) return value;
+  return t == LKS_U32 || t == LKS_U64 ? bitcast(value, t) : convert(value, t);  // f16 and bf16 come as f32
+}
+
+Expr as_result(Expr value) {
+  if (value.dtype() == LKS_U32) return bitcast(value, LKS_I32);
+  return value.dtype() == LKS_U64 ? bitcast(value, LKS_I64) : value;
+}
+
+Expr recorded(ProgramBuilder& p, const Instruction& i, Expr a, Expr b, Expr condition) {
+  switch (i.opcode) {
+    case LKS_INSTR_SELECT: return select(condition, a, b);
+    case LKS_INSTR_CONVERT: return convert(a, i.to);
+    case LKS_INSTR_BITCAST: return bitcast(a, i.to);
+    case LKS_INSTR_NEG:
+    case LKS_INSTR_ABS:
+    case LKS_INSTR_SQRT:
+    case LKS_INSTR_NOT: return p.emit(i.opcode, i.to, std::span(&a, 1));
+    default: break;
+  }
+  const Expr both[] = {a, b};
+  return p.emit(i.opcode, i.to, both);
+}
+
+// All pairs of operands, with both conditions in turn.
+struct Operands {
+  std::vector<std::uint64_t> a, b;
+  std::vector<bool> condition;
+};
+
+Operands operands_for(const InstructionGroup& group, std::uint64_t seed) {
+  const std::vector<std::uint64_t> bits = operand_bits(group.from(), seed);
+  const bool unary = group.instructions[0].opcode == LKS_INSTR_CONVERT ||
+                     group.instructions[0].opcode == LKS_INSTR_BITCAST ||
+                     group.instructions[0].opcode == LKS_INSTR_NEG || group.instructions[0].opcode == LKS_INSTR_SQRT;
+  Operands all;
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    // An odd step, so that each number meets others of every kind.
+    const std::size_t partners = unary ? 1 : std::min<std::size_t>(bits.size(), 41);
+    for (std::size_t k = 0; k < partners; ++k) {
+      all.a.push_back(bits[i]);
+      all.b.push_back(bits[(i + k * 7) % bits.size()]);
+      all.condition.push_back((i + k) % 2 == 0);
+    }
+  }
+  return all;
+}
+
+Tensor to_device(const std::vector<std::uint64_t>& words, DType dtype, Device device) {
+  const std::size_t size = size_of(dtype);
+  std::vector<std::byte> bytes(words.size() * size);
+  for (std::size_t i = 0; i < words.size(); ++i) std::memcpy(bytes.data() + i * size, &words[i], size);
+  return Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, Shape{static_cast<std::int64_t>(words.size())}},
+                            device);
+}
+
+// The first element that is not what the instruction gives; empty where there is none.
+std::string first_error(const Instruction& i, const Operands& operands, const std::vector<std::byte>& bytes) {
+  const std::size_t size = size_of(tensor_dtype(i.to));
+  for (std::size_t n = 0; n < operands.a.size(); ++n) {
+    std::uint64_t got = 0;
+    std::memcpy(&got, bytes.data() + n * size, size);
+    const std::uint64_t right = result_of(i, operands.a[n], operands.b[n], operands.condition[n]);
+    if (got == right || (is_nan(got, i.to) && is_nan(right, i.to))) continue;
+    char text[240];
+    std::snprintf(text, sizeof text,
+                  "%s of %s to %s, operands 0x%llx and 0x%llx%s: the bits are 0x%llx, right are 0x%llx", i.name,
+                  name_of_lks(i.from), name_of_lks(i.to), static_cast<unsigned long long>(operands.a[n]),
+                  static_cast<unsigned long long>(operands.b[n]), operands.condition[n] ? ", true" : "",
+                  static_cast<unsigned long long>(got), static_cast<unsigned long long>(right));
+    return text;
+  }
+  return "";
+}
+
+// Of the dtypes that take part, the one that a driver may lack.
+DType telling_dtype(const InstructionGroup& group) {
+  DType told = tensor_dtype(group.from());
+  for (const Instruction& i : group.instructions) {
+    const DType to = tensor_dtype(i.to);
+    const bool core = told == DType::f32 || told == DType::i32 || told == DType::boolean;
+    if (core && to != told && to != DType::boolean) told = to == DType::f32 || to == DType::i32 ? told : to;
+  }
+  return told;
+}
+
+}  // namespace
+
+OpDef instruction_op() {
+  OpDef op;
+  op.name = op_name;
+  op.doc = "One group of instructions of pointwise programs, for the conformance suite.";
+  op.inputs = {{"a", types::any}, {"b", types::any}, {"condition", types::of(DType::boolean), 'B'}};
+  op.outputs.clear();
+  for (std::size_t o = 0; o < output_count; ++o) op.outputs.push_back({"result" + std::to_string(o)});
+  op.attrs = attr_schema<InstructionAttrs>("lks_conformance_instructions_attrs",
+                                           attr("group", &InstructionAttrs::group, "of the suite's table"));
+  op.error_class = ErrorClass::exact;
+  op.differentiable = false;
+  op.reference = &pointwise_reference;  // required of every op; the suite goes by instruction_table.h
+  op.infer = [](InferContext& c) {
+    const InstructionGroup& group = group_of(c.call());
+    for (std::size_t o = 0; o < output_count; ++o) {
+      const Instruction& i = group.instructions[std::min(o, group.instructions.size() - 1)];
+      c.set(o, tensor_dtype(i.to), c.shape(0));
+    }
+  };
+  op.body = [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
+    const InstructionGroup& group = group_of(call);
+    const Expr a = as_operand(in[0], group.from()), b = as_operand(in[1], group.from());
+    std::vector<Expr> results;
+    for (std::size_t o = 0; o < output_count; ++o) {
+      const Instruction& i = group.instructions[std::min(o, group.instructions.size() - 1)];
+      results.push_back(as_result(recorded(p, i, a, b, in[2])));
+    }
+    return results;
+  };
+  return op;
+}
+
+std::vector<std::string> instruction_ids(const SpecialRequest& request) {
+  std::vector<std::string> ids;
+  if (!request.options.op.empty() && !fits_pattern(request.options.op, op_name)) return ids;
+  for (const InstructionGroup& group : instruction_groups()) {
+    const std::string dtype(name_of(telling_dtype(group)));
+    if (!request.options.dtype.empty() && request.options.dtype != dtype) continue;
+    for (MathMode mode : request.modes) {
+      if (mode == MathMode::fast && group.rounds) continue;
+      if (mode == MathMode::lockstep && request.modes.front() != mode) continue;  // the arithmetic of strict mode
+      ids.push_back(std::string("instructions/") + op_name + "/" + dtype + "/" + std::string(name_of(mode)) + "/" +
+                    group.name);
+    }
+  }
+  return ids;
+}
+
+bool run_instructions(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result) {
+  const std::vector<InstructionGroup>& groups = instruction_groups();
+  const auto group = std::find_if(groups.begin(), groups.end(), [&](const InstructionGroup& g) {
+    return parts.size() == 5 && g.name == parts[4] && parts[2] == name_of(telling_dtype(g));
+  });
+  const auto mode = parts.size() == 5 ? find_mode(parts[3]) : std::nullopt;
+  if (group == groups.end() || !mode) return false;
+  const MathModeScope scope(*mode);
+  const DeviceScope device(setting.device);
+  const InstructionAttrs attrs{group - groups.begin()};
+  const Operands operands = operands_for(*group, 1);
+  const DType dtype = tensor_dtype(group->from());
+  const std::vector<std::uint64_t> conditions(operands.condition.begin(), operands.condition.end());
+  const Tensor a = to_device(operands.a, dtype, setting.device), b = to_device(operands.b, dtype, setting.device),
+               condition = to_device(conditions, DType::boolean, setting.device);
+  result.bound = "the same bits";
+  const std::vector<Tensor> results = invoke(*find_op(op_name), {{a, b, condition}}, &attrs, {});
+  for (std::size_t o = 0; o < group->instructions.size(); ++o) {
+    const std::string error = first_error(group->instructions[o], operands, results[o].to_bytes());
+    if (error.empty()) continue;
+    result.outcome = Outcome::fail;
+    result.text = error;
+    break;
+  }
+  return true;
+}
+
+std::string instructions_as_markdown() {
+  std::vector<std::string> order;
+  std::map<std::string, std::vector<std::string>> dtypes;
+  for (const InstructionGroup& group : instruction_groups()) {
+    for (const Instruction& i : group.instructions) {
+      std::string upper = i.name;
+      std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return std::toupper(c); });
+      if (!dtypes.count(upper)) order.push_back(upper);
+      const bool changes = i.opcode == LKS_INSTR_CONVERT || i.opcode == LKS_INSTR_BITCAST;
+      dtypes[upper].push_back(name_of_lks(i.from) + (changes ? std::string("→") + name_of_lks(i.to) : std::string()));
+    }
+  }
+  std::string text = "| instruction | dtypes |\n| --- | --- |\n";
+  for (const std::string& name : order) {
+    text += "| `" + name + "` | ";
+    if (name == "CONVERT") {
+      text += "from each of f32, f64, f16, bf16, i8, u8, i32, i64, u32, u64, bool to each other |\n";
+      continue;
+    }
+    const std::vector<std::string>& list = dtypes[name];
+    for (std::size_t k = 0; k < list.size(); ++k) text += (k ? ", " : "") + list[k];
+    text += " |\n";
+  }
+  return text;
+}
+
+}  // namespace lockstep::conformance
