@@ -1,5 +1,6 @@
 // Faults in raw memory: blocks, maps, accounts.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "backends/host/tensor_view.h"
@@ -14,6 +15,42 @@ void leaks_buffers(lks_driver_api& t) {
 void leaks_kernels(lks_driver_api& t) {
   t.kernel_release = [](lks_device*, lks_kernel*) {};
 }
+
+// Where a compiler cannot see that nobody uses it.
+void lose(std::size_t bytes) {
+  static void* volatile lost = nullptr;
+  lost = std::malloc(bytes);
+}
+
+// What a failed launch had set up is forgotten.
+void leaks_after_failed_launch(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    if (status == LKS_INVALID_ARGUMENT) lose(200);
+    return status;
+  };
+}
+void leaks_on_recovery(lks_driver_api& t) {
+  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
+    lose(200);
+    return honest().queue_recover(queue, last, diag);
+  };
+}
+
+// The second page of what a long program was compiled to, and what ranks above 4 need.
+template <bool (*Hit)(const lks_kernel_desc&)>
+void leaks_kernels_where(lks_driver_api& t) {
+  t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
+                        lks_diag* diag) -> lks_status {
+    if (Hit(*desc)) lose(400);
+    return honest().kernel_prepare(device, desc, out, info, diag);
+  };
+}
+bool has_long_program(const lks_kernel_desc& d) {
+  return d.program_count == 1 && d.programs[0].program->instr_count > 100;
+}
+bool has_high_rank(const lks_kernel_desc& d) { return d.input_count > 0 && d.inputs[0].rank > 6; }
 
 // More is free than there is.
 void free_above_total(lks_driver_api& t) {
@@ -107,6 +144,10 @@ void hands_out_a_live_buffer(lks_driver_api& t) {
 constexpr TableFault faults[] = {
     {Mutant::leaks_buffers, &leaks_buffers},
     {Mutant::leaks_kernels, &leaks_kernels},
+    {Mutant::leaks_after_failed_launch, &leaks_after_failed_launch},
+    {Mutant::leaks_on_recovery, &leaks_on_recovery},
+    {Mutant::leaks_long_programs, &leaks_kernels_where<&has_long_program>},
+    {Mutant::leaks_high_ranks, &leaks_kernels_where<&has_high_rank>},
     {Mutant::free_above_total, &free_above_total},
     {Mutant::misaligned_buffers, &misaligned_buffers},
     {Mutant::map_ignores_offset, &map_ignores_offset},

@@ -178,6 +178,22 @@ void fill_stops_early(lks_driver_api& t) {
   };
 }
 
+constexpr std::uint64_t staging = std::uint64_t{64} << 20;
+
+void write_loses_second_staging(lks_driver_api& t) {
+  t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                     std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return honest().queue_write(queue, dst, offset, src, std::min(bytes, staging), value, diag);
+  };
+}
+
+void fill_loses_second_staging(lks_driver_api& t) {
+  t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                    std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return honest().queue_fill(queue, dst, offset, std::min(bytes, staging), pattern, pattern_bytes, value, diag);
+  };
+}
+
 // -------------------------------------------------------------------------------------------------------------
 // launches
 
@@ -215,6 +231,8 @@ constexpr TableFault faults[] = {
     {Mutant::copy_rounds_offset, &copy_rounds_offset},
     {Mutant::fill_repeats_low_byte, &fill_repeats_low_byte},
     {Mutant::fill_stops_early, &fill_stops_early},
+    {Mutant::write_loses_second_staging, &write_loses_second_staging},
+    {Mutant::fill_loses_second_staging, &fill_loses_second_staging},
     {Mutant::first_of_several, &first_of_several},
     {Mutant::launches_out_of_order, &launches_out_of_order},
 };

@@ -168,6 +168,26 @@ void large_copy(const RuntimeTarget& target) {
   check(queue.download(to) == source, "64 MiB, copied from one buffer to another, differ");
 }
 
+// Above 64 MiB, at offsets that are no multiples of anything, through each command that moves bytes.
+void large_transfers(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  constexpr u64 mib = u64{1} << 20, bytes = 96 * mib + 5, first = 3;
+  if (s.info.max_allocation < bytes + 8) throw NotOffered("a buffer of 96 MiB is above max_allocation");
+  const Buffer buffer(s, bytes + 8);
+  const Bytes source = Dice(target.seed).bytes(bytes);
+  queue.fill(buffer, 0, buffer.bytes(), 0x5c);
+  queue.upload(buffer, source, first);
+  check(queue.download(buffer, first, bytes) == source, "96 MiB, written at an odd offset and read back, differ");
+  constexpr u64 gap = 2;  // bytes that stay at each end
+  queue.fill(buffer, first + gap, bytes - 2 * gap, 0xe1);
+  const Bytes filled = queue.download(buffer);
+  Bytes expected(buffer.bytes(), 0x5c);
+  std::copy(source.begin(), source.end(), expected.begin() + first);
+  std::fill(expected.begin() + first + gap, expected.begin() + first + static_cast<std::ptrdiff_t>(bytes - gap), 0xe1);
+  check(filled == expected, "96 MiB, filled at an odd offset, differ, or the bytes beside them");
+}
+
 // Through the runtime: views at odd offsets go to another device and come back.
 void between_devices(const RuntimeTarget& target) {
   const Device device = runtime_device(target);
@@ -219,6 +239,7 @@ std::vector<RuntimeCase> copy_cases() {
       {"copy", "transfer_reads", "queue_read on a transfer queue", &reads<transfer>},
       {"copy", "transfer_fills", "queue_fill on a transfer queue", &fills<transfer>},
       {"copy", "large_copy", "64 MiB in one copy", &large_copy},
+      {"copy", "large_transfers", "writes, reads and fills of 96 MiB at odd offsets", &large_transfers},
       {"copy", "between_devices", "tensors of every dtype go to other devices and back, at odd offsets",
        &between_devices},
   };

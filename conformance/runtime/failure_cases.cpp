@@ -1,56 +1,11 @@
 // A command that fails on the device: an index outside the tensor, which no driver can know before it looks.
-#include <cstring>
-
-#include "conformance/runtime/kernels.h"
+#include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/suites.h"
 
 namespace lockstep::conformance {
 namespace {
 
 using u64 = std::uint64_t;
-
-// gather or scatter_add with one index that is outside, in the middle of the others.
-struct BadIndex {
-  KernelSample sample;
-  Bytes good, bad;
-};
-
-BadIndex bad_index(std::uint32_t op, std::int64_t index, u64 seed) {
-  for (KernelSample& s : kernel_samples(seed, 1)) {
-    if (s.op != op) continue;
-    BadIndex made{s, s.values[1], s.values[1]};
-    std::memcpy(made.bad.data() + 4 * sizeof index, &index, sizeof index);
-    return made;
-  }
-  throw CheckFailed("the suite has no sample of that op");
-}
-
-struct Memory {
-  Memory(Session& s, Queue& queue, const KernelSample& sample)
-      : x(s, sample.inputs[0].span()), indices(s, sample.inputs[1].span()), out(s, sample.outputs[0].span()) {
-    queue.upload(x, sample.values[0]);
-    queue.fill(out, 0, out.bytes(), 0xa5);
-    queue.finish();
-  }
-  std::vector<Place> places() const { return {{&x, 0}, {&indices, 0}, {&out, 0}}; }
-  Buffer x, indices, out;
-};
-
-// Launches; gives the failure, from the call or from the timeline. `value`: of the launch, 0 where it was not enqueued.
-lks_diag launch_and_fail(Session& s, Queue& queue, Launch& launch, u64& value) {
-  try {
-    value = 0;
-    value = launch_once(queue, launch);
-  } catch (const DriverFailure& e) {
-    return e.diag;
-  }
-  try {
-    wait_for(s, queue.timeline(), value);
-  } catch (const DriverFailure& e) {
-    return e.diag;
-  }
-  throw CheckFailed("a launch with an index outside its tensor succeeded");
-}
 
 void index_outside(const RuntimeTarget& target) {
   Session s(target);
@@ -60,7 +15,7 @@ void index_outside(const RuntimeTarget& target) {
       const Kernel kernel(s, made.sample);
       check(static_cast<bool>(kernel), made.sample.name + " is refused");
       Queue queue(s);
-      const Memory memory(s, queue, made.sample);
+      const IndexMemory memory(s, queue, made.sample);
       queue.upload(memory.indices, made.bad);
       Launch launch(kernel, made.sample, memory.places());
       u64 value = 0;
@@ -91,7 +46,7 @@ void unit_fails(const RuntimeTarget& target) {
   const Kernel kernel(s, made.sample);
   check(static_cast<bool>(kernel), "gather is refused");
   Queue queue(s);
-  const Memory good(s, queue, made.sample), bad(s, queue, made.sample), after(s, queue, made.sample);
+  const IndexMemory good(s, queue, made.sample), bad(s, queue, made.sample), after(s, queue, made.sample);
   queue.upload(good.indices, made.good);
   queue.upload(bad.indices, made.bad);
   queue.upload(after.indices, made.good);
@@ -127,7 +82,7 @@ void other_queues(const RuntimeTarget& target) {
   check(static_cast<bool>(kernel), "gather is refused");
   const Buffer data(s, 4096);
   Queue failing(s), dependent(s, kind), innocent(s);
-  const Memory memory(s, failing, made.sample);
+  const IndexMemory memory(s, failing, made.sample);
   failing.upload(memory.indices, made.bad);
   innocent.fill(data, 0, 4096, 0x11);
   innocent.finish();

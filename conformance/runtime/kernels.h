@@ -62,6 +62,8 @@ std::vector<KernelSample> large_samples(std::uint64_t seed);
 
 /// out = 3 a + b on `n` i32, the sample whose result the suites know; `multiply_add` computes it.
 KernelSample multiply_add_sample(std::int64_t n);
+/// A program of that many instructions on tensors of rank 8.
+KernelSample long_program_sample(int instructions);
 Bytes multiply_add(const Bytes& a, const Bytes& b);
 
 /// What kernel_query and kernel_prepare take, with its storage. Valid while it and the sample live.

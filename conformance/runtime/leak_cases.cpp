@@ -1,4 +1,5 @@
 // Everything that is made and unmade, two thousand times over: the process must not grow.
+#include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/footprint.h"
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
@@ -110,6 +111,35 @@ void refusals(const RuntimeTarget& target) {
   });
 }
 
+// A launch that fails for its data, and the way back.
+void failures(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t op : {LKS_OP_GATHER, LKS_OP_SCATTER_ADD}) {
+    const BadIndex made = bad_index(op, 1'000'000, target.seed);
+    const Kernel kernel(s, made.sample);
+    if (!kernel) continue;
+    Queue queue(s);
+    const IndexMemory memory(s, queue, made.sample);
+    queue.upload(memory.indices, made.bad);
+    check_no_growth("a failed launch of " + made.sample.name + " and queue_recover", s.is_inline() ? 300 : 60, [&] {
+      Launch launch(kernel, made.sample, memory.places());
+      u64 value = 0;
+      launch_and_fail(s, queue, launch, value);
+      queue.recover();
+    });
+  }
+}
+
+void large_programs(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const KernelSample sample = long_program_sample(300);
+  if (!Kernel(s, sample)) throw NotOffered("there is no kernel for it");
+  check_no_growth("prepare and release of " + sample.name, 100, [&] { const Kernel kernel(s, sample); });
+  const Kernel kernel(s, sample);
+  check_no_growth("launch of " + sample.name, s.is_inline() ? 200 : 60, [&] { run_sample(s, queue, sample, kernel); });
+}
+
 void opening(const RuntimeTarget& target) {
   { const Session warm_up(target); }
   check_no_growth("open and close a driver and its device", 300, [&] { const Session s(target); });
@@ -126,6 +156,8 @@ std::vector<RuntimeCase> leak_cases() {
       {"memory", "no_leak_kernels", "queries, prepared and released kernels lose nothing", &kernels},
       {"memory", "no_leak_launches", "launches lose nothing", &launches},
       {"memory", "no_leak_refusals", "refused kernels and allocations lose nothing", &refusals},
+      {"memory", "no_leak_failures", "launches that fail on the device, and recoveries, lose nothing", &failures},
+      {"memory", "no_leak_large_programs", "long programs on tensors of rank 8 lose nothing", &large_programs},
       {"memory", "no_leak_opening", "opening and closing the driver loses nothing", &opening},
   };
 }

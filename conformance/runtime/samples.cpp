@@ -210,6 +210,23 @@ KernelSample multiply_add_sample(std::int64_t n) {
   return s;
 }
 
+KernelSample long_program_sample(int instructions) {
+  Dice dice(static_cast<std::uint64_t>(instructions));
+  const Operand tensor{LKS_I32, {2, 1, 3, 1, 2, 1, 2, 2}};
+  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {tensor, tensor, tensor, tensor}, {tensor}, {}, dice);
+  ProgramBuilder builder;
+  std::vector<Expr> values;
+  for (int i = 0; i < 4; ++i) values.push_back(builder.input(LKS_I32));
+  while (static_cast<int>(builder.instrs().size()) < instructions) {
+    const Expr a = values[values.size() - 1], b = values[values.size() - 3];
+    values.push_back(values.size() % 2 ? a * b : a + b);
+  }
+  const Expr result[] = {values.back()};
+  s.program = std::make_shared<Program>(builder.finish(result));
+  s.name = "a program of " + std::to_string(instructions) + " instructions on rank 8";
+  return s;
+}
+
 Bytes multiply_add(const Bytes& a, const Bytes& b) {
   Bytes result(a.size());
   for (std::size_t i = 0; i + 4 <= a.size(); i += 4) {
