@@ -4,6 +4,7 @@
 #include "autodiff/tape.h"
 #include "lockstep/error.h"
 #include "lockstep/ops.h"
+#include "runtime/enums.h"
 
 namespace lockstep {
 namespace {
@@ -161,13 +162,17 @@ namespace {
 
 Tensor upstream_for(const Tensor& target, const GradientOptions& options, const std::source_location& where) {
   if (options.upstream) {
-    if (options.upstream->shape() == target.shape() && options.upstream->dtype() == target.dtype()) {
+    if (options.upstream->shape(where) == target.shape() && options.upstream->dtype() == target.dtype()) {
       return *options.upstream;
     }
-    ErrorBuilder(ErrorId::shapes_differ, "gradient", "the upstream gradient must have the target's shape and dtype")
+    const bool shapes = !(options.upstream->shape() == target.shape());
+    ErrorBuilder(shapes ? ErrorId::shapes_differ : ErrorId::dtypes_differ, "gradient",
+                 std::string("the upstream gradient and the target differ in ") + (shapes ? "shape" : "dtype"))
         .line("target", target.describe())
         .line("upstream", options.upstream->describe())
         .at(where)
+        .fix(shapes ? "give one number per element of the target"
+                    : "cast it: cast(upstream, lockstep::" + std::string(name_of(target.dtype())) + ")")
         .raise();
   }
   if (!(target.shape().element_count() == Dim(1))) {
@@ -201,7 +206,8 @@ std::vector<bool> TapeImpl::nodes_leading_to(Node target) const {
 std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Source> sources,
                                        const GradientOptions& options, const std::source_location& where) {
   check_usable(where);
-  if (!is_floating(target.dtype())) {
+  check_enum(options.unconnected, Unconnected::zero, "answer to unconnected sources", "gradient", where);
+  if (!is_floating(target.dtype(where))) {
     ErrorBuilder(ErrorId::not_differentiable_dtype, "gradient",
                  "the target is " + std::string(name_of(target.dtype())) + ", gradients exist for floating dtypes")
         .line("target", target.describe())

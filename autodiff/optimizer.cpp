@@ -132,8 +132,8 @@ void check(std::span<const Tensor> gradients, std::span<const Variable> variable
           "give one gradient per variable, in the same order", where);
   }
   for (std::size_t i = 0; i < variables.size(); ++i) {
-    const TensorImpl& value = variables[i].impl().value();
-    const TensorImpl& gradient = *gradients[i].impl();
+    const TensorImpl& value = variables[i].impl(where).value();
+    const TensorImpl& gradient = *gradients[i].impl(where);
     const auto fail = [&](ErrorId id, const char* what) {
       ErrorBuilder(id, "apply", std::string("a gradient and its variable differ in ") + what)
           .line("gradient", describe(gradient))
@@ -220,6 +220,10 @@ class UpdateWitness {
 Optimizer::Optimizer(Sgd options, Where where) : impl_(std::make_unique<Impl>()) {
   check_not_negative(options.learning_rate, "learning_rate", "Sgd", where);
   check_not_negative(options.momentum, "momentum", "Sgd", where);
+  if (options.nesterov && options.momentum == 0) {
+    raise(ErrorId::invalid_attribute, "Sgd", "nesterov is set and momentum is 0: there is nothing to look ahead to",
+          "give a momentum such as 0.9, or leave nesterov out", where);
+  }
   impl_->options = options;
 }
 
@@ -237,6 +241,7 @@ Optimizer::Optimizer(Optimizer&&) noexcept = default;
 Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
 void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where) {
+  impl_.check(where);
   check(gradients, variables, where);
   if (variables.empty()) return;
   impl_->settle();
@@ -312,6 +317,7 @@ double Optimizer::learning_rate() const {
 }
 
 void Optimizer::set_learning_rate(double rate, Where where) {
+  impl_.check(where);
   check_not_negative(rate, "learning_rate", "set_learning_rate", where);
   std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);
 }

@@ -214,8 +214,8 @@ std::vector<Node> TapeImpl::nodes_of(const Source& source) const {
 GradientTape::GradientTape(Options options) : impl_(std::make_unique<TapeImpl>(options)) {}
 GradientTape::~GradientTape() = default;
 
-void GradientTape::watch(const Tensor& tensor, Where where) { impl_->watch(*tensor.impl(), where); }
-void GradientTape::watch(const Variable& variable, Where where) { impl_->watch(variable.impl().value(), where); }
+void GradientTape::watch(const Tensor& tensor, Where where) { impl_->watch(*tensor.impl(where), where); }
+void GradientTape::watch(const Variable& variable, Where where) { impl_->watch(variable.impl(where).value(), where); }
 
 Tensor GradientTape::gradient(const Tensor& target, const Source& source, const GradientOptions& options, Where where) {
   return impl_->gradient(target, std::span(&source, 1), options, where)[0];

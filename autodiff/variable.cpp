@@ -34,7 +34,7 @@ TensorRef alias_of(const TensorImpl& tensor, std::shared_ptr<const VariableInfo>
 
 void check_fits(const VariableImpl& variable, const Tensor& value, const char* op, const std::source_location& where) {
   const TensorImpl& present = variable.value();
-  const bool same_dtype = value.dtype() == present.dtype;
+  const bool same_dtype = value.dtype(where) == present.dtype;
   if (same_dtype && value.shape() == present.shape && !value.is_abstract()) return;
   ErrorBuilder(same_dtype ? ErrorId::shapes_differ : ErrorId::dtypes_differ, op,
                "a variable keeps its shape and dtype: " + std::string(name_of(present.dtype)) + " " +
@@ -72,7 +72,7 @@ VariableImpl::VariableImpl(const Tensor& initial, std::string name, bool trainab
 
 void VariableImpl::replace(const TensorRef& tensor) {
   // A slice is copied even where it is dense: it would keep the whole block that it lies in.
-  const std::uint64_t bytes = static_cast<std::uint64_t>(tensor->shape.size()) * size_of(tensor->dtype);
+  const auto bytes = static_cast<std::uint64_t>(Spec{tensor->dtype, tensor->shape}.bytes());
   const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
   const TensorRef dense =
       tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());
@@ -96,10 +96,10 @@ Variable::Variable(const Tensor& initial, std::string name, bool trainable) {
   impl_ = std::make_shared<VariableImpl>(initial, std::move(name), trainable);
 }
 
-Tensor Variable::read() const { return Tensor::share(&impl_->value()); }
+Tensor Variable::read(Where where) const { return Tensor::share(&impl(where).value()); }
 
 void Variable::assign(const Tensor& value, Where where) {
-  check_fits(*impl_, value, "assign", where);
+  check_fits(impl(where), value, "assign", where);
   const bool same_device = value.device() == device();
   if (same_device && impl_->owns_memory()) {
     copy_into(impl_->value(), value, where);
@@ -110,18 +110,18 @@ void Variable::assign(const Tensor& value, Where where) {
 }
 
 void Variable::assign_add(const Tensor& amount, Where where) {
-  check_fits(*impl_, amount, "assign_add", where);
+  check_fits(impl(where), amount, "assign_add", where);
   PauseObservers pause;
   assign(add({*this, where}, {amount, where}), where);
 }
 
-const std::string& Variable::name() const { return impl_->info().name; }
-bool Variable::trainable() const { return impl_->info().trainable; }
-const Shape& Variable::shape() const { return impl_->value().shape; }
-DType Variable::dtype() const { return impl_->value().dtype; }
-Device Variable::device() const { return impl_->value().device->device(); }
-std::uint64_t Variable::id() const { return impl_->info().id; }
+const std::string& Variable::name(Where where) const { return impl(where).info().name; }
+bool Variable::trainable(Where where) const { return impl(where).info().trainable; }
+const Shape& Variable::shape(Where where) const { return impl(where).value().shape; }
+DType Variable::dtype(Where where) const { return impl(where).value().dtype; }
+Device Variable::device(Where where) const { return impl(where).value().device->device(); }
+std::uint64_t Variable::id(Where where) const { return impl(where).info().id; }
 
-Operand::Operand(const Variable& variable, Where at) : impl_(&variable.impl().value()), where_(at) {}
+Operand::Operand(const Variable& variable, Where at) : impl_(&variable.impl(at).value()), where_(at) {}
 
 }  // namespace lockstep

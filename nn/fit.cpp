@@ -10,6 +10,7 @@
 #include "nn/model_state.h"
 #include "nn/progress.h"
 #include "runtime/caller.h"
+#include "runtime/enums.h"
 
 namespace lockstep::nn {
 namespace {
@@ -140,7 +141,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) {
-  state_->require_compiled("evaluate", where);
+  state_.at(where).require_compiled("evaluate", where);
   check_at_least(1, batch_size, "batch_size", "evaluate", where);
   const CallerScope caller(where);
   check_features(*state_, data, "evaluate", where);
@@ -216,10 +217,11 @@ std::string batch_that_fits(Model::State& state, const data::Dataset& train, std
 }  // namespace
 
 History Model::fit(const data::Dataset& train, const Fit& options, Where where) {
-  state_->require_compiled("fit", where);
+  state_.at(where).require_compiled("fit", where);
   check_at_least(0, options.epochs, "epochs", "fit", where);
   check_at_least(0, options.steps, "steps", "fit", where);
   check_at_least(1, options.batch_size, "batch_size", "fit", where);
+  check_enum(options.verbose, Verbose::line, "way to show progress", "fit", where);
   const CallerScope caller(where);
   check_features(*state_, train, "fit", where);
   check_labels(*state_, train, "fit", where);

@@ -2,6 +2,7 @@
 
 #include "lockstep/nn.h"
 #include "lockstep/ops.h"
+#include "runtime/enums.h"
 
 namespace lockstep::nn {
 namespace {
@@ -29,6 +30,8 @@ Tensor draw(const Initializer& initializer, const Shape& shape, const Random& op
 }  // namespace
 
 Tensor Initializer::make(const Shape& shape, DType dtype, double fan_in, double fan_out) const {
+  check_enum(kind, Kind::variance_normal, "kind of initial value", "initializer");
+  check_enum(fan, Fan::mean, "fan", "initializer");
   // Square roots are correctly rounded everywhere, so that weights start with the same bits on every machine.
   const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;
   if (kind == Kind::constant) return full(shape, value, dtype);

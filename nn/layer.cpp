@@ -38,7 +38,7 @@ Layer& Layer::operator=(Layer&&) noexcept = default;
 
 Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
   const CallerScope caller(where);
-  State& s = *state_;
+  State& s = state_.at(where);
   if (!s.scope || s.parent_scope != current_scope()) {
     s.parent_scope = current_scope();
     s.scope = intern_scope(s.parent_scope, s.name);
@@ -101,6 +101,9 @@ Variable Layer::add_variable(const std::string& name, const Tensor& initial, boo
 }
 
 Layer& Layer::add_child(std::unique_ptr<Layer> layer) {
+  if (!layer) {
+    ErrorBuilder(ErrorId::invalid_use, name(), "there is no layer to add").fix("give a layer").raise();
+  }
   // dense, dense_1, dense_2 …
   const std::string base = layer->name();
   std::string name = base;

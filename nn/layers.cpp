@@ -69,7 +69,8 @@ class Conv2dLayer : public Layer {
             std::to_string(channels) + " channels do not split into " + std::to_string(options_.groups) + " groups",
             "use a number of groups that divides the channels");
     const std::int64_t per_group = channels / options_.groups;
-    const auto fan_in = static_cast<double>(k * k * per_group), fan_out = static_cast<double>(k * k * options_.filters);
+    const double taps = static_cast<double>(k) * static_cast<double>(k);
+    const double fan_in = taps * static_cast<double>(per_group), fan_out = taps * static_cast<double>(options_.filters);
     kernel_ = add_variable("kernel", options_.kernel_initializer.make({options_.filters, k, k, per_group},
                                                                       variable_dtype(), fan_in, fan_out));
     if (options_.use_bias) {
@@ -154,6 +155,7 @@ std::unique_ptr<Layer> Softmax::make() const {
 }
 
 std::unique_ptr<Layer> Lambda::make() const {
+  require(static_cast<bool>(function), "lambda", "there is no function", "give Lambda{.function = …}");
   return std::make_unique<FunctionLayer>(name, [f = function](const Tensor& x, const Call&) { return f(x); });
 }
 

@@ -27,6 +27,9 @@ Spec Model::State::describe_output() const {
 }
 
 Model::Model(std::unique_ptr<Layer> layers) : state_(std::make_unique<State>()) {
+  if (!layers) {
+    ErrorBuilder(ErrorId::invalid_use, "model", "there is no layer").fix("give a layer, such as Sequential").raise();
+  }
   state_->layers = std::move(layers);
   state_->layers->make_root("model");
 }
@@ -36,7 +39,7 @@ Model& Model::operator=(Model&&) noexcept = default;
 
 void Model::build(const Shape& input, std::optional<Device> device, DType dtype, Where where) {
   const CallerScope caller(where);
-  if (state_->device) {
+  if (state_.at(where).device) {
     ErrorBuilder(ErrorId::invalid_use, "build", "the model was built already, on " + state_->device->name())
         .at(where)
         .fix("make a new model")
@@ -62,12 +65,12 @@ void Model::build(const Shape& input, std::optional<Device> device, DType dtype,
 bool Model::built() const { return state_->device.has_value(); }
 
 Device Model::device(Where where) const {
-  state_->require_built("device", where);
+  state_.at(where).require_built("device", where);
   return *state_->device;
 }
 
 Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
-  state_->require_built("model", where);
+  state_.at(where).require_built("model", where);
   const CallerScope caller(where);
   DeviceScope scope(*state_->device);
   return (*state_->layers)(x, c);
@@ -75,19 +78,30 @@ Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
 
 // Names of variables do not carry the model's own name.
 std::vector<Variable> Model::variables(Where where) const {
-  state_->require_built("variables", where);
+  state_.at(where).require_built("variables", where);
   return state_->layers->variables();
 }
 
 std::vector<Variable> Model::trainable_variables(Where where) const {
-  state_->require_built("trainable_variables", where);
+  state_.at(where).require_built("trainable_variables", where);
   return state_->layers->trainable_variables();
 }
 
-void Model::compile(Compile options) { state_->compile.emplace(std::move(options)); }
+void Model::compile(Compile options) {
+  const auto fail = [](const std::string& what) {
+    ErrorBuilder(ErrorId::invalid_use, "compile", what)
+        .fix("give one of lockstep::losses and metrics, or a function")
+        .raise();
+  };
+  if (!options.loss.compute) fail("the loss has no function");
+  for (const metrics::Metric& m : options.metrics) {
+    if (!m.sum) fail("the metric \"" + m.name + "\" has no function");
+  }
+  state_->compile.emplace(std::move(options));
+}
 
 optim::Optimizer& Model::optimizer(Where where) {
-  if (!state_->compile) state_->require_compiled("optimizer", where);
+  if (!state_.at(where).compile) state_->require_compiled("optimizer", where);
   return state_->compiled().optimizer;
 }
 

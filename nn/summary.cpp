@@ -3,9 +3,11 @@
 #include <cstdio>
 
 #include "lockstep/autodiff.h"
+#include "lockstep/error.h"
 #include "lockstep/memory.h"
 #include "nn/model_state.h"
 #include "ops/observer.h"
+#include "runtime/caller.h"
 
 namespace lockstep::nn {
 namespace {
@@ -17,7 +19,7 @@ class ActivationCounter : public OpObserver {
   ~ActivationCounter() override { op_observers().remove(this); }
   void record(const OpCall& call, std::span<const TensorRef> outputs) override {
     if (call.op.view) return;
-    for (const TensorRef& t : outputs) bytes += static_cast<std::uint64_t>(t->shape.size()) * size_of(t->dtype);
+    for (const TensorRef& t : outputs) bytes += static_cast<std::uint64_t>(Spec{t->dtype, t->shape}.bytes());
   }
   bool watches_any(const OpCall&) const override { return false; }
   void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
@@ -36,7 +38,7 @@ std::int64_t parameter_count(const std::vector<Variable>& variables) {
 
 std::uint64_t byte_count(const std::vector<Variable>& variables) {
   std::uint64_t n = 0;
-  for (const Variable& v : variables) n += static_cast<std::uint64_t>(v.shape().size()) * size_of(v.dtype());
+  for (const Variable& v : variables) n += static_cast<std::uint64_t>(Spec{v.dtype(), v.shape()}.bytes());
   return n;
 }
 
@@ -76,8 +78,12 @@ std::string table(const std::vector<RowText>& rows) {
 }  // namespace
 
 std::string Model::summary(std::int64_t batch, Where where) const {
-  const State& s = *state_;
+  const State& s = state_.at(where);
   s.require_built("summary", where);
+  if (batch < 1) {
+    raise(ErrorId::invalid_attribute, "summary", "batch is " + std::to_string(batch), "batches are 1 or more", where);
+  }
+  const CallerScope caller(where);
   Shape shape{1};
   for (Dim d : s.input.shape.dims()) shape.append(d);
   NoGradient pause;
@@ -102,8 +108,9 @@ std::string Model::summary(std::int64_t batch, Where where) const {
   const std::uint64_t weights = byte_count(all), gradients = byte_count(trainable);
   const int slots = s.compile ? s.compile->optimizer.slots_per_variable() : 2;
   // Each activation is kept until its gradient is made, and the largest pair overlaps.
-  const std::uint64_t peak = weights + gradients * (1 + static_cast<std::uint64_t>(slots)) +
-                             activations * static_cast<std::uint64_t>(batch) * 5 / 4;
+  const std::uint64_t states = gradients * (1 + static_cast<std::uint64_t>(slots));
+  const std::int64_t kept = checked_mul(checked_mul(static_cast<std::int64_t>(activations), batch), 5) / 4;
+  const std::uint64_t peak = weights + states + static_cast<std::uint64_t>(kept);
   std::string text = "model on " + device().name() + ", input " + batch_shape(shape) + " " +
                      std::string(name_of(s.input.dtype)) + "\n\n";
   text += table(rows);

@@ -34,7 +34,7 @@ std::uint64_t measure_step(Model::State& state, const Spec& label, std::int64_t 
 
 std::uint64_t bytes_of(const std::vector<Variable>& variables) {
   std::uint64_t total = 0;
-  for (const Variable& v : variables) total += static_cast<std::uint64_t>(v.shape().size()) * size_of(v.dtype());
+  for (const Variable& v : variables) total += static_cast<std::uint64_t>(Spec{v.dtype(), v.shape()}.bytes());
   return total;
 }
 
@@ -106,7 +106,7 @@ std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t
 }
 
 Tensor Model::train_step(const data::Batch& batch, Where where) {
-  state_->require_compiled("train_step", where);
+  state_.at(where).require_compiled("train_step", where);
   const CallerScope caller(where);
   StepGuard guard(*state_);
   Gradients g = gradients_of(*state_, batch.features, batch.labels, where);

@@ -27,6 +27,15 @@ std::string input_name(const OpDef& op, std::size_t i) {
   return def.variadic ? def.name + std::to_string(i - (op.inputs.size() - 1)) : def.name;
 }
 
+IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands, std::span<const std::int64_t> numbers,
+                       std::string_view what, ErrorId id) {
+  if (numbers.size() <= static_cast<std::size_t>(max_rank)) return IntList(numbers);
+  const std::span<const Operand> inputs(operands.begin(), operands.size());
+  raise_call_error({op, inputs, nullptr, {}, inputs[0].where()}, id,
+                   std::string(what) + " has " + std::to_string(numbers.size()) + " numbers, a tensor at most 8 axes",
+                   "give at most one number per axis of the tensor");
+}
+
 void raise_call_error(const OpCall& call, ErrorId id, std::string headline, std::string fix) {
   ErrorBuilder error(id, call.op.name, std::move(headline));
   constexpr std::size_t most = 8;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <initializer_list>
 #include <string>
 
 #include "lockstep/op_def.h"
@@ -19,5 +20,9 @@ inline const InputDef& input_def(const OpDef& op, std::size_t i) {
 }
 
 std::string describe(const Operand& operand);
+
+/// Numbers that a caller gives per dimension, as an attribute. Throws `id`, for `what`, for more than eight.
+IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands, std::span<const std::int64_t> numbers,
+                       std::string_view what, ErrorId id = ErrorId::axis_out_of_range);
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "ops/call_error.h"
 #include "runtime/tensor_impl.h"
@@ -61,7 +62,34 @@ IntList::IntList(std::span<const std::int64_t> list) : count(static_cast<std::in
   std::copy(list.begin(), list.end(), values);
 }
 
-void check_input_count(const OpCall& call) {
+namespace {
+
+// What a call made by hand may lack, or have wrong. Nothing else looks at it.
+void check_attributes(const OpCall& call) {
+  const OpDef& op = call.op;
+  const char* fix = "see the op's documentation for its attributes and numbers";
+  if (call.scalars.size() != op.scalars.size()) {
+    raise_call_error(call, ErrorId::invalid_attribute,
+                     std::to_string(call.scalars.size()) + " numbers of its own are given, needed are " +
+                         std::to_string(op.scalars.size()),
+                     fix);
+  }
+  if (op.attrs.size == 0) return;
+  if (!call.attrs) raise_call_error(call, ErrorId::invalid_attribute, "its attributes are not given", fix);
+  for (const AttrField& field : op.attrs.fields) {
+    if (field.kind != AttrField::Kind::list) continue;
+    std::int64_t count = 0;  // the first member of IntList
+    std::memcpy(&count, static_cast<const std::byte*>(call.attrs) + field.offset, sizeof count);
+    if (count >= 0 && count <= max_rank) continue;
+    raise_call_error(call, ErrorId::invalid_attribute,
+                     field.name + " has " + std::to_string(count) + " numbers, a list takes 0 to 8", fix);
+  }
+}
+
+}  // namespace
+
+void check_call(const OpCall& call) {
+  check_attributes(call);
   const std::size_t most = call.op.inputs.size();
   const bool variadic = most > 0 && call.op.inputs.back().variadic;
   std::size_t least = most;
@@ -73,6 +101,28 @@ void check_input_count(const OpCall& call) {
                    "see the op's documentation for its inputs");
 }
 
+namespace {
+
+// So that no rule, device or host, can count with a result beyond what numbers hold.
+void check_result(const OpCall& call, const Spec& spec) {
+  if (!is_dtype(spec.dtype)) {
+    raise_call_error(call, ErrorId::invalid_op_definition,
+                     "`infer` gives " + std::to_string(static_cast<int>(spec.dtype)) + ", which is no dtype",
+                     "mend the OpDef");
+  }
+  if (spec.is_countable() || spec.shape.is_empty()) return;
+  const Uncountable why = uncountable(spec);
+  raise_call_error(call, why.id, why.headline, "check the shape");
+}
+
+}  // namespace
+
+DType dtype_named(const OpCall& call, std::int64_t number) {
+  if (number >= 0 && number < dtype_count) return static_cast<DType>(number);
+  raise_call_error(call, ErrorId::unknown_dtype, std::to_string(number) + " is no dtype",
+                   "use f32, f64, f16, bf16, i8, u8, i32, i64 or boolean");
+}
+
 void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
   InferContext context(call, types, specs);
   try {
@@ -82,6 +132,7 @@ void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
     if (e.op() != "shape") throw;
     raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
   }
+  for (const Spec& spec : specs) check_result(call, spec);
   types.set_result(specs[0].dtype);
 }
 
@@ -148,6 +199,23 @@ int InferContext::axis(std::int64_t axis, int rank) const {
        rank == 0 ? "a tensor of rank 0 has no axes"
                  : "axes go from " + std::to_string(-rank) + " to " + std::to_string(rank - 1));
 }
+
+int InferContext::axis_from_front(std::int64_t axis, int rank) const {
+  const int position = this->axis(axis, rank);
+  if (position == axis) return position;
+  fail(ErrorId::axis_out_of_range, "axis " + std::to_string(axis) + " is negative",
+       "attributes count axes from the front: give " + std::to_string(position));
+}
+
+void InferContext::require_count(const IntList& list, int count, std::string_view what) const {
+  if (list.count == count) return;
+  fail(ErrorId::invalid_attribute,
+       std::to_string(list.count) + " numbers are given as " + std::string(what) + ", needed are " +
+           std::to_string(count),
+       "give as many numbers as the op's documentation says");
+}
+
+DType InferContext::dtype_named(std::int64_t number) const { return lockstep::dtype_named(call_, number); }
 
 void InferContext::require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const {
   if (may_equal(a, b)) return;

@@ -5,11 +5,15 @@
 
 namespace lockstep {
 
-/// Throws ShapeError LS2011 unless the number of inputs fits the schema.
-void check_input_count(const OpCall& call);
+/// Throws ShapeError LS2011 unless the number of inputs fits the schema, LS2007 unless attributes and numbers are there
+/// and lists have at most eight numbers.
+void check_call(const OpCall& call);
+
+/// The dtype that an attribute of the call names; throws DTypeError LS2104.
+DType dtype_named(const OpCall& call, std::int64_t number);
 
 /// Fills in the output specs of a call that needs no rewriting, and the result's dtype in `types`. Errors of arithmetic
-/// on extents name the call.
+/// on extents name the call. Results that 63 bits do not count are refused (see check_countable).
 void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs);
 
 /// The shape of broadcast operands: NumPy's rule, but for one guard: operands of different rank may not both be

@@ -51,11 +51,19 @@ Placement place(const OpCall& call) {
   return placement;
 }
 
+// Without elements no stride counts, and positions may lie anywhere: the layout is that of a new tensor.
+ViewLayout empty_view(const ViewLayout& input, const Shape& shape) {
+  ViewLayout view{shape, {}, input.offset};
+  fill_dense_strides(shape, view.strides);
+  return view;
+}
+
 bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
   const TensorImpl& input = *call.inputs[0].impl();
   ViewLayout layout{input.shape, {}, input.offset};
   std::copy_n(input.strides, max_rank, layout.strides);
-  const std::optional<ViewLayout> view = call.op.view(call, layout, specs[0].shape);
+  const std::optional<ViewLayout> view =
+      specs[0].shape.is_empty() ? empty_view(layout, specs[0].shape) : call.op.view(call, layout, specs[0].shape);
   if (!view) return false;
   TensorRef out = TensorRef::adopt(new TensorImpl);
   out->dtype = specs[0].dtype;
@@ -123,6 +131,15 @@ bool must_decompose(const OpCall& call) {
   return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
 }
 
+// Kernels multiply extents of their operands, also of those that have no elements.
+void check_operand_size(const OpCall& call, const TensorImpl& operand) {
+  const Spec spec{operand.dtype, operand.shape};
+  if (spec.is_countable()) return;
+  raise_call_error(call, ErrorId::invalid_shape,
+                   "the extents of " + operand.shape.to_string() + " besides 0 are more than 64 bits count",
+                   "check the shape of the empty operand");
+}
+
 void execute(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs,
              std::span<TensorRef> outputs) {
   if (!device.offers(math_mode())) {
@@ -134,7 +151,9 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
   // Before any part of the runtime or the driver counts with such extents.
   for (const Spec& spec : specs) check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
   for (const Operand& operand : call.inputs) {
-    if (operand.is_tensor()) check_contents(*operand.impl());
+    if (!operand.is_tensor()) continue;
+    check_contents(*operand.impl());
+    check_operand_size(call, *operand.impl());
   }
   if (has_host_kernel(call, device)) {
     if (widens_host_kernel(call)) return invoke_widened(call, specs, outputs);
@@ -207,7 +226,7 @@ std::source_location location_of(std::span<const Operand> inputs, const std::sou
 
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
   check_not_forked();
-  check_input_count(call);
+  check_call(call);
   CallTypes types(call);
   if (!types.promotes() && !numbers_become_tensors(call)) return invoke_rewritten(call, types, outputs);
   const RewrittenOperands operands = rewritten(call, types);

@@ -32,6 +32,9 @@ void check(const OpDef& def) {
   }
   if (!def.infer) invalid(def, "an op needs `infer`");
   if (!def.reference) invalid(def, "an op needs `reference`, the oracle that conformance judges by");
+  if (def.error_class > ErrorClass::composed || def.effects > Effects::state) {
+    invalid(def, "error_class or effects is a number that the enum does not have");
+  }
   for (std::size_t i = 0; i + 1 < def.inputs.size(); ++i) {
     if (def.inputs[i].variadic) invalid(def, "only the last input can be variadic");
   }

@@ -162,6 +162,7 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
 }  // namespace
 
 std::vector<OpSupport> op_support(Device device, std::optional<DType> dtype) {
+  if (dtype && !is_dtype(*dtype)) fail_dtype(static_cast<int>(*dtype));
   PauseObservers pause;
   const DeviceEntry* entry = nullptr;
   for (const DeviceEntry* e : DriverRegistry::instance().entries()) {

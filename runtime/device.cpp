@@ -8,6 +8,7 @@
 #include "lockstep/options.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
+#include "runtime/enums.h"
 #include "runtime/host_api.h"
 #include "runtime/thread_state.h"
 
@@ -76,7 +77,9 @@ DeviceState& Device::state() const { return entry_->state(); }
 
 std::ostream& operator<<(std::ostream& out, Device device) { return out << device.name(); }
 
-std::string_view name_of(MathMode mode) { return mode_names[static_cast<std::size_t>(mode)]; }
+std::string_view name_of(MathMode mode) {
+  return mode <= MathMode::lockstep ? mode_names[static_cast<std::size_t>(mode)] : "no math mode";
+}
 
 std::optional<MathMode> find_mode(std::string_view name) {
   for (MathMode mode : {MathMode::strict, MathMode::fast, MathMode::lockstep}) {
@@ -125,7 +128,10 @@ Device default_device() {
 DeviceScope::DeviceScope(Device device) : previous_(thread_state().device) { thread_state().device = device; }
 DeviceScope::~DeviceScope() { thread_state().device = previous_; }
 
-MathModeScope::MathModeScope(MathMode mode) : previous_(thread_state().mode) { thread_state().mode = mode; }
+MathModeScope::MathModeScope(MathMode mode, std::source_location where) : previous_(thread_state().mode) {
+  check_enum(mode, MathMode::lockstep, "math mode", "MathModeScope", where);
+  thread_state().mode = mode;
+}
 MathModeScope::~MathModeScope() { thread_state().mode = previous_; }
 
 MathMode math_mode() { return thread_state().mode; }

@@ -34,7 +34,9 @@ class DeviceState {
   const std::string& name() const;
   const std::string& driver_name() const;
   Device device() const;
-  bool offers(MathMode mode) const { return info().math_modes & (1u << static_cast<unsigned>(mode)); }
+  bool offers(MathMode mode) const {
+    return mode <= MathMode::lockstep && (info().math_modes & (1u << static_cast<unsigned>(mode)));
+  }
   bool host_visible() const;
   /// The driver's limit for one tensor.
   std::uint64_t most_tensor_bytes() const { return most_tensor_bytes_; }

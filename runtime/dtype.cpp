@@ -11,17 +11,22 @@ namespace {
 
 constexpr std::array<std::string_view, dtype_count> names = {"f32", "f64", "f16", "bf16", "i8",
                                                              "u8",  "i32", "i64", "bool"};
+constexpr const char* all_names = "use one of f32, f64, f16, bf16, i8, u8, i32, i64, bool";
 
 }  // namespace
 
-std::string_view name_of(DType t) { return names[static_cast<std::size_t>(t)]; }
+std::string_view name_of(DType t) { return is_dtype(t) ? names[static_cast<std::size_t>(t)] : "no dtype"; }
+
+void fail_dtype(int number) {
+  ErrorBuilder(ErrorId::unknown_dtype, "dtype", std::to_string(number) + " is no dtype").fix(all_names).raise();
+}
 
 DType parse_dtype(std::string_view name) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] == name) return static_cast<DType>(i);
   }
   ErrorBuilder(ErrorId::unknown_dtype, "dtype", "no dtype is called \"" + std::string(name) + "\"")
-      .fix("use one of f32, f64, f16, bf16, i8, u8, i32, i64, bool")
+      .fix(all_names)
       .raise();
 }
 

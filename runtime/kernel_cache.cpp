@@ -73,7 +73,7 @@ bool is_dense(const KernelTensor& t) {
   std::int64_t expected = 1;
   for (int i = t.rank - 1; i >= 0; --i) {
     if (t.dims[i] != 1 && t.strides[i] != expected) return false;
-    expected *= t.dims[i];
+    expected = next_dense_stride(expected, t.dims[i]);
   }
   return true;
 }
@@ -209,6 +209,7 @@ struct KernelFamily {
 lks_dtype abi_dtype(DType t) {
   constexpr std::array<lks_dtype, dtype_count> types = {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8,
                                                         LKS_U8,  LKS_I32, LKS_I64, LKS_BOOL};
+  if (!is_dtype(t)) fail_dtype(static_cast<int>(t));
   return types[static_cast<std::size_t>(t)];
 }
 

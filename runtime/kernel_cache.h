@@ -26,6 +26,12 @@ class DeviceState;
 
 lks_dtype abi_dtype(DType t);
 
+/// The stride before a dimension of `extent` elements that lie `stride` apart, row-major and without gaps. Where the
+/// product leaves 64 bits the tensor is empty, and it is 0: nothing lies at any index.
+inline std::int64_t next_dense_stride(std::int64_t stride, std::int64_t extent) {
+  return __builtin_mul_overflow(stride, extent, &stride) ? 0 : stride;
+}
+
 /// A tensor of a call, as the driver will see it.
 struct KernelTensor {
   DType dtype = DType::f32;

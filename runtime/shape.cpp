@@ -17,6 +17,13 @@ void check_rank(std::size_t rank, const std::source_location* where = nullptr) {
 
 }  // namespace
 
+void fail_overflow(std::int64_t a, const char* sign, std::int64_t b) {
+  ErrorBuilder(ErrorId::invalid_shape, "shape",
+               "a number would exceed 64 bits: " + std::to_string(a) + " " + sign + " " + std::to_string(b))
+      .fix("check the extents that it is computed from")
+      .raise();
+}
+
 Shape::Shape(std::initializer_list<Dim> dims, const std::source_location& where) {
   check_rank(dims.size(), &where);
   for (Dim d : dims) dims_[static_cast<std::size_t>(rank_++)] = d;
@@ -35,6 +42,14 @@ Shape::Shape(std::span<const std::int64_t> dims) {
 void Shape::append(Dim dim) {
   check_rank(static_cast<std::size_t>(rank_) + 1);
   dims_[static_cast<std::size_t>(rank_++)] = dim;
+}
+
+void Shape::fail_position(int i) const {
+  ErrorBuilder(ErrorId::axis_out_of_range, "shape",
+               "dimension " + std::to_string(i) + " is outside the shape " + to_string())
+      .fix(rank_ == 0 ? std::string("a shape of rank 0 has no dimensions")
+                      : "dimensions go from " + std::to_string(-rank_) + " to " + std::to_string(rank_ - 1))
+      .raise();
 }
 
 Dim Shape::element_count() const {

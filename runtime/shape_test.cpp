@@ -45,6 +45,69 @@ TEST(Dim, ErrorsAreTyped) {
   EXPECT_THROW(Dim::symbol("batch").value(), TraceError);
 }
 
+TEST(Dim, ArithmeticIsCheckedAtTheEndsOf64Bits) {
+  const Dim most = INT64_MAX, half = std::int64_t{1} << 62;
+  EXPECT_EQ(most + 0, most);
+  EXPECT_EQ(most - most, Dim(0));
+  EXPECT_EQ(most * 1, most);
+  EXPECT_EQ(half * 0, Dim(0));
+  EXPECT_EQ((half - 1) + half, most);
+  EXPECT_EQ(Dim(3037000499) * 3037000499, Dim(9223372030926249001));  // the last square below 2^63
+  EXPECT_THROW(most + 1, ShapeError);
+  EXPECT_THROW(most + most, ShapeError);
+  EXPECT_THROW(half + half, ShapeError);
+  EXPECT_THROW(half * 2, ShapeError);
+  EXPECT_THROW(Dim(3037000500) * 3037000500, ShapeError);
+  EXPECT_THROW(most * most, ShapeError);
+  EXPECT_THROW(floor_div(most, 0), ShapeError);
+  EXPECT_EQ(checked_sub(INT64_MIN + 1, 1), INT64_MIN);
+  EXPECT_THROW(checked_add(INT64_MIN, -1), ShapeError);
+  EXPECT_THROW(checked_sub(INT64_MIN, 1), ShapeError);
+  EXPECT_THROW(checked_mul(INT64_MIN, -1), ShapeError);
+}
+
+TEST(Dim, CoefficientsOfSymbolsAreCheckedToo) {
+  const Dim n = Dim::symbol("n"), most = INT64_MAX, half = std::int64_t{1} << 62;
+  EXPECT_EQ(floor_div(n * most, most), n);
+  EXPECT_EQ((n * most).to_string(), "n*9223372036854775807");
+  EXPECT_THROW(n * most + n, ShapeError);
+  EXPECT_THROW(n * half * 2, ShapeError);
+  EXPECT_THROW(n * half + n * half, ShapeError);
+  EXPECT_THROW((n + most) + 1, ShapeError);
+  EXPECT_THROW((n + half) * 2, ShapeError);
+  EXPECT_THROW(floor_div(n, 0), ShapeError);
+  const Dim least = (n - most) - n * most;  // the least coefficients that have a counterpart
+  EXPECT_EQ(least.to_string(), "-n*9223372036854775806-9223372036854775807");
+  EXPECT_THROW(least - 1, ShapeError);
+  EXPECT_THROW(least - n - n, ShapeError);
+  EXPECT_THROW(Dim(0) - (n * half + n * half - n), ShapeError);
+}
+
+TEST(Dim, DifferencesThatComeOutNegativeAreRefused) {
+  const Dim n = Dim::symbol("n");
+  EXPECT_EQ((n + 5) - n, Dim(5));
+  EXPECT_THROW((n - 5) - n, ShapeError);
+}
+
+TEST(Dim, HandlesOfNothingAreRefused) {
+  const Dim n = Dim::symbol("n");
+  EXPECT_EQ(Dim::from_raw(n.raw()), n);
+  EXPECT_EQ(Dim::from_raw(7), Dim(7));
+  EXPECT_THROW(Dim::from_raw(-1'000'000'000), ShapeError);
+  EXPECT_THROW(Dim::from_raw(INT64_MIN), ShapeError);
+}
+
+TEST(Shape, SizesAreExactOrRefused) {
+  const std::int64_t many = std::int64_t{1} << 32;
+  EXPECT_THROW((Shape{many, many}.size()), ShapeError);  // 0, in 64 bits
+  EXPECT_EQ((Shape{many, many, 0}.size()), 0);
+  EXPECT_EQ((Shape{many, many / 2 - 1}.size()), many * (many / 2 - 1));
+  EXPECT_THROW((Spec{DType::f64, {many, many / 4}}.bytes()), ShapeError);
+  EXPECT_FALSE((Spec{DType::f64, {many, many / 16}}.is_countable()));
+  EXPECT_TRUE((Spec{DType::f64, {many, many / 32}}.is_countable()));
+  EXPECT_FALSE((Spec{DType::u8, {0, many, many}}.is_countable()));
+}
+
 TEST(Shape, PrintsAndIndexes) {
   const Shape s{Dim::symbol("batch"), 28, 1};
   EXPECT_EQ(s.to_string(), "(batch, 28, 1)");

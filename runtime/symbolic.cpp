@@ -27,7 +27,7 @@ SymbolicTable::Polynomial SymbolicTable::polynomial_of(Dim d) const {
 Dim SymbolicTable::intern(const Polynomial& p) {
   if (p.empty()) return Dim(0);
   const bool constant = p.size() == 1 && p.begin()->first.empty();
-  if (constant && p.begin()->second >= 0) return Dim(p.begin()->second);
+  if (constant) return Dim(p.begin()->second, std::source_location());  // or it is negative
   auto [it, fresh] = expression_index_.try_emplace(p, static_cast<std::int64_t>(expressions_.size()));
   if (fresh) expressions_.push_back(p);
   Dim d;
@@ -40,12 +40,24 @@ Dim SymbolicTable::symbol(std::string_view name) {
   return intern({{Monomial{atom(std::string(name))}, 1}});
 }
 
+// The least number has no counterpart: negated and divided, it would leave 64 bits.
+void SymbolicTable::add_to(Polynomial& sum, const Monomial& monomial, std::int64_t coefficient) {
+  std::int64_t& total = sum[monomial];
+  const std::int64_t before = total;
+  total = checked_add(before, coefficient);
+  if (total == INT64_MIN) fail_overflow(before, "+", coefficient);
+  if (total == 0) sum.erase(monomial);
+}
+
+bool SymbolicTable::holds(std::int64_t raw) {
+  std::lock_guard lock(mutex_);
+  return raw < 0 && static_cast<std::uint64_t>(-1 - raw) < expressions_.size();
+}
+
 Dim SymbolicTable::add(Dim a, Dim b, std::int64_t b_factor) {
   std::lock_guard lock(mutex_);
   Polynomial sum = polynomial_of(a);
-  for (const auto& [monomial, coefficient] : polynomial_of(b)) {
-    if ((sum[monomial] += coefficient * b_factor) == 0) sum.erase(monomial);
-  }
+  for (const auto& [monomial, coefficient] : polynomial_of(b)) add_to(sum, monomial, coefficient * b_factor);
   return intern(sum);
 }
 
@@ -56,7 +68,7 @@ Dim SymbolicTable::multiply(Dim a, Dim b) {
     for (const auto& [mb, cb] : polynomial_of(b)) {
       Monomial m;
       std::merge(ma.begin(), ma.end(), mb.begin(), mb.end(), std::back_inserter(m));
-      if ((product[m] += ca * cb) == 0) product.erase(m);
+      add_to(product, m, checked_mul(ca, cb));
     }
   }
   return intern(product);
@@ -107,31 +119,38 @@ std::string SymbolicTable::to_string(Dim d) {
 
 Dim Dim::symbol(std::string_view name) { return SymbolicTable::instance().symbol(name); }
 
-Dim Dim::add(Dim a, Dim b) { return SymbolicTable::instance().add(a, b, 1); }
+Dim Dim::add(Dim a, Dim b) {
+  if (a.is_known() && b.is_known()) fail_overflow(a.value_, "+", b.value_);
+  return SymbolicTable::instance().add(a, b, 1);
+}
 
 Dim Dim::subtract(Dim a, Dim b) {
   if (a.is_known() && b.is_known()) {
     ErrorBuilder(ErrorId::invalid_shape, "shape",
                  "an extent would be negative: " + a.to_string() + " - " + b.to_string())
+        .fix("check the extents that it is computed from")
         .raise();
   }
   return SymbolicTable::instance().add(a, b, -1);
 }
 
 Dim Dim::multiply(Dim a, Dim b) {
-  if (a.is_known() && b.is_known()) {
-    std::int64_t product = 0;
-    if (__builtin_mul_overflow(a.value_, b.value_, &product)) {
-      ErrorBuilder(ErrorId::invalid_shape, "shape",
-                   "an extent would exceed 64 bits: " + a.to_string() + " * " + b.to_string())
-          .raise();
-    }
-    return Dim(product);
-  }
+  if (a.is_known() && b.is_known()) fail_overflow(a.value_, "*", b.value_);
   return SymbolicTable::instance().multiply(a, b);
 }
 
-Dim Dim::divide(Dim a, Dim b) { return SymbolicTable::instance().floor_div(a, b); }
+Dim Dim::divide(Dim a, Dim b) {
+  if (b == Dim(0)) {
+    ErrorBuilder(ErrorId::invalid_shape, "shape", "an extent would be " + a.to_string() + " / 0")
+        .fix("check the extents that it is computed from")
+        .raise();
+  }
+  return SymbolicTable::instance().floor_div(a, b);
+}
+
+std::int64_t Dim::known_handle(std::int64_t raw) {
+  return SymbolicTable::instance().holds(raw) ? raw : fail_negative(raw, std::source_location());
+}
 
 std::string Dim::to_string() const {
   return is_known() ? std::to_string(value_) : SymbolicTable::instance().to_string(*this);
@@ -139,7 +158,7 @@ std::string Dim::to_string() const {
 
 std::int64_t Dim::fail_negative(std::int64_t value, const std::source_location& where) {
   ErrorBuilder error(ErrorId::invalid_shape, "shape", "extent " + std::to_string(value) + " is negative");
-  if (!is_library_line(where)) error.at(where);
+  if (where.line() != 0 && !is_library_line(where)) error.at(where);
   error.fix("extents are 0 or more").raise();
 }
 

@@ -22,11 +22,14 @@ class SymbolicTable {
   Dim multiply(Dim a, Dim b);
   Dim floor_div(Dim a, Dim b);
   std::string to_string(Dim d);
+  /// Whether a negative number is the handle of an expression.
+  bool holds(std::int64_t raw);
 
  private:
   using Monomial = std::vector<std::uint32_t>;          // sorted atom indices; empty: the constant term
-  using Polynomial = std::map<Monomial, std::int64_t>;  // no zero coefficients
+  using Polynomial = std::map<Monomial, std::int64_t>;  // no zero coefficients, none below -(2^63 - 1)
 
+  static void add_to(Polynomial& sum, const Monomial& monomial, std::int64_t coefficient);
   Polynomial polynomial_of(Dim d) const;
   Dim intern(const Polynomial& p);
   std::uint32_t atom(const std::string& text);

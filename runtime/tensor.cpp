@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "lockstep/error.h"
+#include "lockstep/memory.h"
+#include "runtime/caller.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/tensor_impl.h"
@@ -50,8 +52,7 @@ std::string describe_spec(const void* subject) {
 }
 
 std::uint64_t byte_count(DType dtype, const Shape& shape) {
-  const Dim bytes = shape.element_count() * Dim(static_cast<std::int64_t>(size_of(dtype)));
-  return static_cast<std::uint64_t>(bytes.value());
+  return static_cast<std::uint64_t>(Spec{dtype, shape}.bytes());
 }
 
 }  // namespace
@@ -98,7 +99,7 @@ bool strides_are_dense(const Shape& shape, const std::int64_t* strides) {
   for (int i = shape.rank() - 1; i >= 0; --i) {
     const std::int64_t extent = shape.dim(i).value();
     if (extent != 1 && strides[i] != expected) return false;
-    expected *= extent;
+    expected = next_dense_stride(expected, extent);
   }
   return true;
 }
@@ -117,20 +118,26 @@ namespace {
 
 }  // namespace
 
+Uncountable uncountable(const Spec& spec) {
+  const bool elements_fit = Spec{DType::u8, spec.shape}.is_countable();  // of one byte each
+  if (elements_fit) {
+    return {ErrorId::impossible_size,
+            describe_spec(&spec) + " has more bytes than 64 bits count, too many in one tensor"};
+  }
+  return {ErrorId::invalid_shape,
+          "a tensor of shape " + spec.shape.to_string() + " has more elements than 64 bits count"};
+}
+
+void check_countable(const Spec& spec, std::string_view op, const std::source_location& where) {
+  if (spec.is_countable() || spec.shape.is_empty()) return;
+  const Uncountable why = uncountable(spec);
+  raise(why.id, op, why.headline, "check the shape", where);
+}
+
 std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose) {
-  if (spec.shape.is_empty()) return 0;
-  std::uint64_t count = 1;
-  for (Dim d : spec.shape.dims()) {
-    if (!__builtin_mul_overflow(count, static_cast<std::uint64_t>(d.value()), &count) && count <= INT64_MAX) continue;
-    ErrorBuilder error(ErrorId::invalid_shape, purpose.label ? purpose.label : "shape",
-                       "a tensor of shape " + spec.shape.to_string() + " has more elements than 64 bits count");
-    if (purpose.where) error.at(*purpose.where);
-    error.fix("check the shape").raise();
-  }
-  std::uint64_t bytes = 0;
-  if (__builtin_mul_overflow(count, size_of(spec.dtype), &bytes) || bytes > INT64_MAX) {
-    fail_impossible(device, spec, purpose, "more bytes than 64 bits count");
-  }
+  static constexpr std::source_location unknown = std::source_location::current();
+  check_countable(spec, purpose.label ? purpose.label : "shape", purpose.where ? *purpose.where : unknown);
+  const auto bytes = static_cast<std::uint64_t>(spec.bytes());
   if (bytes > device.most_tensor_bytes()) fail_impossible(device, spec, purpose, format_bytes(bytes));
   return bytes;
 }
@@ -139,12 +146,13 @@ BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPur
   BlockPurpose described = purpose;
   described.describe = &describe_spec;
   described.subject = &spec;
-  const std::uint64_t bytes = check_size(device, spec, purpose);
+  const auto bytes = static_cast<std::uint64_t>(spec.bytes());
   return device.allocator().allocate(bytes ? bytes : 1, described);
 }
 
 TensorRef make_tensor(DeviceState& device, DType dtype, const Shape& shape, const BlockPurpose& purpose) {
   TensorRef ref = TensorRef::adopt(new TensorImpl);
+  check_size(device, {dtype, shape}, purpose);
   ref->block = allocate_elements(device, {dtype, shape}, purpose);
   ref->dtype = dtype;
   ref->id = next_tensor_id();
@@ -197,6 +205,7 @@ void write_dense(TensorImpl& impl, const void* data, const std::source_location&
 
 Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where) {
   check_not_forked();
+  const CallerScope caller(where);
   DeviceState& state = (device ? *device : default_device()).state();
   TensorRef ref = make_tensor(state, dtype, shape, {.label = "tensor", .where = &where});
   write_dense(*ref, data, where);
@@ -204,6 +213,7 @@ Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<
 }
 
 const void* Tensor::checked(const void* data, std::size_t count, const Shape& shape, const Where& where) {
+  const CallerScope caller(where);
   if (static_cast<std::int64_t>(count) != shape.element_count().value()) {
     raise(ErrorId::element_count, "tensor",
           std::to_string(count) + " elements do not fill shape " + shape.to_string() + ", which has " +
@@ -213,10 +223,16 @@ const void* Tensor::checked(const void* data, std::size_t count, const Shape& sh
   return data;
 }
 
-Tensor Tensor::abstract(const Spec& spec) { return Tensor(make_abstract(spec).detach()); }
+Tensor Tensor::abstract(const Spec& spec, Where where) {
+  const CallerScope caller(where);
+  if (!is_dtype(spec.dtype)) fail_dtype(static_cast<int>(spec.dtype));
+  check_countable(spec, "abstract", where);
+  return Tensor(make_abstract(spec).detach());
+}
 
 Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const Spec& spec, std::optional<Device> device,
                           Where where) {
+  const CallerScope caller(where);
   if (bytes != byte_count(spec.dtype, spec.shape)) {
     raise(
         ErrorId::element_count, "tensor",
@@ -231,10 +247,12 @@ Tensor Tensor::share(TensorImpl* impl) {
   return Tensor(impl);
 }
 
-Tensor::Tensor(const Tensor& other) : impl_(other.impl_) { retain(impl_); }
+Tensor::Tensor(const Tensor& other) : impl_(other.impl_) {
+  if (impl_) retain(impl_);
+}
 Tensor::Tensor(Tensor&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
 Tensor& Tensor::operator=(const Tensor& other) & {
-  retain(other.impl_);
+  if (other.impl_) retain(other.impl_);
   if (impl_) release(impl_);
   impl_ = other.impl_;
   return *this;
@@ -247,11 +265,11 @@ Tensor::~Tensor() {
   if (impl_) release(impl_);
 }
 
-DType Tensor::dtype() const { return impl_->dtype; }
-const Shape& Tensor::shape() const { return impl_->shape; }
-bool Tensor::is_abstract() const { return impl_->is_abstract(); }
-std::uint64_t Tensor::id() const { return impl_->id; }
-std::string Tensor::describe() const { return lockstep::describe(*impl_); }
+DType Tensor::dtype(Where where) const { return impl(where)->dtype; }
+const Shape& Tensor::shape(Where where) const { return impl(where)->shape; }
+bool Tensor::is_abstract(Where where) const { return impl(where)->is_abstract(); }
+std::uint64_t Tensor::id(Where where) const { return impl(where)->id; }
+std::string Tensor::describe(Where where) const { return lockstep::describe(*impl(where)); }
 
 namespace {
 
@@ -281,13 +299,13 @@ TensorRef dense(TensorImpl* impl, const std::source_location& where) {
 
 }  // namespace
 
-Device Tensor::device() const {
-  check_concrete(*impl_, "device", Where::current());
+Device Tensor::device(Where where) const {
+  check_concrete(*impl(where), "device", where);
   return impl_->device->device();
 }
 
 void Tensor::read_item(void* out, DType as, const Where& where) const {
-  check_concrete(*impl_, "item", where);
+  check_concrete(*impl(where), "item", where);
   if (shape().size() != 1) {
     ErrorBuilder(ErrorId::element_count, "item", "the tensor has " + std::to_string(size()) + " elements, not one")
         .line("tensor", describe())
@@ -299,22 +317,42 @@ void Tensor::read_item(void* out, DType as, const Where& where) const {
 }
 
 void Tensor::read_all(void* out, DType as, const Where& where) const {
-  check_concrete(*impl_, "to_vector", where);
+  check_concrete(*impl(where), "to_vector", where);
   check_type(*impl_, as, "to_vector", where);
   if (on_value_read) on_value_read(*impl_, "to_vector", where);
   read_dense(*dense(impl_, where), out, where);
 }
 
 std::vector<std::uint8_t> Tensor::to_bools(Where where) const {
-  std::vector<std::uint8_t> values(static_cast<std::size_t>(size()));
+  auto values = host_memory<std::uint8_t>(where);
   read_all(values.data(), DType::boolean, where);
   return values;
 }
 
 std::vector<std::byte> Tensor::to_bytes(Where where) const {
-  std::vector<std::byte> bytes(byte_count(dtype(), shape()));
-  read_all(bytes.data(), dtype(), where);
-  return bytes;
+  check_readable(where);
+  try {
+    std::vector<std::byte> bytes(byte_count(dtype(), shape()));
+    read_all(bytes.data(), dtype(), where);
+    return bytes;
+  } catch (const std::bad_alloc&) {
+    fail_host_memory(where);
+  }
+}
+
+// A view may have more elements than any memory: a dense copy of it comes first, and says so.
+void Tensor::check_readable(const Where& where) const {
+  check_concrete(*impl(where), "to_vector", where);
+  if (!impl_->dense) check_size(*impl_->device, {impl_->dtype, impl_->shape}, {.label = "to_vector", .where = &where});
+}
+
+void Tensor::fail_host_memory(const Where& where) const {
+  ErrorBuilder(ErrorId::out_of_memory, "to_vector",
+               "the host has no " + format_bytes(byte_count(dtype(), shape())) + " left for the elements")
+      .line("tensor", describe())
+      .at(where)
+      .fix("read a part of it: slice it first")
+      .raise();
 }
 
 }  // namespace lockstep

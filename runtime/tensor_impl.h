@@ -4,6 +4,7 @@
 #include <atomic>
 #include <string>
 
+#include "lockstep/error.h"
 #include "lockstep/tensor.h"
 #include "runtime/kernel_cache.h"
 #include "runtime/memory/block.h"
@@ -92,9 +93,7 @@ inline void fill_dense_strides(const Shape& shape, std::int64_t* strides) {
   std::int64_t stride = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
     strides[i] = stride;
-    // Unsigned: around an extent of 0 the others may be anything.
-    stride = static_cast<std::int64_t>(static_cast<std::uint64_t>(stride) *
-                                       static_cast<std::uint64_t>(shape.dim(i).value()));
+    stride = next_dense_stride(stride, shape.dim(i).value());
   }
 }
 
@@ -105,7 +104,19 @@ bool strides_are_dense(const Shape& shape, const std::int64_t* strides);
 /// bytes than the device takes in one tensor (OutOfMemoryError LS5002).
 std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
 
-/// Memory for the elements of `spec`, contents undefined.
+/// Throws unless a tensor can have this shape: ShapeError LS2005 where 63 bits do not count its elements,
+/// OutOfMemoryError LS5002 where they do not count its bytes. What only describes or views memory is held to it too, so
+/// that nothing that counts elements can wrap.
+void check_countable(const Spec& spec, std::string_view op, const std::source_location& where);
+
+/// Why it cannot, for a spec that has elements and is not countable.
+struct Uncountable {
+  ErrorId id;
+  std::string headline;
+};
+Uncountable uncountable(const Spec& spec);
+
+/// Memory for the elements of `spec`, whose size was checked; contents undefined.
 BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
 
 /// A new tensor with memory of its own, contents undefined.

@@ -64,7 +64,7 @@ class Dataset {
 
    private:
     struct State;
-    std::unique_ptr<State> state_;
+    Held<std::unique_ptr<State>, "pass"> state_;
   };
   Pass batches(std::int64_t batch_size, Device device, std::int64_t pass_number = 0, bool drop_last = false) const {
     return Pass(*this, batch_size, device, pass_number, drop_last);
@@ -74,7 +74,7 @@ class Dataset {
   const Source& source() const { return *source_; }
 
  private:
-  std::shared_ptr<const Source> source_;
+  Held<std::shared_ptr<const Source>, "data set"> source_;
   std::int64_t limit_ = -1;
   std::optional<RandomKey> shuffle_;
   std::function<Tensor(const Tensor&)> prepare_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <iosfwd>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -112,7 +113,7 @@ class [[nodiscard]] DeviceScope {
 /// offer the mode throws UnsupportedError LS6002 at the first op.
 class [[nodiscard]] MathModeScope {
  public:
-  explicit MathModeScope(MathMode mode);
+  explicit MathModeScope(MathMode mode, std::source_location where = std::source_location::current());
   ~MathModeScope();
   MathModeScope(const MathModeScope&) = delete;
   MathModeScope& operator=(const MathModeScope&) = delete;

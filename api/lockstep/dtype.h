@@ -27,9 +27,15 @@ inline constexpr DType boolean = DType::boolean;
 
 inline constexpr DType floating_dtypes[] = {f32, f64, f16, bf16};
 
-/// Bytes of one element.
+/// Whether the value is one of the dtypes above, and not another number made one by a cast.
+constexpr bool is_dtype(DType t) { return static_cast<int>(t) < dtype_count; }
+/// Throws DTypeError LS2104.
+[[noreturn]] void fail_dtype(int number);
+
+/// Bytes of one element. Throws DTypeError LS2104 for what is no dtype.
 constexpr std::size_t size_of(DType t) {
   constexpr std::size_t sizes[dtype_count] = {4, 8, 2, 2, 1, 1, 4, 8, 1};
+  if (!is_dtype(t)) fail_dtype(static_cast<int>(t));
   return sizes[static_cast<int>(t)];
 }
 
@@ -40,7 +46,7 @@ constexpr bool is_short_float(DType t) { return t == DType::f16 || t == DType::b
 constexpr DType compute_dtype(DType t) { return is_short_float(t) ? DType::f32 : t; }
 constexpr bool is_integer(DType t) { return t >= DType::i8 && t <= DType::i64; }
 
-/// "f32", "i64", "bool" …
+/// "f32", "i64", "bool" …; "no dtype" for what is none.
 std::string_view name_of(DType t);
 
 /// The dtype of that name; throws DTypeError LS2104 with the list of names.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,7 +52,7 @@ void set_memory_poison(Device device, bool on);
 /// Blocks allocated on this thread until the end of the scope belong to `owner`.
 class [[nodiscard]] MemoryOwnerScope {
  public:
-  explicit MemoryOwnerScope(MemoryOwner owner);
+  explicit MemoryOwnerScope(MemoryOwner owner, std::source_location where = std::source_location::current());
   ~MemoryOwnerScope();
   MemoryOwnerScope(const MemoryOwnerScope&) = delete;
   MemoryOwnerScope& operator=(const MemoryOwnerScope&) = delete;

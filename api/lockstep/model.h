@@ -105,7 +105,7 @@ class Model {
  private:
   History run_epochs(const data::Dataset& data, const Fit& options, bool& in_step, Where where);
 
-  std::unique_ptr<State> state_;
+  Held<std::unique_ptr<State>, "model"> state_;
 };
 
 }  // namespace lockstep::nn

@@ -100,7 +100,7 @@ class Layer {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  Held<std::unique_ptr<State>, "layer"> state_;
 };
 
 /// The options of a layer: an aggregate that makes it.

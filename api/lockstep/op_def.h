@@ -30,7 +30,7 @@ class CallTypes;
 /// A set of dtypes.
 struct TypeSet {
   std::uint16_t bits = 0;
-  constexpr bool has(DType t) const { return bits >> static_cast<int>(t) & 1; }
+  constexpr bool has(DType t) const { return is_dtype(t) && (bits >> static_cast<int>(t) & 1); }
   friend constexpr TypeSet operator|(TypeSet a, TypeSet b) { return {static_cast<std::uint16_t>(a.bits | b.bits)}; }
   std::string to_string() const;
 };
@@ -168,6 +168,12 @@ class InferContext {
   void require_rank(std::size_t i, int rank) const;
   /// `axis` counted from the front; throws ShapeError LS2004.
   int axis(std::int64_t axis, int rank) const;
+  /// For attributes that count from the front already, as drivers are told: refuses negative ones too.
+  int axis_from_front(std::int64_t axis, int rank) const;
+  /// Throws ShapeError LS2007 unless `list`, called `what`, has `count` numbers.
+  void require_count(const IntList& list, int count, std::string_view what) const;
+  /// The dtype that an attribute names; throws DTypeError LS2104.
+  DType dtype_named(std::int64_t number) const;
   /// Throws unless the extents agree; symbolic ones may.
   void require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const;
 

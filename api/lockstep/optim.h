@@ -17,7 +17,7 @@ namespace lockstep::optim {
 struct Sgd {
   double learning_rate = 0.01;
   double momentum = 0;
-  bool nesterov = false;
+  bool nesterov = false;  // with a momentum above 0 only
 };
 
 /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015) with bias correction; `weight_decay`
@@ -60,7 +60,7 @@ class Optimizer {
   void step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where);
 
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  Held<std::unique_ptr<Impl>, "optimizer"> impl_;
 };
 
 }  // namespace lockstep::optim

@@ -16,6 +16,25 @@ namespace lockstep {
 
 inline constexpr int max_rank = 8;
 
+/// Sums, differences and products of extents, positions, strides and byte counts; all arithmetic on such numbers goes
+/// through these. Throw ShapeError LS2005, for the op "shape", where the result does not fit into 64 bits.
+[[noreturn]] void fail_overflow(std::int64_t a, const char* sign, std::int64_t b);
+inline std::int64_t checked_add(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  if (__builtin_add_overflow(a, b, &result)) fail_overflow(a, "+", b);
+  return result;
+}
+inline std::int64_t checked_sub(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  if (__builtin_sub_overflow(a, b, &result)) fail_overflow(a, "-", b);
+  return result;
+}
+inline std::int64_t checked_mul(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  if (__builtin_mul_overflow(a, b, &result)) fail_overflow(a, "*", b);
+  return result;
+}
+
 /// One extent: a number >= 0, or a symbolic expression over named sizes. Eight bytes, cheap to copy; symbolic
 /// expressions are interned in canonical form, so `==` decides equality of polynomials such as `batch*784/784 ==
 /// batch`.
@@ -33,9 +52,10 @@ class Dim {
 
   /// The number, or the handle of a symbolic expression, as op attributes carry it.
   constexpr std::int64_t raw() const { return value_; }
-  static constexpr Dim from_raw(std::int64_t raw) {
+  /// Throws ShapeError LS2005 for a negative number that is no such handle.
+  static Dim from_raw(std::int64_t raw) {
     Dim d;
-    d.value_ = raw;
+    d.value_ = raw >= 0 ? raw : known_handle(raw);
     return d;
   }
 
@@ -46,20 +66,24 @@ class Dim {
   friend bool may_equal(Dim a, Dim b) { return a.value_ == b.value_ || !a.is_known() || !b.is_known(); }
 
   friend bool operator==(Dim a, Dim b) = default;
-  friend Dim operator+(Dim a, Dim b) { return a.is_known() && b.is_known() ? Dim(a.value_ + b.value_) : add(a, b); }
-  /// Throws ShapeError LS2005 where the difference of two numbers is negative.
+  /// Sums, products and coefficients of symbols beyond 64 bits throw ShapeError LS2005.
+  friend Dim operator+(Dim a, Dim b) {
+    Dim sum;
+    const bool fits = !__builtin_add_overflow(a.value_, b.value_, &sum.value_);
+    return fits && (a.value_ | b.value_) >= 0 ? sum : add(a, b);  // symbols are negative
+  }
+  /// Throws ShapeError LS2005 where the difference is a negative number.
   friend Dim operator-(Dim a, Dim b) {
     return a.is_known() && b.is_known() && a.value_ >= b.value_ ? Dim(a.value_ - b.value_) : subtract(a, b);
   }
-  /// Throws ShapeError LS2005 where the product of two numbers exceeds 64 bits.
   friend Dim operator*(Dim a, Dim b) {
-    constexpr std::int64_t small = std::int64_t{1} << 31;  // products of smaller numbers fit; symbols are negative
-    const bool fits = a.value_ >= 0 && a.value_ < small && b.value_ >= 0 && b.value_ < small;
-    return fits ? from_raw(a.value_ * b.value_) : multiply(a, b);
+    Dim product;
+    const bool fits = !__builtin_mul_overflow(a.value_, b.value_, &product.value_);
+    return fits && (a.value_ | b.value_) >= 0 ? product : multiply(a, b);
   }
 
-  /// Quotient rounded down; b > 0.
-  friend Dim floor_div(Dim a, Dim b) { return a.is_known() && b.is_known() ? Dim(a.value_ / b.value_) : divide(a, b); }
+  /// Quotient rounded down. Throws ShapeError LS2005 for a division by 0.
+  friend Dim floor_div(Dim a, Dim b) { return a.value_ >= 0 && b.value_ > 0 ? Dim(a.value_ / b.value_) : divide(a, b); }
 
   std::string to_string() const;
 
@@ -69,6 +93,7 @@ class Dim {
   static Dim subtract(Dim a, Dim b);
   static Dim multiply(Dim a, Dim b);
   static Dim divide(Dim a, Dim b);
+  static std::int64_t known_handle(std::int64_t raw);
   std::int64_t fail_symbolic() const;
   static std::int64_t fail_negative(std::int64_t value, const std::source_location& where);
 
@@ -88,8 +113,9 @@ class Shape {
 
   /// Extent of dimension i; negative i counts from the end. Throws for a symbolic extent; see `dim`.
   std::int64_t operator[](int i) const { return dim(i).value(); }
-  Dim dim(int i) const { return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
-  void set_dim(int i, Dim value) { dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)] = value; }
+  /// Throws ShapeError LS2004 where there is no dimension i.
+  Dim dim(int i) const { return dims_[position(i)]; }
+  void set_dim(int i, Dim value) { dims_[position(i)] = value; }
   void append(Dim dim);
 
   bool is_known() const {
@@ -110,11 +136,13 @@ class Shape {
     return false;
   }
 
-  /// The product as a number; throws for symbolic shapes.
+  /// The product as a number; throws TraceError LS4101 for symbolic shapes, ShapeError LS2005 beyond 64 bits.
   std::int64_t size() const {
-    std::uint64_t n = 1;  // large extents may stand before a 0
-    for (int i = 0; i < rank_; ++i) n *= static_cast<std::uint64_t>(dims_[static_cast<std::size_t>(i)].value());
-    return static_cast<std::int64_t>(n);
+    std::int64_t n = 1;
+    for (int i = 0; i < rank_; ++i) {
+      if (__builtin_mul_overflow(n, dims_[static_cast<std::size_t>(i)].value(), &n)) return element_count().value();
+    }
+    return n;
   }
 
   std::span<const Dim> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
@@ -131,6 +159,13 @@ class Shape {
   std::string to_string() const;
 
  private:
+  std::size_t position(int i) const {
+    const int from_front = i < 0 ? i + rank_ : i;
+    if (static_cast<unsigned>(from_front) >= static_cast<unsigned>(rank_)) fail_position(i);
+    return static_cast<std::size_t>(from_front);
+  }
+  [[noreturn]] void fail_position(int i) const;
+
   std::array<Dim, max_rank> dims_{};
   int rank_ = 0;
 };
@@ -142,6 +177,18 @@ struct Spec {
   DType dtype = DType::f32;
   Shape shape;
   friend bool operator==(const Spec&, const Spec&) = default;
+
+  /// Bytes of all elements. Throws as Shape::size().
+  std::int64_t bytes() const { return checked_mul(shape.size(), static_cast<std::int64_t>(size_of(dtype))); }
+  /// Whether 63 bits count the bytes, and the product of any of the extents: those of 0 are left out of it, and so are
+  /// symbolic ones. Every tensor with elements is so, also a view; of empty tensors those that kernels may be given.
+  bool is_countable() const {
+    auto n = static_cast<std::int64_t>(size_of(dtype));
+    for (Dim d : shape.dims()) {
+      if (d.raw() > 1 && __builtin_mul_overflow(n, d.raw(), &n)) return false;
+    }
+    return true;
+  }
 };
 
 }  // namespace lockstep

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
+#include <new>
 #include <optional>
 #include <source_location>
 #include <span>
@@ -13,6 +14,7 @@
 
 #include "lockstep/device.h"
 #include "lockstep/dtype.h"
+#include "lockstep/handle.h"
 #include "lockstep/shape.h"
 
 namespace lockstep {
@@ -22,7 +24,8 @@ class Variable;
 
 /// A dense array of one dtype on one device, or a view of one (reshape, slice, transpose and broadcast copy nothing).
 /// Immutable: ops make new tensors, only a Variable changes. Copies share the elements and cost a reference count; they
-/// may be read from several threads. There is no empty Tensor.
+/// may be read from several threads. There is no empty Tensor: one that was moved from can be copied, which gives
+/// another such, assigned to and destroyed; everything else throws StateError LS1008.
 ///
 /// A tensor can also be a mere description (`is_abstract`): a spec without elements, on which ops infer shapes. Asking
 /// such a tensor for a value throws TraceError LS4101.
@@ -53,7 +56,7 @@ class Tensor {
       : Tensor(std::span<const T>(values), shape, device, where) {}
 
   /// A description without elements.
-  static Tensor abstract(const Spec& spec);
+  static Tensor abstract(const Spec& spec, Where where = Where::current());
 
   /// Elements of `dtype` from untyped memory, such as a file's; `bytes` is its length.
   static Tensor from_bytes(const void* data, std::size_t bytes, const Spec& spec,
@@ -65,17 +68,17 @@ class Tensor {
   Tensor& operator=(Tensor&& other) & noexcept;
   ~Tensor();
 
-  DType dtype() const;
-  const Shape& shape() const;
-  int rank() const { return shape().rank(); }
+  DType dtype(Where where = Where::current()) const;
+  const Shape& shape(Where where = Where::current()) const;
+  int rank(Where where = Where::current()) const { return shape(where).rank(); }
   /// Number of elements.
-  std::int64_t size() const { return shape().size(); }
-  Spec spec() const { return {dtype(), shape()}; }
+  std::int64_t size(Where where = Where::current()) const { return shape(where).size(); }
+  Spec spec(Where where = Where::current()) const { return {dtype(where), shape(where)}; }
   /// Throws TraceError LS4101 for a description.
-  Device device() const;
-  bool is_abstract() const;
+  Device device(Where where = Where::current()) const;
+  bool is_abstract(Where where = Where::current()) const;
   /// Identity of this value within the process; copies share it.
-  std::uint64_t id() const;
+  std::uint64_t id(Where where = Where::current()) const;
 
   /// The only element, waiting for it; throws ShapeError LS2006 where there are more and DTypeError LS2103 for another
   /// T.
@@ -89,7 +92,7 @@ class Tensor {
   /// All elements in row-major order, waiting for them; throws DTypeError LS2103 for another T.
   template <Element T>
   std::vector<T> to_vector(Where where = Where::current()) const requires(!std::same_as<T, bool>) {
-    std::vector<T> values(static_cast<std::size_t>(size()));
+    auto values = host_memory<T>(where);
     read_all(values.data(), DTypeOf<T>::value, where);
     return values;
   }
@@ -103,10 +106,13 @@ class Tensor {
   Tensor to(Device device, Where where = Where::current()) const;
 
   /// "Tensor f32 (2, 3) cpu:0".
-  std::string describe() const;
+  std::string describe(Where where = Where::current()) const;
 
-  /// For the runtime.
-  TensorImpl* impl() const { return impl_; }
+  /// For the runtime; never nullptr.
+  TensorImpl* impl(Where where = Where::current()) const {
+    if (!impl_) fail_moved_from("tensor", where);
+    return impl_;
+  }
   static Tensor adopt(TensorImpl* impl) { return Tensor(impl); }
   static Tensor share(TensorImpl* impl);
 
@@ -114,6 +120,19 @@ class Tensor {
   explicit Tensor(TensorImpl* impl) : impl_(impl) {}
   Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where);
   static const void* checked(const void* data, std::size_t count, const Shape& shape, const Where& where);
+  /// Room for all elements; an error like any other where the host has none, or the elements of a view are more than
+  /// any memory holds.
+  template <class T>
+  std::vector<T> host_memory(const Where& where) const {
+    check_readable(where);
+    try {
+      return std::vector<T>(static_cast<std::size_t>(size(where)));
+    } catch (const std::bad_alloc&) {
+      fail_host_memory(where);
+    }
+  }
+  void check_readable(const Where& where) const;
+  [[noreturn]] void fail_host_memory(const Where& where) const;
   void read_item(void* out, DType as, const Where& where) const;
   void read_all(void* out, DType as, const Where& where) const;
 
@@ -161,7 +180,7 @@ class Operand {
   using Where = std::source_location;
 
   Operand(const Tensor& tensor, Where at = Where::current())  // NOLINT: implicit by design
-      : impl_(tensor.impl()), where_(at) {}
+      : impl_(tensor.impl(at)), where_(at) {}
   Operand(const Variable& variable, Where at = Where::current());  // NOLINT: implicit by design
   template <class T>
   requires std::is_arithmetic_v<T> Operand(T value, Where at = Where::current())

@@ -12,9 +12,7 @@
 namespace lockstep::data {
 namespace {
 
-std::size_t example_bytes(const Spec& spec) {
-  return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype);
-}
+std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.bytes()); }
 
 Spec batched(const Spec& example, std::int64_t count) {
   Shape shape{count};
@@ -24,7 +22,10 @@ Spec batched(const Spec& example, std::int64_t count) {
 
 }  // namespace
 
-Dataset::Dataset(std::shared_ptr<const Source> source) : source_(std::move(source)) {}
+Dataset::Dataset(std::shared_ptr<const Source> source) : source_(std::move(source)) {
+  if (source_) return;
+  ErrorBuilder(ErrorId::invalid_use, "data set", "there is no source").fix("give a source of examples").raise();
+}
 
 std::int64_t Dataset::size() const { return limit_ < 0 ? source_->size() : std::min(limit_, source_->size()); }
 

@@ -6,6 +6,7 @@
 #include "lockstep/error.h"
 #include "lockstep/ops.h"
 #include "lockstep/options.h"
+#include "runtime/enums.h"
 
 namespace lockstep::data {
 namespace {
@@ -16,9 +17,7 @@ Shape without_batch(const Shape& shape) {
   return one;
 }
 
-std::size_t example_bytes(const Spec& spec) {
-  return static_cast<std::size_t>(spec.shape.size()) * size_of(spec.dtype);
-}
+std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.bytes()); }
 
 void copy_rows(const std::byte* from, std::size_t row, std::span<const std::int64_t> indices, std::byte* to) {
   for (std::int64_t index : indices) {
@@ -85,6 +84,7 @@ Dataset from_idx(const std::string& images, const std::string& labels) {
 }
 
 Dataset fashion_mnist(Split split, const std::string& folder) {
+  check_enum(split, Split::test, "split of the data", "fashion_mnist");
   const std::filesystem::path base =
       !folder.empty() ? folder : option("data").value_or("/usr/share/datasets/fashion-mnist");
   const std::string prefix = split == Split::train ? "train" : "t10k";

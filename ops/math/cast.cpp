@@ -1,7 +1,7 @@
 #include "lockstep/ops/math.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
-#include "ops/call_error.h"
+#include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
 #include "runtime/tensor_impl.h"
@@ -21,9 +21,9 @@ OpDef cast() {
                                 .values = {CaseValues::Kind::range, -300, 300}});
   op.inputs = {{"x", types::any, '-'}};
   // A number is in the new dtype at once: by way of f32 or i32 it would lose digits.
-  op.dtype_of_number = [](const OpCall& call) { return static_cast<DType>(call.attrs_as<CastAttrs>().to); };
+  op.dtype_of_number = [](const OpCall& call) { return dtype_named(call, call.attrs_as<CastAttrs>().to); };
   op.attrs = attr_schema<CastAttrs>("lks_cast_attrs", attr("to", &CastAttrs::to, "the dtype, numbered as DType"));
-  op.infer = [](InferContext& c) { c.set(0, static_cast<DType>(c.attrs<CastAttrs>().to), c.shape(0)); };
+  op.infer = [](InferContext& c) { c.set(0, c.dtype_named(c.attrs<CastAttrs>().to), c.shape(0)); };
   op.gradient = [](GradContext& g) { g.set(0, lockstep::cast({g.upstream(), g.where()}, g.input_dtype(0))); };
   op.cases = [] {
     std::vector<OpCase> cases;
@@ -39,6 +39,7 @@ OpDef cast() {
         cases.push_back(c.with(CastAttrs{to}));
       }
     }
+    cases.push_back(OpCase{"error/dtype", {{Shape{3}}}, {}, {}, ErrorId::unknown_dtype}.with(CastAttrs{42}));
     return cases;
   };
   return op;

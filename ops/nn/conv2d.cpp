@@ -6,6 +6,7 @@
 #include "ops/built_in.h"
 #include "ops/nn/window.h"
 #include "ops/sum_oracle.h"
+#include "runtime/caller.h"
 
 namespace lockstep {
 namespace {
@@ -31,6 +32,12 @@ AttrSchema conv_backward_schema(const char* name, const char* shape_doc) {
 template <class A>
 Shape convolved(InferContext& c, const Shape& x, const Shape& w, const A& a) {
   check_window(c, a.strides, a.padding, a.dilation);
+  for (int side : {1, 2}) {
+    if (!(w.dim(side) == Dim(0))) continue;
+    c.fail(ErrorId::invalid_shape,
+           std::string("the filter ") + w.to_string() + " has no " + (side == 1 ? "rows" : "columns"),
+           "filters are OHWI, of height and width 1 or more");
+  }
   if (a.groups < 1) c.fail(ErrorId::invalid_attribute, "groups is " + std::to_string(a.groups), "groups is 1 or more");
   const Dim channels = w.dim(3) * Dim(a.groups);
   if (!may_equal(x.dim(3), channels)) {
@@ -184,6 +191,7 @@ OpDef conv2d() {
     wrong("error/channels", {1, 5, 5, 2}, {4, 3, 3, 3}, {}, ErrorId::inner_dimensions);
     wrong("error/window", {1, 2, 2, 3}, {4, 3, 3, 3}, {}, ErrorId::invalid_shape);
     wrong("error/rank", {5, 5, 3}, {4, 3, 3, 3}, {}, ErrorId::wrong_rank);
+    wrong("error/no_kernel", {1, 5, 5, 3}, {4, 0, 3, 3}, {}, ErrorId::invalid_shape);
     wrong("error/stride", {1, 5, 5, 3}, {4, 3, 3, 3}, {{0, 1}, {0, 0, 0, 0}, {1, 1}, 1}, ErrorId::invalid_attribute);
     wrong("error/groups", {1, 5, 5, 4}, {3, 3, 3, 2}, {{1, 1}, {0, 0, 0, 0}, {1, 1}, 2}, ErrorId::invalid_attribute);
     return cases;
@@ -203,6 +211,7 @@ OpDef conv2d_backward_input() {
     c.require_rank(0, 4);
     c.require_rank(1, 4);
     const auto& a = c.attrs<Conv2dBackwardAttrs>();
+    c.require_count(a.shape, 4, "shape");
     const Shape x = shape_of(a.shape);
     require_result_shape(c, 0, convolved(c, x, c.shape(1), a), "convolution");
     c.set(0, c.group_dtype(), x);
@@ -250,6 +259,7 @@ OpDef conv2d_backward_filter() {
     c.require_rank(0, 4);
     c.require_rank(1, 4);
     const auto& a = c.attrs<Conv2dBackwardAttrs>();
+    c.require_count(a.shape, 4, "shape");
     const Shape w = shape_of(a.shape);
     require_result_shape(c, 1, convolved(c, c.shape(0), w, a), "convolution");
     c.set(0, c.group_dtype(), w);
@@ -298,6 +308,7 @@ Tensor conv2d(Operand x, Operand w, Convolution options) { return conv2d(x, w, O
 Tensor conv2d(Operand x, Operand w, Operand bias, Convolution options) {
   static const OpDef& op = built_in("conv2d");
   Conv2dAttrs attrs{list_of(options.strides), {}, list_of(options.dilation), options.groups};
+  const CallerScope caller(x.where());
   const Shape image = x.tensor().shape(), filter = w.tensor().shape();
   const bool ranks_fit = image.rank() == 4 && filter.rank() == 4 && options.strides[0] > 0 && options.strides[1] > 0;
   const Pair window = ranks_fit ? Pair{filter[1], filter[2]} : Pair{1, 1};

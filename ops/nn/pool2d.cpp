@@ -6,9 +6,11 @@
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
+#include "ops/invoke.h"
 #include "ops/nn/window.h"
 #include "ops/pointwise.h"
 #include "ops/sum_oracle.h"
+#include "runtime/caller.h"
 
 namespace lockstep {
 namespace {
@@ -33,10 +35,20 @@ Shape pooled(InferContext& c, const Shape& x, const A& a) {
     c.fail(ErrorId::wrong_rank, "the image has rank " + std::to_string(x.rank()) + ", needed is rank 4",
            "images are NHWC: (batch, height, width, channels)");
   }
+  c.require_count(a.window, 2, "window");
+  // Before the strides, which are those of the window where none are given.
+  for (std::int64_t extent : a.window.view()) {
+    if (extent >= 1 && extent <= most_window) continue;
+    c.fail(ErrorId::invalid_attribute, "a window has the extent " + std::to_string(extent),
+           "windows are 1 or more, and at most " + std::to_string(most_window));
+  }
+  if (a.window[0] * a.window[1] > most_window) {
+    c.fail(ErrorId::invalid_attribute,
+           "a window has " + std::to_string(a.window[0] * a.window[1]) + " elements, more than i32 numbers",
+           "use a smaller window");
+  }
   check_window(c, a.strides, a.padding, {1, 1});
   for (std::size_t side = 0; side < 2; ++side) {
-    if (a.window[side] < 1)
-      c.fail(ErrorId::invalid_attribute, "a window of " + std::to_string(a.window[side]), "windows are 1 or more");
     // Otherwise a window could lie in the padding alone.
     if (a.padding[2 * side] >= a.window[side] || a.padding[2 * side + 1] >= a.window[side]) {
       c.fail(ErrorId::invalid_attribute, "padding is as large as the window",
@@ -120,6 +132,7 @@ std::vector<OpCase> forward_cases(CaseValues values) {
   };
   wrong("error/rank", {4, 4, 2}, {}, ErrorId::wrong_rank);
   wrong("error/window", {1, 1, 4, 2}, {}, ErrorId::invalid_shape);
+  wrong("error/no_window", {1, 4, 4, 2}, {{0, 2}, {2, 2}, {0, 0, 0, 0}}, ErrorId::invalid_attribute);
   wrong("error/padding", {1, 4, 4, 2}, {{2, 2}, {2, 2}, {2, 0, 0, 0}}, ErrorId::invalid_attribute);
   return cases;
 }
@@ -165,6 +178,7 @@ void decompose_max_pool2d_gather(DecomposeContext& c) {
 Pool2dAttrs attrs_of(const Operand& x, const Pool2d& options) {
   const Pair strides = options.strides.value_or(options.window);
   Pool2dAttrs attrs{list_of(options.window), list_of(strides), {0, 0, 0, 0}};
+  const CallerScope caller(x.where());
   const Shape image = x.tensor().shape();
   if (image.rank() == 4 && strides[0] > 0 && strides[1] > 0) {
     attrs.padding = resolve_padding(options.padding, image, options.window, strides, {1, 1});
@@ -395,7 +409,27 @@ Tensor avg_pool2d(Operand x, Pool2d options) {
   return invoke1(op, {x}, &attrs);
 }
 
-Tensor global_max_pool2d(Operand x) { return max(x, {.axes = {1, 2}}); }
-Tensor global_avg_pool2d(Operand x) { return mean(x, {.axes = {1, 2}}); }
+namespace {
+
+void require_image(const Operand& x, const char* op) {
+  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
+  if (rank == 4) return;
+  ErrorBuilder(ErrorId::wrong_rank, op, "the image has rank " + std::to_string(rank) + ", needed is rank 4")
+      .line("x", describe(x))
+      .at(x.where())
+      .fix("images are NHWC: (batch, height, width, channels)")
+      .raise();
+}
+
+}  // namespace
+
+Tensor global_max_pool2d(Operand x) {
+  require_image(x, "global_max_pool2d");
+  return max(x, {.axes = {1, 2}});
+}
+Tensor global_avg_pool2d(Operand x) {
+  require_image(x, "global_avg_pool2d");
+  return mean(x, {.axes = {1, 2}});
+}
 
 }  // namespace lockstep

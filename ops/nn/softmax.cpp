@@ -88,7 +88,7 @@ OpDef softmax_op(std::string name, std::string doc, bool logarithm) {
   op.attrs = attr_schema<AxisAttrs>("lks_softmax_attrs", attr("axis", &AxisAttrs::axis, "from the front"));
   op.error_class = ErrorClass::composed;
   op.infer = [](InferContext& c) {
-    c.axis(c.attrs<AxisAttrs>().axis, c.rank(0));
+    c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
     c.set(0, c.group_dtype(), c.shape(0));
   };
   op.saves = {{.outputs = 1}};
@@ -209,7 +209,7 @@ OpDef pick_label() {
   };
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<PickLabelAttrs>();
-    const int axis = c.axis(a.axis, c.rank(0));
+    const int axis = c.axis_from_front(a.axis, c.rank(0));
     c.require_equal(c.shape(0).dim(axis), Dim::from_raw(a.classes), ErrorId::shapes_differ, "classes and x");
     c.set(0, c.group_dtype(), broadcast_shape(c.call()));
   };

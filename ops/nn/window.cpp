@@ -19,8 +19,8 @@ IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& 
     std::int64_t total = span - 1;
     if (strides[s] > 1) {
       const std::int64_t extent = image[side + 1];
-      const std::int64_t count = (extent + strides[s] - 1) / strides[s];
-      total = std::max<std::int64_t>(0, (count - 1) * strides[s] + span - extent);
+      const std::int64_t count = checked_add(extent, strides[s] - 1) / strides[s];
+      total = std::max<std::int64_t>(0, checked_add((count - 1) * strides[s], span) - extent);
     }
     out.values[2 * s] = total / 2;
     out.values[2 * s + 1] = total - total / 2;
@@ -30,7 +30,7 @@ IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& 
 
 Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, std::int64_t after, std::int64_t stride,
                  std::int64_t dilation) {
-  const Dim padded = extent + Dim(before + after);
+  const Dim padded = extent + Dim(before) + Dim(after);
   const Dim span = (window - Dim(1)) * Dim(dilation) + Dim(1);
   if (padded.is_known() && span.is_known() && span.value() > padded.value()) {
     c.fail(ErrorId::invalid_shape,
@@ -48,6 +48,9 @@ void check_window(InferContext& c, const IntList& strides, const IntList& paddin
   const auto all = [](const IntList& list, auto test) {
     return std::all_of(list.view().begin(), list.view().end(), test);
   };
+  c.require_count(strides, 2, "strides");
+  c.require_count(padding, 4, "padding");
+  c.require_count(dilation, 2, "dilation");
   if (!all(strides, positive)) c.fail(ErrorId::invalid_attribute, "a stride is below 1", "strides are 1 or more");
   if (!all(dilation, positive)) c.fail(ErrorId::invalid_attribute, "a dilation is below 1", "dilations are 1 or more");
   for (const IntList* list : {&strides, &padding, &dilation}) {

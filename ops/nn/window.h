@@ -18,7 +18,8 @@ IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& 
 Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, std::int64_t after, std::int64_t stride,
                  std::int64_t dilation);
 
-/// Throws unless strides and dilations are positive, padding is not negative, and none is above most_window.
+/// Throws unless there are as many as sides, strides and dilations are positive, padding is not negative, and none is
+/// above most_window.
 void check_window(InferContext& c, const IntList& strides, const IntList& padding, const IntList& dilation);
 
 inline IntList list_of(const Pair& pair) { return {pair[0], pair[1]}; }

@@ -29,11 +29,11 @@ AttrSchema random_schema(const char* name) {
 
 void infer_random(InferContext& c) {
   const auto& a = c.attrs<RandomAttrs>();
-  c.set(0, static_cast<DType>(a.dtype), shape_of(a.shape));
+  c.set(0, c.dtype_named(a.dtype), shape_of(a.shape));
 }
 
 void infer_random_numbers(InferContext& c) {
-  const auto dtype = static_cast<DType>(c.attrs<RandomAttrs>().dtype);
+  const DType dtype = c.dtype_named(c.attrs<RandomAttrs>().dtype);
   if (!drawn_dtypes.has(dtype)) {
     c.fail(ErrorId::dtype_not_accepted, "random numbers are f32 or f64, not " + std::string(name_of(dtype)),
            "draw f32 and cast");
@@ -269,7 +269,7 @@ OpDef random_bits() {
   op.effects = Effects::random;
   op.differentiable = false;
   op.infer = [](InferContext& c) {
-    const auto dtype = static_cast<DType>(c.attrs<RandomAttrs>().dtype);
+    const DType dtype = c.dtype_named(c.attrs<RandomAttrs>().dtype);
     if (!types::index.has(dtype)) {
       c.fail(ErrorId::dtype_not_accepted, "random bits are i32 or i64, not " + std::string(name_of(dtype)),
              "ask for i32 or i64");
@@ -340,7 +340,10 @@ OpDef random_permutation() {
   op.scalars = key_scalars();
   op.effects = Effects::random;
   op.differentiable = false;
-  op.infer = [](InferContext& c) { c.set(0, DType::i64, shape_of(c.attrs<ShapeAttrs>().shape)); };
+  op.infer = [](InferContext& c) {
+    c.require_count(c.attrs<ShapeAttrs>().shape, 1, "shape");
+    c.set(0, DType::i64, shape_of(c.attrs<ShapeAttrs>().shape));
+  };
   op.decompose = [](DecomposeContext& c) {
     const Tensor keys =
         lockstep::random_bits(c.output_spec(0).shape, DType::i64, key_from(c.call().scalars, 0), c.call().where);
@@ -396,6 +399,9 @@ Tensor random_truncated_normal(const Shape& shape, double mean, double stddev, R
 
 Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key, std::source_location where) {
   static const OpDef& op = built_in("random_permutation");
+  if (n < 0) {
+    raise(ErrorId::invalid_attribute, "random_permutation", "n is " + std::to_string(n), "n is 0 or more", where);
+  }
   const ShapeAttrs attrs{list_of(Shape{n})};
   std::vector<Scalar> scalars;
   append_key(scalars, key ? *key : next_key());

@@ -6,6 +6,7 @@
 #include "lockstep/ops/math.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
+#include "ops/call_error.h"
 #include "ops/invoke.h"
 #include "ops/shape/indexing.h"
 #include "ops/sum_oracle.h"
@@ -42,8 +43,8 @@ void infer_reduction(InferContext& c) {
   const auto& a = c.attrs<ReduceAttrs>();
   std::int64_t previous = -1;
   for (std::int64_t axis : a.axes.view()) {
-    const int position = c.axis(axis, c.rank(0));  // or it is out of range
-    if (axis <= previous || position != axis) {
+    c.axis_from_front(axis, c.rank(0));  // or it is out of range
+    if (axis <= previous) {
       c.fail(ErrorId::axis_out_of_range, "axis " + std::to_string(axis) + " is given twice", "name each axis once");
     }
     previous = axis;
@@ -178,7 +179,7 @@ Tensor call_reduction(const OpDef& op, const Operand& x, const Reduce& options) 
   }
   for (std::int64_t& axis : axes) axis = axis < 0 && axis >= -rank ? axis + rank : axis;
   std::sort(axes.begin(), axes.end());
-  attrs.axes = IntList(axes);
+  attrs.axes = attribute_list(op, {x}, axes, "the list of axes");
   return invoke1(op, std::span(&x, 1), &attrs);
 }
 
@@ -234,7 +235,7 @@ OpDef argmax() {
   op.differentiable = false;
   op.attrs = attr_schema<ArgmaxAttrs>("lks_argmax_attrs", attr("axis", &ArgmaxAttrs::axis, "from the front"));
   op.infer = [](InferContext& c) {
-    const int axis = c.axis(c.attrs<ArgmaxAttrs>().axis, c.rank(0));
+    const int axis = c.axis_from_front(c.attrs<ArgmaxAttrs>().axis, c.rank(0));
     if (c.shape(0).dim(axis) == Dim(0)) {
       c.fail(ErrorId::invalid_shape, "there is nothing to choose from in " + c.shape(0).to_string(),
              "the axis needs an extent of 1 or more");

@@ -48,12 +48,20 @@ inline long double at_broadcast(const RefArray& array, const Index& index) {
 inline void check_positions(const InferContext& c, int d, std::int64_t start, std::int64_t step, Dim count,
                             Dim extent) {
   if (!extent.is_known() || !count.is_known() || count.value() <= 0) return;
-  const std::int64_t last = start + (count.value() - 1) * step;
-  if (start >= 0 && start < extent.value() && last >= 0 && last < extent.value()) return;
-  c.fail(ErrorId::index_out_of_range,
-         "positions " + std::to_string(start) + " to " + std::to_string(last) + " of dimension " + std::to_string(d) +
-             " lie outside its extent of " + extent.to_string(),
-         "positions go from 0 to the extent - 1");
+  if (step == 0 && count.value() > 1) {
+    c.fail(ErrorId::invalid_attribute, "the step along axis " + std::to_string(d) + " is 0",
+           "steps are positive, or negative to go backwards");
+  }
+  std::int64_t last = 0;
+  const bool fits =
+      !__builtin_mul_overflow(count.value() - 1, step, &last) && !__builtin_add_overflow(start, last, &last);
+  if (fits && start >= 0 && start < extent.value() && last >= 0 && last < extent.value()) return;
+  c.fail(
+      ErrorId::index_out_of_range,
+      (fits ? "positions " + std::to_string(start) + " to " + std::to_string(last)
+            : count.to_string() + " positions from " + std::to_string(start) + " in steps of " + std::to_string(step)) +
+          " of dimension " + std::to_string(d) + " lie outside its extent of " + extent.to_string(),
+      "positions go from 0 to the extent - 1");
 }
 
 }  // namespace lockstep

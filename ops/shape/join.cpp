@@ -18,12 +18,13 @@ namespace {
 ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int64_t> starts,
                std::span<const std::int64_t> steps) {
   ViewLayout place{shape, {}, 0};
+  if (shape.is_empty()) return place;
   std::int64_t strides[max_rank];
   fill_dense_strides(output, strides);
   for (int i = 0; i < output.rank(); ++i) {
     const auto d = static_cast<std::size_t>(i);
-    place.offset += shape[i] > 0 ? starts[d] * strides[i] : 0;
-    place.strides[i] = strides[i] * steps[d];
+    place.offset += starts[d] * strides[i];
+    place.strides[i] = strides[i] * (shape[i] > 1 ? steps[d] : 1);
   }
   return place;
 }
@@ -71,7 +72,7 @@ OpDef concat() {
   op.inputs = {{.name = "x", .types = types::any, .variadic = true}};
   op.attrs = attr_schema<AxisAttrs>("lks_concat_attrs", attr("axis", &AxisAttrs::axis, "from the front"));
   op.infer = [](InferContext& c) {
-    const int axis = c.axis(c.attrs<AxisAttrs>().axis, c.rank(0));
+    const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
     Shape out = c.shape(0);
     for (std::size_t i = 1; i < c.input_count(); ++i) {
       c.require_rank(i, out.rank());
@@ -159,7 +160,7 @@ OpDef pad() {
     for (std::size_t i = 0; i < static_cast<std::size_t>(c.rank(0)); ++i) {
       if (a.before[i] < 0 || a.after[i] < 0)
         c.fail(ErrorId::invalid_attribute, "padding is negative", "use slice to cut elements off");
-      out.append(c.shape(0).dim(static_cast<int>(i)) + Dim(a.before[i] + a.after[i]));
+      out.append(c.shape(0).dim(static_cast<int>(i)) + Dim(a.before[i]) + Dim(a.after[i]));
     }
     c.set(0, c.dtype(0), out);
   };
@@ -195,6 +196,12 @@ OpDef pad() {
     cases.push_back(OpCase{"f64", {{Shape{5}, DType::f64}}, {}, {half}}.with(PadAttrs{{2}, {0}}));
     cases.push_back(OpCase{"bytes", {{Shape{5}, DType::u8}}, {}, {zero}, {}, false}.with(PadAttrs{{1}, {1}}));
     cases.push_back(OpCase{"error", {{Shape{5}}}, {}, {zero}, ErrorId::invalid_attribute}.with(PadAttrs{{-1}, {0}}));
+    const auto too_far = [&](const char* name, Shape shape, PadAttrs a) {
+      cases.push_back(OpCase{name, {{shape}}, {}, {zero}, ErrorId::invalid_shape}.with(a));
+    };
+    too_far("error/extent", {3}, {{0}, {INT64_MAX}});
+    too_far("error/both_sides", {3, 3}, {{INT64_MAX, 0}, {INT64_MAX, 0}});
+    too_far("error/elements", {3, 3}, {{INT64_MAX - 3, 0}, {0, INT64_MAX - 3}});
     cases.push_back(OpCase{"saturated", {{Shape{5}, DType::i32}}, {}, {1e20}, {}, false}.with(PadAttrs{{1}, {1}}));
     cases.push_back(OpCase{"error/number", {{Shape{5}, DType::u8}}, {}, {300}, ErrorId::invalid_attribute}.with(
         PadAttrs{{1}, {1}}));
@@ -272,8 +279,9 @@ OpDef full() {
   op.differentiable = false;
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<FullAttrs>();
-    check_number(c.call(), c.call().scalars[0], static_cast<DType>(a.dtype));
-    c.set(0, static_cast<DType>(a.dtype), shape_of(a.shape));
+    const DType dtype = c.dtype_named(a.dtype);
+    check_number(c.call(), c.call().scalars[0], dtype);
+    c.set(0, dtype, shape_of(a.shape));
   };
   op.assemble = [](const OpCall& call, const Shape&) { return Assembly{call.scalars[0], {}}; };
   op.reference = [](RefContext& r) {
@@ -307,7 +315,8 @@ Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis, std::sou
 
 Tensor pad(Operand x, const Ints& before, const Ints& after, Scalar value) {
   static const OpDef& op = built_in("pad");
-  const PadAttrs attrs{IntList(before), IntList(after)};
+  const PadAttrs attrs{attribute_list(op, {x}, before, "the padding before", ErrorId::invalid_attribute),
+                       attribute_list(op, {x}, after, "the padding after", ErrorId::invalid_attribute)};
   return invoke1(op, {x}, &attrs, std::span(&value, 1));
 }
 

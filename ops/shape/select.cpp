@@ -78,7 +78,7 @@ OpDef gather() {
   op.inputs = {{"x", types::any}, {"indices", types::index, 'I'}};
   op.attrs = axis_schema("lks_gather_attrs");
   op.infer = [](InferContext& c) {
-    const int axis = c.axis(c.attrs<AxisAttrs>().axis, c.rank(0));
+    const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
     Shape out;
     for (int i = 0; i < c.rank(0); ++i) {
       if (i != axis) out.append(c.shape(0).dim(i));
@@ -155,7 +155,7 @@ OpDef scatter_add() {
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<ScatterAddAttrs>();
-    const int axis = c.axis(a.axis, c.rank(0));
+    const int axis = c.axis_from_front(a.axis, c.rank(0));
     c.require_rank(1, 1);
     c.require_equal(c.shape(0).dim(axis), c.shape(1).dim(0), ErrorId::shapes_differ,
                     "updates along the axis and indices");
@@ -221,7 +221,7 @@ OpDef one_hot() {
     if (a.depth < 0) c.fail(ErrorId::invalid_attribute, "depth is " + std::to_string(a.depth), "depth is 0 or more");
     Shape out = c.shape(0);
     out.append(a.depth);
-    c.set(0, static_cast<DType>(a.dtype), out);
+    c.set(0, c.dtype_named(a.dtype), out);
   };
   op.decompose = [](DecomposeContext& c) {
     const std::source_location at = c.call().where;
@@ -278,11 +278,8 @@ OpDef matches_position() {
                                                attr("dtype", &MatchesPositionAttrs::dtype, "numbered as DType"));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<MatchesPositionAttrs>();
-    if (a.axis < 0 || a.axis >= c.shape(0).rank()) {
-      c.fail(ErrorId::axis_out_of_range, "there is no axis " + std::to_string(a.axis),
-             "name an axis of x, from the front");
-    }
-    c.set(0, static_cast<DType>(a.dtype), c.shape(0));
+    c.axis_from_front(a.axis, c.rank(0));
+    c.set(0, c.dtype_named(a.dtype), c.shape(0));
   };
   op.cases = [] {
     const CaseInput x{Shape{4, 6}, DType::i64, {CaseValues::Kind::indices, 0, 5}};

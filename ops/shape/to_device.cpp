@@ -31,7 +31,7 @@ std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const Spec> spe
   DeviceState& target = device_at(call.attrs_as<ToDeviceAttrs>().device).state();
   TensorRef copy =
       make_tensor(target, specs[0].dtype, specs[0].shape, {.label = call.op.name.c_str(), .where = &call.where});
-  std::vector<std::byte> staging(static_cast<std::size_t>(specs[0].shape.size()) * size_of(specs[0].dtype));
+  std::vector<std::byte> staging(static_cast<std::size_t>(specs[0].bytes()));
   read_dense(*source, staging.data(), call.where);
   write_dense(*copy, staging.data(), call.where);
   return {Tensor::adopt(copy.detach())};
@@ -48,7 +48,14 @@ OpDef to_device() {
   op.inputs = {{"x", types::any}};
   op.attrs = attr_schema<ToDeviceAttrs>("lks_to_device_attrs",
                                         attr("device", &ToDeviceAttrs::device, "index in the list of devices"));
-  op.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  op.infer = [](InferContext& c) {
+    const std::int64_t device = c.attrs<ToDeviceAttrs>().device;
+    if (device < 0 || static_cast<std::size_t>(device) >= DriverRegistry::instance().entries().size()) {
+      c.fail(ErrorId::unknown_device, "there is no device number " + std::to_string(device),
+             "`lockstep devices` lists what there is");
+    }
+    c.set(0, c.dtype(0), c.shape(0));
+  };
   op.host = &copy_to_device;
   op.saves = {{.inputs = 1}};  // for the device to go back to
   op.gradient = [](GradContext& g) {

@@ -9,6 +9,7 @@
 #include "ops/call_error.h"
 #include "ops/invoke.h"
 #include "ops/shape/indexing.h"
+#include "runtime/caller.h"
 
 namespace lockstep {
 namespace {
@@ -81,13 +82,7 @@ OpDef reshape() {
                     "the element counts of " + c.shape(0).to_string() + " and " + to.to_string());
     c.set(0, c.dtype(0), to);
   };
-  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output) -> std::optional<ViewLayout> {
-    if (output.size() == 0) {
-      ViewLayout empty{output, {}, input.offset};
-      return empty;
-    }
-    return reshaped(input, output);
-  };
+  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output) { return reshaped(input, output); };
   op.decompose = [](DecomposeContext& c) {
     static const OpDef& copy = built_in("copy");
     const Tensor dense = invoke1(copy, std::span(&c.input(0), 1));
@@ -123,7 +118,7 @@ OpDef transpose() {
     Shape out;
     std::uint32_t seen = 0;
     for (std::int64_t axis : order.view()) {
-      const int from = c.axis(axis, c.rank(0));
+      const int from = c.axis_from_front(axis, c.rank(0));
       if (seen >> from & 1)
         c.fail(ErrorId::axis_out_of_range, "dimension " + std::to_string(from) + " is named twice",
                "name every dimension once");
@@ -174,6 +169,9 @@ OpDef slice() {
                               attr("steps", &SliceAttrs::steps, "may be negative"));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<SliceAttrs>();
+    c.require_count(a.starts, c.rank(0), "starts");
+    c.require_count(a.counts, c.rank(0), "counts");
+    c.require_count(a.steps, c.rank(0), "steps");
     Shape out;
     for (std::size_t i = 0; i < static_cast<std::size_t>(c.rank(0)); ++i) {
       const Dim extent = c.shape(0).dim(static_cast<int>(i));
@@ -188,8 +186,8 @@ OpDef slice() {
     ViewLayout out{output, {}, input.offset};
     for (int i = 0; i < output.rank(); ++i) {
       const auto d = static_cast<std::size_t>(i);
-      out.offset += output[i] > 0 ? a.starts[d] * input.strides[i] : 0;
-      out.strides[i] = input.strides[i] * a.steps[d];
+      out.offset += a.starts[d] * input.strides[i];
+      out.strides[i] = input.strides[i] * (output[i] > 1 ? a.steps[d] : 1);
     }
     return std::optional(out);
   };
@@ -214,6 +212,10 @@ OpDef slice() {
         make("reverse", {7}, {{6}, {7}, {-1}}), make("matrix", {5, 6}, {{1, 2}, {3, 2}, {1, 2}}),
         make("empty", {5}, {{0}, {0}, {1}}),    make("error", {5}, {{3}, {3}, {1}})};
     cases.back().error = ErrorId::index_out_of_range;
+    cases.push_back(make("error/far", {5}, {{1}, {INT64_MAX}, {INT64_MAX}}));
+    cases.back().error = ErrorId::index_out_of_range;
+    cases.push_back(make("error/step", {5}, {{1}, {3}, {0}}));
+    cases.back().error = ErrorId::invalid_attribute;
     return cases;
   };
   return op;
@@ -257,6 +259,9 @@ OpDef broadcast_to() {
     std::vector<OpCase> cases = {make("rows", {5}, {3, 5}), make("columns", {3, 1}, {3, 4}), make("scalar", {}, {2, 2}),
                                  make("same", {2, 3}, {2, 3}), make("error", {4}, {3, 5})};
     cases.back().error = ErrorId::shapes_do_not_broadcast;
+    const std::int64_t many = std::int64_t{1} << 32;  // its square is 0 in 64 bits
+    cases.push_back(make("error/elements", {}, {many, many}));
+    cases.back().error = ErrorId::invalid_shape;
     return cases;
   };
   return op;
@@ -267,6 +272,8 @@ OpDef broadcast_to() {
 NewShape::NewShape(std::initializer_list<std::int64_t> dims) : NewShape(Ints(dims)) {}
 
 NewShape::NewShape(const Ints& dims) {
+  rank_ = dims.size();
+  if (rank_ > static_cast<std::size_t>(max_rank)) return;  // refused by resolve(), which knows the line
   for (std::int64_t d : dims) {
     if (d == -1 && open_ < 0) {
       open_ = shape_.rank();
@@ -280,15 +287,24 @@ NewShape::NewShape(const Ints& dims) {
 }
 
 Shape NewShape::resolve(Dim count, std::source_location where) const {
+  if (rank_ > static_cast<std::size_t>(max_rank)) {
+    raise(ErrorId::invalid_shape, "reshape", "rank " + std::to_string(rank_) + " exceeds the limit of 8",
+          "merge dimensions", where);
+  }
   if (impossible_) {
     raise(ErrorId::invalid_shape, "reshape",
           *impossible_ == -1 ? "two extents are -1" : "an extent is " + std::to_string(*impossible_),
           "extents are 0 or more; one may be -1 and is then computed", where);
   }
   if (open_ < 0) return shape_;
-  const Dim rest = shape_.element_count();
+  const CallerScope caller(where);
+  if (shape_.is_empty()) {
+    raise(ErrorId::invalid_shape, "reshape",
+          "the extent of -1 is not determined: beside an extent of 0 any number gives 0 elements", "give the extent",
+          where);
+  }
   Shape resolved = shape_;
-  if (!(rest == Dim(0))) resolved.set_dim(open_, floor_div(count, rest));
+  resolved.set_dim(open_, floor_div(count, shape_.element_count()));
   return resolved;
 }
 
@@ -304,7 +320,7 @@ Tensor transpose(Operand x, const Ints& order) {
     const int rank = x.tensor().rank();
     for (int i = rank; i-- > 0;) attrs.order.values[attrs.order.count++] = i;
   } else {
-    attrs.order = IntList(order);
+    attrs.order = attribute_list(op, {x}, order, "the order");
     const auto rank = static_cast<std::int64_t>(order.size());
     for (std::int64_t& axis : attrs.order.values) axis = axis < 0 && axis >= -rank ? axis + rank : axis;
   }
@@ -334,18 +350,43 @@ Tensor broadcast_to(Operand x, const Shape& shape) {
 
 namespace {
 
-int inserted_axis(const Operand& x, const char* op, std::int64_t axis, int rank) {
+int existing_axis(const Operand& x, const char* op, std::int64_t axis, int rank) {
   if (axis >= -rank && axis < rank) return static_cast<int>(axis < 0 ? axis + rank : axis);
-  raise(ErrorId::axis_out_of_range, op,
-        "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank),
-        "axes go from " + std::to_string(-rank) + " to " + std::to_string(rank - 1), x.where());
+  ErrorBuilder(ErrorId::axis_out_of_range, op,
+               "axis " + std::to_string(axis) + " is outside a tensor of rank " + std::to_string(rank))
+      .line("x", describe(x))
+      .at(x.where())
+      .fix(rank == 0 ? std::string("a tensor of rank 0 has no axes")
+                     : "axes go from " + std::to_string(-rank) + " to " + std::to_string(rank - 1))
+      .raise();
+}
+
+// The place of a new dimension in the result.
+int inserted_axis(const Operand& x, std::int64_t axis, int rank) {
+  const std::int64_t places = rank + 1;
+  if (axis < -places || axis >= places) {
+    ErrorBuilder(ErrorId::axis_out_of_range, "expand_dims",
+                 "a tensor of rank " + std::to_string(rank) + " takes no new dimension at axis " + std::to_string(axis))
+        .line("x", describe(x))
+        .at(x.where())
+        .fix("new dimensions go to axes " + std::to_string(-places) + " to " + std::to_string(rank))
+        .raise();
+  }
+  if (rank == max_rank) {
+    ErrorBuilder(ErrorId::invalid_shape, "expand_dims", "rank 9 exceeds the limit of 8")
+        .line("x", describe(x))
+        .at(x.where())
+        .fix("merge dimensions with reshape")
+        .raise();
+  }
+  return static_cast<int>(axis < 0 ? axis + places : axis);
 }
 
 }  // namespace
 
 Tensor expand_dims(Operand x, std::int64_t axis) {
   const Shape from = x.tensor().shape();
-  const int at = inserted_axis(x, "expand_dims", axis, from.rank() + 1);
+  const int at = inserted_axis(x, axis, from.rank());
   Shape to;
   for (int i = 0; i <= from.rank(); ++i) {
     if (i == at) to.append(1);
@@ -356,7 +397,7 @@ Tensor expand_dims(Operand x, std::int64_t axis) {
 
 Tensor squeeze(Operand x, std::int64_t axis) {
   const Shape from = x.tensor().shape();
-  const int at = inserted_axis(x, "squeeze", axis, from.rank());
+  const int at = existing_axis(x, "squeeze", axis, from.rank());
   if (!may_equal(from.dim(at), Dim(1))) {
     raise(ErrorId::invalid_shape, "squeeze",
           "dimension " + std::to_string(at) + " has extent " + from.dim(at).to_string() + ", not 1",
@@ -372,6 +413,7 @@ Tensor squeeze(Operand x, std::int64_t axis) {
 Tensor flatten(Operand x) {
   const Shape from = x.tensor().shape();
   if (from.rank() == 0) return reshape(x, Shape{1, 1});
+  const CallerScope caller(x.where());
   Dim rest = 1;
   for (int i = 1; i < from.rank(); ++i) rest = rest * from.dim(i);
   return reshape(x, Shape{from.dim(0), rest});
@@ -390,8 +432,17 @@ Tensor slice(Operand x, std::span<const Slice> slices) {
     attrs.counts.values[i] = shape.dim(i).raw();
     attrs.steps.values[i] = 1;
   }
+  std::uint32_t seen = 0;
   for (const Slice& s : slices) {
-    const int axis = inserted_axis(x, "slice", s.axis, shape.rank());
+    const int axis = existing_axis(x, "slice", s.axis, shape.rank());
+    if (seen >> axis & 1) {
+      ErrorBuilder(ErrorId::axis_out_of_range, "slice", "axis " + std::to_string(axis) + " is given twice")
+          .line("x", describe(x))
+          .at(x.where())
+          .fix("give each axis once; slice the result again to take a part of it")
+          .raise();
+    }
+    seen |= 1u << axis;
     if (s.step == 0) {
       raise(ErrorId::invalid_attribute, "slice", "the step along axis " + std::to_string(axis) + " is 0",
             "steps are positive, or negative to go backwards", x.where());
@@ -418,7 +469,7 @@ Tensor slice(Operand x, std::span<const Slice> slices) {
 
 Tensor select_index(Operand x, std::int64_t axis, std::int64_t index) {
   const Shape shape = x.tensor().shape();
-  const int at = inserted_axis(x, "select_index", axis, shape.rank());
+  const int at = existing_axis(x, "select_index", axis, shape.rank());
   const std::int64_t extent = shape[at];
   if (index < -extent || index >= extent) {
     raise(ErrorId::index_out_of_range, "select_index",

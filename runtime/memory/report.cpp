@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "lockstep/error.h"
+#include "runtime/enums.h"
 #include "runtime/memory/allocator.h"
 #include "runtime/thread_state.h"
 
@@ -33,9 +34,12 @@ std::string owners_text(const MemoryStats& stats) {
 
 }  // namespace
 
-std::string_view name_of(MemoryOwner owner) { return owner_names[static_cast<std::size_t>(owner)]; }
+std::string_view name_of(MemoryOwner owner) {
+  return owner <= MemoryOwner::other ? owner_names[static_cast<std::size_t>(owner)] : "nobody";
+}
 
-MemoryOwnerScope::MemoryOwnerScope(MemoryOwner owner) : previous_(thread_state().owner) {
+MemoryOwnerScope::MemoryOwnerScope(MemoryOwner owner, std::source_location where) : previous_(thread_state().owner) {
+  check_enum(owner, MemoryOwner::other, "owner of memory", "MemoryOwnerScope", where);
   thread_state().owner = owner;
 }
 MemoryOwnerScope::~MemoryOwnerScope() { thread_state().owner = previous_; }

@@ -21,11 +21,13 @@ class NewShape {
   NewShape(std::initializer_list<std::int64_t> dims);  // NOLINT: implicit by design
   NewShape(const Ints& dims);                          // NOLINT: implicit by design
   NewShape(const Shape& shape) : shape_(shape) {}      // NOLINT: implicit by design
-  /// For an input of `count` elements. Throws ShapeError LS2005, at `where`, for negative numbers other than one -1.
+  /// For an input of `count` elements. Throws ShapeError LS2005, at `where`, for negative numbers other than one -1,
+  /// for a -1 beside an extent of 0, where any number would do, and for more than eight numbers.
   Shape resolve(Dim count, std::source_location where = std::source_location::current()) const;
 
  private:
   Shape shape_;
+  std::size_t rank_ = 0;                    // as given
   int open_ = -1;                           // the dimension to compute
   std::optional<std::int64_t> impossible_;  // a number that is no extent
 };
@@ -52,6 +54,7 @@ struct Slice {
   std::optional<std::int64_t> stop = std::nullopt;  // default: to the end in the direction of the step
   std::int64_t step = 1;
 };
+/// Throws ShapeError LS2004 for an axis that is given twice.
 Tensor slice(Operand x, std::initializer_list<Slice> slices);
 Tensor slice(Operand x, std::span<const Slice> slices);
 /// Element `index` along an axis, which goes away.
@@ -94,9 +97,9 @@ Tensor ones(const Shape& shape, DType dtype = DType::f32, std::source_location w
 Tensor zeros_like(Operand x);
 Tensor ones_like(Operand x);
 
-/// start, start + step … : `count` numbers; f32, f64, i32, i64. Floats are start + n · step in f64, rounded to the dtype
-/// once. Throws ShapeError LS2007 where an integer dtype does not hold all of them (fractions, NaN, overflow), DTypeError
-/// LS2102 for other dtypes.
+/// start, start + step … : `count` numbers; f32, f64, i32, i64. Floats are start + n · step in f64, rounded to the
+/// dtype once. Throws ShapeError LS2007 where an integer dtype does not hold all of them (fractions, NaN, overflow),
+/// DTypeError LS2102 for other dtypes.
 Tensor iota(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
             std::source_location where = std::source_location::current());
 

@@ -1,0 +1,52 @@
+// What handles are made of: a pointer to what they stand for, which is gone once the handle was moved from.
+#pragma once
+
+#include <cstddef>
+#include <source_location>
+#include <string_view>
+#include <utility>
+
+namespace lockstep {
+
+/// Throws StateError LS1008: the `what`, such as "tensor", was moved from.
+[[noreturn]] void fail_moved_from(std::string_view what, const std::source_location& where);
+
+template <std::size_t N>
+struct HandleName {
+  constexpr HandleName(const char (&name)[N]) {  // NOLINT: implicit, so that a literal is enough
+    for (std::size_t i = 0; i < N; ++i) text[i] = name[i];
+  }
+  char text[N] = {};
+};
+
+/// A unique_ptr or shared_ptr that throws where it is used while it points to nothing.
+template <class Pointer, HandleName name>
+class Held {
+ public:
+  using Where = std::source_location;
+
+  Held() = default;
+  Held(Pointer pointer) : pointer_(std::move(pointer)) {}  // NOLINT: implicit, as a pointer would be
+
+  /// Throws StateError LS1008 if the handle was moved from.
+  void check(const Where& where) const {
+    if (!pointer_) fail_moved_from(name.text, where);
+  }
+  auto& at(const Where& where) const {
+    check(where);
+    return *pointer_;
+  }
+  auto& operator*() const { return at(Where()); }
+  auto* operator->() const {
+    check(Where());
+    return pointer_.get();
+  }
+  auto* get() const { return pointer_.get(); }
+  explicit operator bool() const { return static_cast<bool>(pointer_); }
+  friend bool operator==(const Held& a, const Held& b) { return a.pointer_ == b.pointer_; }
+
+ private:
+  Pointer pointer_;
+};
+
+}  // namespace lockstep

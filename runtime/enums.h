@@ -1,0 +1,25 @@
+// Values of enums that callers made by a cast.
+#pragma once
+
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "lockstep/error.h"
+#include "runtime/caller.h"
+
+namespace lockstep {
+
+/// Throws ShapeError LS2007 unless `value` is at most `last`, of an enum that counts from 0; `what` names the enum.
+template <class E>
+void check_enum(E value, E last, std::string_view what, std::string_view op, const std::source_location& where = {}) {
+  static_assert(std::is_unsigned_v<std::underlying_type_t<E>>);
+  if (value <= last) return;
+  ErrorBuilder error(ErrorId::invalid_attribute, op,
+                     std::to_string(static_cast<unsigned>(value)) + " is no " + std::string(what));
+  if (where.line() != 0 && !is_library_line(where)) error.at(where);
+  error.fix("use the names that the enum has").raise();
+}
+
+}  // namespace lockstep

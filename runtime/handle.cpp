@@ -1,0 +1,16 @@
+#include "lockstep/handle.h"
+
+#include <string>
+
+#include "lockstep/error.h"
+#include "runtime/caller.h"
+
+namespace lockstep {
+
+void fail_moved_from(std::string_view what, const std::source_location& where) {
+  ErrorBuilder error(ErrorId::invalid_use, what, "the " + std::string(what) + " was moved from and holds nothing");
+  if (where.line() != 0 && !is_library_line(where)) error.at(where);
+  error.fix("copy it instead of moving it, or assign it another one first").raise();
+}
+
+}  // namespace lockstep
