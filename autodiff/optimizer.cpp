@@ -237,6 +237,7 @@ Optimizer::Optimizer(Optimizer&&) noexcept = default;
 Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
 void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where) {
+  check_not_forked();
   check(gradients, variables, where);
   if (variables.empty()) return;
   impl_->settle();
