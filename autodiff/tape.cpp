@@ -21,12 +21,13 @@ TapeImpl::TapeImpl(GradientTape::Options options) : options_(options), home_(op_
 }
 
 TapeImpl::~TapeImpl() {
-  if (is_at_home()) stop_observing();
+  if (observing_ && is_at_home()) stop_observing();
   for (Record* record : records_) drop_saved(*record);
 }
 
 void TapeImpl::dispose_of(std::unique_ptr<TapeImpl> tape) {
-  if (tape->is_at_home()) return;
+  if (!tape->observing_) return;  // no list has it any more
+  if (tape->is_at_home()) return tape->stop_observing();
   tape->abandoned_ = true;
   const std::shared_ptr<ReturnedObservers> home = tape->home_;
   std::unique_ptr<OpObserver> observer = std::move(tape);
