@@ -98,12 +98,11 @@ void TapeImpl::raise_unconnected(const Tensor& target, const Source& source, std
               short_location(read->where);
     fix = "compute the target from tensors alone, or pass {.unconnected = Unconnected::zero} if zeros are meant";
   }
-  ErrorBuilder(ErrorId::unconnected, "gradient", "the target does not depend on the source: " + reason)
-      .line("target", target.describe())
-      .line("source", describe_source(source))
-      .at(where)
-      .fix(fix)
-      .raise();
+  ErrorBuilder error(ErrorId::unconnected, "gradient", "the target does not depend on the source: " + reason);
+  error.line("target", target.describe()).line("source", describe_source(source));
+  if (stopped_)
+    error.line("tape", "it was stopped at " + short_location(*stopped_) + "; nothing after that is recorded");
+  error.at(where).fix(fix).raise();
 }
 
 }  // namespace lockstep

@@ -216,7 +216,8 @@ std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Sou
         .raise();
   }
   MemoryOwnerScope owner(MemoryOwner::gradients);
-  const Node target_node = node_of(*target.impl());
+  // A variable that was only read is the target itself.
+  const Node target_node = find_or_watch(*target.impl());
   std::vector<std::vector<Node>> source_nodes;
   for (const Source& source : sources) source_nodes.push_back(nodes_of(source));
   const bool consumed_now = !options_.persistent;

@@ -242,6 +242,7 @@ Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
 void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where) {
   impl_.check(where);
+  check_not_forked();
   check(gradients, variables, where);
   if (variables.empty()) return;
   impl_->settle();

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-TapeImpl::TapeImpl(GradientTape::Options options) : options_(options) {
+TapeImpl::TapeImpl(GradientTape::Options options) : options_(options), home_(op_observers().mailbox()) {
   static const bool hooked = [] {
     on_value_read = [](const TensorImpl& impl, const char* how, const std::source_location& where) {
       for (OpObserver* observer : op_observers().watching()) observer->value_read(impl, how, where);
@@ -16,12 +16,29 @@ TapeImpl::TapeImpl(GradientTape::Options options) : options_(options) {
     return true;
   }();
   (void)hooked;
+  op_observers().let_returned_go();
   op_observers().add(this);
 }
 
 TapeImpl::~TapeImpl() {
-  stop_observing();
+  if (observing_ && is_at_home()) stop_observing();
   for (Record* record : records_) drop_saved(*record);
+}
+
+void TapeImpl::dispose_of(std::unique_ptr<TapeImpl> tape) {
+  if (!tape->observing_) return;  // no list has it any more
+  if (tape->is_at_home()) return tape->stop_observing();
+  tape->abandoned_ = true;
+  const std::shared_ptr<ReturnedObservers> home = tape->home_;
+  std::unique_ptr<OpObserver> observer = std::move(tape);
+  home->take(observer);
+}
+
+void TapeImpl::stop(const std::source_location& where) {
+  check_thread(where);
+  if (!observing_) return;
+  stopped_ = where;
+  stop_observing();
 }
 
 void TapeImpl::stop_observing() {
@@ -47,6 +64,11 @@ Node TapeImpl::add_node(const TensorImpl& tensor) {
 
 void TapeImpl::watch(TensorImpl& tensor, const std::source_location& where) {
   check_usable(where);
+  if (stopped_) {
+    raise(ErrorId::invalid_use, "watch",
+          "the tape was stopped at " + short_location(*stopped_) + " and records nothing",
+          "watch before stop(), or make another tape", where);
+  }
   if (!is_floating(tensor.dtype)) {
     ErrorBuilder(ErrorId::not_differentiable_dtype, "watch",
                  "gradients exist for floating dtypes, not for " + std::string(name_of(tensor.dtype)))
@@ -70,6 +92,7 @@ Node TapeImpl::find_or_watch(const TensorImpl& tensor) {
 }
 
 bool TapeImpl::watches_any(const OpCall& call) const {
+  if (abandoned_.load(std::memory_order_relaxed)) return false;
   return std::any_of(call.inputs.begin(), call.inputs.end(), [&](const Operand& o) {
     if (!o.is_tensor()) return false;
     const TensorImpl& t = *o.impl();
@@ -78,7 +101,7 @@ bool TapeImpl::watches_any(const OpCall& call) const {
 }
 
 void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
-  if (!observing_) return;
+  if (!observing_ || abandoned_.load(std::memory_order_relaxed)) return;
   InlineVector<Node, 8> inputs;
   bool watched = false;
   for (const Operand& operand : call.inputs) {
@@ -181,11 +204,14 @@ void TapeImpl::save_tensors(Record& record, const OpCall& call, std::span<const 
   record.saved_outputs = keep(needed.outputs, outputs.size(), [&](std::size_t o) { return outputs[o].get(); });
 }
 
+void TapeImpl::check_thread(const std::source_location& where) const {
+  if (is_at_home()) return;
+  raise(ErrorId::wrong_nesting, "GradientTape", "the tape belongs to another thread", "make one tape per thread",
+        where);
+}
+
 void TapeImpl::check_usable(const std::source_location& where) const {
-  if (std::this_thread::get_id() != thread_) {
-    raise(ErrorId::wrong_nesting, "GradientTape", "the tape belongs to another thread", "make one tape per thread",
-          where);
-  }
+  check_thread(where);
   if (!consumed_) return;
   ErrorBuilder(ErrorId::tape_consumed, "GradientTape",
                "the tape was consumed by gradient() at " + short_location(*consumed_))
@@ -212,7 +238,9 @@ std::vector<Node> TapeImpl::nodes_of(const Source& source) const {
 // ------------------------------------------------------------------------------------------------------- GradientTape
 
 GradientTape::GradientTape(Options options) : impl_(std::make_unique<TapeImpl>(options)) {}
-GradientTape::~GradientTape() = default;
+GradientTape::~GradientTape() { TapeImpl::dispose_of(std::move(impl_)); }
+
+void GradientTape::stop(Where where) { impl_->stop(where); }
 
 void GradientTape::watch(const Tensor& tensor, Where where) { impl_->watch(*tensor.impl(where), where); }
 void GradientTape::watch(const Variable& variable, Where where) { impl_->watch(variable.impl(where).value(), where); }

@@ -2,7 +2,6 @@
 // only the tensors that their gradient rules declared to need.
 #pragma once
 
-#include <thread>
 #include <unordered_map>
 
 #include "autodiff/arena.h"
@@ -58,7 +57,10 @@ class TapeImpl : public OpObserver {
  public:
   explicit TapeImpl(GradientTape::Options options);
   ~TapeImpl() override;
+  /// Destroys the tape, or where this is not its thread, hands it back to that.
+  static void dispose_of(std::unique_ptr<TapeImpl> tape);
 
+  void stop(const std::source_location& where);
   void watch(TensorImpl& tensor, const std::source_location& where);
 
   void record(const OpCall& call, std::span<const TensorRef> outputs) override;
@@ -86,6 +88,8 @@ class TapeImpl : public OpObserver {
   const Cut* cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   const Cut* read_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   std::vector<Node> nodes_of(const Source& source) const;
+  bool is_at_home() const { return !home_->closed() && op_observers().returned == home_; }
+  void check_thread(const std::source_location& where) const;
   void check_usable(const std::source_location& where) const;
   void consume(const std::source_location& where);
   void stop_observing();
@@ -94,9 +98,10 @@ class TapeImpl : public OpObserver {
                                       const std::source_location& where) const;
 
   const GradientTape::Options options_;
-  const std::thread::id thread_ = std::this_thread::get_id();
+  const std::shared_ptr<ReturnedObservers> home_;  // of its thread
   bool observing_ = true;
-  std::optional<std::source_location> consumed_;
+  std::atomic<bool> abandoned_{false};  // destroyed on another thread; its own has not noticed yet
+  std::optional<std::source_location> consumed_, stopped_;
   Arena arena_;
   IdMap nodes_;
   Node node_count_ = 0;

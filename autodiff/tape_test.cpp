@@ -281,6 +281,161 @@ TEST(GradientTape, BelongsToItsThread) {
   EXPECT_EQ(error->id(), ErrorId::wrong_nesting);
 }
 
+// ------------------------------------------------------------------------------------------- where a recording ends
+
+TEST(TapeOnAnotherThread, LeavesItsOwnThreadUsable) {
+  const Variable x(2.0f, "x");
+  for (const bool persistent : {false, true}) {
+    GradientTape below;
+    auto tape = std::make_unique<GradientTape>(GradientTape::Options{.persistent = persistent});
+    GradientTape above;
+    const Tensor before = square(x);
+    std::thread([&] { tape.reset(); }).join();
+    const Tensor y = x * x * x;
+    EXPECT_EQ(value(below.gradient(y, x)), 12.0f);
+    EXPECT_EQ(value(above.gradient(y, x)), 12.0f);
+    GradientTape next;
+    EXPECT_EQ(value(next.gradient(square(x), x)), 4.0f);
+  }
+}
+
+TEST(TapeOnAnotherThread, LetsGoOfWhatItSaved) {
+  const DeviceScope scope(Device("reference"));
+  const Variable x(ones({1 << 16}), "x");
+  const std::uint64_t live = memory_stats(default_device()).live;
+  auto tape = std::make_unique<GradientTape>();
+  { const Tensor y = exp(exp(x)); }
+  EXPECT_GT(memory_stats(default_device()).live, live);
+  std::thread([&] { tape.reset(); }).join();
+  { const Tensor z = x + 1.0f; }  // its own thread notices at the next op
+  EXPECT_EQ(memory_stats(default_device()).live, live);
+}
+
+TEST(TapeOnAnotherThread, MayOutliveItsThread) {
+  const Variable x(2.0f, "x");
+  std::unique_ptr<GradientTape> tape;
+  std::optional<Tensor> y;
+  std::thread([&] {
+    tape = std::make_unique<GradientTape>();
+    y = square(x);
+  }).join();
+  const auto error = error_of([&] { tape->gradient(*y, x); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->id(), ErrorId::wrong_nesting);
+  tape.reset();
+  GradientTape here;
+  EXPECT_EQ(value(here.gradient(square(x), x)), 4.0f);
+}
+
+TEST(TapeOnAnotherThread, IsHandedBackWhileItsOwnRecords) {
+  const Variable x(2.0f, "x");
+  for (int round = 0; round < 50; ++round) {
+    auto tape = std::make_unique<GradientTape>();
+    std::thread other([&] { tape.reset(); });
+    Tensor y = square(x);
+    for (int i = 0; i < 20; ++i) y = y + x;
+    other.join();
+    GradientTape mine;
+    EXPECT_EQ(value(mine.gradient(y * x, x)), 44.0f) << "y is from before this tape";
+  }
+}
+
+TEST(TapeOnAnotherThread, CannotBeStopped) {
+  GradientTape tape;
+  std::optional<Error> error;
+  std::thread([&] { error = error_of([&] { tape.stop(); }); }).join();
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->id(), ErrorId::wrong_nesting);
+}
+
+TEST(StoppedTape, DifferentiatesWhatItHasRecorded) {
+  const Variable x(3.0f, "x");
+  GradientTape tape;
+  const Tensor y = square(x);
+  tape.stop();
+  const std::size_t size = tape.size();
+  const Tensor later = y * x;
+  EXPECT_EQ(tape.size(), size);
+  const auto error = error_of([&] { tape.gradient(later, x); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->id(), ErrorId::unconnected);
+  EXPECT_NE(std::string(error->what()).find("it was stopped at tape_test.cpp:"), std::string::npos) << error->what();
+  tape.stop();
+  EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
+  EXPECT_NO_THROW(tape.stop());
+  EXPECT_EQ(error_of([&] { tape.gradient(y, x); })->id(), ErrorId::tape_consumed);
+}
+
+TEST(StoppedTape, WatchesNothingMore) {
+  const Variable x(3.0f, "x");
+  GradientTape tape({.persistent = true});
+  const Tensor y = square(x);
+  tape.stop();
+  const auto error = error_of([&] { tape.watch(y); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->id(), ErrorId::invalid_use);
+  EXPECT_NE(error->headline().find("was stopped at tape_test.cpp:"), std::string::npos) << error->what();
+  const Tensor slope = tape.gradient(y, x);
+  EXPECT_EQ(value(slope), 6.0f);
+  EXPECT_EQ(value(tape.gradient(y, x)), 6.0f) << "a persistent tape stays one";
+  EXPECT_EQ(error_of([&] { tape.gradient(slope, x); })->id(), ErrorId::unconnected) << "gradient() is not recorded";
+}
+
+TEST(StoppedTape, LeavesOtherTapesAlone) {
+  const Variable x(2.0f, "x");
+  GradientTape outer, middle;
+  GradientTape inner;
+  middle.stop();
+  const Tensor y = x * x * x;
+  const Tensor slope = inner.gradient(y, x);
+  EXPECT_EQ(value(slope), 12.0f);
+  EXPECT_EQ(value(outer.gradient(slope, x)), 12.0f);
+  EXPECT_EQ(error_of([&] { middle.gradient(y, x); })->id(), ErrorId::unconnected);
+}
+
+TEST(GradientTape, AVariableThatWasOnlyRead) {
+  const Variable v(2.0f, "v"), rows(ones({2, 3}), "rows"), frozen(2.0f, "frozen", false), other(1.0f, "other");
+  {
+    GradientTape tape;
+    const Tensor y = v.read();
+    EXPECT_EQ(value(tape.gradient(y, v)), 1.0f);
+  }
+  {
+    GradientTape tape;
+    EXPECT_EQ(value(tape.gradient(v.read(), v, {.upstream = Tensor(7.0f)})), 7.0f);
+  }
+  {
+    GradientTape tape({.persistent = true});
+    const Tensor upstream = reshape(iota(6, f32), {2, 3});
+    EXPECT_EQ(tape.gradient(rows.read(), rows, {.upstream = upstream}).to_vector<float>(), upstream.to_vector<float>());
+    EXPECT_EQ(error_of([&] { tape.gradient(rows.read(), rows); })->id(), ErrorId::target_not_scalar);
+    EXPECT_EQ(error_of([&] { tape.gradient(v.read(), other); })->id(), ErrorId::unconnected);
+    EXPECT_EQ(error_of([&] { tape.gradient(frozen.read(), frozen); })->id(), ErrorId::unconnected);
+    tape.watch(frozen);
+    EXPECT_EQ(value(tape.gradient(frozen.read(), frozen)), 1.0f);
+    const auto both = tape.gradient(v.read(), {v, other}, {.unconnected = Unconnected::zero});
+    EXPECT_EQ(value(both[0]), 1.0f);
+    EXPECT_EQ(value(both[1]), 0.0f);
+  }
+  {
+    const GradientTape::Options blind{.watch_trainable = false};
+    GradientTape tape(blind);
+    EXPECT_EQ(error_of([&] { tape.gradient(v.read(), v); })->id(), ErrorId::unconnected);
+  }
+}
+
+// Read, assigned, read again: both readings are the variable's.
+TEST(GradientTape, AVariableThatWasAssignedBetweenTwoReads) {
+  Variable v(2.0f, "v");
+  GradientTape tape({.persistent = true});
+  const Tensor before = v.read();
+  v.assign(Tensor(5.0f));
+  const Tensor y = before * 3.0f + v * 4.0f;
+  EXPECT_EQ(value(tape.gradient(y, v)), 7.0f);
+  EXPECT_EQ(value(tape.gradient(v.read(), v)), 1.0f);
+  EXPECT_EQ(value(tape.gradient(before, v)), 1.0f);
+}
+
 TEST(GradientTape, ThreadsTrainIndependently) {
   const Variable x(3.0f);
   std::vector<float> slopes(4);

@@ -54,6 +54,7 @@ void copy_into(TensorImpl& target, const Tensor& value, const std::source_locati
   const TensorRef output = TensorRef::share(&target);
   const CallTypes types(value.dtype());
   PlannedCall planned(call, types, *target.device, std::span(&output, 1));
+  planned.keep_old_contents();
   if (!planned.plan()) {
     ErrorBuilder(ErrorId::no_kernel, "assign", target.device->name() + " cannot copy: " + planned.refusal().text)
         .at(where)
@@ -76,9 +77,25 @@ void VariableImpl::replace(const TensorRef& tensor) {
   const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
   const TensorRef dense =
       tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());
+  if (value_) {
+    value_->device->queue().undo_if_failed([self = weak_from_this(), old = value_] {
+      if (const auto variable = self.lock()) variable->value_ = old;
+    });
+  }
   value_ = alias_of(*dense, info_);
   value_->device->allocator().set_owner(value_->block.get(), MemoryOwner::variables,
                                         intern_scope(nullptr, info_->name));
+}
+
+void VariableImpl::replace_by_sound(const TensorRef& tensor) {
+  const TensorRef old = value_;
+  replace(tensor);
+  try {
+    check_contents(*value_);  // now that a failure which is not known yet would be undone
+  } catch (...) {
+    value_ = old;
+    throw;
+  }
 }
 
 void VariableImpl::renew() { value_ = alias_of(*value_, info_); }
@@ -99,17 +116,20 @@ Variable::Variable(const Tensor& initial, std::string name, bool trainable) {
 Tensor Variable::read(Where where) const { return Tensor::share(&impl(where).value()); }
 
 void Variable::assign(const Tensor& value, Where where) {
+  check_not_forked();
   check_fits(impl(where), value, "assign", where);
+  check_contents(*value.impl());
   const bool same_device = value.device() == device();
   if (same_device && impl_->owns_memory()) {
     copy_into(impl_->value(), value, where);
     impl_->renew();
   } else {
-    impl_->replace(TensorRef::share((same_device ? value : value.to(device(), where)).impl()));
+    impl_->replace_by_sound(TensorRef::share((same_device ? value : value.to(device(), where)).impl()));
   }
 }
 
 void Variable::assign_add(const Tensor& amount, Where where) {
+  check_not_forked();
   check_fits(impl(where), amount, "assign_add", where);
   PauseObservers pause;
   assign(add({*this, where}, {amount, where}), where);

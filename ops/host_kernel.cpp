@@ -51,6 +51,8 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Sp
     mappings.push_back(std::make_unique<Mapping>(device, *inputs.back(), call));
     input_pointers.push_back(mappings.back()->pointer());
   }
+  // The host does not come in the queue's order: commands in flight may still use the memory that outputs get.
+  device.wait_idle();
   for (std::size_t o = 0; o < specs.size(); ++o) {
     outputs[o] =
         make_tensor(device, specs[o].dtype, specs[o].shape, {.label = call.op.name.c_str(), .where = &call.where});

@@ -205,8 +205,9 @@ void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef>
   const std::span<Spec> specs = inferred;
   infer_specs(call, types, specs);
   carry_out(call, types, specs, outputs);
-  if (op_observers().active()) {
-    for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);
+  if (OpObservers& observers = op_observers(); observers.active()) {
+    observers.let_returned_go();
+    for (OpObserver* observer : observers.watching()) observer->record(call, outputs);
   }
 }
 

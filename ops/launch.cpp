@@ -229,6 +229,9 @@ PlannedCall::PlannedCall(const OpCall& call, const CallTypes& types, DeviceState
     out->producer = call.op.name.c_str();
     out->scope = current_scope();
     fill_dense_strides(out->shape, out->strides);
+    if (const int input = call.op.outputs[o].in_place_of; input >= 0) {
+      std::copy_n(call.inputs[static_cast<std::size_t>(input)].impl()->strides, max_rank, out->strides);
+    }
     tensors_.push_back(kernel_tensor(*out));
     outputs_.push_back(std::move(out));
   }
@@ -319,6 +322,20 @@ void PlannedCall::bind() {
   }
 }
 
+bool PlannedCall::is_restored(std::size_t output) const {
+  return keeps_old_contents_ || call_.op.outputs[output].in_place_of >= 0;
+}
+
+// Of everything that the launch reads; and of given outputs, which it may write in part.
+void PlannedCall::verify_contents(CommandQueue& queue) const {
+  const auto verify = [&](const KernelTensor& t) {
+    if (t.absent || t.block->write_queue != &queue) return;
+    if (std::find(t.dims, t.dims + t.rank, 0) == t.dims + t.rank) queue.verify_written(t.block->write_value);
+  };
+  std::for_each_n(tensors_.begin(), input_count_, verify);
+  if (!keeps_old_contents_) std::for_each(tensors_.begin() + input_count_, tensors_.end(), verify);
+}
+
 void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& device, std::function<void()> undo) {
   if (calls.empty()) return;
   InlineVector<lks_launch, 4> launches;
@@ -345,7 +362,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
     for (PlannedCall* c : calls) {
       if (c->kernel_.kernel) kernels.push_back(c->kernel_.kernel);
       for (std::size_t o = 0; o < c->outputs_.size(); ++o) {
-        if (c->call_.op.outputs[o].in_place_of < 0) continue;
+        if (!c->is_restored(o)) continue;
         const BlockRef& block = c->outputs_[o]->block;
         written.push_back({UndoRef(block), block->write_queue, block->write_value});
       }
@@ -363,7 +380,10 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
     }
     return info;
   };
-  const std::uint64_t value = queue.launch(launches, caller, make_info);
+  const auto verify = [&calls, &queue] {
+    for (const PlannedCall* c : calls) c->verify_contents(queue);
+  };
+  const std::uint64_t value = queue.launch(launches, caller, make_info, verify);
   if (queue.is_inline()) return;
   for (PlannedCall* c : calls) {
     for (TensorRef& out : c->outputs_) {

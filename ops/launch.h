@@ -21,6 +21,9 @@ class PlannedCall {
   PlannedCall(const PlannedCall&) = delete;
   PlannedCall& operator=(const PlannedCall&) = delete;
 
+  /// The given outputs keep what they hold if the command fails later: they are no fresh memory, but a variable's.
+  void keep_old_contents() { keeps_old_contents_ = true; }
+
   /// Finds or prepares the kernel, allocates outputs (those in place take their input's memory) and workspace. Returns
   /// false where the driver refuses; `refusal()` then says why. Throws where memory or a driver fails.
   bool plan();
@@ -37,6 +40,8 @@ class PlannedCall {
   KernelRequest request() const;
   bool make_input_dense(std::int32_t operand);
   void bind();
+  bool is_restored(std::size_t output) const;
+  void verify_contents(CommandQueue& queue) const;
 
   const OpCall& call_;
   const CallTypes& types_;
@@ -48,6 +53,7 @@ class PlannedCall {
   InlineVector<std::uint64_t, 8> scalars_;
   InlineVector<std::uint8_t, 8> number_dtypes_;  // per operand 1 + the dtype of a number; empty where there is none
   std::uint32_t input_count_ = 0;
+  bool keeps_old_contents_ = false;
   KernelLookup kernel_;
   BlockRef workspace_;
   lks_launch launch_{};

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -23,11 +26,52 @@ class OpObserver {
   virtual bool sees_updates() const { return false; }
 };
 
+/// Where observers of a thread come back to that were destroyed on another one: only their own thread may take them out
+/// of its list. Outlives the thread where somebody still holds it.
+class ReturnedObservers {
+ public:
+  /// False where the thread has ended; the observer is then the caller's to destroy.
+  bool take(std::unique_ptr<OpObserver>& observer) {
+    std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    returned_.push_back(std::move(observer));
+    any_.store(true, std::memory_order_release);
+    return true;
+  }
+  bool any() const { return any_.load(std::memory_order_acquire); }
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
+  /// For the thread itself. Those who come back are destroyed outside of the lock.
+  std::vector<std::unique_ptr<OpObserver>> collect(bool close = false) {
+    std::lock_guard lock(mutex_);
+    any_.store(false, std::memory_order_relaxed);
+    if (close) closed_.store(true, std::memory_order_release);
+    return std::move(returned_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<OpObserver>> returned_;
+  std::atomic<bool> any_{false}, closed_{false};
+};
+
 /// The observers of a thread, outermost first. Those before `paused` see nothing for now.
 struct OpObservers {
   std::vector<OpObserver*> list;
   std::size_t paused = 0;
+  std::shared_ptr<ReturnedObservers> returned;  // made with the first that can come back
 
+  ~OpObservers() {
+    if (returned) returned->collect(true);
+  }
+  const std::shared_ptr<ReturnedObservers>& mailbox() {
+    if (!returned) returned = std::make_shared<ReturnedObservers>();
+    return returned;
+  }
+  /// Lets those go that were destroyed on other threads. Not while the list is gone through.
+  void let_returned_go() {
+    if (returned && returned->any()) [[unlikely]]
+      returned->collect();
+  }
   bool active() const { return list.size() > paused; }
   std::span<OpObserver* const> watching() const { return std::span(list).subspan(paused); }
   void add(OpObserver* observer) { list.push_back(observer); }

@@ -1,7 +1,9 @@
 #include "runtime/command_queue.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "lockstep/options.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
@@ -12,6 +14,10 @@ namespace {
 // Enough to keep a device busy; beyond it the host waits, so that a runaway loop cannot pile up memory.
 constexpr std::size_t most_pending = 4096;
 constexpr std::uint64_t forever = ~std::uint64_t{0};
+// After a wait that failed itself.
+constexpr int most_waits = 3;
+// Failures whose texts are kept, beside those that nobody has met.
+constexpr std::size_t most_texts = 256;
 
 // One per thread: filling it costs more than a small launch.
 lks_diag& scratch_diag() {
@@ -51,6 +57,7 @@ void CommandQueue::launch_inline(std::span<lks_launch> launches, const DriverCal
 
 template <class Enqueue>
 std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
+  check_not_forked();
   lks_diag diag = empty_diag();
   std::uint64_t value = 0;
   if (inline_) {
@@ -62,12 +69,14 @@ std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   std::lock_guard lock(mutex_);
   check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});
   newest_ = value;
-  pending_.push_back({value, std::move(info), false});
+  pending_.push_back({value, std::move(info), {}, false});
   return value;
 }
 
-std::uint64_t CommandQueue::launch_async(std::span<lks_launch> launches, const DriverCall&, CommandInfo info) {
+std::uint64_t CommandQueue::launch_async(std::span<lks_launch> launches, CommandInfo info,
+                                         const std::function<void()>& verify) {
   return enqueue(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
+    verify();
     return api_.queue_launch(queue_, launches.data(), static_cast<std::uint32_t>(launches.size()), value, diag);
   });
 }
@@ -106,41 +115,106 @@ void CommandQueue::make_room() {
   {
     std::lock_guard lock(mutex_);
     if (pending_.size() < most_pending / 2) return;
-    done = retire_done();
+    retire_done(done);
     if (pending_.size() >= most_pending) halfway = pending_[most_pending / 2].value;
   }
   finish(done);
-  if (halfway) wait(halfway);
+  if (halfway) await(halfway, nullptr);
 }
 
-void CommandQueue::wait(std::uint64_t value) {
-  if (inline_) return;
-  throw_if_failed(value);
+// ------------------------------------------------------------------------------------------------------------ waiting
+
+// Blocks until the command is done, or is known to have failed. Throws where the wait failed itself.
+void CommandQueue::await(std::uint64_t value, const std::source_location* where) {
   lks_diag diag = empty_diag();
   const lks_status status = api_.timeline_wait(timeline_, value, forever, &diag);
   Done done;
+  bool noted = true;
   {
     std::lock_guard lock(mutex_);
-    done = status == LKS_OK ? retire_done() : note_failure(status, diag);
+    if (status == LKS_OK) {
+      retire_done(done);
+    } else {
+      noted = note_failure(status, diag, done);
+    }
   }
   finish(done);
+  if (status == LKS_OK || has_failed(value)) return;
+  if (noted) throw_if_failed(diag.value);  // of a later command, says the driver; still the wait has failed
+  settle();
+  throw_if_failed(value);
+  raise_driver_failure(status, diag, device_.name(), {"wait", where});
+}
+
+// After a wait that failed itself: commands may still be in flight, and what they use must stay. Waits again, and where
+// that does not help, has the queue recover, which waits too; what is pending then counts as failed.
+void CommandQueue::settle() {
+  lks_diag diag = empty_diag();
+  lks_status status = LKS_OK;
+  Done done;
+  bool settled = false;
+  for (int i = 0; i < most_waits && !settled; ++i) {
+    std::uint64_t newest = 0;
+    {
+      std::lock_guard lock(mutex_);
+      newest = newest_;
+    }
+    diag = empty_diag();
+    status = api_.timeline_wait(timeline_, newest, forever, &diag);
+    std::lock_guard lock(mutex_);
+    if (status == LKS_OK) retire_done(done);
+    settled = status == LKS_OK || note_failure(status, diag, done);
+  }
+  if (!settled) {
+    std::lock_guard lock(mutex_);
+    if (!pending_.empty()) record_failure(pending_.front().value, status, diag, done);
+  }
+  finish(done);
+}
+
+void CommandQueue::wait(std::uint64_t value, const std::source_location* where) {
+  if (inline_) return;
+  throw_if_failed(value);
+  await(value, where);
   throw_if_failed(value);
 }
 
+bool CommandQueue::wait_unless_skipped(std::uint64_t value, const std::source_location* where) {
+  if (inline_) return true;
+  if (!has_failed(value)) await(value, where);
+  std::lock_guard lock(mutex_);
+  FailedRange* range = failed_range(value);
+  if (!range) return true;
+  if (range->first == value || range->last == forever) report(*range);
+  return false;
+}
+
 void CommandQueue::synchronize() {
+  if (inline_) return;
   std::uint64_t newest = 0;
   {
     std::lock_guard lock(mutex_);
     newest = newest_;
   }
-  if (newest > 0) wait(newest);
+  if (newest > 0 && !has_failed(newest)) await(newest, nullptr);
+  std::lock_guard lock(mutex_);
+  for (FailedRange& range : failures_) {
+    if (!range.reported || range.last == forever) report(range);
+  }
 }
 
 void CommandQueue::wait_idle() noexcept {
+  if (inline_) return;
   try {
-    synchronize();
-  } catch (const Error&) {
-    // The failure stays recorded; whoever reads what it concerns will see it.
+    std::uint64_t newest = 0;
+    {
+      std::lock_guard lock(mutex_);
+      newest = newest_;
+    }
+    if (newest > 0 && !has_failed(newest)) await(newest, nullptr);
+  } catch (const Error& e) {
+    // Nothing is in flight, and who reads what has failed will see it.
+    log(LKS_LOG_WARN, "queue", e.what());
   }
 }
 
@@ -149,40 +223,58 @@ std::size_t CommandQueue::pending() const {
   return pending_.size();
 }
 
-CommandQueue::Done CommandQueue::retire_done() {
+void CommandQueue::undo_if_failed(std::function<void()> undo) {
+  if (inline_) return;
+  std::lock_guard lock(mutex_);
+  if (!pending_.empty()) pending_.back().undo_after.push_back(std::move(undo));
+}
+
+// -------------------------------------------------------------------------------------------------- done, or failed
+
+void CommandQueue::retire_done(Done& done) {
   lks_diag diag = empty_diag();
   std::uint64_t reached = 0;
   const lks_status status = api_.timeline_query(timeline_, &reached, &diag);
-  if (status != LKS_OK) return note_failure(status, diag);
-  Done done;
+  if (status != LKS_OK) {
+    // What is no command's failure tells nothing; the next wait will.
+    static_cast<void>(note_failure(status, diag, done));
+    return;
+  }
   while (!pending_.empty() && pending_.front().value <= reached) {
     done.push_back(std::move(pending_.front()));
+    done.back().succeeded = true;
     pending_.pop_front();
   }
-  for (Pending& command : done) command.succeeded = true;
-  return done;
 }
 
-// Records what failed and makes the queue usable again. The skipped commands come back as not succeeded.
-CommandQueue::Done CommandQueue::note_failure(lks_status status, const lks_diag& diag) {
-  for (const FailedRange& known : failures_) {
-    if (diag.value >= known.first && diag.value <= known.last) return {};  // another thread was faster
-  }
+// False where the driver names no command that could have failed: the wait failed itself, or another thread was faster.
+bool CommandQueue::note_failure(lks_status status, const lks_diag& diag, Done& done) {
+  if (diag.value <= settled_ || diag.value > newest_) return false;
+  record_failure(diag.value, status, diag, done);
+  return true;
+}
+
+// Makes the queue usable again. The failed and the skipped commands are left as not succeeded.
+void CommandQueue::record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done) {
   lks_diag ignored = empty_diag();
   std::uint64_t last = newest_;
   const lks_status recovered = api_.queue_recover(queue_, &last, &ignored);
   if (recovered != LKS_OK) last = forever;  // nothing enqueued on this queue will ever succeed
+  last = std::max(last, newest_);
 
-  Done done = std::exchange(pending_, {});
-  FailedRange range{diag.value, last, {}};
-  for (Pending& command : done) {
-    command.succeeded = command.value < diag.value;  // in order, so it was done before the failure
-    if (command.value == diag.value) range.parts = parts_of(status, diag, command.info);
+  FailedRange range{first, last, nullptr, false};
+  CommandInfo failed;
+  for (Pending& command : pending_) {
+    command.succeeded = command.value < first;  // in order, so it was done before the failure
+    if (command.value == first) failed = {command.info.op, command.info.where, command.info.scope, nullptr, nullptr};
+    done.push_back(std::move(command));
   }
-  if (range.parts.text.empty()) range.parts = parts_of(status, diag, {});
+  pending_.clear();
+  range.parts = std::make_shared<const Error::Parts>(parts_of(status, diag, failed));
   failures_.push_back(std::move(range));
-  any_failure_.store(true, std::memory_order_release);
-  return done;
+  let_old_texts_go();
+  settled_ = last;
+  last_failed_.store(last, std::memory_order_release);
 }
 
 Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const {
@@ -195,21 +287,62 @@ Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, con
   }
 }
 
+// A program may go on after any number of failures.
+void CommandQueue::let_old_texts_go() {
+  if (failures_.size() <= most_texts) return;
+  FailedRange& old = failures_[failures_.size() - 1 - most_texts];
+  if (old.reported) old.parts = nullptr;
+}
+
+// Backwards: what happened last is undone first.
 void CommandQueue::finish(Done& done) {
-  for (auto it = done.rbegin(); it != done.rend(); ++it) {
-    if (it->info.undo && !it->succeeded) it->info.undo();
+  for (auto command = done.rbegin(); command != done.rend(); ++command) {
+    if (command->succeeded) continue;
+    for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
+    if (command->info.undo) command->info.undo();
   }
   done.clear();
 }
 
-void CommandQueue::throw_if_failed(std::uint64_t value) const {
-  if (!any_failure_.load(std::memory_order_acquire)) return;
-  std::unique_lock lock(mutex_);
-  for (const FailedRange& range : failures_) {
-    if (value < range.first || value > range.last) continue;
-    const Error::Parts parts = range.parts;
-    lock.unlock();
-    rethrow(parts);
+// ---------------------------------------------------------------------------------------------------------- reporting
+
+CommandQueue::FailedRange* CommandQueue::failed_range(std::uint64_t value) {
+  const auto after = std::upper_bound(failures_.begin(), failures_.end(), value,
+                                      [](std::uint64_t v, const FailedRange& range) { return v < range.first; });
+  if (after == failures_.begin()) return nullptr;
+  FailedRange& range = *std::prev(after);
+  return value <= range.last ? &range : nullptr;
+}
+
+bool CommandQueue::has_failed(std::uint64_t value) {
+  if (value > last_failed_.load(std::memory_order_acquire)) return false;
+  std::lock_guard lock(mutex_);
+  return failed_range(value) != nullptr;
+}
+
+void CommandQueue::throw_if_failed(std::uint64_t value) {
+  if (value > last_failed_.load(std::memory_order_acquire)) return;
+  std::lock_guard lock(mutex_);
+  throw_if_failed_locked(value);
+}
+
+void CommandQueue::throw_if_failed_locked(std::uint64_t value) {
+  if (FailedRange* range = failed_range(value)) report(*range);
+}
+
+void CommandQueue::report(FailedRange& range) {
+  range.reported = true;
+  if (range.parts) rethrow(*range.parts);
+  ErrorBuilder(ErrorId::driver_failed, "queue", "a command failed, and so many have since that its text is gone")
+      .fix("read the failures as they come; this tensor has no contents")
+      .raise();
+}
+
+void CommandQueue::log_unreported() {
+  std::lock_guard lock(mutex_);
+  for (FailedRange& range : failures_) {
+    if (!range.reported) log(LKS_LOG_WARN, "queue", "this failure was never met: " + range.parts->text);
+    range.reported = true;
   }
 }
 

@@ -55,10 +55,11 @@ DeviceInfo info_of(const DeviceEntry& entry) {
   for (int mode = 0; mode < 3; ++mode) {
     if (raw.math_modes & (1u << mode)) info.modes.push_back(static_cast<MathMode>(mode));
   }
+  if (in_forked_child) return info;  // the driver is the parent's
   std::uint64_t total = 0, free_bytes = 0;
   lks_diag diag = empty_diag();
   const lks_status status =
-      entry.driver.api->device_memory(entry.driver.driver, entry.ordinal, nullptr, 0, &total, &free_bytes, &diag);
+      entry.driver.api->device_memory(entry.driver.handle(), entry.ordinal, nullptr, 0, &total, &free_bytes, &diag);
   if (status == LKS_OK) {
     info.memory_total = total;
     info.memory_free = free_bytes;
@@ -136,6 +137,9 @@ MathModeScope::~MathModeScope() { thread_state().mode = previous_; }
 
 MathMode math_mode() { return thread_state().mode; }
 
-void synchronize(Device device) { device.state().synchronize(); }
+void synchronize(Device device) {
+  check_not_forked();
+  device.state().synchronize();
+}
 
 }  // namespace lockstep

@@ -13,7 +13,7 @@ namespace {
 lks_device* open_device(const DeviceEntry& entry) {
   lks_diag diag = empty_diag();
   lks_device* device = nullptr;
-  const lks_status status = entry.driver.api->device_open(entry.driver.driver, entry.ordinal, &device, &diag);
+  const lks_status status = entry.driver.api->device_open(entry.driver.handle(), entry.ordinal, &device, &diag);
   check_driver(status, diag, entry.name, {"device", nullptr});
   return device;
 }
@@ -77,7 +77,7 @@ std::optional<std::uint64_t> DeviceState::memory_free() const {
   std::uint64_t total = 0, free_bytes = 0;
   lks_diag diag = empty_diag();
   const lks_status status =
-      api_.device_memory(entry_.driver.driver, entry_.ordinal, handle_, 0, &total, &free_bytes, &diag);
+      api_.device_memory(entry_.driver.handle(), entry_.ordinal, handle_, 0, &total, &free_bytes, &diag);
   if (status != LKS_OK) return std::nullopt;
   return free_bytes;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "runtime/command_queue.h"
+#include "runtime/forked.h"
 #include "runtime/kernel_cache.h"
 #include "runtime/memory/allocator.h"
 
@@ -56,6 +57,7 @@ class DeviceState {
   std::optional<std::uint64_t> memory_free() const;
 
  private:
+  const OpenDevice counted_;
   const DeviceEntry& entry_;
   const lks_driver_api& api_;
   const lks_device_info& info_;  // of the entry

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "lockstep/error.h"
+#include "runtime/forked.h"
 #include "runtime/host_api.h"
 
 namespace lockstep {
@@ -90,18 +92,12 @@ std::string negotiate(LoadedDriver& d) {
   return "";
 }
 
-std::string probe(LoadedDriver& d) {
-  lks_diag diag = empty_diag();
-  const lks_status status = d.api->driver_open(&host_api(), &d.driver, &diag);
-  if (status == LKS_OK && d.driver) return "";
-  d.driver = nullptr;
-  return text_of(diag, status);
-}
+std::string probe(LoadedDriver& d) { return d.open(); }
 
-std::string missing_group(const LoadedDriver& d, const lks_device_info& info) {
+std::string missing_group(const LoadedDriver& d, lks_driver* driver, const lks_device_info& info) {
   for (std::uint64_t bit = LKS_CAP_GRAPH; bit <= LKS_CAP_COLLECTIVES; bit <<= 1) {
     if (!(info.capabilities & bit)) continue;
-    const void* group = d.api->get_group(d.driver, bit);
+    const void* group = d.api->get_group(driver, bit);
     if (!group) return "it claims capability " + std::to_string(bit) + " and has no table for it";
     const auto& header = *static_cast<const lks_header*>(group);
     for (std::size_t at = sizeof(lks_header); at + sizeof(void*) <= header.size; at += sizeof(void*)) {
@@ -114,16 +110,17 @@ std::string missing_group(const LoadedDriver& d, const lks_device_info& info) {
 }
 
 std::string enumerate(LoadedDriver& d) {
-  const std::uint32_t count = d.api->device_count(d.driver);
+  lks_driver* const driver = d.handle();
+  const std::uint32_t count = d.api->device_count(driver);
   if (count == 0) return "it reports no device";
   for (std::uint32_t i = 0; i < count; ++i) {
     lks_device_info info;
     std::memset(&info, 0, sizeof info);
     info.hdr.size = sizeof info;
     lks_diag diag = empty_diag();
-    const lks_status status = d.api->device_describe(d.driver, i, &info, &diag);
+    const lks_status status = d.api->device_describe(driver, i, &info, &diag);
     if (status != LKS_OK) return "device " + std::to_string(i) + " cannot be described: " + text_of(diag, status);
-    if (std::string reason = missing_group(d, info); !reason.empty()) return reason;
+    if (std::string reason = missing_group(d, driver, info); !reason.empty()) return reason;
     if (info.min_alignment < 16 || !std::has_single_bit(info.min_alignment)) {
       return "device " + std::to_string(i) + " aligns its buffers to " + std::to_string(info.min_alignment) +
              " bytes, which is no power of two of 16 or more";
@@ -144,9 +141,31 @@ constexpr std::array stages = {NamedStage{"open", &open_library}, NamedStage{"sy
 
 }  // namespace
 
+std::string LoadedDriver::open() {
+  lks_diag diag = empty_diag();
+  driver_ = nullptr;
+  generation_ = fork_generation();
+  const lks_status status = api->driver_open(&host_api(), &driver_, &diag);
+  if (status == LKS_OK && driver_) return "";
+  driver_ = nullptr;
+  return text_of(diag, status);
+}
+
+lks_driver* LoadedDriver::handle() {
+  const std::lock_guard lock(mutex_);
+  if (driver_ && generation_ == fork_generation()) return driver_;
+  const std::string reason = open();
+  if (!driver_) {
+    ErrorBuilder(ErrorId::device_unavailable, record.name, "the driver does not open in this forked process: " + reason)
+        .fix("start a fresh process (posix_spawn or exec) instead of fork, or fork before devices are listed")
+        .raise();
+  }
+  return driver_;
+}
+
 void LoadedDriver::close() {
-  if (driver) api->driver_close(driver);
-  driver = nullptr;
+  if (driver_ && generation_ == fork_generation()) api->driver_close(driver_);
+  driver_ = nullptr;
   devices.clear();
   if (api && !(api->flags & LKS_DRIVER_UNLOADABLE)) library.pin();
   api = nullptr;

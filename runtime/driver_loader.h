@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,6 @@ struct LoadedDriver {
   DriverRecord record;
   SharedLibrary library;
   const lks_driver_api* api = nullptr;
-  lks_driver* driver = nullptr;
   std::vector<lks_device_info> devices;
 
   LoadedDriver() = default;
@@ -24,8 +24,18 @@ struct LoadedDriver {
   LoadedDriver(const LoadedDriver&) = delete;
   LoadedDriver& operator=(const LoadedDriver&) = delete;
 
+  /// The driver. What a forked child's parent opened is left alone, and the driver opened again; throws DeviceError
+  /// LS3003 where that fails.
+  lks_driver* handle();
+  /// Opens the driver; gives the reason where it fails.
+  std::string open();
   /// Closes the driver, and the library where its flags allow; the record stays.
   void close();
+
+ private:
+  std::mutex mutex_;  // while it is opened again
+  lks_driver* driver_ = nullptr;
+  unsigned generation_ = 0;  // fork_generation() when it was opened
 };
 
 /// Runs all stages; failure is in the record, never thrown.

@@ -15,8 +15,6 @@
 namespace lockstep {
 namespace {
 
-std::atomic<bool> forked{false};
-
 std::string last_component(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
 // GPUs before CPUs, then the driver's own priority.
@@ -45,9 +43,12 @@ bool same_physical_device(const lks_device_info& a, const lks_device_info& b) {
 
 // A device that still works when the process ends may use what exit handlers of its driver's libraries take away.
 void wait_for_all_devices() {
-  if (forked) return;
+  if (in_forked_child) return;
   for (const DeviceEntry* entry : DriverRegistry::instance().entries()) {
-    if (DeviceState* state = entry->state_if_open()) state->wait_idle();
+    DeviceState* state = entry->state_if_open();
+    if (!state) continue;
+    state->wait_idle();
+    state->queue().log_unreported();
   }
 }
 
@@ -64,13 +65,6 @@ struct WaitsWhenMainEnds {
 void wait_for_devices_at_exit() {
   static thread_local const WaitsWhenMainEnds guard;
   static_cast<void>(guard);
-}
-
-void check_not_forked() {
-  if (!forked.load(std::memory_order_relaxed)) return;
-  ErrorBuilder(ErrorId::used_after_fork, "device", "this process was forked after Lockstep had opened devices")
-      .fix("start a fresh process (posix_spawn or exec) instead of fork, or fork before the first use")
-      .raise();
 }
 
 DeviceEntry::DeviceEntry(LoadedDriver& loaded, std::uint32_t number, std::string device_prefix)
@@ -109,10 +103,7 @@ void DeviceEntry::close() {
 
 DriverRegistry& DriverRegistry::instance() {
   // Never destroyed: tensors of static duration may outlive any static object.
-  static auto* registry = [] {
-    on_fork_in_child([] { forked = true; });
-    return new DriverRegistry;
-  }();
+  static auto* registry = new DriverRegistry;
   std::lock_guard lock(registry->mutex_);
   if (!registry->searched_) {
     registry->searched_ = true;

@@ -9,6 +9,7 @@
 
 #include "lockstep/device.h"
 #include "runtime/driver_loader.h"
+#include "runtime/forked.h"
 
 namespace lockstep {
 
@@ -73,9 +74,6 @@ class DriverRegistry {
   std::vector<std::unique_ptr<LoadedDriver>> drivers_;
   std::vector<std::unique_ptr<DeviceEntry>> entries_;
 };
-
-/// Throws StateError LS1003 in a forked child.
-void check_not_forked();
 
 /// Called on each thread that gives a device work to do later: when the main thread's program ends, it waits for all
 /// devices, before anything that they use is taken away.

@@ -292,6 +292,7 @@ KernelLookup KernelCache::find_in(KernelFamily& family, const KernelRequest& req
 }
 
 KernelLookup KernelCache::prepare(KernelFamily& family, const KernelRequest& request, const DriverCall& call) {
+  check_not_forked();
   Description description(request, device_.info().min_alignment);
   lks_diag diag = empty_diag();
   lks_kernel* handle = nullptr;
@@ -327,9 +328,10 @@ KernelLookup KernelCache::prepare(KernelFamily& family, const KernelRequest& req
 }
 
 KernelLookup KernelCache::query(const DeviceEntry& device, const KernelRequest& request) {
+  check_not_forked();
   Description description(request, device.info.min_alignment);
   lks_diag diag = empty_diag();
-  const lks_status status = device.driver.api->kernel_query(device.driver.driver, device.ordinal, &description.desc,
+  const lks_status status = device.driver.api->kernel_query(device.driver.handle(), device.ordinal, &description.desc,
                                                             &description.info, &diag);
   KernelLookup lookup;
   if (status != LKS_OK) lookup = refusal(diag);

@@ -14,6 +14,7 @@
 
 #include "lockstep/options.h"
 #include "lockstep/parallel.h"
+#include "runtime/library.h"
 
 namespace lockstep {
 namespace {
@@ -50,6 +51,23 @@ struct Ranges {
     inside_piece = outer;
   }
 };
+
+}  // namespace
+
+namespace {
+
+std::atomic<bool> pool_lost{false};
+
+// Whether the pool was used by a process that this one was forked off: its threads are not here. One thread does the
+// work then.
+bool pool_is_the_parents() {
+  static const bool told = [] {
+    on_fork_in_child([] { pool_lost = true; });
+    return true;
+  }();
+  static_cast<void>(told);
+  return pool_lost.load(std::memory_order_relaxed);
+}
 
 }  // namespace
 
@@ -95,6 +113,7 @@ void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* 
     std::shared_lock lock(custom.mutex);
     if (custom.run) return custom.run(pieces, [&](unsigned index) { Ranges::run_piece(&ranges, index); });
   }
+  if (pool_is_the_parents()) return fn(arg, 0, n);
   run_on_pool(pieces, &Ranges::run_piece, &ranges);
 }
 

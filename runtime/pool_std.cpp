@@ -1,4 +1,6 @@
 // The pool on std::thread, for builds without OpenMP and for ThreadSanitizer, which cannot follow libgomp.
+#include <unistd.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -37,6 +39,10 @@ class Pool {
   }
 
   ~Pool() {
+    if (getpid() != process_) {  // of a forked child: the threads are the parent's
+      for (std::thread& worker : workers_) worker.detach();
+      return;
+    }
     {
       std::lock_guard lock(mutex_);
       stop_ = true;
@@ -77,6 +83,7 @@ class Pool {
     }
   }
 
+  const pid_t process_ = getpid();
   std::mutex busy_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;

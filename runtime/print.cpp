@@ -45,7 +45,7 @@ class Printer {
     // Not by to_bytes(), which tells tapes that a value leaves their sight: nothing is computed from what is shown.
     const auto here = std::source_location::current();
     const TensorImpl& impl = *tensor.impl();
-    const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : make_dense_copy(impl, here);
+    const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : sound_dense_copy(impl, here);
     bytes_.resize(static_cast<std::size_t>(tensor.size()) * size_of(dtype_));
     read_dense(*dense, bytes_.data(), here);
     // Of an empty tensor its rows count: there may be any number of them.

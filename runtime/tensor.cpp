@@ -11,6 +11,7 @@
 #include "runtime/caller.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
+#include "runtime/forked.h"
 #include "runtime/tensor_impl.h"
 #include "runtime/thread_state.h"
 
@@ -174,17 +175,34 @@ TensorRef make_abstract(const Spec& spec) {
 }
 
 void check_contents(const TensorImpl& impl) {
-  if (const CommandQueue* queue = impl.block->write_queue) queue->check(impl.block->write_value);
+  CommandQueue* queue = impl.block->write_queue;
+  if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value);
 }
 
 void read_dense(const TensorImpl& impl, void* out, const std::source_location& where) {
-  Block& block = *impl.block;
-  if (block.write_queue) block.write_queue->wait(block.write_value);
+  check_not_forked();
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
+  Block& block = *impl.block;
+  if (block.write_queue) block.write_queue->wait(block.write_value, &where);
   CommandQueue& queue = impl.device->queue();
   const std::uint64_t offset = static_cast<std::uint64_t>(impl.offset) * size_of(impl.dtype);
-  queue.wait(queue.read(out, block, offset, bytes, {.op = "read", .where = where}));
+  // The contents are sound; a command that has nothing to do with them may have failed since, and the read been
+  // skipped.
+  while (!queue.wait_unless_skipped(queue.read(out, block, offset, bytes, {.op = "read", .where = where}), &where)) {
+  }
+}
+
+TensorRef sound_dense_copy(const TensorImpl& impl, const std::source_location& where) {
+  check_not_forked();
+  Block& block = *impl.block;
+  if (!block.write_queue || impl.shape.is_empty()) return make_dense_copy(impl, where);
+  block.write_queue->wait(block.write_value, &where);
+  while (true) {
+    TensorRef copy = make_dense_copy(impl, where);
+    CommandQueue* queue = copy->block->write_queue;
+    if (!queue || queue->wait_unless_skipped(copy->block->write_value, &where)) return copy;
+  }
 }
 
 void write_dense(TensorImpl& impl, const void* data, const std::source_location& where) {
@@ -294,7 +312,7 @@ void check_type(const TensorImpl& impl, DType as, const char* op, const std::sou
 
 // The tensor itself, or a dense copy of it.
 TensorRef dense(TensorImpl* impl, const std::source_location& where) {
-  return impl->dense ? TensorRef::share(impl) : make_dense_copy(*impl, where);
+  return impl->dense ? TensorRef::share(impl) : sound_dense_copy(*impl, where);
 }
 
 }  // namespace
@@ -317,6 +335,7 @@ void Tensor::read_item(void* out, DType as, const Where& where) const {
 }
 
 void Tensor::read_all(void* out, DType as, const Where& where) const {
+  check_not_forked();
   check_concrete(*impl(where), "to_vector", where);
   check_type(*impl_, as, "to_vector", where);
   if (on_value_read) on_value_read(*impl_, "to_vector", where);

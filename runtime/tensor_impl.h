@@ -142,10 +142,12 @@ inline KernelTensor kernel_tensor(const TensorImpl& impl) {
 /// "Tensor f32 (2, 3) cpu:0", or "Variable "dense/kernel" f32 (768, 10) cpu:0   output of …".
 std::string describe(const TensorImpl& impl);
 
-/// Throws if the tensor's contents are known to be the leavings of a failed command.
+/// Throws if the tensor's contents are known to be the leavings of a failed command. A tensor without elements has
+/// none.
 void check_contents(const TensorImpl& impl);
 
-/// The bytes of a dense tensor, copied to host memory once they are there.
+/// The bytes of a dense tensor, copied to host memory once they are there. Throws the failure that the contents depend
+/// on, and no other.
 void read_dense(const TensorImpl& impl, void* out, const std::source_location& where);
 
 /// Copies host memory into a fresh dense tensor.
@@ -156,5 +158,7 @@ extern void (*on_value_read)(const TensorImpl& impl, const char* how, const std:
 
 /// Makes a dense copy of a view; set by ops/, which owns the strided copy.
 extern TensorRef (*make_dense_copy)(const TensorImpl& impl, const std::source_location& where);
+/// The same, to be read by the host: it is done when this returns, whatever else has failed on the device.
+TensorRef sound_dense_copy(const TensorImpl& impl, const std::source_location& where);
 
 }  // namespace lockstep

@@ -47,7 +47,8 @@ struct GradientOptions {
 ///
 /// Trainable variables are watched when they are used; tensors with watch(). gradient() consumes the tape, unless it is
 /// persistent or the target does not depend on a source. Tapes nest: what an inner tape computes in gradient() is
-/// recorded by the outer ones, which gives second order. A tape belongs to its thread and to its C++ scope.
+/// recorded by the outer ones, which gives second order. A tape belongs to its thread: using it on another one throws
+/// (StateError LS1004), and destroying it there ends its recording.
 class GradientTape {
  public:
   struct Options {
@@ -78,6 +79,11 @@ class GradientTape {
   }
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Variable> variables,
                                const GradientOptions& options = {}, Where where = Where::current());
+
+  /// Ends the recording: what is computed from now on is not followed, and watch() throws (StateError LS1008).
+  /// gradient() works as before for what was recorded, and is itself not recorded any more. Stopping twice, or after
+  /// gradient() has consumed the tape, changes nothing.
+  void stop(Where where = Where::current());
 
   /// Ops recorded so far.
   std::size_t size() const;

@@ -16,10 +16,11 @@
  *               pointer passed to it beyond the call, except where a comment says so.
  *   Threads.    Different devices: fully concurrent. One device: all calls concurrent, except that the host
  *               serialises the calls on one queue. A driver never calls the host while it holds a lock of its own.
- *   Blocking.   Only timeline_wait, queue_destroy, device_close and driver_close may block; kernel_prepare, which
- *               may try out on the device what it has compiled; and the commands of an inline queue, which do
- *               their work on the caller's thread before they return.
- *   Fork.       A driver is not used in a forked child; the host refuses that first.
+ *   Blocking.   Only timeline_wait, queue_recover, queue_destroy, device_close and driver_close may block;
+ *               kernel_prepare, which may try out on the device what it has compiled; and the commands of an inline
+ *               queue, which do their work on the caller's thread before they return.
+ *   Fork.       What was opened before a fork is not used in the child; the host refuses that first. Where no device
+ *               was open, a child calls driver_open again, and leaves the parent's lks_driver alone.
  *
  * Comment tags: [in] read by the callee, [out] written by the callee. Sizes are bytes unless said otherwise. */
 #ifndef LOCKSTEP_DRIVER_H_
@@ -96,8 +97,8 @@ typedef struct lks_diag {
   uint32_t heap;
   int64_t native_code;      /* CUresult, VkResult, dnnl_status_t, errno … */
   uint64_t requested_bytes;
-  uint64_t free_bytes;
-  uint64_t value;           /* of asynchronous work: the value of the command that failed, on the timeline asked */
+  uint64_t free_bytes;      /* in that heap, as device_memory tells them */
+  uint64_t value;           /* of a command that failed later: its value, on the timeline asked; else 0 */
   char native_name[48];
   char what[256];           /* what failed, with its numbers */
   char where[96];           /* file:line in the driver */
@@ -142,7 +143,8 @@ typedef struct lks_kernel lks_kernel;
 
 /* -------------------------------------------------------------------------------------------------- host services */
 
-/* The kinds of native work before which a driver calls fault_point, and does the work only on LKS_OK. */
+/* The kinds of native work before which a driver calls fault_point, and does the work only on LKS_OK. A wait is native
+ * where a vendor's call does it; one for a lock or condition of the driver's own cannot fail and has no point. */
 enum { LKS_FAULT_ALLOC = 1, LKS_FAULT_MAP = 2, LKS_FAULT_SUBMIT = 3, LKS_FAULT_COMPILE = 4, LKS_FAULT_WAIT = 5 };
 enum { LKS_LOG_ERROR = 1, LKS_LOG_WARN = 2, LKS_LOG_INFO = 3, LKS_LOG_DEBUG = 4 };
 
@@ -304,9 +306,11 @@ typedef struct lks_attached_program {
                               output feeds the root operand that names it */
 } lks_attached_program;
 
+/* The output takes this input's memory, with the same dtype, dims and strides. The host asks for it of pointwise
+ * programs; a kernel that would read what it has overwritten, or an alias that does not fit: LKS_REASON_ALIAS. */
 typedef struct lks_alias {
   uint32_t output;
-  uint32_t input;          /* the output takes this input's memory, with the same dims and strides */
+  uint32_t input;
 } lks_alias;
 
 /* One root op with optional programs on its operands and results. */
@@ -441,13 +445,14 @@ typedef struct lks_driver_api {
                                    lks_diag* diag);
   void(LKS_CALL* buffer_unmap)(lks_device* device, lks_buffer* buffer);
 
-  /* -- queues: in order, asynchronous unless LKS_CAP_INLINE_QUEUE. Every command takes the next value of the queue's
-   *    own timeline, in *value, and completes when the timeline reaches it. A command that returns a failure was not
-   *    enqueued, took no value and touched no memory.
+  /* -- queues: in order, asynchronous unless LKS_CAP_INLINE_QUEUE. Every command takes a value of the queue's own
+   *    timeline, in *value, above all values before it (it need not be the next), and completes when the timeline
+   *    reaches it. A command that returns a failure was not enqueued and touched no memory.
    *    When an enqueued command fails, the timeline fails at its value: unless the device is lost, that command has
    *    written none of its outputs, and it and every later command of the queue are skipped, until queue_recover.
-   *    Memory named by a command (and host memory of read and write) stays valid until its value is reached. Commands
-   *    of 0 bytes are allowed and move nothing. */
+   *    Memory named by a command (and host memory of read and write) stays valid until its value is reached; of a
+   *    failed or skipped one until queue_recover or queue_destroy has returned. Commands of 0 bytes are allowed and
+   *    move nothing. */
   lks_status(LKS_CALL* queue_create)(lks_device* device, uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                      lks_diag* diag);
   void(LKS_CALL* queue_destroy)(lks_queue* queue); /* idle queues only; destroys its timeline too */
@@ -469,8 +474,11 @@ typedef struct lks_driver_api {
    * queued before the signal. If that timeline fails, they fail with the same diag. */
   lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
   lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* hands recorded work to the device */
-  /* Makes a failed queue usable: commands up to *last (the newest value given out) stay failed, later ones run.
-   * Waits until the skipped commands have left the device. LKS_DEVICE_LOST where nothing helps. */
+  /* Makes a failed queue usable. Blocks until all commands given out have left the device: once it has returned, none
+   * of them runs, touches memory or fails, and a failure that came meanwhile is not told any more. *last is the newest
+   * value given out. The timeline then stands at *last and has not failed: timeline_query says so, and timeline_wait
+   * for any value up to it LKS_OK; which commands failed, the host remembers. Later ones run. A queue that had not
+   * failed loses nothing. LKS_DEVICE_LOST where nothing helps. */
   lks_status(LKS_CALL* queue_recover)(lks_queue* queue, uint64_t* last, lks_diag* diag);
 
   /* -- timelines: monotonic 64-bit counters. Free-threaded. */
@@ -479,10 +487,13 @@ typedef struct lks_driver_api {
   /* LKS_OK and the value reached; on a failed timeline the failure's code and diag (value set), and in
    * *reached the last value that succeeded. */
   lks_status(LKS_CALL* timeline_query)(lks_timeline* timeline, uint64_t* reached, lks_diag* diag);
-  /* LKS_OK once reached, LKS_TIMEOUT after timeout_ns (~0: never), or the failure. Flushes the queue it belongs to. */
+  /* LKS_OK once reached, also where the timeline failed beyond it; LKS_TIMEOUT after timeout_ns (~0: never), not before
+   * and at most half a second later, also where that is a few ms; or the failure, with its value in diag.value. Where
+   * the wait itself fails (a native call, an injected fault), diag.value is 0: nothing has changed, commands may still
+   * run, so that all they name stays valid, and the host may wait again. Flushes the queue it belongs to. */
   lks_status(LKS_CALL* timeline_wait)(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag);
-  /* Host-made timelines only: advances to `value`, or fails it there if `failure` is not NULL (copied, but for its
-   * header). A value not above the one reached, or a timeline that failed, changes nothing: LKS_INVALID_ARGUMENT. */
+  /* Advances to `value`, or fails the timeline there if `failure` is not NULL (copied, but for its header). A value not
+   * above the one reached, a timeline that failed, or one of a queue changes nothing: LKS_INVALID_ARGUMENT. */
   lks_status(LKS_CALL* timeline_signal)(lks_timeline* timeline, uint64_t value, const lks_diag* failure,
                                         lks_diag* diag);
 

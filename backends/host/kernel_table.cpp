@@ -3,6 +3,7 @@
 #include <new>
 
 #include "backends/host/kernel_table.h"
+#include "lockstep/driver_ops.h"
 
 namespace host {
 
@@ -53,6 +54,27 @@ lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, i
   return LKS_OK;
 }
 
+bool is_same_place(const lks_tensor_desc& a, const lks_tensor_desc& b) {
+  if (a.dtype != b.dtype || a.rank != b.rank) return false;
+  for (int d = 0; d < a.rank; ++d) {
+    if (a.dims[d] != b.dims[d] || (a.dims[d] != 1 && a.strides[d] != b.strides[d])) return false;
+  }
+  return true;
+}
+
+// Other kernels than pointwise ones read what they would have overwritten.
+lks_status check_aliases(const lks_kernel_desc& desc, lks_diag* diag) {
+  for (std::uint32_t i = 0; i < desc.alias_count; ++i) {
+    const lks_alias& alias = desc.aliases[i];
+    const bool fits = alias.input < desc.input_count && alias.output < desc.output_count &&
+                      is_same_place(desc.inputs[alias.input], desc.outputs[alias.output]);
+    if (fits && desc.op == LKS_OP_POINTWISE) continue;
+    return refuse(diag, LKS_REASON_ALIAS, static_cast<int>(desc.input_count + alias.output), HOST_WHERE,
+                  "%s: output %u cannot take the memory of input %u", desc.op_name, alias.output, alias.input);
+  }
+  return LKS_OK;
+}
+
 // What holds for every row, so that none needs to look.
 lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& desc, lks_diag* diag) {
   if (desc.math_mode > LKS_MODE_LOCKSTEP || !(math_modes >> desc.math_mode & 1u)) {
@@ -63,7 +85,7 @@ lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& de
     const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
     if (const lks_status status = check_tensor(desc, t, static_cast<int>(i), diag); status != LKS_OK) return status;
   }
-  return LKS_OK;
+  return check_aliases(desc, diag);
 }
 
 }  // namespace

@@ -39,7 +39,9 @@ lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks
 lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag) {
   {
     std::lock_guard lock(mutex_);
-    if (of_inline_queue) return ::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+    if (of_inline_queue || of_queue) {
+      return ::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+    }
     if (failed_ || value <= reached_) {
       return ::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the timeline is at %llu%s and cannot go to %llu",
                     static_cast<unsigned long long>(reached_), failed_ ? ", failed," : "",

@@ -8,7 +8,9 @@
 
 struct lks_timeline {
   bool of_inline_queue = false;  // its work is done when the call returns: whatever is asked for has been reached
+  bool of_queue = false;         // which alone advances it
   lks_queue* queue = nullptr;    // whose it is, where that holds back commands until somebody waits for them
+  lks_driver* driver = nullptr;  // whose it is, where waits are announced to its host
 
   lks_status query(std::uint64_t* reached, lks_diag* diag);
   lks_status wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag);

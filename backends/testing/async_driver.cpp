@@ -4,6 +4,9 @@
 // Options, read while it runs:
 //   toy.fail      "<generation>:<k>" makes the k-th command enqueued from now on fail when it is executed; another
 //                 generation counts anew
+//   toy.fail_wait "<generation>:<value>" makes the next timeline_wait fail, in the name of the command of that value;
+//   for
+//                 another generation again
 //   toy.delay_us  the longest delay of a command, in microseconds (default 50)
 // and, read as the library is loaded:
 //   toy.min_alignment     of buffers (default 64)
@@ -33,6 +36,7 @@ struct lks_driver {
   const lks_host_api& host;
   std::mutex mutex;
   long generation = 0, countdown = 0;
+  std::atomic<long> wait_generation{0};
   std::uint64_t min_alignment = 64, max_tensor_bytes = 0;
 };
 
@@ -75,14 +79,27 @@ bool is_condemned(lks_driver& driver) {
   return driver.countdown > 0 && --driver.countdown == 0;
 }
 
+// Whether the wait that begins is to fail, and in whose name.
+bool is_wait_condemned(lks_driver& driver, std::uint64_t& value) {
+  const std::string wish = option(driver.host, "toy.fail_wait");
+  const std::size_t colon = wish.find(':');
+  if (colon == std::string::npos) return false;
+  const long generation = std::atol(wish.c_str());
+  value = std::strtoull(wish.c_str() + colon + 1, nullptr, 10);
+  return driver.wait_generation.exchange(generation) != generation;
+}
+
 }  // namespace
 
 // A queue runs its commands in order on its own thread.
 struct lks_queue {
   using Command = std::function<lks_status(lks_diag&)>;
 
-  explicit lks_queue(lks_device& d)
-      : device(d), seed_(reinterpret_cast<std::uintptr_t>(this)), worker_([this] { run(); }) {}
+  explicit lks_queue(lks_device& d) : device(d), seed_(reinterpret_cast<std::uintptr_t>(this)) {
+    timeline.of_queue = true;
+    timeline.driver = &d.driver;
+    worker_ = std::thread([this] { run(); });
+  }
   ~lks_queue() {
     {
       std::lock_guard lock(mutex_);
@@ -183,8 +200,13 @@ std::uint64_t number_option(const lks_host_api& api, const char* key, std::uint6
 }
 
 lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag*) {
-  *out = new lks_driver{
-      *api, {}, 0, 0, number_option(*api, "toy.min_alignment", 64), number_option(*api, "toy.max_tensor_bytes", 0)};
+  *out = new lks_driver{*api,
+                        {},
+                        0,
+                        0,
+                        {0},
+                        number_option(*api, "toy.min_alignment", 64),
+                        number_option(*api, "toy.max_tensor_bytes", 0)};
   return LKS_OK;
 }
 void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
@@ -375,8 +397,9 @@ lks_status LKS_CALL queue_recover(lks_queue* queue, std::uint64_t* last, lks_dia
 
 // ---------------------------------------------------------------------------------------------------------- timelines
 
-lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag*) {
+lks_status LKS_CALL timeline_create(lks_device* device, lks_timeline** out, lks_diag*) {
   *out = new lks_timeline;
+  (*out)->driver = &device->driver;
   return LKS_OK;
 }
 void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
@@ -387,6 +410,13 @@ lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reache
 
 lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                                   lks_diag* diag) {
+  // On a real device this would be a native call.
+  FAULT_POINT(timeline->driver->host, LKS_FAULT_WAIT, "toy.timeline_wait");
+  if (std::uint64_t blamed = 0; is_wait_condemned(*timeline->driver, blamed)) {
+    fail(diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail this wait");
+    diag->value = blamed;
+    return LKS_INTERNAL;
+  }
   return timeline->wait(value, timeout_ns, diag);
 }
 

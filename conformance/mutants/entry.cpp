@@ -111,14 +111,14 @@ void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
 bool apply(lks_driver_api& table) {
   for (const auto faults : {layout_faults(), sum_faults(), op_faults(), misbehaviours(), scalar_faults()})
     select(faults, kernel_faults);
-  for (const auto faults : {attribute_faults(), program_faults(), instruction_faults()}) select(faults, desc_faults);
+  for (const auto faults : {attribute_faults(), program_faults(), instruction_faults(), alias_faults()}) select(faults, desc_faults);
   select(claim_faults(), info_faults);
   bool changed = !kernel_faults.empty() || !desc_faults.empty() || !info_faults.empty();
   if (changed) {
     table.kernel_query = &kernel_query;
     table.kernel_prepare = &kernel_prepare;
   }
-  for (const auto faults : {table_faults(), memory_faults(), queue_faults(), error_faults()}) {
+  for (const auto faults : {table_faults(), memory_faults(), queue_faults(), error_faults(), wait_faults()}) {
     for (const TableFault& fault : faults) {
       if (fault.mutant != mutant) continue;
       fault.change(table);

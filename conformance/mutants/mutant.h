@@ -104,5 +104,7 @@ std::span<const TableFault> table_faults();
 std::span<const TableFault> memory_faults();
 std::span<const TableFault> queue_faults();
 std::span<const TableFault> error_faults();
+std::span<const TableFault> wait_faults();
+std::span<const DescFault> alias_faults();
 
 }  // namespace mutants

@@ -162,6 +162,42 @@ void refusals(const RuntimeTarget& target) {
   check(queue.download(after) == Bytes(4096, 0x42), "after refused allocations an ordinary buffer does not work");
 }
 
+u64 free_now(Session& s) {
+  u64 total = 0, free_bytes = 0;
+  Call call("device_memory");
+  call.ok(s.api.device_memory(s.driver, s.ordinal, s.device, 0, &total, &free_bytes, call.diag()));
+  return free_bytes;
+}
+
+// What an answer of "out of memory" says is free, while some is taken. Others may take and give back memory meanwhile.
+void out_of_memory_tells(const RuntimeTarget& target) {
+  Session s(target);
+  const u64 total = s.info.heaps[0].bytes, allowance = total / 16;
+  std::vector<Buffer> held;
+  Queue queue(s);
+  const u64 piece = std::min<u64>({total / 32, u64{16} << 20, s.info.max_allocation});
+  for (u64 taken = 0; taken < std::min<u64>(total / 4, u64{256} << 20); taken += piece) {
+    held.emplace_back(s, piece);
+    queue.fill(held.back(), 0, piece, 0x42);
+  }
+  queue.finish();
+  for (u64 bytes : {s.info.max_allocation, u64{1} << 60, ~u64{0} - 63}) {
+    const u64 before = free_now(s);
+    lks_buffer* buffer = nullptr;
+    Call call("buffer_alloc");
+    const lks_status status = call.done(s.api.buffer_alloc(s.device, 0, bytes, &buffer, call.diag()));
+    const u64 after = free_now(s);
+    if (status == LKS_OK) s.api.buffer_free(s.device, buffer);
+    if (status != LKS_OUT_OF_MEMORY) continue;
+    const u64 told = call.filled().free_bytes;
+    const u64 least = std::min(before, after), most = std::max(before, after);
+    check(told + allowance >= least && told <= most + allowance,
+          text("out of memory says that %llu bytes are free, device_memory said %llu before and %llu after",
+               static_cast<unsigned long long>(told), static_cast<unsigned long long>(before),
+               static_cast<unsigned long long>(after)));
+  }
+}
+
 // Allocates pieces until refusal or the cap; gives their number.
 std::size_t exhaust(Session& s, Queue& queue, u64 piece, std::size_t most) {
   std::vector<Buffer> held;
@@ -280,6 +316,7 @@ std::vector<RuntimeCase> memory_cases() {
       {"memory", "mapping", "host and queues see the same bytes, and ranges outside the buffer are refused", &mapping},
       {"memory", "refusals", "sizes above max_allocation are refused with requested_bytes, and leave the device usable",
        &refusals},
+      {"memory", "out_of_memory_tells", "an answer of out of memory says how much is free", &out_of_memory_tells},
       {"memory", "exhaustion", "after memory ran out and all was freed, as much fits as before", &exhaustion},
       {"memory", "accounting", "device_memory and device_describe agree, and free is not above total", &accounting},
       {"memory", "eight_threads", "eight threads allocate, write, map and free side by side", &eight_threads},

@@ -86,8 +86,11 @@ class Timeline {
   lks_timeline* handle_ = nullptr;
 };
 
-/// Waits at most a minute, so that a lost signal is a failed check. Throws DriverFailure where the timeline failed.
+/// Waits at most a minute, so that a lost signal is a failed check. Throws DriverFailure where the timeline failed. A
+/// wait that fails itself is thrown too, but only once the value is reached: what commands use may go then.
 void wait_for(Session& session, lks_timeline* timeline, std::uint64_t value);
+/// Whether a wait failed itself, so that the commands it waited for may well have succeeded.
+bool is_of_the_wait(const DriverFailure& failure);
 
 /// Commands return their values. Those of an asynchronous queue are checked to increase.
 class Queue {

@@ -9,11 +9,13 @@ namespace lockstep::conformance {
 
 std::vector<RuntimeCase> memory_cases();
 std::vector<RuntimeCase> red_zone_cases();
+std::vector<RuntimeCase> alias_cases();
 std::vector<RuntimeCase> limit_cases();
 std::vector<RuntimeCase> leak_cases();
 std::vector<RuntimeCase> queue_cases();
 std::vector<RuntimeCase> transfer_cases();
 std::vector<RuntimeCase> timeline_cases();
+std::vector<RuntimeCase> wait_cases();
 std::vector<RuntimeCase> failure_cases();
 std::vector<RuntimeCase> dag_cases();
 std::vector<RuntimeCase> copy_cases();

@@ -48,6 +48,19 @@ class TestHost {
   /// The status that a failed fault point of this kind returns.
   static lks_status status_for(std::uint32_t kind);
 
+  /// While it lives, waits are neither counted nor failed: those of a case that is being given up or taken apart, whose
+  /// failure nobody would see.
+  class [[nodiscard]] WaitsSucceed {
+   public:
+    explicit WaitsSucceed(TestHost& host) : host_(host) { ++host_.sure_waits_; }
+    ~WaitsSucceed() { --host_.sure_waits_; }
+    WaitsSucceed(const WaitsSucceed&) = delete;
+    WaitsSucceed& operator=(const WaitsSucceed&) = delete;
+
+   private:
+    TestHost& host_;
+  };
+
   /// Called at each fault point from now on, before anything is counted; nothing: no more. Not while a command runs.
   void set_visitor(std::function<void()> visitor) { visitor_ = std::move(visitor); }
 
@@ -75,6 +88,7 @@ class TestHost {
   std::atomic<bool> fired_{false};
   std::atomic<lks_status> injected_{LKS_OK};
   std::atomic<std::uint32_t> injected_kind_{0};
+  std::atomic<int> sure_waits_{0};
   std::string site_;
 };
 

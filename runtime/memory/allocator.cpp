@@ -7,6 +7,7 @@
 #include "lockstep/options.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_status.h"
+#include "runtime/forked.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
@@ -20,6 +21,7 @@ Allocator::Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget)
           limited_, &device, [&device] { device.wait_idle(); }, device.info().min_alignment) {}
 
 BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
+  check_not_forked();
   const ThreadState& thread = thread_state();
   SegmentResult failure;
   Block* block = nullptr;
@@ -32,6 +34,9 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
       block->owner = thread.owner;
       block->label = purpose.label;
       block->scope = thread.scope;
+      // Who had it before does not matter: a queue runs its commands in order.
+      block->write_queue = nullptr;
+      block->write_value = 0;
       block->refs.store(1, std::memory_order_relaxed);
       tracker_.add(block->owner, block->bytes);
       tracker_.note_reserved(pool_.reserved());
@@ -83,12 +88,14 @@ void Allocator::reset_peak() {
 }
 
 void Allocator::set_limit(std::optional<std::uint64_t> bytes) {
+  check_not_forked();
   const std::lock_guard lock(mutex_);
   if (bytes && budget_->used() > *bytes) pool_.release_cached();
   budget_->set_limit(bytes);
 }
 
 void Allocator::release_cached() {
+  check_not_forked();
   const std::lock_guard lock(mutex_);
   pool_.release_cached();
 }
@@ -124,7 +131,9 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
 }
 
 void release(Block* block) {
-  if (block->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) block->device->allocator().free(block);
+  if (block->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (in_forked_child.load(std::memory_order_relaxed)) return;  // the parent's: its lock may be held for ever
+  block->device->allocator().free(block);
 }
 
 }  // namespace lockstep

@@ -41,7 +41,7 @@ struct Block {
   Block* next = nullptr;
   const char* label = nullptr;  // static string: the op that made it
   const ScopeName* scope = nullptr;
-  // The last command that writes it; a read waits for it. Queue nullptr: nothing outstanding.
+  // The last command that writes it since it was handed out; a read waits for it. Queue nullptr: nothing outstanding.
   CommandQueue* write_queue = nullptr;
   std::uint64_t write_value = 0;
 };

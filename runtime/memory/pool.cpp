@@ -128,8 +128,6 @@ void BlockPool::split(Block* block, std::uint64_t bytes) {
   tail->segment = block->segment;
   tail->previous = block;
   tail->next = block->next;
-  tail->write_queue = block->write_queue;
-  tail->write_value = block->write_value;
   if (tail->next) tail->next->previous = tail;
   block->next = tail;
   block->bytes = bytes;

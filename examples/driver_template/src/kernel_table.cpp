@@ -57,6 +57,23 @@ lks_status check_tensor(const Request& request, std::uint32_t i) {
   return LKS_OK;
 }
 
+// A program reads an element before it writes the one in the same place, and no other.
+lks_status check_aliases(const Request& request) {
+  const lks_kernel_desc& d = request.desc;
+  for (std::uint32_t i = 0; i < d.alias_count; ++i) {
+    bool fits = d.aliases[i].input < d.input_count && d.aliases[i].output < d.output_count;
+    if (fits) {
+      const lks_tensor_desc &in = d.inputs[d.aliases[i].input], &out = d.outputs[d.aliases[i].output];
+      fits = in.dtype == out.dtype && in.rank == out.rank;
+      for (int axis = 0; fits && axis < in.rank; ++axis) {
+        fits = in.dims[axis] == out.dims[axis] && (in.dims[axis] == 1 || in.strides[axis] == out.strides[axis]);
+      }
+    }
+    if (!fits) return refuse(request.diag, LKS_REASON_ALIAS, -1, "%s: these tensors cannot share memory", d.op_name);
+  }
+  return LKS_OK;
+}
+
 // What no kernel here takes, whatever the op.
 lks_status refuse_in_general(const Request& request) {
   const lks_kernel_desc& d = request.desc;
@@ -66,7 +83,7 @@ lks_status refuse_in_general(const Request& request) {
   for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     if (const lks_status status = check_tensor(request, i); status != LKS_OK) return status;
   }
-  if (d.op == LKS_OP_POINTWISE) return LKS_OK;
+  if (d.op == LKS_OP_POINTWISE) return check_aliases(request);
   if (d.program_count > 0) {
     return refuse(request.diag, LKS_REASON_PROGRAM, -1, "%s: no programs on inputs or outputs", d.op_name);
   }

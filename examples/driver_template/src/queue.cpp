@@ -81,7 +81,8 @@ lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, uint64_
 
 lks_status LKS_CALL queue_flush(lks_queue*, lks_diag*) { return LKS_OK; }
 
-// A command of this queue fails in its own call, so the queue itself never does.
+// A command of this queue fails in its own call, so the queue itself never does. A queue of hardware would wait here
+// until nothing of it is on the device any more, and let its timeline stand at *last as if all had been done.
 lks_status LKS_CALL queue_recover(lks_queue* queue, uint64_t* last, lks_diag*) {
   std::lock_guard lock(queue->timeline.mutex);
   *last = queue->timeline.reached;

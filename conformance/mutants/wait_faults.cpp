@@ -1,0 +1,303 @@
+// Faults in waiting, recovering and signalling; in what a failure tells; in sharing memory.
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "backends/host/kernel.h"
+#include "backends/host/timeline.h"
+#include "conformance/mutants/mutant.h"
+
+namespace mutants {
+namespace {
+
+std::mutex mutex;
+
+// -------------------------------------------------------------------------------------------------------- recovering
+
+struct Recovered {
+  std::uint64_t failed = 0, last = 0;
+  lks_diag diag{};
+};
+std::map<lks_timeline*, Recovered> recovered;  // the last failure of each queue's timeline
+std::map<lks_queue*, lks_timeline*> timelines;
+
+// Keeps the timelines of queues, and the failure that each recovers from.
+void remember_failures(lks_driver_api& t) {
+  t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_create(device, kind, out, timeline, diag);
+    if (status != LKS_OK) return status;
+    std::lock_guard lock(mutex);
+    timelines[*out] = *timeline;
+    recovered.erase(*timeline);
+    return status;
+  };
+  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
+    lks_timeline* timeline = nullptr;
+    {
+      std::lock_guard lock(mutex);
+      timeline = timelines[queue];
+    }
+    Recovered r;
+    r.diag.operand = -1;
+    std::uint64_t reached = 0;
+    const bool failed = honest().timeline_query(timeline, &reached, &r.diag) != LKS_OK;
+    const lks_status status = honest().queue_recover(queue, last, diag);
+    if (!failed || status != LKS_OK) return status;
+    r.failed = r.diag.value;
+    r.last = *last;
+    std::lock_guard lock(mutex);
+    recovered[timeline] = r;
+    return status;
+  };
+}
+
+// Whether the timeline has recovered from a failure that concerns the value.
+bool was_lost(lks_timeline* timeline, std::uint64_t value, Recovered& r) {
+  std::lock_guard lock(mutex);
+  const auto known = recovered.find(timeline);
+  if (known == recovered.end() || value < known->second.failed || value > known->second.last) return false;
+  r = known->second;
+  return true;
+}
+
+void failed_values_stay_failed(lks_driver_api& t) {
+  remember_failures(t);
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    if (Recovered r; was_lost(timeline, value, r)) return host::give(r.diag, diag);
+    return honest().timeline_wait(timeline, value, timeout_ns, diag);
+  };
+}
+
+// Asked what is reached, it tells of the last command that succeeded, until the next one does.
+void query_stays_at_failure(lks_driver_api& t) {
+  remember_failures(t);
+  t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
+    const lks_status status = honest().timeline_query(timeline, reached, diag);
+    if (Recovered r; status == LKS_OK && was_lost(timeline, *reached, r)) *reached = r.failed - 1;
+    return status;
+  };
+}
+
+// A queue that has not failed yet has nothing to recover from, it thinks.
+void recovers_too_early(lks_driver_api& t) {
+  remember_failures(t);
+  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
+    lks_timeline* timeline = nullptr;
+    {
+      std::lock_guard lock(mutex);
+      timeline = timelines[queue];
+    }
+    lks_diag ignored{};
+    std::uint64_t reached = 0;
+    if (honest().timeline_query(timeline, &reached, &ignored) != LKS_OK)
+      return honest().queue_recover(queue, last, diag);
+    // The newest value is told by the next command, which is never done: nobody waits for it.
+    static lks_buffer nothing{nullptr, 0};
+    return honest().queue_fill(queue, &nothing, 0, 0, 0, 1, last, diag);
+  };
+}
+
+// ------------------------------------------------------------------------------------------------------------- waiting
+
+bool is_injected(lks_status status, const lks_diag& diag) { return status < 0 && diag.value == 0; }
+
+// A wait that fails itself is blamed on the command.
+void failed_wait_names_a_command(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    if (is_injected(status, *diag) && status != LKS_TIMEOUT) diag->value = value;
+    return status;
+  };
+}
+
+// After it, every other wait fails as well.
+std::map<lks_timeline*, lks_diag> unusable;
+void failed_wait_is_final(lks_driver_api& t) {
+  t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_create(device, kind, out, timeline, diag);
+    std::lock_guard lock(mutex);
+    if (status == LKS_OK) unusable.erase(*timeline);
+    return status;
+  };
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    {
+      std::lock_guard lock(mutex);
+      if (const auto known = unusable.find(timeline); known != unusable.end()) return host::give(known->second, diag);
+    }
+    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    if (is_injected(status, *diag) && status != LKS_TIMEOUT) {
+      std::lock_guard lock(mutex);
+      unusable[timeline] = *diag;
+    }
+    return status;
+  };
+}
+
+template <class Change>
+lks_status wait_with(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag,
+                     Change&& change) {
+  const bool has_end = timeout_ns > 0 && timeout_ns < (std::uint64_t{1} << 60);
+  return honest().timeline_wait(timeline, value, has_end ? change(timeout_ns) : timeout_ns, diag);
+}
+
+// The system's timer has seconds.
+void timeouts_in_seconds(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    constexpr std::uint64_t second = 1'000'000'000;
+    return wait_with(timeline, value, timeout_ns, diag,
+                     [](std::uint64_t ns) { return (ns + second - 1) / second * second; });
+  };
+}
+
+// The system's timer has steps of 4 ms, and rounds down.
+void timeouts_rounded_down(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    constexpr std::uint64_t step = 4'000'000;
+    return wait_with(timeline, value, timeout_ns, diag, [](std::uint64_t ns) { return ns / step * step; });
+  };
+}
+
+// For work of its own a queue is waited for to the end.
+void queue_waits_have_no_end(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    return honest().timeline_wait(timeline, value,
+                                  timeline->of_queue && timeout_ns > 0 ? ~std::uint64_t{0} : timeout_ns, diag);
+  };
+}
+
+// A fill is not worth a value: it tells that of the command before it.
+void fill_takes_no_value(lks_driver_api& t) {
+  t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                    std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const lks_status status = honest().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes, value, diag);
+    if (status == LKS_OK) --*value;
+    return status;
+  };
+}
+
+// ----------------------------------------------------------------------------------------------------------- signals
+
+// What is refused is so silently.
+void refused_signal_is_ok(lks_driver_api& t) {
+  t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
+                         lks_diag*) -> lks_status {
+    lks_diag ignored{};
+    honest().timeline_signal(timeline, value, failure, &ignored);
+    return LKS_OK;
+  };
+}
+
+// A failed timeline is taken for one that is to go on.
+void signal_revives(lks_driver_api& t) {
+  t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
+                         lks_diag* diag) -> lks_status {
+    if (!failure && timeline->failed() && !timeline->of_queue) {
+      timeline->recover(value);
+      return LKS_OK;
+    }
+    return honest().timeline_signal(timeline, value, failure, diag);
+  };
+}
+
+// Whose timeline it is does not count.
+void host_signals_queues(lks_driver_api& t) {
+  t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
+                         lks_diag* diag) -> lks_status {
+    const bool of_queue = std::exchange(timeline->of_queue, false);
+    const lks_status status = honest().timeline_signal(timeline, value, failure, diag);
+    timeline->of_queue = of_queue;
+    return status;
+  };
+}
+
+// ----------------------------------------------------------------------------------------- memory that is free, shared
+
+template <class Tell>
+lks_status alloc_telling(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out, lks_diag* diag,
+                         Tell&& tell) {
+  const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
+  if (status == LKS_OUT_OF_MEMORY) diag->free_bytes = tell(*diag);
+  return status;
+}
+
+void free_bytes_untold(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    return alloc_telling(device, heap, bytes, out, diag, [](const lks_diag&) { return std::uint64_t{0}; });
+  };
+}
+
+// What there is in all, or was asked for, in place of what is free.
+void free_bytes_are_all_bytes(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    return alloc_telling(device, heap, bytes, out, diag, [](const lks_diag&) { return std::uint64_t{1} << 30; });
+  };
+}
+void free_bytes_are_those_asked_for(lks_driver_api& t) {
+  t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                      lks_diag* diag) -> lks_status {
+    return alloc_telling(device, heap, bytes, out, diag, [](const lks_diag& d) { return d.requested_bytes; });
+  };
+}
+
+// Aliases are not looked at: the kernel is the one for memory of its own.
+void forget_aliases(EditableDesc& e) { e.desc.alias_count = 0; }
+
+// The reason is one for which the host would compose the op.
+lks_status with_another_reason(lks_status status, lks_diag* diag) {
+  if (status == LKS_UNSUPPORTED && diag->reason == LKS_REASON_ALIAS) diag->reason = LKS_REASON_OP;
+  return status;
+}
+void alias_refused_as_op(lks_driver_api& t) {
+  t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
+                      lks_diag* diag) -> lks_status {
+    return with_another_reason(honest().kernel_query(driver, ordinal, desc, info, diag), diag);
+  };
+  t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
+                        lks_diag* diag) -> lks_status {
+    return with_another_reason(honest().kernel_prepare(device, desc, out, info, diag), diag);
+  };
+}
+
+constexpr TableFault faults[] = {
+    {Mutant::failed_values_stay_failed, &failed_values_stay_failed},
+    {Mutant::query_stays_at_failure, &query_stays_at_failure},
+    {Mutant::recovers_too_early, &recovers_too_early},
+    {Mutant::failed_wait_names_a_command, &failed_wait_names_a_command},
+    {Mutant::failed_wait_is_final, &failed_wait_is_final},
+    {Mutant::timeouts_in_seconds, &timeouts_in_seconds},
+    {Mutant::timeouts_rounded_down, &timeouts_rounded_down},
+    {Mutant::queue_waits_have_no_end, &queue_waits_have_no_end},
+    {Mutant::fill_takes_no_value, &fill_takes_no_value},
+    {Mutant::refused_signal_is_ok, &refused_signal_is_ok},
+    {Mutant::signal_revives, &signal_revives},
+    {Mutant::host_signals_queues, &host_signals_queues},
+    {Mutant::free_bytes_untold, &free_bytes_untold},
+    {Mutant::free_bytes_are_all_bytes, &free_bytes_are_all_bytes},
+    {Mutant::free_bytes_are_those_asked_for, &free_bytes_are_those_asked_for},
+    {Mutant::alias_refused_as_op, &alias_refused_as_op},
+};
+
+constexpr DescFault aliases[] = {
+    {Mutant::matmul_in_any_place, LKS_OP_MATMUL, &forget_aliases},
+    {Mutant::gather_in_any_place, LKS_OP_GATHER, &forget_aliases},
+    {Mutant::any_alias_fits, LKS_OP_POINTWISE, &forget_aliases},
+};
+
+}  // namespace
+
+std::span<const TableFault> wait_faults() { return faults; }
+std::span<const DescFault> alias_faults() { return aliases; }
+
+}  // namespace mutants

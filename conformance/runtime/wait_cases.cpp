@@ -1,0 +1,244 @@
+// Waiting: what a timeline says once its queue has recovered, what it means when a wait fails itself, timeouts of a few
+// milliseconds, and signals that are none.
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "conformance/runtime/kernels.h"
+#include "conformance/runtime/suites.h"
+
+namespace lockstep::conformance {
+namespace {
+
+using u64 = std::uint64_t;
+using Clock = std::chrono::steady_clock;
+
+constexpr u64 millisecond = 1'000'000, large = 8 << 20;
+
+lks_status wait_within(Session& s, lks_timeline* timeline, u64 value, u64 nanoseconds) {
+  Call call("timeline_wait");
+  return call.done(s.api.timeline_wait(timeline, value, nanoseconds, call.diag()));
+}
+
+u64 query(Session& s, lks_timeline* timeline) {
+  u64 reached = 0;
+  Call call("timeline_query");
+  call.ok(s.api.timeline_query(timeline, &reached, call.diag()));
+  return reached;
+}
+
+// A gather whose index lies outside, ready to be launched.
+class FailingLaunch {
+ public:
+  FailingLaunch(Session& s, Queue& queue, u64 seed)
+      : sample_(gather(seed)),
+        kernel_(s, sample_),
+        x_(s, sample_.inputs[0].span()),
+        indices_(s, sample_.inputs[1].span()),
+        out_(s, sample_.outputs[0].span()) {
+    check(static_cast<bool>(kernel_), "gather is refused");
+    const std::int64_t outside = 99;
+    Bytes bad = sample_.values[1];
+    std::memcpy(bad.data(), &outside, sizeof outside);
+    queue.upload(x_, sample_.values[0]);
+    queue.upload(indices_, bad);
+  }
+  u64 enqueue(Queue& queue) {
+    Launch launch(kernel_, sample_, {{&x_, 0}, {&indices_, 0}, {&out_, 0}});
+    return launch_once(queue, launch);
+  }
+
+ private:
+  static KernelSample gather(u64 seed) {
+    for (KernelSample& s : kernel_samples(seed, 1)) {
+      if (s.op == LKS_OP_GATHER) return std::move(s);
+    }
+    throw CheckFailed("the suite has no sample of gather");
+  }
+
+  KernelSample sample_;
+  Kernel kernel_;
+  Buffer x_, indices_, out_;
+};
+
+void check_settled(Session& s, Queue& queue, u64 last, const char* when) {
+  const u64 reached = query(s, queue.timeline());
+  check(reached == last, text("%s timeline_query says %llu, the newest value was %llu", when,
+                              static_cast<unsigned long long>(reached), static_cast<unsigned long long>(last)));
+  for (u64 value = 1; value <= last; ++value) {
+    const lks_status status = wait_within(s, queue.timeline(), value, 0);
+    check(status == LKS_OK,
+          text("%s timeline_wait for %llu of %llu gives %s, not LKS_OK", when, static_cast<unsigned long long>(value),
+               static_cast<unsigned long long>(last), status_name(status).c_str()));
+  }
+}
+
+// The host knows which commands failed; the timeline has all of them behind it.
+void after_recover(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
+  const Buffer data(s, 4096);
+  Queue queue(s);
+  FailingLaunch failing(s, queue, target.seed);
+  for (int round = 0; round < 3; ++round) {
+    queue.fill(data, 0, 4096, 0x11);
+    const u64 value = failing.enqueue(queue);
+    for (int i = 0; i < 5; ++i) queue.fill(data, 0, 4096, 0x22);
+    check(wait_within(s, queue.timeline(), value, ~u64{0}) != LKS_OK, "a launch with an index outside succeeded");
+    const u64 last = queue.recover();
+    check_settled(s, queue, last, "after queue_recover");
+    check(queue.recover() == last, "queue_recover of a queue that has not failed gives another newest value");
+    check_settled(s, queue, last, "after a second queue_recover");
+    const u64 next = queue.fill(data, 64, 64, 0x33);
+    check(next > last, "a command after queue_recover has a value that was given out before");
+    wait_for(s, queue.timeline(), next);
+    Bytes expected(4096, 0x11);
+    std::fill(expected.begin() + 64, expected.begin() + 128, static_cast<unsigned char>(0x33));
+    check_same_bytes(queue.download(data), expected, "memory after a queue has failed and recovered");
+  }
+}
+
+// The failure is still to come when the host recovers: afterwards it is gone, and nothing of the queue runs.
+void recover_waits(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
+  const Buffer slow(s, large), data(s, 4096);
+  Queue queue(s), other(s);
+  FailingLaunch failing(s, queue, target.seed);
+  for (int round = 1; round <= 10; ++round) {
+    other.fill(data, 0, 4096, 0x44);
+    other.finish();
+    for (int i = 0; i < round; ++i) queue.fill(slow, 0, large, static_cast<u64>(i));
+    failing.enqueue(queue);
+    queue.fill(slow, 0, large, 0xee);
+    queue.fill(data, 0, 4096, 0x55);
+    const u64 last = queue.recover();
+    check_settled(s, queue, last, "after queue_recover, called before the failure was met,");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    check_settled(s, queue, last, "a while after queue_recover, called before the failure was met,");
+    check_same_bytes(other.download(data), Bytes(4096, 0x44), "what a skipped command would have written");
+  }
+}
+
+// Commands that are not to be blamed.
+void failed_wait(const RuntimeTarget& target) {
+  Session s(target);
+  const Buffer data(s, large);
+  Queue queue(s);
+  for (int round = 0; round < 3; ++round) {
+    queue.fill(data, 0, large, 0x10);
+    const u64 value = queue.fill(data, 0, large, static_cast<u64>(0x20 + round));
+    Call call("timeline_wait");
+    s.host.fail_at(1);
+    const lks_status status = call.done(s.api.timeline_wait(queue.timeline(), value, ~u64{0}, call.diag()));
+    s.host.disarm();
+    if (!s.host.fired()) {
+      if (status == LKS_OK) throw NotOffered("waits pass no fault point");
+      throw DriverFailure("timeline_wait", status, call.filled());
+    }
+    if (s.host.injected_kind() != LKS_FAULT_WAIT) throw NotOffered("waits pass another fault point first");
+    check(status == s.host.injected(), "a wait whose fault point failed gives " + status_name(status));
+    check(call.filled().value == 0,
+          text("a wait that failed itself names command %llu", static_cast<unsigned long long>(call.filled().value)));
+    wait_for(s, queue.timeline(), value);
+    query(s, queue.timeline());
+    check_same_bytes(queue.download(data, large - 64, 64), Bytes(64, static_cast<unsigned char>(0x20 + round)),
+                     "what a command has written, the first wait for which failed");
+  }
+}
+
+// Of five tries the quickest: the machine may have other things to do.
+void check_timeout(Session& s, lks_timeline* timeline, u64 value, u64 milliseconds, const char* whose) {
+  double least = 1e9;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = Clock::now();
+    const lks_status status = wait_within(s, timeline, value, milliseconds * millisecond);
+    const double passed = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    const auto ms = static_cast<unsigned long long>(milliseconds);
+    check(status == LKS_TIMEOUT, text("a wait of %llu ms on %s gives %s", ms, whose, status_name(status).c_str()));
+    check(passed >= static_cast<double>(milliseconds),
+          text("a wait of %llu ms on %s gave up after %.3f ms", ms, whose, passed));
+    least = std::min(least, passed);
+  }
+  check(least < static_cast<double>(milliseconds) + 500,
+        text("a wait of %llu ms on %s takes %.0f ms", static_cast<unsigned long long>(milliseconds), whose, least));
+}
+
+void short_timeouts(const RuntimeTarget& target) {
+  Session s(target);
+  for (u64 milliseconds : {1, 2, 3, 7}) {
+    Timeline timeline(s);
+    check_timeout(s, timeline.handle(), 1, milliseconds, "a host-made timeline");
+  }
+  if (s.is_inline()) return;  // whose commands are done when they return
+  const Buffer data(s, 4096);
+  Timeline gate(s);
+  Queue queue(s);
+  queue.wait_on(gate.handle(), 1);
+  const u64 value = queue.fill(data, 0, 4096, 0x66);
+  try {
+    for (u64 milliseconds : {1, 2, 3, 7}) check_timeout(s, queue.timeline(), value, milliseconds, "a queue's timeline");
+  } catch (...) {
+    gate.signal(1);
+    queue.settle(data);
+    throw;
+  }
+  gate.signal(1);
+  wait_for(s, queue.timeline(), value);
+  check_same_bytes(queue.download(data), Bytes(4096, 0x66), "a command that several waits were too short for");
+}
+
+void refused_signals(const RuntimeTarget& target) {
+  Session s(target);
+  const auto refused = [&](lks_timeline* timeline, u64 value, const lks_diag* failure, const char* what) {
+    Call call("timeline_signal");
+    const lks_status status = call.done(s.api.timeline_signal(timeline, value, failure, call.diag()));
+    check(status == LKS_INVALID_ARGUMENT, std::string(what) + " gives " + status_name(status));
+  };
+  lks_diag failure = empty_diagnosis();
+  failure.code = LKS_DATA_CORRUPT;
+  std::snprintf(failure.what, sizeof failure.what, "made up by the suite");
+  Timeline timeline(s);
+  refused(timeline.handle(), 0, nullptr, "a signal of 0");
+  timeline.signal(5);
+  for (u64 value : {5, 4, 0}) {
+    refused(timeline.handle(), value, nullptr, "a signal that is not above the value reached");
+    refused(timeline.handle(), value, &failure, "a failure that is not above the value reached");
+    check(timeline.query() == 5, "a refused signal has moved a timeline");
+  }
+  timeline.fail(7, failure);
+  for (u64 value : {6, 7, 8}) {
+    refused(timeline.handle(), value, nullptr, "a signal to a timeline that failed");
+    refused(timeline.handle(), value, &failure, "a failure of a timeline that failed");
+    check(wait_within(s, timeline.handle(), value, 0) == LKS_DATA_CORRUPT, "a failed timeline advances by a signal");
+  }
+
+  const Buffer data(s, 64);
+  Queue queue(s);
+  queue.fill(data, 0, 64, 1);
+  queue.finish();
+  refused(queue.timeline(), queue.newest() + 1000, nullptr, "a signal to a queue's timeline");
+  refused(queue.timeline(), queue.newest() + 1000, &failure, "a failure of a queue's timeline by the host");
+  if (!s.is_inline()) {
+    check(query(s, queue.timeline()) == queue.newest(), "a refused signal has moved a queue's timeline");
+  }
+  queue.fill(data, 0, 64, 0x77);
+  check_same_bytes(queue.download(data), Bytes(64, 0x77), "a command after refused signals");
+}
+
+}  // namespace
+
+std::vector<RuntimeCase> wait_cases() {
+  return {
+      {"queue", "after_recover", "a queue that recovered has all its commands behind it, and has not failed",
+       &after_recover},
+      {"queue", "recover_waits", "when queue_recover returns, nothing of the queue runs or fails any more",
+       &recover_waits},
+      {"queue", "failed_wait", "a wait that fails itself names no command, and can be done again", &failed_wait},
+      {"queue", "short_timeouts", "a timeout of a few milliseconds is one of a few milliseconds", &short_timeouts},
+      {"queue", "refused_signals", "signals that lead nowhere are refused and change nothing", &refused_signals},
+  };
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,345 @@
+// Failures that a device meets while the program goes on: what is reported, to whom, how often, and what is as it was.
+// The same programs run on devices that fail at once.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+#include <thread>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/testing.h"
+#include "runtime/device_state.h"
+
+namespace lockstep {
+namespace {
+
+Device toy() {
+  static const Device device = [] {
+    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+    EXPECT_TRUE(record.ready) << record.text;
+    return Device("toy:0");
+  }();
+  return device;
+}
+
+std::optional<Device> find_device(const std::string& name) {
+  if (name == "toy:0") return toy();
+  for (const DeviceInfo& info : devices()) {
+    if (info.id == name && info.available) return Device(name);
+  }
+  return std::nullopt;
+}
+
+// How often `program` throws, of the given number of tries.
+int failures_of(const std::function<void()>& program, int tries = 1) {
+  int failed = 0;
+  for (int i = 0; i < tries; ++i) {
+    try {
+      program();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
+      EXPECT_EQ(e.op(), "gather");
+      EXPECT_NE(e.where().find("failure_test.cpp:"), std::string::npos) << e.what();
+      ++failed;
+    }
+  }
+  return failed;
+}
+
+class Failures : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    device = find_device(GetParam());
+    if (!device) GTEST_SKIP() << "no " << GetParam();
+    scope.emplace(*device);
+    is_inline = device->state().queue().is_inline();
+    table.emplace(ones({3, 4}));
+    outside.emplace(Tensor({std::int64_t{1}, std::int64_t{7}}));
+    synchronize(*device);
+  }
+  void TearDown() override {
+    if (!device) return;
+    EXPECT_NO_THROW(synchronize(*device)) << "a failure was left over";
+  }
+
+  Tensor bad() const { return gather(*table, *outside); }
+  // As a program would do it: in one go, up to the end.
+  int failures_to_the_end(const std::function<void()>& program) const {
+    return failures_of([&] {
+      program();
+      synchronize(*device);
+    });
+  }
+  static std::vector<float> values(const Variable& v) { return v.read().to_vector<float>(); }
+
+  std::optional<Device> device;
+  std::optional<DeviceScope> scope;
+  std::optional<Tensor> table, outside;
+  bool is_inline = false;
+};
+
+TEST_P(Failures, AreReportedOnceBySynchronize) {
+  int failed = failures_of([&] { bad(); });
+  EXPECT_EQ(failed, is_inline ? 1 : 0);
+  failed += failures_of([&] { synchronize(*device); }, 3);
+  EXPECT_EQ(failed, 1);
+  EXPECT_EQ(failures_of([&] { EXPECT_EQ((*table + 1.0f).to_vector<float>()[0], 2.0f); }, 3), 0);
+}
+
+TEST_P(Failures, AreReportedOnceByARead) {
+  std::optional<Tensor> picked;
+  int failed = failures_of([&] { picked.emplace(bad()); });
+  if (picked) {
+    failed += failures_of([&] { picked->to_vector<float>(); });
+    EXPECT_EQ(failures_of([&] { picked->to_vector<float>(); }, 2), 2) << "a tensor without contents has none later";
+    EXPECT_EQ(failures_of([&] { *picked + 1.0f; }, 2), 2);
+    EXPECT_EQ(failures_of([&] { transpose(*picked).to_vector<float>(); }), 1);
+  }
+  EXPECT_EQ(failed, 1);
+  EXPECT_EQ(failures_of([&] { synchronize(*device); }, 3), 0);
+}
+
+TEST_P(Failures, AreNotMetByOpsOnNothing) {
+  std::optional<Tensor> picked;
+  int failed = failures_of([&] { picked.emplace(bad()); });
+  const auto on_nothing = [&] {
+    const Tensor none = zeros({0, 4});
+    EXPECT_EQ((none + 1.0f).size(), 0);
+    EXPECT_EQ(none.to_vector<float>().size(), 0u);
+    EXPECT_EQ(concat({none, none}).size(), 0);
+    // The memory of an empty tensor is of the pool, and may have been a failed command's.
+    std::vector<Tensor> many;
+    for (int i = 0; i < 20; ++i) many.push_back(zeros({0}));
+    for (const Tensor& t : many) EXPECT_EQ(sum(t).item<float>(), 0.0f);
+  };
+  failed += failures_of([&] { synchronize(*device); });
+  EXPECT_EQ(failed, 1);
+  picked.reset();
+  EXPECT_EQ(failures_of(on_nothing, 3), 0);
+}
+
+TEST_P(Failures, AreNotMetByReadsOfSoundTensors) {
+  const Tensor sound = reshape(iota(12, f32), {3, 4});
+  int failed = failures_of([&] { bad(); });
+  EXPECT_EQ(failures_of([&] { EXPECT_EQ(sound.to_vector<float>()[5], 5.0f); }, 2), 0);
+  failed += failures_of([&] { bad(); });
+  EXPECT_EQ(failures_of([&] { EXPECT_EQ(transpose(sound).to_vector<float>()[1], 4.0f); }, 2), 0);
+  EXPECT_EQ(failures_of([&] { EXPECT_EQ(table->to_vector<float>()[0], 1.0f); }), 0);
+  failed += failures_of([&] { synchronize(*device); }, 4);
+  EXPECT_EQ(failed, 2) << "each failure is reported, and once";
+}
+
+TEST_P(Failures, AVariableThatWasAssignedOneKeepsItsValue) {
+  for (const bool is_read : {false, true}) {
+    Variable v(full({2, 4}, 5.0), "v");
+    std::optional<Tensor> reading;
+    if (is_read) reading = v.read();  // assigning takes other memory then
+    const std::vector<float> before = values(v);
+    EXPECT_EQ(failures_to_the_end([&] { v.assign(bad()); }), 1) << is_read;
+    EXPECT_EQ(values(v), before) << is_read;
+    EXPECT_EQ(failures_of([&] { synchronize(*device); }, 2), 0);
+    EXPECT_EQ(failures_to_the_end([&] { v.assign_add(bad()); }), 1) << is_read;
+    EXPECT_EQ(values(v), before) << is_read;
+    v.assign(full({2, 4}, 6.0));
+    EXPECT_EQ(values(v), std::vector<float>(8, 6.0f)) << is_read;
+    if (reading) {
+      EXPECT_EQ(reading->to_vector<float>(), before);
+    }
+  }
+}
+
+// The variable is the first to be read, instead of synchronize().
+TEST_P(Failures, AVariableMeetsItOnce) {
+  for (const bool is_read : {false, true}) {
+    Variable v(full({2, 4}, 5.0), "v");
+    std::optional<Tensor> reading;
+    if (is_read) reading = v.read();
+    int failed = failures_of([&] { v.assign(bad()); });
+    failed += failures_of([&] { values(v); });
+    EXPECT_EQ(failed, 1) << is_read;
+    EXPECT_EQ(values(v), std::vector<float>(8, 5.0f)) << is_read;
+    EXPECT_EQ((v * 2.0f).to_vector<float>(), std::vector<float>(8, 10.0f)) << is_read;
+    EXPECT_EQ(failures_of([&] { synchronize(*device); }), 0);
+  }
+}
+
+// What comes after the failed command did not happen, up to where the failure is met, sound or not.
+TEST_P(Failures, WhatComesAfterDidNotHappen) {
+  for (const bool is_read : {false, true}) {
+    Variable v(full({2, 4}, 5.0), "v"), w(full({3}, 1.0), "w");
+    std::optional<Tensor> readings[2];
+    if (is_read) readings[0] = v.read(), readings[1] = w.read();
+    const Tensor sound = full({2, 4}, 9.0);
+    EXPECT_EQ(failures_to_the_end([&] {
+                const Tensor picked = bad();
+                v.assign(sound);
+                w.assign(full({3}, 2.0));
+                v.assign(picked);
+                w.assign(full({3}, 3.0));
+                v.assign(sound);
+                w.assign_add(full({3}, 1.0));
+              }),
+              1);
+    EXPECT_EQ(values(v), std::vector<float>(8, 5.0f)) << is_read;
+    EXPECT_EQ(values(w), std::vector<float>(3, 1.0f)) << is_read;
+    v.assign(sound);
+    EXPECT_EQ(values(v), std::vector<float>(8, 9.0f)) << is_read;
+  }
+}
+
+// Tensors are assigned in another order than they were computed in.
+TEST_P(Failures, AssignmentsAreUndoneInTheirOwnOrder) {
+  Variable v(full({2, 4}, 5.0), "v");
+  const Tensor reading = v.read();
+  EXPECT_EQ(failures_to_the_end([&] {
+              const Tensor first = bad(), second = full({2, 4}, 8.0);
+              v.assign(second);
+              v.assign(first);
+              v.assign(second);
+            }),
+            1);
+  EXPECT_EQ(values(v), std::vector<float>(8, 5.0f));
+  EXPECT_EQ(values(v), reading.to_vector<float>());
+}
+
+TEST_P(Failures, OfAGradientLeaveVariableAndOptimizerAlone) {
+  for (const bool is_read : {false, true}) {
+    Variable w(full({2, 4}, 5.0), "w");
+    std::optional<Tensor> reading;
+    if (is_read) reading = w.read();
+    optim::Optimizer adam{optim::Adam{}};
+    EXPECT_EQ(failures_to_the_end([&] {
+                const Tensor gradient = bad();
+                adam.apply(std::span(&gradient, 1), std::span(&w, 1));
+              }),
+              1);
+    EXPECT_EQ(values(w), std::vector<float>(8, 5.0f)) << is_read;
+    EXPECT_EQ(adam.steps(), 0);
+
+    std::optional<Tensor> late;  // whose failure is known by the time of the step
+    EXPECT_EQ(failures_to_the_end([&] { late.emplace(bad()); }), 1);
+    if (late) {
+      EXPECT_EQ(failures_of([&] { adam.apply(std::span(&*late, 1), std::span(&w, 1)); }), 1);
+      EXPECT_EQ(failures_of([&] { w.assign(*late); }), 1);
+    }
+    EXPECT_EQ(values(w), std::vector<float>(8, 5.0f)) << is_read;
+    EXPECT_EQ(adam.steps(), 0);
+    const Tensor good = ones({2, 4});
+    adam.apply(std::span(&good, 1), std::span(&w, 1));
+    EXPECT_LT(values(w)[7], 5.0f);
+  }
+}
+
+TEST_P(Failures, AVariableMadeOfOneBecomesUsableByAssign) {
+  if (is_inline) GTEST_SKIP() << "there is no such variable";
+  Variable v(bad(), "v");
+  EXPECT_EQ(failures_of([&] { values(v); }, 3), 3);
+  v.assign(full({2, 4}, 1.5));
+  EXPECT_EQ(values(v), std::vector<float>(8, 1.5f));
+  EXPECT_EQ(failures_of([&] { synchronize(*device); }), 0);
+}
+
+// The queue makes room while a failed tensor is being used: the failure becomes known between the op's checks and its
+// launch, and the device works again.
+TEST_P(Failures, NothingIsComputedFromWhatFailed) {
+  if (is_inline) GTEST_SKIP() << "an inline queue has nothing pending";
+  const Tensor sound = zeros({1}), picked = bad();
+  std::optional<Tensor> from_it;
+  bool refused = false;
+  for (int i = 0; i < 9000 && !refused; ++i) {
+    sound + 1.0f;
+    try {
+      from_it = picked * 2.0f;
+    } catch (const ShapeError&) {
+      refused = true;
+    }
+  }
+  EXPECT_TRUE(refused || failures_of([&] { from_it->to_vector<float>(); }) == 1);
+  EXPECT_EQ(failures_of([&] { from_it->to_vector<float>(); }), 1) << "a result from before the failure was known";
+  failures_of([&] { synchronize(*device); });
+}
+
+TEST_P(Failures, ManyOfThemAreEachReported) {
+  for (int i = 0; i < 600; ++i) ASSERT_EQ(failures_to_the_end([&] { bad(); }), 1) << i;
+}
+
+TEST_P(Failures, AreReportedOnAnotherThreadToo) {
+  int failed = failures_of([&] { bad(); });
+  std::thread([&] { failed += failures_of([&] { synchronize(*device); }, 2); }).join();
+  failed += failures_of([&] { synchronize(*device); }, 2);
+  EXPECT_EQ(failed, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Failures, testing::Values("cpu:0", "reference:0", "vulkan:0", "toy:0"),
+                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
+
+// ------------------------------------------------------------------------------------------------------- failed waits
+
+class FailedWaits : public testing::Test {
+ protected:
+  void TearDown() override {
+    set_option("toy.fail_wait", std::nullopt);
+    set_option("toy.delay_us", std::nullopt);
+  }
+  // The next wait fails, and says that it was for the command of this value.
+  static void fail_next_wait(std::uint64_t value) {
+    static int generation = 0;
+    set_option("toy.fail_wait", std::to_string(++generation) + ":" + std::to_string(value));
+  }
+  const DeviceScope scope{toy()};
+};
+
+// Whatever the driver says of an older command: the wait has failed, and that is no success.
+TEST_F(FailedWaits, AlwaysRaise) {
+  const Tensor table = ones({3, 4});
+  EXPECT_THROW(gather(table, Tensor({std::int64_t{9}})).to_vector<float>(), ShapeError);  // so that it knows a failure
+  for (std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{3}, std::uint64_t{1} << 40}) {
+    set_option("toy.delay_us", "2000");
+    const Tensor sum = table + 1.0f;
+    fail_next_wait(value);
+    EXPECT_THROW(synchronize(toy()), DeviceError) << value;
+    EXPECT_NO_THROW(synchronize(toy())) << value;
+    EXPECT_EQ(sum.to_vector<float>()[11], 2.0f) << "the command itself has not failed";
+
+    fail_next_wait(value);
+    EXPECT_THROW((table + 2.0f).to_vector<float>(), DeviceError) << value;
+    const Tensor picked = gather(table, Tensor({std::int64_t{9}}));
+    EXPECT_THROW(picked.to_vector<float>(), ShapeError) << "a failure after that is met as ever";
+    EXPECT_NO_THROW(synchronize(toy()));
+  }
+}
+
+// Memory of commands in flight stays until they are done, whichever wait fails.
+TEST_F(FailedWaits, LeaveNothingInFlight) {
+  set_option("toy.delay_us", "500");
+  int failed = 0;
+  for (std::uint64_t k = 1;; ++k) {
+    std::vector<float> got;
+    bool fired = false;
+    {
+      FaultInjection fault(k);
+      try {
+        const Tensor x = iota(3000, f32);
+        Variable v(x * 2.0f, "v");
+        v.assign(v + 1.0f);
+        got = v.read().to_vector<float>();
+        release_cached_memory(toy());
+        const Tensor moved = transpose(reshape(x, {30, 100}));
+        EXPECT_EQ(moved.to_vector<float>()[1], 100.0f);
+        synchronize(toy());
+        EXPECT_EQ(got[2999], 5999.0f);
+      } catch (const Error& e) {
+        EXPECT_TRUE(e.id() == ErrorId::driver_failed || e.id() == ErrorId::out_of_memory) << e.what();
+        ++failed;
+      }
+      fired = fault.fired();
+    }
+    EXPECT_EQ((ones({1000}) + 1.0f).to_vector<float>()[999], 2.0f) << "after fault point " << k;
+    EXPECT_NO_THROW(synchronize(toy())) << "after fault point " << k;
+    if (!fired) break;
+  }
+  EXPECT_GT(failed, 8);
+}
+
+}  // namespace
+}  // namespace lockstep
