@@ -84,7 +84,10 @@ std::vector<Variable> Model::trainable_variables(Where where) const {
   return state_->layers->trainable_variables();
 }
 
-void Model::compile(Compile options) { state_->compile.emplace(std::move(options)); }
+void Model::compile(Compile options) {
+  state_->compile.emplace(std::move(options));
+  state_->epochs = 0;
+}
 
 optim::Optimizer& Model::optimizer(Where where) {
   if (!state_->compile) state_->require_compiled("optimizer", where);

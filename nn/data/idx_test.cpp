@@ -88,6 +88,34 @@ TEST_F(IdxTest, LargePackedFilesUnpackWhole) {
   EXPECT_EQ(std::memcmp(array.bytes(), elements.data(), elements.size()), 0);
 }
 
+// As `cat a.gz b.gz` and programs that compress in blocks write it.
+TEST_F(IdxTest, SeveralGzipMembersAreOneFile) {
+  std::string elements(100'000, '\0');
+  for (std::size_t i = 0; i < elements.size(); ++i) elements[i] = static_cast<char>(i * i >> 7);
+  const std::string whole = header(8, {100'000}) + elements;
+  for (std::size_t member : {1ul << 20, 50'000ul, 4'099ul, 8ul}) {
+    std::string bytes;
+    for (std::size_t at = 0; at < std::min<std::size_t>(whole.size(), 200 * member); at += member)
+      bytes += packed(whole.substr(at, member));
+    if (200 * member < whole.size()) bytes += packed(whole.substr(200 * member)) + packed("");
+    for (const char* padding : {"", "zeros"}) {
+      const std::string file = bytes + std::string(*padding ? 1000 : 0, '\0');
+      const IdxArray array = IdxArray::open(folder.write("members", file));
+      ASSERT_EQ(array.shape(), (Shape{100'000})) << member;
+      EXPECT_EQ(std::memcmp(array.bytes(), elements.data(), elements.size()), 0) << member;
+    }
+  }
+}
+
+TEST_F(IdxTest, WhatFollowsAGzipMemberMustBeOne) {
+  refuse(packed(six) + "junk", ErrorId::corrupt, "gzip stream is damaged");
+  refuse(packed(six) + std::string("\0\0x", 3), ErrorId::corrupt, "gzip stream is damaged");
+  const std::string second = packed(six.substr(7));
+  refuse(packed(six.substr(0, 7)), ErrorId::truncated, "ends within its header");
+  for (std::size_t size = 2; size < second.size(); ++size)
+    refuse(packed(six.substr(0, 7)) + second.substr(0, size), ErrorId::truncated, "gzip");
+}
+
 TEST_F(IdxTest, EmptyArraysAndScalarsAreArraysToo) {
   EXPECT_EQ(IdxArray::open(folder.write("empty", header(8, {0, 28, 28}))).shape(), (Shape{0, 28, 28}));
   EXPECT_EQ(IdxArray::open(folder.write("scalar", header(8, {}) + "x")).shape(), Shape{});
@@ -102,7 +130,8 @@ TEST_F(IdxTest, MissingFilesAndFolders) {
 
 TEST_F(IdxTest, OtherFormats) {
   refuse("PNG image", ErrorId::wrong_magic, "starts with 504e4720");
-  refuse(header(0x0b, {1}) + "xx", ErrorId::wrong_magic, "00000b01");  // 16-bit integers, which no dtype holds
+  refuse(header(0x0b, {1}) + "xx", ErrorId::wrong_magic, "is an IDX file of 16-bit integers, a dtype that Lockstep");
+  refuse("\1" + header(0x0b, {1}).substr(1) + "xx", ErrorId::wrong_magic, "starts with 01000b01");
   refuse(header(0x07, {1}) + "x", ErrorId::wrong_magic, "00000701");
   refuse(packed("not an array"), ErrorId::wrong_magic, "not with an IDX header");
 }
