@@ -381,6 +381,49 @@ TEST_F(Sweep, ZerosOnRequestBesideRealGradients) {
   EXPECT_EQ(g[2].to_vector<double>(), (std::vector<double>{0, 0, 0}));
 }
 
+// ------------------------------------------------------------------------------------------------------- why there is
+// none
+
+void expect_reason(const std::string& reason, const std::string& fix, const std::function<void()>& act) {
+  const auto error = error_of(act);
+  ASSERT_TRUE(error) << reason;
+  EXPECT_EQ(error->id(), ErrorId::unconnected) << error->what();
+  EXPECT_NE(error->headline().find(reason), std::string::npos) << reason << " in " << error->what();
+  EXPECT_NE(error->hint().find(fix), std::string::npos) << fix << " in " << error->what();
+  for (const char* line : {"target ", "source ", "gradient_test.cpp:"})
+    EXPECT_NE(std::string(error->what()).find(line), std::string::npos) << line << " in " << error->what();
+}
+
+TEST_F(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
+  const Variable x(ones({3}), "x"), other(ones({3}), "other");
+  const Tensor before = other * 2.0f;
+  GradientTape tape({.persistent = true});
+  const Tensor of_x = x * 2.0f, of_other = other * 3.0f;
+  expect_reason("no recorded op leads from the source to the target", "computed from the source",
+                [&] { tape.gradient(sum(of_other), x); });
+  expect_reason("does not come from anything that the tape watches", "after the tape is made",
+                [&] { tape.gradient(sum(before), x); });
+  const Tensor plain = ones({3});
+  expect_reason("the tensor is not watched by this tape", "tape.watch(tensor)",
+                [&] { tape.gradient(sum(of_x * plain), plain); });
+  const Tensor count = argmax(of_x);
+  expect_reason("cut by `argmax`, which is not differentiable, at gradient_test.cpp:", "Unconnected::zero",
+                [&] { tape.gradient(sum(cast(count, f32) * other), x); });
+  const float number = sum(of_x).item<float>();
+  expect_reason("if a number that was read is part of it: the path is cut by ", "tensors alone",
+                [&] { tape.gradient(sum(ones({3}) * number), x); });
+}
+
+TEST_F(Sweep, OfSeveralCutsTheFirstIsNamed) {
+  const Variable x(ones({3}), "x");
+  GradientTape tape({.persistent = true});
+  const Tensor first = stop_gradient(x * 2.0f);
+  const Tensor second = cast(argmax(first), f32);
+  expect_reason("cut by `stop_gradient`", "Unconnected::zero", [&] { tape.gradient(sum(second + 1.0f), x); });
+  expect_reason("cut by `argmax`", "Unconnected::zero",
+                [&] { tape.gradient(sum(cast(argmax(x * 2.0f), f32) + 1.0f), x); });
+}
+
 // ----------------------------------------------------------------------------------------------------------- gradcheck
 
 class Gradcheck : public Sweep {

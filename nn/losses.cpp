@@ -128,6 +128,15 @@ Tensor mean_squared_error(Operand predictions, Operand targets) {
 
 namespace {
 
+// Of a single class the probability is always 1, and nothing would be learnt.
+void require_classes(const char* loss, const Tensor& predictions) {
+  if (predictions.rank() > 0 && predictions.shape()[-1] > 1) return;
+  ErrorBuilder(ErrorId::shapes_differ, loss, "there is one output per row, and so nothing to choose from")
+      .line("predictions", predictions.describe())
+      .fix("use losses::BinaryCrossentropy, with from_logits = false after a sigmoid")
+      .raise();
+}
+
 // log p for predictions that are probabilities already; softmax of it gives them back.
 Tensor logits_of(const Tensor& predictions, bool from_logits) {
   return from_logits ? predictions : log(clip(predictions, 1e-7, 1.0));
@@ -143,6 +152,7 @@ Tensor binary_logits_of(const Tensor& p, bool from_logits) {
 SparseCategoricalCrossentropy::operator Loss() const {
   return {"sparse_categorical_crossentropy",
           [logits = from_logits](const Tensor& predictions, const Tensor& targets) {
+            require_classes("sparse_categorical_crossentropy", predictions);
             return sparse_categorical_crossentropy(logits_of(predictions, logits), targets);
           },
           true};
@@ -150,6 +160,7 @@ SparseCategoricalCrossentropy::operator Loss() const {
 
 CategoricalCrossentropy::operator Loss() const {
   return {"categorical_crossentropy", [logits = from_logits](const Tensor& predictions, const Tensor& targets) {
+            require_classes("categorical_crossentropy", predictions);
             return categorical_crossentropy(logits_of(predictions, logits), targets);
           }};
 }

@@ -277,6 +277,16 @@ TEST(Losses, SparseCategoricalTakesEveryIntegerAndProbabilities) {
               1.40760596, 1e-6);
 }
 
+TEST(Losses, OfClassesRefuseASingleOutput) {
+  const DeviceScope scope(Device("reference"));
+  const losses::Loss all[] = {losses::SparseCategoricalCrossentropy{}, losses::CategoricalCrossentropy{},
+                              losses::SparseCategoricalCrossentropy{.from_logits = false}};
+  for (const losses::Loss& loss : all) {
+    for (const Shape& shape : {Shape{3, 1}, {3, 2, 1}})
+      expect_error(ErrorId::shapes_differ, "nothing to choose from", [&] { loss.compute(ones(shape), ones(shape)); });
+  }
+}
+
 TEST(Losses, MeanSquaredErrorNeverBroadcasts) {
   const DeviceScope scope(Device("reference"));
   EXPECT_EQ(losses::mean_squared_error(Tensor({1.0f, 2.0f}), Tensor({3.0f, -1.0f})).item<float>(), 6.5f);

@@ -176,10 +176,38 @@ TEST_F(IdxTest, ImagesAndLabelsBelongTogether) {
   expect_io_error(ErrorId::corrupt, images, fewer, [&] { from_idx(images, fewer); });
 }
 
+TEST_F(IdxTest, ImagesWithChannelsStayAndLabelsMayHaveAShape) {
+  const std::string colour = folder.write("colour", header(8, {2, 1, 2, 3}) + "abcdefghijkl");
+  const std::string rows = folder.write("rows", header(8, {2, 2}) + std::string("\1\2\3\4", 4));
+  const Dataset data = from_idx(colour, rows);
+  EXPECT_EQ(data.features().shape, (Shape{1, 2, 3}));
+  EXPECT_EQ(data.labels().shape, (Shape{2}));
+  Dataset::Pass pass = data.batches(2, Device("reference"));
+  const std::optional<Batch> batch = pass.next();
+  EXPECT_EQ(batch->features.to_vector<std::uint8_t>()[11], 'l');
+  EXPECT_EQ(batch->labels.to_vector<std::uint8_t>(), (std::vector<std::uint8_t>{1, 2, 3, 4}));
+  const std::string flat = folder.write("flat", header(8, {2, 3}) + "abcdef");
+  EXPECT_EQ(from_idx(flat, rows).features().shape, (Shape{3}));
+  const std::string scalar = folder.write("scalar", header(8, {}) + "x");
+  EXPECT_THROW(from_idx(scalar, scalar), IoError);
+}
+
 TEST_F(IdxTest, FashionMnistSaysWhereItLooked) {
   const std::string path = folder.file("train-images-idx3-ubyte.gz");
   expect_io_error(ErrorId::file_not_found, path, "dataset-fashion-mnist",
                   [&] { fashion_mnist(Split::train, folder.file("")); });
+}
+
+TEST_F(IdxTest, FashionMnistTakesThePlainFileOfTheSplitFirst) {
+  folder.write("train-images-idx3-ubyte", header(8, {1, 1, 1}) + "\xff");
+  folder.write("train-images-idx3-ubyte.gz", "broken");
+  folder.write("train-labels-idx1-ubyte", header(8, {1}) + "\1");
+  const Dataset data = fashion_mnist(Split::train, folder.file(""));
+  EXPECT_EQ(data.size(), 1);
+  EXPECT_EQ(data.features(), (Spec{DType::f32, {1, 1, 1}}));
+  const std::string missing = folder.file("t10k-images-idx3-ubyte.gz");
+  expect_io_error(ErrorId::file_not_found, missing, "No such file",
+                  [&] { fashion_mnist(Split::test, folder.file("")); });
 }
 
 TEST_F(IdxTest, FashionMnistScalesBytes) {
