@@ -2,6 +2,7 @@
 // predictions.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -133,6 +134,30 @@ TEST_P(BinaryCrossentropy, InfiniteLogitsAndNan) {
   EXPECT_EQ(slope(-inf, 1), -1);
   EXPECT_EQ(slope(-inf, 0), 0);
   EXPECT_TRUE(std::isnan(slope(nan_value, 0)));
+}
+
+TEST(LockstepLosses, BinaryCrossentropyHasTheSameBitsEverywhere) {
+  const std::vector<float> x = {0, -0.0f, 1.5f, -2.25f, 20, -20, 88.5f, -104, 1e-30f, inf, -inf};
+  const auto n = static_cast<std::int64_t>(x.size());
+  std::vector<std::vector<std::byte>> first;
+  for (const DeviceInfo& info : devices()) {
+    const auto offers = std::find(info.modes.begin(), info.modes.end(), MathMode::lockstep) != info.modes.end();
+    if (!info.available || !offers) continue;
+    const DeviceScope scope{Device(info.id)};
+    const MathModeScope mode(MathMode::lockstep);
+    std::vector<std::vector<std::byte>> all;
+    for (float target : {0.0f, 1.0f, 0.3f}) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        const Variable logit(Tensor({x[static_cast<std::size_t>(i)]}), "logit");
+        GradientTape tape;
+        const Tensor loss = losses::binary_crossentropy(logit, Tensor({target}));
+        all.push_back(loss.to_bytes());
+        all.push_back(tape.gradient(loss, logit).to_bytes());
+      }
+    }
+    if (first.empty()) first = all;
+    EXPECT_EQ(all, first) << info.id;
+  }
 }
 
 TEST_P(BinaryCrossentropy, GradientsOfBothOperands) {
