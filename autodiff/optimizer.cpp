@@ -41,6 +41,7 @@ struct Optimizer::Impl {
   std::shared_ptr<Taken> taken = std::make_shared<Taken>();
   std::unordered_map<std::uint64_t, std::vector<Variable>> slots;  // by variable
   std::vector<std::uint64_t> order;                                // variables as first seen
+  std::optional<std::size_t> prepared_from;                        // those that no step was applied to begin here
 
   const OpDef& op() const {
     if (std::holds_alternative<Adam>(options)) return adam_update_op();
@@ -95,6 +96,9 @@ struct Optimizer::Impl {
     forget_slots_after(taken->known);
     taken->stale = false;
   }
+
+  /// Variables whose slots hold something.
+  std::size_t known() const { return prepared_from.value_or(order.size()); }
 
   /// Forgets the slots that were made since there were `count` of them.
   void forget_slots_after(std::size_t count) {
@@ -246,17 +250,39 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
   check(gradients, variables, where);
   if (variables.empty()) return;
   impl_->settle();
-  const std::size_t known = impl_->order.size();
+  const std::size_t known = impl_->known();
   try {
     step(gradients, variables, where);
+    impl_->prepared_from.reset();
   } catch (...) {
     impl_->forget_slots_after(known);  // a step that did not happen leaves nothing behind
+    impl_->prepared_from.reset();
     throw;
   }
 }
 
+void Optimizer::prepare(std::span<const Variable> variables) {
+  impl_->settle();
+  const PauseObservers pause;
+  const NameScope scope("optimizer");
+  impl_->prepared_from = impl_->known();
+  try {
+    for (const Variable& v : variables) {
+      if (v.shape().size() > 0) impl_->slots_of(v);
+    }
+  } catch (...) {
+    forget_prepared();
+    throw;
+  }
+}
+
+void Optimizer::forget_prepared() {
+  impl_->forget_slots_after(impl_->known());
+  impl_->prepared_from.reset();
+}
+
 void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
-  const std::size_t known = impl_->order.size();
+  const std::size_t known = impl_->known();
   const UpdateWitness witness;
   PauseObservers pause;
   NameScope scope("optimizer");

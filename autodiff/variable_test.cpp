@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
@@ -76,6 +77,71 @@ TEST(Variable, AssignAdd) {
   Variable v(Tensor({1.0f, 2.0f}), "v");
   v.assign_add(Tensor({10.0f, 20.0f}));
   EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{11, 22}));
+}
+
+TEST(Variable, KnowsItsNameKindAndPlace) {
+  const DeviceScope scope(Device("reference"));
+  const Variable a(zeros({2, 3}, f64), "a"), b(1.0f), frozen(1.0f, "frozen", false);
+  EXPECT_EQ(a.name(), "a");
+  EXPECT_EQ(b.name(), "variable");
+  EXPECT_TRUE(a.trainable());
+  EXPECT_FALSE(frozen.trainable());
+  EXPECT_EQ(a.shape(), (Shape{2, 3}));
+  EXPECT_EQ(a.dtype(), f64);
+  EXPECT_EQ(a.device(), Device("reference"));
+  EXPECT_NE(a.id(), b.id());
+  EXPECT_EQ(Variable(a).id(), a.id());
+  EXPECT_FALSE(a == b);
+}
+
+TEST(Variable, TakesValuesOfOtherDevices) {
+  const Device reference("reference"), cpu("cpu");
+  const DeviceScope scope(reference);
+  for (const bool held : {false, true}) {
+    Variable v(zeros({2}), "v");
+    const std::optional<Tensor> before = held ? std::optional(v.read()) : std::nullopt;
+    v.assign(Tensor({1.0f, 2.0f}).to(cpu));
+    EXPECT_EQ(v.device(), reference);
+    EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{1, 2}));
+    if (held) {
+      EXPECT_EQ(before->to_vector<float>(), (std::vector<float>{0, 0}));
+    }
+  }
+}
+
+TEST(Variable, AViewIsAssignedInItsOwnOrder) {
+  const DeviceScope scope(Device("reference"));
+  const Tensor x = reshape(Tensor({1.0f, 2.0f, 3.0f, 4.0f}), {2, 2});
+  Variable v(transpose(x), "v");
+  EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{1, 3, 2, 4}));
+  v.assign(transpose(x) * 2.0f);
+  EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{2, 6, 4, 8}));
+  v.assign(transpose(v.read()));
+  EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{2, 4, 6, 8}));
+}
+
+TEST(Variable, DescriptionsAreNoValues) {
+  const Tensor description = Tensor::abstract({f32, {2}});
+  EXPECT_THROW(Variable(description, "v"), TraceError);
+  Variable v(zeros({2}), "v");
+  EXPECT_THROW(v.assign(description), ShapeError);
+  EXPECT_THROW(v.assign_add(ones({3})), ShapeError);
+  EXPECT_THROW(v.assign_add(ones({2}, f64)), DTypeError);
+  EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{0, 0}));
+}
+
+TEST(Variable, ItsMemoryIsCalledThat) {
+  const DeviceScope scope(Device("reference"));
+  const auto owned = [] {
+    return memory_stats(default_device()).live_by_owner[static_cast<std::size_t>(MemoryOwner::variables)];
+  };
+  const std::uint64_t before = owned();
+  Variable v(zeros({1000}), "v");
+  EXPECT_EQ(owned() - before, 4096u);
+  const Tensor held = v.read();
+  v.assign(ones({1000}));
+  v.assign(full({1000}, 2));
+  EXPECT_GE(owned() - before, 4096u);
 }
 
 TEST(Variable, ATapeKeepsTheValuesThatItSaw) {

@@ -1,6 +1,7 @@
 // fit, evaluate, predict: what they compute, what they change, and what they refuse.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "lockstep/lockstep.h"
@@ -293,7 +294,207 @@ TEST_F(FitTest, DataThatDoesNotFitTheModelIsNamed) {
   };
   refuse(ErrorId::shapes_differ, "examples of f32 (3), the model was built for f32 (2)", ones({2, 3}));
   refuse(ErrorId::dtypes_differ, "examples of f64 (2), the model was built for f32 (2)", ones({2, 2}, DType::f64));
-  expect_error(ErrorId::invalid_attribute, "empty", [&] { model.fit(points(3).take(0), quiet()); });
+}
+
+TEST_F(FitTest, EmptySetsAreNamedBeforeTraining) {
+  Model model = make();
+  const std::string before = model.weights_sha256();
+  const data::Dataset empty = points(3).take(0);
+  expect_error(ErrorId::invalid_attribute, "fit: the data set is empty", [&] { model.fit(empty, quiet()); });
+  expect_error(ErrorId::invalid_attribute, "evaluate: the data set is empty", [&] { model.evaluate(empty); });
+  Fit options = quiet();
+  options.validation = empty;
+  expect_error(ErrorId::invalid_attribute, "fit: the validation set is empty", [&] { model.fit(points(8), options); });
+  EXPECT_EQ(model.weights_sha256(), before);
+  EXPECT_EQ(model.optimizer().steps(), 0);
+}
+
+// Takes note of the examples of each epoch as they pass through it.
+class OrderTest : public FitTest {
+ protected:
+  using Orders = std::vector<std::vector<float>>;
+  static constexpr std::int64_t examples = 12;
+
+  void SetUp() override { restart(); }
+  void restart() {
+    set_seed(11);
+    model.emplace(Sequential(Lambda{[this](const Tensor& x) {
+                               if (!x.is_abstract()) {
+                                 for (float v : x.to_vector<float>()) seen.push_back(v);
+                               }
+                               return x;
+                             }},
+                             Dense{.units = 1}));
+    model->build({1});
+    model->compile({.optimizer = optim::Sgd{}, .loss = losses::MeanSquaredError{}});
+    seen.clear();
+  }
+  Orders epochs() const {
+    Orders orders;
+    for (std::size_t i = 0; i < seen.size(); i += examples)
+      orders.emplace_back(seen.begin() + static_cast<std::ptrdiff_t>(i),
+                          seen.begin() + static_cast<std::ptrdiff_t>(std::min(i + examples, seen.size())));
+    return orders;
+  }
+  static Fit options(std::int64_t epochs) { return {.epochs = epochs, .batch_size = 5, .verbose = Verbose::silent}; }
+
+  const data::Dataset data =
+      data::Dataset::from_tensors(reshape(iota(examples, DType::f32), {examples, 1}), zeros({examples, 1}));
+  std::vector<float> seen;
+  std::optional<Model> model;
+};
+
+TEST_F(OrderTest, EachEpochHasAnotherAndSeesEachExampleOnce) {
+  model->fit(data, options(4));
+  const Orders orders = epochs();
+  ASSERT_EQ(orders.size(), 4u);
+  std::vector<float> all(examples);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<float>(i);
+  for (std::size_t a = 0; a < orders.size(); ++a) {
+    for (std::size_t b = 0; b < a; ++b) EXPECT_NE(orders[a], orders[b]) << "epochs " << a << " and " << b;
+    EXPECT_NE(orders[a], all) << "as they come";
+    std::vector<float> sorted = orders[a];
+    std::sort(sorted.begin(), sorted.end());
+    EXPECT_EQ(sorted, all);
+  }
+}
+
+TEST_F(OrderTest, EpochsInALoopAreThoseOfOneCall) {
+  model->fit(data, options(4));
+  const Orders together = epochs();
+  const std::string weights = model->weights_sha256();
+  restart();
+  for (int i = 0; i < 4; ++i) model->fit(data, options(1));
+  EXPECT_EQ(epochs(), together);
+  EXPECT_EQ(model->weights_sha256(), weights);
+  model->compile({.optimizer = optim::Sgd{}, .loss = losses::MeanSquaredError{}});
+  seen.clear();
+  model->fit(data, options(1));
+  EXPECT_EQ(epochs()[0], together[0]) << "compile() starts anew";
+}
+
+TEST_F(OrderTest, AnEpochCountsFromItsFirstStep) {
+  model->fit(data, options(2));
+  const Orders orders = epochs();
+  restart();
+  Fit failing = options(1);
+  failing.on_step = [](const StepInfo&) { throw std::runtime_error("stop"); };
+  EXPECT_THROW(model->fit(data, failing), std::runtime_error);  // after a step
+  seen.clear();
+  model->fit(data, options(1));
+  EXPECT_EQ(epochs()[0], orders[1]);
+  restart();
+  Fit refused = options(1);
+  refused.validation = data.take(0);
+  EXPECT_THROW(model->fit(data, refused), ShapeError);
+  const data::Dataset broken = data.prepare([](const Tensor& x) {
+    if (!x.is_abstract()) throw std::runtime_error("no data");
+    return x;
+  });
+  EXPECT_THROW(model->fit(broken, options(1)), std::runtime_error);
+  seen.clear();
+  model->fit(data, options(1));
+  EXPECT_EQ(epochs()[0], orders[0]) << "one without a step does not";
+}
+
+TEST_F(OrderTest, TheKeyDecidesAndNoneMeansAsTheyCome) {
+  const auto order_with = [&](std::optional<RandomKey> key) {
+    restart();
+    Fit o = options(2);
+    o.shuffle = key;
+    model->fit(data, o);
+    return epochs();
+  };
+  EXPECT_EQ(order_with(RandomKey{1, 2}), order_with(RandomKey{1, 2}));
+  EXPECT_NE(order_with(RandomKey{1, 2}), order_with(RandomKey{2, 2}));
+  std::vector<float> all(examples);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<float>(i);
+  EXPECT_EQ(order_with(std::nullopt), (Orders{all, all}));
+}
+
+TEST_F(OrderTest, OfAShuffledSetEachEpochTakesOthers) {
+  Fit o = options(3);
+  o.shuffle = std::nullopt;
+  model->fit(data.shuffle({5, 5}).take(4), o);
+  ASSERT_EQ(seen.size(), 12u);
+  const std::vector<float> first(seen.begin(), seen.begin() + 4), second(seen.begin() + 4, seen.begin() + 8);
+  EXPECT_NE(first, second);
+  EXPECT_GT(*std::max_element(seen.begin(), seen.end()), 3.0f);
+}
+
+TEST_F(FitTest, EvaluationTakesNoLargerBatchesThanTraining) {
+  std::vector<std::int64_t> batches;
+  Model model(Sequential(Lambda{[&](const Tensor& x) {
+                           if (!x.is_abstract()) batches.push_back(x.shape()[0]);
+                           return x;
+                         }},
+                         Dense{.units = 3}));
+  model.build({2});
+  model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
+  const auto largest = [&](const std::function<void()>& act) {
+    batches.clear();
+    act();
+    return *std::max_element(batches.begin(), batches.end());
+  };
+  const data::Dataset data = points(600);
+  EXPECT_EQ(largest([&] { model.evaluate(data); }), 256);
+  model.fit(points(64), {.batch_size = 40, .verbose = Verbose::silent});
+  EXPECT_EQ(largest([&] { model.evaluate(data); }), 40);
+  EXPECT_EQ(largest([&] { model.evaluate(data, 300); }), 300);
+  model.fit(points(64), {.batch_size = 512, .verbose = Verbose::silent});
+  EXPECT_EQ(largest([&] { model.evaluate(data); }), 256);
+  Fit options{.batch_size = 16, .validation = data, .verbose = Verbose::silent};
+  EXPECT_EQ(largest([&] { model.fit(points(64), options); }), 16);
+}
+
+TEST_F(FitTest, LabelsOfABinaryLossLieBetween0And1) {
+  set_seed(11);
+  Model model(Sequential(Dense{.units = 1}));
+  model.build({2});
+  model.compile(
+      {.optimizer = optim::Sgd{}, .loss = losses::BinaryCrossentropy{}, .metrics = {metrics::BinaryAccuracy{}}});
+  const auto with_labels = [](const Tensor& labels) { return data::Dataset::from_tensors(ones({4, 2}), labels); };
+  for (DType dtype : {DType::u8, DType::i8, DType::i32, DType::i64, DType::f32, DType::f64}) {
+    expect_error(ErrorId::index_out_of_range, "the label of example 2 is 2", [&] {
+      model.fit(with_labels(cast(Tensor({0, 1, 2, 1}), dtype)), quiet());
+    });
+  }
+  expect_error(ErrorId::index_out_of_range, "the label of example 1 is -1", [&] {
+    model.evaluate(with_labels(reshape(Tensor({0, -1, 0, 1}), {4, 1})));
+  });
+  expect_error(ErrorId::index_out_of_range, "the label of example 3 is nan", [&] {
+    model.fit(with_labels(Tensor({0.0f, 1.0f, 0.5f, std::nanf("")})), quiet());
+  });
+  EXPECT_EQ(model.optimizer().steps(), 0);
+  for (DType dtype : {DType::boolean, DType::u8, DType::i64, DType::f32})
+    EXPECT_NO_THROW(model.fit(with_labels(cast(Tensor({0, 1, 0, 1}), dtype)), quiet())) << name_of(dtype);
+}
+
+TEST_F(FitTest, ABinaryModelLearnsAndItsAccuracyIsRefusedWithAHint) {
+  for (const bool from_logits : {true, false}) {
+    set_seed(11);
+    Model model = from_logits ? Model(Sequential(Dense{.units = 8}, Tanh{}, Dense{.units = 1}))
+                              : Model(Sequential(Dense{.units = 8}, Tanh{}, Dense{.units = 1}, Sigmoid{}));
+    model.build({2});
+    const auto compile = [&](std::vector<metrics::Metric> metrics) {
+      model.compile({.optimizer = optim::Adam{.learning_rate = 0.05},
+                     .loss = losses::BinaryCrossentropy{.from_logits = from_logits},
+                     .metrics = std::move(metrics)});
+    };
+    const Tensor x = random_uniform({200, 2}, -1, 1, {.key = RandomKey{3, 0}});
+    const Tensor labels = cast(greater(select_index(x, 1, 0), select_index(x, 1, 1)), DType::u8);
+    const data::Dataset data = data::Dataset::from_tensors(x, labels);
+    compile({metrics::Accuracy{}});
+    expect_error(ErrorId::shapes_differ, "BinaryAccuracy", [&] { model.fit(data, quiet()); });
+    compile({metrics::BinaryAccuracy{.from_logits = from_logits}});
+    model.fit(data, quiet(15));
+    const auto values = model.evaluate(data);
+    EXPECT_LT(values.at("loss"), 0.2);
+    EXPECT_GT(values.at("binary_accuracy"), 0.95);
+    // The other way round every answer is wrong.
+    const data::Dataset wrong = data::Dataset::from_tensors(x, cast(less(cast(labels, DType::i32), 1), DType::u8));
+    EXPECT_LT(model.evaluate(wrong).at("binary_accuracy"), 0.05);
+  }
 }
 
 TEST_F(FitTest, UsesOutOfOrderAreNamed) {

@@ -1,6 +1,7 @@
 // Training against a memory limit: the error names a batch that fits, the model is as before, and training goes on.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <regex>
 
 #include "lockstep/lockstep.h"
@@ -89,6 +90,153 @@ INSTANTIATE_TEST_SUITE_P(Situations, AdviceFits,
                                          Situation{"Weights", 64, 256, true, 5 << 20},
                                          Situation{"Data", 1024, 8, false, 8 << 20}),
                          [](const testing::TestParamInfo<Situation>& test) { return test.param.name; });
+
+// ---------------------------------------------------------------------------------------------------------- the
+// promise
+
+// What is advised fits: a whole epoch with its smaller last batch, and the evaluation after it, in the model that ran
+// out of memory and in a fresh one.
+struct Kind {
+  const char* name;
+  std::function<Model()> make;
+  Shape example;
+  std::int64_t count;          // of which no usual batch is a divisor
+  std::vector<double> limits;  // MiB
+};
+
+Model compiled(Model model, const Shape& example, optim::Optimizer optimizer, bool binary) {
+  set_seed(3);
+  model.build(example);
+  const losses::Loss loss =
+      binary ? losses::Loss(losses::BinaryCrossentropy{}) : losses::Loss(losses::SparseCategoricalCrossentropy{});
+  const metrics::Metric metric =
+      binary ? metrics::Metric(metrics::BinaryAccuracy{}) : metrics::Metric(metrics::Accuracy{});
+  model.compile({.optimizer = std::move(optimizer), .loss = loss, .metrics = {metric}});
+  return model;
+}
+
+std::vector<Kind> kinds() {
+  const auto mlp = [] {
+    return compiled(Model(Sequential(Dense{.units = 256}, Relu{}, Dense{.units = 256}, Relu{}, Dense{.units = 1})),
+                    {64}, optim::Adam{}, true);
+  };
+  const auto narrow = [] {
+    return compiled(Model(Sequential(Dense{.units = 24}, Gelu{}, Dropout{0.3}, Dense{.units = 4})), {16},
+                    optim::Sgd{.learning_rate = 0.1, .momentum = 0.9}, false);
+  };
+  const auto wide_input = [] {
+    return compiled(Model(Sequential(Dense{.units = 8}, Tanh{}, Dense{.units = 4})), {1024}, optim::Sgd{}, false);
+  };
+  const auto images = [] {
+    return compiled(Model(Sequential(Conv2d{.filters = 8, .kernel = 3}, Relu{}, MaxPool2d{}, Flatten{},
+                                     Dense{.units = 32}, Relu{}, Dense{.units = 4})),
+                    {8, 8, 1}, optim::Adam{}, false);
+  };
+  return {{"Mlp", mlp, {64}, 2511, {4, 8}},
+          {"Narrow", narrow, {16}, 12'011, {3, 4.4}},
+          {"WideInput", wide_input, {1024}, 2511, {3, 6.5}},
+          {"Images", images, {8, 8, 1}, 2511, {2.5, 4}}};
+}
+
+class AdvisedEpoch : public testing::TestWithParam<std::tuple<std::string, Kind>> {
+ protected:
+  void TearDown() override { set_memory_limit(device, std::nullopt); }
+  data::Dataset examples(std::int64_t n) const {
+    const Kind& kind = std::get<1>(GetParam());
+    Shape shape{n};
+    for (Dim d : kind.example.dims()) shape.append(d);
+    return data::Dataset::from_tensors(random_normal(shape, 0, 1, {.key = RandomKey{5, 5}}), zeros({n}, DType::u8));
+  }
+  // The error of an epoch; "" where it fits.
+  static std::string failure(Model& model, const data::Dataset& data, const data::Dataset& validation,
+                             std::int64_t batch) {
+    try {
+      model.fit(data, {.epochs = 1, .batch_size = batch, .validation = validation, .verbose = Verbose::silent});
+      return "";
+    } catch (const OutOfMemoryError& e) {
+      return e.what();
+    }
+  }
+
+  Device device{std::get<0>(GetParam())};
+  DeviceScope scope{device};
+};
+
+TEST_P(AdvisedEpoch, Fits) {
+  const Kind& kind = std::get<1>(GetParam());
+  const std::int64_t count = kind.count;
+  const data::Dataset data = examples(count), validation = examples(391);
+  int advised_at_all = 0;
+  for (double limit : kind.limits) {
+    std::int64_t batch = 0;
+    {
+      Model model = kind.make();
+      release_cached_memory(device);
+      set_memory_limit(device, static_cast<std::uint64_t>(limit * (1 << 20)));
+      const std::string text = failure(model, data, validation, count);
+      if (text.empty()) continue;
+      std::smatch found;
+      if (!std::regex_search(text, found, std::regex("batch ([0-9]+) fits"))) continue;
+      batch = std::stoll(found[1].str());
+      ++advised_at_all;
+      EXPECT_EQ(failure(model, data, validation, batch), "") << limit << " MiB, batch " << batch;
+      if (4 * batch < count) {
+        EXPECT_NE(failure(model, data, validation, 4 * batch), "") << limit << " MiB, " << batch << " is too careful";
+      }
+      EXPECT_NO_THROW(model.evaluate(validation)) << limit << " MiB, batch " << batch;
+      set_memory_limit(device, std::nullopt);
+    }
+    // As another process would: the limit comes first.
+    release_cached_memory(device);
+    set_memory_limit(device, static_cast<std::uint64_t>(limit * (1 << 20)));
+    Model fresh = kind.make();
+    EXPECT_EQ(failure(fresh, data, validation, batch), "") << limit << " MiB, batch " << batch << ", fresh";
+    set_memory_limit(device, std::nullopt);
+  }
+  EXPECT_EQ(advised_at_all, 2) << "the limits are too high or too low for this test";
+}
+
+std::vector<std::tuple<std::string, Kind>> grid() {
+  std::vector<std::tuple<std::string, Kind>> all;
+  for (const DeviceInfo& d : devices()) {
+    for (const Kind& kind : kinds()) {
+      const bool slow = d.id == "reference:0" && kind.name == std::string("Mlp");
+      if (d.available && !slow) all.emplace_back(d.id, kind);
+    }
+  }
+  return all;
+}
+
+void PrintTo(const std::tuple<std::string, Kind>& point, std::ostream* out) {
+  *out << std::get<0>(point) << " " << std::get<1>(point).name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Grid, AdvisedEpoch, testing::ValuesIn(grid()), [](const auto& test) {
+  const std::string device = std::get<0>(test.param);
+  return device.substr(0, device.find(':')) + std::get<1>(test.param).name;
+});
+
+// A step that finds memory in pieces is repeated with all of it: the bits are those of training without a limit.
+TEST_F(MemoryLimit, AStepThatIsRepeatedGivesTheSameBits) {
+  const data::Dataset data = examples(500, 16);
+  const auto train = [&](bool in_pieces) {
+    Model model = wide(16, 64, optim::Adam{});
+    std::vector<Tensor> kept;
+    if (in_pieces) {
+      release_cached_memory(device);
+      // Large blocks, the gaps between which are too small for the activations of a step.
+      std::vector<Tensor> all;
+      for (int i = 0; i < 12; ++i) all.push_back(zeros({32 * 1024}));
+      for (std::size_t i = 0; i < all.size(); i += 2) kept.push_back(all[i]);
+      all.clear();
+      set_memory_limit(device, memory_stats(device).reserved + (160 << 10));
+    }
+    model.fit(data, {.epochs = 2, .batch_size = 200, .verbose = Verbose::silent});
+    set_memory_limit(device, std::nullopt);
+    return model.weights_sha256();
+  };
+  EXPECT_EQ(train(true), train(false));
+}
 
 TEST_F(MemoryLimit, AStepAfterAnErrorGivesTheBitsOfOneWithoutIt) {
   const data::Dataset data = examples(4096, 16);

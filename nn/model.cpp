@@ -98,6 +98,7 @@ void Model::compile(Compile options) {
     if (!m.sum) fail("the metric \"" + m.name + "\" has no function");
   }
   state_->compile.emplace(std::move(options));
+  state_->epochs = 0;
 }
 
 optim::Optimizer& Model::optimizer(Where where) {

@@ -16,6 +16,8 @@ struct Model::State {
   std::optional<Device> device;
   Spec input;  // of one example
   std::optional<Compile> compile;
+  std::int64_t epochs = 0;        // begun since compile()
+  std::int64_t batch_size = 256;  // of the last fit()
 
   void require_built(const char* op, const std::source_location& where) const;
   void require_compiled(const char* op, const std::source_location& where) const;
@@ -60,6 +62,19 @@ class StepGuard {
   const UndoWithUpdate undo_{[before = before_] { before->restore(); }};
   std::vector<Layer*> unbuilt_;
   bool kept_ = false;
+};
+
+/// The optimizer's state, made before a step, and, where it has none yet, in memory that is otherwise as empty as it
+/// can be. Taken back at the end of the scope unless a step was applied.
+class PreparedState {
+ public:
+  explicit PreparedState(Model::State& state);
+  ~PreparedState() { optimizer_.forget_prepared(); }
+  PreparedState(const PreparedState&) = delete;
+  PreparedState& operator=(const PreparedState&) = delete;
+
+ private:
+  optim::Optimizer& optimizer_;
 };
 
 /// After training ran out of memory at `batch`: the largest batch that should fit, from measuring two small ones; 0

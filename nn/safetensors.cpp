@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "lockstep/error.h"
 #include "lockstep/serialize.h"
@@ -142,6 +144,26 @@ std::vector<char> read_all(const std::string& path) {
   return bytes;
 }
 
+// Watches a parser for a key that comes twice in one object: which of the two is meant nobody can say.
+class UniqueKeys {
+ public:
+  bool see(Json::parse_event_t event, const Json& parsed) {
+    using Event = Json::parse_event_t;
+    if (event == Event::object_start) open_.emplace_back();
+    if (event == Event::object_end && !open_.empty()) open_.pop_back();
+    if (event == Event::key && !open_.empty() && !repeated_) {
+      const auto name = parsed.get<std::string>();
+      if (!open_.back().insert(name).second) repeated_ = name;
+    }
+    return true;
+  }
+  const std::optional<std::string>& repeated() const { return repeated_; }
+
+ private:
+  std::vector<std::set<std::string>> open_;
+  std::optional<std::string> repeated_;
+};
+
 Json parse_header(const std::string& path, const std::vector<char>& bytes, std::uint64_t& header) {
   if (bytes.size() < 8)
     fail(ErrorId::truncated, path, "is shorter than its header's length", "copy or save the file again");
@@ -152,9 +174,17 @@ Json parse_header(const std::string& path, const std::vector<char>& bytes, std::
   }
   if (bytes.size() - 8 < header)
     fail(ErrorId::truncated, path, "ends within its header", "copy or save the file again");
-  Json json = Json::parse(bytes.begin() + 8, bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header), nullptr, false);
+  UniqueKeys unique;
+  const auto end = bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header);
+  Json json = Json::parse(
+      bytes.begin() + 8, end,
+      [&](int, Json::parse_event_t event, const Json& parsed) { return unique.see(event, parsed); }, false);
   if (json.is_discarded() || !json.is_object()) {
     fail(ErrorId::wrong_magic, path, "has no JSON header", "give a file in the safetensors format");
+  }
+  if (unique.repeated()) {
+    fail(ErrorId::corrupt, path, "its header names \"" + *unique.repeated() + "\" twice",
+         "save the file again, with each name once");
   }
   return json;
 }

@@ -260,7 +260,21 @@ std::vector<Damage> damages() {
        file_of(
            R"({"t":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"t":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
            std::string(8, 'x')),
-       ""},
+       "names \"t\" twice"},
+      {"SameNameTwiceForTheSameBytes", corrupt,
+       file_of(
+           R"({"t":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"t":{"dtype":"I8","shape":[4],"data_offsets":[0,4]}})",
+           "1234"),
+       "names \"t\" twice"},
+      {"SameNameTwiceWrittenDifferently", corrupt,
+       file_of(
+           R"({"t":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0074":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})"),
+       "names \"t\" twice"},
+      {"DtypeTwice", corrupt, file_of(R"({"t":{"dtype":"U8","dtype":"I8","shape":[4],"data_offsets":[0,4]}})", "1234"),
+       "names \"dtype\" twice"},
+      {"MetadataTwice", corrupt, file_of(R"({"__metadata__":{"a":"1"},"__metadata__":{"b":"1"}})"),
+       "names \"__metadata__\" twice"},
+      {"MetadataKeyTwice", corrupt, file_of(R"({"__metadata__":{"a":"1","a":"2"}})"), "names \"a\" twice"},
   };
 }
 
@@ -333,6 +347,59 @@ TEST_F(SafetensorsTest, CheckingLeavesExistingFilesAsTheyAre) {
   EXPECT_EQ(read_file(path), "contents");
   EXPECT_NO_THROW(check_can_write(folder.file("new")));
   EXPECT_EQ(folder.file_count(), 1u);
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat info {};
+  EXPECT_EQ(stat(path.c_str(), &info), 0) << path;
+  return info.st_mode & 07777;
+}
+
+TEST_F(SafetensorsTest, AFileThatIsReplacedKeepsItsMode) {
+  const std::string path = folder.write("kept", "contents"), link = folder.file("link");
+  std::filesystem::create_symlink("kept", link);
+  for (mode_t mode : {0600, 0644, 0664, 0640, 0666, 0444, 0400, 0755}) {
+    for (const std::string& name : {path, link}) {
+      ASSERT_EQ(chmod(path.c_str(), mode), 0);
+      save_tensors(name, {{"a", ones({3})}});
+      EXPECT_EQ(mode_of(path), mode) << std::oct << mode << " through " << name;
+      EXPECT_EQ(load_tensors(name).tensors.size(), 1u);
+    }
+  }
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(folder.file_count(), 2u);
+}
+
+TEST_F(SafetensorsTest, AFileThatIsReplacedKeepsItsOwner) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  const std::string path = folder.write("kept", "contents");
+  ASSERT_EQ(chown(path.c_str(), 1234, 2345), 0);
+  ASSERT_EQ(chmod(path.c_str(), 0640), 0);
+  save_tensors(path, {{"a", ones({3})}});
+  struct stat info {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, 1234u);
+  EXPECT_EQ(info.st_gid, 2345u);
+  EXPECT_EQ(info.st_mode & 07777, 0640u);
+}
+
+TEST_F(SafetensorsTest, ANewFileHasTheModeThatTheProcessGives) {
+  const mode_t before = umask(0027);
+  save_tensors(folder.file("new"), {{"a", ones({3})}});
+  umask(before);
+  EXPECT_EQ(mode_of(folder.file("new")), 0640u);
+}
+
+// The name of the temporary file can be guessed.
+TEST_F(SafetensorsTest, WhatLiesUnderTheTemporaryNameIsNotWrittenThrough) {
+  const std::string path = folder.file("weights"), victim = folder.write("victim", "contents");
+  for (int i = 0; i < 2000; ++i) {
+    std::filesystem::create_symlink(victim, path + ".part-" + std::to_string(getpid()) + "-" + std::to_string(i));
+  }
+  save_tensors(path, {{"a", ones({3})}});
+  EXPECT_EQ(read_file(victim), "contents");
+  EXPECT_FALSE(std::filesystem::is_symlink(path));
+  EXPECT_EQ(load_tensors(path).tensors.size(), 1u);
 }
 
 TEST_F(SafetensorsTest, OnlyRegularFilesAreReplaced) {

@@ -1,9 +1,18 @@
 // What a model prints: its summary, and the progress of training.
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
 #include <regex>
+#include <thread>
+#include <utility>
 
 #include "lockstep/lockstep.h"
+#include "nn/progress.h"
 
 namespace lockstep::nn {
 namespace {
@@ -78,6 +87,132 @@ TEST_F(PrintTest, SummarysEstimateIsWithinAFactorOfTwo) {
   const auto peak = static_cast<double>(memory_stats(device).peak_live);
   EXPECT_GT(predicted, 0.5 * peak);
   EXPECT_LT(predicted, 2 * peak);
+}
+
+TEST_F(PrintTest, SummaryAddsUpWhatTrainingTakes) {
+  Model model(Sequential(Dense{.units = 10}));
+  model.build({4});
+  // 50 weights in 200 bytes; an example's product and sum in 80, of which a quarter more is needed.
+  EXPECT_NE(model.summary().find("training    about 3.91 KiB at batch 32:"), std::string::npos)
+      << "200 for weights, gradients and each of two slots, 3200 for activations: " << model.summary();
+  model.compile({.optimizer = optim::Sgd{}, .loss = losses::MeanSquaredError{}});
+  EXPECT_NE(model.summary(16).find("training    about 1.95 KiB at batch 16:"), std::string::npos) << model.summary(16);
+  model.compile({.optimizer = optim::Sgd{.momentum = 0.9}, .loss = losses::MeanSquaredError{}});
+  EXPECT_NE(model.summary(16).find("training    about 2.15 KiB at batch 16:"), std::string::npos) << model.summary(16);
+}
+
+TEST_F(PrintTest, SummaryOfALayerThatIsNoSequence) {
+  Model model(Dense{.units = 999, .use_bias = false});
+  model.build({1});
+  const std::string text = model.summary();
+  expect_row(text, "model (dense) (batch, 999) 999 3,996");
+  Model million(Dense{.units = 1000, .use_bias = false});
+  million.build({1000});
+  expect_row(million.summary(), "model (dense) (batch, 1000) 1,000,000 4,000");
+}
+
+// The line that stands after an epoch, or while it runs.
+class ProgressLine : public PrintTest {
+ protected:
+  static std::string printed(const std::function<void()>& act) {
+    testing::internal::CaptureStderr();
+    act();
+    return testing::internal::GetCapturedStderr();
+  }
+  static void expect_match(const std::string& text, const std::string& pattern) {
+    EXPECT_TRUE(std::regex_search(text, std::regex(pattern))) << pattern << " in " << text;
+  }
+};
+
+TEST_F(ProgressLine, SaysHowFarItIs) {
+  Progress progress(Verbose::line, device, 2, 3, 4);
+  progress.step(10);
+  progress.step(20);
+  const std::string half = printed([&] { progress.draw({{"loss", 0.123456}}); });
+  expect_match(half, "^\rEpoch 2/3  (━){10}(─){10}  2/4  ETA [0-9]+s  [0-9.]+ ms/step  [0-9.]+k? img/s  ");
+  expect_match(half, "  loss 0\\.1235$");
+  progress.step(10);
+  progress.step(10);
+  const std::string whole = printed([&] { progress.finish({{"loss", 0.5, 0.0123}, {"accuracy", 1.0}}); });
+  expect_match(whole, "^Epoch 2/3  (━){20}  4/4  0s  ");
+  expect_match(whole, "  loss 0\\.5000 ±0\\.012  accuracy 1\\.0000\n$");
+}
+
+TEST_F(ProgressLine, SmallNumbersKeepTheirDigits) {
+  Progress progress(Verbose::line, device, 1, 1, 1);
+  progress.step(1);
+  const std::string text = printed([&] {
+    progress.finish({{"a", 0.00099}, {"b", 0.001}, {"c", 0}, {"d", -0.0005}, {"e", 1234.56789}, {"f", 0.5, 0}});
+  });
+  expect_match(text, "  a 9\\.900e-04  b 0\\.0010  c 0\\.0000  d -5\\.000e-04  e 1234\\.5679  f 0\\.5000 ±0\n");
+}
+
+TEST_F(ProgressLine, AShorterLineCoversALongerOne) {
+  Progress progress(Verbose::line, device, 1, 1, 2);
+  progress.step(1);
+  const std::string text = printed([&] {
+    progress.draw({{"accuracy", 0.5}, {"loss", 0.5}});
+    progress.draw({});
+  });
+  const std::string second = text.substr(text.rfind('\r') + 1);
+  EXPECT_GE(second.size() - second.find_last_not_of(' ') - 1, std::string("  accuracy 0.5000  loss 0.5000").size() - 4)
+      << text;
+}
+
+// A terminal, as a program sees one.
+class Terminal {
+ public:
+  Terminal() : master_(posix_openpt(O_RDWR | O_NOCTTY)) {
+    EXPECT_TRUE(master_ >= 0 && grantpt(master_) == 0 && unlockpt(master_) == 0);
+    const int slave = open(ptsname(master_), O_RDWR | O_NOCTTY);
+    std::fflush(stderr);
+    before_ = dup(STDERR_FILENO);
+    dup2(slave, STDERR_FILENO);
+    close(slave);
+    fcntl(master_, F_SETFL, O_NONBLOCK);
+  }
+  ~Terminal() {
+    restore();
+    close(master_);
+  }
+  std::string text() {
+    restore();
+    std::string all;
+    char buffer[4096];
+    for (ssize_t n; (n = read(master_, buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<std::size_t>(n));
+    return all;
+  }
+
+ private:
+  void restore() {
+    if (before_ < 0) return;
+    std::fflush(stderr);
+    dup2(before_, STDERR_FILENO);
+    close(std::exchange(before_, -1));
+  }
+  int master_, before_ = -1;
+};
+
+TEST_F(ProgressLine, OnATerminalABarIsRedrawnInPlace) {
+  const auto shown = [&](Verbose verbose) {
+    Model model(Sequential(Dense{.units = 2}));
+    model.build({3});
+    model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
+    const data::Dataset data = data::Dataset::from_tensors(ones({4, 3}), cast(zeros({4}), DType::i32));
+    Terminal terminal;
+    model.fit(data, {.batch_size = 1, .verbose = verbose, .on_step = [](const StepInfo&) {
+                       std::this_thread::sleep_for(std::chrono::milliseconds(60));
+                     }});
+    return terminal.text();
+  };
+  const std::string bar = shown(Verbose::bar);
+  EXPECT_GE(std::count(bar.begin(), bar.end(), '\r'), 4) << bar;
+  EXPECT_EQ(std::count(bar.begin(), bar.end(), '\n'), 1) << bar;
+  expect_match(bar, "3/4  ETA ");
+  expect_match(bar, "4/4  0s ");
+  const std::string line = shown(Verbose::line);
+  EXPECT_EQ(line.find("ETA"), std::string::npos) << line;
+  EXPECT_EQ(shown(Verbose::silent), "");
 }
 
 // Standard error is no terminal in tests.

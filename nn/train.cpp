@@ -7,6 +7,7 @@
 #include "lockstep/memory.h"
 #include "lockstep/ops.h"
 #include "nn/model_state.h"
+#include "nn/short_memory.h"
 #include "runtime/caller.h"
 
 namespace lockstep::nn {
@@ -54,6 +55,11 @@ Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor
   return {std::move(loss), std::move(predictions), std::move(variables), std::move(gradients)};
 }
 
+PreparedState::PreparedState(Model::State& state) : optimizer_(state.compiled().optimizer) {
+  if (optimizer_.slots_per_variable() > 0 && optimizer_.state().empty()) release_cached_memory(*state.device);
+  optimizer_.prepare(state.layers->trainable_variables());
+}
+
 StepGuard::StepGuard(Model::State& state) { note(*state.layers); }
 
 void StepGuard::note(Layer& layer) {
@@ -86,6 +92,7 @@ std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t
   NoGradient pause;
   const Device device = *state.device;
   DeviceScope scope(device);
+  const CompactMemory compact(device);  // what is done with counts no longer
   double at_small = 0, at_larger = 0;
   try {
     at_small = static_cast<double>(measure_step(state, label, small));

@@ -1,5 +1,7 @@
 #include "runtime/atomic_file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -45,9 +47,35 @@ std::string AtomicFile::resolve_target() const {
 
 AtomicFile::AtomicFile(std::string writer, std::string path) : writer_(std::move(writer)), path_(std::move(path)) {
   target_ = resolve_target();
-  temporary_ = temporary_name(target_);
-  file_ = std::fopen(temporary_.c_str(), "wb");
+  open_temporary();
+}
+
+// A file of its own, never one that lies there already. What replaces a private file is private from its first byte on.
+void AtomicFile::open_temporary() {
+  struct stat replaced {};
+  const mode_t mode = stat(target_.c_str(), &replaced) == 0 ? 0600 : 0666;
+  int descriptor = -1;
+  do {
+    temporary_ = temporary_name(target_);
+    descriptor = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  } while (descriptor < 0 && errno == EEXIST);
+  if (descriptor >= 0) file_ = fdopen(descriptor, "wb");
   if (!file_) fail(std::strerror(errno), "check that the folder exists and can be written");
+}
+
+// Last of all, since the file that is replaced may have changed meanwhile.
+void AtomicFile::take_over_permissions() const {
+  struct stat replaced {};
+  const int descriptor = fileno(file_);
+  if (stat(target_.c_str(), &replaced) != 0) return;
+  mode_t mode = replaced.st_mode & 0777;
+  // Only root gives files away. Another group must not gain what the old one was allowed.
+  if (fchown(descriptor, replaced.st_uid, replaced.st_gid) != 0 &&
+      fchown(descriptor, static_cast<uid_t>(-1), replaced.st_gid) != 0) {
+    mode = (mode & ~mode_t{070}) | (mode & (mode << 3) & 070);
+  }
+  // Where a file system has no modes, it stays what it was made as, which allows others nothing.
+  static_cast<void>(fchmod(descriptor, mode) == 0);
 }
 
 AtomicFile::~AtomicFile() {
@@ -60,6 +88,7 @@ void AtomicFile::write(const void* data, std::size_t size) {
 }
 
 void AtomicFile::finish() {
+  take_over_permissions();
   const bool flushed = std::fflush(file_) == 0 && fsync(fileno(file_)) == 0;
   std::FILE* file = std::exchange(file_, nullptr);
   if (std::fclose(file) != 0 || !flushed || std::rename(temporary_.c_str(), target_.c_str()) != 0)

@@ -8,7 +8,8 @@
 namespace lockstep {
 
 /// A file that appears under its name only when it is complete; what was there before stays until then. A symbolic link
-/// stays and leads to it. Errors are IoError LS8005 that name `writer`.
+/// stays and leads to it. A file that is replaced hands on who may read and write it, and its owner where that is
+/// allowed. Errors are IoError LS8005 that name `writer`.
 class AtomicFile {
  public:
   AtomicFile(std::string writer, std::string path);
@@ -23,6 +24,8 @@ class AtomicFile {
  private:
   [[noreturn]] void fail(const std::string& what, const std::string& fix) const;
   std::string resolve_target() const;
+  void open_temporary();
+  void take_over_permissions() const;
 
   std::string writer_, path_, target_, temporary_;
   std::FILE* file_ = nullptr;

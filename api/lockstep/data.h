@@ -45,7 +45,10 @@ class Dataset {
   Spec features() const;  // of one example, after `prepare`
   Spec labels() const;
 
-  /// The first n examples.
+  /// take() and shuffle() apply in the order in which they are written: `take(n).shuffle(key)` mixes the first n
+  /// examples, `shuffle(key).take(n)` takes n of all, and others in every pass.
+  ///
+  /// The first n examples of what comes.
   Dataset take(std::int64_t n) const;
   /// Examples in another random order in every pass, a function of `key` and the number of the pass.
   Dataset shuffle(RandomKey key) const;
@@ -61,6 +64,8 @@ class Dataset {
     Pass(Pass&&) noexcept;
     std::optional<Batch> next();
     std::int64_t batch_count() const;
+    /// next() then gives this batch, counted from 0. A batch that lies on the device already is let go.
+    void seek(std::int64_t batch);
 
    private:
     struct State;
@@ -72,11 +77,19 @@ class Dataset {
 
   /// The raw examples' source, and the labels on the host, for checks.
   const Source& source() const { return *source_; }
+  /// The source's first examples among which all are that any pass has.
+  std::int64_t reach() const;
 
  private:
+  struct Step {
+    std::optional<std::int64_t> take;  // else a shuffle
+    RandomKey shuffle;
+  };
+  /// The source's examples in the order of a pass.
+  std::vector<std::int64_t> order(std::int64_t number) const;
+
   Held<std::shared_ptr<const Source>, "data set"> source_;
-  std::int64_t limit_ = -1;
-  std::optional<RandomKey> shuffle_;
+  std::vector<Step> steps_;
   std::function<Tensor(const Tensor&)> prepare_;
 };
 

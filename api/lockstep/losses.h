@@ -13,6 +13,10 @@ namespace lockstep::losses {
 Tensor sparse_categorical_crossentropy(Operand logits, Operand labels);
 /// Mean of -sum(targets log p); targets are probabilities of the logits' shape.
 Tensor categorical_crossentropy(Operand logits, Operand targets);
+/// Mean of -(target log p + (1 - target) log(1 - p)) with p = sigmoid(logit), computed so that no digits are lost where
+/// p is near 0 or 1. Targets are probabilities, or 0 and 1 of any dtype, of the logits' shape; logits (N, 1) take
+/// targets (N) too.
+Tensor binary_crossentropy(Operand logits, Operand targets);
 /// Mean of (prediction - target)^2.
 Tensor mean_squared_error(Operand predictions, Operand targets);
 
@@ -21,6 +25,7 @@ struct Loss {
   std::string name;
   std::function<Tensor(const Tensor& predictions, const Tensor& targets)> compute;
   bool sparse_labels = false;  // targets are class numbers, which fit() checks against the classes
+  bool binary_labels = false;  // targets lie in [0, 1], which fit() checks
 };
 
 struct SparseCategoricalCrossentropy {
@@ -30,6 +35,10 @@ struct SparseCategoricalCrossentropy {
 struct CategoricalCrossentropy {
   bool from_logits = true;
   operator Loss() const;  // NOLINT: implicit by design
+};
+struct BinaryCrossentropy {
+  bool from_logits = true;  // false: predictions are probabilities, as after a sigmoid
+  operator Loss() const;    // NOLINT: implicit by design
 };
 struct MeanSquaredError {
   operator Loss() const;  // NOLINT: implicit by design

@@ -36,7 +36,9 @@ struct Fit {
   std::int64_t steps = 0;   // stop after so many steps in all; 0: after the epochs
   std::int64_t batch_size = 32;
   std::optional<data::Dataset> validation = std::nullopt;
-  std::optional<RandomKey> shuffle = RandomKey{};  // order of examples; nullopt: as they come
+  // Order of examples; nullopt: as they come. The n-th epoch since compile() has the n-th order, whether one call of
+  // fit() makes all epochs or each call makes one.
+  std::optional<RandomKey> shuffle = RandomKey{};
   Verbose verbose = Verbose::bar;
   std::function<void(const StepInfo&)> on_step = nullptr;
 };
@@ -89,10 +91,13 @@ class Model {
   /// One optimizer step on a batch; the loss. Throws StateError LS1005 before compile().
   Tensor train_step(const data::Batch& batch, Where where = Where::current());
 
-  /// Trains. Throws OutOfMemoryError with a batch size that fits; the model is then as before the failed step.
+  /// Trains. Where memory runs out a step is tried once more, with all memory given back that it does not need; if it
+  /// does not fit then either, throws OutOfMemoryError with a batch size with which a whole epoch fits, evaluation
+  /// included. The model is then as before the failed step.
   History fit(const data::Dataset& train, const Fit& options = {}, Where where = Where::current());
-  /// Mean loss and metrics; nothing changes.
-  std::map<std::string, double> evaluate(const data::Dataset& data, std::int64_t batch_size = 256,
+  /// Mean loss and metrics; nothing changes. batch_size 0: that of the last fit(), but at most 256. Throws ShapeError
+  /// LS2007 for an empty set.
+  std::map<std::string, double> evaluate(const data::Dataset& data, std::int64_t batch_size = 0,
                                          Where where = Where::current());
   Tensor predict(const Tensor& x, Where where = Where::current());
 
@@ -103,8 +108,6 @@ class Model {
   struct State;  // the library's
 
  private:
-  History run_epochs(const data::Dataset& data, const Fit& options, bool& in_step, Where where);
-
   Held<std::unique_ptr<State>, "model"> state_;
 };
 

@@ -47,6 +47,11 @@ class Optimizer {
   /// any failure, but for a lost device, every variable has its old value and the step does not count.
   void apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where = Where::current());
 
+  /// Makes the state of these variables now and not in their first step, which so finds its place before activations
+  /// do. Until a step is applied, forget_prepared() takes it back; a step that fails does too.
+  void prepare(std::span<const Variable> variables);
+  void forget_prepared();
+
   double learning_rate() const;
   void set_learning_rate(double rate, Where where = Where::current());
   /// Steps taken.

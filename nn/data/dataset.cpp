@@ -27,7 +27,40 @@ Dataset::Dataset(std::shared_ptr<const Source> source) : source_(std::move(sourc
   ErrorBuilder(ErrorId::invalid_use, "data set", "there is no source").fix("give a source of examples").raise();
 }
 
-std::int64_t Dataset::size() const { return limit_ < 0 ? source_->size() : std::min(limit_, source_->size()); }
+std::int64_t Dataset::size() const {
+  std::int64_t size = source_->size();
+  for (const Step& step : steps_) size = step.take ? std::min(*step.take, size) : size;
+  return size;
+}
+
+std::int64_t Dataset::reach() const {
+  std::int64_t size = source_->size();
+  for (const Step& step : steps_) {
+    if (!step.take) break;
+    size = std::min(*step.take, size);
+  }
+  return size;
+}
+
+std::vector<std::int64_t> Dataset::order(std::int64_t number) const {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(reach()));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  bool shuffled = false;
+  for (const Step& step : steps_) {
+    if (step.take) {
+      order.resize(std::min(order.size(), static_cast<std::size_t>(*step.take)));
+      continue;
+    }
+    const RandomKey key{step.shuffle.seed, step.shuffle.stream + static_cast<std::uint64_t>(number)};
+    std::vector<std::int64_t> next = random_order(key, static_cast<std::int64_t>(order.size()));
+    if (shuffled) {
+      for (std::int64_t& i : next) i = order[static_cast<std::size_t>(i)];
+    }
+    order = std::move(next);
+    shuffled = true;
+  }
+  return order;
+}
 
 Spec Dataset::features() const {
   if (!prepare_) return source_->features();
@@ -46,13 +79,13 @@ Dataset Dataset::take(std::int64_t n) const {
         .raise();
   }
   Dataset limited = *this;
-  limited.limit_ = std::min(n, size());
+  limited.steps_.push_back({.take = n, .shuffle = {}});
   return limited;
 }
 
 Dataset Dataset::shuffle(RandomKey key) const {
   Dataset shuffled = *this;
-  shuffled.shuffle_ = key;
+  shuffled.steps_.push_back({.take = std::nullopt, .shuffle = key});
   return shuffled;
 }
 
@@ -101,13 +134,7 @@ Dataset::Pass::Pass(const Dataset& dataset, std::int64_t batch_size, Device devi
         .raise();
   }
   state_ = std::make_unique<State>(State{dataset, device, batch_size, drop_last, {}, 0, std::nullopt, {}, {}});
-  if (dataset.shuffle_) {
-    const RandomKey key{dataset.shuffle_->seed, dataset.shuffle_->stream + static_cast<std::uint64_t>(number)};
-    state_->order = random_order(key, dataset.size());
-  } else {
-    state_->order.resize(static_cast<std::size_t>(dataset.size()));
-    std::iota(state_->order.begin(), state_->order.end(), std::int64_t{0});
-  }
+  state_->order = dataset.order(number);
 }
 
 Dataset::Pass::~Pass() = default;
@@ -117,6 +144,17 @@ std::int64_t Dataset::Pass::batch_count() const {
   const auto n = static_cast<std::int64_t>(state_->order.size());
   const std::int64_t whole = n / state_->batch_size;
   return state_->drop_last || n % state_->batch_size == 0 ? whole : whole + 1;
+}
+
+void Dataset::Pass::seek(std::int64_t batch) {
+  if (batch < 0 || batch > batch_count()) {
+    ErrorBuilder(ErrorId::index_out_of_range, "seek",
+                 "batch " + std::to_string(batch) + " of " + std::to_string(batch_count()))
+        .fix("batches are counted from 0")
+        .raise();
+  }
+  state_->upcoming.reset();
+  state_->position = std::min(static_cast<std::size_t>(batch * state_->batch_size), state_->order.size());
 }
 
 // The next batch is copied before this one is used, so that an asynchronous device can do both at once.

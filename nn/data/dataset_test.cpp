@@ -76,6 +76,72 @@ TEST_F(DatasetTest, ShuffleOrdersAsRandomPermutationDoes) {
             random_permutation(50, RandomKey{3, 10}).to_vector<std::int64_t>());
 }
 
+// The rule: take and shuffle apply in the order in which they are written.
+TEST_F(DatasetTest, TakeOfAShuffledSetTakesFromAll) {
+  const Dataset data = counting(50).shuffle({3, 0}).take(10);
+  EXPECT_EQ(data.size(), 10);
+  EXPECT_EQ(data.reach(), 50);
+  std::vector<std::int64_t> all = order_of(counting(50).shuffle({3, 0}), 0), taken = order_of(data, 0);
+  all.resize(10);
+  EXPECT_EQ(taken, all) << "the first ten of the shuffled order";
+  EXPECT_GT(*std::max_element(taken.begin(), taken.end()), 9);
+  EXPECT_NE(order_of(data, 1), taken) << "each pass takes others";
+  std::vector<bool> seen(50, false);
+  for (std::int64_t pass = 0; pass < 60; ++pass) {
+    for (std::int64_t i : order_of(data, pass)) seen[static_cast<std::size_t>(i)] = true;
+  }
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), true), 50) << "in the end, all";
+  EXPECT_EQ(data.batches(4, device).batch_count(), 3);
+}
+
+TEST_F(DatasetTest, ShuffleOfATakenSetMixesTheFirst) {
+  const Dataset data = counting(50).take(10).shuffle({3, 0});
+  EXPECT_EQ(data.size(), 10);
+  EXPECT_EQ(data.reach(), 10);
+  std::vector<std::int64_t> order = order_of(data, 0), first(10);
+  std::iota(first.begin(), first.end(), 0);
+  EXPECT_NE(order, first);
+  std::sort(order.begin(), order.end());
+  EXPECT_EQ(order, first);
+}
+
+TEST_F(DatasetTest, TakeAndShuffleCompose) {
+  const Dataset data = counting(50).take(40).shuffle({3, 0}).take(20).shuffle({4, 0}).take(30).take(5);
+  EXPECT_EQ(data.size(), 5);
+  EXPECT_EQ(data.reach(), 40);
+  const std::vector<std::int64_t> outer = order_of(counting(40).shuffle({3, 0}), 2),
+                                  inner = order_of(counting(20).shuffle({4, 0}), 2);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(order_of(data, 2)[i], outer[static_cast<std::size_t>(inner[i])]);
+  EXPECT_EQ(counting(50).take(0).shuffle({1, 1}).size(), 0);
+  EXPECT_TRUE(order_of(counting(50).shuffle({1, 1}).take(0), 0).empty());
+}
+
+TEST_F(DatasetTest, SeekGivesABatchAgain) {
+  Dataset::Pass pass = counting(50).shuffle({3, 0}).batches(8, device);
+  std::vector<std::vector<std::int64_t>> batches;
+  while (const std::optional<Batch> batch = pass.next()) batches.push_back(batch->labels.to_vector<std::int64_t>());
+  ASSERT_EQ(batches.size(), 7u);
+  for (std::int64_t number : {3, 3, 0, 6, 5}) {
+    pass.seek(number);
+    EXPECT_EQ(pass.next()->labels.to_vector<std::int64_t>(), batches[static_cast<std::size_t>(number)]);
+  }
+  EXPECT_EQ(pass.next()->size(), 2) << "and goes on from there";
+  pass.seek(7);
+  EXPECT_FALSE(pass.next());
+  for (std::int64_t number : {-1, 8}) EXPECT_THROW(pass.seek(number), ShapeError);
+}
+
+TEST_F(DatasetTest, SeekLetsGoOfTheBatchOnItsWay) {
+  const Dataset data = Dataset::from_tensors(zeros({64, 1000}), zeros({64}));
+  release_cached_memory(device);
+  Dataset::Pass pass = data.batches(8, device);
+  const std::uint64_t before = memory_stats(device).live;
+  pass.next();
+  EXPECT_GT(memory_stats(device).live, before);
+  pass.seek(0);
+  EXPECT_EQ(memory_stats(device).live, before);
+}
+
 TEST_F(DatasetTest, PrepareRunsOnTheDeviceInOrder) {
   const Dataset data = counting(4).prepare([](const Tensor& x) { return x + 1; }).prepare([](const Tensor& x) {
     return reshape(x * 2, {x.shape()[0], 1, 2});

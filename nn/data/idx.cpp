@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -44,21 +45,32 @@ Contents map_file(const std::string& path) {
 
 bool is_gzip(const Contents& c) { return c.size >= 2 && c.data[0] == std::byte{0x1f} && c.data[1] == std::byte{0x8b}; }
 
+constexpr std::size_t most_at_once = 1 << 30;
+
+bool only_zeros(const Bytef* bytes, std::size_t count) {
+  return std::all_of(bytes, bytes + count, [](Bytef b) { return b == 0; });
+}
+
 Contents unpack(const Contents& packed, const std::string& path) {
   z_stream stream{};
   if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
     fail(ErrorId::corrupt, path, "zlib cannot start", "free some memory");
   auto bytes = std::make_shared<std::vector<std::byte>>();
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data));
-  stream.avail_in = static_cast<uInt>(packed.size);
+  std::size_t left = packed.size;  // not yet given to zlib, which counts in 32 bits
   int status = Z_OK;
   while (status == Z_OK) {
-    const std::size_t have = bytes->size(), step = std::max<std::size_t>(1 << 20, have);
+    const std::size_t more = std::min(left, most_at_once - stream.avail_in);
+    stream.avail_in += static_cast<uInt>(more);
+    left -= more;
+    const std::size_t have = bytes->size(), step = std::clamp<std::size_t>(have, 1 << 20, most_at_once);
     bytes->resize(have + step);
     stream.next_out = reinterpret_cast<Bytef*>(bytes->data() + have);
     stream.avail_out = static_cast<uInt>(step);
     status = inflate(&stream, Z_NO_FLUSH);
     bytes->resize(have + step - stream.avail_out);
+    // A file may consist of several members, one after the other, and of zeros behind them.
+    if (status == Z_STREAM_END && !only_zeros(stream.next_in, stream.avail_in + left)) status = inflateReset(&stream);
   }
   inflateEnd(&stream);
   if (status == Z_BUF_ERROR) fail(ErrorId::truncated, path, "the gzip stream ends too early", "fetch the file again");
@@ -101,6 +113,10 @@ IdxArray IdxArray::open(const std::string& path) {
   if (contents.size < 4) fail(ErrorId::truncated, path, "is shorter than an IDX header", "fetch the file again");
   const auto byte = [&](std::size_t i) { return std::to_integer<int>(contents.data[i]); };
   const std::optional<DType> dtype = dtype_of(contents.data[2]);
+  if (byte(0) == 0 && byte(1) == 0 && byte(2) == 0x0b) {
+    fail(ErrorId::wrong_magic, path, "is an IDX file of 16-bit integers, a dtype that Lockstep does not have",
+         "convert it to an IDX file of 32-bit integers (type 0x0c)");
+  }
   if (byte(0) != 0 || byte(1) != 0 || !dtype) {
     char magic[16];
     std::snprintf(magic, sizeof magic, "%02x%02x%02x%02x", byte(0), byte(1), byte(2), byte(3));

@@ -88,6 +88,34 @@ TEST_F(IdxTest, LargePackedFilesUnpackWhole) {
   EXPECT_EQ(std::memcmp(array.bytes(), elements.data(), elements.size()), 0);
 }
 
+// As `cat a.gz b.gz` and programs that compress in blocks write it.
+TEST_F(IdxTest, SeveralGzipMembersAreOneFile) {
+  std::string elements(100'000, '\0');
+  for (std::size_t i = 0; i < elements.size(); ++i) elements[i] = static_cast<char>(i * i >> 7);
+  const std::string whole = header(8, {100'000}) + elements;
+  for (std::size_t member : {1ul << 20, 50'000ul, 4'099ul, 8ul}) {
+    std::string bytes;
+    for (std::size_t at = 0; at < std::min<std::size_t>(whole.size(), 200 * member); at += member)
+      bytes += packed(whole.substr(at, member));
+    if (200 * member < whole.size()) bytes += packed(whole.substr(200 * member)) + packed("");
+    for (const char* padding : {"", "zeros"}) {
+      const std::string file = bytes + std::string(*padding ? 1000 : 0, '\0');
+      const IdxArray array = IdxArray::open(folder.write("members", file));
+      ASSERT_EQ(array.shape(), (Shape{100'000})) << member;
+      EXPECT_EQ(std::memcmp(array.bytes(), elements.data(), elements.size()), 0) << member;
+    }
+  }
+}
+
+TEST_F(IdxTest, WhatFollowsAGzipMemberMustBeOne) {
+  refuse(packed(six) + "junk", ErrorId::corrupt, "gzip stream is damaged");
+  refuse(packed(six) + std::string("\0\0x", 3), ErrorId::corrupt, "gzip stream is damaged");
+  const std::string second = packed(six.substr(7));
+  refuse(packed(six.substr(0, 7)), ErrorId::truncated, "ends within its header");
+  for (std::size_t size = 2; size < second.size(); ++size)
+    refuse(packed(six.substr(0, 7)) + second.substr(0, size), ErrorId::truncated, "gzip");
+}
+
 TEST_F(IdxTest, EmptyArraysAndScalarsAreArraysToo) {
   EXPECT_EQ(IdxArray::open(folder.write("empty", header(8, {0, 28, 28}))).shape(), (Shape{0, 28, 28}));
   EXPECT_EQ(IdxArray::open(folder.write("scalar", header(8, {}) + "x")).shape(), Shape{});
@@ -102,7 +130,8 @@ TEST_F(IdxTest, MissingFilesAndFolders) {
 
 TEST_F(IdxTest, OtherFormats) {
   refuse("PNG image", ErrorId::wrong_magic, "starts with 504e4720");
-  refuse(header(0x0b, {1}) + "xx", ErrorId::wrong_magic, "00000b01");  // 16-bit integers, which no dtype holds
+  refuse(header(0x0b, {1}) + "xx", ErrorId::wrong_magic, "is an IDX file of 16-bit integers, a dtype that Lockstep");
+  refuse("\1" + header(0x0b, {1}).substr(1) + "xx", ErrorId::wrong_magic, "starts with 01000b01");
   refuse(header(0x07, {1}) + "x", ErrorId::wrong_magic, "00000701");
   refuse(packed("not an array"), ErrorId::wrong_magic, "not with an IDX header");
 }
@@ -147,10 +176,38 @@ TEST_F(IdxTest, ImagesAndLabelsBelongTogether) {
   expect_io_error(ErrorId::corrupt, images, fewer, [&] { from_idx(images, fewer); });
 }
 
+TEST_F(IdxTest, ImagesWithChannelsStayAndLabelsMayHaveAShape) {
+  const std::string colour = folder.write("colour", header(8, {2, 1, 2, 3}) + "abcdefghijkl");
+  const std::string rows = folder.write("rows", header(8, {2, 2}) + std::string("\1\2\3\4", 4));
+  const Dataset data = from_idx(colour, rows);
+  EXPECT_EQ(data.features().shape, (Shape{1, 2, 3}));
+  EXPECT_EQ(data.labels().shape, (Shape{2}));
+  Dataset::Pass pass = data.batches(2, Device("reference"));
+  const std::optional<Batch> batch = pass.next();
+  EXPECT_EQ(batch->features.to_vector<std::uint8_t>()[11], 'l');
+  EXPECT_EQ(batch->labels.to_vector<std::uint8_t>(), (std::vector<std::uint8_t>{1, 2, 3, 4}));
+  const std::string flat = folder.write("flat", header(8, {2, 3}) + "abcdef");
+  EXPECT_EQ(from_idx(flat, rows).features().shape, (Shape{3}));
+  const std::string scalar = folder.write("scalar", header(8, {}) + "x");
+  EXPECT_THROW(from_idx(scalar, scalar), IoError);
+}
+
 TEST_F(IdxTest, FashionMnistSaysWhereItLooked) {
   const std::string path = folder.file("train-images-idx3-ubyte.gz");
   expect_io_error(ErrorId::file_not_found, path, "dataset-fashion-mnist",
                   [&] { fashion_mnist(Split::train, folder.file("")); });
+}
+
+TEST_F(IdxTest, FashionMnistTakesThePlainFileOfTheSplitFirst) {
+  folder.write("train-images-idx3-ubyte", header(8, {1, 1, 1}) + "\xff");
+  folder.write("train-images-idx3-ubyte.gz", "broken");
+  folder.write("train-labels-idx1-ubyte", header(8, {1}) + "\1");
+  const Dataset data = fashion_mnist(Split::train, folder.file(""));
+  EXPECT_EQ(data.size(), 1);
+  EXPECT_EQ(data.features(), (Spec{DType::f32, {1, 1, 1}}));
+  const std::string missing = folder.file("t10k-images-idx3-ubyte.gz");
+  expect_io_error(ErrorId::file_not_found, missing, "No such file",
+                  [&] { fashion_mnist(Split::test, folder.file("")); });
 }
 
 TEST_F(IdxTest, FashionMnistScalesBytes) {

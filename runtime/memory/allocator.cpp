@@ -94,6 +94,12 @@ void Allocator::set_limit(std::optional<std::uint64_t> bytes) {
   budget_->set_limit(bytes);
 }
 
+void Allocator::set_compact(bool on) {
+  const std::lock_guard lock(mutex_);
+  compact_ += on ? 1 : -1;
+  pool_.set_compact(compact_ > 0);
+}
+
 void Allocator::release_cached() {
   check_not_forked();
   const std::lock_guard lock(mutex_);

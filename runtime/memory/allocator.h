@@ -27,6 +27,8 @@ class Allocator {
   void set_limit(std::optional<std::uint64_t> bytes);
   void release_cached();
   void set_poison(bool on) { poison_ = on; }
+  /// Calls with `on` count; see BlockPool.
+  void set_compact(bool on);
 
  private:
   [[noreturn]] void fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose);
@@ -40,6 +42,7 @@ class Allocator {
   BlockPool pool_;
   MemoryTracker tracker_;
   std::atomic<bool> poison_{false};
+  int compact_ = 0;
 };
 
 /// What the report of an out-of-memory error is made of.

@@ -42,7 +42,7 @@ std::uint64_t BlockPool::rounded(std::uint64_t bytes, std::uint64_t alignment) {
 
 Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure) {
   const std::uint64_t size = rounded(bytes, alignment_);
-  Block* block = take_exact(size);
+  Block* block = compact_ ? take_compact(size) : take_exact(size);
   if (!block) block = take_best_fit(size);
   if (!block) {
     merge_exact_lists();
@@ -51,6 +51,13 @@ Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure) {
   if (!block) block = grow(size, failure);
   if (block) block->in_use = true;
   return block;
+}
+
+Block* BlockPool::take_compact(std::uint64_t bytes) {
+  wait_idle_();
+  merge_exact_lists();
+  Block* block = take_best_fit(bytes);
+  return block ? block : take_best_fit(bytes, halves_[is_large(bytes) ? 0 : 1]);
 }
 
 void BlockPool::free(Block* block) {
@@ -75,8 +82,7 @@ Block* BlockPool::take_exact(std::uint64_t bytes) {
   return block;
 }
 
-Block* BlockPool::take_best_fit(std::uint64_t bytes) {
-  Half& half = half_for(bytes);
+Block* BlockPool::take_best_fit(std::uint64_t bytes, Half& half) {
   const auto it = half.merged.lower_bound(bytes);
   if (it == half.merged.end()) return nullptr;
   Block* block = *it;
@@ -85,17 +91,29 @@ Block* BlockPool::take_best_fit(std::uint64_t bytes) {
   return block;
 }
 
+// Small segments shrink with what the limit leaves, so that what stays free in them is little.
+std::uint64_t BlockPool::segment_for(std::uint64_t bytes) const {
+  const std::uint64_t room = source_.room();
+  const bool limited = room != UINT64_MAX;
+  if (compact_) return limited ? std::max(bytes, std::min(room, most_compact)) : bytes;
+  return is_large(bytes) ? bytes : std::max(bytes, std::min(room / 16, small_segment));
+}
+
 Block* BlockPool::grow(std::uint64_t bytes, SegmentResult& failure) {
   const bool large = is_large(bytes);
-  const std::uint64_t wanted = large ? bytes : small_segment;
+  std::uint64_t wanted = segment_for(bytes);
   Block* block = add_segment(wanted, large, failure);
   if (!block) {
     release_cached();
+    // Of a segment that is still in use, commands may have given a part back meanwhile.
+    if (Block* part = take_best_fit(bytes)) return part;
+    wanted = segment_for(bytes);
     block = add_segment(wanted, large, failure);
   }
   if (!block && wanted > bytes) block = add_segment(bytes, large, failure);
   if (block) split(block, bytes);
-  return block;
+  // Rather a hole in a segment of the other kind than none.
+  return block ? block : take_best_fit(bytes, halves_[large ? 0 : 1]);
 }
 
 Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& failure) {
@@ -119,7 +137,7 @@ Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& fa
 
 void BlockPool::split(Block* block, std::uint64_t bytes) {
   const std::uint64_t rest = block->bytes - bytes;
-  if (block->segment->large ? rest <= small_limit : rest < alignment_) return;
+  if (block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_) return;
   auto* tail = new Block;
   tail->offset = block->offset + bytes;
   tail->bytes = rest;

@@ -21,6 +21,7 @@ class BlockPool {
   static constexpr std::uint64_t granularity = 64;  // at least; a device's alignment may be larger
   static constexpr std::uint64_t small_limit = 512 * 1024;
   static constexpr std::uint64_t small_segment = 2 * 1024 * 1024;
+  static constexpr std::uint64_t most_compact = 1024 * 1024 * 1024;  // of one segment where memory is short
 
   /// `wait_idle` is called before memory returns to the driver. Blocks lie at multiples of `alignment`, a power of two,
   /// in their segments.
@@ -37,6 +38,11 @@ class BlockPool {
 
   /// Returns wholly free segments to the source.
   void release_cached();
+
+  /// For when memory is short: every request first waits until nothing is in flight, and takes the smallest hole that
+  /// holds it, wherever that lies; a new segment takes all that the limit leaves. Slower, but whether requests fit then
+  /// depends on their order alone, not on when commands end.
+  void set_compact(bool on) { compact_ = on; }
 
   std::uint64_t reserved() const { return reserved_; }
   std::uint64_t growths() const { return growths_; }
@@ -60,7 +66,10 @@ class BlockPool {
   Half& half_for(std::uint64_t bytes) { return halves_[is_large(bytes) ? 1 : 0]; }
   Half& half_of(const Block& block) { return halves_[block.segment->large ? 1 : 0]; }
   Block* take_exact(std::uint64_t bytes);
-  Block* take_best_fit(std::uint64_t bytes);
+  Block* take_best_fit(std::uint64_t bytes) { return take_best_fit(bytes, half_for(bytes)); }
+  Block* take_best_fit(std::uint64_t bytes, Half& half);
+  Block* take_compact(std::uint64_t bytes);
+  std::uint64_t segment_for(std::uint64_t bytes) const;
   Block* grow(std::uint64_t bytes, SegmentResult& failure);
   Block* add_segment(std::uint64_t bytes, bool large, SegmentResult& failure);
   void split(Block* block, std::uint64_t bytes);
@@ -75,6 +84,7 @@ class BlockPool {
   std::vector<std::unique_ptr<Segment>> segments_;
   std::uint64_t reserved_ = 0;
   std::uint64_t growths_ = 0;
+  bool compact_ = false;
 };
 
 }  // namespace lockstep

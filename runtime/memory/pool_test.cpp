@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <utility>
 
 namespace lockstep {
 namespace {
@@ -126,6 +127,85 @@ TEST_F(PoolTest, GivesCachedSegmentsBackBeforeItFails) {
   EXPECT_EQ(waits, 1);
   EXPECT_EQ(take(30 << 20), nullptr);
   give(b);
+}
+
+// On an asynchronous device waiting gives back what commands held, perhaps a part of a segment that stays in use.
+TEST_F(PoolTest, WhatComesBackWhileItWaitsServesTheRequest) {
+  FakeSource tight(8 << 20);
+  Block* in_flight = nullptr;
+  BlockPool* waiting = nullptr;
+  BlockPool other(tight, nullptr, [&] {
+    if (Block* block = std::exchange(in_flight, nullptr)) waiting->free(block);
+  });
+  waiting = &other;
+  SegmentResult failure;
+  const auto get = [&](std::uint64_t bytes) {
+    Block* block = other.allocate(bytes, failure);
+    if (block) block->requested = bytes;
+    return block;
+  };
+  Block* whole = get(8 << 20);
+  other.free(whole);
+  Block* kept = get(2 << 20);
+  in_flight = get(6 << 20);
+  Block* next = get(5 << 20);
+  ASSERT_NE(next, nullptr) << "the six MiB in flight came back";
+  EXPECT_EQ(tight.used, std::uint64_t{8 << 20});
+  for (Block* block : {kept, next}) other.free(block);
+}
+
+TEST_F(PoolTest, BeforeItFailsAHoleOfTheOtherKindServes) {
+  FakeSource tight(2 << 20);
+  BlockPool other(tight, nullptr, [] {});
+  SegmentResult failure;
+  const auto get = [&](std::uint64_t bytes) {
+    Block* block = other.allocate(bytes, failure);
+    if (block) block->requested = bytes;
+    return block;
+  };
+  Block* small = get(1000);
+  Block* large = get(1 << 20);
+  ASSERT_NE(large, nullptr) << "in the segment for small requests";
+  EXPECT_EQ(get(1 << 20), nullptr);
+  for (Block* block : {small, large}) other.free(block);
+  Block* all = get(2 << 20);
+  ASSERT_NE(all, nullptr);
+  other.free(all);
+  Block* half = get(1 << 20);
+  Block* rest = get(100'000);
+  ASSERT_NE(rest, nullptr) << "in the segment for large requests";
+  for (Block* block : {half, rest}) other.free(block);
+}
+
+TEST_F(PoolTest, CompactMemoryWaitsAndLeavesNoHoles) {
+  FakeSource tight(3 << 20);
+  int compact_waits = 0;
+  BlockPool other(tight, nullptr, [&] { ++compact_waits; });
+  other.set_compact(true);
+  SegmentResult failure;
+  std::vector<Block*> blocks;
+  // Otherwise the rest of a large block goes with it, and the small ones take a segment of 2 MiB.
+  const auto get = [&](std::uint64_t bytes) {
+    Block* block = other.allocate(bytes, failure);
+    ASSERT_NE(block, nullptr) << bytes;
+    block->requested = bytes;
+    blocks.push_back(block);
+  };
+  get(3 << 20);
+  other.free(blocks.back());
+  blocks.clear();
+  get(1 << 20);
+  get(700 << 10);
+  for (int i = 0; i < 8; ++i) get(160 << 10);
+  EXPECT_EQ(tight.used, std::uint64_t{3 << 20});
+  EXPECT_GE(compact_waits, 11) << "for every request";
+  for (Block* block : blocks) other.free(block);
+  other.set_compact(false);
+  const int before = compact_waits;
+  Block* block = other.allocate(700 << 10, failure);
+  block->requested = 700 << 10;
+  EXPECT_EQ(compact_waits, before);
+  other.free(block);
 }
 
 TEST_F(PoolTest, SmallRequestsTakeWhatIsLeftWhereAWholeSegmentDoesNotFit) {

@@ -1,5 +1,7 @@
 #include "runtime/memory/segment_source.h"
 
+#include <algorithm>
+
 #include "runtime/host_api.h"
 
 namespace lockstep {
@@ -23,6 +25,11 @@ SegmentResult LimitedSegments::allocate(std::uint64_t bytes) {
   SegmentResult result = upstream_.allocate(bytes);
   if (!result.buffer) budget_->give_back(bytes);
   return result;
+}
+
+std::uint64_t LimitedSegments::room() const {
+  const std::optional<std::uint64_t> limit = budget_->limit();
+  return limit ? *limit - std::min(*limit, budget_->used()) : upstream_.room();
 }
 
 void LimitedSegments::free(lks_buffer* buffer, std::uint64_t bytes) {

@@ -25,6 +25,8 @@ class SegmentSource {
   virtual ~SegmentSource() = default;
   virtual SegmentResult allocate(std::uint64_t bytes) = 0;
   virtual void free(lks_buffer* buffer, std::uint64_t bytes) = 0;
+  /// Bytes that a limit leaves; all there can be where none is known.
+  virtual std::uint64_t room() const { return UINT64_MAX; }
 };
 
 /// Raw memory from the driver.
@@ -46,6 +48,7 @@ class LimitedSegments : public SegmentSource {
       : upstream_(upstream), budget_(std::move(budget)) {}
   SegmentResult allocate(std::uint64_t bytes) override;
   void free(lks_buffer* buffer, std::uint64_t bytes) override;
+  std::uint64_t room() const override;
 
  private:
   SegmentSource& upstream_;

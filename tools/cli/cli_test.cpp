@@ -275,6 +275,70 @@ TEST_F(CommandLine, ATooSmallMemoryLimitLeavesNoFile) {
   for (const auto& entry : fs::directory_iterator(folder_)) EXPECT_EQ(entry.path().filename(), "stderr");
 }
 
+// A folder with IDX files of grey noise, 28 by 28, as --data takes it.
+std::string image_folder(const fs::path& folder, std::uint32_t train, std::uint32_t test) {
+  fs::create_directories(folder);
+  const auto write = [&](const std::string& name, const std::vector<std::uint32_t>& extents, bool labels) {
+    std::string bytes = {'\0', '\0', '\x08', static_cast<char>(extents.size())};
+    std::size_t count = 1;
+    for (std::uint32_t n : extents) {
+      for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(n >> shift);
+      count *= n;
+    }
+    for (std::size_t i = 0; i < count; ++i) bytes += static_cast<char>(labels ? i % 10 : i * i >> 5);
+    std::ofstream(folder / name, std::ios::binary) << bytes;
+  };
+  write("train-images-idx3-ubyte", {train, 28, 28}, false);
+  write("train-labels-idx1-ubyte", {train}, true);
+  write("t10k-images-idx3-ubyte", {test, 28, 28}, false);
+  write("t10k-labels-idx1-ubyte", {test}, true);
+  return folder.string();
+}
+
+// What fails after training must not cost the weights.
+TEST_F(CommandLine, WeightsAreSavedBeforeTheEvaluation) {
+  const std::string data = image_folder(folder_ / "images", 40, 0), file = (folder_ / "weights").string();
+  const Result r = run("train --device reference --model mlp --steps 2 --data " + data + " --save " + file);
+  EXPECT_EQ(r.status, 2) << "there are no test images";
+  EXPECT_NE(r.err.find("ShapeError[LS2007] evaluate: the data set is empty"), std::string::npos) << r.err;
+  EXPECT_NE(r.out.find("saved to " + file), std::string::npos) << r.out;
+  const std::string full = image_folder(folder_ / "more", 40, 20);
+  const Result loaded = run("evaluate --json --device reference --model mlp --data " + full + " --load " + file);
+  EXPECT_EQ(loaded.status, 0) << loaded.err;
+  const Result none = run("evaluate --json --device reference --model mlp --data " + data + " --load " + file);
+  EXPECT_EQ(none.status, 2);
+  EXPECT_NE(none.err.find("ShapeError[LS2007] evaluate: the data set is empty"), std::string::npos) << none.err;
+}
+
+TEST_F(CommandLine, NoImagesToTrainOn) {
+  const std::string data = image_folder(folder_ / "images", 0, 10);
+  expect_usage_error("train --device reference --model mlp --data " + data, "LS2007.*the data set is empty");
+  expect_usage_error("compare --devices cpu,reference --model mlp --data " + data, "LS2007.*the data set is empty");
+}
+
+// 256 images at a time would not fit where training with 40 does.
+TEST_F(CommandLine, EvaluationFitsWhereTrainingDoes) {
+  const std::string data = image_folder(folder_ / "images", 40, 600), file = (folder_ / "weights").string();
+  const std::string limited =
+      " --json --device cpu --memory-limit 44MiB --model cnn --data " + data + " --batch-size ";
+  const Result r = run("train --steps 1 --save " + file + limited + "40");
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_GE(Json::parse(r.last_line())["test_accuracy"].get<double>(), 0);
+  const Result large = run("evaluate --load " + file + limited + "256");
+  EXPECT_EQ(large.status, 2) << "else this test needs another limit";
+  EXPECT_NE(large.err.find("LS5001"), std::string::npos) << large.err;
+}
+
+TEST_F(CommandLine, AFileThatIsOverwrittenKeepsItsMode) {
+  const fs::path file = folder_ / "weights";
+  std::ofstream(file) << "old";
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+  const std::string data = image_folder(folder_ / "images", 8, 8);
+  ASSERT_EQ(run("train --device reference --model mlp --steps 1 --data " + data + " --save " + file.string()).status,
+            0);
+  EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
 TEST_F(CommandLine, DamagedFilesAreNamed) {
   const fs::path file = folder_ / "weights";
   std::ofstream(file) << "these are no weights";

@@ -72,6 +72,11 @@ std::vector<ls::Device> parse_devices(const std::string& list) {
 }
 
 std::vector<ls::data::Batch> first_batches(const TrainingOptions& o, const Prepared& p) {
+  if (p.train.size() == 0) {
+    ls::ErrorBuilder(ls::ErrorId::invalid_attribute, "compare", "the data set is empty")
+        .fix("give at least one example")
+        .raise();
+  }
   std::vector<ls::data::Batch> batches;
   for (std::int64_t pass = 0; static_cast<std::int64_t>(batches.size()) < o.steps; ++pass) {
     ls::data::Dataset::Pass data = p.train.batches(o.batch_size, p.device, pass);

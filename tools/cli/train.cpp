@@ -66,8 +66,13 @@ Trained train_on(const TrainingOptions& o, const std::string& device, bool keep_
   t.images_per_second = images / t.seconds;
   t.peak_bytes = ls::memory_stats(p.device).peak_live;
   t.loss = history.back().values.at("loss");
+  // First of all: what follows may fail, and must not cost the training.
+  if (!o.save.empty()) {
+    p.model.save_weights(o.save);
+    if (!o.json) std::printf(" saved to %s\n", o.save.c_str());
+    std::fflush(stdout);
+  }
   t.accuracy = p.model.evaluate(p.test).at("accuracy");
-  if (!o.save.empty()) p.model.save_weights(o.save);
   t.sha256 = p.model.weights_sha256();
   if (keep_weights) t.weights = read_weights(p.model);
   return t;
@@ -97,7 +102,6 @@ int train_one(const TrainingOptions& o, const std::string& device) {
               o.model.c_str(), t.device.c_str(), static_cast<long long>(t.steps), t.seconds, t.images_per_second,
               t.loss, t.accuracy, ls::format_bytes(t.peak_bytes).c_str());
   std::printf(" weights_sha256 %s\n", t.sha256.c_str());
-  if (!o.save.empty()) std::printf(" saved to %s\n", o.save.c_str());
   return 0;
 }
 

@@ -1,0 +1,487 @@
+// The reverse sweep: which gradients arrive where, what is kept for them, and what is refused.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <thread>
+
+#include "lockstep/lockstep.h"
+
+namespace lockstep {
+namespace {
+
+float value(const Tensor& t) { return t.item<float>(); }
+
+std::optional<Error> error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e;
+  }
+  return std::nullopt;
+}
+
+class Sweep : public testing::Test {
+ protected:
+  static std::uint64_t live() { return memory_stats(default_device()).live; }
+
+  DeviceScope scope{Device("reference")};
+};
+
+// ------------------------------------------------------------------------------------------------------------
+// variables
+
+TEST_F(Sweep, EveryValueOfAVariableThatWasReadCounts) {
+  Variable v(3.0f, "v");
+  GradientTape tape;
+  const Tensor first = v * v;
+  v.assign(Tensor(5.0f));
+  const Tensor second = v * v;
+  v.assign(Tensor(7.0f));
+  const Tensor third = 10.0f * v;
+  EXPECT_EQ(value(tape.gradient(first + second + third, v)), 6.0f + 10.0f + 10.0f);
+}
+
+TEST_F(Sweep, AValueThatTheTargetDoesNotUseCountsNothing) {
+  Variable v(3.0f, "v");
+  GradientTape tape({.persistent = true});
+  const Tensor first = v * v;
+  v.assign(Tensor(5.0f));
+  const Tensor second = v * v;
+  EXPECT_EQ(value(tape.gradient(first, v)), 6.0f);
+  EXPECT_EQ(value(tape.gradient(second, v)), 10.0f);
+}
+
+TEST_F(Sweep, UpdatesByAnOptimizerAreNewValuesToo) {
+  Variable v(1.0f, "v");
+  optim::Optimizer sgd = optim::Sgd{.learning_rate = 1};
+  GradientTape tape;
+  const Tensor first = v * 2.0f;
+  const Tensor gradient(-4.0f);
+  sgd.apply(std::span(&gradient, 1), std::span(&v, 1));
+  const Tensor second = v * v;  // v is 5
+  EXPECT_EQ(value(tape.gradient(first + second, v)), 2.0f + 10.0f);
+}
+
+TEST_F(Sweep, AVariableWithTwoHandlesIsOne) {
+  Variable a(3.0f, "a");
+  const Variable b = a;
+  GradientTape tape;
+  EXPECT_EQ(value(tape.gradient(a * b, b)), 6.0f);
+}
+
+// --------------------------------------------------------------------------------------------------------------
+// targets
+
+TEST_F(Sweep, ASourceOnTheWayHandsItsGradientOn) {
+  const Variable x(3.0f, "x");
+  GradientTape tape;
+  const Tensor a = square(x), b = a * x;  // db/da = x, db/dx = 3 x²
+  const std::vector<Tensor> g = tape.gradient(b, {a, x});
+  EXPECT_EQ(value(g[0]), 3.0f);
+  EXPECT_EQ(value(g[1]), 27.0f);
+}
+
+TEST_F(Sweep, TheTargetItselfHasTheUpstream) {
+  const Variable x(3.0f, "x");
+  GradientTape tape({.persistent = true});
+  const Tensor y = square(x);
+  EXPECT_EQ(value(tape.gradient(y, y)), 1.0f);
+  EXPECT_EQ(value(tape.gradient(y, y, {.upstream = Tensor(4.0f)})), 4.0f);
+}
+
+TEST_F(Sweep, WhatComesAfterTheTargetCountsNothing) {
+  const Variable x(3.0f, "x");
+  GradientTape tape;
+  const Tensor y = square(x);
+  const Tensor later = exp(y) * x;
+  EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
+}
+
+TEST_F(Sweep, ATensorUsedTwiceInOneCallCountsTwice) {
+  const Variable x(ones({2}), "x");
+  GradientTape tape;
+  const Tensor weights({1.0f, 2.0f, 3.0f, 4.0f});
+  EXPECT_EQ(tape.gradient(sum(concat({x.read(), x.read()}) * weights), x).to_vector<float>(),
+            (std::vector<float>{4, 6}));
+}
+
+TEST_F(Sweep, TheUpstreamHasTheTargetsShapeAndDtype) {
+  const Variable x(ones({3}), "x");
+  GradientTape tape({.persistent = true});
+  const Tensor y = x * 2.0f;
+  for (DType dtype : {DType::f64, DType::f16, DType::i32}) {
+    const auto error = error_of([&] { tape.gradient(y, x, {.upstream = ones({3}, dtype)}); });
+    ASSERT_TRUE(error) << name_of(dtype);
+    EXPECT_NE(std::string(error->what()).find("upstream"), std::string::npos) << error->what();
+  }
+  for (const Shape& shape : {Shape{}, {1}, {4}, {3, 1}, {1, 3}}) {
+    const auto error = error_of([&] { tape.gradient(y, x, {.upstream = ones(shape)}); });
+    ASSERT_TRUE(error) << shape.to_string();
+    EXPECT_EQ(error->id(), ErrorId::shapes_differ) << error->what();
+  }
+  EXPECT_EQ(tape.gradient(y, x, {.upstream = Tensor({1.0f, 2.0f, 3.0f})}).to_vector<float>(),
+            (std::vector<float>{2, 4, 6}))
+      << "a refusal consumes nothing";
+}
+
+TEST_F(Sweep, AnUpstreamServesASingleElementToo) {
+  const Variable x(ones({1, 1}), "x");
+  GradientTape tape({.persistent = true});
+  const Tensor y = x * 2.0f;
+  EXPECT_EQ(tape.gradient(y, x).shape(), (Shape{1, 1})) << "one element of any rank needs none";
+  EXPECT_EQ(tape.gradient(y, x, {.upstream = full({1, 1}, 5)}).to_vector<float>(), std::vector<float>{10});
+}
+
+TEST_F(Sweep, IntegersAreNoTargets) {
+  const Variable x(ones({3}), "x");
+  GradientTape tape;
+  const Tensor y = argmax(x);
+  const auto error = error_of([&] { tape.gradient(y, x); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->id(), ErrorId::not_differentiable_dtype);
+  EXPECT_EQ(tape.gradient(sum(x), x).to_vector<float>(), std::vector<float>(3, 1.0f)) << "the tape is not consumed";
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// broadcasting
+
+TEST_F(Sweep, SumsOverNewAndOverStretchedAxesAtOnce) {
+  const Tensor x = ones({2, 3, 4}), row = ones({1, 4}), column = ones({3, 1}), one = ones({1, 1, 1});
+  GradientTape tape;
+  for (const Tensor& t : {row, column, one}) tape.watch(t);
+  const std::vector<Tensor> g = tape.gradient(sum(x * row + x * column + x * one), {row, column, one});
+  EXPECT_EQ(g[0].shape(), (Shape{1, 4}));
+  EXPECT_EQ(g[0].to_vector<float>(), std::vector<float>(4, 6.0f));
+  EXPECT_EQ(g[1].shape(), (Shape{3, 1}));
+  EXPECT_EQ(g[1].to_vector<float>(), std::vector<float>(3, 8.0f));
+  EXPECT_EQ(g[2].shape(), (Shape{1, 1, 1}));
+  EXPECT_EQ(g[2].to_vector<float>(), std::vector<float>{24.0f});
+}
+
+TEST_F(Sweep, ExtentsOfOneOnBothSidesStay) {
+  const Tensor x = ones({2, 1}), y = full({2, 1}, 3);
+  GradientTape tape;
+  tape.watch(x);
+  EXPECT_EQ(tape.gradient(sum(x * y), x).to_vector<float>(), std::vector<float>(2, 3.0f));
+}
+
+// --------------------------------------------------------------------------------------------------------------
+// watching
+
+TEST_F(Sweep, WatchingTwiceIsWatchingOnce) {
+  const Tensor x(3.0f);
+  const Variable v(2.0f, "v");
+  GradientTape tape;
+  tape.watch(x);
+  tape.watch(x);
+  tape.watch(v);
+  tape.watch(v);
+  const std::vector<Tensor> g = tape.gradient(x * x + v * v, {x, v});
+  EXPECT_EQ(value(g[0]), 6.0f);
+  EXPECT_EQ(value(g[1]), 4.0f);
+}
+
+TEST_F(Sweep, OnlyWhatIsWatchedIsRecorded) {
+  const Variable trainable(2.0f, "trainable"), frozen(2.0f, "frozen", false);
+  const Variable counter(Tensor(1), "counter");
+  GradientTape tape;
+  const Tensor unwatched = Tensor(1.0f) * 2.0f + frozen;
+  const Tensor integers = counter + 1;
+  EXPECT_EQ(tape.size(), 0u);
+  const Tensor y = trainable * 2.0f;
+  EXPECT_EQ(tape.size(), 1u);
+  GradientTape manual({.watch_trainable = false});
+  const Tensor z = trainable * 2.0f;
+  EXPECT_EQ(manual.size(), 0u);
+  manual.watch(trainable);
+  EXPECT_EQ(value(manual.gradient(trainable * 5.0f, trainable)), 5.0f);
+}
+
+TEST_F(Sweep, WhatFollowsAConsumedTapeIsNotRecorded) {
+  const Variable x(3.0f, "x");
+  GradientTape tape;
+  tape.gradient(square(x), x);
+  EXPECT_EQ(tape.size(), 0u);
+  const Tensor later = square(x);
+  EXPECT_EQ(tape.size(), 0u);
+  EXPECT_EQ(error_of([&] { tape.watch(later); })->id(), ErrorId::tape_consumed);
+}
+
+TEST_F(Sweep, ATapeOfAnotherThreadIsRefused) {
+  GradientTape tape;
+  const Tensor x(3.0f);
+  std::optional<Error> error;
+  std::thread([&] { error = error_of([&] { tape.watch(x); }); }).join();
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->id(), ErrorId::wrong_nesting);
+}
+
+TEST_F(Sweep, AssigningIsNotRecorded) {
+  Variable v(ones({2}), "v");
+  GradientTape tape;
+  v.assign_add(ones({2}));
+  v.assign(v.read());
+  EXPECT_EQ(tape.size(), 0u);
+}
+
+TEST_F(Sweep, NoGradientHidesFromOuterTapesOnly) {
+  const Variable x(3.0f, "x");
+  GradientTape outer;
+  const Tensor inside = [&] {
+    NoGradient pause;
+    GradientTape inner;
+    const Tensor slope = inner.gradient(x * x, x);
+    return slope;
+  }();
+  EXPECT_EQ(value(inside), 6.0f);
+  EXPECT_EQ(outer.size(), 0u);
+  EXPECT_EQ(value(outer.gradient(x * inside, x)), 6.0f) << "it records again";
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// memory
+
+constexpr std::int64_t large = 1 << 18;  // a MiB of f32
+
+TEST_F(Sweep, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
+  const Tensor x = ones({large});
+  const auto held_by = [&](const std::function<Tensor()>& f) {
+    const std::uint64_t before = live();
+    GradientTape tape;
+    tape.watch(x);
+    f();
+    const std::uint64_t held = live() - before;
+    return static_cast<double>(held) / (1 << 20);
+  };
+  EXPECT_NEAR(held_by([&] { return x * ones({large}); }), 1, 0.1) << "the other factor";
+  EXPECT_NEAR(held_by([&] { return ones({large}) + x; }), 0, 0.1);
+  EXPECT_NEAR(held_by([&] { return exp(x); }), 1, 0.1) << "its output";
+  EXPECT_NEAR(held_by([&] { return square(x + 1.0f); }), 1, 0.1) << "its input";
+  EXPECT_NEAR(held_by([&] { return neg(x + 1.0f); }), 0, 0.1);
+}
+
+TEST_F(Sweep, ValuesGoAsTheSweepPassesThem) {
+  const Tensor x = full({large}, 0.5f);
+  GradientTape tape;
+  tape.watch(x);
+  Tensor y = x;
+  for (int i = 0; i < 16; ++i) y = tanh(y);  // each keeps its output
+  const Tensor loss = sum(y);
+  y = x;
+  const std::uint64_t before = live();
+  reset_peak_memory(default_device());
+  const Tensor gradient = tape.gradient(loss, x);
+  EXPECT_LE(memory_stats(default_device()).peak_live, before + (3 << 20));
+  EXPECT_LE(live(), before - (14 << 20)) << "the tape is there, but empty";
+}
+
+TEST_F(Sweep, ATapeThatGoesLetsGo) {
+  const Tensor x = ones({large});
+  const std::uint64_t before = live();
+  {
+    GradientTape tape({.persistent = true});
+    tape.watch(x);
+    const Tensor y = sum(exp(x));
+    tape.gradient(y, x);
+    EXPECT_GE(live(), before + (1 << 20)) << "a persistent tape keeps";
+    EXPECT_EQ(tape.gradient(y, x).size(), large);
+  }
+  EXPECT_EQ(live(), before);
+}
+
+// ----------------------------------------------------------------------------------------------------------------
+// rules
+
+// Two outputs: a + b and a - b.
+OpDef sum_and_difference() {
+  OpDef op;
+  op.name = "gradient_test::sum_and_difference";
+  op.inputs = {{"a"}, {"b"}};
+  op.outputs = {{"sum"}, {"difference"}};
+  op.error_class = ErrorClass::composed;
+  op.infer = [](InferContext& c) {
+    c.set(0, c.dtype(0), c.shape(0));
+    c.set(1, c.dtype(0), c.shape(0));
+  };
+  op.decompose = [](DecomposeContext& c) {
+    c.set(0, c.tensor(0) + c.tensor(1));
+    c.set(1, c.tensor(0) - c.tensor(1));
+  };
+  op.reference = [](RefContext& r) {
+    for (std::size_t i = 0; i < r.outputs[0].values.size(); ++i) {
+      r.outputs[0].values[i] = r.inputs[0].values[i] + r.inputs[1].values[i];
+      r.outputs[1].values[i] = r.inputs[0].values[i] - r.inputs[1].values[i];
+    }
+  };
+  op.gradient = [](GradContext& g) {
+    g.set(0, g.upstream(0) + g.upstream(1));
+    if (g.needs(1)) g.set(1, g.upstream(0) - g.upstream(1));
+  };
+  return op;
+}
+
+TEST_F(Sweep, OutputsWithoutAGradientCountAsZeros) {
+  static const OpDef& op = register_op(sum_and_difference());
+  const Tensor a({3.0f, 4.0f}), b({1.0f, 2.0f});
+  GradientTape tape({.persistent = true});
+  tape.watch(a);
+  tape.watch(b);
+  const std::vector<Tensor> y = invoke(op, std::vector<Operand>{a, b});
+  const auto gradients = [&](const Tensor& target) { return tape.gradient(target, {a, b}); };
+  EXPECT_EQ(gradients(sum(y[0]))[1].to_vector<float>(), (std::vector<float>{1, 1}));
+  EXPECT_EQ(gradients(sum(y[1]))[1].to_vector<float>(), (std::vector<float>{-1, -1}));
+  EXPECT_EQ(gradients(sum(y[1] * 2.0f + y[0]))[0].to_vector<float>(), (std::vector<float>{3, 3}));
+  EXPECT_EQ(gradients(sum(y[1] * 2.0f + y[0]))[1].to_vector<float>(), (std::vector<float>{-1, -1}));
+}
+
+TEST_F(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
+  const auto with_rule = [](const std::string& name, std::function<void(GradContext&)> rule) -> const OpDef& {
+    OpDef op = pointwise_op(name, [](Expr x) { return x + x; });
+    op.gradient = std::move(rule);
+    op.saves = {Saves{0, 0}};
+    return register_op(std::move(op));
+  };
+  const OpDef& reads_input = with_rule("gradient_test::reads_input", [](GradContext& g) { g.input(0); });
+  const OpDef& reads_output = with_rule("gradient_test::reads_output", [](GradContext& g) { g.output(0); });
+  for (const OpDef* op : {&reads_input, &reads_output}) {
+    const Tensor x(2.0f);
+    GradientTape tape;
+    tape.watch(x);
+    const Tensor y = invoke1(*op, {x});
+    const auto error = error_of([&] { tape.gradient(y, x); });
+    ASSERT_TRUE(error) << op->name;
+    EXPECT_EQ(error->id(), ErrorId::invalid_op_definition) << error->what();
+    EXPECT_NE(std::string(error->what()).find(op->name), std::string::npos) << error->what();
+  }
+}
+
+TEST_F(Sweep, RulesRunOnTheDeviceOfTheirTensors) {
+  const Device other("cpu");
+  const Tensor x = ones({2, 3}).to(other);
+  GradientTape tape;
+  tape.watch(x);
+  const Tensor y = sum(select_index(x, 0, 1) * 2.0f);  // its rule makes zeros out of nothing
+  const Tensor g = tape.gradient(y, x);
+  EXPECT_EQ(g.device(), other);
+  EXPECT_EQ(g.to_vector<float>(), (std::vector<float>{0, 0, 0, 2, 2, 2}));
+}
+
+// -------------------------------------------------------------------------------------------------------------- zeros
+
+TEST_F(Sweep, ZerosOnRequestBesideRealGradients) {
+  const Variable used(2.0f, "used"), unused(ones({2}), "unused");
+  const Tensor plain = ones({3}, DType::f64);
+  GradientTape tape;
+  const std::vector<Tensor> g = tape.gradient(used * 3.0f, {used, unused, plain}, {.unconnected = Unconnected::zero});
+  EXPECT_EQ(value(g[0]), 3.0f);
+  EXPECT_EQ(g[1].to_vector<float>(), (std::vector<float>{0, 0}));
+  EXPECT_EQ(g[2].to_vector<double>(), (std::vector<double>{0, 0, 0}));
+}
+
+// ------------------------------------------------------------------------------------------------------- why there is
+// none
+
+void expect_reason(const std::string& reason, const std::string& fix, const std::function<void()>& act) {
+  const auto error = error_of(act);
+  ASSERT_TRUE(error) << reason;
+  EXPECT_EQ(error->id(), ErrorId::unconnected) << error->what();
+  EXPECT_NE(error->headline().find(reason), std::string::npos) << reason << " in " << error->what();
+  EXPECT_NE(error->hint().find(fix), std::string::npos) << fix << " in " << error->what();
+  for (const char* line : {"target ", "source ", "gradient_test.cpp:"})
+    EXPECT_NE(std::string(error->what()).find(line), std::string::npos) << line << " in " << error->what();
+}
+
+TEST_F(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
+  const Variable x(ones({3}), "x"), other(ones({3}), "other");
+  const Tensor before = other * 2.0f;
+  GradientTape tape({.persistent = true});
+  const Tensor of_x = x * 2.0f, of_other = other * 3.0f;
+  expect_reason("no recorded op leads from the source to the target", "computed from the source",
+                [&] { tape.gradient(sum(of_other), x); });
+  expect_reason("does not come from anything that the tape watches", "after the tape is made",
+                [&] { tape.gradient(sum(before), x); });
+  const Tensor plain = ones({3});
+  expect_reason("the tensor is not watched by this tape", "tape.watch(tensor)",
+                [&] { tape.gradient(sum(of_x * plain), plain); });
+  const Tensor count = argmax(of_x);
+  expect_reason("cut by `argmax`, which is not differentiable, at gradient_test.cpp:", "Unconnected::zero",
+                [&] { tape.gradient(sum(cast(count, f32) * other), x); });
+  const float number = sum(of_x).item<float>();
+  expect_reason("if a number that was read is part of it: the path is cut by ", "tensors alone",
+                [&] { tape.gradient(sum(ones({3}) * number), x); });
+}
+
+TEST_F(Sweep, OfSeveralCutsTheFirstIsNamed) {
+  const Variable x(ones({3}), "x");
+  GradientTape tape({.persistent = true});
+  const Tensor first = stop_gradient(x * 2.0f);
+  const Tensor second = cast(argmax(first), f32);
+  expect_reason("cut by `stop_gradient`", "Unconnected::zero", [&] { tape.gradient(sum(second + 1.0f), x); });
+  expect_reason("cut by `argmax`", "Unconnected::zero",
+                [&] { tape.gradient(sum(cast(argmax(x * 2.0f), f32) + 1.0f), x); });
+}
+
+// ----------------------------------------------------------------------------------------------------------- gradcheck
+
+class Gradcheck : public Sweep {
+ protected:
+  static Tensor cubed(const std::vector<Tensor>& in) { return in[0] * in[0] * in[0]; }
+  const Tensor x = random_uniform({3}, 0.5, 2, {.dtype = DType::f64, .key = RandomKey{1, 1}});
+};
+
+TEST_F(Gradcheck, SeesAWrongSecondDerivative) {
+  // Its gradient is right, but not a function of x.
+  OpDef op = pointwise_op("gradient_test::square_once", [](Expr a) { return a * a; });
+  op.saves = {Saves{1, 0}};
+  op.gradient = [](GradContext& g) { g.set(0, g.upstream() * (2.0 * stop_gradient(g.input(0)))); };
+  static const OpDef& once = register_op(std::move(op));
+  const auto f = [](const std::vector<Tensor>& in) { return invoke1(once, {in[0]}); };
+  const GradcheckResult both = gradcheck(f, {x});
+  EXPECT_FALSE(both.ok);
+  EXPECT_NE(both.text.find("second order, input 0, element 0"), std::string::npos) << both.text;
+  EXPECT_GT(both.worst, 1);
+  const GradcheckResult first = gradcheck(f, {x}, {.second_order = false});
+  EXPECT_TRUE(first.ok) << first.text;
+  EXPECT_LE(first.worst, 1);
+  EXPECT_EQ(first.text, "");
+}
+
+TEST_F(Gradcheck, NamesTheFirstWrongElementAndTheWorstDifference) {
+  // Right for the first input, and for the second but for its last element.
+  OpDef op = pointwise_op("gradient_test::wrong_at_the_end", [](Expr a, Expr b) { return a * b; });
+  op.saves = {Saves{3, 0}};
+  op.gradient = [](GradContext& g) {
+    g.set(0, g.upstream() * g.input(1));
+    g.set(1, g.upstream() * g.input(0) * Tensor({1.0, 1.0, 1.5}));
+  };
+  static const OpDef& wrong = register_op(std::move(op));
+  const GradcheckResult result = gradcheck(
+      [](const std::vector<Tensor>& in) {
+        return invoke1(wrong, {in[0], in[1]});
+      },
+      {x, x + 1.0}, {.second_order = false});
+  EXPECT_FALSE(result.ok);
+  EXPECT_NE(result.text.find("first order, input 1, element 2: the tape gives"), std::string::npos) << result.text;
+  EXPECT_GT(result.worst, 1e4) << "a third, where 1e-5 is allowed";
+}
+
+TEST_F(Gradcheck, TolerancesAndStepAreItsOptions) {
+  EXPECT_TRUE(gradcheck(&cubed, {x}).ok);
+  // A step of 0.1 has an error of 0.01, the third derivative's part.
+  EXPECT_FALSE(gradcheck(&cubed, {x}, {.step = 0.1, .second_order = false}).ok);
+  EXPECT_TRUE(gradcheck(&cubed, {x}, {.step = 0.1, .relative = 0.1, .second_order = false}).ok);
+  EXPECT_TRUE(gradcheck(&cubed, {x}, {.step = 0.1, .relative = 0, .absolute = 0.2, .second_order = false}).ok);
+  EXPECT_FALSE(gradcheck(&cubed, {x}, {.relative = 0, .absolute = 0, .second_order = false}).ok);
+}
+
+TEST_F(Gradcheck, NanIsWrong) {
+  const GradcheckResult result = gradcheck([](const std::vector<Tensor>& in) { return in[0] * std::nan(""); }, {x});
+  EXPECT_FALSE(result.ok);
+  EXPECT_EQ(result.worst, std::numeric_limits<double>::infinity());
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,260 @@
+// Optimizers: what each option does, what they keep per variable, and what they refuse.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/testing.h"
+
+namespace lockstep::optim {
+namespace {
+
+using Values = std::vector<double>;
+
+class OptimizerState : public testing::Test {
+ protected:
+  static void step(Optimizer& optimizer, const std::vector<Variable>& variables, const std::vector<Tensor>& gradients) {
+    optimizer.apply(gradients, variables);
+  }
+  static Values values(const Variable& v) { return v.read().to_vector<double>(); }
+  static std::uint64_t owned(MemoryOwner owner) {
+    return memory_stats(default_device()).live_by_owner[static_cast<std::size_t>(owner)];
+  }
+
+  DeviceScope scope{Device("reference")};
+};
+
+TEST_F(OptimizerState, ALearningRateOfZeroChangesNoWeightButCounts) {
+  const auto all = [] {
+    std::vector<Optimizer> optimizers;
+    optimizers.emplace_back(Sgd{.learning_rate = 0});
+    optimizers.emplace_back(Sgd{.learning_rate = 0, .momentum = 0.9});
+    optimizers.emplace_back(Sgd{.learning_rate = 0, .momentum = 0.9, .nesterov = true});
+    optimizers.emplace_back(Adam{.learning_rate = 0});
+    optimizers.emplace_back(Adam{.learning_rate = 0, .weight_decay = 0.5});
+    return optimizers;
+  };
+  for (Optimizer& optimizer : all()) {
+    const Variable w(Tensor({1.0, -2.0}), "w");
+    for (int i = 0; i < 3; ++i) step(optimizer, {w}, {Tensor({0.5, 3.0})});
+    EXPECT_EQ(values(w), (Values{1, -2}));
+    EXPECT_EQ(optimizer.learning_rate(), 0);
+    EXPECT_EQ(optimizer.steps(), 3);
+    for (const Variable& slot : optimizer.state()) EXPECT_NE(values(slot), (Values{0, 0})) << slot.name();
+  }
+}
+
+TEST_F(OptimizerState, ANewLearningRateHoldsFromTheNextStepOn) {
+  const Variable w(Tensor({1.0}), "w");
+  Optimizer sgd = Sgd{.learning_rate = 0.5};
+  step(sgd, {w}, {Tensor({1.0})});
+  EXPECT_EQ(values(w), Values{0.5});
+  sgd.set_learning_rate(0);
+  EXPECT_EQ(sgd.learning_rate(), 0);
+  step(sgd, {w}, {Tensor({1.0})});
+  EXPECT_EQ(values(w), Values{0.5});
+  sgd.set_learning_rate(0.25);
+  step(sgd, {w}, {Tensor({1.0})});
+  EXPECT_EQ(values(w), Values{0.25});
+  Optimizer adam = Adam{.learning_rate = 1, .epsilon = 0};
+  adam.set_learning_rate(0.125);
+  EXPECT_EQ(adam.learning_rate(), 0.125);
+  step(adam, {w}, {Tensor({7.0})});
+  EXPECT_NEAR(values(w)[0], 0.125, 1e-15) << "the first step of Adam has the length of its rate";
+}
+
+TEST_F(OptimizerState, EachVariableHasSlotsOfItsOwn) {
+  const Variable a(Tensor({1.0}), "a"), b(Tensor({1.0}), "b"), alone(Tensor({1.0}), "alone");
+  Optimizer both = Sgd{.learning_rate = 0.1, .momentum = 0.5}, one = Sgd{.learning_rate = 0.1, .momentum = 0.5};
+  for (double g : {1.0, 2.0, -3.0}) {
+    step(both, {a, b}, {Tensor({g}), Tensor({10 * g})});
+    step(one, {alone}, {Tensor({g})});
+  }
+  EXPECT_EQ(values(a), values(alone)) << "whatever stands beside it";
+  EXPECT_NE(values(a), values(b));
+  // In another order, and one without the other.
+  step(both, {b, a}, {Tensor({0.0}), Tensor({4.0})});
+  step(one, {alone}, {Tensor({4.0})});
+  EXPECT_EQ(values(a), values(alone));
+}
+
+TEST_F(OptimizerState, SlotsAreNamedOwnedAndInTheOrderOfTheirVariables) {
+  struct Expected {
+    Optimizer optimizer;
+    std::vector<std::string> names;
+  };
+  std::vector<Expected> all;
+  all.push_back({Sgd{}, {}});
+  all.push_back({Sgd{.momentum = 0.9}, {"w/momentum", "v/momentum"}});
+  all.push_back({Adam{}, {"w/adam_m", "w/adam_u", "v/adam_m", "v/adam_u"}});
+  for (Expected& e : all) {
+    const Variable v(zeros({3}), "v"), w(zeros({1000}), "w"), empty(zeros({0, 4}), "empty");
+    const std::uint64_t before = owned(MemoryOwner::optimizer);
+    EXPECT_EQ(e.optimizer.slots_per_variable(), static_cast<int>(e.names.size() / 2));
+    step(e.optimizer, {w, empty}, {ones({1000}), zeros({0, 4})});
+    step(e.optimizer, {v, w}, {ones({3}), ones({1000})});
+    std::vector<std::string> names;
+    for (const Variable& slot : e.optimizer.state()) {
+      names.push_back(slot.name());
+      EXPECT_FALSE(slot.trainable()) << slot.name();
+    }
+    EXPECT_EQ(names, e.names);
+    EXPECT_GE(owned(MemoryOwner::optimizer) - before, e.names.size() / 2 * 4012);
+  }
+}
+
+TEST_F(OptimizerState, WeightDecayIsDecoupledAndScaledByTheRate) {
+  const Variable w(Tensor({2.0}), "w");
+  Optimizer adam = Adam{.learning_rate = 0.5, .weight_decay = 0.1};
+  step(adam, {w}, {Tensor({0.0})});
+  EXPECT_DOUBLE_EQ(values(w)[0], 2 - 0.5 * 0.1 * 2);
+}
+
+TEST_F(OptimizerState, EpsilonStandsBesideTheRoot) {
+  const Variable w(Tensor({0.0}), "w");
+  Optimizer adam = Adam{.learning_rate = 1, .epsilon = 3};
+  step(adam, {w}, {Tensor({1.0})});
+  EXPECT_NEAR(values(w)[0], -0.25, 1e-15);
+}
+
+TEST_F(OptimizerState, AVariableWhoseValueIsHeldMovesAndKeepsItsOwner) {
+  const Variable w(ones({1000}), "w");
+  const std::uint64_t variables = owned(MemoryOwner::variables), all = memory_stats(default_device()).live;
+  Optimizer sgd = Sgd{.learning_rate = 1};
+  {
+    const Tensor held = w.read();
+    step(sgd, {w}, {ones({1000})});
+    EXPECT_EQ(held.to_vector<float>()[999], 1.0f);
+  }
+  EXPECT_EQ(w.read().to_vector<float>()[999], 0.0f);
+  EXPECT_EQ(owned(MemoryOwner::variables), variables);
+  EXPECT_EQ(memory_stats(default_device()).live, all) << "the old memory is free";
+  const std::uint64_t allocations = memory_stats(default_device()).allocations;
+  const Tensor g = ones({1000});
+  const std::uint64_t one_more = memory_stats(default_device()).allocations - allocations;
+  step(sgd, {w}, {g});
+  EXPECT_EQ(memory_stats(default_device()).allocations, allocations + one_more)
+      << "in place where nobody else holds it";
+}
+
+// --------------------------------------------------------------------------------------------------- prepared and
+// failed
+
+TEST_F(OptimizerState, PreparedStateGivesTheSameStepsAndIsTakenBack) {
+  const Variable a(Tensor({1.0, 2.0}), "a"), b(Tensor({3.0}), "b"), plain(Tensor({1.0, 2.0}), "plain");
+  Optimizer adam = Adam{.learning_rate = 0.1}, lazy = Adam{.learning_rate = 0.1};
+  const std::vector<Variable> variables = {a, b};
+  const std::uint64_t before = owned(MemoryOwner::optimizer);
+  adam.prepare(variables);
+  EXPECT_EQ(adam.state().size(), 4u);
+  EXPECT_EQ(adam.steps(), 0);
+  adam.forget_prepared();
+  EXPECT_TRUE(adam.state().empty());
+  EXPECT_EQ(owned(MemoryOwner::optimizer), before);
+  adam.prepare(variables);
+  adam.prepare(variables);
+  EXPECT_EQ(adam.state().size(), 4u);
+  step(adam, variables, {Tensor({0.5, -1.0}), Tensor({2.0})});
+  step(lazy, {plain}, {Tensor({0.5, -1.0})});
+  EXPECT_EQ(values(a), values(plain));
+  adam.forget_prepared();
+  EXPECT_EQ(adam.state().size(), 4u) << "a step was applied to them";
+  const Variable c(Tensor({1.0}), "c");
+  adam.prepare(std::span(&c, 1));
+  EXPECT_EQ(adam.state().size(), 6u);
+  adam.forget_prepared();
+  EXPECT_EQ(adam.state().size(), 4u) << "only what is new";
+  step(adam, variables, {Tensor({0.5, -1.0}), Tensor({2.0})});
+  step(lazy, {plain}, {Tensor({0.5, -1.0})});
+  EXPECT_EQ(values(a), values(plain));
+}
+
+TEST_F(OptimizerState, AStepThatFailsTakesPreparedStateAlong) {
+  for (std::uint64_t k = 1;; ++k) {
+    const Variable a(ones({100}), "a"), b(ones({100}), "b");
+    const std::vector<Variable> variables = {a, b};
+    const std::vector<Tensor> gradients = {ones({100}), ones({100})};
+    Optimizer adam = Adam{};
+    bool failed = false, fired = false;
+    {
+      FaultInjection fault(k);
+      try {
+        adam.prepare(variables);
+        adam.apply(gradients, variables);
+        synchronize(default_device());
+      } catch (const Error&) {
+        failed = true;
+      }
+      fired = fault.fired();
+    }
+    ASSERT_EQ(failed, fired) << k;
+    ASSERT_EQ(adam.state().size(), failed ? 0u : 4u) << k;
+    ASSERT_EQ(adam.steps(), failed ? 0 : 1) << k;
+    ASSERT_EQ(a.read().to_vector<float>()[99] == 1.0f, failed) << k;
+    if (!fired) break;
+    ASSERT_LT(k, 500u);
+  }
+}
+
+TEST_F(OptimizerState, AFailedStepKeepsTheSlotsOfEarlierOnes) {
+  const Variable a(Tensor({1.0}), "a"), b(Tensor({1.0}), "b");
+  Optimizer sgd = Sgd{.learning_rate = 1, .momentum = 0.5};
+  step(sgd, {a}, {Tensor({1.0})});
+  const Values slot = values(sgd.state()[0]);
+  bool failed = false;
+  for (std::uint64_t k = 1; !failed; ++k) {
+    const std::vector<Tensor> gradients = {Tensor({1.0}), Tensor({1.0})};
+    FaultInjection fault(k);
+    try {
+      step(sgd, {a, b}, gradients);
+      break;
+    } catch (const Error&) {
+      failed = true;
+    }
+  }
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(sgd.state().size(), 1u);
+  EXPECT_EQ(sgd.steps(), 1);
+  EXPECT_EQ(values(sgd.state()[0]), slot);
+  EXPECT_EQ(values(a), Values{0});
+}
+
+// --------------------------------------------------------------------------------------------------------------
+// refusals
+
+void refuse(ErrorId id, const std::string& part, const std::function<void()>& act) {
+  try {
+    act();
+    ADD_FAILURE() << "nothing was thrown: " << part;
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), id) << e.what();
+    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << part << " in " << e.what();
+    EXPECT_NE(e.where().find("optimizer_state_test.cpp:"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(OptimizerState, GradientsBelongToTheirVariables) {
+  const Variable a(ones({2}), "a"), b(ones({3}), "b");
+  const Variable elsewhere(ones({2}).to(Device("cpu")), "elsewhere");
+  Optimizer sgd = Sgd{};
+  const auto apply = [&](std::vector<Tensor> gradients, std::vector<Variable> variables) {
+    sgd.apply(gradients, variables);
+  };
+  refuse(ErrorId::element_count, "1 gradients for 2 variables", [&] { apply({ones({2})}, {a, b}); });
+  refuse(ErrorId::element_count, "2 gradients for 1 variables", [&] { apply({ones({2}), ones({2})}, {a}); });
+  refuse(ErrorId::shapes_differ, "differ in shape", [&] { apply({ones({2}), ones({3, 1})}, {a, b}); });
+  refuse(ErrorId::dtypes_differ, "differ in dtype", [&] { apply({ones({2}), ones({3}, DType::f16)}, {a, b}); });
+  refuse(ErrorId::devices_differ, "differ in device", [&] { apply({ones({2}).to(Device("cpu"))}, {a}); });
+  refuse(ErrorId::devices_differ, "several devices", [&] {
+    apply({ones({2}), ones({2}).to(Device("cpu"))}, {a, elsewhere});
+  });
+  EXPECT_EQ(sgd.steps(), 0);
+  EXPECT_EQ(a.read().to_vector<float>(), (std::vector<float>{1, 1}));
+  sgd.apply({}, {});
+  EXPECT_EQ(sgd.steps(), 0) << "nothing is no step";
+}
+
+}  // namespace
+}  // namespace lockstep::optim

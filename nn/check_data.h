@@ -1,0 +1,14 @@
+// What must hold of a data set before a model is trained or evaluated on it.
+#pragma once
+
+#include <source_location>
+
+#include "nn/model_state.h"
+
+namespace lockstep::nn {
+
+/// `what` names the data set in the message of an empty one. Errors name `op` and its caller.
+void check_data(const Model::State& state, const data::Dataset& data, const char* what, const char* op,
+                const std::source_location& where);
+
+}  // namespace lockstep::nn

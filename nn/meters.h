@@ -1,0 +1,77 @@
+// What fit() and evaluate() add up.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include "lockstep/autodiff.h"
+#include "lockstep/memory.h"
+#include "lockstep/model.h"
+#include "lockstep/ops.h"
+#include "nn/progress.h"
+
+namespace lockstep::nn {
+
+/// Running sums of loss and metrics. They stay on the device, so that looking at them is the only time to wait.
+class Meters {
+ public:
+  Meters(const Compile& compile) : compile_(compile) {}
+
+  struct Totals {
+    std::optional<Tensor> loss, batch_loss, batch_loss_square;
+    std::vector<std::optional<Tensor>> metrics;
+    std::int64_t examples = 0, batches = 0;
+  };
+
+  /// The sums with one more batch. They count from set() on, so that what can fail comes before the weights change.
+  Totals with(const Tensor& loss, const Tensor& predictions, const Tensor& labels) const {
+    NoGradient pause;
+    MemoryOwnerScope owner(MemoryOwner::other);
+    const std::int64_t n = predictions.shape()[0];
+    Totals next = totals_;
+    next.examples += n;
+    ++next.batches;
+    const Tensor batch_loss = wide(loss);
+    accumulate(next.loss, batch_loss * static_cast<double>(n));
+    accumulate(next.batch_loss, batch_loss);
+    accumulate(next.batch_loss_square, square(batch_loss));
+    next.metrics.resize(compile_.metrics.size());
+    for (std::size_t i = 0; i < compile_.metrics.size(); ++i) {
+      accumulate(next.metrics[i], wide(compile_.metrics[i].sum(predictions, labels)));
+    }
+    return next;
+  }
+  void set(Totals totals) { totals_ = std::move(totals); }
+
+  std::vector<Shown> read() const { return read(totals_); }
+  std::vector<Shown> read(const Totals& t) const {
+    if (!t.loss) return {};
+    const auto n = static_cast<double>(t.examples), batches = static_cast<double>(t.batches);
+    const double mean = value(t.batch_loss) / batches;
+    const double variance = std::max(0.0, value(t.batch_loss_square) / batches - mean * mean);
+    std::vector<Shown> shown = {{"loss", value(t.loss) / n, t.batches > 1 ? std::sqrt(variance / batches) : -1}};
+    for (std::size_t i = 0; i < t.metrics.size(); ++i)
+      shown.push_back({compile_.metrics[i].name, value(t.metrics[i]) / n});
+    return shown;
+  }
+
+  std::int64_t examples() const { return totals_.examples; }
+  std::int64_t batches() const { return totals_.batches; }
+
+ private:
+  // A running sum in f16 or bf16 would soon stand still.
+  static Tensor wide(const Tensor& amount) { return cast(amount, compute_dtype(amount.dtype())); }
+  static void accumulate(std::optional<Tensor>& total, const Tensor& amount) {
+    total = total ? *total + amount : amount;
+  }
+  static double value(const std::optional<Tensor>& t) {
+    return t->dtype() == DType::f64 ? t->item<double>() : static_cast<double>(t->item<float>());
+  }
+
+  const Compile& compile_;
+  Totals totals_;
+};
+
+}  // namespace lockstep::nn

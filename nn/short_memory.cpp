@@ -1,0 +1,144 @@
+#include "nn/short_memory.h"
+
+#include <algorithm>
+#include <set>
+
+#include "lockstep/autodiff.h"
+#include "lockstep/driver.h"
+#include "lockstep/memory.h"
+#include "lockstep/ops.h"
+#include "lockstep/options.h"
+#include "nn/meters.h"
+#include "runtime/caller.h"
+#include "runtime/device_state.h"
+
+namespace lockstep::nn {
+
+CompactMemory::CompactMemory(Device device) : device_(device) { device_.state().allocator().set_compact(true); }
+// What was taken as one piece goes back where it can, so that it is there for other sizes.
+CompactMemory::~CompactMemory() {
+  device_.state().allocator().set_compact(false);
+  device_.state().allocator().release_cached();
+}
+
+void Retry::make_room() {
+  release_cached_memory(device_);
+  if (compact_) return;
+  log(LKS_LOG_INFO, "memory", "memory is short; from here on its use is denser, and slower");
+  compact_.emplace(device_);
+}
+
+void evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
+                      Retry& retry, const std::source_location& where) {
+  NoGradient pause;
+  DeviceScope device(*state.device);
+  data::Dataset::Pass pass = data.batches(batch_size, *state.device);
+  for (std::int64_t number = 0; number < pass.batch_count(); ++number) {
+    retry.run(
+        [&] {
+          const std::optional<data::Batch> batch = pass.next();
+          const CallerScope caller(where);
+          const Tensor predictions = (*state.layers)(batch->features, {});
+          const Tensor loss = state.compiled().loss.compute(predictions, batch->labels);
+          meters.set(meters.with(loss, predictions, batch->labels));
+        },
+        [&] {
+          pass.seek(number);
+          return true;
+        });
+  }
+}
+
+std::int64_t evaluation_batch(std::int64_t batch_size) { return std::min<std::int64_t>(256, batch_size); }
+
+namespace {
+
+// Each kind of batch that a pass has, as Retry would repeat it: with nothing else in memory. The first is like all but
+// the last ones, for which a smaller one is on its way.
+template <class F>
+void at_each_kind_of_batch(data::Dataset::Pass& pass, Device device, F&& f) {
+  const std::int64_t last = pass.batch_count() - 1;
+  for (std::int64_t number : std::set<std::int64_t>{0, std::max<std::int64_t>(0, last - 1), last}) {
+    pass.seek(number);
+    release_cached_memory(device);
+    f(*pass.next());
+  }
+}
+
+// Memory that stays free in a trial, for what no trial foresees.
+std::uint64_t reserve_for(Device device) {
+  const MemoryStats stats = memory_stats(device);
+  const std::uint64_t available = stats.limit ? *stats.limit : describe(device).memory_total;
+  return std::clamp<std::uint64_t>(available / 16, 16 << 10, std::uint64_t{1} << 30);
+}
+
+void try_step(Model::State& state, const data::Batch& batch, Meters& meters, const std::source_location& where) {
+  const StepGuard guard(state);
+  const Gradients g = gradients_of(state, batch.features, batch.labels, where);
+  meters.set(meters.with(g.loss, g.predictions, batch.labels));
+}
+
+// An epoch of fit() as far as memory is concerned, without changing anything. Returns the peak; throws
+// OutOfMemoryError where it does not fit.
+std::uint64_t try_epoch(Model::State& state, const data::Dataset& train, const Fit& options, std::int64_t batch_size,
+                        const std::source_location& where) {
+  const Device device = *state.device;
+  RandomScope random(RandomKey{});
+  DeviceScope scope(device);
+  const PreparedState prepared(state);
+  const CompactMemory compact(device);
+  const std::uint64_t reserve = reserve_for(device);
+  const Tensor reserved = zeros({static_cast<std::int64_t>(reserve)}, DType::u8);
+  reset_peak_memory(device);
+  {
+    Meters meters(state.compiled());
+    data::Dataset::Pass pass = train.batches(batch_size, device);
+    at_each_kind_of_batch(pass, device, [&](const data::Batch& batch) { try_step(state, batch, meters, where); });
+  }
+  {
+    NoGradient pause;
+    Meters meters(state.compiled());
+    const data::Dataset& data = options.validation ? *options.validation : train;
+    data::Dataset::Pass pass = data.batches(evaluation_batch(batch_size), device);
+    at_each_kind_of_batch(pass, device, [&](const data::Batch& batch) {
+      const Tensor predictions = (*state.layers)(batch.features, {});
+      meters.set(meters.with(state.compiled().loss.compute(predictions, batch.labels), predictions, batch.labels));
+    });
+  }
+  synchronize(device);
+  return memory_stats(device).peak_live - reserve;
+}
+
+std::int64_t rounded(std::int64_t batch) { return batch >= 16 ? batch - batch % 8 : batch; }
+
+}  // namespace
+
+// Trying is what counts; the estimate is where to begin. Estimates alone would not do: whether a block fits depends on
+// how the memory is divided.
+std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
+                            const std::source_location& where) {
+  std::uint64_t peak = 0;
+  const auto fits = [&](std::int64_t batch) {
+    try {
+      peak = try_epoch(state, train, options, batch, where);
+      return true;
+    } catch (const OutOfMemoryError&) {
+      return false;
+    }
+  };
+  std::int64_t failed = std::min(options.batch_size, train.size());
+  std::int64_t batch = rounded(estimate_batch(state, train.labels(), failed));
+  for (; batch > 0 && !fits(batch); batch = rounded(batch * 3 / 4)) failed = batch;
+  if (batch == 0) return "";
+  for (std::int64_t more = rounded(batch * 4 / 3); more > batch && more < failed; more = rounded(batch * 4 / 3)) {
+    const std::uint64_t known_peak = peak;
+    if (!fits(more)) {
+      peak = known_peak;
+      break;
+    }
+    batch = more;
+  }
+  return "batch " + std::to_string(batch) + " fits (measured peak " + format_bytes(peak) + ")";
+}
+
+}  // namespace lockstep::nn
