@@ -106,6 +106,7 @@ Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
   if (std::isnan(x) || std::isnan(y) || (which == 0 && std::isinf(y))) return std::nullopt;
   if (which == 0) {
     if (y == 0) return 0;
+    if (x < 0 && std::isfinite(x) && y != std::trunc(y)) return std::nanl("");
     return x <= 0 || std::isinf(x) ? Slope(y * std::pow(x, y - 1)) : std::nullopt;
   }
   if (x < 0) return std::nanl("");

@@ -196,6 +196,8 @@ TEST(ScalarDerivative, of_pow_is_finite_at_its_edges) {
   EXPECT_EQ(derivative_f64("pow", 0, 0, 1), 1);
   EXPECT_EQ(derivative_f64("pow", 0, 0, 2), 0);
   EXPECT_EQ(derivative_f64("pow", 0, -3, 2), -6);
+  EXPECT_EQ(derivative_f64("pow", 0, 0.5, HUGE_VAL), 0);
+  EXPECT_EQ(derivative_f64("pow", 0, 2, -HUGE_VAL), 0);
   EXPECT_EQ(derivative_f64("pow", 1, 0, 2), 0);  // 0^y is 0 beside 2, too
   EXPECT_EQ(derivative_f64("pow", 1, 0, 0), 0);
   EXPECT_EQ(derivative_f64("pow", 1, 0, -1), -HUGE_VAL);
