@@ -10,7 +10,8 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside", "refusal"};
+constexpr const char* case_suites[] = {"forward",          "gradient", "second_gradient",
+                                       "special_gradient", "beside",   "refusal"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {
