@@ -35,8 +35,10 @@ Tangent step(const lks_instr& instr, Expr value, std::span<const Expr> x, std::s
     case LKS_INSTR_NEG: return negate(t[0]);
     case LKS_INSTR_ABS: {
       if (!t[0]) return {};
+      // No number 1 or -1 to be multiplied: compilers make of that the sign of x, zeros and NaN in their own way.
       const Expr zero = x[0].constant(0);
-      return select(x[0] > zero, *t[0], select(x[0] < zero, -*t[0], zero));
+      const Expr zero_or_nan = select(x[0] == zero, zero, x[0]);
+      return select(x[0] > zero, *t[0], select(x[0] < zero, -*t[0], zero_or_nan));
     }
     case LKS_INSTR_SELECT: {
       if (!t[1] && !t[2]) return {};
@@ -49,12 +51,12 @@ Tangent step(const lks_instr& instr, Expr value, std::span<const Expr> x, std::s
       Tangent sum;
       for (std::uint32_t k = 0; k < x.size(); ++k) {
         if (!t[k]) continue;
-        if (!f.derivative) {
+        if (!f.differentiable()) {
           ErrorBuilder(ErrorId::no_gradient_rule, f.name, "the scalar function has no derivative")
-              .fix("give ScalarFunction::derivative")
+              .fix("give ScalarFunction::derivative or chain")
               .raise();
         }
-        sum = add(sum, times(t[k], f.derivative(x, value, k)));
+        sum = add(sum, f.times_derivative(*t[k], x, value, k));
       }
       return sum;
     }
@@ -64,11 +66,13 @@ Tangent step(const lks_instr& instr, Expr value, std::span<const Expr> x, std::s
 
 }  // namespace
 
-std::optional<Expr> derivative(Expr result, Expr source) {
+std::optional<Expr> derivative(Expr result, Expr source, Expr upstream) {
   ProgramBuilder& builder = result.builder();
   const std::uint32_t end = result.value() + 1;
   std::vector<Tangent> tangents(end);
-  tangents[source.value()] = source.constant(1);
+  // Where dtypes change on the way, upstream has that of the other end.
+  const bool first = upstream.dtype() == source.dtype();
+  tangents[source.value()] = first ? upstream : source.constant(1);
   for (std::uint32_t i = 0; i < end; ++i) {
     if (tangents[i]) continue;
     // By value: recording below moves the list.
@@ -85,7 +89,7 @@ std::optional<Expr> derivative(Expr result, Expr source) {
     }
     if (any) tangents[i] = step(instr, Expr(builder, i, instr.dtype), args, inner, functions);
   }
-  return tangents[result.value()];
+  return first ? tangents[result.value()] : times(tangents[result.value()], upstream);
 }
 
 namespace {
@@ -97,7 +101,7 @@ Expr record_gradient(const OpDef& op, const OpCall& call, std::span<const Expr> 
   const std::vector<Expr> results = op.body(upstream[0].builder(), original, inputs);
   Tangent sum;
   for (std::size_t o = 0; o < results.size(); ++o) {
-    if (const Tangent d = derivative(results[o], inputs[wanted])) sum = add(sum, *d * upstream[o]);
+    sum = add(sum, derivative(results[o], inputs[wanted], upstream[o]));
   }
   return sum ? *sum : inputs[wanted].constant(0);
 }

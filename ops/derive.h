@@ -7,8 +7,10 @@
 
 namespace lockstep {
 
-/// d result / d value `source`, recorded in the same program by the chain rule; nullopt where it is zero throughout.
-std::optional<Expr> derivative(Expr result, Expr source);
+/// `upstream` times d result / d value `source`, recorded in the same program by the chain rule; nullopt where it is
+/// zero throughout. The upstream number goes in first: upstream / x is finite where 1 / x is not, and what a select
+/// leaves out stays out, where infinity times 0 would be NaN.
+std::optional<Expr> derivative(Expr result, Expr source, Expr upstream);
 
 /// The pointwise op that takes (the inputs in `used`, upstream gradients of every output) to the gradient of input
 /// `wanted`, at the shape of the output. Made once per op and input, and itself differentiable.

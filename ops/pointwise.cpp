@@ -469,15 +469,15 @@ OpDef unary_op(std::string name, Expr (*body)(Expr), UnaryGradient gradient, Poi
       std::move(name), 1,
       [body](ProgramBuilder&, const OpCall&, std::span<const Expr> in) { return std::vector<Expr>{body(in[0])}; },
       std::move(options));
-  if (!gradient.derivative) return op;
+  if (!gradient.gradient) return op;
   // One fused op for the gradient; that in turn is differentiated by its program.
-  const auto derivative = gradient.derivative;
+  const auto rule = gradient.gradient;
   const bool from_output = gradient.from == UnaryGradient::From::output;
   op.saves = {from_output ? Saves{0, 1} : Saves{1, 0}};
   auto grad_op =
       std::make_shared<OpDef>(make_pointwise_op(op_name + ".grad", 2,
-                                                [derivative](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-                                                  return std::vector<Expr>{in[1] * derivative(in[0])};
+                                                [rule](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                                  return std::vector<Expr>{rule(in[0], in[1])};
                                                 },
                                                 {.doc = "Gradient of " + op_name + "."}));
   complete_pointwise(*grad_op);

@@ -18,7 +18,7 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
 struct UnaryGradient {
   enum class From : std::uint8_t { input, output };
   From from = From::input;
-  Expr (*derivative)(Expr x_or_y) = nullptr;  // dy/dx
+  Expr (*gradient)(Expr x_or_y, Expr dy) = nullptr;
 };
 
 /// A pointwise op of one input with a gradient rule in closed form.

@@ -347,6 +347,8 @@ Expr gelu(Expr x) { return call_named("gelu", {x}); }
 Expr gelu_tanh(Expr x) { return call_named("gelu_tanh", {x}); }
 Expr silu(Expr x) { return call_named("silu", {x}); }
 Expr inverse_normal_cdf(Expr p) { return call_named("inverse_normal_cdf", {p}); }
+Expr normal_cdf(Expr x) { return call_named("normal_cdf", {x}); }
+Expr tanh_slope(Expr x) { return call_named("tanh_slope", {x}); }
 
 // For integers plain comparisons do; floats need NaN and the sign of zero right, which is a shared scalar function.
 Expr minimum(Expr a, Expr b) { return is_float_class(a.dtype()) ? call_named("minimum", {a, b}) : select(b < a, b, a); }

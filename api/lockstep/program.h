@@ -137,6 +137,8 @@ Expr silu(Expr x);
 Expr minimum(Expr a, Expr b);  // propagates NaN; -0 < +0
 Expr maximum(Expr a, Expr b);
 Expr inverse_normal_cdf(Expr p);
+Expr normal_cdf(Expr x);
+Expr tanh_slope(Expr x);  // 1 - tanh(x)^2, without cancellation
 
 /// Records one program.
 class ProgramBuilder {
@@ -182,10 +184,19 @@ struct ScalarFunction {
   Expr (*body)(std::span<const Expr> args) = nullptr;
   /// d f / d args[which], in terms of the arguments and the value f(args).
   Expr (*derivative)(std::span<const Expr> args, Expr value, std::uint32_t which) = nullptr;
+  /// Instead of it: `upstream` times d f / d args[which], for what no product gives: upstream / x where 1 / x
+  /// overflows, a choice that lets neither infinity nor NaN through to what was not chosen.
+  Expr (*chain)(std::span<const Expr> args, Expr value, std::uint32_t which, Expr upstream) = nullptr;
   long double (*oracle)(std::span<const long double> args) = nullptr;
   float max_ulp = 4;                 // the body's error, in units in the last place of the result
   float max_ulp_of_argument = 0;     // … or, where that is more, in units in the last place of |args[0]|
   const Program* lowered = nullptr;  // the recorded body; set on registration
+
+  bool differentiable() const { return derivative || chain; }
+  /// By `chain`, or by `derivative`.
+  Expr times_derivative(Expr upstream, std::span<const Expr> args, Expr value, std::uint32_t which) const {
+    return chain ? chain(args, value, which, upstream) : upstream * derivative(args, value, which);
+  }
 };
 
 /// The function of that name for that dtype; nullptr where there is none.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "conformance/cases/attributes.h"
@@ -209,6 +210,9 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
       out.add("forward", c, false, Layout::dense, Values::infinite);
       out.add("forward", c, false, Layout::transposed, Values::infinite);
     }
+    if (op.error_class == ErrorClass::composed && !op.pointwise()) {
+      out.add("forward", c, false, Layout::dense, Values::infinite);
+    }
     // Kernels are chosen by shape, and a compiler that may lose denormal numbers does so in some of them.
     if (mode != MathMode::fast && op.error_class == ErrorClass::sum) {
       out.add("forward", c, false, Layout::dense, Values::tiny);
@@ -241,6 +245,38 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
   return out.take();
 }
 
+namespace {
+
+// Per dtype the largest case that is not too large, in which all pairs of corners meet, and the first of another shape,
+// where operands broadcast or axes go away: with corners or, where an op takes none, special values. With ordinary
+// values too, for derivatives that are small.
+void add_special_gradients(Collector& out, const OpDef& op, const std::vector<OpCase>& own) {
+  constexpr std::int64_t most = 1100, least = 4;
+  std::map<DType, std::vector<const OpCase*>> by_dtype;
+  for (const OpCase& c : own) {
+    if (has_derivative(op, c) && largest_input(c) <= most && largest_input(c) >= least) {
+      TestCase t;
+      t.op = &op;
+      t.call = c;
+      by_dtype[t.dtype()].push_back(&c);
+    }
+  }
+  for (const auto& [dtype, cases] : by_dtype) {
+    const OpCase* largest = *std::max_element(cases.begin(), cases.end(), [](const OpCase* a, const OpCase* b) {
+      return largest_input(*a) < largest_input(*b);
+    });
+    const OpCase* other = cases.front() == largest ? cases.back() : cases.front();
+    for (const OpCase* c : {largest, other}) {
+      const Values values = applies(Values::corners, op, *c) ? Values::corners : Values::special;
+      out.add("special_gradient", *c, false, Layout::dense, values);
+    }
+    out.add("special_gradient", *largest, false, Layout::dense, Values::drawn);
+    if (!op.pointwise()) out.add("special_gradient", *largest, false, Layout::dense, Values::special);
+  }
+}
+
+}  // namespace
+
 std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   Collector out(op, mode, amount.seed);
   if (!op.cases) return {};
@@ -255,6 +291,7 @@ std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amoun
     if (!heavy || main) out.add("gradient", c, false);
     if (!heavy) out.add("second_gradient", c, false);
   }
+  add_special_gradients(out, op, own);
   std::vector<Base> bases = bases_of(op, own, DType::f32);
   std::erase_if(bases, [&](const Base& b) { return !has_gradient(op, b.call); });
   if (bases.empty()) return out.take();

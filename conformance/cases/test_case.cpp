@@ -11,7 +11,8 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside", "numbers", "refusal"};
+constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "special_gradient",
+                                       "beside",  "numbers",  "refusal"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {

@@ -46,7 +46,7 @@ const char* name_of(Values values);
 bool are_exact(Values values);
 
 struct TestCase {
-  std::string suite;  // "forward", "gradient", "second_gradient", "beside", "numbers", "refusal"
+  std::string suite;  // "forward", "gradient", "second_gradient", "special_gradient", "beside", "numbers", "refusal"
   const OpDef* op = nullptr;
   OpCase call;
   bool resized = false;  // its extents are not those of the op's own case, and part of the id

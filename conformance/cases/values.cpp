@@ -111,6 +111,9 @@ bool is_one_step(const OpDef& op) {
   return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
 }
 
+// softmax and its like.
+bool takes_exponentials(const OpDef& op) { return op.error_class == ErrorClass::composed && !op.pointwise(); }
+
 struct InputPlace {
   std::size_t index, first, last;  // of the input, and of the first and last floating one
   int wide = 13;                   // bits of wide integers
@@ -121,7 +124,11 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
   switch (t.values) {
     case Values::exact: return static_cast<long double>(draw.below(17)) - 8;
     case Values::infinite:
-      if (draw.unit() < share) return draw.sign() * std::numeric_limits<long double>::infinity();
+      // Of exponentials, what is -infinity leaves the others as they are.
+      if (takes_exponentials(*t.op)) share = -0.25;
+      if (draw.unit() < std::fabs(share)) {
+        return (share < 0 ? -1 : draw.sign()) * std::numeric_limits<long double>::infinity();
+      }
       return static_cast<long double>(draw.below(17)) - 8;
     case Values::wide_first:
     case Values::wide_last: {
@@ -292,8 +299,8 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (floats == 0) return false;
   const bool sums = op.error_class == ErrorClass::sum;
   switch (values) {
-    case Values::exact:
-    case Values::infinite: return sums && !limited;
+    case Values::exact: return sums && !limited;
+    case Values::infinite: return (sums || (takes_exponentials(op) && op.effects == Effects::pure)) && !limited;
     case Values::wide_first: return sums && !limited;
     case Values::wide_last: return sums && !limited && floats > 1;
     case Values::cancelling: return sums && !positive;
@@ -302,8 +309,7 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
       const bool updates =
           std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
       // Differences of what is tiny are nothing beside the exponentials that softmax and its like make of them.
-      const bool exponentials = op.error_class == ErrorClass::composed && !op.pointwise();
-      return !updates && !exponentials;
+      return !updates && !takes_exponentials(op);
     }
     default: return true;
   }

@@ -4,9 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
-#include "conformance/cases/values.h"
 #include "conformance/checks/forward.h"
-#include "conformance/oracle.h"
+#include "conformance/checks/gradient_setup.h"
 #include "lockstep/autodiff.h"
 #include "lockstep/ops.h"
 #include "ops/random/philox_reference.h"
@@ -17,17 +16,6 @@ namespace {
 // Derivatives are compared at this many elements of each input.
 constexpr std::size_t most_elements = 24;
 
-// Numbers in ±[0.5, 1.5] of the dtype.
-RefArray random_array(const Spec& spec, std::uint64_t stream) {
-  RefArray array = RefArray::zeros(spec.dtype, spec.shape);
-  for (std::size_t i = 0; i < array.values.size(); ++i) {
-    const std::uint32_t word = random_word({4711, stream}, i);
-    const float magnitude = 0.5f + static_cast<float>(word >> 9) * 0x1p-23f;
-    array.values[i] = round_to(word & 1 ? magnitude : -magnitude, spec.dtype);
-  }
-  return array;
-}
-
 std::vector<std::size_t> sample(std::size_t count) {
   std::vector<std::size_t> chosen;
   for (std::size_t k = 0; k < std::min(count, most_elements); ++k) {
@@ -35,62 +23,6 @@ std::vector<std::size_t> sample(std::size_t count) {
   }
   return chosen;
 }
-
-// One case with all that its derivative checks share. The oracle of f16 and bf16 is that of f32, on the same values:
-// differences of a rounded function say nothing.
-struct Setup {
-  const OpDef& op;
-  const OpCase& c;
-  const OpCase wide;
-  Oracle oracle;
-  std::vector<RefArray> inputs, wide_inputs;
-  std::vector<RefArray> cotangents;  // per output
-  std::vector<RefArray> directions;  // per input; empty where no derivative is taken
-  CaseOperands operands;
-  std::vector<Tensor> cotangent_tensors;
-
-  Setup(const TestCase& t, Device device)
-      : op(*t.op),
-        c(t.call),
-        wide(widened(c)),
-        oracle(op, wide),
-        inputs(case_inputs(t)),
-        wide_inputs(widened(inputs)),
-        operands(op, c, inputs, device, t.layout) {
-    const Oracle narrow(op, c);
-    for (std::size_t i = 0; i < narrow.output_specs().size(); ++i) {
-      const Spec& spec = narrow.output_specs()[i];
-      cotangents.push_back(random_array(spec, 100 + i));
-      cotangent_tensors.push_back(to_tensor(cotangents.back(), device));
-    }
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      directions.push_back(oracle.is_differentiable_input(i) ? random_array({inputs[i].dtype, inputs[i].shape}, 200 + i)
-                                                             : RefArray{inputs[i].dtype, inputs[i].shape, {}, {}});
-    }
-  }
-
-  bool takes_gradient(std::size_t i) const { return oracle.is_differentiable_input(i) && !inputs[i].values.empty(); }
-
-  // The contraction of the outputs with the cotangents, on the device.
-  Tensor contraction() const {
-    const std::vector<Tensor> outputs = invoke(op, operands.operands(), attrs_of(op, c), c.scalars);
-    std::optional<Tensor> total;
-    for (std::size_t o = 0; o < outputs.size(); ++o) {
-      if (!oracle.is_differentiable_output(o)) continue;
-      const Tensor part = sum(outputs[o].to(cotangent_tensors[o].device()) * cotangent_tensors[o]);
-      total = total ? *total + part : part;
-    }
-    return *total;
-  }
-
-  std::vector<Source> sources() const {
-    std::vector<Source> all;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (takes_gradient(i)) all.emplace_back(operands.tensor(i));
-    }
-    return all;
-  }
-};
 
 // f64 results must agree with the differences; f32 ones within what rounding in a chain of ops can do. Of f16 and bf16,
 // which compute in f32, only the roundings at the end of each op count: this many of a unit roundoff each.
@@ -138,32 +70,21 @@ long double largest(const RefArray& a) {
   return most;
 }
 
-DType dtype_of(const Setup& s) {
-  for (std::size_t i = 0; i < s.inputs.size(); ++i) {
-    if (s.takes_gradient(i)) return s.inputs[i].dtype;
-  }
-  return DType::f32;
-}
-
-std::vector<Tensor> gradients_on(const Setup& s, Device device) {
-  DeviceScope scope(device);
-  GradientTape tape;
-  for (const Source& source : s.sources()) tape.watch(*source.tensor());
-  return tape.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
-}
-
 }  // namespace
 
 bool has_gradient(const OpDef& op, const OpCase& c) {
+  return has_derivative(op, c) && std::all_of(c.inputs.begin(), c.inputs.end(), stays_distinct);
+}
+
+bool has_derivative(const OpDef& op, const OpCase& c) {
   if (c.error || !c.gradient || !(op.gradient || op.decompose)) return false;
-  if (!std::all_of(c.inputs.begin(), c.inputs.end(), stays_distinct)) return false;
   return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
     return !in.absent && !in.scalar && types::floating.has(in.dtype) && in.shape.size() > 0;
   });
 }
 
 Verdict check_gradient(const TestCase& t, const Setting& setting) {
-  const Setup s(t, setting.device);
+  const GradientSetup s(t, setting.device);
   const std::vector<Tensor> gradients = gradients_on(s, setting.device);
   Verdict verdict;
   std::size_t g = 0;
@@ -179,14 +100,15 @@ Verdict check_gradient(const TestCase& t, const Setting& setting) {
     }
   }
   if (!verdict.ok || t.mode != MathMode::lockstep || setting.device == setting.trusted) return verdict;
-  const std::string other = first_difference(gradients, gradients_on(Setup(t, setting.trusted), setting.trusted));
+  const std::string other =
+      first_difference(gradients, gradients_on(GradientSetup(t, setting.trusted), setting.trusted));
   return other.empty() ? verdict : failure("the bits are not those of " + setting.trusted.name() + ": " + other);
 }
 
 Verdict check_second_gradient(const TestCase& t, const Setting& setting) {
   const Device device = setting.device;
   DeviceScope scope(device);
-  const Setup s(t, device);
+  const GradientSetup s(t, device);
   GradientTape outer;
   for (const Source& source : s.sources()) outer.watch(*source.tensor());
   for (std::size_t o = 0; o < s.cotangents.size(); ++o) {
@@ -206,7 +128,7 @@ Verdict check_second_gradient(const TestCase& t, const Setting& setting) {
       along = along ? *along + part : part;
     }
   }
-  const DType dtype = dtype_of(s);
+  const DType dtype = s.dtype();
   const double tolerance = second_tolerance_for(dtype);
   Verdict verdict;
   const long double exact = s.oracle.along(s.wide_inputs, s.cotangents, s.directions);

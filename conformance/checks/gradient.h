@@ -13,7 +13,9 @@ Verdict check_gradient(const TestCase& t, const Setting& setting);
 /// Gradients of the gradient by nested tapes, against second differences of the oracle.
 Verdict check_second_gradient(const TestCase& t, const Setting& setting);
 
-/// Whether derivatives of the case are defined: a differentiable op, floating inputs, smooth at the drawn values.
+/// Whether the case has gradients: a differentiable op, floating inputs; and whether it is smooth at the drawn values,
+/// too.
+bool has_derivative(const OpDef& op, const OpCase& c);
 bool has_gradient(const OpDef& op, const OpCase& c);
 
 }  // namespace lockstep::conformance

@@ -7,6 +7,7 @@
 #include "conformance/checks/gradient.h"
 #include "conformance/checks/kernel_log.h"
 #include "conformance/checks/numbers.h"
+#include "conformance/checks/special_gradient.h"
 #include "lockstep/error.h"
 #include "runtime/device_state.h"
 
@@ -19,6 +20,7 @@ Verdict check(const TestCase& t, const Setting& setting) {
   if (t.suite == "numbers") return check_numbers(t, setting);
   if (t.suite == "gradient") return check_gradient(t, setting);
   if (t.suite == "second_gradient") return check_second_gradient(t, setting);
+  if (t.suite == "special_gradient") return check_special_gradient(t, setting);
   return check_forward(t, setting);
 }
 

@@ -63,6 +63,13 @@ def sparse_cross_entropy(x, labels):
     return -sums.sum_over(picked, [1])
 
 
+def cross_entropy(x, targets):
+    log_p = log_softmax(x, 1)
+    # Not a number times 0: what cannot be and is not wanted counts as 0.
+    terms = numpy.where((targets == 0) & (log_p == -numpy.inf), targets.dtype.type(0), log_p * targets)
+    return -sums.sum_over(terms, [1])
+
+
 def write_softmax(book):
     for dtype in ("f32", "f64"):
         shapes = [((4, 10), 1), ((3, 1), 1), ((2, 33), 1), ((2, 1031), 1), ((1500, 3), 0), ((2, 40, 3), 1)]
@@ -79,9 +86,12 @@ def write_softmax(book):
             labels = book.input(f"cross_entropy/{name}", 1, (rows,), "i64", below=classes)
             targets = book.input(f"cross_entropy/{name}", 2, (rows, classes), dtype)
             book.add("sparse_cross_entropy", name, [x, labels], None, sparse_cross_entropy(x[1], labels[1]))
-            book.add("cross_entropy", name, [x, targets], None,
-                     -sums.sum_over(log_softmax(x[1], 1) * targets[1], [1]))
+            book.add("cross_entropy", name, [x, targets], None, cross_entropy(x[1], targets[1]))
         x = book.input(f"cross_entropy/{dtype}/outside", 0, (3, 4), dtype)
         labels = book.exactly(numpy.array([4, 0, -1], numpy.int64))
         book.add("sparse_cross_entropy", f"{dtype}/labels_outside", [x, labels], None,
                  sparse_cross_entropy(x[1], labels[1]))
+        infinity = -numpy.inf
+        x = book.exactly(numpy.array([[0, infinity, 1], [0, infinity, 1], [0, infinity, numpy.nan]], KINDS[dtype]))
+        targets = book.exactly(numpy.array([[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]], KINDS[dtype]))
+        book.add("cross_entropy", f"{dtype}/cannot_be", [x, targets], None, cross_entropy(x[1], targets[1]))

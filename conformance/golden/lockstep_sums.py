@@ -206,14 +206,15 @@ def avg_pool2d_backward(dy, size, strides, padding, shape):
 
 
 def max_pool2d(x, size, strides, padding):
-    """The largest of each window, the first of several (zeros of either sign are alike), the first NaN before all."""
+    """The largest of each window, -0 being below +0, the first of several, the first NaN before all."""
     shape = pooled_shape(x.shape, size, strides, padding)
     y, tap = numpy.zeros(shape, x.dtype), numpy.zeros(shape, numpy.int32)
     for n, oh, ow, c in numpy.ndindex(*shape):
         best = None
         for h, v, number in taps_inside(size, strides, padding, x.shape, oh, ow):
             value = x[n, h, v, c]
-            if best is None or (best == best and (value != value or value > best)):
+            above = best is not None and (value > best or (value == best and numpy.signbit(best) > numpy.signbit(value)))
+            if best is None or (best == best and (value != value or above)):
                 best = value
                 tap[n, oh, ow, c] = number
         y[n, oh, ow, c] = best

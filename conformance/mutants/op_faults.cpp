@@ -83,6 +83,30 @@ void max_pool_last_tie(const Call& call) {
   }
 }
 
+// Zeros are looked at again: the first one's tap, and its value where `Value` is true.
+template <bool Value>
+void max_pool_first_zero(const Call& call) {
+  call.run();
+  const host::TensorView y = call.view(1), taps_out = call.view(2);
+  if (y.dtype != LKS_F32) return;
+  const Taps taps{call.view(0), call.desc.attributes<lks_avg_pool2d_attrs>()};
+  reference::Walk walk(4, y.dims);
+  walk.add(y.strides);
+  walk.add(taps_out.strides);
+  for (; !walk.done(); walk.next()) {
+    float& best = y.as<float>()[walk.offset(0)];
+    if (best != 0) continue;
+    bool found = false;
+    taps.each(walk.index(1), walk.index(2), [&](std::int64_t h, std::int64_t w, std::int64_t tap) {
+      const float v = taps.at(walk.index(0), h, w, walk.index(3));
+      if (found || v != 0) return;
+      found = true;
+      if (Value) best = v;
+      taps_out.as<std::int32_t>()[walk.offset(1)] = static_cast<std::int32_t>(tap);
+    });
+  }
+}
+
 // Padding takes part as zeros.
 void max_pool_pads_with_zero(const Call& call) {
   call.run();
@@ -259,6 +283,8 @@ constexpr KernelFault faults[] = {
     {Mutant::max_pool_pads_with_zero, LKS_OP_MAX_POOL2D, &max_pool_pads_with_zero},
     {Mutant::avg_pool_counts_padding, LKS_OP_AVG_POOL2D, &avg_pool_counts_padding},
     {Mutant::conv_multiplies_padding_in_fast_mode, LKS_OP_CONV2D, &conv_multiplies_padding_in_fast_mode},
+    {Mutant::max_pool_confuses_zeros, LKS_OP_MAX_POOL2D, &max_pool_first_zero<true>},
+    {Mutant::max_pool_tap_of_first_zero, LKS_OP_MAX_POOL2D, &max_pool_first_zero<false>},
     {Mutant::max_pool_gradient_overwrites, LKS_OP_MAX_POOL2D_BACKWARD, &max_pool_gradient_overwrites},
     {Mutant::filter_gradient_of_first_image, LKS_OP_CONV2D_BACKWARD_FILTER, &filter_gradient_of_first_image},
     {Mutant::gather_wraps, LKS_OP_GATHER, &gather_wraps, true},

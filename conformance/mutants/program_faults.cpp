@@ -275,6 +275,90 @@ std::uint32_t bytes_are_signed(Emitter& e, const lks_instr& i) {
   return e.convert(i.dtype, e.bits(LKS_I8, i.args[0]));
 }
 
+// ------------------------------------------------------------------------------------- special values in gradients
+
+// As compilers do that take it that there is no NaN.
+std::uint32_t equals_itself(Emitter& e, const lks_instr& i) {
+  const bool itself = i.args[0] == i.args[1] && (i.opcode == LKS_INSTR_EQ || i.opcode == LKS_INSTR_NE);
+  if (!itself || !is_float(e.dtype(i.args[0]))) return e.keep(i);
+  return e.constant(LKS_BOOL, i.opcode == LKS_INSTR_EQ);
+}
+
+// a < b as not b <= a, and the other way round: true of NaN.
+std::uint32_t less_by_negation(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_LT || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
+  return e.add(LKS_INSTR_NOT, LKS_BOOL, e.add(LKS_INSTR_LE, LKS_BOOL, i.args[1], i.args[0]));
+}
+std::uint32_t less_or_equal_by_negation(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_LE || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
+  return e.add(LKS_INSTR_NOT, LKS_BOOL, e.less(i.args[1], i.args[0]));
+}
+
+bool is_zero(const lks_instr& i) { return i.opcode == LKS_INSTR_CONST && i.imm == 0; }
+
+// select(c, 0, x) as x times a number that is 0 or 1: -0 of negative x.
+std::uint32_t zeros_by_product(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_SELECT || i.dtype != LKS_F32 || !is_zero(e.at(i.args[1]))) return e.keep(i);
+  const std::uint32_t none = e.add(LKS_INSTR_SUB, LKS_F32, e.constant(1.0f), e.convert(LKS_F32, i.args[0]));
+  return e.add(LKS_INSTR_MUL, LKS_F32, none, i.args[2]);
+}
+
+// 0 < x ? t : rest, where the rest takes the sign of x if it is 0, as sign(x) of shading languages may.
+std::uint32_t zeros_with_sign(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_SELECT || i.dtype != LKS_F32) return e.keep(i);
+  const lks_instr c = e.at(i.args[0]);
+  if (c.opcode != LKS_INSTR_LT || !is_zero(e.at(c.args[0])) || e.dtype(c.args[1]) != LKS_F32) return e.keep(i);
+  const std::uint32_t sign =
+      e.add(LKS_INSTR_AND, LKS_U32, e.bits(LKS_U32, c.args[1]), e.constant(LKS_U32, 0x80000000u));
+  const std::uint32_t y = e.keep(i);
+  const std::uint32_t signed_zero = e.bits(LKS_F32, sign);
+  return e.select(LKS_F32, e.add(LKS_INSTR_EQ, LKS_BOOL, y, e.constant(0.0f)), signed_zero, y);
+}
+
+// As by a reciprocal that does not know subnormal numbers.
+std::uint32_t quotients_of_denormals(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_DIV || i.dtype != LKS_F32) return e.keep(i);
+  const std::uint32_t size = e.add(LKS_INSTR_ABS, LKS_F32, i.args[1]);
+  const std::uint32_t small = e.less(size, e.constant(0x1p-126f));
+  const std::uint32_t by_zero = e.add(LKS_INSTR_DIV, LKS_F32, i.args[0], e.constant(0.0f));
+  return e.select(LKS_F32, small, by_zero, e.keep(i));
+}
+
+// 1 is added and taken away, as where a slope is a difference from 1.
+std::uint32_t slope_cancels(Emitter& e, const lks_instr& i) {
+  if (!e.calls(i, "tanh_slope") || i.dtype != LKS_F32) return e.keep(i);
+  const std::uint32_t sum = e.add(LKS_INSTR_ADD, LKS_F32, e.keep(i), e.constant(16.0f));
+  return e.add(LKS_INSTR_SUB, LKS_F32, sum, e.constant(16.0f));
+}
+
+std::uint32_t log_stops(Emitter& e, const lks_instr& i) {
+  if (!e.calls(i, "log") || i.dtype != LKS_F32) return e.keep(i);
+  const std::uint32_t y = e.keep(i);
+  return e.select(LKS_F32, e.less(y, e.constant(-200.0f)), e.constant(-200.0f), y);
+}
+
+std::uint32_t exp_far_out_is_nan(Emitter& e, const lks_instr& i) {
+  if (!e.calls(i, "exp") || i.dtype != LKS_F32) return e.keep(i);
+  const std::uint32_t far = e.less(i.args[0], e.constant(-1e5f));
+  return e.select(LKS_F32, far, e.constant(std::numeric_limits<float>::quiet_NaN()), e.keep(i));
+}
+
+// clip by the element alone: what is below `low` becomes `low`, be that above `high` or not.
+std::uint32_t clip_by_element(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_SELECT || i.dtype != LKS_F32 || e.at(i.args[0]).opcode != LKS_INSTR_LE) return e.keep(i);
+  const lks_instr upper = e.at(i.args[0]), raised = e.at(upper.args[0]);
+  if (raised.opcode != LKS_INSTR_SELECT || e.at(raised.args[0]).opcode != LKS_INSTR_LE) return e.keep(i);
+  const lks_instr lower = e.at(raised.args[0]);
+  return e.select(LKS_F32, e.less(lower.args[1], lower.args[0]), lower.args[0], e.keep(i));
+}
+
+// 0 times infinity as any product.
+std::uint32_t zero_targets_multiply(Emitter& e, const lks_instr& i) {
+  const bool term = i.opcode == LKS_INSTR_SELECT && is_float(i.dtype) && is_zero(e.at(i.args[1])) &&
+                    e.at(i.args[2]).opcode == LKS_INSTR_MUL;
+  return term ? i.args[2] : e.keep(i);
+}
+
 constexpr DescFault faults[] = {
     {Mutant::products_truncated, LKS_OP_POINTWISE, &rewrite<&truncated_products, true>},
     {Mutant::pointwise_contracted, LKS_OP_POINTWISE, &rewrite<&contracted, true>},
@@ -308,6 +392,18 @@ constexpr DescFault faults[] = {
     {Mutant::double_products_in_f32, LKS_OP_POINTWISE, &rewrite<&double_products_in_f32, false>},
     {Mutant::shift_count_not_reduced, LKS_OP_POINTWISE, &rewrite<&shift_count_not_reduced, true>},
     {Mutant::bytes_are_signed, LKS_OP_POINTWISE, &rewrite<&bytes_are_signed, false>},
+    {Mutant::equals_itself, LKS_OP_POINTWISE, &rewrite<&equals_itself, false>},
+    {Mutant::nan_is_its_equal_in_extremes, LKS_OP_POINTWISE, &rewrite<&equals_itself, false>},
+    {Mutant::less_by_negation, LKS_OP_POINTWISE, &rewrite<&less_by_negation, false>},
+    {Mutant::less_or_equal_by_negation, LKS_OP_POINTWISE, &rewrite<&less_or_equal_by_negation, false>},
+    {Mutant::clip_by_element, LKS_OP_POINTWISE, &rewrite<&clip_by_element, false>},
+    {Mutant::zero_targets_multiply, LKS_OP_POINTWISE, &rewrite<&zero_targets_multiply, false>},
+    {Mutant::zeros_by_product, LKS_OP_POINTWISE, &rewrite<&zeros_by_product, false>},
+    {Mutant::zeros_with_sign, LKS_OP_POINTWISE, &rewrite<&zeros_with_sign, false>},
+    {Mutant::quotients_of_denormals, LKS_OP_POINTWISE, &rewrite<&quotients_of_denormals, false>},
+    {Mutant::slope_cancels, LKS_OP_POINTWISE, &rewrite<&slope_cancels, false>},
+    {Mutant::log_stops, LKS_OP_POINTWISE, &rewrite<&log_stops, false>},
+    {Mutant::exp_far_out_is_nan, LKS_OP_POINTWISE, &rewrite<&exp_far_out_is_nan, false>},
 };
 
 }  // namespace

@@ -66,10 +66,11 @@ void check_options(const Options& o) {
   check_named("--profile", o.profile, {"core", "train", "lockstep", "stress"});
   if (!o.suite.empty()) {
     for (const std::string& name : parts_of(o.suite)) {
-      check_named(
-          "--suite", name.empty() ? "?" : name,
-          {"forward", "refusal", "gradient", "second_gradient", "beside", "numbers", "large", "instructions", "sweep",
-           "probe", "audit", "trajectory", "vectors", "memory", "queue", "copy", "abi", "threads", "fault"});
+      check_named("--suite", name.empty() ? "?" : name,
+                  {"forward", "refusal", "gradient",   "second_gradient", "special_gradient",
+                   "beside",  "numbers", "large",      "instructions",    "sweep",
+                   "probe",   "audit",   "trajectory", "vectors",         "memory",
+                   "queue",   "copy",    "abi",        "threads",         "fault"});
     }
   }
   check_named("--mode", o.mode, {"strict", "fast", "lockstep"});

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "lockstep/ops/math.h"
 #include "ops/built_in.h"
 #include "ops/pointwise.h"
@@ -7,6 +10,7 @@ namespace {
 
 constexpr CaseValues away_from_zero{CaseValues::Kind::range, 0.5, 3};
 constexpr CaseValues distinct{CaseValues::Kind::distinct};
+using Slope = std::optional<long double>;
 
 PointwiseOptions numeric(std::string doc, ErrorClass error_class = ErrorClass::rounded, CaseValues values = {}) {
   return {.doc = std::move(doc), .types = types::numeric, .error_class = error_class, .values = values};
@@ -67,9 +71,13 @@ OpDef neg() {
 }
 
 OpDef abs() {
-  return pointwise_op(
+  OpDef op = pointwise_op(
       "abs", [](Expr x) { return lockstep::abs(x); },
       numeric("Magnitude of x; gradient 0 at 0.", ErrorClass::exact, distinct));
+  op.slope = [](std::span<const long double> x, std::size_t) -> Slope {
+    return std::isnan(x[0]) ? x[0] : x[0] > 0 ? 1 : x[0] < 0 ? -1 : 0;
+  };
+  return op;
 }
 
 OpDef square() {
@@ -79,43 +87,93 @@ OpDef square() {
 
 OpDef sqrt() {
   return unary_op("sqrt", [](Expr x) { return lockstep::sqrt(x); },
-                  {UnaryGradient::From::output, [](Expr y) { return 0.5 / y; }},
+                  {UnaryGradient::From::output, [](Expr y, Expr dy) { return dy / (y + y); }},
                   {.doc = "Square root.", .error_class = ErrorClass::rounded, .values = away_from_zero});
 }
 
 OpDef rsqrt() {
   return unary_op(
       "rsqrt", [](Expr x) { return lockstep::rsqrt(x); },
-      {UnaryGradient::From::output, [](Expr y) { return -0.5 * (y * y * y); }},
+      // One factor after the other: y^3 may overflow or vanish where the product does not.
+      {UnaryGradient::From::output, [](Expr y, Expr dy) { return -0.5 * (dy * y * y * y); }},
       {.doc = "Reciprocal of the square root.", .error_class = ErrorClass::elementary, .values = away_from_zero});
 }
 
+// By the base, y x^(y-1), and 0 for y = 0. By the exponent, x^y log x: NaN for x < 0; 0 where x^y is 0 beside y, too,
+// which is at 0 for y > 0 and at infinity for y < 0, and for y = 0 from there on.
+Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
+  const long double x = a[0], y = a[1];
+  if (std::isnan(x) || std::isnan(y) || (which == 0 && std::isinf(y))) return std::nullopt;
+  if (which == 0) {
+    if (y == 0) return 0;
+    if (x < 0 && std::isfinite(x) && y != std::trunc(y)) return std::nanl("");
+    return x <= 0 || std::isinf(x) ? Slope(y * std::pow(x, y - 1)) : std::nullopt;
+  }
+  if (x < 0) return std::nanl("");
+  if ((x == 0 && y >= 0) || (std::isinf(x) && y <= 0)) return 0;
+  return x == 0 || std::isinf(x) ? Slope(std::pow(x, y) * std::log(x)) : std::nullopt;
+}
+
 OpDef pow() {
-  return pointwise_op("pow", [](Expr x, Expr y) { return lockstep::pow(x, y); },
-                      {.doc = "x to the power y.", .error_class = ErrorClass::power, .values = away_from_zero});
+  OpDef op = pointwise_op("pow", [](Expr x, Expr y) { return lockstep::pow(x, y); },
+                          {.doc = "x to the power y.", .error_class = ErrorClass::power, .values = away_from_zero});
+  op.slope = &slope_of_pow;
+  return op;
+}
+
+// Of the larger: equal ones share, and NaN is larger than all.
+Slope slope_of_choice(long double chosen, long double other) {
+  if (std::isnan(chosen)) return std::isnan(other) ? 0.5L : 1;
+  return std::isnan(other) || chosen < other ? 0 : chosen == other ? 0.5L : 1;
 }
 
 OpDef minimum() {
-  return pointwise_op(
+  OpDef op = pointwise_op(
       "minimum", [](Expr a, Expr b) { return lockstep::minimum(a, b); },
       numeric("The smaller of each pair; NaN propagates, -0 is below +0. Equal operands share the "
-              "gradient.",
+              "gradient, NaN takes it.",
               ErrorClass::exact, distinct));
+  op.slope = [](std::span<const long double> a, std::size_t which) {
+    return slope_of_choice(-a[which], -a[1 - which]);
+  };
+  return op;
 }
 
 OpDef maximum() {
-  return pointwise_op(
+  OpDef op = pointwise_op(
       "maximum", [](Expr a, Expr b) { return lockstep::maximum(a, b); },
       numeric("The larger of each pair; NaN propagates, -0 is below +0. Equal operands share the "
-              "gradient.",
+              "gradient, NaN takes it.",
               ErrorClass::exact, distinct));
+  op.slope = [](std::span<const long double> a, std::size_t which) { return slope_of_choice(a[which], a[1 - which]); };
+  return op;
+}
+
+// The larger of x and low, then the smaller of that and high, so that high has the last word. NaN of x is x - x, whose
+// gradient is dy - dy: 0, but NaN where NaN arrives; NaN of a bound is that bound.
+Expr clipped(Expr x, Expr low, Expr high) {
+  if (LKS_DTYPE_CLASS(x.dtype()) == LKS_CLASS_INT) {
+    const Expr raised = select(x < low, low, x);
+    return select(high < raised, high, raised);
+  }
+  const Expr raised = select(low <= x, x, select(x == x, low, x - x));
+  return select(raised <= high, raised, select(raised == raised, high, raised));
 }
 
 OpDef clip() {
-  OpDef op = pointwise_op(
-      "clip", [](Expr x, Expr low, Expr high) { return select(x < low, low, select(high < x, high, x)); },
-      numeric("x, but no less than `low` and no more than `high`; NaN stays.", ErrorClass::exact, distinct));
+  OpDef op =
+      pointwise_op("clip", &clipped,
+                   numeric("x, but no less than `low`, and no more than `high`, which wins where they cross; NaN "
+                           "of any operand propagates.",
+                           ErrorClass::exact, distinct));
   op.inputs = {{"x", types::numeric}, {"low", types::numeric}, {"high", types::numeric}};
+  op.slope = [](std::span<const long double> a, std::size_t which) -> Slope {
+    const long double x = a[0], low = a[1], high = a[2];
+    if (std::isnan(x)) return which == 0 ? Slope(0) : std::nullopt;
+    if (std::isnan(low) || std::isnan(high)) return std::nullopt;
+    const std::size_t chosen = std::max(x, low) > high ? 2 : x < low ? 1 : 0;
+    return which == chosen ? 1 : 0;
+  };
   return op;
 }
 

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "lockstep/ops/math.h"
 #include "ops/built_in.h"
 #include "ops/pointwise.h"
@@ -14,7 +16,7 @@ constexpr auto from_output = UnaryGradient::From::output;
 namespace defs {
 
 OpDef exp() {
-  return unary_op("exp", [](Expr x) { return lockstep::exp(x); }, {from_output, [](Expr y) { return y; }},
+  return unary_op("exp", [](Expr x) { return lockstep::exp(x); }, {from_output, [](Expr y, Expr dy) { return dy * y; }},
                   {.doc = "e to the power x.", .error_class = ErrorClass::elementary});
 }
 
@@ -24,13 +26,14 @@ OpDef log() {
 }
 
 OpDef tanh() {
-  return unary_op("tanh", [](Expr x) { return lockstep::tanh(x); }, {from_output, [](Expr y) { return 1.0 - y * y; }},
+  return unary_op("tanh", [](Expr x) { return lockstep::tanh(x); },
+                  {from_output, [](Expr y, Expr dy) { return dy * (1.0 - y * y); }},
                   {.doc = "Hyperbolic tangent.", .error_class = ErrorClass::transcendental});
 }
 
 OpDef sigmoid() {
   return unary_op("sigmoid", [](Expr x) { return lockstep::sigmoid(x); },
-                  {from_output, [](Expr y) { return y * (1.0 - y); }},
+                  {from_output, [](Expr y, Expr dy) { return dy * (y * (1.0 - y)); }},
                   {.doc = "1 / (1 + exp(-x)).", .error_class = ErrorClass::transcendental});
 }
 
@@ -41,12 +44,16 @@ OpDef erf() {
 
 OpDef relu() {
   // Written so that NaN stays NaN. The gradient reads the output, which the next layer keeps anyway.
-  return unary_op("relu", [](Expr x) { return select(x <= 0, x.constant(0), x); },
-                  {from_output, [](Expr y) { return select(y <= 0, y.constant(0), y.constant(1)); }},
-                  {.doc = "max(x, 0); gradient 0 at 0.",
-                   .types = types::numeric,
-                   .error_class = ErrorClass::exact,
-                   .values = distinct});
+  OpDef op = unary_op("relu", [](Expr x) { return select(x <= 0, x.constant(0), x); },
+                      {from_output, [](Expr y, Expr dy) { return select(y <= 0, y.constant(0), dy); }},
+                      {.doc = "max(x, 0); gradient 0 at 0.",
+                       .types = types::numeric,
+                       .error_class = ErrorClass::exact,
+                       .values = distinct});
+  op.slope = [](std::span<const long double> x, std::size_t) -> std::optional<long double> {
+    return std::isnan(x[0]) ? std::nullopt : std::optional<long double>(x[0] > 0 ? 1 : 0);
+  };
+  return op;
 }
 
 OpDef gelu() {

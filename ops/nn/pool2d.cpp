@@ -87,6 +87,12 @@ std::size_t tap_position(const Shape& x, const A& a, std::int64_t n, std::int64_
              ow * a.strides[1] - a.padding[2] + tap % a.window[1], c);
 }
 
+// As `max` chooses; the first of several that are alike stays.
+bool comes_before(long double v, long double best) {
+  if (std::isnan(best)) return false;
+  return std::isnan(v) || v > best || (v == best && std::signbit(best) && !std::signbit(v));
+}
+
 struct PoolCase {
   const char* name;
   Shape x;
@@ -194,7 +200,8 @@ OpDef max_pool2d() {
   OpDef op;
   op.name = "max_pool2d";
   op.doc =
-      "Largest element under each window, and its tap number row * width + column; the first of several, NaN wins.";
+      "Largest element under each window, and its tap number row * width + column; the first of several, +0 before -0, "
+      "NaN before all.";
   op.inputs = {{"x", types::floating}};
   op.outputs = {{"y"}, {"tap"}};
   op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_attrs");
@@ -216,7 +223,7 @@ OpDef max_pool2d() {
       for_each_tap(r.inputs[0].shape, a, n, oh, ow, c, [&](std::size_t x, std::int64_t tap) {
         const long double v = r.inputs[0].values[x];
         long double& best = r.outputs[0].values[y];
-        if (seen && (std::isnan(best) || !(std::isnan(v) || v > best))) return;
+        if (seen && !comes_before(v, best)) return;
         seen = true;
         best = v;
         r.outputs[1].values[y] = static_cast<long double>(tap);

@@ -127,6 +127,27 @@ void infer_rows(InferContext& c, bool sparse) {
   c.set(0, c.group_dtype(), rows);
 }
 
+// log p times the target, and 0 for a class of probability 0 that is not the target: there, the limit of both is.
+const OpDef& term_op() {
+  static const OpDef op = [] {
+    OpDef made =
+        make_pointwise_op("cross_entropy.term", 2,
+                          [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                            const Expr nothing = (in[1] == 0) & (in[0] == in[0].constant(-INFINITY));
+                            return std::vector<Expr>{select(nothing, in[0].constant(0), in[0] * in[1])};
+                          },
+                          {.doc = "a times b, where 0 times -infinity is 0.", .error_class = ErrorClass::rounded});
+    made.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
+    made.gradient = [](GradContext& g) {
+      const Tensor dy = g.upstream();
+      if (g.needs(0)) g.set(0, lockstep::mul({dy, g.where()}, g.input(1)));
+      if (g.needs(1)) g.set(1, lockstep::mul({dy, g.where()}, g.input(0)));
+    };
+    return made;
+  }();
+  return op;
+}
+
 std::vector<OpCase> entropy_cases(bool sparse) {
   std::vector<OpCase> cases;
   for (DType dtype : floating_dtypes) {
@@ -140,6 +161,8 @@ std::vector<OpCase> entropy_cases(bool sparse) {
       } else if (label == DType::i32) {
         cases.push_back(
             {name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6, 10}, dtype, {CaseValues::Kind::range, 0, 0.2}}}});
+        cases.push_back(
+            {name + "/chosen", {{Shape{9, 7}, dtype}, {Shape{9, 7}, dtype, {CaseValues::Kind::indices, 0, 1}}}});
       }
     }
   }
@@ -247,7 +270,9 @@ OpDef sparse_cross_entropy() {
     const PickLabelAttrs attrs{log_p.rank() - 1, classes};
     static const OpDef& pick_label_op = built_in("pick_label");
     const Tensor picked = invoke1(pick_label_op, {Operand(log_p, at), Operand(labels, at)}, &attrs);
-    c.set(0, lockstep::neg({lockstep::sum({picked, at}, {.axes = {-1}}), at}));
+    const Tensor loss = lockstep::neg({lockstep::sum({picked, at}, {.axes = {-1}}), at});
+    // No label is inside of no classes, but nothing was picked that could say so.
+    c.set(0, classes > 0 ? loss : lockstep::add({loss, at}, {static_cast<double>(NAN), at}));
   };
   op.reference = [](RefContext& r) {
     const std::vector<long double>& x = r.inputs[0].values;
@@ -270,7 +295,7 @@ OpDef sparse_cross_entropy() {
 OpDef cross_entropy() {
   OpDef op;
   op.name = "cross_entropy";
-  op.doc = "-sum(targets · log softmax(logits)) per row.";
+  op.doc = "-sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.";
   op.inputs = {{"logits", types::floating}, {"targets", types::floating}};
   op.outputs = {{"loss"}};
   op.error_class = ErrorClass::composed;
@@ -278,7 +303,7 @@ OpDef cross_entropy() {
   op.decompose = [](DecomposeContext& c) {
     const std::source_location at = c.call().where;
     const Tensor log_p = lockstep::log_softmax(c.input(0));
-    const Tensor weighted = lockstep::mul({log_p, at}, c.input(1));
+    const Tensor weighted = invoke1(term_op(), {Operand(log_p, at), c.input(1)});
     c.set(0, lockstep::neg({lockstep::sum({weighted, at}, {.axes = {-1}}), at}));
   };
   op.reference = [](RefContext& r) {
@@ -291,6 +316,7 @@ OpDef cross_entropy() {
       const Row row(x, position, extent);
       for (std::int64_t j = 0; j < extent; ++j) {
         const long double p = r.inputs[1].values[position(j)], log_y = row.log_probability(x[position(j)]);
+        if (p == 0 && log_y == -INFINITY) continue;
         loss.values[n] -= p * log_y;
         loss.budget[n] += std::fabs(p) * row.budget(x[position(j)], extent) +
                           static_cast<long double>(extent) * rounding_scale(p * log_y, loss.dtype);

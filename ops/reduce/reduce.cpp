@@ -7,7 +7,9 @@
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
+#include "ops/derive.h"
 #include "ops/invoke.h"
+#include "ops/pointwise.h"
 #include "ops/shape/indexing.h"
 #include "ops/sum_oracle.h"
 
@@ -146,17 +148,44 @@ Tensor call_sum(const Operand& x, const ReduceAttrs& attrs) {
   return invoke1(op, std::span(&x, 1), &attrs);
 }
 
-// Where x equals the extreme, an equal share of the gradient.
+// 1 where x is the extreme, or is NaN, as the extreme then is; 0 elsewhere.
+const OpDef& hit_op() {
+  static const OpDef op = [] {
+    OpDef made = make_pointwise_op("extreme.hit", 2,
+                                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                     const Expr hit = (in[0] == in[1]) | (in[0] != in[0]);
+                                     return std::vector<Expr>{select(hit, in[0].constant(1), in[0].constant(0))};
+                                   },
+                                   {.doc = "1 where a is b or NaN.", .error_class = ErrorClass::exact});
+    made.differentiable = false;
+    return made;
+  }();
+  return op;
+}
+
+// dy / hits where there is a hit.
+const OpDef& share_op() {
+  static const OpDef op = [] {
+    OpDef made = make_pointwise_op("extreme.grad", 3,
+                                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                     return std::vector<Expr>{select(in[0] != 0, in[2] / in[1], in[2].constant(0))};
+                                   },
+                                   {.doc = "Gradient of max and min."});
+    complete_pointwise(made);
+    return made;
+  }();
+  return op;
+}
+
+// Elements that share the extreme share its gradient; so does NaN, which is any extreme that it takes part in.
 void extreme_gradient(GradContext& g) {
   const auto& a = g.attrs<ReduceAttrs>();
   const std::source_location at = g.where();
-  const Shape& shape = g.input_shape(0);
-  const Tensor best = spread(g.output(), shape, a.axes, at);
-  const Tensor hit = equal(g.input(0), {best, at});
-  const Tensor hits = call_sum({cast({hit, at}, g.input_dtype(0)), at}, {a.axes, 1});
-  const Tensor dy = spread(g.upstream(), shape, a.axes, at);
-  const Tensor share = div({dy, at}, {broadcast_to({hits, at}, shape), at});
-  g.set(0, where({hit, at}, {share, at}, {0.0, at}));
+  const Shape kept = reduced_shape(g.input_shape(0), a.axes, true);
+  const Tensor best = reshape({g.output(), at}, kept), dy = reshape({g.upstream(), at}, kept);
+  const Tensor hit = invoke1(hit_op(), {g.input(0), Operand(best, at)});
+  const Tensor hits = call_sum({hit, at}, {a.axes, 1});
+  g.set(0, invoke1(share_op(), {Operand(hit, at), Operand(hits, at), Operand(dy, at)}));
 }
 
 OpDef extreme(std::string name, std::string doc, bool largest) {

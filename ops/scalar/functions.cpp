@@ -87,36 +87,64 @@ Expr bounded(Expr x) {
 // d/dx of x gate(x).
 Expr gated(Expr x, Expr gate, Expr gate_slope) { return gate + bounded(x) * gate_slope; }
 
+// The density of the normal distribution.
+Expr normal_density(Expr x) {
+  constexpr double density = std::numbers::sqrt2 / 2 * std::numbers::inv_sqrtpi;
+  return density * exp(-0.5 * x * x);
+}
+
+// The slope of sigmoid is not gate (1 - gate): where gate is nearly 1, the difference has no digits left, and second
+// derivatives consist of it.
+Expr sigmoid_slope(Expr x) { return 0.25 * tanh_slope(0.5 * x); }
+
 Expr derivative_of_gelu(Args a, Expr, std::uint32_t) {
-  constexpr double sqrt_half = std::numbers::sqrt2 / 2, density = sqrt_half * std::numbers::inv_sqrtpi;
   const Expr x = bounded(a[0]);
-  return gated(x, 0.5 * (1 + erf(sqrt_half * x)), density * exp(-0.5 * x * x));
+  return gated(x, normal_cdf(x), normal_density(x));
 }
 
 Expr derivative_of_gelu_tanh(Args a, Expr, std::uint32_t) {
   constexpr double linear = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi, cubic = 0.044715 * linear;
   const Expr x = bounded(a[0]);
-  const Expr gate = sigmoid(x * (linear + cubic * x * x));
-  return gated(x, gate, gate * (1 - gate) * (linear + 3 * cubic * x * x));
+  const Expr exponent = x * (linear + cubic * x * x);
+  return gated(x, sigmoid(exponent), sigmoid_slope(exponent) * (linear + 3 * cubic * x * x));
 }
 
-Expr derivative_of_silu(Args a, Expr, std::uint32_t) {
-  const Expr gate = sigmoid(a[0]);
-  return gated(a[0], gate, gate * (1 - gate));
-}
+Expr derivative_of_silu(Args a, Expr, std::uint32_t) { return gated(a[0], sigmoid(a[0]), sigmoid_slope(a[0])); }
 
-Expr derivative_of_pow(Args a, Expr value, std::uint32_t which) {
+// Of x^y by x: y x^(y-1). x^0 is constant, also at 0, where x^-1 is infinite; so is x^infinity where it is 0. Where
+// x^(y-1) is out of range but x^y is not, as may be for y = -1, upstream x^y / x may be in it.
+Expr chain_of_base(Expr x, Expr y, Expr value, Expr upstream) {
   const Expr zero = value.constant(0), one = value.constant(1);
-  if (which == 0) {  // x^0 is constant, also at 0, where x^-1 is infinite
-    const Expr exponent = select(a[1] == 0, one, a[1]);
-    return select(a[1] == 0, zero, exponent * pow(a[0], exponent - 1));
-  }
-  return select(a[0] > 0, value * log(select(a[0] > 0, a[0], one)), zero);
+  const double least = value.dtype() == LKS_F64 ? 0x1p-1022 : 0x1p-126;
+  const auto in_range = [&](Expr v) { return (abs(v) >= least) & (abs(v) <= 1 / least); };
+  const Expr exponent = select(y == 0, one, y);
+  const Expr power = pow(x, exponent - 1);
+  const Expr lost = !in_range(power) & in_range(value);
+  const Expr quotient = upstream * value / select(x == 0, one, x);
+  const Expr flat = (y == 0) | ((power == 0) & (abs(y) == value.constant(HUGE_VAL)));
+  const Expr slope = select(lost, exponent * quotient, upstream * (exponent * power));
+  // y - 1 may round to an integer where y is none, and a root of a negative number then seems to have a slope.
+  return select(flat, zero, select(value == value, slope, value));
 }
 
-// Of the smaller of two: 1 for it, 0 for the other; equal ones share.
-Expr derivative_of_choice(Expr chosen, Expr other) {
-  return select(chosen < other, chosen.constant(1), select(chosen == other, chosen.constant(0.5), chosen.constant(0)));
+// By y: x^y log x, which is NaN for negative x. 0^y is 0 for all y > 0, and infinity^y for all y < 0; there, and at y =
+// 0 as from that side, 0 times infinity stands for 0.
+Expr chain_of_exponent(Expr x, Expr y, Expr value, Expr upstream) {
+  const Expr infinity = value.constant(HUGE_VAL);
+  const Expr constant = ((x == 0) & (y >= 0)) | ((x == infinity) & (y <= 0));
+  return select(constant, value.constant(0), upstream * value * log(x));
+}
+
+Expr chain_of_pow(Args a, Expr value, std::uint32_t which, Expr upstream) {
+  return which == 0 ? chain_of_base(a[0], a[1], value, upstream) : chain_of_exponent(a[0], a[1], value, upstream);
+}
+
+// Of the smaller of two: all for it, nothing for the other; equal ones share. NaN is chosen before any number.
+Expr chain_of_choice(Expr chosen, Expr other, Expr upstream) {
+  const Expr zero = upstream.constant(0), half = 0.5 * upstream;
+  const Expr of_nan = select(other == other, upstream, half);
+  const Expr of_no_less = select(chosen == chosen, zero, of_nan);
+  return select(chosen < other, upstream, select(chosen == other, half, of_no_less));
 }
 
 void add_exponential(Table& t) {
@@ -127,25 +155,27 @@ void add_exponential(Table& t) {
            unary<exp_f32>, unary<exp_f64>);
   add_both(t,
            {.name = "log",
-            .derivative = [](Args a, Expr, std::uint32_t) { return 1 / a[0]; },
+            .chain = [](Args a, Expr, std::uint32_t, Expr upstream) { return upstream / a[0]; },
             .oracle = [](Numbers a) { return std::log(a[0]); }},
            unary<log_f32>, unary<log_f64>);
   add_both(t,
-           {.name = "pow",
-            .arity = 2,
-            .derivative = derivative_of_pow,
-            .oracle = [](Numbers a) { return std::pow(a[0], a[1]); }},
+           {.name = "pow", .arity = 2, .chain = chain_of_pow, .oracle = [](Numbers a) { return std::pow(a[0], a[1]); }},
            binary<pow_f32>, binary<pow_f64>);
   add_both(t,
            {.name = "tanh",
-            .derivative = [](Args, Expr y, std::uint32_t) { return 1 - y * y; },
+            .derivative = [](Args a, Expr, std::uint32_t) { return tanh_slope(a[0]); },
             .oracle = [](Numbers a) { return std::tanh(a[0]); }},
            unary<tanh_f32>, unary<tanh_f64>);
   add_both(t,
            {.name = "sigmoid",
-            .derivative = [](Args, Expr y, std::uint32_t) { return y * (1 - y); },
+            .derivative = [](Args a, Expr, std::uint32_t) { return sigmoid_slope(a[0]); },
             .oracle = [](Numbers a) { return oracles::sigmoid(a[0]); }},
            unary<sigmoid_f32>, unary<sigmoid_f64>);
+  add_both(t,
+           {.name = "tanh_slope",
+            .derivative = [](Args a, Expr slope, std::uint32_t) { return -2 * tanh(a[0]) * slope; },
+            .oracle = [](Numbers a) { return oracles::tanh_slope(a[0]); }},
+           unary<tanh_slope_f32>, unary<tanh_slope_f64>);
 }
 
 void add_gates(Table& t) {
@@ -163,12 +193,20 @@ void add_gates(Table& t) {
 }
 
 void add_normal(Table& t) {
-  add_both(
-      t,
-      {.name = "erf",
-       .derivative = [](Args a, Expr, std::uint32_t) { return 2 * std::numbers::inv_sqrtpi * exp(-(a[0] * a[0])); },
-       .oracle = [](Numbers a) { return std::erf(a[0]); }},
-      unary<erf_f32>, unary<erf_f64>);
+  add_both(t,
+           {.name = "erf",
+            .derivative =
+                [](Args a, Expr, std::uint32_t) {
+                  const Expr x = bounded(a[0]);
+                  return 2 * std::numbers::inv_sqrtpi * exp(-(x * x));
+                },
+            .oracle = [](Numbers a) { return std::erf(a[0]); }},
+           unary<erf_f32>, unary<erf_f64>);
+  add_both(t,
+           {.name = "normal_cdf",
+            .derivative = [](Args a, Expr, std::uint32_t) { return normal_density(bounded(a[0])); },
+            .oracle = [](Numbers a) { return oracles::normal_cdf(a[0]); }},
+           unary<normal_cdf_f32>, unary<normal_cdf_f64>);
   add_both(
       t,
       {.name = "inverse_normal_cdf",
@@ -181,19 +219,21 @@ void add_normal(Table& t) {
 void add_algebraic(Table& t) {
   add_both(t,
            {.name = "rsqrt",
-            .derivative = [](Args, Expr y, std::uint32_t) { return -0.5 * y * y * y; },
+            .chain = [](Args, Expr y, std::uint32_t, Expr upstream) { return -0.5 * (upstream * y * y * y); },
             .oracle = [](Numbers a) { return 1 / std::sqrt(a[0]); }},
            unary<rsqrt_f32>, unary<rsqrt_f64>);
-  add_both(t,
-           {.name = "minimum",
-            .arity = 2,
-            .derivative = [](Args a, Expr, std::uint32_t i) { return derivative_of_choice(a[i], a[1 - i]); },
-            .oracle = [](Numbers a) { return oracles::minimum(a[0], a[1]); }},
-           binary<minimum_f32>, binary<minimum_f64>);
+  add_both(
+      t,
+      {.name = "minimum",
+       .arity = 2,
+       .chain = [](Args a, Expr, std::uint32_t i, Expr upstream) { return chain_of_choice(a[i], a[1 - i], upstream); },
+       .oracle = [](Numbers a) { return oracles::minimum(a[0], a[1]); }},
+      binary<minimum_f32>, binary<minimum_f64>);
   add_both(t,
            {.name = "maximum",
             .arity = 2,
-            .derivative = [](Args a, Expr, std::uint32_t i) { return derivative_of_choice(-a[i], -a[1 - i]); },
+            .chain = [](Args a, Expr, std::uint32_t i,
+                        Expr upstream) { return chain_of_choice(-a[i], -a[1 - i], upstream); },
             .oracle = [](Numbers a) { return oracles::maximum(a[0], a[1]); }},
            binary<maximum_f32>, binary<maximum_f64>);
 }

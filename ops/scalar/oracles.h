@@ -33,9 +33,16 @@ inline long double normal_pdf(long double z) { return std::exp(-z * z / 2) / std
 
 /// Distribution function of the normal distribution.
 inline long double normal_cdf(long double z) {
+  if (std::fabs(z) > 200) return z < 0 ? 0 : 1;  // and past that, 0 times infinity
   const Sum argument = Sum{-z, 0} * inverse_sqrt2;
   const long double slope = 2 / std::sqrt(pi) * std::exp(-argument.high * argument.high);
   return (std::erfc(argument.high) - slope * argument.low) / 2;
+}
+
+/// 1 - tanh(x)^2.
+inline long double tanh_slope(long double x) {
+  const long double t = std::exp(-2 * std::fabs(x));
+  return 4 * t / ((1 + t) * (1 + t));
 }
 
 inline long double sigmoid(long double x) {

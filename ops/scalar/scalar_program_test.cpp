@@ -132,7 +132,8 @@ T derivative(const ScalarFunction& f, std::uint32_t which, std::span<const T> at
   ProgramBuilder builder;
   std::vector<Expr> args;
   for (std::uint32_t i = 0; i < f.arity; ++i) args.push_back(builder.input(f.dtype));
-  const Expr result = f.derivative(args, builder.call(f, args), which);
+  const Expr value = builder.call(f, args);
+  const Expr result = f.times_derivative(value.constant(1), args, value, which);
   const Program program = builder.finish(std::span(&result, 1));
   Interpreter interpreter(program);
   return run<T>(interpreter, at.first(f.arity));
@@ -161,7 +162,7 @@ const std::vector<std::array<double, 2>>& points_of(const std::string& name) {
 
 TEST(ScalarDerivative, agrees_with_difference_quotients_of_the_oracle) {
   for (const ScalarFunction* f : scalar_functions()) {
-    ASSERT_TRUE(f->derivative) << f->name;
+    ASSERT_TRUE(f->differentiable()) << f->name;
     for (const auto& point : points_of(f->name)) {
       const std::array<long double, 2> exact = {point[0], point[1]};
       const std::array<float, 2> single = {static_cast<float>(point[0]), static_cast<float>(point[1])};
@@ -195,8 +196,28 @@ TEST(ScalarDerivative, of_pow_is_finite_at_its_edges) {
   EXPECT_EQ(derivative_f64("pow", 0, 0, 1), 1);
   EXPECT_EQ(derivative_f64("pow", 0, 0, 2), 0);
   EXPECT_EQ(derivative_f64("pow", 0, -3, 2), -6);
-  EXPECT_EQ(derivative_f64("pow", 1, 0, 2), 0);   // no logarithm of zero
-  EXPECT_EQ(derivative_f64("pow", 1, -3, 2), 0);  // nor of a negative number
+  EXPECT_EQ(derivative_f64("pow", 0, 0.5, HUGE_VAL), 0);
+  EXPECT_EQ(derivative_f64("pow", 0, 2, -HUGE_VAL), 0);
+  EXPECT_EQ(derivative_f64("pow", 1, 0, 2), 0);  // 0^y is 0 beside 2, too
+  EXPECT_EQ(derivative_f64("pow", 1, 0, 0), 0);
+  EXPECT_EQ(derivative_f64("pow", 1, 0, -1), -HUGE_VAL);
+  EXPECT_TRUE(std::isnan(derivative_f64("pow", 1, -2, 2)));  // (-2)^y is no number beside 2
+  EXPECT_TRUE(std::isnan(derivative_f64("pow", 1, -2, 0.5)));
+  EXPECT_TRUE(std::isnan(derivative_f64("pow", 1, std::nan(""), 2)));
+  EXPECT_EQ(derivative_f64("pow", 1, HUGE_VAL, -1), 0);
+  EXPECT_EQ(derivative_f64("pow", 1, HUGE_VAL, 2), HUGE_VAL);
+}
+
+TEST(ScalarDerivative, of_a_choice_goes_to_nan) {
+  const double nan = std::nan("");
+  for (const char* name : {"minimum", "maximum"}) {
+    EXPECT_EQ(derivative_f64(name, 0, nan, 3), 1);
+    EXPECT_EQ(derivative_f64(name, 1, nan, 3), 0);
+    EXPECT_EQ(derivative_f64(name, 0, 3, nan), 0);
+    EXPECT_EQ(derivative_f64(name, 1, 3, nan), 1);
+    EXPECT_EQ(derivative_f64(name, 0, nan, nan), 0.5);
+    EXPECT_EQ(derivative_f64(name, 1, nan, nan), 0.5);
+  }
 }
 
 TEST(ScalarDerivative, of_gates_is_0_or_1_far_out) {

@@ -64,7 +64,9 @@ const std::vector<Compiled<T>>& compiled_functions() {
       {"rsqrt", 1, unary<T, rsqrt_f32, rsqrt_f64>},
       {"minimum", 2, binary<T, minimum_f32, minimum_f64>},
       {"maximum", 2, binary<T, maximum_f32, maximum_f64>},
-      {"inverse_normal_cdf", 1, unary<T, inverse_normal_cdf_f32, inverse_normal_cdf_f64>}};
+      {"inverse_normal_cdf", 1, unary<T, inverse_normal_cdf_f32, inverse_normal_cdf_f64>},
+      {"tanh_slope", 1, unary<T, tanh_slope_f32, tanh_slope_f64>},
+      {"normal_cdf", 1, unary<T, normal_cdf_f32, normal_cdf_f64>}};
   return all;
 }
 

@@ -14,12 +14,15 @@ Tensor mul(Operand a, Operand b);
 /// Integers truncate toward zero, and x / 0 is 0.
 Tensor div(Operand a, Operand b);
 Tensor neg(Operand x);
-Tensor abs(Operand x);
+Tensor abs(Operand x);  // gradient 0 at 0, NaN at NaN
 Tensor square(Operand x);
-/// The smaller of each pair; NaN if either is NaN; -0 is below +0.
+/// The smaller of each pair; NaN if either is NaN; -0 is below +0. The gradient goes to what was chosen: shared by
+/// equal operands, and to NaN where there is one, or two.
 Tensor minimum(Operand a, Operand b);
 Tensor maximum(Operand a, Operand b);
-/// x, but no less than `low` and no more than `high`; NaN stays. Gradient 1 where low <= x <= high, else 0.
+/// x, but no less than `low` and no more than `high`, as minimum(maximum(x, low), high): where the bounds cross,
+/// `high`. NaN of any operand propagates. The gradient goes to x where low <= x <= high, also where x equals a bound,
+/// else to the bound that is the result; where x is NaN it is 0 (but NaN if what arrives is infinite or NaN).
 Tensor clip(Operand x, Operand low, Operand high);
 
 inline Tensor operator+(Operand a, Operand b) { return add(a, b); }
@@ -31,6 +34,7 @@ inline Tensor operator-(Operand x) { return neg(x); }
 // -- functions; f32 and f64.
 Tensor sqrt(Operand x);
 Tensor rsqrt(Operand x);  // 1 / sqrt(x)
+/// x to the power y. The gradient by y, x^y log x, is NaN for x < 0, and 0 for x = 0 where y >= 0.
 Tensor pow(Operand x, Operand y);
 Tensor exp(Operand x);
 Tensor log(Operand x);

@@ -50,7 +50,8 @@ struct Pool2d {
   Padding padding = Padding::valid();
 };
 
-/// Largest element under each window; padding never wins. The gradient goes to the first of several. f32, f64.
+/// Largest element under each window, as max() chooses: +0 before -0, NaN before all; padding never wins. The gradient
+/// goes to the first of several. f32, f64.
 Tensor max_pool2d(Operand x, Pool2d options = {});
 /// Mean under each window, over the elements that are inside the image. f32, f64.
 Tensor avg_pool2d(Operand x, Pool2d options = {});
@@ -64,9 +65,10 @@ Tensor softmax(Operand x, std::int64_t axis = -1);
 Tensor log_softmax(Operand x, std::int64_t axis = -1);
 
 /// -log softmax(logits)[label] per row: logits (…, C), labels (…) of i32 or i64; gives (…). A label outside [0, C)
-/// gives NaN. f32, f64.
+/// gives NaN, and with no classes (C = 0) every label is outside. f32, f64.
 Tensor sparse_cross_entropy(Operand logits, Operand labels);
-/// -sum(targets · log softmax(logits)) per row; targets of the logits' shape.
+/// -sum(targets · log softmax(logits)) per row; targets of the logits' shape. A class of probability 0 (a logit of
+/// -infinity) whose target is 0 counts as 0. A sum over no classes is 0, so the loss is -0.
 Tensor cross_entropy(Operand logits, Operand targets);
 
 }  // namespace lockstep

@@ -15,7 +15,7 @@ Tensor sum(Operand x, Reduce options = {});
 /// Arithmetic mean; f32, f64.
 Tensor mean(Operand x, Reduce options = {});
 /// Largest and smallest element; NaN propagates, -0 is below +0. The axes must not be empty. Elements that share the
-/// extreme share its gradient. numeric.
+/// extreme share its gradient; where there is NaN, it goes to NaN. numeric.
 Tensor max(Operand x, Reduce options = {});
 Tensor min(Operand x, Reduce options = {});
 

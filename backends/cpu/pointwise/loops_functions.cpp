@@ -26,6 +26,8 @@ UNARY(gelu)
 UNARY(gelu_tanh)
 UNARY(silu)
 UNARY(inverse_normal_cdf)
+UNARY(tanh_slope)
+UNARY(normal_cdf)
 BINARY(pow)
 BINARY(minimum)
 BINARY(maximum)
@@ -51,13 +53,14 @@ struct Known {
   { #name, version, &arity < name##_function, float>, &arity < name##_function, double> }
 
 constexpr Known functions[] = {
-    KNOWN(unary, exp, 1),      KNOWN(unary, log, 1),
-    KNOWN(unary, tanh, 1),     KNOWN(unary, sigmoid, 1),
-    KNOWN(unary, erf, 1),      KNOWN(unary, rsqrt, 1),
-    KNOWN(unary, gelu, 1),     KNOWN(unary, gelu_tanh, 1),
-    KNOWN(unary, silu, 1),     KNOWN(unary, inverse_normal_cdf, 1),
-    KNOWN(binary, pow, 1),     KNOWN(binary, minimum, 1),
-    KNOWN(binary, maximum, 1),
+    KNOWN(unary, exp, 1),        KNOWN(unary, log, 1),
+    KNOWN(unary, tanh, 1),       KNOWN(unary, sigmoid, 1),
+    KNOWN(unary, erf, 1),        KNOWN(unary, rsqrt, 1),
+    KNOWN(unary, gelu, 1),       KNOWN(unary, gelu_tanh, 1),
+    KNOWN(unary, silu, 1),       KNOWN(unary, inverse_normal_cdf, 1),
+    KNOWN(binary, pow, 1),       KNOWN(binary, minimum, 1),
+    KNOWN(binary, maximum, 1),   KNOWN(unary, tanh_slope, 1),
+    KNOWN(unary, normal_cdf, 1),
 };
 
 }  // namespace

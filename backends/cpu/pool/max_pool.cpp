@@ -1,6 +1,9 @@
 // Max pooling with tap numbers, its gradient and the gradient of that. Every loop runs over channels, which lie side by
 // side. (oneDNN's pooling cannot serve: its workspace, u8 or s32 by its own choice, is no tap number that NaN wins.)
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "backends/cpu/pool/window.h"
 
@@ -25,19 +28,34 @@ class MaxKernel : public lks_kernel {
 
  private:
   static void pool_row(const PoolShape& s, std::int64_t row, const T* image, T* y, std::int32_t* taps) {
-    const std::int64_t top = s.vertical.start(row), end_row = s.vertical.end_tap(row);
     for (std::int64_t column = 0; column < s.horizontal.pooled; ++column, y += s.channels, taps += s.channels) {
-      const std::int64_t end = s.horizontal.end_tap(column), left = s.horizontal.start(column);
-      bool first = true;
-      for (std::int64_t i = s.vertical.first_tap(row); i < end_row; ++i) {
-        for (std::int64_t j = s.horizontal.first_tap(column); j < end; ++j) {
-          const T* from = image + (top + i) * s.image_row() + (left + j) * s.channels;
-          const auto tap = static_cast<std::int32_t>(i * s.horizontal.window + j);
-          first ? begin(from, tap, s.channels, y, taps) : compare(from, tap, s.channels, y, taps);
-          first = false;
-        }
+      pool_window<false>(s, row, column, image, y, taps);
+      // Only where -0 comes out may a +0 have been passed over for it.
+      if (any_negative_zero(y, s.channels)) pool_window<true>(s, row, column, image, y, taps);
+    }
+  }
+
+  template <bool zeros_differ>
+  static void pool_window(const PoolShape& s, std::int64_t row, std::int64_t column, const T* image, T* y,
+                          std::int32_t* taps) {
+    const std::int64_t top = s.vertical.start(row), end_row = s.vertical.end_tap(row);
+    const std::int64_t left = s.horizontal.start(column), end = s.horizontal.end_tap(column);
+    bool first = true;
+    for (std::int64_t i = s.vertical.first_tap(row); i < end_row; ++i) {
+      for (std::int64_t j = s.horizontal.first_tap(column); j < end; ++j) {
+        const T* from = image + (top + i) * s.image_row() + (left + j) * s.channels;
+        const auto tap = static_cast<std::int32_t>(i * s.horizontal.window + j);
+        first ? begin(from, tap, s.channels, y, taps) : compare<zeros_differ>(from, tap, s.channels, y, taps);
+        first = false;
       }
     }
+  }
+
+  static bool any_negative_zero(const T* y, std::int64_t channels) {
+    using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+    Bits any = 0;
+    for (std::int64_t c = 0; c < channels; ++c) any |= Bits{std::bit_cast<Bits>(y[c]) == std::bit_cast<Bits>(-T{0})};
+    return any != 0;
   }
 
   static void begin(const T* from, std::int32_t tap, std::int64_t channels, T* __restrict best,
@@ -46,11 +64,13 @@ class MaxKernel : public lks_kernel {
     for (std::int64_t c = 0; c < channels; ++c) taps[c] = tap;
   }
 
+  template <bool zeros_differ>
   static void compare(const T* __restrict from, std::int32_t tap, std::int64_t channels, T* __restrict best,
                       std::int32_t* __restrict taps) {
     for (std::int64_t c = 0; c < channels; ++c) {
       const T v = from[c], b = best[c];
-      const bool wins = static_cast<int>(v > b) | (static_cast<int>(v != v) & static_cast<int>(b == b));
+      bool wins = static_cast<int>(v > b) | (static_cast<int>(v != v) & static_cast<int>(b == b));
+      if constexpr (zeros_differ) wins |= v == b && std::signbit(b) && !std::signbit(v);
       best[c] = wins ? v : b;
       taps[c] = wins ? tap : taps[c];
     }

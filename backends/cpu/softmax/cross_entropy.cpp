@@ -93,7 +93,10 @@ class CrossEntropyKernel : public lks_kernel {
       for (std::int64_t i = 0; i < rows.extent; i += row_chunk) {
         const std::int64_t n = std::min(row_chunk, rows.extent - i);
         for (std::int64_t k = 0; k < n; ++k) {
-          chunk[k] = ((x[(i + k) * rows.step] - scale.largest) - log_total) * p[(i + k) * target_rows.step];
+          const T log_p = (x[(i + k) * rows.step] - scale.largest) - log_total;
+          const T target = p[(i + k) * target_rows.step];
+          const bool nothing = (target == T{0}) & (log_p == -std::numeric_limits<T>::infinity());
+          chunk[k] = nothing ? T{0} : log_p * target;
         }
         total.add(chunk, n);
       }

@@ -51,6 +51,13 @@ void clear(const Image& x) {
   std::memset(x.t.data, 0, static_cast<std::size_t>(x.t.count()) * host::size_of(x.t.dtype));
 }
 
+// Larger, +0 after -0, NaN after all.
+template <class T>
+bool comes_before(T v, T best) {
+  if (std::isnan(best)) return false;
+  return std::isnan(v) || v > best || (v == best && std::signbit(best) && !std::signbit(v));
+}
+
 class MaxKernel : public lks_kernel {
  public:
   MaxKernel(const Window& window, bool) : a_(window) {}
@@ -63,7 +70,7 @@ class MaxKernel : public lks_kernel {
         T best = 0;
         for_each_tap(a_, x, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t tap) {
           const T v = x.at<T>(n, h, w, c);
-          if (seen && (std::isnan(best) || !(std::isnan(v) || v > best))) return;
+          if (seen && !comes_before(v, best)) return;
           seen = true;
           best = v;
           taps.at<std::int32_t>(n, oh, ow, c) = static_cast<std::int32_t>(tap);

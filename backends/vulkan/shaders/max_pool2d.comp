@@ -1,5 +1,5 @@
 #version 460
-// The largest tap under each window and its number: the first of several, NaN over everything.
+// The largest tap under each window and its number: the first of several, +0 before -0, NaN before everything.
 #include "common.glsl"
 #include "window.glsl"
 #include "ordered.glsl"
@@ -22,7 +22,7 @@ void main() {
   for (int i = first_row; i < end_row; ++i) {
     for (int j = first_column; j < end_column; ++j) {
       const uint64_t from = position_of(at, top + i, left + j, p.height, p.width, p.channels);
-      const KEY bits = (KEYS(p.a) + from).v, key = key_of_equal_zeros(bits);
+      const KEY bits = (KEYS(p.a) + from).v, key = key_of(bits, highest);
       if (best_tap < 0 || key > best) {
         best = key;
         best_bits = bits;

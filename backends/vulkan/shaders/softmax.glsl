@@ -23,13 +23,13 @@ T exp_of(T x) { return exp_f64(x); }
 T log_of(T x) { return log_f64(x); }
 T number_of(KEY bits) { return from_bits(uint64_t(bits)); }
 T negative(T x) { return from_bits(packUint2x32(unpackDouble2x32(x)) ^ 0x8000000000000000ul); }
-const uint64_t nan_as_bits = 0x7ff8000000000000ul;
+const uint64_t nan_as_bits = 0x7ff8000000000000ul, less_than_all_as_bits = 0xfff0000000000000ul;
 #else
 T exp_of(T x) { return exp_f32(x); }
 T log_of(T x) { return log_f32(x); }
 T number_of(KEY bits) { return intBitsToFloat(bits); }
 T negative(T x) { return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u); }
-const uint64_t nan_as_bits = 0x7fc00000ul;
+const uint64_t nan_as_bits = 0x7fc00000ul, less_than_all_as_bits = 0xff800000ul;
 #endif
 
 #define Part T
@@ -58,8 +58,10 @@ T log_probability_at(Params p, uint64_t at, T largest, T log_total) {
 
 #ifdef CROSS_ENTROPY
 T weighted_at(Params p, uint64_t at, T largest, T log_total) {
-  precise const T term = log_probability_at(p, at, largest, log_total) * (TS(p.beside) + at).v;
-  return term;
+  const T log_p = log_probability_at(p, at, largest, log_total), target = (TS(p.beside) + at).v;
+  precise const T term = log_p * target;
+  // 0 times -infinity counts as 0.
+  return target == T(0) && log_p == from_bits(less_than_all_as_bits) ? T(0) : term;
 }
 #endif
 

@@ -38,6 +38,8 @@ constexpr Named known[] = {
     {"minimum", &of_two<float, minimum_f32>, &of_two<double, minimum_f64>},
     {"maximum", &of_two<float, maximum_f32>, &of_two<double, maximum_f64>},
     {"inverse_normal_cdf", &of_one<float, inverse_normal_cdf_f32>, &of_one<double, inverse_normal_cdf_f64>},
+    {"tanh_slope", &of_one<float, tanh_slope_f32>, &of_one<double, tanh_slope_f64>},
+    {"normal_cdf", &of_one<float, normal_cdf_f32>, &of_one<double, normal_cdf_f64>},
 };
 
 }  // namespace

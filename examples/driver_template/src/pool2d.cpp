@@ -42,7 +42,8 @@ struct Max : lks_kernel {
         T best = 0;
         windows.taps(x, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t tap) {
           const T v = x.at<T>(n, h, w, c);
-          const bool wins = first || (!std::isnan(best) && (std::isnan(v) || v > best));
+          const bool above = v > best || (v == best && std::signbit(best) && !std::signbit(v));  // -0 is below +0
+          const bool wins = first || (!std::isnan(best) && (std::isnan(v) || above));
           first = false;
           if (!wins) return;
           best = v;

@@ -1,0 +1,96 @@
+// Derivatives of first and second order of smooth functions of one number, over their whole range, on every device,
+// against what mpmath gives (golden/derivatives.py). A formula whose terms cancel shows here: an oracle's differences
+// are compared beside the largest derivative, which hides what is lost where derivatives are small.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/op_def.h"
+
+namespace lockstep {
+namespace {
+
+struct Row {
+  double x, first, second, third;
+};
+
+const std::map<std::string, std::vector<Row>>& golden() {
+  static const auto* all = [] {
+    auto* made = new std::map<std::string, std::vector<Row>>;
+    std::ifstream file(LOCKSTEP_DERIVATIVES_FILE);
+    for (const auto& r : nlohmann::json::parse(file)) {
+      (*made)[r[0].get<std::string>()].push_back(
+          {r[1].get<double>(), r[2].get<double>(), r[3].get<double>(), r[4].get<double>()});
+    }
+    return made;
+  }();
+  return *all;
+}
+
+class Derivatives : public testing::TestWithParam<std::string> {};
+
+// What a few roundings do: of the result, and of x and what follows from it, by the next derivative. exp(-x^2 / 2) and
+// its like take the error of x^2, so twice that of x, times x. tanh and sigmoid keep their output, not their input:
+// its rounding is an error of 2^-24 (f64: 2^-53) of the largest derivative.
+double allowed(const std::string& name, double x, double derivative, double next, double unit) {
+  const bool from_output = name == "tanh" || name == "sigmoid";
+  return 16 * unit * (std::fabs(derivative) + std::fabs(x * next)) + (from_output ? 4 * unit : 0);
+}
+
+void compare(const std::string& name, const Tensor& given, const std::vector<Row>& rows, bool second, double unit) {
+  const std::vector<double> values = cast(given, f64).to_vector<double>();
+  const double least = unit > 1e-10 ? 0x1p-146 : 0x1p-1070;  // where numbers have few digits left
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& r = rows[i];
+    const double want = second ? r.second : r.first, next = second ? r.third : r.second;
+    if (std::fabs(want) > (unit > 1e-10 ? 3e38 : 1e308)) continue;
+    const double step = allowed(name, r.x, want, next, unit) + least;
+    EXPECT_LE(std::fabs(values[i] - want), step)
+        << name << (second ? "''" : "'") << " of " << r.x << " is " << values[i] << ", not " << want;
+  }
+}
+
+void check(const std::string& name, const std::vector<Row>& rows, DType dtype) {
+  std::vector<double> points;
+  for (const Row& r : rows) points.push_back(r.x);
+  const Tensor x = cast(Tensor(points, Shape{static_cast<std::int64_t>(points.size())}), dtype);
+  const Tensor along = ones(x.shape(), dtype);
+  GradientTape outer;
+  outer.watch(x);
+  const Tensor first = [&] {
+    GradientTape inner;
+    inner.watch(x);
+    return inner.gradient(invoke1(*find_op(name), {x}), x, {.upstream = along});
+  }();
+  const double unit = dtype == f32 ? 0x1p-24 : 0x1p-53;
+  compare(name, first, rows, false, unit);
+  compare(name, outer.gradient(first, x, {.upstream = along}), rows, true, unit);
+}
+
+TEST_P(Derivatives, AreThoseOfMpmath) {
+  const DeviceScope scope{Device(GetParam())};
+  ASSERT_GE(golden().size(), 10u);
+  for (const auto& [name, rows] : golden()) {
+    check(name, rows, f32);
+    check(name, rows, f64);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Derivatives, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const DeviceInfo& device : devices()) names.push_back(device.id);
+                           return names;
+                         }()),
+                         [](const auto& device) {
+                           std::string name = device.param;
+                           std::replace(name.begin(), name.end(), ':', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace lockstep
