@@ -39,8 +39,8 @@ class DescribedCase {
 OpCase widened(const OpCase& c);
 std::vector<RefArray> widened(std::vector<RefArray> arrays);
 
-/// A tensor with the array's values, rounded to its dtype. For Layout::broadcast these must be equal along the last
-/// dimension that has extent.
+/// A tensor with the array's values, rounded to its dtype; where the shape has no room for the layout, a dense one. The
+/// values must be equal along the layout's shared dimension.
 Tensor to_tensor(const RefArray& values, Device device, Layout layout = Layout::dense);
 
 /// A tensor's values.

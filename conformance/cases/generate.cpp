@@ -49,19 +49,38 @@ bool has_mutable_input(const OpDef& op) {
   return std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
 }
 
+bool has_shared_inputs(const OpDef& op, const OpCase& c) {
+  if (has_mutable_input(op)) return false;  // what is written would change under the others
+  for (std::size_t i = 1; i < c.inputs.size(); ++i) {
+    const CaseInput &a = c.inputs[0], &b = c.inputs[i];
+    if (!a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape) return true;
+  }
+  return false;
+}
+
 bool lies_so(Layout layout, const OpDef& op, const OpCase& c) {
   if (layout == Layout::dense) return true;
-  if (has_mutable_input(op)) return false;  // variables are dense
-  if (layout == Layout::shared) {
-    for (std::size_t i = 1; i < c.inputs.size(); ++i) {
-      const CaseInput &a = c.inputs[0], &b = c.inputs[i];
-      if (!a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape) return true;
-    }
-    return false;
+  if (layout == Layout::shared) return has_shared_inputs(op, c);
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    const CaseInput& in = c.inputs[i];
+    if (!in.absent && !in.scalar && layout_of_input(op, c, i, layout) != Layout::dense) return true;
   }
-  return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
-    return !in.absent && !in.scalar && in.shape.rank() > 0 && in.shape.size() > 1;
-  });
+  return false;
+}
+
+// The next layout in a fixed order in which the case differs from a dense one.
+Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
+  for (std::size_t tries = 0; tries < std::size(layouts); ++tries, ++turn) {
+    const Layout layout = layouts[1 + turn % (std::size(layouts) - 1)];
+    if (lies_so(layout, op, c)) return layout;
+  }
+  return Layout::dense;
+}
+
+std::size_t tensor_count(const OpCase& c) {
+  return static_cast<std::size_t>(std::count_if(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
+    return !in.absent && !in.scalar && in.shape.rank() > 0;
+  }));
 }
 
 // Whether elements change their dtype on the way.
@@ -167,9 +186,35 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
     if (!c) continue;
     Values values = choice.of(value_kinds);
     if (!applies(values, op, *c)) values = Values::drawn;
-    Layout layout = choice.of(layouts);
-    if (!lies_so(layout, op, *c)) layout = Layout::dense;
+    const bool mixes = tensor_count(*c) > 1 && choice.below(3) == 0;
+    const Layout layout = mixes ? mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)))
+                                : layout_at(choice.below(2 * std::size(layouts)), op, *c);
     out.add("forward", *c, true, layout, values);
+  }
+}
+
+// Every layout once, on the base with the most room for it; of several operands, some layouts that differ.
+void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases, Choice& choice) {
+  const auto rank_of = [](const OpCase& c) {
+    int rank = 0;
+    for (const CaseInput& in : c.inputs) rank = std::max(rank, in.absent || in.scalar ? 0 : in.shape.rank());
+    return rank;
+  };
+  for (Layout layout : layouts) {
+    const OpCase* best = nullptr;
+    for (const Base& base : bases) {
+      if (!lies_so(layout, op, base.call) || (best && rank_of(base.call) <= rank_of(*best))) continue;
+      best = &base.call;
+    }
+    for (const OpCase* c : {best, &bases.back().call}) {
+      if (c) out.add("forward", *c, false, layout);
+    }
+  }
+  constexpr int mixes = 8;
+  for (int n = 0; n < mixes; ++n) {
+    const OpCase& c = bases[choice.below(bases.size())].call;
+    const auto layout = mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)));
+    if (tensor_count(c) > 1) out.add("forward", c, false, layout);
   }
 }
 
@@ -215,7 +260,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     }
     // Each case in two other layouts and with two other kinds of values, in turn, so that each meets all of them.
     for (int more = 0; more < 2; ++more, ++turn) {
-      out.add("forward", c, false, layouts[1 + turn % (std::size(layouts) - 1)]);
+      out.add("forward", c, false, layout_at(turn, op, c));
       out.add("forward", c, false, Layout::dense, value_kinds[1 + turn % (std::size(value_kinds) - 1)]);
     }
   }
@@ -234,7 +279,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     out.add("forward", largest->call, false, Layout::shared, Values::corners);
     if (!main) continue;
     add_edges(out, op, bases[0], mode == MathMode::strict);
-    for (Layout layout : layouts) out.add("forward", bases.back().call, false, layout);
+    add_layouts(out, op, bases, choice);
     for (const OpCase& c : attribute_variations(op, bases, amount.attributes, amount.seed))
       out.add("forward", c, false);
   }

@@ -77,18 +77,6 @@ OpCase own_case(const OpDef& op, const std::string& name, const std::string& id)
 
 }  // namespace
 
-const char* name_of(Layout layout) {
-  switch (layout) {
-    case Layout::offset: return "offset";
-    case Layout::sliced: return "sliced";
-    case Layout::transposed: return "transposed";
-    case Layout::reversed: return "reversed";
-    case Layout::broadcast: return "broadcast";
-    case Layout::shared: return "shared";
-    default: return "dense";
-  }
-}
-
 const char* name_of(Values values) {
   switch (values) {
     case Values::exact: return "exact";
@@ -108,6 +96,11 @@ const char* name_of(Values values) {
 bool are_exact(Values values) {
   return values == Values::exact || values == Values::wide_first || values == Values::wide_last ||
          values == Values::infinite;
+}
+
+Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout) {
+  const bool is_variable = op.inputs[std::min(i, op.inputs.size() - 1)].mutable_;
+  return is_variable ? Layout::dense : layout_of_operand(layout, i, c.inputs[i].shape);
 }
 
 DType TestCase::dtype() const {
@@ -149,7 +142,9 @@ TestCase parse_test_case(const std::string& id) {
   t.seed = static_cast<std::uint64_t>(*seed);
   constexpr MathMode modes[] = {MathMode::strict, MathMode::fast, MathMode::lockstep};
   t.mode = pick(modes, parts[3], id, "math mode");
-  t.layout = pick(layouts, parts[5], id, "layout");
+  const auto layout = find_layout(parts[5]);
+  if (!layout) t.layout = pick(layouts, parts[5], id, "layout");
+  if (layout) t.layout = *layout;
   t.values = pick(value_kinds, parts[6], id, "kind of values");
   const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@');
   t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);

@@ -4,24 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "conformance/cases/layouts.h"
 #include "lockstep/device.h"
 #include "lockstep/op_def.h"
 
 namespace lockstep::conformance {
-
-/// How the tensors of a case lie in memory. Whatever belongs to no element holds a sentinel.
-enum class Layout : std::uint8_t {
-  dense,
-  offset,      // dense, from an odd offset in a larger block on
-  sliced,      // every second element of a larger block, from an odd offset on
-  transposed,  // dimensions stored in reverse order
-  reversed,    // negative strides
-  broadcast,   // stride 0 along the last dimension that has extent
-  shared,      // inputs of the same dtype and shape are one tensor
-};
-inline constexpr Layout layouts[] = {Layout::dense,    Layout::offset,    Layout::sliced, Layout::transposed,
-                                     Layout::reversed, Layout::broadcast, Layout::shared};
-const char* name_of(Layout layout);
 
 /// What the floating values of a case are like. All but `drawn` replace what the op's case asks for where it leaves a
 /// choice; indices stay as they are.
@@ -60,6 +47,9 @@ struct TestCase {
   /// "forward/matmul/f32/strict/f32.small~17x3,3x129/transposed/wide_first#7".
   std::string id() const;
 };
+
+/// How input i lies in a case of that layout: variables are dense.
+Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout);
 
 /// The case of that id, whether or not a run would have generated it. Throws UsageError LS9001 with what is wrong.
 TestCase parse_test_case(const std::string& id);

@@ -171,17 +171,17 @@ bool is_float_input(const CaseInput& in) {
 
 // What the layout makes of the values: elements that share memory are equal.
 void follow_layout(const TestCase& t, std::vector<RefArray>& arrays) {
-  if (t.layout == Layout::broadcast) {
-    for (RefArray& array : arrays) {
-      int last = array.shape.rank() - 1;
-      while (last > 0 && array.shape[last] == 1) --last;
-      std::int64_t inner = 1;
-      for (int d = last + 1; d < array.shape.rank(); ++d) inner *= array.shape[d];
-      const std::int64_t extent = last < 0 ? 1 : array.shape[last];
-      for (std::int64_t i = 0; i < array.size(); ++i) {
-        array.values[static_cast<std::size_t>(i)] =
-            array.values[static_cast<std::size_t>(i / (extent * inner) * extent * inner + i % inner)];
-      }
+  for (std::size_t input = 0; input < arrays.size(); ++input) {
+    if (t.call.inputs[input].absent || t.call.inputs[input].scalar) continue;
+    RefArray& array = arrays[input];
+    const auto d = shared_dimension(array.shape, layout_of_input(*t.op, t.call, input, t.layout));
+    if (!d) continue;
+    std::int64_t inner = 1;
+    for (int e = *d + 1; e < array.shape.rank(); ++e) inner *= array.shape[e];
+    const std::int64_t extent = array.shape[*d];
+    for (std::int64_t i = 0; i < array.size(); ++i) {
+      array.values[static_cast<std::size_t>(i)] =
+          array.values[static_cast<std::size_t>(i / (extent * inner) * extent * inner + i % inner)];
     }
   }
   if (t.layout != Layout::shared) return;
