@@ -174,6 +174,15 @@ Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
   }
 }
 
+Tensor repeated_tensor(const RefArray& values, Device device) {
+  const std::vector<std::byte> tile = bytes_of(values);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(values.shape.size()) * size_of(values.dtype));
+  for (std::size_t at = 0; at < bytes.size(); at += tile.size()) {
+    std::memcpy(bytes.data() + at, tile.data(), std::min(tile.size(), bytes.size() - at));
+  }
+  return upload(bytes, values.dtype, values.shape, device);
+}
+
 RefArray to_array(const Tensor& tensor) {
   RefArray array = RefArray::zeros(tensor.dtype(), tensor.shape());
   const std::vector<std::byte> bytes = tensor.to_bytes();
@@ -188,6 +197,10 @@ CaseOperands::CaseOperands(const OpDef& op, const OpCase& c, std::span<const Ref
   tensors_.resize(c.inputs.size());
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent || c.inputs[i].scalar) continue;
+    if (values[i].values.size() != static_cast<std::size_t>(c.inputs[i].shape.size())) {
+      tensors_[i] = repeated_tensor({values[i].dtype, c.inputs[i].shape, values[i].values, {}}, device);
+      continue;
+    }
     const bool shares = layout == Layout::shared && i > 0 && tensors_[0] && values[i].dtype == values[0].dtype &&
                         values[i].shape == values[0].shape && values[i].values == values[0].values;
     tensors_[i] = shares ? *tensors_[0] : to_tensor(values[i], device, layout_of_input(op, c, i, layout));

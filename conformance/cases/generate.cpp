@@ -5,6 +5,7 @@
 #include <set>
 
 #include "conformance/cases/attributes.h"
+#include "conformance/cases/choice_values.h"
 #include "conformance/cases/extents.h"
 #include "conformance/cases/values.h"
 #include "conformance/checks/gradient.h"
@@ -44,6 +45,26 @@ bool is_empty(const OpCase& c) {
   return std::any_of(c.inputs.begin(), c.inputs.end(),
                      [](const CaseInput& in) { return !in.absent && !in.scalar && in.shape.size() == 0; });
 }
+
+}  // namespace
+
+std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base) {
+  std::vector<std::int64_t> extents;
+  for (const ExtentGroup& g : base.groups) extents.push_back(g.extent);
+  const bool has_indices = std::any_of(base.call.inputs.begin(), base.call.inputs.end(),
+                                       [](const CaseInput& in) { return in.values.kind == CaseValues::Kind::indices; });
+  for (std::size_t g = 0; g < extents.size(); ++g) {
+    // Indices may point into what an attribute measures, such as a window.
+    if (has_indices && !base.groups[g].attributes.empty()) continue;
+    const std::int64_t own = extents[g];
+    for (extents[g] = 1; extents[g] < own; ++extents[g]) {
+      if (resized(op, base.call, base.groups, extents)) break;
+    }
+  }
+  return extents;
+}
+
+namespace {
 
 bool has_mutable_input(const OpDef& op) {
   return std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
@@ -162,19 +183,39 @@ std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DTyp
   return bases;
 }
 
-// All ones; each extent zero; each extent long while the others are one.
+// All as small as can be; each extent zero; each extent long while the others are small.
 void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
   // What divides a long sum has no exact result, and the bound of such a sum tells nothing.
   if (op.error_class == ErrorClass::sum && op.decompose) beyond = false;
-  std::vector<std::int64_t> ones(base.groups.size(), 1);
-  if (auto c = resized(op, base.call, base.groups, ones)) out.add("forward", *c, true);
+  const std::vector<std::int64_t> small = smallest_extents(op, base);
+  if (auto c = resized(op, base.call, base.groups, small)) out.add("forward", *c, true);
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (std::int64_t extent : {std::int64_t{0}, std::int64_t{10007}, beyond_16_bits}) {
       if (extent == beyond_16_bits && !beyond) continue;
-      std::vector<std::int64_t> extents = ones;
+      std::vector<std::int64_t> extents = small;
       extents[g] = extent;
       auto c = resized(op, base.call, base.groups, extents);
       if (c && cost_of(op, *c, extents, 8.0 * beyond_16_bits) <= most_steps) out.add("forward", *c, true);
+    }
+  }
+}
+
+// Refusals of an index that lies outside, at many places.
+void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  for (const Base& base : bases) {
+    if (!checks_indices(op, base.call)) continue;
+    for (std::size_t g = 0; g < base.groups.size(); ++g) {
+      const auto has_indices = [&](const ExtentGroup::Dimension& d) {
+        return base.call.inputs[d.input].values.kind == CaseValues::Kind::indices;
+      };
+      if (std::none_of(base.groups[g].dims.begin(), base.groups[g].dims.end(), has_indices)) continue;
+      std::vector<std::int64_t> extents;
+      for (const ExtentGroup& group : base.groups) extents.push_back(group.extent);
+      extents[g] = beyond_16_bits + 77;
+      const auto c = resized(op, base.call, base.groups, extents);
+      if (c) out.add("refusal", *c, true, Layout::dense, Values::bad_index);
+      out.add("refusal", base.call, false, Layout::dense, Values::bad_index);
+      break;
     }
   }
 }
@@ -210,6 +251,11 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
       if (c) out.add("forward", *c, false, layout);
     }
   }
+  // Inputs of one shape that lie in as many elements, and in another order.
+  for (const Base& base : bases) {
+    if (!has_shared_inputs(op, base.call)) continue;
+    for (unsigned n : {18u, 272u, 108u, 198u}) out.add("forward", base.call, false, mixed_layout(n));
+  }
   constexpr int mixes = 8;
   for (int n = 0; n < mixes; ++n) {
     const OpCase& c = bases[choice.below(bases.size())].call;
@@ -221,6 +267,7 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
 }  // namespace
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
+  if (wanted == Values::bad_index) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // What every format that fast mode may use holds.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
@@ -277,11 +324,24 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     });
     out.add("forward", largest->call, false, Layout::dense, Values::corners);
     out.add("forward", largest->call, false, Layout::shared, Values::corners);
+    if (mode == MathMode::strict) add_bad_indices(out, op, bases);
     if (!main) continue;
     add_edges(out, op, bases[0], mode == MathMode::strict);
+    const auto most_groups = std::max_element(
+        bases.begin(), bases.end(), [](const Base& a, const Base& b) { return a.groups.size() < b.groups.size(); });
+    if (most_groups->groups.size() > bases[0].groups.size()) add_edges(out, op, *most_groups, mode == MathMode::strict);
     add_layouts(out, op, bases, choice);
     for (const OpCase& c : attribute_variations(op, bases, amount.attributes, amount.seed))
       out.add("forward", c, false);
+  }
+  return out.take();
+}
+
+std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount) {
+  Collector out(op, mode, amount.seed);
+  if (!op.cases) return {};
+  for (const OpCase& c : op.cases()) {
+    if (!c.error) out.add("forward", c, false);
   }
   return out.take();
 }
@@ -297,9 +357,11 @@ std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amoun
     for (const CaseInput& in : c.inputs) elements += in.absent || in.scalar ? 0 : in.shape.size();
     const bool heavy = elements > 4000;
     const bool main = mode == MathMode::strict && c.inputs[0].dtype == DType::f32;
+    if (mode == MathMode::fast && (heavy || c.inputs[0].dtype != DType::f32)) continue;
     if (!heavy || main) out.add("gradient", c, false);
-    if (!heavy) out.add("second_gradient", c, false);
+    if (!heavy && mode != MathMode::fast) out.add("second_gradient", c, false);
   }
+  if (mode == MathMode::fast) return out.take();
   std::vector<Base> bases = bases_of(op, own, DType::f32);
   std::erase_if(bases, [&](const Base& b) { return !has_gradient(op, b.call); });
   if (bases.empty()) return out.take();

@@ -10,7 +10,8 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside", "refusal"};
+constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside",
+                                       "repeat",  "sizes",    "refusal"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {
@@ -89,13 +90,19 @@ const char* name_of(Values values) {
     case Values::corners: return "corners";
     case Values::ties: return "ties";
     case Values::infinite: return "infinite";
+    case Values::sparse_first: return "sparse_first";
+    case Values::sparse_last: return "sparse_last";
+    case Values::extremes: return "extremes";
+    case Values::bits: return "bits";
+    case Values::neighbours: return "neighbours";
+    case Values::bad_index: return "bad_index";
     default: return "drawn";
   }
 }
 
 bool are_exact(Values values) {
   return values == Values::exact || values == Values::wide_first || values == Values::wide_last ||
-         values == Values::infinite;
+         values == Values::sparse_first || values == Values::sparse_last || values == Values::infinite;
 }
 
 Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout) {
@@ -145,12 +152,16 @@ TestCase parse_test_case(const std::string& id) {
   const auto layout = find_layout(parts[5]);
   if (!layout) t.layout = pick(layouts, parts[5], id, "layout");
   if (layout) t.layout = *layout;
-  t.values = pick(value_kinds, parts[6], id, "kind of values");
+  if (parts[6] == name_of(Values::bad_index)) {
+    t.values = Values::bad_index;
+  } else {
+    t.values = pick(value_kinds, parts[6], id, "kind of values");
+  }
   const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@');
   t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);
   if (at != std::string::npos) {
     auto call =
-        with_attribute(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));
+        with_attributes(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));
     if (!call) refuse(id, "the op does not take this attribute", "change only attributes that the op has");
     t.call = std::move(*call);
   }

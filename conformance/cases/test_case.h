@@ -13,27 +13,35 @@ namespace lockstep::conformance {
 /// What the floating values of a case are like. All but `drawn` replace what the op's case asks for where it leaves a
 /// choice; indices stay as they are.
 enum class Values : std::uint8_t {
-  drawn,       // as the op's case asks
-  exact,       // small integers: all sums are exact, in any order
-  wide_first,  // 13-bit odd integers in the first input, -1, 0 and 1 in the others: exact, and short formats lose bits
-  wide_last,   // the same with the last input
-  spread,      // signs and magnitudes over many powers of two
-  tiny,        // around the smallest normal number, subnormal ones among them
-  special,     // zeros of both signs, infinities, NaN, the largest and the smallest numbers among ordinary ones
-  cancelling,  // terms that nearly cancel
-  corners,     // special numbers and the ends of integers, in all pairs; for choices zeros of both signs and some NaN
-  ties,        // for conversions: halfway between two results, and beside
-  infinite,    // small integers and a few infinities: all sums are exact, infinite or NaN, in any order
+  drawn,         // as the op's case asks
+  exact,         // small integers: all sums are exact, in any order
+  wide_first,    // odd integers of as many bits as sums stay exact with in the first input, -1, 0 and 1 in the others
+  wide_last,     // the same with the last input
+  spread,        // signs and magnitudes over many powers of two
+  tiny,          // around the smallest normal number, subnormal ones among them
+  special,       // zeros of both signs, infinities, NaN, the largest and the smallest numbers among ordinary ones
+  cancelling,    // terms that nearly cancel
+  corners,       // special numbers and the ends of integers, in all pairs; for choices zeros of both signs and some NaN
+  ties,          // for conversions: halfway between two results, and beside
+  infinite,      // small integers and a few infinities: all sums are exact, infinite or NaN, in any order
+  sparse_first,  // mostly zeros in all inputs but the first, whose integers need nearly all bits: exact, of any length
+  sparse_last,   // the same with the last input
+  extremes,      // for choices: the answer first, last and around powers of two; ties; one unit away; rows of -inf
+  bits,          // for what is moved or compared: any bits
+  neighbours,    // … and few numbers, one unit apart
+  bad_index,     // for refusals: one index that lies outside, at one place after the other
 };
-inline constexpr Values value_kinds[] = {Values::drawn,   Values::exact, Values::wide_first, Values::wide_last,
-                                         Values::spread,  Values::tiny,  Values::special,    Values::cancelling,
-                                         Values::corners, Values::ties,  Values::infinite};
+inline constexpr Values value_kinds[] = {
+    Values::drawn,       Values::exact,    Values::wide_first, Values::wide_last,
+    Values::spread,      Values::tiny,     Values::special,    Values::cancelling,
+    Values::corners,     Values::ties,     Values::infinite,   Values::sparse_first,
+    Values::sparse_last, Values::extremes, Values::bits,       Values::neighbours};
 const char* name_of(Values values);
 /// Whether all finite sums of such numbers are exact, in any order.
 bool are_exact(Values values);
 
 struct TestCase {
-  std::string suite;  // "forward", "gradient", "second_gradient", "beside", "refusal"
+  std::string suite;  // "forward", "gradient", "second_gradient", "beside", "repeat", "sizes", "refusal", "pair"
   const OpDef* op = nullptr;
   OpCase call;
   bool resized = false;  // its extents are not those of the op's own case, and part of the id
