@@ -45,78 +45,81 @@ Tensor upload(const std::vector<std::byte>& bytes, DType dtype, const Shape& sha
   return Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, shape}, device);
 }
 
-// The elements in the order of `order`, each at that multiple of `step` elements, after `first` others.
-std::vector<std::byte> scattered(const std::vector<std::byte>& dense, std::size_t size, std::int64_t first,
-                                 std::int64_t step, const std::vector<std::int64_t>& order) {
-  const auto count = static_cast<std::int64_t>(order.size());
-  std::vector<std::byte> bytes(static_cast<std::size_t>(first + count * step) * size, sentinel);
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::memcpy(bytes.data() + static_cast<std::size_t>(first + i * step) * size,
-                dense.data() + static_cast<std::size_t>(order[static_cast<std::size_t>(i)]) * size, size);
-  }
-  return bytes;
-}
-
-std::vector<std::int64_t> in_order(std::int64_t count) {
-  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = i;
-  return order;
-}
-
 Tensor with_offset(const RefArray& a, Device device) {
   constexpr std::int64_t before = 3;
-  const auto bytes = scattered(bytes_of(a), size_of(a.dtype), before, 1, in_order(a.size()));
+  const std::vector<std::byte> dense = bytes_of(a);
+  std::vector<std::byte> bytes(before * size_of(a.dtype), sentinel);
+  bytes.insert(bytes.end(), dense.begin(), dense.end());
   const Tensor block = upload(bytes, a.dtype, Shape{before + a.size()}, device);
   return reshape(slice(block, {Slice{0, before}}), NewShape(a.shape));
 }
 
-// Over a block with twice the last extent, starting at its second element.
-Tensor sliced(const RefArray& a, Device device) {
-  const auto bytes = scattered(bytes_of(a), size_of(a.dtype), 1, 2, in_order(a.size()));
-  Shape doubled = a.shape;
-  doubled.set_dim(-1, 2 * a.shape[-1]);
-  std::vector<std::byte> block(bytes.begin(), bytes.end() - static_cast<std::ptrdiff_t>(size_of(a.dtype)));
-  return slice(upload(block, a.dtype, doubled, device), {Slice{a.shape.rank() - 1, 1, std::nullopt, 2}});
+// The extent that dimension d takes in the block.
+std::int64_t stored_extent(const Placement::Dimension& d, std::int64_t extent) {
+  return d.before + d.after + extent * std::abs(d.step);
 }
 
-// Stored dimension by dimension in reverse order, looked at in the original one.
-Tensor transposed(const RefArray& a, Device device) {
+// The dense elements where the placement puts them in a block.
+std::vector<std::byte> placed(const RefArray& a, const Placement& p, const Shape& stored) {
+  const std::vector<std::byte> dense = bytes_of(a);
+  const std::size_t size = size_of(a.dtype);
+  std::vector<std::byte> block(static_cast<std::size_t>(stored.size()) * size, sentinel);
   const int rank = a.shape.rank();
-  Shape stored;
-  for (int d = rank - 1; d >= 0; --d) stored.append(a.shape[d]);
-  std::vector<std::int64_t> order(static_cast<std::size_t>(a.size()));
-  for (std::int64_t n = 0; n < a.size(); ++n) {
-    std::int64_t rest = n, at = 0;
-    for (int d = rank - 1; d >= 0; --d) {
-      std::int64_t weight = 1;
-      for (int e = 0; e < d; ++e) weight *= a.shape[e];
-      at += rest % a.shape[d] * weight;
-      rest /= a.shape[d];
-    }
-    order[static_cast<std::size_t>(at)] = n;
+  std::array<std::int64_t, max_rank> weights{}, index{};
+  std::int64_t weight = 1, at = 0;
+  for (int s = rank - 1; s >= 0; weight *= stored[s], --s)
+    weights[static_cast<std::size_t>(p.stored[static_cast<std::size_t>(s)])] = weight;
+  for (std::size_t d = 0; d < static_cast<std::size_t>(rank); ++d) {
+    const Placement::Dimension& place = p.dims[d];
+    const std::int64_t from_end = place.step < 0 ? (a.shape[static_cast<int>(d)] - 1) * -place.step : 0;
+    at += (place.before + from_end) * weights[d];
+    weights[d] *= place.step;
   }
-  const auto bytes = scattered(bytes_of(a), size_of(a.dtype), 0, 1, order);
-  return transpose(upload(bytes, a.dtype, stored, device));
+  for (std::size_t n = 0; n < static_cast<std::size_t>(a.size()); ++n) {
+    std::memcpy(block.data() + static_cast<std::size_t>(at) * size, dense.data() + n * size, size);
+    for (int d = rank - 1; d >= 0; --d) {
+      const auto k = static_cast<std::size_t>(d);
+      at += weights[k];
+      if (++index[k] < a.shape[d]) break;
+      at -= index[k] * weights[k];
+      index[k] = 0;
+    }
+  }
+  return block;
 }
 
-Tensor reversed(const RefArray& a, Device device) {
-  std::vector<std::int64_t> order = in_order(a.size());
-  std::reverse(order.begin(), order.end());
-  Tensor view = upload(scattered(bytes_of(a), size_of(a.dtype), 0, 1, order), a.dtype, a.shape, device);
-  for (int d = 0; d < a.shape.rank(); ++d) view = slice(view, {Slice{d, -1, std::nullopt, -1}});
-  return view;
+// A view of a block that holds the elements as the placement says.
+Tensor placed_tensor(const RefArray& a, const Placement& p, Device device) {
+  Shape stored;
+  std::array<std::int64_t, max_rank> back{};
+  const int rank = a.shape.rank();
+  for (int s = 0; s < rank; ++s) {
+    const int d = p.stored[static_cast<std::size_t>(s)];
+    stored.append(stored_extent(p.dims[static_cast<std::size_t>(d)], a.shape[d]));
+    back[static_cast<std::size_t>(d)] = s;
+  }
+  Tensor view = upload(placed(a, p, stored), a.dtype, stored, device);
+  view = transpose(view, Ints(back.begin(), back.begin() + rank));
+  std::vector<Slice> slices;
+  for (int d = 0; d < rank; ++d) {
+    const Placement::Dimension& place = p.dims[static_cast<std::size_t>(d)];
+    if (place.before == 0 && place.step == 1 && place.after == 0) continue;
+    if (place.step > 0) slices.push_back({d, place.before, place.before + a.shape[d] * place.step, place.step});
+    if (place.step < 0) slices.push_back({d, -1, std::nullopt, place.step});  // nothing lies before or after
+  }
+  return slices.empty() ? view : slice(view, slices);
 }
 
-Tensor broadcast(const RefArray& a, Device device) {
-  int last = a.shape.rank() - 1;
-  while (last > 0 && a.shape[last] == 1) --last;
-  Shape narrow = a.shape;
-  narrow.set_dim(last, 1);
+// Of elements that are equal along a dimension, the first is stored.
+Tensor broadcast_along(const RefArray& a, int d, Device device) {
+  RefArray narrow{a.dtype, a.shape, {}, {}};
+  narrow.shape.set_dim(d, 1);
   std::int64_t inner = 1;
-  for (int d = last + 1; d < a.shape.rank(); ++d) inner *= a.shape[d];
-  std::vector<std::int64_t> order;
-  for (std::int64_t n = 0; n < narrow.size(); ++n) order.push_back(n / inner * a.shape[last] * inner + n % inner);
-  return broadcast_to(upload(scattered(bytes_of(a), size_of(a.dtype), 0, 1, order), a.dtype, narrow, device), a.shape);
+  for (int e = d + 1; e < a.shape.rank(); ++e) inner *= a.shape[e];
+  for (std::int64_t n = 0; n < narrow.shape.size(); ++n) {
+    narrow.values.push_back(a.values[static_cast<std::size_t>(n / inner * a.shape[d] * inner + n % inner)]);
+  }
+  return broadcast_to(upload(bytes_of(narrow), a.dtype, narrow.shape, device), a.shape);
 }
 
 Operand number_operand(const Scalar& s) {
@@ -159,17 +162,25 @@ std::vector<RefArray> widened(std::vector<RefArray> arrays) {
 }
 
 Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
-  if (values.size() > 0 && values.shape.rank() > 0) {
-    switch (layout) {
-      case Layout::offset: return with_offset(values, device);
-      case Layout::sliced: return sliced(values, device);
-      case Layout::transposed: return transposed(values, device);
-      case Layout::reversed: return reversed(values, device);
-      case Layout::broadcast: return broadcast(values, device);
-      default: break;
-    }
+  if (!has_room(values.shape, layout)) layout = Layout::dense;
+  switch (layout) {
+    case Layout::dense:
+    case Layout::shared: return upload(bytes_of(values), values.dtype, values.shape, device);
+    case Layout::offset: return with_offset(values, device);
+    case Layout::broadcast:
+    case Layout::broadcast_first:
+    case Layout::broadcast_middle: return broadcast_along(values, *shared_dimension(values.shape, layout), device);
+    default: return placed_tensor(values, placement_of(values.shape, layout), device);
   }
-  return upload(bytes_of(values), values.dtype, values.shape, device);
+}
+
+Tensor repeated_tensor(const RefArray& values, Device device) {
+  const std::vector<std::byte> tile = bytes_of(values);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(values.shape.size()) * size_of(values.dtype));
+  for (std::size_t at = 0; at < bytes.size(); at += tile.size()) {
+    std::memcpy(bytes.data() + at, tile.data(), std::min(tile.size(), bytes.size() - at));
+  }
+  return upload(bytes, values.dtype, values.shape, device);
 }
 
 RefArray to_array(const Tensor& tensor) {
@@ -181,14 +192,18 @@ RefArray to_array(const Tensor& tensor) {
   return array;
 }
 
-CaseOperands::CaseOperands(const OpDef&, const OpCase& c, std::span<const RefArray> values, Device device,
+CaseOperands::CaseOperands(const OpDef& op, const OpCase& c, std::span<const RefArray> values, Device device,
                            Layout layout) {
   tensors_.resize(c.inputs.size());
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent || c.inputs[i].scalar) continue;
+    if (values[i].values.size() != static_cast<std::size_t>(c.inputs[i].shape.size())) {
+      tensors_[i] = repeated_tensor({values[i].dtype, c.inputs[i].shape, values[i].values, {}}, device);
+      continue;
+    }
     const bool shares = layout == Layout::shared && i > 0 && tensors_[0] && values[i].dtype == values[0].dtype &&
                         values[i].shape == values[0].shape && values[i].values == values[0].values;
-    tensors_[i] = shares ? *tensors_[0] : to_tensor(values[i], device, layout);
+    tensors_[i] = shares ? *tensors_[0] : to_tensor(values[i], device, layout_of_input(op, c, i, layout));
   }
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent) {

@@ -8,7 +8,8 @@
 
 namespace lockstep::conformance {
 
-/// The inputs as operands on a device; keeps the tensors that the operands borrow.
+/// The inputs as operands on a device; keeps the tensors that the operands borrow. Arrays may have fewer values than
+/// the case's input, which repeats them then.
 class CaseOperands {
  public:
   CaseOperands(const OpDef& op, const OpCase& c, std::span<const RefArray> values, Device device, Layout layout);
@@ -39,9 +40,12 @@ class DescribedCase {
 OpCase widened(const OpCase& c);
 std::vector<RefArray> widened(std::vector<RefArray> arrays);
 
-/// A tensor with the array's values, rounded to its dtype. For Layout::broadcast these must be equal along the last
-/// dimension that has extent.
+/// A tensor with the array's values, rounded to its dtype; where the shape has no room for the layout, a dense one. The
+/// values must be equal along the layout's shared dimension.
 Tensor to_tensor(const RefArray& values, Device device, Layout layout = Layout::dense);
+
+/// A dense tensor of the array's shape, of which the array has only the first values: they are repeated.
+Tensor repeated_tensor(const RefArray& values, Device device);
 
 /// A tensor's values.
 RefArray to_array(const Tensor& tensor);

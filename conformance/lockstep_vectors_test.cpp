@@ -169,7 +169,8 @@ TEST_P(LockstepDevice, GivesTheBits) {
   for (unsigned threads : {1u, 2u, 3u}) {
     set_thread_count(threads);
     for (Layout layout : layouts) {
-      if (layout == Layout::broadcast) continue;  // only holds values that repeat
+      const std::string name = name_of(layout);
+      if (name.starts_with("broadcast")) continue;  // only holds values that repeat
       for (const VectorCase& c : lockstep_vectors()) {
         try {
           const Verdict v = check_vector(c, device, layout);

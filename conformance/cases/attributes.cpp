@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "conformance/suite/split.h"
 #include "ops/random/philox_reference.h"
 
 namespace lockstep::conformance {
@@ -41,14 +42,41 @@ std::vector<Slot> slots_of(const OpDef& op, const std::vector<std::byte>& attrs)
   return slots;
 }
 
-std::optional<OpCase> changed(const OpDef& op, const OpCase& c, const Slot& slot, std::int64_t value) {
+struct Change {
+  Slot slot;
+  std::int64_t value;
+};
+
+std::optional<OpCase> changed(const OpDef& op, const OpCase& c, const std::vector<Change>& changes) {
   OpCase out = c;
   out.attrs = attribute_bytes(op, c);
-  std::memcpy(out.attrs.data() + slot.offset, &value, sizeof value);
-  out.name += "@" + slot.name + "=" + std::to_string(value);
+  for (const Change& change : changes) {
+    std::memcpy(out.attrs.data() + change.slot.offset, &change.value, sizeof change.value);
+    out.name += "@" + change.slot.name + "=" + std::to_string(change.value);
+  }
   const auto specs = infer_outputs(op, out);
   if (!specs || (*specs)[0].shape.is_empty()) return std::nullopt;
   return out;
+}
+
+// Other values of an attribute integer. Below zero, shapes hold handles of symbolic extents.
+std::vector<Change> changes_of(const Slot& slot) {
+  std::vector<Change> changes;
+  for (std::int64_t value : {slot.value + 1, slot.value - 1, 2 * slot.value + 1, std::int64_t{0}}) {
+    if (value != slot.value && (value >= 0 || slot.value < 0)) changes.push_back({slot, value});
+  }
+  return changes;
+}
+
+// A sample, the same on every machine.
+std::vector<OpCase> sample_of(std::vector<OpCase> all, int count, RandomKey key) {
+  std::vector<OpCase> chosen;
+  for (std::uint64_t draw = 0; !all.empty() && chosen.size() < static_cast<std::size_t>(count); ++draw) {
+    const std::size_t at = random_long_word(key, draw) % all.size();
+    chosen.push_back(std::move(all[at]));
+    all.erase(all.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  return chosen;
 }
 
 // Inputs whose values must fit the attributes, such as positions within a window, would no longer do so.
@@ -59,38 +87,45 @@ bool holds_indices(const OpCase& c) {
 
 }  // namespace
 
-std::optional<OpCase> with_attribute(const OpDef& op, const OpCase& c, const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos) return std::nullopt;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data() + equals + 1, text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  for (const Slot& slot : slots_of(op, attribute_bytes(op, c))) {
-    if (slot.name == text.substr(0, equals)) return changed(op, c, slot, value);
+std::optional<OpCase> with_attributes(const OpDef& op, const OpCase& c, const std::string& text) {
+  std::vector<Change> changes;
+  const std::vector<Slot> slots = slots_of(op, attribute_bytes(op, c));
+  for (const std::string& part : split(text, '@')) {
+    const std::size_t equals = part.find('=');
+    if (equals == std::string::npos) return std::nullopt;
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(part.data() + equals + 1, part.data() + part.size(), value);
+    if (error != std::errc{} || end != part.data() + part.size()) return std::nullopt;
+    const auto slot =
+        std::find_if(slots.begin(), slots.end(), [&](const Slot& s) { return s.name == part.substr(0, equals); });
+    if (slot == slots.end()) return std::nullopt;
+    changes.push_back({*slot, value});
   }
-  return std::nullopt;
+  return changed(op, c, changes);
 }
 
 std::vector<OpCase> attribute_variations(const OpDef& op, const std::vector<Base>& bases, int count,
                                          std::uint64_t seed) {
-  std::vector<OpCase> all;
+  std::vector<OpCase> single, twofold;
   for (const Base& base : bases) {
     if (holds_indices(base.call)) continue;
+    std::vector<Change> all;
     for (const Slot& slot : slots_of(op, attribute_bytes(op, base.call))) {
-      for (std::int64_t value : {slot.value + 1, slot.value - 1, 2 * slot.value + 1, std::int64_t{0}}) {
-        // Below zero, shapes hold handles of symbolic extents.
-        if (value == slot.value || (value < 0 && slot.value >= 0)) continue;
-        if (auto c = changed(op, base.call, slot, value)) all.push_back(std::move(*c));
+      for (const Change& change : changes_of(slot)) {
+        if (auto c = changed(op, base.call, {change})) single.push_back(std::move(*c));
+        all.push_back(change);
       }
     }
+    // Few of all pairs: each is asked of the op's shape inference.
+    for (std::uint64_t draw = 0; all.size() > 1 && draw < 4u * static_cast<unsigned>(count); ++draw) {
+      const std::uint64_t word = random_long_word({seed, 29}, draw);
+      const Change &a = all[word % all.size()], &b = all[(word >> 32) % all.size()];
+      if (a.slot.offset >= b.slot.offset) continue;
+      if (auto c = changed(op, base.call, {a, b})) twofold.push_back(std::move(*c));
+    }
   }
-  // A sample, the same on every machine.
-  std::vector<OpCase> chosen;
-  for (std::uint64_t draw = 0; !all.empty() && chosen.size() < static_cast<std::size_t>(count); ++draw) {
-    const std::size_t at = random_long_word({seed, 23}, draw) % all.size();
-    chosen.push_back(std::move(all[at]));
-    all.erase(all.begin() + static_cast<std::ptrdiff_t>(at));
-  }
+  std::vector<OpCase> chosen = sample_of(std::move(single), count, {seed, 23});
+  for (OpCase& c : sample_of(std::move(twofold), count, {seed, 31})) chosen.push_back(std::move(c));
   return chosen;
 }
 

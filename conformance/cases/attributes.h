@@ -16,11 +16,13 @@ struct Base {
   std::vector<ExtentGroup> groups;
 };
 
-/// Up to `count` variations of the cases, named like "plain@strides.0=2".
+/// Up to `count` variations of the cases with one attribute changed, named like "plain@strides.0=2", and as many with
+/// two, like "plain@strides.0=2@padding.1=1".
 std::vector<OpCase> attribute_variations(const OpDef& op, const std::vector<Base>& bases, int count,
                                          std::uint64_t seed);
 
-/// The case with one attribute integer changed as the text says, such as "strides.0=2"; nullopt where it cannot be.
-std::optional<OpCase> with_attribute(const OpDef& op, const OpCase& c, const std::string& text);
+/// The case with attribute integers changed as the text says, such as "strides.0=2@padding.1=1"; nullopt where they
+/// cannot be.
+std::optional<OpCase> with_attributes(const OpDef& op, const OpCase& c, const std::string& text);
 
 }  // namespace lockstep::conformance

@@ -1,6 +1,7 @@
 #include "conformance/cases/beside.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "conformance/cases/attributes.h"
@@ -11,16 +12,24 @@
 namespace lockstep::conformance {
 namespace {
 
-// Above the sizes of caches, blocks, stacks of partial sums and 16-bit counters.
-constexpr std::int64_t extents_to_draw[] = {1, 3, 33, 48, 64, 67, 130, 257, 1000, 4099, 16411, 70001, 131085};
-constexpr double most_steps = 1e6;  // of sums, window extents apart
-constexpr std::size_t most_cases = 4;
+// Around the sizes of blocks, stacks of partial sums and 16-bit counters.
+constexpr std::int64_t middle_extents[] = {257, 256, 255, 192, 144, 131, 129, 128, 127, 96, 65, 64, 48, 33};
+constexpr std::int64_t long_extents[] = {65537, 70001, 65536, 32769, 131085, 16411, 65535, 4099, 16384};
+constexpr double most_steps = 2e7;  // of sums
+// Compositions take the trusted device long; programs have the suite "sizes".
+constexpr std::int64_t most_elements = 300000, most_of_program = 150000, most_composed = 30000;
 
-// Compositions of many steps take the trusted device long: all but those that draw numbers, which move none afterwards.
-std::int64_t most_elements(const OpDef& op) {
-  const bool draws = op.effects == Effects::random && op.error_class != ErrorClass::exact;
-  return op.decompose && !op.pointwise() && !draws ? 20000 : 140000;
-}
+class Choice {
+ public:
+  explicit Choice(std::uint64_t seed) : key_{seed, 3} {}
+  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_long_word(key_, next_++) % n); }
+
+ private:
+  RandomKey key_;
+  std::uint64_t next_ = 0;
+};
+
+double count_of(const Shape& shape) { return static_cast<double>(std::max<std::int64_t>(shape.size(), 1)); }
 
 std::int64_t elements_of(const OpDef& op, const OpCase& c) {
   std::int64_t most = 0;
@@ -29,59 +38,262 @@ std::int64_t elements_of(const OpDef& op, const OpCase& c) {
   return most;
 }
 
-// Values of which every device must make the same bits in this mode; nullopt where there are none.
-std::optional<Values> values_for_bits(const OpDef& op, const OpCase& c, MathMode mode) {
-  if (mode == MathMode::lockstep || op.pointwise() || op.error_class == ErrorClass::exact ||
-      op.effects == Effects::random) {
-    return Values::drawn;
+// About how many products a sum of two operands takes: m k n for matrices.
+double steps_of(const OpDef& op, const OpCase& c) {
+  double product = 1;
+  int tensors = 0;
+  for (const CaseInput& in : c.inputs) {
+    const bool counts = !in.absent && !in.scalar && in.values.kind != CaseValues::Kind::indices;
+    if (counts && tensors++ < 2) product *= count_of(in.shape);
   }
-  const bool exact = op.error_class == ErrorClass::sum && applies(Values::exact, op, c) && op.name != "mean";
-  return exact ? std::optional(Values::exact) : std::nullopt;
+  const auto outputs = infer_outputs(op, c);
+  if (outputs && tensors > 1) product *= count_of((*outputs)[0].shape);
+  double window = 1;  // of convolutions one of its two sides is in the product
+  for (const CaseInput& in : c.inputs) {
+    if (tensors > 1 && !in.absent && in.shape.rank() == 4) window = std::max(window, std::min(9.0, count_of(in.shape)));
+  }
+  return tensors > 1 ? std::sqrt(product) * window : product;
 }
 
-// The largest case that the limits allow: one extent after the other grows, in random order, to a drawn one.
-std::optional<OpCase> draw_large(const OpDef& op, const Base& base, RandomKey key) {
-  std::vector<std::int64_t> extents;
-  for (const ExtentGroup& g : base.groups) extents.push_back(std::max<std::int64_t>(g.extent, 1));
-  std::optional<OpCase> best;
-  for (std::uint64_t draw = 0; draw < 24; ++draw) {
-    std::vector<std::int64_t> tried = extents;
-    const std::uint64_t word = random_long_word(key, draw);
-    tried[word % tried.size()] = extents_to_draw[(word >> 16) % std::size(extents_to_draw)];
-    double steps = 1;
-    for (std::int64_t e : tried) steps *= static_cast<double>(e);
-    auto c = resized(op, base.call, base.groups, tried);
-    const bool sums = op.error_class == ErrorClass::sum;
-    if (!c || (sums && steps > most_steps) || elements_of(op, *c) > most_elements(op)) continue;
-    if (best && elements_of(op, *c) < elements_of(op, *best)) continue;
-    best = std::move(c);
-    extents = tried;
+bool is_composed(const OpDef& op) {
+  const bool draws = op.effects == Effects::random && op.error_class != ErrorClass::exact;
+  return op.decompose && !op.pointwise() && !draws;
+}
+
+bool affordable(const OpDef& op, const OpCase& c) {
+  const bool sums = op.error_class == ErrorClass::sum;
+  const std::int64_t most = is_composed(op) ? most_composed : op.pointwise() ? most_of_program : most_elements;
+  return elements_of(op, c) <= most && (!sums || steps_of(op, c) <= most_steps);
+}
+
+using Extents = std::vector<std::int64_t>;
+
+std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& extents) {
+  auto c = resized(op, base.call, base.groups, extents);
+  return c && affordable(op, *c) ? c : std::nullopt;
+}
+
+// All extents of middling size, as far as that can be afforded, in random order.
+std::optional<OpCase> balanced(const OpDef& op, const Base& base, Choice& choice) {
+  Extents extents = smallest_extents(op, base);
+  std::optional<OpCase> best = at(op, base, extents);
+  std::vector<std::size_t> order;
+  for (std::size_t g = 0; g < extents.size(); ++g) {
+    order.insert(order.begin() + static_cast<std::ptrdiff_t>(choice.below(g + 1)), g);
+  }
+  for (const std::size_t g : order) {
+    const std::int64_t before = extents[g];
+    for (std::size_t k = choice.below(6); k < std::size(middle_extents); ++k) {
+      extents[g] = middle_extents[k];
+      auto c = at(op, base, extents);
+      if (!c) continue;
+      best = std::move(c);
+      break;
+    }
+    if (!best || !at(op, base, extents)) extents[g] = before;
   }
   return best;
 }
 
+// One long extent; the others as in the op's own case where that can be afforded.
+std::optional<OpCase> with_long(const OpDef& op, const Base& base, std::size_t g, Choice& choice) {
+  Extents small = smallest_extents(op, base), own = small;
+  for (std::size_t k = 0; k < own.size(); ++k) own[k] = base.groups[k].extent;
+  for (std::size_t k = choice.below(4); k < std::size(long_extents); ++k) {
+    small[g] = own[g] = long_extents[k];
+    if (auto c = at(op, base, own)) return c;
+    if (auto c = at(op, base, small)) return c;
+  }
+  return std::nullopt;
+}
+
+// Beyond counters of 20 and of 24 bits, where little is done for each element.
+std::optional<OpCase> huge(const OpDef& op, const Base& base, std::size_t g) {
+  if (is_composed(op)) return std::nullopt;
+  const bool cheap = op.name == "sum" || op.name == "copy" || op.name == "max" || op.name == "argmax";
+  Extents extents = smallest_extents(op, base);
+  extents[g] = cheap ? (std::int64_t{1} << 24) + 3 : (std::int64_t{1} << 20) + 1;
+  auto c = resized(op, base.call, base.groups, extents);
+  const auto most = static_cast<std::int64_t>(cheap ? 1.1 * 0x1p24 : 2.2 * 0x1p20);
+  return c && elements_of(op, *c) <= most && steps_of(op, *c) <= 0x1p25 ? c : std::nullopt;
+}
+
+// What sums are tried with: exact in any order, and more bits than short formats hold.
+constexpr Values sum_values[] = {Values::sparse_first, Values::exact,     Values::sparse_last,
+                                 Values::wide_first,   Values::wide_last, Values::exact};
+constexpr Values choice_kinds[] = {Values::extremes, Values::bits, Values::neighbours, Values::drawn};
+
+Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode) {
+  const auto pick = [&](const auto& all) {
+    for (std::size_t k = 0; k < std::size(all); ++k) {
+      const Values values = all[(turn + k) % std::size(all)];
+      if (applies(values, op, c)) return values;
+    }
+    return Values::drawn;
+  };
+  if (mode == MathMode::fast) return applies(Values::exact, op, c) ? Values::exact : Values::drawn;
+  if (op.error_class == ErrorClass::sum && mode == MathMode::strict) return pick(sum_values);
+  return op.error_class == ErrorClass::exact ? pick(choice_kinds) : Values::drawn;
+}
+
+class Collector {
+ public:
+  Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
+
+  void add(const char* suite, const std::optional<OpCase>& c, Layout layout, Values values, bool resized = true) {
+    if (!c) return;
+    TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
+    // Values that repeat follow no layout.
+    if (elements_of(op_, *c) > most_drawn) t.layout = Layout::dense;
+    if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
+  }
+  std::vector<TestCase> take() { return std::move(cases_); }
+
+ private:
+  const OpDef& op_;
+  MathMode mode_;
+  std::uint64_t seed_;
+  std::set<std::string> seen_;
+  std::vector<TestCase> cases_;
+};
+
+Layout layout_at(std::size_t turn, Choice& choice) {
+  if (turn % 2 == 0) return Layout::dense;
+  constexpr std::size_t singles = std::size(layouts);
+  const std::size_t k = choice.below(singles + 6);
+  if (k >= singles) return mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)));
+  return layouts[k] == Layout::shared ? Layout::padded_rows : layouts[k];
+}
+
+// `count` large calls: balanced ones and such with one long extent in turn.
+void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, int count,
+               Choice& choice) {
+  const std::size_t start = choice.below(6);
+  for (std::size_t n = 0; n < static_cast<std::size_t>(count); ++n) {
+    const Base& base = bases[n / 2 % bases.size()];
+    const auto c = n % 2 == 0 ? balanced(op, base, choice) : with_long(op, base, (n / 2) % base.groups.size(), choice);
+    if (c) out.add("beside", c, layout_at(n / 2 + start, choice), values_at(n / 2 + n + start, op, *c, mode));
+  }
+}
+
+// The same bits each time, on numbers of which another order of addition gives others.
+void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases, int count, Choice& choice) {
+  for (std::size_t n = 0; n < static_cast<std::size_t>(count); ++n) {
+    const Base& base = bases[n % bases.size()];
+    const auto c =
+        n % 3 < 2 ? balanced(op, base, choice) : with_long(op, base, choice.below(base.groups.size()), choice);
+    if (c) out.add("repeat", c, Layout::dense, applies(Values::spread, op, *c) ? Values::spread : Values::drawn);
+  }
+}
+
+// Long lines to choose from, among many others and alone.
+void add_choices(Collector& out, const OpDef& op, const Base& base) {
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    for (const std::int64_t extent : {1025, 70001}) {
+      const double room = static_cast<double>(most_elements) / static_cast<double>(extent);
+      const double share = std::pow(room, 1 / std::max(1.0, static_cast<double>(base.groups.size()) - 1));
+      Extents extents(base.groups.size(), static_cast<std::int64_t>(share)), small = smallest_extents(op, base);
+      extents[g] = small[g] = extent;
+      auto c = at(op, base, extents);
+      if (!c) c = at(op, base, small);
+      if (c && applies(Values::extremes, op, *c)) out.add("beside", c, Layout::dense, Values::extremes);
+    }
+  }
+}
+
+std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DType dtype) {
+  std::vector<Base> bases;
+  for (const OpCase& c : own) {
+    TestCase t;
+    t.op = &op;
+    t.call = c;
+    if (c.error || t.dtype() != dtype || elements_of(op, c) == 0) continue;
+    Base base{c, extent_groups(op, c)};
+    if (!base.groups.empty()) bases.push_back(std::move(base));
+  }
+  return bases;
+}
+
+// How many large calls a dtype gets.
+int large_count(const OpDef& op, MathMode mode, bool main) {
+  const bool sums = op.error_class == ErrorClass::sum;
+  if (mode != MathMode::strict) return main ? (sums ? 4 : 2) : sums ? 1 : 0;
+  if (!main) return op.pointwise() ? 1 : 2;
+  return sums ? 12 : op.pointwise() ? 3 : 8;
+}
+
+// Attributes may say what the extents are.
+bool depends_on_attributes(const OpDef& op) {
+  return std::any_of(op.attrs.fields.begin(), op.attrs.fields.end(), [](const AttrField& field) {
+    return field.kind != AttrField::Kind::real && field.name != "dtype" && field.name != "to";
+  });
+}
+
+void add_sizes(Collector& out, const OpDef& op, const std::vector<OpCase>& own) {
+  std::set<DType> seen;
+  for (const OpCase& c : own) {
+    TestCase t;
+    t.op = &op;
+    t.call = c;
+    const bool has_tensor =
+        std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) { return !in.absent && !in.scalar; });
+    if (!c.error && has_tensor && seen.insert(t.dtype()).second) {
+      out.add("sizes", c, Layout::dense, Values::drawn, false);
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount& amount) {
-  std::vector<TestCase> cases;
-  if (!op.cases || op.host || mode == MathMode::fast) return cases;
-  std::set<std::string> seen;
-  std::set<DType> dtypes;
-  for (const OpCase& own : op.cases()) {
-    if (own.error) continue;
-    const Base base{own, extent_groups(op, own)};
-    if (base.groups.empty()) continue;
-    TestCase t{"beside", &op, own, true, mode, Layout::dense, Values::drawn, amount.seed};
-    const bool once_more = dtypes.insert(t.dtype()).second || t.dtype() == DType::f32;
-    if (!once_more || cases.size() >= most_cases) continue;
-    auto call = draw_large(op, base, {hash_of(op.name + own.name) ^ amount.seed, 3});
-    const auto values = call ? values_for_bits(op, *call, mode) : std::nullopt;
-    if (!values) continue;
-    t.call = std::move(*call);
-    t.values = *values;
-    if (seen.insert(t.id()).second) cases.push_back(std::move(t));
+std::vector<std::int64_t> sizes_of(const TestCase& t) {
+  const std::uint64_t hash = hash_of(t.op->name + std::string(lockstep::name_of(t.dtype())));
+  const bool main = t.dtype() == DType::f32 || t.dtype() == DType::i32;
+  std::vector<std::int64_t> sizes;
+  for (int k = 1; k <= (main ? 12 : 7); ++k) {
+    for (std::int64_t beside : {-1, 0, 1}) sizes.push_back((std::int64_t{1} << k) + beside);
   }
-  return cases;
+  // Each op and dtype meets one of three sizes; and few the largest ones.
+  for (int k = main ? 13 : 8; k <= (main ? 20 : 14); ++k) {
+    sizes.push_back((std::int64_t{1} << k) + static_cast<std::int64_t>((hash + static_cast<unsigned>(k)) % 3) - 1);
+  }
+  if (main && hash % 5 == 0) sizes.push_back((std::int64_t{1} << (21 + hash / 5 % 4)) + (hash / 20 % 2 ? 1 : -1));
+  return sizes;
+}
+
+std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount& amount) {
+  if (!op.cases || op.host) return {};
+  Collector out(op, mode, amount.seed);
+  const std::vector<OpCase> own = op.cases();
+  std::set<DType> dtypes;
+  for (const OpCase& c : own) {
+    TestCase t;
+    t.op = &op;
+    t.call = c;
+    if (!c.error) dtypes.insert(t.dtype());
+  }
+  const bool strict = mode == MathMode::strict, sums = op.error_class == ErrorClass::sum;
+  for (const DType dtype : dtypes) {
+    const std::vector<Base> bases = bases_of(op, own, dtype);
+    if (bases.empty()) continue;
+    const bool main = dtype == DType::f32 || dtypes.size() == 1;
+    Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode)) + "large") ^ amount.seed);
+    add_large(out, op, mode, bases, large_count(op, mode, main), choice);
+    if (!strict) continue;
+    if (sums || (op.error_class == ErrorClass::composed && !op.pointwise())) {
+      add_repeats(out, op, bases, main ? 5 : 1, choice);
+    }
+    for (int n = 0; n < (main ? 3 : 1) && !op.pointwise() && op.error_class == ErrorClass::exact; ++n) {
+      add_choices(out, op, bases[choice.below(bases.size())]);
+    }
+    if (!main) continue;
+    for (std::size_t g = 0; g < bases[0].groups.size(); ++g) {
+      if (const auto c = huge(op, bases[0], g)) {
+        out.add("beside", c, Layout::dense, sums ? Values::exact : Values::drawn);
+      }
+    }
+  }
+  if (strict && op.pointwise() && !depends_on_attributes(op)) add_sizes(out, op, own);
+  return out.take();
 }
 
 }  // namespace lockstep::conformance

@@ -5,6 +5,7 @@
 
 #include "conformance/case_data.h"
 #include "conformance/cases/attributes.h"
+#include "conformance/cases/values.h"
 #include "ops/infer.h"
 #include "ops/launch.h"
 #include "runtime/driver_registry.h"
@@ -104,6 +105,7 @@ std::vector<TestCase> breakpoint_cases(const OpDef& op, MathMode mode, const Amo
   if (!op.cases || op.pointwise()) return {};
   std::vector<TestCase> cases;
   std::set<std::string> seen;
+  const bool repeats = mode == MathMode::strict && op.error_class == ErrorClass::sum;
   for (const OpCase& own : op.cases()) {
     if (own.error || variant_for(op, own, mode, device).empty()) continue;
     const Base base{own, extent_groups(op, own)};
@@ -112,7 +114,13 @@ std::vector<TestCase> breakpoint_cases(const OpDef& op, MathMode mode, const Amo
         for (OpCase& c : Search(op, base, all_of(base, others), mode, device).run(g)) {
           const Values values = values_for(op, c, mode);
           TestCase t{"forward", &op, std::move(c), true, mode, Layout::dense, values, amount.seed};
-          if (cases.size() < most_cases && seen.insert(t.id()).second) cases.push_back(std::move(t));
+          if (cases.size() >= (repeats ? 2 * most_cases : most_cases) || !seen.insert(t.id()).second) continue;
+          cases.push_back(t);
+          // Each variant also on numbers of which another order of a sum gives other bits.
+          if (!repeats) continue;
+          t.suite = "repeat";
+          t.values = applies(Values::spread, op, t.call) ? Values::spread : Values::drawn;
+          cases.push_back(std::move(t));
         }
       }
     }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "conformance/cases/attributes.h"
+#include "conformance/cases/choice_values.h"
 #include "conformance/cases/extents.h"
 #include "conformance/cases/values.h"
 #include "conformance/checks/gradient.h"
@@ -46,23 +47,62 @@ bool is_empty(const OpCase& c) {
                      [](const CaseInput& in) { return !in.absent && !in.scalar && in.shape.size() == 0; });
 }
 
+}  // namespace
+
+std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base) {
+  std::vector<std::int64_t> extents;
+  for (const ExtentGroup& g : base.groups) extents.push_back(g.extent);
+  const bool has_indices = std::any_of(base.call.inputs.begin(), base.call.inputs.end(),
+                                       [](const CaseInput& in) { return in.values.kind == CaseValues::Kind::indices; });
+  for (std::size_t g = 0; g < extents.size(); ++g) {
+    // Indices may point into what an attribute measures, such as a window.
+    if (has_indices && !base.groups[g].attributes.empty()) continue;
+    const std::int64_t own = extents[g];
+    for (extents[g] = 1; extents[g] < own; ++extents[g]) {
+      if (resized(op, base.call, base.groups, extents)) break;
+    }
+  }
+  return extents;
+}
+
+namespace {
+
 bool has_mutable_input(const OpDef& op) {
   return std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
 }
 
+bool has_shared_inputs(const OpDef& op, const OpCase& c) {
+  if (has_mutable_input(op)) return false;  // what is written would change under the others
+  for (std::size_t i = 1; i < c.inputs.size(); ++i) {
+    const CaseInput &a = c.inputs[0], &b = c.inputs[i];
+    if (!a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape) return true;
+  }
+  return false;
+}
+
 bool lies_so(Layout layout, const OpDef& op, const OpCase& c) {
   if (layout == Layout::dense) return true;
-  if (has_mutable_input(op)) return false;  // variables are dense
-  if (layout == Layout::shared) {
-    for (std::size_t i = 1; i < c.inputs.size(); ++i) {
-      const CaseInput &a = c.inputs[0], &b = c.inputs[i];
-      if (!a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape) return true;
-    }
-    return false;
+  if (layout == Layout::shared) return has_shared_inputs(op, c);
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    const CaseInput& in = c.inputs[i];
+    if (!in.absent && !in.scalar && layout_of_input(op, c, i, layout) != Layout::dense) return true;
   }
-  return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
-    return !in.absent && !in.scalar && in.shape.rank() > 0 && in.shape.size() > 1;
-  });
+  return false;
+}
+
+// The next layout in a fixed order in which the case differs from a dense one.
+Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
+  for (std::size_t tries = 0; tries < std::size(layouts); ++tries, ++turn) {
+    const Layout layout = layouts[1 + turn % (std::size(layouts) - 1)];
+    if (lies_so(layout, op, c)) return layout;
+  }
+  return Layout::dense;
+}
+
+std::size_t tensor_count(const OpCase& c) {
+  return static_cast<std::size_t>(std::count_if(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
+    return !in.absent && !in.scalar && in.shape.rank() > 0;
+  }));
 }
 
 // Whether elements change their dtype on the way.
@@ -144,19 +184,39 @@ std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DTyp
   return bases;
 }
 
-// All ones; each extent zero; each extent long while the others are one.
+// All as small as can be; each extent zero; each extent long while the others are small.
 void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
   // What divides a long sum has no exact result, and the bound of such a sum tells nothing.
   if (op.error_class == ErrorClass::sum && op.decompose) beyond = false;
-  std::vector<std::int64_t> ones(base.groups.size(), 1);
-  if (auto c = resized(op, base.call, base.groups, ones)) out.add("forward", *c, true);
+  const std::vector<std::int64_t> small = smallest_extents(op, base);
+  if (auto c = resized(op, base.call, base.groups, small)) out.add("forward", *c, true);
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (std::int64_t extent : {std::int64_t{0}, std::int64_t{10007}, beyond_16_bits}) {
       if (extent == beyond_16_bits && !beyond) continue;
-      std::vector<std::int64_t> extents = ones;
+      std::vector<std::int64_t> extents = small;
       extents[g] = extent;
       auto c = resized(op, base.call, base.groups, extents);
       if (c && cost_of(op, *c, extents, 8.0 * beyond_16_bits) <= most_steps) out.add("forward", *c, true);
+    }
+  }
+}
+
+// Refusals of an index that lies outside, at many places.
+void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  for (const Base& base : bases) {
+    if (!checks_indices(op, base.call)) continue;
+    for (std::size_t g = 0; g < base.groups.size(); ++g) {
+      const auto has_indices = [&](const ExtentGroup::Dimension& d) {
+        return base.call.inputs[d.input].values.kind == CaseValues::Kind::indices;
+      };
+      if (std::none_of(base.groups[g].dims.begin(), base.groups[g].dims.end(), has_indices)) continue;
+      std::vector<std::int64_t> extents;
+      for (const ExtentGroup& group : base.groups) extents.push_back(group.extent);
+      extents[g] = beyond_16_bits + 77;
+      const auto c = resized(op, base.call, base.groups, extents);
+      if (c) out.add("refusal", *c, true, Layout::dense, Values::bad_index);
+      out.add("refusal", base.call, false, Layout::dense, Values::bad_index);
+      break;
     }
   }
 }
@@ -168,15 +228,47 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
     if (!c) continue;
     Values values = choice.of(value_kinds);
     if (!applies(values, op, *c)) values = Values::drawn;
-    Layout layout = choice.of(layouts);
-    if (!lies_so(layout, op, *c)) layout = Layout::dense;
+    const bool mixes = tensor_count(*c) > 1 && choice.below(3) == 0;
+    const Layout layout = mixes ? mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)))
+                                : layout_at(choice.below(2 * std::size(layouts)), op, *c);
     out.add("forward", *c, true, layout, values);
+  }
+}
+
+// Every layout once, on the base with the most room for it; of several operands, some layouts that differ.
+void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases, Choice& choice) {
+  const auto rank_of = [](const OpCase& c) {
+    int rank = 0;
+    for (const CaseInput& in : c.inputs) rank = std::max(rank, in.absent || in.scalar ? 0 : in.shape.rank());
+    return rank;
+  };
+  for (Layout layout : layouts) {
+    const OpCase* best = nullptr;
+    for (const Base& base : bases) {
+      if (!lies_so(layout, op, base.call) || (best && rank_of(base.call) <= rank_of(*best))) continue;
+      best = &base.call;
+    }
+    for (const OpCase* c : {best, &bases.back().call}) {
+      if (c) out.add("forward", *c, false, layout);
+    }
+  }
+  // Inputs of one shape that lie in as many elements, and in another order.
+  for (const Base& base : bases) {
+    if (!has_shared_inputs(op, base.call)) continue;
+    for (unsigned n : {18u, 272u, 108u, 198u}) out.add("forward", base.call, false, mixed_layout(n));
+  }
+  constexpr int mixes = 8;
+  for (int n = 0; n < mixes; ++n) {
+    const OpCase& c = bases[choice.below(bases.size())].call;
+    const auto layout = mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)));
+    if (tensor_count(c) > 1) out.add("forward", c, false, layout);
   }
 }
 
 }  // namespace
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
+  if (wanted == Values::bad_index) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // What every format that fast mode may use holds.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
@@ -219,7 +311,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     }
     // Each case in two other layouts and with two other kinds of values, in turn, so that each meets all of them.
     for (int more = 0; more < 2; ++more, ++turn) {
-      out.add("forward", c, false, layouts[1 + turn % (std::size(layouts) - 1)]);
+      out.add("forward", c, false, layout_at(turn, op, c));
       out.add("forward", c, false, Layout::dense, value_kinds[1 + turn % (std::size(value_kinds) - 1)]);
     }
   }
@@ -236,9 +328,13 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     });
     out.add("forward", largest->call, false, Layout::dense, Values::corners);
     out.add("forward", largest->call, false, Layout::shared, Values::corners);
+    if (mode == MathMode::strict) add_bad_indices(out, op, bases);
     if (!main) continue;
     add_edges(out, op, bases[0], mode == MathMode::strict);
-    for (Layout layout : layouts) out.add("forward", bases.back().call, false, layout);
+    const auto most_groups = std::max_element(
+        bases.begin(), bases.end(), [](const Base& a, const Base& b) { return a.groups.size() < b.groups.size(); });
+    if (most_groups->groups.size() > bases[0].groups.size()) add_edges(out, op, *most_groups, mode == MathMode::strict);
+    add_layouts(out, op, bases, choice);
     for (const OpCase& c : attribute_variations(op, bases, amount.attributes, amount.seed))
       out.add("forward", c, false);
   }
@@ -277,6 +373,15 @@ void add_special_gradients(Collector& out, const OpDef& op, const std::vector<Op
 
 }  // namespace
 
+std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount) {
+  Collector out(op, mode, amount.seed);
+  if (!op.cases) return {};
+  for (const OpCase& c : op.cases()) {
+    if (!c.error) out.add("forward", c, false);
+  }
+  return out.take();
+}
+
 std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   Collector out(op, mode, amount.seed);
   if (!op.cases) return {};
@@ -288,9 +393,11 @@ std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amoun
     for (const CaseInput& in : c.inputs) elements += in.absent || in.scalar ? 0 : in.shape.size();
     const bool heavy = elements > 4000;
     const bool main = mode == MathMode::strict && c.inputs[0].dtype == DType::f32;
+    if (mode == MathMode::fast && (heavy || c.inputs[0].dtype != DType::f32)) continue;
     if (!heavy || main) out.add("gradient", c, false);
-    if (!heavy) out.add("second_gradient", c, false);
+    if (!heavy && mode != MathMode::fast) out.add("second_gradient", c, false);
   }
+  if (mode == MathMode::fast) return out.take();
   add_special_gradients(out, op, own);
   std::vector<Base> bases = bases_of(op, own, DType::f32);
   std::erase_if(bases, [&](const Base& b) { return !has_gradient(op, b.call); });

@@ -17,6 +17,13 @@ struct Amount {
 /// Calls that must be answered and calls that must be refused, under one math mode.
 std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
+/// The op's own cases, once each.
+std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount);
+
+/// Extents of which none can be less beside the others.
+struct Base;
+std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base);
+
 /// Calls whose gradients, and gradients of gradients, are looked at.
 std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount);
 

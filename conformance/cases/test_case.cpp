@@ -11,8 +11,8 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "special_gradient",
-                                       "beside",  "numbers",  "refusal"};
+constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "special_gradient", "beside",
+                                       "repeat",  "sizes",    "numbers",         "refusal"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {
@@ -79,18 +79,6 @@ OpCase own_case(const OpDef& op, const std::string& name, const std::string& id)
 
 }  // namespace
 
-const char* name_of(Layout layout) {
-  switch (layout) {
-    case Layout::offset: return "offset";
-    case Layout::sliced: return "sliced";
-    case Layout::transposed: return "transposed";
-    case Layout::reversed: return "reversed";
-    case Layout::broadcast: return "broadcast";
-    case Layout::shared: return "shared";
-    default: return "dense";
-  }
-}
-
 const char* name_of(Values values) {
   switch (values) {
     case Values::exact: return "exact";
@@ -103,13 +91,24 @@ const char* name_of(Values values) {
     case Values::corners: return "corners";
     case Values::ties: return "ties";
     case Values::infinite: return "infinite";
+    case Values::sparse_first: return "sparse_first";
+    case Values::sparse_last: return "sparse_last";
+    case Values::extremes: return "extremes";
+    case Values::bits: return "bits";
+    case Values::neighbours: return "neighbours";
+    case Values::bad_index: return "bad_index";
     default: return "drawn";
   }
 }
 
 bool are_exact(Values values) {
   return values == Values::exact || values == Values::wide_first || values == Values::wide_last ||
-         values == Values::infinite;
+         values == Values::sparse_first || values == Values::sparse_last || values == Values::infinite;
+}
+
+Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout) {
+  const bool is_variable = op.inputs[std::min(i, op.inputs.size() - 1)].mutable_;
+  return is_variable ? Layout::dense : layout_of_operand(layout, i, c.inputs[i].shape);
 }
 
 DType TestCase::dtype() const {
@@ -152,8 +151,14 @@ TestCase parse_test_case(const std::string& id) {
   t.seed = static_cast<std::uint64_t>(*seed);
   constexpr MathMode modes[] = {MathMode::strict, MathMode::fast, MathMode::lockstep};
   t.mode = pick(modes, parts[3], id, "math mode");
-  t.layout = pick(layouts, parts[5], id, "layout");
-  t.values = pick(value_kinds, parts[6], id, "kind of values");
+  const auto layout = find_layout(parts[5]);
+  if (!layout) t.layout = pick(layouts, parts[5], id, "layout");
+  if (layout) t.layout = *layout;
+  if (parts[6] == name_of(Values::bad_index)) {
+    t.values = Values::bad_index;
+  } else {
+    t.values = pick(value_kinds, parts[6], id, "kind of values");
+  }
   if (t.suite == "numbers") {
     const std::size_t colon = parts[4].rfind(':');
     if (colon == std::string::npos) refuse(id, "no input is named", "name the inputs that are numbers, as in \":0.2\"");
@@ -164,7 +169,7 @@ TestCase parse_test_case(const std::string& id) {
   t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);
   if (at != std::string::npos) {
     auto call =
-        with_attribute(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));
+        with_attributes(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));
     if (!call) refuse(id, "the op does not take this attribute", "change only attributes that the op has");
     t.call = std::move(*call);
   }

@@ -4,49 +4,45 @@
 #include <optional>
 #include <string>
 
+#include "conformance/cases/layouts.h"
 #include "lockstep/device.h"
 #include "lockstep/op_def.h"
 
 namespace lockstep::conformance {
 
-/// How the tensors of a case lie in memory. Whatever belongs to no element holds a sentinel.
-enum class Layout : std::uint8_t {
-  dense,
-  offset,      // dense, from an odd offset in a larger block on
-  sliced,      // every second element of a larger block, from an odd offset on
-  transposed,  // dimensions stored in reverse order
-  reversed,    // negative strides
-  broadcast,   // stride 0 along the last dimension that has extent
-  shared,      // inputs of the same dtype and shape are one tensor
-};
-inline constexpr Layout layouts[] = {Layout::dense,    Layout::offset,    Layout::sliced, Layout::transposed,
-                                     Layout::reversed, Layout::broadcast, Layout::shared};
-const char* name_of(Layout layout);
-
 /// What the floating values of a case are like. All but `drawn` replace what the op's case asks for where it leaves a
 /// choice; indices stay as they are.
 enum class Values : std::uint8_t {
-  drawn,       // as the op's case asks
-  exact,       // small integers: all sums are exact, in any order
-  wide_first,  // 13-bit odd integers in the first input, -1, 0 and 1 in the others: exact, and short formats lose bits
-  wide_last,   // the same with the last input
-  spread,      // signs and magnitudes over many powers of two
-  tiny,        // around the smallest normal number, subnormal ones among them
-  special,     // zeros of both signs, infinities, NaN, the largest and the smallest numbers among ordinary ones
-  cancelling,  // terms that nearly cancel
-  corners,     // special numbers and the ends of integers, in all pairs; for choices zeros of both signs and some NaN
-  ties,        // for conversions: halfway between two results, and beside
-  infinite,    // small integers and a few infinities: all sums are exact, infinite or NaN, in any order
+  drawn,         // as the op's case asks
+  exact,         // small integers: all sums are exact, in any order
+  wide_first,    // odd integers of as many bits as sums stay exact with in the first input, -1, 0 and 1 in the others
+  wide_last,     // the same with the last input
+  spread,        // signs and magnitudes over many powers of two
+  tiny,          // around the smallest normal number, subnormal ones among them
+  special,       // zeros of both signs, infinities, NaN, the largest and the smallest numbers among ordinary ones
+  cancelling,    // terms that nearly cancel
+  corners,       // special numbers and the ends of integers, in all pairs; for choices zeros of both signs and some NaN
+  ties,          // for conversions: halfway between two results, and beside
+  infinite,      // small integers and a few infinities: all sums are exact, infinite or NaN, in any order
+  sparse_first,  // mostly zeros in all inputs but the first, whose integers need nearly all bits: exact, of any length
+  sparse_last,   // the same with the last input
+  extremes,      // for choices: the answer first, last and around powers of two; ties; one unit away; rows of -inf
+  bits,          // for what is moved or compared: any bits
+  neighbours,    // … and few numbers, one unit apart
+  bad_index,     // for refusals: one index that lies outside, at one place after the other
 };
-inline constexpr Values value_kinds[] = {Values::drawn,   Values::exact, Values::wide_first, Values::wide_last,
-                                         Values::spread,  Values::tiny,  Values::special,    Values::cancelling,
-                                         Values::corners, Values::ties,  Values::infinite};
+inline constexpr Values value_kinds[] = {
+    Values::drawn,       Values::exact,    Values::wide_first, Values::wide_last,
+    Values::spread,      Values::tiny,     Values::special,    Values::cancelling,
+    Values::corners,     Values::ties,     Values::infinite,   Values::sparse_first,
+    Values::sparse_last, Values::extremes, Values::bits,       Values::neighbours};
 const char* name_of(Values values);
 /// Whether all finite sums of such numbers are exact, in any order.
 bool are_exact(Values values);
 
 struct TestCase {
-  std::string suite;  // "forward", "gradient", "second_gradient", "special_gradient", "beside", "numbers", "refusal"
+  // "forward", "gradient", "second_gradient", "special_gradient", "beside", "repeat", "sizes", "numbers", "refusal"
+  std::string suite;
   const OpDef* op = nullptr;
   OpCase call;
   bool resized = false;  // its extents are not those of the op's own case, and part of the id
@@ -61,6 +57,9 @@ struct TestCase {
   /// "forward/matmul/f32/strict/f32.small~17x3,3x129/transposed/wide_first#7".
   std::string id() const;
 };
+
+/// How input i lies in a case of that layout: variables are dense.
+Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout);
 
 /// The case of that id, whether or not a run would have generated it. Throws UsageError LS9001 with what is wrong.
 TestCase parse_test_case(const std::string& id);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "conformance/cases/choice_values.h"
 #include "conformance/cases/corner_values.h"
 #include "conformance/cases/extents.h"
 #include "ops/random/philox_reference.h"
@@ -101,11 +102,17 @@ double terms_of(const TestCase& t) {
   return std::clamp(terms, 1.0, largest);
 }
 
-// Bits of the wide factor such that all sums of the case stay exact in the accumulator of f32, in any order.
+// Bits of the wide factor such that all sums of the case stay exact in the accumulator, in any order.
 int wide_bits(const TestCase& t, DType dtype) {
-  const int spare = 24 - static_cast<int>(std::ceil(std::log2(terms_of(t))));
-  return std::clamp(std::min(spare, format_of(dtype).mantissa + 1), 2, 13);
+  constexpr int sparse_bits = 4;  // of the few terms that are not zero
+  const bool sparse = t.values == Values::sparse_first || t.values == Values::sparse_last;
+  const int accumulator = dtype == DType::f64 ? 53 : 24;
+  const int spare = accumulator - (sparse ? sparse_bits : static_cast<int>(std::ceil(std::log2(terms_of(t)))));
+  return std::clamp(std::min(spare, format_of(dtype).mantissa + 1), 2, accumulator);
 }
+
+// The share of numbers that are not zero in a sparse input: on average two terms of a sum are, above 16 hardly ever.
+double share_of(const TestCase& t) { return std::min(1.0, 2 / terms_of(t)); }
 
 bool is_one_step(const OpDef& op) {
   return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
@@ -117,6 +124,7 @@ bool takes_exponentials(const OpDef& op) { return op.error_class == ErrorClass::
 struct InputPlace {
   std::size_t index, first, last;  // of the input, and of the first and last floating one
   int wide = 13;                   // bits of wide integers
+  double share = 1;                // of sparse inputs that is not zero
 };
 
 long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace place, double share, Draw& draw) {
@@ -134,6 +142,13 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
     case Values::wide_last: {
       const std::size_t wide = t.values == Values::wide_first ? place.first : place.last;
       return place.index == wide ? wide_integer(place.wide, draw) : static_cast<long double>(draw.below(3)) - 1;
+    }
+    case Values::sparse_first:
+    case Values::sparse_last: {
+      const bool wide = place.index == (t.values == Values::sparse_first ? place.first : place.last);
+      const bool alone = place.first == place.last;
+      if ((alone || !wide) && draw.unit() >= place.share) return 0;
+      return wide ? wide_integer(place.wide, draw) : draw.sign();
     }
     case Values::spread: {
       const int most = in.dtype == DType::f16 ? 6 : 30;
@@ -172,23 +187,27 @@ void fill_distinct(RefArray& array, std::size_t input, Draw& draw) {
   for (std::size_t i = n; i > 1; --i) std::swap(array.values[i - 1], array.values[draw.below(i)]);
 }
 
+bool is_choice(Values values) {
+  return values == Values::extremes || values == Values::bits || values == Values::neighbours;
+}
+
 bool is_float_input(const CaseInput& in) {
   return !in.absent && !in.scalar && is_floating(in.dtype) && in.values.kind != Kind::indices;
 }
 
 // What the layout makes of the values: elements that share memory are equal.
 void follow_layout(const TestCase& t, std::vector<RefArray>& arrays) {
-  if (t.layout == Layout::broadcast) {
-    for (RefArray& array : arrays) {
-      int last = array.shape.rank() - 1;
-      while (last > 0 && array.shape[last] == 1) --last;
-      std::int64_t inner = 1;
-      for (int d = last + 1; d < array.shape.rank(); ++d) inner *= array.shape[d];
-      const std::int64_t extent = last < 0 ? 1 : array.shape[last];
-      for (std::int64_t i = 0; i < array.size(); ++i) {
-        array.values[static_cast<std::size_t>(i)] =
-            array.values[static_cast<std::size_t>(i / (extent * inner) * extent * inner + i % inner)];
-      }
+  for (std::size_t input = 0; input < arrays.size(); ++input) {
+    if (t.call.inputs[input].absent || t.call.inputs[input].scalar) continue;
+    RefArray& array = arrays[input];
+    const auto d = shared_dimension(array.shape, layout_of_input(*t.op, t.call, input, t.layout));
+    if (!d) continue;
+    std::int64_t inner = 1;
+    for (int e = *d + 1; e < array.shape.rank(); ++e) inner *= array.shape[e];
+    const std::int64_t extent = array.shape[*d];
+    for (std::int64_t i = 0; i < array.size(); ++i) {
+      array.values[static_cast<std::size_t>(i)] =
+          array.values[static_cast<std::size_t>(i / (extent * inner) * extent * inner + i % inner)];
     }
   }
   if (t.layout != Layout::shared) return;
@@ -245,12 +264,16 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     const std::string seed = t.seed ? "#" + std::to_string(t.seed) : "";
     Draw draw(hash_of(t.op->name + "/" + t.call.name + "/" + std::to_string(i) + seed));
     if (is_float_input(in)) place.wide = wide_bits(t, in.dtype);
+    place.share = share_of(t);
     // Sums over many elements would all be NaN.
     const double share = t.op->pointwise() ? 0.3 : 2.5 / static_cast<double>(array.values.size() + 1);
-    const bool replaced = t.values != Values::drawn && is_float_input(in);
+    const bool replaced =
+        t.values != Values::drawn && !is_choice(t.values) && t.values != Values::bad_index && is_float_input(in);
     const std::uint64_t special_seed = hash_of(t.op->name + "/" + t.call.name + "/corners/" + std::to_string(i) + seed);
     if (t.values == Values::corners && takes_corners(t, i)) {
       fill_corners(t, i, terms_of(t), special_seed, array);
+    } else if (is_choice(t.values) && takes_choice(t, i)) {
+      fill_choice(t, i, special_seed, array);
     } else if (t.values == Values::ties && takes_ties(t)) {
       fill_ties(t, special_seed, array);
     } else if (!replaced && in.values.kind == Kind::distinct) {
@@ -278,11 +301,17 @@ std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c) {
 
 bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (values == Values::drawn) return true;
-  if (values == Values::corners || values == Values::ties) {
+  if (values == Values::bad_index) return checks_indices(op, c);
+  if (values == Values::corners || values == Values::ties || is_choice(values)) {
     TestCase t;
     t.op = &op;
     t.call = c;
+    t.values = values;
     if (values == Values::ties) return takes_ties(t);
+    for (std::size_t i = 0; is_choice(values) && i < c.inputs.size(); ++i) {
+      if (takes_choice(t, i)) return true;
+    }
+    if (is_choice(values)) return false;
     for (std::size_t i = 0; i < c.inputs.size(); ++i) {
       if (takes_corners(t, i)) return true;
     }
@@ -301,8 +330,10 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
   switch (values) {
     case Values::exact: return sums && !limited;
     case Values::infinite: return (sums || (takes_exponentials(op) && op.effects == Effects::pure)) && !limited;
-    case Values::wide_first: return sums && !limited;
-    case Values::wide_last: return sums && !limited && floats > 1;
+    case Values::wide_first:
+    case Values::sparse_first: return sums && !limited;
+    case Values::wide_last:
+    case Values::sparse_last: return sums && !limited && floats > 1;
     case Values::cancelling: return sums && !positive;
     case Values::tiny: {
       // Squares of what is tiny vanish.

@@ -11,8 +11,9 @@ namespace lockstep::conformance {
 /// bits. Throws what the call throws.
 Verdict check_forward(const TestCase& t, const Setting& setting);
 
-/// The trusted device's bits, without the oracle.
-Verdict check_beside(const TestCase& t, const Setting& setting);
+/// The results of a call with these inputs in strict mode, by the oracle.
+Verdict check_values(const OpDef& op, const OpCase& c, const std::vector<RefArray>& inputs, Layout layout,
+                     const Setting& setting);
 
 /// That the call is refused with exactly the error that the case names.
 Verdict check_refusal(const TestCase& t, const Setting& setting);

@@ -28,7 +28,9 @@ std::vector<std::size_t> sample(std::size_t count) {
 // which compute in f32, only the roundings at the end of each op count: this many of a unit roundoff each.
 constexpr double short_roundings = 8;
 
-double tolerance_for(DType t) {
+// Fast mode may compute products of f32 in bf16.
+double tolerance_for(DType t, MathMode mode = MathMode::strict) {
+  if (mode == MathMode::fast && t == DType::f32) return tolerance_for(DType::bf16);
   switch (t) {
     case DType::f64: return 2e-7;
     case DType::f16: return short_roundings * 0x1p-11;
@@ -96,7 +98,7 @@ Verdict check_gradient(const TestCase& t, const Setting& setting) {
     const long double scale = std::max(largest(given), 1e-3L);
     for (std::size_t at : sample(given.values.size())) {
       compare("gradient", i, at, given.values[at], s.oracle.derivative(s.wide_inputs, s.cotangents, i, at), scale,
-              tolerance_for(given.dtype), verdict);
+              tolerance_for(given.dtype, t.mode), verdict);
     }
   }
   if (!verdict.ok || t.mode != MathMode::lockstep || setting.device == setting.trusted) return verdict;

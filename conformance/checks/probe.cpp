@@ -8,6 +8,7 @@
 #include "conformance/case_data.h"
 #include "conformance/checks/kernel_log.h"
 #include "lockstep/driver.h"
+#include "lockstep/driver_ops.h"
 #include "lockstep/ops.h"
 
 namespace lockstep::conformance {
@@ -19,7 +20,8 @@ struct Sizes {
   std::string text() const { return std::to_string(m) + "×" + std::to_string(k) + "×" + std::to_string(n); }
 };
 constexpr Sizes product_sizes[] = {{1, 1, 1},    {1, 64, 1},    {3, 17, 5},    {1, 256, 33},
-                                   {16, 16, 16}, {32, 128, 64}, {64, 130, 96}, {128, 256, 128}};
+                                   {16, 16, 16}, {32, 128, 64}, {64, 130, 96}, {128, 256, 128},
+                                   {7, 1024, 9}, {33, 2049, 3}, {4, 8192, 5}};
 
 int bits_of(DType t) {
   switch (t) {
@@ -30,7 +32,7 @@ int bits_of(DType t) {
   }
 }
 
-// The dot product of rows with columns, by matmul or by a convolution with a window of one pixel.
+// The dot product of rows with columns, by whatever op.
 using Product = std::function<Tensor(const Tensor& a, const Tensor& b)>;
 
 Tensor by_matmul(const Tensor& a, const Tensor& b) { return matmul(a, b); }
@@ -41,8 +43,64 @@ Tensor by_convolution(const Tensor& a, const Tensor& b) {
   return reshape(conv2d(image, filter), Ints{m, n});
 }
 
-// Of rows with ones: the second factor says only that.
-Tensor by_sum(const Tensor& a, const Tensor&) { return sum(a, {.axes = {1}}); }
+// Height and width of k pixels, as near to a square as they go.
+Ints window_of(std::int64_t k) {
+  std::int64_t height = static_cast<std::int64_t>(std::sqrt(static_cast<double>(k)));
+  while (k % height != 0) --height;
+  return {height, k / height};
+}
+
+// By one window over the whole image, of one channel: so many taps.
+Tensor by_window(const Tensor& a, const Tensor& b) {
+  const std::int64_t m = a.shape()[0], n = b.shape()[1];
+  const Ints w = window_of(a.shape()[1]);
+  const Tensor image = reshape(a, Ints{m, w[0], w[1], 1}), filter = reshape(transpose(b), Ints{n, w[0], w[1], 1});
+  return reshape(conv2d(image, filter), Ints{m, n});
+}
+
+// By the gradient of a filter of one pixel: a sum over all pixels.
+Tensor by_filter_gradient(const Tensor& a, const Tensor& b) {
+  static const OpDef& op = *find_op("conv2d_backward_filter");
+  const std::int64_t m = a.shape()[0], n = b.shape()[1];
+  const Ints w = window_of(a.shape()[1]);
+  const lks_conv2d_backward_filter_attrs attrs{.strides = {2, {1, 1}},
+                                               .padding = {4, {0, 0, 0, 0}},
+                                               .dilation = {2, {1, 1}},
+                                               .groups = 1,
+                                               .shape = {4, {n, 1, 1, m}}};
+  const Tensor image = reshape(transpose(a), Ints{1, w[0], w[1], m}), dy = reshape(b, Ints{1, w[0], w[1], n});
+  return transpose(reshape(invoke1(op, {image, dy}, &attrs), Ints{n, m}));
+}
+
+// By the gradient of an image of one pixel: a sum over the filters.
+Tensor by_image_gradient(const Tensor& a, const Tensor& b) {
+  static const OpDef& op = *find_op("conv2d_backward_input");
+  const std::int64_t m = a.shape()[0], k = a.shape()[1], n = b.shape()[1];
+  const lks_conv2d_backward_input_attrs attrs{.strides = {2, {1, 1}},
+                                              .padding = {4, {0, 0, 0, 0}},
+                                              .dilation = {2, {1, 1}},
+                                              .groups = 1,
+                                              .shape = {4, {m, 1, 1, n}}};
+  return reshape(invoke1(op, {reshape(a, Ints{m, 1, 1, k}), reshape(b, Ints{k, 1, 1, n})}, &attrs), Ints{m, n});
+}
+
+// Of products that are exact; all columns of the second factor are equal.
+Tensor by_sum(const Tensor& a, const Tensor& b) {
+  const Tensor column = reshape(slice(b, {{1, 0, 1}}), Ints{1, b.shape()[0]});
+  return sum(a * column, {.axes = {1}});
+}
+
+// Along columns, whose terms lie apart.
+Tensor by_column_sum(const Tensor& a, const Tensor& b) {
+  return sum(transpose(a) * slice(b, {{1, 0, 1}}), {.axes = {0}});
+}
+
+// By as many updates of one slice.
+Tensor by_scatter(const Tensor& a, const Tensor& b) {
+  const std::int64_t m = a.shape()[0], k = a.shape()[1];
+  const Tensor terms = transpose(a) * slice(b, {{1, 0, 1}});
+  return reshape(scatter_add(terms, zeros(Shape{k}, DType::i64), 1, 0), Ints{m});
+}
 
 Tensor filled(DType dtype, const Shape& shape, const std::function<long double(std::int64_t, std::int64_t)>& f,
               Device device) {
@@ -222,6 +280,22 @@ constexpr ProductProbe product_probes[] = {
     {"matmul", "accumulator_bits", &by_matmul, &probe_accumulator},
     {"conv2d", "operand_bits", &by_convolution, &probe_operands},
     {"conv2d", "accumulator_bits", &by_convolution, &probe_accumulator},
+    {"conv2d", "window_operand_bits", &by_window, &probe_operands},
+    {"conv2d", "window_accumulator_bits", &by_window, &probe_accumulator},
+    {"conv2d", "window_rounding", &by_window, &probe_rounding},
+    {"conv2d_backward_filter", "operand_bits", &by_filter_gradient, &probe_operands},
+    {"conv2d_backward_filter", "accumulator_bits", &by_filter_gradient, &probe_accumulator},
+    {"conv2d_backward_filter", "rounding", &by_filter_gradient, &probe_rounding},
+    {"conv2d_backward_input", "operand_bits", &by_image_gradient, &probe_operands},
+    {"conv2d_backward_input", "accumulator_bits", &by_image_gradient, &probe_accumulator},
+    {"conv2d_backward_input", "rounding", &by_image_gradient, &probe_rounding},
+    {"sum", "operand_bits", &by_sum, &probe_operands},
+    {"sum", "accumulator_bits", &by_sum, &probe_accumulator},
+    {"sum", "column_operand_bits", &by_column_sum, &probe_operands},
+    {"sum", "column_accumulator_bits", &by_column_sum, &probe_accumulator},
+    {"sum", "column_rounding", &by_column_sum, &probe_rounding},
+    {"scatter_add", "operand_bits", &by_scatter, &probe_operands},
+    {"scatter_add", "accumulator_bits", &by_scatter, &probe_accumulator},
     {"matmul", "rounding", &by_matmul, &probe_rounding},
     {"conv2d", "rounding", &by_convolution, &probe_rounding},
     {"sum", "rounding", &by_sum, &probe_rounding},

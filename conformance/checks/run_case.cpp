@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "conformance/cases/extents.h"
+#include "conformance/checks/beside.h"
 #include "conformance/checks/forward.h"
 #include "conformance/checks/gradient.h"
 #include "conformance/checks/kernel_log.h"
@@ -15,9 +16,13 @@ namespace lockstep::conformance {
 namespace {
 
 Verdict check(const TestCase& t, const Setting& setting) {
-  if (t.suite == "refusal") return check_refusal(t, setting);
+  if (t.suite == "refusal") {
+    return t.values == Values::bad_index ? check_bad_index(t, setting) : check_refusal(t, setting);
+  }
   if (t.suite == "beside") return check_beside(t, setting);
   if (t.suite == "numbers") return check_numbers(t, setting);
+  if (t.suite == "repeat") return check_repeat(t, setting);
+  if (t.suite == "sizes") return check_sizes(t, setting);
   if (t.suite == "gradient") return check_gradient(t, setting);
   if (t.suite == "second_gradient") return check_second_gradient(t, setting);
   if (t.suite == "special_gradient") return check_special_gradient(t, setting);

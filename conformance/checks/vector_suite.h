@@ -5,7 +5,7 @@
 
 namespace lockstep::conformance {
 
-/// "vectors/sum/f32/lockstep/last_axis.1025/transposed".
+/// "vectors/sum/f32/lockstep/last_axis.1025/transposed"; with "strict", judged by the oracle.
 std::vector<std::string> vector_ids(const SpecialRequest& request);
 bool run_vector(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result);
 

@@ -33,7 +33,12 @@ class FaultyKernel : public lks_kernel {
     desc_.desc.programs = nullptr;
   }
   lks_status check(const lks_launch& launch, lks_diag* diag) const override {
-    return fault_.unchecked ? LKS_OK : honest_->check(launch, diag);
+    if (fault_.unchecked) return LKS_OK;
+    const lks_diag before = *diag;
+    const lks_status status = honest_->check(launch, diag);
+    if (status == LKS_OK || !fault_.misses || !fault_.misses({*honest_, launch, desc_})) return status;
+    *diag = before;
+    return LKS_OK;
   }
   void run(const lks_launch& launch) const override { fault_.run({*honest_, launch, desc_}); }
 
@@ -109,9 +114,11 @@ void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
 
 // Returns whether there was any fault to apply.
 bool apply(lks_driver_api& table) {
-  for (const auto faults : {layout_faults(), sum_faults(), op_faults(), misbehaviours(), scalar_faults()})
+  for (const auto faults :
+       {layout_faults(), sum_faults(), op_faults(), large_faults(), misbehaviours(), scalar_faults()})
     select(faults, kernel_faults);
-  for (const auto faults : {attribute_faults(), program_faults(), instruction_faults(), alias_faults()}) select(faults, desc_faults);
+  for (const auto faults : {attribute_faults(), program_faults(), instruction_faults(), alias_faults()})
+    select(faults, desc_faults);
   select(claim_faults(), info_faults);
   bool changed = !kernel_faults.empty() || !desc_faults.empty() || !info_faults.empty();
   if (changed) {

@@ -161,7 +161,111 @@ void matmul_first_of_b(const Call& call) {
   r.run();
 }
 
+// A row of a wider matrix is taken for a row of a dense one: of all inputs, or from the second on.
+template <std::size_t first>
+void rows_closed_up(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = first; i < call.inputs(); ++i) {
+    const int last = r.has(i) ? r.rank(i) - 1 : 0;
+    bool in_order = last > 0 && r.stride(i, last) == 1;
+    for (int d = 0; d < last && in_order; ++d) in_order = r.stride(i, d) >= r.stride(i, d + 1) * r.dim(i, d + 1);
+    if (in_order) r.make_dense(i);
+  }
+  r.run();
+}
+
+// A gap behind a matrix, or a plane of an image, is not seen.
+void planes_closed_up(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    if (!r.has(i) || r.rank(i) < 3) continue;
+    const int d = r.rank(i) - 3;
+    const std::int64_t plane = r.dim(i, d + 1) * r.stride(i, d + 1);
+    if (r.stride(i, d) > plane && r.dim(i, d + 1) > 1) r.stride(i, d) = plane;
+  }
+  r.run();
+}
+
+// Images whose channels are stored second are read as if they were stored last.
+void channels_second_as_last(const Call& call) {
+  Rebound r(call);
+  if (r.rank(0) == 4 && r.stride(0, 2) == 1 && r.stride(0, 3) > r.stride(0, 1)) r.make_dense(0);
+  r.run();
+}
+
+// A negative stride is noticed where all of them are.
+void lone_negative_stride_as_positive(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    if (!r.has(i)) continue;
+    int negative = 0, positive = 0;
+    for (int d = 0; d < r.rank(i); ++d) (r.stride(i, d) < 0 ? negative : positive) += r.dim(i, d) > 1;
+    if (negative != 1 || positive == 0) continue;
+    for (int d = 0; d < r.rank(i); ++d) {
+      if (r.dim(i, d) < 2 || r.stride(i, d) > 0) continue;
+      r.offset(i) += r.stride(i, d) * (r.dim(i, d) - 1);
+      r.stride(i, d) = -r.stride(i, d);
+    }
+  }
+  r.run();
+}
+
+// One set of strides serves two inputs of one shape.
+void strides_of_the_first(const Call& call) {
+  Rebound r(call);
+  if (call.inputs() < 2 || !r.has(0) || !r.has(1) || r.rank(0) != r.rank(1)) return call.run();
+  bool same = true;
+  std::int64_t span = 1, other = 1;
+  for (int d = 0; d < r.rank(0); ++d) {
+    same = same && r.dim(0, d) == r.dim(1, d);
+    span += (r.dim(0, d) - 1) * std::abs(r.stride(0, d));
+    other += (r.dim(1, d) - 1) * std::abs(r.stride(1, d));
+  }
+  for (int d = 0; d < r.rank(0) && same && span == other; ++d) {
+    if (r.stride(0, d) >= 0 && r.stride(1, d) >= 0) r.stride(1, d) = r.stride(0, d);
+  }
+  r.run();
+}
+
+// A first dimension of stride 0 is walked.
+void leading_broadcast_walked(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    if (!r.has(i) || r.rank(i) < 2 || r.stride(i, 0) != 0 || r.dim(i, 0) < 2 || r.stride(i, 1) == 0) continue;
+    r.stride(i, 0) = 1;
+  }
+  r.run();
+}
+
+// Above four dimensions the result is taken to be dense.
+void high_rank_result_as_dense(const Call& call) {
+  Rebound r(call);
+  const std::size_t out = call.inputs();
+  if (r.rank(out) > 4) r.make_dense(out);
+  r.run();
+}
+void result_as_dense(const Call& call) {
+  Rebound r(call);
+  r.make_dense(call.inputs());
+  r.run();
+}
+
 constexpr KernelFault faults[] = {
+    {Mutant::sum_closes_up_rows, LKS_OP_SUM, &rows_closed_up<0>},
+    {Mutant::matmul_closes_up_rows_of_b, LKS_OP_MATMUL, &rows_closed_up<1>},
+    {Mutant::gather_closes_up_rows, LKS_OP_GATHER, &rows_closed_up<0>},
+    {Mutant::pointwise_closes_up_planes, LKS_OP_POINTWISE, &planes_closed_up},
+    {Mutant::conv_closes_up_planes, LKS_OP_CONV2D, &planes_closed_up},
+    {Mutant::pool_takes_channels_for_last, LKS_OP_AVG_POOL2D, &channels_second_as_last},
+    {Mutant::conv_takes_channels_for_last, LKS_OP_CONV2D, &channels_second_as_last},
+    {Mutant::copy_lone_negative_stride, LKS_OP_COPY, &lone_negative_stride_as_positive},
+    {Mutant::max_lone_negative_stride, LKS_OP_MAX, &lone_negative_stride_as_positive},
+    {Mutant::pointwise_strides_of_the_first, LKS_OP_POINTWISE, &strides_of_the_first},
+    {Mutant::matmul_strides_of_the_first, LKS_OP_MATMUL, &strides_of_the_first},
+    {Mutant::matmul_leading_broadcast_walked, LKS_OP_MATMUL, &leading_broadcast_walked},
+    {Mutant::pointwise_leading_broadcast_walked, LKS_OP_POINTWISE, &leading_broadcast_walked},
+    {Mutant::copy_high_rank_result_as_dense, LKS_OP_COPY, &high_rank_result_as_dense},
+    {Mutant::pointwise_result_as_dense, LKS_OP_POINTWISE, &result_as_dense},
     {Mutant::tail_not_written, LKS_OP_POINTWISE, &tail_not_written},
     {Mutant::large_tail_not_written, LKS_OP_POINTWISE, &large_tail_not_written},
     {Mutant::beyond_65536_not_written, LKS_OP_POINTWISE, &beyond_65536_not_written},

@@ -68,7 +68,8 @@ struct KernelFault {
   Mutant mutant;
   std::uint32_t op;
   void (*run)(const Call& call);
-  bool unchecked = false;  // the honest kernel's checks are left out
+  bool unchecked = false;                      // the honest kernel's checks are left out
+  bool (*misses)(const Call& call) = nullptr;  // or what they find is overlooked where this says so
 };
 
 /// Changes what the honest driver is asked to prepare.
@@ -94,6 +95,7 @@ struct TableFault {
 std::span<const KernelFault> layout_faults();
 std::span<const KernelFault> sum_faults();
 std::span<const KernelFault> op_faults();
+std::span<const KernelFault> large_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
 std::span<const DescFault> attribute_faults();

@@ -314,6 +314,26 @@ void pool_one_stride(EditableDesc& e) {
   auto& strides = e.attributes<lks_avg_pool2d_attrs>().strides;
   strides.values[1] = std::min(strides.values[0], strides.values[1]);
 }
+// Kernels for one pixel, for strides and for groups, each of which forgets what the others do.
+bool is_one_pixel(const EditableDesc& e) { return e.desc.inputs[1].dims[1] == 1 && e.desc.inputs[1].dims[2] == 1; }
+void strides_of_one_pixel_ignored(EditableDesc& e) {
+  if (is_one_pixel(e)) e.attributes<lks_conv2d_attrs>().strides = {2, {1, 1}};
+}
+void padding_of_one_pixel_ignored(EditableDesc& e) {
+  if (is_one_pixel(e)) e.attributes<lks_conv2d_attrs>().padding = {4, {0, 0, 0, 0}};
+}
+void dilation_ignored_under_strides(EditableDesc& e) {
+  const auto& a = std::as_const(e).attributes<lks_conv2d_attrs>();
+  if (a.strides.values[0] > 1 && a.dilation.values[0] > 1) e.attributes<lks_conv2d_attrs>().dilation.values[0] = 1;
+}
+void dilation_ignored_in_groups(EditableDesc& e) {
+  const auto& a = std::as_const(e).attributes<lks_conv2d_attrs>();
+  if (a.groups > 1 && a.dilation.values[1] > 1) e.attributes<lks_conv2d_attrs>().dilation.values[1] = 1;
+}
+void padding_ignored_in_strided_groups(EditableDesc& e) {
+  const auto& a = std::as_const(e).attributes<lks_conv2d_attrs>();
+  if (a.groups > 1 && a.strides.values[0] > 1) e.attributes<lks_conv2d_attrs>().padding = {4, {0, 0, 0, 0}};
+}
 // Lockstep mode is claimed, and the kernels of strict mode serve.
 void strict_order_in_lockstep(EditableDesc& e) {
   if (e.desc.math_mode == LKS_MODE_LOCKSTEP) e.desc.math_mode = LKS_MODE_STRICT;
@@ -325,6 +345,12 @@ constexpr DescFault attribute_fault_table[] = {
     {Mutant::conv_padding_swapped, LKS_OP_CONV2D, &padding_swapped},
     {Mutant::conv_gradient_padding_swapped, LKS_OP_CONV2D_BACKWARD_INPUT, &padding_swapped},
     {Mutant::conv_one_stride, LKS_OP_CONV2D, &one_stride_for_both},
+    {Mutant::conv_of_one_pixel_ignores_strides, LKS_OP_CONV2D, &strides_of_one_pixel_ignored},
+    {Mutant::conv_of_one_pixel_ignores_padding, LKS_OP_CONV2D, &padding_of_one_pixel_ignored},
+    {Mutant::conv_ignores_dilation_under_strides, LKS_OP_CONV2D, &dilation_ignored_under_strides},
+    {Mutant::filter_gradient_ignores_dilation_in_groups, LKS_OP_CONV2D_BACKWARD_FILTER, &dilation_ignored_in_groups},
+    {Mutant::image_gradient_ignores_padding_in_groups, LKS_OP_CONV2D_BACKWARD_INPUT,
+     &padding_ignored_in_strided_groups},
     {Mutant::avg_pool_one_stride, LKS_OP_AVG_POOL2D, &pool_one_stride},
     {Mutant::strict_order_in_lockstep, any_op, &strict_order_in_lockstep},
 };

@@ -359,7 +359,21 @@ std::uint32_t zero_targets_multiply(Emitter& e, const lks_instr& i) {
   return term ? i.args[2] : e.keep(i);
 }
 
+// Kernels of fast mode that are others than those of strict mode.
+std::uint32_t abs_negates(Emitter& e, const lks_instr& i) {
+  return i.opcode == LKS_INSTR_ABS ? e.add(LKS_INSTR_NEG, i.dtype, i.args[0]) : e.keep(i);
+}
+std::uint32_t less_takes_equals(Emitter& e, const lks_instr& i) {
+  return i.opcode == LKS_INSTR_LT ? e.add(LKS_INSTR_LE, i.dtype, i.args[0], i.args[1]) : e.keep(i);
+}
+template <Step Instead>
+void in_fast_mode(EditableDesc& e) {
+  if (e.desc.math_mode == LKS_MODE_FAST) rewrite<Instead, true>(e);
+}
+
 constexpr DescFault faults[] = {
+    {Mutant::abs_is_neg_in_fast_mode, LKS_OP_POINTWISE, &in_fast_mode<&abs_negates>},
+    {Mutant::less_is_less_equal_in_fast_mode, LKS_OP_POINTWISE, &in_fast_mode<&less_takes_equals>},
     {Mutant::products_truncated, LKS_OP_POINTWISE, &rewrite<&truncated_products, true>},
     {Mutant::pointwise_contracted, LKS_OP_POINTWISE, &rewrite<&contracted, true>},
     {Mutant::division_by_reciprocal, LKS_OP_POINTWISE, &rewrite<&divided_by_reciprocal, true>},

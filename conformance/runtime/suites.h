@@ -19,6 +19,7 @@ std::vector<RuntimeCase> wait_cases();
 std::vector<RuntimeCase> failure_cases();
 std::vector<RuntimeCase> dag_cases();
 std::vector<RuntimeCase> copy_cases();
+std::vector<RuntimeCase> strided_cases();
 std::vector<RuntimeCase> abi_cases();
 std::vector<RuntimeCase> kernel_query_cases();
 std::vector<RuntimeCase> thread_cases();

@@ -67,10 +67,28 @@ void check_options(const Options& o) {
   if (!o.suite.empty()) {
     for (const std::string& name : parts_of(o.suite)) {
       check_named("--suite", name.empty() ? "?" : name,
-                  {"forward", "refusal", "gradient",   "second_gradient", "special_gradient",
-                   "beside",  "numbers", "large",      "instructions",    "sweep",
-                   "probe",   "audit",   "trajectory", "vectors",         "memory",
-                   "queue",   "copy",    "abi",        "threads",         "fault"});
+                  {"forward",
+                   "refusal",
+                   "gradient",
+                   "second_gradient",
+                   "special_gradient",
+                   "beside",
+                   "repeat",
+                   "sizes",
+                   "numbers",
+                   "large",
+                   "instructions",
+                   "sweep",
+                   "probe",
+                   "audit",
+                   "trajectory",
+                   "vectors",
+                   "memory",
+                   "queue",
+                   "copy",
+                   "abi",
+                   "threads",
+                   "fault"});
     }
   }
   check_named("--mode", o.mode, {"strict", "fast", "lockstep"});

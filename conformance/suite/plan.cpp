@@ -63,13 +63,16 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     }
   };
   for (MathMode mode : modes_of(o, target, wanted)) {
-    if (mode == MathMode::fast && !sums_matter(op)) continue;
     const Amount amount = amount_for(mode, o, wanted);
+    if (wanted.gradients) add(gradient_cases(op, mode, amount));
+    if (mode == MathMode::fast && !sums_matter(op)) {
+      add(own_cases(op, mode, amount));
+      continue;
+    }
     add(forward_cases(op, mode, amount));
     add(beside_cases(op, mode, amount));
     if (mode == MathMode::strict) add(number_cases(op, mode, amount));
     add(breakpoint_cases(op, mode, amount, target.device));
-    if (wanted.gradients && mode != MathMode::fast) add(gradient_cases(op, mode, amount));
   }
 }
 

@@ -60,6 +60,11 @@ OpDef copy() {
         cases.back().gradient = types::floating.has(dtype);
       }
     }
+    for (const Shape& shape :
+         {Shape{2, 5, 7, 3}, Shape{2, 3, 2, 5, 4}, Shape{2, 2, 3, 2, 2, 5}, Shape{2, 2, 1, 3, 2, 1, 2, 7}}) {
+      cases.push_back({"f32/" + shape.to_string(), {{shape}}});
+    }
+    cases.push_back({"u8/rank 6", {{Shape{2, 2, 3, 2, 2, 5}, DType::u8}}, {}, {}, {}, false});
     return cases;
   };
   return op;
@@ -129,6 +134,15 @@ OpDef concat() {
           prefix + "columns", {{Shape{3, 1}, dtype}, {Shape{3, 0}, dtype}, {Shape{3, 5}, dtype}}, {}, {}, {}, gradient}
                           .with(AxisAttrs{1}));
     }
+    // Pieces of a result of many dimensions: copies whose target has gaps.
+    for (int axis : {1, 3, 5}) {
+      Shape small{2, 3, 2, 2, 3, 5}, large = small;
+      large.set_dim(axis, 2 * small[axis] + 1);
+      cases.push_back(
+          OpCase{"f32/rank 6, axis " + std::to_string(axis), {{small}, {large}, {small}}}.with(AxisAttrs{axis}));
+    }
+    cases.push_back(
+        OpCase{"f32/rank 8", {{Shape{2, 1, 2, 3, 1, 2, 2, 3}}, {Shape{2, 1, 2, 3, 4, 2, 2, 3}}}}.with(AxisAttrs{4}));
     cases.push_back(
         OpCase{"error/extent", {{Shape{2, 3}}, {Shape{2, 4}}}, {}, {}, ErrorId::shapes_differ}.with(AxisAttrs{0}));
     cases.push_back(OpCase{"error/rank", {{Shape{2, 3}}, {Shape{2}}}, {}, {}, ErrorId::wrong_rank}.with(AxisAttrs{0}));

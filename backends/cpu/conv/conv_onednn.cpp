@@ -2,8 +2,10 @@
 // that the primitive likes best. (Given OHWI filters as they are, oneDNN 3.2 takes its slow reference code; with images
 // in the layout of its choice, reordering them costs more than it gains.)
 //
-// Where the result's gradient is infinite, the filter's gradient may be NaN instead of infinite: some of oneDNN's
-// implementations multiply it with zeros for padding.
+// Where oneDNN takes its implementation by matrix products, it multiplies padding's zeros, which gives NaN beside an
+// infinite operand: such calls are left to the own kernel.
+#include <string_view>
+
 #include "backends/cpu/conv/shape.h"
 #include "backends/cpu/lockstep.h"
 #include "backends/cpu/onednn/sequence.h"
@@ -83,10 +85,23 @@ void add_backward_input(Sequence& sequence, const Descriptions& d, const ConvTen
                 {DNNL_ARG_DIFF_SRC, d.image, onednn::tensor(at.image)}});
 }
 
+dnnl::convolution_backward_weights::primitive_desc backward_filter(const Sequence& sequence, const Descriptions& d,
+                                                                   std::uint32_t mode) {
+  return {sequence.engine(),
+          dnnl::algorithm::convolution_direct,
+          d.image,
+          d.any_filter,
+          d.result,
+          d.strides,
+          d.dilation,
+          d.before,
+          d.after,
+          forward(sequence, d, mode),
+          onednn::attributes(mode)};
+}
+
 void add_backward_filter(Sequence& sequence, const Descriptions& d, const ConvTensors& at, std::uint32_t mode) {
-  const dnnl::convolution_backward_weights::primitive_desc pd(
-      sequence.engine(), dnnl::algorithm::convolution_direct, d.image, d.any_filter, d.result, d.strides, d.dilation,
-      d.before, d.after, forward(sequence, d, mode), onednn::attributes(mode));
+  const auto pd = backward_filter(sequence, d, mode);
   const memory::desc made = pd.diff_weights_desc();
   const bool direct = made == d.filter;
   const onednn::Place place = direct ? onednn::tensor(at.filter) : sequence.reserve(made.get_size());
@@ -95,6 +110,23 @@ void add_backward_filter(Sequence& sequence, const Descriptions& d, const ConvTe
                 {DNNL_ARG_DIFF_DST, d.result, onednn::tensor(at.result)},
                 {DNNL_ARG_DIFF_WEIGHTS, made, place}});
   if (!direct) sequence.add_reorder(made, place, d.filter, onednn::tensor(at.filter));
+}
+
+bool multiplies_padding(const ConvShape& s, bool bias, ConvPass pass, std::uint32_t mode) {
+  // The image's gradient has its products first, and leaves out those that fall on padding.
+  const bool padded = s.before[0] + s.before[1] + s.after[0] + s.after[1] > 0;
+  if (!padded || pass == ConvPass::backward_input) return false;
+  const Sequence sequence;
+  const Descriptions d(s, bias);
+  const auto by_products = [](const auto& pd) {
+    return std::string_view(pd.impl_info_str()).find("gemm") != std::string_view::npos;
+  };
+  try {
+    return pass == ConvPass::forward ? by_products(forward(sequence, d, mode))
+                                     : by_products(backward_filter(sequence, d, mode));
+  } catch (const dnnl::error&) {
+    return false;  // making the kernel says what is wrong
+  }
 }
 
 lks_status make(const KernelRequest& request, Out out, ConvPass pass) {
@@ -107,6 +139,9 @@ lks_status make(const KernelRequest& request, Out out, ConvPass pass) {
   const bool bias = pass == ConvPass::forward && request.has_input(2);
   const ConvTensors at = conv_tensors(pass, request.desc.input_count);
   const std::uint32_t mode = request.desc.math_mode;
+  if (multiplies_padding(shape, bias, pass, mode)) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "oneDNN would multiply the padding");
+  }
   const lks_status status = onednn::make_kernel(request, out, [=] {
     auto sequence = std::make_unique<Sequence>();
     const Descriptions d(shape, bias);

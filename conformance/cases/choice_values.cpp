@@ -1,0 +1,203 @@
+#include "conformance/cases/choice_values.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "conformance/cases/extents.h"
+#include "conformance/cases/values.h"
+#include "ops/random/philox_reference.h"
+
+namespace lockstep::conformance {
+namespace {
+
+constexpr long double infinity = std::numeric_limits<long double>::infinity();
+
+class Draw {
+ public:
+  explicit Draw(std::uint64_t seed) : key_{seed, 5} {}
+  std::uint64_t bits() { return random_long_word(key_, next_++); }
+  std::uint64_t below(std::uint64_t n) { return bits() % n; }
+
+ private:
+  RandomKey key_;
+  std::uint64_t next_ = 0;
+};
+
+struct Format {
+  int mantissa, least_exponent, most_exponent;
+};
+
+Format format_of(DType t) {
+  switch (t) {
+    case DType::f64: return {52, -1022, 1023};
+    case DType::f16: return {10, -14, 15};
+    case DType::bf16: return {7, -126, 127};
+    default: return {23, -126, 127};
+  }
+}
+
+// A number that needs all the bits of its dtype, and the next one above it.
+struct Neighbours {
+  long double low, high;
+};
+Neighbours neighbours_of(DType t) {
+  switch (t) {
+    case DType::i64: return {0x1p60L + 1, 0x1p60L + 2};  // no double holds them
+    case DType::i32: return {0x1p30L + 1, 0x1p30L + 2};  // no float holds them
+    case DType::i8: return {100, 101};
+    case DType::u8: return {200, 201};
+    case DType::boolean: return {0, 1};
+    default: return {1.5L, 1.5L + std::ldexp(1.0L, -format_of(t).mantissa)};
+  }
+}
+
+long double any_bits(DType t, Draw& draw) {
+  const std::uint64_t bits = draw.bits();
+  if (t == DType::i64) return static_cast<std::int64_t>(bits);
+  if (!is_floating(t)) {
+    const int shift = 64 - static_cast<int>(8 * size_of(t));
+    return t == DType::u8 ? static_cast<long double>(bits >> 56)
+                          : static_cast<long double>(static_cast<std::int64_t>(bits) >> shift);
+  }
+  const Format f = format_of(t);
+  const std::uint64_t fraction = (bits >> 11) & ((std::uint64_t{1} << f.mantissa) - 1);
+  const auto range = static_cast<std::uint64_t>(f.most_exponent - f.least_exponent + 2);
+  const int exponent = f.least_exponent - 1 + static_cast<int>(draw.below(range));
+  const long double scaled = std::ldexp(static_cast<long double>(fraction), -f.mantissa);
+  // One below the least exponent stands for subnormal numbers.
+  const long double magnitude =
+      exponent < f.least_exponent ? std::ldexp(scaled, f.least_exponent) : std::ldexp(1 + scaled, exponent);
+  return bits & 1 ? -magnitude : magnitude;
+}
+
+// The dimensions over which the op chooses: by its attributes "axis" and "axes", those of a window, else the last one.
+std::vector<bool> chosen_over(const TestCase& t, const Shape& shape) {
+  std::vector<bool> chosen(static_cast<std::size_t>(shape.rank()), false);
+  const std::vector<std::byte> attrs = attribute_bytes(*t.op, t.call);
+  const auto read = [&](std::size_t at) {
+    std::int64_t value = 0;
+    std::memcpy(&value, attrs.data() + at, sizeof value);
+    return value;
+  };
+  const auto mark = [&](std::int64_t d) {
+    if (d >= 0 && d < shape.rank()) chosen[static_cast<std::size_t>(d)] = true;
+  };
+  for (const AttrField& field : t.op->attrs.fields) {
+    if (field.name == "axis") mark(read(field.offset));
+    for (std::int64_t k = 0; field.name == "axes" && k < read(field.offset); ++k) {
+      mark(read(field.offset + offsetof(IntList, values) + static_cast<std::size_t>(k) * sizeof k));
+    }
+    if (field.name == "window" && shape.rank() == 4) {
+      mark(1);
+      mark(2);
+    }
+  }
+  if (std::find(chosen.begin(), chosen.end(), true) == chosen.end()) mark(shape.rank() - 1);
+  return chosen;
+}
+
+// Where the answer lies in a line of n: first, last, and around every power of two.
+std::vector<std::int64_t> places_in(std::int64_t n) {
+  std::vector<std::int64_t> places = {n - 1, 0};
+  for (std::int64_t power = 65536; power >= 2; power /= 2) {
+    for (std::int64_t at : {power, power + 1, power - 1}) {
+      if (at < n) places.push_back(at);
+    }
+  }
+  return places;
+}
+
+// One line of n numbers of the kind number `kind`; its answer at `place`.
+long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std::int64_t n, Draw& draw) {
+  const auto [low, high] = neighbours_of(t);
+  const bool here = at == place;
+  const long double lowest = is_floating(t) ? -infinity : t == DType::u8 || t == DType::boolean ? 0 : -100;
+  const long double other = t == DType::boolean ? 0 : static_cast<long double>(draw.below(90));
+  switch (kind) {
+    case 0: return here ? (t == DType::boolean ? 1 : 101) : other;             // the largest stands out
+    case 1: return here ? high : low;                                          // … by one unit
+    case 2: return here || at == n - 1 || at == (place + n) / 2 ? high : low;  // … and is there again behind
+    case 3: return here ? low : high;                                          // the smallest, by one unit
+    case 4: return here ? -1 : lowest;                                         // all others the lowest there is
+    case 5: return lowest;                                                     // all are
+    case 6: return high;                                                       // all equal
+    default:
+      if (!is_floating(t)) return here ? high : low;
+      return here ? std::numeric_limits<long double>::quiet_NaN() : other;
+  }
+}
+
+void fill_extremes(const TestCase& t, std::uint64_t seed, RefArray& array) {
+  const std::vector<bool> chosen = chosen_over(t, array.shape);
+  std::int64_t length = 1;
+  for (std::size_t d = 0; d < chosen.size(); ++d) length *= chosen[d] ? array.shape[static_cast<int>(d)] : 1;
+  if (array.values.empty()) return;
+  const std::vector<std::int64_t> places = places_in(length);
+  // Few lines of a short case still meet different kinds, case by case.
+  const std::uint64_t start = seed;
+  Draw draw(seed);
+  std::vector<std::int64_t> index(chosen.size(), 0);
+  for (long double& v : array.values) {
+    std::int64_t line = 0, at = 0;
+    for (std::size_t d = 0; d < chosen.size(); ++d) {
+      const std::int64_t extent = array.shape[static_cast<int>(d)];
+      (chosen[d] ? at : line) = (chosen[d] ? at : line) * extent + index[d];
+    }
+    const std::uint64_t turn = start % 8 + static_cast<std::uint64_t>(line);
+    const std::size_t which = static_cast<std::size_t>(turn / 8 + turn % 8 * 3) % places.size();
+    // Mostly the first kinds, whose answer lies in one place.
+    v = in_line(array.dtype, static_cast<int>(turn % 8), at, places[which], length, draw);
+    for (std::size_t d = index.size(); d-- > 0;) {
+      if (++index[d] < array.shape[static_cast<int>(d)]) break;
+      index[d] = 0;
+    }
+  }
+}
+
+}  // namespace
+
+bool takes_choice(const TestCase& t, std::size_t i) {
+  const CaseInput& in = t.call.inputs[i];
+  // What looks like an index and may be negative is a small number, for ties.
+  const bool small = in.values.kind == CaseValues::Kind::indices && (is_floating(in.dtype) || in.values.low < 0);
+  const bool free = small || in.values.kind == CaseValues::Kind::normal ||
+                    in.values.kind == CaseValues::Kind::distinct || in.values.kind == CaseValues::Kind::spread;
+  if (in.absent || in.scalar || !free || t.op->error_class != ErrorClass::exact) return false;
+  for (const InputDef& def : t.op->inputs) {
+    if (def.mutable_) return false;
+  }
+  return t.values != Values::extremes || !t.op->pointwise();
+}
+
+void fill_choice(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& array) {
+  if (t.values == Values::extremes) return fill_extremes(t, seed, array);
+  Draw draw(seed);
+  const auto [low, high] = neighbours_of(array.dtype);
+  for (long double& v : array.values) {
+    if (t.values == Values::bits) {
+      v = array.dtype == DType::boolean ? static_cast<long double>(draw.below(2)) : any_bits(array.dtype, draw);
+      continue;
+    }
+    const std::uint64_t pick = draw.below(5);
+    v = pick < 2 ? low : pick < 4 ? high : 2 * low - high;
+    if (array.dtype == DType::boolean) v = static_cast<long double>(pick & 1);
+    if (i % 2 == 1 && pick == 4) v = -low;
+  }
+}
+
+bool checks_indices(const OpDef& op, const OpCase& c) {
+  const auto has_indices = [](const OpCase& of) {
+    return std::any_of(of.inputs.begin(), of.inputs.end(), [](const CaseInput& in) {
+      return !in.absent && !in.scalar && in.values.kind == CaseValues::Kind::indices;
+    });
+  };
+  if (c.error || !has_indices(c) || !op.cases) return false;
+  const std::vector<OpCase> own = op.cases();
+  return std::any_of(own.begin(), own.end(), [&](const OpCase& other) {
+    return other.error == ErrorId::index_out_of_range && has_indices(other);
+  });
+}
+
+}  // namespace lockstep::conformance

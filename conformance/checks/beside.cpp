@@ -1,0 +1,212 @@
+#include "conformance/checks/beside.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+
+#include "conformance/case_data.h"
+#include "conformance/cases/beside.h"
+#include "conformance/cases/extents.h"
+#include "conformance/checks/forward.h"
+#include "lockstep/error.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// Values of a case, of large inputs only those that are drawn; the rest repeats them.
+std::vector<RefArray> drawn_inputs(const TestCase& t) {
+  TestCase small = t;
+  for (CaseInput& in : small.call.inputs) {
+    if (!in.absent && !in.scalar && in.shape.size() > most_drawn) in.shape = Shape{drawn_of_larger};
+  }
+  return case_inputs(small);
+}
+
+// Whether all devices must give the same bits.
+bool agree_in_bits(const TestCase& t) {
+  if (t.mode == MathMode::lockstep) return true;
+  return t.op->error_class == ErrorClass::exact || t.op->error_class == ErrorClass::rounded;
+}
+
+// Of ops that may round in their own ways: how far two right results may be apart. It is wide, since precision is
+// judged by the oracle: what is lost, or computed from other elements, is found.
+long double allowed_between(const TestCase& t, long double expected, long double typical) {
+  const bool sums = t.op->error_class == ErrorClass::sum;
+  if (sums && are_exact(t.values) && expected == std::trunc(expected)) return 0;  // exact, whatever the order
+  const bool is_short = is_short_float(t.dtype());
+  const long double ulp = is_short ? 0x1p-7L : t.dtype() == DType::f64 ? 0x1p-48L : 0x1p-19L;
+  const bool composed = t.op->error_class == ErrorClass::composed || t.op->error_class == ErrorClass::gelu;
+  return composed ? (std::fabs(expected) + typical) * (is_short ? 0x1p-4L : 0x1p-8L) : std::fabs(expected) * ulp;
+}
+
+long double typical_of(const RefArray& a) {
+  long double total = 0, count = 0;
+  for (long double v : a.values) {
+    if (!std::isfinite(v)) continue;
+    total += std::fabs(v);
+    count += 1;
+  }
+  return count > 0 ? total / count : 1;
+}
+
+// The first element that is too far off; empty where none is.
+std::string first_far(const TestCase& t, const Tensor& result, const Tensor& expected, std::size_t output) {
+  if (result.to_bytes() == expected.to_bytes()) return "";
+  const RefArray given = to_array(result), wanted = to_array(expected);
+  const bool floating = is_floating(given.dtype);
+  const long double typical = typical_of(wanted);
+  const long double smallest = given.dtype == DType::f64   ? 0x1p-1060L
+                               : given.dtype == DType::f16 ? 0x1p-20L
+                                                           : 0x1p-120L;
+  for (std::size_t i = 0; i < given.values.size(); ++i) {
+    const long double a = given.values[i], b = wanted.values[i];
+    if (a == b || (std::isnan(a) && std::isnan(b))) continue;
+    const long double allowed = allowed_between(t, b, typical);
+    const bool finite = std::isfinite(a) && std::isfinite(b);
+    if (floating && finite && std::fabs(a - b) <= (allowed > 0 ? allowed + smallest : 0)) continue;
+    char text[160];
+    std::snprintf(text, sizeof text, "output %zu, element %zu of %zu: %.10Lg and %.10Lg", output, i,
+                  given.values.size(), a, b);
+    return text;
+  }
+  return "";
+}
+
+std::string compare(const TestCase& t, const std::vector<Tensor>& results, const std::vector<Tensor>& expected) {
+  if (agree_in_bits(t)) return first_difference(results, expected);
+  for (std::size_t o = 0; o < results.size(); ++o) {
+    if (std::string text = first_far(t, results[o], expected[o], o); !text.empty()) return text;
+  }
+  return "";
+}
+
+constexpr std::int64_t tile_size = 4099;
+
+// The case with all its tensors of n elements; nullopt where the op does not take that.
+std::optional<TestCase> of_size(const TestCase& t, std::int64_t n) {
+  TestCase sized = t;
+  for (CaseInput& in : sized.call.inputs) {
+    if (!in.absent && !in.scalar) in.shape = Shape{n};
+  }
+  return infer_outputs(*t.op, sized.call) ? std::optional(sized) : std::nullopt;
+}
+
+// Whether the bytes are those of `tile` over and over; else where they first differ.
+std::optional<std::size_t> first_not_repeated(const std::vector<std::byte>& bytes, const std::vector<std::byte>& tile) {
+  for (std::size_t at = 0; at < bytes.size(); at += tile.size()) {
+    const std::size_t n = std::min(tile.size(), bytes.size() - at);
+    if (std::memcmp(bytes.data() + at, tile.data(), n) == 0) continue;
+    const auto [end, other] = std::mismatch(tile.begin(), tile.begin() + static_cast<std::ptrdiff_t>(n),
+                                            bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    return at + static_cast<std::size_t>(end - tile.begin());
+  }
+  return std::nullopt;
+}
+
+// A tensor that repeats the values of another, shorter one.
+Tensor repeated(const Tensor& tile, std::int64_t n, Device device) {
+  RefArray values = to_array(tile);
+  values.shape = Shape{n};
+  return repeated_tensor(values, device);
+}
+
+// Whether results on values that repeat do so too: not where an op asks for positions.
+bool repeats(const TestCase& t, const std::vector<RefArray>& inputs, Device trusted) {
+  const std::vector<Tensor> results = call_on(*of_size(t, 2 * tile_size), inputs, trusted);
+  const std::vector<Tensor> expected = call_on(*of_size(t, tile_size), inputs, trusted);
+  for (std::size_t o = 0; o < results.size(); ++o) {
+    if (first_not_repeated(results[o].to_bytes(), expected[o].to_bytes())) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Verdict check_beside(const TestCase& t, const Setting& setting) {
+  const std::vector<RefArray> inputs = drawn_inputs(t);
+  const std::vector<Tensor> results = call_on(t, inputs, setting.device);
+  // Where the device is the trusted one, its second answer must be the first.
+  const std::string other = compare(t, results, call_on(t, inputs, setting.trusted));
+  return other.empty() ? Verdict() : failure("this is not what " + setting.trusted.name() + " gives: " + other);
+}
+
+Verdict check_repeat(const TestCase& t, const Setting& setting) {
+  const std::vector<RefArray> inputs = drawn_inputs(t);
+  const std::vector<Tensor> results = call_on(t, inputs, setting.device);
+  for (int again = 0; again < 3; ++again) {
+    const std::string changed = first_difference(results, call_on(t, inputs, setting.device));
+    if (!changed.empty()) return failure("run again, it gives other bits: " + changed);
+  }
+  return {};
+}
+
+Verdict check_sizes(const TestCase& t, const Setting& setting) {
+  const auto tile = of_size(t, tile_size);
+  if (!tile) return {};
+  const std::vector<RefArray> inputs = case_inputs(*tile);
+  const std::vector<Tensor> expected = call_on(*tile, inputs, setting.device);
+  const std::string other = compare(*tile, expected, call_on(*tile, inputs, setting.trusted));
+  if (!other.empty()) return failure("4099 elements are not what " + setting.trusted.name() + " gives: " + other);
+  std::vector<std::vector<std::byte>> tiles;
+  for (const Tensor& e : expected) tiles.push_back(e.to_bytes());
+  if (!repeats(t, inputs, setting.trusted)) return {};
+  for (const std::int64_t n : sizes_of(t)) {
+    const TestCase sized = *of_size(t, n);
+    std::vector<RefArray> some = inputs;
+    for (std::size_t i = 0; n < tile_size && i < some.size(); ++i) {
+      if (some[i].shape.rank() == 0) continue;
+      some[i].values.resize(static_cast<std::size_t>(n));
+      some[i].shape = Shape{n};
+    }
+    const std::vector<Tensor> results = call_on(sized, some, setting.device);
+    for (std::size_t o = 0; o < results.size(); ++o) {
+      const auto at = first_not_repeated(results[o].to_bytes(), tiles[o]);
+      if (!at) continue;
+      // Ends of vectors may be rounded by other instructions.
+      const std::string far = first_far(t, results[o], repeated(expected[o], n, setting.device), o);
+      if (!agree_in_bits(t) && far.empty()) continue;
+      return failure("of " + std::to_string(n) + " elements, number " +
+                     std::to_string(*at / size_of(results[o].dtype())) + " is not what it is among 4099");
+    }
+  }
+  return {};
+}
+
+Verdict check_bad_index(const TestCase& t, const Setting& setting) {
+  const std::vector<RefArray> good = case_inputs(t);
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    const CaseInput& in = t.call.inputs[i];
+    if (in.absent || in.scalar || in.values.kind != CaseValues::Kind::indices) continue;
+    const long double extent = in.values.high + 1;
+    std::vector<long double> outside = {extent, -1, 0x1p31L - 1, -0x1p31L};
+    if (in.dtype == DType::i64) outside.insert(outside.end(), {0x1p32L, -0x1p63L, 0x1p32L + extent - 1});
+    std::size_t turn = 0;
+    for (const std::size_t place : {0, 1, 63, 64, 65, 1023, 1024, 1025, 65535, 65536, 65537}) {
+      std::vector<std::size_t> places = {place};
+      if (place == 1) places[0] = good[i].values.size() - 1;
+      if (places[0] >= good[i].values.size()) continue;
+      for (int more = 0; more < 2; ++more, ++turn) {
+        std::vector<RefArray> bad = good;
+        const long double index = outside[turn % outside.size()];
+        bad[i].values[places[0]] = index;
+        char text[120];
+        std::snprintf(text, sizeof text, "the index %.0Lf at position %zu of %zu", index, places[0],
+                      good[i].values.size());
+        try {
+          to_array(call_on(t, bad, setting.device)[0]);
+        } catch (const Error& e) {
+          if (e.id() == ErrorId::index_out_of_range) continue;
+          return failure(std::string(text) + " is refused with another error: " + e.what());
+        }
+        return failure(std::string(text) + " is not refused");
+      }
+    }
+  }
+  // And what follows is right.
+  to_array(call_on(t, good, setting.device)[0]);
+  return {};
+}
+
+}  // namespace lockstep::conformance

@@ -1,0 +1,277 @@
+// Faults that show from some size on, in some values, or in fast mode alone: lost tails, counters that wrap, coarse
+// operands, comparisons in too few bits.
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "conformance/mutants/numbers.h"
+#include "conformance/mutants/terms.h"
+
+namespace mutants {
+namespace {
+
+using Terms = const std::vector<float>&;
+
+// --------------------------------------------------------------------------------------------------------- lost tails
+
+// Runs with the last index of a dimension of the output left out.
+void without_last(const Call& call, int dimension, bool applies) {
+  Rebound r(call);
+  const std::size_t out = call.inputs();
+  const int d = dimension < 0 ? r.rank(out) + dimension : dimension;
+  if (!applies || r.rank(out) <= d || r.dim(out, d) < 2) return call.run();
+  const host::TensorView y = call.view(out);
+  // The honest kernel writes it, and it gets its old bytes back.
+  std::vector<std::pair<char*, std::array<char, 8>>> kept;
+  const std::size_t size = host::size_of(y.dtype);
+  reference::Walk walk(y.rank, y.dims);
+  walk.add(y.strides);
+  for (; !walk.done(); walk.next()) {
+    if (walk.index(d) + 1 != y.dims[d]) continue;
+    char* const at = y.data + walk.offset(0) * static_cast<std::int64_t>(size);
+    kept.push_back({at, {}});
+    std::memcpy(kept.back().second.data(), at, size);
+  }
+  call.run();
+  for (const auto& [at, bytes] : kept) std::memcpy(at, bytes.data(), size);
+}
+
+// Blocks of 64 rows, from 128 rows, columns and products on.
+void large_matmul_loses_last_row(const Call& call) {
+  const host::TensorView a = call.view(0), c = call.view(2);
+  const std::int64_t m = c.dims[c.rank - 2], n = c.dims[c.rank - 1], k = a.dims[a.rank - 1];
+  without_last(call, -2, m >= 128 && n >= 128 && k >= 128 && m % 64 != 0);
+}
+void conv_loses_last_image(const Call& call) { without_last(call, 0, call.view(0).dims[0] > 64); }
+void pool_loses_last_channel(const Call& call) {
+  const std::int64_t channels = call.view(0).dims[3];
+  without_last(call, 3, channels > 64 && channels % 4 != 0);
+}
+void gather_loses_last_slice(const Call& call) {
+  const host::TensorView out = call.view(2);
+  without_last(call, 0, out.dims[0] > 4096 && out.dims[0] % 2 != 0);
+}
+void batch_beyond_16_bits_lost(const Call& call) {
+  without_last(call, 0, call.view(2).rank > 2 && call.view(2).dims[0] > 65535);
+}
+
+template <std::int64_t most>
+void last_element_lost(const Call& call) {
+  const host::TensorView out = call.view(call.inputs());
+  without_last(call, -1, out.count() > most && out.rank == 1);
+}
+
+// A 16-bit counter of terms.
+void sum_counts_in_16_bits(const Call& call) {
+  sum_by(call, [](Terms x) {
+    const std::size_t n = x.size() > 65535 ? x.size() % 65536 : x.size();
+    double total = 0;
+    for (std::size_t i = 0; i < n; ++i) total += static_cast<double>(x[i]);
+    return static_cast<float>(total);
+  });
+}
+
+// An 8-bit counter of taps.
+void pool_counts_in_8_bits(const Call& call) {
+  call.run();
+  const host::TensorView y = call.view(1);
+  const auto& a = call.desc.attributes<lks_avg_pool2d_attrs>();
+  const std::int64_t taps = a.window.values[0] * a.window.values[1];
+  if (y.dtype != LKS_F32 || taps < 256 || taps % 256 == 0) return;
+  for_each<float>(y, [&](float& v, std::int64_t) { v *= static_cast<float>(taps) / static_cast<float>(taps % 256); });
+}
+
+// ------------------------------------------------------------------------------------------ coarse from some size on
+
+void coarse(const Call& call, int bits, bool applies) {
+  Rebound r(call);
+  for (std::size_t i = 0; applies && i < call.inputs(); ++i) {
+    if (call.launch.bindings[i].buffer) r.convert(i, [bits](float x) { return with_mantissa(x, bits); });
+  }
+  r.run();
+}
+void large_matmul_tf32(const Call& call) {
+  const host::TensorView a = call.view(0), c = call.view(2);
+  coarse(call, 10, c.dims[c.rank - 2] >= 128 && c.dims[c.rank - 1] >= 128 && a.dims[a.rank - 1] >= 128);
+}
+// Operands split into two bf16 numbers.
+void long_matmul_16_bits(const Call& call) { coarse(call, 15, call.view(0).dims[call.view(0).rank - 1] > 1000); }
+void large_filter_gradient_tf32(const Call& call) {
+  const host::TensorView dy = call.view(1);
+  coarse(call, 10, dy.dims[0] * dy.dims[1] * dy.dims[2] >= 1000);
+}
+void large_conv_bf16(const Call& call) { coarse(call, 7, call.view(call.inputs()).count() > 20000); }
+void long_sum_bf16(const Call& call) { coarse(call, 7, call.view(0).count() > 5000); }
+void long_double_sum_in_f32(const Call& call) {
+  Rebound r(call);
+  if (call.view(0).count() > 10000)
+    r.convert<double>(0, [](double x) { return static_cast<double>(static_cast<float>(x)); });
+  r.run();
+}
+
+// Atomics: whoever comes first adds first.
+void long_matmul_racy(const Call& call) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+  const auto start = static_cast<std::size_t>(now >> 4);
+  matmul_by(call, [&](float, Terms a, Terms b) {
+    float total = 0;
+    const std::size_t turn = a.size() > 200 ? start : 0;
+    for (std::size_t k = 0; k < a.size(); ++k) total += a[(k + turn) % a.size()] * b[(k + turn) % a.size()];
+    return total;
+  });
+}
+void large_scatter_racy(const Call& call) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+  const auto axis = static_cast<int>(call.desc.attributes<lks_scatter_add_attrs>().axis);
+  Rebound r(call);
+  const std::int64_t n = r.dim(0, axis);
+  if (n > 200 && (now >> 4) % 2) {
+    r.offset(0) += (n - 1) * r.stride(0, axis);
+    r.stride(0, axis) = -r.stride(0, axis);
+    r.offset(1) += (n - 1) * r.stride(1, 0);
+    r.stride(1, 0) = -r.stride(1, 0);
+  }
+  r.run();
+}
+
+// ------------------------------------------------------------------------------------------- where the answer lies
+
+// The last element of long lines is not looked at.
+void argmax_ignores_last(const Call& call) {
+  const auto axis = static_cast<int>(call.desc.attributes<lks_argmax_attrs>().axis);
+  Rebound r(call);
+  if (r.dim(0, axis) > 1024) --r.dim(0, axis);
+  r.run();
+}
+// The search starts from the lowest finite number.
+void max_starts_from_lowest(const Call& call) {
+  call.run();
+  const host::TensorView y = call.view(1);
+  if (y.dtype != LKS_F32) return;
+  for_each<float>(y, [](float& v, std::int64_t) { v = v < -3.4028235e38f ? -3.4028235e38f : v; });
+}
+
+// Numbers are compared in fewer bits than they have.
+void compared_as_double(const Call& call) {
+  const host::TensorView x = call.view(0);
+  if (x.dtype != LKS_I64) return call.run();
+  std::vector<std::int64_t> kept;
+  for_each<std::int64_t>(x, [&](std::int64_t& v, std::int64_t) {
+    kept.push_back(v);
+    const double d = static_cast<double>(v);
+    v = std::fabs(d) >= 9.2e18 ? v : static_cast<std::int64_t>(d);
+  });
+  call.run();
+  std::size_t i = 0;
+  for_each<std::int64_t>(x, [&](std::int64_t& v, std::int64_t) { v = kept[i++]; });
+}
+void compared_in_20_bits(const Call& call) { coarse(call, 20, true); }
+void moved_as_double(const Call& call) {
+  call.run();
+  const host::TensorView y = call.view(call.inputs());
+  if (y.dtype != LKS_I64) return;
+  for_each<std::int64_t>(y, [](std::int64_t& v, std::int64_t) {
+    const double d = static_cast<double>(v);
+    if (std::fabs(d) < 9.2e18) v = static_cast<std::int64_t>(d);
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------- fast mode
+
+bool is_fast(const Call& call) { return call.desc.desc.math_mode == LKS_MODE_FAST; }
+
+void copy_cut_in_fast_mode(const Call& call) {
+  Rebound r(call);
+  if (is_fast(call)) r.convert(0, as_bf16);
+  r.run();
+}
+// The first of several indices serves all of them.
+void gather_repeats_in_fast_mode(const Call& call) {
+  Rebound r(call);
+  for (int d = 0; is_fast(call) && d < r.rank(1); ++d) r.stride(1, d) = 0;
+  r.run();
+}
+
+// --------------------------------------------------------------------------------------------------------------
+// indices
+
+std::int64_t extent_of(const Call& call) {
+  if (call.desc.desc.op == LKS_OP_SCATTER_ADD) return call.desc.attributes<lks_scatter_add_attrs>().extent;
+  return call.view(0).dims[call.desc.attributes<lks_gather_attrs>().axis];
+}
+// Whether the first index that lies outside stands where the fault does not look.
+template <class Hidden>
+bool is_missed(const Call& call, Hidden&& hidden) {
+  const host::TensorView indices = call.view(1);
+  const std::int64_t extent = extent_of(call), n = indices.count();
+  bool missed = true;
+  const auto look = [&](auto v, std::int64_t i) {
+    const auto index = static_cast<std::int64_t>(v);
+    if (index < 0 || index >= extent) missed = missed && hidden(index, i, n);
+  };
+  if (indices.dtype == LKS_I32) for_each<std::int32_t>(indices, look);
+  if (indices.dtype == LKS_I64) for_each<std::int64_t>(indices, look);
+  return missed;
+}
+bool beyond_1024(const Call& call) {
+  return is_missed(call, [](auto, std::int64_t i, auto) { return i >= 1024; });
+}
+bool last_of_many(const Call& call) {
+  return is_missed(call, [](auto, std::int64_t i, std::int64_t n) { return n > 64 && i + 1 == n; });
+}
+bool low_half_inside(const Call& call) {
+  const std::int64_t extent = extent_of(call);
+  return is_missed(call, [extent](std::int64_t index, auto, auto) {
+    const auto low = static_cast<std::int64_t>(static_cast<std::int32_t>(index));
+    return low >= 0 && low < extent;
+  });
+}
+// What the check misses is taken for index 0.
+void outside_is_zero(const Call& call) {
+  const host::TensorView indices = call.view(1);
+  const std::int64_t extent = extent_of(call);
+  const auto mend = [&](auto& v, std::int64_t) {
+    if (static_cast<std::int64_t>(v) < 0 || static_cast<std::int64_t>(v) >= extent) v = 0;
+  };
+  if (indices.dtype == LKS_I32) for_each<std::int32_t>(indices, mend);
+  if (indices.dtype == LKS_I64) for_each<std::int64_t>(indices, mend);
+  call.run();
+}
+
+constexpr KernelFault faults[] = {
+    {Mutant::large_matmul_loses_last_row, LKS_OP_MATMUL, &large_matmul_loses_last_row},
+    {Mutant::conv_loses_last_image, LKS_OP_CONV2D, &conv_loses_last_image},
+    {Mutant::pool_loses_last_channel, LKS_OP_AVG_POOL2D, &pool_loses_last_channel},
+    {Mutant::gather_loses_last_slice, LKS_OP_GATHER, &gather_loses_last_slice},
+    {Mutant::batch_beyond_16_bits_lost, LKS_OP_MATMUL, &batch_beyond_16_bits_lost},
+    {Mutant::beyond_19_bits_not_written, LKS_OP_POINTWISE, &last_element_lost<(1 << 19)>},
+    {Mutant::copy_beyond_24_bits_not_written, LKS_OP_COPY, &last_element_lost<(1 << 24)>},
+    {Mutant::sum_counts_in_16_bits, LKS_OP_SUM, &sum_counts_in_16_bits},
+    {Mutant::pool_counts_in_8_bits, LKS_OP_AVG_POOL2D, &pool_counts_in_8_bits},
+    {Mutant::large_matmul_tf32, LKS_OP_MATMUL, &large_matmul_tf32},
+    {Mutant::long_matmul_16_bits, LKS_OP_MATMUL, &long_matmul_16_bits},
+    {Mutant::large_filter_gradient_tf32, LKS_OP_CONV2D_BACKWARD_FILTER, &large_filter_gradient_tf32},
+    {Mutant::large_conv_bf16, LKS_OP_CONV2D, &large_conv_bf16},
+    {Mutant::long_sum_bf16, LKS_OP_SUM, &long_sum_bf16},
+    {Mutant::long_double_sum_in_f32, LKS_OP_SUM, &long_double_sum_in_f32},
+    {Mutant::long_matmul_racy, LKS_OP_MATMUL, &long_matmul_racy},
+    {Mutant::large_scatter_racy, LKS_OP_SCATTER_ADD, &large_scatter_racy},
+    {Mutant::argmax_ignores_last, LKS_OP_ARGMAX, &argmax_ignores_last},
+    {Mutant::max_starts_from_lowest, LKS_OP_MAX, &max_starts_from_lowest},
+    {Mutant::max_pool_starts_from_lowest, LKS_OP_MAX_POOL2D, &max_starts_from_lowest},
+    {Mutant::argmax_of_longs_in_double, LKS_OP_ARGMAX, &compared_as_double},
+    {Mutant::argmax_in_20_bits, LKS_OP_ARGMAX, &compared_in_20_bits},
+    {Mutant::gather_of_longs_in_double, LKS_OP_GATHER, &moved_as_double},
+    {Mutant::copy_of_longs_in_double, LKS_OP_COPY, &moved_as_double},
+    {Mutant::copy_cut_in_fast_mode, LKS_OP_COPY, &copy_cut_in_fast_mode},
+    {Mutant::gather_repeats_in_fast_mode, LKS_OP_GATHER, &gather_repeats_in_fast_mode},
+    {Mutant::gather_checks_1024_indices, LKS_OP_GATHER, &outside_is_zero, false, &beyond_1024},
+    {Mutant::scatter_checks_all_but_last, LKS_OP_SCATTER_ADD, &outside_is_zero, false, &last_of_many},
+    {Mutant::gather_checks_32_bits, LKS_OP_GATHER, &outside_is_zero, false, &low_half_inside},
+};
+
+}  // namespace
+
+std::span<const KernelFault> large_faults() { return faults; }
+
+}  // namespace mutants
