@@ -274,7 +274,7 @@ void check_parts(const OpCall& call, const CallTypes& types, std::span<const Spe
   if (call.op.pointwise() && !types.promotes()) {
     std::vector<lks_dtype> results;
     for (const Spec& spec : specs) results.push_back(abi_dtype(spec.dtype));
-    record_program(call, types, results);
+    record_program(call, types, results, specs[0].shape.rank());
   }
   if (!call.op.decompose || types.promotes() || numbers_become_tensors(call)) return;
   const bool before = std::exchange(thread_state().describing, true);
