@@ -4,8 +4,6 @@ from rules import Fault
 # file: (text that stands once in it, within one line; the text with the fault; what is broken)
 FAULTS = {
     "runtime/memory/pool.cpp": [
-        ("  tail->write_queue = block->write_queue;", "", "the tail of a split block forgets which queue still writes to it"),
-        ("  tail->write_value = block->write_value;", "", "the tail of a split block forgets what is still being written to it"),
         ("  if (tail->next) tail->next->previous = tail;", "", "the block after a new tail names the wrong neighbour"),
         ("    reserved_ -= segment->bytes;", "", "memory given back to the driver counts as reserved"),
         ("class_of(rounded(block->requested, alignment_))", "class_of(block->bytes)", "a block is filed by its size, not by its request"),
@@ -13,8 +11,9 @@ FAULTS = {
         ("  if (!block && wanted > bytes) block = add_segment(bytes, large, failure);", "", "no smaller segment is tried"),
         ("if (is_free(block->next) && !block->next->cached_exact) {", "if (is_free(block->next)) {", "blocks of the exact lists are merged"),
         ("std::max(step_for(bytes), alignment)", "step_for(bytes)", "sizes are not multiples of the alignment"),
-        ("block->segment->large ? rest <= small_limit : rest < alignment_", "rest < alignment_", "large blocks are cut up"),
-        ("  wait_idle_();", "", "memory is given back while commands use it"),
+        ("block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_", "rest < alignment_", "large blocks are cut up"),
+        ("    // Of a segment that is still in use, commands may have given a part back meanwhile.", "    return nullptr;", "no second try after cached memory was given back"),
+        ("std::max(bytes, std::min(room / 16, small_segment))", "small_segment", "small segments take all that a limit leaves"),
     ],
     "runtime/memory/allocator.cpp": [
         ("tracker_.add(block->owner, block->bytes);", "tracker_.add(block->owner, bytes);", "what is added is not what is removed"),
@@ -25,16 +24,18 @@ FAULTS = {
         ("shortage.device_free = device_.memory_free();", "shortage.device_free = device_.memory_total();", "free memory is told as the total"),
     ],
     "runtime/command_queue.cpp": [
-        ("if (it->info.undo && !it->succeeded)", "if (it->info.undo)", "commands that succeeded are undone"),
-        ("for (auto it = done.rbegin(); it != done.rend(); ++it)", "for (auto it = done.begin(); it != done.end(); ++it)",
+        ("    if (command->succeeded) continue;", "", "commands that succeeded are undone"),
+        ("for (auto command = done.rbegin(); command != done.rend(); ++command)", "for (auto command = done.begin(); command != done.end(); ++command)",
          "undos run in the order of the commands"),
         ("if (pending_.size() < most_pending / 2) return;", "if (pending_.size() < most_pending * 1024) return;",
          "a queue never limits what is pending"),
-        ("  if (halfway) wait(halfway);", "", "a full queue does not wait"),
+        ("  if (halfway) await(halfway, nullptr);", "", "a full queue does not wait"),
         ("    if (info.scope) scope.emplace(info.scope);", "", "the layer is missing from an asynchronous error"),
-        ("command.succeeded = command.value < diag.value;", "command.succeeded = command.value <= diag.value;",
+        ("command.succeeded = command.value < first;", "command.succeeded = command.value <= first;",
          "the failed command counts as done"),
         ("  if (recovered != LKS_OK) last = forever;", "", "what follows a failed recovery is not failed"),
+        ("  failures_.push_back(std::move(range));", "  failures_.assign(1, std::move(range));", "a failed range is forgotten as soon as a later one failed"),
+        ("if (status == LKS_OK || has_failed(value)) return;", "return;", "a wait that failed itself is silent"),
     ],
     "runtime/kernel_cache.cpp": [
         ("t.strides[i] == 1 ? 1 : 2", "1", "kernels are shared by inner strides 1 and 2"),
@@ -126,18 +127,20 @@ FAULTS = {
         ("tensor->dense && own_block ? tensor", "tensor->dense ? tensor", "a variable made from a slice keeps the whole block"),
     ],
     "nn/fit.cpp": [
-        ("batches(options.batch_size, device, epoch - 1)", "batches(options.batch_size, device, 0)", "every epoch comes in the same order"),
-        ("        guard.keep();", "", "running statistics are taken back after each step"),
-        ("accumulate(next.loss, batch_loss * static_cast<double>(n));", "accumulate(next.loss, batch_loss);", "a small last batch counts like a whole one"),
-        ("if (value >= 0 && value < classes) continue;", "if (value < classes) continue;", "negative labels are accepted"),
-        ("std::min(pass.batch_count(), options.steps - steps_done)", "pass.batch_count()", "steps end with an epoch only"),
-        ("drawn || step == steps", "drawn", "the history holds the values of an earlier step"),
+        ("batches(options_.batch_size, device_, state_.epochs)", "batches(options_.batch_size, device_, 0)", "every epoch comes in the same order"),
+        ("    guard.keep();", "", "running statistics are taken back after each step"),
+        ("std::min(pass.batch_count(), options_.steps - steps_done_)", "pass.batch_count()", "steps end with an epoch only"),
+        ("if (drawn || last) shown_", "if (drawn) shown_", "the history holds the values of an earlier step"),
+    ],
+    "nn/check_data.cpp": [
+        ("if (value >= 0 && value < static_cast<double>(classes)) return;", "if (value < static_cast<double>(classes)) return;", "negative labels are accepted"),
+        ("    if (value >= 0 && value <= 1) return;", "    if (value >= 0) return;", "binary labels above 1 are accepted"),
     ],
     "nn/data/dataset.cpp": [
         ("count == 0 || (drop_last && count < static_cast<std::size_t>(batch_size))", "count == 0", "the last, smaller batch is not dropped"),
-        ("dataset.shuffle_->stream + static_cast<std::uint64_t>(number)", "dataset.shuffle_->stream", "every pass has the same order"),
+        ("step.shuffle.stream + static_cast<std::uint64_t>(number)", "step.shuffle.stream", "every pass has the same order"),
         ("return second(first(x));", "return second(x);", "of two preparations the first is lost"),
-        ("limited.limit_ = std::min(n, size());", "limited.limit_ = n;", "take() of take() may give more"),
+        ("for (std::int64_t& i : next) i = order[static_cast<std::size_t>(i)];", "", "a second shuffle forgets the first"),
     ],
     "nn/train.cpp": [
         ("  if (thread == std::this_thread::get_id()) set_random_position(random);", "", "a failed step has drawn random numbers"),
