@@ -1,5 +1,6 @@
 // Prints api/lockstep/driver_ops.h from the registered ops: `generate_driver_ops > api/lockstep/driver_ops.h`. A test
 // holds the file in the tree against this program's output.
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <set>
@@ -37,6 +38,40 @@ std::string list_inputs(const OpDef& op) {
   return signature + (op.attrs.size ? "; " + op.attrs.struct_name : "");
 }
 
+struct Ranks {
+  int least = max_rank + 1, most = -1;
+  void add(int rank) {
+    least = std::min(least, rank);
+    most = std::max(most, rank);
+  }
+  std::string text() const {
+    if (most < 0) return "any rank";
+    if (least == most) return "rank " + std::to_string(least);
+    return "rank " + std::to_string(least) + " to " + std::to_string(most);
+  }
+};
+
+// Of the op's own cases.
+Ranks ranks_of(const OpDef& op, std::size_t input) {
+  Ranks ranks;
+  for (const OpCase& c : op.cases ? op.cases() : std::vector<OpCase>()) {
+    if (c.error || input >= c.inputs.size() || c.inputs[input].absent || c.inputs[input].scalar) continue;
+    ranks.add(c.inputs[input].shape.rank());
+  }
+  return ranks;
+}
+
+void print_inputs(const OpDef& op) {
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+    const InputDef& in = op.inputs[i];
+    std::printf("\n *   %s: %s, %s in the suite", in.name.c_str(), in.types.to_string().c_str(),
+                ranks_of(op, i).text().c_str());
+    if (i > 0 && in.group == op.inputs[0].group && in.group != '-')
+      std::printf(", dtype of %s", op.inputs[0].name.c_str());
+    if (!in.values.empty()) std::printf("; elements: %s", in.values.c_str());
+  }
+}
+
 // Views, assemblies and host ops are carried out by the runtime.
 bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && !op.view && !op.assemble && !op.host; }
 
@@ -56,7 +91,9 @@ int main() {
       " *\n"
       " * Generated from the op definitions by `generate_driver_ops`; do not edit. Pointwise ops (add, exp …) have no\n"
       " * entry: a driver runs their programs under LKS_OP_POINTWISE. docs/adding_a_driver.md says which of the ops\n"
-      " * below every driver needs; the others are composed from those where a driver refuses them. */\n"
+      " * below every driver needs; the others are composed from those where a driver refuses them.\n"
+      " * Of each operand: its dtypes (a driver may refuse all but those it has), and the ranks that the suite gives "
+      "it. */\n"
       "#ifndef LOCKSTEP_DRIVER_OPS_H_\n#define LOCKSTEP_DRIVER_OPS_H_\n\n#include \"lockstep/driver.h\"\n\n");
   std::printf(
       "/* At most eight integers. */\n"
@@ -70,7 +107,9 @@ int main() {
   std::set<std::string> printed;
   for (const OpDef* op : registered_ops()) {
     if (!reaches_drivers(*op)) continue;
-    std::printf("\n/* %s\n * %s */\n", op->doc.c_str(), list_inputs(*op).c_str());
+    std::printf("\n/* %s\n * %s", op->doc.c_str(), list_inputs(*op).c_str());
+    print_inputs(*op);
+    std::printf(" */\n");
     std::printf("#define LKS_OP_%s %uu\n", upper(op->name).c_str(), op->id);
     std::printf("#define LKS_OP_%s_VERSION %uu\n", upper(op->name).c_str(), op->version);
     if (op->attrs.size && printed.insert(op->attrs.struct_name).second) print_attrs(op->attrs);

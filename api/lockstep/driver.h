@@ -207,7 +207,7 @@ typedef struct lks_device_info {
   int32_t type;                 /* LKS_DEVICE_* */
   uint64_t capabilities;        /* LKS_CAP_* */
   uint32_t math_modes;          /* bit 1 << LKS_MODE_* for each mode offered */
-  uint32_t max_rank;
+  uint32_t max_rank;            /* LKS_MAX_RANK: every kernel that is offered takes tensors of any rank that its op takes */
   uint32_t compute_units;
   uint32_t heap_count;
   lks_heap heaps[4];            /* heap 0 is the default */

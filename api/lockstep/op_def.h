@@ -56,6 +56,7 @@ struct InputDef {
   bool variadic = false;       // the last input only: one or more of it
   bool host_resident = false;  // the op reads it on the host
   bool mutable_ = false;       // the op writes into it (optimizer state); see OutputDef::in_place_of
+  std::string values = {};     // for drivers: which elements come, where not all of the dtype do
 };
 
 struct OutputDef {

@@ -1,4 +1,5 @@
 // Faults in what the driver says of itself and of its kernels, and in the ABI.
+#include <cstddef>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -135,6 +136,16 @@ void changes_its_description(lks_driver_api& t) {
   };
 }
 
+void knows_four_dimensions(lks_driver_api& t) {
+  t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
+                         lks_diag* diag) -> lks_status {
+    const std::uint32_t size = info->hdr.size;
+    const lks_status status = honest().device_describe(driver, ordinal, info, diag);
+    if (size >= offsetof(lks_device_info, max_rank) + sizeof info->max_rank) info->max_rank = 4;
+    return status;
+  };
+}
+
 // State of the process: the library stays loaded, and opens once.
 void opens_once(lks_driver_api& t) {
   t.flags &= ~std::uint32_t{LKS_DRIVER_UNLOADABLE};
@@ -230,6 +241,7 @@ constexpr TableFault faults[] = {
     {Mutant::exact_struct_size, &exact_struct_size},
     {Mutant::any_ordinal_described, &any_ordinal_described},
     {Mutant::changes_its_description, &changes_its_description},
+    {Mutant::knows_four_dimensions, &knows_four_dimensions},
     {Mutant::opens_once, &opens_once},
     {Mutant::group_without_capability, &group_without_capability},
     {Mutant::diag_written_on_success, &diag_written_on_success},

@@ -128,7 +128,8 @@ void describe_sizes(const RuntimeTarget& target) {
 void description(const RuntimeTarget& target) {
   Session s(target);
   const lks_device_info& info = s.info;
-  check(info.max_rank >= 1 && info.max_rank <= LKS_MAX_RANK, text("max_rank is %u", info.max_rank));
+  check(info.max_rank == LKS_MAX_RANK,
+        text("max_rank is %u, and must be LKS_MAX_RANK, which is %d", info.max_rank, LKS_MAX_RANK));
   check(info.math_modes != 0, "the device offers no math mode at all");
   check((info.math_modes & ~7u) == 0, text("math_modes is 0x%x: there are three", info.math_modes));
   check(info.type >= LKS_DEVICE_CPU && info.type <= LKS_DEVICE_ACCELERATOR, text("type is %d", info.type));
