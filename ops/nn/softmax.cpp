@@ -223,8 +223,7 @@ OpDef pick_label() {
       },
       {.doc = "x where the position along an axis is the label, else 0; NaN where a label is outside the classes.",
        .error_class = ErrorClass::exact});
-  op.inputs = {{"x", types::floating},
-               {"label", types::index, 'I', .values = "any; outside [0, classes) the result is NaN"}};
+  op.inputs = {{"x", types::floating}, input_of_indices("label", "any; outside [0, classes) the result is NaN")};
   // Not the program's own derivative: that is 0 where the label is outside, and a step would take it for a good one.
   op.saves = {{.inputs = 0b10}, {}};
   op.gradient = [](GradContext& g) {
@@ -258,8 +257,7 @@ OpDef sparse_cross_entropy() {
   OpDef op;
   op.name = "sparse_cross_entropy";
   op.doc = "-log softmax(logits)[label] per row; NaN where a label is outside the classes.";
-  op.inputs = {{"logits", types::floating},
-               {"labels", types::index, 'I', .values = "any; outside [0, classes) the result is NaN"}};
+  op.inputs = {{"logits", types::floating}, input_of_indices("labels", "any; outside [0, classes) the result is NaN")};
   op.outputs = {{"loss"}};
   op.error_class = ErrorClass::composed;
   op.infer = [](InferContext& c) { infer_rows(c, true); };

@@ -9,6 +9,13 @@ namespace lockstep {
 
 using Index = std::vector<std::int64_t>;
 
+/// An input of i32 or i64 indices; `values` tells drivers which come.
+inline InputDef input_of_indices(std::string name, std::string values) {
+  InputDef input{std::move(name), types::index, 'I'};
+  input.values = std::move(values);
+  return input;
+}
+
 /// Calls visit(index, row-major position) for every element.
 template <class Visit>
 void for_each_index(const Shape& shape, Visit&& visit) {

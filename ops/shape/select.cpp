@@ -75,9 +75,8 @@ OpDef gather() {
   OpDef op;
   op.name = "gather";
   op.doc = "Slices along an axis, by index.";
-  op.inputs = {
-      {"x", types::any},
-      {"indices", types::index, 'I', .values = "any; one outside [0, extent) fails the launch, LKS_REASON_INDEX"}};
+  op.inputs = {{"x", types::any},
+               input_of_indices("indices", "any; one outside [0, extent) fails the launch, LKS_REASON_INDEX")};
   op.attrs = axis_schema("lks_gather_attrs");
   op.infer = [](InferContext& c) {
     const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
@@ -150,9 +149,8 @@ OpDef scatter_add() {
   OpDef op;
   op.name = "scatter_add";
   op.doc = "Zeros, to which slices are added at indices along an axis, in ascending order of their position.";
-  op.inputs = {
-      {"updates", types::numeric},
-      {"indices", types::index, 'I', .values = "any; one outside [0, extent) fails the launch, LKS_REASON_INDEX"}};
+  op.inputs = {{"updates", types::numeric},
+               input_of_indices("indices", "any; one outside [0, extent) fails the launch, LKS_REASON_INDEX")};
   op.attrs =
       attr_schema<ScatterAddAttrs>("lks_scatter_add_attrs", attr("axis", &ScatterAddAttrs::axis, "from the front"),
                                    attr("extent", &ScatterAddAttrs::extent, "of the result along the axis"));
