@@ -278,6 +278,24 @@ TEST_F(Sweep, ValuesGoAsTheSweepPassesThem) {
   EXPECT_LE(live(), before - (14 << 20)) << "the tape is there, but empty";
 }
 
+// What the later half has saved makes room for the gradients of the earlier one.
+TEST_F(Sweep, ValuesGoBeforeTheNextGradientsCome) {
+  const Tensor x = full({large}, 0.5f);
+  GradientTape tape;
+  tape.watch(x);
+  std::vector<Source> sources = {x};
+  for (int i = 0; i < 8; ++i) sources.emplace_back(neg(*sources.back().tensor()));
+  Tensor y = *sources.back().tensor();
+  for (int i = 0; i < 8; ++i) y = tanh(y);
+  const Tensor loss = sum(y);
+  y = x;
+  const std::uint64_t before = live();
+  reset_peak_memory(default_device());
+  const std::vector<Tensor> gradients = tape.gradient(loss, sources);
+  EXPECT_EQ(gradients.size(), 9u);
+  EXPECT_LE(memory_stats(default_device()).peak_live, before + (4 << 20));
+}
+
 TEST_F(Sweep, ATapeThatGoesLetsGo) {
   const Tensor x = ones({large});
   const std::uint64_t before = live();

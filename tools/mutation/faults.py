@@ -1,4 +1,5 @@
 """Faults made by hand, where meaning matters more than syntax: mistakes that somebody might make."""
+from faults_of_training import FAULTS as OF_TRAINING
 from rules import Fault
 
 # file, the line as it stands there (once), the line with the fault, what is broken
@@ -7,7 +8,7 @@ FAULTS = []
 
 def all_faults(root):
     found = []
-    for file, before, after, _ in FAULTS:
+    for file, before, after, _ in FAULTS + OF_TRAINING:
         lines = (root / file).read_text().split("\n")
         at = [i for i, line in enumerate(lines) if line.strip() == before.strip()]
         if len(at) != 1:
