@@ -425,6 +425,11 @@ TEST_F(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
   const Tensor count = argmax(of_x);
   expect_reason("cut by `argmax`, which is not differentiable, at gradient_test.cpp:", "Unconnected::zero",
                 [&] { tape.gradient(sum(cast(count, f32) * other), x); });
+  const Variable frozen(ones({3}), "frozen", false), unused(ones({3}), "unused");
+  expect_reason("the variable is not trainable, and the tape was not told to watch it", "tape.watch(variable)",
+                [&] { tape.gradient(sum(of_x * frozen), frozen); });
+  expect_reason("the variable was not used while the tape recorded", "from this variable",
+                [&] { tape.gradient(sum(of_x), unused); });
   const float number = sum(of_x).item<float>();
   expect_reason("if a number that was read is part of it: the path is cut by ", "tensors alone",
                 [&] { tape.gradient(sum(ones({3}) * number), x); });
