@@ -112,6 +112,13 @@ TEST_F(OptimizerState, WeightDecayIsDecoupledAndScaledByTheRate) {
   EXPECT_DOUBLE_EQ(values(w)[0], 2 - 0.5 * 0.1 * 2);
 }
 
+TEST_F(OptimizerState, AMomentumOfOneAddsUp) {
+  const Variable w(Tensor({1.0}), "w");
+  Optimizer sgd = Sgd{.learning_rate = 0.125, .momentum = 1};
+  for (double g : {1.0, 2.0}) step(sgd, {w}, {Tensor({g})});
+  EXPECT_EQ(values(w), Values{1 - 0.125 * 1 - 0.125 * 3});
+}
+
 TEST_F(OptimizerState, EpsilonStandsBesideTheRoot) {
   const Variable w(Tensor({0.0}), "w");
   Optimizer adam = Adam{.learning_rate = 1, .epsilon = 3};

@@ -132,5 +132,22 @@ TEST(LayerBuild, ALayerFirstBuiltInTrainingIsTrained) {
   }
 }
 
+TEST(LayerBuild, AFailedStepForgetsTheLayersThatItBuilt) {
+  const auto train = [](bool with_error) {
+    set_seed(3);
+    Model model(Sequential(WithHead{}));
+    model.build({3});
+    model.compile({.optimizer = optim::Sgd{.learning_rate = 0.1}, .loss = losses::MeanSquaredError{}});
+    if (with_error) {
+      EXPECT_THROW(model.train_step({ones({4, 3}), ones({4, 5})}), ShapeError);
+      EXPECT_EQ(model.variables().size(), 2u) << "the head is gone";
+    }
+    model.train_step({ones({4, 3}), full({4, 2}, 5)});
+    EXPECT_EQ(model.variables().size(), 4u);
+    return model.weights_sha256();
+  };
+  EXPECT_EQ(train(true), train(false)) << "and is drawn again with the same numbers";
+}
+
 }  // namespace
 }  // namespace lockstep::nn

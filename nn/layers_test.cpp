@@ -210,7 +210,7 @@ TEST_F(Layers, ErrorsNameTheScopeOfTheCall) {
   Sequential net(Dense{.units = 2, .name = "head"});
   net(ones({1, 3}));
   const auto message = [&](const char* outer) -> std::string {
-    NameScope scope(outer);
+    NameScope around(outer);
     try {
       net(ones({1, 4}));
     } catch (const Error& e) {
@@ -320,7 +320,7 @@ TEST_F(Initial, EachWeightIsDrawnAnewAndTheSeedDecides) {
 
 TEST_F(Initial, ShortFloatsAreTheRoundedDraws) {
   const auto make = [](DType dtype) {
-    RandomScope random(RandomKey{1, 1});
+    RandomScope again(RandomKey{1, 1});
     return Initializer::glorot_uniform().make({50}, dtype, 10, 10);
   };
   for (DType dtype : {DType::f16, DType::bf16}) {

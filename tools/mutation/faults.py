@@ -1,4 +1,5 @@
 """Faults made by hand, where meaning matters more than syntax: mistakes that somebody might make."""
+from faults_of_training import FAULTS as OF_TRAINING
 from rules import Fault
 
 # file: (text that stands once in it, within one line; the text with the fault; what is broken)
@@ -90,14 +91,8 @@ FAULTS = {
          "the other side of a choice has no gradient"),
     ],
     "autodiff/gradient.cpp": [
-        ("total = total ? sum_of(total, gradients_[n], std::source_location::current()) : gradients_[n];", "total = gradients_[n];",
-         "of a variable read twice, only one read's gradient"),
-        ("slot = slot ? sum_of(slot, gradient, record.where) : gradient;", "slot = gradient;", "of a tensor used twice, only one use's gradient"),
         (" && options.upstream->dtype() == target.dtype()", "", "an upstream gradient of another dtype is accepted"),
-        ("sources_[n] ? gradients_[n] : std::exchange(gradients_[n], {})", "std::exchange(gradients_[n], {})",
-         "a source between others loses its gradient"),
         ("    DeviceScope device(Tensor::share(given->get()).device());", "", "rules make constants on the default device"),
-        ("if (!tape_.options_.persistent) tape_.drop_saved(record);", "", "saved tensors live until the sweep ends"),
         ("if (n != no_node) leads[n] = true;", "", "sources are said to be unconnected"),
         ("const Tensor total = axes.empty() ? gradient : sum({gradient, where}, {axes, true});", "const Tensor total = gradient;",
          "gradients of broadcasts are not summed"),
@@ -110,25 +105,15 @@ FAULTS = {
         ("  if (options_.persistent) return;", "", "persistent tapes are used up"),
     ],
     "autodiff/optimizer.cpp": [
-        ("std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);",
-         "std::visit([rate](auto& o) { if (rate > 0) o.learning_rate = rate; }, impl_->options);", "a learning rate of 0 is ignored"),
         ("number(s.nesterov ? s.momentum : 1)", "number(1)", "Nesterov looks ahead too far"),
-        ("p.weights_2 = p.weights_2 * adam->beta_2 + (1 - adam->beta_2);", "p.weights_2 = p.weights_2 * adam->beta_1 + (1 - adam->beta_1);",
-         "both corrections come from beta_1"),
         ("    impl_->forget_slots_after(known);", "", "a failed step leaves its slots"),
         ("  taken->progress = next;", "", "steps are not counted"),
-        ("      own_memory(*v, where);", "", "an update writes into memory that others hold"),
         ("    if (also) also();", "", "what goes with an update is not undone"),
         ("if (twice == ids.end()) return;", "return;", "a variable given twice is accepted"),
         ("value >= 0 && value < 1, value, field", "value >= 0 && value <= 1, value, field", "a beta of 1 is accepted"),
     ],
-    "autodiff/variable.cpp": [
-        ("if (same_device && impl_->owns_memory()) {", "if (same_device) {", "assign writes into memory that others hold"),
-        ("tensor->dense && own_block ? tensor", "tensor->dense ? tensor", "a variable made from a slice keeps the whole block"),
-    ],
     "nn/fit.cpp": [
         ("batches(options_.batch_size, device_, state_.epochs)", "batches(options_.batch_size, device_, 0)", "every epoch comes in the same order"),
-        ("    guard.keep();", "", "running statistics are taken back after each step"),
         ("std::min(pass.batch_count(), options_.steps - steps_done_)", "pass.batch_count()", "steps end with an epoch only"),
         ("if (drawn || last) shown_", "if (drawn) shown_", "the history holds the values of an earlier step"),
     ],
@@ -138,13 +123,10 @@ FAULTS = {
     ],
     "nn/data/dataset.cpp": [
         ("count == 0 || (drop_last && count < static_cast<std::size_t>(batch_size))", "count == 0", "the last, smaller batch is not dropped"),
-        ("step.shuffle.stream + static_cast<std::uint64_t>(number)", "step.shuffle.stream", "every pass has the same order"),
         ("return second(first(x));", "return second(x);", "of two preparations the first is lost"),
-        ("for (std::int64_t& i : next) i = order[static_cast<std::size_t>(i)];", "", "a second shuffle forgets the first"),
     ],
     "nn/train.cpp": [
         ("  if (thread == std::this_thread::get_id()) set_random_position(random);", "", "a failed step has drawn random numbers"),
-        ("    if (layer->built()) layer->forget_variables();", "", "a failed first step leaves variables"),
     ],
     "nn/safetensors.cpp": [
         ("if (entry->begin != covered) {", "if (entry->begin < covered) {", "gaps are accepted"),
@@ -162,7 +144,7 @@ FAULTS = {
 
 def all_faults(root):
     found = []
-    for file, entries in FAULTS.items():
+    for file, entries in [*FAULTS.items(), *OF_TRAINING.items()]:
         lines = (root / file).read_text().split("\n")
         for before, after, _ in entries:
             at = [i for i, line in enumerate(lines) if before in line]

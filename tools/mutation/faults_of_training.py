@@ -1,0 +1,77 @@
+"""Faults made by hand in autodiff/, nn/ and what they lean on; see faults.py."""
+
+FAULTS = {
+    "autodiff/gradient.cpp": [
+        ("upstream[o] = sources_[n] ? gradients_[n] : std::exchange(gradients_[n], {});", "upstream[o] = std::exchange(gradients_[n], {});", "a source on the way to another loses its gradient"),
+        ("slot = slot ? sum_of(slot, gradient, record.where) : gradient;", "slot = gradient;", "of two paths only the last counts"),
+        ("total = total ? sum_of(total, gradients_[n], std::source_location::current()) : gradients_[n];", "total = gradients_[n];", "of a variable read twice only one read's gradient counts"),
+        ("if (!tape_.options_.persistent) tape_.drop_saved(record);", "", "values stay until the sweep is over"),
+    ],
+    "autodiff/optimizer.cpp": [
+        ("p.weights_2 = p.weights_2 * adam->beta_2 + (1 - adam->beta_2);", "p.weights_2 = p.weights_2 * adam->beta_1 + (1 - adam->beta_1);", "the second average is corrected as the first"),
+        ("std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);", "if (rate > 0) std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);", "a learning rate of 0 is ignored"),
+        ("own_memory(*v, where);", "", "a value that somebody holds changes"),
+        ("impl_->forget_slots_after(known);  // a step that did not happen leaves nothing behind", "", "a failed step leaves its state behind"),
+        ("impl_->prepared_from = impl_->known();", "impl_->prepared_from = 0;", "taking back what was prepared takes all"),
+        ("order.push_back(variable.id());", "order.insert(order.begin(), variable.id());", "a step that is taken back takes another variable's state"),
+    ],
+    "autodiff/variable.cpp": [
+        ("if (same_device && impl_->owns_memory()) {", "if (same_device) {", "assigning changes a tensor that was read"),
+        ("tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());", "tensor->dense ? tensor : make_dense_copy(*tensor, std::source_location::current());", "a slice keeps its whole block"),
+    ],
+    "nn/check_data.cpp": [
+        ("check_not_empty(data, what, op, where);", "", "an empty set gives no values"),
+    ],
+    "nn/data/dataset.cpp": [
+        ("const RandomKey key{step.shuffle.seed, step.shuffle.stream + static_cast<std::uint64_t>(number)};", "const RandomKey key{step.shuffle.seed, step.shuffle.stream};", "every epoch has the same order"),
+        ("for (std::int64_t& i : next) i = order[static_cast<std::size_t>(i)];", "", "a second shuffle forgets the first, and what was taken of it"),
+        ("if (!step.take) break;", "if (!step.take) continue;", "labels of examples that a shuffle brings are not checked"),
+    ],
+    "nn/data/idx.cpp": [
+        ("if (status == Z_STREAM_END && !only_zeros(stream.next_in, stream.avail_in + left)) status = inflateReset(&stream);", "", "a gzip file is cut after its first member"),
+    ],
+    "nn/fit.cpp": [
+        ("if (step == 1) ++state_.epochs;", "", "fit() in a loop repeats one order"),
+        ("if (step == 1) ++state_.epochs;", "++state_.epochs;", "the order hangs on the number of steps"),
+        ("guard.keep();", "", "running statistics stand still"),
+        ("pass.seek(step - 1);", "", "a step that is repeated takes the next batch"),
+        ("state_.batch_size = options_.batch_size;", "", "evaluation takes larger batches than training"),
+    ],
+    "nn/initializer.cpp": [
+        ("const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;", "const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : fan_in;", "the mean of both fans is the first"),
+    ],
+    "nn/layer.cpp": [
+        ("s.variable_prefix = s.path();", "s.variable_prefix = s.name + \"/\";", "layers within layers share names"),
+    ],
+    "nn/layers.cpp": [
+        ("return c.training && share > 0 ? dropout(x, share) : x;", "return share > 0 ? dropout(x, share) : x;", "predictions drop out too"),
+    ],
+    "nn/losses.cpp": [
+        ("return log_sum + select(wrong == 0, wrong.constant(0), wrong * size);  // not 0 times infinity", "return log_sum + wrong * size;", "an infinite logit on the right side gives NaN"),
+        ("const Expr log_sum = log(sum) + (u - (sum - 1.0)) / sum;", "const Expr log_sum = log(sum);", "small losses are 0"),
+        ("const DType common = is_floating(wanted.dtype()) ? compute_dtype(wanted.dtype()) : DType::i64;", "const DType common = wanted.dtype();", "classes are compared by their low byte"),
+    ],
+    "nn/model.cpp": [
+        ("state_->epochs = 0;", "", "compile() does not start anew"),
+    ],
+    "nn/safetensors.cpp": [
+        ("if (!open_.back().insert(name).second) repeated_ = name;", "", "of a name that comes twice the last wins"),
+    ],
+    "nn/short_memory.cpp": [
+        ("std::int64_t evaluation_batch(std::int64_t batch_size) { return std::min<std::int64_t>(256, batch_size); }", "std::int64_t evaluation_batch(std::int64_t) { return 256; }", "evaluation does not fit where training does"),
+    ],
+    "nn/train.cpp": [
+        ("before_->restore();", "", "a failed step moves the random numbers on"),
+        ("if (layer->built()) layer->forget_variables();", "", "a failed step leaves layers behind"),
+    ],
+    "nn/weights.cpp": [
+        ("make_nans_canonical(v.dtype(), bytes);", "", "the hash tells NaN from NaN"),
+    ],
+    "runtime/atomic_file.cpp": [
+        ("take_over_permissions();", "", "a private file becomes public"),
+    ],
+    "runtime/memory/pool.cpp": [
+        ("if (Block* part = take_best_fit(bytes)) return part;", "", "what came back while the pool waited is not looked at"),
+        ("return block ? block : take_best_fit(bytes, halves_[large ? 0 : 1]);", "return block;", "memory runs out beside a hole that is large enough"),
+    ],
+}
