@@ -52,6 +52,10 @@ void Shape::fail_position(int i) const {
       .raise();
 }
 
+std::int64_t Spec::large_bytes() const {
+  return checked_mul(shape.element_count().value(), static_cast<std::int64_t>(size_of(dtype)));
+}
+
 Dim Shape::element_count() const {
   Dim n = 1;
   for (Dim d : dims()) {

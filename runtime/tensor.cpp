@@ -135,10 +135,26 @@ void check_countable(const Spec& spec, std::string_view op, const std::source_lo
   raise(why.id, op, why.headline, "check the shape", where);
 }
 
+namespace {
+
+// Negative where 63 bits do not count them.
+std::int64_t bytes_or_negative(const Spec& spec) {
+  auto bytes = static_cast<std::int64_t>(size_of(spec.dtype));
+  for (Dim d : spec.shape.dims()) {
+    if (__builtin_mul_overflow(bytes, d.value(), &bytes)) return spec.shape.is_empty() ? 0 : -1;
+  }
+  return bytes;
+}
+
+}  // namespace
+
 std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose) {
-  static constexpr std::source_location unknown = std::source_location::current();
-  check_countable(spec, purpose.label ? purpose.label : "shape", purpose.where ? *purpose.where : unknown);
-  const auto bytes = static_cast<std::uint64_t>(spec.bytes());
+  const std::int64_t signed_bytes = bytes_or_negative(spec);
+  if (signed_bytes < 0) {
+    const auto unknown = std::source_location::current();
+    check_countable(spec, purpose.label ? purpose.label : "shape", purpose.where ? *purpose.where : unknown);
+  }
+  const auto bytes = static_cast<std::uint64_t>(signed_bytes);
   if (bytes > device.most_tensor_bytes()) fail_impossible(device, spec, purpose, format_bytes(bytes));
   return bytes;
 }

@@ -91,9 +91,10 @@ std::uint64_t next_tensor_id();
 /// Row-major strides of `shape` in elements.
 inline void fill_dense_strides(const Shape& shape, std::int64_t* strides) {
   std::int64_t stride = 1;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
+  const std::span<const Dim> dims = shape.dims();
+  for (std::size_t i = dims.size(); i-- > 0;) {
     strides[i] = stride;
-    stride = next_dense_stride(stride, shape.dim(i).value());
+    stride = next_dense_stride(stride, dims[i].value());
   }
 }
 

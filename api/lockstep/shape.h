@@ -172,6 +172,15 @@ class Shape {
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
+/// See Spec::is_countable.
+inline bool is_countable(DType dtype, const Shape& shape) {
+  auto n = static_cast<std::int64_t>(size_of(dtype));
+  for (Dim d : shape.dims()) {
+    if (d.raw() > 1 && __builtin_mul_overflow(n, d.raw(), &n)) return false;
+  }
+  return true;
+}
+
 /// What is known of a tensor before it exists.
 struct Spec {
   DType dtype = DType::f32;
@@ -179,16 +188,19 @@ struct Spec {
   friend bool operator==(const Spec&, const Spec&) = default;
 
   /// Bytes of all elements. Throws as Shape::size().
-  std::int64_t bytes() const { return checked_mul(shape.size(), static_cast<std::int64_t>(size_of(dtype))); }
-  /// Whether 63 bits count the bytes, and the product of any of the extents: those of 0 are left out of it, and so are
-  /// symbolic ones. Every tensor with elements is so, also a view; of empty tensors those that kernels may be given.
-  bool is_countable() const {
+  std::int64_t bytes() const {
     auto n = static_cast<std::int64_t>(size_of(dtype));
     for (Dim d : shape.dims()) {
-      if (d.raw() > 1 && __builtin_mul_overflow(n, d.raw(), &n)) return false;
+      if (__builtin_mul_overflow(n, d.value(), &n)) return large_bytes();
     }
-    return true;
+    return n;
   }
+  /// Whether 63 bits count the bytes, and the product of any of the extents: those of 0 are left out of it, and so are
+  /// symbolic ones. Every tensor with elements is so, also a view; of empty tensors those that kernels may be given.
+  bool is_countable() const { return lockstep::is_countable(dtype, shape); }
+
+ private:
+  std::int64_t large_bytes() const;
 };
 
 }  // namespace lockstep
