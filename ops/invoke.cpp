@@ -186,9 +186,8 @@ void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef>
   const std::span<Spec> specs = inferred;
   infer_specs(call, types, specs);
   carry_out(call, types, specs, outputs);
-  if (OpObservers& observers = op_observers(); observers.active()) {
-    observers.let_returned_go();
-    for (OpObserver* observer : observers.watching()) observer->record(call, outputs);
+  if (op_observers().active()) {
+    for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);
   }
 }
 
@@ -208,6 +207,7 @@ std::source_location location_of(std::span<const Operand> inputs, const std::sou
 
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
   check_not_forked();
+  if (OpObservers& observers = op_observers(); !observers.list.empty()) observers.let_returned_go();
   check_input_count(call);
   CallTypes types(call);
   if (!types.promotes() && !numbers_become_tensors(call)) return invoke_rewritten(call, types, outputs);
