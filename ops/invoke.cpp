@@ -206,8 +206,8 @@ std::source_location location_of(std::span<const Operand> inputs, const std::sou
 }  // namespace
 
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
-  check_not_forked();
   if (OpObservers& observers = op_observers(); !observers.list.empty()) observers.let_returned_go();
+  check_not_forked();
   check_input_count(call);
   CallTypes types(call);
   if (!types.promotes() && !numbers_become_tensors(call)) return invoke_rewritten(call, types, outputs);
