@@ -30,8 +30,8 @@ void TapeImpl::dispose_of(std::unique_ptr<TapeImpl> tape) {
   if (tape->is_at_home()) return tape->stop_observing();
   tape->abandoned_ = true;
   const std::shared_ptr<ReturnedObservers> home = tape->home_;
-  std::unique_ptr<OpObserver> observer = std::move(tape);
-  home->take(observer);
+  std::unique_ptr<OfThread> returned = std::move(tape);
+  home->take(returned);
 }
 
 void TapeImpl::stop(const std::source_location& where) {
@@ -262,10 +262,27 @@ std::vector<Tensor> GradientTape::gradient(const Tensor& target, std::span<const
 
 std::size_t GradientTape::size() const { return impl_->size(); }
 
-struct NoGradient::State {
-  PauseObservers pause;
+// Like PauseObservers, but may end on another thread: then with the next op of its own.
+struct NoGradient::State : OfThread {
+  State() : home(op_observers().mailbox()), before(op_observers().paused) {
+    op_observers().paused = op_observers().list.size();
+  }
+  ~State() override {
+    if (is_at_home()) op_observers().paused = std::min(before, op_observers().list.size());
+  }
+  bool is_at_home() const { return !home->closed() && op_observers().returned == home; }
+
+  const std::shared_ptr<ReturnedObservers> home;
+  const std::size_t before;
 };
+
 NoGradient::NoGradient() : state_(std::make_unique<State>()) {}
-NoGradient::~NoGradient() = default;
+
+NoGradient::~NoGradient() {
+  if (state_->is_at_home()) return;
+  const std::shared_ptr<ReturnedObservers> home = state_->home;
+  std::unique_ptr<OfThread> returned = std::move(state_);
+  home->take(returned);
+}
 
 }  // namespace lockstep

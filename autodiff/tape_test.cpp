@@ -140,8 +140,7 @@ TEST(GradientTape, SeveralElementsNeedAnUpstream) {
             (std::vector<float>{2, 4, 6}));
 }
 
-// ---------------------------------------------------------------------------------------------- why there is no
-// gradient
+// ------------------------------------------------------------------------------------- why there is no gradient
 
 std::string reason(const std::function<Tensor(GradientTape&, const Variable&)>& f) {
   const Variable x(ones({3}), "x");
@@ -244,8 +243,7 @@ TEST(Unconnected, ZerosOnRequest) {
   EXPECT_EQ(zero.to_vector<float>(), std::vector<float>(6, 0.0f));
 }
 
-// ------------------------------------------------------------------------------------------------------------- long
-// tapes
+// --------------------------------------------------------------------------------------------------------- long tapes
 
 TEST(GradientTape, TwoHundredThousandOpsNeitherOverflowNorSlowDown) {
   const DeviceScope scope(Device("reference"));
@@ -340,6 +338,21 @@ TEST(TapeOnAnotherThread, IsHandedBackWhileItsOwnRecords) {
   }
 }
 
+// A pause that ends there, too: it ends with the next op, and pauses nothing of the other thread.
+TEST(TapeOnAnotherThread, SoDoesAPause) {
+  const Variable x(2.0f, "x");
+  GradientTape tape;
+  auto pause = std::make_unique<NoGradient>();
+  const Tensor hidden = square(x);
+  std::thread([&] {
+    GradientTape other;
+    const NoGradient own;
+    pause.reset();
+    EXPECT_EQ(error_of([&] { other.gradient(square(x), x); })->id(), ErrorId::unconnected);
+  }).join();
+  EXPECT_EQ(value(tape.gradient(x * hidden, x)), 4.0f);
+}
+
 TEST(TapeOnAnotherThread, CannotBeStopped) {
   GradientTape tape;
   std::optional<Error> error;
@@ -383,8 +396,7 @@ TEST(StoppedTape, WatchesNothingMore) {
 
 TEST(StoppedTape, LeavesOtherTapesAlone) {
   const Variable x(2.0f, "x");
-  GradientTape outer, middle;
-  GradientTape inner;
+  GradientTape outer, middle, inner;
   middle.stop();
   const Tensor y = x * x * x;
   const Tensor slope = inner.gradient(y, x);
@@ -453,8 +465,7 @@ TEST(GradientTape, ThreadsTrainIndependently) {
   EXPECT_EQ(slopes, (std::vector<float>{0, 6, 12, 18}));
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// gradcheck
+// --------------------------------------------------------------------------------------------------------- gradcheck
 
 TEST(Gradcheck, AcceptsRightAndRejectsWrongGradients) {
   const Tensor x = random_uniform({3, 4}, 0.5, 2, {.dtype = f64}), w = random_normal({4, 2}, 0, 1, {.dtype = f64});

@@ -204,9 +204,8 @@ void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef>
   const std::span<Spec> specs = inferred;
   infer_specs(call, types, specs);
   carry_out(call, types, specs, outputs);
-  if (OpObservers& observers = op_observers(); observers.active()) {
-    observers.let_returned_go();
-    for (OpObserver* observer : observers.watching()) observer->record(call, outputs);
+  if (op_observers().active()) {
+    for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);
   }
 }
 
@@ -225,6 +224,7 @@ std::source_location location_of(std::span<const Operand> inputs, const std::sou
 }  // namespace
 
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
+  if (OpObservers& observers = op_observers(); !observers.list.empty()) observers.let_returned_go();
   check_not_forked();
   check_call(call);
   CallTypes types(call);

@@ -13,9 +13,13 @@
 
 namespace lockstep {
 
-class OpObserver {
+/// What belongs to a thread, and may all the same be destroyed on another one.
+struct OfThread {
+  virtual ~OfThread() = default;
+};
+
+class OpObserver : public OfThread {
  public:
-  virtual ~OpObserver() = default;
   /// After the call was carried out.
   virtual void record(const OpCall& call, std::span<const TensorRef> outputs) = 0;
   /// Whether a result of the call would be watched.
@@ -26,22 +30,22 @@ class OpObserver {
   virtual bool sees_updates() const { return false; }
 };
 
-/// Where observers of a thread come back to that were destroyed on another one: only their own thread may take them out
-/// of its list. Outlives the thread where somebody still holds it.
+/// Where a thread's observers and pauses come back to that were destroyed on another one: only their own thread may
+/// change its list. Outlives the thread where somebody still holds it.
 class ReturnedObservers {
  public:
-  /// False where the thread has ended; the observer is then the caller's to destroy.
-  bool take(std::unique_ptr<OpObserver>& observer) {
+  /// False where the thread has ended; `thing` is then the caller's to destroy.
+  bool take(std::unique_ptr<OfThread>& thing) {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
-    returned_.push_back(std::move(observer));
+    returned_.push_back(std::move(thing));
     any_.store(true, std::memory_order_release);
     return true;
   }
   bool any() const { return any_.load(std::memory_order_acquire); }
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   /// For the thread itself. Those who come back are destroyed outside of the lock.
-  std::vector<std::unique_ptr<OpObserver>> collect(bool close = false) {
+  std::vector<std::unique_ptr<OfThread>> collect(bool close = false) {
     std::lock_guard lock(mutex_);
     any_.store(false, std::memory_order_relaxed);
     if (close) closed_.store(true, std::memory_order_release);
@@ -50,7 +54,7 @@ class ReturnedObservers {
 
  private:
   std::mutex mutex_;
-  std::vector<std::unique_ptr<OpObserver>> returned_;
+  std::vector<std::unique_ptr<OfThread>> returned_;
   std::atomic<bool> any_{false}, closed_{false};
 };
 

@@ -263,6 +263,38 @@ TEST_P(Failures, ManyOfThemAreEachReported) {
   for (int i = 0; i < 600; ++i) ASSERT_EQ(failures_to_the_end([&] { bad(); }), 1) << i;
 }
 
+// A later failure takes nothing back of what is known of an earlier one.
+TEST_P(Failures, EachKeepsItsOwnTensors) {
+  if (is_inline) GTEST_SKIP() << "there are no such tensors";
+  std::vector<Tensor> picked, sound;
+  for (int i = 0; i < 5; ++i) {
+    picked.push_back(bad());
+    EXPECT_EQ(failures_of([&] { synchronize(*device); }, 2), 1);
+    sound.push_back(full({4}, i));
+  }
+  for (std::size_t i = 0; i < picked.size(); ++i) {
+    EXPECT_EQ(failures_of([&] { picked[i].to_vector<float>(); }), 1) << i;
+    EXPECT_EQ(failures_of([&] { EXPECT_EQ(sound[i].to_vector<float>()[3], static_cast<float>(i)); }), 0) << i;
+  }
+}
+
+TEST_P(Failures, NameTheLayerThatTheyCameFrom) {
+  std::optional<Error> error;
+  try {
+    const NameScope model("model"), layer("embedding");
+    bad();
+  } catch (const Error& e) {
+    error = e;
+  }
+  try {
+    synchronize(*device);
+  } catch (const Error& e) {
+    error = e;
+  }
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->where().find("model/embedding, called at failure_test.cpp:"), 0u) << error->what();
+}
+
 TEST_P(Failures, AreReportedOnAnotherThreadToo) {
   int failed = failures_of([&] { bad(); });
   std::thread([&] { failed += failures_of([&] { synchronize(*device); }, 2); }).join();

@@ -31,6 +31,7 @@
 #include "backends/host/sanitizer.h"
 #include "backends/host/timeline.h"
 #include "backends/reference/kernels/kernels.h"
+#include "backends/testing/wishes.h"
 
 struct lks_driver {
   const lks_host_api& host;
@@ -50,6 +51,10 @@ namespace {
 using host::empty_diag;
 using host::fail;
 using host::refuse;
+using wishes::number_option;
+using wishes::option;
+using wishes::Wish;
+using wishes::wish_of;
 
 constexpr std::uint64_t forever = ~std::uint64_t{0};
 constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;  // in one buffer, and in all
@@ -60,33 +65,16 @@ constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
     return fail(diag, injected, HOST_WHERE, "injected at " site);                                  \
   }
 
-std::string option(const lks_host_api& api, const char* key) {
-  char text[64];
-  return api.get_option(api.host, key, text, sizeof text) < 0 ? "" : text;
-}
-
 // Whether the command that is being enqueued is the one to fail.
 bool is_condemned(lks_driver& driver) {
-  const std::string wish = option(driver.host, "toy.fail");
-  const std::size_t colon = wish.find(':');
-  if (colon == std::string::npos) return false;
+  const Wish wish = wish_of(driver.host, "toy.fail");
+  if (wish.generation == 0) return false;
   std::lock_guard lock(driver.mutex);
-  const long generation = std::atol(wish.c_str());
-  if (generation != driver.generation) {
-    driver.generation = generation;
-    driver.countdown = std::atol(wish.c_str() + colon + 1);
+  if (wish.generation != driver.generation) {
+    driver.generation = wish.generation;
+    driver.countdown = wish.number;
   }
   return driver.countdown > 0 && --driver.countdown == 0;
-}
-
-// Whether the wait that begins is to fail, and in whose name.
-bool is_wait_condemned(lks_driver& driver, std::uint64_t& value) {
-  const std::string wish = option(driver.host, "toy.fail_wait");
-  const std::size_t colon = wish.find(':');
-  if (colon == std::string::npos) return false;
-  const long generation = std::atol(wish.c_str());
-  value = std::strtoull(wish.c_str() + colon + 1, nullptr, 10);
-  return driver.wait_generation.exchange(generation) != generation;
 }
 
 }  // namespace
@@ -193,11 +181,6 @@ struct lks_queue {
 namespace {
 
 // ------------------------------------------------------------------------------------------------- driver and device
-
-std::uint64_t number_option(const lks_host_api& api, const char* key, std::uint64_t otherwise) {
-  const std::string text = option(api, key);
-  return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
-}
 
 lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag*) {
   *out = new lks_driver{*api,
@@ -412,9 +395,10 @@ lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, s
                                   lks_diag* diag) {
   // On a real device this would be a native call.
   FAULT_POINT(timeline->driver->host, LKS_FAULT_WAIT, "toy.timeline_wait");
-  if (std::uint64_t blamed = 0; is_wait_condemned(*timeline->driver, blamed)) {
+  const Wish wish = wish_of(timeline->driver->host, "toy.fail_wait");
+  if (wish.generation != 0 && timeline->driver->wait_generation.exchange(wish.generation) != wish.generation) {
     fail(diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail this wait");
-    diag->value = blamed;
+    diag->value = static_cast<std::uint64_t>(wish.number);
     return LKS_INTERNAL;
   }
   return timeline->wait(value, timeout_ns, diag);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
+#include <future>
 #include <thread>
 
 #include "conformance/runtime/kernels.h"
@@ -177,14 +179,24 @@ void short_timeouts(const RuntimeTarget& target) {
   Queue queue(s);
   queue.wait_on(gate.handle(), 1);
   const u64 value = queue.fill(data, 0, 4096, 0x66);
+  std::promise<void> finished;
+  std::thread opener([&, done = finished.get_future()] {  // for a wait that would have no end
+    done.wait_for(std::chrono::seconds(10));
+    lks_diag ignored = empty_diagnosis();
+    s.api.timeline_signal(gate.handle(), 1, nullptr, &ignored);
+  });
+  std::exception_ptr failure;
   try {
     for (u64 milliseconds : {1, 2, 3, 7}) check_timeout(s, queue.timeline(), value, milliseconds, "a queue's timeline");
   } catch (...) {
-    gate.signal(1);
-    queue.settle(data);
-    throw;
+    failure = std::current_exception();
   }
-  gate.signal(1);
+  finished.set_value();
+  opener.join();
+  if (failure) {
+    queue.settle(data);
+    std::rethrow_exception(failure);
+  }
   wait_for(s, queue.timeline(), value);
   check_same_bytes(queue.download(data), Bytes(4096, 0x66), "a command that several waits were too short for");
 }

@@ -1,0 +1,34 @@
+// What a test wants of a driver, told by options.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "lockstep/driver.h"
+
+namespace wishes {
+
+inline std::string option(const lks_host_api& api, const char* key) {
+  char text[64];
+  return api.get_option(api.host, key, text, sizeof text) < 0 ? "" : text;
+}
+
+inline std::uint64_t number_option(const lks_host_api& api, const char* key, std::uint64_t otherwise) {
+  const std::string text = option(api, key);
+  return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
+}
+
+// An option "<generation>:<number>"; no generation where it is not set.
+struct Wish {
+  long generation = 0, number = 0;
+};
+
+inline Wish wish_of(const lks_host_api& api, const char* key) {
+  const std::string text = option(api, key);
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos) return {};
+  return {std::atol(text.c_str()), std::atol(text.c_str() + colon + 1)};
+}
+
+}  // namespace wishes
