@@ -17,6 +17,24 @@ PointwiseOptions numeric(std::string doc, ErrorClass error_class = ErrorClass::r
   return {.doc = std::move(doc), .types = types::numeric, .error_class = error_class, .values = values};
 }
 
+// Of b, y = a / b and dy: -dy y / b. Where dy y is out of range, dy / b is in it, if the result is.
+const OpDef& divisor_gradient_op() {
+  static const OpDef op = [] {
+    OpDef made = make_pointwise_op("div.grad1", 3,
+                                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                     const Expr b = in[0], y = in[1], dy = in[2], product = dy * y, size = abs(product);
+                                     const double least = b.dtype() == LKS_F64 ? 0x1p-1022 : 0x1p-126;
+                                     const Expr fits = (size >= least) & (size < HUGE_VAL);
+                                     const Expr exact = (y == 0) | (y - y != 0);  // no product that was out of range
+                                     return std::vector<Expr>{-select(fits | exact, product / b, dy / b * y)};
+                                   },
+                                   {.doc = "Gradient of div by b."});
+    complete_pointwise(made);
+    return made;
+  }();
+  return op;
+}
+
 // By the base, y x^(y-1), and 0 for y = 0. By the exponent, x^y log x: NaN for x < 0; 0 where x^y is 0 beside y, too,
 // which is at 0 for y > 0 and at infinity for y < 0, and for y = 0 from there on.
 Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
@@ -138,10 +156,19 @@ OpDef mul() {
 }
 
 OpDef div() {
-  return pointwise_op(
+  OpDef op = pointwise_op(
       "div", [](Expr a, Expr b) { return a / b; },
       numeric("Quotient of each pair; integers truncate toward zero, and x / 0 is 0.", ErrorClass::rounded,
               away_from_zero));
+  op.saves = {{.inputs = 0b10}, {.inputs = 0b10, .outputs = 1}};
+  op.gradient = [](GradContext& g) {
+    const Tensor dy = g.upstream();
+    if (g.needs(0)) g.set(0, lockstep::div({dy, g.where()}, g.input(1)));
+    if (!g.needs(1)) return;
+    const Tensor y = g.output();
+    g.set(1, invoke1(divisor_gradient_op(), {g.input(1), Operand(y, g.where()), Operand(dy, g.where())}));
+  };
+  return op;
 }
 
 OpDef neg() {
