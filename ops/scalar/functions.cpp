@@ -207,7 +207,8 @@ void add_normal(Table& t) {
   add_both(t,
            {.name = "normal_cdf",
             .derivative = [](Args a, Expr, std::uint32_t) { return normal_density(bounded(a[0])); },
-            .oracle = [](Numbers a) { return oracles::normal_cdf(a[0]); }},
+            .oracle = [](Numbers a) { return oracles::normal_cdf(a[0]); },
+            .max_ulp = 5},
            unary<normal_cdf_f32>, unary<normal_cdf_f64>);
   add_both(
       t,
