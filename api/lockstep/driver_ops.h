@@ -99,7 +99,7 @@ typedef struct lks_conv2d_backward_filter_attrs {
   lks_int_list shape; /* of the filter, OHWI */
 } lks_conv2d_backward_filter_attrs;
 
-/* Largest element under each window, and its tap number row * width + column; the first of several, NaN wins.
+/* Largest element under each window, and its tap number row * width + column; the first of several, +0 before -0, NaN before all.
  * (x) -> y, tap; lks_max_pool2d_attrs */
 #define LKS_OP_MAX_POOL2D 83u
 #define LKS_OP_MAX_POOL2D_VERSION 1u
@@ -169,7 +169,7 @@ typedef struct lks_softmax_attrs {
 #define LKS_OP_SPARSE_CROSS_ENTROPY 92u
 #define LKS_OP_SPARSE_CROSS_ENTROPY_VERSION 1u
 
-/* -sum(targets · log softmax(logits)) per row.
+/* -sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.
  * (logits, targets) -> loss */
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u

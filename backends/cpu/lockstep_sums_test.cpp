@@ -258,7 +258,9 @@ void expect_pooling(const Pooling& p, DType t, Values values) {
     average[window] = average[window] + in[at];
     count[window] += 1;
     const bool first = winner[window] == in.size();
-    const bool wins = first || in[at] > best[window] || (std::isnan(in[at]) && !std::isnan(best[window]));
+    const bool positive_zero = in[at] == best[window] && std::signbit(best[window]) && !std::signbit(in[at]);
+    const bool wins =
+        first || in[at] > best[window] || positive_zero || (std::isnan(in[at]) && !std::isnan(best[window]));
     if (wins) best[window] = in[at], winner[window] = at;
   });
   for (std::size_t i = 0; i < average.size(); ++i) average[i] = average[i] / count[i];

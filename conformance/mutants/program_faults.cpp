@@ -331,16 +331,56 @@ std::uint32_t slope_cancels(Emitter& e, const lks_instr& i) {
   return e.add(LKS_INSTR_SUB, LKS_F32, sum, e.constant(16.0f));
 }
 
-std::uint32_t log_stops(Emitter& e, const lks_instr& i) {
+std::uint32_t log_of_zero_is_nan(Emitter& e, const lks_instr& i) {
   if (!e.calls(i, "log") || i.dtype != LKS_F32) return e.keep(i);
-  const std::uint32_t y = e.keep(i);
-  return e.select(LKS_F32, e.less(y, e.constant(-200.0f)), e.constant(-200.0f), y);
+  const std::uint32_t zero = e.add(LKS_INSTR_EQ, LKS_BOOL, i.args[0], e.constant(0.0f));
+  return e.select(LKS_F32, zero, e.constant(std::numeric_limits<float>::quiet_NaN()), e.keep(i));
 }
 
 std::uint32_t exp_far_out_is_nan(Emitter& e, const lks_instr& i) {
   if (!e.calls(i, "exp") || i.dtype != LKS_F32) return e.keep(i);
   const std::uint32_t far = e.less(i.args[0], e.constant(-1e5f));
   return e.select(LKS_F32, far, e.constant(std::numeric_limits<float>::quiet_NaN()), e.keep(i));
+}
+
+// As fast logarithms do that look at exponent and mantissa alone.
+std::uint32_t log_of_magnitude(Emitter& e, const lks_instr& i) {
+  if (!e.calls(i, "log") || i.dtype != LKS_F32) return e.keep(i);
+  lks_instr copy = i;
+  copy.args[0] = e.add(LKS_INSTR_ABS, LKS_F32, i.args[0]);
+  return e.keep(copy);
+}
+
+// ((a y) y) y as a ((y y) y), whose factor may overflow.
+std::uint32_t powers_first(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_F32) return e.keep(i);
+  for (int side = 0; side < 2; ++side) {
+    const lks_instr inner = e.at(i.args[side]);
+    const std::uint32_t y = i.args[1 - side];
+    for (int k = 0; k < 2 && inner.opcode == LKS_INSTR_MUL; ++k) {
+      const lks_instr factor = e.at(inner.args[k]);
+      const bool is_square = factor.opcode == LKS_INSTR_MUL && factor.args[0] == y && factor.args[1] == y;
+      if (inner.args[k] != y && !is_square) continue;
+      const std::uint32_t power = e.add(LKS_INSTR_MUL, LKS_F32, inner.args[k], y);
+      return e.add(LKS_INSTR_MUL, LKS_F32, inner.args[1 - k], power);
+    }
+  }
+  return e.keep(i);
+}
+
+// What is small beside 1 is gone.
+std::uint32_t small_exponentials_vanish(Emitter& e, const lks_instr& i) {
+  if (!e.calls(i, "exp") || i.dtype != LKS_F32) return e.keep(i);
+  const std::uint32_t y = e.keep(i);
+  return e.select(LKS_F32, e.less(y, e.constant(0x1p-13f)), e.constant(0.0f), y);
+}
+
+// The largest number in place of infinity: a loss that is infinite seems to be finite, or 0.
+std::uint32_t losses_saturate(Emitter& e, const lks_instr& i) {
+  if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_F32) return e.keep(i);
+  const std::uint32_t y = e.keep(i);
+  constexpr float most = std::numeric_limits<float>::max();
+  return e.select(LKS_F32, e.less(y, e.constant(-most)), e.constant(-most), y);
 }
 
 // clip by the element alone: what is below `low` becomes `low`, be that above `high` or not.
@@ -416,7 +456,11 @@ constexpr DescFault faults[] = {
     {Mutant::zeros_with_sign, LKS_OP_POINTWISE, &rewrite<&zeros_with_sign, false>},
     {Mutant::quotients_of_denormals, LKS_OP_POINTWISE, &rewrite<&quotients_of_denormals, false>},
     {Mutant::slope_cancels, LKS_OP_POINTWISE, &rewrite<&slope_cancels, false>},
-    {Mutant::log_stops, LKS_OP_POINTWISE, &rewrite<&log_stops, false>},
+    {Mutant::log_of_zero_is_nan, LKS_OP_POINTWISE, &rewrite<&log_of_zero_is_nan, false>},
+    {Mutant::log_of_magnitude, LKS_OP_POINTWISE, &rewrite<&log_of_magnitude, false>},
+    {Mutant::powers_first, LKS_OP_POINTWISE, &rewrite<&powers_first, false>},
+    {Mutant::small_exponentials_vanish, LKS_OP_POINTWISE, &rewrite<&small_exponentials_vanish, false>},
+    {Mutant::losses_saturate, LKS_OP_POINTWISE, &rewrite<&losses_saturate, false>},
     {Mutant::exp_far_out_is_nan, LKS_OP_POINTWISE, &rewrite<&exp_far_out_is_nan, false>},
 };
 

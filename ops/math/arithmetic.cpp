@@ -3,6 +3,7 @@
 
 #include "lockstep/ops/math.h"
 #include "ops/built_in.h"
+#include "ops/derive.h"
 #include "ops/pointwise.h"
 
 namespace lockstep {
@@ -14,6 +15,104 @@ using Slope = std::optional<long double>;
 
 PointwiseOptions numeric(std::string doc, ErrorClass error_class = ErrorClass::rounded, CaseValues values = {}) {
   return {.doc = std::move(doc), .types = types::numeric, .error_class = error_class, .values = values};
+}
+
+// Of b, y = a / b and dy: -dy y / b. Where dy y is out of range, dy / b is in it, if the result is.
+const OpDef& divisor_gradient_op() {
+  static const OpDef op = [] {
+    OpDef made = make_pointwise_op("div.grad1", 3,
+                                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                     const Expr b = in[0], y = in[1], dy = in[2], product = dy * y, size = abs(product);
+                                     const double least = b.dtype() == LKS_F64 ? 0x1p-1022 : 0x1p-126;
+                                     const Expr fits = (size >= least) & (size < HUGE_VAL);
+                                     const Expr exact = (y == 0) | (y - y != 0);  // no product that was out of range
+                                     return std::vector<Expr>{-select(fits | exact, product / b, dy / b * y)};
+                                   },
+                                   {.doc = "Gradient of div by b."});
+    complete_pointwise(made);
+    return made;
+  }();
+  return op;
+}
+
+// By the base, y x^(y-1), and 0 for y = 0. By the exponent, x^y log x: NaN for x < 0; 0 where x^y is 0 beside y, too,
+// which is at 0 for y > 0 and at infinity for y < 0, and for y = 0 from there on.
+Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
+  const long double x = a[0], y = a[1];
+  if (std::isnan(x) || std::isnan(y) || (which == 0 && std::isinf(y))) return std::nullopt;
+  if (which == 0) {
+    if (y == 0) return 0;
+    if (x < 0 && std::isfinite(x) && y != std::trunc(y)) return std::nanl("");
+    return x <= 0 || std::isinf(x) ? Slope(y * std::pow(x, y - 1)) : std::nullopt;
+  }
+  if (x < 0) return std::nanl("");
+  if ((x == 0 && y >= 0) || (std::isinf(x) && y <= 0)) return 0;
+  return x == 0 || std::isinf(x) ? Slope(std::pow(x, y) * std::log(x)) : std::nullopt;
+}
+
+// Of x, y, x^y and what arrives: the scalar function's rule, without computing x^y again.
+const OpDef& pow_gradient_op(std::size_t which) {
+  static const std::vector<OpDef> ops = [] {
+    std::vector<OpDef> all;
+    for (std::size_t i = 0; i < 2; ++i) {
+      all.push_back(make_pointwise_op("pow.grad" + std::to_string(i), 4,
+                                      [i](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                        const ScalarFunction& f = *find_scalar_function("pow", in[0].dtype());
+                                        const auto which = static_cast<std::uint32_t>(i);
+                                        return std::vector<Expr>{f.times_derivative(in[3], in.first(2), in[2], which)};
+                                      },
+                                      {.doc = "Gradient of pow."}));
+    }
+    for (OpDef& op : all) complete_pointwise(op);
+    return all;
+  }();
+  return ops[which];
+}
+
+// Of the larger: equal ones share, and NaN is larger than all.
+Slope slope_of_choice(long double chosen, long double other) {
+  if (std::isnan(chosen)) return std::isnan(other) ? 0.5L : 1;
+  return std::isnan(other) || chosen < other ? 0 : chosen == other ? 0.5L : 1;
+}
+
+// x, low and high: the larger of x and low, then the smaller of that and high, so that high has the last word. NaN
+// stays, of x before a bound's.
+Expr raised(std::span<const Expr> in) {
+  const Expr x = in[0], low = in[1];
+  if (LKS_DTYPE_CLASS(x.dtype()) == LKS_CLASS_INT) return select(x < low, low, x);
+  return select(low <= x, x, select(x == x, low, x));
+}
+Expr clipped(Expr x, Expr low, Expr high) {
+  const Expr all[] = {x, low, high};
+  const Expr lower = raised(all);
+  if (LKS_DTYPE_CLASS(x.dtype()) == LKS_CLASS_INT) return select(high < lower, high, lower);
+  return select(lower <= high, lower, select(lower == lower, high, lower));
+}
+
+// What arrives at the element, or at the bound that is the result. Where x is NaN it is dy - dy: 0, but NaN where NaN
+// arrives.
+Expr clip_gradient(std::span<const Expr> in, std::size_t which) {
+  const Expr x = in[0], low = in[1], high = in[2], dy = in[3], zero = dy.constant(0);
+  if (which == 0) return select((low <= x) & (x <= high), dy, select(x == x, zero, dy - dy));
+  if (which == 1) return select(!(low <= x) & (x == x) & ((low <= high) | (low != low)), dy, zero);
+  const Expr lower = raised(in);
+  return select(!(lower <= high) & (lower == lower), dy, zero);
+}
+
+const OpDef& clip_gradient_op(std::size_t which) {
+  static const std::vector<OpDef> ops = [] {
+    std::vector<OpDef> all;
+    for (std::size_t i = 0; i < 3; ++i) {
+      all.push_back(make_pointwise_op("clip.grad" + std::to_string(i), 4,
+                                      [i](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                        return std::vector<Expr>{clip_gradient(in, i)};
+                                      },
+                                      {.doc = "Gradient of clip."}));
+    }
+    for (OpDef& op : all) complete_pointwise(op);
+    return all;
+  }();
+  return ops[which];
 }
 
 }  // namespace
@@ -57,10 +156,19 @@ OpDef mul() {
 }
 
 OpDef div() {
-  return pointwise_op(
+  OpDef op = pointwise_op(
       "div", [](Expr a, Expr b) { return a / b; },
       numeric("Quotient of each pair; integers truncate toward zero, and x / 0 is 0.", ErrorClass::rounded,
               away_from_zero));
+  op.saves = {{.inputs = 0b10}, {.inputs = 0b10, .outputs = 1}};
+  op.gradient = [](GradContext& g) {
+    const Tensor dy = g.upstream();
+    if (g.needs(0)) g.set(0, lockstep::div({dy, g.where()}, g.input(1)));
+    if (!g.needs(1)) return;
+    const Tensor y = g.output();
+    g.set(1, invoke1(divisor_gradient_op(), {g.input(1), Operand(y, g.where()), Operand(dy, g.where())}));
+  };
+  return op;
 }
 
 OpDef neg() {
@@ -99,32 +207,20 @@ OpDef rsqrt() {
       {.doc = "Reciprocal of the square root.", .error_class = ErrorClass::elementary, .values = away_from_zero});
 }
 
-// By the base, y x^(y-1), and 0 for y = 0. By the exponent, x^y log x: NaN for x < 0; 0 where x^y is 0 beside y, too,
-// which is at 0 for y > 0 and at infinity for y < 0, and for y = 0 from there on.
-Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
-  const long double x = a[0], y = a[1];
-  if (std::isnan(x) || std::isnan(y) || (which == 0 && std::isinf(y))) return std::nullopt;
-  if (which == 0) {
-    if (y == 0) return 0;
-    if (x < 0 && std::isfinite(x) && y != std::trunc(y)) return std::nanl("");
-    return x <= 0 || std::isinf(x) ? Slope(y * std::pow(x, y - 1)) : std::nullopt;
-  }
-  if (x < 0) return std::nanl("");
-  if ((x == 0 && y >= 0) || (std::isinf(x) && y <= 0)) return 0;
-  return x == 0 || std::isinf(x) ? Slope(std::pow(x, y) * std::log(x)) : std::nullopt;
-}
-
 OpDef pow() {
   OpDef op = pointwise_op("pow", [](Expr x, Expr y) { return lockstep::pow(x, y); },
                           {.doc = "x to the power y.", .error_class = ErrorClass::power, .values = away_from_zero});
   op.slope = &slope_of_pow;
+  op.saves = {{.inputs = 0b11, .outputs = 1}};
+  op.gradient = [](GradContext& g) {
+    const Tensor value = g.output(), dy = g.upstream();
+    for (std::size_t i = 0; i < 2; ++i) {
+      if (!g.needs(i)) continue;
+      g.set(i,
+            invoke1(pow_gradient_op(i), {g.input(0), g.input(1), Operand(value, g.where()), Operand(dy, g.where())}));
+    }
+  };
   return op;
-}
-
-// Of the larger: equal ones share, and NaN is larger than all.
-Slope slope_of_choice(long double chosen, long double other) {
-  if (std::isnan(chosen)) return std::isnan(other) ? 0.5L : 1;
-  return std::isnan(other) || chosen < other ? 0 : chosen == other ? 0.5L : 1;
 }
 
 OpDef minimum() {
@@ -149,17 +245,6 @@ OpDef maximum() {
   return op;
 }
 
-// The larger of x and low, then the smaller of that and high, so that high has the last word. NaN of x is x - x, whose
-// gradient is dy - dy: 0, but NaN where NaN arrives; NaN of a bound is that bound.
-Expr clipped(Expr x, Expr low, Expr high) {
-  if (LKS_DTYPE_CLASS(x.dtype()) == LKS_CLASS_INT) {
-    const Expr raised = select(x < low, low, x);
-    return select(high < raised, high, raised);
-  }
-  const Expr raised = select(low <= x, x, select(x == x, low, x - x));
-  return select(raised <= high, raised, select(raised == raised, high, raised));
-}
-
 OpDef clip() {
   OpDef op =
       pointwise_op("clip", &clipped,
@@ -167,6 +252,14 @@ OpDef clip() {
                            "of any operand propagates.",
                            ErrorClass::exact, distinct));
   op.inputs = {{"x", types::numeric}, {"low", types::numeric}, {"high", types::numeric}};
+  op.saves = {{.inputs = 0b111}};
+  op.gradient = [](GradContext& g) {
+    const Tensor dy = g.upstream();
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (!g.needs(i)) continue;
+      g.set(i, invoke1(clip_gradient_op(i), {g.input(0), g.input(1), g.input(2), Operand(dy, g.where())}));
+    }
+  };
   op.slope = [](std::span<const long double> a, std::size_t which) -> Slope {
     const long double x = a[0], low = a[1], high = a[2];
     if (std::isnan(x)) return which == 0 ? Slope(0) : std::nullopt;

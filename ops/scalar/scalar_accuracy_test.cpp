@@ -57,7 +57,7 @@ constexpr Bound bounds[] = {
     {"gelu_tanh", 2, 2},    {"gelu", 6, 6},
     {"gelu", 3.5, 3.5, -1}, {"minimum", 0, 0},
     {"maximum", 0, 0},      {"inverse_normal_cdf", 4, 4},
-    {"tanh_slope", 4, 4},   {"normal_cdf", 6, 6},
+    {"tanh_slope", 4, 4},   {"normal_cdf", 4, 5},
 };
 
 template <class T>

@@ -28,10 +28,15 @@ class MaxKernel : public lks_kernel {
 
  private:
   static void pool_row(const PoolShape& s, std::int64_t row, const T* image, T* y, std::int32_t* taps) {
+    pool_columns<false>(s, row, image, y, taps);
+    // Only where -0 comes out may a +0 have been passed over for it.
+    if (any_negative_zero(y, s.pooled_row())) pool_columns<true>(s, row, image, y, taps);
+  }
+
+  template <bool zeros_differ>
+  static void pool_columns(const PoolShape& s, std::int64_t row, const T* image, T* y, std::int32_t* taps) {
     for (std::int64_t column = 0; column < s.horizontal.pooled; ++column, y += s.channels, taps += s.channels) {
-      pool_window<false>(s, row, column, image, y, taps);
-      // Only where -0 comes out may a +0 have been passed over for it.
-      if (any_negative_zero(y, s.channels)) pool_window<true>(s, row, column, image, y, taps);
+      pool_window<zeros_differ>(s, row, column, image, y, taps);
     }
   }
 
@@ -51,10 +56,10 @@ class MaxKernel : public lks_kernel {
     }
   }
 
-  static bool any_negative_zero(const T* y, std::int64_t channels) {
+  static bool any_negative_zero(const T* y, std::int64_t count) {
     using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
     Bits any = 0;
-    for (std::int64_t c = 0; c < channels; ++c) any |= Bits{std::bit_cast<Bits>(y[c]) == std::bit_cast<Bits>(-T{0})};
+    for (std::int64_t c = 0; c < count; ++c) any |= Bits{std::bit_cast<Bits>(y[c]) == std::bit_cast<Bits>(-T{0})};
     return any != 0;
   }
 
