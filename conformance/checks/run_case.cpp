@@ -18,6 +18,7 @@ Verdict check(const TestCase& t, const Setting& setting) {
     return t.values == Values::bad_index ? check_bad_index(t, setting) : check_refusal(t, setting);
   }
   if (t.suite == "beside") return check_beside(t, setting);
+  if (t.suite == "pair") return check_pair(t, setting);
   if (t.suite == "repeat") return check_repeat(t, setting);
   if (t.suite == "sizes") return check_sizes(t, setting);
   if (t.suite == "gradient") return check_gradient(t, setting);

@@ -67,7 +67,7 @@ void check_options(const Options& o) {
   if (!o.suite.empty()) {
     for (const std::string& name : parts_of(o.suite)) {
       check_named("--suite", name.empty() ? "?" : name,
-                  {"forward", "refusal", "gradient", "second_gradient", "beside", "repeat", "sizes", "large", "sweep", "probe", "audit",
+                  {"forward", "refusal", "gradient", "second_gradient", "beside", "repeat", "sizes", "pair", "large", "sweep", "probe", "audit",
                    "trajectory", "vectors", "memory", "queue", "copy", "abi", "threads", "fault"});
     }
   }
