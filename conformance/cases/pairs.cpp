@@ -136,6 +136,33 @@ std::vector<std::string> properties_of(const OpDef& op, const OpCase& c, const s
   return all;
 }
 
+int rank_of(const OpCase& c) {
+  int rank = 0;
+  for (const CaseInput& in : c.inputs) rank = std::max(rank, in.absent || in.scalar ? 0 : in.shape.rank());
+  return rank;
+}
+
+// One of the op's own cases with most dimensions; of ops with kernels of their own also another one and one of another
+// dtype. Programs share their kernels' ways.
+std::vector<OpCase> bases_of(const OpDef& op, std::size_t turn) {
+  std::vector<OpCase> main, others;
+  for (OpCase& c : op.cases()) {
+    TestCase t;
+    t.op = &op;
+    t.call = c;
+    if (c.error || is_empty(c) || !has_results(op, c)) continue;
+    (t.dtype() == DType::f32 ? main : others).push_back(std::move(c));
+  }
+  if (main.empty()) main.swap(others);
+  std::stable_sort(main.begin(), main.end(), [](const OpCase& a, const OpCase& b) { return rank_of(a) > rank_of(b); });
+  std::vector<OpCase> bases;
+  if (!main.empty()) bases.push_back(main[0]);
+  if (op.pointwise()) return bases;
+  if (main.size() > 1) bases.push_back(main[1 + turn % (main.size() - 1)]);
+  if (!others.empty()) bases.push_back(others[turn % others.size()]);
+  return bases;
+}
+
 }  // namespace
 
 std::optional<TestCase> first_of_pair(const TestCase& t) {
@@ -165,16 +192,8 @@ std::vector<TestCase> pair_cases(const OpDef& op, MathMode mode, const Amount& a
                                  const std::vector<MathMode>& modes) {
   if (!op.cases || op.host || op.view) return {};
   Collector out(op, mode, amount.seed);
-  std::vector<OpCase> bases;
-  for (OpCase& c : op.cases()) {
-    if (!c.error && !is_empty(c) && has_results(op, c)) bases.push_back(std::move(c));
-  }
-  if (bases.empty()) return {};
   std::size_t turn = hash_of(op.name) % 97;
-  // Programs share their kernels' ways: each op shows some of them.
-  const std::size_t count = op.pointwise() ? 1 : std::min<std::size_t>(bases.size(), 3);
-  for (std::size_t n = 0; n < count; ++n) {
-    const OpCase& c = bases[n * bases.size() / count / (n + 1 == count ? 1 : 2)];
+  for (const OpCase& c : bases_of(op, turn)) {
     const std::vector<std::string> properties = properties_of(op, c, modes, turn);
     for (std::size_t k = 0; k < properties.size(); ++k, ++turn) {
       if (op.pointwise() && (k + turn) % 3 != 0) continue;

@@ -12,7 +12,7 @@ namespace lockstep::conformance {
 namespace {
 
 constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "beside",
-                                       "repeat",  "sizes",    "refusal"};
+                                       "repeat",  "sizes",    "refusal",         "pair"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {
