@@ -214,7 +214,9 @@ void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& b
       extents[g] = beyond_16_bits + 77;
       const auto c = resized(op, base.call, base.groups, extents);
       if (c) out.add("refusal", *c, true, Layout::dense, Values::bad_index);
-      out.add("refusal", base.call, false, Layout::dense, Values::bad_index);
+      for (Layout layout : {Layout::dense, Layout::sliced, Layout::reversed}) {
+        out.add("refusal", base.call, false, layout, Values::bad_index);
+      }
       break;
     }
   }
@@ -347,8 +349,11 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
 std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   Collector out(op, mode, amount.seed);
   if (!op.cases) return {};
+  std::size_t turn = hash_of(op.name) % 54;
   for (const OpCase& c : op.cases()) {
-    if (!c.error) out.add("forward", c, false);
+    if (c.error) continue;
+    out.add("forward", c, false);
+    if (turn++ % 3 == 0) out.add("forward", c, false, layout_at(turn / 3, op, c));
   }
   return out.take();
 }
