@@ -168,9 +168,8 @@ TEST_P(LockstepDevice, GivesTheBits) {
   const unsigned before = thread_count();
   for (unsigned threads : {1u, 2u, 3u}) {
     set_thread_count(threads);
-    for (Layout layout : layouts) {
-      const std::string name = name_of(layout);
-      if (name.starts_with("broadcast")) continue;  // only holds values that repeat
+    for (Layout layout : {Layout::dense, Layout::offset, Layout::sliced, Layout::transposed, Layout::reversed,
+                          Layout::padded_rows, Layout::channels_second, Layout::last_reversed}) {
       for (const VectorCase& c : lockstep_vectors()) {
         try {
           const Verdict v = check_vector(c, device, layout);

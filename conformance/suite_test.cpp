@@ -2,6 +2,7 @@
 // nonsense.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <set>
@@ -10,8 +11,10 @@
 #include "conformance/bounds.h"
 #include "conformance/case_data.h"
 #include "conformance/cases/attributes.h"
+#include "conformance/cases/beside.h"
 #include "conformance/cases/generate.h"
 #include "conformance/cases/number_cases.h"
+#include "conformance/cases/pairs.h"
 #include "conformance/checks/instruction_table.h"
 #include "conformance/checks/instructions.h"
 #include "conformance/judge.h"
@@ -21,10 +24,24 @@
 namespace lockstep::conformance {
 namespace {
 
+// What a run would make of an op, in every suite of cases.
+std::vector<TestCase> all_cases(const OpDef& op) {
+  const Amount amount{5, 4, 3};
+  constexpr MathMode strict = MathMode::strict;
+  std::vector<TestCase> all = forward_cases(op, strict, amount);
+  for (auto list : {beside_cases(op, strict, amount), gradient_cases(op, strict, amount),
+                    own_cases(op, MathMode::fast, amount), pair_cases(op, strict, amount, {strict, MathMode::fast})}) {
+    std::move(list.begin(), list.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
 TEST(Ids, LeadBackToTheSameCase) {
-  std::size_t resized = 0, varied = 0;
+  std::size_t resized = 0, varied = 0, varied_twice = 0;
+  std::set<std::string> suites;
   for (const OpDef* op : registered_ops()) {
-    for (const TestCase& t : forward_cases(*op, MathMode::strict, Amount{5, 4, 3})) {
+    for (const TestCase& t : all_cases(*op)) {
+      suites.insert(t.suite);
       const TestCase back = parse_test_case(t.id());
       ASSERT_EQ(back.id(), t.id());
       ASSERT_EQ(back.call.inputs.size(), t.call.inputs.size()) << t.id();
@@ -34,11 +51,45 @@ TEST(Ids, LeadBackToTheSameCase) {
       }
       EXPECT_EQ(attribute_bytes(*op, back.call), attribute_bytes(*op, t.call)) << t.id();
       resized += t.resized;
-      varied += t.call.name.find('@') != std::string::npos;
+      const auto changes = std::count(t.call.name.begin(), t.call.name.end(), '@');
+      varied += changes > 0;
+      varied_twice += changes > 1;
     }
   }
   EXPECT_GT(resized, 300u);
   EXPECT_GT(varied, 30u);
+  EXPECT_GT(varied_twice, 10u);
+  EXPECT_EQ(suites, (std::set<std::string>{"beside", "forward", "gradient", "pair", "refusal", "repeat",
+                                           "second_gradient", "sizes", "special_gradient"}));
+}
+
+// What a view of a block shows, element by element.
+TEST(Layouts, AllShowTheSameElements) {
+  const Device device("reference");
+  for (const Shape& shape : {Shape{7}, Shape{3, 5}, Shape{2, 3, 5}, Shape{2, 3, 4, 5}, Shape{2, 1, 3, 2, 4}}) {
+    RefArray a = RefArray::zeros(DType::i32, shape);
+    for (std::size_t i = 0; i < a.values.size(); ++i) a.values[i] = static_cast<long double>(i);
+    for (Layout layout : layouts) {
+      if (shared_dimension(shape, layout)) continue;  // only holds values that repeat
+      EXPECT_EQ(to_array(to_tensor(a, device, layout)).values, a.values) << name_of(layout) << shape.to_string();
+    }
+  }
+}
+
+TEST(Layouts, NamesLeadBack) {
+  for (Layout layout : layouts) EXPECT_EQ(find_layout(name_of(layout)), layout);
+  for (unsigned n : {0u, 17u, 18u, mixed_layouts - 1}) {
+    EXPECT_EQ(find_layout("mixed." + std::to_string(n)), mixed_layout(n));
+  }
+  for (const char* wrong : {"mixed.306", "mixed.", "mixed.1x", "odd"}) EXPECT_FALSE(find_layout(wrong)) << wrong;
+}
+
+TEST(Layouts, OfMixedOperandsDiffer) {
+  const Shape image{2, 3, 4, 5};
+  for (unsigned n = 0; n < mixed_layouts; ++n) {
+    const Layout mixed = mixed_layout(n);
+    EXPECT_NE(layout_of_operand(mixed, 0, image), layout_of_operand(mixed, 1, image)) << n;
+  }
 }
 
 TEST(Ids, OfNumbersLeadBack) {

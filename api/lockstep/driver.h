@@ -235,7 +235,7 @@ typedef struct lks_tensor_desc {
   lks_dtype dtype;
   int32_t rank;
   int64_t dims[LKS_MAX_RANK];
-  int64_t strides[LKS_MAX_RANK]; /* in elements, may be 0 or negative; of a dimension of extent 1 without meaning */
+  int64_t strides[LKS_MAX_RANK]; /* in elements, may be 0 or negative; of an extent of 1 without meaning; a dense tensor's where one is 0 */
   uint64_t alignment;            /* the first element's address is a multiple of this power of two */
   uint32_t layout;
   uint32_t flags;
@@ -344,7 +344,7 @@ typedef struct lks_operand_deps {
   uint32_t dims;            /* bit i: the extent of dimension i */
   uint32_t strides;         /* bit i: the exact stride of dimension i */
   uint32_t stride_classes;  /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
-  uint32_t dense;           /* 1: whether the tensor is dense row-major */
+  uint32_t dense;           /* 1: whether the tensor is dense row-major; one without elements is, and its strides say so */
   uint64_t alignment;       /* alignments above this are not told apart; 0 and 1: none matters */
   uint32_t preferred_layout;/* a driver-opaque layout that would be faster, 0: none */
   uint32_t reserved;

@@ -168,11 +168,23 @@ Layout layout_at(std::size_t turn, Choice& choice) {
 // `count` large calls: balanced ones and such with one long extent in turn.
 void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, int count,
                Choice& choice) {
-  const std::size_t start = choice.below(6);
+  const std::size_t start = count < 3 ? 0 : choice.below(6);  // few begin with numbers that need all bits
   for (std::size_t n = 0; n < static_cast<std::size_t>(count); ++n) {
     const Base& base = bases[n / 2 % bases.size()];
     const auto c = n % 2 == 0 ? balanced(op, base, choice) : with_long(op, base, (n / 2) % base.groups.size(), choice);
     if (c) out.add("beside", c, layout_at(n / 2 + start, choice), values_at(n / 2 + n + start, op, *c, mode));
+  }
+}
+
+// One extent around every power of two up to 2^18, of ops with kernels of their own.
+void add_powers(Collector& out, const OpDef& op, const Base& base) {
+  const std::uint64_t hash = hash_of(op.name);
+  for (unsigned k = 5; k <= 18; ++k) {
+    Extents extents = smallest_extents(op, base);
+    extents[(hash + k) % extents.size()] = (std::int64_t{1} << k) + static_cast<std::int64_t>((hash / 7 + k) % 3) - 1;
+    if (const auto c = at(op, base, extents)) {
+      out.add("beside", c, Layout::dense, values_at(hash / 5 + k, op, *c, MathMode::strict));
+    }
   }
 }
 
@@ -286,6 +298,7 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
       add_choices(out, op, bases[choice.below(bases.size())]);
     }
     if (!main) continue;
+    if (!op.pointwise()) add_powers(out, op, bases[0]);
     for (std::size_t g = 0; g < bases[0].groups.size(); ++g) {
       if (const auto c = huge(op, bases[0], g)) {
         out.add("beside", c, Layout::dense, sums ? Values::exact : Values::drawn);

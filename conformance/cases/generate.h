@@ -17,7 +17,7 @@ struct Amount {
 /// Calls that must be answered and calls that must be refused, under one math mode.
 std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
-/// The op's own cases, once each.
+/// The op's own cases, once each, and some of them in another layout.
 std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
 /// Extents of which none can be less beside the others.

@@ -5,6 +5,7 @@
 
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/number_cases.h"
+#include "conformance/cases/pairs.h"
 #include "conformance/suite/split.h"
 #include "lockstep/error.h"
 
@@ -12,7 +13,7 @@ namespace lockstep::conformance {
 namespace {
 
 constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "special_gradient", "beside",
-                                       "repeat",  "sizes",    "numbers",         "refusal"};
+                                       "repeat",  "sizes",    "numbers",         "refusal",          "pair"};
 
 // Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
 std::string plain(std::string name) {
@@ -126,8 +127,8 @@ std::string TestCase::id() const {
   if (resized) base += "~" + shapes_text(shapes_of(*op, call));
   if (!numbers.empty()) base += ":" + numbers;
   return suite + "/" + op->name + "/" + std::string(lockstep::name_of(dtype())) + "/" +
-         std::string(lockstep::name_of(mode)) + "/" + base + "/" + name_of(layout) + "/" + name_of(values) + "#" +
-         std::to_string(seed);
+         std::string(lockstep::name_of(mode)) + "/" + base + "/" + name_of(layout) + "/" + name_of(values) +
+         (after.empty() ? "" : "/" + after) + "#" + std::to_string(seed);
 }
 
 bool is_test_case_id(const std::string& id) {
@@ -138,7 +139,8 @@ bool is_test_case_id(const std::string& id) {
 TestCase parse_test_case(const std::string& id) {
   const std::size_t hash = id.rfind('#');
   std::vector<std::string> parts = split(id.substr(0, hash), '/');
-  if (hash == std::string::npos || parts.size() != 7) {
+  const std::size_t needed = parts[0] == "pair" ? 8 : 7;
+  if (hash == std::string::npos || parts.size() != needed) {
     refuse(id, "this is no case id", "copy the id from a report or from `lockstep conformance --list`");
   }
   TestCase t;
@@ -165,6 +167,7 @@ TestCase parse_test_case(const std::string& id) {
     t.numbers = parts[4].substr(colon + 1);
     parts[4].resize(colon);
   }
+  if (parts.size() == 8) t.after = parts[7];
   const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@');
   t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);
   if (at != std::string::npos) {
@@ -186,6 +189,9 @@ TestCase parse_test_case(const std::string& id) {
   }
   if (std::string(lockstep::name_of(t.dtype())) != parts[2]) {
     refuse(id, "this case is " + std::string(lockstep::name_of(t.dtype())) + ", not " + parts[2], "correct the dtype");
+  }
+  if (!t.after.empty() && !first_of_pair(t)) {
+    refuse(id, "no call goes before it that differs in \"" + t.after + "\"", "copy the id from a report");
   }
   return t;
 }

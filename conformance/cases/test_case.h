@@ -50,11 +50,13 @@ struct TestCase {
   Layout layout = Layout::dense;
   Values values = Values::drawn;
   std::uint64_t seed = 0;
-  std::string numbers;  // suite "numbers": which inputs are plain numbers, such as "0.2"; part of the id
+  std::string numbers;     // suite "numbers": which inputs are plain numbers, such as "0.2"; part of the id
+  std::string after = "";  // of the suite "pair": in what the call before it differed, see pairs.h
 
   /// The dtype under which the report files it: of the first tensor of group T, else of the first output.
   DType dtype() const;
-  /// "forward/matmul/f32/strict/f32.small~17x3,3x129/transposed/wide_first#7".
+  /// "forward/matmul/f32/strict/f32.small~17x3,3x129/transposed/wide_first#7"; of a pair with what came before at the
+  /// end: "pair/sum/f32/strict/f32.rows/transposed/drawn/empty.1#7".
   std::string id() const;
 };
 

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <optional>
 
+#include "conformance/cases/pairs.h"
 #include "conformance/checks/kernel_log.h"
 #include "conformance/oracle.h"
+#include "runtime/device_state.h"
 #include "runtime/element.h"
 
 namespace lockstep::conformance {
@@ -177,6 +179,24 @@ Verdict check_values(const OpDef& op, const OpCase& c, const std::vector<RefArra
          o);
   }
   return worst;
+}
+
+Verdict check_pair(const TestCase& t, const Setting& setting) {
+  const TestCase first = *first_of_pair(t);
+  setting.device.state().kernels().clear();
+  const auto check_first = [&]() -> Verdict {
+    try {
+      const MathModeScope mode(first.mode);
+      return check_forward(first, setting);
+    } catch (const UnsupportedError&) {
+      return {};
+    }
+  };
+  if (Verdict v = check_first(); !v.ok) return failure("the call before it: " + v.text);
+  Verdict verdict = check_forward(t, setting);
+  if (!verdict.ok) return failure("after a call that differs in \"" + t.after + "\": " + verdict.text);
+  if (Verdict v = check_first(); !v.ok) return failure("the call before it, made again: " + v.text);
+  return verdict;
 }
 
 Verdict check_refusal(const TestCase& t, const Setting& setting) {

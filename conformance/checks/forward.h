@@ -15,6 +15,10 @@ Verdict check_forward(const TestCase& t, const Setting& setting);
 Verdict check_values(const OpDef& op, const OpCase& c, const std::vector<RefArray>& inputs, Layout layout,
                      const Setting& setting);
 
+/// Two calls that differ in one property, on a device that has prepared no kernel before them, and the first once more:
+/// kernels that were made for the one are asked for the other.
+Verdict check_pair(const TestCase& t, const Setting& setting);
+
 /// That the call is refused with exactly the error that the case names.
 Verdict check_refusal(const TestCase& t, const Setting& setting);
 

@@ -154,6 +154,51 @@ void extents_baked_in(const Call& call) {
   r.run();
 }
 
+const lks_tensor_desc& prepared(const Call& call, std::size_t i) {
+  const lks_kernel_desc& desc = call.desc.desc;
+  return i < call.inputs() ? desc.inputs[i] : desc.outputs[i - call.inputs()];
+}
+
+// So do the strides, which the kernel does not say it depends on.
+void strides_baked_in(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    const lks_tensor_desc& t = prepared(call, i);
+    bool same = r.has(i);
+    std::int64_t low = 0, high = 0, span = 0;
+    for (int d = 0; d < r.rank(i) && same; ++d) {
+      same = r.dim(i, d) == t.dims[d];
+      (t.strides[d] < 0 ? low : high) += (t.dims[d] - 1) * t.strides[d];
+      span += (r.dim(i, d) - 1) * r.stride(i, d);
+    }
+    if (!same || low < 0 || high > span) continue;  // it would read outside
+    for (int d = 0; d < r.rank(i); ++d) r.stride(i, d) = t.strides[d];
+  }
+  r.run();
+}
+
+// An operand without elements is taken for a dense one, and so are all that the kernel serves later.
+void empty_makes_dense(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    const lks_tensor_desc& t = prepared(call, i);
+    bool empty = false, broadcast = false;
+    for (int d = 0; d < t.rank; ++d) empty = empty || t.dims[d] == 0;
+    for (int d = 0; r.has(i) && d < r.rank(i); ++d) broadcast = broadcast || r.stride(i, d) <= 0;
+    if (empty && r.has(i) && !broadcast) r.make_dense(i);
+  }
+  r.run();
+}
+
+// Vector loads for operands that were aligned when the kernel was prepared.
+void alignment_baked_in(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    if (r.has(i) && prepared(call, i).alignment >= 64) r.offset(i) &= ~std::int64_t{3};
+  }
+  r.run();
+}
+
 // Of several matrices of b only the first is used.
 void matmul_first_of_b(const Call& call) {
   Rebound r(call);
@@ -283,6 +328,11 @@ constexpr KernelFault faults[] = {
     {Mutant::writes_into_gaps, any_op, &writes_into_gaps},
     {Mutant::high_rank_cut, LKS_OP_POINTWISE, &high_rank_cut},
     {Mutant::clears_its_output_first, LKS_OP_POINTWISE, &clears_its_output_first},
+    {Mutant::max_strides_baked_in, LKS_OP_MAX, &strides_baked_in},
+    {Mutant::matmul_strides_baked_in, LKS_OP_MATMUL, &strides_baked_in},
+    {Mutant::sum_of_nothing_makes_dense, LKS_OP_SUM, &empty_makes_dense},
+    {Mutant::matmul_of_nothing_makes_dense, LKS_OP_MATMUL, &empty_makes_dense},
+    {Mutant::gather_alignment_baked_in, LKS_OP_GATHER, &alignment_baked_in},
     {Mutant::extents_baked_in, LKS_OP_SUM, &extents_baked_in},
     {Mutant::matmul_first_of_b, LKS_OP_MATMUL, &matmul_first_of_b},
 };

@@ -75,6 +75,7 @@ void check_options(const Options& o) {
                    "beside",
                    "repeat",
                    "sizes",
+                   "pair",
                    "numbers",
                    "large",
                    "instructions",

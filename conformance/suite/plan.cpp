@@ -7,6 +7,7 @@
 #include "conformance/cases/breakpoints.h"
 #include "conformance/cases/generate.h"
 #include "conformance/cases/number_cases.h"
+#include "conformance/cases/pairs.h"
 #include "conformance/checks/special_suites.h"
 #include "conformance/runtime/runtime_case.h"
 
@@ -62,7 +63,8 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
       groups[t.suite + "/" + op.name + "/" + std::string(name_of(t.mode))].push_back(t.id());
     }
   };
-  for (MathMode mode : modes_of(o, target, wanted)) {
+  const std::vector<MathMode> modes = modes_of(o, target, wanted);
+  for (MathMode mode : modes) {
     const Amount amount = amount_for(mode, o, wanted);
     if (wanted.gradients) add(gradient_cases(op, mode, amount));
     if (mode == MathMode::fast && !sums_matter(op)) {
@@ -72,6 +74,7 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     add(forward_cases(op, mode, amount));
     add(beside_cases(op, mode, amount));
     if (mode == MathMode::strict) add(number_cases(op, mode, amount));
+    if (mode == MathMode::strict) add(pair_cases(op, mode, amount, modes));
     add(breakpoint_cases(op, mode, amount, target.device));
   }
 }
