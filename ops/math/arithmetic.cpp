@@ -26,7 +26,8 @@ const OpDef& divisor_gradient_op() {
                                      const double least = b.dtype() == LKS_F64 ? 0x1p-1022 : 0x1p-126;
                                      const Expr fits = (size >= least) & (size < HUGE_VAL);
                                      const Expr exact = (y == 0) | (y - y != 0);  // no product that was out of range
-                                     return std::vector<Expr>{-select(fits | exact, product / b, dy / b * y)};
+                                     const Expr whole = fits | exact, quotient = select(whole, product, dy) / b;
+                                     return std::vector<Expr>{-select(whole, quotient, quotient * y)};
                                    },
                                    {.doc = "Gradient of div by b."});
     complete_pointwise(made);
