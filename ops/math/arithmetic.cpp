@@ -26,7 +26,8 @@ const OpDef& divisor_gradient_op() {
                                      const double least = b.dtype() == LKS_F64 ? 0x1p-1022 : 0x1p-126;
                                      const Expr fits = (size >= least) & (size < HUGE_VAL);
                                      const Expr exact = (y == 0) | (y - y != 0);  // no product that was out of range
-                                     return std::vector<Expr>{-select(fits | exact, product / b, dy / b * y)};
+                                     const Expr whole = fits | exact, quotient = select(whole, product, dy) / b;
+                                     return std::vector<Expr>{-select(whole, quotient, quotient * y)};
                                    },
                                    {.doc = "Gradient of div by b."});
     complete_pointwise(made);
@@ -58,8 +59,8 @@ const OpDef& pow_gradient_op(std::size_t which) {
       all.push_back(make_pointwise_op("pow.grad" + std::to_string(i), 4,
                                       [i](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
                                         const ScalarFunction& f = *find_scalar_function("pow", in[0].dtype());
-                                        const auto which = static_cast<std::uint32_t>(i);
-                                        return std::vector<Expr>{f.times_derivative(in[3], in.first(2), in[2], which)};
+                                        const auto input = static_cast<std::uint32_t>(i);
+                                        return std::vector<Expr>{f.times_derivative(in[3], in.first(2), in[2], input)};
                                       },
                                       {.doc = "Gradient of pow."}));
     }
@@ -94,9 +95,9 @@ Expr clipped(Expr x, Expr low, Expr high) {
 Expr clip_gradient(std::span<const Expr> in, std::size_t which) {
   const Expr x = in[0], low = in[1], high = in[2], dy = in[3], zero = dy.constant(0);
   if (which == 0) return select((low <= x) & (x <= high), dy, select(x == x, zero, dy - dy));
-  if (which == 1) return select(!(low <= x) & (x == x) & ((low <= high) | (low != low)), dy, zero);
+  if (which == 1) return select((!(low <= x)) & (x == x) & ((low <= high) | (low != low)), dy, zero);
   const Expr lower = raised(in);
-  return select(!(lower <= high) & (lower == lower), dy, zero);
+  return select((!(lower <= high)) & (lower == lower), dy, zero);
 }
 
 const OpDef& clip_gradient_op(std::size_t which) {

@@ -120,7 +120,7 @@ Expr chain_of_base(Expr x, Expr y, Expr value, Expr upstream) {
   const auto in_range = [&](Expr v) { return (abs(v) >= least) & (abs(v) < HUGE_VAL); };
   const Expr exponent = select(y == 0, one, y);
   const Expr power = pow(x, exponent - 1);
-  const Expr lost = !in_range(power) & in_range(value);
+  const Expr lost = (!in_range(power)) & in_range(value);
   const Expr divisor = select(x == 0, one, x), weighted = upstream * exponent;
   const Expr in_order = select(lost, weighted * value / divisor, weighted * power);
   const Expr otherwise = select(lost, exponent * (upstream * value / divisor), upstream * (exponent * power));
