@@ -58,6 +58,16 @@ TEST_P(Sizes, OfViews) {
   EXPECT_EQ(wide.size(), std::int64_t{1} << 60);
   EXPECT_EQ(select_index(select_index(wide, 0, -1), 0, 5).item<float>(), 1);
   EXPECT_EQ(slice(wide, {{0, 7, 9}, {1, -2}}).to_vector<float>(), (std::vector<float>{1, 1, 1, 1}));
+  // More than 32 bits count: right, or refused by a device that wants it dense.
+  const std::int64_t two_33 = std::int64_t{1} << 33;
+  const Tensor sevens = broadcast_to(Tensor({7.0f}), {two_33});
+  try {
+    const Tensor some = gather(sevens, Tensor({std::int64_t{0}, two_33 - 1, two_32}));
+    EXPECT_EQ(some.to_vector<float>(), (std::vector<float>{7, 7, 7}));
+  } catch (const OutOfMemoryError& e) {
+    EXPECT_EQ(e.id(), ErrorId::impossible_size) << e.what();
+  }
+  EXPECT_THROW(gather(sevens, Tensor({two_33})).to_vector<float>(), Error);
   expect_too_large([&] { concat({wide, wide, wide, wide, wide, wide, wide, wide}); }, {"concat: ", "more"});
   expect_error([&] { wide.to_vector<float>(); }, ErrorId::impossible_size, {"to_vector"});
 }

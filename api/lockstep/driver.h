@@ -234,8 +234,8 @@ typedef struct lks_tensor_desc {
   lks_header hdr;
   lks_dtype dtype;
   int32_t rank;
-  int64_t dims[LKS_MAX_RANK];
-  int64_t strides[LKS_MAX_RANK]; /* in elements, may be 0 or negative; of an extent of 1 without meaning; a dense tensor's where one is 0 */
+  int64_t dims[LKS_MAX_RANK];    /* the product of those besides 0, times the bytes of an element, is below 2^63 */
+  int64_t strides[LKS_MAX_RANK]; /* in elements, may be 0 or negative; at extent 1 without meaning; if empty, dense */
   uint64_t alignment;            /* the first element's address is a multiple of this power of two */
   uint32_t layout;
   uint32_t flags;

@@ -2,7 +2,8 @@
  *
  * Generated from the op definitions by `generate_driver_ops`; do not edit. Pointwise ops (add, exp …) have no
  * entry: a driver runs their programs under LKS_OP_POINTWISE. docs/adding_a_driver.md says which of the ops
- * below every driver needs; the others are composed from those where a driver refuses them. */
+ * below every driver needs; the others are composed from those where a driver refuses them.
+ * Of each operand: its dtypes (a driver may refuse all but those it has), and the ranks that the suite gives it. */
 #ifndef LOCKSTEP_DRIVER_OPS_H_
 #define LOCKSTEP_DRIVER_OPS_H_
 
@@ -23,12 +24,14 @@ typedef struct lks_int_list {
 #define LKS_OP_POINTWISE_VERSION 1u
 
 /* The same elements, dense and row-major. Drivers also use it between any two strided layouts.
- * (x) -> y */
+ * (x) -> y
+ *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 0 to 8 in the suite */
 #define LKS_OP_COPY 2u
 #define LKS_OP_COPY_VERSION 1u
 
 /* Sum over axes.
- * (x) -> y; lks_reduce_attrs */
+ * (x) -> y; lks_reduce_attrs
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite */
 #define LKS_OP_SUM 60u
 #define LKS_OP_SUM_VERSION 1u
 typedef struct lks_reduce_attrs {
@@ -37,22 +40,26 @@ typedef struct lks_reduce_attrs {
 } lks_reduce_attrs;
 
 /* Arithmetic mean over axes.
- * (x) -> y; lks_reduce_attrs */
+ * (x) -> y; lks_reduce_attrs
+ *   x: f32, f64, f16, bf16, rank 1 to 8 in the suite */
 #define LKS_OP_MEAN 61u
 #define LKS_OP_MEAN_VERSION 1u
 
 /* Largest element over axes; NaN propagates.
- * (x) -> y; lks_reduce_attrs */
+ * (x) -> y; lks_reduce_attrs
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite */
 #define LKS_OP_MAX 62u
 #define LKS_OP_MAX_VERSION 1u
 
 /* Smallest element over axes; NaN propagates.
- * (x) -> y; lks_reduce_attrs */
+ * (x) -> y; lks_reduce_attrs
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite */
 #define LKS_OP_MIN 63u
 #define LKS_OP_MIN_VERSION 1u
 
 /* Position of the largest element along an axis, the first of several; NaN counts as largest.
- * (x) -> index; lks_argmax_attrs */
+ * (x) -> index; lks_argmax_attrs
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite */
 #define LKS_OP_ARGMAX 64u
 #define LKS_OP_ARGMAX_VERSION 1u
 typedef struct lks_argmax_attrs {
@@ -60,12 +67,17 @@ typedef struct lks_argmax_attrs {
 } lks_argmax_attrs;
 
 /* Matrix product over the last two dimensions; leading dimensions agree.
- * (a, b) -> y */
+ * (a, b) -> y
+ *   a: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite
+ *   b: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite, dtype of a */
 #define LKS_OP_MATMUL 70u
 #define LKS_OP_MATMUL_VERSION 1u
 
 /* Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.
- * (x, w, bias?) -> y; lks_conv2d_attrs */
+ * (x, w, bias?) -> y; lks_conv2d_attrs
+ *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   w: f32, f64, f16, bf16, rank 4 in the suite, dtype of x
+ *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x */
 #define LKS_OP_CONV2D 80u
 #define LKS_OP_CONV2D_VERSION 1u
 typedef struct lks_conv2d_attrs {
@@ -76,7 +88,9 @@ typedef struct lks_conv2d_attrs {
 } lks_conv2d_attrs;
 
 /* Gradient of conv2d with respect to the image.
- * (dy, w) -> dx; lks_conv2d_backward_input_attrs */
+ * (dy, w) -> dx; lks_conv2d_backward_input_attrs
+ *   dy: f32, f64, f16, bf16, rank 4 in the suite
+ *   w: f32, f64, f16, bf16, rank 4 in the suite, dtype of dy */
 #define LKS_OP_CONV2D_BACKWARD_INPUT 81u
 #define LKS_OP_CONV2D_BACKWARD_INPUT_VERSION 1u
 typedef struct lks_conv2d_backward_input_attrs {
@@ -88,7 +102,9 @@ typedef struct lks_conv2d_backward_input_attrs {
 } lks_conv2d_backward_input_attrs;
 
 /* Gradient of conv2d with respect to the filter.
- * (x, dy) -> dw; lks_conv2d_backward_filter_attrs */
+ * (x, dy) -> dw; lks_conv2d_backward_filter_attrs
+ *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   dy: f32, f64, f16, bf16, rank 4 in the suite, dtype of x */
 #define LKS_OP_CONV2D_BACKWARD_FILTER 82u
 #define LKS_OP_CONV2D_BACKWARD_FILTER_VERSION 1u
 typedef struct lks_conv2d_backward_filter_attrs {
@@ -100,7 +116,8 @@ typedef struct lks_conv2d_backward_filter_attrs {
 } lks_conv2d_backward_filter_attrs;
 
 /* Largest element under each window, and its tap number row * width + column; the first of several, +0 before -0, NaN before all.
- * (x) -> y, tap; lks_max_pool2d_attrs */
+ * (x) -> y, tap; lks_max_pool2d_attrs
+ *   x: f32, f64, f16, bf16, rank 4 in the suite */
 #define LKS_OP_MAX_POOL2D 83u
 #define LKS_OP_MAX_POOL2D_VERSION 1u
 typedef struct lks_max_pool2d_attrs {
@@ -110,7 +127,9 @@ typedef struct lks_max_pool2d_attrs {
 } lks_max_pool2d_attrs;
 
 /* Gradient of max_pool2d: each dy goes to the element that its tap names.
- * (dy, tap) -> dx; lks_max_pool2d_backward_attrs */
+ * (dy, tap) -> dx; lks_max_pool2d_backward_attrs
+ *   dy: f32, f64, f16, bf16, rank 4 in the suite
+ *   tap: i32, rank 4 in the suite */
 #define LKS_OP_MAX_POOL2D_BACKWARD 84u
 #define LKS_OP_MAX_POOL2D_BACKWARD_VERSION 1u
 typedef struct lks_max_pool2d_backward_attrs {
@@ -121,7 +140,9 @@ typedef struct lks_max_pool2d_backward_attrs {
 } lks_max_pool2d_backward_attrs;
 
 /* The elements of x that the taps of a max_pool2d name.
- * (x, tap) -> y; lks_max_pool2d_gather_attrs */
+ * (x, tap) -> y; lks_max_pool2d_gather_attrs
+ *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   tap: i32, rank 4 in the suite */
 #define LKS_OP_MAX_POOL2D_GATHER 85u
 #define LKS_OP_MAX_POOL2D_GATHER_VERSION 1u
 typedef struct lks_max_pool2d_gather_attrs {
@@ -131,7 +152,8 @@ typedef struct lks_max_pool2d_gather_attrs {
 } lks_max_pool2d_gather_attrs;
 
 /* Mean under each window, over the elements that are inside the image.
- * (x) -> y; lks_avg_pool2d_attrs */
+ * (x) -> y; lks_avg_pool2d_attrs
+ *   x: f32, f64, f16, bf16, rank 4 in the suite */
 #define LKS_OP_AVG_POOL2D 86u
 #define LKS_OP_AVG_POOL2D_VERSION 1u
 typedef struct lks_avg_pool2d_attrs {
@@ -141,7 +163,8 @@ typedef struct lks_avg_pool2d_attrs {
 } lks_avg_pool2d_attrs;
 
 /* Gradient of avg_pool2d: each dy is shared evenly by the elements under its window.
- * (dy) -> dx; lks_avg_pool2d_backward_attrs */
+ * (dy) -> dx; lks_avg_pool2d_backward_attrs
+ *   dy: f32, f64, f16, bf16, rank 4 in the suite */
 #define LKS_OP_AVG_POOL2D_BACKWARD 87u
 #define LKS_OP_AVG_POOL2D_BACKWARD_VERSION 1u
 typedef struct lks_avg_pool2d_backward_attrs {
@@ -152,7 +175,8 @@ typedef struct lks_avg_pool2d_backward_attrs {
 } lks_avg_pool2d_backward_attrs;
 
 /* Exponentials of x along one axis, scaled to sum to one.
- * (x) -> y; lks_softmax_attrs */
+ * (x) -> y; lks_softmax_attrs
+ *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite */
 #define LKS_OP_SOFTMAX 90u
 #define LKS_OP_SOFTMAX_VERSION 1u
 typedef struct lks_softmax_attrs {
@@ -160,22 +184,29 @@ typedef struct lks_softmax_attrs {
 } lks_softmax_attrs;
 
 /* Logarithm of softmax, without its loss of precision.
- * (x) -> y; lks_softmax_attrs */
+ * (x) -> y; lks_softmax_attrs
+ *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite */
 #define LKS_OP_LOG_SOFTMAX 91u
 #define LKS_OP_LOG_SOFTMAX_VERSION 1u
 
 /* -log softmax(logits)[label] per row; NaN where a label is outside the classes.
- * (logits, labels) -> loss */
+ * (logits, labels) -> loss
+ *   logits: f32, f64, f16, bf16, rank 2 to 3 in the suite
+ *   labels: i32, i64, rank 1 to 2 in the suite; elements: any; outside [0, classes) the result is NaN */
 #define LKS_OP_SPARSE_CROSS_ENTROPY 92u
 #define LKS_OP_SPARSE_CROSS_ENTROPY_VERSION 1u
 
 /* -sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.
- * (logits, targets) -> loss */
+ * (logits, targets) -> loss
+ *   logits: f32, f64, f16, bf16, rank 2 in the suite
+ *   targets: f32, f64, f16, bf16, rank 2 in the suite, dtype of logits */
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u
 
 /* Slices along an axis, by index.
- * (x, indices) -> y; lks_gather_attrs */
+ * (x, indices) -> y; lks_gather_attrs
+ *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 2 to 3 in the suite
+ *   indices: i32, i64, rank 1 to 2 in the suite; elements: any; one outside [0, extent) fails the launch, LKS_REASON_INDEX */
 #define LKS_OP_GATHER 107u
 #define LKS_OP_GATHER_VERSION 1u
 typedef struct lks_gather_attrs {
@@ -183,7 +214,9 @@ typedef struct lks_gather_attrs {
 } lks_gather_attrs;
 
 /* Zeros, to which slices are added at indices along an axis, in ascending order of their position.
- * (updates, indices) -> y; lks_scatter_add_attrs */
+ * (updates, indices) -> y; lks_scatter_add_attrs
+ *   updates: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
+ *   indices: i32, i64, rank 1 in the suite; elements: any; one outside [0, extent) fails the launch, LKS_REASON_INDEX */
 #define LKS_OP_SCATTER_ADD 108u
 #define LKS_OP_SCATTER_ADD_VERSION 1u
 typedef struct lks_scatter_add_attrs {
@@ -192,7 +225,8 @@ typedef struct lks_scatter_add_attrs {
 } lks_scatter_add_attrs;
 
 /* 1 where the last index equals the label, else 0.
- * (labels) -> y; lks_one_hot_attrs */
+ * (labels) -> y; lks_one_hot_attrs
+ *   labels: i32, i64, rank 1 to 2 in the suite */
 #define LKS_OP_ONE_HOT 109u
 #define LKS_OP_ONE_HOT_VERSION 1u
 typedef struct lks_one_hot_attrs {
@@ -201,7 +235,8 @@ typedef struct lks_one_hot_attrs {
 } lks_one_hot_attrs;
 
 /* The order of the elements of a vector, ascending; equal ones by index.
- * (x) -> order */
+ * (x) -> order
+ *   x: i64, rank 1 in the suite */
 #define LKS_OP_ARGSORT 112u
 #define LKS_OP_ARGSORT_VERSION 1u
 
@@ -250,7 +285,8 @@ typedef struct lks_random_permutation_attrs {
 } lks_random_permutation_attrs;
 
 /* x / (1 - rate), with each element set to 0 with probability rate.
- * (x) -> y; scalars rate, seed_low, seed_high, stream_low, stream_high */
+ * (x) -> y; scalars rate, seed_low, seed_high, stream_low, stream_high
+ *   x: f32, f64, f16, bf16, rank 2 in the suite */
 #define LKS_OP_DROPOUT 125u
 #define LKS_OP_DROPOUT_VERSION 1u
 
