@@ -256,6 +256,10 @@ TEST(UserOps, ABodyGivesOneResultForEachOutput) {
   const OpDef& op = register_op(std::move(def));
   const std::string text = message_of([&] { invoke(op, {{ones({3})}}); });
   EXPECT_NE(text.find("its body gives 1 results for 2 outputs"), std::string::npos) << text;
+  // It does not keep others from being listed.
+  for (const OpSupport& s : op_support(default_device())) {
+    if (s.op == &op) EXPECT_EQ(s.kind, OpSupport::Kind::missing);
+  }
 }
 
 TEST(UserOps, AnIndexNeedsAnAxisOfTheResult) {

@@ -170,7 +170,13 @@ std::vector<OpSupport> op_support(Device device, std::optional<DType> dtype) {
   }
   std::vector<OpSupport> all;
   for (const OpDef* op : registered_ops()) {
-    if (const auto question = question_of(*op, dtype)) all.push_back(ask(*entry, *question));
+    const auto question = question_of(*op, dtype);
+    if (!question) continue;
+    try {
+      all.push_back(ask(*entry, *question));
+    } catch (const Error& e) {
+      all.push_back({op, OpSupport::Kind::missing, e.headline()});  // an application's definition that is not complete
+    }
   }
   return all;
 }

@@ -50,8 +50,8 @@ struct TestCase {
   Layout layout = Layout::dense;
   Values values = Values::drawn;
   std::uint64_t seed = 0;
-  std::string numbers;     // suite "numbers": which inputs are plain numbers, such as "0.2"; part of the id
   std::string after = "";  // of the suite "pair": in what the call before it differed, see pairs.h
+  std::string numbers;     // suite "numbers": which inputs are plain numbers, such as "0.2"; part of the id
 
   /// The dtype under which the report files it: of the first tensor of group T, else of the first output.
   DType dtype() const;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -75,8 +76,11 @@ testing::AssertionResult is_turned_down(const Outcome& outcome) {
   return testing::AssertionSuccess();
 }
 
-// "--case 'ID'" of the first case that failed, if it does so alone, three times; else the mutant's suites.
-std::string killer_of(const MutantLine& m, const std::string& output) {
+// "--case 'ID'" of the first case that fails, if it does so alone, three times; else the mutant's suites.
+std::string killer_of(const MutantLine& m) {
+  // Not as JSON, which does not name it.
+  const std::string output =
+      certify(m.name, std::string("--profile ") + m.profile + " " + suites_and_ops(m) + until_one_fails).output;
   const std::size_t start = output.find("--case '");
   const std::size_t end = start == std::string::npos ? start : output.find('\'', start + 8);
   if (end == std::string::npos) return suites_and_ops(m);
@@ -90,12 +94,10 @@ std::string killer_of(const MutantLine& m, const std::string& output) {
 class Mutants : public testing::TestWithParam<MutantLine> {};
 
 TEST_P(Mutants, AreTurnedDown) {
-  const Outcome outcome = certify(GetParam(), suites_and_ops(GetParam()) + until_one_fails);
-  ASSERT_TRUE(is_turned_down(outcome));
-  if (const char* file = std::getenv("LOCKSTEP_WRITE_KILLERS")) {
-    const std::string line = std::string(GetParam().name) + " " + killer_of(GetParam(), outcome.output) + "\n";
-    std::ofstream(file, std::ios::app) << line;
-  }
+  const char* file = std::getenv("LOCKSTEP_WRITE_KILLERS");
+  const std::string killer = file ? killer_of(GetParam()) : suites_and_ops(GetParam());
+  ASSERT_TRUE(is_turned_down(certify(GetParam(), killer + until_one_fails)));
+  if (file) std::ofstream(file, std::ios::app) << GetParam().name << " " << killer << "\n";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Mutants, testing::ValuesIn(mutants + 2, std::end(mutants)),
@@ -119,8 +121,10 @@ TEST_P(Killers, TurnMutantsDown) {
   ASSERT_NE(killer, killers.end()) << "no line of killers.txt begins with " << m.name
                                    << "; LOCKSTEP_WRITE_KILLERS=FILE mutants_test --gtest_filter='*AreTurnedDown/"
                                    << m.name << "' writes it to FILE";
-  EXPECT_TRUE(is_turned_down(certify(m, killer->second + until_one_fails)))
-      << "killers.txt says " << killer->second << "; if that case has changed, write the line again";
+  if (is_turned_down(certify(m, killer->second + until_one_fails))) return;
+  // A case that has changed, or a fault that hangs on the clock: the suites decide.
+  std::cout << "not by " << killer->second << "; if that case has changed, write its line of killers.txt again\n";
+  EXPECT_TRUE(is_turned_down(certify(m, suites_and_ops(m) + until_one_fails)));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Killers, testing::ValuesIn(mutants + 2, std::end(mutants)),

@@ -73,6 +73,7 @@ Spec Dataset::features() const {
 Spec Dataset::labels() const { return source_->labels(); }
 
 Dataset Dataset::take(std::int64_t n) const {
+  source_.check({});
   if (n < 0) {
     ErrorBuilder(ErrorId::invalid_attribute, "take", std::to_string(n) + " examples are asked for")
         .fix("give a number of 0 or more")
@@ -84,12 +85,14 @@ Dataset Dataset::take(std::int64_t n) const {
 }
 
 Dataset Dataset::shuffle(RandomKey key) const {
+  source_.check({});
   Dataset shuffled = *this;
   shuffled.steps_.push_back({.take = std::nullopt, .shuffle = key});
   return shuffled;
 }
 
 Dataset Dataset::prepare(std::function<Tensor(const Tensor&)> features) const {
+  source_.check({});
   Dataset prepared = *this;
   if (!prepare_) {
     prepared.prepare_ = std::move(features);

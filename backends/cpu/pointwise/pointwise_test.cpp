@@ -365,7 +365,7 @@ TEST(Pointwise, UpdatesInPlace) {
     for (const Shape& shape : {Shape{5}, Shape{1000}, Shape{70, 90}, Shape{200000}}) {
       compare_update(sgd_update_op(), 2, numbers({0.1}), t, shape);
       compare_update(momentum_update_op(), 3, numbers({0.1, 0.9, 1, 0}), t, shape);
-      compare_update(adam_update_op(), 4, numbers({0.001, 0.9, 0.999, 10, 1000, 1e-8, 0.01}), t, shape);
+      compare_update(adam_update_op(), 4, numbers({0.001, 0.9, 0.999, 0.1, 0.001, 10, 1000, 1e-8, 0.01}), t, shape);
     }
   }
 }
