@@ -61,6 +61,8 @@ Outcome certify(const MutantLine& m, const std::string& arguments) {
 }
 
 constexpr const char* until_one_fails = " --fail-fast --timeout 60";
+// Of one small case; faults that hang are to be waited for no longer.
+constexpr const char* until_it_fails = " --fail-fast --timeout 10";
 
 // Turned down for what a case found, not because it could not be loaded or nothing ran.
 testing::AssertionResult is_turned_down(const Outcome& outcome) {
@@ -86,7 +88,7 @@ std::string killer_of(const MutantLine& m) {
   if (end == std::string::npos) return suites_and_ops(m);
   const std::string killer = output.substr(start, end + 1 - start);
   for (int n = 0; n < 3; ++n) {
-    if (!is_turned_down(certify(m, killer + until_one_fails))) return suites_and_ops(m);
+    if (!is_turned_down(certify(m, killer + until_it_fails))) return suites_and_ops(m);
   }
   return killer;
 }
@@ -121,7 +123,7 @@ TEST_P(Killers, TurnMutantsDown) {
   ASSERT_NE(killer, killers.end()) << "no line of killers.txt begins with " << m.name
                                    << "; LOCKSTEP_WRITE_KILLERS=FILE mutants_test --gtest_filter='*AreTurnedDown/"
                                    << m.name << "' writes it to FILE";
-  if (is_turned_down(certify(m, killer->second + until_one_fails))) return;
+  if (is_turned_down(certify(m, killer->second + until_it_fails))) return;
   // A case that has changed, or a fault that hangs on the clock: the suites decide.
   std::cout << "not by " << killer->second << "; if that case has changed, write its line of killers.txt again\n";
   EXPECT_TRUE(is_turned_down(certify(m, suites_and_ops(m) + until_one_fails)));

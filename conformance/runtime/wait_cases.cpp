@@ -167,11 +167,18 @@ void check_timeout(Session& s, lks_timeline* timeline, u64 value, u64 millisecon
         text("a wait of %llu ms on %s takes %.0f ms", static_cast<unsigned long long>(milliseconds), whose, least));
 }
 
+// On a busy machine a wait that ends early may still take its time: some of many do not.
+void check_short_timeouts(Session& s, lks_timeline* timeline, u64 value, const char* what) {
+  for (int times = 0; times < 6; ++times) {
+    for (u64 milliseconds : {1, 2, 3, 7}) check_timeout(s, timeline, value, milliseconds, what);
+  }
+}
+
 void short_timeouts(const RuntimeTarget& target) {
   Session s(target);
-  for (u64 milliseconds : {1, 2, 3, 7}) {
+  {
     Timeline timeline(s);
-    check_timeout(s, timeline.handle(), 1, milliseconds, "a host-made timeline");
+    check_short_timeouts(s, timeline.handle(), 1, "a host-made timeline");
   }
   if (s.is_inline()) return;  // whose commands are done when they return
   const Buffer data(s, 4096);
@@ -187,7 +194,7 @@ void short_timeouts(const RuntimeTarget& target) {
   });
   std::exception_ptr failure;
   try {
-    for (u64 milliseconds : {1, 2, 3, 7}) check_timeout(s, queue.timeline(), value, milliseconds, "a queue's timeline");
+    check_short_timeouts(s, queue.timeline(), value, "a queue's timeline");
   } catch (...) {
     failure = std::current_exception();
   }
