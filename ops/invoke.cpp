@@ -73,7 +73,8 @@ bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<Tens
   out->offset = view->offset;
   out->shape = specs[0].shape;
   std::copy_n(view->strides, max_rank, out->strides);
-  // Around no elements strides mean nothing: driver and kernel cache see those of a dense tensor, and agree that it is one.
+  // Around no elements strides mean nothing: driver and kernel cache see those of a dense tensor, and agree that it is
+  // one.
   if (out->shape.is_empty()) fill_dense_strides(out->shape, out->strides);
   out->dense = strides_are_dense(out->shape, out->strides);
   out->producer = call.op.name.c_str();

@@ -124,8 +124,8 @@ class [[nodiscard]] MathModeScope {
 
 MathMode math_mode();
 
-/// Waits until everything enqueued on the device is done; throws the oldest failure that was not reported yet, by this or
-/// by a read of what depends on it. What was enqueued after the failed op has not happened (docs/errors.md).
+/// Waits until everything enqueued on the device is done; throws the oldest failure that was not reported yet, by this
+/// or by a read of what depends on it. What was enqueued after the failed op has not happened (docs/errors.md).
 void synchronize(Device device);
 
 }  // namespace lockstep

@@ -402,8 +402,9 @@ class OpDef {
   /// Pointwise ops without a rule get one by differentiating their program, unless this is false.
   bool differentiable = true;
 
-  /// Pointwise ops: d y / d x[which] where it is a matter of definition (at kinks, at NaN, where neighbours have no value),
-  /// for conformance; nullopt where the slopes on both sides say it. In long double, from the text of the op's header.
+  /// Pointwise ops: d y / d x[which] where it is a matter of definition (at kinks, at NaN, where neighbours have no
+  /// value), for conformance; nullopt where the slopes on both sides say it. In long double, from the text of the op's
+  /// header.
   std::function<std::optional<long double>(std::span<const long double> x, std::size_t which)> slope;
 
   /// The oracle. Of ops that are not pointwise it is asked in f32 where a call has f16 or bf16 operands.

@@ -1,6 +1,6 @@
 // Faults in what the driver says of itself and of its kernels, and in the ABI.
-#include <cstddef>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <mutex>

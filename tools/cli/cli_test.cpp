@@ -319,8 +319,7 @@ TEST_F(CommandLine, NoImagesToTrainOn) {
 // 256 images at a time would not fit where training with 40 does.
 TEST_F(CommandLine, EvaluationFitsWhereTrainingDoes) {
   const std::string data = image_folder(folder_ / "images", 40, 600), file = (folder_ / "weights").string();
-  const std::string limited =
-      " --json --device cpu --memory-limit 44MiB --model cnn --data " + data + " --batch-size ";
+  const std::string limited = " --json --device cpu --memory-limit 44MiB --model cnn --data " + data + " --batch-size ";
   const Result r = run("train --steps 1 --save " + file + limited + "40");
   ASSERT_EQ(r.status, 0) << r.err;
   EXPECT_GE(Json::parse(r.last_line())["test_accuracy"].get<double>(), 0);

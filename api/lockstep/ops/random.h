@@ -65,8 +65,8 @@ Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key = std::nu
 Tensor random_bits(const Shape& shape, DType dtype = DType::i32, std::optional<RandomKey> key = std::nullopt,
                    std::source_location where = std::source_location::current());
 
-/// x with each element set to 0 with probability `rate` in [0, 1), the others times 1 / (1 - rate). f32, f64. The gradient
-/// uses the same key, so no mask is kept.
+/// x with each element set to 0 with probability `rate` in [0, 1), the others times 1 / (1 - rate). f32, f64. The
+/// gradient uses the same key, so no mask is kept.
 Tensor dropout(Operand x, double rate, std::optional<RandomKey> key = std::nullopt);
 
 }  // namespace lockstep
