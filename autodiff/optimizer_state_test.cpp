@@ -7,6 +7,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep::optim {
 namespace {
@@ -232,14 +233,7 @@ TEST_F(OptimizerState, AFailedStepKeepsTheSlotsOfEarlierOnes) {
 // refusals
 
 void refuse(ErrorId id, const std::string& part, const std::function<void()>& act) {
-  try {
-    act();
-    ADD_FAILURE() << "nothing was thrown: " << part;
-  } catch (const Error& e) {
-    EXPECT_EQ(e.id(), id) << e.what();
-    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << part << " in " << e.what();
-    EXPECT_NE(e.where().find("optimizer_state_test.cpp:"), std::string::npos) << e.what();
-  }
+  expect_error_saying(act, id, {part}, "optimizer_state_test.cpp:");
 }
 
 TEST_F(OptimizerState, GradientsBelongToTheirVariables) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "lockstep/lockstep.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep::nn {
 namespace {
@@ -35,14 +36,7 @@ class Layers : public testing::Test {
     return values(net(x));
   }
   static void refuse(ErrorId id, const std::string& part, const std::function<void()>& act) {
-    try {
-      act();
-      ADD_FAILURE() << "nothing was thrown: " << part;
-    } catch (const Error& e) {
-      EXPECT_EQ(e.id(), id) << e.what();
-      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << part << " in " << e.what();
-      EXPECT_FALSE(e.hint().empty()) << e.what();
-    }
+    expect_error_saying(act, id, {part}, nullptr, true);
   }
 
   DeviceScope scope{Device("reference")};

@@ -51,7 +51,8 @@ Placement place(const OpCall& call) {
   return placement;
 }
 
-// Without elements no stride counts, and positions may lie anywhere: the layout is that of a new tensor.
+// Without elements no stride counts, and positions may lie anywhere: the layout is that of a new tensor, so that driver
+// and kernel cache agree that it is dense.
 ViewLayout empty_view(const ViewLayout& input, const Shape& shape) {
   ViewLayout view{shape, {}, input.offset};
   fill_dense_strides(shape, view.strides);
@@ -73,9 +74,6 @@ bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<Tens
   out->offset = view->offset;
   out->shape = specs[0].shape;
   std::copy_n(view->strides, max_rank, out->strides);
-  // Around no elements strides mean nothing: driver and kernel cache see those of a dense tensor, and agree that it is
-  // one.
-  if (out->shape.is_empty()) fill_dense_strides(out->shape, out->strides);
   out->dense = strides_are_dense(out->shape, out->strides);
   out->producer = call.op.name.c_str();
   out->scope = current_scope();

@@ -8,20 +8,14 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
 
 template <class F>
 void expect_refusal(F f, ErrorId id, const std::string& words) {
-  try {
-    f();
-    ADD_FAILURE() << "not refused: " << words;
-  } catch (const Error& e) {
-    EXPECT_EQ(e.id(), id) << e.what();
-    EXPECT_NE(std::string(e.what()).find(words), std::string::npos) << e.what();
-    EXPECT_NE(std::string(e.what()).find("number_test.cpp"), std::string::npos) << e.what();
-  }
+  expect_error_saying(f, id, {words}, "number_test.cpp:");
 }
 
 using Bools = std::vector<std::uint8_t>;

@@ -5,18 +5,10 @@
 #include "lockstep/lockstep.h"
 #include "runtime/device_state.h"
 #include "runtime/tensor_impl.h"
+#include "runtime/toy_device.h"
 
 namespace lockstep {
 namespace {
-
-Device toy() {
-  static const Device device = [] {
-    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
-    EXPECT_TRUE(record.ready) << record.text;
-    return Device("toy:0");
-  }();
-  return device;
-}
 
 // Makes the k-th command from now fail when it is executed.
 void fail_command(int k) {

@@ -9,18 +9,10 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
 #include "runtime/device_state.h"
+#include "runtime/toy_device.h"
 
 namespace lockstep {
 namespace {
-
-Device toy() {
-  static const Device device = [] {
-    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
-    EXPECT_TRUE(record.ready) << record.text;
-    return Device("toy:0");
-  }();
-  return device;
-}
 
 std::optional<Device> find_device(const std::string& name) {
   if (name == "toy:0") return toy();

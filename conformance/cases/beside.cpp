@@ -6,8 +6,8 @@
 
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/unique_cases.h"
 #include "conformance/cases/values.h"
-#include "ops/random/philox_reference.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -15,19 +15,10 @@ namespace {
 // Around the sizes of blocks, stacks of partial sums and 16-bit counters.
 constexpr std::int64_t middle_extents[] = {257, 256, 255, 192, 144, 131, 129, 128, 127, 96, 65, 64, 48, 33};
 constexpr std::int64_t long_extents[] = {65537, 70001, 65536, 32769, 131085, 16411, 65535, 4099, 16384};
-constexpr double most_steps = 2e7;  // of sums
+constexpr double most_steps = 2e7;   // of sums
+constexpr std::uint64_t stream = 3;  // of choices
 // Compositions take the trusted device long; programs have the suite "sizes".
 constexpr std::int64_t most_elements = 300000, most_of_program = 150000, most_composed = 30000;
-
-class Choice {
- public:
-  explicit Choice(std::uint64_t seed) : key_{seed, 3} {}
-  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_long_word(key_, next_++) % n); }
-
- private:
-  RandomKey key_;
-  std::uint64_t next_ = 0;
-};
 
 double count_of(const Shape& shape) { return static_cast<double>(std::max<std::int64_t>(shape.size(), 1)); }
 
@@ -145,16 +136,15 @@ class Collector {
     TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
     // Values that repeat follow no layout.
     if (elements_of(op_, *c) > most_drawn) t.layout = Layout::dense;
-    if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
+    cases_.add(std::move(t));
   }
-  std::vector<TestCase> take() { return std::move(cases_); }
+  std::vector<TestCase> take() { return cases_.take(); }
 
  private:
   const OpDef& op_;
   MathMode mode_;
   std::uint64_t seed_;
-  std::set<std::string> seen_;
-  std::vector<TestCase> cases_;
+  UniqueCases cases_;
 };
 
 Layout layout_at(std::size_t turn, Choice& choice) {
@@ -216,10 +206,7 @@ void add_choices(Collector& out, const OpDef& op, const Base& base) {
 std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DType dtype) {
   std::vector<Base> bases;
   for (const OpCase& c : own) {
-    TestCase t;
-    t.op = &op;
-    t.call = c;
-    if (c.error || t.dtype() != dtype || elements_of(op, c) == 0) continue;
+    if (c.error || dtype_of(op, c) != dtype || elements_of(op, c) == 0) continue;
     Base base{c, extent_groups(op, c)};
     if (!base.groups.empty()) bases.push_back(std::move(base));
   }
@@ -244,12 +231,9 @@ bool depends_on_attributes(const OpDef& op) {
 void add_sizes(Collector& out, const OpDef& op, const std::vector<OpCase>& own) {
   std::set<DType> seen;
   for (const OpCase& c : own) {
-    TestCase t;
-    t.op = &op;
-    t.call = c;
     const bool has_tensor =
         std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) { return !in.absent && !in.scalar; });
-    if (!c.error && has_tensor && seen.insert(t.dtype()).second) {
+    if (!c.error && has_tensor && seen.insert(dtype_of(op, c)).second) {
       out.add("sizes", c, Layout::dense, Values::drawn, false);
     }
   }
@@ -278,17 +262,15 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
   const std::vector<OpCase> own = op.cases();
   std::set<DType> dtypes;
   for (const OpCase& c : own) {
-    TestCase t;
-    t.op = &op;
-    t.call = c;
-    if (!c.error) dtypes.insert(t.dtype());
+    if (!c.error) dtypes.insert(dtype_of(op, c));
   }
   const bool strict = mode == MathMode::strict, sums = op.error_class == ErrorClass::sum;
   for (const DType dtype : dtypes) {
     const std::vector<Base> bases = bases_of(op, own, dtype);
     if (bases.empty()) continue;
     const bool main = dtype == DType::f32 || dtypes.size() == 1;
-    Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode)) + "large") ^ amount.seed);
+    Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode)) + "large") ^ amount.seed,
+                  stream);
     add_large(out, op, mode, bases, large_count(op, mode, main), choice);
     if (!strict) continue;
     if (sums || (op.error_class == ErrorClass::composed && !op.pointwise())) {

@@ -212,4 +212,15 @@ std::vector<Shape> shapes_of(const OpDef& op, const OpCase& c) {
   return shapes;
 }
 
+bool has_empty_input(const OpCase& c) {
+  return std::any_of(c.inputs.begin(), c.inputs.end(),
+                     [](const CaseInput& in) { return !in.absent && !in.scalar && in.shape.size() == 0; });
+}
+
+int largest_rank(const OpCase& c) {
+  int rank = 0;
+  for (const CaseInput& in : c.inputs) rank = std::max(rank, in.absent || in.scalar ? 0 : in.shape.rank());
+  return rank;
+}
+
 }  // namespace lockstep::conformance

@@ -39,6 +39,12 @@ std::optional<OpCase> with_shapes(const OpDef& op, const OpCase& c, const std::v
 /// The shapes that tell a resized case from its original: of all inputs, or of the attribute where there is none.
 std::vector<Shape> shapes_of(const OpDef& op, const OpCase& c);
 
+/// Whether a tensor among the inputs has no elements.
+bool has_empty_input(const OpCase& c);
+
+/// The rank of the input with most dimensions.
+int largest_rank(const OpCase& c);
+
 /// A copy of the case's attribute struct: its own, else the op's defaults.
 std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c);
 

@@ -8,9 +8,9 @@
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/choice_values.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/unique_cases.h"
 #include "conformance/cases/values.h"
 #include "conformance/checks/gradient.h"
-#include "ops/random/philox_reference.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -26,26 +26,7 @@ constexpr std::int64_t long_extents[] = {47,   63,   64,   65,   97,   127,  128
 constexpr double most_steps = 1.5e6, most_elements = 40000, most_gradient_steps = 2e4;
 // More than 16 bits count: of elements, or of blocks in a grid.
 constexpr std::int64_t beyond_16_bits = 65537;
-
-// Choices for one case, the same on every machine.
-class Choice {
- public:
-  explicit Choice(std::uint64_t seed) : key_{seed, 17} {}
-  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_long_word(key_, next_++) % n); }
-  template <class T, std::size_t n>
-  T of(const T (&all)[n]) {
-    return all[below(n)];
-  }
-
- private:
-  RandomKey key_;
-  std::uint64_t next_ = 0;
-};
-
-bool is_empty(const OpCase& c) {
-  return std::any_of(c.inputs.begin(), c.inputs.end(),
-                     [](const CaseInput& in) { return !in.absent && !in.scalar && in.shape.size() == 0; });
-}
+constexpr std::uint64_t stream = 17;  // of choices
 
 }  // namespace
 
@@ -128,16 +109,15 @@ class Collector {
     if (!lies_so(layout, op_, call) || !applies(values, op_, call)) return;
     values = values_for(op_, call, mode_, values);
     TestCase t{suite, &op_, call, resized, mode_, layout, values, seed_};
-    if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
+    cases_.add(std::move(t));
   }
-  std::vector<TestCase> take() { return std::move(cases_); }
+  std::vector<TestCase> take() { return cases_.take(); }
 
  private:
   const OpDef& op_;
   MathMode mode_;
   std::uint64_t seed_;
-  std::set<std::string> seen_;
-  std::vector<TestCase> cases_;
+  UniqueCases cases_;
 };
 
 // About how many steps the oracle takes: the product of all extents that may differ, or one per element.
@@ -174,10 +154,7 @@ std::optional<OpCase> draw_resized(const OpDef& op, const OpCase& base, const st
 std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DType dtype) {
   std::vector<Base> bases;
   for (const OpCase& c : own) {
-    TestCase t;
-    t.op = &op;
-    t.call = c;
-    if (c.error || is_empty(c) || t.dtype() != dtype) continue;
+    if (c.error || has_empty_input(c) || dtype_of(op, c) != dtype) continue;
     std::vector<ExtentGroup> groups = extent_groups(op, c);
     if (!groups.empty()) bases.push_back({c, std::move(groups)});
   }
@@ -239,15 +216,10 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
 
 // Every layout once, on the base with the most room for it; of several operands, some layouts that differ.
 void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases, Choice& choice) {
-  const auto rank_of = [](const OpCase& c) {
-    int rank = 0;
-    for (const CaseInput& in : c.inputs) rank = std::max(rank, in.absent || in.scalar ? 0 : in.shape.rank());
-    return rank;
-  };
   for (Layout layout : layouts) {
     const OpCase* best = nullptr;
     for (const Base& base : bases) {
-      if (!lies_so(layout, op, base.call) || (best && rank_of(base.call) <= rank_of(*best))) continue;
+      if (!lies_so(layout, op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best))) continue;
       best = &base.call;
     }
     for (const OpCase* c : {best, &bases.back().call}) {
@@ -298,12 +270,9 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
       if (mode == MathMode::strict) out.add("refusal", c, false);
       continue;
     }
-    TestCase t;
-    t.op = &op;
-    t.call = c;
-    dtypes.insert(t.dtype());
+    dtypes.insert(dtype_of(op, c));
     out.add("forward", c, false);
-    if (is_empty(c)) continue;
+    if (has_empty_input(c)) continue;
     out.add("forward", c, false, Layout::dense, Values::ties);
     if (converts(op, c)) out.add("forward", c, false, Layout::dense, Values::corners);
     // Fast mode has kernels of its own, and only these values for sums.
@@ -328,7 +297,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     const std::vector<Base> bases = bases_of(op, own, dtype);
     if (bases.empty()) continue;
     const bool main = dtype == DType::f32 || dtypes.size() == 1;
-    Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode))) ^ amount.seed);
+    Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode))) ^ amount.seed, stream);
     add_resized(out, op, bases, main ? amount.resized : amount.resized / 3, choice);
     for (Values values : value_kinds) out.add("forward", bases[0].call, false, Layout::dense, values);
     // All pairs of corners need room; where inputs are one tensor, each number meets itself.
@@ -360,10 +329,7 @@ void add_special_gradients(Collector& out, const OpDef& op, const std::vector<Op
   std::map<DType, std::vector<const OpCase*>> by_dtype;
   for (const OpCase& c : own) {
     if (has_derivative(op, c) && largest_input(c) <= most && largest_input(c) >= least) {
-      TestCase t;
-      t.op = &op;
-      t.call = c;
-      by_dtype[t.dtype()].push_back(&c);
+      by_dtype[dtype_of(op, c)].push_back(&c);
     }
   }
   for (const auto& [dtype, cases] : by_dtype) {
@@ -414,7 +380,7 @@ std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amoun
   std::vector<Base> bases = bases_of(op, own, DType::f32);
   std::erase_if(bases, [&](const Base& b) { return !has_gradient(op, b.call); });
   if (bases.empty()) return out.take();
-  Choice choice(hash_of(op.name + "/gradient") ^ amount.seed);
+  Choice choice(hash_of(op.name + "/gradient") ^ amount.seed, stream);
   for (int n = 0; n < 2; ++n) {
     const Base& base = bases[choice.below(bases.size())];
     const auto c = draw_resized(op, base.call, base.groups, choice, most_gradient_steps);

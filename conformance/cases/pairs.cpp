@@ -2,20 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/unique_cases.h"
 #include "conformance/cases/values.h"
-#include "ops/random/philox_reference.h"
 
 namespace lockstep::conformance {
 namespace {
-
-bool is_empty(const OpCase& c) {
-  return std::any_of(c.inputs.begin(), c.inputs.end(),
-                     [](const CaseInput& in) { return !in.absent && !in.scalar && in.shape.is_empty(); });
-}
 
 bool has_results(const OpDef& op, const OpCase& c) {
   const auto specs = infer_outputs(op, c);
@@ -36,10 +30,7 @@ std::optional<OpCase> with_extents(const OpDef& op, const OpCase& c, F&& f) {
 std::optional<OpCase> of_dtype(const OpDef& op, const OpCase& c, const std::string& dtype) {
   for (OpCase& other : op.cases()) {
     if (other.error || other.inputs.size() != c.inputs.size() || other.attrs != c.attrs) continue;
-    TestCase t;
-    t.op = &op;
-    t.call = other;
-    if (name_of(t.dtype()) != dtype) continue;
+    if (name_of(dtype_of(op, other)) != dtype) continue;
     const auto same = [](const CaseInput& a, const CaseInput& b) {
       return a.shape == b.shape && a.absent == b.absent && a.scalar.has_value() == b.scalar.has_value();
     };
@@ -72,17 +63,15 @@ class Collector {
 
   void add(const OpCase& c, Layout layout, const std::string& after) {
     TestCase t{"pair", &op_, c, false, mode_, layout, values_for(op_, c, mode_), seed_, after};
-    const auto first = first_of_pair(t);
-    if (first && seen_.insert(t.id()).second) cases_.push_back(std::move(t));
+    if (first_of_pair(t)) cases_.add(std::move(t));
   }
-  std::vector<TestCase> take() { return std::move(cases_); }
+  std::vector<TestCase> take() { return cases_.take(); }
 
  private:
   const OpDef& op_;
   MathMode mode_;
   std::uint64_t seed_;
-  std::set<std::string> seen_;
-  std::vector<TestCase> cases_;
+  UniqueCases cases_;
 };
 
 // Whether any tensor of the case lies otherwise than dense.
@@ -136,25 +125,17 @@ std::vector<std::string> properties_of(const OpDef& op, const OpCase& c, const s
   return all;
 }
 
-int rank_of(const OpCase& c) {
-  int rank = 0;
-  for (const CaseInput& in : c.inputs) rank = std::max(rank, in.absent || in.scalar ? 0 : in.shape.rank());
-  return rank;
-}
-
 // One of the op's own cases with most dimensions; of ops with kernels of their own also another one and one of another
 // dtype. Programs share their kernels' ways.
 std::vector<OpCase> bases_of(const OpDef& op, std::size_t turn) {
   std::vector<OpCase> main, others;
   for (OpCase& c : op.cases()) {
-    TestCase t;
-    t.op = &op;
-    t.call = c;
-    if (c.error || is_empty(c) || !has_results(op, c)) continue;
-    (t.dtype() == DType::f32 ? main : others).push_back(std::move(c));
+    if (c.error || has_empty_input(c) || !has_results(op, c)) continue;
+    (dtype_of(op, c) == DType::f32 ? main : others).push_back(std::move(c));
   }
   if (main.empty()) main.swap(others);
-  std::stable_sort(main.begin(), main.end(), [](const OpCase& a, const OpCase& b) { return rank_of(a) > rank_of(b); });
+  std::stable_sort(main.begin(), main.end(),
+                   [](const OpCase& a, const OpCase& b) { return largest_rank(a) > largest_rank(b); });
   std::vector<OpCase> bases;
   if (!main.empty()) bases.push_back(main[0]);
   if (op.pointwise()) return bases;

@@ -112,15 +112,17 @@ Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout l
   return is_variable ? Layout::dense : layout_of_operand(layout, i, c.inputs[i].shape);
 }
 
-DType TestCase::dtype() const {
+DType dtype_of(const OpDef& op, const OpCase& call) {
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const InputDef& def = op->inputs[std::min(i, op->inputs.size() - 1)];
+    const InputDef& def = op.inputs[std::min(i, op.inputs.size() - 1)];
     const bool typed = !call.inputs[i].absent && !call.inputs[i].scalar;
     if (typed && (def.group == 'T' || def.group == '-')) return call.inputs[i].dtype;
   }
-  const auto specs = infer_outputs(*op, call);
+  const auto specs = infer_outputs(op, call);
   return specs && !specs->empty() ? (*specs)[0].dtype : DType::f32;
 }
+
+DType TestCase::dtype() const { return dtype_of(*op, call); }
 
 std::string TestCase::id() const {
   std::string base = plain(call.name);

@@ -63,6 +63,9 @@ struct TestCase {
 /// How input i lies in a case of that layout: variables are dense.
 Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout);
 
+/// `TestCase::dtype` of a call of an op.
+DType dtype_of(const OpDef& op, const OpCase& call);
+
 /// The case of that id, whether or not a run would have generated it. Throws UsageError LS9001 with what is wrong.
 TestCase parse_test_case(const std::string& id);
 

@@ -35,18 +35,6 @@ std::uint32_t unsigned_shifted_as_signed(Emitter& e, const lks_instr& i) {
   return i.opcode == LKS_INSTR_SHR && i.dtype == LKS_U64 ? as_if(e, i, LKS_I64) : e.keep(i);
 }
 
-std::uint32_t byte_sums_saturate(Emitter& e, const lks_instr& i) {
-  if (i.opcode != LKS_INSTR_ADD || i.dtype != LKS_I8) return e.keep(i);
-  const std::uint32_t a = e.convert(LKS_F32, i.args[0]), b = e.convert(LKS_F32, i.args[1]);
-  return e.convert(LKS_I8, e.add(LKS_INSTR_ADD, LKS_F32, a, b));
-}
-
-std::uint32_t unsigned_products_in_double(Emitter& e, const lks_instr& i) {
-  if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_U64) return e.keep(i);
-  const std::uint32_t a = e.convert(LKS_F64, i.args[0]), b = e.convert(LKS_F64, i.args[1]);
-  return e.convert(LKS_U64, e.add(LKS_INSTR_MUL, LKS_F64, a, b));
-}
-
 std::uint32_t exclusive_or_is_or(Emitter& e, const lks_instr& i) {
   lks_instr other = i;
   if (i.opcode == LKS_INSTR_XOR && i.dtype == LKS_BOOL) other.opcode = LKS_INSTR_OR;
@@ -107,8 +95,9 @@ constexpr DescFault faults[] = {
     {Mutant::long_unsigned_divided_as_signed, LKS_OP_POINTWISE, &rewrite<&long_unsigned_divided_as_signed, false>},
     {Mutant::bytes_divided_as_signed, LKS_OP_POINTWISE, &rewrite<&bytes_divided_as_signed, false>},
     {Mutant::unsigned_shifted_as_signed, LKS_OP_POINTWISE, &rewrite<&unsigned_shifted_as_signed, false>},
-    {Mutant::byte_sums_saturate, LKS_OP_POINTWISE, &rewrite<&byte_sums_saturate, false>},
-    {Mutant::unsigned_products_in_double, LKS_OP_POINTWISE, &rewrite<&unsigned_products_in_double, false>},
+    {Mutant::byte_sums_saturate, LKS_OP_POINTWISE, &rewrite<&computed_in<LKS_INSTR_ADD, LKS_I8, LKS_F32>, false>},
+    {Mutant::unsigned_products_in_double, LKS_OP_POINTWISE,
+     &rewrite<&computed_in<LKS_INSTR_MUL, LKS_U64, LKS_F64>, false>},
     {Mutant::exclusive_or_is_or, LKS_OP_POINTWISE, &rewrite<&exclusive_or_is_or, false>},
     {Mutant::not_of_bytes_is_negation, LKS_OP_POINTWISE, &rewrite<&not_of_bytes_is_negation, false>},
     {Mutant::half_choices_swapped, LKS_OP_POINTWISE, &rewrite<&half_choices_swapped, false>},

@@ -229,12 +229,6 @@ std::uint32_t division_floors(Emitter& e, const lks_instr& i) {
   return e.select(i.dtype, wrong, e.add(LKS_INSTR_SUB, i.dtype, q, e.constant(i.dtype, 1)), q);
 }
 
-std::uint32_t products_by_float(Emitter& e, const lks_instr& i) {
-  if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_I32) return e.keep(i);
-  const std::uint32_t a = e.convert(LKS_F32, i.args[0]), b = e.convert(LKS_F32, i.args[1]);
-  return e.convert(LKS_I32, e.add(LKS_INSTR_MUL, LKS_F32, a, b));
-}
-
 std::uint32_t long_comparisons_in_double(Emitter& e, const lks_instr& i) {
   if (i.opcode < LKS_INSTR_LT || i.opcode > LKS_INSTR_NE || e.dtype(i.args[0]) != LKS_I64) return e.keep(i);
   return e.add(i.opcode, LKS_BOOL, e.convert(LKS_F64, i.args[0]), e.convert(LKS_F64, i.args[1]));
@@ -246,20 +240,6 @@ std::uint32_t negation_saturates(Emitter& e, const lks_instr& i) {
   const std::uint32_t least = e.constant(LKS_I32, 0x80000000u);
   const std::uint32_t hit = e.add(LKS_INSTR_EQ, LKS_BOOL, i.args[0], least);
   return e.select(LKS_I32, hit, e.constant(LKS_I32, 0x7fffffffu), e.keep(i));
-}
-
-// Fewer mantissa bits for f64, as a device without it computes it.
-std::uint32_t double_products_in_f32(Emitter& e, const lks_instr& i) {
-  if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_F64) return e.keep(i);
-  const std::uint32_t a = e.convert(LKS_F32, i.args[0]), b = e.convert(LKS_F32, i.args[1]);
-  return e.convert(LKS_F64, e.add(LKS_INSTR_MUL, LKS_F32, a, b));
-}
-
-// Sums of 64-bit integers on a device that has doubles only.
-std::uint32_t long_sums_in_double(Emitter& e, const lks_instr& i) {
-  if (i.opcode != LKS_INSTR_ADD || i.dtype != LKS_I64) return e.keep(i);
-  const std::uint32_t a = e.convert(LKS_F64, i.args[0]), b = e.convert(LKS_F64, i.args[1]);
-  return e.convert(LKS_I64, e.add(LKS_INSTR_ADD, LKS_F64, a, b));
 }
 
 std::uint32_t shift_count_not_reduced(Emitter& e, const lks_instr& i) {
@@ -437,13 +417,13 @@ constexpr DescFault faults[] = {
     {Mutant::f16_without_denormals, LKS_OP_POINTWISE, &rewrite<&f16_without_denormals, false>},
     {Mutant::division_by_zero_is_all_ones, LKS_OP_POINTWISE, &rewrite<&division_by_zero_is_all_ones, false>},
     {Mutant::division_floors, LKS_OP_POINTWISE, &rewrite<&division_floors, false>},
-    {Mutant::long_sums_in_double, LKS_OP_POINTWISE, &rewrite<&long_sums_in_double, false>},
+    {Mutant::long_sums_in_double, LKS_OP_POINTWISE, &rewrite<&computed_in<LKS_INSTR_ADD, LKS_I64, LKS_F64>, false>},
     {Mutant::long_to_float_rounds_twice, LKS_OP_POINTWISE, &rewrite<&long_to_float_rounds_twice, false>},
     {Mutant::double_to_half_rounds_twice, LKS_OP_POINTWISE, &rewrite<&double_to_half_rounds_twice, false>},
-    {Mutant::products_by_float, LKS_OP_POINTWISE, &rewrite<&products_by_float, false>},
+    {Mutant::products_by_float, LKS_OP_POINTWISE, &rewrite<&computed_in<LKS_INSTR_MUL, LKS_I32, LKS_F32>, false>},
     {Mutant::long_comparisons_in_double, LKS_OP_POINTWISE, &rewrite<&long_comparisons_in_double, false>},
     {Mutant::negation_saturates, LKS_OP_POINTWISE, &rewrite<&negation_saturates, false>},
-    {Mutant::double_products_in_f32, LKS_OP_POINTWISE, &rewrite<&double_products_in_f32, false>},
+    {Mutant::double_products_in_f32, LKS_OP_POINTWISE, &rewrite<&computed_in<LKS_INSTR_MUL, LKS_F64, LKS_F32>, false>},
     {Mutant::shift_count_not_reduced, LKS_OP_POINTWISE, &rewrite<&shift_count_not_reduced, true>},
     {Mutant::bytes_are_signed, LKS_OP_POINTWISE, &rewrite<&bytes_are_signed, false>},
     {Mutant::equals_itself, LKS_OP_POINTWISE, &rewrite<&equals_itself, false>},

@@ -49,6 +49,14 @@ class Emitter {
 /// What stands for `instr`, whose arguments are already those of the new program.
 using Step = std::uint32_t (*)(Emitter& emit, const lks_instr& instr);
 
+/// Step: instructions of that opcode and dtype are computed in another dtype.
+template <std::uint32_t Opcode, lks_dtype Of, lks_dtype In>
+std::uint32_t computed_in(Emitter& e, const lks_instr& i) {
+  if (i.opcode != Opcode || i.dtype != Of) return e.keep(i);
+  const std::uint32_t a = e.convert(In, i.args[0]), b = e.convert(In, i.args[1]);
+  return e.convert(Of, e.add(Opcode, In, a, b));
+}
+
 /// Replaces the only program of a pointwise kernel. Bodies of the functions for which `open` is true are written out,
 /// so that the step sees their instructions too.
 template <Step Instead, bool Open>

@@ -91,15 +91,21 @@ std::vector<Group> grouped(const Report& report, Key key_of) {
   return groups;
 }
 
+// Of each op, dtype and mode.
+std::vector<Cell> total_cells(const Report& report) {
+  std::vector<Cell> cells;
+  for (const Group& group : grouped(report, [](const CaseResult& c) { return std::tuple(c.op, c.dtype, c.mode); })) {
+    cells.push_back(summary_of(group));
+  }
+  return cells;
+}
+
 }  // namespace
 
 bool is_failure(Outcome outcome) { return outcome != Outcome::pass && outcome != Outcome::unsupported; }
 
 Cells cells_of(const Report& report) {
-  Cells cells;
-  for (const Group& group : grouped(report, [](const CaseResult& c) { return std::tuple(c.op, c.dtype, c.mode); })) {
-    cells.total.push_back(summary_of(group));
-  }
+  Cells cells{total_cells(report), {}};
   const auto with_suite = [](const CaseResult& c) { return std::tuple(c.op, c.dtype, c.mode, c.suite); };
   for (const Group& group : grouped(report, with_suite)) {
     cells.by_suite.push_back(summary_of(group));
@@ -126,7 +132,7 @@ Totals totals_of(const Report& report) {
     if (c.errors.elements > 0 && is_bounded_in_ulp(c)) t.worst_ulp = larger(t.worst_ulp, c.errors.max_ulp);
   }
   t.required_missing = static_cast<std::int64_t>(missing.size());
-  for (const Cell& cell : cells_of(report).total) {
+  for (const Cell& cell : total_cells(report)) {
     ++t.cells;
     t.cells_passed += cell.passed == cell.cases;
   }

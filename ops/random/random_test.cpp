@@ -7,6 +7,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
@@ -15,14 +16,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::nume
 
 template <class F>
 void expect_refusal(F f, const std::string& words, ErrorId id = ErrorId::invalid_attribute) {
-  try {
-    f();
-    ADD_FAILURE() << "not refused: " << words;
-  } catch (const Error& e) {
-    EXPECT_EQ(e.id(), id) << e.what();
-    EXPECT_NE(std::string(e.what()).find(words), std::string::npos) << e.what();
-    EXPECT_NE(std::string(e.what()).find("random_test.cpp"), std::string::npos) << e.what();
-  }
+  expect_error_saying(f, id, {words}, "random_test.cpp:");
 }
 
 class RandomRanges : public testing::TestWithParam<std::string> {

@@ -6,20 +6,14 @@
 #include <limits>
 
 #include "lockstep/lockstep.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
 
 template <class F>
 void expect_refusal(F f, ErrorId id, const std::string& words) {
-  try {
-    f();
-    ADD_FAILURE() << "not refused: " << words;
-  } catch (const Error& e) {
-    EXPECT_EQ(e.id(), id) << e.what();
-    EXPECT_NE(std::string(e.what()).find(words), std::string::npos) << e.what();
-    EXPECT_NE(std::string(e.what()).find("iota_test.cpp"), std::string::npos) << e.what();
-  }
+  expect_error_saying(f, id, {words}, "iota_test.cpp:");
 }
 
 class Iota : public testing::TestWithParam<std::string> {

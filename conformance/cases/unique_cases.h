@@ -1,0 +1,41 @@
+// What generators of cases share: choices that are the same on every machine, and lists without repetition.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "conformance/cases/test_case.h"
+#include "ops/random/philox_reference.h"
+
+namespace lockstep::conformance {
+
+/// Choices by a seed; streams of one seed are independent.
+class Choice {
+ public:
+  Choice(std::uint64_t seed, std::uint64_t stream) : key_{seed, stream} {}
+  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_long_word(key_, next_++) % n); }
+  template <class T, std::size_t n>
+  T of(const T (&all)[n]) {
+    return all[below(n)];
+  }
+
+ private:
+  RandomKey key_;
+  std::uint64_t next_ = 0;
+};
+
+/// Cases in the order in which they came, each id once.
+class UniqueCases {
+ public:
+  void add(TestCase t) {
+    if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
+  }
+  std::vector<TestCase> take() { return std::move(cases_); }
+
+ private:
+  std::set<std::string> seen_;
+  std::vector<TestCase> cases_;
+};
+
+}  // namespace lockstep::conformance

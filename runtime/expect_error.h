@@ -1,0 +1,34 @@
+// What an error that a test asks for must say.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <string>
+
+#include "lockstep/error.h"
+
+namespace lockstep {
+
+/// Expects that `f` throws an Error with this id, whose text holds all `parts`, and whose place is in `file`, such as
+/// "ops_test.cpp:"; nullptr where the place does not matter.
+template <class F>
+void expect_error_saying(F&& f, ErrorId id, const std::initializer_list<std::string>& parts, const char* file,
+                         bool has_fix = false) {
+  try {
+    f();
+    ADD_FAILURE() << "nothing was thrown: " << *parts.begin();
+  } catch (const Error& e) {
+    const std::string text = e.what();
+    EXPECT_EQ(e.id(), id) << text;
+    for (const std::string& part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+    if (file) {
+      EXPECT_NE(e.where().find(file), std::string::npos) << text;
+    }
+    if (has_fix) {
+      EXPECT_FALSE(e.hint().empty()) << text;
+    }
+  }
+}
+
+}  // namespace lockstep
