@@ -2,28 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
-#include "conformance/cases/extents.h"
+#include "conformance/cases/draw.h"
+#include "conformance/cases/lines.h"
 #include "conformance/cases/values.h"
-#include "ops/random/philox_reference.h"
 
 namespace lockstep::conformance {
 namespace {
 
 constexpr long double infinity = std::numeric_limits<long double>::infinity();
-
-class Draw {
- public:
-  explicit Draw(std::uint64_t seed) : key_{seed, 5} {}
-  std::uint64_t bits() { return random_long_word(key_, next_++); }
-  std::uint64_t below(std::uint64_t n) { return bits() % n; }
-
- private:
-  RandomKey key_;
-  std::uint64_t next_ = 0;
-};
+constexpr std::uint64_t stream = 5;  // of draws
 
 struct Format {
   int mantissa, least_exponent, most_exponent;
@@ -72,43 +61,6 @@ long double any_bits(DType t, Draw& draw) {
   return bits & 1 ? -magnitude : magnitude;
 }
 
-// The dimensions over which the op chooses: by its attributes "axis" and "axes", those of a window, else the last one.
-std::vector<bool> chosen_over(const TestCase& t, const Shape& shape) {
-  std::vector<bool> chosen(static_cast<std::size_t>(shape.rank()), false);
-  const std::vector<std::byte> attrs = attribute_bytes(*t.op, t.call);
-  const auto read = [&](std::size_t at) {
-    std::int64_t value = 0;
-    std::memcpy(&value, attrs.data() + at, sizeof value);
-    return value;
-  };
-  const auto mark = [&](std::int64_t d) {
-    if (d >= 0 && d < shape.rank()) chosen[static_cast<std::size_t>(d)] = true;
-  };
-  for (const AttrField& field : t.op->attrs.fields) {
-    if (field.name == "axis") mark(read(field.offset));
-    for (std::int64_t k = 0; field.name == "axes" && k < read(field.offset); ++k) {
-      mark(read(field.offset + offsetof(IntList, values) + static_cast<std::size_t>(k) * sizeof k));
-    }
-    if (field.name == "window" && shape.rank() == 4) {
-      mark(1);
-      mark(2);
-    }
-  }
-  if (std::find(chosen.begin(), chosen.end(), true) == chosen.end()) mark(shape.rank() - 1);
-  return chosen;
-}
-
-// Where the answer lies in a line of n: first, last, and around every power of two.
-std::vector<std::int64_t> places_in(std::int64_t n) {
-  std::vector<std::int64_t> places = {n - 1, 0};
-  for (std::int64_t power = 65536; power >= 2; power /= 2) {
-    for (std::int64_t at : {power, power + 1, power - 1}) {
-      if (at < n) places.push_back(at);
-    }
-  }
-  return places;
-}
-
 // One line of n numbers of the kind number `kind`; its answer at `place`.
 long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std::int64_t n, Draw& draw) {
   const auto [low, high] = neighbours_of(t);
@@ -130,30 +82,17 @@ long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std:
 }
 
 void fill_extremes(const TestCase& t, std::uint64_t seed, RefArray& array) {
-  const std::vector<bool> chosen = chosen_over(t, array.shape);
-  std::int64_t length = 1;
-  for (std::size_t d = 0; d < chosen.size(); ++d) length *= chosen[d] ? array.shape[static_cast<int>(d)] : 1;
-  if (array.values.empty()) return;
+  const std::int64_t length = line_length(t, array.shape);
   const std::vector<std::int64_t> places = places_in(length);
   // Few lines of a short case still meet different kinds, case by case.
   const std::uint64_t start = seed;
-  Draw draw(seed);
-  std::vector<std::int64_t> index(chosen.size(), 0);
-  for (long double& v : array.values) {
-    std::int64_t line = 0, at = 0;
-    for (std::size_t d = 0; d < chosen.size(); ++d) {
-      const std::int64_t extent = array.shape[static_cast<int>(d)];
-      (chosen[d] ? at : line) = (chosen[d] ? at : line) * extent + index[d];
-    }
+  Draw draw(seed, stream);
+  for_each_in_lines(t, array, [&](long double& v, std::int64_t line, std::int64_t at) {
     const std::uint64_t turn = start % 8 + static_cast<std::uint64_t>(line);
     const std::size_t which = static_cast<std::size_t>(turn / 8 + turn % 8 * 3) % places.size();
     // Mostly the first kinds, whose answer lies in one place.
     v = in_line(array.dtype, static_cast<int>(turn % 8), at, places[which], length, draw);
-    for (std::size_t d = index.size(); d-- > 0;) {
-      if (++index[d] < array.shape[static_cast<int>(d)]) break;
-      index[d] = 0;
-    }
-  }
+  });
 }
 
 }  // namespace
@@ -173,7 +112,7 @@ bool takes_choice(const TestCase& t, std::size_t i) {
 
 void fill_choice(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& array) {
   if (t.values == Values::extremes) return fill_extremes(t, seed, array);
-  Draw draw(seed);
+  Draw draw(seed, stream);
   const auto [low, high] = neighbours_of(array.dtype);
   for (long double& v : array.values) {
     if (t.values == Values::bits) {

@@ -4,24 +4,14 @@
 #include <limits>
 #include <vector>
 
+#include "conformance/cases/draw.h"
 #include "conformance/cases/extents.h"
-#include "ops/random/philox_reference.h"
 
 namespace lockstep::conformance {
 namespace {
 
 using Numbers = std::vector<long double>;
-
-class Draw {
- public:
-  explicit Draw(std::uint64_t seed) : key_{seed, 3} {}
-  std::uint64_t below(std::uint64_t n) { return random_long_word(key_, next_++) % n; }
-  double unit() { return static_cast<double>(random_long_word(key_, next_++) >> 11) * 0x1p-53; }
-
- private:
-  RandomKey key_;
-  std::uint64_t next_ = 0;
-};
+constexpr std::uint64_t stream = 3;  // of draws
 
 // Significant bits of a number, with the leading one.
 int precision(DType t) {
@@ -99,7 +89,7 @@ bool takes_corners(const TestCase& t, std::size_t i) {
 }
 
 void fill_corners(const TestCase& t, std::size_t i, double terms, std::uint64_t seed, RefArray& array) {
-  Draw draw(seed);
+  Draw draw(seed, stream);
   const bool pointwise = t.op->pointwise(), floating = is_floating(array.dtype);
   const Numbers all = floating ? floating_corners(array.dtype, is_one_step(*t.op)) : integer_corners(array.dtype);
   const std::size_t n = all.size(), size = array.values.size();
@@ -123,7 +113,7 @@ bool takes_ties(const TestCase& t) {
 }
 
 void fill_ties(const TestCase& t, std::uint64_t seed, RefArray& array) {
-  Draw draw(seed);
+  Draw draw(seed, stream);
   const DType to = (*infer_outputs(*t.op, t.call))[0].dtype;
   const int kept = precision(to), spare = precision(array.dtype) - kept;
   for (long double& v : array.values) {

@@ -26,6 +26,8 @@ constexpr std::int64_t long_extents[] = {47,   63,   64,   65,   97,   127,  128
 constexpr double most_steps = 1.5e6, most_elements = 40000, most_gradient_steps = 2e4;
 // More than 16 bits count: of elements, or of blocks in a grid.
 constexpr std::int64_t beyond_16_bits = 65537;
+// Rows and elements of a row in which peaks lie everywhere; and of fewer rows, longer than blocks of a few thousand.
+constexpr std::int64_t peak_rows = 36, peak_row = 1100, long_peak_rows = 4, long_peak_row = 9001;
 constexpr std::uint64_t stream = 17;  // of choices
 
 }  // namespace
@@ -178,6 +180,49 @@ void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
   }
 }
 
+// Choices and moves among more elements than 16 bits count, of which all bits matter.
+void add_long_choices(Collector& out, const OpDef& op, const Base& base) {
+  if (op.pointwise()) return;
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    std::vector<std::int64_t> extents = smallest_extents(op, base);
+    extents[g] = beyond_16_bits + 2;
+    const auto c = resized(op, base.call, base.groups, extents);
+    if (!c || cost_of(op, *c, extents, 8.0 * beyond_16_bits) > most_steps) continue;
+    out.add("forward", *c, true, Layout::dense, Values::bits);
+    // Numbers that are drawn from a few have ties already.
+    const bool few = c->inputs[0].values.kind == CaseValues::Kind::indices;
+    if (!few) out.add("forward", *c, true, Layout::dense, Values::extremes);
+  }
+}
+
+// What divides a sum counts its terms: as many as 16 bits take for none, and so many more that a count that stops there
+// is far off.
+void add_long_counts(Collector& out, const OpDef& op, const Base& base) {
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    for (std::int64_t extent : {beyond_16_bits - 1, 3 * beyond_16_bits}) {
+      std::vector<std::int64_t> extents = smallest_extents(op, base);
+      extents[g] = extent;
+      const auto c = resized(op, base.call, base.groups, extents);
+      if (!c || cost_of(op, *c, extents, 8.0 * beyond_16_bits) > most_steps) continue;
+      out.add("forward", *c, true, Layout::dense, Values::counted);
+    }
+  }
+}
+
+// Long rows of exponentials, along each dimension in turn.
+void add_peaks(Collector& out, const OpDef& op, const Base& base) {
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    for (const auto& [rows, row] : {std::pair{peak_rows, peak_row}, std::pair{long_peak_rows, long_peak_row}}) {
+      std::vector<std::int64_t> extents(base.groups.size(), rows);
+      extents[g] = row;
+      const auto c = resized(op, base.call, base.groups, extents);
+      if (c && cost_of(op, *c, extents, 2 * most_elements) <= most_steps) {
+        out.add("forward", *c, true, Layout::dense, Values::peaks);
+      }
+    }
+  }
+}
+
 // Refusals of an index that lies outside, at many places.
 void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
   for (const Base& base : bases) {
@@ -249,7 +294,7 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
 }  // namespace
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
-  if (wanted == Values::bad_index) return wanted;
+  if (wanted == Values::bad_index || wanted == Values::counted) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // What every format that fast mode may use holds.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
@@ -282,6 +327,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     }
     if (op.error_class == ErrorClass::composed && !op.pointwise()) {
       out.add("forward", c, false, Layout::dense, Values::infinite);
+      out.add("forward", c, false, Layout::dense, Values::peaks);
     }
     // Kernels are chosen by shape, and a compiler that may lose denormal numbers does so in some of them.
     if (mode != MathMode::fast && op.error_class == ErrorClass::sum) {
@@ -309,6 +355,9 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     if (mode == MathMode::strict && (main || dtype == DType::i64)) add_bad_indices(out, op, bases);
     if (!main) continue;
     add_edges(out, op, bases[0], mode == MathMode::strict);
+    if (mode == MathMode::strict) add_long_choices(out, op, bases[0]);
+    if (mode != MathMode::lockstep) add_long_counts(out, op, bases[0]);
+    add_peaks(out, op, bases[0]);
     const auto most_groups = std::max_element(
         bases.begin(), bases.end(), [](const Base& a, const Base& b) { return a.groups.size() < b.groups.size(); });
     if (most_groups->groups.size() > bases[0].groups.size()) add_edges(out, op, *most_groups, mode == MathMode::strict);
@@ -343,6 +392,7 @@ void add_special_gradients(Collector& out, const OpDef& op, const std::vector<Op
     }
     out.add("special_gradient", *largest, false, Layout::dense, Values::drawn);
     if (!op.pointwise()) out.add("special_gradient", *largest, false, Layout::dense, Values::special);
+    out.add("special_gradient", *largest, false, Layout::dense, Values::peaks);
   }
 }
 

@@ -98,6 +98,8 @@ const char* name_of(Values values) {
     case Values::bits: return "bits";
     case Values::neighbours: return "neighbours";
     case Values::bad_index: return "bad_index";
+    case Values::peaks: return "peaks";
+    case Values::counted: return "counted";
     default: return "drawn";
   }
 }
@@ -158,11 +160,9 @@ TestCase parse_test_case(const std::string& id) {
   const auto layout = find_layout(parts[5]);
   if (!layout) t.layout = pick(layouts, parts[5], id, "layout");
   if (layout) t.layout = *layout;
-  if (parts[6] == name_of(Values::bad_index)) {
-    t.values = Values::bad_index;
-  } else {
-    t.values = pick(value_kinds, parts[6], id, "kind of values");
-  }
+  const auto chosen = std::find_if(std::begin(chosen_value_kinds), std::end(chosen_value_kinds),
+                                   [&](Values v) { return parts[6] == name_of(v); });
+  t.values = chosen != std::end(chosen_value_kinds) ? *chosen : pick(value_kinds, parts[6], id, "kind of values");
   if (t.suite == "numbers") {
     const std::size_t colon = parts[4].rfind(':');
     if (colon == std::string::npos) refuse(id, "no input is named", "name the inputs that are numbers, as in \":0.2\"");

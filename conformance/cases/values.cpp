@@ -6,27 +6,16 @@
 
 #include "conformance/cases/choice_values.h"
 #include "conformance/cases/corner_values.h"
+#include "conformance/cases/draw.h"
 #include "conformance/cases/extents.h"
-#include "ops/random/philox_reference.h"
+#include "conformance/cases/peak_values.h"
 #include "ops/round_once.h"
 
 namespace lockstep::conformance {
 namespace {
 
 using Kind = CaseValues::Kind;
-
-// A stream of numbers for one input.
-class Draw {
- public:
-  explicit Draw(std::uint64_t seed) : key_{seed, 0} {}
-  double unit() { return static_cast<double>(random_long_word(key_, next_++) >> 11) * 0x1p-53; }
-  std::uint64_t below(std::uint64_t n) { return random_long_word(key_, next_++) % n; }
-  long double sign() { return below(2) ? 1 : -1; }
-
- private:
-  RandomKey key_;
-  std::uint64_t next_ = 0;
-};
+constexpr std::uint64_t stream = 0;  // of draws
 
 struct FloatFormat {
   int mantissa, least_exponent, most_exponent;  // of normal numbers
@@ -166,6 +155,7 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
     case Values::special:
       return draw.unit() < share ? special_number(in.dtype, is_one_step(*t.op), draw)
                                  : ordinary(in.values, in.dtype, draw);
+    case Values::counted: return static_cast<long double>(1 + draw.below(3));
     case Values::cancelling: {
       const long double near = 1000 + std::floor(draw.unit() * 4);
       return (near + draw.unit() / 64) * draw.sign();
@@ -262,18 +252,20 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     }
     RefArray array = RefArray::zeros(in.dtype, in.shape);
     const std::string seed = t.seed ? "#" + std::to_string(t.seed) : "";
-    Draw draw(hash_of(t.op->name + "/" + t.call.name + "/" + std::to_string(i) + seed));
+    Draw draw(hash_of(t.op->name + "/" + t.call.name + "/" + std::to_string(i) + seed), stream);
     if (is_float_input(in)) place.wide = wide_bits(t, in.dtype);
     place.share = share_of(t);
     // Sums over many elements would all be NaN.
     const double share = t.op->pointwise() ? 0.3 : 2.5 / static_cast<double>(array.values.size() + 1);
-    const bool replaced =
-        t.values != Values::drawn && !is_choice(t.values) && t.values != Values::bad_index && is_float_input(in);
+    const bool replaced = t.values != Values::drawn && t.values != Values::peaks && !is_choice(t.values) &&
+                          t.values != Values::bad_index && is_float_input(in);
     const std::uint64_t special_seed = hash_of(t.op->name + "/" + t.call.name + "/corners/" + std::to_string(i) + seed);
     if (t.values == Values::corners && takes_corners(t, i)) {
       fill_corners(t, i, terms_of(t), special_seed, array);
     } else if (is_choice(t.values) && takes_choice(t, i)) {
       fill_choice(t, i, special_seed, array);
+    } else if (t.values == Values::peaks && takes_peaks(t, i)) {
+      fill_peaks(t, i, special_seed, array);
     } else if (t.values == Values::ties && takes_ties(t)) {
       fill_ties(t, special_seed, array);
     } else if (!replaced && in.values.kind == Kind::distinct) {
@@ -302,6 +294,8 @@ std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c) {
 bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (values == Values::drawn) return true;
   if (values == Values::bad_index) return checks_indices(op, c);
+  if (values == Values::peaks) return has_peaks(op, c);
+  if (values == Values::counted) return op.error_class == ErrorClass::sum && op.decompose;
   if (values == Values::corners || values == Values::ties || is_choice(values)) {
     TestCase t;
     t.op = &op;

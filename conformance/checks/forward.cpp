@@ -140,7 +140,8 @@ Verdict check_forward(const TestCase& t, const Setting& setting) {
   for (std::size_t o = 0; o < results.size(); ++o) {
     const DType dtype = exact[o].dtype;
     // Small integers are exact in every format that fast mode may use.
-    const bool as_strict = t.mode == MathMode::fast && (t.values == Values::exact || t.values == Values::infinite);
+    const bool as_strict = t.mode == MathMode::fast &&
+                           (t.values == Values::exact || t.values == Values::infinite || t.values == Values::counted);
     const MathMode mode = as_strict ? MathMode::strict : t.mode;
     Measure measure{setting.bounds.find(t.op->error_class, dtype, mode), argument_for(inputs, exact[o]), false,
                     typical_magnitude(inputs)};

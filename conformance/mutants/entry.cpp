@@ -1,4 +1,5 @@
 // Puts the selected fault on top of the honest driver's table. Built once for each honest driver.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -14,6 +15,7 @@ namespace {
 
 Mutant mutant = Mutant::honest;
 const lks_driver_api* honest_table = nullptr;
+const lks_host_api* host_api = nullptr;
 std::vector<const KernelFault*> kernel_faults;
 std::vector<const DescFault*> desc_faults;
 std::vector<const InfoFault*> info_faults;
@@ -78,8 +80,15 @@ void change_claims(const lks_kernel_desc& desc, lks_kernel_info& info) {
   }
 }
 
+// Whether the fault is in a kernel that the honest driver does not have.
+bool is_composite(const lks_kernel_desc& desc) {
+  return shows_in_mode(desc) && std::any_of(composite_faults().begin(), composite_faults().end(),
+                                            [&](const auto& f) { return f.mutant == mutant && f.op == desc.op; });
+}
+
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
                                  lks_kernel_info* info, lks_diag* diag) {
+  if (is_composite(*desc)) return answer_for_composite(*host_api, *desc, *info, nullptr, diag);
   const EditableDesc e = edited(*desc);
   const lks_kernel_desc request = e.request();
   const lks_status status = honest_table->kernel_query(driver, ordinal, &request, info, diag);
@@ -92,7 +101,14 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   const EditableDesc e = edited(*desc);
   lks_kernel* made = nullptr;
   const lks_kernel_desc request = e.request();
-  const lks_status status = honest_table->kernel_prepare(device, &request, &made, info, diag);
+  lks_status status;
+  if (is_composite(*desc)) {
+    std::unique_ptr<lks_kernel> absent;
+    status = answer_for_composite(*host_api, *desc, *info, &absent, diag);
+    made = absent.release();
+  } else {
+    status = honest_table->kernel_prepare(device, &request, &made, info, diag);
+  }
   if (status != LKS_OK) return status;
   change_claims(*desc, *info);
   *out = made;
@@ -114,8 +130,8 @@ void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
 
 // Returns whether there was any fault to apply.
 bool apply(lks_driver_api& table) {
-  for (const auto faults :
-       {layout_faults(), sum_faults(), op_faults(), large_faults(), misbehaviours(), scalar_faults()})
+  for (const auto faults : {layout_faults(), sum_faults(), op_faults(), large_faults(), misbehaviours(),
+                            scalar_faults(), composite_faults()})
     select(faults, kernel_faults);
   for (const auto faults : {attribute_faults(), program_faults(), instruction_faults(), alias_faults()})
     select(faults, desc_faults);
@@ -158,6 +174,7 @@ EditableDesc::EditableDesc(const lks_kernel_desc& d) : desc(d) {
 extern "C" LKS_EXPORT lks_status LKS_CALL lockstep_mutant_entry(int number, const lks_host_api* host,
                                                                 const lks_driver_api** out, lks_diag* diag) {
   using namespace mutants;
+  host_api = host;
   if (const lks_status status = HONEST_ENTRY(host, &honest_table, diag); status != LKS_OK) return status;
   static lks_driver_api table;
   static const bool ready = [number] {

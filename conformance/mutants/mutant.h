@@ -98,6 +98,13 @@ std::span<const KernelFault> op_faults();
 std::span<const KernelFault> large_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
+
+/// Faults in ops for which the honest driver has no kernel: each does the whole work itself.
+std::span<const KernelFault> composite_faults();
+/// In the honest driver's place, what it would say about a kernel of such an op. `out` may be null.
+lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& desc, lks_kernel_info& info,
+                                std::unique_ptr<lks_kernel>* out, lks_diag* diag);
+
 std::span<const DescFault> attribute_faults();
 std::span<const DescFault> program_faults();
 std::span<const DescFault> instruction_faults();

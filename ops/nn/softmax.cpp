@@ -158,6 +158,10 @@ std::vector<OpCase> entropy_cases(bool sparse) {
             {name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6}, label, {CaseValues::Kind::indices, 0, 9}}}});
         cases.push_back(
             {name + "/images", {{Shape{2, 3, 5}, dtype}, {Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 4}}}});
+        OpCase outside{name + "/outside",
+                       {{Shape{12, 7}, dtype}, {Shape{12}, label, {CaseValues::Kind::indices, -2, 8}}}};
+        outside.gradient = false;
+        cases.push_back(outside);
       } else if (label == DType::i32) {
         cases.push_back(
             {name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6, 10}, dtype, {CaseValues::Kind::range, 0, 0.2}}}});

@@ -1,0 +1,70 @@
+#include "conformance/cases/peak_values.h"
+
+#include <vector>
+
+#include "conformance/cases/draw.h"
+#include "conformance/cases/lines.h"
+
+namespace lockstep::conformance {
+namespace {
+
+constexpr std::uint64_t stream = 7;  // of draws
+
+bool is_label(const CaseInput& in) {
+  return !in.absent && !in.scalar && in.values.kind == CaseValues::Kind::indices && is_integer(in.dtype);
+}
+
+// A row whose largest number exceeds the others by so much that exp(largest) is infinite, and one that is far out as a
+// whole, so that exp of any element is infinite or 0. Softmax without a shift by the largest number, or with one by the
+// largest of a part, gives NaN.
+long double logit(DType t, std::int64_t row, bool is_peak, Draw& draw) {
+  const long double beyond = t == DType::f64 ? 800 : 120;  // exp of it overflows in the dtype that computes
+  const long double near = static_cast<long double>(draw.unit() * 8) - 4;
+  switch (row % 4) {
+    case 0: return is_peak ? beyond : near;
+    case 1: return 1000 + (is_peak ? beyond : near);
+    case 2: return -1000 + (is_peak ? beyond : near);
+    default: return 1000;  // all alike
+  }
+}
+
+// Half of the labels name a class; the others are just outside, or would be inside if some of their bits were dropped.
+long double label(DType t, std::int64_t classes, Draw& draw) {
+  const auto n = static_cast<long double>(classes);
+  const long double inside = static_cast<long double>(draw.below(static_cast<std::uint64_t>(classes)));
+  if (draw.below(2)) return inside;
+  const long double nearly[] = {-1, n, -n, n + 1, -0x1p31L, 0x1p31L - 1, 0x10000 + inside, 0x100 * (n + 1) + inside};
+  const long double far[] = {0x1p32L, 0x1p32L + inside, -0x1p32L + inside, 0x1p31L + inside, -0x1p63L, 0x1p63L - 1};
+  const std::uint64_t pick = draw.below(t == DType::i64 ? 14 : 8);
+  return pick < 8 ? nearly[pick] : far[pick - 8];
+}
+
+}  // namespace
+
+bool has_peaks(const OpDef& op, const OpCase& c) {
+  const bool exponentials =
+      op.error_class == ErrorClass::composed && !op.pointwise() && op.effects == Effects::pure && !c.inputs.empty();
+  return exponentials && !c.inputs[0].absent && !c.inputs[0].scalar && is_floating(c.inputs[0].dtype) &&
+         c.inputs[0].shape.rank() > 0 && c.inputs[0].values.kind == CaseValues::Kind::normal;
+}
+
+bool takes_peaks(const TestCase& t, std::size_t i) {
+  return has_peaks(*t.op, t.call) && (i == 0 || is_label(t.call.inputs[i]));
+}
+
+void fill_peaks(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& array) {
+  Draw draw(seed, stream);
+  const std::int64_t length = line_length(t, t.call.inputs[0].shape);
+  if (i > 0) {
+    for (long double& v : array.values) v = label(array.dtype, length, draw);
+    return;
+  }
+  const std::vector<std::int64_t> places = places_in(length);
+  for_each_in_lines(t, array, [&](long double& v, std::int64_t row, std::int64_t at) {
+    const auto turn = static_cast<std::size_t>(row);
+    // Kinds of rows and places have different periods.
+    v = logit(array.dtype, row, at == places[(turn + turn / 4) % places.size()], draw);
+  });
+}
+
+}  // namespace lockstep::conformance

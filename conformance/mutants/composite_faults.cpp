@@ -1,0 +1,195 @@
+// Kernels for ops that the honest driver leaves to the runtime to compose, each with one fault: limits of a first
+// draft, which short rows, labels of the classes and small numbers of terms do not show.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "conformance/mutants/terms.h"
+
+namespace mutants {
+namespace {
+
+// --------------------------------------------------------------------------------------------------- rows of logits
+
+/// The largest element by which a row is shifted.
+using Largest = float (*)(const std::vector<float>& row);
+
+float largest_of(const std::vector<float>& row, std::size_t n) {
+  float largest = -INFINITY;
+  for (std::size_t i = 0; i < std::min(n, row.size()); ++i) largest = std::fmax(largest, row[i]);
+  return largest;
+}
+float largest_of_first_1024(const std::vector<float>& row) { return largest_of(row, 1024); }
+float largest_of_first_8192(const std::vector<float>& row) { return largest_of(row, 8192); }
+float largest_of_short_rows(const std::vector<float>& row) { return row.size() > 256 ? 0 : largest_of(row, 256); }
+float largest_but_last(const std::vector<float>& row) {
+  return largest_of(row, row.size() > 1000 ? row.size() - 1 : row.size());
+}
+float largest_of_all(const std::vector<float>& row) { return largest_of(row, row.size()); }
+
+float total_of(const std::vector<float>& row, float largest) {
+  float total = 0;
+  for (float x : row) total += std::exp(x - largest);
+  return total;
+}
+
+/// Calls visit(offset of the row in x, in y) for the rows along an axis; y may lack the axis.
+template <class Visit>
+void for_each_row(const host::TensorView& x, const host::TensorView& y, int axis, Visit&& visit) {
+  std::int64_t dims[LKS_MAX_RANK], x_strides[LKS_MAX_RANK], y_strides[LKS_MAX_RANK];
+  int rank = 0;
+  for (int d = 0; d < x.rank; ++d) {
+    if (d == axis) continue;
+    dims[rank] = x.dims[d];
+    x_strides[rank] = x.strides[d];
+    y_strides[rank] = y.strides[y.rank == x.rank ? d : rank];
+    ++rank;
+  }
+  reference::Walk walk(rank, dims);
+  walk.add(x_strides);
+  walk.add(y_strides);
+  for (; !walk.done(); walk.next()) visit(walk.offset(0), walk.offset(1));
+}
+
+std::vector<float> row_at(const host::TensorView& x, int axis, std::int64_t offset) {
+  std::vector<float> row(static_cast<std::size_t>(x.dims[axis]));
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    row[i] = x.as<float>()[offset + static_cast<std::int64_t>(i) * x.strides[axis]];
+  }
+  return row;
+}
+
+template <Largest largest_in, bool logarithm>
+void softmax(const Call& call) {
+  const host::TensorView x = call.view(0), y = call.view(1);
+  const auto axis = static_cast<int>(call.desc.attributes<lks_softmax_attrs>().axis);
+  for_each_row(x, y, axis, [&](std::int64_t from, std::int64_t to) {
+    const std::vector<float> row = row_at(x, axis, from);
+    const float largest = largest_in(row), total = total_of(row, largest);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      float& v = y.as<float>()[to + static_cast<std::int64_t>(i) * y.strides[axis]];
+      v = logarithm ? (row[i] - largest) - std::log(total) : std::exp(row[i] - largest) / total;
+    }
+  });
+}
+
+/// The class that a label names, or -1.
+using ClassOf = std::int64_t (*)(std::int64_t label, std::int64_t classes);
+
+std::int64_t inside(std::int64_t label, std::int64_t classes) { return label >= 0 && label < classes ? label : -1; }
+std::int64_t cut_to_32_bits(std::int64_t label, std::int64_t classes) {
+  return inside(static_cast<std::int32_t>(label), classes);
+}
+std::int64_t counted_from_the_end(std::int64_t label, std::int64_t classes) {
+  return inside(label < 0 ? label + classes : label, classes);
+}
+std::int64_t moved_inside(std::int64_t label, std::int64_t classes) {
+  return label >= classes ? classes - 1 : inside(label, classes);
+}
+
+template <ClassOf class_of, Largest largest_in>
+void sparse_cross_entropy(const Call& call) {
+  const host::TensorView x = call.view(0), labels = call.view(1), y = call.view(2);
+  const int axis = x.rank - 1;
+  std::vector<std::int64_t> classes;
+  const auto keep = [&](auto label, std::int64_t) { classes.push_back(class_of(label, x.dims[axis])); };
+  if (labels.dtype == LKS_I32) for_each<std::int32_t>(labels, keep);
+  if (labels.dtype == LKS_I64) for_each<std::int64_t>(labels, keep);
+  std::size_t n = 0;
+  for_each_row(x, y, axis, [&](std::int64_t from, std::int64_t to) {
+    const std::int64_t at = classes[n++];
+    const std::vector<float> row = row_at(x, axis, from);
+    const float largest = largest_in(row);
+    y.as<float>()[to] = at < 0 ? NAN : std::log(total_of(row, largest)) - (row[static_cast<std::size_t>(at)] - largest);
+  });
+}
+
+// ------------------------------------------------------------------------------------------------------------ means
+
+template <std::size_t (*count_of)(std::size_t)>
+void mean(const Call& call) {
+  sum_by(call, [](const std::vector<float>& terms) {
+    double total = 0;
+    for (float x : terms) total += static_cast<double>(x);
+    return static_cast<float>(total / static_cast<double>(count_of(terms.size())));
+  });
+}
+std::size_t in_16_bits(std::size_t n) { return n % 65536; }
+std::size_t at_most_65535(std::size_t n) { return std::min<std::size_t>(n, 65535); }
+
+// ------------------------------------------------------------------------------------------------------------ sorts
+
+template <bool (*less)(std::int64_t key, std::int64_t other)>
+void sort(const Call& call, bool stable) {
+  std::vector<std::int64_t> keys;
+  for_each<std::int64_t>(call.view(0), [&](std::int64_t key, std::int64_t) { keys.push_back(key); });
+  std::vector<std::size_t> order(keys.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (!stable) std::reverse(order.begin(), order.end());
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return less(keys[a], keys[b]); });
+  for_each<std::int64_t>(call.view(1), [&](std::int64_t& to, std::int64_t i) {
+    to = static_cast<std::int64_t>(order[static_cast<std::size_t>(i)]);
+  });
+}
+bool is_less(std::int64_t a, std::int64_t b) { return a < b; }
+bool is_less_in_32_bits(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int32_t>(a) < static_cast<std::int32_t>(b);
+}
+bool is_long(const Call& call) { return call.view(0).dims[0] > 65536; }
+
+void argsort_reverses_ties_when_long(const Call& call) { sort<&is_less>(call, !is_long(call)); }
+void argsort_32_bits_when_long(const Call& call) {
+  if (is_long(call)) return sort<&is_less_in_32_bits>(call, true);
+  sort<&is_less>(call, true);
+}
+
+constexpr KernelFault faults[] = {
+    {Mutant::softmax_largest_of_first_1024, LKS_OP_SOFTMAX, &softmax<&largest_of_first_1024, false>},
+    {Mutant::softmax_largest_but_last, LKS_OP_SOFTMAX, &softmax<&largest_but_last, false>},
+    {Mutant::log_softmax_unshifted_when_long, LKS_OP_LOG_SOFTMAX, &softmax<&largest_of_short_rows, true>},
+    {Mutant::loss_largest_of_first_8192, LKS_OP_SPARSE_CROSS_ENTROPY,
+     &sparse_cross_entropy<&inside, &largest_of_first_8192>},
+    {Mutant::labels_cut_to_32_bits, LKS_OP_SPARSE_CROSS_ENTROPY,
+     &sparse_cross_entropy<&cut_to_32_bits, &largest_of_all>},
+    {Mutant::negative_labels_from_the_end, LKS_OP_SPARSE_CROSS_ENTROPY,
+     &sparse_cross_entropy<&counted_from_the_end, &largest_of_all>},
+    {Mutant::labels_moved_inside, LKS_OP_SPARSE_CROSS_ENTROPY, &sparse_cross_entropy<&moved_inside, &largest_of_all>},
+    {Mutant::mean_counts_in_16_bits, LKS_OP_MEAN, &mean<&in_16_bits>},
+    {Mutant::mean_counts_to_65535, LKS_OP_MEAN, &mean<&at_most_65535>},
+    {Mutant::argsort_reverses_ties_when_long, LKS_OP_ARGSORT, &argsort_reverses_ties_when_long},
+    {Mutant::argsort_32_bits_when_long, LKS_OP_ARGSORT, &argsort_32_bits_when_long},
+};
+
+// What stands where FaultyKernel expects the honest kernel: it knows its tensors, and never runs.
+struct Absent : lks_kernel {
+  void run(const lks_launch&) const override {}
+};
+
+lks_status make_absent(const host::KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
+  const bool sorts = request.desc.op == LKS_OP_ARGSORT;
+  if (request.input(0).dtype != (sorts ? LKS_I64 : LKS_F32)) {
+    return host::refuse(request.diag, LKS_REASON_DTYPE, 0, HOST_WHERE, "no kernel for this dtype");
+  }
+  host::emplace<Absent>(request, out);
+  return LKS_OK;
+}
+
+}  // namespace
+
+std::span<const KernelFault> composite_faults() { return faults; }
+
+lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& desc, lks_kernel_info& info,
+                                std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
+  static constexpr host::KernelRow rows[] = {
+      {LKS_OP_SOFTMAX, LKS_OP_SOFTMAX_VERSION, "composite", &make_absent},
+      {LKS_OP_LOG_SOFTMAX, LKS_OP_LOG_SOFTMAX_VERSION, "composite", &make_absent},
+      {LKS_OP_SPARSE_CROSS_ENTROPY, LKS_OP_SPARSE_CROSS_ENTROPY_VERSION, "composite", &make_absent},
+      {LKS_OP_MEAN, LKS_OP_MEAN_VERSION, "composite", &make_absent},
+      {LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "composite", &make_absent},
+  };
+  constexpr std::uint32_t modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
+  return host::answer_from_table({rows, modes}, api, desc, info, out, diag);
+}
+
+}  // namespace mutants
