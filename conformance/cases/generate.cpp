@@ -182,7 +182,7 @@ void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
 
 // Choices and moves among more elements than 16 bits count, of which all bits matter.
 void add_long_choices(Collector& out, const OpDef& op, const Base& base) {
-  if (op.pointwise()) return;
+  if (op.pointwise() || base.call.inputs.empty()) return;
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     std::vector<std::int64_t> extents = smallest_extents(op, base);
     extents[g] = beyond_16_bits + 2;
