@@ -67,6 +67,9 @@ void compare(const Function& f, const std::vector<Tensor>& inputs, const Gradche
 }  // namespace
 
 GradcheckResult gradcheck(const Function& f, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
+  if (!f) {
+    ErrorBuilder(ErrorId::invalid_use, "gradcheck", "there is no function").fix("give the one to be checked").raise();
+  }
   for (const Tensor& x : inputs) {
     if (x.dtype() == DType::f64) continue;
     ErrorBuilder(ErrorId::dtype_not_accepted, "gradcheck",

@@ -184,6 +184,13 @@ TEST(EmptyFunctions, AreRefusedWhereTheyAreGiven) {
   EXPECT_THROW(model.compile({.optimizer = optim::Sgd{}, .loss = losses::Loss{"none", nullptr}}), StateError);
   EXPECT_THROW(nn::Model(nn::Lambda{}), ShapeError);
   EXPECT_THROW(nn::Model(std::unique_ptr<nn::Layer>()), StateError);
+  const data::Dataset set = data::Dataset::from_tensors(ones({4, 3}), ones({4}));
+  EXPECT_THROW(set.prepare(nullptr), StateError);
+  EXPECT_THROW(gradcheck(nullptr, {}), StateError);
+  EXPECT_THROW(parallel_for(4, 1, nullptr), StateError);
+  const data::Batch batch{ones({4, 3}), ones({4})};
+  const Device devices[] = {default_device(), default_device()};
+  EXPECT_THROW(compare(nullptr, std::span(&batch, 1), devices), StateError);
 }
 
 }  // namespace

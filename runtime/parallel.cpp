@@ -12,6 +12,7 @@
 #endif
 #include <thread>
 
+#include "lockstep/error.h"
 #include "lockstep/options.h"
 #include "lockstep/parallel.h"
 #include "runtime/library.h"
@@ -118,6 +119,7 @@ void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* 
 }
 
 void parallel_for(std::int64_t n, std::int64_t grain, const std::function<void(std::int64_t, std::int64_t)>& body) {
+  if (!body) ErrorBuilder(ErrorId::invalid_use, "parallel_for", "there is no body").fix("give a function").raise();
   struct Call {
     const std::function<void(std::int64_t, std::int64_t)>& body;
     std::mutex mutex;

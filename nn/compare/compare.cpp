@@ -74,6 +74,7 @@ std::vector<Comparison> compare(const std::function<nn::Model(Device)>& make, st
                                 std::span<const Device> devices, const CompareOptions& options,
                                 std::source_location where) {
   check(batches, devices, options, where);
+  if (!make) raise(ErrorId::invalid_use, "compare", "there is no function", "give one that makes the model", where);
   std::vector<Trainee> trainees;
   for (Device device : devices) {
     trainees.push_back({device, make(device)});

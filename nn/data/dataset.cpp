@@ -93,6 +93,8 @@ Dataset Dataset::shuffle(RandomKey key) const {
 
 Dataset Dataset::prepare(std::function<Tensor(const Tensor&)> features) const {
   source_.check({});
+  if (!features)
+    ErrorBuilder(ErrorId::invalid_use, "prepare", "there is no function").fix("give one of tensors").raise();
   Dataset prepared = *this;
   if (!prepare_) {
     prepared.prepare_ = std::move(features);
