@@ -319,6 +319,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     out.add("forward", c, false);
     if (has_empty_input(c)) continue;
     out.add("forward", c, false, Layout::dense, Values::ties);
+    out.add("forward", c, false, Layout::dense, Values::stray);
     if (converts(op, c)) out.add("forward", c, false, Layout::dense, Values::corners);
     // Fast mode has kernels of its own, and only these values for sums.
     if (mode == MathMode::fast && op.error_class == ErrorClass::sum) {
@@ -358,6 +359,9 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     if (mode == MathMode::strict) add_long_choices(out, op, bases[0]);
     if (mode != MathMode::lockstep) add_long_counts(out, op, bases[0]);
     add_peaks(out, op, bases[0]);
+    if (auto c = resized(op, bases[0].call, bases[0].groups, std::vector<std::int64_t>(bases[0].groups.size(), 300))) {
+      out.add("forward", *c, true, Layout::dense, Values::stray);
+    }
     const auto most_groups = std::max_element(
         bases.begin(), bases.end(), [](const Base& a, const Base& b) { return a.groups.size() < b.groups.size(); });
     if (most_groups->groups.size() > bases[0].groups.size()) add_edges(out, op, *most_groups, mode == MathMode::strict);

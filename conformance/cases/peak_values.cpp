@@ -1,8 +1,11 @@
 #include "conformance/cases/peak_values.h"
 
+#include <algorithm>
 #include <vector>
 
+#include "conformance/cases/choice_values.h"
 #include "conformance/cases/draw.h"
+#include "conformance/cases/extents.h"
 #include "conformance/cases/lines.h"
 
 namespace lockstep::conformance {
@@ -12,6 +15,12 @@ constexpr std::uint64_t stream = 7;  // of draws
 
 bool is_label(const CaseInput& in) {
   return !in.absent && !in.scalar && in.values.kind == CaseValues::Kind::indices && is_integer(in.dtype);
+}
+
+// Whether the result has one element more per label: a class.
+bool outputs_have_classes(const OpDef& op, const OpCase& c) {
+  const auto outputs = infer_outputs(op, c);
+  return outputs && (*outputs)[0].shape.rank() == c.inputs[0].shape.rank() + 1;
 }
 
 // A row whose largest number exceeds the others by so much that exp(largest) is infinite, and one that is far out as a
@@ -65,6 +74,18 @@ void fill_peaks(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& 
     // Kinds of rows and places have different periods.
     v = logit(array.dtype, row, at == places[(turn + turn / 4) % places.size()], draw);
   });
+}
+
+bool has_stray_labels(const OpDef& op, const OpCase& c) {
+  return !op.pointwise() && c.inputs.size() == 1 && is_label(c.inputs[0]) && op.error_class == ErrorClass::exact &&
+         !checks_indices(op, c) && outputs_have_classes(op, c);
+}
+
+void fill_stray_labels(const TestCase& t, std::uint64_t seed, RefArray& array) {
+  Draw draw(seed, stream);
+  const auto outputs = infer_outputs(*t.op, t.call);
+  const std::int64_t classes = std::max<std::int64_t>((*outputs)[0].shape[-1], 1);
+  for (long double& v : array.values) v = label(array.dtype, classes, draw);
 }
 
 }  // namespace lockstep::conformance

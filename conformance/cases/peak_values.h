@@ -15,4 +15,10 @@ bool takes_peaks(const TestCase& t, std::size_t i);
 /// Fills input i with them.
 void fill_peaks(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& array);
 
+/// Whether the op takes labels alone, and gives an answer to those that name no class.
+bool has_stray_labels(const OpDef& op, const OpCase& c);
+
+/// Fills its labels: half of them name no class.
+void fill_stray_labels(const TestCase& t, std::uint64_t seed, RefArray& array);
+
 }  // namespace lockstep::conformance

@@ -99,6 +99,7 @@ const char* name_of(Values values) {
     case Values::neighbours: return "neighbours";
     case Values::bad_index: return "bad_index";
     case Values::peaks: return "peaks";
+    case Values::stray: return "stray";
     case Values::counted: return "counted";
     default: return "drawn";
   }

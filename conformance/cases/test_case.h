@@ -31,6 +31,7 @@ enum class Values : std::uint8_t {
   neighbours,    // … and few numbers, one unit apart
   bad_index,     // for refusals: one index that lies outside, at one place after the other
   peaks,         // for softmax and its like: rows with one number far above the others; labels that name no class
+  stray,         // labels, half of which name no class
   counted,       // for sums that are divided: positive, so that a wrong divisor shows beside the bound
 };
 inline constexpr Values value_kinds[] = {
@@ -39,7 +40,7 @@ inline constexpr Values value_kinds[] = {
     Values::corners,     Values::ties,     Values::infinite,   Values::sparse_first,
     Values::sparse_last, Values::extremes, Values::bits,       Values::neighbours};
 /// Kinds that some ops get where they belong, and no case by chance.
-inline constexpr Values chosen_value_kinds[] = {Values::bad_index, Values::peaks, Values::counted};
+inline constexpr Values chosen_value_kinds[] = {Values::bad_index, Values::peaks, Values::stray, Values::counted};
 const char* name_of(Values values);
 /// Whether all finite sums of such numbers are exact, in any order.
 bool are_exact(Values values);

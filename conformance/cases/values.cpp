@@ -266,6 +266,8 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
       fill_choice(t, i, special_seed, array);
     } else if (t.values == Values::peaks && takes_peaks(t, i)) {
       fill_peaks(t, i, special_seed, array);
+    } else if (t.values == Values::stray) {
+      fill_stray_labels(t, special_seed, array);
     } else if (t.values == Values::ties && takes_ties(t)) {
       fill_ties(t, special_seed, array);
     } else if (!replaced && in.values.kind == Kind::distinct) {
@@ -295,6 +297,7 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
   if (values == Values::drawn) return true;
   if (values == Values::bad_index) return checks_indices(op, c);
   if (values == Values::peaks) return has_peaks(op, c);
+  if (values == Values::stray) return has_stray_labels(op, c);
   if (values == Values::counted) return op.error_class == ErrorClass::sum && op.decompose;
   if (values == Values::corners || values == Values::ties || is_choice(values)) {
     TestCase t;

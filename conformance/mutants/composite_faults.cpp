@@ -1,14 +1,19 @@
 // Kernels for ops that the honest driver leaves to the runtime to compose, each with one fault: limits of a first
 // draft, which short rows, labels of the classes and small numbers of terms do not show.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <vector>
 
 #include "conformance/mutants/terms.h"
+#include "ops/scalar/dialect_cpp.h"
 
 namespace mutants {
 namespace {
+
+#include "ops/scalar/all.inc"
+#include "ops/scalar/philox.inc"
 
 // --------------------------------------------------------------------------------------------------- rows of logits
 
@@ -144,6 +149,116 @@ void argsort_32_bits_when_long(const Call& call) {
   sort<&is_less>(call, true);
 }
 
+// ------------------------------------------------------------------------------------------- losses of probabilities
+
+/// The loss of one row, from its logits and targets.
+template <float (*loss_of)(const std::vector<float>& x, const std::vector<float>& p)>
+void cross_entropy(const Call& call) {
+  const host::TensorView x = call.view(0), p = call.view(1), y = call.view(2);
+  const int axis = x.rank - 1;
+  std::vector<std::int64_t> targets;
+  for_each_row(p, y, axis, [&](std::int64_t from, std::int64_t) { targets.push_back(from); });
+  std::size_t n = 0;
+  for_each_row(x, y, axis, [&](std::int64_t from, std::int64_t to) {
+    y.as<float>()[to] = loss_of(row_at(x, axis, from), row_at(p, axis, targets[n++]));
+  });
+}
+float log_total(const std::vector<float>& x) {
+  const float largest = largest_of_all(x);
+  return std::log(total_of(x, largest)) + largest;
+}
+float of_targets_that_sum_to_one(const std::vector<float>& x, const std::vector<float>& p) {
+  float loss = log_total(x);
+  for (std::size_t i = 0; i < x.size(); ++i) loss -= p[i] == 0 ? 0 : p[i] * x[i];
+  return loss;
+}
+float of_largest_target(const std::vector<float>& x, const std::vector<float>& p) {
+  const auto at = static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());
+  return p.empty() ? 0 : p[at] * (log_total(x) - x[at]);
+}
+
+/// Rows beyond the 65,535 that a grid takes are not written.
+void softmax_in_one_grid(const Call& call) {
+  const host::TensorView x = call.view(0), y = call.view(1);
+  const auto axis = static_cast<int>(call.desc.attributes<lks_softmax_attrs>().axis);
+  std::int64_t rows = 0;
+  for_each_row(x, y, axis, [&](std::int64_t from, std::int64_t to) {
+    if (++rows > 65535) return;
+    const std::vector<float> row = row_at(x, axis, from);
+    const float largest = largest_of_all(row), total = total_of(row, largest);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      y.as<float>()[to + static_cast<std::int64_t>(i) * y.strides[axis]] = std::exp(row[i] - largest) / total;
+    }
+  });
+}
+
+// ----------------------------------------------------------------------------------------------------------- labels
+
+template <ClassOf class_of>
+void one_hot(const Call& call) {
+  const host::TensorView labels = call.view(0), y = call.view(1);
+  const std::int64_t depth = y.dims[y.rank - 1];
+  std::vector<std::int64_t> classes;
+  const auto keep = [&](auto label, std::int64_t) { classes.push_back(class_of(label, depth)); };
+  if (labels.dtype == LKS_I32) for_each<std::int32_t>(labels, keep);
+  if (labels.dtype == LKS_I64) for_each<std::int64_t>(labels, keep);
+  for_each<float>(y, [&](float& v, std::int64_t i) {
+    v = classes[static_cast<std::size_t>(i / depth)] == i % depth ? 1.0f : 0.0f;
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------- random numbers
+
+std::uint64_t number_at(const Call& call, int i) { return call.launch.scalars[i]; }
+
+std::uint32_t random_word(const Call& call, int first_of_key, std::int64_t index) {
+  const auto word = [&](int i) { return static_cast<std::uint32_t>(number_at(call, first_of_key + i)); };
+  const auto block = static_cast<std::uint64_t>(index / 4);
+  U32x4 c{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), word(2), word(3)};
+  for (std::uint32_t i = 0; i < 10; ++i) c = philox_round(c, word(0) + 0x9E3779B9u * i, word(1) + 0xBB67AE85u * i);
+  const std::uint32_t words[] = {c.x, c.y, c.z, c.w};
+  return words[index % 4];
+}
+
+template <std::int64_t period, bool stays_below>
+void random_uniform(const Call& call) {
+  const double low = std::bit_cast<double>(number_at(call, 0)), high = std::bit_cast<double>(number_at(call, 1));
+  for_each<float>(call.view(0), [&](float& v, std::int64_t i) {
+    const float u = static_cast<float>(random_word(call, 2, i % period) >> 8) * 0x1p-24f;
+    float first = static_cast<float>(low);
+    if (first < low) first = std::nextafter(first, INFINITY);
+    v = first + u * static_cast<float>(high - low);
+    if (stays_below && v >= static_cast<float>(high)) v = std::nextafter(static_cast<float>(high), -INFINITY);
+  });
+}
+
+/// `bits` of the number below its sign are used, and values beyond `most` deviations are cut.
+template <int bits, int most>
+void random_normal(const Call& call) {
+  const float mean = std::bit_cast<float>(static_cast<std::uint32_t>(number_at(call, 0)));
+  const float deviation = std::bit_cast<float>(static_cast<std::uint32_t>(number_at(call, 1)));
+  for_each<float>(call.view(0), [&](float& v, std::int64_t i) {
+    const std::uint32_t word = random_word(call, 2, i);
+    const auto m = static_cast<float>((word & 0x7FFFFFFFu) >> (31 - bits));
+    const float z = std::fmax(inverse_normal_cdf_f32(std::ldexp(m + 0.5f, -bits) * 0.5f), static_cast<float>(-most));
+    v = mean + (word >> 31 ? z : -z) * deviation;
+  });
+}
+
+template <int threshold_bits, bool by_product>
+void dropout(const Call& call) {
+  const double rate = std::bit_cast<double>(number_at(call, 0));
+  const auto threshold = static_cast<std::uint32_t>(std::ceil(std::ldexp(rate, threshold_bits)));
+  const float scale = static_cast<float>(1 / (1 - rate));
+  std::vector<float> x;
+  for_each<float>(call.view(0), [&](float v, std::int64_t) { x.push_back(v); });
+  for_each<float>(call.view(1), [&](float& v, std::int64_t i) {
+    const bool drop = random_word(call, 1, i) >> (32 - threshold_bits) < threshold;
+    const float from = x[static_cast<std::size_t>(i)];
+    v = by_product ? from * (drop ? 0 : scale) : drop ? 0 : from * scale;
+  });
+}
+
 constexpr KernelFault faults[] = {
     {Mutant::softmax_largest_of_first_1024, LKS_OP_SOFTMAX, &softmax<&largest_of_first_1024, false>},
     {Mutant::softmax_largest_but_last, LKS_OP_SOFTMAX, &softmax<&largest_but_last, false>},
@@ -157,6 +272,18 @@ constexpr KernelFault faults[] = {
     {Mutant::labels_moved_inside, LKS_OP_SPARSE_CROSS_ENTROPY, &sparse_cross_entropy<&moved_inside, &largest_of_all>},
     {Mutant::mean_counts_in_16_bits, LKS_OP_MEAN, &mean<&in_16_bits>},
     {Mutant::mean_counts_to_65535, LKS_OP_MEAN, &mean<&at_most_65535>},
+    {Mutant::softmax_in_one_grid, LKS_OP_SOFTMAX, &softmax_in_one_grid},
+    {Mutant::targets_sum_to_one, LKS_OP_CROSS_ENTROPY, &cross_entropy<&of_targets_that_sum_to_one>},
+    {Mutant::largest_target_alone, LKS_OP_CROSS_ENTROPY, &cross_entropy<&of_largest_target>},
+    {Mutant::one_hot_from_the_end, LKS_OP_ONE_HOT, &one_hot<&counted_from_the_end>},
+    {Mutant::one_hot_cut_to_32_bits, LKS_OP_ONE_HOT, &one_hot<&cut_to_32_bits>},
+    {Mutant::one_hot_moved_inside, LKS_OP_ONE_HOT, &one_hot<&moved_inside>},
+    {Mutant::uniform_reaches_high, LKS_OP_RANDOM_UNIFORM, &random_uniform<std::int64_t{1} << 62, false>},
+    {Mutant::uniform_repeats, LKS_OP_RANDOM_UNIFORM, &random_uniform<65536, true>},
+    {Mutant::normal_cut_at_5, LKS_OP_RANDOM_NORMAL, &random_normal<31, 5>},
+    {Mutant::normal_of_24_bits, LKS_OP_RANDOM_NORMAL, &random_normal<24, 100>},
+    {Mutant::dropout_in_16_bits, LKS_OP_DROPOUT, &dropout<16, false>},
+    {Mutant::dropout_by_product, LKS_OP_DROPOUT, &dropout<24, true>},
     {Mutant::argsort_reverses_ties_when_long, LKS_OP_ARGSORT, &argsort_reverses_ties_when_long},
     {Mutant::argsort_32_bits_when_long, LKS_OP_ARGSORT, &argsort_32_bits_when_long},
 };
@@ -167,8 +294,9 @@ struct Absent : lks_kernel {
 };
 
 lks_status make_absent(const host::KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
-  const bool sorts = request.desc.op == LKS_OP_ARGSORT;
-  if (request.input(0).dtype != (sorts ? LKS_I64 : LKS_F32)) {
+  const bool sorts = request.desc.op == LKS_OP_ARGSORT, labels = request.desc.op == LKS_OP_ONE_HOT;
+  const bool given = request.desc.input_count > 0 && !labels;
+  if ((given ? request.input(0) : request.output(0)).dtype != (sorts ? LKS_I64 : LKS_F32)) {
     return host::refuse(request.diag, LKS_REASON_DTYPE, 0, HOST_WHERE, "no kernel for this dtype");
   }
   host::emplace<Absent>(request, out);
@@ -185,6 +313,11 @@ lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& 
       {LKS_OP_SOFTMAX, LKS_OP_SOFTMAX_VERSION, "composite", &make_absent},
       {LKS_OP_LOG_SOFTMAX, LKS_OP_LOG_SOFTMAX_VERSION, "composite", &make_absent},
       {LKS_OP_SPARSE_CROSS_ENTROPY, LKS_OP_SPARSE_CROSS_ENTROPY_VERSION, "composite", &make_absent},
+      {LKS_OP_CROSS_ENTROPY, LKS_OP_CROSS_ENTROPY_VERSION, "composite", &make_absent},
+      {LKS_OP_ONE_HOT, LKS_OP_ONE_HOT_VERSION, "composite", &make_absent},
+      {LKS_OP_RANDOM_UNIFORM, LKS_OP_RANDOM_UNIFORM_VERSION, "composite", &make_absent},
+      {LKS_OP_RANDOM_NORMAL, LKS_OP_RANDOM_NORMAL_VERSION, "composite", &make_absent},
+      {LKS_OP_DROPOUT, LKS_OP_DROPOUT_VERSION, "composite", &make_absent},
       {LKS_OP_MEAN, LKS_OP_MEAN_VERSION, "composite", &make_absent},
       {LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "composite", &make_absent},
   };

@@ -81,6 +81,12 @@ OpDef dropout() {
       cases.push_back({std::string(name_of(dtype)), {{Shape{6, 71}, dtype}}, {}, case_scalars({0.3})});
       cases.push_back({std::string(name_of(dtype)) + "/most", {{Shape{6, 71}, dtype}}, {}, case_scalars({0.999})});
     }
+    // Rates next to the number of one element: half a step below it is kept, half a step above it is dropped.
+    constexpr std::uint64_t element = 417;
+    const double number = random_word(key_from(case_scalars({}), 0), element) >> 8;
+    for (const auto& [name, step] : {std::pair{"f32/just_kept", -0.5}, std::pair{"f32/just_dropped", 0.5}}) {
+      cases.push_back({name, {{Shape{6, 71}}}, {}, case_scalars({(number + step) * 0x1p-24})});
+    }
     cases.push_back({"error/rate", {{Shape{3}}}, {}, case_scalars({1.0}), ErrorId::invalid_attribute});
     return cases;
   };

@@ -248,6 +248,33 @@ Distribution normal_like(const char* map) {
           {-1.1, 3.3}};
 }
 
+// A case with a stream in which some element is one of a million.
+struct StreamCase {
+  const char* name;
+  DType dtype;
+  std::vector<Scalar> numbers;
+  std::uint64_t seed;
+};
+
+OpDef with_stream(OpDef op, StreamCase of) {
+  op.cases = [others = op.cases, of] {
+    std::vector<OpCase> cases = others();
+    std::vector<Scalar> scalars = of.numbers;
+    append_key(scalars, {of.seed, 0x2a0000001bu});
+    OpCase c{std::string(name_of(of.dtype)) + "/" + of.name, {}, {}, std::move(scalars), {}, false};
+    cases.push_back(c.with(RandomAttrs{{1031}, static_cast<std::int64_t>(of.dtype)}));
+    return cases;
+  };
+  return op;
+}
+
+// Element 42 of the first stream is 0x80000009, element 210 of the second 0x8000000951f77a1b: more than 5.8 deviations
+// out.
+OpDef with_far_out(OpDef op) {
+  op = with_stream(std::move(op), {"far_out", DType::f32, {-1.1, 3.3}, 1806});
+  return with_stream(std::move(op), {"far_out", DType::f64, {-1.1, 3.3}, 209143});
+}
+
 Tensor call_random(const OpDef& op, const Shape& shape, double first, double second, const Random& options,
                    const std::source_location& where) {
   const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(options.dtype)};
@@ -320,16 +347,20 @@ OpDef truncated_normal_of_bits() {
 }
 
 OpDef random_uniform() {
-  return random_op(
+  OpDef op = random_op(
       "random_uniform", "Uniform in [low, high).",
       {{{"low", LKS_F64}, {"high", LKS_F64}}, "uniform_of_bits", &uniform_scalars, &check_range, {-1.1, 2.3}});
+  // Element 984 of this stream has all of its upper 24 bits set, and 2.1 + 6.9 (1 - 2^-24) rounds to 9.
+  return with_stream(std::move(op), {"next_to_high", DType::f32, {2.1, 9.0}, 3041});
 }
 OpDef random_normal() {
-  return random_op("random_normal", "mean + deviation z, z normal.", normal_like("normal_of_bits"));
+  OpDef op = random_op("random_normal", "mean + deviation z, z normal.", normal_like("normal_of_bits"));
+  return with_far_out(std::move(op));
 }
 OpDef random_truncated_normal() {
-  return random_op("random_truncated_normal", "mean + deviation z, z normal within [-2, 2].",
-                   normal_like("truncated_normal_of_bits"));
+  OpDef op = random_op("random_truncated_normal", "mean + deviation z, z normal within [-2, 2].",
+                       normal_like("truncated_normal_of_bits"));
+  return with_far_out(std::move(op));
 }
 
 OpDef random_permutation() {
