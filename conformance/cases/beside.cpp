@@ -162,7 +162,34 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
   for (std::size_t n = 0; n < static_cast<std::size_t>(count); ++n) {
     const Base& base = bases[n / 2 % bases.size()];
     const auto c = n % 2 == 0 ? balanced(op, base, choice) : with_long(op, base, (n / 2) % base.groups.size(), choice);
-    if (c) out.add("beside", c, layout_at(n / 2 + start, choice), values_at(n / 2 + n + start, op, *c, mode));
+    if (!c) continue;
+    const Layout layout = layout_at(n / 2 + start, choice);
+    out.add("beside", c, layout, values_at(n / 2 + n + start, op, *c, mode));
+    // Coarse operands show in numbers that need all bits alone, and only where it is these that are coarse.
+    const bool both = mode == MathMode::strict && count > 2 && n % 2 == 0;
+    for (Values values : {Values::wide_first, Values::wide_last}) {
+      if (both && applies(values, op, *c)) out.add("beside", c, layout, values);
+    }
+  }
+}
+
+// All extents as large as large blocks, and each left small beside larger ones, as far as that can be afforded.
+void add_largest(Collector& out, const OpDef& op, const Base& base) {
+  const auto add = [&](const std::optional<OpCase>& c) {
+    for (Values values : {Values::wide_first, Values::wide_last}) {
+      if (c && applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
+    }
+    return c.has_value();
+  };
+  for (const std::int64_t extent : {257, 131, 67}) {
+    if (add(at(op, base, Extents(base.groups.size(), extent)))) break;
+  }
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    for (const std::int64_t extent : {1025, 513, 257, 129}) {
+      Extents extents(base.groups.size(), extent);
+      extents[g] = base.groups[g].extent;
+      if (add(at(op, base, extents))) break;
+    }
   }
 }
 
@@ -268,7 +295,7 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
   for (const DType dtype : dtypes) {
     const std::vector<Base> bases = bases_of(op, own, dtype);
     if (bases.empty()) continue;
-    const bool main = dtype == DType::f32 || dtypes.size() == 1;
+    const bool main = dtype == main_dtype(dtypes);
     Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode)) + "large") ^ amount.seed,
                   stream);
     add_large(out, op, mode, bases, large_count(op, mode, main), choice);
@@ -281,6 +308,7 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
     }
     if (!main) continue;
     if (!op.pointwise()) add_powers(out, op, bases[0]);
+    if (sums) add_largest(out, op, bases[0]);
     for (std::size_t g = 0; g < bases[0].groups.size(); ++g) {
       if (const auto c = huge(op, bases[0], g)) {
         out.add("beside", c, Layout::dense, sums ? Values::exact : Values::drawn);

@@ -84,8 +84,9 @@ long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std:
 void fill_extremes(const TestCase& t, std::uint64_t seed, RefArray& array) {
   const std::int64_t length = line_length(t, array.shape);
   const std::vector<std::int64_t> places = places_in(length);
-  // Few lines of a short case still meet different kinds, case by case.
-  const std::uint64_t start = seed;
+  // Few lines of a short case still meet different kinds, case by case. One long line has its answer at the end.
+  const bool alone = length > 4096 && length == array.size();
+  const std::uint64_t start = alone ? 0 : seed;
   Draw draw(seed, stream);
   for_each_in_lines(t, array, [&](long double& v, std::int64_t line, std::int64_t at) {
     const std::uint64_t turn = start % 8 + static_cast<std::uint64_t>(line);

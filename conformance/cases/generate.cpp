@@ -180,6 +180,19 @@ void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
   }
 }
 
+// One base for each way in which the op takes its operands: other ranks, or other attributes.
+std::vector<const Base*> unlike_bases(const OpDef& op, const std::vector<Base>& bases) {
+  std::vector<const Base*> unlike;
+  std::set<std::string> seen;
+  for (const Base& base : bases) {
+    std::string key;
+    for (const CaseInput& in : base.call.inputs) key += std::to_string(in.absent ? -1 : in.shape.rank()) + ",";
+    for (std::byte b : attribute_bytes(op, base.call)) key += static_cast<char>(b);
+    if (seen.insert(key).second) unlike.push_back(&base);
+  }
+  return unlike;
+}
+
 // Choices and moves among more elements than 16 bits count, of which all bits matter.
 void add_long_choices(Collector& out, const OpDef& op, const Base& base) {
   if (op.pointwise() || base.call.inputs.empty()) return;
@@ -259,6 +272,20 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
+// Every layout, with extents that are several blocks of 16 or 32 and a part of one.
+void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  const auto flat = std::find_if(bases.begin(), bases.end(), [](const Base& b) { return b.groups.size() >= 2; });
+  if (flat == bases.end()) return;
+  const Base& base = *flat;
+  for (const std::int64_t extent : {67, 35, 19, 9}) {
+    const std::vector<std::int64_t> extents(base.groups.size(), extent);
+    const auto c = resized(op, base.call, base.groups, extents);
+    if (!c || cost_of(op, *c, extents) > most_steps / 4) continue;
+    for (Layout layout : layouts) out.add("forward", *c, true, layout);
+    return;
+  }
+}
+
 // Every layout once, on the base with the most room for it; of several operands, some layouts that differ.
 void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases, Choice& choice) {
   for (Layout layout : layouts) {
@@ -283,6 +310,7 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
   for (const auto& [c, is_resized] : alike) {
     for (unsigned n : {18u, 272u, 108u, 198u}) out.add("forward", c, is_resized, mixed_layout(n));
   }
+  add_uneven_layouts(out, op, bases);
   constexpr int mixes = 8;
   for (int n = 0; n < mixes; ++n) {
     const OpCase& c = bases[choice.below(bases.size())].call;
@@ -343,7 +371,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
   for (DType dtype : dtypes) {
     const std::vector<Base> bases = bases_of(op, own, dtype);
     if (bases.empty()) continue;
-    const bool main = dtype == DType::f32 || dtypes.size() == 1;
+    const bool main = dtype == main_dtype(dtypes);
     Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode))) ^ amount.seed, stream);
     add_resized(out, op, bases, main ? amount.resized : amount.resized / 3, choice);
     for (Values values : value_kinds) out.add("forward", bases[0].call, false, Layout::dense, values);
@@ -356,7 +384,11 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     if (mode == MathMode::strict && (main || dtype == DType::i64)) add_bad_indices(out, op, bases);
     if (!main) continue;
     add_edges(out, op, bases[0], mode == MathMode::strict);
-    if (mode == MathMode::strict) add_long_choices(out, op, bases[0]);
+    for (const Base* base : unlike_bases(op, bases)) {
+      if (mode != MathMode::strict || op.pointwise()) break;
+      if (base != &bases[0] && op.error_class != ErrorClass::composed) add_edges(out, op, *base, true);
+      add_long_choices(out, op, *base);
+    }
     if (mode != MathMode::lockstep) add_long_counts(out, op, bases[0]);
     add_peaks(out, op, bases[0]);
     if (auto c = resized(op, bases[0].call, bases[0].groups, std::vector<std::int64_t>(bases[0].groups.size(), 300))) {

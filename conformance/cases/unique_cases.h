@@ -25,6 +25,9 @@ class Choice {
   std::uint64_t next_ = 0;
 };
 
+/// The dtype of an op that gets most cases: f32 where it takes it.
+inline DType main_dtype(const std::set<DType>& all) { return all.count(DType::f32) ? DType::f32 : *all.begin(); }
+
 /// Cases in the order in which they came, each id once.
 class UniqueCases {
  public:

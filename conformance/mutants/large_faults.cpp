@@ -61,6 +61,26 @@ void last_element_lost(const Call& call) {
   without_last(call, -1, out.count() > most && out.rank == 1);
 }
 
+// The last rows of images, where a grid counts blocks of 32 rows.
+void pool_gradient_loses_last_row(const Call& call) {
+  const std::size_t out = call.inputs();
+  without_last(call, 1, call.view(out).dims[1] > 32);
+}
+// Transposes in tiles of 32.
+void transpose_loses_last_row(const Call& call) {
+  const host::TensorView x = call.view(0);
+  without_last(call, 0, x.rank == 2 && x.strides[0] == 1 && x.dims[0] > 32 && x.dims[1] > 1 && x.dims[0] % 32 != 0);
+}
+// Only vectors have all their numbers.
+void bits_of_vectors_only(const Call& call) { without_last(call, -1, call.view(0).rank > 1); }
+void bits_repeat(const Call& call) {
+  call.run();
+  const host::TensorView y = call.view(0);
+  constexpr std::int64_t period = 1 << 18;
+  if (y.dtype != LKS_I32) return;
+  for (std::int64_t i = period; i < y.count(); ++i) y.as<std::int32_t>()[i] = y.as<std::int32_t>()[i - period];
+}
+
 // A 16-bit counter of terms.
 void sum_counts_in_16_bits(const Call& call) {
   sum_by(call, [](Terms x) {
@@ -93,6 +113,14 @@ void coarse(const Call& call, int bits, bool applies) {
 void large_matmul_tf32(const Call& call) {
   const host::TensorView a = call.view(0), c = call.view(2);
   coarse(call, 10, c.dims[c.rank - 2] >= 128 && c.dims[c.rank - 1] >= 128 && a.dims[a.rank - 1] >= 128);
+}
+void wide_matmul_tf32(const Call& call) { coarse(call, 10, call.view(2).dims[call.view(2).rank - 1] >= 512); }
+// The second operand alone, in large squares.
+void square_matmul_tf32_in_b(const Call& call) {
+  const host::TensorView c = call.view(2);
+  Rebound r(call);
+  if (c.dims[c.rank - 2] >= 256 && c.dims[c.rank - 1] >= 256) r.convert(1, as_tf32);
+  r.run();
 }
 // Operands split into two bf16 numbers.
 void long_matmul_16_bits(const Call& call) { coarse(call, 15, call.view(0).dims[call.view(0).rank - 1] > 1000); }
@@ -141,6 +169,11 @@ void argmax_ignores_last(const Call& call) {
   const auto axis = static_cast<int>(call.desc.attributes<lks_argmax_attrs>().axis);
   Rebound r(call);
   if (r.dim(0, axis) > 1024) --r.dim(0, axis);
+  r.run();
+}
+void max_of_vectors_ignores_last(const Call& call) {
+  Rebound r(call);
+  if (r.rank(0) == 1 && r.dim(0, 0) > 65536) --r.dim(0, 0);
   r.run();
 }
 // The search starts from the lowest finite number.
@@ -246,6 +279,14 @@ constexpr KernelFault faults[] = {
     {Mutant::batch_beyond_16_bits_lost, LKS_OP_MATMUL, &batch_beyond_16_bits_lost},
     {Mutant::beyond_19_bits_not_written, LKS_OP_POINTWISE, &last_element_lost<(1 << 19)>},
     {Mutant::copy_beyond_24_bits_not_written, LKS_OP_COPY, &last_element_lost<(1 << 24)>},
+    {Mutant::max_pool_gradient_loses_last_row, LKS_OP_MAX_POOL2D_BACKWARD, &pool_gradient_loses_last_row},
+    {Mutant::avg_pool_gradient_loses_last_row, LKS_OP_AVG_POOL2D_BACKWARD, &pool_gradient_loses_last_row},
+    {Mutant::transpose_loses_last_row, LKS_OP_COPY, &transpose_loses_last_row},
+    {Mutant::bits_of_vectors_only, LKS_OP_RANDOM_BITS, &bits_of_vectors_only},
+    {Mutant::bits_repeat, LKS_OP_RANDOM_BITS, &bits_repeat},
+    {Mutant::wide_matmul_tf32, LKS_OP_MATMUL, &wide_matmul_tf32},
+    {Mutant::square_matmul_tf32_in_b, LKS_OP_MATMUL, &square_matmul_tf32_in_b},
+    {Mutant::max_of_vectors_ignores_last, LKS_OP_MAX, &max_of_vectors_ignores_last},
     {Mutant::sum_counts_in_16_bits, LKS_OP_SUM, &sum_counts_in_16_bits},
     {Mutant::pool_counts_in_8_bits, LKS_OP_AVG_POOL2D, &pool_counts_in_8_bits},
     {Mutant::large_matmul_tf32, LKS_OP_MATMUL, &large_matmul_tf32},

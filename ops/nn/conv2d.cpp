@@ -109,6 +109,9 @@ const std::vector<ConvCase>& combined_cases() {
       {"depthwise_multiplier_strided", {1, 9, 8, 4}, {12, 3, 2, 1}, {{2, 2}, {1, 0, 1, 1}, {1, 2}, 4}},
       {"one_sided", {1, 5, 19, 2}, {3, 1, 7, 2}, {{1, 2}, {0, 0, 3, 3}, {1, 1}, 1}},
       {"large_window", {1, 19, 18, 2}, {3, 17, 16, 2}, {{1, 1}, {1, 0, 0, 1}, {1, 1}, 1}},
+      // Strides tie the extents of images to those of results, so that no other case can grow.
+      {"tall_strided", {1, 149, 5, 2}, {3, 3, 3, 2}, {{2, 2}, {1, 1, 1, 1}, {1, 1}, 1}},
+      {"broad_strided", {1, 4, 275, 2}, {4, 2, 3, 1}, {{1, 2}, {0, 1, 0, 1}, {1, 1}, 2}},
   };
   return cases;
 }

@@ -110,6 +110,9 @@ const std::vector<PoolCase>& pool_cases() {
       {"apart", {1, 9, 8, 3}, {{2, 1}, {3, 2}, {0, 0, 0, 0}}},
       {"one_sided", {1, 6, 17, 2}, {{1, 5}, {2, 3}, {0, 0, 2, 1}}},
       {"large_window", {1, 19, 18, 2}, {{17, 16}, {1, 2}, {0, 0, 0, 0}}},
+      // Strides tie the extents of images to those of results, so that no other case can grow.
+      {"tall", {1, 149, 4, 2}, {}},
+      {"broad", {1, 5, 275, 1}, {{2, 3}, {1, 2}, {0, 1, 1, 1}}},
   };
   return cases;
 }

@@ -162,6 +162,8 @@ OpDef random_op(std::string name, std::string doc, Distribution d) {
         OpCase c{std::string(name_of(dtype)) + "/n" + std::to_string(n), {}, {}, case_scalars(numbers), {}, false};
         cases.push_back(c.with(RandomAttrs{{n}, static_cast<std::int64_t>(dtype)}));
       }
+      OpCase c{std::string(name_of(dtype)) + "/rank3", {}, {}, case_scalars(numbers), {}, false};
+      cases.push_back(c.with(RandomAttrs{{3, 5, 7}, static_cast<std::int64_t>(dtype)}));
     }
     const auto refuse = [&](const char* what, double first, double second) {
       OpCase c{what, {}, {}, case_scalars({first, second}), ErrorId::invalid_attribute, false};
@@ -318,6 +320,8 @@ OpDef random_bits() {
         OpCase c{std::string(name_of(dtype)) + "/n" + std::to_string(n), {}, {}, case_scalars({}), {}, false};
         cases.push_back(c.with(RandomAttrs{{n}, static_cast<std::int64_t>(dtype)}));
       }
+      OpCase c{std::string(name_of(dtype)) + "/rank3", {}, {}, case_scalars({}), {}, false};
+      cases.push_back(c.with(RandomAttrs{{3, 5, 7}, static_cast<std::int64_t>(dtype)}));
     }
     return cases;
   };
