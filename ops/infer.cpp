@@ -101,21 +101,13 @@ void check_call(const OpCall& call) {
                    "see the op's documentation for its inputs");
 }
 
-namespace {
-
-// So that no rule, device or host, can count with a result beyond what numbers hold.
-void check_result(const OpCall& call, const Spec& spec) {
-  if (!is_dtype(spec.dtype)) {
-    raise_call_error(call, ErrorId::invalid_op_definition,
-                     "`infer` gives " + std::to_string(static_cast<int>(spec.dtype)) + ", which is no dtype",
-                     "mend the OpDef");
+void check_results(const OpCall& call, std::span<const Spec> specs) {
+  for (const Spec& spec : specs) {
+    if (spec.is_countable() || spec.shape.is_empty()) continue;
+    const Uncountable why = uncountable(spec);
+    raise_call_error(call, why.id, why.headline, "check the shape");
   }
-  if (spec.is_countable() || spec.shape.is_empty()) return;
-  const Uncountable why = uncountable(spec);
-  raise_call_error(call, why.id, why.headline, "check the shape");
 }
-
-}  // namespace
 
 DType dtype_named(const OpCall& call, std::int64_t number) {
   if (number >= 0 && number < dtype_count) return static_cast<DType>(number);
@@ -132,7 +124,12 @@ void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
     if (e.op() != "shape") throw;
     raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
   }
-  for (const Spec& spec : specs) check_result(call, spec);
+  for (const Spec& spec : specs) {
+    if (is_dtype(spec.dtype)) continue;
+    raise_call_error(call, ErrorId::invalid_op_definition,
+                     "`infer` gives " + std::to_string(static_cast<int>(spec.dtype)) + ", which is no dtype",
+                     "mend the OpDef");
+  }
   types.set_result(specs[0].dtype);
 }
 

@@ -140,6 +140,15 @@ void check_operand_size(const OpCall& call, const TensorImpl& operand) {
                    "check the shape of the empty operand");
 }
 
+// What check_size accepts, without a call.
+bool fits(const DeviceState& device, const Spec& spec) {
+  auto bytes = static_cast<std::int64_t>(size_of(spec.dtype));
+  for (Dim d : spec.shape.dims()) {
+    if (__builtin_mul_overflow(bytes, d.value(), &bytes)) return false;
+  }
+  return static_cast<std::uint64_t>(bytes) <= device.most_tensor_bytes();
+}
+
 void execute(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs,
              std::span<TensorRef> outputs) {
   if (!device.offers(math_mode())) {
@@ -149,7 +158,11 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
   }
   if (all_empty(specs)) return make_empty_outputs(call, device, specs, outputs);
   // Before any part of the runtime or the driver counts with such extents.
-  for (const Spec& spec : specs) check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
+  for (const Spec& spec : specs) {
+    if (fits(device, spec)) continue;
+    check_results(call, specs);
+    check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
+  }
   for (const Operand& operand : call.inputs) {
     if (!operand.is_tensor()) continue;
     check_contents(*operand.impl());
@@ -183,12 +196,14 @@ void carry_out(const OpCall& call, const CallTypes& types, std::span<const Spec>
   const Placement placement = place(call);
   const auto symbolic = [](const Spec& s) { return !s.shape.is_known(); };
   if (placement.abstract || std::any_of(specs.begin(), specs.end(), symbolic)) {
+    check_results(call, specs);
     for (std::size_t o = 0; o < specs.size(); ++o) {
       outputs[o] = make_abstract(specs[o]);
       outputs[o]->producer = call.op.name.c_str();
     }
     return;
   }
+  if (call.op.view || call.op.host) check_results(call, specs);
   if (call.op.view && call.inputs[0].is_tensor() && invoke_view(call, specs, outputs)) return;
   if (call.op.host) {
     const std::vector<Tensor> results = call.op.host(call, specs);

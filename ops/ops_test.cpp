@@ -265,6 +265,18 @@ TEST(UserOps, ABodyGivesOneResultForEachOutput) {
   }
 }
 
+TEST(UserOps, RefusalsNameADtypeThatTheOpTakes) {
+  for (DType only : {DType::u8, DType::f16, DType::boolean, DType::i64}) {
+    const std::string name = "test::takes_" + std::string(name_of(only));
+    OpDef def = pointwise_op(name, [](Expr v) { return v; }, {.types = types::of(only)});
+    def.differentiable = false;
+    const OpDef& op = register_op(std::move(def));
+    expect_error_saying([&] { invoke1(op, {{ones({2})}}); }, ErrorId::dtype_not_accepted,
+                        {"cast(x, lockstep::" + std::string(name_of(only) == "bool" ? "boolean" : name_of(only)) + ")"},
+                        nullptr, true);
+  }
+}
+
 TEST(UserOps, AnIndexNeedsAnAxisOfTheResult) {
   OpDef def = pointwise_op("test::second_index", [](Expr v) { return v + convert(v.builder().index(1), v.dtype()); });
   def.differentiable = false;

@@ -27,6 +27,7 @@ ReferenceCall::ReferenceCall(const OpCall& call)
     }
   }
   infer_specs(described(), types, specs_);
+  check_results(described(), specs_);
 }
 
 std::vector<RefArray> ReferenceCall::answer(std::span<const RefArray> inputs) const {

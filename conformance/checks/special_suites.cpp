@@ -5,6 +5,7 @@
 #include "conformance/checks/instructions.h"
 #include "conformance/checks/large.h"
 #include "conformance/checks/models.h"
+#include "conformance/checks/positions.h"
 #include "conformance/checks/probe.h"
 #include "conformance/checks/sweep.h"
 #include "conformance/checks/vector_suite.h"
@@ -27,7 +28,8 @@ constexpr SpecialSuite suites[] = {{"sweep", &sweep_ids, &run_sweep},
                                    {"trajectory", &trajectory_ids, &run_trajectory},
                                    {"vectors", &vector_ids, &run_vector},
                                    {"large", &large_ids, &run_large},
-                                   {"instructions", &instruction_ids, &run_instructions}};
+                                   {"instructions", &instruction_ids, &run_instructions},
+                                   {"positions", &position_ids, &run_positions}};
 
 const SpecialSuite* suite_of(const std::string& id) {
   for (const SpecialSuite& s : suites) {

@@ -89,7 +89,15 @@ std::uint32_t log_cancels_near_one(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, near, cut, value);
 }
 
+// A position that goes through a float.
+template <std::uint32_t Opcode>
+std::uint32_t position_in_24_bits(Emitter& e, const lks_instr& i) {
+  return i.opcode == Opcode ? e.convert(LKS_I64, e.convert(LKS_F32, e.keep(i))) : e.keep(i);
+}
+
 constexpr DescFault faults[] = {
+    {Mutant::linear_index_in_24_bits, LKS_OP_POINTWISE, &rewrite<&position_in_24_bits<LKS_INSTR_LINEAR>, false>},
+    {Mutant::axis_index_in_24_bits, LKS_OP_POINTWISE, &rewrite<&position_in_24_bits<LKS_INSTR_INDEX>, false>},
     {Mutant::upper_half_is_lower, LKS_OP_POINTWISE, &rewrite<&upper_half_is_lower, false>},
     {Mutant::unsigned_compared_as_signed, LKS_OP_POINTWISE, &rewrite<&unsigned_compared_as_signed, false>},
     {Mutant::long_unsigned_divided_as_signed, LKS_OP_POINTWISE, &rewrite<&long_unsigned_divided_as_signed, false>},

@@ -1,6 +1,7 @@
 #include "conformance/suite/placements.h"
 
 #include "conformance/checks/instructions.h"
+#include "conformance/checks/positions.h"
 #include "lockstep/driver_ops.h"
 #include "lockstep/support.h"
 #include "runtime/driver_registry.h"
@@ -60,6 +61,7 @@ void register_own_ops() {
   shifts.differentiable = false;
   register_op(std::move(shifts));
   register_op(instruction_op());
+  register_op(position_op());
 }
 
 }  // namespace lockstep::conformance
