@@ -62,6 +62,15 @@ void free_above_total(lks_driver_api& t) {
   };
 }
 
+void all_is_free(lks_driver_api& t) {
+  t.device_memory = [](lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
+                       std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
+    const lks_status status = honest().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
+    *free_bytes = *total;
+    return status;
+  };
+}
+
 // Buffers begin 16 bytes after where they were promised to begin.
 void misaligned_buffers(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
@@ -149,6 +158,7 @@ constexpr TableFault faults[] = {
     {Mutant::leaks_long_programs, &leaks_kernels_where<&has_long_program>},
     {Mutant::leaks_high_ranks, &leaks_kernels_where<&has_high_rank>},
     {Mutant::free_above_total, &free_above_total},
+    {Mutant::all_is_free, &all_is_free},
     {Mutant::misaligned_buffers, &misaligned_buffers},
     {Mutant::map_ignores_offset, &map_ignores_offset},
     {Mutant::any_heap_accepted, &any_heap_accepted},
