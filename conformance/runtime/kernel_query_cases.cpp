@@ -45,7 +45,7 @@ void query_and_prepare_agree(const RuntimeTarget& target) {
     for (int size = 0; size < 6; ++size) {
       for (const KernelSample& sample : kernel_samples(target.seed, size)) {
         const std::string what = sample.name + text(" (set %d, mode %u)", size, mode);
-        Description asked(sample, mode);
+        Description asked(sample, mode, s.info.min_alignment);
         lks_diag refusal = empty_diagnosis();
         const bool yes = query(s, asked, &refusal);
         const Kernel kernel(s, sample, mode);
@@ -76,7 +76,7 @@ void core_is_offered(const RuntimeTarget& target) {
     if (!s.offers(mode)) continue;
     for (const KernelSample& sample : kernel_samples(target.seed, 2)) {
       if (!sample.core) continue;
-      Description asked(sample, mode);
+      Description asked(sample, mode, s.info.min_alignment);
       lks_diag refusal = empty_diagnosis();
       const bool yes = query(s, asked, &refusal);
       // What lies strided is made dense by the host and asked again.
@@ -92,7 +92,7 @@ void other_modes(const RuntimeTarget& target) {
   for (std::uint32_t mode : {0u, 1u, 2u, 3u, 77u, 0xffff'ffffu}) {
     if (mode < 32 && s.offers(mode)) continue;
     for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
-      Description asked(sample, mode);
+      Description asked(sample, mode, s.info.min_alignment);
       lks_diag refusal = empty_diagnosis();
       check(!query(s, asked, &refusal),
             sample.name + text(" is offered in mode %u, which the device does not offer", mode));
@@ -125,7 +125,7 @@ void unknown_op(const RuntimeTarget& target) {
     sample.program = nullptr;
     sample.op = op;
     sample.op_name = "no_such_op";
-    Description asked(sample, LKS_MODE_STRICT);
+    Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
     const lks_diag refusal = refusal_of(s, asked, text("op %u", op));
     check(refusal.reason == LKS_REASON_OP, text("an unknown op is refused for %s, not for LKS_REASON_OP: %s",
                                                 reason_name(refusal.reason).c_str(), refusal.what));
@@ -135,17 +135,17 @@ void unknown_op(const RuntimeTarget& target) {
   named.program = nullptr;
   named.op = LKS_OP_NAMED;
   named.op_name = "suite::no_such_op";
-  Description asked(named, LKS_MODE_STRICT);
+  Description asked(named, LKS_MODE_STRICT, s.info.min_alignment);
   refusal_of(s, asked, "a named op that nobody knows");
 }
 
 void newer_schema(const RuntimeTarget& target) {
   Session s(target);
   for (KernelSample& sample : kernel_samples(target.seed, 1)) {
-    Description before(sample, LKS_MODE_STRICT);
+    Description before(sample, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, before)) continue;
     sample.version = 1000;
-    Description asked(sample, LKS_MODE_STRICT);
+    Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
     const lks_diag refusal = refusal_of(s, asked, sample.name + " of schema version 1000");
     check(refusal.reason == LKS_REASON_VERSION,
           sample.name + text(" of schema version 1000 is refused for %s, not for LKS_REASON_VERSION: %s",
@@ -157,15 +157,15 @@ void newer_schema(const RuntimeTarget& target) {
 void nonsense(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
-    Description before(sample, LKS_MODE_STRICT);
+    Description before(sample, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, before) || sample.inputs.empty()) continue;
     for (lks_dtype dtype : {LKS_DTYPE(LKS_CLASS_FLOAT_E4M3, 8), LKS_DTYPE(LKS_CLASS_INT, 4), LKS_DTYPE(29, 32), 0u}) {
-      Description asked(sample, LKS_MODE_STRICT);
+      Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
       for (lks_tensor_desc& t : asked.tensors) t.dtype = dtype;
       refusal_of(s, asked, sample.name + text(" of dtype 0x%x", dtype));
     }
     for (std::int32_t rank : {LKS_MAX_RANK + 1, 1000, -1}) {
-      Description asked(sample, LKS_MODE_STRICT);
+      Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
       asked.tensors[0].rank = rank;
       const lks_diag refusal = refusal_of(s, asked, sample.name + text(" with an input of rank %d", rank));
       check(refusal.operand <= 0 || refusal.reason != LKS_REASON_RANK, "the refused rank is blamed on another operand");
@@ -177,12 +177,12 @@ void nonsense(const RuntimeTarget& target) {
 void optional_parts(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
-    Description plain(sample, LKS_MODE_STRICT);
+    Description plain(sample, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, plain)) continue;
-    Description without(sample, LKS_MODE_STRICT);
+    Description without(sample, LKS_MODE_STRICT, s.info.min_alignment);
     without.info.deps = nullptr;
     check(query(s, without), sample.name + " is refused when the host does not ask for deps");
-    Description larger(sample, LKS_MODE_STRICT);
+    Description larger(sample, LKS_MODE_STRICT, s.info.min_alignment);
     const lks_header extension{sizeof(lks_header), 0x7fff'0004u, nullptr};
     struct {
       lks_kernel_info info;
@@ -212,7 +212,7 @@ void deps_are_true(const RuntimeTarget& target) {
   for (std::size_t i = 0; i < described.size(); ++i) {
     const KernelSample &first = described[i], &other = launched[i];
     if (first.attrs != other.attrs) continue;  // that is another kernel anyway
-    Description asked(first, LKS_MODE_STRICT);
+    Description asked(first, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, asked)) continue;
     bool depends = false;
     for (const lks_operand_deps& d : asked.deps)
@@ -238,7 +238,7 @@ void query_is_free(const RuntimeTarget& target) {
   Call open("driver_open");
   open.ok(api.driver_open(&host.api(), &driver, open.diag()));
   const KernelSample sample = multiply_add_sample(100);
-  Description asked(sample, LKS_MODE_STRICT);
+  Description asked(sample, LKS_MODE_STRICT, describe(api, driver, target.ordinal).min_alignment);
   host.fail_at(0);
   lks_diag diag = empty_diagnosis();
   const lks_status status = api.kernel_query(driver, target.ordinal, &asked.desc, &asked.info, &diag);

@@ -1,0 +1,179 @@
+// An honest driver that takes nothing beyond docs/driver_requirements.md: the kernels, dtypes, ranks, instructions and
+// sizes in its tables; of inputs only dense ones that begin where a buffer may, but for copies. The reference driver
+// does the work. That the suite passes shows that the tables ask enough.
+//
+// Options, read when the first kernel is asked for:
+//   least.requirements  the page; where it is not set, everything is taken
+//   least.profile       the profile whose columns count: core (default) or train
+//   least.without       a line as in a record, such as "instruction|ADD|f32" or "kernel|SUM|f32 → f32|8": refused too,
+//                       where there is a number from that number on
+//   least.record        a file, to which each kernel that is prepared adds what it asks, once in a process
+//   least.queries       1: kernels that are only asked for count too
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+
+#include "backends/host/diag.h"
+#include "backends/testing/wishes.h"
+#include "conformance/least/requirements.h"
+#include "lockstep/driver_ops.h"
+
+// The reference driver's entry, under the name that CMake gave it.
+extern "C" lks_status LKS_CALL reference_entry(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
+
+namespace least {
+namespace {
+
+using host::refuse;
+
+const lks_driver_api* reference = nullptr;
+const lks_host_api* host_api = nullptr;
+
+std::string long_option(const char* key) {
+  char text[1024];
+  return host_api->get_option(host_api->host, key, text, sizeof text) < 0 ? "" : text;
+}
+
+// What is taken and what has been seen, in this process.
+class Ledger {
+ public:
+  Ledger() : record_(long_option("least.record")), counts_queries_(!long_option("least.queries").empty()) {
+    if (const std::string path = long_option("least.requirements"); !path.empty()) {
+      std::ifstream page(path);
+      const Requirements requirements = read_requirements(page);
+      taken_ = long_option("least.profile") == "train" ? requirements.train : requirements.core;
+      limited_ = true;
+    }
+    std::istringstream without(long_option("least.without"));
+    forgo(read_record(without));
+  }
+
+  /// What the kernel asks beyond what is taken.
+  Gap beyond(const Demand& demand) const { return limited_ ? taken_.lacks(demand) : Gap{}; }
+
+  void note(const Demand& demand, bool prepared) {
+    if (record_.empty() || (!prepared && !counts_queries_)) return;
+    const std::lock_guard lock(mutex_);
+    if (seen_.lacks(demand).text.empty()) return;
+    seen_.add(demand);
+    const std::string lines = record_of(demand);
+    if (std::FILE* file = std::fopen(record_.c_str(), "a")) {  // one write, as other processes append too
+      std::setvbuf(file, nullptr, _IOFBF, lines.size() + 1);
+      std::fwrite(lines.data(), 1, lines.size(), file);
+      std::fclose(file);
+    }
+  }
+
+ private:
+  void forgo(const Demand& demand) {
+    for (const auto& [kernel, rank] : demand.kernels) {
+      taken_.kernels[kernel] = rank - 1;
+      if (rank == 0) taken_.kernels.erase(kernel);
+    }
+    for (const auto& instruction : demand.instructions) taken_.instructions.erase(instruction);
+    for (const auto& [what, size] : demand.sizes) taken_.sizes[what] = size - 1;
+  }
+
+  const std::string record_;
+  const bool counts_queries_;
+  bool limited_ = false;
+  Demand taken_, seen_;
+  std::mutex mutex_;
+};
+
+Ledger& ledger() {
+  static Ledger only;
+  return only;
+}
+
+bool is_dense(const lks_tensor_desc& t) {
+  std::int64_t expected = 1;
+  for (std::int32_t d = t.rank - 1; d >= 0; --d) {
+    if (t.dims[d] == 0) return true;
+    if (t.dims[d] != 1 && t.strides[d] != expected) return false;
+    expected *= t.dims[d];
+  }
+  return true;
+}
+
+constexpr std::uint64_t buffer_alignment = 64;  // the reference driver's min_alignment
+
+lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
+  for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
+    const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
+    if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
+    if (is_dense(t) && t.alignment >= buffer_alignment) continue;
+    return refuse(diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE,
+                  "%s: operand %u is strided or begins elsewhere than a buffer", desc.op_name, i);
+  }
+  return LKS_OK;
+}
+
+// After the reference driver has taken it, so that nonsense is refused for its own reason.
+lks_status check(const lks_kernel_desc& desc, bool prepared, lks_diag* diag) {
+  const Demand demand = demand_of(desc);
+  if (const Gap beyond = ledger().beyond(demand); !beyond.text.empty()) {
+    return refuse(diag, beyond.is_size ? LKS_REASON_SIZE : LKS_REASON_DTYPE, -1, HOST_WHERE,
+                  "%s: not in the requirements: %s", desc.op_name, beyond.text.c_str());
+  }
+  if (desc.op != LKS_OP_COPY) {
+    if (const lks_status status = check_layouts(desc, diag); status != LKS_OK) return status;
+  }
+  ledger().note(demand, prepared);
+  return LKS_OK;
+}
+
+// Prepared kernels are for dense and aligned operands: others are asked for anew.
+void say_what_counts(const lks_kernel_desc& desc, lks_kernel_info& info) {
+  if (!info.deps || desc.op == LKS_OP_COPY) return;
+  for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
+    info.deps[i].dense = 1;
+    info.deps[i].alignment = buffer_alignment;
+    // Sizes and ranks are judged kernel by kernel.
+    info.deps[i].dims = (1u << LKS_MAX_RANK) - 1;
+  }
+}
+
+lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
+                                 lks_kernel_info* info, lks_diag* diag) {
+  const lks_status status = reference->kernel_query(driver, ordinal, desc, info, diag);
+  if (status != LKS_OK) return status;
+  say_what_counts(*desc, *info);
+  return check(*desc, false, diag);
+}
+
+lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
+                                   lks_kernel_info* info, lks_diag* diag) {
+  lks_kernel* kernel = nullptr;
+  const lks_status status = reference->kernel_prepare(device, desc, &kernel, info, diag);
+  if (status != LKS_OK) return status;
+  if (const lks_status refused = check(*desc, true, diag); refused != LKS_OK) {
+    reference->kernel_release(device, kernel);
+    return refused;
+  }
+  say_what_counts(*desc, *info);
+  *out = kernel;
+  return LKS_OK;
+}
+
+}  // namespace
+}  // namespace least
+
+extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
+                                                              lks_diag* diag) {
+  using namespace least;
+  if (const lks_status status = reference_entry(host, &reference, diag); status != LKS_OK) return status;
+  host_api = host;
+  static lks_driver_api table;
+  static const bool ready = [] {
+    table = *reference;
+    table.name = "least";
+    table.kernel_query = &kernel_query;
+    table.kernel_prepare = &kernel_prepare;
+    return true;
+  }();
+  *out = ready ? &table : nullptr;
+  return LKS_OK;
+}
