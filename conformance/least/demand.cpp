@@ -61,7 +61,8 @@ std::uint64_t add_program(Demand& demand, const lks_program& program) {
 
 void add_pointwise(Demand& demand, const lks_kernel_desc& desc) {
   for (std::uint32_t i = 0; i < desc.input_count; ++i) demand.instructions.insert({"load", dtype_name(desc.inputs[i])});
-  for (std::uint32_t i = 0; i < desc.output_count; ++i) demand.instructions.insert({"store", dtype_name(desc.outputs[i])});
+  for (std::uint32_t i = 0; i < desc.output_count; ++i)
+    demand.instructions.insert({"store", dtype_name(desc.outputs[i])});
   for (std::uint32_t i = 0; i < desc.alias_count; ++i) {
     demand.instructions.insert({"store in place", dtype_name(desc.outputs[desc.aliases[i].output])});
   }

@@ -1,4 +1,5 @@
 // kernel_query, kernel_prepare and kernel_variant: one answer from one table, with a reason where it is no.
+#include <algorithm>
 #include <cstring>
 
 #include "conformance/runtime/kernels.h"
@@ -83,6 +84,47 @@ void core_is_offered(const RuntimeTarget& target) {
       check(yes || refusal.reason == LKS_REASON_LAYOUT,
             sample.name + text(" in mode %u is refused for %s: %s; only LKS_REASON_LAYOUT would be a right refusal",
                                mode, reason_name(refusal.reason).c_str(), refusal.what));
+    }
+  }
+}
+
+bool is_dense(const KernelSample& sample) {
+  const auto dense = [](const Operand& operand) { return operand.strides.empty(); };
+  return std::all_of(sample.inputs.begin(), sample.inputs.end(), dense) &&
+         std::all_of(sample.outputs.begin(), sample.outputs.end(), dense);
+}
+
+// Inputs may be views that begin at any element; the host copies those that a kernel refuses for it. The copies, and
+// all outputs but those of `copy`, begin where a buffer may.
+void alignment_can_be_had(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t mode : modes) {
+    if (!s.offers(mode)) continue;
+    for (int size = 0; size < 6; ++size) {
+      for (const KernelSample& sample : kernel_samples(target.seed, size)) {
+        const std::string what = sample.name + text(" (set %d, mode %u)", size, mode);
+        Description at_start(sample, mode, s.info.min_alignment), anywhere(sample, mode, any_alignment);
+        lks_diag refusal = empty_diagnosis();
+        const bool taken = query(s, at_start, &refusal);
+        check(taken || refusal.reason != LKS_REASON_LAYOUT || !is_dense(sample),
+              what + ": dense operands, aligned as buffers are, are refused for their layout, which no copy betters: " +
+                  refusal.what);
+        const bool is_copy = sample.op == LKS_OP_COPY;
+        for (std::size_t o = 0; o < sample.outputs.size() && !is_copy; ++o) {
+          anywhere.tensors[sample.inputs.size() + o].alignment = s.info.min_alignment;
+        }
+        if (!taken || query(s, anywhere, &refusal)) continue;
+        check(!is_copy, what +
+                            ": refused where an operand begins at any element, but only `copy` reads and writes such "
+                            "views for other kernels: " +
+                            refusal.what);
+        const bool names_an_input = refusal.operand >= 0 && refusal.operand < static_cast<int>(sample.inputs.size());
+        check(
+            refusal.reason == LKS_REASON_LAYOUT && names_an_input,
+            what + text(": for its alignment operand %d is refused for %s; the host can copy an input that is refused "
+                        "for LKS_REASON_LAYOUT: %s",
+                        refusal.operand, reason_name(refusal.reason).c_str(), refusal.what));
+      }
     }
   }
 }
@@ -255,6 +297,9 @@ std::vector<RuntimeCase> kernel_query_cases() {
        &query_and_prepare_agree},
       {"abi", "core_is_offered", "the small core of kernels is there in every mode that the device offers",
        &core_is_offered},
+      {"abi", "alignment_can_be_had",
+       "what a kernel refuses for its alignment the host can copy, and copies take every alignment",
+       &alignment_can_be_had},
       {"abi", "other_modes", "modes that the device does not offer are refused for their mode", &other_modes},
       {"abi", "unknown_op", "unknown ops are refused for the op", &unknown_op},
       {"abi", "newer_schema", "newer schemas of known ops are refused for their version", &newer_schema},
