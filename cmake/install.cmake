@@ -13,8 +13,10 @@ if(onednn_file AND onednn_file MATCHES "^${CMAKE_SOURCE_DIR}/")
   install(FILES ${onednn_file} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libdnnl.so.3)
 endif()
 
-install(FILES docs/adding_a_driver.md docs/lockstep_mode.md DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/docs)
-install(DIRECTORY examples/driver_template DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/examples PATTERN build EXCLUDE)
+install(FILES docs/adding_a_driver.md docs/driver_requirements.md docs/lockstep_mode.md
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/docs)
+install(DIRECTORY examples/driver_template DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/examples
+  PATTERN build EXCLUDE)
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/lockstep)
 install(EXPORT lockstep NAMESPACE lockstep:: FILE lockstepTargets.cmake DESTINATION ${package_folder})

@@ -76,7 +76,7 @@ enum {
   LKS_REASON_OP = 1,
   LKS_REASON_DTYPE = 2,
   LKS_REASON_RANK = 3,
-  LKS_REASON_LAYOUT = 4,    /* the host retries with that operand made dense */
+  LKS_REASON_LAYOUT = 4,    /* or alignment: the host retries with a copy of that input, dense and well aligned */
   LKS_REASON_ATTRIBUTE = 5,
   LKS_REASON_MATH_MODE = 6,
   LKS_REASON_SIZE = 7,
@@ -236,7 +236,8 @@ typedef struct lks_tensor_desc {
   int32_t rank;
   int64_t dims[LKS_MAX_RANK];    /* the product of those besides 0, times the bytes of an element, is below 2^63 */
   int64_t strides[LKS_MAX_RANK]; /* in elements, may be 0 or negative; at extent 1 without meaning; if empty, dense */
-  uint64_t alignment;            /* the first element's address is a multiple of this power of two */
+  uint64_t alignment;            /* the first element's address is a multiple of this power of two, which is at least the
+                                    size of an element */
   uint32_t layout;
   uint32_t flags;
   uint64_t opaque_bytes;         /* of a driver-opaque layout */
@@ -313,7 +314,13 @@ typedef struct lks_alias {
   uint32_t input;
 } lks_alias;
 
-/* One root op with optional programs on its operands and results. */
+/* One root op with optional programs on its operands and results.
+ *
+ * Inputs may be views: of any strides, beginning at any element. A kernel that needs an input denser or better aligned
+ * refuses that operand with LKS_REASON_LAYOUT, at query and prepare alike, and says so in `deps`. The host then copies it
+ * with the op `copy` and asks again; the copy is dense and aligned to min_alignment. Outputs are so from the start, and so
+ * are inputs whose memory an output takes. The op `copy` makes those copies and writes parts of larger tensors: it alone
+ * must take every layout at every element, of its input and of its output. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
   uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only its name tells */
