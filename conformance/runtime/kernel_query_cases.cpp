@@ -114,10 +114,11 @@ void alignment_can_be_had(const RuntimeTarget& target) {
           anywhere.tensors[sample.inputs.size() + o].alignment = s.info.min_alignment;
         }
         if (!taken || query(s, anywhere, &refusal)) continue;
-        check(!is_copy, what +
-                            ": refused where an operand begins at any element, but only `copy` reads and writes such "
-                            "views for other kernels: " +
-                            refusal.what);
+        check(!is_copy,
+              what +
+                  ": refused where an operand begins at any element; the host needs `copy` to read and write such "
+                  "views: " +
+                  refusal.what);
         const bool names_an_input = refusal.operand >= 0 && refusal.operand < static_cast<int>(sample.inputs.size());
         check(
             refusal.reason == LKS_REASON_LAYOUT && names_an_input,

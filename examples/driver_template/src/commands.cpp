@@ -1,8 +1,8 @@
 // What the host enqueues. Every call returns before its command has run.
 //
-// Buffers, kernels and the host memory of reads and writes outlive their commands: the host sees to that, so they are
-// kept by their addresses. All else that a call is given (launches, bindings, shapes, scalars) is the caller's and gone
-// when the call returns, so it is copied.
+// Buffers, kernels, timelines that are waited for, and the host memory of reads and writes outlive their commands: the
+// host sees to that, so they are kept by their addresses. All else that a call is given (launches, bindings, shapes,
+// scalars) is the caller's and gone when the call returns, so it is copied.
 //
 // A device that does each command before the call returns sets LKS_CAP_INLINE_QUEUE, runs the work here in place of
 // enqueue(), returns its failure, and needs no queue.cpp: its timeline never fails, *value may be 0, queue_wait waits
