@@ -8,6 +8,8 @@
 namespace least {
 namespace {
 
+constexpr const char* in_place = "store in place";
+
 struct Named {
   std::uint32_t opcode;
   const char* name;
@@ -64,7 +66,7 @@ void add_pointwise(Demand& demand, const lks_kernel_desc& desc) {
   for (std::uint32_t i = 0; i < desc.output_count; ++i)
     demand.instructions.insert({"store", dtype_name(desc.outputs[i])});
   for (std::uint32_t i = 0; i < desc.alias_count; ++i) {
-    demand.instructions.insert({"store in place", dtype_name(desc.outputs[desc.aliases[i].output])});
+    demand.instructions.insert({in_place, dtype_name(desc.outputs[desc.aliases[i].output])});
   }
   for (std::uint32_t i = 0; i < desc.program_count; ++i) {
     raise(demand.sizes["instructions of a program, with the bodies of its functions"],
@@ -105,15 +107,18 @@ void Demand::add(const Demand& other) {
 Gap Demand::lacks(const Demand& other) const {
   for (const auto& [kernel, rank] : other.kernels) {
     const auto known = kernels.find(kernel);
-    if (known == kernels.end()) return {kernel.first + " of " + kernel.second};
-    if (rank > known->second) return {kernel.first + " of " + kernel.second + " and rank " + std::to_string(rank)};
+    const std::string text = kernel.first + " of " + kernel.second;
+    if (known == kernels.end()) return {text, LKS_REASON_DTYPE};
+    if (rank > known->second) return {text + " and rank " + std::to_string(rank), LKS_REASON_RANK};
   }
   for (const auto& instruction : other.instructions) {
-    if (!instructions.contains(instruction)) return {instruction.first + " of " + instruction.second};
+    if (instructions.contains(instruction)) continue;
+    const bool is_alias = instruction.first == in_place;
+    return {instruction.first + " of " + instruction.second, is_alias ? LKS_REASON_ALIAS : LKS_REASON_DTYPE};
   }
   for (const auto& [what, size] : other.sizes) {
     const auto known = sizes.find(what);
-    if (known == sizes.end() || size > known->second) return {std::to_string(size) + " " + what, true};
+    if (known == sizes.end() || size > known->second) return {std::to_string(size) + " " + what, LKS_REASON_SIZE};
   }
   return {};
 }

@@ -13,7 +13,7 @@ namespace least {
 /// What one demand asks and another does not; no text where that is nothing.
 struct Gap {
   std::string text;
-  bool is_size = false;  // smaller tensors or shorter programs would do
+  int reason = LKS_REASON_NONE;  // for which a driver would refuse it
 };
 
 struct Demand {

@@ -2,13 +2,16 @@
 // sizes in its tables; of inputs only dense ones that begin where a buffer may, but for copies. The reference driver
 // does the work. That the suite passes shows that the tables ask enough.
 //
-// Options, read when the first kernel is asked for:
+// Options, read when the library is loaded:
 //   least.requirements  the page; where it is not set, everything is taken
 //   least.profile       the profile whose columns count: core (default) or train
 //   least.without       a line as in a record, such as "instruction|ADD|f32" or "kernel|SUM|f32 → f32|8": refused too,
 //                       where there is a number from that number on
 //   least.record        a file, to which each kernel that is prepared adds what it asks, once in a process
-//   least.queries       1: kernels that are only asked for count too
+//   least.queries       1: kernels that are only asked for count too, where it is a case of the suite that asks: while
+//   a
+//                       second driver is open, beside that of the runtime, which asks for reports
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -29,24 +32,25 @@ namespace {
 using host::refuse;
 
 const lks_driver_api* reference = nullptr;
-const lks_host_api* host_api = nullptr;
+std::atomic<int> open_drivers{0};
 
-std::string long_option(const char* key) {
+std::string long_option(const lks_host_api& host, const char* key) {
   char text[1024];
-  return host_api->get_option(host_api->host, key, text, sizeof text) < 0 ? "" : text;
+  return host.get_option(host.host, key, text, sizeof text) < 0 ? "" : text;
 }
 
 // What is taken and what has been seen, in this process.
 class Ledger {
  public:
-  Ledger() : record_(long_option("least.record")), counts_queries_(!long_option("least.queries").empty()) {
-    if (const std::string path = long_option("least.requirements"); !path.empty()) {
+  explicit Ledger(const lks_host_api& host)
+      : record_(long_option(host, "least.record")), counts_queries_(!long_option(host, "least.queries").empty()) {
+    if (const std::string path = long_option(host, "least.requirements"); !path.empty()) {
       std::ifstream page(path);
       const Requirements requirements = read_requirements(page);
-      taken_ = long_option("least.profile") == "train" ? requirements.train : requirements.core;
+      taken_ = long_option(host, "least.profile") == "train" ? requirements.train : requirements.core;
       limited_ = true;
     }
-    std::istringstream without(long_option("least.without"));
+    std::istringstream without(long_option(host, "least.without"));
     forgo(read_record(without));
   }
 
@@ -54,7 +58,7 @@ class Ledger {
   Gap beyond(const Demand& demand) const { return limited_ ? taken_.lacks(demand) : Gap{}; }
 
   void note(const Demand& demand, bool prepared) {
-    if (record_.empty() || (!prepared && !counts_queries_)) return;
+    if (record_.empty() || (!prepared && !(counts_queries_ && open_drivers > 1))) return;
     const std::lock_guard lock(mutex_);
     if (seen_.lacks(demand).text.empty()) return;
     seen_.add(demand);
@@ -83,10 +87,7 @@ class Ledger {
   std::mutex mutex_;
 };
 
-Ledger& ledger() {
-  static Ledger only;
-  return only;
-}
+Ledger* ledger = nullptr;
 
 bool is_dense(const lks_tensor_desc& t) {
   std::int64_t expected = 1;
@@ -114,14 +115,14 @@ lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
 // After the reference driver has taken it, so that nonsense is refused for its own reason.
 lks_status check(const lks_kernel_desc& desc, bool prepared, lks_diag* diag) {
   const Demand demand = demand_of(desc);
-  if (const Gap beyond = ledger().beyond(demand); !beyond.text.empty()) {
-    return refuse(diag, beyond.is_size ? LKS_REASON_SIZE : LKS_REASON_DTYPE, -1, HOST_WHERE,
-                  "%s: not in the requirements: %s", desc.op_name, beyond.text.c_str());
+  if (const Gap beyond = ledger->beyond(demand); !beyond.text.empty()) {
+    return refuse(diag, beyond.reason, -1, HOST_WHERE, "%s: not in the requirements: %s", desc.op_name,
+                  beyond.text.c_str());
   }
   if (desc.op != LKS_OP_COPY) {
     if (const lks_status status = check_layouts(desc, diag); status != LKS_OK) return status;
   }
-  ledger().note(demand, prepared);
+  ledger->note(demand, prepared);
   return LKS_OK;
 }
 
@@ -134,6 +135,16 @@ void say_what_counts(const lks_kernel_desc& desc, lks_kernel_info& info) {
     // Sizes and ranks are judged kernel by kernel.
     info.deps[i].dims = (1u << LKS_MAX_RANK) - 1;
   }
+}
+
+lks_status LKS_CALL driver_open(const lks_host_api* host, lks_driver** out, lks_diag* diag) {
+  const lks_status status = reference->driver_open(host, out, diag);
+  if (status == LKS_OK) ++open_drivers;
+  return status;
+}
+void LKS_CALL driver_close(lks_driver* driver) {
+  --open_drivers;
+  reference->driver_close(driver);
 }
 
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
@@ -165,11 +176,15 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
                                                               lks_diag* diag) {
   using namespace least;
   if (const lks_status status = reference_entry(host, &reference, diag); status != LKS_OK) return status;
-  host_api = host;
+  // Later hosts in this process are shown the same driver.
+  static Ledger only(*host);
+  ledger = &only;
   static lks_driver_api table;
   static const bool ready = [] {
     table = *reference;
     table.name = "least";
+    table.driver_open = &driver_open;
+    table.driver_close = &driver_close;
     table.kernel_query = &kernel_query;
     table.kernel_prepare = &kernel_prepare;
     return true;
