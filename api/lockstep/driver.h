@@ -478,7 +478,7 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* queue_fill)(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
                                    uint32_t pattern_bytes, uint64_t* value, lks_diag* diag);
   /* Later commands of the queue start after `timeline` (of any device of this driver) reaches `value`; the wait may be
-   * queued before the signal. If that timeline fails, they fail with the same diag. */
+   * queued before the signal. If that timeline fails, they fail with the same diag. The timeline outlives the wait. */
   lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
   lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* hands recorded work to the device */
   /* Makes a failed queue usable. Blocks until all commands given out have left the device: once it has returned, none
