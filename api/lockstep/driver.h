@@ -236,8 +236,7 @@ typedef struct lks_tensor_desc {
   int32_t rank;
   int64_t dims[LKS_MAX_RANK];    /* the product of those besides 0, times the bytes of an element, is below 2^63 */
   int64_t strides[LKS_MAX_RANK]; /* in elements, may be 0 or negative; at extent 1 without meaning; if empty, dense */
-  uint64_t alignment;            /* the first element's address is a multiple of this power of two, which is at least the
-                                    size of an element */
+  uint64_t alignment;            /* the first element's address is a multiple of this power of two */
   uint32_t layout;
   uint32_t flags;
   uint64_t opaque_bytes;         /* of a driver-opaque layout */
@@ -314,13 +313,9 @@ typedef struct lks_alias {
   uint32_t input;
 } lks_alias;
 
-/* One root op with optional programs on its operands and results.
- *
- * Inputs may be views: of any strides, beginning at any element. A kernel that needs an input denser or better aligned
- * refuses that operand with LKS_REASON_LAYOUT, at query and prepare alike, and says so in `deps`. The host then copies it
- * with the op `copy` and asks again; the copy is dense and aligned to min_alignment. Outputs are so from the start, and so
- * are inputs whose memory an output takes. The op `copy` makes those copies and writes parts of larger tensors: it alone
- * must take every layout at every element, of its input and of its output. */
+/* One root op with optional programs on its operands and results. Inputs may be views, of any strides, that begin at any
+ * element. One that is refused for LKS_REASON_LAYOUT the host copies; the copy is dense and aligned to min_alignment, as
+ * all outputs are. Op `copy` makes it, and writes parts of tensors: it alone must take any strides from any element on. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
   uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only its name tells */
@@ -399,8 +394,7 @@ typedef struct lks_launch {
 
 /* ------------------------------------------------------------------------------------------------------- the driver table */
 
-/* A transfer queue copies beside the work of compute queues, where the hardware can. It takes every command but launches,
- * which it may refuse (LKS_UNSUPPORTED). */
+/* A transfer queue copies beside compute queues where the hardware can. It may refuse launches (LKS_UNSUPPORTED). */
 enum { LKS_QUEUE_COMPUTE = 0, LKS_QUEUE_TRANSFER = 1 };
 enum { LKS_DRIVER_UNLOADABLE = 1, LKS_DRIVER_NEEDS_MAIN_THREAD = 2 };
 enum { LKS_SANITIZER_NONE = 0, LKS_SANITIZER_ADDRESS = 1, LKS_SANITIZER_THREAD = 2, LKS_SANITIZER_MEMORY = 3 };
