@@ -1,7 +1,7 @@
 /* driver.h: the C ABI between the Lockstep runtime (the host) and a device driver.
  *
  * A driver is a shared library that exports one symbol, `lks_driver_entry_v1`, and implements the tables below.
- * It needs nothing but <stdint.h>; drivers need it and driver_ops.h, op ids and attributes. Guide: docs/adding_a_driver.md.
+ * This header needs <stdint.h> alone; drivers need it and driver_ops.h, the ops. Guide: docs/adding_a_driver.md.
  *
  * Rules that hold everywhere
  *   Versions.   Tables and structs only ever grow at their end. Every struct that crosses the edge opens with
