@@ -51,11 +51,14 @@ class Ledger {
       limited_ = true;
     }
     std::istringstream without(long_option(host, "least.without"));
-    forgo(read_record(without));
+    without_ = read_record(without);
   }
 
   /// What the kernel asks beyond what is taken.
-  Gap beyond(const Demand& demand) const { return limited_ ? taken_.lacks(demand) : Gap{}; }
+  Gap beyond(const Demand& demand) const {
+    const Gap gap = forgone(demand);
+    return limited_ && gap.text.empty() ? taken_.lacks(demand) : gap;
+  }
 
   void note(const Demand& demand, bool prepared) {
     if (record_.empty() || (!prepared && !(counts_queries_ && open_drivers > 1))) return;
@@ -71,19 +74,26 @@ class Ledger {
   }
 
  private:
-  void forgo(const Demand& demand) {
-    for (const auto& [kernel, rank] : demand.kernels) {
-      taken_.kernels[kernel] = rank - 1;
-      if (rank == 0) taken_.kernels.erase(kernel);
+  // What the kernel asks of that which is to be refused too.
+  Gap forgone(const Demand& demand) const {
+    for (const auto& instruction : demand.instructions) {
+      if (without_.instructions.contains(instruction)) return {instruction.first, LKS_REASON_DTYPE};
     }
-    for (const auto& instruction : demand.instructions) taken_.instructions.erase(instruction);
-    for (const auto& [what, size] : demand.sizes) taken_.sizes[what] = size - 1;
+    for (const auto& [kernel, rank] : demand.kernels) {
+      const auto from = without_.kernels.find(kernel);
+      if (from != without_.kernels.end() && rank >= from->second) return {kernel.first, LKS_REASON_DTYPE};
+    }
+    for (const auto& [what, size] : demand.sizes) {
+      const auto from = without_.sizes.find(what);
+      if (from != without_.sizes.end() && size >= from->second) return {what, LKS_REASON_SIZE};
+    }
+    return {};
   }
 
   const std::string record_;
   const bool counts_queries_;
   bool limited_ = false;
-  Demand taken_, seen_;
+  Demand taken_, without_, seen_;
   std::mutex mutex_;
 };
 
