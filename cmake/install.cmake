@@ -1,6 +1,7 @@
 # What `cmake --install` puts where: headers, the library and its CMake package, drivers in lib/lockstep/, and oneDNN in
 # lib/ where it does not come with the system. Programs and drivers find each other by relative paths, so the tree can be
-# moved.
+# moved. share/lockstep/ holds what the author of a driver needs besides: the guide and the template, in the folders that
+# they have here, so that links between them hold.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lockstep lockstep_headers EXPORT lockstep LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -12,6 +13,11 @@ if(onednn_file AND onednn_file MATCHES "^${CMAKE_SOURCE_DIR}/")
   install(FILES ${onednn_file} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libdnnl.so.3)
 endif()
 
+install(FILES docs/adding_a_driver.md docs/driver_requirements.md docs/errors.md docs/lockstep_mode.md
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/docs)
+install(DIRECTORY examples/driver_template DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/examples
+  PATTERN build EXCLUDE)
+
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/lockstep)
 install(EXPORT lockstep NAMESPACE lockstep:: FILE lockstepTargets.cmake DESTINATION ${package_folder})
 configure_package_config_file(cmake/lockstepConfig.cmake.in ${CMAKE_BINARY_DIR}/lockstepConfig.cmake
@@ -21,22 +27,26 @@ install(FILES ${CMAKE_BINARY_DIR}/lockstepConfig.cmake ${CMAKE_BINARY_DIR}/locks
   DESTINATION ${package_folder})
 
 if(LOCKSTEP_TESTS)
+  # What loads a sanitized library must be built with the same sanitizer.
+  set(sanitizer_flags "")
+  if(LOCKSTEP_SANITIZE)
+    set(sanitizer_flags -fsanitize=${LOCKSTEP_SANITIZE})
+  endif()
   # A stranger's project: the examples, built against an installation in another folder.
   add_test(NAME install_and_find_package
     COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}
-      -DCXX=${CMAKE_CXX_COMPILER} "-DFLAGS=$<IF:$<STREQUAL:${LOCKSTEP_SANITIZE},address>,-fsanitize=address,>"
-      -P ${CMAKE_SOURCE_DIR}/cmake/test_install.cmake)
+      -DCXX=${CMAKE_CXX_COMPILER} -DFLAGS=${sanitizer_flags} -P ${CMAKE_SOURCE_DIR}/cmake/test_install.cmake)
   set_tests_properties(install_and_find_package PROPERTIES LABELS slow TIMEOUT 600 PASS_REGULAR_EXPRESSION
     "y       12\ndy/dx   12\nd2y/dx2 6\n")
-  # A stranger's driver, likewise.
+  # A stranger's driver, likewise, from the template that was installed.
   foreach(name driver_template driver_template_part)
     set(options ${patience})
     if(name STREQUAL driver_template_part)
       list(APPEND options --shard 1/8)
     endif()
     add_test(NAME ${name}
-      COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR} -DNAME=${name}
-        -DCXX=${CMAKE_CXX_COMPILER} "-DFLAGS=$<IF:$<STREQUAL:${LOCKSTEP_SANITIZE},address>,-fsanitize=address,>"
+      COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DNAME=${name}
+        -DCXX=${CMAKE_CXX_COMPILER} -DFLAGS=${sanitizer_flags}
         "-DOPTIONS=${options}" -P ${CMAKE_SOURCE_DIR}/cmake/test_driver_template.cmake)
     set_tests_properties(${name} PROPERTIES LABELS "slow;full" TIMEOUT ${seconds_for_conformance})
   endforeach()

@@ -1,4 +1,5 @@
-# A stranger's driver: the template, built against an installation in another folder, then judged like any other driver.
+# A stranger's driver: the template that comes with an installation, built in another folder and against nothing else,
+# then judged like any other driver.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(NOT status EQUAL 0)
@@ -10,8 +11,7 @@ endfunction()
 set(work ${BUILD}/${NAME}_test)
 file(REMOVE_RECURSE ${work})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${work}/installed)
-# Away from the sources, so that nothing but the installation can be found.
-file(COPY ${SOURCE}/examples/driver_template DESTINATION ${work})
+file(COPY ${work}/installed/share/lockstep/examples/driver_template DESTINATION ${work})
 run(${CMAKE_COMMAND} -S ${work}/driver_template -B ${work}/build -G Ninja -DCMAKE_BUILD_TYPE=Release
   -DCMAKE_CXX_COMPILER=${CXX} "-DCMAKE_CXX_FLAGS=${FLAGS} -Werror" -DCMAKE_PREFIX_PATH=${work}/installed)
 run(${CMAKE_COMMAND} --build ${work}/build)

@@ -258,23 +258,32 @@ bool PlannedCall::plan() {
     r.context = &context;
     kernel_ = device_.kernels().find(r, caller);
     if (kernel_.get()) break;
-    if (kernel_.reason != LKS_REASON_LAYOUT || !make_input_dense(kernel_.operand)) return false;
+    if (kernel_.reason != LKS_REASON_LAYOUT || !copy_input(kernel_.operand)) return false;
   }
   bind();
   return true;
 }
 
-bool PlannedCall::make_input_dense(std::int32_t operand) {
-  if (operand < 0 || operand >= static_cast<std::int32_t>(input_count_)) return false;
+// Whether it lies as a new tensor does, so that a copy would lie no better.
+bool PlannedCall::lies_like_new(const TensorImpl& tensor) const {
+  const auto bytes = static_cast<std::uint64_t>(tensor.offset) * size_of(tensor.dtype);
+  return tensor.dense && bytes % device_.info().min_alignment == 0;
+}
+
+// The copy is dense and begins where a block does. False where no copy helps: the driver refuses even that, or what it
+// refuses is the kernel that copies.
+bool PlannedCall::copy_input(std::int32_t operand) {
+  if (operand < 0 || operand >= static_cast<std::int32_t>(input_count_) || call_.op.id == LKS_OP_COPY) return false;
   const auto wanted = static_cast<std::size_t>(operand);
   std::size_t tensor = 0;
   for (const Operand& input : call_.inputs) {
     if (input.is_scalar()) continue;
     if (tensor++ != wanted) continue;
-    if (!input.is_tensor() || input.impl()->dense) return false;
+    const bool is_copy_already = input.is_tensor() && tensors_[wanted].block != input.impl()->block.get();
+    if (!input.is_tensor() || is_copy_already || lies_like_new(*input.impl())) return false;
     PauseObservers pause;
-    dense_copies_.push_back(make_dense_copy(*input.impl(), call_.where));
-    tensors_[wanted] = kernel_tensor(*dense_copies_.back());
+    copies_.push_back(make_dense_copy(*input.impl(), call_.where));
+    tensors_[wanted] = kernel_tensor(*copies_.back());
     device_.counters.layout_copies.fetch_add(1, std::memory_order_relaxed);
     return true;
   }

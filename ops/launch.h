@@ -38,7 +38,8 @@ class PlannedCall {
  private:
   void bind_inputs();
   KernelRequest request() const;
-  bool make_input_dense(std::int32_t operand);
+  bool lies_like_new(const TensorImpl& tensor) const;
+  bool copy_input(std::int32_t operand);
   void bind();
   bool is_restored(std::size_t output) const;
   void verify_contents(CommandQueue& queue) const;
@@ -46,7 +47,7 @@ class PlannedCall {
   const OpCall& call_;
   const CallTypes& types_;
   DeviceState& device_;
-  InlineVector<TensorRef, 2> dense_copies_;
+  InlineVector<TensorRef, 2> copies_;  // of inputs whose layout or alignment was refused
   InlineVector<TensorRef, 4> outputs_;
   InlineVector<KernelTensor, 8> tensors_;  // the tensors among the inputs, then outputs
   InlineVector<lks_binding, 8> bindings_;

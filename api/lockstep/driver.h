@@ -1,8 +1,7 @@
 /* driver.h: the C ABI between the Lockstep runtime (the host) and a device driver.
  *
  * A driver is a shared library that exports one symbol, `lks_driver_entry_v1`, and implements the tables below.
- * This header needs nothing but <stdint.h>, and it is all that a driver needs besides `driver_ops.h`, which
- * lists op ids and attribute structs. docs/adding_a_driver.md leads through a whole driver.
+ * This header needs <stdint.h> alone; drivers need it and driver_ops.h, the ops. Guide: docs/adding_a_driver.md.
  *
  * Rules that hold everywhere
  *   Versions.   Tables and structs only ever grow at their end. Every struct that crosses the edge opens with
@@ -76,7 +75,7 @@ enum {
   LKS_REASON_OP = 1,
   LKS_REASON_DTYPE = 2,
   LKS_REASON_RANK = 3,
-  LKS_REASON_LAYOUT = 4,    /* the host retries with that operand made dense */
+  LKS_REASON_LAYOUT = 4,    /* or alignment: the host retries with a copy of that input, dense and well aligned */
   LKS_REASON_ATTRIBUTE = 5,
   LKS_REASON_MATH_MODE = 6,
   LKS_REASON_SIZE = 7,
@@ -313,7 +312,9 @@ typedef struct lks_alias {
   uint32_t input;
 } lks_alias;
 
-/* One root op with optional programs on its operands and results. */
+/* One root op with optional programs on its operands and results. Inputs may be views, of any strides, that begin at any
+ * element. One that is refused for LKS_REASON_LAYOUT the host copies; the copy is dense and aligned to min_alignment, as
+ * all outputs are. Op `copy` makes it, and writes parts of tensors: it alone must take any strides from any element on. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
   uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only its name tells */
@@ -392,8 +393,7 @@ typedef struct lks_launch {
 
 /* ------------------------------------------------------------------------------------------------------- the driver table */
 
-/* A transfer queue copies beside the work of compute queues, where the hardware can. It takes every command but launches,
- * which it may refuse (LKS_UNSUPPORTED). */
+/* A transfer queue copies beside compute queues where the hardware can. It may refuse launches (LKS_UNSUPPORTED). */
 enum { LKS_QUEUE_COMPUTE = 0, LKS_QUEUE_TRANSFER = 1 };
 enum { LKS_DRIVER_UNLOADABLE = 1, LKS_DRIVER_NEEDS_MAIN_THREAD = 2 };
 enum { LKS_SANITIZER_NONE = 0, LKS_SANITIZER_ADDRESS = 1, LKS_SANITIZER_THREAD = 2, LKS_SANITIZER_MEMORY = 3 };
@@ -471,7 +471,7 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* queue_fill)(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
                                    uint32_t pattern_bytes, uint64_t* value, lks_diag* diag);
   /* Later commands of the queue start after `timeline` (of any device of this driver) reaches `value`; the wait may be
-   * queued before the signal. If that timeline fails, they fail with the same diag. */
+   * queued before the signal. If that timeline fails, they fail with the same diag. The timeline outlives the wait. */
   lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
   lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* hands recorded work to the device */
   /* Makes a failed queue usable. Blocks until all commands given out have left the device: once it has returned, none

@@ -26,12 +26,16 @@ lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
   if (of_inline_queue) return LKS_OK;
   std::unique_lock lock(mutex_);
-  const auto settled = [&] { return reached_ >= value || failed_; };
+  const auto settled = [&] { return reached_ >= value || failed_ || a_wait_failed_; };
   if (timeout_ns >= longest_ns) {
     changed_.wait(lock, settled);
   } else if (!changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
     return ::fail(diag, LKS_TIMEOUT, HOST_WHERE, "the timeline is at %llu and did not reach %llu in time",
                   static_cast<unsigned long long>(reached_), static_cast<unsigned long long>(value));
+  }
+  if (a_wait_failed_) {
+    a_wait_failed_ = false;
+    return host::give(wait_failure_, diag);
   }
   return reached_ >= value ? lks_status{LKS_OK} : host::give(failure_, diag);
 }
@@ -77,6 +81,16 @@ void lks_timeline::fail(const lks_diag& diag, std::uint64_t value) {
   changed_.notify_all();
 }
 
+void lks_timeline::fail_a_wait(const lks_diag& diag) {
+  {
+    std::lock_guard lock(mutex_);
+    a_wait_failed_ = true;
+    wait_failure_ = diag;
+    wait_failure_.value = 0;
+  }
+  changed_.notify_all();
+}
+
 bool lks_timeline::failed() {
   std::lock_guard lock(mutex_);
   return failed_;
@@ -85,7 +99,7 @@ bool lks_timeline::failed() {
 void lks_timeline::recover(std::uint64_t value) {
   {
     std::lock_guard lock(mutex_);
-    failed_ = false;
+    failed_ = a_wait_failed_ = false;
     reached_ = value;
   }
   changed_.notify_all();

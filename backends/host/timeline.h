@@ -21,13 +21,16 @@ struct lks_timeline {
   void reach(std::uint64_t value);
   void fail(const lks_diag& diag, std::uint64_t value);
   bool failed();
-  /// Forgets a failure and goes on from `value`.
+  /// The wait for the device failed, which says nothing of the commands: one wait for this timeline, the next or one
+  /// that is under way, returns that failure, and waiting again is right.
+  void fail_a_wait(const lks_diag& diag);
+  /// Forgets failures and goes on from `value`.
   void recover(std::uint64_t value);
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t reached_ = 0;
-  bool failed_ = false;
-  lks_diag failure_{};
+  bool failed_ = false, a_wait_failed_ = false;
+  lks_diag failure_{}, wait_failure_{};
 };

@@ -62,6 +62,30 @@ void query_lies(lks_driver_api& t) {
   };
 }
 
+// Refuses, in the given way, kernels of an op for inputs that are less aligned than it needs.
+template <std::uint32_t op, std::uint64_t needed, int reason, bool names_operand>
+void needs_alignment(lks_driver_api& t) {
+  static constexpr auto refused = [](const lks_kernel_desc& desc, lks_diag* diag) {
+    for (std::uint32_t i = 0; desc.op == op && i < desc.input_count; ++i) {
+      if (desc.inputs[i].alignment >= needed) continue;
+      refuse(diag, reason, "an input is not aligned");
+      diag->operand = names_operand ? static_cast<int>(i) : -1;
+      return true;
+    }
+    return false;
+  };
+  t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
+                      lks_diag* diag) -> lks_status {
+    if (refused(*desc, diag)) return LKS_UNSUPPORTED;
+    return honest().kernel_query(driver, ordinal, desc, info, diag);
+  };
+  t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
+                        lks_diag* diag) -> lks_status {
+    if (refused(*desc, diag)) return LKS_UNSUPPORTED;
+    return honest().kernel_prepare(device, desc, out, info, diag);
+  };
+}
+
 // Another variant is named at prepare than at query.
 void query_names_another_variant(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
@@ -233,6 +257,10 @@ constexpr TableFault faults[] = {
     {Mutant::supports_nothing, &offers_only<&nothing>},
     {Mutant::supports_f32_pointwise, &offers_only<&f32_pointwise>},
     {Mutant::no_scatter_add, &offers_only<&no_scatter_add>},
+    {Mutant::copy_needs_alignment, &needs_alignment<LKS_OP_COPY, 16, LKS_REASON_LAYOUT, true>},
+    {Mutant::sum_needs_more_than_buffers_have, &needs_alignment<LKS_OP_SUM, 128, LKS_REASON_LAYOUT, true>},
+    {Mutant::alignment_refused_as_op, &needs_alignment<LKS_OP_MATMUL, 16, LKS_REASON_OP, true>},
+    {Mutant::alignment_of_nobody, &needs_alignment<LKS_OP_GATHER, 16, LKS_REASON_LAYOUT, false>},
     {Mutant::query_lies, &query_lies},
     {Mutant::query_names_another_variant, &query_names_another_variant},
     {Mutant::variants_not_listed, &variants_not_listed},

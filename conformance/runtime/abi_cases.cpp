@@ -164,7 +164,7 @@ void out_of_range(const RuntimeTarget& target) {
     check(memory.done(s.api.device_memory(s.driver, ordinal, nullptr, 0, &total, &free_bytes, memory.diag())) != LKS_OK,
           text("device %u of %u has memory", ordinal, count));
     const KernelSample sample = multiply_add_sample(4);
-    Description description(sample, LKS_MODE_STRICT);
+    Description description(sample, LKS_MODE_STRICT, s.info.min_alignment);
     Call ask("kernel_query of a device that is not there");
     check(ask.done(s.api.kernel_query(s.driver, ordinal, &description.desc, &description.info, ask.diag())) != LKS_OK,
           text("device %u of %u has kernels", ordinal, count));

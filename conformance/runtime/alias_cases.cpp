@@ -15,7 +15,7 @@ bool is_same_place(const Operand& a, const Operand& b) {
 
 // False where the kernel is refused, for this reason and no other.
 bool is_offered(Session& s, const KernelSample& sample, const std::string& what) {
-  Description asked(sample, LKS_MODE_STRICT);
+  Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
   lks_diag refusal = empty_diagnosis();
   const bool offered = query(s, asked, &refusal);
   const Kernel kernel(s, sample);

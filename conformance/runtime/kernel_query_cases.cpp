@@ -1,4 +1,5 @@
 // kernel_query, kernel_prepare and kernel_variant: one answer from one table, with a reason where it is no.
+#include <algorithm>
 #include <cstring>
 
 #include "conformance/runtime/kernels.h"
@@ -45,7 +46,7 @@ void query_and_prepare_agree(const RuntimeTarget& target) {
     for (int size = 0; size < 6; ++size) {
       for (const KernelSample& sample : kernel_samples(target.seed, size)) {
         const std::string what = sample.name + text(" (set %d, mode %u)", size, mode);
-        Description asked(sample, mode);
+        Description asked(sample, mode, s.info.min_alignment);
         lks_diag refusal = empty_diagnosis();
         const bool yes = query(s, asked, &refusal);
         const Kernel kernel(s, sample, mode);
@@ -76,7 +77,7 @@ void core_is_offered(const RuntimeTarget& target) {
     if (!s.offers(mode)) continue;
     for (const KernelSample& sample : kernel_samples(target.seed, 2)) {
       if (!sample.core) continue;
-      Description asked(sample, mode);
+      Description asked(sample, mode, s.info.min_alignment);
       lks_diag refusal = empty_diagnosis();
       const bool yes = query(s, asked, &refusal);
       // What lies strided is made dense by the host and asked again.
@@ -87,12 +88,54 @@ void core_is_offered(const RuntimeTarget& target) {
   }
 }
 
+bool is_dense(const KernelSample& sample) {
+  const auto dense = [](const Operand& operand) { return operand.strides.empty(); };
+  return std::all_of(sample.inputs.begin(), sample.inputs.end(), dense) &&
+         std::all_of(sample.outputs.begin(), sample.outputs.end(), dense);
+}
+
+// Inputs may be views that begin at any element; the host copies those that a kernel refuses for it. The copies, and
+// all outputs but those of `copy`, begin where a buffer may.
+void alignment_can_be_had(const RuntimeTarget& target) {
+  Session s(target);
+  for (std::uint32_t mode : modes) {
+    if (!s.offers(mode)) continue;
+    for (int size = 0; size < 6; ++size) {
+      for (const KernelSample& sample : kernel_samples(target.seed, size)) {
+        const std::string what = sample.name + text(" (set %d, mode %u)", size, mode);
+        Description at_start(sample, mode, s.info.min_alignment), anywhere(sample, mode, any_alignment);
+        lks_diag refusal = empty_diagnosis();
+        const bool taken = query(s, at_start, &refusal);
+        check(taken || refusal.reason != LKS_REASON_LAYOUT || !is_dense(sample),
+              what + ": dense operands, aligned as buffers are, are refused for their layout, which no copy betters: " +
+                  refusal.what);
+        const bool is_copy = sample.op == LKS_OP_COPY;
+        for (std::size_t o = 0; o < sample.outputs.size() && !is_copy; ++o) {
+          anywhere.tensors[sample.inputs.size() + o].alignment = s.info.min_alignment;
+        }
+        if (!taken || query(s, anywhere, &refusal)) continue;
+        check(!is_copy,
+              what +
+                  ": refused where an operand begins at any element; the host needs `copy` to read and write such "
+                  "views: " +
+                  refusal.what);
+        const bool names_an_input = refusal.operand >= 0 && refusal.operand < static_cast<int>(sample.inputs.size());
+        check(
+            refusal.reason == LKS_REASON_LAYOUT && names_an_input,
+            what + text(": for its alignment operand %d is refused for %s; the host can copy an input that is refused "
+                        "for LKS_REASON_LAYOUT: %s",
+                        refusal.operand, reason_name(refusal.reason).c_str(), refusal.what));
+      }
+    }
+  }
+}
+
 void other_modes(const RuntimeTarget& target) {
   Session s(target);
   for (std::uint32_t mode : {0u, 1u, 2u, 3u, 77u, 0xffff'ffffu}) {
     if (mode < 32 && s.offers(mode)) continue;
     for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
-      Description asked(sample, mode);
+      Description asked(sample, mode, s.info.min_alignment);
       lks_diag refusal = empty_diagnosis();
       check(!query(s, asked, &refusal),
             sample.name + text(" is offered in mode %u, which the device does not offer", mode));
@@ -125,7 +168,7 @@ void unknown_op(const RuntimeTarget& target) {
     sample.program = nullptr;
     sample.op = op;
     sample.op_name = "no_such_op";
-    Description asked(sample, LKS_MODE_STRICT);
+    Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
     const lks_diag refusal = refusal_of(s, asked, text("op %u", op));
     check(refusal.reason == LKS_REASON_OP, text("an unknown op is refused for %s, not for LKS_REASON_OP: %s",
                                                 reason_name(refusal.reason).c_str(), refusal.what));
@@ -135,17 +178,17 @@ void unknown_op(const RuntimeTarget& target) {
   named.program = nullptr;
   named.op = LKS_OP_NAMED;
   named.op_name = "suite::no_such_op";
-  Description asked(named, LKS_MODE_STRICT);
+  Description asked(named, LKS_MODE_STRICT, s.info.min_alignment);
   refusal_of(s, asked, "a named op that nobody knows");
 }
 
 void newer_schema(const RuntimeTarget& target) {
   Session s(target);
   for (KernelSample& sample : kernel_samples(target.seed, 1)) {
-    Description before(sample, LKS_MODE_STRICT);
+    Description before(sample, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, before)) continue;
     sample.version = 1000;
-    Description asked(sample, LKS_MODE_STRICT);
+    Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
     const lks_diag refusal = refusal_of(s, asked, sample.name + " of schema version 1000");
     check(refusal.reason == LKS_REASON_VERSION,
           sample.name + text(" of schema version 1000 is refused for %s, not for LKS_REASON_VERSION: %s",
@@ -157,15 +200,15 @@ void newer_schema(const RuntimeTarget& target) {
 void nonsense(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
-    Description before(sample, LKS_MODE_STRICT);
+    Description before(sample, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, before) || sample.inputs.empty()) continue;
     for (lks_dtype dtype : {LKS_DTYPE(LKS_CLASS_FLOAT_E4M3, 8), LKS_DTYPE(LKS_CLASS_INT, 4), LKS_DTYPE(29, 32), 0u}) {
-      Description asked(sample, LKS_MODE_STRICT);
+      Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
       for (lks_tensor_desc& t : asked.tensors) t.dtype = dtype;
       refusal_of(s, asked, sample.name + text(" of dtype 0x%x", dtype));
     }
     for (std::int32_t rank : {LKS_MAX_RANK + 1, 1000, -1}) {
-      Description asked(sample, LKS_MODE_STRICT);
+      Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
       asked.tensors[0].rank = rank;
       const lks_diag refusal = refusal_of(s, asked, sample.name + text(" with an input of rank %d", rank));
       check(refusal.operand <= 0 || refusal.reason != LKS_REASON_RANK, "the refused rank is blamed on another operand");
@@ -177,12 +220,12 @@ void nonsense(const RuntimeTarget& target) {
 void optional_parts(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
-    Description plain(sample, LKS_MODE_STRICT);
+    Description plain(sample, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, plain)) continue;
-    Description without(sample, LKS_MODE_STRICT);
+    Description without(sample, LKS_MODE_STRICT, s.info.min_alignment);
     without.info.deps = nullptr;
     check(query(s, without), sample.name + " is refused when the host does not ask for deps");
-    Description larger(sample, LKS_MODE_STRICT);
+    Description larger(sample, LKS_MODE_STRICT, s.info.min_alignment);
     const lks_header extension{sizeof(lks_header), 0x7fff'0004u, nullptr};
     struct {
       lks_kernel_info info;
@@ -212,7 +255,7 @@ void deps_are_true(const RuntimeTarget& target) {
   for (std::size_t i = 0; i < described.size(); ++i) {
     const KernelSample &first = described[i], &other = launched[i];
     if (first.attrs != other.attrs) continue;  // that is another kernel anyway
-    Description asked(first, LKS_MODE_STRICT);
+    Description asked(first, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, asked)) continue;
     bool depends = false;
     for (const lks_operand_deps& d : asked.deps)
@@ -238,7 +281,7 @@ void query_is_free(const RuntimeTarget& target) {
   Call open("driver_open");
   open.ok(api.driver_open(&host.api(), &driver, open.diag()));
   const KernelSample sample = multiply_add_sample(100);
-  Description asked(sample, LKS_MODE_STRICT);
+  Description asked(sample, LKS_MODE_STRICT, describe(api, driver, target.ordinal).min_alignment);
   host.fail_at(0);
   lks_diag diag = empty_diagnosis();
   const lks_status status = api.kernel_query(driver, target.ordinal, &asked.desc, &asked.info, &diag);
@@ -255,6 +298,9 @@ std::vector<RuntimeCase> kernel_query_cases() {
        &query_and_prepare_agree},
       {"abi", "core_is_offered", "the small core of kernels is there in every mode that the device offers",
        &core_is_offered},
+      {"abi", "alignment_can_be_had",
+       "what a kernel refuses for its alignment the host can copy, and copies take every alignment",
+       &alignment_can_be_had},
       {"abi", "other_modes", "modes that the device does not offer are refused for their mode", &other_modes},
       {"abi", "unknown_op", "unknown ops are refused for the op", &unknown_op},
       {"abi", "newer_schema", "newer schemas of known ops are refused for their version", &newer_schema},

@@ -44,7 +44,7 @@ Description::Description(const KernelSample& sample, std::uint32_t mode, std::ui
     const std::vector<std::int64_t> strides = operand.all_strides();
     std::copy(operand.dims.begin(), operand.dims.end(), t.dims);
     std::copy(strides.begin(), strides.end(), t.strides);
-    t.alignment = alignment ? alignment : operand.element_size();
+    t.alignment = std::max(alignment, operand.element_size());
     tensors.push_back(t);
   }
   std::memset(&desc, 0, sizeof desc);

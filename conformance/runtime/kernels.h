@@ -66,10 +66,14 @@ KernelSample multiply_add_sample(std::int64_t n);
 KernelSample long_program_sample(int instructions);
 Bytes multiply_add(const Bytes& a, const Bytes& b);
 
+/// Of operands that may begin at any element.
+inline constexpr std::uint64_t any_alignment = 1;
+
 /// What kernel_query and kernel_prepare take, with its storage. Valid while it and the sample live.
 class Description {
  public:
-  Description(const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment = 0);
+  /// `alignment`: of every operand, at least that of its elements.
+  Description(const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment);
   lks_kernel_desc desc;
   lks_kernel_info info;
   std::vector<lks_operand_deps> deps;
@@ -91,9 +95,12 @@ bool query(Session& session, Description& description, lks_diag* refusal = nullp
 
 class Kernel {
  public:
-  /// nullopt-like: `operator bool` is false where the driver refuses (LKS_UNSUPPORTED). Other failures throw.
-  Kernel(Session& session, const KernelSample& sample, std::uint32_t mode = LKS_MODE_STRICT,
-         std::uint64_t alignment = 0);
+  /// For operands at the start of buffers. nullopt-like: `operator bool` is false where the driver refuses
+  /// (LKS_UNSUPPORTED). Other failures throw.
+  Kernel(Session& session, const KernelSample& sample, std::uint32_t mode = LKS_MODE_STRICT)
+      : Kernel(session, sample, mode, session.info.min_alignment) {}
+  /// The same for operands at multiples of `alignment`, at least that of their elements.
+  Kernel(Session& session, const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment);
   ~Kernel();
   Kernel(Kernel&& other) noexcept
       : session_(other.session_), handle_(std::exchange(other.handle_, nullptr)), info_(other.info_) {}

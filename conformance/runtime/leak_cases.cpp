@@ -80,7 +80,7 @@ void kernels(const RuntimeTarget& target) {
     if (!Kernel(s, sample)) continue;
     check_no_growth("prepare and release of " + sample.name, 300, [&] { const Kernel kernel(s, sample); });
     check_no_growth("query of " + sample.name, 300, [&] {
-      Description description(sample, LKS_MODE_STRICT);
+      Description description(sample, LKS_MODE_STRICT, s.info.min_alignment);
       query(s, description);
     });
   }

@@ -115,10 +115,12 @@ void kernels(const RuntimeTarget& target, std::uint32_t mode) {
   int ran = 0;
   for (int size = 0; size < 6; ++size) {
     for (const KernelSample& sample : kernel_samples(target.seed, size)) {
-      const Kernel kernel(s, sample, mode);
-      if (!kernel) continue;
-      ++ran;
+      const Kernel aligned(s, sample, mode, std::min(s.info.min_alignment, zone));
+      const Kernel anywhere(s, sample, mode, any_alignment);
       for (int shift : {0, 1, 3}) {
+        const Kernel& kernel = shift == 0 ? aligned : anywhere;
+        if (!kernel) continue;
+        ++ran;
         const std::vector<Bytes> one = run_amid(s, queue, sample, kernel, patterns[0], shift);
         const std::vector<Bytes> two = run_amid(s, queue, sample, kernel, patterns[1], shift);
         for (std::size_t o = 0; o < one.size(); ++o) {
@@ -175,9 +177,11 @@ void in_place(const RuntimeTarget& target) {
   Queue queue(s);
   KernelSample sample = multiply_add_sample(1237);
   sample.aliases = {{0, 0}};
-  const Kernel kernel(s, sample);
-  if (!kernel) throw NotOffered("no pointwise program in place");
+  const Kernel aligned(s, sample), anywhere(s, sample, LKS_MODE_STRICT, any_alignment);
+  if (!aligned && !anywhere) throw NotOffered("no pointwise program in place");
   for (std::int64_t offset : {0, 1, 7}) {
+    const Kernel& kernel = offset == 0 ? aligned : anywhere;
+    if (!kernel) continue;
     const u64 begin = 4 * static_cast<u64>(offset), bytes = sample.values[0].size();
     const Buffer a(s, bytes + begin + 64), b(s, bytes);
     Bytes expected(a.bytes(), 0xa5);

@@ -38,14 +38,14 @@ void TestHost::pretend(std::uint32_t major, std::uint32_t minor, std::uint32_t s
   grown_.api.hdr.size = size;
 }
 
-void TestHost::fail_at(std::uint64_t k) {
+void TestHost::fail_at(std::uint64_t k, std::uint32_t kind) {
   std::lock_guard lock(mutex_);
+  target_kind_ = kind;
   target_ = k;
   passed_ = 0;
   for (auto& count : by_kind_) count = 0;
   fired_ = false;
   injected_ = LKS_OK;
-  injected_kind_ = 0;
   site_.clear();
 }
 
@@ -127,11 +127,11 @@ lks_status LKS_CALL TestHost::fault_point(void* host, std::uint32_t kind, const 
   if (h.visitor_) h.visitor_();
   if (kind == LKS_FAULT_WAIT && h.sure_waits_ > 0) return LKS_OK;
   if (kind < h.by_kind_.size()) ++h.by_kind_[kind];
+  if (h.target_kind_ != any_kind && kind != h.target_kind_) return LKS_OK;
   if (++h.passed_ != h.target_) return LKS_OK;
   std::lock_guard lock(h.mutex_);
   h.site_ = site ? site : "";
   h.injected_ = status_for(kind);
-  h.injected_kind_ = kind;
   h.fired_ = true;
   return status_for(kind);
 }

@@ -24,6 +24,8 @@ struct ParallelStyle {
 
 class TestHost {
  public:
+  static constexpr std::uint32_t any_kind = 0;
+
   TestHost();
   TestHost(const TestHost&) = delete;
   TestHost& operator=(const TestHost&) = delete;
@@ -34,14 +36,13 @@ class TestHost {
   void pretend(std::uint32_t major, std::uint32_t minor, std::uint32_t size);
   void extend(const void* next) { grown_.api.hdr.next = next; }
 
-  /// Counts from now on, and fails the k-th fault point; 0 fails none.
-  void fail_at(std::uint64_t k);
+  /// Counts from now on, and fails the k-th fault point, of all or of one kind; 0 fails none.
+  void fail_at(std::uint64_t k, std::uint32_t kind = any_kind);
   /// Fails no more; what has been counted and injected stays to be read.
   void disarm() { target_ = 0; }
   bool fired() const { return fired_; }
   std::string site() const;  // of the failed point
   lks_status injected() const { return injected_; }
-  std::uint32_t injected_kind() const { return injected_kind_; }
   std::uint64_t passed() const { return passed_; }
   std::uint64_t passed(std::uint32_t kind) const { return by_kind_[kind]; }
 
@@ -87,7 +88,7 @@ class TestHost {
   std::array<std::atomic<std::uint64_t>, 8> by_kind_{};
   std::atomic<bool> fired_{false};
   std::atomic<lks_status> injected_{LKS_OK};
-  std::atomic<std::uint32_t> injected_kind_{0};
+  std::atomic<std::uint32_t> target_kind_{any_kind};
   std::atomic<int> sure_waits_{0};
   std::string site_;
 };

@@ -56,7 +56,7 @@ void one_device(const RuntimeTarget& target) {
     Queue queue(s);
     for (std::size_t i = 0; i < 2 * samples.size(); ++i) {
       const std::size_t which = (i * (2 * t + 1) + t) % samples.size();
-      Description asked(samples[which], LKS_MODE_STRICT);
+      Description asked(samples[which], LKS_MODE_STRICT, s.info.min_alignment);
       check(query(s, asked), samples[which].name + " is refused while other threads work");
       const Kernel kernel(s, samples[which]);
       check_results(run_sample(s, queue, samples[which], kernel), expected[which],
@@ -142,7 +142,7 @@ void asks_without_locks(const RuntimeTarget& target) {
       if (s.api.timeline_query(queue.timeline(), &reached, &diag) != LKS_OK) has_failed = true;
       try {
         const Buffer small(s, 64);
-        Description asked(sample, LKS_MODE_STRICT);
+        Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
         query(s, asked);
         const Kernel prepared(s, product);
       } catch (const std::exception&) {

@@ -1,6 +1,7 @@
 #include "backends/vulkan/queue/queue.h"
 
 #include <algorithm>
+#include <thread>
 
 using namespace vulkan;
 
@@ -256,15 +257,23 @@ void lks_queue::release_held(Lock& lock) {
   }
 }
 
-// Waits until the device has come to `serial`: LKS_TIMEOUT where it has not in time. Without the lock meanwhile.
+// Waits until the device has come to `serial`: LKS_TIMEOUT where it has not in time, or where the wait failed and is to
+// be done again. Without the lock meanwhile.
 lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag) {
   const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial};
   VkResult result = VK_SUCCESS;
   lock.unlock();
   const lks_status status = guard(&diag, [&] {
+    VULKAN_FAULT_POINT(device.host, LKS_FAULT_WAIT, "vulkan.wait");
     result = device.vk.vkWaitSemaphores(device.handle, &info, patience);
     check(result, "vkWaitSemaphores", HOST_WHERE);
   });
+  if (result != VK_TIMEOUT && status != LKS_OK && status != LKS_DEVICE_LOST) {
+    // For lack of memory, say: the device works on. Whoever waits for the queue is told.
+    timeline.fail_a_wait(diag);
+    std::this_thread::sleep_for(std::chrono::nanoseconds(poll_ns));
+    result = VK_TIMEOUT;
+  }
   lock.lock();
   return result == VK_TIMEOUT ? lks_status{LKS_TIMEOUT} : status;
 }

@@ -24,7 +24,7 @@ lks_status LKS_CALL device_describe(lks_driver*, uint32_t ordinal, lks_device_in
   std::memset(&full, 0, sizeof full);
   full.status = LKS_OK;
   full.type = LKS_DEVICE_ACCELERATOR;
-  full.capabilities = LKS_CAP_INLINE_QUEUE;  // a set bit is a promise: see driver.h for each
+  full.capabilities = 0;  // a set bit is a promise: see driver.h for each
   full.math_modes = offered_modes;
   full.max_rank = LKS_MAX_RANK;
   full.compute_units = 1;

@@ -31,23 +31,24 @@ struct lks_buffer {
 
 // A counter that only grows, or fails. Queues have one; the host makes others and signals them itself.
 struct lks_timeline {
-  bool of_queue = false;
+  explicit lks_timeline(const lks_host_api& h, bool queues = false) : host(h), of_queue(queues) {}
+
+  // LKS_OK once `value` is reached, LKS_TIMEOUT, or the failure before it.
+  lks_status wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag);
+
+  // For the queue that the timeline belongs to.
+  void reach(std::uint64_t value);
+  void fail_at(std::uint64_t value, const lks_diag& why);
+  void recover(std::uint64_t newest);
+  bool has_failed();
+
+  const lks_host_api& host;
+  const bool of_queue;
   std::mutex mutex;
   std::condition_variable changed;
   std::uint64_t reached = 0;
   bool failed = false;
   lks_diag failure{};
-};
-
-// Commands of this queue are done when their call returns (LKS_CAP_INLINE_QUEUE). A queue of real hardware would record
-// them here, and a thread or an interrupt would advance the timeline.
-struct lks_queue {
-  lks_device& device;
-  lks_timeline timeline;
-
-  explicit lks_queue(lks_device& d) : device(d) { timeline.of_queue = true; }
-  // The command that has just been done takes the next value of the timeline.
-  std::uint64_t completed();
 };
 
 // A prepared kernel. Immutable: launches on several threads may share it.

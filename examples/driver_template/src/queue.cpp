@@ -1,90 +1,77 @@
-// Queues. This one does each command before it returns; a queue of hardware would record the command, return the
-// timeline's next value, and advance the timeline when the device is done. A command that fails late then fails the
-// timeline at its value, and what follows is skipped until queue_recover.
-#include <cstring>
+// The queue's thread, and what comes of a command: the timeline reaches its value, or fails there.
+#include "queue.h"
+
 #include <exception>
 #include <new>
 
 #include "float_environment.h"
-#include "objects.h"
-#include "table.h"
 
-lks_status LKS_CALL queue_create(lks_device* device, uint32_t, lks_queue** out, lks_timeline** timeline,
-                                 lks_diag* diag) {
-  auto* queue = new (std::nothrow) lks_queue(*device);
-  if (!queue) return fail(diag, LKS_OUT_OF_MEMORY, "no host memory for a queue");
-  *out = queue;
-  *timeline = &queue->timeline;
-  return LKS_OK;
+lks_queue::lks_queue(lks_device& d) : device(d), timeline(d.driver.host, true), thread_([this] { run(); }) {}
+
+lks_queue::~lks_queue() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
 }
 
-void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
+// Here: record the command, or hand it to the vendor's stream together with an event that tells when it is done.
+std::uint64_t lks_queue::enqueue(Work work) {
+  std::uint64_t value = 0;
+  {
+    std::lock_guard lock(mutex_);
+    commands_.push_back({newest_ + 1, std::move(work)});
+    value = ++newest_;
+  }
+  wake_.notify_all();
+  return value;
+}
 
-lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, uint32_t count, uint64_t* value,
-                                 lks_diag* diag) {
-  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_launch");
+// Commands after a failed one are skipped and leave quickly, so this waits for the one that runs. If none has failed
+// yet, it waits for all of them; a failure among them is not told any more.
+std::uint64_t lks_queue::recover() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return commands_.empty() && !running_; });
+  timeline.recover(newest_);
+  return newest_;
+}
+
+void lks_queue::run() {
   [[maybe_unused]] const FloatEnvironment environment;
-  for (uint32_t i = 0; i < count; ++i) {
-    const lks_launch& launch = launches[i];
-    if (const lks_status status = launch.kernel->check(launch, diag); status != LKS_OK) return status;
-    try {
-      launch.kernel->run(launch);
-    } catch (const std::bad_alloc&) {
-      return fail(diag, LKS_OUT_OF_MEMORY, "no host memory while a kernel ran");
-    } catch (const std::exception& e) {
-      return fail(diag, LKS_INTERNAL, "a kernel failed: %s", e.what());
-    }
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stop_ || !commands_.empty(); });
+    if (commands_.empty()) return;
+    running_ = true;
+    {
+      const Command next = std::move(commands_.front());
+      commands_.pop_front();
+      lock.unlock();
+      execute(next);
+    }  // what the command held is given back before the queue counts as idle
+    lock.lock();
+    running_ = false;
+    if (commands_.empty()) idle_.notify_all();
   }
-  *value = queue->completed();
-  return LKS_OK;
 }
 
-lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, uint64_t dst_offset, lks_buffer* src,
-                               uint64_t src_offset, uint64_t bytes, uint64_t* value, lks_diag* diag) {
-  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_copy");
-  std::memcpy(dst->memory + dst_offset, src->memory + src_offset, bytes);
-  *value = queue->completed();
-  return LKS_OK;
-}
-
-lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, uint64_t offset, const void* src, uint64_t bytes,
-                                uint64_t* value, lks_diag* diag) {
-  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_write");
-  std::memcpy(dst->memory + offset, src, bytes);
-  *value = queue->completed();
-  return LKS_OK;
-}
-
-lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, uint64_t offset, uint64_t bytes,
-                               uint64_t* value, lks_diag* diag) {
-  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_read");
-  std::memcpy(dst, src->memory + offset, bytes);
-  *value = queue->completed();
-  return LKS_OK;
-}
-
-lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
-                               uint32_t pattern_bytes, uint64_t* value, lks_diag* diag) {
-  FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_fill");
-  for (uint64_t at = 0; at < bytes; at += pattern_bytes) {
-    std::memcpy(dst->memory + offset + at, &pattern, pattern_bytes);  // the low bytes: little-endian
+// Without the lock: commands may be enqueued meanwhile.
+void lks_queue::execute(const Command& command) {
+  if (timeline.has_failed()) return;  // skipped
+  lks_diag diag{};
+  lks_status status = LKS_OK;
+  try {
+    status = command.work(&diag);
+  } catch (const std::bad_alloc&) {
+    status = fail(&diag, LKS_OUT_OF_MEMORY, "no host memory while a command ran");
+  } catch (const std::exception& e) {
+    status = fail(&diag, LKS_INTERNAL, "a command failed: %s", e.what());
   }
-  *value = queue->completed();
-  return LKS_OK;
-}
-
-// As commands are done at once, the queue waits at once.
-lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag) {
-  FAULT_POINT(queue->device.driver.host, LKS_FAULT_WAIT, "template.queue_wait");
-  return timeline_wait(timeline, value, ~uint64_t{0}, diag);
-}
-
-lks_status LKS_CALL queue_flush(lks_queue*, lks_diag*) { return LKS_OK; }
-
-// A command of this queue fails in its own call, so the queue itself never does. A queue of hardware would wait here
-// until nothing of it is on the device any more, and let its timeline stand at *last as if all had been done.
-lks_status LKS_CALL queue_recover(lks_queue* queue, uint64_t* last, lks_diag*) {
-  std::lock_guard lock(queue->timeline.mutex);
-  *last = queue->timeline.reached;
-  return LKS_OK;
+  if (status == LKS_OK) {
+    timeline.reach(command.value);
+  } else {
+    timeline.fail_at(command.value, diag);
+  }
 }

@@ -1,19 +1,9 @@
-// Timelines: how the host knows what is done.
+// Timelines: how the host knows what is done. Any thread may ask, wait or signal, so each has a lock of its own.
 #include <chrono>
 #include <new>
 
 #include "objects.h"
 #include "table.h"
-
-std::uint64_t lks_queue::completed() {
-  std::uint64_t value = 0;
-  {
-    std::lock_guard lock(timeline.mutex);
-    value = ++timeline.reached;
-  }
-  timeline.changed.notify_all();
-  return value;
-}
 
 namespace {
 
@@ -27,8 +17,53 @@ lks_status tell(const lks_diag& failure, lks_diag* diag) {
 
 }  // namespace
 
-lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* diag) {
-  *out = new (std::nothrow) lks_timeline;
+lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
+  std::unique_lock lock(mutex);
+  const auto settled = [&] { return reached >= value || failed; };
+  // More than a century is for ever: beyond that the clock would overflow.
+  if (timeout_ns > std::uint64_t{1} << 61) {
+    changed.wait(lock, settled);
+  } else if (!changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
+    return fail(diag, LKS_TIMEOUT, "the timeline is at %llu, %llu was waited for",
+                static_cast<unsigned long long>(reached), static_cast<unsigned long long>(value));
+  }
+  return reached >= value ? LKS_OK : tell(failure, diag);
+}
+
+void lks_timeline::reach(std::uint64_t value) {
+  {
+    std::lock_guard lock(mutex);
+    reached = value;
+  }
+  changed.notify_all();
+}
+
+void lks_timeline::fail_at(std::uint64_t value, const lks_diag& why) {
+  {
+    std::lock_guard lock(mutex);
+    failed = true;
+    failure = why;
+    failure.value = value;
+  }
+  changed.notify_all();
+}
+
+void lks_timeline::recover(std::uint64_t newest) {
+  {
+    std::lock_guard lock(mutex);
+    failed = false;
+    reached = newest;
+  }
+  changed.notify_all();
+}
+
+bool lks_timeline::has_failed() {
+  std::lock_guard lock(mutex);
+  return failed;
+}
+
+lks_status LKS_CALL timeline_create(lks_device* device, lks_timeline** out, lks_diag* diag) {
+  *out = new (std::nothrow) lks_timeline(device->driver.host);
   return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, "no host memory for a timeline");
 }
 
@@ -37,22 +72,14 @@ void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
 lks_status LKS_CALL timeline_query(lks_timeline* timeline, uint64_t* reached, lks_diag* diag) {
   std::lock_guard lock(timeline->mutex);
   *reached = timeline->reached;
-  if (!timeline->failed) return LKS_OK;
-  return tell(timeline->failure, diag);
+  return timeline->failed ? tell(timeline->failure, diag) : LKS_OK;
 }
 
+// The fault point is for the native wait that would stand here. A wait that fails itself leaves diag.value at 0, as
+// fail() does, and the timeline as it is: the host may wait again.
 lks_status LKS_CALL timeline_wait(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag) {
-  std::unique_lock lock(timeline->mutex);
-  const auto settled = [&] { return timeline->reached >= value || timeline->failed; };
-  // More than a century is for ever: beyond that the clock would overflow.
-  if (timeout_ns > std::uint64_t{1} << 61) {
-    timeline->changed.wait(lock, settled);
-  } else if (!timeline->changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
-    return fail(diag, LKS_TIMEOUT, "the timeline is at %llu, %llu was waited for",
-                static_cast<unsigned long long>(timeline->reached), static_cast<unsigned long long>(value));
-  }
-  if (timeline->reached >= value) return LKS_OK;
-  return tell(timeline->failure, diag);
+  FAULT_POINT(timeline->host, LKS_FAULT_WAIT, "template.timeline_wait");
+  return timeline->wait(value, timeout_ns, diag);
 }
 
 lks_status LKS_CALL timeline_signal(lks_timeline* timeline, uint64_t value, const lks_diag* failure, lks_diag* diag) {

@@ -1,0 +1,57 @@
+// What the host does for kernels that take only dense operands, aligned as buffers are.
+#include <gtest/gtest.h>
+
+#include "lockstep/lockstep.h"
+#include "runtime/device_state.h"
+
+namespace lockstep {
+namespace {
+
+class Alignment : public testing::Test {
+ protected:
+  static Device least() {
+    static const DriverRecord record = load_driver(LEAST_DRIVER);
+    EXPECT_TRUE(record.ready) << record.text;
+    return Device(record.name + ":0");
+  }
+  // How many operands the host copied for the call.
+  template <class Call>
+  static std::uint64_t copies_for(Call&& call) {
+    std::atomic<std::uint64_t>& copies = least().state().counters.layout_copies;
+    const std::uint64_t before = copies;
+    call();
+    return copies - before;
+  }
+
+  const DeviceScope scope{least()};
+  const Tensor x = iota(100, DType::f32);
+};
+
+TEST_F(Alignment, AnOddBeginningIsCopied) {
+  EXPECT_EQ(copies_for([&] { EXPECT_EQ(sum(slice(x, {{0, 1, 4}})).item<float>(), 6.0f); }), 1u);
+  EXPECT_EQ(copies_for([&] {
+              EXPECT_EQ((slice(x, {{0, 1, 4}}) + slice(x, {{0, 2, 5}})).to_vector<float>()[2], 7.0f);
+            }),
+            2u);
+}
+
+TEST_F(Alignment, WhatIsAlignedStaysWhereItIs) {
+  EXPECT_EQ(copies_for([&] { EXPECT_EQ(sum(slice(x, {{0, 16, 18}})).item<float>(), 33.0f); }), 0u);
+  EXPECT_EQ(copies_for([&] { EXPECT_EQ(sum(x).item<float>(), 4950.0f); }), 0u);
+}
+
+TEST_F(Alignment, PartsOfResultsAreWrittenWhereTheyAre) {
+  EXPECT_EQ(copies_for([&] { EXPECT_EQ(concat({slice(x, {{0, 3, 5}}), x}, 0).to_vector<float>()[2], 0.0f); }), 0u);
+}
+
+TEST_F(Alignment, VariablesAreUpdatedWhereTheyAre) {
+  const Variable v(slice(x, {{0, 1, 4}}));
+  optim::Optimizer optimizer(optim::Sgd{.learning_rate = 1});
+  const Variable variables[] = {v};
+  const Tensor gradients[] = {ones({3})};
+  EXPECT_EQ(copies_for([&] { optimizer.apply(gradients, variables); }), 0u);
+  EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{0, 1, 2}));
+}
+
+}  // namespace
+}  // namespace lockstep

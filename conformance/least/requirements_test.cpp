@@ -1,0 +1,120 @@
+// docs/driver_requirements.md against the suite: a driver that takes no more than its tables passes, and was asked for
+// all that they hold. `Page` runs a part; `WholePage` everything, and with LOCKSTEP_WRITE_REQUIREMENTS=FILE writes the
+// page anew to FILE, from what a driver without limits was asked.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+
+#include "conformance/least/requirements.h"
+
+#define GRADIENT_SUITES "gradient,second_gradient,special_gradient,audit,trajectory"
+#define FORWARD_SUITES "forward,refusal,beside,repeat,sizes,numbers,instructions,sweep,probe,vectors"
+#define RUNTIME_SUITES "memory,queue,copy,abi,threads,fault"
+
+namespace least {
+namespace {
+
+const std::string record_path = testing::TempDir() + "driver_requirements.record";
+
+Requirements page() {
+  std::ifstream file(REQUIREMENTS_PAGE);
+  return read_requirements(file);
+}
+
+// Runs the suite on the driver, with options of its own, and expects that it passes.
+void expect_pass(const std::string& driver_options, const std::string& arguments) {
+  const std::string command =
+      driver_options + " " LOCKSTEP_CLI " conformance --driver " LEAST_DRIVER " --timeout 200 " + arguments + " 2>&1";
+  std::FILE* pipe = popen(command.c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  std::string output;
+  char text[4096];
+  while (const std::size_t n = std::fread(text, 1, sizeof text, pipe)) output.append(text, n);
+  const int status = pclose(pipe);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+      << command << "\n"
+      << output << "where a case asks more than the page says, it is to be written anew: see this file's head";
+}
+
+std::string limits(const std::string& profile) {
+  return "LOCKSTEP_LEAST_REQUIREMENTS=" REQUIREMENTS_PAGE " LOCKSTEP_LEAST_PROFILE=" + profile;
+}
+
+// Runs all of `core`, or what `train` has besides, and gives what the required cases asked: those of the dtypes that a
+// driver must have, and the core of kernels. Of a pair of calls the first may be refused, so pairs ask for nothing.
+Demand asked_by(const std::string& profile, const std::string& driver_options) {
+  const bool is_core = profile == "core";
+  const std::string arguments = "--profile " + profile,
+                    record = driver_options + " LOCKSTEP_LEAST_RECORD=" + record_path;
+  const std::string suites = is_core ? " --suite " FORWARD_SUITES : " --suite " GRADIENT_SUITES;
+  std::remove(record_path.c_str());
+  for (const char* dtype : {"f32", "i32", "bool"}) {
+    if (!is_core && dtype != std::string("f32")) continue;  // which alone has gradients
+    expect_pass(record, arguments + suites + " --dtype " + dtype);
+  }
+  for (const char* dtype : {"f64", "f16", "bf16", "i8", "u8", "i64"}) {
+    const bool is_float = std::string(dtype).find('f') != std::string::npos;
+    if (is_core || is_float) expect_pass(driver_options, arguments + suites + " --dtype " + dtype);
+  }
+  if (is_core) {
+    expect_pass(driver_options, arguments + " --suite pair," RUNTIME_SUITES);
+    expect_pass(record + " LOCKSTEP_LEAST_QUERIES=1", arguments + " --case abi/core_is_offered");
+  }
+  std::ifstream file(record_path);
+  return read_record(file);
+}
+
+TEST(Page, HasWhatAPartOfTheSuiteAsks) {
+  expect_pass(limits("core"), "--profile core --shard 7/40");
+  expect_pass(limits("train"), "--profile train --suite gradient,trajectory --dtype f32 --shard 3/60");
+}
+
+// Where a driver does not have to take more, the suite must not be content with less.
+TEST(Page, IsNotLongerThanNeeded) {
+  for (const char* without : {"instruction|ADD|f32", "kernel|SUM|f32 → f32|8", "kernel|COPY|i32 → i32|0"}) {
+    const std::string command = limits("core") + " LOCKSTEP_LEAST_WITHOUT='" + without +
+                                "' " LOCKSTEP_CLI " conformance --driver " LEAST_DRIVER
+                                " --profile core --suite forward,abi --fail-fast >/dev/null 2>&1";
+    const int status = std::system(command.c_str());
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << command;
+  }
+}
+
+TEST(Page, IsReadAsItWasWritten) {
+  std::ifstream file(REQUIREMENTS_PAGE);
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::istringstream once(text);
+  EXPECT_EQ(with_requirements(once, page()), text);
+  EXPECT_FALSE(page().core.kernels.empty());
+}
+
+TEST(WholePage, IsWhatTheSuiteAsks) {
+  if (const char* path = std::getenv("LOCKSTEP_WRITE_REQUIREMENTS")) {
+    // Where a device has no arithmetic in f64, the host counts (iota) itself.
+    const std::string without = "LOCKSTEP_LEAST_WITHOUT='instruction|ADD|f64'";
+    Requirements asked{asked_by("core", without), asked_by("train", without)};
+    asked.train.add(asked.core);
+    std::ifstream old(REQUIREMENTS_PAGE);
+    const std::string text = with_requirements(old, asked);
+    std::ofstream(path) << text;
+    return;
+  }
+  const Requirements told = page();
+  Requirements asked{asked_by("core", limits("core")), asked_by("train", limits("train"))};
+  asked.train.add(asked.core);
+  // Never more: the driver refuses that.
+  constexpr const char* mend =
+      "no case asks for it any more; LOCKSTEP_WRITE_REQUIREMENTS=docs/driver_requirements.md requirements_test "
+      "--gtest_filter=WholePage.* writes the page anew";
+  EXPECT_EQ(asked.core.lacks(told.core).text, "") << mend;
+  EXPECT_EQ(asked.train.lacks(told.train).text, "") << mend;
+}
+
+}  // namespace
+}  // namespace least
