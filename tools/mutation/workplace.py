@@ -32,7 +32,7 @@ def run(command, **options):
 
 
 def ninja(*arguments):
-    result = run(["ninja", "-C", str(WORK), *arguments])
+    result = run(["ninja", "-C", str(WORK), f"-j{os.cpu_count() or 1}", *arguments])
     if result.returncode:
         raise BuildFailed(result.stdout[-4000:])
     return result.stdout
