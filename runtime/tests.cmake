@@ -7,6 +7,7 @@ lockstep_test(shape_test shape_test.cpp)
 lockstep_test(pool_test memory/pool_test.cpp)
 lockstep_test(memory_report_test memory/memory_report_test.cpp)
 lockstep_test(driver_status_test driver_status_test.cpp)
+lockstep_test(print_test print_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)
 
 lockstep_test(fork_test fork_test.cpp)
