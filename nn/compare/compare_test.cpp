@@ -277,5 +277,16 @@ TEST(Expectations, OfASumCountItsTerms) {
   EXPECT_NEAR(static_cast<double>(e.allowed[0][0]), worst_case * 3 / std::sqrt(300), 1e-7);
 }
 
+TEST(Expectations, TheElementWithTheMostTermsCounts) {
+  const DeviceScope scope(reference);
+  for (const std::vector<std::int64_t>& rows :
+       {std::vector<std::int64_t>{0, 0, 0, 1, 2}, {0, 1, 1, 1, 2}, {0, 1, 2, 2, 2}}) {
+    CallRecorder recorder;
+    scatter_add(full({5}, 0.25), Tensor(rows, {5}), 3);
+    recorder.stop();
+    EXPECT_EQ(count_terms(*recorder.calls.back()), 3) << "three go to row " << rows[2];
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
