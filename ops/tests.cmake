@@ -5,6 +5,7 @@ endif()
 
 lockstep_test(scalar_accuracy_test scalar/scalar_accuracy_test.cpp)
 lockstep_test(scalar_program_test scalar/scalar_program_test.cpp)
+lockstep_test(call_error_test call_error_test.cpp)
 lockstep_test(number_test number_test.cpp)
 lockstep_test(ops_test ops_test.cpp)
 lockstep_test(short_floats_test short_floats_test.cpp)

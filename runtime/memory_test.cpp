@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <thread>
@@ -10,6 +11,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
+#include "runtime/device_state.h"
 
 namespace lockstep {
 namespace {
@@ -85,14 +87,39 @@ TEST_F(MemoryTest, ImpossibleSizesAreToldApart) {
   EXPECT_THROW(zeros({std::int64_t{1} << 40, std::int64_t{1} << 40}), ShapeError);
 }
 
-TEST_F(MemoryTest, PoisonShowsUnsetMemory) {
+TEST_F(MemoryTest, PoisonFillsMemoryThatIsNotSet) {
+  DeviceState& state = device.state();
+  const auto contents = [&](Block& block) {
+    std::vector<float> floats(16);
+    state.queue().read(floats.data(), block, 0, 64, {.op = "read"});
+    return floats;
+  };
+  const auto is_nan = [](float x) { return std::isnan(x); };
+  const auto is_one = [](float x) { return x == 1.0f; };
+  const auto set_to_one = [&](Block& block) { state.queue().fill(block, 0, 64, 0x3f800000, 4, {.op = "fill"}); };
+
+  BlockRef block = state.allocator().allocate(64, {});
+  const Block* const place = block.get();
+  set_to_one(*block);
+  block = BlockRef();
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_TRUE(std::ranges::all_of(contents(*block), is_one)) << "without poison memory comes as it was left";
+
+  block = BlockRef();
   set_memory_poison(device, true);
-  const Tensor a = ones({100});
-  EXPECT_EQ(a.to_vector<float>()[50], 1.0f);  // what is set is right
-  // Freed memory holds NaN: a view that outlived its tensor would show it.
-  std::vector<float> stale;
-  { stale = (a + 1.0f).to_vector<float>(); }
-  EXPECT_EQ(stale[0], 2.0f);
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_TRUE(std::ranges::all_of(contents(*block), is_nan)) << "new memory";
+
+  set_to_one(*block);
+  block = BlockRef();
+  set_memory_poison(device, false);
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_TRUE(std::ranges::all_of(contents(*block), is_nan)) << "memory that was given back";
+  set_memory_poison(device, true);
+  EXPECT_EQ(ones({100}).to_vector<float>()[50], 1.0f) << "what is set is right";
 }
 
 TEST_F(MemoryTest, SteadyTrainingAsksTheDriverForNothing) {

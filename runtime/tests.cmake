@@ -8,6 +8,7 @@ lockstep_test(pool_test memory/pool_test.cpp)
 lockstep_test(memory_report_test memory/memory_report_test.cpp)
 lockstep_test(driver_status_test driver_status_test.cpp)
 lockstep_test(print_test print_test.cpp)
+lockstep_test(host_api_test host_api_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)
 
 lockstep_test(fork_test fork_test.cpp)
