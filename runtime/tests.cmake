@@ -5,10 +5,16 @@ endif()
 
 lockstep_test(shape_test shape_test.cpp)
 lockstep_test(pool_test memory/pool_test.cpp)
-lockstep_test(memory_report_test memory/memory_report_test.cpp)
-lockstep_test(driver_status_test driver_status_test.cpp)
-lockstep_test(print_test print_test.cpp)
-lockstep_test(host_api_test host_api_test.cpp)
+# What needs no driver of its own.
+lockstep_test(runtime_parts_test
+  driver_status_test.cpp
+  element_test.cpp
+  host_api_test.cpp
+  memory/memory_report_test.cpp
+  options_test.cpp
+  print_test.cpp
+  sha256_test.cpp
+  tensor_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)
 
 lockstep_test(fork_test fork_test.cpp)
