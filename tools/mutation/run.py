@@ -26,13 +26,13 @@ import sys
 
 import faults as by_hand
 import rules
+from reach import Reach
 from suite import TIERS, Suite, tests_up_to
 from table import HEAD, Table, row
-from workplace import LIBRARIES, ROOT, BuildFailed, Place, Source, build, configure
+from workplace import INTERNAL, ROOT, SHARED, BuildFailed, Place, Source, build, configure
 
 FOLDERS = ("runtime", "ops", "autodiff", "nn")
 SURVIVORS = pathlib.Path(__file__).with_name("survivors.md")
-INTERNAL, SHARED = LIBRARIES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Judge:
         if not faulty or not place.link(source, faulty, INTERNAL):
             return Verdict("refused")
         linked_for_programs = False
-        for test in self.suite.in_order(fault.file):
+        for test in self.suite.in_order(source):
             if test.tier != "fast" and not linked_for_programs:
                 linked_for_programs = place.link(source, faulty, SHARED)
             ok, output = test.run(place)
@@ -170,7 +170,7 @@ def prepared(options):
     configure()
     build([t.name for t in tests_up_to("fast")] if options.tests == "fast" else None)
     tests = tests_up_to(options.tests)
-    judge = Judge(Suite(tests), options.jobs)
+    judge = Judge(Suite(tests, Reach()), options.jobs)
     judge.measure([t for t in tests if t.tier == "fast"], options.jobs)
     return judge
 

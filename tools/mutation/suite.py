@@ -79,8 +79,8 @@ def tests_up_to(tier):
 class Suite:
     """Knows how long each test takes, and which ones killed the faults of which file: those are asked first the next time."""
 
-    def __init__(self, tests):
-        self.tests, self.lock = tests, threading.Lock()
+    def __init__(self, tests, reach):
+        self.tests, self.reach, self.lock = tests, reach, threading.Lock()
         self.path = WORK / "history.json"
         self.kills = json.loads(self.path.read_text()) if self.path.exists() else {}
 
@@ -92,8 +92,12 @@ class Suite:
             raise RuntimeError(f"{test.name} fails without any fault:\n{output}")
         test.seconds = time.monotonic() - start
 
-    def in_order(self, file):
+    def can_notice(self, test, source):
+        return test.tier != "fast" or source.object in self.reach.of(test.command[0])
+
+    def in_order(self, source):
         """Cheap tests first, and cheaper than they are those which are near the file or noticed its faults before."""
+        file = source.file
         folder, stem = file.split("/")[0], file.split("/")[-1].removesuffix(".cpp")
         kills = self.kills.get(file, {})
         near = {name for other, names in self.kills.items() if other.startswith(folder + "/") for name in names}
@@ -102,7 +106,7 @@ class Suite:
             likely = 8 if test.name.startswith(stem) else 3 if test.name in near else 2 if f"/{folder}" in test.folder else 1
             return TIERS.index(test.tier), (test.seconds or 60.0) / likely / (1 + 4 * kills.get(test.name, 0))
 
-        return sorted(self.tests, key=cost)
+        return sorted((t for t in self.tests if self.can_notice(t, source)), key=cost)
 
     def note(self, file, test):
         with self.lock:

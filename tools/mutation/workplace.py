@@ -19,8 +19,9 @@ CONFIGURATION = {
     "LOCKSTEP_EXAMPLES": "OFF", "LOCKSTEP_INTERNAL_SHARED": "ON", "CMAKE_EXE_LINKER_FLAGS": "-Wl,--enable-new-dtags",
     "CMAKE_SHARED_LINKER_FLAGS": "-Wl,--enable-new-dtags",
 }
-# What tests of internals see, and what the command line sees.
-LIBRARIES = {"lib/liblockstep_internal.so": "bin/liblockstep_internal.so", "lib/liblockstep.so.0.1.0": "lib/liblockstep.so.0"}
+# What tests of internals see, and what the command line sees; and where they lie in a place.
+INTERNAL, SHARED = "lib/liblockstep_internal.so", "lib/liblockstep.so.0.1.0"
+LIBRARIES = {INTERNAL: "bin/liblockstep_internal.so", SHARED: "lib/liblockstep.so.0"}
 
 
 class BuildFailed(Exception):
