@@ -232,6 +232,15 @@ class ProgressTest : public PrintTest {
   }
 };
 
+TEST_F(ProgressTest, WithoutATerminalItIsNeverTimeToRedraw) {
+  for (Verbose verbose : {Verbose::bar, Verbose::line, Verbose::silent}) {
+    const Progress progress(verbose, device, 1, 1, 4);
+    EXPECT_FALSE(progress.due());
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    EXPECT_FALSE(progress.due());
+  }
+}
+
 TEST_F(ProgressTest, WithoutATerminalABarIsOneLinePerEpoch) {
   const std::string text = printed(Verbose::bar);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;

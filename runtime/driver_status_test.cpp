@@ -58,6 +58,16 @@ TEST(DriverFailures, CarryWhatTheDriverSays) {
                               "  driver queue.cpp:12\n"
                               "  where  called at driver_status_test.cpp:" +
                                   std::to_string(here.line()) + "\n  fix    cool it");
+  // Texts of one letter are texts.
+  std::snprintf(diag.what, sizeof diag.what, "a");
+  std::snprintf(diag.native_name, sizeof diag.native_name, "b");
+  std::snprintf(diag.where, sizeof diag.where, "c");
+  std::snprintf(diag.hint, sizeof diag.hint, "d");
+  expect_failure<DeviceError>(LKS_DEVICE_LOST, diag, {"add"},
+                              "DeviceError[LS3004] add: the driver of toy:0 reports: device lost: a\n"
+                              "  native b\n"
+                              "  driver c\n"
+                              "  fix    d");
   diag = empty_diag();
   diag.reason = LKS_REASON_INDEX;
   std::snprintf(diag.what, sizeof diag.what, "index 7 is outside of 5 rows");

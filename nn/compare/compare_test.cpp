@@ -129,6 +129,20 @@ TEST(Compare, AToleranceInUlpDecidesInstead) {
   EXPECT_TRUE(loose.first_difference);
 }
 
+TEST(Compare, OfElementsThatAreEquallyWrongTheFirstIsShown) {
+  OpDef def = pointwise_op("compare_test::negated", [](Expr x) { return -x; });
+  def.kernels["reference"] = [](const OpDef::HostKernelCall& c) {
+    for (std::int64_t i = 0; i < c.input_specs[0].shape.size(); ++i)
+      static_cast<float*>(c.outputs[0])[i] =
+          i == 5 || i == 20 || i == 40 ? NAN : -static_cast<const float*>(c.inputs[0])[i];
+  };
+  static const OpDef& op = register_op(std::move(def));
+  const Comparison r = compare_with([](const Tensor& x) { return call_op(op, x); });
+  ASSERT_TRUE(r.diverges());
+  EXPECT_EQ(r.culprits.front().differing, 3);
+  EXPECT_EQ(r.culprits.front().worst.index, (std::vector<std::int64_t>{0, 5}));
+}
+
 TEST(Compare, AnUnexpectedNaNIsADivergence) {
   OpDef def = pointwise_op("compare_test::plus_one", [](Expr x) { return x + 1.0; });
   def.kernels["reference"] = [](const OpDef::HostKernelCall& c) {
