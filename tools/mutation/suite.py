@@ -1,13 +1,14 @@
 """The tests that are asked about a fault: which, in what order, and how one is run so that no fault can harm the machine."""
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
 import threading
 import time
 
-from workplace import WORK, described_tests
+from workplace import INTERNAL, WORK, described_tests
 
 TIERS = ("fast", "usual", "full")  # what takes seconds; what else `./run_tests` runs; what only `./run_tests --full` runs
 # Tests of the build, not of the code; other levels of the processor; drivers broken on purpose, which take hours.
@@ -76,21 +77,41 @@ def tests_up_to(tier):
     return [t for t in tests if TIERS.index(t.tier) <= TIERS.index(tier)]
 
 
+def stored(path):
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def store(path, values):
+    path.write_text(json.dumps(values, indent=1))
+
+
+def built_at(test):
+    """When what the test runs was built: its program, the library, and the drivers."""
+    files = [pathlib.Path(test.command[0]), WORK / INTERNAL, *(WORK / "lib").glob("lockstep*/*.so")]
+    return max(file.stat().st_mtime for file in files)
+
+
 class Suite:
     """Knows how long each test takes, and which ones killed the faults of which file: those are asked first the next time."""
 
     def __init__(self, tests, reach):
         self.tests, self.reach, self.lock = tests, reach, threading.Lock()
-        self.path = WORK / "history.json"
-        self.kills = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.kills_path, self.measures_path = WORK / "kills.json", WORK / "measures.json"
+        self.kills, self.measures = stored(self.kills_path), stored(self.measures_path)
 
     def measure(self, test, place):
         """A test must pass without a fault; how long it takes then is its measure. The place holds the sound library."""
+        built = built_at(test)
+        if self.measures.get(test.name, [0])[0] == built:
+            test.seconds = self.measures[test.name][1]
+            return
         start = time.monotonic()
         ok, output = test.run(place)
         if not ok:
             raise RuntimeError(f"{test.name} fails without any fault:\n{output}")
         test.seconds = time.monotonic() - start
+        self.measures[test.name] = [built, test.seconds]
+        store(self.measures_path, self.measures)
 
     def can_notice(self, test, source):
         return test.tier != "fast" or source.object in self.reach.of(test.command[0])
@@ -112,4 +133,4 @@ class Suite:
         with self.lock:
             of_file = self.kills.setdefault(file, {})
             of_file[test.name] = of_file.get(test.name, 0) + 1
-            self.path.write_text(json.dumps(self.kills, indent=1))
+            store(self.kills_path, self.kills)
