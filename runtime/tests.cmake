@@ -10,6 +10,7 @@ lockstep_test(runtime_parts_test
   driver_status_test.cpp
   element_test.cpp
   host_api_test.cpp
+  kernel_cache_test.cpp
   memory/memory_report_test.cpp
   options_test.cpp
   print_test.cpp
