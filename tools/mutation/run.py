@@ -28,7 +28,7 @@ import faults as by_hand
 import rules
 from reach import Reach
 from suite import TIERS, Suite, tests_up_to
-from table import HEAD, Table, row
+from table import HEAD, Table, row, totals
 from workplace import INTERNAL, ROOT, SHARED, BuildFailed, Place, Source, build, configure
 
 FOLDERS = ("runtime", "ops", "autodiff", "nn")
@@ -163,8 +163,9 @@ def parsed():
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="faults that are judged at the same time")
     parser.add_argument("--table", type=pathlib.Path,
                         help="a Markdown file with every fault and what became of it; faults that it has already are not judged again")
+    parser.add_argument("--totals", type=pathlib.Path, nargs="+", metavar="TABLE", help="counts what such files hold, and does nothing else")
     options = parser.parse_args()
-    if not (options.files or options.sample or options.hand or options.fault):
+    if not (options.files or options.sample or options.hand or options.fault or options.totals):
         parser.error("name a file, --sample, --hand or --fault")
     return options
 
@@ -180,6 +181,9 @@ def prepared(options):
 
 def main():
     options = parsed()
+    if options.totals:
+        print(totals(options.totals, explained()))
+        return 0
     table, known = Table(options.table), explained()
     todo = chosen(options)
     skipped = [f for f in todo if f.name in known and not options.fault]
