@@ -16,7 +16,7 @@ LEFT_OUT = re.compile(r"^(driver_ops_test|vulkan_.*|.*_v[234]|install_and_find_p
                       r"mutants_(honest|\d))$")
 # A fault may ask for memory or write to a file without end.
 LIMITS = f"ulimit -c 0; ulimit -f {4 << 20}; ulimit -v {{kilobytes}}; exec \"$@\""
-SECONDS_AT_MOST = {"fast": 120, "usual": 1200, "full": 3600}
+SECONDS_AT_MOST = {"fast": 600, "usual": 1200, "full": 3600}
 
 
 def memory_limit():
