@@ -3,6 +3,7 @@
 Tests are linked to a shared object here. So a fault costs one compilation and one link, and the faulty library is put before the
 sound one by LD_LIBRARY_PATH; several faults can be judged side by side. Your files are only read.
 """
+import atexit
 import json
 import os
 import pathlib
@@ -45,6 +46,8 @@ def described_tests():
 
 def configure():
     options = [f"-D{name}={value}" for name, value in CONFIGURATION.items()]
+    if (WORK / "build.ninja").exists():
+        return  # ninja asks cmake again where it must
     result = run(["cmake", "-G", "Ninja", "-S", str(ROOT), "-B", str(WORK), *options])
     if result.returncode:
         raise BuildFailed(result.stdout[-4000:])
@@ -94,8 +97,8 @@ class Place:
     """A folder with what one faulty library needs, laid out as a build is: drivers are found from where the library lies."""
 
     def __init__(self, number):
-        self.folder = WORK / f"place_{number}"
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder = WORK / "places" / f"{os.getpid()}_{number}"  # two runs may go on at the same time
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         for name in ("bin", "lib", "tmp", "cache", "source"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "lib" / "lockstep").symlink_to(WORK / "lib" / "lockstep")
