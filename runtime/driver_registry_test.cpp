@@ -7,6 +7,7 @@
 
 #include "lockstep/lockstep.h"
 #include "nn/test_files.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
@@ -116,6 +117,25 @@ TEST_F(Registry, TheDefaultDeviceIsTheCpu) {
   add("loud.100000.gpu.0.usable");
   search();
   EXPECT_EQ(DriverRegistry::instance().first_available().name(), is_listed("cpu:0") ? "cpu:0" : "loud:0");
+}
+
+TEST_F(Registry, WithoutACpuItIsTheFirstThatWorks) {
+  for (const char* name : {"cpu", "reference", "vulkan"}) add(std::string(name) + ".1000000.cpu.0.off");
+  search();
+  const auto choose_first = [] { DriverRegistry::instance().first_available(); };
+  const std::string text = error_text(choose_first);
+  EXPECT_TRUE(text.starts_with("DeviceError[LS3003] device: no driver offers a device\n  looked \n    /")) << text;
+  EXPECT_NE(text.find("liblockstep_driver_listed.reference.1000000.cpu.0.off.so: ready: \n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find(": superseded: usable, but liblockstep_driver_listed.reference."), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with("\n  fix    set LOCKSTEP_DRIVER_PATH to the folder that holds liblockstep_driver_*.so"))
+      << text;
+  EXPECT_EQ(error_text([] { best_device(); }), text);
+  add("quiet.100001.gpu.0.usable");
+  add("loud.100002.gpu.0.usable");
+  add("off.100003.gpu.0.off");
+  search();
+  EXPECT_EQ(DriverRegistry::instance().first_available().name(), "loud:0");
 }
 
 TEST_F(Registry, UnknownDevicesNameTheDriverThatWouldOfferThem) {
