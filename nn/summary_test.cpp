@@ -13,6 +13,7 @@
 
 #include "lockstep/lockstep.h"
 #include "nn/progress.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep::nn {
 namespace {
@@ -99,6 +100,15 @@ TEST_F(PrintTest, SummaryAddsUpWhatTrainingTakes) {
   EXPECT_NE(model.summary(16).find("training    about 1.95 KiB at batch 16:"), std::string::npos) << model.summary(16);
   model.compile({.optimizer = optim::Sgd{.momentum = 0.9}, .loss = losses::MeanSquaredError{}});
   EXPECT_NE(model.summary(16).find("training    about 2.15 KiB at batch 16:"), std::string::npos) << model.summary(16);
+}
+
+TEST_F(PrintTest, SummaryTakesBatchesOfOneOrMore) {
+  Model model(Dense{.units = 1, .use_bias = false});
+  model.build({1});
+  EXPECT_NE(model.summary(1).find(" at batch 1:"), std::string::npos) << model.summary(1);
+  EXPECT_EQ(
+      error_text([&] { model.summary(0); }),
+      "ShapeError[LS2007] summary: batch is 0\n  where  called at summary_test.cpp:N\n  fix    batches are 1 or more");
 }
 
 TEST_F(PrintTest, SummaryOfALayerThatIsNoSequence) {
