@@ -4,7 +4,7 @@ if(NOT LOCKSTEP_TESTS)
 endif()
 
 lockstep_test(compare_test compare/compare_test.cpp)
-lockstep_test(describe_test compare/describe_test.cpp)
+lockstep_test(compare_parts_test compare/describe_test.cpp compare/difference_test.cpp)
 lockstep_test(dataset_test data/dataset_test.cpp)
 lockstep_test(fault_test fault_test.cpp)
 lockstep_test(fit_test fit_test.cpp)
