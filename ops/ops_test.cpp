@@ -129,6 +129,21 @@ TEST(Conv2d, SamePaddingKeepsTheExtentAtStrideOne) {
   EXPECT_THROW(conv2d(x, w, {.groups = 0}), ShapeError);
 }
 
+TEST(Relu, IsZeroWithoutASignUpToZeroAndHasNoSlopeThere) {
+  for (const DeviceInfo& device : devices()) {
+    if (!device.available) continue;
+    const DeviceScope scope(Device(device.id));
+    const Tensor x({-0.0f, 0.0f, -2.0f, 2.0f});
+    GradientTape tape;
+    tape.watch(x);
+    const Tensor y = relu(x);
+    const std::vector<float> values = y.to_vector<float>(), slopes = tape.gradient(sum(y), x).to_vector<float>();
+    EXPECT_EQ(values, (std::vector<float>{0, 0, 0, 2})) << device.id;
+    for (float v : values) EXPECT_FALSE(std::signbit(v)) << device.id;
+    EXPECT_EQ(slopes, (std::vector<float>{0, 0, 0, 1})) << device.id;
+  }
+}
+
 TEST(CrossEntropy, LabelsOutsideGiveNan) {
   const Tensor loss = sparse_cross_entropy(zeros({3, 4}), Tensor({0, 4, -1}));
   const std::vector<float> values = loss.to_vector<float>();

@@ -272,6 +272,34 @@ TEST_F(AsyncTest, UpdatesInFlightCopyNothing) {
   EXPECT_EQ(w.read().to_vector<float>()[5], -4.5f);
 }
 
+// What a step did on the host besides updating variables goes with its update.
+TEST_F(AsyncTest, ATrainingStepThatFailsLaterTakesItsRandomNumbersBack) {
+  const data::Batch batch{ones({4, 3}), zeros({4}, DType::i32)};
+  int failed_later = 0;
+  for (int k = 1; k <= 200; ++k) {
+    nn::Model model(nn::Sequential(nn::Dense{.units = 4}, nn::Dropout{0.5}, nn::Dense{.units = 2}));
+    model.build({3}, toy());
+    model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
+    synchronize(toy());
+    const std::uint64_t before = random_position().stream;
+    fail_command(k);
+    bool returned = false, failed = false;
+    try {
+      model.train_step(batch);
+      returned = true;
+      synchronize(toy());
+    } catch (const DeviceError&) {
+      failed = true;
+    }
+    set_option("toy.fail", std::nullopt);
+    if (!failed) break;  // k was beyond the last command
+    failed_later += returned;
+    EXPECT_EQ(random_position().stream, before) << "command " << k;
+    EXPECT_EQ(model.optimizer().steps(), 0) << "command " << k;
+  }
+  EXPECT_GT(failed_later, 0);
+}
+
 // What the first step of an optimizer made holds nothing where that step failed.
 TEST_F(AsyncTest, AfterAFirstStepThatFailedTheNextOneIsTheFirst) {
   int failed = 0;
