@@ -63,6 +63,19 @@ TEST(CallErrors, OfDtypes) {
                 here + "cast it: cast(labels, lockstep::i64)");
 }
 
+TEST(CallErrors, OfDevices) {
+  const Tensor here_it_is = ones({2}).to(Device("reference")), there = ones({2}).to(Device("cpu"));
+  const std::string text = error_text([&] { add(here_it_is, there); });
+  EXPECT_TRUE(text.starts_with(
+      "DeviceError[LS3002] add: operands lie on reference:0 and cpu:0\n  a      Tensor f32 (2) reference:0"))
+      << text;
+  EXPECT_TRUE(text.ends_with(here + "move one: tensor.to(Device(\"reference:0\"))")) << text;
+  EXPECT_EQ(error_text([&] {
+              concat({there, there, here_it_is});
+            }).substr(0, 70),
+            "DeviceError[LS3002] concat: operands lie on cpu:0 and reference:0\n  x0");
+}
+
 TEST(CallErrors, OfNumbers) {
   EXPECT_EQ(error_text([] { equal(described(DType::i8, {2}), 300); }),
             "ShapeError[LS2007] equal: the number 300 is outside the range of i8, -128 to 127\n"

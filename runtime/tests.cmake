@@ -7,6 +7,7 @@ lockstep_test(shape_test shape_test.cpp)
 lockstep_test(pool_test memory/pool_test.cpp)
 # What needs no driver of its own.
 lockstep_test(runtime_parts_test
+  command_queue_test.cpp
   driver_status_test.cpp
   element_test.cpp
   host_api_test.cpp
