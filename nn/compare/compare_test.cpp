@@ -83,6 +83,22 @@ TEST(Compare, ADeviceWithItselfHasTheSameBits) {
   EXPECT_NE(describe(r).find("the same bits everywhere"), std::string::npos) << describe(r);
 }
 
+TEST(Compare, BothBeginWithTheSameWeightsAndDrawTheSameNumbers) {
+  const auto make = [](Device device) {  // with other weights each time
+    nn::Model model(nn::Sequential(nn::Flatten{}, nn::Dense{.units = 16}, nn::Dropout{0.5}, nn::Dense{.units = 10}));
+    model.build({8, 8, 1}, device);
+    model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
+    return model;
+  };
+  const std::vector<data::Batch> data = batches(3);
+  const Device devices[] = {reference, reference, reference};
+  for (const Comparison& r : compare(make, data, devices)) {
+    EXPECT_EQ(r.steps, 3);
+    EXPECT_EQ(r.identical, r.calls) << describe(r);
+    EXPECT_EQ(r.first_weights, r.second_weights);
+  }
+}
+
 TEST(Compare, RoundingIsNoDivergence) {
   const Comparison r = compare_with(&as_it_is, {}, 2);
   EXPECT_FALSE(r.diverges()) << describe(r);
