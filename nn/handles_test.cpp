@@ -3,7 +3,9 @@
 
 #include <sstream>
 
+#include "lockstep/handle.h"
 #include "lockstep/lockstep.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
@@ -184,6 +186,16 @@ TEST(EmptyFunctions, AreRefusedWhereTheyAreGiven) {
   EXPECT_THROW(model.compile({.optimizer = optim::Sgd{}, .loss = losses::Loss{"none", nullptr}}), StateError);
   EXPECT_THROW(nn::Model(nn::Lambda{}), ShapeError);
   EXPECT_THROW(nn::Model(std::unique_ptr<nn::Layer>()), StateError);
+}
+
+TEST(Handles, OfWhichNoLineIsKnownNameNone) {
+  EXPECT_EQ(error_text([] { fail_moved_from("thing", std::source_location()); }),
+            "StateError[LS1008] thing: the thing was moved from and holds nothing\n"
+            "  fix    copy it instead of moving it, or assign it another one first");
+  EXPECT_NE(error_text([] {
+              fail_moved_from("thing", std::source_location::current());
+            }).find("called at handles_test.cpp:N"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -142,6 +142,9 @@ TEST(Shape, ErrorsHaveTheirPlaceAndAFix) {
                                                      "check the extents that it is computed from");
   EXPECT_EQ(error_text([] { floor_div(Dim(2), Dim(0)); }),
             "ShapeError[LS2005] shape: an extent would be 2 / 0" + fix + "check the extents that it is computed from");
+  EXPECT_EQ(error_text([] { (Dim::symbol("batch") + 1) - (Dim::symbol("batch") + 3); }),
+            "ShapeError[LS2005] shape: extent -2 is negative" + fix + "extents are 0 or more")
+      << "no line of the program is known";
   EXPECT_EQ(error_text([] { Dim::symbol("batch").value(); }),
             "TraceError[LS4101] shape: the extent `batch` is not known yet" + fix +
                 "ask for extents inside ops, or describe the model with a concrete shape");
