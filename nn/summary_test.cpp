@@ -222,6 +222,10 @@ TEST_F(ProgressLine, OnATerminalABarIsRedrawnInPlace) {
   expect_match(bar, "4/4  0s ");
   const std::string line = shown(Verbose::line);
   EXPECT_EQ(line.find("ETA"), std::string::npos) << line;
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(line, found, std::regex("([0-9.]+) ms/step  ([0-9.]+) img/s"))) << line;
+  const double images_per_step = std::stod(found[1].str()) / 1000 * std::stod(found[2].str());
+  EXPECT_NEAR(images_per_step, 1, 0.1) << "batches of one, and numbers of two digits or more: " << line;
   EXPECT_EQ(shown(Verbose::silent), "");
 }
 
