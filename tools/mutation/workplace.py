@@ -47,7 +47,7 @@ def described_tests():
 def configure():
     options = [f"-D{name}={value}" for name, value in CONFIGURATION.items()]
     if (WORK / "build.ninja").exists():
-        return  # ninja asks cmake again where it must
+        return ninja("build.ninja")  # which asks cmake again where it must
     result = run(["cmake", "-G", "Ninja", "-S", str(ROOT), "-B", str(WORK), *options])
     if result.returncode:
         raise BuildFailed(result.stdout[-4000:])
