@@ -61,6 +61,14 @@ TEST_F(Gradcheck, TolerancesAndStepAreItsOptions) {
   EXPECT_FALSE(gradcheck(&cubed, {x}, {.relative = 0, .absolute = 0, .second_order = false}).ok);
 }
 
+TEST_F(Gradcheck, TheStepGrowsWithLargeNumbersAndDoesNotShrinkWithSmallOnes) {
+  const auto f = [](const std::vector<Tensor>& in) { return cubed({in[0] + 1.0}); };
+  for (double value : {1e-9, -1e-9, 0.0, 1e9}) {
+    const GradcheckResult result = gradcheck(f, {full({2}, value, DType::f64)});
+    EXPECT_TRUE(result.ok) << value << ": " << result.text;
+  }
+}
+
 TEST_F(Gradcheck, AnErrorIsWhatIsAboveTheTolerance) {
   OpDef op = pointwise_op("gradient_test::too_steep", [](Expr a) { return a * 3.0; });
   op.gradient = [](GradContext& g) { g.set(0, g.upstream() * (3.0 * 1.18)); };
