@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "lockstep/lockstep.h"
+#include "runtime/device_state.h"
 #include "runtime/expect_error.h"
 #include "runtime/tensor_impl.h"
 
@@ -82,6 +83,23 @@ TEST_F(Tensors, SizesThatNothingCanCountAreRefused) {
       "bits count" +
           here + "check the shape");
   EXPECT_NO_THROW(Tensor::abstract({DType::f64, {many, many, 0}}));
+}
+
+TEST_F(Tensors, SizesOfNewOnesAreCheckedBeforeMemoryIsAsked) {
+  const std::int64_t many = std::int64_t{1} << 31;
+  DeviceState& device = Device("reference").state();
+  const auto size = [&](const Spec& spec) { return check_size(device, spec, {.label = "made"}); };
+  EXPECT_EQ(size({DType::f64, {3, 5}}), 120u);
+  EXPECT_EQ(size({DType::f32, {}}), 4u);
+  EXPECT_EQ(size({DType::f64, {many, many, many, 0}}), 0u);
+  const auto text = [&](const Spec& spec) { return error_text([&] { size(spec); }); };
+  EXPECT_TRUE(text({DType::u8, {many, many, many}}).starts_with("ShapeError[LS2005] made: a tensor of shape ("));
+  EXPECT_TRUE(text({DType::f64, {many, many}}).starts_with("OutOfMemoryError[LS5002] made: f64 ("));
+  const std::string large = text({DType::u8, {many, many}});
+  EXPECT_TRUE(large.starts_with(
+      "OutOfMemoryError[LS5002] reference:0: made output u8 (2147483648, 2147483648) needs 4194304 TiB, "
+      "the device takes at most "))
+      << large;
 }
 
 TEST_F(Tensors, SmallOnesShareTheThreadsFreeMemory) {
