@@ -61,6 +61,29 @@ TEST_F(Gradcheck, TolerancesAndStepAreItsOptions) {
   EXPECT_FALSE(gradcheck(&cubed, {x}, {.relative = 0, .absolute = 0, .second_order = false}).ok);
 }
 
+TEST_F(Gradcheck, TheStepGrowsWithLargeNumbersAndDoesNotShrinkWithSmallOnes) {
+  const auto f = [](const std::vector<Tensor>& in) { return cubed({in[0] + 1.0}); };
+  for (double value : {1e-9, -1e-9, 0.0, 1e9}) {
+    const GradcheckResult result = gradcheck(f, {full({2}, value, DType::f64)});
+    EXPECT_TRUE(result.ok) << value << ": " << result.text;
+  }
+}
+
+TEST_F(Gradcheck, AnErrorIsWhatIsAboveTheTolerance) {
+  OpDef op = pointwise_op("gradient_test::too_steep", [](Expr a) { return a * 3.0; });
+  op.gradient = [](GradContext& g) { g.set(0, g.upstream() * (3.0 * 1.18)); };
+  static const OpDef& steep = register_op(std::move(op));
+  const auto f = [](const std::vector<Tensor>& in) { return invoke1(steep, {in[0]}); };
+  const double error = 0.18 / 1.18;  // relative to the larger of both
+  const GradcheckResult strict = gradcheck(f, {x}, {.relative = 0.1, .absolute = 0, .second_order = false});
+  EXPECT_FALSE(strict.ok);
+  EXPECT_NEAR(strict.worst, error / 0.1, 1e-4);
+  EXPECT_NE(strict.text, "");
+  const GradcheckResult loose = gradcheck(f, {x}, {.relative = 0.2, .absolute = 0, .second_order = false});
+  EXPECT_TRUE(loose.ok) << loose.text;
+  EXPECT_NEAR(loose.worst, error / 0.2, 1e-4);
+}
+
 TEST_F(Gradcheck, NanIsWrong) {
   const GradcheckResult result = gradcheck([](const std::vector<Tensor>& in) { return in[0] * std::nan(""); }, {x});
   EXPECT_FALSE(result.ok);

@@ -425,6 +425,9 @@ TEST_F(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
   const Tensor count = argmax(of_x);
   expect_reason("cut by `argmax`, which is not differentiable, at gradient_test.cpp:", "Unconnected::zero",
                 [&] { tape.gradient(sum(cast(count, f32) * other), x); });
+  const Tensor larger = greater(plain, of_x);  // of which one operand alone leads to the source
+  expect_reason("cut by `greater`, which is not differentiable", "Unconnected::zero",
+                [&] { tape.gradient(sum(cast(larger, f32) * other), x); });
   const Variable frozen(ones({3}), "frozen", false), unused(ones({3}), "unused");
   expect_reason("the variable is not trainable, and the tape was not told to watch it", "tape.watch(variable)",
                 [&] { tape.gradient(sum(of_x * frozen), frozen); });

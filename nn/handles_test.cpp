@@ -3,7 +3,9 @@
 
 #include <sstream>
 
+#include "lockstep/handle.h"
 #include "lockstep/lockstep.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
@@ -191,6 +193,16 @@ TEST(EmptyFunctions, AreRefusedWhereTheyAreGiven) {
   const data::Batch batch{ones({4, 3}), ones({4})};
   const Device devices[] = {default_device(), default_device()};
   EXPECT_THROW(compare(nullptr, std::span(&batch, 1), devices), StateError);
+}
+
+TEST(Handles, OfWhichNoLineIsKnownNameNone) {
+  EXPECT_EQ(error_text([] { fail_moved_from("thing", std::source_location()); }),
+            "StateError[LS1008] thing: the thing was moved from and holds nothing\n"
+            "  fix    copy it instead of moving it, or assign it another one first");
+  EXPECT_NE(error_text([] {
+              fail_moved_from("thing", std::source_location::current());
+            }).find("called at handles_test.cpp:N"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "lockstep/lockstep.h"
 #include "nn/progress.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep::nn {
 namespace {
@@ -99,6 +100,15 @@ TEST_F(PrintTest, SummaryAddsUpWhatTrainingTakes) {
   EXPECT_NE(model.summary(16).find("training    about 1.95 KiB at batch 16:"), std::string::npos) << model.summary(16);
   model.compile({.optimizer = optim::Sgd{.momentum = 0.9}, .loss = losses::MeanSquaredError{}});
   EXPECT_NE(model.summary(16).find("training    about 2.15 KiB at batch 16:"), std::string::npos) << model.summary(16);
+}
+
+TEST_F(PrintTest, SummaryTakesBatchesOfOneOrMore) {
+  Model model(Dense{.units = 1, .use_bias = false});
+  model.build({1});
+  EXPECT_NE(model.summary(1).find(" at batch 1:"), std::string::npos) << model.summary(1);
+  EXPECT_EQ(
+      error_text([&] { model.summary(0); }),
+      "ShapeError[LS2007] summary: batch is 0\n  where  called at summary_test.cpp:N\n  fix    batches are 1 or more");
 }
 
 TEST_F(PrintTest, SummaryOfALayerThatIsNoSequence) {
@@ -212,6 +222,10 @@ TEST_F(ProgressLine, OnATerminalABarIsRedrawnInPlace) {
   expect_match(bar, "4/4  0s ");
   const std::string line = shown(Verbose::line);
   EXPECT_EQ(line.find("ETA"), std::string::npos) << line;
+  std::smatch found;
+  ASSERT_TRUE(std::regex_search(line, found, std::regex("([0-9.]+) ms/step  ([0-9.]+) img/s"))) << line;
+  const double images_per_step = std::stod(found[1].str()) / 1000 * std::stod(found[2].str());
+  EXPECT_NEAR(images_per_step, 1, 0.1) << "batches of one, and numbers of two digits or more: " << line;
   EXPECT_EQ(shown(Verbose::silent), "");
 }
 
@@ -231,6 +245,15 @@ class ProgressTest : public PrintTest {
     return testing::internal::GetCapturedStderr();
   }
 };
+
+TEST_F(ProgressTest, WithoutATerminalItIsNeverTimeToRedraw) {
+  for (Verbose verbose : {Verbose::bar, Verbose::line, Verbose::silent}) {
+    const Progress progress(verbose, device, 1, 1, 4);
+    EXPECT_FALSE(progress.due());
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    EXPECT_FALSE(progress.due());
+  }
+}
 
 TEST_F(ProgressTest, WithoutATerminalABarIsOneLinePerEpoch) {
   const std::string text = printed(Verbose::bar);

@@ -7,6 +7,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/support.h"
+#include "lockstep/testing.h"
 #include "runtime/device_state.h"
 #include "runtime/expect_error.h"
 
@@ -128,6 +129,21 @@ TEST(Conv2d, SamePaddingKeepsTheExtentAtStrideOne) {
   EXPECT_THROW(conv2d(x, w, {.groups = 0}), ShapeError);
 }
 
+TEST(Relu, IsZeroWithoutASignUpToZeroAndHasNoSlopeThere) {
+  for (const DeviceInfo& device : devices()) {
+    if (!device.available) continue;
+    const DeviceScope scope(Device(device.id));
+    const Tensor x({-0.0f, 0.0f, -2.0f, 2.0f});
+    GradientTape tape;
+    tape.watch(x);
+    const Tensor y = relu(x);
+    const std::vector<float> values = y.to_vector<float>(), slopes = tape.gradient(sum(y), x).to_vector<float>();
+    EXPECT_EQ(values, (std::vector<float>{0, 0, 0, 2})) << device.id;
+    for (float v : values) EXPECT_FALSE(std::signbit(v)) << device.id;
+    EXPECT_EQ(slopes, (std::vector<float>{0, 0, 0, 1})) << device.id;
+  }
+}
+
 TEST(CrossEntropy, LabelsOutsideGiveNan) {
   const Tensor loss = sparse_cross_entropy(zeros({3, 4}), Tensor({0, 4, -1}));
   const std::vector<float> values = loss.to_vector<float>();
@@ -238,6 +254,39 @@ TEST(UserOps, AKernelForOneDriver) {
   EXPECT_EQ(invoke1(op, {transpose(reshape(iota(4, f32), {2, 2}))}).to_vector<float>(),
             (std::vector<float>{0, 4, 2, 6}));
   EXPECT_EQ(calls, 1);
+}
+
+TEST(UserOps, KernelsGetNoMemoryThatFailed) {
+  OpDef def;
+  def.name = "test::thrice";
+  def.inputs = {{"x"}};
+  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  def.reference = [](RefContext& r) { r.outputs[0] = r.inputs[0]; };
+  def.kernels["reference"] = [](const OpDef::HostKernelCall& call) {
+    for (std::size_t i = 0; i < 4; ++i)
+      static_cast<float*>(call.outputs[0])[i] = 3 * static_cast<const float*>(call.inputs[0])[i];
+  };
+  const OpDef& op = register_op(std::move(def));
+  const DeviceScope scope(Device("reference"));
+  const Tensor x({1.0f, 2.0f, 3.0f, 4.0f});
+  int failures = 0;
+  for (std::uint64_t k = 1;; ++k) {
+    std::optional<Tensor> y;
+    bool fired = false;
+    try {
+      const FaultInjection fault(k);
+      y = invoke1(op, {Operand(x)});
+      fired = fault.fired();
+    } catch (const Error& e) {
+      ++failures;
+      EXPECT_TRUE(e.id() == ErrorId::driver_failed || e.id() == ErrorId::out_of_memory) << e.what();
+      EXPECT_NE(std::string(e.what()).find("thrice"), std::string::npos) << e.what();
+    }
+    if (!y) continue;
+    EXPECT_EQ(y->to_vector<float>(), (std::vector<float>{3, 6, 9, 12}));
+    if (!fired) break;
+  }
+  EXPECT_GE(failures, 3) << "memory for the result, and a view of it and of the operand";
 }
 
 TEST(UserOps, IncompleteDefinitionsAreRefused) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <initializer_list>
+#include <regex>
 #include <string>
 
 #include "lockstep/error.h"
@@ -29,6 +30,17 @@ void expect_error_saying(F&& f, ErrorId id, const std::initializer_list<std::str
       EXPECT_FALSE(e.hint().empty()) << text;
     }
   }
+}
+
+/// The whole text of the error that `f` throws; N stands for the line of the test.
+template <class F>
+std::string error_text(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return std::regex_replace(e.what(), std::regex("(_test\\.cpp):[0-9]+"), "$1:N");
+  }
+  return "nothing was thrown";
 }
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <thread>
@@ -10,6 +11,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
+#include "runtime/device_state.h"
 
 namespace lockstep {
 namespace {
@@ -75,6 +77,55 @@ TEST_F(MemoryTest, TheReportNamesOpOwnersHoldersAndLine) {
   }
 }
 
+TEST_F(MemoryTest, TheReportListsWhoHoldsMemoryTheLargestFirst) {
+  const std::int64_t mebi = 256 * 1024;  // elements of f32
+  const Variable one(zeros({mebi}), "one"), three(zeros({3 * mebi}), "three"), two(zeros({2 * mebi}), "two");
+  std::optional<Tensor> gone;
+  {
+    const NameScope scope("gone");
+    gone = zeros({mebi / 8});
+  }
+  const Variable kept(zeros({mebi / 8}), "kept");  // beside it, so that its memory does not go back to the driver
+  gone.reset();
+  set_memory_limit(device, memory_stats(device).live + (1 << 20));
+  try {
+    zeros({2 * mebi});
+    FAIL();
+  } catch (const OutOfMemoryError& e) {
+    const std::string text = e.what();
+    EXPECT_NE(text.find("\n  largest three 3.00 MiB   two 2.00 MiB   one 1.00 MiB   kept 128 KiB\n"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("live   variables 6.12 MiB\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("leaves 1.00 MiB"), std::string::npos) << text;
+  }
+}
+
+TEST_F(MemoryTest, WhatIsAddedIsRemoved) {
+  const MemoryStats before = memory_stats(device);
+  std::uint64_t allocations = before.allocations;
+  for (std::int64_t n : {1, 3, 17, 1000, 12345, 700'001}) {
+    const Tensor x = zeros({n}, DType::u8);
+    const MemoryStats with = memory_stats(device);
+    EXPECT_GE(with.live, before.live + static_cast<std::uint64_t>(n));
+    EXPECT_EQ(with.allocations, ++allocations);
+    EXPECT_EQ(with.cached, with.reserved - with.live);
+    EXPECT_GE(with.peak_live, with.live);
+  }
+  EXPECT_EQ(memory_stats(device).live, before.live);
+  EXPECT_EQ(memory_stats(device).live_by_owner, before.live_by_owner);
+}
+
+TEST_F(MemoryTest, ALowerLimitGivesCachedMemoryBack) {
+  release_cached_memory(device);
+  const std::uint64_t live = memory_stats(device).live;
+  { const Tensor large = zeros({1 << 21}); }
+  ASSERT_GE(memory_stats(device).cached, std::uint64_t{8} << 20);
+  set_memory_limit(device, memory_stats(device).reserved);
+  EXPECT_GE(memory_stats(device).cached, std::uint64_t{8} << 20) << "it is within the limit";
+  set_memory_limit(device, live + (1 << 20));
+  EXPECT_LT(memory_stats(device).cached, std::uint64_t{8} << 20);
+}
+
 TEST_F(MemoryTest, ImpossibleSizesAreToldApart) {
   try {
     zeros({std::int64_t{1} << 50});
@@ -85,14 +136,39 @@ TEST_F(MemoryTest, ImpossibleSizesAreToldApart) {
   EXPECT_THROW(zeros({std::int64_t{1} << 40, std::int64_t{1} << 40}), ShapeError);
 }
 
-TEST_F(MemoryTest, PoisonShowsUnsetMemory) {
+TEST_F(MemoryTest, PoisonFillsMemoryThatIsNotSet) {
+  DeviceState& state = device.state();
+  const auto contents = [&](Block& block) {
+    std::vector<float> floats(16);
+    state.queue().read(floats.data(), block, 0, 64, {.op = "read"});
+    return floats;
+  };
+  const auto is_nan = [](float x) { return std::isnan(x); };
+  const auto is_one = [](float x) { return x == 1.0f; };
+  const auto set_to_one = [&](Block& block) { state.queue().fill(block, 0, 64, 0x3f800000, 4, {.op = "fill"}); };
+
+  BlockRef block = state.allocator().allocate(64, {});
+  const Block* const place = block.get();
+  set_to_one(*block);
+  block = BlockRef();
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_TRUE(std::ranges::all_of(contents(*block), is_one)) << "without poison memory comes as it was left";
+
+  block = BlockRef();
   set_memory_poison(device, true);
-  const Tensor a = ones({100});
-  EXPECT_EQ(a.to_vector<float>()[50], 1.0f);  // what is set is right
-  // Freed memory holds NaN: a view that outlived its tensor would show it.
-  std::vector<float> stale;
-  { stale = (a + 1.0f).to_vector<float>(); }
-  EXPECT_EQ(stale[0], 2.0f);
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_TRUE(std::ranges::all_of(contents(*block), is_nan)) << "new memory";
+
+  set_to_one(*block);
+  block = BlockRef();
+  set_memory_poison(device, false);
+  block = state.allocator().allocate(64, {});
+  ASSERT_EQ(block.get(), place);
+  EXPECT_TRUE(std::ranges::all_of(contents(*block), is_nan)) << "memory that was given back";
+  set_memory_poison(device, true);
+  EXPECT_EQ(ones({100}).to_vector<float>()[50], 1.0f) << "what is set is right";
 }
 
 TEST_F(MemoryTest, SteadyTrainingAsksTheDriverForNothing) {

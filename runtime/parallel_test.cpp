@@ -5,6 +5,7 @@
 #include <atomic>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace lockstep {
@@ -63,6 +64,45 @@ TEST_F(ParallelTest, AnApplicationsPoolRunsThePieces) {
   parallel_for(90, 10, [&](std::int64_t begin, std::int64_t end) { total += end - begin; });
   EXPECT_EQ(asked, 3u);
   EXPECT_EQ(total, 90);
+}
+
+// The pieces that a runner is asked for; nothing where the caller does it alone.
+using Pieces = std::vector<std::pair<std::int64_t, std::int64_t>>;
+Pieces pieces_of(std::int64_t n, std::int64_t grain) {
+  unsigned asked = 0;
+  set_parallel_runner([&](unsigned count, const std::function<void(unsigned)>& piece) {
+    asked = count;
+    for (unsigned i = 0; i < count; ++i) piece(i);
+  });
+  Pieces pieces;
+  parallel_for(n, grain, [&](std::int64_t begin, std::int64_t end) { pieces.emplace_back(begin, end); });
+  return asked == pieces.size() ? pieces : Pieces();
+}
+
+TEST_F(ParallelTest, PiecesAreOfEqualSizeAndNoneIsBelowTheGrain) {
+  set_thread_count(3);
+  EXPECT_EQ(pieces_of(10, 1), (Pieces{{0, 3}, {3, 6}, {6, 10}}));
+  EXPECT_EQ(pieces_of(10, 0), (Pieces{{0, 3}, {3, 6}, {6, 10}})) << "no grain is a grain of 1";
+  EXPECT_EQ(pieces_of(20, 10), (Pieces{{0, 10}, {10, 20}}));
+  EXPECT_EQ(pieces_of(29, 10), (Pieces{{0, 14}, {14, 29}}));
+  EXPECT_EQ(pieces_of(2, 1), (Pieces{{0, 1}, {1, 2}}));
+  EXPECT_EQ(pieces_of(19, 10), Pieces()) << "one piece is the caller's";
+  EXPECT_EQ(pieces_of(10, 1), (Pieces{{0, 3}, {3, 6}, {6, 10}})) << "after a call all is as before";
+  set_thread_count(1);
+  EXPECT_EQ(pieces_of(10, 1), Pieces());
+}
+
+TEST_F(ParallelTest, OfSeveralExceptionsTheFirstIsRethrown) {
+  set_thread_count(3);
+  set_parallel_runner([](unsigned count, const std::function<void(unsigned)>& piece) {
+    for (unsigned i = 0; i < count; ++i) piece(i);
+  });
+  try {
+    parallel_for(3, 1, [](std::int64_t begin, std::int64_t) { throw static_cast<int>(begin); });
+    FAIL();
+  } catch (int begin) {
+    EXPECT_EQ(begin, 0);
+  }
 }
 
 TEST_F(ParallelTest, SeveralCallersAtOnce) {

@@ -16,8 +16,7 @@ constexpr std::int64_t edge = 3;
 
 // How floats of one tensor are written: all in one form.
 struct FloatFormat {
-  bool scientific = false;
-  bool whole = true;
+  bool scientific, whole = true;
 
   explicit FloatFormat(const std::vector<double>& values) {
     double smallest = INFINITY, largest = 0;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "lockstep/error.h"
+#include "runtime/expect_error.h"
 
 namespace lockstep {
 namespace {
@@ -106,6 +107,47 @@ TEST(Shape, SizesAreExactOrRefused) {
   EXPECT_FALSE((Spec{DType::f64, {many, many / 16}}.is_countable()));
   EXPECT_TRUE((Spec{DType::f64, {many, many / 32}}.is_countable()));
   EXPECT_FALSE((Spec{DType::u8, {0, many, many}}.is_countable()));
+}
+
+TEST(Dim, IsWrittenWithSymbolsFirst) {
+  const Dim a = Dim::symbol("a"), b = Dim::symbol("b");
+  EXPECT_EQ((a * b * 3 + 2).to_string(), "a*b*3+2");
+  EXPECT_EQ((b * 4 - 1).to_string(), "b*4-1");
+  EXPECT_EQ((Dim(0) - b).to_string(), "-b");
+  EXPECT_EQ((a - a).to_string(), "0");
+  EXPECT_EQ((a + 1 - a), Dim(1));
+  EXPECT_EQ(floor_div(a, a), Dim(1));
+  EXPECT_EQ(floor_div(a + b, a + b), Dim(1)) << "though sums are not divided";
+  EXPECT_EQ(floor_div(a * b * 6, b * 3), a * 2);
+  EXPECT_EQ(floor_div(a * 5, a * 2).to_string(), "(a*5)/a*2");
+  EXPECT_EQ(floor_div(a, b).to_string(), "(a)/b");
+}
+
+TEST(Shape, ErrorsHaveTheirPlaceAndAFix) {
+  const std::string fix = "\n  fix    ", here = "\n  where  called at shape_test.cpp:N" + fix;
+  EXPECT_EQ(error_text([] { Shape{-1}; }),
+            "ShapeError[LS2005] shape: extent -1 is negative" + here + "extents are 0 or more");
+  EXPECT_EQ(error_text([] { Shape{1, 1, 1, 1, 1, 1, 1, 1, 1}; }),
+            "ShapeError[LS2005] shape: rank 9 exceeds the limit of 8" + here + "merge dimensions with reshape");
+  EXPECT_EQ(error_text([] {
+              Shape{2, 3}[2];
+            }),
+            "ShapeError[LS2004] shape: dimension 2 is outside the shape (2, 3)" + fix + "dimensions go from -2 to 1");
+  EXPECT_EQ(error_text([] { Shape{}[0]; }), "ShapeError[LS2004] shape: dimension 0 is outside the shape ()" + fix +
+                                                "a shape of rank 0 has no dimensions");
+  EXPECT_EQ(error_text([] { Dim(INT64_MAX) + Dim(1); }),
+            "ShapeError[LS2005] shape: a number would exceed 64 bits: 9223372036854775807 + 1" + fix +
+                "check the extents that it is computed from");
+  EXPECT_EQ(error_text([] { Dim(2) - Dim(3); }), "ShapeError[LS2005] shape: an extent would be negative: 2 - 3" + fix +
+                                                     "check the extents that it is computed from");
+  EXPECT_EQ(error_text([] { floor_div(Dim(2), Dim(0)); }),
+            "ShapeError[LS2005] shape: an extent would be 2 / 0" + fix + "check the extents that it is computed from");
+  EXPECT_EQ(error_text([] { (Dim::symbol("batch") + 1) - (Dim::symbol("batch") + 3); }),
+            "ShapeError[LS2005] shape: extent -2 is negative" + fix + "extents are 0 or more")
+      << "no line of the program is known";
+  EXPECT_EQ(error_text([] { Dim::symbol("batch").value(); }),
+            "TraceError[LS4101] shape: the extent `batch` is not known yet" + fix +
+                "ask for extents inside ops, or describe the model with a concrete shape");
 }
 
 TEST(Shape, PrintsAndIndexes) {

@@ -5,6 +5,18 @@ endif()
 
 lockstep_test(shape_test shape_test.cpp)
 lockstep_test(pool_test memory/pool_test.cpp)
+# What needs no driver of its own.
+lockstep_test(runtime_parts_test
+  command_queue_test.cpp
+  driver_status_test.cpp
+  element_test.cpp
+  host_api_test.cpp
+  kernel_cache_test.cpp
+  memory/memory_report_test.cpp
+  options_test.cpp
+  print_test.cpp
+  sha256_test.cpp
+  tensor_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)
 
 lockstep_test(fork_test fork_test.cpp)
@@ -13,7 +25,7 @@ lockstep_test(abi_layout_test abi_layout_test.cpp)
 target_compile_definitions(abi_layout_test PRIVATE
   GOLDEN_LAYOUT="${CMAKE_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${CMAKE_SOURCE_DIR}/api/lockstep/driver.h")
 
-foreach(name driver_loader_test async_test failure_test memory_test)
+foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test)
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()

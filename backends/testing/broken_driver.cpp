@@ -15,6 +15,14 @@
 #define OTHER_SANITIZER 8
 #define LYING_CAPABILITY 9
 #define ENTRY_IS_DATA 10
+#define NO_TABLE 11
+#define NO_NAME 12
+#define SILENT_REFUSAL 13
+#define UNKNOWN_SANITIZER 14
+#define UNDESCRIBED 15
+#define EMPTY_GROUP 16
+#define SMALL_ALIGNMENT 17
+#define ODD_ALIGNMENT 18
 
 #if BROKEN == ENTRY_IS_DATA
 // Under the entry's name, of which driver.h says that it is a function.
@@ -32,11 +40,20 @@ lks_status LKS_CALL driver_open(const lks_host_api*, lks_driver** out, lks_diag*
 }
 void LKS_CALL driver_close(lks_driver*) {}
 std::uint32_t LKS_CALL device_count(lks_driver*) { return BROKEN == NO_DEVICE ? 0 : 1; }
-lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info* info, lks_diag*) {
-  if (BROKEN == LYING_CAPABILITY) info->capabilities = LKS_CAP_GRAPH;
-  return LKS_OK;
+lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info* info, lks_diag* diag) {
+  if (BROKEN == LYING_CAPABILITY || BROKEN == EMPTY_GROUP) info->capabilities = LKS_CAP_GRAPH;
+  info->min_alignment = BROKEN == SMALL_ALIGNMENT ? 8 : BROKEN == ODD_ALIGNMENT ? 24 : 16;
+  if (BROKEN != UNDESCRIBED) return LKS_OK;
+  std::snprintf(diag->what, sizeof diag->what, "it does not answer");
+  return LKS_INTERNAL;
 }
-const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
+// Two entries, of which the second is empty.
+struct HalfGroup {
+  lks_header hdr;
+  const void* entries[2];
+};
+const HalfGroup half_group = {{sizeof(HalfGroup), 0, nullptr}, {&half_group, nullptr}};
+const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return BROKEN == EMPTY_GROUP ? &half_group : nullptr; }
 
 void LKS_CALL unused() {}
 
@@ -48,6 +65,8 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
     std::snprintf(diag->what, sizeof diag->what, "this driver needs a newer runtime");
     return LKS_ABI_MISMATCH;
   }
+  if (BROKEN == SILENT_REFUSAL) return LKS_UNAVAILABLE;
+  if (BROKEN == NO_TABLE) return LKS_OK;
   static lks_driver_api table;
   std::memset(&table, 0, sizeof table);
   // Every slot first points somewhere; those that are called get what they need.
@@ -59,7 +78,7 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
   table.hdr.size = BROKEN == SHORT_TABLE ? 64 : sizeof table;
   table.abi_major = BROKEN == OTHER_MAJOR ? LKS_ABI_MAJOR + 1 : LKS_ABI_MAJOR;
   table.abi_minor = LKS_ABI_MINOR;
-  table.name = "broken";
+  table.name = BROKEN == NO_NAME ? "" : "broken";
   table.flags = LKS_DRIVER_UNLOADABLE;
 #if defined(__SANITIZE_ADDRESS__)
   table.sanitizer = LKS_SANITIZER_ADDRESS;
@@ -67,6 +86,7 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
   table.sanitizer = LKS_SANITIZER_THREAD;
 #endif
   if (BROKEN == OTHER_SANITIZER) table.sanitizer = LKS_SANITIZER_MEMORY;
+  if (BROKEN == UNKNOWN_SANITIZER) table.sanitizer = 99;
   table.driver_open = &driver_open;
   table.driver_close = &driver_close;
   table.device_count = &device_count;

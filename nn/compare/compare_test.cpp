@@ -83,6 +83,22 @@ TEST(Compare, ADeviceWithItselfHasTheSameBits) {
   EXPECT_NE(describe(r).find("the same bits everywhere"), std::string::npos) << describe(r);
 }
 
+TEST(Compare, BothBeginWithTheSameWeightsAndDrawTheSameNumbers) {
+  const auto make = [](Device device) {  // with other weights each time
+    nn::Model model(nn::Sequential(nn::Flatten{}, nn::Dense{.units = 16}, nn::Dropout{0.5}, nn::Dense{.units = 10}));
+    model.build({8, 8, 1}, device);
+    model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
+    return model;
+  };
+  const std::vector<data::Batch> data = batches(3);
+  const Device devices[] = {reference, reference, reference};
+  for (const Comparison& r : compare(make, data, devices)) {
+    EXPECT_EQ(r.steps, 3);
+    EXPECT_EQ(r.identical, r.calls) << describe(r);
+    EXPECT_EQ(r.first_weights, r.second_weights);
+  }
+}
+
 TEST(Compare, RoundingIsNoDivergence) {
   const Comparison r = compare_with(&as_it_is, {}, 2);
   EXPECT_FALSE(r.diverges()) << describe(r);
@@ -127,6 +143,20 @@ TEST(Compare, AToleranceInUlpDecidesInstead) {
   const Comparison loose = compare_with(extra, {.tolerance_ulp = 1e9});
   EXPECT_FALSE(loose.diverges()) << describe(loose);
   EXPECT_TRUE(loose.first_difference);
+}
+
+TEST(Compare, OfElementsThatAreEquallyWrongTheFirstIsShown) {
+  OpDef def = pointwise_op("compare_test::negated", [](Expr x) { return -x; });
+  def.kernels["reference"] = [](const OpDef::HostKernelCall& c) {
+    for (std::int64_t i = 0; i < c.input_specs[0].shape.size(); ++i)
+      static_cast<float*>(c.outputs[0])[i] =
+          i == 5 || i == 20 || i == 40 ? NAN : -static_cast<const float*>(c.inputs[0])[i];
+  };
+  static const OpDef& op = register_op(std::move(def));
+  const Comparison r = compare_with([](const Tensor& x) { return call_op(op, x); });
+  ASSERT_TRUE(r.diverges());
+  EXPECT_EQ(r.culprits.front().differing, 3);
+  EXPECT_EQ(r.culprits.front().worst.index, (std::vector<std::int64_t>{0, 5}));
 }
 
 TEST(Compare, AnUnexpectedNaNIsADivergence) {
@@ -275,6 +305,17 @@ TEST(Expectations, OfASumCountItsTerms) {
   EXPECT_NEAR(static_cast<double>(e.exact[0].values[0]), 30, 1e-5);
   const double worst_case = 301 * 30 * 0x1p-24;
   EXPECT_NEAR(static_cast<double>(e.allowed[0][0]), worst_case * 3 / std::sqrt(300), 1e-7);
+}
+
+TEST(Expectations, TheElementWithTheMostTermsCounts) {
+  const DeviceScope scope(reference);
+  for (const std::vector<std::int64_t>& rows :
+       {std::vector<std::int64_t>{0, 0, 0, 1, 2}, {0, 1, 1, 1, 2}, {0, 1, 2, 2, 2}}) {
+    CallRecorder recorder;
+    scatter_add(full({5}, 0.25), Tensor(rows, {5}), 3);
+    recorder.stop();
+    EXPECT_EQ(count_terms(*recorder.calls.back()), 3) << "three go to row " << rows[2];
+  }
 }
 
 }  // namespace

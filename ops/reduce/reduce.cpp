@@ -148,18 +148,15 @@ Tensor call_sum(const Operand& x, const ReduceAttrs& attrs) {
   return invoke1(op, std::span(&x, 1), &attrs);
 }
 
-// 1 where x is the extreme, or is NaN, as the extreme then is; 0 elsewhere.
+// 1 where x is the extreme, or is NaN, as the extreme then is; 0 elsewhere. It has no gradient.
 const OpDef& hit_op() {
-  static const OpDef op = [] {
-    OpDef made = make_pointwise_op("extreme.hit", 2,
-                                   [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
-                                     const Expr hit = (in[0] == in[1]) | (in[0] != in[0]);
-                                     return std::vector<Expr>{select(hit, in[0].constant(1), in[0].constant(0))};
-                                   },
-                                   {.doc = "1 where a is b or NaN.", .error_class = ErrorClass::exact});
-    made.differentiable = false;
-    return made;
-  }();
+  static const OpDef op =
+      make_pointwise_op("extreme.hit", 2,
+                        [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                          const Expr hit = (in[0] == in[1]) | (in[0] != in[0]);
+                          return std::vector<Expr>{select(hit, in[0].constant(1), in[0].constant(0))};
+                        },
+                        {.doc = "1 where a is b or NaN.", .error_class = ErrorClass::exact});
   return op;
 }
 

@@ -119,6 +119,20 @@ TEST_F(PoolTest, FreedNeighboursServeALargerRequest) {
   give(large);
 }
 
+TEST_F(PoolTest, ABlockIsFoundAgainByTheRequestThatItServed) {
+  Block *x = take(1000), *y = take(1000), *between = take(1000);
+  give(take(5 << 20));
+  Block* large = take(9 << 19);
+  EXPECT_EQ(large->bytes, std::uint64_t{5} << 20) << "the rest is too little to be cut off";
+  give(x);
+  give(y);
+  give(large);
+  EXPECT_EQ(take(9 << 19), large);
+  EXPECT_EQ(take(1000), y) << "for that, nothing else that is cached was merged";
+  EXPECT_EQ(take(1000), x);
+  give(between);
+}
+
 TEST_F(PoolTest, GivesCachedSegmentsBackBeforeItFails) {
   Block* a = take(40 << 20);
   give(a);

@@ -1,265 +1,220 @@
-"""Puts faults into a copy of the sources, one at a time, and sees whether the tests notice.
+"""Puts faults into the sources, one at a time, and sees whether the tests notice.
 
     tools/mutation_test runtime/memory/pool.cpp      every fault that the rules make of a file
     tools/mutation_test --sample 20                  some of all files, drawn by --seed
     tools/mutation_test --hand                       the faults of faults.py, which were made by hand
-    tools/mutation_test --fault NAME                 one fault, with what the tests print
+    tools/mutation_test --fault NAME                 one fault, with what the test that noticed it printed
 
 A fault is killed when a test fails, crashes or runs ten times as long as it should. It lives when all tests pass: then write the
-test that is missing, or say in survivors.md why there can be none. The tests are those labelled `fast` but for the command line's and
-the Vulkan driver's; with --full, the slower ones are asked where those say nothing.
+test that is missing, or say in survivors.md why there can be none. --tests says which tests are asked: those labelled `fast` (as
+unless told otherwise), with `usual` also the others of `./run_tests`, with `full` also those of `./run_tests --full`; slower ones
+only where faster ones say nothing.
 
-The copy and its build lie in build/mutation; nothing of your tree is changed.
+Your sources are only read. The build lies in build/mutation; do not edit headers while this runs.
 """
 import argparse
-import json
+import collections
+import concurrent.futures
+import dataclasses
 import os
 import pathlib
+import queue
 import random
 import re
-import shutil
 import subprocess
 import sys
-import time
 
 import faults as by_hand
 import rules
+from reach import Reach
+from suite import TIERS, Suite, tests_up_to
+from table import HEAD, Table, row, totals
+from workplace import INTERNAL, ROOT, SHARED, BuildFailed, Place, Source, build, configure
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-WORK = ROOT / "build" / "mutation"
-TREE, BUILD = WORK / "tree", WORK / "build"
 FOLDERS = ("runtime", "ops", "autodiff", "nn")
 SURVIVORS = pathlib.Path(__file__).with_name("survivors.md")
-CONFIGURATION = {
-    "CMAKE_BUILD_TYPE": "Release", "CMAKE_CXX_FLAGS_RELEASE": "-O1 -DNDEBUG", "LOCKSTEP_CPU_ISA": "native", "LOCKSTEP_DRIVERS": "cpu",
-    "LOCKSTEP_BENCHMARKS": "OFF", "LOCKSTEP_EXAMPLES": "OFF", "LOCKSTEP_INTERNAL_SHARED": "ON",
-}
-LEFT_OUT = re.compile(r"^(cli_test|driver_ops_test|vulkan_.*|.*_v[23]|install_and_find_package|mutation.*)$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    kind: str  # killed; lives; refused by the compiler; same: the machine code does not change
+    test: str = ""
+    tier: str = ""
+    output: str = ""
 
 
 def sources():
     listed = subprocess.run(["git", "ls-files", *(f"{folder}/*.cpp" for folder in FOLDERS)], cwd=ROOT, capture_output=True, text=True,
                             check=True).stdout.split()
-    return [file for file in listed if not file.endswith("_test.cpp") and "/test_" not in file]
+    # pool_std.cpp is built where there is no OpenMP.
+    return [file for file in listed if not file.endswith(("_test.cpp", "/pool_std.cpp")) and "/test_" not in file]
 
 
-def run(command, **options):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+def by_rule(file):
+    return rules.faults_of(file, (ROOT / file).read_text())
 
 
-def copy_tree():
-    """The tracked and new files, where they differ; what is gone is removed."""
-    names = run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True).stdout.splitlines()
-    for name in names:
-        source, target = ROOT / name, TREE / name
-        if not source.is_file():
-            continue
-        if not target.exists() or source.read_bytes() != target.read_bytes():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-            os.utime(target)
-    for path in [p for p in TREE.rglob("*") if p.is_file() and str(p.relative_to(TREE)) not in set(names)]:
-        if ".deps" not in path.parts:
-            path.unlink()
-    if (ROOT / ".deps").exists() and not (TREE / ".deps").exists():
-        (TREE / ".deps").symlink_to(ROOT / ".deps")
+def drawn(count, seed, with_hand):
+    """Folder by folder, then file by file, so that long files do not crowd out the others; a third by hand, if wanted."""
+    draw = random.Random(seed)
+    found = {f.name: f for f in draw.sample(by_hand.all_faults(ROOT), count // 3)} if with_hand else {}
+    files = {folder: [f for f in sources() if f.startswith(folder)] for folder in FOLDERS}
+    while len(found) < count:
+        candidates = by_rule(draw.choice(files[FOLDERS[len(found) % len(FOLDERS)]]))
+        if candidates:
+            fault = draw.choice(candidates)
+            found[fault.name] = fault
+    return list(found.values())
 
 
-def build(*targets):
-    return run(["ninja", "-C", str(BUILD), *targets])
+def chosen(options):
+    if options.fault:
+        pool = {f.name: f for f in [*(f for file in sources() for f in by_rule(file)), *by_hand.all_faults(ROOT)]}
+        if unknown := [name for name in options.fault if name not in pool]:
+            sys.exit(f"there is no fault {unknown[0]}; the names are in the table that a run prints")
+        return [pool[name] for name in options.fault]
+    if options.files:
+        return [f for file in options.files for f in by_rule(file)]
+    return drawn(options.sample, options.seed, options.hand) if options.sample else by_hand.all_faults(ROOT)
 
 
-def described_tests():
-    return json.loads(run(["ctest", "--test-dir", str(BUILD), "--show-only=json-v1"], check=True).stdout)["tests"]
+class Judge:
+    def __init__(self, suite, jobs):
+        self.suite = suite
+        self.places = queue.Queue()
+        for number in range(jobs):
+            self.places.put(Place(number))
+        self.sound = Place("sound")
+        self.sound.link_sound()
+        self.sources = {}
 
+    def measure(self, tests, jobs):
+        places = [self.places.get() for _ in range(jobs)]
+        waiting = collections.deque(tests)
 
-def labels_of(described):
-    return next((p["value"] for p in described.get("properties", []) if p["name"] == "LABELS"), [])
+        def work(place):
+            place.link_sound()
+            while waiting:
+                self.suite.measure(waiting.popleft(), place)
 
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            for done in [pool.submit(work, place) for place in places]:
+                done.result()
+        for place in places:
+            self.places.put(place)
 
-def build_fast():
-    """The programs of the fast tests, which are targets of the same name, and the drivers that they load."""
-    listed = set(re.findall(r"^([^\s:]+):", run(["ninja", "-C", str(BUILD), "-t", "targets", "all"], check=True).stdout, re.M))
-    programs = [d["name"] for d in described_tests() if "fast" in labels_of(d) and not LEFT_OUT.match(d["name"]) and d["name"] in listed]
-    drivers = [t for t in listed if re.fullmatch(r"lib/\S*liblockstep_driver_\w+\.so", t) and "mutant" not in t]
-    return build(*programs, *drivers)
+    def source(self, file):
+        if file not in self.sources:
+            self.sources[file] = Source(file)
+        return self.sources[file]
 
-
-def prepare(full):
-    TREE.mkdir(parents=True, exist_ok=True)
-    copy_tree()
-    if not (BUILD / "build.ninja").exists():
-        options = [f"-D{name}={value}" for name, value in CONFIGURATION.items()]
-        result = run(["cmake", "-G", "Ninja", "-S", str(TREE), "-B", str(BUILD), *options])
-        if result.returncode:
-            sys.exit(result.stdout)
-    result = build() if full else build_fast()
-    if result.returncode:
-        sys.exit(result.stdout[-4000:])
-
-
-class Test:
-    def __init__(self, described):
-        self.name, self.command = described["name"], described["command"]
-        properties = {p["name"]: p["value"] for p in described.get("properties", [])}
-        self.labels = labels_of(described)
-        self.environment = dict(entry.split("=", 1) for entry in properties.get("ENVIRONMENT", []))
-        self.folder = properties.get("WORKING_DIRECTORY", str(BUILD))
-        self.seconds = 30.0
-
-    def passes(self, patience=10):
-        limit = max(20.0, patience * self.seconds)
+    def __call__(self, fault):
+        place = self.places.get()
         try:
-            result = run(self.command, cwd=self.folder, env={**os.environ, **self.environment}, timeout=limit)
-        except subprocess.TimeoutExpired as e:
-            return False, f"no end after {limit:.0f} s\n{e.output or ''}"
-        return result.returncode == 0, result.stdout
+            return self.judged(fault, place)
+        finally:
+            self.places.put(place)
 
+    def judged(self, fault, place):
+        source = self.source(fault.file)
+        lines = source.text.split("\n")
+        if lines[fault.line - 1] != fault.before:
+            raise ValueError(f"{fault.name}: line {fault.line} is another now")
+        lines[fault.line - 1] = fault.after
+        faulty = source.compile("\n".join(lines), place.folder)
+        if not faulty or not place.link(source, faulty, INTERNAL):
+            return Verdict("refused")
+        linked_for_programs = False
+        for test in self.suite.in_order(source):
+            if test.tier != "fast" and not linked_for_programs:
+                linked_for_programs = place.link(source, faulty, SHARED)
+            outcome, output = self.outcome(test, place)
+            if outcome != "passed":
+                self.suite.note(fault.file, test)
+                return Verdict("killed", test.name, test.tier, f"{output}\n{outcome}")
+        # Only now, since few faults get here.
+        code = faulty.read_bytes()
+        return Verdict("same" if source.compile(source.text, place.folder).read_bytes() == code else "lives")
 
-def tests(full):
-    all_tests = [Test(d) for d in described_tests() if "command" in d and not LEFT_OUT.match(d["name"])]
-    fast = [t for t in all_tests if "fast" in t.labels]
-    slow = [t for t in all_tests if "fast" not in t.labels and not t.name.startswith("mutants")]
-    return fast, slow if full else []
-
-
-def measure(all_tests):
-    """Each test must pass without a fault; how long it takes then is its measure."""
-    for test in all_tests:
-        start = time.monotonic()
-        ok, output = test.passes(patience=100)
-        if not ok:
-            sys.exit(f"{test.name} fails without any fault:\n{output[-3000:]}")
-        test.seconds = time.monotonic() - start
-
-
-class History:
-    """Which tests killed the faults of which file: they are asked first the next time."""
-
-    def __init__(self):
-        self.path = WORK / "history.json"
-        self.kills = json.loads(self.path.read_text()) if self.path.exists() else {}
-
-    def order(self, file, candidates):
-        kills = self.kills.get(file, {})
-        folder = file.split("/")[0]
-        near = {name for other, names in self.kills.items() if other.startswith(folder) for name in names}
-        return sorted(candidates, key=lambda t: (-kills.get(t.name, 0), t.name not in near, t.seconds))
-
-    def note(self, file, name):
-        self.kills.setdefault(file, {})[name] = self.kills.get(file, {}).get(name, 0) + 1
-        self.path.write_text(json.dumps(self.kills, indent=1))
-
-
-def apply(fault):
-    path = TREE / fault.file
-    lines = path.read_text().split("\n")
-    if lines[fault.line - 1] != fault.before:
-        raise ValueError(f"{fault.name}: line {fault.line} is another now")
-    lines[fault.line - 1] = fault.after
-    path.write_text("\n".join(lines))
-
-
-def restore(fault):
-    shutil.copy(ROOT / fault.file, TREE / fault.file)
-    os.utime(TREE / fault.file)
-
-
-def object_of(file):
-    return next(BUILD.glob(f"{file.split('/')[0]}/CMakeFiles/lockstep_{file.split('/')[0]}.dir/{file.split('/', 1)[1]}.o"))
-
-
-def judge(fault, fast, slow, history, talkative=False):
-    """What became of the fault: (kind, test), kind being killed, lives, refused or same."""
-    same = object_of(fault.file).read_bytes()
-    apply(fault)
-    try:
-        if build("lockstep_internal", "lockstep").returncode:
-            return "refused", "the compiler"
-        if object_of(fault.file).read_bytes() == same:
-            return "same", "the same machine code"
-        if slow and build().returncode:
-            return "refused", "the linker"
-        for test in history.order(fault.file, fast) + slow:
-            ok, output = test.passes()
-            if not ok:
-                history.note(fault.file, test.name)
-                if talkative:
-                    print(output[-3000:])
-                return "killed", test.name
-        return "lives", ""
-    finally:
-        restore(fault)
+    def outcome(self, test, place):
+        """A test that fails must pass with the sound library, and one that does not end must end with that, at the same load."""
+        outcome, output = test.run(place)
+        if outcome == "passed" or (outcome == "failed" and test.seconds):
+            return outcome, output
+        limit = test.patience
+        with self.suite.sound_lock:
+            self.suite.measure(test, self.sound, again=True)
+        return test.run(place) if outcome == "endless" and test.patience > limit else (outcome, output)
 
 
 def explained():
     return set(re.findall(r"`([\w/.]+:[\w-]+:[0-9a-f]{8})`", SURVIVORS.read_text())) if SURVIVORS.exists() else set()
 
 
-def chosen(options):
-    if options.fault:
-        pool = [f for file in sources() for f in rules.faults_of(file, (ROOT / file).read_text())] + by_hand.all_faults(ROOT)
-        found = [f for f in pool if f.name == options.fault]
-        if not found:
-            sys.exit(f"there is no fault {options.fault}; the names are in the table that a run prints")
-        return found[:1]
-    if options.files:
-        return [f for file in options.files for f in rules.faults_of(file, (ROOT / file).read_text())]
-    if options.hand and not options.sample:
-        return by_hand.all_faults(ROOT)
-    drawn, draw = [], random.Random(options.seed)
-    if options.hand:
-        drawn = draw.sample(by_hand.all_faults(ROOT), max(1, options.sample // 3))
-    # Folder by folder, then file by file, so that long files do not crowd out the others.
-    files = {folder: [f for f in sources() if f.startswith(folder)] for folder in FOLDERS}
-    while len(drawn) < options.sample:
-        folder = FOLDERS[len(drawn) % len(FOLDERS)]
-        file = draw.choice(files[folder])
-        if candidates := rules.faults_of(file, (ROOT / file).read_text()):
-            drawn.append(draw.choice(candidates))
-    return drawn
-
-
-def table(rows):
-    lines = ["| fault | line | before | after | outcome |", "| --- | --- | --- | --- | --- |"]
-    quoted = lambda text: "`" + text.strip().replace("|", "\\|") + "`" if text.strip() else "(gone)"
-    for fault, kind, by in rows:
-        lines.append(f"| `{fault.name}` | {fault.line} | {quoted(fault.before)} | {quoted(fault.after)} | {kind}{' by ' + by if by else ''} |")
-    return "\n".join(lines)
-
-
-def main():
+def parsed():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*")
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hand", action="store_true")
-    parser.add_argument("--fault")
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--table", type=pathlib.Path, help="a Markdown file with every fault and what became of it")
+    parser.add_argument("--hand", action="store_true", help="with --sample: a third of the sample")
+    parser.add_argument("--fault", action="append", help="may be given more than once")
+    parser.add_argument("--tests", choices=TIERS, default="fast")
+    parser.add_argument("--at-least", type=float, default=100, metavar="PERCENT", help="how many must be killed for the status 0")
+    parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="faults that are judged at the same time")
+    parser.add_argument("--table", type=pathlib.Path,
+                        help="a Markdown file with every fault and what became of it; faults that it has already are not judged again")
+    parser.add_argument("--totals", type=pathlib.Path, nargs="+", metavar="TABLE", help="counts what such files hold, and does nothing else")
     options = parser.parse_args()
-    if not (options.files or options.sample or options.hand or options.fault):
+    if not (options.files or options.sample or options.hand or options.fault or options.totals):
         parser.error("name a file, --sample, --hand or --fault")
-    prepare(options.full)
-    fast, slow = tests(options.full)
-    measure(fast)
-    history, known, rows = History(), explained(), []
+    return options
+
+
+def prepared(options):
+    configure()
+    build([t.name for t in tests_up_to("fast")] if options.tests == "fast" else None)
+    tests = tests_up_to(options.tests)
+    judge = Judge(Suite(tests, Reach()), options.jobs)
+    judge.measure([t for t in tests if t.tier == "fast"], options.jobs)
+    return judge
+
+
+def main():
+    options = parsed()
+    if options.totals:
+        print(totals(options.totals, explained()))
+        return 0
+    table, known = Table(options.table), explained()
     todo = chosen(options)
-    for number, fault in enumerate(todo, 1):
-        if fault.name in known and not options.fault:
-            continue
-        kind, by = judge(fault, fast, slow, history, talkative=bool(options.fault))
-        rows.append((fault, kind, by))
-        print(f"[{number}/{len(todo)}] {kind:8} {fault.name} {by}", flush=True)
-    real = [row for row in rows if row[1] in ("killed", "lives")]
-    alive = [row for row in real if row[1] == "lives"]
-    if options.table:
-        options.table.write_text(table(rows) + "\n")
+    skipped = [f for f in todo if f.name in known and not options.fault]
+    todo = [f for f in todo if f not in skipped and f.name not in table.done]
+    try:
+        judge = prepared(options)
+    except (BuildFailed, RuntimeError) as e:
+        sys.exit(str(e))
+    judged = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        running = {pool.submit(judge, fault): fault for fault in todo}
+        for done in concurrent.futures.as_completed(running):
+            fault, verdict = running[done], done.result()
+            judged.append((fault, verdict))
+            table.add(fault, verdict)
+            print(f"[{len(judged)}/{len(todo)}] {verdict.kind:8} {fault.name} {verdict.test}", flush=True)
+            if options.fault:
+                print(verdict.output)
+    return summary(judged, len(skipped), options.at_least)
+
+
+def summary(judged, explained_count, at_least):
+    kinds = collections.Counter(verdict.kind for _, verdict in judged)
+    alive = [(fault, verdict) for fault, verdict in judged if verdict.kind == "lives"]
     if alive:
-        print(table(alive))
-    print(f"{len(real) - len(alive)} of {len(real)} faults killed; {len(rows) - len(real)} changed nothing or were refused by the "
-          "compiler" + ("" if not alive else "; those that live need a test, or an explanation in tools/mutation/survivors.md"))
-    return 1 if alive else 0
+        print("\n" + HEAD + "".join(row(*pair) for pair in alive))
+        print("Those need a test, or an explanation in tools/mutation/survivors.md.")
+    real = kinds["killed"] + kinds["lives"]
+    print(f"{kinds['killed']} of {real} faults killed; {kinds['same'] + kinds['refused']} changed nothing or were refused by the "
+          f"compiler; {explained_count} are explained in survivors.md and were not tried")
+    return 0 if kinds["killed"] >= real * at_least / 100 else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,56 @@
+// Ops that are put together from others where a driver has no kernel. The drivers here have one for nearly all, so each
+// op is registered once more under a name that no driver knows, and its own cases are judged like any other op's.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "conformance/cases/generate.h"
+#include "conformance/checks/run_case.h"
+#include "lockstep/lockstep.h"
+#include "ops/built_in.h"
+
+namespace lockstep::conformance {
+namespace {
+
+// The op without all other ways to carry it out.
+OpDef only_decomposed(OpDef op) {
+  // Pointwise ops are judged by their body, which the other one lacks.
+  const auto whole = std::make_shared<const OpDef>(op);
+  op.reference = [whole](RefContext& r) {
+    const OpCall call{*whole, r.call.inputs, r.call.attrs, r.call.scalars, r.call.where};
+    RefContext same{call, r.inputs, r.output_specs, std::move(r.outputs)};
+    whole->reference(same);
+    r.outputs = std::move(same.outputs);
+  };
+  op.name = "decompose_test::" + op.name;
+  op.body = nullptr;
+  op.view = nullptr;
+  op.assemble = nullptr;
+  op.host = nullptr;
+  op.kernels.clear();
+  op.commutative = false;
+  return op;
+}
+
+TEST(Decompositions, ComputeWhatTheOpDoes) {
+  const Device device("reference");
+  const Setting setting{device, device, Bounds::built_in()};
+  int ops = 0;
+  for (const BuiltInOp& built_in : built_in_ops()) {
+    OpDef made = built_in.make();
+    if (!made.decompose || made.effects == Effects::state) continue;
+    const OpDef& op = register_op(only_decomposed(std::move(made)));
+    ++ops;
+    for (const TestCase& t : own_cases(op, MathMode::strict, Amount{})) {
+      const CaseResult r = run_case(t, setting);
+      EXPECT_TRUE(r.outcome == Outcome::pass || r.outcome == Outcome::unsupported) << r.id << ": " << r.text;
+      const auto is_empty = [](const CaseInput& input) { return input.shape.is_empty(); };
+      if (std::ranges::none_of(t.call.inputs, is_empty)) EXPECT_FALSE(r.native) << r.id;
+    }
+  }
+  EXPECT_GT(ops, 10);
+}
+
+}  // namespace
+}  // namespace lockstep::conformance

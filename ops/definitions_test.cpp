@@ -1,0 +1,133 @@
+// What each op declares, and the cases that it adds to the conformance suite, against ops/definitions.golden.txt. A
+// line that differs there is a promise to drivers and users that changed. With UPDATE_DEFINITIONS=1 in the environment
+// the file is written anew: look at its difference, and at the cases that this test prints.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/op_def.h"
+#include "ops/built_in.h"
+#include "runtime/sha256.h"
+
+namespace lockstep {
+namespace {
+
+template <class T>
+T read_at(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+std::string text_of(const AttrSchema& schema, const std::vector<std::byte>& attrs) {
+  std::ostringstream out;
+  for (const AttrField& field : schema.fields) {
+    const std::byte* at = attrs.data() + field.offset;
+    out << " " << field.name << "=";
+    if (field.kind == AttrField::Kind::real) {
+      out << read_at<double>(at);
+    } else if (field.kind == AttrField::Kind::integer) {
+      out << read_at<std::int64_t>(at);
+    } else {
+      const auto list = read_at<IntList>(at);
+      for (std::int64_t n : list.view()) out << n << ",";
+    }
+  }
+  return out.str();
+}
+
+std::string text_of(const Scalar& s) {
+  if (s.kind == Scalar::Kind::floating) return std::to_string(s.floating);
+  const std::string text =
+      s.above_int64 ? std::to_string(static_cast<std::uint64_t>(s.integer)) : std::to_string(s.integer);
+  return (s.kind == Scalar::Kind::logical ? "truth " : "") + text;
+}
+
+std::string text_of(const CaseInput& input) {
+  if (input.absent) return " absent";
+  if (input.scalar) return " " + text_of(*input.scalar);
+  std::ostringstream out;
+  out << " " << input.dtype << input.shape << " " << static_cast<int>(input.values.kind) << ":" << input.values.low
+      << ":" << input.values.high;
+  return out.str();
+}
+
+std::string text_of(const OpDef& op, const OpCase& c) {
+  std::ostringstream out;
+  out << c.name << " |";
+  for (const CaseInput& input : c.inputs) out << text_of(input);
+  out << " |" << (c.attrs.empty() ? "" : text_of(op.attrs, c.attrs)) << " |";
+  for (const Scalar& s : c.scalars) out << " " << text_of(s);
+  if (c.error) out << " | error " << static_cast<int>(*c.error);
+  out << (c.gradient ? "" : " | no gradient") << "\n";
+  return out.str();
+}
+
+std::string cases_of(const OpDef& op) {
+  std::string text;
+  if (op.cases) {
+    for (const OpCase& c : op.cases()) text += text_of(op, c);
+  }
+  return text;
+}
+
+std::string declared(const OpDef& op) {
+  std::ostringstream out;
+  for (const InputDef& i : op.inputs) {
+    out << " " << i.name << ":" << i.group << ":" << i.types.bits << (i.optional ? ":optional" : "")
+        << (i.variadic ? ":variadic" : "") << (i.host_resident ? ":host" : "") << (i.mutable_ ? ":mutable" : "");
+  }
+  out << " ->";
+  for (const OutputDef& o : op.outputs) out << " " << o.name << ":" << o.may_take << ":" << o.in_place_of;
+  out << ";" << (op.attrs.size ? text_of(op.attrs, op.attrs.defaults) : "") << ";";
+  for (const ScalarDef& s : op.scalars) out << " " << s.name << ":" << static_cast<std::int32_t>(s.dtype);
+  out << "; class " << static_cast<int>(op.error_class) << " effects " << static_cast<int>(op.effects)
+      << (op.commutative ? " commutative" : "") << (op.gradient ? " gradient" : "")
+      << (op.decompose ? " decomposed" : "");
+  for (const Saves& s : op.saves) out << " saves " << s.inputs << ":" << s.outputs;
+  return out.str();
+}
+
+std::vector<const OpDef*> shipped() {
+  std::vector<const OpDef*> ops;
+  for (const BuiltInOp& op : built_in_ops()) ops.push_back(find_op(op.make().name));
+  return ops;
+}
+
+std::string line_of(const OpDef& op) {
+  const std::string cases = cases_of(op);
+  Sha256 hash;
+  hash.add(cases);
+  std::ostringstream out;
+  out << op.name << " " << op.id << declared(op) << "; " << std::count(cases.begin(), cases.end(), '\n') << " cases "
+      << hash.hex().substr(0, 12);
+  return out.str();
+}
+
+TEST(Definitions, AreTheGoldenOnes) {
+  if (std::getenv("UPDATE_DEFINITIONS")) {
+    std::ofstream file(DEFINITIONS);
+    for (const OpDef* op : shipped()) file << line_of(*op) << "\n";
+  }
+  std::map<std::string, std::string> golden;
+  std::ifstream file(DEFINITIONS);
+  for (std::string line; std::getline(file, line);) golden[line.substr(0, line.find(' '))] = line;
+  EXPECT_EQ(golden.size(), shipped().size());
+  for (const OpDef* op : shipped()) EXPECT_EQ(line_of(*op), golden[op->name]) << "its cases:\n" << cases_of(*op);
+}
+
+TEST(Definitions, AreDocumented) {
+  for (const OpDef* op : shipped()) {
+    EXPECT_FALSE(op->doc.empty()) << op->name;
+    for (const AttrField& field : op->attrs.fields) EXPECT_FALSE(field.doc.empty()) << op->name << " " << field.name;
+  }
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,135 @@
+// A queue whose driver cannot recover from a failure. What else queues do is tested with real asynchrony, in
+// async_test.cpp and failure_test.cpp.
+#include "runtime/command_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "lockstep/lockstep.h"
+#include "runtime/device_state.h"
+#include "runtime/driver_loader.h"
+#include "runtime/driver_registry.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::uint64_t never = ~std::uint64_t{0};
+
+struct Script {
+  std::uint64_t newest = 0, fails_at = never;
+  lks_status recovery = LKS_OK;
+  int recoveries = 0;
+};
+Script script;
+
+int something;
+template <class T>
+T* anything() {
+  return reinterpret_cast<T*>(&something);
+}
+
+lks_status broken(lks_diag* diag) {
+  diag->value = script.fails_at;
+  std::snprintf(diag->what, sizeof diag->what, "it broke");
+  return LKS_INTERNAL;
+}
+
+const lks_driver_api& table() {
+  static const lks_driver_api api = [] {
+    lks_driver_api t{};
+    t.name = "scripted";
+    t.flags = LKS_DRIVER_UNLOADABLE;
+    t.driver_open = [](const lks_host_api*, lks_driver** out, lks_diag*) -> lks_status {
+      *out = anything<lks_driver>();
+      return LKS_OK;
+    };
+    t.driver_close = [](lks_driver*) {};
+    t.device_open = [](lks_driver*, std::uint32_t, lks_device** out, lks_diag*) -> lks_status {
+      *out = anything<lks_device>();
+      return LKS_OK;
+    };
+    t.device_close = [](lks_device*) {};
+    t.queue_create = [](lks_device*, std::uint32_t, lks_queue** queue, lks_timeline** timeline,
+                        lks_diag*) -> lks_status {
+      *queue = anything<lks_queue>();
+      *timeline = anything<lks_timeline>();
+      return LKS_OK;
+    };
+    t.queue_destroy = [](lks_queue*) {};
+    t.queue_fill = [](lks_queue*, lks_buffer*, std::uint64_t, std::uint64_t, std::uint64_t, std::uint32_t,
+                      std::uint64_t* value, lks_diag*) -> lks_status {
+      *value = ++script.newest;
+      return LKS_OK;
+    };
+    t.timeline_query = [](lks_timeline*, std::uint64_t* reached, lks_diag* diag) -> lks_status {
+      const bool failed = script.fails_at <= script.newest;
+      *reached = failed ? script.fails_at - 1 : script.newest;
+      return failed ? broken(diag) : LKS_OK;
+    };
+    t.timeline_wait = [](lks_timeline*, std::uint64_t value, std::uint64_t, lks_diag* diag) -> lks_status {
+      return value >= script.fails_at ? broken(diag) : LKS_OK;
+    };
+    t.queue_recover = [](lks_queue*, std::uint64_t* last, lks_diag*) -> lks_status {
+      ++script.recoveries;
+      if (script.recovery != LKS_OK) return script.recovery;
+      *last = script.newest;
+      script.fails_at = never;
+      return LKS_OK;
+    };
+    return t;
+  }();
+  return api;
+}
+
+class Recovery : public testing::Test {
+ protected:
+  void SetUp() override {
+    script = {};
+    driver.api = &table();
+    lks_device_info info{};
+    info.min_alignment = 64;
+    driver.devices = {info};
+    ASSERT_EQ(driver.open(), "");
+    entry = std::make_unique<DeviceEntry>(driver, 0, "scripted");
+    queue = std::make_unique<CommandQueue>(entry->state(), LKS_QUEUE_COMPUTE);
+  }
+  std::uint64_t command() { return queue->fill(block, 0, 4, 0, 4, {.op = "fill"}); }
+
+  LoadedDriver driver;
+  std::unique_ptr<DeviceEntry> entry;
+  std::unique_ptr<CommandQueue> queue;
+  Block block;
+};
+
+TEST_F(Recovery, LetsLaterCommandsRun) {
+  const std::uint64_t sound = command();
+  script.fails_at = command();
+  const std::uint64_t failed = script.fails_at, skipped = command();
+  EXPECT_NO_THROW(queue->wait(sound));
+  EXPECT_THROW(queue->wait(failed), DeviceError);
+  EXPECT_EQ(script.recoveries, 1);
+  EXPECT_THROW(queue->check(skipped), DeviceError);
+  EXPECT_NO_THROW(queue->wait(sound));
+  const std::uint64_t later = command();
+  EXPECT_NO_THROW(queue->wait(later));
+  EXPECT_NO_THROW(queue->synchronize()) << "the failure was told";
+  EXPECT_EQ(queue->pending(), 0u);
+}
+
+TEST_F(Recovery, WhereItFailsNoLaterCommandSucceeds) {
+  script.recovery = LKS_DEVICE_LOST;
+  script.fails_at = command();
+  EXPECT_THROW(queue->wait(script.fails_at), DeviceError);
+  script.fails_at = never;  // as if the driver forgot: nobody asks it again
+  for (int i = 0; i < 3; ++i) {
+    const std::uint64_t later = command();
+    EXPECT_THROW(queue->check(later), DeviceError);
+    EXPECT_THROW(queue->wait(later), DeviceError);
+    EXPECT_THROW(queue->wait_unless_skipped(later), DeviceError);
+    EXPECT_THROW(queue->synchronize(), DeviceError) << "each time";
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
