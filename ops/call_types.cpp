@@ -92,10 +92,10 @@ std::string cast_hint(const OpCall& call, std::size_t i, DType to) {
 
 [[noreturn]] void refuse_dtype(const OpCall& call, std::size_t i, DType given) {
   const InputDef& def = input_def(call.op, i);
-  constexpr DType usual_first[] = {DType::f32, DType::i64, DType::boolean, DType::i32, DType::f64,
-                                   DType::f16, DType::bf16, DType::i8, DType::u8};
-  const DType better = *std::find_if(std::begin(usual_first), std::end(usual_first) - 1,
-                                     [&](DType t) { return def.types.has(t); });
+  constexpr DType usual_first[] = {DType::f32, DType::i64,  DType::boolean, DType::i32, DType::f64,
+                                   DType::f16, DType::bf16, DType::i8,      DType::u8};
+  const DType better =
+      *std::find_if(std::begin(usual_first), std::end(usual_first) - 1, [&](DType t) { return def.types.has(t); });
   raise_call_error(
       call, ErrorId::dtype_not_accepted,
       input_name(call.op, i) + " is " + std::string(name_of(given)) + ", the op takes " + def.types.to_string(),
