@@ -42,9 +42,10 @@ void read_kernel(Requirements& r, const Row& row) {
 }
 
 void read_instruction(Requirements& r, const Row& row) {
-  for (int profile : {0, 1}) {
-    if (row[static_cast<std::size_t>(1 + profile)] == not_needed) continue;
-    for (const std::string& dtypes : split(row[static_cast<std::size_t>(1 + profile)], ", ")) {
+  for (std::size_t profile = 0; profile < 2; ++profile) {
+    const std::string& cell = row[1 + profile];
+    if (cell == not_needed) continue;
+    for (const std::string& dtypes : split(cell, ", ")) {
       (profile == 0 ? r.core : r.train).instructions.insert({row[0], dtypes});
     }
   }
