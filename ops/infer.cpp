@@ -116,6 +116,11 @@ DType dtype_named(const OpCall& call, std::int64_t number) {
 }
 
 void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
+  infer_unchecked_specs(call, types, specs);
+  check_results(call, specs);
+}
+
+void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
   InferContext context(call, types, specs);
   try {
     call.op.infer(context);

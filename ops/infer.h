@@ -13,8 +13,11 @@ void check_call(const OpCall& call);
 DType dtype_named(const OpCall& call, std::int64_t number);
 
 /// Fills in the output specs of a call that needs no rewriting, and the result's dtype in `types`. Errors of arithmetic
-/// on extents name the call.
+/// on extents name the call. Results that 63 bits do not count are refused (see check_results).
 void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs);
+
+/// The same without that check: for a caller that looks at sizes itself.
+void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs);
 
 /// Refuses results that 63 bits do not count (see check_countable), before any rule, host or device counts with them.
 void check_results(const OpCall& call, std::span<const Spec> specs);

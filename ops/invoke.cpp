@@ -140,13 +140,9 @@ void check_operand_size(const OpCall& call, const TensorImpl& operand) {
                    "check the shape of the empty operand");
 }
 
-// What check_size accepts, without a call.
+// What check_size accepts, without a call; of tensors without elements, most.
 bool fits(const DeviceState& device, const Spec& spec) {
-  auto bytes = static_cast<std::int64_t>(size_of(spec.dtype));
-  for (Dim d : spec.shape.dims()) {
-    if (__builtin_mul_overflow(bytes, d.value(), &bytes)) return false;
-  }
-  return static_cast<std::uint64_t>(bytes) <= device.most_tensor_bytes();
+  return spec.is_countable() && static_cast<std::uint64_t>(spec.bytes()) <= device.most_tensor_bytes();
 }
 
 void execute(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs,
@@ -218,7 +214,7 @@ void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef>
   InlineVector<Spec, 2> inferred;
   for (std::size_t o = 0; o < call.op.outputs.size(); ++o) inferred.push_back({});
   const std::span<Spec> specs = inferred;
-  infer_specs(call, types, specs);
+  infer_unchecked_specs(call, types, specs);  // carry_out checks, each way of doing it in its own place
   carry_out(call, types, specs, outputs);
   if (op_observers().active()) {
     for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);

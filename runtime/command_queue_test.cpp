@@ -7,9 +7,7 @@
 #include <cstdio>
 
 #include "lockstep/lockstep.h"
-#include "runtime/device_state.h"
-#include "runtime/driver_loader.h"
-#include "runtime/driver_registry.h"
+#include "runtime/scripted_driver.h"
 
 namespace lockstep {
 namespace {
@@ -23,12 +21,6 @@ struct Script {
 };
 Script script;
 
-int something;
-template <class T>
-T* anything() {
-  return reinterpret_cast<T*>(&something);
-}
-
 lks_status broken(lks_diag* diag) {
   diag->value = script.fails_at;
   std::snprintf(diag->what, sizeof diag->what, "it broke");
@@ -37,26 +29,7 @@ lks_status broken(lks_diag* diag) {
 
 const lks_driver_api& table() {
   static const lks_driver_api api = [] {
-    lks_driver_api t{};
-    t.name = "scripted";
-    t.flags = LKS_DRIVER_UNLOADABLE;
-    t.driver_open = [](const lks_host_api*, lks_driver** out, lks_diag*) -> lks_status {
-      *out = anything<lks_driver>();
-      return LKS_OK;
-    };
-    t.driver_close = [](lks_driver*) {};
-    t.device_open = [](lks_driver*, std::uint32_t, lks_device** out, lks_diag*) -> lks_status {
-      *out = anything<lks_device>();
-      return LKS_OK;
-    };
-    t.device_close = [](lks_device*) {};
-    t.queue_create = [](lks_device*, std::uint32_t, lks_queue** queue, lks_timeline** timeline,
-                        lks_diag*) -> lks_status {
-      *queue = anything<lks_queue>();
-      *timeline = anything<lks_timeline>();
-      return LKS_OK;
-    };
-    t.queue_destroy = [](lks_queue*) {};
+    lks_driver_api t = scripted_driver();
     t.queue_fill = [](lks_queue*, lks_buffer*, std::uint64_t, std::uint64_t, std::uint64_t, std::uint32_t,
                       std::uint64_t* value, lks_diag*) -> lks_status {
       *value = ++script.newest;
@@ -86,18 +59,12 @@ class Recovery : public testing::Test {
  protected:
   void SetUp() override {
     script = {};
-    driver.api = &table();
-    lks_device_info info{};
-    info.min_alignment = 64;
-    driver.devices = {info};
-    ASSERT_EQ(driver.open(), "");
-    entry = std::make_unique<DeviceEntry>(driver, 0, "scripted");
-    queue = std::make_unique<CommandQueue>(entry->state(), LKS_QUEUE_COMPUTE);
+    device = std::make_unique<ScriptedDevice>(table(), 0);
+    queue = std::make_unique<CommandQueue>(device->state(), LKS_QUEUE_COMPUTE);
   }
   std::uint64_t command() { return queue->fill(block, 0, 4, 0, 4, {.op = "fill"}); }
 
-  LoadedDriver driver;
-  std::unique_ptr<DeviceEntry> entry;
+  std::unique_ptr<ScriptedDevice> device;
   std::unique_ptr<CommandQueue> queue;
   Block block;
 };

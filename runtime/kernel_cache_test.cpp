@@ -8,9 +8,7 @@
 #include <cstring>
 
 #include "lockstep/lockstep.h"
-#include "runtime/device_state.h"
-#include "runtime/driver_loader.h"
-#include "runtime/driver_registry.h"
+#include "runtime/scripted_driver.h"
 
 namespace lockstep {
 namespace {
@@ -41,39 +39,14 @@ lks_status answer(const lks_kernel_desc* desc, lks_kernel_info* info, lks_diag* 
   return LKS_OK;
 }
 
-int something;
-template <class T>
-T* anything() {
-  return reinterpret_cast<T*>(&something);
-}
-
 const lks_driver_api& table() {
   static const lks_driver_api api = [] {
-    lks_driver_api t{};
-    t.name = "scripted";
-    t.flags = LKS_DRIVER_UNLOADABLE;
-    t.driver_open = [](const lks_host_api*, lks_driver** out, lks_diag*) -> lks_status {
-      *out = anything<lks_driver>();
-      return LKS_OK;
-    };
-    t.driver_close = [](lks_driver*) {};
-    t.device_open = [](lks_driver*, std::uint32_t, lks_device** out, lks_diag*) -> lks_status {
-      *out = anything<lks_device>();
-      return LKS_OK;
-    };
-    t.device_close = [](lks_device*) {};
-    t.queue_create = [](lks_device*, std::uint32_t, lks_queue** queue, lks_timeline** timeline,
-                        lks_diag*) -> lks_status {
-      *queue = anything<lks_queue>();
-      *timeline = anything<lks_timeline>();
-      return LKS_OK;
-    };
-    t.queue_destroy = [](lks_queue*) {};
+    lks_driver_api t = scripted_driver();
     t.kernel_query = [](lks_driver*, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status { return answer(desc, info, diag); };
     t.kernel_prepare = [](lks_device*, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                           lks_diag* diag) -> lks_status {
-      *out = anything<lks_kernel>();
+      *out = any_handle<lks_kernel>();
       const lks_status status = answer(desc, info, diag);
       script.prepared += status == LKS_OK;
       return status;
@@ -117,14 +90,8 @@ class KernelCacheTest : public testing::TestWithParam<bool> {
   void SetUp() override {
     script = {};
     script.deps.resize(3);
-    driver.api = &table();
-    lks_device_info info{};
-    info.capabilities = GetParam() ? LKS_CAP_INLINE_QUEUE : 0;
-    info.min_alignment = 64;
-    driver.devices = {info};
-    ASSERT_EQ(driver.open(), "");
-    entry = std::make_unique<DeviceEntry>(driver, 0, "scripted");
-    cache = std::make_unique<KernelCache>(entry->state());
+    device = std::make_unique<ScriptedDevice>(table(), GetParam() ? LKS_CAP_INLINE_QUEUE : 0);
+    cache = std::make_unique<KernelCache>(device->state());
   }
 
   const Kernel* find(Call call) { return cache->find(call.request(), {"called"}).get(); }
@@ -141,8 +108,7 @@ class KernelCacheTest : public testing::TestWithParam<bool> {
     return one == two;
   }
 
-  LoadedDriver driver;
-  std::unique_ptr<DeviceEntry> entry;
+  std::unique_ptr<ScriptedDevice> device;
   std::unique_ptr<KernelCache> cache;
   const Call usual;
 };
@@ -362,11 +328,11 @@ TEST_P(KernelCacheTest, TheDriverIsToldAllOfTheCall) {
 }
 
 TEST_P(KernelCacheTest, AQueryPreparesNothing) {
-  const KernelLookup yes = KernelCache::query(*entry, Call(usual).request());
+  const KernelLookup yes = KernelCache::query(device->entry(), Call(usual).request());
   EXPECT_EQ(yes.reason, LKS_REASON_NONE);
   EXPECT_EQ(yes.variant, "plain");
   script.refusal = LKS_REASON_SIZE;
-  const KernelLookup no = KernelCache::query(*entry, Call(usual).request());
+  const KernelLookup no = KernelCache::query(device->entry(), Call(usual).request());
   EXPECT_EQ(no.reason, LKS_REASON_SIZE);
   EXPECT_EQ(no.text, "not like this");
   EXPECT_EQ(script.prepared, 0);
@@ -387,7 +353,7 @@ TEST_P(KernelCacheTest, KernelsAreReleasedWithTheCache) {
 
 TEST_P(KernelCacheTest, DevicesDoNotShareKernels) {
   const Kernel* here = find(usual);
-  KernelCache other(entry->state());
+  KernelCache other(device->state());
   EXPECT_NE(other.find(Call(usual).request(), {"called"}).get(), here);
   EXPECT_EQ(find(usual), here);
   EXPECT_EQ(script.prepared, 2);

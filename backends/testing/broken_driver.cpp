@@ -1,8 +1,8 @@
 // Drivers that cannot be used, one per value of BROKEN.
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 
+#include "backends/testing/whole_table.h"
 #include "lockstep/driver.h"
 
 #define NO_SYMBOL 1
@@ -55,8 +55,6 @@ struct HalfGroup {
 const HalfGroup half_group = {{sizeof(HalfGroup), 0, nullptr}, {&half_group, nullptr}};
 const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return BROKEN == EMPTY_GROUP ? &half_group : nullptr; }
 
-void LKS_CALL unused() {}
-
 }  // namespace
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api*, const lks_driver_api** out,
@@ -68,23 +66,10 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
   if (BROKEN == SILENT_REFUSAL) return LKS_UNAVAILABLE;
   if (BROKEN == NO_TABLE) return LKS_OK;
   static lks_driver_api table;
-  std::memset(&table, 0, sizeof table);
-  // Every slot first points somewhere; those that are called get what they need.
-  void* const filler = reinterpret_cast<void*>(&unused);
-  char* const slots = reinterpret_cast<char*>(&table.driver_open);
-  const std::size_t bytes = sizeof table - static_cast<std::size_t>(slots - reinterpret_cast<char*>(&table));
-  for (std::size_t at = 0; at + sizeof filler <= bytes; at += sizeof filler)
-    std::memcpy(slots + at, &filler, sizeof filler);
-  table.hdr.size = BROKEN == SHORT_TABLE ? 64 : sizeof table;
-  table.abi_major = BROKEN == OTHER_MAJOR ? LKS_ABI_MAJOR + 1 : LKS_ABI_MAJOR;
-  table.abi_minor = LKS_ABI_MINOR;
+  table = whole_table();
+  if (BROKEN == SHORT_TABLE) table.hdr.size = 64;
+  if (BROKEN == OTHER_MAJOR) ++table.abi_major;
   table.name = BROKEN == NO_NAME ? "" : "broken";
-  table.flags = LKS_DRIVER_UNLOADABLE;
-#if defined(__SANITIZE_ADDRESS__)
-  table.sanitizer = LKS_SANITIZER_ADDRESS;
-#elif defined(__SANITIZE_THREAD__)
-  table.sanitizer = LKS_SANITIZER_THREAD;
-#endif
   if (BROKEN == OTHER_SANITIZER) table.sanitizer = LKS_SANITIZER_MEMORY;
   if (BROKEN == UNKNOWN_SANITIZER) table.sanitizer = 99;
   table.driver_open = &driver_open;

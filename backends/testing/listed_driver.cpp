@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backends/testing/whole_table.h"
 #include "lockstep/driver.h"
 
 namespace {
@@ -71,8 +72,6 @@ lks_status LKS_CALL device_open(lks_driver*, std::uint32_t, lks_device**, lks_di
   return LKS_INTERNAL;
 }
 
-void LKS_CALL unused() {}
-
 }  // namespace
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api*, const lks_driver_api** out,
@@ -82,24 +81,9 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
     std::snprintf(diag->what, sizeof diag->what, "its file has another name than listed_driver.cpp asks for");
     return LKS_INVALID_ARGUMENT;
   }
-  std::memset(&table, 0, sizeof table);
-  // Every slot points somewhere; those that are called get what they need.
-  void* const filler = reinterpret_cast<void*>(&unused);
-  char* const slots = reinterpret_cast<char*>(&table.driver_open);
-  const std::size_t bytes = sizeof table - static_cast<std::size_t>(slots - reinterpret_cast<char*>(&table));
-  for (std::size_t at = 0; at + sizeof filler <= bytes; at += sizeof filler)
-    std::memcpy(slots + at, &filler, sizeof filler);
-  table.hdr.size = sizeof table;
-  table.abi_major = LKS_ABI_MAJOR;
-  table.abi_minor = LKS_ABI_MINOR;
+  table = whole_table();
   table.name = words[0];
   table.version = "9.8";
-  table.flags = LKS_DRIVER_UNLOADABLE;
-#if defined(__SANITIZE_ADDRESS__)
-  table.sanitizer = LKS_SANITIZER_ADDRESS;
-#elif defined(__SANITIZE_THREAD__)
-  table.sanitizer = LKS_SANITIZER_THREAD;
-#endif
   table.priority = std::atoi(words[1]);
   table.driver_open = &driver_open;
   table.driver_close = &driver_close;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "conformance/cases/draw.h"
+#include "conformance/cases/float_format.h"
 #include "conformance/cases/lines.h"
 #include "conformance/cases/values.h"
 
@@ -13,19 +14,6 @@ namespace {
 
 constexpr long double infinity = std::numeric_limits<long double>::infinity();
 constexpr std::uint64_t stream = 5;  // of draws
-
-struct Format {
-  int mantissa, least_exponent, most_exponent;
-};
-
-Format format_of(DType t) {
-  switch (t) {
-    case DType::f64: return {52, -1022, 1023};
-    case DType::f16: return {10, -14, 15};
-    case DType::bf16: return {7, -126, 127};
-    default: return {23, -126, 127};
-  }
-}
 
 // A number that needs all the bits of its dtype, and the next one above it.
 struct Neighbours {
@@ -38,7 +26,7 @@ Neighbours neighbours_of(DType t) {
     case DType::i8: return {100, 101};
     case DType::u8: return {200, 201};
     case DType::boolean: return {0, 1};
-    default: return {1.5L, 1.5L + std::ldexp(1.0L, -format_of(t).mantissa)};
+    default: return {1.5L, 1.5L + std::ldexp(1.0L, -float_format(t).mantissa)};
   }
 }
 
@@ -50,7 +38,7 @@ long double any_bits(DType t, Draw& draw) {
     return t == DType::u8 ? static_cast<long double>(bits >> 56)
                           : static_cast<long double>(static_cast<std::int64_t>(bits) >> shift);
   }
-  const Format f = format_of(t);
+  const FloatFormat f = float_format(t);
   const std::uint64_t fraction = (bits >> 11) & ((std::uint64_t{1} << f.mantissa) - 1);
   const auto range = static_cast<std::uint64_t>(f.most_exponent - f.least_exponent + 2);
   const int exponent = f.least_exponent - 1 + static_cast<int>(draw.below(range));

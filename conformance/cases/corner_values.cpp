@@ -6,6 +6,8 @@
 
 #include "conformance/cases/draw.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/float_format.h"
+#include "conformance/cases/values.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -15,11 +17,8 @@ constexpr std::uint64_t stream = 3;  // of draws
 
 // Significant bits of a number, with the leading one.
 int precision(DType t) {
+  if (is_floating(t)) return float_format(t).mantissa + 1;
   switch (t) {
-    case DType::f64: return 53;
-    case DType::f32: return 24;
-    case DType::f16: return 11;
-    case DType::bf16: return 8;
     case DType::i64: return 63;
     case DType::i32: return 31;
     case DType::i8: return 7;
@@ -28,21 +27,13 @@ int precision(DType t) {
   }
 }
 
-int least_exponent(DType t) { return t == DType::f64 ? -1022 : t == DType::f16 ? -14 : -126; }
-int most_exponent(DType t) { return t == DType::f64 ? 1023 : t == DType::f16 ? 15 : 127; }
-
-bool is_one_step(const OpDef& op) {
-  return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
-}
-
 // With `extremes` also the ends of the format, which overflow or vanish where a result takes several steps.
 Numbers floating_corners(DType t, bool extremes) {
   constexpr long double infinity = std::numeric_limits<long double>::infinity();
   Numbers all = {0.0L, -0.0L, 1, -1, infinity, -infinity, std::numeric_limits<long double>::quiet_NaN(), 0.5L};
   if (!extremes) return all;
-  const long double largest = std::ldexp(2 - std::ldexp(1.0L, 1 - precision(t)), most_exponent(t));
-  const long double normal = std::ldexp(1.0L, least_exponent(t));
-  const long double least = std::ldexp(normal, 1 - precision(t));
+  const FloatFormat f = float_format(t);
+  const long double largest = f.largest(), normal = f.least_normal(), least = f.least();
   for (long double v : {largest, -largest, normal, -least, normal - least, -1.5L, 2.0L, 3.0L}) all.push_back(v);
   return all;
 }
@@ -124,7 +115,8 @@ void fill_ties(const TestCase& t, std::uint64_t seed, RefArray& array) {
     int exponent = 0;
     if (is_floating(array.dtype)) {
       exponent = static_cast<int>(draw.below(24)) - 12 - kept;
-      if (draw.below(8) == 0) exponent = least_exponent(to) - static_cast<int>(draw.below(4)) - kept;  // subnormal
+      if (draw.below(8) == 0)
+        exponent = float_format(to).least_exponent - static_cast<int>(draw.below(4)) - kept;  // subnormal
     } else {
       exponent = gap + static_cast<int>(draw.below(static_cast<std::uint64_t>(spare - gap)));
     }

@@ -163,19 +163,23 @@ std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DTyp
   return bases;
 }
 
+// One extent of any length, the others as small as can be; nullopt where that costs too much.
+std::optional<OpCase> stretched(const OpDef& op, const Base& base, std::size_t g, std::int64_t extent) {
+  std::vector<std::int64_t> extents = smallest_extents(op, base);
+  extents[g] = extent;
+  auto c = resized(op, base.call, base.groups, extents);
+  return c && cost_of(op, *c, extents, 8.0 * beyond_16_bits) <= most_steps ? std::move(c) : std::nullopt;
+}
+
 // All as small as can be; each extent zero; each extent long while the others are small.
 void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
   // What divides a long sum has no exact result, and the bound of such a sum tells nothing.
   if (op.error_class == ErrorClass::sum && op.decompose) beyond = false;
-  const std::vector<std::int64_t> small = smallest_extents(op, base);
-  if (auto c = resized(op, base.call, base.groups, small)) out.add("forward", *c, true);
+  if (auto c = resized(op, base.call, base.groups, smallest_extents(op, base))) out.add("forward", *c, true);
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (std::int64_t extent : {std::int64_t{0}, std::int64_t{10007}, beyond_16_bits}) {
       if (extent == beyond_16_bits && !beyond) continue;
-      std::vector<std::int64_t> extents = small;
-      extents[g] = extent;
-      auto c = resized(op, base.call, base.groups, extents);
-      if (c && cost_of(op, *c, extents, 8.0 * beyond_16_bits) <= most_steps) out.add("forward", *c, true);
+      if (const auto c = stretched(op, base, g, extent)) out.add("forward", *c, true);
     }
   }
 }
@@ -197,10 +201,8 @@ std::vector<const Base*> unlike_bases(const OpDef& op, const std::vector<Base>& 
 void add_long_choices(Collector& out, const OpDef& op, const Base& base) {
   if (op.pointwise() || base.call.inputs.empty()) return;
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
-    std::vector<std::int64_t> extents = smallest_extents(op, base);
-    extents[g] = beyond_16_bits + 2;
-    const auto c = resized(op, base.call, base.groups, extents);
-    if (!c || cost_of(op, *c, extents, 8.0 * beyond_16_bits) > most_steps) continue;
+    const auto c = stretched(op, base, g, beyond_16_bits + 2);
+    if (!c) continue;
     out.add("forward", *c, true, Layout::dense, Values::bits);
     // Numbers that are drawn from a few have ties already.
     const bool few = c->inputs[0].values.kind == CaseValues::Kind::indices;
@@ -213,11 +215,7 @@ void add_long_choices(Collector& out, const OpDef& op, const Base& base) {
 void add_long_counts(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (std::int64_t extent : {beyond_16_bits - 1, 3 * beyond_16_bits}) {
-      std::vector<std::int64_t> extents = smallest_extents(op, base);
-      extents[g] = extent;
-      const auto c = resized(op, base.call, base.groups, extents);
-      if (!c || cost_of(op, *c, extents, 8.0 * beyond_16_bits) > most_steps) continue;
-      out.add("forward", *c, true, Layout::dense, Values::counted);
+      if (const auto c = stretched(op, base, g, extent)) out.add("forward", *c, true, Layout::dense, Values::counted);
     }
   }
 }

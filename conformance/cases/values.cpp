@@ -8,6 +8,7 @@
 #include "conformance/cases/corner_values.h"
 #include "conformance/cases/draw.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/float_format.h"
 #include "conformance/cases/peak_values.h"
 #include "ops/round_once.h"
 
@@ -16,22 +17,6 @@ namespace {
 
 using Kind = CaseValues::Kind;
 constexpr std::uint64_t stream = 0;  // of draws
-
-struct FloatFormat {
-  int mantissa, least_exponent, most_exponent;  // of normal numbers
-  long double largest() const { return std::ldexp(2 - std::ldexp(1.0L, -mantissa), most_exponent); }
-  long double least_normal() const { return std::ldexp(1.0L, least_exponent); }
-  long double least() const { return std::ldexp(1.0L, least_exponent - mantissa); }
-};
-
-FloatFormat format_of(DType t) {
-  switch (t) {
-    case DType::f64: return {52, -1022, 1023};
-    case DType::f16: return {10, -14, 15};
-    case DType::bf16: return {7, -126, 127};
-    default: return {23, -126, 127};
-  }
-}
 
 long double ordinary(const CaseValues& values, DType t, Draw& draw) {
   switch (values.kind) {
@@ -54,7 +39,7 @@ long double signed_as(const CaseValues& values, long double magnitude, Draw& dra
 // With `extremes` also numbers at the ends of the format. Where results go through several steps, these overflow or
 // vanish on the way, which the oracle's longer format does not see.
 long double special_number(DType t, bool extremes, Draw& draw) {
-  const FloatFormat f = format_of(t);
+  const FloatFormat f = float_format(t);
   const long double sign = draw.sign();
   switch (draw.below(extremes ? 8 : 4)) {
     case 0: return sign * 0.0L;
@@ -97,15 +82,11 @@ int wide_bits(const TestCase& t, DType dtype) {
   const bool sparse = t.values == Values::sparse_first || t.values == Values::sparse_last;
   const int accumulator = dtype == DType::f64 ? 53 : 24;
   const int spare = accumulator - (sparse ? sparse_bits : static_cast<int>(std::ceil(std::log2(terms_of(t)))));
-  return std::clamp(std::min(spare, format_of(dtype).mantissa + 1), 2, accumulator);
+  return std::clamp(std::min(spare, float_format(dtype).mantissa + 1), 2, accumulator);
 }
 
 // The share of numbers that are not zero in a sparse input: on average two terms of a sum are, above 16 hardly ever.
 double share_of(const TestCase& t) { return std::min(1.0, 2 / terms_of(t)); }
-
-bool is_one_step(const OpDef& op) {
-  return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
-}
 
 // softmax and its like.
 bool takes_exponentials(const OpDef& op) { return op.error_class == ErrorClass::composed && !op.pointwise(); }
@@ -117,7 +98,7 @@ struct InputPlace {
 };
 
 long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace place, double share, Draw& draw) {
-  const FloatFormat f = format_of(in.dtype);
+  const FloatFormat f = float_format(in.dtype);
   switch (t.values) {
     case Values::exact: return static_cast<long double>(draw.below(17)) - 8;
     case Values::infinite:

@@ -16,6 +16,11 @@ std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c);
 /// Whether such values say anything about the case: exact sums about sums, subnormal numbers about floats, …
 bool applies(Values values, const OpDef& op, const OpCase& c);
 
+/// Whether a result is rounded once, and nothing overflows or vanishes on the way to it.
+inline bool is_one_step(const OpDef& op) {
+  return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
+}
+
 /// A value rounded to the dtype.
 long double round_to(long double value, DType t);
 

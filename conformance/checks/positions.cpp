@@ -70,7 +70,7 @@ std::vector<std::string> position_ids(const SpecialRequest& request) {
   for (MathMode mode : request.modes) {
     if (mode == MathMode::lockstep && request.modes.front() != mode) continue;  // the arithmetic of strict mode
     for (const PositionCase& c : position_cases()) {
-      // An integer is the same in all modes, but for small tensors that meet other kernels.
+      // Positions depend on no mode; small tensors are asked in each, as they may meet other kernels.
       if (mode != request.modes.front() && c.shape.size() > 5000000) continue;
       ids.push_back(std::string("positions/") + op_name + "/i32/" + std::string(name_of(mode)) + "/" + c.name);
     }

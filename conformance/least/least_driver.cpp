@@ -8,9 +8,8 @@
 //   least.without       a line as in a record, such as "instruction|ADD|f32" or "kernel|SUM|f32 → f32|8": refused too,
 //                       where there is a number from that number on
 //   least.record        a file, to which each kernel that is prepared adds what it asks, once in a process
-//   least.queries       1: kernels that are only asked for count too, where it is a case of the suite that asks: while
-//   a
-//                       second driver is open, beside that of the runtime, which asks for reports
+//   least.queries       1: kernels that are only asked for count too, where it is a case of the suite that asks:
+//                       while a second driver is open, beside that of the runtime, which asks for reports
 #include <atomic>
 #include <cstdio>
 #include <cstring>

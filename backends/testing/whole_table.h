@@ -1,0 +1,30 @@
+// A driver's table in which every slot points somewhere, for drivers of which the host calls little.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include "lockstep/driver.h"
+
+/// All slots do nothing; the version and the sanitizer are the host's. The driver sets its name and what is called.
+inline lks_driver_api whole_table() {
+  lks_driver_api table;
+  std::memset(&table, 0, sizeof table);
+  void (*const unused)() = [] {};
+  void* const filler = reinterpret_cast<void*>(unused);
+  char* const slots = reinterpret_cast<char*>(&table.driver_open);
+  const std::size_t bytes = sizeof table - static_cast<std::size_t>(slots - reinterpret_cast<char*>(&table));
+  for (std::size_t at = 0; at + sizeof filler <= bytes; at += sizeof filler) {
+    std::memcpy(slots + at, &filler, sizeof filler);
+  }
+  table.hdr.size = sizeof table;
+  table.abi_major = LKS_ABI_MAJOR;
+  table.abi_minor = LKS_ABI_MINOR;
+  table.flags = LKS_DRIVER_UNLOADABLE;
+#if defined(__SANITIZE_ADDRESS__)
+  table.sanitizer = LKS_SANITIZER_ADDRESS;
+#elif defined(__SANITIZE_THREAD__)
+  table.sanitizer = LKS_SANITIZER_THREAD;
+#endif
+  return table;
+}
