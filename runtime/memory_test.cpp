@@ -82,7 +82,7 @@ TEST_F(MemoryTest, TheReportListsWhoHoldsMemoryTheLargestFirst) {
   const Variable one(zeros({mebi}), "one"), three(zeros({3 * mebi}), "three"), two(zeros({2 * mebi}), "two");
   std::optional<Tensor> gone;
   {
-    const NameScope scope("gone");
+    const NameScope named("gone");
     gone = zeros({mebi / 8});
   }
   const Variable kept(zeros({mebi / 8}), "kept");  // beside it, so that its memory does not go back to the driver

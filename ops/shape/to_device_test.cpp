@@ -50,8 +50,8 @@ TEST(ToDevice, NumbersOfNoDeviceAreRefused) {
   };
   const auto count = static_cast<std::int64_t>(all.size());
   for (std::int64_t i = 0; i < count; ++i) {
-    if (all[static_cast<std::size_t>(i)].available)
-      EXPECT_EQ(moved(i).device().name(), all[static_cast<std::size_t>(i)].id);
+    if (!all[static_cast<std::size_t>(i)].available) continue;
+    EXPECT_EQ(moved(i).device().name(), all[static_cast<std::size_t>(i)].id);
   }
   for (std::int64_t number : {std::int64_t{-1}, count}) {
     EXPECT_EQ(error_text([&] { moved(number); }), "DeviceError[LS3001] to_device: there is no device number " +
