@@ -1,5 +1,5 @@
 # Everything that comes from elsewhere. What is missing is named together with what installs it or does without it.
-list(PREPEND CMAKE_PREFIX_PATH ${CMAKE_SOURCE_DIR}/.deps)
+list(PREPEND CMAKE_PREFIX_PATH ${PROJECT_SOURCE_DIR}/.deps)
 find_package(Threads REQUIRED)
 
 if(LOCKSTEP_THREADING STREQUAL "openmp")

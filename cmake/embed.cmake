@@ -6,8 +6,8 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
     get_filename_component(file ${file} ABSOLUTE)
     set(source ${CMAKE_CURRENT_BINARY_DIR}/embedded/${name}.cpp)
     add_custom_command(OUTPUT ${source}
-      COMMAND ${CMAKE_COMMAND} -DFILE=${file} -DNAME=${name} -DOUT=${source} -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
-      DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+      COMMAND ${CMAKE_COMMAND} -DFILE=${file} -DNAME=${name} -DOUT=${source} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+      DEPENDS ${file} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
       COMMENT "Embedding ${name}" VERBATIM)
     target_sources(${target} PRIVATE ${source})
   endfunction()

@@ -16,6 +16,10 @@ add_compile_options(-ffp-contract=off)
 add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
 add_compile_options(-Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 add_compile_options(-fno-semantic-interposition -fvisibility-inlines-hidden)
+# What the public headers declare leaves the library (api/lockstep/export.h); tests that see internals need the rest too.
+if(NOT LOCKSTEP_INTERNAL_SHARED)
+  add_compile_options(-fvisibility=hidden)
+endif()
 
 if(LOCKSTEP_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

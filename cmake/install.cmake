@@ -5,11 +5,11 @@
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lockstep lockstep_headers EXPORT lockstep LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY ${CMAKE_SOURCE_DIR}/api/lockstep DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/api/lockstep DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # The scalar functions, for drivers: `#include <lockstep/scalar/dialect_cpp.h>`, then `<lockstep/scalar/all.inc>`.
-install(DIRECTORY ${CMAKE_SOURCE_DIR}/ops/scalar/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lockstep/scalar
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/ops/scalar/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lockstep/scalar
   FILES_MATCHING PATTERN "*.inc" PATTERN "dialect_cpp.h" PATTERN "README.md")
-if(onednn_file AND onednn_file MATCHES "^${CMAKE_SOURCE_DIR}/")
+if(onednn_file AND onednn_file MATCHES "^${PROJECT_SOURCE_DIR}/")
   install(FILES ${onednn_file} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libdnnl.so.3)
 endif()
 
@@ -20,10 +20,10 @@ install(DIRECTORY examples/driver_template DESTINATION ${CMAKE_INSTALL_DATADIR}/
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/lockstep)
 install(EXPORT lockstep NAMESPACE lockstep:: FILE lockstepTargets.cmake DESTINATION ${package_folder})
-configure_package_config_file(cmake/lockstepConfig.cmake.in ${CMAKE_BINARY_DIR}/lockstepConfig.cmake
+configure_package_config_file(cmake/lockstepConfig.cmake.in ${PROJECT_BINARY_DIR}/lockstepConfig.cmake
   INSTALL_DESTINATION ${package_folder})
-write_basic_package_version_file(${CMAKE_BINARY_DIR}/lockstepConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/lockstepConfig.cmake ${CMAKE_BINARY_DIR}/lockstepConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/lockstepConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/lockstepConfig.cmake ${PROJECT_BINARY_DIR}/lockstepConfigVersion.cmake
   DESTINATION ${package_folder})
 
 if(LOCKSTEP_TESTS)
@@ -34,10 +34,19 @@ if(LOCKSTEP_TESTS)
   endif()
   # A stranger's project: the examples, built against an installation in another folder.
   add_test(NAME install_and_find_package
-    COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}
-      -DCXX=${CMAKE_CXX_COMPILER} -DFLAGS=${sanitizer_flags} -P ${CMAKE_SOURCE_DIR}/cmake/test_install.cmake)
+    COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DSOURCE=${PROJECT_SOURCE_DIR}
+      -DCXX=${CMAKE_CXX_COMPILER} -DFLAGS=${sanitizer_flags} -P ${PROJECT_SOURCE_DIR}/cmake/test_install.cmake)
   set_tests_properties(install_and_find_package PROPERTIES LABELS slow TIMEOUT 600 PASS_REGULAR_EXPRESSION
     "y       12\ndy/dx   12\nd2y/dx2 6\n")
+  # A project that contains Lockstep.
+  foreach(name subproject_configure subproject)
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DWORK=${PROJECT_BINARY_DIR}/${name}_test
+      -DCXX=${CMAKE_CXX_COMPILER} $<$<STREQUAL:${name},subproject>:-DRUN=1>
+      -P ${PROJECT_SOURCE_DIR}/cmake/test_subproject.cmake)
+  endforeach()
+  set_tests_properties(subproject_configure PROPERTIES LABELS "slow;part" TIMEOUT 600)
+  set_tests_properties(subproject PROPERTIES LABELS "slow;full" TIMEOUT 3600
+    PASS_REGULAR_EXPRESSION "y       12\ndy/dx   12\nd2y/dx2 6\n")
   # A stranger's driver, likewise, from the template that was installed.
   foreach(name driver_template driver_template_part)
     set(options ${patience})
@@ -45,9 +54,9 @@ if(LOCKSTEP_TESTS)
       list(APPEND options --shard 1/8)
     endif()
     add_test(NAME ${name}
-      COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DNAME=${name}
+      COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DNAME=${name}
         -DCXX=${CMAKE_CXX_COMPILER} -DFLAGS=${sanitizer_flags}
-        "-DOPTIONS=${options}" -P ${CMAKE_SOURCE_DIR}/cmake/test_driver_template.cmake)
+        "-DOPTIONS=${options}" -P ${PROJECT_SOURCE_DIR}/cmake/test_driver_template.cmake)
     set_tests_properties(${name} PROPERTIES LABELS "slow;full" TIMEOUT ${seconds_for_conformance})
   endforeach()
   set_tests_properties(driver_template_part PROPERTIES LABELS "slow;part")

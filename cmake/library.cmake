@@ -20,6 +20,10 @@ endforeach()
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   # Calls within the library go straight to their target: an op call makes about a hundred of them.
   target_link_options(lockstep PRIVATE -Wl,-Bsymbolic-functions)
+  # Without it, instances of the standard library's templates would leave too.
+  set(script ${PROJECT_SOURCE_DIR}/cmake/lockstep.map)
+  target_link_options(lockstep PRIVATE -Wl,--version-script=${script})
+  set_target_properties(lockstep PROPERTIES LINK_DEPENDS ${script})
 endif()
-target_include_directories(lockstep_internal PUBLIC ${CMAKE_SOURCE_DIR})
+target_include_directories(lockstep_internal PUBLIC ${PROJECT_SOURCE_DIR})
 set_target_properties(lockstep PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})

@@ -1,8 +1,9 @@
-# What a build contains. Every option has a default that works on a bare machine.
-option(LOCKSTEP_TESTS "Build the tests" ON)
-option(LOCKSTEP_BENCHMARKS "Build the Google Benchmark program" ON)
-option(LOCKSTEP_EXAMPLES "Build the examples" ON)
-option(LOCKSTEP_TOOLS "Build the command line" ON)
+# What a build contains. Every option has a default that works on a bare machine. As a part of another project
+# (add_subdirectory, FetchContent) it is the library and its drivers.
+option(LOCKSTEP_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(LOCKSTEP_BENCHMARKS "Build the Google Benchmark program" ${PROJECT_IS_TOP_LEVEL})
+option(LOCKSTEP_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(LOCKSTEP_TOOLS "Build the command line" ${PROJECT_IS_TOP_LEVEL})
 
 # Tests link in less time, and are not linked again where only a source of the library has changed.
 option(LOCKSTEP_INTERNAL_SHARED "Build what tests see of the library as a shared object" OFF)
@@ -19,6 +20,6 @@ set(LOCKSTEP_CPU_ISA "v2;v3;v4" CACHE STRING
 set(LOCKSTEP_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
 set_property(CACHE LOCKSTEP_SANITIZE PROPERTY STRINGS "" address thread)
 
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
 endif()

@@ -27,7 +27,7 @@ function(lockstep_test name)
   endif()
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} GTest::gtest GTest::gtest_main)
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   if(LOCKSTEP_SANITIZE)
     target_compile_options(${name} PRIVATE -O0)  # compiles three times as fast as -O1; the library is what must be fast
   endif()

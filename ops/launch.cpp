@@ -7,6 +7,7 @@
 #include "lockstep/driver_ops.h"
 #include "ops/call_error.h"
 #include "ops/round_once.h"
+#include "runtime/thread_owned.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
@@ -77,9 +78,8 @@ struct DescribeContext {
   const CallTypes& types;
   // The description points into it; kept until the thread's next miss.
   static OpDescription& keep(const DescribeContext& context) {
-    static thread_local std::optional<OpDescription> current;
-    current.emplace(context.call, context.types);
-    return *current;
+    static thread_local ThreadOwned<std::optional<OpDescription>> current;
+    return current.get().emplace(context.call, context.types);
   }
 };
 

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "lockstep/driver.h"
+#include "lockstep/driver_provisional.h"
 
 namespace {
 

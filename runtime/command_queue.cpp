@@ -7,6 +7,7 @@
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
+#include "runtime/thread_owned.h"
 
 namespace lockstep {
 namespace {
@@ -21,8 +22,11 @@ constexpr std::size_t most_texts = 256;
 
 // One per thread: filling it costs more than a small launch.
 lks_diag& scratch_diag() {
-  static thread_local lks_diag diag = empty_diag();
-  return diag;
+  struct Scratch {
+    lks_diag diag = empty_diag();
+  };
+  static thread_local ThreadOwned<Scratch> scratch;
+  return scratch.get().diag;
 }
 
 void reset(lks_diag& diag) {

@@ -7,6 +7,7 @@
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
+#include "runtime/thread_owned.h"
 
 namespace lockstep {
 namespace {
@@ -132,7 +133,7 @@ bool same_deps(const Deps& a, const Deps& b) {
 bool is_final(std::int32_t reason) {
   return reason == LKS_REASON_OP || reason == LKS_REASON_DTYPE || reason == LKS_REASON_RANK ||
          reason == LKS_REASON_ATTRIBUTE || reason == LKS_REASON_MATH_MODE || reason == LKS_REASON_VERSION ||
-         reason == LKS_REASON_HARDWARE;
+         reason == LKS_REASON_HARDWARE || reason == LKS_REASON_EXTENSION;
 }
 
 // The description that a driver gets, with the storage it points to.
@@ -226,8 +227,8 @@ struct ThreadEntry {
 };
 
 std::array<ThreadEntry, thread_table_size>& thread_table() {
-  static thread_local std::array<ThreadEntry, thread_table_size> table;
-  return table;
+  static thread_local ThreadOwned<std::array<ThreadEntry, thread_table_size>> table;
+  return table.get();
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ lockstep_test(fork_test fork_test.cpp)
 
 lockstep_test(abi_layout_test abi_layout_test.cpp)
 target_compile_definitions(abi_layout_test PRIVATE
-  GOLDEN_LAYOUT="${CMAKE_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${CMAKE_SOURCE_DIR}/api/lockstep/driver.h")
+  GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h")
 
 foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test)
   lockstep_test(${name} ${name}.cpp)
@@ -31,4 +31,4 @@ foreach(name driver_loader_test driver_registry_test async_test failure_test mem
 endforeach()
 
 lockstep_test(errors_doc_test errors_doc_test.cpp)
-target_compile_definitions(errors_doc_test PRIVATE ERRORS_DOCUMENT="${CMAKE_SOURCE_DIR}/docs/errors.md")
+target_compile_definitions(errors_doc_test PRIVATE ERRORS_DOCUMENT="${PROJECT_SOURCE_DIR}/docs/errors.md")

@@ -9,10 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 #include "lockstep/variable.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 class TapeImpl;
 

@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "lockstep/data.h"
+#include "lockstep/export.h"
 #include "lockstep/model.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 struct CompareOptions {
   MathMode mode = MathMode::strict;

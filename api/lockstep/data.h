@@ -9,10 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/ops/random.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep::data {
+namespace LOCKSTEP_API lockstep {
+namespace data {
 
 /// Where examples come from. Implementations are read from one thread at a time.
 class Source {
@@ -121,4 +123,5 @@ class IdxArray {
 /// Images with labels from two IDX files; images gain a last dimension of 1 if they have none for channels.
 Dataset from_idx(const std::string& images, const std::string& labels);
 
-}  // namespace lockstep::data
+}  // namespace data
+}  // namespace lockstep

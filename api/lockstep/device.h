@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 class DeviceEntry;
 class DeviceState;

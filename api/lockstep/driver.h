@@ -5,8 +5,9 @@
  *
  * Rules that hold everywhere
  *   Versions.   Tables and structs only ever grow at their end. Every struct that crosses the edge opens with
- *               `lks_header`; a reader accepts any size that covers the fields it needs, reads a missing tail as
- *               zero, and skips extensions of unknown type. Zero always means the old behaviour.
+ *               `lks_header`; a reader accepts any size that covers the fields it needs, and reads a missing tail as
+ *               zero. Zero always means the old behaviour. An extension of unknown type is skipped if its type
+ *               has the bit LKS_MAY_SKIP; else a kernel description that carries it is refused.
  *   Failure.    Every call that can fail returns a status and, on failure only, fills the caller's `lks_diag`
  *               (never NULL). Nothing throws across the edge, aborts, exits or installs signal handlers.
  *   State.      No process-global mutable state, no work in static constructors or destructors.
@@ -47,6 +48,7 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------------------- basics */
 
 /* `type` tells extensions apart; 0 for a struct passed by its own name. `next` is a chain of optional structs. */
+#define LKS_MAY_SKIP 0x80000000u
 typedef struct lks_header {
   uint32_t size;
   uint32_t type;
@@ -84,7 +86,8 @@ enum {
   LKS_REASON_PROGRAM = 10,  /* a prologue or epilogue; once the host fuses, it will retry with the root op alone */
   LKS_REASON_VERSION = 11,  /* op schema newer than the driver knows */
   LKS_REASON_HARDWARE = 12, /* this device lacks a feature; diag.what names it */
-  LKS_REASON_INDEX = 13     /* of a launch: an index tensor points outside the tensor it indexes */
+  LKS_REASON_INDEX = 13,    /* of a launch: an index tensor points outside the tensor it indexes */
+  LKS_REASON_EXTENSION = 14 /* an extension or a flag that the driver does not know */
 };
 
 /* Caller-owned, fixed storage, so that no error path allocates. Texts are NUL-terminated UTF-8, cut to fit. */
@@ -175,7 +178,7 @@ typedef struct lks_host_api {
 enum { LKS_DEVICE_CPU = 1, LKS_DEVICE_GPU = 2, LKS_DEVICE_INTEGRATED_GPU = 3, LKS_DEVICE_ACCELERATOR = 4 };
 
 /* Capability bits. A set bit promises that get_group returns that group's table with every slot filled. What is
- * optional stays optional for the whole major version. */
+ * optional stays optional for the whole major version. The tables are in driver_provisional.h. */
 enum {
   LKS_CAP_GRAPH = 1 << 0,
   LKS_CAP_PEER = 1 << 1,
@@ -297,7 +300,8 @@ typedef struct lks_function {
 #define LKS_FROM_PROGRAM 0x80000000u /* or-ed with an index into lks_kernel_desc.programs */
 #define LKS_ROOT_RESULT 0x40000000u  /* or-ed with a result index of the root op */
 
-/* A pointwise program attached to the root op. For the op `pointwise` the one program is the body. */
+/* A pointwise program attached to the root op. For the op `pointwise` the one program is the body: its inputs and
+ * outputs are the kernel's, in their order. A program that the kernel would not run: LKS_REASON_PROGRAM. */
 typedef struct lks_attached_program {
   const lks_program* program;
   const uint32_t* inputs;  /* one for each program input: a kernel input index, or LKS_ROOT_RESULT | k (epilogue) */
@@ -332,7 +336,7 @@ typedef struct lks_kernel_desc {
   const lks_dtype* scalar_dtypes;
   const lks_attached_program* programs;
   const uint32_t* operands; /* root operand i: an input index or LKS_FROM_PROGRAM | p; NULL: operand i is input i */
-  uint32_t operand_count;
+  uint32_t operand_count;   /* 0 for `pointwise` */
   uint32_t alias_count;
   const uint32_t* results;  /* root result i: an output index, or LKS_FROM_PROGRAM where only an epilogue reads it;
                                NULL: result i is output i */
@@ -515,83 +519,6 @@ typedef struct lks_driver_api {
 typedef lks_status(LKS_CALL* lks_driver_entry_fn)(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                    lks_diag* diag);
-
-/* ------------------------------------------------------------------------------------------------------ optional groups */
-
-/* LKS_CAP_GRAPH: a fixed list of launches, replayed with new bindings. The launches are copied by graph_build. */
-typedef struct lks_graph lks_graph;
-typedef struct lks_graph_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* graph_build)(lks_device* device, const lks_launch* launches, uint32_t count, lks_graph** out,
-                                    lks_diag* diag);
-  lks_status(LKS_CALL* graph_launch)(lks_queue* queue, lks_graph* graph, const lks_launch* launches, uint32_t count,
-                                     uint64_t* value, lks_diag* diag); /* launches: NULL, or new bindings and scalars */
-  void(LKS_CALL* graph_release)(lks_graph* graph);
-} lks_graph_group;
-
-/* LKS_CAP_PEER: queue_copy accepts buffers of both devices where this returns LKS_OK. */
-typedef struct lks_peer_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* peer_query)(lks_device* from, lks_device* to, double* bytes_per_second, lks_diag* diag);
-} lks_peer_group;
-
-/* LKS_CAP_IMPORT_EXPORT: memory shared with other APIs. The host keeps an imported handle valid until buffer_free. */
-enum { LKS_HANDLE_HOST_POINTER = 1, LKS_HANDLE_FD = 2, LKS_HANDLE_DMA_BUF = 3, LKS_HANDLE_WIN32 = 4 };
-typedef struct lks_import_export_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* buffer_import)(lks_device* device, uint32_t kind, uint64_t handle, uint64_t bytes,
-                                      lks_buffer** out, lks_diag* diag);
-  lks_status(LKS_CALL* buffer_export)(lks_device* device, lks_buffer* buffer, uint32_t kind, uint64_t* handle,
-                                      lks_diag* diag);
-} lks_import_export_group;
-
-/* LKS_CAP_TIMESTAMPS: device times in nanoseconds, comparable within one device. */
-typedef struct lks_timestamp_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* queue_timestamp)(lks_queue* queue, uint32_t slot, uint64_t* value, lks_diag* diag);
-  lks_status(LKS_CALL* timestamp_read)(lks_queue* queue, uint32_t slot, uint64_t* nanoseconds, lks_diag* diag);
-} lks_timestamp_group;
-
-/* LKS_CAP_KERNEL_SERIALIZATION: a blob that prepares faster. Deserialising rejects foreign or damaged blobs with
- * LKS_DATA_CORRUPT. *size is [in] capacity, [out] bytes needed; blob may be NULL to ask. */
-typedef struct lks_serialization_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* kernel_serialize)(lks_device* device, lks_kernel* kernel, void* blob, uint64_t* size,
-                                         lks_diag* diag);
-  lks_status(LKS_CALL* kernel_deserialize)(lks_device* device, const lks_kernel_desc* desc, const void* blob,
-                                           uint64_t size, lks_kernel** out, lks_diag* diag);
-} lks_serialization_group;
-
-/* LKS_CAP_HOST_CALL: fn runs on a host thread in queue order; it may not call the driver. */
-typedef struct lks_host_call_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* queue_host_call)(lks_queue* queue, void(LKS_CALL* fn)(void* arg), void* arg, uint64_t* value,
-                                        lks_diag* diag);
-} lks_host_call_group;
-
-/* LKS_CAP_REGION_COMPILE: a sub-graph as one kernel. Node operands are region inputs, or LKS_ROOT_RESULT | k for the
- * k-th result counted over all earlier nodes; results likewise name the values that leave. */
-typedef struct lks_region_node {
-  lks_kernel_desc desc;
-  const uint32_t* operands;
-} lks_region_node;
-typedef struct lks_region_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* region_prepare)(lks_device* device, const lks_region_node* nodes, uint32_t node_count,
-                                       const uint32_t* results, uint32_t result_count, lks_kernel** out,
-                                       lks_kernel_info* info, lks_diag* diag);
-} lks_region_group;
-
-/* LKS_CAP_COLLECTIVES: a communicator over ranks; its kernels (ops all_reduce, broadcast …) are launched like others. */
-typedef struct lks_communicator lks_communicator;
-typedef struct lks_collective_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* communicator_create)(lks_device* device, const void* unique_id, uint64_t id_size, uint32_t rank,
-                                            uint32_t rank_count, lks_communicator** out, lks_diag* diag);
-  void(LKS_CALL* communicator_destroy)(lks_communicator* communicator);
-  lks_status(LKS_CALL* collective_prepare)(lks_communicator* communicator, const lks_kernel_desc* desc,
-                                           lks_kernel** out, lks_kernel_info* info, lks_diag* diag);
-} lks_collective_group;
 
 #ifdef __cplusplus
 } /* extern "C" */

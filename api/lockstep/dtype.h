@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 /// The type of a tensor's elements. Ops on f16 and bf16 compute in f32 and round each result once; i8, u8 and bool are
 /// stored, cast, compared and copied. `boolean` is one byte, 0 or 1.

@@ -8,7 +8,9 @@
 #include <string>
 #include <string_view>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 /// The ids, one enumerator per line of error_ids.def; the value is the number after "LS".
 enum class ErrorId : std::uint16_t {

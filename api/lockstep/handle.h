@@ -6,7 +6,9 @@
 #include <string_view>
 #include <utility>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 /// Throws StateError LS1008: the `what`, such as "tensor", was moved from.
 [[noreturn]] void fail_moved_from(std::string_view what, const std::source_location& where);

@@ -5,9 +5,11 @@
 #include <functional>
 #include <string>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep::losses {
+namespace LOCKSTEP_API lockstep {
+namespace losses {
 
 /// Mean of -log p(label). logits (N, C) (or (…, C)), labels (N) of any integer dtype in [0, C).
 Tensor sparse_categorical_crossentropy(Operand logits, Operand labels);
@@ -44,4 +46,5 @@ struct MeanSquaredError {
   operator Loss() const;  // NOLINT: implicit by design
 };
 
-}  // namespace lockstep::losses
+}  // namespace losses
+}  // namespace lockstep

@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "lockstep/device.h"
+#include "lockstep/export.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 /// Who a block of memory belongs to.
 enum class MemoryOwner : std::uint8_t { activations, gradients, variables, optimizer, data, workspace, other };

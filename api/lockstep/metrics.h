@@ -4,9 +4,11 @@
 #include <functional>
 #include <string>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep::metrics {
+namespace LOCKSTEP_API lockstep {
+namespace metrics {
 
 struct Metric {
   std::string name;
@@ -29,4 +31,5 @@ struct BinaryAccuracy {
   operator Metric() const;  // NOLINT: implicit by design
 };
 
-}  // namespace lockstep::metrics
+}  // namespace metrics
+}  // namespace lockstep

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "lockstep/data.h"
+#include "lockstep/export.h"
 #include "lockstep/losses.h"
 #include "lockstep/metrics.h"
 #include "lockstep/nn.h"
 #include "lockstep/optim.h"
 
-namespace lockstep::nn {
+namespace LOCKSTEP_API lockstep {
+namespace nn {
 
 struct Compile {
   optim::Optimizer optimizer;
@@ -111,4 +113,5 @@ class Model {
   Held<std::unique_ptr<State>, "model"> state_;
 };
 
-}  // namespace lockstep::nn
+}  // namespace nn
+}  // namespace lockstep

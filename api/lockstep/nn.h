@@ -9,12 +9,14 @@
 #include <string_view>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/ops/nn.h"
 #include "lockstep/scope.h"
 #include "lockstep/tensor.h"
 #include "lockstep/variable.h"
 
-namespace lockstep::nn {
+namespace LOCKSTEP_API lockstep {
+namespace nn {
 
 /// How a weight gets its first value. Variance scaling draws with variance scale / fan (Glorot and Bengio, AISTATS
 /// 2010; He et al., ICCV 2015): fan is the number of inputs, of outputs, or their mean.
@@ -231,4 +233,5 @@ class Sequential : public Layer {
   Tensor call(const Tensor& x, const Call& c) override;
 };
 
-}  // namespace lockstep::nn
+}  // namespace nn
+}  // namespace lockstep

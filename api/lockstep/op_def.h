@@ -16,11 +16,12 @@
 #include <vector>
 
 #include "lockstep/error.h"
+#include "lockstep/export.h"
 #include "lockstep/program.h"
 #include "lockstep/shape.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 class OpDef;
 class CallTypes;

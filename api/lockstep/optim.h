@@ -7,10 +7,12 @@
 #include <variant>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 #include "lockstep/variable.h"
 
-namespace lockstep::optim {
+namespace LOCKSTEP_API lockstep {
+namespace optim {
 
 /// w -= learning_rate g; with momentum v = momentum v + g, w -= learning_rate v, or with Nesterov's look-ahead
 /// w -= learning_rate (g + momentum v).
@@ -68,4 +70,5 @@ class Optimizer {
   Held<std::unique_ptr<Impl>, "optimizer"> impl_;
 };
 
-}  // namespace lockstep::optim
+}  // namespace optim
+}  // namespace lockstep

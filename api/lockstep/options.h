@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 /// Sets an option for drivers that are loaded later; nullopt restores the default.
 void set_option(std::string_view key, std::optional<std::string> value);

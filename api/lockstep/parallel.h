@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 /// Threads that CPU work uses; 0 restores the default: LOCKSTEP_THREADS, else OMP_NUM_THREADS, else all cores that the
 /// process may use. Applies to all threads of the application from their next op on.

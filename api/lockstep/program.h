@@ -12,8 +12,9 @@
 
 #include "lockstep/driver.h"
 #include "lockstep/dtype.h"
+#include "lockstep/export.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 class ProgramBuilder;
 struct ScalarFunction;

@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 /// One interned path component; lives as long as the process.
 struct ScopeName {

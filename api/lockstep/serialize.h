@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 #include "lockstep/variable.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 /// Named tensors in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length,
 /// a JSON header, then the bytes. The file appears under its name only when it is complete; a symbolic link stays and

@@ -11,8 +11,9 @@
 #include <string_view>
 
 #include "lockstep/dtype.h"
+#include "lockstep/export.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 inline constexpr int max_rank = 8;
 

@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "lockstep/device.h"
+#include "lockstep/export.h"
 #include "lockstep/op_def.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 struct OpSupport {
   enum class Kind : std::uint8_t { native, decomposed, missing };

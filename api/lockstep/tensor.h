@@ -14,10 +14,11 @@
 
 #include "lockstep/device.h"
 #include "lockstep/dtype.h"
+#include "lockstep/export.h"
 #include "lockstep/handle.h"
 #include "lockstep/shape.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 struct TensorImpl;
 class Variable;

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <string>
 
-namespace lockstep {
+#include "lockstep/export.h"
+
+namespace LOCKSTEP_API lockstep {
 
 /// While it lives, the k-th fault point that any thread passes (counting from 1) fails as if memory, a queue or a
 /// compiler had failed: an allocation with "out of memory", anything else with an internal driver error. Fault points

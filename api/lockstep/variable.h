@@ -4,9 +4,10 @@
 #include <memory>
 #include <string>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 class VariableImpl;
 

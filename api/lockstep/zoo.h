@@ -5,9 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/model.h"
 
-namespace lockstep::zoo {
+namespace LOCKSTEP_API lockstep {
+namespace zoo {
 
 /// 784 - 512 - 256 - classes, ReLU between; takes images of any shape.
 nn::Model mlp(std::int64_t classes = 10);
@@ -19,4 +21,5 @@ nn::Model cnn(std::int64_t classes = 10);
 nn::Model make(std::string_view name, std::int64_t classes = 10);
 std::vector<std::string> names();
 
-}  // namespace lockstep::zoo
+}  // namespace zoo
+}  // namespace lockstep

@@ -32,7 +32,21 @@ bool is_known(lks_dtype t) {
   return false;
 }
 
+// No extension is known here, and one that may not be skipped changes what the description means.
+bool extends_beyond(const lks_header& header) {
+  for (auto* h = static_cast<const lks_header*>(header.next); h; h = static_cast<const lks_header*>(h->next)) {
+    if (!(h->type & LKS_MAY_SKIP)) return true;
+  }
+  return false;
+}
+
 lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, int operand, lks_diag* diag) {
+  const bool is_input = operand < static_cast<int>(desc.input_count);
+  const std::uint32_t known_flags = is_input ? LKS_TENSOR_HOST_RESIDENT | LKS_TENSOR_OPTIONAL_ABSENT : 0u;
+  if (extends_beyond(t.hdr) || (t.flags & ~known_flags)) {
+    return refuse(diag, LKS_REASON_EXTENSION, operand, HOST_WHERE, "%s: operand %d has an unknown extension or flag",
+                  desc.op_name, operand);
+  }
   if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) return LKS_OK;
   if (!is_known(t.dtype)) {
     return refuse(diag, LKS_REASON_DTYPE, operand, HOST_WHERE, "%s: operand %d has the unknown dtype 0x%x",
@@ -75,16 +89,50 @@ lks_status check_aliases(const lks_kernel_desc& desc, lks_diag* diag) {
   return LKS_OK;
 }
 
+bool counts_up(const std::uint32_t* indices, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!indices || indices[i] != i) return false;
+  }
+  return true;
+}
+
+// The only program that a kernel here runs is the body of a pointwise kernel.
+lks_status check_programs(const lks_kernel_desc& desc, lks_diag* diag) {
+  const auto refuse_program = [&](const char* what) {
+    return refuse(diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "%s: %s", desc.op_name, what);
+  };
+  if (desc.op != LKS_OP_POINTWISE) {
+    if (desc.program_count != 0) return refuse_program("no program on an operand or a result");
+    const bool in_order = !desc.operands || counts_up(desc.operands, desc.operand_count);
+    if (desc.operand_count != desc.input_count || !in_order) {
+      return refuse_program("operands are the inputs in their order");
+    }
+    if (desc.results) return refuse_program("results are the outputs in their order");
+    return LKS_OK;
+  }
+  if (desc.program_count != 1) return refuse_program("one program is needed");
+  if (desc.operand_count != 0 || desc.operands || desc.results) return refuse_program("a program has no root op");
+  const lks_attached_program& body = desc.programs[0];
+  const bool is_body = body.program->input_count == desc.input_count && counts_up(body.inputs, desc.input_count) &&
+                       body.program->output_count == desc.output_count && counts_up(body.outputs, desc.output_count);
+  return is_body ? LKS_OK : refuse_program("the program's inputs and outputs are the kernel's, in their order");
+}
+
 // What holds for every row, so that none needs to look.
 lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& desc, lks_diag* diag) {
   if (desc.math_mode > LKS_MODE_LOCKSTEP || !(math_modes >> desc.math_mode & 1u)) {
     return refuse(diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "%s: math mode %u is not offered", desc.op_name,
                   desc.math_mode);
   }
+  if (extends_beyond(desc.hdr)) {
+    return refuse(diag, LKS_REASON_EXTENSION, -1, HOST_WHERE, "%s: the description has an unknown extension",
+                  desc.op_name);
+  }
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
     const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
     if (const lks_status status = check_tensor(desc, t, static_cast<int>(i), diag); status != LKS_OK) return status;
   }
+  if (const lks_status status = check_programs(desc, diag); status != LKS_OK) return status;
   return check_aliases(desc, diag);
 }
 

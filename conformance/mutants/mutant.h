@@ -115,5 +115,6 @@ std::span<const TableFault> queue_faults();
 std::span<const TableFault> error_faults();
 std::span<const TableFault> wait_faults();
 std::span<const DescFault> alias_faults();
+std::span<const DescFault> honour_faults();
 
 }  // namespace mutants

@@ -57,8 +57,8 @@ void table_is_complete(const RuntimeTarget& target) {
 void newer_host(const RuntimeTarget& target) {
   for (std::uint32_t minor : {LKS_ABI_MINOR + 1, LKS_ABI_MINOR + 7, 1000u}) {
     DriverLibrary library(target.library);
-    const lks_header last{sizeof(lks_header), 0x7fff'0002u, nullptr},
-        extension{sizeof(lks_header), 0x7fff'0001u, &last};
+    const lks_header last{sizeof(lks_header), LKS_MAY_SKIP | 2u, nullptr},
+        extension{sizeof(lks_header), LKS_MAY_SKIP | 1u, &last};
     TestHost host;
     host.pretend(LKS_ABI_MAJOR, minor, sizeof(lks_host_api) + 128);
     host.extend(&extension);
@@ -109,7 +109,7 @@ void describe_sizes(const RuntimeTarget& target) {
                            sizeof(lks_device_info) + 8, sizeof(lks_device_info) + 200}) {
     alignas(lks_device_info) unsigned char memory[room];
     std::memset(memory, canary, room);
-    const lks_header extension{sizeof(lks_header), 0x7fff'0003u, nullptr};
+    const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 3u, nullptr};
     const lks_header header{static_cast<std::uint32_t>(size), 0, &extension};
     std::memcpy(memory, &header, sizeof header);
     Call call("device_describe");

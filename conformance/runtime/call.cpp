@@ -25,7 +25,7 @@ DriverFailure::DriverFailure(const std::string& name, lks_status code, const lks
 
 // The diag of a host that knows more: its extension is to be skipped, and its header left alone.
 Call::Call(const char* name) : name_(name), before_(empty_diagnosis()) {
-  static const lks_header extension{sizeof(lks_header), 0x7fff'0000u, nullptr};
+  static const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 0u, nullptr};
   before_.hdr.next = &extension;
   now_ = before_;
 }

@@ -33,8 +33,9 @@ std::string status_name(lks_status status) {
 }
 
 std::string reason_name(std::int32_t reason) {
-  static constexpr const char* names[] = {"NONE", "OP",    "DTYPE",    "RANK",    "LAYOUT",  "ATTRIBUTE", "MATH_MODE",
-                                          "SIZE", "ALIAS", "RESOURCE", "PROGRAM", "VERSION", "HARDWARE",  "INDEX"};
+  static constexpr const char* names[] = {"NONE",      "OP",        "DTYPE",    "RANK",  "LAYOUT",
+                                          "ATTRIBUTE", "MATH_MODE", "SIZE",     "ALIAS", "RESOURCE",
+                                          "PROGRAM",   "VERSION",   "HARDWARE", "INDEX", "EXTENSION"};
   const bool known = reason >= 0 && reason < static_cast<std::int32_t>(std::size(names));
   return (known ? std::string("LKS_REASON_") + names[reason] : "the unknown reason") + " (" + std::to_string(reason) +
          ")";

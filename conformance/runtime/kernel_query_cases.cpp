@@ -216,7 +216,7 @@ void nonsense(const RuntimeTarget& target) {
   }
 }
 
-// deps may be NULL; sizes may be larger; extensions that nobody knows are skipped.
+// deps may be NULL; sizes may be larger; extensions that may be skipped are.
 void optional_parts(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
@@ -226,7 +226,7 @@ void optional_parts(const RuntimeTarget& target) {
     without.info.deps = nullptr;
     check(query(s, without), sample.name + " is refused when the host does not ask for deps");
     Description larger(sample, LKS_MODE_STRICT, s.info.min_alignment);
-    const lks_header extension{sizeof(lks_header), 0x7fff'0004u, nullptr};
+    const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 4u, nullptr};
     struct {
       lks_kernel_info info;
       unsigned char future[64];

@@ -104,6 +104,15 @@ bool query(Session& session, Description& description, lks_diag* refusal) {
 Kernel::Kernel(Session& session, const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment)
     : session_(&session) {
   Description description(sample, mode, alignment);
+  prepare(description, sample.name);
+}
+
+Kernel::Kernel(Session& session, Description& description, const std::string& name) : session_(&session) {
+  prepare(description, name);
+}
+
+void Kernel::prepare(Description& description, const std::string& name) {
+  Session& session = *session_;
   Call call("kernel_prepare");
   const lks_status status = call.done(
       session.api.kernel_prepare(session.device, &description.desc, &handle_, &description.info, call.diag()));
@@ -115,7 +124,7 @@ Kernel::Kernel(Session& session, const KernelSample& sample, std::uint32_t mode,
     return;
   }
   call.ok(status);
-  check(handle_ != nullptr, "kernel_prepare succeeded without a kernel: " + sample.name);
+  check(handle_ != nullptr, "kernel_prepare succeeded without a kernel: " + name);
 }
 
 Kernel::~Kernel() {
@@ -139,7 +148,7 @@ Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vect
         {absent ? nullptr : places[i].buffer->handle(), places[i].offset, dims_[i].data(), strides_[i].data()});
   }
   std::memset(&launch_, 0, sizeof launch_);
-  static const lks_header extension{sizeof(lks_header), 0x7fff'0005u, nullptr};  // of no known type: skipped
+  static const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 5u, nullptr};  // of no known type
   launch_.hdr = {sizeof launch_, 0, &extension};
   launch_.kernel = kernel.handle();
   launch_.workspace = workspace ? workspace->handle() : nullptr;

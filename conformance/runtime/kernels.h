@@ -101,6 +101,8 @@ class Kernel {
       : Kernel(session, sample, mode, session.info.min_alignment) {}
   /// The same for operands at multiples of `alignment`, at least that of their elements.
   Kernel(Session& session, const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment);
+  /// Of a description that was changed by hand; it is overwritten.
+  Kernel(Session& session, Description& description, const std::string& name);
   ~Kernel();
   Kernel(Kernel&& other) noexcept
       : session_(other.session_), handle_(std::exchange(other.handle_, nullptr)), info_(other.info_) {}
@@ -111,6 +113,8 @@ class Kernel {
   const lks_kernel_info& info() const { return info_; }
 
  private:
+  void prepare(Description& description, const std::string& name);
+
   Session* session_;
   lks_kernel* handle_ = nullptr;
   lks_kernel_info info_;

@@ -22,6 +22,7 @@ std::vector<RuntimeCase> copy_cases();
 std::vector<RuntimeCase> strided_cases();
 std::vector<RuntimeCase> abi_cases();
 std::vector<RuntimeCase> kernel_query_cases();
+std::vector<RuntimeCase> honour_cases();
 std::vector<RuntimeCase> thread_cases();
 std::vector<RuntimeCase> float_environment_cases();
 std::vector<RuntimeCase> fault_cases();

@@ -1,9 +1,10 @@
 // Products of matrices.
 #pragma once
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 struct Matmul {
   bool transpose_a = false;  // use a's last two dimensions exchanged; a view, nothing is copied

@@ -3,9 +3,10 @@
 // general of them. "numeric" stands for f32, f64, i32, i64.
 #pragma once
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 // -- arithmetic; numeric. Integers wrap around.
 Tensor add(Operand a, Operand b);

@@ -5,9 +5,10 @@
 #include <array>
 #include <optional>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 /// What is put around an image before a window slides over it: nothing, zeros so that the output has
 /// ceil(extent/stride) elements (the odd one at the bottom and right), or given numbers of rows and columns.

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "lockstep/export.h"
 #include "lockstep/ops/shape.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 /// Which stream of numbers. Equal keys give equal numbers.
 struct RandomKey {

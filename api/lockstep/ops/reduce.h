@@ -1,9 +1,10 @@
 // Ops that reduce axes.
 #pragma once
 
+#include "lockstep/export.h"
 #include "lockstep/ops/shape.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 struct Reduce {
   Ints axes = {};     // empty: all; negative ones count from the end

@@ -9,9 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
-namespace lockstep {
+namespace LOCKSTEP_API lockstep {
 
 using Ints = std::vector<std::int64_t>;
 

@@ -168,27 +168,6 @@ class PointwiseKernel : public lks_kernel {
   const Plan* single_ = nullptr;  // where the whole program is one loop
 };
 
-lks_status check_program(const KernelRequest& request) {
-  if (request.desc.program_count != 1) {
-    return host::refuse(request.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
-  }
-  if (request.desc.input_count + request.desc.output_count > most_tensors) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu tensors", most_tensors);
-  }
-  return LKS_OK;
-}
-
-// Inputs and outputs of the program in terms of the kernel's.
-void rename_tensors(Code& code, const lks_attached_program& attached, std::uint32_t output_count) {
-  for (Op& op : code.ops) {
-    if (op.opcode == LKS_INSTR_INPUT && attached.inputs) op.imm = attached.inputs[op.imm];
-  }
-  if (!attached.outputs) return;
-  std::vector<std::uint32_t> outputs(output_count);
-  for (std::size_t o = 0; o < code.outputs.size(); ++o) outputs[attached.outputs[o]] = code.outputs[o];
-  code.outputs = std::move(outputs);
-}
-
 Aliases aliases_of(const lks_kernel_desc& desc) {
   Aliases aliases(desc.output_count, -1);
   for (std::uint32_t a = 0; a < desc.alias_count; ++a) {
@@ -200,9 +179,10 @@ Aliases aliases_of(const lks_kernel_desc& desc) {
 }  // namespace
 
 lks_status make_pointwise(const KernelRequest& request, Out out) {
-  if (const lks_status status = check_program(request); status != LKS_OK) return status;
+  if (request.tensor_count() > most_tensors) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu tensors", most_tensors);
+  }
   Code code = make_code(*request.desc.programs[0].program);
-  rename_tensors(code, request.desc.programs[0], request.desc.output_count);
   if (code.ops.size() > most_ops) {
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu instructions", most_ops);
   }

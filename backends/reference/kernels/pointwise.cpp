@@ -263,9 +263,6 @@ class PointwiseKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_pointwise(const KernelRequest& request, Out out) {
-  if (request.desc.program_count != 1) {
-    return host::refuse(request.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
-  }
   if (request.desc.input_count + request.desc.output_count > 16) {
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than 16 tensors");
   }

@@ -123,9 +123,6 @@ unsigned elements_per_invocation(const Facts& facts, std::size_t instructions) {
 
 // One row of the table for each of the two ways.
 lks_status make(const KernelRequest& r, Out out, bool strided) {
-  if (r.desc.program_count != 1) {
-    return host::refuse(r.diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "one program is needed");
-  }
   if (r.tensor_count() > most_tensors) {
     return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %u tensors", most_tensors);
   }

@@ -36,10 +36,30 @@ bool is_known(lks_dtype t) {
   return false;
 }
 
+// This driver knows no extension, and one that may not be skipped changes what the description means.
+bool extends_beyond(const lks_header& header) {
+  for (auto* h = static_cast<const lks_header*>(header.next); h; h = static_cast<const lks_header*>(h->next)) {
+    if (!(h->type & LKS_MAY_SKIP)) return true;
+  }
+  return false;
+}
+
+bool counts_up(const std::uint32_t* indices, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (!indices || indices[i] != i) return false;
+  }
+  return true;
+}
+
 lks_status check_tensor(const Request& request, std::uint32_t i) {
   const lks_tensor_desc& t = request.tensor(i);
   const char* op = request.desc.op_name;
   const int operand = static_cast<int>(i);
+  const uint32_t known_flags =
+      i < request.desc.input_count ? LKS_TENSOR_HOST_RESIDENT | LKS_TENSOR_OPTIONAL_ABSENT : 0u;
+  if (extends_beyond(t.hdr) || (t.flags & ~known_flags)) {
+    return refuse(request.diag, LKS_REASON_EXTENSION, operand, "%s: unknown extension or flag", op);
+  }
   if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) return LKS_OK;
   if (!is_known(t.dtype)) return refuse(request.diag, LKS_REASON_DTYPE, operand, "%s: unknown dtype 0x%x", op, t.dtype);
   if (t.layout != LKS_LAYOUT_STRIDED) {
@@ -74,19 +94,39 @@ lks_status check_aliases(const Request& request) {
   return LKS_OK;
 }
 
+// The only program that a kernel here runs is the body of a pointwise kernel, and no op takes its operands in another
+// order than that of the inputs.
+lks_status check_programs(const Request& request) {
+  const lks_kernel_desc& d = request.desc;
+  bool honoured;
+  if (d.op == LKS_OP_POINTWISE) {
+    honoured = d.program_count == 1 && d.operand_count == 0 && !d.operands && !d.results;
+    if (honoured) {
+      const lks_attached_program& body = d.programs[0];
+      honoured = body.program->input_count == d.input_count && counts_up(body.inputs, d.input_count) &&
+                 body.program->output_count == d.output_count && counts_up(body.outputs, d.output_count);
+    }
+  } else {
+    honoured = d.program_count == 0 && d.operand_count == d.input_count && !d.results &&
+               (!d.operands || counts_up(d.operands, d.operand_count));
+  }
+  if (honoured) return LKS_OK;
+  return refuse(request.diag, LKS_REASON_PROGRAM, -1,
+                "%s: no programs but the body of a pointwise kernel, no other order of operands", d.op_name);
+}
+
 // What no kernel here takes, whatever the op.
 lks_status refuse_in_general(const Request& request) {
   const lks_kernel_desc& d = request.desc;
   if (d.math_mode > LKS_MODE_LOCKSTEP || !(offered_modes >> d.math_mode & 1)) {
     return refuse(request.diag, LKS_REASON_MATH_MODE, -1, "%s: math mode %u is not offered", d.op_name, d.math_mode);
   }
+  if (extends_beyond(d.hdr)) return refuse(request.diag, LKS_REASON_EXTENSION, -1, "%s: unknown extension", d.op_name);
   for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     if (const lks_status status = check_tensor(request, i); status != LKS_OK) return status;
   }
+  if (const lks_status status = check_programs(request); status != LKS_OK) return status;
   if (d.op == LKS_OP_POINTWISE) return check_aliases(request);
-  if (d.program_count > 0) {
-    return refuse(request.diag, LKS_REASON_PROGRAM, -1, "%s: no programs on inputs or outputs", d.op_name);
-  }
   if (d.alias_count > 0) return refuse(request.diag, LKS_REASON_ALIAS, -1, "%s: not in place", d.op_name);
   return LKS_OK;
 }

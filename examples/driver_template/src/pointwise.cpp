@@ -220,9 +220,6 @@ bool has_short_arithmetic(const lks_program& p) {
 }  // namespace
 
 lks_status make_pointwise(const Request& request, Made* made) {
-  if (request.desc.program_count != 1) {
-    return refuse(request.diag, LKS_REASON_PROGRAM, -1, "%u programs, not one", request.desc.program_count);
-  }
   if (request.tensor_count() > most_tensors) {
     return refuse(request.diag, LKS_REASON_SIZE, -1, "%u tensors, the most are %d", request.tensor_count(),
                   most_tensors);

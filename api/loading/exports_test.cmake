@@ -1,0 +1,46 @@
+# Compares what leaves the library with a list, and looks at how much thread-local storage the library asks for:
+#   cmake -DLIBRARY=liblockstep.so -DLIST=exported_symbols.txt [-DWRITE=1] -P exports_test.cmake
+find_program(NM nm REQUIRED)
+find_program(READELF readelf REQUIRED)
+execute_process(COMMAND ${NM} --dynamic --demangle --defined-only ${LIBRARY} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "[" "⟦" text "${text}")  # a list's elements would be joined at brackets
+string(REPLACE "]" "⟧" text "${text}")
+string(REPLACE ";" "" text "${text}")
+string(REPLACE "\n" ";" lines "${text}")
+set(symbols "")
+foreach(line IN LISTS lines)
+  if(line MATCHES "^[0-9a-f]* ?[A-Za-z] (.+)$")
+    list(APPEND symbols "${CMAKE_MATCH_1}")
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES symbols)
+list(SORT symbols)
+list(JOIN symbols "\n" found)
+string(REPLACE "⟦" "[" found "${found}\n")
+string(REPLACE "⟧" "]" found "${found}")
+
+if(WRITE)
+  file(WRITE ${LIST} "${found}")
+  return()
+endif()
+file(READ ${LIST} expected)
+if(NOT found STREQUAL expected)
+  set(now ${LIBRARY}.symbols.txt)
+  file(WRITE ${now} "${found}")
+  execute_process(COMMAND diff ${LIST} ${now} OUTPUT_VARIABLE difference)
+  message(FATAL_ERROR "What leaves the library is not what ${LIST} says:\n${difference}"
+    "If that is meant: cp ${now} ${LIST}")
+endif()
+
+# Loaded into a running process, the library shares a reserve of some 500 bytes with all others (glibc's
+# optional_static_tls).
+execute_process(COMMAND ${READELF} --program-headers --wide ${LIBRARY} OUTPUT_VARIABLE headers COMMAND_ERROR_IS_FATAL ANY)
+if(headers MATCHES "\n *TLS +0x[0-9a-f]+ +0x[0-9a-f]+ +0x[0-9a-f]+ +0x[0-9a-f]+ +(0x[0-9a-f]+)")
+  math(EXPR bytes "${CMAKE_MATCH_1}")
+  message("${bytes} bytes of thread-local storage")
+  if(bytes GREATER 384)
+    message(FATAL_ERROR "More than 384: put large objects behind ThreadOwned (runtime/thread_owned.h)")
+  endif()
+else()
+  message(FATAL_ERROR "The library has no thread-local storage, which is not so")
+endif()

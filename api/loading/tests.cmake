@@ -1,0 +1,27 @@
+# The library as others load it; included where `lockstep` exists.
+if(NOT LOCKSTEP_TESTS)
+  return()
+endif()
+set(folder ${PROJECT_SOURCE_DIR}/api/loading)
+add_library(loading_plugin MODULE ${folder}/plugin.cpp)
+target_link_libraries(loading_plugin PRIVATE lockstep)
+add_executable(loading_test ${folder}/loading_test.c)
+target_link_libraries(loading_test PRIVATE ${CMAKE_DL_LIBS})
+set(loaded $<TARGET_FILE:lockstep> $<TARGET_FILE:loading_plugin>)
+
+# A sanitizer must come first into a process.
+if(NOT LOCKSTEP_SANITIZE)
+  add_test(NAME loading_from_c COMMAND loading_test ${loaded})
+  set_tests_properties(loading_from_c PROPERTIES LABELS fast PASS_REGULAR_EXPRESSION "11 22 33")
+  find_package(Python3 COMPONENTS Interpreter QUIET)
+  if(Python3_FOUND)
+    add_test(NAME loading_from_python COMMAND Python3::Interpreter ${folder}/beside_python.py ${loaded})
+    set_tests_properties(loading_from_python PROPERTIES LABELS fast)
+  endif()
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT LOCKSTEP_INTERNAL_SHARED)
+  add_test(NAME exported_symbols
+    COMMAND ${CMAKE_COMMAND} -DLIBRARY=$<TARGET_FILE:lockstep> -DLIST=${PROJECT_SOURCE_DIR}/api/abi/exported_symbols.txt
+      -P ${folder}/exports_test.cmake)
+  set_tests_properties(exported_symbols PROPERTIES LABELS fast)
+endif()

@@ -1,0 +1,93 @@
+/* driver_provisional.h: the tables that lks_driver_api::get_group returns, one for each capability bit.
+ *
+ * PROVISIONAL. No driver offers one of these groups yet. Each may change, without a new major version, until the first
+ * driver does; its table then moves to driver.h, whose rules hold for it from then on. */
+#ifndef LOCKSTEP_DRIVER_PROVISIONAL_H_
+#define LOCKSTEP_DRIVER_PROVISIONAL_H_
+
+#include "lockstep/driver.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* LKS_CAP_GRAPH: a fixed list of launches, replayed with new bindings. The launches are copied by graph_build. */
+typedef struct lks_graph lks_graph;
+typedef struct lks_graph_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* graph_build)(lks_device* device, const lks_launch* launches, uint32_t count, lks_graph** out,
+                                    lks_diag* diag);
+  lks_status(LKS_CALL* graph_launch)(lks_queue* queue, lks_graph* graph, const lks_launch* launches, uint32_t count,
+                                     uint64_t* value, lks_diag* diag); /* launches: NULL, or new bindings and scalars */
+  void(LKS_CALL* graph_release)(lks_graph* graph);
+} lks_graph_group;
+
+/* LKS_CAP_PEER: queue_copy accepts buffers of both devices where this returns LKS_OK. */
+typedef struct lks_peer_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* peer_query)(lks_device* from, lks_device* to, double* bytes_per_second, lks_diag* diag);
+} lks_peer_group;
+
+/* LKS_CAP_IMPORT_EXPORT: memory shared with other APIs. The host keeps an imported handle valid until buffer_free. */
+enum { LKS_HANDLE_HOST_POINTER = 1, LKS_HANDLE_FD = 2, LKS_HANDLE_DMA_BUF = 3, LKS_HANDLE_WIN32 = 4 };
+typedef struct lks_import_export_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* buffer_import)(lks_device* device, uint32_t kind, uint64_t handle, uint64_t bytes,
+                                      lks_buffer** out, lks_diag* diag);
+  lks_status(LKS_CALL* buffer_export)(lks_device* device, lks_buffer* buffer, uint32_t kind, uint64_t* handle,
+                                      lks_diag* diag);
+} lks_import_export_group;
+
+/* LKS_CAP_TIMESTAMPS: device times in nanoseconds, comparable within one device. */
+typedef struct lks_timestamp_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* queue_timestamp)(lks_queue* queue, uint32_t slot, uint64_t* value, lks_diag* diag);
+  lks_status(LKS_CALL* timestamp_read)(lks_queue* queue, uint32_t slot, uint64_t* nanoseconds, lks_diag* diag);
+} lks_timestamp_group;
+
+/* LKS_CAP_KERNEL_SERIALIZATION: a blob that prepares faster. Deserialising rejects foreign or damaged blobs with
+ * LKS_DATA_CORRUPT. *size is [in] capacity, [out] bytes needed; blob may be NULL to ask. */
+typedef struct lks_serialization_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* kernel_serialize)(lks_device* device, lks_kernel* kernel, void* blob, uint64_t* size,
+                                         lks_diag* diag);
+  lks_status(LKS_CALL* kernel_deserialize)(lks_device* device, const lks_kernel_desc* desc, const void* blob,
+                                           uint64_t size, lks_kernel** out, lks_diag* diag);
+} lks_serialization_group;
+
+/* LKS_CAP_HOST_CALL: fn runs on a host thread in queue order; it may not call the driver. */
+typedef struct lks_host_call_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* queue_host_call)(lks_queue* queue, void(LKS_CALL* fn)(void* arg), void* arg, uint64_t* value,
+                                        lks_diag* diag);
+} lks_host_call_group;
+
+/* LKS_CAP_REGION_COMPILE: a sub-graph as one kernel. Node operands are region inputs, or LKS_ROOT_RESULT | k for the
+ * k-th result counted over all earlier nodes; results likewise name the values that leave. */
+typedef struct lks_region_node {
+  lks_kernel_desc desc;
+  const uint32_t* operands;
+} lks_region_node;
+typedef struct lks_region_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* region_prepare)(lks_device* device, const lks_region_node* nodes, uint32_t node_count,
+                                       const uint32_t* results, uint32_t result_count, lks_kernel** out,
+                                       lks_kernel_info* info, lks_diag* diag);
+} lks_region_group;
+
+/* LKS_CAP_COLLECTIVES: a communicator over ranks; its kernels (ops all_reduce, broadcast …) are launched like others. */
+typedef struct lks_communicator lks_communicator;
+typedef struct lks_collective_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* communicator_create)(lks_device* device, const void* unique_id, uint64_t id_size, uint32_t rank,
+                                            uint32_t rank_count, lks_communicator** out, lks_diag* diag);
+  void(LKS_CALL* communicator_destroy)(lks_communicator* communicator);
+  lks_status(LKS_CALL* collective_prepare)(lks_communicator* communicator, const lks_kernel_desc* desc,
+                                           lks_kernel** out, lks_kernel_info* info, lks_diag* diag);
+} lks_collective_group;
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* LOCKSTEP_DRIVER_PROVISIONAL_H_ */

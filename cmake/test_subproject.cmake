@@ -1,0 +1,31 @@
+# Lockstep as a part of another project: that project's example is configured, and with RUN also built and run.
+#   cmake -DSOURCE=… -DWORK=… -DCXX=… [-DRUN=1] -P test_subproject.cmake
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${ARGN} failed (${status}):\n${text}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+file(WRITE ${WORK}/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
+project(stranger LANGUAGES C CXX)
+include(FetchContent)
+FetchContent_Declare(lockstep SOURCE_DIR ${SOURCE})  # a user names a GIT_REPOSITORY
+FetchContent_MakeAvailable(lockstep)
+if(CMAKE_CXX_FLAGS MATCHES lockstep OR CMAKE_RUNTIME_OUTPUT_DIRECTORY OR CMAKE_CXX_VISIBILITY_PRESET)
+  message(FATAL_ERROR \"Lockstep has changed the settings of the project that contains it\")
+endif()
+get_directory_property(options COMPILE_OPTIONS)
+if(options)
+  message(FATAL_ERROR \"Lockstep has set options for the project that contains it: \${options}\")
+endif()
+add_executable(gradient_tape ${SOURCE}/examples/gradient_tape.cpp)
+target_link_libraries(gradient_tape PRIVATE lockstep::lockstep)
+")
+run(${CMAKE_COMMAND} -S ${WORK} -B ${WORK}/build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=${CXX}
+  -DLOCKSTEP_DRIVERS=cpu -DLOCKSTEP_CPU_ISA=native)
+if(RUN)
+  run(${CMAKE_COMMAND} --build ${WORK}/build)
+  execute_process(COMMAND ${WORK}/build/gradient_tape COMMAND_ERROR_IS_FATAL ANY)
+endif()

@@ -1,0 +1,86 @@
+// What a description asks for beyond the op itself is passed over: the kernel is the plain one.
+#include <vector>
+
+#include "conformance/mutants/mutant.h"
+
+namespace mutants {
+namespace {
+
+void forget_programs(EditableDesc& e) {
+  e.desc.program_count = 0;
+  e.desc.programs = nullptr;
+  e.desc.operands = e.desc.results = nullptr;
+}
+
+void forget_order(EditableDesc& e) {
+  e.desc.operands = nullptr;
+  e.desc.operand_count = e.desc.input_count;
+}
+
+// The description with tensors of its own, which may be changed.
+template <class Change>
+void change_tensors(EditableDesc& e, Change&& change) {
+  auto tensors = std::make_shared<std::vector<lks_tensor_desc>>();
+  tensors->assign(e.desc.inputs, e.desc.inputs + e.desc.input_count);
+  tensors->insert(tensors->end(), e.desc.outputs, e.desc.outputs + e.desc.output_count);
+  for (lks_tensor_desc& t : *tensors) change(t);
+  e.desc.inputs = tensors->data();
+  e.desc.outputs = tensors->data() + e.desc.input_count;
+  e.storage = tensors;
+}
+
+void forget_flags(EditableDesc& e) {
+  change_tensors(e, [](lks_tensor_desc& t) { t.flags &= LKS_TENSOR_OPTIONAL_ABSENT; });
+}
+void forget_high_flags(EditableDesc& e) {
+  change_tensors(e, [](lks_tensor_desc& t) { t.flags &= 0xffffu; });
+}
+void forget_extensions(EditableDesc& e) { e.desc.hdr.next = nullptr; }
+void forget_tensor_extensions(EditableDesc& e) {
+  change_tensors(e, [](lks_tensor_desc& t) { t.hdr.next = nullptr; });
+}
+
+// Only the first extension of a chain is looked at.
+void forget_later_extensions(EditableDesc& e) {
+  const auto* first = static_cast<const lks_header*>(e.desc.hdr.next);
+  if (first && (first->type & LKS_MAY_SKIP)) e.desc.hdr.next = nullptr;
+}
+
+// The body's inputs are taken for the kernel's, in their order.
+void forget_inputs_of_body(EditableDesc& e) {
+  if (e.desc.program_count != 1) return;
+  struct Straight {
+    std::vector<std::uint32_t> inputs;
+    lks_attached_program program;
+  };
+  auto straight = std::make_shared<Straight>();
+  for (std::uint32_t i = 0; i < e.desc.input_count; ++i) straight->inputs.push_back(i);
+  straight->program = e.desc.programs[0];
+  straight->program.inputs = straight->inputs.data();
+  e.desc.programs = &straight->program;
+  e.storage = straight;
+}
+
+void first_program_only(EditableDesc& e) {
+  if (e.desc.program_count > 1) e.desc.program_count = 1;
+}
+
+constexpr DescFault faults[] = {
+    {Mutant::matmul_ignores_programs, LKS_OP_MATMUL, &forget_programs},
+    {Mutant::max_ignores_programs, LKS_OP_MAX, &forget_programs},
+    {Mutant::matmul_ignores_order, LKS_OP_MATMUL, &forget_order},
+    {Mutant::conv_takes_any_operands, LKS_OP_CONV2D, &forget_order},
+    {Mutant::flags_ignored, any_op, &forget_flags},
+    {Mutant::high_flags_ignored, LKS_OP_COPY, &forget_high_flags},
+    {Mutant::extensions_ignored, any_op, &forget_extensions},
+    {Mutant::tensor_extensions_ignored, LKS_OP_POINTWISE, &forget_tensor_extensions},
+    {Mutant::later_extensions_ignored, LKS_OP_SUM, &forget_later_extensions},
+    {Mutant::body_takes_inputs_in_order, LKS_OP_POINTWISE, &forget_inputs_of_body},
+    {Mutant::first_program_only, LKS_OP_POINTWISE, &first_program_only},
+};
+
+}  // namespace
+
+std::span<const DescFault> honour_faults() { return faults; }
+
+}  // namespace mutants
