@@ -15,6 +15,9 @@ add_compile_options(-ffp-contract=off)
 # Designated initialisers leave fields out on purpose; GCC 12 reports -Wrestrict inside its own std::string.
 add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
 add_compile_options(-Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+if(LOCKSTEP_WERROR)
+  add_compile_options(-Werror)
+endif()
 add_compile_options(-fno-semantic-interposition -fvisibility-inlines-hidden)
 # What the public headers declare leaves the library (api/lockstep/export.h); tests that see internals need the rest too.
 if(NOT LOCKSTEP_INTERNAL_SHARED)

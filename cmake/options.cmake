@@ -17,6 +17,12 @@ set(LOCKSTEP_THREADING openmp CACHE STRING "CPU parallelism: openmp or std (std:
 set_property(CACHE LOCKSTEP_THREADING PROPERTY STRINGS openmp std)
 set(LOCKSTEP_CPU_ISA "v2;v3;v4" CACHE STRING
     "x86-64 levels that the CPU driver is built for; the best is chosen at load. `native` builds this machine's only")
+# Continuous integration sets the variable; a user with another compiler is not stopped by what it newly warns of.
+set(warnings_are_errors OFF)
+if("$ENV{LOCKSTEP_WERROR}")
+  set(warnings_are_errors ON)
+endif()
+option(LOCKSTEP_WERROR "Warnings are errors (default: what the environment variable of this name says)" ${warnings_are_errors})
 set(LOCKSTEP_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
 set_property(CACHE LOCKSTEP_SANITIZE PROPERTY STRINGS "" address thread)
 

@@ -4,6 +4,7 @@
 
 #include "bench/row.h"
 #include "tools/cli/command.h"
+#include "tools/cli/json.h"
 
 namespace cli {
 namespace {
@@ -70,18 +71,16 @@ int run(const Options& o) {
 
 }  // namespace
 
-Run add_bench(CLI::App& app) {
+Run add_bench(Program& program) {
   auto o = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("bench", "Measure devices side by side");
-  command->add_option("--suite", o->suites, "overhead, ops, models, lockstep; several joined by commas")
-      ->capture_default_str();
-  command->add_option("--device", o->devices,
-                      "Devices joined by commas; the first is compared with (default: the fastest)");
-  command->add_option("--mode", o->modes, "strict, fast, lockstep; several joined by commas")->capture_default_str();
-  command->add_option("--filter", o->filter, "Only workloads whose group/name contains this");
-  command->add_option("--threads", o->threads, "CPU threads (default: LOCKSTEP_THREADS, else all cores)")
-      ->check(whole_number(1, 4096));
-  command->add_flag("--json", o->json, "One JSON object a line");
+  Command command = program.command("bench", "Measure devices side by side");
+  command.option("--suite", o->suites, "overhead, ops, models, lockstep; several joined by commas").shows_default();
+  command.option("--device", o->devices, "Devices joined by commas; the first is compared with (default: the fastest)");
+  command.option("--mode", o->modes, "strict, fast, lockstep; several joined by commas").shows_default();
+  command.option("--filter", o->filter, "Only workloads whose group/name contains this");
+  command.option("--threads", o->threads, "CPU threads (default: LOCKSTEP_THREADS, else all cores)")
+      .whole_number(1, 4096);
+  command.flag("--json", o->json, "One JSON object a line");
   return [o] { return run(*o); };
 }
 

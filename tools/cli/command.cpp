@@ -1,6 +1,6 @@
 #include "tools/cli/command.h"
 
-#include <charconv>
+#include <algorithm>
 #include <sstream>
 
 namespace cli {
@@ -33,20 +33,6 @@ void require_mode(lockstep::Device device, lockstep::MathMode mode) {
                          device.name() + " does not offer the math mode " + std::string(lockstep::name_of(mode)))
       .fix("it offers " + offered)
       .raise();
-}
-
-CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
-  const auto check = [least, most](const std::string& text) -> std::string {
-    std::int64_t value = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, value);
-    if (error == std::errc{} && rest == end && value >= least && value <= most) return "";
-    const bool bounded = most != std::numeric_limits<std::int64_t>::max();
-    return "\"" + text + "\" is not a whole number " +
-           (bounded ? "from " + std::to_string(least) + " to " + std::to_string(most)
-                    : "of " + std::to_string(least) + " or more");
-  };
-  return CLI::Validator(check, "");
 }
 
 namespace {

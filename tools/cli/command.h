@@ -1,27 +1,21 @@
 // What the commands of `lockstep` share.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <functional>
-#include <limits>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "lockstep/lockstep.h"
+#include "tools/cli/arguments.h"
 
 namespace cli {
 
-using Json = nlohmann::ordered_json;
-
 /// Adds a command to the program; each returns what runs it, with its exit status.
-using Run = std::function<int()>;
-Run add_devices(CLI::App& app);
-Run add_train(CLI::App& app);
-Run add_evaluate(CLI::App& app);
-Run add_conformance(CLI::App& app);
-Run add_bench(CLI::App& app);
-Run add_compare(CLI::App& app);
+Run add_devices(Program& program);
+Run add_train(Program& program);
+Run add_evaluate(Program& program);
+Run add_conformance(Program& program);
+Run add_bench(Program& program);
+Run add_compare(Program& program);
 
 /// "a,b" as its parts.
 std::vector<std::string> split_list(const std::string& text);
@@ -32,9 +26,6 @@ lockstep::MathMode parse_mode(const std::string& name);
 
 /// Throws UnsupportedError LS6002 unless the device offers the mode.
 void require_mode(lockstep::Device device, lockstep::MathMode mode);
-
-/// A check for options: a whole number from `least` to `most`.
-CLI::Validator whole_number(std::int64_t least, std::int64_t most = std::numeric_limits<std::int64_t>::max());
 
 /// A table with aligned columns; the first row is the header. Columns in `right` are aligned to the right.
 std::string format_table(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right);

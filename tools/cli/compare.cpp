@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "tools/cli/json.h"
 #include "tools/cli/training.h"
 
 namespace cli {
@@ -107,22 +108,22 @@ int compare(const CompareCommand& c) {
 
 }  // namespace
 
-Run add_compare(CLI::App& app) {
+Run add_compare(Program& program) {
   auto c = std::make_shared<CompareCommand>();
   TrainingOptions& o = c->training;
   o.batch_size = 8;
   o.steps = 1;
-  CLI::App* command = app.add_subcommand("compare", "The first op of a model whose results diverge between devices");
-  command->add_option("--devices", c->devices, "Two or more, joined by commas; the others are compared with the first")
-      ->required();
-  add_shared_options(*command, o);
-  command->add_option("--steps", o.steps, "Training steps")->check(whole_number(1))->capture_default_str();
-  command->add_option("--batch-size", o.batch_size, "Images per step")->check(whole_number(1))->capture_default_str();
-  command->add_option("--seed", o.seed, "Of weights")->check(whole_number(0))->capture_default_str();
+  Command command = program.command("compare", "The first op of a model whose results diverge between devices");
+  command.option("--devices", c->devices, "Two or more, joined by commas; the others are compared with the first")
+      .required();
+  add_shared_options(command, o);
+  command.option("--steps", o.steps, "Training steps").whole_number(1).shows_default();
+  command.option("--batch-size", o.batch_size, "Images per step").whole_number(1).shows_default();
+  command.option("--seed", o.seed, "Of weights").whole_number(0).shows_default();
   command
-      ->add_option("--tolerance", c->tolerance,
-                   "ULP that results may be apart (default: what rounding explains; in lockstep mode nothing)")
-      ->check(CLI::NonNegativeNumber);
+      .option("--tolerance", c->tolerance,
+              "ULP that results may be apart (default: what rounding explains; in lockstep mode nothing)")
+      .number(0, std::numeric_limits<double>::max());
   return [c] { return compare(*c); };
 }
 

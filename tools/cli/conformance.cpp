@@ -16,7 +16,7 @@ namespace {
 
 namespace conf = lockstep::conformance;
 
-struct Command {
+struct ConformanceCommand {
   conf::Options options;
   std::string report, shard, memory_limit;
   std::vector<std::string> merge, table;
@@ -51,10 +51,6 @@ std::vector<std::string> worker_command(const conf::Options& o) {
   add("--bounds", o.bounds);
   add("--case", o.only_case);
   return command;
-}
-
-CLI::Validator not_empty() {
-  return CLI::Validator([](const std::string& text) { return text.empty() ? "it is empty" : std::string(); }, "");
 }
 
 void parse_shard(const std::string& text, conf::Options& o) {
@@ -121,7 +117,7 @@ void print_summary(const conf::Report& report) {
               t.digest.substr(0, 16).c_str());
 }
 
-int finish(const Command& c, const conf::Report& report) {
+int finish(const ConformanceCommand& c, const conf::Report& report) {
   if (!c.report.empty()) conf::write_report(c.report, report);
   if (!c.json) {
     print_failures(report);
@@ -133,20 +129,20 @@ int finish(const Command& c, const conf::Report& report) {
   return conf::totals_of(report).all_passed() ? 0 : 1;
 }
 
-int merge_shards(const Command& c) {
+int merge_shards(const ConformanceCommand& c) {
   std::vector<conf::Report> shards;
   for (const std::string& path : c.merge) shards.push_back(conf::read_report(path));
   return finish(c, conf::merge(shards));
 }
 
-int print_table(const Command& c) {
+int print_table(const ConformanceCommand& c) {
   std::vector<conf::Report> reports;
   for (const std::string& path : c.table) reports.push_back(conf::read_report(path));
   std::fputs(conf::ulp_table(reports, "").c_str(), stdout);
   return 0;
 }
 
-int run(Command& c) {
+int run(ConformanceCommand& c) {
   if (!c.shard.empty()) parse_shard(c.shard, c.options);
   if (c.worker) return conf::run_worker(c.options, worker_reads, worker_writes);
   if (!c.report.empty()) conf::prepare_report_folder(c.report);
@@ -167,38 +163,34 @@ int run(Command& c) {
 
 }  // namespace
 
-Run add_conformance(CLI::App& app) {
-  auto c = std::make_shared<Command>();
+Run add_conformance(Program& program) {
+  auto c = std::make_shared<ConformanceCommand>();
   conf::Options& o = c->options;
-  CLI::App* command = app.add_subcommand(
+  Command command = program.command(
       "conformance",
       "Certify a device: every op, its gradients, memory, queues, faults; exit status 0 only if all passed");
-  CLI::Option* device = command->add_option("--device", o.device, "Such as cpu or cuda:0");
-  command->add_option("--driver", o.driver, "A driver library, wherever it lies; its first device")->excludes(device);
-  command->add_option(
+  Option device = command.option("--device", o.device, "Such as cpu or cuda:0");
+  command.option("--driver", o.driver, "A driver library, wherever it lies; its first device").excludes(device);
+  command.option(
       "--profile", o.profile,
       "core, train, lockstep or stress (default: core and train, in every math mode that the device offers)");
-  command->add_option("--op", o.op, "Only ops that fit this pattern, such as matmul or 'conv2d*'");
-  command->add_option("--suite", o.suite, "Only these suites, such as memory,fault; the report lists all");
-  command->add_option("--dtype", o.dtype, "Only cases of this dtype");
-  command->add_option("--mode", o.mode, "Only this math mode: strict, fast or lockstep");
-  command->add_option("--case", o.only_case, "Replay one case by its id")->check(not_empty());
-  command->add_option("--seed", o.seed, "Of values and of sizes")->check(whole_number(0))->capture_default_str();
-  command->add_option("--shard", c->shard, "Run one part, such as 2/4");
-  command->add_option("--report", c->report, "Write report.json, report.md and report.html into this folder");
-  command->add_option("--merge", c->merge, "Folders of shards' reports to make one report of");
-  command->add_option("--table", c->table,
-                      "Folders of reports of which to print the worst ULP of every op, as Markdown");
-  command->add_option("--bounds", o.bounds, "A file of error bounds instead of the built-in one");
-  command->add_option("--jobs", o.jobs, "Worker processes (default: one per core for CPUs, else one)")
-      ->check(whole_number(1, 64));
-  command->add_option("--timeout", o.timeout_s, "Seconds for one case")
-      ->check(CLI::Range(0.01, 86400.0))
-      ->capture_default_str();
-  command->add_flag("--fail-fast", o.fail_fast, "Stop at the first failure");
-  command->add_flag("--list", c->list, "Print the ids of the cases and run none");
-  command->add_flag("--json", c->json, "The last line is one JSON object");
-  command->add_flag("--worker", c->worker)->group("");
+  command.option("--op", o.op, "Only ops that fit this pattern, such as matmul or 'conv2d*'");
+  command.option("--suite", o.suite, "Only these suites, such as memory,fault; the report lists all");
+  command.option("--dtype", o.dtype, "Only cases of this dtype");
+  command.option("--mode", o.mode, "Only this math mode: strict, fast or lockstep");
+  command.option("--case", o.only_case, "Replay one case by its id").not_empty();
+  command.option("--seed", o.seed, "Of values and of sizes").whole_number(0).shows_default();
+  command.option("--shard", c->shard, "Run one part, such as 2/4");
+  command.option("--report", c->report, "Write report.json, report.md and report.html into this folder");
+  command.option("--merge", c->merge, "Folders of shards' reports to make one report of");
+  command.option("--table", c->table, "Folders of reports of which to print the worst ULP of every op, as Markdown");
+  command.option("--bounds", o.bounds, "A file of error bounds instead of the built-in one");
+  command.option("--jobs", o.jobs, "Worker processes (default: one per core for CPUs, else one)").whole_number(1, 64);
+  command.option("--timeout", o.timeout_s, "Seconds for one case").number(0.01, 86400.0).shows_default();
+  command.flag("--fail-fast", o.fail_fast, "Stop at the first failure");
+  command.flag("--list", c->list, "Print the ids of the cases and run none");
+  command.flag("--json", c->json, "The last line is one JSON object");
+  command.flag("--worker", c->worker).hidden();
   return [c] { return run(*c); };
 }
 

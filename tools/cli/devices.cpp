@@ -4,6 +4,7 @@
 
 #include "lockstep/support.h"
 #include "tools/cli/command.h"
+#include "tools/cli/json.h"
 
 namespace cli {
 namespace {
@@ -144,12 +145,12 @@ int run(const Options& options) {
 
 }  // namespace
 
-Run add_devices(CLI::App& app) {
+Run add_devices(Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("devices", "List devices; allocates nothing on them");
-  command->add_flag("--why", options->why,
-                    "Also every driver library that was looked at, and why devices or ops are missing");
-  command->add_flag("--json", options->json, "An array of objects; with --why an object that holds it");
+  Command command = program.command("devices", "List devices; allocates nothing on them");
+  command.flag("--why", options->why,
+               "Also every driver library that was looked at, and why devices or ops are missing");
+  command.flag("--json", options->json, "An array of objects; with --why an object that holds it");
   return [options] { return run(*options); };
 }
 

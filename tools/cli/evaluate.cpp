@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "tools/cli/json.h"
 #include "tools/cli/training.h"
 
 namespace cli {
@@ -38,14 +39,14 @@ int evaluate(const TrainingOptions& o) {
 
 }  // namespace
 
-Run add_evaluate(CLI::App& app) {
+Run add_evaluate(Program& program) {
   auto o = std::make_shared<TrainingOptions>();
   o->batch_size = 256;
-  CLI::App* command = app.add_subcommand("evaluate", "Loss and accuracy of saved weights on the test images");
-  command->add_option("--device", o->device, "Such as cpu or cuda:0 (default: the fastest)");
-  add_shared_options(*command, *o);
-  command->add_option("--batch-size", o->batch_size, "Images at a time")->check(whole_number(1))->capture_default_str();
-  command->add_option("--load", o->load, "Weights written by train --save")->required();
+  Command command = program.command("evaluate", "Loss and accuracy of saved weights on the test images");
+  command.option("--device", o->device, "Such as cpu or cuda:0 (default: the fastest)");
+  add_shared_options(command, *o);
+  command.option("--batch-size", o->batch_size, "Images at a time").whole_number(1).shows_default();
+  command.option("--load", o->load, "Weights written by train --save").required();
   return [o] { return evaluate(*o); };
 }
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "tools/cli/json.h"
 #include "tools/cli/training.h"
 
 namespace cli {
@@ -166,18 +167,18 @@ int train(const TrainingOptions& o) {
 
 }  // namespace
 
-Run add_train(CLI::App& app) {
+Run add_train(Program& program) {
   auto o = std::make_shared<TrainingOptions>();
-  CLI::App* command = app.add_subcommand("train", "Train a model on real images");
-  command->add_option("--device", o->device,
-                      "Such as cpu or cuda:0 (default: the fastest); several joined by commas, or all, are compared");
-  add_shared_options(*command, *o);
-  CLI::Option* epochs = command->add_option("--epochs", o->epochs, "Passes over the data (default 1)");
-  epochs->check(whole_number(1));
-  command->add_option("--steps", o->steps, "Steps in all, instead of epochs")->check(whole_number(1))->excludes(epochs);
-  command->add_option("--batch-size", o->batch_size, "Images per step")->check(whole_number(1))->capture_default_str();
-  command->add_option("--seed", o->seed, "Of weights and order")->check(whole_number(0))->capture_default_str();
-  command->add_option("--save", o->save, "Write the weights here, in the safetensors format");
+  Command command = program.command("train", "Train a model on real images");
+  command.option("--device", o->device,
+                 "Such as cpu or cuda:0 (default: the fastest); several joined by commas, or all, are compared");
+  add_shared_options(command, *o);
+  Option epochs = command.option("--epochs", o->epochs, "Passes over the data (default 1)");
+  epochs.whole_number(1);
+  command.option("--steps", o->steps, "Steps in all, instead of epochs").whole_number(1).excludes(epochs);
+  command.option("--batch-size", o->batch_size, "Images per step").whole_number(1).shows_default();
+  command.option("--seed", o->seed, "Of weights and order").whole_number(0).shows_default();
+  command.option("--save", o->save, "Write the weights here, in the safetensors format");
   return [o] { return train(*o); };
 }
 

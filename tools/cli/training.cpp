@@ -4,16 +4,15 @@ namespace cli {
 
 namespace ls = lockstep;
 
-void add_shared_options(CLI::App& command, TrainingOptions& o) {
-  command.add_option("--model", o.model, "mlp or cnn")->capture_default_str();
-  command.add_option("--data", o.data, "fashion-mnist, or a folder with its four IDX files")->capture_default_str();
-  command.add_option("--mode", o.mode, "Math mode: strict, fast or lockstep")->capture_default_str();
-  command.add_option("--threads", o.threads, "CPU threads (default: LOCKSTEP_THREADS, else all cores)")
-      ->check(whole_number(1, 4096));
-  command.add_option("--limit-images", o.limit_images, "Use only the first N images of each split")
-      ->check(whole_number(1));
-  command.add_option("--memory-limit", o.memory_limit, "Cap on device memory: bytes, or such as 512MiB");
-  command.add_flag("--json", o.json, "The last line of standard output is one JSON object");
+void add_shared_options(Command command, TrainingOptions& o) {
+  command.option("--model", o.model, "mlp or cnn").shows_default();
+  command.option("--data", o.data, "fashion-mnist, or a folder with its four IDX files").shows_default();
+  command.option("--mode", o.mode, "Math mode: strict, fast or lockstep").shows_default();
+  command.option("--threads", o.threads, "CPU threads (default: LOCKSTEP_THREADS, else all cores)")
+      .whole_number(1, 4096);
+  command.option("--limit-images", o.limit_images, "Use only the first N images of each split").whole_number(1);
+  command.option("--memory-limit", o.memory_limit, "Cap on device memory: bytes, or such as 512MiB");
+  command.flag("--json", o.json, "The last line of standard output is one JSON object");
 }
 
 namespace {

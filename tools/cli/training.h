@@ -14,7 +14,7 @@ struct TrainingOptions {
 };
 
 /// Adds the options that both commands have.
-void add_shared_options(CLI::App& command, TrainingOptions& options);
+void add_shared_options(Command command, TrainingOptions& options);
 
 struct Prepared {
   lockstep::Device device;
