@@ -190,7 +190,7 @@ Run add_conformance(Program& program) {
   command.flag("--fail-fast", o.fail_fast, "Stop at the first failure");
   command.flag("--list", c->list, "Print the ids of the cases and run none");
   command.flag("--json", c->json, "The last line is one JSON object");
-  command.flag("--worker", c->worker).hidden();
+  command.flag("--worker", c->worker, "").hidden();
   return [c] { return run(*c); };
 }
 
