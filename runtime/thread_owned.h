@@ -5,8 +5,8 @@
 
 namespace lockstep {
 
-/// One T per thread, made on the heap at first use: `static thread_local ThreadOwned<T> mine;`. A library that is loaded
-/// into a running process gets a few hundred bytes of thread-local storage, and these use 16.
+/// One T per thread, made on the heap at first use: `static thread_local ThreadOwned<T> mine;`. A library that is
+/// loaded into a running process gets a few hundred bytes of thread-local storage, and these use 16.
 template <class T>
 class ThreadOwned {
  public:

@@ -133,7 +133,8 @@ bool apply(lks_driver_api& table) {
   for (const auto faults : {layout_faults(), sum_faults(), op_faults(), large_faults(), misbehaviours(),
                             scalar_faults(), composite_faults()})
     select(faults, kernel_faults);
-  for (const auto faults : {attribute_faults(), program_faults(), instruction_faults(), alias_faults(), honour_faults()})
+  for (const auto faults :
+       {attribute_faults(), program_faults(), instruction_faults(), alias_faults(), honour_faults()})
     select(faults, desc_faults);
   select(claim_faults(), info_faults);
   bool changed = !kernel_faults.empty() || !desc_faults.empty() || !info_faults.empty();
