@@ -151,7 +151,8 @@ TEST_P(KernelCacheTest, OfManyTensorsEachCounts) {
   std::int64_t dims[] = {4}, strides[] = {1};
   for (KernelTensor& t : tensors) t = {.rank = 1, .dims = dims, .strides = strides};
   script.deps.clear();
-  KernelRequest request = Call(usual).request();
+  Call call = usual;  // to which the request refers
+  KernelRequest request = call.request();
   request.tensors = tensors;
   request.input_count = 11;
   const auto prepared = [&] {

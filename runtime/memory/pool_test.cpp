@@ -130,7 +130,7 @@ TEST_F(PoolTest, ABlockIsFoundAgainByTheRequestThatItServed) {
   EXPECT_EQ(take(9 << 19), large);
   EXPECT_EQ(take(1000), y) << "for that, nothing else that is cached was merged";
   EXPECT_EQ(take(1000), x);
-  give(between);
+  for (Block* b : {x, y, between, large}) give(b);
 }
 
 TEST_F(PoolTest, GivesCachedSegmentsBackBeforeItFails) {
