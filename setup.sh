@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what Lockstep needs and this machine lacks, and does nothing else. Run again, it costs nothing.
+# Installs what Lockstep needs and this machine lacks, and does nothing else. A second run installs nothing.
 #   ./setup.sh              everything, for ./run_tests
-#   ./setup.sh quickstart   only what ./quickstart builds and runs
+#   ./setup.sh quickstart   only what ./quickstart needs
 # Debian 12 and Ubuntu 24.04. System packages through apt-get (as root or with sudo); oneDNN from PyPI into .deps/.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -16,7 +16,7 @@ if [ "$want" = tests ]; then
   packages+=(ccache libgtest-dev libbenchmark-dev mesa-vulkan-drivers vulkan-validationlayers)
 fi
 
-# The last 3.x with OpenMP and without SYCL; docs/design_choices.md has why.
+# The last 3.x release with OpenMP and without SYCL; docs/design_choices.md explains why.
 onednn=2023.2.0
 
 missing_packages() {
@@ -29,7 +29,7 @@ missing_packages() {
 install_packages() {
   local get=(env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends)
   if [ "$(id -u)" -ne 0 ]; then get=(sudo "${get[@]}"); fi
-  # Package lists may be absent or too old; they are fetched only then.
+  # Package lists may be missing or too old. They are fetched only if the installation fails.
   "${get[@]}" install "$@" || { "${get[@]}" update && "${get[@]}" install "$@"; }
 }
 
@@ -39,7 +39,7 @@ install_onednn() {
     "onednn-devel-cpu-gomp==$onednn" "onednn-cpu-gomp==$onednn"
   local root=.deps.new
   [ -d $root/local ] && root=.deps.new/local  # where Debian's pip puts it
-  # The wheel holds the library three times, under three names.
+  # The wheel contains the library three times, under three names.
   strip --strip-unneeded $root/lib/libdnnl.so.3.2
   ln -sf libdnnl.so.3.2 $root/lib/libdnnl.so.3
   ln -sf libdnnl.so.3 $root/lib/libdnnl.so

@@ -1,5 +1,5 @@
-// Adam in f32 where betas are near 1: what follows from them is computed in f64. Beside it, the textbook formula in
-// long double, with powers where the optimizer has running sums.
+// Adam in f32 with betas near 1: what follows from the betas is computed in f64. The test compares with the textbook
+// formula in long double, which uses powers where the optimizer uses running sums.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -32,7 +32,7 @@ TEST_P(AdamNumbers, FirstStepIsTheLearningRate) {
   Optimizer adam(Adam{.learning_rate = 1e-3, .epsilon = 1e-8});
   const Tensor g(1.0f);
   adam.apply(std::span(&g, 1), std::span(&w, 1));
-  // -1e-3 / (1 + 1e-8) = -0.00099999999; f32 has 1.2e-10 between neighbours there.
+  // -1e-3 / (1 + 1e-8) = -0.00099999999. Neighbouring f32 numbers are 1.2e-10 apart there.
   EXPECT_NEAR(w.read().item<float>(), -0.00099999999, 1.2e-10);
 }
 
@@ -53,7 +53,7 @@ TEST_P(AdamNumbers, FollowTheTextbookNearOne) {
       const Tensor gradient(g);
       adam.apply(std::span(&gradient, 1), std::span(&w, 1));
       exact.step(g, t);
-      // Each step rounds a dozen times; its size is about the learning rate.
+      // Each step rounds about a dozen times. The size of a step is about the learning rate.
       ASSERT_NEAR(w.read().item<float>(), static_cast<double>(exact.w), t * 12 * 0x1p-24 * 0.02)
           << beta_1 << " " << beta_2 << " step " << t;
     }

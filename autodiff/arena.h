@@ -1,4 +1,4 @@
-// Memory for a tape's records: handed out in order, given back all at once.
+// Memory for a tape's records: allocated in order, freed all at once.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Why there is no gradient.
+// Explains why a source has no gradient.
 #include <algorithm>
 
 #include "autodiff/tape.h"
@@ -27,7 +27,7 @@ void TapeImpl::mark_dependents(std::vector<bool>& depends) const {
   }
 }
 
-// The first op without gradient on the way from the source to the target.
+// The first op without a gradient on the path from the source to the target.
 const Cut* TapeImpl::cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
   const std::uint32_t last = traced_.find(target.id);
   if (last == IdMap::absent) return nullptr;
@@ -36,7 +36,7 @@ const Cut* TapeImpl::cut_between(std::span<const Node> source_nodes, const Tenso
   mark_dependents(depends);
   std::uint32_t first = Trail::no_cut;
   upstream[last] = true;
-  for (std::size_t i = upstream.size(); i-- > 0;) {  // trails name older ones only
+  for (std::size_t i = upstream.size(); i-- > 0;) {  // a trail refers to older trails only
     if (!upstream[i]) continue;
     const Trail& trail = trails_[i];
     for (std::uint32_t t : trail.from) upstream[t] = true;
@@ -45,8 +45,8 @@ const Cut* TapeImpl::cut_between(std::span<const Node> source_nodes, const Tenso
   return first == Trail::no_cut ? nullptr : &cuts_[first];
 }
 
-// A value that depends on the source and that the program read before it made the target. What it did with it is not
-// known, but nothing where the target comes from watched tensors alone.
+// A value that depends on the source and that the program read before it made the target. It is not known what the
+// program did with it. It did not affect the target if the target comes from watched tensors alone.
 const Cut* TapeImpl::read_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
   const Node target_node = node_of(target);
   bool open = target_node == no_node;

@@ -1,4 +1,4 @@
-// Gradients by the tape against central differences.
+// Compares gradients by the tape with central differences.
 #include <cmath>
 #include <cstdio>
 
@@ -11,7 +11,7 @@ namespace {
 
 using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 
-// Fixed weights for the elements of an output, so that no gradient vanishes by symmetry.
+// Fixed weights for the elements of an output, so that no gradient cancels by symmetry.
 Tensor weights_like(const Tensor& y, std::uint64_t stream) {
   DeviceScope scope(y.device());
   return random_uniform(y.shape(), 0.5, 1.5, {.dtype = DType::f64, .key = RandomKey{97, stream}});

@@ -1,4 +1,4 @@
-// gradcheck: what it finds, and what its options mean.
+// gradcheck: what it detects, and what its options do.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,7 +17,7 @@ class Gradcheck : public testing::Test {
 };
 
 TEST_F(Gradcheck, SeesAWrongSecondDerivative) {
-  // Its gradient is right, but not a function of x.
+  // The value of the gradient is right, but a tape sees no dependence on x.
   OpDef op = pointwise_op("gradient_test::square_once", [](Expr a) { return a * a; });
   op.saves = {Saves{1, 0}};
   op.gradient = [](GradContext& g) { g.set(0, g.upstream() * (2.0 * stop_gradient(g.input(0)))); };
@@ -34,7 +34,7 @@ TEST_F(Gradcheck, SeesAWrongSecondDerivative) {
 }
 
 TEST_F(Gradcheck, NamesTheFirstWrongElementAndTheWorstDifference) {
-  // Right for the first input, and for the second but for its last element.
+  // Right for the first input. For the second input, wrong in the last element only.
   OpDef op = pointwise_op("gradient_test::wrong_at_the_end", [](Expr a, Expr b) { return a * b; });
   op.saves = {Saves{3, 0}};
   op.gradient = [](GradContext& g) {
@@ -54,7 +54,7 @@ TEST_F(Gradcheck, NamesTheFirstWrongElementAndTheWorstDifference) {
 
 TEST_F(Gradcheck, TolerancesAndStepAreItsOptions) {
   EXPECT_TRUE(gradcheck(&cubed, {x}).ok);
-  // A step of 0.1 has an error of 0.01, the third derivative's part.
+  // A step of 0.1 has a truncation error of 0.01, from the third derivative.
   EXPECT_FALSE(gradcheck(&cubed, {x}, {.step = 0.1, .second_order = false}).ok);
   EXPECT_TRUE(gradcheck(&cubed, {x}, {.step = 0.1, .relative = 0.1, .second_order = false}).ok);
   EXPECT_TRUE(gradcheck(&cubed, {x}, {.step = 0.1, .relative = 0, .absolute = 0.2, .second_order = false}).ok);
@@ -74,7 +74,7 @@ TEST_F(Gradcheck, AnErrorIsWhatIsAboveTheTolerance) {
   op.gradient = [](GradContext& g) { g.set(0, g.upstream() * (3.0 * 1.18)); };
   static const OpDef& steep = register_op(std::move(op));
   const auto f = [](const std::vector<Tensor>& in) { return invoke1(steep, {in[0]}); };
-  const double error = 0.18 / 1.18;  // relative to the larger of both
+  const double error = 0.18 / 1.18;  // relative to the larger of the two
   const GradcheckResult strict = gradcheck(f, {x}, {.relative = 0.1, .absolute = 0, .second_order = false});
   EXPECT_FALSE(strict.ok);
   EXPECT_NEAR(strict.worst, error / 0.1, 1e-4);

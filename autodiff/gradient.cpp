@@ -47,7 +47,7 @@ class RecordContext : public GradContext {
   std::span<TensorRef> results() { return results_; }
 
  private:
-  // References returned must outlive the call; rules ask for few shapes.
+  // Rules use the returned references after the call, so the shapes are kept. Rules ask for few of them.
   const Shape& shape_of(const RecordedShape& recorded) const {
     shapes_.push_back(std::make_unique<Shape>(recorded.shape()));
     return *shapes_.back();
@@ -65,7 +65,7 @@ class RecordContext : public GradContext {
   mutable std::vector<std::unique_ptr<Shape>> shapes_;
 };
 
-// Sums a gradient over what broadcasting had repeated.
+// Sums a gradient over the axes that were broadcast.
 Tensor sum_to(const Tensor& gradient, const Shape& shape, const std::source_location& where) {
   if (gradient.shape() == shape) return gradient;
   const int extra = gradient.rank() - shape.rank();
@@ -79,7 +79,7 @@ Tensor sum_to(const Tensor& gradient, const Shape& shape, const std::source_loca
 
 }  // namespace
 
-// One reverse sweep. Only records between the sources and the target are visited by rules.
+// One reverse sweep. Only the rules of records between the sources and the target run.
 class GradientSweep {
  public:
   GradientSweep(TapeImpl& tape, std::span<const std::vector<Node>> sources)
@@ -101,11 +101,11 @@ class GradientSweep {
 
   void run(Node target, const Tensor& upstream) {
     gradients_[target] = TensorRef::share(upstream.impl());
-    // By index: a persistent tape grows while its gradients are recorded.
+    // By index, because a persistent tape grows while its gradients are recorded.
     for (std::size_t i = tape_.records_.size(); i-- > 0;) step(*tape_.records_[i]);
   }
 
-  /// The sum over a variable's reads; an empty reference where nothing arrived.
+  /// The sum over all reads of a variable. Empty if no gradient arrived.
   TensorRef gradient_of(const std::vector<Node>& nodes) const {
     TensorRef total;
     for (Node n : nodes) {
@@ -126,7 +126,7 @@ class GradientSweep {
     for (std::size_t o = 0; o < record.outputs.size(); ++o) {
       const Node n = record.outputs[o];
       if (n == no_node) continue;
-      // Nothing further down asks for it again, unless it is itself a source.
+      // No earlier record needs this gradient again, so it is released, unless the node is itself a source.
       upstream[o] = sources_[n] ? gradients_[n] : std::exchange(gradients_[n], {});
       arrived |= static_cast<bool>(upstream[o]);
     }
@@ -139,7 +139,7 @@ class GradientSweep {
     std::optional<NameScope> scope;
     if (record.scope) scope.emplace(record.scope);
     const auto given = std::find_if(upstream.begin(), upstream.end(), [](const TensorRef& t) { return bool(t); });
-    DeviceScope device(Tensor::share(given->get()).device());  // for what a rule makes out of nothing
+    DeviceScope device(Tensor::share(given->get()).device());  // for tensors that a rule makes without inputs
     RecordContext context(record, upstream, wanted_);
     record.op->gradient(context);
     for (std::size_t i = 0; i < record.inputs.size(); ++i) {
@@ -216,14 +216,13 @@ std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Sou
         .raise();
   }
   MemoryOwnerScope owner(MemoryOwner::gradients);
-  // A variable that was only read is the target itself.
+  // The target may be a variable that was only read: then it has no node yet.
   const Node target_node = find_or_watch(*target.impl());
   std::vector<std::vector<Node>> source_nodes;
   for (const Source& source : sources) source_nodes.push_back(nodes_of(source));
   const bool consumed_now = !options_.persistent;
-  // The tape must not record its own reverse sweep, unless it goes on recording.
   const Tensor upstream = upstream_for(target, options, where);
-  // Known before anything is let go, so that another source can be tried.
+  // Checked before anything is released, so that the caller can try another source.
   if (options.unconnected == Unconnected::error) {
     const std::vector<bool> leads = nodes_leading_to(target_node);
     for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -232,6 +231,7 @@ std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Sou
         raise_unconnected(target, sources[i], nodes, where);
     }
   }
+  // A tape that is not persistent stops recording before its own reverse sweep.
   consume(where);
   GradientSweep sweep(*this, source_nodes);
   if (target_node != no_node && sweep.reaches(target_node)) sweep.run(target_node, upstream);

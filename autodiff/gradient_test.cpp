@@ -28,8 +28,7 @@ class Sweep : public testing::Test {
   DeviceScope scope{Device("reference")};
 };
 
-// ------------------------------------------------------------------------------------------------------------
-// variables
+// ----------------------------------------------------------------------------------------------------------- variables
 
 TEST_F(Sweep, EveryValueOfAVariableThatWasReadCounts) {
   Variable v(3.0f, "v");
@@ -70,8 +69,7 @@ TEST_F(Sweep, AVariableWithTwoHandlesIsOne) {
   EXPECT_EQ(value(tape.gradient(a * b, b)), 6.0f);
 }
 
-// --------------------------------------------------------------------------------------------------------------
-// targets
+// ------------------------------------------------------------------------------------------------------------- targets
 
 TEST_F(Sweep, ASourceOnTheWayHandsItsGradientOn) {
   const Variable x(3.0f, "x");
@@ -143,8 +141,7 @@ TEST_F(Sweep, IntegersAreNoTargets) {
   EXPECT_EQ(tape.gradient(sum(x), x).to_vector<float>(), std::vector<float>(3, 1.0f)) << "the tape is not consumed";
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// broadcasting
+// -------------------------------------------------------------------------------------------------------- broadcasting
 
 TEST_F(Sweep, SumsOverNewAndOverStretchedAxesAtOnce) {
   const Tensor x = ones({2, 3, 4}), row = ones({1, 4}), column = ones({3, 1}), one = ones({1, 1, 1});
@@ -166,8 +163,7 @@ TEST_F(Sweep, ExtentsOfOneOnBothSidesStay) {
   EXPECT_EQ(tape.gradient(sum(x * y), x).to_vector<float>(), std::vector<float>(2, 3.0f));
 }
 
-// --------------------------------------------------------------------------------------------------------------
-// watching
+// ------------------------------------------------------------------------------------------------------------ watching
 
 TEST_F(Sweep, WatchingTwiceIsWatchingOnce) {
   const Tensor x(3.0f);
@@ -239,8 +235,7 @@ TEST_F(Sweep, NoGradientHidesFromOuterTapesOnly) {
   EXPECT_EQ(value(outer.gradient(x * inside, x)), 6.0f) << "it records again";
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// memory
+// -------------------------------------------------------------------------------------------------------------- memory
 
 constexpr std::int64_t large = 1 << 18;  // a MiB of f32
 
@@ -266,7 +261,7 @@ TEST_F(Sweep, ValuesGoAsTheSweepPassesThem) {
   GradientTape tape;
   tape.watch(x);
   Tensor y = x;
-  for (int i = 0; i < 16; ++i) y = relu(y);  // each keeps its output
+  for (int i = 0; i < 16; ++i) y = relu(y);  // each op saves its output
   const Tensor loss = sum(y);
   y = x;
   const std::uint64_t before = live();
@@ -276,7 +271,7 @@ TEST_F(Sweep, ValuesGoAsTheSweepPassesThem) {
   EXPECT_LE(live(), before - (14 << 20)) << "the tape is there, but empty";
 }
 
-// What the later half has saved makes room for the gradients of the earlier one.
+// The values saved by later ops are released before the gradients of earlier ops are allocated.
 TEST_F(Sweep, ValuesGoBeforeTheNextGradientsCome) {
   const Tensor x = full({large}, 0.5f);
   GradientTape tape;
@@ -308,8 +303,7 @@ TEST_F(Sweep, ATapeThatGoesLetsGo) {
   EXPECT_EQ(live(), before);
 }
 
-// ----------------------------------------------------------------------------------------------------------------
-// rules
+// --------------------------------------------------------------------------------------------------------------- rules
 
 // Two outputs: a + b and a - b.
 OpDef sum_and_difference() {
@@ -379,7 +373,7 @@ TEST_F(Sweep, RulesRunOnTheDeviceOfTheirTensors) {
   const Tensor x = ones({2, 3}).to(other);
   GradientTape tape;
   tape.watch(x);
-  const Tensor y = sum(select_index(x, 0, 1) * 2.0f);  // its rule makes zeros out of nothing
+  const Tensor y = sum(select_index(x, 0, 1) * 2.0f);  // its rule makes zeros without inputs
   const Tensor g = tape.gradient(y, x);
   EXPECT_EQ(g.device(), other);
   EXPECT_EQ(g.to_vector<float>(), (std::vector<float>{0, 0, 0, 2, 2, 2}));
@@ -397,8 +391,7 @@ TEST_F(Sweep, ZerosOnRequestBesideRealGradients) {
   EXPECT_EQ(g[2].to_vector<double>(), (std::vector<double>{0, 0, 0}));
 }
 
-// ------------------------------------------------------------------------------------------------------- why there is
-// none
+// -------------------------------------------------------------------------------------------- why there is no gradient
 
 void expect_reason(const std::string& reason, const std::string& fix, const std::function<void()>& act) {
   const auto error = error_of(act);
@@ -425,7 +418,7 @@ TEST_F(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
   const Tensor count = argmax(of_x);
   expect_reason("cut by `argmax`, which is not differentiable, at gradient_test.cpp:", "Unconnected::zero",
                 [&] { tape.gradient(sum(cast(count, f32) * other), x); });
-  const Tensor larger = greater(plain, of_x);  // of which one operand alone leads to the source
+  const Tensor larger = greater(plain, of_x);  // only one operand depends on the source
   expect_reason("cut by `greater`, which is not differentiable", "Unconnected::zero",
                 [&] { tape.gradient(sum(cast(larger, f32) * other), x); });
   const Variable frozen(ones({3}), "frozen", false), unused(ones({3}), "unused");

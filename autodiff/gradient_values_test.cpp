@@ -1,6 +1,6 @@
-// Gradients where they are a matter of definition: at NaN, infinities, zeros of both signs, ties and bounds, and where
-// a formula overflows before its result does; on every device, in every mode. The right values are worked out by hand
-// from the headers of the ops.
+// Gradients that are a matter of definition: at NaN, infinities, zeros of both signs, ties and bounds, and where a
+// formula overflows although its result does not. On every device, in every mode. Expected values are worked out by
+// hand from the headers of the ops.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
 using Floats = std::vector<float>;
 
-// The same numbers, zeros of both signs told apart; one NaN is as good as another.
+// Compares bits, so that zeros of different signs differ. All NaNs are equal.
 testing::AssertionResult same(const Floats& got, const Floats& want) {
   bool equal = got.size() == want.size();
   for (std::size_t i = 0; equal && i < got.size(); ++i) {
@@ -29,7 +29,7 @@ testing::AssertionResult same(const Floats& got, const Floats& want) {
 
 Tensor row(const Floats& values) { return Tensor(values, Shape{static_cast<std::int64_t>(values.size())}); }
 
-// d <y, dy> / d each of the tensors, for y = f(tensors).
+// d <y, dy> / d t for each tensor t, where y = f(tensors).
 template <class F>
 std::vector<Floats> gradients(F f, const std::vector<Tensor>& x, const Floats& dy = {}) {
   GradientTape tape;
@@ -66,7 +66,7 @@ TEST_P(GradientValues, OfAChoiceGoToNan) {
   const auto of_min = gradients([](const auto& x) { return minimum(x[0], x[1]); }, {a, b});
   EXPECT_TRUE(same(of_min[0], {1, 0, 0.5f, 0.5f, 1, 0.5f}));
   EXPECT_TRUE(same(of_min[1], {0, 1, 0.5f, 0.5f, 0, 0.5f}));
-  // What was not chosen takes nothing, be it infinite or NaN.
+  // The operand that was not chosen gets 0, even if the upstream gradient is infinite or NaN.
   const auto far = gradients([](const auto& x) { return maximum(x[0], x[1]); }, {row({1, 2}), row({2, 1})}, {inf, nan});
   EXPECT_TRUE(same(far[0], {0, nan}));
   EXPECT_TRUE(same(far[1], {inf, 0}));
@@ -93,7 +93,7 @@ TEST_P(GradientValues, OfMaxPoolingGoToTheFirstNanAndToPositiveZero) {
   const Tensor negative = Tensor(Floats{-0.0f, -0.0f, -1, -0.0f}, Shape{1, 2, 2, 1});
   EXPECT_TRUE(same(max_pool2d(negative).to_vector<float>(), {-0.0f}));
   EXPECT_TRUE(same(gradients([](const auto& t) { return max_pool2d(t[0]); }, {negative})[0], {1, 0, 0, 0}));
-  // Many channels, of which one meets both zeros.
+  // Many channels; the window of one of them has zeros of both signs.
   Floats wide(static_cast<std::size_t>(4 * 37), -3.0f);
   wide[20] = -0.0f;
   wide[3 * 37 + 20] = 0.0f;
@@ -116,7 +116,7 @@ TEST_P(GradientValues, OfClip) {
   EXPECT_TRUE(same(g[0], {0, 1, 0, 0, 0, 0, 1, 0, 0, 1}));
   EXPECT_TRUE(same(g[1], {0, 0, 0, 1, 1, 0, 0, 0, 0, 0}));
   EXPECT_TRUE(same(g[2], {0, 0, 1, 0, 0, 1, 0, 0, 1, 0}));
-  // NaN that arrives goes on where x is NaN: so a loss of such numbers does not train on as if nothing were wrong.
+  // A NaN upstream gradient propagates where x is NaN. Otherwise training would continue as if nothing were wrong.
   EXPECT_TRUE(same(gradients(clipped, {row({nan, 5}), row({0, 0}), row({1, 1})}, {nan, nan})[0], {nan, 0}));
 }
 
@@ -162,8 +162,7 @@ TEST_P(GradientValues, OfReluAreSelectedNotMultiplied) {
   EXPECT_TRUE(same(g[0], {0, 0, 0, 0, 0, 1, -3, 2}));
 }
 
-// ------------------------------------------------------------------------------------------------------------ the
-// range
+// ------------------------------------------------------------------------------------------------------------ overflow
 
 TEST_P(GradientValues, AreFiniteWhereTheirFactorsAreNot) {
   const float tiny = 1e-42f;  // subnormal: 1 / tiny is infinite
@@ -196,8 +195,7 @@ TEST_P(GradientValues, OfErfAreZeroAtInfinityInEveryOrder) {
   for (const Tensor& g : {first, second, third}) EXPECT_EQ(g.to_vector<float>(), (Floats{0, 0, 0, 0}));
 }
 
-// --------------------------------------------------------------------------------------------------------
-// cross-entropy
+// ------------------------------------------------------------------------------------------------------- cross-entropy
 
 TEST_P(GradientValues, CrossEntropyOfAClassThatCannotBe) {
   const Tensor logits = Tensor(Floats{0, -inf, 1}, Shape{1, 3}), target = Tensor(Floats{1, 0, 0}, Shape{1, 3});
@@ -207,12 +205,12 @@ TEST_P(GradientValues, CrossEntropyOfAClassThatCannotBe) {
   EXPECT_NEAR(g[0][0], -0.731058579, 1e-6);
   EXPECT_EQ(g[0][1], 0);
   EXPECT_NEAR(g[0][2], 0.731058579, 1e-6);
-  // What is wanted and cannot be is infinitely wrong; NaN stays NaN.
+  // A target class of probability 0 gives an infinite loss. NaN propagates.
   EXPECT_TRUE(same(cross_entropy(logits, Tensor(Floats{0, 1, 0}, Shape{1, 3})).to_vector<float>(), {inf}));
   const Tensor broken = Tensor(Floats{0, nan, 1}, Shape{1, 3});
   EXPECT_TRUE(same(cross_entropy(broken, target).to_vector<float>(), {nan}));
   EXPECT_TRUE(same(cross_entropy(broken, zeros({1, 3})).to_vector<float>(), {nan}));
-  // Strided, and longer than what is looked at at once.
+  // Strided, and longer than what a kernel processes at once.
   Floats long_logits(3000, 0.0f), long_targets(3000, 0.0f);
   for (std::size_t i = 1; i < 3000; i += 2) long_logits[i] = -inf;
   long_targets[0] = 1;
@@ -226,7 +224,7 @@ TEST_P(GradientValues, CrossEntropyOfNoClasses) {
   EXPECT_TRUE(same(sparse_cross_entropy(logits, labels).to_vector<float>(), {nan, nan}));
   EXPECT_EQ(gradients([&](const auto& t) { return sparse_cross_entropy(t[0], labels); }, {logits})[0].size(), 0u);
   {
-    GradientTape tape;  // a tape that watches wants the parts
+    GradientTape tape;  // a tape that watches makes the op decompose
     tape.watch(logits);
     EXPECT_TRUE(same(sparse_cross_entropy(logits, labels).to_vector<float>(), {nan, nan}));
     EXPECT_TRUE(same(cross_entropy(logits, logits).to_vector<float>(), {-0.0f, -0.0f}));

@@ -1,5 +1,5 @@
-// From tensor identities to nodes of a tape: a hash table with linear probing, since every recorded op looks up each of
-// its inputs.
+// Maps tensor ids to nodes of a tape: a hash table with linear probing, because every recorded op looks up each of its
+// inputs.
 #pragma once
 
 #include <cstddef>

@@ -18,20 +18,20 @@ namespace {
 
 Scalar number(double value) { return {Scalar::Kind::floating, 0, value}; }
 
-// What advances with each step, on the host, by multiplications and additions alone, so that every machine gets the
-// same bits.
+// What advances with each step. Computed on the host by multiplications and additions alone, so that every machine gets
+// the same bits.
 struct Progress {
   std::int64_t steps = 0;
-  // 1 - beta^steps, the sum of the weights in each moving average. Not by powers: beside 1 they would lose their
-  // digits.
+  // 1 - beta^steps, the sum of the weights in each moving average. Not computed from powers: the difference from 1
+  // would lose digits.
   double weights_1 = 0, weights_2 = 0;
 };
 
-// What a step that turns out to have failed on the device takes back, whenever that is noticed.
+// The state that is rolled back if a step is found later to have failed on the device.
 struct Taken {
   Progress progress;
-  std::size_t known = 0;  // variables that had slots before the step; those made in it hold nothing
-  bool stale = false;     // `known` is to be looked at
+  std::size_t known = 0;  // variables with slots before the failed step; newer slots hold nothing
+  bool stale = false;     // settle() must apply `known`
 };
 
 }  // namespace
@@ -39,9 +39,9 @@ struct Taken {
 struct Optimizer::Impl {
   std::variant<Sgd, Adam> options;
   std::shared_ptr<Taken> taken = std::make_shared<Taken>();
-  std::unordered_map<std::uint64_t, std::vector<Variable>> slots;  // by variable
-  std::vector<std::uint64_t> order;                                // variables as first seen
-  std::optional<std::size_t> prepared_from;                        // those that no step was applied to begin here
+  std::unordered_map<std::uint64_t, std::vector<Variable>> slots;  // by variable id
+  std::vector<std::uint64_t> order;                                // variable ids in the order first seen
+  std::optional<std::size_t> prepared_from;                        // from here on, variables are only prepared
 
   const OpDef& op() const {
     if (std::holds_alternative<Adam>(options)) return adam_update_op();
@@ -90,17 +90,17 @@ struct Optimizer::Impl {
     return slots.emplace(variable.id(), std::move(fresh)).first->second;
   }
 
-  /// Forgets what steps made that failed later. Not while a step is being put together, which holds on to slots.
+  /// Removes slots that failed steps made. Must not be called while a step is being built: it refers to slots.
   void settle() {
     if (!taken->stale) return;
     forget_slots_after(taken->known);
     taken->stale = false;
   }
 
-  /// Variables whose slots hold something.
+  /// The number of variables whose slots a step has used.
   std::size_t known() const { return prepared_from.value_or(order.size()); }
 
-  /// Forgets the slots that were made since there were `count` of them.
+  /// Removes the slots of all variables after the first `count`.
   void forget_slots_after(std::size_t count) {
     while (order.size() > count) {
       slots.erase(order.back());
@@ -111,12 +111,12 @@ struct Optimizer::Impl {
 
 namespace {
 
-// Two updates of one memory in one step: the second would not see the first.
+// One step must not update the same memory twice: the second update would not see the first.
 void check_distinct(std::span<const Variable> variables, const std::source_location& where) {
   std::vector<std::uint64_t> ids;
   ids.reserve(variables.size());
   for (const Variable& v : variables) ids.push_back(v.id());
-  // Variables mostly come in the order in which they were made.
+  // Variables usually come in the order in which they were made.
   if (!std::is_sorted(ids.begin(), ids.end())) std::sort(ids.begin(), ids.end());
   const auto twice = std::adjacent_find(ids.begin(), ids.end());
   if (twice == ids.end()) return;
@@ -169,7 +169,7 @@ void check_option(bool ok, double value, const char* field, const char* range, c
   raise(ErrorId::invalid_attribute, op, std::string(field) + " is " + text, std::string(field) + " " + range, where);
 }
 
-// Comparisons are false for NaN.
+// Written so that NaN is refused.
 void check_not_negative(double value, const char* field, const char* op, const std::source_location& where) {
   check_option(value >= 0 && std::isfinite(value), value, field, "is a number of 0 or more", op, where);
 }
@@ -178,7 +178,7 @@ void check_beta(double value, const char* field, const std::source_location& whe
   check_option(value >= 0 && value < 1, value, field, "lies in [0, 1)", "Adam", where);
 }
 
-// Memory that others hold too must keep its contents: the variable moves to memory of its own first.
+// Memory that others hold too must keep its contents, so the variable moves to memory of its own first.
 void own_memory(VariableImpl& variable, const std::source_location& where) {
   if (variable.owns_memory()) return;
   const MemoryOwner owner = variable.value().block->owner;
@@ -186,7 +186,7 @@ void own_memory(VariableImpl& variable, const std::source_location& where) {
   variable.value().device->allocator().set_owner(variable.value().block.get(), owner);
 }
 
-// Tells observers that see updates of each one, with its inputs as they were before.
+// Notifies observers that see updates of each update, with copies of its inputs from before.
 class UpdateWitness {
  public:
   UpdateWitness() {
@@ -209,7 +209,7 @@ class UpdateWitness {
     std::vector<Operand> inputs;
     for (const TensorRef& value : before) inputs.push_back(Operand::borrow(value.get(), call.where));
     std::vector<TensorRef> outputs;
-    // Copies: the next step writes into the variables' memory again.
+    // Copied, because the next step overwrites the variables' memory.
     for (VariableImpl* v : written) outputs.push_back(make_dense_copy(v->value(), call.where));
     for (OpObserver* observer : observers_)
       observer->record({call.op, inputs, nullptr, call.scalars, call.where}, outputs);
@@ -255,7 +255,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
     step(gradients, variables, where);
     impl_->prepared_from.reset();
   } catch (...) {
-    impl_->forget_slots_after(known);  // a step that did not happen leaves nothing behind
+    impl_->forget_slots_after(known);  // a failed step leaves no slots behind
     impl_->prepared_from.reset();
     throw;
   }
@@ -298,7 +298,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     std::optional<OpCall> call;
     std::optional<CallTypes> types;
     std::optional<PlannedCall> planned;
-    std::vector<TensorRef> before;  // only where somebody watches
+    std::vector<TensorRef> before;  // only if an observer sees updates
   };
   std::deque<Step> steps;
   for (std::size_t i = 0; i < variables.size(); ++i) {
@@ -324,7 +324,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
 
   std::vector<PlannedCall*> planned;
   for (Step& step : steps) planned.push_back(&*step.planned);
-  // The step counts from here on, unless it turns out to have failed on the device.
+  // The step counts from here on, unless it is found later to have failed on the device.
   std::shared_ptr<Taken> taken = impl_->taken;
   const Progress before = taken->progress;
   PlannedCall::submit(planned, device, [taken, before, known, also = UndoWithUpdate::current()] {
@@ -333,7 +333,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
   });
   taken->progress = next;
   for (Step& step : steps) {
-    step.planned.reset();  // it still holds the outputs
+    step.planned.reset();  // it still refers to the outputs
     for (VariableImpl* v : step.written) v->renew();
     witness.tell(*step.call, step.before, step.written);
   }

@@ -75,7 +75,7 @@ TEST_F(OptimizerState, EachVariableHasSlotsOfItsOwn) {
   }
   EXPECT_EQ(values(a), values(alone)) << "whatever stands beside it";
   EXPECT_NE(values(a), values(b));
-  // In another order, and one without the other.
+  // Another order of the variables; `alone` still gets the same gradients as `a`.
   step(both, {b, a}, {Tensor({0.0}), Tensor({4.0})});
   step(one, {alone}, {Tensor({4.0})});
   EXPECT_EQ(values(a), values(alone));
@@ -147,8 +147,7 @@ TEST_F(OptimizerState, AVariableWhoseValueIsHeldMovesAndKeepsItsOwner) {
       << "in place where nobody else holds it";
 }
 
-// --------------------------------------------------------------------------------------------------- prepared and
-// failed
+// ------------------------------------------------------------------------------------------------- prepared and failed
 
 TEST_F(OptimizerState, PreparedStateGivesTheSameStepsAndIsTakenBack) {
   const Variable a(Tensor({1.0, 2.0}), "a"), b(Tensor({3.0}), "b"), plain(Tensor({1.0, 2.0}), "plain");
@@ -229,8 +228,7 @@ TEST_F(OptimizerState, AFailedStepKeepsTheSlotsOfEarlierOnes) {
   EXPECT_EQ(values(a), Values{0});
 }
 
-// --------------------------------------------------------------------------------------------------------------
-// refusals
+// ------------------------------------------------------------------------------------------------------------ refusals
 
 void refuse(ErrorId id, const std::string& part, const std::function<void()>& act) {
   expect_error_saying(act, id, {part}, "optimizer_state_test.cpp:");

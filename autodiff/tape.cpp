@@ -26,7 +26,7 @@ TapeImpl::~TapeImpl() {
 }
 
 void TapeImpl::dispose_of(std::unique_ptr<TapeImpl> tape) {
-  if (!tape->observing_) return;  // no list has it any more
+  if (!tape->observing_) return;  // the list does not contain it any more
   if (tape->is_at_home()) return tape->stop_observing();
   tape->abandoned_ = true;
   const std::shared_ptr<ReturnedObservers> home = tape->home_;
@@ -109,7 +109,7 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
     watched |= inputs.back() != no_node;
   }
   if (watched && call.op.gradient) append(call, inputs, outputs);
-  // A composite without a rule was recorded through its parts.
+  // A composite without a gradient rule was recorded through its parts.
   const bool through = !watched || call.op.gradient || (call.op.decompose && node_of(*outputs[0]) != no_node);
   if (through) return follow(call, outputs, Trail::no_cut);
   const std::size_t cut = cuts_.size();
@@ -126,11 +126,11 @@ void TapeImpl::value_read(const TensorImpl& impl, const char* how, const std::so
 
 void TapeImpl::note_cut(std::vector<Cut>& cuts, std::string what, const std::source_location& where,
                         std::span<const Node> inputs) {
-  constexpr std::size_t most = 4096;  // enough to explain; a loop must not fill the memory with them
+  constexpr std::size_t most = 4096;  // enough to explain; limits the memory that a loop uses
   if (cuts.size() < most) cuts.push_back({std::move(what), where, {inputs.begin(), inputs.end()}, next_tensor_id()});
 }
 
-// Notes that the outputs come from beyond a cut: this one, or those of the inputs.
+// Records that the outputs depend on a cut: on `cut`, or on those of the inputs.
 void TapeImpl::follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut) {
   constexpr std::size_t most = 1 << 20;
   if ((trails_.empty() && cut == Trail::no_cut) || trails_.size() == most) return;
@@ -143,7 +143,7 @@ void TapeImpl::follow(const OpCall& call, std::span<const TensorRef> outputs, st
   const std::span<const std::uint32_t> trails = from;
   trails_.push_back({cut, arena_.copy(trails)});
   for (const TensorRef& output : outputs) {
-    // The outputs of a composite are those of its parts.
+    // The outputs of a composite are outputs of its parts, which are recorded already.
     if (traced_.find(output->id) == IdMap::absent)
       traced_.insert(output->id, static_cast<std::uint32_t>(trails_.size() - 1));
   }
@@ -182,7 +182,7 @@ void TapeImpl::append(const OpCall& call, std::span<const Node> inputs, std::spa
   records_.push_back(record);
 }
 
-// Keeps what the rules of the watched inputs declared to need, and nothing else.
+// Saves what the rules of the watched inputs declare to need, and nothing else.
 void TapeImpl::save_tensors(Record& record, const OpCall& call, std::span<const TensorRef> outputs) {
   Saves needed;
   for (std::size_t i = 0; i < record.inputs.size(); ++i) {
@@ -262,7 +262,7 @@ std::vector<Tensor> GradientTape::gradient(const Tensor& target, std::span<const
 
 std::size_t GradientTape::size() const { return impl_->size(); }
 
-// Like PauseObservers, but may end on another thread: then with the next op of its own.
+// Like PauseObservers, but may be destroyed on another thread: then it ends with the next op of its own thread.
 struct NoGradient::State : OfThread {
   State() : home(op_observers().mailbox()), before(op_observers().paused) {
     op_observers().paused = op_observers().list.size();

@@ -1,5 +1,5 @@
-// A tape: a flat list of records in program order. Values are nodes, numbered; records name them by number and hold
-// only the tensors that their gradient rules declared to need.
+// A tape: a flat list of records in program order. Values are numbered nodes. Records refer to them by number and hold
+// only the tensors that their gradient rules declare to need.
 #pragma once
 
 #include <unordered_map>
@@ -14,7 +14,7 @@ namespace lockstep {
 using Node = std::uint32_t;
 inline constexpr Node no_node = IdMap::absent;
 
-/// Extents in the tape's arena.
+/// A dtype and a shape whose extents are in the tape's arena.
 struct RecordedShape {
   DType dtype;
   std::uint8_t rank;
@@ -22,7 +22,7 @@ struct RecordedShape {
   Shape shape() const { return Shape(std::span(dims, rank)); }
 };
 
-/// One recorded call. Lives in the tape's arena; only the references in `saved` need letting go.
+/// One recorded call, in the tape's arena. Only the references in saved_inputs and saved_outputs must be released.
 struct Record {
   const OpDef* op;
   std::source_location where;
@@ -33,12 +33,12 @@ struct Record {
   std::span<RecordedShape> output_shapes;
   std::span<TensorImpl*> saved_inputs;  // nullptr: not saved
   std::span<TensorImpl*> saved_outputs;
-  std::span<Operand> operands;  // for numbers and absent inputs
+  std::span<Operand> operands;  // empty unless there are numbers or absent inputs
   std::span<std::byte> attrs;
   std::span<Scalar> scalars;
 };
 
-/// A place where a path ended: an op without gradient, or a value that left for the host program.
+/// A place where a gradient path ends: an op without a gradient, or a value that the host program read.
 struct Cut {
   std::string what;
   std::source_location where;
@@ -46,10 +46,10 @@ struct Cut {
   std::uint64_t time = 0;  // tensors with larger ids are newer
 };
 
-/// A result that comes from beyond a cut, for the explanation why it has no gradient.
+/// A result that depends on a cut. Used to explain why it has no gradient.
 struct Trail {
   static constexpr std::uint32_t no_cut = ~std::uint32_t{0};
-  std::uint32_t cut;                    // the one that it is the result of
+  std::uint32_t cut;                    // the cut that this is the result of
   std::span<const std::uint32_t> from;  // trails of the inputs
 };
 
@@ -57,7 +57,7 @@ class TapeImpl : public OpObserver {
  public:
   explicit TapeImpl(GradientTape::Options options);
   ~TapeImpl() override;
-  /// Destroys the tape, or where this is not its thread, hands it back to that.
+  /// Destroys the tape. On another thread, returns it to its own thread instead.
   static void dispose_of(std::unique_ptr<TapeImpl> tape);
 
   void stop(const std::source_location& where);
@@ -98,17 +98,17 @@ class TapeImpl : public OpObserver {
                                       const std::source_location& where) const;
 
   const GradientTape::Options options_;
-  const std::shared_ptr<ReturnedObservers> home_;  // of its thread
+  const std::shared_ptr<ReturnedObservers> home_;  // of the thread that made the tape
   bool observing_ = true;
-  std::atomic<bool> abandoned_{false};  // destroyed on another thread; its own has not noticed yet
+  std::atomic<bool> abandoned_{false};  // destroyed on another thread; its own thread has not noticed yet
   std::optional<std::source_location> consumed_, stopped_;
   Arena arena_;
   IdMap nodes_;
   Node node_count_ = 0;
   std::vector<Record*> records_;
-  std::vector<Cut> cuts_, reads_;  // by ops; by reading values
+  std::vector<Cut> cuts_, reads_;  // cuts by ops; cuts by reading values
   std::vector<Trail> trails_;
-  IdMap traced_;                                                         // the trail of a tensor
+  IdMap traced_;                                                         // from tensors to trails
   std::unordered_map<std::uint64_t, std::vector<Node>> variable_nodes_;  // a variable may be read at several values
 };
 

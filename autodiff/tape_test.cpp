@@ -187,7 +187,7 @@ TEST(Unconnected, PrintingCutsNothing) {
 TEST(Unconnected, OnlyCutsOnThePathAreNamed) {
   const std::string text = reason([](GradientTape&, const Variable& x) {
     const Tensor y = x * 2.0f;
-    const Tensor aside = argmax(y);  // first, and no part of the target
+    const Tensor aside = argmax(y);  // earlier, but not part of the target
     sum(y).item<float>();
     return sum(exp(stop_gradient(y + 1.0f)));
   });
@@ -305,7 +305,7 @@ TEST(TapeOnAnotherThread, LetsGoOfWhatItSaved) {
   { const Tensor y = exp(exp(x)); }
   EXPECT_GT(memory_stats(default_device()).live, live);
   std::thread([&] { tape.reset(); }).join();
-  { const Tensor z = x + 1.0f; }  // its own thread notices at the next op
+  { const Tensor z = x + 1.0f; }  // the tape's own thread notices at its next op
   EXPECT_EQ(memory_stats(default_device()).live, live);
 }
 
@@ -338,7 +338,7 @@ TEST(TapeOnAnotherThread, IsHandedBackWhileItsOwnRecords) {
   }
 }
 
-// A pause that ends there, too: it ends with the next op, and pauses nothing of the other thread.
+// A pause that is destroyed there, too, ends with the next op of its own thread and does not affect the other thread.
 TEST(TapeOnAnotherThread, SoDoesAPause) {
   const Variable x(2.0f, "x");
   GradientTape tape;
@@ -436,7 +436,7 @@ TEST(GradientTape, AVariableThatWasOnlyRead) {
   }
 }
 
-// Read, assigned, read again: both readings are the variable's.
+// A variable that is read, assigned and read again: both reads count as the variable.
 TEST(GradientTape, AVariableThatWasAssignedBetweenTwoReads) {
   Variable v(2.0f, "v");
   GradientTape tape({.persistent = true});
@@ -479,7 +479,7 @@ TEST(Gradcheck, AcceptsRightAndRejectsWrongGradients) {
   EXPECT_THROW(gradcheck([](const std::vector<Tensor>& in) { return in[0]; }, {ones({2})}), DTypeError);
 }
 
-// The gradient of a gradient drops inputs twice; each keeps its own place.
+// The gradient of a gradient drops unused inputs twice. Each keeps its own placeholder.
 TEST(TapeTest, SecondGradientOfARegisteredProduct) {
   const OpDef& product = register_op(pointwise_op("tape_test::product", [](Expr a, Expr b) { return a * b; }));
   const Tensor a(3.0f), b(5.0f);

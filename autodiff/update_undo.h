@@ -1,4 +1,4 @@
-// What else is to be taken back when an update of variables turns out, later, to have failed on an asynchronous device.
+// What else to undo if an update of variables is found later to have failed on an asynchronous device.
 #pragma once
 
 #include <functional>
@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-/// While it lives, each update by an optimizer on this thread carries `undo` along.
+/// While this object exists, `undo` is attached to each update by an optimizer on this thread.
 class UndoWithUpdate {
  public:
   explicit UndoWithUpdate(std::function<void()> undo) : outer_(std::exchange(current(), std::move(undo))) {}

@@ -18,7 +18,7 @@ std::uint64_t next_variable_id() {
   return next++;
 }
 
-// The same memory under a new identity.
+// The same memory under a new tensor id.
 TensorRef alias_of(const TensorImpl& tensor, std::shared_ptr<const VariableInfo> info) {
   TensorRef alias = TensorRef::adopt(new TensorImpl);
   alias->dtype = tensor.dtype;
@@ -72,7 +72,7 @@ VariableImpl::VariableImpl(const Tensor& initial, std::string name, bool trainab
 }
 
 void VariableImpl::replace(const TensorRef& tensor) {
-  // A slice is copied even where it is dense: it would keep the whole block that it lies in.
+  // A slice is copied even if it is dense, because it would keep its whole block alive.
   const auto bytes = static_cast<std::uint64_t>(Spec{tensor->dtype, tensor->shape}.bytes());
   const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
   const TensorRef dense =
@@ -91,7 +91,7 @@ void VariableImpl::replace_by_sound(const TensorRef& tensor) {
   const TensorRef old = value_;
   replace(tensor);
   try {
-    check_contents(*value_);  // now that a failure which is not known yet would be undone
+    check_contents(*value_);  // after replace(), so that a failure found later is undone
   } catch (...) {
     value_ = old;
     throw;

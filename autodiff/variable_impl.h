@@ -12,12 +12,12 @@ class VariableImpl : public std::enable_shared_from_this<VariableImpl> {
 
   const VariableInfo& info() const { return *info_; }
   TensorImpl& value() const { return *value_; }
-  /// A fresh identity for the same memory: after it was written in place.
+  /// Gives the memory a new tensor id, after it was written in place.
   void renew();
-  /// Takes over another tensor's memory as value. Where a command in flight turns out to have failed, the old value
-  /// comes back.
+  /// Makes another tensor's memory the value. If a command in flight is found to have failed, the old value is
+  /// restored.
   void replace(const TensorRef& tensor);
-  /// The same, but throws and keeps the old value where the tensor has no contents, for a command that failed.
+  /// The same, but if the tensor has no contents because its command failed, throws and keeps the old value.
   void replace_by_sound(const TensorRef& tensor);
   /// True if only this variable holds its memory, so that writing into it changes no tensor.
   bool owns_memory() const;

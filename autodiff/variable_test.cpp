@@ -50,7 +50,7 @@ TEST(Variable, ASliceDoesNotKeepTheBlockThatItIsPartOf) {
   const std::uint64_t before = live();
   Variable v(slice_of_a_large_one(), "v");
   EXPECT_LT(live() - before, 4096u);
-  const Tensor held = v.read();  // so that assigning takes other memory
+  const Tensor held = v.read();  // so that assign() allocates new memory
   v.assign(slice_of_a_large_one());
   EXPECT_LT(live() - before, 4096u);
   EXPECT_EQ(v.read().to_vector<float>(), std::vector<float>(4, 1.0f));
@@ -172,7 +172,7 @@ TEST(Optimizer, RefusesAVariableGivenTwice) {
   EXPECT_EQ(optimizer.steps(), 0);
 }
 
-// Steps of plain C++ in double, by the published formulas.
+// Adam in plain C++ doubles, by the published formulas.
 struct PlainAdam {
   double m = 0, u = 0, b1 = 1, b2 = 1;
   double step(double w, double g) {
@@ -238,7 +238,7 @@ TEST(Optimizer, AHeldValueStaysWhileTheVariableMovesOn) {
   EXPECT_EQ(w.read().to_vector<float>()[0], 0.0f);
 }
 
-// A whole training step under injected faults, for every fault point that it passes.
+// A whole training step with injected faults, one for every fault point that it passes.
 class FaultyStep : public testing::TestWithParam<std::string> {};
 
 TEST_P(FaultyStep, AnyFaultGivesATypedErrorAndChangesNothing) {
@@ -275,7 +275,7 @@ TEST_P(FaultyStep, AnyFaultGivesATypedErrorAndChangesNothing) {
         << error->what();
     ASSERT_EQ(model.weights_sha256(), initial) << "after a fault at " << fault.site() << ", point " << k;
     EXPECT_EQ(model.optimizer().steps(), 0);
-    // Slots of the optimizer may have been made; nothing else may stay.
+    // Slots of the optimizer may have been made; nothing else may remain allocated.
     const auto optimizer = static_cast<std::size_t>(MemoryOwner::optimizer);
     const MemoryStats after = memory_stats(device);
     EXPECT_EQ(after.live - after.live_by_owner[optimizer], before.live - before.live_by_owner[optimizer])

@@ -1,4 +1,4 @@
-// What this machine's memory can do: a copy that goes past the caches.
+// The memory bandwidth of this machine, measured with a copy that bypasses the caches.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif

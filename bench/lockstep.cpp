@@ -1,4 +1,4 @@
-// What lockstep mode costs: the same work in lockstep and in strict mode, in turn, on the same device.
+// The cost of lockstep mode: the same work in lockstep mode and in strict mode, alternating, on the same device.
 #include "bench/workload.h"
 
 namespace bench {

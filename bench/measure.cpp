@@ -9,7 +9,7 @@ namespace {
 
 constexpr double repetition_seconds = 0.02;
 constexpr int repetitions = 15;
-constexpr double most_seconds = 4;  // of one measurement; slow work is repeated less often
+constexpr double most_seconds = 4;  // per measurement; slow work is repeated fewer times
 
 double seconds_of(const Work& work, int calls) {
   const auto start = std::chrono::steady_clock::now();
@@ -18,8 +18,8 @@ double seconds_of(const Work& work, int calls) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
 }
 
-// Calls per repetition. The first call prepares kernels, which can take longer than a repetition: counted, it would
-// make one of a single call, whose wait for the device then counts too.
+// Returns the number of calls per repetition. The first call is not counted because it prepares kernels. That can take
+// longer than a whole repetition, and a repetition would then have only one call and include its wait for the device.
 int calibrate(const Work& work) {
   seconds_of(work, 1);
   double once = seconds_of(work, 1);

@@ -1,4 +1,4 @@
-// Timing.
+// Measures time.
 #pragma once
 
 #include <concepts>
@@ -8,8 +8,7 @@
 
 namespace bench {
 
-/// What is timed. `call` may return before a device has done the work; `finish`, where there is one, waits for all
-/// calls.
+/// The work to time. `call` may return before the device has finished; `finish`, if set, waits for all calls.
 struct Work {
   std::function<void()> call, finish;
 
@@ -25,11 +24,11 @@ struct Timing {
   double median = 0, min = 0, max = 0;
 };
 
-/// Warms up, finds how many calls fill a few milliseconds, and times repetitions of that many.
+/// Warms up, determines how many calls take a few milliseconds, and times repetitions of that many calls.
 Timing measure(const Work& work);
 
-/// Times two kinds of work in turn, A B A B …; `speed_ratio` is the median of B's time over A's, pair by pair: above 1,
-/// A is faster.
+/// Times two kinds of work alternately (A B A B …). `speed_ratio` is the median over pairs of B's time divided by A's
+/// time; above 1, A is faster.
 struct Pair {
   Timing a, b;
   double speed_ratio = 0;

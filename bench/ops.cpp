@@ -63,14 +63,14 @@ Workload conv_forward(const Conv& c) {
   return w;
 }
 
-// The gradients alone: the ops that the tape would call.
+// The gradient ops alone, called as the tape would call them.
 Workload conv_backward(const Conv& c, ConvPass pass) {
   const bool of_input = pass == ConvPass::backward_input;
   Workload w{"conv", std::string(c.name) + (of_input ? " bwd input" : " bwd filter"), "ms"};
   w.prepare = [s = c.shape, of_input](ls::Device device) -> Work {
     const ls::OpDef& op = *ls::find_op(of_input ? "conv2d_backward_input" : "conv2d_backward_filter");
     const ConvData d(s);
-    lks_conv2d_backward_input_attrs attrs{};  // the two structs are alike
+    lks_conv2d_backward_input_attrs attrs{};  // the attribute structs of both gradients have the same layout
     static_assert(sizeof(lks_conv2d_backward_input_attrs) == sizeof(lks_conv2d_backward_filter_attrs));
     attrs.strides = {2, {s.stride, s.stride}};
     attrs.padding = {4, {s.padding, s.padding, s.padding, s.padding}};
@@ -115,7 +115,7 @@ Work pointwise(ls::Device device, const ls::OpDef& op, std::int64_t n) {
   return throughput_of(device, [&op, x = normal({n}, 6)] { ls::invoke1(op, {x, 1.1f, 0.3f, 0.7f}); });
 }
 
-// The lower of what memory allows and what the same op reaches on a tensor that stays in the first-level caches.
+// The lower of two limits: the memory bandwidth, and the rate of the same op on a tensor that stays in the L1 caches.
 std::optional<Peer> memory_or_own_rate(ls::Device device, const ls::OpDef& op) {
   Peer copy = non_temporal_copy();
   const double copy_rate = copy.amount / measure(copy.work).median;
@@ -149,7 +149,7 @@ Workload memory_bound(const std::string& name, double bytes, F make) {
 
 std::vector<Workload> memory_workloads(bool for_gpus) {
   using ls::Expr;
-  // A GPU's second-level cache holds most of 16M numbers.
+  // The L2 cache of a GPU can hold most of 16M elements.
   const std::int64_t n = for_gpus ? n64m : n16m;
   return {
       pointwise_chain("x*a+b", n, "bench::affine", [](Expr x, Expr a, Expr b, Expr) { return x * a + b; }),

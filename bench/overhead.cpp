@@ -1,4 +1,4 @@
-// What a call costs, on tensors too small for anything else to matter.
+// The overhead of a call, measured on tensors so small that nothing else matters.
 #include "bench/workload.h"
 
 namespace bench {

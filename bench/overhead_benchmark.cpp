@@ -1,4 +1,4 @@
-// The cost of calls, with Google Benchmark: `overhead_benchmark --benchmark_filter=add`.
+// The overhead of calls, measured with Google Benchmark: `overhead_benchmark --benchmark_filter=add`.
 #include <benchmark/benchmark.h>
 
 #include "bench/workload.h"
@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   for (const bench::Workload& w : workloads) {
     benchmark::RegisterBenchmark(w.name.c_str(), [&w, work = w.prepare(device)](benchmark::State& state) {
       for (auto _ : state) work.call();
-      // One iteration is many calls; the counter shows one of them.
+      // One iteration makes many calls; the counter shows the time of one call.
       state.counters["per call"] = benchmark::Counter(static_cast<double>(state.iterations()) * w.amount,
                                                       benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
     });

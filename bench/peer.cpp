@@ -1,4 +1,4 @@
-// Opens the library of direct oneDNN calls, if this build has it.
+// Loads the library that calls oneDNN directly, if this build has it.
 #include <dlfcn.h>
 
 #include "bench/peers/peer.h"

@@ -12,18 +12,18 @@ namespace bench {
 struct Row {
   std::string group, workload, device, mode, unit;
   double median = 0, min = 0, max = 0;
-  double ratio = 1;  // of this row's speed to that of `of`: above 1 is faster
+  double ratio = 1;  // speed of this row divided by the speed of `of`: above 1, this row is faster
   std::string of;
 };
 
 struct Options {
   std::vector<std::string> suites;
-  std::vector<lockstep::Device> devices;  // the first is what the others are compared with
+  std::vector<lockstep::Device> devices;  // the others are compared with the first
   std::vector<lockstep::MathMode> modes;
-  std::string filter;  // part of "group/workload"; empty: all
+  std::string filter;  // a part of "group/workload"; empty selects all
 };
 
-/// Runs the suites; calls `done` for each row as it is ready.
+/// Runs the suites and calls `done` for each row when it is measured.
 void run(const Options& options, const std::function<void(const Row&)>& done);
 
 }  // namespace bench

@@ -86,8 +86,9 @@ void run(const Options& options, const std::function<void(const Row&)>& done) {
         if (w.for_gpus_only && !is_gpu(options.devices[d])) continue;
         Measured m = measure_on(w, options.devices[d], mode);
         if (first == 0) first = m.seconds;
-        // Devices are compared with the first; the first, with a limit or a library where one is named. A mode is
-        // compared with another on each device.
+        // Every device but the first is compared with the first device. The first device is compared with a limit or a
+        // library if the workload has one. A workload with its own math mode is compared with another mode on every
+        // device.
         if ((d > 0 && !w.mode) || m.row.of.empty()) {
           m.row.ratio = first / m.seconds;
           m.row.of = options.devices[0].name();

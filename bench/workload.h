@@ -1,4 +1,4 @@
-// Workloads: what is measured, on which device, against what.
+// Workloads: what is measured, in which unit, and what it is compared with.
 #pragma once
 
 #include <functional>
@@ -12,35 +12,37 @@
 
 namespace bench {
 
-/// What a workload can be compared with in the same process. Empty work: nothing of the kind is here.
+/// A limit or library to compare a workload with, in the same process. Empty if there is none.
 struct Peer {
   std::string name;
   Work work;
-  double amount = 0;  // of the workload's unit of work in one call; 0: as much as the workload's
+  double amount = 0;  // work of one call, in the workload's unit; 0: the same as the workload's
 };
 
-/// One thing to measure. `prepare` makes its data on the device, in the scope of device and mode, and returns the work.
+/// One thing to measure. `prepare` creates the data on the device, inside the scopes of device and mode, and returns
+/// the work.
 struct Workload {
   std::string group, name;
   std::string unit;   // "ns", "us", "ms": time per `amount`; else amount per second: "GFLOP/s", "GB/s", "images/s" …
-  double amount = 1;  // calls' worth of work: operations, bytes, images
+  double amount = 1;  // work of one call: operations, bytes or images
   std::function<Work(lockstep::Device)> prepare;
   std::function<std::optional<Peer>(lockstep::Device)> peer = nullptr;
-  bool for_gpus_only = false;                             // would take minutes elsewhere
-  std::optional<lockstep::MathMode> mode = std::nullopt;  // runs in this one alone, whichever are asked for
+  bool for_gpus_only = false;                             // takes minutes on other devices
+  std::optional<lockstep::MathMode> mode = std::nullopt;  // runs only in this mode, whichever modes are requested
 };
 
 std::vector<Workload> overhead_workloads();
-/// `for_gpus`: also sizes that fill one.
+/// `for_gpus`: adds sizes that are large enough for a GPU.
 std::vector<Workload> op_workloads(bool for_gpus);
 std::vector<Workload> model_workloads();
 /// The ops and models in lockstep mode, each compared with itself in strict mode.
 std::vector<Workload> lockstep_workloads(bool for_gpus);
 
-/// Copies between two blocks of 64 MiB past the caches, on all threads; amount is in bytes read and written.
+/// Copies between two blocks of 64 MiB with non-temporal stores, on all threads; `amount` is the number of bytes read
+/// and written.
 Peer non_temporal_copy();
 
-/// oneDNN called directly; empty where it is not part of this build.
+/// Calls oneDNN directly; empty if this build does not include it.
 std::optional<Peer> onednn_matmul(std::int64_t m, std::int64_t k, std::int64_t n);
 struct ConvShape {
   std::int64_t batch, channels, size, filters, kernel, stride, padding, groups;
@@ -55,10 +57,10 @@ inline bool is_gpu(lockstep::Device device) {
   return type == "gpu" || type == "integrated gpu";
 }
 
-/// Waits until the device has done what it was given: in a call, where the time until a result is there is asked for.
+/// Waits until the device has finished all enqueued work. Used inside a call to measure latency.
 inline void finish(lockstep::Device device) { lockstep::synchronize(device); }
 
-/// Work of which a device may have several calls at once, as in a program that reads its results at the end.
+/// Work whose calls may be in flight together, as in a program that reads its results only at the end.
 template <class F>
 Work throughput_of(lockstep::Device device, F call) {
   return {std::move(call), [device] { finish(device); }};

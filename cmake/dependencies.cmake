@@ -1,4 +1,4 @@
-# Everything that comes from elsewhere. What is missing is named together with what installs it or does without it.
+# Finds all dependencies. If one is missing, the error says how to install it or how to build without it.
 list(PREPEND CMAKE_PREFIX_PATH ${PROJECT_SOURCE_DIR}/.deps)
 find_package(Threads REQUIRED)
 
@@ -16,7 +16,7 @@ if(NOT LOCKSTEP_ONEDNN STREQUAL "OFF")
   endif()
 endif()
 if(dnnl_FOUND)
-  # Packages differ in the configuration they were built for; there is one file in each.
+  # Packages set the location for different configurations. Each package contains only one library file.
   foreach(config RELEASE NONE RELWITHDEBINFO MINSIZEREL DEBUG NOCONFIG)
     get_target_property(onednn_file DNNL::dnnl IMPORTED_LOCATION_${config})
     if(onednn_file)

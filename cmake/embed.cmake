@@ -1,6 +1,6 @@
-# A file's bytes inside a program: `lockstep_embed(target page.html report_page)` adds a source to `target` that defines
-# `std::string_view lockstep::embedded::report_page()`; whoever uses it declares that. The same file is the script that
-# writes the source, anew whenever the embedded file changes.
+# Embeds a file into a program. `lockstep_embed(target page.html report_page)` adds a source to `target` that defines
+# `std::string_view lockstep::embedded::report_page()`; code that uses the function must declare it. In script mode this
+# file generates the source; the build runs it again whenever the embedded file changes.
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   function(lockstep_embed target file name)
     get_filename_component(file ${file} ABSOLUTE)
@@ -14,7 +14,7 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
   return()
 endif()
 
-# Read as hexadecimal digits: CMake's own strings give `;`, `[` and zero bytes a meaning.
+# Read as hexadecimal digits, because `;`, `[` and zero bytes have a special meaning in CMake strings.
 file(READ ${FILE} digits HEX)
 string(REGEX REPLACE "(..)" "\\\\x\\1" escapes "${digits}")
 string(REPEAT "." 112 line)

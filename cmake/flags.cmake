@@ -10,9 +10,9 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
-# Results must not depend on whether a compiler fuses a multiplication with an addition.
+# Results must not depend on whether a compiler contracts a multiplication and an addition into a fused multiply-add.
 add_compile_options(-ffp-contract=off)
-# Designated initialisers leave fields out on purpose; GCC 12 reports -Wrestrict inside its own std::string, and
+# Designated initialisers omit fields on purpose. GCC 12 reports -Wrestrict inside its own std::string, and
 # -Wstringop-overflow where vectors of handles are copied.
 add_compile_options(-Wall -Wextra -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor> $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>)
 add_compile_options(-Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
@@ -21,7 +21,8 @@ if(LOCKSTEP_WERROR)
   add_compile_options(-Werror)
 endif()
 add_compile_options(-fno-semantic-interposition $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
-# What the public headers declare leaves the library (api/lockstep/export.h); tests that see internals need the rest too.
+# The library exports only what the public headers declare (api/lockstep/export.h). Tests of internals need the other
+# symbols too.
 if(NOT LOCKSTEP_INTERNAL_SHARED)
   add_compile_options(-fvisibility=hidden)
 endif()

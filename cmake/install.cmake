@@ -1,12 +1,12 @@
-# What `cmake --install` puts where: headers, the library and its CMake package, drivers in lib/lockstep/, and oneDNN in
-# lib/ where it does not come with the system. Programs and drivers find each other by relative paths, so the tree can be
-# moved. share/lockstep/ holds what the author of a driver needs besides: the guide and the template, in the folders that
-# they have here, so that links between them hold.
+# What `cmake --install` installs: headers, the library and its CMake package, drivers in lib/lockstep/, and oneDNN in
+# lib/ unless it is a system library. Programs and drivers find each other by relative paths, so the tree can be moved.
+# share/lockstep/ has the guide and the template for driver authors. They are in the same folders as here, so that the
+# links between them work.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lockstep lockstep_headers EXPORT lockstep LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/api/lockstep DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-# The scalar functions, for drivers: `#include <lockstep/scalar/dialect_cpp.h>`, then `<lockstep/scalar/all.inc>`.
+# The scalar functions, for drivers: include <lockstep/scalar/dialect_cpp.h>, then <lockstep/scalar/all.inc>.
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/ops/scalar/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lockstep/scalar
   FILES_MATCHING PATTERN "*.inc" PATTERN "dialect_cpp.h" PATTERN "README.md")
 if(onednn_file AND onednn_file MATCHES "^${PROJECT_SOURCE_DIR}/")
@@ -27,18 +27,18 @@ install(FILES ${PROJECT_BINARY_DIR}/lockstepConfig.cmake ${PROJECT_BINARY_DIR}/l
   DESTINATION ${package_folder})
 
 if(LOCKSTEP_TESTS)
-  # What loads a sanitized library must be built with the same sanitizer.
+  # A program that loads a sanitized library must be built with the same sanitizer.
   set(sanitizer_flags "")
   if(LOCKSTEP_SANITIZE)
     set(sanitizer_flags -fsanitize=${LOCKSTEP_SANITIZE})
   endif()
-  # A stranger's project: the examples, built against an installation in another folder.
+  # The examples as an external project, built against an installation that was moved to another folder.
   add_test(NAME install_and_find_package
     COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DSOURCE=${PROJECT_SOURCE_DIR}
       -DCXX=${CMAKE_CXX_COMPILER} -DFLAGS=${sanitizer_flags} -P ${PROJECT_SOURCE_DIR}/cmake/test_install.cmake)
   set_tests_properties(install_and_find_package PROPERTIES LABELS slow TIMEOUT 600 PASS_REGULAR_EXPRESSION
     "y       12\ndy/dx   12\nd2y/dx2 6\n")
-  # A project that contains Lockstep.
+  # An external project that includes Lockstep as a subproject.
   foreach(name subproject_configure subproject)
     add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DWORK=${PROJECT_BINARY_DIR}/${name}_test
       -DCXX=${CMAKE_CXX_COMPILER} $<$<STREQUAL:${name},subproject>:-DRUN=1>
@@ -47,7 +47,7 @@ if(LOCKSTEP_TESTS)
   set_tests_properties(subproject_configure PROPERTIES LABELS "slow;part" TIMEOUT 600)
   set_tests_properties(subproject PROPERTIES LABELS "slow;full" TIMEOUT 3600
     PASS_REGULAR_EXPRESSION "y       12\ndy/dx   12\nd2y/dx2 6\n")
-  # A stranger's driver, likewise, from the template that was installed.
+  # A driver as an external project, built from the installed template.
   foreach(name driver_template driver_template_part)
     set(options ${patience})
     if(name STREQUAL driver_template_part)

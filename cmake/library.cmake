@@ -1,4 +1,5 @@
-# The library: one shared object for users; the same objects as an archive, or another one, for tests of internals.
+# The library: one shared object for users. Tests of internals link the same objects as an archive, or as a second
+# shared object.
 set(lockstep_parts lockstep_runtime lockstep_ops lockstep_autodiff lockstep_nn)
 
 add_library(lockstep SHARED)
@@ -18,9 +19,9 @@ foreach(library lockstep lockstep_internal)
   endif()
 endforeach()
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-  # Calls within the library go straight to their target: an op call makes about a hundred of them.
+  # Calls within the library are bound at link time, without the PLT: an op call makes about a hundred of them.
   target_link_options(lockstep PRIVATE -Wl,-Bsymbolic-functions)
-  # Without it, instances of the standard library's templates would leave too.
+  # Without this script, the library would also export instances of the standard library's templates.
   set(script ${PROJECT_SOURCE_DIR}/cmake/lockstep.map)
   target_link_options(lockstep PRIVATE -Wl,--version-script=${script})
   set_target_properties(lockstep PROPERTIES LINK_DEPENDS ${script})

@@ -1,11 +1,11 @@
-# What a build contains. Every option has a default that works on a bare machine. As a part of another project
-# (add_subdirectory, FetchContent) it is the library and its drivers.
+# The build options. Every option has a default that works on a machine without extra software. As part of another
+# project (add_subdirectory, FetchContent), only the library and its drivers are built.
 option(LOCKSTEP_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(LOCKSTEP_BENCHMARKS "Build the Google Benchmark program" ${PROJECT_IS_TOP_LEVEL})
 option(LOCKSTEP_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(LOCKSTEP_TOOLS "Build the command line" ${PROJECT_IS_TOP_LEVEL})
 
-# Tests link in less time, and are not linked again where only a source of the library has changed.
+# Tests then link faster, and are not linked again if only a source of the library has changed.
 option(LOCKSTEP_INTERNAL_SHARED "Build what tests see of the library as a shared object" OFF)
 if(LOCKSTEP_INTERNAL_SHARED)
   set(CMAKE_LINK_DEPENDS_NO_SHARED ON)
@@ -17,7 +17,8 @@ set(LOCKSTEP_THREADING openmp CACHE STRING "CPU parallelism: openmp or std (std:
 set_property(CACHE LOCKSTEP_THREADING PROPERTY STRINGS openmp std)
 set(LOCKSTEP_CPU_ISA "v2;v3;v4" CACHE STRING
     "x86-64 levels that the CPU driver is built for; the best is chosen at load. `native` builds this machine's only")
-# Continuous integration sets the variable; a user with another compiler is not stopped by what it newly warns of.
+# Continuous integration sets the variable. For users, warnings of a newer or different compiler must not stop the
+# build.
 set(warnings_are_errors OFF)
 if("$ENV{LOCKSTEP_WERROR}")
   set(warnings_are_errors ON)

@@ -1,5 +1,5 @@
-# A stranger's driver: the template that comes with an installation, built in another folder and against nothing else,
-# then judged like any other driver.
+# Tests a driver as an external project: builds the installed template in another folder, against nothing but the
+# installation, and certifies it like any other driver.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(NOT status EQUAL 0)
@@ -21,7 +21,7 @@ run(${work}/installed/bin/lockstep devices --why)
 if(NOT text MATCHES "template:0")
   message(FATAL_ERROR "the driver was not found:\n${text}")
 endif()
-# Certified by the installed program, as a stranger would, with a report.
+# The installed program certifies the driver and writes a report.
 unset(ENV{LOCKSTEP_DRIVER_PATH})
 run(${work}/installed/bin/lockstep conformance --driver ${work}/build/liblockstep_driver_template.so --profile core
   --report ${work}/report ${OPTIONS})

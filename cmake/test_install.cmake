@@ -1,4 +1,4 @@
-# Installs the build into a fresh folder, moves it, and builds and runs an example against it as a project of its own.
+# Installs the build into an empty folder, moves it, and builds and runs an example against it as an external project.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(NOT status EQUAL 0)

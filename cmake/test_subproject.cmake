@@ -1,4 +1,5 @@
-# Lockstep as a part of another project: that project's example is configured, and with RUN also built and run.
+# Uses Lockstep as a subproject of another project. Configures that project's example, and with RUN also builds and runs
+# it.
 #   cmake -DSOURCE=… -DWORK=… -DCXX=… [-DRUN=1] -P test_subproject.cmake
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
@@ -11,7 +12,7 @@ file(REMOVE_RECURSE ${WORK})
 file(WRITE ${WORK}/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)
 project(stranger LANGUAGES C CXX)
 include(FetchContent)
-FetchContent_Declare(lockstep SOURCE_DIR ${SOURCE})  # a user names a GIT_REPOSITORY
+FetchContent_Declare(lockstep SOURCE_DIR ${SOURCE})  # users give GIT_REPOSITORY instead
 FetchContent_MakeAvailable(lockstep)
 if(CMAKE_CXX_FLAGS MATCHES lockstep OR CMAKE_RUNTIME_OUTPUT_DIRECTORY OR CMAKE_CXX_VISIBILITY_PRESET)
   message(FATAL_ERROR \"Lockstep has changed the settings of the project that contains it\")

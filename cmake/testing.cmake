@@ -1,10 +1,11 @@
-# lockstep_test(name source... [LABELS label...] [LIBRARIES library...]): a GoogleTest program beside what it tests.
-# Labels: `fast` (the default) is what takes seconds, `slow` the rest. Of those, `full` is left to `./run_tests --full`,
-# and `part` stands for such a test in `./run_tests`.
+# lockstep_test(name source... [LABELS label...] [LIBRARIES library...]) adds a GoogleTest program.
+# Labels: `fast` (the default) for tests that take seconds, `slow` for all others. Slow tests with the label `full` run
+# only with `./run_tests --full`; without it, tests with the label `part` run in their place.
 if(LOCKSTEP_TESTS)
   find_package(GTest REQUIRED)
 endif()
-# Seconds for a test program, for a run of the suite, and for one of its cases. Sanitizers slow down tenfold.
+# Time limits in seconds for a test program and a run of the conformance suite, and the option for one of the suite's
+# cases. Sanitizers make tests about ten times slower.
 set(seconds_for_test 600)
 set(seconds_for_conformance 1200)
 set(patience "")
@@ -29,16 +30,17 @@ function(lockstep_test name)
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} GTest::gtest GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   if(LOCKSTEP_SANITIZE)
-    target_compile_options(${name} PRIVATE -O0)  # compiles three times as fast as -O1; the library is what must be fast
+    target_compile_options(${name} PRIVATE -O0)  # compiles three times as fast as -O1; only the library has to run fast
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}"
     TIMEOUT ${seconds_for_test})
 endfunction()
 
-# conformance_run(name option... [SHARD i/n] [PART i/n] [ENVIRONMENT variable...] [MAY_BE_ABSENT]): the suite as users run
-# it, on one device. PART: the shard that `./run_tests` runs, where the whole (or the larger SHARD) is left to --full.
-# MAY_BE_ABSENT: where the machine has no such device, the test is skipped.
+# conformance_run(name option... [SHARD i/n] [PART i/n] [ENVIRONMENT variable...] [MAY_BE_ABSENT]) runs the conformance
+# suite on one device, with the command line as users run it. PART is the shard that `./run_tests` runs; then the whole
+# suite (or the larger SHARD) runs only with --full. With MAY_BE_ABSENT the test is skipped if the machine has no such
+# device.
 function(conformance_run name)
   if(NOT LOCKSTEP_TESTS OR NOT LOCKSTEP_TOOLS)
     return()
@@ -52,7 +54,7 @@ function(conformance_run name)
   conformance_test(${name} "${labels}" "${arg_SHARD}")
 endfunction()
 
-# One test of conformance_run, whose arguments it sees.
+# Adds one test for conformance_run. It reads the arguments that conformance_run has parsed.
 function(conformance_test name labels shard)
   if(shard)
     set(shard --shard ${shard})

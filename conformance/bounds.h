@@ -10,28 +10,30 @@
 
 namespace lockstep::conformance {
 
-/// What an element is allowed. Several fields set: the largest of what they give holds.
+/// The error that is allowed for an element. If several fields are set, the largest allowance applies.
 struct Bound {
   std::optional<double> ulp;        // units in the last place of the exact result
-  std::optional<double> roundings;  // times the oracle's budget for the element
-  double of_argument = 0;           // of the first operand's magnitude …
-  double of_argument_below = 0;     // … where that operand is below this
-  bool correct = false;             // where the budget is one rounding: rounded to nearest even
+  std::optional<double> roundings;  // multiple of the oracle's error budget for the element
+  double of_argument = 0;           // multiple of the first operand's magnitude …
+  double of_argument_below = 0;     // … if that operand is below this
+  bool correct = false;             // if the budget is one rounding, the result must be rounded to nearest even
   bool signed_zeros = false;        // zeros must have the right sign
   std::string text;                 // "2 ulp"
-  std::string budget_text;          // what holds where `correct` does not: "1 × budget"
+  std::string budget_text;          // the bound of elements to which `correct` does not apply: "1 × budget"
 };
 
 class Bounds {
  public:
-  /// Those that are built in.
+  /// The bounds that are built into the program.
   static const Bounds& built_in();
-  /// Parses the text of such a file. Throws IoError LS8004, naming `origin` and the row that is wrong.
+  /// Parses the text of a bounds file. Throws IoError LS8004, naming `origin` and the invalid row.
   static Bounds parse(const std::string& text, const std::string& origin);
-  /// Reads a file. Throws IoError LS8001 where there is none.
+  /// Reads a file. Throws IoError LS8001 if it cannot be read, and LS8004 if it is invalid or lacks a row for some
+  /// class, f32 or f64, and mode.
   static Bounds read(const std::string& path);
 
-  /// For f16 and bf16 that of f32, before the last rounding. Throws StateError LS1007 where no row fits.
+  /// The first row that matches. f16 and bf16 use the row of f32, which applies before the last rounding. Other dtypes
+  /// than floats must be exact. Throws StateError LS1007 if no row matches.
   const Bound& find(ErrorClass error_class, DType dtype, MathMode mode) const;
   const std::string& text() const { return text_; }
 

@@ -31,7 +31,7 @@ void append_value(std::vector<std::byte>& bytes, long double value, DType t) {
   }
 }
 
-// A byte pattern that is NaN in every floating format, and unlikely as an integer.
+// A byte pattern that is NaN in f16, a huge number in the other floating formats, and unlikely as an integer.
 constexpr std::byte sentinel{0x7f};
 
 std::vector<std::byte> bytes_of(const RefArray& values) {
@@ -54,12 +54,12 @@ Tensor with_offset(const RefArray& a, Device device) {
   return reshape(slice(block, {Slice{0, before}}), NewShape(a.shape));
 }
 
-// The extent that dimension d takes in the block.
+// The extent of dimension d in the block.
 std::int64_t stored_extent(const Placement::Dimension& d, std::int64_t extent) {
   return d.before + d.after + extent * std::abs(d.step);
 }
 
-// The dense elements where the placement puts them in a block.
+// The bytes of a block in which the array's elements lie as the placement says.
 std::vector<std::byte> placed(const RefArray& a, const Placement& p, const Shape& stored) {
   const std::vector<std::byte> dense = bytes_of(a);
   const std::size_t size = size_of(a.dtype);
@@ -110,7 +110,7 @@ Tensor placed_tensor(const RefArray& a, const Placement& p, Device device) {
   return slices.empty() ? view : slice(view, slices);
 }
 
-// Of elements that are equal along a dimension, the first is stored.
+// A tensor with stride 0 along dimension d. The elements are equal along d, so only the first is stored.
 Tensor broadcast_along(const RefArray& a, int d, Device device) {
   RefArray narrow{a.dtype, a.shape, {}, {}};
   narrow.shape.set_dim(d, 1);

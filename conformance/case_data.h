@@ -1,4 +1,4 @@
-// The inputs of a conformance case on a device, and results back from it.
+// Converts the inputs of a case to device tensors, and results to arrays of the oracle.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace lockstep::conformance {
 
-/// The inputs as operands on a device; keeps the tensors that the operands borrow. Arrays may have fewer values than
-/// the case's input, which repeats them then.
+/// The inputs of a case as operands on a device. Owns the tensors to which the operands refer. If an array has fewer
+/// values than the case's input has elements, the values are repeated.
 class CaseOperands {
  public:
   CaseOperands(const OpDef& op, const OpCase& c, std::span<const RefArray> values, Device device, Layout layout);
@@ -23,7 +23,7 @@ class CaseOperands {
   std::vector<Operand> operands_;
 };
 
-/// A case as a call on descriptions. The op and the case outlive it.
+/// A case as a call on abstract tensors. The op and the case must outlive it.
 class DescribedCase {
  public:
   DescribedCase(const OpDef& op, const OpCase& c);
@@ -36,21 +36,21 @@ class DescribedCase {
   std::vector<Operand> operands_;
 };
 
-/// The case, and arrays, with f32 in place of f16 and bf16: what the ops on these compute in.
+/// The case, or the arrays, with f32 in place of f16 and bf16: the dtype in which ops on these compute.
 OpCase widened(const OpCase& c);
 std::vector<RefArray> widened(std::vector<RefArray> arrays);
 
-/// A tensor with the array's values, rounded to its dtype; where the shape has no room for the layout, a dense one. The
-/// values must be equal along the layout's shared dimension.
+/// A tensor with the array's values, rounded to its dtype. If the shape cannot have the layout (see has_room), the
+/// tensor is dense. If the layout has a shared dimension, the values must be equal along it.
 Tensor to_tensor(const RefArray& values, Device device, Layout layout = Layout::dense);
 
-/// A dense tensor of the array's shape, of which the array has only the first values: they are repeated.
+/// A dense tensor of the array's shape. The array has only the first values; they are repeated.
 Tensor repeated_tensor(const RefArray& values, Device device);
 
 /// A tensor's values.
 RefArray to_array(const Tensor& tensor);
 
-/// The attribute struct of a case: its own, else the op's defaults.
+/// The attribute struct of a case, or the op's defaults if the case has none; nullptr if the op has no attributes.
 const void* attrs_of(const OpDef& op, const OpCase& c);
 
 }  // namespace lockstep::conformance

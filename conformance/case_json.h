@@ -1,4 +1,4 @@
-// What the files of expected values share: shapes and attributes as JSON.
+// Reads shapes and attributes from the JSON of the files of expected values.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -1,5 +1,6 @@
-// Ops that are put together from others where a driver has no kernel. The drivers here have one for nearly all, so each
-// op is registered once more under a name that no driver knows, and its own cases are judged like any other op's.
+// Checks the decompositions that are used if a driver has no kernel for an op. The drivers here have kernels for nearly
+// all ops, so each op is registered again under a name that no driver knows, and its own cases are judged like those of
+// any other op.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,9 +14,9 @@
 namespace lockstep::conformance {
 namespace {
 
-// The op without all other ways to carry it out.
+// The op with its decomposition as the only implementation.
 OpDef only_decomposed(OpDef op) {
-  // Pointwise ops are judged by their body, which the other one lacks.
+  // The oracle of a pointwise op runs its body. The new op has none, so its reference calls that of the original op.
   const auto whole = std::make_shared<const OpDef>(op);
   op.reference = [whole](RefContext& r) {
     const OpCall call{*whole, r.call.inputs, r.call.attrs, r.call.scalars, r.call.where};

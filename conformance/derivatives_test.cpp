@@ -1,6 +1,6 @@
-// Derivatives of first and second order of smooth functions of one number, over their whole range, on every device,
-// against what mpmath gives (golden/derivatives.py). A formula whose terms cancel shows here: an oracle's differences
-// are compared beside the largest derivative, which hides what is lost where derivatives are small.
+// Checks first and second derivatives of smooth functions of one number, over their whole range and on every device,
+// against mpmath (golden/derivatives.py). This finds formulas whose terms cancel. Comparisons with differences of the
+// oracle are relative to the largest derivative, which hides errors where derivatives are small.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,9 +34,10 @@ const std::map<std::string, std::vector<Row>>& golden() {
 
 class Derivatives : public testing::TestWithParam<std::string> {};
 
-// What a few roundings do: of the result, and of x and what follows from it, by the next derivative. exp(-x^2 / 2) and
-// its like take the error of x^2, so twice that of x, times x. tanh and sigmoid keep their output, not their input:
-// its rounding is an error of 2^-24 (f64: 2^-53) of the largest derivative.
+// The effect of a few roundings: of the result, and of x and the values computed from it, which the next derivative
+// amplifies. In exp(-x^2 / 2) and similar functions, the relative error of x^2 is twice that of x; its effect is also
+// proportional to x times the next derivative. tanh and sigmoid save their output instead of their input. The rounding
+// of the output is an error of 2^-24 (f64: 2^-53) of the largest derivative.
 double allowed(const std::string& name, double x, double derivative, double next, double unit) {
   const bool from_output = name == "tanh" || name == "sigmoid";
   return 16 * unit * (std::fabs(derivative) + std::fabs(x * next)) + (from_output ? 4 * unit : 0);
@@ -44,7 +45,7 @@ double allowed(const std::string& name, double x, double derivative, double next
 
 void compare(const std::string& name, const Tensor& given, const std::vector<Row>& rows, bool second, double unit) {
   const std::vector<double> values = cast(given, f64).to_vector<double>();
-  const double least = unit > 1e-10 ? 0x1p-146 : 0x1p-1070;  // where numbers have few digits left
+  const double least = unit > 1e-10 ? 0x1p-146 : 0x1p-1070;  // for subnormal numbers
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Row& r = rows[i];
     const double want = second ? r.second : r.first, next = second ? r.third : r.second;

@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// JSON has no NaN or infinity: those are strings. Whole numbers of 64 bits must not pass through a double.
+// JSON has no NaN or infinity; the file has strings for them. 64-bit integers must not be converted by way of a double.
 long double number_of(const Json& json) {
   if (json.is_string()) return std::strtold(json.get<std::string>().c_str(), nullptr);
   if (json.is_number_unsigned()) return static_cast<long double>(json.get<std::uint64_t>());
@@ -24,7 +24,7 @@ Scalar scalar_of(const Json& json) {
   return {Scalar::Kind::floating, 0, static_cast<double>(number_of(json))};
 }
 
-// A list, or one number where all elements are alike.
+// `values` is a list, or one number if all elements are equal.
 RefArray array_of(const Json& values, DType dtype, const Shape& shape) {
   RefArray array = RefArray::zeros(dtype, shape);
   if (!values.is_array()) {

@@ -11,8 +11,8 @@
 namespace lockstep::conformance {
 namespace {
 
-// What a golden value may be off by, in units of the roundoff of f64: one where it is a single IEEE operation, up to
-// two roundings (of two units each) where it is a call of a math library, a few of these where ops are composed.
+// The error that a golden value may have, in units of the round-off of f64: 1 for a single IEEE operation, 4 for a math
+// library call (up to two roundings of two units each), and a few times that for a composition of ops.
 long double golden_units(ErrorClass c) {
   switch (c) {
     case ErrorClass::exact: return 0;
@@ -27,7 +27,7 @@ long double golden_units(ErrorClass c) {
   return 0;
 }
 
-// Sums of n terms lose at most n roundoffs of their magnitude; no case sums more than this many terms.
+// A sum of n terms loses at most n round-offs of the sum of their magnitudes. No case sums more terms than this.
 constexpr long double most_terms = 128;
 constexpr long double roundoff = 0x1p-53L;
 
@@ -41,7 +41,7 @@ void worsen(Verdict& worst, const Verdict& v, const std::string& what) {
 
 bool is_wide(DType t) { return is_floating(t) && !is_short_float(t); }
 
-// The error that a golden output may itself have, per element, in units of the roundoff of f64.
+// The error that an element of a golden output may have, in units of the round-off of f64.
 long double golden_budget(const GoldenCase& c, ErrorClass error_class, long double value) {
   const long double terms = error_class == ErrorClass::exact ? 0 : most_terms * c.magnitude;
   return golden_units(error_class) * std::fabs(value) + terms;
@@ -67,7 +67,7 @@ long double largest(const RefArray& a) {
   return most;
 }
 
-// Where the arrays of a gradient belong: inputs and outputs of f32 or f64.
+// The indices of the inputs and outputs to which the arrays of a gradient belong: those of f32 or f64.
 struct Places {
   std::vector<std::size_t> sources, results;
 
@@ -81,7 +81,7 @@ struct Places {
   }
 };
 
-// Arrays for all inputs or outputs, from those for the differentiable ones.
+// One array per input or output, from the arrays of the differentiable ones. The others are empty.
 std::vector<RefArray> spread(const std::vector<RefArray>& given, const std::vector<std::size_t>& places,
                              std::size_t count) {
   std::vector<RefArray> all(count);
@@ -89,11 +89,11 @@ std::vector<RefArray> spread(const std::vector<RefArray>& given, const std::vect
   return all;
 }
 
-// Differences of first order: the truncation error is 1e-12 times a third derivative, rounding 1e-13 times the
-// function. Of second order, with steps of 1e-4: 1e-8 times derivatives up to the fifth.
+// Tolerances of differences. First order: the truncation error is 1e-12 times a third derivative, the round-off 1e-13
+// times the function. Second order, with steps of 1e-4: 1e-8 times derivatives up to the fifth.
 constexpr long double first_tolerance = 1e-9L, second_tolerance = 2e-6L;
 
-// An oracle's one-sided derivatives, to see kinks.
+// Whether the one-sided differences of the oracle disagree at an element.
 bool has_kink(const Oracle& oracle, const GoldenCase& c, std::span<const RefArray> cotangents, std::size_t i,
               std::size_t at) {
   constexpr long double step = 1e-6L;
@@ -106,7 +106,7 @@ bool has_kink(const Oracle& oracle, const GoldenCase& c, std::span<const RefArra
   return !(std::fabs(right - left) <= 1e-3L * (1 + std::fabs(right)));
 }
 
-// The oracle rounds where a cast narrows, so differences of it say nothing there.
+// The oracle rounds in a cast to a narrower dtype, so its differences are meaningless there.
 bool narrows(const GoldenCase& c) { return c.inputs[0].dtype == DType::f64 && c.outputs[0].dtype == DType::f32; }
 
 }  // namespace
@@ -120,13 +120,13 @@ Verdict check_oracle(const GoldenCase& c) {
     if (golden.dtype != exact.dtype || !(golden.shape == exact.shape)) return judge(golden, exact);
     exact.budget.clear();
     if (is_wide(golden.dtype)) {
-      // Nothing is rounded to the dtype here: both are compared as f64.
+      // Neither is rounded to the dtype yet, so both are compared as f64.
       golden.dtype = exact.dtype = DType::f64;
       if (op.error_class != ErrorClass::exact) {
         const std::vector<long double>& own = results[o].budget;
         for (std::size_t i = 0; i < exact.values.size(); ++i) {
-          // The oracle's own rounding: its budget, in units of the roundoff of long double. Sums of these cases are
-          // exact.
+          // The oracle's own round-off: its budget in units of the round-off of long double, converted to f64. The sums
+          // of these cases are exact.
           const long double oracle_budget = own.empty() || op.error_class == ErrorClass::sum ? 0 : 0x1p-11L * own[i];
           exact.budget.push_back(golden_budget(c, op.error_class, exact.values[i]) + oracle_budget);
         }
@@ -185,7 +185,7 @@ Verdict check_device(const GoldenCase& c, Device device) {
   const std::vector<Tensor> results = invoke(op, operands.operands(), attrs_of(op, c.call), c.call.scalars);
   Verdict worst;
   for (std::size_t o = 0; o < results.size(); ++o) {
-    // The golden value in place of the oracle's, with the budget of the device and of the golden value.
+    // The golden value replaces the oracle's. The budget covers the errors of both the device and the golden value.
     RefArray golden = c.outputs[o];
     golden.budget = exact[o].budget;
     const long double slack = slack_for(op.error_class).factor, per_unit = golden.dtype == DType::f64 ? 1 : 0x1p-29L;
@@ -199,8 +199,8 @@ Verdict check_device(const GoldenCase& c, Device device) {
 
 namespace {
 
-// A gradient is built from several ops, each within its bound; their errors add up to this many units of the roundoff,
-// relative to the largest elements that take part.
+// A gradient is computed by several ops, each within its bound. Their errors add up to at most this many units of
+// round-off, relative to the largest elements involved.
 constexpr long double gradient_units = 64;
 
 void compare_gradients(const char* what, const std::vector<Tensor>& given, const std::vector<RefArray>& golden,
@@ -223,7 +223,7 @@ std::vector<Tensor> tensors_of(const std::vector<RefArray>& arrays, Device devic
   return all;
 }
 
-// Sum of products, pair by pair.
+// The sum over i of the inner product of a[i] and b[i].
 Tensor contraction(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   std::optional<Tensor> total;
   for (std::size_t i = 0; i < a.size(); ++i) {

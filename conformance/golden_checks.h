@@ -1,4 +1,4 @@
-// Golden values against the oracle, and against a device.
+// Compares golden values with the oracle and with a device.
 #pragma once
 
 #include "conformance/golden_book.h"
@@ -6,17 +6,17 @@
 
 namespace lockstep::conformance {
 
-/// OpDef::reference against the golden outputs.
+/// Compares OpDef::reference with the golden outputs.
 Verdict check_oracle(const GoldenCase& c);
 
-/// The harness's derivatives, which are differences of the oracle, against golden gradients; where a case lies on a
-/// kink, differences mean nothing and are left out.
+/// Compares the suite's derivatives, which are differences of the oracle, with the golden gradients. Differences are
+/// meaningless at a kink, so elements at a kink are skipped, and a case with a kink is not compared in second order.
 Verdict check_oracle_derivatives(const GoldenCase& c);
 
-/// A device's results against the golden outputs.
+/// Compares a device's results with the golden outputs.
 Verdict check_device(const GoldenCase& c, Device device);
 
-/// Gradients by the tape, and gradients of these by an outer tape, against the golden ones.
+/// Compares gradients by the tape, and gradients of these by an outer tape, with the golden ones.
 Verdict check_device_gradients(const GoldenCase& c, Device device);
 
 }  // namespace lockstep::conformance

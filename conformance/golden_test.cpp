@@ -1,4 +1,4 @@
-// The oracle, its derivatives, and every device that is there, against values from NumPy and PyTorch.
+// Compares the oracle, its derivatives and every available device with values from NumPy and PyTorch.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -77,7 +77,7 @@ TEST_P(GoldenOp, DifferencesOfTheOracleAgree) {
   }
 }
 
-// The checks must be able to fail: every kind of value is moved a little, one at a time.
+// The checks must be able to fail: one value of each kind is changed a little at a time.
 TEST_P(GoldenOp, TamperedValuesAreNoticed) {
   for (const GoldenCase* c : cases_of(GetParam())) {
     for (std::size_t o = 0; o < c->outputs.size(); ++o) {

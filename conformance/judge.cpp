@@ -41,7 +41,7 @@ std::string element_text(std::size_t i, long double result, long double exact, l
   return text;
 }
 
-// One comparison of arrays.
+// Compares one pair of arrays.
 class Judge {
  public:
   Judge(const RefArray& result, const RefArray& exact, const Measure& measure)
@@ -75,7 +75,7 @@ class Judge {
   }
 
  private:
-  // Whether the definition comes to one rounding here, so that the exact result rounded is the only right one.
+  // Whether the definition rounds this element only once. Then the exact result, rounded, is the only correct one.
   bool rounds_once(std::size_t i, long double e) const {
     const long double budget = exact_.budget.empty() ? 0 : exact_.budget[i];
     const long double least_normal = format_.smallest / (2 * format_.roundoff);
@@ -88,7 +88,7 @@ class Judge {
     const long double budget = exact_.budget.empty() ? 0 : exact_.budget[i];
     if (m_.exact_sums && e == std::trunc(e)) return std::fabs(round_to(e, computed_) - e);
     if (rounds_once(i, e)) {
-      // Where the format is nearly as long as the oracle's, its own rounding may decide a tie.
+      // If the format is nearly as precise as the oracle's, the oracle's own rounding may decide a tie.
       return budget == 0 ? 0 : ulp_of(e, format_) * (0.5L + (computed_ == DType::f64 ? 0x1p-10L : 0x1p-30L));
     }
     long double allowed = 0;
@@ -97,22 +97,23 @@ class Judge {
     if (m_.argument && b.of_argument > 0 && m_.argument->values[i] < b.of_argument_below) {
       allowed = std::max(allowed, static_cast<long double>(b.of_argument) * std::fabs(m_.argument->values[i]));
     }
-    // Where the result is subnormal, each step may be off by half of the smallest number.
+    // If the result is subnormal, each step may be off by half of the smallest number.
     const int steps = b.roundings && *b.roundings > 0 ? 4 : 1;
     return allowed > 0 ? allowed + steps * format_.smallest : 0;
   }
 
-  // What units in the last place are taken of: the exact result, or where terms cancel, the operands.
+  // The number whose ULP is the unit of the reported error: the exact result, or the operands' magnitude if terms
+  // cancel.
   long double size_at(std::size_t i, long double e) const {
-    constexpr long double cancelled = 64;  // more roundings than a result of its own size would have
+    constexpr long double cancelled = 64;  // more roundings than a result without cancellation has
     const bool by_budget = m_.bound.roundings.value_or(0) > 0 && !exact_.budget.empty() && !rounds_once(i, e);
     return by_budget ? std::max(std::fabs(e), std::min(m_.typical, exact_.budget[i] / cancelled)) : e;
   }
 
-  // Whether the element would tell a wrong result from a right one.
+  // Judges one element. Returns whether a wrong result would have failed.
   bool look_at(std::size_t i) {
     last_ulp_ = 0;
-    if (!exact_.budget.empty() && exact_.budget[i] < 0) return false;  // whatever comes of it is right
+    if (!exact_.budget.empty() && exact_.budget[i] < 0) return false;  // any result is correct
     if (m_.bound.correct && std::isfinite(exact_.values[i]) && !rounds_once(i, exact_.values[i]))
       verdict_.by_budget = true;
     if (exact_.rounded_from) return look_at_rounded(i);
@@ -121,13 +122,13 @@ class Judge {
     const bool finite = std::isfinite(r) && std::isfinite(e);
     long double allowed = finite || std::isinf(r) ? allowed_at(i, e) : 0;
     if (same(r, e, m_.bound.signed_zeros)) return tells(e, allowed);
-    // A result that may be a little off may also be a zero of the other sign.
+    // If an error is allowed, a zero of the other sign is allowed too.
     if (floating && r == e && allowed > 0) return tells(e, allowed);
     if (floating && std::isinf(r) && std::isfinite(e) && std::signbit(r) == std::signbit(e) && overflows(e, allowed)) {
       return true;
     }
     const long double error = std::fabs(r - e);
-    const bool wrong_zero = r == e && allowed == 0;  // the other one of the two
+    const bool wrong_zero = r == e && allowed == 0;  // a zero of the wrong sign
     const bool ok = finite && !wrong_zero && error <= allowed;
     if (finite && floating) {
       last_ulp_ = (r - e) / ulp_of(size_at(i, e), format_);
@@ -143,8 +144,8 @@ class Judge {
     return tells(e, allowed);
   }
 
-  // The same for a result that was rounded once more at the end: any number within the bound may have been what was
-  // rounded, and nothing else.
+  // The same for a result that was rounded once more at the end. It must be what some number within the bound rounds
+  // to.
   bool look_at_rounded(std::size_t i) {
     const long double r = result_.values[i], e = exact_.values[i], rounded = round_to(e, exact_.dtype);
     const long double allowed = std::isfinite(e) ? allowed_at(i, e) : 0;
@@ -152,7 +153,7 @@ class Judge {
     const bool comparable = std::isfinite(r) && std::isfinite(e);
     last_ulp_ = comparable ? (r - e) / ulp_of(size_at(i, e), format_of(exact_.dtype)) : 0;
     if (comparable) note_worst(i, static_cast<double>(std::fabs(last_ulp_)));
-    // Between two neighbours only a result beside the middle is in doubt; any other number is told from them.
+    // If the bound admits only one number or two neighbours, any other result would fail.
     const bool neighbours = least == most || most - least <= ulp_of(e, format_of(exact_.dtype)) * 1.5L;
     const bool telling = neighbours || tells(e, most - least);
     if (same(r, rounded, m_.bound.signed_zeros)) return telling;
@@ -168,7 +169,7 @@ class Judge {
     return telling;
   }
 
-  // An exact value beyond the largest number rounds to infinity.
+  // Whether some value within the bound is so far beyond the largest number that it rounds to infinity.
   bool overflows(long double e, long double allowed) const {
     return std::fabs(e) + allowed * (1 - 0x1p-8L) > format_.largest + ulp_of(format_.largest, format_) / 2;
   }
@@ -186,7 +187,7 @@ class Judge {
     verdict_.errors.worst = text;
   }
 
-  // A result of another size would be outside the bound.
+  // Whether a result of a different magnitude would be outside the bound.
   bool tells(long double e, long double allowed) const {
     if (!std::isfinite(e) || allowed <= 32 * format_.smallest) return true;
     return allowed <= std::max(std::fabs(e), m_.typical / 64) / 4;
@@ -195,7 +196,7 @@ class Judge {
   const RefArray &result_, &exact_;
   const Measure& m_;
   const DType computed_;
-  const Format format_;  // of what was computed
+  const Format format_;  // of the dtype before the last rounding
   Verdict verdict_;
   long double last_ulp_ = 0;
 };

@@ -1,4 +1,4 @@
-// Lockstep mode's promise: the same training gives the same weights and losses, bit for bit, on every device that
+// Checks that in lockstep mode the same training gives the same weights and losses, bit for bit, on every device that
 // offers the mode and with any number of threads.
 #include <gtest/gtest.h>
 
@@ -17,7 +17,8 @@ using namespace nn;
 
 constexpr int steps = 20;
 
-// Sums in it are longer than one chunk: 432 inputs of a dense layer, 288 taps of a convolution, 8 · 10 · 10 pixels.
+// Some sums in these models are longer than one chunk: 432 inputs of a dense layer, 288 taps of a convolution, 8 · 10 ·
+// 10 pixels.
 Model make(const std::string& kind) {
   if (kind == "mlp") {
     return Model(Sequential(Flatten{}, Dense{.units = 300}, Gelu{}, Dropout{.rate = 0.25}, Dense{.units = 300}, Tanh{},
@@ -47,7 +48,7 @@ Trained train(const std::string& model_kind, const std::string& optimizer_kind, 
   const DeviceScope scope(device);
   set_seed(7);
   const std::int64_t examples = 80, batch_size = 8;
-  // Noise, brighter the higher the label.
+  // Noise whose brightness grows with the label.
   std::vector<std::int32_t> classes;
   for (std::int32_t i = 0; i < examples; ++i) classes.push_back(i * 7 % 10);
   const Tensor labels(classes, {examples});
@@ -82,7 +83,7 @@ class LockstepTraining : public testing::TestWithParam<std::tuple<const char*, c
 TEST_P(LockstepTraining, GivesTheSameBitsOnEveryDevice) {
   const auto [model, optimizer] = GetParam();
   const Trained expected = train(model, optimizer, Device("reference:0"));
-  // Training happened, and the mode matters: strict mode adds in another order.
+  // The model learned, and the mode matters: strict mode adds in another order.
   EXPECT_LT(std::bit_cast<float>(expected.losses.back()), std::bit_cast<float>(expected.losses.front()));
   EXPECT_NE(train(model, optimizer, Device("reference:0"), MathMode::strict).sha256, expected.sha256);
   std::printf("weights_sha256 of %s with %s: %s\n", model, optimizer, expected.sha256.c_str());
@@ -92,7 +93,7 @@ TEST_P(LockstepTraining, GivesTheSameBitsOnEveryDevice) {
   const unsigned before = thread_count();
   for (const std::string& device : lockstep_devices()) {
     for (unsigned threads : {1u, 2u, 3u}) {
-      if (device == "reference:0" && threads != 2) continue;  // it has no threads of its own
+      if (device == "reference:0" && threads != 2) continue;  // it does not use worker threads
       set_thread_count(threads);
       expect_same(train(model, optimizer, Device(device)), expected, device + ", " + std::to_string(threads));
     }

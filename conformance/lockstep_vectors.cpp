@@ -20,7 +20,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The numbers of docs/lockstep_mode.md, "Test vectors".
+// The random generator of docs/lockstep_mode.md, "Test vectors".
 class Draw {
  public:
   explicit Draw(std::uint32_t seed) : state_(seed) {}
@@ -187,7 +187,7 @@ std::vector<std::string> lockstep_devices() {
 Verdict check_vector(const VectorCase& c, Device device, Layout layout) {
   const OpDef* op = find_op(c.op);
   for (const RefArray& input : c.inputs) {
-    if (input.values.empty()) layout = Layout::dense;  // nothing lies anywhere
+    if (input.values.empty()) layout = Layout::dense;  // an empty tensor has no other layout
   }
   const MathModeScope mode(MathMode::lockstep);
   const DeviceScope scope(device);

@@ -1,4 +1,5 @@
-// The bits of lockstep mode, on every device that offers it, whatever the layout and the number of threads.
+// Checks the bits of lockstep mode on every device that offers it, in several layouts and with several numbers of
+// threads.
 #include "conformance/lockstep_vectors.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +18,7 @@ namespace {
 
 TEST(LockstepVectors, SomeDeviceOffersTheMode) { EXPECT_FALSE(lockstep_devices().empty()); }
 
-// Where this program runs for one build of the CPU driver, that one must be what is tested.
+// If LOCKSTEP_CPU_ISA forces one build of the CPU driver, that build must be the one that is tested.
 TEST(LockstepVectors, TheForcedBuildOfTheCpuDriverOffersTheMode) {
   const char* level = std::getenv("LOCKSTEP_CPU_ISA");
   if (!level) return;
@@ -38,7 +39,8 @@ TEST(LockstepVectors, NamesAreUniqueAndTheSummingOpsAreThere) {
   }
 }
 
-// On a device whose sums are wider, most must differ: otherwise the vectors would not tell orders apart.
+// In strict mode the reference driver sums in a wider dtype. All of these results must differ from those of lockstep
+// mode; otherwise the vectors would not distinguish orders of summation.
 TEST(LockstepVectors, StrictSumsOfTheReferenceAreToldApart) {
   int told_apart = 0, sums = 0;
   const Device device("reference:0");
@@ -55,7 +57,7 @@ TEST(LockstepVectors, StrictSumsOfTheReferenceAreToldApart) {
   EXPECT_EQ(told_apart, sums);
 }
 
-// The comparison must be able to fail: in a bit, in a sign of zero, and in what only the hash covers.
+// The comparison must be able to fail: in a bit that the vector gives, and in the hash.
 TEST(LockstepVectors, TamperedBitsAreNoticed) {
   const Device device(lockstep_devices().front());
   bool bits = false, hashed = false;
@@ -80,7 +82,7 @@ std::string page() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Each element's bits.
+// The bits of each element, in hexadecimal.
 std::vector<std::string> hex_of(const Tensor& tensor) {
   const std::vector<std::byte> bytes = tensor.to_bytes();
   const std::size_t size = size_of(tensor.dtype());
@@ -118,7 +120,7 @@ TEST(LockstepVectors, ThePageShowsThoseThatAreForIt) {
   EXPECT_GT(found, 30);
 }
 
-// What no vector covers, since only the definitions of functions give it.
+// The rows of the page for random numbers and functions, which are not among the page's vectors.
 TEST(LockstepVectors, ThePageShowsRandomNumbersAndFunctions) {
   const std::string text = page();
   const auto expect_row = [&](const char* what, const Tensor& result, const char* between = " ") {

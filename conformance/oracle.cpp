@@ -5,8 +5,8 @@
 namespace lockstep::conformance {
 namespace {
 
-// Steps of central differences: wide enough that the rounding of 64-bit mantissas does not show in second differences,
-// small enough for the truncation error not to.
+// Steps of central differences. They are large enough that the round-off of 64-bit mantissas is negligible in second
+// differences, and small enough that the truncation error is.
 constexpr long double first_step = 1e-6L;
 constexpr long double directional_step = 1e-4L;
 

@@ -1,5 +1,5 @@
-// The suite itself: ids that lead back to their cases, extents that change together, bounds that are told from
-// nonsense.
+// Tests of the suite itself: case ids, layouts, groups of extents, judging, the bounds file and the table of
+// instructions.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// What a run would make of an op, in every suite of cases.
+// The cases that a run generates for an op in all suites but "numbers", which has its own test.
 std::vector<TestCase> all_cases(const OpDef& op) {
   const Amount amount{5, 4, 3};
   constexpr MathMode strict = MathMode::strict;
@@ -63,14 +63,14 @@ TEST(Ids, LeadBackToTheSameCase) {
                                            "second_gradient", "sizes", "special_gradient"}));
 }
 
-// What a view of a block shows, element by element.
+// Each layout is a view of a block. All views must have the same elements.
 TEST(Layouts, AllShowTheSameElements) {
   const Device device("reference");
   for (const Shape& shape : {Shape{7}, Shape{3, 5}, Shape{2, 3, 5}, Shape{2, 3, 4, 5}, Shape{2, 1, 3, 2, 4}}) {
     RefArray a = RefArray::zeros(DType::i32, shape);
     for (std::size_t i = 0; i < a.values.size(); ++i) a.values[i] = static_cast<long double>(i);
     for (Layout layout : layouts) {
-      if (shared_dimension(shape, layout)) continue;  // only holds values that repeat
+      if (shared_dimension(shape, layout)) continue;  // holds only values that are equal along this dimension
       EXPECT_EQ(to_array(to_tensor(a, device, layout)).values, a.values) << name_of(layout) << shape.to_string();
     }
   }
@@ -160,7 +160,8 @@ TEST(Judging, MeasuresByTheOperandsWhereRoundingsAddUp) {
   const Verdict once = judge(of({1 + 0x1p-23L}), of({1}, {1}), Measure{rounded});
   EXPECT_FALSE(once.ok);
   EXPECT_FALSE(once.by_budget);
-  // 1 + 0x1p-20 - 1 of operands that were rounded: off by as much as the result is large, of which units say nothing.
+  // 1 + 0x1p-20 - 1 with rounded operands: the error is a large part of the result, so ULPs of the result are
+  // meaningless.
   const Verdict added_up = judge(of({0x1p-20L + 0x1p-24L}), of({0x1p-20L}, {2}), Measure{rounded});
   EXPECT_TRUE(added_up.ok);
   EXPECT_TRUE(added_up.by_budget);
@@ -218,7 +219,7 @@ TEST(Instructions, AreAllAskedFor) {
     const std::size_t equals = all.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", at);
     if (all.compare(equals, 3, " = ") != 0) continue;
     const auto opcode = static_cast<std::uint32_t>(std::stoul(all.substr(equals + 3)));
-    if (opcode < LKS_INSTR_ADD) continue;  // inputs, numbers and indices, which ops have
+    if (opcode < LKS_INSTR_ADD) continue;  // inputs, constants and indices, which the ops' own programs cover
     ++found;
     EXPECT_TRUE(asked.count(opcode)) << all.substr(at, equals - at);
   }

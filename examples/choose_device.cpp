@@ -1,4 +1,5 @@
-// Lists the devices and runs the same computation on each of them. An argument names one: choose_device cpu:0
+// Lists the devices and runs the same computation on each of them. With an argument it uses only that device:
+// choose_device cpu:0
 #include <iostream>
 
 #include "lockstep/lockstep.h"
@@ -7,14 +8,14 @@ using namespace lockstep;
 
 namespace {
 
-// Written once; where it runs is decided by where its inputs are.
+// The same code for every device: ops run on the device of their inputs.
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value) {
   const Tensor scores = matmul(query, key, {.transpose_b = true}) * 0.125f;
   return matmul(softmax(scores), value);
 }
 
 void run_on(Device device) {
-  const DeviceScope scope(device);  // tensors made from here on lie on `device`
+  const DeviceScope scope(device);  // tensors created in this scope are on `device`
   const auto input = [](std::uint64_t stream) {
     return random_normal({16, 64}, 0, 1, {.key = RandomKey{.seed = 7, .stream = stream}});
   };
@@ -37,7 +38,7 @@ int main(int argc, char** argv) try {
     }
   }
   std::cout << "best: " << best_device() << "\n";
-} catch (const Error& error) {  // what() has the operands, the place and a fix; id() tells errors apart
+} catch (const Error& error) {  // what() names the operands, the source line and a fix; id() is the kind of error
   std::cerr << error.what() << "\n";
   return 2;
 }

@@ -1,4 +1,4 @@
-// A variable, a tape and a slope: y = 3x² at x = 2 gives 12, with slope 12; the slope's own slope is 6.
+// A variable, a tape and a derivative: y = 3x² at x = 2 is 12, its slope is 12, and the slope of the slope is 6.
 #include <iostream>
 
 #include "lockstep/lockstep.h"
@@ -8,7 +8,7 @@ using namespace lockstep;
 int main() {
   const Variable x(2.0f, "x");
 
-  GradientTape outer;  // records what the inner tape computes, for the second order
+  GradientTape outer;  // records the ops of the inner tape, for the second derivative
   Tensor y(0.0f), slope(0.0f);
   {
     GradientTape inner;

@@ -1,5 +1,5 @@
-// Trains a convolutional network on Fashion-MNIST, on the device of one's choice.
-//   train_cnn [DEVICE] [STEPS]     without steps, three epochs
+// Trains a convolutional network on Fashion-MNIST, on the fastest device or on a device of your choice.
+//   train_cnn [DEVICE] [STEPS]     default: three epochs
 #include <cstdlib>
 #include <iostream>
 

@@ -1,4 +1,4 @@
-// A layer of one's own: a residual block with a learned gate, trained to tell two spirals apart.
+// A custom layer: a residual block with a learned gate, trained to separate two spirals.
 #include <cmath>
 #include <iostream>
 #include <vector>
@@ -9,8 +9,8 @@ using namespace lockstep;
 
 namespace {
 
-// y = x + gate * inner(x): children are added in the constructor, variables in build(), once the input's shape is
-// known.
+// y = x + gate * inner(x). The constructor adds child layers; build() creates the variables, because it knows the
+// input's shape.
 class GatedResidual : public nn::Layer {
  public:
   explicit GatedResidual(std::int64_t units)
@@ -28,7 +28,7 @@ class GatedResidual : public nn::Layer {
   std::optional<Variable> gate_;
 };
 
-// Two arms that wind around each other, labelled 0 and 1.
+// Two spiral arms around the same centre, labelled 0 and 1.
 data::Dataset spirals(std::int64_t per_arm) {
   std::vector<float> points;
   std::vector<std::uint8_t> labels;

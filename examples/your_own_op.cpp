@@ -1,5 +1,6 @@
-// An op of one's own, in one line of scalars: shapes, kernels on every device, both gradients and conformance cases
-// follow. Here y = softplus(beta x) / beta, a smooth ReLU; it trains a network, and is differentiated twice.
+// A custom op, written as one scalar expression. Lockstep derives its shape rule, its kernels on every device, its
+// first and second derivatives and its conformance cases. This op is y = softplus(beta x) / beta, a smooth ReLU. The
+// program differentiates it twice and trains a network with it.
 #include <cmath>
 #include <iostream>
 
@@ -27,7 +28,7 @@ void print_derivatives(Device device) {
             << curvature.item<float>() << "\n";
 }
 
-// Fits one period of a sine; returns the mean squared error before and after.
+// Fits one period of a sine. Returns the mean squared error before and after training.
 std::pair<float, float> train() {
   set_seed(3);
   const Tensor x = reshape(iota(64, f32, 0, 1.0 / 63), {64, 1});

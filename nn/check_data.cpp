@@ -35,7 +35,7 @@ double label_at(const std::byte* bytes, DType t, std::size_t i) {
   }
 }
 
-// Calls f(label, example) for each label of the examples that a pass may have.
+// Calls f(label, example) for each label of the examples that a pass can reach.
 template <class F>
 void for_each_label(const data::Dataset& data, F&& f) {
   const Spec label = data.labels();
@@ -54,7 +54,7 @@ std::string text_of(double number) {
   return text;
 }
 
-// A label far from 0 and 1 makes the loss negative without end, and training follows it.
+// With a label far outside [0, 1] the loss can fall without bound, and training follows it.
 void check_binary_labels(const data::Dataset& data, const std::string& loss, const char* op,
                          const std::source_location& where) {
   const DType dtype = data.labels().dtype;
@@ -68,7 +68,7 @@ void check_binary_labels(const data::Dataset& data, const std::string& loss, con
   });
 }
 
-// Class numbers must lie within the classes that the model distinguishes: on the device a wrong one only shows as NaN.
+// Class numbers must be in [0, number of the model's classes). On the device, a wrong number only shows as NaN.
 void check_labels(const Model::State& state, const data::Dataset& data, const char* op,
                   const std::source_location& where) {
   const Spec label = data.labels();

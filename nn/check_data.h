@@ -1,4 +1,4 @@
-// What must hold of a data set before a model is trained or evaluated on it.
+// Checks a data set before a model is trained or evaluated on it.
 #pragma once
 
 #include <source_location>
@@ -7,7 +7,7 @@
 
 namespace lockstep::nn {
 
-/// `what` names the data set in the message of an empty one. Errors name `op` and its caller.
+/// `what` names the data set in the error for an empty one. Errors report `op` and its caller.
 void check_data(const Model::State& state, const data::Dataset& data, const char* what, const char* op,
                 const std::source_location& where);
 

@@ -1,4 +1,4 @@
-// A failure at any point of a training step is a typed error that leaks nothing and changes nothing.
+// Tests that a failure at any point of a training step gives a typed error, leaks no memory and changes no state.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"
@@ -7,7 +7,7 @@
 namespace lockstep::nn {
 namespace {
 
-// The first step of an optimizer makes its state, a later one does not.
+// The first step of an optimizer creates its state; later steps do not.
 struct Situation {
   std::string device;
   bool first_step;
@@ -34,7 +34,7 @@ class StepWithFault : public testing::TestWithParam<Situation> {
     if (!GetParam().first_step) model.train_step(batch);
     return model;
   }
-  // All that a step changes, as bytes.
+  // Everything that a step changes, as bytes.
   static std::vector<std::vector<std::byte>> state_of(Model& model) {
     std::vector<std::vector<std::byte>> all;
     for (const Variable& v : model.variables()) all.push_back(v.read().to_bytes());
@@ -76,7 +76,7 @@ TEST_P(StepWithFault, ChangesNothingAndTheNextStepGivesTheSameBits) {
       site = fault.site();
     }
     ASSERT_EQ(error.has_value(), reached) << "point " << k << ", " << site;
-    // The step is done, and only waiting for it has failed.
+    // The step itself succeeded; only waiting for it failed.
     const bool of_the_wait = submitted && error && error->op() == "wait";
     if (error) {
       EXPECT_TRUE(error->id() == ErrorId::out_of_memory || error->id() == ErrorId::driver_failed) << error->what();
@@ -98,8 +98,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, StepWithFault, testing::ValuesIn(situations())
   return name;
 });
 
-// The same through fit(), whose data moves to the device meanwhile. Where an allocation fails once, fit() repeats the
-// step with more room, and ends as if nothing had been.
+// Tests the same through fit(), which also copies data to the device. If an allocation fails once, fit() frees memory
+// and repeats the step, and the result is the same as without the failure.
 TEST(FitWithFault, ChangesNothingLeaksNothingAndTrainsOn) {
   const Device device("reference");
   const DeviceScope scope(device);
@@ -153,7 +153,7 @@ TEST(FitWithFault, ChangesNothingLeaksNothingAndTrainsOn) {
   EXPECT_GT(repeated, 10);
 }
 
-// Counts its calls in training, as running statistics would change.
+// Counts its calls in training, as running statistics do.
 class Counting : public Layer {
  public:
   Counting() : Layer("counting") {}

@@ -1,4 +1,4 @@
-// fit() and evaluate(): loops over batches around train_step's parts.
+// fit() and evaluate(): the loops over batches.
 #include <algorithm>
 #include <chrono>
 
@@ -25,7 +25,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// The same error, with the batch size that fits as its hint.
+// Throws the same error again, with a batch size that fits as its hint.
 [[noreturn]] void raise_with_advice(const OutOfMemoryError& error, const std::string& advice) {
   Error::Parts parts = error.parts();
   const std::size_t at = parts.text.rfind(parts.hint);
@@ -50,7 +50,7 @@ class Training {
     return std::move(history_);
   }
 
-  /// False while the user's own function runs, whose errors are its own.
+  /// False while the user's callback runs. fit() does not handle the callback's errors.
   bool in_charge() const { return in_charge_; }
 
  private:
@@ -73,10 +73,10 @@ class Training {
                  [&] {
                    pass.seek(step - 1);
                    synchronize(device_);
-                   // An earlier step that turned out to have failed is not repeated with this one.
+                   // If an earlier step turns out to have failed, this step is not repeated.
                    return state_.compiled().optimizer.steps() == applied;
                  });
-      // An epoch counts from its first step on.
+      // An epoch counts as begun after its first step.
       if (step == 1) ++state_.epochs;
       state_.batch_size = options_.batch_size;
       ++steps_done_;
@@ -89,13 +89,13 @@ class Training {
     finish_epoch(meters, progress, started);
   }
 
-  // Returns whether there is something new to draw.
+  // Returns true if there are new values to display.
   bool run_step(data::Dataset::Pass& pass, Meters& meters, const Progress& progress, bool last) {
     const std::optional<data::Batch> batch = pass.next();
     StepGuard guard(state_);
     const Gradients g = gradients_of(state_, batch->features, batch->labels, where_);
     Meters::Totals totals = meters.with(g.loss, g.predictions, batch->labels);
-    // Reading can fail like everything else, and so comes before the weights change.
+    // Reading the values can fail, so it happens before the weights change.
     const bool drawn = progress.due();
     if (drawn || last) shown_ = meters.read(totals);
     state_.compiled().optimizer.apply(g.values, g.variables, where_);
@@ -168,7 +168,7 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
       shortage.emplace(e);
     }
   }
-  // By now the failed step has let go of its memory.
+  // The memory of the failed step is free by now.
   const std::string advice = batch_that_fits(*state_, train, options, where);
   if (advice.empty()) throw OutOfMemoryError(*shortage);
   raise_with_advice(*shortage, advice);

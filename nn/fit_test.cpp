@@ -1,4 +1,4 @@
-// fit, evaluate, predict: what they compute, what they change, and what they refuse.
+// Tests of fit, evaluate and predict: their results, their side effects and their errors.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace lockstep::nn {
 namespace {
 
-// Points of the plane in three classes that lines separate.
+// Points of the plane in three classes that are linearly separable.
 data::Dataset points(std::int64_t n, std::uint64_t seed = 1) {
   const Tensor x = random_uniform({n, 2}, -1, 1, {.key = RandomKey{seed, 0}});
   const std::vector<float> xy = x.to_vector<float>();
@@ -373,7 +373,7 @@ TEST_F(FitTest, ABinaryModelLearnsAndItsAccuracyIsRefusedWithAHint) {
     const auto values = model.evaluate(data);
     EXPECT_LT(values.at("loss"), 0.2);
     EXPECT_GT(values.at("binary_accuracy"), 0.95);
-    // The other way round every answer is wrong.
+    // With inverted labels every answer is wrong.
     const data::Dataset wrong = data::Dataset::from_tensors(x, cast(less(cast(labels, DType::i32), 1), DType::u8));
     EXPECT_LT(model.evaluate(wrong).at("binary_accuracy"), 0.05);
   }

@@ -1,4 +1,4 @@
-// Handles that were moved from: they can be copied, assigned to and destroyed; every other use is an error.
+// Tests of moved-from handles: they can be copied, assigned to and destroyed; every other use is an error.
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -36,7 +36,7 @@ void expect_moved_here(F&& f, const char* what) {
 TEST(MovedFrom, TensorsCanBeCopiedAndAssignedTo) {
   Tensor gone = ones({2});
   Tensor here = std::move(gone);
-  const Tensor copy = gone;  // NOLINT: what is tested
+  const Tensor copy = gone;  // NOLINT: this use is what the test checks
   Tensor moved = std::move(gone);
   Tensor assigned = ones({3});
   assigned = gone;
@@ -69,7 +69,7 @@ TEST(MovedFrom, TensorsAreRefusedByAllElse) {
   expect_moved_here([&] { x.to_bytes(); }, "tensor");
   expect_moved_here([&] { x.to(y.device()); }, "tensor");
   expect_moved([&] { std::ostringstream() << x; }, "tensor");
-  // Not taken for the number 0, as an operand without a tensor is.
+  // An operand without a tensor means a number; a moved-from tensor must not count as the number 0.
   expect_moved_here([&] { x + y; }, "tensor");
   expect_moved_here([&] { y* x; }, "tensor");
   expect_moved_here([&] { concat({y, x}); }, "tensor");
@@ -93,7 +93,7 @@ TEST(MovedFrom, TensorsAreRefusedByAllElse) {
 TEST(MovedFrom, Variables) {
   Variable v(ones({2}), "v");
   const Variable w = std::move(v);
-  const Variable copy = v;  // NOLINT: what is tested
+  const Variable copy = v;  // NOLINT: this use is what the test checks
   EXPECT_TRUE(copy == v);
   EXPECT_FALSE(copy == w);
   expect_moved_here([&] { v.read(); }, "variable");

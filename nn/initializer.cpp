@@ -7,7 +7,7 @@
 namespace lockstep::nn {
 namespace {
 
-// Random numbers are drawn in f32 or f64; weights of f16 and bf16 are these, rounded.
+// Random numbers are drawn in f32 or f64. Weights in f16 or bf16 are rounded from f32.
 Tensor draw(const Initializer& initializer, const Shape& shape, const Random& options, double size) {
   using Kind = Initializer::Kind;
   const double value = initializer.value;
@@ -20,7 +20,7 @@ Tensor draw(const Initializer& initializer, const Shape& shape, const Random& op
       return random_uniform(shape, -limit, limit, options);
     }
     default: {
-      // Cutting at two standard deviations shrinks the variance; the constant is the standard deviation that is left.
+      // Truncation at two standard deviations reduces the variance; this constant is the remaining standard deviation.
       constexpr double left = 0.87962566103423978;
       return random_truncated_normal(shape, 0, std::sqrt(value / size) / left, options);
     }
@@ -32,7 +32,7 @@ Tensor draw(const Initializer& initializer, const Shape& shape, const Random& op
 Tensor Initializer::make(const Shape& shape, DType dtype, double fan_in, double fan_out) const {
   check_enum(kind, Kind::variance_normal, "kind of initial value", "initializer");
   check_enum(fan, Fan::mean, "fan", "initializer");
-  // Square roots are correctly rounded everywhere, so that weights start with the same bits on every machine.
+  // sqrt is correctly rounded on every machine, so initial weights have the same bits everywhere.
   const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;
   if (kind == Kind::constant) return full(shape, value, dtype);
   return cast(draw(*this, shape, {.dtype = compute_dtype(dtype)}, size), dtype);

@@ -11,17 +11,17 @@ namespace lockstep::nn {
 struct Layer::State {
   std::string name, type_name;
   bool built = false;
-  bool root = false;                 // of a model: does not appear in the names of variables
-  const ScopeName* scope = nullptr;  // interned for the parent it was last called under
+  bool root = false;                 // the root of a model: not part of the names of variables
+  const ScopeName* scope = nullptr;  // interned under the scope of the last call
   const ScopeName* parent_scope = nullptr;
   std::string variable_prefix;
   DType variable_dtype = DType::f32;
-  State* parent = nullptr;  // owns this layer, so that it lives as long
+  State* parent = nullptr;  // owns this layer, so it outlives it
   std::vector<std::unique_ptr<Layer>> children;
   std::vector<Variable> variables;
 
-  /// "block/dense/": the layers from the outermost to this one. Known without a call, since a layer may be built later
-  /// than the layers around it, or be called without them.
+  /// "block/dense/": the names of the layers from the outermost to this one. It does not depend on the current call,
+  /// because a layer may be built later than the layers around it, or be called without them.
   std::string path() const {
     if (root) return "";
     return (parent ? parent->path() : "") + name + "/";
@@ -45,10 +45,10 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
   }
   NameScope scope(s.scope);
   if (!s.built) {
-    // Only the making of variables goes unseen: a tape follows the first call like every other.
+    // The tape ignores only the creation of variables; it records the first call like every other call.
     NoGradient pause;
     MemoryOwnerScope owner(MemoryOwner::variables);
-    s.variables.clear();  // of a build() that failed
+    s.variables.clear();  // left over from a build() that failed
     s.variable_prefix = s.path();
     s.variable_dtype = is_floating(x.dtype()) ? x.dtype() : DType::f32;
     build(x.shape());
@@ -104,7 +104,7 @@ Layer& Layer::add_child(std::unique_ptr<Layer> layer) {
   if (!layer) {
     ErrorBuilder(ErrorId::invalid_use, name(), "there is no layer to add").fix("give a layer").raise();
   }
-  // dense, dense_1, dense_2 …
+  // Makes the name unique among the siblings: dense, dense_1, dense_2 …
   const std::string base = layer->name();
   std::string name = base;
   const auto taken = [&](const auto& sibling) { return sibling->name() == name; };

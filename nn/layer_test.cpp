@@ -1,4 +1,4 @@
-// Layers: their errors, names and shapes.
+// Tests of layers: errors, names and shapes.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"
@@ -85,7 +85,7 @@ TEST(LayerBuild, WhatTheFirstCallComputesIsNoVariable) {
   EXPECT_LT(of_variables() - before, 4000u);
 }
 
-// A head that only training uses.
+// A layer with a head that is used only in training.
 class WithHead : public Layer {
  public:
   WithHead() : Layer("with_head"), body_(add(Dense{.units = 2})), head_(add(Dense{.units = 2})) {}

@@ -1,4 +1,4 @@
-// The layers that come with Lockstep.
+// The built-in layers.
 #include <optional>
 
 #include "lockstep/error.h"
@@ -93,7 +93,7 @@ class Conv2dLayer : public Layer {
   std::optional<Variable> kernel_, bias_;
 };
 
-// Layers without variables: a function with a name.
+// A layer without variables: a named function.
 class FunctionLayer : public Layer {
  public:
   using Function = std::function<Tensor(const Tensor&, const Call&)>;

@@ -1,4 +1,5 @@
-// What each layer computes and makes: options that reach their op, initial values, names, and refusals.
+// Tests of the built-in layers: results, variables, options that are passed to the op, initial values, names and
+// errors.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -150,8 +151,7 @@ TEST_F(Layers, DropoutActsInTrainingAlone) {
     refuse(ErrorId::invalid_attribute, "the rate is", [&] { Sequential(Dropout{.rate = rate}); });
 }
 
-// ----------------------------------------------------------------------------------------------------------------
-// names
+// --------------------------------------------------------------------------------------------------------------- names
 
 class Block : public Layer {
  public:
@@ -226,8 +226,7 @@ TEST_F(Layers, WeightsHaveTheDtypeOfTheInput) {
   EXPECT_EQ(integers.variables()[0].dtype(), DType::f32);
 }
 
-// --------------------------------------------------------------------------------------------------------- initial
-// values
+// ------------------------------------------------------------------------------------------------------ initial values
 
 struct Moments {
   double mean, deviation, largest;
@@ -249,7 +248,7 @@ class Initial : public Layers {
   static Moments of(const Initializer& initializer, double fan_in = 100, double fan_out = 300) {
     return moments(initializer.make({200, 100}, DType::f32, fan_in, fan_out));
   }
-  // 20,000 numbers: the mean and the deviation of a sample lie within 4 in 200 of the right ones.
+  // With 20,000 samples these tolerances are at least four standard errors wide.
   static void expect_spread(const Moments& m, double deviation) {
     EXPECT_NEAR(m.mean, 0, deviation * 0.03);
     EXPECT_NEAR(m.deviation, deviation, deviation * 0.02);
@@ -274,7 +273,7 @@ TEST_F(Initial, SpreadsAreThePublishedOnes) {
   EXPECT_LE(truncated.largest, 0.6);
   EXPECT_GT(truncated.largest, 0.59);
   expect_spread(truncated, 0.3 * 0.87962566103423978);
-  // Variance 2 / (in + out) and 2 / in.
+  // The variances are 2 / (in + out) and 2 / in.
   const Moments glorot = of(Initializer::glorot_uniform());
   expect_spread(glorot, std::sqrt(2.0 / 400));
   EXPECT_LE(glorot.largest, std::sqrt(6.0 / 400));
@@ -288,7 +287,7 @@ TEST_F(Initial, SpreadsAreThePublishedOnes) {
 
 TEST_F(Initial, FansOfTheLayers) {
   const auto largest = [](const Model& model) { return moments(model.variables()[0].read()).largest; };
-  // The limit of the uniform draw is sqrt(6 / (in + out)).
+  // The uniform distribution is limited to ± sqrt(6 / (in + out)).
   EXPECT_NEAR(largest(model_of(Dense{.units = 50}, {400})), std::sqrt(6.0 / 450), 1e-3);
   const double fan = 9.0 * 16 + 9.0 * 40;
   EXPECT_NEAR(largest(model_of(Conv2d{.filters = 40, .kernel = 3}, {8, 8, 16})), std::sqrt(6.0 / fan), 1e-3);

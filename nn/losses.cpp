@@ -10,7 +10,7 @@
 namespace lockstep {
 namespace {
 
-// Class numbers in a dtype that indices may have.
+// Converts class numbers to a dtype that index tensors may have.
 Tensor as_index(const Operand& labels) {
   const Tensor t = labels.tensor();
   if (is_floating(t.dtype())) {
@@ -36,7 +36,7 @@ void require_same_shape(const char* op, const Operand& a, const Operand& b) {
       .raise();
 }
 
-// (N, 1) beside (N) means the same numbers: the targets in the predictions' shape.
+// Shapes (N, 1) and (N) mean the same: reshapes the targets to the predictions' shape.
 Tensor shaped_like(const Tensor& predictions, const Tensor& targets) {
   const auto is_column_of = [](const Shape& column, const Shape& flat) {
     if (flat.rank() == 0 || column.rank() != flat.rank() + 1 || !(column.dim(-1) == Dim(1))) return false;
@@ -49,8 +49,8 @@ Tensor shaped_like(const Tensor& predictions, const Tensor& targets) {
   return is_column_of(p, t) || is_column_of(t, p) ? reshape(targets, p) : targets;
 }
 
-// With u = exp(-|x|) the loss is log(1 + u) + w |x|, where w is the share of the target on the wrong side of 0. Nothing
-// cancels. log(1 + u) keeps the digits that u loses beside 1.
+// With u = exp(-|x|) the loss is log(1 + u) + w |x|, where w is 1 - target for x > 0 and target otherwise. Nothing
+// cancels. The second term of log_sum restores the digits of u that are lost in 1 + u.
 Expr entropy_of_bit(Expr x, Expr target) {
   const Expr size = abs(x), u = exp(-size), sum = 1.0 + u;
   const Expr log_sum = log(sum) + (u - (sum - 1.0)) / sum;
@@ -58,7 +58,7 @@ Expr entropy_of_bit(Expr x, Expr target) {
   return log_sum + select(wrong == 0, wrong.constant(0), wrong * size);  // not 0 times infinity
 }
 
-// sigmoid(x) - target, without the difference of numbers near 1.
+// Computes sigmoid(x) - target without subtracting numbers near 1.
 Expr slope_of_bit(Expr x, Expr target, Expr upstream) {
   return upstream * ((1.0 - target) * sigmoid(x) - target * sigmoid(-x));
 }
@@ -72,7 +72,7 @@ const OpDef& binary_slope_op() {
     def.gradient = [](GradContext& g) {
       const Tensor arrives = g.upstream();
       const Operand x = g.input(0), t = g.input(1), upstream = g.input(2);
-      // sigmoid(x) (1 - sigmoid(x)) without the difference.
+      // sigmoid(x) (1 - sigmoid(x)), without the subtraction.
       if (g.needs(0)) g.set(0, arrives * upstream * (sigmoid(x) * sigmoid(neg(x))));
       if (g.needs(1)) g.set(1, neg(arrives * upstream));
       if (g.needs(2)) g.set(2, invoke1(binary_slope_op(), {x, t, {arrives, g.where()}}));
@@ -128,7 +128,7 @@ Tensor mean_squared_error(Operand predictions, Operand targets) {
 
 namespace {
 
-// Of a single class the probability is always 1, and nothing would be learnt.
+// With a single class the probability is always 1, so nothing can be learned.
 void require_classes(const char* loss, const Tensor& predictions) {
   if (predictions.rank() > 0 && predictions.shape()[-1] > 1) return;
   ErrorBuilder(ErrorId::shapes_differ, loss, "there is one output per row, and so nothing to choose from")
@@ -137,12 +137,12 @@ void require_classes(const char* loss, const Tensor& predictions) {
       .raise();
 }
 
-// log p for predictions that are probabilities already; softmax of it gives them back.
+// Returns log p for predictions that are probabilities; softmax of the result gives p again.
 Tensor logits_of(const Tensor& predictions, bool from_logits) {
   return from_logits ? predictions : log(clip(predictions, 1e-7, 1.0));
 }
 
-// log(p / (1 - p)), whose sigmoid is p.
+// Returns log(p / (1 - p)) for predictions that are probabilities; sigmoid of the result gives p again.
 Tensor binary_logits_of(const Tensor& p, bool from_logits) {
   return from_logits ? p : log(clip(p, 1e-7, 1.0)) - log(clip(1.0 - p, 1e-7, 1.0));
 }
@@ -182,7 +182,7 @@ MeanSquaredError::operator Loss() const {
 
 namespace {
 
-// Examples count alike, however many rows each has: a metric's sum over rows, as one over examples.
+// Every example has the same weight, however many rows it has: scales a metric's sum over rows to a sum over examples.
 Tensor per_example(const Tensor& right, const Tensor& predictions) {
   const auto rows = static_cast<double>(right.size()), examples = static_cast<double>(predictions.shape()[0]);
   const Tensor total = sum(cast(right, DType::f32));
@@ -198,7 +198,7 @@ Tensor per_example(const Tensor& right, const Tensor& predictions) {
       .raise();
 }
 
-// The class of each row: given as a number, or as the largest of a row.
+// Returns the class of each row. Targets hold either class numbers or one probability per class.
 Tensor wanted_classes(const Tensor& predictions, const Tensor& targets) {
   if (targets.shape() == predictions.shape()) return argmax(targets);
   Shape rows;
@@ -220,7 +220,8 @@ metrics::Accuracy::operator metrics::Metric() const {
                      "use metrics::BinaryAccuracy, with from_logits = false after a sigmoid");
             }
             const Tensor wanted = wanted_classes(predictions, targets);
-            // As numbers: 300 is not 44 where labels are bytes, and a label of 0.5 is no class.
+            // Compares in a wide type: with byte labels, prediction 300 must not equal 44, and a label of 0.5 is not a
+            // class.
             const DType common = is_floating(wanted.dtype()) ? compute_dtype(wanted.dtype()) : DType::i64;
             return per_example(equal(cast(argmax(predictions), common), cast(wanted, common)), predictions);
           }};
@@ -240,7 +241,7 @@ metrics::BinaryAccuracy::operator metrics::Metric() const {
                      targets, "give one label per output");
             }
             const Tensor truth = cast(labels, DType::f32) > 0.5;
-            // Both comparisons are false for NaN.
+            // Both comparisons are false for NaN, so NaN is never right.
             return per_example(where(truth, predictions > least, predictions <= least), predictions);
           }};
 }

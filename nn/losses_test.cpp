@@ -1,4 +1,4 @@
-// Losses and metrics: values from mpmath, gradients, and labels of every shape and dtype that belong to the
+// Tests of losses and metrics: values from mpmath, gradients, and labels of every shape and dtype that fits the
 // predictions.
 #include <gtest/gtest.h>
 
@@ -40,8 +40,8 @@ const auto by_name = [](const testing::TestParamInfo<std::string>& test) {
 INSTANTIATE_TEST_SUITE_P(Devices, BinaryCrossentropy, every_device, by_name);
 INSTANTIATE_TEST_SUITE_P(Devices, Metrics, every_device, by_name);
 
-// -(t log p + (1 - t) log(1 - p)) with p = 1 / (1 + exp(-x)), and its first and second derivative by x, from mpmath
-// with 120 digits.
+// Values of -(t log p + (1 - t) log(1 - p)) with p = 1 / (1 + exp(-x)), and its first and second derivative with
+// respect to x, from mpmath with 120 digits.
 struct Exact {
   double x, t, loss, slope, curvature;
 };
@@ -80,7 +80,7 @@ void expect_close(double given, double expected, double relative, const Exact& e
 }
 
 TEST_P(BinaryCrossentropy, KeepsItsDigitsWhereverTheLogitLies) {
-  // Some ten roundings, of which exp and sigmoid make two or three each.
+  // About ten roundings; exp and sigmoid each account for two or three of them.
   for (const auto& [dtype, relative] : {std::pair{DType::f32, 2e-6}, {DType::f64, 4e-15}}) {
     for (const Exact& e : exact) {
       const Tensor x = cast(Tensor({e.x}), dtype), t = cast(Tensor({e.t}), dtype);
@@ -198,7 +198,7 @@ TEST_P(BinaryCrossentropy, OfProbabilities) {
   const Tensor p({0.3f, 0.9f, 0.5f}), t({1, 0, 1});
   EXPECT_EQ(loss.name, "binary_crossentropy");
   EXPECT_NEAR(loss.compute(p, t).item<float>(), 1.3999016926266423, 1e-6);
-  // 0 and 1 count as if they were 1e-7 away.
+  // Probabilities are clipped to [1e-7, 1 - 1e-7].
   EXPECT_NEAR(loss.compute(Tensor({0.0f}), Tensor({1})).item<float>(), 16.118, 0.001);
   EXPECT_NEAR(loss.compute(Tensor({1.0f}), Tensor({0})).item<float>(), 16.118, 0.001);
   EXPECT_LT(loss.compute(Tensor({1.0f}), Tensor({1})).item<float>(), 1e-6);
@@ -206,8 +206,7 @@ TEST_P(BinaryCrossentropy, OfProbabilities) {
   EXPECT_NEAR(logits.compute(Tensor({0.0f}), Tensor({1})).item<float>(), 0.6931472, 1e-7);
 }
 
-// --------------------------------------------------------------------------------------------------------------
-// metrics
+// ------------------------------------------------------------------------------------------------------------- metrics
 
 float value_of(const metrics::Metric& metric, const Tensor& predictions, const Tensor& labels) {
   return metric.sum(predictions, labels).item<float>() / static_cast<float>(predictions.shape()[0]);
@@ -225,7 +224,7 @@ TEST_P(Metrics, AccuracyRefusesOneOutputPerRowWhateverTheLabelsShape) {
 TEST_P(Metrics, AccuracyCountsRowsWhoseLargestIsAtTheLabel) {
   const metrics::Metric accuracy = metrics::Accuracy{};
   const Tensor p = reshape(Tensor({0.1f, 0.7f, 0.2f, 0.5f, 0.3f, 0.2f, 0.0f, 0.1f, 0.9f, 0.4f, 0.5f, 0.1f}), {4, 3});
-  const Tensor labels({1, 0, 1, 2});  // two are right
+  const Tensor labels({1, 0, 1, 2});  // two predictions are right
   for (DType dtype : {DType::u8, DType::i8, DType::i32, DType::i64, DType::f32, DType::f64}) {
     EXPECT_EQ(value_of(accuracy, p, cast(labels, dtype)), 0.5f) << name_of(dtype);
     EXPECT_EQ(value_of(accuracy, p, reshape(cast(labels, dtype), {4, 1})), 0.5f) << "labels (n, 1), " << name_of(dtype);
@@ -249,7 +248,7 @@ TEST_P(Metrics, AccuracyKeepsClassesApartThatShareTheirLowByte) {
 }
 
 TEST_P(Metrics, BinaryAccuracyCountsOutputsOnTheRightSide) {
-  const Tensor flat({0.9f, 0.8f, 0.1f, 0.5f}), labels({0, 1, 0, 0});  // all but the first
+  const Tensor flat({0.9f, 0.8f, 0.1f, 0.5f}), labels({0, 1, 0, 0});  // all but the first are right
   const metrics::Metric metric = metrics::BinaryAccuracy{.from_logits = false};
   EXPECT_EQ(metric.name, "binary_accuracy");
   for (DType dtype : {DType::boolean, DType::u8, DType::i32, DType::i64, DType::f32, DType::f64}) {

@@ -1,4 +1,5 @@
-// Training against a memory limit: the error names a batch that fits, the model is as before, and training goes on.
+// Tests of training with a memory limit: the error names a batch that fits, the model is unchanged, and training can go
+// on.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -19,7 +20,7 @@ class MemoryLimit : public testing::Test {
   }
   static Fit one_step(std::int64_t batch) { return {.steps = 1, .batch_size = batch, .verbose = Verbose::silent}; }
 
-  // The message of fit() at this batch size; "" where it fits.
+  // The error message of fit() with this batch size; "" if it fits.
   static std::string failure(Model& model, const data::Dataset& data, std::int64_t batch, ErrorId* id = nullptr) {
     try {
       model.fit(data, one_step(batch));
@@ -91,16 +92,15 @@ INSTANTIATE_TEST_SUITE_P(Situations, AdviceFits,
                                          Situation{"Data", 1024, 8, false, 8 << 20}),
                          [](const testing::TestParamInfo<Situation>& test) { return test.param.name; });
 
-// ---------------------------------------------------------------------------------------------------------- the
-// promise
+// ---------------------------------------------------------------------------------------------- the advised batch size
 
-// What is advised fits: a whole epoch with its smaller last batch, and the evaluation after it, in the model that ran
-// out of memory and in a fresh one.
+// The advised batch size fits: for a whole epoch with its smaller last batch, and for the evaluation after it, both in
+// the model that ran out of memory and in a new one.
 struct Kind {
   const char* name;
   std::function<Model()> make;
   Shape example;
-  std::int64_t count;          // of which no usual batch is a divisor
+  std::int64_t count;          // not divisible by any common batch size
   std::vector<double> limits;  // MiB
 };
 
@@ -147,7 +147,7 @@ class AdvisedEpoch : public testing::TestWithParam<std::tuple<std::string, Kind>
     for (Dim d : kind.example.dims()) shape.append(d);
     return data::Dataset::from_tensors(random_normal(shape, 0, 1, {.key = RandomKey{5, 5}}), zeros({n}, DType::u8));
   }
-  // The error of an epoch; "" where it fits.
+  // The error message of an epoch; "" if it fits.
   static std::string failure(Model& model, const data::Dataset& data, const data::Dataset& validation,
                              std::int64_t batch) {
     try {
@@ -186,7 +186,7 @@ TEST_P(AdvisedEpoch, Fits) {
       EXPECT_NO_THROW(model.evaluate(validation)) << limit << " MiB, batch " << batch;
       set_memory_limit(device, std::nullopt);
     }
-    // As another process would: the limit comes first.
+    // As in a new process, where the limit is set before anything is allocated.
     release_cached_memory(device);
     set_memory_limit(device, static_cast<std::uint64_t>(limit * (1 << 20)));
     Model fresh = kind.make();
@@ -218,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(Grid, AdvisedEpoch, testing::ValuesIn(grid()), [](const
 });
 
 TEST_F(MemoryLimit, ASingleExampleMayBeAllThatFits) {
-  const data::Dataset data = examples(9, 1 << 16);  // of 256 KiB each
+  const data::Dataset data = examples(9, 1 << 16);  // 256 KiB each
   for (double limit : {1.9, 2.3, 2.9}) {
     set_seed(3);
     Model model(Sequential(Dense{.units = 2}));
@@ -237,7 +237,7 @@ TEST_F(MemoryLimit, ASingleExampleMayBeAllThatFits) {
   }
 }
 
-// A step that finds memory in pieces is repeated with all of it: the bits are those of training without a limit.
+// If memory is fragmented, the step is repeated in compact memory. The weights have the same bits as without a limit.
 TEST_F(MemoryLimit, AStepThatIsRepeatedGivesTheSameBits) {
   const data::Dataset data = examples(500, 16);
   const auto train = [&](bool in_pieces) {
@@ -245,7 +245,7 @@ TEST_F(MemoryLimit, AStepThatIsRepeatedGivesTheSameBits) {
     std::vector<Tensor> kept;
     if (in_pieces) {
       release_cached_memory(device);
-      // Large blocks, the gaps between which are too small for the activations of a step.
+      // Keeps every other block. The gaps between them are too small for the activations of a step.
       std::vector<Tensor> all;
       for (int i = 0; i < 12; ++i) all.push_back(zeros({32 * 1024}));
       for (std::size_t i = 0; i < all.size(); i += 2) kept.push_back(all[i]);
@@ -280,7 +280,7 @@ TEST_F(MemoryLimit, WhereNothingFitsNoBatchIsPromised) {
   Model model = wide(512, 512, optim::Adam{});
   const data::Dataset data = examples(64, 512);
   release_cached_memory(device);
-  set_memory_limit(device, memory_stats(device).reserved + 1000);  // gradients alone take as much as the variables
+  set_memory_limit(device, memory_stats(device).reserved + 1000);  // the gradients need as much as the variables
   const std::string text = failure(model, data, 64);
   EXPECT_NE(text, "");
   EXPECT_EQ(advised(text), 0) << text;

@@ -1,4 +1,4 @@
-// What fit() and evaluate() add up.
+// The sums of loss and metrics that fit() and evaluate() keep.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace lockstep::nn {
 
-/// Running sums of loss and metrics. They stay on the device, so that looking at them is the only time to wait.
+/// Running sums of loss and metrics. They stay on the device, so only reading them has to wait for it.
 class Meters {
  public:
   Meters(const Compile& compile) : compile_(compile) {}
@@ -25,7 +25,8 @@ class Meters {
     std::int64_t examples = 0, batches = 0;
   };
 
-  /// The sums with one more batch. They count from set() on, so that what can fail comes before the weights change.
+  /// Returns the sums with one more batch added. They take effect only with set(). So everything that can fail happens
+  /// before the weights change.
   Totals with(const Tensor& loss, const Tensor& predictions, const Tensor& labels) const {
     NoGradient pause;
     MemoryOwnerScope owner(MemoryOwner::other);
@@ -61,7 +62,7 @@ class Meters {
   std::int64_t batches() const { return totals_.batches; }
 
  private:
-  // A running sum in f16 or bf16 would soon stand still.
+  // In f16 or bf16 a running sum would soon stop growing.
   static Tensor wide(const Tensor& amount) { return cast(amount, compute_dtype(amount.dtype())); }
   static void accumulate(std::optional<Tensor>& total, const Tensor& amount) {
     total = total ? *total + amount : amount;

@@ -46,16 +46,16 @@ void Model::build(const Shape& input, std::optional<Device> device, DType dtype,
         .raise();
   }
   const Device target = device ? *device : default_device();
-  target.state();  // so that an unusable device is named here
+  target.state();  // reports an unusable device here
   DeviceScope scope(target);
   NoGradient pause;
   state_->input = {dtype, input};
   const RandomKey before = random_position();
   try {
-    // Layers make their variables when they are first called; a description is enough for that.
+    // Layers create their variables in the first call. A call with an abstract tensor is enough for that.
     state_->describe_output();
   } catch (...) {
-    state_->layers->forget_variables();  // so that building again makes each of them once, with the same values
+    state_->layers->forget_variables();  // so that a second build() creates each variable once, with equal values
     set_random_position(before);
     throw;
   }
@@ -76,7 +76,7 @@ Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
   return (*state_->layers)(x, c);
 }
 
-// Names of variables do not carry the model's own name.
+// Names of variables do not include the model's own name.
 std::vector<Variable> Model::variables(Where where) const {
   state_.at(where).require_built("variables", where);
   return state_->layers->variables();

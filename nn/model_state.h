@@ -1,4 +1,4 @@
-// What a Model handle points to.
+// The state behind a Model handle.
 #pragma once
 
 #include <memory>
@@ -14,31 +14,31 @@ namespace lockstep::nn {
 struct Model::State {
   std::unique_ptr<Layer> layers;
   std::optional<Device> device;
-  Spec input;  // of one example
+  Spec input;  // without the batch dimension
   std::optional<Compile> compile;
-  std::int64_t epochs = 0;        // begun since compile()
+  std::int64_t epochs = 0;        // epochs begun since compile()
   std::int64_t batch_size = 256;  // of the last fit()
 
   void require_built(const char* op, const std::source_location& where) const;
   void require_compiled(const char* op, const std::source_location& where) const;
   Compile& compiled() { return *compile; }
 
-  /// Output spec for a batch described by its symbol.
+  /// Returns the spec of the output, with a symbolic batch dimension.
   Spec describe_output() const;
 };
 
-/// The loss and its gradients for one batch, without changing anything.
+/// Loss and gradients of one batch. Computing them does not change the weights.
 struct Gradients {
   Tensor loss, predictions;
-  std::vector<Variable> variables;  // all that are trainable, those of layers that this forward pass built among them
+  std::vector<Variable> variables;  // all trainable variables, including those of layers that this forward pass built
   std::vector<Tensor> values;       // one per variable
 };
 Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
                        const std::source_location& where);
 
-/// Takes back what a forward pass in training changes besides the weights, unless the step is kept: the position in
-/// the random numbers, variables that are not trainable (running statistics), and layers that it was the first to call.
-/// The first two also where a kept step's update turns out, later, to have failed on the device.
+/// Unless keep() is called, undoes everything except weights that a forward pass in training changes: the position of
+/// the random number generator, non-trainable variables (running statistics), and layers that this pass was the first
+/// to call. The first two are also undone if the update of a kept step later turns out to have failed on the device.
 class StepGuard {
  public:
   explicit StepGuard(Model::State& state);
@@ -51,8 +51,8 @@ class StepGuard {
  private:
   struct Before {
     RandomKey random = random_position();
-    std::thread::id thread = std::this_thread::get_id();  // whose random numbers these are
-    std::vector<std::pair<Variable, Tensor>> values;      // a tensor that was read keeps its value
+    std::thread::id thread = std::this_thread::get_id();  // the thread that the random position belongs to
+    std::vector<std::pair<Variable, Tensor>> values;      // tensors keep their values when the variables change
 
     void restore() const;
   };
@@ -64,8 +64,9 @@ class StepGuard {
   bool kept_ = false;
 };
 
-/// The optimizer's state, made before a step, and, where it has none yet, in memory that is otherwise as empty as it
-/// can be. Taken back at the end of the scope unless a step was applied.
+/// Creates the optimizer's state before a step. If the optimizer has no state yet, cached memory is released first, so
+/// that the state is allocated in otherwise empty memory. The state is removed at the end of the scope unless a step
+/// was applied.
 class PreparedState {
  public:
   explicit PreparedState(Model::State& state);
@@ -77,8 +78,8 @@ class PreparedState {
   optim::Optimizer& optimizer_;
 };
 
-/// After training ran out of memory at `batch`: the largest batch that should fit, from measuring two small ones; 0
-/// where not even those do.
+/// Called after training ran out of memory at `batch`. Measures two small batches and returns an estimate of the
+/// largest batch below `batch` that fits; 0 only if `batch` is 1.
 std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t batch);
 
 }  // namespace lockstep::nn

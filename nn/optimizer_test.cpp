@@ -1,4 +1,4 @@
-// Optimizers against torch.optim: where three elements are after the first and after the fifth step with fixed
+// Compares optimizers with torch.optim: the values of three elements after the first and the fifth step, with fixed
 // gradients.
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ using Values = std::vector<double>;
 const Values gradients[] = {
     {0.5, -1.25, 3.0}, {-0.75, 0.125, 2.0}, {1.5, 0.25, -4.0}, {0.0, -2.0, 0.5}, {0.25, 1.0, -1.0}};
 
-// Both sides round each of a few operations per step to f64, whose unit is 1.1e-16.
+// Both implementations round a few operations per step to f64, whose unit roundoff is 1.1e-16.
 void expect_steps(Optimizer optimizer, const Values& first, const Values& last) {
   const DeviceScope scope{Device("reference")};
   const Variable w(Tensor({1.0, -2.0, 0.5}), "w");
@@ -29,7 +29,7 @@ void expect_steps(Optimizer optimizer, const Values& first, const Values& last) 
   }
 }
 
-// Values from torch 2.15 in f64, written with 17 digits where they need them.
+// Values from torch 2.15 in f64, with up to 17 digits.
 TEST(TorchOptim, Sgd) {
   expect_steps(Sgd{.learning_rate = 0.1}, {0.95, -1.875, 0.19999999999999998},
                {0.8499999999999999, -1.8125, 0.45000000000000007});

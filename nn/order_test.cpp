@@ -1,4 +1,4 @@
-// In which order training sees its examples.
+// Tests of the order in which training visits the examples.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace lockstep::nn {
 namespace {
 
-// Takes note of the examples of each epoch as they pass through it.
+// Records the examples of each epoch as they pass through the model.
 class OrderTest : public testing::Test {
  protected:
   using Orders = std::vector<std::vector<float>>;
@@ -81,7 +81,7 @@ TEST_F(OrderTest, AnEpochCountsFromItsFirstStep) {
   restart();
   Fit failing = options(1);
   failing.on_step = [](const StepInfo&) { throw std::runtime_error("stop"); };
-  EXPECT_THROW(model->fit(data, failing), std::runtime_error);  // after a step
+  EXPECT_THROW(model->fit(data, failing), std::runtime_error);  // it is thrown after a step
   seen.clear();
   model->fit(data, options(1));
   EXPECT_EQ(epochs()[0], orders[1]);

@@ -33,7 +33,7 @@ std::string rate(double per_second) {
   return per_second >= 1e4 ? formatted("%.1fk img/s", per_second / 1e3) : formatted("%.0f img/s", per_second);
 }
 
-// Columns that UTF-8 text takes: continuation bytes take none.
+// Number of columns that UTF-8 text takes on a terminal: continuation bytes take none.
 std::size_t width_of(const std::string& text) {
   std::size_t width = 0;
   for (unsigned char c : text) width += (c & 0xc0u) != 0x80u;
@@ -59,7 +59,7 @@ bool Progress::due() const {
 
 double Progress::seconds() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
 
-// The first step prepares kernels and says nothing about the others.
+// Ignores the first step, because it prepares kernels.
 double Progress::seconds_per_step() const {
   if (done_ <= 1) return seconds();
   return std::chrono::duration<double>(Clock::now() - first_step_ended_).count() / static_cast<double>(done_ - 1);

@@ -1,4 +1,4 @@
-// What fit() shows while it runs.
+// The progress line that fit() shows.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@
 
 namespace lockstep::nn {
 
-/// Numbers to show after the bar, in order.
+/// A value to show after the bar.
 struct Shown {
   std::string name;
   double value = 0;
@@ -22,7 +22,7 @@ class Progress {
  public:
   Progress(Verbose verbose, Device device, std::int64_t epoch, std::int64_t epochs, std::int64_t steps);
 
-  /// True if it is time to redraw: at most twenty times a second, and never where nothing is drawn.
+  /// True if it is time to redraw: at most twenty times a second, and never if nothing is drawn.
   bool due() const;
   void step(std::int64_t examples) {
     ++done_;
@@ -30,7 +30,7 @@ class Progress {
     if (done_ == 1) first_step_ended_ = Clock::now();
   }
   void draw(const std::vector<Shown>& values);
-  /// The final line of the epoch.
+  /// Prints the final line of the epoch.
   void finish(const std::vector<Shown>& values);
   double seconds() const;
 

@@ -1,4 +1,4 @@
-// The safetensors format.
+// Reads and writes the safetensors format.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t most_header = 100'000'000;  // the format's own limit
+constexpr std::uint64_t most_header = 100'000'000;  // a limit of the format
 constexpr const char* metadata_key = "__metadata__";
 
 struct NamedDType {
@@ -45,7 +45,7 @@ struct Entry {
   std::uint64_t begin = 0, end = 0;
 };
 
-// Reads the description of one tensor. Nothing in it is believed before it is checked.
+// Reads the JSON entry of one tensor. Every field is checked before it is used.
 class EntryReader {
  public:
   EntryReader(const std::string& path, const std::string& name, const Json& json) : path_(path), json_(json) {
@@ -90,7 +90,7 @@ class EntryReader {
     }
     damaged("has the dtype " + found->dump() + ", which Lockstep does not have");
   }
-  // Returns the bytes that the shape takes.
+  // Returns the number of bytes that the shape needs.
   std::uint64_t read_shape() {
     const Json& shape = part("shape");
     if (shape.size() > max_rank)
@@ -110,7 +110,7 @@ class EntryReader {
   Entry entry_;
 };
 
-// The format asks that tensors cover the data without gaps and without sharing any of it.
+// The format requires that the tensors cover the data without gaps and without overlap.
 void check_coverage(const std::string& path, std::vector<const Entry*> entries, std::uint64_t data_size) {
   std::sort(entries.begin(), entries.end(),
             [](const Entry* a, const Entry* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
@@ -130,7 +130,7 @@ void check_coverage(const std::string& path, std::vector<const Entry*> entries, 
 }
 
 std::vector<char> read_all(const std::string& path) {
-  // A folder opens like a file, and only then tells lies about its size.
+  // A directory can be opened like a file, but then its size is wrong.
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     fail(ErrorId::file_not_found, path, "is a folder", "give the path of a file");
@@ -144,7 +144,7 @@ std::vector<char> read_all(const std::string& path) {
   return bytes;
 }
 
-// Watches a parser for a key that comes twice in one object: which of the two is meant nobody can say.
+// A parser callback that detects a duplicate key in an object, which would be ambiguous.
 class UniqueKeys {
  public:
   bool see(Json::parse_event_t event, const Json& parsed) {
@@ -189,7 +189,7 @@ Json parse_header(const std::string& path, const std::vector<char>& bytes, std::
   return json;
 }
 
-// Kernels take booleans to be 0 or 1.
+// Kernels require booleans to be 0 or 1.
 void check_booleans(const std::string& path, const Entry& entry, const char* data) {
   if (entry.spec.dtype != DType::boolean) return;
   const bool sound = std::all_of(data + entry.begin, data + entry.end, [](char c) { return c == 0 || c == 1; });
@@ -231,7 +231,7 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
   } catch (const Json::exception&) {
     fail(ErrorId::cannot_write, path, "a name is not UTF-8", "rename the variable or tensor");
   }
-  text.append((8 - text.size() % 8) % 8, ' ');  // so that the data is aligned
+  text.append((8 - text.size() % 8) % 8, ' ');  // aligns the data to 8 bytes
   const std::uint64_t length = text.size();
   AtomicFile file("safetensors", path);
   file.write(&length, sizeof length);
@@ -244,7 +244,7 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
 }
 
 void check_can_write(const std::string& path) {
-  AtomicFile probe("safetensors", path);  // its temporary file goes with it
+  AtomicFile probe("safetensors", path);  // the destructor removes its temporary file
 }
 
 TensorFile load_tensors(const std::string& path) {

@@ -1,4 +1,5 @@
-// Weights in files: bits come back, other programs' files are read, and no file, however damaged, does harm.
+// Tests of weights in files: values keep their bits, files of other programs can be read, and a damaged file does no
+// harm.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -23,7 +24,7 @@ std::string little_endian(std::uint64_t number) {
   return bytes;
 }
 
-// A file as the format describes it, from its header and its data.
+// A file in the format, made of its header and its data.
 std::string file_of(const std::string& header, const std::string& data = "") {
   return little_endian(header.size()) + header + data;
 }
@@ -72,7 +73,7 @@ TEST_F(ModelFile, SavingOverAFileReplacesItWhole) {
   EXPECT_NO_THROW(model.load_weights(path));
 }
 
-// Every way in which a file can be another model's.
+// Checks every way in which a file can belong to a different model.
 TEST_F(ModelFile, RefusesOtherModelsAndKeepsItsWeights) {
   const std::string before = model.weights_sha256();
   const auto refuse = [&](std::map<std::string, Tensor> tensors, const std::string& part) {
@@ -132,7 +133,7 @@ TEST_F(ModelFile, EveryTruncationIsRefused) {
   EXPECT_EQ(model.weights_sha256(), before);
 }
 
-// Bit after bit: the load either succeeds (a bit of a weight, or of the metadata), or is an IoError.
+// Flips each bit. The load either succeeds (if the bit belongs to a weight or to the metadata) or throws an IoError.
 TEST_F(ModelFile, FlippedBitsOfTheHeaderAreNoMoreThanIoErrors) {
   model.save_weights(path);
   const std::string whole = read_file(path);
@@ -171,7 +172,7 @@ TEST_F(SafetensorsTest, EveryDtypeAndShapeComesBack) {
 }
 
 TEST_F(SafetensorsTest, ReadsWhatOtherProgramsWrite) {
-  // As the format's own library writes it: no spaces, tensors by alignment, padding with spaces.
+  // As the format's own library writes it: no spaces, tensors ordered by alignment, padding with spaces.
   const std::string header = R"({"__metadata__":{"format":"pt"},"b":{"dtype":"F64","shape":[],"data_offsets":[0,8]},)"
                              R"("a":{"dtype":"I32","shape":[2,1],"data_offsets":[8,16]}}   )";
   const double number = 1.5;
@@ -309,7 +310,7 @@ TEST_F(SafetensorsTest, SavingWhereItCannotIsAnErrorAndLeavesNothing) {
   EXPECT_EQ(folder.file_count(), 0u);
 }
 
-// A limit on the size of files fails writes as a full disk does.
+// A limit on file size makes writes fail as a full disk does.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {
@@ -390,7 +391,7 @@ TEST_F(SafetensorsTest, ANewFileHasTheModeThatTheProcessGives) {
   EXPECT_EQ(mode_of(folder.file("new")), 0640u);
 }
 
-// The name of the temporary file can be guessed.
+// The name of the temporary file is predictable, so another program could have put a link there.
 TEST_F(SafetensorsTest, WhatLiesUnderTheTemporaryNameIsNotWrittenThrough) {
   const std::string path = folder.file("weights"), victim = folder.write("victim", "contents");
   for (int i = 0; i < 2000; ++i) {

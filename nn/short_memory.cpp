@@ -15,7 +15,8 @@
 namespace lockstep::nn {
 
 CompactMemory::CompactMemory(Device device) : device_(device) { device_.state().allocator().set_compact(true); }
-// What was taken as one piece goes back where it can, so that it is there for other sizes.
+// In compact mode the pool takes its memory as one large segment. Releasing it lets later requests of other sizes use
+// that memory.
 CompactMemory::~CompactMemory() {
   device_.state().allocator().set_compact(false);
   device_.state().allocator().release_cached();
@@ -53,8 +54,8 @@ std::int64_t evaluation_batch(std::int64_t batch_size) { return std::min<std::in
 
 namespace {
 
-// Each kind of batch that a pass has, as Retry would repeat it: with nothing else in memory. The first is like all but
-// the last ones, for which a smaller one is on its way.
+// Calls f for each kind of batch in a pass, with nothing else in memory, as Retry repeats a batch: the first (like all
+// others except the last two), the second to last (which has a smaller next batch uploaded beside it), and the last.
 template <class F>
 void at_each_kind_of_batch(data::Dataset::Pass& pass, Device device, F&& f) {
   const std::int64_t last = pass.batch_count() - 1;
@@ -65,7 +66,7 @@ void at_each_kind_of_batch(data::Dataset::Pass& pass, Device device, F&& f) {
   }
 }
 
-// Memory that stays free in a trial, for what no trial foresees.
+// Memory that a trial leaves free, as a margin for what trials do not cover.
 std::uint64_t reserve_for(Device device) {
   const MemoryStats stats = memory_stats(device);
   const std::uint64_t available = stats.limit ? *stats.limit : describe(device).memory_total;
@@ -78,8 +79,8 @@ void try_step(Model::State& state, const data::Batch& batch, Meters& meters, con
   meters.set(meters.with(g.loss, g.predictions, batch.labels));
 }
 
-// An epoch of fit() as far as memory is concerned, without changing anything. Returns the peak; throws
-// OutOfMemoryError where it does not fit.
+// Runs the memory-relevant parts of an epoch of fit() without changing any state. Returns the peak; throws
+// OutOfMemoryError if the epoch does not fit.
 std::uint64_t try_epoch(Model::State& state, const data::Dataset& train, const Fit& options, std::int64_t batch_size,
                         const std::source_location& where) {
   const Device device = *state.device;
@@ -113,8 +114,8 @@ std::int64_t rounded(std::int64_t batch) { return batch >= 16 ? batch - batch % 
 
 }  // namespace
 
-// Trying is what counts; the estimate is where to begin. Estimates alone would not do: whether a block fits depends on
-// how the memory is divided.
+// The estimate is only the starting point; trials decide. Estimates alone are not enough: whether a block fits depends
+// on fragmentation.
 std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
                             const std::source_location& where) {
   std::uint64_t peak = 0;

@@ -1,4 +1,4 @@
-// What fit() and evaluate() do where memory runs out.
+// Handling of out-of-memory errors in fit() and evaluate().
 #pragma once
 
 #include <optional>
@@ -9,7 +9,8 @@
 
 namespace lockstep::nn {
 
-/// While it lives, the device's memory is laid out by the order of requests alone: slower, and denser.
+/// While an object of this class exists, the device's memory is allocated in compact mode: denser but slower. Whether
+/// requests fit then depends only on their order.
 class CompactMemory {
  public:
   explicit CompactMemory(Device device);
@@ -21,14 +22,15 @@ class CompactMemory {
   Device device_;
 };
 
-/// Repeats a batch, once, where memory ran out in it: with everything let go that only that batch needed. What is tried
-/// then is the same each time, whatever lay in memory before. So a batch size that was found to fit does fit.
+/// Repeats a batch once if it runs out of memory, after everything that only that batch needed is released. The
+/// repeated batch always finds the same situation, whatever was in memory before. So a batch size that was found to fit
+/// does fit.
 class Retry {
  public:
   explicit Retry(Device device) : device_(device) {}
 
-  /// Calls act(); where it throws OutOfMemoryError, calls undo() and then act() again. undo() lets go of what act()
-  /// needs, and says whether nothing else failed.
+  /// Calls act(). If it throws OutOfMemoryError, calls undo() and then act() again. undo() releases what act()
+  /// allocated and returns false if something else failed too; then the error is rethrown.
   template <class Act, class Undo>
   void run(Act&& act, Undo&& undo) {
     try {
@@ -44,19 +46,19 @@ class Retry {
   void make_room();
 
   Device device_;
-  std::optional<CompactMemory> compact_;  // from the first shortage on
+  std::optional<CompactMemory> compact_;  // set at the first shortage
 };
 
-/// Loss and metrics over the data.
+/// Adds loss and metrics of the data to `meters`.
 class Meters;
 void evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
                       Retry& retry, const std::source_location& where);
 
-/// Evaluation's batches where training's are of this size.
+/// The batch size of evaluation, given that of training.
 std::int64_t evaluation_batch(std::int64_t batch_size);
 
-/// After training ran out of memory with this batch size: "batch 128 fits (measured peak …)", after trying all that an
-/// epoch holds without changing anything; "" where no batch does.
+/// Called after training ran out of memory with the batch size in `options`. Tries everything that an epoch holds in
+/// memory, without changing any state, and returns "batch 128 fits (measured peak …)", or "" if no batch fits.
 std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
                             const std::source_location& where);
 

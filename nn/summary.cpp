@@ -1,4 +1,4 @@
-// Model::summary: a table of layers.
+// Model::summary: prints a table of the layers.
 #include <algorithm>
 #include <cstdio>
 
@@ -12,7 +12,7 @@
 namespace lockstep::nn {
 namespace {
 
-// Bytes that the ops of a forward pass write; views write nothing.
+// Counts the bytes that the ops of a forward pass write; views write none.
 class ActivationCounter : public OpObserver {
  public:
   ActivationCounter() { op_observers().add(this); }
@@ -48,7 +48,7 @@ std::string grouped(std::int64_t n) {
   return digits;
 }
 
-// Displays the batch, which is 1 while counting, by name.
+// Shows the batch dimension, which is 1 during counting, as "batch".
 std::string batch_shape(const Shape& shape) {
   std::string text = "(batch";
   for (int d = 1; d < shape.rank(); ++d) text += ", " + std::to_string(shape[d]);
@@ -107,7 +107,8 @@ std::string Model::summary(std::int64_t batch, Where where) const {
   const std::vector<Variable> all = variables(), trainable = trainable_variables();
   const std::uint64_t weights = byte_count(all), gradients = byte_count(trainable);
   const int slots = s.compile ? s.compile->optimizer.slots_per_variable() : 2;
-  // Each activation is kept until its gradient is made, and the largest pair overlaps.
+  // Each activation is kept until its gradient is computed, and at the peak a few gradients exist as well: an estimate
+  // of 5/4.
   const std::uint64_t states = gradients * (1 + static_cast<std::uint64_t>(slots));
   const std::int64_t kept = checked_mul(checked_mul(static_cast<std::int64_t>(activations), batch), 5) / 4;
   const std::uint64_t peak = weights + states + static_cast<std::uint64_t>(kept);

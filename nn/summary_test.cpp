@@ -1,4 +1,4 @@
-// What a model prints: its summary, and the progress of training.
+// Tests of printed text: the summary of a model, and the progress of training.
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -41,7 +41,7 @@ TEST_F(PrintTest, SummaryCountsParametersAndShapes) {
   expect_row(text, "conv2d (batch, 26, 26, 8) 224 21,632");
   expect_row(text, "relu (batch, 26, 26, 8) 0 21,632");
   expect_row(text, "flatten (batch, 1352) 0 0");
-  expect_row(text, "dense (batch, 10) 13,530 80");  // the product, and the sum with the bias
+  expect_row(text, "dense (batch, 10) 13,530 80");  // the product, and the sum of product and bias
   EXPECT_NE(text.find("model on reference:0, input (batch, 28, 28, 3) f32"), std::string::npos) << text;
   EXPECT_NE(text.find("parameters  13,754 (53.73 KiB), trainable 13,754"), std::string::npos) << text;
   EXPECT_NE(text.find("at batch 64"), std::string::npos) << text;
@@ -93,7 +93,7 @@ TEST_F(PrintTest, SummarysEstimateIsWithinAFactorOfTwo) {
 TEST_F(PrintTest, SummaryAddsUpWhatTrainingTakes) {
   Model model(Sequential(Dense{.units = 10}));
   model.build({4});
-  // 50 weights in 200 bytes; an example's product and sum in 80, of which a quarter more is needed.
+  // 50 weights take 200 bytes. Product and sum of one example take 80 bytes, plus a quarter.
   EXPECT_NE(model.summary().find("training    about 3.91 KiB at batch 32:"), std::string::npos)
       << "200 for weights, gradients and each of two slots, 3200 for activations: " << model.summary();
   model.compile({.optimizer = optim::Sgd{}, .loss = losses::MeanSquaredError{}});
@@ -121,7 +121,7 @@ TEST_F(PrintTest, SummaryOfALayerThatIsNoSequence) {
   expect_row(million.summary(), "model (dense) (batch, 1000) 1,000,000 4,000");
 }
 
-// The line that stands after an epoch, or while it runs.
+// The progress line during and after an epoch.
 class ProgressLine : public PrintTest {
  protected:
   static std::string printed(const std::function<void()>& act) {
@@ -169,7 +169,7 @@ TEST_F(ProgressLine, AShorterLineCoversALongerOne) {
       << text;
 }
 
-// A terminal, as a program sees one.
+// A pseudo-terminal.
 class Terminal {
  public:
   Terminal() : master_(posix_openpt(O_RDWR | O_NOCTTY)) {
@@ -229,7 +229,7 @@ TEST_F(ProgressLine, OnATerminalABarIsRedrawnInPlace) {
   EXPECT_EQ(shown(Verbose::silent), "");
 }
 
-// Standard error is no terminal in tests.
+// Tests of the progress lines if standard error is not a terminal.
 class ProgressTest : public PrintTest {
  protected:
   std::string printed(Verbose verbose) {

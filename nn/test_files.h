@@ -1,4 +1,4 @@
-// What tests of this folder share: files in a folder of their own, and what an error must say.
+// Helpers for the tests of this folder: temporary files, and checks of errors.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 
 namespace lockstep {
 
-/// A folder that goes with the test.
+/// A temporary folder that is removed with this object.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -47,7 +47,7 @@ inline std::string read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Expects an IoError with this id that names the file and says `part`.
+/// Expects an IoError with this id whose message contains the path and `part`.
 inline void expect_io_error(ErrorId id, const std::string& path, const std::string& part,
                             const std::function<void()>& act) {
   try {

@@ -1,4 +1,4 @@
-# Tests of this folder.
+# The tests of this folder.
 if(NOT LOCKSTEP_TESTS)
   return()
 endif()

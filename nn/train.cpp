@@ -1,4 +1,4 @@
-// One training step, and what it costs.
+// One training step, and its memory needs.
 #include <algorithm>
 
 #include "autodiff/variable_impl.h"
@@ -19,7 +19,7 @@ Tensor batch_of_zeros(const Spec& example, std::int64_t count) {
   return zeros(shape, example.dtype);
 }
 
-// Bytes that forward and backward need beyond what is held already.
+// Returns the bytes that forward and backward need in addition to the memory in use.
 std::uint64_t measure_step(Model::State& state, const Spec& label, std::int64_t count) {
   const Device device = *state.device;
   reset_peak_memory(device);
@@ -72,7 +72,7 @@ void StepGuard::note(Layer& layer) {
 
 void StepGuard::Before::restore() const {
   for (const auto& [variable, value] : values) {
-    // Nothing wrote into memory that the tensor holds too: a change gave the variable other memory.
+    // Memory that the tensor shares was not overwritten: an update gives the variable new memory.
     if (&variable.impl().value() != value.impl()) variable.impl().replace(TensorRef::share(value.impl()));
   }
   if (thread == std::this_thread::get_id()) set_random_position(random);
@@ -92,13 +92,13 @@ std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t
   NoGradient pause;
   const Device device = *state.device;
   DeviceScope scope(device);
-  const CompactMemory compact(device);  // what is done with counts no longer
+  const CompactMemory compact(device);  // so that memory that is no longer needed does not count
   double at_small = 0, at_larger = 0;
   try {
     at_small = static_cast<double>(measure_step(state, label, small));
     at_larger = static_cast<double>(measure_step(state, label, larger));
   } catch (const OutOfMemoryError&) {
-    return at_small > 0 ? small : 1;  // too small for a line through two points
+    return at_small > 0 ? small : 1;  // too few measurements for a line through two points
   }
   const double per_example = std::max(1.0, (at_larger - at_small) / static_cast<double>(larger - small));
   const double fixed_cost = std::max(0.0, at_small - per_example * static_cast<double>(small));

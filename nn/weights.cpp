@@ -1,4 +1,4 @@
-// Variables to and from files, and their hash.
+// Saves variables to files, loads them, and computes their hash.
 #include <algorithm>
 
 #include "autodiff/variable_impl.h"
@@ -50,7 +50,7 @@ void load_weights(const std::string& path, std::span<const Variable> variables) 
     fail("it holds " + std::to_string(file.tensors.size()) + " tensors, the model has " +
          std::to_string(sorted.size()));
   }
-  // All lie on their devices before the first variable changes; from then on nothing can fail.
+  // All values are on their devices before the first variable changes; after that nothing can fail.
   std::vector<Tensor> values;
   for (const Variable& v : sorted) values.push_back(file.tensors.at(v.name()).to(v.device()));
   for (const Variable& v : sorted) synchronize(v.device());

@@ -1,4 +1,4 @@
-// The hash of weights: its bytes are those that docs/lockstep_mode.md lists.
+// Tests that the hash of weights covers exactly the bytes that docs/lockstep_mode.md lists.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -21,7 +21,7 @@ std::string hash_of(std::initializer_list<Variable> variables) {
   return weights_sha256(std::span(variables.begin(), variables.size()));
 }
 
-// Hashes that Python's hashlib gives for the bytes written out by hand.
+// The expected hashes are from Python's hashlib, for bytes written out by hand.
 TEST(WeightsHash, CoversNameDtypeShapeAndBytes) {
   const DeviceScope scope{Device("reference")};
   const Variable kernel(Tensor(std::vector{1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f}, {2, 3}), "dense/kernel");
@@ -40,7 +40,7 @@ TEST(WeightsHash, ValuesCountInLogicalOrder) {
   EXPECT_EQ(hash_of({dense}), hash_of({strided}));
 }
 
-// Processors give NaN any sign and payload; the hash knows one NaN per dtype, and nothing else that is alike.
+// Processors produce NaNs with any sign and payload. The hash treats all NaNs of a dtype as equal, and no other values.
 TEST(WeightsHash, NansAreAlike) {
   const auto f32 = [](std::uint32_t bits) { return hash_of({from_bits(DType::f32, std::array{bits, 0x3f800000u})}); };
   EXPECT_EQ(f32(0xffc00000u), f32(0x7fc00000u));

@@ -18,7 +18,7 @@ Shapes shapes_of(nn::Model model) {
 }
 
 const Shapes of_mlp = {{784, 512}, {512}, {512, 256}, {256}, {256, 10}, {10}};
-// Two convolutions of 3×3 leave 24×24, the pool 12×12.
+// Two 3×3 convolutions leave 24×24, and pooling leaves 12×12.
 const Shapes of_cnn = {{32, 3, 3, 1}, {32}, {64, 3, 3, 32}, {64}, {12 * 12 * 64, 128}, {128}, {128, 10}, {10}};
 
 TEST(Zoo, ModelsHaveTheirLayers) {

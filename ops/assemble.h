@@ -1,4 +1,4 @@
-// Outputs that are put together from copies.
+// Outputs that are assembled from copies of the inputs.
 #pragma once
 
 #include "lockstep/op_def.h"
@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-/// Carries out OpDef::assemble: one fill, if asked for, and one strided copy per piece, submitted as one unit.
+/// Runs OpDef::assemble: one optional fill, then one strided copy per piece. The copies are submitted as one unit.
 TensorRef assemble(const OpCall& call, DeviceState& device, const Spec& spec);
 
 }  // namespace lockstep

@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-/// Shapes as attributes; symbolic extents keep their handles.
+/// Converts between shapes and list attributes. Symbolic extents keep their handles.
 inline Shape shape_of(const IntList& raw) {
   Shape shape;
   for (std::int64_t d : raw.view()) shape.append(Dim::from_raw(d));
@@ -23,7 +23,7 @@ struct CastAttrs {
 
 struct ReduceAttrs {
   IntList axes;           // counted from the front, ascending
-  std::int64_t keep = 0;  // 1: reduced axes stay, with extent 1
+  std::int64_t keep = 0;  // 1: keep reduced axes, with extent 1
 };
 
 struct ArgmaxAttrs {
@@ -37,7 +37,7 @@ struct Conv2dAttrs {
   std::int64_t groups = 1;
 };
 
-// Gradients of a convolution carry the shape that cannot be told from their inputs.
+// The gradients of a convolution carry the result's shape, because their inputs do not determine it.
 struct Conv2dBackwardAttrs {
   IntList strides{1, 1};
   IntList padding{0, 0, 0, 0};
@@ -94,7 +94,7 @@ struct OneHotAttrs {
   std::int64_t dtype = 0;  // numbered as DType
 };
 
-// 1 where the position along `axis` equals the label.
+// The result is 1 where the position along `axis` equals the label, else 0.
 struct MatchesPositionAttrs {
   std::int64_t axis = 0;
   std::int64_t dtype = 0;
@@ -105,8 +105,8 @@ struct PickLabelAttrs {
   std::int64_t classes = 0;
 };
 
-// One step of a bitonic sorting network: element i meets element i xor `distance`; runs of `run` elements alternate in
-// direction. Both are powers of two.
+// One step of a bitonic sorting network: element i is compared with element i xor `distance`, and runs of `run`
+// elements are sorted in alternating directions. Both are powers of two.
 struct BitonicAttrs {
   std::int64_t distance = 1;
   std::int64_t run = 2;

@@ -1,4 +1,4 @@
-// The ops of ops.def: the only list of built-in ops.
+// The built-in ops. ops.def is their only list.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,17 @@ struct BuiltInOp {
 
 std::vector<BuiltInOp>& built_in_ops();
 
-// One maker per line of ops.def, defined beside the op's public function.
+// One function per line of ops.def. It makes the op's definition and is defined beside the op's public function.
 namespace defs {
 #define LOCKSTEP_OP(id, name) OpDef name();
 #include "ops/ops.def"
 #undef LOCKSTEP_OP
 }  // namespace defs
 
-/// The registered definition of a built-in op; `name` must be one.
+/// The registered definition of the built-in op `name`, which must exist.
 const OpDef& built_in(const char* name);
 
-// The public function of an op whose inputs are all it takes.
+// Defines the public function of an op that takes inputs and nothing else.
 #define LOCKSTEP_UNARY_FUNCTION(name)         \
   Tensor name(Operand x) {                    \
     static const OpDef& op = built_in(#name); \

@@ -16,7 +16,7 @@ std::string describe(const Operand& operand) {
     return "number " +
            (s.above_int64 ? std::to_string(static_cast<std::uint64_t>(s.integer)) : std::to_string(s.integer));
   }
-  if (std::isnan(s.floating)) return "number nan";  // whatever its sign
+  if (std::isnan(s.floating)) return "number nan";  // for either sign
   char text[40];
   std::snprintf(text, sizeof text, "number %g", s.floating);
   return text;

@@ -1,4 +1,4 @@
-// Errors about a call: every operand described, the caller's line, the fix.
+// Errors about a call. They describe every operand, name the caller's line and suggest a fix.
 #pragma once
 
 #include <algorithm>
@@ -11,17 +11,18 @@ namespace lockstep {
 
 [[noreturn]] void raise_call_error(const OpCall& call, ErrorId id, std::string headline, std::string fix);
 
-/// Name of input i in messages: the schema's, numbered where variadic.
+/// The name of input i in messages: the schema's name, with a number if the input is variadic.
 std::string input_name(const OpDef& op, std::size_t i);
 
-/// The schema's entry for operand i; variadic inputs share the last.
+/// The schema's entry for operand i. All variadic inputs share the last entry.
 inline const InputDef& input_def(const OpDef& op, std::size_t i) {
   return op.inputs[std::min(i, op.inputs.size() - 1)];
 }
 
 std::string describe(const Operand& operand);
 
-/// Numbers that a caller gives per dimension, as an attribute. Throws `id`, for `what`, for more than eight.
+/// Makes a list attribute from numbers that the caller gives per dimension. Throws `id`, about `what`, for more than
+/// eight.
 IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands, std::span<const std::int64_t> numbers,
                        std::string_view what, ErrorId id = ErrorId::axis_out_of_range);
 

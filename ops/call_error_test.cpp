@@ -1,4 +1,4 @@
-// What op calls that cannot be say, whole: operands, place and fix.
+// The full texts of errors from invalid op calls: operands, place and fix.
 #include "ops/call_error.h"
 
 #include <gtest/gtest.h>

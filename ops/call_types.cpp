@@ -9,11 +9,11 @@
 namespace lockstep {
 namespace {
 
-// What numbers may be, from the least general on.
+// The dtypes that numbers may have, in the order in which they are tried.
 constexpr DType generality[] = {DType::boolean, DType::i32,  DType::i64, DType::f32, DType::f64,
                                 DType::f16,     DType::bf16, DType::i8,  DType::u8};
 
-// The dtype of numbers alone.
+// The dtype of a group that has only numbers.
 DType widened_to(DType least, TypeSet accepted) {
   const auto* at = std::find(std::begin(generality), std::end(generality), least);
   const auto* found = std::find_if(at, std::end(generality), [&](DType t) { return accepted.has(t); });
@@ -25,7 +25,7 @@ DType more_general(DType a, DType b) {
   return place(a) < place(b) ? b : a;
 }
 
-// What the operands of one group say of its dtype.
+// What the operands of one group imply for its dtype.
 struct Group {
   char name = 'T';
   TypeSet accepted = types::any;
@@ -63,7 +63,7 @@ class Groups {
     return groups_.back();
   }
 
-  // The first tensor decides.
+  // The first tensor decides the group's dtype.
   static void add(Group& group, const InputDef& def, const Operand& operand) {
     group.accepted.bits &= def.types.bits;
     if (operand.is_tensor()) {
@@ -102,7 +102,7 @@ std::string cast_hint(const OpCall& call, std::size_t i, DType to) {
       cast_hint(call, i, better));
 }
 
-// Whether operand i may have this dtype, and whether a number may be given for it.
+// Throws unless operand i may have this dtype, and may be a number if it is one.
 void check_operand(const OpCall& call, std::size_t i, const Group* group, DType wanted) {
   const Operand& operand = call.inputs[i];
   const InputDef& def = input_def(call.op, i);
@@ -126,7 +126,7 @@ void check_operand(const OpCall& call, std::size_t i, const Group* group, DType 
                    cast_hint(call, i, group->of_tensors));
 }
 
-// A dtype that holds the number: of the tensors beside it, or of the number itself.
+// Suggests a dtype that holds the number: a cast of the tensors beside it, or another dtype for the number.
 std::string wider_hint(const OpCall& call, const Scalar& number, const std::string& text, DType dtype) {
   if (call.inputs.empty()) return "use a dtype that holds it";
   const DType wider = number.above_int64 || dtype == DType::i64 ? DType::f64 : DType::i64;
@@ -168,7 +168,7 @@ void check_number(const OpCall& call, const Scalar& number, DType dtype) {
                    wider_hint(call, number, text, dtype));
 }
 
-// Tensors of one floating dtype that the op takes, and numbers among them: nearly every call.
+// The common case: tensors of one floating dtype that the op takes, possibly with numbers among them.
 bool CallTypes::decide_at_once(const OpCall& call) {
   const auto first =
       std::find_if(call.inputs.begin(), call.inputs.end(), [](const Operand& o) { return o.is_tensor(); });
@@ -208,7 +208,7 @@ CallTypes::CallTypes(const OpCall& call) {
   result_ = group_;
 }
 
-// A kernel on the host gets pointers to all of its inputs.
+// A host kernel gets pointers to all of its inputs, so its numbers must become tensors.
 bool numbers_become_tensors(const OpCall& call) {
   const bool programs_take_them = call.op.pointwise() && call.op.kernels.empty() && !call.op.dtype_of_number;
   return !programs_take_them &&

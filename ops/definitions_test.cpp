@@ -1,6 +1,6 @@
-// What each op declares, and the cases that it adds to the conformance suite, against ops/definitions.golden.txt. A
-// line that differs there is a promise to drivers and users that changed. With UPDATE_DEFINITIONS=1 in the environment
-// the file is written anew: look at its difference, and at the cases that this test prints.
+// Compares what each op declares, and the cases that it adds to the conformance suite, with ops/definitions.golden.txt.
+// A line that differs is a changed promise to drivers and users. With UPDATE_DEFINITIONS=1 in the environment the test
+// rewrites the file: review its diff, and the cases that this test prints.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

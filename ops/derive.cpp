@@ -20,7 +20,7 @@ Tangent add(const Tangent& a, const Tangent& b) {
 Tangent negate(const Tangent& a) { return a ? Tangent(-*a) : a; }
 Tangent times(const Tangent& a, Expr factor) { return a ? Tangent(*a * factor) : a; }
 
-// One step of the chain rule: the tangent of `value` from those of its arguments.
+// One step of the chain rule: the tangent of `value` from the tangents of its arguments.
 Tangent step(const lks_instr& instr, Expr value, std::span<const Expr> x, std::span<const Tangent> t,
              std::span<const ScalarFunction* const> functions) {
   switch (instr.opcode) {
@@ -35,7 +35,7 @@ Tangent step(const lks_instr& instr, Expr value, std::span<const Expr> x, std::s
     case LKS_INSTR_NEG: return negate(t[0]);
     case LKS_INSTR_ABS: {
       if (!t[0]) return {};
-      // No number 1 or -1 to be multiplied: compilers make of that the sign of x, zeros and NaN in their own way.
+      // Does not multiply by 1 or -1: compilers replace that by the sign of x, each with its own zeros and NaN.
       const Expr zero = x[0].constant(0);
       const Expr zero_or_nan = select(x[0] == zero, zero, x[0]);
       return select(x[0] > zero, *t[0], select(x[0] < zero, -*t[0], zero_or_nan));
@@ -70,12 +70,12 @@ std::optional<Expr> derivative(Expr result, Expr source, Expr upstream) {
   ProgramBuilder& builder = result.builder();
   const std::uint32_t end = result.value() + 1;
   std::vector<Tangent> tangents(end);
-  // Where dtypes change on the way, upstream has that of the other end.
+  // If dtypes change between source and result, upstream has the result's dtype and is multiplied in last.
   const bool first = upstream.dtype() == source.dtype();
   tangents[source.value()] = first ? upstream : source.constant(1);
   for (std::uint32_t i = 0; i < end; ++i) {
     if (tangents[i]) continue;
-    // By value: recording below moves the list.
+    // Copied, because recording below may reallocate the list.
     const lks_instr instr = builder.instrs()[i];
     const std::vector<const ScalarFunction*> functions(builder.functions().begin(), builder.functions().end());
     std::vector<Expr> args;
@@ -154,8 +154,9 @@ OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t>
     const std::size_t upstream_begin = used.size();
     const std::size_t scalar_begin = upstream_begin + original->outputs.size();
     const lks_dtype dtype = given[upstream_begin].dtype();
-    // Inputs that the gradient does not read still have a place in the original body; what hangs on them is dropped. No
-    // two may be the same number: of a gradient's gradient, the body has places of its own.
+    // Inputs that the gradient does not read still need a value in the original body: a placeholder scalar. It is
+    // dropped with everything that depends on it. Placeholders need distinct numbers, because the body of a second
+    // derivative has placeholders of its own.
     const auto place = [&builder](lks_dtype t) {
       return builder.scalar(0xffffu + static_cast<std::uint32_t>(builder.instrs().size()), t);
     };

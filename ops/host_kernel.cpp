@@ -6,7 +6,7 @@
 namespace lockstep {
 namespace {
 
-// A block mapped into host memory for the length of the call.
+// A block that is mapped into host memory for the duration of the call.
 class Mapping {
  public:
   Mapping(DeviceState& device, const TensorImpl& tensor, const OpCall& call) : device_(device), block_(*tensor.block) {
@@ -51,7 +51,7 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Sp
     mappings.push_back(std::make_unique<Mapping>(device, *inputs.back(), call));
     input_pointers.push_back(mappings.back()->pointer());
   }
-  // The host does not come in the queue's order: commands in flight may still use the memory that outputs get.
+  // The host is not ordered with the queue: commands in flight may still use the memory that the outputs get.
   device.wait_idle();
   for (std::size_t o = 0; o < specs.size(); ++o) {
     outputs[o] =

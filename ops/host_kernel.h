@@ -1,4 +1,4 @@
-// Kernels that user code gives for devices whose memory the host can see.
+// Kernels that users provide as host code, for devices whose memory the host can access.
 #pragma once
 
 #include "lockstep/op_def.h"
@@ -10,7 +10,7 @@ namespace lockstep {
 /// Whether OpDef::kernels has an entry that can run on the device.
 bool has_host_kernel(const OpCall& call, DeviceState& device);
 
-/// Runs it on dense elements.
+/// Runs that kernel. Inputs that are not dense are copied first.
 void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
                      std::span<TensorRef> outputs);
 

@@ -12,7 +12,7 @@ namespace {
 
 const Shape scalar_shape;
 
-// Extents that may be equal, or of which one is 1. The result's extent in `out`.
+// Broadcasts two extents: they may be equal, or one is 1. Writes the result's extent to `out`.
 bool broadcast_dims(Dim a, Dim b, Dim& out) {
   if (a == b || b == Dim(1)) {
     out = a;
@@ -64,7 +64,7 @@ IntList::IntList(std::span<const std::int64_t> list) : count(static_cast<std::in
 
 namespace {
 
-// What a call made by hand may lack, or have wrong. Nothing else looks at it.
+// Checks what a call that bypasses the public functions may lack or have wrong. Nothing else checks it.
 void check_attributes(const OpCall& call) {
   const OpDef& op = call.op;
   const char* fix = "see the op's documentation for its attributes and numbers";
@@ -125,7 +125,7 @@ void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Spec>
   try {
     call.op.infer(context);
   } catch (const ShapeError& e) {
-    // Arithmetic on extents knows nothing of the op that it is done for.
+    // Arithmetic on extents does not know the op, so the error is raised again for the call.
     if (e.op() != "shape") throw;
     raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
   }

@@ -1,11 +1,14 @@
-// The single way through which every op call passes:
+// Every op call passes through this file:
 //
-//   inputs ─ dtypes ─ casts and numbers ─ infer ─┬─ descriptions: outputs are descriptions too
-//                            ├─ view: outputs share the input's memory
-//                            ├─ kernel: plan, then submit
-//                            ├─ widen: f16 and bf16 by way of f32
-//                            └─ decompose: the same again, with smaller ops
-//   and whoever observes the thread (tapes) is told.
+//   inputs ─ dtypes ─ casts and numbers ─ infer ─┬─ abstract: the outputs are abstract tensors, too
+//                                                ├─ view: outputs share the input's memory
+//                                                ├─ host: a function or a kernel on the host
+//                                                ├─ assemble: an output assembled from copies
+//                                                ├─ kernel: plan, then submit
+//                                                ├─ widen: f16 and bf16 by way of f32
+//                                                └─ decompose: the same again, with smaller ops
+//
+// Afterwards the observers of the thread (tapes) are notified.
 #include <algorithm>
 
 #include "ops/assemble.h"
@@ -23,7 +26,8 @@ namespace {
 
 constexpr std::size_t most_outputs = 8;
 
-// Where a call runs: nullptr if any input is only a description.
+// Where a call runs. `abstract`: nowhere, because an input is an abstract tensor, or because there is none and the
+// thread only infers.
 struct Placement {
   DeviceState* device = nullptr;
   bool abstract = false;
@@ -51,8 +55,8 @@ Placement place(const OpCall& call) {
   return placement;
 }
 
-// Without elements no stride counts, and positions may lie anywhere: the layout is that of a new tensor, so that driver
-// and kernel cache agree that it is dense.
+// An empty view gets the layout of a new tensor. Its strides and offset are never used, but the driver and the kernel
+// cache must agree that it is dense.
 ViewLayout empty_view(const ViewLayout& input, const Shape& shape) {
   ViewLayout view{shape, {}, input.offset};
   fill_dense_strides(shape, view.strides);
@@ -93,13 +97,13 @@ void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const
   }
 }
 
-// False where the op says that this call cannot be composed.
+// Returns false if the op refuses to decompose this call.
 bool invoke_decomposed(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
                        std::span<TensorRef> outputs) {
-  DeviceScope scope(device.device());  // for parts without inputs
+  DeviceScope scope(device.device());  // the device of parts without inputs
   DecomposeContext context(call, specs);
   if (call.op.gradient) {
-    PauseObservers pause;  // the op is recorded as one
+    PauseObservers pause;  // tapes record the op, not its parts
     call.op.decompose(context);
   } else {
     call.op.decompose(context);
@@ -125,14 +129,14 @@ void fail_unsupported(const OpCall& call, DeviceState& device, const KernelLooku
                    "use another dtype or device; `lockstep devices` shows what each device has");
 }
 
-// A composite without a gradient rule of its own differentiates through its parts.
+// A composite without a gradient rule of its own is differentiated through its parts.
 bool must_decompose(const OpCall& call) {
   if (call.op.gradient || !call.op.decompose || !op_observers().active()) return false;
   const auto observers = op_observers().watching();
   return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
 }
 
-// Kernels multiply extents of their operands, also of those that have no elements.
+// Kernels multiply the extents of their operands, even if an operand has no elements.
 void check_operand_size(const OpCall& call, const TensorImpl& operand) {
   if (is_countable(operand.dtype, operand.shape)) return;
   raise_call_error(call, ErrorId::invalid_shape,
@@ -140,8 +144,8 @@ void check_operand_size(const OpCall& call, const TensorImpl& operand) {
                    "check the shape of the empty operand");
 }
 
-// What check_size accepts, in one pass and without a call: by is_countable() and bytes() an eager add takes 1.5 % more
-// instructions.
+// The same condition as check_size, in one inlined pass: with is_countable() and bytes() an eager add executes 1.5 %
+// more instructions.
 bool fits(const DeviceState& device, const Spec& spec) {
   auto bytes = static_cast<std::int64_t>(size_of(spec.dtype));
   for (Dim d : spec.shape.dims()) {
@@ -158,7 +162,7 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
                      "use another mode or device; `lockstep devices` shows the modes of each");
   }
   if (all_empty(specs)) return make_empty_outputs(call, device, specs, outputs);
-  // Before any part of the runtime or the driver counts with such extents.
+  // Checked before the runtime or the driver computes with these extents.
   for (const Spec& spec : specs) {
     if (fits(device, spec)) continue;
     check_results(call, specs);
@@ -167,7 +171,8 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
   for (const Operand& operand : call.inputs) {
     if (!operand.is_tensor()) continue;
     check_contents(*operand.impl());
-    if (!call.op.pointwise()) check_operand_size(call, *operand.impl());  // whose empty operands give empty results
+    // A pointwise op with an empty operand has returned above.
+    if (!call.op.pointwise()) check_operand_size(call, *operand.impl());
   }
   if (has_host_kernel(call, device)) {
     if (widens_host_kernel(call)) return invoke_widened(call, specs, outputs);
@@ -214,12 +219,12 @@ void carry_out(const OpCall& call, const CallTypes& types, std::span<const Spec>
   execute(call, types, *placement.device, specs, outputs);
 }
 
-// Operands are what the call's dtypes say; numbers stay where programs take them.
+// Operands have the dtypes that the call decided on. Numbers remain where programs take them.
 void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef> outputs) {
   InlineVector<Spec, 2> inferred;
   for (std::size_t o = 0; o < call.op.outputs.size(); ++o) inferred.push_back({});
   const std::span<Spec> specs = inferred;
-  infer_unchecked_specs(call, types, specs);  // carry_out checks, each way of doing it in its own place
+  infer_unchecked_specs(call, types, specs);  // carry_out checks sizes, on each of its paths in its own way
   carry_out(call, types, specs, outputs);
   if (op_observers().active()) {
     for (OpObserver* observer : op_observers().watching()) observer->record(call, outputs);

@@ -6,13 +6,13 @@
 
 namespace lockstep {
 
-/// Carries out a call and tells observers; `outputs` has the op's number of outputs.
+/// Runs a call and notifies observers. `outputs` has one entry per output of the op.
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs);
 
-/// Lets the runtime copy views, through the op `copy`; called when the registry is filled.
+/// Lets the runtime copy views through the op `copy`. Called when the registry is filled.
 void install_dense_copy();
 
-/// full(), for numbers that a double cannot hold.
+/// full(), also for numbers that a double cannot hold.
 Tensor filled(const Shape& shape, const Scalar& value, DType dtype, const std::source_location& where);
 
 /// A number as a tensor of rank 0 on the default device.

@@ -15,7 +15,7 @@ namespace {
 
 bool is_short_float(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
 
-// Fills in what a kernel description says of the op itself. Lives through one prepare or query.
+// Fills in the parts of a kernel description that describe the op itself. Used for one prepare or query.
 class OpDescription {
  public:
   OpDescription(const OpCall& call, const CallTypes& types) : call_(call), types_(types) {}
@@ -60,7 +60,7 @@ class OpDescription {
     desc.program_count = 1;
     desc.programs = &attached_;
     desc.operand_count = 0;
-    desc.attrs = nullptr;  // whatever they change is in the program
+    desc.attrs = nullptr;  // their effect is in the program
     desc.attrs_size = 0;
   }
 
@@ -76,7 +76,7 @@ class OpDescription {
 struct DescribeContext {
   const OpCall& call;
   const CallTypes& types;
-  // The description points into it; kept until the thread's next miss.
+  // The description points into this object, which is kept until the thread's next cache miss.
   static OpDescription& keep(const DescribeContext& context) {
     static thread_local ThreadOwned<std::optional<OpDescription>> current;
     return current.get().emplace(context.call, context.types);
@@ -145,7 +145,8 @@ Program record_program(const OpCall& call, const CallTypes& types, std::span<con
 
 namespace {
 
-// Toward zero, the nearest that the integer type has, and 0 for NaN, as casts do. Bits above the type's are anything.
+// Truncates toward zero, saturates to the type's range and gives 0 for NaN, as casts do. Bits above the type's width
+// are unspecified.
 std::uint64_t saturated(double value, lks_dtype dtype) {
   if (std::isnan(value)) return 0;
   const auto width = static_cast<int>(LKS_DTYPE_BITS(dtype));
@@ -158,7 +159,7 @@ std::uint64_t saturated(double value, lks_dtype dtype) {
   return value <= -end ? ~most : static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
 }
 
-// The number in a floating type: from the integer directly, as a detour over double could round twice.
+// The number in a floating type. Integers convert directly, because a conversion by way of double could round twice.
 template <class T>
 T number_in(const Scalar& scalar) {
   if (scalar.kind == Scalar::Kind::floating) return static_cast<T>(scalar.floating);
@@ -176,7 +177,7 @@ std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype) {
     case LKS_BF16: return bfloat16_of(number_in<long double>(scalar)).bits;
     case LKS_BOOL: return scalar.kind == Scalar::Kind::floating ? scalar.floating != 0 : scalar.integer != 0;
     default: {
-      // Integers that do not fit were refused where the call was checked.
+      // Integers that do not fit were refused when the call was checked.
       const bool floating = scalar.kind == Scalar::Kind::floating;
       const auto integer = floating ? saturated(scalar.floating, dtype) : static_cast<std::uint64_t>(scalar.integer);
       const std::uint32_t bits = LKS_DTYPE_BITS(dtype);
@@ -264,14 +265,14 @@ bool PlannedCall::plan() {
   return true;
 }
 
-// Whether it lies as a new tensor does, so that a copy would lie no better.
+// Whether the tensor has the layout and alignment of a new tensor, so that a copy would not help.
 bool PlannedCall::lies_like_new(const TensorImpl& tensor) const {
   const auto bytes = static_cast<std::uint64_t>(tensor.offset) * size_of(tensor.dtype);
   return tensor.dense && bytes % device_.info().min_alignment == 0;
 }
 
-// The copy is dense and begins where a block does. False where no copy helps: the driver refuses even that, or what it
-// refuses is the kernel that copies.
+// Replaces an input by a dense copy at the start of a block. Returns false if no copy helps: the driver refuses even
+// that layout, or the refused kernel is the one that copies.
 bool PlannedCall::copy_input(std::int32_t operand) {
   if (operand < 0 || operand >= static_cast<std::int32_t>(input_count_) || call_.op.id == LKS_OP_COPY) return false;
   const auto wanted = static_cast<std::size_t>(operand);
@@ -293,7 +294,7 @@ bool PlannedCall::copy_input(std::int32_t operand) {
 void PlannedCall::bind() {
   for (std::size_t o = 0; o < outputs_.size(); ++o) {
     TensorImpl& out = *outputs_[o];
-    if (out.block) continue;  // given
+    if (out.block) continue;  // given by the caller
     const int in_place_of = call_.op.outputs[o].in_place_of;
     if (in_place_of >= 0) {
       const TensorImpl& input = *call_.inputs[static_cast<std::size_t>(in_place_of)].impl();
@@ -335,7 +336,7 @@ bool PlannedCall::is_restored(std::size_t output) const {
   return keeps_old_contents_ || call_.op.outputs[output].in_place_of >= 0;
 }
 
-// Of everything that the launch reads; and of given outputs, which it may write in part.
+// Checks everything that the launch reads, and given outputs, because the launch may write only a part of them.
 void PlannedCall::verify_contents(CommandQueue& queue) const {
   const auto verify = [&](const KernelTensor& t) {
     if (t.absent || t.block->write_queue != &queue) return;
@@ -359,7 +360,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   CommandQueue& queue = device.queue();
   const DriverCall caller{first.call_.op.name, &first.call_.where};
 
-  // Memory written in place keeps its old contents if the command fails, and with them the command that made those.
+  // If the command fails, memory written in place gets its old contents and its earlier writer back.
   struct Written {
     UndoRef block;
     CommandQueue* queue;

@@ -1,5 +1,5 @@
-// From a call to a launch: finding the kernel and binding memory, separate from submitting, so that several calls can
-// be planned first and submitted as one unit.
+// Turns a call into a launch: finds the kernel and binds memory. Submitting is a separate step, so that several calls
+// can be planned first and submitted as one unit.
 #pragma once
 
 #include <span>
@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-/// A call that needs nothing more but to be submitted. Neither copyable nor movable: the launch points into it. The
-/// call and its dtypes outlive it.
+/// A call that is ready to be submitted after plan(). Neither copyable nor movable, because the launch points into it.
+/// The call and its dtypes must outlive it.
 class PlannedCall {
  public:
   PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs);
@@ -21,18 +21,19 @@ class PlannedCall {
   PlannedCall(const PlannedCall&) = delete;
   PlannedCall& operator=(const PlannedCall&) = delete;
 
-  /// The given outputs keep what they hold if the command fails later: they are no fresh memory, but a variable's.
+  /// The given outputs keep their old contents if the command fails later. For outputs in a variable's memory.
   void keep_old_contents() { keeps_old_contents_ = true; }
 
-  /// Finds or prepares the kernel, allocates outputs (those in place take their input's memory) and workspace. Returns
-  /// false where the driver refuses; `refusal()` then says why. Throws where memory or a driver fails.
+  /// Finds or prepares the kernel, and allocates outputs and workspace. In-place outputs use their input's memory.
+  /// Returns false if the driver refuses the call; `refusal()` then gives the reason. Throws if memory runs out or a
+  /// driver fails.
   bool plan();
 
   const KernelLookup& refusal() const { return kernel_; }
   std::span<TensorRef> outputs() { return outputs_; }
 
-  /// Submits planned calls of one device as one unit: all are enqueued, or none and an exception is thrown. `undo` runs
-  /// if they turn out, later, to have failed on an asynchronous queue; memory written in place is then as before.
+  /// Submits planned calls of one device as one unit: all are enqueued, or none is and an exception is thrown. If they
+  /// are found later to have failed on an asynchronous queue, `undo` runs and memory written in place is restored.
   static void submit(std::span<PlannedCall* const> calls, DeviceState& device, std::function<void()> undo = nullptr);
 
  private:
@@ -47,12 +48,12 @@ class PlannedCall {
   const OpCall& call_;
   const CallTypes& types_;
   DeviceState& device_;
-  InlineVector<TensorRef, 2> copies_;  // of inputs whose layout or alignment was refused
+  InlineVector<TensorRef, 2> copies_;  // dense copies of inputs whose layout or alignment the driver refused
   InlineVector<TensorRef, 4> outputs_;
-  InlineVector<KernelTensor, 8> tensors_;  // the tensors among the inputs, then outputs
+  InlineVector<KernelTensor, 8> tensors_;  // tensor inputs, then outputs
   InlineVector<lks_binding, 8> bindings_;
   InlineVector<std::uint64_t, 8> scalars_;
-  InlineVector<std::uint8_t, 8> number_dtypes_;  // per operand 1 + the dtype of a number; empty where there is none
+  InlineVector<std::uint8_t, 8> number_dtypes_;  // per operand: 1 + dtype of a number, else 0; may end early
   std::uint32_t input_count_ = 0;
   bool keeps_old_contents_ = false;
   KernelLookup kernel_;
@@ -60,21 +61,21 @@ class PlannedCall {
   lks_launch launch_{};
 };
 
-/// The bits of a number in a dtype, and their form in Scalar.
+/// The bits of a number in `dtype`, in the low bits of the result.
 std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype);
 
-/// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Operands of
-/// `call` count only as number or tensor.
+/// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Of the
+/// operands of `call`, only the kind (tensor, number or absent) is used.
 KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
                           std::span<const Spec> inputs, std::span<const Spec> outputs,
                           MathMode mode = MathMode::strict);
 
-/// The program that a pointwise call amounts to: numbers become launch-time scalars. f16 and bf16 operands are
-/// converted to f32 first, and f32 results to the f16 and bf16 among `output_dtypes` last. `rank` is that of the
-/// results. Throws ShapeError LS2004 where the program asks for an index along an axis that they do not have.
+/// Records the program of a pointwise call. Numbers become launch-time scalars. f16 and bf16 operands are converted to
+/// f32 first; results that are f16 or bf16 in `output_dtypes` are converted from f32 last. `rank` is the rank of the
+/// results. Throws ShapeError LS2004 if the program uses an index along an axis that the results do not have.
 Program record_program(const OpCall& call, const CallTypes& types, std::span<const lks_dtype> output_dtypes, int rank);
 
-/// The dtype of an op's own scalar i, for these dtypes of group T and of the first output.
+/// The dtype of an op's own scalar i, given the dtypes of group T and of the first output.
 lks_dtype own_scalar_dtype(const OpDef& op, std::size_t i, DType group, DType result);
 
 }  // namespace lockstep

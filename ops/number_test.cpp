@@ -1,5 +1,5 @@
-// Plain numbers as operands: which dtype they take, on every device. The right values are those of NumPy, with numbers
-// weak as in its version 2, where not said otherwise.
+// Numbers as operands: the dtype that they take, on every device. Expected values are NumPy's unless stated otherwise,
+// with weakly typed numbers as in its version 2.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -40,7 +40,7 @@ TEST_P(Numbers, CastKeepsTheValue) {
   EXPECT_EQ(cast(-1e30, i64).item<std::int64_t>(), std::numeric_limits<std::int64_t>::min());
   EXPECT_EQ(cast(300.5, u8).item<std::uint8_t>(), 255);
   EXPECT_EQ(cast(std::nan(""), i32).item<std::int32_t>(), 0);
-  // Just above the middle between two f16, and the middle itself in f32: rounded once, not twice.
+  // Just above the midpoint of two f16 values; rounded to f32 it is the midpoint. Must be rounded once, not twice.
   EXPECT_EQ(cast(1 + 0x1p-11 + 0x1p-40, f16).item<Half>().bits, 0x3c01);
   expect_refusal([] { cast(300, u8); }, ErrorId::invalid_attribute, "the number 300 is outside the range of u8");
   expect_refusal([] { cast(2, boolean); }, ErrorId::invalid_attribute, "0 to 1");
@@ -59,7 +59,7 @@ TEST_P(Numbers, CastOfNumbersThroughInvoke) {
 
 // --------------------------------------------------------------------------------------------------- kinds of numbers
 
-// Each comparison has its own kernel for each kind of number, and kernels are found again.
+// Each comparison has its own kernel for each kind of number. The second turn finds the same kernels in the cache.
 TEST_P(Numbers, KernelsAreToldApartByTheKindOfNumber) {
   for (int turn = 0; turn < 2; ++turn) {
     EXPECT_EQ(less(1, 2).to_bools(), Bools{1});
@@ -83,8 +83,8 @@ TEST_P(Numbers, AloneTheyAreOfTheMostGeneralKind) {
   EXPECT_EQ(add(1, 2).item<std::int32_t>(), 3);
   EXPECT_EQ(add(1, 2.5).item<float>(), 3.5f);
   EXPECT_EQ(add(2.5, 1).item<float>(), 3.5f);
-  EXPECT_EQ(add(true, true).item<std::int32_t>(), 2);  // bool is nothing that add takes
-  EXPECT_EQ(sqrt(9).item<float>(), 3.0f);              // nor i32 that sqrt does
+  EXPECT_EQ(add(true, true).item<std::int32_t>(), 2);  // add does not take bool
+  EXPECT_EQ(sqrt(9).item<float>(), 3.0f);              // sqrt does not take i32
   EXPECT_EQ(neg(7).item<std::int32_t>(), -7);
   EXPECT_EQ(maximum(-1, 2).dtype(), i32);
   EXPECT_EQ(clip(7, 0, 5).item<std::int32_t>(), 5);
@@ -94,7 +94,7 @@ TEST_P(Numbers, AloneTheyAreOfTheMostGeneralKind) {
   EXPECT_EQ(relu(-2).item<std::int32_t>(), 0);
   EXPECT_EQ(reshape(2.5, {1, 1}).to_vector<float>(), std::vector<float>{2.5f});
   EXPECT_EQ(sum(4).item<std::int32_t>(), 4);
-  // argsort takes i64 alone.
+  // argsort takes only i64.
   expect_refusal([] { argsort(5); }, ErrorId::wrong_rank, "x      Tensor i64 ()");
   expect_refusal([] { logical_and(1, 0); }, ErrorId::dtype_not_accepted, "a is i32, the op takes bool");
   expect_refusal([] { add(std::int64_t{3000000000}, 1); }, ErrorId::invalid_attribute,
@@ -150,7 +150,7 @@ TEST_P(Numbers, FloatingNumbersMakeIntegersAndBoolsF32) {
   expect_refusal([&] { logical_or(mask, 0.5); }, ErrorId::dtype_not_accepted, "b is f32, the op takes bool");
   expect_refusal([&] { equal(mask, 2); }, ErrorId::invalid_attribute, "the number 2 is outside the range of bool");
   expect_refusal([&] { where(mask, whole, cast(whole, f32)); }, ErrorId::dtypes_differ, "i32 and f32");
-  // The number does not hide that the tensors differ.
+  // The number does not hide that the tensors' dtypes differ.
   expect_refusal([&] { clip(whole, cast(whole, f32), 2.5); }, ErrorId::dtypes_differ, "i32 and f32");
 }
 
@@ -158,21 +158,21 @@ TEST_P(Numbers, ShortFloatsTakeThemUnrounded) {
   for (DType t : {f16, bf16}) {
     const Tensor x = full({2}, 0.1, t);
     EXPECT_EQ(equal(x, 0.1).to_bools(), (Bools{1, 1})) << name_of(t);
-    // 1 + 2^-12 is no number of either; times 2^12 it is 4097, which rounds to 4096.
+    // Neither dtype can represent 1 + 2^-12. Times 2^12 it is 4097, which rounds to 4096.
     EXPECT_EQ(cast(full({1}, 4096, t) * (1 + 0x1p-12), f32).item<float>(), 4096.0f) << name_of(t);
     EXPECT_EQ(cast(full({1}, -1, t) + (1 + 0x1p-12), f32).item<float>(), 0x1p-12f) << name_of(t);
   }
 }
 
 TEST_P(Numbers, IntegersBesideFloatsAreRoundedOnce) {
-  const std::int64_t odd = (std::int64_t{1} << 54) + (std::int64_t{1} << 30) + 1;  // just above the middle of two f32
+  const std::int64_t odd = (std::int64_t{1} << 54) + (std::int64_t{1} << 30) + 1;  // just above a midpoint of two f32
   EXPECT_EQ((zeros({1}) + odd).item<float>(), 0x1.000002p+54f);
   EXPECT_EQ((zeros({1}) + std::uint64_t{0xffffffffffffffff}).item<float>(), 0x1p64f);
   expect_refusal([] { zeros({1}, i64) + std::uint64_t{0xffffffffffffffff}; }, ErrorId::invalid_attribute,
                  "18446744073709551615");
 }
 
-// A host kernel gets a pointer for every input, numbers too; a body gets the literals of the program as they are.
+// A host kernel gets a pointer for every input, including numbers. A body gets the literals of the program unchanged.
 TEST_P(Numbers, ReachOpsOfTheUser) {
   static const OpDef& with_kernel = []() -> const OpDef& {
     OpDef op = pointwise_op("number_test::scaled", [](Expr x, Expr factor) { return x * factor; });
@@ -227,8 +227,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, Numbers, testing::ValuesIn([] {
                            return name;
                          });
 
-// ---------------------------------------------------------------------------------------------------------
-// descriptions
+// ---------------------------------------------------------------------------------------------------- abstract tensors
 
 TEST(NumbersOfDescriptions, AreInferredAlike) {
   const Tensor mask = Tensor::abstract({boolean, Shape{2}}), whole = Tensor::abstract({i32, Shape{2}});
@@ -239,8 +238,8 @@ TEST(NumbersOfDescriptions, AreInferredAlike) {
   EXPECT_EQ(gather(Tensor::abstract({f32, Shape{3, 2}}), 1).shape(), (Shape{2}));
 }
 
-// What is computed from launch-time numbers alone belongs to the host, which has f64: in a program it has the digits of
-// numbers that were already rounded.
+// Values computed from launch-time numbers alone must be computed on the host, which has f64. In a program they would
+// be computed from numbers that are already rounded.
 TEST(Programs, ComputeNothingFromNumbersAlone) {
   int looked_at = 0;
   for (const OpDef* op : registered_ops()) {

@@ -1,4 +1,4 @@
-// Whoever wants to see the ops of a thread: gradient tapes, later tracers.
+// Observers of the ops that a thread runs, such as gradient tapes.
 #pragma once
 
 #include <algorithm>
@@ -13,28 +13,28 @@
 
 namespace lockstep {
 
-/// What belongs to a thread, and may all the same be destroyed on another one.
+/// An object that belongs to one thread but may be destroyed on another.
 struct OfThread {
   virtual ~OfThread() = default;
 };
 
 class OpObserver : public OfThread {
  public:
-  /// After the call was carried out.
+  /// Called after the call has run.
   virtual void record(const OpCall& call, std::span<const TensorRef> outputs) = 0;
-  /// Whether a result of the call would be watched.
+  /// Whether the observer would watch a result of the call.
   virtual bool watches_any(const OpCall& call) const = 0;
-  /// A value left the device for the host program.
+  /// Called when the host program reads a tensor's value.
   virtual void value_read(const TensorImpl& impl, const char* how, const std::source_location& where) = 0;
-  /// Whether it wants to see updates of variables in place, too. These are told with copies of what they overwrote.
+  /// Whether it also observes in-place updates of variables. These are recorded with copies of the overwritten values.
   virtual bool sees_updates() const { return false; }
 };
 
-/// Where a thread's observers and pauses come back to that were destroyed on another one: only their own thread may
-/// change its list. Outlives the thread where somebody still holds it.
+/// Collects a thread's observers and pauses that were destroyed on other threads, because only the owning thread may
+/// change its list. May outlive the thread.
 class ReturnedObservers {
  public:
-  /// False where the thread has ended; `thing` is then the caller's to destroy.
+  /// Takes over `thing`. Returns false if the thread has ended; then the caller keeps `thing` and destroys it.
   bool take(std::unique_ptr<OfThread>& thing) {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
@@ -44,7 +44,7 @@ class ReturnedObservers {
   }
   bool any() const { return any_.load(std::memory_order_acquire); }
   bool closed() const { return closed_.load(std::memory_order_acquire); }
-  /// For the thread itself. Those who come back are destroyed outside of the lock.
+  /// Called by the owning thread. The caller destroys the returned objects, outside the lock.
   std::vector<std::unique_ptr<OfThread>> collect(bool close = false) {
     std::lock_guard lock(mutex_);
     any_.store(false, std::memory_order_relaxed);
@@ -58,11 +58,11 @@ class ReturnedObservers {
   std::atomic<bool> any_{false}, closed_{false};
 };
 
-/// The observers of a thread, outermost first. Those before `paused` see nothing for now.
+/// The observers of a thread, outermost first. Those before index `paused` currently observe nothing.
 struct OpObservers {
   std::vector<OpObserver*> list;
   std::size_t paused = 0;
-  std::shared_ptr<ReturnedObservers> returned;  // made with the first that can come back
+  std::shared_ptr<ReturnedObservers> returned;  // made with the first object that can be returned
 
   ~OpObservers() {
     if (returned) returned->collect(true);
@@ -71,7 +71,7 @@ struct OpObservers {
     if (!returned) returned = std::make_shared<ReturnedObservers>();
     return returned;
   }
-  /// Lets those go that were destroyed on other threads. Not while the list is gone through.
+  /// Destroys the objects that other threads returned. Must not be called while the list is iterated.
   void let_returned_go() {
     if (returned && returned->any()) [[unlikely]]
       returned->collect();
@@ -92,8 +92,8 @@ inline OpObservers& op_observers() {
   return observers;
 }
 
-/// Nobody who observes this thread now sees what it does until the end of the scope; observers that come within the
-/// scope do.
+/// Pauses all current observers of this thread until the end of the scope. Observers that are added within the scope
+/// are not paused.
 class [[nodiscard]] PauseObservers {
  public:
   PauseObservers() : before_(op_observers().paused) { op_observers().paused = op_observers().list.size(); }

@@ -1,4 +1,4 @@
-// What calls of ops promise beyond their values: errors, dtypes, views, user ops, caching.
+// What op calls guarantee beyond their values: errors, dtypes, views, user ops, caching.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -53,7 +53,7 @@ TEST(Errors, OperatorsKnowTheirLine) {
 TEST(Broadcasting, MutualExpansionAcrossRanksIsRefused) {
   const Tensor column = zeros({5, 1}), row = zeros({5});
   EXPECT_NE(message_of([&] { column - row; }).find("LS2002"), std::string::npos);
-  EXPECT_EQ((column + zeros({1, 3})).shape(), (Shape{5, 3}));  // same rank: meant
+  EXPECT_EQ((column + zeros({1, 3})).shape(), (Shape{5, 3}));  // same rank: allowed
   EXPECT_EQ((zeros({5, 3}) + zeros({3})).shape(), (Shape{5, 3}));
   EXPECT_EQ((row + 1.0f).shape(), (Shape{5}));
 }
@@ -69,7 +69,7 @@ TEST(Dtypes, NumbersAreWeak) {
   EXPECT_EQ((zeros({2}, f64) + 1).dtype(), f64);
   EXPECT_EQ((zeros({2}, i32) + 1).dtype(), i32);
   EXPECT_EQ((zeros({2}, f32) * 0.1).dtype(), f32);
-  const Tensor halves = Tensor({1, 2, 3}) * 0.5;  // a floating number among integers makes them f32
+  const Tensor halves = Tensor({1, 2, 3}) * 0.5;  // a floating number makes integers f32
   EXPECT_EQ(halves.dtype(), f32);
   EXPECT_EQ(halves.to_vector<float>(), (std::vector<float>{0.5f, 1.0f, 1.5f}));
 }
@@ -179,7 +179,7 @@ TEST(Random, HasTheRightMoments) {
   EXPECT_NEAR(nv, 9, 0.15);
   const Tensor truncated = random_truncated_normal(shape, 0, 1, {.key = RandomKey{1, 3}});
   EXPECT_LE(max(abs(truncated)).item<float>(), 2.0f);
-  EXPECT_NEAR(moments(truncated).second, 0.7737, 0.01);  // of a normal cut at two standard deviations
+  EXPECT_NEAR(moments(truncated).second, 0.7737, 0.01);  // variance of a normal cut at two standard deviations
   const Tensor kept = dropout(ones(shape), 0.25, RandomKey{1, 4});
   EXPECT_NEAR(mean(kept).item<float>(), 1, 0.01);
   EXPECT_NEAR(mean(cast(equal(kept, 0), f32)).item<float>(), 0.25f, 0.01f);
@@ -192,8 +192,7 @@ TEST(Random, PermutationsArePermutations) {
   for (std::int64_t i = 0; i < 5000; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
-// -----------------------------------------------------------------------------------------------------------
-// descriptions
+// ---------------------------------------------------------------------------------------------------- abstract tensors
 
 TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
   const Dim batch = Dim::symbol("batch");
@@ -206,8 +205,7 @@ TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
   EXPECT_THROW(matmul(flatten(y), zeros({7, 2})), ShapeError) << "what is known is checked";
 }
 
-// ---------------------------------------------------------------------------------------------------------------- user
-// ops
+// ------------------------------------------------------------------------------------------------------------ user ops
 
 TEST(UserOps, APointwiseBodyIsEnough) {
   const OpDef& swish =
@@ -306,7 +304,7 @@ TEST(UserOps, ABodyGivesOneResultForEachOutput) {
   const OpDef& op = register_op(std::move(def));
   const std::string text = message_of([&] { invoke(op, {{ones({3})}}); });
   EXPECT_NE(text.find("its body gives 1 results for 2 outputs"), std::string::npos) << text;
-  // It does not keep others from being listed.
+  // The other ops are still listed.
   for (const OpSupport& s : op_support(default_device())) {
     if (s.op == &op) {
       EXPECT_EQ(s.kind, OpSupport::Kind::missing);
@@ -345,8 +343,7 @@ TEST(UserOps, WithoutAnyWayToRunTheyAreUnsupported) {
   EXPECT_THROW(invoke1(op, {zeros({2})}), UnsupportedError);
 }
 
-// -----------------------------------------------------------------------------------------------------------------
-// caching
+// ------------------------------------------------------------------------------------------------------------- caching
 
 TEST(KernelCache, PreparesOncePerKindOfCall) {
   const Device device("reference");
@@ -356,7 +353,7 @@ TEST(KernelCache, PreparesOncePerKindOfCall) {
   x = x * 2.0f + 1.0f;
   const std::uint64_t prepared = cache.counters.prepares;
   for (int i = 1; i < 50; ++i)
-    x = ones({i, 3}) * static_cast<float>(i) + 1.0f;  // other shapes and numbers: nothing new
+    x = ones({i, 3}) * static_cast<float>(i) + 1.0f;  // other shapes and numbers: nothing new is prepared
   EXPECT_EQ(cache.counters.prepares, prepared);
 }
 
@@ -405,7 +402,7 @@ TEST(Numbers, IntegersThatDoNotFitAreRefused) {
 
 TEST(Numbers, LargeUnsignedOnesAreRoundedOnce) {
   EXPECT_EQ((Tensor({1.0f}) * 18446744073709551615ull).item<float>(), 0x1p64f);
-  // Above the midpoint of two floats by so little that a double lies on it.
+  // So little above the midpoint of two floats that the nearest double is the midpoint.
   constexpr std::uint64_t tricky = (1ull << 63) + (1ull << 39) + 1;
   EXPECT_EQ((Tensor({1.0f}) * tricky).item<float>(), static_cast<float>(tricky));
   EXPECT_EQ((Tensor({1.0}) * tricky).item<double>(), static_cast<double>(tricky));

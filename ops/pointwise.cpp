@@ -17,9 +17,9 @@ void infer_pointwise(InferContext& c) { c.set(0, c.group_dtype(), broadcast_shap
 
 // ---------------------------------------------------------------------------------------- the program as an oracle
 
-// A value of the oracle: floats with 64-bit mantissas, integers and bools as bits. `error` bounds, to first order, what
-// rounding in the value's dtype may have done to a float so far, in units of that dtype's unit roundoff: a running
-// error analysis (Higham, "Accuracy and stability of numerical algorithms", section 3.3).
+// A value of the oracle: floats with 64-bit mantissas, integers and bools as bits. `error` is a first-order bound on
+// the rounding error of a float so far, in units of the unit roundoff of the value's dtype: a running error analysis
+// (Higham, "Accuracy and stability of numerical algorithms", section 3.3).
 struct OracleValue {
   long double real = 0;
   std::uint64_t bits = 0;
@@ -35,7 +35,7 @@ long double unit_roundoff(lks_dtype t) {
   }
 }
 
-// A step's result beyond the largest number of the format is infinite, and so is what follows from it.
+// A result above the largest number of its format becomes infinite, and later steps continue with infinity.
 long double overflowed(long double value, lks_dtype t) {
   const long double largest = t == LKS_F64   ? static_cast<long double>(std::numeric_limits<double>::max())
                               : t == LKS_F16 ? 65504.0L
@@ -68,7 +68,7 @@ OracleValue convert_value(const OracleValue& v, lks_dtype from, lks_dtype to) {
     out.real = number_of(v, from);
     out.error = is_float(from) ? v.error * unit_roundoff(from) / unit_roundoff(to) : 0;
     if (v.error > 0) out.error += std::fabs(out.real);  // an inexact value may round the other way
-    // Narrowing is part of the definition: it rounds.
+    // Narrowing conversions round: that is part of the definition.
     if (to == LKS_F32) out.real = static_cast<float>(out.real);
     if (to == LKS_F64) out.real = static_cast<double>(out.real);
     if (to == LKS_F16) out.real = static_cast<float>(half_of(out.real));
@@ -134,8 +134,8 @@ class ProgramOracle {
   lks_dtype output_dtype(std::size_t o) const { return program_.instrs()[before_rounding(o)].dtype; }
 
  private:
-  // Where a program ends by rounding a wider float to a short one, that one is the result: what its error does to the
-  // rounding is for the judge to say.
+  // If a program ends by rounding a wider float to f16 or bf16, the output is the value before that rounding.
+  // Conformance decides how the value's error may affect the rounding.
   std::uint32_t before_rounding(std::size_t o) const {
     const std::uint32_t last = program_.outputs()[o];
     const lks_instr& instr = program_.instrs()[last];
@@ -169,7 +169,7 @@ class ProgramOracle {
     }
     if (is_float(instr.dtype)) {
       out.real = overflowed(float_step(instr), instr.dtype);
-      // What follows from infinity and NaN is exact.
+      // Infinity and NaN have no rounding error.
       out.error = std::isfinite(out.real) ? error_step(instr, out.real) : 0;
     } else {
       out.bits = wrap(integer_step(instr), instr.dtype);
@@ -211,7 +211,7 @@ class ProgramOracle {
   long double error_step(const lks_instr& instr, long double result) const {
     const OracleValue &a = arg(instr, 0), &b = arg(instr, 1);
     const long double rounding = std::fabs(result);
-    // Products and quotients may be subnormal; sums that are, are exact.
+    // Products and quotients may be subnormal. Sums that are subnormal are exact.
     const long double least = instr.dtype == LKS_F64 ? 0x1p-1022L : 0x1p-126L;
     const long double scale = result == 0 ? 0 : std::fmax(rounding, least);
     switch (instr.opcode) {
@@ -225,8 +225,8 @@ class ProgramOracle {
     }
   }
 
-  // What the arguments' errors do to a function, by trying it, plus the function's own error: an ulp is at most twice
-  // the unit roundoff.
+  // The effect of the arguments' errors on a function, found by evaluating it at both ends, plus the function's own
+  // error. An ULP is at most twice the unit roundoff.
   long double call_error(const lks_instr& instr, long double result) const {
     const ScalarFunction& f = *program_.functions()[instr.imm];
     const long double u = unit_roundoff(instr.dtype);
@@ -287,7 +287,7 @@ OracleValue oracle_value(long double number, DType t) {
   return v;
 }
 
-// Position in a broadcast input of the element at `index` of the output.
+// The position in a broadcast input that corresponds to `index` of the output.
 std::int64_t broadcast_position(const Shape& input, std::span<const std::int64_t> index) {
   std::int64_t position = 0;
   const std::size_t skipped = index.size() - static_cast<std::size_t>(input.rank());
@@ -304,8 +304,8 @@ long double exact_value(const Scalar& number) {
                             : static_cast<long double>(number.integer);
 }
 
-// An op's own numbers are those that the call gives: the oracle knows nothing of their rounding, so that what a kernel
-// makes of rounded ones is seen.
+// An op's own numbers, exactly as the call gives them. The oracle does not round them, so that errors of kernels that
+// do become visible.
 OracleValue own_scalar(const Scalar& number, lks_dtype t) {
   OracleValue v = value_of_bits(scalar_bits(number, t), t);
   if (is_float(t)) v.real = exact_value(number);
@@ -383,7 +383,7 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
       const DType t = def.group == 'T' ? dtype : def.types.has(DType::boolean) ? DType::boolean : DType::i64;
       c.inputs.push_back({shapes[std::min(i, shapes.size() - 1)], t, value_of(i)});
     }
-    // A derivative is judged beside the largest: a short float alone has no such scale.
+    // A derivative is compared relative to the largest one. A single f16 or bf16 value has no such scale.
     c.gradient = is_floating(dtype) && !(is_short_float(dtype) && shapes[0].size() == 1);
     if (op.attrs.size) c.attrs = op.attrs.defaults;
     for (const ScalarDef& s : op.scalars) {
@@ -453,7 +453,7 @@ OpDef make_pointwise_op(std::string name, std::size_t arity, OpDef::Body body, P
   op.infer = &infer_pointwise;
   op.body = std::move(body);
   op.reference = &pointwise_reference;
-  // The definition moves into the registry before anyone asks for its cases, so they cannot hold on to it.
+  // The definition moves into the registry before its cases are requested, so they must not refer to it.
   const std::string registered_name = op.name;
   const CaseValues values = options.values;
   op.cases = [registered_name, values] {
@@ -470,7 +470,7 @@ OpDef unary_op(std::string name, Expr (*body)(Expr), UnaryGradient gradient, Poi
       [body](ProgramBuilder&, const OpCall&, std::span<const Expr> in) { return std::vector<Expr>{body(in[0])}; },
       std::move(options));
   if (!gradient.gradient) return op;
-  // One fused op for the gradient; that in turn is differentiated by its program.
+  // The gradient is one fused op. Its own gradient is derived from its program.
   const auto rule = gradient.gradient;
   const bool from_output = gradient.from == UnaryGradient::From::output;
   op.saves = {from_output ? Saves{0, 1} : Saves{1, 0}};

@@ -5,16 +5,16 @@
 
 namespace lockstep {
 
-/// A number as a tensor of `dtype` holds it.
+/// The value that a tensor of `dtype` holds for a number.
 long double number_as(const Scalar& number, DType dtype);
 
-/// The oracle of a pointwise op: its program, in long double, with each named function replaced by its own oracle.
+/// The oracle of a pointwise op: its program in long double, with each named function replaced by its own oracle.
 void pointwise_reference(RefContext& context);
 
 /// Standard conformance cases of a pointwise op: shapes, broadcasting, numbers as operands, refused dtypes.
 std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValues>& values);
 
-/// A gradient rule in closed form, from the input or from the output, as one fused op "<name>.grad".
+/// A gradient rule in closed form, in terms of the input or of the output, as one fused op "<name>.grad".
 struct UnaryGradient {
   enum class From : std::uint8_t { input, output };
   From from = From::input;

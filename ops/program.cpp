@@ -198,7 +198,7 @@ std::string Program::to_string() const {
   return text + "\n";
 }
 
-// Inputs stay, so that their numbering does.
+// Inputs are kept even if unused, so that their numbers do not change.
 void Program::drop_unused() {
   std::vector<bool> used(instrs_.size());
   for (std::uint32_t o : outputs_) used[o] = true;
@@ -231,7 +231,7 @@ Expr ProgramBuilder::emit(std::uint32_t opcode, lks_dtype dtype, std::span<const
     return other.opcode == instr.opcode && other.dtype == instr.dtype && other.imm == instr.imm &&
            std::equal(instr.args, instr.args + 3, other.args);
   };
-  // Programs are short: a search is as good as a table.
+  // Programs are short, so a linear search is fast enough.
   const auto known = std::find_if(program_.instrs_.begin(), program_.instrs_.end(), same);
   if (known != program_.instrs_.end()) {
     return {*this, static_cast<std::uint32_t>(known - program_.instrs_.begin()), dtype};
@@ -350,7 +350,7 @@ Expr inverse_normal_cdf(Expr p) { return call_named("inverse_normal_cdf", {p}); 
 Expr normal_cdf(Expr x) { return call_named("normal_cdf", {x}); }
 Expr tanh_slope(Expr x) { return call_named("tanh_slope", {x}); }
 
-// For integers plain comparisons do; floats need NaN and the sign of zero right, which is a shared scalar function.
+// Integers use plain comparisons. Floats use a shared scalar function, which handles NaN and the sign of zero.
 Expr minimum(Expr a, Expr b) { return is_float_class(a.dtype()) ? call_named("minimum", {a, b}) : select(b < a, b, a); }
 Expr maximum(Expr a, Expr b) { return is_float_class(a.dtype()) ? call_named("maximum", {a, b}) : select(a < b, b, a); }
 

@@ -35,7 +35,7 @@ std::vector<RefArray> ReferenceCall::answer(std::span<const RefArray> inputs) co
     given.push_back(numbers_[i] ? *numbers_[i] : inputs[i]);
     if (!promoted_[i]) continue;
     given.back().dtype = dtypes_[i];
-    for (long double& v : given.back().values) v = static_cast<float>(v);  // nothing else is promoted to
+    for (long double& v : given.back().values) v = static_cast<float>(v);  // operands are promoted to f32 only
   }
   const OpCall call = described();
   RefContext context{call, given, specs_, {}};

@@ -1,4 +1,4 @@
-// A call as its oracle sees it: descriptions in place of tensors, numbers and promoted operands as kernels get them.
+// A call as its oracle sees it: with abstract tensors, and with numbers and promoted operands as kernels get them.
 #pragma once
 
 #include <vector>
@@ -9,12 +9,12 @@ namespace lockstep {
 
 class ReferenceCall {
  public:
-  /// Infers the outputs; throws what the call itself would. The op, attributes and scalars outlive it.
+  /// Infers the outputs. Throws what the call itself would. The op, attributes and scalars must outlive this object.
   explicit ReferenceCall(const OpCall& call);
 
   const std::vector<Spec>& output_specs() const { return specs_; }
 
-  /// What OpDef::reference says of these values. Of numbers and absent inputs the entries do not count. Values of
+  /// The result of OpDef::reference for these values. Entries for numbers and absent inputs are ignored. Values of
   /// promoted operands are rounded to their new dtype.
   std::vector<RefArray> answer(std::span<const RefArray> inputs) const;
 

@@ -1,5 +1,5 @@
-// Rounding to the short floats once. By way of a float that was itself rounded to nearest, a value just off the middle
-// between two short floats would land in the middle and then go the wrong way.
+// Rounding to f16 and bf16 in one step. If a value near the midpoint of two half-width floats were first rounded to the
+// nearest float, it could become the midpoint and then round the wrong way.
 #pragma once
 
 #include <bit>
@@ -10,9 +10,9 @@
 
 namespace lockstep {
 
-/// A float between the same two short floats as `value`, and in their middle only if `value` is: rounded toward zero,
-/// with the last bit set where anything was cut off ("rounding to odd"; Boldo and Melquiond, IEEE Trans. Computers 57,
-/// 2008).
+/// A float that lies between the same two half-width floats as `value`, and at their midpoint only if `value` does. It
+/// is `value` rounded toward zero, with the last bit set if anything was cut off ("rounding to odd"; Boldo and
+/// Melquiond, IEEE Trans. Computers 57, 2008).
 inline float float_to_odd(long double value) {
   float near = static_cast<float>(value);
   if (std::isnan(value) || static_cast<long double>(near) == value) return near;

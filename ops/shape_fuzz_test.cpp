@@ -1,6 +1,6 @@
-// A fuzzer of shapes: every op is asked about calls whose extents, attributes and numbers are drawn without regard to
-// sense. Each must be refused with an error of Lockstep's, or give specs that 63 bits count exactly and layouts that
-// stay inside them. LOCKSTEP_FUZZ_ROUNDS and LOCKSTEP_FUZZ_SEED make it longer, or other.
+// Fuzzes shapes: calls every op with random extents, attributes and numbers. Each call must be refused with a Lockstep
+// error, or give specs whose sizes fit 63 bits and layouts that stay inside them. LOCKSTEP_FUZZ_ROUNDS and
+// LOCKSTEP_FUZZ_SEED set the number of rounds and the seed.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -79,7 +79,7 @@ class Draw {
   std::uint64_t state_;
 };
 
-// One call, with all that it points to.
+// One call, with everything that it points to.
 struct FuzzedCall {
   const OpDef* op;
   std::vector<Tensor> tensors;
@@ -108,19 +108,19 @@ class Fuzzer {
  public:
   Fuzzer(const OpDef& op, Draw& draw) : op_(op), draw_(draw) {
     if (op.cases) cases_ = op.cases();
-    std::erase_if(cases_, [](const OpCase& c) {  // error cases may have any input
+    std::erase_if(cases_, [](const OpCase& c) {  // add_number() draws the numbers
       return std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) { return in.scalar.has_value(); });
     });
   }
 
-  /// A sound call of the op, with some of it replaced.
+  /// A valid call of the op, with some parts replaced at random.
   FuzzedCall next() {
     FuzzedCall c{&op_, {}, {}, op_.attrs.defaults, {}};
     const OpCase* base = cases_.empty() ? nullptr : &cases_[draw_.below(cases_.size())];
     if (base && !base->attrs.empty()) c.attrs = base->attrs;
     if (base) c.scalars = base->scalars;
     c.scalars.resize(op_.scalars.size());
-    const std::size_t sharpness = 1 + draw_.below(6);  // one in so many things is replaced
+    const std::size_t sharpness = 1 + draw_.below(6);  // one in `sharpness` parts is replaced
     for (Scalar& s : c.scalars) {
       if (draw_.one_in(sharpness)) s = draw_.scalar();
     }
@@ -172,7 +172,7 @@ class Fuzzer {
       if (draw_.one_in(sharpness)) in.shape = draw_.one_in(2) ? shared : shape(in.shape);
       try {
         c.tensors.push_back(Tensor::abstract({in.dtype, in.shape}));
-      } catch (const Error&) {  // the sound one then
+      } catch (const Error&) {  // a valid shape instead
         c.tensors.push_back(Tensor::abstract({in.dtype, Shape{1, 2}}));
       }
       c.operands.emplace_back(c.tensors.back());
@@ -187,7 +187,7 @@ class Fuzzer {
     }
   }
 
-  // A shape with some extents replaced, or of another rank.
+  // A shape with some extents replaced, or a shape of another rank.
   Shape shape(const Shape& from) {
     if (from.rank() == 0 || draw_.one_in(4)) {
       Shape out;
@@ -208,7 +208,7 @@ class Fuzzer {
 
 using Wide = __int128;
 
-// The number of elements, exact where it is below 2^127.
+// The number of elements, exact if it is below 2^127.
 Wide elements(const Shape& shape) {
   if (shape.is_empty()) return 0;
   Wide n = 1;
@@ -234,7 +234,7 @@ ViewLayout dense_layout(const Shape& shape) {
   return layout;
 }
 
-// Every element that the layout names lies among the first `count`.
+// Checks that every element of the layout lies among the first `count`.
 void check_inside(const ViewLayout& layout, Wide count) {
   if (layout.shape.is_empty()) return;
   Wide lowest = layout.offset, highest = layout.offset;
@@ -261,7 +261,7 @@ void check_layouts(const FuzzedCall& c, const OpCall& call, std::span<const Spec
   }
   if (!call.op.assemble || out.is_empty()) return;
   for (const Operand& operand : c.operands) {
-    if (!operand.is_tensor()) return;  // becomes a tensor before
+    if (!operand.is_tensor()) return;  // numbers become tensors first
   }
   for (const Assembly::Piece& piece : call.op.assemble(call, out).pieces) {
     ASSERT_EQ(piece.place.shape, call.inputs[piece.input].impl()->shape);
@@ -269,7 +269,7 @@ void check_layouts(const FuzzedCall& c, const OpCall& call, std::span<const Spec
   }
 }
 
-// What carries the call out: its program, or the calls that it is composed of, on descriptions.
+// Checks what executes the call, on abstract tensors: its program, or the calls of its decomposition.
 void check_parts(const OpCall& call, const CallTypes& types, std::span<const Spec> specs) {
   if (call.op.pointwise() && !types.promotes()) {
     std::vector<lks_dtype> results;
@@ -331,10 +331,9 @@ TEST(ShapeFuzz, EveryOpRefusesOrCountsRight) {
   }
 }
 
-// -------------------------------------------------------------------------------------------- the functions, in
-// earnest
+// -------------------------------------------------------------------------------------------------- functions that run
 
-// Small tensors, in memory and as views of one element, and options that may be anything.
+// Calls public functions with small tensors, dense or as views of one element, and with arbitrary options.
 class CallFuzzer {
  public:
   explicit CallFuzzer(Draw& draw) : draw_(draw) {}
@@ -408,7 +407,7 @@ TEST_P(Calls, OfFunctionsRefuseOrStayInside) {
     try {
       const Tensor y = fuzzer.next();
       check_spec(y.spec());
-      if (y.size() > 1 << 16) continue;  // a view of few elements, which only its reader would copy
+      if (y.size() > 1 << 16) continue;  // a large view of few elements: reading it would copy it
       ++accepted;
       EXPECT_EQ(y.to_bytes().size(), static_cast<std::size_t>(y.spec().bytes()));
     } catch (const Error& e) {

@@ -1,4 +1,4 @@
-// f16 and bf16: every op computes in f32 and rounds once, whoever carries it out.
+// f16 and bf16: every op computes in f32 and rounds once, whatever executes it.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -15,10 +15,10 @@ namespace {
 std::uint16_t narrowed(float value, DType t) {
   const std::uint16_t bits = t == DType::f16 ? Half(value).bits : BFloat16(value).bits;
   const bool nan = t == DType::f16 ? (bits & 0x7fff) > 0x7c00 : (bits & 0x7fff) > 0x7f80;
-  return nan ? 0xffff : bits;  // NaNs are alike
+  return nan ? 0xffff : bits;  // all NaNs are alike
 }
 
-// The elements' bits, with one pattern for all NaNs.
+// The bits of the elements, with one pattern for all NaNs.
 std::vector<std::uint16_t> bits_of(const Tensor& t) {
   std::vector<std::uint16_t> bits;
   for (float v : cast(t, f32).to_vector<float>()) bits.push_back(narrowed(v, t.dtype()));
@@ -96,10 +96,10 @@ TEST_P(ShortFloats, TheEndsOfTheRange) {
   const auto value = [](const Tensor& t) { return cast(t, f32).item<float>(); };
   const Tensor largest = full({}, 65504, f16), smallest = full({}, 0x1p-24, f16);
   EXPECT_EQ(value(largest + 15.9), 65504);
-  EXPECT_EQ(value(largest + 16), INFINITY);  // half a unit: to even, which is infinity
+  EXPECT_EQ(value(largest + 16), INFINITY);  // a tie: rounds to even, which is infinity
   EXPECT_EQ(value(largest * -2), -INFINITY);
   EXPECT_EQ(value(square(full({}, 300, f16))), INFINITY);
-  EXPECT_EQ(value(smallest * 0.5), 0);  // to even again
+  EXPECT_EQ(value(smallest * 0.5), 0);  // a tie: rounds to even
   EXPECT_EQ(value(smallest * 0.75), 0x1p-24f);
   EXPECT_EQ(value(smallest * 1.5), 0x1p-23f);
   EXPECT_TRUE(std::signbit(value(smallest * -0.25)));
@@ -116,7 +116,7 @@ TEST_P(ShortFloats, NumbersAreNotRoundedBeforeTheyAreUsed) {
   EXPECT_EQ(value(one - 0.999), value(full({}, 1 - 0.999f, bf16)));  // 0.999 in bf16 is 1
   EXPECT_GT(value(one - 0.999), 0);
   EXPECT_EQ(value(full({}, 60000, f16) / 100000.0), value(full({}, 0.6, f16)));  // 100000 in f16 is infinity
-  // Comparisons round nothing at the end, so there the number is what the tensor would hold.
+  // Comparisons round nothing at the end, so the number is rounded to the tensor's dtype there.
   EXPECT_EQ(equal(full({2}, 0.1, f16), 0.1).to_bools(), (std::vector<std::uint8_t>{1, 1}));
   EXPECT_EQ((full({1}, 0.1, bf16) < 0.1).to_bools(), (std::vector<std::uint8_t>{0}));
   EXPECT_EQ(equal(clip(full({1}, 5, bf16), 0.0, 0.1), 0.1).to_bools(), (std::vector<std::uint8_t>{1}));
@@ -181,7 +181,7 @@ TEST_P(ShortFloats, ATapeChangesNoResult) {
 
 // ----------------------------------------------------------------------------------------------------------- gradients
 
-// Largest difference, in units of the roundoff, relative to the largest of the expected.
+// The largest difference relative to the largest expected value, in units of the unit roundoff.
 double difference(const Tensor& given, const Tensor& expected) {
   const std::vector<float> g = cast(given, f32).to_vector<float>(), e = expected.to_vector<float>();
   double scale = 0, worst = 0;

@@ -1,4 +1,4 @@
-// Sizes that no 64 bits hold, and calls that look like sound ones: each is refused, with its op, line and fix.
+// Sizes that overflow 64 bits, and calls that only look valid: each is refused with its op, line and fix.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"
@@ -19,7 +19,7 @@ void expect_error(F&& f, ErrorId id, const std::initializer_list<std::string>& p
   expect_error_saying(f, id, parts, "sizes_test.cpp:", true);
 }
 
-// Names what every op is told in the same way.
+// All ops report a size that is too large in the same way.
 template <class F>
 void expect_too_large(F&& f, const std::initializer_list<std::string>& parts) {
   expect_error(f, ErrorId::invalid_shape, parts);
@@ -44,12 +44,12 @@ TEST_P(Sizes, OfViews) {
   expect_too_large([&] { sum(broadcast_to(one, {two_32, two_32})); }, {"broadcast_to: ", "more elements"});
   expect_too_large([&] { broadcast_to(one, {two_62, 2}); }, {"broadcast_to: ", "more elements"});
   expect_error([&] { broadcast_to(one, {two_62}); }, ErrorId::impossible_size, {"broadcast_to: ", "more bytes"});
-  // What 63 bits count is a view like others, and a part of it can be read.
+  // A view whose size fits 63 bits is like any other, and parts of it can be read.
   const Tensor wide = broadcast_to(one, {two_32, std::int64_t{1} << 28});
   EXPECT_EQ(wide.size(), std::int64_t{1} << 60);
   EXPECT_EQ(select_index(select_index(wide, 0, -1), 0, 5).item<float>(), 1);
   EXPECT_EQ(slice(wide, {{0, 7, 9}, {1, -2}}).to_vector<float>(), (std::vector<float>{1, 1, 1, 1}));
-  // More than 32 bits count: right, or refused by a device that wants it dense.
+  // More than 2^32 elements: the result is right, or a device that needs a dense copy refuses the call.
   const std::int64_t two_33 = std::int64_t{1} << 33;
   const Tensor sevens = broadcast_to(Tensor({7.0f}), {two_33});
   try {
@@ -111,7 +111,7 @@ TEST_P(Sizes, OfWindows) {
   expect_error([&] { avg_pool2d(x, {.window = {2, 0}}); }, attribute, {"avg_pool2d: a window has the extent 0"});
   expect_too_large([&] { conv2d(x, ones({1, 0, 3, 1})); }, {"conv2d: the filter (1, 0, 3, 1) has no rows"});
   expect_too_large([&] { conv2d(x, ones({1, 3, 0, 1}), {.padding = Padding::same()}); }, {"has no columns"});
-  // Far strides, of which each window still lies inside.
+  // Very large strides, with every window still inside the image.
   EXPECT_EQ(conv2d(x, w, {.strides = {INT32_MAX, INT32_MAX}}).shape(), (Shape{1, 1, 1, 1}));
   const Tensor far = Tensor::abstract({f16, {0, most, 1, 1}});
   expect_too_large(
@@ -157,7 +157,7 @@ TEST_P(Sizes, OfAxes) {
   EXPECT_EQ(global_avg_pool2d(ones({2, 3, 4, 5})).shape(), (Shape{2, 5}));
 }
 
-// Any extents may stand beside one of 0; nothing lies there, and kernels are not asked to count with them.
+// An empty tensor may have any other extents. It has no elements, and kernels never compute with these extents.
 TEST_P(Sizes, OfEmptyTensors) {
   const Tensor x = zeros({two_62, 0, two_62});
   EXPECT_EQ(x.size(), 0);
@@ -189,7 +189,7 @@ TEST_P(Sizes, DTypesThatAreNone) {
   EXPECT_FALSE(types::any.has(none));
 }
 
-// Calls made by hand, past the functions that complete and check attributes.
+// Calls that bypass the public functions, which complete and check attributes.
 TEST_P(Sizes, CallsMadeByHand) {
   const Tensor x = ones({2, 3});
   const auto call = [&](const char* op, const void* attrs, std::span<const Scalar> scalars = {}) {
@@ -209,7 +209,7 @@ TEST_P(Sizes, CallsMadeByHand) {
   expect_error([&] { call("slice", &slice); }, attribute, {"slice: 1 numbers are given as starts"});
   PadAttrs pad{{0, 0}, {0, 0}};
   expect_error([&] { call("pad", &pad); }, attribute, {"pad: 0 numbers of its own"});
-  CastAttrs cast{256};  // 0, in eight bits
+  CastAttrs cast{256};  // its low eight bits are 0
   expect_error([&] { call("cast", &cast); }, ErrorId::unknown_dtype, {"cast: 256 is no dtype"});
   ToDeviceAttrs device{1000};
   expect_error([&] { call("to_device", &device); }, ErrorId::unknown_device, {"to_device: "});

@@ -1,4 +1,4 @@
-// Sums of the oracle: exact enough, wrapping for integers, and with the error budget that the terms justify.
+// Sums for the oracle: exact enough, wrapping for integers, and with an error budget derived from the terms.
 #pragma once
 
 #include <cmath>
@@ -10,37 +10,38 @@
 
 namespace lockstep {
 
-/// What the rounding of a result scales with: its magnitude, or where that is subnormal, the least normal number.
+/// The magnitude that the rounding error of a result scales with. For a subnormal result, the least normal number.
 inline long double rounding_scale(long double value, DType t) {
   const long double least = compute_dtype(t) == DType::f64 ? 0x1p-1022L : 0x1p-126L;
   return value == 0 ? 0 : std::fmax(std::fabs(value), least);
 }
 
-/// A budget (as every negative one) that says that the definition does not determine the value.
+/// A budget for a value that the definition does not determine. Every negative budget means this.
 inline constexpr long double unbounded_budget = -1;
 
 class SumOracle {
  public:
-  /// Sums into `out`, which starts at zero; finish() leaves the results there.
+  /// Sums into `out`, which starts at zero. The results are complete after finish().
   explicit SumOracle(RefArray& out) : out_(out), terms_(out.values.size()) { out.budget.assign(out.values.size(), 0); }
 
   void add(std::size_t at, long double term) { add_term(at, term, 1, std::fabs(term)); }
-  /// A term that was rounded before.
+  /// Adds a term that was already rounded.
   void add_rounded(std::size_t at, long double term) { add_term(at, term, 1, rounding_scale(term, out_.dtype)); }
   void add_product(std::size_t at, long double a, long double b) {
     add_term(at, a, b, rounding_scale(a * b, out_.dtype));
   }
 
-  /// The bound for terms that are rounded and added one after the other: count times the sum of magnitudes, in units of
-  /// the unit roundoff (Higham, "Accuracy and stability of numerical algorithms", section 3.1). Where magnitudes add up
-  /// to more than the dtype holds, some orders overflow on the way: there is no bound.
+  /// Computes the error bound for terms that are rounded and added one after the other: the number of terms plus one,
+  /// times the sum of magnitudes, in units of the unit roundoff (Higham, "Accuracy and stability of numerical
+  /// algorithms", section 3.1). If the magnitudes add up to more than the dtype holds, some orders of summation
+  /// overflow and there is no bound.
   void finish() {
     for (std::size_t i = 0; i < terms_.size(); ++i) {
       if (out_.dtype == DType::i32) out_.values[i] = static_cast<std::int32_t>(terms_[i].wrapped);
       if (out_.dtype == DType::i64)
         out_.values[i] = static_cast<long double>(static_cast<std::int64_t>(terms_[i].wrapped));
       const Terms& t = terms_[i];
-      // Of one sign, they overflow in every order.
+      // If all terms have one sign, every order overflows, so the result is determined.
       const bool may_overflow = is_floating(out_.dtype) && t.finite_magnitude > largest(compute_dtype(out_.dtype)) &&
                                 std::fabs(out_.values[i]) != t.finite_magnitude;
       out_.budget[i] = may_overflow ? unbounded_budget : t.scale * static_cast<long double>(t.count + 1);

@@ -12,7 +12,7 @@
 namespace lockstep {
 namespace {
 
-// A call on descriptions, with all that asking about it needs.
+// A call on abstract tensors, with everything that a query about it needs.
 struct Question {
   const OpDef* op;
   std::vector<Tensor> tensors;
@@ -43,7 +43,7 @@ Question question_of(const OpCall& call) {
   return q;
 }
 
-// The first case that is no error and has elements; with a dtype, that has an operand of it.
+// The first case that expects no error and has no empty input; with a dtype, that also has an operand of it.
 std::optional<Question> question_of(const OpDef& op, std::optional<DType> dtype = std::nullopt) {
   if (!op.cases) return std::nullopt;
   for (const OpCase& c : op.cases()) {
@@ -66,7 +66,7 @@ std::optional<Question> question_of(const OpDef& op, std::optional<DType> dtype 
   return std::nullopt;
 }
 
-// Collects the calls that a decomposition makes, none of which is carried out.
+// Collects the calls that a decomposition makes. None of them runs.
 class PartCollector : public OpObserver {
  public:
   PartCollector() : described_before_(std::exchange(thread_state().describing, true)) { op_observers().add(this); }
@@ -83,7 +83,7 @@ class PartCollector : public OpObserver {
   bool described_before_;
 };
 
-// The calls that a decomposition consists of; nullopt where it refuses.
+// The calls of a decomposition, or nullopt if the op refuses to decompose.
 std::optional<std::vector<Question>> parts_of(const OpCall& call, std::span<const Spec> outputs) {
   PartCollector collector;
   DecomposeContext decomposition(call, outputs);
@@ -105,7 +105,7 @@ std::string with_counts(const std::vector<std::string>& names) {
 
 OpSupport ask(const DeviceEntry& device, const Question& q);
 
-// f16 and bf16 by way of f32.
+// Support for f16 and bf16 by way of f32.
 OpSupport ask_widened(const DeviceEntry& device, const Question& q) {
   Question wide{q.op, {}, {}, q.attrs, q.scalars};
   wide.tensors.reserve(q.operands.size());
@@ -175,7 +175,7 @@ std::vector<OpSupport> op_support(Device device, std::optional<DType> dtype) {
     try {
       all.push_back(ask(*entry, *question));
     } catch (const Error& e) {
-      all.push_back({op, OpSupport::Kind::missing, e.headline()});  // an application's definition that is not complete
+      all.push_back({op, OpSupport::Kind::missing, e.headline()});  // an incomplete definition from an application
     }
   }
   return all;

@@ -29,7 +29,7 @@ bool widens_host_kernel(const OpCall& call) {
 
 void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
   std::optional<PauseObservers> pause;
-  if (call.op.gradient || !call.op.decompose) pause.emplace();  // the op is recorded as one
+  if (call.op.gradient || !call.op.decompose) pause.emplace();  // tapes record the op, not its parts
   std::vector<Tensor> casts;
   std::vector<Operand> inputs(call.inputs.begin(), call.inputs.end());
   casts.reserve(inputs.size());
@@ -51,7 +51,7 @@ void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<T
 
 namespace {
 
-// The same call, asked in f32.
+// The same call in f32.
 class WidenedReference {
  public:
   explicit WidenedReference(const RefContext& r) : inputs_(r.inputs.begin(), r.inputs.end()) {

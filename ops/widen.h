@@ -1,5 +1,5 @@
-// Ops on f16 and bf16 that a driver has for f32 only: the operands are converted to f32, the op computes there, and
-// each result is rounded once. That is also what such an op is defined to give, whoever computes it.
+// Ops on f16 and bf16 that a driver has for f32 only. The operands are converted to f32, the op computes in f32, and
+// each result is rounded once. This also defines the result of such an op, whatever computes it.
 #pragma once
 
 #include "ops/observer.h"
@@ -10,13 +10,13 @@ namespace lockstep {
 /// Whether a call that the driver refuses can be computed in f32 instead. Pointwise calls convert within their program.
 bool can_widen(const OpCall& call);
 
-/// The same for a call that a host kernel takes: these are written for f32 and f64.
+/// The same for a call with a host kernel: host kernels are written for f32 and f64.
 bool widens_host_kernel(const OpCall& call);
 
-/// Computes it so. Tapes see the op where it has a gradient rule, else its parts.
+/// Computes the call in f32. Tapes record the op if it has a gradient rule or no decomposition, else its parts.
 void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs);
 
-/// On registration: the oracle of an op that is not pointwise is asked in f32, and its answer is to be rounded.
+/// On registration: the oracle of an op that is not pointwise computes in f32, and its results are rounded afterwards.
 void widen_reference(OpDef& op);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// The layout of the driver ABI, field by field, against the golden file: a change that moves a field breaks every
+// Compares the layout of the driver ABI, field by field, with the golden file: a change that moves a field breaks every
 // driver that was built before it.
 #include <gtest/gtest.h>
 

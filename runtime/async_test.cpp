@@ -1,5 +1,5 @@
-// The host side against real asynchrony: a device whose queues run on threads of their own, late, on memory that the
-// host cannot see, and that fails on demand.
+// Tests of the host with an asynchronous device: its queues run on their own threads, with a delay, on memory that is
+// not visible to the host, and its commands fail on demand.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"
@@ -10,7 +10,7 @@
 namespace lockstep {
 namespace {
 
-// Makes the k-th command from now fail when it is executed.
+// Makes the k-th command from now on fail when it is executed.
 void fail_command(int k) {
   static int generation = 0;
   set_option("toy.fail", std::to_string(++generation) + ":" + std::to_string(k));
@@ -61,7 +61,7 @@ TEST_F(AsyncTest, HostMemoryMayGoBeforeTheDeviceHasReadIt) {
 TEST_F(AsyncTest, MemoryIsReusedInOrder) {
   set_option("toy.delay_us", "200");
   Tensor total = zeros({1024});
-  for (int i = 0; i < 200; ++i) total = total + full({1024}, 1.0);  // each temporary's memory goes to the next
+  for (int i = 0; i < 200; ++i) total = total + full({1024}, 1.0);  // temporaries reuse the memory of earlier ones
   EXPECT_EQ(total.to_vector<float>()[1023], 200.0f);
 }
 
@@ -70,7 +70,7 @@ TEST_F(AsyncTest, AFailureSurfacesWhereTheValueIsReadAndNamesOpAndLine) {
   synchronize(toy());
   fail_command(2);
   const Tensor a = exp(x);
-  const Tensor b = tanh(a);  // line of the op that fails
+  const Tensor b = tanh(a);  // the op that fails
   const int line = __LINE__ - 1;
   const Tensor c = b + 1.0f;
   for (int again = 0; again < 2; ++again) {  // dependent tensors keep throwing
@@ -83,7 +83,7 @@ TEST_F(AsyncTest, AFailureSurfacesWhereTheValueIsReadAndNamesOpAndLine) {
       EXPECT_NE(e.where().find("async_test.cpp:" + std::to_string(line)), std::string::npos) << e.what();
     }
   }
-  EXPECT_NO_THROW(a.to_vector<float>());  // what was done before the failure stays
+  EXPECT_NO_THROW(a.to_vector<float>());  // commands before the failure keep their results
   EXPECT_THROW(b.to_vector<float>(), DeviceError);
 }
 
@@ -137,7 +137,7 @@ TEST_F(AsyncTest, AnOptimizerStepThatFailsOnTheDeviceChangesNothing) {
   const std::vector<float> moments = adam.state()[0].read().to_vector<float>();
   ASSERT_EQ(adam.steps(), 1);
 
-  // Whichever command of the step fails: forward, backward or the update itself.
+  // Any command of the step may fail: forward, backward or the update itself.
   int failed = 0;
   for (int k = 1; k <= 40; ++k) {
     fail_command(k);
@@ -148,7 +148,7 @@ TEST_F(AsyncTest, AnOptimizerStepThatFailsOnTheDeviceChangesNothing) {
       ++failed;
     }
     set_option("toy.fail", std::nullopt);
-    if (adam.steps() != 1) break;  // k was beyond the last command: the step went through
+    if (adam.steps() != 1) break;  // k was beyond the last command: the step succeeded
     EXPECT_EQ(w.read().to_vector<float>(), before) << "command " << k;
     EXPECT_EQ(b.read().to_vector<float>(), bias) << "command " << k;
     EXPECT_EQ(adam.state()[0].read().to_vector<float>(), moments) << "command " << k;
@@ -225,7 +225,7 @@ TEST_F(AsyncTest, ARunawayLoopIsHeldBack) {
   EXPECT_EQ(x.to_vector<float>()[0], 6000.0f);
 }
 
-// What a finished command held last is poisoned by another command of the same queue.
+// If a finished command frees the last reference to a block, another command of the same queue poisons that block.
 TEST_F(AsyncTest, PoisonedMemoryMayBeDroppedWhenItsCommandRetires) {
   set_memory_poison(toy(), true);
   {
@@ -241,7 +241,7 @@ TEST_F(AsyncTest, PoisonedMemoryMayBeDroppedWhenItsCommandRetires) {
   set_memory_poison(toy(), false);
 }
 
-// Commands that retire while memory is being returned give more of it back.
+// Commands that retire while memory is being released free more memory.
 TEST_F(AsyncTest, MemoryMayBeReleasedWhileCommandsRetire) {
   set_option("toy.delay_us", "2000");
   {
@@ -256,7 +256,7 @@ TEST_F(AsyncTest, MemoryMayBeReleasedWhileCommandsRetire) {
   EXPECT_EQ((ones({64}) + 1.0f).to_vector<float>()[63], 2.0f);
 }
 
-// A command in flight that writes a variable is no other holder of its memory.
+// A command in flight that writes a variable does not count as another reference to the variable's memory.
 TEST_F(AsyncTest, UpdatesInFlightCopyNothing) {
   set_option("toy.delay_us", "2000");
   const Variable w(ones({1024}), "w");
@@ -267,12 +267,12 @@ TEST_F(AsyncTest, UpdatesInFlightCopyNothing) {
   for (int i = 0; i < 10; ++i) sgd.apply(std::span(&gradient, 1), std::span(&w, 1));
   EXPECT_EQ(memory_stats(toy()).live, live);
   const Tensor read = w.read();
-  sgd.apply(std::span(&gradient, 1), std::span(&w, 1));  // and a tensor is one
+  sgd.apply(std::span(&gradient, 1), std::span(&w, 1));  // a tensor does count
   EXPECT_EQ(read.to_vector<float>()[5], -4.0f);
   EXPECT_EQ(w.read().to_vector<float>()[5], -4.5f);
 }
 
-// What a step did on the host besides updating variables goes with its update.
+// If the update fails, changes that the step made to other host state are undone too.
 TEST_F(AsyncTest, ATrainingStepThatFailsLaterTakesItsRandomNumbersBack) {
   const data::Batch batch{ones({4, 3}), zeros({4}, DType::i32)};
   int failed_later = 0;
@@ -300,7 +300,7 @@ TEST_F(AsyncTest, ATrainingStepThatFailsLaterTakesItsRandomNumbersBack) {
   EXPECT_GT(failed_later, 0);
 }
 
-// What the first step of an optimizer made holds nothing where that step failed.
+// If an optimizer's first step fails, the state that it created is discarded.
 TEST_F(AsyncTest, AfterAFirstStepThatFailedTheNextOneIsTheFirst) {
   int failed = 0;
   for (int k = 1; k <= 12; ++k) {

@@ -15,7 +15,7 @@
 namespace lockstep {
 namespace {
 
-// Next to the file, so that it can be renamed to it; no two writers share one.
+// In the folder of the file, so that it can be renamed to it, and different for each writer.
 std::string temporary_name(const std::string& path) {
   static std::atomic<std::uint64_t> count{0};
   return path + ".part-" + std::to_string(getpid()) + "-" + std::to_string(++count);
@@ -27,8 +27,8 @@ void AtomicFile::fail(const std::string& what, const std::string& fix) const {
   ErrorBuilder(ErrorId::cannot_write, writer_, path_ + ": " + what).fix(fix).raise();
 }
 
-// Where a file is really saved: what symbolic links lead to, whether it exists yet or not. Anything but a file, such as
-// a pipe or a device, is not replaced by one.
+// The path to save to: the target of symbolic links, which need not exist yet. Refuses to replace anything that is not
+// a regular file, such as a pipe or a device.
 std::string AtomicFile::resolve_target() const {
   std::error_code ignored;
   const std::filesystem::file_status status = std::filesystem::status(path_, ignored);
@@ -36,7 +36,7 @@ std::string AtomicFile::resolve_target() const {
   if (std::filesystem::exists(status) && status.type() != std::filesystem::file_type::regular)
     fail("exists and is not a regular file", "give the name of a file");
   std::filesystem::path target = path_;
-  constexpr int most_links = 40;  // as the kernel has it
+  constexpr int most_links = 40;  // as in the Linux kernel
   for (int i = 0; std::filesystem::is_symlink(target, ignored); ++i) {
     if (i == most_links) fail("is a symbolic link that leads to itself", "remove the link");
     const std::filesystem::path next = std::filesystem::read_symlink(target, ignored);
@@ -50,7 +50,7 @@ AtomicFile::AtomicFile(std::string writer, std::string path) : writer_(std::move
   open_temporary();
 }
 
-// A file of its own, never one that lies there already. What replaces a private file is private from its first byte on.
+// Creates a new file and never opens an existing one. The replacement of a private file must be private from the start.
 void AtomicFile::open_temporary() {
   struct stat replaced {};
   const mode_t mode = stat(target_.c_str(), &replaced) == 0 ? 0600 : 0666;
@@ -63,18 +63,18 @@ void AtomicFile::open_temporary() {
   if (!file_) fail(std::strerror(errno), "check that the folder exists and can be written");
 }
 
-// Last of all, since the file that is replaced may have changed meanwhile.
+// Called last, since the permissions of the replaced file may have changed meanwhile.
 void AtomicFile::take_over_permissions() const {
   struct stat replaced {};
   const int descriptor = fileno(file_);
   if (stat(target_.c_str(), &replaced) != 0) return;
   mode_t mode = replaced.st_mode & 0777;
-  // Only root gives files away. Another group must not gain what the old one was allowed.
+  // Only root can change the owner. If the group cannot be kept, the new group must not get the old one's permissions.
   if (fchown(descriptor, replaced.st_uid, replaced.st_gid) != 0 &&
       fchown(descriptor, static_cast<uid_t>(-1), replaced.st_gid) != 0) {
     mode = (mode & ~mode_t{070}) | (mode & (mode << 3) & 070);
   }
-  // Where a file system has no modes, it stays what it was made as, which allows others nothing.
+  // On a file system without modes, the file keeps the private mode that it was created with.
   static_cast<void>(fchmod(descriptor, mode) == 0);
 }
 

@@ -1,4 +1,4 @@
-// Files that are there in full or not at all.
+// Files that appear only when they are complete.
 #pragma once
 
 #include <cstddef>
@@ -7,13 +7,13 @@
 
 namespace lockstep {
 
-/// A file that appears under its name only when it is complete; what was there before stays until then. A symbolic link
-/// stays and leads to it. A file that is replaced hands on who may read and write it, and its owner where that is
-/// allowed. Errors are IoError LS8005 that name `writer`.
+/// A file that appears under its name only when it is complete; an existing file stays until then. If the name is a
+/// symbolic link, the link stays and its target is replaced. The new file gets the permissions of the file that it
+/// replaces, and its owner if that is allowed. Errors are IoError LS8005 and name `writer`.
 class AtomicFile {
  public:
   AtomicFile(std::string writer, std::string path);
-  /// Leaves nothing behind unless it was finished.
+  /// Removes the temporary file unless finish() has succeeded.
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

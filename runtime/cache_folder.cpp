@@ -5,7 +5,7 @@
 namespace lockstep {
 
 std::optional<std::string> default_cache_folder() {
-  // Relative paths are to be ignored, says the specification.
+  // The specification says that relative paths must be ignored.
   if (const char* cache = secure_getenv("XDG_CACHE_HOME"); cache && cache[0] == '/')
     return std::string(cache) + "/lockstep";
   if (const char* home = secure_getenv("HOME"); home && home[0] == '/') return std::string(home) + "/.cache/lockstep";

@@ -1,4 +1,4 @@
-// Where what can be made again is kept between runs.
+// The folder for caches that persist between runs.
 #pragma once
 
 #include <optional>
@@ -6,9 +6,9 @@
 
 namespace lockstep {
 
-/// The user's cache folder for this library, as the XDG Base Directory Specification has it: lockstep in
-/// XDG_CACHE_HOME, or in .cache of HOME. Empty where neither is set, and in privileged programs. The folder need not
-/// exist.
+/// The user's cache folder for this library, according to the XDG Base Directory Specification: lockstep in
+/// XDG_CACHE_HOME, or else in .cache of HOME. nullopt if neither is set, and in privileged programs. The folder need
+/// not exist.
 std::optional<std::string> default_cache_folder();
 
 }  // namespace lockstep

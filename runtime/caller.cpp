@@ -7,7 +7,7 @@
 namespace lockstep {
 namespace {
 
-// The folder that holds the library's folders, as the compiler was given it.
+// The root folder of the library's sources, as it was passed to the compiler.
 std::string_view source_root() {
   constexpr std::string_view here = __FILE__, own = "runtime/caller.cpp";
   static_assert(here.ends_with(own));

@@ -1,4 +1,4 @@
-// The user's line behind calls that the library makes on the user's behalf: ops within layers, losses and fit().
+// Finds the user's line for calls that the library itself makes: ops within layers, losses and fit().
 #pragma once
 
 #include <source_location>
@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-/// Calls that the library makes until the end of the scope are made for this line. The outermost scope counts.
+/// Until the end of the scope, the library's own calls are attributed to this line. The outermost scope wins.
 class [[nodiscard]] CallerScope {
  public:
   explicit CallerScope(const std::source_location& where) : outer_(thread_state().caller) {
@@ -21,10 +21,10 @@ class [[nodiscard]] CallerScope {
   const std::source_location* outer_;
 };
 
-/// `where`, or the line that it was called for if it is one of the library's own.
+/// `where`, or the line of the CallerScope if `where` is in the library's own code.
 std::source_location user_line(const std::source_location& where);
 
-/// Whether `where` lies in the library's own code, so that it tells the user nothing.
+/// Whether `where` is in the library's own code, and therefore useless to the user.
 bool is_library_line(const std::source_location& where);
 
 }  // namespace lockstep

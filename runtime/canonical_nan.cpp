@@ -6,7 +6,7 @@
 namespace lockstep {
 namespace {
 
-// NaNs are what lies above infinity, whatever the sign.
+// Bits without the sign that are above those of infinity are a NaN.
 template <class Bits>
 void replace(std::span<std::byte> elements, Bits infinity, Bits canonical) {
   constexpr Bits magnitude = static_cast<Bits>(~Bits{0}) >> 1;

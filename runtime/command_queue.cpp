@@ -12,15 +12,15 @@
 namespace lockstep {
 namespace {
 
-// Enough to keep a device busy; beyond it the host waits, so that a runaway loop cannot pile up memory.
+// Enough to keep a device busy. If more commands are pending, the host waits, so that a loop cannot use up memory.
 constexpr std::size_t most_pending = 4096;
 constexpr std::uint64_t forever = ~std::uint64_t{0};
-// After a wait that failed itself.
+// Number of retries after a wait itself has failed.
 constexpr int most_waits = 3;
-// Failures whose texts are kept, beside those that nobody has met.
+// Number of recent failures whose texts are kept. Those that were never reported are kept too.
 constexpr std::size_t most_texts = 256;
 
-// One per thread: filling it costs more than a small launch.
+// One per thread, since initialising it takes longer than a small launch.
 lks_diag& scratch_diag() {
   struct Scratch {
     lks_diag diag = empty_diag();
@@ -128,7 +128,7 @@ void CommandQueue::make_room() {
 
 // ------------------------------------------------------------------------------------------------------------ waiting
 
-// Blocks until the command is done, or is known to have failed. Throws where the wait failed itself.
+// Blocks until the command is done, or is known to have failed. Throws if the wait itself fails.
 void CommandQueue::await(std::uint64_t value, const std::source_location* where) {
   lks_diag diag = empty_diag();
   const lks_status status = api_.timeline_wait(timeline_, value, forever, &diag);
@@ -144,14 +144,14 @@ void CommandQueue::await(std::uint64_t value, const std::source_location* where)
   }
   finish(done);
   if (status == LKS_OK || has_failed(value)) return;
-  if (noted) throw_if_failed(diag.value);  // of a later command, says the driver; still the wait has failed
+  if (noted) throw_if_failed(diag.value);  // the driver reports a later command, but the wait has failed
   settle();
   throw_if_failed(value);
   raise_driver_failure(status, diag, device_.name(), {"wait", where});
 }
 
-// After a wait that failed itself: commands may still be in flight, and what they use must stay. Waits again, and where
-// that does not help, has the queue recover, which waits too; what is pending then counts as failed.
+// Called after a wait itself has failed: commands may still be in flight, and what they use must stay valid. Waits
+// again. If that fails too, recovers the queue, which also waits; the pending commands then count as failed.
 void CommandQueue::settle() {
   lks_diag diag = empty_diag();
   lks_status status = LKS_OK;
@@ -217,7 +217,7 @@ void CommandQueue::wait_idle() noexcept {
     }
     if (newest > 0 && !has_failed(newest)) await(newest, nullptr);
   } catch (const Error& e) {
-    // Nothing is in flight, and who reads what has failed will see it.
+    // Nothing is in flight, and reading a failed tensor will report the failure.
     log(LKS_LOG_WARN, "queue", e.what());
   }
 }
@@ -240,7 +240,7 @@ void CommandQueue::retire_done(Done& done) {
   std::uint64_t reached = 0;
   const lks_status status = api_.timeline_query(timeline_, &reached, &diag);
   if (status != LKS_OK) {
-    // What is no command's failure tells nothing; the next wait will.
+    // If this is not the failure of a command, the next wait reports it.
     static_cast<void>(note_failure(status, diag, done));
     return;
   }
@@ -251,14 +251,15 @@ void CommandQueue::retire_done(Done& done) {
   }
 }
 
-// False where the driver names no command that could have failed: the wait failed itself, or another thread was faster.
+// Returns false if diag.value is not a command that can still fail: the wait itself failed, or another thread has
+// already recorded the failure.
 bool CommandQueue::note_failure(lks_status status, const lks_diag& diag, Done& done) {
   if (diag.value <= settled_ || diag.value > newest_) return false;
   record_failure(diag.value, status, diag, done);
   return true;
 }
 
-// Makes the queue usable again. The failed and the skipped commands are left as not succeeded.
+// Makes the queue usable again. The failed and the skipped commands get succeeded = false.
 void CommandQueue::record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done) {
   lks_diag ignored = empty_diag();
   std::uint64_t last = newest_;
@@ -269,7 +270,7 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
   FailedRange range{first, last, nullptr, false};
   CommandInfo failed;
   for (Pending& command : pending_) {
-    command.succeeded = command.value < first;  // in order, so it was done before the failure
+    command.succeeded = command.value < first;  // commands run in order, so it was done before the failure
     if (command.value == first) failed = {command.info.op, command.info.where, command.info.scope, nullptr, nullptr};
     done.push_back(std::move(command));
   }
@@ -291,14 +292,14 @@ Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, con
   }
 }
 
-// A program may go on after any number of failures.
+// Limits the memory for the texts of failures that were reported.
 void CommandQueue::let_old_texts_go() {
   if (failures_.size() <= most_texts) return;
   FailedRange& old = failures_[failures_.size() - 1 - most_texts];
   if (old.reported) old.parts = nullptr;
 }
 
-// Backwards: what happened last is undone first.
+// In reverse order: the last change is undone first.
 void CommandQueue::finish(Done& done) {
   for (auto command = done.rbegin(); command != done.rend(); ++command) {
     if (command->succeeded) continue;

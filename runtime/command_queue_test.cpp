@@ -1,5 +1,5 @@
-// A queue whose driver cannot recover from a failure. What else queues do is tested with real asynchrony, in
-// async_test.cpp and failure_test.cpp.
+// Tests of queue recovery with a scripted driver, also if recovery fails. Other behaviour of queues is tested with an
+// asynchronous device in async_test.cpp and failure_test.cpp.
 #include "runtime/command_queue.h"
 
 #include <gtest/gtest.h>
@@ -88,7 +88,7 @@ TEST_F(Recovery, WhereItFailsNoLaterCommandSucceeds) {
   script.recovery = LKS_DEVICE_LOST;
   script.fails_at = command();
   EXPECT_THROW(queue->wait(script.fails_at), DeviceError);
-  script.fails_at = never;  // as if the driver forgot: nobody asks it again
+  script.fails_at = never;  // the driver no longer reports it, but the queue does not query it again
   for (int i = 0; i < 3; ++i) {
     const std::uint64_t later = command();
     EXPECT_THROW(queue->check(later), DeviceError);

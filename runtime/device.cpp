@@ -55,7 +55,7 @@ DeviceInfo info_of(const DeviceEntry& entry) {
   for (int mode = 0; mode < 3; ++mode) {
     if (raw.math_modes & (1u << mode)) info.modes.push_back(static_cast<MathMode>(mode));
   }
-  if (in_forked_child) return info;  // the driver is the parent's
+  if (in_forked_child) return info;  // the driver belongs to the parent
   std::uint64_t total = 0, free_bytes = 0;
   lks_diag diag = empty_diag();
   const lks_status status =
@@ -110,7 +110,7 @@ std::vector<std::string> driver_search_path() {
     if (!folder.empty()) folders.push_back(folder);
   }
   const std::string own = own_folder();
-  // Beside the library; or, where it is linked into a program in bin/, in lib/ next to that.
+  // In lockstep/ beside the library. If it is linked into a program in bin/, also in lib/lockstep/ beside bin/.
   if (!own.empty()) {
     folders.push_back(own + "/lockstep");
     const std::size_t slash = own.find_last_of('/');

@@ -18,7 +18,7 @@ lks_device* open_device(const DeviceEntry& entry) {
   return device;
 }
 
-// Limits of 0 are none.
+// The largest size of a tensor. A limit of 0 means no limit.
 std::uint64_t most_of(const lks_device_info& info) {
   std::uint64_t most = INT64_MAX;
   for (std::uint64_t limit : {info.max_allocation, info.max_tensor_bytes}) {
@@ -66,7 +66,7 @@ bool DeviceState::host_visible() const {
   return info().heap_count > 0 && (info().heaps[0].flags & LKS_HEAP_HOST_VISIBLE);
 }
 
-// A quiet NaN in f32, f64, f16 and bf16 alike, and an unlikely value elsewhere.
+// The pattern is a quiet NaN in f32, f64, f16 and bf16, and an unlikely value in other dtypes.
 void DeviceState::poison(Block& block) {
   queue().fill(block, 0, block.bytes, 0x7ffdfffd7ffdfffdu, 8, {.op = "poison"});
 }

@@ -15,10 +15,10 @@ namespace lockstep {
 
 class DeviceEntry;
 
-/// How ops were carried out on a device so far.
+/// Counts how ops were executed on a device.
 struct DispatchCounters {
-  std::atomic<std::uint64_t> decompositions{0};  // calls composed from smaller ops, for want of a kernel
-  std::atomic<std::uint64_t> layout_copies{0};   // operands made dense because no kernel took their strides
+  std::atomic<std::uint64_t> decompositions{0};  // calls that were decomposed because there was no kernel
+  std::atomic<std::uint64_t> layout_copies{0};   // operands that were copied because no kernel accepted their strides
 };
 
 class DeviceState {
@@ -39,7 +39,7 @@ class DeviceState {
     return mode <= MathMode::lockstep && (info().math_modes & (1u << static_cast<unsigned>(mode)));
   }
   bool host_visible() const;
-  /// The driver's limit for one tensor.
+  /// The driver's limit for the bytes of one tensor.
   std::uint64_t most_tensor_bytes() const { return most_tensor_bytes_; }
 
   Allocator& allocator() { return *allocator_; }
@@ -60,7 +60,7 @@ class DeviceState {
   const OpenDevice counted_;
   const DeviceEntry& entry_;
   const lks_driver_api& api_;
-  const lks_device_info& info_;  // of the entry
+  const lks_device_info& info_;  // the entry's
   lks_device* handle_ = nullptr;
   std::uint64_t most_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;

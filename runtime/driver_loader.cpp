@@ -25,7 +25,7 @@ const char* sanitizer_name(std::uint32_t kind) {
   return kind < names.size() ? names[kind] : "an unknown sanitizer";
 }
 
-// A stage returns the reason why it failed, empty on success.
+// A stage returns the reason of its failure, or an empty text on success.
 using Stage = std::string (*)(LoadedDriver&);
 
 std::string text_of(const lks_diag& diag, lks_status status) {
@@ -46,7 +46,7 @@ std::string find_symbol(LoadedDriver& d) {
   return "it exports no symbol " LKS_ENTRY_SYMBOL ": not a Lockstep driver, or one of another major version";
 }
 
-// The slots of the table as one array: all are pointers, from the first to the last.
+// Reads the slots of the table as one array: from the first to the last, all are pointers.
 std::string missing_slot(const lks_driver_api& api) {
   constexpr std::size_t first = offsetof(lks_driver_api, driver_open);
   constexpr std::array names = {

@@ -1,4 +1,4 @@
-// Loads one driver library, stage by stage, and keeps what happened.
+// Loads one driver library, stage by stage, and records the result.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@
 
 namespace lockstep {
 
-/// A driver library that was looked at; usable if `record.ready`.
+/// A candidate driver library; usable if `record.ready`.
 struct LoadedDriver {
   DriverRecord record;
   SharedLibrary library;
@@ -24,21 +24,21 @@ struct LoadedDriver {
   LoadedDriver(const LoadedDriver&) = delete;
   LoadedDriver& operator=(const LoadedDriver&) = delete;
 
-  /// The driver. What a forked child's parent opened is left alone, and the driver opened again; throws DeviceError
-  /// LS3003 where that fails.
+  /// The driver. In a forked child, opens it again and leaves the parent's handle untouched; throws DeviceError LS3003
+  /// if that fails.
   lks_driver* handle();
-  /// Opens the driver; gives the reason where it fails.
+  /// Opens the driver. Returns the reason if it fails, otherwise an empty text.
   std::string open();
-  /// Closes the driver, and the library where its flags allow; the record stays.
+  /// Closes the driver, and the library if its flags allow it. The record stays.
   void close();
 
  private:
-  std::mutex mutex_;  // while it is opened again
+  std::mutex mutex_;  // held while the driver is opened again
   lks_driver* driver_ = nullptr;
   unsigned generation_ = 0;  // fork_generation() when it was opened
 };
 
-/// Runs all stages; failure is in the record, never thrown.
+/// Runs all stages. A failure is recorded and never thrown.
 std::unique_ptr<LoadedDriver> load_driver_library(const std::string& path);
 
 }  // namespace lockstep

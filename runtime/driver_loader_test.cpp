@@ -1,4 +1,4 @@
-// Libraries that cannot be used are listed with the reason, and everything else works.
+// Tests that unusable driver libraries are listed with the reason, and that everything else still works.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -40,7 +40,7 @@ TEST_P(BrokenDriver, IsListedWithTheReason) {
   EXPECT_EQ(record.text, GetParam().text);
   const std::vector<DriverRecord> all = driver_records();
   EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](const DriverRecord& r) { return r.path == record.path; }));
-  // And the others still work.
+  // The other drivers still work.
   EXPECT_EQ((Tensor(2.0f) + 1.0f).item<float>(), 3.0f);
 }
 
@@ -89,7 +89,7 @@ TEST(DriverLoader, AFileThatIsNoLibraryIsNoCrash) {
 TEST(DriverLoader, ALibraryThatIsCutOffIsNoCrash) {
   const std::string whole = TEST_DRIVERS "/liblockstep_driver_toy.so";
   const std::string part = testing::TempDir() + "liblockstep_driver_part.so";
-  // Within the ELF header, the program headers and the code; what only debuggers read may be missing.
+  // Cut inside the ELF header, the program headers and the code. Parts that only debuggers read may be missing.
   for (const std::uintmax_t left : {1, 70, 5000, 40000}) {
     std::filesystem::copy_file(whole, part, std::filesystem::copy_options::overwrite_existing);
     std::filesystem::resize_file(part, left);
@@ -108,7 +108,7 @@ TEST(DriverLoader, OnlyRegularFilesAreOpened) {
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   std::filesystem::create_symlink(pipe, link);
   for (const std::string& path : {pipe, link, folder}) {
-    const DriverRecord record = load_driver(path);  // would wait for a writer for ever
+    const DriverRecord record = load_driver(path);  // opening the pipe would wait for a writer for ever
     EXPECT_FALSE(record.ready);
     EXPECT_EQ(record.stage, "open");
     EXPECT_EQ(record.text, path == folder ? "it is a folder, not a file" : "it is not a regular file");

@@ -29,7 +29,7 @@ bool trains_faster(const DeviceEntry& a, const DeviceEntry& b) {
   return rank(a) > rank(b);
 }
 
-// Whether the library is that of a driver of this name which cannot work here. One that failed early has no name yet.
+// Whether the library is an unusable driver with this name. If it failed early, only its file name is known.
 bool would_offer(const DriverRecord& record, std::string_view prefix) {
   if (record.ready || record.stage == "superseded") return false;
   if (!record.name.empty()) return record.name == prefix;
@@ -41,7 +41,7 @@ bool same_physical_device(const lks_device_info& a, const lks_device_info& b) {
   return std::memcmp(a.uuid, unknown, sizeof a.uuid) != 0 && std::memcmp(a.uuid, b.uuid, sizeof a.uuid) == 0;
 }
 
-// A device that still works when the process ends may use what exit handlers of its driver's libraries take away.
+// Work that is still in flight when the process exits might use what exit handlers of the driver's libraries destroy.
 void wait_for_all_devices() {
   if (in_forked_child) return;
   for (const DeviceEntry* entry : DriverRegistry::instance().entries()) {
@@ -60,8 +60,9 @@ struct WaitsWhenMainEnds {
 
 }  // namespace
 
-// exit() destroys the calling thread's objects before it runs any handler. Handlers run in the opposite order of their
-// registration, and a library such as LLVM registers some while the device works, long after it was opened.
+// Uses a thread_local object, because exit() destroys those of the calling thread before it runs any handler. Our own
+// handler would be too late: handlers run in the reverse order of their registration, and a library such as LLVM
+// registers some while the device works, long after it was opened.
 void wait_for_devices_at_exit() {
   static thread_local const WaitsWhenMainEnds guard;
   static_cast<void>(guard);
@@ -88,8 +89,8 @@ DeviceState& DeviceEntry::open_state() const {
     }
     state_ = std::make_unique<DeviceState>(*this);
     open_.store(state_.get(), std::memory_order_release);
-    // For programs whose main thread uses no device. After the driver has loaded its libraries, so that this runs
-    // before the exit handlers that they have by then.
+    // For programs whose main thread uses no device. Registered after the driver has loaded its libraries, so that it
+    // runs before the exit handlers that they have registered by then.
     if (!state_->queue().is_inline()) std::atexit(&wait_for_all_devices);
   }
   return *state_;
@@ -102,7 +103,7 @@ void DeviceEntry::close() {
 }
 
 DriverRegistry& DriverRegistry::instance() {
-  // Never destroyed: tensors of static duration may outlive any static object.
+  // Never destroyed: tensors with static storage duration may outlive any static object.
   static auto* registry = new DriverRegistry;
   std::lock_guard lock(registry->mutex_);
   if (!registry->searched_) {
@@ -135,7 +136,7 @@ void DriverRegistry::load_search_path() {
   for (LoadedDriver* d : ready) add_devices(*d, d->api->name);
 }
 
-// Several builds of one driver (for instruction sets, say): the one of highest priority serves.
+// If there are several builds of one driver (such as for instruction sets), the one with the highest priority is used.
 void DriverRegistry::supersede_duplicates() {
   for (auto& d : drivers_) {
     if (!d->record.ready) continue;

@@ -1,4 +1,4 @@
-// All drivers and the devices they list.
+// All drivers and the devices that they list.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@ namespace lockstep {
 class DeviceState;
 class MemoryBudget;
 
-/// One listed device. Lives as long as the process.
+/// One listed device. Kept until the process ends.
 class DeviceEntry {
  public:
   DeviceEntry(LoadedDriver& driver, std::uint32_t ordinal, std::string prefix);
@@ -49,7 +49,7 @@ class DeviceEntry {
 
 class DriverRegistry {
  public:
-  /// Loads what the search path holds on first use.
+  /// On first use, loads the drivers in the search path.
   static DriverRegistry& instance();
 
   Device find(std::string_view name);
@@ -59,8 +59,8 @@ class DriverRegistry {
   std::vector<DriverRecord> records();
   std::vector<const DeviceEntry*> entries();
 
-  /// Closes every device and driver; a later use loads them again. For tests that load and unload drivers: no tensor
-  /// may be alive.
+  /// Closes every device and driver; the next use loads them again. Only for tests that load and unload drivers. No
+  /// tensor may exist.
   void reset();
 
  private:
@@ -75,8 +75,8 @@ class DriverRegistry {
   std::vector<std::unique_ptr<DeviceEntry>> entries_;
 };
 
-/// Called on each thread that gives a device work to do later: when the main thread's program ends, it waits for all
-/// devices, before anything that they use is taken away.
+/// Called on each thread that enqueues asynchronous work. If that thread is the main thread, it waits for all devices
+/// when the process exits, before anything that they use is destroyed.
 void wait_for_devices_at_exit();
 
 }  // namespace lockstep

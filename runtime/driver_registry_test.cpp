@@ -1,4 +1,4 @@
-// Which of the drivers that are found serve, what they are called, and which device is chosen.
+// Tests which of the found drivers are used, their names, and which device is chosen.
 #include "runtime/driver_registry.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ class Registry : public testing::Test {
     DriverRegistry::instance().reset();
   }
 
-  // A copy of the driver that lists one device, in one of two folders; its path.
+  // Copies the driver that lists one device to `folder`, and returns the path.
   std::string add(const std::string& description, const TemporaryFolder& folder) const {
     const std::string path = folder.file("liblockstep_driver_listed." + description + ".so");
     std::filesystem::copy_file(TEST_DRIVERS "/broken/liblockstep_driver_listed.so", path);
@@ -27,7 +27,7 @@ class Registry : public testing::Test {
   }
   std::string add(const std::string& description) const { return add(description, first_); }
 
-  // Looks for drivers anew, in both folders and then where the library's own are.
+  // Repeats the search for drivers: in both folders, then in the library's own folder.
   void search() const {
     set_option("driver.path", first_.file("") + ":" + second_.file(""));
     DriverRegistry::instance().reset();

@@ -1,4 +1,4 @@
-// From a driver's status to an exception.
+// Turns a driver's status into an exception.
 #pragma once
 
 #include <source_location>
@@ -10,13 +10,14 @@
 
 namespace lockstep {
 
-/// Who called the driver, for the message.
+/// The call that used the driver, for the message.
 struct DriverCall {
-  std::string_view op;  // what the user called, such as "matmul"
+  std::string_view op;  // the op that the user called, such as "matmul"
   const std::source_location* where = nullptr;
 };
 
-/// Throws the exception that fits: DeviceError LS3004/LS3005, OutOfMemoryError LS5001 or UnsupportedError LS6001.
+/// Throws the matching exception: DeviceError LS3003, LS3004 or LS3005, OutOfMemoryError LS5001, UnsupportedError
+/// LS6001, or ShapeError LS2009 for an index out of range.
 [[noreturn]] void raise_driver_failure(lks_status status, const lks_diag& diag, const std::string& device,
                                        const DriverCall& call);
 

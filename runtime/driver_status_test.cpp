@@ -1,4 +1,4 @@
-// What a driver's failure becomes: the class and id of the error, and its text, whole.
+// Tests how a driver's failure becomes an error: its class, its id and its complete text.
 #include "runtime/driver_status.h"
 
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ TEST(DriverFailures, CarryWhatTheDriverSays) {
                               "  driver queue.cpp:12\n"
                               "  where  called at driver_status_test.cpp:" +
                                   std::to_string(here.line()) + "\n  fix    cool it");
-  // Texts of one letter are texts.
+  // Texts of one letter are printed too.
   std::snprintf(diag.what, sizeof diag.what, "a");
   std::snprintf(diag.native_name, sizeof diag.native_name, "b");
   std::snprintf(diag.where, sizeof diag.where, "c");

@@ -32,22 +32,22 @@ DType parse_dtype(std::string_view name) {
 
 std::ostream& operator<<(std::ostream& out, DType t) { return out << name_of(t); }
 
-// The conversions below are the pure-integer forms of IEEE 754 binary16 and of bfloat16, so that they do not depend on
-// the compiler's or the processor's support.
+// The conversions below work on the bits of IEEE 754 binary16 and bfloat16, so that they do not depend on support by
+// the compiler or the processor.
 Half::Half(float value) {
   const std::uint32_t x = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (x >> 16) & 0x8000u;
   const std::uint32_t magnitude = x & 0x7fffffffu;
   std::uint32_t result = 0;
   if (magnitude > 0x7f800000u) {
-    result = 0x7e00u;  // NaN, made canonical
+    result = 0x7e00u;  // canonical NaN
   } else if (magnitude >= 0x477ff000u) {
     result = 0x7c00u;  // rounds to 2^16 or more: infinity
   } else if (magnitude >= 0x38800000u) {
     const std::uint32_t rebased = magnitude - 0x38000000u;  // exponent bias 127 -> 15
     result = (rebased + 0xfffu + ((rebased >> 13) & 1u)) >> 13;
   } else {
-    // Subnormal: adding 0.5 lines the mantissa up with f32's ulp of 2^-24, and the adder rounds to even.
+    // Denormal: adding 0.5 aligns the mantissa, because 0.5 has an f32 ulp of 2^-24, and the addition rounds to even.
     const float aligned = std::bit_cast<float>(magnitude) + 0.5f;
     result = std::bit_cast<std::uint32_t>(aligned) - 0x3f000000u;
   }

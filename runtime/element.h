@@ -1,4 +1,4 @@
-// Single elements in host memory, whatever their dtype.
+// Access to single elements of any dtype in host memory.
 #pragma once
 
 #include <cstddef>
@@ -8,16 +8,16 @@
 
 namespace lockstep {
 
-/// Its value; exact for every dtype.
+/// The element's value; exact for every dtype.
 long double element_value(const std::byte* at, DType dtype);
 
-/// Its bits, such as "0x3f800000".
+/// The element's bits, such as "0x3f800000".
 std::string element_bits(const std::byte* at, DType dtype);
 
-/// The distance to the next larger number of the dtype from |x|: one unit in the last place. 1 for integers.
+/// The distance from |x| to the next larger number of the dtype (one ULP). 1 for integers.
 long double unit_in_last_place(long double x, DType dtype);
 
-/// Half the distance from 1 to the next number: what rounding to nearest may cost, relatively. 0 for integers.
+/// Half the distance from 1 to the next number: the largest relative error of rounding to nearest. 0 for integers.
 long double unit_roundoff(DType dtype);
 
 }  // namespace lockstep

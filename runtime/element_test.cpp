@@ -47,7 +47,7 @@ TEST(Elements, UnitInTheLastPlace) {
   EXPECT_EQ(unit_in_last_place(-1.99L, DType::f64), std::numeric_limits<double>::epsilon());
   EXPECT_EQ(unit_in_last_place(2, DType::f16), 0x1p-9L);
   EXPECT_EQ(unit_in_last_place(0.5L, DType::bf16), 0x1p-8L);
-  // Of zero and below the normal numbers, the smallest number.
+  // The smallest number, for zero and denormals.
   for (long double x : {0.0L, 0x1p-1080L, INFINITY * 1.0L}) {
     EXPECT_EQ(unit_in_last_place(x, DType::f32), std::numeric_limits<float>::denorm_min());
     EXPECT_EQ(unit_in_last_place(x, DType::f64), std::numeric_limits<double>::denorm_min());

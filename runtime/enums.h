@@ -1,4 +1,4 @@
-// Values of enums that callers made by a cast.
+// Checks for enum values that callers may have created by a cast.
 #pragma once
 
 #include <source_location>
@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-/// Throws ShapeError LS2007 unless `value` is at most `last`, of an enum that counts from 0; `what` names the enum.
+/// Throws ShapeError LS2007 if `value` is above `last`. The enum must count from 0; `what` names it.
 template <class E>
 void check_enum(E value, E last, std::string_view what, std::string_view op, const std::source_location& where = {}) {
   static_assert(std::is_unsigned_v<std::underlying_type_t<E>>);

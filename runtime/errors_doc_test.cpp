@@ -1,4 +1,4 @@
-// docs/errors.md has a section for each error id, with what users need, and for nothing else.
+// Tests that docs/errors.md has one complete section for each error id, and no others.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -31,7 +31,7 @@ struct Section {
   std::string name, text;
 };
 
-// The parts of the document below headings such as "### LS2003 `inner_dimensions`".
+// The sections of the document with headings such as "### LS2003 `inner_dimensions`".
 std::vector<Section> sections() {
   std::ifstream file(ERRORS_DOCUMENT);
   std::vector<Section> all;

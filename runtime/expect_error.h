@@ -1,4 +1,4 @@
-// What an error that a test asks for must say.
+// Test helpers that check the text of an error.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 
 namespace lockstep {
 
-/// Expects that `f` throws an Error with this id, whose text holds all `parts`, and whose place is in `file`, such as
-/// "ops_test.cpp:"; nullptr where the place does not matter.
+/// Expects that `f` throws an Error with this id, whose text contains all `parts` and whose location is in `file`, such
+/// as "ops_test.cpp:". If `file` is nullptr, the location is not checked.
 template <class F>
 void expect_error_saying(F&& f, ErrorId id, const std::initializer_list<std::string>& parts, const char* file,
                          bool has_fix = false) {
@@ -32,7 +32,7 @@ void expect_error_saying(F&& f, ErrorId id, const std::initializer_list<std::str
   }
 }
 
-/// The whole text of the error that `f` throws; N stands for the line of the test.
+/// The whole text of the error that `f` throws, with N in place of the test's line number.
 template <class F>
 std::string error_text(F&& f) {
   try {

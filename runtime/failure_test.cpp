@@ -1,5 +1,5 @@
-// Failures that a device meets while the program goes on: what is reported, to whom, how often, and what is as it was.
-// The same programs run on devices that fail at once.
+// Tests of asynchronous failures: what is reported, where, how often, and which state is restored. The same programs
+// also run on devices that report failures immediately.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -22,7 +22,7 @@ std::optional<Device> find_device(const std::string& name) {
   return std::nullopt;
 }
 
-// How often `program` throws, of the given number of tries.
+// How often `program` throws in the given number of tries.
 int failures_of(const std::function<void()>& program, int tries = 1) {
   int failed = 0;
   for (int i = 0; i < tries; ++i) {
@@ -55,7 +55,7 @@ class Failures : public testing::TestWithParam<std::string> {
   }
 
   Tensor bad() const { return gather(*table, *outside); }
-  // As a program would do it: in one go, up to the end.
+  // As an application does it: the program and the final wait in one try.
   int failures_to_the_end(const std::function<void()>& program) const {
     return failures_of([&] {
       program();
@@ -99,7 +99,7 @@ TEST_P(Failures, AreNotMetByOpsOnNothing) {
     EXPECT_EQ((none + 1.0f).size(), 0);
     EXPECT_EQ(none.to_vector<float>().size(), 0u);
     EXPECT_EQ(concat({none, none}).size(), 0);
-    // The memory of an empty tensor is of the pool, and may have been a failed command's.
+    // The memory of an empty tensor comes from the pool, and a failed command may have used it before.
     std::vector<Tensor> many;
     for (int i = 0; i < 20; ++i) many.push_back(zeros({0}));
     for (const Tensor& t : many) EXPECT_EQ(sum(t).item<float>(), 0.0f);
@@ -125,7 +125,7 @@ TEST_P(Failures, AVariableThatWasAssignedOneKeepsItsValue) {
   for (const bool is_read : {false, true}) {
     Variable v(full({2, 4}, 5.0), "v");
     std::optional<Tensor> reading;
-    if (is_read) reading = v.read();  // assigning takes other memory then
+    if (is_read) reading = v.read();  // then the assignment needs other memory
     const std::vector<float> before = values(v);
     EXPECT_EQ(failures_to_the_end([&] { v.assign(bad()); }), 1) << is_read;
     EXPECT_EQ(values(v), before) << is_read;
@@ -140,7 +140,7 @@ TEST_P(Failures, AVariableThatWasAssignedOneKeepsItsValue) {
   }
 }
 
-// The variable is the first to be read, instead of synchronize().
+// A read of the variable reports the failure, before synchronize().
 TEST_P(Failures, AVariableMeetsItOnce) {
   for (const bool is_read : {false, true}) {
     Variable v(full({2, 4}, 5.0), "v");
@@ -155,7 +155,7 @@ TEST_P(Failures, AVariableMeetsItOnce) {
   }
 }
 
-// What comes after the failed command did not happen, up to where the failure is met, sound or not.
+// Commands after the failed one are undone, up to the point where the failure is reported, even if they are valid.
 TEST_P(Failures, WhatComesAfterDidNotHappen) {
   for (const bool is_read : {false, true}) {
     Variable v(full({2, 4}, 5.0), "v"), w(full({3}, 1.0), "w");
@@ -179,7 +179,7 @@ TEST_P(Failures, WhatComesAfterDidNotHappen) {
   }
 }
 
-// Tensors are assigned in another order than they were computed in.
+// Tensors are assigned in a different order from that of their computation.
 TEST_P(Failures, AssignmentsAreUndoneInTheirOwnOrder) {
   Variable v(full({2, 4}, 5.0), "v");
   const Tensor reading = v.read();
@@ -208,7 +208,7 @@ TEST_P(Failures, OfAGradientLeaveVariableAndOptimizerAlone) {
     EXPECT_EQ(values(w), std::vector<float>(8, 5.0f)) << is_read;
     EXPECT_EQ(adam.steps(), 0);
 
-    std::optional<Tensor> late;  // whose failure is known by the time of the step
+    std::optional<Tensor> late;  // its failure is known before the step
     EXPECT_EQ(failures_to_the_end([&] { late.emplace(bad()); }), 1);
     if (late) {
       EXPECT_EQ(failures_of([&] { adam.apply(std::span(&*late, 1), std::span(&w, 1)); }), 1);
@@ -231,8 +231,8 @@ TEST_P(Failures, AVariableMadeOfOneBecomesUsableByAssign) {
   EXPECT_EQ(failures_of([&] { synchronize(*device); }), 0);
 }
 
-// The queue makes room while a failed tensor is being used: the failure becomes known between the op's checks and its
-// launch, and the device works again.
+// The queue waits for room while a failed tensor is being used. The failure then becomes known between the op's checks
+// and its launch, when the device already works again.
 TEST_P(Failures, NothingIsComputedFromWhatFailed) {
   if (is_inline) GTEST_SKIP() << "an inline queue has nothing pending";
   const Tensor sound = zeros({1}), picked = bad();
@@ -255,7 +255,7 @@ TEST_P(Failures, ManyOfThemAreEachReported) {
   for (int i = 0; i < 600; ++i) ASSERT_EQ(failures_to_the_end([&] { bad(); }), 1) << i;
 }
 
-// A later failure takes nothing back of what is known of an earlier one.
+// A later failure does not make the host forget an earlier one.
 TEST_P(Failures, EachKeepsItsOwnTensors) {
   if (is_inline) GTEST_SKIP() << "there are no such tensors";
   std::vector<Tensor> picked, sound;
@@ -305,7 +305,7 @@ class FailedWaits : public testing::Test {
     set_option("toy.fail_wait", std::nullopt);
     set_option("toy.delay_us", std::nullopt);
   }
-  // The next wait fails, and says that it was for the command of this value.
+  // Makes the next wait fail, with this value in diag.value.
   static void fail_next_wait(std::uint64_t value) {
     static int generation = 0;
     set_option("toy.fail_wait", std::to_string(++generation) + ":" + std::to_string(value));
@@ -313,10 +313,10 @@ class FailedWaits : public testing::Test {
   const DeviceScope scope{toy()};
 };
 
-// Whatever the driver says of an older command: the wait has failed, and that is no success.
+// A failed wait raises an error, even if the driver attributes it to an older command.
 TEST_F(FailedWaits, AlwaysRaise) {
   const Tensor table = ones({3, 4});
-  EXPECT_THROW(gather(table, Tensor({std::int64_t{9}})).to_vector<float>(), ShapeError);  // so that it knows a failure
+  EXPECT_THROW(gather(table, Tensor({std::int64_t{9}})).to_vector<float>(), ShapeError);  // an older failure
   for (std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{3}, std::uint64_t{1} << 40}) {
     set_option("toy.delay_us", "2000");
     const Tensor sum = table + 1.0f;
@@ -333,7 +333,7 @@ TEST_F(FailedWaits, AlwaysRaise) {
   }
 }
 
-// Memory of commands in flight stays until they are done, whichever wait fails.
+// No matter which wait fails, the memory of commands in flight is kept until they are done.
 TEST_F(FailedWaits, LeaveNothingInFlight) {
   set_option("toy.delay_us", "500");
   int failed = 0;

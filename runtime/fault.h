@@ -1,4 +1,4 @@
-// Fault points: places that can be made to fail.
+// Fault points: places where tests can inject a failure.
 #pragma once
 
 #include <atomic>
@@ -7,12 +7,12 @@
 
 namespace lockstep::fault {
 
-/// True while a FaultInjection lives; the only cost of a fault point otherwise.
+/// True while a FaultInjection exists. Otherwise, this check is the only cost of a fault point.
 extern std::atomic<bool> armed;
 
 lks_status reach(std::uint32_t kind, const char* site);
 
-/// LKS_OK, or the status that the native call is to be taken to have returned.
+/// LKS_OK, or the status to use instead of that of the native call.
 inline lks_status point(std::uint32_t kind, const char* site) {
   return armed.load(std::memory_order_relaxed) ? reach(kind, site) : LKS_OK;
 }

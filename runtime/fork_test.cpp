@@ -1,4 +1,4 @@
-// Forked processes. Each case runs in a program of its own, started afresh: what devices are open is what it is about.
+// Tests of forked processes. Each case runs in a new process, because it depends on which devices are open.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,16 +13,16 @@
 namespace lockstep {
 namespace {
 
-// ThreadSanitizer ends a child that starts threads.
+// ThreadSanitizer aborts a child that starts threads.
 #if defined(__SANITIZE_THREAD__)
 constexpr bool may_fork = false;
 #else
 constexpr bool may_fork = true;
 #endif
 
-constexpr unsigned most_seconds = 60;  // a child that hangs is ended by its alarm
+constexpr unsigned most_seconds = 60;  // an alarm ends a child that hangs
 
-// Runs `work` in a forked child; true where it returns true.
+// Runs `work` in a forked child; returns true if it returns true.
 bool holds_in_child(const std::function<bool()>& work) {
   const pid_t child = fork();
   if (child == 0) {
@@ -55,7 +55,7 @@ bool is_refused(const char* what, std::int64_t n, const std::function<void()>& u
   return false;
 }
 
-// Whatever touches a device, with tensors and variables that the parent has made.
+// Tries everything that uses a device, with tensors and variables from the parent.
 bool everything_is_refused(Device device, std::int64_t n) {
   const DeviceScope scope(device);
   const Tensor x = ones({n, 2}), index({0, 1});
@@ -94,7 +94,7 @@ bool everything_is_refused(Device device, std::int64_t n) {
   return holds_in_child([&] {
     bool all = true;
     for (const auto& [what, use] : uses) all = is_refused(what, n, use) && all;
-    const Tensor copy = x;  // handles come and go as ever
+    const Tensor copy = x;  // handles can still be copied and destroyed
     return all;
   });
 }
@@ -131,13 +131,13 @@ TEST_P(Forked, AChildGetsAnErrorWhateverItDoes) {
 }
 
 TEST_P(Forked, AChildOfAParentThatOnlyListedDevicesMayUseThem) {
-  const Device device(GetParam());  // named, and not opened
+  const Device device(GetParam());  // named, but not opened
   EXPECT_EXIT(leave(!devices().empty() && holds_in_child([&] { return works(device); }) && works(device) &&
                     holds_in_child([&] { return is_refused("an op", 1, [] { zeros({1}); }); })),
               testing::ExitedWithCode(0), "");
 }
 
-// The grandchild of a process that listed, whose child has opened a device.
+// The grandchild of a process: its parent has opened a device, its grandparent has not.
 TEST_P(Forked, AGrandchildIsAChild) {
   const Device device(GetParam());
   EXPECT_EXIT(leave(holds_in_child([&] {

@@ -1,23 +1,23 @@
-// Processes that were forked off one that had devices open.
+// Detects child processes that were forked while the parent had devices open.
 #pragma once
 
 #include <atomic>
 
 namespace lockstep {
 
-/// Set in a forked child whose parent had a device open: the driver's threads, locks and queues are the parent's.
+/// Set in a forked child whose parent had a device open. The driver's threads, locks and queues belong to the parent.
 extern std::atomic<bool> in_forked_child;
 
 [[noreturn]] void raise_forked();
 
-/// Throws StateError LS1003 in such a child. Wherever work is enqueued, memory allocated or a value read, and before
-/// any lock is taken there: another thread of the parent may have held it.
+/// Throws StateError LS1003 in such a child. Called before work is enqueued, memory is allocated or a value is read,
+/// and before any lock is taken: another thread of the parent may have held the lock at the fork.
 inline void check_not_forked() {
   if (in_forked_child.load(std::memory_order_relaxed)) [[unlikely]]
     raise_forked();
 }
 
-/// Counts a device that is open, or is being opened.
+/// While it exists, counts one device as open or being opened.
 class OpenDevice {
  public:
   OpenDevice();
@@ -26,7 +26,8 @@ class OpenDevice {
   OpenDevice& operator=(const OpenDevice&) = delete;
 };
 
-/// How often this process was forked off while no device was open. What a driver opened before is the parent's.
+/// The number of forks without an open device in the ancestry of this process. A driver that was opened at a lower
+/// number belongs to the parent.
 unsigned fork_generation();
 
 }  // namespace lockstep

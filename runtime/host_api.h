@@ -1,14 +1,14 @@
-// The services that the host offers to drivers.
+// The services of the host for drivers.
 #pragma once
 
 #include "lockstep/driver.h"
 
 namespace lockstep {
 
-/// The one table, valid for the life of the process.
+/// The only table; valid until the process ends.
 const lks_host_api& host_api();
 
-/// A diag ready to be passed to a driver: header set, `operand` -1.
+/// A diag that can be passed to a driver: the header is set, and `operand` is -1.
 lks_diag empty_diag();
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// What drivers may ask of the host, as driver.h says it; and where its caches lie.
+// Tests the host services for drivers against driver.h, and the location of the cache folder.
 #include "runtime/host_api.h"
 
 #include <gtest/gtest.h>

@@ -13,7 +13,7 @@ namespace lockstep {
 namespace {
 
 constexpr std::size_t capacity = 4096;           // kernels per device
-constexpr std::size_t capacity_of_family = 512;  // kernels that differ in extents only
+constexpr std::size_t capacity_of_family = 512;  // kernels of one family
 constexpr std::size_t thread_table_size = 256;
 
 std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
@@ -22,7 +22,7 @@ std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
   return h ^ (h >> 29);
 }
 
-// What identifies a family besides its attributes: up to 16 tensors at 8 bits each, more are hashed in.
+// Identifies a family, together with its attributes. Up to 8 tensors have 8 bits each; more tensors are hashed.
 struct Identity {
   const void* op_key;
   std::array<std::uint64_t, 2> tensors;  // dtype and rank of each
@@ -63,8 +63,8 @@ std::uint64_t hash_of(const Identity& id, const KernelRequest& r) {
   return h;
 }
 
-// `most`: that of buffers. Blocks start at multiples of it; more is not promised, so that the same call finds the same
-// kernel again.
+// The alignment of the first element. `most` is the alignment of buffers, at whose multiples blocks start. A larger
+// alignment is never reported, so that the same call always finds the same kernel.
 std::uint64_t alignment_of(const KernelTensor& t, std::uint64_t most) {
   const std::uint64_t bytes = static_cast<std::uint64_t>(t.offset) * size_of(t.dtype);
   return bytes == 0 ? most : std::min(most, std::uint64_t{1} << std::countr_zero(bytes));
@@ -87,7 +87,7 @@ bool depends_on_nothing(const Deps& deps) {
   });
 }
 
-// The values of all that the kernel depends on, in a fixed order.
+// The values of all properties that the kernel depends on, in a fixed order.
 std::vector<std::int64_t> key_of(const Deps& deps, std::span<const KernelTensor> tensors, std::uint64_t alignment) {
   std::vector<std::int64_t> key;
   for (std::size_t k = 0; k < tensors.size(); ++k) {
@@ -129,14 +129,14 @@ bool same_deps(const Deps& a, const Deps& b) {
          });
 }
 
-// Refusals that no change of extents or strides would lift.
+// Whether the refusal holds for all extents and strides.
 bool is_final(std::int32_t reason) {
   return reason == LKS_REASON_OP || reason == LKS_REASON_DTYPE || reason == LKS_REASON_RANK ||
          reason == LKS_REASON_ATTRIBUTE || reason == LKS_REASON_MATH_MODE || reason == LKS_REASON_VERSION ||
          reason == LKS_REASON_HARDWARE || reason == LKS_REASON_EXTENSION;
 }
 
-// The description that a driver gets, with the storage it points to.
+// The description that is passed to the driver, with the storage that it points to.
 struct Description {
   lks_kernel_desc desc{};
   std::vector<lks_tensor_desc> tensors;
@@ -251,7 +251,7 @@ KernelLookup KernelCache::find(const KernelRequest& request, const DriverCall& c
   }
   KernelFamily& family = *entry.family;
   family.last_used.store(clock_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  // An asynchronous queue needs its kernels kept alive beyond the call.
+  // An asynchronous queue needs a reference that keeps the kernel alive beyond the call.
   const Kernel* single = inline_ ? family.single.load(std::memory_order_acquire) : nullptr;
   if (single) {
     KernelLookup lookup;
@@ -340,8 +340,8 @@ KernelLookup KernelCache::query(const DeviceEntry& device, const KernelRequest& 
   return lookup;
 }
 
-// Drops the half of the families that were used longest ago. Threads that still hold one keep it alive until their next
-// look-up of another.
+// Evicts the least recently used half of the families. A thread whose table still refers to one keeps it alive until it
+// reuses that entry for another family.
 void KernelCache::evict_least_used() {
   std::vector<std::uint64_t> ages;
   for (const auto& [hash, family] : families_) ages.push_back(family->last_used);

@@ -1,9 +1,9 @@
-// Prepared kernels, reused for every call that agrees in what they depend on.
+// The cache of prepared kernels. A kernel is reused for every call that agrees in the properties that it depends on.
 //
-// A *family* is everything of a call but extents, strides and alignments: op, attributes, dtypes, ranks, programs,
-// mode. A kernel states which of the rest it depends on (lks_operand_deps); within a family, kernels are found by
-// exactly those. Many depend on nothing, and are then found by the family alone, through a small per-thread table
-// without a lock.
+// Calls with equal op, attributes, dtypes, ranks, programs and mode form a *family*. They may differ in extents,
+// strides and alignments. A kernel declares which of these it depends on (lks_operand_deps), and only those are its key
+// within the family. Many kernels depend on none of them. They are found by the family alone, through a small
+// per-thread table without a lock.
 #pragma once
 
 #include <atomic>
@@ -26,34 +26,34 @@ class DeviceState;
 
 lks_dtype abi_dtype(DType t);
 
-/// The stride before a dimension of `extent` elements that lie `stride` apart, row-major and without gaps. Where the
-/// product leaves 64 bits the tensor is empty, and it is 0: nothing lies at any index.
+/// The dense row-major stride of the dimension before one that has this `stride` and `extent`. Returns 0 if the product
+/// overflows: the tensor is then empty, so no index is valid.
 inline std::int64_t next_dense_stride(std::int64_t stride, std::int64_t extent) {
   return __builtin_mul_overflow(stride, extent, &stride) ? 0 : stride;
 }
 
-/// A tensor of a call, as the driver will see it.
+/// A tensor of a call, in the form that the driver receives.
 struct KernelTensor {
   DType dtype = DType::f32;
   std::uint8_t rank = 0;
   bool absent = false;  // an optional input that is not given
   const std::int64_t* dims = nullptr;
   const std::int64_t* strides = nullptr;  // in elements
-  std::int64_t offset = 0;                // of the first element, in elements, from the block's start
+  std::int64_t offset = 0;                // of the first element from the block's start, in elements
   Block* block = nullptr;
 };
 
-/// A call, ready to be looked up.
+/// A call for which a kernel is needed.
 struct KernelRequest {
   const void* op_key = nullptr;  // identity of the op definition
   const void* attrs = nullptr;
   std::uint32_t attrs_size = 0;
-  std::span<const std::uint8_t> number_dtypes;  // which operands are numbers, and of which dtypes
+  std::span<const std::uint8_t> number_dtypes;  // which operands are numbers, and their dtypes
   MathMode mode = MathMode::strict;
   std::span<const KernelTensor> tensors;  // inputs, then outputs
   std::uint32_t input_count = 0;
-  /// Fills op, programs, scalars and aliases of the description, on a miss; the rest is filled already. `context` is
-  /// the caller's.
+  /// Called on a cache miss: fills op, programs, scalars and aliases of the description; the rest is already filled.
+  /// `context` is the caller's.
   void (*describe)(lks_kernel_desc& desc, const void* context) = nullptr;
   const void* context = nullptr;
 };
@@ -87,11 +87,11 @@ class Kernel {
 /// A kernel, or why there is none.
 struct KernelLookup {
   std::shared_ptr<Kernel> kernel;
-  const Kernel* direct = nullptr;  // the same, where the family keeps it alive for the calling thread
+  const Kernel* direct = nullptr;  // set instead of `kernel` if the family keeps it alive for the calling thread
   std::int32_t reason = LKS_REASON_NONE;
   std::int32_t operand = -1;
   std::string text;
-  std::string variant;  // what a query was answered with
+  std::string variant;  // the variant that the driver returned for a query
 
   const Kernel* get() const { return direct ? direct : kernel.get(); }
 };
@@ -103,16 +103,17 @@ class KernelCache {
   explicit KernelCache(DeviceState& device);
   ~KernelCache();
 
-  /// Finds or prepares. Throws only where preparing fails for want of resources or by a driver's failure.
+  /// Returns a cached kernel or prepares one. If the driver refuses, the result has the reason. Throws only if a
+  /// resource is missing or the driver fails.
   KernelLookup find(const KernelRequest& request, const DriverCall& call);
 
-  /// Asks without preparing, and without an open device.
+  /// Queries the driver without preparing a kernel and without an open device.
   static KernelLookup query(const class DeviceEntry& device, const KernelRequest& request);
 
   struct Counters {
-    std::atomic<std::uint64_t> prepares{0};   // kernels made
-    std::atomic<std::uint64_t> refusals{0};   // times the driver said no
-    std::atomic<std::uint64_t> evictions{0};  // families dropped to stay within the capacity
+    std::atomic<std::uint64_t> prepares{0};   // kernels prepared
+    std::atomic<std::uint64_t> refusals{0};   // calls that the driver refused
+    std::atomic<std::uint64_t> evictions{0};  // families, or kernels of one family, that were evicted
   };
   Counters counters;
 
@@ -127,7 +128,7 @@ class KernelCache {
 
   DeviceState& device_;
   const bool inline_;
-  const std::uint64_t serial_;  // tells this cache from earlier ones at the same address
+  const std::uint64_t serial_;  // distinguishes this cache from earlier ones at the same address
   std::mutex mutex_;
   std::unordered_multimap<std::uint64_t, std::shared_ptr<KernelFamily>> families_;
   std::atomic<std::uint64_t> clock_{0};

@@ -1,5 +1,5 @@
-// Which calls share a kernel: those that agree in what the kernel says that it depends on. The driver is a table of
-// this test, whose kernels depend on what a case wants.
+// Tests which calls share a kernel: those that agree in the properties that the kernel declares as dependencies. The
+// driver is scripted; each case chooses the dependencies.
 #include "runtime/kernel_cache.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 namespace lockstep {
 namespace {
 
-// What the driver answers, and what it was asked.
+// The answers of the driver, and a record of the queries.
 struct Script {
   std::vector<lks_operand_deps> deps;
   std::int32_t refusal = LKS_REASON_NONE;
@@ -57,7 +57,7 @@ const lks_driver_api& table() {
   return api;
 }
 
-// A call of two inputs of two dimensions, and one output.
+// A call with two inputs and one output, all of rank 2.
 struct Call {
   std::int64_t dims[3][2] = {{4, 6}, {4, 6}, {4, 6}};
   std::int64_t strides[3][2] = {{6, 1}, {6, 1}, {6, 1}};
@@ -96,7 +96,7 @@ class KernelCacheTest : public testing::TestWithParam<bool> {
 
   const Kernel* find(Call call) { return cache->find(call.request(), {"called"}).get(); }
 
-  // Whether a call gets the kernel that another one got before.
+  // Whether the second call gets the kernel of the first.
   bool share(const Call& first, const Call& second) {
     cache->clear();
     const Kernel* one = find(first);
@@ -151,7 +151,7 @@ TEST_P(KernelCacheTest, OfManyTensorsEachCounts) {
   std::int64_t dims[] = {4}, strides[] = {1};
   for (KernelTensor& t : tensors) t = {.rank = 1, .dims = dims, .strides = strides};
   script.deps.clear();
-  Call call = usual;  // to which the request refers
+  Call call = usual;  // the request refers to it
   KernelRequest request = call.request();
   request.tensors = tensors;
   request.input_count = 11;
@@ -171,7 +171,7 @@ TEST_P(KernelCacheTest, OfManyTensorsEachCounts) {
 }
 
 TEST_P(KernelCacheTest, ExtentsCountWhereTheKernelSaysSo) {
-  script.deps[1].dims = 2;  // of the second input, dimension 1
+  script.deps[1].dims = 2;  // the extent of dimension 1 of the second input
   Call rows = usual, columns = usual, of_another = usual;
   rows.dims[1][0] = 9;
   columns.dims[1][1] = 9;
@@ -231,7 +231,7 @@ TEST_P(KernelCacheTest, DenseTensorsAreToldApart) {
 TEST_P(KernelCacheTest, AlignmentCountsUpToWhatTheKernelAsksFor) {
   const auto at = [&](std::int64_t offset) {
     Call call = usual;
-    call.tensors[0].offset = offset;  // in f32, so times 4 bytes
+    call.tensors[0].offset = offset;  // in f32 elements of 4 bytes
     return call;
   };
   script.deps[0].alignment = 16;

@@ -1,4 +1,4 @@
-// Shared libraries: the one thing here that differs by operating system (library_posix.cpp).
+// Shared libraries and processes: the only parts that depend on the operating system (library_posix.cpp).
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-/// An open shared library; closed by the destructor unless released or pinned.
+/// An open shared library. The destructor closes it unless it was pinned.
 class SharedLibrary {
  public:
   SharedLibrary() = default;
@@ -14,21 +14,22 @@ class SharedLibrary {
   SharedLibrary(SharedLibrary&& other) noexcept;
   SharedLibrary& operator=(SharedLibrary&& other) noexcept;
 
-  /// Opens with all symbols bound and none made global. On failure returns a closed library and fills `reason`.
+  /// Opens a library, binds all its symbols and makes none of them global. On failure, returns a closed library and
+  /// sets `reason`.
   static SharedLibrary open(const std::string& path, std::string& reason);
 
   explicit operator bool() const { return handle_ != nullptr; }
   void* symbol(const char* name) const;
-  /// The same, null for what is data.
+  /// The same, but nullptr if the symbol is data.
   void* function(const char* name) const;
-  /// Never close it: its threads or exit handlers may still run.
+  /// Prevents the library from being closed: its threads or exit handlers may still run.
   void pin() { handle_ = nullptr; }
 
  private:
   void* handle_ = nullptr;
 };
 
-/// The folder that this library (or the program, if linked into it) lies in.
+/// The folder of this library, or of the program that it is linked into.
 std::string own_folder();
 
 /// Files in `folder` that look like driver libraries, sorted by name.

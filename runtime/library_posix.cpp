@@ -17,8 +17,9 @@
 namespace lockstep {
 namespace {
 
-// What a library file lacks of the parts that its headers tell of; empty where it is whole or no ELF file. dlopen maps
-// those parts without looking, and the first access behind the end of a file is SIGBUS.
+// Checks that the file contains all parts that its ELF headers declare. Returns the error, or an empty text if the file
+// is complete or not an ELF file. dlopen maps the parts without this check, and an access beyond the end of a file
+// raises SIGBUS.
 std::string missing_part(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   ElfW(Ehdr) header{};
@@ -51,7 +52,7 @@ SharedLibrary& SharedLibrary::operator=(SharedLibrary&& other) noexcept {
 
 SharedLibrary SharedLibrary::open(const std::string& path, std::string& reason) {
   SharedLibrary library;
-  // Opening anything else may never return, as with a pipe that nobody writes to. What is not there, dlopen reports.
+  // Opening another kind of file may block for ever, such as a pipe without a writer. dlopen reports missing files.
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {

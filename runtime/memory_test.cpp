@@ -1,4 +1,4 @@
-// Limits, statistics, poison, and the report when memory runs out.
+// Tests of memory limits, statistics, poisoning, and the out-of-memory report.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,14 +78,14 @@ TEST_F(MemoryTest, TheReportNamesOpOwnersHoldersAndLine) {
 }
 
 TEST_F(MemoryTest, TheReportListsWhoHoldsMemoryTheLargestFirst) {
-  const std::int64_t mebi = 256 * 1024;  // elements of f32
+  const std::int64_t mebi = 256 * 1024;  // f32 elements in a MiB
   const Variable one(zeros({mebi}), "one"), three(zeros({3 * mebi}), "three"), two(zeros({2 * mebi}), "two");
   std::optional<Tensor> gone;
   {
     const NameScope named("gone");
     gone = zeros({mebi / 8});
   }
-  const Variable kept(zeros({mebi / 8}), "kept");  // beside it, so that its memory does not go back to the driver
+  const Variable kept(zeros({mebi / 8}), "kept");  // in the same segment, so that it is not returned to the driver
   gone.reset();
   set_memory_limit(device, memory_stats(device).live + (1 << 20));
   try {
@@ -194,7 +194,7 @@ TEST_F(MemoryTest, ViewsCopyNothing) {
   EXPECT_EQ(z.to_vector<float>()[1], 7.0f);
 }
 
-// Blocks die on one thread while another merges free blocks and returns segments.
+// Threads free blocks while another thread merges free blocks and returns segments.
 TEST_F(MemoryTest, ThreadsShareADevice) {
   const std::uint64_t live = memory_stats(device).live;
   std::atomic<int> wrong{0}, working{4};

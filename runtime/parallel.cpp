@@ -22,7 +22,7 @@ namespace {
 
 std::atomic<unsigned> requested_threads{0};
 
-// Set by each piece, so that nested calls stay on their thread.
+// True while a piece runs, so that nested calls stay on their thread.
 thread_local bool inside_piece = false;
 
 using Runner = std::function<void(unsigned, const std::function<void(unsigned)>&)>;
@@ -59,8 +59,8 @@ namespace {
 
 std::atomic<bool> pool_lost{false};
 
-// Whether the pool was used by a process that this one was forked off: its threads are not here. One thread does the
-// work then.
+// Whether a parent process used the pool before the fork. The pool's threads do not exist in this process, so the
+// calling thread then does all the work.
 bool pool_is_the_parents() {
   static const bool told = [] {
     on_fork_in_child([] { pool_lost = true; });
@@ -84,7 +84,7 @@ void set_thread_count(unsigned count) { requested_threads = count; }
 
 namespace {
 
-// LOCKSTEP_THREADS, else OMP_NUM_THREADS, as people expect of anything that uses OpenMP; else all cores.
+// LOCKSTEP_THREADS, else OMP_NUM_THREADS, which users expect to work as with OpenMP, else all cores.
 unsigned default_thread_count() {
   const char* openmp = std::getenv("OMP_NUM_THREADS");
   const std::string text = option("threads").value_or(openmp ? openmp : "");

@@ -7,13 +7,13 @@
 
 namespace lockstep {
 
-/// Runs piece(arg, 0) … piece(arg, n-1) on the built-in pool, the caller's thread included; returns when all are done.
+/// Runs piece(arg, 0) … piece(arg, n-1) on the built-in pool and the calling thread. Returns when all are done.
 void run_on_pool(unsigned n, void (*piece)(void* arg, unsigned index), void* arg);
 
-/// Cores that this process may run on.
+/// Number of cores that this process may run on.
 unsigned usable_cores();
 
-/// parallel_for without std::function, for the driver edge: `fn` must not throw.
+/// parallel_for without std::function, for drivers. `fn` must not throw.
 void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* arg);
 
 }  // namespace lockstep

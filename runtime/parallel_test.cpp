@@ -66,7 +66,7 @@ TEST_F(ParallelTest, AnApplicationsPoolRunsThePieces) {
   EXPECT_EQ(total, 90);
 }
 
-// The pieces that a runner is asked for; nothing where the caller does it alone.
+// The pieces that a custom runner gets; empty if the caller does all the work itself.
 using Pieces = std::vector<std::pair<std::int64_t, std::int64_t>>;
 Pieces pieces_of(std::int64_t n, std::int64_t grain) {
   unsigned asked = 0;

@@ -1,4 +1,4 @@
-// The pool on std::thread, for builds without OpenMP and for ThreadSanitizer, which cannot follow libgomp.
+// The pool on std::thread, for builds without OpenMP and for ThreadSanitizer, which does not understand libgomp.
 #include <unistd.h>
 
 #include <atomic>
@@ -14,7 +14,7 @@ namespace {
 
 class Pool {
  public:
-  // One job at a time; a second caller does its own work meanwhile, as it would wait otherwise.
+  // The pool runs one job at a time. A second caller runs its job itself instead of waiting.
   void run(unsigned n, void (*piece)(void*, unsigned), void* arg) {
     std::unique_lock busy(busy_, std::try_to_lock);
     if (!busy) {
@@ -39,7 +39,7 @@ class Pool {
   }
 
   ~Pool() {
-    if (getpid() != process_) {  // of a forked child: the threads are the parent's
+    if (getpid() != process_) {  // in a forked child: the threads exist only in the parent
       for (std::thread& worker : workers_) worker.detach();
       return;
     }

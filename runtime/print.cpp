@@ -11,10 +11,10 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t most_elements = 1000;  // beyond it, only the edges are shown
+constexpr std::int64_t most_elements = 1000;  // larger tensors are summarised: only the edges are printed
 constexpr std::int64_t edge = 3;
 
-// How floats of one tensor are written: all in one form.
+// The format of floats; the same for all elements of a tensor.
 struct FloatFormat {
   bool scientific, whole = true;
 
@@ -30,7 +30,7 @@ struct FloatFormat {
   }
 
   std::string operator()(double v) const {
-    if (std::isnan(v)) return "nan";  // whatever its sign
+    if (std::isnan(v)) return "nan";  // without its sign
     char text[40];
     const char* format = scientific ? "%.4e" : whole ? "%.0f." : "%.4f";
     std::snprintf(text, sizeof text, std::isfinite(v) ? format : "%g", v);
@@ -41,13 +41,13 @@ struct FloatFormat {
 class Printer {
  public:
   Printer(const Tensor& tensor, std::ostream& out) : shape_(tensor.shape()), dtype_(tensor.dtype()), out_(out) {
-    // Not by to_bytes(), which tells tapes that a value leaves their sight: nothing is computed from what is shown.
+    // Not with to_bytes(), which notifies tapes that a value was read: nothing is computed from printed text.
     const auto here = std::source_location::current();
     const TensorImpl& impl = *tensor.impl();
     const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : sound_dense_copy(impl, here);
     bytes_.resize(static_cast<std::size_t>(tensor.size()) * size_of(dtype_));
     read_dense(*dense, bytes_.data(), here);
-    // Of an empty tensor its rows count: there may be any number of them.
+    // An empty tensor may have any number of rows, so its leading extents count too.
     std::int64_t count = 1;
     for (int d = 0; d < shape_.rank() && shape_[d] > 0 && count <= most_elements; ++d) {
       count = __builtin_mul_overflow(count, shape_[d], &count) ? most_elements + 1 : count;
@@ -59,7 +59,7 @@ class Printer {
     std::vector<double> values;
     if (is_floating(dtype_)) collect(0, 0, values);
     format_.emplace(values);
-    // Every element takes the width of the widest.
+    // Every element is padded to the width of the widest.
     measuring_ = true;
     nested(0, 0);
     measuring_ = false;
@@ -69,7 +69,7 @@ class Printer {
  private:
   bool skipped(int d, std::int64_t i) const { return summarise_ && shape_[d] > 2 * edge && i == edge; }
   std::int64_t after_gap(int d) const { return shape_[d] - edge; }
-  // Row-major; in an empty tensor, where it could be anything, nothing lies there.
+  // Row-major position. 0 in an empty tensor, which has no elements and where the product might overflow.
   std::int64_t within(int d, std::int64_t position, std::int64_t i) const {
     return bytes_.empty() ? 0 : position * shape_[d] + i;
   }

@@ -1,4 +1,4 @@
-// Tensors as text, whole: the form of the numbers, the columns, and what is left out of long ones.
+// Tests the complete text of tensors: number formats, columns, and how large tensors are summarised.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +16,7 @@ class Print : public testing::Test {
     out << x;
     return out.str();
   }
-  // What stands below the first line.
+  // The text after the first line.
   static std::string elements(const Tensor& x) {
     const std::string all = text(x);
     return all.substr(all.find('\n') + 1);

@@ -11,7 +11,7 @@ namespace lockstep {
 std::string ScopeName::path() const { return parent ? parent->path() + "/" + name : name; }
 
 const ScopeName* intern_scope(const ScopeName* parent, std::string_view name) {
-  // Never destroyed: blocks of memory and tensors keep pointers to their scope.
+  // Never destroyed: memory blocks and tensors keep pointers to their scope.
   static auto* mutex = new std::mutex;
   static auto* names = new std::map<std::pair<const ScopeName*, std::string>, std::unique_ptr<ScopeName>>;
   std::lock_guard lock(*mutex);

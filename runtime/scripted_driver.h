@@ -1,4 +1,4 @@
-// A driver that is a table of its test: everything can be opened and closed, and the test adds what it looks at.
+// A fake driver for tests: a table whose objects can be opened and closed. The test adds the functions that it checks.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 
 namespace lockstep {
 
-/// A handle that nobody looks behind.
+/// A handle that is never dereferenced.
 template <class T>
 T* any_handle() {
   static int something;
@@ -42,7 +42,7 @@ inline lks_driver_api scripted_driver() {
   return t;
 }
 
-/// Its only device, opened.
+/// The only device of a scripted driver, opened on first use.
 class ScriptedDevice {
  public:
   ScriptedDevice(const lks_driver_api& table, std::uint64_t capabilities) {

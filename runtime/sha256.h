@@ -1,4 +1,4 @@
-// SHA-256 of values that are told apart by their lengths, and of files.
+// SHA-256 of values and of files.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,9 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
 
   void add(const void* data, std::size_t size);
-  /// As eight bytes, little-endian.
+  /// Adds eight bytes, little-endian.
   void add(std::uint64_t number);
-  /// Preceded by its length, so that no two lists of texts give the same bytes.
+  /// Adds the length before the text, so that different lists of texts never give the same bytes.
   void add(std::string_view text);
   /// 64 hexadecimal digits; nothing may be added afterwards.
   std::string hex();
@@ -29,7 +29,7 @@ class Sha256 {
   std::unique_ptr<Context> context_;
 };
 
-/// Of a file's bytes; empty where the file cannot be read.
+/// The hash of a file's bytes; empty if the file cannot be read.
 std::string sha256_of_file(const std::string& path);
 
 }  // namespace lockstep

@@ -7,7 +7,7 @@
 namespace lockstep {
 namespace {
 
-// Of FIPS 180-2, appendix B.
+// From FIPS 180-2, appendix B.
 const std::string of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 const std::string of_a_million_a = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
 const std::string of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -45,7 +45,7 @@ TEST(Sha256, OfFiles) {
   EXPECT_EQ(sha256_of_file(folder.write("abc", "abc")), of_abc);
   EXPECT_EQ(sha256_of_file(folder.write("empty", "")), of_nothing);
   EXPECT_EQ(sha256_of_file(folder.write("long", std::string(1'000'000, 'a'))), of_a_million_a);
-  const std::string block(1 << 16, 'x');  // no rest is left to read
+  const std::string block(1 << 16, 'x');  // exactly one read block
   EXPECT_EQ(sha256_of_file(folder.write("block", block)), of(block));
   EXPECT_EQ(sha256_of_file(folder.file("missing")), "");
 }

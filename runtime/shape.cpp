@@ -59,7 +59,7 @@ std::int64_t Spec::large_bytes() const {
 Dim Shape::element_count() const {
   Dim n = 1;
   for (Dim d : dims()) {
-    if (d == Dim(0)) return 0;  // before a product of the others can overflow
+    if (d == Dim(0)) return 0;  // first, because the product of the others may overflow
   }
   for (Dim d : dims()) n = n * d;
   return n;

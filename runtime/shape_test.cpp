@@ -53,7 +53,7 @@ TEST(Dim, ArithmeticIsCheckedAtTheEndsOf64Bits) {
   EXPECT_EQ(most * 1, most);
   EXPECT_EQ(half * 0, Dim(0));
   EXPECT_EQ((half - 1) + half, most);
-  EXPECT_EQ(Dim(3037000499) * 3037000499, Dim(9223372030926249001));  // the last square below 2^63
+  EXPECT_EQ(Dim(3037000499) * 3037000499, Dim(9223372030926249001));  // the largest square below 2^63
   EXPECT_THROW(most + 1, ShapeError);
   EXPECT_THROW(most + most, ShapeError);
   EXPECT_THROW(half + half, ShapeError);
@@ -77,7 +77,7 @@ TEST(Dim, CoefficientsOfSymbolsAreCheckedToo) {
   EXPECT_THROW((n + most) + 1, ShapeError);
   EXPECT_THROW((n + half) * 2, ShapeError);
   EXPECT_THROW(floor_div(n, 0), ShapeError);
-  const Dim least = (n - most) - n * most;  // the least coefficients that have a counterpart
+  const Dim least = (n - most) - n * most;  // the smallest coefficients whose negation fits
   EXPECT_EQ(least.to_string(), "-n*9223372036854775806-9223372036854775807");
   EXPECT_THROW(least - 1, ShapeError);
   EXPECT_THROW(least - n - n, ShapeError);
@@ -100,7 +100,7 @@ TEST(Dim, HandlesOfNothingAreRefused) {
 
 TEST(Shape, SizesAreExactOrRefused) {
   const std::int64_t many = std::int64_t{1} << 32;
-  EXPECT_THROW((Shape{many, many}.size()), ShapeError);  // 0, in 64 bits
+  EXPECT_THROW((Shape{many, many}.size()), ShapeError);  // wraps to 0 in 64 bits
   EXPECT_EQ((Shape{many, many, 0}.size()), 0);
   EXPECT_EQ((Shape{many, many / 2 - 1}.size()), many * (many / 2 - 1));
   EXPECT_THROW((Spec{DType::f64, {many, many / 4}}.bytes()), ShapeError);

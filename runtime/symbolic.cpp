@@ -27,7 +27,7 @@ SymbolicTable::Polynomial SymbolicTable::polynomial_of(Dim d) const {
 Dim SymbolicTable::intern(const Polynomial& p) {
   if (p.empty()) return Dim(0);
   const bool constant = p.size() == 1 && p.begin()->first.empty();
-  if (constant) return Dim(p.begin()->second, std::source_location());  // or it is negative
+  if (constant) return Dim(p.begin()->second, std::source_location());  // throws if it is negative
   auto [it, fresh] = expression_index_.try_emplace(p, static_cast<std::int64_t>(expressions_.size()));
   if (fresh) expressions_.push_back(p);
   Dim d;
@@ -40,7 +40,7 @@ Dim SymbolicTable::symbol(std::string_view name) {
   return intern({{Monomial{atom(std::string(name))}, 1}});
 }
 
-// The least number has no counterpart: negated and divided, it would leave 64 bits.
+// Rejects INT64_MIN, whose negation does not fit into 64 bits.
 void SymbolicTable::add_to(Polynomial& sum, const Monomial& monomial, std::int64_t coefficient) {
   std::int64_t& total = sum[monomial];
   const std::int64_t before = total;
@@ -74,7 +74,7 @@ Dim SymbolicTable::multiply(Dim a, Dim b) {
   return intern(product);
 }
 
-// Exact division by a single term, which is what reshapes need: (batch*784) / 784.
+// Exact division by a single term. This is enough for reshape: (batch*784) / 784.
 bool SymbolicTable::divides(const Polynomial& p, const Polynomial& q, Polynomial& quotient) const {
   if (q.size() != 1) return false;
   const auto& [divisor, factor] = *q.begin();

@@ -1,5 +1,5 @@
-// The table behind symbolic dimensions: polynomials over named sizes with integer coefficients, interned so that equal
-// expressions have equal handles.
+// The table of symbolic dimensions: polynomials in named sizes with integer coefficients. They are interned, so that
+// equal expressions have equal handles.
 #pragma once
 
 #include <cstdint>

@@ -18,7 +18,7 @@
 namespace lockstep {
 namespace {
 
-// Freed TensorImpl blocks of this thread. Sanitizer builds go without, so that stale handles are found.
+// This thread's free list of TensorImpl memory. Sanitizer builds do not use it, so that use after free is detected.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::size_t most_pooled = 0;
 #else
@@ -84,7 +84,7 @@ void release(TensorImpl* impl) {
 }
 
 std::uint64_t next_tensor_id() {
-  // Threads take ids in runs, so that the shared counter is rarely touched.
+  // Each thread reserves a range of ids at a time, so that the shared counter is rarely used.
   constexpr std::uint64_t run = 4096;
   static std::atomic<std::uint64_t> next_run{1};
   static thread_local std::uint64_t next = 0, end = 0;
@@ -120,7 +120,7 @@ namespace {
 }  // namespace
 
 Uncountable uncountable(const Spec& spec) {
-  const bool elements_fit = Spec{DType::u8, spec.shape}.is_countable();  // of one byte each
+  const bool elements_fit = Spec{DType::u8, spec.shape}.is_countable();  // as if of one byte each
   if (elements_fit) {
     return {ErrorId::impossible_size,
             describe_spec(&spec) + " has more bytes than 64 bits count, too many in one tensor"};
@@ -137,7 +137,7 @@ void check_countable(const Spec& spec, std::string_view op, const std::source_lo
 
 namespace {
 
-// Negative where 63 bits do not count them.
+// Negative if the number of bytes does not fit into 63 bits.
 std::int64_t bytes_or_negative(const Spec& spec) {
   auto bytes = static_cast<std::int64_t>(size_of(spec.dtype));
   for (Dim d : spec.shape.dims()) {
@@ -203,8 +203,7 @@ void read_dense(const TensorImpl& impl, void* out, const std::source_location& w
   if (block.write_queue) block.write_queue->wait(block.write_value, &where);
   CommandQueue& queue = impl.device->queue();
   const std::uint64_t offset = static_cast<std::uint64_t>(impl.offset) * size_of(impl.dtype);
-  // The contents are sound; a command that has nothing to do with them may have failed since, and the read been
-  // skipped.
+  // The contents are valid. An unrelated command may have failed since, so that the read was skipped: read again.
   while (!queue.wait_unless_skipped(queue.read(out, block, offset, bytes, {.op = "read", .where = where}), &where)) {
   }
 }
@@ -227,7 +226,7 @@ void write_dense(TensorImpl& impl, const void* data, const std::source_location&
   CommandQueue& queue = impl.device->queue();
   CommandInfo info{.op = "write", .where = where};
   if (!queue.is_inline()) {
-    // The caller's memory may go before the device has read it.
+    // The caller may free its memory before the device has read it.
     auto copy = std::make_shared<std::vector<std::byte>>(bytes);
     std::memcpy(copy->data(), data, bytes);
     data = copy->data();
@@ -375,7 +374,7 @@ std::vector<std::byte> Tensor::to_bytes(Where where) const {
   }
 }
 
-// A view may have more elements than any memory: a dense copy of it comes first, and says so.
+// A view may have more elements than fit into memory. Its dense copy on the device is made first, so check that size.
 void Tensor::check_readable(const Where& where) const {
   check_concrete(*impl(where), "to_vector", where);
   if (!impl_->dense) check_size(*impl_->device, {impl_->dtype, impl_->shape}, {.label = "to_vector", .where = &where});

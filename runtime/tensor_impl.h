@@ -1,4 +1,4 @@
-// What a Tensor handle points to.
+// TensorImpl: the object that a Tensor handle points to.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@ namespace lockstep {
 
 class DeviceState;
 
-/// What a tensor keeps of the variable whose value it is.
+/// Properties of a variable, kept by the tensors that are or were its value.
 struct VariableInfo {
   std::uint64_t id = 0;
   std::string name;
@@ -24,20 +24,20 @@ struct VariableInfo {
 struct TensorImpl {
   std::atomic<std::uint32_t> refs{1};
   DType dtype = DType::f32;
-  bool dense = true;  // elements lie in row-major order without gaps
+  bool dense = true;  // elements are in row-major order without gaps
   std::uint64_t id = 0;
-  DeviceState* device = nullptr;  // nullptr: a description
+  DeviceState* device = nullptr;  // nullptr: an abstract tensor
   BlockRef block;
-  std::int64_t offset = 0;  // of the first element, in elements, from the block's start
+  std::int64_t offset = 0;  // of the first element from the block's start, in elements
   Shape shape;
-  std::int64_t strides[max_rank] = {};           // in elements; meaningful where the shape is known
-  const char* producer = nullptr;                // name of the op that made it
-  const ScopeName* scope = nullptr;              // where in the model
-  std::shared_ptr<const VariableInfo> variable;  // whose value this is or was
+  std::int64_t strides[max_rank] = {};           // in elements; meaningful only if the shape is known
+  const char* producer = nullptr;                // name of the op that created it
+  const ScopeName* scope = nullptr;              // place in the model
+  std::shared_ptr<const VariableInfo> variable;  // the variable whose value this is or was
 
   bool is_abstract() const { return device == nullptr; }
 
-  // Pooled per thread: a tensor is made and dropped with every op.
+  // From a per-thread free list, since every op allocates and frees a TensorImpl.
   static void* operator new(std::size_t bytes);
   static void operator delete(void* memory) noexcept;
 };
@@ -85,7 +85,7 @@ class TensorRef {
   TensorImpl* impl_ = nullptr;
 };
 
-/// A fresh identity; never 0.
+/// A new unique id; never 0.
 std::uint64_t next_tensor_id();
 
 /// Row-major strides of `shape` in elements.
@@ -98,35 +98,35 @@ inline void fill_dense_strides(const Shape& shape, std::int64_t* strides) {
   }
 }
 
-/// Whether the extents and strides are dense row-major; extents of 1 have no say.
+/// Whether the strides are dense row-major; strides of dimensions of extent 1 are ignored.
 bool strides_are_dense(const Shape& shape, const std::int64_t* strides);
 
-/// The bytes of a tensor of `spec`. Throws where it has more elements than 64 bits count (ShapeError LS2005) or more
-/// bytes than the device takes in one tensor (OutOfMemoryError LS5002).
+/// The size in bytes of a tensor of `spec`. Throws if the number of elements does not fit into 63 bits (ShapeError
+/// LS2005) or the device does not allow a tensor of this size (OutOfMemoryError LS5002).
 std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
 
-/// Throws unless a tensor can have this shape: ShapeError LS2005 where 63 bits do not count its elements,
-/// OutOfMemoryError LS5002 where they do not count its bytes. What only describes or views memory is held to it too, so
-/// that nothing that counts elements can wrap.
+/// Throws if no tensor can have this spec: ShapeError LS2005 if the number of elements does not fit into 63 bits,
+/// OutOfMemoryError LS5002 if the number of bytes does not. Abstract tensors and views are checked too, so that no
+/// element count can overflow.
 void check_countable(const Spec& spec, std::string_view op, const std::source_location& where);
 
-/// Why it cannot, for a spec that has elements and is not countable.
+/// The error for a spec that has elements and is not countable.
 struct Uncountable {
   ErrorId id;
   std::string headline;
 };
 Uncountable uncountable(const Spec& spec);
 
-/// Memory for the elements of `spec`, whose size was checked; contents undefined.
+/// Memory for the elements of `spec`, whose size must have been checked. The contents are undefined.
 BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
 
-/// A new tensor with memory of its own, contents undefined.
+/// A new tensor with its own memory. The contents are undefined.
 TensorRef make_tensor(DeviceState& device, DType dtype, const Shape& shape, const BlockPurpose& purpose);
 
-/// A description.
+/// An abstract tensor.
 TensorRef make_abstract(const Spec& spec);
 
-/// The tensor as the driver sees it; points into `impl`.
+/// The tensor in the form that the driver receives; it points into `impl`.
 inline KernelTensor kernel_tensor(const TensorImpl& impl) {
   KernelTensor t;
   t.dtype = impl.dtype;
@@ -143,23 +143,23 @@ inline KernelTensor kernel_tensor(const TensorImpl& impl) {
 /// "Tensor f32 (2, 3) cpu:0", or "Variable "dense/kernel" f32 (768, 10) cpu:0   output of …".
 std::string describe(const TensorImpl& impl);
 
-/// Throws if the tensor's contents are known to be the leavings of a failed command. A tensor without elements has
-/// none.
+/// Throws if the command that writes the tensor's contents is known to have failed. Never throws for an empty tensor.
 void check_contents(const TensorImpl& impl);
 
-/// The bytes of a dense tensor, copied to host memory once they are there. Throws the failure that the contents depend
-/// on, and no other.
+/// Waits for the contents of a dense tensor and copies them to host memory. Throws the failure of a command only if the
+/// contents depend on that command.
 void read_dense(const TensorImpl& impl, void* out, const std::source_location& where);
 
-/// Copies host memory into a fresh dense tensor.
+/// Copies host memory into a new dense tensor.
 void write_dense(TensorImpl& impl, const void* data, const std::source_location& where);
 
-/// Called where a value leaves the device for the host program, so that tapes can tell where a path was cut.
+/// Called when the host program reads a value, so that tapes can report where the path of a gradient was cut.
 extern void (*on_value_read)(const TensorImpl& impl, const char* how, const std::source_location& where);
 
-/// Makes a dense copy of a view; set by ops/, which owns the strided copy.
+/// Makes a dense copy of a view. Set by ops/, which implements the strided copy.
 extern TensorRef (*make_dense_copy)(const TensorImpl& impl, const std::source_location& where);
-/// The same, to be read by the host: it is done when this returns, whatever else has failed on the device.
+/// The same for a read by the host: the copy is complete when this returns, even if an unrelated command has failed on
+/// the device.
 TensorRef sound_dense_copy(const TensorImpl& impl, const std::source_location& where);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Tensors as a program holds them: identity, elements, and what is asked of them in vain.
+// Tests of Tensor: identity, elements, and invalid uses.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -103,7 +103,7 @@ TEST_F(Tensors, SizesOfNewOnesAreCheckedBeforeMemoryIsAsked) {
 }
 
 TEST_F(Tensors, SmallOnesShareTheThreadsFreeMemory) {
-  std::vector<Tensor> many;  // more than are kept
+  std::vector<Tensor> many;  // more than the free list keeps
   for (int i = 0; i < 1500; ++i) many.push_back(Tensor::abstract({DType::f32, {i}}));
   many.clear();
   for (int i = 0; i < 1500; ++i) many.push_back(Tensor::abstract({DType::f32, {i}}));

@@ -5,7 +5,7 @@ endif()
 
 lockstep_test(shape_test shape_test.cpp)
 lockstep_test(pool_test memory/pool_test.cpp)
-# What needs no driver of its own.
+# Tests that need no test driver.
 lockstep_test(runtime_parts_test
   command_queue_test.cpp
   driver_status_test.cpp
@@ -29,7 +29,7 @@ foreach(name driver_loader_test driver_registry_test async_test failure_test mem
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()
-# What it counts are its own drivers' devices, whatever GPUs there are.
+# The test counts the devices of its own drivers; GPUs of the machine must not be listed.
 set_tests_properties(driver_registry_test PROPERTIES ENVIRONMENT VK_ICD_FILENAMES=/nonexistent)
 
 lockstep_test(errors_doc_test errors_doc_test.cpp)

@@ -1,12 +1,12 @@
-// Objects of a thread that are too large for its static block.
+// Thread-local objects that are too large for static thread-local storage.
 #pragma once
 
 #include <utility>
 
 namespace lockstep {
 
-/// One T per thread, made on the heap at first use: `static thread_local ThreadOwned<T> mine;`. A library that is
-/// loaded into a running process gets a few hundred bytes of thread-local storage, and these use 16.
+/// One T per thread, allocated on the heap at first use: `static thread_local ThreadOwned<T> mine;`. A library that is
+/// loaded into a running process gets only a few hundred bytes of thread-local storage; a ThreadOwned uses 16.
 template <class T>
 class ThreadOwned {
  public:
@@ -15,7 +15,7 @@ class ThreadOwned {
   ThreadOwned(const ThreadOwned&) = delete;
   ThreadOwned& operator=(const ThreadOwned&) = delete;
 
-  /// What is asked for after the thread's objects were destroyed is made anew, and stays until the process ends.
+  /// If called after the thread's objects were destroyed, allocates a new T, which is never freed.
   T& get() {
     if (!object_) [[unlikely]]
       object_ = new T();

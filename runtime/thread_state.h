@@ -1,4 +1,4 @@
-// What each thread of the application has set by scopes. One struct, so that an op call pays for one lookup.
+// The thread-local state that scopes set. It is one struct, so that an op call needs only one thread-local lookup.
 #pragma once
 
 #include <optional>
@@ -14,9 +14,9 @@ namespace lockstep {
 
 class DeviceEntry;
 
-/// What a driver says of a kernel's results (lks_kernel_info); 0 where it says nothing.
+/// What a driver claims about a kernel's results (lks_kernel_info); 0 means no claim.
 struct KernelClaims {
-  std::uint32_t sums_in = 0;  // the dtype in which sums are kept
+  std::uint32_t sums_in = 0;  // the dtype in which sums are accumulated
   float max_ulp = 0;
   float gamma_factor = 0;
 };
@@ -28,13 +28,13 @@ struct KernelUse {
 };
 
 struct ThreadState {
-  std::optional<Device> device;  // empty: the default device
+  std::optional<Device> device;  // nullopt: the default device
   MathMode mode = MathMode::strict;
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
   const std::source_location* caller = nullptr;    // see caller.h
-  bool describing = false;                         // calls without tensors give descriptions
-  std::vector<KernelUse>* kernels_used = nullptr;  // where launches of this thread are noted down, if anywhere
+  bool describing = false;                         // calls without tensor operands return abstract tensors
+  std::vector<KernelUse>* kernels_used = nullptr;  // if set, launches of this thread are recorded here
 };
 
 inline ThreadState& thread_state() {

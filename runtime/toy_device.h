@@ -1,4 +1,4 @@
-// The asynchronous driver of the tests, whose folder TEST_DRIVERS names.
+// The device of the tests' asynchronous driver, which is in the folder TEST_DRIVERS.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Prints api/lockstep/driver_ops.h from the registered ops: `generate_driver_ops > api/lockstep/driver_ops.h`. A test
-// holds the file in the tree against this program's output.
+// compares the file in the source tree with this output.
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
@@ -51,7 +51,7 @@ struct Ranks {
   }
 };
 
-// Of the op's own cases.
+// The ranks that occur in the op's own cases.
 Ranks ranks_of(const OpDef& op, std::size_t input) {
   Ranks ranks;
   for (const OpCase& c : op.cases ? op.cases() : std::vector<OpCase>()) {
@@ -72,7 +72,7 @@ void print_inputs(const OpDef& op) {
   }
 }
 
-// Views, assemblies and host ops are carried out by the runtime.
+// The runtime executes views, assemblies and host ops itself.
 bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && !op.view && !op.assemble && !op.host; }
 
 void print_attrs(const AttrSchema& schema) {

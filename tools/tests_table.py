@@ -1,6 +1,6 @@
-"""Prints what a run of `./run_tests --full` found, as docs/results/tests.md: tests_table.py JUNIT_FILE CPU_TIMES
+"""Prints the results of a run of `./run_tests --full`, for docs/results/tests.md: tests_table.py JUNIT_FILE CPU_TIMES
 
-CPU_TIMES is the second line of the shell's `times`, such as "3m1.2s 0m5.0s": user and system time of what the shell waited for.
+CPU_TIMES is the second line of the shell's `times`, such as "3m1.2s 0m5.0s": user and system time of the processes that the shell waited for.
 """
 import datetime
 import os

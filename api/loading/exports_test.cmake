@@ -1,9 +1,9 @@
-# Compares what leaves the library with a list, and looks at how much thread-local storage the library asks for:
+# Compares the library's exported symbols with a list, and checks the size of its static thread-local storage:
 #   cmake -DLIBRARY=liblockstep.so -DLIST=exported_symbols.txt [-DWRITE=1] -P exports_test.cmake
 find_program(NM nm REQUIRED)
 find_program(READELF readelf REQUIRED)
 execute_process(COMMAND ${NM} --dynamic --demangle --defined-only ${LIBRARY} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
-string(REPLACE "[" "⟦" text "${text}")  # a list's elements would be joined at brackets
+string(REPLACE "[" "⟦" text "${text}")  # brackets would keep list elements joined
 string(REPLACE "]" "⟧" text "${text}")
 string(REPLACE ";" "" text "${text}")
 string(REPLACE "\n" ";" lines "${text}")
@@ -32,7 +32,7 @@ if(NOT found STREQUAL expected)
     "If that is meant: cp ${now} ${LIST}")
 endif()
 
-# Loaded into a running process, the library shares a reserve of some 500 bytes with all others (glibc's
+# Libraries that are loaded into a running process share about 500 bytes of static thread-local storage (glibc's
 # optional_static_tls).
 execute_process(COMMAND ${READELF} --program-headers --wide ${LIBRARY} OUTPUT_VARIABLE headers COMMAND_ERROR_IS_FATAL ANY)
 if(headers MATCHES "\n *TLS +0x[0-9a-f]+ +0x[0-9a-f]+ +0x[0-9a-f]+ +0x[0-9a-f]+ +(0x[0-9a-f]+)")

@@ -1,5 +1,5 @@
-/* A program without C++ that opens Lockstep late, as an interpreter or a server does:
-     loading_test liblockstep.so plugin.so [library to open before them…] */
+/* A C program that loads Lockstep while it runs, as an interpreter or a server does:
+     loading_test liblockstep.so plugin.so [library to load before them…] */
 #include <dlfcn.h>
 #include <stdio.h>
 

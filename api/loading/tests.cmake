@@ -1,4 +1,4 @@
-# The library as others load it; included where `lockstep` exists.
+# Tests that load the library as applications do. Included where the target `lockstep` exists.
 if(NOT LOCKSTEP_TESTS)
   return()
 endif()
@@ -9,7 +9,7 @@ add_executable(loading_test ${folder}/loading_test.c)
 target_link_libraries(loading_test PRIVATE ${CMAKE_DL_LIBS})
 set(loaded $<TARGET_FILE:lockstep> $<TARGET_FILE:loading_plugin>)
 
-# A sanitizer must come first into a process.
+# Not with a sanitizer: its runtime must be the first library in a process.
 if(NOT LOCKSTEP_SANITIZE)
   add_test(NAME loading_from_c COMMAND loading_test ${loaded})
   set_tests_properties(loading_from_c PROPERTIES LABELS fast PASS_REGULAR_EXPRESSION "11 22 33")

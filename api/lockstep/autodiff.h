@@ -1,4 +1,4 @@
-// Gradients: the tape that records what happens, and a check of gradients against finite differences.
+// Gradients: a tape that records ops, and a check of gradients against finite differences.
 #pragma once
 
 #include <functional>
@@ -17,10 +17,10 @@ namespace LOCKSTEP_API lockstep {
 
 class TapeImpl;
 
-/// What to do about a source on which the target does not depend.
+/// What gradient() does for a source that the target does not depend on: throw, or return zeros.
 enum class Unconnected : std::uint8_t { error, zero };
 
-/// What a gradient is taken with respect to.
+/// A tensor or variable with respect to which a gradient is taken.
 class Source {
  public:
   Source(const Tensor& tensor) : tensor_(tensor) {}          // NOLINT: implicit by design
@@ -35,25 +35,25 @@ class Source {
 
 struct GradientOptions {
   std::optional<Tensor> upstream =
-      std::nullopt;  // gradient that arrives at the target; default: 1 for a single element
+      std::nullopt;  // the upstream gradient of the target; default: 1 if it has a single element
   Unconnected unconnected = Unconnected::error;
 };
 
-/// Records the ops of this thread from its construction on, and differentiates through them:
+/// Records the ops that this thread runs after the tape was constructed, and differentiates through them:
 ///
 ///     Variable x(2.0f);
 ///     GradientTape tape;
 ///     Tensor y = 3.0f * x * x;
 ///     Tensor dy = tape.gradient(y, x);   // 12
 ///
-/// Trainable variables are watched when they are used; tensors with watch(). gradient() consumes the tape, unless it is
-/// persistent or the target does not depend on a source. Tapes nest: what an inner tape computes in gradient() is
-/// recorded by the outer ones, which gives second order. A tape belongs to its thread: using it on another one throws
-/// (StateError LS1004), and destroying it there ends its recording.
+/// A trainable variable is watched when it is used; for a tensor, call watch(). gradient() consumes the tape, unless it
+/// is persistent or the target does not depend on a source. Tapes nest: outer tapes record what gradient() of an inner
+/// tape computes, which gives second-order gradients. A tape belongs to its thread: using it on another thread throws
+/// StateError LS1004, and destroying it there ends its recording.
 class GradientTape {
  public:
   struct Options {
-    bool persistent = false;      // gradient() may be called again, also while the tape still records
+    bool persistent = false;      // gradient() may be called several times, also while the tape still records
     bool watch_trainable = true;  // watch trainable variables when they are used
   };
   using Where = std::source_location;
@@ -64,12 +64,12 @@ class GradientTape {
   GradientTape(const GradientTape&) = delete;
   GradientTape& operator=(const GradientTape&) = delete;
 
-  /// Follows what is computed from the tensor from now on; f32 and f64 only (GradientError LS4003).
+  /// Tracks what is computed from the tensor from now on. Floating dtypes only (GradientError LS4003).
   void watch(const Tensor& tensor, Where where = Where::current());
   void watch(const Variable& variable, Where where = Where::current());
 
-  /// d target / d source, of the source's shape. Throws GradientError LS4001, with the reason, where the target does
-  /// not depend on the source, and LS4002 where it has several elements and no upstream is given.
+  /// d target / d source, with the source's shape. Throws GradientError LS4001, with the reason, if the target does not
+  /// depend on the source, and LS4002 if the target has several elements and no upstream gradient is given.
   Tensor gradient(const Tensor& target, const Source& source, const GradientOptions& options = {},
                   Where where = Where::current());
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Source> sources,
@@ -81,19 +81,19 @@ class GradientTape {
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Variable> variables,
                                const GradientOptions& options = {}, Where where = Where::current());
 
-  /// Ends the recording: what is computed from now on is not followed, and watch() throws (StateError LS1008).
-  /// gradient() works as before for what was recorded, and is itself not recorded any more. Stopping twice, or after
-  /// gradient() has consumed the tape, changes nothing.
+  /// Ends the recording: later ops are not tracked, and watch() throws StateError LS1008. gradient() still works for
+  /// what was recorded, but is not recorded itself. Calling stop() twice, or after gradient() has consumed the tape,
+  /// has no effect.
   void stop(Where where = Where::current());
 
-  /// Ops recorded so far.
+  /// Number of ops recorded so far.
   std::size_t size() const;
 
  private:
   std::unique_ptr<TapeImpl> impl_;
 };
 
-/// The tapes that are active now record nothing until the end of the scope; tapes made within it do.
+/// Until the end of the scope, the tapes that are active at its start record nothing. Tapes created within it do.
 class [[nodiscard]] NoGradient {
  public:
   NoGradient();
@@ -108,19 +108,19 @@ class [[nodiscard]] NoGradient {
 
 struct GradcheckOptions {
   double step = 1e-6;        // of the central differences
-  double relative = 1e-5;    // largest difference, relative to the larger of the two
-  double absolute = 1e-7;    // … plus this
+  double relative = 1e-5;    // allowed difference, relative to the larger of the two values …
+  double absolute = 1e-7;    // … plus this absolute difference
   bool second_order = true;  // check the gradient of the gradient too
 };
 
 struct GradcheckResult {
   bool ok = true;
-  double worst = 0;  // largest difference found, in units of what is allowed
-  std::string text;  // where, with both values; empty if ok
+  double worst = 0;  // largest difference found, divided by the allowed difference
+  std::string text;  // the first difference that is too large: its place and both values; empty if ok
 };
 
-/// Compares gradients by the tape with central differences, for f64 inputs of any shapes. `f` takes the inputs and
-/// gives one tensor; it is called many times and must be deterministic.
+/// Compares the tape's gradients with central differences, for f64 inputs of any shape. `f` takes the inputs and
+/// returns one tensor. It is called many times and must be deterministic.
 GradcheckResult gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& options = {});
 

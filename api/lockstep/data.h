@@ -1,4 +1,4 @@
-// Data sets: examples on the host, brought to the device batch by batch.
+// Data sets: examples on the host that are copied to the device batch by batch.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +16,16 @@
 namespace LOCKSTEP_API lockstep {
 namespace data {
 
-/// Where examples come from. Implementations are read from one thread at a time.
+/// A source of examples. Only one thread at a time reads from it.
 class Source {
  public:
   virtual ~Source() = default;
   virtual std::int64_t size() const = 0;
-  /// Of one example: its dtype and shape, without the batch.
+  /// Dtype and shape of one example, without the batch dimension.
   virtual Spec features() const = 0;
   virtual Spec labels() const = 0;
-  /// Copies the examples at `indices`, one after the other; nullptr leaves a part out.
+  /// Copies the examples at `indices`, one after the other. If `features` or `labels` is nullptr, that part is not
+  /// copied.
   virtual void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const = 0;
 };
 
@@ -35,30 +36,30 @@ struct Batch {
   std::int64_t size() const { return features.shape()[0]; }
 };
 
-/// A lazily described set of examples. A cheap value; nothing is read or copied until batches are asked for.
+/// A lazy set of examples. Cheap to copy; examples are read and copied only when batches are requested.
 class Dataset {
  public:
   explicit Dataset(std::shared_ptr<const Source> source);
 
-  /// Copies the tensors to host memory; their first extents agree.
+  /// Copies the tensors to host memory; their first extents must agree.
   static Dataset from_tensors(const Tensor& features, const Tensor& labels);
 
   std::int64_t size() const;
   Spec features() const;  // of one example, after `prepare`
   Spec labels() const;
 
-  /// take() and shuffle() apply in the order in which they are written: `take(n).shuffle(key)` mixes the first n
-  /// examples, `shuffle(key).take(n)` takes n of all, and others in every pass.
+  /// take() and shuffle() apply in the order of the calls: `take(n).shuffle(key)` shuffles the first n examples;
+  /// `shuffle(key).take(n)` takes n of all examples, different ones in every pass.
   ///
-  /// The first n examples of what comes.
+  /// The first n examples.
   Dataset take(std::int64_t n) const;
-  /// Examples in another random order in every pass, a function of `key` and the number of the pass.
+  /// The examples in a random order that differs in every pass: a function of `key` and the number of the pass.
   Dataset shuffle(RandomKey key) const;
-  /// Ops run on each batch's features on the device, such as scaling bytes to numbers in [0, 1].
+  /// Applies `features` to each batch's features on the device, for example to scale bytes to [0, 1].
   Dataset prepare(std::function<Tensor(const Tensor&)> features) const;
 
-  /// One pass over the data: batches in order, the last one smaller unless `drop_last`. At most two batches lie on the
-  /// device at a time: the one in use, and the next one being copied.
+  /// One pass over the data: the batches in order. The last batch may be smaller; `drop_last` leaves it out. At most
+  /// two batches are on the device at a time: the one in use, and the next one, which is being copied.
   class Pass {
    public:
     Pass(const Dataset& dataset, std::int64_t batch_size, Device device, std::int64_t number, bool drop_last = false);
@@ -66,7 +67,7 @@ class Dataset {
     Pass(Pass&&) noexcept;
     std::optional<Batch> next();
     std::int64_t batch_count() const;
-    /// next() then gives this batch, counted from 0. A batch that lies on the device already is let go.
+    /// Makes next() return this batch, counted from 0. Frees the batch that was already copied to the device.
     void seek(std::int64_t batch);
 
    private:
@@ -77,17 +78,17 @@ class Dataset {
     return Pass(*this, batch_size, device, pass_number, drop_last);
   }
 
-  /// The raw examples' source, and the labels on the host, for checks.
+  /// The source of the raw examples, with the labels on the host, for checks.
   const Source& source() const { return *source_; }
-  /// The source's first examples among which all are that any pass has.
+  /// A number n such that every pass takes its examples from the source's first n.
   std::int64_t reach() const;
 
  private:
   struct Step {
-    std::optional<std::int64_t> take;  // else a shuffle
+    std::optional<std::int64_t> take;  // nullopt: a shuffle
     RandomKey shuffle;
   };
-  /// The source's examples in the order of a pass.
+  /// The indices of the source's examples in the order of pass `number`.
   std::vector<std::int64_t> order(std::int64_t number) const;
 
   Held<std::shared_ptr<const Source>, "data set"> source_;
@@ -97,16 +98,16 @@ class Dataset {
 
 enum class Split : std::uint8_t { train, test };
 
-/// Fashion-MNIST: 60,000 and 10,000 grey images of 28 x 28 of ten kinds of clothing, as f32 in [0, 1] of shape (28, 28,
-/// 1) with labels of u8. Looks in `folder`, else in LOCKSTEP_DATA, else where Debian's dataset-fashion-mnist puts it.
-/// Throws IoError LS8001 to LS8004.
+/// Fashion-MNIST: 60,000 training and 10,000 test images, grey, of ten kinds of clothing, as f32 in [0, 1] with shape
+/// (28, 28, 1); labels are u8. Looks in `folder`, else in LOCKSTEP_DATA, else in the folder of Debian's package
+/// dataset-fashion-mnist. Throws IoError LS8001 to LS8004.
 Dataset fashion_mnist(Split split, const std::string& folder = "");
 
-/// An array of an IDX file (LeCun's format of MNIST): u8, i8, i16 is refused, i32, f32, f64; big-endian on disk. Plain
-/// files are memory-mapped; gzip files are unpacked into memory.
+/// An array from an IDX file (LeCun's format for MNIST), which is big-endian. Supports u8, i8, i32, f32 and f64, not
+/// i16. Plain files are memory-mapped; gzip files are unpacked into memory.
 class IdxArray {
  public:
-  /// Throws IoError LS8001 (missing), LS8002 (not IDX), LS8003 (too short), LS8004 (contradicts itself).
+  /// Throws IoError LS8001 (missing), LS8002 (not IDX), LS8003 (truncated), LS8004 (inconsistent).
   static IdxArray open(const std::string& path);
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
@@ -120,7 +121,7 @@ class IdxArray {
   std::shared_ptr<const void> owner_;
 };
 
-/// Images with labels from two IDX files; images gain a last dimension of 1 if they have none for channels.
+/// Images with labels from two IDX files. Images without a channel dimension get one, of extent 1, as the last.
 Dataset from_idx(const std::string& images, const std::string& labels);
 
 }  // namespace data

@@ -1,4 +1,4 @@
-// Devices: listing them, choosing one, and limits on their memory.
+// Devices: listing them, choosing one, and math modes.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,11 @@ namespace LOCKSTEP_API lockstep {
 class DeviceEntry;
 class DeviceState;
 
-/// One device of one driver, such as `cpu:0`. A cheap value; naming a device opens nothing.
+/// One device of one driver, such as `cpu:0`. Cheap to copy; constructing a Device does not open the device.
 class Device {
  public:
-  /// Parses "cpu", "cpu:0", "cuda:1" …; without an index the first. Throws DeviceError LS3001, listing what exists.
+  /// Parses "cpu", "cpu:0", "cuda:1" …; without an index, the first device. Throws DeviceError LS3001, which lists the
+  /// existing devices.
   explicit Device(std::string_view name);
 
   /// "cpu:0".
@@ -32,71 +33,72 @@ class Device {
 
   /// For the runtime: opens the device on first use. Throws DeviceError LS3003 with the driver's reason.
   DeviceState& state() const;
-  /// For the runtime: what is listed of it.
+  /// For the runtime: the device's list entry.
   const DeviceEntry& entry() const { return *entry_; }
 
  private:
   friend class DriverRegistry;
   friend class DeviceState;
   explicit Device(const DeviceEntry* entry) : entry_(entry) {}
-  const DeviceEntry* entry_;  // lives as long as the process
+  const DeviceEntry* entry_;  // never freed
 };
 
 std::ostream& operator<<(std::ostream& out, Device device);
 
 /// How ops may compute (docs/lockstep_mode.md). `strict`: IEEE f32 everywhere. `fast`: matmul and convolution may use
-/// shorter types inside. `lockstep`: bit-identical results on every device that offers it.
+/// narrower dtypes internally. `lockstep`: bit-identical results on every device that offers the mode.
 enum class MathMode : std::uint8_t { strict, fast, lockstep };
 
 std::string_view name_of(MathMode mode);
-/// The mode of that name; empty where there is none.
+/// The mode with that name; nullopt if there is none.
 std::optional<MathMode> find_mode(std::string_view name);
 
-/// What is known of a listed device. Reading it allocates nothing on the device.
+/// Properties of a listed device. Reading them allocates nothing on the device.
 struct DeviceInfo {
   std::string id;      // "cpu:0"
   std::string driver;  // "cpu"
-  std::string name;    // the hardware's
+  std::string name;    // of the hardware
   std::string vendor;
-  std::string version;  // of the vendor library, and the instruction set where it matters
+  std::string version;  // of the vendor library, and the instruction set if it matters
   std::string type;     // "cpu", "gpu", "integrated gpu", "accelerator"
   bool available = false;
-  std::string reason;  // why not, where not available
+  std::string reason;  // why it is not available
   std::uint64_t memory_total = 0;
-  std::optional<std::uint64_t> memory_free;  // empty where reading it would allocate
+  std::optional<std::uint64_t> memory_free;  // empty if reading it would allocate on the device
   std::vector<MathMode> modes;
   unsigned compute_units = 0;
-  std::string uuid;                      // of the hardware, the same in every driver; empty where unknown
-  std::uint64_t largest_allocation = 0;  // in bytes, of one piece of memory and so of one tensor
+  std::string uuid;                      // of the hardware, the same in every driver; empty if unknown
+  std::uint64_t largest_allocation = 0;  // in bytes; a tensor cannot be larger
 };
 
-/// Every listed device, available or not: by driver priority, then index.
+/// Every listed device, available or not, ordered by driver priority, then by index.
 std::vector<DeviceInfo> devices();
 DeviceInfo describe(Device device);
 
-/// The available device that is expected to train fastest: a GPU where there is one, else `cpu`.
+/// The available device that is expected to train fastest: a GPU if there is one, then another accelerator, then a CPU.
 Device best_device();
 
-/// What became of one driver library that was looked at.
+/// The result of loading one candidate driver library.
 struct DriverRecord {
   std::string path;
-  std::string name;  // the driver's, where it got that far
+  std::string name;  // of the driver, if it was read
   std::string version;
   std::string stage;  // "open", "symbol", "negotiate", "probe", "enumerate", "ready" or "superseded"
   bool ready = false;
-  std::string text;  // the reason, with the first missing dependency where that is it
+  std::string text;  // the reason if not ready, with the first missing dependency if there is one
 };
 
-/// One record per candidate library, in the order in which they were looked at. Nothing is skipped silently.
+/// One record per candidate library, in the order of loading. No candidate is skipped silently.
 std::vector<DriverRecord> driver_records();
 
-/// Where drivers are searched: LOCKSTEP_DRIVER_PATH, then the folder that belongs to this library.
+/// The folders that are searched for drivers: LOCKSTEP_DRIVER_PATH, then the folder that belongs to this library.
 std::vector<std::string> driver_search_path();
 
-/// Loads one more driver library; its devices join the list. Returns its record, which tells of failure.
+/// Loads one more driver library and adds its devices to the list. Returns its record, which reports a failure.
 DriverRecord load_driver(const std::string& path);
 
-/// The device of tensors that are made without naming one, for this thread: set by DeviceScope, else `cpu`.
+/// This thread's device for tensors that are created without one: the one set by DeviceScope, else the first available
+/// `cpu` device, else the first available device.
 Device default_device();
 
 /// Makes `device` the default for this thread until the end of the scope.
@@ -126,8 +128,9 @@ class [[nodiscard]] MathModeScope {
 
 MathMode math_mode();
 
-/// Waits until everything enqueued on the device is done; throws the oldest failure that was not reported yet, by this
-/// or by a read of what depends on it. What was enqueued after the failed op has not happened (docs/errors.md).
+/// Waits until everything enqueued on the device is done. Throws the oldest failure that neither this function nor a
+/// read of a dependent tensor has reported yet. Work that was enqueued after the failed op was not executed
+/// (docs/errors.md).
 void synchronize(Device device);
 
 }  // namespace lockstep

@@ -1,7 +1,7 @@
 /* driver_provisional.h: the tables that lks_driver_api::get_group returns, one for each capability bit.
  *
- * PROVISIONAL. No driver offers one of these groups yet. Each may change, without a new major version, until the first
- * driver does; its table then moves to driver.h, whose rules hold for it from then on. */
+ * PROVISIONAL. No driver offers any of these groups yet. A group may change without a new major version until the first
+ * driver offers it. Its table then moves to driver.h, and the rules of driver.h apply to it. */
 #ifndef LOCKSTEP_DRIVER_PROVISIONAL_H_
 #define LOCKSTEP_DRIVER_PROVISIONAL_H_
 
@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/* LKS_CAP_GRAPH: a fixed list of launches, replayed with new bindings. The launches are copied by graph_build. */
+/* LKS_CAP_GRAPH: a fixed list of launches, replayed with new bindings. graph_build copies the launches. */
 typedef struct lks_graph lks_graph;
 typedef struct lks_graph_group {
   lks_header hdr;
@@ -22,7 +22,7 @@ typedef struct lks_graph_group {
   void(LKS_CALL* graph_release)(lks_graph* graph);
 } lks_graph_group;
 
-/* LKS_CAP_PEER: queue_copy accepts buffers of both devices where this returns LKS_OK. */
+/* LKS_CAP_PEER: queue_copy accepts buffers of both devices if peer_query returns LKS_OK. */
 typedef struct lks_peer_group {
   lks_header hdr;
   lks_status(LKS_CALL* peer_query)(lks_device* from, lks_device* to, double* bytes_per_second, lks_diag* diag);
@@ -38,15 +38,16 @@ typedef struct lks_import_export_group {
                                       lks_diag* diag);
 } lks_import_export_group;
 
-/* LKS_CAP_TIMESTAMPS: device times in nanoseconds, comparable within one device. */
+/* LKS_CAP_TIMESTAMPS: device times in nanoseconds. Times of one device are comparable. */
 typedef struct lks_timestamp_group {
   lks_header hdr;
   lks_status(LKS_CALL* queue_timestamp)(lks_queue* queue, uint32_t slot, uint64_t* value, lks_diag* diag);
   lks_status(LKS_CALL* timestamp_read)(lks_queue* queue, uint32_t slot, uint64_t* nanoseconds, lks_diag* diag);
 } lks_timestamp_group;
 
-/* LKS_CAP_KERNEL_SERIALIZATION: a blob that prepares faster. Deserialising rejects foreign or damaged blobs with
- * LKS_DATA_CORRUPT. *size is [in] capacity, [out] bytes needed; blob may be NULL to ask. */
+/* LKS_CAP_KERNEL_SERIALIZATION: saves a kernel as a blob, which loads faster than the kernel prepares.
+ * kernel_deserialize rejects foreign or damaged blobs with LKS_DATA_CORRUPT. *size is [in] capacity, [out] bytes
+ * needed; blob may be NULL to query the size. */
 typedef struct lks_serialization_group {
   lks_header hdr;
   lks_status(LKS_CALL* kernel_serialize)(lks_device* device, lks_kernel* kernel, void* blob, uint64_t* size,
@@ -63,7 +64,7 @@ typedef struct lks_host_call_group {
 } lks_host_call_group;
 
 /* LKS_CAP_REGION_COMPILE: a sub-graph as one kernel. Node operands are region inputs, or LKS_ROOT_RESULT | k for the
- * k-th result counted over all earlier nodes; results likewise name the values that leave. */
+ * k-th result counted over all earlier nodes. `results` names the region's outputs in the same way. */
 typedef struct lks_region_node {
   lks_kernel_desc desc;
   const uint32_t* operands;
@@ -75,7 +76,7 @@ typedef struct lks_region_group {
                                        lks_kernel_info* info, lks_diag* diag);
 } lks_region_group;
 
-/* LKS_CAP_COLLECTIVES: a communicator over ranks; its kernels (ops all_reduce, broadcast …) are launched like others. */
+/* LKS_CAP_COLLECTIVES: a communicator over ranks; its kernels (all_reduce, broadcast …) are launched like others. */
 typedef struct lks_communicator lks_communicator;
 typedef struct lks_collective_group {
   lks_header hdr;

@@ -11,8 +11,8 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// The type of a tensor's elements. Ops on f16 and bf16 compute in f32 and round each result once; i8, u8 and bool are
-/// stored, cast, compared and copied. `boolean` is one byte, 0 or 1.
+/// The type of a tensor's elements. Ops on f16 and bf16 compute in f32 and round each result once. i8, u8 and bool have
+/// no arithmetic: they are stored, cast, compared and copied. `boolean` is one byte, 0 or 1.
 enum class DType : std::uint8_t { f32, f64, f16, bf16, i8, u8, i32, i64, boolean };
 
 inline constexpr int dtype_count = 9;
@@ -29,12 +29,12 @@ inline constexpr DType boolean = DType::boolean;
 
 inline constexpr DType floating_dtypes[] = {f32, f64, f16, bf16};
 
-/// Whether the value is one of the dtypes above, and not another number made one by a cast.
+/// Whether the value is one of the dtypes above, and not another number cast to DType.
 constexpr bool is_dtype(DType t) { return static_cast<int>(t) < dtype_count; }
 /// Throws DTypeError LS2104.
 [[noreturn]] void fail_dtype(int number);
 
-/// Bytes of one element. Throws DTypeError LS2104 for what is no dtype.
+/// Bytes of one element. Throws DTypeError LS2104 if t is not a dtype.
 constexpr std::size_t size_of(DType t) {
   constexpr std::size_t sizes[dtype_count] = {4, 8, 2, 2, 1, 1, 4, 8, 1};
   if (!is_dtype(t)) fail_dtype(static_cast<int>(t));
@@ -42,21 +42,21 @@ constexpr std::size_t size_of(DType t) {
 }
 
 constexpr bool is_floating(DType t) { return t <= DType::bf16; }
-/// The floating dtypes of 16 bits.
+/// Whether t is a half-width float: f16 or bf16.
 constexpr bool is_short_float(DType t) { return t == DType::f16 || t == DType::bf16; }
-/// What an op on `t` computes in.
+/// The dtype in which ops on `t` compute.
 constexpr DType compute_dtype(DType t) { return is_short_float(t) ? DType::f32 : t; }
 constexpr bool is_integer(DType t) { return t >= DType::i8 && t <= DType::i64; }
 
-/// "f32", "i64", "bool" …; "no dtype" for what is none.
+/// "f32", "i64", "bool" …; "no dtype" if t is not a dtype.
 std::string_view name_of(DType t);
 
-/// The dtype of that name; throws DTypeError LS2104 with the list of names.
+/// The dtype with that name; throws DTypeError LS2104, which lists the names.
 DType parse_dtype(std::string_view name);
 
 std::ostream& operator<<(std::ostream& out, DType t);
 
-/// A half-precision value as it lies in memory. Converts to and from float, rounding to nearest even.
+/// A half-precision value as it is stored in memory. Converts to and from float, rounding to nearest even.
 struct Half {
   std::uint16_t bits = 0;
   Half() = default;
@@ -65,7 +65,7 @@ struct Half {
   bool operator==(const Half&) const = default;
 };
 
-/// A bfloat16 value as it lies in memory. Converts to and from float, rounding to nearest even.
+/// A bfloat16 value as it is stored in memory. Converts to and from float, rounding to nearest even.
 struct BFloat16 {
   std::uint16_t bits = 0;
   BFloat16() = default;

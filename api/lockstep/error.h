@@ -1,5 +1,5 @@
-// Exceptions. Every error has a stable id (docs/errors.md), says what went wrong with which operands, where, and how to
-// mend it.
+// Exceptions. Every error has a stable id (docs/errors.md) and says what went wrong, with which operands, where, and
+// how to fix it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class ErrorId : std::uint16_t {
 #undef LOCKSTEP_ERROR
 };
 
-/// Base of all exceptions that Lockstep throws. what() is the whole text:
+/// Base class of all exceptions that Lockstep throws. what() is the whole text:
 ///
 ///     ShapeError[LS2003] matmul: inner dimensions differ, 512 and 768
 ///       a      Tensor f32 (32, 512) cpu:0              output of model/dense_1
@@ -31,7 +31,7 @@ class Error : public std::runtime_error {
   struct Parts {
     ErrorId id;
     std::string op;        // as the user wrote it, such as "matmul"
-    std::string headline;  // what went wrong, with its numbers
+    std::string headline;  // what went wrong, with the numbers
     std::string where;     // layer path and the caller's file:line
     std::string hint;      // one concrete thing to do
     std::string text;      // all of it, formatted
@@ -55,11 +55,11 @@ class Error : public std::runtime_error {
 struct StateError : Error {
   using Error::Error;
 };
-/// LS20xx: shapes, axes, indices or attributes that do not fit.
+/// LS20xx: invalid shapes, axes, indices or attributes.
 struct ShapeError : Error {
   using Error::Error;
 };
-/// LS21xx: element types that do not fit. Nothing is promoted silently.
+/// LS21xx: invalid or differing dtypes. Tensors are not promoted silently.
 struct DTypeError : Error {
   using Error::Error;
 };
@@ -71,15 +71,15 @@ struct DeviceError : Error {
 struct GradientError : Error {
   using Error::Error;
 };
-/// LS41xx: a value was asked of a tensor that is only a description.
+/// LS41xx: the value of an abstract tensor was read.
 struct TraceError : Error {
   using Error::Error;
 };
-/// LS5xxx: memory; the text lists it by owner and names a batch size that fits where one is known.
+/// LS5xxx: out of memory. The text lists memory use by owner, and a batch size that fits if one is known.
 struct OutOfMemoryError : Error {
   using Error::Error;
 };
-/// LS6xxx: an op, dtype or mode that a device does not offer and that cannot be composed from what it offers.
+/// LS6xxx: an op, dtype or mode that a device does not support and that cannot be decomposed into supported ops.
 struct UnsupportedError : Error {
   using Error::Error;
 };
@@ -96,14 +96,14 @@ struct UsageError : Error {
   using Error::Error;
 };
 
-/// Assembles an error's text; the only way in which Lockstep makes one.
+/// Builds and throws an error. All Lockstep errors are created by this class.
 class ErrorBuilder {
  public:
   ErrorBuilder(ErrorId id, std::string_view op, std::string headline);
 
-  /// One line "  label  text", such as an operand's name and description.
+  /// Adds a line "  label  text", such as an operand's name and description.
   ErrorBuilder& line(std::string_view label, std::string_view text);
-  /// The caller's line; the thread's scope path is put before it.
+  /// Sets the caller's line; the thread's scope path is put before it.
   ErrorBuilder& at(const std::source_location& where);
   ErrorBuilder& fix(std::string text);
 
@@ -119,7 +119,7 @@ class ErrorBuilder {
 [[noreturn]] void raise(ErrorId id, std::string_view op, std::string headline, std::string fix,
                         const std::source_location& where);
 
-/// Throws again an error that was caught elsewhere, as its own class.
+/// Throws an error that was caught elsewhere again, with its original class.
 [[noreturn]] void rethrow(const Error::Parts& parts);
 
 /// "train.cpp:41": the last path component and the line.

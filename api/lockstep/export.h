@@ -1,6 +1,5 @@
-// What leaves the library. It is compiled with hidden visibility: only what the public headers declare can be linked
-// to.
+// Symbol visibility. The library is compiled with hidden visibility; only what the public headers declare is exported.
 #pragma once
 
-/// `namespace LOCKSTEP_API lockstep {`: everything that the block declares is a symbol of the library.
+/// `namespace LOCKSTEP_API lockstep {` exports everything that the block declares.
 #define LOCKSTEP_API [[gnu::visibility("default")]]

@@ -1,4 +1,4 @@
-// What handles are made of: a pointer to what they stand for, which is gone once the handle was moved from.
+// Held: the pointer inside handles such as Variable. Use of a handle that was moved from throws.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// Throws StateError LS1008: the `what`, such as "tensor", was moved from.
+/// Throws StateError LS1008, which says that the `what`, such as "tensor", was moved from.
 [[noreturn]] void fail_moved_from(std::string_view what, const std::source_location& where);
 
 template <std::size_t N>
@@ -21,7 +21,7 @@ struct HandleName {
   char text[N] = {};
 };
 
-/// A unique_ptr or shared_ptr that throws where it is used while it points to nothing.
+/// A unique_ptr or shared_ptr that throws if it is dereferenced while it is null.
 template <class Pointer, HandleName name>
 class Held {
  public:

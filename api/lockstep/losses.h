@@ -1,5 +1,5 @@
-// Losses: a number for how far predictions are from targets, the mean over the batch. Shapes must agree; nothing
-// broadcasts.
+// Losses: a number that measures how far predictions are from targets, averaged over the batch. Shapes must agree;
+// nothing broadcasts.
 #pragma once
 
 #include <functional>
@@ -13,21 +13,21 @@ namespace losses {
 
 /// Mean of -log p(label). logits (N, C) (or (…, C)), labels (N) of any integer dtype in [0, C).
 Tensor sparse_categorical_crossentropy(Operand logits, Operand labels);
-/// Mean of -sum(targets log p); targets are probabilities of the logits' shape.
+/// Mean of -sum(targets log p); targets are probabilities with the logits' shape.
 Tensor categorical_crossentropy(Operand logits, Operand targets);
-/// Mean of -(target log p + (1 - target) log(1 - p)) with p = sigmoid(logit), computed so that no digits are lost where
-/// p is near 0 or 1. Targets are probabilities, or 0 and 1 of any dtype, of the logits' shape; logits (N, 1) take
-/// targets (N) too.
+/// Mean of -(target log p + (1 - target) log(1 - p)) with p = sigmoid(logit), computed without loss of precision if p
+/// is near 0 or 1. Targets are probabilities, or 0 and 1 of any dtype, with the logits' shape; logits (N, 1) also
+/// accept targets (N).
 Tensor binary_crossentropy(Operand logits, Operand targets);
 /// Mean of (prediction - target)^2.
 Tensor mean_squared_error(Operand predictions, Operand targets);
 
-/// A loss as a model takes it.
+/// A loss for Model::compile().
 struct Loss {
   std::string name;
   std::function<Tensor(const Tensor& predictions, const Tensor& targets)> compute;
-  bool sparse_labels = false;  // targets are class numbers, which fit() checks against the classes
-  bool binary_labels = false;  // targets lie in [0, 1], which fit() checks
+  bool sparse_labels = false;  // targets are class numbers; fit() checks that they are in [0, classes)
+  bool binary_labels = false;  // targets are in [0, 1]; fit() checks this
 };
 
 struct SparseCategoricalCrossentropy {

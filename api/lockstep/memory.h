@@ -1,4 +1,4 @@
-// Device memory: who holds it, how much, and limits.
+// Device memory: statistics by owner, and limits.
 #pragma once
 
 #include <array>
@@ -14,13 +14,13 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// Who a block of memory belongs to.
+/// What a block of memory is used for.
 enum class MemoryOwner : std::uint8_t { activations, gradients, variables, optimizer, data, workspace, other };
 
 inline constexpr int memory_owner_count = 7;
 std::string_view name_of(MemoryOwner owner);
 
-/// Memory of one device, in bytes. `reserved` is what the driver has handed out; `live` the part in use by tensors;
+/// Memory of one device, in bytes. `reserved` was allocated from the driver; `live` is the part that tensors use;
 /// `cached` = reserved - live is kept for reuse.
 struct MemoryStats {
   std::uint64_t live = 0;
@@ -30,8 +30,8 @@ struct MemoryStats {
   std::uint64_t peak_reserved = 0;
   std::uint64_t largest_cached_block = 0;
   std::optional<std::uint64_t> limit;
-  std::uint64_t allocations = 0;         // blocks handed out so far
-  std::uint64_t driver_allocations = 0;  // of those, how many needed the driver
+  std::uint64_t allocations = 0;         // blocks allocated so far
+  std::uint64_t driver_allocations = 0;  // how many of those needed a driver allocation
   std::array<std::uint64_t, memory_owner_count> live_by_owner{};
   std::array<std::uint64_t, memory_owner_count> peak_by_owner{};
 };
@@ -39,15 +39,16 @@ struct MemoryStats {
 MemoryStats memory_stats(Device device);
 void reset_peak_memory(Device device);
 
-/// Caps what the driver may hand out (`reserved`), exact to the byte; nullopt removes the cap. Cached memory is given
-/// back first where it stands in the way. Drivers that expose the same physical device share one cap.
+/// Limits the memory allocated from the driver (`reserved`), exact to the byte; nullopt removes the limit. If an
+/// allocation would exceed the limit, cached memory is released first. Drivers that expose the same physical device
+/// share one limit.
 void set_memory_limit(Device device, std::optional<std::uint64_t> bytes);
 
-/// Gives all cached memory back to the driver.
+/// Returns all cached memory to the driver.
 void release_cached_memory(Device device);
 
-/// Fills every block with NaN patterns when it is handed out and when it is freed, so that reads of unset or stale
-/// memory show. Slow; for tests.
+/// Fills every block with NaN patterns when it is allocated and when it is freed, so that reads of uninitialised or
+/// freed memory become visible. Slow; for tests.
 void set_memory_poison(Device device, bool on);
 
 /// Blocks allocated on this thread until the end of the scope belong to `owner`.

@@ -1,4 +1,4 @@
-// Metrics: numbers for people. A metric gives, per batch, a sum that is divided by the number of examples at the end.
+// Metrics: reported numbers. A metric computes a sum per batch; the total is divided by the number of examples.
 #pragma once
 
 #include <functional>
@@ -16,15 +16,16 @@ struct Metric {
   std::function<Tensor(const Tensor& predictions, const Tensor& targets)> sum;
 };
 
-/// Share of rows whose largest prediction is at the label. Predictions (N, …, C) of two classes or more; labels are
-/// class numbers (N, …), or (N, …, C) with the largest at the label. One output per row is refused (ShapeError LS2010):
-/// it has no largest, and needs BinaryAccuracy.
+/// Fraction of rows whose largest prediction is at the label. Predictions (N, …, C) for two or more classes; labels are
+/// class numbers (N, …), or (N, …, C) with the largest value at the label. Throws ShapeError LS2010 for one output per
+/// row: that needs BinaryAccuracy.
 struct Accuracy {
   operator Metric() const;  // NOLINT: implicit by design
 };
 
-/// Share of outputs on the right side of the threshold. Labels are 0 or 1 of any dtype, or probabilities, of the
-/// predictions' shape; predictions (N, 1) take labels (N) too. A prediction that is NaN is wrong.
+/// Fraction of outputs that are on the same side of the threshold as the label. Labels are 0 or 1 of any dtype, or
+/// probabilities, with the predictions' shape; predictions (N, 1) also accept labels (N). A NaN prediction counts as
+/// wrong.
 struct BinaryAccuracy {
   bool from_logits = true;  // false: predictions are probabilities, as after a sigmoid
   double threshold = 0.5;   // on the probability; in (0, 1)

@@ -1,4 +1,4 @@
-// Model: layers with a loss and an optimizer; trains, evaluates, predicts.
+// Model: layers with a loss and an optimizer, for training, evaluation and prediction.
 #pragma once
 
 #include <functional>
@@ -24,29 +24,29 @@ struct Compile {
   std::vector<metrics::Metric> metrics = {};
 };
 
-/// What fit() shows: nothing, a bar that is redrawn (or, where the output is no terminal, one line per epoch), or one
-/// line per epoch.
+/// What fit() prints: nothing, a progress bar (if the output is not a terminal, one line per epoch), or one line per
+/// epoch.
 enum class Verbose : std::uint8_t { silent, bar, line };
 
-/// What happened in one step of fit().
+/// The argument of Fit::on_step, which fit() calls after each step.
 struct StepInfo {
-  std::int64_t epoch = 0, step = 0;  // from 1; step within the epoch
+  std::int64_t epoch = 0, step = 0;  // counted from 1; step within the epoch
 };
 
 struct Fit {
-  std::int64_t epochs = 0;  // 0: as many as the steps need, or 1 without steps
-  std::int64_t steps = 0;   // stop after so many steps in all; 0: after the epochs
+  std::int64_t epochs = 0;  // 0: as many as `steps` needs, or 1 if `steps` is 0
+  std::int64_t steps = 0;   // stop after this many steps in total; 0: after `epochs`
   std::int64_t batch_size = 32;
   std::optional<data::Dataset> validation = std::nullopt;
-  // Order of examples; nullopt: as they come. The n-th epoch since compile() has the n-th order, whether one call of
-  // fit() makes all epochs or each call makes one.
+  // Key of the order of examples; nullopt: no shuffling. The n-th epoch since compile() has the n-th order, no matter
+  // how the epochs are divided into calls of fit().
   std::optional<RandomKey> shuffle = RandomKey{};
   Verbose verbose = Verbose::bar;
   std::function<void(const StepInfo&)> on_step = nullptr;
 };
 
 struct EpochResult {
-  std::map<std::string, double> values;  // "loss", the metrics, and these with "val_" before them
+  std::map<std::string, double> values;  // "loss", the metrics, and the same with the prefix "val_"
   std::int64_t steps = 0;
   std::int64_t examples = 0;
   double seconds = 0;
@@ -54,7 +54,7 @@ struct EpochResult {
 
 using History = std::vector<EpochResult>;
 
-/// A layer, usually a Sequential, made ready to train:
+/// A layer, usually a Sequential, that can be trained:
 ///
 ///     Model model(Sequential(Conv2d{.filters = 32}, Relu{}, MaxPool2d{}, Flatten{}, Dense{.units = 10}));
 ///     model.build({28, 28, 1}, device);
@@ -72,7 +72,8 @@ class Model {
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
 
-  /// Makes the variables, for inputs of this shape without the batch, on `device` (default: the default device).
+  /// Creates the variables on `device` (default: the default device). `input` is the shape of an input, without the
+  /// batch dimension.
   void build(const Shape& input, std::optional<Device> device = std::nullopt, DType dtype = DType::f32,
              Where where = Where::current());
   bool built() const;
@@ -84,21 +85,22 @@ class Model {
   std::vector<Variable> variables(Where where = Where::current()) const;
   std::vector<Variable> trainable_variables(Where where = Where::current()) const;
 
-  /// A table of layers with output shapes, parameters, and memory per example; and what training at `batch` takes.
+  /// A table of layers with output shapes, parameter counts and memory per example, and the memory that training with
+  /// batch size `batch` needs.
   std::string summary(std::int64_t batch = 32, Where where = Where::current()) const;
 
   void compile(Compile options);
   optim::Optimizer& optimizer(Where where = Where::current());
 
-  /// One optimizer step on a batch; the loss. Throws StateError LS1005 before compile().
+  /// Runs one optimizer step on a batch and returns the loss. Throws StateError LS1005 before compile().
   Tensor train_step(const data::Batch& batch, Where where = Where::current());
 
-  /// Trains. Where memory runs out a step is tried once more, with all memory given back that it does not need; if it
-  /// does not fit then either, throws OutOfMemoryError with a batch size with which a whole epoch fits, evaluation
-  /// included. The model is then as before the failed step.
+  /// Trains the model. If a step runs out of memory, all memory that it does not need is released and the step is
+  /// retried once. If it fails again, throws OutOfMemoryError with a batch size for which a whole epoch fits, including
+  /// evaluation; the model is then as before the failed step.
   History fit(const data::Dataset& train, const Fit& options = {}, Where where = Where::current());
-  /// Mean loss and metrics; nothing changes. batch_size 0: that of the last fit(), but at most 256. Throws ShapeError
-  /// LS2007 for an empty set.
+  /// Returns the mean loss and the metrics; the model does not change. batch_size 0 means that of the last fit(), but
+  /// at most 256. Throws ShapeError LS2007 for an empty data set.
   std::map<std::string, double> evaluate(const data::Dataset& data, std::int64_t batch_size = 0,
                                          Where where = Where::current());
   Tensor predict(const Tensor& x, Where where = Where::current());
@@ -107,7 +109,7 @@ class Model {
   void load_weights(const std::string& path, Where where = Where::current());
   std::string weights_sha256(Where where = Where::current()) const;
 
-  struct State;  // the library's
+  struct State;  // internal
 
  private:
   Held<std::unique_ptr<State>, "model"> state_;

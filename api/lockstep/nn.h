@@ -18,8 +18,8 @@
 namespace LOCKSTEP_API lockstep {
 namespace nn {
 
-/// How a weight gets its first value. Variance scaling draws with variance scale / fan (Glorot and Bengio, AISTATS
-/// 2010; He et al., ICCV 2015): fan is the number of inputs, of outputs, or their mean.
+/// How a weight is initialised. Variance scaling draws numbers with variance scale / fan (Glorot and Bengio, AISTATS
+/// 2010; He et al., ICCV 2015); fan is the number of inputs, the number of outputs, or the mean of both.
 struct Initializer {
   enum class Kind : std::uint8_t { constant, uniform, normal, truncated_normal, variance_uniform, variance_normal };
   enum class Fan : std::uint8_t { in, out, mean };
@@ -38,16 +38,16 @@ struct Initializer {
   static Initializer he_uniform() { return {Kind::variance_uniform, 2, Fan::in}; }
   static Initializer he_normal() { return {Kind::variance_normal, 2, Fan::in}; }
 
-  /// A value for a weight; takes the thread's next random key.
+  /// Returns an initial value; uses the thread's next random key.
   Tensor make(const Shape& shape, DType dtype, double fan_in, double fan_out) const;
 };
 
 struct Call {
-  bool training = false;  // layers such as Dropout differ
+  bool training = false;  // changes layers such as Dropout
 };
 
-/// A piece of a model: takes a tensor, gives a tensor, and owns variables and further layers. Write your own by
-/// deriving:
+/// A part of a model: it maps a tensor to a tensor, and owns variables and child layers. Derive from it to write your
+/// own:
 ///
 ///     class Residual : public nn::Layer {
 ///      public:
@@ -57,7 +57,7 @@ struct Call {
 ///       nn::Layer& inner_;
 ///     };
 ///
-/// Variables are made in build(), which runs once, before the first call, when the input's shape is known.
+/// Variables are created in build(), which runs once, before the first call, when the input's shape is known.
 class Layer {
  public:
   using Where = std::source_location;
@@ -67,35 +67,35 @@ class Layer {
   Layer(Layer&&) noexcept;
   Layer& operator=(Layer&&) noexcept;
 
-  /// Runs the layer within its name scope, building it first if need be.
+  /// Runs the layer within its name scope. Builds it first if necessary.
   Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current());
 
-  /// "dense_1"; unique among its siblings.
+  /// Such as "dense_1"; unique among its siblings.
   const std::string& name() const;
   const std::string& type_name() const;
   void set_name(std::string name);
-  /// Names it as the outermost layer of a model, which the names of variables leave out.
+  /// Makes this the outermost layer of a model. Its name is not part of the names of variables.
   void make_root(std::string name);
   bool built() const;
   const std::vector<std::unique_ptr<Layer>>& children() const;
 
-  /// Its own and its children's, in the order in which they were made.
+  /// The variables of this layer and its children, in the order of creation.
   std::vector<Variable> variables() const;
   std::vector<Variable> trainable_variables() const;
-  /// Undoes build(), for a model of which some layer could not be built.
+  /// Undoes build(), after a layer of the model failed to build.
   void forget_variables();
-  /// Variables of this layer alone.
+  /// Variables of this layer without its children.
   const std::vector<Variable>& own_variables() const;
 
  protected:
   virtual void build(const Shape& /*input*/) {}
-  /// For build(): the dtype that weights should have, f64 where the input is and f32 otherwise.
+  /// For build(): the dtype for weights; f64 if the input is f64, otherwise f32.
   DType variable_dtype() const;
   virtual Tensor call(const Tensor& x, const Call& c) = 0;
 
-  /// Makes a variable named "<path>/<name>".
+  /// Creates a variable named "<path>/<name>".
   Variable add_variable(const std::string& name, const Tensor& initial, bool trainable = true);
-  /// Takes a layer, or the options of one, as child.
+  /// Adds a layer, or the layer that options describe, as a child.
   template <class L>
   Layer& add(L layer);
   Layer& add_child(std::unique_ptr<Layer> layer);
@@ -105,7 +105,7 @@ class Layer {
   Held<std::unique_ptr<State>, "layer"> state_;
 };
 
-/// The options of a layer: an aggregate that makes it.
+/// The options of a layer: an aggregate with a function make() that creates the layer.
 template <class T>
 concept LayerOptions = requires(const T& t) {
   { t.make() } -> std::same_as<std::unique_ptr<Layer>>;
@@ -132,7 +132,7 @@ Layer& Layer::add(L layer) {
 
 using Activation = Tensor (*)(Operand);
 
-/// x kernel + bias over the last dimension: (…, inputs) to (…, units). kernel (inputs, units), bias (units).
+/// x · kernel + bias over the last dimension: (…, inputs) to (…, units). kernel (inputs, units), bias (units).
 struct Dense {
   std::int64_t units = 0;
   Activation activation = nullptr;
@@ -143,8 +143,8 @@ struct Dense {
   std::unique_ptr<Layer> make() const;
 };
 
-/// conv2d over NHWC images; kernel (filters, height, width, channels / groups), bias (filters). A single number for
-/// kernel, strides or dilation serves both sides.
+/// conv2d over NHWC images; kernel (filters, height, width, channels / groups), bias (filters). `kernel`, `strides` and
+/// `dilation` apply to both height and width.
 struct Conv2d {
   std::int64_t filters = 0;
   std::int64_t kernel = 3;
@@ -162,14 +162,14 @@ struct Conv2d {
 
 struct MaxPool2d {
   std::int64_t window = 2;
-  std::int64_t strides = 0;  // 0: the window
+  std::int64_t strides = 0;  // 0: equal to the window
   Padding padding = Padding::valid();
   std::unique_ptr<Layer> make() const;
 };
 
 struct AvgPool2d {
   std::int64_t window = 2;
-  std::int64_t strides = 0;  // 0: the window
+  std::int64_t strides = 0;  // 0: equal to the window
   Padding padding = Padding::valid();
   std::unique_ptr<Layer> make() const;
 };
@@ -182,13 +182,13 @@ struct GlobalAvgPool2d {
   std::unique_ptr<Layer> make() const;
 };
 
-/// In training, sets a random share `rate` of the elements to 0 and scales the rest by 1 / (1 - rate).
+/// In training, sets each element to 0 with probability `rate` and scales the others by 1 / (1 - rate).
 struct Dropout {
   double rate = 0.5;
   std::unique_ptr<Layer> make() const;
 };
 
-/// (N, …) to (N, everything else).
+/// Reshapes (N, …) to (N, product of the other extents).
 struct Flatten {
   std::unique_ptr<Layer> make() const;
 };
@@ -208,19 +208,19 @@ struct Sigmoid {
 struct Tanh {
   std::unique_ptr<Layer> make() const;
 };
-/// Over the last dimension.
+/// Softmax over the last dimension.
 struct Softmax {
   std::unique_ptr<Layer> make() const;
 };
 
-/// Any function of tensors without variables.
+/// Any function of tensors that has no variables.
 struct Lambda {
   std::function<Tensor(const Tensor&)> function;
   std::string name = "lambda";
   std::unique_ptr<Layer> make() const;
 };
 
-/// Layers one after the other.
+/// Applies layers one after the other.
 class Sequential : public Layer {
  public:
   template <class... L>

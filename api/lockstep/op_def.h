@@ -1,5 +1,5 @@
-// What an op is. One OpDef per op is the only place that knows it: eager calls, tapes, tracing, conformance and
-// documentation read these fields. docs/adding_an_op.md walks through one.
+// Op definitions. Everything about an op is in its OpDef: eager calls, tapes, tracing, conformance and documentation
+// read these fields. docs/adding_an_op.md walks through an example.
 #pragma once
 
 #include <cstddef>
@@ -41,36 +41,36 @@ template <class... T>
 constexpr TypeSet of(T... t) {
   return {static_cast<std::uint16_t>((0 | ... | (1 << static_cast<int>(t))))};
 }
-inline constexpr TypeSet floating = of(f32, f64, f16, bf16);  // what has gradients
+inline constexpr TypeSet floating = of(f32, f64, f16, bf16);  // dtypes that have gradients
 inline constexpr TypeSet index = of(i32, i64);
-inline constexpr TypeSet numeric = floating | index;   // what computes
-inline constexpr TypeSet real = numeric | of(i8, u8);  // what is ordered
+inline constexpr TypeSet numeric = floating | index;   // dtypes with arithmetic
+inline constexpr TypeSet real = numeric | of(i8, u8);  // dtypes with an order
 inline constexpr TypeSet truth = of(boolean);
-inline constexpr TypeSet any = real | truth;  // what is stored
+inline constexpr TypeSet any = real | truth;  // every dtype
 }  // namespace types
 
 struct InputDef {
   std::string name;
   TypeSet types = types::floating;
-  char group = 'T';  // inputs of one group have one dtype; '-' belongs to none
+  char group = 'T';  // inputs of one group share a dtype; '-' means no group
   bool optional = false;
-  bool variadic = false;       // the last input only: one or more of it
+  bool variadic = false;       // for the last input only: it may be given one or more times
   bool host_resident = false;  // the op reads it on the host
   bool mutable_ = false;       // the op writes into it (optimizer state); see OutputDef::in_place_of
-  std::string values = {};     // for drivers: which elements come, where not all of the dtype do
+  std::string values = {};     // for driver authors: the possible element values, if not all of the dtype
 };
 
 struct OutputDef {
   std::string name;
-  int may_take = -1;     // may be given the memory of this input if nobody else needs it
-  int in_place_of = -1;  // *is* this mutable input, updated
+  int may_take = -1;     // index of an input whose memory the output may reuse if nothing else needs it
+  int in_place_of = -1;  // index of the mutable input that is updated in place and returned as this output
 };
 
-/// A launch-time number: changing it prepares nothing.
+/// A number that is passed at launch: changing it needs no new kernel.
 struct ScalarDef {
-  static constexpr lks_dtype of_inputs = 0;           // what group T computes in: its dtype, or f32 for f16 and bf16
-  static constexpr lks_dtype of_result = ~0u;         // what the first output is computed in
-  static constexpr lks_dtype widest_of_result = ~1u;  // f64 where the first output is floating, else i64
+  static constexpr lks_dtype of_inputs = 0;    // the compute dtype of group T: f32 for f16 and bf16, else its own
+  static constexpr lks_dtype of_result = ~0u;  // the compute dtype of the first output
+  static constexpr lks_dtype widest_of_result = ~1u;  // f64 if the first output is floating, else i64
   std::string name;
   lks_dtype dtype = of_inputs;
 };
@@ -87,9 +87,9 @@ struct IntList {
   std::int64_t operator[](std::size_t i) const { return values[i]; }
 };
 
-/// Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that the struct has
-/// no padding and can be compared by its bytes; the driver gets it as it is (`driver_ops.h` is generated from the
-/// schema).
+/// One attribute. Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that
+/// the attribute struct has no padding and can be compared bytewise. The driver receives this struct unchanged
+/// (`driver_ops.h` is generated from the schema).
 struct AttrField {
   enum class Kind : std::uint8_t { integer, real, list };
   std::string name, doc;
@@ -98,7 +98,7 @@ struct AttrField {
 };
 
 struct AttrSchema {
-  std::string struct_name;  // in driver_ops.h, such as "lks_conv2d_attrs"
+  std::string struct_name;  // its name in driver_ops.h, such as "lks_conv2d_attrs"
   std::size_t size = 0;
   std::vector<AttrField> fields;
   std::vector<std::byte> defaults;
@@ -129,7 +129,7 @@ AttrSchema attr_schema(std::string struct_name, std::pair<M A::*, AttrField>... 
 
 // -------------------------------------------------------------------------------------------------------------- calls
 
-/// One call of an op, as its rules see it.
+/// One call of an op, as the functions of its OpDef receive it.
 struct OpCall {
   const OpDef& op;
   std::span<const Operand> inputs;
@@ -143,7 +143,7 @@ struct OpCall {
   }
 };
 
-/// Infers output specs from input specs; also with symbolic extents.
+/// Infers output specs from input specs, which may have symbolic extents.
 class InferContext {
  public:
   InferContext(const OpCall& call, const CallTypes& types, std::span<Spec> outputs)
@@ -154,9 +154,9 @@ class InferContext {
   bool has(std::size_t i) const { return i < call_.inputs.size() && !call_.inputs[i].is_absent(); }
   const Shape& shape(std::size_t i) const;
   int rank(std::size_t i) const { return shape(i).rank(); }
-  /// Of a number, the dtype that it takes part with.
+  /// The dtype of input i; for a number, the dtype that it takes in this call.
   DType dtype(std::size_t i) const;
-  /// The dtype that inputs of group T share.
+  /// The dtype of the inputs of group T.
   DType group_dtype() const;
   template <class A>
   const A& attrs() const {
@@ -165,18 +165,18 @@ class InferContext {
 
   void set(std::size_t output, DType dtype, const Shape& shape) { outputs_[output] = {dtype, shape}; }
 
-  /// Throws the error with all operands listed.
+  /// Throws the error and lists all operands in it.
   [[noreturn]] void fail(ErrorId id, std::string headline, std::string fix) const;
   void require_rank(std::size_t i, int rank) const;
-  /// `axis` counted from the front; throws ShapeError LS2004.
+  /// `axis` as an index from the front; throws ShapeError LS2004 if it is out of range.
   int axis(std::int64_t axis, int rank) const;
-  /// For attributes that count from the front already, as drivers are told: refuses negative ones too.
+  /// The same for attributes that must count from the front, as drivers expect: also refuses a negative axis.
   int axis_from_front(std::int64_t axis, int rank) const;
   /// Throws ShapeError LS2007 unless `list`, called `what`, has `count` numbers.
   void require_count(const IntList& list, int count, std::string_view what) const;
-  /// The dtype that an attribute names; throws DTypeError LS2104.
+  /// The dtype with the number `number`, from an attribute; throws DTypeError LS2104 if there is none.
   DType dtype_named(std::int64_t number) const;
-  /// Throws unless the extents agree; symbolic ones may.
+  /// Throws `id` if the extents are known to differ; a symbolic extent may equal any.
   void require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const;
 
  private:
@@ -185,24 +185,24 @@ class InferContext {
   std::span<Spec> outputs_;
 };
 
-/// A view: where the output's elements lie in the input's memory.
+/// The layout of a view: where the output's elements are in the input's memory.
 struct ViewLayout {
   Shape shape;
   std::int64_t strides[max_rank] = {};
   std::int64_t offset = 0;  // in elements
 };
 
-/// An output made of pieces: filled with a number first, if one is given, then overwritten by inputs.
+/// How an output is assembled: it is first filled with `fill`, if given, and then the inputs are copied into it.
 struct Assembly {
   struct Piece {
     std::size_t input;
-    ViewLayout place;  // where in the output; the input's shape
+    ViewLayout place;  // where it goes in the output; has the input's shape
   };
   std::optional<Scalar> fill;
   std::vector<Piece> pieces;
 };
 
-/// Composes the op from smaller ones, with public ops.
+/// The argument of OpDef::decompose, which computes an op's outputs with other public ops.
 class DecomposeContext {
  public:
   DecomposeContext(const OpCall& call, std::span<const Spec> specs) : call_(call), specs_(specs) {}
@@ -218,7 +218,7 @@ class DecomposeContext {
     return call_.attrs_as<A>();
   }
   void set(std::size_t output, Tensor value);
-  /// This call cannot be composed.
+  /// Reports that this call cannot be decomposed.
   void refuse() { refused = true; }
   std::vector<std::optional<Tensor>> results;
   bool refused = false;
@@ -228,30 +228,31 @@ class DecomposeContext {
   std::span<const Spec> specs_;
 };
 
-/// What an op's gradient needs from the forward pass, per input that the gradient is taken for: bit i of `inputs` asks
-/// for input i, bit i of `outputs` for output i. What no rule asks for is not kept alive.
+/// The tensors of the forward pass that the gradient with respect to one input needs: bit i of `inputs` means input i,
+/// bit i of `outputs` means output i. A tape does not keep other tensors alive.
 struct Saves {
   std::uint32_t inputs = 0;
   std::uint32_t outputs = 0;
 };
 
-/// Vector-Jacobian products, written with public ops, so that they differentiate again.
+/// The argument of OpDef::gradient, which computes vector-Jacobian products with public ops, so that they are
+/// differentiable too.
 class GradContext {
  public:
   virtual ~GradContext() = default;
-  /// Saved input; throws StateError LS1007 if the op does not declare that it saves it.
+  /// A saved input; throws StateError LS1007 if the op does not declare it in `saves`.
   virtual Operand input(std::size_t i) const = 0;
   virtual Tensor output(std::size_t i = 0) const = 0;
   virtual const Shape& input_shape(std::size_t i) const = 0;
   virtual DType input_dtype(std::size_t i) const = 0;
   virtual bool has_input(std::size_t i) const = 0;
   virtual const Shape& output_shape(std::size_t i = 0) const = 0;
-  /// The gradient that arrives at an output; zeros where none does.
+  /// The upstream gradient of an output; zeros if there is none.
   virtual Tensor upstream(std::size_t output = 0) const = 0;
   virtual bool has_upstream(std::size_t output) const = 0;
-  /// Whether the gradient of input i is wanted.
+  /// Whether the gradient of input i is needed.
   virtual bool needs(std::size_t i) const = 0;
-  /// Gradients of broadcast inputs may keep the output's shape; they are summed to the input's afterwards.
+  /// Sets an input's gradient. For a broadcast input it may have the output's shape; it is then summed to the input's.
   virtual void set(std::size_t input, Tensor gradient) = 0;
   virtual std::size_t input_count() const = 0;
   virtual const void* raw_attrs() const = 0;
@@ -267,28 +268,28 @@ class GradContext {
 
 // ------------------------------------------------------------------------------------------------- reference and cases
 
-/// An array of the oracle: 64-bit mantissas hold every f64 and every i64 exactly.
+/// An array of the oracle. Its 64-bit mantissas hold every f64 and every i64 exactly.
 struct RefArray {
   DType dtype = DType::f32;
   Shape shape;
   std::vector<long double> values;  // row-major
-  /// Error that rounding may cause in each value, in units of the dtype's unit roundoff, to first order: from the terms
-  /// of sums, and step by step through programs. Empty where every value is exact.
+  /// First-order bound on the round-off error of each value, in units of the dtype's unit round-off. It is computed
+  /// from the terms of sums, and step by step through programs. Empty if every value is exact.
   std::vector<long double> budget;
-  /// f16 and bf16 results are computed in a wider dtype and rounded to `dtype` once. Where that is so, `values` are not
-  /// yet rounded, and `budget` is in units of the wider dtype's unit roundoff.
+  /// The wider dtype in which f16 and bf16 results are computed before they are rounded to `dtype` once. If it is set,
+  /// `values` are not rounded yet, and `budget` is in units of the wider dtype's unit round-off.
   std::optional<DType> rounded_from = std::nullopt;
 
   static RefArray zeros(DType dtype, const Shape& shape);
   std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
 };
 
-/// Slow, plain, on the host, at least twice as precise as any device.
+/// The argument of OpDef::reference: a slow, simple computation on the host, at least twice as precise as any device.
 struct RefContext {
   const OpCall& call;                // attributes and scalars; inputs hold no tensors
   std::span<const RefArray> inputs;  // absent ones have rank 0 and no values
   std::span<const Spec> output_specs;
-  std::vector<RefArray> outputs;  // zeros, to be filled
+  std::vector<RefArray> outputs;  // initially zero; to be filled
 
   template <class A>
   const A& attrs() const {
@@ -301,8 +302,8 @@ struct CaseValues {
   enum class Kind : std::uint8_t {
     normal,    // floats around 0; integers in [-9, 9]
     range,     // uniform in [low, high]
-    spread,    // signs and magnitudes over many powers of two
-    distinct,  // no two alike (for max, argmax, sorting)
+    spread,    // both signs, magnitudes over many powers of two
+    distinct,  // no two equal (for max, argmax, sorting)
     indices,   // integers in [low, high]
   };
   Kind kind = Kind::normal;
@@ -317,7 +318,7 @@ struct CaseInput {
   std::optional<Scalar> scalar = std::nullopt;  // given as a number instead
 };
 
-/// One call that the op must answer, or must refuse with `error`.
+/// One conformance case: a call that must succeed, or that must fail with `error` if it is set.
 struct OpCase {
   std::string name;
   std::vector<CaseInput> inputs;
@@ -334,15 +335,15 @@ struct OpCase {
   }
 };
 
-/// How far results may be from the oracle; the bounds belong to the class, not to a device.
+/// How far results may differ from the oracle. The bounds depend on the class, not on the device.
 enum class ErrorClass : std::uint8_t {
-  exact,           // bits
+  exact,           // equal bits
   rounded,         // correctly rounded
-  elementary,      // exp, log and their like
+  elementary,      // exp, log and similar
   transcendental,  // tanh, sigmoid, erf
   gelu,
   power,
-  sum,       // componentwise, from the magnitudes of the terms
+  sum,       // a bound per element, from the magnitudes of the terms
   composed,  // built from several of the above
 };
 
@@ -350,8 +351,8 @@ enum class Effects : std::uint8_t { pure, random, state };
 
 // -------------------------------------------------------------------------------------------------------------- OpDef
 
-/// The rules of one op. `name`, `inputs`, `outputs`, `infer` and `reference` are always there, and one way to carry the
-/// op out: `body` (pointwise), `view`, `assemble`, `decompose`, `host` or a kernel in a driver.
+/// The definition of one op. `name`, `inputs`, `outputs`, `infer` and `reference` are required, and one implementation:
+/// `body` (pointwise), `view`, `assemble`, `decompose`, `host` or a kernel in a driver.
 class OpDef {
  public:
   std::string name;  // "softmax"; user ops have a prefix: "acme::norm"
@@ -367,28 +368,27 @@ class OpDef {
 
   std::function<void(InferContext&)> infer;
 
-  /// The dtype that a number becomes where it is given for an input of group '-'. Without it, as numbers alone do:
-  /// bool, i32 or f32.
+  /// The dtype of a number that is given for an input of group '-'. If not set, the number's own: bool, i32 or f32.
   std::function<DType(const OpCall&)> dtype_of_number;
 
-  /// Pointwise ops: records what happens to one element. `inputs` come in order, numbers among them as launch-time
-  /// scalars, then OpDef::scalars. Inputs broadcast. What is f16 or bf16 arrives as f32, and f32 values given for f16
-  /// or bf16 outputs are rounded to them.
+  /// Pointwise ops: records the computation for one element. `inputs` has the op's inputs in order (numbers among them
+  /// are launch-time scalars), then OpDef::scalars. Inputs broadcast. An f16 or bf16 input arrives as f32, and an f32
+  /// value that is returned for an f16 or bf16 output is rounded to that dtype.
   using Body = std::function<std::vector<Expr>(ProgramBuilder& p, const OpCall& call, std::span<const Expr> inputs)>;
   Body body;
 
-  /// Outputs that are put together from copies of the inputs.
+  /// For outputs that are assembled from copies of the inputs.
   std::function<Assembly(const OpCall& call, const Shape& output)> assemble;
 
-  /// Views: the output's layout in the input's memory, or nullopt where only a copy will do.
+  /// Views: the output's layout in the input's memory, or nullopt if a copy is needed.
   std::function<std::optional<ViewLayout>(const OpCall& call, const ViewLayout& input, const Shape& output)> view;
 
   std::function<void(DecomposeContext&)> decompose;
 
-  /// Carried out by the runtime itself.
+  /// An implementation that runs in the runtime itself.
   std::function<std::vector<Tensor>(const OpCall& call, std::span<const Spec> outputs)> host;
 
-  /// Kernels for devices whose memory the host can see, by driver name: called with pointers to dense row-major
+  /// Kernels for devices with host-visible memory, by driver name. They are called with pointers to dense row-major
   /// elements.
   struct HostKernelCall {
     const OpCall& call;
@@ -400,36 +400,36 @@ class OpDef {
 
   std::vector<Saves> saves;  // per input; one entry serves all inputs
   std::function<void(GradContext&)> gradient;
-  /// Pointwise ops without a rule get one by differentiating their program, unless this is false.
+  /// A pointwise op without `gradient` gets one by differentiation of its program, unless this is false.
   bool differentiable = true;
 
-  /// Pointwise ops: d y / d x[which] where it is a matter of definition (at kinks, at NaN, where neighbours have no
-  /// value), for conformance; nullopt where the slopes on both sides say it. In long double, from the text of the op's
-  /// header.
+  /// For conformance tests of pointwise ops: d y / d x[which] at points where it is a matter of definition (at kinks,
+  /// at NaN, next to points without a value), according to the op's public header. nullopt if the slopes on both sides
+  /// determine it.
   std::function<std::optional<long double>(std::span<const long double> x, std::size_t which)> slope;
 
-  /// The oracle. Of ops that are not pointwise it is asked in f32 where a call has f16 or bf16 operands.
+  /// The oracle. If an op is not pointwise and a call has f16 or bf16 operands, it is called in f32.
   std::function<void(RefContext&)> reference;
   std::function<std::vector<OpCase>()> cases;
 
   // Set on registration.
-  std::uint32_t id = 0;  // of driver_ops.h; 0: known to drivers by name only
+  std::uint32_t id = 0;  // LKS_OP_* of driver_ops.h; 0: drivers know the op only by name
   bool pointwise() const { return static_cast<bool>(body); }
   const Saves& saves_for(std::size_t input) const;
 };
 
-/// Adds a user's op; it lives as long as the process. Throws StateError LS1006 if the name is taken, LS1007 if fields
+/// Registers a user's op for the rest of the process. Throws StateError LS1006 if the name is taken, LS1007 if fields
 /// contradict each other.
 const OpDef& register_op(OpDef def);
 
-/// The op of that name, or nullptr.
+/// The op with that name, or nullptr.
 const OpDef* find_op(std::string_view name);
 
-/// All ops, ours in the order of ops.def, then users'.
+/// All ops: first the built-in ones in the order of ops.def, then the users'.
 std::vector<const OpDef*> registered_ops();
 
-/// Carries out a call on the device of its inputs: the single way through which every op call passes. The caller's line
-/// is that of the first input, unless `where` is given.
+/// Runs a call on the device of its inputs. Every op call goes through this function. The caller's line is that of the
+/// first input, unless `where` is given.
 std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs = nullptr,
                            std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr);
 
@@ -451,11 +451,11 @@ struct PointwiseOptions {
   CaseValues values = {};
 };
 
-/// An OpDef for a function of one element each, such as
+/// An OpDef for an elementwise function, such as
 ///
 ///     register_op(pointwise_op("acme::swish", [](Expr x, Expr beta) { return x * sigmoid(beta * x); }));
 ///
-/// Shape inference (broadcasting), the oracle, the conformance cases, and gradients of every order come with it.
+/// It includes shape inference (broadcasting), the oracle, the conformance cases, and gradients of every order.
 template <class F>
 OpDef pointwise_op(std::string name, F body, PointwiseOptions options = {});
 

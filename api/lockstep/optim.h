@@ -14,12 +14,12 @@
 namespace LOCKSTEP_API lockstep {
 namespace optim {
 
-/// w -= learning_rate g; with momentum v = momentum v + g, w -= learning_rate v, or with Nesterov's look-ahead
+/// w -= learning_rate g. With momentum: v = momentum v + g, then w -= learning_rate v, or with Nesterov's look-ahead
 /// w -= learning_rate (g + momentum v).
 struct Sgd {
   double learning_rate = 0.01;
   double momentum = 0;
-  bool nesterov = false;  // with a momentum above 0 only
+  bool nesterov = false;  // only with a momentum above 0
 };
 
 /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015) with bias correction; `weight_decay`
@@ -32,25 +32,26 @@ struct Adam {
   double weight_decay = 0;
 };
 
-/// Changes variables by their gradients: one fused pass in place per variable, submitted as one unit.
+/// Updates variables from their gradients: one fused in-place pass per variable, all submitted as one unit.
 class Optimizer {
  public:
   using Where = std::source_location;
 
-  /// Throws ShapeError LS2007 for an option outside its range: rates and decays are 0 or more, betas lie in [0, 1).
+  /// Throws ShapeError LS2007 for an option outside its range: rates and decays must be >= 0, betas in [0, 1).
   Optimizer(Sgd options, Where where = Where::current());   // NOLINT: implicit by design
   Optimizer(Adam options, Where where = Where::current());  // NOLINT: implicit by design
   ~Optimizer();
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
-  /// gradients[i] belongs to variables[i]; same shape and dtype (ShapeError LS2010, DTypeError LS2101), all on one
-  /// device (DeviceError LS3002), each once (StateError LS1008). Plans, allocates and prepares everything first: after
-  /// any failure, but for a lost device, every variable has its old value and the step does not count.
+  /// Updates variables[i] with gradients[i]. Both must have the same shape and dtype (ShapeError LS2010, DTypeError
+  /// LS2101), all must be on one device (DeviceError LS3002), and each variable may be given once (StateError LS1008).
+  /// All planning, allocation and preparation comes first: after any failure except a lost device, every variable has
+  /// its old value and the step does not count.
   void apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where = Where::current());
 
-  /// Makes the state of these variables now and not in their first step, which so finds its place before activations
-  /// do. Until a step is applied, forget_prepared() takes it back; a step that fails does too.
+  /// Allocates the state of these variables now instead of in their first step, so that it gets memory before the
+  /// activations do. Until a step was applied, forget_prepared() frees it again; so does a step that fails.
   void prepare(std::span<const Variable> variables);
   void forget_prepared();
 
@@ -58,9 +59,9 @@ class Optimizer {
   void set_learning_rate(double rate, Where where = Where::current());
   /// Steps taken.
   std::int64_t steps() const;
-  /// What the optimizer keeps per variable, such as Adam's moments; named "<variable>/<slot>".
+  /// The optimizer's state, such as Adam's moments of each variable; named "<variable>/<slot>".
   std::vector<Variable> state() const;
-  /// State tensors that it keeps per variable.
+  /// Number of state tensors per variable.
   int slots_per_variable() const;
 
  private:

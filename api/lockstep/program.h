@@ -1,5 +1,5 @@
-// Pointwise programs: what happens to one element, recorded as a short list of instructions that every driver can run,
-// fuse and compile. Writing `x * sigmoid(beta * x)` with values of type Expr records one.
+// Pointwise programs: the computation for one element, recorded as a short list of instructions that every driver can
+// run, fuse and compile. Writing `x * sigmoid(beta * x)` with values of type Expr records a program.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +19,17 @@ namespace LOCKSTEP_API lockstep {
 class ProgramBuilder;
 struct ScalarFunction;
 
-/// A recorded program. Immutable; `abi()` is the driver's view of it and lives as long as it does.
+/// A recorded program. Immutable. `abi()` is the form that drivers take; it is valid as long as the program.
 class Program {
  public:
   std::span<const lks_instr> instrs() const { return instrs_; }
   std::span<const std::uint32_t> outputs() const { return outputs_; }
   std::span<const lks_dtype> input_dtypes() const { return input_dtypes_; }
-  /// The functions that CALL instructions name, in order of their index.
+  /// The functions that CALL instructions refer to, by index.
   std::span<const ScalarFunction* const> functions() const { return functions_; }
   const lks_program& abi() const;
 
-  /// One instruction a line, such as "%2 = mul f32 %0 %1".
+  /// One instruction per line, such as "%2 = mul f32 %0 %1".
   std::string to_string() const;
 
  private:
@@ -43,8 +43,8 @@ class Program {
   mutable std::shared_ptr<AbiView> abi_;
 };
 
-/// One value of a program being recorded. Operators and functions append instructions; operands must have the same
-/// dtype, and plain numbers take the other operand's.
+/// One value of a program that is being recorded. Operators and functions append instructions. Operands must have the
+/// same dtype; a C++ number takes the dtype of the other operand.
 class Expr {
  public:
   Expr(ProgramBuilder& builder, std::uint32_t value, lks_dtype dtype)
@@ -53,7 +53,7 @@ class Expr {
   ProgramBuilder& builder() const { return *builder_; }
   std::uint32_t value() const { return value_; }
   lks_dtype dtype() const { return dtype_; }
-  /// A constant of this value's dtype; integers as they are, floats rounded to it once.
+  /// A constant of this value's dtype. An integer is taken as it is, a float is rounded to the dtype once.
   template <class N>
   requires std::is_arithmetic_v<N> Expr constant(N number)
   const {
@@ -72,14 +72,14 @@ class Expr {
   lks_dtype dtype_;
 };
 
-/// A number or an Expr; numbers wait for a dtype.
+/// A C++ number; it takes the dtype of the Expr that it is combined with.
 template <class T>
 concept Number = std::is_arithmetic_v<T>;
 
 Expr operator+(Expr a, Expr b);
 Expr operator-(Expr a, Expr b);
 Expr operator*(Expr a, Expr b);
-/// Integers: truncates; x / 0 is 0.
+/// Integers truncate toward zero; x / 0 is 0.
 Expr operator/(Expr a, Expr b);
 Expr operator-(Expr a);
 Expr operator<(Expr a, Expr b);
@@ -124,7 +124,7 @@ Expr convert(Expr x, lks_dtype to);
 Expr bitcast(Expr x, lks_dtype to);
 Expr mulhi(Expr a, Expr b);  // u32
 
-// Shared scalar functions (ops/scalar/): the same bits on every device.
+// Shared scalar functions (ops/scalar/); they give the same bits on every device.
 Expr exp(Expr x);
 Expr log(Expr x);
 Expr tanh(Expr x);
@@ -150,22 +150,22 @@ class ProgramBuilder {
 
   /// The next input.
   Expr input(lks_dtype dtype);
-  /// Launch-time number `index`.
+  /// The scalar number `index`, whose value is passed at launch.
   Expr scalar(std::uint32_t index, lks_dtype dtype);
   Expr constant(lks_dtype dtype, double number);
   Expr constant_integer(lks_dtype dtype, std::int64_t number);
   Expr constant_bits(lks_dtype dtype, std::uint64_t bits);
-  /// Logical index of the element along an output axis, or row-major over all of them; i64.
+  /// The logical index of the element along an output axis, or its row-major index over all axes; i64.
   Expr index(std::uint32_t axis);
   Expr linear_index();
   Expr call(const ScalarFunction& function, std::span<const Expr> args);
   Expr emit(std::uint32_t opcode, lks_dtype dtype, std::span<const Expr> args, std::uint64_t imm = 0);
 
-  /// What is recorded so far; equal instructions are recorded once.
+  /// The instructions recorded so far; equal instructions are recorded once.
   std::span<const lks_instr> instrs() const { return program_.instrs_; }
   std::span<const ScalarFunction* const> functions() const { return program_.functions_; }
 
-  /// The program, without what its outputs do not need.
+  /// The program, without the instructions that its outputs do not need.
   Program finish(std::span<const Expr> outputs);
 
  private:
@@ -175,8 +175,8 @@ class ProgramBuilder {
 /// Number of values that an instruction reads.
 int arg_count(const lks_instr& instr, std::span<const ScalarFunction* const> functions);
 
-/// A function of scalars that every device computes with the same bits: a name, a body in core opcodes for each dtype,
-/// its derivatives and a high-precision oracle. User code may add its own (`register_scalar_function`).
+/// A scalar function of one dtype that gives the same bits on every device: a name, a body in core opcodes, derivatives
+/// and a high-precision oracle. User code may add its own (`register_scalar_function`).
 struct ScalarFunction {
   std::string name;
   std::uint32_t version = 1;
@@ -185,25 +185,26 @@ struct ScalarFunction {
   Expr (*body)(std::span<const Expr> args) = nullptr;
   /// d f / d args[which], in terms of the arguments and the value f(args).
   Expr (*derivative)(std::span<const Expr> args, Expr value, std::uint32_t which) = nullptr;
-  /// Instead of it: `upstream` times d f / d args[which], for what no product gives: upstream / x where 1 / x
-  /// overflows, a choice that lets neither infinity nor NaN through to what was not chosen.
+  /// `upstream` times d f / d args[which]. Replaces `derivative` where the plain product would be wrong.
+  /// Examples: upstream / x, since 1 / x may overflow; and a choice such as minimum, where an infinite or NaN upstream
+  /// must not reach the argument that was not chosen.
   Expr (*chain)(std::span<const Expr> args, Expr value, std::uint32_t which, Expr upstream) = nullptr;
   long double (*oracle)(std::span<const long double> args) = nullptr;
-  float max_ulp = 4;                 // the body's error, in units in the last place of the result
-  float max_ulp_of_argument = 0;     // … or, where that is more, in units in the last place of |args[0]|
+  float max_ulp = 4;                 // bound of the body's error, in units in the last place of the result
+  float max_ulp_of_argument = 0;     // … or, if that is larger, in units in the last place of |args[0]|
   const Program* lowered = nullptr;  // the recorded body; set on registration
 
   bool differentiable() const { return derivative || chain; }
-  /// By `chain`, or by `derivative`.
+  /// `upstream` times d f / d args[which], by `chain` if it is set, otherwise by `derivative`.
   Expr times_derivative(Expr upstream, std::span<const Expr> args, Expr value, std::uint32_t which) const {
     return chain ? chain(args, value, which, upstream) : upstream * derivative(args, value, which);
   }
 };
 
-/// The function of that name for that dtype; nullptr where there is none.
+/// The function with that name for that dtype; nullptr if there is none.
 const ScalarFunction* find_scalar_function(std::string_view name, lks_dtype dtype);
 std::vector<const ScalarFunction*> scalar_functions();
-/// Throws StateError LS1006 if name and dtype are taken, LS1007 if a field is missing.
+/// Throws StateError LS1006 if the name is taken for that dtype, LS1007 if a field is missing.
 const ScalarFunction& register_scalar_function(ScalarFunction function);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Names for the place in a model where ops run, such as `model/dense_2`: they appear in errors and memory reports.
+// Names for the places in a model that run ops, such as `model/dense_2`. They appear in errors and memory reports.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// One interned path component; lives as long as the process.
+/// One interned path component. It is never freed.
 struct ScopeName {
   const ScopeName* parent;
   std::string name;
@@ -29,7 +29,7 @@ class [[nodiscard]] NameScope {
   const ScopeName* previous_;
 };
 
-/// The interned child `name` of `parent` (nullptr: of the root).
+/// The interned child `name` of `parent` (nullptr means the root).
 const ScopeName* intern_scope(const ScopeName* parent, std::string_view name);
 
 /// This thread's scope; nullptr at the root.

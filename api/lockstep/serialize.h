@@ -1,4 +1,4 @@
-// Weights in files and as hashes.
+// Saving, loading and hashing weights.
 #pragma once
 
 #include <map>
@@ -12,14 +12,15 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// Named tensors in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header length,
-/// a JSON header, then the bytes. The file appears under its name only when it is complete; a symbolic link stays and
-/// leads to it. Throws IoError LS8005, also where the name is that of a pipe, device or folder.
+/// Saves named tensors in the safetensors format (https://github.com/huggingface/safetensors): eight bytes of header
+/// length, a JSON header, then the tensors' bytes. The file appears under its name only when it is complete. If `path`
+/// is a symbolic link, the link stays and its target is replaced. Throws IoError LS8005 if the file cannot be written,
+/// also if `path` is a pipe, device or folder.
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
 
-/// Throws IoError LS8005 where a file could not be saved under this path, so that it is known before hours of training.
-/// Leaves nothing behind and an existing file as it is.
+/// Throws IoError LS8005 if a file cannot be saved under this path. Call it before a long training run. Creates no file
+/// and does not change an existing one.
 void check_can_write(const std::string& path);
 
 struct TensorFile {
@@ -27,17 +28,19 @@ struct TensorFile {
   std::map<std::string, std::string> metadata;
 };
 
-/// Throws IoError LS8001 (missing), LS8002 (not safetensors), LS8003 (truncated), LS8004 (contradicts itself).
+/// Loads a safetensors file. Throws IoError LS8001 (missing), LS8002 (not safetensors), LS8003 (truncated), LS8004
+/// (inconsistent).
 TensorFile load_tensors(const std::string& path);
 
-/// Variables by name; throws StateError LS1008 where two have the same name.
+/// Saves the variables by name; throws StateError LS1008 if two have the same name.
 void save_weights(const std::string& path, std::span<const Variable> variables);
 
-/// Assigns every variable from the file, or none: throws IoError LS8006 where names, shapes or dtypes do not agree.
+/// Assigns every variable from the file, or none: throws IoError LS8006 if names, shapes or dtypes do not match.
 void load_weights(const std::string& path, std::span<const Variable> variables);
 
-/// SHA-256, as 64 hexadecimal digits, over the variables sorted by name: name, dtype, shape and little-endian bytes in
-/// row-major order, each text and list preceded by its length. Equal hashes mean equal bits.
+/// SHA-256 of the variables, as 64 hexadecimal digits. It covers, for each variable in the order of names, its name,
+/// dtype, shape and little-endian bytes in row-major order; each string and list is preceded by its length. Equal
+/// hashes mean equal bits.
 std::string weights_sha256(std::span<const Variable> variables);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Extents of tensors. A dimension is a number, or, while a model is only being described, a symbol such as `batch`.
+// Shapes of tensors. An extent is a number, or, in an abstract tensor, an expression of symbols such as `batch`.
 #pragma once
 
 #include <array>
@@ -17,8 +17,8 @@ namespace LOCKSTEP_API lockstep {
 
 inline constexpr int max_rank = 8;
 
-/// Sums, differences and products of extents, positions, strides and byte counts; all arithmetic on such numbers goes
-/// through these. Throw ShapeError LS2005, for the op "shape", where the result does not fit into 64 bits.
+/// Checked arithmetic for extents, positions, strides and byte counts; all arithmetic on such numbers uses these
+/// functions. They throw ShapeError LS2005, for the op "shape", if the result does not fit into 64 bits.
 [[noreturn]] void fail_overflow(std::int64_t a, const char* sign, std::int64_t b);
 inline std::int64_t checked_add(std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
@@ -36,9 +36,8 @@ inline std::int64_t checked_mul(std::int64_t a, std::int64_t b) {
   return result;
 }
 
-/// One extent: a number >= 0, or a symbolic expression over named sizes. Eight bytes, cheap to copy; symbolic
-/// expressions are interned in canonical form, so `==` decides equality of polynomials such as `batch*784/784 ==
-/// batch`.
+/// One extent: a number >= 0, or a symbolic expression of named sizes. Eight bytes, cheap to copy. Symbolic expressions
+/// are interned in canonical form, so that `==` compares polynomials correctly: `batch*784/784 == batch`.
 class Dim {
  public:
   /// Throws ShapeError LS2005 for a negative number.
@@ -51,9 +50,9 @@ class Dim {
 
   constexpr bool is_known() const { return value_ >= 0; }
 
-  /// The number, or the handle of a symbolic expression, as op attributes carry it.
+  /// The number, or the handle of a symbolic expression, as it is stored in op attributes.
   constexpr std::int64_t raw() const { return value_; }
-  /// Throws ShapeError LS2005 for a negative number that is no such handle.
+  /// The inverse of raw(). Throws ShapeError LS2005 for a negative number that is not a handle.
   static Dim from_raw(std::int64_t raw) {
     Dim d;
     d.value_ = raw >= 0 ? raw : known_handle(raw);
@@ -63,17 +62,17 @@ class Dim {
   /// The number; throws TraceError LS4101 for a symbolic dimension.
   std::int64_t value() const { return is_known() ? value_ : fail_symbolic(); }
 
-  /// True unless both are known and differ: a symbolic size may turn out equal.
+  /// False only if both are known and differ: a symbolic extent may turn out to be equal.
   friend bool may_equal(Dim a, Dim b) { return a.value_ == b.value_ || !a.is_known() || !b.is_known(); }
 
   friend bool operator==(Dim a, Dim b) = default;
-  /// Sums, products and coefficients of symbols beyond 64 bits throw ShapeError LS2005.
+  /// Sums, products and symbolic coefficients that do not fit into 64 bits throw ShapeError LS2005.
   friend Dim operator+(Dim a, Dim b) {
     Dim sum;
     const bool fits = !__builtin_add_overflow(a.value_, b.value_, &sum.value_);
     return fits && (a.value_ | b.value_) >= 0 ? sum : add(a, b);  // symbols are negative
   }
-  /// Throws ShapeError LS2005 where the difference is a negative number.
+  /// Throws ShapeError LS2005 if the difference is a negative number.
   friend Dim operator-(Dim a, Dim b) {
     return a.is_known() && b.is_known() && a.value_ >= b.value_ ? Dim(a.value_ - b.value_) : subtract(a, b);
   }
@@ -101,7 +100,7 @@ class Dim {
   std::int64_t value_;  // >= 0: the extent; < 0: -1 - index of an interned expression
 };
 
-/// The extents of a tensor, outermost first; at most eight of them. A shape of rank 0 is a single element.
+/// The extents of a tensor, outermost first; at most eight. A tensor with a shape of rank 0 has one element.
 class Shape {
  public:
   constexpr Shape() = default;
@@ -114,7 +113,7 @@ class Shape {
 
   /// Extent of dimension i; negative i counts from the end. Throws for a symbolic extent; see `dim`.
   std::int64_t operator[](int i) const { return dim(i).value(); }
-  /// Throws ShapeError LS2004 where there is no dimension i.
+  /// Throws ShapeError LS2004 if there is no dimension i.
   Dim dim(int i) const { return dims_[position(i)]; }
   void set_dim(int i, Dim value) { dims_[position(i)] = value; }
   void append(Dim dim);
@@ -129,7 +128,7 @@ class Shape {
   /// Product of the extents; 1 for rank 0.
   Dim element_count() const;
 
-  /// Whether an extent is known to be 0.
+  /// Whether at least one extent is known to be 0.
   bool is_empty() const {
     for (int i = 0; i < rank_; ++i) {
       if (dims_[static_cast<std::size_t>(i)] == Dim(0)) return true;
@@ -137,7 +136,7 @@ class Shape {
     return false;
   }
 
-  /// The product as a number; throws TraceError LS4101 for symbolic shapes, ShapeError LS2005 beyond 64 bits.
+  /// The number of elements; throws TraceError LS4101 for a symbolic shape, ShapeError LS2005 beyond 64 bits.
   std::int64_t size() const {
     std::int64_t n = 1;
     for (int i = 0; i < rank_; ++i) {
@@ -182,13 +181,13 @@ inline bool is_countable(DType dtype, const Shape& shape) {
   return true;
 }
 
-/// What is known of a tensor before it exists.
+/// The dtype and shape of a tensor.
 struct Spec {
   DType dtype = DType::f32;
   Shape shape;
   friend bool operator==(const Spec&, const Spec&) = default;
 
-  /// Bytes of all elements. Throws as Shape::size().
+  /// The bytes of all elements. Throws the same errors as Shape::size().
   std::int64_t bytes() const {
     auto n = static_cast<std::int64_t>(size_of(dtype));
     for (Dim d : shape.dims()) {
@@ -196,8 +195,9 @@ struct Spec {
     }
     return n;
   }
-  /// Whether 63 bits count the bytes, and the product of any of the extents: those of 0 are left out of it, and so are
-  /// symbolic ones. Every tensor with elements is so, also a view; of empty tensors those that kernels may be given.
+  /// Whether the size in bytes fits into 63 bits if extents that are 0 or symbolic are left out of the product. The
+  /// product of any subset of the extents then fits too. This holds for every tensor and view that has elements, and
+  /// for the empty tensors that may be passed to kernels.
   bool is_countable() const { return lockstep::is_countable(dtype, shape); }
 
  private:

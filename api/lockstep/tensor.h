@@ -24,12 +24,12 @@ struct TensorImpl;
 class Variable;
 
 /// A dense array of one dtype on one device, or a view of one (reshape, slice, transpose and broadcast copy nothing).
-/// Immutable: ops make new tensors, only a Variable changes. Copies share the elements and cost a reference count; they
-/// may be read from several threads. There is no empty Tensor: one that was moved from can be copied, which gives
-/// another such, assigned to and destroyed; everything else throws StateError LS1008.
+/// Immutable: ops create new tensors; only a Variable changes. Copies share the elements and only change a reference
+/// count; several threads may read them. A default-constructed Tensor does not exist. A tensor that was moved from can
+/// only be copied (the copy is in the same state), assigned to and destroyed; every other use throws StateError LS1008.
 ///
-/// A tensor can also be a mere description (`is_abstract`): a spec without elements, on which ops infer shapes. Asking
-/// such a tensor for a value throws TraceError LS4101.
+/// A tensor can be abstract (`is_abstract`): a dtype and shape without elements, on which ops infer shapes. Reading the
+/// value of an abstract tensor throws TraceError LS4101.
 class Tensor {
  public:
   using Where = std::source_location;
@@ -39,14 +39,14 @@ class Tensor {
   explicit Tensor(T value, Where where = Where::current())
       : Tensor(&value, DTypeOf<T>::value, Shape{}, std::nullopt, where) {}
 
-  /// A vector.
+  /// A tensor of rank 1, on the default device.
   template <Element T>
   Tensor(std::initializer_list<T> values, Where where = Where::current())
       : Tensor(values.begin(), DTypeOf<T>::value, Shape{static_cast<std::int64_t>(values.size())}, std::nullopt,
                where) {}
 
-  /// The elements in row-major order, copied to `device` (default: the default device). Throws ShapeError LS2006 unless
-  /// their number is the shape's.
+  /// Copies `values`, in row-major order, to `device` (default: the default device). Throws ShapeError LS2006 if their
+  /// number is not the shape's.
   template <Element T>
   Tensor(std::span<const T> values, const Shape& shape, std::optional<Device> device = std::nullopt,
          Where where = Where::current())
@@ -56,10 +56,10 @@ class Tensor {
          Where where = Where::current()) requires(!std::same_as<T, bool>)
       : Tensor(std::span<const T>(values), shape, device, where) {}
 
-  /// A description without elements.
+  /// An abstract tensor.
   static Tensor abstract(const Spec& spec, Where where = Where::current());
 
-  /// Elements of `dtype` from untyped memory, such as a file's; `bytes` is its length.
+  /// A tensor with elements copied from untyped memory, such as a file's; `bytes` is its length.
   static Tensor from_bytes(const void* data, std::size_t bytes, const Spec& spec,
                            std::optional<Device> device = std::nullopt, Where where = Where::current());
 
@@ -75,14 +75,14 @@ class Tensor {
   /// Number of elements.
   std::int64_t size(Where where = Where::current()) const { return shape(where).size(); }
   Spec spec(Where where = Where::current()) const { return {dtype(where), shape(where)}; }
-  /// Throws TraceError LS4101 for a description.
+  /// Throws TraceError LS4101 for an abstract tensor.
   Device device(Where where = Where::current()) const;
   bool is_abstract(Where where = Where::current()) const;
-  /// Identity of this value within the process; copies share it.
+  /// Identifies this value within the process; copies have the same id.
   std::uint64_t id(Where where = Where::current()) const;
 
-  /// The only element, waiting for it; throws ShapeError LS2006 where there are more and DTypeError LS2103 for another
-  /// T.
+  /// The only element; waits for it. Throws ShapeError LS2006 if the tensor does not have exactly one element, and
+  /// DTypeError LS2103 if T does not match the dtype.
   template <Element T>
   T item(Where where = Where::current()) const {
     T value;
@@ -90,20 +90,20 @@ class Tensor {
     return value;
   }
 
-  /// All elements in row-major order, waiting for them; throws DTypeError LS2103 for another T.
+  /// All elements in row-major order; waits for them. Throws DTypeError LS2103 if T does not match the dtype.
   template <Element T>
   std::vector<T> to_vector(Where where = Where::current()) const requires(!std::same_as<T, bool>) {
     auto values = host_memory<T>(where);
     read_all(values.data(), DTypeOf<T>::value, where);
     return values;
   }
-  /// Booleans come as bytes, 0 or 1.
+  /// The elements of a bool tensor as bytes, 0 or 1.
   std::vector<std::uint8_t> to_bools(Where where = Where::current()) const;
 
   /// The elements' bytes in row-major order.
   std::vector<std::byte> to_bytes(Where where = Where::current()) const;
 
-  /// This value on `device`; itself if it is there.
+  /// This value on `device`; the tensor itself if it is there already.
   Tensor to(Device device, Where where = Where::current()) const;
 
   /// "Tensor f32 (2, 3) cpu:0".
@@ -121,8 +121,8 @@ class Tensor {
   explicit Tensor(TensorImpl* impl) : impl_(impl) {}
   Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where);
   static const void* checked(const void* data, std::size_t count, const Shape& shape, const Where& where);
-  /// Room for all elements; an error like any other where the host has none, or the elements of a view are more than
-  /// any memory holds.
+  /// Host memory for all elements. Throws an Error, not std::bad_alloc, if the host has too little, and if a view has
+  /// more elements than any memory can hold.
   template <class T>
   std::vector<T> host_memory(const Where& where) const {
     check_readable(where);
@@ -143,14 +143,14 @@ class Tensor {
 /// Shape, dtype, device and elements; long tensors are summarised.
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
-/// A number in the program's text. It takes the dtype of the tensors it meets, rounded to it once, except that a
-/// floating number among tensors of integers or bools makes them f32. Numbers that meet no tensor are bool, i32 or f32,
-/// by the most general kind among them. An integer that the dtype cannot hold is refused with ShapeError LS2007.
+/// A C++ number as an operand. It is rounded once to the dtype of the tensors in the same call, except that a floating
+/// number promotes integer and bool tensors to f32. If a call has only numbers, they are bool, i32 or f32, whichever is
+/// the most general among them. An integer that the dtype cannot hold throws ShapeError LS2007.
 struct Scalar {
   enum class Kind : std::uint8_t { logical, integer, floating };
   Kind kind = Kind::integer;
-  bool above_int64 = false;  // `integer` holds the bits of a uint64 of 2^63 or more
-  std::int64_t integer = 0;  // booleans too
+  bool above_int64 = false;  // `integer` holds the bits of a uint64 >= 2^63
+  std::int64_t integer = 0;  // also for booleans
   double floating = 0;
 
   constexpr Scalar() = default;
@@ -174,8 +174,8 @@ struct Scalar {
   }
 };
 
-/// What an op takes: a tensor, a variable (which is read, and watched by active tapes) or a number. Made implicitly,
-/// and remembers the line of the program that made it. Lives no longer than the full expression.
+/// An argument of an op: a tensor, a variable (which is read, and watched by active tapes) or a number. It is created
+/// implicitly and records the source line of its creation. It must not outlive the full expression.
 class Operand {
  public:
   using Where = std::source_location;
@@ -193,7 +193,7 @@ class Operand {
     none.absent_ = true;
     return none;
   }
-  /// For the runtime: borrows.
+  /// For the runtime: holds no reference to the tensor.
   static Operand borrow(TensorImpl* impl, const Where& at) {
     Operand operand(false, at);
     operand.impl_ = impl;
@@ -206,7 +206,7 @@ class Operand {
   TensorImpl* impl() const { return impl_; }
   const Scalar& scalar() const { return scalar_; }
   const Where& where() const { return where_; }
-  /// The tensor; a number becomes one of bool, i32 or f32 on the default device.
+  /// The tensor; a number becomes a bool, i32 or f32 tensor on the default device.
   Tensor tensor() const;
 
  private:

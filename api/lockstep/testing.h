@@ -1,4 +1,4 @@
-// Making things fail on purpose, for tests of drivers and of applications.
+// Fault injection, for tests of drivers and applications.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,10 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// While it lives, the k-th fault point that any thread passes (counting from 1) fails as if memory, a queue or a
-/// compiler had failed: an allocation with "out of memory", anything else with an internal driver error. Fault points
-/// stand before every native allocation, map, submit, compile and wait of the drivers, and before every allocation of
-/// the runtime. k = 0 fails none, and counts. One may live at a time.
+/// While this object exists, the k-th fault point that any thread reaches (counting from 1) fails: an allocation with
+/// "out of memory", any other with an internal driver error. There is a fault point before every native allocation,
+/// map, submit, compile and wait of the drivers, and before every allocation of the runtime. With k = 0 none fails;
+/// they are only counted. At most one such object may exist at a time.
 class FaultInjection {
  public:
   explicit FaultInjection(std::uint64_t k);
@@ -19,9 +19,9 @@ class FaultInjection {
   FaultInjection(const FaultInjection&) = delete;
   FaultInjection& operator=(const FaultInjection&) = delete;
 
-  /// Fault points passed so far.
+  /// Number of fault points reached so far.
   std::uint64_t passed() const;
-  /// True once the k-th was reached; `site` then names it, such as "cpu.buffer_alloc".
+  /// True once the k-th fault point was reached; `site` then names it, such as "cpu.buffer_alloc".
   bool fired() const;
   std::string site() const;
 };

@@ -1,4 +1,4 @@
-// Variable: the one thing whose value changes.
+// Variable: a tensor whose value can be replaced.
 #pragma once
 
 #include <memory>
@@ -11,25 +11,25 @@ namespace LOCKSTEP_API lockstep {
 
 class VariableImpl;
 
-/// A named tensor whose value can be replaced: a weight, or a running statistic. Copies are the same variable. Using
-/// one in an op reads its present value; a tensor that was read keeps its value when the variable changes later. Not to
-/// be assigned on one thread while another uses it. One that was moved from can be copied, assigned to and destroyed;
-/// everything else throws StateError LS1008.
+/// A named tensor whose value can be replaced: a weight, or a running statistic. Copies refer to the same variable. An
+/// op reads the current value; a tensor that was read keeps its value when the variable changes later. A variable must
+/// not be assigned on one thread while another thread uses it. A variable that was moved from can only be copied,
+/// assigned to and destroyed; every other use throws StateError LS1008.
 class Variable {
  public:
   using Where = std::source_location;
 
-  /// Takes the tensor as first value. Trainable variables are watched by every tape that is active when they are used.
+  /// `initial` is the first value. Every tape that is active when a trainable variable is used watches it.
   explicit Variable(const Tensor& initial, std::string name = "variable", bool trainable = true);
-  /// A single number.
+  /// A variable of rank 0.
   template <Element T>
   explicit Variable(T initial, std::string name = "variable", bool trainable = true, Where where = Where::current())
       : Variable(Tensor(initial, where), std::move(name), trainable) {}
 
   Tensor read(Where where = Where::current()) const;
 
-  /// Replaces the value; shape and dtype stay (ShapeError LS2010, DTypeError LS2101). Writes into the variable's memory
-  /// where nobody else holds it.
+  /// Replaces the value; shape and dtype must stay the same (ShapeError LS2010, DTypeError LS2101). Writes in place if
+  /// nothing else refers to the variable's memory.
   void assign(const Tensor& value, Where where = Where::current());
   void assign_add(const Tensor& amount, Where where = Where::current());
 

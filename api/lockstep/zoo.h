@@ -11,13 +11,13 @@
 namespace LOCKSTEP_API lockstep {
 namespace zoo {
 
-/// 784 - 512 - 256 - classes, ReLU between; takes images of any shape.
+/// A multilayer perceptron, 784 - 512 - 256 - classes, with ReLU between the layers; takes images of any shape.
 nn::Model mlp(std::int64_t classes = 10);
 
-/// Convolutions of 32 and 64 filters 3x3, max pooling, dense 128 and classes; ReLU between.
+/// Convolutions with 32 and 64 filters of 3x3, max pooling, dense layers with 128 and `classes` units; ReLU between.
 nn::Model cnn(std::int64_t classes = 10);
 
-/// By name; throws UsageError LS9001 with the names.
+/// The model with that name; an unknown name throws UsageError LS9001, which lists the names.
 nn::Model make(std::string_view name, std::int64_t classes = 10);
 std::vector<std::string> names();
 

@@ -8,7 +8,7 @@
 
 namespace cpu {
 
-/// Short floats are storage only; arithmetic converts them first (short_floats.h).
+/// Half-width floats are storage only; arithmetic converts them to f32 first (short_floats.h).
 struct Half {
   std::uint16_t bits;
 };
@@ -24,7 +24,7 @@ inline std::int64_t bytes_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
 
 inline bool is_short_float(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
 
-/// Calls f with a value of the C++ type of a dtype that sums: f32, f64, i32 or i64.
+/// Calls f with a value of the C++ type of `t`, which is f32, f64, i32 or i64.
 template <class F>
 auto with_numeric(lks_dtype t, F&& f) {
   switch (t) {
@@ -35,7 +35,7 @@ auto with_numeric(lks_dtype t, F&& f) {
   }
 }
 
-/// Calls f with an unsigned integer of a dtype's width: for moving elements whatever they mean.
+/// Calls f with a value of the unsigned integer type of `bytes` bytes. Used to move elements without interpreting them.
 template <class F>
 auto with_width(std::int64_t bytes, F&& f) {
   switch (bytes) {
@@ -46,7 +46,7 @@ auto with_width(std::int64_t bytes, F&& f) {
   }
 }
 
-/// The type in which T wraps without undefined behaviour: itself for floats, unsigned for integers.
+/// The type in which arithmetic on T wraps without undefined behaviour: T for floats, the unsigned type for integers.
 template <class T>
 using Wrapping = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
 

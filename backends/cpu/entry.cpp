@@ -1,6 +1,6 @@
-// The entry symbol, and whether this processor can run the kernels behind it. This file alone is built for any x86-64
-// processor: what runs before `probe` has answered must not use newer instructions. For the same reason it calls no
-// templates or inline functions that the kernels instantiate too, as the linker keeps only one copy of those.
+// The entry symbol, and the check that this processor can run the kernels. Only this file is compiled for every x86-64
+// processor: code that runs before `probe` returns must not use newer instructions. For the same reason it calls no
+// templates or inline functions that the kernels also instantiate, because the linker keeps only one copy of those.
 #include <sched.h>
 
 #include <cstdio>
@@ -69,7 +69,7 @@ lks_status probe(const lks_host_api& host, lks_diag* diag) {
   return LKS_OK;
 }
 
-// Copies the value of a line such as "model name : …" of /proc/cpuinfo; leaves `out` as it is where there is none.
+// Copies the value of a line such as "model name : …" of /proc/cpuinfo; leaves `out` unchanged if there is none.
 void read_cpuinfo(const char* key, char* out, std::size_t size) {
   std::FILE* file = std::fopen("/proc/cpuinfo", "r");
   if (!file) return;

@@ -1,4 +1,4 @@
-// The kernels, as makers for rows of the kernel table.
+// The functions that make kernels, one for each row of the kernel table.
 #pragma once
 
 #include <memory>

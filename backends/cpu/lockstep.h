@@ -1,5 +1,5 @@
-// What the kernels of lockstep mode share: how they say that they are for it, and the tree in which it joins sums
-// (docs/lockstep_mode.md).
+// Shared by the kernels of lockstep mode: the checks of the math mode, what the kernels declare, and the tree that
+// joins partial sums (docs/lockstep_mode.md).
 #pragma once
 
 #include <cstring>
@@ -10,31 +10,32 @@ namespace cpu {
 
 inline bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
-/// For rows that serve lockstep mode alone.
+/// For rows that serve only lockstep mode.
 inline lks_status require_lockstep(const KernelRequest& request) {
   if (is_lockstep(request)) return LKS_OK;
   return host::refuse(request.diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "this kernel serves lockstep mode alone");
 }
 
-/// For rows whose order of sums is not the one that lockstep mode fixes.
+/// For rows that sum in another order than lockstep mode prescribes.
 inline lks_status refuse_lockstep(const KernelRequest& request) {
   if (!is_lockstep(request)) return LKS_OK;
   return host::refuse(request.diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE,
                       "lockstep mode fixes the order of sums; this kernel has its own");
 }
 
-/// What a kernel claims whose sums have the order of lockstep mode.
+/// Declares that the kernel sums in the order of lockstep mode.
 inline void declare_lockstep(const KernelRequest& request) {
   request.info.accumulate_dtype = request.input(0).dtype;
   request.info.order = LKS_ORDER_PAIRWISE;
   request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
 }
 
-/// Terms of a chain sum, and of a lane sum, that are added up before the partial sums are joined as a tree.
+/// Terms in one chunk of a chain sum and of a lane sum. The sums of the chunks are joined as a tree.
 constexpr std::int64_t chain_chunk = 256, lane_chunk = 1024;
 
-/// Joins partial sums pairwise, for up to `width` sums that lie side by side: a binary counter of subtrees, of which
-/// those of equal size are joined at once, and what is left at the end from the smallest to the largest.
+/// Joins partial sums pairwise, for up to `width` independent sums in adjacent elements. A stack holds subtrees like a
+/// binary counter: two of equal size are joined at once; the rest are joined at the end, from the smallest to the
+/// largest.
 template <class T, int width>
 class PairwiseRuns {
  public:
@@ -44,7 +45,7 @@ class PairwiseRuns {
     std::memcpy(stack_[depth_++], partial, static_cast<std::size_t>(count_) * sizeof(T));
     for (std::uint64_t full = added_++; full & 1; full >>= 1) join();
   }
-  /// Ends the sums; zeros where none were added.
+  /// Finishes the sums. They are zeros if no partial sums were added.
   const T* total() {
     if (depth_ == 0) std::memset(stack_[depth_++], 0, sizeof stack_[0]);
     while (depth_ > 1) join();

@@ -1,5 +1,5 @@
-// Matrix products and convolutions in lockstep mode: bit for bit what straight loops make of the specification, for any
-// extents, layouts and number of threads.
+// Tests that matrix products and convolutions in lockstep mode give the bits of plain loops written from the
+// specification, for all extents, layouts and numbers of threads.
 #include <cmath>
 
 #include "backends/cpu/lockstep_spec.h"
@@ -12,7 +12,7 @@ using spec::expect_bits;
 
 // ------------------------------------------------------------------------------------------------------------ matmul
 
-// Of (batch, m, k) and (batch, k, n).
+// The product of (batch, m, k) and (batch, k, n).
 template <class T>
 Tensor expected_product(const Tensor& a, const Tensor& b) {
   const std::int64_t batch = a.shape()[0], m = a.shape()[1], k = a.shape()[2], n = b.shape()[2];
@@ -169,7 +169,7 @@ const Geometry geometries[] = {
     {"no images", {0, 6, 6, 3}, {4, 3, 3, 3}},
 };
 
-/// Elements by four indices, and those of padding as absent.
+/// The elements of a tensor, by four indices.
 template <class T>
 struct Array {
   Shape shape;
@@ -181,7 +181,7 @@ struct Array {
   }
 };
 
-// Where tap k of result p lies in the image along side i, if it does.
+// The position in the image, along side i, of tap k of result p; nothing if it is in the padding.
 std::optional<std::int64_t> met(const Geometry& g, int i, std::int64_t p, std::int64_t k) {
   const auto s = static_cast<std::size_t>(i);
   const std::int64_t at = p * g.strides[s] - g.padding[2 * s] + k * g.dilation[s];
@@ -219,7 +219,7 @@ std::vector<T> expected_input_gradient(const Geometry& g, const Tensor& dy_tenso
   std::vector<T> out;
   spec::for_each_index(g.x, [&](const std::vector<std::int64_t>& i) {
     const std::int64_t group = i[3] / channels, c = i[3] % channels;
-    // The result whose tap (kh, kw) is this pixel.
+    // The result position along a side whose tap k meets this pixel.
     const auto result = [&](int side, std::int64_t k) -> std::optional<std::int64_t> {
       for (std::int64_t p = 0; p < dy.shape[side + 1]; ++p) {
         if (met(g, side, p, k) == i[static_cast<std::size_t>(side + 1)]) return p;
@@ -299,7 +299,7 @@ TEST(LockstepConv, AllPassesForEveryGeometry) {
   }
 }
 
-// Infinite factors, which must not meet padding.
+// Infinite factors must not be multiplied by padding.
 TEST(LockstepConv, PaddingIsLeftOutUnderInfiniteFactors) {
   const auto some_infinite = [](const Shape& shape, std::uint64_t seed) {
     const Tensor x = random_tensor(cpu(), f32, shape, seed);

@@ -1,5 +1,5 @@
-// The arithmetic of lockstep mode (docs/lockstep_mode.md) in straight loops, for the tests: written from the page, with
-// nothing shared with the kernels.
+// The arithmetic of lockstep mode (docs/lockstep_mode.md) as plain loops, for the tests. It is written from that page
+// and shares no code with the kernels.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,7 @@ T pairwise(std::vector<T> parts) {
   return parts[0];
 }
 
-/// Terms by position; those that are absent contribute nothing.
+/// The chain sum of terms in order of position. Absent terms contribute nothing.
 template <class T>
 T chain_sum(const std::vector<std::optional<T>>& terms) {
   std::vector<T> chunks;
@@ -50,7 +50,7 @@ T lane_sum(const std::vector<T>& terms) {
   return pairwise(chunks);
 }
 
-/// Positions in a tensor of that shape, row-major: calls visit(index) for each.
+/// Calls visit(index) for each index of a tensor of this shape, in row-major order.
 template <class Visit>
 void for_each_index(const Shape& shape, Visit&& visit) {
   std::vector<std::int64_t> index(static_cast<std::size_t>(shape.rank()), 0);

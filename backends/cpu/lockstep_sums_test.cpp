@@ -1,5 +1,5 @@
-// Sums, softmax, losses, pooling and scatter_add in lockstep mode: bit for bit what straight loops make of the
-// specification, for any axes, layouts and number of threads.
+// Tests that sums, softmax, losses, pooling and scatter_add in lockstep mode give the bits of plain loops written from
+// the specification, for all axes, layouts and numbers of threads.
 #include <cmath>
 #include <limits>
 
@@ -56,7 +56,7 @@ const AxesCase axes_cases[] = {{{1}, {0}},
                                {{3, 0}, {1}},
                                {{2, 0, 4}, {0}}};
 
-// Tensors of one shape that lie differently in memory.
+// Tensors of one shape with different memory layouts.
 std::vector<Tensor> layouts(DType t, const Shape& shape, Values values) {
   Shape reversed, doubled, single;
   std::vector<Slice> every_other, backwards;
@@ -80,7 +80,7 @@ bool contains(const Ints& axes, int d) {
   return false;
 }
 
-// Terms of each output, in the logical order of the reduced axes; outputs in row-major order.
+// The terms of each output, in the logical order of the reduced axes. Outputs are in row-major order.
 template <class T>
 std::vector<std::vector<T>> terms_by_output(const Tensor& x, const Ints& axes) {
   const std::vector<T> values = x.to_vector<T>();
@@ -110,7 +110,7 @@ void expect_sums(const Tensor& x, const Ints& axes, const std::string& what) {
     means.push_back(sums.back() / static_cast<T>(terms.size()));
   }
   expect_bits("sum of " + what, spec::tensor(sums, shape), [&] { return sum(x, {axes}); });
-  if (x.size() == 0) return;  // there is no mean
+  if (x.size() == 0) return;  // an empty tensor has no mean
   expect_bits("mean of " + what, spec::tensor(means, shape), [&] { return mean(x, {axes}); });
 }
 
@@ -161,7 +161,8 @@ Tensor row_sums(const Tensor& x) {
   return spec::tensor(sums, kept);
 }
 
-// Of rows along the last axis, by way of exp, log and max as single ops, which are exact or the same in every mode.
+// Softmax and log_softmax along the last axis, computed with single ops. Of these, exp, log and max are exact or the
+// same in every mode.
 struct Decomposed {
   Tensor softmax, log_softmax;
 };
@@ -185,7 +186,7 @@ void expect_softmax(const Tensor& x, const std::string& what) {
   const Tensor weighted = mul(expected.log_softmax, targets);
   expect_bits("cross_entropy " + what, neg(reshape(row_sums<T>(weighted), rows)),
               [&] { return cross_entropy(x, targets); });
-  const Tensor labels = random_tensor(cpu(), i64, rows, 8);  // in [-9, 9]: some outside
+  const Tensor labels = random_tensor(cpu(), i64, rows, 8);  // in [-9, 9], so some are out of range
   const Tensor label = reshape(labels, [&] {
     Shape s = rows;
     s.append(1);
@@ -228,7 +229,8 @@ const Pooling poolings[] = {{{2, 7, 8, 5}, {{2, 2}}},
                             {{1, 9, 8, 3}, {{3, 2}, Pair{1, 3}, Padding::of(0, 2, 1, 0)}},
                             {{3, 6, 6, 33}, {{4, 4}, Pair{1, 1}, Padding::of(2, 1, 1, 2)}}};
 
-// Calls visit(pooled index, n, h, w, c) for all taps inside the image, windows and taps in ascending order.
+// Calls visit(index of the window, index of the image element) for all taps inside the image, windows and taps in
+// ascending order.
 template <class Visit>
 void for_each_tap(const Pooling& p, const Shape& pooled, Visit&& visit) {
   const Pair strides = p.options.strides.value_or(p.options.window);

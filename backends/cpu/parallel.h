@@ -1,4 +1,4 @@
-// Work on ranges, on the pool that the application chose. Nothing in the driver uses any other threads, but for oneDNN.
+// Parallel loops on the thread pool that the application chose. Only oneDNN uses other threads.
 #pragma once
 
 #include <type_traits>
@@ -8,8 +8,8 @@
 
 namespace cpu {
 
-/// Calls body(begin, end) for pieces of [0, n) of at least `grain`. Bodies must not throw, and results must not depend
-/// on where pieces begin and end.
+/// Calls body(begin, end) for pieces of [0, n) with at least `grain` items. Bodies must not throw, and results must not
+/// depend on where pieces begin and end.
 template <class Body>
 void parallel(const lks_host_api& api, std::int64_t n, std::int64_t grain, Body&& body) {
   using B = std::remove_reference_t<Body>;

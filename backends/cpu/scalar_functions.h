@@ -1,4 +1,5 @@
-// The shared scalar functions, as C++ that vectorises: the same bits as their bodies give in core opcodes.
+// The shared scalar functions as C++ that the compiler vectorises. They give the same bits as the bodies, in core
+// opcodes, that programs carry.
 #pragma once
 
 #include "ops/scalar/dialect_cpp.h"

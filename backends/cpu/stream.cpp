@@ -5,7 +5,8 @@
 namespace cpu {
 namespace {
 
-// In bytes; 0 where the system does not say. sysconf counts the caches of all sockets of some processors together.
+// The size of the last-level cache in bytes; 0 if the system does not report it. Not from sysconf, which on some
+// processors adds up the caches of all sockets.
 std::int64_t last_level_cache() {
   std::int64_t bytes = 0;
   for (int index = 0; index < 5; ++index) {

@@ -1,5 +1,5 @@
-// Writing past the caches: for results larger than they are, which would push everything else out and whose old
-// contents would be read first for nothing.
+// Non-temporal stores, which bypass the caches. For results larger than the caches: ordinary stores would evict
+// everything else, and would first read the old contents of each cache line for nothing.
 #pragma once
 
 #include <immintrin.h>
@@ -9,7 +9,8 @@
 
 namespace cpu {
 
-/// Copies bytes to memory that will not be read soon. stream_fence() ends a thread's series of these.
+/// Copies bytes with non-temporal stores to memory that is not read soon. Each thread calls stream_fence() after its
+/// last copy.
 inline void stream_out(char* to, const char* from, std::int64_t bytes) {
   const std::int64_t head = static_cast<std::int64_t>(-reinterpret_cast<std::uintptr_t>(to) & 63);
   std::int64_t i = head < bytes ? head : bytes;
@@ -36,14 +37,14 @@ inline void stream_out(char* to, const char* from, std::int64_t bytes) {
   if (i < bytes) std::memcpy(to + i, from + i, static_cast<std::size_t>(bytes - i));
 }
 
-/// Asks for memory that will be read soon.
+/// Prefetches memory that will be read soon.
 inline void prefetch(const char* from, std::int64_t bytes) {
   for (std::int64_t i = 0; i < bytes; i += 64) _mm_prefetch(from + i, _MM_HINT_T0);
 }
 
 inline void stream_fence() { _mm_sfence(); }
 
-/// Outputs of this many bytes or more are streamed: half of the last-level cache.
+/// Outputs of at least this many bytes are streamed: half of the last-level cache.
 std::int64_t stream_threshold();
 
 }  // namespace cpu

@@ -1,4 +1,4 @@
-// For the tests of the driver: tensors of awkward values on both devices, and comparisons.
+// Helpers for the driver's tests: tensors of random and special values on both devices, and comparisons.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 
 namespace lockstep::testing {
 
-/// A small generator, the same on every machine.
+/// A small random number generator that gives the same numbers on every machine.
 class Dice {
  public:
   explicit Dice(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
@@ -40,16 +40,16 @@ enum class Values {
   awkward,  // also zeros of both signs, infinities, NaN, denormals, extremes
 };
 
-/// The bytes of elements drawn with a seed.
+/// The bytes of `count` random elements.
 std::vector<char> draw(DType dtype, std::int64_t count, std::uint64_t seed, Values values = Values::plain);
 
-/// A tensor of them.
+/// A tensor of random elements.
 Tensor random_tensor(Device device, DType dtype, const Shape& shape, std::uint64_t seed, Values values = Values::plain);
 
 Device cpu();
 Device reference();
 
-/// Bit for bit, but that any NaN equals any NaN.
+/// Compares bit for bit, except that any NaN equals any NaN.
 ::testing::AssertionResult same_bits(const Tensor& a, const Tensor& b);
 
 /// Runs `f` on both devices and expects the same bits.
@@ -58,7 +58,7 @@ void expect_same(const std::string& what, const std::function<Tensor(Device)>& f
 /// Runs `f` with one thread and with three on the cpu device, and expects the same bits.
 void expect_same_for_threads(const std::string& what, const std::function<Tensor(Device)>& f);
 
-/// |a - b| <= tolerance · budget, element by element; `budget` is on any device, of a's shape.
+/// Checks |a - b| <= tolerance · budget for each element. `budget` has the shape of a and may be on any device.
 ::testing::AssertionResult close(const Tensor& a, const Tensor& b, const Tensor& budget, double tolerance);
 
 }  // namespace lockstep::testing

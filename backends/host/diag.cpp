@@ -5,7 +5,7 @@
 namespace host {
 namespace {
 
-// The path below the source folder, so that messages do not depend on where the driver was built.
+// Cuts the path down to the part from backends/ on, so that messages do not depend on where the driver was built.
 const char* short_path(const char* path) {
   const char* found = std::strstr(path, "backends/");
   return found ? found : path;
@@ -49,7 +49,7 @@ lks_diag empty_diag() {
 }
 
 lks_status give(const lks_diag& kept, lks_diag* diag) {
-  const lks_header header = diag->hdr;  // the one that came with what was kept is long gone
+  const lks_header header = diag->hdr;  // keep the caller's header: the stored one belongs to an earlier call
   *diag = kept;
   diag->hdr = header;
   return kept.code;

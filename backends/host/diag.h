@@ -1,4 +1,4 @@
-// Filling in a diagnosis.
+// Functions that fill in a lks_diag.
 #pragma once
 
 #include <cstdint>
@@ -13,22 +13,23 @@ namespace host {
 #define HOST_STRINGIFY(x) HOST_STRINGIFY_(x)
 #define HOST_WHERE (__FILE__ ":" HOST_STRINGIFY(__LINE__))
 
-// Not inline: they also run before a driver knows whether the processor has the instructions its kernels are built for.
+// Not inline: a driver also calls these before it knows whether the processor supports the instructions that its
+// kernels are compiled for.
 
 [[gnu::format(printf, 4, 5)]] lks_status fail(lks_diag* diag, lks_status code, const char* where, const char* format,
                                               ...);
 
-/// A refusal: LKS_UNSUPPORTED with its reason and the operand to blame (-1: none).
+/// Returns LKS_UNSUPPORTED and stores the reason and the index of the operand at fault (-1: none).
 [[gnu::format(printf, 5, 6)]] lks_status refuse(lks_diag* diag, int reason, int operand, const char* where,
                                                 const char* format, ...);
 
-/// A diagnosis in which nothing is said yet.
+/// A lks_diag with an empty message.
 lks_diag empty_diag();
 
-/// Copies a diagnosis that was kept into the caller's, whose header stays, and returns its status.
+/// Copies a stored lks_diag into the caller's, keeps the caller's header, and returns the stored status.
 lks_status give(const lks_diag& kept, lks_diag* diag);
 
-/// LKS_INVALID_ARGUMENT with LKS_REASON_INDEX: an index tensor points outside of what it indexes.
+/// LKS_INVALID_ARGUMENT with LKS_REASON_INDEX: an element of an index tensor is out of range.
 lks_status fail_index(lks_diag* diag, const char* where, std::int64_t index, std::int64_t position, int axis,
                       std::int64_t extent);
 

@@ -1,4 +1,4 @@
-// Gradual underflow and rounding to nearest, whatever the application has set.
+// Sets gradual underflow and rounding to nearest for kernels, whatever mode the application has set.
 #pragma once
 
 #if defined(__SSE__) || defined(__x86_64__)
@@ -8,7 +8,8 @@
 namespace host {
 
 #if defined(__SSE__) || defined(__x86_64__)
-/// Sets MXCSR for kernels and restores it. Reading is cheap; writing happens only where something differs.
+/// Sets MXCSR for kernels and restores it afterwards. Writing the register is slow, so it is written only if its value
+/// differs.
 class FloatEnvironment {
  public:
   FloatEnvironment() : saved_(_mm_getcsr()) {

@@ -133,7 +133,8 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
                 heap);
   }
   FAULT_POINT(device->host, LKS_FAULT_ALLOC, "host.buffer_alloc");
-  // Linux promises more memory than it has; what cannot fit is refused here rather than by the OOM killer.
+  // Linux overcommits memory. Requests that cannot fit are refused here, so that the OOM killer does not end the
+  // process later.
   const std::uint64_t available = available_memory();
   void* data = bytes <= available ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                                   : MAP_FAILED;
@@ -227,7 +228,7 @@ lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std
 
 struct FillJob {
   char* data;
-  std::uint64_t pattern;  // repeated to eight bytes
+  std::uint64_t pattern;  // the pattern repeated to eight bytes
   std::uint64_t bytes;
 };
 
@@ -259,7 +260,7 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
   return LKS_OK;
 }
 
-// Commands of an inline queue run at once, so the wait happens here.
+// Commands of an inline queue run before their call returns, so this call itself blocks.
 lks_status LKS_CALL queue_wait(lks_queue*, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) {
   return timeline->wait(value, ~std::uint64_t{0}, diag);
 }

@@ -1,4 +1,4 @@
-// Index tensors: every element must lie in [0, extent).
+// Checks that every element of an index tensor lies in [0, extent).
 #pragma once
 
 #include "backends/host/diag.h"
@@ -6,7 +6,8 @@
 
 namespace host {
 
-/// LKS_OK, or LKS_INVALID_ARGUMENT with LKS_REASON_INDEX naming the first index outside and its position.
+/// Returns LKS_OK, or LKS_INVALID_ARGUMENT with LKS_REASON_INDEX and a message with the first index that is out of
+/// range and its position.
 inline lks_status check_indices(const TensorView& indices, std::int64_t extent, int axis, lks_diag* diag) {
   std::int64_t position[LKS_MAX_RANK] = {};
   const std::int64_t count = indices.count();

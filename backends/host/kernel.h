@@ -1,4 +1,4 @@
-// Kernels of a host driver.
+// The base class of kernels in a host driver.
 #pragma once
 
 #include <memory>
@@ -7,15 +7,16 @@
 #include "backends/host/kernel_table.h"
 #include "backends/host/tensor_view.h"
 
-/// A prepared kernel. Immutable: one object serves launches on many threads at once.
+/// A prepared kernel. It is immutable: several threads may launch it at the same time.
 struct lks_kernel {
   virtual ~lks_kernel() = default;
 
-  /// Looks at the data that decides whether the launch can be done, before anything is written.
+  /// Checks the input data that decides whether the launch can run (indices, for example). Called before anything is
+  /// written.
   virtual lks_status check(const lks_launch&, lks_diag*) const { return LKS_OK; }
   virtual void run(const lks_launch& launch) const = 0;
 
-  std::vector<lks_dtype> dtypes;  // of inputs, then outputs
+  std::vector<lks_dtype> dtypes;  // inputs, then outputs
   std::vector<int> ranks;
 
   host::TensorView view(const lks_launch& launch, std::size_t i) const {

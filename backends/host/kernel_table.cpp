@@ -9,10 +9,10 @@ namespace host {
 
 namespace {
 
-// Asks one row. An exception becomes a status.
+// Calls the maker of one row and turns exceptions into a status.
 lks_status ask(const KernelRow& row, const KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
   std::snprintf(request.info.variant, sizeof request.info.variant, "%s", row.variant);
-  // Nothing here adds in an order that changes, and lockstep mode specifies every order.
+  // No kernel here sums in an order that varies between runs, and lockstep mode fixes the order across devices.
   request.info.determinism =
       request.desc.math_mode == LKS_MODE_LOCKSTEP ? LKS_DETERMINISM_CROSS_DEVICE : LKS_DETERMINISM_RUN_TO_RUN;
   try {
@@ -32,7 +32,7 @@ bool is_known(lks_dtype t) {
   return false;
 }
 
-// No extension is known here, and one that may not be skipped changes what the description means.
+// No extension is known here. An unknown extension that must not be skipped changes the meaning of the description.
 bool extends_beyond(const lks_header& header) {
   for (auto* h = static_cast<const lks_header*>(header.next); h; h = static_cast<const lks_header*>(h->next)) {
     if (!(h->type & LKS_MAY_SKIP)) return true;
@@ -76,7 +76,7 @@ bool is_same_place(const lks_tensor_desc& a, const lks_tensor_desc& b) {
   return true;
 }
 
-// Other kernels than pointwise ones read what they would have overwritten.
+// Only pointwise kernels may run in place: other kernels may read an element after they have overwritten it.
 lks_status check_aliases(const lks_kernel_desc& desc, lks_diag* diag) {
   for (std::uint32_t i = 0; i < desc.alias_count; ++i) {
     const lks_alias& alias = desc.aliases[i];
@@ -96,7 +96,7 @@ bool counts_up(const std::uint32_t* indices, std::uint32_t count) {
   return true;
 }
 
-// The only program that a kernel here runs is the body of a pointwise kernel.
+// The only attached program that a kernel here runs is the body of a pointwise kernel.
 lks_status check_programs(const lks_kernel_desc& desc, lks_diag* diag) {
   const auto refuse_program = [&](const char* what) {
     return refuse(diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "%s: %s", desc.op_name, what);
@@ -118,7 +118,7 @@ lks_status check_programs(const lks_kernel_desc& desc, lks_diag* diag) {
   return is_body ? LKS_OK : refuse_program("the program's inputs and outputs are the kernel's, in their order");
 }
 
-// What holds for every row, so that none needs to look.
+// Checks everything that is the same for all rows.
 lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& desc, lks_diag* diag) {
   if (desc.math_mode > LKS_MODE_LOCKSTEP || !(math_modes >> desc.math_mode & 1u)) {
     return refuse(diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "%s: math mode %u is not offered", desc.op_name,
@@ -140,7 +140,7 @@ lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& de
 
 lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, const lks_kernel_desc& desc,
                              lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
-  // Rows that refuse write here: only the last word reaches the caller.
+  // Rows that refuse write their reason here; only the last reason reaches the caller.
   lks_diag refusal = *diag;
   lks_status status = refuse(&refusal, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc.op_name);
   const lks_header info_header = info.hdr;

@@ -33,8 +33,8 @@ int arg_count(const lks_instr& instr, const Program& program) {
 
 namespace {
 
-// Appends `program` to `out`; `args` are the values that its inputs stand for (empty at the outermost level, where
-// inputs stay). Returns the values of its outputs.
+// Appends `program` to `out`. Inside the body of a function, `args` are the values of its inputs; at the outermost
+// level `args` is nullptr and the inputs stay inputs. Returns the values of the program's outputs.
 std::vector<std::uint32_t> append(const Program& program, const std::vector<std::uint32_t>* args,
                                   bool (*keep)(const Program::Function&, lks_dtype), std::vector<lks_instr>& out) {
   std::vector<std::uint32_t> values(program.instrs.size());

@@ -1,4 +1,4 @@
-// A pointwise program that outlives the kernel description it came in.
+// A copy of a pointwise program. It stays valid after the kernel description that it came from is gone.
 #pragma once
 
 #include <memory>
@@ -23,10 +23,11 @@ struct Program {
   explicit Program(const lks_program& p);
 };
 
-/// Number of arguments of an instruction; those of a call are its function's.
+/// Number of arguments of an instruction. For a call this is the number of the function's inputs.
 int arg_count(const lks_instr& instr, const Program& program);
 
-/// Copies a program with every call to a function for which `keep` is false replaced by the function's body.
+/// Copies a program and inlines every call of a function for which `keep` returns false. A null `keep` inlines all
+/// calls.
 std::vector<lks_instr> inline_calls(const Program& program, bool (*keep)(const Program::Function&, lks_dtype),
                                     std::vector<std::uint32_t>& outputs);
 

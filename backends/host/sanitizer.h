@@ -1,4 +1,4 @@
-// Which sanitizer a driver is built with: lks_driver_api::sanitizer.
+// The sanitizer that a driver is built with, for lks_driver_api::sanitizer.
 #pragma once
 
 #include <cstdint>

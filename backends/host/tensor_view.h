@@ -1,11 +1,11 @@
-// A bound tensor as the kernels see it.
+// A bound tensor as kernels see it: pointer, extents and strides.
 #pragma once
 
 #include <cstdint>
 
 #include "lockstep/driver.h"
 
-/// Device memory is host memory: a buffer is a block of it.
+/// A buffer is a block of host memory, because device memory is host memory here.
 struct lks_buffer {
   void* data;
   std::uint64_t bytes;

@@ -8,7 +8,7 @@ using host::fail;
 
 namespace {
 
-// Longer than any process lives, and far from where adding it to a time point overflows.
+// Longer than any process runs (36 years), and short enough that adding it to a time point does not overflow.
 constexpr std::uint64_t longest_ns = std::uint64_t{1} << 60;
 
 }  // namespace

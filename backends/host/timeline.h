@@ -7,24 +7,25 @@
 #include "lockstep/driver.h"
 
 struct lks_timeline {
-  bool of_inline_queue = false;  // its work is done when the call returns: whatever is asked for has been reached
-  bool of_queue = false;         // which alone advances it
-  lks_queue* queue = nullptr;    // whose it is, where that holds back commands until somebody waits for them
-  lks_driver* driver = nullptr;  // whose it is, where waits are announced to its host
+  bool of_inline_queue = false;  // commands are done when their call returns, so every value counts as reached
+  bool of_queue = false;         // only the queue advances it
+  lks_queue* queue = nullptr;    // owner, if the queue delays commands until someone waits for them; else nullptr
+  lks_driver* driver = nullptr;  // set if a wait calls a fault point of the driver's host
 
   lks_status query(std::uint64_t* reached, lks_diag* diag);
   lks_status wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag);
-  /// What the host may do to a timeline of its own: never backwards, and not after a failure.
+  /// Implements timeline_signal for a timeline that the host owns. The value must grow, and the timeline must not have
+  /// failed.
   lks_status signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag);
 
-  // For the queue that owns it.
+  // Called by the queue that owns the timeline.
   void reach(std::uint64_t value);
   void fail(const lks_diag& diag, std::uint64_t value);
   bool failed();
-  /// The wait for the device failed, which says nothing of the commands: one wait for this timeline, the next or one
-  /// that is under way, returns that failure, and waiting again is right.
+  /// Reports that waiting for the device failed; the state of the commands is unknown. Exactly one wait for this
+  /// timeline, current or future, returns the failure. Waiting again is allowed.
   void fail_a_wait(const lks_diag& diag);
-  /// Forgets failures and goes on from `value`.
+  /// Clears failures and continues from `value`.
   void recover(std::uint64_t value);
 
  private:

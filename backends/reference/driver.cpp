@@ -8,7 +8,7 @@ namespace {
 void describe(const lks_host_api&, lks_device_info& info) {
   std::snprintf(info.name, sizeof info.name, "reference (scalar C++, for comparison)");
   std::snprintf(info.vendor, sizeof info.vendor, "Lockstep");
-  // `fast` permits less precision, it does not ask for it.
+  // `fast` permits less precision but does not require it.
   info.math_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST | 1u << LKS_MODE_LOCKSTEP;
   info.compute_units = 1;
 }

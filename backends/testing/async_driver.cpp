@@ -1,15 +1,14 @@
-// A toy device with real asynchrony, so that the host side is proven before there is a GPU. Each queue is a thread;
-// every command starts late by a pseudo-random delay; memory is not visible to the host.
+// A toy device with real asynchrony, to test the host side without a GPU. Each queue is a thread, every command starts
+// after a pseudo-random delay, and the memory is not visible to the host.
 //
-// Options, read while it runs:
-//   toy.fail      "<generation>:<k>" makes the k-th command enqueued from now on fail when it is executed; another
-//                 generation counts anew
-//   toy.fail_wait "<generation>:<value>" makes the next timeline_wait fail, in the name of the command of that value;
-//   for
-//                 another generation again
+// Options that are read while it runs:
+//   toy.fail      "<generation>:<k>" makes the k-th command enqueued from now on fail when it runs; a new generation
+//                 restarts the count
+//   toy.fail_wait "<generation>:<value>" makes the next timeline_wait fail and report `value` as the failed command;
+//                 a new generation makes one more wait fail
 //   toy.delay_us  the longest delay of a command, in microseconds (default 50)
-// and, read as the library is loaded:
-//   toy.min_alignment     of buffers (default 64)
+// Options that are read when the library is loaded:
+//   toy.min_alignment     alignment of buffers (default 64)
 //   toy.max_tensor_bytes  (default none)
 #include <algorithm>
 #include <atomic>
@@ -57,7 +56,7 @@ using wishes::Wish;
 using wishes::wish_of;
 
 constexpr std::uint64_t forever = ~std::uint64_t{0};
-constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;  // in one buffer, and in all
+constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;  // per buffer, and in total
 constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
 
 #define FAULT_POINT(api, kind, site)                                                               \
@@ -65,7 +64,7 @@ constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
     return fail(diag, injected, HOST_WHERE, "injected at " site);                                  \
   }
 
-// Whether the command that is being enqueued is the one to fail.
+// True if the command that is being enqueued is the one that must fail.
 bool is_condemned(lks_driver& driver) {
   const Wish wish = wish_of(driver.host, "toy.fail");
   if (wish.generation == 0) return false;
@@ -109,7 +108,7 @@ struct lks_queue {
     return value;
   }
 
-  // Skipped commands leave at once, so this waits only for the one that runs.
+  // Skipped commands return immediately, so after a failure this waits only for the running command.
   std::uint64_t recover() {
     std::unique_lock lock(mutex_);
     idle_.wait(lock, [this] { return commands_.empty() && !running_; });
@@ -238,7 +237,7 @@ lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t ordinal, lks_device
 }
 lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
 
-// Takes the bytes from what is free.
+// Reserves the bytes, unless fewer are free.
 bool take(lks_device& device, std::uint64_t bytes) {
   std::uint64_t used = device.used;
   do {
@@ -287,7 +286,7 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** 
 }
 void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
 
-// What a launch points to is the host's and gone when the call returns.
+// Copies the data that a launch points to, which is valid only during the host's call.
 struct OwnedLaunch {
   lks_launch launch;
   std::vector<lks_binding> bindings;

@@ -1,4 +1,4 @@
-// Drivers that cannot be used, one per value of BROKEN.
+// Drivers that cannot be used. The macro BROKEN selects which defect is built.
 #include <cstdint>
 #include <cstdio>
 
@@ -25,7 +25,7 @@
 #define ODD_ALIGNMENT 18
 
 #if BROKEN == ENTRY_IS_DATA
-// Under the entry's name, of which driver.h says that it is a function.
+// Data under the entry symbol's name, which should be a function.
 extern "C" LKS_EXPORT const int entry_data[] __asm__(LKS_ENTRY_SYMBOL);
 extern "C" const int entry_data[] = {1, 2, 3};
 #elif BROKEN != NO_SYMBOL
@@ -47,7 +47,7 @@ lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info*
   std::snprintf(diag->what, sizeof diag->what, "it does not answer");
   return LKS_INTERNAL;
 }
-// Two entries, of which the second is empty.
+// A group with two entries, the second of which is null.
 struct HalfGroup {
   lks_header hdr;
   const void* entries[2];

@@ -1,6 +1,6 @@
-// A driver that only lists one device, of which its file's name says what it is:
+// A driver that only lists one device. The properties of the device come from the library's file name,
 // liblockstep_driver_listed.NAME.PRIORITY.TYPE.UUID.STATE.so, such as liblockstep_driver_listed.twin.2.gpu.7.usable.so.
-// Tests of the registry copy it under the names that they need.
+// Tests of the registry copy it to the names that they need.
 #include <dlfcn.h>
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace {
 
-// Words of the file's name, from NAME on.
+// The parts of the file name, from NAME on.
 char words[5][64];
 
 int own_address;

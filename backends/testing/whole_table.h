@@ -1,4 +1,4 @@
-// A driver's table in which every slot points somewhere, for drivers of which the host calls little.
+// A driver table whose slots are all non-null, for test drivers that need only a few functions.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,8 @@
 
 #include "lockstep/driver.h"
 
-/// All slots do nothing; the version and the sanitizer are the host's. The driver sets its name and what is called.
+/// Every slot points to a function that does nothing; the ABI version and the sanitizer match the host's. The driver
+/// sets its name and the slots that are called.
 inline lks_driver_api whole_table() {
   lks_driver_api table;
   std::memset(&table, 0, sizeof table);

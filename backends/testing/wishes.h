@@ -1,4 +1,4 @@
-// What a test wants of a driver, told by options.
+// Options by which a test controls a test driver.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ inline std::uint64_t number_option(const lks_host_api& api, const char* key, std
   return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
 }
 
-// An option "<generation>:<number>"; no generation where it is not set.
+// An option "<generation>:<number>". The generation is 0 if the option is not set.
 struct Wish {
   long generation = 0, number = 0;
 };

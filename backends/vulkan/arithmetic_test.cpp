@@ -1,4 +1,4 @@
-// The integer arithmetic of shaders/exact.glsl against that of a device whose own is known to round correctly.
+// Compares the integer arithmetic of shaders/exact.glsl with a device whose arithmetic is known to round correctly.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -9,11 +9,11 @@
 namespace vulkan {
 namespace {
 
-// Lavapipe divides and takes roots with the processor's instructions. Had the integers other results, it would be them
-// that are used, everywhere, and slowly.
+// Lavapipe divides and takes roots with the processor's instructions. If the integer arithmetic had other results, the
+// self-test would fail on every device, and the slow integer arithmetic would always be used.
 TEST(Arithmetic, agrees_with_the_processor) {
-  unsetenv("LOCKSTEP_VULKAN_ARITHMETIC");  // which would make the device distrusted
-  // Never closed: what Vulkan drivers leave behind can be told from leaks of ours as long as they are loaded.
+  unsetenv("LOCKSTEP_VULKAN_ARITHMETIC");  // it would disable the device's own arithmetic
+  // Never closed: leak checkers can attribute what Vulkan drivers leak only while these are loaded.
   static lks_driver* driver = nullptr;
   try {
     driver = new lks_driver(lockstep::host_api());

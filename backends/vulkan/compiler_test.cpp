@@ -1,5 +1,5 @@
-// Shaders through a compiler for GPUs that are not here: Mesa's driver for AMD's makes devices without hardware, which
-// compile what they are given and run nothing.
+// Compiles the shaders for GPUs that are not installed: Mesa's driver for AMD GPUs can create devices without hardware,
+// which compile shaders and run nothing.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -15,7 +15,7 @@
 namespace vulkan {
 namespace {
 
-// What those devices would be given: not what is for lavapipe's lanes, nor for units that they lack.
+// Whether such a device would be given the shader: not if it is for lavapipe's lanes, or needs what the device lacks.
 bool is_for(const Facts& facts, const std::string& shader) {
   const auto is_way = [&](const char* way) { return shader.find(way) != std::string::npos; };
   if (is_way("_lanes_")) return facts.is_lavapipe;
@@ -26,8 +26,8 @@ bool is_for(const Facts& facts, const std::string& shader) {
 
 bool is_product(const std::string& shader) { return shader.starts_with("matmul_") || shader.starts_with("conv_"); }
 
-// Of strict mode, where products are fused, guarded and not fused, and of lockstep mode, with as many chunks waiting as
-// may.
+// The constants of strict mode, in which products are fused, fused with a guard or not fused, and those of lockstep
+// mode with the most slots for waiting chunks.
 std::vector<ProductConstants> constants_of(const std::string& shader) {
   ProductConstants fused, guarded, rounded, lockstep;
   fused.fusing = ProductConstants::fuses;
@@ -37,13 +37,14 @@ std::vector<ProductConstants> constants_of(const std::string& shader) {
   return {fused, guarded, rounded, lockstep};
 }
 
-// Never closed: what a Vulkan driver leaves behind can be told from leaks of ours as long as it is loaded.
+// Never closed: leak checkers can attribute what a Vulkan driver leaks only while it is loaded.
 lks_driver& open_driver() {
   static auto* all = new std::vector<lks_driver*>;
   return *all->emplace_back(new lks_driver(lockstep::host_api()));
 }
 
-// Of the family that the environment names. A Mesa that does not know it ends the process.
+// Opens the driver for the GPU family that the environment names. If Mesa does not know the family, it ends the
+// process.
 TEST(Family, opens) {
   if (!std::getenv("RADV_FORCE_FAMILY")) GTEST_SKIP() << "RADV_FORCE_FAMILY is not set";
   try {
@@ -66,7 +67,7 @@ class Compiler : public testing::TestWithParam<const char*> {
   void SetUp() override {
     if (!opens(GetParam())) GTEST_SKIP() << "this Mesa does not know " << GetParam();
     setenv("RADV_FORCE_FAMILY", GetParam(), 1);
-    setenv("LOCKSTEP_CACHE_FOLDER", "/dev/null/none", 1);  // so that all is compiled
+    setenv("LOCKSTEP_CACHE_FOLDER", "/dev/null/none", 1);  // no cache, so that everything is compiled
     try {
       driver_ = &open_driver();
     } catch (const Failure& e) {
@@ -102,7 +103,7 @@ TEST_P(Compiler, takes_the_shaders) {
   }
 }
 
-// The last one has units for matrices of bf16; Mesa 25 knows it.
+// The last one has matrix units for bf16; Mesa 25 supports it.
 INSTANTIATE_TEST_SUITE_P(Amd, Compiler, testing::Values("polaris10", "navi21", "gfx1201"),
                          [](const auto& family) { return std::string(family.param); });
 

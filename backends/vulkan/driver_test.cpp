@@ -1,5 +1,5 @@
-// What is this driver's own: how few submissions it takes, its caches on disk, and its messages. The conformance suite
-// tests the rest.
+// Tests what is specific to this driver: its number of submissions, its caches on disk, and its messages. The
+// conformance suite tests the rest.
 #include "backends/vulkan/driver_test.h"
 
 #include <cstdlib>
@@ -38,13 +38,13 @@ TEST_F(VulkanDriver, AThousandSmallOpsTakeAtMostFiveSubmissions) {
   EXPECT_EQ(queue.download(ping), expected);
 }
 
-// Up to 14 words of operands are push constants; more lie in memory, before the strides of strided tensors.
+// Up to 14 words of operands are push constants; more are in memory, before the strides of strided tensors.
 TEST_F(VulkanDriver, OperandsArePushedOrLieInMemory) {
   Session s(target);
   Queue queue(s);
   constexpr std::int64_t rows = 7, columns = 5;
   for (const bool transposed : {false, true}) {
-    for (const std::size_t inputs : {11u, 12u, 13u, 24u}) {  // with the output and the count two words more
+    for (const std::size_t inputs : {11u, 12u, 13u, 24u}) {  // the output and the count are two more words
       KernelSample sample;
       sample.op = LKS_OP_POINTWISE;
       sample.op_name = "pointwise";
@@ -75,7 +75,7 @@ TEST_F(VulkanDriver, OperandsArePushedOrLieInMemory) {
   }
 }
 
-// Each hand-over is a batch of its own, and most batches need little memory for their parameters.
+// Each flush submits a batch of its own, and most batches need little memory for their parameters.
 TEST_F(VulkanDriver, BatchesInFlightShareMemory) {
   Session s(target);
   Queue queue(s);
@@ -98,7 +98,7 @@ TEST_F(VulkanDriver, BatchesInFlightShareMemory) {
   queue.finish();
 }
 
-// What one op gives in a process of its own, with this folder for caches.
+// The output of a process that runs one op with this cache folder.
 std::string run_with_cache(const std::filesystem::path& folder) {
   return run("LOCKSTEP_CACHE_FOLDER=" + folder.string() +
              " " LOCKSTEP_PROGRAM " conformance --device vulkan --op tanh --suite forward --dtype f32");
@@ -125,7 +125,7 @@ TEST_F(VulkanDriver, BrokenCachesAreAsGoodAsNone) {
     }
   }
   EXPECT_NE(run_with_cache(folder).find("0 failed, 0 crashed"), std::string::npos);
-  // A folder that cannot be made.
+  // A folder that cannot be created.
   EXPECT_NE(run_with_cache("/proc/nowhere").find("0 failed, 0 crashed"), std::string::npos);
   std::filesystem::remove_all(folder);
 }
@@ -136,14 +136,14 @@ TEST_F(VulkanDriver, CachesDoNotGrowForEver) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder / "vulkan");
   std::ofstream(old).put('x');
-  std::filesystem::resize_file(old, std::uintmax_t{300} << 20);  // a hole: it takes no room on the disk
+  std::filesystem::resize_file(old, std::uintmax_t{300} << 20);  // sparse: it takes no room on the disk
   EXPECT_NE(run_with_cache(folder).find("0 failed, 0 crashed"), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(old));
   EXPECT_FALSE(std::filesystem::is_empty(folder / "vulkan"));
   std::filesystem::remove_all(folder);
 }
 
-// As most programs do: the device is never closed.
+// Like most programs, this one never closes the device.
 TEST_F(VulkanDriver, PipelinesAreKeptWhenTheProgramEnds) {
   const std::filesystem::path folder = testing::TempDir() + "lockstep_vulkan_kept_pipelines";
   std::filesystem::remove_all(folder);
@@ -159,11 +159,11 @@ TEST_F(VulkanDriver, PipelinesAreKeptWhenTheProgramEnds) {
   ASSERT_TRUE(kept.exists());
   // The key and a header of 16 bytes or more: Vulkan 1.2, section 10.6.
   EXPECT_GT(kept.file_size(), 32u + 16u);
-  EXPECT_EQ(kept_by_a_run().last_write_time(), kept.last_write_time());  // nothing is new
+  EXPECT_EQ(kept_by_a_run().last_write_time(), kept.last_write_time());  // the second run compiles nothing new
   std::filesystem::remove_all(folder);
 }
 
-// Longer than what is staged in one piece, and from an address that is no multiple of 16.
+// The tensor is longer than what is staged in one piece, and is read back from an address that is no multiple of 16.
 TEST_F(VulkanDriver, LongTensorsGoThereAndBack) {
   std::vector<float> numbers((std::size_t{20} << 20) + 3);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i % 1000003);
@@ -173,7 +173,7 @@ TEST_F(VulkanDriver, LongTensorsGoThereAndBack) {
   EXPECT_TRUE(std::equal(back.begin(), back.end(), numbers.begin() + 1, numbers.end()));
 }
 
-// Nothing has been waited for, and shaders are still being compiled, by libraries whose exit handlers come first.
+// The program ends without waiting, while shaders are still being compiled by libraries whose exit handlers run first.
 TEST_F(VulkanDriver, AProgramMayEndWhileTheDeviceWorks) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
@@ -212,8 +212,8 @@ TEST_F(VulkanDriver, ADeviceWithoutANeededFeatureSaysWhich) {
             std::string::npos);
 }
 
-// Few indices are looked at by one group of invocations, many by many groups and then by one. All updates of one index
-// are more than llvmpipe lets a loop turn.
+// Few indices are checked by one workgroup, many by many workgroups and then by one. In the largest case, one index has
+// more updates than llvmpipe allows an invocation iterations.
 TEST_F(VulkanDriver, TheFirstOfManyIndicesOutsideIsNamed) {
   const Device device("vulkan");
   const DeviceScope scope(device);
@@ -247,7 +247,8 @@ KernelSample gather_outside() {
   throw CheckFailed("no sample of gather");
 }
 
-// While the first batch is seen to its end, the second fails: what that read before its failure arrives all the same.
+// The second batch may fail while the first is being finished. What it read before the failing command must still
+// arrive.
 TEST_F(VulkanDriver, WhatABatchReadBeforeItFailedArrives) {
   Session s(target);
   Queue queue(s);
@@ -275,7 +276,7 @@ TEST_F(VulkanDriver, WhatABatchReadBeforeItFailedArrives) {
   }
 }
 
-// llvmpipe ends loops of more than 65,535 turns and says nothing.
+// llvmpipe silently ends loops of more than 65,535 iterations.
 TEST_F(VulkanDriver, WindowsOfMoreTapsThanTheDeviceCanTakeAreRefused) {
   const DeviceScope scope{Device("vulkan")};
   const Tensor x = full({1, 300, 300, 1}, 1.0f);
@@ -289,7 +290,7 @@ TEST_F(VulkanDriver, WindowsOfMoreTapsThanTheDeviceCanTakeAreRefused) {
   EXPECT_EQ(sum(avg_pool2d(x, {.window = {150, 150}})).item<float>(), 4.0f);
 }
 
-// Mesa 22.3 gets the comparison of a widened int with a constant wrong.
+// Mesa 22.3 miscompiles the comparison of a widened int with a constant.
 TEST_F(VulkanDriver, MagnitudesOfWidenedIntegers) {
   const DeviceScope scope{Device("vulkan")};
   static const OpDef& op = register_op(pointwise_op("vulkan_test::widened_magnitude",
@@ -299,7 +300,7 @@ TEST_F(VulkanDriver, MagnitudesOfWidenedIntegers) {
   EXPECT_EQ(invoke1(op, {x}).to_vector<std::int32_t>(), (std::vector<std::int32_t>{3, 0, 5, 2147483647}));
 }
 
-// A host whose fault points say, from some time on, that the device is lost.
+// A host whose fault points report a lost device once `lost` is set.
 struct LosingHost {
   TestHost host;
   lks_host_api api = host.api();
@@ -346,7 +347,7 @@ TEST_F(VulkanDriver, ALostDeviceIsAStatusFromThenOn) {
   api.driver_close(driver);
 }
 
-// Tests of the driver are skipped where there is no device; where there must be one, that is found out here.
+// The other tests are skipped if there is no device. This one fails then, if LOCKSTEP_VULKAN_REQUIRED is set.
 TEST(VulkanLoader, ADeviceIsThereWhereItMustBe) {
   if (!std::getenv("LOCKSTEP_VULKAN_REQUIRED")) GTEST_SKIP() << "LOCKSTEP_VULKAN_REQUIRED is not set";
   EXPECT_NE(run(LOCKSTEP_PROGRAM " devices").find("vulkan:0"), std::string::npos);

@@ -1,4 +1,4 @@
-// What the tests of this driver have in common.
+// The fixture and helpers that this driver's tests share.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The driver's table: every entry of the ABI, as a few lines over the classes that do the work.
+// The driver's table: every function of the ABI, a few lines each on top of the classes that do the work.
 #include <algorithm>
 #include <cstdio>
 
@@ -19,8 +19,7 @@ const Facts& facts_at(lks_driver* driver, std::uint32_t ordinal) {
   return all[ordinal];
 }
 
-// ---------------------------------------------------------------------------------------------------- driver and
-// device
+// --------------------------------------------------------------------------------------------------- driver and device
 
 lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
   return guard(diag, [&] { *out = new lks_driver(*api); });
@@ -85,8 +84,7 @@ lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks
 
 lks_status LKS_CALL device_health(lks_device* device, lks_diag* diag) { return device->health(diag); }
 
-// ---------------------------------------------------------------------------------------------------------------
-// memory
+// -------------------------------------------------------------------------------------------------------------- memory
 
 lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                                  lks_diag* diag) {
@@ -109,8 +107,7 @@ lks_status LKS_CALL buffer_map(lks_device*, lks_buffer* buffer, std::uint64_t of
 }
 void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
-// ---------------------------------------------------------------------------------------------------------------
-// queues
+// -------------------------------------------------------------------------------------------------------------- queues
 
 lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                  lks_diag* diag) {
@@ -146,9 +143,9 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t 
   });
 }
 
-// Calls handle(place on the device, staged, offset, length) for the pieces in which `bytes` are staged: no block of the
-// host's memory needs to be as long as the longest tensor. Staged memory is shifted, so that both ends of a copy are
-// aligned alike.
+// Stages `bytes` in pieces, so that no block of staging memory needs to be as long as the longest tensor. Calls
+// handle(place on the device, staged, offset, length) for each. Staged memory is shifted, so that both ends of a copy
+// have the same alignment.
 template <class Handle>
 void for_each_piece(Command& command, const Place& place, std::uint64_t bytes, Handle&& handle) {
   constexpr std::uint64_t most = std::uint64_t{64} << 20;
@@ -209,8 +206,7 @@ lks_status LKS_CALL queue_recover(lks_queue* queue, std::uint64_t* last, lks_dia
   return guard(diag, [&] { *last = queue->recover(); });
 }
 
-// ------------------------------------------------------------------------------------------------------------
-// timelines
+// ----------------------------------------------------------------------------------------------------------- timelines
 
 lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* diag) {
   return guard(diag, [&] { *out = new lks_timeline; });
@@ -218,7 +214,7 @@ lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* d
 void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
 
 lks_status LKS_CALL timeline_query(lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) {
-  // Who asks again and again waits for it.
+  // A caller that polls is waiting for it, so recorded commands must be submitted.
   if (timeline->queue) {
     const lks_status status = guard(diag, [&] { timeline->queue->flush(); });
     if (status != LKS_OK) return status;
@@ -241,8 +237,7 @@ lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value,
   return timeline->signal(value, failure, diag);
 }
 
-// --------------------------------------------------------------------------------------------------------------
-// kernels
+// ------------------------------------------------------------------------------------------------------------- kernels
 
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
                                  lks_kernel_info* info, lks_diag* diag) {
@@ -275,7 +270,7 @@ const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t
   return host::variant_of(kernels(), op, index);
 }
 
-// Not unloadable: Vulkan drivers leave threads and exit handlers behind.
+// The driver cannot be unloaded (flags = 0): Vulkan drivers leave threads and exit handlers behind.
 constexpr lks_driver_api table = {
     .hdr = {sizeof(lks_driver_api), 0, nullptr},
     .abi_major = LKS_ABI_MAJOR,

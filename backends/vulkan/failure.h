@@ -1,4 +1,4 @@
-// What goes wrong inside the driver travels as an exception, and becomes a status at the edge of the ABI.
+// Errors inside the driver are exceptions; they become statuses at the ABI.
 #pragma once
 
 #include <volk.h>
@@ -12,7 +12,7 @@
 
 namespace vulkan {
 
-/// No std::exception: what catches those in between knows less of it than the edge does.
+/// Not a std::exception, so that no handler inside the driver catches it: only guard() turns it into a status.
 class Failure {
  public:
   explicit Failure(const lks_diag& diag) : diag_(diag) {}
@@ -32,19 +32,20 @@ using host::give;
 [[noreturn]] void raise_out_of_memory(const char* where, std::uint64_t requested, std::uint64_t free_bytes,
                                       const char* of_what);
 
-/// Throws Failure where `result` is an error, naming the call and the result.
+/// Throws Failure if `result` is an error; its message names the call and the result.
 void check(VkResult result, const char* call, const char* where);
 #define VULKAN_CHECK(call) ::vulkan::check((call), #call, HOST_WHERE)
 
-/// Throws Failure where the host's fault point says that the native work which follows has failed.
+/// Throws Failure if the host's fault point injects a failure of the native call that follows.
 void fault_point(const lks_host_api& host, std::uint32_t kind, const char* site, const char* where);
 #define VULKAN_FAULT_POINT(host, kind, site) ::vulkan::fault_point((host), (kind), (site), HOST_WHERE)
 
 lks_status status_of(VkResult result);
 const char* name_of(VkResult result);
 
-/// Runs f; what it throws becomes a status and the caller's diagnosis. The application's floating-point settings stay
-/// outside: a Vulkan driver on the CPU hands them on to its threads, and compilers compute constants with them.
+/// Runs f and turns what it throws into a status and the caller's diagnosis. Meanwhile the thread's rounding and
+/// denormal modes are the default ones, not the application's: Vulkan drivers on the CPU pass them on to their threads,
+/// and compilers use them for constants.
 template <class F>
 lks_status guard(lks_diag* diag, F&& f) {
   const host::FloatEnvironment environment;

@@ -1,4 +1,4 @@
-// Pipelines that fuse products and sums are tried before they serve strict mode.
+// Tests that pipelines that fuse products and sums are tried before strict mode uses them.
 #include <cstdlib>
 
 #include "backends/vulkan/driver_test.h"
@@ -30,7 +30,7 @@ Attrs with_strides(std::int64_t stride) {
   return attrs;
 }
 
-// Products in blocks, whose sums are not cut into ranges.
+// Products that are computed in blocks and whose sums are not split into ranges.
 std::vector<KernelSample> samples_in_blocks() {
   std::vector<KernelSample> all;
   all.push_back(sample(LKS_OP_MATMUL, "matmul", {80, 50}, {50, 80}, {80, 80}, {}));
@@ -69,7 +69,7 @@ class FusedProducts : public VulkanDriver {
   }
 };
 
-// What preparing a kernel took.
+// The number of submissions, compiled pipelines and log lines that preparing a kernel took, and its variant.
 struct Effort {
   std::uint64_t submissions, pipelines, log_lines;
   std::string variant = "";
@@ -83,7 +83,7 @@ Effort prepare(Session& s, const KernelSample& sample) {
           s.host.log_lines() - lines, kernel.info().variant};
 }
 
-// Prepares every sample twice: what is not known yet takes `each`, and what is takes nothing.
+// Prepares every sample twice. Each pipeline that has not been tried yet takes `each`; one that has been takes nothing.
 void expect_effort(Session& s, const Effort& each) {
   std::uint64_t trials = 0;
   for (const KernelSample& sample : samples_in_blocks()) {
@@ -102,15 +102,15 @@ TEST_F(FusedProducts, AreTriedOnceAndPassHere) {
   expect_effort(s, {.submissions = 1, .pipelines = 1, .log_lines = 0});
 }
 
-// A trial that expects losses, so that honest pipelines fail: one that fuses, one that fuses guarded, and the third,
-// which does not fuse, has none.
+// The trials expect losses, so correct pipelines fail: first one that fuses, then one that fuses with a guard. The
+// third pipeline does not fuse, and so has no trial.
 TEST_F(FusedProducts, AreReplacedWhereTheyFail) {
   setenv("LOCKSTEP_VULKAN_HIDE", "fusedProducts", 1);
   Session s(target);
   expect_effort(s, {.submissions = 2, .pipelines = 3, .log_lines = 2});
 }
 
-// With an Fma that loses denormal numbers as NVIDIA's does: what fuses fails, and what is guarded passes.
+// With an Fma that loses denormal numbers, as NVIDIA's does, fusing fails and fusing with a guard passes.
 TEST_F(FusedProducts, AreGuardedWhereTheyLoseDenormals) {
   setenv("LOCKSTEP_VULKAN_HIDE", "fusedDenormals", 1);
   Session s(target);
@@ -132,7 +132,7 @@ TEST_F(FusedProducts, AreTriedAgainAfterAFault) {
     }
   }
   s.host.disarm();
-  EXPECT_GE(faults, 2);  // its pipeline and its submission
+  EXPECT_GE(faults, 2);  // at least the pipeline and the submission
   const Effort later = prepare(s, sample);
   EXPECT_EQ(later.submissions + later.pipelines + later.log_lines, 0u);
 }

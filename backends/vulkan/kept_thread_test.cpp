@@ -1,4 +1,4 @@
-// Threads are used again, and never by two at once.
+// Tests that kept threads are reused, and that no two users share one at the same time.
 #include "backends/vulkan/queue/kept_thread.h"
 
 #include <gtest/gtest.h>

@@ -4,8 +4,8 @@ set(f64 T=double T4=dvec4 TS=Doubles WITH_F64)
 set(i32 T=uint TS=Words)
 set(i64 T=uint64_t TS=Longs)
 
-# Products: by one invocation for each element, by lanes (rows x
-# columns for each), by blocks through shared memory, and the join.
+# Products: one invocation per element; lanes (rows x columns per invocation); blocks in shared memory; subgroups;
+# matrices; depthwise; and the join of ranges.
 set(forward PASS=0)
 set(input PASS=1)
 set(filter PASS=2)

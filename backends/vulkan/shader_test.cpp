@@ -1,4 +1,4 @@
-// What the build and this driver make of the shaders, looked at as SPIR-V.
+// Tests the SPIR-V of the shaders, as built and as this driver rewrites it.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -26,7 +26,7 @@ enum : std::uint32_t {
   decoration_no_contraction = 42
 };
 
-// An Fma of GLSL.std.450, the only set of extended instructions that shaders use.
+// Whether it is the Fma of GLSL.std.450, the only extended instruction set that the shaders use.
 bool is_fma(std::uint32_t opcode, Words words) {
   constexpr std::uint32_t extended_fma = 50;  // section 2 of that set's specification
   return opcode == op_ext_inst && words[4] == extended_fma;
@@ -71,7 +71,7 @@ class Shaders : public testing::TestWithParam<std::pair<const char*, std::string
   const std::vector<std::uint32_t> module_ = words_of(GetParam().second());
 };
 
-// An optimizer that fuses a product and a sum behind our back shows on no CPU: lavapipe takes such a pair apart again.
+// If an optimizer fused a product and a sum, no test on a CPU would show it: lavapipe splits them again.
 TEST_P(Shaders, compute_what_is_written) {
   EXPECT_EQ(arithmetic_that_may_be_contracted(module_), 0u);
   const std::string name = GetParam().first;
@@ -88,7 +88,7 @@ TEST_P(Shaders, have_their_loops_unrolled_when_they_are_handed_over) {
   EXPECT_EQ(count(out, unrolled), count(module_, marked) + count(module_, unrolled));
 }
 
-// Nothing of this machine knows the extension, so what can be told of the result is its shape.
+// No compiler on this machine supports the extension, so only the structure of the result can be tested.
 TEST_P(Shaders, have_matrices_of_bf16_when_they_are_handed_over) {
   const std::vector<std::uint32_t> out = with_khronos_matrices(module_);
   const std::size_t types = count_of(module_, spirv::op_type_matrix_nv);

@@ -1,6 +1,6 @@
-# lockstep_shader(target name source define...): compiles a compute shader to SPIR-V as part of the build and embeds it in
-# `target` as `vulkan::shaders::name`. The list of calls is the table of variants. lockstep_shader_header(target) writes
-# shaders.h, which declares them all, and all_shaders.h, which lists them.
+# lockstep_shader(target name source define...): compiles a compute shader to SPIR-V as part of the build and embeds it
+# in `target` as `vulkan::shaders::name`. The calls of this function are the table of variants.
+# lockstep_shader_header(target) writes shaders.h, which declares all shaders, and all_shaders.h, which lists them.
 function(lockstep_shader target name source)
   set(spirv ${CMAKE_CURRENT_BINARY_DIR}/shaders/${name}.spv)
   set(defines ${ARGN})
@@ -52,8 +52,9 @@ inline constexpr std::pair<const char*, std::string_view (*)()> all[] = {
   target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_BINARY_DIR}/generated)
 endfunction()
 
-# lockstep_scalar_shader_text(name...): functions of ops/scalar for shaders, as scalar/<name>.glsl. GLSL has no way to put a
-# suffix to a literal by macro, and literals of 64 bits need one; and `precise` may not stand before parameters.
+# lockstep_scalar_shader_text(name...): converts functions of ops/scalar to GLSL, as scalar/<name>.glsl. The text is
+# edited because a GLSL macro cannot append to a literal the suffix that 64 bits need, and because `precise` is needed
+# for local variables but not allowed for parameters.
 function(lockstep_scalar_shader_text)
   foreach(name ${ARGN})
     set(source ${PROJECT_SOURCE_DIR}/ops/scalar/${name}.inc)

@@ -1,5 +1,4 @@
-// The option vulkan.timeout: a device that takes longer is given up, and nothing of it is touched while it may be at
-// work.
+// Tests the option vulkan.timeout: a device that takes longer is lost, and nothing that it may still use is freed.
 #include <sys/wait.h>
 
 #include <chrono>
@@ -14,7 +13,8 @@
 namespace lockstep {
 namespace {
 
-// Gives a device up for its time, and ends the program with others while that one works: status 0 if all is right.
+// Exceeds a device's time limit, then uses another device and ends the program while the first still works. Exits with
+// status 0 if all is right.
 [[noreturn]] void lose_patience(const char* kernels) {
   setenv("LOCKSTEP_VULKAN_TIMEOUT", "0.002", 1);
   setenv("LOCKSTEP_VULKAN_KERNELS", kernels, 1);
@@ -38,8 +38,8 @@ namespace {
   std::exit((Tensor(2.0f) + 1.0f).item<float>() == 3.0f ? 0 : 3);
 }
 
-// Mesa's lavapipe may free code that it has compiled, on a thread of its own, while LLVM's destructors run at exit, and
-// crash (LLVM 15, in ~MCJIT). This is seldom; a program that cannot end would crash each time.
+// At exit, a thread of Mesa's lavapipe may free compiled code while LLVM's destructors run, and crash (LLVM 15, in
+// ~MCJIT). This is rare, so a few tries suffice; a fault of this driver would crash each time.
 void expect_end_after_lost_patience(const char* kernels) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   bool has_ended = false;
@@ -56,7 +56,7 @@ void expect_end_after_lost_patience(const char* kernels) {
 TEST_F(VulkanDriver, ADeviceThatTakesLongerThanTheUserWaitsIsLost) { expect_end_after_lost_patience(""); }
 TEST_F(VulkanDriver, ATrialThatTakesLongerThanTheUserWaitsLosesTheDevice) { expect_end_after_lost_patience("gpu"); }
 
-// A driver and a device, through the table.
+// A driver and a device, opened through the driver's table.
 struct OpenDevice {
   DriverLibrary library{target.library};
   const lks_driver_api& api = library.table(host_api());
@@ -83,7 +83,7 @@ struct OpenQueue {
   OpenQueue(OpenDevice& on, std::uint32_t kind) : api(on.api) {
     if (api.queue_create(on.device, kind, &queue, &timeline, &on.diag) != LKS_OK) std::exit(12);
   }
-  // A batch of its own.
+  // Fills the buffer in a batch of its own.
   void fill(lks_buffer* buffer, std::uint64_t bytes) {
     lks_diag diag = empty_diag();
     if (api.queue_fill(queue, buffer, 0, bytes, 7, 1, &newest, &diag) != LKS_OK) std::exit(13);
@@ -97,7 +97,7 @@ struct OpenQueue {
 
 constexpr std::uint64_t much = std::uint64_t{64} << 20;
 
-// Everything is given back while the device may still be writing to it.
+// Frees and closes everything while the device may still be writing.
 void close_what_was_given_up(std::chrono::seconds before_closing) {
   setenv("LOCKSTEP_VULKAN_TIMEOUT", "0.0001", 1);
   OpenDevice on;
@@ -125,12 +125,12 @@ TEST_F(VulkanDriver, ADeviceThatWasGivenUpMayBeClosed) {
   EXPECT_EXIT(close_what_was_given_up(std::chrono::seconds(2)), testing::ExitedWithCode(0), "");
 }
 
-// Three queues have more to do than the limit, and each batch is soon done.
+// Together, the batches of three queues take longer than the limit, but each batch alone is fast.
 void wait_behind_others() {
   double batch_seconds = 0;
   constexpr std::uint64_t bytes = much / 4;
   for (int round = 0; round < 2; ++round) {
-    // First without a limit.
+    // The first round has no limit and measures a batch.
     if (round > 0) setenv("LOCKSTEP_VULKAN_TIMEOUT", std::to_string(std::max(0.1, 20 * batch_seconds)).c_str(), 1);
     OpenDevice on;
     OpenQueue first(on, LKS_QUEUE_COMPUTE), second(on, LKS_QUEUE_COMPUTE), third(on, LKS_QUEUE_TRANSFER);

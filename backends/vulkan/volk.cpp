@@ -1,3 +1,4 @@
-// volk comes as source: the Vulkan functions as pointers, filled in once libvulkan has been opened.
+// Compiles volk, which comes as source: it declares Vulkan's functions as pointers and sets them once libvulkan is
+// open.
 #define VOLK_IMPLEMENTATION
 #include <volk.h>

@@ -1,5 +1,5 @@
-// oneDNN called directly, the way its documentation shows: images and results in NHWC, filters in the layout that the
-// primitive likes best, reordered beforehand.
+// Calls oneDNN directly, as its documentation shows. Images and results are NHWC; filters are reordered beforehand into
+// the layout that the primitive prefers.
 #include <omp.h>
 
 #include <dnnl.hpp>
@@ -27,7 +27,8 @@ struct peer_work {
 
 namespace {
 
-// oneDNN divides work by the count that holds when a primitive is made, and runs it with the one that holds then.
+// oneDNN divides the work by the thread count at the time the primitive is created, and runs it with the thread count
+// at the time of execution.
 class Threads {
  public:
   explicit Threads(int count) : before_(omp_get_max_threads()) {

@@ -16,7 +16,7 @@ struct Slot {
   std::int64_t value;
 };
 
-// Numbers that choose a dtype or a device are no quantities.
+// Attributes that select a dtype or a device are not quantities.
 bool is_quantity(const AttrField& field) {
   return field.name != "dtype" && field.name != "to" && field.name != "device" && field.kind != AttrField::Kind::real;
 }
@@ -59,7 +59,8 @@ std::optional<OpCase> changed(const OpDef& op, const OpCase& c, const std::vecto
   return out;
 }
 
-// Other values of an attribute integer. Below zero, shapes hold handles of symbolic extents.
+// Other values of an integer attribute. A value that is not negative stays so, because a negative extent in a shape is
+// the handle of a symbolic extent.
 std::vector<Change> changes_of(const Slot& slot) {
   std::vector<Change> changes;
   for (std::int64_t value : {slot.value + 1, slot.value - 1, 2 * slot.value + 1, std::int64_t{0}}) {
@@ -68,7 +69,7 @@ std::vector<Change> changes_of(const Slot& slot) {
   return changes;
 }
 
-// A sample, the same on every machine.
+// A random sample of `count` cases, the same on every machine.
 std::vector<OpCase> sample_of(std::vector<OpCase> all, int count, RandomKey key) {
   std::vector<OpCase> chosen;
   for (std::uint64_t draw = 0; !all.empty() && chosen.size() < static_cast<std::size_t>(count); ++draw) {
@@ -79,7 +80,8 @@ std::vector<OpCase> sample_of(std::vector<OpCase> all, int count, RandomKey key)
   return chosen;
 }
 
-// Inputs whose values must fit the attributes, such as positions within a window, would no longer do so.
+// Whether an input holds indices. Their values must fit the attributes (such as positions within a window) and may not
+// fit changed ones.
 bool holds_indices(const OpCase& c) {
   return std::any_of(c.inputs.begin(), c.inputs.end(),
                      [](const CaseInput& in) { return in.values.kind == CaseValues::Kind::indices; });
@@ -116,7 +118,7 @@ std::vector<OpCase> attribute_variations(const OpDef& op, const std::vector<Base
         all.push_back(change);
       }
     }
-    // Few of all pairs: each is asked of the op's shape inference.
+    // Only some of all pairs, because each requires shape inference.
     for (std::uint64_t draw = 0; all.size() > 1 && draw < 4u * static_cast<unsigned>(count); ++draw) {
       const std::uint64_t word = random_long_word({seed, 29}, draw);
       const Change &a = all[word % all.size()], &b = all[(word >> 32) % all.size()];

@@ -15,9 +15,10 @@ namespace {
 // Around the sizes of blocks, stacks of partial sums and 16-bit counters.
 constexpr std::int64_t middle_extents[] = {257, 256, 255, 192, 144, 131, 129, 128, 127, 96, 65, 64, 48, 33};
 constexpr std::int64_t long_extents[] = {65537, 70001, 65536, 32769, 131085, 16411, 65535, 4099, 16384};
-constexpr double most_steps = 2e7;   // of sums
-constexpr std::uint64_t stream = 3;  // of choices
-// Compositions take the trusted device long; programs have the suite "sizes".
+constexpr double most_steps = 2e7;   // of ops that sum
+constexpr std::uint64_t stream = 3;  // of random choices
+// Limits on the number of elements. Composed ops are slow on the trusted device, and pointwise programs have the suite
+// "sizes".
 constexpr std::int64_t most_elements = 300000, most_of_program = 150000, most_composed = 30000;
 
 double count_of(const Shape& shape) { return static_cast<double>(std::max<std::int64_t>(shape.size(), 1)); }
@@ -29,7 +30,7 @@ std::int64_t elements_of(const OpDef& op, const OpCase& c) {
   return most;
 }
 
-// About how many products a sum of two operands takes: m k n for matrices.
+// The approximate number of multiplications of an op that sums products: m k n for matrices.
 double steps_of(const OpDef& op, const OpCase& c) {
   double product = 1;
   int tensors = 0;
@@ -39,7 +40,7 @@ double steps_of(const OpDef& op, const OpCase& c) {
   }
   const auto outputs = infer_outputs(op, c);
   if (outputs && tensors > 1) product *= count_of((*outputs)[0].shape);
-  double window = 1;  // of convolutions one of its two sides is in the product
+  double window = 1;  // for convolutions; the product includes one of its two sides
   for (const CaseInput& in : c.inputs) {
     if (tensors > 1 && !in.absent && in.shape.rank() == 4) window = std::max(window, std::min(9.0, count_of(in.shape)));
   }
@@ -64,7 +65,7 @@ std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& exten
   return c && affordable(op, *c) ? c : std::nullopt;
 }
 
-// All extents of middling size, as far as that can be afforded, in random order.
+// All extents of medium size, raised in random order as far as that is affordable.
 std::optional<OpCase> balanced(const OpDef& op, const Base& base, Choice& choice) {
   Extents extents = smallest_extents(op, base);
   std::optional<OpCase> best = at(op, base, extents);
@@ -86,7 +87,7 @@ std::optional<OpCase> balanced(const OpDef& op, const Base& base, Choice& choice
   return best;
 }
 
-// One long extent; the others as in the op's own case where that can be afforded.
+// One long extent. The others are those of the op's own case if that is affordable, else minimal.
 std::optional<OpCase> with_long(const OpDef& op, const Base& base, std::size_t g, Choice& choice) {
   Extents small = smallest_extents(op, base), own = small;
   for (std::size_t k = 0; k < own.size(); ++k) own[k] = base.groups[k].extent;
@@ -98,7 +99,7 @@ std::optional<OpCase> with_long(const OpDef& op, const Base& base, std::size_t g
   return std::nullopt;
 }
 
-// Beyond counters of 20 and of 24 bits, where little is done for each element.
+// One extent beyond 20-bit counters, or beyond 24-bit counters for ops that do little per element.
 std::optional<OpCase> huge(const OpDef& op, const Base& base, std::size_t g) {
   if (is_composed(op)) return std::nullopt;
   const bool cheap = op.name == "sum" || op.name == "copy" || op.name == "max" || op.name == "argmax";
@@ -109,7 +110,7 @@ std::optional<OpCase> huge(const OpDef& op, const Base& base, std::size_t g) {
   return c && elements_of(op, *c) <= most && steps_of(op, *c) <= 0x1p25 ? c : std::nullopt;
 }
 
-// What sums are tried with: exact in any order, and more bits than short formats hold.
+// The values for sums. All are exact in any order, and some need more bits than short formats hold.
 constexpr Values sum_values[] = {Values::sparse_first, Values::exact,     Values::sparse_last,
                                  Values::wide_first,   Values::wide_last, Values::exact};
 constexpr Values choice_kinds[] = {Values::extremes, Values::bits, Values::neighbours, Values::drawn};
@@ -134,7 +135,7 @@ class Collector {
   void add(const char* suite, const std::optional<OpCase>& c, Layout layout, Values values, bool resized = true) {
     if (!c) return;
     TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
-    // Values that repeat follow no layout.
+    // A tensor of repeated values is always dense.
     if (elements_of(op_, *c) > most_drawn) t.layout = Layout::dense;
     cases_.add(std::move(t));
   }
@@ -155,17 +156,17 @@ Layout layout_at(std::size_t turn, Choice& choice) {
   return layouts[k] == Layout::shared ? Layout::padded_rows : layouts[k];
 }
 
-// `count` large calls: balanced ones and such with one long extent in turn.
+// `count` large calls, alternately balanced and with one long extent.
 void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, int count,
                Choice& choice) {
-  const std::size_t start = count < 3 ? 0 : choice.below(6);  // few begin with numbers that need all bits
+  const std::size_t start = count < 3 ? 0 : choice.below(6);  // few start with wide values
   for (std::size_t n = 0; n < static_cast<std::size_t>(count); ++n) {
     const Base& base = bases[n / 2 % bases.size()];
     const auto c = n % 2 == 0 ? balanced(op, base, choice) : with_long(op, base, (n / 2) % base.groups.size(), choice);
     if (!c) continue;
     const Layout layout = layout_at(n / 2 + start, choice);
     out.add("beside", c, layout, values_at(n / 2 + n + start, op, *c, mode));
-    // Coarse operands show in numbers that need all bits alone, and only where it is these that are coarse.
+    // An operand that is read with reduced precision shows only if its own values need all bits.
     const bool both = mode == MathMode::strict && count > 2 && n % 2 == 0;
     for (Values values : {Values::wide_first, Values::wide_last}) {
       if (both && applies(values, op, *c)) out.add("beside", c, layout, values);
@@ -173,7 +174,8 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
   }
 }
 
-// All extents as large as large blocks, and each left small beside larger ones, as far as that can be afforded.
+// All extents as large as large blocks; then each extent as in the own case while the others are larger. As large as
+// affordable.
 void add_largest(Collector& out, const OpDef& op, const Base& base) {
   const auto add = [&](const std::optional<OpCase>& c) {
     for (Values values : {Values::wide_first, Values::wide_last}) {
@@ -193,7 +195,7 @@ void add_largest(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
-// One extent around every power of two up to 2^18, of ops with kernels of their own.
+// One extent around every power of two from 2^5 to 2^18, for ops with their own kernels.
 void add_powers(Collector& out, const OpDef& op, const Base& base) {
   const std::uint64_t hash = hash_of(op.name);
   for (unsigned k = 5; k <= 18; ++k) {
@@ -205,7 +207,7 @@ void add_powers(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
-// The same bits each time, on numbers of which another order of addition gives others.
+// The same bits each time, on values for which another order of addition gives other bits.
 void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases, int count, Choice& choice) {
   for (std::size_t n = 0; n < static_cast<std::size_t>(count); ++n) {
     const Base& base = bases[n % bases.size()];
@@ -215,7 +217,7 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
-// Long lines to choose from, among many others and alone.
+// Long lines to choose from, among many other lines if that is affordable, else among few.
 void add_choices(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const std::int64_t extent : {1025, 70001}) {
@@ -240,7 +242,7 @@ std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DTyp
   return bases;
 }
 
-// How many large calls a dtype gets.
+// The number of large calls for a dtype.
 int large_count(const OpDef& op, MathMode mode, bool main) {
   const bool sums = op.error_class == ErrorClass::sum;
   if (mode != MathMode::strict) return main ? (sums ? 4 : 2) : sums ? 1 : 0;
@@ -248,7 +250,7 @@ int large_count(const OpDef& op, MathMode mode, bool main) {
   return sums ? 12 : op.pointwise() ? 3 : 8;
 }
 
-// Attributes may say what the extents are.
+// Whether the op has attributes that may fix extents.
 bool depends_on_attributes(const OpDef& op) {
   return std::any_of(op.attrs.fields.begin(), op.attrs.fields.end(), [](const AttrField& field) {
     return field.kind != AttrField::Kind::real && field.name != "dtype" && field.name != "to";
@@ -275,7 +277,7 @@ std::vector<std::int64_t> sizes_of(const TestCase& t) {
   for (int k = 1; k <= (main ? 12 : 7); ++k) {
     for (std::int64_t beside : {-1, 0, 1}) sizes.push_back((std::int64_t{1} << k) + beside);
   }
-  // Each op and dtype meets one of three sizes; and few the largest ones.
+  // An op and dtype gets one of the three sizes around each larger power of two. Only a few get the largest sizes.
   for (int k = main ? 13 : 8; k <= (main ? 20 : 14); ++k) {
     sizes.push_back((std::int64_t{1} << k) + static_cast<std::int64_t>((hash + static_cast<unsigned>(k)) % 3) - 1);
   }

@@ -1,19 +1,19 @@
-// Calls that are judged without the oracle, most of them too large for it.
+// Makes calls that are judged without the oracle. Most of them are too large for it.
 #pragma once
 
 #include "conformance/cases/generate.h"
 
 namespace lockstep::conformance {
 
-/// "beside": the trusted device must give the same, bit by bit where all devices round alike or data is chosen on which
-/// every order of a sum is exact. "repeat": the device must give the same bits each time, on data on which another
-/// order gives others. "sizes": a pointwise op at sizes around every power of two.
+/// "beside": the trusted device must give the same result: the same bits if all devices round alike or if the data
+/// makes every order of a sum exact. "repeat": the device must give the same bits each time, on data for which another
+/// order of addition gives other bits. "sizes": a pointwise op at sizes around every power of two.
 std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
 /// The sizes of a case of the suite "sizes".
 std::vector<std::int64_t> sizes_of(const TestCase& t);
 
-/// Inputs of which no more than this are drawn; what is larger repeats them.
+/// An input of more than `most_drawn` elements repeats `drawn_of_larger` random values.
 inline constexpr std::int64_t most_drawn = 1 << 19, drawn_of_larger = 65521;
 
 }  // namespace lockstep::conformance

@@ -13,12 +13,13 @@
 namespace lockstep::conformance {
 namespace {
 
-// Between these the driver is asked; in between, where two neighbours differ.
+// The driver is queried at these extents. If two neighbours have different variants, the interval between them is
+// bisected.
 constexpr std::int64_t ladder[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096};
 constexpr double most_elements = 300000, most_steps = 4e6;
 constexpr std::size_t most_cases = 12;
 
-// What the sizes of a case come to for the oracle.
+// Whether the oracle can compute a case of these sizes in reasonable time.
 bool affordable(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents) {
   double product = 1, elements = 0;
   for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
@@ -29,7 +30,8 @@ bool affordable(const OpDef& op, const OpCase& c, const std::vector<std::int64_t
   return elements <= most_elements && product <= most_steps;
 }
 
-// The sizes of one extent at which the variant changes: the last of the one, the first of the other.
+// Finds the sizes of one extent at which the variant changes: the last size of one variant and the first size of the
+// next.
 class Search {
  public:
   Search(const OpDef& op, const Base& base, std::vector<std::int64_t> others, MathMode mode, Device device)
@@ -89,7 +91,7 @@ std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device 
   if (op.view || op.host || op.assemble) return "";
   std::vector<Spec> inputs, outputs(op.outputs.size());
   for (const CaseInput& in : c.inputs) {
-    if (in.scalar) return "";  // numbers become operands of other kinds of calls
+    if (in.scalar) return "";  // calls with plain numbers are not queried
     inputs.push_back({in.dtype, in.absent ? Shape{} : in.shape});
   }
   if (!infer_outputs(op, c)) return "";
@@ -116,7 +118,7 @@ std::vector<TestCase> breakpoint_cases(const OpDef& op, MathMode mode, const Amo
           TestCase t{"forward", &op, std::move(c), true, mode, Layout::dense, values, amount.seed};
           if (cases.size() >= (repeats ? 2 * most_cases : most_cases) || !seen.insert(t.id()).second) continue;
           cases.push_back(t);
-          // Each variant also on numbers of which another order of a sum gives other bits.
+          // Each variant also runs on values for which another order of summation gives other bits.
           if (!repeats) continue;
           t.suite = "repeat";
           t.values = applies(Values::spread, op, t.call) ? Values::spread : Values::drawn;

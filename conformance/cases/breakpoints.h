@@ -1,15 +1,15 @@
-// Cases on both sides of every size at which a driver goes over to another kernel.
+// Makes cases on both sides of every size at which a driver switches to another kernel.
 #pragma once
 
 #include "conformance/cases/generate.h"
 
 namespace lockstep::conformance {
 
-/// Asks the driver which variant it would take as each extent grows, and halves the distance until the change is found.
-/// Empty where the driver has no kernel of its own, or one variant for all sizes.
+/// Queries the variant that the driver would use as each extent grows, and finds each change by bisection. Empty if the
+/// driver has no kernel of its own, or uses one variant for all sizes.
 std::vector<TestCase> breakpoint_cases(const OpDef& op, MathMode mode, const Amount& amount, Device device);
 
-/// The variant that the driver would take; empty where it has none.
+/// The variant that the driver would use; empty if it has none.
 std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device device);
 
 }  // namespace lockstep::conformance

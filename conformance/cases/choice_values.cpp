@@ -13,9 +13,9 @@ namespace lockstep::conformance {
 namespace {
 
 constexpr long double infinity = std::numeric_limits<long double>::infinity();
-constexpr std::uint64_t stream = 5;  // of draws
+constexpr std::uint64_t stream = 5;  // of the random generator
 
-// A number that needs all the bits of its dtype, and the next one above it.
+// Two neighbouring numbers of a dtype. Most shorter formats cannot distinguish them.
 struct Neighbours {
   long double low, high;
 };
@@ -43,13 +43,13 @@ long double any_bits(DType t, Draw& draw) {
   const auto range = static_cast<std::uint64_t>(f.most_exponent - f.least_exponent + 2);
   const int exponent = f.least_exponent - 1 + static_cast<int>(draw.below(range));
   const long double scaled = std::ldexp(static_cast<long double>(fraction), -f.mantissa);
-  // One below the least exponent stands for subnormal numbers.
+  // An exponent below the least one stands for subnormal numbers.
   const long double magnitude =
       exponent < f.least_exponent ? std::ldexp(scaled, f.least_exponent) : std::ldexp(1 + scaled, exponent);
   return bits & 1 ? -magnitude : magnitude;
 }
 
-// One line of n numbers of the kind number `kind`; its answer at `place`.
+// Element `at` of a line of n numbers. `kind` selects the pattern of the line; the answer is at `place`.
 long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std::int64_t n, Draw& draw) {
   const auto [low, high] = neighbours_of(t);
   const bool here = at == place;
@@ -58,10 +58,10 @@ long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std:
   switch (kind) {
     case 0: return here ? (t == DType::boolean ? 1 : 101) : other;             // the largest stands out
     case 1: return here ? high : low;                                          // … by one unit
-    case 2: return here || at == n - 1 || at == (place + n) / 2 ? high : low;  // … and is there again behind
+    case 2: return here || at == n - 1 || at == (place + n) / 2 ? high : low;  // … and occurs again later
     case 3: return here ? low : high;                                          // the smallest, by one unit
-    case 4: return here ? -1 : lowest;                                         // all others the lowest there is
-    case 5: return lowest;                                                     // all are
+    case 4: return here ? -1 : lowest;                                         // all others are the lowest value
+    case 5: return lowest;                                                     // all are the lowest value
     case 6: return high;                                                       // all equal
     default:
       if (!is_floating(t)) return here ? high : low;
@@ -72,14 +72,14 @@ long double in_line(DType t, int kind, std::int64_t at, std::int64_t place, std:
 void fill_extremes(const TestCase& t, std::uint64_t seed, RefArray& array) {
   const std::int64_t length = line_length(t, array.shape);
   const std::vector<std::int64_t> places = places_in(length);
-  // Few lines of a short case still meet different kinds, case by case. One long line has its answer at the end.
+  // The seed rotates the kinds, so that short cases with few lines also get all kinds. A single long line has its
+  // answer at the end.
   const bool alone = length > 4096 && length == array.size();
   const std::uint64_t start = alone ? 0 : seed;
   Draw draw(seed, stream);
   for_each_in_lines(t, array, [&](long double& v, std::int64_t line, std::int64_t at) {
     const std::uint64_t turn = start % 8 + static_cast<std::uint64_t>(line);
     const std::size_t which = static_cast<std::size_t>(turn / 8 + turn % 8 * 3) % places.size();
-    // Mostly the first kinds, whose answer lies in one place.
     v = in_line(array.dtype, static_cast<int>(turn % 8), at, places[which], length, draw);
   });
 }
@@ -88,7 +88,7 @@ void fill_extremes(const TestCase& t, std::uint64_t seed, RefArray& array) {
 
 bool takes_choice(const TestCase& t, std::size_t i) {
   const CaseInput& in = t.call.inputs[i];
-  // What looks like an index and may be negative is a small number, for ties.
+  // Floats and possibly negative integers of the kind `indices` are small numbers with ties, not indices.
   const bool small = in.values.kind == CaseValues::Kind::indices && (is_floating(in.dtype) || in.values.low < 0);
   const bool free = small || in.values.kind == CaseValues::Kind::normal ||
                     in.values.kind == CaseValues::Kind::distinct || in.values.kind == CaseValues::Kind::spread;

@@ -13,9 +13,9 @@ namespace lockstep::conformance {
 namespace {
 
 using Numbers = std::vector<long double>;
-constexpr std::uint64_t stream = 3;  // of draws
+constexpr std::uint64_t stream = 3;  // of the random generator
 
-// Significant bits of a number, with the leading one.
+// The number of significant bits, including the leading one.
 int precision(DType t) {
   if (is_floating(t)) return float_format(t).mantissa + 1;
   switch (t) {
@@ -27,7 +27,7 @@ int precision(DType t) {
   }
 }
 
-// With `extremes` also the ends of the format, which overflow or vanish where a result takes several steps.
+// `extremes` adds the ends of the format. They overflow or underflow in results that take several steps.
 Numbers floating_corners(DType t, bool extremes) {
   constexpr long double infinity = std::numeric_limits<long double>::infinity();
   Numbers all = {0.0L, -0.0L, 1, -1, infinity, -infinity, std::numeric_limits<long double>::quiet_NaN(), 0.5L};
@@ -52,8 +52,8 @@ Numbers integer_corners(DType t) {
   return all;
 }
 
-// For ops that choose: mostly one zero, the other once per choice or so, NaN less often. In the second half the other
-// way round, for choices of the smallest.
+// For ops that choose: mostly zeros of one sign, about one zero of the other sign per choice, and fewer NaN. The second
+// half has the signs swapped, for ops that choose the smallest.
 long double zero_or_nan(double terms, bool second_half, Draw& draw) {
   const long double sign = second_half ? -1 : 1;
   if (draw.unit() < 0.3 / terms) return std::numeric_limits<long double>::quiet_NaN();
@@ -86,7 +86,7 @@ void fill_corners(const TestCase& t, std::size_t i, double terms, std::uint64_t 
   const std::size_t n = all.size(), size = array.values.size();
   for (std::size_t j = 0; j < size; ++j) {
     if (pointwise) {
-      // The number of the pair goes up in one input faster than in the other.
+      // Input 0 advances with every element, input 1 after every n elements, so that all pairs occur.
       array.values[j] = all[(i == 0 ? j : i == 1 ? j / n : j + j / (n * n)) % n];
     } else {
       array.values[j] = floating ? zero_or_nan(terms, 2 * j >= size, draw) : all[draw.below(n)];
@@ -109,7 +109,8 @@ void fill_ties(const TestCase& t, std::uint64_t seed, RefArray& array) {
   const int kept = precision(to), spare = precision(array.dtype) - kept;
   for (long double& v : array.values) {
     const std::uint64_t mantissa = (std::uint64_t{1} << (kept - 1)) + draw.below(std::uint64_t{1} << (kept - 1));
-    // A tie, or a number beside it: near enough to show where something is rounded to a middling format first, or not.
+    // A tie, or a number so close to it that an intermediate rounding to a format of medium precision gives a wrong
+    // result.
     const int gap = draw.below(2) ? spare - 1 : std::min(spare - 1, 11);
     const long double beside = std::ldexp(1.0L, -gap) * (static_cast<long double>(draw.below(3)) - 1);
     int exponent = 0;

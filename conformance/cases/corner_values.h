@@ -1,21 +1,22 @@
-// Values at the corners of number formats.
+// Values at the edge cases of number formats.
 #pragma once
 
 #include "conformance/cases/test_case.h"
 
 namespace lockstep::conformance {
 
-/// Whether input i of the case takes corner values: floats that are chosen from or go through one pointwise op, and
-/// integers that are no indices.
+/// Whether input i of the case takes corner values: floats of pointwise ops and of ops that choose, and integers that
+/// are not indices.
 bool takes_corners(const TestCase& t, std::size_t i);
 
-/// Fills input i. In pointwise ops, element j of the first input and of the second run through all pairs.
+/// Fills input i. In pointwise ops, the elements of the first and second input run through all pairs.
 void fill_corners(const TestCase& t, std::size_t i, double terms, std::uint64_t seed, RefArray& array);
 
 /// Whether the op converts its only input to a shorter floating format.
 bool takes_ties(const TestCase& t);
 
-/// Numbers halfway between two of the output's format, and as near to that as the input's format allows.
+/// Numbers halfway between two neighbours of the output's format, and numbers as close to halfway as the input's format
+/// allows.
 void fill_ties(const TestCase& t, std::uint64_t seed, RefArray& array);
 
 }  // namespace lockstep::conformance

@@ -1,4 +1,4 @@
-// Random numbers for the values of a case: the same on every machine.
+// Random numbers for the values of a case, the same on every machine.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace lockstep::conformance {
 
-/// A sequence of random numbers that its seed and its stream determine. Kinds of values have streams of their own.
+/// A sequence of random numbers, determined by a seed and a stream. Each kind of values has its own stream.
 class Draw {
  public:
   Draw(std::uint64_t seed, std::uint64_t stream) : key_{seed, stream} {}

@@ -20,7 +20,7 @@ void write_slot(std::vector<std::byte>& attrs, std::size_t at, std::int64_t valu
   std::memcpy(attrs.data() + at, &value, sizeof value);
 }
 
-// Byte offsets of attribute integers that may be extents.
+// Byte offsets of integer attributes that may be extents.
 std::vector<std::size_t> extent_slots(const OpDef& op, const std::vector<std::byte>& attrs) {
   std::vector<std::size_t> slots;
   for (const AttrField& field : op.attrs.fields) {
@@ -34,7 +34,7 @@ std::vector<std::size_t> extent_slots(const OpDef& op, const std::vector<std::by
   return slots;
 }
 
-// Where the list attribute `shape` of an op without tensor inputs lies, if it has one.
+// The byte offset of the list attribute `shape`, if the op has one and the case has no tensor inputs.
 std::optional<std::size_t> shape_attribute(const OpDef& op, const OpCase& c) {
   const bool has_tensor =
       std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) { return !in.absent && !in.scalar; });
@@ -63,7 +63,7 @@ bool grows(const OpDef& op, const OpCase& c, const ExtentGroup& group) {
   return true;
 }
 
-// The smallest set of equal numbers that may change together with dimension `first`.
+// The smallest set of dimensions and attributes of the same extent that can change together with dimension `first`.
 std::optional<ExtentGroup> grow_with(const OpDef& op, const OpCase& c, ExtentGroup::Dimension first,
                                      const std::vector<ExtentGroup::Dimension>& others,
                                      const std::vector<std::size_t>& slots) {
@@ -86,7 +86,7 @@ std::optional<ExtentGroup> grow_with(const OpDef& op, const OpCase& c, ExtentGro
   return std::nullopt;
 }
 
-// Dimensions of extent e that no group has yet.
+// Dimensions of this extent, except `but`, that are in no group yet.
 std::vector<ExtentGroup::Dimension> free_dimensions(const OpCase& c, const std::vector<ExtentGroup>& groups,
                                                     std::int64_t extent, ExtentGroup::Dimension but) {
   std::vector<ExtentGroup::Dimension> free;
@@ -103,7 +103,8 @@ std::vector<ExtentGroup::Dimension> free_dimensions(const OpCase& c, const std::
   return free;
 }
 
-// Indices that filled a dimension fill its new extent; where several had that extent, the smallest of them now.
+// Indices that covered a whole dimension cover its new extent. If several dimensions had that extent, the smallest new
+// extent counts.
 void follow_extents(OpCase& out, const OpCase& before, const std::vector<ExtentGroup>& groups,
                     const std::vector<std::int64_t>& extents) {
   for (std::size_t i = 0; i < out.inputs.size(); ++i) {
@@ -167,7 +168,7 @@ std::optional<OpCase> resized(const OpDef& op, const OpCase& c, const std::vecto
   OpCase out = c;
   for (std::size_t g = 0; g < groups.size(); ++g) out = with_extent(std::move(out), op, groups[g], extents[g]);
   follow_extents(out, c, groups, extents);
-  // A choice among no positions has no values to draw.
+  // Indices into an empty dimension cannot be drawn.
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const bool indexed = std::any_of(c.inputs.begin(), c.inputs.end(), [&](const CaseInput& in) {
       return in.values.kind == CaseValues::Kind::indices && in.values.high == static_cast<double>(groups[g].extent - 1);

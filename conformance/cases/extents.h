@@ -1,5 +1,5 @@
-// Which extents of a case may change, and which of them only together. Found by asking the op's shape inference, so
-// that it holds for ops that nobody here knows.
+// Finds which extents of a case may change, and which must change together. It asks the op's shape inference, so it
+// works for any op.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace lockstep::conformance {
 
-/// Dimensions of inputs, and integers among the attributes, that are one number.
+/// Dimensions of inputs and integer attributes that must be equal, and so change together.
 struct ExtentGroup {
   struct Dimension {
     std::size_t input;
@@ -21,31 +21,31 @@ struct ExtentGroup {
   std::vector<std::size_t> attributes;  // byte offsets in the attribute struct
 };
 
-/// The output specs of a call, or nullopt where the op refuses it.
+/// The output specs of a call, or nullopt if the op refuses it.
 std::optional<std::vector<Spec>> infer_outputs(const OpDef& op, const OpCase& c);
 
-/// The groups of a case that can grow. Other dimensions are fixed by attributes.
+/// The groups of a case that can grow. The other dimensions are fixed, for example by attributes.
 std::vector<ExtentGroup> extent_groups(const OpDef& op, const OpCase& c);
 
-/// The case with other extents, one per group; nullopt where the op refuses it. Indices into a dimension keep pointing
-/// inside.
+/// The case with other extents, one per group; nullopt if the op refuses it. Indices into a resized dimension stay in
+/// range.
 std::optional<OpCase> resized(const OpDef& op, const OpCase& c, const std::vector<ExtentGroup>& groups,
                               const std::vector<std::int64_t>& extents);
 
-/// The case with these shapes of inputs and, for ops without tensor inputs, this `shape` attribute; nullopt where it
-/// cannot have them.
+/// The case with these shapes of inputs or, for ops without tensor inputs, with this `shape` attribute; nullopt if the
+/// case cannot have them.
 std::optional<OpCase> with_shapes(const OpDef& op, const OpCase& c, const std::vector<Shape>& shapes);
 
-/// The shapes that tell a resized case from its original: of all inputs, or of the attribute where there is none.
+/// The shapes that identify a resized case: of all inputs, or the `shape` attribute if there are no tensor inputs.
 std::vector<Shape> shapes_of(const OpDef& op, const OpCase& c);
 
 /// Whether a tensor among the inputs has no elements.
 bool has_empty_input(const OpCase& c);
 
-/// The rank of the input with most dimensions.
+/// The largest rank among the inputs.
 int largest_rank(const OpCase& c);
 
-/// A copy of the case's attribute struct: its own, else the op's defaults.
+/// A copy of the case's attribute struct, or of the op's defaults if the case has none.
 std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c);
 
 }  // namespace lockstep::conformance

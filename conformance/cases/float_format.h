@@ -1,4 +1,4 @@
-// The floating dtypes, as their numbers lie.
+// The parameters of the floating formats.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,7 @@
 namespace lockstep::conformance {
 
 struct FloatFormat {
-  int mantissa;                       // bits after the point
+  int mantissa;                       // bits after the binary point
   int least_exponent, most_exponent;  // of normal numbers
   long double largest() const { return std::ldexp(2 - std::ldexp(1.0L, -mantissa), most_exponent); }
   long double least_normal() const { return std::ldexp(1.0L, least_exponent); }

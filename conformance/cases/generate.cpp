@@ -15,7 +15,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Extents at which kernels change their ways: around powers of two, primes, and the sizes of registers, blocks and
+// Extents at which kernels change behaviour: around powers of two, primes, and the sizes of registers, blocks and
 // chunks.
 constexpr std::int64_t short_extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 31, 32, 33};
 constexpr std::int64_t long_extents[] = {47,   63,   64,   65,   97,   127,  128,  129,  191,  251,
@@ -24,11 +24,12 @@ constexpr std::int64_t long_extents[] = {47,   63,   64,   65,   97,   127,  128
 
 // The oracle takes tens of nanoseconds per step.
 constexpr double most_steps = 1.5e6, most_elements = 40000, most_gradient_steps = 2e4;
-// More than 16 bits count: of elements, or of blocks in a grid.
+// More than a 16-bit counter holds: of elements, or of blocks in a grid.
 constexpr std::int64_t beyond_16_bits = 65537;
-// Rows and elements of a row in which peaks lie everywhere; and of fewer rows, longer than blocks of a few thousand.
+// The number and length of rows with peaks: enough rows to have a peak in every kind of place; and fewer rows that are
+// longer than blocks of a few thousand elements.
 constexpr std::int64_t peak_rows = 36, peak_row = 1100, long_peak_rows = 4, long_peak_row = 9001;
-constexpr std::uint64_t stream = 17;  // of choices
+constexpr std::uint64_t stream = 17;  // of random choices
 
 }  // namespace
 
@@ -38,7 +39,7 @@ std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base) {
   const bool has_indices = std::any_of(base.call.inputs.begin(), base.call.inputs.end(),
                                        [](const CaseInput& in) { return in.values.kind == CaseValues::Kind::indices; });
   for (std::size_t g = 0; g < extents.size(); ++g) {
-    // Indices may point into what an attribute measures, such as a window.
+    // Indices may point into an extent that an attribute gives, such as a window.
     if (has_indices && !base.groups[g].attributes.empty()) continue;
     const std::int64_t own = extents[g];
     for (extents[g] = 1; extents[g] < own; ++extents[g]) {
@@ -55,7 +56,7 @@ bool has_mutable_input(const OpDef& op) {
 }
 
 bool has_shared_inputs(const OpDef& op, const OpCase& c) {
-  if (has_mutable_input(op)) return false;  // what is written would change under the others
+  if (has_mutable_input(op)) return false;  // a write would change the other inputs
   for (std::size_t i = 1; i < c.inputs.size(); ++i) {
     const CaseInput &a = c.inputs[0], &b = c.inputs[i];
     if (!a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape) return true;
@@ -73,7 +74,7 @@ bool lies_so(Layout layout, const OpDef& op, const OpCase& c) {
   return false;
 }
 
-// The next layout in a fixed order in which the case differs from a dense one.
+// The first layout, from position `turn` of a fixed order on, that differs from a dense one for this case.
 Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
   for (std::size_t tries = 0; tries < std::size(layouts); ++tries, ++turn) {
     const Layout layout = layouts[1 + turn % (std::size(layouts) - 1)];
@@ -88,7 +89,7 @@ std::size_t tensor_count(const OpCase& c) {
   }));
 }
 
-// Whether elements change their dtype on the way.
+// Whether the op converts elements to another dtype.
 bool converts(const OpDef& op, const OpCase& c) {
   if (!op.pointwise() || c.inputs.size() != 1 || c.inputs[0].absent) return false;
   const auto outputs = infer_outputs(op, c);
@@ -101,7 +102,7 @@ std::int64_t largest_input(const OpCase& c) {
   return most;
 }
 
-// Collects cases, each id once.
+// Collects cases without duplicate ids.
 class Collector {
  public:
   Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
@@ -122,7 +123,8 @@ class Collector {
   UniqueCases cases_;
 };
 
-// About how many steps the oracle takes: the product of all extents that may differ, or one per element.
+// The approximate number of steps of the oracle: the product of all variable extents, or the number of elements if that
+// is larger. Infinite if there are too many elements.
 double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents,
                double elements_allowed = most_elements) {
   double product = 1, elements = 0;
@@ -136,7 +138,8 @@ double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>
   return std::max(product, elements > elements_allowed ? INFINITY : elements);
 }
 
-// One case with extents drawn from the lists: at most two long ones, and shorter until the oracle can pay for it.
+// One case with extents drawn from the lists. At most two are long; the largest is shortened until the oracle can
+// afford the case.
 std::optional<OpCase> draw_resized(const OpDef& op, const OpCase& base, const std::vector<ExtentGroup>& groups,
                                    Choice& choice, double steps) {
   std::vector<std::int64_t> extents;
@@ -163,7 +166,7 @@ std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DTyp
   return bases;
 }
 
-// One extent of any length, the others as small as can be; nullopt where that costs too much.
+// The case with this extent in group g and all others minimal; nullopt if that costs too much.
 std::optional<OpCase> stretched(const OpDef& op, const Base& base, std::size_t g, std::int64_t extent) {
   std::vector<std::int64_t> extents = smallest_extents(op, base);
   extents[g] = extent;
@@ -171,9 +174,9 @@ std::optional<OpCase> stretched(const OpDef& op, const Base& base, std::size_t g
   return c && cost_of(op, *c, extents, 8.0 * beyond_16_bits) <= most_steps ? std::move(c) : std::nullopt;
 }
 
-// All as small as can be; each extent zero; each extent long while the others are small.
+// All extents minimal; then each extent zero, and each extent long, while the others are minimal.
 void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
-  // What divides a long sum has no exact result, and the bound of such a sum tells nothing.
+  // An op that divides a long sum has no exact result, and the bound of such a sum is too wide to reveal errors.
   if (op.error_class == ErrorClass::sum && op.decompose) beyond = false;
   if (auto c = resized(op, base.call, base.groups, smallest_extents(op, base))) out.add("forward", *c, true);
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
@@ -184,7 +187,7 @@ void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
   }
 }
 
-// One base for each way in which the op takes its operands: other ranks, or other attributes.
+// One base for each distinct combination of ranks and attributes.
 std::vector<const Base*> unlike_bases(const OpDef& op, const std::vector<Base>& bases) {
   std::vector<const Base*> unlike;
   std::set<std::string> seen;
@@ -197,21 +200,21 @@ std::vector<const Base*> unlike_bases(const OpDef& op, const std::vector<Base>& 
   return unlike;
 }
 
-// Choices and moves among more elements than 16 bits count, of which all bits matter.
+// For ops that choose or move: more elements than a 16-bit counter holds, with values in which all bits matter.
 void add_long_choices(Collector& out, const OpDef& op, const Base& base) {
   if (op.pointwise() || base.call.inputs.empty()) return;
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     const auto c = stretched(op, base, g, beyond_16_bits + 2);
     if (!c) continue;
     out.add("forward", *c, true, Layout::dense, Values::bits);
-    // Numbers that are drawn from a few have ties already.
+    // Values from a small range have ties already.
     const bool few = c->inputs[0].values.kind == CaseValues::Kind::indices;
     if (!few) out.add("forward", *c, true, Layout::dense, Values::extremes);
   }
 }
 
-// What divides a sum counts its terms: as many as 16 bits take for none, and so many more that a count that stops there
-// is far off.
+// An op that divides a sum counts its terms. A 16-bit counter takes 2^16 terms for 0. About three times as many
+// terms reveal a counter that saturates.
 void add_long_counts(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (std::int64_t extent : {beyond_16_bits - 1, 3 * beyond_16_bits}) {
@@ -234,7 +237,7 @@ void add_peaks(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
-// Refusals of an index that lies outside, at many places.
+// Calls that must be refused because of one out-of-range index, at many positions.
 void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
   for (const Base& base : bases) {
     if (!checks_indices(op, base.call)) continue;
@@ -270,7 +273,7 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
-// Every layout, with extents that are several blocks of 16 or 32 and a part of one.
+// Every layout, with extents of several blocks of 16 or 32 and a tail.
 void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
   const auto flat = std::find_if(bases.begin(), bases.end(), [](const Base& b) { return b.groups.size() >= 2; });
   if (flat == bases.end()) return;
@@ -284,7 +287,8 @@ void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>
   }
 }
 
-// Every layout once, on the base with the most room for it; of several operands, some layouts that differ.
+// Every layout, on the base of the highest rank that can have it and on the last base. Calls with several operands also
+// get some layouts that differ per operand.
 void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases, Choice& choice) {
   for (Layout layout : layouts) {
     const OpCase* best = nullptr;
@@ -296,7 +300,7 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
       if (c) out.add("forward", *c, false, layout);
     }
   }
-  // Inputs of one shape that lie in as many elements, and in another order.
+  // Inputs of the same shape that are stored in the same number of elements, in different orders.
   std::vector<std::pair<OpCase, bool>> alike;
   for (const Base& base : bases) {
     if (has_shared_inputs(op, base.call)) alike.emplace_back(base.call, false);
@@ -322,10 +326,10 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
   if (wanted == Values::bad_index || wanted == Values::counted) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
-  // What every format that fast mode may use holds.
+  // Values that are exact in every format that fast mode may use.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
   if (mode == MathMode::fast) return has_infinities ? Values::infinite : Values::exact;
-  // Tiny ones meet every case of an op's own.
+  // The limit for `tiny` is above the size of every own case of the ops.
   const std::int64_t most = wanted == Values::cancelling ? 1500 : wanted == Values::tiny ? 11000 : 6000;
   return largest_input(c) > most && !are_exact(wanted) ? Values::exact : wanted;
 }
@@ -347,7 +351,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     out.add("forward", c, false, Layout::dense, Values::ties);
     out.add("forward", c, false, Layout::dense, Values::stray);
     if (converts(op, c)) out.add("forward", c, false, Layout::dense, Values::corners);
-    // Fast mode has kernels of its own, and only these values for sums.
+    // Fast mode has its own kernels, and only these values reveal errors in its sums.
     if (mode == MathMode::fast && op.error_class == ErrorClass::sum) {
       out.add("forward", c, false, Layout::dense, Values::infinite);
       out.add("forward", c, false, Layout::transposed, Values::infinite);
@@ -356,11 +360,12 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
       out.add("forward", c, false, Layout::dense, Values::infinite);
       out.add("forward", c, false, Layout::dense, Values::peaks);
     }
-    // Kernels are chosen by shape, and a compiler that may lose denormal numbers does so in some of them.
+    // Kernels are chosen by shape, and a compiler that flushes denormals may do so in only some of them.
     if (mode != MathMode::fast && op.error_class == ErrorClass::sum) {
       out.add("forward", c, false, Layout::dense, Values::tiny);
     }
-    // Each case in two other layouts and with two other kinds of values, in turn, so that each meets all of them.
+    // Each case also runs in two other layouts and with two other kinds of values, in rotation, so that all of them
+    // occur.
     for (int more = 0; more < 2; ++more, ++turn) {
       out.add("forward", c, false, layout_at(turn, op, c));
       out.add("forward", c, false, Layout::dense, value_kinds[1 + turn % (std::size(value_kinds) - 1)]);
@@ -373,7 +378,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode))) ^ amount.seed, stream);
     add_resized(out, op, bases, main ? amount.resized : amount.resized / 3, choice);
     for (Values values : value_kinds) out.add("forward", bases[0].call, false, Layout::dense, values);
-    // All pairs of corners need room; where inputs are one tensor, each number meets itself.
+    // The largest case has room for all pairs of corner values. With `shared`, each value is paired with itself.
     const auto largest = std::max_element(bases.begin(), bases.end(), [](const Base& a, const Base& b) {
       return largest_input(a.call) < largest_input(b.call);
     });
@@ -404,9 +409,9 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
 
 namespace {
 
-// Per dtype the largest case that is not too large, in which all pairs of corners meet, and the first of another shape,
-// where operands broadcast or axes go away: with corners or, where an op takes none, special values. With ordinary
-// values too, for derivatives that are small.
+// Per dtype, the largest case below a limit, in which all pairs of corner values occur, and another case, where
+// operands may broadcast or axes be removed. They have corner values or, if the op takes none, special values. The
+// largest also has ordinary values, for derivatives that are small.
 void add_special_gradients(Collector& out, const OpDef& op, const std::vector<OpCase>& own) {
   constexpr std::int64_t most = 1100, least = 4;
   std::map<DType, std::vector<const OpCase*>> by_dtype;
@@ -450,7 +455,7 @@ std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amoun
   const std::vector<OpCase> own = op.cases();
   for (const OpCase& c : own) {
     if (!has_gradient(op, c)) continue;
-    // Differences take two calls of the oracle per element that is looked at, and four for second order.
+    // Differences take two oracle calls per compared element, and four for second order.
     std::int64_t elements = 0;
     for (const CaseInput& in : c.inputs) elements += in.absent || in.scalar ? 0 : in.shape.size();
     const bool heavy = elements > 4000;

@@ -1,4 +1,4 @@
-// The cases of an op, all made from its definition.
+// Makes the cases of an op from its definition.
 #pragma once
 
 #include <vector>
@@ -10,26 +10,27 @@ namespace lockstep::conformance {
 /// How much to generate.
 struct Amount {
   std::uint64_t seed = 0;
-  int resized = 12;    // per op in f32; a third of it in other dtypes
-  int attributes = 6;  // variations of attributes per op
+  int resized = 12;    // cases with other extents per op in its main dtype; a third of that in each other dtype
+  int attributes = 6;  // cases with one changed attribute per op; as many with two
 };
 
-/// Calls that must be answered and calls that must be refused, under one math mode.
+/// Calls that must succeed and calls that must be refused, in one math mode.
 std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
-/// The op's own cases, once each, and some of them in another layout.
+/// The op's own cases, once each, and some of them also in another layout.
 std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
-/// Extents of which none can be less beside the others.
+/// Small extents that the op accepts together. Group by group, each extent is the smallest that the op accepts beside
+/// the others.
 struct Base;
 std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base);
 
-/// Calls whose gradients, and gradients of gradients, are looked at.
+/// Calls whose first and second gradients are checked.
 std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
-/// Kind of values for a case: the wanted one where it says anything. In fast mode shorter formats are welcome, but
-/// small integers are exact in all of them; and of long sums the bound allows so much that only exact ones tell
-/// anything.
+/// The kind of values for a case: `wanted` if it can reveal errors, else values whose sums are exact. In fast mode
+/// kernels may use shorter formats, but small integers are exact in all of them. For long sums the bound is so wide
+/// that only exact sums reveal errors.
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted = Values::drawn);
 
 }  // namespace lockstep::conformance

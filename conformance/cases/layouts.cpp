@@ -8,7 +8,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// What the operands of a mixed layout choose from.
+// The layouts that the operands of a mixed layout may have.
 constexpr Layout ring[] = {Layout::dense,
                            Layout::padded_rows,
                            Layout::transposed,
@@ -70,7 +70,7 @@ std::optional<int> middle_with_extent(const Shape& shape) {
   return std::nullopt;
 }
 
-// Dimensions in front of the last `inner` that have more than one index.
+// Whether a dimension before the last `inner` ones has an extent above 1.
 bool has_outer(const Shape& shape, int inner) {
   for (int d = 0; d < shape.rank() - inner; ++d) {
     if (shape[d] > 1) return true;

@@ -7,7 +7,7 @@
 
 namespace lockstep::conformance {
 
-// By the op's attributes "axis" and "axes", those of a window, else the last one.
+// The dimensions that the attributes "axis" and "axes" name, or those of a window, else the last one.
 std::vector<bool> line_dimensions(const TestCase& t, const Shape& shape) {
   std::vector<bool> chosen(static_cast<std::size_t>(shape.rank()), false);
   const std::vector<std::byte> attrs = attribute_bytes(*t.op, t.call);

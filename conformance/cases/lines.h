@@ -1,4 +1,4 @@
-// The lines of an operand: the elements that an op chooses from, or sums, for one element of its result.
+// The lines of an operand: the elements from which an op computes one element of its result, by choosing or summing.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,14 @@ namespace lockstep::conformance {
 /// For each dimension of an operand of that shape, whether the op's lines run along it.
 std::vector<bool> line_dimensions(const TestCase& t, const Shape& shape);
 
-/// Elements in a line.
+/// The number of elements in a line.
 std::int64_t line_length(const TestCase& t, const Shape& shape);
 
-/// Places in a line of n at which a driver may go wrong: last, first, and around every power of two.
+/// Positions in a line of n elements at which a driver is likely to be wrong: the last, the first, and around every
+/// power of two up to 2^16.
 std::vector<std::int64_t> places_in(std::int64_t n);
 
-/// Calls visit(element, number of its line, its place in the line) for all elements, in row-major order.
+/// Calls visit(element, line number, position in the line) for all elements, in row-major order.
 template <class Visit>
 void for_each_in_lines(const TestCase& t, RefArray& array, Visit&& visit) {
   const std::vector<bool> along = line_dimensions(t, array.shape);

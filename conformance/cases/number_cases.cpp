@@ -20,7 +20,8 @@ bool may_be_number(const OpDef& op, const OpCase& c, std::size_t i) {
 
 enum class Kind : std::uint8_t { fraction, whole, large, truth };
 
-// A number of the kind that lies where the case draws the input's values from; the `turn`s differ.
+// A number of this kind. Fractions and whole numbers are within the range of the input's values. Each `turn` gives
+// another number.
 Scalar number_for(const CaseInput& in, Kind kind, int turn) {
   const bool limited = in.values.kind == CaseValues::Kind::range || in.values.kind == CaseValues::Kind::indices;
   const double low = limited ? in.values.low : -3, high = limited ? in.values.high : 3;
@@ -28,7 +29,7 @@ Scalar number_for(const CaseInput& in, Kind kind, int turn) {
   switch (kind) {
     case Kind::truth: return Scalar(turn == 0);
     case Kind::fraction: return Scalar(at);
-    case Kind::large:  // needs more than 32 bits, and more than a double has
+    case Kind::large:  // needs more bits than an i32 or a double has
       return Scalar(turn == 0 ? std::int64_t{0x0123456789abcdef} : std::int64_t{-0x123456789abcdef});
     default: return Scalar(static_cast<std::int64_t>(std::clamp(std::floor(at), std::ceil(low), std::floor(high))));
   }
@@ -37,7 +38,7 @@ Scalar number_for(const CaseInput& in, Kind kind, int turn) {
 struct Call {
   Kind kind;
   int turn;
-  bool mixed = false;  // the first number whole, the others fractions
+  bool mixed = false;  // the first number is whole, the others are fractions
 };
 constexpr Call calls[] = {{Kind::whole, 0},          {Kind::fraction, 0}, {Kind::truth, 0}, {Kind::fraction, 1},
                           {Kind::whole, 1},          {Kind::large, 0},    {Kind::large, 1}, {Kind::truth, 1},
@@ -49,7 +50,7 @@ std::string text_of(const std::vector<std::size_t>& positions) {
   return text;
 }
 
-// Every position alone, and all of them.
+// Every position alone, all but the first, and all of them.
 std::vector<std::vector<std::size_t>> sets_of(const OpDef& op, const OpCase& c) {
   std::vector<std::size_t> all;
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
@@ -107,7 +108,7 @@ std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount&
       t.mode = mode;
       t.seed = amount.seed;
       t.numbers = text_of(set);
-      // Numbers alone have no dtype from the case.
+      // If all operands are numbers, the dtype of the case has no effect.
       const bool alone = set.size() == own.inputs.size();
       if (!seen.insert({alone ? DType::f32 : t.dtype(), t.numbers}).second) continue;
       if (!calls_with_numbers(t).empty())

@@ -16,7 +16,7 @@ bool has_results(const OpDef& op, const OpCase& c) {
   return specs && !specs->empty() && (*specs)[0].shape.size() > 0;
 }
 
-// The case with other extents, all changed by the same rule.
+// The case with the extents f(group, extent).
 template <class F>
 std::optional<OpCase> with_extents(const OpDef& op, const OpCase& c, F&& f) {
   const Base base{c, extent_groups(op, c)};
@@ -74,7 +74,7 @@ class Collector {
   UniqueCases cases_;
 };
 
-// Whether any tensor of the case lies otherwise than dense.
+// Whether the layout differs from a dense one for some tensor of the case.
 bool has_room_for(Layout layout, const OpDef& op, const OpCase& c) {
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     const CaseInput& in = c.inputs[i];
@@ -95,7 +95,8 @@ Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
   return Layout::dense;
 }
 
-// What the call before may differ in. An empty one goes first where results are left: else nothing is prepared for it.
+// The properties in which the preceding call may differ. An empty extent is used only if the result has elements,
+// because otherwise no kernel is prepared.
 std::vector<std::string> properties_of(const OpDef& op, const OpCase& c, const std::vector<MathMode>& modes,
                                        std::size_t turn) {
   std::vector<std::string> all = {"larger", "smaller"};
@@ -125,8 +126,8 @@ std::vector<std::string> properties_of(const OpDef& op, const OpCase& c, const s
   return all;
 }
 
-// One of the op's own cases with most dimensions; of ops with kernels of their own also another one and one of another
-// dtype. Programs share their kernels' ways.
+// The op's own case of the highest rank. Ops with their own kernels also get another case, and one of another dtype.
+// Pointwise programs all use the same kernels.
 std::vector<OpCase> bases_of(const OpDef& op, std::size_t turn) {
   std::vector<OpCase> main, others;
   for (OpCase& c : op.cases()) {

@@ -11,23 +11,23 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr std::uint64_t stream = 7;  // of draws
+constexpr std::uint64_t stream = 7;  // of the random generator
 
 bool is_label(const CaseInput& in) {
   return !in.absent && !in.scalar && in.values.kind == CaseValues::Kind::indices && is_integer(in.dtype);
 }
 
-// Whether the result has one element more per label: a class.
+// Whether the result has one more dimension than the labels: the classes.
 bool outputs_have_classes(const OpDef& op, const OpCase& c) {
   const auto outputs = infer_outputs(op, c);
   return outputs && (*outputs)[0].shape.rank() == c.inputs[0].shape.rank() + 1;
 }
 
-// A row whose largest number exceeds the others by so much that exp(largest) is infinite, and one that is far out as a
-// whole, so that exp of any element is infinite or 0. Softmax without a shift by the largest number, or with one by the
-// largest of a part, gives NaN.
+// An element of a row. In some rows the largest number exceeds the others by so much that exp(largest) is infinite.
+// Other rows are so far from 0 as a whole that exp of any element is infinite or 0. Softmax gives NaN if it subtracts
+// no maximum, or only that of a part of the row.
 long double logit(DType t, std::int64_t row, bool is_peak, Draw& draw) {
-  const long double beyond = t == DType::f64 ? 800 : 120;  // exp of it overflows in the dtype that computes
+  const long double beyond = t == DType::f64 ? 800 : 120;  // exp(beyond) overflows in the dtype of the computation
   const long double near = static_cast<long double>(draw.unit() * 8) - 4;
   switch (row % 4) {
     case 0: return is_peak ? beyond : near;
@@ -37,7 +37,8 @@ long double logit(DType t, std::int64_t row, bool is_peak, Draw& draw) {
   }
 }
 
-// Half of the labels name a class; the others are just outside, or would be inside if some of their bits were dropped.
+// About half of the labels name a class. The others are just outside, or would be in range if some of their bits were
+// dropped.
 long double label(DType t, std::int64_t classes, Draw& draw) {
   const auto n = static_cast<long double>(classes);
   const long double inside = static_cast<long double>(draw.below(static_cast<std::uint64_t>(classes)));
@@ -71,7 +72,7 @@ void fill_peaks(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& 
   const std::vector<std::int64_t> places = places_in(length);
   for_each_in_lines(t, array, [&](long double& v, std::int64_t row, std::int64_t at) {
     const auto turn = static_cast<std::size_t>(row);
-    // Kinds of rows and places have different periods.
+    // The kind of a row and the place of its peak have different periods.
     v = logit(array.dtype, row, at == places[(turn + turn / 4) % places.size()], draw);
   });
 }

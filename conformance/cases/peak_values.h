@@ -1,24 +1,24 @@
-// Values for softmax and the losses made of it: rows whose largest number stands out by more than exponentials can
-// bear, at one place after the other, and labels that name no class.
+// Values for softmax and the losses built on it: rows whose largest number exceeds the others by more than exponentials
+// can represent, at varying positions, and labels that name no class.
 #pragma once
 
 #include "conformance/cases/test_case.h"
 
 namespace lockstep::conformance {
 
-/// Whether the op takes exponentials along rows, and its case leaves the values open.
+/// Whether the op computes exponentials along rows, and its case does not restrict the values.
 bool has_peaks(const OpDef& op, const OpCase& c);
 
-/// Whether input i of the case takes values of that kind.
+/// Whether input i of the case takes such values.
 bool takes_peaks(const TestCase& t, std::size_t i);
 
-/// Fills input i with them.
+/// Fills input i with such values.
 void fill_peaks(const TestCase& t, std::size_t i, std::uint64_t seed, RefArray& array);
 
-/// Whether the op takes labels alone, and gives an answer to those that name no class.
+/// Whether labels are the op's only input, and labels that name no class have a defined result.
 bool has_stray_labels(const OpDef& op, const OpCase& c);
 
-/// Fills its labels: half of them name no class.
+/// Fills the labels. About half of them name no class.
 void fill_stray_labels(const TestCase& t, std::uint64_t seed, RefArray& array);
 
 }  // namespace lockstep::conformance

@@ -15,7 +15,7 @@ namespace {
 constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "special_gradient", "beside",
                                        "repeat",  "sizes",    "numbers",         "refusal",          "pair"};
 
-// Names of an op's own cases may hold slashes and spaces; ids separate their parts by slashes.
+// Names of own cases may contain slashes and spaces; in ids, slashes separate the parts.
 std::string plain(std::string name) {
   std::replace(name.begin(), name.end(), '/', '.');
   std::replace(name.begin(), name.end(), ' ', '_');

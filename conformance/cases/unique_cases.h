@@ -1,4 +1,4 @@
-// What generators of cases share: choices that are the same on every machine, and lists without repetition.
+// Helpers of the case generators: random choices that are the same on every machine, and lists without duplicates.
 #pragma once
 
 #include <set>
@@ -10,7 +10,7 @@
 
 namespace lockstep::conformance {
 
-/// Choices by a seed; streams of one seed are independent.
+/// Random choices, determined by a seed and a stream. Streams of one seed are independent.
 class Choice {
  public:
   Choice(std::uint64_t seed, std::uint64_t stream) : key_{seed, stream} {}
@@ -25,10 +25,10 @@ class Choice {
   std::uint64_t next_ = 0;
 };
 
-/// The dtype of an op that gets most cases: f32 where it takes it.
+/// The dtype that gets the most cases of an op: f32 if the op accepts it.
 inline DType main_dtype(const std::set<DType>& all) { return all.count(DType::f32) ? DType::f32 : *all.begin(); }
 
-/// Cases in the order in which they came, each id once.
+/// Cases in the order in which they were added, without duplicate ids.
 class UniqueCases {
  public:
   void add(TestCase t) {

@@ -16,7 +16,7 @@ namespace lockstep::conformance {
 namespace {
 
 using Kind = CaseValues::Kind;
-constexpr std::uint64_t stream = 0;  // of draws
+constexpr std::uint64_t stream = 0;  // of the random generator
 
 long double ordinary(const CaseValues& values, DType t, Draw& draw) {
   switch (values.kind) {
@@ -36,8 +36,8 @@ long double signed_as(const CaseValues& values, long double magnitude, Draw& dra
   return only_positive(values) ? magnitude : magnitude * draw.sign();
 }
 
-// With `extremes` also numbers at the ends of the format. Where results go through several steps, these overflow or
-// vanish on the way, which the oracle's longer format does not see.
+// `extremes` adds numbers at the ends of the format. If a result takes several steps, these overflow or underflow on
+// the way, which does not happen in the oracle's longer format.
 long double special_number(DType t, bool extremes, Draw& draw) {
   const FloatFormat f = float_format(t);
   const long double sign = draw.sign();
@@ -53,14 +53,14 @@ long double special_number(DType t, bool extremes, Draw& draw) {
   }
 }
 
-// Integers of `bits` bits that need all of them.
+// A random odd integer of exactly `bits` bits, of either sign.
 long double wide_integer(int bits, Draw& draw) {
   const std::uint64_t top = std::uint64_t{1} << (bits - 1);
   return static_cast<long double>(top | draw.below(top) | 1) * draw.sign();
 }
 
-// About how many terms a sum of the case has, and rather too many: for a product of matrices, k follows from the three
-// sizes; windows see some elements more often.
+// An estimate of the number of terms of a sum in the case, rather too high. For a product of matrices, k follows from
+// the three sizes. The factor 4 is for windows, which read some elements more often.
 double terms_of(const TestCase& t) {
   const auto outputs = infer_outputs(*t.op, t.call);
   const double out = outputs ? static_cast<double>(std::max<std::int64_t>((*outputs)[0].shape.size(), 1)) : 1;
@@ -76,25 +76,26 @@ double terms_of(const TestCase& t) {
   return std::clamp(terms, 1.0, largest);
 }
 
-// Bits of the wide factor such that all sums of the case stay exact in the accumulator, in any order.
+// The bits of wide integers such that all sums of the case stay exact in the accumulator, in any order.
 int wide_bits(const TestCase& t, DType dtype) {
-  constexpr int sparse_bits = 4;  // of the few terms that are not zero
+  constexpr int sparse_bits = 4;  // for adding the few terms that are not zero
   const bool sparse = t.values == Values::sparse_first || t.values == Values::sparse_last;
   const int accumulator = dtype == DType::f64 ? 53 : 24;
   const int spare = accumulator - (sparse ? sparse_bits : static_cast<int>(std::ceil(std::log2(terms_of(t)))));
   return std::clamp(std::min(spare, float_format(dtype).mantissa + 1), 2, accumulator);
 }
 
-// The share of numbers that are not zero in a sparse input: on average two terms of a sum are, above 16 hardly ever.
+// The share of numbers in a sparse input that are not zero. On average two terms of a sum are not zero, and hardly ever
+// more than 16.
 double share_of(const TestCase& t) { return std::min(1.0, 2 / terms_of(t)); }
 
-// softmax and its like.
+// softmax and similar ops.
 bool takes_exponentials(const OpDef& op) { return op.error_class == ErrorClass::composed && !op.pointwise(); }
 
 struct InputPlace {
-  std::size_t index, first, last;  // of the input, and of the first and last floating one
+  std::size_t index, first, last;  // of this input, and of the first and last floating input
   int wide = 13;                   // bits of wide integers
-  double share = 1;                // of sparse inputs that is not zero
+  double share = 1;                // of numbers in sparse inputs that are not zero
 };
 
 long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace place, double share, Draw& draw) {
@@ -102,7 +103,7 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
   switch (t.values) {
     case Values::exact: return static_cast<long double>(draw.below(17)) - 8;
     case Values::infinite:
-      // Of exponentials, what is -infinity leaves the others as they are.
+      // In a row of exponentials, an element of -infinity does not affect the others.
       if (takes_exponentials(*t.op)) share = -0.25;
       if (draw.unit() < std::fabs(share)) {
         return (share < 0 ? -1 : draw.sign()) * std::numeric_limits<long double>::infinity();
@@ -126,7 +127,7 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
       return signed_as(in.values, std::ldexp(1 + draw.unit(), exponent), draw);
     }
     case Values::tiny: {
-      // Products of two would vanish; with small integers, sums of what is subnormal are exact.
+      // A product of two tiny numbers would underflow. Times small integers, sums of subnormal numbers are exact.
       const bool sums = t.op->error_class == ErrorClass::sum;
       if (place.index != place.first)
         return sums ? static_cast<long double>(draw.below(17)) - 8 : ordinary(in.values, in.dtype, draw);
@@ -146,8 +147,8 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
   return ordinary(in.values, in.dtype, draw);
 }
 
-// Multiples of a step wide enough that no small perturbation changes their order, in random order; each input of a case
-// gets its own offset, so that no two inputs share a value either.
+// Distinct multiples of a step, in random order. The step is so wide that no small perturbation changes their order.
+// Each input of a case has its own offset, so that no two inputs share a value.
 void fill_distinct(RefArray& array, std::size_t input, Draw& draw) {
   const std::size_t n = array.values.size();
   for (std::size_t i = 0; i < n; ++i) {
@@ -166,7 +167,7 @@ bool is_float_input(const CaseInput& in) {
   return !in.absent && !in.scalar && is_floating(in.dtype) && in.values.kind != Kind::indices;
 }
 
-// What the layout makes of the values: elements that share memory are equal.
+// Makes elements equal that share memory in the layout.
 void follow_layout(const TestCase& t, std::vector<RefArray>& arrays) {
   for (std::size_t input = 0; input < arrays.size(); ++input) {
     if (t.call.inputs[input].absent || t.call.inputs[input].scalar) continue;
@@ -236,7 +237,7 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     Draw draw(hash_of(t.op->name + "/" + t.call.name + "/" + std::to_string(i) + seed), stream);
     if (is_float_input(in)) place.wide = wide_bits(t, in.dtype);
     place.share = share_of(t);
-    // Sums over many elements would all be NaN.
+    // With a fixed share, sums over many elements would all be NaN.
     const double share = t.op->pointwise() ? 0.3 : 2.5 / static_cast<double>(array.values.size() + 1);
     const bool replaced = t.values != Values::drawn && t.values != Values::peaks && !is_choice(t.values) &&
                           t.values != Values::bad_index && is_float_input(in);
@@ -314,10 +315,10 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
     case Values::sparse_last: return sums && !limited && floats > 1;
     case Values::cancelling: return sums && !positive;
     case Values::tiny: {
-      // Squares of what is tiny vanish.
+      // Squares of tiny numbers underflow.
       const bool updates =
           std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
-      // Differences of what is tiny are nothing beside the exponentials that softmax and its like make of them.
+      // softmax and similar ops take exponentials, in which differences of tiny numbers are lost.
       return !updates && !takes_exponentials(op);
     }
     default: return true;

@@ -1,4 +1,5 @@
-// The numbers of a case: the same on every machine, drawn from the names of op and case and from the seed.
+// The input values of a case. They are drawn from the names of the op and the case and from the seed, so they are the
+// same on every machine.
 #pragma once
 
 #include <vector>
@@ -7,21 +8,22 @@
 
 namespace lockstep::conformance {
 
-/// One array per input, with values representable in its dtype. Absent inputs have none; numbers have one.
+/// One array per input, with values that its dtype can represent. Absent inputs have no values; plain numbers have one.
 std::vector<RefArray> case_inputs(const TestCase& t);
 
-/// The values of an op's own case as it asks for them, with seed 0.
+/// The values of an op's own case as the case specifies them, with seed 0.
 std::vector<RefArray> case_inputs(const OpDef& op, const OpCase& c);
 
-/// Whether such values say anything about the case: exact sums about sums, subnormal numbers about floats, …
+/// Whether values of this kind can reveal errors in the case: exact sums in ops that sum, subnormal numbers in floats,
+/// …
 bool applies(Values values, const OpDef& op, const OpCase& c);
 
-/// Whether a result is rounded once, and nothing overflows or vanishes on the way to it.
+/// Whether a result is computed in one step, so that no intermediate result overflows or underflows.
 inline bool is_one_step(const OpDef& op) {
   return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
 }
 
-/// A value rounded to the dtype.
+/// A value rounded to the dtype. Integer dtypes truncate and saturate.
 long double round_to(long double value, DType t);
 
 /// 64 bits from a text (FNV-1a).

@@ -9,7 +9,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Ops whose inputs are gone when the call is over, or that compute nothing.
+// False for ops that overwrite their inputs, run on the host or have no reference.
 bool can_be_judged(const OpCall& call) {
   const auto changes = [](const InputDef& in) { return in.mutable_; };
   return call.op.reference && !call.op.host && std::none_of(call.op.inputs.begin(), call.op.inputs.end(), changes);

@@ -1,4 +1,4 @@
-// Watches a program run and judges every op call by the oracle, with the inputs that it really had.
+// Observes a running program and judges every op call by the oracle, with the actual inputs of the call.
 #pragma once
 
 #include "conformance/checks/run_case.h"
@@ -14,7 +14,7 @@ class Audit : public OpObserver {
   bool watches_any(const OpCall&) const override { return false; }
   void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
 
-  /// Calls that were judged.
+  /// The number of calls that were judged.
   std::int64_t calls() const { return calls_; }
 
  private:
@@ -25,7 +25,7 @@ class Audit : public OpObserver {
   std::int64_t calls_ = 0;
 };
 
-/// The audit watches this thread's calls until the end of the scope.
+/// The audit observes this thread's calls until the end of the scope.
 class [[nodiscard]] AuditScope {
  public:
   explicit AuditScope(Audit& audit) : audit_(audit) { op_observers().add(&audit_); }

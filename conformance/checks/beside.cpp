@@ -15,7 +15,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Values of a case, of large inputs only those that are drawn; the rest repeats them.
+// The values of a case. For large inputs only the random values, which the tensor repeats.
 std::vector<RefArray> drawn_inputs(const TestCase& t) {
   TestCase small = t;
   for (CaseInput& in : small.call.inputs) {
@@ -30,8 +30,8 @@ bool agree_in_bits(const TestCase& t) {
   return t.op->error_class == ErrorClass::exact || t.op->error_class == ErrorClass::rounded;
 }
 
-// Of ops that may round in their own ways: how far two right results may be apart. It is wide, since precision is
-// judged by the oracle: what is lost, or computed from other elements, is found.
+// How far two correct results may differ if devices may round differently. The tolerance is wide, because the oracle
+// judges precision elsewhere. This check finds results that are missing or computed from other elements.
 long double allowed_between(const TestCase& t, long double expected, long double typical) {
   const bool sums = t.op->error_class == ErrorClass::sum;
   if (sums && are_exact(t.values) && expected == std::trunc(expected)) return 0;  // exact, whatever the order
@@ -51,7 +51,7 @@ long double typical_of(const RefArray& a) {
   return count > 0 ? total / count : 1;
 }
 
-// The first element that is too far off; empty where none is.
+// The first element that is too far off; empty if there is none.
 std::string first_far(const TestCase& t, const Tensor& result, const Tensor& expected, std::size_t output) {
   if (result.to_bytes() == expected.to_bytes()) return "";
   const RefArray given = to_array(result), wanted = to_array(expected);
@@ -84,7 +84,7 @@ std::string compare(const TestCase& t, const std::vector<Tensor>& results, const
 
 constexpr std::int64_t tile_size = 4099;
 
-// The case with all its tensors of n elements; nullopt where the op does not take that.
+// The case with all its tensors of n elements; nullopt if the op does not accept that.
 std::optional<TestCase> of_size(const TestCase& t, std::int64_t n) {
   TestCase sized = t;
   for (CaseInput& in : sized.call.inputs) {
@@ -93,7 +93,7 @@ std::optional<TestCase> of_size(const TestCase& t, std::int64_t n) {
   return infer_outputs(*t.op, sized.call) ? std::optional(sized) : std::nullopt;
 }
 
-// Whether the bytes are those of `tile` over and over; else where they first differ.
+// The first position at which `bytes` is not `tile` over and over; nullopt if there is none.
 std::optional<std::size_t> first_not_repeated(const std::vector<std::byte>& bytes, const std::vector<std::byte>& tile) {
   for (std::size_t at = 0; at < bytes.size(); at += tile.size()) {
     const std::size_t n = std::min(tile.size(), bytes.size() - at);
@@ -105,14 +105,14 @@ std::optional<std::size_t> first_not_repeated(const std::vector<std::byte>& byte
   return std::nullopt;
 }
 
-// A tensor that repeats the values of another, shorter one.
+// A tensor of n elements that repeats the values of a shorter one.
 Tensor repeated(const Tensor& tile, std::int64_t n, Device device) {
   RefArray values = to_array(tile);
   values.shape = Shape{n};
   return repeated_tensor(values, device);
 }
 
-// Whether results on values that repeat do so too: not where an op asks for positions.
+// Whether results repeat if the inputs do. They do not if an op uses positions.
 bool repeats(const TestCase& t, const std::vector<RefArray>& inputs, Device trusted) {
   const std::vector<Tensor> results = call_on(*of_size(t, 2 * tile_size), inputs, trusted);
   const std::vector<Tensor> expected = call_on(*of_size(t, tile_size), inputs, trusted);
@@ -127,7 +127,7 @@ bool repeats(const TestCase& t, const std::vector<RefArray>& inputs, Device trus
 Verdict check_beside(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> inputs = drawn_inputs(t);
   const std::vector<Tensor> results = call_on(t, inputs, setting.device);
-  // Where the device is the trusted one, its second answer must be the first.
+  // If the device is the trusted one, this compares two runs on it.
   const std::string other = compare(t, results, call_on(t, inputs, setting.trusted));
   return other.empty() ? Verdict() : failure("this is not what " + setting.trusted.name() + " gives: " + other);
 }
@@ -164,7 +164,7 @@ Verdict check_sizes(const TestCase& t, const Setting& setting) {
     for (std::size_t o = 0; o < results.size(); ++o) {
       const auto at = first_not_repeated(results[o].to_bytes(), tiles[o]);
       if (!at) continue;
-      // Ends of vectors may be rounded by other instructions.
+      // The tail of a vector may be rounded by other instructions.
       const std::string far = first_far(t, results[o], repeated(expected[o], n, setting.device), o);
       if (!agree_in_bits(t) && far.empty()) continue;
       return failure("of " + std::to_string(n) + " elements, number " +
@@ -198,14 +198,14 @@ Verdict check_bad_index(const TestCase& t, const Setting& setting) {
           to_array(call_on(t, bad, setting.device)[0]);
         } catch (const Error& e) {
           if (e.id() == ErrorId::index_out_of_range) continue;
-          if (e.id() == ErrorId::no_kernel) throw;  // the driver need not have one
+          if (e.id() == ErrorId::no_kernel) throw;  // the driver may have no kernel
           return failure(std::string(text) + " is refused with another error: " + e.what());
         }
         return failure(std::string(text) + " is not refused");
       }
     }
   }
-  // And what follows is right.
+  // A correct call afterwards must succeed.
   to_array(call_on(t, good, setting.device)[0]);
   return {};
 }

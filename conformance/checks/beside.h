@@ -1,4 +1,4 @@
-// Calls that are judged without the oracle.
+// Checks that judge calls without the oracle.
 #pragma once
 
 #include "conformance/checks/run_case.h"
@@ -6,16 +6,17 @@
 
 namespace lockstep::conformance {
 
-/// What the trusted device gives: the same bits, or where devices may round in their own ways, nearly the same.
+/// The device must give the same bits as the trusted device, or nearly the same results if devices may round
+/// differently.
 Verdict check_beside(const TestCase& t, const Setting& setting);
 
-/// The same bits each time.
+/// The device must give the same bits each time.
 Verdict check_repeat(const TestCase& t, const Setting& setting);
 
-/// A pointwise op at many sizes, on values that repeat: so must the results.
+/// Runs a pointwise op at many sizes, on values that repeat. The results must repeat too.
 Verdict check_sizes(const TestCase& t, const Setting& setting);
 
-/// That one index outside is refused wherever it stands.
+/// An out-of-range index must be refused at every position.
 Verdict check_bad_index(const TestCase& t, const Setting& setting);
 
 }  // namespace lockstep::conformance

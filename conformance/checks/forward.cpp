@@ -15,7 +15,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Bits differ, and not only in what NaN carries.
+// Whether the bits differ. All NaNs are equal.
 bool differ(const std::byte* a, const std::byte* b, std::size_t size, long double x, long double y) {
   return std::memcmp(a, b, size) != 0 && !(std::isnan(x) && std::isnan(y));
 }
@@ -35,11 +35,11 @@ long double typical_magnitude(const std::vector<RefArray>& inputs) {
       count += 1;
     }
   }
-  constexpr long double least = 0x1p-20L;  // results of tiny operands may be of any size
+  constexpr long double least = 0x1p-20L;  // results of tiny operands can have any magnitude
   return count > 0 ? std::max(total / count, least) : 1;
 }
 
-// Whether all exact results are whole, infinite or NaN: then no step of the definition rounds.
+// Whether all exact results are whole, infinite or NaN. Then no step of the definition rounds.
 bool all_whole(const RefArray& exact) {
   return std::all_of(exact.values.begin(), exact.values.end(),
                      [](long double v) { return v == std::trunc(v) || std::isnan(v); });
@@ -56,9 +56,9 @@ void join(Verdict& worst, const Verdict& v, std::size_t output) {
   worst.text = "output " + std::to_string(output) + ": " + v.text;
 }
 
-// What the kernel of a call claims of its own accuracy, as a bound; empty where it claims nothing of such an op.
+// The accuracy that the kernel of a call claims, as a bound; nullopt if it claims nothing for such an op.
 std::optional<Bound> claimed_bound(const OpDef& op, const std::vector<KernelUse>& used) {
-  if (used.size() != 1) return std::nullopt;  // a decomposition, about which nobody claimed anything
+  if (used.size() != 1) return std::nullopt;  // a decomposition, which has no claims
   const KernelClaims& claims = used[0].claims;
   Bound bound;
   char text[80];
@@ -75,7 +75,7 @@ std::optional<Bound> claimed_bound(const OpDef& op, const std::vector<KernelUse>
   return bound;
 }
 
-// An input that the call may not write to and that holds something else now; empty where there is none.
+// Describes an input that changed although the call may not write to it; empty if there is none.
 std::string changed_input(const TestCase& t, const std::vector<RefArray>& inputs, const CaseOperands& operands) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const InputDef& def = t.op->inputs[std::min(i, t.op->inputs.size() - 1)];
@@ -203,11 +203,11 @@ Verdict check_pair(const TestCase& t, const Setting& setting) {
 Verdict check_refusal(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> inputs = case_inputs(t);
   try {
-    // An asynchronous device reports when the result is looked at.
+    // An asynchronous device reports the error when the result is read.
     to_array(call_on(t, inputs, setting.device)[0]);
   } catch (const Error& e) {
     if (e.id() == *t.call.error) return {};
-    if (e.id() == ErrorId::no_kernel) throw;  // the driver need not have one
+    if (e.id() == ErrorId::no_kernel) throw;  // the driver may have no kernel
     return failure("refused with another error: " + std::string(e.what()));
   }
   return failure("a wrong call is not refused");

@@ -1,4 +1,4 @@
-// Results of a case against the oracle.
+// Compares the results of a case with the oracle.
 #pragma once
 
 #include "conformance/case_data.h"
@@ -7,28 +7,29 @@
 
 namespace lockstep::conformance {
 
-/// The device's results within the bounds of the op's class; twice the same bits; in lockstep mode the trusted device's
-/// bits. Throws what the call throws.
+/// The device's results must be within the bounds of the op's class and within the kernel's own claims, and have the
+/// same bits in two runs; in lockstep mode, the trusted device's bits. The inputs must not change. Throws what the call
+/// throws.
 Verdict check_forward(const TestCase& t, const Setting& setting);
 
-/// The results of a call with these inputs in strict mode, by the oracle.
+/// Compares the results of a call with these inputs in strict mode with the oracle.
 Verdict check_values(const OpDef& op, const OpCase& c, const std::vector<RefArray>& inputs, Layout layout,
                      const Setting& setting);
 
-/// Two calls that differ in one property, on a device that has prepared no kernel before them, and the first once more:
-/// kernels that were made for the one are asked for the other.
+/// Makes two calls that differ in one property, on a device on which no kernel is prepared, and then the first call
+/// again, so that a kernel prepared for one is requested for the other.
 Verdict check_pair(const TestCase& t, const Setting& setting);
 
-/// That the call is refused with exactly the error that the case names.
+/// The call must be refused with exactly the error that the case names.
 Verdict check_refusal(const TestCase& t, const Setting& setting);
 
-/// A verdict that says no.
+/// A failed verdict with this text.
 Verdict failure(std::string text);
 
-/// Where the results of a call differ in their bits, NaN being one value; empty where they agree.
+/// The first element whose bits differ; empty if there is none. All NaNs are equal.
 std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b);
 
-/// The case's call on a device.
+/// Makes the case's call on a device.
 std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inputs, Device device);
 
 }  // namespace lockstep::conformance

@@ -24,8 +24,8 @@ std::vector<std::size_t> sample(std::size_t count) {
   return chosen;
 }
 
-// f64 results must agree with the differences; f32 ones within what rounding in a chain of ops can do. Of f16 and bf16,
-// which compute in f32, only the roundings at the end of each op count: this many of a unit roundoff each.
+// f64 gradients must agree with the differences, f32 gradients within the round-off of a chain of ops. Ops on f16 and
+// bf16 compute in f32, so only the rounding at the end of each op counts: this many unit round-offs.
 constexpr double short_roundings = 8;
 
 // Fast mode may compute products of f32 in bf16.
@@ -39,10 +39,10 @@ double tolerance_for(DType t, MathMode mode = MathMode::strict) {
   }
 }
 
-// A second gradient is a chain of chains, and differences of differences are less sharp.
+// A second gradient is a longer chain of ops, and second differences are less accurate.
 double second_tolerance_for(DType t) { return is_short_float(t) ? 2 * tolerance_for(t) : 50 * tolerance_for(t); }
 
-// Whether values drawn to be distinct are so by more than the steps of differences once they are rounded to the dtype.
+// Whether distinct values, rounded to the dtype, still differ by more than the steps of differences.
 bool stays_distinct(const CaseInput& in) {
   if (in.values.kind != CaseValues::Kind::distinct) return true;
   return in.shape.size() <= (in.dtype == DType::bf16 ? 64 : in.dtype == DType::f16 ? 512 : in.shape.size());

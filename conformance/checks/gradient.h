@@ -1,4 +1,4 @@
-// Gradients and second gradients of a case, by tapes, with random cotangents.
+// Checks gradients and second gradients of a case, computed by tapes with random cotangents.
 #pragma once
 
 #include "conformance/checks/run_case.h"
@@ -6,15 +6,15 @@
 
 namespace lockstep::conformance {
 
-/// Gradients by the tape against differences of the oracle, at a sample of elements; in lockstep mode also the bits of
-/// the trusted device.
+/// Compares gradients by the tape with differences of the oracle, at a sample of elements. In lockstep mode they must
+/// also have the bits of the trusted device.
 Verdict check_gradient(const TestCase& t, const Setting& setting);
 
-/// Gradients of the gradient by nested tapes, against second differences of the oracle.
+/// Compares gradients of the gradient, by nested tapes, with second differences of the oracle.
 Verdict check_second_gradient(const TestCase& t, const Setting& setting);
 
-/// Whether the case has gradients: a differentiable op, floating inputs; and whether it is smooth at the drawn values,
-/// too.
+/// has_derivative: whether the case has gradients, which takes a differentiable op and floating inputs. has_gradient:
+/// whether the function is also smooth at the random values.
 bool has_derivative(const OpDef& op, const OpCase& c);
 bool has_gradient(const OpDef& op, const OpCase& c);
 

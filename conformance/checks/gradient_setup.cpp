@@ -10,7 +10,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Numbers in ±[0.5, 1.5] of the dtype.
+// Random numbers in ±[0.5, 1.5], rounded to the dtype.
 RefArray random_array(const Spec& spec, std::uint64_t stream) {
   RefArray array = RefArray::zeros(spec.dtype, spec.shape);
   for (std::size_t i = 0; i < array.values.size(); ++i) {
@@ -21,8 +21,8 @@ RefArray random_array(const Spec& spec, std::uint64_t stream) {
   return array;
 }
 
-// Numbers that make up for what is tiny or large elsewhere: in turn as they are, and times a power of two that is near
-// one end of the format or in between. A gradient may be in range where a factor of its formula is not.
+// Scales cotangents to compensate for tiny or large values elsewhere: in turn by 1 and by powers of two that are near
+// one end of the format or in between. A gradient may be in range although a factor of its formula is not.
 void spread_out(RefArray& cotangents) {
   if (is_short_float(cotangents.dtype)) return;
   const int most = cotangents.dtype == DType::f64 ? 800 : 100, some = most / 2;
@@ -47,7 +47,7 @@ GradientSetup::GradientSetup(const TestCase& t, Device device)
   for (std::size_t i = 0; i < narrow.output_specs().size(); ++i) {
     const Spec& spec = narrow.output_specs()[i];
     cotangents.push_back(random_array(spec, 100 + i));
-    const bool alone = op.pointwise() && spec.dtype == t.dtype();  // no other format on the way
+    const bool alone = op.pointwise() && spec.dtype == t.dtype();  // no conversion to another format
     if (t.suite == "special_gradient" && t.values == Values::corners && alone) spread_out(cotangents.back());
     cotangent_tensors.push_back(to_tensor(cotangents.back(), device));
   }

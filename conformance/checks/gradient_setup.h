@@ -1,4 +1,4 @@
-// What the checks of a case's derivatives share.
+// Shared setup of the checks of derivatives.
 #pragma once
 
 #include "conformance/case_data.h"
@@ -8,8 +8,8 @@
 
 namespace lockstep::conformance {
 
-/// One case with its values, and random cotangents and directions. The oracle of f16 and bf16 is that of f32, on the
-/// same values: differences of a rounded function say nothing. The test case outlives it.
+/// One case with its values, and random cotangents and directions. f16 and bf16 use the oracle of f32 on the same
+/// values, because differences of a rounded function are meaningless. The test case must outlive it.
 struct GradientSetup {
   const OpDef& op;
   const OpCase& c;
@@ -17,7 +17,7 @@ struct GradientSetup {
   Oracle oracle;
   std::vector<RefArray> inputs, wide_inputs;
   std::vector<RefArray> cotangents;  // per output
-  std::vector<RefArray> directions;  // per input; empty where no derivative is taken
+  std::vector<RefArray> directions;  // per input; empty if no derivative is taken
   CaseOperands operands;
   std::vector<Tensor> cotangent_tensors;
 
@@ -27,7 +27,7 @@ struct GradientSetup {
   /// The contraction of the outputs with the cotangents, on the device.
   Tensor contraction() const;
   std::vector<Source> sources() const;
-  /// Of the first input that takes a gradient.
+  /// The dtype of the first input that takes a gradient.
   DType dtype() const;
 };
 

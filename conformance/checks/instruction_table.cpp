@@ -65,7 +65,7 @@ void add_bits(std::vector<InstructionGroup>& groups) {
   groups.push_back(same_dtype(logic, LKS_BOOL));
 }
 
-// From one dtype to several, four at a time.
+// Conversions from one dtype to several, in groups of four.
 void add_changes(std::vector<InstructionGroup>& groups, const char* name, std::uint32_t opcode, lks_dtype from,
                  const std::vector<lks_dtype>& to) {
   constexpr std::size_t most = 4;
@@ -99,7 +99,7 @@ void add_conversions(std::vector<InstructionGroup>& groups) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------- what they give
+// ----------------------------------------------------------------------------------------------- expected results
 
 template <class T>
 T value_of(std::uint64_t bits) {
@@ -109,7 +109,7 @@ T value_of(std::uint64_t bits) {
     return std::bit_cast<T>(static_cast<std::uint16_t>(bits));
   } else {
     T value;
-    std::memcpy(&value, &bits, sizeof value);  // the low end comes first on all machines that Lockstep runs on
+    std::memcpy(&value, &bits, sizeof value);  // Lockstep runs only on little-endian machines
     return value;
   }
 }
@@ -201,7 +201,7 @@ template <class T>
 T integer_result(std::uint32_t opcode, T a, T b) {
   using Word = std::make_unsigned_t<T>;
   constexpr unsigned width = 8 * sizeof(T);
-  // Wide enough that no step is done in a signed int.
+  // In 64 bits without sign, no step overflows a signed int.
   const auto x = static_cast<std::uint64_t>(static_cast<Word>(a)), y = static_cast<std::uint64_t>(static_cast<Word>(b));
   switch (opcode) {
     case LKS_INSTR_ADD: return static_cast<T>(x + y);
@@ -249,7 +249,7 @@ std::uint64_t computed(const Instruction& i, std::uint64_t a, std::uint64_t b) {
 
 // ------------------------------------------------------------------------------------------------------- operands
 
-// Numbers around which conversions change: the ends of all integers, of f16, bf16 and f32, and halves.
+// Numbers around which conversions behave differently: the limits of all integers, of f16, bf16 and f32, and halves.
 std::vector<long double> borders() {
   std::vector<long double> all = {0.5L,        1.5L,        2.5L,       65504,           65519.99L,
                                   65520,       0x1p-24L,    0x1p-25L,   0x1p-14L,        0x1p-126L,

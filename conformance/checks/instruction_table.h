@@ -1,5 +1,5 @@
-// The instructions of pointwise programs, each with every dtype that a driver must know it in; and what they give,
-// computed here apart from the rest of Lockstep.
+// The instructions of pointwise programs, with every dtype in which a driver must support them, and their expected
+// results, computed here independently of the rest of Lockstep.
 #pragma once
 
 #include <cstdint>
@@ -14,32 +14,34 @@ namespace lockstep::conformance {
 struct Instruction {
   const char* name;  // "add", "convert"
   std::uint32_t opcode;
-  lks_dtype from;  // of its operands; of select, those that it chooses from
+  lks_dtype from;  // of its operands; for select, of the two that it chooses from
   lks_dtype to;    // of its result
 };
 
-/// Up to four that one program can do: the same operands.
+/// Up to four instructions on the same operands, for one program.
 struct InstructionGroup {
   std::string name;  // "add.sub.mul.div.u32", "convert.f32-i8.u8.i32.i64"
   std::vector<Instruction> instructions;
-  bool rounds = false;  // floating arithmetic, which fast mode may do less exactly
+  bool rounds = false;  // floating arithmetic, which may be less accurate in fast mode
 
   lks_dtype from() const { return instructions.front().from; }
 };
 
-/// All that docs/adding_a_driver.md promises.
+/// All instructions that docs/adding_a_driver.md lists.
 const std::vector<InstructionGroup>& instruction_groups();
 
-/// "f32", "u64".
+/// Such as "f32" or "u64".
 const char* name_of_lks(lks_dtype t);
 
-/// The bits of the result in `to` for the bits of operands in `from`; `condition` is that of select.
+/// The bits of the result in dtype `to`, for operands whose bits are in dtype `from`. `condition` is the condition of
+/// select.
 std::uint64_t result_of(const Instruction& instruction, std::uint64_t a, std::uint64_t b, bool condition);
 
 /// Whether the bits are a NaN of that dtype.
 bool is_nan(std::uint64_t bits, lks_dtype t);
 
-/// Operands at which instructions differ: ends, borders of the other dtypes, zeros of both signs, NaN, and random bits.
+/// Operands at which instructions may go wrong: limits of this dtype and of the others, zeros of both signs, NaN, and
+/// random bits.
 std::vector<std::uint64_t> operand_bits(lks_dtype t, std::uint64_t seed);
 
 }  // namespace lockstep::conformance

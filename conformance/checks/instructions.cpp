@@ -22,7 +22,7 @@ struct InstructionAttrs {
   std::int64_t group = 0;
 };
 
-// Tensors have no u32 and u64: their bits come and go as i32 and i64.
+// Tensors cannot be u32 or u64, so these bits are passed as i32 and i64.
 DType tensor_dtype(lks_dtype t) {
   switch (t) {
     case LKS_F64: return DType::f64;
@@ -45,7 +45,7 @@ const InstructionGroup& group_of(const OpCall& call) {
 
 Expr as_operand(Expr value, lks_dtype t) {
   if (value.dtype() == t) return value;
-  return t == LKS_U32 || t == LKS_U64 ? bitcast(value, t) : convert(value, t);  // f16 and bf16 come as f32
+  return t == LKS_U32 || t == LKS_U64 ? bitcast(value, t) : convert(value, t);  // programs read f16 and bf16 as f32
 }
 
 Expr as_result(Expr value) {
@@ -68,7 +68,7 @@ Expr recorded(ProgramBuilder& p, const Instruction& i, Expr a, Expr b, Expr cond
   return p.emit(i.opcode, i.to, both);
 }
 
-// All pairs of operands, with both conditions in turn.
+// Pairs of operands, each with a condition that alternates.
 struct Operands {
   std::vector<std::uint64_t> a, b;
   std::vector<bool> condition;
@@ -81,7 +81,7 @@ Operands operands_for(const InstructionGroup& group, std::uint64_t seed) {
                      group.instructions[0].opcode == LKS_INSTR_NEG || group.instructions[0].opcode == LKS_INSTR_SQRT;
   Operands all;
   for (std::size_t i = 0; i < bits.size(); ++i) {
-    // An odd step, so that each number meets others of every kind.
+    // A step of 7 pairs each number with others of every kind.
     const std::size_t partners = unary ? 1 : std::min<std::size_t>(bits.size(), 41);
     for (std::size_t k = 0; k < partners; ++k) {
       all.a.push_back(bits[i]);
@@ -100,7 +100,7 @@ Tensor to_device(const std::vector<std::uint64_t>& words, DType dtype, Device de
                             device);
 }
 
-// The first element that is not what the instruction gives; empty where there is none.
+// The first element that is not the expected result; empty if there is none.
 std::string first_error(const Instruction& i, const Operands& operands, const std::vector<std::byte>& bytes) {
   const std::size_t size = size_of(tensor_dtype(i.to));
   for (std::size_t n = 0; n < operands.a.size(); ++n) {
@@ -119,7 +119,7 @@ std::string first_error(const Instruction& i, const Operands& operands, const st
   return "";
 }
 
-// Of the dtypes that take part, the one that a driver may lack.
+// The dtype under which the group is listed: of its dtypes, one that a driver may lack.
 DType telling_dtype(const InstructionGroup& group) {
   DType told = tensor_dtype(group.from());
   for (const Instruction& i : group.instructions) {
@@ -143,7 +143,7 @@ OpDef instruction_op() {
                                            attr("group", &InstructionAttrs::group, "of the suite's table"));
   op.error_class = ErrorClass::exact;
   op.differentiable = false;
-  op.reference = &pointwise_reference;  // required of every op; the suite goes by instruction_table.h
+  op.reference = &pointwise_reference;  // every op must have one; the suite uses instruction_table.h instead
   op.infer = [](InferContext& c) {
     const InstructionGroup& group = group_of(c.call());
     for (std::size_t o = 0; o < output_count; ++o) {
@@ -172,7 +172,7 @@ std::vector<std::string> instruction_ids(const SpecialRequest& request) {
     if (!request.options.dtype.empty() && request.options.dtype != dtype) continue;
     for (MathMode mode : request.modes) {
       if (mode == MathMode::fast && group.rounds) continue;
-      if (mode == MathMode::lockstep && request.modes.front() != mode) continue;  // the arithmetic of strict mode
+      if (mode == MathMode::lockstep && request.modes.front() != mode) continue;  // same arithmetic as strict mode
       ids.push_back(std::string("instructions/") + op_name + "/" + dtype + "/" + std::string(name_of(mode)) + "/" +
                     group.name);
     }

@@ -1,14 +1,14 @@
-// Every instruction of pointwise programs in every dtype that drivers are promised to be asked for, bit by bit.
+// Checks every instruction of pointwise programs, in every dtype that drivers must support, bit by bit.
 #pragma once
 
 #include "conformance/checks/special_suites.h"
 
 namespace lockstep::conformance {
 
-/// The op whose attribute picks a group of instruction_table.h.
+/// The op whose attribute selects a group of instruction_table.h.
 OpDef instruction_op();
 
-/// "instructions/conformance::instructions/u8/strict/add.sub.mul.div.u8".
+/// Ids such as "instructions/conformance::instructions/u8/strict/add.sub.mul.div.u8".
 std::vector<std::string> instruction_ids(const SpecialRequest& request);
 bool run_instructions(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result);
 

@@ -1,4 +1,4 @@
-// Which kernels calls launch.
+// Records which kernels are launched.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace lockstep::conformance {
 
-/// Notes down the kernels that this thread launches until the end of the scope; scopes around it see them too.
+/// Records the kernels that this thread launches until the end of the scope. Enclosing scopes record them too.
 class KernelLog {
  public:
   KernelLog() : outer_(thread_state().kernels_used) { thread_state().kernels_used = &used_; }
@@ -22,7 +22,7 @@ class KernelLog {
 
   const std::vector<KernelUse>& used() const { return used_; }
 
-  /// "op:variant" of each, sorted, each once.
+  /// "op:variant" of each kernel, sorted, without duplicates.
   std::vector<std::string> variants() const {
     std::vector<std::string> all;
     for (const KernelUse& use : used_) all.push_back(use.op + ":" + use.variant);

@@ -9,7 +9,8 @@
 namespace lockstep::conformance {
 namespace {
 
-// 2^29 numbers of four bytes, and a few more: positions above it need 33 bits in bytes, 2^31 elements none.
+// 2^29 numbers of four bytes, and a few more. From `edge` on, byte offsets need more than 31 bits; element indices do
+// not.
 constexpr std::int64_t edge = std::int64_t{1} << 29, count = edge + 37;
 constexpr RandomKey key{17, 4};
 
@@ -18,7 +19,7 @@ struct Window {
 };
 constexpr Window windows[] = {{0, 1000}, {edge / 2 - 500, 1000}, {edge - 500, 537}, {count - 9, 9}};
 
-// Bits that both sides know at every position.
+// Random bits whose value is known at every position.
 Tensor known_bits() { return random_bits(Shape{count}, DType::i32, key); }
 std::int32_t known_bit(std::int64_t i) {
   return static_cast<std::int32_t>(random_word(key, static_cast<std::uint64_t>(i)));
@@ -97,7 +98,7 @@ std::vector<std::string> large_ids(const SpecialRequest& request) {
 bool run_large(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result) {
   if (parts.size() != 5 || parts[4] != "2GiB") return false;
   const DeviceScope scope(setting.device);
-  set_memory_poison(setting.device, false);  // it would take longer than the work
+  set_memory_poison(setting.device, false);  // it would take longer than the test
   bool found = false;
   try {
     for (const LargeCase& c : cases) {

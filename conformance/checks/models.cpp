@@ -30,7 +30,7 @@ void fail(CaseResult& result, std::string text) {
   result.text = std::move(text);
 }
 
-// Two trainings side by side, batch by batch.
+// Trains on the device and on the trusted device, and compares the losses batch by batch.
 class Race {
  public:
   Race(const std::string& model, const std::string& optimizer, const Setting& s, MathMode mode, CaseResult& result)
@@ -66,7 +66,8 @@ class Race {
     const float a = loss_of(mine_, setting_.device, step), b = loss_of(other_, setting_.trusted, step);
     last_ = 0.9 * last_ + 0.1 * double{a};
     if (step == 1) first_ = last_ = a;
-    // Rounding differs by order of sums; training lets differences grow, at most by so much in each step.
+    // Round-off depends on the order of sums, and training amplifies the difference: at most by this factor in each
+    // step.
     const double allowed =
         mode_ == MathMode::lockstep ? 0 : 64 * 0x1p-24 * std::pow(1.08, static_cast<double>(step)) * (1 + std::fabs(b));
     const bool equal = mode_ == MathMode::lockstep ? std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b)

@@ -1,15 +1,16 @@
-// Small models: every op call of a training step against the oracle, and whole trainings against the trusted device.
+// Small models. The audit judges every op call of two training steps by the oracle; a trajectory compares a whole
+// training with that on the trusted device.
 #pragma once
 
 #include "conformance/checks/special_suites.h"
 
 namespace lockstep::conformance {
 
-/// "audit/model/f32/strict/cnn": one training step; each op call is judged by its own inputs.
+/// "audit/model/f32/strict/cnn": two training steps; each op call is judged on its own inputs.
 std::vector<std::string> audit_ids(const SpecialRequest& request);
 bool run_audit(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result);
 
-/// "trajectory/model/f32/lockstep/cnn.adam": 100 steps beside the trusted device.
+/// "trajectory/model/f32/lockstep/cnn.adam": 100 steps, compared with the trusted device.
 std::vector<std::string> trajectory_ids(const SpecialRequest& request);
 bool run_trajectory(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result);
 

@@ -17,7 +17,7 @@ std::string text_of(const Scalar& number) {
   return text;
 }
 
-// "2.5, -, true": what each input of a call is; "-" is a tensor.
+// The inputs of a call, such as "2.5, -, true"; "-" is a tensor.
 std::string operands_text(const OpCase& call) {
   std::string text;
   for (const CaseInput& in : call.inputs) {
@@ -27,7 +27,7 @@ std::string operands_text(const OpCase& call) {
   return text;
 }
 
-// Without statistics of errors: the results of a case are of several dtypes.
+// Omits the error statistics, because the results of a case have several dtypes.
 void join(Verdict& all, const Verdict& one) {
   all.telling = all.telling || one.telling;
   all.by_budget = all.by_budget || one.by_budget;

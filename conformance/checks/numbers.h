@@ -1,4 +1,4 @@
-// Calls with plain numbers as operands, one after the other.
+// Checks calls with plain numbers as operands, one after the other.
 #pragma once
 
 #include "conformance/cases/test_case.h"
@@ -7,7 +7,7 @@
 
 namespace lockstep::conformance {
 
-/// Each call of `calls_with_numbers` passes `check_forward`. Throws what the calls throw.
+/// Each call of `calls_with_numbers` must pass `check_forward`. Throws what the calls throw.
 Verdict check_numbers(const TestCase& t, const Setting& setting);
 
 }  // namespace lockstep::conformance

@@ -68,9 +68,10 @@ std::vector<std::string> position_ids(const SpecialRequest& request) {
   const Options& o = request.options;
   if ((!o.op.empty() && !fits_pattern(o.op, op_name)) || (!o.dtype.empty() && o.dtype != "i32")) return ids;
   for (MathMode mode : request.modes) {
-    if (mode == MathMode::lockstep && request.modes.front() != mode) continue;  // the arithmetic of strict mode
+    if (mode == MathMode::lockstep && request.modes.front() != mode) continue;  // same arithmetic as strict mode
     for (const PositionCase& c : position_cases()) {
-      // Positions depend on no mode; small tensors are asked in each, as they may meet other kernels.
+      // Positions do not depend on the mode. Small tensors are checked in every mode, because it may select other
+      // kernels.
       if (mode != request.modes.front() && c.shape.size() > 5000000) continue;
       ids.push_back(std::string("positions/") + op_name + "/i32/" + std::string(name_of(mode)) + "/" + c.name);
     }

@@ -14,7 +14,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Shapes m, k, n of products, from one dot product to what GPUs give to their matrix units.
+// Shapes m, k, n of products, from one dot product to sizes for which GPUs use their matrix units.
 struct Sizes {
   std::int64_t m, k, n;
   std::string text() const { return std::to_string(m) + "×" + std::to_string(k) + "×" + std::to_string(n); }
@@ -32,7 +32,7 @@ int bits_of(DType t) {
   }
 }
 
-// The dot product of rows with columns, by whatever op.
+// The dot products of the rows of a with the columns of b, computed by some op.
 using Product = std::function<Tensor(const Tensor& a, const Tensor& b)>;
 
 Tensor by_matmul(const Tensor& a, const Tensor& b) { return matmul(a, b); }
@@ -43,14 +43,14 @@ Tensor by_convolution(const Tensor& a, const Tensor& b) {
   return reshape(conv2d(image, filter), Ints{m, n});
 }
 
-// Height and width of k pixels, as near to a square as they go.
+// Height and width of an image of k pixels, as close to a square as possible.
 Ints window_of(std::int64_t k) {
   std::int64_t height = static_cast<std::int64_t>(std::sqrt(static_cast<double>(k)));
   while (k % height != 0) --height;
   return {height, k / height};
 }
 
-// By one window over the whole image, of one channel: so many taps.
+// By one window that covers the whole image of one channel, so that it has k taps.
 Tensor by_window(const Tensor& a, const Tensor& b) {
   const std::int64_t m = a.shape()[0], n = b.shape()[1];
   const Ints w = window_of(a.shape()[1]);
@@ -58,7 +58,7 @@ Tensor by_window(const Tensor& a, const Tensor& b) {
   return reshape(conv2d(image, filter), Ints{m, n});
 }
 
-// By the gradient of a filter of one pixel: a sum over all pixels.
+// By the gradient of a one-pixel filter, which is a sum over all pixels of the image.
 Tensor by_filter_gradient(const Tensor& a, const Tensor& b) {
   static const OpDef& op = *find_op("conv2d_backward_filter");
   const std::int64_t m = a.shape()[0], n = b.shape()[1];
@@ -72,7 +72,7 @@ Tensor by_filter_gradient(const Tensor& a, const Tensor& b) {
   return transpose(reshape(invoke1(op, {image, dy}, &attrs), Ints{n, m}));
 }
 
-// By the gradient of an image of one pixel: a sum over the filters.
+// By the gradient of a one-pixel image, which is a sum over the filters.
 Tensor by_image_gradient(const Tensor& a, const Tensor& b) {
   static const OpDef& op = *find_op("conv2d_backward_input");
   const std::int64_t m = a.shape()[0], k = a.shape()[1], n = b.shape()[1];
@@ -84,18 +84,18 @@ Tensor by_image_gradient(const Tensor& a, const Tensor& b) {
   return reshape(invoke1(op, {reshape(a, Ints{m, 1, 1, k}), reshape(b, Ints{k, 1, 1, n})}, &attrs), Ints{m, n});
 }
 
-// Of products that are exact; all columns of the second factor are equal.
+// By a sum of products that are exact. All columns of b are equal, so one is enough.
 Tensor by_sum(const Tensor& a, const Tensor& b) {
   const Tensor column = reshape(slice(b, {{1, 0, 1}}), Ints{1, b.shape()[0]});
   return sum(a * column, {.axes = {1}});
 }
 
-// Along columns, whose terms lie apart.
+// By a sum along columns, whose terms are not adjacent in memory.
 Tensor by_column_sum(const Tensor& a, const Tensor& b) {
   return sum(transpose(a) * slice(b, {{1, 0, 1}}), {.axes = {0}});
 }
 
-// By as many updates of one slice.
+// By k updates of one slice.
 Tensor by_scatter(const Tensor& a, const Tensor& b) {
   const std::int64_t m = a.shape()[0], k = a.shape()[1];
   const Tensor terms = transpose(a) * slice(b, {{1, 0, 1}});
@@ -111,7 +111,8 @@ Tensor filled(DType dtype, const Shape& shape, const std::function<long double(s
   return to_tensor(a, device);
 }
 
-// The largest p <= wanted such that factors of p bits come through: an odd integer of p bits times one.
+// The largest p, up to the bits of the dtype, such that operands of p bits are not shortened: an odd integer of p bits
+// times one is exact.
 int operand_bits(const Product& product, DType dtype, Sizes s, bool first, Device device) {
   const int wanted = bits_of(dtype);
   for (int p = wanted; p > 1; --p) {
@@ -130,10 +131,11 @@ int operand_bits(const Product& product, DType dtype, Sizes s, bool first, Devic
   return 1;
 }
 
-// The largest p up to `most` such that 2^p + 1 - 2^p is 1 whatever the order: bits that sums keep.
+// The bits that sums keep: p + 1 for the largest p up to `most` such that 2^p + 1 - 2^p is 1 in whatever order the
+// kernel adds.
 int accumulator_bits(const Product& product, DType dtype, Sizes s, int most, Device device) {
   if (s.k < 3) return most + 1;
-  // Shorter factors of which each is exact in any format.
+  // 2^p is the product of two shorter factors, each of which is exact in any format.
   for (int p = most; p > 1; --p) {
     const long double high = std::ldexp(1.0L, p / 2), low = std::ldexp(1.0L, p - p / 2);
     const auto left = [&](std::int64_t j) { return j == 0 ? high : j == s.k / 2 ? 1.0L : j == s.k - 1 ? -high : 0.0L; };
@@ -175,7 +177,7 @@ void probe_operands(const Product& product, const char* name, DType dtype, MathM
   }
 }
 
-// The bits of sums that the kernels of a product claim to keep; 0 where they claim nothing.
+// The bits of sums that the kernels of a product claim to keep; 0 if they claim nothing.
 int claimed_bits(const Product& product, const char* op, DType dtype, Sizes s, Device device) {
   const Tensor a = filled(
       dtype, {s.m, s.k}, [](auto, auto) { return 1.0L; }, device);
@@ -191,7 +193,7 @@ int claimed_bits(const Product& product, const char* op, DType dtype, Sizes s, D
   return bits;
 }
 
-// Sums keep the bits of the dtype, and those that the driver claims.
+// Sums must keep the bits of the dtype, and those that the driver claims.
 void probe_accumulator(const Product& product, const char* name, DType dtype, MathMode, Device device, Outcomes& out) {
   for (Sizes s : product_sizes) {
     const int claimed = claimed_bits(product, name, dtype, s, device);
@@ -203,8 +205,8 @@ void probe_accumulator(const Product& product, const char* name, DType dtype, Ma
   }
 }
 
-// Sums of two terms that no format holds: whatever the order and the accumulator, they are rounded to nearest even. One
-// that is cut off shows here and not in long sums, whose bound is wider.
+// Sums of two terms that no format holds. Whatever the order and the accumulator, they must be rounded to nearest even.
+// A sum that is truncated shows here, but not in long sums, whose bound is wider.
 void probe_rounding(const Product& product, const char* name, DType dtype, MathMode mode, Device device,
                     Outcomes& out) {
   if (mode == MathMode::fast) return;
@@ -233,11 +235,11 @@ void probe_rounding(const Product& product, const char* name, DType dtype, MathM
   }
 }
 
-// Results of a pointwise expression against what each rounding must give.
+// A pointwise expression, and its result if every step rounds correctly.
 struct PointwiseProbe {
   const char* name;
   const char* what;
-  std::function<Tensor(const Tensor&)> f;  // of a vector of 64 equal elements
+  std::function<Tensor(const Tensor&)> f;  // of a vector of equal elements
   long double x, expected;                 // in f32
 };
 

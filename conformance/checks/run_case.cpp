@@ -38,7 +38,8 @@ void note_verdict(CaseResult& result, Verdict verdict) {
   result.errors.share = verdict.worst;
 }
 
-// Of the first result: random numbers made of bits have other bounds than their bits.
+// The dtype of the first result. Random numbers that are made from bits have the bound of the numbers, not that of the
+// bits.
 DType result_dtype(const TestCase& t) {
   const auto outputs = infer_outputs(*t.op, t.call);
   return outputs && !outputs->empty() ? outputs->front().dtype : t.dtype();
@@ -66,7 +67,7 @@ CaseResult run_case(const TestCase& t, const Setting& setting) {
     if (verdict.by_budget) result.bound = bound.budget_text;
     if (is_short_float(dtype)) result.bound += " of f32, rounded once";
     note_verdict(result, std::move(verdict));
-    // Where terms cancel, units of the little that is left say nothing.
+    // If terms cancel or values are tiny, ULPs of the small result are meaningless.
     if (t.values == Values::cancelling || t.values == Values::tiny) result.errors.elements = 0;
     result.native = decompositions.load() == before;
     result.variants = log.variants();

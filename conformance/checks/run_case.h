@@ -1,4 +1,4 @@
-// Carries out one case of an op on one device and judges it.
+// Runs one case of an op on one device and judges it.
 #pragma once
 
 #include "conformance/bounds.h"
@@ -7,14 +7,14 @@
 
 namespace lockstep::conformance {
 
-/// Where and how cases run.
+/// The device on which cases run, and what their results are compared with.
 struct Setting {
   Device device;
-  Device trusted;  // the reference device, whose bits the lockstep mode must give
+  Device trusted;  // the reference device; lockstep mode must give its bits
   const Bounds& bounds;
 };
 
-/// Never throws for what the device does wrong; that is the result.
+/// Does not throw if the device is wrong; the result says so.
 CaseResult run_case(const TestCase& t, const Setting& setting);
 
 }  // namespace lockstep::conformance

@@ -52,7 +52,7 @@ data::Batch small_batch(const std::string& name, std::int64_t number, Device dev
     for (std::int64_t i = 0; i < size; ++i) {
       const std::uint64_t word = random_word({seed, 2}, static_cast<std::uint64_t>((number * examples + e) * size + i));
       const float noise = static_cast<float>(word >> 8) * 0x1p-24f - 0.5f;
-      // Each class has its own stripes.
+      // Each class has stripes of a different width.
       const float stripe = (i / (label + 1)) % 2 ? 0.5f : -0.5f;
       features[static_cast<std::size_t>(e * size + i)] = stripe + noise;
     }

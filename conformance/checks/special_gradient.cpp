@@ -13,16 +13,17 @@ namespace lockstep::conformance {
 namespace {
 
 constexpr long double infinity = std::numeric_limits<long double>::infinity();
-// Of derivatives in f32 and f64; steps are 1e-7 of what is moved, so quotients are off by as much.
+// Tolerances of derivatives in f32 and f64. Steps are 1e-7 of the operand, so difference quotients are off by about as
+// much.
 constexpr long double relative = 2e-4L, absolute = 2e-6L;
 
-// Where the element moves to on one side.
+// The element after one step to one side.
 long double moved(long double x, int direction) {
   const long double step = x == 0 ? 1e-12L : 1e-7L * std::fabs(x);
   return x + direction * step;
 }
 
-// Whether a step is lost beside the result, and what it changes, too: 1e38 + 1.
+// Whether both the step and the change that it causes are lost in the round-off of the result, as in 1e38 + 1.
 bool is_absorbed(long double y, long double step, long double change) {
   const long double least = 0x1p-40L * std::fabs(y);
   return std::fabs(step) < least && std::fabs(change) < least;
@@ -30,7 +31,7 @@ bool is_absorbed(long double y, long double step, long double change) {
 
 bool same(long double a, long double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
-// What the derivative must lie between: the slopes on both sides.
+// The slopes on both sides, between which the derivative must lie.
 struct Sides {
   long double low = infinity, high = -infinity;
   int count = 0;
@@ -64,9 +65,9 @@ bool lies_between(long double given, const Sides& s, long double weight, DType d
   return s.low - slack <= given && given <= s.high + slack;
 }
 
-// -------------------------------------------------------------------------------- functions of single elements
+// ---------------------------------------------------------------------------------------------- pointwise calls
 
-// All elements of a pointwise call at once: each result depends on one element per input alone.
+// Checks all elements of a pointwise call at once: each result depends on only one element per input.
 class Elements {
  public:
   Elements(const GradientSetup& s, const std::vector<RefArray>& gradients)
@@ -90,7 +91,7 @@ class Elements {
     return there;
   }
 
-  // The operands of element k; of a number, that number.
+  // The operands of element k. An operand with one element is used for every k.
   std::vector<long double> operands(std::size_t k) const {
     std::vector<long double> x;
     for (const RefArray& a : s_.wide_inputs) x.push_back(a.values[a.values.size() == 1 ? 0 : k]);
@@ -137,7 +138,8 @@ class Elements {
     return place_text(i, k, given, between_text(sides));
   }
 
-  // Where NaN among the operands makes the result NaN, training must not go on as if the gradient were 0.
+  // If NaN among the operands makes the result NaN, some gradient must not be 0; otherwise training would go on with a
+  // wrong gradient.
   std::string nan_that_vanishes() const {
     for (std::size_t k = 0; k < base_[0].values.size(); ++k) {
       const std::vector<long double> x = operands(k);
@@ -171,7 +173,7 @@ bool is_elementwise(const GradientSetup& s) {
 
 // ------------------------------------------------------------------------------------------------ any other op
 
-// One element at a time, and what depends on it.
+// Checks one element at a time, with all results that depend on it.
 class Dependents {
  public:
   Dependents(const GradientSetup& s, const std::vector<RefArray>& gradients)
@@ -190,7 +192,7 @@ class Dependents {
  private:
   static constexpr std::size_t most_elements = 32;
 
-  // Zeros and ties first: small whole numbers.
+  // The elements to check. Small whole numbers come first, since zeros and ties are among them.
   static std::vector<std::size_t> chosen(const RefArray& a) {
     std::vector<std::size_t> all, others;
     for (std::size_t k = 0; k < a.values.size(); ++k) {
@@ -216,7 +218,7 @@ class Dependents {
         if (!s_.oracle.is_differentiable_output(o)) continue;
         for (std::size_t k = 0; k < results[o].values.size(); ++k) {
           if (same(results[o].values[k], base_[o].values[k]) && std::isfinite(base_[o].values[k])) continue;
-          // NaN or infinity hide whether it depends on the element.
+          // NaN or infinity hides whether the result depends on the element.
           if (!std::isfinite(base_[o].values[k]) || !std::isfinite(results[o].values[k])) return "";
           const long double change = results[o].values[k] - base_[o].values[k];
           if (is_absorbed(base_[o].values[k], step, change)) return "";
@@ -231,7 +233,8 @@ class Dependents {
     return place_text(i, at, given, between_text(sides));
   }
 
-  // Each NaN among the results of an op that chooses comes from an element that is NaN, and that takes its gradient.
+  // In an op that chooses, each NaN among the results comes from an element that is NaN. That element must receive a
+  // gradient.
   std::string nan_that_vanishes() const {
     std::vector<RefArray> clean = s_.wide_inputs;
     std::vector<std::pair<std::size_t, std::size_t>> broken;
@@ -272,10 +275,11 @@ class Dependents {
 
 // -------------------------------------------------------------------------------------------------- second order
 
-// Of functions of one number: where they are finite at infinity, the second derivative is 0 there too, not NaN; and it
-// is small where the oracle's second difference is, which a formula whose terms cancel does not show.
+// The step of second differences.
 long double second_step(long double x) { return 1e-4L * std::max(std::fabs(x), 0.01L); }
 
+// Checks second derivatives of functions of one number. At infinity they must be 0, not NaN, if the function is finite
+// there. Elsewhere they must agree with the oracle's second difference, which reveals formulas whose terms cancel.
 std::string second_fault(const TestCase& t, const GradientSetup& s, Device device) {
   if (!s.op.pointwise() || s.inputs.size() != 1 || s.op.outputs.size() != 1) return "";
   const std::vector<RefArray> base = s.oracle.forward(s.wide_inputs);
@@ -320,7 +324,7 @@ Verdict check_special_gradient(const TestCase& t, const Setting& setting) {
     const std::string other = first_difference(gradients, gradients_on(trusted, setting.trusted));
     if (!other.empty()) return failure("the bits are not those of " + setting.trusted.name() + ": " + other);
   }
-  if (is_short_float(s.dtype())) return Verdict();  // rounded to few digits, slopes say little
+  if (is_short_float(s.dtype())) return Verdict();  // slopes of values with few digits are meaningless
   std::vector<RefArray> arrays(s.inputs.size());
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {

@@ -1,4 +1,4 @@
-// Gradients at NaN, infinities, zeros of both signs, ties and the ends of formats.
+// Checks gradients at NaN, infinities, zeros of both signs, ties and the limits of formats.
 #pragma once
 
 #include "conformance/checks/run_case.h"
@@ -6,9 +6,10 @@
 
 namespace lockstep::conformance {
 
-/// In lockstep mode the bits of the trusted device; in every mode, of f32 and f64: what OpDef::slope says, else between
-/// the slopes that the oracle has on both sides; 0 where a function is flat at infinity, in second order too; and not 0
-/// throughout where NaN among the operands makes the result NaN.
+/// In lockstep mode, gradients must have the bits of the trusted device. In every mode, gradients in f32 and f64 must
+/// be what OpDef::slope says, else lie between the slopes of the oracle on both sides. If a function is flat at
+/// infinity, its first and second derivatives there must be 0. If NaN among the operands makes the result NaN, not all
+/// gradients may be 0.
 Verdict check_special_gradient(const TestCase& t, const Setting& setting);
 
 }  // namespace lockstep::conformance

@@ -18,7 +18,7 @@ namespace {
 struct SpecialSuite {
   const char* name;
   std::vector<std::string> (*ids)(const SpecialRequest&);
-  /// False where there is no such case.
+  /// False if there is no such case.
   bool (*run)(const std::vector<std::string>& parts, const Setting&, CaseResult&);
 };
 

@@ -12,7 +12,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// The op's first case of a dtype with one tensor input and nothing else to choose.
+// The first own case of a pointwise op of one input that has this dtype and more than one element.
 std::optional<OpCase> unary_case(const OpDef& op, DType dtype) {
   if (!op.pointwise() || op.inputs.size() != 1 || !op.cases) return std::nullopt;
   for (OpCase& c : op.cases()) {
@@ -27,8 +27,8 @@ struct Part {
   std::uint64_t first = 0, step = 1, count = 0;  // bit patterns
 };
 
-// Numbers at which functions change their ways: zeros, one, the smallest and the largest, where exp, tanh, erf and
-// their like reach their ends in f32 and f64, and multiples of pi/2. "near" sweeps all numbers around each.
+// Numbers at which functions change behaviour: zero, one, the smallest and the largest, the points at which exp, tanh,
+// erf and similar functions saturate in f32 and f64, and multiples of pi/2. "near" sweeps all numbers around each.
 constexpr double special_points[] = {
     0.0,       1.0,       2.0,        0.5,        0x1p-20,    0x1p-126,   0x1.fffffep127,
     88.722839, 87.336544, 103.972077, 9.010913,   3.919206,   5.920000,   16.635532,
@@ -48,7 +48,7 @@ std::optional<Part> parse_part(const std::string& text, DType dtype) {
     return Part{number << 24, 1, std::uint64_t{1} << 24};
   }
   if (rest != "of" + std::to_string(sample_parts) || number >= sample_parts) return std::nullopt;
-  // An odd step visits all low bits.
+  // An odd step reaches all patterns of the low bits.
   const std::uint64_t step = (~std::uint64_t{0} >> (64 - bits)) / (sample_parts * sample_size) | 1;
   return Part{number * sample_size * step, step, sample_size};
 }
@@ -106,7 +106,7 @@ std::vector<std::string> sweep_ids(const SpecialRequest& request) {
       if (!request.options.dtype.empty() && request.options.dtype != name_of(dtype)) continue;
       if (!unary_case(*op, dtype)) continue;
       for (MathMode mode : request.modes) {
-        if (mode == MathMode::fast) continue;  // the same arithmetic
+        if (mode == MathMode::fast) continue;  // same arithmetic as strict mode
         const std::string start =
             "sweep/" + op->name + "/" + std::string(name_of(dtype)) + "/" + std::string(name_of(mode)) + "/";
         const bool is_short = size_of(dtype) == 2, full = request.stress && dtype == DType::f32;
@@ -138,7 +138,7 @@ bool run_sweep(const std::vector<std::string>& parts, const Setting& setting, Ca
   const MathModeScope mode(t.mode);
   result.bound = setting.bounds.find(op->error_class, dtype, t.mode).text;
   if (is_short_float(dtype)) result.bound += " of f32, rounded once";
-  constexpr std::uint64_t most = 1 << 18;  // at once
+  constexpr std::uint64_t most = 1 << 18;  // elements per call
   std::int64_t elements = 0;
   for (std::uint64_t done = 0; done < part->count; done += most) {
     const std::uint64_t n = std::min(most, part->count - done);

@@ -8,11 +8,11 @@
 namespace lockstep::conformance {
 namespace {
 
-// Layouts in which the values of a vector lie as they are.
+// Layouts in which no elements share memory, so that the values of a vector stay as they are.
 constexpr Layout vector_layouts[] = {Layout::dense,       Layout::transposed,      Layout::sliced,
                                      Layout::padded_rows, Layout::channels_second, Layout::last_reversed};
 
-// In strict mode the same calls are judged by the oracle: shapes and attributes chosen for what goes wrong.
+// In strict mode the oracle judges the same calls, because their shapes and attributes were chosen to reveal errors.
 constexpr MathMode vector_modes[] = {MathMode::strict, MathMode::lockstep};
 
 std::string plain(std::string name) {

@@ -1,7 +1,7 @@
-"""What a golden case is, how it is differentiated, and how it is written down.
+"""Defines golden cases: how they are differentiated and how they are written.
 
-Floating values are float64, whatever dtype a case names: golden values are what exact arithmetic on the inputs gives, to
-about 1e-15, and the oracle must give the same before anything is rounded to the dtype.
+Floating values are float64, whatever the dtype of a case is. Golden values are what exact arithmetic on the inputs gives,
+to about 1e-15. The oracle must give the same values before they are rounded to the dtype.
 """
 import json
 import math
@@ -22,7 +22,7 @@ REGISTRY = {}  # op name -> the function that writes its cases
 
 
 def golden(*ops):
-    """Marks the function that writes the cases of these ops; it gets a Section."""
+    """Registers the function that writes the cases of these ops. It is called with a Section."""
     def register(write):
         for op in ops:
             assert op not in REGISTRY, op
@@ -43,7 +43,7 @@ class Array:
 
 
 class Number:
-    """A number in place of a tensor; it takes the dtype of the tensors beside it."""
+    """A plain number in place of a tensor. It has the dtype of the tensors beside it."""
 
     def __init__(self, value, dtype="f64"):
         self.dtype = dtype
@@ -55,7 +55,7 @@ class Number:
 
 
 def on_numpy(function):
-    """Lets a function of NumPy arrays stand among those of torch tensors. Integers wrap, division by zero is silent."""
+    """Wraps a function of NumPy arrays to take torch tensors. Integers wrap around; division by zero gives no warning."""
     def wrapped(*tensors):
         with numpy.errstate(all="ignore"):
             results = function(*(t if t is None else t.numpy() for t in tensors))
@@ -69,14 +69,14 @@ def is_plain_float(entry):
 
 
 class Section:
-    """The cases of one op. Values are drawn from its name alone, so that no other op's cases change them."""
+    """The cases of one op. Random values depend only on the op's name, so that cases of other ops do not change them."""
 
     def __init__(self, op):
         self.op = op
         self.cases = []
         self.random = numpy.random.default_rng(zlib.crc32(op.encode()))
 
-    # Multiples of 1/64 are short to write, and are numbers of f32 too.
+    # Multiples of 1/64 are short in decimal, and exact in f32.
     def real(self, *shape, low=-2.0, high=2.0, dtype="f64"):
         return Array(self.random.integers(round(low * 64), round(high * 64), shape) / 64, dtype)
 
@@ -84,7 +84,7 @@ class Section:
         return Array(self.random.integers(low, high, shape), dtype)
 
     def distinct(self, *shape, dtype="f64"):
-        """No two alike and none 0: maxima and kinks stay where they are."""
+        """No two values are equal and none is 0, so that maxima are unique and no value is at a kink."""
         count = math.prod(shape)
         return Array((self.random.permutation(count) - count // 2 + 0.25).reshape(shape) / 8, dtype)
 
@@ -93,9 +93,9 @@ class Section:
         return (self.random.integers(16, 48, shape) / 32) * self.random.choice([-1, 1], shape)
 
     def case(self, name, inputs, function, attrs=None, scalars=(), outputs=None, gradient=False, summed=False):
-        """One call: `function` maps the inputs, as torch tensors, to one or several outputs. `outputs` names the dtypes
-        of floating outputs, by default that of the first floating input. `gradient` adds derivatives of first and second
-        order. `summed` notes the largest sum of magnitudes, which bounds what cancellation may do to a sum."""
+        """Adds one call. `function` maps the inputs, as torch tensors, to one or several outputs. `outputs` names the
+        dtypes of floating outputs, by default that of the first floating input. `gradient` adds derivatives of first and
+        second order. `summed` records the largest sum of magnitudes, which bounds the error of a sum whose terms cancel."""
         record = {"op": self.op, "name": name, "inputs": [write_input(entry) for entry in inputs]}
         if attrs:
             record["attrs"] = attrs
@@ -113,7 +113,7 @@ class Section:
         self.cases.append(record)
 
     def derivatives(self, inputs, function, dtypes):
-        """Gradients of <outputs, cotangents>, and those of <gradients, directions>, which also exist per cotangent."""
+        """Gradients of <outputs, cotangents>, and the gradients of <gradients, directions>, also by the cotangents."""
         arguments = [None if entry is None else entry.tensor() for entry in inputs]
         chosen = [i for i, entry in enumerate(inputs) if is_plain_float(entry)]
         for i in chosen:
@@ -175,7 +175,7 @@ def write_array(values, dtype):
 
 
 def write_values(values):
-    """A list, or one number where all are alike (bit for bit, so that -0 stays)."""
+    """A list, or one number if all are equal (bit for bit, so that -0 is kept)."""
     flat = [write_number(v) for v in values.reshape(-1).tolist()]
     if len(flat) > 1 and len(set(map(repr, flat))) == 1:
         return flat[0]
@@ -183,7 +183,7 @@ def write_values(values):
 
 
 def write_number(value):
-    """JSON has no NaN or infinity: those are strings. Whole floats lose their `.0`, but -0.0 must stay a float."""
+    """JSON has no NaN or infinity, so these are strings. Whole floats are written without `.0`, except -0.0."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
@@ -195,7 +195,7 @@ def write_number(value):
 
 
 def write_file(path, header, cases):
-    """One case per line, so that a change shows which."""
+    """Writes one case per line, so that a diff shows which case changed."""
     compact = lambda item: json.dumps(item, separators=(",", ":"), allow_nan=False)
     lines = ",\n".join(compact(c) for c in cases)
     fields = "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in header.items())

@@ -1,4 +1,4 @@
-"""cast from every dtype to every dtype, and what leaves values as they are."""
+"""Cases of cast from every dtype to every dtype, and of ops that leave values unchanged."""
 import math
 
 import numpy
@@ -10,8 +10,8 @@ from rounding import FORMATS, round_once
 INF, NAN = math.inf, math.nan
 I32, I64 = numpy.iinfo(numpy.int32), numpy.iinfo(numpy.int64)
 
-# Near the ends of the integer types, halfway between numbers of narrower floats, and just off such a halfway point:
-# those come out wrong by way of an intermediate format that rounds a first time.
+# Numbers near the limits of the integer types, halfway between numbers of narrower floats, and just off such a halfway
+# point. An intermediate format that rounds first gives wrong results for the last kind.
 F64_VALUES = [0.0, -0.0, 0.99, -0.99, 1.5, -1.5, 2.5, 126.9, 127.0, 128.0, -128.9, -129.0, 255.5, 256.0, 2147483647.5,
               -2147483648.5, 2147483648.0, 9.2e18, 2.0**63, -(2.0**63), 1e30, -1e300, INF, -INF, NAN, 0.1, 65504.0, 65519.99,
               65520.0, 1e-40, 3e-8, 2.0**-25, 1 + 2.0**-11, 1 + 2.0**-11 + 2.0**-40, 1 + 3 * 2.0**-11 - 2.0**-40,
@@ -51,7 +51,7 @@ def convert(value, source, target):
 
 
 def check_with_libraries():
-    """round_once against NumPy and torch where they round once."""
+    """Compares round_once with NumPy and torch in conversions that these round once."""
     for value in F64_VALUES:
         with numpy.errstate(over="ignore"):
             assert repr(float(numpy.float16(value))) == repr(round_once(value, "f16")), value

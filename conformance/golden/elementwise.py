@@ -1,4 +1,4 @@
-"""Arithmetic, functions, comparison, logic and selection."""
+"""Cases of arithmetic, functions, comparison, logic and selection."""
 import math
 
 import mpmath
@@ -12,7 +12,7 @@ INF, NAN = math.inf, math.nan
 I32, I64 = numpy.iinfo(numpy.int32), numpy.iinfo(numpy.int64)
 LIMITS = {"i32": (I32.min, I32.max), "i64": (I64.min, I64.max)}
 
-# Every pair of these meets: signed zeros, the ends of the range, and what is not a number.
+# Binary ops get every pair of these: signed zeros, limits of the range, infinities and NaN.
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -3.0, 5e-324, 1e308, -1e308, INF, -INF, NAN]
 WHOLE = [0, 1, -1, 3, -7, 100]
 
@@ -27,7 +27,7 @@ def whole_numbers(dtype):
 
 
 def meet(values, dtype):
-    """Operands of which every pair of values meets, by broadcasting."""
+    """Two operands that form every pair of the values, by broadcasting."""
     column = Array(values, dtype)
     return [Array(column.values.reshape(-1, 1), dtype), Array(column.values.reshape(1, -1), dtype)]
 
@@ -36,14 +36,14 @@ def meet(values, dtype):
 
 @on_numpy
 def divide(a, b):
-    """Python's // rounds down; integers here truncate toward zero, and x / 0 is 0."""
+    """Integers truncate toward zero (Python's // rounds down), and x / 0 is 0."""
     if a.dtype == numpy.float64:
         return a / b
     quotient = numpy.empty(numpy.broadcast_shapes(a.shape, b.shape), a.dtype)
     for index, x, y in zip(numpy.ndindex(quotient.shape), *(m.reshape(-1) for m in numpy.broadcast_arrays(a, b))):
         x, y = int(x), int(y)
         exact = 0 if y == 0 else abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
-        quotient[index] = numpy.array(exact).astype(a.dtype)  # wraps: the least number by -1
+        quotient[index] = numpy.array(exact).astype(a.dtype)  # wraps around if the smallest number is divided by -1
     return quotient
 
 
@@ -81,7 +81,7 @@ def binary(g):
     for name, shapes in PAIRS.items():
         operands = [draw(*shapes[0]), draw(*shapes[1])]
         if not span:
-            operands[1].values += 0.0625  # no two alike across operands either
+            operands[1].values += 0.0625  # no two values are equal across operands either
         g.case(name, operands, smooth, gradient=True)
     g.case("number", [draw(5), Number(0.7)], smooth, gradient=True)
     g.case("number_f32", [g.real(5, low=0.5, high=2, dtype="f32"), Number(0.1, "f32")], smooth)
@@ -102,7 +102,7 @@ def equal_operands(g):
 
 
 def roots_and_zeros(g):
-    # At x = 0 the derivatives by x of x^2, x^3 and of x^0 exist; those by y are 0.
+    # Small whole exponents of 0.
     g.case("zero_base", [Array([0.0, 0.0, 0.0, 0.0]), Array([0.0, 1.0, 2.0, 3.0])], torch.pow)
     g.case("large", [Array([1.0001, 10.0, 2.0, 0.999, 3.0]), Array([1e6, 300.0, -1000.0, 1e5, 600.5])], torch.pow)
     g.case("roots", [Array([-8.0, 8.0, 2.0, 1e-300]), Array([1 / 3, 1 / 3, 0.5, 0.5])], torch.pow)
@@ -116,7 +116,7 @@ def clip(g):
     inside = lambda x, low, high: torch.clamp(x, low, high)
     g.case("numbers", [g.distinct(9), Number(-0.5), Number(0.4)], inside, gradient=True)
     g.case("rows", [g.distinct(3, 4), Array([-1.0, -0.5, -0.3, 0.1]), Array([0.2, 0.3, 0.9, 0.9])], inside, gradient=True)
-    # On a bound the gradient of x is 1, by definition: torch gives 0 where bounds are numbers, 1/2 where they are tensors.
+    # On a bound the gradient of x is 1, by definition. torch gives 0 if bounds are numbers, 1/2 if they are tensors.
     kept = lambda x, low, high: torch.where((low <= x) & (x <= high), x, torch.clamp(x.detach(), low, high))
     g.case("on_the_bounds", [Array([-1.0, -0.5, 0.5, 1.0]), Number(-0.5), Number(0.5)], kept, gradient=True)
     g.case("special", [Array([NAN, INF, -INF, 0.0, -0.0, 5e-324]), Number(-1.0), Number(2.0)], inside)
@@ -127,12 +127,12 @@ def clip(g):
 # ----------------------------------------------------------------------------------------------------------- functions
 
 def ramp(x):
-    """Not torch.relu, which leaves the sign of zero open."""
+    """relu with a defined sign of zero, which torch.relu does not define."""
     return torch.where(x <= 0, torch.zeros_like(x), x)
 
 
 def exactly(function):
-    """A ramp with a soft corner, in 40 digits; far out it is the ramp itself."""
+    """A smooth form of relu, such as gelu, computed with 40 digits. Far from 0 it equals relu."""
     def of_one(x):
         if not abs(x) < 100:
             return x if x > 0 or math.isnan(x) else -0.0
@@ -145,16 +145,16 @@ def exactly(function):
 
 
 def gelu(x):
-    """torch's own, and its ndtr, lose digits where 1 + erf cancels."""
+    """torch's own gelu and its ndtr lose digits where 1 + erf cancels."""
     return 0.5 * x * torch.erfc(-math.sqrt(0.5) * x)
 
 
 def gelu_tanh(x):
-    """x/2 (1 + tanh u) as x sigmoid(2 u), which does not cancel."""
+    """x/2 (1 + tanh u), computed as x sigmoid(2 u), which does not cancel."""
     return x * torch.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
 
 
-# Far below zero these, too, lose digits: by the rounding of arguments, of which exp makes much.
+# Far below zero these functions lose digits too, because exp amplifies the rounding of its argument.
 EXACT = {
     "gelu": exactly(lambda x: x * mpmath.ncdf(x)),
     "gelu_tanh": exactly(lambda x: x / (1 + mpmath.exp(-2 * mpmath.sqrt(2 / mpmath.pi) * (x + mpmath.mpf("0.044715") * x**3)))),
@@ -178,7 +178,7 @@ UNARY = {
     "gelu_tanh": (gelu_tanh, (-3, 3), [8.5, -8.5, -15.0], False),
     "silu": (F.silu, (-3, 3), [40.0, -40.0, -700.0], False),
 }
-# At minus infinity torch gives NaN, infinity times 0; the oracle takes the limit, -0. Neither is documented.
+# At minus infinity torch gives NaN (infinity times 0) and the oracle the limit, -0. Neither is documented.
 WITHOUT_MINUS_INFINITY = ("gelu", "gelu_tanh", "silu")
 
 
@@ -256,5 +256,5 @@ def where(g):
     g.case("same", [g.integers(2, 3, low=0, high=2, dtype="bool"), g.real(2, 3), g.real(2, 3)], torch.where, gradient=True)
     g.case("rows", [Array([[True], [False]], "bool"), g.real(2, 3), g.real(1, 3)], torch.where, gradient=True)
     g.case("number", [condition, g.real(3), Number(0.25)], torch.where, gradient=True)
-    # The branch that is not taken must not spoil the gradient.
+    # NaN in the branch that is not taken must not affect the gradient.
     g.case("untaken_nan", [condition, Array([1.0, NAN, 2.0]), Array([NAN, 3.0, INF])], torch.where, gradient=True)

@@ -1,11 +1,11 @@
-"""What a lockstep vector is: how inputs are drawn, and how arrays are written down as bits."""
+"""Defines lockstep vectors: how inputs are drawn, and how arrays are written as bits."""
 import hashlib
 import zlib
 
 import numpy
 
 KINDS = {"f32": numpy.float32, "f64": numpy.float64, "i32": numpy.int32, "i64": numpy.int64}
-SHORT = {"f16": 11, "bf16": 8}  # significant bits; their values are arrays of f32 here
+SHORT = {"f16": 11, "bf16": 8}  # significant bits; their values are in arrays of f32 here
 BITS = {"f16": numpy.uint16, "bf16": numpy.uint16, "f32": numpy.uint32, "f64": numpy.uint64, "i32": numpy.uint32,
         "i64": numpy.uint64}
 NANS = {"f16": 0x7E00, "bf16": 0x7FC0, "f32": 0x7FC00000, "f64": 0x7FF8000000000000}
@@ -54,7 +54,7 @@ def drawn(seed, shape, dtype, below=None):
 
 
 def rounded_bits(array, short):
-    """f32 rounded once, to nearest even."""
+    """The bits of f32 values that are rounded once to f16 or bf16, to nearest even."""
     if short == "f16":
         with numpy.errstate(over="ignore"):
             return array.astype(numpy.float16).view(numpy.uint16)
@@ -84,7 +84,7 @@ class Book:
         self.cases = []
 
     def input(self, case, number, shape, dtype="f32", below=None, seed=None):
-        """A drawn input: what the file says of it, and its values."""
+        """A drawn input: its entry in the file, and its values."""
         seed = zlib.crc32(f"{case}/{number}".encode()) if seed is None else seed
         entry = {"dtype": dtype, "shape": list(shape), "seed": seed}
         if below is not None:
@@ -96,7 +96,7 @@ class Book:
         return {"dtype": name_of(values), "shape": list(values.shape), "bits": hex_of(values)}, values
 
     def add(self, op, name, inputs, attrs, results, short=None):
-        """`short`: f16 or bf16, to which results of f32 are rounded."""
+        """Adds a case. `short`: f16 or bf16, if results of f32 are rounded to it."""
         case = {"op": op, "name": name, "inputs": [None if i is None else i[0] for i in inputs]}
         if attrs:
             case["attrs"] = attrs

@@ -1,4 +1,4 @@
-"""Lockstep vectors of functions, and of softmax and the losses made from them."""
+"""Lockstep vectors of functions, of softmax, and of the losses built on it."""
 import zlib
 
 import numpy
@@ -65,7 +65,7 @@ def sparse_cross_entropy(x, labels):
 
 def cross_entropy(x, targets):
     log_p = log_softmax(x, 1)
-    # Not a number times 0: what cannot be and is not wanted counts as 0.
+    # If log_p is -infinity and the target is 0, the product would be NaN; the term counts as 0.
     terms = numpy.where((targets == 0) & (log_p == -numpy.inf), targets.dtype.type(0), log_p * targets)
     return -sums.sum_over(terms, [1])
 
@@ -75,7 +75,7 @@ def write_softmax(book):
         shapes = [((4, 10), 1), ((3, 1), 1), ((2, 33), 1), ((2, 1031), 1), ((1500, 3), 0), ((2, 40, 3), 1)]
         for shape, axis in shapes:
             name = f"{dtype}/{'x'.join(map(str, shape))}"
-            # Multiples of 8 of the drawn numbers: exponentials that differ by orders of magnitude.
+            # The drawn numbers times 8, so that exponentials differ by orders of magnitude.
             x = (book.input(f"softmax/{name}", 0, shape, dtype)[1] * 8).astype(KINDS[dtype])
             x = book.exactly(x) if x.size <= 200 else book.input(f"softmax/{name}", 0, shape, dtype)
             book.add("softmax", name, [x], {"axis": axis}, softmax(x[1], axis))

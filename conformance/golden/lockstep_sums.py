@@ -1,7 +1,7 @@
-"""The sums of lockstep mode, written from docs/lockstep_mode.md alone, one NumPy scalar operation per rounding.
+"""The sums of lockstep mode, written from docs/lockstep_mode.md alone, with one NumPy scalar operation per rounding.
 
-Arrays are NumPy arrays of the dtype in which a device would compute; NumPy's scalars of f32 and f64 round each operation
-once, to nearest even, and keep denormals. Integers wrap. Nothing here calls NumPy's own sums.
+Arrays are NumPy arrays of the dtype in which a device would compute. NumPy's scalars of f32 and f64 round each operation
+once, to nearest even, and keep denormals. Integers wrap around. Nothing here calls NumPy's own sums.
 """
 import itertools
 
@@ -13,7 +13,7 @@ LANES = 32
 
 
 def pairwise(partials, zero):
-    """Neighbours are joined, an odd last one moves up unchanged, until one is left."""
+    """Adds neighbours, level by level, until one is left. An odd last one moves up unchanged."""
     partials = list(partials)
     while len(partials) > 1:
         joined = [partials[i] + partials[i + 1] for i in range(0, len(partials) - 1, 2)]
@@ -24,7 +24,7 @@ def pairwise(partials, zero):
 
 
 def chain_sum(terms, count, kind):
-    """`terms` are (position, term) in ascending order of position, positions lie in 0..count-1."""
+    """`terms` are pairs (position, term) in ascending order of position. Positions are in 0..count-1."""
     zero = kind(0)
     chunks = [zero] * -(-count // CHAIN_CHUNK)
     for position, term in terms:
@@ -58,7 +58,7 @@ def running_sum(elements, kind):
 # ------------------------------------------------------------------------------------------------------------ the ops
 
 def reduce_with(add, x, axes, keep):
-    """`add` of the elements of each output, in row-major order of the reduced axes."""
+    """Applies `add` to the elements of each output, in row-major order of the reduced axes."""
     kept = [d for d in range(x.ndim) if d not in axes]
     out = numpy.zeros([x.shape[d] for d in kept], x.dtype)
     for index in numpy.ndindex(*out.shape):
@@ -86,7 +86,7 @@ def mean_over(x, axes, keep=False):
 
 
 def matmul(a, b):
-    """(..., m, k) times (..., k, n), the dimensions in front broadcast."""
+    """(..., m, k) times (..., k, n). The leading dimensions broadcast."""
     kind = a.dtype.type
     batch = numpy.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a = numpy.broadcast_to(a, batch + a.shape[-2:])
@@ -120,7 +120,7 @@ class Window:
 
 
 def conv2d(x, w, window, bias=None):
-    """Images NHWC, filters OHWI."""
+    """Images are NHWC, filters OHWI."""
     filters, rows, columns, channels = w.shape
     y = numpy.zeros(window.output_shape(x.shape, w.shape), x.dtype)
     for n, oh, ow, o in numpy.ndindex(*y.shape):
@@ -173,7 +173,7 @@ def conv2d_backward_filter(x, dy, window, shape):
 
 
 def taps_inside(size, strides, padding, shape, oh, ow):
-    """(row, column, number) of the taps of one window that lie inside an image, ascending."""
+    """Yields (row, column, number) of the taps of one window that lie inside an image, in ascending order."""
     for kh, kw in itertools.product(range(size[0]), range(size[1])):
         h, v = oh * strides[0] - padding[0] + kh, ow * strides[1] - padding[2] + kw
         if 0 <= h < shape[1] and 0 <= v < shape[2]:
@@ -206,7 +206,8 @@ def avg_pool2d_backward(dy, size, strides, padding, shape):
 
 
 def max_pool2d(x, size, strides, padding):
-    """The largest of each window, -0 being below +0, the first of several, the first NaN before all."""
+    """The largest element of each window, and its tap. -0 is below +0. Of equal elements the first counts; the first NaN
+    counts as the largest."""
     shape = pooled_shape(x.shape, size, strides, padding)
     y, tap = numpy.zeros(shape, x.dtype), numpy.zeros(shape, numpy.int32)
     for n, oh, ow, c in numpy.ndindex(*shape):

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Writes lockstep_vectors.json beside itself: calls with the bits that every device must give in lockstep mode. The sums
-are those of lockstep_sums.py, which was written from docs/lockstep_mode.md and shares nothing with any driver; functions
-such as exp are run from their text by scalar_text.py.
+"""Writes lockstep_vectors.json into its own folder: calls with the bits that every device must give in lockstep mode. The
+sums are those of lockstep_sums.py, which was written from docs/lockstep_mode.md and shares no code with any driver.
+scalar_text.py runs functions such as exp from their text.
 
     pip install numpy
     python lockstep_vectors.py             writes lockstep_vectors.json
-    python lockstep_vectors.py --check     says whether the file is what this script writes
+    python lockstep_vectors.py --check     checks that the file is what this script writes
 
-Inputs come from a seed by the rule of `drawn` in lockstep_book.py, or as bits where they matter one by one. Long sums are held against
-the orders that an implementation might use by mistake: each must give other bits in some element.
+Inputs are drawn from a seed by the rule of `drawn` in lockstep_book.py, or given as bits if single bits matter. Long sums
+are also computed in the orders that an implementation might use by mistake; each must give other bits in some element.
 """
 import json
 import pathlib
@@ -30,7 +30,7 @@ def same(a, b):
 
 
 def blocked(chunk):
-    """A sum in chunks of another size, each one after the other, chunks joined one after the other."""
+    """A sum in chunks of another size. Terms are added one after the other, and so are the sums of the chunks."""
     def add(elements, kind):
         parts = [sums.running_sum(elements[i:i + chunk], kind) for i in range(0, len(elements), chunk)]
         return sums.running_sum(parts, kind)
@@ -105,10 +105,10 @@ def write_special_sums(book):
     case("f32/denormals", "00000001 00000003 807fffff 007fffff 00000001 80800000", (2, 3))
     case("f32/infinities", "7f800000 3f800000 7f800000 ff800000", (2, 2))
     case("f32/nan", "ffc12345 3f800000 7f800001 3f800000", (2, 2))
-    # The largest number in positions 0 and 1, its opposite in 32 and 33: lanes cancel before anything overflows.
+    # The largest number in positions 0 and 1, its negative in 32 and 33: lanes cancel before anything overflows.
     largest = ["7f7fffff"] * 2 + ["00000000"] * 30 + ["ff7fffff"] * 2
     case("f32/no_overflow_in_lanes", " ".join(largest), (1, 34))
-    # And where lanes overflow although the sum as a whole would not.
+    # Here lanes overflow although the sum as a whole would not.
     opposite = ["7f7fffff"] + ["00000000"] * 31 + ["7f7fffff"] + ["ff7fffff"] + ["00000000"] * 31 + ["ff7fffff"]
     case("f32/overflow_in_lanes", " ".join(opposite), (1, 66))
 
@@ -116,7 +116,7 @@ def write_special_sums(book):
 # ------------------------------------------------------------------------------------------------ matmul and convolution
 
 def check_products(a, b, right):
-    """No fused multiply-add, no wider sum, no other chunk."""
+    """No fused multiply-add, wider sum or other chunk size gives the right bits."""
     kind = a.dtype.type
     inner = a.shape[-1]
 
@@ -135,7 +135,7 @@ def check_products(a, b, right):
     products = lambda x, y: [p * q for p, q in zip(x, y)]  # noqa: E731
     wrong = {"fused": fused, "lanes": lambda x, y: sums.lane_sum(products(x, y), kind),
              "wide": lambda x, y: wide(products(x, y), kind), "NumPy's own": lambda x, y: numpy.dot(x, y)}
-    if inner >= 300:  # a last chunk of one term is added like the next term of the chunk before
+    if inner >= 300:  # with a last chunk of one term, sums in chunks and running sums are the same
         wrong["one after the other"] = lambda x, y: sums.running_sum(products(x, y), kind)
         wrong["chunks of 128"] = lambda x, y: blocked(128)(products(x, y), kind)
     if inner > 3 * 256:
@@ -174,7 +174,8 @@ def write_matmul(book):
     exactly("f32/negative_zero", "80000000", "3f800000", 1)
     exactly("f32/infinity_times_zero", "7f800000 3f800000", "00000000 3f800000", 2)
     exactly("f32/denormal_products", "1f800001 00400000 80000001", "1fc00001 3f000000 3f000000", 3)
-    # (1 + 2^-12)^2 - (1 + 2^-11): the product's last bit is gone before the addition; a fused one keeps it.
+    # (1 + 2^-12)^2 - (1 + 2^-11): the product loses its last bit when it is rounded before the addition; a fused
+    # multiply-add keeps it.
     exactly("f32/rounded_products", "bf801000 3f800800", "3f800000 3f800800", 2)
 
 
@@ -224,7 +225,7 @@ def write_convolutions(book):
 
 
 def write_padding(book):
-    """Taps in the padding contribute nothing: with infinite weights, 0 times the weight would be NaN."""
+    """Taps in the padding contribute nothing. If they contributed 0 times an infinite weight, the result would be NaN."""
     window = Window(padding=(1, 1, 1, 1))
     one, infinity = numpy.float32(1), numpy.float32(numpy.inf)
     x = book.exactly(numpy.full((1, 2, 2, 1), one))
@@ -304,7 +305,7 @@ def write_scatter(book):
 # -------------------------------------------------------------------------------------------------------- f16 and bf16
 
 def write_short_floats(book):
-    """Everything in f32, and one rounding."""
+    """Everything is computed in f32 and rounded once."""
     for short in SHORT:
         def inputs(case, *shapes, dtype=short):
             return [book.input(f"{case}/{dtype}", i, shape, dtype) for i, shape in enumerate(shapes)]
@@ -352,7 +353,7 @@ def write_short_floats(book):
 
 
 def write_page(book):
-    """The small vectors that docs/lockstep_mode.md prints: inputs 0, 1 have the seeds 1, 2."""
+    """The small vectors that docs/lockstep_mode.md prints. Inputs 0 and 1 have the seeds 1 and 2."""
     def inputs(dtype, *shapes):
         return [book.input("", 0, shape, dtype, seed=i + 1) for i, shape in enumerate(shapes)]
 

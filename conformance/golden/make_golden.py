@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Writes golden.json beside itself: calls of every op with the values that NumPy, PyTorch or a short exact formula give,
-and derivatives of first and second order by torch.autograd. golden_test.cpp holds the oracle against them.
+"""Writes golden.json into its own folder: calls of every op with expected values from NumPy, PyTorch or a short exact
+formula, and derivatives of first and second order by torch.autograd. golden_test.cpp compares the oracle with them.
 
     pip install numpy torch mpmath
     python make_golden.py             writes golden.json
-    python make_golden.py --check     says whether golden.json is what this script writes with these versions
+    python make_golden.py --check     checks that golden.json is what this script writes with these versions
 
-Everything is deterministic. The cases are in the modules imported below, one function per op or group of like ops; what
-a case is and how it is written is in book.py.
+Everything is deterministic. The cases are in the modules imported below, one function per op or group of similar ops.
+book.py defines what a case is and how it is written.
 """
 import pathlib
 import sys
@@ -44,7 +44,7 @@ def write(path):
 
 
 def main():
-    torch.set_num_threads(1)  # sums in one order
+    torch.set_num_threads(1)  # one order of summation
     target = pathlib.Path(__file__).resolve().parent / "golden.json"
     if sys.argv[1:] != ["--check"]:
         write(target)

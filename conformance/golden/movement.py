@@ -1,4 +1,4 @@
-"""Ops that move, join, select and make elements."""
+"""Cases of ops that move, join, select and create elements."""
 import math
 
 import mpmath
@@ -13,7 +13,7 @@ NAN = math.nan
 
 
 def of_every_dtype(g, function, attrs, *shape):
-    """The same call on dtypes that no gradient is taken of."""
+    """The same call on dtypes of which no gradient is taken."""
     for dtype in ("f32", "f16", "bf16"):
         g.case(dtype, [g.real(*shape, low=-0.5, high=0.5, dtype=dtype)], function, attrs)
     for dtype in ("i8", "u8", "i32", "i64", "bool"):
@@ -102,12 +102,12 @@ def pad(g):
                gradient=True)
     g.case("negative_zero", [g.real(2)], around([1], [1], -0.0), {"before": [1], "after": [1]}, [-0.0])
     g.case("infinite", [g.real(2)], around([1], [0], -math.inf), {"before": [1], "after": [0]}, ["-inf"])
-    # The value is a number of the tensor's dtype.
+    # The value is rounded to the tensor's dtype.
     tenth = float(numpy.float32(0.1))
     g.case("f32_tenth", [g.real(2, dtype="f32")], around([1], [1], tenth), {"before": [1], "after": [1]}, [0.1])
     for dtype in ("i8", "u8", "i32", "i64"):
         g.case(dtype, [g.integers(2, 2, low=0, dtype=dtype)], around([1, 0], [0, 2], 7), {"before": [1, 0], "after": [0, 2]}, [7])
-    large = 2**53 + 1  # which torch's pad takes for a float
+    large = 2**53 + 1  # which torch's pad would convert to a float
     g.case("i64_large", [g.integers(2)], on_numpy(lambda x: numpy.pad(x, 1, constant_values=large)),
            {"before": [1], "after": [1]}, [large])
 
@@ -188,7 +188,7 @@ def full(g):
     filled("empty", "f64", [0, 3], 1.0)
     filled("f64_tenth", "f64", [3], 0.1)
     filled("f32_tenth", "f32", [3], float(numpy.float32(0.1)), 0.1)
-    for dtype, bits in (("f16", 11), ("bf16", 8)):  # just above the middle between two numbers: rounded once
+    for dtype, bits in (("f16", 11), ("bf16", 8)):  # just above halfway between two numbers, to reveal double rounding
         value = 1 + 2.0**-bits + 2.0**-40
         filled(dtype + "_once", dtype, [2], round_once(value, dtype), value)
     filled("negative_zero", "f64", [2], -0.0)
@@ -233,7 +233,7 @@ def bitonic_partner(g):
 
 @golden("bitonic_exchange")
 def bitonic_exchange(g):
-    """Partners are `distance` apart; the smaller pair goes first in runs whose number is even, last in the others."""
+    """Partners are `distance` apart. The smaller pair goes first in runs with an even number, last in the others."""
     for distance, run in STEPS:
         keys, places = g.integers(8, low=-2, high=3).values, g.random.permutation(8)
         partner = numpy.arange(8) ^ distance

@@ -1,4 +1,4 @@
-"""Convolution, pooling, softmax and cross entropy. Images are NHWC and filters OHWI here, NCHW and OIHW in torch."""
+"""Cases of convolution, pooling, softmax and cross entropy. Images are NHWC and filters OHWI; in torch NCHW and OIHW."""
 import math
 
 import numpy
@@ -19,7 +19,7 @@ def from_torch(x):
 
 
 def put_around(x, padding, value=0.0):
-    """Rows and columns around an image in torch's layout; they may differ from side to side."""
+    """Pads an image in torch's layout. Each side may have a different padding."""
     top, bottom, left, right = padding
     return F.pad(x, (left, right, top, bottom), value=value)
 
@@ -64,8 +64,8 @@ def conv2d(g):
 
 
 def transposed(function, shape, which, other):
-    """The gradient of a function of two tensors with respect to one of them, of this shape, as a function of what
-    arrives at its output; differentiable again."""
+    """The gradient of a function of two tensors with respect to one of them, which has this shape, as a function of the
+    upstream gradient. It can be differentiated again."""
     at = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     operands = (at, other) if which == 0 else (other, at)
     return lambda upstream: torch.autograd.grad(function(*operands), at, upstream, create_graph=True)[0]
@@ -104,7 +104,7 @@ def pool_attributes(window, strides, padding):
 
 
 def max_pool(window, strides, padding):
-    """The largest elements, and their tap numbers instead of torch's positions in the (here padded) image."""
+    """The largest elements, and their tap numbers. torch gives positions in the padded image instead."""
     def apply(x):
         image = put_around(to_torch(x), padding, -INF)
         y, positions = F.max_pool2d(image, window, strides, return_indices=True)
@@ -116,7 +116,7 @@ def max_pool(window, strides, padding):
 
 
 def average_pool(window, strides, padding):
-    """Over the elements inside the image: torch counts padding only evenly or not at all."""
+    """The mean of the elements inside the image. torch supports only symmetric padding."""
     def apply(x):
         total = lambda image: F.avg_pool2d(put_around(to_torch(image), padding), window, strides)
         return from_torch(total(x) / total(torch.ones_like(x)).detach())
@@ -124,7 +124,7 @@ def average_pool(window, strides, padding):
 
 
 def positions_of(taps, image, window, strides, padding):
-    """Row-major positions in the image that tap numbers mean."""
+    """The row-major positions in the image to which tap numbers refer."""
     n, oh, ow, c = numpy.indices(taps.shape)
     row = oh * strides[0] - padding[0] + taps // window[1]
     column = ow * strides[1] - padding[2] + taps % window[1]
@@ -201,14 +201,14 @@ def softmax(g):
 
 
 def entropy(logits, targets):
-    """torch wants the classes second."""
+    """torch expects the classes in the second dimension."""
     classes = logits.shape[-1]
     wanted = targets.reshape(-1, classes) if targets.is_floating_point() else targets.reshape(-1)
     return F.cross_entropy(logits.reshape(-1, classes), wanted, reduction="none").reshape(logits.shape[:-1])
 
 
 def sparse_entropy(logits, labels):
-    """NaN where a label is outside the classes, which torch refuses."""
+    """NaN if a label is outside the classes. torch refuses such labels."""
     labels = labels.to(torch.int64)
     inside = (labels >= 0) & (labels < logits.shape[-1])
     loss = entropy(logits, torch.where(inside, labels, 0))

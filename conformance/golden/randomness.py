@@ -1,4 +1,4 @@
-"""Random numbers: Philox 4x32-10 written out, and quantiles of the normal distribution to 40 digits."""
+"""Cases of random numbers: Philox 4x32-10 written out, and quantiles of the normal distribution to 40 digits."""
 import mpmath
 import numpy
 import torch
@@ -71,8 +71,9 @@ def random_permutation(g):
 
 
 # ------------------------------------------------------------------------------------------------ from bits to numbers
-# An f32 is made of 32 bits, an f64 of 64. In each the top bit is the sign and the others are rounded to the dtype, so
-# that small magnitudes keep their digits. Constants are numbers of the dtype; the op's own numbers are those of f64.
+# An f32 is made from 32 bits, an f64 from 64. For the normal distributions, the top bit is the sign and the others are
+# rounded to the dtype, so that small magnitudes keep their digits. Constants are rounded to the dtype; the op's scalars
+# are in f64.
 
 def rounded(value, wide):
     return mpmath.mpf(value if wide else float(numpy.float32(value)))
@@ -83,7 +84,7 @@ def uniform(word, wide):
 
 
 def magnitude(word, wide):
-    """In (0, 1): the bits below the sign."""
+    """The bits below the sign, as a number in (0, 1)."""
     if wide:
         return (mpmath.mpf((int(word) & 2**63 - 1) >> 10) + 0.5) / 2**53
     return (rounded(int(word) & 2**31 - 1, wide) + 0.5) / 2**31
@@ -102,7 +103,7 @@ def normal(word, wide):
 
 
 def truncated_normal(word, wide):
-    below = 0.022750131948179207200  # what lies below -2
+    below = 0.022750131948179207200  # the probability of values below -2
     p = magnitude(word, wide) * rounded(0.5 - below, wide) + rounded(below, wide)
     return signed(word, wide, quantile(p))
 
@@ -111,7 +112,7 @@ DISTRIBUTIONS = {"uniform": uniform, "normal": normal, "truncated_normal": trunc
 
 
 def drawn(distribution, values, offset, factor):
-    """offset + factor v for each of the random bits."""
+    """offset + factor v, where v is made from each of the random words."""
     wide = values.dtype == numpy.int64
     unsigned = values.astype(numpy.uint64 if wide else numpy.uint32)
     numbers = [mpmath.mpf(offset) + DISTRIBUTIONS[distribution](w, wide) * mpmath.mpf(factor)
@@ -156,7 +157,7 @@ def random_numbers(g):
                 values = bits(*key, 9, of).reshape(3, 3)
                 if distribution != "uniform":  # mean and deviation
                     return drawn(distribution, values, first, second)
-                offset, last = ends(first, second, numpy_dtype)  # of low and high
+                offset, last = ends(first, second, numpy_dtype)  # of [low, high)
                 return no_more_than(last, drawn(distribution, values, offset, second - first))
             g.case(f"{name}_{dtype}", [], on_numpy(function), {"shape": [3, 3], "dtype": DTYPES.index(dtype)},
                    [first, second, *key_scalars(*key)], [dtype])
@@ -165,7 +166,7 @@ def random_numbers(g):
 # ------------------------------------------------------------------------------------------------------------- dropout
 
 def dropped(x, words32, rate):
-    """The uniform number of 24 bits is compared with the rate as f64 has it. 1 - rate must be exact in f64."""
+    """Compares the uniform number of 24 bits with the rate in f64. 1 - rate must be exact in f64."""
     uniform32 = (words32.astype(numpy.uint32) >> 8) * 2.0**-24
     kept = torch.from_numpy(uniform32.reshape(x.shape) >= rate)
     return torch.where(kept, x / (1 - rate), torch.zeros_like(x))
@@ -182,7 +183,7 @@ def dropout(g):
 
 @golden("dropout_by_bits")
 def dropout_by_bits(g):
-    """x times scale where the upper 24 bits are a number of at least the threshold."""
+    """x times scale if the upper 24 bits, as a number, are at least the threshold, else 0."""
     values = Array([0, -1, I32.min, I32.max, 2**30 - 1, 2**30, 2**30 - 256, *g.random.integers(I32.min, I32.max, 8)], "i32")
 
     def apply(threshold, scale):

@@ -1,4 +1,4 @@
-"""Reductions and matrix products."""
+"""Cases of reductions and matrix products."""
 import math
 
 import numpy
@@ -15,7 +15,7 @@ SHAPES = {"all": ((3, 4), [0, 1], 0), "rows": ((2, 5), [1], 0), "columns": ((4, 
 
 
 def over(axes, keep, function):
-    """Axes as torch wants them; none at all would mean all of them there."""
+    """`function` over the axes. torch would take an empty list for all axes, so x is then returned unchanged."""
     return lambda x: function(x, dim=axes, keepdim=bool(keep)) if axes else x * 1
 
 
@@ -30,7 +30,7 @@ def sums(g):
         g.case(name, [g.real(*shape)], over(axes, keep, function), attributes(axes, keep), gradient=True, summed=True)
     g.case("not_numbers", [Array([[1.0, NAN, 2.0], [INF, 1.0, 2.0], [INF, -INF, 0.0], [-INF, 3.0, -INF]])],
            over([1], 0, function), attributes([1]))
-    # In f64 the small terms would be lost one after the other.
+    # In f64, adding one term after the other would lose the small terms.
     rows = [[2.0**55, 1.0, 1.0, -(2.0**55)], [2.0**60, 1.0, -(2.0**60), 2.0], [1e-30, 1.0, -1.0, 1e-30]]
     exact = on_numpy(lambda x: numpy.array([math.fsum(row) / (1 if g.op == "sum" else len(row)) for row in x]))
     g.case("cancelling", [Array(rows[:2])], exact, attributes([1]))
@@ -77,7 +77,7 @@ def extremes(g):
 
 @golden("argmax")
 def argmax(g):
-    at = lambda axis: on_numpy(lambda x: numpy.argmax(x, axis=axis))  # NumPy: the first, NaN counts as largest
+    at = lambda axis: on_numpy(lambda x: numpy.argmax(x, axis=axis))  # NumPy returns the first; NaN counts as the largest
     for axis in range(3):
         g.case(f"ties_axis{axis}", [Array(g.random.integers(-2, 3, (3, 4, 3)) / 2)], at(axis), {"axis": axis})
     rows = [row for row in SPECIAL_ROWS if row[0] != 0] + [[1.0, NAN, NAN], [0.0, -0.0, -1.0], [-0.0, 0.0, -1.0]]
@@ -96,7 +96,7 @@ def matmul(g):
         full = math.prod(a) > 0
         g.case(name, [g.real(*a), g.real(*b)], torch.matmul, gradient=full, summed=full)
     g.case("f32", [g.real(5, 7, dtype="f32"), g.real(7, 4, dtype="f32")], torch.matmul, summed=True)
-    # Written out: a fast product may skip what it multiplies by zero.
+    # Written out, because a fast product may skip factors of zero.
     plain = on_numpy(lambda a, b: numpy.array([[sum(x * y for x, y in zip(row, column)) for column in b.T] for row in a]))
     g.case("not_numbers", [Array([[1.0, 2.0], [INF, 1.0], [0.0, NAN]]), Array([[3.0, 0.0], [1.0, -INF]])], plain)
     for dtype, limits in (("i32", I32), ("i64", I64)):

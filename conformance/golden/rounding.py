@@ -1,4 +1,4 @@
-"""Rounding to a floating format once, to nearest, ties to even, in exact arithmetic."""
+"""Rounds once to a floating format, to nearest even, in exact arithmetic."""
 import math
 from fractions import Fraction
 
@@ -7,7 +7,7 @@ FORMATS = {"f32": (24, -149, 128), "f64": (53, -1074, 1024), "f16": (11, -24, 16
 
 
 def round_once(value, dtype):
-    """A number of any size, a Fraction among them, as the float that holds the nearest number of the format."""
+    """The nearest number of the format, as a float. `value` is a float, an int or a Fraction of any size."""
     if isinstance(value, float) and (not math.isfinite(value) or value == 0):
         return value
     precision, least, limit = FORMATS[dtype]

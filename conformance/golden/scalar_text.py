@@ -1,6 +1,6 @@
-"""The functions of ops/scalar, run from their text: each word of the dialect is one operation on a NumPy scalar.
+"""Runs the functions of ops/scalar from their text: each word of the dialect is one operation on a NumPy scalar.
 
-The text is the definition of `exp` and its like (ops/scalar/README.md); here no compiler comes between it and the bits.
+The text is the definition of `exp` and similar functions (ops/scalar/README.md). Here no compiler can change the bits.
 """
 import pathlib
 import re
@@ -37,7 +37,7 @@ WORDS = {
 
 
 def read_functions():
-    """Name -> function, of all files that all.inc names."""
+    """Name -> function, for all files that all.inc includes."""
     functions = dict(WORDS)
     known = len(functions)
     for name in re.findall(r'#include "(\w+\.inc)"', (FOLDER / "all.inc").read_text()):
@@ -55,7 +55,7 @@ FUNCTIONS = read_functions()
 
 
 def call(name, *arrays):
-    """The function of this name, for the arrays' dtype, element by element."""
+    """Applies the function of this name and of the arrays' dtype, element by element."""
     function = FUNCTIONS[name + {numpy.float32: "_f32", numpy.float64: "_f64"}[arrays[0].dtype.type]]
     with numpy.errstate(all="ignore"):
         results = [function(*elements) for elements in zip(*(a.reshape(-1) for a in arrays))]

@@ -1,4 +1,4 @@
-"""Steps of optimizers, by those of torch.optim."""
+"""Cases of optimizer steps, computed by torch.optim."""
 import torch
 
 from book import golden
@@ -19,7 +19,7 @@ def sgd_update(g):
     for name, shape, rate in (("vector", (7,), 0.1), ("matrix", (2, 3), 2.5), ("scalar", (), 1e-3)):
         step = lambda w, grad: stepped(torch.optim.SGD, w, grad, {}, lr=rate)[0]
         g.case(name, [g.real(*shape), g.real(*shape)], step, {}, [rate])
-    rate = 0.375  # a number of f32
+    rate = 0.375  # exact in f32
     g.case("f32", [g.real(5, dtype="f32"), g.real(5, dtype="f32")],
            lambda w, grad: stepped(torch.optim.SGD, w, grad, {}, lr=rate)[0], {}, [rate])
 

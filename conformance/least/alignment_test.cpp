@@ -1,4 +1,4 @@
-// What the host does for kernels that take only dense operands, aligned as buffers are.
+// Tests of the host's copies for kernels that take only dense operands that are aligned to min_alignment.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"
@@ -14,7 +14,7 @@ class Alignment : public testing::Test {
     EXPECT_TRUE(record.ready) << record.text;
     return Device(record.name + ":0");
   }
-  // How many operands the host copied for the call.
+  // The number of operands that the host copies in `call`.
   template <class Call>
   static std::uint64_t copies_for(Call&& call) {
     std::atomic<std::uint64_t>& copies = least().state().counters.layout_copies;

@@ -37,8 +37,8 @@ std::string dtype_name(const lks_tensor_desc& t) {
 
 void raise(std::uint64_t& most, std::uint64_t value) { most = std::max(most, value); }
 
-// Functions are named, and always bring their bodies: a driver that runs those needs their instructions. Returns how
-// many instructions there are with the bodies in place of the calls.
+// Adds the instructions of a program. A driver may run the bodies of functions that it does not know, so it needs their
+// instructions too. Returns the number of instructions with the bodies inlined.
 std::uint64_t add_program(Demand& demand, const lks_program& program) {
   std::uint64_t count = 0;
   for (std::uint32_t i = 0; i < program.instr_count; ++i) {
@@ -48,7 +48,7 @@ std::uint64_t add_program(Demand& demand, const lks_program& program) {
       continue;
     }
     ++count;
-    if (instr.opcode == LKS_INSTR_INPUT) continue;  // of a function: its argument
+    if (instr.opcode == LKS_INSTR_INPUT) continue;  // the loads are added by add_pointwise
     const auto argument = [&](int a) { return program.instrs[instr.args[a]].dtype; };
     std::string dtypes = name_of(instr.dtype);
     if (instr.opcode == LKS_INSTR_CONVERT || instr.opcode == LKS_INSTR_BITCAST) {

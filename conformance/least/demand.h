@@ -1,4 +1,4 @@
-// What a kernel asks of a driver: the op with its dtypes and ranks; of a program, its instructions and its length.
+// What a kernel requires of a driver: the op with its dtypes and largest rank, its programs' instructions and lengths.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +10,23 @@
 
 namespace least {
 
-/// What one demand asks and another does not; no text where that is nothing.
+/// The first requirement of one demand that another lacks. The text is empty if there is none.
 struct Gap {
   std::string text;
-  int reason = LKS_REASON_NONE;  // for which a driver would refuse it
+  int reason = LKS_REASON_NONE;  // the reason for which a driver would refuse it
 };
 
 struct Demand {
-  /// "SUM" and "f32 → f32", with the largest rank among the operands.
+  /// "SUM" and "f32 → f32", with the largest rank of the operands.
   std::map<std::pair<std::string, std::string>, std::uint64_t> kernels;
-  /// "ADD" and "f32"; "CONVERT" and "f32 → i8". What a program loads and stores counts as instructions.
+  /// "ADD" and "f32"; "CONVERT" and "f32 → i8". Loads and stores of a program count as instructions.
   std::set<std::pair<std::string, std::string>> instructions;
-  /// "tensors of a program" and the like: the largest.
+  /// The maximum of each size, such as "outputs of a program".
   std::map<std::string, std::uint64_t> sizes;
 
   bool operator==(const Demand&) const = default;
   void add(const Demand& other);
-  /// The first thing that `other` asks and this does not.
+  /// The first requirement of `other` that this demand lacks.
   Gap lacks(const Demand& other) const;
 };
 

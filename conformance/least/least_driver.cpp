@@ -1,15 +1,15 @@
-// An honest driver that takes nothing beyond docs/driver_requirements.md: the kernels, dtypes, ranks, instructions and
-// sizes in its tables; of inputs only dense ones that begin where a buffer may, but for copies. The reference driver
-// does the work. That the suite passes shows that the tables ask enough.
+// A correct driver that refuses everything beyond docs/driver_requirements.md: it accepts only the kernels, dtypes,
+// ranks, instructions and sizes in the tables of that page and, except for copies, only dense operands that are aligned
+// to min_alignment. The reference driver does the work. If the suite passes, the tables require enough.
 //
 // Options, read when the library is loaded:
-//   least.requirements  the page; where it is not set, everything is taken
-//   least.profile       the profile whose columns count: core (default) or train
-//   least.without       a line as in a record, such as "instruction|ADD|f32" or "kernel|SUM|f32 → f32|8": refused too,
-//                       where there is a number from that number on
-//   least.record        a file, to which each kernel that is prepared adds what it asks, once in a process
-//   least.queries       1: kernels that are only asked for count too, where it is a case of the suite that asks:
-//                       while a second driver is open, beside that of the runtime, which asks for reports
+//   least.requirements  path of the page; if it is not set, everything is accepted
+//   least.profile       the profile whose columns apply: core (default) or train
+//   least.without       a line of a record, such as "instruction|ADD|f32" or "kernel|SUM|f32 → f32|8", that is refused
+//                       too; with a number (rank or size): from that number on
+//   least.record        path of a file to which each prepared kernel appends its requirements, once per process
+//   least.queries       1: queried kernels are recorded too, but only while a second lks_driver is open: that of a
+//                       runtime case. The first is the runtime's, which queries kernels for reports
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -22,7 +22,7 @@
 #include "conformance/least/requirements.h"
 #include "lockstep/driver_ops.h"
 
-// The reference driver's entry, under the name that CMake gave it.
+// The reference driver's entry function, renamed by CMake.
 extern "C" lks_status LKS_CALL reference_entry(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 
 namespace least {
@@ -38,7 +38,7 @@ std::string long_option(const lks_host_api& host, const char* key) {
   return host.get_option(host.host, key, text, sizeof text) < 0 ? "" : text;
 }
 
-// What is taken and what has been seen, in this process.
+// The accepted requirements, and those recorded so far in this process.
 class Ledger {
  public:
   explicit Ledger(const lks_host_api& host)
@@ -53,7 +53,7 @@ class Ledger {
     without_ = read_record(without);
   }
 
-  /// What the kernel asks beyond what is taken.
+  /// The first requirement of the kernel that is not accepted.
   Gap beyond(const Demand& demand) const {
     const Gap gap = forgone(demand);
     return limited_ && gap.text.empty() ? taken_.lacks(demand) : gap;
@@ -65,7 +65,7 @@ class Ledger {
     if (seen_.lacks(demand).text.empty()) return;
     seen_.add(demand);
     const std::string lines = record_of(demand);
-    if (std::FILE* file = std::fopen(record_.c_str(), "a")) {  // one write, as other processes append too
+    if (std::FILE* file = std::fopen(record_.c_str(), "a")) {  // one write, because other processes append too
       std::setvbuf(file, nullptr, _IOFBF, lines.size() + 1);
       std::fwrite(lines.data(), 1, lines.size(), file);
       std::fclose(file);
@@ -73,7 +73,7 @@ class Ledger {
   }
 
  private:
-  // What the kernel asks of that which is to be refused too.
+  // The first requirement of the kernel that least.without refuses.
   Gap forgone(const Demand& demand) const {
     for (const auto& instruction : demand.instructions) {
       if (without_.instructions.contains(instruction)) return {instruction.first, LKS_REASON_DTYPE};
@@ -121,7 +121,7 @@ lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
   return LKS_OK;
 }
 
-// After the reference driver has taken it, so that nonsense is refused for its own reason.
+// Called after the reference driver has accepted the kernel, so that it gives the reason for invalid descriptions.
 lks_status check(const lks_kernel_desc& desc, bool prepared, lks_diag* diag) {
   const Demand demand = demand_of(desc);
   if (const Gap beyond = ledger->beyond(demand); !beyond.text.empty()) {
@@ -135,13 +135,13 @@ lks_status check(const lks_kernel_desc& desc, bool prepared, lks_diag* diag) {
   return LKS_OK;
 }
 
-// Prepared kernels are for dense and aligned operands: others are asked for anew.
+// Sets deps so that the host asks again for operands that are not dense and aligned.
 void say_what_counts(const lks_kernel_desc& desc, lks_kernel_info& info) {
   if (!info.deps || desc.op == LKS_OP_COPY) return;
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
     info.deps[i].dense = 1;
     info.deps[i].alignment = buffer_alignment;
-    // Sizes and ranks are judged kernel by kernel.
+    // Sizes are checked for each kernel, so kernels depend on all extents.
     info.deps[i].dims = (1u << LKS_MAX_RANK) - 1;
   }
 }
@@ -185,7 +185,7 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
                                                               lks_diag* diag) {
   using namespace least;
   if (const lks_status status = reference_entry(host, &reference, diag); status != LKS_OK) return status;
-  // Later hosts in this process are shown the same driver.
+  // Later hosts in this process get the same table.
   static Ledger only(*host);
   ledger = &only;
   static lks_driver_api table;

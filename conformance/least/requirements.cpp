@@ -57,7 +57,7 @@ void read_size(Requirements& r, const Row& row) {
 }
 
 struct Table {
-  const char *begin, *end;  // the lines around it
+  const char *begin, *end;  // the marker lines before and after it
   std::size_t columns;
   void (*read)(Requirements&, const Row&);
 };
@@ -65,7 +65,7 @@ constexpr Table tables[] = {{"<!-- kernels -->", "<!-- end of kernels -->", 4, &
                             {"<!-- instructions -->", "<!-- end of instructions -->", 3, &read_instruction},
                             {"<!-- sizes -->", "<!-- end of sizes -->", 3, &read_size}};
 
-// "8", or that the profile does not need it.
+// The rank, such as "8", or `not_needed` if the profile does not need the kernel.
 std::string rank_in(const Demand& demand, const std::pair<std::string, std::string>& kernel) {
   const auto at = demand.kernels.find(kernel);
   return at == demand.kernels.end() ? not_needed : std::to_string(at->second);

@@ -1,5 +1,4 @@
-// docs/driver_requirements.md: what the profiles `core` and `train` ask of every driver, in tables that this reads and
-// writes.
+// Reads and writes the tables of docs/driver_requirements.md: what the profiles `core` and `train` require of drivers.
 #pragma once
 
 #include <istream>
@@ -15,13 +14,13 @@ struct Requirements {
   bool operator==(const Requirements&) const = default;
 };
 
-/// What the tables of the page say.
+/// Reads the tables of the page.
 Requirements read_requirements(std::istream& page);
 
-/// The page with other tables.
+/// Returns the page with its tables replaced.
 std::string with_requirements(std::istream& page, const Requirements& requirements);
 
-/// One per line, for records: what a kernel asked. `read_record` takes many such lines, in any order and repeated.
+/// The requirements of a demand as lines of a record. `read_record` accepts such lines in any order, also repeated.
 std::string record_of(const Demand& demand);
 Demand read_record(std::istream& record);
 

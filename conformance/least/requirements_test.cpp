@@ -1,6 +1,7 @@
-// docs/driver_requirements.md against the suite: a driver that takes no more than its tables passes, and was asked for
-// all that they hold. `Page` runs a part; `WholePage` everything, and with LOCKSTEP_WRITE_REQUIREMENTS=FILE writes the
-// page anew to FILE, from what a driver without limits was asked.
+// Compares docs/driver_requirements.md with the suite: a driver that accepts only what the tables list passes, and the
+// suite requires everything that they list. `Page` runs a part of the suite, `WholePage` all of it. With
+// LOCKSTEP_WRITE_REQUIREMENTS=FILE, `WholePage` instead writes the page to FILE, with the requirements recorded by a
+// driver without these limits.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -27,7 +28,7 @@ Requirements page() {
   return read_requirements(file);
 }
 
-// Runs the suite on the driver, with options of its own, and expects that it passes.
+// Runs the suite on the driver, with driver options, and expects that it passes.
 void expect_pass(const std::string& driver_options, const std::string& arguments) {
   const std::string command =
       driver_options + " " LOCKSTEP_CLI " conformance --driver " LEAST_DRIVER " --timeout 200 " + arguments + " 2>&1";
@@ -46,8 +47,9 @@ std::string limits(const std::string& profile) {
   return "LOCKSTEP_LEAST_REQUIREMENTS=" REQUIREMENTS_PAGE " LOCKSTEP_LEAST_PROFILE=" + profile;
 }
 
-// Runs all of `core`, or what `train` has besides, and gives what the required cases asked: those of the dtypes that a
-// driver must have, and the core of kernels. Of a pair of calls the first may be refused, so pairs ask for nothing.
+// Runs all of `core`, or the additional suites of `train`, and returns the requirements of the required cases: those of
+// the dtypes that a driver must support, and the core kernels. The suite `pair` is not recorded, because the first call
+// of a pair may be refused.
 Demand asked_by(const std::string& profile, const std::string& driver_options) {
   const bool is_core = profile == "core";
   const std::string arguments = "--profile " + profile,
@@ -55,7 +57,7 @@ Demand asked_by(const std::string& profile, const std::string& driver_options) {
   const std::string suites = is_core ? " --suite " FORWARD_SUITES : " --suite " GRADIENT_SUITES;
   std::remove(record_path.c_str());
   for (const char* dtype : {"f32", "i32", "bool"}) {
-    if (!is_core && dtype != std::string("f32")) continue;  // which alone has gradients
+    if (!is_core && dtype != std::string("f32")) continue;  // gradients are required in f32 only
     expect_pass(record, arguments + suites + " --dtype " + dtype);
   }
   for (const char* dtype : {"f64", "f16", "bf16", "i8", "u8", "i64"}) {
@@ -75,7 +77,7 @@ TEST(Page, HasWhatAPartOfTheSuiteAsks) {
   expect_pass(limits("train"), "--profile train --suite gradient,trajectory --dtype f32 --shard 3/60");
 }
 
-// Where a driver does not have to take more, the suite must not be content with less.
+// The suite must fail if a driver lacks something in the tables.
 TEST(Page, IsNotLongerThanNeeded) {
   for (const char* without : {"instruction|ADD|f32", "kernel|SUM|f32 → f32|8", "kernel|COPY|i32 → i32|0"}) {
     const std::string command = limits("core") + " LOCKSTEP_LEAST_WITHOUT='" + without +
@@ -96,7 +98,7 @@ TEST(Page, IsReadAsItWasWritten) {
 
 TEST(WholePage, IsWhatTheSuiteAsks) {
   if (const char* path = std::getenv("LOCKSTEP_WRITE_REQUIREMENTS")) {
-    // Where a device has no arithmetic in f64, the host counts (iota) itself.
+    // Without f64 arithmetic on the device, the host computes iota itself.
     const std::string without = "LOCKSTEP_LEAST_WITHOUT='instruction|ADD|f64'";
     Requirements asked{asked_by("core", without), asked_by("train", without)};
     asked.train.add(asked.core);
@@ -108,7 +110,7 @@ TEST(WholePage, IsWhatTheSuiteAsks) {
   const Requirements told = page();
   Requirements asked{asked_by("core", limits("core")), asked_by("train", limits("train"))};
   asked.train.add(asked.core);
-  // Never more: the driver refuses that.
+  // The reverse need not be checked: the driver refuses everything beyond the page.
   constexpr const char* mend =
       "no case asks for it any more; LOCKSTEP_WRITE_REQUIREMENTS=docs/driver_requirements.md requirements_test "
       "--gtest_filter=WholePage.* writes the page anew";

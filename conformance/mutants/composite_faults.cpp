@@ -1,5 +1,5 @@
-// Kernels for ops that the honest driver leaves to the runtime to compose, each with one fault: limits of a first
-// draft, which short rows, labels of the classes and small numbers of terms do not show.
+// Kernels with one fault each, for ops that the honest driver lacks and the runtime decomposes. The faults are typical
+// limits of a first implementation. Short rows, valid labels and small numbers of terms do not trigger them.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -17,7 +17,7 @@ namespace {
 
 // --------------------------------------------------------------------------------------------------- rows of logits
 
-/// The largest element by which a row is shifted.
+/// Computes the maximum that is subtracted from a row.
 using Largest = float (*)(const std::vector<float>& row);
 
 float largest_of(const std::vector<float>& row, std::size_t n) {
@@ -39,7 +39,7 @@ float total_of(const std::vector<float>& row, float largest) {
   return total;
 }
 
-/// Calls visit(offset of the row in x, in y) for the rows along an axis; y may lack the axis.
+/// Calls visit(offset in x, offset in y) for each row along an axis; y may lack the axis.
 template <class Visit>
 void for_each_row(const host::TensorView& x, const host::TensorView& y, int axis, Visit&& visit) {
   std::int64_t dims[LKS_MAX_RANK], x_strides[LKS_MAX_RANK], y_strides[LKS_MAX_RANK];
@@ -79,7 +79,7 @@ void softmax(const Call& call) {
   });
 }
 
-/// The class that a label names, or -1.
+/// Returns the class of a label, or -1 if the label is invalid.
 using ClassOf = std::int64_t (*)(std::int64_t label, std::int64_t classes);
 
 std::int64_t inside(std::int64_t label, std::int64_t classes) { return label >= 0 && label < classes ? label : -1; }
@@ -177,7 +177,7 @@ float of_largest_target(const std::vector<float>& x, const std::vector<float>& p
   return p.empty() ? 0 : p[at] * (log_total(x) - x[at]);
 }
 
-/// Rows beyond the 65,535 that a grid takes are not written.
+/// Rows beyond 65,535, a limit of grids, are not written.
 void softmax_in_one_grid(const Call& call) {
   const host::TensorView x = call.view(0), y = call.view(1);
   const auto axis = static_cast<int>(call.desc.attributes<lks_softmax_attrs>().axis);
@@ -232,7 +232,7 @@ void random_uniform(const Call& call) {
   });
 }
 
-/// `bits` of the number below its sign are used, and values beyond `most` deviations are cut.
+/// Uses only `bits` of the random word besides its sign bit, and clamps values at `most` standard deviations.
 template <int bits, int most>
 void random_normal(const Call& call) {
   const float mean = std::bit_cast<float>(static_cast<std::uint32_t>(number_at(call, 0)));
@@ -288,7 +288,7 @@ constexpr KernelFault faults[] = {
     {Mutant::argsort_32_bits_when_long, LKS_OP_ARGSORT, &argsort_32_bits_when_long},
 };
 
-// What stands where FaultyKernel expects the honest kernel: it knows its tensors, and never runs.
+// A placeholder for the honest kernel in FaultyKernel: it has the tensors' dtypes and ranks, and never runs.
 struct Absent : lks_kernel {
   void run(const lks_launch&) const override {}
 };

@@ -1,4 +1,4 @@
-// Puts the selected fault on top of the honest driver's table. Built once for each honest driver.
+// Applies the selected fault to the honest driver's table. Built once for each honest driver.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -7,7 +7,7 @@
 
 #include "conformance/mutants/mutant.h"
 
-// The honest driver's entry, under the name that CMake gave it.
+// The honest driver's entry function, renamed by CMake.
 extern "C" lks_status LKS_CALL HONEST_ENTRY(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 
 namespace mutants {
@@ -20,7 +20,7 @@ std::vector<const KernelFault*> kernel_faults;
 std::vector<const DescFault*> desc_faults;
 std::vector<const InfoFault*> info_faults;
 
-// Runs the fault in place of the honest kernel, which keeps its checks.
+// Runs the fault instead of the honest kernel, which still checks launches unless the fault says otherwise.
 class FaultyKernel : public lks_kernel {
  public:
   FaultyKernel(std::unique_ptr<lks_kernel> honest, const lks_kernel_desc& desc, const KernelFault& fault)
@@ -80,7 +80,7 @@ void change_claims(const lks_kernel_desc& desc, lks_kernel_info& info) {
   }
 }
 
-// Whether the fault is in a kernel that the honest driver does not have.
+// Whether the fault provides a kernel that the honest driver does not have.
 bool is_composite(const lks_kernel_desc& desc) {
   return shows_in_mode(desc) && std::any_of(composite_faults().begin(), composite_faults().end(),
                                             [&](const auto& f) { return f.mutant == mutant && f.op == desc.op; });

@@ -1,4 +1,4 @@
-// Faults in failing: codes, texts, fault points, and what is left behind.
+// Faults in the handling of failures: codes, texts, fault points, leaks and partial writes.
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -12,8 +12,7 @@
 namespace mutants {
 namespace {
 
-// ------------------------------------------------------------------------------------------------------------- the
-// diag
+// ------------------------------------------------------------------------------------------------------------ the diag
 
 lks_status without_text(lks_status status, lks_diag* diag) {
   if (status < 0) diag->what[0] = 0;
@@ -39,7 +38,7 @@ void diag_without_text(lks_driver_api& t) {
   };
 }
 
-// The timeline fails without saying why.
+// Failures of a timeline have no text.
 void late_failure_without_text(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
@@ -66,7 +65,7 @@ lks_status internal_error(lks_diag* diag, const char* what) {
   return diag->code = LKS_INTERNAL;
 }
 
-// Each 60th launch is done, and reported as failed.
+// Every 60th launch succeeds but is reported as failed.
 void error_with_right_bytes(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
@@ -76,7 +75,7 @@ void error_with_right_bytes(lks_driver_api& t) {
   };
 }
 
-// A launch that fails has begun to write.
+// A failed launch has written a part of its output.
 void failed_launch_has_written(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
@@ -88,13 +87,12 @@ void failed_launch_has_written(lks_driver_api& t) {
   };
 }
 
-// ---------------------------------------------------------------------------------------------------------- fault
-// points
+// -------------------------------------------------------------------------------------------------------- fault points
 
 std::atomic<bool> stuck{false};
 std::atomic<int> failing{0};
 
-// What the honest driver takes for its host: the real one but for fault_point. One for each driver that is open.
+// The host that the honest driver sees: the real one with another fault_point. One for each open lks_driver.
 struct ChangedHost {
   lks_host_api api;
   const lks_host_api& real;
@@ -148,7 +146,7 @@ void with_fault_point(lks_driver_api& t, FaultPoint fault_point) {
   };
 }
 
-// What the real host says.
+// Calls the real host's fault_point.
 lks_status ask(const lks_host_api& real, std::uint32_t kind, const char* site) {
   return real.fault_point(real.host, kind, site);
 }
@@ -176,7 +174,7 @@ void injected_code_lost(lks_driver_api& t) {
   });
 }
 
-// After one failed allocation no other succeeds.
+// After one injected fault, every fault point fails.
 void stuck_after_fault(lks_driver_api& t) {
   with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
     const lks_status status = ask(real, kind, site);
@@ -185,7 +183,7 @@ void stuck_after_fault(lks_driver_api& t) {
   });
 }
 
-// One failure too many: the call after a failed one fails as well.
+// The fault point after a failed one fails too.
 void fault_echoes(lks_driver_api& t) {
   with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
     const lks_status status = ask(real, kind, site);
@@ -197,12 +195,12 @@ void fault_echoes(lks_driver_api& t) {
   });
 }
 
-// What a failed call had already made is never given back.
+// A failed call leaks what it has already allocated.
 void leaks_after_fault(lks_driver_api& t) {
   with_fault_point(t, [](const lks_host_api& real, std::uint32_t kind, const char* site) -> lks_status {
     const lks_status status = ask(real, kind, site);
     if (status != LKS_OK) {
-      static void* volatile lost;  // volatile: else the compiler sees that nobody wants it
+      static void* volatile lost;  // volatile, so that the allocation is not optimised away
       constexpr std::size_t bytes = std::size_t{4} << 20;
       lost = std::malloc(bytes);
       if (lost) std::memset(lost, 1, bytes);
@@ -211,7 +209,7 @@ void leaks_after_fault(lks_driver_api& t) {
   });
 }
 
-// The launch whose submission fails has been done all the same.
+// A launch whose submission fails runs anyway.
 void failed_submit_has_run(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {

@@ -1,4 +1,4 @@
-// What a description asks for beyond the op itself is passed over: the kernel is the plain one.
+// Faults that ignore a part of the kernel description: programs, the order of operands, flags or extensions.
 #include <vector>
 
 #include "conformance/mutants/mutant.h"
@@ -17,7 +17,7 @@ void forget_order(EditableDesc& e) {
   e.desc.operand_count = e.desc.input_count;
 }
 
-// The description with tensors of its own, which may be changed.
+// Replaces the tensor descriptions by changed copies.
 template <class Change>
 void change_tensors(EditableDesc& e, Change&& change) {
   auto tensors = std::make_shared<std::vector<lks_tensor_desc>>();
@@ -40,13 +40,13 @@ void forget_tensor_extensions(EditableDesc& e) {
   change_tensors(e, [](lks_tensor_desc& t) { t.hdr.next = nullptr; });
 }
 
-// Only the first extension of a chain is looked at.
+// Only the first extension of a chain is checked.
 void forget_later_extensions(EditableDesc& e) {
   const auto* first = static_cast<const lks_header*>(e.desc.hdr.next);
   if (first && (first->type & LKS_MAY_SKIP)) e.desc.hdr.next = nullptr;
 }
 
-// The body's inputs are taken for the kernel's, in their order.
+// The body reads the kernel's inputs in their order, regardless of lks_attached_program.inputs.
 void forget_inputs_of_body(EditableDesc& e) {
   if (e.desc.program_count != 1) return;
   struct Straight {

@@ -1,4 +1,5 @@
-// Faults in single instructions of programs that no built-in op records: unsigned numbers, bytes, upper halves.
+// Faults in single instructions that no built-in op uses (unsigned integers, bytes, upper halves of products), in
+// conversions at the limits of a dtype, in log and in indices.
 #include "conformance/mutants/rewriter.h"
 
 namespace mutants {
@@ -6,7 +7,7 @@ namespace {
 
 bool is_comparison(const lks_instr& i) { return i.opcode >= LKS_INSTR_LT && i.opcode <= LKS_INSTR_NE; }
 
-// The instruction on the same bits under another dtype, and the result's bits back.
+// The instruction with its operands' bits reinterpreted as dtype `t`, and the result's bits reinterpreted back.
 std::uint32_t as_if(Emitter& e, const lks_instr& i, lks_dtype t) {
   const std::uint32_t a = e.bits(t, i.args[0]), b = e.bits(t, i.args[1]);
   if (is_comparison(i)) return e.add(i.opcode, LKS_BOOL, a, b);
@@ -63,21 +64,21 @@ std::uint32_t to_unsigned_by_long(Emitter& e, const lks_instr& i) {
   return e.convert(LKS_U32, e.convert(LKS_I64, i.args[0]));
 }
 
-// The largest i64 is no f32: a test against it as f32 lets 2^63 through, which becomes negative.
+// The largest i64 is not exact in f32, so a range check in f32 accepts 2^63, which wraps to a negative number.
 std::uint32_t border_of_long_wraps(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_I64 || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
   const std::uint32_t border = e.add(LKS_INSTR_EQ, LKS_BOOL, i.args[0], e.constant(0x1p63f));
   return e.select(LKS_I64, border, e.constant(LKS_I64, std::uint64_t{1} << 63), e.keep(i));
 }
 
-// What lies just above the largest f32 would round down to it.
+// f64 numbers just above the largest f32 become infinite; they should round down to it.
 std::uint32_t just_above_largest_is_infinite(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_F32 || e.dtype(i.args[0]) != LKS_F64) return e.keep(i);
   const std::uint32_t above = e.less(e.constant(0x1.fffffep127), i.args[0]);
   return e.select(LKS_F32, above, e.constant(__builtin_inff()), e.keep(i));
 }
 
-// A log that forgets its lowest term near 1.
+// log loses its low bits near 1.
 std::uint32_t log_cancels_near_one(Emitter& e, const lks_instr& i) {
   const std::uint32_t value = e.keep(i);
   if (!e.calls(i, "log") || i.dtype != LKS_F32) return value;
@@ -89,7 +90,7 @@ std::uint32_t log_cancels_near_one(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, near, cut, value);
 }
 
-// A position that goes through a float.
+// An index is converted to f32 and back.
 template <std::uint32_t Opcode>
 std::uint32_t position_in_24_bits(Emitter& e, const lks_instr& i) {
   return i.opcode == Opcode ? e.convert(LKS_I64, e.convert(LKS_F32, e.keep(i))) : e.keep(i);

@@ -1,5 +1,5 @@
-// Faults that show from some size on, in some values, or in fast mode alone: lost tails, counters that wrap, coarse
-// operands, comparisons in too few bits.
+// Faults above some size, for some values, or in fast mode only: unwritten tails, counters that overflow, operands of
+// reduced precision, comparisons of too few bits.
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -14,14 +14,14 @@ using Terms = const std::vector<float>&;
 
 // --------------------------------------------------------------------------------------------------------- lost tails
 
-// Runs with the last index of a dimension of the output left out.
+// Runs the kernel, but leaves the last index of one output dimension unwritten.
 void without_last(const Call& call, int dimension, bool applies) {
   Rebound r(call);
   const std::size_t out = call.inputs();
   const int d = dimension < 0 ? r.rank(out) + dimension : dimension;
   if (!applies || r.rank(out) <= d || r.dim(out, d) < 2) return call.run();
   const host::TensorView y = call.view(out);
-  // The honest kernel writes it, and it gets its old bytes back.
+  // The honest kernel writes everything; then the old bytes are restored.
   std::vector<std::pair<char*, std::array<char, 8>>> kept;
   const std::size_t size = host::size_of(y.dtype);
   reference::Walk walk(y.rank, y.dims);
@@ -36,7 +36,7 @@ void without_last(const Call& call, int dimension, bool applies) {
   for (const auto& [at, bytes] : kept) std::memcpy(at, bytes.data(), size);
 }
 
-// Blocks of 64 rows, from 128 rows, columns and products on.
+// From 128 rows, columns and products on, matmul uses tiles of 64 rows and loses the last row of a partial tile.
 void large_matmul_loses_last_row(const Call& call) {
   const host::TensorView a = call.view(0), c = call.view(2);
   const std::int64_t m = c.dims[c.rank - 2], n = c.dims[c.rank - 1], k = a.dims[a.rank - 1];
@@ -61,17 +61,17 @@ void last_element_lost(const Call& call) {
   without_last(call, -1, out.count() > most && out.rank == 1);
 }
 
-// The last rows of images, where a grid counts blocks of 32 rows.
+// The last row of images with more than 32 rows.
 void pool_gradient_loses_last_row(const Call& call) {
   const std::size_t out = call.inputs();
   without_last(call, 1, call.view(out).dims[1] > 32);
 }
-// Transposes in tiles of 32.
+// The last row of a transpose in tiles of 32 rows.
 void transpose_loses_last_row(const Call& call) {
   const host::TensorView x = call.view(0);
   without_last(call, 0, x.rank == 2 && x.strides[0] == 1 && x.dims[0] > 32 && x.dims[1] > 1 && x.dims[0] % 32 != 0);
 }
-// Only vectors have all their numbers.
+// From rank 2 on, the last column is not written.
 void bits_of_vectors_only(const Call& call) { without_last(call, -1, call.view(0).rank > 1); }
 void bits_repeat(const Call& call) {
   call.run();
@@ -81,7 +81,7 @@ void bits_repeat(const Call& call) {
   for (std::int64_t i = period; i < y.count(); ++i) y.as<std::int32_t>()[i] = y.as<std::int32_t>()[i - period];
 }
 
-// A 16-bit counter of terms.
+// The counter of terms has 16 bits.
 void sum_counts_in_16_bits(const Call& call) {
   sum_by(call, [](Terms x) {
     const std::size_t n = x.size() > 65535 ? x.size() % 65536 : x.size();
@@ -91,7 +91,7 @@ void sum_counts_in_16_bits(const Call& call) {
   });
 }
 
-// An 8-bit counter of taps.
+// The counter of taps has 8 bits.
 void pool_counts_in_8_bits(const Call& call) {
   call.run();
   const host::TensorView y = call.view(1);
@@ -101,7 +101,7 @@ void pool_counts_in_8_bits(const Call& call) {
   for_each<float>(y, [&](float& v, std::int64_t) { v *= static_cast<float>(taps) / static_cast<float>(taps % 256); });
 }
 
-// ------------------------------------------------------------------------------------------ coarse from some size on
+// ----------------------------------------------------------------------------------- reduced precision above some size
 
 void coarse(const Call& call, int bits, bool applies) {
   Rebound r(call);
@@ -115,14 +115,14 @@ void large_matmul_tf32(const Call& call) {
   coarse(call, 10, c.dims[c.rank - 2] >= 128 && c.dims[c.rank - 1] >= 128 && a.dims[a.rank - 1] >= 128);
 }
 void wide_matmul_tf32(const Call& call) { coarse(call, 10, call.view(2).dims[call.view(2).rank - 1] >= 512); }
-// The second operand alone, in large squares.
+// Only the second operand, in large products.
 void square_matmul_tf32_in_b(const Call& call) {
   const host::TensorView c = call.view(2);
   Rebound r(call);
   if (c.dims[c.rank - 2] >= 256 && c.dims[c.rank - 1] >= 256) r.convert(1, as_tf32);
   r.run();
 }
-// Operands split into two bf16 numbers.
+// Operands have 16 bits of precision, like a sum of two bf16 numbers.
 void long_matmul_16_bits(const Call& call) { coarse(call, 15, call.view(0).dims[call.view(0).rank - 1] > 1000); }
 void large_filter_gradient_tf32(const Call& call) {
   const host::TensorView dy = call.view(1);
@@ -137,7 +137,7 @@ void long_double_sum_in_f32(const Call& call) {
   r.run();
 }
 
-// Atomics: whoever comes first adds first.
+// Imitates atomics, whose order varies: the first term depends on the clock.
 void long_matmul_racy(const Call& call) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
   const auto start = static_cast<std::size_t>(now >> 4);
@@ -162,9 +162,9 @@ void large_scatter_racy(const Call& call) {
   r.run();
 }
 
-// ------------------------------------------------------------------------------------------- where the answer lies
+// ------------------------------------------------------------------------------------------------ values and positions
 
-// The last element of long lines is not looked at.
+// The last element of long rows is ignored.
 void argmax_ignores_last(const Call& call) {
   const auto axis = static_cast<int>(call.desc.attributes<lks_argmax_attrs>().axis);
   Rebound r(call);
@@ -176,7 +176,7 @@ void max_of_vectors_ignores_last(const Call& call) {
   if (r.rank(0) == 1 && r.dim(0, 0) > 65536) --r.dim(0, 0);
   r.run();
 }
-// The search starts from the lowest finite number.
+// The maximum starts from the lowest finite number instead of -inf.
 void max_starts_from_lowest(const Call& call) {
   call.run();
   const host::TensorView y = call.view(1);
@@ -184,7 +184,7 @@ void max_starts_from_lowest(const Call& call) {
   for_each<float>(y, [](float& v, std::int64_t) { v = v < -3.4028235e38f ? -3.4028235e38f : v; });
 }
 
-// Numbers are compared in fewer bits than they have.
+// i64 elements are compared as f64.
 void compared_as_double(const Call& call) {
   const host::TensorView x = call.view(0);
   if (x.dtype != LKS_I64) return call.run();
@@ -218,21 +218,21 @@ void copy_cut_in_fast_mode(const Call& call) {
   if (is_fast(call)) r.convert(0, as_bf16);
   r.run();
 }
-// The first of several indices serves all of them.
+// All indices are read as the first one.
 void gather_repeats_in_fast_mode(const Call& call) {
   Rebound r(call);
   for (int d = 0; is_fast(call) && d < r.rank(1); ++d) r.stride(1, d) = 0;
   r.run();
 }
 
-// --------------------------------------------------------------------------------------------------------------
-// indices
+// ------------------------------------------------------------------------------------------------------------- indices
 
 std::int64_t extent_of(const Call& call) {
   if (call.desc.desc.op == LKS_OP_SCATTER_ADD) return call.desc.attributes<lks_scatter_add_attrs>().extent;
   return call.view(0).dims[call.desc.attributes<lks_gather_attrs>().axis];
 }
-// Whether the first index that lies outside stands where the fault does not look.
+// Whether the faulty bounds check misses every index that is out of bounds: `hidden(index, position, count)` is true
+// for all of them.
 template <class Hidden>
 bool is_missed(const Call& call, Hidden&& hidden) {
   const host::TensorView indices = call.view(1);
@@ -259,7 +259,7 @@ bool low_half_inside(const Call& call) {
     return low >= 0 && low < extent;
   });
 }
-// What the check misses is taken for index 0.
+// Indices that are out of bounds are replaced by 0.
 void outside_is_zero(const Call& call) {
   const host::TensorView indices = call.view(1);
   const std::int64_t extent = extent_of(call);

@@ -1,4 +1,4 @@
-// Faults in how tensors lie in memory: strides, offsets, tails, ranks, aliasing.
+// Faults in the handling of memory layouts: strides, offsets, tails, ranks, aliasing.
 #include <cstdlib>
 #include <cstring>
 
@@ -7,7 +7,7 @@
 namespace mutants {
 namespace {
 
-// Keeps the bytes of the last element of an output over the honest run.
+// Runs the kernel, but leaves the last element of the output unwritten.
 void without_last_element(const Call& call, bool applies) {
   const host::TensorView out = call.view(call.inputs());
   if (!applies || out.count() == 0) return call.run();
@@ -29,12 +29,12 @@ void large_tail_not_written(const Call& call) {
   const std::int64_t n = call.view(call.inputs()).count();
   without_last_element(call, n > 1024 && n % 16 != 0);
 }
-// A grid of at most 65535 blocks.
+// The last element of more than 65,536, a limit of grids.
 void beyond_65536_not_written(const Call& call) {
   without_last_element(call, call.view(call.inputs()).count() > 65536);
 }
 
-// Bytes are moved four at a time; what is left over stays.
+// Bytes are copied four at a time; the tail is not written.
 void byte_copies_lose_tail(const Call& call) {
   const host::TensorView out = call.view(1);
   const std::int64_t n = out.count();
@@ -42,13 +42,13 @@ void byte_copies_lose_tail(const Call& call) {
   without_last_element(call, true);
 }
 
-// Vectors of eight along the rows: what is left of the last row is forgotten.
+// Rows are processed eight elements at a time; the last element of the tail is not written.
 void matmul_tail_not_written(const Call& call) {
   const host::TensorView c = call.view(2);
   without_last_element(call, c.dims[c.rank - 1] > 8 && c.dims[c.rank - 1] % 8 != 0);
 }
 
-// Reads every input as if it were dense, from where it begins.
+// Inputs are read as dense from their offset.
 void inputs_read_as_dense(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -59,15 +59,15 @@ void inputs_read_as_dense(const Call& call) {
   r.run();
 }
 
-// Only the offsets of inputs after the first, as a launch that sets up one pointer by hand.
+// The offsets of all inputs but the first are ignored. A single input's offset is rounded down.
 void offset_ignored(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 1; i < call.inputs(); ++i) r.offset(i) = 0;
-  if (call.inputs() == 1) r.offset(0) &= ~std::int64_t{3};  // "aligned" loads
+  if (call.inputs() == 1) r.offset(0) &= ~std::int64_t{3};  // as if loads were aligned
   r.run();
 }
 
-// An expanded dimension is walked as if its elements followed each other.
+// A broadcast dimension is read with stride 1 instead of 0.
 void broadcast_walked(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -81,7 +81,7 @@ void broadcast_walked(const Call& call) {
   r.run();
 }
 
-// A dimension walked backwards is walked forwards.
+// Negative strides are read as positive.
 void negative_stride_as_positive(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -94,7 +94,7 @@ void negative_stride_as_positive(const Call& call) {
   r.run();
 }
 
-// Stores four bytes after the end too, as a store of a whole vector does.
+// Writes one byte after the end of outputs whose size is not a multiple of 16 bytes.
 void writes_past_the_end(const Call& call) {
   call.run();
   const host::TensorView out = call.view(call.inputs());
@@ -103,7 +103,7 @@ void writes_past_the_end(const Call& call) {
   if (bytes % 16 != 0) out.data[bytes] = 0;
 }
 
-// Elements of rows are stored with what lies between them.
+// Writes into the gaps between the elements of a row.
 void writes_into_gaps(const Call& call) {
   call.run();
   const host::TensorView out = call.view(call.inputs());
@@ -111,7 +111,7 @@ void writes_into_gaps(const Call& call) {
   const std::int64_t step = out.strides[out.rank - 1];
   if (out.dims[out.rank - 1] < 2 || step < 2) return;
   for (int d = 0; d + 1 < out.rank; ++d) {
-    if (out.dims[d] > 1 && std::abs(out.strides[d]) < step) return;  // no gaps: other elements lie there
+    if (out.dims[d] > 1 && std::abs(out.strides[d]) < step) return;  // no gaps, but other elements
   }
   const auto size = static_cast<std::int64_t>(host::size_of(out.dtype));
   reference::Walk walk(out.rank, out.dims);
@@ -122,7 +122,7 @@ void writes_into_gaps(const Call& call) {
   }
 }
 
-// The outermost of five or more dimensions is done once only.
+// From rank 5 on, only the first index of the outermost dimension is computed.
 void high_rank_cut(const Call& call) {
   const std::size_t out = call.inputs();
   Rebound r(call);
@@ -134,7 +134,7 @@ void high_rank_cut(const Call& call) {
   r.run();
 }
 
-// Clears its result first, and with it the input whose memory it takes over.
+// Clears the output first, which destroys an input that it aliases.
 void clears_its_output_first(const Call& call) {
   for (std::size_t i = call.inputs(); i < call.tensors(); ++i) {
     const host::TensorView out = call.view(i);
@@ -143,7 +143,7 @@ void clears_its_output_first(const Call& call) {
   call.run();
 }
 
-// The extents that the kernel was prepared for stay in it.
+// The kernel keeps the extents of its preparation.
 void extents_baked_in(const Call& call) {
   Rebound r(call);
   const lks_kernel_desc& desc = call.desc.desc;
@@ -159,7 +159,7 @@ const lks_tensor_desc& prepared(const Call& call, std::size_t i) {
   return i < call.inputs() ? desc.inputs[i] : desc.outputs[i - call.inputs()];
 }
 
-// So do the strides, which the kernel does not say it depends on.
+// The kernel keeps the strides of its preparation, but its deps do not name them.
 void strides_baked_in(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -171,13 +171,13 @@ void strides_baked_in(const Call& call) {
       (t.strides[d] < 0 ? low : high) += (t.dims[d] - 1) * t.strides[d];
       span += (r.dim(i, d) - 1) * r.stride(i, d);
     }
-    if (!same || low < 0 || high > span) continue;  // it would read outside
+    if (!same || low < 0 || high > span) continue;  // it would read out of bounds
     for (int d = 0; d < r.rank(i); ++d) r.stride(i, d) = t.strides[d];
   }
   r.run();
 }
 
-// An operand without elements is taken for a dense one, and so are all that the kernel serves later.
+// A kernel that was prepared for an empty operand reads all later operands as dense.
 void empty_makes_dense(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -190,7 +190,7 @@ void empty_makes_dense(const Call& call) {
   r.run();
 }
 
-// Vector loads for operands that were aligned when the kernel was prepared.
+// A kernel that was prepared for aligned operands rounds offsets down, as if loads were always aligned.
 void alignment_baked_in(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -199,14 +199,14 @@ void alignment_baked_in(const Call& call) {
   r.run();
 }
 
-// Of several matrices of b only the first is used.
+// A batched matmul uses only the first matrix of b.
 void matmul_first_of_b(const Call& call) {
   Rebound r(call);
   for (int d = 0; d + 2 < r.rank(1); ++d) r.stride(1, d) = 0;
   r.run();
 }
 
-// A row of a wider matrix is taken for a row of a dense one: of all inputs, or from the second on.
+// Gaps between rows are ignored, in all inputs or from the second on.
 template <std::size_t first>
 void rows_closed_up(const Call& call) {
   Rebound r(call);
@@ -219,7 +219,7 @@ void rows_closed_up(const Call& call) {
   r.run();
 }
 
-// A gap behind a matrix, or a plane of an image, is not seen.
+// Gaps between the matrices of a batch, or the planes of an image, are ignored.
 void planes_closed_up(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -231,14 +231,14 @@ void planes_closed_up(const Call& call) {
   r.run();
 }
 
-// Images whose channels are stored second are read as if they were stored last.
+// NCHW images, viewed as NHWC, are read as if they were stored as NHWC.
 void channels_second_as_last(const Call& call) {
   Rebound r(call);
   if (r.rank(0) == 4 && r.stride(0, 2) == 1 && r.stride(0, 3) > r.stride(0, 1)) r.make_dense(0);
   r.run();
 }
 
-// A negative stride is noticed where all of them are.
+// One negative stride among positive ones is read as positive.
 void lone_negative_stride_as_positive(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -255,7 +255,7 @@ void lone_negative_stride_as_positive(const Call& call) {
   r.run();
 }
 
-// One set of strides serves two inputs of one shape.
+// Two inputs of one shape are read with the strides of the first.
 void strides_of_the_first(const Call& call) {
   Rebound r(call);
   if (call.inputs() < 2 || !r.has(0) || !r.has(1) || r.rank(0) != r.rank(1)) return call.run();
@@ -272,7 +272,7 @@ void strides_of_the_first(const Call& call) {
   r.run();
 }
 
-// A first dimension of stride 0 is walked.
+// A first dimension with stride 0 is read with stride 1.
 void leading_broadcast_walked(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i) {
@@ -282,7 +282,7 @@ void leading_broadcast_walked(const Call& call) {
   r.run();
 }
 
-// Above four dimensions the result is taken to be dense.
+// From rank 5 on, the result is written as dense.
 void high_rank_result_as_dense(const Call& call) {
   Rebound r(call);
   const std::size_t out = call.inputs();

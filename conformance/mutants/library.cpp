@@ -1,5 +1,4 @@
-// One mutant's library: this file is built once for each, with its number in mutants.def. What it does lies in a
-// library that all mutants share.
+// The library of one mutant. Built once for each mutant, with its number in mutants.def. All other code is shared.
 #include "lockstep/driver.h"
 
 extern "C" lks_status LKS_CALL lockstep_mutant_entry(int number, const lks_host_api* host, const lks_driver_api** out,

@@ -1,4 +1,4 @@
-// Faults in raw memory: blocks, maps, accounts.
+// Faults in memory management: buffers, maps, leaks, numbers of free bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,13 +16,13 @@ void leaks_kernels(lks_driver_api& t) {
   t.kernel_release = [](lks_device*, lks_kernel*) {};
 }
 
-// Where a compiler cannot see that nobody uses it.
+// Leaks memory. `volatile` keeps the compiler from removing the allocation.
 void lose(std::size_t bytes) {
   [[maybe_unused]] static void* volatile lost = nullptr;
   lost = std::malloc(bytes);
 }
 
-// What a failed launch had set up is forgotten.
+// Failed launches leak memory.
 void leaks_after_failed_launch(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
@@ -38,7 +38,7 @@ void leaks_on_recovery(lks_driver_api& t) {
   };
 }
 
-// The second page of what a long program was compiled to, and what ranks above 4 need.
+// The preparation of some kernels leaks memory.
 template <bool (*Hit)(const lks_kernel_desc&)>
 void leaks_kernels_where(lks_driver_api& t) {
   t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
@@ -52,7 +52,7 @@ bool has_long_program(const lks_kernel_desc& d) {
 }
 bool has_high_rank(const lks_kernel_desc& d) { return d.input_count > 0 && d.inputs[0].rank > 6; }
 
-// More is free than there is.
+// More bytes are reported as free than exist.
 void free_above_total(lks_driver_api& t) {
   t.device_memory = [](lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
                        std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
@@ -71,7 +71,7 @@ void all_is_free(lks_driver_api& t) {
   };
 }
 
-// Buffers begin 16 bytes after where they were promised to begin.
+// Buffers start 16 bytes after an aligned address.
 void misaligned_buffers(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
@@ -97,13 +97,13 @@ void map_ignores_offset(lks_driver_api& t) {
   };
 }
 
-// A heap that does not exist is taken for the first.
+// Any heap index is accepted and means heap 0.
 void any_heap_accepted(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status { return honest().buffer_alloc(device, 0, bytes, out, diag); };
 }
 
-// Promises blocks of any size and gives none above 32 MiB.
+// Allocations above 32 MiB are refused, although max_allocation is larger.
 void refuses_large_blocks(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
@@ -126,7 +126,7 @@ void out_of_memory_without_numbers(lks_driver_api& t) {
   };
 }
 
-// A request that is far too large ends as an internal error.
+// Out of memory is reported as LKS_INTERNAL.
 void out_of_memory_is_internal(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
@@ -135,7 +135,7 @@ void out_of_memory_is_internal(lks_driver_api& t) {
   };
 }
 
-// Every eighth buffer is the memory of the one before, if that has the same size. Nothing is freed.
+// Every eighth buffer of a thread gets the memory of the previous one, if they have the same size. Nothing is freed.
 void hands_out_a_live_buffer(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {

@@ -1,4 +1,4 @@
-// Kernels that misbehave now and then: crash, hang, do nothing, remember, race.
+// Kernels that sometimes crash, hang, do nothing, use old scalars or race.
 #include <xmmintrin.h>
 
 #include <atomic>
@@ -14,7 +14,7 @@
 namespace mutants {
 namespace {
 
-// Denormals in and out become zero.
+// Denormal inputs and results become zero.
 void flushes_denormals(const Call& call) {
   const unsigned before = _mm_getcsr();
   _mm_setcsr(before | 0x8040u);
@@ -22,13 +22,13 @@ void flushes_denormals(const Call& call) {
   _mm_setcsr(before);
 }
 
-// Denormals are flushed, and for the application too from then on.
+// Denormals stay flushed in the application after the launch.
 void leaves_flushing_on(const Call& call) {
   call.run();
   _mm_setcsr(_mm_getcsr() | 0x8040u);
 }
 
-// Looks at the first element before it looks at the extents; an empty tensor has none.
+// Reads the first element without a check, so an empty tensor crashes.
 void crashes_on_empty(const Call& call) {
   if (call.view(0).count() == 0) *static_cast<volatile int*>(nullptr) = 0;
   call.run();
@@ -41,7 +41,7 @@ void hangs_at_a_size(const Call& call) {
   call.run();
 }
 
-// A library's error handler that ends the program, and calls that a success.
+// Imitates a library's error handler that ends the process with status 0.
 void exits_on_nan(const Call& call) {
   const host::TensorView x = call.view(0);
   bool nan = false;
@@ -50,7 +50,7 @@ void exits_on_nan(const Call& call) {
   call.run();
 }
 
-// Each 50th launch is lost.
+// Every 50th launch does nothing.
 void forgets_a_launch(const Call& call) {
   static std::atomic<unsigned> launches{0};
   if (++launches % 50 != 0) call.run();
@@ -65,7 +65,7 @@ void true_is_255(const Call& call) {
   }
 }
 
-// The last bit of one element hangs on the clock.
+// The last bit of one element depends on the clock.
 void changes_from_run_to_run(const Call& call) {
   call.run();
   const host::TensorView out = call.view(call.inputs());
@@ -75,7 +75,7 @@ void changes_from_run_to_run(const Call& call) {
   if (odd && std::isnormal(v)) v = std::nextafter(v, 0.0f);
 }
 
-// The scalars of the first launch stay compiled in. Keyed by the kernel, which the description lives in.
+// The kernel keeps the scalars of its first launch. The key is the description's address, which is unique per kernel.
 void scalars_baked_in(const Call& call) {
   static std::mutex mutex;
   static std::map<const void*, std::vector<std::uint64_t>> first;
@@ -99,7 +99,7 @@ void second_output_missing(const Call& call) {
   std::memcpy(out.data, before.data(), bytes);
 }
 
-// Partial sums lie in memory that all launches share.
+// All launches use the same memory for partial sums.
 void shares_scratch(const Call& call) {
   static float scratch[1 << 16];
   const host::TensorView a = call.view(0);

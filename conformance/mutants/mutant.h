@@ -1,5 +1,5 @@
-// A mutant is an honest driver with one fault. The faults stand in tables, one per kind of fault; the mutant's number
-// picks those that apply.
+// A mutant is an honest driver (a correct one) with one deliberate fault. Faults are listed in tables, one per kind;
+// the mutant's number selects those that apply.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,16 @@ enum class Mutant : std::uint16_t {
 #undef MUTANT
 };
 
-/// The driver underneath, unchanged.
+/// The table of the honest driver.
 const lks_driver_api& honest();
 
-/// A description of a kernel that may be changed before the honest driver sees it.
+/// A copy of a kernel description, which faults may change before it is passed to the honest driver.
 struct EditableDesc {
   lks_kernel_desc desc;
   alignas(8) unsigned char attrs[512];
-  std::shared_ptr<void> storage;  // of a rewritten program
+  std::shared_ptr<void> storage;  // owns what a fault has replaced
 
-  bool changed = false;  // the attributes
+  bool changed = false;  // whether the attributes have changed
 
   explicit EditableDesc(const lks_kernel_desc& d);
   template <class A>
@@ -39,7 +39,7 @@ struct EditableDesc {
   const A& attributes() const {
     return *reinterpret_cast<const A*>(attrs);
   }
-  /// What the honest driver is asked; it refers to this object.
+  /// The description for the honest driver. It points into this object.
   lks_kernel_desc request() const {
     lks_kernel_desc d = desc;
     if (changed) d.attrs = attrs;
@@ -47,11 +47,11 @@ struct EditableDesc {
   }
 };
 
-/// One launch of a kernel whose work a fault does in its own way.
+/// One launch of a faulty kernel.
 struct Call {
   const lks_kernel& honest;
   const lks_launch& launch;
-  const EditableDesc& desc;  // attributes and tensors as they were when the kernel was prepared; no programs
+  const EditableDesc& desc;  // the attributes and tensors at preparation, without programs
 
   host::TensorView view(std::size_t i) const { return honest.view(launch, i); }
   std::size_t inputs() const { return desc.desc.input_count; }
@@ -61,32 +61,32 @@ struct Call {
 
 inline constexpr std::uint32_t any_op = ~0u;
 
-/// Runs instead of the honest kernel of an op. This and the next kind appear only in the modes that the profile of
-/// mutants.def is about: in lockstep mode for `lockstep`, in the others for the rest, so that nothing is noticed for
-/// its bits in lockstep mode alone.
+/// Runs instead of the honest kernel of an op. If the mutant's profile in mutants.def is `lockstep`, kernel,
+/// description and info faults apply in lockstep mode only, otherwise in the other modes only. So no mutant of another
+/// profile is found merely because lockstep mode compares bits.
 struct KernelFault {
   Mutant mutant;
   std::uint32_t op;
   void (*run)(const Call& call);
-  bool unchecked = false;                      // the honest kernel's checks are left out
-  bool (*misses)(const Call& call) = nullptr;  // or what they find is overlooked where this says so
+  bool unchecked = false;                      // skips the honest kernel's check of the launch
+  bool (*misses)(const Call& call) = nullptr;  // if set: ignores an error of that check if this returns true
 };
 
-/// Changes what the honest driver is asked to prepare.
+/// Changes the description that the honest driver prepares.
 struct DescFault {
   Mutant mutant;
   std::uint32_t op;
   void (*change)(EditableDesc& desc);
 };
 
-/// Changes what is said about a kernel, at query and prepare.
+/// Changes the lks_kernel_info that query and prepare return.
 struct InfoFault {
   Mutant mutant;
   std::uint32_t op;
   void (*change)(const lks_kernel_desc& desc, lks_kernel_info& info);
 };
 
-/// Changes entries of the driver's table.
+/// Replaces functions in the driver's table.
 struct TableFault {
   Mutant mutant;
   void (*change)(lks_driver_api& table);
@@ -99,9 +99,9 @@ std::span<const KernelFault> large_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
 
-/// Faults in ops for which the honest driver has no kernel: each does the whole work itself.
+/// Faulty kernels for ops that the honest driver lacks. Each does the whole work itself.
 std::span<const KernelFault> composite_faults();
-/// In the honest driver's place, what it would say about a kernel of such an op. `out` may be null.
+/// Answers query (`out` is null) or prepare for a kernel of such an op, instead of the honest driver.
 lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& desc, lks_kernel_info& info,
                                 std::unique_ptr<lks_kernel>* out, lks_diag* diag);
 

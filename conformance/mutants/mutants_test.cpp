@@ -1,6 +1,6 @@
-// Every mutant is certified by the program that a stranger would use, and must be turned down; the honest drivers must
-// not. `Mutants` run the suites of mutants.def until a case fails; `Killers` run only what killers.txt names for each
-// mutant, which takes a tenth of a second. With LOCKSTEP_WRITE_KILLERS=FILE, `Mutants` append such lines to FILE.
+// Runs `lockstep conformance` on every mutant, which must fail, and on the honest drivers, which must pass. `Mutants`
+// run the suites of mutants.def until a case fails. `Killers` run only the case or suites that killers.txt lists for
+// each mutant, which takes a tenth of a second. With LOCKSTEP_WRITE_KILLERS=FILE, `Mutants` append such lines to FILE.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -38,7 +38,8 @@ std::string suites_and_ops(const MutantLine& m) {
   return arguments;
 }
 
-// The program's exit status and what it prints. It limits its cases itself; `timeout` is for a program that hangs.
+// Runs `lockstep conformance`; returns its exit status and output. The program limits the time of each case itself;
+// `timeout` is needed only if the program hangs.
 Outcome certify(const std::string& name, const std::string& arguments) {
   const std::string command = "timeout 850 " LOCKSTEP_CLI " conformance --driver " MUTANT_FOLDER
                               "/liblockstep_driver_mutant_" +
@@ -61,10 +62,10 @@ Outcome certify(const MutantLine& m, const std::string& arguments) {
 }
 
 constexpr const char* until_one_fails = " --fail-fast --timeout 60";
-// Of one small case; faults that hang are to be waited for no longer.
+// For one small case: a shorter time limit, because some faults hang.
 constexpr const char* until_it_fails = " --fail-fast --timeout 10";
 
-// Turned down for what a case found, not because it could not be loaded or nothing ran.
+// Whether a case failed, rather than the driver not loading or no case running.
 testing::AssertionResult is_turned_down(const Outcome& outcome) {
   const std::string tail =
       outcome.output.size() > 4000 ? "…" + outcome.output.substr(outcome.output.size() - 4000) : outcome.output;
@@ -78,9 +79,9 @@ testing::AssertionResult is_turned_down(const Outcome& outcome) {
   return testing::AssertionSuccess();
 }
 
-// "--case 'ID'" of the first case that fails, if it does so alone, three times; else the mutant's suites.
+// Returns "--case 'ID'" of the first case that fails, if it fails three times when run alone; else suites_and_ops(m).
 std::string killer_of(const MutantLine& m) {
-  // Not as JSON, which does not name it.
+  // Reads the plain output, because the JSON summary does not contain the id.
   const std::string output =
       certify(m.name, std::string("--profile ") + m.profile + " " + suites_and_ops(m) + until_one_fails).output;
   const std::size_t start = output.find("--case '");
@@ -124,7 +125,7 @@ TEST_P(Killers, TurnMutantsDown) {
                                    << "; LOCKSTEP_WRITE_KILLERS=FILE mutants_test --gtest_filter='*AreTurnedDown/"
                                    << m.name << "' writes it to FILE";
   if (is_turned_down(certify(m, killer->second + until_it_fails))) return;
-  // A case that has changed, or a fault that hangs on the clock: the suites decide.
+  // The case has changed, or the fault depends on the clock, so run the suites.
   std::cout << "not by " << killer->second << "; if that case has changed, write its line of killers.txt again\n";
   EXPECT_TRUE(is_turned_down(certify(m, suites_and_ops(m) + until_one_fails)));
 }
@@ -134,7 +135,7 @@ INSTANTIATE_TEST_SUITE_P(All, Killers, testing::ValuesIn(mutants + 2, std::end(m
 
 class Honest : public testing::TestWithParam<MutantLine> {};
 
-// Otherwise the mutants would die of something else.
+// Otherwise mutants might fail for another reason than their fault.
 TEST_P(Honest, DriversPass) {
   const Outcome outcome = certify(GetParam(), suites_and_ops(GetParam()) + " --timeout 200");
   EXPECT_EQ(outcome.status, 0) << outcome.output;
@@ -143,7 +144,7 @@ TEST_P(Honest, DriversPass) {
 INSTANTIATE_TEST_SUITE_P(All, Honest, testing::ValuesIn(mutants, mutants + 2),
                          [](const auto& line) { return line.param.name; });
 
-// This driver serves nobody any more once a call has failed in its process.
+// After one failed call, this driver fails all later calls in the same process.
 TEST(Honest, CasesAfterAFailureAreNotItsVictims) {
   const Outcome outcome = certify("stuck_after_fault", "--profile core --suite fault,copy --jobs 1");
   EXPECT_EQ(outcome.status, 1);
@@ -151,7 +152,7 @@ TEST(Honest, CasesAfterAFailureAreNotItsVictims) {
   EXPECT_EQ(outcome.output.find("  copy/"), std::string::npos) << outcome.output;
 }
 
-// A failure that other cases have caused says so.
+// The text of a failure says if the case passes in a fresh process.
 TEST(Honest, WhatPassesAloneSaysSo) {
   const Outcome outcome = certify("forgets_a_launch", "--profile core --suite forward --op add --jobs 1");
   EXPECT_EQ(outcome.status, 1);

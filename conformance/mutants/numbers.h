@@ -1,4 +1,4 @@
-// Coarser numbers than f32.
+// Rounding f32 to fewer bits.
 #pragma once
 
 #include <bit>
@@ -7,7 +7,7 @@
 
 namespace mutants {
 
-/// x with `bits` of its 23 mantissa bits, rounded to nearest even.
+/// x rounded to nearest even, to `bits` of its 23 mantissa bits.
 inline float with_mantissa(float x, int bits) {
   if (!std::isfinite(x)) return x;
   const int dropped = 23 - bits;
@@ -17,10 +17,10 @@ inline float with_mantissa(float x, int bits) {
 }
 inline float as_tf32(float x) { return with_mantissa(x, 10); }
 inline float as_bf16(float x) { return with_mantissa(x, 7); }
-/// As f16 stores it, but for its denormals.
+/// x rounded to f16, except that small numbers keep ten mantissa bits instead of becoming denormal.
 inline float as_f16(float x) { return std::fabs(x) > 65504 ? std::copysign(INFINITY, x) : with_mantissa(x, 10); }
 
-/// The f32 at or next to x on the side of zero.
+/// x rounded towards zero to f32.
 inline float truncated(double x) {
   const float f = static_cast<float>(x);
   return std::fabs(static_cast<double>(f)) > std::fabs(x) ? std::nextafter(f, 0.0f) : f;

@@ -1,4 +1,4 @@
-// Faults in what single ops mean: ties, padding, indices, random bits.
+// Faults in the semantics of single ops: ties, padding, indices, random bits, attributes.
 #include <cmath>
 #include <cstring>
 
@@ -12,7 +12,7 @@ namespace {
 
 // --------------------------------------------------------------------------------------------------------- extremes
 
-// As a chain of `if (v > best)` does: NaN is passed over, and zeros are equal.
+// NaN is ignored, as by a chain of `if (v > best)`.
 void max_drops_nan(const Call& call) {
   const host::TensorView in = call.view(0);
   if (in.dtype != LKS_F32) return call.run();
@@ -27,7 +27,7 @@ void min_confuses_zeros(const Call& call) {
   r.run();
 }
 
-// Reads the axis from its end, so that the last of equal elements wins.
+// Reads the axis backwards, so that the last of equal elements is returned.
 void argmax_last_tie(const Call& call) {
   const auto axis = static_cast<int>(call.desc.attributes<lks_argmax_attrs>().axis);
   const std::int64_t extent = call.view(0).dims[axis];
@@ -69,7 +69,7 @@ void max_pool_last_tie(const Call& call) {
   call.run();
   const host::TensorView taps_out = call.view(2);
   if (call.view(0).dtype != LKS_F32) return;
-  const Taps taps{call.view(0), call.desc.attributes<lks_avg_pool2d_attrs>()};  // the attributes are the same
+  const Taps taps{call.view(0), call.desc.attributes<lks_avg_pool2d_attrs>()};  // max_pool2d has the same attributes
   reference::Walk walk(4, taps_out.dims);
   walk.add(taps_out.strides);
   for (; !walk.done(); walk.next()) {
@@ -83,7 +83,7 @@ void max_pool_last_tie(const Call& call) {
   }
 }
 
-// Zeros are looked at again: the first one's tap, and its value where `Value` is true.
+// Where the maximum is zero, returns the tap of the first zero, and its value (with its sign) if `Value`.
 template <bool Value>
 void max_pool_first_zero(const Call& call) {
   call.run();
@@ -107,7 +107,7 @@ void max_pool_first_zero(const Call& call) {
   }
 }
 
-// Padding takes part as zeros.
+// Padding counts as zeros.
 void max_pool_pads_with_zero(const Call& call) {
   call.run();
   const host::TensorView y = call.view(1);
@@ -137,7 +137,7 @@ void avg_pool_counts_padding(const Call& call) {
   }
 }
 
-// The kernel of fast mode multiplies padding by the filter, instead of leaving it out.
+// The fast-mode kernel multiplies padding by the filter instead of skipping it.
 void conv_multiplies_padding_in_fast_mode(const Call& call) {
   call.run();
   const host::TensorView x = call.view(0), filter = call.view(1), y = call.view(call.inputs());
@@ -159,7 +159,7 @@ void conv_multiplies_padding_in_fast_mode(const Call& call) {
   }
 }
 
-// Windows that overlap: the later one wins where both should count.
+// If windows overlap, the gradient of the later one overwrites that of the earlier one instead of being added.
 void max_pool_gradient_overwrites(const Call& call) {
   const host::TensorView dy = call.view(0), chosen = call.view(1), dx = call.view(2);
   if (dy.dtype != LKS_F32) return call.run();
@@ -180,7 +180,7 @@ void max_pool_gradient_overwrites(const Call& call) {
 
 // ------------------------------------------------------------------------------------------------------ convolution
 
-// Only the first image of a batch adds to the gradient of the filter.
+// Only the first image of a batch contributes to the filter's gradient.
 void filter_gradient_of_first_image(const Call& call) {
   Rebound r(call);
   r.dim(0, 0) = r.dim(1, 0) = std::min<std::int64_t>(1, r.dim(1, 0));
@@ -203,7 +203,7 @@ void scatter_descending(const Call& call) {
   r.run();
 }
 
-// Indices outside come back in from the other end, instead of an error.
+// Indices that are out of bounds wrap around instead of causing an error.
 template <class T>
 void wrap_indices(const host::TensorView& indices, std::int64_t extent) {
   for_each<T>(indices, [&](T& v, std::int64_t) {
@@ -220,7 +220,7 @@ void gather_wraps(const Call& call) {
 }
 void scatter_wraps(const Call& call) { wraps_indices(call, call.desc.attributes<lks_scatter_add_attrs>().extent); }
 
-// Plain stores: of several updates to one place the last is kept.
+// Plain stores instead of additions: the last update of an element is kept.
 void scatter_overwrites(const Call& call) {
   const host::TensorView updates = call.view(0), indices = call.view(1), out = call.view(2);
   if (updates.dtype != LKS_F32 || updates.rank != 1) return call.run();
@@ -241,7 +241,7 @@ U32x4 philox(U32x4 counter, std::uint32_t k0, std::uint32_t k1) {
   return counter;
 }
 
-// `block_of(number of the block)` is the counter that is used for it.
+// `block_of(index of a block)` returns the Philox counter for that block.
 template <int Rounds, class BlockOf>
 void random_bits(const Call& call, BlockOf&& block_of) {
   const host::TensorView out = call.view(0);
@@ -261,11 +261,11 @@ void random_bits(const Call& call, BlockOf&& block_of) {
 void philox_seven_rounds(const Call& call) {
   random_bits<7>(call, [](std::int64_t block) { return block; });
 }
-// Every work group starts one block late.
+// The counter skips one block at the start of each workgroup of 256 blocks.
 void philox_counter_off(const Call& call) {
   random_bits<10>(call, [](std::int64_t block) { return block + block / 256; });
 }
-// The upper half of the stream's number is left out.
+// The upper half of the stream number is ignored.
 void philox_upper_stream_ignored(const Call& call) {
   lks_launch launch = call.launch;
   const std::uint64_t scalars[] = {launch.scalars[0], launch.scalars[1], launch.scalars[2], 0};
@@ -296,11 +296,11 @@ constexpr KernelFault faults[] = {
     {Mutant::philox_upper_stream_ignored, LKS_OP_RANDOM_BITS, &philox_upper_stream_ignored},
 };
 
-// ------------------------------------------------------------------------------- attributes, read in the wrong way
+// -------------------------------------------------------------------------------------------------- misread attributes
 
 void dilation_ignored(EditableDesc& e) { e.attributes<lks_conv2d_attrs>().dilation = {2, {1, 1}}; }
 void groups_ignored(EditableDesc& e) { e.attributes<lks_conv2d_attrs>().groups = 1; }
-// Padding below and right taken for that above and left.
+// Padding at the bottom and right is used at the top and left.
 void padding_swapped(EditableDesc& e) {
   auto& padding = e.attributes<lks_conv2d_attrs>().padding;
   padding.values[0] = padding.values[1];
@@ -314,7 +314,7 @@ void pool_one_stride(EditableDesc& e) {
   auto& strides = e.attributes<lks_avg_pool2d_attrs>().strides;
   strides.values[1] = std::min(strides.values[0], strides.values[1]);
 }
-// Kernels for one pixel, for strides and for groups, each of which forgets what the others do.
+// Special kernels for 1x1 filters, strides or groups, each of which ignores another attribute.
 bool is_one_pixel(const EditableDesc& e) { return e.desc.inputs[1].dims[1] == 1 && e.desc.inputs[1].dims[2] == 1; }
 void strides_of_one_pixel_ignored(EditableDesc& e) {
   if (is_one_pixel(e)) e.attributes<lks_conv2d_attrs>().strides = {2, {1, 1}};
@@ -334,7 +334,7 @@ void padding_ignored_in_strided_groups(EditableDesc& e) {
   const auto& a = std::as_const(e).attributes<lks_conv2d_attrs>();
   if (a.groups > 1 && a.strides.values[0] > 1) e.attributes<lks_conv2d_attrs>().padding = {4, {0, 0, 0, 0}};
 }
-// Lockstep mode is claimed, and the kernels of strict mode serve.
+// Lockstep mode is offered, but uses the kernels of strict mode.
 void strict_order_in_lockstep(EditableDesc& e) {
   if (e.desc.math_mode == LKS_MODE_LOCKSTEP) e.desc.math_mode = LKS_MODE_STRICT;
 }

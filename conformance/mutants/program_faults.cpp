@@ -1,4 +1,4 @@
-// Faults in pointwise arithmetic, as changed programs.
+// Faults in pointwise arithmetic, made by rewriting programs.
 #include <limits>
 
 #include "conformance/mutants/rewriter.h"
@@ -10,7 +10,7 @@ bool is_float(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_FLOAT || LKS
 
 // ------------------------------------------------------------------------------------------------------ f32 arithmetic
 
-// The f32 towards zero from a double: the low mantissa bits are cut off before the conversion.
+// Converts f64 to f32 with rounding towards zero: clears the low mantissa bits before the conversion.
 std::uint32_t cut_to_f32(Emitter& e, std::uint32_t wide) {
   const std::uint32_t mask = e.constant(LKS_U64, ~std::uint64_t{0x1fffffff});
   const std::uint32_t cut = e.add(LKS_INSTR_AND, LKS_U64, e.bits(LKS_U64, wide), mask);
@@ -22,7 +22,7 @@ std::uint32_t truncated_products(Emitter& e, const lks_instr& i) {
   return cut_to_f32(e, e.add(LKS_INSTR_MUL, LKS_F64, e.convert(LKS_F64, i.args[0]), e.convert(LKS_F64, i.args[1])));
 }
 
-// a * b + c with one rounding, where the sum's operand is a product.
+// a * b + c is rounded once if an operand of the sum is a product.
 std::uint32_t contracted(Emitter& e, const lks_instr& i) {
   if ((i.opcode != LKS_INSTR_ADD && i.opcode != LKS_INSTR_SUB) || i.dtype != LKS_F32) return e.keep(i);
   for (int side = 0; side < 2; ++side) {
@@ -44,7 +44,7 @@ std::uint32_t divided_by_reciprocal(Emitter& e, const lks_instr& i) {
   return e.add(LKS_INSTR_MUL, LKS_F32, i.args[0], reciprocal);
 }
 
-// The root as x · 1/√x with three Newton steps; special values are right.
+// sqrt(x) as x · 1/√x with three Newton steps; special values are correct.
 std::uint32_t approximate_root(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_SQRT || i.dtype != LKS_F32) return e.keep(i);
   const std::uint32_t x = i.args[0];
@@ -66,7 +66,7 @@ std::uint32_t negated_by_subtraction(Emitter& e, const lks_instr& i) {
   return e.add(LKS_INSTR_SUB, LKS_F32, e.constant(0.0f), i.args[0]);
 }
 
-// c · a + (1 - c) · b: infinite and NaN values of the side that is not chosen come through.
+// select as c · a + (1 - c) · b: an infinity or NaN in the operand that is not selected gives NaN.
 std::uint32_t select_by_blending(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_SELECT || i.dtype != LKS_F32) return e.keep(i);
   const std::uint32_t c = e.convert(LKS_F32, i.args[0]);
@@ -80,7 +80,7 @@ std::uint32_t equal_by_bits(Emitter& e, const lks_instr& i) {
   return e.add(LKS_INSTR_EQ, LKS_BOOL, e.bits(LKS_U32, i.args[0]), e.bits(LKS_U32, i.args[1]));
 }
 
-// Swaps the operands where the first is a smaller tensor that is broadcast.
+// Swaps the operands if the first has a smaller rank and is broadcast.
 template <std::uint32_t Opcode>
 std::uint32_t swapped(Emitter& e, const lks_instr& i) {
   lks_instr copy = i;
@@ -94,7 +94,7 @@ void swap_broadcast_operands(EditableDesc& e) {
 
 // ----------------------------------------------------------------------------------------------------------- functions
 
-// The result of a call with `off` units in the last place added where the low bits of the result say so.
+// Adds `Off` ULP to one positive result in `Every`, chosen by its low bits.
 template <std::uint64_t Off, std::uint64_t Every>
 std::uint32_t off_by(Emitter& e, std::uint32_t value) {
   const std::uint32_t u = e.bits(LKS_U32, value);
@@ -120,7 +120,7 @@ std::uint32_t log_off_by_4(Emitter& e, const lks_instr& i) {
   return e.calls(i, "log") && i.dtype == LKS_F32 ? off_by<4, 32>(e, value) : value;
 }
 
-// Ends at the largest number where it should end at infinity.
+// exp overflows to the largest finite number instead of infinity.
 std::uint32_t exp_stops_at_largest(Emitter& e, const lks_instr& i) {
   const std::uint32_t value = e.keep(i);
   if (!e.calls(i, "exp") || i.dtype != LKS_F32) return value;
@@ -128,7 +128,7 @@ std::uint32_t exp_stops_at_largest(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, e.less(most, value), most, value);
 }
 
-// b where a < b, else a: NaN in b is lost, and so is the order of zeros.
+// a < b ? b : a. A NaN in b is lost, and -0 and +0 are not ordered.
 std::uint32_t maximum_drops_nan(Emitter& e, const lks_instr& i) {
   if (!e.calls(i, "maximum")) return e.keep(i);
   return e.select(i.dtype, e.less(i.args[0], i.args[1]), i.args[1], i.args[0]);
@@ -145,7 +145,8 @@ bool converts(const Emitter& e, const lks_instr& i, bool (*from)(lks_dtype), lks
   return i.opcode == LKS_INSTR_CONVERT && i.dtype == to && from(e.dtype(i.args[0]));
 }
 
-// Rounds to nearest where it should truncate; only numbers small enough that the trick works.
+// Conversions to integers round to nearest instead of truncating. Only for small numbers, for which adding and
+// subtracting a large constant rounds.
 std::uint32_t to_integer_rounds(Emitter& e, const lks_instr& i) {
   const bool applies = i.opcode == LKS_INSTR_CONVERT && e.dtype(i.args[0]) == LKS_F32 &&
                        (LKS_DTYPE_CLASS(i.dtype) == LKS_CLASS_INT || LKS_DTYPE_CLASS(i.dtype) == LKS_CLASS_UINT);
@@ -156,7 +157,7 @@ std::uint32_t to_integer_rounds(Emitter& e, const lks_instr& i) {
   return e.convert(i.dtype, e.select(LKS_F32, small, whole, x));
 }
 
-// What x86 gives for numbers that do not fit: the smallest integer.
+// Numbers that are too large give the smallest integer, as on x86.
 std::uint32_t to_integer_does_not_saturate(Emitter& e, const lks_instr& i) {
   if (!converts(e, i, &is_float, LKS_I32) || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
   const std::uint32_t too_large = e.less(e.constant(2147483520.0f), i.args[0]);
@@ -169,7 +170,7 @@ std::uint32_t nan_to_integer_is_least(Emitter& e, const lks_instr& i) {
   return e.select(LKS_I32, nan, e.constant(LKS_I32, 0x80000000u), e.keep(i));
 }
 
-// To bf16 by dropping the lower half.
+// f32 to bf16 drops the lower half.
 std::uint32_t bf16_by_truncation(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_BF16 || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
   const std::uint32_t upper =
@@ -178,7 +179,7 @@ std::uint32_t bf16_by_truncation(Emitter& e, const lks_instr& i) {
   return e.convert(LKS_BF16, e.select(LKS_F32, nan, i.args[0], e.bits(LKS_F32, upper)));
 }
 
-// Ties away from zero: half of the last place is added and the rest cut off.
+// f32 to f16 rounds ties away from zero: adds half a unit in the last place and truncates.
 std::uint32_t f16_ties_away(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_F16 || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
   const std::uint32_t x = i.args[0], u = e.bits(LKS_U32, x);
@@ -190,14 +191,14 @@ std::uint32_t f16_ties_away(Emitter& e, const lks_instr& i) {
   return e.convert(LKS_F16, e.select(LKS_F32, normal, away, x));
 }
 
-// Numbers below the normal range become zero on their way to f16.
+// f32 to f16 flushes results below the normal range to zero.
 std::uint32_t f16_without_denormals(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_F16 || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
   const std::uint32_t tiny = e.less(e.add(LKS_INSTR_ABS, LKS_F32, i.args[0]), e.constant(0x1p-14f));
   return e.select(LKS_F16, tiny, e.constant(LKS_F16, 0), e.keep(i));
 }
 
-// i64 to f32 by way of f64, and f64 to the short formats by way of f32: rounded twice.
+// i64 to f32 through f64, and f64 to f16 through f32, are rounded twice.
 std::uint32_t long_to_float_rounds_twice(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_CONVERT || i.dtype != LKS_F32 || e.dtype(i.args[0]) != LKS_I64) return e.keep(i);
   return e.convert(LKS_F32, e.convert(LKS_F64, i.args[0]));
@@ -217,7 +218,7 @@ std::uint32_t division_by_zero_is_all_ones(Emitter& e, const lks_instr& i) {
   return e.select(i.dtype, zero, e.constant(i.dtype, ~std::uint64_t{0}), e.keep(i));
 }
 
-// Rounds towards minus infinity.
+// Integer division rounds towards minus infinity.
 std::uint32_t division_floors(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_DIV || LKS_DTYPE_CLASS(i.dtype) != LKS_CLASS_INT) return e.keep(i);
   const std::uint32_t zero = e.constant(i.dtype, 0), q = e.keep(i);
@@ -234,7 +235,7 @@ std::uint32_t long_comparisons_in_double(Emitter& e, const lks_instr& i) {
   return e.add(i.opcode, LKS_BOOL, e.convert(LKS_F64, i.args[0]), e.convert(LKS_F64, i.args[1]));
 }
 
-// As C's abs() of the smallest integer, but saturating.
+// The negation and the absolute value of the smallest integer saturate instead of wrapping.
 std::uint32_t negation_saturates(Emitter& e, const lks_instr& i) {
   if ((i.opcode != LKS_INSTR_NEG && i.opcode != LKS_INSTR_ABS) || i.dtype != LKS_I32) return e.keep(i);
   const std::uint32_t least = e.constant(LKS_I32, 0x80000000u);
@@ -249,7 +250,7 @@ std::uint32_t shift_count_not_reduced(Emitter& e, const lks_instr& i) {
   return e.select(i.dtype, fits, e.keep(i), e.constant(i.dtype, 0));
 }
 
-// Bytes are loaded with their sign.
+// u8 is converted as if it were i8.
 std::uint32_t bytes_are_signed(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_CONVERT || e.dtype(i.args[0]) != LKS_U8 || LKS_DTYPE_BITS(i.dtype) == 8) return e.keep(i);
   return e.convert(i.dtype, e.bits(LKS_I8, i.args[0]));
@@ -257,14 +258,14 @@ std::uint32_t bytes_are_signed(Emitter& e, const lks_instr& i) {
 
 // ------------------------------------------------------------------------------------- special values in gradients
 
-// As compilers do that take it that there is no NaN.
+// x == x is always true and x != x false, as with compiler flags that assume no NaN.
 std::uint32_t equals_itself(Emitter& e, const lks_instr& i) {
   const bool itself = i.args[0] == i.args[1] && (i.opcode == LKS_INSTR_EQ || i.opcode == LKS_INSTR_NE);
   if (!itself || !is_float(e.dtype(i.args[0]))) return e.keep(i);
   return e.constant(LKS_BOOL, i.opcode == LKS_INSTR_EQ);
 }
 
-// a < b as not b <= a, and the other way round: true of NaN.
+// a < b as !(b <= a), and a <= b as !(b < a), which are true for NaN.
 std::uint32_t less_by_negation(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_LT || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
   return e.add(LKS_INSTR_NOT, LKS_BOOL, e.add(LKS_INSTR_LE, LKS_BOOL, i.args[1], i.args[0]));
@@ -276,14 +277,14 @@ std::uint32_t less_or_equal_by_negation(Emitter& e, const lks_instr& i) {
 
 bool is_zero(const lks_instr& i) { return i.opcode == LKS_INSTR_CONST && i.imm == 0; }
 
-// select(c, 0, x) as x times a number that is 0 or 1: -0 of negative x.
+// select(c, 0, x) as x times 0 or 1, which gives -0 for negative x.
 std::uint32_t zeros_by_product(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_SELECT || i.dtype != LKS_F32 || !is_zero(e.at(i.args[1]))) return e.keep(i);
   const std::uint32_t none = e.add(LKS_INSTR_SUB, LKS_F32, e.constant(1.0f), e.convert(LKS_F32, i.args[0]));
   return e.add(LKS_INSTR_MUL, LKS_F32, none, i.args[2]);
 }
 
-// 0 < x ? t : rest, where the rest takes the sign of x if it is 0, as sign(x) of shading languages may.
+// If 0 < x ? t : rest is zero, the zero takes the sign of x, as sign(x) in shading languages may do.
 std::uint32_t zeros_with_sign(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_SELECT || i.dtype != LKS_F32) return e.keep(i);
   const lks_instr c = e.at(i.args[0]);
@@ -295,7 +296,7 @@ std::uint32_t zeros_with_sign(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, e.add(LKS_INSTR_EQ, LKS_BOOL, y, e.constant(0.0f)), signed_zero, y);
 }
 
-// As by a reciprocal that does not know subnormal numbers.
+// Denormal divisors count as zero, as in a reciprocal that flushes them.
 std::uint32_t quotients_of_denormals(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_DIV || i.dtype != LKS_F32) return e.keep(i);
   const std::uint32_t size = e.add(LKS_INSTR_ABS, LKS_F32, i.args[1]);
@@ -304,7 +305,7 @@ std::uint32_t quotients_of_denormals(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, small, by_zero, e.keep(i));
 }
 
-// 1 is added and taken away, as where a slope is a difference from 1.
+// The slope of tanh loses its low bits: 16 is added and subtracted, like the cancellation in 1 - tanh².
 std::uint32_t slope_cancels(Emitter& e, const lks_instr& i) {
   if (!e.calls(i, "tanh_slope") || i.dtype != LKS_F32) return e.keep(i);
   const std::uint32_t sum = e.add(LKS_INSTR_ADD, LKS_F32, e.keep(i), e.constant(16.0f));
@@ -323,7 +324,7 @@ std::uint32_t exp_far_out_is_nan(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, far, e.constant(std::numeric_limits<float>::quiet_NaN()), e.keep(i));
 }
 
-// As fast logarithms do that look at exponent and mantissa alone.
+// log ignores the sign, as fast logarithms that use only exponent and mantissa do.
 std::uint32_t log_of_magnitude(Emitter& e, const lks_instr& i) {
   if (!e.calls(i, "log") || i.dtype != LKS_F32) return e.keep(i);
   lks_instr copy = i;
@@ -331,7 +332,7 @@ std::uint32_t log_of_magnitude(Emitter& e, const lks_instr& i) {
   return e.keep(copy);
 }
 
-// ((a y) y) y as a ((y y) y), whose factor may overflow.
+// ((a y) y) y as a ((y y) y), where the power of y may overflow.
 std::uint32_t powers_first(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_F32) return e.keep(i);
   for (int side = 0; side < 2; ++side) {
@@ -348,14 +349,14 @@ std::uint32_t powers_first(Emitter& e, const lks_instr& i) {
   return e.keep(i);
 }
 
-// What is small beside 1 is gone.
+// Small results of exp become 0.
 std::uint32_t small_exponentials_vanish(Emitter& e, const lks_instr& i) {
   if (!e.calls(i, "exp") || i.dtype != LKS_F32) return e.keep(i);
   const std::uint32_t y = e.keep(i);
   return e.select(LKS_F32, e.less(y, e.constant(0x1p-13f)), e.constant(0.0f), y);
 }
 
-// The largest number in place of infinity: a loss that is infinite seems to be finite, or 0.
+// Products of -infinity become the lowest finite number, so an infinite loss is finite.
 std::uint32_t losses_saturate(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_MUL || i.dtype != LKS_F32) return e.keep(i);
   const std::uint32_t y = e.keep(i);
@@ -363,7 +364,7 @@ std::uint32_t losses_saturate(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, e.less(y, e.constant(-most)), e.constant(-most), y);
 }
 
-// clip by the element alone: what is below `low` becomes `low`, be that above `high` or not.
+// clip compares only the element: elements below `low` become `low`, even if `low` is above `high`.
 std::uint32_t clip_by_element(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_SELECT || i.dtype != LKS_F32 || e.at(i.args[0]).opcode != LKS_INSTR_LE) return e.keep(i);
   const lks_instr upper = e.at(i.args[0]), raised = e.at(upper.args[0]);
@@ -372,14 +373,14 @@ std::uint32_t clip_by_element(Emitter& e, const lks_instr& i) {
   return e.select(LKS_F32, e.less(lower.args[1], lower.args[0]), lower.args[0], e.keep(i));
 }
 
-// 0 times infinity as any product.
+// Target 0 times an infinite logarithm gives NaN instead of 0.
 std::uint32_t zero_targets_multiply(Emitter& e, const lks_instr& i) {
   const bool term = i.opcode == LKS_INSTR_SELECT && is_float(i.dtype) && is_zero(e.at(i.args[1])) &&
                     e.at(i.args[2]).opcode == LKS_INSTR_MUL;
   return term ? i.args[2] : e.keep(i);
 }
 
-// Kernels of fast mode that are others than those of strict mode.
+// Faults of kernels that are used in fast mode only.
 std::uint32_t abs_negates(Emitter& e, const lks_instr& i) {
   return i.opcode == LKS_INSTR_ABS ? e.add(LKS_INSTR_NEG, i.dtype, i.args[0]) : e.keep(i);
 }

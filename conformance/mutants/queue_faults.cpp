@@ -10,8 +10,7 @@
 namespace mutants {
 namespace {
 
-// -------------------------------------------------------------------------------------------------------------
-// timelines
+// ----------------------------------------------------------------------------------------------------------- timelines
 
 std::mutex mutex;
 std::set<lks_timeline*> queue_timelines;
@@ -32,7 +31,7 @@ void remember_queue_timelines(lks_driver_api& t) {
   };
 }
 
-// A queue's timeline is seen to advance as a command begins.
+// A queue's timeline reaches a value when its command starts.
 void early_signal(lks_driver_api& t) {
   remember_queue_timelines(t);
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
@@ -42,7 +41,7 @@ void early_signal(lks_driver_api& t) {
   };
 }
 
-// Asked without waiting, it is one ahead.
+// timeline_query reports one value too many.
 void query_runs_ahead(lks_driver_api& t) {
   remember_queue_timelines(t);
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
@@ -52,7 +51,7 @@ void query_runs_ahead(lks_driver_api& t) {
   };
 }
 
-// A read tells the value of the command before it.
+// A read returns the value of the command before it.
 void read_value_one_short(lks_driver_api& t) {
   t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
                     std::uint64_t* value, lks_diag* diag) -> lks_status {
@@ -66,7 +65,7 @@ void skipped_wait(lks_driver_api& t) {
   t.queue_wait = [](lks_queue*, lks_timeline*, std::uint64_t, lks_diag*) -> lks_status { return LKS_OK; };
 }
 
-// A copy engine does not wait for kernels.
+// Transfer queues do not wait for other queues.
 std::set<lks_queue*> transfer_queues;
 void transfer_skips_waits(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
@@ -86,7 +85,7 @@ void transfer_skips_waits(lks_driver_api& t) {
   };
 }
 
-// Another queue's work is waited for one command less than asked.
+// queue_wait waits for one value less than requested.
 void wait_one_short(lks_driver_api& t) {
   t.queue_wait = [](lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) -> lks_status {
     return honest().queue_wait(queue, timeline, value > 0 ? value - 1 : 0, diag);
@@ -105,7 +104,7 @@ void failure_lost(lks_driver_api& t) {
   };
 }
 
-// Time is up: as good as done.
+// A timeout is reported as success.
 void timeout_means_done(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
@@ -136,8 +135,7 @@ void signal_forgets_failure(lks_driver_api& t) {
   };
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// copies
+// -------------------------------------------------------------------------------------------------------------- copies
 
 void write_drops_tail(lks_driver_api& t) {
   t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
@@ -146,7 +144,7 @@ void write_drops_tail(lks_driver_api& t) {
   };
 }
 
-// Whole blocks of eight bytes are read, past the end of where they go.
+// Reads are rounded up to multiples of eight bytes and overrun the destination.
 void read_rounds_up(lks_driver_api& t) {
   t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
                     std::uint64_t* value, lks_diag* diag) -> lks_status {
@@ -162,7 +160,7 @@ void copy_rounds_offset(lks_driver_api& t) {
   };
 }
 
-// Patterns of two bytes are filled in as if they had one.
+// Only the low byte of two-byte patterns is used.
 void fill_repeats_low_byte(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
@@ -194,8 +192,7 @@ void fill_loses_second_staging(lks_driver_api& t) {
   };
 }
 
-// -------------------------------------------------------------------------------------------------------------
-// launches
+// ------------------------------------------------------------------------------------------------------------ launches
 
 void first_of_several(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
@@ -204,7 +201,7 @@ void first_of_several(lks_driver_api& t) {
   };
 }
 
-// Several launches are begun at once: the last one first.
+// The launches of one submission run in reverse order.
 void launches_out_of_order(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {

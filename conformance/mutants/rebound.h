@@ -1,4 +1,4 @@
-// A launch whose bindings may be changed before the honest kernel sees it.
+// A launch whose bindings a fault may change before it runs the honest kernel.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,7 @@ class Rebound {
   bool has(std::size_t tensor) const { return bindings_[tensor].buffer != nullptr; }
   void swap(std::size_t a, std::size_t b) { std::swap(bindings_[a], bindings_[b]); }
 
-  /// Strides of a dense tensor.
+  /// Sets the strides of a dense tensor.
   void make_dense(std::size_t tensor) {
     std::int64_t next = 1;
     for (int d = rank(tensor) - 1; d >= 0; --d) {
@@ -49,7 +49,7 @@ class Rebound {
     }
   }
 
-  /// Replaces a tensor of T by a dense copy of f(element); other tensors stay.
+  /// Replaces a tensor of dtype T by a dense copy with f applied to each element. Other dtypes are left alone.
   template <class T = float, class F>
   void convert(std::size_t tensor, F&& f) {
     if (!has(tensor)) return;
@@ -79,7 +79,7 @@ class Rebound {
   std::deque<lks_buffer> buffers_;
 };
 
-/// Visits the elements of a tensor as f(element, its row-major number).
+/// Calls f(element, row-major index) for each element of a tensor.
 template <class T, class F>
 void for_each(const host::TensorView& t, F&& f) {
   reference::Walk walk(t.rank, t.dims);

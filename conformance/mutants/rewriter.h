@@ -9,7 +9,7 @@
 
 namespace mutants {
 
-/// The program under construction: each call appends an instruction and returns its value.
+/// The program under construction. Each call appends an instruction and returns the index of its value.
 class Emitter {
  public:
   Emitter(const lks_program& from, std::vector<lks_instr>& out) : from_(from), out_(out) {}
@@ -34,11 +34,11 @@ class Emitter {
   std::uint32_t less(std::uint32_t a, std::uint32_t b) { return add(LKS_INSTR_LT, LKS_BOOL, a, b); }
   const lks_instr& at(std::uint32_t value) const { return out_[value]; }
   lks_dtype dtype(std::uint32_t value) const { return out_[value].dtype; }
-  /// Whether the instruction is a call of the named function.
+  /// Whether the instruction calls the named function.
   bool calls(const lks_instr& instr, std::string_view name) const {
     return instr.opcode == LKS_INSTR_CALL && name == from_.functions[instr.imm].name;
   }
-  /// The shape that a program input has in the kernel.
+  /// The original program.
   const lks_program& program() const { return from_; }
 
  private:
@@ -46,10 +46,10 @@ class Emitter {
   std::vector<lks_instr>& out_;
 };
 
-/// What stands for `instr`, whose arguments are already those of the new program.
+/// Emits a replacement for `instr`, whose arguments already refer to the new program, and returns its value.
 using Step = std::uint32_t (*)(Emitter& emit, const lks_instr& instr);
 
-/// Step: instructions of that opcode and dtype are computed in another dtype.
+/// A Step that computes instructions with this opcode and dtype in another dtype.
 template <std::uint32_t Opcode, lks_dtype Of, lks_dtype In>
 std::uint32_t computed_in(Emitter& e, const lks_instr& i) {
   if (i.opcode != Opcode || i.dtype != Of) return e.keep(i);
@@ -57,8 +57,8 @@ std::uint32_t computed_in(Emitter& e, const lks_instr& i) {
   return e.convert(Of, e.add(Opcode, In, a, b));
 }
 
-/// Replaces the only program of a pointwise kernel. Bodies of the functions for which `open` is true are written out,
-/// so that the step sees their instructions too.
+/// Rewrites the only program of a pointwise kernel, instruction by instruction. If `Open`, function calls are inlined
+/// first, so that the step is applied to the instructions of their bodies too.
 template <Step Instead, bool Open>
 void rewrite(EditableDesc& e) {
   if (e.desc.program_count != 1) return;

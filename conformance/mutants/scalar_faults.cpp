@@ -1,4 +1,4 @@
-// Launch-time numbers: cut, taken for one another, read with another meaning.
+// Faults in launch-time scalars: truncated, swapped, misread.
 #include <bit>
 #include <vector>
 
@@ -7,7 +7,7 @@
 namespace mutants {
 namespace {
 
-// Runs the kernel with each number as `change(bits, dtype, position)` has it.
+// Runs the kernel with each scalar replaced by `change(bits, dtype, position)`.
 template <class Change>
 void with_scalars(const Call& call, Change change) {
   std::vector<std::uint64_t> scalars(call.launch.scalars, call.launch.scalars + call.launch.scalar_count);

@@ -1,4 +1,4 @@
-// Faults in sums and matrix products: precision, order, lost terms.
+// Faults in sums, matrix products and convolutions: precision, order, lost terms.
 #include <chrono>
 #include <cmath>
 
@@ -10,7 +10,7 @@ namespace {
 
 using Terms = const std::vector<float>&;
 
-// ------------------------------------------------------------------------------------------------ coarser operands
+// -------------------------------------------------------------------------------------- operands of reduced precision
 
 template <float (*Coarse)(float)>
 void coarse_operands(const Call& call) {
@@ -20,7 +20,7 @@ void coarse_operands(const Call& call) {
   r.run();
 }
 
-// A library that picks its tensor-core kernel for long inner dimensions only.
+// TF32 operands, as from a tensor-core kernel that a library uses only for long inner dimensions.
 void matmul_tf32_long_k(const Call& call) {
   const host::TensorView a = call.view(0);
   a.dims[a.rank - 1] >= 128 ? coarse_operands<&as_tf32>(call) : call.run();
@@ -28,7 +28,7 @@ void matmul_tf32_long_k(const Call& call) {
 
 float flushed(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; }
 
-// The kernel for large products was compiled with denormal numbers off.
+// The kernel for large products flushes denormal operands.
 void large_matmul_loses_denormals(const Call& call) {
   const host::TensorView a = call.view(0), b = call.view(1);
   a.dims[a.rank - 2] > 64 && b.dims[b.rank - 1] > 64 ? coarse_operands<&flushed>(call) : call.run();
@@ -38,7 +38,7 @@ void wide_filter_gradient_loses_denormals(const Call& call) {
   call.view(1).dims[3] > 32 ? coarse_operands<&flushed>(call) : call.run();
 }
 
-// f64 on a device that has none: operands pass through f32.
+// f64 operands are converted to f32 and back, as on a device without f64.
 void double_operands_in_f32(const Call& call) {
   Rebound r(call);
   for (std::size_t i = 0; i < call.inputs(); ++i)
@@ -72,7 +72,7 @@ void sum_truncates(const Call& call) {
   });
 }
 
-// The result joins what the block held before: beta is 1 where it should be 0.
+// The result is added to the old contents of the output: beta is 1 instead of 0.
 void matmul_adds_to_its_output(const Call& call) {
   matmul_by(call, [](float before, Terms a, Terms b) {
     double total = static_cast<double>(before);
@@ -81,7 +81,7 @@ void matmul_adds_to_its_output(const Call& call) {
   });
 }
 
-// A running error term that nobody set to zero: it lies in the workspace.
+// Adds an uninitialised value from the workspace.
 void sum_reads_workspace(const Call& call) {
   const auto* left_over = reinterpret_cast<const float*>(static_cast<const char*>(call.launch.workspace->data) +
                                                          call.launch.workspace_offset);
@@ -112,7 +112,7 @@ void matmul_drops_last_block(const Call& call) {
   });
 }
 
-// The kernel for single columns, and that for single rows, lose the last product of odd lengths.
+// The kernels for results with one column, or one row, lose the last product if the number of products is odd.
 template <int Dimension>
 void last_product_lost(const Call& call) {
   const host::TensorView c = call.view(2);
@@ -125,7 +125,7 @@ void last_product_lost(const Call& call) {
   });
 }
 
-// Nothing to add, nothing written.
+// If there are no terms, the result is not written.
 void empty_sum_not_written(const Call& call) {
   if (call.view(0).count() > 0) call.run();
 }
@@ -133,7 +133,7 @@ void empty_matmul_not_written(const Call& call) {
   if (call.view(0).count() > 0) call.run();
 }
 
-// Squares only: b times a.
+// Square matrices are multiplied in the wrong order.
 void matmul_swapped_when_square(const Call& call) {
   const host::TensorView a = call.view(0), b = call.view(1);
   Rebound r(call);
@@ -149,7 +149,7 @@ float chunk_sum(Terms a, Terms b, std::size_t from, std::size_t to) {
   return total;
 }
 
-// Chunks of 128 rather than 256, joined one after the other.
+// Chunks of 128 instead of 256 products, whose sums are added one after the other.
 void matmul_other_order(const Call& call) {
   matmul_by(call, [](float, Terms a, Terms b) {
     float total = 0;
@@ -158,7 +158,7 @@ void matmul_other_order(const Call& call) {
   });
 }
 
-// The right chunks, but their sums are joined one after the other and not as a tree.
+// The right chunks, but their sums are added one after the other instead of as a tree.
 void matmul_chunks_joined_in_line(const Call& call) {
   matmul_by(call, [](float, Terms a, Terms b) {
     float total = 0;
@@ -167,7 +167,7 @@ void matmul_chunks_joined_in_line(const Call& call) {
   });
 }
 
-// The right order, with products and sums fused.
+// The right order, but with fused multiply-adds.
 void matmul_fused(const Call& call) {
   matmul_by(call, [](float, Terms a, Terms b) {
     std::vector<float> parts;
@@ -194,7 +194,7 @@ void sum_other_order(const Call& call) {
   });
 }
 
-// Eight lanes rather than 32.
+// Eight lanes instead of 32.
 void sum_fewer_lanes(const Call& call) {
   sum_by(call, [](Terms x) {
     float lanes[8] = {};
@@ -203,7 +203,7 @@ void sum_fewer_lanes(const Call& call) {
   });
 }
 
-// Whichever thread comes first adds first: the start moves with the clock.
+// Imitates threads that add in any order: the first term depends on the clock.
 void racy_sum(const Call& call) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
   std::size_t turn = static_cast<std::size_t>(now) >> 4;
@@ -215,7 +215,7 @@ void racy_sum(const Call& call) {
   });
 }
 
-// Integers that should wrap stop at the largest.
+// Integer sums saturate instead of wrapping.
 void integer_sum_saturates(const Call& call) {
   const host::TensorView in = call.view(0), out = call.view(1);
   call.run();

@@ -1,4 +1,4 @@
-// Faults in what the driver says of itself and of its kernels, and in the ABI.
+// Faults in queries, in descriptions of the device and of kernels, and in the ABI.
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -21,7 +21,7 @@ lks_status refuse(lks_diag* diag, int reason, const char* what) {
 
 // ------------------------------------------------------------------------------------------------ queries and refusals
 
-// Refuses at query and prepare whatever `allowed` does not hold for.
+// Query and prepare refuse every kernel for which `Allowed` is false.
 template <bool (*Allowed)(const lks_kernel_desc&)>
 void offers_only(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
@@ -47,10 +47,10 @@ bool f32_pointwise(const lks_kernel_desc& d) {
   return all;
 }
 
-// One op is missing, which the others hide.
+// A single core op is missing.
 bool no_scatter_add(const lks_kernel_desc& d) { return d.op != LKS_OP_SCATTER_ADD; }
 
-// Says yes to everything of an op and refuses some of it when it comes to preparing.
+// Query accepts kernels that prepare refuses.
 void query_lies(lks_driver_api& t) {
   t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status {
@@ -62,7 +62,7 @@ void query_lies(lks_driver_api& t) {
   };
 }
 
-// Refuses, in the given way, kernels of an op for inputs that are less aligned than it needs.
+// Refuses kernels of an op, with the given reason, if an input is not aligned to `needed`.
 template <std::uint32_t op, std::uint64_t needed, int reason, bool names_operand>
 void needs_alignment(lks_driver_api& t) {
   static constexpr auto refused = [](const lks_kernel_desc& desc, lks_diag* diag) {
@@ -86,7 +86,7 @@ void needs_alignment(lks_driver_api& t) {
   };
 }
 
-// Another variant is named at prepare than at query.
+// Query and prepare name different variants.
 void query_names_another_variant(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
@@ -111,7 +111,7 @@ void refusal_without_reason(lks_driver_api& t) {
 
 // ---------------------------------------------------------------------------------------------------------- the device
 
-// Writes all that it knows, whatever room the host has.
+// Writes the whole lks_device_info, even if the host's struct is smaller.
 void describe_writes_past(lks_driver_api& t) {
   t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
                          lks_diag* diag) -> lks_status {
@@ -127,7 +127,7 @@ void describe_writes_past(lks_driver_api& t) {
   };
 }
 
-// Accepts structs of exactly the size that it was built with.
+// Accepts only structs of exactly the size that it was built with.
 void exact_struct_size(lks_driver_api& t) {
   t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
                          lks_diag* diag) -> lks_status {
@@ -170,7 +170,7 @@ void knows_four_dimensions(lks_driver_api& t) {
   };
 }
 
-// State of the process: the library stays loaded, and opens once.
+// Process-global state: driver_open succeeds only once, and the library stays loaded.
 void opens_once(lks_driver_api& t) {
   t.flags &= ~std::uint32_t{LKS_DRIVER_UNLOADABLE};
   t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
@@ -184,12 +184,12 @@ void opens_once(lks_driver_api& t) {
   };
 }
 
-// Closing destroys what is already destroyed.
+// driver_close crashes.
 void crashes_on_close(lks_driver_api& t) {
   t.driver_close = [](lks_driver*) { __builtin_trap(); };
 }
 
-// A table for a group that the device does not have.
+// get_group returns a table for capabilities that the device does not have.
 void group_without_capability(lks_driver_api& t) {
   t.get_group = [](lks_driver*, std::uint64_t) -> const void* {
     static constexpr lks_header empty{sizeof(lks_header), 0, nullptr};
@@ -197,7 +197,7 @@ void group_without_capability(lks_driver_api& t) {
   };
 }
 
-// Success is told in the diag as well.
+// The diag is written on success.
 void diag_written_on_success(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
@@ -207,7 +207,7 @@ void diag_written_on_success(lks_driver_api& t) {
   };
 }
 
-// Names of variants are made in one place, and each overwrites the one before.
+// All variant names share one buffer, so each call overwrites the previous name.
 void variant_text_overwritten(lks_driver_api& t) {
   t.kernel_variant = [](lks_driver* driver, std::uint32_t op, std::uint32_t index) -> const char* {
     static char text[64];
@@ -218,7 +218,7 @@ void variant_text_overwritten(lks_driver_api& t) {
   };
 }
 
-// A thread outlives the driver, and then the library its code is in.
+// A thread still runs after driver_close and after the library is unloaded.
 void leaves_a_thread(lks_driver_api& t) {
   t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
     std::thread([] {
@@ -291,7 +291,7 @@ void claims_determinism(const lks_kernel_desc&, lks_kernel_info& info) {
   info.determinism = LKS_DETERMINISM_RUN_TO_RUN;
 }
 void claims_correct_rounding(const lks_kernel_desc&, lks_kernel_info& info) { info.max_ulp = 0.5f; }
-// Less than the last rounding of the result alone costs.
+// A smaller error than the final rounding of the result alone.
 void claims_small_errors(const lks_kernel_desc&, lks_kernel_info& info) { info.gamma_factor = 1e-3f; }
 void wants_workspace(const lks_kernel_desc&, lks_kernel_info& info) {
   if (info.workspace_bytes < 64) info.workspace_bytes = 64;

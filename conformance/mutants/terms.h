@@ -1,4 +1,4 @@
-// Sums and products with their terms laid out, so that a fault can add them in its own way.
+// Sums and matrix products that pass their terms to a function, so that a fault can add them in its own way.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,7 @@
 
 namespace mutants {
 
-/// y = f(the reduced elements of one output, in row-major order) for every output of an f32 sum; other dtypes run
-/// honestly.
+/// Computes each output of an f32 sum as f(its terms, in row-major order). Other dtypes use the honest kernel.
 template <class F>
 void sum_by(const Call& call, F&& f) {
   const host::TensorView in = call.view(0), out = call.view(1);
@@ -43,7 +42,8 @@ void sum_by(const Call& call, F&& f) {
   }
 }
 
-/// c = f(a row of a, a column of b) for every element of an f32 matmul; other dtypes run honestly.
+/// Computes each element of an f32 matmul as f(old value of the output, row of a, column of b). Other dtypes use the
+/// honest kernel.
 template <class F>
 void matmul_by(const Call& call, F&& f) {
   const host::TensorView a = call.view(0), b = call.view(1), c = call.view(2);

@@ -1,4 +1,4 @@
-// Faults in waiting, recovering and signalling; in what a failure tells; in sharing memory.
+// Faults in waiting, recovery and signals, in the free bytes that out of memory reports, and in aliasing.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -23,7 +23,7 @@ struct Recovered {
 std::map<lks_timeline*, Recovered> recovered;  // the last failure of each queue's timeline
 std::map<lks_queue*, lks_timeline*> timelines;
 
-// Keeps the timelines of queues, and the failure that each recovers from.
+// Records the timelines of queues and the last failure that each has recovered from.
 void remember_failures(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                       lks_diag* diag) -> lks_status {
@@ -54,7 +54,7 @@ void remember_failures(lks_driver_api& t) {
   };
 }
 
-// Whether the timeline has recovered from a failure that concerns the value.
+// Whether the command with this value failed or was skipped, and the queue has recovered since.
 bool was_lost(lks_timeline* timeline, std::uint64_t value, Recovered& r) {
   std::lock_guard lock(mutex);
   const auto known = recovered.find(timeline);
@@ -72,7 +72,7 @@ void failed_values_stay_failed(lks_driver_api& t) {
   };
 }
 
-// Asked what is reached, it tells of the last command that succeeded, until the next one does.
+// After recovery, timeline_query reports the last value before the failure, until another command is done.
 void query_stays_at_failure(lks_driver_api& t) {
   remember_failures(t);
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
@@ -82,7 +82,7 @@ void query_stays_at_failure(lks_driver_api& t) {
   };
 }
 
-// A queue that has not failed yet has nothing to recover from, it thinks.
+// queue_recover returns at once if the queue has not failed yet.
 void recovers_too_early(lks_driver_api& t) {
   remember_failures(t);
   t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
@@ -95,7 +95,7 @@ void recovers_too_early(lks_driver_api& t) {
     std::uint64_t reached = 0;
     if (honest().timeline_query(timeline, &reached, &ignored) != LKS_OK)
       return honest().queue_recover(queue, last, diag);
-    // The newest value is told by the next command, which is never done: nobody waits for it.
+    // An empty fill, for which nothing waits, gives the newest value.
     static lks_buffer nothing{nullptr, 0};
     return honest().queue_fill(queue, &nothing, 0, 0, 0, 1, last, diag);
   };
@@ -105,7 +105,7 @@ void recovers_too_early(lks_driver_api& t) {
 
 bool is_injected(lks_status status, const lks_diag& diag) { return status < 0 && diag.value == 0; }
 
-// A wait that fails itself is blamed on the command.
+// If a wait itself fails, its diag names the command.
 void failed_wait_names_a_command(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
@@ -115,7 +115,7 @@ void failed_wait_names_a_command(lks_driver_api& t) {
   };
 }
 
-// After it, every other wait fails as well.
+// After a wait itself has failed, all later waits on that timeline fail.
 std::map<lks_timeline*, lks_diag> unusable;
 void failed_wait_is_final(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
@@ -147,7 +147,7 @@ lks_status wait_with(lks_timeline* timeline, std::uint64_t value, std::uint64_t 
   return honest().timeline_wait(timeline, value, has_end ? change(timeout_ns) : timeout_ns, diag);
 }
 
-// The system's timer has seconds.
+// Timeouts are rounded up to seconds.
 void timeouts_in_seconds(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
@@ -157,7 +157,7 @@ void timeouts_in_seconds(lks_driver_api& t) {
   };
 }
 
-// The system's timer has steps of 4 ms, and rounds down.
+// Timeouts are rounded down to multiples of 4 ms.
 void timeouts_rounded_down(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
@@ -166,7 +166,7 @@ void timeouts_rounded_down(lks_driver_api& t) {
   };
 }
 
-// For work of its own a queue is waited for to the end.
+// Waits on a queue's timeline ignore the timeout.
 void queue_waits_have_no_end(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
@@ -175,7 +175,7 @@ void queue_waits_have_no_end(lks_driver_api& t) {
   };
 }
 
-// A fill is not worth a value: it tells that of the command before it.
+// A fill returns the value of the command before it.
 void fill_takes_no_value(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
@@ -187,7 +187,7 @@ void fill_takes_no_value(lks_driver_api& t) {
 
 // ----------------------------------------------------------------------------------------------------------- signals
 
-// What is refused is so silently.
+// Refused signals return LKS_OK.
 void refused_signal_is_ok(lks_driver_api& t) {
   t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                          lks_diag*) -> lks_status {
@@ -197,7 +197,7 @@ void refused_signal_is_ok(lks_driver_api& t) {
   };
 }
 
-// A failed timeline is taken for one that is to go on.
+// A signal to a failed timeline advances it.
 void signal_revives(lks_driver_api& t) {
   t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                          lks_diag* diag) -> lks_status {
@@ -209,7 +209,7 @@ void signal_revives(lks_driver_api& t) {
   };
 }
 
-// Whose timeline it is does not count.
+// The host can signal a queue's timeline.
 void host_signals_queues(lks_driver_api& t) {
   t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                          lks_diag* diag) -> lks_status {
@@ -237,7 +237,7 @@ void free_bytes_untold(lks_driver_api& t) {
   };
 }
 
-// What there is in all, or was asked for, in place of what is free.
+// free_bytes is the size of the heap, or the requested size.
 void free_bytes_are_all_bytes(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
@@ -251,10 +251,10 @@ void free_bytes_are_those_asked_for(lks_driver_api& t) {
   };
 }
 
-// Aliases are not looked at: the kernel is the one for memory of its own.
+// Aliases are ignored: the kernel is the one for separate memory.
 void forget_aliases(EditableDesc& e) { e.desc.alias_count = 0; }
 
-// The reason is one for which the host would compose the op.
+// The reason is LKS_REASON_OP, for which the host would decompose the op.
 lks_status with_another_reason(lks_status status, lks_diag* diag) {
   if (status == LKS_UNSUPPORTED && diag->reason == LKS_REASON_ALIAS) diag->reason = LKS_REASON_OP;
   return status;

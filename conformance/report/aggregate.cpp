@@ -1,4 +1,4 @@
-// Totals, cells and the digest of a run.
+// Computes the totals, cells and digest of a run, and replay command lines.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -12,7 +12,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// How much a reader needs to know of it first.
+// The severity of a result; higher values are reported first.
 int gravity_of(const CaseResult& c) {
   switch (c.outcome) {
     case Outcome::crash: return 6;
@@ -25,13 +25,13 @@ int gravity_of(const CaseResult& c) {
   return 6;
 }
 
-// NaN is the largest, and remembered as infinity: nothing is further off.
+// The larger error. NaN counts as infinity.
 double larger(double a, double b) {
   const auto known = [](double x) { return std::isnan(x) ? INFINITY : x; };
   return std::max(known(a), known(b));
 }
 
-// Sums may cancel: units of the little that is left say nothing of them. Their bounds are componentwise.
+// False for bounds on sums, which are componentwise: if terms cancel, the ULP of the small result is meaningless.
 bool is_bounded_in_ulp(const CaseResult& c) { return c.bound.find("budget") == std::string::npos; }
 
 void add_errors(Cell& cell, const CaseResult& c) {
@@ -75,13 +75,13 @@ Cell summary_of(const Group& group) {
   return cell;
 }
 
-// Cases by key, in the order in which the keys first came.
+// Groups cases by key, in the order in which keys first appear.
 template <class Key>
 std::vector<Group> grouped(const Report& report, Key key_of) {
   std::vector<Group> groups;
   std::map<decltype(key_of(report.cases.front())), std::size_t> index;
   for (const CaseResult& c : report.cases) {
-    // A wrong call that is refused says nothing of what an op does in that dtype.
+    // A refusal case that passes shows only that an invalid call is refused, not that the op works in that dtype.
     const bool refusal = c.suite == "refusal" && c.outcome == Outcome::pass;
     if (c.op.empty() || refusal) continue;
     const auto [found, fresh] = index.try_emplace(key_of(c), groups.size());
@@ -91,7 +91,7 @@ std::vector<Group> grouped(const Report& report, Key key_of) {
   return groups;
 }
 
-// Of each op, dtype and mode.
+// One cell for each op, dtype and mode.
 std::vector<Cell> total_cells(const Report& report) {
   std::vector<Cell> cells;
   for (const Group& group : grouped(report, [](const CaseResult& c) { return std::tuple(c.op, c.dtype, c.mode); })) {
@@ -173,7 +173,7 @@ std::string replay_line(const RunInfo& run, const std::string& id) {
     for (char c : text) inner += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return "'" + inner + "'";
   };
-  // Paths of people with spaces in them, too.
+  // Paths may contain spaces and other shell characters.
   const auto path = [&](const std::string& text) {
     return text.find_first_of(" \t'\"\\$&|;<>()*?[]#~`!") == std::string::npos ? text : quoted(text);
   };

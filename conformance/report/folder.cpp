@@ -33,7 +33,7 @@ void prepare_report_folder(const std::string& folder) {
         .raise();
   }
   for (const char* name : {"report.json", "report.md", "report.html"}) {
-    AtomicFile probe("report", (fs::path(folder) / name).string());  // its temporary file goes with it
+    AtomicFile probe("report", (fs::path(folder) / name).string());  // its destructor removes the temporary file
   }
 }
 

@@ -7,14 +7,15 @@
 
 namespace lockstep::conformance {
 
-/// Makes the folder and those above it, and finds out whether it can be written, so that it is known before the run.
-/// Throws IoError LS8005.
+/// Creates the folder and its parents, and checks before the run that it is writable. Throws IoError LS8005.
 void prepare_report_folder(const std::string& folder);
 
-/// Each file appears in full or not at all; an older report stays valid until then. Throws IoError LS8005.
+/// Writes the three files. Each is replaced atomically, so an older report stays valid until then. Throws IoError
+/// LS8005.
 void write_report(const std::string& folder, const Report& report);
 
-/// From a folder, or from its report.json. Throws IoError LS8001 (missing), LS8002 (no report), LS8004 (damaged).
+/// Reads a report from its folder or from the path of report.json. Throws IoError LS8001 (missing), LS8002 (not a
+/// report), LS8004 (damaged).
 Report read_report(const std::string& path);
 
 }  // namespace lockstep::conformance

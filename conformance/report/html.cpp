@@ -1,4 +1,4 @@
-// The report as one page: page.html with its style, its script and the report's data put in.
+// Renders the report as one HTML page: page.html with the style, the scripts and the report's data inserted.
 #include <map>
 #include <set>
 
@@ -15,7 +15,7 @@ std::string_view report_matrix_script();
 namespace lockstep::conformance {
 namespace {
 
-constexpr std::size_t most_failures = 1000;  // a page that opens at once; report.json has all of them
+constexpr std::size_t most_failures = 1000;  // keeps the page fast; report.json has all failures
 
 Json failure_json(const RunInfo& run, const CaseResult& c) {
   Json json = {{"id", c.id},
@@ -42,7 +42,7 @@ Json cell_json(const RunInfo& run, const Cell& cell) {
   return json;
 }
 
-// Cases that are no cells of the matrix: about the runtime, or probes of precision.
+// Cases outside the matrix: runtime suites and probes of precision.
 Json list_of_suites(const Report& report) {
   Json lists = Json::array();
   std::map<std::string, std::size_t> index;
@@ -94,7 +94,7 @@ Json page_data(const Report& report) {
   return data;
 }
 
-// As the content of a script element: nothing in it can end the element.
+// JSON for the content of a script element. Escapes '<', so that no text can end the element.
 std::string as_script_data(const Json& json) {
   std::string safe;
   for (char c : json.dump(-1, ' ', false, Json::error_handler_t::replace)) {
@@ -117,7 +117,7 @@ std::string to_html(const Report& report) {
       {"style", std::string(embedded::report_style())},
       {"script", std::string(embedded::report_script()) + std::string(embedded::report_matrix_script())},
       {"data", as_script_data(page_data(report))}};
-  // One pass over the page, so that what is put in is never searched for places itself.
+  // A single pass, so that placeholders in inserted text are not replaced.
   const std::string_view page = embedded::report_page();
   std::string html;
   for (std::size_t at = 0; at < page.size();) {

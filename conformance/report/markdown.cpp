@@ -1,4 +1,4 @@
-// The report as Markdown.
+// Renders the report as Markdown.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -9,9 +9,9 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr std::size_t most_failures = 200;  // who needs more reads report.json
+constexpr std::size_t most_failures = 200;  // report.json has all failures
 
-// A text as the content of a table's cell: on one line, with nothing that Markdown or HTML would take as markup.
+// Escapes text for a table cell: one line, without Markdown or HTML markup.
 std::string in_cell(const std::string& text) {
   std::string safe;
   for (char c : text) {
@@ -29,7 +29,7 @@ std::string in_cell(const std::string& text) {
   return safe;
 }
 
-// A block of its own: longer fences than any inside it.
+// A code block whose fence is longer than any fence in the text.
 std::string fenced(const std::string& text) {
   std::string fence = "```";
   while (text.find(fence) != std::string::npos) fence += "`";
@@ -143,7 +143,7 @@ std::string variants(const RunInfo& run) {
   return text;
 }
 
-// Suites about the runtime rather than about an op: memory, queue, copy, abi, threads, fault, precision.
+// Suites that do not test an op: memory, queue, copy, abi, threads, fault, precision.
 std::string other_suites(const Report& report) {
   std::map<std::string, std::string> lists;
   for (const CaseResult& c : report.cases) {
@@ -168,7 +168,7 @@ std::string format_ulp(double ulp) {
 
 namespace {
 
-// What of a profile was run, where it was not all of it.
+// The filters and the shard that restrict the run. Empty if the whole profile was run.
 std::string part_of(const RunInfo& run) {
   std::string text;
   const auto add = [&](const char* name, const std::string& value) {

@@ -1,4 +1,4 @@
-// Shards of one run, put together.
+// Merges the shards of one run.
 #include <algorithm>
 #include <set>
 
@@ -12,7 +12,7 @@ namespace {
   ErrorBuilder(ErrorId::bad_arguments, "merge", what).fix(fix).raise();
 }
 
-// What must be the same in all shards, with the name that a reader knows it by.
+// The fields that must be equal in all shards, with names for error messages.
 std::vector<std::pair<std::string, std::string>> identity_of(const RunInfo& r) {
   std::string modes;
   for (const std::string& mode : r.modes) modes += (modes.empty() ? "" : ",") + mode;
@@ -64,7 +64,7 @@ void add_placement(std::vector<OpPlacement>& all, const OpPlacement& more) {
   if (std::none_of(all.begin(), all.end(), same)) all.push_back(more);
 }
 
-// "1/4, 3/4", or nothing when all of them are there.
+// Such as "1/4, 3/4". Empty if all shards are present.
 std::string joined_shards(const std::vector<Report>& shards) {
   std::set<std::string> names;
   for (const Report& shard : shards) names.insert(shard.run.shard);

@@ -27,7 +27,7 @@ Json to_json(const ErrorStatistics& e) {
           {"share", number(e.share)},     {"worst", e.worst}};
 }
 
-// Texts that are empty and flags that are off are left out: a run has tens of thousands of cases.
+// Leaves out empty texts and false flags, because a run has tens of thousands of cases.
 Json to_json(const CaseResult& c) {
   Json json = {{"id", c.id}, {"suite", c.suite}, {"outcome", name_of(c.outcome)}, {"seconds", c.seconds}};
   const std::pair<const char*, const std::string*> texts[] = {

@@ -10,16 +10,16 @@ namespace lockstep::conformance {
 
 using Json = nlohmann::ordered_json;
 
-/// Everything of the report, and the totals and cells that follow from it.
+/// The whole report, with the totals and cells that are computed from it.
 Json to_json(const Report& report);
 
-/// Throws IoError LS8002 (no report) or LS8004 (a report that contradicts its schema); `source` names it in errors.
+/// Throws IoError LS8002 (not a report) or LS8004 (does not match the schema). `source` is its name in errors.
 Report parse_report(const Json& json, const std::string& source);
 
-/// The one object of `lockstep conformance --json`.
+/// The JSON object that `lockstep conformance --json` prints.
 Json summary_json(const Report& report);
 
-/// A finite number as itself; others, which JSON does not have, as "inf", "-inf" and "nan".
+/// A finite number, or "inf", "-inf" or "nan", which JSON numbers cannot represent.
 Json number(double value);
 
 Json to_json(const Totals& totals);

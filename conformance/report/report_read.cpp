@@ -1,4 +1,4 @@
-// A report from its JSON.
+// Parses a report from JSON.
 #include <cmath>
 #include <limits>
 
@@ -13,7 +13,7 @@ constexpr Outcome outcomes[] = {Outcome::pass,    Outcome::fail,        Outcome:
 constexpr OpPlacement::How placements[] = {OpPlacement::How::native, OpPlacement::How::decomposed,
                                            OpPlacement::How::refused};
 
-// Reads fields of one object; a missing one is an error that says where.
+// Reads the fields of one object. An error for a missing field names its location.
 class Reader {
  public:
   Reader(const Json& json, std::string source, std::string place)
@@ -61,7 +61,7 @@ class Reader {
       visit(Reader((*found)[i], source_, place_ + "." + key + "[" + std::to_string(i) + "]"));
     }
   }
-  // The enumerator of that name.
+  // The enumerator with the name in field `key`.
   template <class E, std::size_t N>
   E one_of(const char* key, const E (&all)[N]) const {
     const auto name = get<std::string>(key);

@@ -1,4 +1,4 @@
-// What reports say of a run, in all their forms.
+// Tests of reports: totals, cells, merging, and the JSON, Markdown and HTML forms.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -280,7 +280,7 @@ TEST(UlpTable, StatesTheWorstOfEveryOpAndDtype) {
   report.cases.back().bound = "4 u sum|a||b|";
   report.cases.push_back(case_of("d", Outcome::fail, 300));
   report.cases.back().op = "log";
-  // Cases come in the order in which workers finish them; tables do not.
+  // Cases are in the order in which workers finish them; the table is sorted by op.
   report.cases.push_back(case_of("e", Outcome::pass, 0.5));
   report.cases.back().op = "add";
   report.cases.push_back(case_of("f", Outcome::pass, 0.25));

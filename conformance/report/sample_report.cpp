@@ -8,7 +8,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Numbers that look measured and are the same every time.
+// Deterministic pseudo-random numbers that look like measurements.
 class Numbers {
  public:
   double next() {  // in [0, 1)
@@ -29,7 +29,7 @@ double allowed_ulp(ErrorClass c) {
     case ErrorClass::gelu: return 4;
     case ErrorClass::power: return 16;
     case ErrorClass::sum:
-    case ErrorClass::composed: return 0;  // componentwise
+    case ErrorClass::composed: return 0;  // their bounds are componentwise, not in ULP
   }
   return 0;
 }

@@ -1,4 +1,5 @@
-// The published table: how far every op is off, by dtype and math mode. Ops by name, since workers finish in any order.
+// Renders the published table of the worst error of every op, by dtype and math mode. Ops are sorted by name, because
+// workers finish in any order.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -27,7 +28,7 @@ constexpr const char* mode_order[] = {"strict", "fast", "lockstep"};
 using Row = std::map<std::string, const Cell*>;  // by dtype
 using Rows = std::map<std::string, Row>;         // by op
 
-// Those of `present` that have a place in `order`, then the others.
+// The names in `present`: first those in `order`, in that order, then the others.
 template <std::size_t n>
 std::vector<std::string> in_order(const char* const (&order)[n], std::set<std::string> present) {
   std::vector<std::string> names;

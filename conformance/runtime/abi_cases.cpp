@@ -1,4 +1,4 @@
-// The C interface itself: versions, sizes of structs, extensions, loading, descriptions.
+// Tests of the C interface itself: versions, struct sizes, extensions, loading, device descriptions.
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -22,7 +22,8 @@ lks_status enter(const DriverLibrary& library, const TestHost& host, const lks_d
   return status;
 }
 
-// The entry is pure: the same table each time, no thread, no native work, and it keeps nothing of its host.
+// The entry function is pure: it returns the same table each time, starts no thread, does no native work and keeps no
+// pointer to its host.
 void entry_is_pure(const RuntimeTarget& target) {
   DriverLibrary library(target.library);
   const std::int64_t threads = footprint().threads;
@@ -53,7 +54,7 @@ void table_is_complete(const RuntimeTarget& target) {
   }
 }
 
-// A host of the future: more fields, a higher minor, extensions nobody knows.
+// A newer host: more fields in lks_host_api, a higher minor version and unknown extensions.
 void newer_host(const RuntimeTarget& target) {
   for (std::uint32_t minor : {LKS_ABI_MINOR + 1, LKS_ABI_MINOR + 7, 1000u}) {
     DriverLibrary library(target.library);
@@ -75,7 +76,7 @@ void newer_host(const RuntimeTarget& target) {
   }
 }
 
-// Refusing an older minor is allowed, with a reason; anything but that and success is not.
+// With a host of an older minor version, the entry either succeeds or refuses with a reason.
 void older_host(const RuntimeTarget& target) {
   DriverLibrary library(target.library);
   for (std::uint32_t size : {static_cast<std::uint32_t>(sizeof(lks_host_api)),
@@ -99,7 +100,7 @@ void other_major(const RuntimeTarget& target) {
   }
 }
 
-// device_describe with room for less or more than the driver knows, and with an extension.
+// device_describe with a struct that is smaller or larger than the driver's, and with an extension.
 void describe_sizes(const RuntimeTarget& target) {
   Session s(target);
   constexpr std::size_t room = sizeof(lks_device_info) + 256;
@@ -171,14 +172,14 @@ void out_of_range(const RuntimeTarget& target) {
   }
 }
 
-// A capability bit is set if and only if its group is there, with every slot filled.
+// A capability bit is set if and only if get_group returns its table, with every slot filled.
 void groups(const RuntimeTarget& target) {
   Session s(target);
   for (u64 bit = LKS_CAP_GRAPH; bit <= LKS_CAP_COLLECTIVES; bit <<= 1) {
     const void* group = s.api.get_group(s.driver, bit);
     const auto number = static_cast<unsigned long long>(bit);
     if (!(s.info.capabilities & bit)) {
-      // Another device of this driver may have it.
+      // With several devices, another one may have the capability.
       if (s.api.device_count(s.driver) == 1)
         check(!group, text("capability %llu is not claimed and has a group", number));
       continue;
@@ -233,7 +234,7 @@ void open_and_close(const RuntimeTarget& target) {
   }
 }
 
-// The whole way, from dlopen to dlclose, where the driver says that it may be unloaded.
+// From dlopen to dlclose, if the driver's flags say that it may be unloaded.
 void load_and_unload(const RuntimeTarget& target) {
   const KernelSample sample = multiply_add_sample(100);
   const auto use = [&] {
@@ -248,7 +249,7 @@ void load_and_unload(const RuntimeTarget& target) {
   check_no_growth("load, use and unload the driver", 50, use, 64);
 }
 
-// Several drivers opened from one library do not know of each other.
+// Several lks_drivers opened from one library are independent of each other.
 void two_at_once(const RuntimeTarget& target) {
   Session one(target);
   auto two = std::make_unique<Session>(target);

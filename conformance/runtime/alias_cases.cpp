@@ -1,4 +1,4 @@
-// Outputs in the memory of inputs: done right, or refused with the reason.
+// Outputs that alias inputs: the kernel is right, or it is refused with LKS_REASON_ALIAS.
 #include <algorithm>
 #include <functional>
 #include <optional>
@@ -13,7 +13,7 @@ bool is_same_place(const Operand& a, const Operand& b) {
   return a.dtype == b.dtype && a.dims == b.dims && a.all_strides() == b.all_strides();
 }
 
-// False where the kernel is refused, for this reason and no other.
+// Returns false if the kernel is refused. Checks that the reason is LKS_REASON_ALIAS.
 bool is_offered(Session& s, const KernelSample& sample, const std::string& what) {
   Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
   lks_diag refusal = empty_diagnosis();
@@ -25,7 +25,7 @@ bool is_offered(Session& s, const KernelSample& sample, const std::string& what)
   return offered;
 }
 
-// The outputs of the sample, the aliased one computed in the memory of its input.
+// Runs the sample with the aliased output in the memory of its input; returns all outputs.
 std::vector<Bytes> run_in_place(Session& s, Queue& queue, const KernelSample& sample, const Kernel& kernel) {
   std::vector<Buffer> buffers;
   buffers.reserve(sample.inputs.size() + sample.outputs.size());
@@ -59,7 +59,7 @@ std::vector<Bytes> run_in_place(Session& s, Queue& queue, const KernelSample& sa
   return results;
 }
 
-// The samples in which an output looks like an input, and some more: operands of all kinds in places of their own size.
+// Kernel samples, changed so that more of them have an output with the dtype, shape and strides of an input.
 std::vector<KernelSample> samples_to_alias(std::uint64_t seed) {
   std::vector<KernelSample> all;
   for (int size : {2, 3, 4}) {
@@ -74,7 +74,7 @@ std::vector<KernelSample> samples_to_alias(std::uint64_t seed) {
         }
         sample.name = "matmul 33x33x33";
       }
-      if (sample.op == LKS_OP_GATHER) {  // as many rows as there are
+      if (sample.op == LKS_OP_GATHER) {  // as many indices as rows
         sample.outputs[0].dims[0] = sample.inputs[1].dims[0] = 7;
         const std::int64_t reversed[] = {6, 5, 4, 3, 2, 1, 0};
         sample.values[1].assign(reinterpret_cast<const unsigned char*>(reversed),
@@ -112,7 +112,7 @@ void aliases(const RuntimeTarget& target) {
   check(asked > 5, "hardly any sample has an output like an input");
 }
 
-// An alias between tensors that do not lie alike, or that are not there, cannot be kept.
+// An alias between tensors with different layouts, or with an operand that does not exist, is refused.
 void impossible(const RuntimeTarget& target) {
   Session s(target);
   KernelSample plain = multiply_add_sample(35);

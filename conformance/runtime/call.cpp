@@ -23,7 +23,8 @@ lks_diag empty_diagnosis() {
 DriverFailure::DriverFailure(const std::string& name, lks_status code, const lks_diag& d)
     : CheckFailed(name + " failed with " + status_name(code) + ": " + d.what), call(name), status(code), diag(d) {}
 
-// The diag of a host that knows more: its extension is to be skipped, and its header left alone.
+// Passes a diag with an unknown extension, as a newer host might. The driver must skip the extension and must not
+// change the header.
 Call::Call(const char* name) : name_(name), before_(empty_diagnosis()) {
   static const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 0u, nullptr};
   before_.hdr.next = &extension;

@@ -1,5 +1,5 @@
-// One call across the edge. Whatever a case is about, every call of it is also held to the rules for statuses and
-// diagnoses: filled on failure only, with the code that was returned and a text.
+// One call into the driver. Every call of every case is checked against the rules for statuses and diags: a diag is
+// filled on failure only, with the returned code and a text.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace lockstep::conformance {
 
-/// A call of the driver failed where it should not have.
+/// A call into the driver failed unexpectedly.
 struct DriverFailure : CheckFailed {
   DriverFailure(const std::string& call, lks_status code, const lks_diag& d);
   std::string call;
@@ -23,7 +23,7 @@ class Call {
   lks_diag* diag() { return &now_; }
   const lks_diag& filled() const { return now_; }
 
-  /// Checks the rules and gives the status back.
+  /// Checks the rules and returns `status`.
   lks_status done(lks_status status);
   /// Throws DriverFailure unless the call succeeded.
   void ok(lks_status status);

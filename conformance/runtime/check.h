@@ -1,4 +1,4 @@
-// Checks that throw CheckFailed, and bytes with a readable difference.
+// Checks that throw CheckFailed, a readable comparison of bytes, and a random number generator.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace lockstep::conformance {
 
 using Bytes = std::vector<unsigned char>;
 
-/// printf into a string.
+/// Formats like printf and returns a string.
 [[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...);
 
 inline void check(bool holds, const std::string& otherwise) {
@@ -22,14 +22,14 @@ inline void check(bool holds, const std::string& otherwise) {
 }
 
 std::string status_name(lks_status status);
-/// "LKS_REASON_LAYOUT (4)", the code that a refusal must or does have.
+/// The name and number of a refusal's reason, such as "LKS_REASON_LAYOUT (4)".
 std::string reason_name(std::int32_t reason);
 
 /// Throws with the first position that differs and both bytes there.
 void check_same_bytes(std::span<const unsigned char> got, std::span<const unsigned char> expected,
                       const std::string& what);
 
-/// A small generator, the same on every machine.
+/// A small random number generator (SplitMix64), the same on every machine.
 class Dice {
  public:
   explicit Dice(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x1234567u) {}

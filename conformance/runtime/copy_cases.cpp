@@ -1,5 +1,4 @@
-// Copies, writes, reads and fills at every odd offset and size, on both kinds of queues, and tensors from device to
-// device.
+// Copies, writes, reads and fills at odd offsets and sizes, on both kinds of queues, and tensor copies between devices.
 #include <algorithm>
 #include <cstring>
 
@@ -17,7 +16,7 @@ struct Move {
   u64 to, from, bytes;
 };
 
-// Every size up to 70 at every alignment of 0 to 8, and some large ones, each in a field of its own.
+// Every size up to 70 at several offsets, and some large sizes. Each move has its own range of the buffers.
 std::vector<Move> moves(u64& extent) {
   std::vector<Move> all;
   u64 at = 0;
@@ -77,7 +76,7 @@ void copies_within(const RuntimeTarget& target) {
     std::copy_n(expected.begin() + static_cast<std::ptrdiff_t>(src), bytes,
                 expected.begin() + static_cast<std::ptrdiff_t>(dst));
   }
-  // Side by side, so that one byte too many overwrites the source.
+  // Source and destination are adjacent, so that one byte too many overwrites the source.
   queue.copy(buffer, 100, buffer, 37, 63);
   std::copy_n(expected.begin() + 37, 63, expected.begin() + 100);
   queue.copy(buffer, 1000, buffer, 1063, 63);
@@ -145,7 +144,7 @@ void fills(const RuntimeTarget& target) {
     Bytes expected = dice.bytes(at);
     queue.upload(buffer, expected);
     for (const Move& m : all) {
-      const u64 bits = dice.bits();  // the bits above the pattern are to be ignored
+      const u64 bits = dice.bits();  // the bits above the pattern must be ignored
       queue.fill(buffer, m.to, m.bytes, bits, width);
       for (u64 i = 0; i < m.bytes; ++i) {
         expected[m.to + i] = static_cast<unsigned char>(bits >> (8 * (i % width)));
@@ -168,7 +167,7 @@ void large_copy(const RuntimeTarget& target) {
   check(queue.download(to) == source, "64 MiB, copied from one buffer to another, differ");
 }
 
-// Above 64 MiB, at offsets that are no multiples of anything, through each command that moves bytes.
+// Transfers of more than 64 MiB at odd offsets, with each command that moves bytes.
 void large_transfers(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
@@ -179,7 +178,7 @@ void large_transfers(const RuntimeTarget& target) {
   queue.fill(buffer, 0, buffer.bytes(), 0x5c);
   queue.upload(buffer, source, first);
   check(queue.download(buffer, first, bytes) == source, "96 MiB, written at an odd offset and read back, differ");
-  constexpr u64 gap = 2;  // bytes that stay at each end
+  constexpr u64 gap = 2;  // bytes at each end that the fill leaves alone
   queue.fill(buffer, first + gap, bytes - 2 * gap, 0xe1);
   const Bytes filled = queue.download(buffer);
   Bytes expected(buffer.bytes(), 0x5c);
@@ -188,7 +187,7 @@ void large_transfers(const RuntimeTarget& target) {
   check(filled == expected, "96 MiB, filled at an odd offset, differ, or the bytes beside them");
 }
 
-// Through the runtime: views at odd offsets go to another device and come back.
+// Copies views at odd offsets to another device and back, through the public runtime.
 void between_devices(const RuntimeTarget& target) {
   const Device device = runtime_device(target);
   std::vector<Device> others;
@@ -196,7 +195,7 @@ void between_devices(const RuntimeTarget& target) {
     const bool known = info.id == "reference:0" || info.id == "cpu:0";
     if (known && info.available && info.id != device.name()) others.push_back(Device(info.id));
   }
-  others.push_back(device);  // within it, but through the same code
+  others.push_back(device);  // a copy within the device, through the same code
   Dice dice(target.seed);
   for (const Device& other : others) {
     for (int t = 0; t < dtype_count; ++t) {

@@ -1,5 +1,5 @@
-// Random programs of commands over several queues, with waits only where they are needed, compared byte for byte with
-// the same commands done one after the other by the host.
+// Random sequences of commands on several queues, with only the waits that are needed. The result is compared byte for
+// byte with the same commands executed one after the other on the host.
 #include <algorithm>
 #include <memory>
 #include <thread>
@@ -20,12 +20,12 @@ struct Access {
   u64 value;
 };
 
-// One buffer, what it must hold, and who touched it last.
+// One buffer, its expected contents and its most recent accesses.
 struct Cell {
   explicit Cell(Session& s) : buffer(s, buffer_bytes), model(buffer_bytes) {}
   Buffer buffer;
   Bytes model;
-  std::vector<Access> writers, readers;  // since the last write: one per queue is enough
+  std::vector<Access> writers, readers;  // since the last write; one per queue is enough
 };
 
 class RandomProgram {
@@ -64,7 +64,7 @@ class RandomProgram {
 
   Cell& any_cell() { return *cells_[dice_.below(cells_.size())]; }
 
-  // Another queue's access must be over before this queue goes on.
+  // Makes the queue wait for the accesses by other queues.
   void order_after(std::size_t queue, const std::vector<Access>& accesses) {
     for (const Access& a : accesses) {
       if (a.queue != queue) queues_[queue]->wait_on(queues_[a.queue]->timeline(), a.value);

@@ -1,4 +1,4 @@
-// A command that fails on the device: an index outside the tensor, which no driver can know before it looks.
+// Commands that fail on the device: an index is out of bounds, which a driver can find only when it executes them.
 #include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/suites.h"
 
@@ -39,7 +39,7 @@ void index_outside(const RuntimeTarget& target) {
   }
 }
 
-// Of three launches in one submission the second fails: its output and that of the third stay as they were.
+// The second of three launches in one submission fails: its output and that of the third are unchanged.
 void unit_fails(const RuntimeTarget& target) {
   Session s(target);
   const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
@@ -72,7 +72,7 @@ void unit_fails(const RuntimeTarget& target) {
                    "the first of the three, launched again");
 }
 
-// Two queues: the failure of one does not touch the other, and who waits for it fails alike.
+// A failure of one queue affects another queue only if that queue waits for it: then it fails with the same diag.
 template <std::uint32_t kind>
 void other_queues(const RuntimeTarget& target) {
   Session s(target);

@@ -1,6 +1,6 @@
-// Faults: each scenario runs with its k-th fault point failing, for every k until it passes untouched. Each time the
-// injected status comes back with a text, nothing that failed has written, nothing is lost, and the same work then
-// gives the same bits.
+// Fault injection: each scenario runs with its k-th fault point failing, for every k up to the number of fault points.
+// Each time the driver returns the injected status with a text, a failed command has written nothing, nothing leaks,
+// and the same work, repeated without a fault, gives the same bits.
 #include <algorithm>
 #include <functional>
 #include <optional>
@@ -17,10 +17,10 @@ using u64 = std::uint64_t;
 constexpr std::int64_t elements = 513;
 constexpr u64 bytes = 4 * elements;
 
-// A scenario returns the bytes that it computed.
+// Returns the bytes that it computed.
 using Scenario = std::function<Bytes(Session&)>;
 
-// Runs `command`; if it fails, `buffer` must hold what it held. Failures go on as they came.
+// Runs `command`. If it fails, checks that `buffer` is unchanged and rethrows the failure.
 template <class Command>
 void guarded(Queue& queue, const Buffer& buffer, Command&& command) {
   const Bytes before = queue.download(buffer);
@@ -28,7 +28,7 @@ void guarded(Queue& queue, const Buffer& buffer, Command&& command) {
     command();
     queue.finish();
   } catch (const DriverFailure& failure) {
-    if (is_of_the_wait(failure)) throw;  // which says nothing of the command
+    if (is_of_the_wait(failure)) throw;  // the command itself may have succeeded
     queue.recover_if_failed();
     check_same_bytes(queue.download(buffer), before, "memory that a failed command would have written");
     throw;
@@ -38,7 +38,7 @@ void guarded(Queue& queue, const Buffer& buffer, Command&& command) {
 Bytes whole_life(Session& s) {
   const KernelSample sample = multiply_add_sample(elements);
   const Buffer a(s, bytes), b(s, bytes), out(s, bytes);
-  Queue queue(s);  // gone before the memory that its commands use, whatever fails
+  Queue queue(s);  // destroyed before the memory that its commands use, whatever fails
   queue.write(a, 0, sample.values[0].data(), bytes);
   queue.write(b, 0, sample.values[1].data(), bytes);
   queue.fill(out, 0, bytes, 0xa5);
@@ -70,7 +70,7 @@ Bytes two_queues(Session& s) {
     first.finish();
     return second.download(b);
   } catch (...) {
-    // Each may be waiting for the timeline of the other, which must outlive the wait.
+    // Each queue may be waiting for the timeline of the other, and a timeline must outlive the waits for it.
     first.settle(a);
     second.settle(a);
     throw;
@@ -101,7 +101,7 @@ bool names_site(const lks_diag& diag, const std::string& site) {
          std::string(diag.where).find(site) != std::string::npos;
 }
 
-// What one run of a scenario came to.
+// The result of one run of a scenario.
 struct Run {
   Bytes got;
   std::optional<DriverFailure> failure;
@@ -119,7 +119,7 @@ Run run(Session& s, const Scenario& scenario, u64 k) {
   return result;
 }
 
-// The failure of a run is the one that was injected, and says where.
+// Checks that the run failed exactly if a fault was injected, with the injected status and the site in the diag.
 void check_injected(Session& s, const Run& result, u64 k) {
   const std::string point = text("fault point %llu, %s", static_cast<unsigned long long>(k), s.host.site().c_str());
   if (!s.host.fired()) {
@@ -173,7 +173,7 @@ void fault_copy_chain(const RuntimeTarget& target) {
   every_fault(target, copy_chain<kind>);
 }
 
-// Every native piece of work is announced, or no test could make it fail.
+// Drivers call fault_point before each kind of native work; without that, no test could make it fail.
 void points_exist(const RuntimeTarget& target) {
   Session s(target);
   const KernelSample sample = multiply_add_sample(elements);
@@ -206,7 +206,7 @@ void points_exist(const RuntimeTarget& target) {
   passes(LKS_FAULT_MAP, "buffer_map", [&] { const Mapping map(s, a, 0, 64); });
 }
 
-// A kernel that cannot be prepared for lack of something is no refusal: the runtime would look for another way.
+// A failed compilation is not reported as LKS_UNSUPPORTED: the runtime would then choose another implementation.
 void compile_is_no_refusal(const RuntimeTarget& target) {
   Session s(target);
   const KernelSample sample = multiply_add_sample(elements);

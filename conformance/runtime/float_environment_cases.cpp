@@ -1,4 +1,4 @@
-// The application's floating-point settings: kernels do not follow them, and leave them as they were.
+// The application's floating-point settings (MXCSR): kernels do not depend on them and do not change them.
 #if defined(__SSE__) || defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -14,9 +14,9 @@ namespace {
 
 #if defined(__SSE__) || defined(__x86_64__)
 
-constexpr unsigned flags = 0x3f;  // exceptions that have happened; computing may set them
+constexpr unsigned flags = 0x3f;  // the exception flags, which kernels may set
 
-// Settings of the calling thread until the end of the scope.
+// Sets the floating-point settings of the calling thread until the end of the scope.
 class Settings {
  public:
   explicit Settings(unsigned wanted) : before_(_mm_getcsr()) { _mm_setcsr((before_ & ~0xe040u) | wanted); }
@@ -28,7 +28,8 @@ class Settings {
   unsigned before_;
 };
 
-// 3 x + 0 for x of the smallest numbers: the bits triple, unless a subnormal is taken for zero or rounded elsewhere.
+// 3 x + 0 for subnormal x: the integer value of the bits is tripled, unless subnormals are flushed to zero or the
+// rounding mode is wrong.
 KernelSample triple_subnormals(Bytes& expected) {
   for (KernelSample& s : kernel_samples(1, 4)) {
     if (s.scalars.size() != 1) continue;

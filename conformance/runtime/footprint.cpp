@@ -11,8 +11,8 @@
 
 #include "conformance/runtime/check.h"
 
-// Sanitizers bring an allocator of their own, which keeps freed memory and knows what is in use. Declared here, as g++
-// has the function but not clang's header of it.
+// Sanitizers have their own allocator, which keeps freed memory but reports what is in use. The function is declared
+// here because g++ lacks clang's header for it.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();  // NOLINT(bugprone-reserved-identifier)
 #define CONFORMANCE_SANITIZER_HEAP 1
@@ -59,7 +59,7 @@ Footprint footprint() {
 
 namespace {
 
-// What steps may add without being suspected.
+// The growth that is not taken for a leak.
 struct Allowance {
   double heap_bytes_each;
 
@@ -71,7 +71,7 @@ std::string grown_text(const std::string& what, const char* kind, std::int64_t g
   return text("%s: %lld %s more after %d times", what.c_str(), static_cast<long long>(growth), kind, steps);
 }
 
-// Empty where the process did not grow by more than is allowed.
+// Describes the growth. Empty if the process did not grow by more than is allowed.
 std::string growth_of(const std::string& what, int steps, const Footprint& before, const Footprint& after,
                       const Allowance& allowed) {
   if (after.heap_bytes - before.heap_bytes > allowed.heap_bytes(steps)) {
@@ -87,8 +87,8 @@ std::string growth_of(const std::string& what, int steps, const Footprint& befor
 
 using Clock = std::chrono::steady_clock;
 
-// Warms up, and says how many steps make a round: as many as wanted, or as a few seconds allow. Opening a GPU can take
-// half a second.
+// Warms up and returns the number of steps in a round: `wanted`, or fewer if they would take more than two seconds, but
+// at least five. Opening a GPU can take half a second.
 int warm_up(int wanted, const std::function<void()>& step) {
   constexpr double most_seconds = 2;
   constexpr int least = 5;
@@ -104,15 +104,15 @@ int warm_up(int wanted, const std::function<void()>& step) {
 
 }  // namespace
 
-// A leak never comes back; everything else settles, or, where a driver collects before it tidies up, goes up and down.
+// A leak only grows. Everything else settles, or goes up and down if a driver frees its garbage in batches.
 void check_no_growth(const std::string& what, int wanted_steps, const std::function<void()>& step, double bytes_each) {
   constexpr std::size_t most_rounds = 16, steady_rounds = 3;
   const int steps = warm_up(wanted_steps, step);
   const Allowance allowed{bytes_each};
-  std::vector<Footprint> after;  // each round
+  std::vector<Footprint> after;  // one per round
   after.reserve(most_rounds + 1);
   after.push_back(footprint());
-  // Over the last rounds, as many as there are from some round on.
+  // Whether the process has not grown since some earlier round, at least `steady_rounds` ago.
   const auto has_come_back = [&] {
     for (std::size_t first = 0; first + steady_rounds < after.size(); ++first) {
       const int stretch = static_cast<int>(after.size() - 1 - first) * steps;
@@ -127,7 +127,7 @@ void check_no_growth(const std::string& what, int wanted_steps, const std::funct
     for (int i = 0; i < steps; ++i) step();
     after.push_back(footprint());
   }
-  // A table that grows by doubling is quiet most of the time.
+  // A table that grows by doubling does not grow in most rounds, so the total is checked too.
   const int all_steps = static_cast<int>(after.size() - 1) * steps;
   const std::int64_t total = after.back().heap_bytes - after.front().heap_bytes;
   check(total <= (64 << 10) + allowed.heap_bytes(all_steps), grown_text(what, "bytes of the heap", total, all_steps));

@@ -1,4 +1,4 @@
-// The look for leaks finds those that there are, and no others.
+// Tests of check_no_growth: it finds leaks and gives no false alarms.
 #include "conformance/runtime/footprint.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Memory that is taken, and given back at the end of the test.
+// Allocates memory, and frees it at the end of the test.
 class NoGrowth : public testing::Test {
  protected:
   ~NoGrowth() override { give_back(); }
@@ -54,7 +54,7 @@ TEST_F(NoGrowth, IsSeenWhereThereIsNone) {
 TEST_F(NoGrowth, IsNoLeakWhereItHappensOnce) {
   int steps = 0;
   EXPECT_EQ(verdict([&] {
-              if (++steps < 150) take(100);  // beyond the warm-up
+              if (++steps < 150) take(100);  // also after the warm-up
             }),
             "");
 }

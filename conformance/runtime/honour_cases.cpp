@@ -1,5 +1,5 @@
-// What changes the meaning of a kernel is honoured or refused, with the reason: a driver that passes over a program, an
-// order of operands, a flag or an extension would return a wrong result without a word.
+// Every part of a description that changes the meaning of a kernel is honoured, or refused with the reason. A driver
+// that ignores a program, an order of operands, a flag or an extension would silently return a wrong result.
 #include <algorithm>
 #include <cstring>
 
@@ -13,7 +13,7 @@ constexpr std::uint32_t unknown_flags[] = {1u << 2, 1u << 9, 1u << 31};
 const lks_header unknown_extension{sizeof(lks_header), 0x7fff'0006u, nullptr};
 const lks_header behind_another{sizeof(lks_header), LKS_MAY_SKIP | 7u, &unknown_extension};
 
-// Whether the driver offers it; refused is it for this reason and no other, by the query and by the preparation.
+// Whether the driver offers the kernel. If not, checks that query and prepare both refuse it for `reason`.
 bool is_offered(Session& s, Description& asked, std::int32_t reason, const std::string& what) {
   lks_diag refusal = empty_diagnosis();
   const bool offered = query(s, asked, &refusal);
@@ -72,7 +72,7 @@ void unknown_extensions_are_refused(const RuntimeTarget& target) {
   });
 }
 
-// ---------------------------------------------------------------------------------------------- programs of other ops
+// --------------------------------------------------------------------------------------------- prologues and epilogues
 
 bool is_f32(const Operand& o) { return o.dtype == LKS_F32 && !o.absent; }
 
@@ -87,7 +87,7 @@ Program negation() {
   return builder.finish(result);
 }
 
-// -op(…): the op's only result goes through a program.
+// -op(…): an epilogue on the op's only result.
 void check_epilogue(Session& s, Queue& queue, const KernelSample& sample, const Program& minus) {
   const std::uint32_t from[] = {LKS_ROOT_RESULT | 0u}, to[] = {0}, results[] = {LKS_FROM_PROGRAM | 0u};
   const lks_attached_program attached{&minus.abi(), from, to};
@@ -101,7 +101,7 @@ void check_epilogue(Session& s, Queue& queue, const KernelSample& sample, const 
   check_same_bytes(run_sample(s, queue, sample, fused)[0], negated(run_sample(s, queue, sample, plain)[0]), what);
 }
 
-// op(-a, …): the first operand goes through a program.
+// op(-a, …): a prologue on the first operand.
 void check_prologue(Session& s, Queue& queue, const KernelSample& sample, const Program& minus) {
   const std::uint32_t from[] = {0};
   const lks_attached_program attached{&minus.abi(), from, nullptr};
@@ -134,7 +134,7 @@ void programs_run_or_are_refused(const RuntimeTarget& target) {
 
 // ----------------------------------------------------------------------------------------------- operands and results
 
-// op(b, a), of operands that are alike.
+// op(b, a), for operands with the same dtype and shape.
 void check_exchanged(Session& s, Queue& queue, const KernelSample& sample) {
   std::vector<std::uint32_t> operands(sample.inputs.size());
   for (std::uint32_t i = 0; i < operands.size(); ++i) operands[i] = i < 2 ? 1 - i : i;
@@ -168,7 +168,7 @@ void operands_in_order_or_refused(const RuntimeTarget& target) {
   });
 }
 
-// The body of a pointwise kernel takes the kernel's inputs and gives its outputs.
+// A pointwise kernel must have exactly one body, which reads the kernel's inputs and gives its outputs.
 void bodies_are_whole(const RuntimeTarget& target) {
   Session s(target);
   const KernelSample sample = multiply_add_sample(35);

@@ -1,4 +1,4 @@
-// kernel_query, kernel_prepare and kernel_variant: one answer from one table, with a reason where it is no.
+// kernel_query, kernel_prepare and kernel_variant agree, and each refusal has a reason.
 #include <algorithm>
 #include <cstring>
 
@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint32_t modes[] = {LKS_MODE_STRICT, LKS_MODE_FAST, LKS_MODE_LOCKSTEP};
 
-// Whether the driver lists this variant: exactly, or followed by a space and details.
+// Whether kernel_variant lists this variant; the variant may have a space and details after the listed name.
 bool is_listed(Session& s, std::uint32_t op, const std::string& variant) {
   for (std::uint32_t i = 0; i < 1000; ++i) {
     const char* name = s.api.kernel_variant(s.driver, op, i);
@@ -38,7 +38,7 @@ void check_deps(const Description& d, const std::string& what) {
   }
 }
 
-// The query's answer and the prepare's are the same, in every mode that the device offers.
+// kernel_query and kernel_prepare give the same answer, in every mode that the device offers.
 void query_and_prepare_agree(const RuntimeTarget& target) {
   Session s(target);
   for (std::uint32_t mode : modes) {
@@ -70,7 +70,7 @@ void query_and_prepare_agree(const RuntimeTarget& target) {
   }
 }
 
-// The small core is there, in every mode that the device offers, or the device can run hardly any op.
+// The device has the core kernels in every mode that it offers; without them it could run hardly any op.
 void core_is_offered(const RuntimeTarget& target) {
   Session s(target);
   for (std::uint32_t mode : modes) {
@@ -80,7 +80,7 @@ void core_is_offered(const RuntimeTarget& target) {
       Description asked(sample, mode, s.info.min_alignment);
       lks_diag refusal = empty_diagnosis();
       const bool yes = query(s, asked, &refusal);
-      // What lies strided is made dense by the host and asked again.
+      // After LKS_REASON_LAYOUT the host makes the input dense and asks again.
       check(yes || refusal.reason == LKS_REASON_LAYOUT,
             sample.name + text(" in mode %u is refused for %s: %s; only LKS_REASON_LAYOUT would be a right refusal",
                                mode, reason_name(refusal.reason).c_str(), refusal.what));
@@ -94,8 +94,8 @@ bool is_dense(const KernelSample& sample) {
          std::all_of(sample.outputs.begin(), sample.outputs.end(), dense);
 }
 
-// Inputs may be views that begin at any element; the host copies those that a kernel refuses for it. The copies, and
-// all outputs but those of `copy`, begin where a buffer may.
+// Inputs may be views that begin at any element; the host copies an input that is refused for its alignment. The
+// copies, and all outputs except those of `copy`, are aligned to min_alignment.
 void alignment_can_be_had(const RuntimeTarget& target) {
   Session s(target);
   for (std::uint32_t mode : modes) {
@@ -196,7 +196,7 @@ void newer_schema(const RuntimeTarget& target) {
   }
 }
 
-// Descriptions that no driver can serve, whatever it does.
+// Descriptions that every driver must refuse.
 void nonsense(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
@@ -216,7 +216,7 @@ void nonsense(const RuntimeTarget& target) {
   }
 }
 
-// deps may be NULL; sizes may be larger; extensions that may be skipped are.
+// deps may be NULL, structs may be larger than the driver's, and extensions with LKS_MAY_SKIP are skipped.
 void optional_parts(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
@@ -247,14 +247,14 @@ void optional_parts(const RuntimeTarget& target) {
   }
 }
 
-// What a kernel says it does not depend on may differ at launch.
+// Properties that a kernel's deps do not name may differ at launch.
 void deps_are_true(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
   const std::vector<KernelSample> described = kernel_samples(target.seed, 2), launched = kernel_samples(target.seed, 3);
   for (std::size_t i = 0; i < described.size(); ++i) {
     const KernelSample &first = described[i], &other = launched[i];
-    if (first.attrs != other.attrs) continue;  // that is another kernel anyway
+    if (first.attrs != other.attrs) continue;  // these are different kernels
     Description asked(first, LKS_MODE_STRICT, s.info.min_alignment);
     if (!query(s, asked)) continue;
     bool depends = false;
@@ -272,7 +272,7 @@ void deps_are_true(const RuntimeTarget& target) {
   }
 }
 
-// A query asks; it takes no memory, passes no fault point and needs no open device.
+// kernel_query allocates nothing, passes no fault point and needs no open device.
 void query_is_free(const RuntimeTarget& target) {
   DriverLibrary library(target.library);
   TestHost host;

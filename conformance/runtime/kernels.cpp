@@ -148,7 +148,7 @@ Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vect
         {absent ? nullptr : places[i].buffer->handle(), places[i].offset, dims_[i].data(), strides_[i].data()});
   }
   std::memset(&launch_, 0, sizeof launch_);
-  static const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 5u, nullptr};  // of no known type
+  static const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 5u, nullptr};  // of an unknown type
   launch_.hdr = {sizeof launch_, 0, &extension};
   launch_.kernel = kernel.handle();
   launch_.workspace = workspace ? workspace->handle() : nullptr;

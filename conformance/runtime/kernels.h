@@ -1,4 +1,4 @@
-// Kernels described and launched by hand: a sample call of each core op, its description, and one launch of it.
+// Kernels through the C interface: sample calls of the core ops, their descriptions and launches.
 #pragma once
 
 #include <initializer_list>
@@ -20,12 +20,12 @@ struct Operand {
 
   std::vector<std::int64_t> all_strides() const;
   std::int64_t count() const;
-  /// Bytes from the first element to the last, gaps included.
+  /// Bytes from the first element to the last, including gaps.
   std::uint64_t span() const;
   std::uint64_t element_size() const { return LKS_DTYPE_BITS(dtype) / 8; }
 };
 
-/// One call of an op: all that its description needs, and bytes for its inputs (over their spans).
+/// One call of an op: everything that its description needs, and the bytes of its inputs (of their whole spans).
 struct KernelSample {
   std::string name;  // "matmul f32 5x7x3"
   std::uint32_t op = 0, version = 1;
@@ -37,11 +37,11 @@ struct KernelSample {
   std::shared_ptr<const Program> program;
   std::vector<lks_alias> aliases;
   std::vector<Bytes> values;
-  bool core = true;          // of the small core that every driver has
-  bool sums_floats = false;  // its bits may depend on the order of a sum
+  bool core = true;          // one of the core kernels that every driver has
+  bool sums_floats = false;  // its bits may depend on the order of summation
 };
 
-/// An attribute that is a list.
+/// A list-valued attribute.
 inline lks_int_list int_list(std::initializer_list<std::int64_t> values) {
   lks_int_list all{};
   for (const std::int64_t v : values) all.values[all.count++] = v;
@@ -54,32 +54,32 @@ Bytes attr_bytes(const A& attrs) {
   return Bytes(at, at + sizeof attrs);
 }
 
-/// Samples of every core op and of some others; each `size` gives other, odd extents.
+/// Samples of every core op and of some others. Each `size` gives different, odd extents.
 std::vector<KernelSample> kernel_samples(std::uint64_t seed, int size);
-/// Reductions, products and convolutions over many floats of very different magnitude: another order of addition
-/// gives other bits.
+/// Reductions, matrix products and convolutions over many floats of very different magnitude, so that another order of
+/// addition gives other bits.
 std::vector<KernelSample> large_samples(std::uint64_t seed);
 
-/// out = 3 a + b on `n` i32, the sample whose result the suites know; `multiply_add` computes it.
+/// out = 3 a + b on `n` i32. `multiply_add` computes the expected result.
 KernelSample multiply_add_sample(std::int64_t n);
-/// A program of that many instructions on tensors of rank 8.
+/// A program of `instructions` instructions on tensors of rank 8.
 KernelSample long_program_sample(int instructions);
 Bytes multiply_add(const Bytes& a, const Bytes& b);
 
-/// Of operands that may begin at any element.
+/// The alignment of operands that may begin at any element.
 inline constexpr std::uint64_t any_alignment = 1;
 
-/// What kernel_query and kernel_prepare take, with its storage. Valid while it and the sample live.
+/// The arguments of kernel_query and kernel_prepare, with their storage. The sample must outlive it.
 class Description {
  public:
-  /// `alignment`: of every operand, at least that of its elements.
+  /// `alignment` applies to every operand; an element's own alignment is the minimum.
   Description(const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment);
   lks_kernel_desc desc;
   lks_kernel_info info;
   std::vector<lks_operand_deps> deps;
   std::vector<lks_tensor_desc> tensors;
 
-  /// Overwrites all that the driver was shown: it may keep none of it.
+  /// Overwrites everything that the driver was passed, because it may not keep pointers to it.
   void scribble();
 
  private:
@@ -90,18 +90,18 @@ class Description {
   std::vector<lks_alias> aliases_;
 };
 
-/// The answer to a query: whether the driver has it, and the diag where not.
+/// Calls kernel_query: whether the driver offers the kernel, and if not, the diag.
 bool query(Session& session, Description& description, lks_diag* refusal = nullptr);
 
 class Kernel {
  public:
-  /// For operands at the start of buffers. nullopt-like: `operator bool` is false where the driver refuses
+  /// Prepares a kernel for operands at the start of buffers. `operator bool` is false if the driver refuses it
   /// (LKS_UNSUPPORTED). Other failures throw.
   Kernel(Session& session, const KernelSample& sample, std::uint32_t mode = LKS_MODE_STRICT)
       : Kernel(session, sample, mode, session.info.min_alignment) {}
-  /// The same for operands at multiples of `alignment`, at least that of their elements.
+  /// The same for operands at multiples of `alignment`; an element's own alignment is the minimum.
   Kernel(Session& session, const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment);
-  /// Of a description that was changed by hand; it is overwritten.
+  /// Prepares a description that the caller may have changed. The description is overwritten.
   Kernel(Session& session, Description& description, const std::string& name);
   ~Kernel();
   Kernel(Kernel&& other) noexcept
@@ -120,7 +120,7 @@ class Kernel {
   lks_kernel_info info_;
 };
 
-/// Where a tensor lies: its first element, counted in elements from the start of the buffer.
+/// The location of a tensor: its first element, counted in elements from the start of the buffer.
 struct Place {
   const Buffer* buffer = nullptr;
   std::int64_t offset = 0;
@@ -129,7 +129,7 @@ struct Place {
 /// One launch, with its storage.
 class Launch {
  public:
-  /// `places`: inputs, then outputs. `workspace` may be nullptr where the kernel needs none.
+  /// `places` lists inputs, then outputs. `workspace` may be nullptr if the kernel needs none.
   Launch(const Kernel& kernel, const KernelSample& sample, const std::vector<Place>& places,
          const Buffer* workspace = nullptr, std::uint64_t workspace_offset = 0);
   const lks_launch& abi();
@@ -142,10 +142,10 @@ class Launch {
   std::vector<std::uint64_t> scalars_;
 };
 
-/// Launches and then overwrites all that the launch pointed to.
+/// Enqueues the launch, then overwrites everything that it pointed to.
 std::uint64_t launch_once(Queue& queue, Launch& launch);
 
-/// Uploads the sample's inputs, launches, and returns the bytes of each output; throws NotOffered where refused.
+/// Uploads the sample's inputs, launches, and returns the bytes of each output.
 std::vector<Bytes> run_sample(Session& session, Queue& queue, const KernelSample& sample, const Kernel& kernel);
 
 }  // namespace lockstep::conformance

@@ -1,4 +1,4 @@
-// Everything that is made and unmade, two thousand times over: the process must not grow.
+// Creates and destroys each kind of object up to two thousand times: the process must not grow.
 #include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/footprint.h"
 #include "conformance/runtime/kernels.h"
@@ -16,7 +16,7 @@ void buffers(const RuntimeTarget& target) {
   Queue queue(s);
   check_no_growth("alloc, fill and free of 40 KB", many, [&] {
     const Buffer buffer(s, 40'000);
-    queue.fill(buffer, 0, buffer.bytes(), 0x11);  // so that its pages are really there
+    queue.fill(buffer, 0, buffer.bytes(), 0x11);  // so that its pages are backed by memory
     queue.finish();
   });
   check_no_growth("alloc and free of 1 byte", many, [&] { const Buffer buffer(s, 1); });
@@ -25,7 +25,7 @@ void buffers(const RuntimeTarget& target) {
   check_no_growth("map and unmap", many, [&] { const Mapping map(s, buffer, 0, 4096); });
 }
 
-// A device with memory of its own says what is free; 2000 lost megabytes would show through any noise.
+// A device with its own memory reports how much is free; 2000 leaked buffers of 1 MiB show despite any noise.
 void device_memory(const RuntimeTarget& target) {
   Session s(target);
   if (s.info.type == LKS_DEVICE_CPU)
@@ -47,7 +47,7 @@ void device_memory(const RuntimeTarget& target) {
 
 void queues(const RuntimeTarget& target) {
   Session s(target);
-  const int times = s.is_inline() ? many : many / 4;  // each may be a thread
+  const int times = s.is_inline() ? many : many / 4;  // each queue may have a thread
   check_no_growth("create and destroy a queue", times, [&] { const Queue queue(s); });
   check_no_growth("create, signal, fail and destroy a timeline", many, [&] {
     Timeline timeline(s);
@@ -111,7 +111,7 @@ void refusals(const RuntimeTarget& target) {
   });
 }
 
-// A launch that fails for its data, and the way back.
+// Launches that fail for their data, and recovery.
 void failures(const RuntimeTarget& target) {
   Session s(target);
   for (std::uint32_t op : {LKS_OP_GATHER, LKS_OP_SCATTER_ADD}) {

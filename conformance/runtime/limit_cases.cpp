@@ -1,4 +1,4 @@
-// Memory limits, exhaustion and faults through the public runtime, on the tested device.
+// Memory limits, exhaustion and fault injection through the public runtime, on the tested device.
 #include <optional>
 
 #include "conformance/runtime/check.h"
@@ -12,7 +12,7 @@ namespace {
 
 using u64 = std::uint64_t;
 
-// No limit and no cache is left behind, whatever happens.
+// Removes the memory limit and the cached memory at the end of the scope.
 struct LimitScope {
   explicit LimitScope(Device d) : device(d) { release_cached_memory(device); }
   ~LimitScope() {
@@ -22,7 +22,8 @@ struct LimitScope {
   Device device;
 };
 
-// Fills that poison memory are no part of the work that is made to fail: one that cannot be done is left out.
+// Turns memory poisoning off until the end of the scope: on a free, the runtime ignores a poisoning fill that fails, so
+// a fault that is injected there would cause no error.
 struct UnpoisonedScope {
   explicit UnpoisonedScope(Device d) : device(d) { set_memory_poison(device, false); }
   ~UnpoisonedScope() { set_memory_poison(device, option("memory.poison") == "1"); }
@@ -110,7 +111,7 @@ State state_of(nn::Model& model) {
   return all;
 }
 
-// One training step with its k-th fault point failing; whether that was reached.
+// Runs one training step with its k-th fault point failing. Returns whether the step reached that point.
 bool step_with_fault(Device device, const data::Batch& batch, u64 k, const State& expected) {
   nn::Model model = small_model(device);
   const State before = state_of(model);
@@ -137,7 +138,7 @@ bool step_with_fault(Device device, const data::Batch& batch, u64 k, const State
   if (fired) {
     check(error->id() == ErrorId::out_of_memory || error->id() == ErrorId::driver_failed,
           point + ": another kind of error: " + error->what());
-    if (is_enqueued && error->op() == "wait") {  // which says nothing of the step
+    if (is_enqueued && error->op() == "wait") {  // the step itself succeeded
       check(state_of(model) == expected, point + ": a training step whose wait failed gives other bits");
       return fired;
     }

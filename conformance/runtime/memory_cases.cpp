@@ -1,4 +1,4 @@
-// Raw memory: alignment, contents, mapping, refusals, exhaustion, threads.
+// Buffers: alignment, contents, mapping, refusals, exhaustion, threads.
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -169,7 +169,7 @@ u64 free_now(Session& s) {
   return free_bytes;
 }
 
-// What an answer of "out of memory" says is free, while some is taken. Others may take and give back memory meanwhile.
+// diag.free_bytes of LKS_OUT_OF_MEMORY, while some memory is allocated. Other processes may change it meanwhile.
 void out_of_memory_tells(const RuntimeTarget& target) {
   Session s(target);
   const u64 total = s.info.heaps[0].bytes, allowance = total / 16;
@@ -195,7 +195,7 @@ void out_of_memory_tells(const RuntimeTarget& target) {
   }
 }
 
-// Allocates pieces until refusal or the cap; gives their number.
+// Allocates buffers of `piece` bytes until one is refused or there are `most`; returns their number.
 std::size_t exhaust(Session& s, Queue& queue, u64 piece, std::size_t most) {
   std::vector<Buffer> held;
   try {
@@ -218,7 +218,7 @@ std::size_t exhaust(Session& s, Queue& queue, u64 piece, std::size_t most) {
 void exhaustion(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
-  constexpr u64 cap = u64{256} << 20;  // host memory is shared with everything else on the machine
+  constexpr u64 cap = u64{256} << 20;  // other processes need host memory too
   const u64 piece = std::min<u64>(4 << 20, s.info.max_allocation);
   const std::size_t first = exhaust(s, queue, piece, cap / piece);
   check(first > 0, "not one buffer of 4 MiB");
@@ -251,7 +251,7 @@ void accounting(const RuntimeTarget& target) {
   u64 total = 0, free_bytes = 0;
   check(memory(s.ordinal, s.device, s.info.heap_count, total, free_bytes) != LKS_OK,
         "device_memory of a heap that is not there succeeded");
-  // Memory that was written to cannot be free, whoever else uses the device.
+  // Memory that was written to cannot be free, even if other processes use the device.
   const u64 piece = std::min<u64>(u64{16} << 20, s.info.max_allocation);
   const Buffer held(s, piece);
   Queue queue(s);
@@ -266,7 +266,7 @@ void accounting(const RuntimeTarget& target) {
   check(s.info.max_allocation <= s.info.heaps[0].bytes, "max_allocation is above the size of heap 0");
 }
 
-// One thread's share: buffers that come and go, each with its own pattern, checked before they go.
+// The work of one thread: allocates and frees buffers, each with its own contents, which are checked before the free.
 void churn(Session& s, u64 seed, int rounds) {
   Queue queue(s);
   Dice dice(seed);

@@ -1,4 +1,4 @@
-// Queues: order within one and between several, and that a value is reached only when its work is done.
+// Queues: the order of commands within one queue and between queues. A value is reached only when its command is done.
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -12,9 +12,9 @@ namespace lockstep::conformance {
 namespace {
 
 using u64 = std::uint64_t;
-constexpr u64 large = 8 << 20;  // bytes that take long enough to be caught half-way
+constexpr u64 large = 8 << 20;  // bytes; a command on so many takes long enough to be observed half done
 
-// Message passing within one queue: data, then flag, then both are read.
+// Each command of a queue sees the writes of the commands before it.
 void in_order(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
@@ -23,14 +23,14 @@ void in_order(const RuntimeTarget& target) {
     Bytes tail(64);
     queue.fill(data, 0, large, static_cast<u64>(round));
     queue.copy(copied, 0, data, 0, large);
-    queue.fill(data, 0, large, 0xee);  // after the copy has read it
+    queue.fill(data, 0, large, 0xee);  // must not overtake the copy
     queue.read(tail.data(), copied, large - 64, 64);
     queue.finish();
     check_same_bytes(tail, Bytes(64, static_cast<unsigned char>(round)), "fill, copy, fill, read in one queue");
   }
 }
 
-// The end of a large fill, seen by another queue once the first one's value was reached.
+// Another queue sees the end of a large fill once the fill's value is reached.
 void wait_means_done(const RuntimeTarget& target) {
   Session s(target);
   Queue worker(s), reader(s);
@@ -44,7 +44,7 @@ void wait_means_done(const RuntimeTarget& target) {
   }
 }
 
-// The same for a read into host memory, which needs no second queue to look at.
+// The same for a read into host memory, which needs no second queue.
 void read_means_read(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
@@ -60,7 +60,7 @@ void read_means_read(const RuntimeTarget& target) {
   }
 }
 
-// Polling timeline_query must not run ahead of the data either.
+// timeline_query must not report a value before its data is there either.
 void query_means_done(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
@@ -84,7 +84,7 @@ void query_means_done(const RuntimeTarget& target) {
   }
 }
 
-// A kernel that takes long, and what reads its last element.
+// Another queue sees the last element of a long-running kernel once the launch's value is reached.
 void launch_means_done(const RuntimeTarget& target) {
   Session s(target);
   constexpr std::int64_t n = 1 << 17;
@@ -107,7 +107,7 @@ void launch_means_done(const RuntimeTarget& target) {
   }
 }
 
-// One queue waits for the other: its command must see what the other wrote, in both directions.
+// One queue waits for the other and must see its writes, in both directions.
 template <std::uint32_t kind>
 void two_queues(const RuntimeTarget& target) {
   Session s(target);
@@ -127,7 +127,7 @@ void two_queues(const RuntimeTarget& target) {
   }
 }
 
-// The wait is queued long before another thread signals; nothing behind it may have run until then.
+// The wait is enqueued long before another thread signals; no later command may run until then.
 void wait_holds_back(const RuntimeTarget& target) {
   Session s(target);
   Queue waiter(s), other(s);
@@ -148,7 +148,7 @@ void wait_holds_back(const RuntimeTarget& target) {
     const auto look = [&] { return other.download(data); };
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
     Bytes before = look();
-    gate.signal(4);  // not yet the value that is waited for
+    gate.signal(4);  // the queue waits for 5
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     Bytes almost = look();
     gate.signal(5);
@@ -161,8 +161,8 @@ void wait_holds_back(const RuntimeTarget& target) {
   }
 }
 
-// Waits queued before what they wait for exists: on a gate, on a queue behind the gate, and on a value not given out
-// yet.
+// Waits that are enqueued before what they wait for: for a host timeline, for a queue that waits for that timeline, and
+// for a value that its queue has not assigned yet.
 void chained_waits(const RuntimeTarget& target) {
   Session s(target);
   if (s.is_inline()) throw NotOffered("an inline queue waits in the call, so nothing can be queued behind it");
@@ -209,7 +209,7 @@ void rapid_submits(const RuntimeTarget& target) {
   }
 }
 
-// out = 3 out + b, many times in one submission: each launch needs the one before.
+// out = 3 out + b, many times in one submission: each launch reads the result of the one before.
 void one_unit(const RuntimeTarget& target) {
   Session s(target);
   constexpr std::int64_t n = 4099;
@@ -237,7 +237,7 @@ void one_unit(const RuntimeTarget& target) {
   check_same_bytes(queue.download(pong), expected, "17 launches in one submission, each on the result before");
 }
 
-// The host leaves launches without results out where it can; a batch that turns out empty on the way it cannot.
+// A launch on empty tensors. The host skips such launches if it can, but a batch may turn out to be empty only later.
 void empty_launch(const RuntimeTarget& target) {
   Session s(target);
   const KernelSample sample = multiply_add_sample(0);
@@ -259,10 +259,10 @@ void reverse_elements(Bytes& bytes, u64 size) {
   }
 }
 
-// The same kernel on other memory and another scalar must not remember the first.
+// A kernel that is launched again with other memory and another scalar must not use the first ones.
 void rebinding(const RuntimeTarget& target) {
   Session s(target);
-  std::vector<Kernel> kept;  // all of them stay, so that none inherits the address of another
+  std::vector<Kernel> kept;  // kept, so that no kernel gets the address of a released one
   const std::vector<KernelSample> samples = kernel_samples(target.seed, 2);
   kept.reserve(2 * samples.size());
   for (const KernelSample& sample : samples) {

@@ -1,5 +1,5 @@
-// Red zones: whatever a command does, the bytes around its operands stay as they were, and its result does not depend
-// on them. Each kernel runs twice, amid two different patterns.
+// Red zones: a command does not change the bytes around its operands, and its result does not depend on them. Each
+// kernel runs twice, with two different patterns around its operands.
 #include <algorithm>
 #include <optional>
 
@@ -12,11 +12,11 @@ namespace {
 using u64 = std::uint64_t;
 
 constexpr unsigned char patterns[] = {0xff, 0x5a};  // the first is NaN as a float of any width
-constexpr u64 zone = 256;                           // bytes before and behind each operand, at least
+constexpr u64 zone = 256;                           // minimum number of bytes before and after each operand
 
 // A tensor inside a larger buffer.
 struct Field {
-  u64 bytes, begin;  // of the buffer; where the tensor starts
+  u64 bytes, begin;  // the size of the buffer; the offset of the tensor
 };
 
 Field field_for(const Operand& operand, int shift) {
@@ -47,7 +47,7 @@ struct Surrounded {
   std::vector<Place> places;
 };
 
-// Inputs and outputs of the sample in buffers full of the pattern, element offsets shifted by `shift`.
+// Puts the sample's operands into buffers filled with the pattern, at element offsets increased by `shift`.
 Surrounded surround(Session& s, Queue& queue, const KernelSample& sample, unsigned char pattern, int shift) {
   Surrounded all;
   const std::size_t count = sample.inputs.size() + sample.outputs.size();
@@ -77,7 +77,7 @@ void check_workspace(Queue& queue, const std::optional<Buffer>& workspace, u64 b
   check_same_bytes(got, Bytes(got.size(), pattern), name + ": bytes around its workspace");
 }
 
-// Runs the sample amid `pattern`; gives the bytes of the outputs' elements, the rest set to 0.
+// Runs the sample with `pattern` around its operands. Returns the bytes of the outputs' elements, all others set to 0.
 std::vector<Bytes> run_amid(Session& s, Queue& queue, const KernelSample& sample, const Kernel& kernel,
                             unsigned char pattern, int shift) {
   const Surrounded all = surround(s, queue, sample, pattern, shift);
@@ -138,7 +138,7 @@ void strict_kernels(const RuntimeTarget& target) { kernels(target, LKS_MODE_STRI
 void fast_kernels(const RuntimeTarget& target) { kernels(target, LKS_MODE_FAST); }
 void lockstep_kernels(const RuntimeTarget& target) { kernels(target, LKS_MODE_LOCKSTEP); }
 
-// Buffers allocated one after the other: what a command does to one, its neighbours do not feel.
+// Commands on one of several buffers, allocated one after the other, do not change its neighbours.
 void neighbours(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
@@ -153,7 +153,7 @@ void neighbours(const RuntimeTarget& target) {
     expected.push_back(dice.bytes(buffer.bytes()));
     queue.upload(buffer, expected.back());
   }
-  for (std::size_t i = 1; i < row.size(); i += 3) {  // the middle one of each three
+  for (std::size_t i = 1; i < row.size(); i += 3) {  // the middle one of every three
     const u64 bytes = row[i].bytes();
     queue.fill(row[i], 0, bytes, 0x3c, 1);
     queue.copy(row[i], 0, row[i - 1], 0, bytes);
@@ -171,7 +171,7 @@ void neighbours(const RuntimeTarget& target) {
   }
 }
 
-// Output in the memory of an input, as the description declares.
+// A kernel whose output aliases an input, as its description declares.
 void in_place(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);

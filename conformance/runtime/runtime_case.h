@@ -1,5 +1,5 @@
-// The runtime suites: what a driver promises about memory, queues, copies, threads, faults and its ABI, tested through
-// the C interface alone. Each case is one function; it may crash or hang where the driver does, so run it isolated.
+// The runtime suites: the rules for memory, queues, copies, threads, faults and the ABI, tested through the C
+// interface. Each case is one function. It crashes or hangs if the driver does, so run it in its own process.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ struct RuntimeTarget {
   std::uint64_t seed = 1;
 };
 
-/// The driver did not keep a promise: what differs, with numbers.
+/// The driver broke a rule; the text says what differs, with numbers.
 struct CheckFailed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The device lacks something optional that the case is about: no failure.
+/// The device lacks an optional feature that the case tests. This is not a failure.
 struct NotOffered : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -29,9 +29,9 @@ struct NotOffered : std::runtime_error {
 struct RuntimeCase {
   std::string suite;                  // "memory", "queue", "copy", "abi", "threads" or "fault"
   std::string name;                   // "contents_survive_other_allocations"
-  std::string what;                   // one sentence: what it proves
+  std::string what;                   // one sentence: what the case proves
   void (*run)(const RuntimeTarget&);  // throws CheckFailed or NotOffered
-  bool stress = false;                // takes long: for the stress profile only
+  bool stress = false;                // slow, for the stress profile only
 
   std::string id() const { return suite + "/" + name; }
 };

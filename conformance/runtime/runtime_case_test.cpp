@@ -1,5 +1,5 @@
-// Every case on every driver that is built here. They are all expected to pass, but where a driver lacks what a case is
-// about. The suite itself runs the cases in processes of their own; here a crash ends the test, which is as good.
+// Runs every case on every driver that is built here. A case must pass, or be skipped if the driver lacks the feature.
+// Unlike `lockstep conformance`, this runs the cases in its own process: a crash ends the test, which is good enough.
 #include <gtest/gtest.h>
 
 #include <set>

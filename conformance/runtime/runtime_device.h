@@ -1,4 +1,4 @@
-// The tested device as the public runtime knows it.
+// The tested device as a Device of the public runtime.
 #pragma once
 
 #include "conformance/runtime/runtime_case.h"
@@ -6,7 +6,7 @@
 
 namespace lockstep::conformance {
 
-/// Loads the driver into the runtime unless it is there already. Throws CheckFailed with the loader's reason.
+/// Loads the driver into the runtime if it is not loaded yet. Throws CheckFailed with the loader's reason.
 Device runtime_device(const RuntimeTarget& target);
 
 }  // namespace lockstep::conformance

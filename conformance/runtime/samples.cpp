@@ -1,4 +1,4 @@
-// Sample calls of the core ops, with attributes and shapes written out as a driver sees them.
+// Sample calls of the core ops, with attributes and shapes as a driver sees them.
 #include <cstring>
 
 #include "conformance/runtime/kernels.h"
@@ -13,7 +13,7 @@ void put(Bytes& bytes, std::size_t i, T value) {
   std::memcpy(bytes.data() + i * sizeof value, &value, sizeof value);
 }
 
-// Small whole numbers: sums of them are exact.
+// Small integers, whose sums are exact.
 Bytes whole_numbers(const Operand& operand, Dice& dice) {
   Bytes bytes(operand.span());
   const std::size_t n = bytes.size() / operand.element_size();
@@ -30,7 +30,7 @@ Bytes whole_numbers(const Operand& operand, Dice& dice) {
   return bytes;
 }
 
-// f32 of both signs over sixteen binades.
+// f32 numbers of both signs, over sixteen binades.
 Bytes mixed_magnitudes(const Operand& operand, Dice& dice) {
   Bytes bytes(operand.span());
   for (std::size_t i = 0; i < bytes.size() / sizeof(float); ++i) {
@@ -67,7 +67,7 @@ KernelSample sample(std::uint32_t op, const char* op_name, std::vector<Operand> 
   return s;
 }
 
-// s x + y, y broadcast along the rows.
+// s x + y, where y is one row that is broadcast.
 KernelSample scaled_sum(std::int64_t rows, std::int64_t columns, Dice& dice) {
   KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {rows, columns}}, {LKS_F32, {columns}}},
                           {{LKS_F32, {rows, columns}}}, {}, dice);
@@ -141,7 +141,7 @@ void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {5}}},
                        {{LKS_F32, result}}, attr_bytes(forward), dice));
   all.back().name = "conv2d with bias";
-  all.back().core = false;  // the host adds the bias where the driver does not
+  all.back().core = false;  // if the driver does not offer it, the host adds the bias
   const lks_conv2d_backward_input_attrs input{.strides = forward.strides,
                                               .padding = forward.padding,
                                               .dilation = forward.dilation,
@@ -184,7 +184,7 @@ void add_random(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
   all.back().scalars = {1, 2, 3, 4};
 }
 
-// Ops that most drivers compose from others.
+// Ops that most drivers lack, so that the runtime decomposes them.
 void add_optional(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
   const std::size_t first = all.size();
   const lks_softmax_attrs axis{.axis = 1};

@@ -97,7 +97,7 @@ namespace {
 
 constexpr std::uint64_t minute = 60'000'000'000u;
 
-// Waits again, as long as only the wait fails.
+// Waits again while only the wait itself fails, at most ten times.
 void wait_surely(Session& session, lks_timeline* timeline, std::uint64_t value) noexcept {
   const TestHost::WaitsSucceed sure(session.host);
   for (int i = 0; i < 10; ++i) {
@@ -129,7 +129,7 @@ Queue::Queue(Session& session, std::uint32_t kind) : session_(session) {
   check(handle_ && timeline_, "queue_create succeeded without a queue or its timeline");
 }
 
-// A queue is idle before it is destroyed, also where a case fails half-way.
+// A queue must be idle before it is destroyed, even if a case fails half-way.
 Queue::~Queue() {
   await_idle();
   session_.api.queue_destroy(handle_);

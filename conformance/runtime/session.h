@@ -1,4 +1,4 @@
-// A driver library opened through its C interface, and owners for what it makes.
+// A driver library, opened through its C interface, and RAII owners of its objects.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 
 namespace lockstep::conformance {
 
-/// The library and its table; closed again where the driver allows it.
+/// The library and its table. The destructor unloads the library if the driver's flags allow it.
 class DriverLibrary {
  public:
   explicit DriverLibrary(const std::string& path);
@@ -29,7 +29,7 @@ class DriverLibrary {
   bool unloadable_ = true;
 };
 
-/// An open driver and device. Declare it before what is made from it.
+/// An open driver and device. Declare it before the objects that are created from it.
 class Session {
  public:
   explicit Session(const RuntimeTarget& target);
@@ -86,13 +86,13 @@ class Timeline {
   lks_timeline* handle_ = nullptr;
 };
 
-/// Waits at most a minute, so that a lost signal is a failed check. Throws DriverFailure where the timeline failed. A
-/// wait that fails itself is thrown too, but only once the value is reached: what commands use may go then.
+/// Waits at most a minute, so that a lost signal is a failed check. Throws DriverFailure if the timeline failed. If the
+/// wait itself fails, waits until the value is reached and then throws, so that the commands' memory may be freed.
 void wait_for(Session& session, lks_timeline* timeline, std::uint64_t value);
-/// Whether a wait failed itself, so that the commands it waited for may well have succeeded.
+/// Whether the wait itself failed. The commands that it waited for may have succeeded.
 bool is_of_the_wait(const DriverFailure& failure);
 
-/// Commands return their values. Those of an asynchronous queue are checked to increase.
+/// Each command returns its value. The values of an asynchronous queue are checked to increase.
 class Queue {
  public:
   explicit Queue(Session& session, std::uint32_t kind = LKS_QUEUE_COMPUTE);
@@ -117,11 +117,11 @@ class Queue {
   void recover_if_failed();
   /// Waits until all commands are done.
   void finish() { wait_for(session_, timeline_, newest_); }
-  /// The same where a case is given up: whatever has failed, and also for waits, which have no value of their own,
-  /// until a command on some buffer behind them is done. Then timelines that this queue waited for may be destroyed.
+  /// The same when a case fails: never throws. Waits have no value of their own, so this enqueues an empty fill of
+  /// `some` behind them and waits for it. Afterwards, timelines that this queue waited for may be destroyed.
   void settle(const Buffer& some) noexcept;
 
-  /// Writes and waits; reads and waits.
+  /// Write or read, and wait until it is done.
   void upload(const Buffer& dst, const Bytes& bytes, std::uint64_t offset = 0);
   Bytes download(const Buffer& src, std::uint64_t offset, std::uint64_t bytes);
   Bytes download(const Buffer& src) { return download(src, 0, src.bytes()); }

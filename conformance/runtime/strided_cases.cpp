@@ -1,5 +1,5 @@
-// Kernels whose results lie in rows with gaps, in permuted dimensions, or both: copies, and pointwise programs, of up
-// to eight dimensions. What lies between the elements stays as it was.
+// Copies and pointwise programs whose results have gaps between rows, permuted dimensions, or both, with up to eight
+// dimensions. The bytes between the elements do not change.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -14,8 +14,8 @@ using Numbers = std::vector<std::int64_t>;
 
 constexpr unsigned char untouched = 0xa5;
 
-// Strides of a tensor whose dimensions are stored in the order `stored`, the last of these `step` elements apart, with
-// `gap` more elements behind each row of them.
+// Strides of a tensor whose dimensions are stored in the order `stored`. The last of these has stride `step`; `gap`
+// elements follow each of its rows.
 Numbers strides_for(const Numbers& dims, const std::vector<std::size_t>& stored, std::int64_t step, std::int64_t gap) {
   Numbers strides(dims.size(), 1);
   std::int64_t next = step;
@@ -29,7 +29,7 @@ Numbers strides_for(const Numbers& dims, const std::vector<std::size_t>& stored,
 struct Way {
   const char* name;
   std::int64_t step, gap;
-  int moved;  // 0: in order; 1: the last two dimensions exchanged; 2: the last one second; 3: all reversed
+  int moved;  // storage order: 0: unchanged; 1: the last two dimensions exchanged; 2: the last one second; 3: reversed
 };
 constexpr Way ways[] = {{"dense", 1, 0, 0},
                         {"rows with a gap", 1, 3, 0},
@@ -89,7 +89,7 @@ Bytes scattered(const Bytes& dense, const Operand& o) {
   return bytes;
 }
 
-// Runs the sample on an output full of the pattern, and compares all its bytes. False where the driver refuses it.
+// Runs the sample with an output filled with a pattern, and compares all bytes. Returns false if the driver refuses it.
 bool check_sample(Session& s, Queue& queue, const KernelSample& sample, const Bytes& dense_result) {
   const Kernel kernel(s, sample);
   if (!kernel) return false;

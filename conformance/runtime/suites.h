@@ -1,4 +1,4 @@
-// The lists that runtime_cases() joins, one per source file of cases.
+// The lists that runtime_cases() joins, one per *_cases.cpp.
 #pragma once
 
 #include <vector>

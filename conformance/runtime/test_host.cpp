@@ -71,7 +71,7 @@ std::int64_t LKS_CALL TestHost::get_option(void*, const char* key, char* buf, st
   return static_cast<std::int64_t>(value->size());
 }
 
-// Ends of the pieces. Uneven ones grow, so that a kernel that counts on equal pieces shows.
+// The ends of the pieces. Uneven pieces grow, to find kernels that assume equal pieces.
 std::vector<std::int64_t> TestHost::cuts(std::int64_t n, std::int64_t grain) const {
   const std::int64_t most = std::max<std::int64_t>(1, n / std::max<std::int64_t>(1, grain));
   const auto pieces = std::min<std::int64_t>(most, style_.pieces);
@@ -80,7 +80,7 @@ std::vector<std::int64_t> TestHost::cuts(std::int64_t n, std::int64_t grain) con
     for (std::int64_t i = 1; i <= pieces; ++i) ends.push_back(n / pieces * i + std::min(i, n % pieces));
     return ends;
   }
-  // Each piece has the grain at least; what is left goes out in shares of 1, 2, 3 …
+  // Each piece has at least `grain` iterations; the rest is distributed in proportion to 1, 2, 3 …
   const std::int64_t least = pieces > 1 ? std::max<std::int64_t>(1, grain) : 0, left = n - least * pieces;
   std::int64_t end = 0, weight = pieces * (pieces + 1) / 2, given = 0;
   for (std::int64_t i = 1; i <= pieces; ++i) {
@@ -110,7 +110,7 @@ void LKS_CALL TestHost::parallel_for(void* host, std::int64_t n, std::int64_t gr
   std::vector<std::thread> threads;
   static std::atomic<std::uint64_t> turn{0};
   for (std::size_t i = 0; i < count; ++i) {
-    // Now this piece, now that one starts late.
+    // Delay each piece differently, so that their order varies.
     const std::uint64_t delay = (turn++ * 0x9e3779b97f4a7c15u >> 40) % 150;
     threads.emplace_back([&run, i, delay] {
       std::this_thread::sleep_for(std::chrono::microseconds(delay));

@@ -1,5 +1,5 @@
-// The host's side of the ABI as the suites play it: counts fault points and fails the k-th, cuts parallel loops in odd
-// ways, passes options on, counts what is logged, and can pretend to be another version.
+// The suites' implementation of lks_host_api. It counts fault points and fails the k-th, splits parallel loops
+// unevenly, passes options on, counts log lines, and can claim another ABI version.
 #pragma once
 
 #include <array>
@@ -17,9 +17,9 @@ namespace lockstep::conformance {
 /// How parallel_for runs its pieces.
 struct ParallelStyle {
   unsigned pieces = 1;
-  bool even = true;       // or of very different lengths
-  bool reversed = false;  // the last piece first
-  bool threads = false;   // each piece on a thread of its own, started with a little jitter
+  bool even = true;       // false: very different lengths
+  bool reversed = false;  // starts with the last piece
+  bool threads = false;   // each piece on its own thread, after a short delay that varies
 };
 
 class TestHost {
@@ -32,13 +32,13 @@ class TestHost {
 
   const lks_host_api& api() const { return grown_.api; }
 
-  /// Claims another version; `size` is what the header says of a struct that is in truth large enough.
+  /// Claims another version. `size` goes into the header; the struct itself is always large enough.
   void pretend(std::uint32_t major, std::uint32_t minor, std::uint32_t size);
   void extend(const void* next) { grown_.api.hdr.next = next; }
 
-  /// Counts from now on, and fails the k-th fault point, of all or of one kind; 0 fails none.
+  /// Restarts the counts, and fails the k-th fault point, of all or of one kind; 0 fails none.
   void fail_at(std::uint64_t k, std::uint32_t kind = any_kind);
-  /// Fails no more; what has been counted and injected stays to be read.
+  /// Fails no further fault points. The counts and the injected status can still be read.
   void disarm() { target_ = 0; }
   bool fired() const { return fired_; }
   std::string site() const;  // of the failed point
@@ -49,8 +49,8 @@ class TestHost {
   /// The status that a failed fault point of this kind returns.
   static lks_status status_for(std::uint32_t kind);
 
-  /// While it lives, waits are neither counted nor failed: those of a case that is being given up or taken apart, whose
-  /// failure nobody would see.
+  /// While such an object exists, fault points of waits are neither counted nor failed. For the waits of a case that
+  /// cleans up, whose failures would not be reported.
   class [[nodiscard]] WaitsSucceed {
    public:
     explicit WaitsSucceed(TestHost& host) : host_(host) { ++host_.sure_waits_; }
@@ -62,7 +62,7 @@ class TestHost {
     TestHost& host_;
   };
 
-  /// Called at each fault point from now on, before anything is counted; nothing: no more. Not while a command runs.
+  /// Sets a function to call at each fault point before it is counted; nullptr removes it. Not while a command runs.
   void set_visitor(std::function<void()> visitor) { visitor_ = std::move(visitor); }
 
   /// Not while a command runs.

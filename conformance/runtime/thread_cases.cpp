@@ -1,4 +1,4 @@
-// Threads: calls from many at once, and kernels whose work the host cuts in ways of its own.
+// Threads: concurrent calls, and kernels whose parallel loops the host splits in different ways.
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t thread_total = 8;
 
-// Runs work(index) on eight threads at once; throws the first failure.
+// Runs work(index) on eight threads at once; throws the failure of the lowest index.
 template <class Work>
 void on_threads(Work&& work) {
   std::vector<std::string> failures(thread_total);
@@ -24,7 +24,7 @@ void on_threads(Work&& work) {
   for (std::size_t t = 0; t < thread_total; ++t) {
     threads.emplace_back([&, t] {
       --waiting;
-      while (waiting > 0) std::this_thread::yield();  // so that they really start together
+      while (waiting > 0) std::this_thread::yield();  // so that they start at the same time
       try {
         work(t);
       } catch (const std::exception& e) {
@@ -41,7 +41,7 @@ void check_results(const std::vector<Bytes>& got, const std::vector<Bytes>& expe
     check_same_bytes(got[o], expected[o], what + text(", output %zu", o));
 }
 
-// Everything that a thread of its own may do on a shared device: ask, prepare, allocate, launch, wait.
+// Everything that threads may do concurrently on one device: query, prepare, allocate, launch, wait.
 void one_device(const RuntimeTarget& target) {
   Session s(target);
   std::vector<KernelSample> samples = kernel_samples(target.seed, 3);
@@ -65,7 +65,7 @@ void one_device(const RuntimeTarget& target) {
   });
 }
 
-// The same calls for each thread, on inputs of its own: what one thread leaves in another's way then shows.
+// The same kernels for each thread, with different inputs, so that interference between threads changes results.
 std::vector<std::vector<KernelSample>> samples_by_thread(std::uint64_t seed) {
   std::vector<std::vector<KernelSample>> all;
   for (std::uint64_t t = 0; t < thread_total; ++t) {
@@ -75,7 +75,7 @@ std::vector<std::vector<KernelSample>> samples_by_thread(std::uint64_t seed) {
   return all;
 }
 
-// Does `work` on a thread of its own; false where it has not come to its end in time.
+// Runs `work` on its own thread. `ends_in_time` returns false if it takes more than five seconds.
 class Visit {
  public:
   explicit Visit(const std::function<void()>& work)
@@ -92,13 +92,13 @@ class Visit {
   std::thread thread_;
 };
 
-// Uses the device on another thread at each fault point, until one visit does not come to its end in time.
+// At each fault point, uses the device on another thread, until one such use does not finish in time.
 class Visitors {
  public:
   Visitors(Session& session, std::function<void()> visit) : session_(session), visit_(std::move(visit)) {
     session_.host.set_visitor([this] { at_fault_point(); });
   }
-  /// Waits for whoever is late.
+  /// Waits for a visit that did not finish in time.
   ~Visitors() { session_.host.set_visitor(nullptr); }
 
   bool were_stopped() const { return were_stopped_; }
@@ -128,7 +128,8 @@ KernelSample large_product(std::uint64_t seed) {
   throw CheckFailed("there is no large product among the samples");
 }
 
-// While a driver asks the host, other threads use the device: a lock that the driver holds meanwhile stops them.
+// Uses the device on another thread while the driver calls fault_point. If the driver holds a lock during that call,
+// the other thread blocks.
 void asks_without_locks(const RuntimeTarget& target) {
   Session s(target);
   const KernelSample sample = multiply_add_sample(1000), product = large_product(target.seed);
@@ -160,7 +161,7 @@ void asks_without_locks(const RuntimeTarget& target) {
   check(!has_failed, "while the driver calls fault_point, calls of another thread fail");
 }
 
-// One kernel, launched by eight threads at once on different inputs; `queue_of` gives each thread its queue.
+// Eight threads launch one kernel at once on different inputs. `queue_of` returns the queue of each thread.
 template <class QueueOf>
 void share_kernels(Session& s, std::uint64_t seed, int rounds, QueueOf&& queue_of) {
   const std::vector<std::vector<KernelSample>> samples = samples_by_thread(seed);
@@ -207,7 +208,7 @@ std::string style_text(const ParallelStyle& style) {
               style.reversed ? ", the last first" : "", style.threads ? ", on threads" : "");
 }
 
-// However the host cuts and orders parallel work, every piece is done exactly once.
+// The results do not depend on how the host splits and orders parallel loops.
 void pieces(const RuntimeTarget& target, std::uint32_t mode, const std::vector<KernelSample>& samples, bool sums_too) {
   Session s(target);
   if (!s.offers(mode)) throw NotOffered("the device does not offer this math mode");
@@ -229,12 +230,12 @@ void pieces(const RuntimeTarget& target, std::uint32_t mode, const std::vector<K
   }
 }
 
-// Without sums of floats, whose order strict mode leaves to the driver.
+// Without sums of floats, because strict mode does not specify their order.
 void strict_pieces(const RuntimeTarget& target) {
   std::vector<KernelSample> samples = large_samples(target.seed);
   for (int size : {3, 5}) {
     for (KernelSample& s : kernel_samples(target.seed, size)) {
-      // Sums of small whole numbers are exact in any order; those of exponentials are not.
+      // Core samples sum small integers, which is exact in any order; softmax sums exponentials, which is not.
       if (s.core) samples.push_back(std::move(s));
     }
   }
@@ -249,7 +250,7 @@ void lockstep_pieces(const RuntimeTarget& target) {
   pieces(target, LKS_MODE_LOCKSTEP, samples, true);
 }
 
-// The same work, again and again, on threads that start now in this order and now in that.
+// The same launch, repeated, on threads that start in varying order.
 void run_to_run(const RuntimeTarget& target, std::uint32_t mode) {
   Session s(target);
   if (!s.offers(mode)) throw NotOffered("the device does not offer this math mode");
@@ -269,7 +270,7 @@ void run_to_run(const RuntimeTarget& target, std::uint32_t mode) {
 void strict_run_to_run(const RuntimeTarget& target) { run_to_run(target, LKS_MODE_STRICT); }
 void lockstep_run_to_run(const RuntimeTarget& target) { run_to_run(target, LKS_MODE_LOCKSTEP); }
 
-// Eight threads wait for one timeline that an asynchronous queue or another thread moves.
+// Eight threads wait for one timeline, which an asynchronous queue or another thread advances.
 void many_waiters(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);

@@ -1,4 +1,4 @@
-// Timelines made by the host: values, timeouts, failures.
+// Timelines that the host creates: values, timeouts, failures.
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -51,7 +51,7 @@ void values(const RuntimeTarget& target) {
   }
   check(wait_within(s, timeline.handle(), 6, 0) == LKS_TIMEOUT, "waiting for 6 on a timeline at 5, without patience");
   lks_diag ignored = empty_diagnosis();
-  s.api.timeline_signal(timeline.handle(), 3, nullptr, &ignored);  // refused or not, it must not go back
+  s.api.timeline_signal(timeline.handle(), 3, nullptr, &ignored);  // must not go back, even if accepted
   check(timeline.query() == 5, "a timeline went backwards");
   timeline.signal(u64{1} << 40);
   check(timeline.query() == u64{1} << 40, "a timeline does not hold 2^40");
@@ -70,7 +70,7 @@ void timeout(const RuntimeTarget& target) {
   }
 }
 
-// Also timeouts that overflow a clock when they are added to the time.
+// A signal wakes waiters, also with timeouts that overflow when they are added to the current time.
 void late_signal(const RuntimeTarget& target) {
   Session s(target);
   for (u64 patience : {u64{20'000'000'000}, u64{1} << 62, (u64{1} << 63) - 1, u64{1} << 63, ~u64{0} - 1, ~u64{0}}) {
@@ -105,7 +105,7 @@ void host_failure(const RuntimeTarget& target) {
   timeline.signal(2);
   lks_diag failure = marked_failure();
   timeline.fail(4, failure);
-  std::memset(&failure, 0x5c, sizeof failure);  // it was copied
+  std::memset(&failure, 0x5c, sizeof failure);  // timeline_signal has copied it
   lks_diag got = empty_diagnosis();
   check(wait_within(s, timeline.handle(), 2, 0) == LKS_OK,
         "a value reached before the failure does not count any more");
@@ -144,7 +144,7 @@ void failure_wakes(const RuntimeTarget& target) {
   check_marked(got, "timeline_wait");
 }
 
-// What waits for a failed timeline fails alike and is skipped; the queue then recovers.
+// Commands behind a wait for a failed timeline fail with the same diag and are skipped; then the queue recovers.
 void failure_propagates(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);

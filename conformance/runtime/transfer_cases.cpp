@@ -1,4 +1,4 @@
-// Transfer queues beside compute queues.
+// Transfer queues that run concurrently with compute queues.
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
 
@@ -7,7 +7,7 @@ namespace {
 
 using u64 = std::uint64_t;
 
-// Batches stream through two sets of buffers: while one is computed, the next goes there and the last one comes back.
+// Streams batches through two sets of buffers: while one is computed, the next is written and the previous one read.
 class Stream {
  public:
   Stream(Session& s, u64 seed)
@@ -25,7 +25,7 @@ class Stream {
       write(0);
       for (std::size_t i = 0; i < batches; ++i) {
         compute(i);
-        if (i + 1 < batches) write(i + 1);  // beside batch i
+        if (i + 1 < batches) write(i + 1);  // while batch i is computed
         read(i);
       }
       transfer_.finish();
@@ -48,7 +48,7 @@ class Stream {
     Buffer a, b, out;
   };
 
-  // The set's last batch has been computed: its result was read on this queue, behind that.
+  // Batch i - 2, which used the same buffers, is done: this queue has already waited for it to read its result.
   void write(std::size_t i) {
     const Set& set = sets_[i % 2];
     transfer_.write(set.a, 0, inputs_[i].data(), bytes);
@@ -72,7 +72,7 @@ class Stream {
   const Set sets_[2] = {{Buffer(session_, bytes), Buffer(session_, bytes), Buffer(session_, bytes)},
                         {Buffer(session_, bytes), Buffer(session_, bytes), Buffer(session_, bytes)}};
   u64 written_ = 0, computed_ = 0;
-  Queue compute_, transfer_;  // gone before the memory that their commands use
+  Queue compute_, transfer_;  // destroyed before the memory that their commands use
 };
 
 void beside_launches(const RuntimeTarget& target) {

@@ -1,5 +1,5 @@
-// Waiting: what a timeline says once its queue has recovered, what it means when a wait fails itself, timeouts of a few
-// milliseconds, and signals that are none.
+// Waiting: timelines after queue_recover, waits that fail themselves, timeouts of a few milliseconds, and signals that
+// must be refused.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -30,7 +30,7 @@ u64 query(Session& s, lks_timeline* timeline) {
   return reached;
 }
 
-// A gather whose index lies outside, ready to be launched.
+// A gather with an index that is out of bounds, ready to be launched.
 class FailingLaunch {
  public:
   FailingLaunch(Session& s, Queue& queue, u64 seed)
@@ -76,7 +76,7 @@ void check_settled(Session& s, Queue& queue, u64 last, const char* when) {
   }
 }
 
-// The host knows which commands failed; the timeline has all of them behind it.
+// After queue_recover the timeline stands at the newest value and has not failed.
 void after_recover(const RuntimeTarget& target) {
   Session s(target);
   if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
@@ -101,7 +101,7 @@ void after_recover(const RuntimeTarget& target) {
   }
 }
 
-// The failure is still to come when the host recovers: afterwards it is gone, and nothing of the queue runs.
+// queue_recover is called before the command fails. When it returns, the failure is cleared and no command runs.
 void recover_waits(const RuntimeTarget& target) {
   Session s(target);
   if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
@@ -123,7 +123,7 @@ void recover_waits(const RuntimeTarget& target) {
   }
 }
 
-// Commands that are not to be blamed.
+// When a wait itself fails, the commands that it waits for still run and succeed.
 void failed_wait(const RuntimeTarget& target) {
   Session s(target);
   const Buffer data(s, large);
@@ -149,7 +149,7 @@ void failed_wait(const RuntimeTarget& target) {
   }
 }
 
-// Of five tries the quickest: the machine may have other things to do.
+// Checks the fastest of five waits against the upper limit, because the machine may be busy.
 void check_timeout(Session& s, lks_timeline* timeline, u64 value, u64 milliseconds, const char* whose) {
   double least = 1e9;
   for (int i = 0; i < 5; ++i) {
@@ -166,7 +166,7 @@ void check_timeout(Session& s, lks_timeline* timeline, u64 value, u64 millisecon
         text("a wait of %llu ms on %s takes %.0f ms", static_cast<unsigned long long>(milliseconds), whose, least));
 }
 
-// On a busy machine a wait that ends early may still take its time: some of many do not.
+// On a busy machine, a wait that is defective and ends early may still last long enough, so this waits many times.
 void check_short_timeouts(Session& s, lks_timeline* timeline, u64 value, const char* what) {
   for (int times = 0; times < 6; ++times) {
     for (u64 milliseconds : {1, 2, 3, 7}) check_timeout(s, timeline, value, milliseconds, what);
@@ -179,14 +179,14 @@ void short_timeouts(const RuntimeTarget& target) {
     Timeline timeline(s);
     check_short_timeouts(s, timeline.handle(), 1, "a host-made timeline");
   }
-  if (s.is_inline()) return;  // whose commands are done when they return
+  if (s.is_inline()) return;  // commands of an inline queue are done when they return
   const Buffer data(s, 4096);
   Timeline gate(s);
   Queue queue(s);
   queue.wait_on(gate.handle(), 1);
   const u64 value = queue.fill(data, 0, 4096, 0x66);
   std::promise<void> finished;
-  std::thread opener([&, done = finished.get_future()] {  // for a wait that would have no end
+  std::thread opener([&, done = finished.get_future()] {  // ends the wait of a driver that ignores timeouts
     done.wait_for(std::chrono::seconds(10));
     lks_diag ignored = empty_diagnosis();
     s.api.timeline_signal(gate.handle(), 1, nullptr, &ignored);

@@ -22,7 +22,8 @@ std::string now_text() {
   return text;
 }
 
-// Workers compute most of the time in the oracle, on one thread; a device that is no CPU is used by one at a time.
+// The default number of workers. Workers spend most of their time in the single-threaded oracle. Devices other than
+// CPUs get one worker at a time.
 unsigned jobs_for(const RunInfo& run) {
   if (run.device_type != "cpu") return 1;
   return std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
@@ -34,7 +35,7 @@ std::string sha256_of(const std::string& text) {
   return hash.hex();
 }
 
-// Of the driver's own names for its kernels, the one that this variant is: the same, or with more behind it.
+// Finds the name from kernel_variant that `variant` is: equal to it, or the longest one that it extends with details.
 const std::string* known_variant(const VariantCoverage& coverage, const std::string& variant) {
   const std::string* best = nullptr;
   for (const std::string& known : coverage.known) {

@@ -1,4 +1,4 @@
-// A whole run of the suite.
+// A complete run of the suite.
 #pragma once
 
 #include <functional>
@@ -10,13 +10,14 @@
 
 namespace lockstep::conformance {
 
-/// Told of every result as it comes: how many there are of how many, and the result.
+/// Called with every result as it arrives: `done` is the number of results so far, `all` the total.
 using Progress = std::function<void(std::size_t done, std::size_t all, const CaseResult& result)>;
 
-/// Runs what the options ask for in workers that `worker` starts. Throws UsageError LS9001 where they make no sense.
+/// Runs the cases that the options select, in worker processes that the command `worker` starts. Throws UsageError
+/// LS9001 if the options are invalid.
 Report conform(const Options& options, const std::vector<std::string>& worker, const Progress& progress);
 
-/// The ids that such a run would consist of.
+/// The ids of the cases that such a run would execute.
 std::vector<std::string> list_cases(const Options& options, const std::vector<std::string>& worker);
 
 }  // namespace lockstep::conformance

@@ -42,7 +42,7 @@ bool wants_suite(const Options& options, const std::string& suite) {
 }
 
 bool fits_pattern(const std::string& pattern, const std::string& text) {
-  // Positions to come back to when a * has to take more.
+  // The positions to backtrack to, so that the last * matches one more character.
   std::size_t p = 0, t = 0, star = std::string::npos, resume = 0;
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {

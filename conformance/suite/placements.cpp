@@ -9,7 +9,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// A driver without an end to its list of variants would keep us here.
+// A limit for drivers whose list of variants does not end.
 constexpr std::uint32_t most_variants = 256;
 
 std::vector<std::string> variants_of(const DeviceEntry& entry, std::uint32_t op) {
@@ -53,7 +53,7 @@ void register_own_ops() {
   if (find_op("conformance::multiply_add")) return;
   register_op(pointwise_op("conformance::multiply_add", [](Expr a, Expr b, Expr c) { return a * b + c; },
                            {.doc = "a b + c, with two roundings.", .error_class = ErrorClass::composed}));
-  // No built-in op shifts by as much as its width: 35 is 3 for i32.
+  // No built-in op has a shift count of its dtype's width or more. For i32, 35 means 3.
   OpDef shifts = pointwise_op("conformance::shifts", [](Expr a) { return (a << 35) ^ (a >> 67); },
                               {.doc = "Shifts whose counts are taken modulo the width.",
                                .types = types::index,

@@ -1,4 +1,4 @@
-// How the driver carries out each op, and which kernels it says it has.
+// How the driver executes each op (native, decomposed or refused), and which kernel variants it lists.
 #pragma once
 
 #include "conformance/report/report.h"
@@ -6,10 +6,10 @@
 
 namespace lockstep::conformance {
 
-/// Fills `placements` and, with nothing hit yet, `variants`.
+/// Fills `placements` and `variants`; no variant is marked as hit yet.
 void describe_placements(const Target& target, RunInfo& run);
 
-/// Ops that the suite itself adds to the registry, as an application would: each must run on every driver.
+/// Registers the suite's own ops, as an application would. Each must run on every driver.
 void register_own_ops();
 
 }  // namespace lockstep::conformance

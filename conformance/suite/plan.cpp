@@ -14,10 +14,10 @@
 namespace lockstep::conformance {
 namespace {
 
-// What a profile asks for.
+// The kinds of cases that a profile contains.
 struct Wanted {
-  bool forward = true;     // every math mode that the device offers
-  bool gradients = false;  // and models that train
+  bool forward = true;     // in every math mode that the device offers
+  bool gradients = false;  // includes models that train
   bool lockstep_only = false;
   bool runtime = true;
   bool stress = false;
@@ -41,7 +41,7 @@ std::vector<MathMode> modes_of(const Options& o, const Target& target, const Wan
   return modes;
 }
 
-// Fewer cases where another mode has the same arithmetic but for sums.
+// Fast mode gets fewer cases, because only its sums differ from strict mode.
 Amount amount_for(MathMode mode, const Options& o, const Wanted& wanted) {
   Amount amount{o.seed, 12, 6};
   if (wanted.stress) amount = {o.seed, 200, 40};
@@ -53,7 +53,7 @@ bool sums_matter(const OpDef& op) {
   return op.error_class == ErrorClass::sum || op.error_class == ErrorClass::composed;
 }
 
-// Cases by op and suite.
+// Cases by suite, op and mode.
 using Groups = std::map<std::string, std::vector<std::string>>;
 
 void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& target, const Wanted& wanted) {
@@ -93,8 +93,8 @@ void add_runtime(Groups& groups, const Wanted& wanted) {
   }
 }
 
-// The cases of a shard: the groups in turn, of each group every n-th case. Groups begin with different cases, so that a
-// shard holds some of every group that has as many cases as there are shards.
+// The cases of a shard: every n-th case of each group, alternating between groups. Groups start at different shards,
+// which spreads small groups over all shards.
 std::vector<std::string> cases_of_shard(const Groups& groups, std::size_t shard, std::size_t shards) {
   std::vector<std::string> ids;
   std::size_t longest = 0;

@@ -1,4 +1,4 @@
-// Which cases a run consists of.
+// Selects the cases of a run.
 #pragma once
 
 #include <string>
@@ -8,12 +8,12 @@
 
 namespace lockstep::conformance {
 
-/// Ids in the order in which they run: one of each op and suite, then the next of each, so that a run that is cut short
-/// has seen something of everything.
+/// Ids in the order in which they run: first one of each suite, op and mode, then the second of each, and so on, so
+/// that an interrupted run has covered a part of everything.
 std::vector<std::string> plan_cases(const Options& options, const Target& target);
 
-/// Whether a driver must answer cases in this dtype, in every mode that it offers: those that every program needs.
-/// Other dtypes may be refused, with a reason.
+/// Whether a driver must support this dtype, in every mode that it offers, because every program needs it. Other dtypes
+/// may be refused, with a reason.
 bool is_required(DType dtype);
 
 }  // namespace lockstep::conformance

@@ -26,7 +26,7 @@ constexpr int child_reads = 3, child_writes = 4;
       .raise();
 }
 
-// A file without a name.
+// A temporary file that is already unlinked.
 int temporary_file() {
   const char* folder = std::getenv("TMPDIR");
   std::string name = std::string(folder && *folder ? folder : "/tmp") + "/lockstep-conformance-XXXXXX";
@@ -47,7 +47,7 @@ struct Pipe {
   Pipe() {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) fail("no pipe", errno);
-    // Kept away from the numbers that the child uses.
+    // Moved above the descriptor numbers that the child uses.
     read_end = fcntl(ends[0], F_DUPFD_CLOEXEC, 10);
     write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, 10);
     close(ends[0]);
@@ -91,7 +91,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command, const std::v
 }
 
 ChildProcess::~ChildProcess() {
-  close(to_);  // an idle one ends by itself
+  close(to_);  // an idle child ends when its input ends
   end();
   for (int file : {from_, output_}) close(file);
 }
@@ -121,7 +121,7 @@ std::optional<std::string> ChildProcess::next_line() {
 std::string ChildProcess::end() {
   if (pid_ < 0) return "";
   int status = 0;
-  // A moment for a process that is dying by itself, so that its own way of ending is told.
+  // Wait about 0.1 s before SIGKILL, so that a process that is already ending reports its own exit status.
   for (int wait = 0; wait < 50 && waitpid(pid_, &status, WNOHANG) == 0; ++wait) {
     if (wait == 49) {
       kill(pid_, SIGKILL);

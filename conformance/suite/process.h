@@ -1,4 +1,4 @@
-// A child process that is spoken to in lines, and that may die or hang at any time.
+// A child process with line-based input and output, which may crash or hang at any time.
 #pragma once
 
 #include <sys/types.h>
@@ -11,25 +11,25 @@ namespace lockstep::conformance {
 
 class ChildProcess {
  public:
-  /// Starts the program. In the child, descriptor 3 is read from and 4 is written to; what it prints goes into a file
-  /// that only `last_words` reads. Throws IoError LS8001 where it cannot be started.
+  /// Starts the program. The child reads from descriptor 3 and writes to 4; its stdout and stderr go into a file that
+  /// `last_words` reads. Throws IoError LS8001 if it cannot be started.
   ChildProcess(const std::vector<std::string>& command, const std::vector<std::string>& more_environment);
-  /// Kills it if it still runs.
+  /// Kills the child if it still runs.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  /// False if it no longer listens.
+  /// Returns false if the child has closed its input.
   bool send(const std::string& line);
-  /// What poll() is to wait for.
+  /// The descriptor for poll().
   int readable() const { return from_; }
-  /// Reads what is there. False at the end: the process has gone.
+  /// Reads the available output. Returns false if the process has ended.
   bool receive();
-  /// The next whole line among what was read.
+  /// The next complete line that was read.
   std::optional<std::string> next_line();
-  /// Ends it, and says how it ended: "killed by signal 11 (Segmentation fault)".
+  /// Ends the child and returns how it ended, such as "killed by signal 11 (Segmentation fault)".
   std::string end();
-  /// The last lines that it printed.
+  /// The end of what it printed, at most 600 bytes.
   std::string last_words() const;
 
  private:

@@ -1,4 +1,4 @@
-// Texts in their parts, as ids and options have them.
+// Splits strings such as case ids and options.
 #pragma once
 
 #include <string>

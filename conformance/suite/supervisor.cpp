@@ -20,20 +20,20 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double start_timeout_s = 60, plan_timeout_s = 300;
-// So many workers in a row that die without a result: the device cannot be examined further.
+// After so many workers in a row have ended without a result, the remaining cases are not run.
 constexpr int most_deaths_in_a_row = 24;
-// Times that a failure has the next cases run in a fresh process; a driver that fails at everything is told soon
-// enough.
+// At most so many failures make the next case run in a fresh process, so that the run of a driver that fails every case
+// does not take too long.
 constexpr int most_fresh_starts = 100;
 
-// glibc keeps some of what a thread frees for that thread, and counts it as in use: without that, what a process holds
-// is known to the byte.
+// Turns off glibc's thread cache, which counts freed memory as in use. Without it, the heap size of a process is exact.
 std::string exact_heap() {
   const char* wanted = std::getenv("GLIBC_TUNABLES");
   return "GLIBC_TUNABLES=" + (wanted ? wanted + std::string(":") : "") + "glibc.malloc.tcache_count=0";
 }
 
-// Fresh memory holds NaN, so that what is not written shows; threads that wait leave the processor to other workers.
+// New memory is filled with NaN, so that unwritten results show. Waiting OpenMP threads sleep instead of spinning,
+// because several workers share the cores.
 const std::vector<std::string>& worker_environment() {
   static const std::vector<std::string> variables = {"LOCKSTEP_MEMORY_POISON=1", "OMP_WAIT_POLICY=PASSIVE",
                                                      exact_heap()};
@@ -51,7 +51,7 @@ bool starts_with(const std::string& line, const char* word, std::string& rest) {
   return true;
 }
 
-// Suite, op, dtype and mode stand in the id itself.
+// Takes suite, op, dtype and mode from the id.
 CaseResult result_for(const std::string& id, Outcome outcome, std::string text) {
   CaseResult r;
   r.id = id;
@@ -75,10 +75,10 @@ CaseResult result_for(const std::string& id, Outcome outcome, std::string text) 
   error.raise();
 }
 
-// Tensors of gigabytes, and all inputs of a function, take longer than other cases.
+// Factor of the time limit: cases with gigabytes of data, or with all inputs of a function, take longer than others.
 double patience_for(const std::string& id) { return id.starts_with("large/") || id.ends_with(".full") ? 20 : 1; }
 
-// Waits for a line; empty where the process ends or takes too long.
+// Waits for a line. Returns nullopt if the process ends or the deadline passes; `late` tells which.
 std::optional<std::string> await_line(ChildProcess& child, Clock::time_point deadline, bool& late) {
   for (;;) {
     if (auto line = child.next_line()) return line;
@@ -90,18 +90,18 @@ std::optional<std::string> await_line(ChildProcess& child, Clock::time_point dea
   }
 }
 
-// One place for a worker, and the case that it works on.
+// One worker process and its current case.
 struct Slot {
   std::unique_ptr<ChildProcess> child;
   int started_processes = 0;
   bool used = false;  // the process has run a case before this one
   std::string id;     // empty: idle
-  // What the case came to after others, where it now runs alone.
+  // The result of the case in a used process, while the case runs again in a fresh one.
   std::optional<CaseResult> before;
   Clock::time_point started, deadline;
 };
 
-// What a case that failed after others comes to, now that it has run alone too.
+// Adds the result in a fresh process to the text of a failure in a used process.
 CaseResult joined(CaseResult before, const CaseResult& alone) {
   const std::string again = alone.outcome == Outcome::pass    ? "it passes"
                             : alone.outcome != before.outcome ? "it comes to: " + alone.text
@@ -141,7 +141,7 @@ class Run {
     start(slot);
   }
 
-  // The case is sent when the process says hello.
+  // The case is sent after the process has sent "hello".
   void start(Slot& slot) {
     slot.child = std::make_unique<ChildProcess>(command_, worker_environment());
     slot.used = false;
@@ -192,8 +192,8 @@ class Run {
     }
   }
 
-  // One failure may be another's cause: what fails after other cases runs once more, alone, and the next case starts in
-  // a fresh process.
+  // A failure may be caused by an earlier case in the same process, so such a case runs once more in a fresh process.
+  // After a failure, the next case starts in a fresh process too.
   void answered(Slot& slot, CaseResult result) {
     const bool failed = result.outcome == Outcome::fail;
     const bool used = std::exchange(slot.used, true);

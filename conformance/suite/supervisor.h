@@ -1,4 +1,5 @@
-// Runs cases in worker processes: one that crashes or hangs costs its case, and another takes its place.
+// Runs cases in worker processes. If a worker crashes or hangs, only its current case fails, and another worker
+// replaces it.
 #pragma once
 
 #include <functional>
@@ -10,7 +11,7 @@
 
 namespace lockstep::conformance {
 
-/// What a first worker tells of the device, and the ids that a run consists of.
+/// The description of the device and the ids of the cases, as the first worker reports them.
 struct Briefing {
   RunInfo run;
   std::vector<std::string> ids;
@@ -21,8 +22,8 @@ class Supervisor {
   /// `worker` is the command that starts a worker for these options.
   Supervisor(const Options& options, std::vector<std::string> worker);
 
-  /// Throws UsageError LS9001 where the options name no usable driver, device or case. A driver that brings the worker
-  /// down is told by `crash`.
+  /// Throws UsageError LS9001 if the options name no usable driver, device or case. If the worker crashes or hangs,
+  /// sets `crash`.
   Briefing brief(CaseResult& crash);
 
   /// Runs the cases and hands each result to `done`, in the order in which they end. `done` returns false to stop.

@@ -10,7 +10,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Changes whenever the same seed gives other cases, or another judgement of them.
+// Changes whenever the same seed gives other cases or other verdicts.
 constexpr const char* suite_version = "1";
 
 Device device_of_library(const std::string& path) {
@@ -30,7 +30,7 @@ bool Target::offers(MathMode mode) const { return std::find(modes.begin(), modes
 
 Target open_target(const Options& o) {
   const Device device = o.driver.empty() ? Device(o.device) : device_of_library(o.driver);
-  device.state();  // says why where it cannot be opened
+  device.state();  // throws if the device cannot be opened
   const DeviceEntry& entry = device.entry();
   return {device, Device("reference"), entry.driver.record.path, entry.ordinal, describe(device).modes};
 }

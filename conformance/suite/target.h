@@ -1,4 +1,4 @@
-// The device that is examined, as a worker process sees it.
+// The device under test, in a worker process.
 #pragma once
 
 #include <vector>
@@ -11,18 +11,18 @@ namespace lockstep::conformance {
 
 struct Target {
   Device device, trusted;
-  std::string library;  // path of the driver's file
+  std::string library;  // path of the driver library
   std::uint32_t ordinal = 0;
   std::vector<MathMode> modes;
 
   bool offers(MathMode mode) const;
 };
 
-/// Loads the driver where one is named. Throws UsageError LS9001 where it is no driver, DeviceError LS3001 and LS3003
-/// where there is no such device or it cannot be opened.
+/// Loads the driver if the options name one. Throws UsageError LS9001 if it is not a usable driver, and DeviceError
+/// LS3001 or LS3003 if the device does not exist or cannot be opened.
 Target open_target(const Options& options);
 
-/// Who is examined, how.
+/// Describes the device under test and the options of the run.
 RunInfo describe_run(const Options& options, const Target& target);
 
 }  // namespace lockstep::conformance

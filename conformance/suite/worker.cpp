@@ -16,7 +16,7 @@
 namespace lockstep::conformance {
 namespace {
 
-// Lines over file descriptors.
+// Reads and writes lines on file descriptors.
 class Channel {
  public:
   Channel(int in, int out) : in_(in), out_(out) {}
@@ -77,7 +77,7 @@ CaseResult run_by_id(const std::string& id, const Options& o, const Target& targ
   return result;
 }
 
-// Throws UsageError LS9001 where there is no such case.
+// Throws UsageError LS9001 if there is no such case.
 void check_case_id(const std::string& id, const Target& target) {
   for (const RuntimeCase& c : runtime_cases()) {
     if (c.id() == id) return;
@@ -98,7 +98,7 @@ void check_case_id(const std::string& id, const Target& target) {
       .raise();
 }
 
-// An error as the supervisor raises it again.
+// Serialises an error, which the supervisor raises again.
 std::string refusal_line(const std::exception& e) {
   Json json = {
       {"headline", e.what()}, {"id", static_cast<int>(ErrorId::bad_arguments)}, {"op", "lockstep conformance"}};
@@ -148,7 +148,7 @@ int run_worker(const Options& o, int in, int out) {
       channel.write_line(refusal_line(e));
     }
   }
-  // Whether the driver survives being closed is a case of its own.
+  // Skips closing the driver, which is tested by its own case.
   _exit(0);
 }
 

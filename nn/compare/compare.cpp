@@ -1,4 +1,4 @@
-// The same training on several devices, side by side.
+// Runs the same training on several devices, side by side.
 #include "lockstep/compare.h"
 
 #include "lockstep/error.h"
@@ -38,7 +38,7 @@ void check(std::span<const data::Batch> batches, std::span<const Device> devices
   }
 }
 
-// By name; a model that `make` builds differently is its author's mistake.
+// Copies by name. If `make` builds different models for different devices, that is an error of its author.
 void copy_weights(const nn::Model& from, const nn::Model& to, Device device, const std::source_location& where) {
   const std::vector<Variable> source = from.variables(where);
   std::vector<Variable> target = to.variables(where);

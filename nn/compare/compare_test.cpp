@@ -1,4 +1,4 @@
-// Whether the comparison of devices finds the op that is wrong, and only that.
+// Tests that the comparison of devices finds the op that is wrong, and no other.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -24,7 +24,7 @@ std::vector<data::Batch> batches(std::size_t count, std::int64_t size = 3) {
   return all;
 }
 
-// A layer around any function of a tensor.
+// A layer that applies a function of a tensor.
 class Applied : public nn::Layer {
  public:
   Applied(std::string name, std::function<Tensor(const Tensor&)> f) : Layer(std::move(name)), f_(std::move(f)) {}
@@ -52,7 +52,7 @@ Comparison compare_with(std::function<Tensor(const Tensor&)> extra, const Compar
   return compare([&](Device device) { return model_on(device, extra); }, data, devices, options).at(0);
 }
 
-// An op of this test whose kernel on `reference` is another than its definition.
+// An op of this test whose kernel on `reference` differs from its definition.
 Tensor call_op(const OpDef& op, const Tensor& x) { return invoke1(op, {Operand(x)}); }
 
 const OpDef& tripled_wrongly_at(std::size_t wrong) {
@@ -84,7 +84,7 @@ TEST(Compare, ADeviceWithItselfHasTheSameBits) {
 }
 
 TEST(Compare, BothBeginWithTheSameWeightsAndDrawTheSameNumbers) {
-  const auto make = [](Device device) {  // with other weights each time
+  const auto make = [](Device device) {  // with different weights each time
     nn::Model model(nn::Sequential(nn::Flatten{}, nn::Dense{.units = 16}, nn::Dropout{0.5}, nn::Dense{.units = 10}));
     model.build({8, 8, 1}, device);
     model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
@@ -174,7 +174,7 @@ TEST(Compare, AnUnexpectedNaNIsADivergence) {
   EXPECT_TRUE(std::isinf(r.culprits.front().worst.ulp));
 }
 
-// What a tensor core does to f32: operands keep 10 bits after the point.
+// Rounds as a tensor core does with f32: operands keep 10 mantissa bits.
 float short_of(float x) {
   std::uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);

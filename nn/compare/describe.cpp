@@ -30,7 +30,7 @@ std::string title(const DivergingCall& c) {
   return c.where.empty() ? text : text + ", " + c.where;
 }
 
-// A value in a column of its own, with its bits and how far it is off.
+// A value in its own column, with its bits and its distance from the exact value.
 std::string value_line(std::string name, std::size_t width, double value, const std::string& bits,
                        const DivergingElement& e) {
   name.resize(std::max(width, name.size()), ' ');

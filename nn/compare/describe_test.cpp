@@ -1,4 +1,4 @@
-// The text of a comparison, whole: people read it line by line.
+// Tests the complete text of a comparison, because people read it line by line.
 #include <gtest/gtest.h>
 
 #include "lockstep/compare.h"

@@ -1,4 +1,4 @@
-// Two tensors of one dtype and shape, element by element.
+// Compares two tensors of the same dtype and shape, element by element.
 #pragma once
 
 #include <vector>
@@ -8,23 +8,23 @@
 
 namespace lockstep {
 
-/// A tensor's elements on the host, row-major, with canonical NaNs.
+/// Copies a tensor's elements to the host, in row-major order, with canonical NaNs.
 std::vector<std::byte> host_bytes(const TensorImpl& tensor);
 
 struct Difference {
   std::int64_t elements = 0, differing = 0;
-  double ulp = 0;         // the largest, in units in the last place of the larger
-  std::size_t worst = 0;  // where it is
-  double relative = 0;    // the largest difference over the largest magnitude
+  double ulp = 0;         // the largest difference, in ULPs of the larger element
+  std::size_t worst = 0;  // its position
+  double relative = 0;    // the largest difference divided by the largest magnitude
 };
 
-/// Which elements have other bits, and by how much.
+/// Finds the elements whose bits differ, and by how much.
 Difference difference_of(DType dtype, const std::vector<std::byte>& first, const std::vector<std::byte>& second);
 
-/// How far apart two elements are, in units in the last place of the larger; infinite where only one is a number.
+/// Distance of two elements in ULPs of the larger one; infinite if they differ and one of them is not finite.
 double ulp_between(long double a, long double b, DType dtype);
 
-/// The element at `position` with its values and bits, and what the oracle says of it.
+/// The element at `position`, with both values and their bits.
 DivergingElement element_at(const TensorImpl& shape_of, const std::vector<std::byte>& first,
                             const std::vector<std::byte>& second, std::size_t position);
 

@@ -34,7 +34,7 @@ TEST(Differences, CountElementsAndNameTheWorst) {
 
 TEST(Differences, OfEqualOnesTheFirstIsTheWorst) {
   EXPECT_EQ(between({1, 1, 1, 1}, {1, above_one, 1, above_one}).worst, 1u);
-  // Zeros of either sign differ in their bits, and by nothing.
+  // Zeros of different sign have different bits, but their distance is 0.
   const Difference zeros = between({1, 1, 0, 1, -0.0f}, {1, 1, -0.0f, 1, 0});
   EXPECT_EQ(zeros.differing, 2);
   EXPECT_EQ(zeros.worst, 2u);

@@ -16,7 +16,7 @@ bool same_call(const RecordedCall& a, const RecordedCall& b) {
 
 }  // namespace
 
-// The longest common subsequence, by the textbook table; a step has a few hundred calls.
+// Computes the longest common subsequence with the standard table. A step has only a few hundred calls.
 std::vector<std::pair<std::size_t, std::size_t>> match_calls(const std::vector<std::unique_ptr<RecordedCall>>& first,
                                                              const std::vector<std::unique_ptr<RecordedCall>>& second) {
   const std::size_t n = first.size(), m = second.size();

@@ -1,4 +1,4 @@
-// Which calls of two runs belong together.
+// Matches the calls of two runs.
 #pragma once
 
 #include <utility>
@@ -8,8 +8,8 @@
 
 namespace lockstep {
 
-/// Positions of calls that do the same in both runs, in order. Devices differ where one has a kernel for an op and
-/// another composes it: the parts have no counterpart.
+/// Returns pairs of positions of calls that do the same in both runs, in order. If one device has a kernel for an op
+/// and the other decomposes it, the calls of the decomposition have no counterpart.
 std::vector<std::pair<std::size_t, std::size_t>> match_calls(const std::vector<std::unique_ptr<RecordedCall>>& first,
                                                              const std::vector<std::unique_ptr<RecordedCall>>& second);
 

@@ -27,11 +27,11 @@ std::vector<RefArray> exact_outputs(const RecordedCall& recorded) {
   return ReferenceCall(recorded.call()).answer(inputs);
 }
 
-// How much of the oracle's budget one device may use.
+// The share of the oracle's error budget that one device may use.
 long double share_of_budget(const RecordedCall& recorded, MathMode mode) {
   switch (recorded.op->error_class) {
     case ErrorClass::exact: return 0;
-    // Second-order terms, and other orders of evaluation than the decomposition's.
+    // For second-order terms, and for evaluation orders that differ from the decomposition's.
     case ErrorClass::composed: return 2;
     case ErrorClass::sum: break;
     default: return 1;
@@ -41,7 +41,7 @@ long double share_of_budget(const RecordedCall& recorded, MathMode mode) {
   const auto tensors =
       std::count_if(recorded.inputs.begin(), recorded.inputs.end(), [](const TensorRef& t) { return bool(t); });
   if (mode != MathMode::fast || tensors < 2 || !is_floating(recorded.outputs[0]->dtype)) return share;
-  // Two operands rounded to bf16 in every product; the budget counts each product terms + 1 times.
+  // Both operands of every product are rounded to bf16. The budget counts each product terms + 1 times.
   const long double of_products = 2 * unit_roundoff(DType::bf16) / unit_roundoff(recorded.outputs[0]->dtype);
   return share + of_products / (terms + 1);
 }

@@ -1,4 +1,4 @@
-// Every op call of a thread, kept with its inputs and outputs.
+// Records every op call of a thread, with its inputs and outputs.
 #pragma once
 
 #include <memory>
@@ -9,15 +9,16 @@
 
 namespace lockstep {
 
-/// A call that was carried out. Its tensors keep their values: nothing writes into memory that others hold.
+/// A call that was executed. Its tensors keep their values, because ops never write into memory that something else
+/// holds.
 struct RecordedCall {
   const OpDef* op = nullptr;
   const char* part = "forward";
   const ScopeName* scope = nullptr;
-  std::source_location where;  // as the op saw it
-  std::source_location user;   // the line of the program that it was called for
+  std::source_location where;  // the location that the op received
+  std::source_location user;   // the line of the user's program that caused the call
   std::vector<Operand> operands;
-  std::vector<TensorRef> inputs;  // what operands borrow; empty references for numbers and absent inputs
+  std::vector<TensorRef> inputs;  // the tensors of the operands; null for numbers and absent inputs
   std::vector<std::byte> attrs;
   std::vector<Scalar> scalars;
   std::vector<TensorRef> outputs;
@@ -28,7 +29,7 @@ struct RecordedCall {
   OpCall call() const { return call(operands); }
 };
 
-/// Records what this thread does between construction and stop().
+/// Records the calls of this thread between construction and stop().
 class CallRecorder : public OpObserver {
  public:
   CallRecorder() { op_observers().add(this); }
@@ -42,7 +43,7 @@ class CallRecorder : public OpObserver {
   void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
   bool sees_updates() const override { return true; }
 
-  // By pointer: operands borrow from their call.
+  // Stored by pointer, because operands point into their call.
   std::vector<std::unique_ptr<RecordedCall>> calls;
 };
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t line_bytes = 64;
 
-// Where a view's elements lie, relative to its first: from `lowest` to `highest`.
+// The range of a view's element offsets, relative to its first element: from `lowest` to `highest`.
 struct Span {
   std::int64_t lowest = 0, highest = 0;
 };
@@ -27,7 +27,7 @@ Span span_of(const TensorImpl& view) {
   return span;
 }
 
-// Visits the elements of a view in row-major order with their places relative to the first.
+// Visits the elements of a view in row-major order, with their offsets relative to the first element.
 template <class F>
 void each_place(const TensorImpl& view, F visit) {
   const int rank = view.shape.rank();
@@ -44,7 +44,7 @@ void each_place(const TensorImpl& view, F visit) {
   }
 }
 
-// A tensor on `device` with the same elements, strides, and place within a cache line.
+// Creates a tensor on `device` with the same elements, strides, and offset within a cache line.
 TensorRef with_layout_of(const TensorImpl& original, DeviceState& device, const std::source_location& where) {
   const std::vector<std::byte> dense = Tensor::share(const_cast<TensorImpl*>(&original)).to_bytes(where);
   if (original.shape.is_empty()) return make_tensor(device, original.dtype, original.shape, {.where = &where});

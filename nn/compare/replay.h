@@ -1,16 +1,16 @@
-// A recorded call once more, elsewhere or with other values.
+// Repeats a recorded call on another device or with other values.
 #pragma once
 
 #include "nn/compare/recorder.h"
 
 namespace lockstep {
 
-/// The call's outputs on `device`, from the same input elements in the same layouts: strides, and offsets up to whole
-/// cache lines, so that a kernel that minds them is the one that runs.
+/// Returns the outputs of the call on `device`, from the same input elements in the same layout: the same strides, and
+/// the same offset within a cache line. So a kernel that depends on the layout is chosen again.
 std::vector<TensorRef> replay(const RecordedCall& recorded, Device device);
 
-/// The largest element of the outputs where every floating input is 1 everywhere: for sums of products, how many terms
-/// they have.
+/// Sets every element of every floating input to 1 and returns the largest output element. For sums of products this is
+/// the number of terms.
 double count_terms(const RecordedCall& recorded);
 
 }  // namespace lockstep

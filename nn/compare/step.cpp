@@ -18,13 +18,13 @@ bool same_line(const std::source_location& a, const std::source_location& b) {
   return a.line() == b.line() && std::string_view(a.file_name()) == b.file_name();
 }
 
-// The line of the program, or else of the layer; the line that asked for the comparison says nothing.
+// Returns the source line of the program, or else of the layer. The line that asked for the comparison is useless here.
 std::string place_in_program(const RecordedCall& call, const std::source_location& asked) {
   if (!same_line(call.user, asked)) return short_location(call.user);
   return same_line(call.where, asked) ? "" : short_location(call.where);
 }
 
-// "x  f32 (32, 10)  output of relu".
+// Returns, for example, "x  f32 (32, 10)  output of relu".
 std::string input_text(const RecordedCall& call, std::size_t i) {
   const Operand& operand = call.operands[i];
   std::string text = input_def(*call.op, i).name + "  ";
@@ -110,14 +110,14 @@ void StepComparison::compare_runs(Comparison& result, const Place& place) {
   result.steepest = described();
 }
 
-// Bits alone decide.
+// True if any difference in bits is a divergence.
 bool StepComparison::demands_bits() const { return options_.mode == MathMode::lockstep && !options_.tolerance_ulp; }
 
-// How far two results with different bits are beyond what is allowed: above 1 where they diverge.
+// How far two results with different bits exceed the allowed difference, as a ratio: above 1 they diverge.
 long double StepComparison::excess_of(long double x, long double y, DType dtype, const Expectation* expected,
                                       std::size_t output, std::size_t at) const {
   if (demands_bits()) return INFINITY;
-  if (x == y) return 0;  // zeros of either sign
+  if (x == y) return 0;  // zeros of different sign
   if (options_.tolerance_ulp || !is_floating(dtype)) {
     const double ulp = ulp_between(x, y, dtype), allowed = options_.tolerance_ulp.value_or(0);
     return allowed > 0 && is_floating(dtype) ? static_cast<long double>(ulp) / allowed : INFINITY;
@@ -129,7 +129,7 @@ long double StepComparison::excess_of(long double x, long double y, DType dtype,
   return allowed > 0 ? error / allowed : INFINITY;
 }
 
-// The element of an output that is furthest beyond what is allowed, where one is.
+// Returns the element of an output that exceeds the allowed difference most, or nullopt if none does.
 std::optional<std::size_t> StepComparison::worst_element(DType dtype, const std::vector<std::byte>& a,
                                                          const std::vector<std::byte>& b, const Expectation* expected,
                                                          std::size_t output) const {
@@ -149,10 +149,11 @@ std::optional<std::size_t> StepComparison::worst_element(DType dtype, const std:
   return worst;
 }
 
-// The call once more on the other device, from what the first device had: what differs now is the op's own doing.
+// Repeats the call on the other device with the first device's inputs. A difference that remains is caused by the op
+// itself.
 void StepComparison::find_culprit(Comparison& result, const Place& place) {
   const RecordedCall& call = *first_[place.first];
-  if (call.op->host) return;  // done by the runtime: moves between devices
+  if (call.op->host) return;  // executed by the runtime, such as copies between devices
   const std::vector<TensorRef> again = replay(call, device_);
   std::optional<Expectation> expected;
   for (std::size_t o = 0; o < again.size(); ++o) {
@@ -160,7 +161,7 @@ void StepComparison::find_culprit(Comparison& result, const Place& place) {
     const std::vector<std::byte> a = host_bytes(original), b = host_bytes(*again[o]);
     const Difference d = difference_of(original.dtype, a, b);
     if (d.differing == 0) continue;
-    // Slow, so only where it decides or is shown.
+    // The oracle is slow, so it runs only if it decides about divergence or its value is shown.
     if (!expected && (!demands_bits() || result.culprits.empty())) expected = expectation_of(call, options_.mode);
     const std::optional<std::size_t> worst = worst_element(original.dtype, a, b, expected ? &*expected : nullptr, o);
     if (!worst) continue;

@@ -1,4 +1,4 @@
-// One training step on two devices, call by call.
+// Compares one training step on two devices, call by call.
 #pragma once
 
 #include <map>
@@ -12,12 +12,12 @@ using RecordedStep = std::vector<std::unique_ptr<RecordedCall>>;
 
 class StepComparison {
  public:
-  /// `where`: the line that asked for the comparison; it says nothing about a call.
+  /// `where`: the line that asked for the comparison. It is not shown as the place of a call.
   StepComparison(const RecordedStep& first, const RecordedStep& second, Device device, const CompareOptions& options,
                  const std::source_location& where)
       : first_(first), second_(second), device_(device), options_(options), where_(where) {}
 
-  /// Adds what it finds to `result`; steps come in order.
+  /// Adds the findings of one step to `result`. Steps must be added in order.
   void add_to(Comparison& result, std::int64_t step);
 
  private:

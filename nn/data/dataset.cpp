@@ -111,7 +111,7 @@ struct Dataset::Pass::State {
   bool drop_last;
   std::vector<std::int64_t> order;
   std::size_t position = 0;
-  std::optional<Batch> upcoming;  // on the device already, while the caller works on the one before
+  std::optional<Batch> upcoming;  // already on the device while the caller uses the current batch
   std::vector<std::byte> features, labels;
 
   std::optional<Batch> upload() {
@@ -162,7 +162,8 @@ void Dataset::Pass::seek(std::int64_t batch) {
   state_->position = std::min(static_cast<std::size_t>(batch * state_->batch_size), state_->order.size());
 }
 
-// The next batch is copied before this one is used, so that an asynchronous device can do both at once.
+// Copies the next batch before the current one is used, so that an asynchronous device can overlap copy and
+// computation.
 std::optional<Batch> Dataset::Pass::next() {
   NoGradient pause;
   std::optional<Batch> current = state_->upcoming ? std::move(state_->upcoming) : state_->upload();

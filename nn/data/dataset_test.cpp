@@ -1,4 +1,4 @@
-// Data sets: what batches hold, in which order, and how much of them lies on the device.
+// Tests of data sets: the contents and order of batches, and how many batches are on the device at once.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -76,7 +76,7 @@ TEST_F(DatasetTest, ShuffleOrdersAsRandomPermutationDoes) {
             random_permutation(50, RandomKey{3, 10}).to_vector<std::int64_t>());
 }
 
-// The rule: take and shuffle apply in the order in which they are written.
+// take and shuffle apply in the order in which they are called.
 TEST_F(DatasetTest, TakeOfAShuffledSetTakesFromAll) {
   const Dataset data = counting(50).shuffle({3, 0}).take(10);
   EXPECT_EQ(data.size(), 10);
@@ -193,7 +193,7 @@ TEST_F(DatasetTest, WrongUsesAreNamed) {
   EXPECT_THROW(counting(3).take(-1), ShapeError);
 }
 
-// A source that counts what is asked of it.
+// A source that counts the examples requested from it.
 class LazySource : public Source {
  public:
   std::int64_t size() const override { return 1'000'000'000; }

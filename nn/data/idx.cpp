@@ -1,4 +1,5 @@
-// The IDX format: two zero bytes, an element type, a rank, the extents as big-endian 32-bit numbers, the elements.
+// Reads the IDX format: two zero bytes, an element type, a rank, the extents as big-endian 32-bit numbers, the
+// elements.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -57,7 +58,7 @@ Contents unpack(const Contents& packed, const std::string& path) {
     fail(ErrorId::corrupt, path, "zlib cannot start", "free some memory");
   auto bytes = std::make_shared<std::vector<std::byte>>();
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data));
-  std::size_t left = packed.size;  // not yet given to zlib, which counts in 32 bits
+  std::size_t left = packed.size;  // bytes not yet passed to zlib, which counts in 32 bits
   int status = Z_OK;
   while (status == Z_OK) {
     const std::size_t more = std::min(left, most_at_once - stream.avail_in);
@@ -69,7 +70,7 @@ Contents unpack(const Contents& packed, const std::string& path) {
     stream.avail_out = static_cast<uInt>(step);
     status = inflate(&stream, Z_NO_FLUSH);
     bytes->resize(have + step - stream.avail_out);
-    // A file may consist of several members, one after the other, and of zeros behind them.
+    // A file may consist of several gzip members, followed by zeros.
     if (status == Z_STREAM_END && !only_zeros(stream.next_in, stream.avail_in + left)) status = inflateReset(&stream);
   }
   inflateEnd(&stream);
@@ -95,7 +96,7 @@ std::optional<DType> dtype_of(std::byte code) {
   }
 }
 
-// A copy of the elements in this machine's order.
+// Copies the elements and converts them to this machine's byte order.
 Contents swapped(const std::byte* data, std::size_t size, std::size_t element) {
   auto bytes = std::make_shared<std::vector<std::byte>>(data, data + size);
   for (std::size_t i = 0; i + element <= size; i += element) {

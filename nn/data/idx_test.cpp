@@ -1,4 +1,4 @@
-// IDX files, plain and packed, and every way in which they can be wrong.
+// Tests of IDX files, plain and gzipped, and of every kind of damage.
 #include <gtest/gtest.h>
 #include <zlib.h>
 
@@ -19,7 +19,7 @@ std::string header(int type, const std::vector<std::uint32_t>& extents) {
   return bytes;
 }
 
-// Elements in the order of the format: the largest byte first.
+// Elements in the byte order of the format: big-endian.
 template <class T>
 std::string big_endian(std::initializer_list<T> values) {
   std::string bytes;
@@ -88,7 +88,7 @@ TEST_F(IdxTest, LargePackedFilesUnpackWhole) {
   EXPECT_EQ(std::memcmp(array.bytes(), elements.data(), elements.size()), 0);
 }
 
-// As `cat a.gz b.gz` and programs that compress in blocks write it.
+// `cat a.gz b.gz` and compressors that work in blocks write such files.
 TEST_F(IdxTest, SeveralGzipMembersAreOneFile) {
   std::string elements(100'000, '\0');
   for (std::size_t i = 0; i < elements.size(); ++i) elements[i] = static_cast<char>(i * i >> 7);
@@ -150,10 +150,10 @@ TEST_F(IdxTest, EveryTruncationOfAPackedFile) {
 
 TEST_F(IdxTest, DamagedGzip) {
   std::string bytes = packed(six);
-  bytes[bytes.size() - 6] ^= 1;  // the checksum
+  bytes[bytes.size() - 6] ^= 1;  // a bit of the checksum
   refuse(bytes, ErrorId::corrupt, "gzip stream is damaged");
   bytes = packed(six);
-  bytes[2] = 77;  // the method
+  bytes[2] = 77;  // the compression method
   refuse(bytes, ErrorId::corrupt, "gzip stream is damaged");
 }
 

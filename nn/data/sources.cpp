@@ -1,4 +1,4 @@
-// Where examples come from: IDX files and tensors.
+// Sources of examples: IDX files and tensors.
 #include <cstring>
 #include <filesystem>
 
@@ -26,7 +26,7 @@ void copy_rows(const std::byte* from, std::size_t row, std::span<const std::int6
   }
 }
 
-// Two arrays in host memory, or mapped into it, whose rows belong together.
+// Two arrays in host memory or in a mapped file. Row i of one belongs to row i of the other.
 class ArraySource : public Source {
  public:
   struct Array {

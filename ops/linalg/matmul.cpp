@@ -112,7 +112,7 @@ OpDef matmul() {
 Tensor matmul(Operand a, Operand b, Matmul options) {
   static const OpDef& op = built_in("matmul");
   const auto is_matrix = [](const Operand& x) { return x.is_tensor() && x.impl()->shape.rank() >= 2; };
-  if (!is_matrix(a) || !is_matrix(b)) return invoke1(op, {a, b});  // which says what is wrong
+  if (!is_matrix(a) || !is_matrix(b)) return invoke1(op, {a, b});  // inference says what is wrong
   const std::source_location where = a.where();
   std::optional<Tensor> left, right;
   if (options.transpose_a) left = transposed(a.tensor(), where);
@@ -122,7 +122,7 @@ Tensor matmul(Operand a, Operand b, Matmul options) {
   const Shape as = a.impl()->shape, bs = b.impl()->shape;
   if (as.rank() == 2 && bs.rank() == 2) return invoke1(op, {a, b});
 
-  // One matrix for all batches: one larger product.
+  // b is one matrix for all batches, so one larger product computes them all.
   if (bs.rank() == 2 && !options.transpose_a && may_equal(as.dim(-1), bs.dim(0)) && !(as.dim(-1) == Dim(0))) {
     const Tensor rows = reshape(a, Shape{floor_div(as.element_count(), as.dim(-1)), as.dim(-1)});
     Shape out = as;

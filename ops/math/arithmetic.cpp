@@ -17,7 +17,8 @@ PointwiseOptions numeric(std::string doc, ErrorClass error_class = ErrorClass::r
   return {.doc = std::move(doc), .types = types::numeric, .error_class = error_class, .values = values};
 }
 
-// Of b, y = a / b and dy: -dy y / b. Where dy y is out of range, dy / b is in it, if the result is.
+// The gradient by the divisor from b, y = a / b and dy: -dy y / b. If dy y is out of range, it is -(dy / b) y, which is
+// in range if the result is.
 const OpDef& divisor_gradient_op() {
   static const OpDef op = [] {
     OpDef made = make_pointwise_op("div.grad1", 3,
@@ -25,7 +26,7 @@ const OpDef& divisor_gradient_op() {
                                      const Expr b = in[0], y = in[1], dy = in[2], product = dy * y, size = abs(product);
                                      const double least = b.dtype() == LKS_F64 ? 0x1p-1022 : 0x1p-126;
                                      const Expr fits = (size >= least) & (size < HUGE_VAL);
-                                     const Expr exact = (y == 0) | (y - y != 0);  // no product that was out of range
+                                     const Expr exact = (y == 0) | (y - y != 0);  // y is 0, infinite or NaN
                                      const Expr whole = fits | exact, quotient = select(whole, product, dy) / b;
                                      return std::vector<Expr>{-select(whole, quotient, quotient * y)};
                                    },
@@ -36,8 +37,8 @@ const OpDef& divisor_gradient_op() {
   return op;
 }
 
-// By the base, y x^(y-1), and 0 for y = 0. By the exponent, x^y log x: NaN for x < 0; 0 where x^y is 0 beside y, too,
-// which is at 0 for y > 0 and at infinity for y < 0, and for y = 0 from there on.
+// The slope of x^y. By the base: y x^(y-1), and 0 for y = 0. By the exponent: x^y log x, but NaN for x < 0, and 0 where
+// x^y is 0 for all exponents near y: at x = 0 for y > 0, at x = infinity for y < 0, and at y = 0 as from there.
 Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
   const long double x = a[0], y = a[1];
   if (std::isnan(x) || std::isnan(y) || (which == 0 && std::isinf(y))) return std::nullopt;
@@ -51,7 +52,7 @@ Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
   return x == 0 || std::isinf(x) ? Slope(std::pow(x, y) * std::log(x)) : std::nullopt;
 }
 
-// Of x, y, x^y and what arrives: the scalar function's rule, without computing x^y again.
+// The gradient of pow from x, y, x^y and upstream: the scalar function's rule, without computing x^y again.
 const OpDef& pow_gradient_op(std::size_t which) {
   static const std::vector<OpDef> ops = [] {
     std::vector<OpDef> all;
@@ -70,14 +71,14 @@ const OpDef& pow_gradient_op(std::size_t which) {
   return ops[which];
 }
 
-// Of the larger: equal ones share, and NaN is larger than all.
+// The slope of max(chosen, other) by `chosen`. Equal values share it, and NaN is larger than any number.
 Slope slope_of_choice(long double chosen, long double other) {
   if (std::isnan(chosen)) return std::isnan(other) ? 0.5L : 1;
   return std::isnan(other) || chosen < other ? 0 : chosen == other ? 0.5L : 1;
 }
 
-// x, low and high: the larger of x and low, then the smaller of that and high, so that high has the last word. NaN
-// stays, of x before a bound's.
+// The steps of clip for x, low and high: the larger of x and low, then the smaller of that and high, so that high wins
+// if the bounds cross. NaN propagates, and NaN in x goes before NaN in a bound.
 Expr raised(std::span<const Expr> in) {
   const Expr x = in[0], low = in[1];
   if (LKS_DTYPE_CLASS(x.dtype()) == LKS_CLASS_INT) return select(x < low, low, x);
@@ -90,8 +91,8 @@ Expr clipped(Expr x, Expr low, Expr high) {
   return select(lower <= high, lower, select(lower == lower, high, lower));
 }
 
-// What arrives at the element, or at the bound that is the result. Where x is NaN it is dy - dy: 0, but NaN where NaN
-// arrives.
+// The gradient goes to x or to the bound, whichever is the result. Where x is NaN, x gets dy - dy: 0, or NaN if dy is
+// not finite.
 Expr clip_gradient(std::span<const Expr> in, std::size_t which) {
   const Expr x = in[0], low = in[1], high = in[2], dy = in[3], zero = dy.constant(0);
   if (which == 0) return select((low <= x) & (x <= high), dy, select(x == x, zero, dy - dy));
@@ -203,7 +204,7 @@ OpDef sqrt() {
 OpDef rsqrt() {
   return unary_op(
       "rsqrt", [](Expr x) { return lockstep::rsqrt(x); },
-      // One factor after the other: y^3 may overflow or vanish where the product does not.
+      // Multiplies by one factor after the other: y^3 may overflow or underflow where the product does not.
       {UnaryGradient::From::output, [](Expr y, Expr dy) { return -0.5 * (dy * y * y * y); }},
       {.doc = "Reciprocal of the square root.", .error_class = ErrorClass::elementary, .values = away_from_zero});
 }

@@ -20,7 +20,7 @@ OpDef cast() {
                                 .error_class = ErrorClass::exact,
                                 .values = {CaseValues::Kind::range, -300, 300}});
   op.inputs = {{"x", types::any, '-'}};
-  // A number is in the new dtype at once: by way of f32 or i32 it would lose digits.
+  // A number gets the new dtype directly: by way of f32 or i32 it would lose digits.
   op.dtype_of_number = [](const OpCall& call) { return dtype_named(call, call.attrs_as<CastAttrs>().to); };
   op.attrs = attr_schema<CastAttrs>("lks_cast_attrs", attr("to", &CastAttrs::to, "the dtype, numbered as DType"));
   op.infer = [](InferContext& c) { c.set(0, c.dtype_named(c.attrs<CastAttrs>().to), c.shape(0)); };
@@ -33,7 +33,7 @@ OpDef cast() {
         CaseInput x{Shape{3, 41}, source, {CaseValues::Kind::range, -300, 300}};
         if (source == DType::u8 || source == DType::boolean) x.values.low = 0;
         OpCase c{std::string(name_of(source)) + "/" + std::string(name_of(target)), {x}};
-        // The oracle rounds where a cast narrows, so differences of it say nothing there.
+        // If a cast narrows, the oracle rounds, so its difference quotients say nothing about the gradient.
         c.gradient = is_floating(source) && is_floating(target) &&
                      (source == target ? !is_short_float(source) : size_of(source) < size_of(target));
         cases.push_back(c.with(CastAttrs{to}));

@@ -6,7 +6,7 @@
 namespace lockstep {
 namespace {
 
-constexpr CaseValues small_integers{CaseValues::Kind::indices, -2, 2};  // so that equal pairs turn up
+constexpr CaseValues small_integers{CaseValues::Kind::indices, -2, 2};  // so that equal pairs occur
 
 // Comparisons take every dtype and give bool.
 template <class F>

@@ -43,7 +43,7 @@ OpDef erf() {
 }
 
 OpDef relu() {
-  // Written so that NaN stays NaN. The gradient reads the output, which the next layer keeps anyway.
+  // Written so that NaN propagates. The gradient reads the output, which the next layer keeps anyway.
   OpDef op = unary_op("relu", [](Expr x) { return select(x <= 0, x.constant(0), x); },
                       {from_output, [](Expr y, Expr dy) { return select(y <= 0, y.constant(0), dy); }},
                       {.doc = "max(x, 0); gradient 0 at 0.",

@@ -1,5 +1,5 @@
 // Convolution and its two gradients. Each is linear in each input, and the gradients of all three are again one of the
-// three, so second order closes.
+// three, so second derivatives need no other op.
 #include "lockstep/ops/math.h"
 #include "lockstep/ops/reduce.h"
 #include "ops/attrs.h"
@@ -28,7 +28,7 @@ AttrSchema conv_backward_schema(const char* name, const char* shape_doc) {
                         attr("shape", &A::shape, shape_doc));
 }
 
-// The output's shape from those of image and filter.
+// The output's shape, from the shapes of image and filter.
 template <class A>
 Shape convolved(InferContext& c, const Shape& x, const Shape& w, const A& a) {
   check_window(c, a.strides, a.padding, a.dilation);
@@ -95,7 +95,7 @@ const std::vector<ConvCase>& conv_cases() {
   return cases;
 }
 
-// Attributes that meet in one call. Each shape is asked of f32 and of one other dtype.
+// Cases that combine several attributes. Each shape is tested with f32 and with one other dtype.
 const std::vector<ConvCase>& combined_cases() {
   static const std::vector<ConvCase> cases = {
       {"pointwise_strided", {2, 7, 8, 3}, {5, 1, 1, 3}, {{2, 3}, {0, 0, 0, 0}, {1, 1}, 1}},
@@ -109,14 +109,14 @@ const std::vector<ConvCase>& combined_cases() {
       {"depthwise_multiplier_strided", {1, 9, 8, 4}, {12, 3, 2, 1}, {{2, 2}, {1, 0, 1, 1}, {1, 2}, 4}},
       {"one_sided", {1, 5, 19, 2}, {3, 1, 7, 2}, {{1, 2}, {0, 0, 3, 3}, {1, 1}, 1}},
       {"large_window", {1, 19, 18, 2}, {3, 17, 16, 2}, {{1, 1}, {1, 0, 0, 1}, {1, 1}, 1}},
-      // Strides tie the extents of images to those of results, so that no other case can grow.
+      // Large already, because strides couple the extents of image and result: conformance cannot enlarge such cases.
       {"tall_strided", {1, 149, 5, 2}, {3, 3, 3, 2}, {{2, 2}, {1, 1, 1, 1}, {1, 1}, 1}},
       {"broad_strided", {1, 4, 275, 2}, {4, 2, 3, 1}, {{1, 2}, {0, 1, 0, 1}, {1, 1}, 2}},
   };
   return cases;
 }
 
-// The shapes that a dtype is asked for.
+// The cases that a dtype is tested with.
 std::vector<ConvCase> cases_for(DType dtype) {
   std::vector<ConvCase> cases = conv_cases();
   std::size_t turn = 0;
@@ -179,7 +179,7 @@ OpDef conv2d() {
     }
     c.set(0, c.group_dtype(), out);
   };
-  // For drivers that convolve without a bias.
+  // For drivers whose convolution takes no bias.
   op.decompose = [](DecomposeContext& c) {
     if (!c.has(2)) return c.refuse();
     const Tensor y = forward(c.input(0), c.input(1), c.attrs<Conv2dAttrs>());
@@ -322,7 +322,7 @@ OpDef conv2d_backward_filter() {
                 backward_attrs(c.attrs, c.w)));
       }
     }
-    // Sums of several chunks, of so many filters that none need be cut.
+    // Sums of several chunks, with so many filters that a kernel need not split a sum.
     const ConvCase deep{"deep", {1, 24, 24, 512}, {512, 3, 3, 1}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 512}};
     OpCase last =
         OpCase{"f32/deep_depthwise", {{deep.x}, {output_shape(deep)}}}.with(backward_attrs(deep.attrs, deep.w));

@@ -1,5 +1,5 @@
-// Pooling. Max pooling also gives the position of each maximum inside its window; its gradient sends values back there,
-// and the gradient of that picks values from there, so second order closes.
+// Pooling. Max pooling also gives the position of each maximum inside its window. Its gradient scatters values to these
+// positions, and the gradient of that gathers values from them, so second derivatives need no other op.
 #include <cmath>
 
 #include "lockstep/ops/reduce.h"
@@ -36,7 +36,7 @@ Shape pooled(InferContext& c, const Shape& x, const A& a) {
            "images are NHWC: (batch, height, width, channels)");
   }
   c.require_count(a.window, 2, "window");
-  // Before the strides, which are those of the window where none are given.
+  // Checked before the strides, which default to the window's extents.
   for (std::int64_t extent : a.window.view()) {
     if (extent >= 1 && extent <= most_window) continue;
     c.fail(ErrorId::invalid_attribute, "a window has the extent " + std::to_string(extent),
@@ -49,7 +49,7 @@ Shape pooled(InferContext& c, const Shape& x, const A& a) {
   }
   check_window(c, a.strides, a.padding, {1, 1});
   for (std::size_t side = 0; side < 2; ++side) {
-    // Otherwise a window could lie in the padding alone.
+    // Otherwise a window could lie entirely in the padding.
     if (a.padding[2 * side] >= a.window[side] || a.padding[2 * side + 1] >= a.window[side]) {
       c.fail(ErrorId::invalid_attribute, "padding is as large as the window",
              "padding must be smaller than the window");
@@ -79,7 +79,7 @@ void for_each_window(const Shape& y, Visit&& visit) {
         for (std::int64_t c = 0; c < y[3]; ++c) visit(at4(y, n, oh, ow, c), n, oh, ow, c);
 }
 
-// The position in the image that a tap number means.
+// The position in the image of tap number `tap`.
 template <class A>
 std::size_t tap_position(const Shape& x, const A& a, std::int64_t n, std::int64_t oh, std::int64_t ow, std::int64_t c,
                          std::int64_t tap) {
@@ -87,7 +87,7 @@ std::size_t tap_position(const Shape& x, const A& a, std::int64_t n, std::int64_
              ow * a.strides[1] - a.padding[2] + tap % a.window[1], c);
 }
 
-// As `max` chooses; the first of several that are alike stays.
+// The order that `max` uses. The first of equal values stays.
 bool comes_before(long double v, long double best) {
   if (std::isnan(best)) return false;
   return std::isnan(v) || v > best || (v == best && std::signbit(best) && !std::signbit(v));
@@ -110,7 +110,7 @@ const std::vector<PoolCase>& pool_cases() {
       {"apart", {1, 9, 8, 3}, {{2, 1}, {3, 2}, {0, 0, 0, 0}}},
       {"one_sided", {1, 6, 17, 2}, {{1, 5}, {2, 3}, {0, 0, 2, 1}}},
       {"large_window", {1, 19, 18, 2}, {{17, 16}, {1, 2}, {0, 0, 0, 0}}},
-      // Strides tie the extents of images to those of results, so that no other case can grow.
+      // Large already, because strides couple the extents of image and result: conformance cannot enlarge such cases.
       {"tall", {1, 149, 4, 2}, {}},
       {"broad", {1, 5, 275, 1}, {{2, 3}, {1, 2}, {0, 1, 1, 1}}},
   };
@@ -149,7 +149,7 @@ std::vector<OpCase> forward_cases(CaseValues values) {
   return cases;
 }
 
-// Values below stay in the first window tap, which always lies inside an unpadded image.
+// Draws any tap of a window. Padded cases are left out, because their taps may lie outside the image.
 std::vector<OpCase> tap_cases(bool backward) {
   std::vector<OpCase> cases;
   for (DType dtype : floating_dtypes) {

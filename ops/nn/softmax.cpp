@@ -14,7 +14,7 @@
 namespace lockstep {
 namespace {
 
-// The rows of an array along one axis: calls visit(position of element j) for each row.
+// Calls visit(position, extent) for each row along one axis, where position(j) is the position of element j.
 template <class Visit>
 void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {
   std::int64_t inner = 1, outer = 1;
@@ -27,8 +27,8 @@ void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {
   }
 }
 
-// The parts of a stable softmax over one row. The logarithm is kept apart from the largest element, beside which it
-// would lose its digits.
+// The parts of a stable softmax over one row. The logarithm is not added to the largest element, because the sum would
+// lose its digits.
 struct Row {
   long double largest = -INFINITY, log_total = 0;
 
@@ -39,7 +39,7 @@ struct Row {
     log_total = std::log(total);
   }
   long double log_probability(long double x) const { return (x - largest) - log_total; }
-  // Rounding x - largest costs its magnitude, the sum of exponentials one per term, each function a few.
+  // Rounding x - largest costs its magnitude, the sum of exponentials costs one per term, and each function a few.
   long double budget(long double x, std::int64_t extent) const {
     return std::fabs(x - largest) + std::fabs(log_total) + static_cast<long double>(extent) + 8;
   }
@@ -73,7 +73,7 @@ std::vector<OpCase> softmax_cases() {
     add("one", {4, 1}, 1);
     add("long", {2, 1031}, 1);
     add("large", {3, 8}, 1, {CaseValues::Kind::range, -90, 90});
-    // Nearly all of the gradient cancels, and with it the digits of a short float.
+    // Nearly all of the gradient cancels, so f16 and bf16 have no correct digits left.
     cases.back().gradient = !is_short_float(dtype);
   }
   cases.push_back(OpCase{"error/axis", {{Shape{3}}}, {}, {}, ErrorId::axis_out_of_range}.with(AxisAttrs{1}));
@@ -97,7 +97,7 @@ OpDef softmax_op(std::string name, std::string doc, bool logarithm) {
   return op;
 }
 
-// Along one axis: x minus its largest element, exponentials of that, and their sum.
+// Along one axis: x minus its largest element, the exponentials of that, and their sum.
 struct Shifted {
   Tensor x, exponentials, total;
 };
@@ -127,7 +127,7 @@ void infer_rows(InferContext& c, bool sparse) {
   c.set(0, c.group_dtype(), rows);
 }
 
-// log p times the target, and 0 for a class of probability 0 that is not the target: there, the limit of both is.
+// log p times the target. For a class of probability 0 that is not the target it is 0, the limit of the product.
 const OpDef& term_op() {
   static const OpDef op = [] {
     OpDef made =
@@ -228,7 +228,8 @@ OpDef pick_label() {
       {.doc = "x where the position along an axis is the label, else 0; NaN where a label is outside the classes.",
        .error_class = ErrorClass::exact});
   op.inputs = {{"x", types::floating}, input_of_indices("label", "any; outside [0, classes) the result is NaN")};
-  // Not the program's own derivative: that is 0 where the label is outside, and a step would take it for a good one.
+  // Not derived from the program: that gradient is 0 where the label is outside the classes, and a training step would
+  // take it for a valid one.
   op.saves = {{.inputs = 0b10}, {}};
   op.gradient = [](GradContext& g) {
     static const OpDef& pick_label_op = built_in("pick_label");
@@ -265,7 +266,7 @@ OpDef sparse_cross_entropy() {
   op.outputs = {{"loss"}};
   op.error_class = ErrorClass::composed;
   op.infer = [](InferContext& c) { infer_rows(c, true); };
-  // No rule of its own: it differentiates through its parts.
+  // No rule of its own: the op is differentiated through its parts.
   op.decompose = [](DecomposeContext& c) {
     const std::source_location at = c.call().where;
     const Tensor log_p = lockstep::log_softmax(c.input(0));
@@ -275,7 +276,7 @@ OpDef sparse_cross_entropy() {
     static const OpDef& pick_label_op = built_in("pick_label");
     const Tensor picked = invoke1(pick_label_op, {Operand(log_p, at), Operand(labels, at)}, &attrs);
     const Tensor loss = lockstep::neg({lockstep::sum({picked, at}, {.axes = {-1}}), at});
-    // No label is inside of no classes, but nothing was picked that could say so.
+    // With no classes every label is outside, but no element was picked that could be NaN. So NaN is added here.
     c.set(0, classes > 0 ? loss : lockstep::add({loss, at}, {static_cast<double>(NAN), at}));
   };
   op.reference = [](RefContext& r) {

@@ -14,7 +14,7 @@ IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& 
   for (int side = 0; side < 2; ++side) {
     const auto s = static_cast<std::size_t>(side);
     const auto sound = [](std::int64_t v) { return v >= 1 && v <= most_window; };
-    if (!sound(window[s]) || !sound(strides[s]) || !sound(dilation[s])) continue;  // refused by check_window
+    if (!sound(window[s]) || !sound(strides[s]) || !sound(dilation[s])) continue;  // check_window refuses these
     const std::int64_t span = (window[s] - 1) * dilation[s] + 1;
     std::int64_t total = span - 1;
     if (strides[s] > 1) {

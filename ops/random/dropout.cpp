@@ -1,4 +1,4 @@
-// dropout: elements set to 0 by random bits.
+// dropout: sets random elements to 0.
 #include <cmath>
 
 #include "lockstep/ops/random.h"
@@ -33,7 +33,7 @@ OpDef dropout_by_bits() {
   return op;
 }
 
-// Of the 2^24 uniform numbers k 2^-24, those below the rate have k below this.
+// A uniform number k 2^-24, with an integer k below 2^24, is below the rate if k is below this.
 std::int64_t dropout_threshold(double rate) { return static_cast<std::int64_t>(std::ceil(rate * 0x1p24)); }
 
 OpDef dropout() {
@@ -70,7 +70,7 @@ OpDef dropout() {
     for (std::size_t i = 0; i < r.outputs[0].values.size(); ++i) {
       const double u = (random_word(key, i) >> 8) * 0x1p-24;
       r.outputs[0].values[i] = u < rate ? 0 : r.inputs[0].values[i] / (1 - static_cast<long double>(rate));
-      // The factor is rounded, and the product, which may be subnormal.
+      // The factor is rounded, and so is the product, which may be subnormal.
       const long double y = r.outputs[0].values[i];
       r.outputs[0].budget.push_back(std::fabs(y) + rounding_scale(y, r.outputs[0].dtype));
     }
@@ -81,7 +81,8 @@ OpDef dropout() {
       cases.push_back({std::string(name_of(dtype)), {{Shape{6, 71}, dtype}}, {}, case_scalars({0.3})});
       cases.push_back({std::string(name_of(dtype)) + "/most", {{Shape{6, 71}, dtype}}, {}, case_scalars({0.999})});
     }
-    // Rates next to the number of one element: half a step below it is kept, half a step above it is dropped.
+    // Rates close to the uniform number of one element. A rate half a step below it keeps the element, half a step
+    // above it drops the element.
     constexpr std::uint64_t element = 417;
     const double number = random_word(key_from(case_scalars({}), 0), element) >> 8;
     for (const auto& [name, step] : {std::pair{"f32/just_kept", -0.5}, std::pair{"f32/just_dropped", 0.5}}) {

@@ -1,4 +1,4 @@
-// The key of random numbers travels as launch-time numbers: another key prepares nothing.
+// The key of random numbers is passed as launch-time scalars, so another key needs no other kernel.
 #pragma once
 
 #include <vector>
@@ -15,7 +15,7 @@ void append_key(std::vector<Scalar>& scalars, RandomKey key);
 /// The key whose four numbers start at `first`.
 RandomKey key_from(std::span<const Scalar> scalars, std::size_t first);
 
-/// For conformance cases: the op's own numbers, then a key with both halves of both numbers in use.
+/// For conformance cases: the op's own numbers, then a key that uses the low and the high half of both of its numbers.
 std::vector<Scalar> case_scalars(std::vector<Scalar> own);
 
 }  // namespace lockstep

@@ -11,7 +11,7 @@ namespace lockstep {
 /// (index / 4, stream) and key `seed`, low halves first.
 std::uint32_t random_word(RandomKey key, std::uint64_t index);
 
-/// Element `index` of a stream of 64-bit words: words 2 (index % 2) and the next of block index / 2, low half first.
+/// Element `index` of a stream of 64-bit words: words w = 2 (index % 2) and w + 1 of block index / 2, low half first.
 std::uint64_t random_long_word(RandomKey key, std::uint64_t index);
 
 }  // namespace lockstep

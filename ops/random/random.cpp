@@ -19,7 +19,7 @@ namespace {
 
 thread_local RandomKey current_key;
 
-// A short float rounded to nearest would reach the end that a uniform number stays below.
+// Not f16 and bf16: rounded to nearest, a uniform number could reach the excluded upper end.
 constexpr TypeSet drawn_dtypes = types::of(DType::f32, DType::f64);
 
 AttrSchema random_schema(const char* name) {
@@ -43,15 +43,14 @@ void infer_random_numbers(InferContext& c) {
 
 DType bits_for(DType floating) { return floating == DType::f64 ? DType::i64 : DType::i32; }
 
-// ------------------------------------------------------------------------------------- from bits to numbers, per
-// element
+// ------------------------------------------------------------------------------------------------ from bits to numbers
 
 struct Halves {
   Expr negative;   // the top bit
   Expr magnitude;  // the rest, as a float in (0, 1)
 };
 
-// In (0, 1): (m + 1/2) / 2^k for the k bits below the sign.
+// The magnitude is (m + 1/2) / 2^k, in (0, 1), where m is the number in the k bits below the sign.
 Halves sign_and_magnitude(Expr bits) {
   const bool wide = bits.dtype() == LKS_I64;
   const Expr zero = bits.constant(0);
@@ -75,7 +74,7 @@ Expr normal_value(Expr bits) {
   return with_sign(h, inverse_normal_cdf(h.magnitude * 0.5));
 }
 
-// Between the points below which 2.275 % of a normal distribution lie, and its median.
+// Maps the magnitude to quantiles between Phi(-2) = 2.275 % and the median.
 Expr truncated_value(Expr bits) {
   constexpr double below = 0.022750131948179207200;  // Phi(-2)
   const Halves h = sign_and_magnitude(bits);
@@ -105,7 +104,7 @@ OpDef of_bits(std::string name, std::string doc, OpDef::Body body, std::vector<s
   return op;
 }
 
-// What a distribution's op is made of: its own two scalars, and the op on bits with that op's scalars.
+// The parts of a distribution's op: its own two scalars, the op that maps bits to numbers, and that op's scalars.
 struct Distribution {
   std::vector<ScalarDef> scalars;
   const char* map;
@@ -114,7 +113,7 @@ struct Distribution {
   std::vector<Scalar> case_numbers;
 };
 
-// A random op: bits, then one pointwise op on them.
+// A random op: random bits, then one pointwise op on them.
 OpDef random_op(std::string name, std::string doc, Distribution d) {
   OpDef op;
   op.name = std::move(name);
@@ -170,7 +169,7 @@ OpDef random_op(std::string name, std::string doc, Distribution d) {
       cases.push_back(c.with(RandomAttrs{{3}, static_cast<std::int64_t>(DType::f32)}));
     };
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    refuse("error/order", 1, -1);  // of low and high; a negative deviation
+    refuse("error/order", 1, -1);  // low above high, or a negative deviation
     refuse("error/nan", 0, nan);
     refuse("error/infinite", 0, std::numeric_limits<double>::infinity());
     refuse("error/too_large", 0, 1e39);
@@ -189,8 +188,7 @@ std::string text_of(double number) {
   return text;
 }
 
-// The numbers of the dtype that lie in [low, high): the first and the last of them. Where both ends are the same
-// number, that one.
+// The first and the last number of the dtype in [low, high). If both ends are the same number, that number.
 struct Ends {
   double first, last;
 };
@@ -214,7 +212,7 @@ void check_range(InferContext& c, DType dtype) {
     c.fail(ErrorId::invalid_attribute, "the range is [" + text_of(low) + ", " + text_of(high) + "), " + what, fix);
   };
   const double most = largest(dtype);
-  // Comparisons are false for NaN.
+  // Written so that NaN is refused.
   if (!(std::fabs(low) <= most && std::fabs(high) <= most && high - low <= most)) {
     refuse("whose ends or width " + std::string(name_of(dtype)) + " does not hold", "give a narrower range");
   }
@@ -225,7 +223,7 @@ void check_range(InferContext& c, DType dtype) {
   }
 }
 
-// offset, factor and the last number below high, which rounding must not go beyond.
+// offset, factor, and the last number below high, which rounding must not exceed.
 std::vector<Scalar> uniform_scalars(std::span<const Scalar> own, DType dtype) {
   const double low = own[0].as_double(), high = own[1].as_double();
   const Ends ends = ends_of(low, high, dtype);
@@ -250,7 +248,7 @@ Distribution normal_like(const char* map) {
           {-1.1, 3.3}};
 }
 
-// A case with a stream in which some element is one of a million.
+// A case whose stream contains an element that is one in a million.
 struct StreamCase {
   const char* name;
   DType dtype;
@@ -270,8 +268,8 @@ OpDef with_stream(OpDef op, StreamCase of) {
   return op;
 }
 
-// Element 42 of the first stream is 0x80000009, element 210 of the second 0x8000000951f77a1b: more than 5.8 deviations
-// out.
+// Element 42 of the first stream is 0x80000009, element 210 of the second 0x8000000951f77a1b. Both give numbers more
+// than 5.8 deviations from the mean.
 OpDef with_far_out(OpDef op) {
   op = with_stream(std::move(op), {"far_out", DType::f32, {-1.1, 3.3}, 1806});
   return with_stream(std::move(op), {"far_out", DType::f64, {-1.1, 3.3}, 209143});

@@ -1,4 +1,4 @@
-// A random order on the host: what random_permutation gives on any device.
+// A random order on the host, the same that random_permutation gives on any device.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-/// 0 … n-1 in the order of n random 64-bit keys, ties by index.
+/// 0 … n-1 sorted by n random 64-bit keys, ties by index.
 std::vector<std::int64_t> random_order(RandomKey key, std::int64_t n);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Ranges of random numbers, and dropout's rate: what the host computes in f64 is rounded once.
+// Ranges of random numbers, and dropout's rate: values that the host computes in f64 are rounded once.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,14 +24,14 @@ class RandomRanges : public testing::TestWithParam<std::string> {
   DeviceScope scope{Device(GetParam())};
 };
 
-// The numbers that the 2^24 values of the upper bits give, all of them.
+// The results for all 2^24 values of the upper bits.
 std::vector<float> all_uniform(double low, double high) {
   constexpr std::int64_t count = 1 << 24;
   const OpDef& op = *find_op("uniform_of_bits");
   const Tensor bits = mul(iota(count, i32), 256);  // wraps around: all patterns of the upper 24 bits
   std::vector<float> numbers;
   for (std::int64_t at = 0; at < count; at += 1 << 22) {
-    // The op's own numbers for this range, as the public function computes them: the call with one element tells them.
+    // The op's own numbers for this range, computed as the public function computes them.
     const auto first =
         static_cast<float>(low) < low ? std::nextafter(static_cast<float>(low), INFINITY) : static_cast<float>(low);
     const auto last = static_cast<float>(high) >= high ? std::nextafter(static_cast<float>(high), -INFINITY)
@@ -50,13 +50,13 @@ TEST_P(RandomRanges, NeverReachTheEnd) {
   EXPECT_GE(static_cast<double>(*least), 2.1);
   EXPECT_LT(*most, 9.0f);
   EXPECT_EQ(*most, std::nextafter(9.0f, 0.0f));
-  // And the mean is that of the range: 5.55, with a rounding error far below this.
+  // The mean is that of the range, 5.55. Its rounding error is far below the tolerance.
   double total = 0;
   for (float v : numbers) total += v;
   EXPECT_NEAR(total / static_cast<double>(numbers.size()), 5.55, 1e-5);
 }
 
-// Ranges of a few numbers, where rounding would reach the end half of the time.
+// Ranges that contain a few numbers, where rounding would reach the end half of the time.
 TEST_P(RandomRanges, OfNeighboursStayInside) {
   const float one = 1, above = std::nextafter(one, 2.0f), two_above = std::nextafter(above, 2.0f);
   for (float v : random_uniform({1000}, one, above).to_vector<float>()) ASSERT_EQ(v, one);
@@ -110,12 +110,12 @@ TEST_P(RandomRanges, DropoutScalesByTheRateInF64) {
   for (double v : wide) EXPECT_TRUE(v == 0 || v == 1 / 0.7) << v;
 }
 
-// An element is dropped where its uniform number is below the rate, the rate being a number of f64.
+// An element is dropped if its uniform number is below the rate, which is an f64.
 TEST_P(RandomRanges, DropoutComparesWithTheRateInF64) {
   const RandomKey key{11, 4};
   constexpr std::int64_t count = 4096;
   const std::vector<float> uniform = random_uniform({count}, 0, 1, {.key = key}).to_vector<float>();
-  // Just above and at one of the uniform numbers: f32 does not hold the difference.
+  // Rates at one of the uniform numbers and just above it. f32 cannot represent the difference.
   const double at = *std::max_element(uniform.begin(), uniform.end());
   ASSERT_GT(at, 0.99);
   const auto dropped = [&](double rate) {

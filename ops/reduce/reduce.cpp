@@ -29,7 +29,7 @@ Shape reduced_shape(const Shape& from, const IntList& axes, bool keep) {
   return out;
 }
 
-// A reduced tensor, broadcast back over the axes that were reduced.
+// A reduced tensor, broadcast back over the reduced axes.
 Tensor spread(const Tensor& reduced, const Shape& shape, const IntList& axes, const std::source_location& where) {
   const Tensor kept = reshape({reduced, where}, reduced_shape(shape, axes, true));
   return broadcast_to({kept, where}, shape);
@@ -45,7 +45,7 @@ void infer_reduction(InferContext& c) {
   const auto& a = c.attrs<ReduceAttrs>();
   std::int64_t previous = -1;
   for (std::int64_t axis : a.axes.view()) {
-    c.axis_from_front(axis, c.rank(0));  // or it is out of range
+    c.axis_from_front(axis, c.rank(0));  // throws if it is out of range
     if (axis <= previous) {
       c.fail(ErrorId::axis_out_of_range, "axis " + std::to_string(axis) + " is given twice", "name each axis once");
     }
@@ -85,7 +85,7 @@ void sum_reference(RefContext& r) {
   sums.finish();
 }
 
-// -0 is below +0, NaN above everything that is compared with it.
+// -0 is below +0, and NaN is above everything else.
 bool exceeds(long double a, long double b) {
   if (std::isnan(b)) return false;
   return std::isnan(a) || a > b || (a == b && std::signbit(b) && !std::signbit(a));
@@ -142,13 +142,13 @@ OpDef reduction(std::string name, std::string doc, TypeSet types) {
   return op;
 }
 
-// The op as its attributes say: no axes means none, where the public functions take it for all.
+// Calls the op with exactly these attributes. Here no axes means none; for the public functions it means all.
 Tensor call_sum(const Operand& x, const ReduceAttrs& attrs) {
   static const OpDef& op = built_in("sum");
   return invoke1(op, std::span(&x, 1), &attrs);
 }
 
-// 1 where x is the extreme, or is NaN, as the extreme then is; 0 elsewhere. It has no gradient.
+// 1 where x is the extreme, or is NaN, in which case the extreme is NaN; 0 elsewhere. It has no gradient.
 const OpDef& hit_op() {
   static const OpDef op =
       make_pointwise_op("extreme.hit", 2,
@@ -160,7 +160,7 @@ const OpDef& hit_op() {
   return op;
 }
 
-// dy / hits where there is a hit.
+// dy / hits where there is a hit, 0 elsewhere.
 const OpDef& share_op() {
   static const OpDef op = [] {
     OpDef made = make_pointwise_op("extreme.grad", 3,
@@ -174,7 +174,7 @@ const OpDef& share_op() {
   return op;
 }
 
-// Elements that share the extreme share its gradient; so does NaN, which is any extreme that it takes part in.
+// Elements that equal the extreme share its gradient. So do NaN elements, because the extreme is NaN if they take part.
 void extreme_gradient(GradContext& g) {
   const auto& a = g.attrs<ReduceAttrs>();
   const std::source_location at = g.where();
@@ -277,7 +277,7 @@ OpDef argmax() {
       rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(axis));
       const std::size_t at = position_of(r.outputs[0].shape, rest);
       const long double v = r.inputs[0].values[static_cast<std::size_t>(n)];
-      // Positions come in ascending order, so only a larger value replaces; signs of zero do not count here.
+      // Positions come in ascending order, so only a larger value replaces the best. Zeros of both signs are equal.
       if (!seen[at] || (!std::isnan(best[at]) && (std::isnan(v) || v > best[at]))) {
         best[at] = v;
         r.outputs[0].values[at] = static_cast<long double>(index[axis]);

@@ -1,11 +1,11 @@
-// The scalar dialect as recorded instructions. Include inside the one file that records (functions.cpp).
+// The scalar dialect as recorded instructions. Include it only in the file that records (functions.cpp).
 #pragma once
 
 #include <cstdint>
 
 #include "lockstep/program.h"
 
-// Constants need a program to live in: the one being recorded on this thread.
+// Constants belong to a program: the one that this thread is recording.
 namespace lockstep::recording {
 inline thread_local ProgramBuilder* builder = nullptr;
 inline Expr constant(lks_dtype dtype, double number) { return builder->constant(dtype, number); }

@@ -68,7 +68,7 @@ Expr binary(Args a) {
   return function(a[0], a[1]);
 }
 
-// Registers `f` for f32 and for f64, which have everything in common but their bodies.
+// Registers `f` for f32 and for f64, which differ only in their bodies.
 void add_both(Table& table, ScalarFunction f, Expr (*f32)(Args), Expr (*f64)(Args)) {
   f.dtype = LKS_F32;
   f.body = f32;
@@ -78,7 +78,8 @@ void add_both(Table& table, ScalarFunction f, Expr (*f32)(Args), Expr (*f64)(Arg
   add(table, f);
 }
 
-// x where a factor beside it is not 0 to working precision: keeps infinity times 0 out of derivatives.
+// x, limited to the range in which the factor beside it is not 0 to working precision. Keeps infinity times 0 out of
+// derivatives.
 Expr bounded(Expr x) {
   constexpr double bound = 1000;
   return select(x > bound, x.constant(bound), select(x < -bound, x.constant(-bound), x));
@@ -93,8 +94,8 @@ Expr normal_density(Expr x) {
   return density * exp(-0.5 * x * x);
 }
 
-// The slope of sigmoid is not gate (1 - gate): where gate is nearly 1, the difference has no digits left, and second
-// derivatives consist of it.
+// The slope of sigmoid is not computed as gate (1 - gate): where gate is nearly 1, the difference has no correct
+// digits, and second derivatives consist of it.
 Expr sigmoid_slope(Expr x) { return 0.25 * tanh_slope(0.5 * x); }
 
 Expr derivative_of_gelu(Args a, Expr, std::uint32_t) {
@@ -111,9 +112,9 @@ Expr derivative_of_gelu_tanh(Args a, Expr, std::uint32_t) {
 
 Expr derivative_of_silu(Args a, Expr, std::uint32_t) { return gated(a[0], sigmoid(a[0]), sigmoid_slope(a[0])); }
 
-// Of x^y by x: y x^(y-1). x^0 is constant, also at 0, where x^-1 is infinite; so is x^infinity where it is 0. Where
-// x^(y-1) is out of range but x^y is not, as may be for y = -1, upstream x^y / x may be in it, and y times it, in one
-// order or the other.
+// The gradient of x^y by x: y x^(y-1). x^0 is constant, even at 0, where x^-1 is infinite, and so is x^infinity where
+// it is 0. If x^(y-1) is out of range but x^y is not, as may happen for y = -1, then upstream x^y / x may be in range,
+// and so may y times it, depending on the order of the factors.
 Expr chain_of_base(Expr x, Expr y, Expr value, Expr upstream) {
   const Expr zero = value.constant(0), one = value.constant(1);
   const double least = value.dtype() == LKS_F64 ? 0x1p-1022 : 0x1p-126;
@@ -125,12 +126,12 @@ Expr chain_of_base(Expr x, Expr y, Expr value, Expr upstream) {
   const Expr in_order = select(lost, weighted * value / divisor, weighted * power);
   const Expr otherwise = select(lost, exponent * (upstream * value / divisor), upstream * (exponent * power));
   const Expr flat = (y == 0) | ((power == 0) & (abs(y) == value.constant(HUGE_VAL)));
-  // y - 1 may round to an integer where y is none, and a root of a negative number then seems to have a slope.
+  // y - 1 may round to an integer although y is none. Then the root of a negative number would seem to have a slope.
   return select(flat, zero, select(value == value, select(in_range(weighted), in_order, otherwise), value));
 }
 
-// By y: x^y log x, which is NaN for negative x. 0^y is 0 for all y > 0, and infinity^y for all y < 0; there, and at y =
-// 0 as from that side, 0 times infinity stands for 0.
+// The gradient of x^y by y: x^y log x, which is NaN for negative x. 0^y is 0 for all y > 0, and infinity^y is 0 for all
+// y < 0. There, and at y = 0 as the limit from that side, the gradient is 0 in place of 0 times infinity.
 Expr chain_of_exponent(Expr x, Expr y, Expr value, Expr upstream) {
   const Expr infinity = value.constant(HUGE_VAL);
   const Expr constant = ((x == 0) & (y >= 0)) | ((x == infinity) & (y <= 0));
@@ -141,7 +142,8 @@ Expr chain_of_pow(Args a, Expr value, std::uint32_t which, Expr upstream) {
   return which == 0 ? chain_of_base(a[0], a[1], value, upstream) : chain_of_exponent(a[0], a[1], value, upstream);
 }
 
-// Of the smaller of two: all for it, nothing for the other; equal ones share. NaN is chosen before any number.
+// The gradient of the smaller of two by `chosen`: all of it if `chosen` is smaller, none if it is larger, half if both
+// are equal. NaN is chosen before any number.
 Expr chain_of_choice(Expr chosen, Expr other, Expr upstream) {
   const Expr zero = upstream.constant(0), half = 0.5 * upstream;
   const Expr of_nan = select(other == other, upstream, half);

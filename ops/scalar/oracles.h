@@ -1,5 +1,5 @@
-// The scalar functions in long double: what tests and references compare with. Errors are below 1e-18 of the result,
-// also where the function multiplies the error of its argument, as exp and erfc do for large ones.
+// The scalar functions in long double, with which tests and references compare. Relative errors are below 1e-18, even
+// where a function amplifies the error of its argument, as exp and erfc do for large ones.
 #pragma once
 
 #include <cmath>
@@ -16,13 +16,13 @@ inline Sum operator*(Sum a, Sum b) {
   return {high, std::fma(a.high, b.high, -high) + (a.high * b.low + a.low * b.high)};
 }
 
-/// For a.high >= b.high >= 0.
+/// Requires a.high >= b.high >= 0.
 inline Sum operator+(Sum a, Sum b) {
   const long double high = a.high + b.high;
   return {high, (b.high - (high - a.high)) + (a.low + b.low)};
 }
 
-// Constants as a double and what is left of them.
+// Constants, each a double and the remainder.
 inline constexpr Sum inverse_sqrt2{0.7071067811865476, -4.833646656726456518594e-17L};
 inline constexpr Sum sqrt_8_over_pi{1.5957691216057308, -9.969308809110920314577e-17L};
 inline constexpr Sum cubic_factor{0.044715, 2.196021142708559636958e-18L};
@@ -33,7 +33,7 @@ inline long double normal_pdf(long double z) { return std::exp(-z * z / 2) / std
 
 /// Distribution function of the normal distribution.
 inline long double normal_cdf(long double z) {
-  if (std::fabs(z) > 200) return z < 0 ? 0 : 1;  // and past that, 0 times infinity
+  if (std::fabs(z) > 200) return z < 0 ? 0 : 1;  // also keeps out 0 times infinity
   const Sum argument = Sum{-z, 0} * inverse_sqrt2;
   const long double slope = 2 / std::sqrt(pi) * std::exp(-argument.high * argument.high);
   return (std::erfc(argument.high) - slope * argument.low) / 2;
@@ -50,11 +50,11 @@ inline long double sigmoid(long double x) {
   return (x < 0 ? t : 1) / (1 + t);
 }
 
-// Where x times a vanishing factor is below every result type; past that, infinity times 0 would be next.
+// Beyond the bound, x times the vanishing factor is below every result type; at infinity it would be infinity times 0.
 inline long double silu(long double x) { return x < -10000 ? -0.0L : x * sigmoid(x); }
 inline long double gelu(long double x) { return std::fabs(x) > 100 ? (x < 0 ? -0.0L : x) : x * normal_cdf(x); }
 
-/// x sigmoid(2 u) with 2 u = sqrt(8 / pi) (x + 0.044715 x^3), to twice the mantissa.
+/// x sigmoid(2 u) with 2 u = sqrt(8 / pi) (x + 0.044715 x^3), with twice the mantissa.
 inline long double gelu_tanh(long double x) {
   if (std::fabs(x) > 60) return x < 0 ? -0.0L : x;
   const Sum magnitude{std::fabs(x), 0};
@@ -71,13 +71,13 @@ inline long double minimum(long double a, long double b) {
 }
 inline long double maximum(long double a, long double b) { return -minimum(-a, -b); }
 
-/// Halley's method on erf in the middle and on the distribution function outside.
+/// Halley's method, on erf in the middle and on the distribution function in the tails.
 inline long double inverse_normal_cdf(long double p) {
   if (std::isnan(p) || p < 0 || p > 1) return std::nanl("");
   if (p == 0 || p == 1) return p == 0 ? -HUGE_VALL : HUGE_VALL;
   const long double tail = p < 0.5L ? p : 1 - p;
   const long double r = std::sqrt(-2 * std::log(tail));
-  // Formula 26.2.23 of Abramowitz and Stegun: an error below 4.5e-4.
+  // The start is formula 26.2.23 of Abramowitz and Stegun, with an error below 4.5e-4.
   long double z =
       r - (2.515517L + r * (0.802853L + r * 0.010328L)) / (1 + r * (1.432788L + r * (0.189269L + r * 0.001308L)));
   for (int i = 0; i < 3; ++i) {

@@ -1,4 +1,4 @@
-// Every shared scalar function against its oracle: errors in ULP, and special values to the bit.
+// Compares every shared scalar function with its oracle: errors in ULP, and special values bit for bit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace lockstep::testing {
 namespace {
 
-// The double versions work on bits, because 2^32 calls of the C library's add up.
+// The double versions work on bits, because 2^32 calls of the C library's functions take too long.
 int exponent_of(double x) { return static_cast<int>((std::bit_cast<std::uint64_t>(x) >> 52) & 0x7ff) - 1023; }
 int exponent_of(long double x) { return x == 0 ? -20000 : std::ilogb(x); }
 double scaled(double x, int exponent) {
@@ -20,8 +20,8 @@ double scaled(double x, int exponent) {
 }
 long double scaled(long double x, int exponent) { return std::ldexp(x, exponent); }
 
-/// Error of `result` in units of the last place that `exact` has in T. Infinity counts as the power of two past the
-/// largest number, for what rounds to it; a zero of the wrong sign is infinitely wrong.
+/// The error of `result` in ULP of `exact` in T. Infinity counts as the power of two above the largest number, because
+/// exact values may round to it. A zero of the wrong sign has an infinite error.
 template <class T, class Exact>
 double ulp_error(T result, Exact exact) {
   using Limits = std::numeric_limits<T>;
@@ -43,7 +43,7 @@ struct Worst {
   }
 };
 
-/// The promise: from `low` on, errors stay below these numbers of ULP. What was measured stands beside each function.
+/// The promise: for inputs from `low` on, errors are at most this many ULP.
 struct Bound {
   const char* name;
   double f32, f64;
@@ -241,7 +241,7 @@ TEST(ScalarSpecialValues, pow) {
   check_special_values<double>(pow_specials);
 }
 
-// Odd functions have no rounding at all where their slope is 1.
+// For denormal numbers these functions only multiply by 1 or 1/2, so their results are exact.
 TEST(ScalarSpecialValues, denormal_numbers_are_not_flushed) {
   for (int i = 1; i < 1000; ++i) {
     const float x = std::bit_cast<float>(static_cast<std::uint32_t>(i)), even = std::bit_cast<float>(2U * i);
@@ -280,7 +280,7 @@ struct DoubleOracle {
   const char* name;
   double (*call)(double);
 };
-// From the C library's doubles, which makes them a second opinion besides.
+// Computed with the C library's double functions, which are also independent of the oracles in long double.
 constexpr DoubleOracle double_oracles[] = {
     {"exp", [](double x) { return std::exp(x); }},
     {"log", [](double x) { return std::log(x); }},
@@ -296,7 +296,7 @@ constexpr DoubleOracle double_oracles[] = {
     {"silu", [](double x) { return x < -200 ? -0.0 : x / (1 + std::exp(-x)); }},
 };
 
-// Errors of a quantile without an oracle for it: the error of the probability over the density.
+// The error of a quantile, without an oracle for it: the error of the probability divided by the density.
 double quantile_error(float z, double p) {
   const double q = p - 0.5;
   const double excess = std::fabs(q) < 0.25 ? std::erf(z * 0.7071067811865476) / 2 - q
@@ -316,7 +316,7 @@ Worst<float> worst_of_all_floats(float low, const Error& error) {
   return worst;
 }
 
-// About five minutes a function: --gtest_also_run_disabled_tests --gtest_filter=*every_float*
+// About five minutes per function: --gtest_also_run_disabled_tests --gtest_filter=*every_float*
 TEST(ScalarAccuracy, DISABLED_f32_within_bounds_for_every_float) {
   for (const Bound& bound : bounds) {
     const auto* oracle = std::find_if(std::begin(double_oracles), std::end(double_oracles),

@@ -1,5 +1,5 @@
-// The recorded bodies of the scalar functions give the bits of the compiled ones, which is what makes drivers agree;
-// and their derivatives are those of their oracles.
+// The recorded bodies of the scalar functions give the same bits as the compiled ones, which is what makes drivers
+// agree. Their derivatives are those of their oracles.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -147,7 +147,7 @@ long double difference_quotient(const ScalarFunction& f, std::uint32_t which, st
   return (f.oracle(std::span(high).first(f.arity)) - f.oracle(std::span(low).first(f.arity))) / (2 * step);
 }
 
-// Exact in float, inside of the function's domain and away from its kinks.
+// Points that float represents exactly, inside the function's domain and away from its kinks.
 const std::vector<std::array<double, 2>>& points_of(const std::string& name) {
   static const std::vector<std::array<double, 2>> everywhere = {{-7.5, 0},  {-2, 0},  {-0.625, 0},
                                                                 {0.125, 0}, {1.5, 0}, {6, 0}},
@@ -198,10 +198,10 @@ TEST(ScalarDerivative, of_pow_is_finite_at_its_edges) {
   EXPECT_EQ(derivative_f64("pow", 0, -3, 2), -6);
   EXPECT_EQ(derivative_f64("pow", 0, 0.5, HUGE_VAL), 0);
   EXPECT_EQ(derivative_f64("pow", 0, 2, -HUGE_VAL), 0);
-  EXPECT_EQ(derivative_f64("pow", 1, 0, 2), 0);  // 0^y is 0 beside 2, too
+  EXPECT_EQ(derivative_f64("pow", 1, 0, 2), 0);  // 0^y is 0 around y = 2
   EXPECT_EQ(derivative_f64("pow", 1, 0, 0), 0);
   EXPECT_EQ(derivative_f64("pow", 1, 0, -1), -HUGE_VAL);
-  EXPECT_TRUE(std::isnan(derivative_f64("pow", 1, -2, 2)));  // (-2)^y is no number beside 2
+  EXPECT_TRUE(std::isnan(derivative_f64("pow", 1, -2, 2)));  // (-2)^y is NaN around y = 2
   EXPECT_TRUE(std::isnan(derivative_f64("pow", 1, -2, 0.5)));
   EXPECT_TRUE(std::isnan(derivative_f64("pow", 1, std::nan(""), 2)));
   EXPECT_EQ(derivative_f64("pow", 1, HUGE_VAL, -1), 0);

@@ -1,4 +1,4 @@
-// What the tests of the scalar functions share: the functions compiled as C++, and inputs to try them on.
+// Shared by the tests of the scalar functions: the functions compiled as C++, and inputs for them.
 #pragma once
 
 #include <bit>
@@ -27,7 +27,7 @@ template <class T>
 struct Compiled {
   std::string name;
   int arity;
-  T (*call)(T, T);  // the second argument goes unused where arity is 1
+  T (*call)(T, T);  // the second argument is unused if arity is 1
 };
 
 template <class T, float (*f32)(float), double (*f64)(double)>
@@ -89,7 +89,7 @@ std::vector<T> special_values() {
       0, Limits::denorm_min(), 3 * Limits::denorm_min(), std::nextafter(Limits::min(), T(0)), Limits::min(),
       Limits::epsilon(), std::nextafter(1 / Limits::epsilon(), T(0)), 1 / Limits::epsilon(), 2 / Limits::epsilon(),
       3 / Limits::epsilon(), T(1e10), T(1e30), Limits::max(), Limits::infinity(), Limits::quiet_NaN()};
-  // Where functions change their form, saturate, overflow or underflow.
+  // Where functions change their formula, saturate, overflow or underflow.
   constexpr double turns[] = {
       0.1, 0.125, 0.4, 0.5, 0.7071067811865476, 0.875, 1, 1.4142135623730951, 1.5, 2, 3, 4, 6, 9, 10, 11, 14.5, 18, 20, 22,
       38.7, 60, 87, 88.72, 103, 104, 127, 128, 150, 600, 709.78, 745.13, 755};
@@ -102,7 +102,7 @@ std::vector<T> special_values() {
   return values;
 }
 
-/// Every `step`th of all floats, or numbers of every binade of double and many of everyday size; and special values.
+/// Every `step`th float, or doubles of every binade and many of ordinary size; and the special values.
 template <class T>
 std::vector<T> unary_inputs(std::uint32_t step) {
   std::vector<T> inputs = special_values<T>();
@@ -130,7 +130,7 @@ struct Pair {
   T x, y;
 };
 
-/// All pairs of special values, and powers of every size: of bases of every binade, near 1, and negative ones.
+/// All pairs of special values, and powers of every size: of bases in every binade, near 1, and negative ones.
 template <class T>
 std::vector<Pair<T>> binary_inputs(std::size_t count) {
   std::vector<Pair<T>> pairs;

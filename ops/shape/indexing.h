@@ -1,4 +1,4 @@
-// Walking over elements by index, for reference functions.
+// Iteration over elements by index, for reference functions.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,7 @@ namespace lockstep {
 
 using Index = std::vector<std::int64_t>;
 
-/// An input of i32 or i64 indices; `values` tells drivers which come.
+/// An input of i32 or i64 indices. `values` tells drivers which indices can occur.
 inline InputDef input_of_indices(std::string name, std::string values) {
   InputDef input{std::move(name), types::index, 'I'};
   input.values = std::move(values);
@@ -51,7 +51,7 @@ inline long double at_broadcast(const RefArray& array, const Index& index) {
   return array.values[static_cast<std::size_t>(position)];
 }
 
-/// Throws unless the positions that a slice takes along dimension `d` lie inside `extent`.
+/// Throws unless all positions that a slice takes along dimension `d` lie inside `extent`.
 inline void check_positions(const InferContext& c, int d, std::int64_t start, std::int64_t step, Dim count,
                             Dim extent) {
   if (!extent.is_known() || !count.is_known() || count.value() <= 0) return;

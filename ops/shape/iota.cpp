@@ -1,4 +1,4 @@
-// iota: numbers at equal distances.
+// iota: equally spaced numbers.
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -22,7 +22,7 @@ std::string text_of(double number) {
   return text;
 }
 
-// Whether start + n * step is a number of the integer dtype for all n below count; `count` is 0 where it is not known.
+// Whether the integer dtype can represent start + n * step for all n below count; `count` is 0 if it is not known.
 bool stays_inside(DType dtype, double start, double step, std::int64_t count) {
   const IntegerRange range = integer_range(dtype);
   const auto inside = [&](double v) {
@@ -52,7 +52,7 @@ void check_numbers(InferContext& c, DType dtype, const Shape& shape) {
          "give whole numbers within the dtype's range, or count in f32 or f64");
 }
 
-// For devices without f64: the program's arithmetic, on the host.
+// For devices without f64: does the program's arithmetic on the host.
 template <class T>
 Tensor counted_on_the_host(const Shape& shape, double start, double step) {
   if (thread_state().describing) return Tensor::abstract({DTypeOf<T>::value, shape});

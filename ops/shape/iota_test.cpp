@@ -1,5 +1,5 @@
-// iota: what the host can compute in f64 is rounded once. Right values by NumPy: (start + numpy.arange(n) * step) in
-// f64, then astype.
+// iota: values that the host can compute in f64 are rounded once. Expected values by NumPy: (start + numpy.arange(n) *
+// step) in f64, then astype.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Ops that put an output together from copies: copy, concat, pad, slice_backward, full.
+// Ops that assemble an output from copies: copy, concat, pad, slice_backward, full.
 #include <algorithm>
 
 #include "lockstep/ops/reduce.h"
@@ -14,7 +14,7 @@
 namespace lockstep {
 namespace {
 
-// A box of the output, at `starts`, with the input's shape and the given steps.
+// The layout of a box of the output: it begins at `starts` and has the input's shape and the given steps.
 ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int64_t> starts,
                std::span<const std::int64_t> steps) {
   ViewLayout place{shape, {}, 0};
@@ -134,7 +134,7 @@ OpDef concat() {
           prefix + "columns", {{Shape{3, 1}, dtype}, {Shape{3, 0}, dtype}, {Shape{3, 5}, dtype}}, {}, {}, {}, gradient}
                           .with(AxisAttrs{1}));
     }
-    // Pieces of a result of many dimensions: copies whose target has gaps.
+    // Pieces of a result of high rank: copies whose target has gaps.
     for (int axis : {1, 3, 5}) {
       Shape small{2, 3, 2, 2, 3, 5}, large = small;
       large.set_dim(axis, 2 * small[axis] + 1);

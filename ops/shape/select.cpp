@@ -23,7 +23,7 @@ AttrSchema axis_schema(const char* name) {
 
 // Splits an index of a gathered tensor: (before the axis, position in indices, after the axis).
 struct Split {
-  Index indices, rest;  // `rest` has a hole at `axis`
+  Index indices, rest;  // `rest` has a 0 at `axis`
 };
 
 Split split(const Index& index, std::size_t axis, std::size_t indices_rank) {
@@ -61,7 +61,7 @@ void decompose_argsort(DecomposeContext& c) {
       position = std::move(kept[1]);
     }
   }
-  // A view of the padded result would keep it alive.
+  // A view would keep the whole padded result alive.
   static const OpDef& copy = built_in("copy");
   const Tensor sorted = slice({position, at}, {{0, 0, count}});
   c.set(0, invoke1(copy, {Operand(sorted, at)}));
@@ -91,7 +91,7 @@ OpDef gather() {
   op.gradient = [](GradContext& g) {
     const std::int64_t axis = g.attrs<AxisAttrs>().axis;
     const std::source_location at = g.where();
-    // scatter_add takes a vector of indices.
+    // scatter_add takes indices of rank 1.
     Ints merged;
     const Shape& x = g.input_shape(0);
     for (int i = 0; i < x.rank(); ++i) merged.push_back(i == axis ? -1 : x[i]);
@@ -342,7 +342,8 @@ OpDef bitonic_exchange() {
         const Expr is_lower = (i & i.constant(static_cast<double>(a.distance))) == 0;
         const Expr ascending = (i & i.constant(static_cast<double>(a.run))) == 0;
         const Expr other_first = (other_key < key) | ((other_key == key) & (other_position < position));
-        // The lower partner of an ascending run keeps the smaller pair; each other case flips it once.
+        // The lower partner in an ascending run keeps the smaller pair. Being the upper partner inverts this, and so
+        // does a descending run.
         const Expr take = other_first ^ (is_lower ^ ascending);
         return std::vector<Expr>{select(take, other_key, key), select(take, other_position, position)};
       },

@@ -57,7 +57,7 @@ OpDef to_device() {
     c.set(0, c.dtype(0), c.shape(0));
   };
   op.host = &copy_to_device;
-  op.saves = {{.inputs = 1}};  // for the device to go back to
+  op.saves = {{.inputs = 1}};  // the gradient goes back to its device
   op.gradient = [](GradContext& g) {
     g.set(0, lockstep::to_device({g.upstream(), g.where()}, g.input(0).tensor().device()));
   };

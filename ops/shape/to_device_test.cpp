@@ -1,4 +1,4 @@
-// Tensors on their way from one device to another.
+// Copies of tensors from one device to another.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"

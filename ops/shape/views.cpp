@@ -22,8 +22,8 @@ OpDef view_op(std::string name, std::string doc) {
   return op;
 }
 
-// Strides for `to` over the same elements, walking groups of dimensions that have equal products; nullopt where a group
-// of the input is not evenly strided. Extents of 1 have no say.
+// Strides for `to` over the same elements, found by matching groups of dimensions with equal products. nullopt if a
+// group of the input is not evenly strided. Extents of 1 are ignored.
 std::optional<ViewLayout> reshaped(const ViewLayout& from, const Shape& to) {
   ViewLayout out{to, {}, from.offset};
   std::vector<std::int64_t> dims, strides;
@@ -246,7 +246,7 @@ OpDef broadcast_to() {
     }
     return std::optional(out);
   };
-  op.gradient = [](GradContext& g) { g.set(0, g.upstream()); };  // summed to the input's shape by the tape
+  op.gradient = [](GradContext& g) { g.set(0, g.upstream()); };  // the tape sums it to the input's shape
   op.reference = [](RefContext& r) {
     for_each_index(r.outputs[0].shape, [&](const Index& out, std::int64_t n) {
       r.outputs[0].values[static_cast<std::size_t>(n)] = at_broadcast(r.inputs[0], out);
@@ -259,7 +259,7 @@ OpDef broadcast_to() {
     std::vector<OpCase> cases = {make("rows", {5}, {3, 5}), make("columns", {3, 1}, {3, 4}), make("scalar", {}, {2, 2}),
                                  make("same", {2, 3}, {2, 3}), make("error", {4}, {3, 5})};
     cases.back().error = ErrorId::shapes_do_not_broadcast;
-    const std::int64_t many = std::int64_t{1} << 32;  // its square is 0 in 64 bits
+    const std::int64_t many = std::int64_t{1} << 32;  // its square overflows to 0 in 64 bits
     cases.push_back(make("error/elements", {}, {many, many}));
     cases.back().error = ErrorId::invalid_shape;
     return cases;
@@ -273,7 +273,7 @@ NewShape::NewShape(std::initializer_list<std::int64_t> dims) : NewShape(Ints(dim
 
 NewShape::NewShape(const Ints& dims) {
   rank_ = dims.size();
-  if (rank_ > static_cast<std::size_t>(max_rank)) return;  // refused by resolve(), which knows the line
+  if (rank_ > static_cast<std::size_t>(max_rank)) return;  // resolve() refuses it; it knows the line
   for (std::int64_t d : dims) {
     if (d == -1 && open_ < 0) {
       open_ = shape_.rank();
@@ -361,7 +361,7 @@ int existing_axis(const Operand& x, const char* op, std::int64_t axis, int rank)
       .raise();
 }
 
-// The place of a new dimension in the result.
+// The axis of a new dimension in the result.
 int inserted_axis(const Operand& x, std::int64_t axis, int rank) {
   const std::int64_t places = rank + 1;
   if (axis < -places || axis >= places) {

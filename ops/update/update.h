@@ -1,4 +1,4 @@
-// The steps of optimizers: one fused pointwise pass each, in place.
+// The steps of optimizers: one fused in-place pointwise pass each.
 #pragma once
 
 #include <vector>
@@ -13,8 +13,8 @@ namespace lockstep {
 /// (Loshchilov, Hutter, ICLR 2019):
 ///   m = b1 m + (1 - b1) g;  u = b2 u + (1 - b2) g²;  w -= rate (m c1 / (sqrt(u c2) + eps) + decay w)
 ///   with the bias corrections c1 = 1 / (1 - b1^t), c2 = 1 / (1 - b2^t)     inputs w, m, u, g
-///   1 - b1, 1 - b2 and the corrections are numbers of their own: differences of rounded betas would have few digits
-///   left
+///   1 - b1, 1 - b2 and the corrections are separate scalars: differences of rounded betas would have few
+///   correct digits
 const OpDef& sgd_update_op();
 const OpDef& momentum_update_op();
 const OpDef& adam_update_op();

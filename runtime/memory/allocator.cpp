@@ -34,7 +34,7 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
       block->owner = thread.owner;
       block->label = purpose.label;
       block->scope = thread.scope;
-      // Who had it before does not matter: a queue runs its commands in order.
+      // The block's previous use does not matter: a queue runs its commands in order.
       block->write_queue = nullptr;
       block->write_value = 0;
       block->refs.store(1, std::memory_order_relaxed);
@@ -43,7 +43,7 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
     }
   }
   if (!block) fail(bytes, failure, purpose);
-  BlockRef taken = BlockRef::adopt(block);  // given back where poisoning fails
+  BlockRef taken = BlockRef::adopt(block);  // freed if poisoning fails
   if (poison_.load(std::memory_order_relaxed)) device_.poison(*block);
   return taken;
 }
@@ -53,7 +53,7 @@ void Allocator::free(Block* block) {
     try {
       device_.poison(*block);
     } catch (const Error& e) {
-      // A block that cannot be poisoned is free all the same, and destructors do not throw.
+      // A block that cannot be poisoned is freed anyway, and destructors must not throw.
       log(LKS_LOG_DEBUG, "memory", e.what());
     }
   }
@@ -107,9 +107,9 @@ void Allocator::release_cached() {
 }
 
 void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose) {
-  // A device that is lost, say, lacks no memory.
+  // The failure may have another cause than memory, such as a lost device.
   if (failure.diag && failure.status != LKS_OUT_OF_MEMORY) {
-    const bool refused = failure.status == LKS_UNSUPPORTED;  // which is no missing kernel
+    const bool refused = failure.status == LKS_UNSUPPORTED;  // here it does not mean a missing kernel
     raise_driver_failure(refused ? lks_status{LKS_INTERNAL} : failure.status, *failure.diag, device_.name(),
                          {purpose.label ? purpose.label : "memory", purpose.where});
   }
@@ -138,7 +138,7 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
 
 void release(Block* block) {
   if (block->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (in_forked_child.load(std::memory_order_relaxed)) return;  // the parent's: its lock may be held for ever
+  if (in_forked_child.load(std::memory_order_relaxed)) return;  // the parent's block: the lock may be held for ever
   block->device->allocator().free(block);
 }
 

@@ -1,4 +1,4 @@
-// A device's memory: the pieces stacked, behind one lock.
+// The allocator of a device's memory: it combines sources, pool and tracker behind one lock.
 #pragma once
 
 #include <mutex>
@@ -14,26 +14,26 @@ class Allocator {
  public:
   Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget);
 
-  /// A block of at least `bytes` with one reference, owned by the thread's MemoryOwner. Throws OutOfMemoryError LS5001
-  /// with the report, or LS5002 where the device could never hold it; DeviceError
-  /// LS3003, LS3004 or LS3005 where the driver failed for another reason.
+  /// A block of at least `bytes` with one reference, accounted to the thread's MemoryOwner. Throws OutOfMemoryError
+  /// LS5001 with the report, or LS5002 if the device can never hold it; DeviceError LS3003, LS3004 or LS3005 if the
+  /// driver failed for another reason.
   BlockRef allocate(std::uint64_t bytes, const BlockPurpose& purpose);
   void free(Block* block);
 
-  /// Another owner, and another name in reports if one is given.
+  /// Changes the owner, and the name in reports if one is given.
   void set_owner(Block* block, MemoryOwner owner, const ScopeName* name = nullptr);
   MemoryStats stats();
   void reset_peak();
   void set_limit(std::optional<std::uint64_t> bytes);
   void release_cached();
   void set_poison(bool on) { poison_ = on; }
-  /// Calls with `on` count; see BlockPool.
+  /// Nested calls count: compact mode is on until every set_compact(true) is undone. See BlockPool::set_compact.
   void set_compact(bool on);
 
  private:
   [[noreturn]] void fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose);
 
-  // Recursive: while the pool waits for the device, commands that are done give back blocks on the same thread.
+  // Recursive: while the pool waits for the device, finished commands free blocks on the same thread.
   std::recursive_mutex mutex_;
   DeviceState& device_;
   std::shared_ptr<MemoryBudget> budget_;
@@ -45,14 +45,14 @@ class Allocator {
   int compact_ = 0;
 };
 
-/// What the report of an out-of-memory error is made of.
+/// The contents of the report of an out-of-memory error.
 struct MemoryShortage {
   std::uint64_t requested = 0;
   bool by_limit = false;
   MemoryStats stats;
   std::uint64_t device_total = 0;
   std::optional<std::uint64_t> device_free;
-  std::vector<std::pair<std::string, std::uint64_t>> largest;  // holders, biggest first
+  std::vector<std::pair<std::string, std::uint64_t>> largest;  // users of memory, largest first
   std::string driver_text;
 };
 

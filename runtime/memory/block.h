@@ -14,39 +14,39 @@ class CommandQueue;
 class DeviceState;
 struct Block;
 
-/// Memory that the driver handed out in one piece; split into blocks that cover it without gaps.
+/// One allocation from the driver. It is split into blocks that cover it without gaps.
 struct Segment {
   lks_buffer* buffer = nullptr;
   std::uint64_t bytes = 0;
-  bool large = false;  // serves the pool's large requests
+  bool large = false;  // for the pool's large requests
   Block* first = nullptr;
 };
 
 /// A part of a segment, in use or free. Reference-counted, since tensors and views share it.
 struct Block {
   std::atomic<std::uint32_t> refs{0};
-  std::atomic<std::uint32_t> undo_refs{0};  // of those: by commands in flight that may have to be undone (UndoRef)
+  std::atomic<std::uint32_t> undo_refs{0};  // how many of `refs` are UndoRefs of commands in flight
   MemoryOwner owner = MemoryOwner::other;
-  // Handed out by the pool. Kept apart from `refs`, which drops to 0 outside the allocator's lock, while the block is
-  // still on its way back: the pool must not merge or delete it before it has arrived.
+  // True until the block is back in the pool. Separate from `refs`, which drops to 0 outside the allocator's lock,
+  // before the block is freed: the pool must not merge or delete it earlier.
   bool in_use = false;
-  bool cached_exact = false;  // waits in a size-class list, not merged with its neighbours
+  bool cached_exact = false;  // free, in the list of its size class, not merged with its neighbours
   std::uint64_t offset = 0;   // bytes from the start of the segment's buffer
   std::uint64_t bytes = 0;
-  std::uint64_t requested = 0;  // what was asked for; at most `bytes`
+  std::uint64_t requested = 0;  // the requested size; at most `bytes`
   DeviceState* device = nullptr;
   lks_buffer* buffer = nullptr;
   Segment* segment = nullptr;
   Block* previous = nullptr;  // neighbours in address order
   Block* next = nullptr;
-  const char* label = nullptr;  // static string: the op that made it
+  const char* label = nullptr;  // static string: the op that allocated it
   const ScopeName* scope = nullptr;
-  // The last command that writes it since it was handed out; a read waits for it. Queue nullptr: nothing outstanding.
+  // The last command that writes the block since its allocation; a read waits for it. nullptr: nothing to wait for.
   CommandQueue* write_queue = nullptr;
   std::uint64_t write_value = 0;
 };
 
-/// Drops a reference; the last one gives the block back to its device's allocator.
+/// Drops a reference. Dropping the last one frees the block in its device's allocator.
 void release(Block* block);
 
 /// Shared ownership of a block.
@@ -78,8 +78,8 @@ class BlockRef {
   Block& operator*() const { return *block_; }
   explicit operator bool() const { return block_ != nullptr; }
 
-  /// True if nobody else holds the block, but for commands in flight that write it. In this order: such a command may
-  /// retire in between, and then too many holders are counted, not too few.
+  /// True if this is the only reference, except for UndoRefs of commands in flight. `refs` is read first: if a command
+  /// retires in between, the result counts too many references, not too few.
   bool unique() const {
     const std::uint32_t refs = block_->refs.load(std::memory_order_acquire);
     return refs - block_->undo_refs.load(std::memory_order_acquire) == 1;
@@ -89,7 +89,8 @@ class BlockRef {
   Block* block_ = nullptr;
 };
 
-/// What a command in flight holds of a block that it writes in place: the block stays, and stays its owner's to write.
+/// The reference of a command in flight to a block that it writes in place. It keeps the block alive, but unique() does
+/// not count it, so that the owner can still write the block in place.
 class UndoRef {
  public:
   explicit UndoRef(const BlockRef& block) : block_(block) { block_->undo_refs.fetch_add(1, std::memory_order_release); }
@@ -100,7 +101,7 @@ class UndoRef {
   Block* operator->() const { return block_.get(); }
 
  private:
-  const BlockRef block_;  // let go after the count is right again
+  const BlockRef block_;  // released after undo_refs was decremented
 };
 
 }  // namespace lockstep

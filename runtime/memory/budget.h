@@ -1,4 +1,4 @@
-// A cap on memory, shared by all devices that are the same piece of hardware.
+// A memory limit, shared by all devices that are the same physical device.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace lockstep {
 
 class MemoryBudget {
  public:
-  /// Reserves `bytes`, or returns false where the cap forbids it.
+  /// Reserves `bytes`, or returns false if that would exceed the limit.
   bool take(std::uint64_t bytes) {
     std::lock_guard lock(mutex_);
     if (limit_ && (bytes > *limit_ || used_ > *limit_ - bytes)) return false;

@@ -1,4 +1,4 @@
-// Sizes as text, and the report of an out-of-memory error, whole: all its numbers are there for a reason.
+// Tests memory sizes as text, and the complete report of an out-of-memory error.
 #include <gtest/gtest.h>
 
 #include "lockstep/lockstep.h"

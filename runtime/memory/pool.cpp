@@ -6,7 +6,7 @@
 namespace lockstep {
 namespace {
 
-// Classes are multiples of 64 bytes up to 1 KiB, then eight steps per power of two: at most an eighth is wasted.
+// Size classes are multiples of 64 bytes up to 1 KiB, then eight per power of two, so that at most an eighth is wasted.
 constexpr std::uint64_t fine_limit = 1024;
 
 std::uint64_t step_for(std::uint64_t bytes) {
@@ -35,7 +35,7 @@ BlockPool::~BlockPool() { release_cached(); }
 
 std::uint64_t BlockPool::rounded(std::uint64_t bytes, std::uint64_t alignment) {
   if (bytes <= alignment) return alignment;
-  // Both are powers of two, so what is a multiple of the larger still is a class.
+  // Both are powers of two, so a multiple of the larger is still a size class.
   const std::uint64_t step = std::max(step_for(bytes), alignment);
   return (bytes + step - 1) / step * step;
 }
@@ -62,7 +62,7 @@ Block* BlockPool::take_compact(std::uint64_t bytes) {
 
 void BlockPool::free(Block* block) {
   block->in_use = false;
-  // By the request it served, so that the same request finds it again.
+  // The list is that of the request that it served, so that the same request finds it again.
   const std::size_t size_class = class_of(rounded(block->requested, alignment_));
   Half& half = half_of(*block);
   if (half.exact.size() <= size_class) half.exact.resize(size_class + 1);
@@ -91,7 +91,7 @@ Block* BlockPool::take_best_fit(std::uint64_t bytes, Half& half) {
   return block;
 }
 
-// Small segments shrink with what the limit leaves, so that what stays free in them is little.
+// If a limit leaves little room, segments for small requests are smaller, so that little memory in them stays unused.
 std::uint64_t BlockPool::segment_for(std::uint64_t bytes) const {
   const std::uint64_t room = source_.room();
   const bool limited = room != UINT64_MAX;
@@ -105,14 +105,14 @@ Block* BlockPool::grow(std::uint64_t bytes, SegmentResult& failure) {
   Block* block = add_segment(wanted, large, failure);
   if (!block) {
     release_cached();
-    // Of a segment that is still in use, commands may have given a part back meanwhile.
+    // While release_cached() waited, commands may have freed a part of a segment that is still in use.
     if (Block* part = take_best_fit(bytes)) return part;
     wanted = segment_for(bytes);
     block = add_segment(wanted, large, failure);
   }
   if (!block && wanted > bytes) block = add_segment(bytes, large, failure);
   if (block) split(block, bytes);
-  // Rather a hole in a segment of the other kind than none.
+  // As a last resort, use a free block in a segment of the other kind.
   return block ? block : take_best_fit(bytes, halves_[large ? 0 : 1]);
 }
 
@@ -188,7 +188,7 @@ void BlockPool::merge_exact_lists() {
 }
 
 void BlockPool::release_cached() {
-  // First of all: commands that are found done may give back blocks, which come here.
+  // This comes first, because commands that are found to be done may free blocks of this pool.
   wait_idle_();
   merge_exact_lists();
   std::erase_if(segments_, [&](const std::unique_ptr<Segment>& segment) {

@@ -1,10 +1,10 @@
-// The caching pool: cuts segments into blocks and keeps freed ones for reuse, so that steady work never asks the
-// driver.
+// The caching pool: suballocates blocks from segments and keeps freed blocks for reuse, so that a steady workload
+// never allocates from the driver.
 //
-// Freed blocks first wait, unmerged, in a list of their size class, because the next step of a training loop asks for
-// the same sizes again. Only when no list can serve a request are they merged with their free neighbours and searched
-// by best fit; only when that fails too does the pool grow. Small and large requests use separate segments, so that a
-// small long-lived block cannot pin a large segment.
+// A freed block first goes, unmerged, into the free list of its size class, because the next step of a training loop
+// requests the same sizes again. If no list can serve a request, all free blocks are merged with their free neighbours
+// and searched by best fit. If that fails too, the pool allocates another segment. Small and large requests use
+// separate segments, so that a small long-lived block does not keep a large segment in use.
 #pragma once
 
 #include <functional>
@@ -18,30 +18,31 @@ namespace lockstep {
 
 class BlockPool {
  public:
-  static constexpr std::uint64_t granularity = 64;  // at least; a device's alignment may be larger
+  static constexpr std::uint64_t granularity = 64;  // at least; the device's alignment may be larger
   static constexpr std::uint64_t small_limit = 512 * 1024;
   static constexpr std::uint64_t small_segment = 2 * 1024 * 1024;
-  static constexpr std::uint64_t most_compact = 1024 * 1024 * 1024;  // of one segment where memory is short
+  static constexpr std::uint64_t most_compact = 1024 * 1024 * 1024;  // largest segment in compact mode
 
-  /// `wait_idle` is called before memory returns to the driver. Blocks lie at multiples of `alignment`, a power of two,
-  /// in their segments.
+  /// `wait_idle` is called before memory is returned to the driver. Blocks start at multiples of `alignment`, a power
+  /// of two, in their segments.
   BlockPool(SegmentSource& source, DeviceState* device, std::function<void()> wait_idle,
             std::uint64_t alignment = granularity);
   ~BlockPool();
 
-  /// The size that a request of `bytes` occupies where blocks lie at multiples of `alignment`, a power of two.
+  /// The size that a request of `bytes` occupies if blocks start at multiples of `alignment`, a power of two.
   static std::uint64_t rounded(std::uint64_t bytes, std::uint64_t alignment = granularity);
 
-  /// A block that is in use until `free`, or nullptr; `failure` then says why.
+  /// A block that is in use until free(), or nullptr; `failure` then has the reason.
   Block* allocate(std::uint64_t bytes, SegmentResult& failure);
   void free(Block* block);
 
-  /// Returns wholly free segments to the source.
+  /// Returns segments that are completely free to the source.
   void release_cached();
 
-  /// For when memory is short: every request first waits until nothing is in flight, and takes the smallest hole that
-  /// holds it, wherever that lies; a new segment takes all that the limit leaves. Slower, but whether requests fit then
-  /// depends on their order alone, not on when commands end.
+  /// Compact mode, for when memory is short: every request first waits until nothing is in flight, then takes the
+  /// smallest free block that is large enough, in segments of either kind. A new segment takes all that the limit
+  /// leaves, up to most_compact. This is slower, but whether requests fit depends only on their order, not on when
+  /// commands end.
   void set_compact(bool on) { compact_ = on; }
 
   std::uint64_t reserved() const { return reserved_; }
@@ -56,7 +57,7 @@ class BlockPool {
     bool operator()(const Block* a, std::uint64_t bytes) const { return a->bytes < bytes; }
     bool operator()(std::uint64_t bytes, const Block* b) const { return bytes < b->bytes; }
   };
-  struct Half {                              // the small or the large requests
+  struct Half {                              // free blocks for small, or for large requests
     std::vector<std::vector<Block*>> exact;  // by size class
     std::set<Block*, BySize> merged;
     std::size_t exact_count = 0;

@@ -10,7 +10,7 @@
 namespace lockstep {
 namespace {
 
-// Hands out numbers instead of memory, and keeps account.
+// A source that returns numbers instead of memory, and counts calls and bytes.
 class FakeSource : public SegmentSource {
  public:
   explicit FakeSource(std::uint64_t capacity) : capacity_(capacity) {}
@@ -136,14 +136,14 @@ TEST_F(PoolTest, ABlockIsFoundAgainByTheRequestThatItServed) {
 TEST_F(PoolTest, GivesCachedSegmentsBackBeforeItFails) {
   Block* a = take(40 << 20);
   give(a);
-  Block* b = take(60 << 20);  // fits only after the first segment is returned
+  Block* b = take(60 << 20);  // fits only after the first segment was returned
   ASSERT_NE(b, nullptr);
   EXPECT_EQ(waits, 1);
   EXPECT_EQ(take(30 << 20), nullptr);
   give(b);
 }
 
-// On an asynchronous device waiting gives back what commands held, perhaps a part of a segment that stays in use.
+// On an asynchronous device, a wait may free blocks that commands held, also a part of a segment that stays in use.
 TEST_F(PoolTest, WhatComesBackWhileItWaitsServesTheRequest) {
   FakeSource tight(8 << 20);
   Block* in_flight = nullptr;
@@ -198,7 +198,7 @@ TEST_F(PoolTest, CompactMemoryWaitsAndLeavesNoHoles) {
   other.set_compact(true);
   SegmentResult failure;
   std::vector<Block*> blocks;
-  // Otherwise the rest of a large block goes with it, and the small ones take a segment of 2 MiB.
+  // Without compact mode, large blocks would not be split, and small blocks would need a segment of 2 MiB.
   const auto get = [&](std::uint64_t bytes) {
     Block* block = other.allocate(bytes, failure);
     ASSERT_NE(block, nullptr) << bytes;
@@ -233,7 +233,7 @@ TEST_F(PoolTest, SmallRequestsTakeWhatIsLeftWhereAWholeSegmentDoesNotFit) {
   small.free(block);
 }
 
-// The last reference goes outside the lock; until `free` has the block, it must be left alone.
+// The last reference is dropped outside the lock. The pool must not touch the block before `free` is called.
 TEST_F(PoolTest, ABlockOnItsWayBackIsNotYetFree) {
   Block* first = take(1000);
   Block* second = take(1000);

@@ -1,4 +1,4 @@
-// Names for blocks of memory, in errors and reports.
+// Names of memory blocks in errors and reports.
 #pragma once
 
 #include <source_location>
@@ -6,7 +6,7 @@
 
 namespace lockstep {
 
-/// What a block is wanted for; names in errors and reports.
+/// The purpose of a block.
 struct BlockPurpose {
   const char* label = nullptr;                     // static string: the op, such as "conv2d"
   const char* what = "output";                     // "output", "workspace", "copy"

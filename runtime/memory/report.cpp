@@ -1,4 +1,4 @@
-// Texts about memory: sizes, and the report of an out-of-memory error.
+// Memory sizes as text, and the report of an out-of-memory error.
 #include <array>
 #include <cctype>
 #include <charconv>

@@ -1,5 +1,4 @@
-// Where the caching pool gets its segments. Small pieces, one behaviour each, stacked by the allocator:
-// fault -> limit -> driver.
+// Sources of segments for the caching pool. Each class adds one behaviour; the allocator stacks them: limit -> driver.
 #pragma once
 
 #include <memory>
@@ -10,14 +9,14 @@
 
 namespace lockstep {
 
-/// Why no segment could be had.
+/// Why a segment could not be allocated.
 enum class Shortage : std::uint8_t { none, limit, driver };
 
 struct SegmentResult {
   lks_buffer* buffer = nullptr;
   Shortage shortage = Shortage::none;
   lks_status status = LKS_OK;
-  std::unique_ptr<lks_diag> diag = {};  // the driver's, where it has failed
+  std::unique_ptr<lks_diag> diag = {};  // of the driver, if it failed
 };
 
 class SegmentSource {
@@ -25,7 +24,7 @@ class SegmentSource {
   virtual ~SegmentSource() = default;
   virtual SegmentResult allocate(std::uint64_t bytes) = 0;
   virtual void free(lks_buffer* buffer, std::uint64_t bytes) = 0;
-  /// Bytes that a limit leaves; all there can be where none is known.
+  /// Bytes that can still be allocated within the limit; UINT64_MAX if there is no limit.
   virtual std::uint64_t room() const { return UINT64_MAX; }
 };
 
@@ -41,7 +40,7 @@ class DriverSegments : public SegmentSource {
   lks_device* device_;
 };
 
-/// Refuses what would exceed the device's budget.
+/// Refuses segments that would exceed the device's budget.
 class LimitedSegments : public SegmentSource {
  public:
   LimitedSegments(SegmentSource& upstream, std::shared_ptr<MemoryBudget> budget)

@@ -1,5 +1,5 @@
-// The commands of a program and their options. CLI11, which reads them, takes eight seconds to compile: arguments.cpp
-// alone includes it.
+// The commands of a program and their options. They are read by CLI11, which takes eight seconds to compile, so only
+// arguments.cpp includes it.
 #pragma once
 
 #include <cstdint>
@@ -15,28 +15,28 @@ class Option;
 
 namespace cli {
 
-/// One option, to be described further.
+/// One option. The methods add properties and return the option.
 class Option {
  public:
   explicit Option(CLI::Option* option) : option_(option) {}
 
   Option& required();
-  /// --help tells the value that it has now.
+  /// --help shows the value that the target has now.
   Option& shows_default();
-  /// Refuses what is not a whole number from `least` to `most`.
+  /// Rejects everything except whole numbers from `least` to `most`.
   Option& whole_number(std::int64_t least, std::int64_t most = std::numeric_limits<std::int64_t>::max());
   Option& number(double least, double most);
   Option& not_empty();
-  /// Refuses both at once.
+  /// Rejects the two options together.
   Option& excludes(const Option& other);
-  /// --help does not list it.
+  /// --help does not list the option.
   Option& hidden();
 
  private:
   CLI::Option* option_;
 };
 
-/// What a command does; its exit status.
+/// Runs a command and returns its exit status.
 using Run = std::function<int()>;
 
 class Command {
@@ -44,7 +44,7 @@ class Command {
   explicit Command(CLI::App* app) : app_(app) {}
 
   Option flag(const std::string& name, bool& target, const std::string& help);
-  /// A T is a std::string, an integer of 32 or 64 bits, a double, an optional double, or a vector of std::string.
+  /// T is a std::string, an integer of 32 or 64 bits, a double, an optional double, or a vector of std::string.
   template <class T>
   Option option(const std::string& name, T& target, const std::string& help);
 
@@ -61,8 +61,8 @@ class Program {
 
   Command command(const std::string& name, const std::string& help);
 
-  /// The name of the command that the arguments give, after its options have their values. Empty where --help or
-  /// --version was asked for, and answered. Throws UsageError LS9001.
+  /// Returns the name of the command in the arguments, after setting the values of its options. Returns "" after --help
+  /// or --version, which it answers itself. Throws UsageError LS9001.
   std::string parse(int argc, char** argv);
 
  private:

@@ -1,4 +1,4 @@
-// `lockstep bench`: devices side by side.
+// `lockstep bench`: measures devices and compares them.
 #include <cstdio>
 #include <memory>
 

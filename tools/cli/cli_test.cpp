@@ -1,4 +1,4 @@
-// The command line as a stranger's script sees it: exit status, last line, and what is left on disk.
+// Tests of the command line as a user's script sees it: exit status, last line, and files on disk.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -168,7 +168,7 @@ TEST_F(CommandLine, CompareNamesTheFirstOpBeyondTheTolerance) {
   EXPECT_NE(run(arguments).out.find("matmul in model/dense"), std::string::npos);
 }
 
-// A driver that is sound but for one op, which only the backward pass calls.
+// A driver with one wrong op, which only the backward pass calls.
 TEST_F(CommandLine, CompareFindsTheOneWrongOpOfADriver) {
   for (const char* file :
        {"liblockstep_mutants_reference.so", "liblockstep_driver_mutant_conv_filter_gradient_tf32.so"})
@@ -230,7 +230,7 @@ TEST_F(CommandLine, AModeThatTheDeviceLacksIsRefusedBeforeTraining) {
   EXPECT_NE(r.err.find("it offers strict"), std::string::npos) << r.err;
 }
 
-// One hash for all devices that offer the mode, threads and runs; another than that of strict mode.
+// All devices that offer lockstep mode, all thread counts and all runs give one hash. Strict mode gives another.
 TEST_F(CommandLine, LockstepTrainingHasOneHash) {
   const auto hash = [&](const std::string& device, const std::string& mode, const std::string& more) {
     const Result r = run("train --json --seed 7 --mode " + mode + " --device " + device + small + more);
@@ -275,7 +275,7 @@ TEST_F(CommandLine, ATooSmallMemoryLimitLeavesNoFile) {
   for (const auto& entry : fs::directory_iterator(folder_)) EXPECT_EQ(entry.path().filename(), "stderr");
 }
 
-// A folder with IDX files of grey noise, 28 by 28, as --data takes it.
+// Creates a folder with IDX files of 28×28 noise images, as --data expects.
 std::string image_folder(const fs::path& folder, std::uint32_t train, std::uint32_t test) {
   fs::create_directories(folder);
   const auto write = [&](const std::string& name, const std::vector<std::uint32_t>& extents, bool labels) {
@@ -295,7 +295,7 @@ std::string image_folder(const fs::path& folder, std::uint32_t train, std::uint3
   return folder.string();
 }
 
-// What fails after training must not cost the weights.
+// A failure after training must not lose the weights.
 TEST_F(CommandLine, WeightsAreSavedBeforeTheEvaluation) {
   const std::string data = image_folder(folder_ / "images", 40, 0), file = (folder_ / "weights").string();
   const Result r = run("train --device reference --model mlp --steps 2 --data " + data + " --save " + file);
@@ -316,7 +316,7 @@ TEST_F(CommandLine, NoImagesToTrainOn) {
   expect_usage_error("compare --devices cpu,reference --model mlp --data " + data, "LS2007.*the data set is empty");
 }
 
-// 256 images at a time would not fit where training with 40 does.
+// Training with batches of 40 images fits; evaluation with batches of 256 would not.
 TEST_F(CommandLine, EvaluationFitsWhereTrainingDoes) {
   const std::string data = image_folder(folder_ / "images", 40, 600), file = (folder_ / "weights").string();
   const std::string limited = " --json --device cpu --memory-limit 44MiB --model cnn --data " + data + " --batch-size ";
@@ -386,9 +386,9 @@ TEST_F(CommandLine, ConformanceEndsWithOneObjectAndAReport) {
   EXPECT_NE(whole["run"]["lockstep_version"], "");
   EXPECT_EQ(whole["run"]["driver"]["library_sha256"].get<std::string>().size(), 64u);
   EXPECT_TRUE(fs::exists(report / "report.html"));
-  // The same seed finds the same, case by case.
+  // The same seed gives the same result for every case.
   EXPECT_EQ(Json::parse(run(part).last_line())["digest"], summary["digest"]);
-  // A case is replayed by the id that the report gives.
+  // A case can be replayed by the id in the report.
   const std::string id = whole["cases"][3]["id"];
   const Result replayed = run("conformance --device reference --json --case '" + id + "'");
   EXPECT_EQ(replayed.status, 0) << replayed.out << replayed.err;

@@ -37,7 +37,7 @@ void require_mode(lockstep::Device device, lockstep::MathMode mode) {
 
 namespace {
 
-// Columns on the screen: bytes of UTF-8 that continue a character take none.
+// Number of columns that UTF-8 text takes on a terminal: continuation bytes take none.
 std::size_t width_of(const std::string& text) {
   std::size_t width = 0;
   for (unsigned char c : text) width += (c & 0xc0u) != 0x80u;

@@ -1,4 +1,4 @@
-// What the commands of `lockstep` share.
+// Declarations that the commands of `lockstep` share.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace cli {
 
-/// Adds a command to the program; each returns what runs it, with its exit status.
+/// Each function adds a command to the program and returns the function that runs it.
 Run add_devices(Program& program);
 Run add_train(Program& program);
 Run add_evaluate(Program& program);
@@ -17,7 +17,7 @@ Run add_conformance(Program& program);
 Run add_bench(Program& program);
 Run add_compare(Program& program);
 
-/// "a,b" as its parts.
+/// Splits "a,b" into its parts.
 std::vector<std::string> split_list(const std::string& text);
 
 /// Throws UsageError LS9001.

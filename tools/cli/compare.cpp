@@ -1,4 +1,4 @@
-// `lockstep compare`: the first op of a model whose results diverge between devices.
+// `lockstep compare`: finds the first op of a model whose results diverge between devices.
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -14,10 +14,10 @@ namespace ls = lockstep;
 struct CompareCommand {
   TrainingOptions training;
   std::string devices;
-  double tolerance = -1;  // below 0: what rounding explains
+  double tolerance = -1;  // negative: allow the difference that rounding explains
 };
 
-// Numbers that JSON does not have come as text.
+// Numbers that JSON cannot represent are written as strings.
 Json number(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";

@@ -23,10 +23,10 @@ struct ConformanceCommand {
   bool json = false, list = false, worker = false;
 };
 
-// The numbers of the descriptors that the supervisor gives to a worker.
+// The file descriptors through which the supervisor talks to a worker.
 constexpr int worker_reads = 3, worker_writes = 4;
 
-// This program again, as a worker for the same options.
+// The command that runs this program as a worker with the same options.
 std::vector<std::string> worker_command(const conf::Options& o) {
   std::string self(4096, '\0');
   const ssize_t length = readlink("/proc/self/exe", self.data(), self.size());
@@ -63,7 +63,7 @@ void parse_shard(const std::string& text, conf::Options& o) {
   o.shards = shards;
 }
 
-// A bar on a terminal, else nothing; failures are told as they come.
+// Shows a progress bar with the number of failures on a terminal, and nothing otherwise.
 class Screen {
  public:
   explicit Screen(const conf::Report* = nullptr) : redraws_(isatty(STDERR_FILENO)) {}

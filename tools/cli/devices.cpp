@@ -1,4 +1,4 @@
-// `lockstep devices`: what there is, and why the rest is not. Allocates nothing on a device.
+// `lockstep devices`: lists the devices, and explains why others are not available. Allocates no device memory.
 #include <cstdio>
 #include <memory>
 
@@ -76,7 +76,8 @@ void print_limits() {
   std::fputs(format_table(rows, {}).c_str(), stdout);
 }
 
-// Ops that compute in f32 for want of kernels of their own would fill a screen; their number says as much.
+// Prints only the number of ops that compute in f32 because they lack a kernel of their own; their names would fill a
+// screen.
 void print_short_floats() {
   std::puts("\n ops on f16 and bf16:");
   std::vector<std::vector<std::string>> rows = {{"  device", "dtype", "native", "casts and f32", "missing", ""}};

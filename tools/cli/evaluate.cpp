@@ -1,4 +1,4 @@
-// `lockstep evaluate`: what saved weights are worth.
+// `lockstep evaluate`: computes loss and metrics of saved weights.
 #include <chrono>
 #include <cstdio>
 #include <memory>

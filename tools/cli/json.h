@@ -1,4 +1,4 @@
-// What --json prints: objects whose members stay in their order.
+// The JSON type for --json output; objects keep the order of their members.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -6,7 +6,7 @@
 
 namespace {
 
-// Errors of the user's making, as against failures of the machine.
+// True for errors that the user caused, false for failures of the machine.
 bool is_bad_input(const lockstep::Error& e) {
   switch (e.id()) {
     case lockstep::ErrorId::device_lost:

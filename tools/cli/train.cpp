@@ -11,7 +11,7 @@ namespace {
 
 namespace ls = lockstep;
 
-// The weights on the host, by name.
+// Copies of the weights on the host, by name.
 using Weights = std::map<std::string, std::vector<float>>;
 
 struct Trained {
@@ -20,7 +20,7 @@ struct Trained {
   double loss = 0, accuracy = 0, images_per_second = 0, seconds = 0;
   std::uint64_t peak_bytes = 0;
   std::string sha256;
-  Weights weights;  // only where devices are compared
+  Weights weights;  // filled only if devices are compared
 };
 
 Weights read_weights(const ls::nn::Model& model) {
@@ -35,7 +35,7 @@ double largest_difference(const Weights& a, const Weights& b) {
     const std::vector<float>& others = b.at(name);
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double difference = std::fabs(double{values[i]} - double{others[i]});
-      if (!(difference <= largest)) largest = difference;  // a NaN is the largest
+      if (!(difference <= largest)) largest = difference;  // a NaN counts as the largest
     }
   }
   return largest;
@@ -67,7 +67,7 @@ Trained train_on(const TrainingOptions& o, const std::string& device, bool keep_
   t.images_per_second = images / t.seconds;
   t.peak_bytes = ls::memory_stats(p.device).peak_live;
   t.loss = history.back().values.at("loss");
-  // First of all: what follows may fail, and must not cost the training.
+  // The weights are saved before everything else: later steps may fail, and the result of training must not be lost.
   if (!o.save.empty()) {
     p.model.save_weights(o.save);
     if (!o.json) std::printf(" saved to %s\n", o.save.c_str());
@@ -136,7 +136,7 @@ int train_several(const TrainingOptions& o, const std::vector<std::string>& devi
     line["largest_weight_difference"] = difference;
     std::printf("%s\n", line.dump().c_str());
   }
-  const int status = o.mode == "lockstep" && !same ? 1 : 0;  // that mode promises the same bits
+  const int status = o.mode == "lockstep" && !same ? 1 : 0;  // lockstep mode promises the same bits
   if (o.json) return status;
   std::printf("\n%s", format_table(rows, {false, true, true, true, true, true, true}).c_str());
   std::printf("\n weights differ by: the largest difference of any weight from that on %s\n", rows[1][0].c_str());
@@ -145,10 +145,10 @@ int train_several(const TrainingOptions& o, const std::vector<std::string>& devi
 }
 
 std::vector<std::string> devices_of(const TrainingOptions& o) {
-  if (o.device.empty()) return {""};  // the best
+  if (o.device.empty()) return {""};  // the best device
   std::vector<std::string> names;
   for (const std::string& name : o.device == "all" ? std::vector<std::string>{} : split_list(o.device)) {
-    names.push_back(ls::Device(name).name());  // a wrong name is reported before the first device trains
+    names.push_back(ls::Device(name).name());  // reports a wrong name before the first device trains
   }
   if (o.device == "all") {
     for (const ls::DeviceInfo& device : ls::devices()) {

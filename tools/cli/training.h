@@ -1,4 +1,4 @@
-// What `train` and `evaluate` share: their options, and a model with its data, made from these.
+// The parts that `train` and `evaluate` share: their options, and the model and data made from them.
 #pragma once
 
 #include "tools/cli/command.h"
@@ -23,7 +23,7 @@ struct Prepared {
   lockstep::nn::Model model;
 };
 
-/// Everything that can be wrong with the options is found here, before any training.
+/// Reports every error in the options here, before any training.
 Prepared prepare(const TrainingOptions& options, const std::string& device);
 
 }  // namespace cli

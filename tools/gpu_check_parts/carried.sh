@@ -1,17 +1,18 @@
-# Sourced by tools/gpu_check: what the build needs, collected where there is a registry and used where there is none.
+# Sourced by tools/gpu_check: collects what the build needs on a machine with a registry, and uses it on a machine
+# without one.
 carried=.deps/carried
 carried_root=build/gpu_check/carried
 carried_data=fashion-mnist
 
-# The newest Ubuntu that the machines in question run is younger than the Debian that these come from; they are headers,
-# static libraries and a few tools that ask for nothing newer.
+# The packages come from Debian, and the machines run a newer Ubuntu. That works because they are headers, static
+# libraries and a few tools that need no newer libraries.
 carried_packages=(libvulkan1 libvulkan-dev libvulkan-volk-dev glslang-dev glslc libshaderc1 libglslang11 spirv-tools libcli11-dev
   nlohmann-json3-dev zlib1g-dev zlib1g libssl-dev libssl3)
 
 download_packages() {
   local package
   for package in "${carried_packages[@]}"; do
-    # A name that this distribution does not have belongs to another one.
+    # Packages that this distribution does not have belong to another distribution.
     (cd "$carried" && apt-get download -q "$package") || echo "$package is not here"
   done
 }
@@ -34,7 +35,7 @@ unpack_carried() {
   rm -rf "$carried_root"
   mkdir -p "$carried_root"
   for package in "$carried"/*.deb; do dpkg -x "$package" "$carried_root"; done
-  # Links to absolute paths mean the root that the packages were made for.
+  # Absolute links refer to the root that the packages were made for.
   local link target
   find "$carried_root" -type l -lname '/*' | while read -r link; do
     target=$(readlink "$link")
@@ -43,7 +44,7 @@ unpack_carried() {
   if [ ! -e .deps/onednn_version ]; then tar -C .deps -xJf "$carried/onednn.tar.xz"; fi
 }
 
-# Sets carried_options for CMake, and the paths that programs are found and run with.
+# Sets carried_options for CMake, and the search paths for programs and libraries.
 use_carried() {
   carried_options=()
   [ -d "$carried" ] || return 0

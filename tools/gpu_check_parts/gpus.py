@@ -1,4 +1,4 @@
-"""The ids of the available GPUs, one a line, from `lockstep devices --json`."""
+"""Prints the ids of the available GPUs, one per line, from `lockstep devices --json`."""
 import json
 import sys
 

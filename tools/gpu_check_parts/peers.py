@@ -1,4 +1,4 @@
-"""What the GPU gives to others: f32 matrix products by cuBLAS (no TF32) and copies, both by PyTorch. peers.py OUT.json"""
+"""Measures other libraries on the GPU: f32 matrix products by cuBLAS (no TF32) and copies, through PyTorch. peers.py OUT.json"""
 import json
 import sys
 
@@ -6,7 +6,7 @@ import torch
 
 
 def seconds(work, rounds=20):
-    """The median time of a call, by the device's own clock."""
+    """The median time of a call, measured by the device's clock."""
     for _ in range(3):
         work()
     times = []

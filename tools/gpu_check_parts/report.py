@@ -1,11 +1,11 @@
-"""The report of tools/gpu_check: report.py FOLDER DEVICE... Writes FOLDER/report.md; exits with 1 where a check did not hold."""
+"""Writes the report of tools/gpu_check: report.py FOLDER DEVICE... Writes FOLDER/report.md; exits with 1 if a check failed."""
 import json
 import pathlib
 import sys
 
 
 def read(path):
-    """The JSON object in a file; empty where a step failed before it wrote one."""
+    """The JSON object in a file; empty if a step failed before it wrote one."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
@@ -42,7 +42,7 @@ def training_rows(folder, device):
 
 
 def bench_lines(folder, device):
-    """What `lockstep bench` printed of a device; nothing where it did not get so far."""
+    """The lines that `lockstep bench` printed for a device; none if it did not run."""
     try:
         lines = (folder / f"bench_{device.replace(':', '_')}.jsonl").read_text().splitlines()
     except OSError:
@@ -61,7 +61,7 @@ def bench_row(b):
 
 
 def peer_rows(lines, peers):
-    """What a device reaches of cuBLAS (f32 products in strict mode) and of the card's copies (pointwise ops)."""
+    """Speed relative to cuBLAS (f32 products in strict mode) and to copies on the same card (pointwise ops)."""
     for b in lines:
         size = b["workload"].removeprefix("f32 ")
         if b["mode"] != "strict":

@@ -1,4 +1,4 @@
-"""The first images of Fashion-MNIST in files of the same format: some_images.py FROM TO."""
+"""Copies the first images of Fashion-MNIST into files of the same format: some_images.py FROM TO."""
 import gzip
 import pathlib
 import struct

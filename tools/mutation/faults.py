@@ -1,8 +1,8 @@
-"""Faults made by hand, where meaning matters more than syntax: mistakes that somebody might make."""
+"""Faults made by hand: mistakes in meaning that a programmer might make and that the rules cannot produce."""
 from faults_of_training import FAULTS as OF_TRAINING
 from rules import Fault
 
-# file: (text that stands once in it, within one line; the text with the fault; what is broken)
+# file: (text that occurs once in it, within one line; the replacement with the fault; what is broken)
 FAULTS = {
     "runtime/memory/pool.cpp": [
         ("  if (tail->next) tail->next->previous = tail;", "", "the block after a new tail names the wrong neighbour"),

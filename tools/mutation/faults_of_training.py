@@ -1,4 +1,4 @@
-"""Faults made by hand in autodiff/, nn/ and what they lean on; see faults.py."""
+"""Faults made by hand in autodiff/, nn/ and the code that they depend on; see faults.py."""
 
 FAULTS = {
     "autodiff/gradient.cpp": [

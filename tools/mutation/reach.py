@@ -1,6 +1,6 @@
-"""Which sources a test program can run at all: those whose objects a linker would take from an archive for it.
+"""Finds the sources that a test program can reach: those whose objects a linker would take from an archive for it.
 
-A test that reaches no code of a file says nothing about a fault in it, however long it runs.
+A test that does not reach a file cannot notice a fault in it.
 """
 import shlex
 import subprocess
@@ -9,14 +9,14 @@ from workplace import INTERNAL, WORK, command_for
 
 
 def symbols_of(path):
-    """What an object or program defines, and what it needs of others."""
+    """The symbols that an object or program defines, and those that it needs from others."""
     lines = subprocess.run(["nm", "-P", "-g", str(path)], cwd=WORK, capture_output=True, text=True).stdout.splitlines()
     defined, needed = {}, set()
     for name, kind in (line.split()[:2] for line in lines if len(line.split()) >= 2):
         if kind in "Uw":
             needed.add(name)
         else:
-            defined[name] = kind not in "VW"  # not one of the copies that every user of an inline function has
+            defined[name] = kind not in "VW"  # False for weak copies, which every user of an inline function has
     return defined, needed
 
 
@@ -30,12 +30,12 @@ class Reach:
         self.known = {}
 
     def definers_of(self, symbol):
-        """The object that defines it; of copies, all that have one."""
+        """The object that defines the symbol; for weak symbols, all objects that have a copy."""
         found = sorted(self.definers.get(symbol, []))
         return [name for is_copy, name in found if is_copy == found[0][0]]
 
     def of(self, program):
-        """The objects that a program needs, directly or through others."""
+        """The objects that a program needs, directly or indirectly."""
         if program not in self.known:
             waiting, reached = [symbols_of(program)], set()
             while waiting:

@@ -1,7 +1,7 @@
-"""Faults made by rule: small changes of C++ sources, each of which a test should notice.
+"""Faults made by rules: small changes of C++ sources, each of which a test should notice.
 
-A fault is one replacement in one line. Comments, strings, preprocessor lines, declarations of types and static assertions are
-left alone; what the compiler refuses is no fault. The sources are formatted, so that `a < b` is a comparison and `vector<int>` is
+A fault is one replacement in one line. Comments, strings, preprocessor lines, declarations of types and static assertions do not
+change; a change that does not compile is not a fault. The sources are formatted, so `a < b` is a comparison and `vector<int>` is
 not.
 """
 import dataclasses
@@ -14,12 +14,12 @@ class Fault:
     file: str
     line: int  # from 1
     rule: str
-    before: str  # the line as it is
+    before: str  # the unchanged line
     after: str
 
     @property
     def name(self):
-        """Stays the same while the line does, wherever it moves within its file."""
+        """Depends on the text of the line but not on its position in the file."""
         text = f"{self.rule}|{self.before.strip()}|{self.after.strip()}"
         return f"{self.file}:{self.rule}:{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -39,14 +39,14 @@ SWAPS = [  # rule, pattern, replacement
     ("quantor", r"\bstd::any_of\b", "std::all_of"), ("quantor", r"\bstd::all_of\b", "std::any_of"),
 ]
 CONDITION = re.compile(r"^(\s*(?:\} else )?if )\((.*)\)( \{| return.*;| continue;| break;| throw.*;)$")
-# A call or an assignment that is a whole line; not a declaration, a return or the head of something.
+# A line that consists of a call or an assignment; not a declaration, a return or the start of a longer statement.
 STATEMENT = re.compile(r"^\s+(?!return\b|break\b|continue\b|case\b|using\b|goto\b|throw\b|delete\b|const\b|auto\b|static\b)"
                        r"(?:\*?[A-Za-z_][\w.:\[\]]*(?:->[\w.\[\]]+)*)(?:\(.*\)| (?:[-+*|&^]?=) .*|\+\+|--);$")
 DECLARATION = re.compile(r"^\s+(?:const )?[A-Za-z_][\w:<>, ]*[&*]? [&*]?[a-z_]\w*(?: =|\(|\{|;)")
 
 
 def code_of(text):
-    """The lines with the contents of comments and strings blanked out."""
+    """Returns the lines, with blanks in place of comments and the contents of strings."""
     text = re.sub(r'R"\((.*?)\)"', lambda m: " " * len(m.group(0)), text, flags=re.S)
     blank = lambda m: m.group(0)[0] + " " * (len(m.group(0)) - 2) + m.group(0)[-1] if m.group(0)[0] in "\"'" else \
         re.sub(r"[^\n]", " ", m.group(0))
@@ -59,7 +59,7 @@ def skipped(code):
 
 
 def faults_of(file, text):
-    """All faults of a file, in order."""
+    """Returns all faults of a file, in the order of their lines."""
     lines, codes = text.split("\n"), code_of(text)
     found = []
 
@@ -72,7 +72,7 @@ def faults_of(file, text):
         for rule, pattern, replacement in SWAPS:
             for match in re.finditer(pattern, code):
                 if rule == "arithmetic" and '"' in line[max(0, match.start() - 1):match.end() + 1] + line[-1:]:
-                    continue  # texts are joined
+                    continue  # concatenation of strings
                 add(number, rule, line[:match.start()] + replacement + line[match.end():])
         if match := CONDITION.match(code):
             start, end = match.span(2)

@@ -46,7 +46,7 @@ class Verdict:
 def sources():
     listed = subprocess.run(["git", "ls-files", *(f"{folder}/*.cpp" for folder in FOLDERS)], cwd=ROOT, capture_output=True, text=True,
                             check=True).stdout.split()
-    # pool_std.cpp is built where there is no OpenMP.
+    # pool_std.cpp is built only without OpenMP.
     return [file for file in listed if not file.endswith(("_test.cpp", "/pool_std.cpp")) and "/test_" not in file]
 
 
@@ -55,7 +55,7 @@ def by_rule(file):
 
 
 def drawn(count, seed, with_hand):
-    """Folder by folder, then file by file, so that long files do not crowd out the others; a third by hand, if wanted."""
+    """Draws a folder, then a file, then a fault, so that long files do not dominate. If `with_hand`, a third are faults made by hand."""
     draw = random.Random(seed)
     found = {f.name: f for f in draw.sample(by_hand.all_faults(ROOT), count // 3)} if with_hand else {}
     files = {folder: [f for f in sources() if f.startswith(folder)] for folder in FOLDERS}
@@ -132,12 +132,12 @@ class Judge:
             if outcome != "passed":
                 self.suite.note(fault.file, test)
                 return Verdict("killed", test.name, test.tier, f"{output}\n{outcome}")
-        # Only now, since few faults get here.
+        # This check comes last, because few faults reach it.
         code = faulty.read_bytes()
         return Verdict("same" if source.compile(source.text, place.folder).read_bytes() == code else "lives")
 
     def outcome(self, test, place):
-        """A test that fails must pass with the sound library, and one that does not end must end with that, at the same load."""
+        """Runs a test. If the result is in doubt (it did not end, say), the test must pass with the sound library at the same load."""
         outcome, output = test.run(place)
         if outcome == "passed" or (outcome == "failed" and test.seconds):
             return outcome, output

@@ -1,4 +1,4 @@
-"""The tests that are asked about a fault: which, in what order, and how one is run so that no fault can harm the machine."""
+"""The tests that run on a fault: their selection, their order, and limits so that no fault can harm the machine."""
 import json
 import os
 import pathlib
@@ -10,30 +10,30 @@ import time
 
 from workplace import INTERNAL, WORK, described_tests
 
-TIERS = ("fast", "usual", "full")  # what takes seconds; what else `./run_tests` runs; what only `./run_tests --full` runs
-# Tests of the build, not of the code; other levels of the processor; drivers broken on purpose, which take hours.
+TIERS = ("fast", "usual", "full")  # takes seconds; other tests of `./run_tests`; only in `./run_tests --full`
+# Tests of the build rather than the code; tests of other processor levels; tests of mutated drivers, which take hours.
 LEFT_OUT = re.compile(r"^(driver_ops_test|vulkan_.*|.*_v[234]|install_and_find_package|driver_template.*|mutation.*|"
                       r"mutants_(honest|\d))$")
-# A fault may ask for memory or write to a file without end.
+# A fault may allocate memory or write to a file without limit.
 LIMITS = f"ulimit -c 0; ulimit -f {4 << 20}; ulimit -v {{kilobytes}}; exec \"$@\""
 SECONDS_AT_MOST = {"fast": 600, "usual": 1200, "full": 3600}
 
 
 def memory_limit():
-    """Half of the machine's, in kB: no test needs that much."""
+    """Half of the machine's memory, in kB. No test needs that much."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2048
 
 
 class Test:
     def __init__(self, described):
-        self.name, self.command = described["name"], described.get("command")  # none before it is built
+        self.name, self.command = described["name"], described.get("command")  # no command before the test is built
         properties = {p["name"]: p["value"] for p in described.get("properties", [])}
         labels = properties.get("LABELS", [])
-        # cli_test needs the whole command line, whose build takes longer than that of all other fast tests.
+        # cli_test needs the whole command line, which takes longer to build than all other fast tests.
         self.tier = "full" if "full" in labels else "fast" if "fast" in labels and described["name"] != "cli_test" else "usual"
         self.environment = dict(entry.split("=", 1) for entry in properties.get("ENVIRONMENT", []))
         self.folder = properties.get("WORKING_DIRECTORY", str(WORK))
-        self.seconds = None  # without a fault; nothing until it has run
+        self.seconds = None  # time without a fault; None until it has run
 
     @property
     def patience(self):
@@ -41,7 +41,7 @@ class Test:
         return min(most, max(20.0, 10 * self.seconds)) if self.seconds else most
 
     def run(self, place):
-        """"passed", "failed" or "endless", with the library that lies in the place, and what it printed."""
+        """Runs the test with the library in `place`. Returns "passed", "failed" or "endless", and the end of the test's output."""
         place.clean()
         output = place.folder / "output.txt"
         command = ["sh", "-c", LIMITS.format(kilobytes=memory_limit()), "sh", *self.command]
@@ -58,7 +58,7 @@ class Test:
 
 
 def end_group(process):
-    """Ends the test and whatever it started."""
+    """Kills the test and all processes that it started."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -86,13 +86,13 @@ def store(path, values):
 
 
 def built_at(test):
-    """When what the test runs was built: its program, the library, and the drivers."""
+    """The time of the latest build of the files that the test uses: its program, the library, and the drivers."""
     files = [pathlib.Path(test.command[0]), WORK / INTERNAL, *(WORK / "lib").glob("lockstep*/*.so")]
     return max(file.stat().st_mtime for file in files)
 
 
 class Suite:
-    """Knows how long each test takes, and which ones killed the faults of which file: those are asked first the next time."""
+    """Stores how long each test takes, and which tests killed the faults of which file; those run first the next time."""
 
     def __init__(self, tests, reach):
         self.tests, self.reach, self.lock, self.sound_lock = tests, reach, threading.Lock(), threading.Lock()
@@ -100,12 +100,12 @@ class Suite:
         self.kills, self.measures = stored(self.kills_path), stored(self.measures_path)
 
     def measure(self, test, place, again=False):
-        """A test must pass without a fault; how long it takes then is its measure. The place holds the sound library."""
+        """Measures the time of a test without a fault; the test must pass. `place` must contain the sound library."""
         built = built_at(test)
         if not again and self.measures.get(test.name, [0])[0] == built:
             test.seconds = self.measures[test.name][1]
             return
-        test.seconds = None  # and so as patient as can be
+        test.seconds = None  # so that the longest timeout applies
         start = time.monotonic()
         outcome, output = test.run(place)
         if outcome != "passed":
@@ -118,7 +118,7 @@ class Suite:
         return test.tier != "fast" or source.object in self.reach.of(test.command[0])
 
     def in_order(self, source):
-        """Cheap tests first, and cheaper than they are those which are near the file or noticed its faults before."""
+        """Returns the tests that can notice a fault, cheapest first. Tests near the file, or that noticed its faults before, count as cheaper."""
         file = source.file
         folder, stem = file.split("/")[0], file.split("/")[-1].removesuffix(".cpp")
         kills = self.kills.get(file, {})

@@ -1,6 +1,6 @@
-"""The table of faults and what became of them: written after each verdict, read again by a run that goes on where one stopped.
+"""The table of faults and their verdicts. It is written after each verdict; a later run reads it and continues.
 
-What lived is judged again, since a test may have been written for it; of two rows of a fault the later one counts.
+A fault that lives is tested again, because a test may have been written for it. If a fault has two rows, the later one counts.
 """
 import collections
 import re
@@ -19,13 +19,13 @@ def row(fault, verdict):
 
 
 def outcomes(path):
-    """What became of each fault of a table, by its name."""
+    """Returns the verdict of each fault in a table, by the name of the fault."""
     matches = (ROW.match(line) for line in path.read_text().splitlines())
     return {m.group(1): m.group(2) for m in matches if m}
 
 
 def totals(paths, explained):
-    """How many faults of each folder were noticed, as a table. Those that are explained count as such, whatever they did."""
+    """Counts the verdicts of each folder, as a table. Faults in survivors.md count as explained, whatever their verdict."""
     counts = collections.defaultdict(collections.Counter)
     for path in paths:
         for name, kind in outcomes(path).items():
@@ -41,11 +41,11 @@ def totals(paths, explained):
 
 
 class Table:
-    """A Markdown file; without a path it is kept nowhere."""
+    """A Markdown file. Without a path nothing is written."""
 
     def __init__(self, path):
         self.path = path
-        self.done = set()  # names
+        self.done = set()  # names of faults
         if path and path.exists():
             self.done = {name for name, kind in outcomes(path).items() if kind != "lives"}
         elif path:

@@ -1,7 +1,7 @@
-"""Where faults are put in and compiled: a build of your sources, and a place for each fault that is judged at the moment.
+"""Inserts and compiles faults: a build of your sources, and a folder ("place") for each fault that is being tested.
 
-Tests are linked to a shared object here. So a fault costs one compilation and one link, and the faulty library is put before the
-sound one by LD_LIBRARY_PATH; several faults can be judged side by side. Your files are only read.
+In this build the tests are linked to a shared object. So a fault costs one compilation and one link, LD_LIBRARY_PATH makes a test
+load the faulty library instead of the sound one, and several faults can be tested in parallel. Your files are only read.
 """
 import atexit
 import json
@@ -14,13 +14,13 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "mutation"
-# The flags of the preset `release`, so that ccache has most of it.
+# The flags of the preset `release`, so that ccache already has most object files.
 CONFIGURATION = {
     "CMAKE_BUILD_TYPE": "Release", "LOCKSTEP_CPU_ISA": "native", "LOCKSTEP_DRIVERS": "cpu", "LOCKSTEP_BENCHMARKS": "OFF",
     "LOCKSTEP_EXAMPLES": "OFF", "LOCKSTEP_INTERNAL_SHARED": "ON", "CMAKE_EXE_LINKER_FLAGS": "-Wl,--enable-new-dtags",
     "CMAKE_SHARED_LINKER_FLAGS": "-Wl,--enable-new-dtags",
 }
-# What tests of internals see, and what the command line sees; and where they lie in a place.
+# The library for tests of internals, the library for the command line, and their paths inside a place.
 INTERNAL, SHARED = "lib/liblockstep_internal.so", "lib/liblockstep.so.0.1.0"
 LIBRARIES = {INTERNAL: "bin/liblockstep_internal.so", SHARED: "lib/liblockstep.so.0"}
 
@@ -47,14 +47,14 @@ def described_tests():
 def configure():
     options = [f"-D{name}={value}" for name, value in CONFIGURATION.items()]
     if (WORK / "build.ninja").exists():
-        return ninja("build.ninja")  # which asks cmake again where it must
+        return ninja("build.ninja")  # runs cmake again if necessary
     result = run(["cmake", "-G", "Ninja", "-S", str(ROOT), "-B", str(WORK), *options])
     if result.returncode:
         raise BuildFailed(result.stdout[-4000:])
 
 
 def build(programs):
-    """The given test programs with the drivers that they load, or everything for None."""
+    """Builds the given test programs and the drivers that they load, or everything if `programs` is None."""
     if programs is None:
         return ninja()
     listed = set(re.findall(r"^([^\s:]+):", ninja("-t", "targets", "all"), re.M))
@@ -68,17 +68,17 @@ def command_for(target):
 
 
 class Source:
-    """A source file as it was when the run began, and how it is compiled."""
+    """The text of a source file at the start of the run, and its compile command."""
 
     def __init__(self, file):
         folder, rest = file.split("/", 1)
         self.file, self.text = file, (ROOT / file).read_text()
         self.object = f"{folder}/CMakeFiles/lockstep_{folder}.dir/{rest}.o"
         words = shlex.split(command_for(self.object))
-        self.command = words[1:] if words[0].endswith("ccache") else words  # nobody compiles a fault twice
+        self.command = words[1:] if words[0].endswith("ccache") else words  # ccache is of no use for faults
 
     def compile(self, text, folder):
-        """The object file, or nothing where the compiler refuses."""
+        """Returns the object file, or None if the compiler reports an error."""
         source, target = folder / "source" / self.file, folder / "fault.o"
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(text)
@@ -88,16 +88,16 @@ class Source:
                 words[i] = str(target) if words[i - 1] == "-o" else str(folder / "fault.d")
             elif word == str(ROOT / self.file):
                 words[i] = str(source)
-        # The last -O counts. Where the compiler writes the name of the file down, it is the real one.
+        # The last -O option applies. If the compiler stores the file name, it stores the original path.
         words += ["-O1", "-w", f"-ffile-prefix-map={folder / 'source'}={ROOT}"]
         return target if run(words, cwd=WORK).returncode == 0 else None
 
 
 class Place:
-    """A folder with what one faulty library needs, laid out as a build is: drivers are found from where the library lies."""
+    """A folder for one faulty library, with the layout of a build, because the library finds drivers relative to its own path."""
 
     def __init__(self, number):
-        self.folder = WORK / "places" / f"{os.getpid()}_{number}"  # two runs may go on at the same time
+        self.folder = WORK / "places" / f"{os.getpid()}_{number}"  # two runs may be active at the same time
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         for name in ("bin", "lib", "tmp", "cache", "source"):
             (self.folder / name).mkdir(parents=True)
@@ -107,7 +107,7 @@ class Place:
                             "XDG_CACHE_HOME": str(self.folder / "cache"), "GTEST_FAIL_FAST": "1"}
 
     def link(self, source, faulty_object, library):
-        """Puts the library with the faulty object in place; says whether the linker took it."""
+        """Links the library with the faulty object into this place. Returns False if the linker reports an error."""
         target = self.folder / LIBRARIES[library]
         target.unlink(missing_ok=True)
         command = command_for(library).replace(f" {source.object} ", f" {faulty_object} ").replace(f"-o {library} ", f"-o {target} ")

@@ -1,6 +1,7 @@
-# Sourced by the scripts at the top: one line of progress for each step; what the step prints goes to a log.
+# Sourced by the top-level scripts. Prints one line of progress for each step; the step's output goes to a log.
 #   step "Building" COMMAND…   runs COMMAND; on failure shows the end of the log and stops
-#   A command may move the line along: what it prints after a carriage return or as "[12/340] …" (ninja, ctest) is shown.
+#   A command can update the line: text that it prints after a carriage return or as "[12/340] …" (ninja, ctest) is
+# shown.
 
 progress_logs=${progress_logs:-build/logs}
 
@@ -9,7 +10,7 @@ die() {
   exit 1
 }
 
-# Shows each "[done/total]" of the log while the step runs; without a terminal, nothing.
+# Shows each "[done/total]" of the log while the step runs. Prints nothing if there is no terminal.
 show_progress_of() {
   local log=$1 text=$2 start=$SECONDS last
   while sleep 0.5; do

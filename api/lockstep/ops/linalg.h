@@ -1,4 +1,4 @@
-// Products of matrices.
+// Matrix products.
 #pragma once
 
 #include "lockstep/export.h"
@@ -7,12 +7,12 @@
 namespace LOCKSTEP_API lockstep {
 
 struct Matmul {
-  bool transpose_a = false;  // use a's last two dimensions exchanged; a view, nothing is copied
+  bool transpose_a = false;  // swap the last two dimensions of a; a view, nothing is copied
   bool transpose_b = false;
 };
 
-/// (…, m, k) times (…, k, n) gives (…, m, n); leading dimensions broadcast. numeric. Throws ShapeError LS2003 where the
-/// inner dimensions differ and LS2008 below rank 2.
+/// Matrix product: (…, m, k) times (…, k, n) gives (…, m, n); leading dimensions broadcast. numeric dtypes. Throws
+/// ShapeError LS2003 if the inner dimensions differ, and LS2008 for a rank below 2.
 Tensor matmul(Operand a, Operand b, Matmul options = {});
 
 }  // namespace lockstep

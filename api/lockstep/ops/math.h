@@ -1,6 +1,7 @@
-// Elementwise ops. Operands broadcast (docs/errors.md, LS2001 and LS2002) and share one dtype; numbers take the
-// tensors', but that a floating number makes integers and bools f32. Numbers alone are bool, i32 or f32, by the most
-// general of them. "numeric" stands for f32, f64, i32, i64.
+// Elementwise ops. Operands broadcast (docs/errors.md, LS2001 and LS2002) and share one dtype. A C++ number takes the
+// tensors' dtype, except that a floating number promotes integer and bool tensors to f32. If all operands are numbers,
+// the dtype is bool, i32 or f32, whichever is the most general among them. "floating" means f32, f64, f16, bf16;
+// "numeric" means floating, i32 or i64.
 #pragma once
 
 #include "lockstep/export.h"
@@ -17,13 +18,13 @@ Tensor div(Operand a, Operand b);
 Tensor neg(Operand x);
 Tensor abs(Operand x);  // gradient 0 at 0, NaN at NaN
 Tensor square(Operand x);
-/// The smaller of each pair; NaN if either is NaN; -0 is below +0. The gradient goes to what was chosen: shared by
-/// equal operands, and to NaN where there is one, or two.
+/// The smaller (larger) of each pair; NaN if either is NaN; -0 is below +0. The gradient goes to the chosen operand. A
+/// NaN counts as chosen. Equal operands, or two NaNs, share the gradient.
 Tensor minimum(Operand a, Operand b);
 Tensor maximum(Operand a, Operand b);
-/// x, but no less than `low` and no more than `high`, as minimum(maximum(x, low), high): where the bounds cross,
-/// `high`. NaN of any operand propagates. The gradient goes to x where low <= x <= high, also where x equals a bound,
-/// else to the bound that is the result; where x is NaN it is 0 (but NaN if what arrives is infinite or NaN).
+/// minimum(maximum(x, low), high): x limited to [low, high], or `high` if low > high. NaN in any operand propagates.
+/// The gradient goes to x if low <= x <= high, bounds included, and otherwise to the bound that is the result. If x is
+/// NaN, its gradient is 0 (NaN if the upstream gradient is infinite or NaN).
 Tensor clip(Operand x, Operand low, Operand high);
 
 inline Tensor operator+(Operand a, Operand b) { return add(a, b); }
@@ -32,22 +33,22 @@ inline Tensor operator*(Operand a, Operand b) { return mul(a, b); }
 inline Tensor operator/(Operand a, Operand b) { return div(a, b); }
 inline Tensor operator-(Operand x) { return neg(x); }
 
-// -- functions; f32 and f64.
+// -- functions; floating dtypes.
 Tensor sqrt(Operand x);
 Tensor rsqrt(Operand x);  // 1 / sqrt(x)
-/// x to the power y. The gradient by y, x^y log x, is NaN for x < 0, and 0 for x = 0 where y >= 0.
+/// x to the power y. The gradient with respect to y, x^y log x, is NaN for x < 0, and 0 for x = 0 if y >= 0.
 Tensor pow(Operand x, Operand y);
 Tensor exp(Operand x);
 Tensor log(Operand x);
 Tensor tanh(Operand x);
 Tensor sigmoid(Operand x);  // 1 / (1 + exp(-x))
 Tensor erf(Operand x);
-Tensor relu(Operand x);       // max(x, 0), gradient 0 at 0
+Tensor relu(Operand x);       // max(x, 0), gradient 0 at 0; numeric
 Tensor gelu(Operand x);       // x/2 (1 + erf(x / sqrt 2))
 Tensor gelu_tanh(Operand x);  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 Tensor silu(Operand x);       // x sigmoid(x)
 
-// -- comparison, giving bool; every dtype. NaN differs from everything, itself included.
+// -- comparison; every dtype; the result is bool. NaN is unequal to everything, also to itself.
 Tensor equal(Operand a, Operand b);
 Tensor not_equal(Operand a, Operand b);
 Tensor less(Operand a, Operand b);
@@ -58,7 +59,7 @@ inline Tensor operator<(Operand a, Operand b) { return less(a, b); }
 inline Tensor operator<=(Operand a, Operand b) { return less_equal(a, b); }
 inline Tensor operator>(Operand a, Operand b) { return greater(a, b); }
 inline Tensor operator>=(Operand a, Operand b) { return greater_equal(a, b); }
-/// True where x is neither NaN nor infinite; f32, f64.
+/// True where x is neither NaN nor infinite; floating dtypes.
 Tensor is_finite(Operand x);
 
 // -- logic; bool.
@@ -70,12 +71,12 @@ Tensor logical_not(Operand x);
 /// a where `condition` (bool) holds, else b; every dtype.
 Tensor where(Operand condition, Operand a, Operand b);
 
-/// x in another dtype. Floats to integers truncate and saturate, NaN gives 0; integers to narrower ones wrap around;
-/// narrowing floats rounds once; to bool: != 0. A number becomes a tensor of `to` as by full(): an integer that `to`
-/// cannot hold is refused with ShapeError LS2007.
+/// x in another dtype. A float becomes an integer by truncation and saturation; NaN gives 0. An integer wraps around in
+/// a narrower integer. A float is rounded once to a narrower float. To bool: x != 0. A C++ number becomes a tensor of
+/// dtype `to` as in full(): an integer that `to` cannot hold throws ShapeError LS2007.
 Tensor cast(Operand x, DType to);
 
-/// x, through which no gradient flows.
+/// The value of x; no gradient flows through it.
 Tensor stop_gradient(Operand x);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Ops of neural networks. Images are NHWC (batch, height, width, channels), filters OHWI (output channels, height,
+// Neural network ops. Images are NHWC (batch, height, width, channels), filters OHWI (output channels, height,
 // width, input channels per group).
 #pragma once
 
@@ -10,8 +10,9 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// What is put around an image before a window slides over it: nothing, zeros so that the output has
-/// ceil(extent/stride) elements (the odd one at the bottom and right), or given numbers of rows and columns.
+/// How an image is padded before a window slides over it. `valid` adds nothing. `same` adds zeros so that the output
+/// has ceil(extent/stride) elements; an odd row or column goes to the bottom or right. `of` adds given numbers of rows
+/// and columns.
 class Padding {
  public:
   static Padding valid() { return Padding(Kind::given); }
@@ -40,8 +41,8 @@ struct Convolution {
   std::int64_t groups = 1;
 };
 
-/// Cross-correlation of x (N, H, W, C) with filters w (O, KH, KW, C/groups), plus bias (O) if given. f32, f64. Output
-/// (N, OH, OW, O) with OH = (H + top + bottom - ((KH - 1) dilation + 1)) / stride + 1, rounded down.
+/// Cross-correlation of x (N, H, W, C) with filters w (O, KH, KW, C/groups), plus bias (O) if given. Floating dtypes.
+/// Output (N, OH, OW, O) with OH = (H + top + bottom - ((KH - 1) dilation + 1)) / stride + 1, rounded down.
 Tensor conv2d(Operand x, Operand w, Convolution options = {});
 Tensor conv2d(Operand x, Operand w, Operand bias, Convolution options = {});
 
@@ -51,25 +52,25 @@ struct Pool2d {
   Padding padding = Padding::valid();
 };
 
-/// Largest element under each window, as max() chooses: +0 before -0, NaN before all; padding never wins. The gradient
-/// goes to the first of several. f32, f64.
+/// Largest element in each window, ordered as in max(): +0 is above -0, and NaN is above all. Padding is never chosen.
+/// If several elements are equal, the gradient goes to the first. Floating dtypes.
 Tensor max_pool2d(Operand x, Pool2d options = {});
-/// Mean under each window, over the elements that are inside the image. f32, f64.
+/// Mean of the elements in each window that are inside the image. Floating dtypes.
 Tensor avg_pool2d(Operand x, Pool2d options = {});
-/// (N, H, W, C) to (N, C).
+/// Maximum or mean over the image: (N, H, W, C) to (N, C).
 Tensor global_max_pool2d(Operand x);
 Tensor global_avg_pool2d(Operand x);
 
-/// exp(x) scaled to sum to one along an axis, computed without overflow. f32, f64.
+/// exp(x), scaled to sum to one along an axis and computed without overflow. Floating dtypes.
 Tensor softmax(Operand x, std::int64_t axis = -1);
-/// log of softmax, without the loss of precision.
+/// log(softmax(x)), computed without loss of precision.
 Tensor log_softmax(Operand x, std::int64_t axis = -1);
 
 /// -log softmax(logits)[label] per row: logits (…, C), labels (…) of i32 or i64; gives (…). A label outside [0, C)
-/// gives NaN, and with no classes (C = 0) every label is outside. f32, f64.
+/// gives NaN; with no classes (C = 0) every label is outside. Floating dtypes.
 Tensor sparse_cross_entropy(Operand logits, Operand labels);
-/// -sum(targets · log softmax(logits)) per row; targets of the logits' shape. A class of probability 0 (a logit of
-/// -infinity) whose target is 0 counts as 0. A sum over no classes is 0, so the loss is -0.
+/// -sum(targets · log softmax(logits)) per row; targets have the logits' shape. A class with probability 0 (a logit of
+/// -infinity) and target 0 contributes 0 to the sum. A sum over no classes is 0, so the loss is -0.
 Tensor cross_entropy(Operand logits, Operand targets);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Ops that reduce axes.
+// Reductions over axes.
 #pragma once
 
 #include "lockstep/export.h"
@@ -7,20 +7,21 @@
 namespace LOCKSTEP_API lockstep {
 
 struct Reduce {
-  Ints axes = {};     // empty: all; negative ones count from the end
-  bool keep = false;  // reduced axes stay, with extent 1
+  Ints axes = {};     // empty: all axes; a negative axis counts from the end
+  bool keep = false;  // keep reduced axes, with extent 1
 };
 
-/// Sum over axes; 0 over none. numeric.
+/// Sum over axes; 0 if there are no elements. Numeric dtypes (ops/math.h).
 Tensor sum(Operand x, Reduce options = {});
-/// Arithmetic mean; f32, f64.
+/// Arithmetic mean; floating dtypes.
 Tensor mean(Operand x, Reduce options = {});
-/// Largest and smallest element; NaN propagates, -0 is below +0. The axes must not be empty. Elements that share the
-/// extreme share its gradient; where there is NaN, it goes to NaN. numeric.
+/// Largest and smallest element; NaN propagates, -0 is below +0. The axes must have elements. Elements that are equal
+/// to the result share its gradient; if there are NaNs, they take it. Numeric dtypes.
 Tensor max(Operand x, Reduce options = {});
 Tensor min(Operand x, Reduce options = {});
 
-/// Position of the largest element along an axis, the first of several; NaN counts as largest. i64. numeric.
+/// Index of the largest element along an axis, the first one if several are equal, as i64; NaN counts as the largest.
+/// Numeric dtypes.
 Tensor argmax(Operand x, std::int64_t axis = -1);
 
 }  // namespace lockstep

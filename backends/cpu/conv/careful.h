@@ -1,5 +1,5 @@
-// Convolution that leaves padding out, instead of multiplying it as zeros: for operands with infinities or NaN, where
-// those zeros would make NaN. Sums have the order of lockstep mode: slices of 256 positions, joined pairwise.
+// Convolution that skips padding instead of multiplying it as zeros. It is for operands with infinities or NaN, which
+// those zeros would turn into NaN. Sums have the order of lockstep mode: slices of 256 positions, joined pairwise.
 #pragma once
 
 #include <atomic>
@@ -26,7 +26,7 @@ bool all_finite(const lks_host_api& api, const T* values, std::int64_t count) {
   return !found.load(std::memory_order_relaxed);
 }
 
-/// Up to a tile's columns of sums over positions that come in ascending order.
+/// Up to tile_columns sums over positions. Positions must be added in ascending order.
 template <class T>
 class ChunkedSums {
  public:
@@ -39,14 +39,14 @@ class ChunkedSums {
     advance(position / chain_chunk);
     for (int j = 0; j < count_; ++j) partial_[j] += factor * values[j];
   }
-  /// The sums over positions 0 … end.
+  /// The sums over positions [0, end).
   const T* total(std::int64_t end) {
     advance((end + chain_chunk - 1) / chain_chunk);
     return joined_.total();
   }
 
  private:
-  // Chunks without terms are zeros, and keep their place in the tree.
+  // Chunks without terms are zeros but keep their place in the tree.
   void advance(std::int64_t chunk) {
     for (; chunk_ < chunk; ++chunk_) {
       joined_.add(partial_);
@@ -60,8 +60,8 @@ class ChunkedSums {
   int count_;
 };
 
-/// Pixels begin … end of a class: their patches times the right operand `panels`, as conv.cpp packs the filter, for
-/// `columns` columns. `out` is where the first of all pixels goes.
+/// For pixels [begin, end) of a class: multiplies their patches by `columns` columns of the right operand `panels`, the
+/// filter as conv.cpp packs it. `out` is where the result of pixel number 0 goes.
 template <class T>
 void multiply_patches_carefully(const Patches<T>& patches, const PatchClass& pixels, std::int64_t begin,
                                 std::int64_t end, const T* panels, std::int64_t columns, T* out,
@@ -90,7 +90,7 @@ void multiply_patches_carefully(const Patches<T>& patches, const PatchClass& pix
   }
 }
 
-/// Channels first … first + count of one tap of one filter's gradient.
+/// Computes channels [first, first + count) of one tap of one filter's gradient.
 template <class T>
 void sum_filter_carefully(const Patches<T>& patches, const T* result, std::int64_t filters, std::int64_t rows,
                           std::int64_t tap, std::int64_t first, int count, T* out) {

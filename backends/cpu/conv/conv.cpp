@@ -1,6 +1,6 @@
-// The driver's own convolution, for lockstep mode, for f64 and for builds without oneDNN: one matrix product for each
-// group, whose left or right operand is packed from the image as it goes. Padding counts as zeros here, which change no
-// sum; where they meet something that is not finite, the sums are made another way (careful.h).
+// The driver's own convolution, for lockstep mode, for f64, and if oneDNN refuses or is missing. It is one matrix
+// product per group, whose left or right operand is packed from patches on the fly. Padding is packed as zeros, which
+// do not change a sum. If these zeros would be multiplied by an infinity or NaN, careful.h computes the sums instead.
 #include "backends/cpu/conv/careful.h"
 #include "backends/cpu/conv/depthwise.h"
 #include "backends/cpu/conv/patches.h"
@@ -10,7 +10,7 @@
 namespace cpu {
 namespace {
 
-// The product that a pass amounts to, for one group.
+// The matrix product that a pass computes for one group.
 struct ProductShape {
   std::int64_t m, n, k;
 };
@@ -25,7 +25,7 @@ ProductShape product_shape(const ConvShape& s, ConvPass pass) {
   }
 }
 
-/// Memory that a launch works in: what each thread packs, and the filter of all groups, packed once.
+/// The workspace of a launch: the panels that each thread packs, and the filter of all groups, packed once.
 template <class T>
 struct ConvWorkspace {
   std::int64_t panels, filter_of_group;
@@ -81,7 +81,7 @@ class ConvKernel : public lks_kernel {
     T* packed_filter;
   };
 
-  // Blocks of m × p_.n, of all groups.
+  // Calls use(group, block, panels) for the blocks of an m × p_.n result, for all groups.
   template <class Use>
   void for_each_block(std::int64_t m, T* workspace, Use&& use) const {
     const std::int64_t across = pieces_of(p_.n, blocking_.columns), per_group = across * pieces_of(m, blocking_.rows);
@@ -97,20 +97,20 @@ class ConvKernel : public lks_kernel {
   std::int64_t pixels_of(const PatchClass& pixels) const { return s_.batch * pixels.grid.per_image(); }
   std::int64_t filter_size() const { return s_.kernel_height * s_.kernel_width * s_.channels_per_group(); }
 
-  // Whether what padding's zeros are multiplied with holds something that does not give zero.
+  // Whether the operand that the zeros of padding are multiplied with has an infinity or NaN.
   bool zeros_would_show(const Data& d) const {
     const std::int64_t padding = s_.before[0] + s_.before[1] + s_.after[0] + s_.after[1];
     if (pass_ == ConvPass::backward_filter) {
       return padding > 0 && !all_finite(api_, d.result, s_.batch * s_.out_height * s_.out_width * s_.filters);
     }
-    // At its edges the image always meets taps without a result.
+    // In the image's gradient, taps at the edges can meet no result even without padding.
     return (padding > 0 || pass_ == ConvPass::backward_input) &&
            !all_finite(api_, d.filter, s_.filters * filter_size());
   }
 
   // ------------------------------------------------------------------------------- forward and the image's gradient
 
-  // What the pixels computed lie in, and where the group begins.
+  // The tensor that is computed, at the first channel of the group.
   T* computed(const Data& d, std::int64_t group) const {
     return pass_ == ConvPass::forward ? d.result + group * s_.filters_per_group()
                                       : d.image + group * s_.channels_per_group();
@@ -120,7 +120,7 @@ class ConvKernel : public lks_kernel {
     return {map_, pass_ == ConvPass::forward ? d.image : d.result, group};
   }
 
-  // The filter as right operand, for every slice of every class of pixels: slice, panel, step.
+  // Packs the filter as right operand, for every slice of every class of pixels. The order is slice, panel, step of k.
   void pack_filter(const Data& d) const {
     const std::int64_t padded = round_up(p_.n, tile_columns<T>), slices = pieces_of(p_.k, most_depth);
     const std::int64_t per_group = slices * static_cast<std::int64_t>(classes_.size());
@@ -141,7 +141,7 @@ class ConvKernel : public lks_kernel {
     });
   }
 
-  // Rows are (tap, filter), columns the tap's channels.
+  // Packs the transposed filter: rows are (tap, filter), columns are the tap's channels.
   void pack_transposed_filter(const T* filter, const PatchSlice& slice, T* to) const {
     constexpr std::int64_t width = tile_columns<T>;
     if (p_.n % width != 0) {
@@ -159,7 +159,7 @@ class ConvKernel : public lks_kernel {
     }
   }
 
-  // Pixels × columns: patches of what they meet · the filter.
+  // Computes a block of pixels × columns: the patches that the pixels meet, times the filter.
   void multiply_patches(const Data& d, std::int64_t group, const PatchClass& pixels, ResultBlock<T> block,
                         T* panels) const {
     const Patches<T> patches = patches_met(d, group);
@@ -168,7 +168,8 @@ class ConvKernel : public lks_kernel {
     const auto slice_at = [&](std::int64_t k) -> const PatchSlice& {
       return pixels.slices[static_cast<std::size_t>(k / most_depth)];
     };
-    // Where not all pixels are computed at once, a block's do not lie evenly: they are moved there afterwards.
+    // With several classes, the pixels of a block are not evenly spaced in the output. The block is computed in the
+    // workspace and copied afterwards.
     const bool evenly = classes_.size() == 1;
     T* const out = computed(d, group) + block.column;
     block.row_stride = evenly ? row_stride() : block.columns;

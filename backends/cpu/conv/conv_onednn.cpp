@@ -1,9 +1,9 @@
-// f32 convolution by oneDNN: images stay NHWC; filters, which are small, are reordered at each launch into the layout
-// that the primitive likes best. (Given OHWI filters as they are, oneDNN 3.2 takes its slow reference code; with images
-// in the layout of its choice, reordering them costs more than it gains.)
+// f32 convolution by oneDNN. Images stay NHWC. Filters are small, so each launch reorders them into the layout that the
+// primitive prefers. (With OHWI filters oneDNN 3.2 uses its slow reference code. Reordering images into the layout that
+// it prefers costs more than it gains.)
 //
-// Where oneDNN takes its implementation by matrix products, it multiplies padding's zeros, which gives NaN beside an
-// infinite operand: such calls are left to the own kernel.
+// The implementations of oneDNN that use matrix products multiply the zeros of padding, which gives NaN if the other
+// factor is infinite. Such calls are refused and run in the driver's own kernel.
 #include <string_view>
 
 #include "backends/cpu/conv/shape.h"
@@ -18,7 +18,7 @@ using onednn::Sequence;
 using tag = memory::format_tag;
 constexpr auto f32 = memory::data_type::f32;
 
-// What oneDNN calls things. Its dilation counts the gaps.
+// The convolution in oneDNN's terms. Its dilation counts the gaps between taps.
 struct Descriptions {
   memory::desc image, result, filter, any_filter, bias;
   memory::dims strides, dilation, before, after;
@@ -56,7 +56,7 @@ dnnl::convolution_forward::primitive_desc forward(const Sequence& sequence, cons
           onednn::attributes(mode)};
 }
 
-// The filter where the primitive finds it: reordered first, unless it likes OHWI.
+// The filter as an argument of the primitive: reordered first, unless the primitive accepts OHWI.
 onednn::Argument filter_argument(Sequence& sequence, const Descriptions& d, const memory::desc& wanted,
                                  std::size_t tensor) {
   if (wanted == d.filter) return {DNNL_ARG_WEIGHTS, wanted, onednn::tensor(tensor)};
@@ -113,7 +113,7 @@ void add_backward_filter(Sequence& sequence, const Descriptions& d, const ConvTe
 }
 
 bool multiplies_padding(const ConvShape& s, bool bias, ConvPass pass, std::uint32_t mode) {
-  // The image's gradient has its products first, and leaves out those that fall on padding.
+  // For the image's gradient, oneDNN computes the products first and skips those that fall on padding.
   const bool padded = s.before[0] + s.before[1] + s.after[0] + s.after[1] > 0;
   if (!padded || pass == ConvPass::backward_input) return false;
   const Sequence sequence;
@@ -125,7 +125,7 @@ bool multiplies_padding(const ConvShape& s, bool bias, ConvPass pass, std::uint3
     return pass == ConvPass::forward ? by_products(forward(sequence, d, mode))
                                      : by_products(backward_filter(sequence, d, mode));
   } catch (const dnnl::error&) {
-    return false;  // making the kernel says what is wrong
+    return false;  // make_kernel reports the error
   }
 }
 

@@ -1,4 +1,5 @@
-// Convolution and its gradients against the reference driver: any geometry, groups, layouts and threads.
+// Tests convolution and its gradients against the reference driver, for many geometries, groups, layouts and numbers of
+// threads.
 #include <cmath>
 #include <thread>
 
@@ -72,7 +73,7 @@ Tensor filter_gradient(const Geometry& g, const Tensor& x, const Tensor& dy) {
 
 using Pass = Tensor (*)(const Geometry&, const Tensor&, const Tensor&);
 
-// The two operands of a pass, and how many products a sum of it has at most.
+// A pass, the shapes of its two operands, and the most products in one of its sums.
 struct Case {
   Pass pass;
   Shape first, second;

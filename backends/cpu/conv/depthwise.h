@@ -1,5 +1,5 @@
-// The driver's own depthwise convolution (one filter for each channel): no product to speak of, so it runs directly
-// over the channels, which lie side by side. Sums have the order of lockstep mode, and padding is left out.
+// The driver's own depthwise convolution (one filter per channel). It does not become a useful matrix product, so it
+// loops directly over the channels, which are contiguous. Sums have the order of lockstep mode, and padding is skipped.
 #pragma once
 
 #include "backends/cpu/conv/patches.h"
@@ -27,7 +27,7 @@ class DepthwiseKernel : public lks_kernel {
     T* const image = view(launch, at.image).template as<T>();
     T* const filter = view(launch, at.filter).template as<T>();
     T* const result = view(launch, at.result).template as<T>();
-    // Filters by tap, channels innermost.
+    // The filters reordered: taps outermost, channels innermost.
     T* const by_tap = reinterpret_cast<T*>(static_cast<char*>(launch.workspace->data) + launch.workspace_offset);
     if (pass_ == ConvPass::backward_filter) {
       sum_filters(image, result, by_tap);
@@ -47,7 +47,7 @@ class DepthwiseKernel : public lks_kernel {
 
   std::int64_t taps() const { return s_.kernel_height * s_.kernel_width; }
 
-  // Forward and the image's gradient: each pixel of `to` sums the taps that it meets in `from`.
+  // The forward pass and the image's gradient: each pixel of `to` is the sum over the taps that it meets in `from`.
   void sum_pixels(const T* from, const T* by_tap, const T* bias, T* to) const {
     const Patches<T> patches(map_, from, 0);
     const double pixel_ns = 2 + 0.3 * static_cast<double>(taps() * s_.channels) * sizeof(T) / vector_bytes;
@@ -57,7 +57,7 @@ class DepthwiseKernel : public lks_kernel {
         for (std::int64_t first = 0; first < s_.channels; first += lanes) {
           const std::int64_t count = std::min<std::int64_t>(lanes, s_.channels - first);
           T* const out = to + row * s_.channels + first;
-          // A constant extent keeps the sums in registers.
+          // A constant trip count keeps the sums in registers.
           if (count == lanes) {
             sum_pixel(patches, pixel, by_tap, first, lanes, out);
           } else {
@@ -95,8 +95,8 @@ class DepthwiseKernel : public lks_kernel {
     std::copy_n(sums, count, out);
   }
 
-  // The filter's gradient. Segments of pixels that stay in the second-level cache are gone through tap by tap; as they
-  // are whole subtrees of the sums, these can be joined from theirs.
+  // The filter's gradient. Pixels are split into segments that stay in the L2 cache, and each segment is processed tap
+  // by tap. A segment is a whole subtree of the sums, so the sums are joined from those of the segments.
   static constexpr std::int64_t segment = 4 * chain_chunk;
 
   static std::int64_t pixels_of(const ConvShape& s) { return s.batch * s.out_height * s.out_width; }
@@ -133,7 +133,7 @@ class DepthwiseKernel : public lks_kernel {
     for (std::int64_t p = begin, last = std::min(begin + segment, pixels_of(s_)); p < last; p += chain_chunk) {
       const std::int64_t end = std::min(p + chain_chunk, last);
       T partial[lanes] = {};
-      // A constant extent keeps the sums in registers.
+      // A constant trip count keeps the sums in registers.
       if (count == lanes) {
         sum_chunk(patches, pixel, result, tap, first, lanes, p, end, partial);
       } else {

@@ -1,6 +1,7 @@
-// A convolution as a matrix product, without the matrix: which elements stand in a row of it.
+// A convolution as a matrix product in which the matrix of patches is not stored (implicit im2col). This file defines
+// which elements are in a row of that matrix.
 //
-// A row belongs to one pixel of the tensor that is computed (or, for the filter's gradient, summed over) and holds, tap
+// A row belongs to one pixel of the tensor that is computed (for the filter's gradient: summed over). It holds, tap
 // after tap, the channels that this pixel meets in the other tensor.
 #pragma once
 
@@ -15,7 +16,7 @@
 
 namespace cpu {
 
-/// One side, height or width: the position that tap k of pixel p meets, or -1 in the padding.
+/// For one side, height or width: the position that tap k of pixel p meets, or -1 in the padding.
 class PatchSide {
  public:
   PatchSide(std::int64_t pixels, std::int64_t taps, std::int64_t other_extent, std::int64_t stride,
@@ -42,14 +43,14 @@ class PatchSide {
   std::vector<std::int64_t> positions_;
 };
 
-/// Which pixels meet which: of the image, as the results see it; or with `backward` of the results, as the image sees
-/// them.
+/// Which pixels meet which: maps pixels of the result to pixels of the image or, if `backward`, pixels of the image to
+/// pixels of the result.
 struct PatchMap {
-  std::int64_t rows, columns;  // of the tensor whose pixels the matrix' rows belong to
+  std::int64_t rows, columns;  // of the tensor to whose pixels the rows of the matrix belong
   std::int64_t kernel_width;
   std::int64_t all_channels, channels;  // of the other tensor, and of one group of it
-  bool taps_join;                       // neighbouring taps of a line lie side by side in memory
-  std::int64_t step[2];                 // pixels so far apart meet the same taps, but at the edges
+  bool taps_join;                       // adjacent taps of a line are contiguous in memory
+  std::int64_t step[2];                 // pixels this far apart meet the same taps, except at the edges
   PatchSide vertical, horizontal;
 
   PatchMap(const ConvShape& s, bool backward)
@@ -68,14 +69,14 @@ struct PatchMap {
   std::int64_t image_size() const { return vertical.extent * horizontal.extent * all_channels; }
 };
 
-/// Some of the pixels: every step-th line and column from the first on.
+/// A subset of the pixels: every step-th line and column from the first on.
 struct PixelGrid {
   std::int64_t first_line, first_column, lines, columns;
 
   std::int64_t per_image() const { return lines * columns; }
 };
 
-/// One pixel of a grid, counted through all images; moves on without a division.
+/// An iterator over the pixels of a grid, through all images. It advances without a division.
 class Pixel {
  public:
   Pixel(const PatchMap& map, const PixelGrid& grid, std::int64_t n, std::int64_t line_step, std::int64_t column_step)
@@ -89,7 +90,7 @@ class Pixel {
     find();
   }
   Pixel(const PatchMap& map, const PixelGrid& grid, std::int64_t n) : Pixel(map, grid, n, map.step[0], map.step[1]) {}
-  /// Of all pixels.
+  /// Iterates over all pixels.
   Pixel(const PatchMap& map, std::int64_t n) : Pixel(map, {0, 0, map.rows, map.columns}, n, 1, 1) {}
 
   void next() {
@@ -117,14 +118,13 @@ class Pixel {
   std::int64_t column_, line_, image_, at_line_ = 0, at_column_ = 0;
 };
 
-/// Part of a row: `count` elements from `channel` of tap (kh, kw) on, through the taps up to (kh, last_kw). They belong
-/// at `place`.
+/// Part of a row: `count` elements from `channel` of tap (kh, kw) on, through the taps up to (kh, last_kw). `place` is
+/// their offset in the packed operand.
 struct PatchRun {
   std::int64_t kh, kw, last_kw, channel, count, place;
 };
 
-/// The run of elements of a row that begins with one of them and has at most `most`. Runs of several taps are made
-/// where those may join.
+/// The run of at most `most` elements of a row that starts at `element`. It spans several taps if map.taps_join.
 inline PatchRun run_from(const PatchMap& map, std::int64_t element, std::int64_t most, std::int64_t place) {
   const std::int64_t tap = element / map.channels, channel = element % map.channels;
   const std::int64_t kh = tap / map.kernel_width, kw = tap % map.kernel_width;
@@ -140,14 +140,14 @@ class Patches {
 
   const PatchMap& map() const { return map_; }
 
-  /// The elements of a tap, or nullptr in the padding.
+  /// The elements of a tap, or nullptr if it is in the padding.
   const T* at(const Pixel& pixel, std::int64_t kh, std::int64_t kw) const {
     const std::int64_t h = pixel.vertical()[kh], w = pixel.horizontal()[kw];
     if ((h | w) < 0) return nullptr;
     return data_ + pixel.image() * map_.image_size() + (h * map_.horizontal.extent + w) * map_.all_channels;
   }
 
-  /// Calls use(from, count, place) for the parts of a run that lie side by side; `from` is nullptr in the padding.
+  /// Calls use(from, count, place) for the contiguous parts of a run; `from` is nullptr in the padding.
   template <class Use>
   void read(const Pixel& pixel, const PatchRun& run, Use&& use) const {
     const T* const first = at(pixel, run.kh, run.kw);
@@ -162,7 +162,7 @@ class Patches {
     }
   }
 
-  /// Copies runs of one row, zeros for padding, to `to` + their places.
+  /// Copies runs of one row to `to` + place, with zeros for padding.
   void copy(const Pixel& pixel, std::span<const PatchRun> runs, T* to) const {
     for (const PatchRun& run : runs) {
       read(pixel, run, [&](const T* from, std::int64_t count, std::int64_t place) { move(from, count, to + place); });
@@ -185,15 +185,16 @@ class Patches {
   const T* data_;
 };
 
-/// A slice of the rows of a class of pixels: those of its elements that pixels of the class ever meet, close together.
+/// A slice of the rows of a class of pixels. It holds only the elements that some pixel of the class meets, without
+/// gaps.
 struct PatchSlice {
   std::vector<PatchRun> runs;
   std::int64_t depth = 0;   // elements
-  std::int64_t offset = 0;  // elements of the slices before, in all classes
+  std::int64_t offset = 0;  // elements of all earlier slices, in all classes
 };
 
-/// Pixels that meet the same taps, but at the edges. With strides, most taps of an image's pixel meet no result: those
-/// are left out, and with them their products, which would be zeros.
+/// Pixels that meet the same taps, except at the edges. With strides, most taps of an image pixel meet no result. Those
+/// taps are left out, and so are their products, which would be zeros.
 struct PatchClass {
   PixelGrid grid;
   std::vector<PatchSlice> slices;
@@ -202,7 +203,7 @@ struct PatchClass {
 inline std::vector<PatchClass> patch_classes(const PatchMap& map, std::int64_t elements) {
   std::vector<PatchClass> classes;
   std::int64_t offset = 0;
-  // Whether tap k of pixel p can meet anything. Far inside, the answer is that of all pixels a step apart.
+  // Whether tap k meets anything at pixel p or at any later pixel a multiple of `step` away.
   const auto meets = [](const PatchSide& side, std::int64_t pixels, std::int64_t step, std::int64_t p, std::int64_t k) {
     for (; p < pixels; p += step) {
       if (side.of_pixel(p)[k] >= 0) return true;
@@ -249,12 +250,12 @@ PackedLeft<T> pack_patch_rows(const Patches<T>& patches, const PixelGrid& grid, 
   return {{to, true}, slice.depth};
 }
 
-/// Packs elements column … column + columns of rows as a right operand: rows are its steps of k.
+/// Packs elements [column, column + columns) of `depth` rows as a right operand. Each row is one step of k.
 template <class T>
 const T* pack_patch_columns(const Patches<T>& patches, std::int64_t column, std::int64_t columns, std::int64_t row,
                             std::int64_t depth, T* to) {
   constexpr std::int64_t width = tile_columns<T>;
-  std::array<PatchRun, 512> runs;  // as many as a block has columns
+  std::array<PatchRun, 512> runs;  // at most one per column of a block
   std::size_t count = 0;
   for (std::int64_t e = 0; e < columns;) {
     const std::int64_t most = std::min(columns - e, width - e % width);

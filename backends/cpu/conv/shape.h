@@ -1,4 +1,4 @@
-// What the three convolution kernels know of a call, by name.
+// The shape and attributes of a convolution, for its three passes.
 #pragma once
 
 #include "backends/cpu/kernels.h"
@@ -24,7 +24,7 @@ struct ConvShape {
   }
 };
 
-/// Which tensors of a kernel are image, filter and result of the convolution.
+/// Which of a kernel's tensors are the image, the filter and the result of the convolution.
 struct ConvTensors {
   std::size_t image, filter, result;
 };
@@ -41,7 +41,7 @@ constexpr ConvTensors conv_tensors(ConvPass pass, std::size_t output) {
 lks_status read_conv(const KernelRequest& request, ConvPass pass, std::initializer_list<lks_dtype> allowed,
                      ConvShape& shape);
 
-/// Declares that the kernel is for these extents, dense.
+/// Declares that the kernel depends on all extents and on the tensors being dense.
 void depend_on_dense_extents(const KernelRequest& request);
 
 }  // namespace cpu

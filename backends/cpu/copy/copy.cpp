@@ -13,7 +13,7 @@ namespace {
 constexpr double ns_per_byte = 0.06;  // read and written
 constexpr std::int64_t staging_bytes = 16384;
 
-// What is to be copied: extents, and both tensors' strides in bytes, the destination's largest first.
+// The extents of a copy and both tensors' strides in bytes, sorted by the destination's strides, the largest first.
 struct Shape {
   int rank = 0;
   std::int64_t size = 1;  // of an element
@@ -57,7 +57,7 @@ struct Shape {
   }
 };
 
-// Both sides side by side.
+// For a source and a destination that are both dense.
 void copy_dense(const lks_host_api& api, char* to, const char* from, std::int64_t bytes) {
   constexpr std::int64_t piece = 64;
   const bool large = bytes >= stream_threshold();
@@ -72,8 +72,8 @@ void copy_dense(const lks_host_api& api, char* to, const char* from, std::int64_
   });
 }
 
-// Anything else, in blocks along two dimensions: the one in which the destination lies side by side, and the one in
-// which the source does.
+// All other copies, in blocks along two dimensions: the one in which the destination is contiguous, and the one in
+// which the source is.
 class BlockedCopy {
  public:
   BlockedCopy(const Shape& shape, char* to, char* from) : s_(shape), to_(to), from_(from) {

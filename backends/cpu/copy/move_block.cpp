@@ -8,7 +8,7 @@
 namespace cpu {
 namespace {
 
-// Elements that need not be aligned to their size.
+// Loads and stores of elements that may be unaligned.
 template <class T>
 T load(const char* p) {
   T value;
@@ -20,15 +20,16 @@ void store(char* p, T value) {
   std::memcpy(p, &value, sizeof value);
 }
 
-// Rows too short for a call each are moved as whole vectors; what these write beyond a row, the next rows overwrite.
-// The last few, behind which nothing comes, are left to the caller. Returns how many were moved.
+// Moves rows that are too short for a call each as whole vectors. A vector writes past the end of its row; the next
+// rows overwrite these bytes. The last few rows, after which there are none, are left to the caller. Returns how many
+// rows were moved.
 template <class Load>
 std::int64_t move_short_rows(const Block& to, std::int64_t rows, std::int64_t row_bytes, std::int64_t last_safe,
                              Load&& load_row) {
   constexpr std::int64_t width = 64;
-  // Where rows do not lie on end, what lies between them must not be touched.
+  // If there are gaps between rows, they must not be written.
   if (row_bytes > width || to.row_stride != row_bytes) return 0;
-  const std::int64_t behind = (width - row_bytes + row_bytes - 1) / row_bytes;  // rows that a vector may reach into
+  const std::int64_t behind = (width - row_bytes + row_bytes - 1) / row_bytes;  // rows that a vector may extend into
   const std::int64_t safe = rows - behind < last_safe ? rows - behind : last_safe;
   for (std::int64_t r = 0; r < safe; ++r) load_row(r, to.data + r * to.row_stride);
   return safe > 0 ? safe : 0;
@@ -67,7 +68,7 @@ void gather_rows(const Block& to, const Block& from, std::int64_t rows, std::int
   }
 }
 
-// Rows of one side are columns of the other. `from` has its elements side by side along rows, `to` along columns.
+// For elements that are contiguous within a column of `from` and within a row of `to`.
 template <class T>
 void transpose(const Block& to, const Block& from, std::int64_t rows, std::int64_t columns) {
   constexpr std::int64_t side = square_side(sizeof(T));
@@ -91,7 +92,7 @@ void transpose(const Block& to, const Block& from, std::int64_t rows, std::int64
 }
 
 void copy_rows(const Block& to, const Block& from, std::int64_t rows, std::int64_t row_bytes) {
-  // A vector read at row r reaches into rows that exist only if enough of them follow.
+  // A vector that is read at row r extends into the following rows, so enough of them must exist.
   const std::int64_t reach = from.row_stride > 0 ? (64 - row_bytes + from.row_stride - 1) / from.row_stride : rows;
   const std::int64_t done = move_short_rows(to, rows, row_bytes, rows - reach, [&](std::int64_t r, char* row) {
     store(row, load<Vector>(from.data + r * from.row_stride));

@@ -1,4 +1,4 @@
-// Transposing small squares in registers.
+// Transposes small squares in registers.
 #pragma once
 
 #include <immintrin.h>
@@ -7,7 +7,7 @@
 
 namespace cpu {
 
-/// Side of the square that transpose_square handles for elements of a size; 0 where there is no such thing.
+/// The side of the square that transpose_square handles for elements of `size` bytes; 0 if it handles none.
 constexpr std::int64_t square_side(std::int64_t size) {
 #if defined(__AVX2__)
   return size == 4 ? 8 : size == 8 ? 4 : 0;
@@ -22,7 +22,7 @@ inline void transpose_square(std::uint32_t* to, std::int64_t to_stride, const st
                              std::int64_t from_stride) {
   __m256 r[8], t[8];
   for (int i = 0; i < 8; ++i) {
-    // Rows i and i + 4 as the halves of two registers, so that only shuffles within halves remain.
+    // Each register holds four columns of row i % 4 and of row i % 4 + 4, so that only shuffles within halves remain.
     const auto* row = reinterpret_cast<const float*>(from + (i % 4) * from_stride + (i / 4) * 4);
     r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)), _mm_loadu_ps(row + 4 * from_stride), 1);
   }

@@ -1,5 +1,5 @@
-// argsort of i64: a radix sort of (key, position) pairs, byte by byte from the lowest. Each step keeps the order of
-// equal bytes, so equal keys stay in the order of their positions.
+// argsort of i64: a radix sort of (key, position) pairs, from the least significant byte on. Each step keeps the order
+// of equal bytes, so equal keys stay in the order of their positions.
 #include <algorithm>
 #include <utility>
 
@@ -9,7 +9,7 @@ namespace cpu {
 namespace {
 
 struct Entry {
-  std::uint64_t key;  // the sign flipped, so that unsigned order is the order of the numbers
+  std::uint64_t key;  // sign bit flipped, so that unsigned order is numeric order
   std::int64_t position;
 };
 
@@ -17,14 +17,14 @@ constexpr int digit_bits = 8, digits = 64 / digit_bits, digit_values = 1 << digi
 
 int digit_of(const Entry& e, int digit) { return static_cast<int>(e.key >> (digit * digit_bits) & (digit_values - 1)); }
 
-/// Sorts n entries at `a`, with `b` for as many more. Returns where they lie then.
+/// Sorts n entries at `a`, with scratch for n entries at `b`. Returns the one of the two that holds the result.
 Entry* radix_sort(Entry* a, Entry* b, std::int64_t n) {
   std::int64_t counts[digits][digit_values] = {};
   for (std::int64_t i = 0; i < n; ++i) {
     for (int d = 0; d < digits; ++d) ++counts[d][digit_of(a[i], d)];
   }
   for (int d = 0; d < digits; ++d) {
-    if (counts[d][digit_of(a[0], d)] == n) continue;  // alike in all: nothing would move
+    if (counts[d][digit_of(a[0], d)] == n) continue;  // the same digit in all entries
     std::int64_t start = 0;
     for (std::int64_t& count : counts[d]) start += std::exchange(count, start);
     for (std::int64_t i = 0; i < n; ++i) b[counts[d][digit_of(a[i], d)]++] = a[i];
@@ -63,7 +63,7 @@ class ArgsortKernel : public lks_kernel {
 lks_status make_argsort(const KernelRequest& request, Out out) {
   if (const lks_status s = host::require_dtypes(request, {LKS_I64}); s != LKS_OK) return s;
   request.info.workspace_bytes = static_cast<std::uint64_t>(request.input(0).dims[0]) * 2 * sizeof(Entry);
-  if (request.info.deps) request.info.deps[0].dims = 1;  // the workspace
+  if (request.info.deps) request.info.deps[0].dims = 1;  // the workspace size depends on it
   host::emplace<ArgsortKernel>(request, out);
   return LKS_OK;
 }

@@ -10,7 +10,7 @@
 namespace cpu {
 namespace {
 
-/// One launch: what lies before the axis, the positions of the indices, and what lies behind, each as a loop nest.
+/// One launch. The dimensions before the axis, those of the indices, and those after the axis are one loop nest each.
 template <class I, class E>
 class Gather {
  public:
@@ -44,7 +44,7 @@ class Gather {
  private:
   static constexpr auto size = static_cast<std::int64_t>(sizeof(E));
 
-  // Slices of one element, by a vector of indices.
+  // For slices of one element and a vector of indices.
   void elements(const Nest::Offsets& base, std::int64_t first, std::int64_t n) const {
     const E* from = x_ + base.in;
     E* to = out_ + base.out + first * at_.out[0];
@@ -56,7 +56,7 @@ class Gather {
   }
 
   void slices(const Nest::Offsets& base, std::int64_t first, std::int64_t n) const {
-    constexpr std::int64_t ahead = 2;  // slices lie anywhere: the processor cannot guess which comes next
+    constexpr std::int64_t ahead = 2;  // the processor cannot predict which slice is next
     for (std::int64_t i = first; i < first + n; ++i) {
       const Nest::Offsets at = at_.offsets(i);
       const E* from = x_ + base.in + static_cast<std::int64_t>(indices_[at.in]) * axis_step_;

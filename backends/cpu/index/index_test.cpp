@@ -1,4 +1,4 @@
-// gather, scatter_add and argsort: the same bits as the reference driver.
+// Tests that gather, scatter_add, one_hot and argsort give the same bits as the reference driver.
 #include <algorithm>
 #include <numeric>
 
@@ -8,7 +8,7 @@
 namespace lockstep::testing {
 namespace {
 
-// Indices into an extent, repeating.
+// Random indices below `extent`, with repetitions.
 Tensor indices(Device d, DType t, const Shape& shape, std::int64_t extent, std::uint64_t seed) {
   Dice dice(seed);
   std::vector<std::int64_t> values;
@@ -49,7 +49,7 @@ TEST(Gather, Layouts) {
   });
 }
 
-// Large results take another path than their parts.
+// Large results take another code path than parts of them.
 TEST(Gather, LargeLikeItsParts) {
   const Tensor table = random_tensor(cpu(), f32, {5000, 260}, 1), ids = indices(cpu(), i64, {40000}, 5000, 2);
   const Tensor all = gather(table, ids);

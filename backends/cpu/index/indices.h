@@ -1,4 +1,4 @@
-// Index tensors: checked before anything is written, and read as i64.
+// The values of index tensors, i32 or i64: dispatch on the dtype, and the check before anything is written.
 #pragma once
 
 #include "backends/host/index_check.h"
@@ -11,7 +11,8 @@ auto with_index_type(lks_dtype t, F&& f) {
   return t == LKS_I32 ? f(std::int32_t{}) : f(std::int64_t{});
 }
 
-/// host::check_indices, with a quick look first: only where something is wrong must it be found.
+/// Like host::check_indices, with a fast check first. The slow check runs only if an index is out of range, to find it,
+/// or if the tensor is not dense.
 inline lks_status check_index_tensor(const host::TensorView& indices, std::int64_t extent, int axis, lks_diag* diag) {
   if (!indices.dense()) return host::check_indices(indices, extent, axis, diag);
   const bool fine = with_index_type(indices.dtype, [&](auto zero) {

@@ -1,4 +1,4 @@
-// one_hot: rows of zeros with a one where the label says, none where it lies outside.
+// one_hot: rows of zeros with a one at the label, or without a one if the label is out of range.
 #include <cstring>
 
 #include "backends/cpu/index/indices.h"

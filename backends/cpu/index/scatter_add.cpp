@@ -1,5 +1,6 @@
-// scatter_add: zeros, to which slices are added at indices, in ascending order of their position. Work is shared by
-// parts of the output, each of which looks at all indices: every element is owned by one thread, and its order is kept.
+// scatter_add: starts from zeros and adds slices at their indices, in ascending order of position. The output is split
+// into parts, and each part scans all indices. So one thread owns each element, and the order of its additions is
+// fixed.
 #include <algorithm>
 #include <cstring>
 
@@ -30,7 +31,7 @@ class ScatterAdd {
     before_.merge();
     behind_.merge();
     run_ = behind_.take_inner();
-    // Looking at an index costs about as much as adding four elements.
+    // Scanning an index costs about as much as adding four elements.
     parts_ = std::clamp<std::int64_t>(std::min(slice_ / 4, extent_), 1, most_parts);
   }
 
@@ -57,7 +58,7 @@ class ScatterAdd {
     }
   }
 
-  // Slices of one element.
+  // For slices of one element.
   void add_elements(T* to, const T* from) const {
     using W = Wrapping<T>;
     for (std::int64_t i = 0; i < positions_; ++i) {

@@ -1,6 +1,6 @@
-// The driver's own matrix product: blocks of the result, each summed over slices of k from operands packed into panels
-// that the micro-kernel reads in order. What the operands are is up to the packers: a matrix with any strides, or the
-// patches of an image.
+// The driver's own matrix product. Each block of the result is summed over slices of k. The operands are packed into
+// panels that the micro-kernel reads in order. The packing functions define the operands: a matrix with any strides, or
+// the patches of an image.
 #pragma once
 
 #include <cstring>
@@ -15,24 +15,24 @@ template <class T>
 struct ResultBlock {
   T* data;
   std::int64_t row_stride, column_stride;
-  std::int64_t row, column, rows, columns;  // which part of the whole result it is
+  std::int64_t row, column, rows, columns;  // its position and size in the whole result
 };
 
-/// Sums over slices of k that still wait for others, as a stack of blocks. The lowest lies where the result will.
+/// A stack of blocks of partial sums over slices of k that are not joined yet. The lowest block is the result itself.
 template <class T>
 class PartialSums {
  public:
   PartialSums(const ResultBlock<T>& result, const Blocking& blocking, T* spare)
       : result_(result), blocking_(blocking), spare_(spare) {}
 
-  /// Takes from the stack what the next slice's sums are to be joined with, and puts the place for the outcome on it.
+  /// Pops the partial sums that the next slice is joined with, and pushes the block that receives the joined sums.
   void advance(bool last) {
     parts_ = count_;
     if (blocking_.order == SliceOrder::pairwise && !last) parts_ = std::countr_one(slice_);
     count_ -= parts_ - 1;
     ++slice_;
   }
-  /// For the tile at (r, c) of the block.
+  /// Calls use(target) for the tile at (r, c) of the block.
   template <class Use>
   void with_target(std::int64_t r, std::int64_t c, Use&& use) const {
     TilePlace<T> parts[64];
@@ -59,17 +59,18 @@ class PartialSums {
   int count_ = 0, parts_ = 0;
 };
 
-/// A packed slice of the left operand, and how many terms it has: fewer than the slice is deep where some are known to
-/// be zero on either side.
+/// A packed slice of the left operand. `depth` is the number of terms. It is less than the depth of the slice if terms
+/// that are known to be zero are left out of both operands.
 template <class T>
 struct PackedLeft {
   LeftPanels<T> panels;
   std::int64_t depth;
 };
 
-/// Computes a block. pack_a(row, rows, k, depth, to) writes panels of tile_rows rows, with zeros below the last, and
-/// returns them; pack_b(column, columns, k, depth, to) returns panels of tile_columns columns, in `to` or elsewhere:
-/// element (p, column) of panel i at (i · terms + p) · tile_columns + column, for as many terms as pack_a packs.
+/// Computes a block. pack_a(row, rows, k, depth, to) writes panels of tile_rows rows, with zeros below the last row,
+/// and returns them. pack_b(column, columns, k, depth, to) returns panels of tile_columns columns, in `to` or
+/// elsewhere. Element (p, column) of panel i is at (i · terms + p) · tile_columns + column, where `terms` is the depth
+/// that pack_a returns.
 template <class T, Products products, class PackA, class PackB>
 void compute_block(const ResultBlock<T>& c, std::int64_t k, const Blocking& blocking, PackA&& pack_a, PackB&& pack_b,
                    T* panels) {
@@ -107,7 +108,8 @@ void for_each_unit(const lks_host_api& api, const Blocking& blocking, std::int64
   });
 }
 
-/// Packs a matrix with any strides: `width` lanes of a panel step by `lane`, k steps by `step`.
+/// Packs a matrix with any strides into panels of `width` lanes. The distance between lanes is `lane`, between steps of
+/// k `step`.
 template <class T, int width>
 void pack_strided(const T* from, std::int64_t lane, std::int64_t step, std::int64_t lanes, std::int64_t depth, T* to) {
   for (std::int64_t first = 0; first < lanes; first += width, to += width * depth, from += width * lane) {
@@ -117,7 +119,7 @@ void pack_strided(const T* from, std::int64_t lane, std::int64_t step, std::int6
       continue;
     }
     if (count < width) std::memset(to, 0, static_cast<std::size_t>(width * depth) * sizeof(T));
-    // Along k in short runs, so that reading one lane after the other stays within the first-level cache.
+    // Short runs along k, so that reading one lane after the other stays within the L1 cache.
     constexpr std::int64_t run = 16;
     for (std::int64_t p0 = 0; p0 < depth; p0 += run) {
       const std::int64_t p1 = std::min(p0 + run, depth);
@@ -127,7 +129,7 @@ void pack_strided(const T* from, std::int64_t lane, std::int64_t step, std::int6
   }
 }
 
-/// Zeroes the rows of the last tile that do not exist.
+/// Zeroes the rows of the last tile beyond `rows`.
 template <class T>
 void clear_rows_below(std::int64_t rows, std::int64_t depth, T* to) {
   for (std::int64_t r = rows; r < round_up(rows, tile_rows); ++r)

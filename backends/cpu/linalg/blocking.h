@@ -1,4 +1,4 @@
-// How a matrix product is cut into blocks, and what memory it works in.
+// How a matrix product is split into blocks, and how much workspace it needs.
 #pragma once
 
 #include <algorithm>
@@ -12,26 +12,26 @@ namespace cpu {
 inline std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 inline std::int64_t pieces_of(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit; }
 
-/// In which order the sums over slices of k are added up.
+/// The order in which the sums over slices of k are joined.
 enum class SliceOrder : std::uint8_t {
   chain,     // one after the other
-  pairwise,  // neighbours first, as a tree: the lockstep mode
+  pairwise,  // neighbours first, as a tree: for lockstep mode
 };
 
-/// Blocks of the result are the units of parallel work; a packed slice of b of the full size takes half of a
-/// second-level cache of 1 MiB.
+/// Blocks of the result are the units of parallel work. A packed slice of b of the full size takes half of a 1 MiB L2
+/// cache.
 struct Blocking {
   std::int64_t rows, columns, depth;
   std::int64_t threads;
   SliceOrder order;
-  std::int64_t spare_parts;  // blocks of unfinished sums beside the one that lies where the result will
+  std::int64_t spare_parts;  // blocks of unfinished sums besides the result itself
 
   template <class T>
   static Blocking choose(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batches, std::int64_t threads,
                          SliceOrder order);
 
   std::int64_t left_elements(std::int64_t row_step) const { return rows * std::max(depth, row_step); }
-  /// Elements that one thread works in: both operands packed, and unfinished sums.
+  /// Elements of workspace per thread: both packed operands and the unfinished sums.
   template <class T>
   std::int64_t panel_elements() const {
     return left_elements(LeftPanels<T>::row_step) + columns * depth + spare_parts * rows * columns;
@@ -42,7 +42,7 @@ struct Blocking {
   }
 };
 
-/// Blocks of unfinished sums that a binary counter over so many slices needs at most, besides the first.
+/// The most blocks of unfinished sums, besides the first, that a binary counter over `slices` slices needs.
 inline std::int64_t spare_parts_of(std::int64_t slices, SliceOrder order) {
   if (order == SliceOrder::chain || slices < 4) return 0;
   return std::bit_width(static_cast<std::uint64_t>(slices)) - 2;
@@ -58,8 +58,8 @@ Blocking Blocking::choose(std::int64_t m, std::int64_t n, std::int64_t k, std::i
   threads = std::max<std::int64_t>(threads, 1);
   const std::int64_t least_down = pieces_of(row_tiles, most_rows / row_unit),
                      least_right = pieces_of(column_tiles, most_columns / column_unit);
-  // The cut whose busiest thread has least to do. Packing counts too: a row or column of a tile costs about as much to
-  // pack as to multiply with one or two tiles.
+  // Choose the split whose busiest thread has the least work, counted in products of tiles. Packing counts too: the
+  // rows or the columns of one tile cost about three quarters of a product.
   constexpr double packing = 1.5;
   std::int64_t best_down = least_down, best_right = least_right;
   double least = 0;

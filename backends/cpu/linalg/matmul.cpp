@@ -1,5 +1,5 @@
-// The driver's own matmul, for every dtype that multiplies and any strides: what oneDNN does not serve, and lockstep
-// mode.
+// The driver's own matmul, for f32, f64, i32 and i64 and any strides. Used in lockstep mode and for everything that
+// oneDNN does not serve.
 #include "backends/cpu/linalg/blocked_product.h"
 #include "backends/cpu/linalg/product.h"
 #include "backends/cpu/linalg/skinny.h"
@@ -56,7 +56,7 @@ class MatmulKernel : public lks_kernel {
 std::int64_t useful_threads(const KernelRequest& request, const Product& p) {
   const double flops = 2.0 * static_cast<double>(p.batch_count()) * static_cast<double>(p.m) *
                        static_cast<double>(p.n) * static_cast<double>(p.k);
-  constexpr double worth_a_thread = 1e5;  // a few microseconds
+  constexpr double worth_a_thread = 1e5;  // flops; a few microseconds
   const auto most = static_cast<std::int64_t>(std::min(flops / worth_a_thread, 1e6)) + 1;
   return std::min<std::int64_t>(request.api.thread_count(request.api.host), most);
 }
@@ -76,7 +76,7 @@ lks_status make_matmul(const KernelRequest& request, Out out) {
   const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
-  // Integers wrap: their order does not matter.
+  // Integers wrap, so the order of their sums does not matter.
   with_numeric(request.input(0).dtype,
                [&](auto zero) { make_of_type<Wrapping<decltype(zero)>, Products::fused>(request, out, p); });
   for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);

@@ -1,4 +1,5 @@
-// f32 matmul by oneDNN, which reads rows or columns in any order of dimensions without a copy.
+// f32 matmul by oneDNN, without copies. Each operand needs contiguous rows or contiguous columns; its batch dimensions
+// may have any strides that are not negative.
 #include "backends/cpu/linalg/blocked_product.h"
 #include "backends/cpu/linalg/product.h"
 #include "backends/cpu/lockstep.h"
@@ -9,17 +10,18 @@ namespace {
 
 using dnnl::memory;
 
-// Strides that oneDNN's fast implementations read: one of the two is 1, and rows do not overlap.
+// Finds strides that oneDNN's fast implementations read: one of the two is 1, and rows (or columns) do not overlap.
+// Returns false if there are none.
 bool plain_strides(std::int64_t rows, std::int64_t columns, const MatrixStrides& s, std::int64_t& row,
                    std::int64_t& column) {
   row = rows == 1 ? columns : s.row;
   column = columns == 1 ? 1 : s.column;
-  if (rows == 1 && column > 1) row = 1;  // a row cut out of a matrix: one column after the other
+  if (rows == 1 && column > 1) row = 1;  // a single row with gaps: read it as column-major
   return (column == 1 && row >= columns) || (row == 1 && column >= rows);
 }
 
-// The layout of an operand, or nothing where oneDNN does not read it. A batch dimension without a stride is one matrix
-// for all.
+// Describes the layout of an operand; returns false if oneDNN does not read it. A batch dimension of stride 0 is
+// broadcast.
 bool describe(const Product& p, std::int64_t rows, std::int64_t columns, const MatrixStrides& s, memory::desc& out) {
   memory::dims dims, strides;
   for (int d = 0; d < p.batch_rank; ++d) {
@@ -35,8 +37,8 @@ bool describe(const Product& p, std::int64_t rows, std::int64_t columns, const M
   return true;
 }
 
-// Whether the driver's own kernel, which fills whole tiles, is done before oneDNN has found its way in: up to about
-// 32 × 32 × 32.
+// Whether the driver's own kernel, which computes whole tiles, is faster than the overhead of calling oneDNN: up to
+// about 32 × 32 × 32.
 bool is_small(const Product& p) {
   constexpr double most_multiplications = 40000;
   const std::int64_t tiles = round_up(p.m, tile_rows) * round_up(p.n, tile_columns<float>);

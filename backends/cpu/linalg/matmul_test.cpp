@@ -1,4 +1,4 @@
-// Matmul against the reference driver: any extents, strides, dtypes and threads.
+// Tests matmul against the reference driver, for many extents, strides, dtypes and numbers of threads.
 #include <cmath>
 #include <thread>
 
@@ -13,7 +13,7 @@ double roundoff(DType t) { return t == f64 ? 0x1p-53 : 0x1p-24; }
 
 Tensor magnitude(const Tensor& x) { return abs(x); }
 
-// Within the bound for sums of k products in any order; integers bit for bit.
+// Floats must be within the error bound for sums of k products in any order. Integers must be equal bit for bit.
 ::testing::AssertionResult agrees(const Tensor& mine, const Tensor& a, const Tensor& b) {
   const Tensor expected = matmul(a, b);
   if (!is_floating(mine.dtype())) return same_bits(mine, expected);
@@ -21,13 +21,13 @@ Tensor magnitude(const Tensor& x) { return abs(x); }
   return close(mine, expected, matmul(magnitude(a), magnitude(b)), 2 * (k + 1) * roundoff(mine.dtype()));
 }
 
-// A dense tensor of the same elements.
+// A dense tensor with the same elements.
 Tensor stored(const Tensor& x) {
   const std::vector<std::byte> bytes = x.to_bytes();
   return Tensor::from_bytes(bytes.data(), bytes.size(), x.spec(), x.device());
 }
 
-// What the driver is given, made in the same way on both devices.
+// Makes the operands on a device. They are the same on both devices.
 using Make = std::function<std::pair<Tensor, Tensor>(Device)>;
 
 void expect_product(const std::string& what, const Make& make) {
@@ -110,7 +110,7 @@ TEST(CpuMatmul, ReadsTransposedSlicedReversedAndBroadcastOperands) {
 TEST(CpuMatmul, NotANumberAndInfinitySpreadAlongTheirRowAndColumn) {
   for (DType t : {f32, f64}) {
     for (std::int64_t extent : {3, 40}) {
-      // One element of the second row is special.
+      // One element of the second row is `value`.
       const auto make = [&](Device d, double value) {
         const Tensor plain = random_tensor(d, t, {extent, extent}, 1);
         const Tensor rest = slice(flatten(reshape(plain, {1, extent * extent})), {{.axis = 1, .start = 1}});

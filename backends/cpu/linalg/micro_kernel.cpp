@@ -1,5 +1,5 @@
-// Built with contraction allowed (see CMakeLists.txt): in matrix products, unlike pointwise arithmetic, strict mode
-// lets a multiplication and an addition round once.
+// The micro-kernel with contraction allowed (see CMakeLists.txt): in matrix products, unlike pointwise arithmetic,
+// strict mode lets a multiplication and an addition round once.
 #include "backends/cpu/linalg/micro_kernel_body.h"
 
 namespace cpu {

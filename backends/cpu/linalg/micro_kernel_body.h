@@ -31,7 +31,7 @@ void store(T* p, Vector<T> v) {
 template <class T>
 using TileSums = Vector<T>[tile_rows][2];
 
-// The left half alone of a tile has one vector a row.
+// If only the left half of the tile is used (`whole` is false), each row has one vector.
 template <bool whole, int row_step, int step, class T>
 [[gnu::always_inline]] inline void add_products(std::int64_t depth, const T* a, const T* b, TileSums<T>& sums) {
   constexpr int lanes = tile_columns<T> / 2;
@@ -57,7 +57,7 @@ template <bool whole, class T>
   }
 }
 
-// A tile that is cut by the edge, or whose columns are apart.
+// For a tile that is cut off by the edge of the result, or whose columns are not contiguous.
 template <class T>
 void write_elements(T* tile, const TileTarget<T>& target) {
   for (int r = 0; r < target.rows; ++r) {

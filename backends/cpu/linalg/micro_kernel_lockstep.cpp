@@ -1,5 +1,5 @@
-// Built without contraction: lockstep mode rounds each product before it is added. Processors that multiply and add in
-// separate pipes hardly mind.
+// The micro-kernel without contraction: lockstep mode rounds each product before it is added. This costs little on
+// processors that multiply and add in separate pipelines.
 #include "backends/cpu/linalg/micro_kernel_body.h"
 
 namespace cpu {

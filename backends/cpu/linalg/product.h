@@ -1,11 +1,11 @@
-// A batch of matrix products in the fewest dimensions.
+// A batch of matrix products, with as few batch dimensions as possible.
 #pragma once
 
 #include "backends/cpu/kernels.h"
 
 namespace cpu {
 
-/// How one matrix of a product lies in memory, in elements. Strides of extents of 1 are 0.
+/// The strides of one matrix of a product, in elements. Dimensions of extent 1 have stride 0.
 struct MatrixStrides {
   std::int64_t row, column;
   std::int64_t batch[LKS_MAX_RANK];
@@ -27,7 +27,7 @@ struct Product {
   Offsets at(std::int64_t index) const;
 };
 
-/// Neighbouring batch dimensions become one wherever all three tensors step through them evenly.
+/// Merges adjacent batch dimensions if the strides of all three tensors allow it.
 Product product_of(const lks_tensor_desc& a, const lks_tensor_desc& b, const lks_tensor_desc& c);
 
 }  // namespace cpu

@@ -1,5 +1,6 @@
-// Products of a few rows with a matrix whose rows are dense, in lockstep mode: too few rows to be worth packing the
-// matrix for. Its rows are read once, in order, and added to sums that stay in the first-level cache.
+// Products in lockstep mode of a left operand with few rows and a right operand with contiguous rows. For so few rows
+// it does not pay to pack the right operand. Its rows are read once, in order, and added to sums that stay in the L1
+// cache.
 #pragma once
 
 #include "backends/cpu/linalg/blocking.h"
@@ -12,7 +13,7 @@ namespace cpu {
 template <class T>
 class SkinnyMatmulKernel : public lks_kernel {
  public:
-  /// Up to this many rows it beats the blocked product, which fills whole tiles.
+  /// Whether the product has few enough rows to be faster here than in the blocked product, which computes whole tiles.
   static bool serves(const Product& p) { return p.m <= 8 && p.b.column == 1 && p.n >= 16; }
 
   SkinnyMatmulKernel(const lks_host_api& api, const Product& product, std::int64_t threads)
@@ -55,7 +56,7 @@ class SkinnyMatmulKernel : public lks_kernel {
       for (std::int64_t j = 0; j < columns; ++j) c[r * p_.c.row + j * p_.c.column] = total[r * columns + j];
   }
 
-  // Four rows of b at a time, for all rows of a while they are in the cache.
+  // Adds four rows of b at a time, for all rows of a while the rows of b are in the cache.
   void add_chunk(const T* a, const T* b, std::int64_t k, std::int64_t end, std::int64_t columns, T* sums) const {
     for (; k + 4 <= end; k += 4) {
       for (std::int64_t r = 0; r < p_.m; ++r) {

@@ -11,7 +11,7 @@ namespace cpu::onednn {
 namespace {
 
 constexpr std::size_t alignment = 64;
-constexpr std::size_t small_reorder = 256 * 1024;  // bytes; takes about as long as starting and joining a team does
+constexpr std::size_t small_reorder = 256 * 1024;  // bytes; copying them takes as long as starting and joining a team
 
 void require(dnnl_status_t status, const char* what) { dnnl::error::wrap_c_api(status, what); }
 
@@ -20,7 +20,7 @@ void* address(const lks_kernel& kernel, const lks_launch& launch, std::size_t in
   return static_cast<char*>(b.buffer->data) + b.offset * bytes_of(kernel.dtypes[index]);
 }
 
-// One sequence for each number of threads that the kernel was ever launched with; nearly always one.
+// Holds one sequence for each number of threads that the kernel was launched with; nearly always only one.
 class SequenceKernel : public lks_kernel {
  public:
   SequenceKernel(const lks_host_api& api, MakeSequence make, int threads, std::unique_ptr<Sequence> first)
@@ -34,7 +34,7 @@ class SequenceKernel : public lks_kernel {
       char* const data = launch.workspace ? static_cast<char*>(launch.workspace->data) : nullptr;
       return sequence.run(*this, launch, data + launch.workspace_offset);
     }
-    // The host has allocated what the first one needs.
+    // The host sized the workspace for the first sequence, and this one needs more.
     struct Free {
       void operator()(char* p) const { ::operator delete (p, std::align_val_t{alignment}); }
     };
@@ -117,7 +117,7 @@ void Sequence::run(const lks_kernel& kernel, const lks_launch& launch, char* wor
 dnnl::primitive_attr attributes(std::uint32_t math_mode) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  // Said explicitly, as an environment variable can change oneDNN's default.
+  // Set explicitly, because an environment variable can change oneDNN's default.
   attr.set_fpmath_mode(math_mode == LKS_MODE_FAST ? dnnl::fpmath_mode::any : dnnl::fpmath_mode::strict);
   return attr;
 }

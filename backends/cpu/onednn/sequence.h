@@ -1,4 +1,4 @@
-// A few oneDNN primitives that run one after the other, as one kernel.
+// A kernel that runs several oneDNN primitives in sequence.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 
 namespace cpu::onednn {
 
-/// Where an argument's data lies: a bound tensor, or an offset into the launch's workspace.
+/// The location of an argument's data: the index of a bound tensor, or an offset into the launch's workspace.
 struct Place {
   bool in_workspace;
   std::size_t at;
@@ -25,8 +25,8 @@ struct Argument {
   Place place;
 };
 
-/// Immutable once filled; serves launches on many threads at once. It holds for the number of threads that it was made
-/// with: oneDNN cuts the work, and sizes scratchpads, when a primitive is made.
+/// Immutable once filled; serves launches on several threads at once. Valid only for the number of threads that it was
+/// made with, because oneDNN splits the work and sizes scratchpads when a primitive is created.
 class Sequence {
  public:
   Sequence() = default;
@@ -36,9 +36,9 @@ class Sequence {
 
   const dnnl::engine& engine() const { return engine_; }
   Place reserve(std::size_t bytes);
-  /// Appends a primitive, whose attributes must leave the scratchpad to the caller (see attributes()).
+  /// Appends a primitive. Its attributes must leave the scratchpad to the caller (see attributes()).
   void add(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad, std::vector<Argument> arguments);
-  /// Appends a copy into another layout. A small one runs on the calling thread alone.
+  /// Appends a copy into another layout. A small copy runs only on the calling thread.
   void add_reorder(const dnnl::memory::desc& from, Place from_place, const dnnl::memory::desc& to, Place to_place);
 
   std::size_t workspace_bytes() const { return workspace_bytes_; }
@@ -48,9 +48,9 @@ class Sequence {
   struct Step {
     dnnl::primitive primitive;
     std::size_t first, count;  // its arguments
-    bool alone;                // on the calling thread
+    bool alone;                // only on the calling thread
   };
-  // oneDNN's objects for one launch. Making them costs more than a small matmul, so one set is kept.
+  // oneDNN's objects for one launch. Creating them costs more than a small matmul, so one set is kept for reuse.
   struct Frame {
     std::vector<dnnl::memory> memories;
     std::vector<dnnl_exec_arg_t> arguments;
@@ -65,13 +65,14 @@ class Sequence {
   mutable std::atomic<Frame*> spare_{nullptr};
 };
 
-/// Scratchpads from the workspace, and arithmetic as the math mode allows.
+/// Attributes for scratchpads in the workspace and for the arithmetic that the math mode allows.
 dnnl::primitive_attr attributes(std::uint32_t math_mode);
 
-/// Makes a sequence for the number of threads that oneDNN would use at that moment.
+/// Makes a sequence for the number of threads that oneDNN uses at the time of the call.
 using MakeSequence = std::function<std::unique_ptr<Sequence>()>;
 
-/// A kernel that runs the sequence; a refusal where oneDNN has none. Fills in variant and workspace.
+/// Makes a kernel that runs the sequence, or refuses if oneDNN has no implementation. Sets the variant and the
+/// workspace size in request.info.
 lks_status make_kernel(const KernelRequest& request, Out out, MakeSequence make);
 
 }  // namespace cpu::onednn

@@ -1,4 +1,4 @@
-// How many threads oneDNN uses: as many as the host's own loops.
+// Sets the number of threads that oneDNN uses: as many as the host's own loops.
 #pragma once
 
 #include "lockstep/driver.h"
@@ -11,23 +11,23 @@ namespace cpu::onednn {
 
 #if defined(LOCKSTEP_WITH_OPENMP)
 
-/// What a team started by this thread would have.
+/// The number of threads that a team started by this thread would have.
 inline int usable_threads(const lks_host_api& api) {
-  if (omp_in_parallel()) return 1;  // a nested team would get one thread, whatever oneDNN had counted on
+  if (omp_in_parallel()) return 1;  // a nested team gets one thread, whatever number oneDNN planned for
   const int wanted = static_cast<int>(api.thread_count(api.host)), limit = omp_get_thread_limit();
   return wanted < limit ? wanted : limit;
 }
 
-/// What oneDNN would use on this thread as things are.
+/// The number of threads that oneDNN currently uses on this thread.
 inline int current_threads() { return omp_get_max_threads(); }
 
-/// Makes this thread's teams have exactly so many threads, and restores what the application had set.
+/// Gives this thread's teams exactly `count` threads; the destructor restores the application's settings.
 class ThreadScope {
  public:
   explicit ThreadScope(int count) : count_(omp_get_max_threads()), dynamic_(omp_get_dynamic()) {
     changed_ = count_ != count;
     if (changed_) omp_set_num_threads(count);
-    if (dynamic_) omp_set_dynamic(0);  // smaller teams than planned for would leave work undone
+    if (dynamic_) omp_set_dynamic(0);  // a team smaller than planned would leave work undone
   }
   ~ThreadScope() {
     if (changed_) omp_set_num_threads(count_);

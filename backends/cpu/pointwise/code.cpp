@@ -9,7 +9,7 @@ namespace {
 
 bool is_comparison(std::uint32_t opcode) { return opcode >= LKS_INSTR_LT && opcode <= LKS_INSTR_NE; }
 
-// A conversion that leaves every bit as it is.
+// Whether a conversion leaves every bit as it is.
 bool keeps_bits(lks_dtype from, lks_dtype to) {
   if (from == to) return true;
   const bool whole = LKS_DTYPE_CLASS(from) >= LKS_CLASS_INT && LKS_DTYPE_CLASS(from) <= LKS_CLASS_BOOL &&
@@ -62,7 +62,7 @@ class Lowering {
   host::Program program_;
   std::vector<std::uint32_t> outputs_;
   std::vector<lks_instr> instrs_;
-  std::vector<std::uint32_t> values_;  // of each instruction, in code_
+  std::vector<std::uint32_t> values_;  // for each instruction, its op in code_
   Code code_;
 };
 

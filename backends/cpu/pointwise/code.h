@@ -1,5 +1,6 @@
-// A pointwise program made ready for loops: calls that no loop knows are inlined, conversions that change nothing and
-// bit casts are gone, short floats are widened before they are compared, and comparisons are joined with their selects.
+// A pointwise program lowered to loops. Calls without a loop of their own are inlined, conversions that change nothing
+// and bit casts are removed, half-width floats are widened before they are compared, and comparisons are fused with
+// their selects.
 #pragma once
 
 #include <string>
@@ -10,7 +11,7 @@
 
 namespace cpu {
 
-/// An instruction of one element. Op i defines value i.
+/// An instruction on one element. Op i defines value i.
 struct Op {
   std::uint32_t opcode = 0;
   lks_dtype type = 0;  // of the operands (see LoopKey)
@@ -38,7 +39,7 @@ struct Code {
 
 Code make_code(const lks_program& program);
 
-/// The first op for which there is no loop; nullptr if there is none such.
+/// The first op that has no loop; nullptr if every op has one.
 const Op* first_without_loop(const Code& code);
 
 }  // namespace cpu

@@ -1,4 +1,4 @@
-// Choosing how to cut a space into blocks.
+// Chooses how to split a space into blocks.
 #include <algorithm>
 
 #include "backends/cpu/pointwise/executor.h"
@@ -6,7 +6,7 @@
 namespace cpu {
 namespace {
 
-constexpr std::int64_t long_row = 192;  // shorter ones are taken several at a time
+constexpr std::int64_t long_row = 192;  // shorter rows are processed several at a time
 constexpr std::int64_t staging_bytes = slot_bytes;
 
 std::int64_t staged_bytes_per_element(const Cut& cut, const Space& s, std::size_t input_count) {
@@ -26,7 +26,7 @@ void classify_rows(const Space& s, std::size_t input_count, Cut& cut, Classes& c
       cut.staged |= std::uint64_t{1} << t;
     }
   }
-  // A dimension along which a staged input lies side by side: squares along both make whole cache lines useful.
+  // A dimension along which a staged input is contiguous: blocks that extend along it too use whole cache lines.
   for (std::size_t t = 0; t < input_count && cut.row_dim < 0; ++t) {
     for (int d = 0; cut.is_staged(t) && d + 1 < s.rank; ++d) {
       if (s.strides[t][d] == s.sizes[t] && s.dims[d] >= 4) cut.row_dim = d;
@@ -46,7 +46,7 @@ void classify_flat(const Space& s, std::size_t input_count, Cut& cut, Classes& c
   }
 }
 
-// Number of rows after which a tensor starts anew.
+// The number of rows after which a tensor's elements repeat.
 std::int64_t period_in_rows(const Space& s, std::size_t t) {
   int d = 0;
   while (d < s.rank && s.strides[t][d] == 0) ++d;

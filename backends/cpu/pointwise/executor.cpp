@@ -10,14 +10,14 @@
 namespace cpu {
 namespace {
 
-constexpr std::int64_t pieces_ahead = 2;  // what is prefetched while a piece is computed
+constexpr std::int64_t pieces_ahead = 2;  // prefetch distance of inputs
 constexpr std::int64_t stage_alignment = 64;
 
 void run_steps(const std::vector<Step>& steps, void** p, std::int64_t n) {
   for (const Step& s : steps) s.loop(p[s.out], p[s.a], p[s.b], p[s.c], p[s.d], n);
 }
 
-// The logical index along an axis, for n elements from row-major position `first` on.
+// Writes the logical index along an axis, for n elements from row-major position `first` on.
 void fill_index(std::int64_t* to, const LaunchData& data, std::uint32_t axis, std::int64_t first, std::int64_t n) {
   std::int64_t inner = 1;
   for (int d = static_cast<int>(axis) + 1; d < data.rank; ++d) inner *= data.dims[d];
@@ -85,7 +85,8 @@ class Worker {
  private:
   // ---------------------------------------------------------------------------------------------------- long rows
 
-  // Where the row lies that is the outer-th when dimensions before the last, but for the blocks' rows, are counted.
+  // Sets the byte offsets of row number `outer`, counted over all dimensions except the last and cut_.row_dim. Returns
+  // its row-major position.
   std::int64_t locate(std::int64_t outer, std::int64_t* offsets) const {
     std::int64_t linear = 0, weight = s_.columns();
     std::fill(offsets, offsets + s_.tensor_count, 0);
@@ -124,7 +125,7 @@ class Worker {
     }
   }
 
-  // Rows of which everything is used where it lies: from one piece to the next, pointers just move on.
+  // For rows without staged inputs: from one piece to the next, the pointers only advance.
   void run_stretches(std::int64_t begin, std::int64_t end, std::int64_t across) {
     std::int64_t offsets[most_tensors];
     Moving moving[most_tensors];
@@ -203,7 +204,7 @@ class Worker {
 
   // --------------------------------------------------------------------------------------------------- short rows
 
-  // Calls move(pointer in the tensor, first row, rows) for runs of rows that are evenly spaced.
+  // Calls move(pointer into the tensor, first row relative to `row`, rows) for runs of evenly spaced rows.
   template <class Move>
   void for_each_run(std::size_t t, std::int64_t row, std::int64_t rows, Move&& move) const {
     const int inner = s_.rank - 2;

@@ -1,4 +1,5 @@
-// The kernel of LKS_OP_POINTWISE: a small launch on dense tensors runs at once, anything else through the executor.
+// The kernel of LKS_OP_POINTWISE. A small launch on dense tensors runs directly on the calling thread; all other
+// launches go through the executor.
 #include <array>
 #include <atomic>
 
@@ -9,14 +10,14 @@
 namespace cpu {
 namespace {
 
-// Plans by classes, made on first use. Readers take no lock.
+// A lock-free cache of plans by classes. Plans are made on first use.
 class PlanCache {
  public:
   ~PlanCache() {
     for (std::atomic<const Plan*>& entry : entries_) delete entry.load();
   }
 
-  /// A plan that is not kept, as all entries are taken, belongs to `temporary`.
+  /// If all entries are taken, the plan is not kept and `temporary` owns it.
   template <class Make>
   const Plan& get(const Classes& classes, std::unique_ptr<const Plan>& temporary, Make&& make) const {
     for (std::atomic<const Plan*>& entry : entries_) {
@@ -44,7 +45,7 @@ class PointwiseKernel : public lks_kernel {
   PointwiseKernel(const lks_host_api& api, Code code, std::size_t inputs, std::size_t outputs, Aliases aliases)
       : api_(api), code_(std::move(code)), inputs_(inputs), outputs_(outputs), aliases_(std::move(aliases)) {
     std::unique_ptr<const Plan> temporary;
-    const Plan& plan = plan_for({}, temporary);  // the most common one, before it is needed
+    const Plan& plan = plan_for({}, temporary);  // the most common plan is made in advance
     const bool one_step = plan.steps.size() == 1 && plan.once.empty() && plan.before.empty() && plan.indices.empty() &&
                           plan.linear_cell < 0 && plan.slot_count == 0;
     single_ = one_step ? &plan : nullptr;
@@ -66,7 +67,7 @@ class PointwiseKernel : public lks_kernel {
     return n;
   }
 
-  // The number of elements of a dense tensor, or -1.
+  // The number of elements of a dense tensor; -1 if it is not dense.
   static std::int64_t dense_count(const lks_binding& b, int rank) {
     std::int64_t n = 1;
     for (int d = rank - 1; d >= 0; --d) {
@@ -92,7 +93,8 @@ class PointwiseKernel : public lks_kernel {
             .rank = ranks[inputs_]};
   }
 
-  // One segment of dense tensors and single values, on this thread. False where it is not that simple.
+  // Runs a launch on dense tensors and single values as one segment, on this thread. Returns false for any other
+  // launch.
   bool run_small(const lks_launch& launch, std::int64_t count) const {
     void* places[most_places];
     Classes classes;
@@ -114,7 +116,7 @@ class PointwiseKernel : public lks_kernel {
     return run_as_segment(launch, places, classes, count);
   }
 
-  // Scalars and constants are not copied: the loop reads them where they are.
+  // Scalars and constants are not copied; the loop reads them in place.
   void set_single_cells(const lks_launch& launch, void** places) const {
     for (std::size_t k = 0; k < single_->cells.size(); ++k) {
       places[single_->first_cell + k] = const_cast<std::uint64_t*>(&single_->cells[k]);
@@ -165,7 +167,7 @@ class PointwiseKernel : public lks_kernel {
   const std::size_t inputs_, outputs_;
   const Aliases aliases_;
   PlanCache plans_;
-  const Plan* single_ = nullptr;  // where the whole program is one loop
+  const Plan* single_ = nullptr;  // set if the whole program is one loop
 };
 
 Aliases aliases_of(const lks_kernel_desc& desc) {

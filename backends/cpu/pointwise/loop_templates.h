@@ -1,12 +1,13 @@
-// Loops around functions of single values. The compiler vectorises them for the instruction set of the build.
+// Loops that apply a function of single values to arrays. The compiler vectorises them for the instruction set of the
+// build.
 #pragma once
 
 #include "backends/cpu/pointwise/loops.h"
 
 namespace cpu {
 
-// Elements meet only elements of the same index, so nothing is carried from one iteration to the next, whatever
-// overlaps.
+// Each iteration uses only elements of its own index, so there are no loop-carried dependences, even if `out` is one of
+// the operands.
 #define CPU_INDEPENDENT _Pragma("GCC ivdep")
 
 template <class F, class R, class A>

@@ -1,4 +1,4 @@
-// Add, sub, mul, div, sqrt, neg, abs.
+// Loops for add, sub, mul, div, sqrt, neg and abs.
 #include <cmath>
 #include <limits>
 
@@ -8,7 +8,7 @@
 namespace cpu {
 namespace {
 
-// Integers wrap: computed unsigned, in a type that does not promote to int.
+// Integers wrap: they are computed as unsigned, in a type that does not promote to int.
 template <class T>
 using Computed = std::conditional_t<std::is_integral_v<T> && sizeof(T) < 4, std::uint32_t, Wrapping<T>>;
 

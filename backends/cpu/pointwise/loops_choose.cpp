@@ -1,5 +1,5 @@
-// A comparison and a select in one: relu, clip and their gradients are made of these, and a mask that never becomes
-// bytes costs nothing.
+// Loops for a comparison fused with a select. relu, clip and their gradients consist of these, and the fused loop does
+// not store the mask.
 #include "backends/cpu/pointwise/loop_templates.h"
 
 namespace cpu {

@@ -1,4 +1,4 @@
-// Value conversions between every two dtypes.
+// Loops for value conversions between every two dtypes.
 #include "backends/cpu/pointwise/loop_templates.h"
 #include "backends/cpu/pointwise/short_floats.h"
 

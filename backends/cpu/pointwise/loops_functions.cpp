@@ -1,4 +1,4 @@
-// Named scalar functions.
+// Loops for named scalar functions, and the search for any loop.
 #include "backends/cpu/pointwise/loop_templates.h"
 #include "backends/cpu/scalar_functions.h"
 
@@ -41,7 +41,8 @@ Loop binary(const Uniform& uniform) {
   return pick_binary<F, T, T>(uniform);
 }
 
-// What a driver runs as such, at exactly this version; anything else runs as the body that comes with the program.
+// A function that has its own loop, at exactly this version. All other calls are inlined from the bodies in the
+// program.
 struct Known {
   std::string_view name;
   std::uint32_t version;

@@ -1,4 +1,4 @@
-// Comparisons, select, bit operations, copies and indices.
+// Loops for comparisons, select, bit operations, copies and indices.
 #include "backends/cpu/element.h"
 #include "backends/cpu/pointwise/loop_templates.h"
 
@@ -99,7 +99,7 @@ struct UpperHalf {
   }
 };
 
-// By width alone, where signs do not matter.
+// Selects the loop by width only, for operations that do not depend on the sign.
 template <template <class> class F>
 Loop bits_of(const LoopKey& key) {
   if (LKS_DTYPE_CLASS(key.type) < LKS_CLASS_INT) return nullptr;
@@ -127,8 +127,7 @@ Loop shift_right_of(const LoopKey& key) {
   }
 }
 
-// ----------------------------------------------------------------------------------------------------- copy and
-// indices
+// ---------------------------------------------------------------------------------------------------- copy and indices
 
 struct Same {
   template <class T>

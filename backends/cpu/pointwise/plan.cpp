@@ -71,7 +71,7 @@ class Planner {
     for (std::uint32_t o : code_.outputs) last_use_[o] = forever;
   }
 
-  // The last op that reads the memory of an input; 0 where none does.
+  // The last op that reads the memory of an input; 0 if none does.
   std::size_t last_read(std::size_t input) const {
     std::size_t last = 0;
     for (std::size_t i = 0; i < code_.ops.size(); ++i) {
@@ -80,7 +80,7 @@ class Planner {
     return last;
   }
 
-  // The op that makes an output writes it straight to memory, unless that memory is still to be read.
+  // The op that computes an output writes it directly to the output's memory, unless that memory is read later.
   void choose_direct_outputs() {
     direct_.assign(code_.ops.size(), no_place);
     for (std::size_t o = 0; o < outputs_; ++o) {
@@ -121,7 +121,8 @@ class Planner {
     return slot;
   }
 
-  // Gives back the slots of operands that op i is the last to read, of those of its own width or of the others.
+  // Frees the slots of operands whose last use is op i: those of the result's width if `own_width`, otherwise the
+  // others.
   void release_operands(std::size_t i, bool own_width) {
     const Op& op = code_.ops[i];
     for (int a = 0; a < op.arg_count; ++a) {
@@ -133,7 +134,7 @@ class Planner {
     }
   }
 
-  // Leaves come before everything else, so that nothing else uses their slots before they are read.
+  // Leaves are placed before all other ops, so that no other op uses their slots before they are read.
   void place_leaf(std::size_t i) {
     const Op& op = code_.ops[i];
     const Place cell = static_cast<Place>(plan_.first_cell + plan_.linear_cell);
@@ -150,11 +151,11 @@ class Planner {
         places_[i] = direct_[i] != no_place ? direct_[i] : take_slot(8);
         plan_.steps.push_back({linear_loop(), places_[i], cell, cell, cell, cell});
         break;
-      default: break;  // cells have their places
+      default: break;  // cells already have their places
     }
   }
 
-  // An input that leaves as an output, where outputs are written over inputs, is copied before anything is.
+  // If outputs overwrite inputs, an input that is also an output is copied before anything is written.
   void save_if_overwritten(std::size_t i) {
     const bool overwritten = std::any_of(aliases_.begin(), aliases_.end(), [](int a) { return a >= 0; });
     if (!overwritten || levels_[i] != Level::varies) return;
@@ -201,13 +202,14 @@ class Planner {
 
   bool is_mirrored(const Op& op) const { return op.opcode >= choose_lt && stays(op, 0) && !stays(op, 1); }
 
-  // Operands that stay are handed to the loop as single values, but for selects whose condition stays.
+  // Operands that stay are passed to the loop as single values. If there is no such loop, as for selects whose
+  // condition stays, they are spread over slots.
   bool must_spread(std::size_t i) const {
     const Op& op = code_.ops[i];
     return !is_mirrored(op) && !find_loop(code_.key(op, uniform_operands(op)));
   }
 
-  // The places of the operands, with those that stay spread over slots of their own.
+  // Fills a slot with each operand that stays, and returns the places of all operands.
   std::vector<Place> spread_operands(std::size_t i) {
     const Op& op = code_.ops[i];
     std::vector<Place> operands;
@@ -254,7 +256,7 @@ class Planner {
   void choose_tile() {
     const std::int64_t per_element = plan_.slot_width * std::max<std::int64_t>(1, plan_.slot_count);
     const std::int64_t fits = slot_bytes / per_element;
-    // Short enough for the next tile's inputs to arrive while this one is computed, long enough to be worth the calls.
+    // Short enough that the next tile's inputs arrive while this one is computed, long enough to amortise the calls.
     const std::int64_t wanted = std::clamp<std::int64_t>(2048 / widest(), 512, 2048);
     plan_.tile = std::clamp<std::int64_t>(fits >= 64 ? fits / 64 * 64 : fits, 1, wanted);
   }
@@ -271,7 +273,7 @@ class Planner {
   Plan plan_;
   std::vector<Level> levels_;
   std::vector<std::size_t> last_use_;
-  std::vector<Place> direct_;  // the output tensor that a value is written to at once
+  std::vector<Place> direct_;  // the output tensor that a value is written to directly
   std::vector<Place> places_;
   std::vector<Place> free_slots_;
   std::vector<Place> spread_slots_;  // taken for the operands of one step

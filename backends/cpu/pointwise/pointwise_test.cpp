@@ -1,4 +1,5 @@
-// Pointwise programs: the same bits as the reference driver, whatever the program, the layouts and the threads.
+// Tests that pointwise programs give the same bits as the reference driver, for all programs, layouts and numbers of
+// threads.
 #include <numeric>
 
 #include "backends/cpu/test_support.h"
@@ -12,7 +13,7 @@ constexpr DType all_types[] = {f32, f64, f16, bf16, i8, u8, i32, i64, boolean};
 
 // ---------------------------------------------------------------------------------------------------- random programs
 
-// Records a random program on the given inputs; every value of a dtype may become an operand.
+// Records a random program on the given inputs. Any value may become an operand.
 class ProgramDice {
  public:
   ProgramDice(std::uint64_t seed, ProgramBuilder& builder, std::span<const Expr> inputs)
@@ -43,7 +44,7 @@ class ProgramDice {
     return e.dtype() == LKS_U64 ? bitcast(e, LKS_I64) : e;
   }
 
-  // A value of the dtype, made by conversion where chance finds none.
+  // A random value of the dtype; if none is found, a conversion of another value.
   Expr like(lks_dtype t) {
     for (int i = 0; i < 8; ++i) {
       const Expr e = any();
@@ -157,13 +158,13 @@ RandomOp make_random_op(std::uint64_t seed, int length) {
   for (InputDef& in : op.inputs) in.group = '-';
   op.differentiable = false;
 
-  // The outputs' dtypes, from recording once.
+  // Record the program once to learn the dtypes of its outputs.
   ProgramBuilder builder;
   std::vector<Expr> in;
   for (DType t : made.inputs) {
     constexpr lks_dtype abi[] = {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8, LKS_U8, LKS_I32, LKS_I64, LKS_BOOL};
     const Expr value = builder.input(abi[static_cast<int>(t)]);
-    // As in a call: bodies see short floats as f32.
+    // As in a call, bodies see half-width floats as f32.
     in.push_back(t == f16 || t == bf16 ? convert(value, LKS_F32) : value);
   }
   std::vector<DType> results;
@@ -259,7 +260,7 @@ TEST(Pointwise, ShortFloatsConvertAllTheirValues) {
 }
 
 TEST(Pointwise, NarrowingRoundsOnce) {
-  // Halves between neighbours, and one step to either side of them, for f32 and f64.
+  // Values halfway between neighbours and slightly to either side, in f32 and f64.
   for (DType to : {f16, bf16}) {
     const auto halfway = [&](Device d, DType through, double nudge) {
       const Tensor values = cast(all_short_floats(d, to), through);
@@ -316,7 +317,7 @@ TEST(Pointwise, TransposedOperands) {
   });
 }
 
-// Results larger than the caches take another path than their parts.
+// Results larger than the caches take another code path than parts of them.
 TEST(Pointwise, LargeTensorsLikeTheirParts) {
   constexpr std::int64_t count = 9'000'003, part = 1'000'000;
   const Tensor x = random_tensor(cpu(), f32, {count + 1}, 3);
@@ -370,7 +371,7 @@ TEST(Pointwise, UpdatesInPlace) {
   }
 }
 
-// Outputs that are other outputs' old values.
+// An op whose outputs are the old values of other outputs' memory.
 const OpDef& rotate_op() {
   static const OpDef& op = []() -> const OpDef& {
     OpDef made = make_pointwise_op("test::rotate", 3,

@@ -1,5 +1,5 @@
 // Conversions between element types, one value at a time, without branches, so that loops over them vectorise.
-// Narrowing rounds to nearest even, once.
+// Narrowing rounds once, to nearest even.
 #pragma once
 
 #include <bit>
@@ -13,8 +13,8 @@ namespace cpu {
 
 inline float widen(Half h) {
   const std::uint32_t magnitude = h.bits & 0x7fffu, sign = static_cast<std::uint32_t>(h.bits & 0x8000u) << 16;
-  // Moved to the place of a float's exponent and mantissa, the value is too small by 2^112; the product is exact, also
-  // for numbers below the normal range.
+  // With the bits shifted to the place of a float's exponent and mantissa, the value is too small by a factor of 2^112.
+  // The product is exact, also for denormals.
   const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
   const std::uint32_t special = magnitude << 13 | 0x7f800000u | (magnitude > 0x7c00u ? 0x00400000u : 0u);
   const std::uint32_t bits = magnitude >= 0x7c00u ? special : std::bit_cast<std::uint32_t>(scaled);
@@ -26,7 +26,7 @@ inline float widen(BFloat b) { return std::bit_cast<float>(static_cast<std::uint
 inline Half narrow_to_half(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u,
                       magnitude = bits & 0x7fffffffu;
-  // Below the smallest normal half: adding 1/2 leaves the rounded result in the lowest bits of the sum.
+  // For results below the smallest normal half: adding 1/2 leaves the rounded result in the lowest bits of the sum.
   const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
   const std::uint32_t tiny = std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u;
   const std::uint32_t normal = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
@@ -43,8 +43,8 @@ inline BFloat narrow_to_bfloat(float x) {
   return {static_cast<std::uint16_t>(result)};
 }
 
-/// The float next to x toward zero, with its last bit set wherever x is not a float: rounding that once more, to at
-/// least two bits fewer, gives what rounding x directly does.
+/// Rounds to odd: x truncated to a float, with the last bit set if x is not a float. Rounding the result again, to at
+/// least two bits fewer, gives the same as rounding x directly.
 inline float round_to_odd(double x) {
   const float nearest = static_cast<float>(x);
   const double back = nearest;
@@ -55,7 +55,7 @@ inline float round_to_odd(double x) {
   return std::bit_cast<float>(bits);
 }
 
-/// The same for whole numbers that a double may not hold.
+/// The same for integers that a double may not represent exactly.
 template <class T>
 double integer_to_odd(T x) {
   if constexpr (sizeof(T) < 8) return static_cast<double>(x);
@@ -77,7 +77,7 @@ To saturate(From x) {
   constexpr int bits = std::numeric_limits<To>::digits;
   constexpr From limit = static_cast<From>(std::uint64_t{1} << (bits - 1)) * 2;  // first value that does not fit
   constexpr From least = std::is_signed_v<To> ? -limit : From{0};
-  // Short integers go through i32, for which there are vector conversions.
+  // Integers narrower than 32 bits are converted through i32, for which there are vector conversions.
   using Wide = std::conditional_t<sizeof(To) < 4, std::int32_t, To>;
   const bool fits = x > least && x < limit;
   const Wide inside = static_cast<Wide>(fits ? x : From{0});

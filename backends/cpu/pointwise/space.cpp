@@ -3,7 +3,7 @@
 namespace cpu {
 namespace {
 
-// Dimensions of extent 1 mean nothing; neighbours merge where every tensor steps evenly from one into the other.
+// Drops dimensions of extent 1, and merges adjacent dimensions if the strides of every tensor allow it.
 void collapse(Space& s) {
   int kept = 0;
   for (int d = 0; d < s.rank; ++d) {

@@ -6,8 +6,8 @@
 
 namespace cpu {
 
-/// Extents of the outputs and, for each tensor (inputs, then outputs), the distance between neighbours in bytes: 0
-/// where it is broadcast. Dimensions that lie one inside the other in every tensor are one; there is at least one.
+/// The extents of the outputs and, for each tensor (inputs, then outputs), the strides in bytes: 0 where it is
+/// broadcast. Adjacent dimensions are merged if the strides of every tensor allow it; at least one dimension remains.
 struct Space {
   int rank = 0;
   std::size_t tensor_count = 0;
@@ -19,11 +19,11 @@ struct Space {
   std::int64_t columns() const { return dims[rank - 1]; }
   std::int64_t column_stride(std::size_t t) const { return strides[t][rank - 1]; }
   std::int64_t count() const;
-  /// The same value everywhere.
+  /// Whether all strides are 0, so that there is one value.
   bool is_constant(std::size_t t) const;
-  /// Read from memory rather than from a cache, and side by side: worth asking for ahead of time.
+  /// Whether to prefetch the tensor: it is contiguous along columns and too large for the caches.
   bool prefetches(std::size_t t) const;
-  /// Side by side in row-major order.
+  /// Whether the tensor is dense in row-major order.
   bool is_dense(std::size_t t) const;
 };
 

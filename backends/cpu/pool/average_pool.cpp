@@ -1,4 +1,4 @@
-// Average pooling and its gradient. Every loop runs over channels, which lie side by side.
+// Average pooling and its gradient. The inner loops run over channels, which are contiguous.
 #include <cstring>
 
 #include "backends/cpu/pool/window.h"
@@ -53,7 +53,7 @@ class AverageKernel : public lks_kernel {
   const PoolAttrs attrs_;
 };
 
-// Each row of the image asks the windows over it, so that rows are independent.
+// Each row of the image reads the windows that cover it, so that rows are independent.
 template <class T>
 class AverageBackwardKernel : public lks_kernel {
  public:

@@ -1,5 +1,6 @@
-// Max pooling with tap numbers, its gradient and the gradient of that. Every loop runs over channels, which lie side by
-// side. (oneDNN's pooling cannot serve: its workspace, u8 or s32 by its own choice, is no tap number that NaN wins.)
+// Max pooling with tap numbers, its gradient and the gradient of that. The inner loops run over channels, which are
+// contiguous. (oneDNN's pooling is not used: its workspace is u8 or s32 by its own choice, and does not hold the tap of
+// a NaN, which must win.)
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -29,7 +30,7 @@ class MaxKernel : public lks_kernel {
  private:
   static void pool_row(const PoolShape& s, std::int64_t row, const T* image, T* y, std::int32_t* taps) {
     pool_columns<false>(s, row, image, y, taps);
-    // Only where -0 comes out may a +0 have been passed over for it.
+    // A -0 can have been preferred to a +0 only if a result is -0. In that case compare again, with -0 below +0.
     if (any_negative_zero(y, s.pooled_row())) pool_columns<true>(s, row, image, y, taps);
   }
 
@@ -85,8 +86,8 @@ class MaxKernel : public lks_kernel {
   const PoolAttrs attrs_;
 };
 
-// Gathers rather than scatters: each row of the image asks the windows over it, so that rows are independent and sums
-// have the order of the windows.
+// Gathers rather than scatters: each row of the image reads the windows that cover it, so that rows are independent and
+// sums add the windows in ascending order.
 template <class T>
 class MaxBackwardKernel : public lks_kernel {
  public:
@@ -125,7 +126,7 @@ class MaxGatherKernel : public lks_kernel {
  public:
   MaxGatherKernel(const lks_host_api& api, const PoolAttrs& attrs) : api_(api), attrs_(attrs) {}
 
-  // Taps are data, and may be anything.
+  // Taps are input data and may be out of range.
   lks_status check(const lks_launch& launch, lks_diag* diag) const override {
     const PoolShape s(attrs_, launch.bindings[0].dims, launch.bindings[2].dims);
     const auto* taps = view(launch, 1).template as<std::int32_t>();

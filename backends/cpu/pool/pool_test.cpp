@@ -1,4 +1,4 @@
-// Pooling against the reference driver: the same taps, values and gradients.
+// Tests the taps, values and gradients of pooling against the reference driver.
 #include "backends/cpu/test_support.h"
 #include "lockstep/driver_ops.h"
 
@@ -46,7 +46,7 @@ lks_max_pool2d_backward_attrs attrs_of(const Geometry& g) {
           list({g.padding[0], g.padding[1], g.padding[2], g.padding[3]}), list({g.x[0], g.x[1], g.x[2], g.x[3]})};
 }
 
-// Values and taps.
+// Returns the values and the taps.
 std::vector<Tensor> max_and_taps(const Geometry& g, const Tensor& x) {
   const lks_max_pool2d_backward_attrs all = attrs_of(g);
   const lks_max_pool2d_attrs attrs{all.window, all.strides, all.padding};

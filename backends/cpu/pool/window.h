@@ -1,4 +1,4 @@
-// What the pooling kernels know of a launch, and the walks over rows and taps that they share.
+// The shape of a pooling launch, and the loops over rows and taps that the pooling kernels share.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace cpu {
 
-/// One side, height or width.
+/// The geometry along one side, height or width.
 struct PoolSide {
   std::int64_t window, stride, before;
   std::int64_t image, pooled;  // extents
@@ -17,7 +17,8 @@ struct PoolSide {
   /// The taps of window p that lie inside the image.
   std::int64_t first_tap(std::int64_t p) const { return std::max<std::int64_t>(0, -start(p)); }
   std::int64_t end_tap(std::int64_t p) const { return std::min(window, image - start(p)); }
-  /// The windows over an image position: from the first whose end lies behind it to the last that starts at or before.
+  /// The windows that cover an image position: from the first that ends after it to the last that starts at or before
+  /// it.
   std::int64_t first_window(std::int64_t at) const {
     const std::int64_t behind = at + before - window;
     return behind < 0 ? 0 : behind / stride + 1;
@@ -49,7 +50,7 @@ struct PoolShape {
   }
 };
 
-/// Calls visit(image, row) for all rows of a batch of images, on all threads. `row_elements` are read for each.
+/// Calls visit(image, row) for all rows of a batch of images, in parallel. Each call reads `row_elements` elements.
 template <class Visit>
 void for_each_row(const lks_host_api& api, std::int64_t batch, std::int64_t rows, std::int64_t row_elements,
                   Visit&& visit) {
@@ -68,14 +69,14 @@ void for_each_column_tap(const PoolSide& side, Visit&& visit) {
   }
 }
 
-/// Calls visit(window, tap) for the windows over an image position, windows ascending.
+/// Calls visit(window, tap) for the windows that cover an image position, windows ascending.
 template <class Visit>
 void for_each_window_over(const PoolSide& side, std::int64_t position, Visit&& visit) {
   const std::int64_t end = side.end_window(position);
   for (std::int64_t p = side.first_window(position); p < end; ++p) visit(p, position - side.start(p));
 }
 
-/// Makes a kernel K<T>(api, attributes); refuses dtypes and tensors that are not dense.
+/// Makes a kernel K<T>(api, attributes) for f32 or f64. Refuses other dtypes, and tensors that are not dense.
 template <template <class> class K, class Attrs>
 lks_status make_pool(const KernelRequest& request, Out out) {
   // Taps are i32.

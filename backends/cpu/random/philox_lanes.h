@@ -1,6 +1,6 @@
-// The shared Philox on vectors: several blocks side by side, each word in the low half of a 64-bit lane. What is in the
-// upper halves does not matter: the multiplication that Philox is made of, of two 32-bit words to 64 bits, reads only
-// the low ones, and everything else keeps them apart.
+// The shared Philox on vectors: one block per 64-bit lane, each word in the low half of its lane. The upper halves may
+// hold anything. Philox's multiplication, of two 32-bit words to 64 bits, reads only the low halves, and no other
+// operation carries from the upper half into the low one.
 #pragma once
 
 #include <immintrin.h>
@@ -10,12 +10,13 @@
 
 namespace cpu::philox {
 
-// What each level has: the multiplication, how lanes of two vectors are put together pairwise, and which block each
-// lane computes: pairs, so that unpacking leaves the blocks of either result side by side.
+// For each instruction set: the multiplication, the interleaving of the lanes of two vectors, and the block that each
+// lane computes. The blocks are ordered so that low_unpacked gives the first half of the blocks in order, and
+// high_unpacked the second half.
 #if defined(__AVX512F__)
 typedef std::uint64_t Vector __attribute__((vector_size(64)));
 inline Vector multiply(Vector a, Vector b) {
-  // Masked, with all lanes on: GCC 12 warns of the plain form's own header.
+  // The masked form with all lanes on, because for the plain form GCC 12 warns about its own header.
   return (Vector)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);
 }
 inline Vector low_unpacked(Vector a, Vector b) { return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14); }
@@ -40,7 +41,7 @@ inline Vector all(std::uint64_t x) { return Vector{} + x; }
 /// Blocks in a vector.
 constexpr std::int64_t lanes = sizeof(Vector) / 8;
 
-// The scalar dialect, as far as philox.inc speaks it.
+// The part of the scalar dialect that philox.inc uses.
 struct U32 {
   Vector v;
 };
@@ -62,10 +63,10 @@ struct U32x4 {
 #undef LS_BITXOR
 #undef LS_U32X4
 
-/// Two words of each lane as one.
+/// Combines two words of each lane into one 64-bit value.
 inline Vector joined(U32 low, U32 high) { return (low.v & 0xffffffffu) | high.v << 32; }
 
-/// The words of `lanes` blocks, in order.
+/// Stores the words of `lanes` blocks in order.
 inline void store_blocks(std::uint32_t* to, const U32x4& r) {
   const Vector first = joined(r.x, r.y), second = joined(r.z, r.w);
   const Vector halves[] = {low_unpacked(first, second), high_unpacked(first, second)};

@@ -16,10 +16,10 @@ struct Key {
   std::uint32_t seed_low, seed_high, stream_low, stream_high;
 };
 
-/// The words of blocks first … first + batch - 1.
+/// Writes the words of blocks first … first + batch - 1.
 void fill_batch(std::uint32_t* to, std::uint64_t first, const Key& key) {
   using namespace philox;
-  // A batch does not straddle a multiple of 2^32, as `first` is a multiple of its size.
+  // A batch does not straddle a multiple of 2^32, because `first` is a multiple of the batch size.
   const U32 high{all(first >> 32)}, seed_low{all(key.seed_low)}, seed_high{all(key.seed_high)};
   const U32 stream_low{all(key.stream_low)}, stream_high{all(key.stream_high)};
   U32 counter{lane_blocks() + (first & 0xffffffffu)};

@@ -1,4 +1,4 @@
-// Random numbers: the same bits as the reference driver, whatever the length and the number of threads.
+// Tests that random numbers have the same bits as on the reference driver, for all lengths and numbers of threads.
 #include "lockstep/ops/random.h"
 #include "backends/cpu/test_support.h"
 
@@ -48,7 +48,7 @@ TEST(Random, PermutationAndDropout) {
   }
 }
 
-// Beyond the last-level cache results are written past it.
+// Results larger than the last-level cache are written with non-temporal stores.
 TEST(Random, LargeLikeItsParts) {
   constexpr std::int64_t n = 12'000'001;
   const DeviceScope scope(cpu());

@@ -1,12 +1,12 @@
-// The two loops that every reduction comes down to: along a run of elements into one accumulator, and over rows into an
-// array of accumulators. The order in which elements are joined is fixed by their number alone.
+// The two inner loops of reductions: along a run of elements into one accumulator, and over rows into an array of
+// accumulators. The order in which elements are joined depends only on their number.
 #pragma once
 
 #include <cstdint>
 
 namespace cpu {
 
-/// Lanes of a run: enough of them that neither the latency of an addition nor the width of a vector matters.
+/// Independent accumulators of a run: enough to hide the latency of an addition and to fill vectors of any width.
 constexpr int run_lanes = 32;
 
 /// Joins x[0], x[step] … x[(n-1)·step].
@@ -38,8 +38,8 @@ typename R::Acc accumulate_run(const T* x, std::int64_t n, std::int64_t step) {
   return total;
 }
 
-/// Joins accumulators in the order in which they come, as a balanced tree: the error of a sum grows with the logarithm
-/// of their number.
+/// Joins accumulators in the order of the calls, as a balanced tree: the round-off of a sum grows with the logarithm of
+/// their number.
 template <class R>
 class Tree {
  public:
@@ -80,7 +80,7 @@ void accumulate_rows(typename R::Acc* acc, const T* x, std::int64_t rows, std::i
   }
 }
 
-/// The same for columns that do not lie side by side.
+/// Joins rows whose columns are not contiguous, one row at a time.
 template <class R, class T>
 void accumulate_spread_rows(typename R::Acc* acc, const T* x, std::int64_t rows, std::int64_t row_step,
                             std::int64_t columns, std::int64_t column_step) {

@@ -1,4 +1,4 @@
-// Position of the largest element along an axis, the first of several; NaN counts as largest.
+// The position of the largest element along an axis; if there are several, the first. NaN counts as largest.
 #include <algorithm>
 
 #include "backends/cpu/kernels.h"
@@ -10,7 +10,7 @@
 namespace cpu {
 namespace {
 
-/// Largest element where zeros of both signs are alike.
+/// The largest element, with zeros of both signs equal.
 template <class T>
 struct LargestNumber : MaxOf<T> {
   static Key<T> lift(T x) {
@@ -19,7 +19,8 @@ struct LargestNumber : MaxOf<T> {
   }
 };
 
-/// Along one run: first the largest, then where it is. A second look at what the cache holds beats carrying positions.
+/// argmax along one run: finds the largest element first, then its position. A second pass over cached data is faster
+/// than carrying positions.
 template <class T>
 std::int64_t first_largest(const T* x, std::int64_t n, std::int64_t step) {
   using R = LargestNumber<T>;
@@ -35,7 +36,7 @@ std::int64_t first_largest(const T* x, std::int64_t n, std::int64_t step) {
   return i;
 }
 
-/// Across the direction in which the input lies side by side: rows against the best so far.
+/// argmax across the contiguous dimension: compares each row with the best so far.
 template <class T>
 void first_largest_of_columns(std::int64_t* to, std::int64_t to_step, const T* x, std::int64_t rows,
                               std::int64_t row_step, std::int64_t columns, std::int64_t column_step) {
@@ -74,7 +75,7 @@ class ArgmaxKernel : public lks_kernel {
   template <class T>
   void find(const host::TensorView& in, const host::TensorView& out, T) const {
     ReductionNests nests(in, out, {1, {axis_}}, false);
-    // Positions among columns are kept in T's width.
+    // The loop over columns keeps positions in T's width.
     const bool along_rows = nests.along_rows() || in.dims[axis_] > std::numeric_limits<std::int32_t>::max();
     // The axis itself, not a loop merged with others: positions count along it.
     const Nest::Inner axis = {in.dims[axis_], in.strides[axis_], 0};

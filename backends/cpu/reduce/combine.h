@@ -1,5 +1,5 @@
-// What a reduction does with elements: `lift` makes an accumulator of one, `join` puts two accumulators together,
-// `finish` makes an element of one again. Written so that loops over arrays of them vectorise.
+// The operations of a reduction: `lift` converts an element to an accumulator, `join` combines two accumulators,
+// `finish` converts an accumulator to an element. Written so that loops over arrays of them vectorise.
 #pragma once
 
 #include <bit>
@@ -11,8 +11,8 @@
 
 namespace cpu {
 
-/// Floats add in double, which costs nothing next to memory and leaves sums of f32 with one rounding to speak of;
-/// integers wrap.
+/// Floats add in double. This costs nothing beside the memory traffic, and practically the only rounding of an f32 sum
+/// is then the last one. Integers wrap.
 template <class T>
 struct SumOf {
   using Acc = std::conditional_t<std::is_floating_point_v<T>, double, Wrapping<T>>;
@@ -26,8 +26,8 @@ struct SumOf {
 template <class T>
 using Key = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 
-// The bits of a float, with those of negative numbers but for the sign turned round, order as integers as the numbers
-// do, -0 below +0. Turning them round again gives the number back.
+// Maps a float to an integer so that the order is the same, with -0 below +0: in negative numbers all bits except the
+// sign are inverted. Inverting them again gives the float back.
 template <class T>
 Key<T> ordered_bits(T x) {
   using K = Key<T>;
@@ -35,7 +35,7 @@ Key<T> ordered_bits(T x) {
   return bits ^ (bits >> (8 * sizeof(K) - 1) & std::numeric_limits<K>::max());
 }
 
-/// NaN wins, either way: the extreme integers stand for it, and no number has them.
+/// NaN wins for both max and min. It is represented by an extreme integer, which no number maps to.
 template <class T, bool largest>
 struct ExtremeOf {
   using Acc = Key<T>;

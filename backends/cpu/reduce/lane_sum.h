@@ -1,5 +1,5 @@
-// The sums of lockstep mode (docs/lockstep_mode.md): within a chunk, terms are dealt out to lanes in turn; the lanes
-// are joined by halving, and the chunks pairwise.
+// The sums of lockstep mode (docs/lockstep_mode.md). Within a chunk, terms are assigned to lanes in turn; the lanes are
+// joined by halving, and the chunks pairwise.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,8 @@ namespace cpu {
 
 constexpr int sum_lanes = 32;
 
-/// Joins `used` rows of `width` lanes by halving, the others being zeros: the sums are the first row.
+/// Joins the lanes, rows of `width` sums, by halving. Only the first `used` lanes are read; the others count as zeros.
+/// The first row receives the sums.
 template <class T>
 void halve_lanes(T* lanes, std::int64_t used, std::int64_t width) {
   for (std::int64_t half = sum_lanes / 2; half > 0; half /= 2) {
@@ -25,7 +26,7 @@ void halve_lanes(T* lanes, std::int64_t used, std::int64_t width) {
   }
 }
 
-/// The sum of one chunk's n terms, which lie side by side.
+/// The sum of the n terms of one chunk, which are contiguous.
 template <class T>
 T lane_sum(const T* x, std::int64_t n) {
   T lanes[sum_lanes] = {};
@@ -40,7 +41,7 @@ T lane_sum(const T* x, std::int64_t n) {
   return lanes[0];
 }
 
-/// What keeps the first `extent` lanes as they are and makes zeros of the others.
+/// Keeps the first `extent` lanes and replaces the others by zeros.
 template <class T>
 class LaneMask {
  public:
@@ -54,7 +55,7 @@ class LaneMask {
   Bits bits_[sum_lanes];
 };
 
-/// The sum of a row of at most `lanes` terms. Reads as many elements as there are lanes, whatever stands there.
+/// The sum of a row of at most `lanes` terms. Reads `lanes` elements in any case; `mask` discards those beyond the row.
 template <int lanes, class T>
 T short_lane_sum(const T* x, const LaneMask<T>& mask) {
   T sums[lanes];
@@ -66,7 +67,7 @@ T short_lane_sum(const T* x, const LaneMask<T>& mask) {
   return sums[0];
 }
 
-/// A sum of terms that come in runs of whole chunks, but for the last.
+/// A sum of terms that are added in runs. All runs except the last consist of whole chunks.
 template <class T>
 class LaneSum {
  public:
@@ -78,7 +79,7 @@ class LaneSum {
   }
   T total() { return *chunks_.total(); }
 
-  /// results[r] = the sum of row r of `extent` elements. Behind the last, sum_lanes elements more may be read.
+  /// results[r] = the sum of row r of `extent` elements. Up to sum_lanes elements past the last row may be read.
   static void of_rows(T* results, const T* x, std::int64_t n, std::int64_t extent) {
     if (extent <= 8) return of_short_rows<8>(results, x, n, extent);
     if (extent <= 16) return of_short_rows<16>(results, x, n, extent);

@@ -1,5 +1,5 @@
-// sum and mean in lockstep mode: the order of additions follows from the positions of elements in the tensor's logical
-// order alone, and never from its layout, from threads or from how the work is cut.
+// sum and mean in lockstep mode. The order of additions depends only on the positions of elements in the tensor's
+// logical order, never on its layout, the number of threads or how the work is split.
 #include <algorithm>
 
 #include "backends/cpu/kernels.h"
@@ -12,21 +12,21 @@ namespace {
 
 constexpr double ns_per_element = 0.15;
 constexpr std::int64_t most_partials = 4096;      // on the stack of the launching thread
-constexpr std::int64_t least_cut_work = 1 << 15;  // elements: smaller sums stay in one piece per output
-constexpr std::int64_t wanted_units = 64;         // to cut large ones into, enough for many threads
+constexpr std::int64_t least_cut_work = 1 << 15;  // elements: smaller sums are not split
+constexpr std::int64_t wanted_units = 64;         // to split large sums into, enough for many threads
 
-/// Where sums go, divided or not.
+/// Stores sums, divided if they are means.
 template <class T>
 struct SumTarget {
   T* out;
-  std::int64_t divisor;  // of a mean; 0: none
+  std::int64_t divisor;  // the number of terms
   bool is_mean;
 
   void store(std::int64_t at, T total) const { out[at] = is_mean ? total / static_cast<T>(divisor) : total; }
 };
 
-/// How the chunks of each output are cut: into subtrees of a power of two chunks, so that the tree over subtrees is
-/// the tree over chunks.
+/// How the chunks of each output are split: into subtrees of 2^n chunks, so that the tree over subtrees is the tree
+/// over chunks.
 struct ChunkCut {
   std::int64_t chunks, subtree, cuts;
 
@@ -45,7 +45,7 @@ struct ChunkCut {
   std::int64_t count() const { return (chunks + subtree - 1) / subtree; }
 };
 
-/// Sums along a dimension in which the input lies side by side: each output has terms of its own.
+/// Sums along a dimension in which the input is contiguous: each output has its own terms.
 template <class T>
 class RowSum {
  public:
@@ -94,7 +94,7 @@ class RowSum {
     return *tree.total();
   }
 
-  // The chunk of terms from `position` on.
+  // The sum of the chunk of terms from `position` on.
   T chunk(const T* x, std::int64_t position) const {
     const std::int64_t n = std::min(lane_chunk, terms_ - position);
     if (n == 0) return 0;
@@ -118,7 +118,7 @@ class RowSum {
   ChunkCut cut_;
 };
 
-/// Sums across it: outputs that lie side by side in the input share its rows, which are dealt out to lanes.
+/// Sums across the contiguous dimension: adjacent outputs share the input's rows, which are assigned to lanes.
 template <class T>
 class ColumnSum {
  public:
@@ -144,7 +144,7 @@ class ColumnSum {
   }
 
  private:
-  static constexpr int block = 1024 / sizeof(T);  // columns at a time: their lanes take as much as a first-level cache
+  static constexpr int block = 1024 / sizeof(T);  // columns at a time: their lanes fill a 32 KiB L1 cache
   using Tree = PairwiseRuns<T, block>;
 
   void unit(std::int64_t u, T* partials) const {
@@ -181,14 +181,14 @@ class ColumnSum {
     for (std::int64_t j = 0; j < width; ++j) target_.store(to + j * columns_.out, sums[j]);
   }
 
-  // Rows [row, end), counted through the whole nest; row r belongs to lane r mod 32.
+  // Adds rows [row, end), numbered through the whole nest. Row r belongs to lane r mod 32.
   void deal_rows(T* lanes, const T* x, std::int64_t width, std::int64_t row, std::int64_t end) const {
     while (row < end) {
       const std::int64_t inner = row % rows_.extent, lane = row % sum_lanes;
       std::int64_t n = std::min(end - row, rows_.extent - inner);
       const T* from = x + row_nest_.offsets(row / rows_.extent).in + inner * rows_.in;
       if (columns_.in == 1 && rows_.in == width) {
-        // Rows on end: as many as there are lanes left are one run.
+        // Rows without gaps: as many as there are lanes left form one run.
         n = std::min(n, sum_lanes - lane);
         add_run(lanes + lane * width, from, n * width);
       } else {

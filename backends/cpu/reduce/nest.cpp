@@ -62,7 +62,7 @@ ReductionNests::ReductionNests(const host::TensorView& in, const host::TensorVie
 
 bool ReductionNests::along_rows() const {
   if (kept.rank == 0 || reduced.rank == 0) return kept.rank == 0;
-  // Runs too short to fill the lanes are better looked at across, many at a time.
+  // Runs too short to fill the lanes are faster the other way, many outputs at a time.
   constexpr std::int64_t few = 24;
   if (reduced.dims[reduced.rank - 1] < few && kept.dims[kept.rank - 1] >= few) return false;
   return std::abs(reduced.in[reduced.rank - 1]) < std::abs(kept.in[kept.rank - 1]);

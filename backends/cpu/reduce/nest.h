@@ -1,4 +1,4 @@
-// A strided loop nest, and how a reduction's input falls into two of them.
+// A strided loop nest, and the division of a reduction's input into two of them.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +8,17 @@
 
 namespace cpu {
 
-/// Loops over extents, outermost first, each with a step in elements through up to two tensors. Neighbouring loops are
-/// merged where they can be.
+/// Loops over extents, outermost first, each with a step in elements through up to two tensors. merge() joins adjacent
+/// loops if their steps allow it.
 struct Nest {
   int rank = 0;
   std::int64_t dims[LKS_MAX_RANK];
   std::int64_t in[LKS_MAX_RANK];   // steps through the input
-  std::int64_t out[LKS_MAX_RANK];  // and through the output
+  std::int64_t out[LKS_MAX_RANK];  // steps through the output
 
-  /// Adds a loop so that input steps fall from the outside in. Extents of 1 mean nothing.
+  /// Inserts a loop so that the magnitudes of input steps decrease from the outside in. Extents of 1 are ignored.
   void insert(std::int64_t extent, std::int64_t in_step, std::int64_t out_step);
-  /// Adds a loop inside those that there are.
+  /// Adds a loop inside the existing ones. Extents of 1 are ignored.
   void append(std::int64_t extent, std::int64_t in_step, std::int64_t out_step);
   void merge();
 
@@ -47,25 +47,24 @@ struct Nest {
     return at;
   }
 
-  /// Takes the innermost loop out of the nest; one iteration where there is none.
+  /// Removes and returns the innermost loop; a loop of one iteration if there is none.
   struct Inner {
     std::int64_t extent = 1, in = 0, out = 0;
   };
   Inner take_inner();
 };
 
-/// The dimensions that a reduction keeps and those it reduces, of a tensor of that layout.
+/// The dimensions that a reduction keeps and those that it reduces.
 struct ReductionNests {
   Nest kept, reduced;
 
-  /// In which order the reduced dimensions are gone through: as they lie in memory, or as they are numbered.
+  /// The order of the loops over reduced dimensions: by stride in memory, or by axis number.
   enum class Order : std::uint8_t { memory, logical };
 
   ReductionNests(const host::TensorView& in, const host::TensorView& out, const lks_int_list& axes, bool keep,
                  Order order = Order::memory);
 
-  /// Whether to go along dimensions that are reduced: the input lies side by side, or most nearly so, along one of
-  /// them.
+  /// Whether the inner loop should run along a reduced dimension: usually if one of these has the smallest stride.
   bool along_rows() const;
 };
 

@@ -1,5 +1,5 @@
-// sum, mean, max and min over any axes. How the work is cut into pieces, and in which order these are joined, follows
-// from the shape and the layout, never from the number of threads: results are the same on any machine.
+// sum, mean, max and min over any axes. How the work is split into pieces, and the order in which these are joined,
+// depend on the shape and the layout, never on the number of threads: results are the same on any machine.
 #include <algorithm>
 
 #include "backends/cpu/kernels.h"
@@ -13,10 +13,10 @@ namespace {
 
 constexpr double ns_per_element = 0.15;
 constexpr std::int64_t most_partials = 4096;      // on the stack of the launching thread
-constexpr std::int64_t least_cut_work = 1 << 15;  // elements: smaller reductions stay in one piece per output
-constexpr std::int64_t wanted_units = 64;         // to cut large ones into, enough for many threads
+constexpr std::int64_t least_cut_work = 1 << 15;  // elements: smaller reductions are not split
+constexpr std::int64_t wanted_units = 64;         // to split large reductions into, enough for many threads
 
-/// What becomes of a finished accumulator.
+/// Converts finished accumulators to elements and stores them.
 template <class R, class T>
 struct Target {
   T* out;
@@ -32,7 +32,7 @@ struct Target {
   }
 };
 
-/// Reductions along the dimension in which the input lies side by side: each output has runs of its own.
+/// Reductions along the dimension in which the input is contiguous: each output has its own runs.
 template <class R, class T>
 class RowReduction {
  public:
@@ -97,7 +97,7 @@ class RowReduction {
   double ns_per_output_;
 };
 
-/// Reductions across it: outputs that lie side by side in the input share its rows.
+/// Reductions across the contiguous dimension: adjacent outputs share the input's rows.
 template <class R, class T>
 class ColumnReduction {
  public:
@@ -111,7 +111,7 @@ class ColumnReduction {
         in_(in),
         target_(target) {
     row_count_ = row_nest_.count() * rows_.extent;
-    // Few columns: several rows, where they lie on end, count as one long one.
+    // If there are few columns and no gaps between rows, several rows count as one long row.
     const bool on_end = columns_.in == 1 && rows_.in == columns_.extent;
     if (on_end && columns_.extent <= block / 4) fold_ = std::max<std::int64_t>(1, block / 2 / columns_.extent);
     blocks_ = (columns_.extent + block - 1) / block;
@@ -135,7 +135,7 @@ class ColumnReduction {
 
  private:
   static constexpr std::int64_t block = 512;  // columns at a time
-  static constexpr std::int64_t batch = 128;  // rows added up before they join the rest
+  static constexpr std::int64_t batch = 128;  // rows joined with each other before they are joined to the total
 
   void unit(std::int64_t u, Acc* partials) const {
     const std::int64_t cut = u % cuts_, first_column = u / cuts_ % blocks_ * block, outer = u / cuts_ / blocks_;
@@ -154,7 +154,7 @@ class ColumnReduction {
     for (std::int64_t j = 0; j < width; ++j) target_.store(to + j * columns_.out, total[j]);
   }
 
-  // Rows [row, end), counted through the whole nest.
+  // Adds rows [row, end), numbered through the whole nest.
   void add_rows(Acc* total, const T* x, std::int64_t width, std::int64_t row, std::int64_t end) const {
     Acc acc[block];
     while (row < end) {

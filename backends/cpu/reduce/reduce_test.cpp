@@ -1,5 +1,5 @@
-// Reductions against the reference driver, for awkward shapes and layouts, and what they promise besides: accuracy that
-// hardly falls with the number of elements, and results that do not depend on threads.
+// Tests reductions against the reference driver for awkward shapes and layouts, and two more properties: the error
+// hardly grows with the number of elements, and results do not depend on the number of threads.
 #include <cmath>
 
 #include "backends/cpu/test_support.h"
@@ -49,7 +49,7 @@ const std::vector<AxesCase>& axes_cases() {
   return cases;
 }
 
-// Tensors of one shape and dtype that lie differently in memory.
+// Tensors of one shape and dtype with different memory layouts.
 std::vector<Tensor> layouts(Device d, DType t, const Shape& shape, Values values) {
   std::vector<Tensor> all = {random_tensor(d, t, shape, 1, values)};
   Shape reversed, doubled, single;
@@ -68,7 +68,7 @@ std::vector<Tensor> layouts(Device d, DType t, const Shape& shape, Values values
   return all;
 }
 
-// Calls check(ours, theirs, what) for every case and layout; both tensors hold the same elements.
+// Calls check(axes, ours, theirs, what) for every case and layout. Both tensors hold the same elements.
 template <class Check>
 void for_each_case(DType t, Values values, Check&& check) {
   for (const AxesCase& c : axes_cases()) {
@@ -115,7 +115,7 @@ TEST(Reduce, ExtremesAreExact) {
                     EXPECT_TRUE(same_bits(min(ours, {axes}), min(theirs, {axes}))) << what;
                     EXPECT_TRUE(same_bits(argmax(ours, axes[0]), argmax(theirs, axes[0]))) << what;
                   });
-    // Without NaN, which wins nearly everywhere in long rows of the others.
+    // Also without NaN, which wins in nearly all long rows of awkward values.
     for (const Shape& shape : {Shape{3, 5000}, Shape{5000, 3}, Shape{40, 50}}) {
       for (std::int64_t axis : {0, 1}) {
         expect_same("max", [&](Device d) { return max(random_tensor(d, t, shape, 1), {{axis}}); });
@@ -147,13 +147,13 @@ TEST(Reduce, FirstOfSeveral) {
         const Tensor x = cast(cast(random_tensor(d, f32, shape, 7), i32), f32);
         return argmax(x, axis);
       });
-      // Zeros of both signs are alike to argmax.
+      // argmax treats zeros of both signs as equal.
       expect_same("zeros", [&](Device d) { return argmax(random_tensor(d, f32, shape, 7) * 0, axis); });
     }
   }
 }
 
-// The error of a naive sum grows with n: here 2^22 elements, of which each addition would lose up to half a unit.
+// The error of a naive sum grows with n. Here each of 2^22 additions would lose up to half a unit in the last place.
 TEST(Reduce, ErrorsHardlyGrow) {
   constexpr std::int64_t n = 1 << 22;
   const std::vector<char> bytes = draw(DType::f64, n, 11);

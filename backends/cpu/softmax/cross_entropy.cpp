@@ -1,4 +1,4 @@
-// sparse_cross_entropy and cross_entropy: a loss per row, without ever writing log_softmax down.
+// sparse_cross_entropy and cross_entropy: one loss per row, without storing log_softmax.
 #include <limits>
 
 #include "backends/cpu/kernels.h"
@@ -57,7 +57,7 @@ class SparseCrossEntropyKernel : public lks_kernel {
           labels.dtype == LKS_I32 ? labels.as<std::int32_t>()[at] : labels.as<std::int64_t>()[at];
       T& to = loss.as<T>()[Rows::offset_of(loss, loss.rank, r)];
       const bool inside = label >= 0 && label < rows.extent;
-      // The sum of the one that is picked and zeros: never -0.
+      // The decomposition sums the picked value and zeros. Adding +0 gives the same: never -0.
       to = inside ? -(T{0} + ((logits.as<T>()[offset + label * rows.step] - scale.largest) - log_of(scale.total)))
                   : std::numeric_limits<T>::quiet_NaN();
     });

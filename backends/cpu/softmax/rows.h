@@ -1,4 +1,4 @@
-// Rows as the softmax kernels read them: in chunks that stay in the first-level cache, wherever their elements lie.
+// Row access for the softmax kernels: in chunks that stay in the L1 cache, for any strides.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace cpu {
 
-/// Elements of a chunk, and of room for one and what may be read behind it.
+/// Elements in a chunk, and in a buffer for a chunk and the elements that may be read past its end.
 constexpr std::int64_t row_chunk = 2048, row_room = row_chunk + sum_lanes;
 
 inline float exp_of(float x) { return exp_f32(x); }
@@ -25,8 +25,8 @@ struct Rows {
   char* data;
   std::int64_t count = 1, extent = 1, step = 1;  // step along a row, in elements
   const host::TensorView view;
-  bool even = true;           // rows follow one another at a fixed distance:
-  std::int64_t row_step = 0;  // this
+  bool even = true;           // the distance between rows is constant
+  std::int64_t row_step = 0;  // that distance, in elements
 
   explicit Rows(const host::TensorView& tensor) : data(tensor.data), view(tensor) {
     const int last = tensor.rank - 1;
@@ -39,10 +39,10 @@ struct Rows {
       count *= tensor.dims[d];
     }
   }
-  /// Of row n, in elements.
+  /// The offset of row n, in elements.
   std::int64_t offset(std::int64_t n) const { return offset_of(view, view.rank - 1, n); }
 
-  /// Of the n-th position in the first `rank` dimensions of a tensor.
+  /// The offset of the n-th position in the first `rank` dimensions of a tensor.
   static std::int64_t offset_of(const host::TensorView& tensor, int rank, std::int64_t n) {
     std::int64_t at = 0;
     for (int d = rank - 1; d > 0; --d) {
@@ -53,7 +53,8 @@ struct Rows {
   }
 };
 
-/// What makes exponentials of a row sum to one: its largest element, and the sum of exp(x - largest).
+/// The values that normalise the exponentials of a row to a sum of one: the largest element, and the sum of exp(x -
+/// largest).
 template <class T>
 struct RowScale {
   T largest, total;
@@ -78,8 +79,8 @@ void exponentials(T* to, const T* x, std::int64_t n, std::int64_t step, T larges
   for (std::int64_t i = 0; i < n; ++i) to[i] = exp_of(to[i]);
 }
 
-/// The scale of one row. The exponentials of each chunk are handed to `visit(first, n, values)` as they are made.
-/// Sum is DoubleSum or LaneSum.
+/// The scale of one row. Calls `visit(first, n, values)` with the exponentials of each chunk. Sum is DoubleSum or
+/// LaneSum.
 template <template <class> class Sum, class T, class Visit>
 RowScale<T> scale_of_row(const T* x, std::int64_t extent, std::int64_t step, Visit&& visit) {
   const T largest = largest_of(x, extent, step);
@@ -94,7 +95,8 @@ RowScale<T> scale_of_row(const T* x, std::int64_t extent, std::int64_t step, Vis
   return {largest, total.total()};
 }
 
-/// results[r] = what R makes of row r. Rows too short to fill the lanes are looked at across, all at once.
+/// results[r] = the reduction R of row r. Rows too short to fill the lanes are reduced together, vectorised across
+/// rows.
 template <class R, class T>
 void reduce_rows(T* results, const T* x, std::int64_t n, std::int64_t row_step, std::int64_t extent,
                  std::int64_t step) {
@@ -112,7 +114,7 @@ void reduce_rows(T* results, const T* x, std::int64_t n, std::int64_t row_step, 
   }
 }
 
-/// A sum of a row's chunks in double, as strict mode makes it. LaneSum is its counterpart in lockstep mode.
+/// The sum of a row's chunks in double, for strict mode. LaneSum is its counterpart in lockstep mode.
 template <class T>
 class DoubleSum {
  public:
@@ -126,8 +128,8 @@ class DoubleSum {
   Tree<SumOf<T>> tree_;
 };
 
-/// Scales of several short rows at once: `values`, of row_room elements, receives their exponentials, row after row.
-/// The exponentials are one loop over all of them, which a row of ten elements could not fill.
+/// Scales of several short rows at once. `values` has room for row_room elements and receives the exponentials, row
+/// after row. One loop computes the exponentials of all rows, because a row of ten elements could not fill the vectors.
 template <template <class> class Sum, class T>
 void scales_of_short_rows(const Rows& rows, std::int64_t first, std::int64_t n, T* values, RowScale<T>* scales) {
   const T* data = reinterpret_cast<const T*>(rows.data);

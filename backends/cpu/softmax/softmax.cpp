@@ -1,5 +1,6 @@
-// softmax and log_softmax along the last axis, a row at a time: what is read again comes from the cache. The arithmetic
-// is that of their decompositions. Along other axes these serve: their steps run along memory, where rows would not.
+// softmax and log_softmax along the last axis, a row at a time, so that data that is read again is in the cache. The
+// arithmetic is that of their decompositions. Other axes use the decompositions themselves, whose steps access
+// contiguous memory; rows along such an axis would not.
 #include <cstring>
 
 #include "backends/cpu/kernels.h"
@@ -12,7 +13,7 @@ namespace {
 
 constexpr double ns_per_element = 0.6;
 
-// The row's values, past the caches or not.
+// Stores the values of a row, if `streams` with non-temporal stores.
 template <class T>
 void store_row(T* to, std::int64_t step, const T* values, std::int64_t n, bool streams) {
   if (step != 1) {
@@ -72,7 +73,7 @@ class SoftmaxKernel : public lks_kernel {
     const std::int64_t group = std::max<std::int64_t>(1, row_chunk / x.extent);
     const std::int64_t groups = (x.count + group - 1) / group;
     constexpr auto size = static_cast<std::int64_t>(sizeof(T));
-    constexpr std::int64_t max_prefetch = row_chunk * size;  // of what comes next, while this is computed
+    constexpr std::int64_t max_prefetch = row_chunk * size;  // bytes of the next group, prefetched during this one
     const std::int64_t row_bytes = x.extent * size;
     const bool streams = row_bytes >= 256 && x.count * row_bytes >= stream_threshold();
     const double ns = ns_per_element * static_cast<double>(std::min(group, x.count) * x.extent);

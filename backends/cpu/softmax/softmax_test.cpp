@@ -1,5 +1,5 @@
-// Softmax and the cross entropies against their decompositions on the reference driver: the same arithmetic, but for
-// the order in which a row is summed, in double, and so nearly always the same bits.
+// Tests softmax and the cross entropies against their decompositions on the reference driver. The arithmetic is the
+// same, except that rows are summed in double and in another order, so the bits are nearly always the same.
 #include <limits>
 
 #include "backends/cpu/test_support.h"
@@ -13,7 +13,7 @@ const std::vector<Shape>& row_shapes() {
   return shapes;
 }
 
-// The last axis may lie anywhere.
+// Tensors whose last axis has different strides.
 std::vector<Tensor> layouts(Device d, DType t, const Shape& shape) {
   Shape reversed;
   std::vector<Slice> backwards;
@@ -26,7 +26,7 @@ std::vector<Tensor> layouts(Device d, DType t, const Shape& shape) {
 }
 
 void expect_nearly(const Tensor& ours, const Tensor& theirs, const std::string& what) {
-  // In f64 the reference driver's sums have errors that grow with the length of a row, here ten thousand at most.
+  // In f64 the round-off of the reference driver's sums grows with the length of a row, here ten thousand at most.
   const double tolerance = ours.dtype() == f32 ? 0x1p-22 : 1e4 * 0x1p-53;
   EXPECT_TRUE(close(ours, theirs, abs(theirs) + 1, tolerance)) << what;
 }

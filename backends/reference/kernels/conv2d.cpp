@@ -1,11 +1,11 @@
-// Convolution and its two gradients: each output element gathers its own products, in ascending order of the positions
-// that lockstep mode gives them.
+// Convolution and its two gradients. Each output element sums its own products, in ascending order of the positions
+// that lockstep mode defines.
 #include "backends/reference/kernels/ordered_sum.h"
 
 namespace reference {
 namespace {
 
-// Extents and strides by name: images are NHWC, filters OHWI.
+// Named extents and strides: images are NHWC, filters OHWI.
 struct Image {
   host::TensorView t;
   std::int64_t n, h, w, c;
@@ -16,7 +16,7 @@ struct Image {
   }
 };
 
-// The attributes that the three ops share, in the order of their structs.
+// The attributes that the three ops share, in the order of the attribute structs.
 struct Window {
   lks_int_list strides, padding, dilation;
   std::int64_t groups;
@@ -91,7 +91,7 @@ class BackwardInputKernel : public lks_kernel {
   }
 
  private:
-  // The output position whose tap `k` lies at `position`, or -1.
+  // Returns the output position whose tap `k` falls on the input position `position`, or -1 if there is none.
   static std::int64_t output_of(std::int64_t position, std::int64_t before, std::int64_t k, std::int64_t dilation,
                                 std::int64_t stride, std::int64_t count) {
     const std::int64_t start = position + before - k * dilation;

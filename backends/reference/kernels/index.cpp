@@ -1,4 +1,4 @@
-// gather and scatter_add. Indices are looked at before anything is written.
+// gather and scatter_add. All indices are checked before anything is written.
 #include <cstring>
 
 #include "backends/host/index_check.h"

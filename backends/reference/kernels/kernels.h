@@ -1,4 +1,4 @@
-// The core kernels, as makers for rows of the kernel table.
+// The makers of the core kernels, for the rows of the kernel table.
 #pragma once
 
 #include <memory>
@@ -32,13 +32,13 @@ lks_status make_random_bits(const KernelRequest& request, Out out);
 
 std::span<const host::KernelRow> kernels();
 
-/// Walks over the elements of a shape, row-major, keeping the element offset in up to 16 strided tensors.
+/// Iterates over the elements of a shape in row-major order and tracks the element offset in up to 16 strided tensors.
 class Walk {
  public:
   Walk(int rank, const std::int64_t* dims) : rank_(rank), dims_(dims) {
     for (int d = 0; d < rank; ++d) empty_ = empty_ || dims[d] == 0;
   }
-  /// `strides` has the walk's rank. Returns the tensor's number.
+  /// `strides` has as many entries as the walk has dimensions. Returns the index of the tensor within the walk.
   int add(const std::int64_t* strides) {
     strides_[count_] = strides;
     return count_++;
@@ -66,7 +66,7 @@ class Walk {
   bool empty_ = false, finished_ = false;
 };
 
-/// The type in which sums of T accumulate: double for floats; integers wrap.
+/// The accumulator type for sums of T: double for floats; for integers an unsigned type, so that they wrap.
 template <class T>
 struct Accumulator {
   using type = T;
@@ -84,7 +84,7 @@ struct Accumulator<std::int64_t> {
   using type = std::uint64_t;
 };
 
-/// Calls f with a value of the C++ type of a numeric dtype.
+/// Calls f with a zero of the C++ type that belongs to a numeric dtype.
 template <class F>
 auto with_numeric(lks_dtype t, F&& f) {
   switch (t) {

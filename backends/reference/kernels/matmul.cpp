@@ -22,7 +22,7 @@ class MatmulKernel : public lks_kernel {
     const std::int64_t inner = a.dims[column];
     Walk walk(c.rank, c.dims);
     walk.add(c.strides);
-    // An element of c meets a row of a and a column of b: their strides along the other dimension of c are 0.
+    // An element of c combines a row of a with a column of b: along the other dimension of c their stride is 0.
     std::int64_t a_strides[LKS_MAX_RANK], b_strides[LKS_MAX_RANK];
     for (int d = 0; d < c.rank; ++d) {
       a_strides[d] = d == column ? 0 : a.strides[d];

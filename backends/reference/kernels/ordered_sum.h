@@ -1,6 +1,5 @@
-// The sums of lockstep mode, whose orders docs/lockstep_mode.md gives: every device adds in these orders, so that every
-// device gives the same bits. Sums start from +0, so no partial sum is ever -0, and a chunk without terms changes
-// nothing.
+// The sums of lockstep mode. docs/lockstep_mode.md defines their order; every device adds in that order and so gets the
+// same bits. Sums start from +0, so no partial sum is -0, and a chunk without terms does not change the result.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +9,13 @@
 
 namespace reference {
 
-/// The type in which sums of T add in lockstep mode: T itself, integers unsigned so that they wrap.
+/// The type in which sums of T are added in lockstep mode: T itself for floats, an unsigned type for integers so that
+/// they wrap.
 template <class T>
 using Term = std::conditional_t<std::is_floating_point_v<T>, T, typename Accumulator<T>::type>;
 
-/// Joins partial sums as a tree: neighbours, then neighbours of those, an odd last one moving up as it is. Kept like a
-/// binary counter: the sums of equally many partials are joined as soon as there are two.
+/// Adds partial sums as a binary tree: neighbours first, then neighbouring pairs, and so on; an odd last one moves up
+/// unchanged. Works like a binary counter: as soon as there are two sums of equally many partials, they are added.
 template <class T>
 class PairwiseSum {
  public:
@@ -34,15 +34,15 @@ class PairwiseSum {
  private:
   std::uint64_t count_ = 0;
   int depth_ = 0;
-  T waiting_[64];  // the earliest, which is the largest, first
+  T waiting_[64];  // pending sums, oldest (and largest) first
 };
 
-/// Sums of products, for matmul and convolution: chunks of 256 positions, within each one product after the other, each
-/// rounded before it is added.
+/// Sums of products, for matmul and convolution. Each chunk of 256 positions is summed sequentially, and each product
+/// is rounded before it is added.
 template <class T>
 class ChainSum {
  public:
-  /// Positions ascend; those that are left out contribute nothing.
+  /// Positions must ascend. Skipped positions contribute nothing.
   void add(std::int64_t position, T a, T b) {
     for (; chunk_ < position / 256; ++chunk_) close();
     partial_ += static_cast<Term<T>>(a) * static_cast<Term<T>>(b);
@@ -63,7 +63,8 @@ class ChainSum {
   Term<T> partial_ = 0;
 };
 
-/// Sums of elements, for reductions: chunks of 1024 positions, dealt out to 32 lanes, which are joined by halving.
+/// Sums of elements, for reductions. Each chunk of 1024 positions is distributed over 32 lanes, which are then added by
+/// halving.
 template <class T>
 class LaneSum {
  public:
@@ -90,7 +91,7 @@ class LaneSum {
   Term<T> lanes_[32] = {};
 };
 
-/// The sums of strict mode, with the same interface: one after the other in double; integers wrap.
+/// The sums of strict mode, with the same interface: floats are summed sequentially in double; integers wrap.
 template <class T>
 class WideSum {
  public:
@@ -103,13 +104,13 @@ class WideSum {
   Wide sum_ = 0;
 };
 
-/// Calls f with an empty sum of products of the kind that the math mode asks for.
+/// Calls f with an empty sum of products of the kind that the math mode requires.
 template <class T, class F>
 void with_products(bool lockstep, F&& f) {
   lockstep ? f(ChainSum<T>{}) : f(WideSum<T>{});
 }
 
-/// Calls f with an empty sum of elements of the kind that the math mode asks for.
+/// Calls f with an empty sum of elements of the kind that the math mode requires.
 template <class T, class F>
 void with_elements(bool lockstep, F&& f) {
   lockstep ? f(LaneSum<T>{}) : f(WideSum<T>{});
@@ -117,7 +118,7 @@ void with_elements(bool lockstep, F&& f) {
 
 inline bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
-/// What the kernel says of its sums.
+/// Fills in the kernel info that describes the sums.
 inline void describe_sum(const KernelRequest& request) {
   const bool lockstep = is_lockstep(request);
   const lks_dtype t = request.input(0).dtype;

@@ -1,4 +1,5 @@
-// The pointwise program, one element after the other. Values are kept as bits; each instruction interprets them.
+// Interprets a pointwise program, one element after the other. Values are stored as raw bits; each instruction
+// interprets them.
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -14,7 +15,7 @@ using Bits = std::uint64_t;
 bool is_float(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_FLOAT || LKS_DTYPE_CLASS(t) == LKS_CLASS_BFLOAT; }
 bool is_signed(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_INT; }
 
-// Integers live sign- or zero-extended to 64 bits.
+// Integers are stored sign- or zero-extended to 64 bits.
 Bits extend(Bits bits, lks_dtype t) {
   const std::uint32_t width = LKS_DTYPE_BITS(t);
   if (width == 64) return bits;
@@ -31,8 +32,8 @@ float half_to_float(std::uint32_t h) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-// Rounds |x| to a multiple of its last place in a format with `mantissa_bits` and smallest normal exponent
-// `least_exponent`, to nearest even. Scaling by powers of two and rounding whole doubles are exact.
+// Rounds x to nearest even in a format with `mantissa_bits` and the smallest normal exponent `least_exponent`. Scaling
+// by powers of two is exact, so only nearbyint rounds.
 double round_to(double x, int mantissa_bits, int least_exponent) {
   if (x == 0 || !std::isfinite(x)) return x;
   const int exponent = std::max(std::ilogb(x), least_exponent);
@@ -78,7 +79,7 @@ Bits float_bits(double x, lks_dtype t) {
 }
 
 Bits integer_to_float(Bits bits, lks_dtype from, lks_dtype to) {
-  // Straight to the target type: a detour over double could round twice.
+  // Converts directly to the target type: going through double could round twice.
   if (to == LKS_F32) {
     const float f = is_signed(from) ? static_cast<float>(static_cast<std::int64_t>(bits)) : static_cast<float>(bits);
     return std::bit_cast<std::uint32_t>(f);
@@ -87,8 +88,8 @@ Bits integer_to_float(Bits bits, lks_dtype from, lks_dtype to) {
     const double d = is_signed(from) ? static_cast<double>(static_cast<std::int64_t>(bits)) : static_cast<double>(bits);
     return std::bit_cast<Bits>(d);
   }
-  // Short formats hold few integers; 65536 and more is infinite in f16, and bf16 has eight significant bits, so one
-  // rounding to odd in double keeps the next rounding right.
+  // Half-width floats. An integer may have more bits than double. It is first rounded to odd in double, so that the
+  // rounding to the target (at most 11 significant bits) gives the same result as a direct conversion.
   const long double exact =
       is_signed(from) ? static_cast<long double>(static_cast<std::int64_t>(bits)) : static_cast<long double>(bits);
   double d = static_cast<double>(exact);
@@ -102,7 +103,7 @@ Bits integer_to_float(Bits bits, lks_dtype from, lks_dtype to) {
 Bits float_to_integer(double x, lks_dtype to) {
   if (std::isnan(x)) return 0;
   const int width = static_cast<int>(LKS_DTYPE_BITS(to));
-  const double limit = std::ldexp(1.0, is_signed(to) ? width - 1 : width);  // first value that does not fit
+  const double limit = std::ldexp(1.0, is_signed(to) ? width - 1 : width);  // the smallest value that does not fit
   if (is_signed(to)) {
     if (x >= limit) return (Bits{1} << (width - 1)) - 1;
     if (x < -limit) return extend(Bits{1} << (width - 1), to);
@@ -156,7 +157,7 @@ Bits integer_step(std::uint32_t opcode, Bits a, Bits b, lks_dtype t) {
     case LKS_INSTR_NOT: return LKS_DTYPE_CLASS(t) == LKS_CLASS_BOOL ? !a : ~a;
     case LKS_INSTR_SHL: return a << count;
     case LKS_INSTR_SHR: return is_signed(t) ? static_cast<Bits>(static_cast<std::int64_t>(a) >> count) : a >> count;
-    default: return (a * b) >> 32;  // MULHI, of u32
+    default: return (a * b) >> 32;  // MULHI, only for u32
   }
 }
 
@@ -183,7 +184,7 @@ class PointwiseKernel : public lks_kernel {
 
   void run(const lks_launch& launch) const override {
     const std::size_t inputs = program_.input_dtypes.size();
-    const host::TensorView shape = view(launch, inputs);  // the outputs agree in extents
+    const host::TensorView shape = view(launch, inputs);  // all outputs have the same extents
     Walk walk(shape.rank, shape.dims);
     std::vector<host::TensorView> tensors;
     std::vector<std::vector<std::int64_t>> strides(dtypes.size());

@@ -6,7 +6,7 @@
 namespace reference {
 namespace {
 
-// What forward and backward share. Images are NHWC.
+// The attributes that forward and backward share. Images are NHWC.
 struct Window {
   lks_int_list window, strides, padding;
 };
@@ -21,7 +21,7 @@ struct Image {
   }
 };
 
-// visit(row, column, tap) for the taps of one window that lie inside the image.
+// Calls visit(row, column, tap) for each tap of a window that lies inside the image.
 template <class Visit>
 void for_each_tap(const Window& a, const Image& x, std::int64_t oh, std::int64_t ow, Visit&& visit) {
   for (std::int64_t kh = 0; kh < a.window.values[0]; ++kh) {
@@ -51,7 +51,7 @@ void clear(const Image& x) {
   std::memset(x.t.data, 0, static_cast<std::size_t>(x.t.count()) * host::size_of(x.t.dtype));
 }
 
-// Larger, +0 after -0, NaN after all.
+// True if v replaces best: +0 is larger than -0, and NaN is larger than every number.
 template <class T>
 bool comes_before(T v, T best) {
   if (std::isnan(best)) return false;
@@ -84,7 +84,8 @@ class MaxKernel : public lks_kernel {
   Window a_;
 };
 
-// The gradients add in the type of the elements, each element in ascending order of the windows over it, in every mode.
+// The gradients accumulate in the element type in all math modes. Each element adds the windows that cover it in
+// ascending order.
 class MaxBackwardKernel : public lks_kernel {
  public:
   MaxBackwardKernel(const Window& window, bool) : a_(window) {}
@@ -106,7 +107,7 @@ class MaxBackwardKernel : public lks_kernel {
   Window a_;
 };
 
-// Sums are of type Sum: double in strict mode, that of the elements in lockstep mode.
+// Accumulates in Sum: double in strict mode, the element type in lockstep mode.
 class AverageKernel : public lks_kernel {
  public:
   AverageKernel(const Window& window, bool lockstep) : a_(window), lockstep_(lockstep) {}
@@ -159,7 +160,7 @@ class AverageBackwardKernel : public lks_kernel {
 
 template <class Kernel, class Attrs>
 lks_status make(const KernelRequest& request, Out out) {
-  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32});  // taps are i32
+  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32});  // i32 is for the tap indices
   if (status != LKS_OK) return status;
   const auto& a = request.attrs<Attrs>();
   request.info.determinism = is_lockstep(request) ? LKS_DETERMINISM_CROSS_DEVICE : LKS_DETERMINISM_RUN_TO_RUN;

@@ -1,4 +1,4 @@
-// Philox 4x32-10: element i of a stream of words is word i % 4 of block i / 4.
+// Philox 4x32-10: word i of a stream is word i % 4 of block i / 4.
 #include "backends/reference/kernels/kernels.h"
 #include "ops/scalar/dialect_cpp.h"
 
@@ -12,7 +12,7 @@ class RandomBitsKernel : public lks_kernel {
   void run(const lks_launch& launch) const override {
     const host::TensorView out = view(launch, 0);
     const auto word = [&](int i) { return static_cast<std::uint32_t>(launch.scalars[i]); };
-    const std::int64_t words = out.count() * (out.dtype == LKS_I64 ? 2 : 1);  // the low half of an i64 comes first
+    const std::int64_t words = out.count() * (out.dtype == LKS_I64 ? 2 : 1);  // an i64 takes two words, low half first
     auto* to = out.as<std::uint32_t>();
     for (std::int64_t first = 0; first < words; first += 4) {
       const auto block = static_cast<std::uint64_t>(first / 4);

@@ -6,7 +6,8 @@
 namespace reference {
 namespace {
 
-// A reduction's walk: over the output, and for each of its elements over the reduced extents of the input.
+// The two loops of a reduction: over the output elements, and for each of them over the reduced dimensions of the
+// input.
 struct ReductionShape {
   int outer_rank = 0, inner_rank = 0;
   std::int64_t outer_dims[LKS_MAX_RANK], outer_in[LKS_MAX_RANK], outer_out[LKS_MAX_RANK];
@@ -29,7 +30,7 @@ struct ReductionShape {
     }
   }
 
-  // visit(offset in the output, a walk over the reduced elements, their offset in the input)
+  // Calls visit(offset in the output, walk over the reduced elements, offset in the input of its first element).
   template <class Visit>
   void for_each_output(Visit&& visit) const {
     Walk outer(outer_rank, outer_dims);
@@ -67,7 +68,7 @@ class SumKernel : public lks_kernel {
   bool lockstep_;
 };
 
-// NaN wins over everything, and -0 is below +0.
+// NaN wins over every number, and -0 is smaller than +0.
 template <class T>
 bool beats(T a, T b, bool largest) {
   if constexpr (std::numeric_limits<T>::is_iec559) {

@@ -1,6 +1,6 @@
-// What a small op costs on the Vulkan driver: a thousand dependent additions on 256 numbers through the public
-// interface, and the same as a command buffer written by hand, in turn, in several processes (an argument: how many).
-// Prints microseconds per op and their ratio: of the medians, and of what the quickest processes had.
+// Measures the cost of a small op on the Vulkan driver: a thousand dependent additions of 256 numbers through the
+// public interface, alternating with the same in a hand-written command buffer, in several processes (argument: how
+// many). Prints microseconds per op and the ratio of the two, for the medians and for the fastest processes.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -31,7 +31,7 @@ double microseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
 }
 
-// A command buffer, recorded anew, submitted and waited for each time.
+// A hand-written command buffer; each run records, submits and waits for it.
 class ByHand {
  public:
   explicit ByHand(lks_device& device)
@@ -163,7 +163,7 @@ struct Measured {
   std::string device;
 };
 
-// Both in turn, in this process.
+// Measures both alternately in this process.
 Measured measure() {
   const lockstep::DeviceScope scope{lockstep::Device("vulkan")};
   const lockstep::Tensor x = lockstep::full({count}, 0.0f);
@@ -174,7 +174,7 @@ Measured measure() {
   for (int round = 0; round < 15; ++round) {
     const double h = by_hand.run();
     const Times t = through_lockstep(x);
-    if (round < 4) continue;  // warming up
+    if (round < 4) continue;  // warm-up
     hand.push_back(h);
     enqueue.push_back(t.enqueue);
     total.push_back(t.total);
@@ -182,8 +182,8 @@ Measured measure() {
   return {median(enqueue), median(total), median(hand), device.facts.name};
 }
 
-// What a process of its own has measured. Lavapipe's threads settle on processors as they like, and stay there: a
-// process has one of two speeds on either side, and another process another.
+// Measures in a process of its own. Lavapipe's threads are placed on processors arbitrarily and stay there: each of the
+// two measurements has one of two speeds throughout a process, and may have the other in another process.
 Measured measure_elsewhere() {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
   std::FILE* const child = popen(("'" + program + "' --once").c_str(), "r");

@@ -32,7 +32,7 @@ using namespace vulkan;
 
 namespace {
 
-// The option `vulkan.timeout`, in nanoseconds. Throws Failure.
+// The option `vulkan.timeout` in nanoseconds; the largest number if it is not set. Throws Failure.
 std::uint64_t wanted_patience(const lks_host_api& host) {
   const std::string text = option(host, "vulkan.timeout");
   if (text.empty()) return ~std::uint64_t{0};
@@ -99,7 +99,7 @@ void lks_device::note_lost(const lks_diag& cause) {
   const std::lock_guard lock(lost_mutex_);
   if (is_lost_) return;
   lost_ = cause;
-  lost_.code = LKS_DEVICE_LOST;  // whatever was the first sign of it
+  lost_.code = LKS_DEVICE_LOST;  // whatever the first error was
   if (!lost_.hint[0]) {
     std::snprintf(lost_.hint, sizeof lost_.hint, "restart the program; if it happens again, update the GPU's driver");
   }

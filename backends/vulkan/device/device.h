@@ -19,7 +19,7 @@
 struct lks_driver {
   const lks_host_api& host;
   vulkan::Instance instance;
-  bool is_abandoned = false;  // a device of it is: it is left to the system too
+  bool is_abandoned = false;  // one of its devices is, so the driver is never destroyed either
 
   explicit lks_driver(const lks_host_api& h) : host(h), instance(h) {}
 };
@@ -60,44 +60,46 @@ struct lks_device {
   vulkan::Arithmetic arithmetic;
   vulkan::Trials trials;
 
-  /// What the device offers, less what its arithmetic turned out not to be good for.
+  /// The modes that the device offers, less those for which its arithmetic failed the self-test.
   std::uint32_t math_modes() const;
 
-  /// Hands a batch to the device. Throws Failure.
+  /// Submits a batch to the device. Throws Failure.
   void submit(const VkSubmitInfo& info, std::uint32_t kind = LKS_QUEUE_COMPUTE);
-  /// Throws Failure of LKS_DEVICE_LOST where the device is lost, and of LKS_INTERNAL where the validation layer has
-  /// complained since the last call.
+  /// Throws Failure of LKS_DEVICE_LOST if the device is lost, and of LKS_INTERNAL if the validation layer has reported
+  /// a problem since the last call.
   void check_usable();
   void note_lost(const lks_diag& cause);
   bool is_lost() const { return is_lost_; }
   /// LKS_OK, or LKS_DEVICE_LOST.
   lks_status health(lks_diag* diag);
 
-  /// For how long the device may work on a batch before it is given up for lost: the option `vulkan.timeout`, or for
-  /// ever. From the end of the constructor on.
+  /// How long the device may take for a batch before it counts as lost: the option `vulkan.timeout`, by default without
+  /// limit. Set at the end of the constructor, so the self-test has no limit.
   std::uint64_t patience_ns = ~std::uint64_t{0};
   using Clock = std::chrono::steady_clock;
-  /// A batch of a queue of this kind is done.
+  /// Notes that a batch of a queue of this kind is done.
   void note_progress(std::uint32_t kind);
-  /// When that was for the last time: others may have kept a batch waiting until then.
+  /// When note_progress was last called for this kind. A batch may have waited for others until then.
   Clock::time_point last_progress(std::uint32_t kind);
-  /// The device has taken longer than that, and may still be at work: memory is kept until the device closes.
+  /// Called when a batch exceeds the time limit: marks the device as lost. It may still be running, so memory that is
+  /// freed from now on is kept until the device closes.
   void give_up(const lks_diag& cause);
-  /// It still is, on batches of this queue: neither may ever be destroyed.
+  /// Called if the device may still be running batches of this queue when that is destroyed: from then on neither the
+  /// queue nor the device nor the driver is ever destroyed.
   void abandon(lks_queue& queue);
   bool is_abandoned() const { return abandoned_queues_ != nullptr; }
 
  private:
   struct NativeQueue {
     VkQueue handle = VK_NULL_HANDLE;
-    std::mutex mutex;  // several of ours may share it
+    std::mutex mutex;  // several lks_queues may share the handle
     std::atomic<Clock::rep> last_progress{0};
   };
   NativeQueue& native_queue(std::uint32_t kind);
-  NativeQueue compute_queue_, transfer_queue_;  // the second one may not be there
+  NativeQueue compute_queue_, transfer_queue_;  // the second one's handle is null if the device has only one queue
   std::mutex lost_mutex_;
   std::atomic<bool> is_lost_{false};
-  lks_queue* abandoned_queues_ = nullptr;  // a list: tools that look for leaks shall find them
+  lks_queue* abandoned_queues_ = nullptr;  // a list, so that leak checkers see them as reachable
   lks_device* next_abandoned_ = nullptr;
   lks_diag lost_{};
 };

@@ -24,7 +24,7 @@ std::string_view bytes_of(const std::vector<std::uint32_t>& words) {
   return {reinterpret_cast<const char*>(words.data()), words.size() * sizeof words[0]};
 }
 
-constexpr std::uint64_t most_bytes = std::uint64_t{1} << 28;  // more is no file of ours
+constexpr std::uint64_t most_bytes = std::uint64_t{1} << 28;  // no file of this cache is larger
 
 }  // namespace
 
@@ -47,8 +47,8 @@ DiskCache::DiskCache(const lks_host_api& host) {
   }
 }
 
-// Down to half, so that it is not to be done each time. Another process may do the same: a file that is gone is no
-// error.
+// Evicts down to half of the limit, so that this does not happen each time. Another process may evict at the same time,
+// so a file that is already gone is no error.
 void DiskCache::make_room() const {
   namespace fs = std::filesystem;
   constexpr std::uint64_t most_kept = std::uint64_t{256} << 20;

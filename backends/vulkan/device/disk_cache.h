@@ -1,6 +1,6 @@
-// Files that spare work the next time: compiled shaders and pipelines, under the user's cache folder. A file that is
-// missing, cut off or foreign is as good as none; one that is written appears whole or not at all. Where the folder has
-// grown beyond 256 MiB when it is opened, the oldest files go.
+// A cache on disk of compiled shaders and pipelines, in the user's cache folder. A missing, truncated or foreign file
+// is a cache miss. Writes are atomic: a file appears whole or not at all. If the folder holds more than 256 MiB when it
+// is opened, the oldest files are evicted.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@ namespace vulkan {
 
 class DiskCache {
  public:
-  /// In the folder that the host's option `cache.folder` names; without it nothing is kept.
+  /// Uses the folder that the host's option `cache.folder` names; without that option, nothing is cached.
   explicit DiskCache(const lks_host_api& host);
 
-  /// What was stored under `name` for exactly this `key`.
+  /// What was stored under `name` for exactly this `key`; nullopt on a miss.
   std::optional<std::vector<std::uint32_t>> load(const std::string& name, std::string_view key) const;
-  /// Failure to write is no failure of anything else.
+  /// Errors of writing are ignored.
   void store(const std::string& name, std::string_view key, const std::vector<std::uint32_t>& words) const;
 
  private:
@@ -29,7 +29,7 @@ class DiskCache {
   std::string folder_;
 };
 
-/// 64 bits of a text, for file names (Fowler, Noll, Vo: FNV-1a).
+/// A 64-bit hash of a text, for file names and checksums (Fowler, Noll, Vo: FNV-1a).
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed = 0xcbf29ce484222325u);
 
 }  // namespace vulkan

@@ -9,7 +9,7 @@
 namespace vulkan {
 namespace {
 
-constexpr std::uint32_t largest_group = 256;  // of all shaders
+constexpr std::uint32_t largest_group = 256;  // the largest workgroup of any shader
 
 struct Properties {
   VkPhysicalDeviceProperties2 all{};
@@ -54,7 +54,7 @@ std::string vendor_of(std::uint32_t id) {
   return text;
 }
 
-// The first that is missing, by the name in the specification.
+// The first needed feature that is missing, by its name in the specification; empty if the device has all.
 std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version, const std::string& hidden) {
   if (api_version < VK_API_VERSION_1_2) {
     return "Vulkan 1.2 (the device has " + std::to_string(VK_API_VERSION_MAJOR(api_version)) + "." +
@@ -81,7 +81,7 @@ std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version, 
 void find_memory_types(Facts& f) {
   VkPhysicalDeviceMemoryProperties memory;
   vkGetPhysicalDeviceMemoryProperties(f.handle, &memory);
-  // The first type that has all of `wanted` and, if there is one, `better` too.
+  // The first type with all of `wanted` and `better`, or else the first with all of `wanted`.
   const auto find = [&](VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags better, std::uint32_t otherwise) {
     for (const VkMemoryPropertyFlags flags : {wanted | better, wanted}) {
       for (std::uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
@@ -99,7 +99,7 @@ void find_memory_types(Facts& f) {
   f.heap_bytes = memory.memoryHeaps[f.heap].size;
 }
 
-// A family that can do nothing but copy. Those of video engines copy too, and are no help.
+// Looks for a queue family that can do nothing but copy. Those of video engines copy too, but are not what is wanted.
 void find_copy_engine(Facts& f, const std::vector<VkQueueFamilyProperties>& families) {
   constexpr VkQueueFlags beside = VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
   for (std::uint32_t i = 0; i < families.size(); ++i) {
@@ -161,8 +161,8 @@ bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
   });
 }
 
-// Subgroups are of one size whatever happens, and so full; or pipelines ask for a size; or nothing is known of it, and
-// this is false. `varies`: the first is not to be relied on.
+// Settles the size of subgroups: either all have the same size, and so are full, or pipelines request a size. Returns
+// false if neither is possible. `varies`: request a size, if possible, even if all have the same.
 bool settle_subgroup_size(Facts& f, bool varies) {
   if (f.is_lavapipe && !varies) return true;
   if (!has_extension(f.handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return false;
@@ -187,7 +187,7 @@ void read_subgroups(Facts& f, const VkPhysicalDeviceVulkan11Properties& p, bool 
                         (p.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
 
-// What shaders/product_matrices.glsl counts on: subgroups of 32, and its shared memory.
+// Whether the device has what shaders/product_matrices.glsl needs, including subgroups of 32 and enough shared memory.
 bool has_bfloat_matrices(VkInstance instance, const Facts& f) {
   constexpr std::uint32_t shared_bytes = 28672;
   const bool fits = f.max_shared_bytes >= shared_bytes && f.knows_subgroup_size && f.subgroup_size == 32;

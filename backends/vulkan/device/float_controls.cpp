@@ -34,7 +34,8 @@ void append_modes(std::vector<std::uint32_t>& out, std::span<const Mode> modes, 
 }  // namespace
 
 std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> module, const Facts& f) {
-  // Where widths must agree and do not, the device decides for itself: better than a module that it refuses.
+  // If all widths must have the same mode and the device does not offer it for all, the mode is left to the device,
+  // which would refuse the module otherwise.
   const bool denormals_agree = !f.same_denormals || f.keeps_denormals_32 == f.keeps_denormals_64;
   const bool rounding_agrees = !f.same_rounding || f.rounds_to_nearest_32 == f.rounds_to_nearest_64;
   const Mode modes[] = {{capability_denorm_preserve, mode_denorm_preserve, f.keeps_denormals_32 && denormals_agree,

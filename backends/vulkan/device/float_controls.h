@@ -1,5 +1,5 @@
-// How a shader's floating-point arithmetic behaves is a matter of execution modes, which GLSL has no words for and
-// which devices offer to different degrees: they are written into the SPIR-V when a pipeline is made.
+// Execution modes for a shader's floating-point arithmetic. GLSL cannot express them, and devices offer different ones,
+// so they are written into the SPIR-V when a pipeline is made.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace vulkan {
 
-/// The module with the execution modes that the device offers of these: rounding to nearest even, denormals kept, and
-/// signs of zero, infinities and NaN kept; for f32, and for f64 where the module uses it.
+/// The module with those of the following execution modes that the device offers: rounding to nearest even; denormals
+/// preserved; signs of zero, infinities and NaN preserved. For f32, and for f64 if the module uses it.
 std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> module, const Facts& facts);
 
 }  // namespace vulkan

@@ -7,7 +7,7 @@
 namespace vulkan {
 namespace {
 
-// volk's function pointers are the same for every instance: written again, they do not change.
+// Guards volk's global function pointers. They are the same for every instance, so loading them again changes nothing.
 std::mutex loading;
 
 VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,

@@ -1,4 +1,4 @@
-// The Vulkan loader and the devices that it knows.
+// The Vulkan loader and the devices that it finds.
 #pragma once
 
 #include <atomic>
@@ -13,9 +13,9 @@ namespace vulkan {
 
 class Instance {
  public:
-  /// Opens libvulkan and asks it for devices. Throws Failure of LKS_UNAVAILABLE where there is no loader, no Vulkan
-  /// driver, or no device. The option `vulkan.validation` switches the Khronos validation layer on: each of its
-  /// messages is logged, and fails the driver's next call.
+  /// Opens libvulkan and enumerates its devices. Throws Failure of LKS_UNAVAILABLE if there is no loader, no Vulkan
+  /// driver, or no device. The option `vulkan.validation` enables the Khronos validation layer: each of its messages is
+  /// logged, and fails the driver's next call.
   explicit Instance(const lks_host_api& host);
   ~Instance();
   Instance(const Instance&) = delete;
@@ -23,7 +23,7 @@ class Instance {
 
   const std::vector<Facts>& devices() const { return devices_; }
 
-  /// The first message of the validation layer that nobody was told yet; empty where there is none.
+  /// Returns and clears the first message of the validation layer that was not reported yet; empty if there is none.
   std::string take_complaint();
   bool has_complaint() const { return complained_.load(std::memory_order_relaxed); }
   void complain(const char* text);
@@ -41,7 +41,7 @@ class Instance {
   std::atomic<bool> complained_{false};
 };
 
-/// The text of an option; empty where it is not set.
+/// The text of an option; empty if it is not set.
 std::string option(const lks_host_api& host, const char* key);
 
 }  // namespace vulkan

@@ -43,7 +43,7 @@ constexpr std::uint32_t left_use = 0, right_use = 1, sum_use = 2;
 constexpr std::string_view nv_extension = "SPV_NV_cooperative_matrix";
 
 bool is_extension(Words words, std::string_view name) {
-  return reinterpret_cast<const char*>(words.data() + 1) == name;  // the module ends each with a zero byte
+  return reinterpret_cast<const char*>(words.data() + 1) == name;  // strings in SPIR-V are zero-terminated
 }
 
 class Rewriter {
@@ -65,7 +65,7 @@ class Rewriter {
  private:
   void look_around() {
     std::unordered_set<std::uint32_t> addresses, decorated;
-    std::unordered_map<std::uint32_t, std::uint32_t> pointee;  // of pointers to variables of functions
+    std::unordered_map<std::uint32_t, std::uint32_t> pointee;  // by type of pointer to a function's variable
     spirv::for_each_instruction(module_, [&](std::uint32_t opcode, Words words, std::size_t) {
       if (opcode == spirv::op_capability && words[1] == capability_matrices_nv) is_needed_ = true;
       if (opcode == op_type_float && words[2] == 16) half_ = words[1];
@@ -137,7 +137,8 @@ class Rewriter {
     put_extension("SPV_KHR_bfloat16");
   }
 
-  // The optimizer's scalar replacement forgets what the specification asks of variables that hold addresses.
+  // The specification requires this decoration on variables that hold addresses; the optimizer's scalar replacement
+  // drops it.
   void rewrite_decoration(Words words) {
     for (const std::uint32_t variable : undecorated_) put(spirv::op_decorate, {variable, decoration_aliased_pointer});
     undecorated_.clear();

@@ -10,7 +10,7 @@
 namespace vulkan {
 namespace {
 
-// The name and the key of what the Vulkan driver compiled: it can only use its own.
+// The file's name. A Vulkan driver can use only what it has compiled itself, so the name has its cache UUID.
 std::string name_of(const Facts& facts) {
   std::string name = "pipelines-";
   for (const std::uint8_t byte : facts.cache_uuid) {
@@ -21,12 +21,12 @@ std::string name_of(const Facts& facts) {
   return name + ".bin";
 }
 
-// Of a file's words: the first says how many bytes the others hold, as the last may be padded.
+// The number of bytes in a file. The first word holds it, because the last word may be padded.
 std::size_t bytes_in(const std::vector<std::uint32_t>& words) {
   return std::min<std::size_t>(words[0], (words.size() - 1) * sizeof words[0]);
 }
 
-// Those of open devices. Never destroyed: threads end when they like.
+// The caches of open devices. Never destroyed, because threads may end at any time.
 class OpenCaches {
  public:
   static OpenCaches& instance() {
@@ -43,12 +43,12 @@ class OpenCaches {
     all_.erase(cache);
   }
   void save() {
-    if (getpid() != process_) return;  // a Vulkan driver does not survive fork
+    if (getpid() != process_) return;  // Vulkan drivers do not work after a fork
     const std::lock_guard lock(mutex_);
     if (is_over_) return;
     for (PipelineCache* cache : all_) cache->save();
   }
-  /// From now on exit handlers may take away what Vulkan drivers need.
+  /// Called at exit: from now on exit handlers may destroy what Vulkan drivers need.
   void end() {
     const std::lock_guard lock(mutex_);
     is_over_ = true;
@@ -65,7 +65,7 @@ class OpenCaches {
   const pid_t process_ = getpid();
 };
 
-// The main thread's objects go before any exit handler runs.
+// Used as a thread-local object. That of the main thread is destroyed before any exit handler runs.
 struct SavesWhenThreadEnds {
   ~SavesWhenThreadEnds() { OpenCaches::instance().save(); }
 };

@@ -1,4 +1,4 @@
-// What the Vulkan driver has compiled, kept on disk for the next process.
+// The pipelines that the Vulkan driver has compiled, kept on disk for the next process.
 #pragma once
 
 #include <volk.h>
@@ -10,20 +10,20 @@
 
 namespace vulkan {
 
-/// Free-threaded. Stored when it is destroyed, and, as programs seldom close their devices, whenever a thread ends that
-/// had something compiled: the main thread does when main returns or calls exit. What threads compiled that end later,
-/// or never, is not stored then.
+/// Free-threaded. It is saved when it is destroyed. As programs seldom close their devices, it is also saved whenever a
+/// thread ends that has compiled something; the main thread ends when main returns or calls exit. Pipelines of threads
+/// that end later, or never, are not saved then.
 class PipelineCache {
  public:
-  /// Empty where there is none on disk, or one that the Vulkan driver refuses.
+  /// Loads the cache from disk. Starts empty if there is none, or if the Vulkan driver refuses it.
   PipelineCache(const Facts& facts, const DiskCache& disk, VkDevice device, const VolkDeviceTable& vk);
   ~PipelineCache();
   PipelineCache(const PipelineCache&) = delete;
   PipelineCache& operator=(const PipelineCache&) = delete;
 
-  /// For vkCreateComputePipelines; VK_NULL_HANDLE where there can be no cache.
+  /// For vkCreateComputePipelines; VK_NULL_HANDLE if the Vulkan driver could not create a cache.
   VkPipelineCache handle() const { return handle_; }
-  /// Something was compiled, on this thread.
+  /// Called when this thread has compiled something: saves the cache when the thread ends.
   void note_compilation();
   /// Stores what is not on disk yet.
   void save();
@@ -35,8 +35,8 @@ class PipelineCache {
   const VolkDeviceTable& vk_;
   VkPipelineCache handle_ = VK_NULL_HANDLE;
   std::mutex mutex_;
-  std::size_t stored_bytes_ = 0;  // of what is on disk
-  bool is_refused_ = false;       // that, by the Vulkan driver
+  std::size_t stored_bytes_ = 0;  // on disk, as far as this object knows
+  bool is_refused_ = false;       // the Vulkan driver refused what was on disk
 };
 
 }  // namespace vulkan

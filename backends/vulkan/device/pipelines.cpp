@@ -45,7 +45,7 @@ Pipelines::~Pipelines() {
   vk_.vkDestroyPipelineLayout(device_, layout_, nullptr);
 }
 
-// Pipelines are made without the lock: it takes long, and the host is asked whether it should fail.
+// Pipelines are made without the lock, because that takes long and calls the host's fault points.
 template <class Map, class Make>
 const Pipeline& Pipelines::find_or_make(Map& map, typename Map::key_type key, Make&& make_it) {
   {

@@ -1,4 +1,4 @@
-// Compute pipelines, made from SPIR-V when they are first asked for and kept until the device closes.
+// Compute pipelines, made from SPIR-V when they are first requested and kept until the device closes.
 #pragma once
 
 #include <volk.h>
@@ -15,14 +15,14 @@
 
 namespace vulkan {
 
-/// A shader that is built in: its SPIR-V. The functions are in shaders.h.
+/// A built-in shader: a function that returns its SPIR-V. The functions are in shaders.h.
 using Shader = std::string_view (*)();
 
-/// What shaders get as push constants: all that every device must have room for.
+/// The push constants of shaders: 128 bytes, which every device supports.
 struct Push {
   VkDeviceAddress params = 0;  // the parameters of this dispatch
   VkDeviceAddress state = 0;   // the queue's state (queue/state.h)
-  std::uint64_t operands[14];  // of pointwise programs, which would take longer to read them from memory
+  std::uint64_t operands[14];  // of pointwise programs; reading them from memory would take longer
 };
 static_assert(sizeof(Push) == 128);
 constexpr std::size_t most_pushed_operands = 14;
@@ -44,10 +44,10 @@ class Pipelines {
 
   /// `constants` are the 32-bit specialisation constants 0, 1 …. Throws Failure.
   const Pipeline& get(Shader shader, std::span<const std::uint32_t> constants = {});
-  /// A shader that was compiled at run time; `key` tells it from all others.
+  /// A shader that was compiled at run time, identified by `key`.
   const Pipeline& get(const std::string& key, std::span<const std::uint32_t> spirv,
                       std::span<const std::uint32_t> constants);
-  /// The one that is there already; null where there is none.
+  /// The pipeline if it exists already, else null.
   const Pipeline* find(const std::string& key);
 
  private:

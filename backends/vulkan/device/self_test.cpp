@@ -10,7 +10,7 @@ constexpr std::int64_t operands = 1 << 18, per_group = 256;
 
 struct Counts {
   std::uint32_t divisions = 0, roots = 0, comparisons = 0, conversions = 0, products = 0, sums = 0, fused_products = 0,
-                divisions_64 = 0, roots_64 = 0;  // that are wrong
+                divisions_64 = 0, roots_64 = 0;  // wrong results of each kind
 };
 
 Counts count_wrong(lks_device& device) {

@@ -1,6 +1,5 @@
-// What the device's arithmetic of floats really does, found out when it is opened: the specification allows a division
-// and a square root to be off by more than their rounding, and denormal numbers to be taken for zero, and most devices
-// are better than that.
+// Tests the device's floating-point arithmetic when it is opened. The specification allows divisions and square roots
+// that are not correctly rounded, and denormal numbers to be flushed to zero; most devices are better than that.
 #pragma once
 
 #include <array>
@@ -24,8 +23,8 @@ struct Arithmetic {
   }
 };
 
-/// Compares it with integer arithmetic on some hundred thousand operands, denormal ones too. The option
-/// `vulkan.arithmetic=exact` distrusts it all but for products and sums. Throws Failure.
+/// Compares the device's arithmetic with integer arithmetic on 262,144 operands (16,384 for f64), denormal ones too.
+/// With the option `vulkan.arithmetic=exact`, every `native_` member is false. Throws Failure.
 Arithmetic test_arithmetic(lks_device& device);
 
 }  // namespace vulkan

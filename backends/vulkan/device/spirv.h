@@ -1,4 +1,4 @@
-// Reading SPIR-V: the instructions of a module, one after the other.
+// Iterates over the instructions of a SPIR-V module.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace vulkan::spirv {
 
 constexpr std::size_t header_words = 5;
 
-/// Opcodes that more than one reader looks for: numbers of the SPIR-V specification 1.6 and of the extensions
+/// Opcodes that more than one file uses: numbers of the SPIR-V specification 1.6 and of the extensions
 /// SPV_KHR_cooperative_matrix and SPV_NV_cooperative_matrix.
 enum : std::uint32_t {
   op_capability = 17,
@@ -21,7 +21,7 @@ enum : std::uint32_t {
   op_length_nv = 5362
 };
 
-/// Calls visit(opcode, the instruction's words, where it begins) until it returns false.
+/// Calls visit(opcode, the instruction's words, its offset in the module) for each instruction until it returns false.
 template <class Visit>
 void for_each_instruction(std::span<const std::uint32_t> module, Visit&& visit) {
   for (std::size_t at = header_words; at < module.size(); at += module[at] >> 16) {

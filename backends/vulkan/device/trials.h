@@ -1,5 +1,5 @@
-// What was found out about single pipelines: a compiler that may treat a number in either way does so as it likes, in
-// one shader and not in another.
+// The results of trials of single pipelines (kernels/trial.h). Each pipeline is tried, because a compiler that may keep
+// or flush denormals can do either from one shader to the next.
 #pragma once
 
 #include <map>
@@ -13,13 +13,13 @@ namespace vulkan {
 /// Free-threaded.
 class Trials {
  public:
-  /// Whether the pipeline has passed its trial; nullopt: it had none yet.
+  /// Whether the pipeline has passed its trial; nullopt if it has not been tried yet.
   std::optional<bool> outcome(const Pipeline& pipeline) {
     const std::lock_guard lock(mutex_);
     const auto known = outcomes_.find(&pipeline);
     return known != outcomes_.end() ? std::optional(known->second) : std::nullopt;
   }
-  /// False: another thread was faster.
+  /// Stores an outcome. False if another thread has stored one already.
   bool note(const Pipeline& pipeline, bool passed) {
     const std::lock_guard lock(mutex_);
     return outcomes_.emplace(&pipeline, passed).second;

@@ -1,4 +1,4 @@
-// Loops that the Vulkan driver is to unroll; shaders/common.glsl says why they are not marked so from the start.
+// Marks the loops that the Vulkan driver is to unroll; shaders/common.glsl says why shaders have another mark at first.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace vulkan {
 
-/// The module with its marked loops (LoopControl DependencyInfinite) as loops to unroll.
+/// The module with LoopControl Unroll in place of DependencyInfinite.
 std::vector<std::uint32_t> with_unrolling(std::span<const std::uint32_t> module);
 
 }  // namespace vulkan

@@ -27,7 +27,7 @@ lks_status make_argsort(const KernelRequest& r, Out out) {
   if (count > most_sorted) return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "argsort: too many elements");
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   r.info.workspace_bytes = sort_workspace_bytes(count);
-  if (r.info.deps) r.info.deps[0].dims = 1;  // the workspace
+  if (r.info.deps) r.info.deps[0].dims = 1;  // the size of the workspace depends on it
   if (out) host::emplace<ArgsortKernel>(r, out, Sort(*context_of(r).device, LKS_I64));
   return LKS_OK;
 }

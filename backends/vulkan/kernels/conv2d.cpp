@@ -1,4 +1,5 @@
-// Convolution and its two gradients, in the order of lockstep mode (in blocks: only in that mode).
+// Convolution and its two gradients. Sums have the order of lockstep mode, except that blocks do so in lockstep mode
+// only, and matrices, which serve fast mode, never.
 #include <bit>
 #include <limits>
 
@@ -10,7 +11,7 @@ namespace {
 
 enum class Pass { forward, backward_input, backward_filter };
 
-// By pass.
+// Indexed by Pass.
 constexpr ProductShaders product_shaders[] = {
     {{shaders::conv_forward_lanes_16x16_f32},
      {shaders::conv_forward_lanes_16x8_f32},
@@ -60,7 +61,7 @@ struct Params {
 
 std::int32_t narrow(std::int64_t extent) { return static_cast<std::int32_t>(extent); }
 
-// Which operands are image, filters and output of the convolution.
+// Which operands are the image, the filters and the output of the convolution.
 struct Places {
   std::size_t x, w, y;
 
@@ -161,7 +162,7 @@ Window window_of(const KernelRequest& request) {
   return window;
 }
 
-// Of image, filters and output.
+// The dims of the image, the filters and the output.
 struct Extents {
   const std::int64_t *x, *w, *y;
 
@@ -172,7 +173,7 @@ struct Extents {
   }
 };
 
-// The convolution as a product of matrices, a batch of one for each group (shaders/conv_operands.glsl).
+// The convolution as a batched matrix product, with one batch element per group (shaders/conv_operands.glsl).
 ProductShape shape_of(const Extents& extents, Pass pass, const Window& window) {
   const auto [x, w, y] = extents;
   const std::int64_t taps = w[1] * w[2], channels = x[3] / window.groups, filters = w[0] / window.groups;
@@ -183,7 +184,7 @@ ProductShape shape_of(const Extents& extents, Pass pass, const Window& window) {
   }
 }
 
-// Whether some tap of some pixel meets nothing.
+// Whether some pixel has a tap without a term: outside the image or, in the gradient of the image, without an output.
 bool may_lack_terms(const Extents& extents, Pass pass, const Window& window) {
   const auto [x, w, y] = extents;
   for (int side = 0; side < 2; ++side) {
@@ -195,7 +196,8 @@ bool may_lack_terms(const Extents& extents, Pass pass, const Window& window) {
   return false;
 }
 
-// Whether 31 bits count the elements of an image, an output and the filters, and the rows and positions of the product.
+// Whether 31 bits suffice to count the elements of an image, of an output and of the filters, and the rows and
+// positions of the product.
 bool is_countable(const Extents& extents, const ProductShape& shape) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
   const auto [x, w, y] = extents;
@@ -203,7 +205,7 @@ bool is_countable(const Extents& extents, const ProductShape& shape) {
          shape.rows <= most && shape.depth <= most;
 }
 
-// The logarithms of the strides, where they are powers of two.
+// Sets the logarithms of those strides that are powers of two.
 void set_strides(ProductConstants& constants, const Window& window) {
   for (int side = 0; side < 2; ++side) {
     const auto stride = static_cast<std::uint32_t>(window.strides[side]);
@@ -215,7 +217,8 @@ void set_strides(ProductConstants& constants, const Window& window) {
 bool is_depthwise(const Extents& extents, Pass pass, const Window& window) {
   const auto [x, w, y] = extents;
   const bool one_filter = w[0] == window.groups || pass == Pass::forward;
-  const bool is_empty = x[1] == 0 || x[2] == 0 || y[1] == 0 || y[2] == 0;  // the shader reads even what is no term
+  // The shader loads something even if there is no term, so nothing may be empty.
+  const bool is_empty = x[1] == 0 || x[2] == 0 || y[1] == 0 || y[2] == 0;
   if (pass == Pass::backward_filter) return !is_empty && w[3] == 1;
   return !is_empty && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
 }
@@ -236,9 +239,9 @@ lks_status make_depthwise(const KernelRequest& request, Out out, Pass pass, cons
   return LKS_OK;
 }
 
-// Pixels below each other and a single tap, so that rows, positions and columns are pixels, channels and filters.
-// Strides are those that the shader may be made for: the gradient of the image meets an output in every stride-th row
-// only.
+// A convolution of an image of width 1 with a single tap, so that the rows, positions and columns of the product are
+// its pixels, channels and filters, in an order that depends on the pass. The strides are those that the shader may be
+// specialised for: in the gradient of the image, only every stride-th row has an output.
 TrialProduct trial_of(const Cut& cut, Pass pass, const Window& window) {
   const std::int64_t rows = cut.height, columns = cut.width, depth = trial_depth;
   const std::int64_t stride = pass == Pass::backward_input ? window.strides[0] : 1;

@@ -11,7 +11,7 @@
 namespace vulkan {
 namespace {
 
-constexpr int target = 0, source = 1;  // of a walk
+constexpr int target = 0, source = 1;  // the tensors of a Walk
 using Walk = JoinedWalk<2>;
 
 // shaders/copy_strided.comp
@@ -46,7 +46,7 @@ Shaders shaders_for(std::uint32_t element_bytes) {
 
 constexpr std::int64_t tile_side = 32;
 
-// The dimension along which the elements of a side of the walk lie beside each other, where it is long enough for
+// The dimension along which the elements of a tensor of the walk are adjacent in memory, if it is long enough for
 // tiles.
 std::optional<int> dimension_beside(const Walk& walk, int tensor) {
   constexpr std::int64_t least = 8;
@@ -57,7 +57,7 @@ std::optional<int> dimension_beside(const Walk& walk, int tensor) {
 }
 
 struct Dimensions {
-  int read, written;  // along which the source and the target run
+  int read, written;  // along which the elements of the source, and of the target, are adjacent
 };
 
 std::optional<Dimensions> transposed(const Walk& walk) {
@@ -68,7 +68,7 @@ std::optional<Dimensions> transposed(const Walk& walk) {
 
 class CopyKernel : public lks_kernel {
  public:
-  /// `tiles` may be null: what transposes is then copied like the rest. It is made ready when it is first needed.
+  /// `tiles` may be null: transposing copies then use `strided` too. Its pipeline is made when it is first needed.
   CopyKernel(const Pipeline& strided, Shader tiles) : strided_(strided), tiles_(tiles) {}
 
   void plan(Plan& plan, const lks_launch& launch) const override {

@@ -24,7 +24,7 @@ struct GatherParams {
   std::int64_t count, picked, extent, after;
 };
 
-// Slices move in the largest unit that divides them and the addresses.
+// Slices are copied in the largest unit that divides their size and the addresses.
 struct Unit {
   std::int64_t bytes;
   Shader by_i32, by_i64;
@@ -76,7 +76,7 @@ struct ScatterParams {
 };
 
 constexpr std::int64_t scatter_group = 64;
-// Of the updates that a dispatch sees to. What it has added the next one goes on with.
+// The updates that one dispatch adds. The next dispatch continues from its sums.
 constexpr std::int64_t most_updates = most_turns;
 
 struct ScatterShaders {
@@ -111,7 +111,7 @@ class ScatterAdd : public lks_kernel {
             0,           updates.dims[axis_], extent_,         product(out.dims, axis_ + 1, out.rank)};
   }
 
-  // A dispatch after the other; count(updates) says how many invocations so many updates need.
+  // Plans as many dispatches as needed; count(updates) returns the number of invocations for that many updates.
   template <class Count>
   void add(Plan& plan, const lks_launch& launch, ScatterParams p, Access order, Count&& count) const {
     const Access accesses[] = {tensor(launch, 0).access(false), tensor(launch, 1).access(false), order,
@@ -171,7 +171,7 @@ lks_status check_scatter(const KernelRequest& r) {
   return s == LKS_OK ? require_dense(r) : s;
 }
 
-// Few updates are found by walking over them sooner than by sorting.
+// A linear scan over few updates is faster than sorting them.
 bool worth_sorting(std::int64_t updates, std::int64_t extent) {
   constexpr std::int64_t few_updates = 64, few_rows = 16;
   return updates > few_updates && extent > few_rows && updates <= most_sorted;

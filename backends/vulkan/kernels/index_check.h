@@ -1,4 +1,4 @@
-// Indices are looked at before anything is written.
+// Checks indices before a kernel writes anything.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +15,13 @@ struct CheckFields {
   std::uint32_t mode;
 };
 
-/// Dispatches that fail the command where one of `count` indices is outside [0, extent). `params` are the shader's, of
-/// which `fields` are filled in.
+/// Plans dispatches that fail the command if one of `count` indices is outside [0, extent). `params` are the shader's
+/// parameters; this fills in their member `fields`.
 template <class P>
 void plan_check(Plan& plan, const Pipeline& pipeline, P params, CheckFields P::*fields, std::int64_t count,
                 std::int64_t extent, int axis, Access reads) {
   constexpr std::int64_t few = 16384, per_group = 4096;
-  constexpr std::int64_t most = 256 * most_turns;  // of a dispatch that explains
+  constexpr std::int64_t most = 256 * most_turns;  // indices per dispatch of mode `explain`
   enum : std::uint32_t { find, mark, explain };
   CheckFields& c = params.*fields;
   c = {0, count, count, extent, plan.value(), axis, find};
@@ -37,10 +37,10 @@ void plan_check(Plan& plan, const Pipeline& pipeline, P params, CheckFields P::*
   }
 }
 
-/// The pipeline for indices of a dtype, i32 or i64.
+/// The pipeline for indices of dtype i32 or i64.
 const Pipeline& index_check_pipeline(lks_device& device, lks_dtype indices);
 
-/// For dense `indices`.
+/// plan_check for a tensor of dense `indices`.
 void plan_index_check(Plan& plan, const Pipeline& pipeline, const Tensor& indices, std::int64_t extent, int axis);
 
 }  // namespace vulkan

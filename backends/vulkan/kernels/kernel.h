@@ -1,4 +1,4 @@
-// Kernels of this driver, and what the rows of its table are given.
+// Kernels of this driver, and what the functions in its kernel table are passed.
 #pragma once
 
 #include <memory>
@@ -9,11 +9,11 @@
 #include "backends/vulkan/queue/plan.h"
 #include "lockstep/driver_ops.h"
 
-/// A prepared kernel. Immutable: one object serves launches on many threads at once.
+/// A prepared kernel. Immutable, so many threads may launch it at once.
 struct lks_kernel {
   virtual ~lks_kernel() = default;
 
-  /// Works out the dispatches of a launch. Throws Failure.
+  /// Plans the dispatches of a launch. Throws Failure.
   virtual void plan(vulkan::Plan& plan, const lks_launch& launch) const = 0;
 
   std::vector<lks_dtype> dtypes;  // of inputs, then outputs
@@ -34,16 +34,16 @@ using Out = std::unique_ptr<lks_kernel>*;
 /// The context of the kernel table.
 struct KernelContext {
   const Facts& facts;
-  lks_device* device;  // null where only a query is answered
+  lks_device* device;  // null if only a query is answered
 };
 
 inline const KernelContext& context_of(const KernelRequest& request) {
   return *static_cast<const KernelContext*>(request.context);
 }
 
-/// Refuses f64 with the reason where the device has none.
+/// Refuses f64 with LKS_REASON_HARDWARE if the device has none.
 lks_status require_hardware(const KernelRequest& request);
-/// Refuses with LKS_REASON_LAYOUT what is not dense and row-major: the host then makes it so.
+/// Refuses operands that are not dense and row-major with LKS_REASON_LAYOUT: the host then makes them so.
 lks_status require_dense(const KernelRequest& request);
 
 std::span<const host::KernelRow> kernels();
@@ -51,8 +51,8 @@ std::span<const host::KernelRow> kernels();
 lks_status make_pointwise_linear(const KernelRequest& request, Out out);
 lks_status make_pointwise_strided(const KernelRequest& request, Out out);
 lks_status make_copy(const KernelRequest& request, Out out);
-/// How reductions go about it, by size (kernels/reduce.cpp): an invocation per output; groups that reduce tiles of
-/// outputs; groups that reduce segments of few outputs, joined by a second dispatch.
+/// The algorithm of a reduction, chosen by size (kernels/reduce.cpp): one invocation per output; workgroups that reduce
+/// tiles of outputs; workgroups that reduce segments of few outputs, which a second dispatch joins.
 enum class ReduceForm { serial, tiles, segments };
 template <ReduceForm form>
 lks_status make_sum(const KernelRequest& request, Out out);
@@ -64,8 +64,8 @@ template <ReduceForm form>
 lks_status make_min(const KernelRequest& request, Out out);
 template <ReduceForm form>
 lks_status make_argmax(const KernelRequest& request, Out out);
-/// How products of matrices go about it, and convolutions, which are some: shaders/product_*.glsl, conv_depthwise.comp,
-/// conv_filter_depthwise.comp.
+/// The algorithm of a matrix product, or of a convolution as a matrix product: shaders/product_*.glsl,
+/// conv_depthwise.comp, conv_filter_depthwise.comp.
 enum class Way : std::uint8_t { element, lanes, blocks, subgroups, matrices, depthwise };
 template <Way way>
 lks_status make_matmul(const KernelRequest& request, Out out);
@@ -80,7 +80,7 @@ lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);
 lks_status make_max_pool2d_gather(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
-/// An invocation per row, or groups that take several short rows or one long one.
+/// One invocation per row, or workgroups that take several short rows or one long one.
 enum class SoftmaxForm { serial, rows };
 template <SoftmaxForm form>
 lks_status make_softmax(const KernelRequest& request, Out out);

@@ -1,5 +1,5 @@
-// Matrix products, in the order of lockstep mode; in blocks only in that mode, and by subgroups, in fast mode, never.
-// Operands are read by their strides.
+// Matrix products. Sums have the order of lockstep mode, except that blocks do so in lockstep mode only, and subgroups
+// and matrices, which serve fast mode, never. Operands may be strided.
 #include "backends/vulkan/kernels/products.h"
 #include "backends/vulkan/shaders.h"
 
@@ -69,12 +69,12 @@ ProductShape shape_of(const KernelRequest& request) {
   return shape;
 }
 
-// Those of the side that has more to read.
+// Whether positions are adjacent in memory in the operand of which more is read.
 bool positions_lie_beside(const lks_tensor_desc& a, const lks_tensor_desc& b, const ProductShape& shape) {
   return shape.rows >= shape.columns ? a.strides[a.rank - 1] == 1 : b.strides[b.rank - 2] == 1;
 }
 
-// Dense matrices.
+// A trial with dense matrices.
 TrialProduct trial_of(const Cut& cut) {
   const ProductStrides at{trial_depth, 1, cut.width, 1, cut.width, 1};
   return {at, [at](const TrialRun& run) {

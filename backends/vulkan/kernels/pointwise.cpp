@@ -22,7 +22,7 @@ class PointwiseKernel : public lks_kernel {
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const std::size_t inputs = dtypes.size() - outputs_.size();
-    const Tensor shape = tensor(launch, inputs);  // the outputs agree in extents
+    const Tensor shape = tensor(launch, inputs);  // all outputs have the same extents
     const std::int64_t count = shape.count();
     if (count == 0) return;
     std::vector<std::uint64_t> operands = {static_cast<std::uint64_t>(count)}, params;
@@ -54,8 +54,8 @@ class PointwiseKernel : public lks_kernel {
     return compiled_pointwise(device, instrs_, outputs_, shape);
   }
 
-  // The extents, and the strides of the strided tensors. A program that asks for indices needs the dimensions as they
-  // are.
+  // Appends the extents, and the strides of the strided tensors. If the program reads indices, dimensions are not
+  // merged.
   void append_walk(std::vector<std::uint64_t>& params, const lks_launch& launch, const Tensor& shape) const {
     JoinedWalk<static_cast<int>(most_tensors)> walk(static_cast<int>(dtypes.size()));
     for (int d = 0; d < shape.rank; ++d) {
@@ -86,7 +86,7 @@ bool is_single(const lks_tensor_desc& t) {
   return std::all_of(t.dims, t.dims + t.rank, [](std::int64_t extent) { return extent == 1; });
 }
 
-// Of the output's shape, dense and row-major.
+// Whether the tensor has the output's shape and is dense and row-major.
 bool is_linear(const lks_tensor_desc& t, const lks_tensor_desc& output) {
   if (t.rank > output.rank) return false;
   std::int64_t expected = 1;
@@ -99,7 +99,7 @@ bool is_linear(const lks_tensor_desc& t, const lks_tensor_desc& output) {
   return true;
 }
 
-// What decides how a tensor is walked over: which extents are 1 (and so broadcast), and whether it is dense.
+// Chooses each tensor's Walk, which depends on which extents are 1 (and so broadcast) and on whether it is dense.
 PointwiseShape shape_of(const KernelRequest& r) {
   PointwiseShape shape;
   for (std::uint32_t i = 0; i < r.tensor_count(); ++i) {
@@ -114,14 +114,14 @@ PointwiseShape shape_of(const KernelRequest& r) {
   return shape;
 }
 
-// On a GPU as many as keep enough reads on their way to use all of its memory's bandwidth. Long programs wait for
-// arithmetic, not for memory, and would only take longer to compile.
+// On a GPU, enough to keep as many loads in flight as its memory bandwidth needs. Long programs are bound by
+// arithmetic, not by memory, and would only take longer to compile.
 unsigned elements_per_invocation(const Facts& facts, std::size_t instructions) {
   constexpr std::size_t long_program = 128;
   return facts.is_like_cpu || instructions >= long_program ? 1 : 4;
 }
 
-// One row of the table for each of the two ways.
+// Serves both rows of the kernel table, linear and strided.
 lks_status make(const KernelRequest& r, Out out, bool strided) {
   if (r.tensor_count() > most_tensors) {
     return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %u tensors", most_tensors);

@@ -1,4 +1,4 @@
-// Pooling of dense NHWC images: an invocation per element of the result.
+// Pooling of dense NHWC images: one invocation per element of the result.
 #include <limits>
 
 #include "backends/vulkan/kernels/index_check.h"
@@ -18,7 +18,7 @@ struct Params {
 
 constexpr std::int64_t group = 64;
 
-// The number as 32 bits, of which shaders make sums.
+// The number in 32 bits. At most half of the range is allowed, because shaders add two such numbers.
 std::int32_t narrow(std::int64_t n) {
   if (n > std::numeric_limits<std::int32_t>::max() / 2) {
     raise(LKS_UNSUPPORTED, HOST_WHERE, "an extent of %lld is more than pooling can count", static_cast<long long>(n));
@@ -43,8 +43,8 @@ Params params_of(const lks_kernel& kernel, const lks_launch& launch, const Param
 
 class PoolKernel : public lks_kernel {
  public:
-  /// `image` and `pooled` are those tensors' numbers; `first_output` is that of the tensor with an invocation per
-  /// element.
+  /// `image` and `pooled` are the numbers of those tensors. `first_output` is the number of the first output, which has
+  /// one invocation per element.
   PoolKernel(const Pipeline& pipeline, const Params& attrs, std::size_t image, std::size_t pooled,
              std::size_t first_output)
       : pipeline_(pipeline), attrs_(attrs), image_(image), pooled_(pooled), first_output_(first_output) {}
@@ -105,7 +105,7 @@ Params window_of(const KernelRequest& r) {
   return p;
 }
 
-// Refuses what lavapipe would end before it is done: `turns_high` rounds of a loop with `turns_wide` in each.
+// Refuses nested loops that lavapipe would end too early: `turns_high` iterations with `turns_wide` in each.
 lks_status require_turns(const KernelRequest& r, std::int64_t turns_high, std::int64_t turns_wide) {
   if (!context_of(r).facts.is_lavapipe || turns_high * turns_wide <= most_turns) return LKS_OK;
   return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "%s: llvmpipe takes no more than %lld elements at a time",
@@ -119,7 +119,7 @@ lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::
   if (s == LKS_OK) s = require_dense(r);
   if (s != LKS_OK) return s;
   const Params attrs = window_of<Attrs>(r);
-  // Pooling walks over the taps of a window; its gradients over the windows that have a pixel.
+  // Pooling loops over the taps of a window; its gradients loop over the windows that contain a pixel.
   const bool over_taps = image < r.desc.input_count;
   const auto turns = [&](std::int64_t window, std::int64_t stride) {
     return over_taps ? window : (window + stride - 1) / stride;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
 
-// Tried in this order; named after their tiles, those of lanes with 8 of them.
+// Tried in this order. Named after their tile sizes; for lanes, the size with subgroups of 8 lanes.
 constexpr ProductVariant variants[] = {
     {"lanes 16x128", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 3, 0, 65, 1, 16},
     {"lanes 32x64", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 2, 0, 33, 1, any},
@@ -31,29 +31,29 @@ constexpr ProductVariant variants[] = {
 constexpr std::int64_t joined_at_once = 256;  // shaders/product_join.glsl
 constexpr std::int64_t join_group = 64, element_group = 64;
 constexpr std::int64_t most_workspace = std::int64_t{64} << 20;
-// An invocation that computes one element takes no more chunks at once: lavapipe stops loops after 65535 rounds.
+// An invocation that computes one element takes at most 2^6 chunks: lavapipe ends loops after 65,535 iterations.
 constexpr int most_slots = 6;
-// Subgroups, of 128 invocations each group, that keep a GPU busy. The longest range of one is 2^8 chunks: those of
-// lavapipe are of 4 or 8 lanes.
+// How many subgroups keep a GPU busy, and the size of a workgroup. A range of one subgroup is at most 2^8 chunks,
+// because subgroups on lavapipe have only 4 or 8 lanes.
 constexpr std::int64_t wanted_subgroups = 4096, subgroup_group = 128;
 constexpr int most_subgroup_slots = 8;
-// Shorter sums are not worth joining lanes.
+// For shorter sums, joining the lanes of a subgroup does not pay.
 constexpr std::int64_t least_subgroup_depth = 128;
-// A block of an invocation waits in each slot.
+// Each slot holds a partial sum for every element of an invocation's block, in registers.
 constexpr int most_block_slots = 5;
 
-// How many invocations of the simple way, and how many groups, keep the device busy.
+// How many invocations that compute one element each, and how many workgroups of blocks, keep the device busy.
 std::int64_t wanted_invocations(const Facts& facts) { return facts.is_like_cpu ? 1024 : 262144; }
 constexpr std::int64_t wanted_blocks = 256;
 
-// Both sides, as in shaders/product_blocks.glsl.
+// Whether shared memory holds both operands' parts, as in shaders/product_blocks.glsl.
 bool fits_shared_memory(const ProductVariant& v, lks_dtype dtype, const Facts& facts) {
   constexpr std::int64_t step = 8, gap = 4, guard_bytes = 12;
   const std::int64_t lines = v.rows * v.down + gap + (v.columns << v.log2_right) + gap;
   return step * lines * size_of(dtype) + guard_bytes <= facts.max_shared_bytes;
 }
 
-// With the depth cut as finely as may be.
+// The number of blocks if the depth is split into single chunks.
 std::int64_t most_blocks(const ProductVariant& v, const ProductShape& shape) {
   return shape.batch * pieces(shape.rows, v.rows * v.down) * pieces(shape.columns, v.columns << v.log2_right) *
          std::max<std::int64_t>(1, pieces(shape.depth, chunk));
@@ -61,15 +61,15 @@ std::int64_t most_blocks(const ProductVariant& v, const ProductShape& shape) {
 
 bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
 
-// GPUs keep those of f64 anyway, fast mode promises nothing, and a device that loses them in products too gains nothing
-// from rounding them.
+// Fusing needs no care for denormals in fast mode, which promises nothing; in f64, where GPUs keep them anyway; and on
+// a device that also loses them in separate products and sums, where rounding products gains nothing.
 bool need_not_keep_denormals(const KernelRequest& request) {
   const lks_device* device = context_of(request).device;
   return request.desc.math_mode == LKS_MODE_FAST || request.input(0).dtype != LKS_F32 ||
          (device && !device->arithmetic.keeps_denormals);
 }
 
-// Lockstep mode rounds each product; strict mode may lose no denormal number of f32 that rounding would keep.
+// Lockstep mode rounds each product. Strict mode may fuse, but must not lose a denormal f32 that rounding would keep.
 ProductConstants::Fusing fusing_of(const KernelRequest& request) {
   const lks_device* device = context_of(request).device;  // null in a query, which makes no pipeline
   if (is_lockstep(request) || !device) return ProductConstants::rounds_products;
@@ -77,7 +77,7 @@ ProductConstants::Fusing fusing_of(const KernelRequest& request) {
   return loses_none ? ProductConstants::fuses : ProductConstants::fuses_guarded;
 }
 
-// Whether the device is one for this way, and the mode.
+// Whether the algorithm suits the device and the math mode.
 bool serves(Way way, const KernelRequest& request) {
   const Facts& facts = context_of(request).facts;
   switch (way) {
@@ -94,7 +94,7 @@ bool serves(const ProductVariant& v, lks_dtype dtype, const ProductShape& shape,
   if (shape.columns < v.least_columns || shape.rows < v.least_rows || shape.rows > v.most_rows) return false;
   if (v.least_blocks > 0 && !facts.has_large_blocks && most_blocks(v, shape) < v.least_blocks) return false;
   switch (v.way) {
-    case Way::lanes: return facts.subgroup_size >> v.log2_right != 0;  // 4 lanes where there is no AVX
+    case Way::lanes: return facts.subgroup_size >> v.log2_right != 0;  // there are only 4 lanes without AVX
     case Way::blocks: return fits_shared_memory(v, dtype, facts);
     case Way::subgroups: return shape.depth >= least_subgroup_depth && facts.subgroup_size <= subgroup_group;
     default: return true;
@@ -154,11 +154,11 @@ void Cut::by_blocks(const ProductVariant& variant, const KernelRequest& request)
   width <<= variant.log2_right;
   items_per_group = 1;
   set_ranges(pieces(wanted_blocks, least_tiles()), lockstep ? most_block_slots : 22);
-  // Other modes add what a range has in one go.
   constants.fusing = fusing_of(request);
   const lks_device* device = context_of(request).device;
   constants.loses_denormals =
       device && !need_not_keep_denormals(request) && option(device->host, "vulkan.hide") == "fusedDenormals";
+  // Other modes add a whole range as one chain, without chunks.
   constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
 }
 
@@ -169,7 +169,7 @@ void Cut::by_element(const Facts& facts) {
   is_batch_first = shape.batch > 1 && shape.columns == 1;
 }
 
-// Ranges as long as may be, where there are at least `wanted`.
+// Makes ranges as long as possible, at most 2^most chunks, while there are still `wanted` of them.
 void Cut::set_ranges(std::int64_t wanted, int most) {
   const std::int64_t chunks = std::max<std::int64_t>(1, pieces(shape.depth, chunk));
   const auto chunks_at = [](int slots) { return std::int64_t{1} << slots; };
@@ -232,7 +232,7 @@ std::span<const Access> ProductDispatches::tile_accesses(const Tiling& t) {
 
 std::span<const Access> ProductDispatches::join_accesses(const Tiling& t) {
   const auto batches = static_cast<std::uint64_t>(pieces(t.ranges, joined_at_once));
-  // What is put in last may be more than the result: a bias.
+  // The last join may read the inputs too: it adds the bias.
   accesses_.assign(inputs_.begin(), inputs_.end());
   accesses_.push_back({t.workspace, t.workspace + t.ranges * part_bytes(t), false});
   accesses_.push_back(batches == 1 ? output_ : Access{t.joined, t.joined + batches * part_bytes(t), true});
@@ -255,7 +255,7 @@ void log_lost_denormals(const KernelRequest& request, const ProductVariant& vari
   host.log(host.host, LKS_LOG_INFO, "vulkan", text);
 }
 
-// Whether the pipeline, which fuses, passes its trial; the first call tries it.
+// Whether the pipeline, which fuses, passes its trial. The first call runs the trial.
 bool keeps_denormals(const KernelRequest& request, const ProductVariant& variant, const Pipeline& pipeline,
                      const Cut& cut, const std::function<TrialProduct()>& make_trial) {
   lks_device& device = *context_of(request).device;

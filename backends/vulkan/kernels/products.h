@@ -1,5 +1,5 @@
-// What matmul and the convolutions have in common: sums of products in the order of lockstep mode, cut into tiles of
-// the result and ranges of the positions.
+// What matmul and the convolutions have in common: sums of products in the order of lockstep mode, split into tiles of
+// the result and ranges of the positions (of the reduced dimension).
 #pragma once
 
 #include <initializer_list>
@@ -9,14 +9,14 @@
 
 namespace vulkan {
 
-constexpr std::int64_t chunk = 256;  // positions that are added one after the other; docs/lockstep_mode.md
+constexpr std::int64_t chunk = 256;  // positions that are added sequentially; docs/lockstep_mode.md
 
-/// A product of matrices, or what an op is as one.
+/// The shape of a batched matrix product, or of an op as one.
 struct ProductShape {
   std::int64_t batch, rows, columns, depth;
 };
 
-/// One shader in its dtypes; null: not for this one.
+/// A shader for each dtype; null if there is none.
 struct TypedShader {
   Shader f32 = nullptr, f64 = nullptr, i32 = nullptr, i64 = nullptr;
 
@@ -32,37 +32,37 @@ struct ProductShaders {
 
 /// One row of the table of variants (products.cpp).
 struct ProductVariant {
-  const char* name;  // begins with that of the kernel table's row
+  const char* name;  // begins with the variant of the kernel table's row
   Way way;
   TypedShader ProductShaders::*shader;
-  std::int64_t rows, columns;  // that an invocation computes
-  int log2_right, down;        // how many invocations of a group lie beside and below each other; by lanes: all others
-  std::int64_t least_columns, least_rows, most_rows;  // other results are left to the rows that follow
-  std::int64_t least_blocks = 0;                      // and those of which there are fewer blocks
+  std::int64_t rows, columns;  // elements that an invocation computes
+  int log2_right, down;        // log2 of a workgroup's invocations in a row; those in a column (not used for lanes)
+  std::int64_t least_columns, least_rows, most_rows;  // other results are left to the variants that follow
+  std::int64_t least_blocks = 0;                      // and so are those with fewer blocks
 };
 
-/// The first variant that serves; null where none does.
+/// The first variant that suits the request; null if none does.
 const ProductVariant* choose(const ProductShaders& shaders, Way way, const KernelRequest& request,
                              const ProductShape& shape);
 
-/// The specialisation constants of all ways, in the order of their numbers; shaders have those that they need.
+/// The specialisation constants of all product shaders, in the order of their ids. Each shader has those that it needs.
 struct ProductConstants {
   /// Whether a product is rounded before it is added: shaders/product_fusing.glsl.
   enum Fusing : std::uint32_t { rounds_products, fuses, fuses_guarded };
 
-  std::uint32_t group_size = 1;  // by element: slots, too
+  std::uint32_t group_size = 1;  // Way::element: slots
   std::uint32_t may_lack_terms = 1;
-  std::uint32_t right = 0;  // by lanes: the logarithm
+  std::uint32_t right = 0;  // Way::lanes: log2 of the lanes in a row
   std::uint32_t log2_strides[2] = {~0u, ~0u};
   std::uint32_t slots = 0, chunk = vulkan::chunk;
   std::uint32_t fusing = rounds_products;
   std::uint32_t left_runs_down = 0, right_runs_along = 1;
-  std::uint32_t loses_denormals = 0;  // where it fuses; for tests
+  std::uint32_t loses_denormals = 0;  // in fused products; for tests
 
   std::span<const std::uint32_t> all() const { return {&group_size, sizeof *this / sizeof group_size}; }
 };
 
-/// How a product is cut.
+/// How a product is split into tiles and ranges.
 struct Cut {
   Cut(const KernelRequest& request, const ProductShape& shape, const ProductVariant& variant);
 
@@ -70,13 +70,13 @@ struct Cut {
   std::int64_t height, width;  // of a tile
   std::int64_t tiles_down, tiles_right;
   std::int64_t ranges, range_length;
-  std::int64_t tiles_at_once;  // by one dispatch, so that the workspace has a limit
+  std::int64_t tiles_at_once;  // in one dispatch; limits the size of the workspace
   std::int64_t items_per_group;
   bool is_batch_first = false;
   std::uint32_t element_bytes;
   ProductConstants constants;
 
-  /// The same tile, of a product that has no other.
+  /// The same tile size for a product of one tile.
   Cut of_one_tile(std::int64_t depth) const;
 
   std::int64_t tiles() const { return shape.batch * tiles_down * tiles_right; }
@@ -85,9 +85,9 @@ struct Cut {
  private:
   void by_lanes(const ProductVariant& variant, const Facts& facts);
   void by_subgroups(const Facts& facts);
-  void by_blocks(const ProductVariant& variant, const KernelRequest& request);  // and by matrices
-  void by_element(const Facts& facts);                                          // and by taps of depthwise filters
-  std::int64_t least_tiles() const;                                             // their number, 1 where there are none
+  void by_blocks(const ProductVariant& variant, const KernelRequest& request);  // also Way::matrices
+  void by_element(const Facts& facts);                                          // also Way::depthwise
+  std::int64_t least_tiles() const;                                             // the number of tiles, at least 1
   void set_ranges(std::int64_t wanted, int most_slots);
 
   int slots_ = 0;
@@ -101,26 +101,27 @@ struct Tiling {
   std::uint32_t ranges, range_length, rows, columns, depth;
 };
 
-/// The pipelines of a variant: tiles, and joining their ranges.
+/// The pipelines of a variant: one computes tiles, the other joins their ranges.
 struct ProductPipelines {
   const Pipeline* tiles;
   const Pipeline* join;
 };
 
-/// Those of `variant`. Where `cut` may fuse in strict mode, the pipeline is the first to pass its trial of those that
-/// fuse, fuse guarded, and do not fuse. Throws Failure.
+/// The pipelines of `variant`. If `cut` may fuse in strict mode, pipelines that fuse, that fuse with a guard and that
+/// do not fuse are tried in this order, and the first to pass its trial is returned; the last needs none. Throws
+/// Failure.
 ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
                               const ProductVariant& variant, const Cut& cut,
                               const std::function<TrialProduct()>& make_trial);
 
-/// Refuses dtypes other than `allowed`, f64 where the device has none, and extents beyond the 31 bits in which the
-/// shaders count.
+/// Refuses dtypes other than `allowed`, f64 if the device has none, and extents beyond the 31 bits in which the shaders
+/// count.
 lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed);
 
-/// Fills in what the kernel says of its sums.
+/// Fills in the kernel's info: variant, workspace, and the order and determinism of its sums.
 void describe_product(const KernelRequest& request, const ProductVariant& variant, const Cut& cut);
 
-/// Plans the dispatches of a product, one after the other.
+/// Plans the dispatches of a product.
 class ProductDispatches {
  public:
   ProductDispatches(Plan& plan, const Cut& cut, const ProductPipelines& pipelines, VkDeviceAddress workspace,

@@ -1,4 +1,4 @@
-// sum, mean, max, min, argmax: over any axes of strided tensors.
+// sum, mean, max, min and argmax over any axes of strided tensors.
 #include <algorithm>
 #include <bit>
 
@@ -11,7 +11,7 @@ namespace {
 
 enum class Op { sum, mean, max, min, argmax };
 
-// The shaders of a form, by op and dtype. A mean is a sum with a divisor.
+// The shaders of an op, by dtype. A mean is a sum with a divisor.
 struct Shaders {
   Shader f32, f64, i32, i64;
 
@@ -43,7 +43,7 @@ struct Params {
 
 constexpr std::int64_t chunk = 1024, slots = 8, serial_group = 64;
 
-// What of the parameters extents and strides decide.
+// The parameters that depend only on extents and strides.
 Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::int64_t* to, int rank,
                  std::uint32_t axes, bool keep) {
   JoinedWalk<2> outer;
@@ -72,8 +72,7 @@ Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::
   return p;
 }
 
-// ----------------------------------------------------------------------------------------------------------------
-// forms
+// --------------------------------------------------------------------------------------------------------------- forms
 
 bool is_columns(const Params& p) {
   if (p.outer_rank == 0 || p.inner_rank == 0) return false;
@@ -92,7 +91,7 @@ std::int64_t power_above(std::int64_t n) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(1, n))));
 }
 
-// Whether four elements beside each other can be read at once, where the first of all is aligned.
+// Whether four adjacent elements can be read at once, provided that the tensor's first element is aligned.
 bool is_wide(const Params& p, std::int64_t outputs_at_once) {
   const auto all_in_fours = [](const std::int64_t* strides, std::uint32_t rank) {
     return std::all_of(strides, strides + rank, [](std::int64_t s) { return s % 4 == 0; });
@@ -102,10 +101,10 @@ bool is_wide(const Params& p, std::int64_t outputs_at_once) {
          all_in_fours(p.inner_from, p.inner_rank);
 }
 
-// Fills in how tiles cover the outputs and the reduced elements.
+// Fills in how tiles cover the outputs and the reduced elements, and how these are split into segments.
 void cut_into_tiles(Params& p, const Facts& facts) {
   const std::int64_t enough_groups = facts.is_like_cpu ? 256 : 2048;
-  constexpr std::int64_t worth_joining = 4;  // rounds of a group
+  constexpr std::int64_t worth_joining = 4;  // rounds of a workgroup
   const std::int64_t chunks = pieces(p.reduced, chunk);
   p.columns = is_columns(p);
   const std::int64_t at_once =
@@ -113,7 +112,7 @@ void cut_into_tiles(Params& p, const Facts& facts) {
   p.log_chunks_at_once = static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(at_once)));
   p.wide = is_wide(p, slots / at_once);
   const std::int64_t tiles = pieces(p.outputs, slots / at_once), rounds = pieces(chunks, at_once);
-  const std::int64_t most_rounds = most_turns / (chunk / 8 * turns_per_element(p));  // where cells are taken singly
+  const std::int64_t most_rounds = most_turns / (chunk / 8 * turns_per_element(p));  // if cells are read one by one
   std::int64_t segments = rounds < worth_joining ? 1 : std::clamp<std::int64_t>(enough_groups / tiles, 1, rounds);
   segments = std::max(segments, pieces(rounds, std::max<std::int64_t>(1, most_rounds / 2)));
   const std::int64_t each = at_once * power_above(pieces(rounds, segments));
@@ -128,13 +127,12 @@ struct Form {
   const char* variant;
   bool (*fits)(const Params&);
 };
-// The first that fits serves.
+// The first form that fits is used.
 constexpr Form forms[] = {{ReduceForm::serial, "serial", &fits_serial},
                           {ReduceForm::tiles, "tiles", &fits_tiles},
                           {ReduceForm::segments, "segments", [](const Params&) { return true; }}};
 
-// ---------------------------------------------------------------------------------------------------------------
-// kernels
+// ------------------------------------------------------------------------------------------------------------- kernels
 
 // The number as bits of a float dtype.
 std::uint64_t bits_of(std::int64_t n, lks_dtype t) {
@@ -142,7 +140,7 @@ std::uint64_t bits_of(std::int64_t n, lks_dtype t) {
   return t == LKS_F32 ? std::bit_cast<std::uint32_t>(static_cast<float>(number)) : std::bit_cast<std::uint64_t>(number);
 }
 
-// All of `params` but the addresses is known.
+// `params` is complete except for the addresses.
 class ReduceKernel : public lks_kernel {
  public:
   explicit ReduceKernel(const Params& params) : params_(params) {}

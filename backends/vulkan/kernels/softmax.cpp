@@ -1,4 +1,5 @@
-// softmax, log_softmax and the losses, of dense tensors: one dispatch, with the bits of their decompositions.
+// softmax, log_softmax and the cross-entropy losses of dense tensors, in one dispatch. Results are bit-identical to
+// those of their decompositions.
 #include <algorithm>
 #include <bit>
 
@@ -64,7 +65,7 @@ class SoftmaxKernel : public lks_kernel {
   const SoftmaxForm form_;
 };
 
-// The longest row of each form. Longer ones than these are decomposed: see most_turns.
+// The longest row of each form. Ops with even longer rows are decomposed: see most_turns.
 constexpr std::int64_t longest_serial = 64, longest = std::int64_t{1} << 21;
 
 lks_status require_length(const KernelRequest& r, SoftmaxForm form, std::int64_t extent) {

@@ -1,23 +1,23 @@
-// A stable sort of the numbers 0, 1 … by a key each.
+// A stable sort of the numbers 0, 1 …, each by a key of its own.
 #pragma once
 
 #include "backends/vulkan/kernels/kernel.h"
 
 namespace vulkan {
 
-/// More are not sorted: shaders count with 32 bits.
+/// The most numbers that can be sorted: shaders count with 32 bits.
 constexpr std::int64_t most_sorted = std::int64_t{1} << 28;
 
-/// Of `count` numbers.
+/// The workspace for sorting `count` numbers.
 std::uint64_t sort_workspace_bytes(std::int64_t count);
 
 class Sort {
  public:
-  /// For keys of a dtype, i32 or i64.
+  /// For keys of dtype i32 or i64.
   Sort(lks_device& device, lks_dtype keys);
 
-  /// Sorts by dense `keys` of which the lowest `bits` count; where these are all, the keys are signed. Returns where
-  /// the order lies, within the workspace, as u32; or it goes to `to` as i64.
+  /// Sorts by the lowest `bits` of dense `keys`; if these are all of their bits, the keys are signed. If `to` is null,
+  /// the order is left in the workspace as u32, and its address is returned; else it is written to `to` as i64.
   VkDeviceAddress plan(Plan& plan, const Tensor& keys, int bits, VkDeviceAddress workspace, const Tensor* to) const;
 
  private:

@@ -1,5 +1,5 @@
-// Strided tensors as shaders walk over them (shaders/strided.glsl): dimensions of one element dropped, and neighbours
-// merged where one step of the outer is a whole turn of the inner.
+// The dimensions of strided tensors as shaders loop over them (shaders/strided.glsl): dimensions of extent 1 are
+// dropped, and adjacent dimensions are merged if the outer stride is the inner extent times the inner stride.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace vulkan {
 
-/// Dimensions that are walked together through several tensors, `most` of them or fewer.
+/// The merged dimensions of a loop over at most `most` tensors.
 template <int most>
 struct JoinedWalk {
   int rank = 0;
@@ -17,7 +17,7 @@ struct JoinedWalk {
 
   explicit JoinedWalk(int tensors = most) : tensors_(tensors) {}
 
-  /// The next dimension inwards. `own` are its strides in the tensors.
+  /// Appends the next inner dimension. `own` are its strides in the tensors.
   void append(std::int64_t extent, const std::int64_t* own) {
     if (extent == 1) return;
     if (rank > 0 && continues(extent, own)) extent *= dims[--rank];
@@ -28,7 +28,7 @@ struct JoinedWalk {
     static_assert(n == most);
     append(extent, &own[0]);
   }
-  /// The same as a dimension of its own, whatever it is.
+  /// The same, but never drops or merges the dimension.
   void append_apart(std::int64_t extent, const std::int64_t* own) {
     dims[rank] = extent;
     for (int t = 0; t < tensors_; ++t) strides[t][rank] = own[t];

@@ -12,8 +12,8 @@
 namespace vulkan {
 namespace {
 
-// Products are integers, as units of the smallest denormal number: the bits of a float are then the number, as long as
-// it is below 2^24.
+// Products are integers, in units of the smallest denormal number. The bits of such a float are the integer itself, as
+// long as it is below 2^24.
 std::uint32_t left_term(std::int64_t row, std::int64_t k) {
   return static_cast<std::uint32_t>((row * 40503 + k * 9973 + 77) & 0x3fff);
 }
@@ -22,28 +22,28 @@ std::uint32_t right_term(std::int64_t k, std::int64_t column) {
 }
 static_assert(0x3fff * 7 * trial_depth < 1 << 24);
 
-// What the left and the right integers are times, so that products have that unit: operands that are denormal, and
-// operands of which the products alone are.
+// The units of the left and the right integers, whose product is that unit. There are two cases: an operand is
+// denormal, or only the products are.
 struct Units {
   int left, right;  // exponents of two
 };
 constexpr int smallest = -149;
 constexpr Units all_units[] = {{smallest, 0}, {-80, smallest + 80}};
 
-// Without arithmetic of the host where that may take denormal numbers for zero.
+// Makes denormal numbers without arithmetic of the host, which might flush them to zero.
 std::uint32_t bits_of(std::uint32_t integer, int exponent) {
   return exponent == smallest ? integer
                               : std::bit_cast<std::uint32_t>(std::ldexp(static_cast<float>(integer), exponent));
 }
 
-// The matrices in one piece of memory.
+// The matrices of a trial, in one piece of memory.
 class Trial {
  public:
-  /// `expects_loss`: of all terms, so that an honest pipeline fails.
+  /// `expects_loss`: expects all terms to be lost, so that a correct pipeline fails.
   Trial(const ProductShape& shape, const ProductStrides& strides, const Units& units, bool expects_loss)
       : shape_(shape), strides_(strides), units_(units), expects_loss_(expects_loss) {}
 
-  /// The result is there once the command is done, and so must this be.
+  /// The result is read back when the command is done; this object must exist until then.
   void plan(Command& command, const Cut& tile, const Pipeline& pipeline, const TrialProduct& product) {
     result_.resize(static_cast<std::size_t>(shape_.rows * shape_.columns));
     const std::uint64_t right = 4 * static_cast<std::uint64_t>(right_at());

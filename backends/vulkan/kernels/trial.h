@@ -1,4 +1,5 @@
-// A small product of denormal numbers, whose sums integers tell: does a pipeline that fuses keep them?
+// Tests whether a pipeline that fuses products and sums keeps denormal numbers, by a small product whose exact sums
+// follow from integer arithmetic.
 #pragma once
 
 #include <functional>
@@ -9,12 +10,13 @@ namespace vulkan {
 
 struct Cut;
 
-/// Where the elements of a product of matrices lie, in elements. Only every `row_step`th row of the result has terms.
+/// The strides of a matrix product's operands and result, in elements. Only every `row_step`th row of the result has
+/// terms.
 struct ProductStrides {
   std::int64_t left_row, left_position, right_position, right_column, result_row, result_column, row_step = 1;
 };
 
-/// One tile, by this pipeline; the addresses of the operands, which lie one after the other.
+/// What computes one tile: the pipeline, and the addresses of the operands and the result, which follow each other.
 struct TrialRun {
   Plan& plan;
   const Cut& cut;
@@ -22,7 +24,7 @@ struct TrialRun {
   VkDeviceAddress left, right, result;
 };
 
-/// A product of f32.
+/// The product of a trial, in f32.
 struct TrialProduct {
   ProductStrides strides;
   std::function<void(const TrialRun&)> plan;
@@ -30,8 +32,8 @@ struct TrialProduct {
 
 constexpr std::int64_t trial_depth = 40;  // positions of the sums
 
-/// Whether the pipeline computes the product of one tile exactly. `cut`: of the product that it was made for. The
-/// option `vulkan.hide=fusedProducts` makes it fail. Throws Failure.
+/// Whether the pipeline computes the product of one tile exactly. `cut` is that of the product for which the pipeline
+/// was made. The option `vulkan.hide=fusedProducts` makes every trial fail. Throws Failure.
 bool passes_trial(lks_device& device, const Pipeline& pipeline, const Cut& cut, const TrialProduct& product);
 
 }  // namespace vulkan

@@ -4,7 +4,7 @@
 
 #include "backends/vulkan/failure.h"
 
-// A piece from which small buffers are cut: its free ranges, by where they start.
+// An allocation from which small buffers are suballocated. `free_ranges` maps where a free range starts to its length.
 struct Slab {
   vulkan::Piece piece;
   std::map<std::uint64_t, std::uint64_t> free_ranges;
@@ -13,7 +13,7 @@ struct Slab {
 
   bool unused() const { return free_ranges.size() == 1 && free_ranges.begin()->second == piece.bytes; }
 
-  // Where `bytes` were taken; -1 where no range is long enough.
+  // Returns the offset of the range that was taken, or -1 if no free range is long enough.
   std::int64_t take(std::uint64_t bytes) {
     for (auto it = free_ranges.begin(); it != free_ranges.end(); ++it) {
       const auto [start, length] = *it;
@@ -77,7 +77,7 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
     diag.free_bytes = free_bytes();
     throw Failure(diag);
   }
-  // Not every driver refuses more than the heap holds.
+  // Not every Vulkan driver refuses an allocation that is larger than the heap.
   if (counted && bytes > total() - std::min(total(), used())) {
     raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), "device memory");
   }
@@ -88,7 +88,7 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
   buffer.size = bytes;
   buffer.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-  // Both engines use it as they like: handing it from one to the other costs more than what a driver may lose by this.
+  // Both queue families may access it at any time: ownership transfers would cost more than concurrent sharing.
   const std::uint32_t families[] = {facts_.compute_family, facts_.transfer_family};
   if (facts_.has_copy_engine()) {
     buffer.sharingMode = VK_SHARING_MODE_CONCURRENT;
@@ -129,10 +129,10 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
   return p;
 }
 
-// Freeing takes no memory: a piece more can be kept.
+// Reserves room in kept_, so that free() does not allocate.
 void Pieces::make_room() {
   const std::lock_guard lock(mutex_);
-  const std::size_t most = kept_.size() + count_ + 16;  // as many may be made at once
+  const std::size_t most = kept_.size() + count_ + 16;  // up to 16 threads may be in make() at once
   if (kept_.capacity() < most) kept_.reserve(2 * most);
 }
 
@@ -179,7 +179,7 @@ lks_buffer* BufferPool::allocate(std::uint64_t bytes) {
   return buffer.release();
 }
 
-// From the slabs there are; null where none has room.
+// Takes a range of an existing slab; null if none has room.
 Slab* BufferPool::find_room(std::uint64_t bytes, std::uint64_t& start) {
   for (const auto& slab : slabs_) {
     const std::int64_t at = slab->take(bytes);
@@ -197,7 +197,7 @@ lks_buffer* BufferPool::from_slab(std::uint64_t bytes) {
   std::unique_lock lock(mutex_);
   Slab* from = find_room(whole, start);
   if (!from) {
-    // Without the lock: the host is asked whether the allocation should fail.
+    // Without the lock, because make() calls the host's fault points.
     lock.unlock();
     const std::uint64_t usual = std::min(slab_bytes, facts_.heap_bytes / 16);
     auto slab =

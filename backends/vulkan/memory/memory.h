@@ -1,5 +1,5 @@
-// Device memory: buffers for the host, cut from larger pieces where they are small; and memory that the host and
-// shaders share.
+// Device memory: the ABI's buffers, of which small ones are suballocated from larger allocations; and memory that the
+// host and shaders share.
 #pragma once
 
 #include <volk.h>
@@ -16,7 +16,7 @@ struct Slab;
 
 namespace vulkan {
 
-/// A place in memory as shaders name it, and as commands do.
+/// A location in device memory: as an address for shaders, and as a buffer and offset for Vulkan's commands.
 struct Place {
   VkDeviceAddress address = 0;
   VkBuffer buffer = VK_NULL_HANDLE;
@@ -25,18 +25,18 @@ struct Place {
   Place operator+(std::uint64_t bytes) const { return {address + bytes, buffer, offset + bytes}; }
 };
 
-/// One native allocation with a buffer over all of it.
+/// One Vulkan memory allocation, with a VkBuffer over all of it.
 struct Piece {
   VkDeviceMemory memory = VK_NULL_HANDLE;
   VkBuffer buffer = VK_NULL_HANDLE;
   VkDeviceAddress address = 0;
-  std::byte* mapped = nullptr;  // of memory that the host sees
+  std::byte* mapped = nullptr;  // null if it is not mapped
   std::uint64_t bytes = 0;
 
   Place at(std::uint64_t offset) const { return {address + offset, buffer, offset}; }
 };
 
-/// Makes and frees pieces, and knows how many bytes of the device's own memory they take.
+/// Allocates and frees pieces, and counts the bytes of device-local memory that they use.
 class Pieces {
  public:
   Pieces(const lks_host_api& host, const Facts& facts, VkDevice device, const VolkDeviceTable& vk)
@@ -48,14 +48,14 @@ class Pieces {
   /// Throws Failure of LKS_OUT_OF_MEMORY; `site` names the fault point.
   Piece make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site);
   void free(const Piece& piece);
-  /// From now on until this object ends: a device that was given up may still be using it.
+  /// From now on, free() keeps memory until this object is destroyed: a device after a timeout may still be using it.
   void keep_what_is_freed();
-  /// Throws Failure where the host wants an allocation to fail.
+  /// Throws Failure if the host injects an allocation failure.
   void fault_point(const char* site) const;
 
   std::uint64_t used() const { return used_; }
   std::uint64_t total() const { return facts_.heap_bytes; }
-  /// Total less what other programs and this one use, as far as the device says.
+  /// The total less what this program uses and, if the device reports it, what other programs use.
   std::uint64_t free_bytes() const;
 
  private:
@@ -68,7 +68,7 @@ class Pieces {
   std::atomic<std::uint64_t> used_{0};
   std::mutex mutex_;
   std::map<VkDeviceMemory, std::uint64_t> counted_;
-  std::size_t count_ = 0;  // of pieces that are not freed
+  std::size_t count_ = 0;  // pieces that are not freed
   bool keeps_ = false;
   std::vector<Piece> kept_;
 
@@ -78,11 +78,11 @@ class Pieces {
 
 }  // namespace vulkan
 
-/// A buffer of the ABI: a range of a piece.
+/// A buffer of the ABI: a range of an allocation.
 struct lks_buffer {
   VkDeviceAddress address;
   std::uint64_t bytes;
-  vulkan::Piece piece;  // its own; of a small buffer, its slab's
+  vulkan::Piece piece;  // its own, or that of its slab
   Slab* slab;           // null: the piece is the buffer's own
 
   vulkan::Place at(std::uint64_t offset) const { return piece.at(address - piece.address + offset); }
@@ -90,7 +90,7 @@ struct lks_buffer {
 
 namespace vulkan {
 
-/// Buffers of the device's own memory. Free-threaded.
+/// Allocates the ABI's buffers in device-local memory. Free-threaded.
 class BufferPool {
  public:
   BufferPool(const Facts& facts, Pieces& pieces);
@@ -111,7 +111,7 @@ class BufferPool {
   std::vector<std::unique_ptr<Slab>> slabs_;
 };
 
-/// Of every buffer's address.
+/// The alignment of every buffer's address.
 constexpr std::uint64_t buffer_alignment = 256;
 
 }  // namespace vulkan

@@ -30,7 +30,8 @@ std::shared_ptr<Chunk> ChunkPool::take(std::uint64_t bytes) {
     }
   }
   if (bytes <= chunk_bytes && !has_spare_) {
-    // The next one is wanted before the first is back, sooner or later: better now than in the middle of a program.
+    // A second chunk is needed sooner or later, while the first is in use. It is allocated now, rather than in the
+    // middle of a program.
     const Piece spare = pieces_.make(memory_type_, chunk_bytes, true, site_);
     const std::lock_guard lock(mutex_);
     free_.push_back({spare, 0});
@@ -53,7 +54,7 @@ void ChunkPool::give_back(Chunk chunk) {
 
 std::shared_ptr<Chunk> ChunkSource::room_for(std::uint64_t bytes) {
   if (open_ && open_->piece.bytes - open_->used >= bytes) return open_;
-  // A long one is full at once: the chunk that was being filled stays open.
+  // A request longer than a chunk gets a chunk of its own, and the chunk that is being filled stays open.
   if (bytes > chunk_bytes) return pool_.take(bytes);
   return open_ = pool_.take(bytes);
 }

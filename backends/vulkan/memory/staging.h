@@ -1,5 +1,5 @@
-// Memory that the host writes or reads and shaders reach: what goes to and from the device, and the parameters of
-// launches. Taken in chunks, which return when the commands that use them are done.
+// Memory that both the host and shaders can access: staging memory for transfers, and the parameters of launches. It is
+// allocated in chunks, which return to their pool when the commands that use them are done.
 #pragma once
 
 #include <atomic>
@@ -16,13 +16,13 @@ struct Chunk {
   std::uint64_t used = 0;
 };
 
-/// A place in a chunk.
+/// A range of a chunk, as the host and as the device see it.
 struct Staged {
   std::byte* data = nullptr;
   Place place;
 };
 
-/// Keeps free chunks. Free-threaded.
+/// A pool that keeps free chunks for reuse. Free-threaded.
 class ChunkPool {
  public:
   ChunkPool(Pieces& pieces, std::uint32_t memory_type, const char* site)
@@ -31,7 +31,7 @@ class ChunkPool {
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
 
-  /// Returns by itself once nobody holds it any more.
+  /// A chunk of at least `bytes`. It returns to the pool when its last reference is dropped.
   std::shared_ptr<Chunk> take(std::uint64_t bytes);
 
  private:
@@ -45,8 +45,7 @@ class ChunkPool {
   std::atomic<bool> has_spare_{false};
 };
 
-/// A queue's share of a pool: the chunk that is being filled, by one batch after the other, for most fill little of
-/// one.
+/// The chunk that a queue is filling. Successive batches share it, because most of them need little of one.
 class ChunkSource {
  public:
   explicit ChunkSource(ChunkPool& pool) : pool_(pool) {}
@@ -61,7 +60,7 @@ class ChunkSource {
 
 using Chunks = std::vector<std::shared_ptr<Chunk>>;
 
-/// What one command takes of a source.
+/// The memory that one command takes from a source.
 class Staging {
  public:
   explicit Staging(ChunkSource& source) : source_(source) {}
@@ -70,7 +69,7 @@ class Staging {
   Staged take(std::uint64_t bytes);
   std::uint64_t bytes() const { return bytes_; }
   std::size_t chunk_count() const { return chunks_.size(); }
-  /// Leaves the chunks to whoever keeps them until the device is done.
+  /// Moves the chunks to `keeper`, which holds them until the device is done.
   void move_to(Chunks& keeper);
   void release();
 

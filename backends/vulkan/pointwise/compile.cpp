@@ -11,7 +11,8 @@
 namespace vulkan {
 namespace {
 
-// glslang counts its users; the last to leave would free what the next has to build again.
+// glslang counts its users, and frees its tables when the last one finalizes it. So it is initialized once and never
+// finalized.
 void start_glslang() {
   static std::once_flag once;
   std::call_once(once, [] { glslang_initialize_process(); });

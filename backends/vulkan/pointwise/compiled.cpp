@@ -9,7 +9,7 @@ namespace vulkan {
 
 const Pipeline& compiled_pointwise(lks_device& device, const std::vector<lks_instr>& instrs,
                                    const std::vector<std::uint32_t>& outputs, const PointwiseShape& shape) {
-  // The text is all that the shader depends on, and so the key.
+  // The shader depends on nothing but its text, so the text is the cache key.
   const std::string text = shader_text(instrs, outputs, shape);
   if (const Pipeline* known = device.pipelines.find(text)) return *known;
   char name[40];

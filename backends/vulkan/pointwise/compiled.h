@@ -1,4 +1,4 @@
-// Shaders of pointwise programs, from memory, from disk or from the compiler.
+// Pipelines of pointwise programs: from memory, from the disk cache or from the compiler.
 #pragma once
 
 #include "backends/vulkan/device/device.h"

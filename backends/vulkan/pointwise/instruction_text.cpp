@@ -11,14 +11,14 @@ bool is_float(lks_dtype t) { return t == LKS_F32 || t == LKS_F64 || is_short(t);
 
 std::string call(const std::string& function, const std::string& a) { return function + "(" + a + ")"; }
 
-// A short float as f32, anything else as it is.
+// A half-width float converted to f32; anything else unchanged.
 std::string widened(lks_dtype t, const std::string& v) {
   if (t == LKS_F16) return call("half_to_float", v);
   if (t == LKS_BF16) return call("bfloat_to_float", v);
   return v;
 }
 
-// An integer result, brought back into the range of its type.
+// An integer result, wrapped to the range of its type.
 std::string wrapped(lks_dtype t, const std::string& v) {
   if (t == LKS_I8) return "((" + v + ") << 24) >> 24";
   if (t == LKS_U8) return "(" + v + ") & 255u";
@@ -48,7 +48,7 @@ std::string to_short(lks_dtype from, lks_dtype to, const std::string& v) {
                            : "long_to_" + target + "(int64_t(" + v + "))";
 }
 
-// `v` is an f64, or what is held as an f32.
+// `v` is an f64, or an f32 (a half-width float has been widened).
 std::string float_to_float(lks_dtype from, lks_dtype to, const std::string& v) {
   if ((from == LKS_F64) == (to == LKS_F64)) return v;
   return call(to == LKS_F64 ? "to_double" : "to_float", v);
@@ -85,7 +85,7 @@ std::string bitcast(lks_dtype from, lks_dtype to, const std::string& v) {
   }
 }
 
-// x / 0 is 0, and MIN / -1 is MIN; neither reaches the divider, which may trap.
+// x / 0 is 0, and MIN / -1 is MIN; neither reaches the device's division, which may trap.
 std::string divide_integers(lks_dtype t, const std::string& a, const std::string& b) {
   const std::string type = glsl_type(t), zero = type + "(0)";
   const std::string special =
@@ -95,8 +95,8 @@ std::string divide_integers(lks_dtype t, const std::string& a, const std::string
   return is_unsigned(t) ? divided : "(" + b + " == -" + type + "(1) ? -" + a + " : " + divided + ")";
 }
 
-// Mesa 22.3 gets comparisons of a widened int with a constant of 64 bits wrong; a number that only the host knows to be
-// 0 makes it no constant.
+// Mesa 22.3 miscompiles comparisons of a widened int with a constant of 64 bits. Including this zero, whose value the
+// compiler cannot know, makes an operand no constant.
 constexpr char hidden_zero[] = "(o.count >> 63)";
 
 std::string negate(lks_dtype t, const std::string& a, bool magnitude) {

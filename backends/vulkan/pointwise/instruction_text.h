@@ -8,13 +8,14 @@
 
 namespace vulkan {
 
-/// The type of a value: f16 and bf16 are their bits in a uint, i8 and u8 an int and a uint within their range.
+/// The GLSL type of a value. f16 and bf16 are held as their bits in a uint, i8 and u8 as an int and a uint within their
+/// range.
 const char* glsl_type(lks_dtype t);
 
-/// A value of `t` from a uint64_t that holds its bits.
+/// An expression for the value of type `t` whose bits are in the uint64_t expression `bits`.
 std::string glsl_of_bits(lks_dtype t, const std::string& bits);
 
-/// Instruction i as an expression in v0, v1 …, the values of those before it. Not of inputs and scalars.
+/// Instruction i as an expression in v0, v1 …, the values of the instructions before it. Not for inputs and scalars.
 std::string instruction_text(const std::vector<lks_instr>& instrs, std::size_t i);
 
 }  // namespace vulkan

@@ -29,7 +29,7 @@ const char* array_of(lks_dtype t) {
   }
 }
 
-// Between what memory holds and what values are.
+// Conversions between an element in memory and its value in the shader.
 std::string loaded(lks_dtype t, const std::string& raw) {
   if (t == LKS_BOOL) return "(" + raw + " != uint8_t(0))";
   const bool same = t == LKS_F32 || t == LKS_F64 || t == LKS_I32 || t == LKS_I64;
@@ -53,7 +53,8 @@ bool uses(const std::vector<lks_instr>& instrs, const PointwiseShape& shape, lks
          std::any_of(instrs.begin(), instrs.end(), [&](const lks_instr& i) { return i.dtype == t; });
 }
 
-// What every element needs is read once: after a write it would be read again, as the write might have changed it.
+// What every element needs is in one struct, which the shader reads once: read on its own after a write, it would be
+// loaded again, as the write might have changed it.
 std::string params_text(const PointwiseShape& shape, bool axes) {
   std::string text = "struct Operands {\n  uint64_t count;\n";
   for (std::size_t i = 0; i < shape.dtypes.size(); ++i) {
@@ -73,13 +74,14 @@ std::string params_text(const PointwiseShape& shape, bool axes) {
   return text + "};\n\n";
 }
 
-// Of tensors from `begin` to `end`: the offsets of those that are strided; and the index along each axis, if asked for.
+// Code that computes the offsets of the strided ones among tensors `begin` to `end` and, if `axes`, the index along
+// each axis.
 std::string walk_text(const PointwiseShape& shape, std::size_t begin, std::size_t end, bool axes) {
   const auto is_strided = [&](std::size_t i) { return shape.walks[i] == Walk::strided; };
   bool any_strided = false;
   for (std::size_t i = begin; i < end; ++i) any_strided = any_strided || is_strided(i);
   if (!any_strided && !axes) return "";
-  // Unsigned where wide: glslang 12 crashes on a pointer plus an int64_t. Negative strides wrap.
+  // Wide indices are unsigned, because glslang 12 crashes on a pointer plus an int64_t. Negative strides wrap.
   const std::string index = shape.wide ? "uint64_t" : "int";
   const std::string natural = shape.wide ? "uint64_t" : "uint";
   std::string text;
@@ -108,8 +110,8 @@ std::string place(const PointwiseShape& shape, std::size_t i) {
   }
 }
 
-// What an element's program reads, and how: apart from the rest, so that an invocation's reads are all on their way
-// before the first write, which they may not pass.
+// Code that loads an element's inputs. It is separate from the rest, so that all loads of an invocation are in flight
+// before its first store, past which they may not be moved.
 std::string load_text(const std::vector<lks_instr>& instrs, const PointwiseShape& shape, std::size_t inputs) {
   std::string members, loads;
   for (std::size_t i = 0; i < instrs.size(); ++i) {
@@ -157,7 +159,7 @@ std::string operands_text(const PointwiseShape& shape) {
   return text + ")";
 }
 
-// Elements of an invocation lie a group apart, so that neighbours read neighbours.
+// The elements of an invocation are one workgroup apart, so that neighbouring invocations access neighbouring elements.
 std::string main_text(const PointwiseShape& shape) {
   const unsigned per_invocation = shape.per_invocation;
   const std::string group = number(pointwise_group);

@@ -8,10 +8,10 @@
 
 namespace vulkan {
 
-/// Invocations of a group.
+/// Invocations per workgroup.
 constexpr unsigned pointwise_group = 256;
 
-/// How a tensor of a pointwise kernel is walked over.
+/// How a pointwise kernel indexes a tensor.
 enum class Walk : std::uint8_t {
   linear,   // element i of the output is element i of the tensor
   single,   // one element for all
@@ -26,17 +26,18 @@ struct PointwiseShape {
   unsigned per_invocation = 1;  // elements
 
   bool strided() const;
-  /// Whether the number of elements, addresses and scalars come as push constants.
+  /// Whether the number of elements, the addresses and the scalars fit into push constants.
   bool pushes_operands() const;
 };
 
-/// Why the program cannot be written as a shader; empty where it can.
+/// Why the program cannot be written as a shader; empty if it can.
 std::string why_not_writable(const std::vector<lks_instr>& instrs);
 
-/// The whole text. `instrs` has no calls (host::inline_calls); `outputs` are the values that leave. What it expects,
-/// all of 8 bytes: as operands the number of elements, an address per tensor, a word of bits per scalar; as parameters,
-/// where any tensor is strided or the program asks for an index, the rank, `LKS_MAX_RANK` extents, and for each strided
-/// tensor as many strides in elements. Operands that are too many to be pushed stand before the parameters.
+/// The shader's whole text. `instrs` has no calls (host::inline_calls); `outputs` are the numbers of the output values.
+/// The shader expects words of 8 bytes. Its operands are the number of elements, an address per tensor and the bits of
+/// each scalar. Its parameters, if any tensor is strided or the program reads an index, are the rank, `LKS_MAX_RANK`
+/// extents, and for each strided tensor as many strides in elements. If there are too many operands for push constants,
+/// they precede the parameters.
 std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
                         const PointwiseShape& shape);
 

@@ -6,7 +6,7 @@
 namespace vulkan {
 namespace {
 
-constexpr std::size_t most_accesses = 64;  // more are not told apart: comparing them costs more than a barrier
+constexpr std::size_t most_accesses = 64;  // with more, a barrier is cheaper than comparing them
 
 }  // namespace
 
@@ -34,7 +34,7 @@ void Batch::begin() {
   VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
   VULKAN_CHECK(device_.vk.vkBeginCommandBuffer(commands_, &info));
-  // The batch before may still be running when this one starts.
+  // The previous batch may still be running when this one starts.
   barrier();
 }
 
@@ -86,7 +86,7 @@ void Batch::record(Command& command, std::uint64_t value) {
   readings.insert(readings.end(), command.readings.begin(), command.readings.end());
   command.readings.clear();
   for (const Dispatch& d : command.plan.dispatches()) {
-    // Every dispatch reads the state: those before a check must not see its verdict, those after it must.
+    // Every dispatch reads the queue's state: those before a check must not see its result, those after it must.
     order(command.plan.accesses(d), d.checks || state_written_);
     record(d);
     state_written_ = d.checks;

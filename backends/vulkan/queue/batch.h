@@ -1,4 +1,4 @@
-// Commands, and those that are handed to the device together.
+// Commands, and batches of commands that are submitted to the device together.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace vulkan {
 
-/// Bytes to be handed to the host once a command is done.
+/// Bytes to copy from staging memory to the host once a command is done.
 struct Reading {
   std::uint64_t value;
   void* to;
@@ -17,7 +17,7 @@ struct Reading {
   std::uint64_t bytes;
 };
 
-/// What a command comes to before it is recorded. A queue has one, and uses it again.
+/// A command before it is recorded: its dispatches and its memory. A queue has one such object and reuses it.
 class Command {
  public:
   Command(lks_device& device, ChunkSource& params_source, ChunkSource& staging_source, VkDeviceAddress state,
@@ -25,7 +25,7 @@ class Command {
       : params(params_source), staging(staging_source), plan(device, params, state, by_commands) {}
 
   void begin(std::uint64_t value) { plan.begin(value); }
-  /// Gives back what it has taken.
+  /// Releases the memory that the command has taken.
   void drop();
 
   Staging params, staging;
@@ -35,7 +35,7 @@ class Command {
 
 class Batch {
  public:
-  /// `by_commands`: of a queue that runs transfers, and no shader.
+  /// `by_commands`: for a transfer queue, which uses Vulkan's transfer commands and no shaders.
   Batch(lks_device& device, bool by_commands);
   ~Batch();
   Batch(const Batch&) = delete;
@@ -43,13 +43,13 @@ class Batch {
 
   /// Opens the command buffer. Throws Failure.
   void begin();
-  /// For what `record` keeps; recording cannot fail then.
+  /// Reserves memory for what `record` stores, so that recording cannot fail.
   void make_room(const Command& command);
-  /// Records a command and keeps what it has taken.
+  /// Records a command and takes over its memory.
   void record(Command& command, std::uint64_t value);
   /// Closes the command buffer. Throws Failure.
   void end();
-  /// The device is done with it: everything that it held is given back.
+  /// Called when the device is done with the batch: releases everything that it holds.
   void reset();
 
   VkCommandBuffer commands() const { return commands_; }
@@ -61,7 +61,7 @@ class Batch {
   std::vector<Reading> readings;
 
  private:
-  // Dispatches and transfers run side by side until one touches what another has written, or writes what another has
+  // Dispatches and transfers run concurrently until one accesses what another has written, or writes what another has
   // read.
   bool conflicts(std::span<const Access> accesses) const;
   void order(std::span<const Access> accesses, bool after_all);
@@ -78,7 +78,7 @@ class Batch {
   unsigned count_ = 0;
   VkPipeline bound_ = VK_NULL_HANDLE;
   std::vector<Access> since_barrier_;
-  bool state_written_ = false;  // by the dispatch before
+  bool state_written_ = false;  // by the previous dispatch
 };
 
 }  // namespace vulkan

@@ -8,7 +8,7 @@
 
 namespace vulkan {
 
-// Never destroyed: its thread waits for work until the process ends, as long as the library stays loaded.
+// Never destroyed: its detached thread waits for work until the process ends. The library must stay loaded.
 struct KeptThread::Worker {
   static inline std::mutex idle_mutex;
   static inline Worker* first_idle = nullptr;
@@ -16,7 +16,7 @@ struct KeptThread::Worker {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::function<void()> work;  // empty: none, or done
+  std::function<void()> work;  // empty: the worker is idle
 
   static Worker* of_new_thread() {
     auto worker = std::make_unique<Worker>();

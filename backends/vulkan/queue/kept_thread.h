@@ -1,12 +1,12 @@
-// Threads that are kept when their work is done, and do the next work that comes: NVIDIA's driver (580.159) keeps some
-// 320 bytes for every thread that has ever submitted, as long as the process lives.
+// A pool of reusable threads. NVIDIA's driver (580.159) keeps some 320 bytes for every thread that has ever submitted,
+// until the process ends, so threads are reused instead of ended.
 #pragma once
 
 #include <functional>
 
 namespace vulkan {
 
-/// Like std::jthread.
+/// Like std::jthread: the destructor joins.
 class KeptThread {
  public:
   KeptThread() = default;
@@ -15,7 +15,7 @@ class KeptThread {
   KeptThread& operator=(const KeptThread&) = delete;
 
   bool joinable() const { return worker_ != nullptr; }
-  /// `work` must not throw. Throws std::system_error where there can be no more threads, std::bad_alloc.
+  /// `work` must not throw. Throws std::system_error if no thread can be created, std::bad_alloc.
   void start(std::function<void()> work);
   /// Returns once the work is done.
   void join();

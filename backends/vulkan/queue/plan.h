@@ -1,5 +1,5 @@
-// The dispatches of a command, or its copies on a transfer queue, worked out before any of them is recorded: a command
-// is enqueued as a whole or not at all.
+// The dispatches of a command, or its copies on a transfer queue. All are planned before any is recorded, so that a
+// command is enqueued as a whole or not at all.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace vulkan {
 
-/// How many pieces of a length a whole comes to, the last one not full.
+/// Division that rounds up: how many pieces of length `piece` cover `whole`. The last one may be partial.
 constexpr std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
 
 struct Groups {
@@ -34,9 +34,9 @@ struct Dispatch {
   bool checks = false;  // writes the queue's state, which every dispatch after it reads
 };
 
-/// A copy or a fill by the device's own command.
+/// A copy or a fill by a Vulkan transfer command.
 struct Transfer {
-  Place to, from;  // no buffer to copy from: a fill, of whole words
+  Place to, from;  // `from` without a buffer: a fill of whole 32-bit words
   std::uint64_t bytes = 0;
   std::uint32_t word = 0;
 };
@@ -54,7 +54,7 @@ struct Tensor {
     for (int d = 0; d < rank; ++d) n *= dims[d];
     return n;
   }
-  /// The bytes from the lowest to the highest element; none where it is empty.
+  /// The bytes from the lowest to the highest element; none if the tensor is empty.
   Access access(bool write) const;
 };
 
@@ -62,11 +62,11 @@ inline std::uint32_t size_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
 
 class Plan {
  public:
-  /// `by_commands`: of a queue that runs transfers, and no shader.
+  /// `by_commands`: for a transfer queue, which uses Vulkan's transfer commands and no shaders.
   Plan(lks_device& device, Staging& params, VkDeviceAddress state, bool by_commands)
       : device_(device), params_(params), state_(state), by_commands_(by_commands) {}
 
-  /// Forgets what was planned, and plans the command that will have this value.
+  /// Discards the previous plan and starts that of the command that will have this timeline value.
   void begin(std::uint64_t value) {
     value_ = value;
     dispatches_.clear();
@@ -76,16 +76,16 @@ class Plan {
 
   lks_device& device() const { return device_; }
   bool by_commands() const { return by_commands_; }
-  /// The value that the command will have.
+  /// The timeline value that the command will have.
   std::uint64_t value() const { return value_; }
 
-  /// `params` is copied; it is what the shader finds at Push::params. No group at all: nothing is dispatched.
+  /// `params` is copied; the shader finds it at Push::params. If there are no groups, nothing is dispatched.
   template <class P>
   void dispatch(const Pipeline& pipeline, const P& params, Groups groups, std::span<const Access> accesses) {
     static_assert(std::is_trivially_copyable_v<P>);
     add(pipeline, &params, sizeof params, groups, accesses);
   }
-  /// The same with parameters of 8 bytes each, or none, and at most `most_pushed_operands` operands.
+  /// The same with parameters of 8 bytes each, possibly none, and at most `most_pushed_operands` operands.
   void dispatch_words(const Pipeline& pipeline, std::span<const std::uint64_t> operands,
                       std::span<const std::uint64_t> params, Groups groups, std::span<const Access> accesses) {
     const std::size_t before = dispatches_.size();
@@ -104,7 +104,8 @@ class Plan {
 
   void transfer(const Transfer& transfer) { transfers_.push_back(transfer); }
 
-  /// Groups of `per_group` items each, in as many rows as the device asks for: shaders count them row by row.
+  /// Workgroups of `per_group` items each, in as many rows (y) as the device's limit in x requires. Shaders number them
+  /// row by row. Throws Failure if the device cannot start that many.
   Groups groups_for(std::int64_t items, std::int64_t per_group) const;
 
   std::span<const Transfer> transfers() const { return transfers_; }

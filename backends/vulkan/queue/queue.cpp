@@ -7,11 +7,11 @@ using namespace vulkan;
 
 namespace {
 
-// A batch is handed over when it has so many commands: few at first, so that the device starts early, then more.
+// A batch is submitted when it has this many commands: few at first, so that the device starts early, then more.
 constexpr unsigned least_commands = 64, most_commands = 512;
 constexpr std::uint64_t most_staged_bytes = std::uint64_t{32} << 20;
 constexpr std::uint64_t forever = ~std::uint64_t{0};
-constexpr std::uint64_t poll_ns = 500'000;  // between looks at two things at once
+constexpr std::uint64_t poll_ns = 500'000;  // how long to wait for one of two events before polling the other
 
 lks_diag failure_in(const State& state) {
   lks_diag diag = empty_diag();
@@ -33,7 +33,7 @@ lks_diag out_of_patience(const lks_device& device, unsigned commands) {
 
 lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
     : device(d), kind_(kind), params_(d.params), staging_(d.staging), batch_limit_(least_commands) {
-  // Like parameters: every group of every dispatch reads it, the host once a batch.
+  // In the memory of parameters: every workgroup of every dispatch reads it, the host only once per batch.
   state_piece_ = device.pieces.make(device.facts.params_memory_type, sizeof(State), true, "vulkan.queue_state");
   state_ = new (state_piece_.mapped) State;
   const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
@@ -48,7 +48,7 @@ lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
 
 bool lks_queue::close() {
   {
-    // Commands that nobody waited for are still in flight, or were never handed over.
+    // Commands that nobody waited for are still in flight, or were never submitted.
     Lock lock(mutex_);
     close_batch(lock);
     idle_.wait(lock, [this] { return is_idle(); });
@@ -83,7 +83,7 @@ Batch& lks_queue::open_batch() {
 
 std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) {
   device.check_usable();
-  // Recording takes memory from the command pool.
+  // Recording allocates from the command pool.
   VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
   {
     const std::lock_guard lock(mutex_);
@@ -92,13 +92,13 @@ std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) 
   Command& command = *command_;
   command.begin(newest_ + 1);
   try {
-    work_out(command);  // it may ask the host
+    work_out(command);  // without the lock: it may call the host
     Lock lock(mutex_);
     if (failed_) {
       command.drop();
       return ++newest_;
     }
-    start_thread();  // while nothing is enqueued yet: it may fail
+    start_thread();  // it may throw, so before anything is enqueued
     stuck_.reserve(stuck_.size() + flights_.size() + held_.size() + 1);
     Batch& batch = open_batch();
     batch.make_room(command);
@@ -137,7 +137,7 @@ void lks_queue::flush() {
   close_batch(lock);
 }
 
-// -------------------------------------------------------------------------------------------------------- handing over
+// ---------------------------------------------------------------------------------------------------------- submitting
 
 void lks_queue::start_thread() {
   if (!thread_.joinable()) thread_.start([this] { run(); });
@@ -151,8 +151,8 @@ void lks_queue::close_batch(Lock& lock) {
   hand_over(lock);
 }
 
-// Hands over the batches up to the next wait. One thread at a time, so that they keep their order: the host, which is
-// asked whether it shall fail, may call back, and so the lock is given up meanwhile.
+// Submits the batches up to the next wait. The lock is released meanwhile, because the host's fault points may call
+// back; only one thread submits at a time, so that batches keep their order.
 void lks_queue::hand_over(Lock& lock) {
   if (is_handing_over_) return;
   is_handing_over_ = true;
@@ -166,7 +166,7 @@ void lks_queue::hand_over(Lock& lock) {
     std::unique_ptr<Batch> batch = std::move(held_.front().batch);
     held_.pop_front();
     if (failed_) {
-      discard(std::move(batch));  // what it waited for has failed since it was recorded
+      discard(std::move(batch));  // the queue has failed since it was recorded
     } else {
       submit(lock, std::move(batch));
     }
@@ -225,7 +225,7 @@ void lks_queue::run() {
   }
 }
 
-// Hands over what is held as far as the timelines that it waits for have come.
+// Submits what is held, up to the first wait for a timeline that has not reached its value.
 void lks_queue::release_held(Lock& lock) {
   while (!held_.empty() && !is_handing_over_) {
     if (held_.front().batch) {
@@ -241,7 +241,7 @@ void lks_queue::release_held(Lock& lock) {
     const std::uint64_t patience = flights_.empty() ? poll_ns : 0;
     lks_diag diag = empty_diag();
     lock.unlock();
-    // What is waited for may be recorded and not handed over.
+    // The command that is waited for may be recorded but not submitted.
     if (other.queue && other.queue != this) other.queue->flush();
     const lks_status status = other.wait(wanted, patience, &diag);
     lock.lock();
@@ -257,8 +257,8 @@ void lks_queue::release_held(Lock& lock) {
   }
 }
 
-// Waits until the device has come to `serial`: LKS_TIMEOUT where it has not in time, or where the wait failed and is to
-// be done again. Without the lock meanwhile.
+// Waits, without the lock, until the device has reached `serial`. Returns LKS_TIMEOUT if it has not in time, or if the
+// wait itself failed and must be retried.
 lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag) {
   const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial};
   VkResult result = VK_SUCCESS;
@@ -269,7 +269,8 @@ lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t pati
     check(result, "vkWaitSemaphores", HOST_WHERE);
   });
   if (result != VK_TIMEOUT && status != LKS_OK && status != LKS_DEVICE_LOST) {
-    // For lack of memory, say: the device works on. Whoever waits for the queue is told.
+    // The wait failed, for lack of memory for example, but the device works on. One wait for the timeline returns this
+    // failure.
     timeline.fail_a_wait(diag);
     std::this_thread::sleep_for(std::chrono::nanoseconds(poll_ns));
     result = VK_TIMEOUT;
@@ -278,7 +279,7 @@ lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t pati
   return result == VK_TIMEOUT ? lks_status{LKS_TIMEOUT} : status;
 }
 
-// The same for the flight that the device must do next: LKS_DEVICE_LOST once that has taken longer than the user waits.
+// The same for the oldest batch in flight. Returns LKS_DEVICE_LOST once it has taken longer than `vulkan.timeout`.
 lks_status lks_queue::await_within_limit(Lock& lock, Flight& flight, std::uint64_t serial, std::uint64_t patience,
                                          lks_diag& diag) {
   if (device.is_lost()) return device.health(&diag);
@@ -294,7 +295,8 @@ lks_status lks_queue::await_within_limit(Lock& lock, Flight& flight, std::uint64
   return LKS_DEVICE_LOST;
 }
 
-// After it was given up. What is lost for the Vulkan driver too is at work no more.
+// Whether the device may still be running batches after a timeout. If the Vulkan driver reports it as lost, nothing is
+// still running.
 bool lks_queue::is_still_at_work() {
   constexpr std::uint64_t second = 1'000'000'000;
   if (stuck_.empty()) return false;
@@ -303,7 +305,8 @@ bool lks_queue::is_still_at_work() {
   return device.vk.vkWaitSemaphores(device.handle, &info, patience) == VK_TIMEOUT;
 }
 
-// Waits for the oldest flight, for a while only where something is held, and reports how it went.
+// Waits for the oldest flight and reports its result. If something is held, the wait is short, so that the timelines
+// that held batches wait for are polled too.
 void lks_queue::land(Lock& lock) {
   Flight& flight = flights_.front();
   lks_status status = LKS_OK;
@@ -312,11 +315,11 @@ void lks_queue::land(Lock& lock) {
     status = await_within_limit(lock, flight, flight.serial, held_.empty() ? forever : poll_ns, diag);
     if (status == LKS_TIMEOUT) return;
     if (status == LKS_OK) device.note_progress(kind_);
-    // A later batch may be running, and may just be writing that it has failed: which command it was can be read once
-    // all that were handed over are done.
+    // A later batch may be running and writing its own failure. The failed command can be read only once all submitted
+    // batches are done.
     flight.a_command_failed = status == LKS_OK && state_->failed != 0;
     if (flight.a_command_failed) {
-      // A batch that is being handed over has a serial that is not known yet.
+      // The serial of a batch that is being submitted is not known yet.
       wake_.wait(lock, [this] { return !is_handing_over_; });
       do {
         status = await_within_limit(lock, flight, serial_, forever, diag);
@@ -342,7 +345,7 @@ void lks_queue::finish(Flight& flight, lks_status status, lks_diag& diag) {
       timeline.reach(flight.last);
     }
   }
-  // A batch that a lost device still has is never used again.
+  // A batch that a lost device may still be running is never reused.
   if (!flight.batch) return;
   status == LKS_OK ? discard(std::move(flight.batch)) : stuck_.push_back(std::move(flight.batch));
 }
@@ -359,7 +362,7 @@ void lks_queue::report(const Flight& flight) {
   timeline.fail(failure_in(*state_), state_->value);
 }
 
-// The first failure stays the timeline's.
+// The timeline keeps its first failure.
 void lks_queue::fail(const lks_diag& diag, std::uint64_t value) {
   if (!timeline.failed()) timeline.fail(diag, value);
 }

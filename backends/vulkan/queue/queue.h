@@ -1,4 +1,5 @@
-// A queue: commands are recorded as they come, handed to the device in batches, and seen to their end by a thread.
+// A queue: the caller's thread records commands and submits them to the device in batches; a thread of the queue waits
+// for the batches, reports their results, and submits batches that had to wait for another timeline.
 #pragma once
 
 #include <chrono>
@@ -13,11 +14,12 @@
 
 struct lks_queue {
   explicit lks_queue(lks_device& device, std::uint32_t kind = LKS_QUEUE_COMPUTE);
-  /// After close(), unless it said no.
+  /// Calls close() if nobody has. Must not be called after close() returned false.
   ~lks_queue();
-  /// Waits until nothing is in flight. False where a device that was given up is still at work: the queue must stay.
+  /// Waits until nothing is in flight. Returns false if the device exceeded `vulkan.timeout` and may still be running
+  /// batches: the queue must not be destroyed then.
   bool close();
-  lks_queue* next_abandoned = nullptr;  // a list of lks_device's
+  lks_queue* next_abandoned = nullptr;  // in lks_device's list of abandoned queues
   lks_queue(const lks_queue&) = delete;
   lks_queue& operator=(const lks_queue&) = delete;
 
@@ -25,33 +27,35 @@ struct lks_queue {
   lks_timeline timeline;
   bool runs_kernels() const { return kind_ == LKS_QUEUE_COMPUTE; }
 
-  /// Enqueues what `work_out` plans, which is called without a lock, and returns the command's value. Throws Failure,
+  /// Calls `work_out`, without a lock, to plan a command; enqueues it and returns its timeline value. Throws Failure,
   /// and then nothing is enqueued.
   std::uint64_t enqueue(const std::function<void(vulkan::Command&)>& work_out);
-  /// Later commands wait for another timeline.
+  /// Makes later commands wait until another timeline has reached `value`.
   void wait_for(lks_timeline& other, std::uint64_t value);
-  /// Hands over what is recorded.
+  /// Submits what is recorded.
   void flush();
-  /// Returns the newest value given out; later commands run again.
+  /// Clears a failure, so that later commands run again. Returns the value of the last command. Throws Failure if the
+  /// device is lost.
   std::uint64_t recover();
 
  private:
-  // What the thread sees to, in order: a batch that the device has or will have, a failure to report, or a value to
-  // report as reached when everything before it is.
+  // What the queue's thread processes, in order: a submitted batch to wait for, a failure to report, or a value to
+  // report as reached once everything before it is done.
   struct Flight {
     std::unique_ptr<vulkan::Batch> batch;
     std::optional<lks_diag> failure;
     std::uint64_t first = 0, last = 0;
-    std::uint64_t serial = 0;               // what the semaphore says when the batch is done
+    std::uint64_t serial = 0;               // the semaphore's value when the batch is done
     bool a_command_failed = false;          // of this batch, or of a later one
-    lks_device::Clock::time_point since{};  // when it was looked at first
+    lks_device::Clock::time_point since{};  // when the thread first waited for it
   };
-  // What is to be handed over, in order: a batch, or a timeline to wait for.
+  // What is not submitted yet, in order: a batch, or a wait for another timeline, which holds back the batches after
+  // it.
   struct Held {
     std::unique_ptr<vulkan::Batch> batch;
     lks_timeline* timeline = nullptr;
     std::uint64_t wanted = 0;
-    std::uint64_t value = 0;  // of the wait itself
+    std::uint64_t value = 0;  // of the wait, on the queue's own timeline
   };
   using Lock = std::unique_lock<std::mutex>;
 
@@ -77,19 +81,19 @@ struct lks_queue {
   vulkan::State* state_ = nullptr;
   const std::uint32_t kind_;
   vulkan::ChunkSource params_, staging_;
-  std::optional<vulkan::Command> command_;  // of the caller: calls on one queue come one after the other
+  std::optional<vulkan::Command> command_;  // used by the caller's thread; calls on one queue are serialised
   VkSemaphore done_ = VK_NULL_HANDLE;
   std::uint64_t serial_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
   std::uint64_t newest_ = 0;
-  bool failed_ = false;  // commands are skipped until recover
+  bool failed_ = false;  // commands are skipped until recover()
   bool stop_ = false;
-  bool is_handing_over_ = false;  // one thread at a time does, without the lock
+  bool is_handing_over_ = false;  // a thread is submitting, without the lock; only one does at a time
   unsigned batch_limit_;
   std::unique_ptr<vulkan::Batch> batch_;                       // being recorded
-  std::vector<std::unique_ptr<vulkan::Batch>> spare_, stuck_;  // stuck: a device that was given up may still have them
+  std::vector<std::unique_ptr<vulkan::Batch>> spare_, stuck_;  // stuck: a lost device may still be running them
   std::deque<Held> held_;
   std::deque<Flight> flights_;
   vulkan::KeptThread thread_;
@@ -97,7 +101,7 @@ struct lks_queue {
 
 namespace vulkan {
 
-/// Destroys a queue, or leaves it to its device where that was given up and is still at work.
+/// Destroys a queue; or, if close() returns false, leaves it in its device's list of abandoned queues.
 void dispose_of(lks_queue* queue);
 
 /// Runs one command on a queue of its own and waits for it. Throws Failure.

@@ -28,7 +28,7 @@ void copy_by_shader(Plan& plan, VkDeviceAddress to, VkDeviceAddress from, std::u
                 plan.groups_for(static_cast<std::int64_t>(bytes / unit), per_group), accesses);
 }
 
-// `repeated`: the pattern over 8 bytes.
+// `repeated`: the pattern, repeated to 8 bytes.
 void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::uint64_t repeated) {
   const std::uint64_t aligned_to = to | bytes;
   const std::uint64_t unit = aligned_to % 8 == 0 ? 8 : aligned_to % 4 == 0 ? 4 : aligned_to % 2 == 0 ? 2 : 1;
@@ -41,11 +41,11 @@ void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::ui
                 plan.groups_for(static_cast<std::int64_t>(bytes / unit), per_group), accesses);
 }
 
-// Words can be filled by a command. What stands before the first and behind the last whole one is copied.
+// Fills whole words by vkCmdFillBuffer, and copies the bytes before the first and after the last whole word.
 void fill_words_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint32_t word) {
   const std::uint64_t head = std::min(bytes, (4 - to.offset % 4) % 4), body = (bytes - head) / 4 * 4;
   const std::uint64_t tail = bytes - head - body;
-  // Patterns are as long as the head or divide it: each part starts with the first byte of one.
+  // The pattern's length divides that of the head, so each part starts with the first byte of a pattern.
   if (head + tail > 0) {
     const Staged staged = staging.take(4);
     std::memcpy(staged.data, &word, 4);
@@ -55,7 +55,7 @@ void fill_words_by_command(Plan& plan, Staging& staging, const Place& to, std::u
   if (body > 0) plan.transfer({to + head, {}, body, word});
 }
 
-// `repeated`: the pattern over 8 bytes.
+// `repeated`: the pattern, repeated to 8 bytes.
 void fill_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint64_t repeated) {
   const auto word = static_cast<std::uint32_t>(repeated);
   if (word == repeated >> 32) return fill_words_by_command(plan, staging, to, bytes, word);
@@ -64,7 +64,7 @@ void fill_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_
   const Staged staged = staging.take(staged_bytes);
   for (std::uint64_t at = 0; at < staged_bytes; at += 8) std::memcpy(staged.data + at, &repeated, 8);
   plan.transfer({to, staged.place, staged_bytes});
-  // What is there is doubled.
+  // Doubles the filled part with each copy.
   for (std::uint64_t have = staged_bytes; have < bytes; have *= 2) {
     plan.transfer({to + have, to, std::min(have, bytes - have)});
   }

@@ -1,5 +1,5 @@
 #version 460
-// The mean of the taps inside the image.
+// The mean of a window's elements inside the image.
 #include "common.glsl"
 #include "window.glsl"
 #include "exact.glsl"

@@ -1,5 +1,5 @@
 #version 460
-// Each pixel adds its shares of the windows over it, in ascending order.
+// One invocation per pixel: adds its shares of the windows that cover it, in ascending order.
 #include "common.glsl"
 #include "window.glsl"
 #include "exact.glsl"

@@ -1,9 +1,9 @@
-// The chain sum of docs/lockstep_mode.md: products are added in ascending order of their positions in chunks of 256,
-// and chunks are joined pairwise. Chunks that were joined wait in slots, one for each bit of their number, as in a
-// binary counter. `slots` limits the chunks to 2^slots.
+// The chain sum of docs/lockstep_mode.md: in chunks of 256, products are added in ascending order of their positions;
+// chunks are joined pairwise. As in a binary counter, the partial sums of joined chunks wait in slots, one for each bit
+// of their number. `slots` limits the chunks to 2^slots.
 T chain_waiting[slots > 0 ? slots : 1];
 
-// Takes the sum of chunk number `chunk`, which is not the last.
+// Adds the sum of chunk number `chunk`, which is not the last.
 void chain_wait(uint chunk, T partial) {
   if (slots == 0) return;
   precise T sum = partial;
@@ -12,7 +12,7 @@ void chain_wait(uint chunk, T partial) {
   chain_waiting[slot] = sum;
 }
 
-// The sum, given that of the last chunk.
+// The total, given the sum of the last chunk, number `chunk`.
 T chain_total(uint chunk, T partial) {
   precise T sum = partial;
   if (slots == 0) return sum;

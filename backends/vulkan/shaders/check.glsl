@@ -1,5 +1,6 @@
-// Fails the command where an index lies outside. Few are looked at by one group, which finds the first. Many are looked at by
-// many groups, which only mark that there is one outside; one group then explains which.
+// Fails the command if an index is out of range. Few indices are checked by one workgroup, which finds the first such
+// index. Many are checked by many workgroups, which only mark that there is one; then a single workgroup finds the
+// first.
 #define CHECK_FIELDS                          \
   uint64_t first, end; /* which to look at */ \
   uint64_t per_group;                         \
@@ -13,7 +14,8 @@ const uint not_failed = 0, failed = 1, failed_unexplained = 2;
 
 shared uint64_t first_outside[gl_WorkGroupSize.x];
 
-// `at` of the first index outside, `end` where there is none. Includers define `bool is_outside(Params, uint64_t at)`.
+// The position of the first index out of range; `end_` if there is none.
+// Includers define `bool is_outside(Params, uint64_t at)`.
 #define FIRST_OUTSIDE(result_, p_, begin_, end_)                                             \
   {                                                                                          \
     const uint t_ = gl_LocalInvocationIndex;                                                 \
@@ -28,8 +30,8 @@ shared uint64_t first_outside[gl_WorkGroupSize.x];
     result_ = first_outside[0];                                                              \
   }
 
-// Includers define `int64_t index_at(Params, uint64_t at)`, too. Other groups of the dispatch may be marking: that must not
-// send home a part of this one, which meets at barriers.
+// Includers also define `int64_t index_at(Params, uint64_t at)`. Other workgroups of the dispatch may be marking
+// meanwhile: the first test must not let only some invocations of this workgroup return, because it has barriers.
 #define CHECK_INDICES(p_)                                                                         \
   {                                                                                               \
     const uint state_ = push.state.failed;                                                        \

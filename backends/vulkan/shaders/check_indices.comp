@@ -1,5 +1,5 @@
 #version 460
-// Looks at indices before anything is written.
+// Checks indices before anything is written.
 #include "common.glsl"
 
 layout(local_size_x = 256) in;
@@ -15,7 +15,7 @@ PARAMS_IN_MEMORY(Params)
 
 int64_t index_at(Params p, uint64_t at) { return int64_t((p.indices + at).v); }
 bool is_outside(Params p, uint64_t at) {
-  // The sign is looked at before widening: Mesa 22.3 gets comparisons of a widened int with a constant wrong.
+  // The sign is tested before widening: Mesa 22.3 miscompiles comparisons of a widened int with a constant.
   return (p.indices + at).v < 0 || index_at(p, at) >= p.extent;
 }
 

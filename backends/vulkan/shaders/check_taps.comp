@@ -1,6 +1,6 @@
 #version 460
-// Looks at taps before max_pool2d_gather writes anything: the positions in the image that they mean are indices of its
-// elements.
+// Checks taps before max_pool2d_gather writes anything: the positions in the image that they denote must be indices of
+// its elements.
 #include "common.glsl"
 
 layout(local_size_x = 256) in;

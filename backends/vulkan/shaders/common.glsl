@@ -1,4 +1,4 @@
-// What every shader begins with: extensions, the two addresses that come as push constants, and the queue's state.
+// The beginning of every shader: extensions, push constants (with two addresses), and the queue's state.
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_scalar_block_layout : require
@@ -27,16 +27,17 @@ layout(push_constant, scalar) uniform Push {
   uint64_t operands[14];  // of pointwise programs
 } push;
 
-// Once a command has failed, those after it do nothing.
+// Once a command has failed, the commands after it do nothing.
 #define RETURN_IF_FAILED \
   if (push.state.failed != 0) return
 
-// Groups are started in rows (Plan::groups_for).
+// Workgroups are dispatched in rows (Plan::groups_for).
 uint group_number() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 // A macro, because gl_WorkGroupSize is 1 until the shader has set it.
 #define ITEM_NUMBER (uint64_t(group_number()) * gl_WorkGroupSize.x + gl_LocalInvocationIndex)
 
-// Memory as arrays: (a + i).v is element i; i is an int, uint or uint64_t (glslang 12 crashes on an int64_t).
+// Pointers to arrays in memory: (a + i).v is element i; i is an int, uint or uint64_t (glslang 12 crashes on an
+// int64_t).
 layout(buffer_reference, scalar, buffer_reference_align = 1) buffer Bytes { uint8_t v; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Words { uint v; };
@@ -50,12 +51,12 @@ layout(buffer_reference, scalar, buffer_reference_align = 1) buffer SignedBytes 
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Doubles { double v; };
 #endif
 
-// Parameters as a whole: a shader that read them where it needs them would read them again and again.
+// Loads all parameters at once. A shader that loaded them where it uses them would load them repeatedly.
 #define PARAMS_IN_MEMORY(Struct)                                                              \
   layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory { Struct v; }; \
   Struct params_in_memory() { return InMemory(push.params).v; }
 
-// Loops that the Vulkan driver is to unroll. The optimizer of SPIRV-Tools would do it too, but loses NoContraction on the
-// copies that it makes, and then fuses their products and sums. So they have another mark until the shader is handed over
-// (device/unroll.h).
+// Marks loops that the Vulkan driver is to unroll. The optimizer of SPIRV-Tools would unroll loops marked `unroll`, but
+// its copies lose NoContraction, so that it fuses their products and sums. Therefore this is another mark, which is
+// replaced when the pipeline is made (device/unroll.h).
 #define UNROLL [[dependency_infinite]]

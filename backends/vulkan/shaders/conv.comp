@@ -1,5 +1,5 @@
 #version 460
-// A convolution or one of its gradients, in the way that the define of the variant chooses.
+// A convolution or one of its gradients, by the algorithm that the variant's define selects.
 #ifdef BY_MATRICES
 #pragma use_vulkan_memory_model
 #endif

@@ -24,7 +24,7 @@ T chunk_sum(Params p, Batch group, Tile tile, uint begin, uint end) {
   return sum;
 }
 #else
-// The channels of tap number `tap` that are in the chunk, from `first`; nothing where the tap meets nothing.
+// Adds, for each tap, the products of its channels that are in the chunk. A tap without a term adds nothing.
 T chunk_sum(Params p, Batch group, Tile tile, uint begin, uint end) {
 #if PASS == 0
   const uint channels = p.channels_per_group;

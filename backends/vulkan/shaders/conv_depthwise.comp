@@ -1,6 +1,7 @@
 #version 460
-// Convolutions with one channel to each group, and their gradient of the image with one filter to each too: an invocation
-// computes STRIP neighbours in a row, which share the filter. There are at most 256 taps, so one chunk of lockstep mode.
+// Convolutions with one channel per group, and their gradient of the image if there is also one filter per group. An
+// invocation computes STRIP neighbours in a row, which share the filter. At most 256 taps are one chunk of lockstep
+// mode.
 #include "common.glsl"
 #include "tiling.glsl"
 #include "conv_params.glsl"
@@ -11,7 +12,7 @@ layout(local_size_x = 64) in;
 #define HEIGHT p.out_height
 #define WIDTH p.out_width
 #define FEATURES p.filters
-// Where tap number `tap` of output `place` lies in the image, or -1.
+// The coordinate in the image of tap number `tap` of the output at `place`, or -1 if it is outside.
 int source_of(Params p, int axis, int place, int tap) {
   const int at = place * p.strides[axis] - p.before[axis] + tap * p.dilation[axis];
   return inside(at, axis == 0 ? p.height : p.width) ? at : -1;
@@ -20,7 +21,7 @@ int source_of(Params p, int axis, int place, int tap) {
 #define HEIGHT p.height
 #define WIDTH p.width
 #define FEATURES p.channels
-// Which output has the pixel `place` under its tap number `tap`, or -1.
+// The output whose tap number `tap` covers the pixel at `place`, or -1 if there is none.
 int source_of(Params p, int axis, int place, int tap) {
   return meeting(p, axis, place + p.before[axis], tap * p.dilation[axis], axis == 0 ? p.out_height : p.out_width);
 }
@@ -57,7 +58,7 @@ void main() {
       const T weight = (filter_ + (i * p.taps_wide + j)).v;
       UNROLL for (int s = 0; s < STRIP; ++s) {
         const int source = source_of(p, 1, first + s, j);
-        // What is no term is read somewhere, and not added.
+        // If there is no term, some valid element is loaded and not added.
         const T value = (from + uint64_t(source_row * from_width + max(source, 0)) * channels).v;
         precise T product = value * weight;
         precise T sum = sums[s] + product;

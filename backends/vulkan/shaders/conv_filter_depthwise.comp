@@ -1,6 +1,6 @@
 #version 460
-// The gradient of the filters of a convolution with one channel to each group: an invocation computes TAPS neighbouring taps
-// of one filter, over a range of the positions, from what it loads of the output's gradient once.
+// The gradient of the filters of a convolution with one channel per group. An invocation computes TAPS neighbouring
+// taps of one filter over a range of positions, and loads each element of the output's gradient once.
 #include "common.glsl"
 #include "tiling.glsl"
 #include "conv_params.glsl"
@@ -10,7 +10,7 @@ layout(local_size_x = 64) in;
 const uint tile_elements = TAPS;
 #include "waiting_chunks.glsl"
 
-// Adds the products of positions from `begin` on, which are one chunk.
+// Adds the products of the positions from `begin` up to `end`, which are one chunk.
 void add_chunk(Params p, Batch group, Tile tile, uint begin, uint end, inout T sums[TAPS]) {
   Tap taps[TAPS];
   UNROLL for (uint t = 0; t < TAPS; ++t) taps[t] = tap_of(p, min(tile.row + t, p.tiling.rows - 1), 1);
@@ -23,7 +23,7 @@ void add_chunk(Params p, Batch group, Tile tile, uint begin, uint end, inout T s
     UNROLL for (uint t = 0; t < TAPS; ++t) {
       const int row = h + taps[t].h, column = v + taps[t].v;
       const bool is_term = inside(row, p.height) && inside(column, p.width);
-      // What is no term is read somewhere, and not added.
+      // If there is no term, some valid element is loaded and not added.
       const T left = (image + uint64_t(is_term ? row * p.width + column : 0) * p.channels).v;
       precise T product = left * right;
       precise T sum = sums[t] + product;

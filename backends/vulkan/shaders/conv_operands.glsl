@@ -1,11 +1,11 @@
-// A convolution as a product of matrices: what the rows of the left and the columns of the right side are, and where
-// their elements lie. Within an image or the filters, 32 bits count.
+// A convolution as a matrix product: what the rows of the left and the columns of the right operand are, and where
+// their elements are in memory. Offsets within an image or the filters fit into 32 bits.
 struct Column {
   TS at;
 };
 
 #if PASS != 2
-// Positions are taps, and channels or filters.
+// Positions are pairs of a tap and a channel or filter.
 struct Position {
   uint k, tap;
   Tap at;
@@ -38,7 +38,8 @@ void advance(Params p, inout Position i) {
   i.offset = offset_of(p, i.at);
 }
 
-// A pixel: where its taps begin, as row and column of the padded image, and in elements from that image's first.
+// A pixel: where its taps begin, as a row and a column of the image (PASS 0) or of the padded image (PASS 1), and as an
+// offset in elements from the first one of the image or output.
 struct Row {
   TS image;
   int h, v, offset;
@@ -46,7 +47,7 @@ struct Row {
 #endif
 
 #if PASS == 0
-// Output pixels, times filters.
+// Rows are output pixels, columns are filters.
 Row row_of(Params p, Batch group, uint row) {
   const Pixel at = pixel_of(row, p.out_height, p.out_width);
   const uint64_t image = uint64_t(at.n) * uint(p.height * p.width * p.channels);
@@ -66,7 +67,7 @@ Column column_of(Params p, Batch group, uint column) {
 T right_element(Params p, Column column, Position i) { return (column.at + i.k).v; }
 
 #elif PASS == 1
-// The image's pixels, times its channels.
+// Rows are the image's pixels, columns are its channels.
 Row row_of(Params p, Batch group, uint row) {
   const Pixel at = pixel_of(row, p.height, p.width);
   const uint64_t image = uint64_t(at.n) * uint(p.out_height * p.out_width * p.filters);
@@ -91,7 +92,8 @@ T right_element(Params p, Column column, Position i) {
 }
 
 #else
-// Taps and channels, times filters; positions are output pixels. Offsets are elements in an image.
+// Rows are pairs of a tap and a channel, columns are filters, positions are output pixels. Offsets are in elements from
+// an image's first.
 struct Row {
   int h, v, offset;
 };

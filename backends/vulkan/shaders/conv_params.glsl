@@ -13,14 +13,15 @@ struct Params {
 };
 PARAMS_IN_MEMORY(Params)
 
-// Dividing is slow: the logarithms of the strides, where they are powers of two, else -1.
+// The logarithms of strides that are powers of two, else -1. They replace divisions, which are slow.
 layout(constant_id = 3) const int log2_vertical_stride = -1;
 layout(constant_id = 4) const int log2_horizontal_stride = -1;
 const bool unit_strides = log2_vertical_stride == 0 && log2_horizontal_stride == 0;
 
 bool inside(int place, int extent) { return uint(place) < uint(extent); }
 
-// The output's row or column (axis 1) that has a tap, so far from its first, at a padded image's `place`, or -1.
+// The output's row (axis 0) or column (axis 1) whose tap at distance `tap` from its first one is at `place` in the
+// padded image, or -1 if there is none.
 int meeting(Params p, int axis, int place, int tap, int extent) {
   const int start = place - tap, stride = p.strides[axis];
   const int log2_stride = axis == 0 ? log2_vertical_stride : log2_horizontal_stride;
@@ -37,7 +38,7 @@ Pixel pixel_of(uint number, int height, int width) {
   return Pixel(int(n), int(line - n * uint(height)), int(number - line * uint(width)));
 }
 
-// A position of a filter: a tap, from the first, and a channel of the group.
+// A position in a filter: a tap, by its distance from the first one, and a channel of the group.
 struct Tap {
   int h, v;
   uint channel;
@@ -48,7 +49,7 @@ Tap tap_of(Params p, uint number, int channels) {
              number - tap * uint(channels));
 }
 
-// A group of channels and filters: the batch of the product.
+// The batch of the product: the number of a group of channels and filters.
 #define Batch uint
 Batch batch_of(Params p, uint group) { return group; }
 

@@ -1,5 +1,5 @@
-// Conversions between element types, as docs/lockstep_mode.md defines them. f16 and bf16 are held as their bits in a uint;
-// i8 and u8 as int and uint within their range.
+// Conversions between element types, as docs/lockstep_mode.md defines them. f16 and bf16 are held as their bits in a
+// uint; i8 and u8 as int and uint within their range.
 
 float negate(float x) { return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u); }
 float magnitude(float x) { return uintBitsToFloat(floatBitsToUint(x) & 0x7fffffffu); }
@@ -13,7 +13,7 @@ float half_to_float(uint h) {
 }
 float bfloat_to_float(uint b) { return uintBitsToFloat(b << 16); }
 
-// sign · mantissa · 2^exponent in a format of 16 bits, rounded to nearest even.
+// sign · mantissa · 2^exponent as a half-width float, rounded to nearest even.
 uint pack_short(uint sign, uint64_t mantissa, int exponent, int mantissa_bits, int least_exponent, uint infinity) {
   if (mantissa == 0) return sign;
   const uint high = uint(mantissa >> 32), low = uint(mantissa);
@@ -30,7 +30,7 @@ uint pack_short(uint sign, uint64_t mantissa, int exponent, int mantissa_bits, i
   } else {
     kept = mantissa << -last;
   }
-  // Counting from the smallest subnormal number: a carry out of the mantissa raises the exponent by itself.
+  // The bits count up from the smallest subnormal number, so a carry out of the mantissa increments the exponent.
   const int field = exponent + last - smallest;
   const uint bits = uint(kept) + (uint(field) << mantissa_bits);
   return sign | min(bits, infinity);
@@ -49,7 +49,7 @@ uint float_to_bfloat(float x) {
   return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
 }
 
-// By its highest bit: Mesa 22.3 gets the comparison of a widened int with a constant of 64 bits wrong.
+// The sign is the highest bit: Mesa 22.3 miscompiles the comparison of a widened int with a constant of 64 bits.
 uint short_sign_of(int64_t x) { return uint(uint64_t(x) >> 63) << 15; }
 uint64_t magnitude_of(int64_t x) { return short_sign_of(x) != 0 ? uint64_t(0) - uint64_t(x) : uint64_t(x); }
 uint long_to_half(int64_t x) { return pack_half(short_sign_of(x), magnitude_of(x), 0); }
@@ -57,7 +57,7 @@ uint long_to_bfloat(int64_t x) { return pack_bfloat(short_sign_of(x), magnitude_
 uint ulong_to_half(uint64_t x) { return pack_half(0u, x, 0); }
 uint ulong_to_bfloat(uint64_t x) { return pack_bfloat(0u, x, 0); }
 
-// Toward zero, saturating; NaN is 0. The comparisons are with powers of two, which every format holds.
+// Rounds toward zero and saturates; NaN becomes 0. The bounds are powers of two, which every format represents exactly.
 int float_to_int(float x) {
   if (is_nan(x)) return 0;
   if (x >= 2147483648.0) return 0x7fffffff;

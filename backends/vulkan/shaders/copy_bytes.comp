@@ -1,5 +1,5 @@
 #version 460
-// Copies bytes, in units of UNIT_BYTES, to which both addresses and the number of bytes are aligned.
+// Copies bytes in UNITS of memory, to which both addresses and the number of bytes are aligned.
 #include "common.glsl"
 
 layout(local_size_x = 256) in;

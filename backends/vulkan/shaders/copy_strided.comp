@@ -1,5 +1,5 @@
 #version 460
-// The elements of a strided tensor, row-major, to another strided tensor. Elements are units of bytes.
+// Copies the elements of a strided tensor, in row-major order, to another strided tensor. Elements are UNITS of memory.
 #include "common.glsl"
 #include "strided.glsl"
 

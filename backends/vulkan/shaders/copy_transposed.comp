@@ -1,6 +1,6 @@
 #version 460
-// A copy whose two sides run along different dimensions, on GPUs: a group takes a tile of 32 x 32 elements through shared
-// memory, so that it reads and writes what lies beside each other. Elements are units of bytes.
+// A transposing copy on GPUs: source and target are contiguous along different dimensions. A workgroup copies a tile of
+// 32 x 32 elements through shared memory, so that both reads and writes are coalesced. Elements are UNITS of memory.
 #include "common.glsl"
 #include "strided.glsl"
 
@@ -10,18 +10,18 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Params {
   UNITS to;
   UNITS from;
   uint64_t tiles;
-  uint64_t read_extent, written_extent;    // along which is read, and written
-  int64_t read_to_stride;                  // a step along which is read, on the other side; and the other way round
-  int64_t written_from_stride;
+  uint64_t read_extent, written_extent;    // of the dimensions along which reads, and writes, are contiguous
+  int64_t read_to_stride;                  // the target's stride along the first
+  int64_t written_from_stride;             // the source's stride along the second
   int64_t read_from_stride, written_to_stride;  // 1 or -1
-  int64_t rank;                                 // of the dimensions around them
+  int64_t rank;                                 // of the other dimensions
   uint64_t extents[8];
   int64_t to_strides[8];
   int64_t from_strides[8];
 };
 
 const uint side = 32, lines_at_once = 8;
-// One column more than needed: neighbours in a column lie in different banks.
+// One column of padding, so that neighbours in a column are in different banks.
 shared SHARED_UNIT tile[side][side + 1];
 
 void main() {

@@ -1,5 +1,4 @@
-// The scalar dialect of ops/scalar as GLSL. What comes here has gone through
-// lockstep_scalar_shader_text (shaders.cmake).
+// The scalar dialect of ops/scalar as GLSL, for texts that lockstep_scalar_shader_text (shaders.cmake) has edited.
 #define LS_FUNCTION(type) precise type
 
 #define F32 float
@@ -44,7 +43,7 @@ uint mulhi(uint a, uint b) { return uint((uint64_t(a) * b) >> 32); }
 #define FLOAT_U64(u) packDouble2x32(unpackUint2x32(u))
 #define F64_OF_I64(x) double(x)
 #else
-// Functions of F64 come to something that nobody calls, and which is dropped.
+// Functions of F64 compile to something, which nobody calls and the compiler drops.
 #define F64 float
 #define F64_CONST(x) (0.0)
 #define BITS_F64(x) uint64_t(x)

@@ -1,6 +1,6 @@
-// Arithmetic of floats that does not depend on what a device makes of it. The specification lets a division be 2.5 units in the
-// last place off, and a root more, and says nothing of denormal numbers in comparisons and conversions: NVIDIA's takes them
-// for zero there, though not where it adds and multiplies. Where the device passes a test when it is opened
+// Floating-point arithmetic by integers, which is the same on every device. The specification allows divisions an error
+// of 2.5 ULP, and roots more, and says nothing of denormal numbers in comparisons and conversions: NVIDIA's driver
+// flushes them to zero there, though not in sums and products. If the device passes a test when it is opened
 // (device/self_test.h), its own instructions are used.
 layout(constant_id = 0) const bool native_division = true;
 layout(constant_id = 1) const bool native_root = true;
@@ -11,13 +11,13 @@ layout(constant_id = 5) const bool native_root_64 = true;
 
 const uint sign_bit = 0x80000000u, infinity_bits = 0x7f800000u, nan_bits = 0x7fc00000u;
 
-// sign · mantissa · 2^exponent, rounded to nearest even; `mantissa` has at least 26 bits or is exact, its lowest bit says
-// whether anything was cut off.
+// sign · mantissa · 2^exponent, rounded to nearest even. `mantissa` has at least 26 bits or is exact; its lowest bit is
+// sticky: it is set if anything was cut off.
 float pack_float(uint sign, uint mantissa, int exponent) {
   if (mantissa == 0) return uintBitsToFloat(sign);
   const int top = findMSB(mantissa);
   int last = top - 23;                                // bits below the last place
-  last = max(last, -149 - exponent);                  // fewer where the result is subnormal
+  last = max(last, -149 - exponent);                  // more of them if the result is subnormal
   if (last <= 0) {
     mantissa <<= -last;
   } else if (last > 31) {
@@ -37,7 +37,7 @@ float pack_float(uint sign, uint mantissa, int exponent) {
   return uintBitsToFloat(sign | (uint(exponent + 150) << 23) | (mantissa & 0x7fffffu));
 }
 
-// The mantissa of a finite number other than zero as a number of 24 bits, and its exponent.
+// The mantissa, in 24 bits, and the exponent of a finite nonzero number.
 uint unpack_float(uint bits, out int exponent) {
   const uint field = (bits >> 23) & 255u;
   uint mantissa = bits & 0x7fffffu;
@@ -50,7 +50,7 @@ uint unpack_float(uint bits, out int exponent) {
   return mantissa << shift;
 }
 
-// The exact product, rounded once.
+// The product, rounded once.
 float multiply_exactly(float a, float b) {
   const uint x = floatBitsToUint(a), y = floatBitsToUint(b), sign = (x ^ y) & sign_bit;
   const uint p = x & ~sign_bit, q = y & ~sign_bit;
@@ -86,7 +86,7 @@ float square_root_exactly(float a) {
   uint64_t m = uint64_t(unpack_float(x, e)) << 28;  // 52 bits: a root of 26
   if ((e & 1) != 0) m <<= 1;
   e = (e & 1) != 0 ? e - 1 : e;
-  // Bit by bit, which needs nothing but integers.
+  // Bit by bit, with integers only.
   uint64_t root = 0;
   for (int bit = 26; bit >= 0; --bit) {
     const uint64_t trial = root | (uint64_t(1) << bit);
@@ -110,7 +110,7 @@ float square_root(float a) {
 
 bool is_nan(float x) { return (floatBitsToUint(x) & ~sign_bit) > infinity_bits; }
 
-// Integers in the order of the numbers; zeros of both signs are the same.
+// An integer that is ordered like the number; zeros of both signs are equal.
 int ordered(float x) {
   const int bits = floatBitsToInt(x);
   return bits < 0 ? int(sign_bit) - bits : bits;
@@ -147,7 +147,7 @@ float to_float_exactly(double x) {
 double to_double(float x) { return native_conversion ? double(x) : to_double_exactly(x); }
 float to_float(double x) { return native_conversion ? float(x) : to_float_exactly(x); }
 
-// The same as for f32; `mantissa` has at least 55 bits or is exact.
+// The same for f64; `mantissa` has at least 55 bits or is exact.
 const uint64_t sign_bit_64 = 0x8000000000000000ul, infinity_bits_64 = 0x7ff0000000000000ul;
 const uint64_t nan_bits_64 = 0x7ff8000000000000ul, fraction_64 = 0xffffffffffffful, one_64 = 1ul;
 
@@ -177,7 +177,7 @@ double pack_double(uint64_t sign, uint64_t mantissa, int exponent) {
   return uint64BitsToDouble(sign | (uint64_t(uint(exponent + 1075)) << 52) | (mantissa & fraction_64));
 }
 
-// A mantissa of 53 bits.
+// The same for f64: a mantissa of 53 bits.
 uint64_t unpack_double(uint64_t bits, out int exponent) {
   const int field = int(uint(bits >> 52) & 2047u);
   const uint64_t mantissa = bits & fraction_64;
@@ -201,7 +201,7 @@ double divide_exactly(double a, double b) {
   int e, f;
   uint64_t rest = unpack_double(p, e), quotient = 0ul;
   const uint64_t n = unpack_double(q, f);
-  // Bit by bit: one before the point and 55 behind it.
+  // Bit by bit: one bit before the binary point and 55 after it.
   for (int bit = 0; bit < 56; ++bit) {
     quotient <<= 1;
     if (rest >= n) {
@@ -223,7 +223,7 @@ double square_root_exactly(double a) {
     m <<= 1;
     e -= 1;
   }
-  // Of m · 2^58, a root of 56 bits: two bits of the one for each of the other.
+  // The 56-bit root of m · 2^58: two bits of the radicand for each bit of the root.
   uint64_t rest = 0ul, root = 0ul;
   for (int bit = 55; bit >= 0; --bit) {
     const uint64_t next = bit >= 29 ? (m >> (2 * bit - 58)) & 3ul : 0ul;

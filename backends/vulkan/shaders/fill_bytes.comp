@@ -1,6 +1,6 @@
 #version 460
-// Repeats a pattern of at most 8 bytes. It comes repeated to 8; the address and the number of bytes are aligned to the
-// unit, which is no shorter than the pattern.
+// Fills memory with a pattern of at most 8 bytes, which the host has repeated to 8. The address and the number of bytes
+// are aligned to the unit, which is at least as long as the pattern.
 #include "common.glsl"
 
 layout(local_size_x = 256) in;

@@ -1,5 +1,6 @@
 #version 460
-// Slices of a tensor (before, extent, after) at indices along the middle: to (before, indices, after), in UNITS of memory.
+// Copies slices of a tensor (before, extent, after) at indices along the middle to (before, indices, after), in UNITS
+// of memory.
 #include "common.glsl"
 #include "strided.glsl"
 

@@ -1,11 +1,11 @@
-// A matrix product as the host describes it (kernels/matmul.cpp): strides count elements.
+// A matrix product as the host describes it (kernels/matmul.cpp). Strides are in elements.
 struct Params {
   TS a, b, c;
   uint64_t a_row, a_column, b_row, b_column, c_row, c_column;
   Tiling tiling;
 };
 PARAMS_IN_MEMORY(Params)
-// What follows them: the dimensions of the batch, from a multiple of 8 on, as in C++.
+// After them follow the dimensions of the batch, aligned to 8 bytes, as in C++.
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer WithBatch {
   Params before;
   uint64_t a[6], b[6], c[6];
@@ -36,7 +36,7 @@ Target result_of(Params p, Batch batch) {
 }
 T added_to(Params p, Batch batch, uint column) { return T(0); }
 
-// Addresses and distances in bytes: an addition finds an element.
+// Addresses and distances are in bytes, so that one addition gives the address of an element.
 struct Row {
   uint64_t at;
 };

@@ -1,5 +1,6 @@
 #version 460
-// The largest tap under each window and its number: the first of several, +0 before -0, NaN before everything.
+// The largest element under each window and the number of its tap. The first of equal elements is taken; +0 is larger
+// than -0, and NaN larger than everything.
 #include "common.glsl"
 #include "window.glsl"
 #include "ordered.glsl"

@@ -1,5 +1,5 @@
 #version 460
-// Each pixel asks the windows over it whether they chose it, in ascending order.
+// One invocation per pixel: adds the gradients of those windows whose largest element it is, in ascending order.
 #include "common.glsl"
 #include "window.glsl"
 

@@ -1,5 +1,5 @@
 #version 460
-// The elements that taps mean, in UNITS of memory.
+// Copies the elements that taps denote, in UNITS of memory.
 #include "common.glsl"
 #define T_F32
 #define MORE_PARAMS

@@ -1,5 +1,5 @@
-// The dtype of a variant: T, four of it, T4, and its array in memory TS. Integers are unsigned where they add, so that they wrap. One of
-// T_F32, T_F64, T_I32, T_I64 is defined; T_F64 comes with WITH_F64.
+// The dtype of a variant: T, a vector of four (T4), and an array in memory (TS). Integers are unsigned, so that sums
+// wrap. One of T_F32, T_F64, T_I32, T_I64 is defined; T_F64 requires WITH_F64.
 #if defined(T_F32)
 #define T float
 #define T4 vec4

@@ -1,5 +1,5 @@
 #version 460
-// One where the label says, zeros elsewhere. Elements are UNITS of memory.
+// Writes one at the position of each label and zero elsewhere. Elements are UNITS of memory.
 #include "common.glsl"
 #include "strided.glsl"
 

@@ -1,5 +1,5 @@
-// Numbers as integers of the same order: -0 below +0, and NaN, whichever, above or below everything. So the extremes of
-// floats are those of integers, which every device compares alike.
+// Maps numbers to integer keys of the same order: -0 is below +0, and every NaN is above or below everything, as the
+// caller chooses. Extremes of floats are then extremes of integers, which every device compares alike.
 #if defined(T_F32) || defined(T_I32)
 #define KEY int
 #define KEY4 ivec4
@@ -25,7 +25,7 @@ const int key_shift = 63;
 bool key_is_nan(KEY bits) { return (bits & magnitude_bits) > infinity_bits_of_key; }
 KEY key_of(KEY bits, KEY nan) { return key_is_nan(bits) ? nan : bits ^ ((bits >> key_shift) & magnitude_bits); }
 KEY bits_of(KEY key, KEY nan) { return key == nan ? nan_bits_of_key : key ^ ((key >> key_shift) & magnitude_bits); }
-// With zeros of both signs equal.
+// The key if zeros of both signs are equal.
 KEY key_of_equal_zeros(KEY bits) { return (bits & magnitude_bits) == 0 ? KEY(0) : key_of(bits, highest); }
 #else
 KEY key_of(KEY bits, KEY nan) { return bits; }

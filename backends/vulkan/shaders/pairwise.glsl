@@ -1,7 +1,8 @@
-// Sums in the orders of lockstep mode, and what else is joined as they are. Includers define `Part`, what some elements come
-// to, `Part nothing()` and `Part join(Part, Part)`.
+// Sums, and other reductions, in the orders of lockstep mode. Includers define `Part`, the partial result of some
+// elements, `Part nothing()`, that of no elements, and `Part join(Part, Part)`.
 
-// Joins parts in pairs, the pairs in pairs and so on, as they come: parts of equally many are joined as soon as there are two.
+// Joins parts pairwise in a tree as they arrive: two parts of the same number of leaves are joined as soon as both
+// exist.
 #define PAIRWISE(name, most) \
   Part name##_waiting[most]; \
   uint name##_depth = 0, name##_count = 0
@@ -23,9 +24,9 @@
     }                                                                                                 \
   }
 
-// One chunk, in one invocation: result_ of `count_` terms, given as an expression in position_. Its 32 lanes are joined by
-// halving, which takes them in the order 0, 16, 8, 24 …. Lanes without elements are +0 and change nothing, so no more are
-// looked at than a power of two that has them all.
+// Reduces one chunk of `count_` terms in one invocation; term_ is an expression in position_. The 32 lanes are joined
+// by halving, that is in the order 0, 16, 8, 24 …. Lanes without elements are +0 and change nothing, so only the
+// smallest power of two of lanes that holds all elements is visited.
 #define JOIN_LANES_OF_CHUNK(result_, count_, position_, term_)                                                       \
   {                                                                                                                  \
     const uint log_lanes_ = count_ <= 1 ? 0 : min(uint(findMSB(count_ - 1)) + 1, 5u);                                \

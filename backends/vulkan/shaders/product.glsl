@@ -1,4 +1,4 @@
-// The way in which a product is computed: a define of the variant.
+// Includes the algorithm of a product that the variant's define selects.
 #if defined(BY_ELEMENT)
 #include "product_simple.glsl"
 #elif defined(BY_LANES)

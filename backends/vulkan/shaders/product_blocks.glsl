@@ -1,6 +1,7 @@
-// Products on GPUs: a group of GROUP_ROWS x GROUP_COLUMNS invocations computes a block of the result, ROWS x COLUMNS
-// elements each, and shares what it loads, STEP positions at a time; the next ones are on their way while these are used.
-// The rows and columns of an invocation lie in pieces of 4, so that a subgroup reads no bank of shared memory twice.
+// Products on GPUs: a workgroup of GROUP_ROWS x GROUP_COLUMNS invocations computes a block of the result, ROWS x
+// COLUMNS elements per invocation. It loads STEP positions at a time into shared memory; the loads of the next ones are
+// in flight while these are used. The rows and columns of an invocation are in runs of 4, so that a subgroup reads
+// shared memory without bank conflicts.
 layout(local_size_x = GROUP_ROWS * GROUP_COLUMNS) in;
 const uint tile_elements = ROWS * COLUMNS;
 #include "product_terms.glsl"
@@ -10,13 +11,13 @@ const uint group_size = GROUP_ROWS * GROUP_COLUMNS;
 const uint height = ROWS * GROUP_ROWS, width = COLUMNS * GROUP_COLUMNS;
 const uint left_loads = height * STEP / group_size, right_loads = width * STEP / group_size;
 
-// Lines in pieces of 4, as an invocation reads them, and one piece more than needed: writes along the positions then meet
-// different banks.
+// Lines are in runs of 4, as an invocation reads them. One run of padding avoids bank conflicts of writes along the
+// positions.
 const uint left_pieces = height / 4 + 1, right_pieces = width / 4 + 1;
 shared T4 left_side[STEP * left_pieces];
 shared T4 right_side[STEP * right_pieces];
 
-// Which line (row or column) and which of STEP positions an invocation's load number `load` is.
+// The line (row or column) and the position (below STEP) that an invocation's load number `load` loads.
 uint line_of(uint load, uint lines, bool lines_first) {
   const uint i = load * group_size + gl_LocalInvocationIndex;
   return lines_first ? i % lines : i / STEP;
@@ -35,7 +36,7 @@ struct Sides {
   Column columns[right_loads];
 };
 
-// Past the end both sides are zero, and a product of zeros changes no sum.
+// Past the end both operands are zero, and a product of zeros changes no sum.
 void fetch(Params p, Sides s, Tile tile, uint k, inout T left[left_loads], inout T right[right_loads]) {
   UNROLL for (uint i = 0; i < left_loads; ++i) {
     const uint own = k + step_of(i, height, left_runs_down);
@@ -76,7 +77,7 @@ void add_shared(inout T sums[tile_elements], bool may_fuse) {
   }
 }
 
-// The sums of all of the tile's positions.
+// Computes the sums over all of the tile's positions.
 void add_up(Params p, Sides s, Tile tile, bool may_fuse, out T sums[tile_elements], inout Least least) {
   T left[left_loads], right[right_loads];
   UNROLL for (uint i = 0; i < tile_elements; ++i) sums[i] = T(0);

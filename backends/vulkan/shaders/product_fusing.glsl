@@ -1,6 +1,6 @@
-// Products that are not rounded before they are added. Some compilers fuse by an instruction that takes denormal numbers
-// for zero although they keep them in products and in sums (NVIDIA's, whose Fma is FFMA.FTZ). There, a block of the
-// result that may have lost some is computed again, and rounds each product.
+// Fused products: they are not rounded before they are added. Some compilers fuse with an instruction that flushes
+// denormal numbers to zero, although they keep them in separate products and sums (NVIDIA's, whose Fma is FFMA.FTZ).
+// There, a block of the result that may have lost denormals is computed again, and each product is rounded.
 const uint rounds_products = 0, fuses = 1, fuses_guarded = 2;
 layout(constant_id = 7) const uint fusing = rounds_products;
 layout(constant_id = 10) const bool loses_denormals = false;  // as NVIDIA's does; for tests
@@ -10,7 +10,7 @@ const bool is_guarded = false;  // GPUs keep those of f64
 const bool is_guarded = fusing == fuses_guarded;
 #endif
 
-// Grows with the magnitude; that of zero is the largest.
+// A key that grows with the magnitude, except that zero has the largest key.
 uint key_of(float x) { return (floatBitsToUint(x) << 1) - 1; }
 const uint key_of_zero = 0xffffffffu, key_of_smallest_normal = 0x00ffffffu;
 #ifdef WITH_F64
@@ -29,7 +29,7 @@ T plus_product(T sum, T left, T right, bool may_fuse) {
   return result;
 }
 
-// What has been met so far: the keys of the smallest operands but zero.
+// The keys of the smallest nonzero operands so far.
 struct Least {
   uint left, right;
 };
@@ -37,11 +37,11 @@ const Least nothing_met = Least(key_of_zero, key_of_zero);
 shared Least group_least;
 shared uint group_has_small_sums;
 
-// Losing 2^-126 each time changes no sum from here on by more than a rounding, whatever is added.
+// For a sum of at least this magnitude, losing 2^-126 in each step is no more than a rounding error, whatever is added.
 const float small = 7.8886090522101180541e-31;  // 2^-100
 
-// A denormal operand, times anything, is lost as a whole. A sum is cut at 2^-126: where all terms are larger than
-// `small`, or their sum is, that is no loss.
+// A denormal operand loses its whole product. A sum loses at most 2^-126 when it is flushed, which does not matter if
+// all terms, or their sum, are at least `small`.
 bool may_have_lost(Least least, bool has_small_sums) {
   if (least.left == key_of_zero || least.right == key_of_zero) return false;
   if (min(least.left, least.right) < key_of_smallest_normal) return true;
@@ -49,7 +49,7 @@ bool may_have_lost(Least least, bool has_small_sums) {
   return has_small_sums && smallest_term < small;
 }
 
-// The same for all of the group.
+// The same for the whole workgroup.
 bool group_may_have_lost(Least own, T sums[tile_elements]) {
   if (gl_LocalInvocationIndex == 0) {
     group_least = nothing_met;

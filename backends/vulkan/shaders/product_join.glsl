@@ -1,5 +1,5 @@
-// Joins the sums of ranges, one invocation for each element of the tiles: up to 2^slots ranges into one each. The last
-// such step writes the result.
+// Joins the sums of ranges. An invocation joins up to 2^slots ranges of one element of the tiles. The last such
+// dispatch writes the result.
 layout(local_size_x = 64) in;
 const int slots = 8;
 #include "chain_sum.glsl"

@@ -1,6 +1,6 @@
-// Products on devices where a lane's load is slow whatever its address, as on a CPU: an invocation computes ROWS x
-// COLUMNS elements, over one chunk, from what it loads itself. The lanes of a subgroup lie beside each other in
-// 2^log2_lanes_right columns of tiles.
+// Products on devices where each lane's load is slow whatever its address, as on a CPU. An invocation computes ROWS x
+// COLUMNS elements over one chunk from its own loads. The lanes of a subgroup are arranged in 2^log2_lanes_right
+// columns.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint log2_lanes_right = 0;
 
@@ -11,7 +11,7 @@ struct Sides {
   Column columns[COLUMNS];
 };
 
-// Adds the products of all positions. Where there is no term, it adds zero times something.
+// Adds the products of all positions. If a position has no term, adds zero times something.
 void add_products(Params p, Sides s, Tile tile, inout T sums[tile_elements]) {
   Position at = position_of(p, tile.begin);
   for (uint k = tile.begin; k < tile.end; ++k) {
@@ -29,7 +29,7 @@ void add_products(Params p, Sides s, Tile tile, inout T sums[tile_elements]) {
   }
 }
 
-// One row of the tile, without what is no term: not even multiplied by zero.
+// Computes one row of the tile from its terms only: other positions are skipped, not multiplied by zero.
 void add_terms(Params p, Sides s, Tile tile, Row row, inout T sums[COLUMNS]) {
   UNROLL for (uint c = 0; c < COLUMNS; ++c) sums[c] = T(0);
   Position at = position_of(p, tile.begin);
@@ -75,8 +75,9 @@ void main() {
       has_nan = has_nan || isnan(sums[r * COLUMNS + c]);
     }
   }
-  // What is no term was zero times something. If that is infinite, the sum is NaN: it is done again, with care.
-  // A loop of no rounds rather than a branch, because lavapipe goes through both sides of a branch.
+  // Positions without a term added zero times something. If that was infinite, the sum is NaN, so it is computed again
+  // from the terms only. A loop without iterations skips this, not a branch, because lavapipe executes both sides of
+  // one.
   for (uint r = 0; may_lack_terms && r < (has_nan ? ROWS : 0); ++r) {
     T terms[COLUMNS];
     add_terms(p, s, tile, row_of(p, batch, min(tile.row + down + r, p.tiling.rows - 1)), terms);

@@ -1,10 +1,10 @@
-// Products in fast mode on GPUs with units for small matrices: operands are rounded to bf16, sums are f32. As in
-// product_blocks.glsl a group shares what it loads, here as pairs of bf16; each of its 8 subgroups computes 64 x 32 elements
-// by matrices of 16 x 16.
+// Products in fast mode on GPUs with matrix units: operands are rounded to bf16, sums are f32. As in
+// product_blocks.glsl, a workgroup loads into shared memory, here pairs of bf16; each of its 8 subgroups computes 64 x
+// 32 elements by matrices of 16 x 16.
 //
-// GLSL of 2023 has no matrices of bf16, and only NVIDIA's own extension. So this is written with matrices of f16, and
-// device/matrices.cpp turns them into bf16 and the extension into that of Khronos, where the use of a matrix is part of its
-// type: those of 16 x 8 here are right sides and sums, and become 16 x 16.
+// GLSL of 2023 has no matrices of bf16, and only NVIDIA's extension. So this is written with matrices of f16, and
+// device/matrices.cpp rewrites them to bf16 and the extension to that of Khronos. There, the use of a matrix is part of
+// its type: matrices of 16 x 8 here are right operands and sums, and become 16 x 16.
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_NV_cooperative_matrix : require
@@ -17,17 +17,17 @@ layout(local_size_x = 256) in;
 const uint tile_elements = 1;
 #include "product_terms.glsl"
 
-const uint group_size = 256, lines = 128, steps = 32;  // of both sides
-const uint loads = lines * steps / 2 / group_size;     // of pairs, by an invocation, of each side
+const uint group_size = 256, lines = 128, steps = 32;  // of both operands
+const uint loads = lines * steps / 2 / group_size;     // pairs that an invocation loads of each operand
 const uint matrices_down = 4, matrices_right = 2;      // of a subgroup
-// From one line to the next where positions lie beside each other, and from one position to the next where lines do: in
-// pairs, 4 more than needed so that no bank is met twice.
+// The pitch in shared memory, in pairs: from one line to the next if positions are adjacent, and from one position to the
+// next if lines are. 4 pairs of padding avoid bank conflicts.
 const uint line_pitch = (steps + 8) / 2, step_pitch = (lines + 8) / 2;
 shared uint left_side[lines * line_pitch];
 shared uint right_side[lines * line_pitch];
-shared float results[group_size * 8];  // a matrix of each subgroup
+shared float results[group_size * 8];  // one matrix per subgroup
 
-// A pair: its first element; the second one is the next line or the next position.
+// The first element of a pair. The second one is in the next line or at the next position.
 struct Pair {
   uint line, position;
 };
@@ -40,7 +40,7 @@ uint place_of(Pair at, bool lines_beside) {
   return lines_beside ? at.position * step_pitch + at.line / 2 : at.line * line_pitch + at.position / 2;
 }
 
-// To nearest even; what is finite stays so.
+// Rounds to nearest even. Finite numbers stay finite.
 uint bfloat_of(float x) {
   const uint bits = floatBitsToUint(x), magnitude = bits & 0x7fffffffu;
   const uint rounded = magnitude < 0x7f800000u ? min(magnitude + 0x7fffu + ((magnitude >> 16) & 1u), 0x7f7fffffu)
@@ -50,7 +50,7 @@ uint bfloat_of(float x) {
 }
 uint pair_of_bfloats(float first, float second) { return bfloat_of(first) | (bfloat_of(second) << 16); }
 
-// Where lines lie beside each other, all pairs of an invocation are of the same two.
+// If lines are adjacent in memory, all pairs of an invocation are of the same two lines.
 struct Sides {
   Row rows[loads];
   Column columns[loads];
@@ -92,7 +92,8 @@ void share(vec2 left[loads], vec2 right[loads]) {
 uint own_row() { return gl_SubgroupID / 4 * (matrices_down * 16); }
 uint own_column() { return gl_SubgroupID % 4 * (matrices_right * 16); }
 
-// The unrolling is the optimizer's: it has no products to fuse here, and matrices cannot be looked up by a variable.
+// The optimizer may unroll this: there are no products that it could fuse, and matrices cannot be indexed by a
+// variable.
 #define ADD_SHARED(sums)                                                                                                \
   [[unroll]] for (uint k_ = 0; k_ < steps; k_ += 16) {                                                                  \
     LEFT_MATRIX left_[matrices_down];                                                                                   \
@@ -118,7 +119,7 @@ uint own_column() { return gl_SubgroupID % 4 * (matrices_right * 16); }
     }                                                                                                                   \
   }
 
-// Writes the matrix of a subgroup that `results` holds; true where there is a NaN.
+// Writes the subgroup's matrix in `results` to the target. Returns whether it has a NaN.
 bool put_results(Params p, Batch batch, Tile tile, Target target, uint first_row, uint first_column) {
   bool has_nan = false;
   for (uint e = gl_SubgroupInvocationID; e < 256; e += gl_SubgroupSize) {
@@ -165,7 +166,7 @@ void main() {
   PUT(6);
   PUT(7);
   if (!may_lack_terms || !has_nan) return;
-  // Each invocation does what it has written.
+  // Each invocation recomputes the elements that it has written.
   for (uint i = 0; i < matrices_down * matrices_right; ++i) {
     for (uint e = gl_SubgroupInvocationID; e < 256; e += gl_SubgroupSize) {
       put_terms(p, batch, tile, target, own_row() + i / matrices_right * 16 + e / 16,

@@ -1,4 +1,4 @@
-// Products, one invocation for each element of the result and range of positions: tiles of 1 x 1.
+// Products with one invocation for each element of the result and range of positions: tiles are 1 x 1.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const int slots = 0;
 #include "chain_sum.glsl"

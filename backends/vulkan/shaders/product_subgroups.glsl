@@ -1,5 +1,5 @@
-// Products of few rows or few columns in fast mode, where positions lie beside each other in memory: the lanes of a subgroup
-// take one position each, for ROWS x COLUMNS elements, and the subgroup adds what they have.
+// Products of few rows or few columns in fast mode, if positions are adjacent in memory: the lanes of a subgroup take
+// one position each, for ROWS x COLUMNS elements, and a subgroup reduction adds their sums.
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 layout(local_size_x = 128) in;
@@ -41,7 +41,7 @@ void compute(Params p, Tile tile) {
 void main() {
   RETURN_IF_FAILED;
   Params p = params_in_memory();
-  // The host has counted as many tiles for a group as it has subgroups.
+  // The host has dispatched workgroups for one tile per subgroup.
   const uint64_t number = uint64_t(group_number()) * gl_NumSubgroups + gl_SubgroupID;
   if (is_work(p.tiling, number)) compute(p, tile_of(p.tiling, number));
 }

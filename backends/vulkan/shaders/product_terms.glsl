@@ -1,12 +1,12 @@
-// What products through shared memory have in common. Includers define tile_elements: sums of an invocation.
-layout(constant_id = 6) const uint chunk = 256;               // positions that are added one after the other
-layout(constant_id = 8) const bool left_runs_down = false;    // the left side's neighbours in memory are rows
-layout(constant_id = 9) const bool right_runs_along = true;  // the right side's are columns
+// What products through shared memory have in common. Includers define tile_elements, the sums of an invocation.
+layout(constant_id = 6) const uint chunk = 256;               // positions that are added sequentially
+layout(constant_id = 8) const bool left_runs_down = false;    // rows of the left operand are adjacent in memory
+layout(constant_id = 9) const bool right_runs_along = true;  // columns of the right operand are
 
 #include "waiting_chunks.glsl"
 
-// One element without what is no term: not even multiplied by zero. Rare, so it rounds each product in all modes: whether
-// products may be fused has been tried out for the others alone.
+// Computes one element from its terms only: other positions are skipped, not multiplied by zero. This is rare, so it
+// rounds each product in all modes: the trial of a pipeline that fuses does not cover it.
 T sum_of_terms(Params p, Row row, Column column, Tile tile) {
   precise T sum = T(0);
   uint number = 0;
@@ -30,8 +30,8 @@ T sum_of_terms(Params p, Row row, Column column, Tile tile) {
   return sum;
 }
 
-// The element of the target in this row and column, again. Elsewhere, what is no term was zero times something; if that is
-// infinite, the sum is NaN.
+// Computes an element of the target again, from its terms only. Before, positions without a term added zero times
+// something, and if that was infinite, the sum was NaN.
 void put_terms(Params p, Batch batch, Tile tile, Target target, uint row, uint column) {
   if (row >= target.rows || column >= target.columns) return;
   precise T sum = sum_of_terms(p, row_of(p, batch, min(tile.row + row, p.tiling.rows - 1)),

@@ -14,7 +14,7 @@ Tile tile_at(Tiling t, uint64_t local, uint range) {
               (range * t.tiles + local) * (t.height * t.width));
 }
 
-// Work number `number` of a dispatch; there may be more groups than work.
+// Whether a dispatch has a work item number `number`: there may be more groups than items.
 bool is_work(Tiling t, uint64_t number) { return number < t.tiles * t.ranges; }
 Tile tile_of(Tiling t, uint64_t number) {
   const uint64_t range = number / t.tiles;
@@ -34,7 +34,7 @@ void put(Target target, uint r, uint c, T sum) {
   if (r < target.rows && c < target.columns) (target.at + (r * target.row + c * target.column)).v = sum;
 }
 
-// What is added to a sum, in this dispatch if it has all positions: +0 changes nothing, as no sum is -0.
+// What is added to a sum, if this dispatch covers all positions. Else +0, which changes nothing, as no sum is -0.
 T added_here(Params p, Batch batch, uint column) {
   return p.tiling.ranges > 1 ? T(0) : added_to(p, batch, min(column, p.tiling.columns - 1));
 }

@@ -1,5 +1,5 @@
 #version 460
-// Joins the parts of an output that reduce_tile has left in the workspace. A group per output.
+// Joins the partial results that reduce_tile has written to the workspace. One workgroup per output.
 #include "common.glsl"
 #include "strided.glsl"
 #include "reduction.glsl"
@@ -14,7 +14,7 @@ void main() {
   const uint t = gl_LocalInvocationIndex;
   const uint64_t output_number = group_number();
   if (output_number >= p.outputs) return;
-  // A power of two for each invocation, so that what they come to are parts of one tree.
+  // Each invocation joins a power of two of them, so that its result is a subtree of one tree.
   const uint each = p.segments <= gl_WorkGroupSize.x ? 1 : 2u << findMSB((p.segments - 1) / gl_WorkGroupSize.x);
   PAIRWISE(parts, 16);
   const uint end = min(p.segments, (t + 1) * each);

@@ -1,5 +1,5 @@
 #version 460
-// One invocation per output.
+// A reduction with one invocation per output.
 #include "common.glsl"
 #include "strided.glsl"
 #include "reduction.glsl"
@@ -10,7 +10,7 @@ Part element_at(Params p, int64_t base, uint64_t position) {
   return with(nothing(), (ELEMENTS(p.from) + uint64_t(base + step_to(p, position))).v, position);
 }
 
-// The elements from `first` on, at most a chunk of them.
+// Reduces `count` elements from `first` on, at most a chunk.
 Part chunk(Params p, int64_t base, uint64_t first, uint count) {
   Part result = nothing();
 #ifdef REDUCE_SUM

@@ -1,7 +1,7 @@
 #version 460
-// A group takes 8 chunks at once, of 32 lanes each: of one output or of several. Each invocation has four cells of them: lanes
-// beside each other, or outputs beside each other. Where outputs are reduced in segments the parts go to the workspace, for
-// reduce_join.
+// A workgroup reduces 8 chunks of 32 lanes each at once, of one output or of several. Each invocation computes four
+// cells of this tile: adjacent lanes or adjacent outputs. If outputs are reduced in segments, the partial results go to
+// the workspace, for reduce_join.
 #include "common.glsl"
 #include "strided.glsl"
 #include "reduction.glsl"
@@ -10,7 +10,7 @@ layout(local_size_x = 64) in;
 
 #include "tile.glsl"
 
-// A cell of the tile.
+// A cell of the tile: one lane of one chunk.
 struct Cell {
   uint slot, lane, output_in_tile, chunk_in_tile;
 };
@@ -34,7 +34,7 @@ Cell cell_of(Params p, uint t, uint j) {
 
 const uint ahead = 4;
 
-// The elements of four cells side by side, of one chunk.
+// Reduces the elements of four adjacent cells of one chunk, four at a time.
 void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part parts[4]) {
   const uint64_t start = chunk * 1024;
   if (start >= p.reduced) return;
@@ -42,7 +42,7 @@ void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part par
   uint64_t address = p.from + uint64_t(base + step_to(p, start + lane)) * ELEMENT_BYTES;
   const uint64_t stride = uint64_t(p.inner_step) * (32 * ELEMENT_BYTES);
   uint k = lane;
-  // Several on their way at once: memory is far.
+  // Several loads are in flight at once, to hide the latency of memory.
   if (p.inner_rank <= 1) {
     for (; k + (ahead - 1) * 32 + last < count; k += ahead * 32) {
       ELEMENT4 fours[ahead];
@@ -65,7 +65,7 @@ void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part par
   }
 }
 
-// Those of one cell.
+// Reduces the elements of one cell.
 Part take_cell(Params p, int64_t base, uint64_t chunk, uint lane) {
   Part part = nothing();
   const uint64_t end = min(p.reduced, (chunk + 1) * 1024);

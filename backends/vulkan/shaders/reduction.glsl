@@ -1,5 +1,5 @@
-// What a reduction does with elements: one of REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_ARGMAX is defined. A `Part` is
-// what some elements come to.
+// The operations of a reduction; one of REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_ARGMAX is defined. A `Part` is the
+// partial result of some elements.
 #include "number.glsl"
 
 #ifdef REDUCE_SUM
@@ -15,7 +15,7 @@ Part join(Part left, Part right) {
 }
 Part with(Part part, T element, uint64_t position) { return join(part, element); }
 #define STORE_PART(to_, at_, part_, divisor_) (TS(to_) + uint64_t(at_)).v = mean_of(part_, divisor_)
-// What was summed, over the number of elements where the mean is wanted.
+// The sum; divided by the number of elements if the op is mean.
 T mean_of(Part sum, uint64_t divisor) {
 #if defined(T_F32) || defined(T_F64)
   if (divisor != 0) return divide(sum, from_bits(divisor));
@@ -35,7 +35,7 @@ struct Best {
 };
 #define Part Best
 Part nothing() { return Best(lowest, ~uint64_t(0)); }
-// The first of several.
+// The larger one; the first of equal ones.
 Part join(Part a, Part b) {
   const bool second = b.key > a.key || (b.key == a.key && b.position < a.position);
   return Best(second ? b.key : a.key, second ? b.position : a.position);
@@ -66,16 +66,16 @@ struct Params {
   uint64_t workspace;
   uint64_t outputs;
   uint64_t reduced;  // elements of each output
-  uint64_t divisor;  // the number of them as bits of T, 0: no mean
+  uint64_t divisor;  // the number of elements as bits of T; 0: no mean
   uint outer_rank;
   uint inner_rank;
   int64_t inner_step;  // of the innermost reduced dimension
   // Of reduce_tile and reduce_join only.
-  uint log_chunks_at_once;  // chunks of one output in a tile; there are 8 of all
-  uint columns;             // 1: invocations beside each other take outputs beside each other
-  uint segments;            // in how many parts each output is reduced
+  uint log_chunks_at_once;  // log2 of the chunks of one output in a tile, which has 8 chunks
+  uint columns;             // 1: adjacent invocations take adjacent outputs
+  uint segments;            // the number of parts in which each output is reduced
   uint chunks_per_segment;  // a power of two, or all
-  uint wide;                // 1: what an invocation takes at once are four aligned elements side by side
+  uint wide;                // 1: an invocation loads four adjacent, aligned elements at once
 };
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory {
   Params params;
@@ -86,7 +86,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer InMemory {
   int64_t inner_from[8];
 };
 
-// Where the elements of an output begin, and where it goes.
+// The offset of an output's first element, and below the offset at which the output is stored.
 int64_t base_of(Params p, uint64_t output_number) {
   InMemory walk = InMemory(push.params);
   int64_t base;
@@ -99,7 +99,7 @@ int64_t place_of(Params p, uint64_t output_number) {
   OFFSET_OF(place, output_number, p.outer_rank, walk.outer_dims, walk.outer_to);
   return place;
 }
-// Of an element, from the first of its output.
+// The offset of an element from the first one of its output.
 int64_t step_to(Params p, uint64_t position) {
   if (p.inner_rank <= 1) return int64_t(position) * p.inner_step;
   InMemory walk = InMemory(push.params);
@@ -110,7 +110,7 @@ int64_t step_to(Params p, uint64_t position) {
 
 layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Fours { ELEMENT4 v; };
 
-// Parts in the workspace.
+// Partial results in the workspace.
 layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Parts { Part v; };
 
 #include "pairwise.glsl"

@@ -6,12 +6,12 @@ struct Params {
   uint64_t to;
   uint64_t from;
   INDICES indices;
-  Words order;       // of scatter_add_sorted: the numbers of the updates, those of one index beside each other
+  Words order;       // for scatter_add_sorted: the numbers of the updates, sorted by index
   uint64_t count;    // invocations
   uint64_t updates;  // along the axis
   uint64_t extent;
-  uint64_t after;    // of a slice: elements, or fours
-  uint64_t first, end;  // the updates, or slots of the order, that this dispatch sees to
-  uint wide;            // of scatter_add_sorted: 1: fours of elements
+  uint64_t after;    // elements of a slice, or vectors of four
+  uint64_t first, end;  // the updates, or slots of the order, that this dispatch processes
+  uint wide;            // for scatter_add_sorted; 1: elements are processed in vectors of four
 };
 PARAMS_IN_MEMORY(Params)

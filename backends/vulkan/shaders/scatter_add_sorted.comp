@@ -1,6 +1,7 @@
 #version 460
-// The updates come sorted by index (kernels/sort.cpp). The first of an index adds them all, in their order, for one element
-// of the slice or four side by side. Elements without updates are 0 already. A dispatch sees to the slots from `first` up to `end`.
+// Adds updates that are sorted by index (kernels/sort.cpp). The invocation of an index's first update adds all of them,
+// in their order, for one element of the slice or four adjacent ones. Elements without updates are 0 already. A
+// dispatch processes the slots from `first` up to `end`.
 #include "common.glsl"
 #include "number.glsl"
 #include "scatter.glsl"
@@ -9,7 +10,7 @@ layout(local_size_x = 64) in;
 
 layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Fours { T4 v; };
 
-// The updates of one index, in units of an element or of four side by side.
+// Adds the updates of one index, for one element or for four adjacent ones.
 #define ADD(Type_, Units_, place_, begin_, index_, continues_)                            \
   {                                                                                       \
     precise Type_ sum = Type_(0);                                                         \

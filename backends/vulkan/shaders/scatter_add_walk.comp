@@ -1,6 +1,6 @@
 #version 460
-// Each element of the result walks over all indices and adds the updates that are for it, in their order. A dispatch sees
-// to the updates from `first` up to `end`.
+// One invocation per element of the result: scans all indices and adds the updates for that element, in their order. A
+// dispatch processes the updates from `first` up to `end`.
 #include "common.glsl"
 #include "number.glsl"
 #include "scatter.glsl"

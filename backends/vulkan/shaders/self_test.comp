@@ -1,5 +1,5 @@
 #version 460
-// Counts the operands for which what the device makes of floats is not what integer arithmetic gives.
+// Counts the operands for which the device's floating-point results differ from those of integer arithmetic.
 #include "common.glsl"
 #include "exact.glsl"
 
@@ -18,8 +18,8 @@ uint mixed(uint x) {
   return x ^ (x >> 16);
 }
 
-// Any bits, or in half of the cases mantissas and exponents such that results are often near the middle between two numbers
-// or near the smallest ones.
+// Half of the operands are random bits. The other half have random mantissas, and exponents such that results are often
+// near the midpoint of two numbers or near the smallest numbers.
 float operand(uint n) {
   const uint bits = mixed(n);
   if ((n & 1u) == 0) return uintBitsToFloat(bits);
@@ -39,7 +39,7 @@ bool compares_wrong(float a, float b) {
 
 bool converts_wrong(float a, float b) {
 #ifdef WITH_F64
-  precise const double product = to_double_exactly(a) * to_double_exactly(b);  // exact: what an f32 is rounded from
+  precise const double product = to_double_exactly(a) * to_double_exactly(b);  // exact, to be rounded to f32
   return doubleBitsToUint64(double(a)) != doubleBitsToUint64(to_double_exactly(a)) && !is_nan(a) ||
          differs(float(product), to_float_exactly(product));
 #else
@@ -54,7 +54,8 @@ double operand_64(uint n, uint exponent, uint spread) {
   return uint64BitsToDouble(uint64_t((high & 0x800fffffu) | (field << 20)) << 32 | uint64_t(mixed(n ^ 0x9e3779b9u)));
 }
 
-// Of a quarter each: any exponents; neighbours; quotients around the smallest normal number; denormal divisors.
+// A quarter each has: any exponents; neighbouring exponents; quotients around the smallest normal number; denormal
+// divisors.
 void operands_64(uint n, out double a, out double b) {
   const uint kind = n % 4;
   a = kind == 1 ? operand_64(2 * n, 1023, 2) : kind == 2 ? operand_64(2 * n, 0, 60) : operand_64(2 * n, 0, 2048);
@@ -69,14 +70,14 @@ bool differs(double a, double b) {
 }
 #endif
 
-// Integers of denormal numbers of the same sign add up to the integer of their sum.
+// The sum of two denormal numbers of the same sign has as its bits the sum of their bits.
 bool adds_wrong(float a, float b) {
   const uint x = floatBitsToUint(a) & 0x7fffffu, y = floatBitsToUint(b) & 0x7fffffu;
   precise const float sum = uintBitsToFloat(x) + uintBitsToFloat(y);
   return floatBitsToUint(sum) != x + y;
 }
 
-// The same of a product with a small integer, fused with the sum as in product_fusing.glsl.
+// The same for the product with a small integer, fused with the sum as in product_fusing.glsl.
 bool fuses_wrong(float a, float b, uint factor) {
   const uint x = floatBitsToUint(a) & 0x7ffffu, y = floatBitsToUint(b) & 0x7fffffu;
   const float sum = fma(uintBitsToFloat(x), float(factor), uintBitsToFloat(y));
@@ -99,7 +100,7 @@ void main() {
   if (adds_wrong(a, b)) atomicAdd(counts.wrong.sums, 1u);
   if (fuses_wrong(a, b, n % 16)) atomicAdd(counts.wrong.fused_products, 1u);
 #ifdef WITH_F64
-  if (n >= 16384) return;  // bit by bit takes long
+  if (n >= 16384) return;  // computing bit by bit is slow
   double c, d;
   operands_64(n, c, d);
   precise const double quotient_64 = c / d;

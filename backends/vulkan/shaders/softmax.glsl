@@ -1,5 +1,5 @@
-// softmax and its like (kernels/softmax.cpp): the steps of their decompositions, row by row. One of SOFTMAX, LOG_SOFTMAX,
-// SPARSE_CROSS_ENTROPY, CROSS_ENTROPY is defined, and one of T_F32, T_F64.
+// softmax and related ops (kernels/softmax.cpp): the steps of their decompositions, row by row. One of SOFTMAX,
+// LOG_SOFTMAX, SPARSE_CROSS_ENTROPY, CROSS_ENTROPY is defined, and one of T_F32, T_F64.
 #include "number.glsl"
 #include "ordered.glsl"
 #include "strided.glsl"
@@ -12,8 +12,8 @@ struct Params {
   uint64_t beside;  // labels or targets
   uint64_t rows;
   uint64_t extent;  // elements of a row
-  uint64_t step;    // from one to the next
-  uint log_chunks_at_once;  // of softmax_rows: chunks of one row in a tile
+  uint64_t step;    // from one element to the next
+  uint log_chunks_at_once;  // for softmax_rows: log2 of the chunks of one row in a tile
   uint wide_labels;         // 1: labels are i64
 };
 PARAMS_IN_MEMORY(Params)
@@ -60,15 +60,15 @@ T log_probability_at(Params p, uint64_t at, T largest, T log_total) {
 T weighted_at(Params p, uint64_t at, T largest, T log_total) {
   const T log_p = log_probability_at(p, at, largest, log_total), target = (TS(p.beside) + at).v;
   precise const T term = log_p * target;
-  // 0 times -infinity counts as 0.
+  // 0 times -infinity is taken as 0.
   return target == T(0) && log_p == from_bits(less_than_all_as_bits) ? T(0) : term;
 }
 #endif
 
 #ifdef SPARSE_CROSS_ENTROPY
-// The sum of what is picked and of zeros, negated: never +0 where it is 0.
+// The negated sum of the picked logarithm and of zeros: a loss of zero is therefore -0, never +0.
 void store_loss(Params p, uint64_t row, T largest, T log_total) {
-  // Signs are looked at before widening: Mesa 22.3 gets comparisons of a widened int with a constant wrong.
+  // The sign is tested before widening: Mesa 22.3 miscompiles comparisons of a widened int with a constant.
   uint64_t label;
   bool inside;
   if (p.wide_labels != 0) {

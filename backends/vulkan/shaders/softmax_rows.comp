@@ -1,5 +1,5 @@
 #version 460
-// A group takes several short rows, or the chunks of a long one, 8 chunks at once.
+// A workgroup takes several short rows, or the chunks of a long one, 8 chunks at once.
 #include "common.glsl"
 #include "softmax.glsl"
 
@@ -10,14 +10,14 @@ layout(local_size_x = 256) in;
 shared KEY keys[slots][32];
 shared Part totals[slots];
 
-// What an invocation has to do with.
+// The part of the tile that an invocation computes.
 struct Own {
   uint row, chunk, lane;  // in the tile
   bool there;
   uint64_t first;  // element of its row
 };
 
-// calls body for each of the elements of a chunk that are the invocation's.
+// Loops over the elements of a chunk that belong to the invocation's lane; `at` is the element's position.
 #define FOR_EACH_OF_LANE(own, chunk, at)                                                    \
   for (uint64_t position_ = (chunk) * 1024 + own.lane, at = own.first + position_ * p.step; \
        position_ < min(p.extent, (chunk) * 1024 + 1024); position_ += 32, at += 32 * p.step)
@@ -39,7 +39,7 @@ T largest_of_row(Params p, Own own, uint slot, uint chunks, uint at_once) {
   return number_of(bits_of(best, highest));
 }
 
-// The lane sums of the rows of the tile, of exponentials or, for the loss, of weighted logarithms.
+// The sum of an invocation's row: of exponentials or, for the loss, of weighted logarithms.
 T sum_of_row(Params p, Own own, uint slot, uint chunks, uint at_once, T largest, T log_total, bool weighted) {
   const uint t = gl_LocalInvocationIndex, rows_at_once = slots / at_once;
   PAIRWISE(parts, 32);
@@ -96,7 +96,7 @@ void main() {
     FOR_EACH_OF_LANE(own, chunk, at) (TS(p.to) + at).v = log_probability_at(p, at, largest, log_total);
   }
 #elif defined(CROSS_ENTROPY)
-  barrier();  // totals are read by all before they are written again
+  barrier();  // all invocations have read the totals before they are written again
   const T loss = sum_of_row(p, own, slot, chunks, at_once, largest, log_total, true);
   if (own.there && own.chunk == 0 && own.lane == 0) (TS(p.to) + row).v = negative(loss);
 #else

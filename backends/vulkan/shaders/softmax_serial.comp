@@ -1,5 +1,5 @@
 #version 460
-// An invocation per row, of at most a chunk.
+// One invocation per row. A row is at most one chunk.
 #include "common.glsl"
 #include "softmax.glsl"
 

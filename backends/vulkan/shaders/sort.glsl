@@ -1,5 +1,6 @@
-// A stable radix sort of the numbers 0, 1 … by a key each, four bits a pass (kernels/sort.cpp). A pass is three dispatches:
-// counts of each digit in each block, where each digit of each block begins, and the move.
+// A stable radix sort of the numbers 0, 1 …, each by a key of its own, four bits per pass (kernels/sort.cpp). A pass is
+// three dispatches: one counts each digit in each block, one computes where each digit of each block begins, and one
+// moves.
 struct Params {
   KEYS keys;       // by number
   Words from;      // the order so far, unused in the first pass
@@ -9,8 +10,8 @@ struct Params {
   uint blocks;
   uint shift;      // of the digit in the key
   uint first_pass;
-  uint flip;       // 8 where the digit has the sign
-  uint wide;       // 1: the order goes out as i64
+  uint flip;       // 8 if the digit includes the sign bit
+  uint wide;       // 1: the order is written as i64
 };
 PARAMS_IN_MEMORY(Params)
 

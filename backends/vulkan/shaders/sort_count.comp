@@ -1,5 +1,5 @@
 #version 460
-// How often each digit occurs in a block.
+// Counts how often each digit occurs in a block.
 #include "common.glsl"
 #include "sort.glsl"
 

@@ -1,11 +1,11 @@
 #version 460
-// Moves the numbers of a block to where their digits belong, in the order in which they are.
+// Moves the numbers of a block to the places of their digits. Numbers of the same digit keep their order.
 #include "common.glsl"
 #include "sort.glsl"
 
 layout(local_size_x = group_size) in;
 
-shared uint before[digits][group_size];  // of a digit, in the invocations before
+shared uint before[digits][group_size];  // how often a digit occurs in the invocations before
 shared uint parts[digits][8];
 
 void main() {

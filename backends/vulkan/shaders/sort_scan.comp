@@ -1,5 +1,5 @@
 #version 460
-// Turns counts into where each begins: the sum of those before it. One group.
+// Turns counts into start positions: each becomes the sum of the counts before it. Runs in one workgroup.
 #include "common.glsl"
 #define KEYS Words
 #include "sort.glsl"

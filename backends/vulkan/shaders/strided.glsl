@@ -1,6 +1,6 @@
-// Where an element lies, of a shape of which the host has merged what can be merged (kernels/strided.h).
+// The offset of an element in a shape whose dimensions the host has merged (kernels/strided.h).
 
-// Numbers are divided as 32-bit ones where they fit: the others are slow everywhere.
+// Divides in 32 bits if the numbers fit, because 64-bit division is slow everywhere.
 uint64_t take_digit(inout uint64_t rest, uint64_t extent) {
   uint64_t quotient;
   if (((rest | extent) >> 32) == 0) {
@@ -13,7 +13,7 @@ uint64_t take_digit(inout uint64_t rest, uint64_t extent) {
   return digit;
 }
 
-// The offset of the element with a row-major index. With at most one dimension nothing is divided.
+// The offset of the element with a row-major index. With at most one dimension there is no division.
 #define OFFSET_OF(result_, index_, rank_, dims_, strides_)             \
   {                                                                    \
     uint64_t rest_ = index_;                                           \

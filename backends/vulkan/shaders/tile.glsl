@@ -1,10 +1,11 @@
-// A group of at least 64 that takes 8 chunks at once, of 32 lanes each. Includers define `Part` and join as for pairwise.glsl.
+// A workgroup of at least 64 that reduces 8 chunks of 32 lanes each at once. Includers define `Part` and join as for
+// pairwise.glsl.
 
 const uint slots = 8;
-shared Part lanes[slots][33];  // one more than needed: columns of a power of two would share a bank
+shared Part lanes[slots][33];  // one of padding, because columns of a power of two would share a bank
 shared Part chunk_parts[slots];
 
-// Joins the lanes of each slot by halving, two and three halvings at once, into chunk_parts.
+// Joins the lanes of each slot by halving into chunk_parts: two halvings in the first step, three in the second.
 void join_lanes(uint t) {
   barrier();
   if (t < slots * 8) {

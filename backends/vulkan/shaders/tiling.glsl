@@ -1,19 +1,19 @@
-// Which part of a product a group of invocations computes: a tile of the result, over a range of the positions. Where
-// there are several ranges, their sums go to the workspace, and product_join.glsl joins them. Ranges hold 2^n chunks,
-// so that each is a branch of the tree in which chunks are joined.
-// Mesa's lavapipe stops all loops of an invocation after 65535 rounds in all: ranges must be shorter there.
+// Which part of a product a group of invocations computes: a tile of the result, over a range of the positions. If
+// there are several ranges, their sums go to the workspace, and product_join.glsl joins them. A range has 2^n chunks,
+// so that it is a subtree of the tree in which chunks are joined. Mesa's lavapipe ends the loops of an invocation after
+// 65,535 iterations in all, so ranges must be shorter there.
 struct Tiling {
   TS workspace;      // [range][tile][row][column]
-  TS joined;         // of a first join, where a second follows
+  TS joined;         // the result of a join that is not the last
   uint64_t first, tiles;  // this dispatch computes `tiles` tiles from `first`
   uint height, width;     // of a tile
   uint tiles_down, tiles_right, batches;
-  uint is_batch_first;  // tiles are numbered with the batch running fastest, else the rows
+  uint is_batch_first;  // 1: the batch index of tiles varies fastest; 0: the row
   uint ranges, range_length;
   uint rows, columns, depth;
 };
 
-// Where sums go, from the first row and column: strides in elements, and how many there are.
+// Where sums are stored: the address of the first element, strides in elements, and the number of rows and columns.
 struct Target {
   TS at;
   uint64_t row, column;
@@ -22,7 +22,7 @@ struct Target {
 
 // What a group of invocations computes.
 struct Tile {
-  uint row, column, batch;  // the first of the result
+  uint row, column, batch;  // the first row and column, and the batch index
   uint begin, end;          // positions
-  uint64_t part;            // where its sums go in the workspace
+  uint64_t part;            // the offset of its sums in the workspace
 };

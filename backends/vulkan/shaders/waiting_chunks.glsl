@@ -1,5 +1,5 @@
-// Chunks that wait to be joined pairwise, as in chain_sum.glsl, for tile_elements sums at once: a slot for each bit of their
-// number. Includers define tile_elements.
+// Sums of chunks that wait to be joined pairwise, as in chain_sum.glsl, for tile_elements sums at once. There is a slot
+// for each bit of the chunks' number. Includers define tile_elements.
 layout(constant_id = 5) const int slots = 0;
 
 T waiting[(slots > 0 ? slots : 1) * tile_elements];
@@ -11,7 +11,7 @@ void join_waiting(int slot, inout T sums[tile_elements]) {
   }
 }
 
-// Chunk number `number` is done, and is not the last.
+// Called when chunk number `number`, which is not the last, is done.
 void close_chunk(uint number, inout T sums[tile_elements]) {
   int slot = 0;
   for (; (number >> slot & 1) != 0; ++slot) join_waiting(slot, sums);
@@ -21,7 +21,7 @@ void close_chunk(uint number, inout T sums[tile_elements]) {
   }
 }
 
-// The sums are those of the last chunk, number `number`.
+// Called when the last chunk, number `number`, is done. `sums` become the totals.
 void close_last_chunk(uint number, inout T sums[tile_elements]) {
   for (int slot = 0; slot < slots; ++slot) {
     if ((number >> slot & 1) != 0) join_waiting(slot, sums);

@@ -1,5 +1,5 @@
-// Windows over dense NHWC images (kernels/pool2d.cpp). One of T_F32, T_F64 is defined; MORE_PARAMS are those of a shader
-// alone.
+// Windows over dense NHWC images (kernels/pool2d.cpp). One of T_F32, T_F64 is defined. MORE_PARAMS are parameters that
+// only one shader has.
 #include "number.glsl"
 #include "strided.glsl"
 
@@ -18,7 +18,7 @@ struct Params {
 };
 PARAMS_IN_MEMORY(Params)
 
-// Of a row-major position in a tensor (N, height, width, channels).
+// The indices of a row-major position in a tensor (N, height, width, channels).
 struct Place {
   uint64_t image;
   int row, column;
@@ -44,14 +44,14 @@ void taps_inside(int start, int window, int extent, out int first, out int end) 
   end = min(window, extent - start);
 }
 
-// The windows that cover a place, from `first` up to `end`.
+// The windows that cover the row or column `place`, from `first` up to `end`.
 void windows_over(int place, int padding, int window, int stride, int pooled, out int first, out int end) {
   const int reach = place + padding - window + 1;
   first = reach <= 0 ? 0 : (reach + stride - 1) / stride;
   end = min(pooled, (place + padding) / stride + 1);
 }
 
-// Where in the image the tap of a window lies, as if there were no borders: taps are data and may be anything.
+// The position in the image of a window's tap, without regard to borders: taps are data and may have any value.
 int64_t position_of_tap(Params p, Place window, int tap) {
   const int row = tap / p.window_width, column = tap - row * p.window_width;
   const int64_t h = int64_t(window.row) * p.stride_height - p.top + row;

@@ -1,12 +1,12 @@
-// What the host enqueues. Every call returns before its command has run.
+// The commands that the host enqueues. Every call returns before its command has run.
 //
-// Buffers, kernels, timelines that are waited for, and the host memory of reads and writes outlive their commands: the
-// host sees to that, so they are kept by their addresses. All else that a call is given (launches, bindings, shapes,
-// scalars) is the caller's and gone when the call returns, so it is copied.
+// Buffers, kernels, timelines that are waited for, and the host memory of reads and writes stay valid until the command
+// is done: the host guarantees it, so commands store their addresses. All other arguments (launches, bindings, shapes,
+// scalars) are valid only during the call, so commands copy them.
 //
-// A device that does each command before the call returns sets LKS_CAP_INLINE_QUEUE, runs the work here in place of
-// enqueue(), returns its failure, and needs no queue.cpp: its timeline never fails, *value may be 0, queue_wait waits
-// at once and queue_recover has nothing to do.
+// A device that runs each command before the call returns sets LKS_CAP_INLINE_QUEUE. It runs the work here instead of
+// calling enqueue(), returns its failure, and needs no queue.cpp: its timeline never fails, *value may be 0, queue_wait
+// blocks in the call, and queue_recover has nothing to do.
 #include <cstring>
 #include <memory>
 #include <new>
@@ -17,7 +17,7 @@
 
 namespace {
 
-// Gives the work to the queue. A failure here means that nothing was enqueued.
+// Enqueues the work. If this fails, nothing was enqueued.
 lks_status enqueue(lks_queue* queue, lks_queue::Work work, uint64_t* value, lks_diag* diag) {
   try {
     *value = queue->enqueue(std::move(work));
@@ -27,7 +27,7 @@ lks_status enqueue(lks_queue* queue, lks_queue::Work work, uint64_t* value, lks_
   }
 }
 
-// A launch with copies of all that it points to.
+// A launch with copies of everything that it points to.
 class OwnedLaunch {
  public:
   explicit OwnedLaunch(const lks_launch& launch)
@@ -39,14 +39,14 @@ class OwnedLaunch {
     for (int rank : kernel_->ranks) extents += 2 * static_cast<std::size_t>(rank);
     shapes_.reserve(extents);  // so that pointers into it stay valid
     for (std::size_t i = 0; i < bindings_.size(); ++i) {
-      if (!bindings_[i].buffer) continue;  // an optional input that is absent
+      if (!bindings_[i].buffer) continue;  // an absent optional input
       bindings_[i].dims = keep(bindings_[i].dims, kernel_->ranks[i]);
       bindings_[i].strides = keep(bindings_[i].strides, kernel_->ranks[i]);
     }
     launch_.bindings = bindings_.data();
     launch_.scalars = scalars_.data();
   }
-  OwnedLaunch(OwnedLaunch&&) = default;  // moves the arrays, whose elements stay where they are
+  OwnedLaunch(OwnedLaunch&&) = default;  // moves the arrays; their elements keep their addresses
 
   lks_status run(lks_diag* diag) const {
     if (const lks_status status = kernel_->check(launch_, diag); status != LKS_OK) return status;
@@ -67,7 +67,7 @@ class OwnedLaunch {
   std::vector<std::uint64_t> scalars_;
 };
 
-// On the queue's thread. The fault point stands before the native wait, so its failure is told through the timeline.
+// Runs on the queue's thread. The fault point precedes the native wait, so the timeline reports its failure.
 lks_status await(lks_queue& queue, lks_timeline& other, uint64_t value, lks_diag* diag) {
   FAULT_POINT(queue.device.driver.host, LKS_FAULT_WAIT, "template.queue_wait");
   return other.wait(value, ~uint64_t{0}, diag);
@@ -90,8 +90,8 @@ lks_status LKS_CALL queue_create(lks_device* device, uint32_t, lks_queue** out, 
 
 void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
 
-// Several launches are one command. One that fails for its data (an index outside) is met when the command runs, and
-// told through the timeline.
+// Several launches form one command. A launch that fails because of its data (an index out of range) fails when the
+// command runs, and the timeline reports the failure.
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, uint32_t count, uint64_t* value,
                                  lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_launch");
@@ -121,7 +121,7 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, uint64_t dst_o
   return enqueue(queue, work, value, diag);
 }
 
-// `src` stays valid until the command is done; a device that cannot read it there copies it to staging memory first.
+// `src` stays valid until the command is done. A device that cannot read it then copies it to a staging buffer here.
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, uint64_t offset, const void* src, uint64_t bytes,
                                 uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_write");
@@ -132,7 +132,8 @@ lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, uint64_t offs
   return enqueue(queue, work, value, diag);
 }
 
-// `dst` too. It is written before the timeline reaches the value: who waits for that may read it.
+// `dst` also stays valid until the command is done. It is written before the timeline reaches the value, so a caller
+// that has waited for the value may read it.
 lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, uint64_t offset, uint64_t bytes,
                                uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_read");
@@ -148,22 +149,22 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, uint64_t offse
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_fill");
   const auto work = [=](lks_diag*) {
     for (uint64_t at = 0; at < bytes; at += pattern_bytes) {
-      std::memcpy(dst->memory + offset + at, &pattern, pattern_bytes);  // the low bytes: little-endian
+      std::memcpy(dst->memory + offset + at, &pattern, pattern_bytes);  // the low bytes (little-endian)
     }
     return lks_status{LKS_OK};
   };
   return enqueue(queue, work, value, diag);
 }
 
-// A command like any other: the queue's thread waits, not the caller. If the other timeline fails, so does this
-// command, with the same diag, and what follows is skipped.
+// A command like any other: the queue's thread waits, not the caller. If the other timeline fails, this command fails
+// with the same diag, and the queue skips all later commands.
 lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag) {
   const auto work = [=](lks_diag* failure) { return await(*queue, *timeline, value, failure); };
   uint64_t own_value = 0;
   return enqueue(queue, work, &own_value, diag);
 }
 
-// Here: hand over what was recorded. This queue's commands are on their way at once.
+// A driver that records commands submits them here. This queue needs no flush: its thread starts each command at once.
 lks_status LKS_CALL queue_flush(lks_queue*, lks_diag*) { return LKS_OK; }
 
 lks_status LKS_CALL queue_recover(lks_queue* queue, uint64_t* last, lks_diag*) {

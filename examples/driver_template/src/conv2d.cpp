@@ -1,4 +1,4 @@
-// Convolution and its two gradients. Each output element adds its own products; images are NHWC, filters OHWI.
+// Convolution and its two gradients. Each output element sums its own products. Images are NHWC, filters OHWI.
 #include "kernels.h"
 #include "sums.h"
 
@@ -9,14 +9,15 @@ struct Geometry {
   lks_int_list strides, padding, dilation;
   std::int64_t groups;
 
-  // Where a tap of an output pixel lies in the image.
+  // The image row or column that a tap of an output pixel reads. It may lie outside the image.
   std::int64_t row(std::int64_t oh, std::int64_t kh) const {
     return oh * strides.values[0] - padding.values[0] + kh * dilation.values[0];
   }
   std::int64_t column(std::int64_t ow, std::int64_t kw) const {
     return ow * strides.values[1] - padding.values[2] + kw * dilation.values[1];
   }
-  // The output row or column whose tap k lies at `position`, or -1. `d` is 0 for rows, 1 for columns.
+  // Returns the output row or column whose tap k falls on the input position `position`, or -1. `d` is 0 for rows, 1
+  // for columns.
   std::int64_t output(std::int64_t position, std::int64_t k, int d, std::int64_t count) const {
     const std::int64_t start = position + padding.values[2 * d] - k * dilation.values[d];
     if (start < 0 || start % strides.values[d] != 0) return -1;
@@ -26,7 +27,7 @@ struct Geometry {
 
 bool inside(std::int64_t i, std::int64_t extent) { return i >= 0 && i < extent; }
 
-// value(n, h, w, c) for every element of a tensor of rank 4.
+// Sets every element of a tensor of rank 4 to value(i, j, k, l).
 template <class T, class Value>
 void for_each(const Tensor& t, Value&& value) {
   for (std::int64_t i = 0; i < t.dims[0]; ++i)

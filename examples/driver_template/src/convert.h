@@ -1,4 +1,5 @@
-// Values as raw bits, zero-extended to 64, and conversions between dtypes: each rounds once, to nearest even.
+// Values as raw bits, zero-extended to 64 bits, and conversions between dtypes. Each conversion rounds once, to nearest
+// even.
 #pragma once
 
 #include <lockstep/driver.h>
@@ -29,7 +30,7 @@ Bits encode(T value) {
 
 // ------------------------------------------------------------------------------------------------------- short floats
 
-// x in a format of `exponent_bits` and `mantissa_bits`: infinite where too large, gradual where small.
+// Rounds x to a format with `exponent_bits` and `mantissa_bits`. Overflow gives infinity; underflow is gradual.
 inline Bits narrow(double x, int exponent_bits, int mantissa_bits) {
   const Bits bits = std::bit_cast<Bits>(x);
   const Bits sign = (bits >> 63) << (exponent_bits + mantissa_bits);
@@ -37,19 +38,20 @@ inline Bits narrow(double x, int exponent_bits, int mantissa_bits) {
   if (std::isnan(x)) return sign | infinity | Bits{1} << (mantissa_bits - 1);
   if (std::isinf(x)) return sign | infinity;
   if (x == 0) return sign;
-  int exponent = std::ilogb(x) + (1 << (exponent_bits - 1)) - 1;  // of the format, biased
+  int exponent = std::ilogb(x) + (1 << (exponent_bits - 1)) - 1;  // biased, in the target format
   int dropped = 52 - mantissa_bits;
   if (exponent < 1) {
     dropped += 1 - exponent;  // denormal
     exponent = 1;
   }
   if (dropped > 54) return sign;
-  // Doubles below their own normal range are far below that of the short formats, and were dropped.
+  // Denormal doubles are far too small for the target formats and have already returned above.
   const Bits mantissa = (bits & ((Bits{1} << 52) - 1)) | Bits{1} << 52;
   Bits kept = mantissa >> dropped;
   const Bits rest = mantissa & ((Bits{1} << dropped) - 1), half = Bits{1} << (dropped - 1);
   if (rest > half || (rest == half && (kept & 1))) ++kept;
-  // The leading bit of a normal number adds one to the exponent, and so does a carry out of the mantissa.
+  // The implicit leading bit of a normal number adds one to the exponent field, and so does a carry out of the
+  // mantissa.
   const Bits result = (static_cast<Bits>(exponent - 1) << mantissa_bits) + kept;
   return sign | (result < infinity ? result : infinity);
 }
@@ -88,8 +90,9 @@ inline std::int64_t signed_value(Bits bits, lks_dtype t) {
 }
 inline Bits low_bits(Bits bits, lks_dtype t) { return bits << (64 - LKS_DTYPE_BITS(t)) >> (64 - LKS_DTYPE_BITS(t)); }
 
-// Magnitude and sign of an integer as a double that rounds like the integer itself in any format of at most 50 bits:
-// what does not fit is cut off, and the last bit set in its stead.
+// Converts an integer, given as magnitude and sign, to double with rounding to odd: excess bits are cut off, and if any
+// of them was set, the last kept bit is set. Rounding the result to a format of at most 50 bits then gives the same
+// value as rounding the integer directly.
 inline double odd_double(Bits magnitude, bool negative) {
   const int width = std::bit_width(magnitude), dropped = width > 53 ? width - 53 : 0;
   Bits kept = magnitude >> dropped;
@@ -107,7 +110,7 @@ inline Bits integer_to_float(Bits bits, lks_dtype from, lks_dtype to) {
   return float_bits(odd_double(magnitude, negative), to);
 }
 
-// Truncates and saturates; NaN gives 0.
+// Truncates towards zero and saturates. NaN gives 0.
 inline Bits float_to_integer(double x, lks_dtype to) {
   if (std::isnan(x)) return 0;
   const int width = static_cast<int>(LKS_DTYPE_BITS(to));

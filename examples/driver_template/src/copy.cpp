@@ -1,4 +1,4 @@
-// Copies between any two strided layouts, of every dtype.
+// Copies between any two strided layouts, for every dtype.
 #include <cstring>
 
 #include "kernels.h"

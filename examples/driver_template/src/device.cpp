@@ -1,4 +1,4 @@
-// The driver and its devices: here one device, which is always there.
+// The driver and its devices. This driver has one device, which is always present.
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -7,7 +7,7 @@
 #include "table.h"
 
 lks_status LKS_CALL driver_open(const lks_host_api* host, lks_driver** out, lks_diag* diag) {
-  // Here: open the vendor's library by name (dlopen). Where it is missing, say which one:
+  // Open the vendor's library here, by name (dlopen). If it is missing, say so:
   //   return fail(diag, LKS_UNAVAILABLE, "no accelerator driver: libvendor.so.1 not found");
   // `lockstep devices --why` prints that text.
   *out = new (std::nothrow) lks_driver{*host};
@@ -24,7 +24,7 @@ lks_status LKS_CALL device_describe(lks_driver*, uint32_t ordinal, lks_device_in
   std::memset(&full, 0, sizeof full);
   full.status = LKS_OK;
   full.type = LKS_DEVICE_ACCELERATOR;
-  full.capabilities = 0;  // a set bit is a promise: see driver.h for each
+  full.capabilities = 0;  // each bit that is set is a promise; driver.h lists them
   full.math_modes = offered_modes;
   full.max_rank = LKS_MAX_RANK;
   full.compute_units = 1;
@@ -34,7 +34,7 @@ lks_status LKS_CALL device_describe(lks_driver*, uint32_t ordinal, lks_device_in
   full.max_allocation = device_bytes;
   std::snprintf(full.name, sizeof full.name, "driver template (plain C++)");
   std::snprintf(full.vendor, sizeof full.vendor, "your company");
-  // A host that is older than this driver has a shorter struct, a newer one a longer: fill what both know.
+  // An older host has a shorter struct, a newer host a longer one. Fill the part that both know.
   const lks_header header = info->hdr;
   full.hdr = header;
   std::memcpy(info, &full, std::min<std::size_t>(header.size, sizeof full));
@@ -45,7 +45,7 @@ const void* LKS_CALL get_group(lks_driver*, uint64_t) { return nullptr; }
 
 lks_status LKS_CALL device_open(lks_driver* driver, uint32_t ordinal, lks_device** out, lks_diag* diag) {
   if (ordinal != 0) return fail(diag, LKS_INVALID_ARGUMENT, "there is no device %u", ordinal);
-  // Here: create the context.
+  // Create your device context here.
   *out = new (std::nothrow) lks_device{*driver};
   return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, "no host memory for the device");
 }
@@ -62,5 +62,5 @@ lks_status LKS_CALL device_memory(lks_driver*, uint32_t ordinal, lks_device* dev
   return LKS_OK;
 }
 
-// Here: ask the hardware. Once a device is lost, every later call but device_close returns LKS_DEVICE_LOST.
+// Query the hardware here. Once a device is lost, every later call except device_close returns LKS_DEVICE_LOST.
 lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }

@@ -1,4 +1,4 @@
-// Filling in a diagnosis. Everything that fails says what, with its numbers, and where.
+// Functions that fill in a lks_diag. Every failure reports what failed, with numbers, and where.
 #pragma once
 
 #include <lockstep/driver.h>
@@ -18,8 +18,9 @@
   return code;
 }
 
-// A kernel that this driver does not have. The host acts on the reason: it makes a layout dense and asks again, or it
-// composes the op from smaller ones. `operand` is the tensor to blame (inputs, then outputs), or -1.
+// Reports that the driver has no kernel for a request. The host acts on the reason: it makes a layout dense and asks
+// again, or it decomposes the op into smaller ones. `operand` is the index of the tensor at fault (inputs first, then
+// outputs), or -1.
 [[gnu::format(printf, 4, 5)]] inline lks_status refuse(lks_diag* diag, int reason, int operand, const char* format,
                                                        ...) {
   fail(diag, LKS_UNSUPPORTED, "%s", "");
@@ -32,7 +33,8 @@
   return LKS_UNSUPPORTED;
 }
 
-// Before each native allocation, map, submit, compile and wait: the host may want it to fail, to see what happens then.
+// Call this before each native allocation, map, submit, compile and wait. The host may inject a failure there, to test
+// error handling.
 #define FAULT_POINT(host_api, kind, site)                                                                    \
   if (const lks_status injected = (host_api).fault_point((host_api).host, kind, site); injected != LKS_OK) { \
     return fail(diag, injected, "injected at %s", site);                                                     \

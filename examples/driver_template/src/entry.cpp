@@ -1,5 +1,5 @@
-// The one exported symbol, and the table it returns. Nothing here touches a device: the library is also opened on
-// machines that do not have yours.
+// The only exported symbol, and the table that it returns. Nothing here may touch a device: the library is also loaded
+// on machines that do not have one.
 #include "diag.h"
 #include "table.h"
 
@@ -9,7 +9,7 @@ constexpr lks_driver_api table = {
     .hdr = {sizeof(lks_driver_api), 0, nullptr},
     .abi_major = LKS_ABI_MAJOR,
     .abi_minor = LKS_ABI_MINOR,
-    .name = "template",  // devices are called template:0, template:1 …
+    .name = "template",  // its devices are template:0, template:1 …
     .vendor = "your company",
     .version = "1.0",
     .build_id = "C++ " __VERSION__,
@@ -21,7 +21,7 @@ constexpr lks_driver_api table = {
 #else
     .sanitizer = LKS_SANITIZER_NONE,
 #endif
-    .priority = -150,  // among drivers: which one `best` chooses
+    .priority = -150,  // `best` prefers GPUs, then the driver of highest priority
     .reserved = 0,
     .driver_open = &driver_open,
     .driver_close = &driver_close,

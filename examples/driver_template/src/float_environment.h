@@ -1,5 +1,5 @@
-// Kernels round to nearest and keep denormals, whatever the application has set on this thread; its setting comes back
-// afterwards. On a device of its own this is a matter of compiler flags.
+// Makes kernels round to nearest and keep denormals, whatever mode the application has set on this thread, and restores
+// that mode afterwards. On a device with its own compiler, compiler flags do this.
 #pragma once
 
 #if defined(__SSE__)

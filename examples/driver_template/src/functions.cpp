@@ -1,5 +1,5 @@
-// Functions that programs may call by name, compiled from the scalar headers that come with Lockstep. A device with its
-// own language includes the same files under a dialect header of its own.
+// The functions that programs may call by name, compiled from the scalar headers that Lockstep installs. For a device
+// with its own language, write a dialect header and include the same files after it.
 #include <lockstep/scalar/dialect_cpp.h>
 
 #include <cstring>

@@ -1,4 +1,4 @@
-// gather and scatter_add. An index outside is an error before anything is written.
+// gather and scatter_add. An index out of range is an error, and then nothing is written.
 #include <cstring>
 
 #include "kernels.h"
@@ -67,7 +67,7 @@ class ScatterAdd : public lks_kernel {
   }
 
  private:
-  // Row-major order of the updates is ascending order for each place that they are added to.
+  // Visiting the updates in row-major order adds them to each output element in ascending order.
   template <class T>
   void add(const Tensor& updates, const Tensor& indices, const Tensor& y) const {
     Walk<1> all(y.rank, y.dims);

@@ -1,4 +1,4 @@
-// One table answers both "do you have a kernel" and "prepare it", so the two never disagree.
+// One table answers both "do you have this kernel" and "prepare it", so the two answers always agree.
 #include "kernels.h"
 
 #include <cstdio>
@@ -36,7 +36,7 @@ bool is_known(lks_dtype t) {
   return false;
 }
 
-// This driver knows no extension, and one that may not be skipped changes what the description means.
+// This driver knows no extension. An unknown extension that must not be skipped changes the meaning of the description.
 bool extends_beyond(const lks_header& header) {
   for (auto* h = static_cast<const lks_header*>(header.next); h; h = static_cast<const lks_header*>(h->next)) {
     if (!(h->type & LKS_MAY_SKIP)) return true;
@@ -77,7 +77,8 @@ lks_status check_tensor(const Request& request, std::uint32_t i) {
   return LKS_OK;
 }
 
-// A program reads an element before it writes the one in the same place, and no other.
+// An output may alias an input if both have the same layout: a program reads each input element before it writes the
+// output element in the same place.
 lks_status check_aliases(const Request& request) {
   const lks_kernel_desc& d = request.desc;
   for (std::uint32_t i = 0; i < d.alias_count; ++i) {
@@ -94,8 +95,8 @@ lks_status check_aliases(const Request& request) {
   return LKS_OK;
 }
 
-// The only program that a kernel here runs is the body of a pointwise kernel, and no op takes its operands in another
-// order than that of the inputs.
+// A kernel here supports only one kind of attached program, the body of a pointwise kernel, and it takes operands only
+// in the order of the inputs.
 lks_status check_programs(const Request& request) {
   const lks_kernel_desc& d = request.desc;
   bool honoured;
@@ -115,7 +116,7 @@ lks_status check_programs(const Request& request) {
                 "%s: no programs but the body of a pointwise kernel, no other order of operands", d.op_name);
 }
 
-// What no kernel here takes, whatever the op.
+// Refuses requests that no kernel here supports, for any op.
 lks_status refuse_in_general(const Request& request) {
   const lks_kernel_desc& d = request.desc;
   if (d.math_mode > LKS_MODE_LOCKSTEP || !(offered_modes >> d.math_mode & 1)) {
@@ -144,7 +145,7 @@ lks_status answer(const Request& request, Made* made) {
       const lks_status status = row.make(request, made);
       if (status != LKS_OK) return status;
       std::snprintf(request.info.variant, sizeof request.info.variant, "%s", row.variant);
-      // The same bits each time, and on every device that keeps to docs/lockstep_mode.md.
+      // The same bits on every run, and on every device that follows docs/lockstep_mode.md.
       request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
       return LKS_OK;
     } catch (const std::bad_alloc&) {
@@ -158,8 +159,8 @@ lks_status answer(const Request& request, Made* made) {
 
 }  // namespace
 
-// Also asked of a device that is not open. `info->deps`, where the host gives it, stays zero: the kernels here depend
-// on no extent, stride or alignment, so one kernel serves them all.
+// Also called for a device that is not open. `info->deps`, if the host provides it, stays zero: the kernels here do not
+// depend on extents, strides or alignment, so one kernel serves them all.
 lks_status LKS_CALL kernel_query(lks_driver*, uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                                  lks_diag* diag) {
   if (ordinal != 0) return fail(diag, LKS_INVALID_ARGUMENT, "there is no device %u", ordinal);
@@ -169,7 +170,7 @@ lks_status LKS_CALL kernel_query(lks_driver*, uint32_t ordinal, const lks_kernel
 lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
                                    lks_kernel_info* info, lks_diag* diag) {
   FAULT_POINT(device->driver.host, LKS_FAULT_COMPILE, "template.kernel_prepare");
-  // Here: compile the program, or choose the library's algorithm.
+  // Compile the program here, or choose an algorithm of the vendor's library.
   Made made;
   const lks_status status = answer({*desc, *info, diag, true}, &made);
   if (status == LKS_OK) *out = made.release();

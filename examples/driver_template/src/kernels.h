@@ -1,4 +1,4 @@
-// The kernel table's rows, and what their makers are given.
+// The rows of the kernel table, and the requests that their makers receive.
 #pragma once
 
 #include <lockstep/driver.h>
@@ -13,9 +13,9 @@ struct Request {
   const lks_kernel_desc& desc;
   lks_kernel_info& info;
   lks_diag* diag;
-  bool prepare;  // else it is a query, and no kernel need be made
+  bool prepare;  // false for a query, which creates no kernel
 
-  // The op's attributes, nullptr where they are shorter than this driver's.
+  // The op's attributes, or nullptr if they are shorter than this driver expects.
   template <class Attrs>
   const Attrs* attrs() const {
     return desc.attrs_size >= sizeof(Attrs) ? static_cast<const Attrs*>(desc.attrs) : nullptr;
@@ -28,10 +28,10 @@ struct Request {
 
 using Made = std::unique_ptr<lks_kernel>;
 
-// A maker refuses with a reason, or returns LKS_OK and, to prepare, makes the kernel.
+// `make` refuses with a reason, or returns LKS_OK and, if `prepare` is set, creates the kernel.
 struct Row {
   std::uint32_t op;
-  std::uint32_t version;  // the newest schema of the op that the kernel understands
+  std::uint32_t version;  // the newest schema version of the op that the kernel supports
   const char* variant;
   lks_status (*make)(const Request& request, Made* made);
 };
@@ -54,11 +54,12 @@ lks_status make_gather(const Request& request, Made* made);
 lks_status make_scatter_add(const Request& request, Made* made);
 lks_status make_random_bits(const Request& request, Made* made);
 
-// Refuses tensors whose dtype is not listed. The host then composes the op, or converts.
+// Refuses tensors whose dtype is not in `allowed`. The host then decomposes the op or converts the tensors.
 lks_status require_dtypes(const Request& request, std::initializer_list<lks_dtype> allowed);
 lks_status refuse_attributes(const Request& request);
 
-// What a kernel with sums says of them: the order of docs/lockstep_mode.md, which all devices share.
+// Reports in the kernel info how the kernel sums: in the order of docs/lockstep_mode.md, which is the same on all
+// devices.
 void describe_sums(const Request& request);
 
 template <class Kernel, class... Args>
@@ -73,7 +74,7 @@ lks_status make_kernel(const Request& request, Made* made, Args&&... args) {
   return LKS_OK;
 }
 
-// Calls f with a value of the C++ type of an f32, f64, i32 or i64.
+// Calls f with a zero of the C++ type that belongs to f32, f64, i32 or i64.
 template <class F>
 void with_number(lks_dtype t, F&& f) {
   switch (t) {

@@ -1,4 +1,4 @@
-// Matrix products over the last two dimensions, in batches.
+// Batched matrix products over the last two dimensions.
 #include "kernels.h"
 #include "sums.h"
 
@@ -14,7 +14,7 @@ struct Matmul : lks_kernel {
   static void multiply(const Tensor& a, const Tensor& b, const Tensor& c) {
     const int row = c.rank - 2, column = c.rank - 1;
     const std::int64_t inner = a.dims[column], a_step = a.strides[column], b_step = b.strides[row];
-    // An element of c meets a row of a and a column of b, which do not move along c's other dimension.
+    // An element of c combines a row of a with a column of b: along the other dimension of c their stride is 0.
     std::int64_t a_strides[LKS_MAX_RANK], b_strides[LKS_MAX_RANK];
     for (int d = 0; d < c.rank; ++d) {
       a_strides[d] = d == column ? 0 : a.strides[d];

@@ -1,4 +1,5 @@
-// Raw blocks of device memory. The host caches, splits and limits them: this is called rarely, and with large sizes.
+// Raw blocks of device memory. The host caches and suballocates them, so these functions are called rarely and with
+// large sizes.
 #include <cstdlib>
 #include <new>
 
@@ -7,7 +8,7 @@
 
 namespace {
 
-// Takes the bytes from the device's account, unless fewer are left.
+// Reserves the bytes, unless fewer are free on the device.
 bool reserve(lks_device& device, std::uint64_t bytes) {
   std::uint64_t used = device.used_bytes;
   do {
@@ -33,7 +34,7 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, uint32_t heap, uint64_t byt
   }
   FAULT_POINT(device->driver.host, LKS_FAULT_ALLOC, "template.buffer_alloc");
   if (!reserve(*device, bytes)) return out_of_memory(*device, bytes, diag);
-  // Here: the native allocation.
+  // Replace this with the native allocation.
   const std::uint64_t whole = (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
   auto* memory = static_cast<char*>(std::aligned_alloc(buffer_alignment, whole));
   auto* buffer = memory ? new (std::nothrow) lks_buffer{memory, bytes} : nullptr;
@@ -52,7 +53,7 @@ void LKS_CALL buffer_free(lks_device* device, lks_buffer* buffer) {
   delete buffer;
 }
 
-// Memory that the host cannot see returns LKS_UNSUPPORTED here and leaves LKS_HEAP_HOST_VISIBLE out of its heap.
+// If the host cannot access the memory, return LKS_UNSUPPORTED here and do not set LKS_HEAP_HOST_VISIBLE for the heap.
 lks_status LKS_CALL buffer_map(lks_device* device, lks_buffer* buffer, uint64_t offset, uint64_t bytes, void** out,
                                lks_diag* diag) {
   if (offset > buffer->bytes || bytes > buffer->bytes - offset) {

@@ -1,5 +1,6 @@
-// Pointwise programs over strided and broadcast tensors. A tile of elements at a time: every step runs over the whole
-// tile, into its own row of values. A device with a compiler would turn the program into source or SPIR-V instead.
+// Pointwise programs over strided and broadcast tensors. The kernel works on one tile of elements at a time: each step
+// runs over the whole tile and stores its values in a row of its own. A device with a compiler would instead translate
+// the program to source code or SPIR-V.
 #include <algorithm>
 
 #include "kernels.h"
@@ -12,7 +13,7 @@ constexpr int most_tensors = 16;
 
 // ------------------------------------------------------------------------------------------- single steps over a tile
 
-// Calls f with a value of the C++ type of a dtype that has arithmetic; bool is a byte.
+// Calls f with a zero of the C++ type of a dtype that has arithmetic; bool is a byte.
 template <class F>
 void with_type(lks_dtype t, F&& f) {
   switch (t) {
@@ -49,7 +50,7 @@ T divide(T a, T b) {
   return static_cast<T>(a / b);
 }
 
-// Integers wrap, so they are added as unsigned ones.
+// Integers wrap, so the arithmetic is done in unsigned types.
 template <class T>
 T integer_operation(std::uint32_t opcode, T a, T b, bool boolean) {
   using U = std::make_unsigned_t<T>;
@@ -68,7 +69,7 @@ T integer_operation(std::uint32_t opcode, T a, T b, bool boolean) {
     case LKS_INSTR_NOT: return static_cast<T>(boolean ? !x : ~x);
     case LKS_INSTR_SHL: return static_cast<T>(x << count);
     case LKS_INSTR_SHR: return static_cast<T>(a >> count);
-    default: return static_cast<T>(static_cast<std::uint64_t>(x) * y >> 32);  // MULHI, of u32
+    default: return static_cast<T>(static_cast<std::uint64_t>(x) * y >> 32);  // MULHI, only for u32
   }
 }
 
@@ -111,12 +112,12 @@ void comparison(const Step& s, Bits* out, const Bits* a, const Bits* b, int n) {
 
 // ---------------------------------------------------------------------------------------------------------- the kernel
 
-// One tile: the values of each step, and where its elements lie in each tensor.
+// One tile: the values of each step, and the offsets of the tile's elements in each tensor.
 struct Tile {
   std::vector<Bits> values;
   std::int64_t offsets[most_tensors][tile];
   std::int64_t index[LKS_MAX_RANK][tile];
-  std::int64_t first = 0;  // row-major number of its first element
+  std::int64_t first = 0;  // row-major index of the tile's first element
   int n = 0;
 
   Bits* of(std::uint32_t step) { return values.data() + static_cast<std::size_t>(step) * tile; }
@@ -129,7 +130,7 @@ class Pointwise : public lks_kernel {
   void run(const lks_launch& launch) const override {
     std::vector<Tensor> tensors;
     for (std::size_t i = 0; i < dtypes.size(); ++i) tensors.push_back(tensor(launch, i));
-    const Tensor& shape = tensors[inputs_];  // all outputs have it
+    const Tensor& shape = tensors[inputs_];  // all outputs have this shape
     Walk<most_tensors> walk(shape.rank, shape.dims);
     for (std::size_t t = 0; t < tensors.size(); ++t)
       follow_broadcast(walk, static_cast<int>(t), tensors[t], shape.rank);
@@ -139,7 +140,7 @@ class Pointwise : public lks_kernel {
     while (!walk.done()) {
       fill(elements, walk, static_cast<int>(tensors.size()), shape.rank);
       for (std::uint32_t s = 0; s < program_.steps.size(); ++s) execute(s, launch, tensors, elements);
-      // All inputs of the tile have been read: an output may take over an input's memory.
+      // All inputs of the tile have been read, so an output may alias an input.
       for (std::size_t o = 0; o < program_.outputs.size(); ++o) {
         store(tensors[inputs_ + o], elements.offsets[inputs_ + o], elements.of(program_.outputs[o]), elements.n);
       }
@@ -147,7 +148,7 @@ class Pointwise : public lks_kernel {
   }
 
  private:
-  // Inputs are aligned at their last dimension; extents of 1 are repeated.
+  // Broadcasting: shapes are aligned at the last dimension, and dimensions of extent 1 get stride 0.
   static void follow_broadcast(Walk<most_tensors>& walk, int number, const Tensor& t, int rank) {
     std::int64_t strides[LKS_MAX_RANK] = {};
     for (int d = 0; d < t.rank; ++d) strides[d + rank - t.rank] = t.dims[d] == 1 ? 0 : t.strides[d];

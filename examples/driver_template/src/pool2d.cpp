@@ -1,4 +1,4 @@
-// Pooling and its gradients. Images are NHWC; taps outside the image do not count.
+// Pooling and its gradients. Images are NHWC. Taps outside the image are ignored.
 #include <cmath>
 
 #include "kernels.h"
@@ -8,7 +8,7 @@ namespace {
 struct Windows {
   lks_int_list window, strides, padding;
 
-  // visit(h, w, tap number) for the taps of one window inside an image.
+  // Calls visit(h, w, tap index) for each tap of a window that lies inside the image.
   template <class Visit>
   void taps(const Tensor& image, std::int64_t oh, std::int64_t ow, Visit&& visit) const {
     for (std::int64_t kh = 0; kh < window.values[0]; ++kh) {
@@ -22,7 +22,7 @@ struct Windows {
   }
 };
 
-// visit(n, h, w, c) for every element, in row-major order.
+// Calls visit(n, h, w, c) for every element, in row-major order.
 template <class Visit>
 void for_each(const Tensor& t, Visit&& visit) {
   for (std::int64_t n = 0; n < t.dims[0]; ++n)
@@ -63,7 +63,7 @@ struct MaxBackward : lks_kernel {
     with_float(dy.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_each(dx, [&](auto n, auto h, auto w, auto c) { dx.at<T>(n, h, w, c) = 0; });
-      // Windows in ascending order, so that each pixel adds in the order of docs/lockstep_mode.md.
+      // Windows in ascending order, so that each pixel sums in the order of docs/lockstep_mode.md.
       for_each(dy, [&](auto n, auto oh, auto ow, auto c) {
         windows.taps(dx, oh, ow, [&](std::int64_t h, std::int64_t w, std::int64_t tap) {
           if (tap == chosen.at<std::int32_t>(n, oh, ow, c)) dx.at<T>(n, h, w, c) += dy.at<T>(n, oh, ow, c);
@@ -114,7 +114,7 @@ struct AverageBackward : lks_kernel {
 template <class Kernel, class Attrs>
 lks_status make(const Request& request, Made* made) {
   if (const lks_status status = require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32}); status != LKS_OK) {
-    return status;  // i32 for the taps
+    return status;  // i32 is for the tap indices
   }
   if (request.desc.inputs[0].dtype == LKS_I32)
     return refuse(request.diag, LKS_REASON_DTYPE, 0, "no pooling of integers");

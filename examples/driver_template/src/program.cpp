@@ -21,8 +21,8 @@ int argument_count(const lks_instr& instr, const lks_program& program) {
   }
 }
 
-// Appends the steps of a program and returns those of its outputs. `args` are the steps that its inputs stand for, in
-// the body of a function; nullptr where the inputs are tensors.
+// Appends the steps of a program and returns the steps of its outputs. Inside the body of a function, `args` are the
+// steps of its arguments; `args` is nullptr if the inputs are tensors.
 std::vector<std::uint32_t> Program::append(const lks_program& p, const std::vector<std::uint32_t>* args) {
   std::vector<std::uint32_t> step_of(p.instr_count);
   for (std::uint32_t i = 0; i < p.instr_count; ++i) {

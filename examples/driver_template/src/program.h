@@ -1,5 +1,4 @@
-// A pointwise program as this driver keeps it: one list of steps, in which calls of unknown functions are replaced by
-// their bodies.
+// A pointwise program as this driver stores it: one list of steps, in which calls of unknown functions are inlined.
 #pragma once
 
 #include <lockstep/driver.h>
@@ -8,25 +7,25 @@
 
 #include "convert.h"
 
-// A function of this driver's own, for n elements; args[a] are those of argument a.
+// A built-in function of this driver, for n elements; args[a] are the n values of argument a.
 using Function = void (*)(Bits* out, const Bits* const* args, int n);
 
-// The function with that name and version, or nullptr: then the program's body of it runs. It must give the body's
-// bits, which it does when it is compiled from the installed scalar headers.
+// Returns the function with this name and version, or nullptr; then the body that comes with the program is used. The
+// function must give the same bits as the body. It does if it is compiled from the installed scalar headers.
 Function find_function(const char* name, std::uint32_t version, lks_dtype dtype);
 
 struct Step {
   std::uint32_t opcode;
   lks_dtype dtype;
-  std::uint32_t args[3];  // earlier steps
+  std::uint32_t args[3];  // indices of earlier steps
   lks_dtype arg_dtype;    // of the first argument
   std::uint64_t imm;
-  Function function;  // of a call
+  Function function;  // of a call instruction
 };
 
 struct Program {
   std::vector<Step> steps;
-  std::vector<std::uint32_t> outputs;  // steps
+  std::vector<std::uint32_t> outputs;  // indices of steps
   bool uses_index = false;
 
   explicit Program(const lks_program& p);

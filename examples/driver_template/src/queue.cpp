@@ -1,4 +1,5 @@
-// The queue's thread, and what comes of a command: the timeline reaches its value, or fails there.
+// The queue's thread. When a command is done, the timeline reaches the command's value; when it fails, the timeline
+// fails there.
 #include "queue.h"
 
 #include <exception>
@@ -17,7 +18,7 @@ lks_queue::~lks_queue() {
   thread_.join();
 }
 
-// Here: record the command, or hand it to the vendor's stream together with an event that tells when it is done.
+// A real driver records the command here, or hands it to the vendor's stream with an event that signals completion.
 std::uint64_t lks_queue::enqueue(Work work) {
   std::uint64_t value = 0;
   {
@@ -29,8 +30,8 @@ std::uint64_t lks_queue::enqueue(Work work) {
   return value;
 }
 
-// Commands after a failed one are skipped and leave quickly, so this waits for the one that runs. If none has failed
-// yet, it waits for all of them; a failure among them is not told any more.
+// Commands after a failed one are skipped, so this waits only for the running command. If no command has failed, it
+// waits for all of them; if one of those fails, the failure is not reported.
 std::uint64_t lks_queue::recover() {
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [this] { return commands_.empty() && !running_; });
@@ -50,14 +51,14 @@ void lks_queue::run() {
       commands_.pop_front();
       lock.unlock();
       execute(next);
-    }  // what the command held is given back before the queue counts as idle
+    }  // the command's resources are released before the queue counts as idle
     lock.lock();
     running_ = false;
     if (commands_.empty()) idle_.notify_all();
   }
 }
 
-// Without the lock: commands may be enqueued meanwhile.
+// Called without the lock, so that commands can be enqueued meanwhile.
 void lks_queue::execute(const Command& command) {
   if (timeline.has_failed()) return;  // skipped
   lks_diag diag{};

@@ -1,5 +1,5 @@
-// A queue: its commands run in order on a thread of its own, which stands for the hardware. What enqueues a command
-// returns at once with the value that the timeline will reach when the command is done.
+// A queue. Its commands run in order on its own thread, which stands for the hardware. Enqueuing returns at once, with
+// the value that the timeline reaches when the command is done.
 #pragma once
 
 #include <deque>
@@ -9,18 +9,18 @@
 #include "objects.h"
 
 struct lks_queue {
-  // What a command does, later and on the queue's thread. Where it fails it fills in the diag. It holds what it needs:
-  // the arguments of the call that enqueued it are gone by then.
+  // The work of a command, which runs later on the queue's thread. On failure it fills in the diag. It must own its
+  // data: the arguments of the call that enqueued it are gone by then.
   using Work = std::function<lks_status(lks_diag*)>;
 
-  // Throws std::system_error where there can be no more threads.
+  // Throws std::system_error if no thread can be created.
   explicit lks_queue(lks_device& device);
-  // Of an idle queue: no command that still counts is left.
+  // The queue must be idle.
   ~lks_queue();
 
-  // Returns the command's value. Throws std::bad_alloc, and then nothing is enqueued.
+  // Returns the command's value. If it throws std::bad_alloc, nothing was enqueued.
   std::uint64_t enqueue(Work work);
-  // Returns the newest value given out, when nothing of the queue runs or waits any more.
+  // Waits until the queue is idle, clears its failure, and returns the newest value given out.
   std::uint64_t recover();
 
   lks_device& device;
@@ -36,10 +36,10 @@ struct lks_queue {
   void execute(const Command& command);
 
   std::mutex mutex_;
-  std::condition_variable wake_;  // there is a command, or the end has come
-  std::condition_variable idle_;  // there is none, and none runs
+  std::condition_variable wake_;  // there is a command, or the queue must stop
+  std::condition_variable idle_;  // no command is waiting or running
   std::deque<Command> commands_;
-  std::uint64_t newest_ = 0;  // value given out
+  std::uint64_t newest_ = 0;  // the last value given out
   bool running_ = false, stop_ = false;
-  std::thread thread_;  // last: it starts when all else is there
+  std::thread thread_;  // declared last: it starts when everything else is initialized
 };

@@ -1,4 +1,4 @@
-// Random bits: Philox 4x32-10, a function of the key and the element's row-major number alone.
+// Random bits: Philox 4x32-10. Each element depends only on the key and on its row-major index.
 #include <lockstep/scalar/dialect_cpp.h>
 
 #include "kernels.h"
@@ -12,7 +12,7 @@ struct RandomBits : lks_kernel {
     const Tensor out = tensor(launch, 0);
     Walk<1> walk(out.rank, out.dims);
     walk.follow(0, out.strides);
-    const int per_element = out.dtype == LKS_I64 ? 2 : 1;  // words; the low half of an i64 comes first
+    const int per_element = out.dtype == LKS_I64 ? 2 : 1;  // a word has 32 bits; an i64 takes two, low half first
     for (std::int64_t i = 0; !walk.done(); walk.next(), ++i) {
       const std::uint64_t low = word(launch, i * per_element);
       if (out.dtype == LKS_I32) {

@@ -1,4 +1,4 @@
-// sum, max, min and argmax over any set of axes.
+// sum, max, min and argmax. All but argmax reduce over any set of axes.
 #include <cmath>
 #include <limits>
 
@@ -7,7 +7,7 @@
 
 namespace {
 
-// For every element of the output, a walk over the elements of the input that it comes from.
+// The two loops of a reduction: over the output elements, and for each of them over the input elements that it reduces.
 struct Reduction {
   int kept = 0, reduced = 0;
   std::int64_t kept_dims[LKS_MAX_RANK], kept_in[LKS_MAX_RANK], kept_out[LKS_MAX_RANK];
@@ -29,7 +29,7 @@ struct Reduction {
     }
   }
 
-  // result(first element, walk from it) for each output.
+  // For each output element, calls result(pointer to the first input element, walk over the reduced elements).
   template <class T, class R, class Result>
   void run(const Tensor& in, const Tensor& out, Result&& result) const {
     Walk<2> outer(kept, kept_dims);
@@ -62,7 +62,7 @@ class SumOverAxes : public lks_kernel {
   lks_reduce_attrs a_;
 };
 
-// NaN wins over everything, and -0 is below +0.
+// NaN wins over every number, and -0 is smaller than +0.
 template <class T>
 bool above(T a, T b) {
   if constexpr (std::is_floating_point_v<T>) {

@@ -1,10 +1,11 @@
-// The sums of docs/lockstep_mode.md, section 3. Whoever adds in these orders has the bits of every other device.
+// The sums of docs/lockstep_mode.md, section 3. A device that adds in these orders gets the same bits as every other
+// device.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
-// The type that sums of T add in: T itself; integers unsigned, so that they wrap.
+// The type in which sums of T are added: T itself for floats, an unsigned type for integers so that they wrap.
 template <class T>
 struct Adds {
   using type = T;
@@ -20,7 +21,7 @@ struct Adds<std::int64_t> {
 template <class T>
 using Sum = typename Adds<T>::type;
 
-// The sums of chunks, joined as a tree. After chunk number c one join is made for each 1 bit at the low end of c.
+// Adds the sums of chunks as a binary tree: after chunk number c, one addition for each trailing 1 bit of c.
 template <class S>
 class Pairwise {
  public:
@@ -41,8 +42,8 @@ class Pairwise {
   std::uint64_t chunks_ = 0;
 };
 
-// Of products, for matmul and convolution: chunks of 256 positions, in each one product after the other. Positions
-// ascend; those in the padding are left out and keep their number.
+// Sums of products, for matmul and convolution. Each chunk of 256 positions is summed sequentially. Positions must
+// ascend. Positions in the padding are skipped, but they keep their numbers.
 template <class T>
 class ChainSum {
  public:
@@ -66,7 +67,8 @@ class ChainSum {
   Pairwise<Sum<T>> chunks_;
 };
 
-// Of elements, for reductions: chunks of 1024 positions, dealt to 32 lanes, which are joined by halving.
+// Sums of elements, for reductions. Each chunk of 1024 positions is distributed over 32 lanes, which are then added by
+// halving.
 template <class T>
 class LaneSum {
  public:

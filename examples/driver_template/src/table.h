@@ -1,4 +1,4 @@
-// What the driver's table is made of: one declaration for each slot of lks_driver_api, by the file that has it.
+// The functions behind the driver's table: one declaration for each slot of lks_driver_api, grouped by source file.
 #pragma once
 
 #include <lockstep/driver.h>
@@ -22,7 +22,7 @@ void LKS_CALL buffer_free(lks_device*, lks_buffer*);
 lks_status LKS_CALL buffer_map(lks_device*, lks_buffer*, uint64_t, uint64_t, void**, lks_diag*);
 void LKS_CALL buffer_unmap(lks_device*, lks_buffer*);
 
-// queue.cpp
+// commands.cpp
 lks_status LKS_CALL queue_create(lks_device*, uint32_t, lks_queue**, lks_timeline**, lks_diag*);
 void LKS_CALL queue_destroy(lks_queue*);
 lks_status LKS_CALL queue_launch(lks_queue*, const lks_launch*, uint32_t, uint64_t*, lks_diag*);
@@ -48,7 +48,7 @@ lks_status LKS_CALL kernel_prepare(lks_device*, const lks_kernel_desc*, lks_kern
 void LKS_CALL kernel_release(lks_device*, lks_kernel*);
 const char* LKS_CALL kernel_variant(lks_driver*, uint32_t, uint32_t);
 
-// Every kernel here sums in the order of lockstep mode, which strict and fast mode permit as well.
+// Every kernel here sums in the order of lockstep mode, which strict and fast mode also permit.
 inline constexpr std::uint32_t offered_modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST | 1u << LKS_MODE_LOCKSTEP;
-inline constexpr std::uint64_t device_bytes = std::uint64_t{4} << 30;  // of memory that this device claims to have
+inline constexpr std::uint64_t device_bytes = std::uint64_t{4} << 30;  // the memory size that this device reports
 inline constexpr std::uint64_t buffer_alignment = 64;

@@ -1,4 +1,4 @@
-// A tensor of a launch, and a walk over its elements.
+// A tensor of a launch, and an iterator over its elements.
 #pragma once
 
 #include <lockstep/driver.h>
@@ -14,7 +14,7 @@ inline bool is_signed(lks_dtype t) { return LKS_DTYPE_CLASS(t) == LKS_CLASS_INT;
 struct Tensor {
   char* data;  // of the first element
   const std::int64_t* dims;
-  const std::int64_t* strides;  // in elements; 0 and negative ones too
+  const std::int64_t* strides;  // in elements; may be 0 or negative
   int rank;
   lks_dtype dtype;
 
@@ -22,7 +22,7 @@ struct Tensor {
   T* as() const {
     return reinterpret_cast<T*>(data);
   }
-  // Element of a tensor of rank 4.
+  // An element of a tensor of rank 4.
   template <class T>
   T& at(std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) const {
     return as<T>()[i * strides[0] + j * strides[1] + k * strides[2] + l * strides[3]];
@@ -34,7 +34,7 @@ struct Tensor {
   }
 };
 
-// Visits the elements of a shape in row-major order and keeps the offset, in elements, of each in several tensors.
+// Visits the elements of a shape in row-major order and tracks the element offset in several tensors.
 template <int Tensors>
 class Walk {
  public:

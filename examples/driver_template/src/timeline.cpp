@@ -1,4 +1,5 @@
-// Timelines: how the host knows what is done. Any thread may ask, wait or signal, so each has a lock of its own.
+// Timelines tell the host which commands are done. Any thread may query, wait or signal, so each timeline has its own
+// lock.
 #include <chrono>
 #include <new>
 
@@ -7,7 +8,7 @@
 
 namespace {
 
-// The failure as it came, but for the caller's own header.
+// Copies the failure to the caller's diag and keeps the caller's header.
 lks_status tell(const lks_diag& failure, lks_diag* diag) {
   const lks_header header = diag->hdr;
   *diag = failure;
@@ -20,7 +21,7 @@ lks_status tell(const lks_diag& failure, lks_diag* diag) {
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
   std::unique_lock lock(mutex);
   const auto settled = [&] { return reached >= value || failed; };
-  // More than a century is for ever: beyond that the clock would overflow.
+  // Beyond 2^61 ns (73 years) the wait has no timeout, because adding so large a timeout to the clock could overflow.
   if (timeout_ns > std::uint64_t{1} << 61) {
     changed.wait(lock, settled);
   } else if (!changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
@@ -75,8 +76,8 @@ lks_status LKS_CALL timeline_query(lks_timeline* timeline, uint64_t* reached, lk
   return timeline->failed ? tell(timeline->failure, diag) : LKS_OK;
 }
 
-// The fault point is for the native wait that would stand here. A wait that fails itself leaves diag.value at 0, as
-// fail() does, and the timeline as it is: the host may wait again.
+// The fault point stands for the native wait of a real driver. If the wait itself fails, diag.value stays 0, as fail()
+// leaves it, and the timeline does not change: the host may wait again.
 lks_status LKS_CALL timeline_wait(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag) {
   FAULT_POINT(timeline->host, LKS_FAULT_WAIT, "template.timeline_wait");
   return timeline->wait(value, timeout_ns, diag);
