@@ -294,7 +294,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
   struct Step {
     std::vector<Operand> inputs;
     std::vector<VariableImpl*> written;
-    std::vector<Spec> specs;
+    std::vector<TensorSpec> specs;
     std::optional<OpCall> call;
     std::optional<CallTypes> types;
     std::optional<PlannedCall> planned;

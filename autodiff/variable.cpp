@@ -73,7 +73,7 @@ VariableImpl::VariableImpl(const Tensor& initial, std::string name, bool trainab
 
 void VariableImpl::replace(const TensorRef& tensor) {
   // A slice is copied even if it is dense, because it would keep its whole block alive.
-  const auto bytes = static_cast<std::uint64_t>(Spec{tensor->dtype, tensor->shape}.bytes());
+  const auto bytes = static_cast<std::uint64_t>(TensorSpec{tensor->dtype, tensor->shape}.bytes());
   const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
   const TensorRef dense =
       tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());

@@ -9,7 +9,7 @@ namespace {
 
 constexpr double repetition_seconds = 0.02;
 constexpr int repetitions = 15;
-constexpr double most_seconds = 4;  // per measurement; slow work is repeated fewer times
+constexpr double max_seconds = 4;  // per measurement; slow work is repeated fewer times
 
 double seconds_of(const Work& work, int calls) {
   const auto start = std::chrono::steady_clock::now();
@@ -32,7 +32,7 @@ int calibrate(const Work& work) {
 }
 
 int repetitions_for(double seconds_per_repetition) {
-  return std::clamp(static_cast<int>(most_seconds / std::max(seconds_per_repetition, 1e-9)), 1, repetitions);
+  return std::clamp(static_cast<int>(max_seconds / std::max(seconds_per_repetition, 1e-9)), 1, repetitions);
 }
 
 double median_of(std::vector<double> values) {

@@ -27,7 +27,7 @@ OpDef only_decomposed(OpDef op) {
   op.name = "decompose_test::" + op.name;
   op.body = nullptr;
   op.view = nullptr;
-  op.assemble = nullptr;
+  op.copy_plan = nullptr;
   op.host = nullptr;
   op.kernels.clear();
   op.commutative = false;

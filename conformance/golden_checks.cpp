@@ -28,7 +28,7 @@ long double golden_units(ErrorClass c) {
 }
 
 // A sum of n terms loses at most n round-offs of the sum of their magnitudes. No case sums more terms than this.
-constexpr long double most_terms = 128;
+constexpr long double max_terms = 128;
 constexpr long double roundoff = 0x1p-53L;
 
 void worsen(Verdict& worst, const Verdict& v, const std::string& what) {
@@ -39,11 +39,11 @@ void worsen(Verdict& worst, const Verdict& v, const std::string& what) {
   worst.text = what + ": " + v.text;
 }
 
-bool is_wide(DType t) { return is_floating(t) && !is_short_float(t); }
+bool is_wide(DType t) { return is_floating(t) && !is_half_width(t); }
 
 // The error that an element of a golden output may have, in units of the round-off of f64.
 long double golden_budget(const GoldenCase& c, ErrorClass error_class, long double value) {
-  const long double terms = error_class == ErrorClass::exact ? 0 : most_terms * c.magnitude;
+  const long double terms = error_class == ErrorClass::exact ? 0 : max_terms * c.magnitude;
   return golden_units(error_class) * std::fabs(value) + terms;
 }
 

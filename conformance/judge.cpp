@@ -78,8 +78,8 @@ class Judge {
   // Whether the definition rounds this element only once. Then the exact result, rounded, is the only correct one.
   bool rounds_once(std::size_t i, long double e) const {
     const long double budget = exact_.budget.empty() ? 0 : exact_.budget[i];
-    const long double least_normal = format_.smallest / (2 * format_.roundoff);
-    return m_.bound.correct && budget <= std::max(std::fabs(e), least_normal) * (1 + 0x1p-30L);
+    const long double min_normal = format_.smallest / (2 * format_.roundoff);
+    return m_.bound.correct && budget <= std::max(std::fabs(e), min_normal) * (1 + 0x1p-30L);
   }
 
   long double allowed_at(std::size_t i, long double e) const {

@@ -140,7 +140,7 @@ Verdict failure(std::string text) {
 }
 
 Verdict compare(const Tensor& result, const VectorOutput& expected, const std::string& what) {
-  if (!(result.spec() == Spec{expected.dtype, expected.shape})) {
+  if (!(result.spec() == TensorSpec{expected.dtype, expected.shape})) {
     return failure(what + "is " + result.describe() + ", needed is " + std::string(name_of(expected.dtype)) + " " +
                    expected.shape.to_string());
   }

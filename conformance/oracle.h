@@ -10,7 +10,7 @@ class Oracle {
  public:
   Oracle(const OpDef& op, const OpCase& c);
 
-  const std::vector<Spec>& output_specs() const { return reference_.output_specs(); }
+  const std::vector<TensorSpec>& output_specs() const { return reference_.output_specs(); }
   std::vector<RefArray> forward(std::span<const RefArray> inputs) const;
 
   /// Whether derivatives are taken with respect to this input, or of this output.

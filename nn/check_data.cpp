@@ -13,7 +13,7 @@ namespace {
 void check_features(const Model::State& state, const data::Dataset& data, const char* op,
                     const std::source_location& where) {
   NoGradient pause;
-  const Spec given = data.features();
+  const TensorSpec given = data.features();
   if (given == state.input) return;
   ErrorBuilder(given.dtype == state.input.dtype ? ErrorId::shapes_differ : ErrorId::dtypes_differ, op,
                "the data set has examples of " + std::string(name_of(given.dtype)) + " " + given.shape.to_string() +
@@ -38,7 +38,7 @@ double label_at(const std::byte* bytes, DType t, std::size_t i) {
 // Calls f(label, example) for each label of the examples that a pass can reach.
 template <class F>
 void for_each_label(const data::Dataset& data, F&& f) {
-  const Spec label = data.labels();
+  const TensorSpec label = data.labels();
   std::vector<std::int64_t> indices(static_cast<std::size_t>(data.reach()));
   std::iota(indices.begin(), indices.end(), std::int64_t{0});
   const auto per_example = static_cast<std::size_t>(label.shape.size());
@@ -71,7 +71,7 @@ void check_binary_labels(const data::Dataset& data, const std::string& loss, con
 // Class numbers must be in [0, number of the model's classes). On the device, a wrong number only shows as NaN.
 void check_labels(const Model::State& state, const data::Dataset& data, const char* op,
                   const std::source_location& where) {
-  const Spec label = data.labels();
+  const TensorSpec label = data.labels();
   NoGradient pause;
   if (state.compile->loss.binary_labels) check_binary_labels(data, state.compile->loss.name, op, where);
   if (!state.compile->loss.sparse_labels) return;

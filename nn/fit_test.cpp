@@ -131,7 +131,7 @@ TEST_F(FitTest, AModelOfDoublesTrains) {
   EXPECT_TRUE(result.ok) << result.text;
 }
 
-TEST(ShortFloatModel, TrainsOnEveryDevice) {
+TEST(HalfWidthModel, TrainsOnEveryDevice) {
   for (const DeviceInfo& info : devices()) {
     if (!info.available) continue;
     for (DType dtype : {DType::f16, DType::bf16}) {

@@ -311,7 +311,7 @@ TEST_F(Initial, EachWeightIsDrawnAnewAndTheSeedDecides) {
   EXPECT_NE(weights(2), first);
 }
 
-TEST_F(Initial, ShortFloatsAreTheRoundedDraws) {
+TEST_F(Initial, HalfWidthNumbersAreTheRoundedDraws) {
   const auto make = [](DType dtype) {
     RandomScope again(RandomKey{1, 1});
     return Initializer::glorot_uniform().make({50}, dtype, 10, 10);

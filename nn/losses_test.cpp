@@ -184,7 +184,7 @@ TEST_P(BinaryCrossentropy, TakesLabelsOfAnyDtypeAndOfEitherShape) {
                [&] { losses::binary_crossentropy(column, cast(labels, DType::f64)); });
 }
 
-TEST_P(BinaryCrossentropy, ShortFloatsAreComputedInF32) {
+TEST_P(BinaryCrossentropy, HalfWidthIsComputedInF32) {
   for (DType dtype : {DType::f16, DType::bf16}) {
     const Tensor x = cast(Tensor({20.0f, -1.5f}), dtype), t({1, 0});
     const Tensor loss = losses::binary_crossentropy(x, t);

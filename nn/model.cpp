@@ -20,7 +20,7 @@ void Model::State::require_compiled(const char* op, const std::source_location& 
   raise(ErrorId::not_compiled, op, "the model has no optimizer and loss yet", "call compile() first", where);
 }
 
-Spec Model::State::describe_output() const {
+TensorSpec Model::State::describe_output() const {
   Shape shape{Dim::symbol("batch")};
   for (Dim d : input.shape.dims()) shape.append(d);
   return (*layers)(Tensor::abstract({input.dtype, shape})).spec();

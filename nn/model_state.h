@@ -14,7 +14,7 @@ namespace lockstep::nn {
 struct Model::State {
   std::unique_ptr<Layer> layers;
   std::optional<Device> device;
-  Spec input;  // without the batch dimension
+  TensorSpec input;  // without the batch dimension
   std::optional<Compile> compile;
   std::int64_t epochs = 0;        // epochs begun since compile()
   std::int64_t batch_size = 256;  // of the last fit()
@@ -24,7 +24,7 @@ struct Model::State {
   Compile& compiled() { return *compile; }
 
   /// Returns the spec of the output, with a symbolic batch dimension.
-  Spec describe_output() const;
+  TensorSpec describe_output() const;
 };
 
 /// Loss and gradients of one batch. Computing them does not change the weights.
@@ -80,6 +80,6 @@ class PreparedState {
 
 /// Called after training ran out of memory at `batch`. Measures two small batches and returns an estimate of the
 /// largest batch below `batch` that fits; 0 only if `batch` is 1.
-std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t batch);
+std::int64_t estimate_batch(Model::State& state, const TensorSpec& label, std::int64_t batch);
 
 }  // namespace lockstep::nn

@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t most_header = 100'000'000;  // a limit of the format
+constexpr std::uint64_t max_header_bytes = 100'000'000;  // a limit of the format
 constexpr const char* metadata_key = "__metadata__";
 
 struct NamedDType {
@@ -41,7 +41,7 @@ const char* format_name(DType t) {
 
 struct Entry {
   std::string name;
-  Spec spec;
+  TensorSpec spec;
   std::uint64_t begin = 0, end = 0;
 };
 
@@ -168,7 +168,7 @@ Json parse_header(const std::string& path, const std::vector<char>& bytes, std::
   if (bytes.size() < 8)
     fail(ErrorId::truncated, path, "is shorter than its header's length", "copy or save the file again");
   std::memcpy(&header, bytes.data(), 8);
-  if (header > most_header || header < 2) {
+  if (header > max_header_bytes || header < 2) {
     fail(ErrorId::wrong_magic, path, "does not start with the length of a header",
          "give a file in the safetensors format");
   }

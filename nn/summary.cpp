@@ -19,7 +19,7 @@ class ActivationCounter : public OpObserver {
   ~ActivationCounter() override { op_observers().remove(this); }
   void record(const OpCall& call, std::span<const TensorRef> outputs) override {
     if (call.op.view) return;
-    for (const TensorRef& t : outputs) bytes += static_cast<std::uint64_t>(Spec{t->dtype, t->shape}.bytes());
+    for (const TensorRef& t : outputs) bytes += static_cast<std::uint64_t>(TensorSpec{t->dtype, t->shape}.bytes());
   }
   bool watches_any(const OpCall&) const override { return false; }
   void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
@@ -38,7 +38,7 @@ std::int64_t parameter_count(const std::vector<Variable>& variables) {
 
 std::uint64_t byte_count(const std::vector<Variable>& variables) {
   std::uint64_t n = 0;
-  for (const Variable& v : variables) n += static_cast<std::uint64_t>(Spec{v.dtype(), v.shape()}.bytes());
+  for (const Variable& v : variables) n += static_cast<std::uint64_t>(TensorSpec{v.dtype(), v.shape()}.bytes());
   return n;
 }
 

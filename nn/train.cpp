@@ -13,14 +13,14 @@
 namespace lockstep::nn {
 namespace {
 
-Tensor batch_of_zeros(const Spec& example, std::int64_t count) {
+Tensor batch_of_zeros(const TensorSpec& example, std::int64_t count) {
   Shape shape{count};
   for (Dim d : example.shape.dims()) shape.append(d);
   return zeros(shape, example.dtype);
 }
 
 // Returns the bytes that forward and backward need in addition to the memory in use.
-std::uint64_t measure_step(Model::State& state, const Spec& label, std::int64_t count) {
+std::uint64_t measure_step(Model::State& state, const TensorSpec& label, std::int64_t count) {
   const Device device = *state.device;
   reset_peak_memory(device);
   const std::uint64_t before = memory_stats(device).live;
@@ -35,7 +35,7 @@ std::uint64_t measure_step(Model::State& state, const Spec& label, std::int64_t 
 
 std::uint64_t bytes_of(const std::vector<Variable>& variables) {
   std::uint64_t total = 0;
-  for (const Variable& v : variables) total += static_cast<std::uint64_t>(Spec{v.dtype(), v.shape()}.bytes());
+  for (const Variable& v : variables) total += static_cast<std::uint64_t>(TensorSpec{v.dtype(), v.shape()}.bytes());
   return total;
 }
 
@@ -86,7 +86,7 @@ StepGuard::~StepGuard() {
   }
 }
 
-std::int64_t estimate_batch(Model::State& state, const Spec& label, std::int64_t batch) {
+std::int64_t estimate_batch(Model::State& state, const TensorSpec& label, std::int64_t batch) {
   constexpr std::int64_t small = 2, larger = 6;
   if (batch <= small) return batch - 1;
   NoGradient pause;

@@ -41,8 +41,8 @@ void load_weights(const std::string& path, std::span<const Variable> variables) 
   for (const Variable& v : sorted) {
     const auto found = file.tensors.find(v.name());
     if (found == file.tensors.end()) fail("there is no tensor \"" + v.name() + "\"");
-    const Spec given = found->second.spec();
-    if (given == Spec{v.dtype(), v.shape()}) continue;
+    const TensorSpec given = found->second.spec();
+    if (given == TensorSpec{v.dtype(), v.shape()}) continue;
     fail("tensor \"" + v.name() + "\" is " + std::string(name_of(given.dtype)) + " " + given.shape.to_string() +
          ", the model has " + std::string(name_of(v.dtype())) + " " + v.shape().to_string());
   }

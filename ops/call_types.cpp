@@ -14,7 +14,7 @@ constexpr DType generality[] = {DType::boolean, DType::i32,  DType::i64, DType::
                                 DType::f16,     DType::bf16, DType::i8,  DType::u8};
 
 // The dtype of a group that has only numbers.
-DType widened_to(DType least, TypeSet accepted) {
+DType promoted_to(DType least, TypeSet accepted) {
   const auto* at = std::find(std::begin(generality), std::end(generality), least);
   const auto* found = std::find_if(at, std::end(generality), [&](DType t) { return accepted.has(t); });
   return found == std::end(generality) ? least : *found;
@@ -37,7 +37,7 @@ struct Group {
     return has_tensor && has_floating_number && !is_floating(of_tensors) && accepted.has(DType::f32);
   }
   DType dtype() const {
-    if (!has_tensor) return widened_to(of_numbers, accepted);
+    if (!has_tensor) return promoted_to(of_numbers, accepted);
     return promotes() ? DType::f32 : of_tensors;
   }
 };
@@ -82,7 +82,7 @@ class Groups {
 DType ungrouped(const OpCall& call, const InputDef& def, const Operand& operand) {
   if (operand.is_tensor()) return operand.impl()->dtype;
   if (call.op.dtype_of_number) return call.op.dtype_of_number(call);
-  return widened_to(dtype_of_number(operand.scalar()), def.types);
+  return promoted_to(dtype_of_number(operand.scalar()), def.types);
 }
 
 std::string cast_hint(const OpCall& call, std::size_t i, DType to) {

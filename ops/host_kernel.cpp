@@ -34,11 +34,11 @@ bool has_host_kernel(const OpCall& call, DeviceState& device) {
   return !call.op.kernels.empty() && device.host_visible() && call.op.kernels.contains(device.driver_name());
 }
 
-void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs,
                      std::span<TensorRef> outputs) {
   const auto kernel = call.op.kernels.find(device.driver_name());
   std::vector<TensorRef> inputs;
-  std::vector<Spec> input_specs;
+  std::vector<TensorSpec> input_specs;
   std::vector<std::unique_ptr<Mapping>> mappings;
   std::vector<const void*> input_pointers;
   std::vector<void*> output_pointers;

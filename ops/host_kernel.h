@@ -11,7 +11,7 @@ namespace lockstep {
 bool has_host_kernel(const OpCall& call, DeviceState& device);
 
 /// Runs that kernel. Inputs that are not dense are copied first.
-void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs,
                      std::span<TensorRef> outputs);
 
 }  // namespace lockstep

@@ -101,8 +101,8 @@ void check_call(const OpCall& call) {
                    "see the op's documentation for its inputs");
 }
 
-void check_results(const OpCall& call, std::span<const Spec> specs) {
-  for (const Spec& spec : specs) {
+void check_results(const OpCall& call, std::span<const TensorSpec> specs) {
+  for (const TensorSpec& spec : specs) {
     if (spec.is_countable() || spec.shape.is_empty()) continue;
     const Uncountable why = uncountable(spec);
     raise_call_error(call, why.id, why.headline, "check the shape");
@@ -115,12 +115,12 @@ DType dtype_named(const OpCall& call, std::int64_t number) {
                    "use f32, f64, f16, bf16, i8, u8, i32, i64 or boolean");
 }
 
-void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
+void infer_specs(const OpCall& call, CallTypes& types, std::span<TensorSpec> specs) {
   infer_unchecked_specs(call, types, specs);
   check_results(call, specs);
 }
 
-void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs) {
+void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<TensorSpec> specs) {
   InferContext context(call, types, specs);
   try {
     call.op.infer(context);
@@ -129,7 +129,7 @@ void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Spec>
     if (e.op() != "shape") throw;
     raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
   }
-  for (const Spec& spec : specs) {
+  for (const TensorSpec& spec : specs) {
     if (is_dtype(spec.dtype)) continue;
     raise_call_error(call, ErrorId::invalid_op_definition,
                      "`infer` gives " + std::to_string(static_cast<int>(spec.dtype)) + ", which is no dtype",

@@ -14,13 +14,13 @@ DType dtype_named(const OpCall& call, std::int64_t number);
 
 /// Infers the output specs of a call that needs no rewriting, and sets the result's dtype in `types`. Errors from
 /// arithmetic on extents name the call. Results whose size in bytes overflows 63 bits are refused (see check_results).
-void infer_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs);
+void infer_specs(const OpCall& call, CallTypes& types, std::span<TensorSpec> specs);
 
 /// The same without that check, for callers that check sizes themselves.
-void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Spec> specs);
+void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<TensorSpec> specs);
 
 /// Refuses results whose size in bytes overflows 63 bits (see check_countable), before anything computes with it.
-void check_results(const OpCall& call, std::span<const Spec> specs);
+void check_results(const OpCall& call, std::span<const TensorSpec> specs);
 
 /// The shape to which the operands broadcast. The rule is NumPy's with one exception: operands of different rank must
 /// not both be expanded (ShapeError LS2002), because (N,) with (N, 1) is nearly always a mistake.

@@ -3,28 +3,28 @@
 //   inputs ─ dtypes ─ casts and numbers ─ infer ─┬─ abstract: the outputs are abstract tensors, too
 //                                                ├─ view: outputs share the input's memory
 //                                                ├─ host: a function or a kernel on the host
-//                                                ├─ assemble: an output assembled from copies
+//                                                ├─ copies: an output made of copies of the inputs
 //                                                ├─ kernel: plan, then submit
-//                                                ├─ widen: f16 and bf16 by way of f32
+//                                                ├─ promote: f16 and bf16 by way of f32
 //                                                └─ decompose: the same again, with smaller ops
 //
 // Afterwards the observers of the thread (tapes) are notified.
 #include <algorithm>
 
-#include "ops/assemble.h"
 #include "ops/call_error.h"
+#include "ops/copy_plan.h"
 #include "ops/host_kernel.h"
 #include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/launch.h"
-#include "ops/widen.h"
+#include "ops/promote.h"
 #include "runtime/driver_registry.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
 
-constexpr std::size_t most_outputs = 8;
+constexpr std::size_t max_outputs = 8;
 
 // Where a call runs. `abstract`: nowhere, because an input is an abstract tensor, or because there is none and the
 // thread only infers.
@@ -63,7 +63,7 @@ ViewLayout empty_view(const ViewLayout& input, const Shape& shape) {
   return view;
 }
 
-bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+bool invoke_view(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
   const TensorImpl& input = *call.inputs[0].impl();
   ViewLayout layout{input.shape, {}, input.offset};
   std::copy_n(input.strides, max_rank, layout.strides);
@@ -85,11 +85,11 @@ bool invoke_view(const OpCall& call, std::span<const Spec> specs, std::span<Tens
   return true;
 }
 
-bool all_empty(std::span<const Spec> specs) {
-  return std::all_of(specs.begin(), specs.end(), [](const Spec& s) { return s.shape.is_empty(); });
+bool all_empty(std::span<const TensorSpec> specs) {
+  return std::all_of(specs.begin(), specs.end(), [](const TensorSpec& s) { return s.shape.is_empty(); });
 }
 
-void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs,
                         std::span<TensorRef> outputs) {
   for (std::size_t o = 0; o < specs.size(); ++o) {
     outputs[o] =
@@ -98,7 +98,7 @@ void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const
 }
 
 // Returns false if the op refuses to decompose this call.
-bool invoke_decomposed(const OpCall& call, DeviceState& device, std::span<const Spec> specs,
+bool invoke_decomposed(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs,
                        std::span<TensorRef> outputs) {
   DeviceScope scope(device.device());  // the device of parts without inputs
   DecomposeContext context(call, specs);
@@ -146,15 +146,15 @@ void check_operand_size(const OpCall& call, const TensorImpl& operand) {
 
 // The same condition as check_size, in one inlined pass: with is_countable() and bytes() an eager add executes 1.5 %
 // more instructions.
-bool fits(const DeviceState& device, const Spec& spec) {
+bool fits(const DeviceState& device, const TensorSpec& spec) {
   auto bytes = static_cast<std::int64_t>(size_of(spec.dtype));
   for (Dim d : spec.shape.dims()) {
     if (__builtin_mul_overflow(bytes, d.value(), &bytes)) return false;
   }
-  return static_cast<std::uint64_t>(bytes) <= device.most_tensor_bytes();
+  return static_cast<std::uint64_t>(bytes) <= device.max_tensor_bytes();
 }
 
-void execute(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs,
+void execute(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorSpec> specs,
              std::span<TensorRef> outputs) {
   if (!device.offers(math_mode())) {
     raise_call_error(call, ErrorId::math_mode,
@@ -163,7 +163,7 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
   }
   if (all_empty(specs)) return make_empty_outputs(call, device, specs, outputs);
   // Checked before the runtime or the driver computes with these extents.
-  for (const Spec& spec : specs) {
+  for (const TensorSpec& spec : specs) {
     if (fits(device, spec)) continue;
     check_results(call, specs);
     check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
@@ -175,11 +175,11 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
     if (!call.op.pointwise()) check_operand_size(call, *operand.impl());
   }
   if (has_host_kernel(call, device)) {
-    if (widens_host_kernel(call)) return invoke_widened(call, specs, outputs);
+    if (promotes_host_kernel(call)) return invoke_promoted(call, specs, outputs);
     return run_host_kernel(call, device, specs, outputs);
   }
-  if (call.op.assemble) {
-    outputs[0] = assemble(call, device, specs[0]);
+  if (call.op.copy_plan) {
+    outputs[0] = run_copies(call, device, specs[0]);
     return;
   }
   KernelLookup refusal;
@@ -194,13 +194,14 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
     refusal = planned.refusal();
   }
   device.counters.decompositions.fetch_add(1, std::memory_order_relaxed);
-  if (can_widen(call)) return invoke_widened(call, specs, outputs);
+  if (can_promote(call)) return invoke_promoted(call, specs, outputs);
   if (!call.op.decompose || !invoke_decomposed(call, device, specs, outputs)) fail_unsupported(call, device, refusal);
 }
 
-void carry_out(const OpCall& call, const CallTypes& types, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+void carry_out(const OpCall& call, const CallTypes& types, std::span<const TensorSpec> specs,
+               std::span<TensorRef> outputs) {
   const Placement placement = place(call);
-  const auto symbolic = [](const Spec& s) { return !s.shape.is_known(); };
+  const auto symbolic = [](const TensorSpec& s) { return !s.shape.is_known(); };
   if (placement.abstract || std::any_of(specs.begin(), specs.end(), symbolic)) {
     check_results(call, specs);
     for (std::size_t o = 0; o < specs.size(); ++o) {
@@ -221,9 +222,9 @@ void carry_out(const OpCall& call, const CallTypes& types, std::span<const Spec>
 
 // Operands have the dtypes that the call decided on. Numbers remain where programs take them.
 void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef> outputs) {
-  InlineVector<Spec, 2> inferred;
+  InlineVector<TensorSpec, 2> inferred;
   for (std::size_t o = 0; o < call.op.outputs.size(); ++o) inferred.push_back({});
-  const std::span<Spec> specs = inferred;
+  const std::span<TensorSpec> specs = inferred;
   infer_unchecked_specs(call, types, specs);  // carry_out checks sizes, on each of its paths in its own way
   carry_out(call, types, specs, outputs);
   if (op_observers().active()) {
@@ -257,7 +258,7 @@ void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
 
 std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs,
                            std::span<const Scalar> scalars, const std::source_location* where) {
-  TensorRef outputs[most_outputs];
+  TensorRef outputs[max_outputs];
   const std::span<TensorRef> used(outputs, op.outputs.size());
   invoke_into({op, inputs, attrs, scalars, location_of(inputs, where)}, used);
   std::vector<Tensor> results;

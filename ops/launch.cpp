@@ -13,7 +13,7 @@
 namespace lockstep {
 namespace {
 
-bool is_short_float(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
+bool is_half_width(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
 
 // Fills in the parts of a kernel description that describe the op itself. Used for one prepare or query.
 class OpDescription {
@@ -122,7 +122,7 @@ Program record_program(const OpCall& call, const CallTypes& types, std::span<con
     const bool is_number = call.inputs[i].is_scalar();
     const lks_dtype dtype = abi_dtype(is_number ? types.number(i) : types.operand(i));
     const Expr value = is_number ? builder.scalar(next_scalar++, dtype) : builder.input(dtype);
-    values.push_back(is_short_float(dtype) ? convert(value, LKS_F32) : value);
+    values.push_back(is_half_width(dtype) ? convert(value, LKS_F32) : value);
   }
   for (std::size_t i = 0; i < call.op.scalars.size(); ++i) {
     values.push_back(builder.scalar(next_scalar++, own_scalar_dtype(call.op, i, types.group(), types.result())));
@@ -136,7 +136,7 @@ Program record_program(const OpCall& call, const CallTypes& types, std::span<con
   }
   for (std::size_t o = 0; o < std::min(results.size(), output_dtypes.size()); ++o) {
     const lks_dtype to = output_dtypes[o];
-    if (is_short_float(to) && results[o].dtype() == LKS_F32) results[o] = convert(results[o], to);
+    if (is_half_width(to) && results[o].dtype() == LKS_F32) results[o] = convert(results[o], to);
   }
   Program program = builder.finish(results);
   check_axes(program, call, rank);
@@ -218,7 +218,8 @@ PlannedCall::PlannedCall(const OpCall& call, const CallTypes& types, DeviceState
   }
 }
 
-PlannedCall::PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs)
+PlannedCall::PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device,
+                         std::span<const TensorSpec> specs)
     : call_(call), types_(types), device_(device) {
   bind_inputs();
   for (std::size_t o = 0; o < specs.size(); ++o) {
@@ -303,7 +304,7 @@ void PlannedCall::bind() {
       std::copy_n(input.strides, max_rank, out.strides);
       out.dense = input.dense;
     } else {
-      const Spec spec{out.dtype, out.shape};
+      const TensorSpec spec{out.dtype, out.shape};
       out.block = allocate_elements(device_, spec, {.label = call_.op.name.c_str(), .where = &call_.where});
     }
     tensors_[input_count_ + o] = kernel_tensor(out);
@@ -404,10 +405,10 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
 }
 
 KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
-                          std::span<const Spec> inputs, std::span<const Spec> outputs, MathMode mode) {
+                          std::span<const TensorSpec> inputs, std::span<const TensorSpec> outputs, MathMode mode) {
   std::vector<KernelTensor> tensors;
   std::vector<std::vector<std::int64_t>> strides;
-  const auto add = [&](const Spec& spec) {
+  const auto add = [&](const TensorSpec& spec) {
     strides.emplace_back(static_cast<std::size_t>(max_rank));
     fill_dense_strides(spec.shape, strides.back().data());
     KernelTensor t;
@@ -423,7 +424,7 @@ KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const C
     tensors.back().absent = call.inputs[i].is_absent();
   }
   const auto input_count = static_cast<std::uint32_t>(tensors.size());
-  for (const Spec& spec : outputs) add(spec);
+  for (const TensorSpec& spec : outputs) add(spec);
   const DescribeContext context{call, types};
   KernelRequest r;
   r.op_key = &call.op;

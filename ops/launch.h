@@ -15,7 +15,7 @@ namespace lockstep {
 /// The call and its dtypes must outlive it.
 class PlannedCall {
  public:
-  PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const Spec> specs);
+  PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorSpec> specs);
   /// The same, writing into existing tensors, which may be views.
   PlannedCall(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorRef> outputs);
   PlannedCall(const PlannedCall&) = delete;
@@ -67,7 +67,7 @@ std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype);
 /// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Of the
 /// operands of `call`, only the kind (tensor, number or absent) is used.
 KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
-                          std::span<const Spec> inputs, std::span<const Spec> outputs,
+                          std::span<const TensorSpec> inputs, std::span<const TensorSpec> outputs,
                           MathMode mode = MathMode::strict);
 
 /// Records the program of a pointwise call. Numbers become launch-time scalars. f16 and bf16 operands are converted to

@@ -154,7 +154,7 @@ TEST_P(Numbers, FloatingNumbersMakeIntegersAndBoolsF32) {
   expect_refusal([&] { clip(whole, cast(whole, f32), 2.5); }, ErrorId::dtypes_differ, "i32 and f32");
 }
 
-TEST_P(Numbers, ShortFloatsTakeThemUnrounded) {
+TEST_P(Numbers, HalfWidthTakesThemUnrounded) {
   for (DType t : {f16, bf16}) {
     const Tensor x = full({2}, 0.1, t);
     EXPECT_EQ(equal(x, 0.1).to_bools(), (Bools{1, 1})) << name_of(t);

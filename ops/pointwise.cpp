@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/derive.h"
+#include "ops/differentiate.h"
 #include "ops/infer.h"
 #include "ops/launch.h"
 #include "ops/round_once.h"
@@ -323,7 +323,7 @@ void pointwise_reference(RefContext& r) {
   CallTypes types(r.call);
   types.set_result(r.output_specs[0].dtype);
   std::vector<lks_dtype> results;
-  for (const Spec& spec : r.output_specs) results.push_back(abi_dtype(spec.dtype));
+  for (const TensorSpec& spec : r.output_specs) results.push_back(abi_dtype(spec.dtype));
   const Program program = record_program(r.call, types, results, r.output_specs[0].shape.rank());
 
   std::vector<OracleValue> scalars, inputs;
@@ -384,7 +384,7 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
       c.inputs.push_back({shapes[std::min(i, shapes.size() - 1)], t, value_of(i)});
     }
     // A derivative is compared relative to the largest one. A single f16 or bf16 value has no such scale.
-    c.gradient = is_floating(dtype) && !(is_short_float(dtype) && shapes[0].size() == 1);
+    c.gradient = is_floating(dtype) && !(is_half_width(dtype) && shapes[0].size() == 1);
     if (op.attrs.size) c.attrs = op.attrs.defaults;
     for (const ScalarDef& s : op.scalars) {
       const bool integral = s.dtype != ScalarDef::of_inputs && s.dtype != ScalarDef::of_result && !is_float(s.dtype);

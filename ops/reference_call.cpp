@@ -39,7 +39,7 @@ std::vector<RefArray> ReferenceCall::answer(std::span<const RefArray> inputs) co
   }
   const OpCall call = described();
   RefContext context{call, given, specs_, {}};
-  for (const Spec& spec : specs_) context.outputs.push_back(RefArray::zeros(spec.dtype, spec.shape));
+  for (const TensorSpec& spec : specs_) context.outputs.push_back(RefArray::zeros(spec.dtype, spec.shape));
   op_.reference(context);
   return std::move(context.outputs);
 }

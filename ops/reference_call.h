@@ -12,7 +12,7 @@ class ReferenceCall {
   /// Infers the outputs. Throws what the call itself would. The op, attributes and scalars must outlive this object.
   explicit ReferenceCall(const OpCall& call);
 
-  const std::vector<Spec>& output_specs() const { return specs_; }
+  const std::vector<TensorSpec>& output_specs() const { return specs_; }
 
   /// The result of OpDef::reference for these values. Entries for numbers and absent inputs are ignored. Values of
   /// promoted operands are rounded to their new dtype.
@@ -30,7 +30,7 @@ class ReferenceCall {
   std::vector<DType> dtypes_;  // per operand
   std::vector<bool> promoted_;
   std::vector<std::optional<RefArray>> numbers_;
-  std::vector<Spec> specs_;
+  std::vector<TensorSpec> specs_;
 };
 
 }  // namespace lockstep

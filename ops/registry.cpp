@@ -6,9 +6,9 @@
 
 #include "lockstep/op_def.h"
 #include "ops/built_in.h"
-#include "ops/derive.h"
+#include "ops/differentiate.h"
 #include "ops/invoke.h"
-#include "ops/widen.h"
+#include "ops/promote.h"
 
 namespace lockstep {
 namespace {
@@ -53,7 +53,7 @@ void check(const OpDef& def) {
 const OpDef& add(Registry& registry, OpDef def) {
   check(def);
   complete_pointwise(def);
-  widen_reference(def);
+  promote_reference(def);
   std::unique_lock lock(registry.mutex);
   if (registry.by_name.contains(def.name)) {
     ErrorBuilder(ErrorId::already_registered, def.name, "an op of that name exists")

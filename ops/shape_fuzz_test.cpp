@@ -218,7 +218,7 @@ Wide elements(const Shape& shape) {
   return n;
 }
 
-void check_spec(const Spec& spec) {
+void check_spec(const TensorSpec& spec) {
   ASSERT_TRUE(is_dtype(spec.dtype)) << static_cast<int>(spec.dtype);
   ASSERT_FALSE(spec.shape.to_string().empty());
   if (!spec.shape.is_known()) return;
@@ -246,34 +246,34 @@ void check_inside(const ViewLayout& layout, Wide count) {
   ASSERT_LT(highest, count);
 }
 
-bool all_known(const FuzzedCall& c, std::span<const Spec> specs) {
+bool all_known(const FuzzedCall& c, std::span<const TensorSpec> specs) {
   const auto known = [](const auto& x) { return x.shape().is_known(); };
   return std::all_of(c.tensors.begin(), c.tensors.end(), known) &&
-         std::all_of(specs.begin(), specs.end(), [](const Spec& s) { return s.shape.is_known(); });
+         std::all_of(specs.begin(), specs.end(), [](const TensorSpec& s) { return s.shape.is_known(); });
 }
 
-void check_layouts(const FuzzedCall& c, const OpCall& call, std::span<const Spec> specs) {
+void check_layouts(const FuzzedCall& c, const OpCall& call, std::span<const TensorSpec> specs) {
   const Shape& out = specs[0].shape;
   if (call.op.view && call.inputs[0].is_tensor() && !out.is_empty()) {
     const Shape& in = call.inputs[0].impl()->shape;
     const auto view = call.op.view(call, dense_layout(in), out);
     if (view) check_inside(*view, elements(in));
   }
-  if (!call.op.assemble || out.is_empty()) return;
+  if (!call.op.copy_plan || out.is_empty()) return;
   for (const Operand& operand : c.operands) {
     if (!operand.is_tensor()) return;  // numbers become tensors first
   }
-  for (const Assembly::Piece& piece : call.op.assemble(call, out).pieces) {
+  for (const CopyPlan::Piece& piece : call.op.copy_plan(call, out).pieces) {
     ASSERT_EQ(piece.place.shape, call.inputs[piece.input].impl()->shape);
     check_inside(piece.place, elements(out));
   }
 }
 
 // Checks what executes the call, on abstract tensors: its program, or the calls of its decomposition.
-void check_parts(const OpCall& call, const CallTypes& types, std::span<const Spec> specs) {
+void check_parts(const OpCall& call, const CallTypes& types, std::span<const TensorSpec> specs) {
   if (call.op.pointwise() && !types.promotes()) {
     std::vector<lks_dtype> results;
-    for (const Spec& spec : specs) results.push_back(abi_dtype(spec.dtype));
+    for (const TensorSpec& spec : specs) results.push_back(abi_dtype(spec.dtype));
     record_program(call, types, results, specs[0].shape.rank());
   }
   if (!call.op.decompose || types.promotes() || numbers_become_tensors(call)) return;
@@ -295,12 +295,12 @@ struct Tally {
 
 void ask(const FuzzedCall& c, Tally& tally) {
   const OpCall call = c.call();
-  std::vector<Spec> specs(c.op->outputs.size());
+  std::vector<TensorSpec> specs(c.op->outputs.size());
   try {
     check_call(call);
     CallTypes types(call);
     infer_specs(call, types, specs);
-    for (const Spec& spec : specs) check_spec(spec);
+    for (const TensorSpec& spec : specs) check_spec(spec);
     if (!all_known(c, specs)) return;
     ++tally.accepted;
     check_layouts(c, call, specs);

@@ -5,7 +5,7 @@
 #include "ops/built_in.h"
 #include "ops/infer.h"
 #include "ops/launch.h"
-#include "ops/widen.h"
+#include "ops/promote.h"
 #include "runtime/driver_registry.h"
 #include "runtime/thread_state.h"
 
@@ -84,7 +84,7 @@ class PartCollector : public OpObserver {
 };
 
 // The calls of a decomposition, or nullopt if the op refuses to decompose.
-std::optional<std::vector<Question>> parts_of(const OpCall& call, std::span<const Spec> outputs) {
+std::optional<std::vector<Question>> parts_of(const OpCall& call, std::span<const TensorSpec> outputs) {
   PartCollector collector;
   DecomposeContext decomposition(call, outputs);
   call.op.decompose(decomposition);
@@ -106,7 +106,7 @@ std::string with_counts(const std::vector<std::string>& names) {
 OpSupport ask(const DeviceEntry& device, const Question& q);
 
 // Support for f16 and bf16 by way of f32.
-OpSupport ask_widened(const DeviceEntry& device, const Question& q) {
+OpSupport ask_promoted(const DeviceEntry& device, const Question& q) {
   Question wide{q.op, {}, {}, q.attrs, q.scalars};
   wide.tensors.reserve(q.operands.size());
   for (const Operand& operand : q.operands) {
@@ -128,13 +128,13 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
   if (q.op->view || q.op->host) return answer;
   const OpCall call = q.call();
   CallTypes types(call);
-  std::vector<Spec> outputs(q.op->outputs.size()), inputs;
+  std::vector<TensorSpec> outputs(q.op->outputs.size()), inputs;
   infer_specs(call, types, outputs);
   for (const Operand& operand : q.operands) {
-    inputs.push_back(operand.is_tensor() ? Spec{operand.impl()->dtype, operand.impl()->shape}
-                                         : Spec{types.group(), {}});
+    inputs.push_back(operand.is_tensor() ? TensorSpec{operand.impl()->dtype, operand.impl()->shape}
+                                         : TensorSpec{types.group(), {}});
   }
-  if (q.op->assemble) {
+  if (q.op->copy_plan) {
     const OpSupport copy = ask(device, *question_of(built_in("copy")));
     return {q.op, copy.kind, copy.text};
   }
@@ -142,7 +142,7 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
   if (lookup.reason == LKS_REASON_NONE) return answer;
   answer.kind = OpSupport::Kind::missing;
   answer.text = lookup.text;
-  if (can_widen(call)) return ask_widened(device, q);
+  if (can_promote(call)) return ask_promoted(device, q);
   if (!q.op->decompose) return answer;
 
   const std::optional<std::vector<Question>> parts = parts_of(call, outputs);

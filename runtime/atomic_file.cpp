@@ -36,9 +36,9 @@ std::string AtomicFile::resolve_target() const {
   if (std::filesystem::exists(status) && status.type() != std::filesystem::file_type::regular)
     fail("exists and is not a regular file", "give the name of a file");
   std::filesystem::path target = path_;
-  constexpr int most_links = 40;  // as in the Linux kernel
+  constexpr int max_links = 40;  // as in the Linux kernel
   for (int i = 0; std::filesystem::is_symlink(target, ignored); ++i) {
-    if (i == most_links) fail("is a symbolic link that leads to itself", "remove the link");
+    if (i == max_links) fail("is a symbolic link that leads to itself", "remove the link");
     const std::filesystem::path next = std::filesystem::read_symlink(target, ignored);
     target = next.is_absolute() ? next : target.parent_path() / next;
   }

@@ -13,12 +13,12 @@ namespace lockstep {
 namespace {
 
 // Enough to keep a device busy. If more commands are pending, the host waits, so that a loop cannot use up memory.
-constexpr std::size_t most_pending = 4096;
+constexpr std::size_t max_pending = 4096;
 constexpr std::uint64_t forever = ~std::uint64_t{0};
 // Number of retries after a wait itself has failed.
-constexpr int most_waits = 3;
+constexpr int max_waits = 3;
 // Number of recent failures whose texts are kept. Those that were never reported are kept too.
-constexpr std::size_t most_texts = 256;
+constexpr std::size_t max_texts = 256;
 
 // One per thread, since initialising it takes longer than a small launch.
 lks_diag& scratch_diag() {
@@ -118,9 +118,9 @@ void CommandQueue::make_room() {
   std::uint64_t halfway = 0;
   {
     std::lock_guard lock(mutex_);
-    if (pending_.size() < most_pending / 2) return;
+    if (pending_.size() < max_pending / 2) return;
     retire_done(done);
-    if (pending_.size() >= most_pending) halfway = pending_[most_pending / 2].value;
+    if (pending_.size() >= max_pending) halfway = pending_[max_pending / 2].value;
   }
   finish(done);
   if (halfway) await(halfway, nullptr);
@@ -157,7 +157,7 @@ void CommandQueue::settle() {
   lks_status status = LKS_OK;
   Done done;
   bool settled = false;
-  for (int i = 0; i < most_waits && !settled; ++i) {
+  for (int i = 0; i < max_waits && !settled; ++i) {
     std::uint64_t newest = 0;
     {
       std::lock_guard lock(mutex_);
@@ -294,8 +294,8 @@ Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, con
 
 // Limits the memory for the texts of failures that were reported.
 void CommandQueue::let_old_texts_go() {
-  if (failures_.size() <= most_texts) return;
-  FailedRange& old = failures_[failures_.size() - 1 - most_texts];
+  if (failures_.size() <= max_texts) return;
+  FailedRange& old = failures_[failures_.size() - 1 - max_texts];
   if (old.reported) old.parts = nullptr;
 }
 

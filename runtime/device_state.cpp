@@ -19,7 +19,7 @@ lks_device* open_device(const DeviceEntry& entry) {
 }
 
 // The largest size of a tensor. A limit of 0 means no limit.
-std::uint64_t most_of(const lks_device_info& info) {
+std::uint64_t max_tensor_bytes_of(const lks_device_info& info) {
   std::uint64_t most = INT64_MAX;
   for (std::uint64_t limit : {info.max_allocation, info.max_tensor_bytes}) {
     if (limit > 0) most = std::min(most, limit);
@@ -34,7 +34,7 @@ DeviceState::DeviceState(const DeviceEntry& entry)
       api_(*entry.driver.api),
       info_(entry.info),
       handle_(open_device(entry)),
-      most_tensor_bytes_(most_of(entry.info)) {
+      max_tensor_bytes_(max_tensor_bytes_of(entry.info)) {
   try {
     allocator_ = std::make_unique<Allocator>(*this, entry.budget);
     queue_ = std::make_unique<CommandQueue>(*this, LKS_QUEUE_COMPUTE);

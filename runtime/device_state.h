@@ -40,7 +40,7 @@ class DeviceState {
   }
   bool host_visible() const;
   /// The driver's limit for the bytes of one tensor.
-  std::uint64_t most_tensor_bytes() const { return most_tensor_bytes_; }
+  std::uint64_t max_tensor_bytes() const { return max_tensor_bytes_; }
 
   Allocator& allocator() { return *allocator_; }
   CommandQueue& queue() { return *queue_; }
@@ -62,7 +62,7 @@ class DeviceState {
   const lks_driver_api& api_;
   const lks_device_info& info_;  // the entry's
   lks_device* handle_ = nullptr;
-  std::uint64_t most_tensor_bytes_;
+  std::uint64_t max_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<KernelCache> kernels_;

@@ -20,13 +20,13 @@ constexpr bool may_fork = false;
 constexpr bool may_fork = true;
 #endif
 
-constexpr unsigned most_seconds = 60;  // an alarm ends a child that hangs
+constexpr unsigned max_seconds = 60;  // an alarm ends a child that hangs
 
 // Runs `work` in a forked child; returns true if it returns true.
 bool holds_in_child(const std::function<bool()>& work) {
   const pid_t child = fork();
   if (child == 0) {
-    alarm(most_seconds);
+    alarm(max_seconds);
     bool good = false;
     try {
       good = work();

@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t most_elements = 1000;  // larger tensors are summarised: only the edges are printed
+constexpr std::int64_t max_elements = 1000;  // larger tensors are summarised: only the edges are printed
 constexpr std::int64_t edge = 3;
 
 // The format of floats; the same for all elements of a tensor.
@@ -49,10 +49,10 @@ class Printer {
     read_dense(*dense, bytes_.data(), here);
     // An empty tensor may have any number of rows, so its leading extents count too.
     std::int64_t count = 1;
-    for (int d = 0; d < shape_.rank() && shape_[d] > 0 && count <= most_elements; ++d) {
-      count = __builtin_mul_overflow(count, shape_[d], &count) ? most_elements + 1 : count;
+    for (int d = 0; d < shape_.rank() && shape_[d] > 0 && count <= max_elements; ++d) {
+      count = __builtin_mul_overflow(count, shape_[d], &count) ? max_elements + 1 : count;
     }
-    summarise_ = count > most_elements;
+    summarise_ = count > max_elements;
   }
 
   void print() {

@@ -52,7 +52,7 @@ void Shape::fail_position(int i) const {
       .raise();
 }
 
-std::int64_t Spec::large_bytes() const {
+std::int64_t TensorSpec::large_bytes() const {
   return checked_mul(shape.element_count().value(), static_cast<std::int64_t>(size_of(dtype)));
 }
 

@@ -103,10 +103,10 @@ TEST(Shape, SizesAreExactOrRefused) {
   EXPECT_THROW((Shape{many, many}.size()), ShapeError);  // wraps to 0 in 64 bits
   EXPECT_EQ((Shape{many, many, 0}.size()), 0);
   EXPECT_EQ((Shape{many, many / 2 - 1}.size()), many * (many / 2 - 1));
-  EXPECT_THROW((Spec{DType::f64, {many, many / 4}}.bytes()), ShapeError);
-  EXPECT_FALSE((Spec{DType::f64, {many, many / 16}}.is_countable()));
-  EXPECT_TRUE((Spec{DType::f64, {many, many / 32}}.is_countable()));
-  EXPECT_FALSE((Spec{DType::u8, {0, many, many}}.is_countable()));
+  EXPECT_THROW((TensorSpec{DType::f64, {many, many / 4}}.bytes()), ShapeError);
+  EXPECT_FALSE((TensorSpec{DType::f64, {many, many / 16}}.is_countable()));
+  EXPECT_TRUE((TensorSpec{DType::f64, {many, many / 32}}.is_countable()));
+  EXPECT_FALSE((TensorSpec{DType::u8, {0, many, many}}.is_countable()));
 }
 
 TEST(Dim, IsWrittenWithSymbolsFirst) {

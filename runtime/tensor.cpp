@@ -20,9 +20,9 @@ namespace {
 
 // This thread's free list of TensorImpl memory. Sanitizer builds do not use it, so that use after free is detected.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::size_t most_pooled = 0;
+constexpr std::size_t max_pooled = 0;
 #else
-constexpr std::size_t most_pooled = 1024;
+constexpr std::size_t max_pooled = 1024;
 #endif
 
 struct FreeList {
@@ -48,12 +48,12 @@ FreeList& free_list() {
 }
 
 std::string describe_spec(const void* subject) {
-  const auto& spec = *static_cast<const Spec*>(subject);
+  const auto& spec = *static_cast<const TensorSpec*>(subject);
   return std::string(name_of(spec.dtype)) + " " + spec.shape.to_string();
 }
 
 std::uint64_t byte_count(DType dtype, const Shape& shape) {
-  return static_cast<std::uint64_t>(Spec{dtype, shape}.bytes());
+  return static_cast<std::uint64_t>(TensorSpec{dtype, shape}.bytes());
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ void* TensorImpl::operator new(std::size_t bytes) {
 
 void TensorImpl::operator delete(void* memory) noexcept {
   FreeList& list = free_list();
-  if (list.closed || list.count >= most_pooled) return ::operator delete(memory);
+  if (list.closed || list.count >= max_pooled) return ::operator delete(memory);
   auto* node = static_cast<FreeList::Node*>(memory);
   node->next = list.head;
   list.head = node;
@@ -107,20 +107,20 @@ bool strides_are_dense(const Shape& shape, const std::int64_t* strides) {
 
 namespace {
 
-[[noreturn]] void fail_impossible(DeviceState& device, const Spec& spec, const BlockPurpose& purpose,
+[[noreturn]] void fail_impossible(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose,
                                   const std::string& need) {
   ErrorBuilder error(ErrorId::impossible_size, device.name(),
                      std::string(purpose.label ? purpose.label : "memory") + " " + purpose.what + " " +
                          describe_spec(&spec) + " needs " + need + ", the device takes at most " +
-                         format_bytes(device.most_tensor_bytes()) + " in one tensor");
+                         format_bytes(device.max_tensor_bytes()) + " in one tensor");
   if (purpose.where) error.at(*purpose.where);
   error.fix("check the shape, or split the tensor").raise();
 }
 
 }  // namespace
 
-Uncountable uncountable(const Spec& spec) {
-  const bool elements_fit = Spec{DType::u8, spec.shape}.is_countable();  // as if of one byte each
+Uncountable uncountable(const TensorSpec& spec) {
+  const bool elements_fit = TensorSpec{DType::u8, spec.shape}.is_countable();  // as if of one byte each
   if (elements_fit) {
     return {ErrorId::impossible_size,
             describe_spec(&spec) + " has more bytes than 64 bits count, too many in one tensor"};
@@ -129,7 +129,7 @@ Uncountable uncountable(const Spec& spec) {
           "a tensor of shape " + spec.shape.to_string() + " has more elements than 64 bits count"};
 }
 
-void check_countable(const Spec& spec, std::string_view op, const std::source_location& where) {
+void check_countable(const TensorSpec& spec, std::string_view op, const std::source_location& where) {
   if (spec.is_countable() || spec.shape.is_empty()) return;
   const Uncountable why = uncountable(spec);
   raise(why.id, op, why.headline, "check the shape", where);
@@ -138,7 +138,7 @@ void check_countable(const Spec& spec, std::string_view op, const std::source_lo
 namespace {
 
 // Negative if the number of bytes does not fit into 63 bits.
-std::int64_t bytes_or_negative(const Spec& spec) {
+std::int64_t bytes_or_negative(const TensorSpec& spec) {
   auto bytes = static_cast<std::int64_t>(size_of(spec.dtype));
   for (Dim d : spec.shape.dims()) {
     if (__builtin_mul_overflow(bytes, d.value(), &bytes)) return spec.shape.is_empty() ? 0 : -1;
@@ -148,18 +148,18 @@ std::int64_t bytes_or_negative(const Spec& spec) {
 
 }  // namespace
 
-std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose) {
+std::uint64_t check_size(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose) {
   const std::int64_t signed_bytes = bytes_or_negative(spec);
   if (signed_bytes < 0) {
     const auto unknown = std::source_location::current();
     check_countable(spec, purpose.label ? purpose.label : "shape", purpose.where ? *purpose.where : unknown);
   }
   const auto bytes = static_cast<std::uint64_t>(signed_bytes);
-  if (bytes > device.most_tensor_bytes()) fail_impossible(device, spec, purpose, format_bytes(bytes));
+  if (bytes > device.max_tensor_bytes()) fail_impossible(device, spec, purpose, format_bytes(bytes));
   return bytes;
 }
 
-BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose) {
+BlockRef allocate_elements(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose) {
   BlockPurpose described = purpose;
   described.describe = &describe_spec;
   described.subject = &spec;
@@ -181,7 +181,7 @@ TensorRef make_tensor(DeviceState& device, DType dtype, const Shape& shape, cons
   return ref;
 }
 
-TensorRef make_abstract(const Spec& spec) {
+TensorRef make_abstract(const TensorSpec& spec) {
   TensorRef ref = TensorRef::adopt(new TensorImpl);
   ref->dtype = spec.dtype;
   ref->id = next_tensor_id();
@@ -256,14 +256,14 @@ const void* Tensor::checked(const void* data, std::size_t count, const Shape& sh
   return data;
 }
 
-Tensor Tensor::abstract(const Spec& spec, Where where) {
+Tensor Tensor::abstract(const TensorSpec& spec, Where where) {
   const CallerScope caller(where);
   if (!is_dtype(spec.dtype)) fail_dtype(static_cast<int>(spec.dtype));
   check_countable(spec, "abstract", where);
   return Tensor(make_abstract(spec).detach());
 }
 
-Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const Spec& spec, std::optional<Device> device,
+Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const TensorSpec& spec, std::optional<Device> device,
                           Where where) {
   const CallerScope caller(where);
   if (bytes != byte_count(spec.dtype, spec.shape)) {

@@ -103,28 +103,28 @@ bool strides_are_dense(const Shape& shape, const std::int64_t* strides);
 
 /// The size in bytes of a tensor of `spec`. Throws if the number of elements does not fit into 63 bits (ShapeError
 /// LS2005) or the device does not allow a tensor of this size (OutOfMemoryError LS5002).
-std::uint64_t check_size(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
+std::uint64_t check_size(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose);
 
 /// Throws if no tensor can have this spec: ShapeError LS2005 if the number of elements does not fit into 63 bits,
 /// OutOfMemoryError LS5002 if the number of bytes does not. Abstract tensors and views are checked too, so that no
 /// element count can overflow.
-void check_countable(const Spec& spec, std::string_view op, const std::source_location& where);
+void check_countable(const TensorSpec& spec, std::string_view op, const std::source_location& where);
 
 /// The error for a spec that has elements and is not countable.
 struct Uncountable {
   ErrorId id;
   std::string headline;
 };
-Uncountable uncountable(const Spec& spec);
+Uncountable uncountable(const TensorSpec& spec);
 
 /// Memory for the elements of `spec`, whose size must have been checked. The contents are undefined.
-BlockRef allocate_elements(DeviceState& device, const Spec& spec, const BlockPurpose& purpose);
+BlockRef allocate_elements(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose);
 
 /// A new tensor with its own memory. The contents are undefined.
 TensorRef make_tensor(DeviceState& device, DType dtype, const Shape& shape, const BlockPurpose& purpose);
 
 /// An abstract tensor.
-TensorRef make_abstract(const Spec& spec);
+TensorRef make_abstract(const TensorSpec& spec);
 
 /// The tensor in the form that the driver receives; it points into `impl`.
 inline KernelTensor kernel_tensor(const TensorImpl& impl) {

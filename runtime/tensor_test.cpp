@@ -88,11 +88,11 @@ TEST_F(Tensors, SizesThatNothingCanCountAreRefused) {
 TEST_F(Tensors, SizesOfNewOnesAreCheckedBeforeMemoryIsAsked) {
   const std::int64_t many = std::int64_t{1} << 31;
   DeviceState& device = Device("reference").state();
-  const auto size = [&](const Spec& spec) { return check_size(device, spec, {.label = "made"}); };
+  const auto size = [&](const TensorSpec& spec) { return check_size(device, spec, {.label = "made"}); };
   EXPECT_EQ(size({DType::f64, {3, 5}}), 120u);
   EXPECT_EQ(size({DType::f32, {}}), 4u);
   EXPECT_EQ(size({DType::f64, {many, many, many, 0}}), 0u);
-  const auto text = [&](const Spec& spec) { return error_text([&] { size(spec); }); };
+  const auto text = [&](const TensorSpec& spec) { return error_text([&] { size(spec); }); };
   EXPECT_TRUE(text({DType::u8, {many, many, many}}).starts_with("ShapeError[LS2005] made: a tensor of shape ("));
   EXPECT_TRUE(text({DType::f64, {many, many}}).starts_with("OutOfMemoryError[LS5002] made: f64 ("));
   const std::string large = text({DType::u8, {many, many}});

@@ -73,7 +73,7 @@ void print_inputs(const OpDef& op) {
 }
 
 // The runtime executes views, assemblies and host ops itself.
-bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && !op.view && !op.assemble && !op.host; }
+bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && !op.view && !op.copy_plan && !op.host; }
 
 void print_attrs(const AttrSchema& schema) {
   std::printf("typedef struct %s {\n", schema.struct_name.c_str());

@@ -22,8 +22,8 @@ class Source {
   virtual ~Source() = default;
   virtual std::int64_t size() const = 0;
   /// Dtype and shape of one example, without the batch dimension.
-  virtual Spec features() const = 0;
-  virtual Spec labels() const = 0;
+  virtual TensorSpec features() const = 0;
+  virtual TensorSpec labels() const = 0;
   /// Copies the examples at `indices`, one after the other. If `features` or `labels` is nullptr, that part is not
   /// copied.
   virtual void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const = 0;
@@ -45,8 +45,8 @@ class Dataset {
   static Dataset from_tensors(const Tensor& features, const Tensor& labels);
 
   std::int64_t size() const;
-  Spec features() const;  // of one example, after `prepare`
-  Spec labels() const;
+  TensorSpec features() const;  // of one example, after `prepare`
+  TensorSpec labels() const;
 
   /// take() and shuffle() apply in the order of the calls: `take(n).shuffle(key)` shuffles the first n examples;
   /// `shuffle(key).take(n)` takes n of all examples, different ones in every pass.

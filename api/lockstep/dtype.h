@@ -43,9 +43,9 @@ constexpr std::size_t size_of(DType t) {
 
 constexpr bool is_floating(DType t) { return t <= DType::bf16; }
 /// Whether t is a half-width float: f16 or bf16.
-constexpr bool is_short_float(DType t) { return t == DType::f16 || t == DType::bf16; }
+constexpr bool is_half_width(DType t) { return t == DType::f16 || t == DType::bf16; }
 /// The dtype in which ops on `t` compute.
-constexpr DType compute_dtype(DType t) { return is_short_float(t) ? DType::f32 : t; }
+constexpr DType compute_dtype(DType t) { return is_half_width(t) ? DType::f32 : t; }
 constexpr bool is_integer(DType t) { return t >= DType::i8 && t <= DType::i64; }
 
 /// "f32", "i64", "bool" …; "no dtype" if t is not a dtype.

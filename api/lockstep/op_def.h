@@ -146,7 +146,7 @@ struct OpCall {
 /// Infers output specs from input specs, which may have symbolic extents.
 class InferContext {
  public:
-  InferContext(const OpCall& call, const CallTypes& types, std::span<Spec> outputs)
+  InferContext(const OpCall& call, const CallTypes& types, std::span<TensorSpec> outputs)
       : call_(call), types_(types), outputs_(outputs) {}
 
   const OpCall& call() const { return call_; }
@@ -182,7 +182,7 @@ class InferContext {
  private:
   const OpCall& call_;
   const CallTypes& types_;
-  std::span<Spec> outputs_;
+  std::span<TensorSpec> outputs_;
 };
 
 /// The layout of a view: where the output's elements are in the input's memory.
@@ -193,7 +193,7 @@ struct ViewLayout {
 };
 
 /// How an output is assembled: it is first filled with `fill`, if given, and then the inputs are copied into it.
-struct Assembly {
+struct CopyPlan {
   struct Piece {
     std::size_t input;
     ViewLayout place;  // where it goes in the output; has the input's shape
@@ -205,14 +205,14 @@ struct Assembly {
 /// The argument of OpDef::decompose, which computes an op's outputs with other public ops.
 class DecomposeContext {
  public:
-  DecomposeContext(const OpCall& call, std::span<const Spec> specs) : call_(call), specs_(specs) {}
+  DecomposeContext(const OpCall& call, std::span<const TensorSpec> specs) : call_(call), specs_(specs) {}
   const OpCall& call() const { return call_; }
   bool has(std::size_t i) const { return i < call_.inputs.size() && !call_.inputs[i].is_absent(); }
   const Operand& input(std::size_t i) const { return call_.inputs[i]; }
   Tensor tensor(std::size_t i) const { return call_.inputs[i].tensor(); }
   const Scalar& scalar(std::size_t i) const { return call_.scalars[i]; }
   /// Inferred output spec.
-  const Spec& output_spec(std::size_t i) const { return specs_[i]; }
+  const TensorSpec& output_spec(std::size_t i) const { return specs_[i]; }
   template <class A>
   const A& attrs() const {
     return call_.attrs_as<A>();
@@ -225,7 +225,7 @@ class DecomposeContext {
 
  private:
   const OpCall& call_;
-  std::span<const Spec> specs_;
+  std::span<const TensorSpec> specs_;
 };
 
 /// The tensors of the forward pass that the gradient with respect to one input needs: bit i of `inputs` means input i,
@@ -288,7 +288,7 @@ struct RefArray {
 struct RefContext {
   const OpCall& call;                // attributes and scalars; inputs hold no tensors
   std::span<const RefArray> inputs;  // absent ones have rank 0 and no values
-  std::span<const Spec> output_specs;
+  std::span<const TensorSpec> output_specs;
   std::vector<RefArray> outputs;  // initially zero; to be filled
 
   template <class A>
@@ -352,7 +352,7 @@ enum class Effects : std::uint8_t { pure, random, state };
 // -------------------------------------------------------------------------------------------------------------- OpDef
 
 /// The definition of one op. `name`, `inputs`, `outputs`, `infer` and `reference` are required, and one implementation:
-/// `body` (pointwise), `view`, `assemble`, `decompose`, `host` or a kernel in a driver.
+/// `body` (pointwise), `view`, `copy_plan`, `decompose`, `host` or a kernel in a driver.
 class OpDef {
  public:
   std::string name;  // "softmax"; user ops have a prefix: "acme::norm"
@@ -378,7 +378,7 @@ class OpDef {
   Body body;
 
   /// For outputs that are assembled from copies of the inputs.
-  std::function<Assembly(const OpCall& call, const Shape& output)> assemble;
+  std::function<CopyPlan(const OpCall& call, const Shape& output)> copy_plan;
 
   /// Views: the output's layout in the input's memory, or nullopt if a copy is needed.
   std::function<std::optional<ViewLayout>(const OpCall& call, const ViewLayout& input, const Shape& output)> view;
@@ -386,7 +386,7 @@ class OpDef {
   std::function<void(DecomposeContext&)> decompose;
 
   /// An implementation that runs in the runtime itself.
-  std::function<std::vector<Tensor>(const OpCall& call, std::span<const Spec> outputs)> host;
+  std::function<std::vector<Tensor>(const OpCall& call, std::span<const TensorSpec> outputs)> host;
 
   /// Kernels for devices with host-visible memory, by driver name. They are called with pointers to dense row-major
   /// elements.
@@ -394,7 +394,7 @@ class OpDef {
     const OpCall& call;
     std::span<const void* const> inputs;
     std::span<void* const> outputs;
-    std::span<const Spec> input_specs, output_specs;
+    std::span<const TensorSpec> input_specs, output_specs;
   };
   std::map<std::string, std::function<void(const HostKernelCall&)>, std::less<>> kernels;
 

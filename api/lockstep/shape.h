@@ -172,7 +172,7 @@ class Shape {
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
-/// See Spec::is_countable.
+/// See TensorSpec::is_countable.
 inline bool is_countable(DType dtype, const Shape& shape) {
   auto n = static_cast<std::int64_t>(size_of(dtype));
   for (Dim d : shape.dims()) {
@@ -182,10 +182,10 @@ inline bool is_countable(DType dtype, const Shape& shape) {
 }
 
 /// The dtype and shape of a tensor.
-struct Spec {
+struct TensorSpec {
   DType dtype = DType::f32;
   Shape shape;
-  friend bool operator==(const Spec&, const Spec&) = default;
+  friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 
   /// The bytes of all elements. Throws the same errors as Shape::size().
   std::int64_t bytes() const {

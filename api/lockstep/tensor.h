@@ -57,10 +57,10 @@ class Tensor {
       : Tensor(std::span<const T>(values), shape, device, where) {}
 
   /// An abstract tensor.
-  static Tensor abstract(const Spec& spec, Where where = Where::current());
+  static Tensor abstract(const TensorSpec& spec, Where where = Where::current());
 
   /// A tensor with elements copied from untyped memory, such as a file's; `bytes` is its length.
-  static Tensor from_bytes(const void* data, std::size_t bytes, const Spec& spec,
+  static Tensor from_bytes(const void* data, std::size_t bytes, const TensorSpec& spec,
                            std::optional<Device> device = std::nullopt, Where where = Where::current());
 
   Tensor(const Tensor& other);
@@ -74,7 +74,7 @@ class Tensor {
   int rank(Where where = Where::current()) const { return shape(where).rank(); }
   /// Number of elements.
   std::int64_t size(Where where = Where::current()) const { return shape(where).size(); }
-  Spec spec(Where where = Where::current()) const { return {dtype(where), shape(where)}; }
+  TensorSpec spec(Where where = Where::current()) const { return {dtype(where), shape(where)}; }
   /// Throws TraceError LS4101 for an abstract tensor.
   Device device(Where where = Where::current()) const;
   bool is_abstract(Where where = Where::current()) const;

@@ -8,7 +8,7 @@
 
 namespace cpu {
 
-/// Half-width floats are storage only; arithmetic converts them to f32 first (short_floats.h).
+/// Half-width floats are storage only; arithmetic converts them to f32 first (half_width.h).
 struct Half {
   std::uint16_t bits;
 };
@@ -22,7 +22,7 @@ struct Truth {
 
 inline std::int64_t bytes_of(lks_dtype t) { return LKS_DTYPE_BITS(t) / 8; }
 
-inline bool is_short_float(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
+inline bool is_half_width(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
 
 /// Calls f with a value of the C++ type of `t`, which is f32, f64, i32 or i64.
 template <class F>

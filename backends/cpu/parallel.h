@@ -21,11 +21,11 @@ void parallel(const lks_host_api& api, std::int64_t n, std::int64_t grain, Body&
 }
 
 /// Pieces that take less than this are not worth another thread: waking one costs one to two microseconds.
-constexpr double least_piece_ns = 6000;
+constexpr double min_piece_ns = 6000;
 
 /// The grain for items that take about `ns_per_item` each.
 inline std::int64_t grain_for(double ns_per_item) {
-  const double items = least_piece_ns / ns_per_item;
+  const double items = min_piece_ns / ns_per_item;
   return items > 1 ? static_cast<std::int64_t>(items) : 1;
 }
 

@@ -56,7 +56,7 @@ using wishes::Wish;
 using wishes::wish_of;
 
 constexpr std::uint64_t forever = ~std::uint64_t{0};
-constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;  // per buffer, and in total
+constexpr std::uint64_t max_bytes = std::uint64_t{1} << 30;  // per buffer, and in total
 constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
 
 #define FAULT_POINT(api, kind, site)                                                               \
@@ -207,10 +207,10 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
   full.max_rank = LKS_MAX_RANK;
   full.compute_units = 1;
   full.heap_count = 1;
-  full.heaps[0] = {most_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
+  full.heaps[0] = {max_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
   full.min_alignment = driver->min_alignment;
   full.max_tensor_bytes = driver->max_tensor_bytes;
-  full.max_allocation = most_bytes;
+  full.max_allocation = max_bytes;
   std::snprintf(full.name, sizeof full.name, "asynchronous toy");
   full.hdr = info->hdr;
   std::memcpy(info, &full, std::min<std::size_t>(info->hdr.size, sizeof full));
@@ -231,8 +231,8 @@ lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t ordinal, lks_device
   if (ordinal != 0) return no_device(ordinal, diag);
   if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
   if (!device) return fail(diag, LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
-  *total = most_bytes;
-  *free_bytes = most_bytes - device->used;
+  *total = max_bytes;
+  *free_bytes = max_bytes - device->used;
   return LKS_OK;
 }
 lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
@@ -241,7 +241,7 @@ lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
 bool take(lks_device& device, std::uint64_t bytes) {
   std::uint64_t used = device.used;
   do {
-    if (bytes > most_bytes - used) return false;
+    if (bytes > max_bytes - used) return false;
   } while (!device.used.compare_exchange_weak(used, used + bytes));
   return true;
 }
@@ -260,7 +260,7 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
     if (fits) device->used -= bytes;
     fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the toy has no such piece of memory");
     diag->requested_bytes = bytes;
-    diag->free_bytes = most_bytes - device->used;
+    diag->free_bytes = max_bytes - device->used;
     return LKS_OUT_OF_MEMORY;
   }
   *out = new lks_buffer{data, bytes};

@@ -20,9 +20,9 @@ TEST(Arithmetic, agrees_with_the_processor) {
   } catch (const Failure& e) {
     GTEST_SKIP() << "no Vulkan: " << e.diag().what;
   }
-  for (const Facts& facts : driver->instance.devices()) {
-    if (!facts.is_lavapipe || !facts.missing.empty()) continue;
-    const lks_device device(*driver, facts);
+  for (const DeviceProperties& properties : driver->instance.devices()) {
+    if (!properties.is_lavapipe || !properties.missing.empty()) continue;
+    const lks_device device(*driver, properties);
     EXPECT_TRUE(device.arithmetic.native_division);
     EXPECT_TRUE(device.arithmetic.native_root);
     EXPECT_TRUE(device.arithmetic.native_comparison);

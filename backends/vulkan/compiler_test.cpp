@@ -16,12 +16,12 @@ namespace vulkan {
 namespace {
 
 // Whether such a device would be given the shader: not if it is for lavapipe's lanes, or needs what the device lacks.
-bool is_for(const Facts& facts, const std::string& shader) {
-  const auto is_way = [&](const char* way) { return shader.find(way) != std::string::npos; };
-  if (is_way("_lanes_")) return facts.is_lavapipe;
-  if (is_way("_matrices_")) return facts.has_bfloat_matrices;
-  if (is_way("_subgroups_")) return facts.has_subgroup_sums;
-  return facts.has_f64 || !is_way("_f64");
+bool is_for(const DeviceProperties& properties, const std::string& shader) {
+  const auto is_algorithm = [&](const char* algorithm) { return shader.find(algorithm) != std::string::npos; };
+  if (is_algorithm("_lanes_")) return properties.is_lavapipe;
+  if (is_algorithm("_matrices_")) return properties.has_bfloat_matrices;
+  if (is_algorithm("_subgroups_")) return properties.has_subgroup_sums;
+  return properties.has_f64 || !is_algorithm("_f64");
 }
 
 bool is_product(const std::string& shader) { return shader.starts_with("matmul_") || shader.starts_with("conv_"); }
@@ -73,26 +73,26 @@ class Compiler : public testing::TestWithParam<const char*> {
     } catch (const Failure& e) {
       GTEST_SKIP() << "no Vulkan: " << e.diag().what;
     }
-    for (const Facts& facts : driver_->instance.devices()) {
-      if (facts.name.find("Null hardware") != std::string::npos) facts_ = &facts;
+    for (const DeviceProperties& properties : driver_->instance.devices()) {
+      if (properties.name.find("Null hardware") != std::string::npos) properties_ = &properties;
     }
-    if (facts_) return;
+    if (properties_) return;
     if (std::getenv("LOCKSTEP_VULKAN_REQUIRED")) FAIL() << "Mesa's driver for AMD GPUs is not there";
     GTEST_SKIP() << "no Vulkan driver compiles for " << GetParam() << " without one";
   }
   void TearDown() override { unsetenv("RADV_FORCE_FAMILY"); }
 
   lks_driver* driver_ = nullptr;
-  const Facts* facts_ = nullptr;
+  const DeviceProperties* properties_ = nullptr;
 };
 
 TEST_P(Compiler, takes_the_shaders) {
-  EXPECT_EQ(facts_->missing, "");
-  const DeviceHandle device(*facts_);
+  EXPECT_EQ(properties_->missing, "");
+  const DeviceHandle device(*properties_);
   const DiskCache cache(driver_->host);
-  Pipelines pipelines(driver_->host, *facts_, cache, device.handle, device.vk);
+  Pipelines pipelines(driver_->host, *properties_, cache, device.handle, device.vk);
   for (const auto& [name, shader] : shaders::all) {
-    if (!is_for(*facts_, name)) continue;
+    if (!is_for(*properties_, name)) continue;
     if (!is_product(name)) {
       EXPECT_NO_THROW(pipelines.get(shader)) << name;
       continue;

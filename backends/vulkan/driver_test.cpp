@@ -265,10 +265,10 @@ TEST_F(VulkanDriver, WhatABatchReadBeforeItFailedArrives) {
     ASSERT_EQ(s.api.queue_flush(queue.handle(), &diag), LKS_OK);
     Bytes read(64, 0);
     queue.fill(small, 0, 64, pattern);
-    const std::uint64_t reading = queue.read(read.data(), small, 0, 64);
+    const std::uint64_t host_copy = queue.read(read.data(), small, 0, 64);
     Launch launch(kernel, sample, {{&x, 0}, {&indices, 0}, {&out, 0}});
     const std::uint64_t failing = launch_once(queue, launch);
-    ASSERT_EQ(s.api.timeline_wait(queue.timeline(), reading, ~std::uint64_t{0}, &diag), LKS_OK);
+    ASSERT_EQ(s.api.timeline_wait(queue.timeline(), host_copy, ~std::uint64_t{0}, &diag), LKS_OK);
     ASSERT_EQ(read, Bytes(64, pattern)) << "in round " << round;
     ASSERT_EQ(s.api.timeline_wait(queue.timeline(), failing, ~std::uint64_t{0}, &diag), LKS_INVALID_ARGUMENT);
     ASSERT_EQ(diag.value, failing);

@@ -13,7 +13,7 @@ namespace {
 using host::fail;
 using host::refuse;
 
-const Facts& facts_at(lks_driver* driver, std::uint32_t ordinal) {
+const DeviceProperties& facts_at(lks_driver* driver, std::uint32_t ordinal) {
   const auto& all = driver->instance.devices();
   if (ordinal >= all.size()) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
   return all[ordinal];
@@ -34,7 +34,7 @@ std::uint32_t LKS_CALL device_count(lks_driver* driver) {
 
 lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
   return guard(diag, [&] {
-    const Facts& f = facts_at(driver, ordinal);
+    const DeviceProperties& f = facts_at(driver, ordinal);
     lks_device_info full;
     std::memset(&full, 0, sizeof full);
     full.type = f.type;
@@ -62,7 +62,7 @@ const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 
 lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
   return guard(diag, [&] {
-    const Facts& f = facts_at(driver, ordinal);
+    const DeviceProperties& f = facts_at(driver, ordinal);
     if (!f.missing.empty()) raise(LKS_UNSUPPORTED, HOST_WHERE, "%s lacks %s", f.name.c_str(), f.missing.c_str());
     *out = new lks_device(*driver, f);
   });
@@ -74,11 +74,11 @@ void LKS_CALL device_close(lks_device* device) {
 lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
                                   std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
   return guard(diag, [&] {
-    const Facts& f = facts_at(driver, ordinal);
+    const DeviceProperties& f = facts_at(driver, ordinal);
     if (heap != 0) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
     if (!device) raise(LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
     *total = f.heap_bytes;
-    *free_bytes = device->pieces.free_bytes();
+    *free_bytes = device->allocator.free_bytes();
   });
 }
 
@@ -118,7 +118,7 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_que
     *timeline = &(*out)->timeline;
   });
 }
-void LKS_CALL queue_destroy(lks_queue* queue) { dispose_of(queue); }
+void LKS_CALL queue_destroy(lks_queue* queue) { destroy_or_abandon(queue); }
 
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
@@ -147,12 +147,12 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t 
 // handle(place on the device, staged, offset, length) for each. Staged memory is shifted, so that both ends of a copy
 // have the same alignment.
 template <class Handle>
-void for_each_piece(Command& command, const Place& place, std::uint64_t bytes, Handle&& handle) {
+void for_each_piece(Command& command, const DeviceLocation& location, std::uint64_t bytes, Handle&& handle) {
   constexpr std::uint64_t most = std::uint64_t{64} << 20;
   for (std::uint64_t at = 0; at < bytes; at += most) {
-    const std::uint64_t length = std::min(most, bytes - at), shift = (place.address + at) % 16;
+    const std::uint64_t length = std::min(most, bytes - at), shift = (location.address + at) % 16;
     const Staged staged = command.staging.take(length + shift);
-    handle(place + at, Staged{staged.data + shift, staged.place + shift}, at, length);
+    handle(location + at, Staged{staged.data + shift, staged.location + shift}, at, length);
   }
 }
 
@@ -160,10 +160,11 @@ lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t
                                 std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(command, dst->at(offset), bytes, [&](const Place& to, const Staged& staged, auto at, auto length) {
-        std::memcpy(staged.data, static_cast<const std::byte*>(src) + at, length);
-        plan_copy(command.plan, to, staged.place, length);
-      });
+      for_each_piece(command, dst->at(offset), bytes,
+                     [&](const DeviceLocation& to, const Staged& staged, auto at, auto length) {
+                       std::memcpy(staged.data, static_cast<const std::byte*>(src) + at, length);
+                       plan_copy(command.plan, to, staged.location, length);
+                     });
     });
   });
 }
@@ -172,11 +173,12 @@ lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std
                                std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(
-          command, src->at(offset), bytes, [&](const Place& from, const Staged& staged, auto at, auto length) {
-            command.readings.push_back({command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data, length});
-            plan_copy(command.plan, staged.place, from, length);
-          });
+      for_each_piece(command, src->at(offset), bytes,
+                     [&](const DeviceLocation& from, const Staged& staged, auto at, auto length) {
+                       command.host_copies.push_back(
+                           {command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data, length});
+                       plan_copy(command.plan, staged.location, from, length);
+                     });
     });
   });
 }
@@ -244,7 +246,7 @@ lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, cons
   lks_status status = LKS_OK;
   const lks_status outer = guard(diag, [&] {
     const KernelContext context{facts_at(driver, ordinal), nullptr};
-    status = host::answer_from_table({kernels(), context.facts.math_modes(), &context}, driver->host, *desc, *info,
+    status = host::answer_from_table({kernels(), context.properties.math_modes(), &context}, driver->host, *desc, *info,
                                      nullptr, diag);
   });
   return outer != LKS_OK ? outer : status;
@@ -256,7 +258,7 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   lks_status status = LKS_OK;
   const lks_status outer = guard(diag, [&] {
     device->check_usable();
-    const KernelContext context{device->facts, device};
+    const KernelContext context{device->properties, device};
     status =
         host::answer_from_table({kernels(), device->math_modes(), &context}, device->host, *desc, *info, &kernel, diag);
   });

@@ -75,8 +75,9 @@ class Shaders : public testing::TestWithParam<std::pair<const char*, std::string
 TEST_P(Shaders, compute_what_is_written) {
   EXPECT_EQ(arithmetic_that_may_be_contracted(module_), 0u);
   const std::string name = GetParam().first;
-  const auto is_way = [&](const char* way) { return name.find(way) != std::string::npos; };
-  const bool may_fuse = is_way("_blocks_") || is_way("_matrices_") || is_way("_subgroups_") || is_way("self_test");
+  const auto is_algorithm = [&](const char* algorithm) { return name.find(algorithm) != std::string::npos; };
+  const bool may_fuse = is_algorithm("_blocks_") || is_algorithm("_matrices_") || is_algorithm("_subgroups_") ||
+                        is_algorithm("self_test");
   EXPECT_LE(count(module_, is_fma), may_fuse ? 2u : 0u);
 }
 

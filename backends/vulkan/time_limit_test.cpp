@@ -15,7 +15,7 @@ namespace {
 
 // Exceeds a device's time limit, then uses another device and ends the program while the first still works. Exits with
 // status 0 if all is right.
-[[noreturn]] void lose_patience(const char* kernels) {
+[[noreturn]] void exceed_time_limit(const char* kernels) {
   setenv("LOCKSTEP_VULKAN_TIMEOUT", "0.002", 1);
   setenv("LOCKSTEP_VULKAN_KERNELS", kernels, 1);
   const Device gpu("vulkan");
@@ -40,7 +40,7 @@ namespace {
 
 // At exit, a thread of Mesa's lavapipe may free compiled code while LLVM's destructors run, and crash (LLVM 15, in
 // ~MCJIT). This is rare, so a few tries suffice; a fault of this driver would crash each time.
-void expect_end_after_lost_patience(const char* kernels) {
+void expect_end_after_the_time_limit(const char* kernels) {
   testing::GTEST_FLAG(death_test_style) = "threadsafe";
   bool has_ended = false;
   const auto ends = [&has_ended](int status) {
@@ -48,13 +48,13 @@ void expect_end_after_lost_patience(const char* kernels) {
     return has_ended || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
   };
   for (int tries = 0; tries < 4 && !has_ended; ++tries) {
-    EXPECT_EXIT(lose_patience(kernels), ends, "LS3004.*has not finished [0-9]+ commands within 0.002 s");
+    EXPECT_EXIT(exceed_time_limit(kernels), ends, "LS3004.*has not finished [0-9]+ commands within 0.002 s");
   }
   EXPECT_TRUE(has_ended);
 }
 
-TEST_F(VulkanDriver, ADeviceThatTakesLongerThanTheUserWaitsIsLost) { expect_end_after_lost_patience(""); }
-TEST_F(VulkanDriver, ATrialThatTakesLongerThanTheUserWaitsLosesTheDevice) { expect_end_after_lost_patience("gpu"); }
+TEST_F(VulkanDriver, ADeviceThatTakesLongerThanTheUserWaitsIsLost) { expect_end_after_the_time_limit(""); }
+TEST_F(VulkanDriver, ATrialThatTakesLongerThanTheUserWaitsLosesTheDevice) { expect_end_after_the_time_limit("gpu"); }
 
 // A driver and a device, opened through the driver's table.
 struct OpenDevice {

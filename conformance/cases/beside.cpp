@@ -15,18 +15,19 @@ namespace {
 // Around the sizes of blocks, stacks of partial sums and 16-bit counters.
 constexpr std::int64_t middle_extents[] = {257, 256, 255, 192, 144, 131, 129, 128, 127, 96, 65, 64, 48, 33};
 constexpr std::int64_t long_extents[] = {65537, 70001, 65536, 32769, 131085, 16411, 65535, 4099, 16384};
-constexpr double most_steps = 2e7;   // of ops that sum
+constexpr double max_steps = 2e7;    // of ops that sum
 constexpr std::uint64_t stream = 3;  // of random choices
 // Limits on the number of elements. Composed ops are slow on the trusted device, and pointwise programs have the suite
 // "sizes".
-constexpr std::int64_t most_elements = 300000, most_of_program = 150000, most_composed = 30000;
+constexpr std::int64_t max_elements = 300000, max_program_elements = 150000, max_composed = 30000;
 
 double count_of(const Shape& shape) { return static_cast<double>(std::max<std::int64_t>(shape.size(), 1)); }
 
 std::int64_t elements_of(const OpDef& op, const OpCase& c) {
   std::int64_t most = 0;
   for (const CaseInput& in : c.inputs) most = std::max(most, in.absent || in.scalar ? 0 : in.shape.size());
-  for (const Spec& s : infer_outputs(op, c).value_or(std::vector<Spec>())) most = std::max(most, s.shape.size());
+  for (const TensorSpec& s : infer_outputs(op, c).value_or(std::vector<TensorSpec>()))
+    most = std::max(most, s.shape.size());
   return most;
 }
 
@@ -54,8 +55,8 @@ bool is_composed(const OpDef& op) {
 
 bool affordable(const OpDef& op, const OpCase& c) {
   const bool sums = op.error_class == ErrorClass::sum;
-  const std::int64_t most = is_composed(op) ? most_composed : op.pointwise() ? most_of_program : most_elements;
-  return elements_of(op, c) <= most && (!sums || steps_of(op, c) <= most_steps);
+  const std::int64_t most = is_composed(op) ? max_composed : op.pointwise() ? max_program_elements : max_elements;
+  return elements_of(op, c) <= most && (!sums || steps_of(op, c) <= max_steps);
 }
 
 using Extents = std::vector<std::int64_t>;
@@ -136,7 +137,7 @@ class Collector {
     if (!c) return;
     TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
     // A tensor of repeated values is always dense.
-    if (elements_of(op_, *c) > most_drawn) t.layout = Layout::dense;
+    if (elements_of(op_, *c) > max_drawn) t.layout = Layout::dense;
     cases_.add(std::move(t));
   }
   std::vector<TestCase> take() { return cases_.take(); }
@@ -221,7 +222,7 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
 void add_choices(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const std::int64_t extent : {1025, 70001}) {
-      const double room = static_cast<double>(most_elements) / static_cast<double>(extent);
+      const double room = static_cast<double>(max_elements) / static_cast<double>(extent);
       const double share = std::pow(room, 1 / std::max(1.0, static_cast<double>(base.groups.size()) - 1));
       Extents extents(base.groups.size(), static_cast<std::int64_t>(share)), small = smallest_extents(op, base);
       extents[g] = small[g] = extent;

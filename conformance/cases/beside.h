@@ -13,7 +13,7 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
 /// The sizes of a case of the suite "sizes".
 std::vector<std::int64_t> sizes_of(const TestCase& t);
 
-/// An input of more than `most_drawn` elements repeats `drawn_of_larger` random values.
-inline constexpr std::int64_t most_drawn = 1 << 19, drawn_of_larger = 65521;
+/// An input of more than `max_drawn` elements repeats `drawn_of_larger` random values.
+inline constexpr std::int64_t max_drawn = 1 << 19, drawn_of_larger = 65521;
 
 }  // namespace lockstep::conformance

@@ -16,18 +16,18 @@ namespace {
 // The driver is queried at these extents. If two neighbours have different variants, the interval between them is
 // bisected.
 constexpr std::int64_t ladder[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096};
-constexpr double most_elements = 300000, most_steps = 4e6;
-constexpr std::size_t most_cases = 12;
+constexpr double max_elements = 300000, max_steps = 4e6;
+constexpr std::size_t max_cases = 12;
 
 // Whether the oracle can compute a case of these sizes in reasonable time.
 bool affordable(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents) {
   double product = 1, elements = 0;
   for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
   for (const CaseInput& in : c.inputs) elements += static_cast<double>(in.absent ? 0 : in.shape.size());
-  for (const Spec& s : infer_outputs(op, c).value_or(std::vector<Spec>())) {
+  for (const TensorSpec& s : infer_outputs(op, c).value_or(std::vector<TensorSpec>())) {
     elements += static_cast<double>(s.shape.size());
   }
-  return elements <= most_elements && product <= most_steps;
+  return elements <= max_elements && product <= max_steps;
 }
 
 // Finds the sizes of one extent at which the variant changes: the last size of one variant and the first size of the
@@ -88,8 +88,8 @@ std::vector<std::int64_t> all_of(const Base& base, std::int64_t extent) {
 }  // namespace
 
 std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device device) {
-  if (op.view || op.host || op.assemble) return "";
-  std::vector<Spec> inputs, outputs(op.outputs.size());
+  if (op.view || op.host || op.copy_plan) return "";
+  std::vector<TensorSpec> inputs, outputs(op.outputs.size());
   for (const CaseInput& in : c.inputs) {
     if (in.scalar) return "";  // calls with plain numbers are not queried
     inputs.push_back({in.dtype, in.absent ? Shape{} : in.shape});
@@ -116,7 +116,7 @@ std::vector<TestCase> breakpoint_cases(const OpDef& op, MathMode mode, const Amo
         for (OpCase& c : Search(op, base, all_of(base, others), mode, device).run(g)) {
           const Values values = values_for(op, c, mode);
           TestCase t{"forward", &op, std::move(c), true, mode, Layout::dense, values, amount.seed};
-          if (cases.size() >= (repeats ? 2 * most_cases : most_cases) || !seen.insert(t.id()).second) continue;
+          if (cases.size() >= (repeats ? 2 * max_cases : max_cases) || !seen.insert(t.id()).second) continue;
           cases.push_back(t);
           // Each variant also runs on values for which another order of summation gives other bits.
           if (!repeats) continue;

@@ -40,12 +40,12 @@ long double any_bits(DType t, Draw& draw) {
   }
   const FloatFormat f = float_format(t);
   const std::uint64_t fraction = (bits >> 11) & ((std::uint64_t{1} << f.mantissa) - 1);
-  const auto range = static_cast<std::uint64_t>(f.most_exponent - f.least_exponent + 2);
-  const int exponent = f.least_exponent - 1 + static_cast<int>(draw.below(range));
+  const auto range = static_cast<std::uint64_t>(f.max_exponent - f.min_exponent + 2);
+  const int exponent = f.min_exponent - 1 + static_cast<int>(draw.below(range));
   const long double scaled = std::ldexp(static_cast<long double>(fraction), -f.mantissa);
   // An exponent below the least one stands for subnormal numbers.
   const long double magnitude =
-      exponent < f.least_exponent ? std::ldexp(scaled, f.least_exponent) : std::ldexp(1 + scaled, exponent);
+      exponent < f.min_exponent ? std::ldexp(scaled, f.min_exponent) : std::ldexp(1 + scaled, exponent);
   return bits & 1 ? -magnitude : magnitude;
 }
 

@@ -33,7 +33,7 @@ Numbers floating_corners(DType t, bool extremes) {
   Numbers all = {0.0L, -0.0L, 1, -1, infinity, -infinity, std::numeric_limits<long double>::quiet_NaN(), 0.5L};
   if (!extremes) return all;
   const FloatFormat f = float_format(t);
-  const long double largest = f.largest(), normal = f.least_normal(), least = f.least();
+  const long double largest = f.largest(), normal = f.min_normal(), least = f.least();
   for (long double v : {largest, -largest, normal, -least, normal - least, -1.5L, 2.0L, 3.0L}) all.push_back(v);
   return all;
 }
@@ -117,7 +117,7 @@ void fill_ties(const TestCase& t, std::uint64_t seed, RefArray& array) {
     if (is_floating(array.dtype)) {
       exponent = static_cast<int>(draw.below(24)) - 12 - kept;
       if (draw.below(8) == 0)
-        exponent = float_format(to).least_exponent - static_cast<int>(draw.below(4)) - kept;  // subnormal
+        exponent = float_format(to).min_exponent - static_cast<int>(draw.below(4)) - kept;  // subnormal
     } else {
       exponent = gap + static_cast<int>(draw.below(static_cast<std::uint64_t>(spare - gap)));
     }

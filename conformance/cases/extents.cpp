@@ -125,7 +125,7 @@ std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c) {
   return c.attrs.empty() ? op.attrs.defaults : c.attrs;
 }
 
-std::optional<std::vector<Spec>> infer_outputs(const OpDef& op, const OpCase& c) {
+std::optional<std::vector<TensorSpec>> infer_outputs(const OpDef& op, const OpCase& c) {
   try {
     const DescribedCase described(op, c);
     return ReferenceCall(described.call()).output_specs();

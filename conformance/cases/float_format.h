@@ -8,11 +8,11 @@
 namespace lockstep::conformance {
 
 struct FloatFormat {
-  int mantissa;                       // bits after the binary point
-  int least_exponent, most_exponent;  // of normal numbers
-  long double largest() const { return std::ldexp(2 - std::ldexp(1.0L, -mantissa), most_exponent); }
-  long double least_normal() const { return std::ldexp(1.0L, least_exponent); }
-  long double least() const { return std::ldexp(1.0L, least_exponent - mantissa); }
+  int mantissa;                    // bits after the binary point
+  int min_exponent, max_exponent;  // of normal numbers
+  long double largest() const { return std::ldexp(2 - std::ldexp(1.0L, -mantissa), max_exponent); }
+  long double min_normal() const { return std::ldexp(1.0L, min_exponent); }
+  long double least() const { return std::ldexp(1.0L, min_exponent - mantissa); }
 };
 
 inline FloatFormat float_format(DType t) {

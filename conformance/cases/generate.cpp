@@ -23,7 +23,7 @@ constexpr std::int64_t long_extents[] = {47,   63,   64,   65,   97,   127,  128
                                          1024, 1025, 2047, 2048, 2049, 4095, 4097, 10007};
 
 // The oracle takes tens of nanoseconds per step.
-constexpr double most_steps = 1.5e6, most_elements = 40000, most_gradient_steps = 2e4;
+constexpr double max_steps = 1.5e6, max_elements = 40000, max_gradient_steps = 2e4;
 // More than a 16-bit counter holds: of elements, or of blocks in a grid.
 constexpr std::int64_t beyond_16_bits = 65537;
 // The number and length of rows with peaks: enough rows to have a peak in every kind of place; and fewer rows that are
@@ -126,14 +126,14 @@ class Collector {
 // The approximate number of steps of the oracle: the product of all variable extents, or the number of elements if that
 // is larger. Infinite if there are too many elements.
 double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents,
-               double elements_allowed = most_elements) {
+               double elements_allowed = max_elements) {
   double product = 1, elements = 0;
   for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
   for (const CaseInput& in : c.inputs) {
     if (!in.absent) elements += static_cast<double>(in.shape.size());
   }
   if (const auto outputs = infer_outputs(op, c)) {
-    for (const Spec& s : *outputs) elements += static_cast<double>(s.shape.size());
+    for (const TensorSpec& s : *outputs) elements += static_cast<double>(s.shape.size());
   }
   return std::max(product, elements > elements_allowed ? INFINITY : elements);
 }
@@ -171,7 +171,7 @@ std::optional<OpCase> stretched(const OpDef& op, const Base& base, std::size_t g
   std::vector<std::int64_t> extents = smallest_extents(op, base);
   extents[g] = extent;
   auto c = resized(op, base.call, base.groups, extents);
-  return c && cost_of(op, *c, extents, 8.0 * beyond_16_bits) <= most_steps ? std::move(c) : std::nullopt;
+  return c && cost_of(op, *c, extents, 8.0 * beyond_16_bits) <= max_steps ? std::move(c) : std::nullopt;
 }
 
 // All extents minimal; then each extent zero, and each extent long, while the others are minimal.
@@ -230,7 +230,7 @@ void add_peaks(Collector& out, const OpDef& op, const Base& base) {
       std::vector<std::int64_t> extents(base.groups.size(), rows);
       extents[g] = row;
       const auto c = resized(op, base.call, base.groups, extents);
-      if (c && cost_of(op, *c, extents, 2 * most_elements) <= most_steps) {
+      if (c && cost_of(op, *c, extents, 2 * max_elements) <= max_steps) {
         out.add("forward", *c, true, Layout::dense, Values::peaks);
       }
     }
@@ -262,7 +262,7 @@ void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& b
 void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases, int count, Choice& choice) {
   for (int n = 0; n < count; ++n) {
     const Base& base = bases[static_cast<std::size_t>(n) % bases.size()];
-    const auto c = draw_resized(op, base.call, base.groups, choice, most_steps);
+    const auto c = draw_resized(op, base.call, base.groups, choice, max_steps);
     if (!c) continue;
     Values values = choice.of(value_kinds);
     if (!applies(values, op, *c)) values = Values::drawn;
@@ -281,7 +281,7 @@ void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>
   for (const std::int64_t extent : {67, 35, 19, 9}) {
     const std::vector<std::int64_t> extents(base.groups.size(), extent);
     const auto c = resized(op, base.call, base.groups, extents);
-    if (!c || cost_of(op, *c, extents) > most_steps / 4) continue;
+    if (!c || cost_of(op, *c, extents) > max_steps / 4) continue;
     for (Layout layout : layouts) out.add("forward", *c, true, layout);
     return;
   }
@@ -397,9 +397,9 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     if (auto c = resized(op, bases[0].call, bases[0].groups, std::vector<std::int64_t>(bases[0].groups.size(), 300))) {
       out.add("forward", *c, true, Layout::dense, Values::stray);
     }
-    const auto most_groups = std::max_element(
+    const auto max_groups = std::max_element(
         bases.begin(), bases.end(), [](const Base& a, const Base& b) { return a.groups.size() < b.groups.size(); });
-    if (most_groups->groups.size() > bases[0].groups.size()) add_edges(out, op, *most_groups, mode == MathMode::strict);
+    if (max_groups->groups.size() > bases[0].groups.size()) add_edges(out, op, *max_groups, mode == MathMode::strict);
     add_layouts(out, op, bases, choice);
     for (const OpCase& c : attribute_variations(op, bases, amount.attributes, amount.seed))
       out.add("forward", c, false);
@@ -472,7 +472,7 @@ std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amoun
   Choice choice(hash_of(op.name + "/gradient") ^ amount.seed, stream);
   for (int n = 0; n < 2; ++n) {
     const Base& base = bases[choice.below(bases.size())];
-    const auto c = draw_resized(op, base.call, base.groups, choice, most_gradient_steps);
+    const auto c = draw_resized(op, base.call, base.groups, choice, max_gradient_steps);
     if (c) out.add("gradient", *c, true, choice.of(layouts) == Layout::transposed ? Layout::transposed : Layout::dense);
   }
   return out.take();

@@ -47,9 +47,9 @@ long double special_number(DType t, bool extremes, Draw& draw) {
     case 2: return std::numeric_limits<long double>::quiet_NaN();
     case 3: return sign;
     case 4: return sign * f.largest();
-    case 5: return sign * f.least_normal();
+    case 5: return sign * f.min_normal();
     case 6: return sign * f.least();
-    default: return sign * (f.least_normal() - f.least());
+    default: return sign * (f.min_normal() - f.least());
   }
 }
 
@@ -132,7 +132,7 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
       if (place.index != place.first)
         return sums ? static_cast<long double>(draw.below(17)) - 8 : ordinary(in.values, in.dtype, draw);
       const int steps = static_cast<int>(draw.below(static_cast<std::uint64_t>(f.mantissa) + 4));
-      return signed_as(in.values, std::ldexp(1 + draw.unit(), f.least_exponent - f.mantissa + steps), draw);
+      return signed_as(in.values, std::ldexp(1 + draw.unit(), f.min_exponent - f.mantissa + steps), draw);
     }
     case Values::special:
       return draw.unit() < share ? special_number(in.dtype, is_one_step(*t.op), draw)

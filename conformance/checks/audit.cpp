@@ -31,7 +31,7 @@ void Audit::judge_call(const OpCall& call, std::span<const TensorRef> outputs) {
     inputs.push_back(operand.is_tensor() ? to_array(tensor_of(operand.impl())) : RefArray{});
   }
   const ReferenceCall reference(call);
-  const std::vector<Spec>& specs = reference.output_specs();
+  const std::vector<TensorSpec>& specs = reference.output_specs();
   const std::vector<RefArray> exact = reference.answer(inputs);
   ++calls_;
   for (std::size_t o = 0; o < outputs.size(); ++o) {

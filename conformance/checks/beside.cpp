@@ -19,7 +19,7 @@ namespace {
 std::vector<RefArray> drawn_inputs(const TestCase& t) {
   TestCase small = t;
   for (CaseInput& in : small.call.inputs) {
-    if (!in.absent && !in.scalar && in.shape.size() > most_drawn) in.shape = Shape{drawn_of_larger};
+    if (!in.absent && !in.scalar && in.shape.size() > max_drawn) in.shape = Shape{drawn_of_larger};
   }
   return case_inputs(small);
 }
@@ -35,7 +35,7 @@ bool agree_in_bits(const TestCase& t) {
 long double allowed_between(const TestCase& t, long double expected, long double typical) {
   const bool sums = t.op->error_class == ErrorClass::sum;
   if (sums && are_exact(t.values) && expected == std::trunc(expected)) return 0;  // exact, whatever the order
-  const bool is_short = is_short_float(t.dtype());
+  const bool is_short = is_half_width(t.dtype());
   const long double ulp = is_short ? 0x1p-7L : t.dtype() == DType::f64 ? 0x1p-48L : 0x1p-19L;
   const bool composed = t.op->error_class == ErrorClass::composed || t.op->error_class == ErrorClass::gelu;
   return composed ? (std::fabs(expected) + typical) * (is_short ? 0x1p-4L : 0x1p-8L) : std::fabs(expected) * ulp;

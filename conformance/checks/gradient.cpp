@@ -14,12 +14,12 @@ namespace lockstep::conformance {
 namespace {
 
 // Derivatives are compared at this many elements of each input.
-constexpr std::size_t most_elements = 24;
+constexpr std::size_t max_elements = 24;
 
 std::vector<std::size_t> sample(std::size_t count) {
   std::vector<std::size_t> chosen;
-  for (std::size_t k = 0; k < std::min(count, most_elements); ++k) {
-    chosen.push_back(count <= most_elements ? k : random_word({99, count}, k) % count);
+  for (std::size_t k = 0; k < std::min(count, max_elements); ++k) {
+    chosen.push_back(count <= max_elements ? k : random_word({99, count}, k) % count);
   }
   return chosen;
 }
@@ -40,7 +40,7 @@ double tolerance_for(DType t, MathMode mode = MathMode::strict) {
 }
 
 // A second gradient is a longer chain of ops, and second differences are less accurate.
-double second_tolerance_for(DType t) { return is_short_float(t) ? 2 * tolerance_for(t) : 50 * tolerance_for(t); }
+double second_tolerance_for(DType t) { return is_half_width(t) ? 2 * tolerance_for(t) : 50 * tolerance_for(t); }
 
 // Whether distinct values, rounded to the dtype, still differ by more than the steps of differences.
 bool stays_distinct(const CaseInput& in) {

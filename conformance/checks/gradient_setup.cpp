@@ -11,7 +11,7 @@ namespace lockstep::conformance {
 namespace {
 
 // Random numbers in ±[0.5, 1.5], rounded to the dtype.
-RefArray random_array(const Spec& spec, std::uint64_t stream) {
+RefArray random_array(const TensorSpec& spec, std::uint64_t stream) {
   RefArray array = RefArray::zeros(spec.dtype, spec.shape);
   for (std::size_t i = 0; i < array.values.size(); ++i) {
     const std::uint32_t word = random_word({4711, stream}, i);
@@ -24,7 +24,7 @@ RefArray random_array(const Spec& spec, std::uint64_t stream) {
 // Scales cotangents to compensate for tiny or large values elsewhere: in turn by 1 and by powers of two that are near
 // one end of the format or in between. A gradient may be in range although a factor of its formula is not.
 void spread_out(RefArray& cotangents) {
-  if (is_short_float(cotangents.dtype)) return;
+  if (is_half_width(cotangents.dtype)) return;
   const int most = cotangents.dtype == DType::f64 ? 800 : 100, some = most / 2;
   const int exponents[] = {0, -most, 0, -some, some};
   for (std::size_t i = 0; i < cotangents.values.size(); ++i) {
@@ -45,7 +45,7 @@ GradientSetup::GradientSetup(const TestCase& t, Device device)
       operands(op, c, inputs, device, t.layout) {
   const Oracle narrow(op, c);
   for (std::size_t i = 0; i < narrow.output_specs().size(); ++i) {
-    const Spec& spec = narrow.output_specs()[i];
+    const TensorSpec& spec = narrow.output_specs()[i];
     cotangents.push_back(random_array(spec, 100 + i));
     const bool alone = op.pointwise() && spec.dtype == t.dtype();  // no conversion to another format
     if (t.suite == "special_gradient" && t.values == Values::corners && alone) spread_out(cotangents.back());

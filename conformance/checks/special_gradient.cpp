@@ -190,7 +190,7 @@ class Dependents {
   }
 
  private:
-  static constexpr std::size_t most_elements = 32;
+  static constexpr std::size_t max_elements = 32;
 
   // The elements to check. Small whole numbers come first, since zeros and ties are among them.
   static std::vector<std::size_t> chosen(const RefArray& a) {
@@ -199,8 +199,8 @@ class Dependents {
       if (!std::isfinite(a.values[k])) continue;
       (std::fabs(a.values[k]) <= 1 && a.values[k] == std::trunc(a.values[k]) ? all : others).push_back(k);
     }
-    if (all.size() > most_elements / 2) all.resize(most_elements / 2);
-    for (std::size_t k = 0; k < others.size() && all.size() < most_elements; ++k) all.push_back(others[k]);
+    if (all.size() > max_elements / 2) all.resize(max_elements / 2);
+    for (std::size_t k = 0; k < others.size() && all.size() < max_elements; ++k) all.push_back(others[k]);
     return all;
   }
 
@@ -324,7 +324,7 @@ Verdict check_special_gradient(const TestCase& t, const Setting& setting) {
     const std::string other = first_difference(gradients, gradients_on(trusted, setting.trusted));
     if (!other.empty()) return failure("the bits are not those of " + setting.trusted.name() + ": " + other);
   }
-  if (is_short_float(s.dtype())) return Verdict();  // slopes of values with few digits are meaningless
+  if (is_half_width(s.dtype())) return Verdict();  // slopes of values with few digits are meaningless
   std::vector<RefArray> arrays(s.inputs.size());
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {

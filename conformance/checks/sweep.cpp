@@ -137,7 +137,7 @@ bool run_sweep(const std::vector<std::string>& parts, const Setting& setting, Ca
              Values::drawn, 0};
   const MathModeScope mode(t.mode);
   result.bound = setting.bounds.find(op->error_class, dtype, t.mode).text;
-  if (is_short_float(dtype)) result.bound += " of f32, rounded once";
+  if (is_half_width(dtype)) result.bound += " of f32, rounded once";
   constexpr std::uint64_t most = 1 << 18;  // elements per call
   std::int64_t elements = 0;
   for (std::uint64_t done = 0; done < part->count; done += most) {

@@ -15,7 +15,7 @@ std::string_view report_matrix_script();
 namespace lockstep::conformance {
 namespace {
 
-constexpr std::size_t most_failures = 1000;  // keeps the page fast; report.json has all failures
+constexpr std::size_t max_failures = 1000;  // keeps the page fast; report.json has all failures
 
 Json failure_json(const RunInfo& run, const CaseResult& c) {
   Json json = {{"id", c.id},
@@ -85,7 +85,7 @@ Json page_data(const Report& report) {
     for (const Cell& cell : *list) data["cells"].push_back(cell_json(report.run, cell));
   }
   data["failures"] = Json::array();
-  for (std::size_t i = 0; i < std::min(failures.size(), most_failures); ++i) {
+  for (std::size_t i = 0; i < std::min(failures.size(), max_failures); ++i) {
     data["failures"].push_back(failure_json(report.run, *failures[i]));
   }
   data["failures_in_all"] = failures.size();

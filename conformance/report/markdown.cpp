@@ -9,7 +9,7 @@
 namespace lockstep::conformance {
 namespace {
 
-constexpr std::size_t most_failures = 200;  // report.json has all failures
+constexpr std::size_t max_failures = 200;  // report.json has all failures
 
 // Escapes text for a table cell: one line, without Markdown or HTML markup.
 std::string in_cell(const std::string& text) {
@@ -101,12 +101,12 @@ std::string failures(const Report& report) {
   const std::vector<const CaseResult*> all = failures_of(report);
   if (all.empty()) return "";
   std::string text = "\n## Failures\n";
-  for (std::size_t i = 0; i < std::min(all.size(), most_failures); ++i) {
+  for (std::size_t i = 0; i < std::min(all.size(), max_failures); ++i) {
     const CaseResult& c = *all[i];
     text += "\n**" + std::string(name_of(c.outcome)) + (is_failure(c.outcome) ? "" : ", but required") + "** " +
             in_cell(c.id) + "\n" + fenced(c.text + "\n" + replay_line(report.run, c.id));
   }
-  if (all.size() > most_failures) text += "\nand " + std::to_string(all.size() - most_failures) + " more\n";
+  if (all.size() > max_failures) text += "\nand " + std::to_string(all.size() - max_failures) + " more\n";
   return text;
 }
 

@@ -90,27 +90,27 @@ using Clock = std::chrono::steady_clock;
 // Warms up and returns the number of steps in a round: `wanted`, or fewer if they would take more than two seconds, but
 // at least five. Opening a GPU can take half a second.
 int warm_up(int wanted, const std::function<void()>& step) {
-  constexpr double most_seconds = 2;
+  constexpr double max_seconds = 2;
   constexpr int least = 5;
   const Clock::time_point start = Clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   int done = 0;
-  while (done < least || (done < std::max(20, wanted / 10) && seconds() < most_seconds)) {
+  while (done < least || (done < std::max(20, wanted / 10) && seconds() < max_seconds)) {
     step();
     ++done;
   }
-  return std::min(wanted, std::max(least, static_cast<int>(most_seconds / (seconds() / done))));
+  return std::min(wanted, std::max(least, static_cast<int>(max_seconds / (seconds() / done))));
 }
 
 }  // namespace
 
 // A leak only grows. Everything else settles, or goes up and down if a driver frees its garbage in batches.
 void check_no_growth(const std::string& what, int wanted_steps, const std::function<void()>& step, double bytes_each) {
-  constexpr std::size_t most_rounds = 16, steady_rounds = 3;
+  constexpr std::size_t max_rounds = 16, steady_rounds = 3;
   const int steps = warm_up(wanted_steps, step);
   const Allowance allowed{bytes_each};
   std::vector<Footprint> after;  // one per round
-  after.reserve(most_rounds + 1);
+  after.reserve(max_rounds + 1);
   after.push_back(footprint());
   // Whether the process has not grown since some earlier round, at least `steady_rounds` ago.
   const auto has_come_back = [&] {
@@ -122,8 +122,8 @@ void check_no_growth(const std::string& what, int wanted_steps, const std::funct
   };
   while (!has_come_back()) {
     const int rounds = static_cast<int>(after.size()) - 1;
-    check(after.size() <= most_rounds, growth_of(what, rounds * steps, after.front(), after.back(), allowed) +
-                                           text(", and never back in %d rounds", rounds));
+    check(after.size() <= max_rounds, growth_of(what, rounds * steps, after.front(), after.back(), allowed) +
+                                          text(", and never back in %d rounds", rounds));
     for (int i = 0; i < steps; ++i) step();
     after.push_back(footprint());
   }

@@ -10,11 +10,11 @@ namespace lockstep::conformance {
 namespace {
 
 // A limit for drivers whose list of variants does not end.
-constexpr std::uint32_t most_variants = 256;
+constexpr std::uint32_t max_variants = 256;
 
 std::vector<std::string> variants_of(const DeviceEntry& entry, std::uint32_t op) {
   std::vector<std::string> names;
-  for (std::uint32_t i = 0; i < most_variants; ++i) {
+  for (std::uint32_t i = 0; i < max_variants; ++i) {
     const char* name = entry.driver.api->kernel_variant(entry.driver.handle(), op, i);
     if (!name) break;
     names.emplace_back(name);

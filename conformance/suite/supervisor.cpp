@@ -21,10 +21,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double start_timeout_s = 60, plan_timeout_s = 300;
 // After so many workers in a row have ended without a result, the remaining cases are not run.
-constexpr int most_deaths_in_a_row = 24;
+constexpr int max_consecutive_deaths = 24;
 // At most so many failures make the next case run in a fresh process, so that the run of a driver that fails every case
 // does not take too long.
-constexpr int most_fresh_starts = 100;
+constexpr int max_fresh_starts = 100;
 
 // Turns off glibc's thread cache, which counts freed memory as in use. Without it, the heap size of a process is exact.
 std::string exact_heap() {
@@ -133,7 +133,7 @@ class Run {
     if (stopped_ || !slot.id.empty() || next_ >= ids_.size()) return;
     slot.id = ids_[next_++];
     slot.started = Clock::now();
-    if (deaths_ >= most_deaths_in_a_row) {
+    if (deaths_ >= max_consecutive_deaths) {
       finish(slot, result_for(slot.id, Outcome::crash, "not run: the driver brings down every process that uses it"));
       return;
     }
@@ -197,7 +197,7 @@ class Run {
   void answered(Slot& slot, CaseResult result) {
     const bool failed = result.outcome == Outcome::fail;
     const bool used = std::exchange(slot.used, true);
-    if (!failed || fresh_starts_ >= most_fresh_starts) return finish(slot, std::move(result));
+    if (!failed || fresh_starts_ >= max_fresh_starts) return finish(slot, std::move(result));
     ++fresh_starts_;
     slot.child.reset();
     if (slot.before || !used) return finish(slot, std::move(result));
@@ -221,7 +221,7 @@ class Run {
       text = "the process " + how + " in the middle of the case";
     if (!words.empty()) text += "; it printed: " + words;
     CaseResult result = result_for(slot.id, outcome, text);
-    const bool alone = slot.before || !slot.used || outcome == Outcome::timeout || fresh_starts_ >= most_fresh_starts;
+    const bool alone = slot.before || !slot.used || outcome == Outcome::timeout || fresh_starts_ >= max_fresh_starts;
     if (alone) return finish(slot, std::move(result));
     ++fresh_starts_;
     run_alone(slot, std::move(result));

@@ -135,15 +135,15 @@ std::optional<std::size_t> StepComparison::worst_element(DType dtype, const std:
                                                          std::size_t output) const {
   const std::size_t size = size_of(dtype);
   std::optional<std::size_t> worst;
-  long double most = 1, most_ulp = -1;
+  long double most = 1, max_ulp = -1;
   for (std::size_t i = 0; i * size < a.size(); ++i) {
     const std::byte *p = a.data() + i * size, *q = b.data() + i * size;
     if (std::memcmp(p, q, size) == 0) continue;
     const long double x = element_value(p, dtype), y = element_value(q, dtype);
     const long double excess = excess_of(x, y, dtype, expected, output, i), ulp = ulp_between(x, y, dtype);
-    if (!(excess > 1) || excess < most || (excess == most && ulp <= most_ulp)) continue;
+    if (!(excess > 1) || excess < most || (excess == most && ulp <= max_ulp)) continue;
     most = excess;
-    most_ulp = ulp;
+    max_ulp = ulp;
     worst = i;
   }
   return worst;

@@ -12,9 +12,9 @@
 namespace lockstep::data {
 namespace {
 
-std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.bytes()); }
+std::size_t example_bytes(const TensorSpec& spec) { return static_cast<std::size_t>(spec.bytes()); }
 
-Spec batched(const Spec& example, std::int64_t count) {
+TensorSpec batched(const TensorSpec& example, std::int64_t count) {
   Shape shape{count};
   for (Dim d : example.shape.dims()) shape.append(d);
   return {example.dtype, shape};
@@ -62,7 +62,7 @@ std::vector<std::int64_t> Dataset::order(std::int64_t number) const {
   return order;
 }
 
-Spec Dataset::features() const {
+TensorSpec Dataset::features() const {
   if (!prepare_) return source_->features();
   const Tensor sample = prepare_(Tensor::abstract(batched(source_->features(), 1)));
   Shape shape;
@@ -70,7 +70,7 @@ Spec Dataset::features() const {
   return {sample.dtype(), shape};
 }
 
-Spec Dataset::labels() const { return source_->labels(); }
+TensorSpec Dataset::labels() const { return source_->labels(); }
 
 Dataset Dataset::take(std::int64_t n) const {
   source_.check({});

@@ -146,7 +146,7 @@ TEST_F(DatasetTest, PrepareRunsOnTheDeviceInOrder) {
   const Dataset data = counting(4).prepare([](const Tensor& x) { return x + 1; }).prepare([](const Tensor& x) {
     return reshape(x * 2, {x.shape()[0], 1, 2});
   });
-  EXPECT_EQ(data.features(), (Spec{DType::f32, {1, 2}}));
+  EXPECT_EQ(data.features(), (TensorSpec{DType::f32, {1, 2}}));
   Dataset::Pass pass = data.batches(1, device);
   EXPECT_EQ(pass.next()->features.to_vector<float>(), (std::vector<float>{2, 4}));
 }
@@ -197,8 +197,8 @@ TEST_F(DatasetTest, WrongUsesAreNamed) {
 class LazySource : public Source {
  public:
   std::int64_t size() const override { return 1'000'000'000; }
-  Spec features() const override { return {DType::f32, {2}}; }
-  Spec labels() const override { return {DType::i64, {}}; }
+  TensorSpec features() const override { return {DType::f32, {2}}; }
+  TensorSpec labels() const override { return {DType::i64, {}}; }
   void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const override {
     copied += static_cast<std::int64_t>(indices.size());
     if (features) std::fill_n(features, 8 * indices.size(), std::byte{});

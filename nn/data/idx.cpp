@@ -46,7 +46,7 @@ Contents map_file(const std::string& path) {
 
 bool is_gzip(const Contents& c) { return c.size >= 2 && c.data[0] == std::byte{0x1f} && c.data[1] == std::byte{0x8b}; }
 
-constexpr std::size_t most_at_once = 1 << 30;
+constexpr std::size_t max_at_once = 1 << 30;
 
 bool only_zeros(const Bytef* bytes, std::size_t count) {
   return std::all_of(bytes, bytes + count, [](Bytef b) { return b == 0; });
@@ -61,10 +61,10 @@ Contents unpack(const Contents& packed, const std::string& path) {
   std::size_t left = packed.size;  // bytes not yet passed to zlib, which counts in 32 bits
   int status = Z_OK;
   while (status == Z_OK) {
-    const std::size_t more = std::min(left, most_at_once - stream.avail_in);
+    const std::size_t more = std::min(left, max_at_once - stream.avail_in);
     stream.avail_in += static_cast<uInt>(more);
     left -= more;
-    const std::size_t have = bytes->size(), step = std::clamp<std::size_t>(have, 1 << 20, most_at_once);
+    const std::size_t have = bytes->size(), step = std::clamp<std::size_t>(have, 1 << 20, max_at_once);
     bytes->resize(have + step);
     stream.next_out = reinterpret_cast<Bytef*>(bytes->data() + have);
     stream.avail_out = static_cast<uInt>(step);

@@ -169,8 +169,8 @@ TEST_F(IdxTest, ImagesAndLabelsBelongTogether) {
   const std::string labels = folder.write("labels", header(8, {3}) + std::string("\0\1\2", 3));
   const Dataset data = from_idx(images, labels);
   EXPECT_EQ(data.size(), 3);
-  EXPECT_EQ(data.features(), (Spec{DType::u8, {2, 2, 1}})) << "images gain a channel";
-  EXPECT_EQ(data.labels(), (Spec{DType::u8, {}}));
+  EXPECT_EQ(data.features(), (TensorSpec{DType::u8, {2, 2, 1}})) << "images gain a channel";
+  EXPECT_EQ(data.labels(), (TensorSpec{DType::u8, {}}));
 
   const std::string fewer = folder.write("fewer", header(8, {2}) + std::string("\0\1", 2));
   expect_io_error(ErrorId::corrupt, images, fewer, [&] { from_idx(images, fewer); });
@@ -204,7 +204,7 @@ TEST_F(IdxTest, FashionMnistTakesThePlainFileOfTheSplitFirst) {
   folder.write("train-labels-idx1-ubyte", header(8, {1}) + "\1");
   const Dataset data = fashion_mnist(Split::train, folder.file(""));
   EXPECT_EQ(data.size(), 1);
-  EXPECT_EQ(data.features(), (Spec{DType::f32, {1, 1, 1}}));
+  EXPECT_EQ(data.features(), (TensorSpec{DType::f32, {1, 1, 1}}));
   const std::string missing = folder.file("t10k-images-idx3-ubyte.gz");
   expect_io_error(ErrorId::file_not_found, missing, "No such file",
                   [&] { fashion_mnist(Split::test, folder.file("")); });

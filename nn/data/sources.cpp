@@ -17,7 +17,7 @@ Shape without_batch(const Shape& shape) {
   return one;
 }
 
-std::size_t example_bytes(const Spec& spec) { return static_cast<std::size_t>(spec.bytes()); }
+std::size_t example_bytes(const TensorSpec& spec) { return static_cast<std::size_t>(spec.bytes()); }
 
 void copy_rows(const std::byte* from, std::size_t row, std::span<const std::int64_t> indices, std::byte* to) {
   for (std::int64_t index : indices) {
@@ -30,7 +30,7 @@ void copy_rows(const std::byte* from, std::size_t row, std::span<const std::int6
 class ArraySource : public Source {
  public:
   struct Array {
-    Spec example;
+    TensorSpec example;
     const std::byte* data;
     std::shared_ptr<const void> owner;
   };
@@ -38,8 +38,8 @@ class ArraySource : public Source {
       : features_(std::move(features)), labels_(std::move(labels)), size_(size) {}
 
   std::int64_t size() const override { return size_; }
-  Spec features() const override { return features_.example; }
-  Spec labels() const override { return labels_.example; }
+  TensorSpec features() const override { return features_.example; }
+  TensorSpec labels() const override { return labels_.example; }
   void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const override {
     if (features) copy_rows(features_.data, example_bytes(features_.example), indices, features);
     if (labels) copy_rows(labels_.data, example_bytes(labels_.example), indices, labels);

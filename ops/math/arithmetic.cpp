@@ -3,7 +3,7 @@
 
 #include "lockstep/ops/math.h"
 #include "ops/built_in.h"
-#include "ops/derive.h"
+#include "ops/differentiate.h"
 #include "ops/pointwise.h"
 
 namespace lockstep {

@@ -35,7 +35,7 @@ OpDef cast() {
         OpCase c{std::string(name_of(source)) + "/" + std::string(name_of(target)), {x}};
         // If a cast narrows, the oracle rounds, so its difference quotients say nothing about the gradient.
         c.gradient = is_floating(source) && is_floating(target) &&
-                     (source == target ? !is_short_float(source) : size_of(source) < size_of(target));
+                     (source == target ? !is_half_width(source) : size_of(source) < size_of(target));
         cases.push_back(c.with(CastAttrs{to}));
       }
     }

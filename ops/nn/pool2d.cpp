@@ -38,11 +38,11 @@ Shape pooled(InferContext& c, const Shape& x, const A& a) {
   c.require_count(a.window, 2, "window");
   // Checked before the strides, which default to the window's extents.
   for (std::int64_t extent : a.window.view()) {
-    if (extent >= 1 && extent <= most_window) continue;
+    if (extent >= 1 && extent <= max_window) continue;
     c.fail(ErrorId::invalid_attribute, "a window has the extent " + std::to_string(extent),
-           "windows are 1 or more, and at most " + std::to_string(most_window));
+           "windows are 1 or more, and at most " + std::to_string(max_window));
   }
-  if (a.window[0] * a.window[1] > most_window) {
+  if (a.window[0] * a.window[1] > max_window) {
     c.fail(ErrorId::invalid_attribute,
            "a window has " + std::to_string(a.window[0] * a.window[1]) + " elements, more than i32 numbers",
            "use a smaller window");

@@ -13,7 +13,7 @@ IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& 
   IntList out{0, 0, 0, 0};
   for (int side = 0; side < 2; ++side) {
     const auto s = static_cast<std::size_t>(side);
-    const auto sound = [](std::int64_t v) { return v >= 1 && v <= most_window; };
+    const auto sound = [](std::int64_t v) { return v >= 1 && v <= max_window; };
     if (!sound(window[s]) || !sound(strides[s]) || !sound(dilation[s])) continue;  // check_window refuses these
     const std::int64_t span = (window[s] - 1) * dilation[s] + 1;
     std::int64_t total = span - 1;
@@ -44,7 +44,7 @@ Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, s
 void check_window(InferContext& c, const IntList& strides, const IntList& padding, const IntList& dilation) {
   const auto positive = [](std::int64_t v) { return v >= 1; };
   const auto not_negative = [](std::int64_t v) { return v >= 0; };
-  const auto reasonable = [](std::int64_t v) { return v <= most_window; };
+  const auto reasonable = [](std::int64_t v) { return v <= max_window; };
   const auto all = [](const IntList& list, auto test) {
     return std::all_of(list.view().begin(), list.view().end(), test);
   };
@@ -55,7 +55,7 @@ void check_window(InferContext& c, const IntList& strides, const IntList& paddin
   if (!all(dilation, positive)) c.fail(ErrorId::invalid_attribute, "a dilation is below 1", "dilations are 1 or more");
   for (const IntList* list : {&strides, &padding, &dilation}) {
     if (all(*list, reasonable)) continue;
-    c.fail(ErrorId::invalid_attribute, "a stride, dilation or padding is above " + std::to_string(most_window),
+    c.fail(ErrorId::invalid_attribute, "a stride, dilation or padding is above " + std::to_string(max_window),
            "give numbers of pixels");
   }
   if (!all(padding, not_negative))

@@ -8,7 +8,7 @@ namespace lockstep {
 
 /// Strides, dilations, paddings and pooling windows are at most this, so that sums and products of them do not
 /// overflow.
-inline constexpr std::int64_t most_window = (std::int64_t{1} << 31) - 1;
+inline constexpr std::int64_t max_window = (std::int64_t{1} << 31) - 1;
 
 /// The rows and columns to add around an NHWC image. "same" padding needs known extents unless the stride is 1.
 IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& window, const Pair& strides,
@@ -19,7 +19,7 @@ Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, s
                  std::int64_t dilation);
 
 /// Throws unless the lists have one entry per side, strides and dilations are positive, padding is not negative, and
-/// none exceeds most_window.
+/// none exceeds max_window.
 void check_window(InferContext& c, const IntList& strides, const IntList& padding, const IntList& dilation);
 
 inline IntList list_of(const Pair& pair) { return {pair[0], pair[1]}; }

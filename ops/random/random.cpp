@@ -131,7 +131,7 @@ OpDef random_op(std::string name, std::string doc, Distribution d) {
   const std::string map_name = d.map;
   op.decompose = [map_name, of = d.map_scalars](DecomposeContext& c) {
     const OpDef& map = built_in(map_name.c_str());
-    const Spec& out = c.output_spec(0);
+    const TensorSpec& out = c.output_spec(0);
     const Tensor bits = random_bits(out.shape, bits_for(out.dtype), key_from(c.call().scalars, 2), c.call().where);
     const std::vector<Scalar> scalars = of(c.call().scalars.first(2), out.dtype);
     c.set(0, invoke1(map, {Operand(bits, c.call().where)}, nullptr, scalars));

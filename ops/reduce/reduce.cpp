@@ -7,7 +7,7 @@
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
-#include "ops/derive.h"
+#include "ops/differentiate.h"
 #include "ops/invoke.h"
 #include "ops/pointwise.h"
 #include "ops/shape/indexing.h"

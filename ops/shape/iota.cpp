@@ -88,7 +88,7 @@ OpDef iota() {
     c.set(0, dtype, shape);
   };
   op.decompose = [](DecomposeContext& c) {
-    const Spec& out = c.output_spec(0);
+    const TensorSpec& out = c.output_spec(0);
     if (!is_floating(out.dtype)) return c.refuse();
     const double start = c.scalar(0).as_double(), step = c.scalar(1).as_double();
     c.set(0, out.dtype == DType::f64 ? counted_on_the_host<double>(out.shape, start, step)

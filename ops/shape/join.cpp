@@ -90,16 +90,16 @@ OpDef concat() {
     }
     c.set(0, c.group_dtype(), out);
   };
-  op.assemble = [](const OpCall& call, const Shape& output) {
+  op.copy_plan = [](const OpCall& call, const Shape& output) {
     const auto axis = static_cast<std::size_t>(call.attrs_as<AxisAttrs>().axis);
-    Assembly assembly;
+    CopyPlan plan;
     std::int64_t starts[max_rank] = {};
     for (std::size_t i = 0; i < call.inputs.size(); ++i) {
       const Shape& shape = call.inputs[i].impl()->shape;
-      assembly.pieces.push_back({i, box(output, shape, starts, unit_steps)});
+      plan.pieces.push_back({i, box(output, shape, starts, unit_steps)});
       starts[axis] += shape[static_cast<int>(axis)];
     }
-    return assembly;
+    return plan;
   };
   op.gradient = [](GradContext& g) {
     const std::int64_t axis = g.attrs<AxisAttrs>().axis;
@@ -178,10 +178,10 @@ OpDef pad() {
     }
     c.set(0, c.dtype(0), out);
   };
-  op.assemble = [](const OpCall& call, const Shape& output) {
+  op.copy_plan = [](const OpCall& call, const Shape& output) {
     const auto& a = call.attrs_as<PadAttrs>();
     const ViewLayout place = box(output, call.inputs[0].impl()->shape, a.before.view(), unit_steps);
-    return Assembly{call.scalars[0], {{0, place}}};
+    return CopyPlan{call.scalars[0], {{0, place}}};
   };
   op.gradient = [](GradContext& g) {
     const auto& a = g.attrs<PadAttrs>();
@@ -251,10 +251,10 @@ OpDef slice_backward() {
     }
     c.set(0, c.dtype(0), shape_of(a.shape));
   };
-  op.assemble = [](const OpCall& call, const Shape& output) {
+  op.copy_plan = [](const OpCall& call, const Shape& output) {
     const auto& a = call.attrs_as<SliceBackwardAttrs>();
     const ViewLayout place = box(output, call.inputs[0].impl()->shape, a.starts.view(), a.steps.view());
-    return Assembly{Scalar{}, {{0, place}}};
+    return CopyPlan{Scalar{}, {{0, place}}};
   };
   op.gradient = [](GradContext& g) {
     static const OpDef& forward = built_in("slice");
@@ -297,7 +297,7 @@ OpDef full() {
     check_number(c.call(), c.call().scalars[0], dtype);
     c.set(0, dtype, shape_of(a.shape));
   };
-  op.assemble = [](const OpCall& call, const Shape&) { return Assembly{call.scalars[0], {}}; };
+  op.copy_plan = [](const OpCall& call, const Shape&) { return CopyPlan{call.scalars[0], {}}; };
   op.reference = [](RefContext& r) {
     std::fill(r.outputs[0].values.begin(), r.outputs[0].values.end(), number_as(r.call.scalars[0], r.outputs[0].dtype));
   };

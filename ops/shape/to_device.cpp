@@ -25,7 +25,7 @@ Device device_at(std::int64_t index) {
   return Device(entries[static_cast<std::size_t>(index)]->name);
 }
 
-std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const Spec> specs) {
+std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const TensorSpec> specs) {
   const TensorImpl& x = *call.inputs[0].impl();
   const TensorRef source = x.dense ? TensorRef::share(call.inputs[0].impl()) : sound_dense_copy(x, call.where);
   DeviceState& target = device_at(call.attrs_as<ToDeviceAttrs>().device).state();

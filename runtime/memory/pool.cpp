@@ -95,7 +95,7 @@ Block* BlockPool::take_best_fit(std::uint64_t bytes, Half& half) {
 std::uint64_t BlockPool::segment_for(std::uint64_t bytes) const {
   const std::uint64_t room = source_.room();
   const bool limited = room != UINT64_MAX;
-  if (compact_) return limited ? std::max(bytes, std::min(room, most_compact)) : bytes;
+  if (compact_) return limited ? std::max(bytes, std::min(room, max_compact)) : bytes;
   return is_large(bytes) ? bytes : std::max(bytes, std::min(room / 16, small_segment));
 }
 

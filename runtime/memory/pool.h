@@ -21,7 +21,7 @@ class BlockPool {
   static constexpr std::uint64_t granularity = 64;  // at least; the device's alignment may be larger
   static constexpr std::uint64_t small_limit = 512 * 1024;
   static constexpr std::uint64_t small_segment = 2 * 1024 * 1024;
-  static constexpr std::uint64_t most_compact = 1024 * 1024 * 1024;  // largest segment in compact mode
+  static constexpr std::uint64_t max_compact = 1024 * 1024 * 1024;  // largest segment in compact mode
 
   /// `wait_idle` is called before memory is returned to the driver. Blocks start at multiples of `alignment`, a power
   /// of two, in their segments.
@@ -41,7 +41,7 @@ class BlockPool {
 
   /// Compact mode, for when memory is short: every request first waits until nothing is in flight, then takes the
   /// smallest free block that is large enough, in segments of either kind. A new segment takes all that the limit
-  /// leaves, up to most_compact. This is slower, but whether requests fit depends only on their order, not on when
+  /// leaves, up to max_compact. This is slower, but whether requests fit depends only on their order, not on when
   /// commands end.
   void set_compact(bool on) { compact_ = on; }
 

@@ -78,7 +78,7 @@ void print_limits() {
 
 // Prints only the number of ops that compute in f32 because they lack a kernel of their own; their names would fill a
 // screen.
-void print_short_floats() {
+void print_half_width() {
   std::puts("\n ops on f16 and bf16:");
   std::vector<std::vector<std::string>> rows = {{"  device", "dtype", "native", "casts and f32", "missing", ""}};
   for (const lockstep::DeviceInfo& device : lockstep::devices()) {
@@ -114,7 +114,7 @@ void print_why() {
   }
   std::fputs(format_table(rows, {}).c_str(), stdout);
   print_limits();
-  print_short_floats();
+  print_half_width();
 }
 
 Json why_json() {

@@ -13,7 +13,7 @@ FAULTS = {
         ("if (is_free(block->next) && !block->next->cached_exact) {", "if (is_free(block->next)) {", "blocks of the exact lists are merged"),
         ("std::max(step_for(bytes), alignment)", "step_for(bytes)", "sizes are not multiples of the alignment"),
         ("block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_", "rest < alignment_", "large blocks are cut up"),
-        ("    // Of a segment that is still in use, commands may have given a part back meanwhile.", "    return nullptr;", "no second try after cached memory was given back"),
+        ("    // While release_cached() waited, commands may have freed a part of a segment that is still in use.", "    return nullptr;", "no second try after cached memory was given back"),
         ("std::max(bytes, std::min(room / 16, small_segment))", "small_segment", "small segments take all that a limit leaves"),
     ],
     "runtime/memory/allocator.cpp": [
@@ -28,7 +28,7 @@ FAULTS = {
         ("    if (command->succeeded) continue;", "", "commands that succeeded are undone"),
         ("for (auto command = done.rbegin(); command != done.rend(); ++command)", "for (auto command = done.begin(); command != done.end(); ++command)",
          "undos run in the order of the commands"),
-        ("if (pending_.size() < most_pending / 2) return;", "if (pending_.size() < most_pending * 1024) return;",
+        ("if (pending_.size() < max_pending / 2) return;", "if (pending_.size() < max_pending * 1024) return;",
          "a queue never limits what is pending"),
         ("  if (halfway) await(halfway, nullptr);", "", "a full queue does not wait"),
         ("    if (info.scope) scope.emplace(info.scope);", "", "the layer is missing from an asynchronous error"),
@@ -64,9 +64,9 @@ FAULTS = {
     ],
     "ops/invoke.cpp": [
         ("  check_not_forked();", "", "calls after fork are let through"),
-        ("    PauseObservers pause;  // the op is recorded as one", "", "a composite with a rule is recorded twice"),
+        ("    PauseObservers pause;", "", "a composite with a rule is recorded twice"),
         ("placement.device != device && !input_def(call.op, i).host_resident", "false", "operands on two devices are accepted"),
-        ("  DeviceScope scope(device.device());  // for parts without inputs", "", "parts without inputs run on the default device"),
+        ("  DeviceScope scope(device.device());", "", "parts without inputs run on the default device"),
     ],
     "ops/call_types.cpp": [
         ("group.has_floating_number |= number.kind == Scalar::Kind::floating;", "", "a floating number beside integers is cut"),
@@ -81,11 +81,11 @@ FAULTS = {
         ("if (c->kernel_.kernel) kernels.push_back(c->kernel_.kernel);", "", "a kernel is released while it runs"),
         ("if (std::isnan(value)) return 0;", "", "NaN becomes some integer"),
     ],
-    "ops/assemble.cpp": [
+    "ops/copy_plan.cpp": [
         ("if (piece.place.shape.size() == 0) continue;", "if (piece.place.shape.size() <= 1) continue;", "single elements are left out"),
         ("block.write_queue = queue.is_inline() ? nullptr : &queue;", "", "nobody waits for a fill"),
     ],
-    "ops/derive.cpp": [
+    "ops/differentiate.cpp": [
         ("case LKS_INSTR_SUB: return add(t[0], negate(t[1]));", "case LKS_INSTR_SUB: return add(t[0], t[1]);", "the derivative of a - b by b has the wrong sign"),
         ("return select(x[0], t[1].value_or(zero), t[2].value_or(zero));", "return select(x[0], t[1].value_or(zero), zero);",
          "the other side of a choice has no gradient"),

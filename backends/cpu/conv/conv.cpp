@@ -122,9 +122,9 @@ class ConvKernel : public lks_kernel {
 
   // Packs the filter as right operand, for every slice of every class of pixels. The order is slice, panel, step of k.
   void pack_filter(const Data& d) const {
-    const std::int64_t padded = round_up(p_.n, tile_columns<T>), slices = pieces_of(p_.k, most_depth);
+    const std::int64_t padded = round_up(p_.n, tile_columns<T>), slices = pieces_of(p_.k, max_depth);
     const std::int64_t per_group = slices * static_cast<std::int64_t>(classes_.size());
-    const double ns = static_cast<double>(padded * std::min(p_.k, most_depth)) * 0.5;
+    const double ns = static_cast<double>(padded * std::min(p_.k, max_depth)) * 0.5;
     parallel(api_, per_group * s_.groups, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t unit = begin; unit < end; ++unit) {
         const std::int64_t group = unit / per_group, slice = unit % slices;
@@ -133,7 +133,7 @@ class ConvKernel : public lks_kernel {
         T* const to = d.packed_filter + group * workspace_.filter_of_group + s.offset * padded;
         const T* const filter = d.filter + group * s_.filters_per_group() * filter_size();
         if (pass_ == ConvPass::forward) {
-          pack_strided<T, tile_columns<T>>(filter + slice * most_depth, filter_size(), 1, p_.n, s.depth, to);
+          pack_strided<T, tile_columns<T>>(filter + slice * max_depth, filter_size(), 1, p_.n, s.depth, to);
         } else {
           pack_transposed_filter(filter, s, to);
         }
@@ -166,7 +166,7 @@ class ConvKernel : public lks_kernel {
     const T* const filter = d.packed_filter + group * workspace_.filter_of_group;
     const std::int64_t padded = round_up(p_.n, tile_columns<T>);
     const auto slice_at = [&](std::int64_t k) -> const PatchSlice& {
-      return pixels.slices[static_cast<std::size_t>(k / most_depth)];
+      return pixels.slices[static_cast<std::size_t>(k / max_depth)];
     };
     // With several classes, the pixels of a block are not evenly spaced in the output. The block is computed in the
     // workspace and copied afterwards.

@@ -215,10 +215,10 @@ inline std::vector<PatchClass> patch_classes(const PatchMap& map, std::int64_t e
       PatchClass c{{line, column, (map.rows - line + map.step[0] - 1) / map.step[0],
                     (map.columns - column + map.step[1] - 1) / map.step[1]},
                    {}};
-      for (std::int64_t first = 0; first < elements; first += most_depth) {
+      for (std::int64_t first = 0; first < elements; first += max_depth) {
         PatchSlice slice;
         slice.offset = offset;
-        for (std::int64_t e = first, end = std::min(first + most_depth, elements); e < end;) {
+        for (std::int64_t e = first, end = std::min(first + max_depth, elements); e < end;) {
           const PatchRun run = run_from(map, e, end - e, slice.depth);
           e += run.count;
           const bool whole = map.step[0] * map.step[1] == 1;

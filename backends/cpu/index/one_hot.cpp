@@ -4,7 +4,7 @@
 #include "backends/cpu/index/indices.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/parallel.h"
-#include "backends/cpu/pointwise/short_floats.h"
+#include "backends/cpu/pointwise/half_width.h"
 #include "backends/cpu/reduce/nest.h"
 
 namespace cpu {

@@ -32,7 +32,7 @@ class ScatterAdd {
     behind_.merge();
     run_ = behind_.take_inner();
     // Scanning an index costs about as much as adding four elements.
-    parts_ = std::clamp<std::int64_t>(std::min(slice_ / 4, extent_), 1, most_parts);
+    parts_ = std::clamp<std::int64_t>(std::min(slice_ / 4, extent_), 1, max_parts);
   }
 
   void run(const lks_host_api& api) const {
@@ -44,7 +44,7 @@ class ScatterAdd {
   }
 
  private:
-  static constexpr std::int64_t most_parts = 16;
+  static constexpr std::int64_t max_parts = 16;
 
   void part(std::int64_t outer, std::int64_t p) const {
     const std::int64_t low = extent_ * p / parts_, high = extent_ * (p + 1) / parts_;

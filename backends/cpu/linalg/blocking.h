@@ -52,19 +52,19 @@ template <class T>
 Blocking Blocking::choose(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batches, std::int64_t threads,
                           SliceOrder order) {
   constexpr std::int64_t row_unit = tile_rows, column_unit = tile_columns<T>;
-  constexpr std::int64_t most_rows = 144, most_columns = 2048 / sizeof(T);
+  constexpr std::int64_t max_rows = 144, max_columns = 2048 / sizeof(T);
   const std::int64_t row_tiles = std::max<std::int64_t>(1, pieces_of(m, row_unit)),
                      column_tiles = std::max<std::int64_t>(1, pieces_of(n, column_unit));
   threads = std::max<std::int64_t>(threads, 1);
-  const std::int64_t least_down = pieces_of(row_tiles, most_rows / row_unit),
-                     least_right = pieces_of(column_tiles, most_columns / column_unit);
+  const std::int64_t min_down = pieces_of(row_tiles, max_rows / row_unit),
+                     min_right = pieces_of(column_tiles, max_columns / column_unit);
   // Choose the split whose busiest thread has the least work, counted in products of tiles. Packing counts too: the
   // rows or the columns of one tile cost about three quarters of a product.
   constexpr double packing = 1.5;
-  std::int64_t best_down = least_down, best_right = least_right;
+  std::int64_t best_down = min_down, best_right = min_right;
   double least = 0;
-  for (std::int64_t down = least_down; down <= std::min(row_tiles, least_down + threads); ++down) {
-    for (std::int64_t right = least_right; right <= std::min(column_tiles, least_right + threads); ++right) {
+  for (std::int64_t down = min_down; down <= std::min(row_tiles, min_down + threads); ++down) {
+    for (std::int64_t right = min_right; right <= std::min(column_tiles, min_right + threads); ++right) {
       const std::int64_t rows = pieces_of(row_tiles, down), columns = pieces_of(column_tiles, right);
       const std::int64_t units = batches * pieces_of(row_tiles, rows) * pieces_of(column_tiles, columns);
       const auto r = static_cast<double>(rows), c = static_cast<double>(columns);
@@ -77,10 +77,10 @@ Blocking Blocking::choose(std::int64_t m, std::int64_t n, std::int64_t k, std::i
   }
   Blocking b{pieces_of(row_tiles, best_down) * row_unit,
              pieces_of(column_tiles, best_right) * column_unit,
-             std::clamp<std::int64_t>(k, 1, most_depth),
+             std::clamp<std::int64_t>(k, 1, max_depth),
              threads,
              order,
-             spare_parts_of(pieces_of(k, most_depth), order)};
+             spare_parts_of(pieces_of(k, max_depth), order)};
   b.threads = std::min(threads, std::max<std::int64_t>(1, batches * pieces_of(m, b.rows) * pieces_of(n, b.columns)));
   return b;
 }

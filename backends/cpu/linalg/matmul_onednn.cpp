@@ -40,10 +40,10 @@ bool describe(const Product& p, std::int64_t rows, std::int64_t columns, const M
 // Whether the driver's own kernel, which computes whole tiles, is faster than the overhead of calling oneDNN: up to
 // about 32 × 32 × 32.
 bool is_small(const Product& p) {
-  constexpr double most_multiplications = 40000;
+  constexpr double max_multiplications = 40000;
   const std::int64_t tiles = round_up(p.m, tile_rows) * round_up(p.n, tile_columns<float>);
   return static_cast<double>(p.batch_count()) * static_cast<double>(tiles) * static_cast<double>(p.k) <=
-         most_multiplications;
+         max_multiplications;
 }
 
 }  // namespace

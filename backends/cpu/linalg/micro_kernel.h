@@ -21,7 +21,7 @@ template <class T>
 constexpr int tile_columns = 2 * vector_bytes / static_cast<int>(sizeof(T));
 
 /// The most terms that a call of the micro-kernel sums.
-constexpr std::int64_t most_depth = 256;
+constexpr std::int64_t max_depth = 256;
 
 /// Whether a product is rounded before it is added.
 enum class Products : std::uint8_t {
@@ -34,7 +34,7 @@ template <class T>
 struct LeftPanels {
   /// The distance between rows if `by_rows`. The extra cache line puts adjacent rows into different sets of the L1
   /// cache.
-  static constexpr std::int64_t row_step = most_depth + 64 / static_cast<std::int64_t>(sizeof(T));
+  static constexpr std::int64_t row_step = max_depth + 64 / static_cast<std::int64_t>(sizeof(T));
 
   const T* data;
   bool by_rows;  // if so, element (r, p) is at r · row_step + p; otherwise at p · tile_rows + r

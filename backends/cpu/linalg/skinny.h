@@ -36,18 +36,18 @@ class SkinnyMatmulKernel : public lks_kernel {
   }
 
  private:
-  static constexpr int most_sums = 2048 / sizeof(T);
+  static constexpr int max_sums = 2048 / sizeof(T);
 
   static std::int64_t columns_for(const Product& p, std::int64_t threads) {
     constexpr std::int64_t unit = tile_columns<T>;
     const std::int64_t share = round_up(pieces_of(p.n * p.batch_count(), threads), unit);
-    return std::clamp(share, unit, most_sums / std::max<std::int64_t>(1, p.m) / unit * unit);
+    return std::clamp(share, unit, max_sums / std::max<std::int64_t>(1, p.m) / unit * unit);
   }
 
   void multiply(const T* a, const T* b, T* c, std::int64_t columns) const {
-    PairwiseRuns<T, most_sums> sums(static_cast<int>(p_.m * columns));
+    PairwiseRuns<T, max_sums> sums(static_cast<int>(p_.m * columns));
     for (std::int64_t k = 0; k < p_.k; k += chain_chunk) {
-      T partial[most_sums] = {};
+      T partial[max_sums] = {};
       add_chunk(a, b, k, std::min(k + chain_chunk, p_.k), columns, partial);
       sums.add(partial);
     }

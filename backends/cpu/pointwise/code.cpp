@@ -52,7 +52,7 @@ class Lowering {
     if (instr.opcode == LKS_INSTR_BITCAST) return op.args[0];
     if (instr.opcode == LKS_INSTR_CONVERT && keeps_bits(op.type, op.result)) return op.args[0];
     if (instr.opcode == LKS_INSTR_CALL) op.function = static_cast<std::uint32_t>(instr.imm);
-    if (is_comparison(instr.opcode) && is_short_float(op.type)) {
+    if (is_comparison(instr.opcode) && is_half_width(op.type)) {
       for (int a = 0; a < 2; ++a) op.args[a] = widened(op.args[a], op.type);
       op.type = LKS_F32;
     }

@@ -113,7 +113,7 @@ class Worker {
     const std::int64_t across = (s_.columns() + cut_.columns - 1) / cut_.columns;
     const std::int64_t down = (row_extent + cut_.rows - 1) / cut_.rows;
     const std::int64_t weight = row_weight();
-    std::int64_t offsets[most_tensors], linear = 0, located = -1;
+    std::int64_t offsets[max_tensors], linear = 0, located = -1;
     if (cut_.row_dim < 0 && cut_.staged == 0) return run_stretches(begin, end, across);
     for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t outer = block / across / down;
@@ -127,8 +127,8 @@ class Worker {
 
   // For rows without staged inputs: from one piece to the next, the pointers only advance.
   void run_stretches(std::int64_t begin, std::int64_t end, std::int64_t across) {
-    std::int64_t offsets[most_tensors];
-    Moving moving[most_tensors];
+    std::int64_t offsets[max_tensors];
+    Moving moving[max_tensors];
     std::size_t moving_count = 0;
     for (std::size_t t = 0; t < s_.tensor_count; ++t) {
       const std::int64_t step = cut_.columns * s_.column_stride(t);
@@ -172,7 +172,7 @@ class Worker {
 
   void run_block(const std::int64_t* offsets, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t n,
                  std::int64_t first, std::int64_t weight) {
-    char* origin[most_tensors];
+    char* origin[max_tensors];
     for (std::size_t t = 0; t < s_.tensor_count; ++t) {
       origin[t] = s_.data[t] + offsets[t] + column * s_.column_stride(t) + (row ? row * row_stride(t) : 0);
       if (t >= data_.input_count || !cut_.is_staged(t)) continue;
@@ -272,11 +272,11 @@ class Worker {
   const Space& s_;
   const Cut& cut_;
   const LaunchData& data_;
-  char* stage_[most_tensors];
-  void* places_[most_places];
+  char* stage_[max_tensors];
+  void* places_[max_places];
   Cells cells_;
   alignas(64) char slots_[slot_bytes];
-  alignas(64) char staging_[slot_bytes + stage_alignment * most_tensors];
+  alignas(64) char staging_[slot_bytes + stage_alignment * max_tensors];
 };
 
 }  // namespace
@@ -297,7 +297,7 @@ void run_segment(const Plan& plan, const LaunchData& data, void** places, char* 
 void execute(const lks_host_api& api, const Plan& plan, const Space& space, const Cut& cut, const LaunchData& data) {
   Cells cells;
   {
-    void* places[most_places];
+    void* places[max_places];
     for (std::size_t t = 0; t < space.tensor_count; ++t) places[t] = space.data[t];
     compute_cells(plan, data, places, cells);
   }

@@ -42,7 +42,7 @@ struct LaunchData {
 
 /// Single values of a launch: constants, launch-time scalars and values computed from them.
 struct Cells {
-  std::uint64_t values[most_cells];
+  std::uint64_t values[max_cells];
 };
 
 /// Computes the cells and sets their places. `places` must have the tensors.

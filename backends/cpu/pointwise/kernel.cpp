@@ -96,7 +96,7 @@ class PointwiseKernel : public lks_kernel {
   // Runs a launch on dense tensors and single values as one segment, on this thread. Returns false for any other
   // launch.
   bool run_small(const lks_launch& launch, std::int64_t count) const {
-    void* places[most_places];
+    void* places[max_places];
     Classes classes;
     for (std::size_t t = 0; t < inputs_ + outputs_; ++t) {
       const lks_binding& b = launch.bindings[t];
@@ -139,7 +139,7 @@ class PointwiseKernel : public lks_kernel {
   }
 
   void run_large(const lks_launch& launch, std::int64_t count) const {
-    host::TensorView tensors[most_tensors];
+    host::TensorView tensors[max_tensors];
     for (std::size_t t = 0; t < inputs_ + outputs_; ++t) tensors[t] = view(launch, t);
     const Space space = make_space(tensors, inputs_ + outputs_, tensors[inputs_]);
     if (!run_cut(preferred_kind(space), space, launch, count)) run_cut(Cut::Kind::rows, space, launch, count);
@@ -181,12 +181,12 @@ Aliases aliases_of(const lks_kernel_desc& desc) {
 }  // namespace
 
 lks_status make_pointwise(const KernelRequest& request, Out out) {
-  if (request.tensor_count() > most_tensors) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu tensors", most_tensors);
+  if (request.tensor_count() > max_tensors) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu tensors", max_tensors);
   }
   Code code = make_code(*request.desc.programs[0].program);
-  if (code.ops.size() > most_ops) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu instructions", most_ops);
+  if (code.ops.size() > max_ops) {
+    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu instructions", max_ops);
   }
   if (const Op* op = first_without_loop(code)) {
     return host::refuse(request.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "no arithmetic (opcode %u) in dtype %#x",

@@ -1,6 +1,6 @@
 // Loops for value conversions between every two dtypes.
+#include "backends/cpu/pointwise/half_width.h"
 #include "backends/cpu/pointwise/loop_templates.h"
-#include "backends/cpu/pointwise/short_floats.h"
 
 namespace cpu {
 namespace {

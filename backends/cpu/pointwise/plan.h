@@ -58,10 +58,10 @@ struct Plan {
 };
 
 /// Limits that allow the executor to keep its tables on the stack.
-constexpr std::size_t most_tensors = 32;
-constexpr std::size_t most_ops = 500;
-constexpr std::size_t most_cells = most_ops + 1;
-constexpr std::size_t most_places = most_tensors + most_cells + most_ops + 8;
+constexpr std::size_t max_tensors = 32;
+constexpr std::size_t max_ops = 500;
+constexpr std::size_t max_cells = max_ops + 1;
+constexpr std::size_t max_places = max_tensors + max_cells + max_ops + 8;
 constexpr std::int64_t slot_bytes = 32 * 1024;  // for all slots together
 
 /// For each output, the input whose memory it reuses, or -1.

@@ -245,16 +245,16 @@ TEST(Pointwise, RandomProgramsGiveTheReferenceBits) {
 
 // ------------------------------------------------------------------------------------------------------- conversions
 
-Tensor all_short_floats(Device device, DType dtype) {
+Tensor all_half_width(Device device, DType dtype) {
   std::vector<std::uint16_t> bits(65536);
   std::iota(bits.begin(), bits.end(), 0);
   return Tensor::from_bytes(bits.data(), bits.size() * 2, {dtype, Shape{65536}}, device);
 }
 
-TEST(Pointwise, ShortFloatsConvertAllTheirValues) {
+TEST(Pointwise, HalfWidthConvertsAllValues) {
   for (DType from : {f16, bf16}) {
     for (DType to : all_types) {
-      expect_same("cast", [&](Device d) { return cast(all_short_floats(d, from), to); });
+      expect_same("cast", [&](Device d) { return cast(all_half_width(d, from), to); });
     }
   }
 }
@@ -263,7 +263,7 @@ TEST(Pointwise, NarrowingRoundsOnce) {
   // Values halfway between neighbours and slightly to either side, in f32 and f64.
   for (DType to : {f16, bf16}) {
     const auto halfway = [&](Device d, DType through, double nudge) {
-      const Tensor values = cast(all_short_floats(d, to), through);
+      const Tensor values = cast(all_half_width(d, to), through);
       const Tensor next = concat({slice(values, {{0, 1}}), slice(values, {{0, 0, 1}})});
       return cast(add(mul(add(values, next), 0.5), mul(values, nudge)), to);
     };

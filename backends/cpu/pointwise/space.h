@@ -12,9 +12,9 @@ struct Space {
   int rank = 0;
   std::size_t tensor_count = 0;
   std::int64_t dims[LKS_MAX_RANK];
-  std::int64_t strides[most_tensors][LKS_MAX_RANK];
-  char* data[most_tensors];
-  std::int64_t sizes[most_tensors];  // of an element
+  std::int64_t strides[max_tensors][LKS_MAX_RANK];
+  char* data[max_tensors];
+  std::int64_t sizes[max_tensors];  // of an element
 
   std::int64_t columns() const { return dims[rank - 1]; }
   std::int64_t column_stride(std::size_t t) const { return strides[t][rank - 1]; }

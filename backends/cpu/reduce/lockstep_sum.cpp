@@ -11,9 +11,9 @@ namespace cpu {
 namespace {
 
 constexpr double ns_per_element = 0.15;
-constexpr std::int64_t most_partials = 4096;      // on the stack of the launching thread
-constexpr std::int64_t least_cut_work = 1 << 15;  // elements: smaller sums are not split
-constexpr std::int64_t wanted_units = 64;         // to split large sums into, enough for many threads
+constexpr std::int64_t max_partials = 4096;     // on the stack of the launching thread
+constexpr std::int64_t min_cut_work = 1 << 15;  // elements: smaller sums are not split
+constexpr std::int64_t wanted_units = 64;       // to split large sums into, enough for many threads
 
 /// Stores sums, divided if they are means.
 template <class T>
@@ -32,8 +32,8 @@ struct ChunkCut {
 
   ChunkCut(std::int64_t terms, std::int64_t outputs, std::int64_t units)
       : chunks(std::max<std::int64_t>(1, (terms + lane_chunk - 1) / lane_chunk)), subtree(1) {
-    const bool worth = terms * outputs >= least_cut_work;
-    while (subtree < chunks && (!worth || count() * units > 2 * wanted_units || count() * outputs > most_partials)) {
+    const bool worth = terms * outputs >= min_cut_work;
+    while (subtree < chunks && (!worth || count() * units > 2 * wanted_units || count() * outputs > max_partials)) {
       subtree *= 2;
     }
     cuts = count();
@@ -70,7 +70,7 @@ class RowSum {
       });
       return;
     }
-    T partials[most_partials];
+    T partials[max_partials];
     parallel(api, outputs * cut_.cuts, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t u = begin; u < end; ++u) {
         partials[u] = part(in_ + kept_.offsets(u / cut_.cuts).in, u % cut_.cuts);
@@ -136,7 +136,7 @@ class ColumnSum {
   void run(const lks_host_api& api) const {
     const std::int64_t width = std::min<std::int64_t>(block, columns_.extent);
     const double ns = 50 + ns_per_element * static_cast<double>(row_count_ / cut_.cuts * width);
-    T partials[most_partials];
+    T partials[max_partials];
     parallel(api, kept_.count() * blocks_ * cut_.cuts, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t u = begin; u < end; ++u) unit(u, partials);
     });

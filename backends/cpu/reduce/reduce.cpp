@@ -12,9 +12,9 @@ namespace cpu {
 namespace {
 
 constexpr double ns_per_element = 0.15;
-constexpr std::int64_t most_partials = 4096;      // on the stack of the launching thread
-constexpr std::int64_t least_cut_work = 1 << 15;  // elements: smaller reductions are not split
-constexpr std::int64_t wanted_units = 64;         // to split large reductions into, enough for many threads
+constexpr std::int64_t max_partials = 4096;     // on the stack of the launching thread
+constexpr std::int64_t min_cut_work = 1 << 15;  // elements: smaller reductions are not split
+constexpr std::int64_t wanted_units = 64;       // to split large reductions into, enough for many threads
 
 /// Converts finished accumulators to elements and stores them.
 template <class R, class T>
@@ -44,7 +44,7 @@ class RowReduction {
     per_run_ = (run_.extent + run_piece - 1) / run_piece;
     pieces_ = runs_.count() * per_run_;
     const std::int64_t work = outputs_ * pieces_ * std::min(run_.extent, run_piece);
-    if (work >= least_cut_work) cuts_ = std::min(wanted_units / std::min(outputs_, wanted_units), pieces_);
+    if (work >= min_cut_work) cuts_ = std::min(wanted_units / std::min(outputs_, wanted_units), pieces_);
     cuts_ = std::max<std::int64_t>(1, cuts_);
     ns_per_output_ = 5 + ns_per_element * static_cast<double>(runs_.count() * run_.extent);
   }
@@ -116,8 +116,8 @@ class ColumnReduction {
     if (on_end && columns_.extent <= block / 4) fold_ = std::max<std::int64_t>(1, block / 2 / columns_.extent);
     blocks_ = (columns_.extent + block - 1) / block;
     const std::int64_t kept = kept_.count() * columns_.extent, units = kept_.count() * blocks_;
-    if (kept * row_count_ >= least_cut_work && units < wanted_units) {
-      cuts_ = std::min({wanted_units / units, most_partials / kept, row_count_ / (64 * fold_)});
+    if (kept * row_count_ >= min_cut_work && units < wanted_units) {
+      cuts_ = std::min({wanted_units / units, max_partials / kept, row_count_ / (64 * fold_)});
     }
     cuts_ = std::max<std::int64_t>(1, cuts_);
   }
@@ -126,7 +126,7 @@ class ColumnReduction {
     const std::int64_t units = kept_.count() * blocks_ * cuts_;
     const std::int64_t width = std::min(block, columns_.extent);
     const double ns_per_unit = 20 + ns_per_element * static_cast<double>(row_count_ / cuts_ * width);
-    Acc partials[most_partials];
+    Acc partials[max_partials];
     parallel(api, units, grain_for(ns_per_unit), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t u = begin; u < end; ++u) unit(u, partials);
     });

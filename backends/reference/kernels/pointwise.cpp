@@ -23,7 +23,7 @@ Bits extend(Bits bits, lks_dtype t) {
   return is_signed(t) && (bits >> (width - 1)) ? bits | ~((Bits{1} << width) - 1) : bits;
 }
 
-// ---------------------------------------------------------------------------------------------- short floating formats
+// ---------------------------------------------------------------------------------------------- half-width floating formats
 
 float half_to_float(std::uint32_t h) {
   const std::uint32_t sign = (h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 0x3ffu;
@@ -32,11 +32,11 @@ float half_to_float(std::uint32_t h) {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-// Rounds x to nearest even in a format with `mantissa_bits` and the smallest normal exponent `least_exponent`. Scaling
+// Rounds x to nearest even in a format with `mantissa_bits` and the smallest normal exponent `min_exponent`. Scaling
 // by powers of two is exact, so only nearbyint rounds.
-double round_to(double x, int mantissa_bits, int least_exponent) {
+double round_to(double x, int mantissa_bits, int min_exponent) {
   if (x == 0 || !std::isfinite(x)) return x;
-  const int exponent = std::max(std::ilogb(x), least_exponent);
+  const int exponent = std::max(std::ilogb(x), min_exponent);
   return std::ldexp(std::nearbyint(std::ldexp(x, mantissa_bits - exponent)), exponent - mantissa_bits);
 }
 

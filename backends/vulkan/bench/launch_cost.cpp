@@ -38,7 +38,7 @@ class ByHand {
       : d_(device), a_(device.buffers.allocate(4 * count)), b_(device.buffers.allocate(4 * count)) {
     make_pipeline();
     VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
-    pool.queueFamilyIndex = d_.facts.compute_family;
+    pool.queueFamilyIndex = d_.properties.compute_family;
     VULKAN_CHECK(d_.vk.vkCreateCommandPool(d_.handle, &pool, nullptr, &pool_));
     VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_,
                                      VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
@@ -179,7 +179,7 @@ Measured measure() {
     enqueue.push_back(t.enqueue);
     total.push_back(t.total);
   }
-  return {median(enqueue), median(total), median(hand), device.facts.name};
+  return {median(enqueue), median(total), median(hand), device.properties.name};
 }
 
 // Measures in a process of its own. Lavapipe's threads are placed on processors arbitrarily and stay there: each of the
@@ -207,12 +207,12 @@ void measure_in_processes(int processes) {
     device = m.device;
   }
   const double least = *std::min_element(total.begin(), total.end());
-  const double least_by_hand = *std::min_element(hand.begin(), hand.end());
+  const double min_by_hand = *std::min_element(hand.begin(), hand.end());
   std::printf(
       "{\"device\":\"%s\",\"processes\":%d,\"enqueue_us\":%.3f,\"total_us\":%.3f,\"by_hand_us\":%.3f,\"ratio\":%.3f,"
-      "\"least_total_us\":%.3f,\"least_by_hand_us\":%.3f,\"least_ratio\":%.3f}\n",
+      "\"min_total_us\":%.3f,\"min_by_hand_us\":%.3f,\"min_ratio\":%.3f}\n",
       device.c_str(), processes, median(enqueue), median(total), median(hand), median(total) / median(hand), least,
-      least_by_hand, least / least_by_hand);
+      min_by_hand, least / min_by_hand);
 }
 
 }  // namespace

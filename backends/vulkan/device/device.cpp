@@ -6,21 +6,22 @@
 
 namespace vulkan {
 
-DeviceHandle::DeviceHandle(const Facts& facts) {
+DeviceHandle::DeviceHandle(const DeviceProperties& properties) {
   const float priorities[] = {1, 1};
   const VkDeviceQueueCreateInfo queues[] = {
-      {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.compute_family, facts.queue_count, priorities},
-      {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, facts.transfer_family, 1, priorities}};
-  const Features features({.f64 = facts.has_f64,
-                           .bfloat_matrices = facts.has_bfloat_matrices,
-                           .subgroup_sizes = facts.required_subgroup_size != 0});
+      {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, properties.compute_family, properties.queue_count,
+       priorities},
+      {VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, properties.transfer_family, 1, priorities}};
+  const Features features({.f64 = properties.has_f64,
+                           .bfloat_matrices = properties.has_bfloat_matrices,
+                           .subgroup_sizes = properties.required_subgroup_size != 0});
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &features.all};
-  info.queueCreateInfoCount = facts.has_copy_engine() ? 2 : 1;
+  info.queueCreateInfoCount = properties.has_copy_engine() ? 2 : 1;
   info.pQueueCreateInfos = queues;
-  const std::vector<const char*> names = extensions_of(facts);
+  const std::vector<const char*> names = extensions_of(properties);
   info.enabledExtensionCount = static_cast<std::uint32_t>(names.size());
   info.ppEnabledExtensionNames = names.data();
-  VULKAN_CHECK(vkCreateDevice(facts.handle, &info, nullptr, &handle));
+  VULKAN_CHECK(vkCreateDevice(properties.handle, &info, nullptr, &handle));
   volkLoadDeviceTable(&vk, handle);
 }
 
@@ -33,7 +34,7 @@ using namespace vulkan;
 namespace {
 
 // The option `vulkan.timeout` in nanoseconds; the largest number if it is not set. Throws Failure.
-std::uint64_t wanted_patience(const lks_host_api& host) {
+std::uint64_t wanted_time_limit(const lks_host_api& host) {
   const std::string text = option(host, "vulkan.timeout");
   if (text.empty()) return ~std::uint64_t{0};
   double seconds = 0;
@@ -47,30 +48,31 @@ std::uint64_t wanted_patience(const lks_host_api& host) {
 
 }  // namespace
 
-lks_device::lks_device(lks_driver& d, const Facts& f)
+lks_device::lks_device(lks_driver& d, const DeviceProperties& f)
     : driver(d),
       host(d.host),
-      facts(f),
+      properties(f),
       owner_(f),
       handle(owner_.handle),
       vk(owner_.vk),
-      pieces(host, facts, handle, vk),
-      buffers(facts, pieces),
-      staging(pieces, facts.staging_memory_type, "vulkan.staging"),
-      params(pieces, facts.params_memory_type, "vulkan.params"),
+      allocator(host, properties, handle, vk),
+      buffers(properties, allocator),
+      staging(allocator, properties.staging_memory_type, "vulkan.staging"),
+      params(allocator, properties.params_memory_type, "vulkan.params"),
       disk_cache(host),
-      pipelines(host, facts, disk_cache, handle, vk) {
-  const std::uint64_t patience = wanted_patience(host);
-  vk.vkGetDeviceQueue(handle, facts.compute_family, 0, &compute_queue_.handle);
-  if (facts.has_copy_engine() || facts.queue_count > 1) {
-    vk.vkGetDeviceQueue(handle, facts.transfer_family, facts.has_copy_engine() ? 0 : 1, &transfer_queue_.handle);
+      pipelines(host, properties, disk_cache, handle, vk) {
+  const std::uint64_t time_limit = wanted_time_limit(host);
+  vk.vkGetDeviceQueue(handle, properties.compute_family, 0, &compute_queue_.handle);
+  if (properties.has_copy_engine() || properties.queue_count > 1) {
+    vk.vkGetDeviceQueue(handle, properties.transfer_family, properties.has_copy_engine() ? 0 : 1,
+                        &transfer_queue_.handle);
   }
   arithmetic = test_arithmetic(*this);
-  patience_ns = patience;
+  time_limit_ns = time_limit;
 }
 
 std::uint32_t lks_device::math_modes() const {
-  return arithmetic.keeps_denormals ? facts.math_modes() : facts.math_modes() & ~(1u << LKS_MODE_LOCKSTEP);
+  return arithmetic.keeps_denormals ? properties.math_modes() : properties.math_modes() & ~(1u << LKS_MODE_LOCKSTEP);
 }
 
 lks_device::NativeQueue& lks_device::native_queue(std::uint32_t kind) {
@@ -114,8 +116,8 @@ lks_device::Clock::time_point lks_device::last_progress(std::uint32_t kind) {
   return Clock::time_point(Clock::duration(native_queue(kind).last_progress));
 }
 
-void lks_device::give_up(const lks_diag& cause) {
-  pieces.keep_what_is_freed();
+void lks_device::mark_timed_out(const lks_diag& cause) {
+  allocator.defer_frees();
   note_lost(cause);
 }
 

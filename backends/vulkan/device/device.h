@@ -31,7 +31,7 @@ struct DeviceHandle {
   VkDevice handle = VK_NULL_HANDLE;
   VolkDeviceTable vk{};
 
-  explicit DeviceHandle(const Facts& facts);
+  explicit DeviceHandle(const DeviceProperties& properties);
   ~DeviceHandle();
   DeviceHandle(const DeviceHandle&) = delete;
   DeviceHandle& operator=(const DeviceHandle&) = delete;
@@ -40,11 +40,11 @@ struct DeviceHandle {
 }  // namespace vulkan
 
 struct lks_device {
-  lks_device(lks_driver& driver, const vulkan::Facts& facts);
+  lks_device(lks_driver& driver, const vulkan::DeviceProperties& properties);
 
   lks_driver& driver;
   const lks_host_api& host;
-  const vulkan::Facts& facts;
+  const vulkan::DeviceProperties& properties;
 
  private:
   vulkan::DeviceHandle owner_;
@@ -52,7 +52,7 @@ struct lks_device {
  public:
   const VkDevice handle;
   const VolkDeviceTable& vk;
-  vulkan::Pieces pieces;
+  vulkan::DeviceAllocator allocator;
   vulkan::BufferPool buffers;
   vulkan::ChunkPool staging, params;
   vulkan::DiskCache disk_cache;
@@ -75,7 +75,7 @@ struct lks_device {
 
   /// How long the device may take for a batch before it counts as lost: the option `vulkan.timeout`, by default without
   /// limit. Set at the end of the constructor, so the self-test has no limit.
-  std::uint64_t patience_ns = ~std::uint64_t{0};
+  std::uint64_t time_limit_ns = ~std::uint64_t{0};
   using Clock = std::chrono::steady_clock;
   /// Notes that a batch of a queue of this kind is done.
   void note_progress(std::uint32_t kind);
@@ -83,7 +83,7 @@ struct lks_device {
   Clock::time_point last_progress(std::uint32_t kind);
   /// Called when a batch exceeds the time limit: marks the device as lost. It may still be running, so memory that is
   /// freed from now on is kept until the device closes.
-  void give_up(const lks_diag& cause);
+  void mark_timed_out(const lks_diag& cause);
   /// Called if the device may still be running batches of this queue when that is destroyed: from then on neither the
   /// queue nor the device nor the driver is ever destroyed.
   void abandon(lks_queue& queue);

@@ -24,7 +24,7 @@ std::string_view bytes_of(const std::vector<std::uint32_t>& words) {
   return {reinterpret_cast<const char*>(words.data()), words.size() * sizeof words[0]};
 }
 
-constexpr std::uint64_t most_bytes = std::uint64_t{1} << 28;  // no file of this cache is larger
+constexpr std::uint64_t max_bytes = std::uint64_t{1} << 28;  // no file of this cache is larger
 
 }  // namespace
 
@@ -51,7 +51,7 @@ DiskCache::DiskCache(const lks_host_api& host) {
 // so a file that is already gone is no error.
 void DiskCache::make_room() const {
   namespace fs = std::filesystem;
-  constexpr std::uint64_t most_kept = std::uint64_t{256} << 20;
+  constexpr std::uint64_t max_kept = std::uint64_t{256} << 20;
   struct File {
     fs::file_time_type written;
     std::uint64_t bytes;
@@ -67,10 +67,10 @@ void DiskCache::make_room() const {
     files.push_back({it->last_write_time(gone), bytes, it->path()});
     total += bytes;
   }
-  if (total <= most_kept) return;
+  if (total <= max_kept) return;
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.written < b.written; });
   for (const File& file : files) {
-    if (total <= most_kept / 2) return;
+    if (total <= max_kept / 2) return;
     fs::remove(file.path, error);
     total -= file.bytes;
   }
@@ -83,7 +83,7 @@ std::optional<std::vector<std::uint32_t>> DiskCache::load(const std::string& nam
   const Header expected;
   if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return std::nullopt;
   if (std::memcmp(header.magic, expected.magic, sizeof header.magic) != 0) return std::nullopt;
-  if (header.key_bytes != key.size() || header.word_count > most_bytes / 4) return std::nullopt;
+  if (header.key_bytes != key.size() || header.word_count > max_bytes / 4) return std::nullopt;
   std::string stored_key(key.size(), '\0');
   std::vector<std::uint32_t> words(header.word_count);
   file.read(stored_key.data(), static_cast<std::streamsize>(stored_key.size()));

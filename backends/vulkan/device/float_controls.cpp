@@ -33,7 +33,7 @@ void append_modes(std::vector<std::uint32_t>& out, std::span<const Mode> modes, 
 
 }  // namespace
 
-std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> module, const Facts& f) {
+std::vector<std::uint32_t> with_float_controls(std::span<const std::uint32_t> module, const DeviceProperties& f) {
   // If all widths must have the same mode and the device does not offer it for all, the mode is left to the device,
   // which would refuse the module otherwise.
   const bool denormals_agree = !f.same_denormals || f.keeps_denormals_32 == f.keeps_denormals_64;

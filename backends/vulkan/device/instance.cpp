@@ -37,7 +37,7 @@ Instance::Instance(const lks_host_api& host) : host_(host) {
   const std::string validation = option(host, "vulkan.validation");
   const std::string kernels = option(host, "vulkan.kernels");
   const bool large = kernels == "large";
-  const Wishes wishes{option(host, "vulkan.hide"), large || kernels == "gpu", large};
+  const DeviceOptions options{option(host, "vulkan.hide"), large || kernels == "gpu", large};
   const std::lock_guard lock(loading);
   if (volkInitialize() != VK_SUCCESS) {
     raise(LKS_UNAVAILABLE, HOST_WHERE, "no Vulkan loader: libvulkan.so.1 not found");
@@ -46,7 +46,7 @@ Instance::Instance(const lks_host_api& host) : host_(host) {
     raise(LKS_UNAVAILABLE, HOST_WHERE, "the Vulkan loader is older than 1.2");
   }
   create(!validation.empty() && validation != "0");
-  find_devices(wishes);
+  find_devices(options);
 }
 
 void Instance::create(bool validate) {
@@ -76,7 +76,7 @@ void Instance::create(bool validate) {
   if (validate) VULKAN_CHECK(vkCreateDebugUtilsMessengerEXT(handle_, &messenger, nullptr, &messenger_));
 }
 
-void Instance::find_devices(const Wishes& wishes) {
+void Instance::find_devices(const DeviceOptions& options) {
   std::uint32_t count = 0;
   std::vector<VkPhysicalDevice> handles;
   VkResult result = vkEnumeratePhysicalDevices(handle_, &count, nullptr);
@@ -91,7 +91,7 @@ void Instance::find_devices(const Wishes& wishes) {
           "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
           "names none");
   }
-  for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle_, handle, wishes));
+  for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle_, handle, options));
 }
 
 Instance::~Instance() {

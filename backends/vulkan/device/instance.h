@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/vulkan/device/facts.h"
+#include "backends/vulkan/device/properties.h"
 
 namespace vulkan {
 
@@ -21,7 +21,7 @@ class Instance {
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
-  const std::vector<Facts>& devices() const { return devices_; }
+  const std::vector<DeviceProperties>& devices() const { return devices_; }
 
   /// Returns and clears the first message of the validation layer that was not reported yet; empty if there is none.
   std::string take_complaint();
@@ -30,12 +30,12 @@ class Instance {
 
  private:
   void create(bool validate);
-  void find_devices(const Wishes& wishes);
+  void find_devices(const DeviceOptions& options);
 
   const lks_host_api& host_;
   VkInstance handle_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
-  std::vector<Facts> devices_;
+  std::vector<DeviceProperties> devices_;
   std::mutex mutex_;
   std::string complaint_;
   std::atomic<bool> complained_{false};

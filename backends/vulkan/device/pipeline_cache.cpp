@@ -11,9 +11,9 @@ namespace vulkan {
 namespace {
 
 // The file's name. A Vulkan driver can use only what it has compiled itself, so the name has its cache UUID.
-std::string name_of(const Facts& facts) {
+std::string name_of(const DeviceProperties& properties) {
   std::string name = "pipelines-";
-  for (const std::uint8_t byte : facts.cache_uuid) {
+  for (const std::uint8_t byte : properties.cache_uuid) {
     constexpr char digits[] = "0123456789abcdef";
     name += digits[byte >> 4];
     name += digits[byte & 15];
@@ -72,9 +72,10 @@ struct SavesWhenThreadEnds {
 
 }  // namespace
 
-PipelineCache::PipelineCache(const Facts& facts, const DiskCache& disk, VkDevice device, const VolkDeviceTable& vk)
-    : facts_(facts), disk_(disk), device_(device), vk_(vk) {
-  const auto words = disk_.load(name_of(facts_), facts_.version);
+PipelineCache::PipelineCache(const DeviceProperties& properties, const DiskCache& disk, VkDevice device,
+                             const VolkDeviceTable& vk)
+    : properties_(properties), disk_(disk), device_(device), vk_(vk) {
+  const auto words = disk_.load(name_of(properties_), properties_.version);
   OpenCaches::instance().add(this);
   const std::lock_guard lock(mutex_);
   VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
@@ -109,12 +110,12 @@ void PipelineCache::save() try {
   if (!handle_ || vk_.vkGetPipelineCacheData(device_, handle_, &bytes, nullptr) != VK_SUCCESS) return;
   if (bytes <= stored_bytes_) return;
   // Another device of the same kind, or another process, may have stored more since.
-  const auto there = disk_.load(name_of(facts_), facts_.version);
+  const auto there = disk_.load(name_of(properties_), properties_.version);
   if (!is_refused_ && there && there->size() > 1 && bytes_in(*there) >= bytes) return;
   std::vector<std::uint32_t> words(1 + (bytes + 3) / 4);
   if (vk_.vkGetPipelineCacheData(device_, handle_, &bytes, words.data() + 1) != VK_SUCCESS) return;
   words[0] = static_cast<std::uint32_t>(bytes);
-  disk_.store(name_of(facts_), facts_.version, words);
+  disk_.store(name_of(properties_), properties_.version, words);
   stored_bytes_ = bytes;
 } catch (const std::bad_alloc&) {
   return;  // what is not stored is compiled again

@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "backends/vulkan/device/disk_cache.h"
-#include "backends/vulkan/device/facts.h"
+#include "backends/vulkan/device/properties.h"
 
 namespace vulkan {
 
@@ -16,7 +16,7 @@ namespace vulkan {
 class PipelineCache {
  public:
   /// Loads the cache from disk. Starts empty if there is none, or if the Vulkan driver refuses it.
-  PipelineCache(const Facts& facts, const DiskCache& disk, VkDevice device, const VolkDeviceTable& vk);
+  PipelineCache(const DeviceProperties& properties, const DiskCache& disk, VkDevice device, const VolkDeviceTable& vk);
   ~PipelineCache();
   PipelineCache(const PipelineCache&) = delete;
   PipelineCache& operator=(const PipelineCache&) = delete;
@@ -29,7 +29,7 @@ class PipelineCache {
   void save();
 
  private:
-  const Facts& facts_;
+  const DeviceProperties& properties_;
   const DiskCache& disk_;
   const VkDevice device_;
   const VolkDeviceTable& vk_;

@@ -29,9 +29,9 @@ bool uses_subgroups(std::span<const std::uint32_t> module) {
 
 }  // namespace
 
-Pipelines::Pipelines(const lks_host_api& host, const Facts& facts, const DiskCache& disk, VkDevice device,
-                     const VolkDeviceTable& vk)
-    : host_(host), facts_(facts), device_(device), vk_(vk), cache_(facts, disk, device, vk) {
+Pipelines::Pipelines(const lks_host_api& host, const DeviceProperties& properties, const DiskCache& disk,
+                     VkDevice device, const VolkDeviceTable& vk)
+    : host_(host), properties_(properties), device_(device), vk_(vk), cache_(properties, disk, device, vk) {
   const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
   VkPipelineLayoutCreateInfo layout{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
   layout.pushConstantRangeCount = 1;
@@ -77,7 +77,8 @@ const Pipeline* Pipelines::find(const std::string& key) {
 
 Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants) {
   VULKAN_FAULT_POINT(host_, LKS_FAULT_COMPILE, "vulkan.pipeline");
-  const std::vector<std::uint32_t> code = with_float_controls(with_khronos_matrices(with_unrolling(spirv)), facts_);
+  const std::vector<std::uint32_t> code =
+      with_float_controls(with_khronos_matrices(with_unrolling(spirv)), properties_);
   const VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
                                              code.size() * sizeof(std::uint32_t), code.data()};
   VkShaderModule module = VK_NULL_HANDLE;
@@ -98,7 +99,7 @@ Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const s
   info.layout = layout_;
   const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{
       VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, nullptr,
-      facts_.required_subgroup_size};
+      properties_.required_subgroup_size};
   if (size.requiredSubgroupSize != 0 && uses_subgroups(code)) {
     info.stage.pNext = &size;
     info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;

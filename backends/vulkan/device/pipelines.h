@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/vulkan/device/facts.h"
 #include "backends/vulkan/device/pipeline_cache.h"
+#include "backends/vulkan/device/properties.h"
 
 namespace vulkan {
 
@@ -25,7 +25,7 @@ struct Push {
   std::uint64_t operands[14];  // of pointwise programs; reading them from memory would take longer
 };
 static_assert(sizeof(Push) == 128);
-constexpr std::size_t most_pushed_operands = 14;
+constexpr std::size_t max_pushed_operands = 14;
 
 struct Pipeline {
   VkPipeline handle = VK_NULL_HANDLE;
@@ -34,7 +34,7 @@ struct Pipeline {
 /// Free-threaded.
 class Pipelines {
  public:
-  Pipelines(const lks_host_api& host, const Facts& facts, const DiskCache& disk, VkDevice device,
+  Pipelines(const lks_host_api& host, const DeviceProperties& properties, const DiskCache& disk, VkDevice device,
             const VolkDeviceTable& vk);
   ~Pipelines();
   Pipelines(const Pipelines&) = delete;
@@ -56,7 +56,7 @@ class Pipelines {
   Pipeline make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants);
 
   const lks_host_api& host_;
-  const Facts& facts_;
+  const DeviceProperties& properties_;
   const VkDevice device_;
   const VolkDeviceTable& vk_;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;

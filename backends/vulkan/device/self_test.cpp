@@ -15,13 +15,13 @@ struct Counts {
 
 Counts count_wrong(lks_device& device) {
   Counts counts;
-  run_alone(device, [&](Command& command) {
-    const Shader shader = device.facts.has_f64 ? shaders::self_test_f64 : shaders::self_test;
+  run_and_wait(device, [&](Command& command) {
+    const Shader shader = device.properties.has_f64 ? shaders::self_test_f64 : shaders::self_test;
     const Staged staged = command.staging.take(sizeof counts);
     new (staged.data) Counts;
-    command.readings.push_back({command.plan.value(), &counts, staged.data, sizeof counts});
-    const Access accesses[] = {{staged.place.address, staged.place.address + sizeof counts, true}};
-    command.plan.dispatch(device.pipelines.get(shader), staged.place.address,
+    command.host_copies.push_back({command.plan.value(), &counts, staged.data, sizeof counts});
+    const Access accesses[] = {{staged.location.address, staged.location.address + sizeof counts, true}};
+    command.plan.dispatch(device.pipelines.get(shader), staged.location.address,
                           command.plan.groups_for(operands, per_group), accesses);
   });
   return counts;

@@ -24,7 +24,7 @@ lks_status make_argsort(const KernelRequest& r, Out out) {
   if (s == LKS_OK) s = require_dense(r);
   if (s != LKS_OK) return s;
   const std::int64_t count = r.input(0).dims[0];
-  if (count > most_sorted) return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "argsort: too many elements");
+  if (count > max_sorted) return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "argsort: too many elements");
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   r.info.workspace_bytes = sort_workspace_bytes(count);
   if (r.info.deps) r.info.deps[0].dims = 1;  // the size of the workspace depends on it

@@ -114,8 +114,9 @@ class Conv : public lks_kernel {
 
 class ProductConv : public Conv {
  public:
-  ProductConv(const Cut& cut, const ProductPipelines& pipelines, Pass pass, const Window& window, bool has_bias)
-      : Conv(pass, window, has_bias), cut_(cut), pipelines_(pipelines) {}
+  ProductConv(const ProductPartition& partition, const ProductPipelines& pipelines, Pass pass, const Window& window,
+              bool has_bias)
+      : Conv(pass, window, has_bias), cut_(partition), pipelines_(pipelines) {}
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const VkDeviceAddress workspace = cut_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
@@ -125,7 +126,7 @@ class ProductConv : public Conv {
   }
 
  private:
-  const Cut cut_;
+  const ProductPartition cut_;
   const ProductPipelines pipelines_;
 };
 
@@ -138,7 +139,7 @@ class DepthwiseConv : public Conv {
     const Tensor to = tensor(launch, result());
     std::vector<Access> accesses = inputs(launch);
     accesses.push_back(to.access(true));
-    const std::int64_t strips = pieces(to.dims[2], strip);
+    const std::int64_t strips = ceil_div(to.dims[2], strip);
     plan.dispatch(pipeline_, params(launch), plan.groups_for(to.dims[0] * to.dims[1] * strips * to.dims[3], group),
                   accesses);
   }
@@ -242,14 +243,14 @@ lks_status make_depthwise(const KernelRequest& request, Out out, Pass pass, cons
 // A convolution of an image of width 1 with a single tap, so that the rows, positions and columns of the product are
 // its pixels, channels and filters, in an order that depends on the pass. The strides are those that the shader may be
 // specialised for: in the gradient of the image, only every stride-th row has an output.
-TrialProduct trial_of(const Cut& cut, Pass pass, const Window& window) {
-  const std::int64_t rows = cut.height, columns = cut.width, depth = trial_depth;
+TrialProduct trial_of(const ProductPartition& partition, Pass pass, const Window& window) {
+  const std::int64_t rows = partition.height, columns = partition.width, depth = trial_depth;
   const std::int64_t stride = pass == Pass::backward_input ? window.strides[0] : 1;
   Params p{};
   p.batch = p.width = p.out_width = p.taps_high = p.taps_wide = p.dilation[0] = p.dilation[1] = 1;
   p.strides[0] = narrow(stride), p.strides[1] = stride > 1 ? window.strides[1] : 1;
   p.height = narrow(pass == Pass::backward_filter ? depth : rows);
-  p.out_height = narrow(pieces(p.height, stride));
+  p.out_height = narrow(ceil_div(p.height, stride));
   p.channels = p.channels_per_group = narrow(pass == Pass::forward          ? depth
                                              : pass == Pass::backward_input ? columns
                                                                             : rows);
@@ -265,7 +266,7 @@ TrialProduct trial_of(const Cut& cut, Pass pass, const Window& window) {
           }};
 }
 
-lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const Window& window) {
+lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorithm, Pass pass, const Window& window) {
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   if (const lks_status status = require_dense(request); status != LKS_OK) return status;
   const Extents extents(request, pass);
@@ -274,51 +275,52 @@ lks_status make(const KernelRequest& request, Out out, Way way, Pass pass, const
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE,
                         "an image, the filters or the sums have more than 2^31 - 1 elements");
   }
-  if (way == Way::depthwise && !is_depthwise(extents, pass, window)) {
+  if (algorithm == ProductAlgorithm::depthwise && !is_depthwise(extents, pass, window)) {
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not one channel for each group, or many taps");
   }
-  if (way == Way::depthwise && pass != Pass::backward_filter) {
+  if (algorithm == ProductAlgorithm::depthwise && pass != Pass::backward_filter) {
     return make_depthwise(request, out, pass, window);
   }
   const ProductShaders& shaders = product_shaders[static_cast<int>(pass)];
-  const ProductVariant* variant = choose(shaders, way, request, shape);
+  const ProductVariant* variant = choose(shaders, algorithm, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
-  Cut cut(request, shape, *variant);
-  cut.constants.may_lack_terms = may_lack_terms(extents, pass, window);
-  set_strides(cut.constants, window);
-  cut.constants.left_runs_down = pass == Pass::backward_filter;
-  cut.constants.right_runs_along = pass != Pass::forward;
-  describe_product(request, *variant, cut);
+  ProductPartition partition(request, shape, *variant);
+  partition.constants.may_lack_terms = may_lack_terms(extents, pass, window);
+  set_strides(partition.constants, window);
+  partition.constants.left_runs_down = pass == Pass::backward_filter;
+  partition.constants.right_runs_along = pass != Pass::forward;
+  describe_product(request, *variant, partition);
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =
-      pipelines_of(request, shaders, *variant, cut, [&] { return trial_of(cut, pass, window); });
-  host::emplace<ProductConv>(request, out, cut, pipelines, pass, window, pass == Pass::forward && request.has_input(2));
+      pipelines_of(request, shaders, *variant, partition, [&] { return trial_of(partition, pass, window); });
+  host::emplace<ProductConv>(request, out, partition, pipelines, pass, window,
+                             pass == Pass::forward && request.has_input(2));
   return LKS_OK;
 }
 
 }  // namespace
 
-template <Way way>
+template <ProductAlgorithm algorithm>
 lks_status make_conv2d(const KernelRequest& request, Out out) {
-  return make(request, out, way, Pass::forward, window_of<lks_conv2d_attrs>(request));
+  return make(request, out, algorithm, Pass::forward, window_of<lks_conv2d_attrs>(request));
 }
-template <Way way>
+template <ProductAlgorithm algorithm>
 lks_status make_conv2d_backward_input(const KernelRequest& request, Out out) {
-  return make(request, out, way, Pass::backward_input, window_of<lks_conv2d_backward_input_attrs>(request));
+  return make(request, out, algorithm, Pass::backward_input, window_of<lks_conv2d_backward_input_attrs>(request));
 }
-template <Way way>
+template <ProductAlgorithm algorithm>
 lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out) {
-  return make(request, out, way, Pass::backward_filter, window_of<lks_conv2d_backward_filter_attrs>(request));
+  return make(request, out, algorithm, Pass::backward_filter, window_of<lks_conv2d_backward_filter_attrs>(request));
 }
 
-#define INSTANTIATE(way)                                                          \
-  template lks_status make_conv2d<way>(const KernelRequest&, Out);                \
-  template lks_status make_conv2d_backward_input<way>(const KernelRequest&, Out); \
-  template lks_status make_conv2d_backward_filter<way>(const KernelRequest&, Out);
-INSTANTIATE(Way::lanes)
-INSTANTIATE(Way::matrices)
-INSTANTIATE(Way::blocks)
-INSTANTIATE(Way::depthwise)
-INSTANTIATE(Way::element)
+#define INSTANTIATE(algorithm)                                                          \
+  template lks_status make_conv2d<algorithm>(const KernelRequest&, Out);                \
+  template lks_status make_conv2d_backward_input<algorithm>(const KernelRequest&, Out); \
+  template lks_status make_conv2d_backward_filter<algorithm>(const KernelRequest&, Out);
+INSTANTIATE(ProductAlgorithm::lanes)
+INSTANTIATE(ProductAlgorithm::matrices)
+INSTANTIATE(ProductAlgorithm::blocks)
+INSTANTIATE(ProductAlgorithm::depthwise)
+INSTANTIATE(ProductAlgorithm::element)
 
 }  // namespace vulkan

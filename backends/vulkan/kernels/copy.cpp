@@ -12,7 +12,7 @@ namespace vulkan {
 namespace {
 
 constexpr int target = 0, source = 1;  // the tensors of a Walk
-using Walk = JoinedWalk<2>;
+using Walk = MergedDims<2>;
 
 // shaders/copy_strided.comp
 struct StridedParams {
@@ -99,7 +99,7 @@ class CopyKernel : public lks_kernel {
     p.read_to_stride = walk.strides[target][along.read];
     p.written_from_stride = walk.strides[source][along.written];
     p.written_to_stride = walk.strides[target][along.written];
-    std::int64_t tiles = pieces(p.read_extent, tile_side) * pieces(p.written_extent, tile_side);
+    std::int64_t tiles = ceil_div(p.read_extent, tile_side) * ceil_div(p.written_extent, tile_side);
     for (int d = 0; d < walk.rank; ++d) {
       if (d == along.read || d == along.written) continue;
       p.extents[p.rank] = walk.dims[d];
@@ -125,7 +125,7 @@ lks_status make_copy(const KernelRequest& r, Out out) {
   if (r.input(0).rank != r.output(0).rank) {
     return host::refuse(r.diag, LKS_REASON_RANK, 1, HOST_WHERE, "copy: the ranks differ");
   }
-  const bool has_tiles = !context_of(r).facts.is_like_cpu;
+  const bool has_tiles = !context_of(r).properties.is_like_cpu;
   std::snprintf(r.info.variant, sizeof r.info.variant, has_tiles ? "strided tiles" : "strided");
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;

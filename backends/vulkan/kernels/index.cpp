@@ -77,7 +77,7 @@ struct ScatterParams {
 
 constexpr std::int64_t scatter_group = 64;
 // The updates that one dispatch adds. The next dispatch continues from its sums.
-constexpr std::int64_t most_updates = most_turns;
+constexpr std::int64_t max_updates = max_iterations;
 
 struct ScatterShaders {
   lks_dtype dtype;
@@ -117,7 +117,7 @@ class ScatterAdd : public lks_kernel {
     const Access accesses[] = {tensor(launch, 0).access(false), tensor(launch, 1).access(false), order,
                                tensor(launch, 2).access(true)};
     do {
-      p.end = std::min(p.first + most_updates, p.updates);
+      p.end = std::min(p.first + max_updates, p.updates);
       p.count = count(p.end - p.first);
       plan.dispatch(adding_, p, plan.groups_for(p.count, scatter_group), accesses);
       p.first = p.end;
@@ -174,7 +174,7 @@ lks_status check_scatter(const KernelRequest& r) {
 // A linear scan over few updates is faster than sorting them.
 bool worth_sorting(std::int64_t updates, std::int64_t extent) {
   constexpr std::int64_t few_updates = 64, few_rows = 16;
-  return updates > few_updates && extent > few_rows && updates <= most_sorted;
+  return updates > few_updates && extent > few_rows && updates <= max_sorted;
 }
 
 }  // namespace

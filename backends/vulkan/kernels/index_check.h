@@ -21,7 +21,7 @@ template <class P>
 void plan_check(Plan& plan, const Pipeline& pipeline, P params, CheckFields P::*fields, std::int64_t count,
                 std::int64_t extent, int axis, Access reads) {
   constexpr std::int64_t few = 16384, per_group = 4096;
-  constexpr std::int64_t most = 256 * most_turns;  // indices per dispatch of mode `explain`
+  constexpr std::int64_t most = 256 * max_iterations;  // indices per dispatch of mode `explain`
   enum : std::uint32_t { find, mark, explain };
   CheckFields& c = params.*fields;
   c = {0, count, count, extent, plan.value(), axis, find};

@@ -33,7 +33,7 @@ using Out = std::unique_ptr<lks_kernel>*;
 
 /// The context of the kernel table.
 struct KernelContext {
-  const Facts& facts;
+  const DeviceProperties& properties;
   lks_device* device;  // null if only a query is answered
 };
 
@@ -66,14 +66,14 @@ template <ReduceForm form>
 lks_status make_argmax(const KernelRequest& request, Out out);
 /// The algorithm of a matrix product, or of a convolution as a matrix product: shaders/product_*.glsl,
 /// conv_depthwise.comp, conv_filter_depthwise.comp.
-enum class Way : std::uint8_t { element, lanes, blocks, subgroups, matrices, depthwise };
-template <Way way>
+enum class ProductAlgorithm : std::uint8_t { element, lanes, blocks, subgroups, matrices, depthwise };
+template <ProductAlgorithm algorithm>
 lks_status make_matmul(const KernelRequest& request, Out out);
-template <Way way>
+template <ProductAlgorithm algorithm>
 lks_status make_conv2d(const KernelRequest& request, Out out);
-template <Way way>
+template <ProductAlgorithm algorithm>
 lks_status make_conv2d_backward_input(const KernelRequest& request, Out out);
-template <Way way>
+template <ProductAlgorithm algorithm>
 lks_status make_conv2d_backward_filter(const KernelRequest& request, Out out);
 lks_status make_max_pool2d(const KernelRequest& request, Out out);
 lks_status make_max_pool2d_backward(const KernelRequest& request, Out out);

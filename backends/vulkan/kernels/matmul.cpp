@@ -19,15 +19,15 @@ constexpr ProductShaders product_shaders = {
     {shaders::matmul_subgroups_1x4_f32},
     {shaders::matmul_subgroups_4x1_f32}};
 
-constexpr int most_batch_dims = LKS_MAX_RANK - 2;
+constexpr int max_batch_dims = LKS_MAX_RANK - 2;
 
 // shaders/matmul_operands.glsl
 struct Params {
   VkDeviceAddress a, b, c;
   std::int64_t a_row, a_column, b_row, b_column, c_row, c_column;
   Tiling tiling;
-  std::int64_t a_batch[most_batch_dims], b_batch[most_batch_dims], c_batch[most_batch_dims];
-  std::int32_t batch_dims[most_batch_dims];
+  std::int64_t a_batch[max_batch_dims], b_batch[max_batch_dims], c_batch[max_batch_dims];
+  std::int32_t batch_dims[max_batch_dims];
   std::int32_t batch_rank;
 };
 
@@ -48,7 +48,8 @@ Params params_of(const Tensor& a, const Tensor& b, const Tensor& c) {
 
 class Matmul : public lks_kernel {
  public:
-  Matmul(const Cut& cut, const ProductPipelines& pipelines) : cut_(cut), pipelines_(pipelines) {}
+  Matmul(const ProductPartition& partition, const ProductPipelines& pipelines)
+      : cut_(partition), pipelines_(pipelines) {}
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const Tensor a = tensor(launch, 0), b = tensor(launch, 1), c = tensor(launch, 2);
@@ -58,7 +59,7 @@ class Matmul : public lks_kernel {
   }
 
  private:
-  const Cut cut_;
+  const ProductPartition cut_;
   const ProductPipelines pipelines_;
 };
 
@@ -75,8 +76,8 @@ bool positions_lie_beside(const lks_tensor_desc& a, const lks_tensor_desc& b, co
 }
 
 // A trial with dense matrices.
-TrialProduct trial_of(const Cut& cut) {
-  const ProductStrides at{trial_depth, 1, cut.width, 1, cut.width, 1};
+TrialProduct trial_of(const ProductPartition& partition) {
+  const ProductStrides at{trial_depth, 1, partition.width, 1, partition.width, 1};
   return {at, [at](const TrialRun& run) {
             Params p{};
             p.a = run.left, p.b = run.right, p.c = run.result;
@@ -87,39 +88,39 @@ TrialProduct trial_of(const Cut& cut) {
           }};
 }
 
-lks_status make(const KernelRequest& request, Out out, Way way) {
+lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorithm) {
   if (const lks_status status = require_product(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); status != LKS_OK) {
     return status;
   }
   const ProductShape shape = shape_of(request);
-  const ProductVariant* variant = choose(product_shaders, way, request, shape);
+  const ProductVariant* variant = choose(product_shaders, algorithm, request, shape);
   if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
   const lks_tensor_desc &a = request.input(0), &b = request.input(1);
-  if (way == Way::subgroups && !positions_lie_beside(a, b, shape)) {
+  if (algorithm == ProductAlgorithm::subgroups && !positions_lie_beside(a, b, shape)) {
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "positions do not lie beside each other");
   }
-  Cut cut(request, shape, *variant);
-  cut.constants.left_runs_down = a.strides[a.rank - 1] != 1;
-  cut.constants.right_runs_along = b.strides[b.rank - 1] == 1;
-  describe_product(request, *variant, cut);
+  ProductPartition partition(request, shape, *variant);
+  partition.constants.left_runs_down = a.strides[a.rank - 1] != 1;
+  partition.constants.right_runs_along = b.strides[b.rank - 1] == 1;
+  describe_product(request, *variant, partition);
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =
-      pipelines_of(request, product_shaders, *variant, cut, [&] { return trial_of(cut); });
-  host::emplace<Matmul>(request, out, cut, pipelines);
+      pipelines_of(request, product_shaders, *variant, partition, [&] { return trial_of(partition); });
+  host::emplace<Matmul>(request, out, partition, pipelines);
   return LKS_OK;
 }
 
 }  // namespace
 
-template <Way way>
+template <ProductAlgorithm algorithm>
 lks_status make_matmul(const KernelRequest& request, Out out) {
-  return make(request, out, way);
+  return make(request, out, algorithm);
 }
 
-template lks_status make_matmul<Way::lanes>(const KernelRequest&, Out);
-template lks_status make_matmul<Way::matrices>(const KernelRequest&, Out);
-template lks_status make_matmul<Way::blocks>(const KernelRequest&, Out);
-template lks_status make_matmul<Way::subgroups>(const KernelRequest&, Out);
-template lks_status make_matmul<Way::element>(const KernelRequest&, Out);
+template lks_status make_matmul<ProductAlgorithm::lanes>(const KernelRequest&, Out);
+template lks_status make_matmul<ProductAlgorithm::matrices>(const KernelRequest&, Out);
+template lks_status make_matmul<ProductAlgorithm::blocks>(const KernelRequest&, Out);
+template lks_status make_matmul<ProductAlgorithm::subgroups>(const KernelRequest&, Out);
+template lks_status make_matmul<ProductAlgorithm::element>(const KernelRequest&, Out);
 
 }  // namespace vulkan

@@ -8,7 +8,7 @@
 namespace vulkan {
 namespace {
 
-constexpr std::uint32_t most_tensors = 32;
+constexpr std::uint32_t max_tensors = 32;
 
 class PointwiseKernel : public lks_kernel {
  public:
@@ -27,13 +27,13 @@ class PointwiseKernel : public lks_kernel {
     if (count == 0) return;
     std::vector<std::uint64_t> operands = {static_cast<std::uint64_t>(count)}, params;
     std::vector<Access> accesses;
-    bool wide = count >= most_narrow;
+    bool wide = count >= max_narrow;
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
       const Tensor t = tensor(launch, i);
       operands.push_back(t.address);
       const Access access = t.access(i >= inputs);
       accesses.push_back(access);
-      wide = wide || access.end - access.begin >= static_cast<std::uint64_t>(most_narrow);
+      wide = wide || access.end - access.begin >= static_cast<std::uint64_t>(max_narrow);
     }
     operands.insert(operands.end(), launch.scalars, launch.scalars + shape_.scalars.size());
     if (shape_.strided() || needs_axes_) append_walk(params, launch, shape);
@@ -46,7 +46,7 @@ class PointwiseKernel : public lks_kernel {
   }
 
  private:
-  static constexpr std::int64_t most_narrow = std::int64_t{1} << 31;
+  static constexpr std::int64_t max_narrow = std::int64_t{1} << 31;
 
   const Pipeline& pipeline(lks_device& device, bool wide) const {
     PointwiseShape shape = shape_;
@@ -57,9 +57,9 @@ class PointwiseKernel : public lks_kernel {
   // Appends the extents, and the strides of the strided tensors. If the program reads indices, dimensions are not
   // merged.
   void append_walk(std::vector<std::uint64_t>& params, const lks_launch& launch, const Tensor& shape) const {
-    JoinedWalk<static_cast<int>(most_tensors)> walk(static_cast<int>(dtypes.size()));
+    MergedDims<static_cast<int>(max_tensors)> walk(static_cast<int>(dtypes.size()));
     for (int d = 0; d < shape.rank; ++d) {
-      std::int64_t own[most_tensors] = {};
+      std::int64_t own[max_tensors] = {};
       for (std::size_t i = 0; i < dtypes.size(); ++i) {
         const Tensor t = tensor(launch, i);
         const int at = d - (shape.rank - t.rank);
@@ -116,15 +116,15 @@ PointwiseShape shape_of(const KernelRequest& r) {
 
 // On a GPU, enough to keep as many loads in flight as its memory bandwidth needs. Long programs are bound by
 // arithmetic, not by memory, and would only take longer to compile.
-unsigned elements_per_invocation(const Facts& facts, std::size_t instructions) {
+unsigned elements_per_invocation(const DeviceProperties& properties, std::size_t instructions) {
   constexpr std::size_t long_program = 128;
-  return facts.is_like_cpu || instructions >= long_program ? 1 : 4;
+  return properties.is_like_cpu || instructions >= long_program ? 1 : 4;
 }
 
 // Serves both rows of the kernel table, linear and strided.
 lks_status make(const KernelRequest& r, Out out, bool strided) {
-  if (r.tensor_count() > most_tensors) {
-    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %u tensors", most_tensors);
+  if (r.tensor_count() > max_tensors) {
+    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %u tensors", max_tensors);
   }
   if (const lks_status status = require_hardware(r); status != LKS_OK) return status;
   const host::Program program(*r.desc.programs[0].program);
@@ -134,11 +134,11 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
     return host::refuse(r.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "%s", why.c_str());
   }
   const bool f64 = std::any_of(instrs.begin(), instrs.end(), [](const lks_instr& i) { return i.dtype == LKS_F64; });
-  if (f64 && !context_of(r).facts.has_f64) {
+  if (f64 && !context_of(r).properties.has_f64) {
     return host::refuse(r.diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the device has no f64 (shaderFloat64)");
   }
   PointwiseShape shape = shape_of(r);
-  shape.per_invocation = elements_per_invocation(context_of(r).facts, instrs.size());
+  shape.per_invocation = elements_per_invocation(context_of(r).properties, instrs.size());
   if (shape.strided() && !strided) {
     return host::refuse(r.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "operands are strided or broadcast");
   }

@@ -106,10 +106,10 @@ Params window_of(const KernelRequest& r) {
 }
 
 // Refuses nested loops that lavapipe would end too early: `turns_high` iterations with `turns_wide` in each.
-lks_status require_turns(const KernelRequest& r, std::int64_t turns_high, std::int64_t turns_wide) {
-  if (!context_of(r).facts.is_lavapipe || turns_high * turns_wide <= most_turns) return LKS_OK;
+lks_status require_iterations(const KernelRequest& r, std::int64_t turns_high, std::int64_t turns_wide) {
+  if (!context_of(r).properties.is_lavapipe || turns_high * turns_wide <= max_iterations) return LKS_OK;
   return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "%s: llvmpipe takes no more than %lld elements at a time",
-                      r.desc.op_name, static_cast<long long>(most_turns));
+                      r.desc.op_name, static_cast<long long>(max_iterations));
 }
 
 template <class Attrs>
@@ -124,7 +124,8 @@ lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::
   const auto turns = [&](std::int64_t window, std::int64_t stride) {
     return over_taps ? window : (window + stride - 1) / stride;
   };
-  s = require_turns(r, turns(attrs.window_height, attrs.stride_height), turns(attrs.window_width, attrs.stride_width));
+  s = require_iterations(r, turns(attrs.window_height, attrs.stride_height),
+                         turns(attrs.window_width, attrs.stride_width));
   if (s != LKS_OK) return s;
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;

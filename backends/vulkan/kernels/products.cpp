@@ -12,51 +12,51 @@ constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
 
 // Tried in this order. Named after their tile sizes; for lanes, the size with subgroups of 8 lanes.
 constexpr ProductVariant variants[] = {
-    {"lanes 16x128", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 3, 0, 65, 1, 16},
-    {"lanes 32x64", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 2, 0, 33, 1, any},
-    {"lanes 64x32", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 1, 0, 17, 1, any},
-    {"lanes 128x16", Way::lanes, &ProductShaders::lanes_16x16, 16, 16, 0, 0, 9, 1, any},
-    {"lanes 128x8", Way::lanes, &ProductShaders::lanes_16x8, 16, 8, 0, 0, 3, 1, any},
-    {"blocks 128x128", Way::blocks, &ProductShaders::blocks_128x128, 8, 8, 4, 16, 65, 65, any, 192},
-    {"blocks 64x64", Way::blocks, &ProductShaders::blocks_64x64, 8, 8, 3, 8, 33, 9, any},
-    {"blocks 128x32", Way::blocks, &ProductShaders::blocks_128x32, 8, 8, 2, 16, 9, 33, any},
-    {"matrices 128x128", Way::matrices, &ProductShaders::matrices, 16, 8, 4, 8, 17, 17, any, 96},
-    {"subgroups 4x4", Way::subgroups, &ProductShaders::subgroups_4x4, 4, 4, 0, 1, 2, 2, any},
-    {"subgroups 1x4", Way::subgroups, &ProductShaders::subgroups_1x4, 1, 4, 0, 1, 2, 1, 1},
-    {"subgroups 4x1", Way::subgroups, &ProductShaders::subgroups_4x1, 4, 1, 0, 1, 1, 1, any},
-    {"depthwise", Way::depthwise, &ProductShaders::depthwise, 9, 1, 0, 1, 1, 2, any},
-    {"simple", Way::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
+    {"lanes 16x128", ProductAlgorithm::lanes, &ProductShaders::lanes_16x16, 16, 16, 3, 0, 65, 1, 16},
+    {"lanes 32x64", ProductAlgorithm::lanes, &ProductShaders::lanes_16x16, 16, 16, 2, 0, 33, 1, any},
+    {"lanes 64x32", ProductAlgorithm::lanes, &ProductShaders::lanes_16x16, 16, 16, 1, 0, 17, 1, any},
+    {"lanes 128x16", ProductAlgorithm::lanes, &ProductShaders::lanes_16x16, 16, 16, 0, 0, 9, 1, any},
+    {"lanes 128x8", ProductAlgorithm::lanes, &ProductShaders::lanes_16x8, 16, 8, 0, 0, 3, 1, any},
+    {"blocks 128x128", ProductAlgorithm::blocks, &ProductShaders::blocks_128x128, 8, 8, 4, 16, 65, 65, any, 192},
+    {"blocks 64x64", ProductAlgorithm::blocks, &ProductShaders::blocks_64x64, 8, 8, 3, 8, 33, 9, any},
+    {"blocks 128x32", ProductAlgorithm::blocks, &ProductShaders::blocks_128x32, 8, 8, 2, 16, 9, 33, any},
+    {"matrices 128x128", ProductAlgorithm::matrices, &ProductShaders::matrices, 16, 8, 4, 8, 17, 17, any, 96},
+    {"subgroups 4x4", ProductAlgorithm::subgroups, &ProductShaders::subgroups_4x4, 4, 4, 0, 1, 2, 2, any},
+    {"subgroups 1x4", ProductAlgorithm::subgroups, &ProductShaders::subgroups_1x4, 1, 4, 0, 1, 2, 1, 1},
+    {"subgroups 4x1", ProductAlgorithm::subgroups, &ProductShaders::subgroups_4x1, 4, 1, 0, 1, 1, 1, any},
+    {"depthwise", ProductAlgorithm::depthwise, &ProductShaders::depthwise, 9, 1, 0, 1, 1, 2, any},
+    {"simple", ProductAlgorithm::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
 };
 
 constexpr std::int64_t joined_at_once = 256;  // shaders/product_join.glsl
 constexpr std::int64_t join_group = 64, element_group = 64;
-constexpr std::int64_t most_workspace = std::int64_t{64} << 20;
+constexpr std::int64_t max_workspace = std::int64_t{64} << 20;
 // An invocation that computes one element takes at most 2^6 chunks: lavapipe ends loops after 65,535 iterations.
-constexpr int most_slots = 6;
+constexpr int max_slots = 6;
 // How many subgroups keep a GPU busy, and the size of a workgroup. A range of one subgroup is at most 2^8 chunks,
 // because subgroups on lavapipe have only 4 or 8 lanes.
 constexpr std::int64_t wanted_subgroups = 4096, subgroup_group = 128;
-constexpr int most_subgroup_slots = 8;
+constexpr int max_subgroup_slots = 8;
 // For shorter sums, joining the lanes of a subgroup does not pay.
-constexpr std::int64_t least_subgroup_depth = 128;
+constexpr std::int64_t min_subgroup_depth = 128;
 // Each slot holds a partial sum for every element of an invocation's block, in registers.
-constexpr int most_block_slots = 5;
+constexpr int max_block_slots = 5;
 
 // How many invocations that compute one element each, and how many workgroups of blocks, keep the device busy.
-std::int64_t wanted_invocations(const Facts& facts) { return facts.is_like_cpu ? 1024 : 262144; }
+std::int64_t wanted_invocations(const DeviceProperties& properties) { return properties.is_like_cpu ? 1024 : 262144; }
 constexpr std::int64_t wanted_blocks = 256;
 
 // Whether shared memory holds both operands' parts, as in shaders/product_blocks.glsl.
-bool fits_shared_memory(const ProductVariant& v, lks_dtype dtype, const Facts& facts) {
+bool fits_shared_memory(const ProductVariant& v, lks_dtype dtype, const DeviceProperties& properties) {
   constexpr std::int64_t step = 8, gap = 4, guard_bytes = 12;
   const std::int64_t lines = v.rows * v.down + gap + (v.columns << v.log2_right) + gap;
-  return step * lines * size_of(dtype) + guard_bytes <= facts.max_shared_bytes;
+  return step * lines * size_of(dtype) + guard_bytes <= properties.max_shared_bytes;
 }
 
 // The number of blocks if the depth is split into single chunks.
-std::int64_t most_blocks(const ProductVariant& v, const ProductShape& shape) {
-  return shape.batch * pieces(shape.rows, v.rows * v.down) * pieces(shape.columns, v.columns << v.log2_right) *
-         std::max<std::int64_t>(1, pieces(shape.depth, chunk));
+std::int64_t max_blocks(const ProductVariant& v, const ProductShape& shape) {
+  return shape.batch * ceil_div(shape.rows, v.rows * v.down) * ceil_div(shape.columns, v.columns << v.log2_right) *
+         std::max<std::int64_t>(1, ceil_div(shape.depth, chunk));
 }
 
 bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
@@ -78,82 +78,84 @@ ProductConstants::Fusing fusing_of(const KernelRequest& request) {
 }
 
 // Whether the algorithm suits the device and the math mode.
-bool serves(Way way, const KernelRequest& request) {
-  const Facts& facts = context_of(request).facts;
-  switch (way) {
-    case Way::lanes: return facts.is_lavapipe && facts.is_like_cpu;
-    case Way::blocks: return !facts.is_like_cpu;
-    case Way::subgroups:
-      return facts.has_subgroup_sums && !facts.is_like_cpu && request.desc.math_mode == LKS_MODE_FAST;
-    case Way::matrices: return facts.has_bfloat_matrices && request.desc.math_mode == LKS_MODE_FAST;
+bool serves(ProductAlgorithm algorithm, const KernelRequest& request) {
+  const DeviceProperties& properties = context_of(request).properties;
+  switch (algorithm) {
+    case ProductAlgorithm::lanes: return properties.is_lavapipe && properties.is_like_cpu;
+    case ProductAlgorithm::blocks: return !properties.is_like_cpu;
+    case ProductAlgorithm::subgroups:
+      return properties.has_subgroup_sums && !properties.is_like_cpu && request.desc.math_mode == LKS_MODE_FAST;
+    case ProductAlgorithm::matrices: return properties.has_bfloat_matrices && request.desc.math_mode == LKS_MODE_FAST;
     default: return true;
   }
 }
 
-bool serves(const ProductVariant& v, lks_dtype dtype, const ProductShape& shape, const Facts& facts) {
-  if (shape.columns < v.least_columns || shape.rows < v.least_rows || shape.rows > v.most_rows) return false;
-  if (v.least_blocks > 0 && !facts.has_large_blocks && most_blocks(v, shape) < v.least_blocks) return false;
-  switch (v.way) {
-    case Way::lanes: return facts.subgroup_size >> v.log2_right != 0;  // there are only 4 lanes without AVX
-    case Way::blocks: return fits_shared_memory(v, dtype, facts);
-    case Way::subgroups: return shape.depth >= least_subgroup_depth && facts.subgroup_size <= subgroup_group;
+bool serves(const ProductVariant& v, lks_dtype dtype, const ProductShape& shape, const DeviceProperties& properties) {
+  if (shape.columns < v.min_columns || shape.rows < v.min_rows || shape.rows > v.max_rows) return false;
+  if (v.min_blocks > 0 && !properties.has_large_blocks && max_blocks(v, shape) < v.min_blocks) return false;
+  switch (v.algorithm) {
+    case ProductAlgorithm::lanes:
+      return properties.subgroup_size >> v.log2_right != 0;  // there are only 4 lanes without AVX
+    case ProductAlgorithm::blocks: return fits_shared_memory(v, dtype, properties);
+    case ProductAlgorithm::subgroups:
+      return shape.depth >= min_subgroup_depth && properties.subgroup_size <= subgroup_group;
     default: return true;
   }
 }
 
 }  // namespace
 
-const ProductVariant* choose(const ProductShaders& shaders, Way way, const KernelRequest& request,
+const ProductVariant* choose(const ProductShaders& shaders, ProductAlgorithm algorithm, const KernelRequest& request,
                              const ProductShape& shape) {
-  if (!serves(way, request)) return nullptr;
+  if (!serves(algorithm, request)) return nullptr;
   const lks_dtype dtype = request.input(0).dtype;
   for (const ProductVariant& v : variants) {
-    const bool is_there = v.way == way && (shaders.*v.shader).of(dtype);
-    if (is_there && serves(v, dtype, shape, context_of(request).facts)) return &v;
+    const bool is_there = v.algorithm == algorithm && (shaders.*v.shader).of(dtype);
+    if (is_there && serves(v, dtype, shape, context_of(request).properties)) return &v;
   }
   return nullptr;
 }
 
-Cut::Cut(const KernelRequest& request, const ProductShape& s, const ProductVariant& variant)
+ProductPartition::ProductPartition(const KernelRequest& request, const ProductShape& s, const ProductVariant& variant)
     : shape(s), height(variant.rows), width(variant.columns), element_bytes(size_of(request.input(0).dtype)) {
-  const Facts& facts = context_of(request).facts;
-  switch (variant.way) {
-    case Way::lanes: by_lanes(variant, facts); break;
-    case Way::subgroups: by_subgroups(facts); break;
-    case Way::blocks:
-    case Way::matrices: by_blocks(variant, request); break;
-    default: by_element(facts); break;
+  const DeviceProperties& properties = context_of(request).properties;
+  switch (variant.algorithm) {
+    case ProductAlgorithm::lanes: by_lanes(variant, properties); break;
+    case ProductAlgorithm::subgroups: by_subgroups(properties); break;
+    case ProductAlgorithm::blocks:
+    case ProductAlgorithm::matrices: by_blocks(variant, request); break;
+    default: by_element(properties); break;
   }
-  tiles_down = pieces(shape.rows, height);
-  tiles_right = pieces(shape.columns, width);
+  tiles_down = ceil_div(shape.rows, height);
+  tiles_right = ceil_div(shape.columns, width);
   const std::int64_t tile_bytes = ranges * height * width * element_bytes;
-  tiles_at_once = std::max<std::int64_t>(1, ranges == 1 ? tiles() : std::min(tiles(), most_workspace / tile_bytes));
+  tiles_at_once = std::max<std::int64_t>(1, ranges == 1 ? tiles() : std::min(tiles(), max_workspace / tile_bytes));
 }
 
-std::int64_t Cut::least_tiles() const {
-  return std::max<std::int64_t>(1, shape.batch * pieces(shape.rows, height) * pieces(shape.columns, width));
+std::int64_t ProductPartition::min_tiles() const {
+  return std::max<std::int64_t>(1, shape.batch * ceil_div(shape.rows, height) * ceil_div(shape.columns, width));
 }
 
-void Cut::by_lanes(const ProductVariant& variant, const Facts& facts) {
-  height *= facts.subgroup_size >> variant.log2_right;
+void ProductPartition::by_lanes(const ProductVariant& variant, const DeviceProperties& properties) {
+  height *= properties.subgroup_size >> variant.log2_right;
   width <<= variant.log2_right;
   items_per_group = 1;
-  constants.group_size = facts.subgroup_size;
+  constants.group_size = properties.subgroup_size;
   constants.right = static_cast<std::uint32_t>(variant.log2_right);
   set_ranges(std::numeric_limits<std::int64_t>::max(), 0);
 }
 
-void Cut::by_subgroups(const Facts& facts) {
-  items_per_group = subgroup_group / facts.subgroup_size;
-  set_ranges(pieces(wanted_subgroups, least_tiles()), most_subgroup_slots);
+void ProductPartition::by_subgroups(const DeviceProperties& properties) {
+  items_per_group = subgroup_group / properties.subgroup_size;
+  set_ranges(ceil_div(wanted_subgroups, min_tiles()), max_subgroup_slots);
 }
 
-void Cut::by_blocks(const ProductVariant& variant, const KernelRequest& request) {
+void ProductPartition::by_blocks(const ProductVariant& variant, const KernelRequest& request) {
   const bool lockstep = is_lockstep(request);
   height *= variant.down;
   width <<= variant.log2_right;
   items_per_group = 1;
-  set_ranges(pieces(wanted_blocks, least_tiles()), lockstep ? most_block_slots : 22);
+  set_ranges(ceil_div(wanted_blocks, min_tiles()), lockstep ? max_block_slots : 22);
   constants.fusing = fusing_of(request);
   const lks_device* device = context_of(request).device;
   constants.loses_denormals =
@@ -162,36 +164,36 @@ void Cut::by_blocks(const ProductVariant& variant, const KernelRequest& request)
   constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
 }
 
-void Cut::by_element(const Facts& facts) {
+void ProductPartition::by_element(const DeviceProperties& properties) {
   items_per_group = element_group;
-  set_ranges(pieces(wanted_invocations(facts), least_tiles()), most_slots);
+  set_ranges(ceil_div(wanted_invocations(properties), min_tiles()), max_slots);
   constants.group_size = constants.slots = static_cast<std::uint32_t>(slots_);
   is_batch_first = shape.batch > 1 && shape.columns == 1;
 }
 
 // Makes ranges as long as possible, at most 2^most chunks, while there are still `wanted` of them.
-void Cut::set_ranges(std::int64_t wanted, int most) {
-  const std::int64_t chunks = std::max<std::int64_t>(1, pieces(shape.depth, chunk));
+void ProductPartition::set_ranges(std::int64_t wanted, int most) {
+  const std::int64_t chunks = std::max<std::int64_t>(1, ceil_div(shape.depth, chunk));
   const auto chunks_at = [](int slots) { return std::int64_t{1} << slots; };
   while (slots_ < most && chunks_at(slots_) < chunks &&
-         pieces(chunks, chunks_at(slots_ + 1)) >= std::min(wanted, chunks)) {
+         ceil_div(chunks, chunks_at(slots_ + 1)) >= std::min(wanted, chunks)) {
     ++slots_;
   }
   range_length = chunk << slots_;
-  ranges = pieces(chunks, chunks_at(slots_));
+  ranges = ceil_div(chunks, chunks_at(slots_));
 }
 
-Cut Cut::of_one_tile(std::int64_t depth) const {
-  Cut cut = *this;
-  cut.shape = {1, height, width, depth};
-  cut.tiles_down = cut.tiles_right = cut.tiles_at_once = cut.ranges = 1;
-  cut.is_batch_first = false;
-  return cut;
+ProductPartition ProductPartition::of_one_tile(std::int64_t depth) const {
+  ProductPartition partition = *this;
+  partition.shape = {1, height, width, depth};
+  partition.tiles_down = partition.tiles_right = partition.tiles_at_once = partition.ranges = 1;
+  partition.is_batch_first = false;
+  return partition;
 }
 
-std::uint64_t Cut::workspace_bytes() const {
+std::uint64_t ProductPartition::workspace_bytes() const {
   std::int64_t parts = 0;
-  for (std::int64_t n = ranges; n > 1; n = pieces(n, joined_at_once)) parts += n;
+  for (std::int64_t n = ranges; n > 1; n = ceil_div(n, joined_at_once)) parts += n;
   return static_cast<std::uint64_t>(parts * tiles_at_once * height * width * element_bytes);
 }
 
@@ -221,7 +223,7 @@ Groups ProductDispatches::tile_groups(const Tiling& t) const {
 
 Groups ProductDispatches::join_groups(const Tiling& t) const {
   const std::int64_t items = static_cast<std::int64_t>(t.tiles) * t.height * t.width;
-  return plan_.groups_for(items * pieces(t.ranges, joined_at_once), join_group);
+  return plan_.groups_for(items * ceil_div(t.ranges, joined_at_once), join_group);
 }
 
 std::span<const Access> ProductDispatches::tile_accesses(const Tiling& t) {
@@ -231,7 +233,7 @@ std::span<const Access> ProductDispatches::tile_accesses(const Tiling& t) {
 }
 
 std::span<const Access> ProductDispatches::join_accesses(const Tiling& t) {
-  const auto batches = static_cast<std::uint64_t>(pieces(t.ranges, joined_at_once));
+  const auto batches = static_cast<std::uint64_t>(ceil_div(t.ranges, joined_at_once));
   // The last join may read the inputs too: it adds the bias.
   accesses_.assign(inputs_.begin(), inputs_.end());
   accesses_.push_back({t.workspace, t.workspace + t.ranges * part_bytes(t), false});
@@ -240,7 +242,7 @@ std::span<const Access> ProductDispatches::join_accesses(const Tiling& t) {
 }
 
 void ProductDispatches::to_next_join(Tiling& t) const {
-  t.ranges = static_cast<std::uint32_t>(pieces(t.ranges, joined_at_once));
+  t.ranges = static_cast<std::uint32_t>(ceil_div(t.ranges, joined_at_once));
   t.workspace = t.joined;
   t.joined = t.workspace + t.ranges * part_bytes(t);
 }
@@ -257,12 +259,12 @@ void log_lost_denormals(const KernelRequest& request, const ProductVariant& vari
 
 // Whether the pipeline, which fuses, passes its trial. The first call runs the trial.
 bool keeps_denormals(const KernelRequest& request, const ProductVariant& variant, const Pipeline& pipeline,
-                     const Cut& cut, const std::function<TrialProduct()>& make_trial) {
+                     const ProductPartition& partition, const std::function<TrialProduct()>& make_trial) {
   lks_device& device = *context_of(request).device;
   if (const std::optional<bool> known = device.trials.outcome(pipeline)) return *known;
-  const bool passed = passes_trial(device, pipeline, cut, make_trial());
+  const bool passed = passes_trial(device, pipeline, partition, make_trial());
   if (device.trials.note(pipeline, passed) && !passed) {
-    log_lost_denormals(request, variant, cut.constants.fusing == ProductConstants::fuses_guarded);
+    log_lost_denormals(request, variant, partition.constants.fusing == ProductConstants::fuses_guarded);
   }
   return passed;
 }
@@ -270,13 +272,13 @@ bool keeps_denormals(const KernelRequest& request, const ProductVariant& variant
 }  // namespace
 
 ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
-                              const ProductVariant& variant, const Cut& cut,
+                              const ProductVariant& variant, const ProductPartition& partition,
                               const std::function<TrialProduct()>& make_trial) {
   lks_device& device = *context_of(request).device;
   const lks_dtype dtype = request.input(0).dtype;
   const Shader tiles = (shaders.*variant.shader).of(dtype);
-  const Pipeline* join = cut.ranges > 1 ? &device.pipelines.get(shaders.join.of(dtype)) : nullptr;
-  Cut tried = cut;
+  const Pipeline* join = partition.ranges > 1 ? &device.pipelines.get(shaders.join.of(dtype)) : nullptr;
+  ProductPartition tried = partition;
   while (true) {
     const Pipeline& pipeline = device.pipelines.get(tiles, tried.constants.all());
     std::uint32_t& fusing = tried.constants.fusing;
@@ -304,11 +306,13 @@ lks_status require_product(const KernelRequest& request, std::initializer_list<l
   return LKS_OK;
 }
 
-void describe_product(const KernelRequest& request, const ProductVariant& variant, const Cut& cut) {
+void describe_product(const KernelRequest& request, const ProductVariant& variant, const ProductPartition& partition) {
   std::snprintf(request.info.variant, sizeof request.info.variant, "%s", variant.name);
-  request.info.workspace_bytes = cut.workspace_bytes();
+  request.info.workspace_bytes = partition.workspace_bytes();
   request.info.accumulate_dtype = request.input(0).dtype;
-  const bool is_shared = variant.way == Way::blocks || variant.way == Way::matrices || variant.way == Way::subgroups;
+  const bool is_shared = variant.algorithm == ProductAlgorithm::blocks ||
+                         variant.algorithm == ProductAlgorithm::matrices ||
+                         variant.algorithm == ProductAlgorithm::subgroups;
   const bool has_own_order = is_shared && !is_lockstep(request);
   request.info.order = has_own_order ? LKS_ORDER_UNSPECIFIED : LKS_ORDER_BLOCKED;
   request.info.determinism = has_own_order ? LKS_DETERMINISM_RUN_TO_RUN : LKS_DETERMINISM_CROSS_DEVICE;

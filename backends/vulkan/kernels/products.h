@@ -33,16 +33,16 @@ struct ProductShaders {
 /// One row of the table of variants (products.cpp).
 struct ProductVariant {
   const char* name;  // begins with the variant of the kernel table's row
-  Way way;
+  ProductAlgorithm algorithm;
   TypedShader ProductShaders::*shader;
   std::int64_t rows, columns;  // elements that an invocation computes
   int log2_right, down;        // log2 of a workgroup's invocations in a row; those in a column (not used for lanes)
-  std::int64_t least_columns, least_rows, most_rows;  // other results are left to the variants that follow
-  std::int64_t least_blocks = 0;                      // and so are those with fewer blocks
+  std::int64_t min_columns, min_rows, max_rows;  // other results are left to the variants that follow
+  std::int64_t min_blocks = 0;                   // and so are those with fewer blocks
 };
 
 /// The first variant that suits the request; null if none does.
-const ProductVariant* choose(const ProductShaders& shaders, Way way, const KernelRequest& request,
+const ProductVariant* choose(const ProductShaders& shaders, ProductAlgorithm algorithm, const KernelRequest& request,
                              const ProductShape& shape);
 
 /// The specialisation constants of all product shaders, in the order of their ids. Each shader has those that it needs.
@@ -50,9 +50,9 @@ struct ProductConstants {
   /// Whether a product is rounded before it is added: shaders/product_fusing.glsl.
   enum Fusing : std::uint32_t { rounds_products, fuses, fuses_guarded };
 
-  std::uint32_t group_size = 1;  // Way::element: slots
+  std::uint32_t group_size = 1;  // ProductAlgorithm::element: slots
   std::uint32_t may_lack_terms = 1;
-  std::uint32_t right = 0;  // Way::lanes: log2 of the lanes in a row
+  std::uint32_t right = 0;  // ProductAlgorithm::lanes: log2 of the lanes in a row
   std::uint32_t log2_strides[2] = {~0u, ~0u};
   std::uint32_t slots = 0, chunk = vulkan::chunk;
   std::uint32_t fusing = rounds_products;
@@ -63,8 +63,8 @@ struct ProductConstants {
 };
 
 /// How a product is split into tiles and ranges.
-struct Cut {
-  Cut(const KernelRequest& request, const ProductShape& shape, const ProductVariant& variant);
+struct ProductPartition {
+  ProductPartition(const KernelRequest& request, const ProductShape& shape, const ProductVariant& variant);
 
   ProductShape shape;
   std::int64_t height, width;  // of a tile
@@ -77,18 +77,18 @@ struct Cut {
   ProductConstants constants;
 
   /// The same tile size for a product of one tile.
-  Cut of_one_tile(std::int64_t depth) const;
+  ProductPartition of_one_tile(std::int64_t depth) const;
 
   std::int64_t tiles() const { return shape.batch * tiles_down * tiles_right; }
   std::uint64_t workspace_bytes() const;
 
  private:
-  void by_lanes(const ProductVariant& variant, const Facts& facts);
-  void by_subgroups(const Facts& facts);
-  void by_blocks(const ProductVariant& variant, const KernelRequest& request);  // also Way::matrices
-  void by_element(const Facts& facts);                                          // also Way::depthwise
-  std::int64_t least_tiles() const;                                             // the number of tiles, at least 1
-  void set_ranges(std::int64_t wanted, int most_slots);
+  void by_lanes(const ProductVariant& variant, const DeviceProperties& properties);
+  void by_subgroups(const DeviceProperties& properties);
+  void by_blocks(const ProductVariant& variant, const KernelRequest& request);  // also ProductAlgorithm::matrices
+  void by_element(const DeviceProperties& properties);                          // also ProductAlgorithm::depthwise
+  std::int64_t min_tiles() const;                                               // the number of tiles, at least 1
+  void set_ranges(std::int64_t wanted, int max_slots);
 
   int slots_ = 0;
 };
@@ -111,7 +111,7 @@ struct ProductPipelines {
 /// do not fuse are tried in this order, and the first to pass its trial is returned; the last needs none. Throws
 /// Failure.
 ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
-                              const ProductVariant& variant, const Cut& cut,
+                              const ProductVariant& variant, const ProductPartition& partition,
                               const std::function<TrialProduct()>& make_trial);
 
 /// Refuses dtypes other than `allowed`, f64 if the device has none, and extents beyond the 31 bits in which the shaders
@@ -119,14 +119,14 @@ ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders
 lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed);
 
 /// Fills in the kernel's info: variant, workspace, and the order and determinism of its sums.
-void describe_product(const KernelRequest& request, const ProductVariant& variant, const Cut& cut);
+void describe_product(const KernelRequest& request, const ProductVariant& variant, const ProductPartition& partition);
 
 /// Plans the dispatches of a product.
 class ProductDispatches {
  public:
-  ProductDispatches(Plan& plan, const Cut& cut, const ProductPipelines& pipelines, VkDeviceAddress workspace,
-                    std::span<const Access> inputs, Access output)
-      : plan_(plan), cut_(cut), pipelines_(pipelines), workspace_(workspace), inputs_(inputs), output_(output) {}
+  ProductDispatches(Plan& plan, const ProductPartition& partition, const ProductPipelines& pipelines,
+                    VkDeviceAddress workspace, std::span<const Access> inputs, Access output)
+      : plan_(plan), cut_(partition), pipelines_(pipelines), workspace_(workspace), inputs_(inputs), output_(output) {}
 
   /// `params` has a member `tiling`.
   template <class P>
@@ -151,7 +151,7 @@ class ProductDispatches {
   std::uint64_t part_bytes(const Tiling& t) const { return t.tiles * t.height * t.width * cut_.element_bytes; }
 
   Plan& plan_;
-  const Cut& cut_;
+  const ProductPartition& cut_;
   const ProductPipelines pipelines_;
   const VkDeviceAddress workspace_;
   const std::span<const Access> inputs_;
@@ -162,8 +162,10 @@ class ProductDispatches {
 template <class P>
 void plan_trial(const TrialRun& run, const P& params) {
   const Access operands[] = {{run.left, run.result, false}};
-  const std::uint64_t bytes = static_cast<std::uint64_t>(run.cut.height * run.cut.width) * run.cut.element_bytes;
-  ProductDispatches(run.plan, run.cut, {&run.pipeline, nullptr}, 0, operands, {run.result, run.result + bytes, true})
+  const std::uint64_t bytes =
+      static_cast<std::uint64_t>(run.partition.height * run.partition.width) * run.partition.element_bytes;
+  ProductDispatches(run.plan, run.partition, {&run.pipeline, nullptr}, 0, operands,
+                    {run.result, run.result + bytes, true})
       .run(params);
 }
 

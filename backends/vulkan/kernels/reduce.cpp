@@ -46,8 +46,8 @@ constexpr std::int64_t chunk = 1024, slots = 8, serial_group = 64;
 // The parameters that depend only on extents and strides.
 Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::int64_t* to, int rank,
                  std::uint32_t axes, bool keep) {
-  JoinedWalk<2> outer;
-  JoinedWalk<1> inner;
+  MergedDims<2> outer;
+  MergedDims<1> inner;
   Params p{};
   p.outputs = p.reduced = 1;
   int o = 0;
@@ -79,12 +79,12 @@ bool is_columns(const Params& p) {
   return std::abs(p.outer_from[p.outer_rank - 1]) < std::abs(p.inner_from[p.inner_rank - 1]);
 }
 
-std::int64_t turns_per_element(const Params& p) { return std::max(1u, p.inner_rank); }
+std::int64_t iterations_per_element(const Params& p) { return std::max(1u, p.inner_rank); }
 
 bool fits_serial(const Params& p) {
   constexpr std::int64_t few = 64, many_outputs = 16384;
   if (p.reduced <= few) return true;
-  return is_columns(p) && p.outputs >= many_outputs && p.reduced * turns_per_element(p) <= most_turns;
+  return is_columns(p) && p.outputs >= many_outputs && p.reduced * iterations_per_element(p) <= max_iterations;
 }
 
 std::int64_t power_above(std::int64_t n) {
@@ -102,22 +102,23 @@ bool is_wide(const Params& p, std::int64_t outputs_at_once) {
 }
 
 // Fills in how tiles cover the outputs and the reduced elements, and how these are split into segments.
-void cut_into_tiles(Params& p, const Facts& facts) {
-  const std::int64_t enough_groups = facts.is_like_cpu ? 256 : 2048;
+void choose_tiling(Params& p, const DeviceProperties& properties) {
+  const std::int64_t enough_groups = properties.is_like_cpu ? 256 : 2048;
   constexpr std::int64_t worth_joining = 4;  // rounds of a workgroup
-  const std::int64_t chunks = pieces(p.reduced, chunk);
+  const std::int64_t chunks = ceil_div(p.reduced, chunk);
   p.columns = is_columns(p);
   const std::int64_t at_once =
       p.columns ? slots / std::min(slots, power_above(p.outputs)) : std::min(slots, power_above(chunks));
   p.log_chunks_at_once = static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(at_once)));
   p.wide = is_wide(p, slots / at_once);
-  const std::int64_t tiles = pieces(p.outputs, slots / at_once), rounds = pieces(chunks, at_once);
-  const std::int64_t most_rounds = most_turns / (chunk / 8 * turns_per_element(p));  // if cells are read one by one
+  const std::int64_t tiles = ceil_div(p.outputs, slots / at_once), rounds = ceil_div(chunks, at_once);
+  const std::int64_t max_rounds =
+      max_iterations / (chunk / 8 * iterations_per_element(p));  // if cells are read one by one
   std::int64_t segments = rounds < worth_joining ? 1 : std::clamp<std::int64_t>(enough_groups / tiles, 1, rounds);
-  segments = std::max(segments, pieces(rounds, std::max<std::int64_t>(1, most_rounds / 2)));
-  const std::int64_t each = at_once * power_above(pieces(rounds, segments));
+  segments = std::max(segments, ceil_div(rounds, std::max<std::int64_t>(1, max_rounds / 2)));
+  const std::int64_t each = at_once * power_above(ceil_div(rounds, segments));
   p.chunks_per_segment = static_cast<std::uint32_t>(each);
-  p.segments = static_cast<std::uint32_t>(std::max<std::int64_t>(1, pieces(chunks, each)));
+  p.segments = static_cast<std::uint32_t>(std::max<std::int64_t>(1, ceil_div(chunks, each)));
 }
 
 bool fits_tiles(const Params& p) { return p.segments == 1; }
@@ -181,7 +182,7 @@ class TiledReduce : public ReduceKernel {
   void plan_dispatches(Plan& plan, const lks_launch& launch, Params& p, Access from, Access to) const override {
     const std::int64_t outputs_at_once = slots >> p.log_chunks_at_once;
     p.wide = p.wide != 0 && p.from % 16 == 0;
-    const Groups groups = plan.groups_for(pieces(p.outputs, outputs_at_once) * p.segments, 1);
+    const Groups groups = plan.groups_for(ceil_div(p.outputs, outputs_at_once) * p.segments, 1);
     if (p.segments == 1) {
       const Access accesses[] = {from, to};
       return plan.dispatch(tile_, p, groups, accesses);
@@ -229,7 +230,7 @@ lks_status make(const KernelRequest& r, Out out, Op op, ReduceForm form) {
   const bool keep = op != Op::argmax && r.attrs<lks_reduce_attrs>().keep != 0;
   Params p = params_of(x.dims, x.strides, y.strides, x.rank, axes_of(r, op), keep);
   if (op == Op::mean) p.divisor = bits_of(p.reduced, x.dtype);
-  if (!fits_serial(p)) cut_into_tiles(p, context_of(r).facts);
+  if (!fits_serial(p)) choose_tiling(p, context_of(r).properties);
   const Form* fitting = forms;
   while (!fitting->fits(p)) ++fitting;
   if (fitting->form != form) {

@@ -52,7 +52,7 @@ class SoftmaxKernel : public lks_kernel {
       p.wide_labels = beside.dtype == LKS_I64;
       accesses[2] = beside.access(false);
     }
-    const auto chunks = static_cast<std::uint64_t>(pieces(p.extent, chunk));
+    const auto chunks = static_cast<std::uint64_t>(ceil_div(p.extent, chunk));
     const std::int64_t at_once = std::min(slots, static_cast<std::int64_t>(std::bit_ceil(chunks)));
     p.log_chunks_at_once = static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(at_once)));
     const std::int64_t rows_per_group = form_ == SoftmaxForm::serial ? serial_group : slots / at_once;
@@ -65,7 +65,7 @@ class SoftmaxKernel : public lks_kernel {
   const SoftmaxForm form_;
 };
 
-// The longest row of each form. Ops with even longer rows are decomposed: see most_turns.
+// The longest row of each form. Ops with even longer rows are decomposed: see max_iterations.
 constexpr std::int64_t longest_serial = 64, longest = std::int64_t{1} << 21;
 
 lks_status require_length(const KernelRequest& r, SoftmaxForm form, std::int64_t extent) {

@@ -16,7 +16,7 @@ struct Params {
 constexpr int digit_bits = 4;
 constexpr std::int64_t digits = 16, block = 1024;
 
-std::int64_t blocks_of(std::int64_t count) { return pieces(count, block); }
+std::int64_t blocks_of(std::int64_t count) { return ceil_div(count, block); }
 std::uint64_t order_bytes(std::int64_t count) { return static_cast<std::uint64_t>(count) * sizeof(std::uint32_t); }
 std::uint64_t counts_bytes(std::int64_t count) {
   return static_cast<std::uint64_t>(digits * blocks_of(count)) * sizeof(std::uint32_t);

@@ -6,7 +6,7 @@
 namespace vulkan {
 
 /// The most numbers that can be sorted: shaders count with 32 bits.
-constexpr std::int64_t most_sorted = std::int64_t{1} << 28;
+constexpr std::int64_t max_sorted = std::int64_t{1} << 28;
 
 /// The workspace for sorting `count` numbers.
 std::uint64_t sort_workspace_bytes(std::int64_t count);

@@ -10,12 +10,12 @@ namespace vulkan {
 
 /// The merged dimensions of a loop over at most `most` tensors.
 template <int most>
-struct JoinedWalk {
+struct MergedDims {
   int rank = 0;
   std::int64_t dims[LKS_MAX_RANK] = {1};
   std::int64_t strides[most][LKS_MAX_RANK] = {};
 
-  explicit JoinedWalk(int tensors = most) : tensors_(tensors) {}
+  explicit MergedDims(int tensors = most) : tensors_(tensors) {}
 
   /// Appends the next inner dimension. `own` are its strides in the tensors.
   void append(std::int64_t extent, const std::int64_t* own) {

@@ -44,14 +44,14 @@ class Trial {
       : shape_(shape), strides_(strides), units_(units), expects_loss_(expects_loss) {}
 
   /// The result is read back when the command is done; this object must exist until then.
-  void plan(Command& command, const Cut& tile, const Pipeline& pipeline, const TrialProduct& product) {
+  void plan(Command& command, const ProductPartition& tile, const Pipeline& pipeline, const TrialProduct& product) {
     result_.resize(static_cast<std::size_t>(shape_.rows * shape_.columns));
     const std::uint64_t right = 4 * static_cast<std::uint64_t>(right_at());
     const std::uint64_t result = 4 * static_cast<std::uint64_t>(result_at());
     const Staged staged = command.staging.take(result + 4 * result_.size());
     write_operands(staged.data);
-    command.readings.push_back({command.plan.value(), result_.data(), staged.data + result, 4 * result_.size()});
-    const VkDeviceAddress at = staged.place.address;
+    command.host_copies.push_back({command.plan.value(), result_.data(), staged.data + result, 4 * result_.size()});
+    const VkDeviceAddress at = staged.location.address;
     product.plan({command.plan, tile, pipeline, at, at + right, at + result});
   }
 
@@ -69,7 +69,7 @@ class Trial {
   void write_operands(std::byte* memory) const {
     const auto put = [&](std::int64_t at, std::uint32_t bits) { std::memcpy(memory + 4 * at, &bits, sizeof bits); };
     for (std::int64_t k = 0; k < shape_.depth; ++k) {
-      for (std::int64_t row = 0; row < pieces(shape_.rows, strides_.row_step); ++row) {
+      for (std::int64_t row = 0; row < ceil_div(shape_.rows, strides_.row_step); ++row) {
         put(row * strides_.left_row + k * strides_.left_position, bits_of(left_term(row, k), units_.left));
       }
       for (std::int64_t column = 0; column < shape_.columns; ++column) {
@@ -100,12 +100,13 @@ class Trial {
 
 }  // namespace
 
-bool passes_trial(lks_device& device, const Pipeline& pipeline, const Cut& cut, const TrialProduct& product) {
-  const Cut tile = cut.of_one_tile(trial_depth);
+bool passes_trial(lks_device& device, const Pipeline& pipeline, const ProductPartition& partition,
+                  const TrialProduct& product) {
+  const ProductPartition tile = partition.of_one_tile(trial_depth);
   const bool expects_loss = option(device.host, "vulkan.hide") == "fusedProducts";
   std::vector<Trial> trials;
   for (const Units& units : all_units) trials.emplace_back(tile.shape, product.strides, units, expects_loss);
-  run_alone(device, [&](Command& command) {
+  run_and_wait(device, [&](Command& command) {
     for (Trial& trial : trials) trial.plan(command, tile, pipeline, product);
   });
   return std::all_of(trials.begin(), trials.end(), [](const Trial& trial) { return trial.is_exact(); });

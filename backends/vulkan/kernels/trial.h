@@ -8,7 +8,7 @@
 
 namespace vulkan {
 
-struct Cut;
+struct ProductPartition;
 
 /// The strides of a matrix product's operands and result, in elements. Only every `row_step`th row of the result has
 /// terms.
@@ -19,7 +19,7 @@ struct ProductStrides {
 /// What computes one tile: the pipeline, and the addresses of the operands and the result, which follow each other.
 struct TrialRun {
   Plan& plan;
-  const Cut& cut;
+  const ProductPartition& partition;
   const Pipeline& pipeline;
   VkDeviceAddress left, right, result;
 };
@@ -34,6 +34,7 @@ constexpr std::int64_t trial_depth = 40;  // positions of the sums
 
 /// Whether the pipeline computes the product of one tile exactly. `cut` is that of the product for which the pipeline
 /// was made. The option `vulkan.hide=fusedProducts` makes every trial fail. Throws Failure.
-bool passes_trial(lks_device& device, const Pipeline& pipeline, const Cut& cut, const TrialProduct& product);
+bool passes_trial(lks_device& device, const Pipeline& pipeline, const ProductPartition& partition,
+                  const TrialProduct& product);
 
 }  // namespace vulkan

@@ -6,12 +6,12 @@
 
 // An allocation from which small buffers are suballocated. `free_ranges` maps where a free range starts to its length.
 struct Slab {
-  vulkan::Piece piece;
+  vulkan::Allocation allocation;
   std::map<std::uint64_t, std::uint64_t> free_ranges;
 
-  explicit Slab(const vulkan::Piece& p) : piece(p) { free_ranges[0] = p.bytes; }
+  explicit Slab(const vulkan::Allocation& p) : allocation(p) { free_ranges[0] = p.bytes; }
 
-  bool unused() const { return free_ranges.size() == 1 && free_ranges.begin()->second == piece.bytes; }
+  bool unused() const { return free_ranges.size() == 1 && free_ranges.begin()->second == allocation.bytes; }
 
   // Returns the offset of the range that was taken, or -1 if no free range is long enough.
   std::int64_t take(std::uint64_t bytes) {
@@ -45,7 +45,7 @@ struct Slab {
 namespace vulkan {
 namespace {
 
-constexpr std::uint64_t slab_bytes = std::uint64_t{8} << 20, most_from_slab = std::uint64_t{1} << 20;
+constexpr std::uint64_t slab_bytes = std::uint64_t{8} << 20, max_from_slab = std::uint64_t{1} << 20;
 
 std::uint64_t rounded_up(std::uint64_t bytes) {
   return (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
@@ -53,26 +53,26 @@ std::uint64_t rounded_up(std::uint64_t bytes) {
 
 }  // namespace
 
-std::uint64_t Pieces::free_bytes() const {
+std::uint64_t DeviceAllocator::free_bytes() const {
   std::uint64_t free = total() - std::min(total(), used());
-  if (!facts_.has_memory_budget) return free;
+  if (!properties_.has_memory_budget) return free;
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget, {}};
-  vkGetPhysicalDeviceMemoryProperties2(facts_.handle, &memory);
-  const std::uint64_t allowed = budget.heapBudget[facts_.heap], taken = budget.heapUsage[facts_.heap];
+  vkGetPhysicalDeviceMemoryProperties2(properties_.handle, &memory);
+  const std::uint64_t allowed = budget.heapBudget[properties_.heap], taken = budget.heapUsage[properties_.heap];
   return std::min(free, allowed - std::min(allowed, taken));
 }
 
-void Pieces::fault_point(const char* site) const { VULKAN_FAULT_POINT(host_, LKS_FAULT_ALLOC, site); }
+void DeviceAllocator::fault_point(const char* site) const { VULKAN_FAULT_POINT(host_, LKS_FAULT_ALLOC, site); }
 
-Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
+Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
   fault_point(site);
   if (mapped) VULKAN_FAULT_POINT(host_, LKS_FAULT_MAP, "vulkan.map");
   const bool counted = counts(memory_type);
-  if (bytes > facts_.max_allocation) {
+  if (bytes > properties_.max_allocation) {
     lks_diag diag = empty_diag();
     host::fail(&diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "%llu bytes are more than the device's largest allocation, %llu",
-               static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(facts_.max_allocation));
+               static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(properties_.max_allocation));
     diag.requested_bytes = bytes;
     diag.free_bytes = free_bytes();
     throw Failure(diag);
@@ -82,15 +82,15 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
     raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), "device memory");
   }
   make_room();
-  Piece p;
+  Allocation p;
   p.bytes = bytes;
   VkBufferCreateInfo buffer{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
   buffer.size = bytes;
   buffer.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   // Both queue families may access it at any time: ownership transfers would cost more than concurrent sharing.
-  const std::uint32_t families[] = {facts_.compute_family, facts_.transfer_family};
-  if (facts_.has_copy_engine()) {
+  const std::uint32_t families[] = {properties_.compute_family, properties_.transfer_family};
+  if (properties_.has_copy_engine()) {
     buffer.sharingMode = VK_SHARING_MODE_CONCURRENT;
     buffer.queueFamilyIndexCount = 2;
     buffer.pQueueFamilyIndices = families;
@@ -130,51 +130,52 @@ Piece Pieces::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, 
 }
 
 // Reserves room in kept_, so that free() does not allocate.
-void Pieces::make_room() {
+void DeviceAllocator::make_room() {
   const std::lock_guard lock(mutex_);
   const std::size_t most = kept_.size() + count_ + 16;  // up to 16 threads may be in make() at once
   if (kept_.capacity() < most) kept_.reserve(2 * most);
 }
 
-void Pieces::free(const Piece& piece) {
+void DeviceAllocator::free(const Allocation& allocation) {
   {
     const std::lock_guard lock(mutex_);
     --count_;
-    if (keeps_) return kept_.push_back(piece);
-    if (const auto it = counted_.find(piece.memory); it != counted_.end()) {
+    if (keeps_) return kept_.push_back(allocation);
+    if (const auto it = counted_.find(allocation.memory); it != counted_.end()) {
       used_ -= it->second;
       counted_.erase(it);
     }
   }
-  destroy(piece);
+  destroy(allocation);
 }
 
-void Pieces::keep_what_is_freed() {
+void DeviceAllocator::defer_frees() {
   const std::lock_guard lock(mutex_);
   keeps_ = true;
 }
 
-Pieces::~Pieces() {
-  for (const Piece& piece : kept_) destroy(piece);
+DeviceAllocator::~DeviceAllocator() {
+  for (const Allocation& allocation : kept_) destroy(allocation);
 }
 
-void Pieces::destroy(const Piece& piece) {
-  vk_.vkDestroyBuffer(device_, piece.buffer, nullptr);
-  vk_.vkFreeMemory(device_, piece.memory, nullptr);
+void DeviceAllocator::destroy(const Allocation& allocation) {
+  vk_.vkDestroyBuffer(device_, allocation.buffer, nullptr);
+  vk_.vkFreeMemory(device_, allocation.memory, nullptr);
 }
 
-BufferPool::BufferPool(const Facts& facts, Pieces& pieces) : facts_(facts), pieces_(pieces) {}
+BufferPool::BufferPool(const DeviceProperties& properties, DeviceAllocator& allocator)
+    : properties_(properties), allocator_(allocator) {}
 
 BufferPool::~BufferPool() {
-  for (const auto& slab : slabs_) pieces_.free(slab->piece);
+  for (const auto& slab : slabs_) allocator_.free(slab->allocation);
 }
 
 lks_buffer* BufferPool::allocate(std::uint64_t bytes) {
-  pieces_.fault_point("vulkan.buffer_alloc");
-  if (bytes <= most_from_slab) return from_slab(bytes);
+  allocator_.fault_point("vulkan.buffer_alloc");
+  if (bytes <= max_from_slab) return from_slab(bytes);
   auto buffer = std::make_unique<lks_buffer>();
-  buffer->piece = pieces_.make(facts_.device_memory_type, bytes, false, "vulkan.memory");
-  buffer->address = buffer->piece.address;
+  buffer->allocation = allocator_.make(properties_.device_memory_type, bytes, false, "vulkan.memory");
+  buffer->address = buffer->allocation.address;
   buffer->bytes = bytes;
   return buffer.release();
 }
@@ -199,26 +200,26 @@ lks_buffer* BufferPool::from_slab(std::uint64_t bytes) {
   if (!from) {
     // Without the lock, because make() calls the host's fault points.
     lock.unlock();
-    const std::uint64_t usual = std::min(slab_bytes, facts_.heap_bytes / 16);
-    auto slab =
-        std::make_unique<Slab>(pieces_.make(facts_.device_memory_type, std::max(usual, whole), false, "vulkan.slab"));
+    const std::uint64_t usual = std::min(slab_bytes, properties_.heap_bytes / 16);
+    auto slab = std::make_unique<Slab>(
+        allocator_.make(properties_.device_memory_type, std::max(usual, whole), false, "vulkan.slab"));
     from = slab.get();
     start = static_cast<std::uint64_t>(from->take(whole));
     lock.lock();
     slabs_.push_back(std::move(slab));
   }
-  *buffer = {from->piece.address + start, bytes, from->piece, from};
+  *buffer = {from->allocation.address + start, bytes, from->allocation, from};
   return buffer.release();
 }
 
 void BufferPool::free(lks_buffer* buffer) {
   const std::unique_ptr<lks_buffer> owner(buffer);
   Slab* const slab = buffer->slab;
-  if (!slab) return pieces_.free(buffer->piece);
+  if (!slab) return allocator_.free(buffer->allocation);
   const std::lock_guard lock(mutex_);
-  slab->give_back(buffer->address - slab->piece.address, rounded_up(buffer->bytes));
+  slab->give_back(buffer->address - slab->allocation.address, rounded_up(buffer->bytes));
   if (!slab->unused()) return;
-  pieces_.free(slab->piece);
+  allocator_.free(slab->allocation);
   std::erase_if(slabs_, [&](const auto& s) { return s.get() == slab; });
 }
 

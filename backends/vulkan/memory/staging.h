@@ -12,21 +12,21 @@
 namespace vulkan {
 
 struct Chunk {
-  Piece piece;
+  Allocation allocation;
   std::uint64_t used = 0;
 };
 
 /// A range of a chunk, as the host and as the device see it.
 struct Staged {
   std::byte* data = nullptr;
-  Place place;
+  DeviceLocation location;
 };
 
 /// A pool that keeps free chunks for reuse. Free-threaded.
 class ChunkPool {
  public:
-  ChunkPool(Pieces& pieces, std::uint32_t memory_type, const char* site)
-      : pieces_(pieces), memory_type_(memory_type), site_(site) {}
+  ChunkPool(DeviceAllocator& allocator, std::uint32_t memory_type, const char* site)
+      : allocator_(allocator), memory_type_(memory_type), site_(site) {}
   ~ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
@@ -37,7 +37,7 @@ class ChunkPool {
  private:
   void give_back(Chunk chunk);
 
-  Pieces& pieces_;
+  DeviceAllocator& allocator_;
   const std::uint32_t memory_type_;
   const char* const site_;
   std::mutex mutex_;

@@ -101,7 +101,7 @@ std::string walk_text(const PointwiseShape& shape, std::size_t begin, std::size_
   return text + "  }\n";
 }
 
-std::string place(const PointwiseShape& shape, std::size_t i) {
+std::string location(const PointwiseShape& shape, std::size_t i) {
   const std::string pointer = "o.tensor" + number(i);
   switch (shape.walks[i]) {
     case Walk::linear: return "(" + pointer + (shape.wide ? " + item).v" : " + uint(item)).v");
@@ -119,7 +119,7 @@ std::string load_text(const std::vector<lks_instr>& instrs, const PointwiseShape
     if (instr.opcode != LKS_INSTR_INPUT) continue;
     const std::string name = "x" + number(i);
     members += std::string("  ") + glsl_type(instr.dtype) + " " + name + ";\n";
-    loads += "  element." + name + " = " + loaded(instr.dtype, place(shape, instr.imm)) + ";\n";
+    loads += "  element." + name + " = " + loaded(instr.dtype, location(shape, instr.imm)) + ";\n";
   }
   if (members.empty()) members = "  uint nothing;\n";
   return "struct Element {\n" + members + "};\n\nElement load(Params p, Operands o, uint64_t item) {\n" +
@@ -144,7 +144,7 @@ std::string compute_text(const std::vector<lks_instr>& instrs, const std::vector
   }
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     text +=
-        "  " + place(shape, inputs + o) + " = " + stored(shape.dtypes[inputs + o], "v" + number(outputs[o])) + ";\n";
+        "  " + location(shape, inputs + o) + " = " + stored(shape.dtypes[inputs + o], "v" + number(outputs[o])) + ";\n";
   }
   return text + "}\n\n";
 }
@@ -181,7 +181,7 @@ std::string main_text(const PointwiseShape& shape) {
 
 }  // namespace
 
-bool PointwiseShape::pushes_operands() const { return 1 + dtypes.size() + scalars.size() <= most_pushed_operands; }
+bool PointwiseShape::pushes_operands() const { return 1 + dtypes.size() + scalars.size() <= max_pushed_operands; }
 
 bool PointwiseShape::strided() const { return std::find(walks.begin(), walks.end(), Walk::strided) != walks.end(); }
 

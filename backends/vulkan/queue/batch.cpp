@@ -6,20 +6,20 @@
 namespace vulkan {
 namespace {
 
-constexpr std::size_t most_accesses = 64;  // with more, a barrier is cheaper than comparing them
+constexpr std::size_t max_accesses = 64;  // with more, a barrier is cheaper than comparing them
 
 }  // namespace
 
 void Command::drop() {
   params.release();
   staging.release();
-  readings.clear();
+  host_copies.clear();
 }
 
 Batch::Batch(lks_device& device, bool by_commands) : device_(device), by_commands_(by_commands) {
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
-  pool.queueFamilyIndex = by_commands ? device.facts.transfer_family : device.facts.compute_family;
+  pool.queueFamilyIndex = by_commands ? device.properties.transfer_family : device.properties.compute_family;
   VULKAN_CHECK(device_.vk.vkCreateCommandPool(device_.handle, &pool, nullptr, &pool_));
   VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_,
                                    VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
@@ -65,14 +65,14 @@ void Batch::barrier() {
 }
 
 void Batch::order(std::span<const Access> accesses, bool after_all) {
-  if (after_all || since_barrier_.size() + accesses.size() > most_accesses || conflicts(accesses)) barrier();
+  if (after_all || since_barrier_.size() + accesses.size() > max_accesses || conflicts(accesses)) barrier();
   since_barrier_.insert(since_barrier_.end(), accesses.begin(), accesses.end());
 }
 
 void Batch::make_room(const Command& command) {
   chunks_.reserve(chunks_.size() + command.params.chunk_count() + command.staging.chunk_count());
-  readings.reserve(readings.size() + command.readings.size());
-  std::size_t most = most_accesses;
+  host_copies.reserve(host_copies.size() + command.host_copies.size());
+  std::size_t most = max_accesses;
   for (const Dispatch& d : command.plan.dispatches()) most = std::max<std::size_t>(most, d.access_count);
   since_barrier_.reserve(most);
 }
@@ -83,8 +83,8 @@ void Batch::record(Command& command, std::uint64_t value) {
   staged_bytes += command.staging.bytes();
   command.params.move_to(chunks_);
   command.staging.move_to(chunks_);
-  readings.insert(readings.end(), command.readings.begin(), command.readings.end());
-  command.readings.clear();
+  host_copies.insert(host_copies.end(), command.host_copies.begin(), command.host_copies.end());
+  command.host_copies.clear();
   for (const Dispatch& d : command.plan.dispatches()) {
     // Every dispatch reads the queue's state: those before a check must not see its result, those after it must.
     order(command.plan.accesses(d), d.checks || state_written_);
@@ -124,7 +124,7 @@ void Batch::end() {
 void Batch::reset() {
   device_.vk.vkResetCommandPool(device_.handle, pool_, 0);
   chunks_.clear();
-  readings.clear();
+  host_copies.clear();
   since_barrier_.clear();
   state_written_ = false;
   bound_ = VK_NULL_HANDLE;

@@ -10,7 +10,7 @@
 namespace vulkan {
 
 /// Bytes to copy from staging memory to the host once a command is done.
-struct Reading {
+struct HostCopy {
   std::uint64_t value;
   void* to;
   const std::byte* from;
@@ -29,7 +29,7 @@ class Command {
   void drop();
 
   Staging params, staging;
-  std::vector<Reading> readings;
+  std::vector<HostCopy> host_copies;
   Plan plan;
 };
 
@@ -58,7 +58,7 @@ class Batch {
 
   std::uint64_t first = 0, last = 0;  // values of its commands
   std::uint64_t staged_bytes = 0;
-  std::vector<Reading> readings;
+  std::vector<HostCopy> host_copies;
 
  private:
   // Dispatches and transfers run concurrently until one accesses what another has written, or writes what another has

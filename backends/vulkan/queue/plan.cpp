@@ -17,11 +17,11 @@ Access Tensor::access(bool write) const {
 }
 
 Groups Plan::groups_for(std::int64_t items, std::int64_t per_group) const {
-  const auto groups = static_cast<std::uint64_t>(pieces(items, per_group));
-  const std::uint64_t widest = device_.facts.max_groups[0];
+  const auto groups = static_cast<std::uint64_t>(ceil_div(items, per_group));
+  const std::uint64_t widest = device_.properties.max_groups[0];
   if (groups <= widest) return {static_cast<std::uint32_t>(groups), 1, 1};
   const std::uint64_t rows = (groups + widest - 1) / widest;
-  if (rows > device_.facts.max_groups[1]) {
+  if (rows > device_.properties.max_groups[1]) {
     raise(LKS_UNSUPPORTED, HOST_WHERE, "%lld items are more than the device can start at once",
           static_cast<long long>(items));
   }
@@ -36,7 +36,7 @@ void Plan::add(const Pipeline& pipeline, const void* params, std::uint64_t bytes
   if (bytes > 0) {
     const Staged staged = params_.take(bytes);
     std::memcpy(staged.data, params, bytes);
-    d.push.params = staged.place.address;
+    d.push.params = staged.location.address;
   }
   d.push.state = state_;
   d.groups = groups;

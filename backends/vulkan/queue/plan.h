@@ -13,7 +13,7 @@
 namespace vulkan {
 
 /// Division that rounds up: how many pieces of length `piece` cover `whole`. The last one may be partial.
-constexpr std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
+constexpr std::int64_t ceil_div(std::int64_t whole, std::int64_t part) { return (whole + part - 1) / part; }
 
 struct Groups {
   std::uint32_t x = 1, y = 1, z = 1;
@@ -36,7 +36,7 @@ struct Dispatch {
 
 /// A copy or a fill by a Vulkan transfer command.
 struct Transfer {
-  Place to, from;  // `from` without a buffer: a fill of whole 32-bit words
+  DeviceLocation to, from;  // `from` without a buffer: a fill of whole 32-bit words
   std::uint64_t bytes = 0;
   std::uint32_t word = 0;
 };
@@ -85,7 +85,7 @@ class Plan {
     static_assert(std::is_trivially_copyable_v<P>);
     add(pipeline, &params, sizeof params, groups, accesses);
   }
-  /// The same with parameters of 8 bytes each, possibly none, and at most `most_pushed_operands` operands.
+  /// The same with parameters of 8 bytes each, possibly none, and at most `max_pushed_operands` operands.
   void dispatch_words(const Pipeline& pipeline, std::span<const std::uint64_t> operands,
                       std::span<const std::uint64_t> params, Groups groups, std::span<const Access> accesses) {
     const std::size_t before = dispatches_.size();

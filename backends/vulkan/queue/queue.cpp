@@ -8,8 +8,8 @@ using namespace vulkan;
 namespace {
 
 // A batch is submitted when it has this many commands: few at first, so that the device starts early, then more.
-constexpr unsigned least_commands = 64, most_commands = 512;
-constexpr std::uint64_t most_staged_bytes = std::uint64_t{32} << 20;
+constexpr unsigned min_commands = 64, max_commands = 512;
+constexpr std::uint64_t max_staged_bytes = std::uint64_t{32} << 20;
 constexpr std::uint64_t forever = ~std::uint64_t{0};
 constexpr std::uint64_t poll_ns = 500'000;  // how long to wait for one of two events before polling the other
 
@@ -19,11 +19,11 @@ lks_diag failure_in(const State& state) {
   return diag;
 }
 
-lks_diag out_of_patience(const lks_device& device, unsigned commands) {
+lks_diag exceeded_time_limit(const lks_device& device, unsigned commands) {
   lks_diag diag = empty_diag();
   host::fail(&diag, LKS_DEVICE_LOST, HOST_WHERE,
              "the device has not finished %u commands within %g s, the limit of vulkan.timeout", commands,
-             static_cast<double>(device.patience_ns) * 1e-9);
+             static_cast<double>(device.time_limit_ns) * 1e-9);
   std::snprintf(diag.hint, sizeof diag.hint,
                 "raise vulkan.timeout or give the device less at once, and restart the program");
   return diag;
@@ -32,18 +32,19 @@ lks_diag out_of_patience(const lks_device& device, unsigned commands) {
 }  // namespace
 
 lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
-    : device(d), kind_(kind), params_(d.params), staging_(d.staging), batch_limit_(least_commands) {
+    : device(d), kind_(kind), params_(d.params), staging_(d.staging), batch_limit_(min_commands) {
   // In the memory of parameters: every workgroup of every dispatch reads it, the host only once per batch.
-  state_piece_ = device.pieces.make(device.facts.params_memory_type, sizeof(State), true, "vulkan.queue_state");
-  state_ = new (state_piece_.mapped) State;
+  state_allocation_ =
+      device.allocator.make(device.properties.params_memory_type, sizeof(State), true, "vulkan.queue_state");
+  state_ = new (state_allocation_.mapped) State;
   const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
                                        VK_SEMAPHORE_TYPE_TIMELINE, 0};
   const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
   const VkResult result = device.vk.vkCreateSemaphore(device.handle, &info, nullptr, &done_);
-  if (result != VK_SUCCESS) device.pieces.free(state_piece_);
+  if (result != VK_SUCCESS) device.allocator.free(state_allocation_);
   check(result, "vkCreateSemaphore", HOST_WHERE);
   timeline.queue = this;
-  command_.emplace(device, params_, staging_, state_piece_.address, !runs_kernels());
+  command_.emplace(device, params_, staging_, state_allocation_.address, !runs_kernels());
 }
 
 bool lks_queue::close() {
@@ -56,13 +57,13 @@ bool lks_queue::close() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-  return !is_still_at_work();
+  return !may_still_be_running();
 }
 
 lks_queue::~lks_queue() {
   if (!stop_) close();
   device.vk.vkDestroySemaphore(device.handle, done_, nullptr);
-  device.pieces.free(state_piece_);
+  device.allocator.free(state_allocation_);
 }
 
 // ----------------------------------------------------------------------------------------------------------- recording
@@ -81,7 +82,7 @@ Batch& lks_queue::open_batch() {
   return *batch_;
 }
 
-std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) {
+std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& plan_command) {
   device.check_usable();
   // Recording allocates from the command pool.
   VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
@@ -92,19 +93,19 @@ std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& work_out) 
   Command& command = *command_;
   command.begin(newest_ + 1);
   try {
-    work_out(command);  // without the lock: it may call the host
+    plan_command(command);  // without the lock: it may call the host
     Lock lock(mutex_);
     if (failed_) {
       command.drop();
       return ++newest_;
     }
     start_thread();  // it may throw, so before anything is enqueued
-    stuck_.reserve(stuck_.size() + flights_.size() + held_.size() + 1);
+    stuck_.reserve(stuck_.size() + in_flight_.size() + pending_submits_.size() + 1);
     Batch& batch = open_batch();
     batch.make_room(command);
     batch.record(command, ++newest_);
-    if (batch.count() >= batch_limit_ || batch.staged_bytes > most_staged_bytes) {
-      batch_limit_ = std::min(2 * batch_limit_, most_commands);
+    if (batch.count() >= batch_limit_ || batch.staged_bytes > max_staged_bytes) {
+      batch_limit_ = std::min(2 * batch_limit_, max_commands);
       close_batch(lock);
     }
   } catch (...) {
@@ -123,17 +124,17 @@ void lks_queue::wait_for(lks_timeline& other, std::uint64_t value) {
   }
   start_thread();
   close_batch(lock);
-  Held held;
+  PendingSubmit held;
   held.timeline = &other;
   held.wanted = value;
   held.value = ++newest_;
-  held_.push_back(std::move(held));
+  pending_submits_.push_back(std::move(held));
   wake_.notify_all();
 }
 
 void lks_queue::flush() {
   Lock lock(mutex_);
-  batch_limit_ = least_commands;
+  batch_limit_ = min_commands;
   close_batch(lock);
 }
 
@@ -145,26 +146,26 @@ void lks_queue::start_thread() {
 
 void lks_queue::close_batch(Lock& lock) {
   if (!batch_ || batch_->empty()) return;
-  Held held;
+  PendingSubmit held;
   held.batch = std::move(batch_);
-  held_.push_back(std::move(held));
-  hand_over(lock);
+  pending_submits_.push_back(std::move(held));
+  submit_to_device(lock);
 }
 
 // Submits the batches up to the next wait. The lock is released meanwhile, because the host's fault points may call
 // back; only one thread submits at a time, so that batches keep their order.
-void lks_queue::hand_over(Lock& lock) {
-  if (is_handing_over_) return;
-  is_handing_over_ = true;
+void lks_queue::submit_to_device(Lock& lock) {
+  if (is_submitting_) return;
+  is_submitting_ = true;
   const auto done = [this](void*) {
-    is_handing_over_ = false;
+    is_submitting_ = false;
     wake_.notify_all();
     if (is_idle()) idle_.notify_all();
   };
   const std::unique_ptr<void, decltype(done)> whatever_happens(this, done);
-  while (!held_.empty() && held_.front().batch) {
-    std::unique_ptr<Batch> batch = std::move(held_.front().batch);
-    held_.pop_front();
+  while (!pending_submits_.empty() && pending_submits_.front().batch) {
+    std::unique_ptr<Batch> batch = std::move(pending_submits_.front().batch);
+    pending_submits_.pop_front();
     if (failed_) {
       discard(std::move(batch));  // the queue has failed since it was recorded
     } else {
@@ -174,9 +175,9 @@ void lks_queue::hand_over(Lock& lock) {
 }
 
 void lks_queue::submit(Lock& lock, std::unique_ptr<Batch> batch) {
-  Flight flight;
-  flight.first = batch->first;
-  flight.last = batch->last;
+  InFlight in_flight;
+  in_flight.first = batch->first;
+  in_flight.last = batch->last;
   const std::uint64_t serial = serial_ + 1;
   lks_diag diag = empty_diag();
   lock.unlock();
@@ -196,15 +197,15 @@ void lks_queue::submit(Lock& lock, std::unique_ptr<Batch> batch) {
   });
   lock.lock();
   if (status == LKS_OK) {
-    flight.serial = serial_ = serial;
-    flight.batch = std::move(batch);
+    in_flight.serial = serial_ = serial;
+    in_flight.batch = std::move(batch);
   } else {
     failed_ = true;
     if (status == LKS_DEVICE_LOST) device.note_lost(diag);
-    flight.failure = diag;
+    in_flight.failure = diag;
     discard(std::move(batch));
   }
-  flights_.push_back(std::move(flight));
+  in_flight_.push_back(std::move(in_flight));
 }
 
 void lks_queue::discard(std::unique_ptr<Batch> batch) {
@@ -217,55 +218,55 @@ void lks_queue::discard(std::unique_ptr<Batch> batch) {
 void lks_queue::run() {
   Lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stop_ || !flights_.empty() || (!held_.empty() && !is_handing_over_); });
-    if (flights_.empty() && held_.empty()) return;
-    release_held(lock);
-    if (!flights_.empty()) land(lock);
+    wake_.wait(lock, [this] { return stop_ || !in_flight_.empty() || (!pending_submits_.empty() && !is_submitting_); });
+    if (in_flight_.empty() && pending_submits_.empty()) return;
+    submit_pending(lock);
+    if (!in_flight_.empty()) retire_oldest(lock);
     if (is_idle()) idle_.notify_all();
   }
 }
 
 // Submits what is held, up to the first wait for a timeline that has not reached its value.
-void lks_queue::release_held(Lock& lock) {
-  while (!held_.empty() && !is_handing_over_) {
-    if (held_.front().batch) {
-      hand_over(lock);
+void lks_queue::submit_pending(Lock& lock) {
+  while (!pending_submits_.empty() && !is_submitting_) {
+    if (pending_submits_.front().batch) {
+      submit_to_device(lock);
       continue;
     }
     if (failed_) {
-      held_.pop_front();
+      pending_submits_.pop_front();
       continue;
     }
-    lks_timeline& other = *held_.front().timeline;
-    const std::uint64_t wanted = held_.front().wanted, value = held_.front().value;
-    const std::uint64_t patience = flights_.empty() ? poll_ns : 0;
+    lks_timeline& other = *pending_submits_.front().timeline;
+    const std::uint64_t wanted = pending_submits_.front().wanted, value = pending_submits_.front().value;
+    const std::uint64_t time_limit = in_flight_.empty() ? poll_ns : 0;
     lks_diag diag = empty_diag();
     lock.unlock();
     // The command that is waited for may be recorded but not submitted.
     if (other.queue && other.queue != this) other.queue->flush();
-    const lks_status status = other.wait(wanted, patience, &diag);
+    const lks_status status = other.wait(wanted, time_limit, &diag);
     lock.lock();
     if (status == LKS_TIMEOUT) return;
-    held_.pop_front();
-    Flight flight;
-    flight.first = flight.last = value;
+    pending_submits_.pop_front();
+    InFlight in_flight;
+    in_flight.first = in_flight.last = value;
     if (status != LKS_OK) {
       failed_ = true;
-      flight.failure = diag;
+      in_flight.failure = diag;
     }
-    flights_.push_back(std::move(flight));
+    in_flight_.push_back(std::move(in_flight));
   }
 }
 
 // Waits, without the lock, until the device has reached `serial`. Returns LKS_TIMEOUT if it has not in time, or if the
 // wait itself failed and must be retried.
-lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag) {
+lks_status lks_queue::wait_for_serial(Lock& lock, std::uint64_t serial, std::uint64_t time_limit, lks_diag& diag) {
   const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial};
   VkResult result = VK_SUCCESS;
   lock.unlock();
   const lks_status status = guard(&diag, [&] {
     VULKAN_FAULT_POINT(device.host, LKS_FAULT_WAIT, "vulkan.wait");
-    result = device.vk.vkWaitSemaphores(device.handle, &info, patience);
+    result = device.vk.vkWaitSemaphores(device.handle, &info, time_limit);
     check(result, "vkWaitSemaphores", HOST_WHERE);
   });
   if (result != VK_TIMEOUT && status != LKS_OK && status != LKS_DEVICE_LOST) {
@@ -280,80 +281,81 @@ lks_status lks_queue::await(Lock& lock, std::uint64_t serial, std::uint64_t pati
 }
 
 // The same for the oldest batch in flight. Returns LKS_DEVICE_LOST once it has taken longer than `vulkan.timeout`.
-lks_status lks_queue::await_within_limit(Lock& lock, Flight& flight, std::uint64_t serial, std::uint64_t patience,
-                                         lks_diag& diag) {
+lks_status lks_queue::await_within_limit(Lock& lock, InFlight& in_flight, std::uint64_t serial,
+                                         std::uint64_t time_limit, lks_diag& diag) {
   if (device.is_lost()) return device.health(&diag);
-  if (device.patience_ns == forever) return await(lock, serial, patience, diag);
+  if (device.time_limit_ns == forever) return wait_for_serial(lock, serial, time_limit, diag);
   const auto now = lks_device::Clock::now();
-  if (flight.since == lks_device::Clock::time_point{}) flight.since = now;
-  const auto begun = std::max(flight.since, device.last_progress(kind_));
+  if (in_flight.since == lks_device::Clock::time_point{}) in_flight.since = now;
+  const auto begun = std::max(in_flight.since, device.last_progress(kind_));
   const auto gone =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::nanoseconds(now - begun).count()));
-  if (gone < device.patience_ns) return await(lock, serial, std::min(patience, device.patience_ns - gone), diag);
-  diag = out_of_patience(device, flight.batch->count());
-  device.give_up(diag);
+  if (gone < device.time_limit_ns)
+    return wait_for_serial(lock, serial, std::min(time_limit, device.time_limit_ns - gone), diag);
+  diag = exceeded_time_limit(device, in_flight.batch->count());
+  device.mark_timed_out(diag);
   return LKS_DEVICE_LOST;
 }
 
 // Whether the device may still be running batches after a timeout. If the Vulkan driver reports it as lost, nothing is
 // still running.
-bool lks_queue::is_still_at_work() {
+bool lks_queue::may_still_be_running() {
   constexpr std::uint64_t second = 1'000'000'000;
   if (stuck_.empty()) return false;
   const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial_};
-  const std::uint64_t patience = device.is_abandoned() ? 0 : std::min(second, device.patience_ns);
-  return device.vk.vkWaitSemaphores(device.handle, &info, patience) == VK_TIMEOUT;
+  const std::uint64_t time_limit = device.is_abandoned() ? 0 : std::min(second, device.time_limit_ns);
+  return device.vk.vkWaitSemaphores(device.handle, &info, time_limit) == VK_TIMEOUT;
 }
 
 // Waits for the oldest flight and reports its result. If something is held, the wait is short, so that the timelines
 // that held batches wait for are polled too.
-void lks_queue::land(Lock& lock) {
-  Flight& flight = flights_.front();
+void lks_queue::retire_oldest(Lock& lock) {
+  InFlight& in_flight = in_flight_.front();
   lks_status status = LKS_OK;
   lks_diag diag = empty_diag();
-  if (flight.batch) {
-    status = await_within_limit(lock, flight, flight.serial, held_.empty() ? forever : poll_ns, diag);
+  if (in_flight.batch) {
+    status = await_within_limit(lock, in_flight, in_flight.serial, pending_submits_.empty() ? forever : poll_ns, diag);
     if (status == LKS_TIMEOUT) return;
     if (status == LKS_OK) device.note_progress(kind_);
     // A later batch may be running and writing its own failure. The failed command can be read only once all submitted
     // batches are done.
-    flight.a_command_failed = status == LKS_OK && state_->failed != 0;
-    if (flight.a_command_failed) {
+    in_flight.a_command_failed = status == LKS_OK && state_->failed != 0;
+    if (in_flight.a_command_failed) {
       // The serial of a batch that is being submitted is not known yet.
-      wake_.wait(lock, [this] { return !is_handing_over_; });
+      wake_.wait(lock, [this] { return !is_submitting_; });
       do {
-        status = await_within_limit(lock, flight, serial_, forever, diag);
+        status = await_within_limit(lock, in_flight, serial_, forever, diag);
       } while (status == LKS_TIMEOUT);
     }
   }
-  Flight landed = std::move(flights_.front());
-  flights_.pop_front();
+  InFlight landed = std::move(in_flight_.front());
+  in_flight_.pop_front();
   finish(landed, status, diag);
 }
 
-void lks_queue::finish(Flight& flight, lks_status status, lks_diag& diag) {
-  if (flight.failure) {
-    fail(*flight.failure, flight.first);
+void lks_queue::finish(InFlight& in_flight, lks_status status, lks_diag& diag) {
+  if (in_flight.failure) {
+    fail(*in_flight.failure, in_flight.first);
   } else if (status != LKS_OK) {
     failed_ = true;
     device.note_lost(diag);
-    fail(diag, flight.first);
+    fail(diag, in_flight.first);
   } else if (!timeline.failed()) {
-    if (flight.batch) {
-      report(flight);
+    if (in_flight.batch) {
+      report(in_flight);
     } else {
-      timeline.reach(flight.last);
+      timeline.reach(in_flight.last);
     }
   }
   // A batch that a lost device may still be running is never reused.
-  if (!flight.batch) return;
-  status == LKS_OK ? discard(std::move(flight.batch)) : stuck_.push_back(std::move(flight.batch));
+  if (!in_flight.batch) return;
+  status == LKS_OK ? discard(std::move(in_flight.batch)) : stuck_.push_back(std::move(in_flight.batch));
 }
 
-void lks_queue::report(const Flight& flight) {
-  const bool has_failed = flight.a_command_failed && state_->value <= flight.last;
-  const std::uint64_t done = has_failed ? state_->value - 1 : flight.last;
-  for (const Reading& r : flight.batch->readings) {
+void lks_queue::report(const InFlight& in_flight) {
+  const bool has_failed = in_flight.a_command_failed && state_->value <= in_flight.last;
+  const std::uint64_t done = has_failed ? state_->value - 1 : in_flight.last;
+  for (const HostCopy& r : in_flight.batch->host_copies) {
     if (r.value <= done) std::memcpy(r.to, r.from, r.bytes);
   }
   timeline.reach(done);
@@ -382,7 +384,7 @@ std::uint64_t lks_queue::recover() {
 
 namespace vulkan {
 
-void dispose_of(lks_queue* queue) {
+void destroy_or_abandon(lks_queue* queue) {
   if (queue->close()) {
     delete queue;
   } else {
@@ -390,9 +392,9 @@ void dispose_of(lks_queue* queue) {
   }
 }
 
-void run_alone(lks_device& device, const std::function<void(Command&)>& work_out) {
-  const std::unique_ptr<lks_queue, void (*)(lks_queue*)> queue(new lks_queue(device), &dispose_of);
-  const std::uint64_t value = queue->enqueue(work_out);
+void run_and_wait(lks_device& device, const std::function<void(Command&)>& plan_command) {
+  const std::unique_ptr<lks_queue, void (*)(lks_queue*)> queue(new lks_queue(device), &destroy_or_abandon);
+  const std::uint64_t value = queue->enqueue(plan_command);
   queue->flush();
   lks_diag diag = empty_diag();
   if (queue->timeline.wait(value, ~std::uint64_t{0}, &diag) != LKS_OK) throw Failure(diag);

@@ -9,7 +9,7 @@
 
 #include "backends/host/timeline.h"
 #include "backends/vulkan/queue/batch.h"
-#include "backends/vulkan/queue/kept_thread.h"
+#include "backends/vulkan/queue/pooled_thread.h"
 #include "backends/vulkan/queue/state.h"
 
 struct lks_queue {
@@ -27,9 +27,9 @@ struct lks_queue {
   lks_timeline timeline;
   bool runs_kernels() const { return kind_ == LKS_QUEUE_COMPUTE; }
 
-  /// Calls `work_out`, without a lock, to plan a command; enqueues it and returns its timeline value. Throws Failure,
-  /// and then nothing is enqueued.
-  std::uint64_t enqueue(const std::function<void(vulkan::Command&)>& work_out);
+  /// Calls `plan_command`, without a lock, to plan a command; enqueues it and returns its timeline value. Throws
+  /// Failure, and then nothing is enqueued.
+  std::uint64_t enqueue(const std::function<void(vulkan::Command&)>& plan_command);
   /// Makes later commands wait until another timeline has reached `value`.
   void wait_for(lks_timeline& other, std::uint64_t value);
   /// Submits what is recorded.
@@ -41,7 +41,7 @@ struct lks_queue {
  private:
   // What the queue's thread processes, in order: a submitted batch to wait for, a failure to report, or a value to
   // report as reached once everything before it is done.
-  struct Flight {
+  struct InFlight {
     std::unique_ptr<vulkan::Batch> batch;
     std::optional<lks_diag> failure;
     std::uint64_t first = 0, last = 0;
@@ -51,7 +51,7 @@ struct lks_queue {
   };
   // What is not submitted yet, in order: a batch, or a wait for another timeline, which holds back the batches after
   // it.
-  struct Held {
+  struct PendingSubmit {
     std::unique_ptr<vulkan::Batch> batch;
     lks_timeline* timeline = nullptr;
     std::uint64_t wanted = 0;
@@ -60,24 +60,24 @@ struct lks_queue {
   using Lock = std::unique_lock<std::mutex>;
 
   vulkan::Batch& open_batch();
-  bool is_idle() const { return flights_.empty() && held_.empty() && !is_handing_over_; }
+  bool is_idle() const { return in_flight_.empty() && pending_submits_.empty() && !is_submitting_; }
   void close_batch(Lock& lock);
-  void hand_over(Lock& lock);
+  void submit_to_device(Lock& lock);
   void submit(Lock& lock, std::unique_ptr<vulkan::Batch> batch);
   void discard(std::unique_ptr<vulkan::Batch> batch);
   void start_thread();
   void run();
-  void release_held(Lock& lock);
-  void land(Lock& lock);
-  lks_status await(Lock& lock, std::uint64_t serial, std::uint64_t patience, lks_diag& diag);
-  lks_status await_within_limit(Lock& lock, Flight& flight, std::uint64_t serial, std::uint64_t patience,
+  void submit_pending(Lock& lock);
+  void retire_oldest(Lock& lock);
+  lks_status wait_for_serial(Lock& lock, std::uint64_t serial, std::uint64_t time_limit, lks_diag& diag);
+  lks_status await_within_limit(Lock& lock, InFlight& in_flight, std::uint64_t serial, std::uint64_t time_limit,
                                 lks_diag& diag);
-  bool is_still_at_work();
-  void finish(Flight& flight, lks_status status, lks_diag& diag);
-  void report(const Flight& flight);
+  bool may_still_be_running();
+  void finish(InFlight& in_flight, lks_status status, lks_diag& diag);
+  void report(const InFlight& in_flight);
   void fail(const lks_diag& diag, std::uint64_t value);
 
-  vulkan::Piece state_piece_;
+  vulkan::Allocation state_allocation_;
   vulkan::State* state_ = nullptr;
   const std::uint32_t kind_;
   vulkan::ChunkSource params_, staging_;
@@ -90,21 +90,21 @@ struct lks_queue {
   std::uint64_t newest_ = 0;
   bool failed_ = false;  // commands are skipped until recover()
   bool stop_ = false;
-  bool is_handing_over_ = false;  // a thread is submitting, without the lock; only one does at a time
+  bool is_submitting_ = false;  // a thread is submitting, without the lock; only one does at a time
   unsigned batch_limit_;
   std::unique_ptr<vulkan::Batch> batch_;                       // being recorded
   std::vector<std::unique_ptr<vulkan::Batch>> spare_, stuck_;  // stuck: a lost device may still be running them
-  std::deque<Held> held_;
-  std::deque<Flight> flights_;
-  vulkan::KeptThread thread_;
+  std::deque<PendingSubmit> pending_submits_;
+  std::deque<InFlight> in_flight_;
+  vulkan::PooledThread thread_;
 };
 
 namespace vulkan {
 
 /// Destroys a queue; or, if close() returns false, leaves it in its device's list of abandoned queues.
-void dispose_of(lks_queue* queue);
+void destroy_or_abandon(lks_queue* queue);
 
 /// Runs one command on a queue of its own and waits for it. Throws Failure.
-void run_alone(lks_device& device, const std::function<void(Command&)>& work_out);
+void run_and_wait(lks_device& device, const std::function<void(Command&)>& plan_command);
 
 }  // namespace vulkan

@@ -42,28 +42,30 @@ void fill_by_shader(Plan& plan, VkDeviceAddress to, std::uint64_t bytes, std::ui
 }
 
 // Fills whole words by vkCmdFillBuffer, and copies the bytes before the first and after the last whole word.
-void fill_words_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint32_t word) {
+void fill_words_by_command(Plan& plan, Staging& staging, const DeviceLocation& to, std::uint64_t bytes,
+                           std::uint32_t word) {
   const std::uint64_t head = std::min(bytes, (4 - to.offset % 4) % 4), body = (bytes - head) / 4 * 4;
   const std::uint64_t tail = bytes - head - body;
   // The pattern's length divides that of the head, so each part starts with the first byte of a pattern.
   if (head + tail > 0) {
     const Staged staged = staging.take(4);
     std::memcpy(staged.data, &word, 4);
-    if (head > 0) plan.transfer({to, staged.place, head});
-    if (tail > 0) plan.transfer({to + head + body, staged.place, tail});
+    if (head > 0) plan.transfer({to, staged.location, head});
+    if (tail > 0) plan.transfer({to + head + body, staged.location, tail});
   }
   if (body > 0) plan.transfer({to + head, {}, body, word});
 }
 
 // `repeated`: the pattern, repeated to 8 bytes.
-void fill_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint64_t repeated) {
+void fill_by_command(Plan& plan, Staging& staging, const DeviceLocation& to, std::uint64_t bytes,
+                     std::uint64_t repeated) {
   const auto word = static_cast<std::uint32_t>(repeated);
   if (word == repeated >> 32) return fill_words_by_command(plan, staging, to, bytes, word);
   constexpr std::uint64_t most = std::uint64_t{1} << 16;
   const std::uint64_t staged_bytes = std::min(most, bytes);
   const Staged staged = staging.take(staged_bytes);
   for (std::uint64_t at = 0; at < staged_bytes; at += 8) std::memcpy(staged.data + at, &repeated, 8);
-  plan.transfer({to, staged.place, staged_bytes});
+  plan.transfer({to, staged.location, staged_bytes});
   // Doubles the filled part with each copy.
   for (std::uint64_t have = staged_bytes; have < bytes; have *= 2) {
     plan.transfer({to + have, to, std::min(have, bytes - have)});
@@ -74,13 +76,13 @@ void fill_by_command(Plan& plan, Staging& staging, const Place& to, std::uint64_
 
 void plan_zeros(Plan& plan, VkDeviceAddress to, std::uint64_t bytes) { fill_by_shader(plan, to, bytes, 0); }
 
-void plan_copy(Plan& plan, const Place& to, const Place& from, std::uint64_t bytes) {
+void plan_copy(Plan& plan, const DeviceLocation& to, const DeviceLocation& from, std::uint64_t bytes) {
   if (bytes == 0) return;
   if (plan.by_commands()) return plan.transfer({to, from, bytes});
   copy_by_shader(plan, to.address, from.address, bytes);
 }
 
-void plan_fill(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint64_t pattern,
+void plan_fill(Plan& plan, Staging& staging, const DeviceLocation& to, std::uint64_t bytes, std::uint64_t pattern,
                std::uint32_t pattern_bytes) {
   if (bytes == 0) return;
   std::uint64_t repeated = pattern;

@@ -8,10 +8,10 @@ namespace vulkan {
 
 /// Fills with zeros by a shader; for kernels.
 void plan_zeros(Plan& plan, VkDeviceAddress to, std::uint64_t bytes);
-void plan_copy(Plan& plan, const Place& to, const Place& from, std::uint64_t bytes);
+void plan_copy(Plan& plan, const DeviceLocation& to, const DeviceLocation& from, std::uint64_t bytes);
 /// `pattern_bytes` is 1, 2, 4 or 8; `bytes` and the offset of `to` in its buffer are multiples of it. On a transfer
 /// queue, a pattern that does not repeat every 4 bytes is copied from staging memory.
-void plan_fill(Plan& plan, Staging& staging, const Place& to, std::uint64_t bytes, std::uint64_t pattern,
+void plan_fill(Plan& plan, Staging& staging, const DeviceLocation& to, std::uint64_t bytes, std::uint64_t pattern,
                std::uint32_t pattern_bytes);
 
 }  // namespace vulkan

@@ -14,11 +14,11 @@ float half_to_float(uint h) {
 float bfloat_to_float(uint b) { return uintBitsToFloat(b << 16); }
 
 // sign · mantissa · 2^exponent as a half-width float, rounded to nearest even.
-uint pack_short(uint sign, uint64_t mantissa, int exponent, int mantissa_bits, int least_exponent, uint infinity) {
+uint pack_short(uint sign, uint64_t mantissa, int exponent, int mantissa_bits, int min_exponent, uint infinity) {
   if (mantissa == 0) return sign;
   const uint high = uint(mantissa >> 32), low = uint(mantissa);
   const int top = high != 0 ? 32 + findMSB(high) : findMSB(low);
-  const int smallest = least_exponent - mantissa_bits;  // exponent of the last place of subnormal numbers
+  const int smallest = min_exponent - mantissa_bits;  // exponent of the last place of subnormal numbers
   const int last = max(top - mantissa_bits, smallest - exponent);
   uint64_t kept = mantissa;
   if (last > 63) {

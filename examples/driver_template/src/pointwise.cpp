@@ -9,7 +9,7 @@
 namespace {
 
 constexpr int tile = 128;
-constexpr int most_tensors = 16;
+constexpr int max_tensors = 16;
 
 // ------------------------------------------------------------------------------------------- single steps over a tile
 
@@ -115,7 +115,7 @@ void comparison(const Step& s, Bits* out, const Bits* a, const Bits* b, int n) {
 // One tile: the values of each step, and the offsets of the tile's elements in each tensor.
 struct Tile {
   std::vector<Bits> values;
-  std::int64_t offsets[most_tensors][tile];
+  std::int64_t offsets[max_tensors][tile];
   std::int64_t index[LKS_MAX_RANK][tile];
   std::int64_t first = 0;  // row-major index of the tile's first element
   int n = 0;
@@ -131,7 +131,7 @@ class Pointwise : public lks_kernel {
     std::vector<Tensor> tensors;
     for (std::size_t i = 0; i < dtypes.size(); ++i) tensors.push_back(tensor(launch, i));
     const Tensor& shape = tensors[inputs_];  // all outputs have this shape
-    Walk<most_tensors> walk(shape.rank, shape.dims);
+    Walk<max_tensors> walk(shape.rank, shape.dims);
     for (std::size_t t = 0; t < tensors.size(); ++t)
       follow_broadcast(walk, static_cast<int>(t), tensors[t], shape.rank);
 
@@ -149,13 +149,13 @@ class Pointwise : public lks_kernel {
 
  private:
   // Broadcasting: shapes are aligned at the last dimension, and dimensions of extent 1 get stride 0.
-  static void follow_broadcast(Walk<most_tensors>& walk, int number, const Tensor& t, int rank) {
+  static void follow_broadcast(Walk<max_tensors>& walk, int number, const Tensor& t, int rank) {
     std::int64_t strides[LKS_MAX_RANK] = {};
     for (int d = 0; d < t.rank; ++d) strides[d + rank - t.rank] = t.dims[d] == 1 ? 0 : t.strides[d];
     walk.follow(number, strides);
   }
 
-  void fill(Tile& elements, Walk<most_tensors>& walk, int tensors, int rank) const {
+  void fill(Tile& elements, Walk<max_tensors>& walk, int tensors, int rank) const {
     elements.first += elements.n;
     for (elements.n = 0; elements.n < tile && !walk.done(); walk.next(), ++elements.n) {
       for (int t = 0; t < tensors; ++t) elements.offsets[t][elements.n] = walk.offset(t);
@@ -221,9 +221,9 @@ bool has_short_arithmetic(const lks_program& p) {
 }  // namespace
 
 lks_status make_pointwise(const Request& request, Made* made) {
-  if (request.tensor_count() > most_tensors) {
+  if (request.tensor_count() > max_tensors) {
     return refuse(request.diag, LKS_REASON_SIZE, -1, "%u tensors, the most are %d", request.tensor_count(),
-                  most_tensors);
+                  max_tensors);
   }
   const lks_program& program = *request.desc.programs[0].program;
   if (has_short_arithmetic(program)) {

@@ -1,4 +1,4 @@
-#include "backends/vulkan/queue/kept_thread.h"
+#include "backends/vulkan/queue/pooled_thread.h"
 
 #include <condition_variable>
 #include <memory>
@@ -9,7 +9,7 @@
 namespace vulkan {
 
 // Never destroyed: its detached thread waits for work until the process ends. The library must stay loaded.
-struct KeptThread::Worker {
+struct PooledThread::Worker {
   static inline std::mutex idle_mutex;
   static inline Worker* first_idle = nullptr;
   Worker* next_idle = nullptr;
@@ -60,15 +60,15 @@ struct KeptThread::Worker {
   }
 };
 
-KeptThread::~KeptThread() {
+PooledThread::~PooledThread() {
   if (joinable()) join();
 }
 
-void KeptThread::start(std::function<void()> work) {
+void PooledThread::start(std::function<void()> work) {
   worker_ = Worker::idle_or_new();
   worker_->begin(std::move(work));
 }
 
-void KeptThread::join() { std::exchange(worker_, nullptr)->finish(); }
+void PooledThread::join() { std::exchange(worker_, nullptr)->finish(); }
 
 }  // namespace vulkan

@@ -12,7 +12,7 @@
 
 namespace vulkan {
 
-struct Facts {
+struct DeviceProperties {
   VkPhysicalDevice handle = VK_NULL_HANDLE;
   std::string name, vendor, version;
   std::string missing;  // the first feature that this driver needs and the device lacks; empty if it has all
@@ -63,17 +63,17 @@ struct Facts {
 
 /// Mesa's llvmpipe silently ends the loops of an invocation after 65,535 iterations, counted over all of its loops (its
 /// loop limiter). So no invocation is given more than about half of that.
-constexpr std::int64_t most_turns = 32768;
+constexpr std::int64_t max_iterations = 32768;
 
 /// The user's options that change the properties of devices.
-struct Wishes {
+struct DeviceOptions {
   std::string hidden;         // a feature to be treated as missing
   bool gpu_kernels = false;   // kernels are chosen as for a GPU, so that those can be tested without one
   bool large_blocks = false;  // and those for large products also for small ones, which the oracle computes fast enough
 };
 
 /// Queries the device without opening it.
-Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishes);
+DeviceProperties facts_of(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options);
 
 /// As in VK_KHR_cooperative_matrix and VK_KHR_shader_bfloat16, which the headers of 2023 do not have.
 struct MatrixFeatures {
@@ -107,6 +107,6 @@ struct Features {
 };
 
 /// The extensions that the driver enables.
-std::vector<const char*> extensions_of(const Facts& facts);
+std::vector<const char*> extensions_of(const DeviceProperties& properties);
 
 }  // namespace vulkan

@@ -14,13 +14,13 @@ std::optional<Expr> derivative(Expr result, Expr source, Expr upstream);
 
 /// The pointwise op that computes the gradient of input `wanted`, in the shape of the output, from the inputs in `used`
 /// and the upstream gradients of every output. Made once per op and input. It is differentiable itself.
-struct DerivedOp {
+struct GradientOp {
   const OpDef* op = nullptr;
   std::vector<std::size_t> used;  // inputs of the original op that the derivative reads
 };
-const DerivedOp& derived_op(const OpDef& op, std::size_t wanted);
+const GradientOp& gradient_op(const OpDef& op, std::size_t wanted);
 
-/// On registration: gives a pointwise op without a gradient rule one by derived_op, and declares what it saves.
+/// On registration: gives a pointwise op without a gradient rule one by gradient_op, and declares what it saves.
 void complete_pointwise(OpDef& op);
 
 }  // namespace lockstep

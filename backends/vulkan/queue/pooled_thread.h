@@ -7,12 +7,12 @@
 namespace vulkan {
 
 /// Like std::jthread: the destructor joins.
-class KeptThread {
+class PooledThread {
  public:
-  KeptThread() = default;
-  ~KeptThread();
-  KeptThread(const KeptThread&) = delete;
-  KeptThread& operator=(const KeptThread&) = delete;
+  PooledThread() = default;
+  ~PooledThread();
+  PooledThread(const PooledThread&) = delete;
+  PooledThread& operator=(const PooledThread&) = delete;
 
   bool joinable() const { return worker_ != nullptr; }
   /// `work` must not throw. Throws std::system_error if no thread can be created, std::bad_alloc.

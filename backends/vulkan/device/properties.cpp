@@ -1,4 +1,4 @@
-#include "backends/vulkan/device/facts.h"
+#include "backends/vulkan/device/properties.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -78,7 +78,7 @@ std::string missing_feature(VkPhysicalDevice device, std::uint32_t api_version, 
   return "";
 }
 
-void find_memory_types(Facts& f) {
+void find_memory_types(DeviceProperties& f) {
   VkPhysicalDeviceMemoryProperties memory;
   vkGetPhysicalDeviceMemoryProperties(f.handle, &memory);
   // The first type with all of `wanted` and `better`, or else the first with all of `wanted`.
@@ -100,7 +100,7 @@ void find_memory_types(Facts& f) {
 }
 
 // Looks for a queue family that can do nothing but copy. Those of video engines copy too, but are not what is wanted.
-void find_copy_engine(Facts& f, const std::vector<VkQueueFamilyProperties>& families) {
+void find_copy_engine(DeviceProperties& f, const std::vector<VkQueueFamilyProperties>& families) {
   constexpr VkQueueFlags beside = VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
   for (std::uint32_t i = 0; i < families.size(); ++i) {
     if ((families[i].queueFlags & ~beside) != VK_QUEUE_TRANSFER_BIT) continue;
@@ -110,7 +110,7 @@ void find_copy_engine(Facts& f, const std::vector<VkQueueFamilyProperties>& fami
   }
 }
 
-void find_queue_families(Facts& f) {
+void find_queue_families(DeviceProperties& f) {
   std::uint32_t count = 0;
   vkGetPhysicalDeviceQueueFamilyProperties(f.handle, &count, nullptr);
   std::vector<VkQueueFamilyProperties> families(count);
@@ -163,7 +163,7 @@ bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
 
 // Settles the size of subgroups: either all have the same size, and so are full, or pipelines request a size. Returns
 // false if neither is possible. `varies`: request a size, if possible, even if all have the same.
-bool settle_subgroup_size(Facts& f, bool varies) {
+bool settle_subgroup_size(DeviceProperties& f, bool varies) {
   if (f.is_lavapipe && !varies) return true;
   if (!has_extension(f.handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return false;
   VkPhysicalDeviceSubgroupSizeControlProperties sizes{
@@ -180,7 +180,7 @@ bool settle_subgroup_size(Facts& f, bool varies) {
   return true;
 }
 
-void read_subgroups(Facts& f, const VkPhysicalDeviceVulkan11Properties& p, bool varies) {
+void read_subgroups(DeviceProperties& f, const VkPhysicalDeviceVulkan11Properties& p, bool varies) {
   f.subgroup_size = p.subgroupSize;
   f.knows_subgroup_size = settle_subgroup_size(f, varies);
   f.has_subgroup_sums = f.knows_subgroup_size && (p.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
@@ -188,7 +188,7 @@ void read_subgroups(Facts& f, const VkPhysicalDeviceVulkan11Properties& p, bool 
 }
 
 // Whether the device has what shaders/product_matrices.glsl needs, including subgroups of 32 and enough shared memory.
-bool has_bfloat_matrices(VkInstance instance, const Facts& f) {
+bool has_bfloat_matrices(VkInstance instance, const DeviceProperties& f) {
   constexpr std::uint32_t shared_bytes = 28672;
   const bool fits = f.max_shared_bytes >= shared_bytes && f.knows_subgroup_size && f.subgroup_size == 32;
   if (!fits || !has_extension(f.handle, matrix_extension) || !has_extension(f.handle, bfloat_extension)) return false;
@@ -198,7 +198,7 @@ bool has_bfloat_matrices(VkInstance instance, const Facts& f) {
          offers_bfloat_products(instance, f.handle);
 }
 
-void read_float_controls(Facts& f, const VkPhysicalDeviceVulkan12Properties& p) {
+void read_float_controls(DeviceProperties& f, const VkPhysicalDeviceVulkan12Properties& p) {
   f.keeps_denormals_32 = p.shaderDenormPreserveFloat32;
   f.keeps_denormals_64 = p.shaderDenormPreserveFloat64;
   f.rounds_to_nearest_32 = p.shaderRoundingModeRTEFloat32;
@@ -209,7 +209,7 @@ void read_float_controls(Facts& f, const VkPhysicalDeviceVulkan12Properties& p) 
   f.same_rounding = p.roundingModeIndependence == VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
 }
 
-void read_limits(Facts& f, const Properties& p) {
+void read_limits(DeviceProperties& f, const Properties& p) {
   const VkPhysicalDeviceLimits& limits = p.all.properties.limits;
   f.max_allocation = std::min<std::uint64_t>(p.v11.maxMemoryAllocationSize, f.heap_bytes);
   f.max_groups = {limits.maxComputeWorkGroupCount[0], limits.maxComputeWorkGroupCount[1]};
@@ -219,7 +219,7 @@ void read_limits(Facts& f, const Properties& p) {
 
 }  // namespace
 
-std::vector<const char*> extensions_of(const Facts& f) {
+std::vector<const char*> extensions_of(const DeviceProperties& f) {
   std::vector<const char*> names;
   if (f.has_memory_budget) names.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (f.has_bfloat_matrices) names.insert(names.end(), {matrix_extension, bfloat_extension});
@@ -250,20 +250,20 @@ Features::Features(const OptionalFeatures& wanted) {
   }
 }
 
-Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishes) {
-  Facts f;
+DeviceProperties facts_of(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options) {
+  DeviceProperties f;
   f.handle = device;
   VkPhysicalDeviceProperties basic;
   vkGetPhysicalDeviceProperties(device, &basic);
   f.name = basic.deviceName;
   f.vendor = vendor_of(basic.vendorID);
   f.type = type_of(basic.deviceType);
-  f.is_like_cpu = f.type == LKS_DEVICE_CPU && !wishes.gpu_kernels;
-  f.has_large_blocks = wishes.large_blocks;
+  f.is_like_cpu = f.type == LKS_DEVICE_CPU && !options.gpu_kernels;
+  f.has_large_blocks = options.large_blocks;
   f.version = "Vulkan " + std::to_string(VK_API_VERSION_MAJOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_MINOR(basic.apiVersion)) + "." +
               std::to_string(VK_API_VERSION_PATCH(basic.apiVersion));
-  f.missing = missing_feature(device, basic.apiVersion, wishes.hidden);
+  f.missing = missing_feature(device, basic.apiVersion, options.hidden);
   if (basic.apiVersion < VK_API_VERSION_1_2) return f;
   const Properties p(device);
   f.is_lavapipe = p.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
@@ -279,9 +279,9 @@ Facts facts_of(VkInstance instance, VkPhysicalDevice device, const Wishes& wishe
   Features has(OptionalFeatures{});
   vkGetPhysicalDeviceFeatures2(device, &has.all);
   f.has_f64 = has.all.features.shaderFloat64;
-  read_subgroups(f, p.v11, wishes.gpu_kernels);
-  if (wishes.hidden == "subgroupArithmetic") f.has_subgroup_sums = false;
-  f.has_bfloat_matrices = wishes.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, f);
+  read_subgroups(f, p.v11, options.gpu_kernels);
+  if (options.hidden == "subgroupArithmetic") f.has_subgroup_sums = false;
+  f.has_bfloat_matrices = options.hidden != "cooperativeMatrix" && has_bfloat_matrices(instance, f);
   f.has_memory_budget = has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return f;
 }

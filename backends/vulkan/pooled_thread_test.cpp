@@ -1,5 +1,5 @@
 // Tests that kept threads are reused, and that no two users share one at the same time.
-#include "backends/vulkan/queue/kept_thread.h"
+#include "backends/vulkan/queue/pooled_thread.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 std::thread::id thread_of_some_work() {
   std::thread::id id;
-  KeptThread thread;
+  PooledThread thread;
   thread.start([&] { id = std::this_thread::get_id(); });
   thread.join();
   return id;
@@ -28,7 +28,7 @@ TEST(KeptThreads, are_used_again) {
 TEST(KeptThreads, do_one_thing_at_a_time) {
   std::promise<void> go_on;
   std::thread::id waiting;
-  KeptThread first;
+  PooledThread first;
   first.start([&] {
     waiting = std::this_thread::get_id();
     go_on.get_future().wait();
@@ -43,7 +43,7 @@ TEST(KeptThreads, do_one_thing_at_a_time) {
 TEST(KeptThreads, are_waited_for_where_nobody_joined) {
   std::atomic<bool> done = false;
   {
-    KeptThread thread;
+    PooledThread thread;
     thread.start([&] {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       done = true;

@@ -8,15 +8,15 @@
 namespace lockstep {
 
 /// Whether a call that the driver refuses can be computed in f32 instead. Pointwise calls convert within their program.
-bool can_widen(const OpCall& call);
+bool can_promote(const OpCall& call);
 
 /// The same for a call with a host kernel: host kernels are written for f32 and f64.
-bool widens_host_kernel(const OpCall& call);
+bool promotes_host_kernel(const OpCall& call);
 
 /// Computes the call in f32. Tapes record the op if it has a gradient rule or no decomposition, else its parts.
-void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs);
+void invoke_promoted(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs);
 
 /// On registration: the oracle of an op that is not pointwise computes in f32, and its results are rounded afterwards.
-void widen_reference(OpDef& op);
+void promote_reference(OpDef& op);
 
 }  // namespace lockstep

@@ -42,7 +42,7 @@ Tensor random(const Shape& shape, DType t, std::uint64_t seed, double low = -2, 
   return cast(random_uniform(shape, low, high, {.key = RandomKey{seed, 7}}), t);
 }
 
-class ShortFloats : public testing::TestWithParam<std::string> {
+class HalfWidth : public testing::TestWithParam<std::string> {
  protected:
   Device device{GetParam()};
   DeviceScope scope{device};
@@ -51,7 +51,7 @@ class ShortFloats : public testing::TestWithParam<std::string> {
 
 // ------------------------------------------------------------------------------------------------------- pointwise ops
 
-TEST_P(ShortFloats, FunctionsOfEveryValueAreThoseOfF32Rounded) {
+TEST_P(HalfWidth, FunctionsOfEveryValueAreThoseOfF32Rounded) {
   int tried = 0;
   for (const OpDef* op : registered_ops()) {
     const bool unary = op->pointwise() && op->inputs.size() == 1 && op->outputs.size() == 1 && op->scalars.empty() &&
@@ -75,7 +75,7 @@ TEST_P(ShortFloats, FunctionsOfEveryValueAreThoseOfF32Rounded) {
   EXPECT_GT(tried, 2 * 14);
 }
 
-TEST_P(ShortFloats, BinaryOpsRoundOnce) {
+TEST_P(HalfWidth, BinaryOpsRoundOnce) {
   for (DType t : {f16, bf16}) {
     const Tensor a = random({1031}, t, 1, 0.1, 3), b = random({1031}, t, 2, 0.1, 3);
     for (const char* name : {"add", "sub", "mul", "div", "pow", "minimum", "maximum"}) {
@@ -85,14 +85,14 @@ TEST_P(ShortFloats, BinaryOpsRoundOnce) {
   }
 }
 
-TEST_P(ShortFloats, PointwiseOpsAreOneLaunch) {
+TEST_P(HalfWidth, PointwiseOpsAreOneLaunch) {
   const Tensor x = random({9}, bf16, 3);
   const std::uint64_t before = decompositions();
   gelu(x * x + 1.0f);
   EXPECT_EQ(decompositions(), before);
 }
 
-TEST_P(ShortFloats, TheEndsOfTheRange) {
+TEST_P(HalfWidth, TheEndsOfTheRange) {
   const auto value = [](const Tensor& t) { return cast(t, f32).item<float>(); };
   const Tensor largest = full({}, 65504, f16), smallest = full({}, 0x1p-24, f16);
   EXPECT_EQ(value(largest + 15.9), 65504);
@@ -110,7 +110,7 @@ TEST_P(ShortFloats, TheEndsOfTheRange) {
   EXPECT_TRUE(std::isnan(value(maximum(full({}, NAN, f16), 1.0))));
 }
 
-TEST_P(ShortFloats, NumbersAreNotRoundedBeforeTheyAreUsed) {
+TEST_P(HalfWidth, NumbersAreNotRoundedBeforeTheyAreUsed) {
   const auto value = [](const Tensor& t) { return cast(t, f32).item<float>(); };
   const Tensor one = ones({}, bf16);
   EXPECT_EQ(value(one - 0.999), value(full({}, 1 - 0.999f, bf16)));  // 0.999 in bf16 is 1
@@ -125,7 +125,7 @@ TEST_P(ShortFloats, NumbersAreNotRoundedBeforeTheyAreUsed) {
 
 // --------------------------------------------------------------------------------------------------- ops with kernels
 
-TEST_P(ShortFloats, OpsWithKernelsRoundOnce) {
+TEST_P(HalfWidth, OpsWithKernelsRoundOnce) {
   for (DType t : {f16, bf16}) {
     const Tensor x = random({6, 33}, t, 4), w = random({33, 5}, t, 5);
     const Tensor xf = cast(x, f32), wf = cast(w, f32);
@@ -147,7 +147,7 @@ TEST_P(ShortFloats, OpsWithKernelsRoundOnce) {
   }
 }
 
-TEST_P(ShortFloats, NothingOverflowsOnTheWay) {
+TEST_P(HalfWidth, NothingOverflowsOnTheWay) {
   const auto value = [](const Tensor& t) { return cast(t, f32).item<float>(); };
   const Tensor large = full({4096}, 60000, f16);
   EXPECT_EQ(value(mean(large)), value(full({}, 60000, f16)));
@@ -155,7 +155,7 @@ TEST_P(ShortFloats, NothingOverflowsOnTheWay) {
   EXPECT_EQ(value(sum(full({4096}, 1, bf16))), 4096);  // a running sum in bf16 would stop at 256
 }
 
-TEST_P(ShortFloats, OpsThatADriverHasInF32OnlyCountAsDecomposed) {
+TEST_P(HalfWidth, OpsThatADriverHasInF32OnlyCountAsDecomposed) {
   const Tensor a = random({4, 4}, bf16, 9);
   const OpSupport::Kind kind = [&] {
     for (const OpSupport& s : op_support(device, bf16)) {
@@ -169,7 +169,7 @@ TEST_P(ShortFloats, OpsThatADriverHasInF32OnlyCountAsDecomposed) {
   EXPECT_EQ(decompositions(), before + (kind == OpSupport::Kind::decomposed ? 1 : 0));
 }
 
-TEST_P(ShortFloats, ATapeChangesNoResult) {
+TEST_P(HalfWidth, ATapeChangesNoResult) {
   for (DType t : {f16, bf16}) {
     const Tensor x = random({5, 7}, t, 10), labels = cast(iota(5), i32);
     const std::vector<std::uint16_t> alone = bits_of(sparse_cross_entropy(x, labels));
@@ -192,7 +192,7 @@ double difference(const Tensor& given, const Tensor& expected) {
   return worst / scale / (given.dtype() == f16 ? 0x1p-11 : 0x1p-8);
 }
 
-TEST_P(ShortFloats, GradientsAreThoseOfF32WithinARoundingPerOp) {
+TEST_P(HalfWidth, GradientsAreThoseOfF32WithinARoundingPerOp) {
   const auto loss = [](const Tensor& x, const Tensor& w) {
     return sum(square(tanh(matmul(x, w))) * 0.5 + silu(matmul(x, w)));
   };
@@ -212,7 +212,7 @@ TEST_P(ShortFloats, GradientsAreThoseOfF32WithinARoundingPerOp) {
   }
 }
 
-TEST_P(ShortFloats, SecondOrderAsWell) {
+TEST_P(HalfWidth, SecondOrderAsWell) {
   for (DType t : {f16, bf16}) {
     const Tensor x = random({17}, t, 13, 0.2, 1.5);
     const auto second = [](const Tensor& at) {
@@ -231,7 +231,7 @@ TEST_P(ShortFloats, SecondOrderAsWell) {
 
 // ------------------------------------------------------------------------------------------------------------ user ops
 
-TEST_P(ShortFloats, UserOpsComputeInF32WithoutKnowingOfIt) {
+TEST_P(HalfWidth, UserOpsComputeInF32WithoutKnowingOfIt) {
   static const OpDef& swish = register_op(
       pointwise_op("test::short_swish", [](Expr x, Expr beta) { return x * sigmoid(beta * x); }, {.doc = "Swish."}));
   for (DType t : {f16, bf16}) {
@@ -243,7 +243,7 @@ TEST_P(ShortFloats, UserOpsComputeInF32WithoutKnowingOfIt) {
   }
 }
 
-TEST_P(ShortFloats, HostKernelsOfUsersSeeF32) {
+TEST_P(HalfWidth, HostKernelsOfUsersSeeF32) {
   static const OpDef& op = []() -> const OpDef& {
     OpDef def;
     def.name = "test::short_twice";
@@ -274,7 +274,7 @@ std::vector<std::string> available_devices() {
   return ids;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ShortFloats, testing::ValuesIn(available_devices()), [](const auto& of) {
+INSTANTIATE_TEST_SUITE_P(All, HalfWidth, testing::ValuesIn(available_devices()), [](const auto& of) {
   std::string name = of.param;
   for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
   return name;

@@ -1,4 +1,4 @@
-#include "ops/widen.h"
+#include "ops/promote.h"
 
 #include <algorithm>
 
@@ -8,26 +8,26 @@
 namespace lockstep {
 namespace {
 
-constexpr std::size_t most_outputs = 8;
+constexpr std::size_t max_outputs = 8;
 
-bool is_short(const Operand& operand) { return operand.is_tensor() && is_short_float(operand.impl()->dtype); }
+bool is_short(const Operand& operand) { return operand.is_tensor() && is_half_width(operand.impl()->dtype); }
 
 bool has_short(const OpCall& call) { return std::any_of(call.inputs.begin(), call.inputs.end(), is_short); }
 
 }  // namespace
 
-bool can_widen(const OpCall& call) {
+bool can_promote(const OpCall& call) {
   const OpDef& op = call.op;
-  return !op.pointwise() && !op.view && !op.assemble && !op.host && widens_host_kernel(call);
+  return !op.pointwise() && !op.view && !op.copy_plan && !op.host && promotes_host_kernel(call);
 }
 
-bool widens_host_kernel(const OpCall& call) {
+bool promotes_host_kernel(const OpCall& call) {
   const auto in_place = [](const OutputDef& output) { return output.in_place_of >= 0; };
   const std::vector<OutputDef>& outputs = call.op.outputs;
   return has_short(call) && std::none_of(outputs.begin(), outputs.end(), in_place);
 }
 
-void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<TensorRef> outputs) {
+void invoke_promoted(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
   std::optional<PauseObservers> pause;
   if (call.op.gradient || !call.op.decompose) pause.emplace();  // tapes record the op, not its parts
   std::vector<Tensor> casts;
@@ -38,7 +38,7 @@ void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<T
     casts.push_back(cast_tensor(input, DType::f32));
     input = Operand(casts.back(), call.where);
   }
-  TensorRef results[most_outputs];
+  TensorRef results[max_outputs];
   invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, std::span(results, outputs.size()));
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     if (results[o]->dtype == specs[o].dtype) {
@@ -52,9 +52,9 @@ void invoke_widened(const OpCall& call, std::span<const Spec> specs, std::span<T
 namespace {
 
 // The same call in f32.
-class WidenedReference {
+class PromotedReference {
  public:
-  explicit WidenedReference(const RefContext& r) : inputs_(r.inputs.begin(), r.inputs.end()) {
+  explicit PromotedReference(const RefContext& r) : inputs_(r.inputs.begin(), r.inputs.end()) {
     descriptions_.reserve(inputs_.size());
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const Operand& operand = r.call.inputs[i];
@@ -64,7 +64,7 @@ class WidenedReference {
       descriptions_.push_back(Tensor::abstract({DType::f32, operand.impl()->shape}));
       operands_.back() = Operand(descriptions_.back(), r.call.where);
     }
-    for (const Spec& spec : r.output_specs) specs_.push_back({compute_dtype(spec.dtype), spec.shape});
+    for (const TensorSpec& spec : r.output_specs) specs_.push_back({compute_dtype(spec.dtype), spec.shape});
   }
 
   void run(RefContext& r, const std::function<void(RefContext&)>& reference) {
@@ -74,7 +74,7 @@ class WidenedReference {
     reference(wide);
     r.outputs = std::move(wide.outputs);
     for (std::size_t o = 0; o < r.outputs.size(); ++o) {
-      if (!is_short_float(r.output_specs[o].dtype)) continue;
+      if (!is_half_width(r.output_specs[o].dtype)) continue;
       r.outputs[o].dtype = r.output_specs[o].dtype;
       r.outputs[o].rounded_from = DType::f32;
     }
@@ -84,16 +84,16 @@ class WidenedReference {
   std::vector<RefArray> inputs_;
   std::vector<Tensor> descriptions_;
   std::vector<Operand> operands_;
-  std::vector<Spec> specs_;
+  std::vector<TensorSpec> specs_;
 };
 
 }  // namespace
 
-void widen_reference(OpDef& op) {
-  if (op.pointwise() || op.view || op.assemble || !op.reference) return;
+void promote_reference(OpDef& op) {
+  if (op.pointwise() || op.view || op.copy_plan || !op.reference) return;
   op.reference = [reference = std::move(op.reference)](RefContext& r) {
     if (!has_short(r.call)) return reference(r);
-    WidenedReference(r).run(r, reference);
+    PromotedReference(r).run(r, reference);
   };
 }
 

@@ -1,4 +1,4 @@
-#include "ops/derive.h"
+#include "ops/differentiate.h"
 
 #include <algorithm>
 #include <deque>
@@ -146,7 +146,7 @@ std::vector<std::size_t> used_inputs(const OpDef& op, std::size_t wanted) {
   return used;
 }
 
-OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t> used) {
+OpDef make_gradient_op(const OpDef& op, std::size_t wanted, std::vector<std::size_t> used) {
   const std::size_t used_count = used.size();
   const OpDef* original = &op;
   OpDef::Body body = [original, wanted, used](ProgramBuilder& builder, const OpCall& call,
@@ -184,12 +184,12 @@ OpDef make_derived(const OpDef& op, std::size_t wanted, std::vector<std::size_t>
 
 }  // namespace
 
-const DerivedOp& derived_op(const OpDef& op, std::size_t wanted) {
+const GradientOp& gradient_op(const OpDef& op, std::size_t wanted) {
   struct Entry {
     const OpDef* original;
     std::size_t wanted;
     OpDef definition;
-    DerivedOp derived;
+    GradientOp derived;
   };
   static auto* mutex = new std::recursive_mutex;
   static auto* entries = new std::deque<Entry>;
@@ -198,7 +198,7 @@ const DerivedOp& derived_op(const OpDef& op, std::size_t wanted) {
     if (e.original == &op && e.wanted == wanted) return e.derived;
   }
   std::vector<std::size_t> used = used_inputs(op, wanted);
-  OpDef definition = make_derived(op, wanted, used);
+  OpDef definition = make_gradient_op(op, wanted, used);
   entries->push_back({&op, wanted, std::move(definition), {nullptr, std::move(used)}});
   Entry& entry = entries->back();
   entry.derived.op = &entry.definition;
@@ -214,7 +214,7 @@ void pointwise_gradient(GradContext& context) {
   for (std::size_t s = 0; s < op.scalars.size(); ++s) scalars.push_back(context.scalar(s));
   for (std::size_t i = 0; i < context.input_count(); ++i) {
     if (!context.needs(i)) continue;
-    const DerivedOp& derived = derived_op(op, i);
+    const GradientOp& derived = gradient_op(op, i);
     std::vector<Operand> inputs;
     std::vector<Tensor> upstream;
     for (std::size_t u : derived.used) inputs.push_back(context.input(u));

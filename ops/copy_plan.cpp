@@ -1,4 +1,4 @@
-#include "ops/assemble.h"
+#include "ops/copy_plan.h"
 
 #include <algorithm>
 #include <deque>
@@ -35,18 +35,18 @@ TensorRef view_of(const TensorRef& whole, const ViewLayout& place) {
 
 }  // namespace
 
-TensorRef assemble(const OpCall& call, DeviceState& device, const Spec& spec) {
+TensorRef run_copies(const OpCall& call, DeviceState& device, const TensorSpec& spec) {
   static const OpDef& copy = built_in("copy");
-  const Assembly assembly = call.op.assemble(call, spec.shape);
+  const CopyPlan plan = call.op.copy_plan(call, spec.shape);
   TensorRef whole = make_tensor(device, spec.dtype, spec.shape, {.label = call.op.name.c_str(), .where = &call.where});
-  if (assembly.fill) fill(*whole, *assembly.fill, call, device);
+  if (plan.fill) fill(*whole, *plan.fill, call, device);
 
   std::deque<OpCall> calls;
   std::deque<Operand> operands;
   std::deque<PlannedCall> planned;  // stable addresses: a planned call is not movable
   std::vector<PlannedCall*> launches;
   const CallTypes types(spec.dtype);
-  for (const Assembly::Piece& piece : assembly.pieces) {
+  for (const CopyPlan::Piece& piece : plan.pieces) {
     if (piece.place.shape.size() == 0) continue;
     operands.push_back(call.inputs[piece.input]);
     calls.push_back({copy, std::span(&operands.back(), 1), nullptr, {}, call.where});

@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-/// Runs OpDef::assemble: one optional fill, then one strided copy per piece. The copies are submitted as one unit.
-TensorRef assemble(const OpCall& call, DeviceState& device, const Spec& spec);
+/// Runs OpDef::copy_plan: one optional fill, then one strided copy per piece. The copies are submitted as one unit.
+TensorRef run_copies(const OpCall& call, DeviceState& device, const TensorSpec& spec);
 
 }  // namespace lockstep
