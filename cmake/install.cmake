@@ -13,7 +13,7 @@ if(onednn_file AND onednn_file MATCHES "^${PROJECT_SOURCE_DIR}/")
   install(FILES ${onednn_file} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libdnnl.so.3)
 endif()
 
-install(FILES docs/adding_a_driver.md docs/driver_requirements.md docs/errors.md docs/lockstep_mode.md
+install(FILES docs/adding_a_driver.md docs/driver_migration.md docs/driver_requirements.md docs/errors.md docs/lockstep_mode.md
   DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/docs)
 install(DIRECTORY examples/driver_template DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/examples
   PATTERN build EXCLUDE)
