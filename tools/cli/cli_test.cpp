@@ -243,7 +243,7 @@ TEST_F(CommandLine, LockstepTrainingHasOneHash) {
   EXPECT_NE(hash("reference", "strict", ""), expected);
   const Result all = run("train --mode lockstep --seed 7 --device all" + small);
   EXPECT_EQ(all.status, 0) << all.out << all.err;
-  EXPECT_NE(all.out.find("The weights have the same bits on all of them."), std::string::npos) << all.out;
+  EXPECT_NE(all.out.find("The weights are the same on all of them, bit for bit"), std::string::npos) << all.out;
   int compared = 0;
   for (const Json& device : Json::parse(run("devices --json").out)) {
     if (!device["available"].get<bool>() || device["id"] == "reference:0") continue;

@@ -1,4 +1,5 @@
 // `lockstep train`: the same training on one device or on several, one after the other.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -112,6 +113,20 @@ std::string format(const char* pattern, double value) {
   return text;
 }
 
+// What the hashes say about the devices.
+std::string comparison_text(const std::string& mode, bool same) {
+  if (same) {
+    return " The weights are the same on all of them, bit for bit: a model that is trained on one of these devices "
+           "could\n"
+           " have been trained on any other" +
+           std::string(mode == "lockstep" ? ", which lockstep mode promises (docs/lockstep_mode.md)." : ".");
+  }
+  if (mode == "lockstep") return " The weights have different bits, which lockstep mode forbids: please report it.";
+  return " The weights differ in their last bits: in this mode each device may add in its own order. With --mode "
+         "lockstep they\n"
+         " are the same on all devices.";
+}
+
 int train_several(const TrainingOptions& o, const std::vector<std::string>& devices) {
   if (!o.save.empty()) {
     usage_error("--save", "the weights of " + std::to_string(devices.size()) + " devices do not go into one file",
@@ -140,7 +155,7 @@ int train_several(const TrainingOptions& o, const std::vector<std::string>& devi
   if (o.json) return status;
   std::printf("\n%s", format_table(rows, {false, true, true, true, true, true, true}).c_str());
   std::printf("\n weights differ by: the largest difference of any weight from that on %s\n", rows[1][0].c_str());
-  std::printf(" The weights have %s on all of them.\n", same ? "the same bits" : "not the same bits");
+  std::puts(comparison_text(o.mode, same).c_str());
   return status;
 }
 
@@ -151,8 +166,13 @@ std::vector<std::string> devices_of(const TrainingOptions& o) {
     names.push_back(ls::Device(name).name());  // reports a wrong name before the first device trains
   }
   if (o.device == "all") {
+    const ls::MathMode mode = parse_mode(o.mode);
     for (const ls::DeviceInfo& device : ls::devices()) {
-      if (device.available) names.push_back(device.id);
+      if (!device.available) continue;
+      const bool offers = std::ranges::count(device.modes, mode) > 0;
+      if (offers) names.push_back(device.id);
+      if (!offers && !o.json)
+        std::printf(" %s is left out: it does not offer the mode %s\n", device.id.c_str(), o.mode.c_str());
     }
   }
   if (names.empty()) usage_error("--device", "no device is named", "`lockstep devices` lists them");
