@@ -200,7 +200,10 @@ Tensor per_example(const Tensor& right, const Tensor& predictions) {
 
 // Returns the class of each row. Targets hold either class numbers or one probability per class.
 Tensor wanted_classes(const Tensor& predictions, const Tensor& targets) {
-  if (targets.shape() == predictions.shape()) return argmax(targets);
+  if (targets.shape() == predictions.shape()) {
+    const bool is_small = size_of(targets.dtype()) == 1;  // bool, u8 or i8, which argmax does not take
+    return argmax(is_small ? cast(targets, DType::i32) : targets);
+  }
   Shape rows;
   for (int d = 0; d + 1 < predictions.rank(); ++d) rows.append(predictions.shape().dim(d));
   Shape column = rows;
@@ -223,7 +226,10 @@ metrics::Accuracy::operator metrics::Metric() const {
             // Compares in a wide type: with byte labels, prediction 300 must not equal 44, and a label of 0.5 is not a
             // class.
             const DType common = is_floating(wanted.dtype()) ? compute_dtype(wanted.dtype()) : DType::i64;
-            return per_example(equal(cast(argmax(predictions), common), cast(wanted, common)), predictions);
+            const Tensor at_label = equal(cast(argmax(predictions), common), cast(wanted, common));
+            // The argmax of a row with NaN is the place of a NaN, which may be that of the label.
+            const Tensor largest = max(predictions, {.axes = {-1}});
+            return per_example(logical_and(at_label, equal(largest, largest)), predictions);
           }};
 }
 

@@ -231,10 +231,22 @@ TEST_P(Metrics, AccuracyCountsRowsWhoseLargestIsAtTheLabel) {
   }
   const Tensor rows = reshape(Tensor({0.0f, 1.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0.0f, 1.0f}), {4, 3});
   EXPECT_EQ(value_of(accuracy, p, rows), 0.5f);
-  EXPECT_EQ(value_of(accuracy, p, cast(rows, DType::i32)), 0.5f);
+  for (DType dtype : {DType::boolean, DType::u8, DType::i8, DType::i32, DType::i64, DType::f64})
+    EXPECT_EQ(value_of(accuracy, p, cast(rows, dtype)), 0.5f) << "one-hot, " << name_of(dtype);
   EXPECT_EQ(value_of(accuracy, p, Tensor({0.9f, 0.5f, 1.2f, 2.5f})), 0.0f) << "0.9 is no class";
   for (const Shape& shape : {Shape{2}, {1, 4}, {4, 2}, {4, 1, 1}})
     expect_error(ErrorId::shapes_differ, "accuracy", [&] { accuracy.sum(p, zeros(shape, DType::i32)); });
+}
+
+TEST_P(Metrics, AccuracyCountsRowsWithNanAsWrong) {
+  for (int column : {0, 1, 2}) {
+    std::vector<float> row = {0.25f, 0.25f, 0.25f};
+    row[static_cast<std::size_t>(column)] = nan_value;
+    const Tensor p(row, {1, 3});
+    for (int label : {0, 1, 2}) EXPECT_EQ(value_of(metrics::Accuracy{}, p, Tensor({label})), 0.0f) << column << label;
+  }
+  const Tensor lost = full({4, 3}, nan_value);
+  EXPECT_EQ(value_of(metrics::Accuracy{}, lost, zeros({4}, DType::i64)), 0.0f);
 }
 
 TEST_P(Metrics, AccuracyOfSeveralRowsPerExampleIsAShareToo) {

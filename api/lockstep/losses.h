@@ -16,8 +16,9 @@ Tensor sparse_categorical_crossentropy(Operand logits, Operand labels);
 /// Mean of -sum(targets log p); targets are probabilities with the logits' shape.
 Tensor categorical_crossentropy(Operand logits, Operand targets);
 /// Mean of -(target log p + (1 - target) log(1 - p)) with p = sigmoid(logit), computed without loss of precision if p
-/// is near 0 or 1. Targets are probabilities, or 0 and 1 of any dtype, with the logits' shape; logits (N, 1) also
-/// accept targets (N).
+/// is near 0 or 1. Targets have the logits' shape and are probabilities in the logits' dtype, or 0 and 1 in bool or any
+/// integer dtype; logits (N, 1) also accept targets (N). Throws DTypeError LS2101 for targets in another floating
+/// dtype.
 Tensor binary_crossentropy(Operand logits, Operand targets);
 /// Mean of (prediction - target)^2.
 Tensor mean_squared_error(Operand predictions, Operand targets);

@@ -17,8 +17,8 @@ struct Metric {
 };
 
 /// Fraction of rows whose largest prediction is at the label. Predictions (N, …, C) for two or more classes; labels are
-/// class numbers (N, …), or (N, …, C) with the largest value at the label. Throws ShapeError LS2010 for one output per
-/// row: that needs BinaryAccuracy.
+/// class numbers (N, …), or (N, …, C) with the largest value at the label, both of any dtype. A row with a NaN
+/// prediction counts as wrong. Throws ShapeError LS2010 for one output per row: that needs BinaryAccuracy.
 struct Accuracy {
   operator Metric() const;  // NOLINT: implicit by design
 };
