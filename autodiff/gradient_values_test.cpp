@@ -156,6 +156,18 @@ TEST_P(GradientValues, OfAbsAtZeroAndNan) {
   EXPECT_TRUE(same(g[0], {0, 0, 0, 0, nan, nan, 5, -5, 1, -1}));
 }
 
+TEST_P(GradientValues, OfTheSlopeOfAbsIsZeroWhereverThereIsOne) {
+  const Tensor x = row({2, -3, 0, -0.0f, inf, -inf, nan});
+  GradientTape outer;
+  outer.watch(x);
+  GradientTape inner;
+  inner.watch(x);
+  const Tensor slope = inner.gradient(sum(abs(x)), x);
+  const Floats second = outer.gradient(sum(slope), x, {.unconnected = Unconnected::zero}).to_vector<float>();
+  for (std::size_t i = 0; i < second.size(); ++i)
+    EXPECT_TRUE(second[i] == 0 || (std::isnan(second[i]) && i == 6)) << i << ": " << second[i];
+}
+
 TEST_P(GradientValues, OfReluAreSelectedNotMultiplied) {
   const Tensor x = row({0.0f, -0.0f, -1, -1, -1, nan, 2, inf});
   const auto g = gradients([](const auto& t) { return relu(t[0]); }, {x}, {-1, -1, inf, nan, -1, 1, -3, 2});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <mutex>
 
 #include "ops/launch.h"
@@ -37,7 +38,9 @@ Tangent step(const lks_instr& instr, Expr value, std::span<const Expr> x, std::s
       if (!t[0]) return {};
       // Does not multiply by 1 or -1: compilers replace that by the sign of x, each with its own zeros and NaN.
       const Expr zero = x[0].constant(0);
-      const Expr zero_or_nan = select(x[0] == zero, zero, x[0]);
+      // A constant, and not x[0] itself, whose own derivative would be 1.
+      const Expr nan = x[0].constant(std::numeric_limits<double>::quiet_NaN());
+      const Expr zero_or_nan = select(x[0] == zero, zero, nan);
       return select(x[0] > zero, *t[0], select(x[0] < zero, -*t[0], zero_or_nan));
     }
     case LKS_INSTR_SELECT: {
