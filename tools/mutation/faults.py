@@ -152,3 +152,8 @@ def all_faults(root):
                 raise ValueError(f"{file}: `{before}` stands in {len(at)} lines; correct tools/mutation/faults.py")
             found.append(Fault(file, at[0] + 1, "hand", lines[at[0]], lines[at[0]].replace(before, after)))
     return found
+
+
+if __name__ == "__main__":  # a test: every text still occurs once
+    import pathlib
+    print(len(all_faults(pathlib.Path(__file__).resolve().parents[2])), "faults made by hand")
