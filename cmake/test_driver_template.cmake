@@ -1,12 +1,6 @@
 # Tests a driver as an external project: builds the installed template in another folder, against nothing but the
 # installation, and certifies it like any other driver.
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${ARGN} failed (${status}):\n${text}")
-  endif()
-  set(text "${text}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 set(work ${BUILD}/${NAME}_test)
 file(REMOVE_RECURSE ${work})

@@ -1,10 +1,5 @@
 # Installs the build into an empty folder, moves it, and builds and runs an example against it as an external project.
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${ARGN} failed (${status}):\n${text}")
-  endif()
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 set(work ${BUILD}/install_test)
 file(REMOVE_RECURSE ${work})

@@ -1,12 +1,7 @@
 # Uses Lockstep as a subproject of another project. Configures that project's example, and with RUN also builds and runs
 # it.
 #   cmake -DSOURCE=… -DWORK=… -DCXX=… [-DRUN=1] -P test_subproject.cmake
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${ARGN} failed (${status}):\n${text}")
-  endif()
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 file(REMOVE_RECURSE ${WORK})
 file(WRITE ${WORK}/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)

@@ -13,23 +13,6 @@ constexpr std::uint32_t unknown_flags[] = {1u << 2, 1u << 9, 1u << 31};
 const lks_header unknown_extension{sizeof(lks_header), 0x7fff'0006u, nullptr};
 const lks_header behind_another{sizeof(lks_header), LKS_MAY_SKIP | 7u, &unknown_extension};
 
-// Whether the driver offers the kernel. If not, checks that query and prepare both refuse it for `reason`.
-bool is_offered(Session& s, Description& asked, std::int32_t reason, const std::string& what) {
-  lks_diag refusal = empty_diagnosis();
-  const bool offered = query(s, asked, &refusal);
-  lks_kernel* kernel = nullptr;
-  Call call("kernel_prepare");
-  const lks_status status = call.done(s.api.kernel_prepare(s.device, &asked.desc, &kernel, &asked.info, call.diag()));
-  if (kernel) s.api.kernel_release(s.device, kernel);
-  check(offered == (status == LKS_OK), what + ": query and preparation do not agree");
-  if (offered) return true;
-  check(status == LKS_UNSUPPORTED, what + " is refused by the query, and preparing it gives " + status_name(status));
-  for (const std::int32_t told : {refusal.reason, call.filled().reason}) {
-    check(told == reason, what + " is refused for " + reason_name(told) + ", not for " + reason_name(reason));
-  }
-  return false;
-}
-
 void must_refuse(Session& s, Description& asked, std::int32_t reason, const std::string& what) {
   check(!is_offered(s, asked, reason, what), what + " is offered, and nobody can know what it means");
 }

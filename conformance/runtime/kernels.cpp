@@ -101,6 +101,33 @@ bool query(Session& session, Description& description, lks_diag* refusal) {
   return false;
 }
 
+std::optional<lks_diag> refusal_of(Session& session, Description& description, const std::string& what) {
+  lks_diag refusal = empty_diagnosis();
+  const bool offered = query(session, description, &refusal);
+  lks_kernel* kernel = nullptr;
+  Call call("kernel_prepare");
+  const lks_status status =
+      call.done(session.api.kernel_prepare(session.device, &description.desc, &kernel, &description.info, call.diag()));
+  if (status == LKS_OK && kernel) session.api.kernel_release(session.device, kernel);
+  if (offered) {
+    call.ok(status);
+    check(kernel != nullptr, what + ": kernel_prepare succeeded without a kernel");
+    return std::nullopt;
+  }
+  check(status == LKS_UNSUPPORTED, what + " is refused by the query, and preparing it gives " + status_name(status));
+  check(call.filled().reason == refusal.reason, what + ": the query refuses for " + reason_name(refusal.reason) +
+                                                    ", the preparation for " + reason_name(call.filled().reason));
+  return refusal;
+}
+
+bool is_offered(Session& session, Description& description, std::int32_t reason, const std::string& what) {
+  const std::optional<lks_diag> refusal = refusal_of(session, description, what);
+  if (!refusal) return true;
+  check(refusal->reason == reason,
+        what + " is refused for " + reason_name(refusal->reason) + ", not for " + reason_name(reason));
+  return false;
+}
+
 Kernel::Kernel(Session& session, const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment)
     : session_(&session) {
   Description description(sample, mode, alignment);

@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,12 @@ class Description {
 
 /// Calls kernel_query: whether the driver offers the kernel, and if not, the diag.
 bool query(Session& session, Description& description, lks_diag* refusal = nullptr);
+
+/// Asks kernel_query and kernel_prepare, which must agree, also in the reason of a refusal. Returns the refusal, or
+/// nullopt if the driver offers the kernel.
+std::optional<lks_diag> refusal_of(Session& session, Description& description, const std::string& what);
+/// Whether the driver offers the kernel. If it does not, `reason` must be why.
+bool is_offered(Session& session, Description& description, std::int32_t reason, const std::string& what);
 
 class Kernel {
  public:
