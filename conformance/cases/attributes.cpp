@@ -63,7 +63,8 @@ std::optional<OpCase> changed(const OpDef& op, const OpCase& c, const std::vecto
 // the handle of a symbolic extent.
 std::vector<Change> changes_of(const Slot& slot) {
   std::vector<Change> changes;
-  for (std::int64_t value : {slot.value + 1, slot.value - 1, 2 * slot.value + 1, std::int64_t{0}}) {
+  for (std::int64_t value :
+       {slot.value + 1, slot.value - 1, 2 * slot.value + 1, std::int64_t{0}, std::int64_t{9}, std::int64_t{17}}) {
     if (value != slot.value && (value >= 0 || slot.value < 0)) changes.push_back({slot, value});
   }
   return changes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <set>
 
 #include "conformance/cases/attributes.h"
@@ -103,7 +104,8 @@ std::optional<OpCase> with_long(const OpDef& op, const Base& base, std::size_t g
 // One extent beyond 20-bit counters, or beyond 24-bit counters for ops that do little per element.
 std::optional<OpCase> huge(const OpDef& op, const Base& base, std::size_t g) {
   if (is_composed(op)) return std::nullopt;
-  const bool cheap = op.name == "sum" || op.name == "copy" || op.name == "max" || op.name == "argmax";
+  const bool cheap =
+      op.name == "sum" || op.name == "copy" || op.name == "max" || op.name == "argmax" || op.name == "random_bits";
   Extents extents = smallest_extents(op, base);
   extents[g] = cheap ? (std::int64_t{1} << 24) + 3 : (std::int64_t{1} << 20) + 1;
   auto c = resized(op, base.call, base.groups, extents);
@@ -111,9 +113,11 @@ std::optional<OpCase> huge(const OpDef& op, const Base& base, std::size_t g) {
   return c && elements_of(op, *c) <= most && steps_of(op, *c) <= 0x1p25 ? c : std::nullopt;
 }
 
-// The values for sums. All are exact in any order, and some need more bits than short formats hold.
-constexpr Values sum_values[] = {Values::sparse_first, Values::exact,     Values::sparse_last,
-                                 Values::wide_first,   Values::wide_last, Values::exact};
+// The values for sums. All are exact in any order, and some need more bits than short formats hold. Integers have
+// arbitrary bits.
+constexpr Values sum_values[] = {Values::sparse_first, Values::exact, Values::sparse_last, Values::wide_first,
+                                 Values::wide_last,    Values::exact, Values::bits};
+constexpr Values fast_values[] = {Values::wide_first, Values::wide_last, Values::exact, Values::bits};
 constexpr Values choice_kinds[] = {Values::extremes, Values::bits, Values::neighbours, Values::drawn};
 
 Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode) {
@@ -124,7 +128,7 @@ Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mo
     }
     return Values::drawn;
   };
-  if (mode == MathMode::fast) return applies(Values::exact, op, c) ? Values::exact : Values::drawn;
+  if (op.error_class == ErrorClass::sum && mode == MathMode::fast) return pick(fast_values);
   if (op.error_class == ErrorClass::sum && mode == MathMode::strict) return pick(sum_values);
   return op.error_class == ErrorClass::exact ? pick(choice_kinds) : Values::drawn;
 }
@@ -136,8 +140,8 @@ class Collector {
   void add(const char* suite, const std::optional<OpCase>& c, Layout layout, Values values, bool resized = true) {
     if (!c) return;
     TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
-    // A tensor of repeated values is always dense.
-    if (elements_of(op_, *c) > max_drawn) t.layout = Layout::dense;
+    // In the suite "beside", a tensor of repeated values is always dense.
+    if (t.suite == "beside" && elements_of(op_, *c) > max_drawn) t.layout = Layout::dense;
     cases_.add(std::move(t));
   }
   std::vector<TestCase> take() { return cases_.take(); }
@@ -168,30 +172,36 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
     const Layout layout = layout_at(n / 2 + start, choice);
     out.add("beside", c, layout, values_at(n / 2 + n + start, op, *c, mode));
     // An operand that is read with reduced precision shows only if its own values need all bits.
-    const bool both = mode == MathMode::strict && count > 2 && n % 2 == 0;
     for (Values values : {Values::wide_first, Values::wide_last}) {
-      if (both && applies(values, op, *c)) out.add("beside", c, layout, values);
+      if (mode != MathMode::lockstep && n % 2 == 0 && applies(values, op, *c)) out.add("beside", c, layout, values);
     }
   }
 }
 
-// All extents as large as large blocks; then each extent as in the own case while the others are larger. As large as
-// affordable.
-void add_largest(Collector& out, const OpDef& op, const Base& base) {
-  const auto add = [&](const std::optional<OpCase>& c) {
-    for (Values values : {Values::wide_first, Values::wide_last}) {
-      if (c && applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
+// All extents as large as large blocks, as large as affordable.
+void add_cube(Collector& out, const OpDef& op, const Base& base, double steps) {
+  for (const std::int64_t extent : {769, 513, 257, 131, 67}) {
+    const auto c = resized(op, base.call, base.groups, Extents(base.groups.size(), extent));
+    if (!c || elements_of(op, *c) > 2 * max_elements || steps_of(op, *c) > steps) continue;
+    for (Values values : {Values::wide_first, Values::wide_last, Values::bits}) {
+      if (applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
     }
-    return c.has_value();
-  };
-  for (const std::int64_t extent : {257, 131, 67}) {
-    if (add(at(op, base, Extents(base.groups.size(), extent)))) break;
+    return;
   }
+}
+
+// Each extent as in the own case while the others are as large as affordable.
+void add_slabs(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const std::int64_t extent : {1025, 513, 257, 129}) {
       Extents extents(base.groups.size(), extent);
       extents[g] = base.groups[g].extent;
-      if (add(at(op, base, extents))) break;
+      const auto c = at(op, base, extents);
+      if (!c) continue;
+      for (Values values : {Values::wide_first, Values::wide_last}) {
+        if (applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
+      }
+      break;
     }
   }
 }
@@ -243,11 +253,99 @@ std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DTyp
   return bases;
 }
 
+// Indices of the groups whose dimensions are all the first of their inputs, so that an input repeats along them if its
+// bytes do.
+std::vector<std::size_t> leading_groups(const Base& base) {
+  std::vector<std::size_t> leading;
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    const ExtentGroup& group = base.groups[g];
+    const bool first = !group.dims.empty() && std::all_of(group.dims.begin(), group.dims.end(),
+                                                          [](const ExtentGroup::Dimension& d) { return d.dim == 0; });
+    if (first && group.attributes.empty()) leading.push_back(g);
+  }
+  return leading;
+}
+
+// Elements of the largest tensor of a case of the suite "rows": beyond 2^18, and more.
+constexpr std::int64_t many = 1 << 18;
+constexpr std::int64_t row_elements[] = {many + 1, many + 5000, many + 77, 2 * many + 77, 4 * many + 99, 8 * many + 33};
+
+// Whether results repeat if rows do: the op treats each row by itself. An axis of 0 runs across the rows.
+bool treats_rows_alike(const OpDef& op, const OpCase& c) {
+  // The others compare each element with one at some distance.
+  for (const char* name : {"argsort", "bitonic_partner", "bitonic_exchange"}) {
+    if (op.name == name) return false;
+  }
+  if (op.effects == Effects::random) return false;
+  const std::vector<std::byte> attrs = attribute_bytes(op, c);
+  for (const AttrField& field : op.attrs.fields) {
+    std::int64_t first = 0;
+    if (field.name == "axis") std::memcpy(&first, attrs.data() + field.offset, sizeof first);
+    if (field.name == "axis" && first == 0) return false;
+  }
+  return true;
+}
+
+// Whether tensor operands differ in shape.
+bool broadcasts(const OpCase& c) {
+  std::set<std::string> shapes;
+  for (const CaseInput& in : c.inputs) {
+    if (!in.absent && !in.scalar) shapes.insert(in.shape.to_string());
+  }
+  return shapes.size() > 1;
+}
+
+// Group g of the base with so many rows that the largest tensor has at least `elements` elements; nullopt if results
+// have no such rows.
+std::optional<OpCase> with_many_rows(const OpDef& op, const Base& base, std::size_t g, std::int64_t elements) {
+  Extents extents;
+  for (const ExtentGroup& group : base.groups) extents.push_back(group.extent);
+  extents[g] = row_period;
+  const auto small = resized(op, base.call, base.groups, extents);
+  if (!small) return std::nullopt;
+  const std::int64_t row = std::max<std::int64_t>(elements_of(op, *small) / row_period, 1);
+  extents[g] = std::max(elements / row, 3 * row_period) + 1;
+  auto c = resized(op, base.call, base.groups, extents);
+  if (!c || elements_of(op, *c) > 2 * elements + 100000) return std::nullopt;
+  const auto outputs = infer_outputs(op, *c);
+  const bool has_rows = std::all_of(outputs->begin(), outputs->end(), [&](const TensorSpec& s) {
+    return s.shape.rank() > 0 && s.shape[0] == extents[g];
+  });
+  return has_rows ? c : std::nullopt;
+}
+
+// Calls with very many rows, which repeat: the device must treat all rows alike. So the trusted device does not need
+// to compute the whole result, and ops can be called that are slow there. Of a pointwise op, the first call has
+// operands of several shapes and the second operands of one shape, if the op has such cases. Others are not dense.
+void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main,
+              Choice& choice) {
+  if (mode == MathMode::lockstep && op.error_class != ErrorClass::sum) return;
+  const std::size_t count = !main ? 1 : mode == MathMode::strict ? 4 : 2;
+  const bool may_broadcast =
+      op.pointwise() && std::any_of(bases.begin(), bases.end(), [](const Base& b) { return broadcasts(b.call); });
+  std::set<std::pair<std::size_t, std::size_t>> seen;
+  for (std::size_t tries = 0; seen.size() < count && tries < 30; ++tries) {
+    const std::size_t b = choice.below(bases.size()), turn = seen.size();
+    const Base& base = bases[b];
+    const std::vector<std::size_t> leading = leading_groups(base);
+    const bool of_kind = !main || !may_broadcast || turn > 1 || broadcasts(base.call) == (turn == 0);
+    if (leading.empty() || !of_kind || !treats_rows_alike(op, base.call)) continue;
+    const std::size_t g = leading[choice.below(leading.size())];
+    if (seen.count({b, g})) continue;
+    const std::int64_t elements = row_elements[choice.below(main ? std::size(row_elements) : 3)];
+    const auto c = with_many_rows(op, base, g, elements);
+    if (!c) continue;
+    seen.insert({b, g});
+    const Layout layout = turn < 2 ? Layout::dense : layout_at(1, choice);
+    out.add("rows", c, layout, values_at(choice.below(6), op, *c, mode));
+  }
+}
+
 // The number of large calls for a dtype.
 int large_count(const OpDef& op, MathMode mode, bool main) {
   const bool sums = op.error_class == ErrorClass::sum;
   if (mode != MathMode::strict) return main ? (sums ? 4 : 2) : sums ? 1 : 0;
-  if (!main) return op.pointwise() ? 1 : 2;
+  if (!main) return op.pointwise() ? 1 : sums ? 4 : 2;
   return sums ? 12 : op.pointwise() ? 3 : 8;
 }
 
@@ -302,6 +400,9 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
     Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode)) + "large") ^ amount.seed,
                   stream);
     add_large(out, op, mode, bases, large_count(op, mode, main), choice);
+    // Products of matrices are cheap even on the trusted device.
+    if (sums && mode != MathMode::lockstep) add_cube(out, op, bases[0], main ? (op.name == "matmul" ? 5e8 : 6e7) : 2e7);
+    add_rows(out, op, mode, bases, main, choice);
     if (!strict) continue;
     if (sums || (op.error_class == ErrorClass::composed && !op.pointwise())) {
       add_repeats(out, op, bases, main ? 5 : 1, choice);
@@ -311,7 +412,7 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
     }
     if (!main) continue;
     if (!op.pointwise()) add_powers(out, op, bases[0]);
-    if (sums) add_largest(out, op, bases[0]);
+    if (sums) add_slabs(out, op, bases[0]);
     for (std::size_t g = 0; g < bases[0].groups.size(); ++g) {
       if (const auto c = huge(op, bases[0], g)) {
         out.add("beside", c, Layout::dense, sums ? Values::exact : Values::drawn);

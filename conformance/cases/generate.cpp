@@ -8,6 +8,7 @@
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/choice_values.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/ranks.h"
 #include "conformance/cases/unique_cases.h"
 #include "conformance/cases/values.h"
 #include "conformance/checks/gradient.h"
@@ -321,6 +322,40 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
+// The layouts of a dtype that does not get all of them on several bases: all for ops with their own kernels, which may
+// treat each dtype by itself; a few in rotation for pointwise programs.
+void add_layouts_of_dtype(Collector& out, const OpDef& op, const std::vector<Base>& bases, std::size_t turn) {
+  for (std::size_t n = 1; n < std::size(layouts); ++n) {
+    if (op.pointwise() && (n + turn) % 6 != 0) continue;
+    const OpCase* best = nullptr;
+    for (const Base& base : bases) {
+      if (!lies_so(layouts[n], op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best))) continue;
+      best = &base.call;
+    }
+    if (best) out.add("forward", *best, false, layouts[n]);
+  }
+}
+
+// Calls of higher rank than the op's own cases. The main dtype gets several, the others one or two.
+void add_ranks(Collector& out, const OpDef& op, const std::vector<const Base*>& bases, bool main, std::size_t turn) {
+  const auto add = [&](const Base& base, int rank, bool view) {
+    const auto c = with_rank(op, base.call, rank);
+    if (!c || cost_of(op, *c, {}) > max_elements) return false;
+    out.add("forward", *c, false);
+    if (view) out.add("forward", *c, false, layout_at(turn, op, *c));
+    return true;
+  };
+  const auto add_first = [&](int rank, bool view) {
+    std::find_if(bases.begin(), bases.end(), [&](const Base* base) { return add(*base, rank, view); });
+  };
+  if (!main && op.pointwise()) return add_first(5 + static_cast<int>(turn % 4), false);
+  add_first(5, main);
+  add_first(8, main);
+  for (const Base* base : bases) {
+    if (main && !op.pointwise()) add(*base, 6 + static_cast<int>(turn++ % 2), false);
+  }
+}
+
 }  // namespace
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
@@ -328,7 +363,9 @@ Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // Values that are exact in every format that fast mode may use.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
-  if (mode == MathMode::fast) return has_infinities ? Values::infinite : Values::exact;
+  const bool is_wide = wanted == Values::wide_first || wanted == Values::wide_last;
+  if (mode == MathMode::fast && (!is_wide || divides_sums(op)))
+    return has_infinities ? Values::infinite : Values::exact;
   // The limit for `tiny` is above the size of every own case of the ops.
   const std::int64_t most = wanted == Values::cancelling ? 1500 : wanted == Values::tiny ? 11000 : 6000;
   return largest_input(c) > most && !are_exact(wanted) ? Values::exact : wanted;
@@ -385,7 +422,13 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     out.add("forward", largest->call, false, Layout::dense, Values::corners);
     out.add("forward", largest->call, false, Layout::shared, Values::corners);
     if (mode == MathMode::strict && (main || dtype == DType::i64)) add_bad_indices(out, op, bases);
-    if (!main) continue;
+    if (mode != MathMode::lockstep) {
+      add_ranks(out, op, unlike_bases(op, bases), main, hash_of(op.name + std::string(name_of(dtype))));
+    }
+    if (!main) {
+      if (mode == MathMode::strict) add_layouts_of_dtype(out, op, bases, static_cast<std::size_t>(dtype));
+      continue;
+    }
     add_edges(out, op, bases[0], mode == MathMode::strict);
     for (const Base* base : unlike_bases(op, bases)) {
       if (mode != MathMode::strict || op.pointwise()) break;
@@ -440,11 +483,27 @@ void add_special_gradients(Collector& out, const OpDef& op, const std::vector<Op
 std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   Collector out(op, mode, amount.seed);
   if (!op.cases) return {};
+  const std::vector<OpCase> own = op.cases();
   std::size_t turn = hash_of(op.name) % 54;
-  for (const OpCase& c : op.cases()) {
+  for (const OpCase& c : own) {
     if (c.error) continue;
     out.add("forward", c, false);
     if (turn++ % 3 == 0) out.add("forward", c, false, layout_at(turn / 3, op, c));
+  }
+  // Short cuts of fast mode may lose NaN, infinities, the signs of zeros, ties or the last bit.
+  std::map<DType, std::vector<const OpCase*>> by_dtype;
+  for (const OpCase& c : own) {
+    if (!c.error && !has_empty_input(c)) by_dtype[dtype_of(op, c)].push_back(&c);
+  }
+  for (const auto& [dtype, cases] : by_dtype) {
+    const OpCase* largest = *std::max_element(cases.begin(), cases.end(), [](const OpCase* a, const OpCase* b) {
+      return largest_input(*a) < largest_input(*b);
+    });
+    for (const OpCase* c : {cases.front(), largest}) {
+      for (Values values : {Values::special, Values::corners, Values::extremes, Values::bits, Values::ties}) {
+        out.add("forward", *c, false, Layout::dense, values);
+      }
+    }
   }
   return out.take();
 }

@@ -17,7 +17,7 @@ struct Amount {
 /// Calls that must succeed and calls that must be refused, in one math mode.
 std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
-/// The op's own cases, once each, and some of them also in another layout.
+/// The op's own cases, once each, some of them also in another layout, and some with special values.
 std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
 /// Small extents that the op accepts together. Group by group, each extent is the smallest that the op accepts beside

@@ -6,14 +6,15 @@
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/number_cases.h"
 #include "conformance/cases/pairs.h"
+#include "conformance/cases/ranks.h"
 #include "conformance/suite/split.h"
 #include "lockstep/error.h"
 
 namespace lockstep::conformance {
 namespace {
 
-constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "special_gradient", "beside",
-                                       "repeat",  "sizes",    "numbers",         "refusal",          "pair"};
+constexpr const char* case_suites[] = {"forward", "gradient", "second_gradient", "special_gradient", "beside", "repeat",
+                                       "rows",    "sizes",    "numbers",         "refusal",          "pair"};
 
 // Names of own cases may contain slashes and spaces; in ids, slashes separate the parts.
 std::string plain(std::string name) {
@@ -171,8 +172,14 @@ TestCase parse_test_case(const std::string& id) {
     parts[4].resize(colon);
   }
   if (parts.size() == 8) t.after = parts[7];
-  const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@');
-  t.call = own_case(*t.op, parts[4].substr(0, std::min(tilde, at)), id);
+  const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@'), caret = parts[4].find('^');
+  t.call = own_case(*t.op, parts[4].substr(0, std::min({tilde, at, caret})), id);
+  if (caret != std::string::npos) {
+    const auto rank = number_of(parts[4].substr(caret + 1, std::min(tilde, at) - caret - 1));
+    auto call = rank && *rank <= max_rank ? with_rank(*t.op, t.call, static_cast<int>(*rank)) : std::nullopt;
+    if (!call) refuse(id, "the op's case cannot have this rank", "change only ranks that the op leaves open");
+    t.call = std::move(*call);
+  }
   if (at != std::string::npos) {
     auto call =
         with_attributes(*t.op, t.call, parts[4].substr(at + 1, tilde == std::string::npos ? tilde : tilde - at - 1));

@@ -27,7 +27,7 @@ enum class Values : std::uint8_t {
   sparse_first,  // first input: integers that need nearly all bits; others: mostly zeros; sums of any length are exact
   sparse_last,   // the same with the last input in place of the first
   extremes,      // for ops that choose: the answer first, last, around powers of two; ties; neighbours; rows of -inf
-  bits,          // for ops that move or compare: arbitrary bits
+  bits,          // for ops that move or compare, and for sums of integers: arbitrary bits
   neighbours,    // for the same ops: few different numbers, each next to another
   bad_index,     // for refusals: one out-of-range index, at varying positions
   peaks,         // for softmax and similar ops: rows with one number far above the others; labels that name no class
@@ -46,8 +46,8 @@ const char* name_of(Values values);
 bool are_exact(Values values);
 
 struct TestCase {
-  // "forward", "gradient", "second_gradient", "special_gradient", "beside", "repeat", "sizes", "numbers", "refusal" or
-  // "pair"
+  // "forward", "gradient", "second_gradient", "special_gradient", "beside", "repeat", "rows", "sizes", "numbers",
+  // "refusal" or "pair"
   std::string suite;
   const OpDef* op = nullptr;
   OpCase call;
@@ -62,7 +62,8 @@ struct TestCase {
   /// The dtype under which the report lists the case: of the first tensor in group T, else of the first output.
   DType dtype() const;
   /// "forward/matmul/f32/strict/f32.small~17x3,3x129/transposed/wide_first#7". For the suite "pair", it also says how
-  /// the preceding call differs: "pair/sum/f32/strict/f32.rows/transposed/drawn/empty.1#7".
+  /// the preceding call differs: "pair/sum/f32/strict/f32.rows/transposed/drawn/empty.1#7". "f32.small^5" is the case
+  /// "f32.small" with rank 5, see ranks.h; "plain@strides.0=2" has another attribute, see attributes.h.
   std::string id() const;
 };
 

@@ -76,13 +76,17 @@ double terms_of(const TestCase& t) {
   return std::clamp(terms, 1.0, largest);
 }
 
+// Fast mode may shorten operands to bf16.
+constexpr int fast_bits = 8;
+
 // The bits of wide integers such that all sums of the case stay exact in the accumulator, in any order.
 int wide_bits(const TestCase& t, DType dtype) {
   constexpr int sparse_bits = 4;  // for adding the few terms that are not zero
   const bool sparse = t.values == Values::sparse_first || t.values == Values::sparse_last;
   const int accumulator = dtype == DType::f64 ? 53 : 24;
   const int spare = accumulator - (sparse ? sparse_bits : static_cast<int>(std::ceil(std::log2(terms_of(t)))));
-  return std::clamp(std::min(spare, float_format(dtype).mantissa + 1), 2, accumulator);
+  const int kept = t.mode == MathMode::fast ? fast_bits : float_format(dtype).mantissa + 1;
+  return std::clamp(std::min(spare, kept), 2, accumulator);
 }
 
 // The share of numbers in a sparse input that are not zero. On average two terms of a sum are not zero, and hardly ever
@@ -197,6 +201,8 @@ std::uint64_t hash_of(const std::string& text) {
   for (unsigned char c : text) h = (h ^ c) * 0x100000001b3u;
   return h;
 }
+
+bool divides_sums(const OpDef& op) { return op.name == "mean" || op.name.starts_with("avg_pool2d"); }
 
 long double round_to(long double value, DType t) {
   switch (t) {

@@ -23,6 +23,9 @@ inline bool is_one_step(const OpDef& op) {
   return op.error_class != ErrorClass::sum && op.error_class != ErrorClass::composed;
 }
 
+/// Whether results are sums that have been divided. They are not exact even if the sums are.
+bool divides_sums(const OpDef& op);
+
 /// A value rounded to the dtype. Integer dtypes truncate and saturate.
 long double round_to(long double value, DType t);
 

@@ -16,6 +16,9 @@ Verdict check_repeat(const TestCase& t, const Setting& setting);
 /// Runs a pointwise op at many sizes, on values that repeat. The results must repeat too.
 Verdict check_sizes(const TestCase& t, const Setting& setting);
 
+/// Runs an op on very many rows that repeat. The results must repeat too.
+Verdict check_rows(const TestCase& t, const Setting& setting);
+
 /// An out-of-range index must be refused at every position.
 Verdict check_bad_index(const TestCase& t, const Setting& setting);
 

@@ -23,6 +23,7 @@ Verdict check(const TestCase& t, const Setting& setting) {
   if (t.suite == "numbers") return check_numbers(t, setting);
   if (t.suite == "pair") return check_pair(t, setting);
   if (t.suite == "repeat") return check_repeat(t, setting);
+  if (t.suite == "rows") return check_rows(t, setting);
   if (t.suite == "sizes") return check_sizes(t, setting);
   if (t.suite == "gradient") return check_gradient(t, setting);
   if (t.suite == "second_gradient") return check_second_gradient(t, setting);

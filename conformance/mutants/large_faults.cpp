@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "conformance/mutants/numbers.h"
+#include "conformance/mutants/faulty_runs.h"
 #include "conformance/mutants/terms.h"
 
 namespace mutants {
@@ -13,28 +13,6 @@ namespace {
 using Terms = const std::vector<float>&;
 
 // --------------------------------------------------------------------------------------------------------- lost tails
-
-// Runs the kernel, but leaves the last index of one output dimension unwritten.
-void without_last(const Call& call, int dimension, bool applies) {
-  Rebound r(call);
-  const std::size_t out = call.inputs();
-  const int d = dimension < 0 ? r.rank(out) + dimension : dimension;
-  if (!applies || r.rank(out) <= d || r.dim(out, d) < 2) return call.run();
-  const host::TensorView y = call.view(out);
-  // The honest kernel writes everything; then the old bytes are restored.
-  std::vector<std::pair<char*, std::array<char, 8>>> kept;
-  const std::size_t size = host::size_of(y.dtype);
-  reference::Walk walk(y.rank, y.dims);
-  walk.add(y.strides);
-  for (; !walk.done(); walk.next()) {
-    if (walk.index(d) + 1 != y.dims[d]) continue;
-    char* const at = y.data + walk.offset(0) * static_cast<std::int64_t>(size);
-    kept.push_back({at, {}});
-    std::memcpy(kept.back().second.data(), at, size);
-  }
-  call.run();
-  for (const auto& [at, bytes] : kept) std::memcpy(at, bytes.data(), size);
-}
 
 // From 128 rows, columns and products on, matmul uses tiles of 64 rows and loses the last row of a partial tile.
 void large_matmul_loses_last_row(const Call& call) {
@@ -103,13 +81,6 @@ void pool_counts_in_8_bits(const Call& call) {
 
 // ----------------------------------------------------------------------------------- reduced precision above some size
 
-void coarse(const Call& call, int bits, bool applies) {
-  Rebound r(call);
-  for (std::size_t i = 0; applies && i < call.inputs(); ++i) {
-    if (call.launch.bindings[i].buffer) r.convert(i, [bits](float x) { return with_mantissa(x, bits); });
-  }
-  r.run();
-}
 void large_matmul_tf32(const Call& call) {
   const host::TensorView a = call.view(0), c = call.view(2);
   coarse(call, 10, c.dims[c.rank - 2] >= 128 && c.dims[c.rank - 1] >= 128 && a.dims[a.rank - 1] >= 128);
@@ -210,8 +181,6 @@ void moved_as_double(const Call& call) {
 }
 
 // ---------------------------------------------------------------------------------------------------------- fast mode
-
-bool is_fast(const Call& call) { return call.desc.desc.math_mode == LKS_MODE_FAST; }
 
 void copy_cut_in_fast_mode(const Call& call) {
   Rebound r(call);

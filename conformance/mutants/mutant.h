@@ -96,6 +96,7 @@ std::span<const KernelFault> layout_faults();
 std::span<const KernelFault> sum_faults();
 std::span<const KernelFault> op_faults();
 std::span<const KernelFault> large_faults();
+std::span<const KernelFault> limit_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
 
@@ -106,6 +107,7 @@ lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& 
                                 std::unique_ptr<lks_kernel>* out, lks_diag* diag);
 
 std::span<const DescFault> attribute_faults();
+std::span<const DescFault> attribute_limit_faults();
 std::span<const DescFault> program_faults();
 std::span<const DescFault> instruction_faults();
 std::span<const InfoFault> claim_faults();

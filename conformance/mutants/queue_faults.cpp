@@ -192,6 +192,35 @@ void fill_loses_second_staging(lks_driver_api& t) {
   };
 }
 
+void copy_loses_second_staging(lks_driver_api& t) {
+  t.queue_copy = [](lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                    std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return honest().queue_copy(queue, dst, dst_offset, src, src_offset, std::min(bytes, staging), value, diag);
+  };
+}
+
+void wide_fill_loses_second_staging(lks_driver_api& t) {
+  t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                    std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const std::uint64_t done = pattern_bytes > 1 ? std::min(bytes, staging) : bytes;
+    return honest().queue_fill(queue, dst, offset, done, pattern, pattern_bytes, value, diag);
+  };
+}
+
+// ---------------------------------------------------------------------------------------------------- wide values
+
+void waits_in_32_bits(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    return honest().timeline_wait(timeline, value & 0xffffffffu, timeout_ns, diag);
+  };
+}
+void queue_waits_in_32_bits(lks_driver_api& t) {
+  t.queue_wait = [](lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) -> lks_status {
+    return honest().queue_wait(queue, timeline, value & 0xffffffffu, diag);
+  };
+}
+
 // ------------------------------------------------------------------------------------------------------------ launches
 
 void first_of_several(lks_driver_api& t) {
@@ -230,6 +259,10 @@ constexpr TableFault faults[] = {
     {Mutant::fill_stops_early, &fill_stops_early},
     {Mutant::write_loses_second_staging, &write_loses_second_staging},
     {Mutant::fill_loses_second_staging, &fill_loses_second_staging},
+    {Mutant::copy_loses_second_staging, &copy_loses_second_staging},
+    {Mutant::wide_fill_loses_second_staging, &wide_fill_loses_second_staging},
+    {Mutant::waits_in_32_bits, &waits_in_32_bits},
+    {Mutant::queue_waits_in_32_bits, &queue_waits_in_32_bits},
     {Mutant::first_of_several, &first_of_several},
     {Mutant::launches_out_of_order, &launches_out_of_order},
 };

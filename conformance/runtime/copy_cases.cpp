@@ -155,36 +155,65 @@ void fills(const RuntimeTarget& target) {
   }
 }
 
-void large_copy(const RuntimeTarget& target) {
-  Session s(target);
-  Queue queue(s);
-  const u64 bytes = u64{64} << 20;
-  if (s.info.max_allocation < bytes) throw NotOffered("a buffer of 64 MiB is above max_allocation");
-  const Buffer from(s, bytes), to(s, bytes);
-  const Bytes source = Dice(target.seed).bytes(bytes);
-  queue.upload(from, source);
-  queue.copy(to, 0, from, 0, bytes);
-  check(queue.download(to) == source, "64 MiB, copied from one buffer to another, differ");
+// More than twice 64 MiB, a common size of staging memory.
+constexpr u64 large = (u64{130} << 20) + 40;
+
+// A buffer of `large` bytes and a few more.
+Buffer large_buffer(Session& s) {
+  constexpr u64 bytes = large + 8;
+  if (s.info.max_allocation < bytes) throw NotOffered("a buffer of 130 MiB is above max_allocation");
+  return Buffer(s, bytes);
 }
 
-// Transfers of more than 64 MiB at odd offsets, with each command that moves bytes.
+// Copies 130 MiB at odd offsets, on a queue of each kind.
+void large_copy(const RuntimeTarget& target) {
+  Session s(target);
+  const Buffer from = large_buffer(s), to = large_buffer(s);
+  const Bytes source = Dice(target.seed).bytes(from.bytes());
+  constexpr u64 from_offset = 3, to_offset = 5, bytes = large - 1;
+  for (const std::uint32_t kind : {LKS_QUEUE_COMPUTE, LKS_QUEUE_TRANSFER}) {
+    Queue queue(s, kind);
+    queue.upload(from, source);
+    queue.fill(to, 0, to.bytes(), 0x5c);
+    queue.copy(to, to_offset, from, from_offset, bytes);
+    Bytes expected(to.bytes(), 0x5c);
+    std::copy_n(source.begin() + from_offset, bytes, expected.begin() + to_offset);
+    check(queue.download(to) == expected, "130 MiB, copied from one buffer to another at odd offsets, differ");
+  }
+}
+
 void large_transfers(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
-  constexpr u64 mib = u64{1} << 20, bytes = 96 * mib + 5, first = 3;
-  if (s.info.max_allocation < bytes + 8) throw NotOffered("a buffer of 96 MiB is above max_allocation");
-  const Buffer buffer(s, bytes + 8);
-  const Bytes source = Dice(target.seed).bytes(bytes);
+  const Buffer buffer = large_buffer(s);
+  constexpr u64 first = 3;
+  const Bytes source = Dice(target.seed).bytes(large);
   queue.fill(buffer, 0, buffer.bytes(), 0x5c);
   queue.upload(buffer, source, first);
-  check(queue.download(buffer, first, bytes) == source, "96 MiB, written at an odd offset and read back, differ");
-  constexpr u64 gap = 2;  // bytes at each end that the fill leaves alone
-  queue.fill(buffer, first + gap, bytes - 2 * gap, 0xe1);
-  const Bytes filled = queue.download(buffer);
+  check(queue.download(buffer, first, large) == source, "130 MiB, written at an odd offset and read back, differ");
   Bytes expected(buffer.bytes(), 0x5c);
   std::copy(source.begin(), source.end(), expected.begin() + first);
-  std::fill(expected.begin() + first + gap, expected.begin() + first + static_cast<std::ptrdiff_t>(bytes - gap), 0xe1);
-  check(filled == expected, "96 MiB, filled at an odd offset, differ, or the bytes beside them");
+  check(queue.download(buffer) == expected, "a write of 130 MiB changed the bytes beside it");
+}
+
+// Fills 130 MiB with patterns of every width. Some bytes at each end stay as they were.
+void large_fills(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  const Buffer buffer = large_buffer(s);
+  constexpr u64 pattern = 0xf1e2d3c4b5a69788u;
+  for (const std::uint32_t width : {1u, 2u, 4u, 8u}) {
+    const u64 first = width, bytes = (large - 2 * width) / width * width;
+    queue.fill(buffer, 0, buffer.bytes(), 0x5c);
+    queue.fill(buffer, first, bytes, pattern, width);
+    Bytes expected(buffer.bytes(), 0x5c);
+    for (u64 i = 0; i < width; ++i) expected[first + i] = static_cast<unsigned char>(pattern >> (8 * i));
+    for (u64 done = width; done < bytes; done += std::min(done, bytes - done)) {
+      std::memcpy(expected.data() + first + done, expected.data() + first, std::min(done, bytes - done));
+    }
+    check(queue.download(buffer) == expected,
+          text("130 MiB, filled with a pattern of %u bytes, differ, or the bytes beside them", width));
+  }
 }
 
 // Copies views at odd offsets to another device and back, through the public runtime.
@@ -237,8 +266,9 @@ std::vector<RuntimeCase> copy_cases() {
       {"copy", "transfer_writes", "queue_write on a transfer queue", &writes<transfer>},
       {"copy", "transfer_reads", "queue_read on a transfer queue", &reads<transfer>},
       {"copy", "transfer_fills", "queue_fill on a transfer queue", &fills<transfer>},
-      {"copy", "large_copy", "64 MiB in one copy", &large_copy},
-      {"copy", "large_transfers", "writes, reads and fills of 96 MiB at odd offsets", &large_transfers},
+      {"copy", "large_copy", "130 MiB in one copy at odd offsets", &large_copy},
+      {"copy", "large_transfers", "a write and a read of 130 MiB at an odd offset", &large_transfers},
+      {"copy", "large_fills", "130 MiB filled with patterns of 1, 2, 4 and 8 bytes", &large_fills},
       {"copy", "between_devices", "tensors of every dtype go to other devices and back, at odd offsets",
        &between_devices},
   };

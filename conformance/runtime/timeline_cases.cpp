@@ -53,8 +53,48 @@ void values(const RuntimeTarget& target) {
   lks_diag ignored = empty_diagnosis();
   s.api.timeline_signal(timeline.handle(), 3, nullptr, &ignored);  // must not go back, even if accepted
   check(timeline.query() == 5, "a timeline went backwards");
-  timeline.signal(u64{1} << 40);
-  check(timeline.query() == u64{1} << 40, "a timeline does not hold 2^40");
+}
+
+// Values that differ in one half only, and values around the borders of shorter integers.
+void wide_values(const RuntimeTarget& target) {
+  Session s(target);
+  Timeline timeline(s);
+  constexpr u64 one = 1;
+  u64 before = 0;
+  for (const u64 value : {one << 16, (one << 31) - 1, one << 31, (one << 32) - 1, one << 32, (one << 32) + 7,
+                          (one << 33) + 3, (one << 40) + 1, one << 53, (one << 53) + 1, (one << 62) + 5}) {
+    const auto number = static_cast<unsigned long long>(value);
+    check(wait_within(s, timeline.handle(), value, 0) == LKS_TIMEOUT,
+          text("a wait for %llu on a timeline at %llu did not time out", number,
+               static_cast<unsigned long long>(before)));
+    timeline.signal(value);
+    check(timeline.query() == value, text("a timeline does not hold %llu", number));
+    check(wait_within(s, timeline.handle(), value, 0) == LKS_OK, text("a wait for %llu on a timeline at it", number));
+    check(wait_within(s, timeline.handle(), value + 1, 0) == LKS_TIMEOUT,
+          text("a wait for the value after %llu on a timeline at it did not time out", number));
+    before = value;
+  }
+}
+
+// Queues wait for wide values too.
+void queue_waits_for_wide_values(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.is_inline()) throw NotOffered("its queues wait within the call");
+  constexpr u64 low = 5, high = (u64{1} << 32) + 3;
+  Timeline timeline(s);
+  timeline.signal(low);
+  Queue queue(s), other(s);
+  const Buffer data(s, 64);
+  queue.fill(data, 0, 64, 0x11);
+  queue.finish();
+  queue.wait_on(timeline.handle(), high);
+  const u64 value = queue.fill(data, 0, 64, 0x22);
+  check(wait_within(s, queue.timeline(), value, 20'000'000) == LKS_TIMEOUT,
+        "a queue that waits for 2^32 + 3 goes on when the timeline is at 5");
+  check_same_bytes(other.download(data), Bytes(64, 0x11), "memory behind a wait for 2^32 + 3");
+  timeline.signal(high);
+  queue.finish();
+  check_same_bytes(queue.download(data), Bytes(64, 0x22), "memory after the timeline reached 2^32 + 3");
 }
 
 void timeout(const RuntimeTarget& target) {
@@ -183,6 +223,9 @@ void failure_propagates(const RuntimeTarget& target) {
 std::vector<RuntimeCase> timeline_cases() {
   return {
       {"queue", "timeline_values", "a host-made timeline starts at 0 and only grows", &values},
+      {"queue", "wide_timeline_values", "a host-made timeline and its waits hold 64 bits", &wide_values},
+      {"queue", "wide_queue_waits", "a queue that waits for a value beyond 2^32 stays behind smaller ones",
+       &queue_waits_for_wide_values},
       {"queue", "timeout", "a wait that is not fulfilled gives LKS_TIMEOUT, and not before its time", &timeout},
       {"queue", "late_signal", "a signal wakes every waiter that it fulfils, whatever their timeouts", &late_signal},
       {"queue", "host_failure", "a failed timeline gives back the failure as it was signalled", &host_failure},

@@ -67,10 +67,11 @@ void check_options(const Options& o) {
   if (!o.suite.empty()) {
     for (const std::string& name : parts_of(o.suite)) {
       check_named("--suite", name.empty() ? "?" : name,
-                  {"forward", "refusal", "gradient",   "second_gradient", "special_gradient", "beside",    "repeat",
-                   "sizes",   "pair",    "numbers",    "large",           "instructions",     "positions", "sweep",
-                   "probe",   "audit",   "trajectory", "vectors",         "memory",           "queue",     "copy",
-                   "abi",     "threads", "fault"});
+                  {"forward", "refusal", "gradient",     "second_gradient", "special_gradient",
+                   "beside",  "repeat",  "rows",         "sizes",           "pair",
+                   "numbers", "large",   "instructions", "positions",       "sweep",
+                   "probe",   "audit",   "trajectory",   "vectors",         "memory",
+                   "queue",   "copy",    "abi",          "threads",         "fault"});
     }
   }
   check_named("--mode", o.mode, {"strict", "fast", "lockstep"});

@@ -69,6 +69,7 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     if (wanted.gradients) add(gradient_cases(op, mode, amount));
     if (mode == MathMode::fast && !sums_matter(op)) {
       add(own_cases(op, mode, amount));
+      add(beside_cases(op, mode, amount));
       continue;
     }
     add(forward_cases(op, mode, amount));

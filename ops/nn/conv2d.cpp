@@ -112,6 +112,11 @@ const std::vector<ConvCase>& combined_cases() {
       // Large already, because strides couple the extents of image and result: conformance cannot enlarge such cases.
       {"tall_strided", {1, 149, 5, 2}, {3, 3, 3, 2}, {{2, 2}, {1, 1, 1, 1}, {1, 1}, 1}},
       {"broad_strided", {1, 4, 275, 2}, {4, 2, 3, 1}, {{1, 2}, {0, 1, 0, 1}, {1, 1}, 2}},
+      {"patches", {1, 32, 48, 3}, {5, 16, 16, 3}, {{16, 16}, {0, 0, 0, 0}, {1, 1}, 1}},
+      {"far_apart", {1, 25, 39, 2}, {3, 2, 3, 2}, {{9, 17}, {1, 0, 0, 2}, {1, 1}, 1}},
+      {"widely_dilated", {1, 22, 38, 2}, {2, 3, 3, 2}, {{1, 1}, {0, 0, 0, 0}, {9, 17}, 1}},
+      {"widely_padded", {1, 3, 4, 2}, {3, 10, 17, 2}, {{1, 1}, {8, 9, 16, 15}, {1, 1}, 1}},
+      {"many_groups", {1, 4, 5, 80}, {40, 2, 3, 2}, {{1, 1}, {1, 0, 0, 1}, {1, 1}, 40}},
   };
   return cases;
 }

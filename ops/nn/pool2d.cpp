@@ -113,6 +113,8 @@ const std::vector<PoolCase>& pool_cases() {
       // Large already, because strides couple the extents of image and result: conformance cannot enlarge such cases.
       {"tall", {1, 149, 4, 2}, {}},
       {"broad", {1, 5, 275, 1}, {{2, 3}, {1, 2}, {0, 1, 1, 1}}},
+      {"patches", {1, 33, 48, 2}, {{11, 16}, {11, 16}, {0, 0, 0, 0}}},
+      {"far_apart", {1, 25, 39, 3}, {{2, 3}, {9, 17}, {1, 0, 0, 2}}},
   };
   return cases;
 }

@@ -1,0 +1,46 @@
+// Ways to run the honest kernel wrongly that several faults share.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "conformance/mutants/numbers.h"
+#include "conformance/mutants/rebound.h"
+
+namespace mutants {
+
+inline bool is_fast(const Call& call) { return call.desc.desc.math_mode == LKS_MODE_FAST; }
+
+/// Runs the kernel, but leaves the last index of one output dimension unwritten.
+inline void without_last(const Call& call, int dimension, bool applies) {
+  Rebound r(call);
+  const std::size_t out = call.inputs();
+  const int d = dimension < 0 ? r.rank(out) + dimension : dimension;
+  if (!applies || r.rank(out) <= d || r.dim(out, d) < 2) return call.run();
+  const host::TensorView y = call.view(out);
+  // The honest kernel writes everything; then the old bytes are restored.
+  std::vector<std::pair<char*, std::array<char, 8>>> kept;
+  const std::size_t size = host::size_of(y.dtype);
+  reference::Walk walk(y.rank, y.dims);
+  walk.add(y.strides);
+  for (; !walk.done(); walk.next()) {
+    if (walk.index(d) + 1 != y.dims[d]) continue;
+    char* const at = y.data + walk.offset(0) * static_cast<std::int64_t>(size);
+    kept.push_back({at, {}});
+    std::memcpy(kept.back().second.data(), at, size);
+  }
+  call.run();
+  for (const auto& [at, bytes] : kept) std::memcpy(at, bytes.data(), size);
+}
+
+/// Runs the kernel on f32 operands that are rounded to `bits` bits behind the leading one.
+inline void coarse(const Call& call, int bits, bool applies) {
+  Rebound r(call);
+  for (std::size_t i = 0; applies && i < call.inputs(); ++i) {
+    if (call.launch.bindings[i].buffer) r.convert(i, [bits](float x) { return with_mantissa(x, bits); });
+  }
+  r.run();
+}
+}  // namespace mutants
