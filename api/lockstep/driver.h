@@ -92,8 +92,8 @@ enum {
   LKS_REASON_EXTENSION = 14 /* an extension or a flag that the driver does not know */
 };
 
-/* Owned by the caller and of fixed size, so that no error path allocates. Texts are NUL-terminated UTF-8, truncated
- * to fit. */
+/* Owned by the caller and of fixed size, so that no error path allocates. The host passes it with all fields zero except
+ * `hdr`, which a driver never changes, and `operand`, which is -1. Texts are NUL-terminated UTF-8, truncated to fit. */
 typedef struct lks_diag {
   lks_header hdr;
   lks_status code;
@@ -149,8 +149,8 @@ typedef struct lks_kernel lks_kernel;
 /* -------------------------------------------------------------------------------------------------- host services */
 
 /* A driver calls fault_point before native work of these kinds, and does the work only if the result is LKS_OK. A wait
- * is native if a vendor's function does it. A wait for a lock or condition variable of the driver itself cannot fail
- * and has no fault point. */
+ * is native if a vendor's function does it; "Failed waits" below says what a driver does if one fails. A wait for a lock
+ * or condition variable of the driver itself cannot fail and needs no fault point. */
 enum { LKS_FAULT_ALLOC = 1, LKS_FAULT_MAP = 2, LKS_FAULT_SUBMIT = 3, LKS_FAULT_COMPILE = 4, LKS_FAULT_WAIT = 5 };
 enum { LKS_LOG_ERROR = 1, LKS_LOG_WARN = 2, LKS_LOG_INFO = 3, LKS_LOG_DEBUG = 4 };
 
@@ -489,7 +489,9 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* queue_fill)(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
                                    uint32_t pattern_bytes, uint64_t* value, lks_diag* diag);
   /* Later commands of the queue start after `timeline` (of any device of this driver) reaches `value`. The wait may
-   * come before the signal. If that timeline fails, they fail with the same diag. The timeline outlives the wait. */
+   * come before the signal. If that timeline fails, the wait fails with the same diag, as a command does: the queue's
+   * timeline fails at a value above those of the commands before the wait and at most that of the next command. The
+   * timeline outlives the wait. */
   lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
   lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* submits recorded work to the device */
   /* Makes a failed queue usable again. Blocks until no enqueued command is in flight: after it returns, none of them
@@ -499,7 +501,18 @@ typedef struct lks_driver_api {
    * commands run. On a queue that had not failed, no command is lost. LKS_DEVICE_LOST if recovery is impossible. */
   lks_status(LKS_CALL* queue_recover)(lks_queue* queue, uint64_t* last, lks_diag* diag);
 
-  /* -- timelines: monotonic 64-bit counters. Any thread may call these at any time. */
+  /* -- timelines: monotonic 64-bit counters. Any thread may call these at any time.
+   *    Failed waits. A native wait can fail (or a fault is injected before it) while the device works on. That is not
+   *    the failure of a command, and it must not be lost.
+   *    - A wait until commands are done, in timeline_wait or on a thread of the driver: exactly one call of
+   *      timeline_wait for that timeline, present or future, returns the failure, with diag.value 0, even if its value
+   *      has been reached meanwhile. Nothing else changes: the timeline has not failed, the commands run on, and a
+   *      thread of the driver waits again. The host keeps what the commands name valid, and may wait again. If a queue
+   *      waits for that timeline (queue_wait), its wait may get the failure in place of a call; see the next case.
+   *    - A wait that the driver carries out for queue_wait, while later commands of the queue are held back: as above,
+   *      or the driver fails the queue's timeline at the value of the wait, as if the other timeline had failed. Then
+   *      the host sees the failure of a command (diag.value is not 0): later commands are skipped until queue_recover.
+   *    The loss of the device is not a failed wait. It is sticky (LKS_DEVICE_LOST). */
   lks_status(LKS_CALL* timeline_create)(lks_device* device, lks_timeline** out, lks_diag* diag); /* starts at 0 */
   void(LKS_CALL* timeline_destroy)(lks_timeline* timeline);
   /* Returns LKS_OK, and in *reached the value reached. On a failed timeline: the failure's code and diag (with
@@ -507,9 +520,8 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* timeline_query)(lks_timeline* timeline, uint64_t* reached, lks_diag* diag);
   /* Returns LKS_OK once `value` is reached, even if the timeline failed beyond it; or the failure, with its value in
    * diag.value; or LKS_TIMEOUT, no earlier than timeout_ns (~0: never) and at most half a second later, even if
-   * timeout_ns is only a few ms. If the wait itself fails (a native call, an injected fault), diag.value is 0 and
-   * nothing has changed: commands may still run, so what they name stays valid, and the host may wait again. Flushes
-   * the queue that the timeline belongs to. */
+   * timeout_ns is only a few ms. If the wait itself fails, returns that failure with diag.value 0 (see "Failed waits").
+   * Flushes the queue that the timeline belongs to. */
   lks_status(LKS_CALL* timeline_wait)(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag);
   /* Advances the timeline to `value`. If `failure` is not NULL, fails the timeline there instead, with a copy of all of
    * `failure` but its header. Returns LKS_INVALID_ARGUMENT and changes nothing if `value` is not above the value
