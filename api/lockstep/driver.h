@@ -78,7 +78,7 @@ enum {
   LKS_REASON_NONE = 0,
   LKS_REASON_OP = 1,
   LKS_REASON_DTYPE = 2,
-  LKS_REASON_RANK = 3,
+  LKS_REASON_RANK = 3,      /* see "Ranks" at lks_kernel_desc */
   LKS_REASON_LAYOUT = 4,    /* or alignment; the host retries with a dense, well-aligned copy of that input */
   LKS_REASON_ATTRIBUTE = 5,
   LKS_REASON_MATH_MODE = 6,
@@ -213,7 +213,7 @@ typedef struct lks_device_info {
   int32_t type;                 /* LKS_DEVICE_* */
   uint64_t capabilities;        /* LKS_CAP_* */
   uint32_t math_modes;          /* bit 1 << LKS_MODE_* for each mode offered */
-  uint32_t max_rank;            /* LKS_MAX_RANK: every kernel accepts tensors of every rank that its op accepts */
+  uint32_t max_rank;            /* must be LKS_MAX_RANK; see "Ranks" at lks_kernel_desc */
   uint32_t compute_units;
   uint32_t heap_count;
   lks_heap heaps[4];            /* heap 0 is the default */
@@ -326,7 +326,12 @@ typedef struct lks_alias {
 /* One root op with optional programs on its operands and results. An input may be a view with any strides that begins
  * at any element. If the driver refuses an input with LKS_REASON_LAYOUT, the host copies it; the copy is dense and
  * aligned to min_alignment, as all outputs are. The op `copy` makes that copy, and also writes parts of tensors.
- * Therefore `copy`, and no other op, must accept any strides and any first element. */
+ * Therefore `copy`, and no other op, must accept any strides and any first element.
+ *
+ * Ranks. A kernel accepts tensors of every rank that its op accepts (driver_ops.h), up to the device's max_rank. A
+ * driver that cannot do this for some op refuses the rank with LKS_REASON_RANK; diag.operand is an operand of that rank,
+ * or -1. The host then decomposes the op. Core kernels have no decomposition: there the caller's call fails, and so does
+ * certification, if a required case has that rank. A rank below 0 or above LKS_MAX_RANK is always refused. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
   uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only op_name identifies */
