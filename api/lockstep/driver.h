@@ -92,7 +92,7 @@ enum {
   LKS_REASON_EXTENSION = 14 /* an extension or a flag that the driver does not know */
 };
 
-/* Owned by the caller and of fixed size, so that no error path allocates. The host passes it with all fields zero except
+/* Owned by the caller and of fixed size, so that no error path allocates. The host passes it with all fields zero but
  * `hdr`, which a driver never changes, and `operand`, which is -1. Texts are NUL-terminated UTF-8, truncated to fit. */
 typedef struct lks_diag {
   lks_header hdr;
@@ -149,8 +149,8 @@ typedef struct lks_kernel lks_kernel;
 /* -------------------------------------------------------------------------------------------------- host services */
 
 /* A driver calls fault_point before native work of these kinds, and does the work only if the result is LKS_OK. A wait
- * is native if a vendor's function does it; "Failed waits" below says what a driver does if one fails. A wait for a lock
- * or condition variable of the driver itself cannot fail and needs no fault point. */
+ * is native if a vendor's function does it; "Failed waits" below says what a driver does if one fails. A wait for a
+ * lock or condition variable of the driver itself cannot fail and needs no fault point. */
 enum { LKS_FAULT_ALLOC = 1, LKS_FAULT_MAP = 2, LKS_FAULT_SUBMIT = 3, LKS_FAULT_COMPILE = 4, LKS_FAULT_WAIT = 5 };
 enum { LKS_LOG_ERROR = 1, LKS_LOG_WARN = 2, LKS_LOG_INFO = 3, LKS_LOG_DEBUG = 4 };
 
@@ -329,9 +329,9 @@ typedef struct lks_alias {
  * Therefore `copy`, and no other op, must accept any strides and any first element.
  *
  * Ranks. A kernel accepts tensors of every rank that its op accepts (driver_ops.h), up to the device's max_rank. A
- * driver that cannot do this for some op refuses the rank with LKS_REASON_RANK; diag.operand is an operand of that rank,
- * or -1. The host then decomposes the op. Core kernels have no decomposition: there the caller's call fails, and so does
- * certification, if a required case has that rank. A rank below 0 or above LKS_MAX_RANK is always refused. */
+ * driver that cannot do this for some op refuses the rank with LKS_REASON_RANK; diag.operand is an operand of that
+ * rank, or -1. The host then decomposes the op. Core kernels have no decomposition: there the caller's call fails, and
+ * so does certification, if a required case has that rank. A rank below 0 or above LKS_MAX_RANK is always refused. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
   uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only op_name identifies */
@@ -346,7 +346,8 @@ typedef struct lks_kernel_desc {
   const lks_tensor_desc* outputs;
   uint32_t scalar_count;
   uint32_t program_count;
-  const lks_dtype* scalar_dtypes;
+  const lks_dtype* scalar_dtypes; /* of lks_launch.scalars. `pointwise`: LKS_INSTR_SCALAR counts them; other ops: the
+                                     scalars that driver_ops.h names, in that order */
   const lks_attached_program* programs;
   const uint32_t* operands; /* root operand i: an input index or LKS_FROM_PROGRAM | p; NULL: operand i is input i */
   uint32_t operand_count;   /* 0 for `pointwise` */
@@ -402,7 +403,8 @@ typedef struct lks_launch {
   lks_header hdr;
   lks_kernel* kernel;
   const lks_binding* bindings;  /* inputs, then outputs */
-  const uint64_t* scalars;      /* bits of each scalar in its dtype, from the lowest bit on */
+  const uint64_t* scalars;      /* bits of each scalar in its dtype, from the lowest bit on; ignore the others. The host
+                                   has converted the number to that dtype once, as LKS_INSTR_CONVERT does */
   lks_buffer* workspace;        /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
   uint64_t workspace_offset;
   uint32_t binding_count;
