@@ -73,7 +73,9 @@ enum {
   LKS_INTERNAL = -10
 };
 
-/* Why a kernel, dtype or layout is refused, in machine-readable form. diag.operand is the operand that caused it. */
+/* Why a kernel, dtype or layout is refused, in machine-readable form. diag.operand is the operand that caused it. A
+ * refusal for OP, DTYPE, RANK, ATTRIBUTE, MATH_MODE, VERSION, HARDWARE or EXTENSION must hold for all extents, strides
+ * and alignments: the host remembers it for the op, attributes, dtypes, ranks and mode, and does not ask again. */
 enum {
   LKS_REASON_NONE = 0,
   LKS_REASON_OP = 1,
@@ -325,8 +327,8 @@ typedef struct lks_alias {
 
 /* One root op with optional programs on its operands and results. An input may be a view with any strides that begins
  * at any element. If the driver refuses an input with LKS_REASON_LAYOUT, the host copies it; the copy is dense and
- * aligned to min_alignment, as all outputs are. The op `copy` makes that copy, and also writes parts of tensors.
- * Therefore `copy`, and no other op, must accept any strides and any first element.
+ * aligned to min_alignment, as outputs are that are not in place of an input. The op `copy` makes that copy, and also
+ * writes parts of tensors. Therefore `copy`, and no other op, must accept any strides and any first element.
  *
  * Ranks. A kernel accepts tensors of every rank that its op accepts (driver_ops.h), up to the device's max_rank. A
  * driver that cannot do this for some op refuses the rank with LKS_REASON_RANK; diag.operand is an operand of that
