@@ -1,7 +1,7 @@
 # What `cmake --install` installs: headers, the library and its CMake package, drivers in lib/lockstep/, and oneDNN in
 # lib/ unless it is a system library. Programs and drivers find each other by relative paths, so the tree can be moved.
-# share/lockstep/ has the guide and the template for driver authors. They are in the same folders as here, so that the
-# links between them work.
+# share/lockstep/ has the guides for authors of drivers and of ops, the template of a driver and an op as an example. They
+# are in the same folders as here, so that the links between them work.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lockstep lockstep_headers EXPORT lockstep LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -13,8 +13,9 @@ if(onednn_file AND onednn_file MATCHES "^${PROJECT_SOURCE_DIR}/")
   install(FILES ${onednn_file} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libdnnl.so.3)
 endif()
 
-install(FILES docs/adding_a_driver.md docs/driver_migration.md docs/driver_requirements.md docs/errors.md docs/lockstep_mode.md
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/docs)
+install(FILES docs/adding_a_driver.md docs/adding_an_op.md docs/driver_migration.md docs/driver_requirements.md docs/errors.md
+  docs/lockstep_mode.md DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/docs)
+install(FILES examples/your_own_op.cpp DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/examples)
 install(DIRECTORY examples/driver_template DESTINATION ${CMAKE_INSTALL_DATADIR}/lockstep/examples
   PATTERN build EXCLUDE)
 

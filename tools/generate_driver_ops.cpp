@@ -72,6 +72,51 @@ void print_inputs(const OpDef& op) {
   }
 }
 
+void print_outputs(const OpDef& op) {
+  for (const OutputDef& out : op.outputs) {
+    if (!out.doc.empty()) std::printf("\n *   %s: %s", out.name.c_str(), out.doc.c_str());
+  }
+}
+
+std::string dtype_of(const OpDef& op, const ScalarDef& scalar) {
+  switch (scalar.dtype) {
+    case ScalarDef::of_inputs: return "dtype of " + op.inputs[0].name + " (f32 for f16 and bf16)";
+    case ScalarDef::of_result: return "dtype of " + op.outputs[0].name + " (f32 for f16 and bf16)";
+    case ScalarDef::widest_of_result: return "f64 if " + op.outputs[0].name + " is floating, else i64";
+    default: break;
+  }
+  const std::uint32_t kind = LKS_DTYPE_CLASS(scalar.dtype);
+  std::string name = "u";
+  if (kind == LKS_CLASS_FLOAT) name = "f";
+  if (kind == LKS_CLASS_INT) name = "i";
+  return name + std::to_string(LKS_DTYPE_BITS(scalar.dtype));
+}
+
+// One line for scalars in a row that have the same dtype and values.
+void print_scalars(const OpDef& op) {
+  std::string names;
+  for (std::size_t i = 0; i < op.scalars.size(); ++i) {
+    const ScalarDef& scalar = op.scalars[i];
+    names += (names.empty() ? "" : ", ") + scalar.name;
+    if (i + 1 < op.scalars.size()) {
+      const ScalarDef& next = op.scalars[i + 1];
+      if (next.dtype == scalar.dtype && next.values == scalar.values) continue;
+    }
+    std::printf("\n *   %s: %s", names.c_str(), dtype_of(op, scalar).c_str());
+    if (!scalar.values.empty()) std::printf("; %s", scalar.values.c_str());
+    names.clear();
+  }
+}
+
+// How attributes number the dtypes.
+std::string numbered_dtypes() {
+  std::string text;
+  for (int t = 0; t < dtype_count; ++t) {
+    text += (t ? ", " : "") + std::to_string(t) + " " + std::string(name_of(static_cast<DType>(t)));
+  }
+  return text;
+}
+
 // The runtime executes views, assemblies and host ops itself.
 bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && !op.view && !op.copy_plan && !op.host; }
 
@@ -92,9 +137,29 @@ int main() {
       " * Generated from the op definitions by `generate_driver_ops`; do not edit. Pointwise ops (add, exp …) have no\n"
       " * entry: a driver runs their programs under LKS_OP_POINTWISE. docs/adding_a_driver.md says which of the ops\n"
       " * below every driver needs; the others are composed from those where a driver refuses them.\n"
-      " * Of each operand: its dtypes (a driver may refuse all but those it has), and the ranks that the suite gives "
-      "it. */\n"
-      "#ifndef LOCKSTEP_DRIVER_OPS_H_\n#define LOCKSTEP_DRIVER_OPS_H_\n\n#include \"lockstep/driver.h\"\n\n");
+      " *\n"
+      " * An entry says what the op does; then (operands) -> results; scalars; attribute struct, in the order of the\n"
+      " * kernel description and the launch. \"?\" marks an operand that may be absent. Then, line by line:\n"
+      " *   Operands.   The dtypes (a driver may refuse all but those it has, LKS_REASON_DTYPE) and the ranks that\n"
+      " *               the suite gives it. The op accepts more ranks, up to LKS_MAX_RANK, and so does a kernel:\n"
+      " *               operands of matmul have rank 2 or more; images, filters and taps 4; bias, the indices of\n"
+      " *               scatter_add and what argsort sorts 1; logits, targets and what an `axis` belongs to 1 or\n"
+      " *               more; all others 0 or more.\n"
+      " *   Elements.   Anything that the dtype holds, NaN and infinities too, unless the line says \"elements\". A\n"
+      " *               launch that fails for its elements does so with LKS_INVALID_ARGUMENT and the reason that is\n"
+      " *               named, and writes nothing. If the result is undefined, a kernel still stays within the\n"
+      " *               tensors.\n"
+      " *   Results.    They have the dtype of the first operand, unless a line says otherwise. Their extents are in\n"
+      " *               the kernel description.\n"
+      " *   Scalars.    Numbers in lks_launch.scalars, in the dtype of the line. The host has converted each of them\n"
+      " *               once, as LKS_INSTR_CONVERT does: to a floating dtype it rounds to nearest even.\n"
+      " *   Attributes. The host has checked attributes, scalars and shapes, so a driver need not. Axes are in\n"
+      " *               range; windows, strides and dilations are 1 to 2^31 - 1; padding is 0 to 2^31 - 1, and in\n"
+      " *               pooling smaller than the window; groups divide the channels of image and result. What max,\n"
+      " *               min, mean and argmax reduce has one element or more. A dtype in an attribute is a number:\n"
+      " *               %s. */\n"
+      "#ifndef LOCKSTEP_DRIVER_OPS_H_\n#define LOCKSTEP_DRIVER_OPS_H_\n\n#include \"lockstep/driver.h\"\n\n",
+      numbered_dtypes().c_str());
   std::printf(
       "/* At most eight integers. */\n"
       "typedef struct lks_int_list {\n  int64_t count;\n  int64_t values[LKS_MAX_RANK];\n} lks_int_list;\n\n");
@@ -109,6 +174,8 @@ int main() {
     if (!reaches_drivers(*op)) continue;
     std::printf("\n/* %s\n * %s", op->doc.c_str(), list_inputs(*op).c_str());
     print_inputs(*op);
+    print_outputs(*op);
+    print_scalars(*op);
     std::printf(" */\n");
     std::printf("#define LKS_OP_%s %uu\n", upper(op->name).c_str(), op->id);
     std::printf("#define LKS_OP_%s_VERSION %uu\n", upper(op->name).c_str(), op->version);

@@ -73,12 +73,14 @@ enum {
   LKS_INTERNAL = -10
 };
 
-/* Why a kernel, dtype or layout is refused, in machine-readable form. diag.operand is the operand that caused it. */
+/* Why a kernel, dtype or layout is refused, in machine-readable form. diag.operand is the operand that caused it. A
+ * refusal for OP, DTYPE, RANK, ATTRIBUTE, MATH_MODE, VERSION, HARDWARE or EXTENSION must hold for all extents, strides
+ * and alignments: the host remembers it for the op, attributes, dtypes, ranks and mode, and does not ask again. */
 enum {
   LKS_REASON_NONE = 0,
   LKS_REASON_OP = 1,
   LKS_REASON_DTYPE = 2,
-  LKS_REASON_RANK = 3,
+  LKS_REASON_RANK = 3,      /* see "Ranks" at lks_kernel_desc */
   LKS_REASON_LAYOUT = 4,    /* or alignment; the host retries with a dense, well-aligned copy of that input */
   LKS_REASON_ATTRIBUTE = 5,
   LKS_REASON_MATH_MODE = 6,
@@ -92,8 +94,8 @@ enum {
   LKS_REASON_EXTENSION = 14 /* an extension or a flag that the driver does not know */
 };
 
-/* Owned by the caller and of fixed size, so that no error path allocates. Texts are NUL-terminated UTF-8, truncated
- * to fit. */
+/* Owned by the caller and of fixed size, so that no error path allocates. The host passes it with all fields zero but
+ * `hdr`, which a driver never changes, and `operand`, which is -1. Texts are NUL-terminated UTF-8, truncated to fit. */
 typedef struct lks_diag {
   lks_header hdr;
   lks_status code;
@@ -149,8 +151,8 @@ typedef struct lks_kernel lks_kernel;
 /* -------------------------------------------------------------------------------------------------- host services */
 
 /* A driver calls fault_point before native work of these kinds, and does the work only if the result is LKS_OK. A wait
- * is native if a vendor's function does it. A wait for a lock or condition variable of the driver itself cannot fail
- * and has no fault point. */
+ * is native if a vendor's function does it; "Failed waits" below says what a driver does if one fails. A wait for a
+ * lock or condition variable of the driver itself cannot fail and needs no fault point. */
 enum { LKS_FAULT_ALLOC = 1, LKS_FAULT_MAP = 2, LKS_FAULT_SUBMIT = 3, LKS_FAULT_COMPILE = 4, LKS_FAULT_WAIT = 5 };
 enum { LKS_LOG_ERROR = 1, LKS_LOG_WARN = 2, LKS_LOG_INFO = 3, LKS_LOG_DEBUG = 4 };
 
@@ -213,7 +215,7 @@ typedef struct lks_device_info {
   int32_t type;                 /* LKS_DEVICE_* */
   uint64_t capabilities;        /* LKS_CAP_* */
   uint32_t math_modes;          /* bit 1 << LKS_MODE_* for each mode offered */
-  uint32_t max_rank;            /* LKS_MAX_RANK: every kernel accepts tensors of every rank that its op accepts */
+  uint32_t max_rank;            /* must be LKS_MAX_RANK; see "Ranks" at lks_kernel_desc */
   uint32_t compute_units;
   uint32_t heap_count;
   lks_heap heaps[4];            /* heap 0 is the default */
@@ -325,8 +327,13 @@ typedef struct lks_alias {
 
 /* One root op with optional programs on its operands and results. An input may be a view with any strides that begins
  * at any element. If the driver refuses an input with LKS_REASON_LAYOUT, the host copies it; the copy is dense and
- * aligned to min_alignment, as all outputs are. The op `copy` makes that copy, and also writes parts of tensors.
- * Therefore `copy`, and no other op, must accept any strides and any first element. */
+ * aligned to min_alignment, as outputs are that are not in place of an input. The op `copy` makes that copy, and also
+ * writes parts of tensors. Therefore `copy`, and no other op, must accept any strides and any first element.
+ *
+ * Ranks. A kernel accepts tensors of every rank that its op accepts (driver_ops.h), up to the device's max_rank. A
+ * driver that cannot do this for some op refuses the rank with LKS_REASON_RANK; diag.operand is an operand of that
+ * rank, or -1. The host then decomposes the op. Core kernels have no decomposition: there the caller's call fails, and
+ * so does certification, if a required case has that rank. A rank below 0 or above LKS_MAX_RANK is always refused. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
   uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only op_name identifies */
@@ -341,7 +348,8 @@ typedef struct lks_kernel_desc {
   const lks_tensor_desc* outputs;
   uint32_t scalar_count;
   uint32_t program_count;
-  const lks_dtype* scalar_dtypes;
+  const lks_dtype* scalar_dtypes; /* of lks_launch.scalars. `pointwise`: LKS_INSTR_SCALAR counts them; other ops: the
+                                     scalars that driver_ops.h names, in that order */
   const lks_attached_program* programs;
   const uint32_t* operands; /* root operand i: an input index or LKS_FROM_PROGRAM | p; NULL: operand i is input i */
   uint32_t operand_count;   /* 0 for `pointwise` */
@@ -397,7 +405,8 @@ typedef struct lks_launch {
   lks_header hdr;
   lks_kernel* kernel;
   const lks_binding* bindings;  /* inputs, then outputs */
-  const uint64_t* scalars;      /* bits of each scalar in its dtype, from the lowest bit on */
+  const uint64_t* scalars;      /* bits of each scalar in its dtype, from the lowest bit on; ignore the others. The host
+                                   has converted the number to that dtype once, as LKS_INSTR_CONVERT does */
   lks_buffer* workspace;        /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
   uint64_t workspace_offset;
   uint32_t binding_count;
@@ -489,7 +498,9 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* queue_fill)(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
                                    uint32_t pattern_bytes, uint64_t* value, lks_diag* diag);
   /* Later commands of the queue start after `timeline` (of any device of this driver) reaches `value`. The wait may
-   * come before the signal. If that timeline fails, they fail with the same diag. The timeline outlives the wait. */
+   * come before the signal. If that timeline fails, the wait fails with the same diag, as a command does: the queue's
+   * timeline fails at a value above those of the commands before the wait and at most that of the next command. The
+   * timeline outlives the wait. */
   lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
   lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* submits recorded work to the device */
   /* Makes a failed queue usable again. Blocks until no enqueued command is in flight: after it returns, none of them
@@ -499,7 +510,18 @@ typedef struct lks_driver_api {
    * commands run. On a queue that had not failed, no command is lost. LKS_DEVICE_LOST if recovery is impossible. */
   lks_status(LKS_CALL* queue_recover)(lks_queue* queue, uint64_t* last, lks_diag* diag);
 
-  /* -- timelines: monotonic 64-bit counters. Any thread may call these at any time. */
+  /* -- timelines: monotonic 64-bit counters. Any thread may call these at any time.
+   *    Failed waits. A native wait can fail (or a fault is injected before it) while the device works on. That is not
+   *    the failure of a command, and it must not be lost.
+   *    - A wait until commands are done, in timeline_wait or on a thread of the driver: exactly one call of
+   *      timeline_wait for that timeline, present or future, returns the failure, with diag.value 0, even if its value
+   *      has been reached meanwhile. Nothing else changes: the timeline has not failed, the commands run on, and a
+   *      thread of the driver waits again. The host keeps what the commands name valid, and may wait again. If a queue
+   *      waits for that timeline (queue_wait), its wait may get the failure in place of a call; see the next case.
+   *    - A wait that the driver carries out for queue_wait, while later commands of the queue are held back: as above,
+   *      or the driver fails the queue's timeline at the value of the wait, as if the other timeline had failed. Then
+   *      the host sees the failure of a command (diag.value is not 0): later commands are skipped until queue_recover.
+   *    The loss of the device is not a failed wait. It is sticky (LKS_DEVICE_LOST). */
   lks_status(LKS_CALL* timeline_create)(lks_device* device, lks_timeline** out, lks_diag* diag); /* starts at 0 */
   void(LKS_CALL* timeline_destroy)(lks_timeline* timeline);
   /* Returns LKS_OK, and in *reached the value reached. On a failed timeline: the failure's code and diag (with
@@ -507,9 +529,8 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* timeline_query)(lks_timeline* timeline, uint64_t* reached, lks_diag* diag);
   /* Returns LKS_OK once `value` is reached, even if the timeline failed beyond it; or the failure, with its value in
    * diag.value; or LKS_TIMEOUT, no earlier than timeout_ns (~0: never) and at most half a second later, even if
-   * timeout_ns is only a few ms. If the wait itself fails (a native call, an injected fault), diag.value is 0 and
-   * nothing has changed: commands may still run, so what they name stays valid, and the host may wait again. Flushes
-   * the queue that the timeline belongs to. */
+   * timeout_ns is only a few ms. If the wait itself fails, returns that failure with diag.value 0 (see "Failed waits").
+   * Flushes the queue that the timeline belongs to. */
   lks_status(LKS_CALL* timeline_wait)(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag);
   /* Advances the timeline to `value`. If `failure` is not NULL, fails the timeline there instead, with a copy of all of
    * `failure` but its header. Returns LKS_INVALID_ARGUMENT and changes nothing if `value` is not above the value

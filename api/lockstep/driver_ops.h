@@ -3,7 +3,27 @@
  * Generated from the op definitions by `generate_driver_ops`; do not edit. Pointwise ops (add, exp …) have no
  * entry: a driver runs their programs under LKS_OP_POINTWISE. docs/adding_a_driver.md says which of the ops
  * below every driver needs; the others are composed from those where a driver refuses them.
- * Of each operand: its dtypes (a driver may refuse all but those it has), and the ranks that the suite gives it. */
+ *
+ * An entry says what the op does; then (operands) -> results; scalars; attribute struct, in the order of the
+ * kernel description and the launch. "?" marks an operand that may be absent. Then, line by line:
+ *   Operands.   The dtypes (a driver may refuse all but those it has, LKS_REASON_DTYPE) and the ranks that
+ *               the suite gives it. The op accepts more ranks, up to LKS_MAX_RANK, and so does a kernel:
+ *               operands of matmul have rank 2 or more; images, filters and taps 4; bias, the indices of
+ *               scatter_add and what argsort sorts 1; logits, targets and what an `axis` belongs to 1 or
+ *               more; all others 0 or more.
+ *   Elements.   Anything that the dtype holds, NaN and infinities too, unless the line says "elements". A
+ *               launch that fails for its elements does so with LKS_INVALID_ARGUMENT and the reason that is
+ *               named, and writes nothing. If the result is undefined, a kernel still stays within the
+ *               tensors.
+ *   Results.    They have the dtype of the first operand, unless a line says otherwise. Their extents are in
+ *               the kernel description.
+ *   Scalars.    Numbers in lks_launch.scalars, in the dtype of the line. The host has converted each of them
+ *               once, as LKS_INSTR_CONVERT does: to a floating dtype it rounds to nearest even.
+ *   Attributes. The host has checked attributes, scalars and shapes, so a driver need not. Axes are in
+ *               range; windows, strides and dilations are 1 to 2^31 - 1; padding is 0 to 2^31 - 1, and in
+ *               pooling smaller than the window; groups divide the channels of image and result. What max,
+ *               min, mean and argmax reduce has one element or more. A dtype in an attribute is a number:
+ *               0 f32, 1 f64, 2 f16, 3 bf16, 4 i8, 5 u8, 6 i32, 7 i64, 8 bool. */
 #ifndef LOCKSTEP_DRIVER_OPS_H_
 #define LOCKSTEP_DRIVER_OPS_H_
 
@@ -35,8 +55,8 @@ typedef struct lks_int_list {
 #define LKS_OP_SUM 60u
 #define LKS_OP_SUM_VERSION 1u
 typedef struct lks_reduce_attrs {
-  lks_int_list axes; /* ascending, from the front */
-  int64_t keep; /* 1: reduced axes stay, with extent 1 */
+  lks_int_list axes; /* ascending, from the front; may be empty: then each element is a result */
+  int64_t keep; /* 1: reduced axes stay, with extent 1; 0: they do not */
 } lks_reduce_attrs;
 
 /* Arithmetic mean over axes.
@@ -59,7 +79,8 @@ typedef struct lks_reduce_attrs {
 
 /* Position of the largest element along an axis, the first of several; NaN counts as largest.
  * (x) -> index; lks_argmax_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite */
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
+ *   index: i64, in [0, extent of the axis); extents of x without the axis */
 #define LKS_OP_ARGMAX 64u
 #define LKS_OP_ARGMAX_VERSION 1u
 typedef struct lks_argmax_attrs {
@@ -117,7 +138,8 @@ typedef struct lks_conv2d_backward_filter_attrs {
 
 /* Largest element under each window, and its tap number row * width + column; the first of several, +0 before -0, NaN before all.
  * (x) -> y, tap; lks_max_pool2d_attrs
- *   x: f32, f64, f16, bf16, rank 4 in the suite */
+ *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   tap: i32, in [0, window height * width); taps in the padding are counted, too */
 #define LKS_OP_MAX_POOL2D 83u
 #define LKS_OP_MAX_POOL2D_VERSION 1u
 typedef struct lks_max_pool2d_attrs {
@@ -129,7 +151,7 @@ typedef struct lks_max_pool2d_attrs {
 /* Gradient of max_pool2d: each dy goes to the element that its tap names.
  * (dy, tap) -> dx; lks_max_pool2d_backward_attrs
  *   dy: f32, f64, f16, bf16, rank 4 in the suite
- *   tap: i32, rank 4 in the suite */
+ *   tap: i32, rank 4 in the suite; elements: as max_pool2d gives them; for others the result is undefined */
 #define LKS_OP_MAX_POOL2D_BACKWARD 84u
 #define LKS_OP_MAX_POOL2D_BACKWARD_VERSION 1u
 typedef struct lks_max_pool2d_backward_attrs {
@@ -142,7 +164,7 @@ typedef struct lks_max_pool2d_backward_attrs {
 /* The elements of x that the taps of a max_pool2d name.
  * (x, tap) -> y; lks_max_pool2d_gather_attrs
  *   x: f32, f64, f16, bf16, rank 4 in the suite
- *   tap: i32, rank 4 in the suite */
+ *   tap: i32, rank 4 in the suite; elements: as max_pool2d gives them; for others the launch fails, LKS_REASON_INDEX, or the result is undefined */
 #define LKS_OP_MAX_POOL2D_GATHER 85u
 #define LKS_OP_MAX_POOL2D_GATHER_VERSION 1u
 typedef struct lks_max_pool2d_gather_attrs {
@@ -192,21 +214,24 @@ typedef struct lks_softmax_attrs {
 /* -log softmax(logits)[label] per row; NaN where a label is outside the classes.
  * (logits, labels) -> loss
  *   logits: f32, f64, f16, bf16, rank 2 to 3 in the suite
- *   labels: i32, i64, rank 1 to 2 in the suite; elements: any; outside [0, classes) the result is NaN */
+ *   labels: i32, i64, rank 1 to 2 in the suite; elements: any; outside [0, classes) the result is NaN
+ *   loss: extents of labels */
 #define LKS_OP_SPARSE_CROSS_ENTROPY 92u
 #define LKS_OP_SPARSE_CROSS_ENTROPY_VERSION 1u
 
 /* -sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.
  * (logits, targets) -> loss
  *   logits: f32, f64, f16, bf16, rank 2 in the suite
- *   targets: f32, f64, f16, bf16, rank 2 in the suite, dtype of logits */
+ *   targets: f32, f64, f16, bf16, rank 2 in the suite, dtype of logits
+ *   loss: extents of logits without the last */
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u
 
 /* Slices along an axis, by index.
  * (x, indices) -> y; lks_gather_attrs
  *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 2 to 3 in the suite
- *   indices: i32, i64, rank 1 to 2 in the suite; elements: any; one outside [0, extent) fails the launch, LKS_REASON_INDEX */
+ *   indices: i32, i64, rank 1 to 2 in the suite; elements: any; one outside [0, extent of the axis) fails the launch, LKS_REASON_INDEX
+ *   y: extents of x before the axis, then those of indices, then those of x after the axis */
 #define LKS_OP_GATHER 107u
 #define LKS_OP_GATHER_VERSION 1u
 typedef struct lks_gather_attrs {
@@ -216,7 +241,8 @@ typedef struct lks_gather_attrs {
 /* Zeros, to which slices are added at indices along an axis, in ascending order of their position.
  * (updates, indices) -> y; lks_scatter_add_attrs
  *   updates: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
- *   indices: i32, i64, rank 1 in the suite; elements: any; one outside [0, extent) fails the launch, LKS_REASON_INDEX */
+ *   indices: i32, i64, rank 1 in the suite; elements: any; one outside [0, extent) fails the launch, LKS_REASON_INDEX
+ *   y: extents of updates, but `extent` along the axis */
 #define LKS_OP_SCATTER_ADD 108u
 #define LKS_OP_SCATTER_ADD_VERSION 1u
 typedef struct lks_scatter_add_attrs {
@@ -226,58 +252,75 @@ typedef struct lks_scatter_add_attrs {
 
 /* 1 where the last index equals the label, else 0.
  * (labels) -> y; lks_one_hot_attrs
- *   labels: i32, i64, rank 1 to 2 in the suite */
+ *   labels: i32, i64, rank 1 to 2 in the suite; elements: any; for one outside [0, depth) all elements are 0
+ *   y: dtype of the attribute; extents of labels, then depth */
 #define LKS_OP_ONE_HOT 109u
 #define LKS_OP_ONE_HOT_VERSION 1u
 typedef struct lks_one_hot_attrs {
   int64_t depth; /* extent of the new last dimension */
-  int64_t dtype; /* numbered as DType */
+  int64_t dtype; /* number of the result's dtype */
 } lks_one_hot_attrs;
 
 /* The order of the elements of a vector, ascending; equal ones by index.
  * (x) -> order
- *   x: i64, rank 1 in the suite */
+ *   x: i64, rank 1 in the suite
+ *   order: i64 */
 #define LKS_OP_ARGSORT 112u
 #define LKS_OP_ARGSORT_VERSION 1u
 
 /* Uniformly random bits from Philox 4x32-10, a function of key and row-major index alone.
- * () -> y; scalars seed_low, seed_high, stream_low, stream_high; lks_random_bits_attrs */
+ * () -> y; scalars seed_low, seed_high, stream_low, stream_high; lks_random_bits_attrs
+ *   y: dtype of the attribute, i32 or i64
+ *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_RANDOM_BITS 120u
 #define LKS_OP_RANDOM_BITS_VERSION 1u
 typedef struct lks_random_bits_attrs {
   lks_int_list shape; /* of the result */
-  int64_t dtype; /* numbered as DType */
+  int64_t dtype; /* number of the result's dtype */
 } lks_random_bits_attrs;
 
 /* Uniform in [low, high).
- * () -> y; scalars low, high, seed_low, seed_high, stream_low, stream_high; lks_random_uniform_attrs */
+ * () -> y; scalars low, high, seed_low, seed_high, stream_low, stream_high; lks_random_uniform_attrs
+ *   y: dtype of the attribute, f32 or f64
+ *   low, high: f64; finite in the dtype of y, as is high - low; low <= high; a number of that dtype is in the range, or low = high: then every element is that number, rounded
+ *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_RANDOM_UNIFORM 121u
 #define LKS_OP_RANDOM_UNIFORM_VERSION 1u
 typedef struct lks_random_uniform_attrs {
   lks_int_list shape; /* of the result */
-  int64_t dtype; /* numbered as DType */
+  int64_t dtype; /* number of the result's dtype */
 } lks_random_uniform_attrs;
 
 /* mean + deviation z, z normal.
- * () -> y; scalars mean, deviation, seed_low, seed_high, stream_low, stream_high; lks_random_normal_attrs */
+ * () -> y; scalars mean, deviation, seed_low, seed_high, stream_low, stream_high; lks_random_normal_attrs
+ *   y: dtype of the attribute, f32 or f64
+ *   mean: dtype of y (f32 for f16 and bf16); finite
+ *   deviation: dtype of y (f32 for f16 and bf16); finite, 0 or more
+ *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_RANDOM_NORMAL 122u
 #define LKS_OP_RANDOM_NORMAL_VERSION 1u
 typedef struct lks_random_normal_attrs {
   lks_int_list shape; /* of the result */
-  int64_t dtype; /* numbered as DType */
+  int64_t dtype; /* number of the result's dtype */
 } lks_random_normal_attrs;
 
 /* mean + deviation z, z normal within [-2, 2].
- * () -> y; scalars mean, deviation, seed_low, seed_high, stream_low, stream_high; lks_random_truncated_normal_attrs */
+ * () -> y; scalars mean, deviation, seed_low, seed_high, stream_low, stream_high; lks_random_truncated_normal_attrs
+ *   y: dtype of the attribute, f32 or f64
+ *   mean: dtype of y (f32 for f16 and bf16); finite
+ *   deviation: dtype of y (f32 for f16 and bf16); finite, 0 or more
+ *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_RANDOM_TRUNCATED_NORMAL 123u
 #define LKS_OP_RANDOM_TRUNCATED_NORMAL_VERSION 1u
 typedef struct lks_random_truncated_normal_attrs {
   lks_int_list shape; /* of the result */
-  int64_t dtype; /* numbered as DType */
+  int64_t dtype; /* number of the result's dtype */
 } lks_random_truncated_normal_attrs;
 
 /* 0 … n-1 in random order: the order of n random 64-bit keys, ties by index.
- * () -> y; scalars seed_low, seed_high, stream_low, stream_high; lks_random_permutation_attrs */
+ * () -> y; scalars seed_low, seed_high, stream_low, stream_high; lks_random_permutation_attrs
+ *   y: i64
+ *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_RANDOM_PERMUTATION 124u
 #define LKS_OP_RANDOM_PERMUTATION_VERSION 1u
 typedef struct lks_random_permutation_attrs {
@@ -286,7 +329,9 @@ typedef struct lks_random_permutation_attrs {
 
 /* x / (1 - rate), with each element set to 0 with probability rate.
  * (x) -> y; scalars rate, seed_low, seed_high, stream_low, stream_high
- *   x: f32, f64, f16, bf16, rank 2 in the suite */
+ *   x: f32, f64, f16, bf16, rank 2 in the suite
+ *   rate: f64; in [0, 1)
+ *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_DROPOUT 125u
 #define LKS_OP_DROPOUT_VERSION 1u
 

@@ -64,6 +64,7 @@ struct OutputDef {
   std::string name;
   int may_take = -1;     // index of an input whose memory the output may reuse if nothing else needs it
   int in_place_of = -1;  // index of the mutable input that is updated in place and returned as this output
+  std::string doc = {};  // for driver authors: dtype, if not that of the first input; values and extents
 };
 
 /// A number that is passed at launch: changing it needs no new kernel.
@@ -73,6 +74,7 @@ struct ScalarDef {
   static constexpr lks_dtype widest_of_result = ~1u;  // f64 if the first output is floating, else i64
   std::string name;
   lks_dtype dtype = of_inputs;
+  std::string values = {};  // for driver authors: the possible values, if not all of the dtype
 };
 
 /// A list of integers in an attribute struct.

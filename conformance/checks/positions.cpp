@@ -53,7 +53,7 @@ OpDef position_op() {
                                      axis == linear ? p.linear_index() : p.index(static_cast<std::uint32_t>(axis));
                                  return std::vector<Expr>{convert(position, LKS_I32) + in[0]};
                                },
-                               {.doc = "A byte made of where each element stands, plus x, for the conformance suite.",
+                               {.doc = "The position of each element, plus x, for the conformance suite.",
                                 .types = types::of(i32),
                                 .error_class = ErrorClass::exact});
   op.differentiable = false;

@@ -212,6 +212,7 @@ OpDef max_pool2d() {
       "NaN before all.";
   op.inputs = {{"x", types::floating}};
   op.outputs = {{"y"}, {"tap"}};
+  op.outputs[1].doc = "i32, in [0, window height * width); taps in the padding are counted, too";
   op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_attrs");
   op.infer = [](InferContext& c) {
     const Shape out = pooled(c, c.shape(0), c.attrs<Pool2dAttrs>());
@@ -247,6 +248,7 @@ OpDef max_pool2d_backward() {
   op.name = "max_pool2d_backward";
   op.doc = "Gradient of max_pool2d: each dy goes to the element that its tap names.";
   op.inputs = {{"dy", types::floating}, {"tap", types::of(i32), 'I'}};
+  op.inputs[1].values = "as max_pool2d gives them; for others the result is undefined";
   op.outputs = {{"dx"}};
   op.attrs = pool_backward_schema("lks_max_pool2d_backward_attrs");
   op.error_class = ErrorClass::sum;
@@ -280,6 +282,8 @@ OpDef max_pool2d_gather() {
   op.name = "max_pool2d_gather";
   op.doc = "The elements of x that the taps of a max_pool2d name.";
   op.inputs = {{"x", types::floating}, {"tap", types::of(i32), 'I'}};
+  op.inputs[1].values =
+      "as max_pool2d gives them; for others the launch fails, LKS_REASON_INDEX, or the result is undefined";
   op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_gather_attrs");
   op.infer = [](InferContext& c) {
     const Shape y = pooled(c, c.shape(0), c.attrs<Pool2dAttrs>());

@@ -264,6 +264,7 @@ OpDef sparse_cross_entropy() {
   op.doc = "-log softmax(logits)[label] per row; NaN where a label is outside the classes.";
   op.inputs = {{"logits", types::floating}, input_of_indices("labels", "any; outside [0, classes) the result is NaN")};
   op.outputs = {{"loss"}};
+  op.outputs[0].doc = "extents of labels";
   op.error_class = ErrorClass::composed;
   op.infer = [](InferContext& c) { infer_rows(c, true); };
   // No rule of its own: the op is differentiated through its parts.
@@ -303,6 +304,7 @@ OpDef cross_entropy() {
   op.doc = "-sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.";
   op.inputs = {{"logits", types::floating}, {"targets", types::floating}};
   op.outputs = {{"loss"}};
+  op.outputs[0].doc = "extents of logits without the last";
   op.error_class = ErrorClass::composed;
   op.infer = [](InferContext& c) { infer_rows(c, false); };
   op.decompose = [](DecomposeContext& c) {

@@ -41,7 +41,7 @@ OpDef dropout() {
   op.name = "dropout";
   op.doc = "x / (1 - rate), with each element set to 0 with probability rate.";
   op.inputs = {{"x", types::floating}};
-  op.scalars = {{"rate", LKS_F64}};
+  op.scalars = {{"rate", LKS_F64, "in [0, 1)"}};
   for (ScalarDef& s : key_scalars()) op.scalars.push_back(std::move(s));
   op.effects = Effects::random;
   op.error_class = ErrorClass::rounded;

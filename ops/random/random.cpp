@@ -24,7 +24,7 @@ constexpr TypeSet drawn_dtypes = types::of(DType::f32, DType::f64);
 
 AttrSchema random_schema(const char* name) {
   return attr_schema<RandomAttrs>(name, attr("shape", &RandomAttrs::shape, "of the result"),
-                                  attr("dtype", &RandomAttrs::dtype, "numbered as DType"));
+                                  attr("dtype", &RandomAttrs::dtype, "number of the result's dtype"));
 }
 
 void infer_random(InferContext& c) {
@@ -118,6 +118,7 @@ OpDef random_op(std::string name, std::string doc, Distribution d) {
   OpDef op;
   op.name = std::move(name);
   op.doc = std::move(doc);
+  op.outputs[0].doc = "dtype of the attribute, f32 or f64";
   op.attrs = random_schema(("lks_" + op.name + "_attrs").c_str());
   op.scalars = d.scalars;
   for (ScalarDef& s : key_scalars()) op.scalars.push_back(std::move(s));
@@ -241,7 +242,7 @@ void check_deviation(InferContext& c, DType dtype) {
 std::vector<Scalar> same_scalars(std::span<const Scalar> own, DType) { return {own.begin(), own.end()}; }
 
 Distribution normal_like(const char* map) {
-  return {{{"mean", ScalarDef::of_result}, {"deviation", ScalarDef::of_result}},
+  return {{{"mean", ScalarDef::of_result, "finite"}, {"deviation", ScalarDef::of_result, "finite, 0 or more"}},
           map,
           &same_scalars,
           &check_deviation,
@@ -291,6 +292,7 @@ OpDef random_bits() {
   OpDef op;
   op.name = "random_bits";
   op.doc = "Uniformly random bits from Philox 4x32-10, a function of key and row-major index alone.";
+  op.outputs[0].doc = "dtype of the attribute, i32 or i64";
   op.attrs = random_schema("lks_random_bits_attrs");
   op.scalars = key_scalars();
   op.effects = Effects::random;
@@ -349,9 +351,15 @@ OpDef truncated_normal_of_bits() {
 }
 
 OpDef random_uniform() {
-  OpDef op = random_op(
-      "random_uniform", "Uniform in [low, high).",
-      {{{"low", LKS_F64}, {"high", LKS_F64}}, "uniform_of_bits", &uniform_scalars, &check_range, {-1.1, 2.3}});
+  const char* values =
+      "finite in the dtype of y, as is high - low; low <= high; a number of that dtype is in the range, or low = high: "
+      "then every element is that number, rounded";
+  OpDef op = random_op("random_uniform", "Uniform in [low, high).",
+                       {{{"low", LKS_F64, values}, {"high", LKS_F64, values}},
+                        "uniform_of_bits",
+                        &uniform_scalars,
+                        &check_range,
+                        {-1.1, 2.3}});
   // Element 984 of this stream has all of its upper 24 bits set, and 2.1 + 6.9 (1 - 2^-24) rounds to 9.
   return with_stream(std::move(op), {"next_to_high", DType::f32, {2.1, 9.0}, 3041});
 }
@@ -369,6 +377,7 @@ OpDef random_permutation() {
   OpDef op;
   op.name = "random_permutation";
   op.doc = "0 … n-1 in random order: the order of n random 64-bit keys, ties by index.";
+  op.outputs[0].doc = "i64";
   op.attrs = attr_schema<ShapeAttrs>("lks_random_permutation_attrs", attr("shape", &ShapeAttrs::shape, "(n,)"));
   op.scalars = key_scalars();
   op.effects = Effects::random;

@@ -133,8 +133,10 @@ std::vector<OpCase> reduction_cases(TypeSet types, CaseValues values, bool empty
 
 OpDef reduction(std::string name, std::string doc, TypeSet types) {
   OpDef op;
-  op.attrs = attr_schema<ReduceAttrs>("lks_reduce_attrs", attr("axes", &ReduceAttrs::axes, "ascending, from the front"),
-                                      attr("keep", &ReduceAttrs::keep, "1: reduced axes stay, with extent 1"));
+  op.attrs = attr_schema<ReduceAttrs>(
+      "lks_reduce_attrs",
+      attr("axes", &ReduceAttrs::axes, "ascending, from the front; may be empty: then each element is a result"),
+      attr("keep", &ReduceAttrs::keep, "1: reduced axes stay, with extent 1; 0: they do not"));
   op.name = std::move(name);
   op.doc = std::move(doc);
   op.inputs = {{"x", types}};
@@ -258,6 +260,7 @@ OpDef argmax() {
   op.doc = "Position of the largest element along an axis, the first of several; NaN counts as largest.";
   op.inputs = {{"x", types::numeric}};
   op.outputs = {{"index"}};
+  op.outputs[0].doc = "i64, in [0, extent of the axis); extents of x without the axis";
   op.differentiable = false;
   op.attrs = attr_schema<ArgmaxAttrs>("lks_argmax_attrs", attr("axis", &ArgmaxAttrs::axis, "from the front"));
   op.infer = [](InferContext& c) {

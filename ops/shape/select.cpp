@@ -75,8 +75,10 @@ OpDef gather() {
   OpDef op;
   op.name = "gather";
   op.doc = "Slices along an axis, by index.";
-  op.inputs = {{"x", types::any},
-               input_of_indices("indices", "any; one outside [0, extent) fails the launch, LKS_REASON_INDEX")};
+  op.inputs = {
+      {"x", types::any},
+      input_of_indices("indices", "any; one outside [0, extent of the axis) fails the launch, LKS_REASON_INDEX")};
+  op.outputs[0].doc = "extents of x before the axis, then those of indices, then those of x after the axis";
   op.attrs = axis_schema("lks_gather_attrs");
   op.infer = [](InferContext& c) {
     const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
@@ -151,6 +153,7 @@ OpDef scatter_add() {
   op.doc = "Zeros, to which slices are added at indices along an axis, in ascending order of their position.";
   op.inputs = {{"updates", types::numeric},
                input_of_indices("indices", "any; one outside [0, extent) fails the launch, LKS_REASON_INDEX")};
+  op.outputs[0].doc = "extents of updates, but `extent` along the axis";
   op.attrs =
       attr_schema<ScatterAddAttrs>("lks_scatter_add_attrs", attr("axis", &ScatterAddAttrs::axis, "from the front"),
                                    attr("extent", &ScatterAddAttrs::extent, "of the result along the axis"));
@@ -214,10 +217,12 @@ OpDef one_hot() {
   op.name = "one_hot";
   op.doc = "1 where the last index equals the label, else 0.";
   op.inputs = {{"labels", types::index}};
+  op.inputs[0].values = "any; for one outside [0, depth) all elements are 0";
+  op.outputs[0].doc = "dtype of the attribute; extents of labels, then depth";
   op.differentiable = false;
   op.attrs = attr_schema<OneHotAttrs>("lks_one_hot_attrs",
                                       attr("depth", &OneHotAttrs::depth, "extent of the new last dimension"),
-                                      attr("dtype", &OneHotAttrs::dtype, "numbered as DType"));
+                                      attr("dtype", &OneHotAttrs::dtype, "number of the result's dtype"));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<OneHotAttrs>();
     if (a.depth < 0) c.fail(ErrorId::invalid_attribute, "depth is " + std::to_string(a.depth), "depth is 0 or more");
@@ -275,9 +280,9 @@ OpDef matches_position() {
                                 .types = types::index,
                                 .error_class = ErrorClass::exact});
   op.differentiable = false;
-  op.attrs = attr_schema<MatchesPositionAttrs>("lks_matches_position_attrs",
-                                               attr("axis", &MatchesPositionAttrs::axis, "from the front"),
-                                               attr("dtype", &MatchesPositionAttrs::dtype, "numbered as DType"));
+  op.attrs = attr_schema<MatchesPositionAttrs>(
+      "lks_matches_position_attrs", attr("axis", &MatchesPositionAttrs::axis, "from the front"),
+      attr("dtype", &MatchesPositionAttrs::dtype, "number of the result's dtype"));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<MatchesPositionAttrs>();
     c.axis_from_front(a.axis, c.rank(0));
@@ -381,6 +386,7 @@ OpDef argsort() {
   op.doc = "The order of the elements of a vector, ascending; equal ones by index.";
   op.inputs = {{"x", types::of(i64)}};
   op.outputs = {{"order"}};
+  op.outputs[0].doc = "i64";
   op.differentiable = false;
   op.infer = [](InferContext& c) {
     c.require_rank(0, 1);

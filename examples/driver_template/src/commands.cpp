@@ -67,7 +67,10 @@ class OwnedLaunch {
   std::vector<std::uint64_t> scalars_;
 };
 
-// Runs on the queue's thread. The fault point precedes the native wait, so the timeline reports its failure.
+// Runs on the queue's thread. The fault point stands for the native wait of a real driver. If that wait fails, this
+// driver fails the queue's timeline at the value of the wait, and later commands are skipped until queue_recover. A
+// driver may instead report the failure to one caller of timeline_wait, with diag.value 0, and wait again ("Failed
+// waits" in driver.h).
 lks_status await(lks_queue& queue, lks_timeline& other, uint64_t value, lks_diag* diag) {
   FAULT_POINT(queue.device.driver.host, LKS_FAULT_WAIT, "template.queue_wait");
   return other.wait(value, ~uint64_t{0}, diag);

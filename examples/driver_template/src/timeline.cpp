@@ -76,8 +76,10 @@ lks_status LKS_CALL timeline_query(lks_timeline* timeline, uint64_t* reached, lk
   return timeline->failed ? tell(timeline->failure, diag) : LKS_OK;
 }
 
-// The fault point stands for the native wait of a real driver. If the wait itself fails, diag.value stays 0, as fail()
-// leaves it, and the timeline does not change: the host may wait again.
+// The fault point stands for the native wait of a real driver. If the wait itself fails, diag.value stays 0, as it
+// came from the host, and the timeline does not change: the host may wait again. If your driver waits for its commands
+// on a thread of its own, that thread keeps such a failure for one caller of timeline_wait and waits again ("Failed
+// waits" in driver.h).
 lks_status LKS_CALL timeline_wait(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag) {
   FAULT_POINT(timeline->host, LKS_FAULT_WAIT, "template.timeline_wait");
   return timeline->wait(value, timeout_ns, diag);
