@@ -180,9 +180,9 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
 
 // All extents as large as large blocks, as large as affordable.
 void add_cube(Collector& out, const OpDef& op, const Base& base, double steps) {
-  for (const std::int64_t extent : {769, 513, 257, 131, 67}) {
+  for (const std::int64_t extent : {701, 513, 257, 131, 67}) {
     const auto c = resized(op, base.call, base.groups, Extents(base.groups.size(), extent));
-    if (!c || elements_of(op, *c) > 2 * max_elements || steps_of(op, *c) > steps) continue;
+    if (!c || elements_of(op, *c) > max_drawn || steps_of(op, *c) > steps) continue;
     for (Values values : {Values::wide_first, Values::wide_last, Values::bits}) {
       if (applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
     }
@@ -281,7 +281,8 @@ bool treats_rows_alike(const OpDef& op, const OpCase& c) {
   for (const AttrField& field : op.attrs.fields) {
     std::int64_t first = 0;
     if (field.name == "axis") std::memcpy(&first, attrs.data() + field.offset, sizeof first);
-    if (field.name == "axis" && first == 0) return false;
+    // The rows of gather may be those of the indices.
+    if (field.name == "axis" && first == 0 && op.name != "gather") return false;
   }
   return true;
 }
@@ -314,6 +315,19 @@ std::optional<OpCase> with_many_rows(const OpDef& op, const Base& base, std::siz
   return has_rows ? c : std::nullopt;
 }
 
+// A random layout that is not dense for this case; dense if there is none.
+Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice) {
+  for (int tries = 0; tries < 20; ++tries) {
+    const Layout layout = layout_at(1, choice);
+    for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+      const CaseInput& in = c.inputs[i];
+      const bool is_tensor = !in.absent && !in.scalar && in.shape.rank() > 0;
+      if (is_tensor && layout_of_input(op, c, i, layout) != Layout::dense) return layout;
+    }
+  }
+  return Layout::dense;
+}
+
 // Calls with very many rows, which repeat: the device must treat all rows alike. So the trusted device does not need
 // to compute the whole result, and ops can be called that are slow there. Of a pointwise op, the first call has
 // operands of several shapes and the second operands of one shape, if the op has such cases. Others are not dense.
@@ -321,23 +335,30 @@ void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<
               Choice& choice) {
   if (mode == MathMode::lockstep && op.error_class != ErrorClass::sum) return;
   const std::size_t count = !main ? 1 : mode == MathMode::strict ? 4 : 2;
-  const bool may_broadcast =
-      op.pointwise() && std::any_of(bases.begin(), bases.end(), [](const Base& b) { return broadcasts(b.call); });
-  std::set<std::pair<std::size_t, std::size_t>> seen;
-  for (std::size_t tries = 0; seen.size() < count && tries < 30; ++tries) {
-    const std::size_t b = choice.below(bases.size()), turn = seen.size();
-    const Base& base = bases[b];
-    const std::vector<std::size_t> leading = leading_groups(base);
-    const bool of_kind = !main || !may_broadcast || turn > 1 || broadcasts(base.call) == (turn == 0);
-    if (leading.empty() || !of_kind || !treats_rows_alike(op, base.call)) continue;
-    const std::size_t g = leading[choice.below(leading.size())];
-    if (seen.count({b, g})) continue;
+  std::vector<std::pair<std::size_t, std::size_t>> open;  // bases and their leading groups, in random order
+  for (std::size_t b = 0; b < bases.size(); ++b) {
+    if (!treats_rows_alike(op, bases[b].call)) continue;
+    for (const std::size_t g : leading_groups(bases[b])) {
+      open.insert(open.begin() + static_cast<std::ptrdiff_t>(choice.below(open.size() + 1)), {b, g});
+    }
+  }
+  const bool may_broadcast = op.pointwise() && std::any_of(open.begin(), open.end(), [&](const auto& at) {
+                               return broadcasts(bases[at.first].call);
+                             });
+  for (std::size_t turn = 0; turn < count; ++turn) {
     const std::int64_t elements = row_elements[choice.below(main ? std::size(row_elements) : 3)];
-    const auto c = with_many_rows(op, base, g, elements);
-    if (!c) continue;
-    seen.insert({b, g});
-    const Layout layout = turn < 2 ? Layout::dense : layout_at(1, choice);
-    out.add("rows", c, layout, values_at(choice.below(6), op, *c, mode));
+    const bool is_strided = turn > 1 || (turn == 1 && !op.pointwise());
+    for (auto at = open.begin(); at != open.end(); ++at) {
+      const Base& base = bases[at->first];
+      if (main && may_broadcast && turn < 2 && broadcasts(base.call) != (turn == 0)) continue;
+      const auto c = with_many_rows(op, base, at->second, elements);
+      if (!c) continue;
+      const Layout layout = is_strided ? fitting_layout(op, *c, choice) : Layout::dense;
+      if (is_strided && layout == Layout::dense) continue;
+      out.add("rows", c, layout, values_at(choice.below(6), op, *c, mode));
+      open.erase(at);
+      break;
+    }
   }
 }
 
