@@ -17,11 +17,14 @@ if(NOT text MATCHES "template:0")
 endif()
 # The installed program certifies the driver and writes a report.
 unset(ENV{LOCKSTEP_DRIVER_PATH})
-run(${work}/installed/bin/lockstep conformance --driver ${work}/build/liblockstep_driver_template.so --profile core
-  --report ${work}/report ${OPTIONS})
+set(driver ${work}/build/liblockstep_driver_template.so)
+run(${work}/installed/bin/lockstep conformance --driver ${driver} --profile core --report ${work}/report ${OPTIONS})
 foreach(file report.json report.md report.html)
   if(NOT EXISTS ${work}/report/${file})
     message(FATAL_ERROR "there is no ${file}:\n${text}")
   endif()
 endforeach()
+message("${text}")
+# It offers lockstep mode too.
+run(${work}/installed/bin/lockstep conformance --driver ${driver} --profile lockstep ${OPTIONS})
 message("${text}")

@@ -101,7 +101,8 @@ struct lks_queue {
     std::uint64_t value = 0;
     {
       std::lock_guard lock(mutex_);
-      value = ++newest_;
+      newest_ += 1 + newest_ % 3;  // values grow, but need not be consecutive
+      value = newest_;
       commands_.push_back({value, condemned, std::move(command)});
     }
     wake_.notify_all();

@@ -228,6 +228,20 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
+// One extent as long as a large vocabulary, for ops that are composed of others.
+void add_vocabularies(Collector& out, const OpDef& op, const Base& base) {
+  if (!is_composed(op) || op.name == "argsort") return;  // sorting takes seconds on the trusted device
+  constexpr std::int64_t vocabulary = 131085;
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    Extents extents = smallest_extents(op, base);
+    extents[g] = vocabulary;
+    const auto c = resized(op, base.call, base.groups, extents);
+    if (!c || elements_of(op, *c) > 2 * vocabulary) continue;
+    out.add("beside", c, Layout::dense, Values::drawn);
+    if (applies(Values::peaks, op, *c)) out.add("beside", c, Layout::dense, Values::peaks);
+  }
+}
+
 // Long lines to choose from, among many other lines if that is affordable, else among few.
 void add_choices(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
@@ -434,6 +448,7 @@ std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount&
     if (!main) continue;
     if (!op.pointwise()) add_powers(out, op, bases[0]);
     if (sums) add_slabs(out, op, bases[0]);
+    add_vocabularies(out, op, bases[0]);
     for (std::size_t g = 0; g < bases[0].groups.size(); ++g) {
       if (const auto c = huge(op, bases[0], g)) {
         out.add("beside", c, Layout::dense, sums ? Values::exact : Values::drawn);

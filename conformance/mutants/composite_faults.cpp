@@ -27,6 +27,7 @@ float largest_of(const std::vector<float>& row, std::size_t n) {
 }
 float largest_of_first_1024(const std::vector<float>& row) { return largest_of(row, 1024); }
 float largest_of_first_8192(const std::vector<float>& row) { return largest_of(row, 8192); }
+float largest_of_first_65536(const std::vector<float>& row) { return largest_of(row, 65536); }
 float largest_of_short_rows(const std::vector<float>& row) { return row.size() > 256 ? 0 : largest_of(row, 256); }
 float largest_but_last(const std::vector<float>& row) {
   return largest_of(row, row.size() > 1000 ? row.size() - 1 : row.size());
@@ -259,9 +260,33 @@ void dropout(const Call& call) {
   });
 }
 
+// Of more than 2^18 elements, the last row is not written.
+template <void (*run)(const Call&)>
+void last_of_many_rows_lost(const Call& call) {
+  const host::TensorView y = call.view(call.inputs());
+  const bool applies = call.view(0).count() > (1 << 18) && y.rank > 0;
+  std::vector<float> kept;
+  const auto last_row = [&](std::int64_t i) { return i >= y.count() / y.dims[0] * (y.dims[0] - 1); };
+  if (applies)
+    for_each<float>(y, [&](float v, std::int64_t i) {
+      if (last_row(i)) kept.push_back(v);
+    });
+  run(call);
+  std::size_t next = 0;
+  if (applies)
+    for_each<float>(y, [&](float& v, std::int64_t i) {
+      if (last_row(i)) v = kept[next++];
+    });
+}
+
 constexpr KernelFault faults[] = {
     {Mutant::softmax_largest_of_first_1024, LKS_OP_SOFTMAX, &softmax<&largest_of_first_1024, false>},
     {Mutant::softmax_largest_but_last, LKS_OP_SOFTMAX, &softmax<&largest_but_last, false>},
+    {Mutant::softmax_largest_of_first_65536, LKS_OP_SOFTMAX, &softmax<&largest_of_first_65536, false>},
+    {Mutant::softmax_loses_last_of_many_rows, LKS_OP_SOFTMAX,
+     &last_of_many_rows_lost<&softmax<&largest_of_all, false>>},
+    {Mutant::loss_loses_last_of_many_rows, LKS_OP_SPARSE_CROSS_ENTROPY,
+     &last_of_many_rows_lost<&sparse_cross_entropy<&inside, &largest_of_all>>},
     {Mutant::log_softmax_unshifted_when_long, LKS_OP_LOG_SOFTMAX, &softmax<&largest_of_short_rows, true>},
     {Mutant::loss_largest_of_first_8192, LKS_OP_SPARSE_CROSS_ENTROPY,
      &sparse_cross_entropy<&inside, &largest_of_first_8192>},

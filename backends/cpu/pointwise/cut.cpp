@@ -87,7 +87,8 @@ bool size_blocks(Cut& cut, const Space& s, std::size_t input_count, std::int64_t
   }
   if (cut.row_dim >= 0) {
     cut.columns = std::min<std::int64_t>({s.columns(), 128, most});
-    cut.rows = std::clamp<std::int64_t>(staging_bytes / per_element / cut.columns, 1, 64);
+    const std::int64_t staged = std::max<std::int64_t>(per_element, 1);
+    cut.rows = std::clamp<std::int64_t>(staging_bytes / staged / cut.columns, 1, 64);
     if (cut.rows > 16) cut.rows -= cut.rows % 16;
     cut.rows = std::min(cut.rows, s.dims[cut.row_dim]);
     return true;
