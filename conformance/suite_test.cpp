@@ -37,7 +37,7 @@ std::vector<TestCase> all_cases(const OpDef& op) {
 }
 
 TEST(Ids, LeadBackToTheSameCase) {
-  std::size_t resized = 0, varied = 0, varied_twice = 0;
+  std::size_t resized = 0, varied = 0, varied_twice = 0, of_higher_rank = 0;
   std::set<std::string> suites;
   for (const OpDef* op : registered_ops()) {
     for (const TestCase& t : all_cases(*op)) {
@@ -52,14 +52,16 @@ TEST(Ids, LeadBackToTheSameCase) {
       EXPECT_EQ(attribute_bytes(*op, back.call), attribute_bytes(*op, t.call)) << t.id();
       resized += t.resized;
       const auto changes = std::count(t.call.name.begin(), t.call.name.end(), '@');
+      of_higher_rank += t.call.name.find('^') != std::string::npos;
       varied += changes > 0;
       varied_twice += changes > 1;
     }
   }
   EXPECT_GT(resized, 300u);
+  EXPECT_GT(of_higher_rank, 200u);
   EXPECT_GT(varied, 30u);
   EXPECT_GT(varied_twice, 10u);
-  EXPECT_EQ(suites, (std::set<std::string>{"beside", "forward", "gradient", "pair", "refusal", "repeat",
+  EXPECT_EQ(suites, (std::set<std::string>{"beside", "forward", "gradient", "pair", "refusal", "repeat", "rows",
                                            "second_gradient", "sizes", "special_gradient"}));
 }
 
