@@ -31,7 +31,7 @@ struct Progress {
 struct Taken {
   Progress progress;
   std::size_t known = 0;  // variables with slots before the failed step; newer slots hold nothing
-  bool stale = false;     // settle() must apply `known`
+  bool stale = false;     // drop_slots_of_failed_steps() must apply `known`
 };
 
 }  // namespace
@@ -91,7 +91,7 @@ struct Optimizer::Impl {
   }
 
   /// Removes slots that failed steps made. Must not be called while a step is being built: it refers to slots.
-  void settle() {
+  void drop_slots_of_failed_steps() {
     if (!taken->stale) return;
     forget_slots_after(taken->known);
     taken->stale = false;
@@ -249,7 +249,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
   check_not_forked();
   check(gradients, variables, where);
   if (variables.empty()) return;
-  impl_->settle();
+  impl_->drop_slots_of_failed_steps();
   const std::size_t known = impl_->known();
   try {
     step(gradients, variables, where);
@@ -262,7 +262,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
 }
 
 void Optimizer::prepare(std::span<const Variable> variables) {
-  impl_->settle();
+  impl_->drop_slots_of_failed_steps();
   const PauseObservers pause;
   const NameScope scope("optimizer");
   impl_->prepared_from = impl_->known();
@@ -352,7 +352,7 @@ void Optimizer::set_learning_rate(double rate, Where where) {
 std::int64_t Optimizer::steps() const { return impl_->taken->progress.steps; }
 
 std::vector<Variable> Optimizer::state() const {
-  impl_->settle();
+  impl_->drop_slots_of_failed_steps();
   std::vector<Variable> all;
   for (std::uint64_t id : impl_->order) {
     for (const Variable& slot : impl_->slots.at(id)) all.push_back(slot);

@@ -31,8 +31,8 @@ class Stream {
       transfer_.finish();
       compute_.finish();
     } catch (...) {
-      transfer_.settle(sets_[0].a);
-      compute_.settle(sets_[0].a);
+      transfer_.drain(sets_[0].a);
+      compute_.drain(sets_[0].a);
       throw;
     }
     for (std::size_t i = 0; i < batches; ++i) {

@@ -72,6 +72,6 @@ FAULTS = {
     ],
     "runtime/memory/pool.cpp": [
         ("if (Block* part = take_best_fit(bytes)) return part;", "", "what came back while the pool waited is not looked at"),
-        ("return block ? block : take_best_fit(bytes, halves_[large ? 0 : 1]);", "return block;", "memory runs out beside a hole that is large enough"),
+        ("return block ? block : take_best_fit(bytes, free_blocks_[large ? 0 : 1]);", "return block;", "memory runs out beside a hole that is large enough"),
     ],
 }
