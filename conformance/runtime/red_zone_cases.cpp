@@ -148,9 +148,9 @@ void neighbours(const RuntimeTarget& target) {
     for (int i = 0; i < 3; ++i) row.emplace_back(s, bytes);
   }
   std::vector<Bytes> expected;
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   for (const Buffer& buffer : row) {
-    expected.push_back(dice.bytes(buffer.bytes()));
+    expected.push_back(random.bytes(buffer.bytes()));
     queue.upload(buffer, expected.back());
   }
   for (std::size_t i = 1; i < row.size(); i += 3) {  // the middle one of every three

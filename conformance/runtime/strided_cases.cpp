@@ -135,7 +135,7 @@ std::string name_for(const char* op, lks_dtype dtype, const Numbers& dims, const
 void strided_copies(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   constexpr lks_dtype dtypes[] = {LKS_F32, LKS_U8, LKS_F16, LKS_I64};
   std::size_t turn = 0;
   int refused = 0;
@@ -149,7 +149,7 @@ void strided_copies(const RuntimeTarget& target) {
         sample.op_name = "copy";
         sample.inputs = {operand(dtype, dims, in)};
         sample.outputs = {operand(dtype, dims, out)};
-        sample.values = {dice.bytes(sample.inputs[0].span())};
+        sample.values = {random.bytes(sample.inputs[0].span())};
         sample.name = name_for("copy", dtype, dims, in, out);
         if (check_sample(s, queue, sample, gathered(sample.values[0], sample.inputs[0]))) continue;
         check(dtype != LKS_F32, "the driver refuses " + sample.name + ", which joining tensors needs");
@@ -163,7 +163,7 @@ void strided_copies(const RuntimeTarget& target) {
 void strided_pointwise(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   std::size_t turn = 0;
   int ran = 0;
   for (const Numbers& dims : shapes()) {
@@ -173,7 +173,7 @@ void strided_pointwise(const RuntimeTarget& target) {
       KernelSample sample = multiply_add_sample(1);
       sample.inputs = {operand(LKS_I32, dims, a), operand(LKS_I32, dims, b)};
       sample.outputs = {operand(LKS_I32, dims, out)};
-      sample.values = {dice.bytes(sample.inputs[0].span()), dice.bytes(sample.inputs[1].span())};
+      sample.values = {random.bytes(sample.inputs[0].span()), random.bytes(sample.inputs[1].span())};
       sample.name = name_for("pointwise 3 a + b", LKS_I32, dims, a, out) + ", b \"" + b.name + "\"";
       const Bytes result =
           multiply_add(gathered(sample.values[0], sample.inputs[0]), gathered(sample.values[1], sample.inputs[1]));
