@@ -287,8 +287,8 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
   ProductPartition partition(request, shape, *variant);
   partition.constants.may_lack_terms = may_lack_terms(extents, pass, window);
   set_strides(partition.constants, window);
-  partition.constants.left_runs_down = pass == Pass::backward_filter;
-  partition.constants.right_runs_along = pass != Pass::forward;
+  partition.constants.left_column_major = pass == Pass::backward_filter;
+  partition.constants.right_row_major = pass != Pass::forward;
   describe_product(request, *variant, partition);
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =

@@ -100,8 +100,8 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "positions do not lie beside each other");
   }
   ProductPartition partition(request, shape, *variant);
-  partition.constants.left_runs_down = a.strides[a.rank - 1] != 1;
-  partition.constants.right_runs_along = b.strides[b.rank - 1] == 1;
+  partition.constants.left_column_major = a.strides[a.rank - 1] != 1;
+  partition.constants.right_row_major = b.strides[b.rank - 1] == 1;
   describe_product(request, *variant, partition);
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =

@@ -261,9 +261,9 @@ void log_lost_denormals(const KernelRequest& request, const ProductVariant& vari
 bool keeps_denormals(const KernelRequest& request, const ProductVariant& variant, const Pipeline& pipeline,
                      const ProductPartition& partition, const std::function<TrialProduct()>& make_trial) {
   lks_device& device = *context_of(request).device;
-  if (const std::optional<bool> known = device.trials.outcome(pipeline)) return *known;
+  if (const std::optional<bool> known = device.trial_results.outcome(pipeline)) return *known;
   const bool passed = passes_trial(device, pipeline, partition, make_trial());
-  if (device.trials.note(pipeline, passed) && !passed) {
+  if (device.trial_results.note(pipeline, passed) && !passed) {
     log_lost_denormals(request, variant, partition.constants.fusing == ProductConstants::fuses_guarded);
   }
   return passed;

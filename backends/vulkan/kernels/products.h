@@ -56,7 +56,7 @@ struct ProductConstants {
   std::uint32_t log2_strides[2] = {~0u, ~0u};
   std::uint32_t slots = 0, chunk = vulkan::chunk;
   std::uint32_t fusing = rounds_products;
-  std::uint32_t left_runs_down = 0, right_runs_along = 1;
+  std::uint32_t left_column_major = 0, right_row_major = 1;
   std::uint32_t loses_denormals = 0;  // in fused products; for tests
 
   std::span<const std::uint32_t> all() const { return {&group_size, sizeof *this / sizeof group_size}; }
