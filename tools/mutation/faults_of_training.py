@@ -57,7 +57,7 @@ FAULTS = {
     "nn/safetensors.cpp": [
         ("if (!open_.back().insert(name).second) repeated_ = name;", "", "of a name that comes twice the last wins"),
     ],
-    "nn/short_memory.cpp": [
+    "nn/out_of_memory.cpp": [
         ("std::int64_t evaluation_batch(std::int64_t batch_size) { return std::min<std::int64_t>(256, batch_size); }", "std::int64_t evaluation_batch(std::int64_t) { return 256; }", "evaluation does not fit where training does"),
     ],
     "nn/train.cpp": [
