@@ -111,10 +111,10 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
   if (watched && call.op.gradient) append(call, inputs, outputs);
   // A composite without a gradient rule was recorded through its parts.
   const bool through = !watched || call.op.gradient || (call.op.decompose && node_of(*outputs[0]) != no_node);
-  if (through) return follow(call, outputs, Trail::no_cut);
+  if (through) return follow(call, outputs, CutDependency::no_cut);
   const std::size_t cut = cuts_.size();
   note_cut(cuts_, "`" + call.op.name + "`, which is not differentiable", call.where, inputs);
-  follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : Trail::no_cut);
+  follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : CutDependency::no_cut);
 }
 
 void TapeImpl::value_read(const TensorImpl& impl, const char* how, const std::source_location& where) {
@@ -133,19 +133,19 @@ void TapeImpl::note_cut(std::vector<Cut>& cuts, std::string what, const std::sou
 // Records that the outputs depend on a cut: on `cut`, or on those of the inputs.
 void TapeImpl::follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut) {
   constexpr std::size_t most = 1 << 20;
-  if ((trails_.empty() && cut == Trail::no_cut) || trails_.size() == most) return;
+  if ((dependencies_.empty() && cut == CutDependency::no_cut) || dependencies_.size() == most) return;
   InlineVector<std::uint32_t, 8> from;
   for (const Operand& operand : call.inputs) {
-    const std::uint32_t trail = operand.is_tensor() ? traced_.find(operand.impl()->id) : IdMap::absent;
-    if (trail != IdMap::absent) from.push_back(trail);
+    const std::uint32_t dependency = operand.is_tensor() ? dependency_of_.find(operand.impl()->id) : IdMap::absent;
+    if (dependency != IdMap::absent) from.push_back(dependency);
   }
-  if (from.empty() && cut == Trail::no_cut) return;
-  const std::span<const std::uint32_t> trails = from;
-  trails_.push_back({cut, arena_.copy(trails)});
+  if (from.empty() && cut == CutDependency::no_cut) return;
+  const std::span<const std::uint32_t> dependencies = from;
+  dependencies_.push_back({cut, arena_.copy(dependencies)});
   for (const TensorRef& output : outputs) {
     // The outputs of a composite are outputs of its parts, which are recorded already.
-    if (traced_.find(output->id) == IdMap::absent)
-      traced_.insert(output->id, static_cast<std::uint32_t>(trails_.size() - 1));
+    if (dependency_of_.find(output->id) == IdMap::absent)
+      dependency_of_.insert(output->id, static_cast<std::uint32_t>(dependencies_.size() - 1));
   }
 }
 

@@ -47,10 +47,10 @@ struct Cut {
 };
 
 /// A result that depends on a cut. Used to explain why it has no gradient.
-struct Trail {
+struct CutDependency {
   static constexpr std::uint32_t no_cut = ~std::uint32_t{0};
   std::uint32_t cut;                    // the cut that this is the result of
-  std::span<const std::uint32_t> from;  // trails of the inputs
+  std::span<const std::uint32_t> from;  // dependencies of the inputs
 };
 
 class TapeImpl : public OpObserver {
@@ -107,8 +107,8 @@ class TapeImpl : public OpObserver {
   Node node_count_ = 0;
   std::vector<Record*> records_;
   std::vector<Cut> cuts_, reads_;  // cuts by ops; cuts by reading values
-  std::vector<Trail> trails_;
-  IdMap traced_;                                                         // from tensors to trails
+  std::vector<CutDependency> dependencies_;
+  IdMap dependency_of_;                                                  // from tensors to dependencies
   std::unordered_map<std::uint64_t, std::vector<Node>> variable_nodes_;  // a variable may be read at several values
 };
 

@@ -277,7 +277,7 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
   pending_.clear();
   range.parts = std::make_shared<const Error::Parts>(parts_of(status, diag, failed));
   failures_.push_back(std::move(range));
-  let_old_texts_go();
+  drop_old_texts();
   recovered_up_to_ = last;
   last_failed_.store(last, std::memory_order_release);
 }
@@ -293,7 +293,7 @@ Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, con
 }
 
 // Limits the memory for the texts of failures that were reported.
-void CommandQueue::let_old_texts_go() {
+void CommandQueue::drop_old_texts() {
   if (failures_.size() <= max_texts) return;
   FailedRange& old = failures_[failures_.size() - 1 - max_texts];
   if (old.reported) old.parts = nullptr;

@@ -101,7 +101,7 @@ class CommandQueue {
   };
   struct FailedRange {
     std::uint64_t first, last;                  // last: `forever` if the queue cannot be used any more
-    std::shared_ptr<const Error::Parts> parts;  // nullptr: freed, see let_old_texts_go()
+    std::shared_ptr<const Error::Parts> parts;  // nullptr: freed, see drop_old_texts()
     bool reported = false;
   };
   using Done = std::deque<Pending>;
@@ -121,7 +121,7 @@ class CommandQueue {
   static void finish(Done& done);
 
   Error::Parts parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
-  void let_old_texts_go();
+  void drop_old_texts();
   FailedRange* failed_range(std::uint64_t value);
   bool has_failed(std::uint64_t value);
   void throw_if_failed(std::uint64_t value);

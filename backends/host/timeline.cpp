@@ -20,7 +20,7 @@ lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
   }
   std::lock_guard lock(mutex_);
   *reached = reached_;
-  return failed_ ? host::give(failure_, diag) : lks_status{LKS_OK};
+  return failed_ ? host::return_stored(failure_, diag) : lks_status{LKS_OK};
 }
 
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
@@ -35,9 +35,9 @@ lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks
   }
   if (a_wait_failed_) {
     a_wait_failed_ = false;
-    return host::give(wait_failure_, diag);
+    return host::return_stored(wait_failure_, diag);
   }
-  return reached_ >= value ? lks_status{LKS_OK} : host::give(failure_, diag);
+  return reached_ >= value ? lks_status{LKS_OK} : host::return_stored(failure_, diag);
 }
 
 lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag) {

@@ -65,7 +65,7 @@ constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
   }
 
 // True if the command that is being enqueued is the one that must fail.
-bool is_condemned(lks_driver& driver) {
+bool must_fail(lks_driver& driver) {
   const TestOption requested = test_option(driver.host, "toy.fail");
   if (requested.generation == 0) return false;
   std::lock_guard lock(driver.mutex);
@@ -97,13 +97,13 @@ struct lks_queue {
   }
 
   std::uint64_t enqueue(Command command) {
-    const bool condemned = is_condemned(device.driver);
+    const bool fails = must_fail(device.driver);
     std::uint64_t value = 0;
     {
       std::lock_guard lock(mutex_);
       newest_ += 1 + newest_ % 3;  // values grow, but need not be consecutive
       value = newest_;
-      commands_.push_back({value, condemned, std::move(command)});
+      commands_.push_back({value, fails, std::move(command)});
     }
     wake_.notify_all();
     return value;
@@ -123,7 +123,7 @@ struct lks_queue {
  private:
   struct Pending {
     std::uint64_t value;
-    bool condemned;
+    bool fails;
     Command work;
   };
 
@@ -149,7 +149,7 @@ struct lks_queue {
     sleep_a_little();
     lks_diag diag = empty_diag();
     lks_status status = LKS_OK;
-    if (next.condemned) {
+    if (next.fails) {
       status = fail(&diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail here");
     } else {
       const host::FloatEnvironment environment;

@@ -67,7 +67,7 @@ void failed_values_stay_failed(lks_driver_api& t) {
   remember_failures(t);
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    if (Recovered r; was_lost(timeline, value, r)) return host::give(r.diag, diag);
+    if (Recovered r; was_lost(timeline, value, r)) return host::return_stored(r.diag, diag);
     return correct().timeline_wait(timeline, value, timeout_ns, diag);
   };
 }
@@ -129,7 +129,8 @@ void failed_wait_is_final(lks_driver_api& t) {
                        lks_diag* diag) -> lks_status {
     {
       std::lock_guard lock(mutex);
-      if (const auto known = unusable.find(timeline); known != unusable.end()) return host::give(known->second, diag);
+      if (const auto known = unusable.find(timeline); known != unusable.end())
+        return host::return_stored(known->second, diag);
     }
     const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
     if (is_injected(status, *diag) && status != LKS_TIMEOUT) {

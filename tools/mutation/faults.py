@@ -107,7 +107,7 @@ FAULTS = {
     "autodiff/optimizer.cpp": [
         ("number(s.nesterov ? s.momentum : 1)", "number(1)", "Nesterov looks ahead too far"),
         ("    impl_->forget_slots_after(known);", "", "a failed step leaves its slots"),
-        ("  taken->progress = next;", "", "steps are not counted"),
+        ("  step_state->progress = next;", "", "steps are not counted"),
         ("    if (also) also();", "", "what goes with an update is not undone"),
         ("if (twice == ids.end()) return;", "return;", "a variable given twice is accepted"),
         ("value >= 0 && value < 1, value, field", "value >= 0 && value <= 1, value, field", "a beta of 1 is accepted"),

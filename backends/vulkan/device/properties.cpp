@@ -250,7 +250,7 @@ Features::Features(const OptionalFeatures& wanted) {
   }
 }
 
-DeviceProperties facts_of(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options) {
+DeviceProperties query_properties(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options) {
   DeviceProperties f;
   f.handle = device;
   VkPhysicalDeviceProperties basic;
