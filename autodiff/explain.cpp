@@ -29,20 +29,20 @@ void TapeImpl::mark_dependents(std::vector<bool>& depends) const {
 
 // The first op without a gradient on the path from the source to the target.
 const Cut* TapeImpl::cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const {
-  const std::uint32_t last = traced_.find(target.id);
+  const std::uint32_t last = dependency_of_.find(target.id);
   if (last == IdMap::absent) return nullptr;
   std::vector<bool> depends(node_count_, false), upstream(last + std::size_t{1}, false);
   for (Node n : source_nodes) depends[n] = true;
   mark_dependents(depends);
-  std::uint32_t first = Trail::no_cut;
+  std::uint32_t first = CutDependency::no_cut;
   upstream[last] = true;
-  for (std::size_t i = upstream.size(); i-- > 0;) {  // a trail refers to older trails only
+  for (std::size_t i = upstream.size(); i-- > 0;) {  // a dependency refers to older dependencies only
     if (!upstream[i]) continue;
-    const Trail& trail = trails_[i];
-    for (std::uint32_t t : trail.from) upstream[t] = true;
-    if (trail.cut != Trail::no_cut && touches(cuts_[trail.cut], depends)) first = trail.cut;
+    const CutDependency& dependency = dependencies_[i];
+    for (std::uint32_t t : dependency.from) upstream[t] = true;
+    if (dependency.cut != CutDependency::no_cut && touches(cuts_[dependency.cut], depends)) first = dependency.cut;
   }
-  return first == Trail::no_cut ? nullptr : &cuts_[first];
+  return first == CutDependency::no_cut ? nullptr : &cuts_[first];
 }
 
 // A value that depends on the source and that the program read before it made the target. It is not known what the

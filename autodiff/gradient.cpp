@@ -252,8 +252,8 @@ std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Sou
     records_.clear();
     records_.shrink_to_fit();
     nodes_.clear();
-    trails_.clear();
-    traced_.clear();
+    dependencies_.clear();
+    dependency_of_.clear();
     arena_.clear();
   }
   return gradients;

@@ -28,17 +28,17 @@ struct Progress {
 };
 
 // The state that is rolled back if a step is found later to have failed on the device.
-struct Taken {
+struct StepState {
   Progress progress;
   std::size_t known = 0;  // variables with slots before the failed step; newer slots hold nothing
-  bool stale = false;     // settle() must apply `known`
+  bool stale = false;     // drop_slots_of_failed_steps() must apply `known`
 };
 
 }  // namespace
 
 struct Optimizer::Impl {
   std::variant<Sgd, Adam> options;
-  std::shared_ptr<Taken> taken = std::make_shared<Taken>();
+  std::shared_ptr<StepState> step_state = std::make_shared<StepState>();
   std::unordered_map<std::uint64_t, std::vector<Variable>> slots;  // by variable id
   std::vector<std::uint64_t> order;                                // variable ids in the order first seen
   std::optional<std::size_t> prepared_from;                        // from here on, variables are only prepared
@@ -55,7 +55,7 @@ struct Optimizer::Impl {
   }
 
   Progress next() const {
-    Progress p = taken->progress;
+    Progress p = step_state->progress;
     ++p.steps;
     if (const Adam* adam = std::get_if<Adam>(&options)) {
       p.weights_1 = p.weights_1 * adam->beta_1 + (1 - adam->beta_1);
@@ -91,10 +91,10 @@ struct Optimizer::Impl {
   }
 
   /// Removes slots that failed steps made. Must not be called while a step is being built: it refers to slots.
-  void settle() {
-    if (!taken->stale) return;
-    forget_slots_after(taken->known);
-    taken->stale = false;
+  void drop_slots_of_failed_steps() {
+    if (!step_state->stale) return;
+    forget_slots_after(step_state->known);
+    step_state->stale = false;
   }
 
   /// The number of variables whose slots a step has used.
@@ -187,9 +187,9 @@ void own_memory(VariableImpl& variable, const std::source_location& where) {
 }
 
 // Notifies observers that see updates of each update, with copies of its inputs from before.
-class UpdateWitness {
+class UpdateNotifier {
  public:
-  UpdateWitness() {
+  UpdateNotifier() {
     for (OpObserver* observer : op_observers().watching()) {
       if (observer->sees_updates()) observers_.push_back(observer);
     }
@@ -204,7 +204,7 @@ class UpdateWitness {
     return copies;
   }
 
-  void tell(const OpCall& call, std::span<const TensorRef> before, std::span<VariableImpl* const> written) const {
+  void notify(const OpCall& call, std::span<const TensorRef> before, std::span<VariableImpl* const> written) const {
     if (observers_.empty()) return;
     std::vector<Operand> inputs;
     for (const TensorRef& value : before) inputs.push_back(Operand::borrow(value.get(), call.where));
@@ -249,7 +249,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
   check_not_forked();
   check(gradients, variables, where);
   if (variables.empty()) return;
-  impl_->settle();
+  impl_->drop_slots_of_failed_steps();
   const std::size_t known = impl_->known();
   try {
     step(gradients, variables, where);
@@ -262,7 +262,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
 }
 
 void Optimizer::prepare(std::span<const Variable> variables) {
-  impl_->settle();
+  impl_->drop_slots_of_failed_steps();
   const PauseObservers pause;
   const NameScope scope("optimizer");
   impl_->prepared_from = impl_->known();
@@ -283,7 +283,7 @@ void Optimizer::forget_prepared() {
 
 void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
   const std::size_t known = impl_->known();
-  const UpdateWitness witness;
+  const UpdateNotifier notifier;
   PauseObservers pause;
   NameScope scope("optimizer");
   DeviceState& device = *variables[0].impl().value().device;
@@ -312,7 +312,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
       step.specs.push_back({v->value().dtype, v->value().shape});
     }
     step.inputs.emplace_back(gradients[i], where);
-    step.before = witness.copies_of(step.inputs, where);
+    step.before = notifier.copies_of(step.inputs, where);
     step.call.emplace(OpCall{op, step.inputs, nullptr, scalars, where});
     step.types.emplace(step.specs[0].dtype);
     step.planned.emplace(*step.call, *step.types, device, step.specs);
@@ -325,17 +325,17 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
   std::vector<PlannedCall*> planned;
   for (Step& step : steps) planned.push_back(&*step.planned);
   // The step counts from here on, unless it is found later to have failed on the device.
-  std::shared_ptr<Taken> taken = impl_->taken;
-  const Progress before = taken->progress;
-  PlannedCall::submit(planned, device, [taken, before, known, also = UndoWithUpdate::current()] {
-    *taken = {before, taken->stale ? std::min(known, taken->known) : known, true};
+  std::shared_ptr<StepState> step_state = impl_->step_state;
+  const Progress before = step_state->progress;
+  PlannedCall::submit(planned, device, [step_state, before, known, also = UndoWithUpdate::current()] {
+    *step_state = {before, step_state->stale ? std::min(known, step_state->known) : known, true};
     if (also) also();
   });
-  taken->progress = next;
+  step_state->progress = next;
   for (Step& step : steps) {
     step.planned.reset();  // it still refers to the outputs
     for (VariableImpl* v : step.written) v->renew();
-    witness.tell(*step.call, step.before, step.written);
+    notifier.notify(*step.call, step.before, step.written);
   }
 }
 
@@ -349,10 +349,10 @@ void Optimizer::set_learning_rate(double rate, Where where) {
   std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);
 }
 
-std::int64_t Optimizer::steps() const { return impl_->taken->progress.steps; }
+std::int64_t Optimizer::steps() const { return impl_->step_state->progress.steps; }
 
 std::vector<Variable> Optimizer::state() const {
-  impl_->settle();
+  impl_->drop_slots_of_failed_steps();
   std::vector<Variable> all;
   for (std::uint64_t id : impl_->order) {
     for (const Variable& slot : impl_->slots.at(id)) all.push_back(slot);

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-TapeImpl::TapeImpl(GradientTape::Options options) : options_(options), home_(op_observers().mailbox()) {
+TapeImpl::TapeImpl(GradientTape::Options options) : options_(options), owner_queue_(op_observers().returned_queue()) {
   static const bool hooked = [] {
     on_value_read = [](const TensorImpl& impl, const char* how, const std::source_location& where) {
       for (OpObserver* observer : op_observers().watching()) observer->value_read(impl, how, where);
@@ -16,22 +16,22 @@ TapeImpl::TapeImpl(GradientTape::Options options) : options_(options), home_(op_
     return true;
   }();
   (void)hooked;
-  op_observers().let_returned_go();
+  op_observers().destroy_returned();
   op_observers().add(this);
 }
 
 TapeImpl::~TapeImpl() {
-  if (observing_ && is_at_home()) stop_observing();
+  if (observing_ && on_owner_thread()) stop_observing();
   for (Record* record : records_) drop_saved(*record);
 }
 
 void TapeImpl::dispose_of(std::unique_ptr<TapeImpl> tape) {
   if (!tape->observing_) return;  // the list does not contain it any more
-  if (tape->is_at_home()) return tape->stop_observing();
+  if (tape->on_owner_thread()) return tape->stop_observing();
   tape->abandoned_ = true;
-  const std::shared_ptr<ReturnedObservers> home = tape->home_;
-  std::unique_ptr<OfThread> returned = std::move(tape);
-  home->take(returned);
+  const std::shared_ptr<ReturnedObservers> owner_queue = tape->owner_queue_;
+  std::unique_ptr<ThreadBound> returned = std::move(tape);
+  owner_queue->take(returned);
 }
 
 void TapeImpl::stop(const std::source_location& where) {
@@ -111,10 +111,10 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
   if (watched && call.op.gradient) append(call, inputs, outputs);
   // A composite without a gradient rule was recorded through its parts.
   const bool through = !watched || call.op.gradient || (call.op.decompose && node_of(*outputs[0]) != no_node);
-  if (through) return follow(call, outputs, Trail::no_cut);
+  if (through) return follow(call, outputs, CutDependency::no_cut);
   const std::size_t cut = cuts_.size();
   note_cut(cuts_, "`" + call.op.name + "`, which is not differentiable", call.where, inputs);
-  follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : Trail::no_cut);
+  follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : CutDependency::no_cut);
 }
 
 void TapeImpl::value_read(const TensorImpl& impl, const char* how, const std::source_location& where) {
@@ -133,19 +133,19 @@ void TapeImpl::note_cut(std::vector<Cut>& cuts, std::string what, const std::sou
 // Records that the outputs depend on a cut: on `cut`, or on those of the inputs.
 void TapeImpl::follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut) {
   constexpr std::size_t most = 1 << 20;
-  if ((trails_.empty() && cut == Trail::no_cut) || trails_.size() == most) return;
+  if ((dependencies_.empty() && cut == CutDependency::no_cut) || dependencies_.size() == most) return;
   InlineVector<std::uint32_t, 8> from;
   for (const Operand& operand : call.inputs) {
-    const std::uint32_t trail = operand.is_tensor() ? traced_.find(operand.impl()->id) : IdMap::absent;
-    if (trail != IdMap::absent) from.push_back(trail);
+    const std::uint32_t dependency = operand.is_tensor() ? dependency_of_.find(operand.impl()->id) : IdMap::absent;
+    if (dependency != IdMap::absent) from.push_back(dependency);
   }
-  if (from.empty() && cut == Trail::no_cut) return;
-  const std::span<const std::uint32_t> trails = from;
-  trails_.push_back({cut, arena_.copy(trails)});
+  if (from.empty() && cut == CutDependency::no_cut) return;
+  const std::span<const std::uint32_t> dependencies = from;
+  dependencies_.push_back({cut, arena_.copy(dependencies)});
   for (const TensorRef& output : outputs) {
     // The outputs of a composite are outputs of its parts, which are recorded already.
-    if (traced_.find(output->id) == IdMap::absent)
-      traced_.insert(output->id, static_cast<std::uint32_t>(trails_.size() - 1));
+    if (dependency_of_.find(output->id) == IdMap::absent)
+      dependency_of_.insert(output->id, static_cast<std::uint32_t>(dependencies_.size() - 1));
   }
 }
 
@@ -205,7 +205,7 @@ void TapeImpl::save_tensors(Record& record, const OpCall& call, std::span<const 
 }
 
 void TapeImpl::check_thread(const std::source_location& where) const {
-  if (is_at_home()) return;
+  if (on_owner_thread()) return;
   raise(ErrorId::wrong_nesting, "GradientTape", "the tape belongs to another thread", "make one tape per thread",
         where);
 }
@@ -263,26 +263,26 @@ std::vector<Tensor> GradientTape::gradient(const Tensor& target, std::span<const
 std::size_t GradientTape::size() const { return impl_->size(); }
 
 // Like PauseObservers, but may be destroyed on another thread: then it ends with the next op of its own thread.
-struct NoGradient::State : OfThread {
-  State() : home(op_observers().mailbox()), before(op_observers().paused) {
+struct NoGradient::State : ThreadBound {
+  State() : owner_queue(op_observers().returned_queue()), before(op_observers().paused) {
     op_observers().paused = op_observers().list.size();
   }
   ~State() override {
-    if (is_at_home()) op_observers().paused = std::min(before, op_observers().list.size());
+    if (on_owner_thread()) op_observers().paused = std::min(before, op_observers().list.size());
   }
-  bool is_at_home() const { return !home->closed() && op_observers().returned == home; }
+  bool on_owner_thread() const { return !owner_queue->closed() && op_observers().returned == owner_queue; }
 
-  const std::shared_ptr<ReturnedObservers> home;
+  const std::shared_ptr<ReturnedObservers> owner_queue;
   const std::size_t before;
 };
 
 NoGradient::NoGradient() : state_(std::make_unique<State>()) {}
 
 NoGradient::~NoGradient() {
-  if (state_->is_at_home()) return;
-  const std::shared_ptr<ReturnedObservers> home = state_->home;
-  std::unique_ptr<OfThread> returned = std::move(state_);
-  home->take(returned);
+  if (state_->on_owner_thread()) return;
+  const std::shared_ptr<ReturnedObservers> owner_queue = state_->owner_queue;
+  std::unique_ptr<ThreadBound> returned = std::move(state_);
+  owner_queue->take(returned);
 }
 
 }  // namespace lockstep

@@ -47,10 +47,10 @@ struct Cut {
 };
 
 /// A result that depends on a cut. Used to explain why it has no gradient.
-struct Trail {
+struct CutDependency {
   static constexpr std::uint32_t no_cut = ~std::uint32_t{0};
   std::uint32_t cut;                    // the cut that this is the result of
-  std::span<const std::uint32_t> from;  // trails of the inputs
+  std::span<const std::uint32_t> from;  // dependencies of the inputs
 };
 
 class TapeImpl : public OpObserver {
@@ -88,7 +88,7 @@ class TapeImpl : public OpObserver {
   const Cut* cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   const Cut* read_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   std::vector<Node> nodes_of(const Source& source) const;
-  bool is_at_home() const { return !home_->closed() && op_observers().returned == home_; }
+  bool on_owner_thread() const { return !owner_queue_->closed() && op_observers().returned == owner_queue_; }
   void check_thread(const std::source_location& where) const;
   void check_usable(const std::source_location& where) const;
   void consume(const std::source_location& where);
@@ -98,7 +98,7 @@ class TapeImpl : public OpObserver {
                                       const std::source_location& where) const;
 
   const GradientTape::Options options_;
-  const std::shared_ptr<ReturnedObservers> home_;  // of the thread that made the tape
+  const std::shared_ptr<ReturnedObservers> owner_queue_;  // of the thread that made the tape
   bool observing_ = true;
   std::atomic<bool> abandoned_{false};  // destroyed on another thread; its own thread has not noticed yet
   std::optional<std::source_location> consumed_, stopped_;
@@ -107,8 +107,8 @@ class TapeImpl : public OpObserver {
   Node node_count_ = 0;
   std::vector<Record*> records_;
   std::vector<Cut> cuts_, reads_;  // cuts by ops; cuts by reading values
-  std::vector<Trail> trails_;
-  IdMap traced_;                                                         // from tensors to trails
+  std::vector<CutDependency> dependencies_;
+  IdMap dependency_of_;                                                  // from tensors to dependencies
   std::unordered_map<std::uint64_t, std::vector<Node>> variable_nodes_;  // a variable may be read at several values
 };
 

@@ -50,7 +50,7 @@ if(LOCKSTEP_TESTS)
     PASS_REGULAR_EXPRESSION "y       12\ndy/dx   12\nd2y/dx2 6\n")
   # A driver as an external project, built from the installed template.
   foreach(name driver_template driver_template_part)
-    set(options ${patience})
+    set(options ${timeout_option})
     if(name STREQUAL driver_template_part)
       list(APPEND options --shard 1/8)
     endif()

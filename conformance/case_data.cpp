@@ -162,7 +162,7 @@ std::vector<RefArray> widened(std::vector<RefArray> arrays) {
 }
 
 Tensor to_tensor(const RefArray& values, Device device, Layout layout) {
-  if (!has_room(values.shape, layout)) layout = Layout::dense;
+  if (!shape_has_layout(values.shape, layout)) layout = Layout::dense;
   switch (layout) {
     case Layout::dense:
     case Layout::shared: return upload(bytes_of(values), values.dtype, values.shape, device);

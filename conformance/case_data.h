@@ -40,8 +40,8 @@ class DescribedCase {
 OpCase widened(const OpCase& c);
 std::vector<RefArray> widened(std::vector<RefArray> arrays);
 
-/// A tensor with the array's values, rounded to its dtype. If the shape cannot have the layout (see has_room), the
-/// tensor is dense. If the layout has a shared dimension, the values must be equal along it.
+/// A tensor with the array's values, rounded to its dtype. If the shape cannot have the layout (see shape_has_layout),
+/// the tensor is dense. If the layout has a shared dimension, the values must be equal along it.
 Tensor to_tensor(const RefArray& values, Device device, Layout layout = Layout::dense);
 
 /// A dense tensor of the array's shape. The array has only the first values; they are repeated.

@@ -52,16 +52,16 @@ class Judge {
         format_(format_of(computed_)) {}
 
   Verdict run() {
-    bool any_telling = exact_.values.empty();
+    bool any_discriminates = exact_.values.empty();
     std::vector<float> ulps;
     long double signed_sum = 0;
     for (std::size_t i = 0; i < exact_.values.size(); ++i) {
-      any_telling = look_at(i) || any_telling;
+      any_discriminates = look_at(i) || any_discriminates;
       if (!is_floating(exact_.dtype) || !std::isfinite(last_ulp_)) continue;
       ulps.push_back(static_cast<float>(std::fabs(last_ulp_)));
       signed_sum += last_ulp_;
     }
-    verdict_.telling = any_telling;
+    verdict_.discriminates = any_discriminates;
     verdict_.errors.elements = static_cast<std::int64_t>(ulps.size());
     verdict_.errors.max_ulp = verdict_.worst_ulp;
     verdict_.errors.share = verdict_.worst;
@@ -121,9 +121,9 @@ class Judge {
     const bool floating = is_floating(exact_.dtype);
     const bool finite = std::isfinite(r) && std::isfinite(e);
     long double allowed = finite || std::isinf(r) ? allowed_at(i, e) : 0;
-    if (same(r, e, m_.bound.signed_zeros)) return tells(e, allowed);
+    if (same(r, e, m_.bound.signed_zeros)) return discriminates(e, allowed);
     // If an error is allowed, a zero of the other sign is allowed too.
-    if (floating && r == e && allowed > 0) return tells(e, allowed);
+    if (floating && r == e && allowed > 0) return discriminates(e, allowed);
     if (floating && std::isinf(r) && std::isfinite(e) && std::signbit(r) == std::signbit(e) && overflows(e, allowed)) {
       return true;
     }
@@ -141,7 +141,7 @@ class Judge {
       verdict_.ok = false;
       verdict_.text = element_text(i, r, e, allowed);
     }
-    return tells(e, allowed);
+    return discriminates(e, allowed);
   }
 
   // The same for a result that was rounded once more at the end. It must be what some number within the bound rounds
@@ -155,8 +155,8 @@ class Judge {
     if (comparable) note_worst(i, static_cast<double>(std::fabs(last_ulp_)));
     // If the bound admits only one number or two neighbours, any other result would fail.
     const bool neighbours = least == most || most - least <= ulp_of(e, format_of(exact_.dtype)) * 1.5L;
-    const bool telling = neighbours || tells(e, most - least);
-    if (same(r, rounded, m_.bound.signed_zeros)) return telling;
+    const bool discriminating = neighbours || discriminates(e, most - least);
+    if (same(r, rounded, m_.bound.signed_zeros)) return discriminating;
     const bool ok = least <= r && r <= most && (allowed > 0 || r != 0);
     verdict_.worst = std::max<double>(verdict_.worst, ok ? 1 : INFINITY);
     if (!ok && verdict_.ok) {
@@ -166,7 +166,7 @@ class Judge {
                     i, r, e, least, most);
       verdict_.text = text;
     }
-    return telling;
+    return discriminating;
   }
 
   // Whether some value within the bound is so far beyond the largest number that it rounds to infinity.
@@ -188,7 +188,7 @@ class Judge {
   }
 
   // Whether a result of a different magnitude would be outside the bound.
-  bool tells(long double e, long double allowed) const {
+  bool discriminates(long double e, long double allowed) const {
     if (!std::isfinite(e) || allowed <= 32 * format_.smallest) return true;
     return allowed <= std::max(std::fabs(e), m_.typical / 64) / 4;
   }

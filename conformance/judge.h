@@ -14,8 +14,8 @@ struct Verdict {
   double worst_ulp = 0;  // largest error in units in the last place of the exact result
   std::string text;      // the first element that is not ok
   ErrorStatistics errors;
-  bool telling = true;     // whether a wrong result would have failed
-  bool by_budget = false;  // the bound is `correct`, but some element was judged by its budget
+  bool discriminates = true;  // whether a wrong result would have failed
+  bool by_budget = false;     // the bound is `correct`, but some element was judged by its budget
 };
 
 /// The bound of a comparison, and properties of the case on which it depends.

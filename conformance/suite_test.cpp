@@ -11,8 +11,8 @@
 #include "conformance/bounds.h"
 #include "conformance/case_data.h"
 #include "conformance/cases/attributes.h"
-#include "conformance/cases/beside.h"
 #include "conformance/cases/generate.h"
+#include "conformance/cases/large_calls.h"
 #include "conformance/cases/number_cases.h"
 #include "conformance/cases/pairs.h"
 #include "conformance/checks/instruction_table.h"
@@ -29,7 +29,7 @@ std::vector<TestCase> all_cases(const OpDef& op) {
   const Amount amount{5, 4, 3};
   constexpr MathMode strict = MathMode::strict;
   std::vector<TestCase> all = forward_cases(op, strict, amount);
-  for (auto list : {beside_cases(op, strict, amount), gradient_cases(op, strict, amount),
+  for (auto list : {large_call_cases(op, strict, amount), gradient_cases(op, strict, amount),
                     own_cases(op, MathMode::fast, amount), pair_cases(op, strict, amount, {strict, MathMode::fast})}) {
     std::move(list.begin(), list.end(), std::back_inserter(all));
   }
@@ -173,8 +173,8 @@ TEST(Judging, MeasuresByTheOperandsWhereRoundingsAddUp) {
 TEST(Judging, MistrustsWhatCannotTell) {
   Measure loose;
   loose.bound.roundings = 1;
-  EXPECT_FALSE(judge(of({1}), of({1}, {0x1p24L}), loose).telling) << "anything from 0 to 2 would pass";
-  EXPECT_TRUE(judge(of({1}), of({1}, {4}), loose).telling);
+  EXPECT_FALSE(judge(of({1}), of({1}, {0x1p24L}), loose).discriminates) << "anything from 0 to 2 would pass";
+  EXPECT_TRUE(judge(of({1}), of({1}, {4}), loose).discriminates);
 }
 
 TEST(BoundsFile, EveryRowHasItsReason) {

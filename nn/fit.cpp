@@ -6,8 +6,8 @@
 #include "nn/check_data.h"
 #include "nn/meters.h"
 #include "nn/model_state.h"
+#include "nn/out_of_memory.h"
 #include "nn/progress.h"
-#include "nn/short_memory.h"
 #include "runtime/caller.h"
 #include "runtime/enums.h"
 
@@ -50,8 +50,8 @@ class Training {
     return std::move(history_);
   }
 
-  /// False while the user's callback runs. fit() does not handle the callback's errors.
-  bool in_charge() const { return in_charge_; }
+  /// True while the user's callback runs. fit() does not handle the callback's errors.
+  bool in_callback() const { return in_callback_; }
 
  private:
   bool finished() const { return options_.steps > 0 && steps_done_ >= options_.steps; }
@@ -82,9 +82,9 @@ class Training {
       ++steps_done_;
       progress.step(meters.examples() - before);
       if (drawn) progress.draw(shown_);
-      in_charge_ = false;
+      in_callback_ = true;
       if (options_.on_step) options_.on_step({epoch, step});
-      in_charge_ = true;
+      in_callback_ = false;
     }
     finish_epoch(meters, progress, started);
   }
@@ -126,7 +126,7 @@ class Training {
   const Where& where_;
   const Device device_ = *state_.device;
   std::int64_t epochs_ = 1, steps_done_ = 0;
-  bool in_charge_ = true;
+  bool in_callback_ = false;
   Retry retry_{device_};
   std::vector<Shown> shown_;
   History history_;
@@ -164,7 +164,7 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
     try {
       return training.run();
     } catch (const OutOfMemoryError& e) {
-      if (!training.in_charge()) throw;
+      if (training.in_callback()) throw;
       shortage.emplace(e);
     }
   }

@@ -7,7 +7,7 @@
 #include "lockstep/memory.h"
 #include "lockstep/ops.h"
 #include "nn/model_state.h"
-#include "nn/short_memory.h"
+#include "nn/out_of_memory.h"
 #include "runtime/caller.h"
 
 namespace lockstep::nn {

@@ -109,7 +109,7 @@ void check_results(const OpCall& call, std::span<const TensorSpec> specs) {
   }
 }
 
-DType dtype_named(const OpCall& call, std::int64_t number) {
+DType dtype_from_attribute(const OpCall& call, std::int64_t number) {
   if (number >= 0 && number < dtype_count) return static_cast<DType>(number);
   raise_call_error(call, ErrorId::unknown_dtype, std::to_string(number) + " is no dtype",
                    "use f32, f64, f16, bf16, i8, u8, i32, i64 or boolean");
@@ -217,7 +217,7 @@ void InferContext::require_count(const IntList& list, int count, std::string_vie
        "give as many numbers as the op's documentation says");
 }
 
-DType InferContext::dtype_named(std::int64_t number) const { return lockstep::dtype_named(call_, number); }
+DType InferContext::dtype_named(std::int64_t number) const { return lockstep::dtype_from_attribute(call_, number); }
 
 void InferContext::require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const {
   if (may_equal(a, b)) return;

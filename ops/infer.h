@@ -10,7 +10,7 @@ namespace lockstep {
 void check_call(const OpCall& call);
 
 /// The dtype that an attribute of the call names. Throws DTypeError LS2104 if there is none.
-DType dtype_named(const OpCall& call, std::int64_t number);
+DType dtype_from_attribute(const OpCall& call, std::int64_t number);
 
 /// Infers the output specs of a call that needs no rewriting, and sets the result's dtype in `types`. Errors from
 /// arithmetic on extents name the call. Results whose size in bytes overflows 63 bits are refused (see check_results).

@@ -50,7 +50,7 @@ Placement place(const OpCall& call) {
     }
   }
   if (placement.device || placement.abstract) return placement;
-  placement.abstract = thread_state().describing;
+  placement.abstract = thread_state().abstract_calls;
   if (!placement.abstract) placement.device = &default_device().state();
   return placement;
 }
@@ -247,7 +247,7 @@ std::source_location location_of(std::span<const Operand> inputs, const std::sou
 }  // namespace
 
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
-  if (OpObservers& observers = op_observers(); !observers.list.empty()) observers.let_returned_go();
+  if (OpObservers& observers = op_observers(); !observers.list.empty()) observers.destroy_returned();
   check_not_forked();
   check_call(call);
   CallTypes types(call);

@@ -267,7 +267,7 @@ bool PlannedCall::plan() {
 }
 
 // Whether the tensor has the layout and alignment of a new tensor, so that a copy would not help.
-bool PlannedCall::lies_like_new(const TensorImpl& tensor) const {
+bool PlannedCall::has_fresh_layout(const TensorImpl& tensor) const {
   const auto bytes = static_cast<std::uint64_t>(tensor.offset) * size_of(tensor.dtype);
   return tensor.dense && bytes % device_.info().min_alignment == 0;
 }
@@ -282,7 +282,7 @@ bool PlannedCall::copy_input(std::int32_t operand) {
     if (input.is_scalar()) continue;
     if (tensor++ != wanted) continue;
     const bool is_copy_already = input.is_tensor() && tensors_[wanted].block != input.impl()->block.get();
-    if (!input.is_tensor() || is_copy_already || lies_like_new(*input.impl())) return false;
+    if (!input.is_tensor() || is_copy_already || has_fresh_layout(*input.impl())) return false;
     PauseObservers pause;
     copies_.push_back(make_dense_copy(*input.impl(), call_.where));
     tensors_[wanted] = kernel_tensor(*copies_.back());

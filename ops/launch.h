@@ -39,7 +39,7 @@ class PlannedCall {
  private:
   void bind_inputs();
   KernelRequest request() const;
-  bool lies_like_new(const TensorImpl& tensor) const;
+  bool has_fresh_layout(const TensorImpl& tensor) const;
   bool copy_input(std::int32_t operand);
   void bind();
   bool is_restored(std::size_t output) const;

@@ -14,11 +14,11 @@
 namespace lockstep {
 
 /// An object that belongs to one thread but may be destroyed on another.
-struct OfThread {
-  virtual ~OfThread() = default;
+struct ThreadBound {
+  virtual ~ThreadBound() = default;
 };
 
-class OpObserver : public OfThread {
+class OpObserver : public ThreadBound {
  public:
   /// Called after the call has run.
   virtual void record(const OpCall& call, std::span<const TensorRef> outputs) = 0;
@@ -35,7 +35,7 @@ class OpObserver : public OfThread {
 class ReturnedObservers {
  public:
   /// Takes over `thing`. Returns false if the thread has ended; then the caller keeps `thing` and destroys it.
-  bool take(std::unique_ptr<OfThread>& thing) {
+  bool take(std::unique_ptr<ThreadBound>& thing) {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     returned_.push_back(std::move(thing));
@@ -45,7 +45,7 @@ class ReturnedObservers {
   bool any() const { return any_.load(std::memory_order_acquire); }
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   /// Called by the owning thread. The caller destroys the returned objects, outside the lock.
-  std::vector<std::unique_ptr<OfThread>> collect(bool close = false) {
+  std::vector<std::unique_ptr<ThreadBound>> collect(bool close = false) {
     std::lock_guard lock(mutex_);
     any_.store(false, std::memory_order_relaxed);
     if (close) closed_.store(true, std::memory_order_release);
@@ -54,7 +54,7 @@ class ReturnedObservers {
 
  private:
   std::mutex mutex_;
-  std::vector<std::unique_ptr<OfThread>> returned_;
+  std::vector<std::unique_ptr<ThreadBound>> returned_;
   std::atomic<bool> any_{false}, closed_{false};
 };
 
@@ -67,12 +67,12 @@ struct OpObservers {
   ~OpObservers() {
     if (returned) returned->collect(true);
   }
-  const std::shared_ptr<ReturnedObservers>& mailbox() {
+  const std::shared_ptr<ReturnedObservers>& returned_queue() {
     if (!returned) returned = std::make_shared<ReturnedObservers>();
     return returned;
   }
   /// Destroys the objects that other threads returned. Must not be called while the list is iterated.
-  void let_returned_go() {
+  void destroy_returned() {
     if (returned && returned->any()) [[unlikely]]
       returned->collect();
   }

@@ -69,10 +69,10 @@ std::optional<Question> question_of(const OpDef& op, std::optional<DType> dtype 
 // Collects the calls that a decomposition makes. None of them runs.
 class PartCollector : public OpObserver {
  public:
-  PartCollector() : described_before_(std::exchange(thread_state().describing, true)) { op_observers().add(this); }
+  PartCollector() : abstract_before_(std::exchange(thread_state().abstract_calls, true)) { op_observers().add(this); }
   ~PartCollector() override {
     op_observers().remove(this);
-    thread_state().describing = described_before_;
+    thread_state().abstract_calls = abstract_before_;
   }
   void record(const OpCall& call, std::span<const TensorRef>) override { parts.push_back(question_of(call)); }
   bool watches_any(const OpCall&) const override { return false; }
@@ -80,7 +80,7 @@ class PartCollector : public OpObserver {
   std::vector<Question> parts;
 
  private:
-  bool described_before_;
+  bool abstract_before_;
 };
 
 // The calls of a decomposition, or nullopt if the op refuses to decompose.

@@ -145,19 +145,19 @@ void CommandQueue::await(std::uint64_t value, const std::source_location* where)
   finish(done);
   if (status == LKS_OK || has_failed(value)) return;
   if (noted) throw_if_failed(diag.value);  // the driver reports a later command, but the wait has failed
-  settle();
+  wait_or_recover();
   throw_if_failed(value);
   raise_driver_failure(status, diag, device_.name(), {"wait", where});
 }
 
 // Called after a wait itself has failed: commands may still be in flight, and what they use must stay valid. Waits
 // again. If that fails too, recovers the queue, which also waits; the pending commands then count as failed.
-void CommandQueue::settle() {
+void CommandQueue::wait_or_recover() {
   lks_diag diag = empty_diag();
   lks_status status = LKS_OK;
   Done done;
-  bool settled = false;
-  for (int i = 0; i < max_waits && !settled; ++i) {
+  bool idle = false;
+  for (int i = 0; i < max_waits && !idle; ++i) {
     std::uint64_t newest = 0;
     {
       std::lock_guard lock(mutex_);
@@ -167,9 +167,9 @@ void CommandQueue::settle() {
     status = api_.timeline_wait(timeline_, newest, forever, &diag);
     std::lock_guard lock(mutex_);
     if (status == LKS_OK) retire_done(done);
-    settled = status == LKS_OK || note_failure(status, diag, done);
+    idle = status == LKS_OK || note_failure(status, diag, done);
   }
-  if (!settled) {
+  if (!idle) {
     std::lock_guard lock(mutex_);
     if (!pending_.empty()) record_failure(pending_.front().value, status, diag, done);
   }
@@ -254,7 +254,7 @@ void CommandQueue::retire_done(Done& done) {
 // Returns false if diag.value is not a command that can still fail: the wait itself failed, or another thread has
 // already recorded the failure.
 bool CommandQueue::note_failure(lks_status status, const lks_diag& diag, Done& done) {
-  if (diag.value <= settled_ || diag.value > newest_) return false;
+  if (diag.value <= recovered_up_to_ || diag.value > newest_) return false;
   record_failure(diag.value, status, diag, done);
   return true;
 }
@@ -277,8 +277,8 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
   pending_.clear();
   range.parts = std::make_shared<const Error::Parts>(parts_of(status, diag, failed));
   failures_.push_back(std::move(range));
-  let_old_texts_go();
-  settled_ = last;
+  drop_old_texts();
+  recovered_up_to_ = last;
   last_failed_.store(last, std::memory_order_release);
 }
 
@@ -293,7 +293,7 @@ Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, con
 }
 
 // Limits the memory for the texts of failures that were reported.
-void CommandQueue::let_old_texts_go() {
+void CommandQueue::drop_old_texts() {
   if (failures_.size() <= max_texts) return;
   FailedRange& old = failures_[failures_.size() - 1 - max_texts];
   if (old.reported) old.parts = nullptr;

@@ -101,7 +101,7 @@ class CommandQueue {
   };
   struct FailedRange {
     std::uint64_t first, last;                  // last: `forever` if the queue cannot be used any more
-    std::shared_ptr<const Error::Parts> parts;  // nullptr: freed, see let_old_texts_go()
+    std::shared_ptr<const Error::Parts> parts;  // nullptr: freed, see drop_old_texts()
     bool reported = false;
   };
   using Done = std::deque<Pending>;
@@ -112,7 +112,7 @@ class CommandQueue {
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);
   void make_room();
   void await(std::uint64_t value, const std::source_location* where);
-  void settle();
+  void wait_or_recover();
   // These are called with the lock held. They move finished commands to `done`, which the caller passes to finish()
   // after it releases the lock: destroying a command may free memory, which takes the allocator's lock.
   void retire_done(Done& done);
@@ -121,7 +121,7 @@ class CommandQueue {
   static void finish(Done& done);
 
   Error::Parts parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
-  void let_old_texts_go();
+  void drop_old_texts();
   FailedRange* failed_range(std::uint64_t value);
   bool has_failed(std::uint64_t value);
   void throw_if_failed(std::uint64_t value);
@@ -137,7 +137,7 @@ class CommandQueue {
   mutable std::mutex mutex_;
   std::deque<Pending> pending_;        // in order of their values
   std::uint64_t newest_ = 0;           // value of the newest command
-  std::uint64_t settled_ = 0;          // the queue was recovered up to this value: no earlier command can fail any more
+  std::uint64_t recovered_up_to_ = 0;  // the queue was recovered up to this value: no earlier command can fail any more
   std::vector<FailedRange> failures_;  // in order of their values
   std::atomic<std::uint64_t> last_failed_{0};
 };

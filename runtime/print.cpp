@@ -44,7 +44,7 @@ class Printer {
     // Not with to_bytes(), which notifies tapes that a value was read: nothing is computed from printed text.
     const auto here = std::source_location::current();
     const TensorImpl& impl = *tensor.impl();
-    const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : sound_dense_copy(impl, here);
+    const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : completed_dense_copy(impl, here);
     bytes_.resize(static_cast<std::size_t>(tensor.size()) * size_of(dtype_));
     read_dense(*dense, bytes_.data(), here);
     // An empty tensor may have any number of rows, so its leading extents count too.

@@ -208,7 +208,7 @@ void read_dense(const TensorImpl& impl, void* out, const std::source_location& w
   }
 }
 
-TensorRef sound_dense_copy(const TensorImpl& impl, const std::source_location& where) {
+TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_location& where) {
   check_not_forked();
   Block& block = *impl.block;
   if (!block.write_queue || impl.shape.is_empty()) return make_dense_copy(impl, where);
@@ -327,7 +327,7 @@ void check_type(const TensorImpl& impl, DType as, const char* op, const std::sou
 
 // The tensor itself, or a dense copy of it.
 TensorRef dense(TensorImpl* impl, const std::source_location& where) {
-  return impl->dense ? TensorRef::share(impl) : sound_dense_copy(*impl, where);
+  return impl->dense ? TensorRef::share(impl) : completed_dense_copy(*impl, where);
 }
 
 }  // namespace

@@ -160,6 +160,6 @@ extern void (*on_value_read)(const TensorImpl& impl, const char* how, const std:
 extern TensorRef (*make_dense_copy)(const TensorImpl& impl, const std::source_location& where);
 /// The same for a read by the host: the copy is complete when this returns, even if an unrelated command has failed on
 /// the device.
-TensorRef sound_dense_copy(const TensorImpl& impl, const std::source_location& where);
+TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_location& where);
 
 }  // namespace lockstep

@@ -16,7 +16,7 @@ class DeviceEntry;
 
 /// What a driver claims about a kernel's results (lks_kernel_info); 0 means no claim.
 struct KernelClaims {
-  std::uint32_t sums_in = 0;  // the dtype in which sums are accumulated
+  std::uint32_t accumulate_dtype = 0;  // an lks_dtype
   float max_ulp = 0;
   float gamma_factor = 0;
 };
@@ -33,7 +33,7 @@ struct ThreadState {
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
   const std::source_location* caller = nullptr;    // see caller.h
-  bool describing = false;                         // calls without tensor operands return abstract tensors
+  bool abstract_calls = false;                     // calls without tensor operands return abstract tensors
   std::vector<KernelUse>* kernels_used = nullptr;  // if set, launches of this thread are recorded here
 };
 

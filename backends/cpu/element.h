@@ -16,7 +16,7 @@ struct BFloat {
   std::uint16_t bits;
 };
 /// One byte, 0 or 1.
-struct Truth {
+struct Bool8 {
   std::uint8_t byte;
 };
 

@@ -302,8 +302,8 @@ TEST(LockstepScatterAdd, AddsInAscendingOrderOfTheSource) {
        {std::array<std::int64_t, 3>{500, 1, 7}, {3000, 40, 60}, {20000, 3, 2}, {50, 700, 9}}) {
     const Tensor updates = random_tensor(cpu(), f32, {rows, width}, 1, Values::awkward);
     std::vector<std::int64_t> places;
-    Dice dice(3);
-    for (std::int64_t i = 0; i < rows; ++i) places.push_back(dice.below(extent));
+    TestRandom random(3);
+    for (std::int64_t i = 0; i < rows; ++i) places.push_back(random.below(extent));
     const std::vector<float> in = updates.to_vector<float>();
     std::vector<float> out(static_cast<std::size_t>(extent * width), 0);
     for (std::size_t i = 0; i < in.size(); ++i) {

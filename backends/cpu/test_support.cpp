@@ -9,37 +9,37 @@ namespace lockstep::testing {
 namespace {
 
 template <class T>
-T draw_float(Dice& dice, Values values) {
+T draw_float(TestRandom& random, Values values) {
   using Limits = std::numeric_limits<T>;
   if (values == Values::awkward) {
-    switch (dice.below(24)) {
+    switch (random.below(24)) {
       case 0: return T{0};
       case 1: return -T{0};
       case 2: return Limits::infinity();
       case 3: return -Limits::infinity();
       case 4: return Limits::quiet_NaN();
-      case 5: return Limits::denorm_min() * static_cast<T>(dice.below(100));
+      case 5: return Limits::denorm_min() * static_cast<T>(random.below(100));
       case 6: return Limits::max();
-      case 7: return static_cast<T>(dice.below(7) - 3);
-      case 8: return static_cast<T>(std::ldexp(dice.real(-1, 1), static_cast<int>(dice.below(140) - 70)));
+      case 7: return static_cast<T>(random.below(7) - 3);
+      case 8: return static_cast<T>(std::ldexp(random.real(-1, 1), static_cast<int>(random.below(140) - 70)));
       default: break;
     }
   }
-  return static_cast<T>(dice.real(-2, 2));
+  return static_cast<T>(random.real(-2, 2));
 }
 
 template <class T>
-T draw_integer(Dice& dice, Values values) {
+T draw_integer(TestRandom& random, Values values) {
   using Limits = std::numeric_limits<T>;
   if (values == Values::awkward) {
-    switch (dice.below(8)) {
+    switch (random.below(8)) {
       case 0: return Limits::max();
       case 1: return Limits::min();
-      case 2: return static_cast<T>(dice.bits());
+      case 2: return static_cast<T>(random.bits());
       default: break;
     }
   }
-  return static_cast<T>(dice.below(19) - (Limits::is_signed ? 9 : 0));
+  return static_cast<T>(random.below(19) - (Limits::is_signed ? 9 : 0));
 }
 
 template <class T, class Draw>
@@ -80,23 +80,27 @@ double number(const std::vector<std::byte>& bytes, std::size_t i, DType t) {
 }  // namespace
 
 std::vector<char> draw(DType dtype, std::int64_t count, std::uint64_t seed, Values values) {
-  Dice dice(seed + 17);
+  TestRandom random(seed + 17);
   std::vector<char> bytes;
   switch (dtype) {
-    case DType::f32: append<float>(bytes, count, [&] { return draw_float<float>(dice, values); }); break;
-    case DType::f64: append<double>(bytes, count, [&] { return draw_float<double>(dice, values); }); break;
-    case DType::f16: append<Half>(bytes, count, [&] { return Half(draw_float<float>(dice, values)); }); break;
-    case DType::bf16: append<BFloat16>(bytes, count, [&] { return BFloat16(draw_float<float>(dice, values)); }); break;
-    case DType::i8: append<std::int8_t>(bytes, count, [&] { return draw_integer<std::int8_t>(dice, values); }); break;
-    case DType::u8: append<std::uint8_t>(bytes, count, [&] { return draw_integer<std::uint8_t>(dice, values); }); break;
+    case DType::f32: append<float>(bytes, count, [&] { return draw_float<float>(random, values); }); break;
+    case DType::f64: append<double>(bytes, count, [&] { return draw_float<double>(random, values); }); break;
+    case DType::f16: append<Half>(bytes, count, [&] { return Half(draw_float<float>(random, values)); }); break;
+    case DType::bf16:
+      append<BFloat16>(bytes, count, [&] { return BFloat16(draw_float<float>(random, values)); });
+      break;
+    case DType::i8: append<std::int8_t>(bytes, count, [&] { return draw_integer<std::int8_t>(random, values); }); break;
+    case DType::u8:
+      append<std::uint8_t>(bytes, count, [&] { return draw_integer<std::uint8_t>(random, values); });
+      break;
     case DType::i32:
-      append<std::int32_t>(bytes, count, [&] { return draw_integer<std::int32_t>(dice, values); });
+      append<std::int32_t>(bytes, count, [&] { return draw_integer<std::int32_t>(random, values); });
       break;
     case DType::i64:
-      append<std::int64_t>(bytes, count, [&] { return draw_integer<std::int64_t>(dice, values); });
+      append<std::int64_t>(bytes, count, [&] { return draw_integer<std::int64_t>(random, values); });
       break;
     case DType::boolean:
-      append<std::uint8_t>(bytes, count, [&] { return static_cast<std::uint8_t>(dice.below(2)); });
+      append<std::uint8_t>(bytes, count, [&] { return static_cast<std::uint8_t>(random.below(2)); });
       break;
   }
   return bytes;

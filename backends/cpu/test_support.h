@@ -15,9 +15,9 @@
 namespace lockstep::testing {
 
 /// A small random number generator that gives the same numbers on every machine.
-class Dice {
+class TestRandom {
  public:
-  explicit Dice(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
+  explicit TestRandom(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
   std::uint64_t bits() {
     state_ ^= state_ << 13;
     state_ ^= state_ >> 7;

@@ -48,7 +48,7 @@ lks_diag empty_diag() {
   return diag;
 }
 
-lks_status give(const lks_diag& kept, lks_diag* diag) {
+lks_status return_stored(const lks_diag& kept, lks_diag* diag) {
   const lks_header header = diag->hdr;  // keep the caller's header: the stored one belongs to an earlier call
   *diag = kept;
   diag->hdr = header;

@@ -27,7 +27,7 @@ namespace host {
 lks_diag empty_diag();
 
 /// Copies a stored lks_diag into the caller's, keeps the caller's header, and returns the stored status.
-lks_status give(const lks_diag& kept, lks_diag* diag);
+lks_status return_stored(const lks_diag& kept, lks_diag* diag);
 
 /// LKS_INVALID_ARGUMENT with LKS_REASON_INDEX: an element of an index tensor is out of range.
 lks_status fail_index(lks_diag* diag, const char* where, std::int64_t index, std::int64_t position, int axis,

@@ -33,7 +33,7 @@ bool is_known(lks_dtype t) {
 }
 
 // No extension is known here. An unknown extension that must not be skipped changes the meaning of the description.
-bool extends_beyond(const lks_header& header) {
+bool has_unknown_extension(const lks_header& header) {
   for (auto* h = static_cast<const lks_header*>(header.next); h; h = static_cast<const lks_header*>(h->next)) {
     if (!(h->type & LKS_MAY_SKIP)) return true;
   }
@@ -43,7 +43,7 @@ bool extends_beyond(const lks_header& header) {
 lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, int operand, lks_diag* diag) {
   const bool is_input = operand < static_cast<int>(desc.input_count);
   const std::uint32_t known_flags = is_input ? LKS_TENSOR_HOST_RESIDENT | LKS_TENSOR_OPTIONAL_ABSENT : 0u;
-  if (extends_beyond(t.hdr) || (t.flags & ~known_flags)) {
+  if (has_unknown_extension(t.hdr) || (t.flags & ~known_flags)) {
     return refuse(diag, LKS_REASON_EXTENSION, operand, HOST_WHERE, "%s: operand %d has an unknown extension or flag",
                   desc.op_name, operand);
   }
@@ -89,7 +89,7 @@ lks_status check_aliases(const lks_kernel_desc& desc, lks_diag* diag) {
   return LKS_OK;
 }
 
-bool counts_up(const std::uint32_t* indices, std::uint32_t count) {
+bool is_identity(const std::uint32_t* indices, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (!indices || indices[i] != i) return false;
   }
@@ -103,7 +103,7 @@ lks_status check_programs(const lks_kernel_desc& desc, lks_diag* diag) {
   };
   if (desc.op != LKS_OP_POINTWISE) {
     if (desc.program_count != 0) return refuse_program("no program on an operand or a result");
-    const bool in_order = !desc.operands || counts_up(desc.operands, desc.operand_count);
+    const bool in_order = !desc.operands || is_identity(desc.operands, desc.operand_count);
     if (desc.operand_count != desc.input_count || !in_order) {
       return refuse_program("operands are the inputs in their order");
     }
@@ -113,8 +113,8 @@ lks_status check_programs(const lks_kernel_desc& desc, lks_diag* diag) {
   if (desc.program_count != 1) return refuse_program("one program is needed");
   if (desc.operand_count != 0 || desc.operands || desc.results) return refuse_program("a program has no root op");
   const lks_attached_program& body = desc.programs[0];
-  const bool is_body = body.program->input_count == desc.input_count && counts_up(body.inputs, desc.input_count) &&
-                       body.program->output_count == desc.output_count && counts_up(body.outputs, desc.output_count);
+  const bool is_body = body.program->input_count == desc.input_count && is_identity(body.inputs, desc.input_count) &&
+                       body.program->output_count == desc.output_count && is_identity(body.outputs, desc.output_count);
   return is_body ? LKS_OK : refuse_program("the program's inputs and outputs are the kernel's, in their order");
 }
 
@@ -124,7 +124,7 @@ lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& de
     return refuse(diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "%s: math mode %u is not offered", desc.op_name,
                   desc.math_mode);
   }
-  if (extends_beyond(desc.hdr)) {
+  if (has_unknown_extension(desc.hdr)) {
     return refuse(diag, LKS_REASON_EXTENSION, -1, HOST_WHERE, "%s: the description has an unknown extension",
                   desc.op_name);
   }

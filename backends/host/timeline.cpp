@@ -20,24 +20,24 @@ lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
   }
   std::lock_guard lock(mutex_);
   *reached = reached_;
-  return failed_ ? host::give(failure_, diag) : lks_status{LKS_OK};
+  return failed_ ? host::return_stored(failure_, diag) : lks_status{LKS_OK};
 }
 
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
   if (of_inline_queue) return LKS_OK;
   std::unique_lock lock(mutex_);
-  const auto settled = [&] { return reached_ >= value || failed_ || a_wait_failed_; };
+  const auto finished = [&] { return reached_ >= value || failed_ || a_wait_failed_; };
   if (timeout_ns >= longest_ns) {
-    changed_.wait(lock, settled);
-  } else if (!changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
+    changed_.wait(lock, finished);
+  } else if (!changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), finished)) {
     return ::fail(diag, LKS_TIMEOUT, HOST_WHERE, "the timeline is at %llu and did not reach %llu in time",
                   static_cast<unsigned long long>(reached_), static_cast<unsigned long long>(value));
   }
   if (a_wait_failed_) {
     a_wait_failed_ = false;
-    return host::give(wait_failure_, diag);
+    return host::return_stored(wait_failure_, diag);
   }
-  return reached_ >= value ? lks_status{LKS_OK} : host::give(failure_, diag);
+  return reached_ >= value ? lks_status{LKS_OK} : host::return_stored(failure_, diag);
 }
 
 lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag) {

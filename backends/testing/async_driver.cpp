@@ -30,7 +30,7 @@
 #include "backends/host/sanitizer.h"
 #include "backends/host/timeline.h"
 #include "backends/reference/kernels/kernels.h"
-#include "backends/testing/wishes.h"
+#include "backends/testing/test_options.h"
 
 struct lks_driver {
   const lks_host_api& host;
@@ -50,10 +50,10 @@ namespace {
 using host::empty_diag;
 using host::fail;
 using host::refuse;
-using wishes::number_option;
-using wishes::option;
-using wishes::Wish;
-using wishes::wish_of;
+using test_options::number_option;
+using test_options::option;
+using test_options::test_option;
+using test_options::TestOption;
 
 constexpr std::uint64_t forever = ~std::uint64_t{0};
 constexpr std::uint64_t max_bytes = std::uint64_t{1} << 30;  // per buffer, and in total
@@ -65,13 +65,13 @@ constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
   }
 
 // True if the command that is being enqueued is the one that must fail.
-bool is_condemned(lks_driver& driver) {
-  const Wish wish = wish_of(driver.host, "toy.fail");
-  if (wish.generation == 0) return false;
+bool must_fail(lks_driver& driver) {
+  const TestOption requested = test_option(driver.host, "toy.fail");
+  if (requested.generation == 0) return false;
   std::lock_guard lock(driver.mutex);
-  if (wish.generation != driver.generation) {
-    driver.generation = wish.generation;
-    driver.countdown = wish.number;
+  if (requested.generation != driver.generation) {
+    driver.generation = requested.generation;
+    driver.countdown = requested.number;
   }
   return driver.countdown > 0 && --driver.countdown == 0;
 }
@@ -97,13 +97,13 @@ struct lks_queue {
   }
 
   std::uint64_t enqueue(Command command) {
-    const bool condemned = is_condemned(device.driver);
+    const bool fails = must_fail(device.driver);
     std::uint64_t value = 0;
     {
       std::lock_guard lock(mutex_);
       newest_ += 1 + newest_ % 3;  // values grow, but need not be consecutive
       value = newest_;
-      commands_.push_back({value, condemned, std::move(command)});
+      commands_.push_back({value, fails, std::move(command)});
     }
     wake_.notify_all();
     return value;
@@ -123,7 +123,7 @@ struct lks_queue {
  private:
   struct Pending {
     std::uint64_t value;
-    bool condemned;
+    bool fails;
     Command work;
   };
 
@@ -149,7 +149,7 @@ struct lks_queue {
     sleep_a_little();
     lks_diag diag = empty_diag();
     lks_status status = LKS_OK;
-    if (next.condemned) {
+    if (next.fails) {
       status = fail(&diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail here");
     } else {
       const host::FloatEnvironment environment;
@@ -395,10 +395,11 @@ lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, s
                                   lks_diag* diag) {
   // On a real device this would be a native call.
   FAULT_POINT(timeline->driver->host, LKS_FAULT_WAIT, "toy.timeline_wait");
-  const Wish wish = wish_of(timeline->driver->host, "toy.fail_wait");
-  if (wish.generation != 0 && timeline->driver->wait_generation.exchange(wish.generation) != wish.generation) {
+  const TestOption requested = test_option(timeline->driver->host, "toy.fail_wait");
+  if (requested.generation != 0 &&
+      timeline->driver->wait_generation.exchange(requested.generation) != requested.generation) {
     fail(diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail this wait");
-    diag->value = static_cast<std::uint64_t>(wish.number);
+    diag->value = static_cast<std::uint64_t>(requested.number);
     return LKS_INTERNAL;
   }
   return timeline->wait(value, timeout_ns, diag);

@@ -27,7 +27,7 @@ bool is_for(const DeviceProperties& properties, const std::string& shader) {
 bool is_product(const std::string& shader) { return shader.starts_with("matmul_") || shader.starts_with("conv_"); }
 
 // The constants of strict mode, in which products are fused, fused with a guard or not fused, and those of lockstep
-// mode with the most slots for waiting chunks.
+// mode with the most slots for pending chunks.
 std::vector<ProductConstants> constants_of(const std::string& shader) {
   ProductConstants fused, guarded, rounded, lockstep;
   fused.fusing = ProductConstants::fuses;

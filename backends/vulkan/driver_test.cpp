@@ -57,7 +57,7 @@ TEST_F(VulkanDriver, OperandsArePushedOrLieInMemory) {
         const bool turned = transposed && i % 5 == 1;
         sample.inputs.push_back({LKS_I32, {rows, columns}});
         if (turned) sample.inputs.back().strides = {1, rows};
-        sample.values.push_back(Dice(i).bytes(4 * rows * columns));
+        sample.values.push_back(TestRandom(i).bytes(4 * rows * columns));
         Bytes dense = sample.values.back();
         for (std::int64_t at = 0; turned && at < rows * columns; ++at) {
           std::memcpy(&dense[static_cast<std::size_t>(4 * at)],

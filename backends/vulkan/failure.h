@@ -23,7 +23,7 @@ class Failure {
 };
 
 using host::empty_diag;
-using host::give;
+using host::return_stored;
 
 /// Throws Failure.
 [[noreturn, gnu::format(printf, 3, 4)]] void raise(lks_status code, const char* where, const char* format, ...);
@@ -53,7 +53,7 @@ lks_status guard(lks_diag* diag, F&& f) {
     f();
     return LKS_OK;
   } catch (const Failure& e) {
-    return give(e.diag(), diag);
+    return return_stored(e.diag(), diag);
   } catch (const std::bad_alloc&) {
     return host::fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory");
   } catch (const std::exception& e) {

@@ -65,7 +65,7 @@ bool has_shared_inputs(const OpDef& op, const OpCase& c) {
   return false;
 }
 
-bool lies_so(Layout layout, const OpDef& op, const OpCase& c) {
+bool layout_applies(Layout layout, const OpDef& op, const OpCase& c) {
   if (layout == Layout::dense) return true;
   if (layout == Layout::shared) return has_shared_inputs(op, c);
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
@@ -79,7 +79,7 @@ bool lies_so(Layout layout, const OpDef& op, const OpCase& c) {
 Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
   for (std::size_t tries = 0; tries < std::size(layouts); ++tries, ++turn) {
     const Layout layout = layouts[1 + turn % (std::size(layouts) - 1)];
-    if (lies_so(layout, op, c)) return layout;
+    if (layout_applies(layout, op, c)) return layout;
   }
   return Layout::dense;
 }
@@ -110,7 +110,7 @@ class Collector {
 
   void add(const char* suite, const OpCase& call, bool resized, Layout layout = Layout::dense,
            Values values = Values::drawn) {
-    if (!lies_so(layout, op_, call) || !applies(values, op_, call)) return;
+    if (!layout_applies(layout, op_, call) || !applies(values, op_, call)) return;
     values = values_for(op_, call, mode_, values);
     TestCase t{suite, &op_, call, resized, mode_, layout, values, seed_};
     cases_.add(std::move(t));
@@ -294,7 +294,7 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
   for (Layout layout : layouts) {
     const OpCase* best = nullptr;
     for (const Base& base : bases) {
-      if (!lies_so(layout, op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best))) continue;
+      if (!layout_applies(layout, op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best))) continue;
       best = &base.call;
     }
     for (const OpCase* c : {best, &bases.back().call}) {
@@ -329,7 +329,8 @@ void add_layouts_of_dtype(Collector& out, const OpDef& op, const std::vector<Bas
     if (op.pointwise() && (n + turn) % 6 != 0) continue;
     const OpCase* best = nullptr;
     for (const Base& base : bases) {
-      if (!lies_so(layouts[n], op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best))) continue;
+      if (!layout_applies(layouts[n], op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best)))
+        continue;
       best = &base.call;
     }
     if (best) out.add("forward", *best, false, layouts[n]);

@@ -116,14 +116,14 @@ Layout mixed_layout(unsigned n) {
 }
 
 Layout layout_of_operand(Layout layout, std::size_t i, const Shape& shape) {
-  if (!is_mixed(layout)) return has_room(shape, layout) ? layout : Layout::dense;
+  if (!is_mixed(layout)) return shape_has_layout(shape, layout) ? layout : Layout::dense;
   const unsigned n = static_cast<unsigned>(layout) - static_cast<unsigned>(Layout::mixed);
   unsigned at = n % ring_size + static_cast<unsigned>(i) * (1 + n / ring_size);
-  while (!has_room(shape, ring[at % ring_size])) ++at;  // dense always fits
+  while (!shape_has_layout(shape, ring[at % ring_size])) ++at;  // dense always fits
   return ring[at % ring_size];
 }
 
-bool has_room(const Shape& shape, Layout layout) {
+bool shape_has_layout(const Shape& shape, Layout layout) {
   const int rank = shape.rank();
   switch (layout) {
     case Layout::dense:

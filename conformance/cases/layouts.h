@@ -68,7 +68,7 @@ Layout layout_of_operand(Layout layout, std::size_t i, const Shape& shape);
 
 /// Whether the shape has room for the layout, so that it differs from a dense tensor. Always true for `dense` and
 /// `shared`.
-bool has_room(const Shape& shape, Layout layout);
+bool shape_has_layout(const Shape& shape, Layout layout);
 
 /// The dimension along which all elements share memory and so are equal; nullopt if there is none.
 std::optional<int> shared_dimension(const Shape& shape, Layout layout);

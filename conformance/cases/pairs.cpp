@@ -75,7 +75,7 @@ class Collector {
 };
 
 // Whether the layout differs from a dense one for some tensor of the case.
-bool has_room_for(Layout layout, const OpDef& op, const OpCase& c) {
+bool layout_applies(Layout layout, const OpDef& op, const OpCase& c) {
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     const CaseInput& in = c.inputs[i];
     if (!in.absent && !in.scalar && layout_of_input(op, c, i, layout) != Layout::dense) return true;
@@ -90,7 +90,7 @@ constexpr Layout turned[] = {Layout::transposed, Layout::padded_rows,      Layou
 Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
   for (std::size_t k = 0; k < std::size(turned); ++k) {
     const Layout layout = turned[(turn + k) % std::size(turned)];
-    if (has_room_for(layout, op, c)) return layout;
+    if (layout_applies(layout, op, c)) return layout;
   }
   return Layout::dense;
 }

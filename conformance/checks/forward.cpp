@@ -46,7 +46,7 @@ bool all_whole(const RefArray& exact) {
 }
 
 void join(Verdict& worst, const Verdict& v, std::size_t output) {
-  worst.telling = worst.telling && v.telling;
+  worst.discriminates = worst.discriminates && v.discriminates;
   worst.by_budget = worst.by_budget || v.by_budget;
   if (v.errors.elements > 0 && (worst.errors.elements == 0 || v.worst_ulp > worst.worst_ulp)) worst.errors = v.errors;
   worst.worst = std::max(worst.worst, v.worst);

@@ -120,7 +120,7 @@ std::string first_error(const Instruction& i, const Operands& operands, const st
 }
 
 // The dtype under which the group is listed: of its dtypes, one that a driver may lack.
-DType telling_dtype(const InstructionGroup& group) {
+DType listed_dtype(const InstructionGroup& group) {
   DType told = tensor_dtype(group.from());
   for (const Instruction& i : group.instructions) {
     const DType to = tensor_dtype(i.to);
@@ -168,7 +168,7 @@ std::vector<std::string> instruction_ids(const SpecialRequest& request) {
   std::vector<std::string> ids;
   if (!request.options.op.empty() && !fits_pattern(request.options.op, op_name)) return ids;
   for (const InstructionGroup& group : instruction_groups()) {
-    const std::string dtype(name_of(telling_dtype(group)));
+    const std::string dtype(name_of(listed_dtype(group)));
     if (!request.options.dtype.empty() && request.options.dtype != dtype) continue;
     for (MathMode mode : request.modes) {
       if (mode == MathMode::fast && group.rounds) continue;
@@ -183,7 +183,7 @@ std::vector<std::string> instruction_ids(const SpecialRequest& request) {
 bool run_instructions(const std::vector<std::string>& parts, const Setting& setting, CaseResult& result) {
   const std::vector<InstructionGroup>& groups = instruction_groups();
   const auto group = std::find_if(groups.begin(), groups.end(), [&](const InstructionGroup& g) {
-    return parts.size() == 5 && g.name == parts[4] && parts[2] == name_of(telling_dtype(g));
+    return parts.size() == 5 && g.name == parts[4] && parts[2] == name_of(listed_dtype(g));
   });
   const auto mode = parts.size() == 5 ? find_mode(parts[3]) : std::nullopt;
   if (group == groups.end() || !mode) return false;

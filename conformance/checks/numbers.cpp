@@ -29,7 +29,7 @@ std::string operands_text(const OpCase& call) {
 
 // Omits the error statistics, because the results of a case have several dtypes.
 void join(Verdict& all, const Verdict& one) {
-  all.telling = all.telling || one.telling;
+  all.discriminates = all.discriminates || one.discriminates;
   all.by_budget = all.by_budget || one.by_budget;
   all.worst = std::max(all.worst, one.worst);
   all.worst_ulp = std::max(all.worst_ulp, one.worst_ulp);
@@ -39,7 +39,7 @@ void join(Verdict& all, const Verdict& one) {
 
 Verdict check_numbers(const TestCase& t, const Setting& setting) {
   Verdict all;
-  all.telling = false;
+  all.discriminates = false;
   std::string before;
   for (OpCase& call : calls_with_numbers(t)) {
     TestCase one = t;

@@ -187,8 +187,8 @@ int claimed_bits(const Product& product, const char* op, DType dtype, Sizes s, D
   product(a, b);
   int bits = 0;
   for (const KernelUse& use : log.used()) {
-    const std::uint32_t sums_in = use.claims.sums_in;
-    if (use.op == op) bits = sums_in == LKS_F64 ? 53 : sums_in == LKS_F32 ? 24 : 0;
+    const std::uint32_t accumulate_dtype = use.claims.accumulate_dtype;
+    if (use.op == op) bits = accumulate_dtype == LKS_F64 ? 53 : accumulate_dtype == LKS_F32 ? 24 : 0;
   }
   return bits;
 }

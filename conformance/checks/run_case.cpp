@@ -3,10 +3,10 @@
 #include <chrono>
 
 #include "conformance/cases/extents.h"
-#include "conformance/checks/beside.h"
 #include "conformance/checks/forward.h"
 #include "conformance/checks/gradient.h"
 #include "conformance/checks/kernel_log.h"
+#include "conformance/checks/large_calls.h"
 #include "conformance/checks/numbers.h"
 #include "conformance/checks/special_gradient.h"
 #include "lockstep/error.h"
@@ -19,7 +19,7 @@ Verdict check(const TestCase& t, const Setting& setting) {
   if (t.suite == "refusal") {
     return t.values == Values::bad_index ? check_bad_index(t, setting) : check_refusal(t, setting);
   }
-  if (t.suite == "beside") return check_beside(t, setting);
+  if (t.suite == "beside") return check_large_calls(t, setting);
   if (t.suite == "numbers") return check_numbers(t, setting);
   if (t.suite == "pair") return check_pair(t, setting);
   if (t.suite == "repeat") return check_repeat(t, setting);
@@ -32,7 +32,7 @@ Verdict check(const TestCase& t, const Setting& setting) {
 }
 
 void note_verdict(CaseResult& result, Verdict verdict) {
-  result.outcome = !verdict.ok ? Outcome::fail : verdict.telling ? Outcome::pass : Outcome::mistrusted;
+  result.outcome = !verdict.ok ? Outcome::fail : verdict.discriminates ? Outcome::pass : Outcome::mistrusted;
   result.text = std::move(verdict.text);
   if (result.outcome == Outcome::mistrusted) result.text = "every element of the result would pass if it were another";
   result.errors = std::move(verdict.errors);

@@ -1,4 +1,4 @@
-// Kernels with one fault each, for ops that the honest driver lacks and the runtime decomposes. The faults are typical
+// Kernels with one fault each, for ops that the correct driver lacks and the runtime decomposes. The faults are typical
 // limits of a first implementation. Short rows, valid labels and small numbers of terms do not trigger them.
 #include <algorithm>
 #include <bit>
@@ -313,7 +313,7 @@ constexpr KernelFault faults[] = {
     {Mutant::argsort_32_bits_when_long, LKS_OP_ARGSORT, &argsort_32_bits_when_long},
 };
 
-// A placeholder for the honest kernel in FaultyKernel: it has the tensors' dtypes and ranks, and never runs.
+// A placeholder for the correct kernel in FaultyKernel: it has the tensors' dtypes and ranks, and never runs.
 struct Absent : lks_kernel {
   void run(const lks_launch&) const override {}
 };

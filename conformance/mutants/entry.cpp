@@ -1,4 +1,4 @@
-// Applies the selected fault to the honest driver's table. Built once for each honest driver.
+// Applies the selected fault to the correct driver's table. Built once for each correct driver.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -7,26 +7,26 @@
 
 #include "conformance/mutants/mutant.h"
 
-// The honest driver's entry function, renamed by CMake.
-extern "C" lks_status LKS_CALL HONEST_ENTRY(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
+// The correct driver's entry function, renamed by CMake.
+extern "C" lks_status LKS_CALL CORRECT_ENTRY(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 
 namespace mutants {
 namespace {
 
 Mutant mutant = Mutant::honest;
-const lks_driver_api* honest_table = nullptr;
+const lks_driver_api* correct_table = nullptr;
 const lks_host_api* host_api = nullptr;
 std::vector<const KernelFault*> kernel_faults;
 std::vector<const DescFault*> desc_faults;
 std::vector<const InfoFault*> info_faults;
 
-// Runs the fault instead of the honest kernel, which still checks launches unless the fault says otherwise.
+// Runs the fault instead of the correct kernel, which still checks launches unless the fault says otherwise.
 class FaultyKernel : public lks_kernel {
  public:
-  FaultyKernel(std::unique_ptr<lks_kernel> honest, const lks_kernel_desc& desc, const KernelFault& fault)
-      : honest_(std::move(honest)), desc_(desc), fault_(fault) {
-    dtypes = honest_->dtypes;
-    ranks = honest_->ranks;
+  FaultyKernel(std::unique_ptr<lks_kernel> correct, const lks_kernel_desc& desc, const KernelFault& fault)
+      : correct_(std::move(correct)), desc_(desc), fault_(fault) {
+    dtypes = correct_->dtypes;
+    ranks = correct_->ranks;
     const auto keep = [](const lks_tensor_desc* t, std::uint32_t n) { return std::vector(t, t + n); };
     inputs_ = keep(desc.inputs, desc.input_count);
     outputs_ = keep(desc.outputs, desc.output_count);
@@ -37,15 +37,15 @@ class FaultyKernel : public lks_kernel {
   lks_status check(const lks_launch& launch, lks_diag* diag) const override {
     if (fault_.unchecked) return LKS_OK;
     const lks_diag before = *diag;
-    const lks_status status = honest_->check(launch, diag);
-    if (status == LKS_OK || !fault_.misses || !fault_.misses({*honest_, launch, desc_})) return status;
+    const lks_status status = correct_->check(launch, diag);
+    if (status == LKS_OK || !fault_.misses || !fault_.misses({*correct_, launch, desc_})) return status;
     *diag = before;
     return LKS_OK;
   }
-  void run(const lks_launch& launch) const override { fault_.run({*honest_, launch, desc_}); }
+  void run(const lks_launch& launch) const override { fault_.run({*correct_, launch, desc_}); }
 
  private:
-  std::unique_ptr<lks_kernel> honest_;
+  std::unique_ptr<lks_kernel> correct_;
   EditableDesc desc_;
   std::vector<lks_tensor_desc> inputs_, outputs_;
   const KernelFault& fault_;
@@ -80,7 +80,7 @@ void change_claims(const lks_kernel_desc& desc, lks_kernel_info& info) {
   }
 }
 
-// Whether the fault provides a kernel that the honest driver does not have.
+// Whether the fault provides a kernel that the correct driver does not have.
 bool is_composite(const lks_kernel_desc& desc) {
   return shows_in_mode(desc) && std::any_of(composite_faults().begin(), composite_faults().end(),
                                             [&](const auto& f) { return f.mutant == mutant && f.op == desc.op; });
@@ -91,7 +91,7 @@ lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, cons
   if (is_composite(*desc)) return answer_for_composite(*host_api, *desc, *info, nullptr, diag);
   const EditableDesc e = edited(*desc);
   const lks_kernel_desc request = e.request();
-  const lks_status status = honest_table->kernel_query(driver, ordinal, &request, info, diag);
+  const lks_status status = correct_table->kernel_query(driver, ordinal, &request, info, diag);
   if (status == LKS_OK) change_claims(*desc, *info);
   return status;
 }
@@ -107,7 +107,7 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
     status = answer_for_composite(*host_api, *desc, *info, &absent, diag);
     made = absent.release();
   } else {
-    status = honest_table->kernel_prepare(device, &request, &made, info, diag);
+    status = correct_table->kernel_prepare(device, &request, &made, info, diag);
   }
   if (status != LKS_OK) return status;
   change_claims(*desc, *info);
@@ -163,7 +163,7 @@ const char* name_of(Mutant m) {
 
 }  // namespace
 
-const lks_driver_api& honest() { return *honest_table; }
+const lks_driver_api& correct() { return *correct_table; }
 
 EditableDesc::EditableDesc(const lks_kernel_desc& d) : desc(d) {
   std::memset(attrs, 0, sizeof attrs);
@@ -176,11 +176,11 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lockstep_mutant_entry(int number, cons
                                                                 const lks_driver_api** out, lks_diag* diag) {
   using namespace mutants;
   host_api = host;
-  if (const lks_status status = HONEST_ENTRY(host, &honest_table, diag); status != LKS_OK) return status;
+  if (const lks_status status = CORRECT_ENTRY(host, &correct_table, diag); status != LKS_OK) return status;
   static lks_driver_api table;
   static const bool ready = [number] {
     mutant = static_cast<Mutant>(number);
-    table = *honest_table;
+    table = *correct_table;
     table.name = name_of(mutant);
     const bool changed = apply(table);
     return changed || mutant == Mutant::honest || mutant == Mutant::honest_async;

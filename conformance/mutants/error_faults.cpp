@@ -22,19 +22,19 @@ lks_status without_text(lks_status status, lks_diag* diag) {
 void diag_without_text(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
-    return without_text(honest().kernel_query(driver, ordinal, desc, info, diag), diag);
+    return without_text(correct().kernel_query(driver, ordinal, desc, info, diag), diag);
   };
   t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status {
-    return without_text(honest().kernel_prepare(device, desc, out, info, diag), diag);
+    return without_text(correct().kernel_prepare(device, desc, out, info, diag), diag);
   };
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
-    return without_text(honest().queue_launch(queue, launches, count, value, diag), diag);
+    return without_text(correct().queue_launch(queue, launches, count, value, diag), diag);
   };
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
-    return without_text(honest().buffer_alloc(device, heap, bytes, out, diag), diag);
+    return without_text(correct().buffer_alloc(device, heap, bytes, out, diag), diag);
   };
 }
 
@@ -42,17 +42,17 @@ void diag_without_text(lks_driver_api& t) {
 void late_failure_without_text(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    return without_text(honest().timeline_wait(timeline, value, timeout_ns, diag), diag);
+    return without_text(correct().timeline_wait(timeline, value, timeout_ns, diag), diag);
   };
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
-    return without_text(honest().timeline_query(timeline, reached, diag), diag);
+    return without_text(correct().timeline_query(timeline, reached, diag), diag);
   };
 }
 
 void index_error_without_reason(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
     if (status == LKS_INVALID_ARGUMENT) diag->reason = LKS_REASON_NONE;
     return status;
   };
@@ -70,7 +70,7 @@ void error_with_right_bytes(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
     static std::atomic<unsigned> calls{0};
-    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
     return status == LKS_OK && ++calls % 60 == 0 ? internal_error(diag, "a kernel was late") : status;
   };
 }
@@ -79,7 +79,7 @@ void error_with_right_bytes(lks_driver_api& t) {
 void failed_launch_has_written(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
     if (status == LKS_OK || count == 0) return status;
     const host::TensorView out = launches[0].kernel->view(launches[0], launches[0].binding_count - 1);
     if (out.count() > 0) std::memset(out.data, 0xcd, host::size_of(out.dtype));
@@ -92,7 +92,7 @@ void failed_launch_has_written(lks_driver_api& t) {
 std::atomic<bool> stuck{false};
 std::atomic<int> failing{0};
 
-// The host that the honest driver sees: the real one with another fault_point. One for each open lks_driver.
+// The host that the correct driver sees: the real one with another fault_point. One for each open lks_driver.
 struct ChangedHost {
   lks_host_api api;
   const lks_host_api& real;
@@ -129,7 +129,7 @@ void with_fault_point(lks_driver_api& t, FaultPoint fault_point) {
   changed_fault_point = fault_point;
   t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
     auto shown = changed(*host);
-    const lks_status status = honest().driver_open(&shown->api, out, diag);
+    const lks_status status = correct().driver_open(&shown->api, out, diag);
     if (status != LKS_OK) return status;
     std::lock_guard lock(mutex);
     hosts[*out] = std::move(shown);
@@ -142,7 +142,7 @@ void with_fault_point(lks_driver_api& t, FaultPoint fault_point) {
       last = std::move(hosts[driver]);
       hosts.erase(driver);
     }
-    honest().driver_close(driver);
+    correct().driver_close(driver);
   };
 }
 
@@ -213,7 +213,7 @@ void leaks_after_fault(lks_driver_api& t) {
 void failed_submit_has_run(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
     if (status == LKS_OK || status == LKS_INVALID_ARGUMENT) return status;
     for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->run(launches[i]);
     return status;

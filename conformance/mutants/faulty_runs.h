@@ -1,4 +1,4 @@
-// Ways to run the honest kernel wrongly that several faults share.
+// Ways to run the correct kernel wrongly that several faults share.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ inline void without_last(const Call& call, int dimension, bool applies) {
   const int d = dimension < 0 ? r.rank(out) + dimension : dimension;
   if (!applies || r.rank(out) <= d || r.dim(out, d) < 2) return call.run();
   const host::TensorView y = call.view(out);
-  // The honest kernel writes everything; then the old bytes are restored.
+  // The correct kernel writes everything; then the old bytes are restored.
   std::vector<std::pair<char*, std::array<char, 8>>> kept;
   const std::size_t size = host::size_of(y.dtype);
   reference::Walk walk(y.rank, y.dims);

@@ -26,7 +26,7 @@ void lose(std::size_t bytes) {
 void leaks_after_failed_launch(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
     if (status == LKS_INVALID_ARGUMENT) lose(200);
     return status;
   };
@@ -34,7 +34,7 @@ void leaks_after_failed_launch(lks_driver_api& t) {
 void leaks_on_recovery(lks_driver_api& t) {
   t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
     lose(200);
-    return honest().queue_recover(queue, last, diag);
+    return correct().queue_recover(queue, last, diag);
   };
 }
 
@@ -44,7 +44,7 @@ void leaks_kernels_where(lks_driver_api& t) {
   t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status {
     if (Hit(*desc)) lose(400);
-    return honest().kernel_prepare(device, desc, out, info, diag);
+    return correct().kernel_prepare(device, desc, out, info, diag);
   };
 }
 bool has_long_program(const lks_kernel_desc& d) {
@@ -56,7 +56,7 @@ bool has_high_rank(const lks_kernel_desc& d) { return d.input_count > 0 && d.inp
 void free_above_total(lks_driver_api& t) {
   t.device_memory = [](lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
                        std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
-    const lks_status status = honest().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
+    const lks_status status = correct().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
     *free_bytes = *total + *total / 16;
     return status;
   };
@@ -65,7 +65,7 @@ void free_above_total(lks_driver_api& t) {
 void all_is_free(lks_driver_api& t) {
   t.device_memory = [](lks_driver* driver, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
                        std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) -> lks_status {
-    const lks_status status = honest().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
+    const lks_status status = correct().device_memory(driver, ordinal, device, heap, total, free_bytes, diag);
     *free_bytes = *total;
     return status;
   };
@@ -75,7 +75,7 @@ void all_is_free(lks_driver_api& t) {
 void misaligned_buffers(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().buffer_alloc(device, heap, bytes + 16, out, diag);
+    const lks_status status = correct().buffer_alloc(device, heap, bytes + 16, out, diag);
     if (status != LKS_OK) return status;
     (*out)->data = static_cast<char*>((*out)->data) + 16;
     (*out)->bytes -= 16;
@@ -84,14 +84,14 @@ void misaligned_buffers(lks_driver_api& t) {
   t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
     buffer->data = static_cast<char*>(buffer->data) - 16;
     buffer->bytes += 16;
-    honest().buffer_free(device, buffer);
+    correct().buffer_free(device, buffer);
   };
 }
 
 void map_ignores_offset(lks_driver_api& t) {
   t.buffer_map = [](lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void** out,
                     lks_diag* diag) -> lks_status {
-    const lks_status status = honest().buffer_map(device, buffer, offset, bytes, out, diag);
+    const lks_status status = correct().buffer_map(device, buffer, offset, bytes, out, diag);
     if (status == LKS_OK) *out = buffer->data;
     return status;
   };
@@ -100,7 +100,7 @@ void map_ignores_offset(lks_driver_api& t) {
 // Any heap index is accepted and means heap 0.
 void any_heap_accepted(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
-                      lks_diag* diag) -> lks_status { return honest().buffer_alloc(device, 0, bytes, out, diag); };
+                      lks_diag* diag) -> lks_status { return correct().buffer_alloc(device, 0, bytes, out, diag); };
 }
 
 // Allocations above 32 MiB are refused, although max_allocation is larger.
@@ -113,14 +113,14 @@ void refuses_large_blocks(lks_driver_api& t) {
       diag->free_bytes = bytes;
       return diag->code = LKS_OUT_OF_MEMORY;
     }
-    return honest().buffer_alloc(device, heap, bytes, out, diag);
+    return correct().buffer_alloc(device, heap, bytes, out, diag);
   };
 }
 
 void out_of_memory_without_numbers(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
+    const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
     if (status == LKS_OUT_OF_MEMORY) diag->requested_bytes = diag->free_bytes = 0;
     return status;
   };
@@ -130,7 +130,7 @@ void out_of_memory_without_numbers(lks_driver_api& t) {
 void out_of_memory_is_internal(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
+    const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
     return status == LKS_OUT_OF_MEMORY ? (diag->code = LKS_INTERNAL) : status;
   };
 }
@@ -141,7 +141,7 @@ void hands_out_a_live_buffer(lks_driver_api& t) {
                       lks_diag* diag) -> lks_status {
     static thread_local std::uint64_t count = 0;
     static thread_local lks_buffer last{};
-    const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
+    const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
     if (status != LKS_OK) return status;
     if (++count % 8 == 0 && last.bytes == bytes) (*out)->data = last.data;
     last = **out;

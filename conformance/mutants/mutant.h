@@ -1,4 +1,4 @@
-// A mutant is an honest driver (a correct one) with one deliberate fault. Faults are listed in tables, one per kind;
+// A mutant is a correct driver with one deliberate fault. Faults are listed in tables, one per kind;
 // the mutant's number selects those that apply.
 #pragma once
 
@@ -18,10 +18,10 @@ enum class Mutant : std::uint16_t {
 #undef MUTANT
 };
 
-/// The table of the honest driver.
-const lks_driver_api& honest();
+/// The table of the correct driver.
+const lks_driver_api& correct();
 
-/// A copy of a kernel description, which faults may change before it is passed to the honest driver.
+/// A copy of a kernel description, which faults may change before it is passed to the correct driver.
 struct EditableDesc {
   lks_kernel_desc desc;
   alignas(8) unsigned char attrs[512];
@@ -39,7 +39,7 @@ struct EditableDesc {
   const A& attributes() const {
     return *reinterpret_cast<const A*>(attrs);
   }
-  /// The description for the honest driver. It points into this object.
+  /// The description for the correct driver. It points into this object.
   lks_kernel_desc request() const {
     lks_kernel_desc d = desc;
     if (changed) d.attrs = attrs;
@@ -49,30 +49,30 @@ struct EditableDesc {
 
 /// One launch of a faulty kernel.
 struct Call {
-  const lks_kernel& honest;
+  const lks_kernel& correct;
   const lks_launch& launch;
   const EditableDesc& desc;  // the attributes and tensors at preparation, without programs
 
-  host::TensorView view(std::size_t i) const { return honest.view(launch, i); }
+  host::TensorView view(std::size_t i) const { return correct.view(launch, i); }
   std::size_t inputs() const { return desc.desc.input_count; }
-  std::size_t tensors() const { return honest.dtypes.size(); }
-  void run() const { honest.run(launch); }
+  std::size_t tensors() const { return correct.dtypes.size(); }
+  void run() const { correct.run(launch); }
 };
 
 inline constexpr std::uint32_t any_op = ~0u;
 
-/// Runs instead of the honest kernel of an op. If the mutant's profile in mutants.def is `lockstep`, kernel,
+/// Runs instead of the correct kernel of an op. If the mutant's profile in mutants.def is `lockstep`, kernel,
 /// description and info faults apply in lockstep mode only, otherwise in the other modes only. So no mutant of another
 /// profile is found merely because lockstep mode compares bits.
 struct KernelFault {
   Mutant mutant;
   std::uint32_t op;
   void (*run)(const Call& call);
-  bool unchecked = false;                      // skips the honest kernel's check of the launch
+  bool unchecked = false;                      // skips the correct kernel's check of the launch
   bool (*misses)(const Call& call) = nullptr;  // if set: ignores an error of that check if this returns true
 };
 
-/// Changes the description that the honest driver prepares.
+/// Changes the description that the correct driver prepares.
 struct DescFault {
   Mutant mutant;
   std::uint32_t op;
@@ -100,9 +100,9 @@ std::span<const KernelFault> limit_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
 
-/// Faulty kernels for ops that the honest driver lacks. Each does the whole work itself.
+/// Faulty kernels for ops that the correct driver lacks. Each does the whole work itself.
 std::span<const KernelFault> composite_faults();
-/// Answers query (`out` is null) or prepare for a kernel of such an op, instead of the honest driver.
+/// Answers query (`out` is null) or prepare for a kernel of such an op, instead of the correct driver.
 lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& desc, lks_kernel_info& info,
                                 std::unique_ptr<lks_kernel>* out, lks_diag* diag);
 

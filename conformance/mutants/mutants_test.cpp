@@ -1,4 +1,4 @@
-// Runs `lockstep conformance` on every mutant, which must fail, and on the honest drivers, which must pass. `Mutants`
+// Runs `lockstep conformance` on every mutant, which must fail, and on the correct drivers, which must pass. `Mutants`
 // run the suites of mutants.def until a case fails. `Killers` run only the case or suites that killers.txt lists for
 // each mutant, which takes a tenth of a second. With LOCKSTEP_WRITE_KILLERS=FILE, `Mutants` append such lines to FILE.
 #include <gtest/gtest.h>
@@ -133,19 +133,19 @@ TEST_P(Killers, TurnMutantsDown) {
 INSTANTIATE_TEST_SUITE_P(All, Killers, testing::ValuesIn(mutants + 2, std::end(mutants)),
                          [](const auto& line) { return line.param.name; });
 
-class Honest : public testing::TestWithParam<MutantLine> {};
+class CorrectDriver : public testing::TestWithParam<MutantLine> {};
 
 // Otherwise mutants might fail for another reason than their fault.
-TEST_P(Honest, DriversPass) {
+TEST_P(CorrectDriver, DriversPass) {
   const Outcome outcome = certify(GetParam(), suites_and_ops(GetParam()) + " --timeout 200");
   EXPECT_EQ(outcome.status, 0) << outcome.output;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Honest, testing::ValuesIn(mutants, mutants + 2),
+INSTANTIATE_TEST_SUITE_P(All, CorrectDriver, testing::ValuesIn(mutants, mutants + 2),
                          [](const auto& line) { return line.param.name; });
 
 // After one failed call, this driver fails all later calls in the same process.
-TEST(Honest, CasesAfterAFailureAreNotItsVictims) {
+TEST(CorrectDriver, CasesAfterAFailureAreNotItsVictims) {
   const Outcome outcome = certify("stuck_after_fault", "--profile core --suite fault,copy --jobs 1");
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.output.find(" fail        fault/"), std::string::npos) << outcome.output;
@@ -153,7 +153,7 @@ TEST(Honest, CasesAfterAFailureAreNotItsVictims) {
 }
 
 // The text of a failure says if the case passes in a fresh process.
-TEST(Honest, WhatPassesAloneSaysSo) {
+TEST(CorrectDriver, WhatPassesAloneSaysSo) {
   const Outcome outcome = certify("forgets_a_launch", "--profile core --suite forward --op add --jobs 1");
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.output.find("; alone, in a fresh process, it passes"), std::string::npos) << outcome.output;

@@ -270,7 +270,7 @@ void philox_upper_stream_ignored(const Call& call) {
   lks_launch launch = call.launch;
   const std::uint64_t scalars[] = {launch.scalars[0], launch.scalars[1], launch.scalars[2], 0};
   launch.scalars = scalars;
-  call.honest.run(launch);
+  call.correct.run(launch);
 }
 
 constexpr KernelFault faults[] = {

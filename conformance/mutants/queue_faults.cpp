@@ -23,7 +23,7 @@ bool is_of_queue(lks_timeline* timeline) {
 void remember_queue_timelines(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_create(device, kind, out, timeline, diag);
+    const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
     if (status != LKS_OK) return status;
     std::lock_guard lock(mutex);
     queue_timelines.insert(*timeline);
@@ -37,7 +37,7 @@ void early_signal(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
     if (value > 0 && is_of_queue(timeline)) --value;
-    return honest().timeline_wait(timeline, value, timeout_ns, diag);
+    return correct().timeline_wait(timeline, value, timeout_ns, diag);
   };
 }
 
@@ -45,7 +45,7 @@ void early_signal(lks_driver_api& t) {
 void query_runs_ahead(lks_driver_api& t) {
   remember_queue_timelines(t);
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
-    const lks_status status = honest().timeline_query(timeline, reached, diag);
+    const lks_status status = correct().timeline_query(timeline, reached, diag);
     if (status == LKS_OK && is_of_queue(timeline)) ++*reached;
     return status;
   };
@@ -55,7 +55,7 @@ void query_runs_ahead(lks_driver_api& t) {
 void read_value_one_short(lks_driver_api& t) {
   t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
                     std::uint64_t* value, lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_read(queue, dst, src, offset, bytes, value, diag);
+    const lks_status status = correct().queue_read(queue, dst, src, offset, bytes, value, diag);
     if (status == LKS_OK && *value > 1) --*value;
     return status;
   };
@@ -70,7 +70,7 @@ std::set<lks_queue*> transfer_queues;
 void transfer_skips_waits(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_create(device, kind, out, timeline, diag);
+    const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
     if (status != LKS_OK) return status;
     std::lock_guard lock(mutex);
     kind == LKS_QUEUE_TRANSFER ? void(transfer_queues.insert(*out)) : void(transfer_queues.erase(*out));
@@ -81,25 +81,25 @@ void transfer_skips_waits(lks_driver_api& t) {
       std::lock_guard lock(mutex);
       if (transfer_queues.count(queue)) return LKS_OK;
     }
-    return honest().queue_wait(queue, timeline, value, diag);
+    return correct().queue_wait(queue, timeline, value, diag);
   };
 }
 
 // queue_wait waits for one value less than requested.
 void wait_one_short(lks_driver_api& t) {
   t.queue_wait = [](lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) -> lks_status {
-    return honest().queue_wait(queue, timeline, value > 0 ? value - 1 : 0, diag);
+    return correct().queue_wait(queue, timeline, value > 0 ? value - 1 : 0, diag);
   };
 }
 
 void failure_lost(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
     return status == LKS_TIMEOUT ? status : LKS_OK;
   };
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
-    honest().timeline_query(timeline, reached, diag);
+    correct().timeline_query(timeline, reached, diag);
     return LKS_OK;
   };
 }
@@ -108,7 +108,7 @@ void failure_lost(lks_driver_api& t) {
 void timeout_means_done(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
     return status == LKS_TIMEOUT ? LKS_OK : status;
   };
 }
@@ -116,7 +116,7 @@ void timeout_means_done(lks_driver_api& t) {
 void failed_value_not_told(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
     if (status < 0 && status != LKS_TIMEOUT) diag->value = 0;
     return status;
   };
@@ -131,7 +131,7 @@ void recover_gives_up(lks_driver_api& t) {
 
 void signal_forgets_failure(lks_driver_api& t) {
   t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag*, lks_diag* diag) -> lks_status {
-    return honest().timeline_signal(timeline, value, nullptr, diag);
+    return correct().timeline_signal(timeline, value, nullptr, diag);
   };
 }
 
@@ -140,7 +140,7 @@ void signal_forgets_failure(lks_driver_api& t) {
 void write_drops_tail(lks_driver_api& t) {
   t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
                      std::uint64_t* value, lks_diag* diag) -> lks_status {
-    return honest().queue_write(queue, dst, offset, src, bytes > 4 ? bytes / 4 * 4 : bytes, value, diag);
+    return correct().queue_write(queue, dst, offset, src, bytes > 4 ? bytes / 4 * 4 : bytes, value, diag);
   };
 }
 
@@ -149,14 +149,14 @@ void read_rounds_up(lks_driver_api& t) {
   t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
                     std::uint64_t* value, lks_diag* diag) -> lks_status {
     const std::uint64_t most = src->bytes - offset;
-    return honest().queue_read(queue, dst, src, offset, std::min(most, (bytes + 7) / 8 * 8), value, diag);
+    return correct().queue_read(queue, dst, src, offset, std::min(most, (bytes + 7) / 8 * 8), value, diag);
   };
 }
 
 void copy_rounds_offset(lks_driver_api& t) {
   t.queue_copy = [](lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
                     std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
-    return honest().queue_copy(queue, dst, dst_offset, src, src_offset / 4 * 4, bytes, value, diag);
+    return correct().queue_copy(queue, dst, dst_offset, src, src_offset / 4 * 4, bytes, value, diag);
   };
 }
 
@@ -164,7 +164,8 @@ void copy_rounds_offset(lks_driver_api& t) {
 void fill_repeats_low_byte(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
-    return honest().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes == 2 ? 1 : pattern_bytes, value, diag);
+    return correct().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes == 2 ? 1 : pattern_bytes, value,
+                                diag);
   };
 }
 
@@ -172,7 +173,7 @@ void fill_stops_early(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
     const std::uint64_t whole = bytes > 64 ? bytes / 16 * 16 : bytes;
-    return honest().queue_fill(queue, dst, offset, whole, pattern, pattern_bytes, value, diag);
+    return correct().queue_fill(queue, dst, offset, whole, pattern, pattern_bytes, value, diag);
   };
 }
 
@@ -181,21 +182,21 @@ constexpr std::uint64_t staging = std::uint64_t{64} << 20;
 void write_loses_second_staging(lks_driver_api& t) {
   t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
                      std::uint64_t* value, lks_diag* diag) -> lks_status {
-    return honest().queue_write(queue, dst, offset, src, std::min(bytes, staging), value, diag);
+    return correct().queue_write(queue, dst, offset, src, std::min(bytes, staging), value, diag);
   };
 }
 
 void fill_loses_second_staging(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
-    return honest().queue_fill(queue, dst, offset, std::min(bytes, staging), pattern, pattern_bytes, value, diag);
+    return correct().queue_fill(queue, dst, offset, std::min(bytes, staging), pattern, pattern_bytes, value, diag);
   };
 }
 
 void copy_loses_second_staging(lks_driver_api& t) {
   t.queue_copy = [](lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
                     std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
-    return honest().queue_copy(queue, dst, dst_offset, src, src_offset, std::min(bytes, staging), value, diag);
+    return correct().queue_copy(queue, dst, dst_offset, src, src_offset, std::min(bytes, staging), value, diag);
   };
 }
 
@@ -203,7 +204,7 @@ void wide_fill_loses_second_staging(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
     const std::uint64_t done = pattern_bytes > 1 ? std::min(bytes, staging) : bytes;
-    return honest().queue_fill(queue, dst, offset, done, pattern, pattern_bytes, value, diag);
+    return correct().queue_fill(queue, dst, offset, done, pattern, pattern_bytes, value, diag);
   };
 }
 
@@ -212,12 +213,12 @@ void wide_fill_loses_second_staging(lks_driver_api& t) {
 void waits_in_32_bits(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    return honest().timeline_wait(timeline, value & 0xffffffffu, timeout_ns, diag);
+    return correct().timeline_wait(timeline, value & 0xffffffffu, timeout_ns, diag);
   };
 }
 void queue_waits_in_32_bits(lks_driver_api& t) {
   t.queue_wait = [](lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) -> lks_status {
-    return honest().queue_wait(queue, timeline, value & 0xffffffffu, diag);
+    return correct().queue_wait(queue, timeline, value & 0xffffffffu, diag);
   };
 }
 
@@ -226,7 +227,7 @@ void queue_waits_in_32_bits(lks_driver_api& t) {
 void first_of_several(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
-    return honest().queue_launch(queue, launches, std::min(count, 1u), value, diag);
+    return correct().queue_launch(queue, launches, std::min(count, 1u), value, diag);
   };
 }
 
@@ -236,7 +237,7 @@ void launches_out_of_order(lks_driver_api& t) {
                       lks_diag* diag) -> lks_status {
     std::vector<lks_launch> reversed(launches, launches + count);
     std::reverse(reversed.begin(), reversed.end());
-    return honest().queue_launch(queue, reversed.data(), count, value, diag);
+    return correct().queue_launch(queue, reversed.data(), count, value, diag);
   };
 }
 

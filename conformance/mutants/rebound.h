@@ -1,4 +1,4 @@
-// A launch whose bindings a fault may change before it runs the honest kernel.
+// A launch whose bindings a fault may change before it runs the correct kernel.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ class Rebound {
     strides_.resize(bindings_.size());
     for (std::size_t i = 0; i < bindings_.size(); ++i) {
       if (!bindings_[i].buffer || !bindings_[i].dims) continue;
-      const auto rank = static_cast<std::size_t>(call.honest.ranks[i]);
+      const auto rank = static_cast<std::size_t>(call.correct.ranks[i]);
       std::copy_n(bindings_[i].dims, rank, extents_[i].begin());
       std::copy_n(bindings_[i].strides, rank, strides_[i].begin());
       bindings_[i].dims = extents_[i].data();
@@ -36,7 +36,7 @@ class Rebound {
   std::int64_t& dim(std::size_t tensor, int d) { return extents_[tensor][static_cast<std::size_t>(d)]; }
   std::int64_t& stride(std::size_t tensor, int d) { return strides_[tensor][static_cast<std::size_t>(d)]; }
   std::int64_t& offset(std::size_t tensor) { return bindings_[tensor].offset; }
-  int rank(std::size_t tensor) const { return call_.honest.ranks[tensor]; }
+  int rank(std::size_t tensor) const { return call_.correct.ranks[tensor]; }
   bool has(std::size_t tensor) const { return bindings_[tensor].buffer != nullptr; }
   void swap(std::size_t a, std::size_t b) { std::swap(bindings_[a], bindings_[b]); }
 
@@ -68,7 +68,7 @@ class Rebound {
     make_dense(tensor);
   }
 
-  void run() const { call_.honest.run(launch_); }
+  void run() const { call_.correct.run(launch_); }
 
  private:
   const Call& call_;

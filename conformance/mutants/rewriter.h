@@ -1,4 +1,4 @@
-// Rewrites a pointwise program before the honest driver prepares it.
+// Rewrites a pointwise program before the correct driver prepares it.
 #pragma once
 
 #include <string_view>

@@ -27,12 +27,12 @@ void offers_only(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
     if (!Allowed(*desc)) return refuse(diag, LKS_REASON_OP, "no kernel");
-    return honest().kernel_query(driver, ordinal, desc, info, diag);
+    return correct().kernel_query(driver, ordinal, desc, info, diag);
   };
   t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status {
     if (!Allowed(*desc)) return refuse(diag, LKS_REASON_OP, "no kernel");
-    return honest().kernel_prepare(device, desc, out, info, diag);
+    return correct().kernel_prepare(device, desc, out, info, diag);
   };
 }
 
@@ -58,7 +58,7 @@ void query_lies(lks_driver_api& t) {
       const auto& a = *static_cast<const lks_conv2d_attrs*>(desc->attrs);
       if (a.dilation.values[0] > 1) return refuse(diag, LKS_REASON_ATTRIBUTE, "no dilation after all");
     }
-    return honest().kernel_prepare(device, desc, out, info, diag);
+    return correct().kernel_prepare(device, desc, out, info, diag);
   };
 }
 
@@ -77,12 +77,12 @@ void needs_alignment(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
     if (refused(*desc, diag)) return LKS_UNSUPPORTED;
-    return honest().kernel_query(driver, ordinal, desc, info, diag);
+    return correct().kernel_query(driver, ordinal, desc, info, diag);
   };
   t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status {
     if (refused(*desc, diag)) return LKS_UNSUPPORTED;
-    return honest().kernel_prepare(device, desc, out, info, diag);
+    return correct().kernel_prepare(device, desc, out, info, diag);
   };
 }
 
@@ -90,7 +90,7 @@ void needs_alignment(lks_driver_api& t) {
 void query_names_another_variant(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().kernel_query(driver, ordinal, desc, info, diag);
+    const lks_status status = correct().kernel_query(driver, ordinal, desc, info, diag);
     if (status == LKS_OK) std::snprintf(info->variant, sizeof info->variant, "fast_path");
     return status;
   };
@@ -103,7 +103,7 @@ void variants_not_listed(lks_driver_api& t) {
 void refusal_without_reason(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().kernel_query(driver, ordinal, desc, info, diag);
+    const lks_status status = correct().kernel_query(driver, ordinal, desc, info, diag);
     if (status == LKS_UNSUPPORTED) diag->reason = LKS_REASON_NONE;
     return status;
   };
@@ -119,7 +119,7 @@ void describe_writes_past(lks_driver_api& t) {
     lks_device_info full;
     std::memset(&full, 0, sizeof full);
     full.hdr.size = sizeof full;
-    const lks_status status = honest().device_describe(driver, ordinal, &full, diag);
+    const lks_status status = correct().device_describe(driver, ordinal, &full, diag);
     if (status != LKS_OK) return status;
     full.hdr.size = size;
     std::memcpy(info, &full, sizeof full);
@@ -135,18 +135,18 @@ void exact_struct_size(lks_driver_api& t) {
       std::snprintf(diag->what, sizeof diag->what, "lks_device_info has %u bytes", info->hdr.size);
       return diag->code = LKS_ABI_MISMATCH;
     }
-    return honest().device_describe(driver, ordinal, info, diag);
+    return correct().device_describe(driver, ordinal, info, diag);
   };
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
     if (desc->hdr.size != sizeof(lks_kernel_desc)) return refuse(diag, LKS_REASON_VERSION, "another lks_kernel_desc");
-    return honest().kernel_query(driver, ordinal, desc, info, diag);
+    return correct().kernel_query(driver, ordinal, desc, info, diag);
   };
 }
 
 void any_ordinal_described(lks_driver_api& t) {
   t.device_describe = [](lks_driver* driver, std::uint32_t, lks_device_info* info, lks_diag* diag) -> lks_status {
-    return honest().device_describe(driver, 0, info, diag);
+    return correct().device_describe(driver, 0, info, diag);
   };
 }
 
@@ -154,7 +154,7 @@ void changes_its_description(lks_driver_api& t) {
   t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
                          lks_diag* diag) -> lks_status {
     static std::uint32_t calls = 0;
-    const lks_status status = honest().device_describe(driver, ordinal, info, diag);
+    const lks_status status = correct().device_describe(driver, ordinal, info, diag);
     info->compute_units = ++calls;
     return status;
   };
@@ -164,7 +164,7 @@ void knows_four_dimensions(lks_driver_api& t) {
   t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
                          lks_diag* diag) -> lks_status {
     const std::uint32_t size = info->hdr.size;
-    const lks_status status = honest().device_describe(driver, ordinal, info, diag);
+    const lks_status status = correct().device_describe(driver, ordinal, info, diag);
     if (size >= offsetof(lks_device_info, max_rank) + sizeof info->max_rank) info->max_rank = 4;
     return status;
   };
@@ -180,7 +180,7 @@ void opens_once(lks_driver_api& t) {
       return diag->code = LKS_UNAVAILABLE;
     }
     opened = true;
-    return honest().driver_open(host, out, diag);
+    return correct().driver_open(host, out, diag);
   };
 }
 
@@ -201,7 +201,7 @@ void group_without_capability(lks_driver_api& t) {
 void diag_written_on_success(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_launch(queue, launches, count, value, diag);
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
     if (status == LKS_OK) std::snprintf(diag->what, sizeof diag->what, "success");
     return status;
   };
@@ -211,7 +211,7 @@ void diag_written_on_success(lks_driver_api& t) {
 void variant_text_overwritten(lks_driver_api& t) {
   t.kernel_variant = [](lks_driver* driver, std::uint32_t op, std::uint32_t index) -> const char* {
     static char text[64];
-    const char* name = honest().kernel_variant(driver, op, index);
+    const char* name = correct().kernel_variant(driver, op, index);
     if (!name) return nullptr;
     std::snprintf(text, sizeof text, "%s%u", name, index);
     return text;
@@ -224,7 +224,7 @@ void leaves_a_thread(lks_driver_api& t) {
     std::thread([] {
       while (true) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }).detach();
-    return honest().driver_open(host, out, diag);
+    return correct().driver_open(host, out, diag);
   };
 }
 
@@ -236,7 +236,7 @@ void device_opens_once(lks_driver_api& t) {
       return diag->code = LKS_UNAVAILABLE;
     }
     opened = true;
-    return honest().device_open(driver, ordinal, out, diag);
+    return correct().device_open(driver, ordinal, out, diag);
   };
 }
 
@@ -245,11 +245,11 @@ void asks_with_a_lock(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                       lks_diag* diag) -> lks_status {
     const std::lock_guard held(lock);
-    return honest().queue_launch(queue, launches, count, value, diag);
+    return correct().queue_launch(queue, launches, count, value, diag);
   };
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
     const std::lock_guard held(lock);
-    return honest().timeline_query(timeline, reached, diag);
+    return correct().timeline_query(timeline, reached, diag);
   };
 }
 

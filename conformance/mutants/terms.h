@@ -9,7 +9,7 @@
 
 namespace mutants {
 
-/// Computes each output of an f32 sum as f(its terms, in row-major order). Other dtypes use the honest kernel.
+/// Computes each output of an f32 sum as f(its terms, in row-major order). Other dtypes use the correct kernel.
 template <class F>
 void sum_by(const Call& call, F&& f) {
   const host::TensorView in = call.view(0), out = call.view(1);
@@ -43,7 +43,7 @@ void sum_by(const Call& call, F&& f) {
 }
 
 /// Computes each element of an f32 matmul as f(old value of the output, row of a, column of b). Other dtypes use the
-/// honest kernel.
+/// correct kernel.
 template <class F>
 void matmul_by(const Call& call, F&& f) {
   const host::TensorView a = call.view(0), b = call.view(1), c = call.view(2);

@@ -27,7 +27,7 @@ std::map<lks_queue*, lks_timeline*> timelines;
 void remember_failures(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_create(device, kind, out, timeline, diag);
+    const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
     if (status != LKS_OK) return status;
     std::lock_guard lock(mutex);
     timelines[*out] = *timeline;
@@ -43,8 +43,8 @@ void remember_failures(lks_driver_api& t) {
     Recovered r;
     r.diag.operand = -1;
     std::uint64_t reached = 0;
-    const bool failed = honest().timeline_query(timeline, &reached, &r.diag) != LKS_OK;
-    const lks_status status = honest().queue_recover(queue, last, diag);
+    const bool failed = correct().timeline_query(timeline, &reached, &r.diag) != LKS_OK;
+    const lks_status status = correct().queue_recover(queue, last, diag);
     if (!failed || status != LKS_OK) return status;
     r.failed = r.diag.value;
     r.last = *last;
@@ -67,8 +67,8 @@ void failed_values_stay_failed(lks_driver_api& t) {
   remember_failures(t);
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    if (Recovered r; was_lost(timeline, value, r)) return host::give(r.diag, diag);
-    return honest().timeline_wait(timeline, value, timeout_ns, diag);
+    if (Recovered r; was_lost(timeline, value, r)) return host::return_stored(r.diag, diag);
+    return correct().timeline_wait(timeline, value, timeout_ns, diag);
   };
 }
 
@@ -76,7 +76,7 @@ void failed_values_stay_failed(lks_driver_api& t) {
 void query_stays_at_failure(lks_driver_api& t) {
   remember_failures(t);
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
-    const lks_status status = honest().timeline_query(timeline, reached, diag);
+    const lks_status status = correct().timeline_query(timeline, reached, diag);
     if (Recovered r; status == LKS_OK && was_lost(timeline, *reached, r)) *reached = r.failed - 1;
     return status;
   };
@@ -93,11 +93,11 @@ void recovers_too_early(lks_driver_api& t) {
     }
     lks_diag ignored{};
     std::uint64_t reached = 0;
-    if (honest().timeline_query(timeline, &reached, &ignored) != LKS_OK)
-      return honest().queue_recover(queue, last, diag);
+    if (correct().timeline_query(timeline, &reached, &ignored) != LKS_OK)
+      return correct().queue_recover(queue, last, diag);
     // An empty fill, for which nothing waits, gives the newest value.
     static lks_buffer nothing{nullptr, 0};
-    return honest().queue_fill(queue, &nothing, 0, 0, 0, 1, last, diag);
+    return correct().queue_fill(queue, &nothing, 0, 0, 0, 1, last, diag);
   };
 }
 
@@ -109,7 +109,7 @@ bool is_injected(lks_status status, const lks_diag& diag) { return status < 0 &&
 void failed_wait_names_a_command(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
     if (is_injected(status, *diag) && status != LKS_TIMEOUT) diag->value = value;
     return status;
   };
@@ -120,7 +120,7 @@ std::map<lks_timeline*, lks_diag> unusable;
 void failed_wait_is_final(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                       lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_create(device, kind, out, timeline, diag);
+    const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
     std::lock_guard lock(mutex);
     if (status == LKS_OK) unusable.erase(*timeline);
     return status;
@@ -129,9 +129,10 @@ void failed_wait_is_final(lks_driver_api& t) {
                        lks_diag* diag) -> lks_status {
     {
       std::lock_guard lock(mutex);
-      if (const auto known = unusable.find(timeline); known != unusable.end()) return host::give(known->second, diag);
+      if (const auto known = unusable.find(timeline); known != unusable.end())
+        return host::return_stored(known->second, diag);
     }
-    const lks_status status = honest().timeline_wait(timeline, value, timeout_ns, diag);
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
     if (is_injected(status, *diag) && status != LKS_TIMEOUT) {
       std::lock_guard lock(mutex);
       unusable[timeline] = *diag;
@@ -144,7 +145,7 @@ template <class Change>
 lks_status wait_with(lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag,
                      Change&& change) {
   const bool has_end = timeout_ns > 0 && timeout_ns < (std::uint64_t{1} << 60);
-  return honest().timeline_wait(timeline, value, has_end ? change(timeout_ns) : timeout_ns, diag);
+  return correct().timeline_wait(timeline, value, has_end ? change(timeout_ns) : timeout_ns, diag);
 }
 
 // Timeouts are rounded up to seconds.
@@ -170,8 +171,8 @@ void timeouts_rounded_down(lks_driver_api& t) {
 void queue_waits_have_no_end(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    return honest().timeline_wait(timeline, value,
-                                  timeline->of_queue && timeout_ns > 0 ? ~std::uint64_t{0} : timeout_ns, diag);
+    return correct().timeline_wait(timeline, value,
+                                   timeline->of_queue && timeout_ns > 0 ? ~std::uint64_t{0} : timeout_ns, diag);
   };
 }
 
@@ -179,7 +180,7 @@ void queue_waits_have_no_end(lks_driver_api& t) {
 void fill_takes_no_value(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
-    const lks_status status = honest().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes, value, diag);
+    const lks_status status = correct().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes, value, diag);
     if (status == LKS_OK) --*value;
     return status;
   };
@@ -192,7 +193,7 @@ void refused_signal_is_ok(lks_driver_api& t) {
   t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                          lks_diag*) -> lks_status {
     lks_diag ignored{};
-    honest().timeline_signal(timeline, value, failure, &ignored);
+    correct().timeline_signal(timeline, value, failure, &ignored);
     return LKS_OK;
   };
 }
@@ -205,7 +206,7 @@ void signal_revives(lks_driver_api& t) {
       timeline->recover(value);
       return LKS_OK;
     }
-    return honest().timeline_signal(timeline, value, failure, diag);
+    return correct().timeline_signal(timeline, value, failure, diag);
   };
 }
 
@@ -214,7 +215,7 @@ void host_signals_queues(lks_driver_api& t) {
   t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                          lks_diag* diag) -> lks_status {
     const bool of_queue = std::exchange(timeline->of_queue, false);
-    const lks_status status = honest().timeline_signal(timeline, value, failure, diag);
+    const lks_status status = correct().timeline_signal(timeline, value, failure, diag);
     timeline->of_queue = of_queue;
     return status;
   };
@@ -222,18 +223,18 @@ void host_signals_queues(lks_driver_api& t) {
 
 // ----------------------------------------------------------------------------------------- memory that is free, shared
 
-template <class Tell>
-lks_status alloc_telling(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out, lks_diag* diag,
-                         Tell&& tell) {
-  const lks_status status = honest().buffer_alloc(device, heap, bytes, out, diag);
-  if (status == LKS_OUT_OF_MEMORY) diag->free_bytes = tell(*diag);
+template <class Report>
+lks_status alloc_reporting(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
+                           lks_diag* diag, Report&& report) {
+  const lks_status status = correct().buffer_alloc(device, heap, bytes, out, diag);
+  if (status == LKS_OUT_OF_MEMORY) diag->free_bytes = report(*diag);
   return status;
 }
 
 void free_bytes_untold(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
-    return alloc_telling(device, heap, bytes, out, diag, [](const lks_diag&) { return std::uint64_t{0}; });
+    return alloc_reporting(device, heap, bytes, out, diag, [](const lks_diag&) { return std::uint64_t{0}; });
   };
 }
 
@@ -241,13 +242,13 @@ void free_bytes_untold(lks_driver_api& t) {
 void free_bytes_are_all_bytes(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
-    return alloc_telling(device, heap, bytes, out, diag, [](const lks_diag&) { return std::uint64_t{1} << 30; });
+    return alloc_reporting(device, heap, bytes, out, diag, [](const lks_diag&) { return std::uint64_t{1} << 30; });
   };
 }
 void free_bytes_are_those_asked_for(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                       lks_diag* diag) -> lks_status {
-    return alloc_telling(device, heap, bytes, out, diag, [](const lks_diag& d) { return d.requested_bytes; });
+    return alloc_reporting(device, heap, bytes, out, diag, [](const lks_diag& d) { return d.requested_bytes; });
   };
 }
 
@@ -262,11 +263,11 @@ lks_status with_another_reason(lks_status status, lks_diag* diag) {
 void alias_refused_as_op(lks_driver_api& t) {
   t.kernel_query = [](lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc, lks_kernel_info* info,
                       lks_diag* diag) -> lks_status {
-    return with_another_reason(honest().kernel_query(driver, ordinal, desc, info, diag), diag);
+    return with_another_reason(correct().kernel_query(driver, ordinal, desc, info, diag), diag);
   };
   t.kernel_prepare = [](lks_device* device, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status {
-    return with_another_reason(honest().kernel_prepare(device, desc, out, info, diag), diag);
+    return with_another_reason(correct().kernel_prepare(device, desc, out, info, diag), diag);
   };
 }
 

@@ -22,33 +22,33 @@ bool is_offered_in_place(Session& s, const KernelSample& sample, const std::stri
 std::vector<Bytes> run_in_place(Session& s, Queue& queue, const KernelSample& sample, const Kernel& kernel) {
   std::vector<Buffer> buffers;
   buffers.reserve(sample.inputs.size() + sample.outputs.size());
-  std::vector<Place> places;
+  std::vector<TensorLocation> locations;
   for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
     if (sample.inputs[i].absent) {
-      places.push_back({});
+      locations.push_back({});
       continue;
     }
     buffers.emplace_back(s, std::max<std::uint64_t>(1, sample.inputs[i].span()));
     queue.upload(buffers.back(), sample.values[i]);
-    places.push_back({&buffers.back(), 0});
+    locations.push_back({&buffers.back(), 0});
   }
   for (std::size_t o = 0; o < sample.outputs.size(); ++o) {
     const auto alias =
         std::find_if(sample.aliases.begin(), sample.aliases.end(), [&](const lks_alias& a) { return a.output == o; });
     if (alias != sample.aliases.end()) {
-      places.push_back(places[alias->input]);
+      locations.push_back(locations[alias->input]);
     } else {
       buffers.emplace_back(s, std::max<std::uint64_t>(1, sample.outputs[o].span()));
-      places.push_back({&buffers.back(), 0});
+      locations.push_back({&buffers.back(), 0});
     }
   }
   std::optional<Buffer> workspace;
   if (kernel.info().workspace_bytes > 0) workspace.emplace(s, kernel.info().workspace_bytes);
-  Launch launch(kernel, sample, places, workspace ? &*workspace : nullptr);
+  Launch launch(kernel, sample, locations, workspace ? &*workspace : nullptr);
   wait_for(s, queue.timeline(), launch_once(queue, launch));
   std::vector<Bytes> results;
   for (std::size_t o = 0; o < sample.outputs.size(); ++o)
-    results.push_back(queue.download(*places[sample.inputs.size() + o].buffer, 0, sample.outputs[o].span()));
+    results.push_back(queue.download(*locations[sample.inputs.size() + o].buffer, 0, sample.outputs[o].span()));
   return results;
 }
 

@@ -30,9 +30,9 @@ void check_same_bytes(std::span<const unsigned char> got, std::span<const unsign
                       const std::string& what);
 
 /// A small random number generator (SplitMix64), the same on every machine.
-class Dice {
+class TestRandom {
  public:
-  explicit Dice(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x1234567u) {}
+  explicit TestRandom(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x1234567u) {}
   std::uint64_t bits() {
     state_ += 0x9e3779b97f4a7c15u;
     std::uint64_t z = state_;

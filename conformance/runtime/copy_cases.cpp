@@ -45,7 +45,7 @@ void copies(const RuntimeTarget& target) {
   u64 extent = 0;
   const std::vector<Move> all = moves(extent);
   const Buffer from(s, extent), to(s, extent);
-  const Bytes source = Dice(target.seed).bytes(extent);
+  const Bytes source = TestRandom(target.seed).bytes(extent);
   Bytes expected(extent, 0xa5);
   queue.upload(from, source);
   queue.upload(to, expected);
@@ -65,12 +65,12 @@ void copies_within(const RuntimeTarget& target) {
   Queue queue(s, kind);
   constexpr u64 half = 5000;
   const Buffer buffer(s, 2 * half);
-  Bytes expected = Dice(target.seed).bytes(2 * half);
+  Bytes expected = TestRandom(target.seed).bytes(2 * half);
   queue.upload(buffer, expected);
-  Dice dice(target.seed + 1);
+  TestRandom random(target.seed + 1);
   for (int i = 0; i < 400; ++i) {
-    const bool up = dice.below(2);
-    const u64 bytes = dice.below(400), low = dice.below(half - 400), high = half + dice.below(half - 400);
+    const bool up = random.below(2);
+    const u64 bytes = random.below(400), low = random.below(half - 400), high = half + random.below(half - 400);
     const u64 dst = up ? high : low, src = up ? low : high;
     queue.copy(buffer, dst, buffer, src, bytes);
     std::copy_n(expected.begin() + static_cast<std::ptrdiff_t>(src), bytes,
@@ -92,7 +92,7 @@ void writes(const RuntimeTarget& target) {
   u64 extent = 0;
   const std::vector<Move> all = moves(extent);
   const Buffer to(s, extent);
-  const Bytes source = Dice(target.seed).bytes(extent);
+  const Bytes source = TestRandom(target.seed).bytes(extent);
   Bytes expected(extent, 0x5a);
   queue.upload(to, expected);
   for (const Move& m : all) {
@@ -111,7 +111,7 @@ void reads(const RuntimeTarget& target) {
   u64 extent = 0;
   const std::vector<Move> all = moves(extent);
   const Buffer from(s, extent);
-  const Bytes source = Dice(target.seed).bytes(extent);
+  const Bytes source = TestRandom(target.seed).bytes(extent);
   queue.upload(from, source);
   Bytes got(extent, 0xa5), expected = got;
   for (const Move& m : all) {
@@ -127,7 +127,7 @@ template <std::uint32_t kind>
 void fills(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s, kind);
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   constexpr u64 field = 160, large = 300'008;
   for (std::uint32_t width : {1u, 2u, 4u, 8u}) {
     std::vector<Move> all;
@@ -141,10 +141,10 @@ void fills(const RuntimeTarget& target) {
     all.push_back({at + width, 0, large - large % width});
     at += large + field;
     const Buffer buffer(s, at);
-    Bytes expected = dice.bytes(at);
+    Bytes expected = random.bytes(at);
     queue.upload(buffer, expected);
     for (const Move& m : all) {
-      const u64 bits = dice.bits();  // the bits above the pattern must be ignored
+      const u64 bits = random.bits();  // the bits above the pattern must be ignored
       queue.fill(buffer, m.to, m.bytes, bits, width);
       for (u64 i = 0; i < m.bytes; ++i) {
         expected[m.to + i] = static_cast<unsigned char>(bits >> (8 * (i % width)));
@@ -169,7 +169,7 @@ Buffer large_buffer(Session& s) {
 void large_copy(const RuntimeTarget& target) {
   Session s(target);
   const Buffer from = large_buffer(s), to = large_buffer(s);
-  const Bytes source = Dice(target.seed).bytes(from.bytes());
+  const Bytes source = TestRandom(target.seed).bytes(from.bytes());
   constexpr u64 from_offset = 3, to_offset = 5, bytes = large - 1;
   for (const std::uint32_t kind : {LKS_QUEUE_COMPUTE, LKS_QUEUE_TRANSFER}) {
     Queue queue(s, kind);
@@ -187,7 +187,7 @@ void large_transfers(const RuntimeTarget& target) {
   Queue queue(s);
   const Buffer buffer = large_buffer(s);
   constexpr u64 first = 3;
-  const Bytes source = Dice(target.seed).bytes(large);
+  const Bytes source = TestRandom(target.seed).bytes(large);
   queue.fill(buffer, 0, buffer.bytes(), 0x5c);
   queue.upload(buffer, source, first);
   check(queue.download(buffer, first, large) == source, "130 MiB, written at an odd offset and read back, differ");
@@ -225,13 +225,13 @@ void between_devices(const RuntimeTarget& target) {
     if (known && info.available && info.id != device.name()) others.push_back(Device(info.id));
   }
   others.push_back(device);  // a copy within the device, through the same code
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   for (const Device& other : others) {
     for (int t = 0; t < dtype_count; ++t) {
       const auto dtype = static_cast<DType>(t);
       for (std::int64_t n : {1, 2, 3, 8, 17, 1001}) {
-        const std::int64_t first = static_cast<std::int64_t>(dice.below(5)) + 1;
-        Bytes bytes = dice.bytes(static_cast<std::size_t>(n + first + 3) * size_of(dtype));
+        const std::int64_t first = static_cast<std::int64_t>(random.below(5)) + 1;
+        Bytes bytes = random.bytes(static_cast<std::size_t>(n + first + 3) * size_of(dtype));
         if (dtype == DType::boolean) std::for_each(bytes.begin(), bytes.end(), [](unsigned char& b) { b &= 1; });
         const Tensor whole = Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, Shape{n + first + 3}}, device);
         const Tensor there = slice(whole, {{0, first, first + n, 1}}).to(other);

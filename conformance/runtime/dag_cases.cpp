@@ -32,14 +32,18 @@ class RandomProgram {
  public:
   // `last` is the kind of the last queue.
   RandomProgram(Session& session, u64 seed, std::size_t queues, std::size_t cells, std::uint32_t last)
-      : session_(session), dice_(seed), sample_(multiply_add_sample(elements)), kernel_(session, sample_), last_(last) {
+      : session_(session),
+        random_(seed),
+        sample_(multiply_add_sample(elements)),
+        kernel_(session, sample_),
+        last_(last) {
     check(static_cast<bool>(kernel_), "a pointwise program on i32 is refused");
     for (std::size_t q = 0; q < queues; ++q) {
       queues_.push_back(std::make_unique<Queue>(session, q + 1 < queues ? std::uint32_t{LKS_QUEUE_COMPUTE} : last));
     }
     for (std::size_t c = 0; c < cells; ++c) {
       cells_.push_back(std::make_unique<Cell>(session));
-      cells_.back()->model = dice_.bytes(buffer_bytes);
+      cells_.back()->model = random_.bytes(buffer_bytes);
       queues_[0]->upload(cells_.back()->buffer, cells_.back()->model);
     }
   }
@@ -62,7 +66,7 @@ class RandomProgram {
     Bytes expected;
   };
 
-  Cell& any_cell() { return *cells_[dice_.below(cells_.size())]; }
+  Cell& any_cell() { return *cells_[random_.below(cells_.size())]; }
 
   // Makes the queue wait for the accesses by other queues.
   void order_after(std::size_t queue, const std::vector<Access>& accesses) {
@@ -85,8 +89,8 @@ class RandomProgram {
   }
 
   void step() {
-    const std::size_t queue = dice_.below(queues_.size());
-    switch (dice_.below(5)) {
+    const std::size_t queue = random_.below(queues_.size());
+    switch (random_.below(5)) {
       case 0: return fill(queue);
       case 1: return copy(queue);
       case 2: return launch(queue);
@@ -97,8 +101,8 @@ class RandomProgram {
 
   void fill(std::size_t q) {
     Cell& to = any_cell();
-    const u64 offset = dice_.below(buffer_bytes), bytes = dice_.below(buffer_bytes - offset + 1);
-    const u64 pattern = dice_.bits();
+    const u64 offset = random_.below(buffer_bytes), bytes = random_.below(buffer_bytes - offset + 1);
+    const u64 pattern = random_.bits();
     before_write(q, to);
     after_write(to, {q, queues_[q]->fill(to.buffer, offset, bytes, pattern, 1)});
     std::fill_n(to.model.begin() + static_cast<std::ptrdiff_t>(offset), bytes, static_cast<unsigned char>(pattern));
@@ -107,8 +111,8 @@ class RandomProgram {
   void copy(std::size_t q) {
     Cell &to = any_cell(), &from = any_cell();
     if (&to == &from) return fill(q);
-    const u64 bytes = dice_.below(buffer_bytes) + 1;
-    const u64 dst = dice_.below(buffer_bytes - bytes + 1), src = dice_.below(buffer_bytes - bytes + 1);
+    const u64 bytes = random_.below(buffer_bytes) + 1;
+    const u64 dst = random_.below(buffer_bytes - bytes + 1), src = random_.below(buffer_bytes - bytes + 1);
     before_read(q, from);
     before_write(q, to);
     const u64 value = queues_[q]->copy(to.buffer, dst, from.buffer, src, bytes);
@@ -135,7 +139,7 @@ class RandomProgram {
 
   void read(std::size_t q) {
     Cell& from = any_cell();
-    const u64 offset = dice_.below(buffer_bytes), bytes = dice_.below(buffer_bytes - offset) + 1;
+    const u64 offset = random_.below(buffer_bytes), bytes = random_.below(buffer_bytes - offset) + 1;
     before_read(q, from);
     reads_.push_back({std::make_unique<Bytes>(bytes), {}});
     after_read(from, {q, queues_[q]->read(reads_.back().got->data(), from.buffer, offset, bytes)});
@@ -145,15 +149,15 @@ class RandomProgram {
 
   void write(std::size_t q) {
     Cell& to = any_cell();
-    const u64 offset = dice_.below(buffer_bytes), bytes = dice_.below(buffer_bytes - offset) + 1;
-    sources_.push_back(std::make_unique<Bytes>(dice_.bytes(bytes)));
+    const u64 offset = random_.below(buffer_bytes), bytes = random_.below(buffer_bytes - offset) + 1;
+    sources_.push_back(std::make_unique<Bytes>(random_.bytes(bytes)));
     before_write(q, to);
     after_write(to, {q, queues_[q]->write(to.buffer, offset, sources_.back()->data(), bytes)});
     std::copy(sources_.back()->begin(), sources_.back()->end(), to.model.begin() + static_cast<std::ptrdiff_t>(offset));
   }
 
   Session& session_;
-  Dice dice_;
+  TestRandom random_;
   KernelSample sample_;
   Kernel kernel_;
   const std::uint32_t last_;

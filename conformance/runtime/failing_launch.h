@@ -15,7 +15,7 @@ BadIndex bad_index(std::uint32_t op, std::int64_t index, std::uint64_t seed);
 /// Buffers for such a sample: the input is uploaded, the output is filled with 0xa5, the indices are not set.
 struct IndexMemory {
   IndexMemory(Session& s, Queue& queue, const KernelSample& sample);
-  std::vector<Place> places() const { return {{&x, 0}, {&indices, 0}, {&out, 0}}; }
+  std::vector<TensorLocation> locations() const { return {{&x, 0}, {&indices, 0}, {&out, 0}}; }
   Buffer x, indices, out;
 };
 

@@ -17,7 +17,7 @@ void index_outside(const RuntimeTarget& target) {
       Queue queue(s);
       const IndexMemory memory(s, queue, made.sample);
       queue.upload(memory.indices, made.bad);
-      Launch launch(kernel, made.sample, memory.places());
+      Launch launch(kernel, made.sample, memory.locations());
       u64 value = 0;
       const lks_diag failure = launch_and_fail(s, queue, launch, value);
       const std::string what = made.sample.name + text(" with index %lld of 7", static_cast<long long>(index));
@@ -31,7 +31,7 @@ void index_outside(const RuntimeTarget& target) {
       check_same_bytes(queue.download(memory.out), Bytes(memory.out.bytes(), 0xa5), what + ": its output");
 
       queue.upload(memory.indices, made.good);
-      Launch again(kernel, made.sample, memory.places());
+      Launch again(kernel, made.sample, memory.locations());
       wait_for(s, queue.timeline(), launch_once(queue, again));
       const std::vector<Bytes> expected = run_sample(s, queue, made.sample, kernel);
       check_same_bytes(queue.download(memory.out), expected[0], made.sample.name + " after a launch that failed");
@@ -50,8 +50,8 @@ void unit_fails(const RuntimeTarget& target) {
   queue.upload(good.indices, made.good);
   queue.upload(bad.indices, made.bad);
   queue.upload(after.indices, made.good);
-  Launch one(kernel, made.sample, good.places()), two(kernel, made.sample, bad.places()),
-      three(kernel, made.sample, after.places());
+  Launch one(kernel, made.sample, good.locations()), two(kernel, made.sample, bad.locations()),
+      three(kernel, made.sample, after.locations());
   const lks_launch unit[] = {one.abi(), two.abi(), three.abi()};
   bool failed = false;
   try {
@@ -86,7 +86,7 @@ void other_queues(const RuntimeTarget& target) {
   failing.upload(memory.indices, made.bad);
   innocent.fill(data, 0, 4096, 0x11);
   innocent.finish();
-  Launch launch(kernel, made.sample, memory.places());
+  Launch launch(kernel, made.sample, memory.locations());
   const u64 value = launch_once(failing, launch);
   dependent.wait_on(failing.timeline(), value);
   dependent.fill(data, 0, 2048, 0x22);

@@ -71,8 +71,8 @@ Bytes two_queues(Session& s) {
     return second.download(b);
   } catch (...) {
     // Each queue may be waiting for the timeline of the other, and a timeline must outlive the waits for it.
-    first.settle(a);
-    second.settle(a);
+    first.drain(a);
+    second.drain(a);
     throw;
   }
 }

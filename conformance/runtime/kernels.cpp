@@ -158,7 +158,7 @@ Kernel::~Kernel() {
   if (handle_) session_->api.kernel_release(session_->device, handle_);
 }
 
-Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vector<Place>& places,
+Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vector<TensorLocation>& locations,
                const Buffer* workspace, std::uint64_t workspace_offset)
     : scalars_(sample.scalars) {
   const std::size_t inputs = sample.inputs.size(), count = inputs + sample.outputs.size();
@@ -172,7 +172,7 @@ Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vect
   for (std::size_t i = 0; i < count; ++i) {
     const bool absent = i < inputs && sample.inputs[i].absent;
     bindings_.push_back(
-        {absent ? nullptr : places[i].buffer->handle(), places[i].offset, dims_[i].data(), strides_[i].data()});
+        {absent ? nullptr : locations[i].buffer->handle(), locations[i].offset, dims_[i].data(), strides_[i].data()});
   }
   std::memset(&launch_, 0, sizeof launch_);
   static const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 5u, nullptr};  // of an unknown type
@@ -208,28 +208,28 @@ std::uint64_t launch_once(Queue& queue, Launch& launch) {
 std::vector<Bytes> run_sample(Session& session, Queue& queue, const KernelSample& sample, const Kernel& kernel) {
   std::vector<Buffer> buffers;
   buffers.reserve(sample.inputs.size() + sample.outputs.size() + 1);
-  std::vector<Place> places;
+  std::vector<TensorLocation> locations;
   for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
     if (sample.inputs[i].absent) {
-      places.push_back({});
+      locations.push_back({});
       continue;
     }
     buffers.emplace_back(session, std::max<std::uint64_t>(1, sample.inputs[i].span()));
     if (!sample.values[i].empty()) queue.upload(buffers.back(), sample.values[i]);
-    places.push_back({&buffers.back(), 0});
+    locations.push_back({&buffers.back(), 0});
   }
   for (const Operand& output : sample.outputs) {
     buffers.emplace_back(session, output.span());
     queue.fill(buffers.back(), 0, output.span(), 0xff);
-    places.push_back({&buffers.back(), 0});
+    locations.push_back({&buffers.back(), 0});
   }
   std::optional<Buffer> workspace;
   if (kernel.info().workspace_bytes > 0) workspace.emplace(session, kernel.info().workspace_bytes);
-  Launch launch(kernel, sample, places, workspace ? &*workspace : nullptr);
+  Launch launch(kernel, sample, locations, workspace ? &*workspace : nullptr);
   wait_for(session, queue.timeline(), launch_once(queue, launch));
   std::vector<Bytes> results;
   for (std::size_t o = 0; o < sample.outputs.size(); ++o) {
-    results.push_back(queue.download(*places[sample.inputs.size() + o].buffer));
+    results.push_back(queue.download(*locations[sample.inputs.size() + o].buffer));
   }
   return results;
 }

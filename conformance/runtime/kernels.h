@@ -128,7 +128,7 @@ class Kernel {
 };
 
 /// The location of a tensor: its first element, counted in elements from the start of the buffer.
-struct Place {
+struct TensorLocation {
   const Buffer* buffer = nullptr;
   std::int64_t offset = 0;
 };
@@ -136,8 +136,8 @@ struct Place {
 /// One launch, with its storage.
 class Launch {
  public:
-  /// `places` lists inputs, then outputs. `workspace` may be nullptr if the kernel needs none.
-  Launch(const Kernel& kernel, const KernelSample& sample, const std::vector<Place>& places,
+  /// `locations` lists inputs, then outputs. `workspace` may be nullptr if the kernel needs none.
+  Launch(const Kernel& kernel, const KernelSample& sample, const std::vector<TensorLocation>& locations,
          const Buffer* workspace = nullptr, std::uint64_t workspace_offset = 0);
   const lks_launch& abi();
   void scribble();

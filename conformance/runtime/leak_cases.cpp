@@ -122,7 +122,7 @@ void failures(const RuntimeTarget& target) {
     const IndexMemory memory(s, queue, made.sample);
     queue.upload(memory.indices, made.bad);
     check_no_growth("a failed launch of " + made.sample.name + " and queue_recover", s.is_inline() ? 300 : 60, [&] {
-      Launch launch(kernel, made.sample, memory.places());
+      Launch launch(kernel, made.sample, memory.locations());
       u64 value = 0;
       launch_and_fail(s, queue, launch, value);
       queue.recover();

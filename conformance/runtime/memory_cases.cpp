@@ -37,7 +37,7 @@ const std::vector<u64>& odd_sizes() {
   return sizes;
 }
 
-Bytes pattern(u64 bytes, u64 seed) { return Dice(seed).bytes(bytes); }
+Bytes pattern(u64 bytes, u64 seed) { return TestRandom(seed).bytes(bytes); }
 
 void alignment(const RuntimeTarget& target) {
   Session s(target);
@@ -269,15 +269,15 @@ void accounting(const RuntimeTarget& target) {
 // The work of one thread: allocates and frees buffers, each with its own contents, which are checked before the free.
 void churn(Session& s, u64 seed, int rounds) {
   Queue queue(s);
-  Dice dice(seed);
+  TestRandom random(seed);
   struct Held {
     Buffer buffer;
     Bytes bytes;
   };
   std::vector<Held> held;
   for (int i = 0; i < rounds; ++i) {
-    const u64 bytes = 1 + dice.below(i % 16 == 0 ? 300'000 : 3000);
-    held.push_back({Buffer(s, bytes), dice.bytes(bytes)});
+    const u64 bytes = 1 + random.below(i % 16 == 0 ? 300'000 : 3000);
+    held.push_back({Buffer(s, bytes), random.bytes(bytes)});
     if (s.is_host_visible() && i % 2) {
       const Mapping map(s, held.back().buffer, 0, bytes);
       std::copy(held.back().bytes.begin(), held.back().bytes.end(), map.data());
@@ -285,7 +285,7 @@ void churn(Session& s, u64 seed, int rounds) {
       queue.upload(held.back().buffer, held.back().bytes);
     }
     if (held.size() < 12) continue;
-    const auto at = held.begin() + static_cast<std::ptrdiff_t>(dice.below(held.size()));
+    const auto at = held.begin() + static_cast<std::ptrdiff_t>(random.below(held.size()));
     check_same_bytes(queue.download(at->buffer), at->bytes, "a buffer while other threads allocate and free");
     std::vector<Held> rest;
     for (auto it = held.begin(); it != held.end(); ++it) {

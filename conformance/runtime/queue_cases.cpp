@@ -226,7 +226,8 @@ void one_unit(const RuntimeTarget& target) {
   for (int i = 0; i < 17; ++i) {
     const Buffer& from = i % 2 ? pong : ping;
     const Buffer& to = i % 2 ? ping : pong;
-    launches.push_back(std::make_unique<Launch>(kernel, sample, std::vector<Place>{{&from, 0}, {&b, 0}, {&to, 0}}));
+    launches.push_back(
+        std::make_unique<Launch>(kernel, sample, std::vector<TensorLocation>{{&from, 0}, {&b, 0}, {&to, 0}}));
     unit.push_back(launches.back()->abi());
     expected = multiply_add(expected, sample.values[1]);
   }

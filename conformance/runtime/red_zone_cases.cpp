@@ -44,7 +44,7 @@ void mark(const Operand& operand, u64 begin, std::vector<bool>& is_element) {
 struct Surrounded {
   std::vector<Buffer> buffers;
   std::vector<Bytes> before;
-  std::vector<Place> places;
+  std::vector<TensorLocation> locations;
 };
 
 // Puts the sample's operands into buffers filled with the pattern, at element offsets increased by `shift`.
@@ -64,7 +64,7 @@ Surrounded surround(Session& s, Queue& queue, const KernelSample& sample, unsign
     }
     queue.upload(all.buffers.back(), bytes);
     all.before.push_back(std::move(bytes));
-    all.places.push_back({&all.buffers.back(), static_cast<std::int64_t>(field.begin / operand.element_size())});
+    all.locations.push_back({&all.buffers.back(), static_cast<std::int64_t>(field.begin / operand.element_size())});
   }
   return all;
 }
@@ -87,7 +87,7 @@ std::vector<Bytes> run_amid(Session& s, Queue& queue, const KernelSample& sample
     workspace.emplace(s, begin + needed + zone);
     queue.fill(*workspace, 0, workspace->bytes(), pattern);
   }
-  Launch launch(kernel, sample, all.places, workspace ? &*workspace : nullptr, begin);
+  Launch launch(kernel, sample, all.locations, workspace ? &*workspace : nullptr, begin);
   wait_for(s, queue.timeline(), launch_once(queue, launch));
   for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
     check_same_bytes(queue.download(all.buffers[i]), all.before[i], sample.name + text(": input %zu and around it", i));
@@ -148,9 +148,9 @@ void neighbours(const RuntimeTarget& target) {
     for (int i = 0; i < 3; ++i) row.emplace_back(s, bytes);
   }
   std::vector<Bytes> expected;
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   for (const Buffer& buffer : row) {
-    expected.push_back(dice.bytes(buffer.bytes()));
+    expected.push_back(random.bytes(buffer.bytes()));
     queue.upload(buffer, expected.back());
   }
   for (std::size_t i = 1; i < row.size(); i += 3) {  // the middle one of every three

@@ -14,11 +14,11 @@ void put(Bytes& bytes, std::size_t i, T value) {
 }
 
 // Small integers, whose sums are exact.
-Bytes whole_numbers(const Operand& operand, Dice& dice) {
+Bytes whole_numbers(const Operand& operand, TestRandom& random) {
   Bytes bytes(operand.span());
   const std::size_t n = bytes.size() / operand.element_size();
   for (std::size_t i = 0; i < n; ++i) {
-    const auto value = static_cast<std::int64_t>(dice.below(15)) - 7;
+    const auto value = static_cast<std::int64_t>(random.below(15)) - 7;
     switch (operand.dtype) {
       case LKS_F32: put(bytes, i, static_cast<float>(value)); break;
       case LKS_F64: put(bytes, i, static_cast<double>(value)); break;
@@ -31,20 +31,20 @@ Bytes whole_numbers(const Operand& operand, Dice& dice) {
 }
 
 // f32 numbers of both signs, over sixteen binades.
-Bytes mixed_magnitudes(const Operand& operand, Dice& dice) {
+Bytes mixed_magnitudes(const Operand& operand, TestRandom& random) {
   Bytes bytes(operand.span());
   for (std::size_t i = 0; i < bytes.size() / sizeof(float); ++i) {
-    const std::uint64_t bits = dice.bits();
+    const std::uint64_t bits = random.bits();
     const auto exponent = static_cast<std::uint32_t>(119 + (bits >> 40) % 16);
     put(bytes, i, static_cast<std::uint32_t>(bits & 0x807fffffu) | exponent << 23);
   }
   return bytes;
 }
 
-Bytes index_values(const Operand& operand, std::uint64_t extent, Dice& dice) {
+Bytes index_values(const Operand& operand, std::uint64_t extent, TestRandom& random) {
   Bytes bytes(operand.span());
   for (std::size_t i = 0; i < bytes.size() / operand.element_size(); ++i) {
-    const std::uint64_t index = dice.below(extent);
+    const std::uint64_t index = random.below(extent);
     if (operand.dtype == LKS_I64) {
       put(bytes, i, static_cast<std::int64_t>(index));
     } else {
@@ -55,7 +55,7 @@ Bytes index_values(const Operand& operand, std::uint64_t extent, Dice& dice) {
 }
 
 KernelSample sample(std::uint32_t op, const char* op_name, std::vector<Operand> inputs, std::vector<Operand> outputs,
-                    Bytes attrs, Dice& dice) {
+                    Bytes attrs, TestRandom& random) {
   KernelSample s;
   s.op = op;
   s.op_name = op_name;
@@ -63,14 +63,14 @@ KernelSample sample(std::uint32_t op, const char* op_name, std::vector<Operand> 
   s.inputs = std::move(inputs);
   s.outputs = std::move(outputs);
   s.attrs = std::move(attrs);
-  for (const Operand& input : s.inputs) s.values.push_back(whole_numbers(input, dice));
+  for (const Operand& input : s.inputs) s.values.push_back(whole_numbers(input, random));
   return s;
 }
 
 // s x + y, where y is one row that is broadcast.
-KernelSample scaled_sum(std::int64_t rows, std::int64_t columns, Dice& dice) {
+KernelSample scaled_sum(std::int64_t rows, std::int64_t columns, TestRandom& random) {
   KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {rows, columns}}, {LKS_F32, {columns}}},
-                          {{LKS_F32, {rows, columns}}}, {}, dice);
+                          {{LKS_F32, {rows, columns}}}, {}, random);
   ProgramBuilder builder;
   const Expr x = builder.input(LKS_F32), y = builder.input(LKS_F32), factor = builder.scalar(0, LKS_F32);
   const Expr result[] = {x * factor + y};
@@ -85,8 +85,9 @@ KernelSample scaled_sum(std::int64_t rows, std::int64_t columns, Dice& dice) {
 }
 
 // Two outputs of different dtypes.
-KernelSample compare_and_square(std::int64_t n, Dice& dice) {
-  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {n}}}, {{LKS_F32, {n}}, {LKS_BOOL, {n}}}, {}, dice);
+KernelSample compare_and_square(std::int64_t n, TestRandom& random) {
+  KernelSample s =
+      sample(LKS_OP_POINTWISE, "pointwise", {{LKS_F32, {n}}}, {{LKS_F32, {n}}, {LKS_BOOL, {n}}}, {}, random);
   ProgramBuilder builder;
   const Expr x = builder.input(LKS_F32);
   const Expr results[] = {x * x, x < x.constant(1)};
@@ -95,51 +96,51 @@ KernelSample compare_and_square(std::int64_t n, Dice& dice) {
   return s;
 }
 
-void add_movement(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
-  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_F32, {n, 3, 5}, {1, 5 * n, n}}}, {{LKS_F32, {n, 3, 5}}}, {}, dice));
+void add_movement(std::vector<KernelSample>& all, std::int64_t n, TestRandom& random) {
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_F32, {n, 3, 5}, {1, 5 * n, n}}}, {{LKS_F32, {n, 3, 5}}}, {}, random));
   all.back().name = "copy f32 of a transposed tensor";
-  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_U8, {n, 7}}}, {{LKS_U8, {n, 7}}}, {}, dice));
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_U8, {n, 7}}}, {{LKS_U8, {n, 7}}}, {}, random));
   all.back().name = "copy u8";
-  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_I64, {3, n}}}, {{LKS_I64, {3, n}, {2 * n + 5, 2}}}, {}, dice));
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_I64, {3, n}}}, {{LKS_I64, {3, n}, {2 * n + 5, 2}}}, {}, random));
   all.back().name = "copy i64 into a tensor with gaps";
-  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_F16, {n, 9}, {1, 0}}}, {{LKS_F16, {n, 9}}}, {}, dice));
+  all.push_back(sample(LKS_OP_COPY, "copy", {{LKS_F16, {n, 9}, {1, 0}}}, {{LKS_F16, {n, 9}}}, {}, random));
   all.back().name = "copy f16 of a broadcast tensor";
   const lks_gather_attrs axis{.axis = 0};
   all.push_back(sample(LKS_OP_GATHER, "gather", {{LKS_F32, {7, n}}, {LKS_I64, {9}}}, {{LKS_F32, {9, n}}},
-                       attr_bytes(axis), dice));
-  all.back().values[1] = index_values(all.back().inputs[1], 7, dice);
+                       attr_bytes(axis), random));
+  all.back().values[1] = index_values(all.back().inputs[1], 7, random);
   const lks_scatter_add_attrs scatter{.axis = 0, .extent = 7};
   all.push_back(sample(LKS_OP_SCATTER_ADD, "scatter_add", {{LKS_F32, {9, n}}, {LKS_I64, {9}}}, {{LKS_F32, {7, n}}},
-                       attr_bytes(scatter), dice));
-  all.back().values[1] = index_values(all.back().inputs[1], 7, dice);
+                       attr_bytes(scatter), random));
+  all.back().values[1] = index_values(all.back().inputs[1], 7, random);
 }
 
-void add_reductions(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
+void add_reductions(std::vector<KernelSample>& all, std::int64_t n, TestRandom& random) {
   const lks_reduce_attrs last{.axes = int_list({1}), .keep = 0}, first{.axes = int_list({0}), .keep = 1};
   for (const auto& [op, name] : {std::pair{LKS_OP_SUM, "sum"}, {LKS_OP_MAX, "max"}, {LKS_OP_MIN, "min"}}) {
-    all.push_back(sample(op, name, {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), dice));
+    all.push_back(sample(op, name, {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), random));
     all.back().name = std::string(name) + " of rows";
-    all.push_back(sample(op, name, {{LKS_F32, {n, 5}}}, {{LKS_F32, {1, 5}}}, attr_bytes(first), dice));
+    all.push_back(sample(op, name, {{LKS_F32, {n, 5}}}, {{LKS_F32, {1, 5}}}, attr_bytes(first), random));
     all.back().name = std::string(name) + " of columns";
   }
   const lks_argmax_attrs axis{.axis = 1};
-  all.push_back(sample(LKS_OP_ARGMAX, "argmax", {{LKS_F32, {3, n}}}, {{LKS_I64, {3}}}, attr_bytes(axis), dice));
+  all.push_back(sample(LKS_OP_ARGMAX, "argmax", {{LKS_F32, {3, n}}}, {{LKS_I64, {3}}}, attr_bytes(axis), random));
   const Dims m{5, n}, k{n, 3}, y{5, 3};
-  all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, m}, {LKS_F32, k}}, {{LKS_F32, y}}, {}, dice));
+  all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, m}, {LKS_F32, k}}, {{LKS_F32, y}}, {}, random));
   all.push_back(sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {2, n, 5}}, {LKS_F32, {2, 5, n}, {5 * n, 1, 5}}},
-                       {{LKS_F32, {2, n, n}}}, {}, dice));
+                       {{LKS_F32, {2, n, n}}}, {}, random));
   all.back().name = "matmul of a batch, second operand transposed";
 }
 
-void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
+void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, TestRandom& random) {
   const Dims image{2, h, 6, 3}, filter{5, 3, 3, 3}, result{2, h, 6, 5};
   lks_conv2d_attrs forward{
       .strides = int_list({1, 1}), .padding = int_list({1, 1, 1, 1}), .dilation = int_list({1, 1}), .groups = 1};
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {}, {}, true}},
-                       {{LKS_F32, result}}, attr_bytes(forward), dice));
+                       {{LKS_F32, result}}, attr_bytes(forward), random));
   all.back().name = "conv2d without bias";
   all.push_back(sample(LKS_OP_CONV2D, "conv2d", {{LKS_F32, image}, {LKS_F32, filter}, {LKS_F32, {5}}},
-                       {{LKS_F32, result}}, attr_bytes(forward), dice));
+                       {{LKS_F32, result}}, attr_bytes(forward), random));
   all.back().name = "conv2d with bias";
   all.back().core = false;  // if the driver does not offer it, the host adds the bias
   const lks_conv2d_backward_input_attrs input{.strides = forward.strides,
@@ -148,60 +149,61 @@ void add_convolutions(std::vector<KernelSample>& all, std::int64_t h, Dice& dice
                                               .groups = 1,
                                               .shape = int_list({2, h, 6, 3})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_INPUT, "conv2d_backward_input", {{LKS_F32, result}, {LKS_F32, filter}},
-                       {{LKS_F32, image}}, attr_bytes(input), dice));
+                       {{LKS_F32, image}}, attr_bytes(input), random));
   const lks_conv2d_backward_filter_attrs weights{.strides = forward.strides,
                                                  .padding = forward.padding,
                                                  .dilation = forward.dilation,
                                                  .groups = 1,
                                                  .shape = int_list({5, 3, 3, 3})};
   all.push_back(sample(LKS_OP_CONV2D_BACKWARD_FILTER, "conv2d_backward_filter", {{LKS_F32, image}, {LKS_F32, result}},
-                       {{LKS_F32, filter}}, attr_bytes(weights), dice));
+                       {{LKS_F32, filter}}, attr_bytes(weights), random));
 }
 
-void add_pooling(std::vector<KernelSample>& all, std::int64_t h, Dice& dice) {
+void add_pooling(std::vector<KernelSample>& all, std::int64_t h, TestRandom& random) {
   const Dims image{2, h, 7, 3}, pooled{2, h / 2, 3, 3};
   const lks_int_list two = int_list({2, 2}), none = int_list({0, 0, 0, 0}), shape = int_list({2, h, 7, 3});
   const lks_max_pool2d_attrs max{.window = two, .strides = two, .padding = none};
   all.push_back(sample(LKS_OP_MAX_POOL2D, "max_pool2d", {{LKS_F32, image}}, {{LKS_F32, pooled}, {LKS_I32, pooled}},
-                       attr_bytes(max), dice));
+                       attr_bytes(max), random));
   const lks_max_pool2d_backward_attrs back{.window = two, .strides = two, .padding = none, .shape = shape};
   all.push_back(sample(LKS_OP_MAX_POOL2D_BACKWARD, "max_pool2d_backward", {{LKS_F32, pooled}, {LKS_I32, pooled}},
-                       {{LKS_F32, image}}, attr_bytes(back), dice));
-  all.back().values[1] = index_values(all.back().inputs[1], 4, dice);
+                       {{LKS_F32, image}}, attr_bytes(back), random));
+  all.back().values[1] = index_values(all.back().inputs[1], 4, random);
   const lks_avg_pool2d_attrs mean{.window = two, .strides = two, .padding = none};
   all.push_back(
-      sample(LKS_OP_AVG_POOL2D, "avg_pool2d", {{LKS_F32, image}}, {{LKS_F32, pooled}}, attr_bytes(mean), dice));
+      sample(LKS_OP_AVG_POOL2D, "avg_pool2d", {{LKS_F32, image}}, {{LKS_F32, pooled}}, attr_bytes(mean), random));
   const lks_avg_pool2d_backward_attrs share{.window = two, .strides = two, .padding = none, .shape = shape};
   all.push_back(sample(LKS_OP_AVG_POOL2D_BACKWARD, "avg_pool2d_backward", {{LKS_F32, pooled}}, {{LKS_F32, image}},
-                       attr_bytes(share), dice));
+                       attr_bytes(share), random));
 }
 
-void add_random(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
+void add_random(std::vector<KernelSample>& all, std::int64_t n, TestRandom& random) {
   constexpr std::int64_t i32_as_dtype = 6;
   const lks_random_bits_attrs attrs{.shape = int_list({n, 3}), .dtype = i32_as_dtype};
-  all.push_back(sample(LKS_OP_RANDOM_BITS, "random_bits", {}, {{LKS_I32, {n, 3}}}, attr_bytes(attrs), dice));
+  all.push_back(sample(LKS_OP_RANDOM_BITS, "random_bits", {}, {{LKS_I32, {n, 3}}}, attr_bytes(attrs), random));
   all.back().scalar_dtypes = {LKS_U32, LKS_U32, LKS_U32, LKS_U32};
   all.back().scalars = {1, 2, 3, 4};
 }
 
 // Ops that most drivers lack, so that the runtime decomposes them.
-void add_optional(std::vector<KernelSample>& all, std::int64_t n, Dice& dice) {
+void add_optional(std::vector<KernelSample>& all, std::int64_t n, TestRandom& random) {
   const std::size_t first = all.size();
   const lks_softmax_attrs axis{.axis = 1};
-  all.push_back(sample(LKS_OP_SOFTMAX, "softmax", {{LKS_F32, {3, n}}}, {{LKS_F32, {3, n}}}, attr_bytes(axis), dice));
+  all.push_back(sample(LKS_OP_SOFTMAX, "softmax", {{LKS_F32, {3, n}}}, {{LKS_F32, {3, n}}}, attr_bytes(axis), random));
   all.push_back(
-      sample(LKS_OP_LOG_SOFTMAX, "log_softmax", {{LKS_F32, {3, n}}}, {{LKS_F32, {3, n}}}, attr_bytes(axis), dice));
-  all.push_back(sample(LKS_OP_ARGSORT, "argsort", {{LKS_F32, {n}}}, {{LKS_I64, {n}}}, {}, dice));
+      sample(LKS_OP_LOG_SOFTMAX, "log_softmax", {{LKS_F32, {3, n}}}, {{LKS_F32, {3, n}}}, attr_bytes(axis), random));
+  all.push_back(sample(LKS_OP_ARGSORT, "argsort", {{LKS_F32, {n}}}, {{LKS_I64, {n}}}, {}, random));
   const lks_reduce_attrs last{.axes = int_list({1}), .keep = 0};
-  all.push_back(sample(LKS_OP_MEAN, "mean", {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), dice));
+  all.push_back(sample(LKS_OP_MEAN, "mean", {{LKS_F32, {5, n}}}, {{LKS_F32, {5}}}, attr_bytes(last), random));
   for (std::size_t i = first; i < all.size(); ++i) all[i].core = false;
 }
 
 }  // namespace
 
 KernelSample multiply_add_sample(std::int64_t n) {
-  Dice dice(static_cast<std::uint64_t>(n));
-  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {{LKS_I32, {n}}, {LKS_I32, {n}}}, {{LKS_I32, {n}}}, {}, dice);
+  TestRandom random(static_cast<std::uint64_t>(n));
+  KernelSample s =
+      sample(LKS_OP_POINTWISE, "pointwise", {{LKS_I32, {n}}, {LKS_I32, {n}}}, {{LKS_I32, {n}}}, {}, random);
   ProgramBuilder builder;
   const Expr a = builder.input(LKS_I32), b = builder.input(LKS_I32);
   const Expr result[] = {a * a.constant(3) + b};
@@ -211,9 +213,9 @@ KernelSample multiply_add_sample(std::int64_t n) {
 }
 
 KernelSample long_program_sample(int instructions) {
-  Dice dice(static_cast<std::uint64_t>(instructions));
+  TestRandom random(static_cast<std::uint64_t>(instructions));
   const Operand tensor{LKS_I32, {2, 1, 3, 1, 2, 1, 2, 2}};
-  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {tensor, tensor, tensor, tensor}, {tensor}, {}, dice);
+  KernelSample s = sample(LKS_OP_POINTWISE, "pointwise", {tensor, tensor, tensor, tensor}, {tensor}, {}, random);
   ProgramBuilder builder;
   std::vector<Expr> values;
   for (int i = 0; i < 4; ++i) values.push_back(builder.input(LKS_I32));
@@ -240,46 +242,46 @@ Bytes multiply_add(const Bytes& a, const Bytes& b) {
 }
 
 std::vector<KernelSample> kernel_samples(std::uint64_t seed, int size) {
-  Dice dice(seed * 31 + static_cast<std::uint64_t>(size));
+  TestRandom random(seed * 31 + static_cast<std::uint64_t>(size));
   const std::int64_t n = std::vector<std::int64_t>{1, 5, 17, 37, 67, 129}[static_cast<std::size_t>(size) % 6];
   std::vector<KernelSample> all;
   all.push_back(multiply_add_sample(n));
-  all.push_back(scaled_sum(3, n, dice));
-  all.push_back(compare_and_square(n, dice));
-  add_movement(all, n, dice);
-  add_reductions(all, n, dice);
-  add_convolutions(all, 3 + n % 8, dice);
-  add_pooling(all, 3 + n % 8, dice);
-  add_random(all, n, dice);
-  add_optional(all, n, dice);
+  all.push_back(scaled_sum(3, n, random));
+  all.push_back(compare_and_square(n, random));
+  add_movement(all, n, random);
+  add_reductions(all, n, random);
+  add_convolutions(all, 3 + n % 8, random);
+  add_pooling(all, 3 + n % 8, random);
+  add_random(all, n, random);
+  add_optional(all, n, random);
   return all;
 }
 
 std::vector<KernelSample> large_samples(std::uint64_t seed) {
-  Dice dice(seed);
+  TestRandom random(seed);
   std::vector<KernelSample> all;
   const lks_reduce_attrs every{.axes = int_list({0, 1}), .keep = 0}, rows{.axes = int_list({1}), .keep = 0},
       columns{.axes = int_list({0}), .keep = 0};
-  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {}}}, attr_bytes(every), dice));
+  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {}}}, attr_bytes(every), random));
   all.back().name = "sum of all of 37x3001";
-  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {37}}}, attr_bytes(rows), dice));
+  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {37, 3001}}}, {{LKS_F32, {37}}}, attr_bytes(rows), random));
   all.back().name = "sum of rows of 37x3001";
-  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {3001, 37}}}, {{LKS_F32, {37}}}, attr_bytes(columns), dice));
+  all.push_back(sample(LKS_OP_SUM, "sum", {{LKS_F32, {3001, 37}}}, {{LKS_F32, {37}}}, attr_bytes(columns), random));
   all.back().name = "sum of columns of 3001x37";
   all.push_back(
-      sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {67, 301}}, {LKS_F32, {301, 45}}}, {{LKS_F32, {67, 45}}}, {}, dice));
+      sample(LKS_OP_MATMUL, "matmul", {{LKS_F32, {67, 301}}, {LKS_F32, {301, 45}}}, {{LKS_F32, {67, 45}}}, {}, random));
   all.back().name = "matmul 67x301x45";
-  add_convolutions(all, 29, dice);
+  add_convolutions(all, 29, random);
   for (KernelSample& s : all) {
     s.sums_floats = true;
-    for (std::size_t i = 0; i < s.inputs.size(); ++i) s.values[i] = mixed_magnitudes(s.inputs[i], dice);
+    for (std::size_t i = 0; i < s.inputs.size(); ++i) s.values[i] = mixed_magnitudes(s.inputs[i], random);
   }
   const lks_scatter_add_attrs scatter{.axis = 0, .extent = 7};
   all.push_back(sample(LKS_OP_SCATTER_ADD, "scatter_add", {{LKS_F32, {501, 33}}, {LKS_I64, {501}}},
-                       {{LKS_F32, {7, 33}}}, attr_bytes(scatter), dice));
-  all.back().values = {mixed_magnitudes(all.back().inputs[0], dice), index_values(all.back().inputs[1], 7, dice)};
-  all.push_back(scaled_sum(301, 401, dice));
-  all.back().values = {mixed_magnitudes(all.back().inputs[0], dice), mixed_magnitudes(all.back().inputs[1], dice)};
+                       {{LKS_F32, {7, 33}}}, attr_bytes(scatter), random));
+  all.back().values = {mixed_magnitudes(all.back().inputs[0], random), index_values(all.back().inputs[1], 7, random)};
+  all.push_back(scaled_sum(301, 401, random));
+  all.back().values = {mixed_magnitudes(all.back().inputs[0], random), mixed_magnitudes(all.back().inputs[1], random)};
   return all;
 }
 

@@ -135,7 +135,7 @@ Queue::~Queue() {
   session_.api.queue_destroy(handle_);
 }
 
-void Queue::settle(const Buffer& some) noexcept {
+void Queue::drain(const Buffer& some) noexcept {
   lks_diag diag = empty_diagnosis();
   std::uint64_t value = 0;
   if (session_.api.queue_fill(handle_, some.handle(), 0, 0, 0, 1, &value, &diag) == LKS_OK) newest_ = value;

@@ -119,7 +119,7 @@ class Queue {
   void finish() { wait_for(session_, timeline_, newest_); }
   /// The same when a case fails: never throws. Waits have no value of their own, so this enqueues an empty fill of
   /// `some` behind them and waits for it. Afterwards, timelines that this queue waited for may be destroyed.
-  void settle(const Buffer& some) noexcept;
+  void drain(const Buffer& some) noexcept;
 
   /// Write or read, and wait until it is done.
   void upload(const Buffer& dst, const Bytes& bytes, std::uint64_t offset = 0);

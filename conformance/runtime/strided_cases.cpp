@@ -26,19 +26,19 @@ Numbers strides_for(const Numbers& dims, const std::vector<std::size_t>& stored,
   return strides;
 }
 
-struct Way {
+struct StorageLayout {
   const char* name;
   std::int64_t step, gap;
   int moved;  // storage order: 0: unchanged; 1: the last two dimensions exchanged; 2: the last one second; 3: reversed
 };
-constexpr Way ways[] = {{"dense", 1, 0, 0},
-                        {"rows with a gap", 1, 3, 0},
-                        {"every second element", 2, 0, 0},
-                        {"the last two exchanged", 1, 0, 1},
-                        {"the last dimension stored second", 1, 0, 2},
-                        {"the last dimension stored second, with gaps", 1, 2, 2},
-                        {"all reversed", 1, 0, 3},
-                        {"all reversed, every second element", 2, 1, 3}};
+constexpr StorageLayout storage_layouts[] = {{"dense", 1, 0, 0},
+                                             {"rows with a gap", 1, 3, 0},
+                                             {"every second element", 2, 0, 0},
+                                             {"the last two exchanged", 1, 0, 1},
+                                             {"the last dimension stored second", 1, 0, 2},
+                                             {"the last dimension stored second, with gaps", 1, 2, 2},
+                                             {"all reversed", 1, 0, 3},
+                                             {"all reversed, every second element", 2, 1, 3}};
 
 std::vector<std::size_t> order_for(std::size_t rank, int moved) {
   std::vector<std::size_t> order(rank);
@@ -49,29 +49,29 @@ std::vector<std::size_t> order_for(std::size_t rank, int moved) {
   return order;
 }
 
-Operand operand(lks_dtype dtype, const Numbers& dims, const Way& way) {
-  return {dtype, dims, strides_for(dims, order_for(dims.size(), way.moved), way.step, way.gap)};
+Operand operand(lks_dtype dtype, const Numbers& dims, const StorageLayout& layout) {
+  return {dtype, dims, strides_for(dims, order_for(dims.size(), layout.moved), layout.step, layout.gap)};
 }
 
 // Byte offsets of the elements in row-major order.
-std::vector<std::size_t> places_of(const Operand& o) {
-  std::vector<std::size_t> places;
+std::vector<std::size_t> byte_offsets(const Operand& o) {
+  std::vector<std::size_t> offsets;
   const Numbers strides = o.all_strides();
   Numbers at(o.dims.size(), 0);
   for (std::int64_t n = o.count(); n > 0; --n) {
     const std::int64_t offset = std::inner_product(at.begin(), at.end(), strides.begin(), std::int64_t{0});
-    places.push_back(static_cast<std::size_t>(offset) * o.element_size());
+    offsets.push_back(static_cast<std::size_t>(offset) * o.element_size());
     for (std::size_t d = at.size(); d-- > 0;) {
       if (++at[d] < o.dims[d]) break;
       at[d] = 0;
     }
   }
-  return places;
+  return offsets;
 }
 
 Bytes gathered(const Bytes& bytes, const Operand& o) {
   Bytes dense;
-  for (const std::size_t at : places_of(o)) {
+  for (const std::size_t at : byte_offsets(o)) {
     const auto from = bytes.begin() + static_cast<std::ptrdiff_t>(at);
     dense.insert(dense.end(), from, from + static_cast<std::ptrdiff_t>(o.element_size()));
   }
@@ -81,7 +81,7 @@ Bytes gathered(const Bytes& bytes, const Operand& o) {
 Bytes scattered(const Bytes& dense, const Operand& o) {
   Bytes bytes(o.span(), untouched);
   std::size_t n = 0;
-  for (const std::size_t at : places_of(o)) {
+  for (const std::size_t at : byte_offsets(o)) {
     std::copy_n(dense.begin() + static_cast<std::ptrdiff_t>(n), o.element_size(),
                 bytes.begin() + static_cast<std::ptrdiff_t>(at));
     n += o.element_size();
@@ -94,20 +94,20 @@ bool check_sample(Session& s, Queue& queue, const KernelSample& sample, const By
   const Kernel kernel(s, sample);
   if (!kernel) return false;
   std::vector<Buffer> buffers;
-  std::vector<Place> places;
+  std::vector<TensorLocation> locations;
   buffers.reserve(sample.inputs.size() + 2);
   for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
     buffers.emplace_back(s, sample.inputs[i].span());
     queue.upload(buffers.back(), sample.values[i]);
-    places.push_back({&buffers.back(), 0});
+    locations.push_back({&buffers.back(), 0});
   }
   const Operand& output = sample.outputs[0];
   buffers.emplace_back(s, output.span());
   queue.fill(buffers.back(), 0, output.span(), untouched);
-  places.push_back({&buffers.back(), 0});
+  locations.push_back({&buffers.back(), 0});
   const Buffer& result = buffers.back();
   if (kernel.info().workspace_bytes > 0) buffers.emplace_back(s, kernel.info().workspace_bytes);
-  Launch launch(kernel, sample, places, kernel.info().workspace_bytes > 0 ? &buffers.back() : nullptr);
+  Launch launch(kernel, sample, locations, kernel.info().workspace_bytes > 0 ? &buffers.back() : nullptr);
   wait_for(s, queue.timeline(), launch_once(queue, launch));
   check_same_bytes(queue.download(result), scattered(dense_result, output), sample.name);
   return true;
@@ -125,7 +125,8 @@ std::vector<Numbers> shapes() {
           {2, 2, 1, 3, 2, 1, 2, 7}};
 }
 
-std::string name_for(const char* op, lks_dtype dtype, const Numbers& dims, const Way& in, const Way& out) {
+std::string name_for(const char* op, lks_dtype dtype, const Numbers& dims, const StorageLayout& in,
+                     const StorageLayout& out) {
   std::string shape;
   for (const std::int64_t d : dims) shape += (shape.empty() ? "" : "x") + std::to_string(d);
   return text("%s of %u-bit elements, %s, from \"%s\" to \"%s\"", op, LKS_DTYPE_BITS(dtype), shape.c_str(), in.name,
@@ -135,21 +136,21 @@ std::string name_for(const char* op, lks_dtype dtype, const Numbers& dims, const
 void strided_copies(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   constexpr lks_dtype dtypes[] = {LKS_F32, LKS_U8, LKS_F16, LKS_I64};
   std::size_t turn = 0;
   int refused = 0;
   for (const Numbers& dims : shapes()) {
-    for (const Way& out : ways) {
+    for (const StorageLayout& out : storage_layouts) {
       for (std::size_t k = 0; k < 3; ++k, ++turn) {
-        const Way& in = ways[(turn * 5 + k) % std::size(ways)];
+        const StorageLayout& in = storage_layouts[(turn * 5 + k) % std::size(storage_layouts)];
         const lks_dtype dtype = dtypes[turn % std::size(dtypes)];
         KernelSample sample;
         sample.op = LKS_OP_COPY;
         sample.op_name = "copy";
         sample.inputs = {operand(dtype, dims, in)};
         sample.outputs = {operand(dtype, dims, out)};
-        sample.values = {dice.bytes(sample.inputs[0].span())};
+        sample.values = {random.bytes(sample.inputs[0].span())};
         sample.name = name_for("copy", dtype, dims, in, out);
         if (check_sample(s, queue, sample, gathered(sample.values[0], sample.inputs[0]))) continue;
         check(dtype != LKS_F32, "the driver refuses " + sample.name + ", which joining tensors needs");
@@ -163,17 +164,18 @@ void strided_copies(const RuntimeTarget& target) {
 void strided_pointwise(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
-  Dice dice(target.seed);
+  TestRandom random(target.seed);
   std::size_t turn = 0;
   int ran = 0;
   for (const Numbers& dims : shapes()) {
-    for (const Way& out : ways) {
+    for (const StorageLayout& out : storage_layouts) {
       ++turn;
-      const Way &a = ways[turn * 3 % std::size(ways)], &b = ways[(turn * 5 + 2) % std::size(ways)];
+      const StorageLayout &a = storage_layouts[turn * 3 % std::size(storage_layouts)],
+                          &b = storage_layouts[(turn * 5 + 2) % std::size(storage_layouts)];
       KernelSample sample = multiply_add_sample(1);
       sample.inputs = {operand(LKS_I32, dims, a), operand(LKS_I32, dims, b)};
       sample.outputs = {operand(LKS_I32, dims, out)};
-      sample.values = {dice.bytes(sample.inputs[0].span()), dice.bytes(sample.inputs[1].span())};
+      sample.values = {random.bytes(sample.inputs[0].span()), random.bytes(sample.inputs[1].span())};
       sample.name = name_for("pointwise 3 a + b", LKS_I32, dims, a, out) + ", b \"" + b.name + "\"";
       const Bytes result =
           multiply_add(gathered(sample.values[0], sample.inputs[0]), gathered(sample.values[1], sample.inputs[1]));

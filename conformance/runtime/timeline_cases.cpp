@@ -49,7 +49,8 @@ void values(const RuntimeTarget& target) {
     check(wait_within(s, timeline.handle(), reached, 0) == LKS_OK,
           text("waiting for %llu on a timeline at 5", static_cast<unsigned long long>(reached)));
   }
-  check(wait_within(s, timeline.handle(), 6, 0) == LKS_TIMEOUT, "waiting for 6 on a timeline at 5, without patience");
+  check(wait_within(s, timeline.handle(), 6, 0) == LKS_TIMEOUT,
+        "waiting for 6 on a timeline at 5, with a timeout of 0");
   lks_diag ignored = empty_diagnosis();
   s.api.timeline_signal(timeline.handle(), 3, nullptr, &ignored);  // must not go back, even if accepted
   check(timeline.query() == 5, "a timeline went backwards");
@@ -113,7 +114,7 @@ void timeout(const RuntimeTarget& target) {
 // A signal wakes waiters, also with timeouts that overflow when they are added to the current time.
 void late_signal(const RuntimeTarget& target) {
   Session s(target);
-  for (u64 patience : {u64{20'000'000'000}, u64{1} << 62, (u64{1} << 63) - 1, u64{1} << 63, ~u64{0} - 1, ~u64{0}}) {
+  for (u64 timeout_ns : {u64{20'000'000'000}, u64{1} << 62, (u64{1} << 63) - 1, u64{1} << 63, ~u64{0} - 1, ~u64{0}}) {
     Timeline timeline(s);
     std::vector<lks_status> results(3, LKS_INTERNAL);
     std::vector<std::string> failures(3);
@@ -121,7 +122,7 @@ void late_signal(const RuntimeTarget& target) {
     for (std::size_t i = 0; i < results.size(); ++i) {
       waiters.emplace_back([&, i] {
         try {
-          results[i] = wait_within(s, timeline.handle(), 1 + i, patience);
+          results[i] = wait_within(s, timeline.handle(), 1 + i, timeout_ns);
         } catch (const std::exception& e) {
           failures[i] = e.what();
         }
@@ -134,7 +135,7 @@ void late_signal(const RuntimeTarget& target) {
     for (std::size_t i = 0; i < results.size(); ++i) {
       check(failures[i].empty(), failures[i]);
       check(results[i] == LKS_OK, text("a waiter with a timeout of %llu ns, signalled after 10 ms, got %s",
-                                       static_cast<unsigned long long>(patience), status_name(results[i]).c_str()));
+                                       static_cast<unsigned long long>(timeout_ns), status_name(results[i]).c_str()));
     }
   }
 }

@@ -17,7 +17,7 @@ class Stream {
         compute_(s),
         transfer_(s, LKS_QUEUE_TRANSFER) {
     check(static_cast<bool>(kernel_), "a pointwise program on i32 is refused");
-    for (u64 i = 0; i <= batches; ++i) inputs_.push_back(Dice(seed + i).bytes(bytes));
+    for (u64 i = 0; i <= batches; ++i) inputs_.push_back(TestRandom(seed + i).bytes(bytes));
   }
 
   void run() {
@@ -31,8 +31,8 @@ class Stream {
       transfer_.finish();
       compute_.finish();
     } catch (...) {
-      transfer_.settle(sets_[0].a);
-      compute_.settle(sets_[0].a);
+      transfer_.drain(sets_[0].a);
+      compute_.drain(sets_[0].a);
       throw;
     }
     for (std::size_t i = 0; i < batches; ++i) {

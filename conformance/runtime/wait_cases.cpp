@@ -64,7 +64,7 @@ class FailingLaunch {
   Buffer x_, indices_, out_;
 };
 
-void check_settled(Session& s, Queue& queue, u64 last, const char* when) {
+void check_recovered(Session& s, Queue& queue, u64 last, const char* when) {
   const u64 reached = query(s, queue.timeline());
   check(reached == last, text("%s timeline_query says %llu, the newest value was %llu", when,
                               static_cast<unsigned long long>(reached), static_cast<unsigned long long>(last)));
@@ -89,9 +89,9 @@ void after_recover(const RuntimeTarget& target) {
     for (int i = 0; i < 5; ++i) queue.fill(data, 0, 4096, 0x22);
     check(wait_within(s, queue.timeline(), value, ~u64{0}) != LKS_OK, "a launch with an index outside succeeded");
     const u64 last = queue.recover();
-    check_settled(s, queue, last, "after queue_recover");
+    check_recovered(s, queue, last, "after queue_recover");
     check(queue.recover() == last, "queue_recover of a queue that has not failed gives another newest value");
-    check_settled(s, queue, last, "after a second queue_recover");
+    check_recovered(s, queue, last, "after a second queue_recover");
     const u64 next = queue.fill(data, 64, 64, 0x33);
     check(next > last, "a command after queue_recover has a value that was given out before");
     wait_for(s, queue.timeline(), next);
@@ -116,9 +116,9 @@ void recover_waits(const RuntimeTarget& target) {
     queue.fill(slow, 0, large, 0xee);
     queue.fill(data, 0, 4096, 0x55);
     const u64 last = queue.recover();
-    check_settled(s, queue, last, "after queue_recover, called before the failure was met,");
+    check_recovered(s, queue, last, "after queue_recover, called before the failure was met,");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    check_settled(s, queue, last, "a while after queue_recover, called before the failure was met,");
+    check_recovered(s, queue, last, "a while after queue_recover, called before the failure was met,");
     check_same_bytes(other.download(data), Bytes(4096, 0x44), "what a skipped command would have written");
   }
 }
@@ -200,7 +200,7 @@ void short_timeouts(const RuntimeTarget& target) {
   finished.set_value();
   opener.join();
   if (failure) {
-    queue.settle(data);
+    queue.drain(data);
     std::rethrow_exception(failure);
   }
   wait_for(s, queue.timeline(), value);

@@ -65,8 +65,8 @@ Report conform(const Options& given, const std::vector<std::string>& worker, con
   const auto start = std::chrono::steady_clock::now();
   Report report;
   CaseResult crash;
-  Briefing briefing = Supervisor(o, worker).brief(crash);
-  report.run = std::move(briefing.run);
+  RunPlan plan = Supervisor(o, worker).plan(crash);
+  report.run = std::move(plan.run);
   report.run.date = now_text();
   report.run.library_sha256 = sha256_of_file(report.run.library.empty() ? o.driver : report.run.library);
   const Bounds bounds = o.bounds.empty() ? Bounds::built_in() : Bounds::read(o.bounds);
@@ -81,10 +81,10 @@ Report conform(const Options& given, const std::vector<std::string>& worker, con
     return report;
   }
   if (o.jobs == 0) o.jobs = jobs_for(report.run);
-  Supervisor(o, worker).run(briefing.ids, [&](const CaseResult& result) {
+  Supervisor(o, worker).run(plan.ids, [&](const CaseResult& result) {
     report.cases.push_back(result);
     note_variants(report.run, result);
-    if (progress) progress(report.cases.size(), briefing.ids.size(), result);
+    if (progress) progress(report.cases.size(), plan.ids.size(), result);
     const bool failed = is_failure(result.outcome) || (result.outcome == Outcome::unsupported && result.required);
     return !(o.fail_fast && failed);
   });
@@ -96,7 +96,7 @@ std::vector<std::string> list_cases(const Options& o, const std::vector<std::str
   register_own_ops();
   check_options(o);
   CaseResult crash;
-  return Supervisor(o, worker).brief(crash).ids;
+  return Supervisor(o, worker).plan(crash).ids;
 }
 
 }  // namespace lockstep::conformance

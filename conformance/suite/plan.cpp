@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <map>
 
-#include "conformance/cases/beside.h"
 #include "conformance/cases/breakpoints.h"
 #include "conformance/cases/generate.h"
+#include "conformance/cases/large_calls.h"
 #include "conformance/cases/number_cases.h"
 #include "conformance/cases/pairs.h"
 #include "conformance/checks/special_suites.h"
@@ -69,11 +69,11 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     if (wanted.gradients) add(gradient_cases(op, mode, amount));
     if (mode == MathMode::fast && !sums_matter(op)) {
       add(own_cases(op, mode, amount));
-      add(beside_cases(op, mode, amount));
+      add(large_call_cases(op, mode, amount));
       continue;
     }
     add(forward_cases(op, mode, amount));
-    add(beside_cases(op, mode, amount));
+    add(large_call_cases(op, mode, amount));
     if (mode == MathMode::strict) add(number_cases(op, mode, amount));
     if (mode == MathMode::strict) add(pair_cases(op, mode, amount, modes));
     add(breakpoint_cases(op, mode, amount, target.device));

@@ -76,7 +76,7 @@ CaseResult result_for(const std::string& id, Outcome outcome, std::string text) 
 }
 
 // Factor of the time limit: cases with gigabytes of data, or with all inputs of a function, take longer than others.
-double patience_for(const std::string& id) { return id.starts_with("large/") || id.ends_with(".full") ? 20 : 1; }
+double timeout_factor(const std::string& id) { return id.starts_with("large/") || id.ends_with(".full") ? 20 : 1; }
 
 // Waits for a line. Returns nullopt if the process ends or the deadline passes; `late` tells which.
 std::optional<std::string> await_line(ChildProcess& child, Clock::time_point deadline, bool& late) {
@@ -151,7 +151,7 @@ class Run {
 
   void send(Slot& slot) {
     slot.started = Clock::now();
-    slot.deadline = in_seconds(options_.timeout_s * patience_for(slot.id));
+    slot.deadline = in_seconds(options_.timeout_s * timeout_factor(slot.id));
     slot.child->send("run " + slot.id);
   }
 
@@ -213,10 +213,10 @@ class Run {
     ++deaths_;
     const std::string how = slot.child->end(), words = slot.child->last_words();
     slot.child.reset();
-    std::string text =
-        outcome == Outcome::timeout
-            ? "no answer within " + std::to_string(static_cast<int>(options_.timeout_s * patience_for(slot.id))) + " s"
-            : "the process was " + how;
+    std::string text = outcome == Outcome::timeout
+                           ? "no answer within " +
+                                 std::to_string(static_cast<int>(options_.timeout_s * timeout_factor(slot.id))) + " s"
+                           : "the process was " + how;
     if (how.starts_with("ended") && outcome == Outcome::crash)
       text = "the process " + how + " in the middle of the case";
     if (!words.empty()) text += "; it printed: " + words;
@@ -250,29 +250,29 @@ class Run {
 Supervisor::Supervisor(const Options& options, std::vector<std::string> worker)
     : options_(options), command_(std::move(worker)) {}
 
-Briefing Supervisor::brief(CaseResult& crash) {
-  Briefing briefing;
+RunPlan Supervisor::plan(CaseResult& crash) {
+  RunPlan plan;
   ChildProcess child(command_, worker_environment());
   bool late = false;
   std::string rest, stage = "opening the device";
   auto line = await_line(child, in_seconds(start_timeout_s), late);
   if (line && starts_with(*line, "refused", rest)) raise_refusal(rest);
   if (line && starts_with(*line, "hello", rest)) {
-    briefing.run = parse_report(Json::parse(rest), "a worker").run;
+    plan.run = parse_report(Json::parse(rest), "a worker").run;
     stage = "asking the driver for its kernels";
     child.send("placements");
     line = await_line(child, in_seconds(plan_timeout_s), late);
     if (line && starts_with(*line, "placements", rest)) {
       const RunInfo told = parse_report(Json::parse(rest), "a worker").run;
-      briefing.run.placements = told.placements;
-      briefing.run.variants = told.variants;
+      plan.run.placements = told.placements;
+      plan.run.variants = told.variants;
       child.send("plan");
       do {
         line = await_line(child, in_seconds(plan_timeout_s), late);
-        if (line && starts_with(*line, "case", rest)) briefing.ids.push_back(rest);
+        if (line && starts_with(*line, "case", rest)) plan.ids.push_back(rest);
         if (line && starts_with(*line, "refused", rest)) raise_refusal(rest);
       } while (line && *line != "end");
-      if (line) return briefing;
+      if (line) return plan;
     }
   }
   const std::string how = child.end(), words = child.last_words();
@@ -280,7 +280,7 @@ Briefing Supervisor::brief(CaseResult& crash) {
                      late ? Outcome::timeout : Outcome::crash,
                      "while " + stage + ": " + (late ? "no answer in time" : "the process was " + how) +
                          (words.empty() ? "" : "; it printed: " + words));
-  return briefing;
+  return plan;
 }
 
 void Supervisor::run(const std::vector<std::string>& ids, const std::function<bool(const CaseResult&)>& done) {

@@ -12,7 +12,7 @@
 namespace lockstep::conformance {
 
 /// The description of the device and the ids of the cases, as the first worker reports them.
-struct Briefing {
+struct RunPlan {
   RunInfo run;
   std::vector<std::string> ids;
 };
@@ -24,7 +24,7 @@ class Supervisor {
 
   /// Throws UsageError LS9001 if the options name no usable driver, device or case. If the worker crashes or hangs,
   /// sets `crash`.
-  Briefing brief(CaseResult& crash);
+  RunPlan plan(CaseResult& crash);
 
   /// Runs the cases and hands each result to `done`, in the order in which they end. `done` returns false to stop.
   void run(const std::vector<std::string>& ids, const std::function<bool(const CaseResult&)>& done);

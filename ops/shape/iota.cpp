@@ -55,7 +55,7 @@ void check_numbers(InferContext& c, DType dtype, const Shape& shape) {
 // For devices without f64: does the program's arithmetic on the host.
 template <class T>
 Tensor counted_on_the_host(const Shape& shape, double start, double step) {
-  if (thread_state().describing) return Tensor::abstract({DTypeOf<T>::value, shape});
+  if (thread_state().abstract_calls) return Tensor::abstract({DTypeOf<T>::value, shape});
   std::vector<T> values(static_cast<std::size_t>(shape.size()));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<T>(start + static_cast<double>(i) * step);
   return Tensor(values, shape);

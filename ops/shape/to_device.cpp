@@ -27,7 +27,7 @@ Device device_at(std::int64_t index) {
 
 std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const TensorSpec> specs) {
   const TensorImpl& x = *call.inputs[0].impl();
-  const TensorRef source = x.dense ? TensorRef::share(call.inputs[0].impl()) : sound_dense_copy(x, call.where);
+  const TensorRef source = x.dense ? TensorRef::share(call.inputs[0].impl()) : completed_dense_copy(x, call.where);
   DeviceState& target = device_at(call.attrs_as<ToDeviceAttrs>().device).state();
   TensorRef copy =
       make_tensor(target, specs[0].dtype, specs[0].shape, {.label = call.op.name.c_str(), .where = &call.where});

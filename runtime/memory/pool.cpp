@@ -57,36 +57,36 @@ Block* BlockPool::take_compact(std::uint64_t bytes) {
   wait_idle_();
   merge_exact_lists();
   Block* block = take_best_fit(bytes);
-  return block ? block : take_best_fit(bytes, halves_[is_large(bytes) ? 0 : 1]);
+  return block ? block : take_best_fit(bytes, free_blocks_[is_large(bytes) ? 0 : 1]);
 }
 
 void BlockPool::free(Block* block) {
   block->in_use = false;
   // The list is that of the request that it served, so that the same request finds it again.
   const std::size_t size_class = class_of(rounded(block->requested, alignment_));
-  Half& half = half_of(*block);
-  if (half.exact.size() <= size_class) half.exact.resize(size_class + 1);
-  half.exact[size_class].push_back(block);
-  ++half.exact_count;
+  FreeBlocks& blocks = free_blocks_of(*block);
+  if (blocks.exact.size() <= size_class) blocks.exact.resize(size_class + 1);
+  blocks.exact[size_class].push_back(block);
+  ++blocks.exact_count;
   block->cached_exact = true;
 }
 
 Block* BlockPool::take_exact(std::uint64_t bytes) {
-  Half& half = half_for(bytes);
+  FreeBlocks& blocks = free_blocks_for(bytes);
   const std::size_t size_class = class_of(bytes);
-  if (half.exact.size() <= size_class || half.exact[size_class].empty()) return nullptr;
-  Block* block = half.exact[size_class].back();
-  half.exact[size_class].pop_back();
-  --half.exact_count;
+  if (blocks.exact.size() <= size_class || blocks.exact[size_class].empty()) return nullptr;
+  Block* block = blocks.exact[size_class].back();
+  blocks.exact[size_class].pop_back();
+  --blocks.exact_count;
   block->cached_exact = false;
   return block;
 }
 
-Block* BlockPool::take_best_fit(std::uint64_t bytes, Half& half) {
-  const auto it = half.merged.lower_bound(bytes);
-  if (it == half.merged.end()) return nullptr;
+Block* BlockPool::take_best_fit(std::uint64_t bytes, FreeBlocks& blocks) {
+  const auto it = blocks.merged.lower_bound(bytes);
+  if (it == blocks.merged.end()) return nullptr;
   Block* block = *it;
-  half.merged.erase(it);
+  blocks.merged.erase(it);
   split(block, bytes);
   return block;
 }
@@ -113,7 +113,7 @@ Block* BlockPool::grow(std::uint64_t bytes, SegmentResult& failure) {
   if (!block && wanted > bytes) block = add_segment(bytes, large, failure);
   if (block) split(block, bytes);
   // As a last resort, use a free block in a segment of the other kind.
-  return block ? block : take_best_fit(bytes, halves_[large ? 0 : 1]);
+  return block ? block : take_best_fit(bytes, free_blocks_[large ? 0 : 1]);
 }
 
 Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& failure) {
@@ -149,7 +149,7 @@ void BlockPool::split(Block* block, std::uint64_t bytes) {
   if (tail->next) tail->next->previous = tail;
   block->next = tail;
   block->bytes = bytes;
-  half_of(*tail).merged.insert(tail);
+  free_blocks_of(*tail).merged.insert(tail);
 }
 
 Block* BlockPool::merge_with_neighbours(Block* block) {
@@ -160,30 +160,30 @@ Block* BlockPool::merge_with_neighbours(Block* block) {
     if (gone->next) gone->next->previous = into;
     delete gone;
   };
-  Half& half = half_of(*block);
+  FreeBlocks& blocks = free_blocks_of(*block);
   if (is_free(block->next) && !block->next->cached_exact) {
-    half.merged.erase(block->next);
+    blocks.merged.erase(block->next);
     absorb_next(block);
   }
   if (is_free(block->previous) && !block->previous->cached_exact) {
     block = block->previous;
-    half.merged.erase(block);
+    blocks.merged.erase(block);
     absorb_next(block);
   }
   return block;
 }
 
 void BlockPool::merge_exact_lists() {
-  for (Half& half : halves_) {
-    if (half.exact_count == 0) continue;
-    for (auto& list : half.exact) {
+  for (FreeBlocks& blocks : free_blocks_) {
+    if (blocks.exact_count == 0) continue;
+    for (auto& list : blocks.exact) {
       for (Block* block : list) {
         block->cached_exact = false;
-        half.merged.insert(merge_with_neighbours(block));
+        blocks.merged.insert(merge_with_neighbours(block));
       }
       list.clear();
     }
-    half.exact_count = 0;
+    blocks.exact_count = 0;
   }
 }
 
@@ -194,7 +194,7 @@ void BlockPool::release_cached() {
   std::erase_if(segments_, [&](const std::unique_ptr<Segment>& segment) {
     Block* block = segment->first;
     if (!is_free(block) || block->next) return false;
-    half_of(*block).merged.erase(block);
+    free_blocks_of(*block).merged.erase(block);
     source_.free(segment->buffer, segment->bytes);
     reserved_ -= segment->bytes;
     delete block;

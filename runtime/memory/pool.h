@@ -57,18 +57,18 @@ class BlockPool {
     bool operator()(const Block* a, std::uint64_t bytes) const { return a->bytes < bytes; }
     bool operator()(std::uint64_t bytes, const Block* b) const { return bytes < b->bytes; }
   };
-  struct Half {                              // free blocks for small, or for large requests
+  struct FreeBlocks {                        // free blocks for small, or for large requests
     std::vector<std::vector<Block*>> exact;  // by size class
     std::set<Block*, BySize> merged;
     std::size_t exact_count = 0;
   };
 
   static bool is_large(std::uint64_t bytes) { return bytes > small_limit; }
-  Half& half_for(std::uint64_t bytes) { return halves_[is_large(bytes) ? 1 : 0]; }
-  Half& half_of(const Block& block) { return halves_[block.segment->large ? 1 : 0]; }
+  FreeBlocks& free_blocks_for(std::uint64_t bytes) { return free_blocks_[is_large(bytes) ? 1 : 0]; }
+  FreeBlocks& free_blocks_of(const Block& block) { return free_blocks_[block.segment->large ? 1 : 0]; }
   Block* take_exact(std::uint64_t bytes);
-  Block* take_best_fit(std::uint64_t bytes) { return take_best_fit(bytes, half_for(bytes)); }
-  Block* take_best_fit(std::uint64_t bytes, Half& half);
+  Block* take_best_fit(std::uint64_t bytes) { return take_best_fit(bytes, free_blocks_for(bytes)); }
+  Block* take_best_fit(std::uint64_t bytes, FreeBlocks& blocks);
   Block* take_compact(std::uint64_t bytes);
   std::uint64_t segment_for(std::uint64_t bytes) const;
   Block* grow(std::uint64_t bytes, SegmentResult& failure);
@@ -81,7 +81,7 @@ class BlockPool {
   DeviceState* device_;
   std::function<void()> wait_idle_;
   std::uint64_t alignment_;
-  Half halves_[2];
+  FreeBlocks free_blocks_[2];
   std::vector<std::unique_ptr<Segment>> segments_;
   std::uint64_t reserved_ = 0;
   std::uint64_t growths_ = 0;

@@ -8,7 +8,7 @@ FAULTS = {
         ("  if (tail->next) tail->next->previous = tail;", "", "the block after a new tail names the wrong neighbour"),
         ("    reserved_ -= segment->bytes;", "", "memory given back to the driver counts as reserved"),
         ("class_of(rounded(block->requested, alignment_))", "class_of(block->bytes)", "a block is filed by its size, not by its request"),
-        ("  --half.exact_count;", "", "blocks taken from the exact lists count as there"),
+        ("  --blocks.exact_count;", "", "blocks taken from the exact lists count as there"),
         ("  if (!block && wanted > bytes) block = add_segment(bytes, large, failure);", "", "no smaller segment is tried"),
         ("if (is_free(block->next) && !block->next->cached_exact) {", "if (is_free(block->next)) {", "blocks of the exact lists are merged"),
         ("std::max(step_for(bytes), alignment)", "step_for(bytes)", "sizes are not multiples of the alignment"),
@@ -107,7 +107,7 @@ FAULTS = {
     "autodiff/optimizer.cpp": [
         ("number(s.nesterov ? s.momentum : 1)", "number(1)", "Nesterov looks ahead too far"),
         ("    impl_->forget_slots_after(known);", "", "a failed step leaves its slots"),
-        ("  taken->progress = next;", "", "steps are not counted"),
+        ("  step_state->progress = next;", "", "steps are not counted"),
         ("    if (also) also();", "", "what goes with an update is not undone"),
         ("if (twice == ids.end()) return;", "return;", "a variable given twice is accepted"),
         ("value >= 0 && value < 1, value, field", "value >= 0 && value <= 1, value, field", "a beta of 1 is accepted"),

@@ -57,7 +57,7 @@ FAULTS = {
     "nn/safetensors.cpp": [
         ("if (!open_.back().insert(name).second) repeated_ = name;", "", "of a name that comes twice the last wins"),
     ],
-    "nn/short_memory.cpp": [
+    "nn/out_of_memory.cpp": [
         ("std::int64_t evaluation_batch(std::int64_t batch_size) { return std::min<std::int64_t>(256, batch_size); }", "std::int64_t evaluation_batch(std::int64_t) { return 256; }", "evaluation does not fit where training does"),
     ],
     "nn/train.cpp": [
@@ -72,6 +72,6 @@ FAULTS = {
     ],
     "runtime/memory/pool.cpp": [
         ("if (Block* part = take_best_fit(bytes)) return part;", "", "what came back while the pool waited is not looked at"),
-        ("return block ? block : take_best_fit(bytes, halves_[large ? 0 : 1]);", "return block;", "memory runs out beside a hole that is large enough"),
+        ("return block ? block : take_best_fit(bytes, free_blocks_[large ? 0 : 1]);", "return block;", "memory runs out beside a hole that is large enough"),
     ],
 }

@@ -141,10 +141,10 @@ class Judge:
         outcome, output = test.run(place)
         if outcome == "passed" or (outcome == "failed" and test.seconds):
             return outcome, output
-        limit = test.patience
+        limit = test.timeout
         with self.suite.sound_lock:
             self.suite.measure(test, self.sound, again=True)
-        return test.run(place) if outcome == "endless" and test.patience > limit else (outcome, output)
+        return test.run(place) if outcome == "endless" and test.timeout > limit else (outcome, output)
 
 
 def explained():

@@ -36,7 +36,7 @@ class Test:
         self.seconds = None  # time without a fault; None until it has run
 
     @property
-    def patience(self):
+    def timeout(self):
         most = SECONDS_AT_MOST[self.tier]
         return min(most, max(20.0, 10 * self.seconds)) if self.seconds else most
 
@@ -49,7 +49,7 @@ class Test:
             process = subprocess.Popen(command, cwd=self.folder, env={**place.environment, **self.environment}, stdin=subprocess.DEVNULL,
                                        stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
             try:
-                outcome = "failed" if process.wait(timeout=self.patience) else "passed"
+                outcome = "failed" if process.wait(timeout=self.timeout) else "passed"
             except subprocess.TimeoutExpired:
                 outcome = "endless"
             finally:

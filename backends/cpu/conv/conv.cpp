@@ -1,9 +1,10 @@
 // The driver's own convolution, for lockstep mode, for f64, and if oneDNN refuses or is missing. It is one matrix
 // product per group, whose left or right operand is packed from patches on the fly. Padding is packed as zeros, which
-// do not change a sum. If these zeros would be multiplied by an infinity or NaN, careful.h computes the sums instead.
-#include "backends/cpu/conv/careful.h"
+// do not change a sum. If these zeros would be multiplied by an infinity or NaN, skip_padding.h computes the sums
+// instead.
 #include "backends/cpu/conv/depthwise.h"
 #include "backends/cpu/conv/patches.h"
+#include "backends/cpu/conv/skip_padding.h"
 #include "backends/cpu/linalg/blocked_product.h"
 #include "backends/cpu/lockstep.h"
 
@@ -61,7 +62,7 @@ class ConvKernel : public lks_kernel {
                     output == 3 && launch.bindings[2].buffer ? view(launch, 2).template as<T>() : nullptr,
                     workspace + workspace_.panels};
     if (pass_ != ConvPass::backward_filter) pack_filter(data);
-    if (zeros_would_show(data)) return sum_carefully(data);
+    if (zeros_would_show(data)) return sum_skipping_padding(data);
     if (pass_ == ConvPass::backward_filter) {
       for_each_block(p_.m, workspace, [&](std::int64_t group, const ResultBlock<T>& block, T* panels) {
         sum_filter(data, group, block, panels);
@@ -220,23 +221,24 @@ class ConvKernel : public lks_kernel {
 
   // ---------------------------------------------------------------------------------- where padding must be left out
 
-  void sum_carefully(const Data& d) const {
-    if (pass_ == ConvPass::backward_filter) return sum_filter_carefully(d);
+  void sum_skipping_padding(const Data& d) const {
+    if (pass_ == ConvPass::backward_filter) return sum_filter_skipping_padding(d);
     const double ns = static_cast<double>(p_.k * round_up(p_.n, tile_columns<T>)) * 0.1;
     for (std::int64_t group = 0; group < s_.groups; ++group) {
       const Patches<T> patches = patches_met(d, group);
       T* const out = computed(d, group);
       for (const PatchClass& pixels : classes_) {
         parallel(api_, pixels_of(pixels), grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
-          multiply_patches_carefully(patches, pixels, begin, end, d.packed_filter + group * workspace_.filter_of_group,
-                                     p_.n, out, row_stride());
+          multiply_patches_skipping_padding(patches, pixels, begin, end,
+                                            d.packed_filter + group * workspace_.filter_of_group, p_.n, out,
+                                            row_stride());
         });
       }
       if (d.bias) add_bias({out, row_stride(), 1, 0, 0, p_.m, p_.n}, d.bias + group * p_.n);
     }
   }
 
-  void sum_filter_carefully(const Data& d) const {
+  void sum_filter_skipping_padding(const Data& d) const {
     constexpr std::int64_t width = tile_columns<T>;
     const std::int64_t channels = s_.channels_per_group(), runs = pieces_of(channels, width);
     const std::int64_t taps = s_.kernel_height * s_.kernel_width;
@@ -244,9 +246,9 @@ class ConvKernel : public lks_kernel {
       for (std::int64_t unit = begin; unit < end; ++unit) {
         const std::int64_t o = unit / runs / taps, tap = unit / runs % taps, first = unit % runs * width;
         const Patches<T> patches(map_, d.image, o / s_.filters_per_group());
-        cpu::sum_filter_carefully(patches, d.result + o, s_.filters, p_.k, tap, first,
-                                  static_cast<int>(std::min(width, channels - first)),
-                                  d.filter + o * filter_size() + tap * channels + first);
+        cpu::sum_filter_skipping_padding(patches, d.result + o, s_.filters, p_.k, tap, first,
+                                         static_cast<int>(std::min(width, channels - first)),
+                                         d.filter + o * filter_size() + tap * channels + first);
       }
     });
   }

@@ -10,9 +10,9 @@ namespace {
 
 // Random indices below `extent`, with repetitions.
 Tensor indices(Device d, DType t, const Shape& shape, std::int64_t extent, std::uint64_t seed) {
-  Dice dice(seed);
+  TestRandom random(seed);
   std::vector<std::int64_t> values;
-  for (std::int64_t i = 0; i < shape.size(); ++i) values.push_back(dice.below(extent));
+  for (std::int64_t i = 0; i < shape.size(); ++i) values.push_back(random.below(extent));
   return cast(Tensor::from_bytes(values.data(), values.size() * 8, {i64, shape}, d), t);
 }
 

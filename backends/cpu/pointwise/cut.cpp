@@ -21,7 +21,7 @@ void classify_rows(const Space& s, std::size_t input_count, Cut& cut, Classes& c
     if (t >= input_count) {
       if (step != s.sizes[t]) classes.held_outputs |= 1u << (t - input_count);
     } else if (step == 0) {
-      classes.set_input(t, s.is_constant(t) ? Access::constant : Access::stays);
+      classes.set_input(t, s.is_constant(t) ? Access::constant : Access::uniform);
     } else if (step != s.sizes[t]) {
       cut.staged |= std::uint64_t{1} << t;
     }

@@ -92,9 +92,9 @@ template <class To, class From>
 To convert_value(From x) {
   if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat>) {
     return convert_value<To>(widen(x));
-  } else if constexpr (std::is_same_v<From, Truth>) {
+  } else if constexpr (std::is_same_v<From, Bool8>) {
     return convert_value<To>(x.byte);
-  } else if constexpr (std::is_same_v<To, Truth>) {
+  } else if constexpr (std::is_same_v<To, Bool8>) {
     return {static_cast<std::uint8_t>(x != From{0})};
   } else if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat>) {
     float narrow;

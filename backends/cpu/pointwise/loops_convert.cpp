@@ -25,7 +25,7 @@ Loop convert_to(lks_dtype to) {
     TO(LKS_U32, std::uint32_t);
     TO(LKS_I64, std::int64_t);
     TO(LKS_U64, std::uint64_t);
-    TO(LKS_BOOL, Truth);
+    TO(LKS_BOOL, Bool8);
     default: return nullptr;
   }
 #undef TO
@@ -45,7 +45,7 @@ Loop find_convert_loop(lks_dtype from, lks_dtype to) {
     case LKS_U32: return convert_to<std::uint32_t>(to);
     case LKS_I64: return convert_to<std::int64_t>(to);
     case LKS_U64: return convert_to<std::uint64_t>(to);
-    case LKS_BOOL: return convert_to<Truth>(to);
+    case LKS_BOOL: return convert_to<Bool8>(to);
     default: return nullptr;
   }
 }

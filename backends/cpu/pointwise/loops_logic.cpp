@@ -80,7 +80,7 @@ template <class T>
 struct Not {
   static T apply(T a) { return static_cast<T>(~a); }
 };
-struct NotTruth {
+struct NotBool {
   static std::uint8_t apply(std::uint8_t a) { return a == 0; }
 };
 template <class T>
@@ -110,7 +110,7 @@ Loop bits_of(const LoopKey& key) {
 }
 
 Loop not_of(const LoopKey& key) {
-  if (key.type == LKS_BOOL) return &unary_loop<NotTruth, std::uint8_t, std::uint8_t>;
+  if (key.type == LKS_BOOL) return &unary_loop<NotBool, std::uint8_t, std::uint8_t>;
   if (LKS_DTYPE_CLASS(key.type) < LKS_CLASS_INT) return nullptr;
   return with_width(bytes_of(key.type), [](auto zero) -> Loop {
     using T = decltype(zero);

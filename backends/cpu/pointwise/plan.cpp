@@ -8,7 +8,7 @@
 namespace cpu {
 namespace {
 
-enum class Level : std::uint8_t { constant, stays, varies };
+enum class Level : std::uint8_t { constant, uniform, varies };
 
 constexpr Place no_place = 0xffff;
 constexpr std::size_t forever = ~std::size_t{0};
@@ -56,7 +56,7 @@ class Planner {
       if (op.opcode == LKS_INSTR_INDEX || op.opcode == LKS_INSTR_LINEAR) level = Level::varies;
       if (op.opcode == LKS_INSTR_INPUT) {
         const Access access = plan_.classes.input(op.imm);
-        level = access == Access::varies ? Level::varies : access == Access::stays ? Level::stays : Level::constant;
+        level = access == Access::varies ? Level::varies : access == Access::uniform ? Level::uniform : Level::constant;
       }
       for (int a = 0; a < op.arg_count; ++a) level = std::max(level, levels_[op.args[a]]);
       levels_.push_back(level);
@@ -196,27 +196,29 @@ class Planner {
             arg_place(op, 3)};
   }
 
-  bool stays(const Op& op, int a) const { return a < op.arg_count && levels_[op.args[a]] != Level::varies; }
+  bool is_uniform(const Op& op, int a) const { return a < op.arg_count && levels_[op.args[a]] != Level::varies; }
 
-  Uniform uniform_operands(const Op& op) const { return {stays(op, 0), stays(op, 1), stays(op, 2), stays(op, 3)}; }
+  Uniform uniform_operands(const Op& op) const {
+    return {is_uniform(op, 0), is_uniform(op, 1), is_uniform(op, 2), is_uniform(op, 3)};
+  }
 
-  bool is_mirrored(const Op& op) const { return op.opcode >= choose_lt && stays(op, 0) && !stays(op, 1); }
+  bool is_mirrored(const Op& op) const { return op.opcode >= choose_lt && is_uniform(op, 0) && !is_uniform(op, 1); }
 
-  // Operands that stay are passed to the loop as single values. If there is no such loop, as for selects whose
-  // condition stays, they are spread over slots.
+  // Uniform operands are passed to the loop as single values. If there is no such loop, as for selects whose
+  // condition is uniform, they are spread over slots.
   bool must_spread(std::size_t i) const {
     const Op& op = code_.ops[i];
     return !is_mirrored(op) && !find_loop(code_.key(op, uniform_operands(op)));
   }
 
-  // Fills a slot with each operand that stays, and returns the places of all operands.
+  // Fills a slot with each uniform operand, and returns the places of all operands.
   std::vector<Place> spread_operands(std::size_t i) {
     const Op& op = code_.ops[i];
     std::vector<Place> operands;
     for (int a = 0; a < op.arg_count; ++a) {
       const Place from = places_[op.args[a]];
       operands.push_back(from);
-      if (!stays(op, a)) continue;
+      if (!is_uniform(op, a)) continue;
       const lks_dtype type = code_.ops[op.args[a]].result;
       operands.back() = take_slot(bytes_of(type));
       spread_slots_.push_back(operands.back());
@@ -239,15 +241,15 @@ class Planner {
     for (std::size_t o = 0; o < outputs_; ++o) {
       const std::uint32_t value = code_.outputs[o];
       const Place from = places_[value], to = tensor_of_output(o);
-      const bool stays = levels_[value] != Level::varies;
+      const bool uniform = levels_[value] != Level::varies;
       Place result = from;
       if (plan_.classes.holds(o)) {
-        if (stays) {
+        if (uniform) {
           result = take_slot(bytes_of(code_.ops[value].result));
           plan_.steps.push_back({copy_loop(code_.ops[value].result, true), result, from, from, from, from});
         }
       } else if (from != to) {
-        plan_.steps.push_back({copy_loop(code_.ops[value].result, stays), to, from, from, from, from});
+        plan_.steps.push_back({copy_loop(code_.ops[value].result, uniform), to, from, from, from, from});
       }
       plan_.results.push_back(result);
     }

@@ -2,7 +2,7 @@
 //
 // A *place* is an index into a table of pointers: first the kernel's tensors (inputs, then outputs), then single values
 // (*cells*), then tile-sized scratch (*slots*). A tile is a *segment*: consecutive elements of the output in row-major
-// order. Along a segment each input either varies or keeps one value (*stays*).
+// order. Along a segment each input either varies or keeps one value (it is *uniform*).
 #pragma once
 
 #include <bit>
@@ -15,7 +15,7 @@ namespace cpu {
 using Place = std::uint16_t;
 
 /// How an input behaves along a segment.
-enum class Access : std::uint8_t { varies, stays, constant };  // constant: one value for the whole launch
+enum class Access : std::uint8_t { varies, uniform, constant };  // constant: one value for the whole launch
 
 /// What a plan depends on, besides the program: two bits for each input, one for each output.
 struct Classes {

@@ -14,15 +14,15 @@ constexpr DType all_types[] = {f32, f64, f16, bf16, i8, u8, i32, i64, boolean};
 // ---------------------------------------------------------------------------------------------------- random programs
 
 // Records a random program on the given inputs. Any value may become an operand.
-class ProgramDice {
+class RandomProgram {
  public:
-  ProgramDice(std::uint64_t seed, ProgramBuilder& builder, std::span<const Expr> inputs)
-      : dice_(seed), builder_(builder), values_(inputs.begin(), inputs.end()) {}
+  RandomProgram(std::uint64_t seed, ProgramBuilder& builder, std::span<const Expr> inputs)
+      : random_(seed), builder_(builder), values_(inputs.begin(), inputs.end()) {}
 
   std::vector<Expr> record(int length, std::size_t outputs, int axes) {
-    add(builder_.constant(LKS_F32, dice_.real(-3, 3)));
+    add(builder_.constant(LKS_F32, random_.real(-3, 3)));
     add(builder_.linear_index());
-    if (axes > 0) add(builder_.index(static_cast<std::uint32_t>(dice_.below(axes))));
+    if (axes > 0) add(builder_.index(static_cast<std::uint32_t>(random_.below(axes))));
     for (int i = 0; i < length; ++i) step();
     std::vector<Expr> results;
     for (std::size_t o = 0; o < outputs; ++o) results.push_back(storable());
@@ -31,7 +31,7 @@ class ProgramDice {
 
  private:
   void add(Expr e) { values_.push_back(e); }
-  Expr any() { return values_[static_cast<std::size_t>(dice_.below(static_cast<std::int64_t>(values_.size())))]; }
+  Expr any() { return values_[static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(values_.size())))]; }
   static bool computes(lks_dtype t) { return LKS_DTYPE_CLASS(t) != LKS_CLASS_BOOL && LKS_DTYPE_BITS(t) >= 32; }
   static bool is_float(lks_dtype t) { return t == LKS_F32 || t == LKS_F64; }
   static bool is_whole(lks_dtype t) {
@@ -57,11 +57,11 @@ class ProgramDice {
     constexpr lks_dtype types[] = {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8,  LKS_U8,
                                    LKS_I32, LKS_I64, LKS_U32, LKS_U64,  LKS_BOOL};
     const Expr a = any();
-    switch (dice_.below(12)) {
-      case 0: add(convert(a, types[dice_.below(11)])); break;
+    switch (random_.below(12)) {
+      case 0: add(convert(a, types[random_.below(11)])); break;
       case 1: {
         const Expr b = like(a.dtype());
-        const int which = static_cast<int>(dice_.below(4));
+        const int which = static_cast<int>(random_.below(4));
         add(which == 0 ? a < b : which == 1 ? a <= b : which == 2 ? a == b : a != b);
         break;
       }
@@ -72,10 +72,10 @@ class ProgramDice {
         break;
       }
       case 4:
-        if (is_float(a.dtype())) add(dice_.below(2) ? sqrt(abs(a)) : function(a));
+        if (is_float(a.dtype())) add(random_.below(2) ? sqrt(abs(a)) : function(a));
         break;
       case 5:
-        if (computes(a.dtype())) add(dice_.below(2) ? -a : abs(a));
+        if (computes(a.dtype())) add(random_.below(2) ? -a : abs(a));
         break;
       case 6: bits(a); break;
       case 7:
@@ -88,7 +88,7 @@ class ProgramDice {
   }
 
   Expr function(Expr a) {
-    switch (dice_.below(6)) {
+    switch (random_.below(6)) {
       case 0: return exp(a);
       case 1: return tanh(a);
       case 2: return maximum(a, like(a.dtype()));
@@ -99,7 +99,7 @@ class ProgramDice {
   }
 
   Expr arithmetic(Expr a, Expr b) {
-    switch (dice_.below(4)) {
+    switch (random_.below(4)) {
       case 0: return a + b;
       case 1: return a - b;
       case 2: return a * b;
@@ -108,20 +108,20 @@ class ProgramDice {
   }
 
   void bits(Expr a) {
-    if (a.dtype() == LKS_BOOL) return add(dice_.below(2) ? !a : a ^ like(LKS_BOOL));
+    if (a.dtype() == LKS_BOOL) return add(random_.below(2) ? !a : a ^ like(LKS_BOOL));
     if (!is_whole(a.dtype())) return;
-    switch (dice_.below(6)) {
+    switch (random_.below(6)) {
       case 0: return add(a & like(a.dtype()));
       case 1: return add(a | like(a.dtype()));
       case 2: return add(~a);
-      case 3: return add(a << static_cast<int>(dice_.below(LKS_DTYPE_BITS(a.dtype()))));
-      case 4: return add(a >> static_cast<int>(dice_.below(LKS_DTYPE_BITS(a.dtype()))));
+      case 3: return add(a << static_cast<int>(random_.below(LKS_DTYPE_BITS(a.dtype()))));
+      case 4: return add(a >> static_cast<int>(random_.below(LKS_DTYPE_BITS(a.dtype()))));
       default:
         if (a.dtype() == LKS_U32) add(mulhi(a, like(LKS_U32)));
     }
   }
 
-  Dice dice_;
+  TestRandom random_;
   ProgramBuilder& builder_;
   std::vector<Expr> values_;
 };
@@ -141,15 +141,15 @@ struct RandomOp {
 };
 
 RandomOp make_random_op(std::uint64_t seed, int length) {
-  Dice dice(seed);
+  TestRandom random(seed);
   RandomOp made;
-  const std::int64_t count = 1 + dice.below(4);
-  for (std::int64_t i = 0; i < count; ++i) made.inputs.push_back(all_types[dice.below(9)]);
-  made.rank = static_cast<int>(dice.below(4));
-  const auto outputs = static_cast<std::size_t>(1 + dice.below(2));
+  const std::int64_t count = 1 + random.below(4);
+  for (std::int64_t i = 0; i < count; ++i) made.inputs.push_back(all_types[random.below(9)]);
+  made.rank = static_cast<int>(random.below(4));
+  const auto outputs = static_cast<std::size_t>(1 + random.below(2));
   const int rank = made.rank;
   const auto body = [=](ProgramBuilder& p, const OpCall&, std::span<const Expr> in) {
-    return ProgramDice(seed, p, in).record(length, outputs, rank);
+    return RandomProgram(seed, p, in).record(length, outputs, rank);
   };
   OpDef op = make_pointwise_op("test::random" + std::to_string(length) + "_" + std::to_string(seed),
                                static_cast<std::size_t>(count), body, {.types = types::any});
@@ -168,7 +168,7 @@ RandomOp make_random_op(std::uint64_t seed, int length) {
     in.push_back(t == f16 || t == bf16 ? convert(value, LKS_F32) : value);
   }
   std::vector<DType> results;
-  for (Expr e : ProgramDice(seed, builder, in).record(length, outputs, rank))
+  for (Expr e : RandomProgram(seed, builder, in).record(length, outputs, rank))
     results.push_back(tensor_dtype(e.dtype()));
   op.infer = [results](InferContext& c) {
     Shape shape = c.shape(0);
@@ -180,12 +180,12 @@ RandomOp make_random_op(std::uint64_t seed, int length) {
 
 // A tensor that broadcasts to `shape`, laid out in one of several ways.
 Tensor operand(Device device, DType dtype, const Shape& shape, std::uint64_t seed, bool whole) {
-  Dice dice(seed);
+  TestRandom random(seed);
   Shape own = shape;
   for (int d = 0; !whole && d < shape.rank(); ++d) {
-    if (dice.below(3) == 0) own.set_dim(d, 1);
+    if (random.below(3) == 0) own.set_dim(d, 1);
   }
-  switch (dice.below(4)) {
+  switch (random.below(4)) {
     case 0: {  // transposed
       Shape reversed;
       Ints order;

@@ -91,8 +91,8 @@ void lks_device::check_usable() {
     const std::lock_guard lock(lost_mutex_);
     throw Failure(lost_);
   }
-  if (!driver.instance.has_complaint()) return;
-  if (const std::string text = driver.instance.take_complaint(); !text.empty()) {
+  if (!driver.instance.has_validation_message()) return;
+  if (const std::string text = driver.instance.take_validation_message(); !text.empty()) {
     raise(LKS_INTERNAL, HOST_WHERE, "the validation layer says: %s", text.c_str());
   }
 }
@@ -137,5 +137,5 @@ void lks_device::abandon(lks_queue& queue) {
 lks_status lks_device::health(lks_diag* diag) {
   if (!is_lost_) return LKS_OK;
   const std::lock_guard lock(lost_mutex_);
-  return give(lost_, diag);
+  return return_stored(lost_, diag);
 }

@@ -12,7 +12,7 @@
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/device/self_test.h"
-#include "backends/vulkan/device/trials.h"
+#include "backends/vulkan/device/trial_results.h"
 #include "backends/vulkan/failure.h"
 #include "backends/vulkan/memory/staging.h"
 
@@ -58,7 +58,7 @@ struct lks_device {
   vulkan::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
   vulkan::Arithmetic arithmetic;
-  vulkan::Trials trials;
+  vulkan::TrialResults trial_results;
 
   /// The modes that the device offers, less those for which its arithmetic failed the self-test.
   std::uint32_t math_modes() const;

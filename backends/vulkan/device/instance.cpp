@@ -12,7 +12,7 @@ std::mutex loading;
 
 VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
                                           const VkDebugUtilsMessengerCallbackDataEXT* data, void* instance) {
-  static_cast<Instance*>(instance)->complain(data->pMessage);
+  static_cast<Instance*>(instance)->note_validation_message(data->pMessage);
   return VK_FALSE;
 }
 
@@ -91,7 +91,7 @@ void Instance::find_devices(const DeviceOptions& options) {
           "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
           "names none");
   }
-  for (VkPhysicalDevice handle : handles) devices_.push_back(facts_of(handle_, handle, options));
+  for (VkPhysicalDevice handle : handles) devices_.push_back(query_properties(handle_, handle, options));
 }
 
 Instance::~Instance() {
@@ -99,17 +99,17 @@ Instance::~Instance() {
   vkDestroyInstance(handle_, nullptr);
 }
 
-void Instance::complain(const char* text) {
+void Instance::note_validation_message(const char* text) {
   host_.log(host_.host, LKS_LOG_ERROR, "vulkan", text);
   const std::lock_guard lock(mutex_);
-  if (complaint_.empty()) complaint_ = text;
-  complained_ = true;
+  if (validation_message_.empty()) validation_message_ = text;
+  has_message_ = true;
 }
 
-std::string Instance::take_complaint() {
+std::string Instance::take_validation_message() {
   const std::lock_guard lock(mutex_);
-  complained_ = false;
-  return std::exchange(complaint_, "");
+  has_message_ = false;
+  return std::exchange(validation_message_, "");
 }
 
 }  // namespace vulkan

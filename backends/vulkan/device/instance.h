@@ -24,9 +24,9 @@ class Instance {
   const std::vector<DeviceProperties>& devices() const { return devices_; }
 
   /// Returns and clears the first message of the validation layer that was not reported yet; empty if there is none.
-  std::string take_complaint();
-  bool has_complaint() const { return complained_.load(std::memory_order_relaxed); }
-  void complain(const char* text);
+  std::string take_validation_message();
+  bool has_validation_message() const { return has_message_.load(std::memory_order_relaxed); }
+  void note_validation_message(const char* text);
 
  private:
   void create(bool validate);
@@ -37,8 +37,8 @@ class Instance {
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
   std::vector<DeviceProperties> devices_;
   std::mutex mutex_;
-  std::string complaint_;
-  std::atomic<bool> complained_{false};
+  std::string validation_message_;
+  std::atomic<bool> has_message_{false};
 };
 
 /// The text of an option; empty if it is not set.

@@ -161,9 +161,9 @@ bool offers_bfloat_products(VkInstance instance, VkPhysicalDevice device) {
   });
 }
 
-// Settles the size of subgroups: either all have the same size, and so are full, or pipelines request a size. Returns
+// Chooses the size of subgroups: either all have the same size, and so are full, or pipelines request a size. Returns
 // false if neither is possible. `varies`: request a size, if possible, even if all have the same.
-bool settle_subgroup_size(DeviceProperties& f, bool varies) {
+bool choose_subgroup_size(DeviceProperties& f, bool varies) {
   if (f.is_lavapipe && !varies) return true;
   if (!has_extension(f.handle, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) return false;
   VkPhysicalDeviceSubgroupSizeControlProperties sizes{
@@ -182,7 +182,7 @@ bool settle_subgroup_size(DeviceProperties& f, bool varies) {
 
 void read_subgroups(DeviceProperties& f, const VkPhysicalDeviceVulkan11Properties& p, bool varies) {
   f.subgroup_size = p.subgroupSize;
-  f.knows_subgroup_size = settle_subgroup_size(f, varies);
+  f.knows_subgroup_size = choose_subgroup_size(f, varies);
   f.has_subgroup_sums = f.knows_subgroup_size && (p.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
                         (p.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
 }
@@ -250,7 +250,7 @@ Features::Features(const OptionalFeatures& wanted) {
   }
 }
 
-DeviceProperties facts_of(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options) {
+DeviceProperties query_properties(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options) {
   DeviceProperties f;
   f.handle = device;
   VkPhysicalDeviceProperties basic;

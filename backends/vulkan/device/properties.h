@@ -73,7 +73,7 @@ struct DeviceOptions {
 };
 
 /// Queries the device without opening it.
-DeviceProperties facts_of(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options);
+DeviceProperties query_properties(VkInstance instance, VkPhysicalDevice device, const DeviceOptions& options);
 
 /// As in VK_KHR_cooperative_matrix and VK_KHR_shader_bfloat16, which the headers of 2023 do not have.
 struct MatrixFeatures {

@@ -116,17 +116,17 @@ class ProductConv : public Conv {
  public:
   ProductConv(const ProductPartition& partition, const ProductPipelines& pipelines, Pass pass, const Window& window,
               bool has_bias)
-      : Conv(pass, window, has_bias), cut_(partition), pipelines_(pipelines) {}
+      : Conv(pass, window, has_bias), partition_(partition), pipelines_(pipelines) {}
 
   void plan(Plan& plan, const lks_launch& launch) const override {
-    const VkDeviceAddress workspace = cut_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
+    const VkDeviceAddress workspace = partition_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
     const std::vector<Access> read = inputs(launch);
-    ProductDispatches(plan, cut_, pipelines_, workspace, read, tensor(launch, result()).access(true))
+    ProductDispatches(plan, partition_, pipelines_, workspace, read, tensor(launch, result()).access(true))
         .run(params(launch));
   }
 
  private:
-  const ProductPartition cut_;
+  const ProductPartition partition_;
   const ProductPipelines pipelines_;
 };
 
@@ -287,8 +287,8 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
   ProductPartition partition(request, shape, *variant);
   partition.constants.may_lack_terms = may_lack_terms(extents, pass, window);
   set_strides(partition.constants, window);
-  partition.constants.left_runs_down = pass == Pass::backward_filter;
-  partition.constants.right_runs_along = pass != Pass::forward;
+  partition.constants.left_column_major = pass == Pass::backward_filter;
+  partition.constants.right_row_major = pass != Pass::forward;
   describe_product(request, *variant, partition);
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =

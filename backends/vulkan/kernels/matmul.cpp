@@ -49,17 +49,17 @@ Params params_of(const Tensor& a, const Tensor& b, const Tensor& c) {
 class Matmul : public lks_kernel {
  public:
   Matmul(const ProductPartition& partition, const ProductPipelines& pipelines)
-      : cut_(partition), pipelines_(pipelines) {}
+      : partition_(partition), pipelines_(pipelines) {}
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const Tensor a = tensor(launch, 0), b = tensor(launch, 1), c = tensor(launch, 2);
     const Access inputs[] = {a.access(false), b.access(false)};
-    const VkDeviceAddress workspace = cut_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
-    ProductDispatches(plan, cut_, pipelines_, workspace, inputs, c.access(true)).run(params_of(a, b, c));
+    const VkDeviceAddress workspace = partition_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
+    ProductDispatches(plan, partition_, pipelines_, workspace, inputs, c.access(true)).run(params_of(a, b, c));
   }
 
  private:
-  const ProductPartition cut_;
+  const ProductPartition partition_;
   const ProductPipelines pipelines_;
 };
 
@@ -100,8 +100,8 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
     return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "positions do not lie beside each other");
   }
   ProductPartition partition(request, shape, *variant);
-  partition.constants.left_runs_down = a.strides[a.rank - 1] != 1;
-  partition.constants.right_runs_along = b.strides[b.rank - 1] == 1;
+  partition.constants.left_column_major = a.strides[a.rank - 1] != 1;
+  partition.constants.right_row_major = b.strides[b.rank - 1] == 1;
   describe_product(request, *variant, partition);
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =

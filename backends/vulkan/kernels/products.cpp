@@ -201,24 +201,24 @@ Tiling ProductDispatches::tiling(std::int64_t first) const {
   Tiling t{};
   t.workspace = workspace_;
   t.first = static_cast<std::uint64_t>(first);
-  t.tiles = static_cast<std::uint64_t>(std::min(cut_.tiles_at_once, cut_.tiles() - first));
-  t.height = static_cast<std::uint32_t>(cut_.height);
-  t.width = static_cast<std::uint32_t>(cut_.width);
-  t.tiles_down = static_cast<std::uint32_t>(cut_.tiles_down);
-  t.tiles_right = static_cast<std::uint32_t>(cut_.tiles_right);
-  t.batches = static_cast<std::uint32_t>(cut_.shape.batch);
-  t.is_batch_first = cut_.is_batch_first;
-  t.ranges = static_cast<std::uint32_t>(cut_.ranges);
-  t.range_length = static_cast<std::uint32_t>(cut_.range_length);
-  t.rows = static_cast<std::uint32_t>(cut_.shape.rows);
-  t.columns = static_cast<std::uint32_t>(cut_.shape.columns);
-  t.depth = static_cast<std::uint32_t>(cut_.shape.depth);
+  t.tiles = static_cast<std::uint64_t>(std::min(partition_.tiles_at_once, partition_.tiles() - first));
+  t.height = static_cast<std::uint32_t>(partition_.height);
+  t.width = static_cast<std::uint32_t>(partition_.width);
+  t.tiles_down = static_cast<std::uint32_t>(partition_.tiles_down);
+  t.tiles_right = static_cast<std::uint32_t>(partition_.tiles_right);
+  t.batches = static_cast<std::uint32_t>(partition_.shape.batch);
+  t.is_batch_first = partition_.is_batch_first;
+  t.ranges = static_cast<std::uint32_t>(partition_.ranges);
+  t.range_length = static_cast<std::uint32_t>(partition_.range_length);
+  t.rows = static_cast<std::uint32_t>(partition_.shape.rows);
+  t.columns = static_cast<std::uint32_t>(partition_.shape.columns);
+  t.depth = static_cast<std::uint32_t>(partition_.shape.depth);
   t.joined = workspace_ + t.ranges * part_bytes(t);
   return t;
 }
 
 Groups ProductDispatches::tile_groups(const Tiling& t) const {
-  return plan_.groups_for(static_cast<std::int64_t>(t.tiles * t.ranges), cut_.items_per_group);
+  return plan_.groups_for(static_cast<std::int64_t>(t.tiles * t.ranges), partition_.items_per_group);
 }
 
 Groups ProductDispatches::join_groups(const Tiling& t) const {
@@ -261,9 +261,9 @@ void log_lost_denormals(const KernelRequest& request, const ProductVariant& vari
 bool keeps_denormals(const KernelRequest& request, const ProductVariant& variant, const Pipeline& pipeline,
                      const ProductPartition& partition, const std::function<TrialProduct()>& make_trial) {
   lks_device& device = *context_of(request).device;
-  if (const std::optional<bool> known = device.trials.outcome(pipeline)) return *known;
+  if (const std::optional<bool> known = device.trial_results.outcome(pipeline)) return *known;
   const bool passed = passes_trial(device, pipeline, partition, make_trial());
-  if (device.trials.note(pipeline, passed) && !passed) {
+  if (device.trial_results.note(pipeline, passed) && !passed) {
     log_lost_denormals(request, variant, partition.constants.fusing == ProductConstants::fuses_guarded);
   }
   return passed;

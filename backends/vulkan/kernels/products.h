@@ -56,7 +56,7 @@ struct ProductConstants {
   std::uint32_t log2_strides[2] = {~0u, ~0u};
   std::uint32_t slots = 0, chunk = vulkan::chunk;
   std::uint32_t fusing = rounds_products;
-  std::uint32_t left_runs_down = 0, right_runs_along = 1;
+  std::uint32_t left_column_major = 0, right_row_major = 1;
   std::uint32_t loses_denormals = 0;  // in fused products; for tests
 
   std::span<const std::uint32_t> all() const { return {&group_size, sizeof *this / sizeof group_size}; }
@@ -107,8 +107,8 @@ struct ProductPipelines {
   const Pipeline* join;
 };
 
-/// The pipelines of `variant`. If `cut` may fuse in strict mode, pipelines that fuse, that fuse with a guard and that
-/// do not fuse are tried in this order, and the first to pass its trial is returned; the last needs none. Throws
+/// The pipelines of `variant`. If `partition` may fuse in strict mode, pipelines that fuse, that fuse with a guard and
+/// that do not fuse are tried in this order, and the first to pass its trial is returned; the last needs none. Throws
 /// Failure.
 ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders& shaders,
                               const ProductVariant& variant, const ProductPartition& partition,
@@ -126,12 +126,17 @@ class ProductDispatches {
  public:
   ProductDispatches(Plan& plan, const ProductPartition& partition, const ProductPipelines& pipelines,
                     VkDeviceAddress workspace, std::span<const Access> inputs, Access output)
-      : plan_(plan), cut_(partition), pipelines_(pipelines), workspace_(workspace), inputs_(inputs), output_(output) {}
+      : plan_(plan),
+        partition_(partition),
+        pipelines_(pipelines),
+        workspace_(workspace),
+        inputs_(inputs),
+        output_(output) {}
 
   /// `params` has a member `tiling`.
   template <class P>
   void run(P params) {
-    for (std::int64_t first = 0; first < cut_.tiles(); first += cut_.tiles_at_once) {
+    for (std::int64_t first = 0; first < partition_.tiles(); first += partition_.tiles_at_once) {
       params.tiling = tiling(first);
       plan_.dispatch(*pipelines_.tiles, params, tile_groups(params.tiling), tile_accesses(params.tiling));
       while (params.tiling.ranges > 1) {
@@ -148,10 +153,10 @@ class ProductDispatches {
   std::span<const Access> tile_accesses(const Tiling& t);
   std::span<const Access> join_accesses(const Tiling& t);
   void to_next_join(Tiling& t) const;
-  std::uint64_t part_bytes(const Tiling& t) const { return t.tiles * t.height * t.width * cut_.element_bytes; }
+  std::uint64_t part_bytes(const Tiling& t) const { return t.tiles * t.height * t.width * partition_.element_bytes; }
 
   Plan& plan_;
-  const ProductPartition& cut_;
+  const ProductPartition& partition_;
   const ProductPipelines pipelines_;
   const VkDeviceAddress workspace_;
   const std::span<const Access> inputs_;

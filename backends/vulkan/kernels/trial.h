@@ -32,8 +32,8 @@ struct TrialProduct {
 
 constexpr std::int64_t trial_depth = 40;  // positions of the sums
 
-/// Whether the pipeline computes the product of one tile exactly. `cut` is that of the product for which the pipeline
-/// was made. The option `vulkan.hide=fusedProducts` makes every trial fail. Throws Failure.
+/// Whether the pipeline computes the product of one tile exactly. `partition` is that of the product for which the
+/// pipeline was made. The option `vulkan.hide=fusedProducts` makes every trial fail. Throws Failure.
 bool passes_trial(lks_device& device, const Pipeline& pipeline, const ProductPartition& partition,
                   const TrialProduct& product);
 

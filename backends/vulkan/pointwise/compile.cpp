@@ -18,7 +18,7 @@ void start_glslang() {
   std::call_once(once, [] { glslang_initialize_process(); });
 }
 
-[[noreturn]] void complain(const char* stage, const char* log) {
+[[noreturn]] void raise_compiler_error(const char* stage, const char* log) {
   raise(LKS_INTERNAL, HOST_WHERE, "a pointwise shader does not %s: %.180s", stage, log ? log : "");
 }
 
@@ -42,19 +42,20 @@ std::vector<std::uint32_t> compile_glsl(const std::string& text) {
                                                                               &glslang_shader_delete);
   if (!shader) throw std::bad_alloc();
   if (!glslang_shader_preprocess(shader.get(), &input))
-    complain("preprocess", glslang_shader_get_info_log(shader.get()));
-  if (!glslang_shader_parse(shader.get(), &input)) complain("parse", glslang_shader_get_info_log(shader.get()));
+    raise_compiler_error("preprocess", glslang_shader_get_info_log(shader.get()));
+  if (!glslang_shader_parse(shader.get(), &input))
+    raise_compiler_error("parse", glslang_shader_get_info_log(shader.get()));
   const std::unique_ptr<glslang_program_t, void (*)(glslang_program_t*)> program(glslang_program_create(),
                                                                                  &glslang_program_delete);
   if (!program) throw std::bad_alloc();
   glslang_program_add_shader(program.get(), shader.get());
   if (!glslang_program_link(program.get(), GLSLANG_MSG_SPV_RULES_BIT | GLSLANG_MSG_VULKAN_RULES_BIT)) {
-    complain("link", glslang_program_get_info_log(program.get()));
+    raise_compiler_error("link", glslang_program_get_info_log(program.get()));
   }
   glslang_program_SPIRV_generate(program.get(), GLSLANG_STAGE_COMPUTE);
   std::vector<std::uint32_t> words(glslang_program_SPIRV_get_size(program.get()));
   glslang_program_SPIRV_get(program.get(), words.data());
-  if (words.empty()) complain("translate", glslang_program_SPIRV_get_messages(program.get()));
+  if (words.empty()) raise_compiler_error("translate", glslang_program_SPIRV_get_messages(program.get()));
   return words;
 }
 

@@ -121,7 +121,7 @@ std::string load_text(const std::vector<lks_instr>& instrs, const PointwiseShape
     members += std::string("  ") + glsl_type(instr.dtype) + " " + name + ";\n";
     loads += "  element." + name + " = " + loaded(instr.dtype, location(shape, instr.imm)) + ";\n";
   }
-  if (members.empty()) members = "  uint nothing;\n";
+  if (members.empty()) members = "  uint unused;\n";
   return "struct Element {\n" + members + "};\n\nElement load(Params p, Operands o, uint64_t item) {\n" +
          walk_text(shape, 0, inputs, false) + "  Element element;\n" + loads + "  return element;\n}\n\n";
 }

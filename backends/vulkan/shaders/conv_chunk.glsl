@@ -44,8 +44,8 @@ T chunk_sum(Params p, Batch group, Tile tile, uint begin, uint end) {
     TS right = p.w + (uint64_t(group * p.filters_per_group + tile.column) * taps + tap) * channels;
     const uint64_t step = 1;
 #else
-    const int h = meeting(p, 0, at.h + p.before[0], tap_h, p.out_height);
-    const int v = meeting(p, 1, at.v + p.before[1], tap_v, p.out_width);
+    const int h = output_index(p, 0, at.h + p.before[0], tap_h, p.out_height);
+    const int v = output_index(p, 1, at.v + p.before[1], tap_v, p.out_width);
     const bool meets = h >= 0 && v >= 0;
     TS left = p.y + (((uint64_t(at.n) * p.out_height + h) * p.out_width + v) * p.filters + first_channel);
     const uint64_t step = taps * p.channels_per_group;

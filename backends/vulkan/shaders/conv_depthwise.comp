@@ -23,7 +23,7 @@ int source_of(Params p, int axis, int place, int tap) {
 #define FEATURES p.channels
 // The output whose tap number `tap` covers the pixel at `place`, or -1 if there is none.
 int source_of(Params p, int axis, int place, int tap) {
-  return meeting(p, axis, place + p.before[axis], tap * p.dilation[axis], axis == 0 ? p.out_height : p.out_width);
+  return output_index(p, axis, place + p.before[axis], tap * p.dilation[axis], axis == 0 ? p.out_height : p.out_width);
 }
 #endif
 

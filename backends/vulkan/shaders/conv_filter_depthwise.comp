@@ -8,7 +8,7 @@
 
 layout(local_size_x = 64) in;
 const uint tile_elements = TAPS;
-#include "waiting_chunks.glsl"
+#include "pending_chunks.glsl"
 
 // Adds the products of the positions from `begin` up to `end`, which are one chunk.
 void add_chunk(Params p, Batch group, Tile tile, uint begin, uint end, inout T sums[TAPS]) {

@@ -75,10 +75,10 @@ Row row_of(Params p, Batch group, uint row) {
   return Row(p.y + (image + group * p.filters_per_group), h, v, (h * p.out_width + v) * p.filters);
 }
 bool has_term(Params p, Row row, Position i) {
-  return meeting(p, 0, row.h, i.at.h, p.out_height) >= 0 && meeting(p, 1, row.v, i.at.v, p.out_width) >= 0;
+  return output_index(p, 0, row.h, i.at.h, p.out_height) >= 0 && output_index(p, 1, row.v, i.at.v, p.out_width) >= 0;
 }
 T left_element(Params p, Row row, Position i) {
-  const int h = meeting(p, 0, row.h, i.at.h, p.out_height), v = meeting(p, 1, row.v, i.at.v, p.out_width);
+  const int h = output_index(p, 0, row.h, i.at.h, p.out_height), v = output_index(p, 1, row.v, i.at.v, p.out_width);
   if (h < 0 || v < 0) return T(0);
   if (unit_strides) return (row.image + (uint(row.offset - i.offset) + i.at.channel)).v;
   return (row.image + (uint(h * p.out_width + v) * p.filters + i.at.channel)).v;

@@ -22,7 +22,7 @@ bool inside(int place, int extent) { return uint(place) < uint(extent); }
 
 // The output's row (axis 0) or column (axis 1) whose tap at distance `tap` from its first one is at `place` in the
 // padded image, or -1 if there is none.
-int meeting(Params p, int axis, int place, int tap, int extent) {
+int output_index(Params p, int axis, int place, int tap, int extent) {
   const int start = place - tap, stride = p.strides[axis];
   const int log2_stride = axis == 0 ? log2_vertical_stride : log2_horizontal_stride;
   const int pixel = log2_stride >= 0 ? start >> log2_stride : start / stride;

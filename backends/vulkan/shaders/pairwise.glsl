@@ -1,26 +1,26 @@
-// Sums, and other reductions, in the orders of lockstep mode. Includers define `Part`, the partial result of some
-// elements, `Part nothing()`, that of no elements, and `Part join(Part, Part)`.
+// Sums, and other reductions, in the orders of lockstep mode. Includers define `Partial`, the partial result of some
+// elements, `Partial identity()`, that of no elements, and `Partial join(Partial, Partial)`.
 
 // Joins parts pairwise in a tree as they arrive: two parts of the same number of leaves are joined as soon as both
 // exist.
-#define PAIRWISE(name, most) \
-  Part name##_waiting[most]; \
+#define PAIRWISE(name, most)    \
+  Partial name##_pending[most]; \
   uint name##_depth = 0, name##_count = 0
 #define PAIRWISE_ADD(name, part_)                                       \
   {                                                                     \
-    Part latest_ = part_;                                               \
+    Partial latest_ = part_;                                            \
     for (uint below_ = name##_count; (below_ & 1) != 0; below_ >>= 1) { \
-      latest_ = join(name##_waiting[--name##_depth], latest_);          \
+      latest_ = join(name##_pending[--name##_depth], latest_);          \
     }                                                                   \
-    name##_waiting[name##_depth++] = latest_;                           \
+    name##_pending[name##_depth++] = latest_;                           \
     name##_count += 1;                                                  \
   }
 #define PAIRWISE_TOTAL(result_, name)                                                                 \
   {                                                                                                   \
-    result_ = nothing();                                                                              \
+    result_ = identity();                                                                             \
     if (name##_depth > 0) {                                                                           \
-      result_ = name##_waiting[name##_depth - 1];                                                     \
-      for (uint i_ = name##_depth - 1; i_ > 0; --i_) result_ = join(name##_waiting[i_ - 1], result_); \
+      result_ = name##_pending[name##_depth - 1];                                                     \
+      for (uint i_ = name##_depth - 1; i_ > 0; --i_) result_ = join(name##_pending[i_ - 1], result_); \
     }                                                                                                 \
   }
 
@@ -32,7 +32,7 @@
     const uint log_lanes_ = count_ <= 1 ? 0 : min(uint(findMSB(count_ - 1)) + 1, 5u);                                \
     PAIRWISE(joined, 6);                                                                                             \
     for (uint number_ = 0; number_ < (1u << log_lanes_); ++number_) {                                                \
-      Part lane_ = nothing();                                                                                        \
+      Partial lane_ = identity();                                                                                    \
       for (uint position_ = log_lanes_ == 0 ? 0 : bitfieldReverse(number_) >> (32 - log_lanes_); position_ < count_; \
            position_ += 32) {                                                                                        \
         lane_ = join(lane_, term_);                                                                                  \

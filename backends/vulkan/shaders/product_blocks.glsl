@@ -39,29 +39,29 @@ struct Sides {
 // Past the end both operands are zero, and a product of zeros changes no sum.
 void fetch(Params p, Sides s, Tile tile, uint k, inout T left[left_loads], inout T right[right_loads]) {
   UNROLL for (uint i = 0; i < left_loads; ++i) {
-    const uint own = k + step_of(i, height, left_runs_down);
+    const uint own = k + step_of(i, height, left_column_major);
     left[i] = own < tile.end ? left_element(p, s.rows[i], position_of(p, own)) : T(0);
   }
   UNROLL for (uint i = 0; i < right_loads; ++i) {
-    const uint own = k + step_of(i, width, right_runs_along);
+    const uint own = k + step_of(i, width, right_row_major);
     right[i] = own < tile.end ? right_element(p, s.columns[i], position_of(p, own)) : T(0);
   }
 }
 
 void share(T left[left_loads], T right[right_loads]) {
   UNROLL for (uint i = 0; i < left_loads; ++i) {
-    const uint line = line_of(i, height, left_runs_down), step = step_of(i, height, left_runs_down);
+    const uint line = line_of(i, height, left_column_major), step = step_of(i, height, left_column_major);
     left_side[step * left_pieces + line / 4][line % 4] = left[i];
   }
   UNROLL for (uint i = 0; i < right_loads; ++i) {
-    const uint line = line_of(i, width, right_runs_along), step = step_of(i, width, right_runs_along);
+    const uint line = line_of(i, width, right_row_major), step = step_of(i, width, right_row_major);
     right_side[step * right_pieces + line / 4][line % 4] = right[i];
   }
 }
 
-void note_least(T left[left_loads], T right[right_loads], inout Least least) {
-  UNROLL for (uint i = 0; i < left_loads; ++i) least.left = min(least.left, key_of(left[i]));
-  UNROLL for (uint i = 0; i < right_loads; ++i) least.right = min(least.right, key_of(right[i]));
+void note_smallest(T left[left_loads], T right[right_loads], inout SmallestOperands smallest) {
+  UNROLL for (uint i = 0; i < left_loads; ++i) smallest.left = min(smallest.left, key_of(left[i]));
+  UNROLL for (uint i = 0; i < right_loads; ++i) smallest.right = min(smallest.right, key_of(right[i]));
 }
 
 void add_shared(inout T sums[tile_elements], bool may_fuse) {
@@ -78,7 +78,7 @@ void add_shared(inout T sums[tile_elements], bool may_fuse) {
 }
 
 // Computes the sums over all of the tile's positions.
-void add_up(Params p, Sides s, Tile tile, bool may_fuse, out T sums[tile_elements], inout Least least) {
+void add_up(Params p, Sides s, Tile tile, bool may_fuse, out T sums[tile_elements], inout SmallestOperands smallest) {
   T left[left_loads], right[right_loads];
   UNROLL for (uint i = 0; i < tile_elements; ++i) sums[i] = T(0);
   uint number = 0;
@@ -86,7 +86,7 @@ void add_up(Params p, Sides s, Tile tile, bool may_fuse, out T sums[tile_element
   for (uint k = tile.begin; k < tile.end; k += STEP) {
     barrier();
     share(left, right);
-    if (is_guarded && may_fuse) note_least(left, right, least);
+    if (is_guarded && may_fuse) note_smallest(left, right, smallest);
     barrier();
     fetch(p, s, tile, k + STEP, left, right);
     add_shared(sums, may_fuse);
@@ -104,15 +104,15 @@ void main() {
   const uint last_row = p.tiling.rows - 1, last_column = p.tiling.columns - 1;
   Sides s;
   UNROLL for (uint i = 0; i < left_loads; ++i) {
-    s.rows[i] = row_of(p, batch, min(tile.row + line_of(i, height, left_runs_down), last_row));
+    s.rows[i] = row_of(p, batch, min(tile.row + line_of(i, height, left_column_major), last_row));
   }
   UNROLL for (uint i = 0; i < right_loads; ++i) {
-    s.columns[i] = column_of(p, batch, min(tile.column + line_of(i, width, right_runs_along), last_column));
+    s.columns[i] = column_of(p, batch, min(tile.column + line_of(i, width, right_row_major), last_column));
   }
   T sums[tile_elements];
-  Least least = nothing_met;
-  add_up(p, s, tile, fusing != rounds_products, sums, least);
-  if (is_guarded && group_may_have_lost(least, sums)) add_up(p, s, tile, false, sums, least);
+  SmallestOperands smallest = no_operands;
+  add_up(p, s, tile, fusing != rounds_products, sums, smallest);
+  if (is_guarded && group_may_have_lost(smallest, sums)) add_up(p, s, tile, false, sums, smallest);
   Target target = target_of(p, tile, batch);
   bool has_nan = false;
   UNROLL for (uint r = 0; r < ROWS; ++r) {

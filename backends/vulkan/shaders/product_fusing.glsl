@@ -30,11 +30,11 @@ T plus_product(T sum, T left, T right, bool may_fuse) {
 }
 
 // The keys of the smallest nonzero operands so far.
-struct Least {
+struct SmallestOperands {
   uint left, right;
 };
-const Least nothing_met = Least(key_of_zero, key_of_zero);
-shared Least group_least;
+const SmallestOperands no_operands = SmallestOperands(key_of_zero, key_of_zero);
+shared SmallestOperands group_smallest;
 shared uint group_has_small_sums;
 
 // For a sum of at least this magnitude, losing 2^-126 in each step is no more than a rounding error, whatever is added.
@@ -42,25 +42,25 @@ const float small = 7.8886090522101180541e-31;  // 2^-100
 
 // A denormal operand loses its whole product. A sum loses at most 2^-126 when it is flushed, which does not matter if
 // all terms, or their sum, are at least `small`.
-bool may_have_lost(Least least, bool has_small_sums) {
-  if (least.left == key_of_zero || least.right == key_of_zero) return false;
-  if (min(least.left, least.right) < key_of_smallest_normal) return true;
-  precise const float smallest_term = magnitude_of(least.left) * magnitude_of(least.right);
+bool may_have_lost(SmallestOperands smallest, bool has_small_sums) {
+  if (smallest.left == key_of_zero || smallest.right == key_of_zero) return false;
+  if (min(smallest.left, smallest.right) < key_of_smallest_normal) return true;
+  precise const float smallest_term = magnitude_of(smallest.left) * magnitude_of(smallest.right);
   return has_small_sums && smallest_term < small;
 }
 
 // The same for the whole workgroup.
-bool group_may_have_lost(Least own, T sums[tile_elements]) {
+bool group_may_have_lost(SmallestOperands own, T sums[tile_elements]) {
   if (gl_LocalInvocationIndex == 0) {
-    group_least = nothing_met;
+    group_smallest = no_operands;
     group_has_small_sums = 0;
   }
   barrier();
   bool has_small_sums = false;
   UNROLL for (uint i = 0; i < tile_elements; ++i) has_small_sums = has_small_sums || abs(float(sums[i])) < small;
-  atomicMin(group_least.left, own.left);
-  atomicMin(group_least.right, own.right);
+  atomicMin(group_smallest.left, own.left);
+  atomicMin(group_smallest.right, own.right);
   if (has_small_sums) atomicOr(group_has_small_sums, 1u);
   barrier();
-  return may_have_lost(group_least, group_has_small_sums != 0);
+  return may_have_lost(group_smallest, group_has_small_sums != 0);
 }

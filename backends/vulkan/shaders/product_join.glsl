@@ -14,7 +14,7 @@ void main() {
   const uint batch = uint(number / part);
   const uint64_t item = number - batch * part;
   const uint first = batch << slots, last = min(first + (1 << slots), t.ranges) - 1;
-  for (uint range = first; range < last; ++range) chain_wait(range - first, (t.workspace + (range * part + item)).v);
+  for (uint range = first; range < last; ++range) chain_add(range - first, (t.workspace + (range * part + item)).v);
   const T sum = chain_total(last - first, (t.workspace + (last * part + item)).v);
   if (batches > 1) {
     (t.joined + number).v = sum;

@@ -58,8 +58,8 @@ struct Sides {
 Sides sides_of(Params p, Batch batch, Tile tile) {
   Sides s;
   UNROLL for (uint i = 0; i < loads; ++i) {
-    const uint row = left_runs_down ? pair_of(0, true).line + i : pair_of(i, false).line;
-    const uint column = right_runs_along ? pair_of(0, true).line + i : pair_of(i, false).line;
+    const uint row = left_column_major ? pair_of(0, true).line + i : pair_of(i, false).line;
+    const uint column = right_row_major ? pair_of(0, true).line + i : pair_of(i, false).line;
     s.rows[i] = row_of(p, batch, min(tile.row + row, p.tiling.rows - 1));
     s.columns[i] = column_of(p, batch, min(tile.column + column, p.tiling.columns - 1));
   }
@@ -67,12 +67,12 @@ Sides sides_of(Params p, Batch batch, Tile tile) {
 }
 
 float left_at(Params p, Sides s, Tile tile, uint k, uint load, uint half_) {
-  const uint own = k + pair_of(load, left_runs_down).position + (left_runs_down ? 0 : half_);
-  return own < tile.end ? left_element(p, s.rows[left_runs_down ? half_ : load], position_of(p, own)) : 0;
+  const uint own = k + pair_of(load, left_column_major).position + (left_column_major ? 0 : half_);
+  return own < tile.end ? left_element(p, s.rows[left_column_major ? half_ : load], position_of(p, own)) : 0;
 }
 float right_at(Params p, Sides s, Tile tile, uint k, uint load, uint half_) {
-  const uint own = k + pair_of(load, right_runs_along).position + (right_runs_along ? 0 : half_);
-  return own < tile.end ? right_element(p, s.columns[right_runs_along ? half_ : load], position_of(p, own)) : 0;
+  const uint own = k + pair_of(load, right_row_major).position + (right_row_major ? 0 : half_);
+  return own < tile.end ? right_element(p, s.columns[right_row_major ? half_ : load], position_of(p, own)) : 0;
 }
 
 void fetch(Params p, Sides s, Tile tile, uint k, out vec2 left[loads], out vec2 right[loads]) {
@@ -84,8 +84,8 @@ void fetch(Params p, Sides s, Tile tile, uint k, out vec2 left[loads], out vec2 
 
 void share(vec2 left[loads], vec2 right[loads]) {
   UNROLL for (uint i = 0; i < loads; ++i) {
-    left_side[place_of(pair_of(i, left_runs_down), left_runs_down)] = pair_of_bfloats(left[i].x, left[i].y);
-    right_side[place_of(pair_of(i, right_runs_along), right_runs_along)] = pair_of_bfloats(right[i].x, right[i].y);
+    left_side[place_of(pair_of(i, left_column_major), left_column_major)] = pair_of_bfloats(left[i].x, left[i].y);
+    right_side[place_of(pair_of(i, right_row_major), right_row_major)] = pair_of_bfloats(right[i].x, right[i].y);
   }
 }
 
@@ -99,7 +99,7 @@ uint own_column() { return gl_SubgroupID % 4 * (matrices_right * 16); }
     LEFT_MATRIX left_[matrices_down];                                                                                   \
     [[unroll]] for (uint r_ = 0; r_ < matrices_down; ++r_) {                                                            \
       const uint row_ = own_row() + r_ * 16;                                                                            \
-      if (left_runs_down) {                                                                                             \
+      if (left_column_major) {                                                                                          \
         coopMatLoadNV(left_[r_], left_side, k_ * step_pitch + row_ / 2, step_pitch, true);                              \
       } else {                                                                                                          \
         coopMatLoadNV(left_[r_], left_side, row_ * line_pitch + k_ / 2, line_pitch, false);                             \
@@ -108,7 +108,7 @@ uint own_column() { return gl_SubgroupID % 4 * (matrices_right * 16); }
     [[unroll]] for (uint c_ = 0; c_ < matrices_right; ++c_) {                                                           \
       const uint column_ = own_column() + c_ * 16;                                                                      \
       RIGHT_MATRIX right_;                                                                                              \
-      if (right_runs_along) {                                                                                           \
+      if (right_row_major) {                                                                                            \
         coopMatLoadNV(right_, right_side, k_ * step_pitch + column_ / 2, step_pitch, false);                            \
       } else {                                                                                                          \
         coopMatLoadNV(right_, right_side, column_ * line_pitch + k_ / 2, line_pitch, true);                             \

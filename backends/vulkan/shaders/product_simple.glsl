@@ -11,7 +11,7 @@ void main() {
   const Tile tile = tile_of(p.tiling, number);
   Batch batch = batch_of(p, tile.batch);
   uint chunk = 0, k = tile.begin;
-  for (; tile.end - k > 256; k += 256, ++chunk) chain_wait(chunk, chunk_sum(p, batch, tile, k, k + 256));
+  for (; tile.end - k > 256; k += 256, ++chunk) chain_add(chunk, chunk_sum(p, batch, tile, k, k + 256));
   precise T sum = chain_total(chunk, chunk_sum(p, batch, tile, k, tile.end));
   sum = sum + added_here(p, batch, tile.column);
   put(target_of(p, tile, batch), 0, 0, sum);

@@ -1,9 +1,9 @@
 // What products through shared memory have in common. Includers define tile_elements, the sums of an invocation.
-layout(constant_id = 6) const uint chunk = 256;               // positions that are added sequentially
-layout(constant_id = 8) const bool left_runs_down = false;    // rows of the left operand are adjacent in memory
-layout(constant_id = 9) const bool right_runs_along = true;  // columns of the right operand are
+layout(constant_id = 6) const uint chunk = 256;                // positions that are added sequentially
+layout(constant_id = 8) const bool left_column_major = false;  // rows of the left operand are adjacent in memory
+layout(constant_id = 9) const bool right_row_major = true;     // columns of the right operand are
 
-#include "waiting_chunks.glsl"
+#include "pending_chunks.glsl"
 
 // Computes one element from its terms only: other positions are skipped, not multiplied by zero. This is rare, so it
 // rounds each product in all modes: the trial of a pipeline that fuses does not cover it.
@@ -18,14 +18,14 @@ T sum_of_terms(Params p, Row row, Column column, Tile tile) {
     }
     if (slots > 0 && k + 1 < tile.end && (k + 1 - tile.begin) % chunk == 0) {
       int slot = 0;
-      for (; (number >> slot & 1) != 0; ++slot) sum = waiting[slot] + sum;
-      waiting[slot] = sum;
+      for (; (number >> slot & 1) != 0; ++slot) sum = pending_sums[slot] + sum;
+      pending_sums[slot] = sum;
       sum = T(0);
       ++number;
     }
   }
   for (int slot = 0; slot < slots; ++slot) {
-    if ((number >> slot & 1) != 0) sum = waiting[slot] + sum;
+    if ((number >> slot & 1) != 0) sum = pending_sums[slot] + sum;
   }
   return sum;
 }

@@ -6,7 +6,7 @@
 
 layout(local_size_x = 64) in;
 
-shared Part joined[gl_WorkGroupSize.x];
+shared Partial joined[gl_WorkGroupSize.x];
 
 void main() {
   RETURN_IF_FAILED;
@@ -18,8 +18,10 @@ void main() {
   const uint each = p.segments <= gl_WorkGroupSize.x ? 1 : 2u << findMSB((p.segments - 1) / gl_WorkGroupSize.x);
   PAIRWISE(parts, 16);
   const uint end = min(p.segments, (t + 1) * each);
-  for (uint i = t * each; i < end; ++i) PAIRWISE_ADD(parts, (Parts(p.workspace) + (output_number * p.segments + i)).v);
-  Part total;
+  for (uint i = t * each; i < end; ++i) {
+    PAIRWISE_ADD(parts, (Partials(p.workspace) + (output_number * p.segments + i)).v);
+  }
+  Partial total;
   PAIRWISE_TOTAL(total, parts);
   joined[t] = total;
   for (uint distance = 1; distance < gl_WorkGroupSize.x; distance *= 2) {
@@ -27,5 +29,5 @@ void main() {
     if (t % (2 * distance) == 0) joined[t] = join(joined[t], joined[t + distance]);
   }
   if (t != 0) return;
-  STORE_PART(p.to, place_of(p, output_number), joined[0], p.divisor);
+  STORE_PARTIAL(p.to, place_of(p, output_number), joined[0], p.divisor);
 }

@@ -6,13 +6,13 @@
 
 layout(local_size_x = 64) in;
 
-Part element_at(Params p, int64_t base, uint64_t position) {
-  return with(nothing(), (ELEMENTS(p.from) + uint64_t(base + step_to(p, position))).v, position);
+Partial element_at(Params p, int64_t base, uint64_t position) {
+  return with(identity(), (ELEMENTS(p.from) + uint64_t(base + step_to(p, position))).v, position);
 }
 
 // Reduces `count` elements from `first` on, at most a chunk.
-Part chunk(Params p, int64_t base, uint64_t first, uint count) {
-  Part result = nothing();
+Partial chunk(Params p, int64_t base, uint64_t first, uint count) {
+  Partial result = identity();
 #ifdef REDUCE_SUM
   JOIN_LANES_OF_CHUNK(result, count, k, element_at(p, base, first + k));
 #else
@@ -31,7 +31,7 @@ void main() {
   for (uint64_t first = 0; first < p.reduced; first += 1024) {
     PAIRWISE_ADD(chunks, chunk(p, base, first, uint(min(p.reduced - first, uint64_t(1024)))));
   }
-  Part total;
+  Partial total;
   PAIRWISE_TOTAL(total, chunks);
-  STORE_PART(p.to, place_of(p, output_number), total, p.divisor);
+  STORE_PARTIAL(p.to, place_of(p, output_number), total, p.divisor);
 }

@@ -35,7 +35,7 @@ Cell cell_of(Params p, uint t, uint j) {
 const uint ahead = 4;
 
 // Reduces the elements of four adjacent cells of one chunk, four at a time.
-void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part parts[4]) {
+void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Partial parts[4]) {
   const uint64_t start = chunk * 1024;
   if (start >= p.reduced) return;
   const uint count = uint(min(p.reduced - start, uint64_t(1024))), last = p.columns != 0 ? 0 : 3;
@@ -66,8 +66,8 @@ void take_wide(Params p, int64_t base, uint64_t chunk, uint lane, inout Part par
 }
 
 // Reduces the elements of one cell.
-Part take_cell(Params p, int64_t base, uint64_t chunk, uint lane) {
-  Part part = nothing();
+Partial take_cell(Params p, int64_t base, uint64_t chunk, uint lane) {
+  Partial part = identity();
   const uint64_t end = min(p.reduced, (chunk + 1) * 1024);
   for (uint64_t position = chunk * 1024 + lane; position < end; position += 32) {
     part = with(part, (ELEMENTS(p.from) + uint64_t(base + step_to(p, position))).v, position);
@@ -92,7 +92,7 @@ void main() {
   }
   PAIRWISE(parts, 40);
   for (uint64_t chunk = first; chunk < end; chunk += at_once) {
-    Part taken[4] = {nothing(), nothing(), nothing(), nothing()};
+    Partial taken[4] = {identity(), identity(), identity(), identity()};
     if (p.wide != 0) {
       if (first_output + first_cell.output_in_tile < p.outputs) {
         take_wide(p, bases[0], chunk + first_cell.chunk_in_tile, first_cell.lane, taken);
@@ -115,11 +115,11 @@ void main() {
   }
   const uint64_t output_number = first_output + t;
   if (t >= outputs_at_once || output_number >= p.outputs) return;
-  Part total;
+  Partial total;
   PAIRWISE_TOTAL(total, parts);
   if (p.segments > 1) {
-    (Parts(p.workspace) + (output_number * p.segments + segment)).v = total;
+    (Partials(p.workspace) + (output_number * p.segments + segment)).v = total;
   } else {
-    STORE_PART(p.to, place_of(p, output_number), total, p.divisor);
+    STORE_PARTIAL(p.to, place_of(p, output_number), total, p.divisor);
   }
 }

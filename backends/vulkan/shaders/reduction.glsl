@@ -1,22 +1,22 @@
-// The operations of a reduction; one of REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_ARGMAX is defined. A `Part` is the
-// partial result of some elements.
+// The operations of a reduction; one of REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_ARGMAX is defined. A `Partial` is
+// the partial result of some elements.
 #include "number.glsl"
 
 #ifdef REDUCE_SUM
 #include "exact.glsl"
-#define Part T
+#define Partial T
 #define ELEMENTS TS
 #define ELEMENT T
 #define ELEMENT4 T4
-Part nothing() { return T(0); }
-Part join(Part left, Part right) {
-  precise const Part sum = left + right;
+Partial identity() { return T(0); }
+Partial join(Partial left, Partial right) {
+  precise const Partial sum = left + right;
   return sum;
 }
-Part with(Part part, T element, uint64_t position) { return join(part, element); }
-#define STORE_PART(to_, at_, part_, divisor_) (TS(to_) + uint64_t(at_)).v = mean_of(part_, divisor_)
+Partial with(Partial part, T element, uint64_t position) { return join(part, element); }
+#define STORE_PARTIAL(to_, at_, part_, divisor_) (TS(to_) + uint64_t(at_)).v = mean_of(part_, divisor_)
 // The sum; divided by the number of elements if the op is mean.
-T mean_of(Part sum, uint64_t divisor) {
+T mean_of(Partial sum, uint64_t divisor) {
 #if defined(T_F32) || defined(T_F64)
   if (divisor != 0) return divide(sum, from_bits(divisor));
 #endif
@@ -33,29 +33,29 @@ struct Best {
   KEY key;
   uint64_t position;
 };
-#define Part Best
-Part nothing() { return Best(lowest, ~uint64_t(0)); }
+#define Partial Best
+Partial identity() { return Best(lowest, ~uint64_t(0)); }
 // The larger one; the first of equal ones.
-Part join(Part a, Part b) {
+Partial join(Partial a, Partial b) {
   const bool second = b.key > a.key || (b.key == a.key && b.position < a.position);
   return Best(second ? b.key : a.key, second ? b.position : a.position);
 }
-Part with(Part part, KEY bits, uint64_t position) { return join(part, Best(key_of_equal_zeros(bits), position)); }
-#define STORE_PART(to_, at_, part_, divisor_) (Longs(to_) + uint64_t(at_)).v = (part_).position
+Partial with(Partial part, KEY bits, uint64_t position) { return join(part, Best(key_of_equal_zeros(bits), position)); }
+#define STORE_PARTIAL(to_, at_, part_, divisor_) (Longs(to_) + uint64_t(at_)).v = (part_).position
 
 #elif defined(REDUCE_MAX)
-#define Part KEY
-Part nothing() { return lowest; }
-Part join(Part a, Part b) { return max(a, b); }
-Part with(Part part, KEY bits, uint64_t position) { return max(part, key_of(bits, highest)); }
-#define STORE_PART(to_, at_, part_, divisor_) (KEYS(to_) + uint64_t(at_)).v = bits_of(part_, highest)
+#define Partial KEY
+Partial identity() { return lowest; }
+Partial join(Partial a, Partial b) { return max(a, b); }
+Partial with(Partial part, KEY bits, uint64_t position) { return max(part, key_of(bits, highest)); }
+#define STORE_PARTIAL(to_, at_, part_, divisor_) (KEYS(to_) + uint64_t(at_)).v = bits_of(part_, highest)
 
 #else
-#define Part KEY
-Part nothing() { return highest; }
-Part join(Part a, Part b) { return min(a, b); }
-Part with(Part part, KEY bits, uint64_t position) { return min(part, key_of(bits, lowest)); }
-#define STORE_PART(to_, at_, part_, divisor_) (KEYS(to_) + uint64_t(at_)).v = bits_of(part_, lowest)
+#define Partial KEY
+Partial identity() { return highest; }
+Partial join(Partial a, Partial b) { return min(a, b); }
+Partial with(Partial part, KEY bits, uint64_t position) { return min(part, key_of(bits, lowest)); }
+#define STORE_PARTIAL(to_, at_, part_, divisor_) (KEYS(to_) + uint64_t(at_)).v = bits_of(part_, lowest)
 #endif
 #endif
 
@@ -111,6 +111,6 @@ int64_t step_to(Params p, uint64_t position) {
 layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Fours { ELEMENT4 v; };
 
 // Partial results in the workspace.
-layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Parts { Part v; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer Partials { Partial v; };
 
 #include "pairwise.glsl"

@@ -32,10 +32,10 @@ T negative(T x) { return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u); }
 const uint64_t nan_as_bits = 0x7fc00000ul, less_than_all_as_bits = 0xff800000ul;
 #endif
 
-#define Part T
-Part nothing() { return T(0); }
-Part join(Part left, Part right) {
-  precise const Part sum = left + right;
+#define Partial T
+Partial identity() { return T(0); }
+Partial join(Partial left, Partial right) {
+  precise const Partial sum = left + right;
   return sum;
 }
 #include "pairwise.glsl"
@@ -80,7 +80,7 @@ void store_loss(Params p, uint64_t row, T largest, T log_total) {
   }
   T loss = from_bits(nan_as_bits);
   if (inside && label < p.extent) {
-    loss = negative(join(nothing(), log_probability_at(p, first_of_row(p, row) + label * p.step, largest, log_total)));
+    loss = negative(join(identity(), log_probability_at(p, first_of_row(p, row) + label * p.step, largest, log_total)));
   }
   (TS(p.to) + row).v = loss;
 }

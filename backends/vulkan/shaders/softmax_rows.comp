@@ -8,7 +8,7 @@ layout(local_size_x = 256) in;
 #include "tile.glsl"
 
 shared KEY keys[slots][32];
-shared Part totals[slots];
+shared Partial totals[slots];
 
 // The part of the tile that an invocation computes.
 struct Own {
@@ -44,7 +44,7 @@ T sum_of_row(Params p, Own own, uint slot, uint chunks, uint at_once, T largest,
   const uint t = gl_LocalInvocationIndex, rows_at_once = slots / at_once;
   PAIRWISE(parts, 32);
   for (uint chunk = 0; chunk < chunks; chunk += at_once) {
-    Part part = nothing();
+    Partial part = identity();
     if (own.there) {
       FOR_EACH_OF_LANE(own, uint64_t(chunk + own.chunk), at) {
 #ifdef CROSS_ENTROPY
@@ -61,7 +61,7 @@ T sum_of_row(Params p, Own own, uint slot, uint chunks, uint at_once, T largest,
     if (t >= rows_at_once) continue;
     for (uint i = 0; i < at_once && chunk + i < chunks; ++i) PAIRWISE_ADD(parts, chunk_parts[t * at_once + i]);
   }
-  Part total;
+  Partial total;
   PAIRWISE_TOTAL(total, parts);
   if (t < rows_at_once) totals[t] = total;
   barrier();

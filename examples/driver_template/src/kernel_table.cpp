@@ -37,14 +37,14 @@ bool is_known(lks_dtype t) {
 }
 
 // This driver knows no extension. An unknown extension that must not be skipped changes the meaning of the description.
-bool extends_beyond(const lks_header& header) {
+bool has_unknown_extension(const lks_header& header) {
   for (auto* h = static_cast<const lks_header*>(header.next); h; h = static_cast<const lks_header*>(h->next)) {
     if (!(h->type & LKS_MAY_SKIP)) return true;
   }
   return false;
 }
 
-bool counts_up(const std::uint32_t* indices, std::uint32_t count) {
+bool is_identity(const std::uint32_t* indices, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (!indices || indices[i] != i) return false;
   }
@@ -57,7 +57,7 @@ lks_status check_tensor(const Request& request, std::uint32_t i) {
   const int operand = static_cast<int>(i);
   const uint32_t known_flags =
       i < request.desc.input_count ? LKS_TENSOR_HOST_RESIDENT | LKS_TENSOR_OPTIONAL_ABSENT : 0u;
-  if (extends_beyond(t.hdr) || (t.flags & ~known_flags)) {
+  if (has_unknown_extension(t.hdr) || (t.flags & ~known_flags)) {
     return refuse(request.diag, LKS_REASON_EXTENSION, operand, "%s: unknown extension or flag", op);
   }
   if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) return LKS_OK;
@@ -104,12 +104,12 @@ lks_status check_programs(const Request& request) {
     honoured = d.program_count == 1 && d.operand_count == 0 && !d.operands && !d.results;
     if (honoured) {
       const lks_attached_program& body = d.programs[0];
-      honoured = body.program->input_count == d.input_count && counts_up(body.inputs, d.input_count) &&
-                 body.program->output_count == d.output_count && counts_up(body.outputs, d.output_count);
+      honoured = body.program->input_count == d.input_count && is_identity(body.inputs, d.input_count) &&
+                 body.program->output_count == d.output_count && is_identity(body.outputs, d.output_count);
     }
   } else {
     honoured = d.program_count == 0 && d.operand_count == d.input_count && !d.results &&
-               (!d.operands || counts_up(d.operands, d.operand_count));
+               (!d.operands || is_identity(d.operands, d.operand_count));
   }
   if (honoured) return LKS_OK;
   return refuse(request.diag, LKS_REASON_PROGRAM, -1,
@@ -122,7 +122,8 @@ lks_status refuse_in_general(const Request& request) {
   if (d.math_mode > LKS_MODE_LOCKSTEP || !(offered_modes >> d.math_mode & 1)) {
     return refuse(request.diag, LKS_REASON_MATH_MODE, -1, "%s: math mode %u is not offered", d.op_name, d.math_mode);
   }
-  if (extends_beyond(d.hdr)) return refuse(request.diag, LKS_REASON_EXTENSION, -1, "%s: unknown extension", d.op_name);
+  if (has_unknown_extension(d.hdr))
+    return refuse(request.diag, LKS_REASON_EXTENSION, -1, "%s: unknown extension", d.op_name);
   for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     if (const lks_status status = check_tensor(request, i); status != LKS_OK) return status;
   }

@@ -20,11 +20,11 @@ lks_status tell(const lks_diag& failure, lks_diag* diag) {
 
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
   std::unique_lock lock(mutex);
-  const auto settled = [&] { return reached >= value || failed; };
+  const auto finished = [&] { return reached >= value || failed; };
   // Beyond 2^61 ns (73 years) the wait has no timeout, because adding so large a timeout to the clock could overflow.
   if (timeout_ns > std::uint64_t{1} << 61) {
-    changed.wait(lock, settled);
-  } else if (!changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), settled)) {
+    changed.wait(lock, finished);
+  } else if (!changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), finished)) {
     return fail(diag, LKS_TIMEOUT, "the timeline is at %llu, %llu was waited for",
                 static_cast<unsigned long long>(reached), static_cast<unsigned long long>(value));
   }

@@ -1,11 +1,11 @@
-#include "conformance/least/demand.h"
+#include "conformance/minimal/demand.h"
 
 #include <algorithm>
 #include <cctype>
 
 #include "lockstep/driver_ops.h"
 
-namespace least {
+namespace minimal {
 namespace {
 
 constexpr const char* in_place = "store in place";
@@ -144,4 +144,4 @@ Demand demand_of(const lks_kernel_desc& desc) {
   return demand;
 }
 
-}  // namespace least
+}  // namespace minimal

@@ -9,21 +9,21 @@ namespace {
 
 class Alignment : public testing::Test {
  protected:
-  static Device least() {
-    static const DriverRecord record = load_driver(LEAST_DRIVER);
+  static Device minimal() {
+    static const DriverRecord record = load_driver(MINIMAL_DRIVER);
     EXPECT_TRUE(record.ready) << record.text;
     return Device(record.name + ":0");
   }
   // The number of operands that the host copies in `call`.
   template <class Call>
   static std::uint64_t copies_for(Call&& call) {
-    std::atomic<std::uint64_t>& copies = least().state().counters.layout_copies;
+    std::atomic<std::uint64_t>& copies = minimal().state().counters.layout_copies;
     const std::uint64_t before = copies;
     call();
     return copies - before;
   }
 
-  const DeviceScope scope{least()};
+  const DeviceScope scope{minimal()};
   const Tensor x = iota(100, DType::f32);
 };
 

@@ -1,4 +1,4 @@
-#include "conformance/cases/beside.h"
+#include "conformance/cases/large_calls.h"
 
 #include <algorithm>
 #include <cmath>
@@ -409,7 +409,7 @@ std::vector<std::int64_t> sizes_of(const TestCase& t) {
   const bool main = t.dtype() == DType::f32 || t.dtype() == DType::i32;
   std::vector<std::int64_t> sizes;
   for (int k = 1; k <= (main ? 12 : 7); ++k) {
-    for (std::int64_t beside : {-1, 0, 1}) sizes.push_back((std::int64_t{1} << k) + beside);
+    for (std::int64_t offset : {-1, 0, 1}) sizes.push_back((std::int64_t{1} << k) + offset);
   }
   // An op and dtype gets one of the three sizes around each larger power of two. Only a few get the largest sizes.
   for (int k = main ? 13 : 8; k <= (main ? 20 : 14); ++k) {
@@ -419,7 +419,7 @@ std::vector<std::int64_t> sizes_of(const TestCase& t) {
   return sizes;
 }
 
-std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount& amount) {
+std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   if (!op.cases || op.host) return {};
   Collector out(op, mode, amount.seed);
   const std::vector<OpCase> own = op.cases();

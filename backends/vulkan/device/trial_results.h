@@ -11,7 +11,7 @@
 namespace vulkan {
 
 /// Free-threaded.
-class Trials {
+class TrialResults {
  public:
   /// Whether the pipeline has passed its trial; nullopt if it has not been tried yet.
   std::optional<bool> outcome(const Pipeline& pipeline) {

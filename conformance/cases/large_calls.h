@@ -9,7 +9,7 @@ namespace lockstep::conformance {
 /// makes every order of a sum exact. "repeat": the device must give the same bits each time, on data for which another
 /// order of addition gives other bits. "rows": very many rows that repeat; the results must repeat too. "sizes": a
 /// pointwise op at sizes around every power of two.
-std::vector<TestCase> beside_cases(const OpDef& op, MathMode mode, const Amount& amount);
+std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
 /// The sizes of a case of the suite "sizes".
 std::vector<std::int64_t> sizes_of(const TestCase& t);

@@ -8,7 +8,7 @@ namespace lockstep::conformance {
 
 /// The device must give the same bits as the trusted device, or nearly the same results if devices may round
 /// differently.
-Verdict check_beside(const TestCase& t, const Setting& setting);
+Verdict check_large_calls(const TestCase& t, const Setting& setting);
 
 /// The device must give the same bits each time.
 Verdict check_repeat(const TestCase& t, const Setting& setting);

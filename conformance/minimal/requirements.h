@@ -4,9 +4,9 @@
 #include <istream>
 #include <string>
 
-#include "conformance/least/demand.h"
+#include "conformance/minimal/demand.h"
 
-namespace least {
+namespace minimal {
 
 struct Requirements {
   Demand core, train;
@@ -24,4 +24,4 @@ std::string with_requirements(std::istream& page, const Requirements& requiremen
 std::string record_of(const Demand& demand);
 Demand read_record(std::istream& record);
 
-}  // namespace least
+}  // namespace minimal

@@ -1,4 +1,4 @@
-#include "conformance/checks/beside.h"
+#include "conformance/checks/large_calls.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "conformance/case_data.h"
-#include "conformance/cases/beside.h"
 #include "conformance/cases/extents.h"
+#include "conformance/cases/large_calls.h"
 #include "conformance/cases/values.h"
 #include "conformance/checks/forward.h"
 #include "lockstep/error.h"
@@ -154,7 +154,7 @@ bool repeats(const TestCase& t, const std::vector<RefArray>& inputs, Device trus
 
 }  // namespace
 
-Verdict check_beside(const TestCase& t, const Setting& setting) {
+Verdict check_large_calls(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> inputs = drawn_inputs(t);
   const std::vector<Tensor> results = call_on(t, inputs, setting.device);
   // If the device is the trusted one, this compares two runs on it.

@@ -1,10 +1,10 @@
-#include "conformance/least/requirements.h"
+#include "conformance/minimal/requirements.h"
 
 #include <algorithm>
 #include <sstream>
 #include <vector>
 
-namespace least {
+namespace minimal {
 namespace {
 
 constexpr const char* not_needed = "–";
@@ -169,4 +169,4 @@ Demand read_record(std::istream& record) {
   return all;
 }
 
-}  // namespace least
+}  // namespace minimal

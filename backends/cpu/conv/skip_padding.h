@@ -63,9 +63,9 @@ class ChunkedSums {
 /// For pixels [begin, end) of a class: multiplies their patches by `columns` columns of the right operand `panels`, the
 /// filter as conv.cpp packs it. `out` is where the result of pixel number 0 goes.
 template <class T>
-void multiply_patches_carefully(const Patches<T>& patches, const PatchClass& pixels, std::int64_t begin,
-                                std::int64_t end, const T* panels, std::int64_t columns, T* out,
-                                std::int64_t row_stride) {
+void multiply_patches_skipping_padding(const Patches<T>& patches, const PatchClass& pixels, std::int64_t begin,
+                                       std::int64_t end, const T* panels, std::int64_t columns, T* out,
+                                       std::int64_t row_stride) {
   constexpr std::int64_t width = ChunkedSums<T>::width;
   const std::int64_t padded = round_up(columns, width);
   Pixel pixel(patches.map(), pixels.grid, begin);
@@ -92,8 +92,8 @@ void multiply_patches_carefully(const Patches<T>& patches, const PatchClass& pix
 
 /// Computes channels [first, first + count) of one tap of one filter's gradient.
 template <class T>
-void sum_filter_carefully(const Patches<T>& patches, const T* result, std::int64_t filters, std::int64_t rows,
-                          std::int64_t tap, std::int64_t first, int count, T* out) {
+void sum_filter_skipping_padding(const Patches<T>& patches, const T* result, std::int64_t filters, std::int64_t rows,
+                                 std::int64_t tap, std::int64_t first, int count, T* out) {
   ChunkedSums<T> sums(count);
   Pixel pixel(patches.map(), 0);
   for (std::int64_t row = 0; row < rows; ++row, pixel.next()) {

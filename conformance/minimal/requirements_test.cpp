@@ -12,13 +12,13 @@
 #include <sstream>
 #include <string>
 
-#include "conformance/least/requirements.h"
+#include "conformance/minimal/requirements.h"
 
 #define GRADIENT_SUITES "gradient,second_gradient,special_gradient,audit,trajectory"
 #define FORWARD_SUITES "forward,refusal,beside,repeat,sizes,numbers,instructions,sweep,probe,vectors"
 #define RUNTIME_SUITES "memory,queue,copy,abi,threads,fault"
 
-namespace least {
+namespace minimal {
 namespace {
 
 const std::string record_path = testing::TempDir() + "driver_requirements.record";
@@ -31,7 +31,7 @@ Requirements page() {
 // Runs the suite on the driver, with driver options, and expects that it passes.
 void expect_pass(const std::string& driver_options, const std::string& arguments) {
   const std::string command =
-      driver_options + " " LOCKSTEP_CLI " conformance --driver " LEAST_DRIVER " --timeout 200 " + arguments + " 2>&1";
+      driver_options + " " LOCKSTEP_CLI " conformance --driver " MINIMAL_DRIVER " --timeout 200 " + arguments + " 2>&1";
   std::FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   std::string output;
@@ -81,7 +81,7 @@ TEST(Page, HasWhatAPartOfTheSuiteAsks) {
 TEST(Page, IsNotLongerThanNeeded) {
   for (const char* without : {"instruction|ADD|f32", "kernel|SUM|f32 → f32|8", "kernel|COPY|i32 → i32|0"}) {
     const std::string command = limits("core") + " LOCKSTEP_LEAST_WITHOUT='" + without +
-                                "' " LOCKSTEP_CLI " conformance --driver " LEAST_DRIVER
+                                "' " LOCKSTEP_CLI " conformance --driver " MINIMAL_DRIVER
                                 " --profile core --suite forward,abi --fail-fast >/dev/null 2>&1";
     const int status = std::system(command.c_str());
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << command;
@@ -119,4 +119,4 @@ TEST(WholePage, IsWhatTheSuiteAsks) {
 }
 
 }  // namespace
-}  // namespace least
+}  // namespace minimal

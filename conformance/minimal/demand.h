@@ -8,7 +8,7 @@
 
 #include "lockstep/driver.h"
 
-namespace least {
+namespace minimal {
 
 /// The first requirement of one demand that another lacks. The text is empty if there is none.
 struct Gap {
@@ -35,4 +35,4 @@ Demand demand_of(const lks_kernel_desc& desc);
 /// "f32".
 std::string name_of(lks_dtype dtype);
 
-}  // namespace least
+}  // namespace minimal

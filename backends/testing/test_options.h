@@ -7,7 +7,7 @@
 
 #include "lockstep/driver.h"
 
-namespace wishes {
+namespace test_options {
 
 inline std::string option(const lks_host_api& api, const char* key) {
   char text[64];
@@ -20,15 +20,15 @@ inline std::uint64_t number_option(const lks_host_api& api, const char* key, std
 }
 
 // An option "<generation>:<number>". The generation is 0 if the option is not set.
-struct Wish {
+struct TestOption {
   long generation = 0, number = 0;
 };
 
-inline Wish wish_of(const lks_host_api& api, const char* key) {
+inline TestOption test_option(const lks_host_api& api, const char* key) {
   const std::string text = option(api, key);
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) return {};
   return {std::atol(text.c_str()), std::atol(text.c_str() + colon + 1)};
 }
 
-}  // namespace wishes
+}  // namespace test_options

@@ -1,4 +1,4 @@
-#include "nn/short_memory.h"
+#include "nn/out_of_memory.h"
 
 #include <algorithm>
 #include <set>

@@ -2,11 +2,11 @@
 // for each bit of the chunks' number. Includers define tile_elements.
 layout(constant_id = 5) const int slots = 0;
 
-T waiting[(slots > 0 ? slots : 1) * tile_elements];
+T pending_sums[(slots > 0 ? slots : 1) * tile_elements];
 
-void join_waiting(int slot, inout T sums[tile_elements]) {
+void join_pending(int slot, inout T sums[tile_elements]) {
   UNROLL for (uint i = 0; i < tile_elements; ++i) {
-    precise T sum = waiting[slot * tile_elements + i] + sums[i];
+    precise T sum = pending_sums[slot * tile_elements + i] + sums[i];
     sums[i] = sum;
   }
 }
@@ -14,9 +14,9 @@ void join_waiting(int slot, inout T sums[tile_elements]) {
 // Called when chunk number `number`, which is not the last, is done.
 void close_chunk(uint number, inout T sums[tile_elements]) {
   int slot = 0;
-  for (; (number >> slot & 1) != 0; ++slot) join_waiting(slot, sums);
+  for (; (number >> slot & 1) != 0; ++slot) join_pending(slot, sums);
   UNROLL for (uint i = 0; i < tile_elements; ++i) {
-    waiting[slot * tile_elements + i] = sums[i];
+    pending_sums[slot * tile_elements + i] = sums[i];
     sums[i] = T(0);
   }
 }
@@ -24,6 +24,6 @@ void close_chunk(uint number, inout T sums[tile_elements]) {
 // Called when the last chunk, number `number`, is done. `sums` become the totals.
 void close_last_chunk(uint number, inout T sums[tile_elements]) {
   for (int slot = 0; slot < slots; ++slot) {
-    if ((number >> slot & 1) != 0) join_waiting(slot, sums);
+    if ((number >> slot & 1) != 0) join_pending(slot, sums);
   }
 }

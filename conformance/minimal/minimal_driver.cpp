@@ -2,7 +2,7 @@
 // ranks, instructions and sizes in the tables of that page and, except for copies, only dense operands that are aligned
 // to min_alignment. The reference driver does the work. If the suite passes, the tables require enough.
 //
-// Options, read when the library is loaded:
+// Options, read when the library is loaded. "least" is the name of the driver:
 //   least.requirements  path of the page; if it is not set, everything is accepted
 //   least.profile       the profile whose columns apply: core (default) or train
 //   least.without       a line of a record, such as "instruction|ADD|f32" or "kernel|SUM|f32 → f32|8", that is refused
@@ -18,14 +18,14 @@
 #include <sstream>
 
 #include "backends/host/diag.h"
-#include "backends/testing/wishes.h"
-#include "conformance/least/requirements.h"
+#include "backends/testing/test_options.h"
+#include "conformance/minimal/requirements.h"
 #include "lockstep/driver_ops.h"
 
 // The reference driver's entry function, renamed by CMake.
 extern "C" lks_status LKS_CALL reference_entry(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 
-namespace least {
+namespace minimal {
 namespace {
 
 using host::refuse;
@@ -39,9 +39,9 @@ std::string long_option(const lks_host_api& host, const char* key) {
 }
 
 // The accepted requirements, and those recorded so far in this process.
-class Ledger {
+class RequirementLog {
  public:
-  explicit Ledger(const lks_host_api& host)
+  explicit RequirementLog(const lks_host_api& host)
       : record_(long_option(host, "least.record")), counts_queries_(!long_option(host, "least.queries").empty()) {
     if (const std::string path = long_option(host, "least.requirements"); !path.empty()) {
       std::ifstream page(path);
@@ -96,7 +96,7 @@ class Ledger {
   std::mutex mutex_;
 };
 
-Ledger* ledger = nullptr;
+RequirementLog* requirement_log = nullptr;
 
 bool is_dense(const lks_tensor_desc& t) {
   std::int64_t expected = 1;
@@ -124,19 +124,19 @@ lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
 // Called after the reference driver has accepted the kernel, so that it gives the reason for invalid descriptions.
 lks_status check(const lks_kernel_desc& desc, bool prepared, lks_diag* diag) {
   const Demand demand = demand_of(desc);
-  if (const Gap beyond = ledger->beyond(demand); !beyond.text.empty()) {
+  if (const Gap beyond = requirement_log->beyond(demand); !beyond.text.empty()) {
     return refuse(diag, beyond.reason, -1, HOST_WHERE, "%s: not in the requirements: %s", desc.op_name,
                   beyond.text.c_str());
   }
   if (desc.op != LKS_OP_COPY) {
     if (const lks_status status = check_layouts(desc, diag); status != LKS_OK) return status;
   }
-  ledger->note(demand, prepared);
+  requirement_log->note(demand, prepared);
   return LKS_OK;
 }
 
 // Sets deps so that the host asks again for operands that are not dense and aligned.
-void say_what_counts(const lks_kernel_desc& desc, lks_kernel_info& info) {
+void set_dependencies(const lks_kernel_desc& desc, lks_kernel_info& info) {
   if (!info.deps || desc.op == LKS_OP_COPY) return;
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
     info.deps[i].dense = 1;
@@ -160,7 +160,7 @@ lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, cons
                                  lks_kernel_info* info, lks_diag* diag) {
   const lks_status status = reference->kernel_query(driver, ordinal, desc, info, diag);
   if (status != LKS_OK) return status;
-  say_what_counts(*desc, *info);
+  set_dependencies(*desc, *info);
   return check(*desc, false, diag);
 }
 
@@ -173,21 +173,21 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
     reference->kernel_release(device, kernel);
     return refused;
   }
-  say_what_counts(*desc, *info);
+  set_dependencies(*desc, *info);
   *out = kernel;
   return LKS_OK;
 }
 
 }  // namespace
-}  // namespace least
+}  // namespace minimal
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  using namespace least;
+  using namespace minimal;
   if (const lks_status status = reference_entry(host, &reference, diag); status != LKS_OK) return status;
   // Later hosts in this process get the same table.
-  static Ledger only(*host);
-  ledger = &only;
+  static RequirementLog only(*host);
+  requirement_log = &only;
   static lks_driver_api table;
   static const bool ready = [] {
     table = *reference;
