@@ -224,10 +224,11 @@ void add_long_counts(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
-// Long rows of exponentials, along each dimension in turn.
-void add_peaks(Collector& out, const OpDef& op, const Base& base) {
+// Long rows of exponentials, along each dimension in turn. Otherwise than `thorough`, the longest alone.
+void add_peaks(Collector& out, const OpDef& op, const Base& base, bool thorough) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const auto& [rows, row] : {std::pair{peak_rows, peak_row}, std::pair{long_peak_rows, long_peak_row}}) {
+      if (!thorough && row != long_peak_row) continue;
       std::vector<std::int64_t> extents(base.groups.size(), rows);
       extents[g] = row;
       const auto c = resized(op, base.call, base.groups, extents);
@@ -238,10 +239,12 @@ void add_peaks(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
-// Calls that must be refused because of one out-of-range index, at many positions.
-void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+// Calls that must be refused because of one out-of-range index, at many positions. Otherwise than `thorough`, the first
+// base alone.
+void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases, bool thorough) {
   for (const Base& base : bases) {
     if (!checks_indices(op, base.call)) continue;
+    if (!thorough) return out.add("refusal", base.call, false, Layout::dense, Values::bad_index);
     for (std::size_t g = 0; g < base.groups.size(); ++g) {
       const auto has_indices = [&](const ExtentGroup::Dimension& d) {
         return base.call.inputs[d.input].values.kind == CaseValues::Kind::indices;
@@ -380,7 +383,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
   std::set<DType> dtypes;
   for (const OpCase& c : own) {
     if (c.error) {
-      if (mode == MathMode::strict) out.add("refusal", c, false);
+      if (mode == MathMode::strict || *c.error == ErrorId::index_out_of_range) out.add("refusal", c, false);
       continue;
     }
     dtypes.insert(dtype_of(op, c));
@@ -422,12 +425,12 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     });
     out.add("forward", largest->call, false, Layout::dense, Values::corners);
     out.add("forward", largest->call, false, Layout::shared, Values::corners);
-    if (mode == MathMode::strict && (main || dtype == DType::i64)) add_bad_indices(out, op, bases);
-    if (mode != MathMode::lockstep) {
-      add_ranks(out, op, unlike_bases(op, bases), main, hash_of(op.name + std::string(name_of(dtype))));
-    }
+    add_bad_indices(out, op, bases, main || (mode == MathMode::strict && dtype == DType::i64));
+    add_ranks(out, op, unlike_bases(op, bases), main && mode != MathMode::lockstep,
+              hash_of(op.name + std::string(name_of(dtype))));
     if (!main) {
       if (mode == MathMode::strict) add_layouts_of_dtype(out, op, bases, static_cast<std::size_t>(dtype));
+      if (mode != MathMode::lockstep) add_peaks(out, op, bases[0], false);
       continue;
     }
     add_edges(out, op, bases[0], mode == MathMode::strict);
@@ -437,7 +440,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
       add_long_choices(out, op, *base);
     }
     if (mode != MathMode::lockstep) add_long_counts(out, op, bases[0]);
-    add_peaks(out, op, bases[0]);
+    add_peaks(out, op, bases[0], true);
     if (auto c = resized(op, bases[0].call, bases[0].groups, std::vector<std::int64_t>(bases[0].groups.size(), 300))) {
       out.add("forward", *c, true, Layout::dense, Values::stray);
     }
@@ -487,7 +490,10 @@ std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& am
   const std::vector<OpCase> own = op.cases();
   std::size_t turn = hash_of(op.name) % 54;
   for (const OpCase& c : own) {
-    if (c.error) continue;
+    if (c.error) {
+      if (*c.error == ErrorId::index_out_of_range) out.add("refusal", c, false);
+      continue;
+    }
     out.add("forward", c, false);
     if (turn++ % 3 == 0) out.add("forward", c, false, layout_at(turn / 3, op, c));
   }
@@ -497,6 +503,11 @@ std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& am
     if (!c.error && !has_empty_input(c)) by_dtype[dtype_of(op, c)].push_back(&c);
   }
   for (const auto& [dtype, cases] : by_dtype) {
+    const std::vector<Base> bases = bases_of(op, own, dtype);
+    if (!bases.empty()) {
+      add_ranks(out, op, unlike_bases(op, bases), false, hash_of(op.name + std::string(name_of(dtype))));
+      add_bad_indices(out, op, bases, dtype == DType::f32);
+    }
     const OpCase* largest = *std::max_element(cases.begin(), cases.end(), [](const OpCase* a, const OpCase* b) {
       return largest_input(*a) < largest_input(*b);
     });

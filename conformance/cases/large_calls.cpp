@@ -5,68 +5,19 @@
 #include <cstring>
 #include <set>
 
-#include "conformance/cases/attributes.h"
 #include "conformance/cases/extents.h"
-#include "conformance/cases/unique_cases.h"
+#include "conformance/cases/large_parts.h"
 #include "conformance/cases/values.h"
 
 namespace lockstep::conformance {
 namespace {
 
+using namespace large;
+
 // Around the sizes of blocks, stacks of partial sums and 16-bit counters.
 constexpr std::int64_t middle_extents[] = {257, 256, 255, 192, 144, 131, 129, 128, 127, 96, 65, 64, 48, 33};
 constexpr std::int64_t long_extents[] = {65537, 70001, 65536, 32769, 131085, 16411, 65535, 4099, 16384};
-constexpr double max_steps = 2e7;    // of ops that sum
 constexpr std::uint64_t stream = 3;  // of random choices
-// Limits on the number of elements. Composed ops are slow on the trusted device, and pointwise programs have the suite
-// "sizes".
-constexpr std::int64_t max_elements = 300000, max_program_elements = 150000, max_composed = 30000;
-
-double count_of(const Shape& shape) { return static_cast<double>(std::max<std::int64_t>(shape.size(), 1)); }
-
-std::int64_t elements_of(const OpDef& op, const OpCase& c) {
-  std::int64_t most = 0;
-  for (const CaseInput& in : c.inputs) most = std::max(most, in.absent || in.scalar ? 0 : in.shape.size());
-  for (const TensorSpec& s : infer_outputs(op, c).value_or(std::vector<TensorSpec>()))
-    most = std::max(most, s.shape.size());
-  return most;
-}
-
-// The approximate number of multiplications of an op that sums products: m k n for matrices.
-double steps_of(const OpDef& op, const OpCase& c) {
-  double product = 1;
-  int tensors = 0;
-  for (const CaseInput& in : c.inputs) {
-    const bool counts = !in.absent && !in.scalar && in.values.kind != CaseValues::Kind::indices;
-    if (counts && tensors++ < 2) product *= count_of(in.shape);
-  }
-  const auto outputs = infer_outputs(op, c);
-  if (outputs && tensors > 1) product *= count_of((*outputs)[0].shape);
-  double window = 1;  // for convolutions; the product includes one of its two sides
-  for (const CaseInput& in : c.inputs) {
-    if (tensors > 1 && !in.absent && in.shape.rank() == 4) window = std::max(window, std::min(9.0, count_of(in.shape)));
-  }
-  return tensors > 1 ? std::sqrt(product) * window : product;
-}
-
-bool is_composed(const OpDef& op) {
-  const bool draws = op.effects == Effects::random && op.error_class != ErrorClass::exact;
-  return op.decompose && !op.pointwise() && !draws;
-}
-
-bool affordable(const OpDef& op, const OpCase& c) {
-  const bool sums = op.error_class == ErrorClass::sum;
-  const std::int64_t most = is_composed(op) ? max_composed : op.pointwise() ? max_program_elements : max_elements;
-  return elements_of(op, c) <= most && (!sums || steps_of(op, c) <= max_steps);
-}
-
-using Extents = std::vector<std::int64_t>;
-
-std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& extents) {
-  auto c = resized(op, base.call, base.groups, extents);
-  return c && affordable(op, *c) ? c : std::nullopt;
-}
-
 // All extents of medium size, raised in random order as far as that is affordable.
 std::optional<OpCase> balanced(const OpDef& op, const Base& base, Choice& choice) {
   Extents extents = smallest_extents(op, base);
@@ -113,54 +64,6 @@ std::optional<OpCase> huge(const OpDef& op, const Base& base, std::size_t g) {
   return c && elements_of(op, *c) <= most && steps_of(op, *c) <= 0x1p25 ? c : std::nullopt;
 }
 
-// The values for sums. All are exact in any order, and some need more bits than short formats hold. Integers have
-// arbitrary bits.
-constexpr Values sum_values[] = {Values::sparse_first, Values::exact, Values::sparse_last, Values::wide_first,
-                                 Values::wide_last,    Values::exact, Values::bits};
-constexpr Values fast_values[] = {Values::wide_first, Values::wide_last, Values::exact, Values::bits};
-constexpr Values choice_kinds[] = {Values::extremes, Values::bits, Values::neighbours, Values::drawn};
-
-Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode) {
-  const auto pick = [&](const auto& all) {
-    for (std::size_t k = 0; k < std::size(all); ++k) {
-      const Values values = all[(turn + k) % std::size(all)];
-      if (applies(values, op, c)) return values;
-    }
-    return Values::drawn;
-  };
-  if (op.error_class == ErrorClass::sum && mode == MathMode::fast) return pick(fast_values);
-  if (op.error_class == ErrorClass::sum && mode == MathMode::strict) return pick(sum_values);
-  return op.error_class == ErrorClass::exact ? pick(choice_kinds) : Values::drawn;
-}
-
-class Collector {
- public:
-  Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
-
-  void add(const char* suite, const std::optional<OpCase>& c, Layout layout, Values values, bool resized = true) {
-    if (!c) return;
-    TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
-    // In the suite "beside", a tensor of repeated values is always dense.
-    if (t.suite == "beside" && elements_of(op_, *c) > max_drawn) t.layout = Layout::dense;
-    cases_.add(std::move(t));
-  }
-  std::vector<TestCase> take() { return cases_.take(); }
-
- private:
-  const OpDef& op_;
-  MathMode mode_;
-  std::uint64_t seed_;
-  UniqueCases cases_;
-};
-
-Layout layout_at(std::size_t turn, Choice& choice) {
-  if (turn % 2 == 0) return Layout::dense;
-  constexpr std::size_t singles = std::size(layouts);
-  const std::size_t k = choice.below(singles + 6);
-  if (k >= singles) return mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)));
-  return layouts[k] == Layout::shared ? Layout::padded_rows : layouts[k];
-}
-
 // `count` large calls, alternately balanced and with one long extent.
 void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, int count,
                Choice& choice) {
@@ -174,34 +77,6 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
     // An operand that is read with reduced precision shows only if its own values need all bits.
     for (Values values : {Values::wide_first, Values::wide_last}) {
       if (mode != MathMode::lockstep && n % 2 == 0 && applies(values, op, *c)) out.add("beside", c, layout, values);
-    }
-  }
-}
-
-// All extents as large as large blocks, as large as affordable.
-void add_cube(Collector& out, const OpDef& op, const Base& base, double steps) {
-  for (const std::int64_t extent : {701, 513, 257, 131, 67}) {
-    const auto c = resized(op, base.call, base.groups, Extents(base.groups.size(), extent));
-    if (!c || elements_of(op, *c) > max_drawn || steps_of(op, *c) > steps) continue;
-    for (Values values : {Values::wide_first, Values::wide_last, Values::bits}) {
-      if (applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
-    }
-    return;
-  }
-}
-
-// Each extent as in the own case while the others are as large as affordable.
-void add_slabs(Collector& out, const OpDef& op, const Base& base) {
-  for (std::size_t g = 0; g < base.groups.size(); ++g) {
-    for (const std::int64_t extent : {1025, 513, 257, 129}) {
-      Extents extents(base.groups.size(), extent);
-      extents[g] = base.groups[g].extent;
-      const auto c = at(op, base, extents);
-      if (!c) continue;
-      for (Values values : {Values::wide_first, Values::wide_last}) {
-        if (applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
-      }
-      break;
     }
   }
 }
@@ -228,9 +103,25 @@ void add_repeats(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
+// Huge extents of the first base that can have them.
+void add_huge(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  const bool sums = op.error_class == ErrorClass::sum;
+  for (const Base& base : bases) {
+    bool found = false;
+    for (std::size_t g = 0; g < base.groups.size(); ++g) {
+      const auto c = huge(op, base, g);
+      if (c)
+        out.add("beside", c, Layout::dense, sums && applies(Values::exact, op, *c) ? Values::exact : Values::drawn);
+      found = found || c;
+    }
+    if (found || op.pointwise()) return;
+  }
+}
+
 // One extent as long as a large vocabulary, for ops that are composed of others.
 void add_vocabularies(Collector& out, const OpDef& op, const Base& base) {
-  if (!is_composed(op) || op.name == "argsort") return;  // sorting takes seconds on the trusted device
+  const bool sorts = op.name == "argsort" || op.name == "random_permutation";  // slow on the trusted device
+  if (!is_composed(op) || op.error_class == ErrorClass::sum || sorts) return;
   constexpr std::int64_t vocabulary = 131085;
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     Extents extents = smallest_extents(op, base);
@@ -267,115 +158,6 @@ std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DTyp
   return bases;
 }
 
-// Indices of the groups whose dimensions are all the first of their inputs, so that an input repeats along them if its
-// bytes do.
-std::vector<std::size_t> leading_groups(const Base& base) {
-  std::vector<std::size_t> leading;
-  for (std::size_t g = 0; g < base.groups.size(); ++g) {
-    const ExtentGroup& group = base.groups[g];
-    const bool first = !group.dims.empty() && std::all_of(group.dims.begin(), group.dims.end(),
-                                                          [](const ExtentGroup::Dimension& d) { return d.dim == 0; });
-    if (first && group.attributes.empty()) leading.push_back(g);
-  }
-  return leading;
-}
-
-// Elements of the largest tensor of a case of the suite "rows": beyond 2^18, and more.
-constexpr std::int64_t many = 1 << 18;
-constexpr std::int64_t row_elements[] = {many + 1, many + 5000, many + 77, 2 * many + 77, 4 * many + 99, 8 * many + 33};
-
-// Whether results repeat if rows do: the op treats each row by itself. An axis of 0 runs across the rows.
-bool treats_rows_alike(const OpDef& op, const OpCase& c) {
-  // The others compare each element with one at some distance.
-  for (const char* name : {"argsort", "bitonic_partner", "bitonic_exchange"}) {
-    if (op.name == name) return false;
-  }
-  if (op.effects == Effects::random) return false;
-  const std::vector<std::byte> attrs = attribute_bytes(op, c);
-  for (const AttrField& field : op.attrs.fields) {
-    std::int64_t first = 0;
-    if (field.name == "axis") std::memcpy(&first, attrs.data() + field.offset, sizeof first);
-    // The rows of gather may be those of the indices.
-    if (field.name == "axis" && first == 0 && op.name != "gather") return false;
-  }
-  return true;
-}
-
-// Whether tensor operands differ in shape.
-bool broadcasts(const OpCase& c) {
-  std::set<std::string> shapes;
-  for (const CaseInput& in : c.inputs) {
-    if (!in.absent && !in.scalar) shapes.insert(in.shape.to_string());
-  }
-  return shapes.size() > 1;
-}
-
-// Group g of the base with so many rows that the largest tensor has at least `elements` elements; nullopt if results
-// have no such rows.
-std::optional<OpCase> with_many_rows(const OpDef& op, const Base& base, std::size_t g, std::int64_t elements) {
-  Extents extents;
-  for (const ExtentGroup& group : base.groups) extents.push_back(group.extent);
-  extents[g] = row_period;
-  const auto small = resized(op, base.call, base.groups, extents);
-  if (!small) return std::nullopt;
-  const std::int64_t row = std::max<std::int64_t>(elements_of(op, *small) / row_period, 1);
-  extents[g] = std::max(elements / row, 3 * row_period) + 1;
-  auto c = resized(op, base.call, base.groups, extents);
-  if (!c || elements_of(op, *c) > 2 * elements + 100000) return std::nullopt;
-  const auto outputs = infer_outputs(op, *c);
-  const bool has_rows = std::all_of(outputs->begin(), outputs->end(), [&](const TensorSpec& s) {
-    return s.shape.rank() > 0 && s.shape[0] == extents[g];
-  });
-  return has_rows ? c : std::nullopt;
-}
-
-// A random layout that is not dense for this case; dense if there is none.
-Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice) {
-  for (int tries = 0; tries < 20; ++tries) {
-    const Layout layout = layout_at(1, choice);
-    for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-      const CaseInput& in = c.inputs[i];
-      const bool is_tensor = !in.absent && !in.scalar && in.shape.rank() > 0;
-      if (is_tensor && layout_of_input(op, c, i, layout) != Layout::dense) return layout;
-    }
-  }
-  return Layout::dense;
-}
-
-// Calls with very many rows, which repeat: the device must treat all rows alike. So the trusted device does not need
-// to compute the whole result, and ops can be called that are slow there. Of a pointwise op, the first call has
-// operands of several shapes and the second operands of one shape, if the op has such cases. Others are not dense.
-void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main,
-              Choice& choice) {
-  if (mode == MathMode::lockstep && op.error_class != ErrorClass::sum) return;
-  const std::size_t count = !main ? 1 : mode == MathMode::strict ? 4 : 2;
-  std::vector<std::pair<std::size_t, std::size_t>> open;  // bases and their leading groups, in random order
-  for (std::size_t b = 0; b < bases.size(); ++b) {
-    if (!treats_rows_alike(op, bases[b].call)) continue;
-    for (const std::size_t g : leading_groups(bases[b])) {
-      open.insert(open.begin() + static_cast<std::ptrdiff_t>(choice.below(open.size() + 1)), {b, g});
-    }
-  }
-  const bool may_broadcast = op.pointwise() && std::any_of(open.begin(), open.end(), [&](const auto& at) {
-                               return broadcasts(bases[at.first].call);
-                             });
-  for (std::size_t turn = 0; turn < count; ++turn) {
-    const std::int64_t elements = row_elements[choice.below(main ? std::size(row_elements) : 3)];
-    const bool is_strided = turn > 1 || (turn == 1 && !op.pointwise());
-    for (auto at = open.begin(); at != open.end(); ++at) {
-      const Base& base = bases[at->first];
-      if (main && may_broadcast && turn < 2 && broadcasts(base.call) != (turn == 0)) continue;
-      const auto c = with_many_rows(op, base, at->second, elements);
-      if (!c) continue;
-      const Layout layout = is_strided ? fitting_layout(op, *c, choice) : Layout::dense;
-      if (is_strided && layout == Layout::dense) continue;
-      out.add("rows", c, layout, values_at(choice.below(6), op, *c, mode));
-      open.erase(at);
-      break;
-    }
-  }
-}
-
 // The number of large calls for a dtype.
 int large_count(const OpDef& op, MathMode mode, bool main) {
   const bool sums = op.error_class == ErrorClass::sum;
@@ -400,6 +182,13 @@ void add_sizes(Collector& out, const OpDef& op, const std::vector<OpCase>& own) 
       out.add("sizes", c, Layout::dense, Values::drawn, false);
     }
   }
+}
+
+// More keys than the trusted device can sort in reasonable time. The order is checked by its properties.
+void add_long_sort(Collector& out, const std::vector<OpCase>& own) {
+  OpCase c = own.front();
+  c.inputs[0].shape = Shape{long_sort};
+  out.add("beside", c, Layout::dense, Values::drawn);
 }
 
 }  // namespace
@@ -435,8 +224,7 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
     Choice choice(hash_of(op.name + std::string(name_of(dtype)) + std::string(name_of(mode)) + "large") ^ amount.seed,
                   stream);
     add_large(out, op, mode, bases, large_count(op, mode, main), choice);
-    // Products of matrices are cheap even on the trusted device.
-    if (sums && mode != MathMode::lockstep) add_cube(out, op, bases[0], main ? (op.name == "matmul" ? 5e8 : 6e7) : 2e7);
+    if (sums) add_products(out, op, mode, bases, main);
     add_rows(out, op, mode, bases, main, choice);
     if (!strict) continue;
     if (sums || (op.error_class == ErrorClass::composed && !op.pointwise())) {
@@ -445,17 +233,16 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
     for (int n = 0; n < (main ? 3 : 1) && !op.pointwise() && op.error_class == ErrorClass::exact; ++n) {
       add_choices(out, op, bases[choice.below(bases.size())]);
     }
-    if (!main) continue;
-    if (!op.pointwise()) add_powers(out, op, bases[0]);
-    if (sums) add_slabs(out, op, bases[0]);
     add_vocabularies(out, op, bases[0]);
-    for (std::size_t g = 0; g < bases[0].groups.size(); ++g) {
-      if (const auto c = huge(op, bases[0], g)) {
-        out.add("beside", c, Layout::dense, sums ? Values::exact : Values::drawn);
-      }
+    if (!main) {
+      if (op.name == "random_bits") add_huge(out, op, bases);
+      continue;
     }
+    if (!op.pointwise()) add_powers(out, op, bases[0]);
+    add_huge(out, op, bases);
   }
   if (strict && op.pointwise() && !depends_on_attributes(op)) add_sizes(out, op, own);
+  if (strict && op.name == "argsort") add_long_sort(out, own);
   return out.take();
 }
 

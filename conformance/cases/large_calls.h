@@ -17,6 +17,9 @@ std::vector<std::int64_t> sizes_of(const TestCase& t);
 /// In the suite "rows", rows repeat after so many. The first dimension of a result is its rows.
 inline constexpr std::int64_t row_period = 61;
 
+/// The keys of the longest sort.
+inline constexpr std::int64_t long_sort = (std::int64_t{1} << 20) + 5;
+
 /// An input of more than `max_drawn` elements repeats `drawn_of_larger` random values.
 inline constexpr std::int64_t max_drawn = 1 << 19, drawn_of_larger = 65521;
 

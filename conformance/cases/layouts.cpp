@@ -128,6 +128,7 @@ bool shape_has_layout(const Shape& shape, Layout layout) {
   switch (layout) {
     case Layout::dense:
     case Layout::shared: return true;
+    case Layout::transposed: return rank > 1 && shape.size() != 1;
     case Layout::padded_rows: return rank > 1 && has_outer(shape, 1);
     case Layout::padded_planes: return rank > 2 && has_outer(shape, 2);
     case Layout::cropped: return rank > 1;

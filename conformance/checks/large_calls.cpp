@@ -12,6 +12,8 @@
 #include "conformance/cases/values.h"
 #include "conformance/checks/forward.h"
 #include "lockstep/error.h"
+#include "ops/random/philox_reference.h"
+#include "runtime/device_state.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -113,14 +115,21 @@ Tensor repeated(const Tensor& tile, std::int64_t n, Device device) {
   return repeated_tensor(values, device);
 }
 
-// The case with `rows` rows in place of its own number; nullopt if there is none, or the op does not accept it.
+// The case with `rows` rows in place of its own number, in inputs and in the attribute `shape`; nullopt if there is
+// none, or the op does not accept it.
 std::optional<TestCase> with_rows(const TestCase& t, std::int64_t rows) {
   const auto outputs = infer_outputs(*t.op, t.call);
   if (!outputs || outputs->empty() || (*outputs)[0].shape.rank() == 0) return std::nullopt;
+  const std::int64_t own = (*outputs)[0].shape[0];
   TestCase other = t;
   for (CaseInput& in : other.call.inputs) {
-    const bool has_rows = !in.absent && !in.scalar && in.shape.rank() > 0 && in.shape[0] == (*outputs)[0].shape[0];
-    if (has_rows) in.shape.set_dim(0, rows);
+    if (!in.absent && !in.scalar && in.shape.rank() > 0 && in.shape[0] == own) in.shape.set_dim(0, rows);
+  }
+  for (const AttrField& field : t.op->attrs.fields) {
+    if (field.name != "shape" || field.kind != AttrField::Kind::list) continue;
+    other.call.attrs = attribute_bytes(*t.op, t.call);
+    std::byte* const at = other.call.attrs.data() + field.offset + offsetof(IntList, values);
+    if (std::memcmp(at, &own, sizeof own) == 0) std::memcpy(at, &rows, sizeof rows);
   }
   return infer_outputs(*t.op, other.call) ? std::optional(other) : std::nullopt;
 }
@@ -152,9 +161,40 @@ bool repeats(const TestCase& t, const std::vector<RefArray>& inputs, Device trus
   return true;
 }
 
+// Sorts very many keys, most of which occur several times. The order must be a permutation by which keys ascend, and
+// equal keys keep their order. A device without a kernel of its own runs the decomposition, which shorter cases test.
+Verdict check_long_sort(const TestCase& t, const Setting& setting) {
+  const auto& decompositions = setting.device.state().counters.decompositions;
+  const std::uint64_t before = decompositions.load();
+  TestCase shorter = t;
+  shorter.call.inputs[0].shape = Shape{1000};
+  to_array(call_on(shorter, case_inputs(shorter), setting.device)[0]);
+  if (decompositions.load() != before) return {};
+
+  const auto n = static_cast<std::size_t>(t.call.inputs[0].shape.size());
+  std::vector<std::int64_t> keys(n);
+  const RandomKey key{t.seed, 41};
+  for (std::size_t i = 0; i < n; ++i) keys[i] = static_cast<std::int64_t>(random_long_word(key, i) % (n / 4)) << 20;
+  const DeviceScope scope(setting.device);
+  const std::vector<std::int64_t> order =
+      invoke1(*t.op, {Tensor(keys, t.call.inputs[0].shape, setting.device)}).to_vector<std::int64_t>();
+  std::vector<bool> seen(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto at = static_cast<std::size_t>(order[i]);
+    if (at >= n || seen[at]) return failure("position " + std::to_string(i) + " of the order is no new index");
+    seen[at] = true;
+    if (i == 0) continue;
+    const auto last = static_cast<std::size_t>(order[i - 1]);
+    const bool ascends = keys[last] < keys[at] || (keys[last] == keys[at] && last < at);
+    if (!ascends) return failure("the order does not ascend at position " + std::to_string(i));
+  }
+  return {};
+}
+
 }  // namespace
 
 Verdict check_large_calls(const TestCase& t, const Setting& setting) {
+  if (t.op->name == "argsort" && t.call.inputs[0].shape.size() == long_sort) return check_long_sort(t, setting);
   const std::vector<RefArray> inputs = drawn_inputs(t);
   const std::vector<Tensor> results = call_on(t, inputs, setting.device);
   // If the device is the trusted one, this compares two runs on it.

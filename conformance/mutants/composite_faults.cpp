@@ -145,6 +145,20 @@ bool is_less_in_32_bits(std::int64_t a, std::int64_t b) {
 bool is_long(const Call& call) { return call.view(0).dims[0] > 65536; }
 
 void argsort_reverses_ties_when_long(const Call& call) { sort<&is_less>(call, !is_long(call)); }
+// A second level of merging is lost.
+void argsort_of_many_in_runs(const Call& call) {
+  sort<&is_less>(call, true);
+  const host::TensorView y = call.view(1);
+  constexpr std::int64_t run = 1 << 19;
+  if (y.count() <= run) return;
+  const std::vector<std::int64_t> order(y.as<std::int64_t>(), y.as<std::int64_t>() + y.count());
+  std::int64_t at = 0;
+  for (const bool late : {false, true}) {
+    for (const std::int64_t i : order) {
+      if ((i >= run) == late) y.as<std::int64_t>()[at++] = i;
+    }
+  }
+}
 void argsort_32_bits_when_long(const Call& call) {
   if (is_long(call)) return sort<&is_less_in_32_bits>(call, true);
   sort<&is_less>(call, true);
@@ -310,6 +324,7 @@ constexpr KernelFault faults[] = {
     {Mutant::dropout_in_16_bits, LKS_OP_DROPOUT, &dropout<16, false>},
     {Mutant::dropout_by_product, LKS_OP_DROPOUT, &dropout<24, true>},
     {Mutant::argsort_reverses_ties_when_long, LKS_OP_ARGSORT, &argsort_reverses_ties_when_long},
+    {Mutant::argsort_of_many_in_runs, LKS_OP_ARGSORT, &argsort_of_many_in_runs},
     {Mutant::argsort_32_bits_when_long, LKS_OP_ARGSORT, &argsort_32_bits_when_long},
 };
 

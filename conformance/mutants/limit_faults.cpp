@@ -160,7 +160,140 @@ void rows_of_dtype_closed_up(const Call& call) {
   r.run();
 }
 
+// ----------------------------------------------------------------------------- blocks of channels, batches, orders
+
+bool is_window(const host::TensorView& filter) { return filter.dims[1] > 1 || filter.dims[2] > 1; }
+// Windows over at least 64 channels, with at least 64 filters and pixels, use shortened operands.
+void conv_of_blocks_in_bf16(const Call& call) {
+  const host::TensorView x = call.view(0), w = call.view(1), y = call.view(call.inputs());
+  const bool blocks = w.dims[3] >= 64 && w.dims[0] >= 64 && y.dims[0] * y.dims[1] * y.dims[2] >= 64;
+  coarse(call, is_fast(call) ? 5 : 7, blocks && is_window(w) && x.rank == 4);
+}
+void filter_gradient_of_blocks_loses_last(const Call& call) {
+  const host::TensorView dw = call.view(call.inputs());
+  without_last(call, 0, dw.dims[0] >= 64 && dw.dims[3] >= 64 && is_window(dw));
+}
+void image_gradient_of_blocks_in_bf16(const Call& call) {
+  const host::TensorView w = call.view(1);
+  coarse(call, is_fast(call) ? 5 : 7, w.dims[0] >= 64 && w.dims[3] >= 64 && is_window(w));
+}
+// Large products whose second operand is transposed.
+void transposed_matmul_from_260_in_bf16(const Call& call) {
+  const host::TensorView b = call.view(1), c = call.view(2);
+  const bool transposed = b.strides[b.rank - 2] == 1 && b.strides[b.rank - 1] > 1;
+  coarse(call, is_fast(call) ? 5 : 7, transposed && c.dims[c.rank - 2] >= 260 && c.dims[c.rank - 1] >= 260);
+}
+void double_matmul_from_300_rounds_a(const Call& call) {
+  const host::TensorView c = call.view(2);
+  Rebound r(call);
+  if (c.dims[c.rank - 2] >= 300 && c.dims[c.rank - 1] >= 300) {
+    r.convert<double>(0, [](double x) { return static_cast<double>(static_cast<float>(x)); });
+  }
+  r.run();
+}
+// Batches of matrices of blocks: the last row of the last block, and the right matrices one batch late.
+void batched_matmul_of_blocks_loses_last_row(const Call& call) {
+  const host::TensorView c = call.view(2);
+  without_last(call, -2, c.rank == 3 && c.dims[0] > 1 && c.dims[1] > 32 && c.dims[2] > 32 && c.dims[1] % 32 != 0);
+}
+void batched_matmul_of_blocks_repeats_b(const Call& call) {
+  const host::TensorView c = call.view(2);
+  Rebound r(call);
+  if (c.rank == 3 && c.dims[1] > 32 && c.dims[2] > 32) r.stride(1, 0) = 0;
+  r.run();
+}
+// Tables of more than 1024 rows: the last row is not cleared.
+void scatter_leaves_last_of_many(const Call& call) {
+  const auto& a = call.desc.attributes<lks_scatter_add_attrs>();
+  without_last(call, static_cast<int>(a.axis), a.extent > 1024);
+}
+// Indices are cut to 16 bits.
+void scatter_in_16_bits(const Call& call) {
+  const host::TensorView indices = call.view(1);
+  const auto cut = [](auto& v, std::int64_t) { v = static_cast<std::remove_reference_t<decltype(v)>>(v & 0xffff); };
+  std::vector<std::int64_t> kept;
+  if (indices.dtype == LKS_I64) {
+    for_each<std::int64_t>(indices, [&](std::int64_t& v, std::int64_t i) {
+      kept.push_back(v);
+      cut(v, i);
+    });
+  }
+  call.run();
+  std::size_t next = 0;
+  if (indices.dtype == LKS_I64)
+    for_each<std::int64_t>(indices, [&](std::int64_t& v, std::int64_t) { v = kept[next++]; });
+}
+template <std::size_t size>
+void transpose_of_width_loses_last_row(const Call& call) {
+  const host::TensorView x = call.view(0);
+  without_last(
+      call, 0,
+      host::size_of(x.dtype) == size && x.rank == 2 && x.strides[0] == 1 && x.strides[1] > 1 && x.count() > 20000);
+}
+// A negative stride of the result, beyond the last dimension, is taken for positive.
+void copy_result_forward(const Call& call) {
+  Rebound r(call);
+  const std::size_t out = call.inputs();
+  for (int d = 0; d + 1 < r.rank(out); ++d) {
+    if (r.stride(out, d) >= 0) continue;
+    r.offset(out) += (r.dim(out, d) - 1) * r.stride(out, d);
+    r.stride(out, d) = -r.stride(out, d);
+  }
+  r.run();
+}
+// Gradients of images with more than 2^18 elements lose the last image.
+void last_image_lost(const Call& call) { without_last(call, 0, call.view(call.inputs()).count() > many); }
+void strided_bf16_loses_last_of_many(const Call& call) {
+  last_of_many_lost(call, [](const host::TensorView& x, const host::TensorView& out) {
+    return x.dtype == LKS_BF16 && !is_broadcast(x, out) && !is_dense(x);
+  });
+}
+void groups_of_4_filters_lose_last(const Call& call) {
+  const auto& a = call.desc.attributes<lks_conv2d_attrs>();
+  const host::TensorView w = call.view(1);
+  without_last(call, 3, a.groups > 1 && w.dims[0] / a.groups >= 4);
+}
+void high_rank_max_first_slice_in_fast_mode(const Call& call) {
+  Rebound r(call);
+  if (is_fast(call) && r.rank(0) > 4 && call.view(1).rank > 3) r.stride(0, 0) = 0;
+  r.run();
+}
+bool in_fast_mode(const Call& call) { return is_fast(call); }
+bool in_i32(const Call& call) { return call.view(0).dtype == LKS_I32; }
+void indices_outside_are_zero(const Call& call) {
+  const host::TensorView x = call.view(0), indices = call.view(1);
+  const bool scatters = call.desc.desc.op == LKS_OP_SCATTER_ADD;
+  const std::int64_t extent = scatters ? call.desc.attributes<lks_scatter_add_attrs>().extent
+                                       : x.dims[call.desc.attributes<lks_gather_attrs>().axis];
+  const auto mend = [&](auto& v, std::int64_t) {
+    if (static_cast<std::int64_t>(v) < 0 || static_cast<std::int64_t>(v) >= extent) v = 0;
+  };
+  if (indices.dtype == LKS_I32) for_each<std::int32_t>(indices, mend);
+  if (indices.dtype == LKS_I64) for_each<std::int64_t>(indices, mend);
+  call.run();
+}
+
 constexpr KernelFault faults[] = {
+    {Mutant::conv_of_blocks_in_bf16, LKS_OP_CONV2D, &conv_of_blocks_in_bf16},
+    {Mutant::filter_gradient_of_blocks_loses_last, LKS_OP_CONV2D_BACKWARD_FILTER,
+     &filter_gradient_of_blocks_loses_last},
+    {Mutant::image_gradient_of_blocks_in_bf16, LKS_OP_CONV2D_BACKWARD_INPUT, &image_gradient_of_blocks_in_bf16},
+    {Mutant::gather_checks_nothing_in_fast_mode, LKS_OP_GATHER, &indices_outside_are_zero, false, &in_fast_mode},
+    {Mutant::scatter_checks_nothing_in_i32, LKS_OP_SCATTER_ADD, &indices_outside_are_zero, false, &in_i32},
+    {Mutant::transposed_matmul_from_260_in_bf16, LKS_OP_MATMUL, &transposed_matmul_from_260_in_bf16},
+    {Mutant::double_matmul_from_300_rounds_a, LKS_OP_MATMUL, &double_matmul_from_300_rounds_a},
+    {Mutant::batched_matmul_of_blocks_loses_last_row, LKS_OP_MATMUL, &batched_matmul_of_blocks_loses_last_row},
+    {Mutant::batched_matmul_of_blocks_repeats_b, LKS_OP_MATMUL, &batched_matmul_of_blocks_repeats_b},
+    {Mutant::scatter_leaves_last_of_many, LKS_OP_SCATTER_ADD, &scatter_leaves_last_of_many},
+    {Mutant::scatter_in_16_bits, LKS_OP_SCATTER_ADD, &scatter_in_16_bits},
+    {Mutant::transpose_of_longs_loses_last_row, LKS_OP_COPY, &transpose_of_width_loses_last_row<8>},
+    {Mutant::transpose_of_bytes_loses_last_row, LKS_OP_COPY, &transpose_of_width_loses_last_row<1>},
+    {Mutant::copy_result_forward, LKS_OP_COPY, &copy_result_forward},
+    {Mutant::image_gradient_loses_last_of_many, LKS_OP_CONV2D_BACKWARD_INPUT, &last_image_lost},
+    {Mutant::pool_gradient_loses_last_of_many, LKS_OP_AVG_POOL2D_BACKWARD, &last_image_lost},
+    {Mutant::strided_bf16_loses_last_of_many, LKS_OP_POINTWISE, &strided_bf16_loses_last_of_many},
+    {Mutant::groups_of_4_filters_lose_last, LKS_OP_CONV2D, &groups_of_4_filters_lose_last},
+    {Mutant::high_rank_max_first_slice_in_fast_mode, LKS_OP_MAX, &high_rank_max_first_slice_in_fast_mode},
     {Mutant::large_integer_matmul_in_float, LKS_OP_MATMUL, &large_integer_matmul_in_float},
     {Mutant::long_integer_sum_saturates, LKS_OP_SUM, &long_integer_sum_saturates},
     {Mutant::broadcast_beyond_18_bits_not_written, LKS_OP_POINTWISE, &broadcast_beyond_18_bits_not_written},
@@ -197,7 +330,16 @@ void padding_up_to_7(EditableDesc& desc) {
   for (std::int64_t& side : desc.attributes<lks_conv2d_attrs>().padding.values) side = std::min<std::int64_t>(side, 7);
 }
 
+// Kernels of f64 ignore dilation where strides are above 1.
+void double_conv_ignores_dilation_under_strides(EditableDesc& desc) {
+  const lks_dtype dtype = desc.desc.inputs[0].dtype;
+  auto& a = desc.attributes<lks_conv2d_attrs>();
+  const bool strided = a.strides.values[0] > 1 || a.strides.values[1] > 1;
+  if (dtype == LKS_F64 && strided) a.dilation.values[0] = a.dilation.values[1] = 1;
+}
+
 constexpr DescFault desc_faults[] = {
+    {Mutant::double_conv_ignores_dilation_under_strides, LKS_OP_CONV2D, &double_conv_ignores_dilation_under_strides},
     {Mutant::conv_strides_up_to_7, LKS_OP_CONV2D, &strides_up_to_7<lks_conv2d_attrs>},
     {Mutant::pool_strides_up_to_7, LKS_OP_AVG_POOL2D, &strides_up_to_7<lks_avg_pool2d_attrs>},
     {Mutant::conv_padding_up_to_7, LKS_OP_CONV2D, &padding_up_to_7},

@@ -208,6 +208,22 @@ void wide_fill_loses_second_staging(lks_driver_api& t) {
   };
 }
 
+std::set<lks_queue*> small_queues;  // transfer queues, whose writes end after 64 MiB
+
+void transfer_write_loses_second_staging(lks_driver_api& t) {
+  t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
+    if (status == LKS_OK) kind == LKS_QUEUE_TRANSFER ? void(small_queues.insert(*out)) : void(small_queues.erase(*out));
+    return status;
+  };
+  t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                     std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const std::uint64_t done = small_queues.count(queue) ? std::min(bytes, staging) : bytes;
+    return correct().queue_write(queue, dst, offset, src, done, value, diag);
+  };
+}
+
 // ---------------------------------------------------------------------------------------------------- wide values
 
 void waits_in_32_bits(lks_driver_api& t) {
@@ -260,6 +276,7 @@ constexpr TableFault faults[] = {
     {Mutant::fill_stops_early, &fill_stops_early},
     {Mutant::write_loses_second_staging, &write_loses_second_staging},
     {Mutant::fill_loses_second_staging, &fill_loses_second_staging},
+    {Mutant::transfer_write_loses_second_staging, &transfer_write_loses_second_staging},
     {Mutant::copy_loses_second_staging, &copy_loses_second_staging},
     {Mutant::wide_fill_loses_second_staging, &wide_fill_loses_second_staging},
     {Mutant::waits_in_32_bits, &waits_in_32_bits},

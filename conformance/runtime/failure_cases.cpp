@@ -1,4 +1,6 @@
 // Commands that fail on the device: an index is out of bounds, which a driver can find only when it executes them.
+#include <cstring>
+
 #include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/suites.h"
 
@@ -35,6 +37,39 @@ void index_outside(const RuntimeTarget& target) {
       wait_for(s, queue.timeline(), launch_once(queue, again));
       const std::vector<Bytes> expected = run_sample(s, queue, made.sample, kernel);
       check_same_bytes(queue.download(memory.out), expected[0], made.sample.name + " after a launch that failed");
+    }
+  }
+}
+
+// One index of very many is out of bounds, in every math mode: no block of the launch may have written.
+void one_of_many_outside(const RuntimeTarget& target) {
+  Session s(target);
+  constexpr std::int64_t many = 70'001;
+  for (std::uint32_t op : {LKS_OP_GATHER, LKS_OP_SCATTER_ADD}) {
+    for (std::uint32_t mode : {LKS_MODE_STRICT, LKS_MODE_FAST, LKS_MODE_LOCKSTEP}) {
+      if (!s.offers(mode)) continue;
+      KernelSample sample = bad_index(op, 0, target.seed).sample;
+      sample.inputs[1].dims = {many};
+      (op == LKS_OP_GATHER ? sample.outputs[0] : sample.inputs[0]).dims[0] = many;
+      sample.values[0].resize(sample.inputs[0].span());
+      const Kernel kernel(s, sample, mode);
+      check(static_cast<bool>(kernel), sample.name + " of 70,001 indices is refused");
+      Queue queue(s);
+      const IndexMemory memory(s, queue, sample);
+      for (const std::int64_t place : {many / 2, many - 1}) {
+        Bytes indices(sample.inputs[1].span());
+        constexpr std::int64_t outside = 7;
+        std::memcpy(indices.data() + place * static_cast<std::int64_t>(sizeof outside), &outside, sizeof outside);
+        queue.upload(memory.indices, indices);
+        Launch launch(kernel, sample, memory.locations());
+        u64 value = 0;
+        const lks_diag failure = launch_and_fail(s, queue, launch, value);
+        const std::string what = sample.name + text(" with index 7 of 7 at position %lld of 70001 in mode %u",
+                                                    static_cast<long long>(place), mode);
+        check(failure.reason == LKS_REASON_INDEX, what + " failed for " + reason_name(failure.reason));
+        queue.recover();
+        check_same_bytes(queue.download(memory.out), Bytes(memory.out.bytes(), 0xa5), what + ": its output");
+      }
     }
   }
 }
@@ -125,6 +160,8 @@ std::vector<RuntimeCase> failure_cases() {
   return {
       {"queue", "index_outside", "a launch that fails for its data writes nothing, says why, and the queue recovers",
        &index_outside},
+      {"queue", "one_of_many_outside", "one index of 70,001 is out of bounds, and nothing is written",
+       &one_of_many_outside},
       {"queue", "unit_fails", "in a submission of several launches nothing after the failed one is done", &unit_fails},
       {"queue", "other_queues", "a failed queue fails those that wait for it and no others",
        &other_queues<LKS_QUEUE_COMPUTE>},

@@ -1,6 +1,7 @@
 #include "conformance/runtime/kernels.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 
@@ -23,8 +24,15 @@ std::uint64_t Operand::span() const {
   if (absent || count() == 0) return 0;
   std::int64_t last = 0;
   const std::vector<std::int64_t> s = all_strides();
-  for (std::size_t d = 0; d < dims.size(); ++d) last += (dims[d] - 1) * s[d];
+  for (std::size_t d = 0; d < dims.size(); ++d) last += (dims[d] - 1) * std::abs(s[d]);
   return static_cast<std::uint64_t>(last + 1) * element_size();
+}
+
+std::int64_t Operand::first() const {
+  std::int64_t at = 0;
+  const std::vector<std::int64_t> s = all_strides();
+  for (std::size_t d = 0; d < dims.size(); ++d) at += s[d] < 0 ? (dims[d] - 1) * -s[d] : 0;
+  return at;
 }
 
 Description::Description(const KernelSample& sample, std::uint32_t mode, std::uint64_t alignment)

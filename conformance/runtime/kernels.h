@@ -16,12 +16,14 @@ namespace lockstep::conformance {
 struct Operand {
   lks_dtype dtype;
   std::vector<std::int64_t> dims;
-  std::vector<std::int64_t> strides = {};  // empty: dense row-major; never negative
+  std::vector<std::int64_t> strides = {};  // empty: dense row-major
   bool absent = false;
 
   std::vector<std::int64_t> all_strides() const;
   std::int64_t count() const;
-  /// Bytes from the first element to the last, including gaps.
+  /// The position of element 0 among those that the operand spans: 0 unless strides are negative.
+  std::int64_t first() const;
+  /// Bytes from the lowest element to the highest, including gaps.
   std::uint64_t span() const;
   std::uint64_t element_size() const { return LKS_DTYPE_BITS(dtype) / 8; }
 };

@@ -1,5 +1,5 @@
-// Copies and pointwise programs whose results have gaps between rows, permuted dimensions, or both, with up to eight
-// dimensions. The bytes between the elements do not change.
+// Copies and pointwise programs whose results have gaps between rows, permuted dimensions, negative strides, or several
+// of these, with up to eight dimensions. The bytes between the elements do not change.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -30,6 +30,7 @@ struct StorageLayout {
   const char* name;
   std::int64_t step, gap;
   int moved;  // storage order: 0: unchanged; 1: the last two dimensions exchanged; 2: the last one second; 3: reversed
+  bool first_backward = false, last_backward = false;  // the first or last dimension runs backward
 };
 constexpr StorageLayout storage_layouts[] = {{"dense", 1, 0, 0},
                                              {"rows with a gap", 1, 3, 0},
@@ -37,8 +38,11 @@ constexpr StorageLayout storage_layouts[] = {{"dense", 1, 0, 0},
                                              {"the last two exchanged", 1, 0, 1},
                                              {"the last dimension stored second", 1, 0, 2},
                                              {"the last dimension stored second, with gaps", 1, 2, 2},
-                                             {"all reversed", 1, 0, 3},
-                                             {"all reversed, every second element", 2, 1, 3}};
+                                             {"dimensions in reverse order", 1, 0, 3},
+                                             {"dimensions in reverse order, every second element", 2, 1, 3},
+                                             {"rows backward", 1, 0, 0, false, true},
+                                             {"the first dimension backward, rows with a gap", 1, 3, 0, true, false},
+                                             {"the last two exchanged, both ends backward", 1, 0, 1, true, true}};
 
 std::vector<std::size_t> order_for(std::size_t rank, int moved) {
   std::vector<std::size_t> order(rank);
@@ -50,7 +54,10 @@ std::vector<std::size_t> order_for(std::size_t rank, int moved) {
 }
 
 Operand operand(lks_dtype dtype, const Numbers& dims, const StorageLayout& layout) {
-  return {dtype, dims, strides_for(dims, order_for(dims.size(), layout.moved), layout.step, layout.gap)};
+  Numbers strides = strides_for(dims, order_for(dims.size(), layout.moved), layout.step, layout.gap);
+  if (layout.first_backward && dims.size() > 1) strides.front() = -strides.front();
+  if (layout.last_backward) strides.back() = -strides.back();
+  return {dtype, dims, strides};
 }
 
 // Byte offsets of the elements in row-major order.
@@ -59,7 +66,7 @@ std::vector<std::size_t> byte_offsets(const Operand& o) {
   const Numbers strides = o.all_strides();
   Numbers at(o.dims.size(), 0);
   for (std::int64_t n = o.count(); n > 0; --n) {
-    const std::int64_t offset = std::inner_product(at.begin(), at.end(), strides.begin(), std::int64_t{0});
+    const std::int64_t offset = std::inner_product(at.begin(), at.end(), strides.begin(), o.first());
     offsets.push_back(static_cast<std::size_t>(offset) * o.element_size());
     for (std::size_t d = at.size(); d-- > 0;) {
       if (++at[d] < o.dims[d]) break;
@@ -99,12 +106,12 @@ bool check_sample(Session& s, Queue& queue, const KernelSample& sample, const By
   for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
     buffers.emplace_back(s, sample.inputs[i].span());
     queue.upload(buffers.back(), sample.values[i]);
-    locations.push_back({&buffers.back(), 0});
+    locations.push_back({&buffers.back(), sample.inputs[i].first()});
   }
   const Operand& output = sample.outputs[0];
   buffers.emplace_back(s, output.span());
   queue.fill(buffers.back(), 0, output.span(), untouched);
-  locations.push_back({&buffers.back(), 0});
+  locations.push_back({&buffers.back(), output.first()});
   const Buffer& result = buffers.back();
   if (kernel.info().workspace_bytes > 0) buffers.emplace_back(s, kernel.info().workspace_bytes);
   Launch launch(kernel, sample, locations, kernel.info().workspace_bytes > 0 ? &buffers.back() : nullptr);
@@ -122,7 +129,8 @@ std::vector<Numbers> shapes() {
           {2, 3, 2, 5, 9},
           {2, 2, 3, 2, 2, 11},
           {2, 1, 3, 2, 2, 2, 5},
-          {2, 2, 1, 3, 2, 1, 2, 7}};
+          {2, 2, 1, 3, 2, 1, 2, 7},
+          {515, 261}};
 }
 
 std::string name_for(const char* op, lks_dtype dtype, const Numbers& dims, const StorageLayout& in,

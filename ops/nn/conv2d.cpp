@@ -91,11 +91,13 @@ const std::vector<ConvCase>& conv_cases() {
       {"uneven", {1, 7, 7, 1}, {2, 2, 2, 1}, {{3, 3}, {0, 0, 0, 0}, {1, 1}, 1}},
       {"many_filters", {1, 9, 9, 3}, {70, 3, 3, 3}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 1}},
       {"wide", {1, 8, 8, 16}, {32, 3, 3, 16}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 1}},
+      {"wide_groups", {1, 7, 6, 32}, {48, 3, 3, 8}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 4}},
   };
   return cases;
 }
 
-// Cases that combine several attributes. Each shape is tested with f32 and with one other dtype.
+// Cases that combine several attributes, and large ones. Each is tested with f32 and with one other dtype; those in
+// which two of strides, dilation and groups meet, with every dtype.
 const std::vector<ConvCase>& combined_cases() {
   static const std::vector<ConvCase> cases = {
       {"pointwise_strided", {2, 7, 8, 3}, {5, 1, 1, 3}, {{2, 3}, {0, 0, 0, 0}, {1, 1}, 1}},
@@ -127,7 +129,10 @@ std::vector<ConvCase> cases_for(DType dtype) {
   std::size_t turn = 0;
   for (const ConvCase& c : combined_cases()) {
     constexpr DType others[] = {DType::f64, DType::f16, DType::bf16};
-    if (dtype == DType::f32 || dtype == others[turn++ % std::size(others)]) cases.push_back(c);
+    const bool strides = c.attrs.strides[0] > 1 || c.attrs.strides[1] > 1;
+    const bool dilation = c.attrs.dilation[0] > 1 || c.attrs.dilation[1] > 1;
+    const bool meet = int{strides} + int{dilation} + int{c.attrs.groups > 1} > 1;
+    if (dtype == others[turn++ % std::size(others)] || dtype == DType::f32 || meet) cases.push_back(c);
   }
   return cases;
 }

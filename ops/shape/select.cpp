@@ -186,9 +186,10 @@ OpDef scatter_add() {
   op.cases = [] {
     std::vector<OpCase> cases;
     for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64}) {
-      const auto add = [&](const char* name, Shape updates, std::int64_t axis, std::int64_t extent) {
+      const auto add = [&](const char* name, Shape updates, std::int64_t axis, std::int64_t extent,
+                           DType index = DType::i64) {
         OpCase c{std::string(name_of(dtype)) + "/" + name,
-                 {{updates, dtype}, index_input({updates[static_cast<int>(axis)]}, DType::i64, extent)}};
+                 {{updates, dtype}, index_input({updates[static_cast<int>(axis)]}, index, extent)}};
         c.gradient = is_floating(dtype);
         cases.push_back(c.with(ScatterAddAttrs{axis, extent}));
       };
@@ -197,6 +198,11 @@ OpDef scatter_add() {
       add("middle", {2, 7, 3}, 1, 6);
       add("vector", {40}, 0, 3);
       add("none", {0, 4}, 0, 3);
+      add("i32", {13, 3}, 0, 7, DType::i32);
+      // Most rows of a table get no update.
+      add("table", {30, 3}, 0, 1025);
+      add("table_columns", {3, 30}, 1, 1031, DType::i32);
+      if (dtype == DType::f32 || dtype == DType::i64) add("long_table", {50}, 0, 70001);
     }
     cases.push_back(OpCase{"error/index",
                            {{Shape{2, 3}}, {Shape{2}, DType::i64, {CaseValues::Kind::indices, -2, -1}}},
@@ -259,6 +265,9 @@ OpDef one_hot() {
         cases.push_back(
             OpCase{prefix + "/matrix", {{Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 2}}}, {}, {}, {}, false}
                 .with(OneHotAttrs{3, to}));
+        cases.push_back(
+            OpCase{prefix + "/deep", {{Shape{7}, label, {CaseValues::Kind::indices, 990, 1035}}}, {}, {}, {}, false}
+                .with(OneHotAttrs{1031, to}));
       }
     }
     cases.push_back(

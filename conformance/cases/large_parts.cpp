@@ -1,0 +1,97 @@
+#include "conformance/cases/large_parts.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "conformance/cases/values.h"
+
+namespace lockstep::conformance::large {
+namespace {
+
+constexpr double max_steps = 2e7;  // of ops that sum
+// Limits on the number of elements. Composed ops are slow on the trusted device, and pointwise programs have the suite
+// "sizes".
+constexpr std::int64_t max_program_elements = 150000, max_composed = 30000;
+
+double count_of(const Shape& shape) { return static_cast<double>(std::max<std::int64_t>(shape.size(), 1)); }
+
+}  // namespace
+
+std::int64_t elements_of(const OpDef& op, const OpCase& c) {
+  std::int64_t most = 0;
+  for (const CaseInput& in : c.inputs) most = std::max(most, in.absent || in.scalar ? 0 : in.shape.size());
+  for (const TensorSpec& s : infer_outputs(op, c).value_or(std::vector<TensorSpec>()))
+    most = std::max(most, s.shape.size());
+  return most;
+}
+
+// The approximate number of multiplications of an op that sums products: m k n for matrices.
+double steps_of(const OpDef& op, const OpCase& c) {
+  double product = 1;
+  int tensors = 0;
+  for (const CaseInput& in : c.inputs) {
+    const bool counts = !in.absent && !in.scalar && in.values.kind != CaseValues::Kind::indices;
+    if (counts && tensors++ < 2) product *= count_of(in.shape);
+  }
+  const auto outputs = infer_outputs(op, c);
+  if (outputs && tensors > 1) product *= count_of((*outputs)[0].shape);
+  double window = 1;  // for convolutions; the product includes one of its two sides
+  for (const CaseInput& in : c.inputs) {
+    if (tensors > 1 && !in.absent && in.shape.rank() == 4) window = std::max(window, std::min(9.0, count_of(in.shape)));
+  }
+  return tensors > 1 ? std::sqrt(product) * window : product;
+}
+
+bool is_composed(const OpDef& op) {
+  const bool draws = op.effects == Effects::random && op.error_class != ErrorClass::exact;
+  return op.decompose && !op.pointwise() && !draws;
+}
+
+namespace {
+
+bool affordable(const OpDef& op, const OpCase& c) {
+  const bool sums = op.error_class == ErrorClass::sum;
+  const std::int64_t most = is_composed(op) ? max_composed : op.pointwise() ? max_program_elements : max_elements;
+  return elements_of(op, c) <= most && (!sums || steps_of(op, c) <= max_steps);
+}
+
+}  // namespace
+
+std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& extents) {
+  auto c = resized(op, base.call, base.groups, extents);
+  return c && affordable(op, *c) ? c : std::nullopt;
+}
+
+namespace {
+
+// The values for sums. All are exact in any order, and some need more bits than short formats hold. Integers have
+// arbitrary bits.
+constexpr Values sum_values[] = {Values::sparse_first, Values::exact, Values::sparse_last, Values::wide_first,
+                                 Values::wide_last,    Values::exact, Values::bits};
+constexpr Values fast_values[] = {Values::wide_first, Values::wide_last, Values::exact, Values::bits};
+constexpr Values choice_kinds[] = {Values::extremes, Values::bits, Values::neighbours, Values::drawn};
+
+}  // namespace
+
+Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode) {
+  const auto pick = [&](const auto& all) {
+    for (std::size_t k = 0; k < std::size(all); ++k) {
+      const Values values = all[(turn + k) % std::size(all)];
+      if (applies(values, op, c)) return values;
+    }
+    return Values::drawn;
+  };
+  if (op.error_class == ErrorClass::sum && mode == MathMode::fast) return pick(fast_values);
+  if (op.error_class == ErrorClass::sum && mode == MathMode::strict) return pick(sum_values);
+  return op.error_class == ErrorClass::exact ? pick(choice_kinds) : Values::drawn;
+}
+
+Layout layout_at(std::size_t turn, Choice& choice) {
+  if (turn % 2 == 0) return Layout::dense;
+  constexpr std::size_t singles = std::size(layouts);
+  const std::size_t k = choice.below(singles + 6);
+  if (k >= singles) return mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)));
+  return layouts[k] == Layout::shared ? Layout::padded_rows : layouts[k];
+}
+
+}  // namespace lockstep::conformance::large

@@ -1,0 +1,60 @@
+// What the generators of large calls share: limits, values and layouts.
+#pragma once
+
+#include "conformance/cases/attributes.h"
+#include "conformance/cases/large_calls.h"
+#include "conformance/cases/unique_cases.h"
+
+namespace lockstep::conformance::large {
+
+using Extents = std::vector<std::int64_t>;
+
+/// The most elements of a call whose whole result the trusted device computes.
+inline constexpr std::int64_t max_elements = 300000;
+
+/// Elements of the largest input or result.
+std::int64_t elements_of(const OpDef& op, const OpCase& c);
+
+/// The approximate number of multiplications of an op that sums products: m k n for matrices.
+double steps_of(const OpDef& op, const OpCase& c);
+
+bool is_composed(const OpDef& op);
+
+/// The base with these extents, if it is affordable on the trusted device.
+std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& extents);
+
+/// The values of a large call: those that reveal most, in rotation.
+Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode);
+
+/// Dense for even turns, else a random layout.
+Layout layout_at(std::size_t turn, Choice& choice);
+
+/// Collects large calls without duplicate ids.
+class Collector {
+ public:
+  Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
+
+  void add(const char* suite, const std::optional<OpCase>& c, Layout layout, Values values, bool resized = true) {
+    if (!c) return;
+    TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
+    // In the suite "beside", a tensor of repeated values is always dense.
+    if (t.suite == "beside" && elements_of(op_, *c) > max_drawn) t.layout = Layout::dense;
+    cases_.add(std::move(t));
+  }
+  std::vector<TestCase> take() { return cases_.take(); }
+
+ private:
+  const OpDef& op_;
+  MathMode mode_;
+  std::uint64_t seed_;
+  UniqueCases cases_;
+};
+
+/// Products with several large extents: cubes, batches, channels of convolutions, and slabs.
+void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main);
+
+/// Calls with very many rows, which repeat.
+void add_rows(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main,
+              Choice& choice);
+
+}  // namespace lockstep::conformance::large
