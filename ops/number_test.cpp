@@ -161,6 +161,10 @@ TEST_P(Numbers, HalfWidthTakesThemUnrounded) {
     // Neither dtype can represent 1 + 2^-12. Times 2^12 it is 4097, which rounds to 4096.
     EXPECT_EQ(cast(full({1}, 4096, t) * (1 + 0x1p-12), f32).item<float>(), 4096.0f) << name_of(t);
     EXPECT_EQ(cast(full({1}, -1, t) + (1 + 0x1p-12), f32).item<float>(), 0x1p-12f) << name_of(t);
+    // Integers too: 4097 in f16 is 4096, and in bf16 as well.
+    EXPECT_EQ(cast(full({1}, -4096, t) + 4097, f32).item<float>(), 1.0f) << name_of(t);
+    EXPECT_EQ((full({1}, 4096, t) < 4097).to_bools(), Bools{0}) << name_of(t);  // a comparison rounds it
+    EXPECT_EQ(equal(full({1}, 4096, t), 4097).to_bools(), Bools{1}) << name_of(t);
   }
 }
 
