@@ -251,6 +251,55 @@ TEST_P(Failures, NothingIsComputedFromWhatFailed) {
   failures_of([&] { synchronize(*device); });
 }
 
+// What is uploaded from the host depends on no command, so it arrives even if a command before it failed.
+TEST_P(Failures, UploadsAfterThemArrive) {
+  for (const bool read_first : {false, true}) {
+    const auto on_host = [](const std::vector<float>& values) {
+      const DeviceScope host(Device("reference"));
+      return Tensor(values, Shape{static_cast<std::int64_t>(values.size())});
+    };
+    int failed = failures_of([&] { bad(); });
+    const Variable v(Tensor({1.5f, 2.5f}), "v");
+    const Tensor t({7, 8, 9}), moved = on_host({4, 5}).to(*device);
+    for (int i = 0; i < 50; ++i) {
+      const Tensor gone = on_host({1, 2, 3, 4, static_cast<float>(i)}).to(*device);  // its memory may be used again
+    }
+    const Tensor late({0.5f, 0.25f, 1.0f, 2.0f, 3.0f});
+    if (!read_first) failed += failures_of([&] { synchronize(*device); }, 2);
+    EXPECT_EQ(failures_of([&] {
+                EXPECT_EQ(values(v), (std::vector<float>{1.5f, 2.5f}));
+                EXPECT_EQ(t.to_vector<std::int32_t>(), (std::vector<std::int32_t>{7, 8, 9}));
+                EXPECT_EQ((v * moved).to_vector<float>(), (std::vector<float>{6, 12.5f}));
+                EXPECT_EQ(late.to_vector<float>(), (std::vector<float>{0.5f, 0.25f, 1, 2, 3}));
+              }),
+              0)
+        << read_first;
+    failed += failures_of([&] { synchronize(*device); }, 2);
+    EXPECT_EQ(failed, 1) << read_first;
+  }
+}
+
+// Uploads whose variables are assigned to behind the failures.
+TEST_P(Failures, UploadsBehindSeveralOfThemArrive) {
+  if (is_inline) GTEST_SKIP() << "an op that fails throws at once";
+  std::optional<Variable> v, w;
+  EXPECT_EQ(failures_to_the_end([&] {
+              bad();
+              v.emplace(Tensor({1.0f, 2.0f}), "v");
+              v->assign(full({2}, 9.0));
+              bad();
+              w.emplace(Tensor({3.0f}), "w");
+              w->assign_add(full({1}, 9.0));
+            }),
+            1);
+  EXPECT_EQ(values(*v), (std::vector<float>{1, 2})) << "what came after the failure did not happen";
+  EXPECT_EQ(values(*w), std::vector<float>{3});
+  const Tensor picked = bad();
+  const Tensor sent({6.0f, 7.0f});
+  EXPECT_EQ(failures_of([&] { picked.to_vector<float>(); }), 1);
+  EXPECT_EQ(failures_of([&] { EXPECT_EQ((sent + 1.0f).to_vector<float>(), (std::vector<float>{7, 8})); }), 0);
+}
+
 TEST_P(Failures, ManyOfThemAreEachReported) {
   for (int i = 0; i < 600; ++i) ASSERT_EQ(failures_to_the_end([&] { bad(); }), 1) << i;
 }
