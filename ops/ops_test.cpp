@@ -408,43 +408,6 @@ TEST(Numbers, LargeUnsignedOnesAreRoundedOnce) {
   EXPECT_EQ((Tensor({1.0}) * tricky).item<double>(), static_cast<double>(tricky));
 }
 
-TEST(Numbers, FloatingOnesFillIntegersIfTheyAreWholeAndInRange) {
-  struct Ends {
-    DType dtype;
-    double least, most;
-  };
-  for (const Ends& t : {Ends{DType::i8, -128, 127}, Ends{DType::u8, 0, 255}, Ends{DType::i32, -0x1p31, 0x1p31 - 1},
-                        Ends{DType::i64, -0x1p63, 0x1p63 - 1024}, Ends{DType::boolean, 0, 1}}) {
-    const std::string name(name_of(t.dtype));
-    for (double v : {t.least, t.most, -0.0}) {
-      EXPECT_EQ(cast(full({1}, v, t.dtype), DType::f64).item<double>(), v) << name;
-      const Tensor padded = pad(zeros({1}, t.dtype), {1}, {0}, v);
-      EXPECT_EQ(cast(slice(padded, {{0, 0, 1}}), DType::f64).item<double>(), v) << name;
-    }
-    const double above = t.dtype == DType::i64 ? 0x1p63 : t.most + 1;
-    const double below = t.dtype == DType::i64 ? -0x1p63 - 2048 : t.least - 1;
-    for (double v : {above, below, 0.5, 1e20, -1e20, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
-      const ErrorId id = ErrorId::invalid_attribute;
-      expect_error([&] { full({1}, v, t.dtype); }, id, {"full: the number ", "no value of " + name, "cast()"});
-      expect_error([&] { pad(zeros({1}, t.dtype), {1}, {0}, v); }, id, {"pad: the number ", "no value of " + name});
-    }
-  }
-  expect_error(
-      [] {
-        pad(Tensor({1, 2}), {1}, {1}, 2.5);
-      },
-      ErrorId::invalid_attribute, {"the number 2.5 is no value of i32, -2147483648 to 2147483647"});
-  EXPECT_EQ(cast(2.5, DType::i32).item<std::int32_t>(), 2) << "a cast asks for it";
-}
-
-TEST(Numbers, AsIndicesThatDoNotFitHaveAFixThatHelps) {
-  const Tensor x({1.0f, 2.0f});
-  expect_error([&] { gather(x, std::int64_t{1} << 40); }, ErrorId::invalid_attribute,
-               {"the number 1099511627776 is outside the range of i32",
-                "check the number, or give it a dtype that holds it, such as full({}, 1099511627776, lockstep::i64)"});
-  expect_error([&] { gather(x, ~std::uint64_t{0}); }, ErrorId::invalid_attribute, {"give a number in that range"});
-}
-
 TEST(Errors, OfImpossibleExtentsNameOpAndLine) {
   const std::int64_t huge = std::int64_t{1} << 62;
   expect_error([&] { zeros({huge}); }, ErrorId::impossible_size, {"full", "in one tensor"});

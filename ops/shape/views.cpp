@@ -308,28 +308,9 @@ Shape NewShape::resolve(Dim count, std::source_location where) const {
   return resolved;
 }
 
-namespace {
-
-// Arithmetic on extents does not know which op computes them. Names it in the errors of `compute`.
-template <class Compute>
-auto extents_of(const char* op, const Operand& x, Compute&& compute) {
-  try {
-    return compute();
-  } catch (const ShapeError& e) {
-    if (e.op() != "shape") throw;
-    ErrorBuilder(e.id(), op, e.headline())
-        .line("x", describe(x))
-        .at(x.where())
-        .fix("check the extents: their product is the number of elements")
-        .raise();
-  }
-}
-
-}  // namespace
-
 Tensor reshape(Operand x, const NewShape& shape) {
   static const OpDef& op = built_in("reshape");
-  return call_with_shape(op, x, extents_of("reshape", x, [&] {
+  return call_with_shape(op, x, extents_for("reshape", x, [&] {
                            return shape.resolve(x.is_tensor() ? x.impl()->shape.element_count() : Dim(1), x.where());
                          }));
 }
@@ -436,7 +417,7 @@ Tensor flatten(Operand x) {
   if (from.rank() == 0) return reshape(x, Shape{1, 1});
   Shape rest;
   for (int i = 1; i < from.rank(); ++i) rest.append(from.dim(i));
-  const Dim count = extents_of("flatten", x, [&] { return rest.element_count(); });
+  const Dim count = extents_for("flatten", x, [&] { return rest.element_count(); });
   return reshape(x, Shape{from.dim(0), count});
 }
 
