@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lockstep/lockstep.h"
+#include "lockstep/op_def.h"
 
 namespace lockstep::optim {
 namespace {
@@ -57,6 +58,66 @@ TEST_P(AdamNumbers, FollowTheTextbookNearOne) {
       ASSERT_NEAR(w.read().item<float>(), static_cast<double>(exact.w), t * 12 * 0x1p-24 * 0.02)
           << beta_1 << " " << beta_2 << " step " << t;
     }
+  }
+}
+
+// f16 and bf16 variables: the moments are f32, and only the variable is rounded in each step. Expected values: mpmath
+// with 40 digits, which rounds the gradient and, once a step, the variable.
+TEST_P(AdamNumbers, MomentsOfHalfWidthVariablesAreF32) {
+  struct Expected {
+    DType dtype;
+    double w, m, u;
+  };
+  for (const Expected& e : {Expected{f32, -0.0999900009999, 0.00099997343860111, 9.5207852886291e-8},
+                            Expected{f16, -0.09942626953125, 0.001000377785771, 9.5284864550128e-8},
+                            Expected{bf16, -0.09814453125, 0.00099942413678547, 9.5103283143931e-8},
+                            Expected{f64, -0.0999900009999, 0.00099997343860111, 9.5207852886291e-8}}) {
+    const Variable w(zeros({3}, e.dtype), "w");
+    Optimizer adam(Adam{});
+    const Tensor g = full({3}, 1e-3, e.dtype);
+    for (int t = 0; t < 100; ++t) adam.apply(std::span(&g, 1), std::span(&w, 1));
+    const bool wide = e.dtype == f64;
+    ASSERT_EQ(w.dtype(), e.dtype);
+    for (double v : cast(w, f64).to_vector<double>()) {
+      // In f32, 100 steps round the variable, which is near 0.1, and a step of 1e-3 some dozen times. In f64, the
+      // digits above end at 1e-13.
+      const double allowed = e.dtype == f32 ? 100 * (0.1 + 12e-3) * 0x1p-24 : wide ? 1e-13 : 0;
+      EXPECT_NEAR(v, e.w, allowed) << name_of(e.dtype);
+    }
+    const std::vector<Variable> state = adam.state();
+    ASSERT_EQ(state.size(), 2u);
+    for (const Variable& slot : state) EXPECT_EQ(slot.dtype(), wide ? f64 : f32) << name_of(e.dtype);
+    EXPECT_NEAR(cast(state[0], f64).to_vector<double>()[2] / e.m, 1, 100 * 3 * 0x1p-24) << name_of(e.dtype);
+    EXPECT_NEAR(cast(state[1], f64).to_vector<double>()[2] / e.u, 1, 100 * 3 * 0x1p-24) << name_of(e.dtype);
+  }
+}
+
+// A velocity of 394 grows by less than half of bf16's distance of neighbours there, and by one part in 400.
+TEST_P(AdamNumbers, VelocitiesOfHalfWidthVariablesAreF32) {
+  for (DType t : {f16, bf16}) {
+    const Variable w(zeros({2}, t), "w");
+    Optimizer sgd(Sgd{.learning_rate = 0x1p-10, .momentum = 0.999});
+    const Tensor g = ones({2}, t);
+    for (int i = 0; i < 500; ++i) sgd.apply(std::span(&g, 1), std::span(&w, 1));
+    // The sum of 0.999^i for i < 500. f32 rounds each step twice.
+    const double velocity = (1 - std::pow(0.999, 500)) / 0.001;
+    ASSERT_EQ(sgd.state().size(), 1u);
+    EXPECT_EQ(sgd.state()[0].dtype(), f32);
+    EXPECT_NEAR(sgd.state()[0].read().to_vector<float>()[1], velocity, velocity * 500 * 2 * 0x1p-24) << name_of(t);
+    EXPECT_EQ(w.dtype(), t);
+  }
+}
+
+// The update ops themselves refuse slots of another dtype.
+TEST_P(AdamNumbers, UpdatesRefuseHalfWidthSlots) {
+  const Tensor w = zeros({2}, f16);
+  const std::vector<Scalar> numbers = {0.1, 0.9, 1.0, 0.0};
+  try {
+    invoke(*find_op("momentum_update"), std::vector<Operand>{w, zeros({2}, f64), w}, nullptr, numbers);
+    ADD_FAILURE() << "not refused";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), ErrorId::dtypes_differ);
+    EXPECT_EQ(e.headline(), "the variable is f16, its v f64");
   }
 }
 

@@ -4,6 +4,7 @@
 #include "autodiff/tape.h"
 #include "lockstep/error.h"
 #include "lockstep/ops.h"
+#include "runtime/device_state.h"
 #include "runtime/enums.h"
 
 namespace lockstep {
@@ -161,9 +162,23 @@ class GradientSweep {
 namespace {
 
 Tensor upstream_for(const Tensor& target, const GradientOptions& options, const std::source_location& where) {
+  if (target.is_abstract() || (options.upstream && options.upstream->is_abstract())) {
+    ErrorBuilder error(ErrorId::symbolic_value, "gradient",
+                       std::string(target.is_abstract() ? "the target" : "the upstream gradient") +
+                           " is a description and has no elements");
+    error.line("target", target.describe());
+    if (options.upstream) error.line("upstream", options.upstream->describe());
+    error.at(where).fix("differentiate tensors with elements").raise();
+  }
   if (options.upstream) {
     if (options.upstream->shape(where) == target.shape() && options.upstream->dtype() == target.dtype()) {
-      return *options.upstream;
+      if (options.upstream->device() == target.device()) return *options.upstream;
+      ErrorBuilder(ErrorId::devices_differ, "gradient", "the upstream gradient and the target lie on different devices")
+          .line("target", target.describe())
+          .line("upstream", options.upstream->describe())
+          .at(where)
+          .fix("move it: upstream.to(Device(\"" + target.impl()->device->name() + "\"))")
+          .raise();
     }
     const bool shapes = !(options.upstream->shape() == target.shape());
     ErrorBuilder(shapes ? ErrorId::shapes_differ : ErrorId::dtypes_differ, "gradient",

@@ -123,6 +123,36 @@ TEST_F(Sweep, TheUpstreamHasTheTargetsShapeAndDtype) {
       << "a refusal consumes nothing";
 }
 
+TEST_F(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) {
+  const Variable x(ones({3}), "x");
+  GradientTape tape({.persistent = true});
+  const Tensor y = square(x);
+  const auto expect = [&](const Tensor& upstream, ErrorId id, const std::string& headline, const std::string& fix) {
+    const std::string line = std::to_string(__LINE__ + 1);
+    const auto error = error_of([&] { tape.gradient(y, x, {.upstream = upstream}); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->id(), id) << error->what();
+    EXPECT_EQ(error->op(), "gradient");
+    EXPECT_EQ(error->headline(), headline);
+    EXPECT_EQ(error->hint(), fix);
+    EXPECT_NE(std::string(error->what()).find("called at gradient_test.cpp:" + line), std::string::npos)
+        << error->what();
+  };
+  expect(ones({3}).to(Device("cpu")), ErrorId::devices_differ,
+         "the upstream gradient and the target lie on different devices",
+         "move it: upstream.to(Device(\"reference:0\"))");
+  expect(Tensor::abstract({f32, {3}}), ErrorId::symbolic_value,
+         "the upstream gradient is a description and has no elements", "differentiate tensors with elements");
+  EXPECT_EQ(tape.gradient(y, x, {.upstream = ones({3})}).to_vector<float>(), (std::vector<float>{2, 2, 2}))
+      << "a refusal consumes nothing";
+  // Nor has a description a gradient.
+  const Tensor description = Tensor::abstract({f32, {}});
+  tape.watch(description);
+  const auto error = error_of([&] { tape.gradient(square(description), description); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->headline(), "the target is a description and has no elements");
+}
+
 TEST_F(Sweep, AnUpstreamServesASingleElementToo) {
   const Variable x(ones({1, 1}), "x");
   GradientTape tape({.persistent = true});

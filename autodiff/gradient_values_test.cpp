@@ -150,6 +150,58 @@ TEST_P(GradientValues, OfPowByTheExponent) {
   }
 }
 
+// The gradient of <dx, d y / d x> by x, where y = f(x): the second derivatives, times dx.
+template <class F>
+Floats second_derivatives(F f, const Tensor& x) {
+  GradientTape outer;
+  outer.watch(x);
+  GradientTape inner;
+  inner.watch(x);
+  const Tensor slope = inner.gradient(sum(f(x)), x);
+  return outer.gradient(sum(slope), x, {.unconnected = Unconnected::zero}).to_vector<float>();
+}
+
+// Second derivatives of x^y: y (y - 1) x^(y-2), also where x^y and its slope overflow.
+TEST_P(GradientValues, OfTheSlopeOfPowWithIntegerExponents) {
+  const Tensor x = row({3e38f, inf, -3e38f, -inf, 0, -0.0f, 1e20f, -1e20f});
+  const auto by = [&](double y) { return second_derivatives([&](const Tensor& t) { return pow(t, y); }, x); };
+  EXPECT_TRUE(same(by(1), {0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_TRUE(same(by(2), {2, 2, 2, 2, 2, 2, 2, 2}));
+  const Floats cubes = by(3), want = {inf, inf, -inf, -inf, 0, -0.0f, 6e20f, -6e20f};
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    if (std::isfinite(want[i])) {
+      EXPECT_NEAR(cubes[i], want[i], std::abs(want[i]) * 1e-6f) << i;
+    } else {
+      EXPECT_EQ(cubes[i], want[i]) << i;
+    }
+  }
+  EXPECT_TRUE(same(by(0), {0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_TRUE(
+      same(second_derivatives([](const Tensor& t) { return pow(t, -1.0); }, row({inf, 2, -2})), {0, 0.25f, -0.25f}));
+}
+
+// With the exponent as a tensor: mpmath, for x = 1.5, y = 2.5 and the three second derivatives
+// y (y-1) x^(y-2), x^(y-1) (1 + y log x) and x^y log(x)^2.
+TEST_P(GradientValues, OfTheSlopesOfPowByBothOperands) {
+  const Tensor x = row({1.5f}), y = row({2.5f});
+  const auto by = [&](bool base) {
+    GradientTape outer;
+    outer.watch(x);
+    outer.watch(y);
+    GradientTape inner;
+    inner.watch(x);
+    inner.watch(y);
+    const Tensor slope = inner.gradient(sum(pow(x, y)), base ? x : y);
+    const std::vector<Tensor> second = outer.gradient(sum(slope), {x, y});
+    return Floats{second[0].item<float>(), second[1].item<float>()};
+  };
+  const Floats of_base = by(true), of_exponent = by(false);
+  EXPECT_NEAR(of_base[0], 4.59279327, 1e-5);
+  EXPECT_NEAR(of_base[1], 3.69933473, 1e-5);
+  EXPECT_NEAR(of_exponent[0], 3.69933473, 1e-5);
+  EXPECT_NEAR(of_exponent[1], 0.453038512, 1e-5);
+}
+
 TEST_P(GradientValues, OfAbsAtZeroAndNan) {
   const Tensor x = row({0.0f, -0.0f, 0.0f, -0.0f, nan, -nan, 3, -3, inf, -inf});
   const auto g = gradients([](const auto& t) { return abs(t[0]); }, {x}, {2, 2, -2, -2, 1, -1, 5, 5, 1, 1});

@@ -81,8 +81,10 @@ struct Optimizer::Impl {
     if (known != slots.end()) return known->second;
     std::vector<Variable> fresh;
     MemoryOwnerScope owner(MemoryOwner::optimizer);
+    DeviceScope device(variable.device());
     for (const char* name : slot_names()) {
-      fresh.emplace_back(zeros_like(variable), variable.name() + "/" + name, false);
+      const Tensor start = zeros(variable.shape(), compute_dtype(variable.dtype()));
+      fresh.emplace_back(start, variable.name() + "/" + name, false);
       VariableImpl& impl = fresh.back().impl();
       impl.value().device->allocator().set_owner(impl.value().block.get(), MemoryOwner::optimizer);
     }
@@ -314,7 +316,11 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     step.inputs.emplace_back(gradients[i], where);
     step.before = notifier.copies_of(step.inputs, where);
     step.call.emplace(OpCall{op, step.inputs, nullptr, scalars, where});
-    step.types.emplace(step.specs[0].dtype);
+    if (is_half_width(step.specs[0].dtype)) {
+      step.types.emplace(*step.call);  // slots are f32
+    } else {
+      step.types.emplace(step.specs[0].dtype);
+    }
     step.planned.emplace(*step.call, *step.types, device, step.specs);
     if (!step.planned->plan()) {
       raise(ErrorId::no_kernel, op.name, device.name() + " has no kernel for it: " + step.planned->refusal().text,

@@ -22,7 +22,7 @@ data::Dataset points(std::int64_t n, std::uint64_t seed = 1) {
   return data::Dataset::from_tensors(x, Tensor(labels, {n}));
 }
 
-class FitTest : public testing::Test {
+class FitTest : public testing::TestWithParam<std::string> {
  protected:
   Model make(std::vector<metrics::Metric> metrics = {metrics::Accuracy{}}) {
     set_seed(11);
@@ -35,7 +35,7 @@ class FitTest : public testing::Test {
   }
   static Fit quiet(std::int64_t epochs = 1) { return {.epochs = epochs, .verbose = Verbose::silent}; }
 
-  Device device{"reference"};
+  Device device{GetParam()};
   DeviceScope scope{device};
 };
 
@@ -43,7 +43,7 @@ void expect_error(ErrorId id, const std::string& part, const std::function<void(
   expect_error_saying(act, id, {part}, nullptr);
 }
 
-TEST_F(FitTest, LearnsATinyProblem) {
+TEST_P(FitTest, LearnsATinyProblem) {
   Model model = make();
   const History history = model.fit(points(256), quiet(20));
   ASSERT_EQ(history.size(), 20u);
@@ -53,7 +53,7 @@ TEST_F(FitTest, LearnsATinyProblem) {
   EXPECT_GT(model.evaluate(points(100, 2)).at("accuracy"), 0.9) << "on examples that it has not seen";
 }
 
-TEST_F(FitTest, HistoryTellsWhatHappened) {
+TEST_P(FitTest, HistoryTellsWhatHappened) {
   Model model = make();
   Fit options = quiet(2);
   options.batch_size = 30;
@@ -76,7 +76,7 @@ TEST_F(FitTest, HistoryTellsWhatHappened) {
   EXPECT_EQ(again.at("loss"), history.back().values.at("val_loss"));
 }
 
-TEST_F(FitTest, StopsAfterTheStepsAskedFor) {
+TEST_P(FitTest, StopsAfterTheStepsAskedFor) {
   Model model = make();
   Fit options = quiet(5);
   options.batch_size = 10;
@@ -89,7 +89,7 @@ TEST_F(FitTest, StopsAfterTheStepsAskedFor) {
   EXPECT_EQ(model.optimizer().steps(), 13);
 }
 
-TEST_F(FitTest, StepsAloneTakeAsManyEpochsAsTheyNeed) {
+TEST_P(FitTest, StepsAloneTakeAsManyEpochsAsTheyNeed) {
   Model model = make();
   const History history = model.fit(points(40), {.steps = 15, .batch_size = 7, .verbose = Verbose::silent});
   ASSERT_EQ(history.size(), 3u);
@@ -99,7 +99,7 @@ TEST_F(FitTest, StepsAloneTakeAsManyEpochsAsTheyNeed) {
   EXPECT_EQ(model.fit(points(40), {.verbose = Verbose::silent}).size(), 1u) << "neither: one epoch";
 }
 
-TEST_F(FitTest, OptionsOutsideTheirRangeAreNamed) {
+TEST_P(FitTest, OptionsOutsideTheirRangeAreNamed) {
   Model model = make();
   const auto refuse = [&](const std::string& part, const Fit& options) {
     expect_error(ErrorId::invalid_attribute, part, [&] { model.fit(points(4), options); });
@@ -111,7 +111,7 @@ TEST_F(FitTest, OptionsOutsideTheirRangeAreNamed) {
   EXPECT_EQ(model.optimizer().steps(), 0);
 }
 
-TEST_F(FitTest, AModelOfDoublesTrains) {
+TEST_P(FitTest, AModelOfDoublesTrains) {
   for (DType dtype : {DType::f32, DType::f64}) {
     set_seed(11);
     Model model(Sequential(Conv2d{.filters = 2, .kernel = 2}, Tanh{}, Flatten{}, Dense{.units = 3}));
@@ -155,7 +155,7 @@ TEST(HalfWidthModel, TrainsOnEveryDevice) {
   }
 }
 
-TEST_F(FitTest, MeansAreOverExamplesNotOverBatches) {
+TEST_P(FitTest, MeansAreOverExamplesNotOverBatches) {
   Model model = make();
   const data::Dataset data = points(33);
   const auto whole = model.evaluate(data, 33), parts = model.evaluate(data, 32);
@@ -176,7 +176,7 @@ TEST_F(FitTest, MeansAreOverExamplesNotOverBatches) {
   EXPECT_NEAR(whole.at("loss"), loss / 33, 1e-5);
 }
 
-TEST_F(FitTest, TheSameSeedGivesTheSameBits) {
+TEST_P(FitTest, TheSameSeedGivesTheSameBits) {
   const auto train = [&] {
     Model model = make();
     model.fit(points(100), quiet(3));
@@ -185,7 +185,7 @@ TEST_F(FitTest, TheSameSeedGivesTheSameBits) {
   EXPECT_EQ(train(), train());
 }
 
-TEST_F(FitTest, DropoutDrawsAnewInEveryStepAndReproducibly) {
+TEST_P(FitTest, DropoutDrawsAnewInEveryStepAndReproducibly) {
   const auto train = [&] {
     set_seed(4);
     Model model(Sequential(Dropout{0.5}, Dense{.units = 3}));
@@ -200,7 +200,7 @@ TEST_F(FitTest, DropoutDrawsAnewInEveryStepAndReproducibly) {
   EXPECT_EQ(train(), train());
 }
 
-TEST_F(FitTest, EvaluateAndPredictChangeNothing) {
+TEST_P(FitTest, EvaluateAndPredictChangeNothing) {
   Model model = make();
   model.fit(points(50), quiet());
   const std::string weights = model.weights_sha256();
@@ -220,7 +220,7 @@ TEST_F(FitTest, EvaluateAndPredictChangeNothing) {
   EXPECT_EQ(memory_stats(device).live, live);
 }
 
-TEST_F(FitTest, NothingOfAnEpochStaysOnTheDevice) {
+TEST_P(FitTest, NothingOfAnEpochStaysOnTheDevice) {
   Model model = make();
   model.fit(points(64), quiet());
   const std::uint64_t live = memory_stats(device).live;
@@ -228,7 +228,7 @@ TEST_F(FitTest, NothingOfAnEpochStaysOnTheDevice) {
   EXPECT_EQ(memory_stats(device).live, live);
 }
 
-TEST_F(FitTest, StepsAllocateNothingNewOnceWarm) {
+TEST_P(FitTest, StepsAllocateNothingNewOnceWarm) {
   Model model = make();
   Fit options = quiet();
   std::vector<std::uint64_t> native;
@@ -237,7 +237,7 @@ TEST_F(FitTest, StepsAllocateNothingNewOnceWarm) {
   EXPECT_EQ(native.back(), native[3]) << "every later step reuses what the first ones allocated";
 }
 
-TEST_F(FitTest, AnErrorInACallbackPassesThrough) {
+TEST_P(FitTest, AnErrorInACallbackPassesThrough) {
   Model model = make();
   Fit options = quiet();
   options.on_step = [](const StepInfo&) { throw std::runtime_error("stop"); };
@@ -246,7 +246,7 @@ TEST_F(FitTest, AnErrorInACallbackPassesThrough) {
   EXPECT_NO_THROW(model.fit(points(64), quiet()));
 }
 
-TEST_F(FitTest, LabelsOutsideTheClassesAreNamedBeforeTraining) {
+TEST_P(FitTest, LabelsOutsideTheClassesAreNamedBeforeTraining) {
   Model model = make();
   const std::string before = model.weights_sha256();
   const auto with_labels = [](const Tensor& labels) { return data::Dataset::from_tensors(ones({4, 2}), labels); };
@@ -270,7 +270,7 @@ TEST_F(FitTest, LabelsOutsideTheClassesAreNamedBeforeTraining) {
   }
 }
 
-TEST_F(FitTest, LabelsThatAreNoClassNumbersAreNamedBeforeTraining) {
+TEST_P(FitTest, LabelsThatAreNoClassNumbersAreNamedBeforeTraining) {
   Model model = make();
   const data::Dataset data = data::Dataset::from_tensors(ones({4, 2}), ones({4}));
   const std::string before = model.weights_sha256();
@@ -280,7 +280,7 @@ TEST_F(FitTest, LabelsThatAreNoClassNumbersAreNamedBeforeTraining) {
   EXPECT_EQ(model.weights_sha256(), before);
 }
 
-TEST_F(FitTest, DataThatDoesNotFitTheModelIsNamed) {
+TEST_P(FitTest, DataThatDoesNotFitTheModelIsNamed) {
   Model model = make();
   const auto refuse = [&](ErrorId id, const std::string& part, const Tensor& features) {
     const data::Dataset data = data::Dataset::from_tensors(features, Tensor({0, 1}));
@@ -291,7 +291,7 @@ TEST_F(FitTest, DataThatDoesNotFitTheModelIsNamed) {
   refuse(ErrorId::dtypes_differ, "examples of f64 (2), the model was built for f32 (2)", ones({2, 2}, DType::f64));
 }
 
-TEST_F(FitTest, EmptySetsAreNamedBeforeTraining) {
+TEST_P(FitTest, EmptySetsAreNamedBeforeTraining) {
   Model model = make();
   const std::string before = model.weights_sha256();
   const data::Dataset empty = points(3).take(0);
@@ -304,7 +304,7 @@ TEST_F(FitTest, EmptySetsAreNamedBeforeTraining) {
   EXPECT_EQ(model.optimizer().steps(), 0);
 }
 
-TEST_F(FitTest, EvaluationTakesNoLargerBatchesThanTraining) {
+TEST_P(FitTest, EvaluationTakesNoLargerBatchesThanTraining) {
   std::vector<std::int64_t> batches;
   Model model(Sequential(Lambda{[&](const Tensor& x) {
                            if (!x.is_abstract()) batches.push_back(x.shape()[0]);
@@ -329,7 +329,7 @@ TEST_F(FitTest, EvaluationTakesNoLargerBatchesThanTraining) {
   EXPECT_EQ(largest([&] { model.fit(points(64), options); }), 16);
 }
 
-TEST_F(FitTest, LabelsOfABinaryLossLieBetween0And1) {
+TEST_P(FitTest, LabelsOfABinaryLossLieBetween0And1) {
   set_seed(11);
   Model model(Sequential(Dense{.units = 1}));
   model.build({2});
@@ -352,7 +352,7 @@ TEST_F(FitTest, LabelsOfABinaryLossLieBetween0And1) {
     EXPECT_NO_THROW(model.fit(with_labels(cast(Tensor({0, 1, 0, 1}), dtype)), quiet())) << name_of(dtype);
 }
 
-TEST_F(FitTest, ABinaryModelLearnsAndItsAccuracyIsRefusedWithAHint) {
+TEST_P(FitTest, ABinaryModelLearnsAndItsAccuracyIsRefusedWithAHint) {
   for (const bool from_logits : {true, false}) {
     set_seed(11);
     Model model = from_logits ? Model(Sequential(Dense{.units = 8}, Tanh{}, Dense{.units = 1}))
@@ -379,7 +379,7 @@ TEST_F(FitTest, ABinaryModelLearnsAndItsAccuracyIsRefusedWithAHint) {
   }
 }
 
-TEST_F(FitTest, UsesOutOfOrderAreNamed) {
+TEST_P(FitTest, UsesOutOfOrderAreNamed) {
   Model model(Sequential(Dense{.units = 3}));
   expect_error(ErrorId::not_built, "called at fit_test.cpp:", [&] { model.variables(); });
   expect_error(ErrorId::not_built, "called at fit_test.cpp:", [&] { model.load_weights("weights"); });
@@ -396,7 +396,7 @@ TEST_F(FitTest, UsesOutOfOrderAreNamed) {
   expect_error(ErrorId::invalid_use, "built already", [&] { model.build({5}); });
 }
 
-TEST_F(FitTest, ABuildThatFailsCanBeRepeated) {
+TEST_P(FitTest, ABuildThatFailsCanBeRepeated) {
   set_seed(2);
   Model model(Sequential(Dense{.units = 4}, Dense{.units = 3}));
   for (std::uint64_t k = 1;; ++k) {
@@ -413,6 +413,15 @@ TEST_F(FitTest, ABuildThatFailsCanBeRepeated) {
   EXPECT_EQ(model.variables()[0].name(), "dense/kernel");
   EXPECT_EQ(model.variables()[3].name(), "dense_1/bias");
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, FitTest, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const DeviceInfo& d : devices()) {
+                             if (d.available) names.push_back(d.id);
+                           }
+                           return names;
+                         }()),
+                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
 
 }  // namespace
 }  // namespace lockstep::nn

@@ -27,6 +27,11 @@ struct Model::State {
   TensorSpec describe_output() const;
 };
 
+/// Bytes of the variables' values.
+std::uint64_t bytes_of(const std::vector<Variable>& variables);
+/// Bytes of one optimizer slot for each variable.
+std::uint64_t slot_bytes_of(const std::vector<Variable>& variables);
+
 /// Loss and gradients of one batch. Computing them does not change the weights.
 struct Gradients {
   Tensor loss, predictions;

@@ -11,7 +11,7 @@ namespace lockstep::nn {
 namespace {
 
 // Records the examples of each epoch as they pass through the model.
-class OrderTest : public testing::Test {
+class OrderTest : public testing::TestWithParam<std::string> {
  protected:
   using Orders = std::vector<std::vector<float>>;
   static constexpr std::int64_t examples = 12;
@@ -39,14 +39,14 @@ class OrderTest : public testing::Test {
   }
   static Fit options(std::int64_t epochs) { return {.epochs = epochs, .batch_size = 5, .verbose = Verbose::silent}; }
 
-  DeviceScope scope{Device("reference")};
+  DeviceScope scope{Device(GetParam())};
   const data::Dataset data =
       data::Dataset::from_tensors(reshape(iota(examples, DType::f32), {examples, 1}), zeros({examples, 1}));
   std::vector<float> seen;
   std::optional<Model> model;
 };
 
-TEST_F(OrderTest, EachEpochHasAnotherAndSeesEachExampleOnce) {
+TEST_P(OrderTest, EachEpochHasAnotherAndSeesEachExampleOnce) {
   model->fit(data, options(4));
   const Orders orders = epochs();
   ASSERT_EQ(orders.size(), 4u);
@@ -61,7 +61,7 @@ TEST_F(OrderTest, EachEpochHasAnotherAndSeesEachExampleOnce) {
   }
 }
 
-TEST_F(OrderTest, EpochsInALoopAreThoseOfOneCall) {
+TEST_P(OrderTest, EpochsInALoopAreThoseOfOneCall) {
   model->fit(data, options(4));
   const Orders together = epochs();
   const std::string weights = model->weights_sha256();
@@ -75,7 +75,7 @@ TEST_F(OrderTest, EpochsInALoopAreThoseOfOneCall) {
   EXPECT_EQ(epochs()[0], together[0]) << "compile() starts anew";
 }
 
-TEST_F(OrderTest, AnEpochCountsFromItsFirstStep) {
+TEST_P(OrderTest, AnEpochCountsFromItsFirstStep) {
   model->fit(data, options(2));
   const Orders orders = epochs();
   restart();
@@ -99,7 +99,7 @@ TEST_F(OrderTest, AnEpochCountsFromItsFirstStep) {
   EXPECT_EQ(epochs()[0], orders[0]) << "one without a step does not";
 }
 
-TEST_F(OrderTest, TheKeyDecidesAndNoneMeansAsTheyCome) {
+TEST_P(OrderTest, TheKeyDecidesAndNoneMeansAsTheyCome) {
   const auto order_with = [&](std::optional<RandomKey> key) {
     restart();
     Fit o = options(2);
@@ -114,7 +114,7 @@ TEST_F(OrderTest, TheKeyDecidesAndNoneMeansAsTheyCome) {
   EXPECT_EQ(order_with(std::nullopt), (Orders{all, all}));
 }
 
-TEST_F(OrderTest, OfAShuffledSetEachEpochTakesOthers) {
+TEST_P(OrderTest, OfAShuffledSetEachEpochTakesOthers) {
   Fit o = options(3);
   o.shuffle = std::nullopt;
   model->fit(data.shuffle({5, 5}).take(4), o);
@@ -123,6 +123,15 @@ TEST_F(OrderTest, OfAShuffledSetEachEpochTakesOthers) {
   EXPECT_NE(first, second);
   EXPECT_GT(*std::max_element(seen.begin(), seen.end()), 3.0f);
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, OrderTest, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const DeviceInfo& d : devices()) {
+                             if (d.available) names.push_back(d.id);
+                           }
+                           return names;
+                         }()),
+                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
 
 }  // namespace
 }  // namespace lockstep::nn

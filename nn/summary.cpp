@@ -36,12 +36,6 @@ std::int64_t parameter_count(const std::vector<Variable>& variables) {
   return n;
 }
 
-std::uint64_t byte_count(const std::vector<Variable>& variables) {
-  std::uint64_t n = 0;
-  for (const Variable& v : variables) n += static_cast<std::uint64_t>(TensorSpec{v.dtype(), v.shape()}.bytes());
-  return n;
-}
-
 std::string grouped(std::int64_t n) {
   std::string digits = std::to_string(n);
   for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
@@ -105,11 +99,11 @@ std::string Model::summary(std::int64_t batch, Where where) const {
   }
 
   const std::vector<Variable> all = variables(), trainable = trainable_variables();
-  const std::uint64_t weights = byte_count(all), gradients = byte_count(trainable);
+  const std::uint64_t weights = bytes_of(all), gradients = bytes_of(trainable);
   const int slots = s.compile ? s.compile->optimizer.slots_per_variable() : 2;
   // Each activation is kept until its gradient is computed, and at the peak a few gradients exist as well: an estimate
   // of 5/4.
-  const std::uint64_t states = gradients * (1 + static_cast<std::uint64_t>(slots));
+  const std::uint64_t states = gradients + static_cast<std::uint64_t>(slots) * slot_bytes_of(trainable);
   const std::int64_t kept = checked_mul(checked_mul(static_cast<std::int64_t>(activations), batch), 5) / 4;
   const std::uint64_t peak = weights + states + static_cast<std::uint64_t>(kept);
   std::string text = "model on " + device().name() + ", input " + batch_shape(shape) + " " +

@@ -33,13 +33,21 @@ std::uint64_t measure_step(Model::State& state, const TensorSpec& label, std::in
   return memory_stats(device).peak_live - before;
 }
 
+}  // namespace
+
 std::uint64_t bytes_of(const std::vector<Variable>& variables) {
   std::uint64_t total = 0;
   for (const Variable& v : variables) total += static_cast<std::uint64_t>(TensorSpec{v.dtype(), v.shape()}.bytes());
   return total;
 }
 
-}  // namespace
+std::uint64_t slot_bytes_of(const std::vector<Variable>& variables) {
+  std::uint64_t total = 0;
+  for (const Variable& v : variables) {
+    total += static_cast<std::uint64_t>(TensorSpec{compute_dtype(v.dtype()), v.shape()}.bytes());
+  }
+  return total;
+}
 
 Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
                        const std::source_location& where) {
@@ -104,8 +112,9 @@ std::int64_t estimate_batch(Model::State& state, const TensorSpec& label, std::i
   const double fixed_cost = std::max(0.0, at_small - per_example * static_cast<double>(small));
 
   const int slots = state.compiled().optimizer.slots_per_variable();
-  const double held = static_cast<double>(bytes_of(state.layers->variables())) +
-                      static_cast<double>(slots) * static_cast<double>(bytes_of(state.layers->trainable_variables()));
+  const double held =
+      static_cast<double>(bytes_of(state.layers->variables())) +
+      static_cast<double>(slots) * static_cast<double>(slot_bytes_of(state.layers->trainable_variables()));
   const MemoryStats stats = memory_stats(device);
   const double available = static_cast<double>(stats.limit ? *stats.limit : describe(device).memory_total);
   const double usable = std::max(0.0, available - held - fixed_cost);

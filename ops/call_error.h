@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 
+#include "lockstep/error.h"
 #include "lockstep/op_def.h"
 
 namespace lockstep {
@@ -25,5 +26,21 @@ std::string describe(const Operand& operand);
 /// eight.
 IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands, std::span<const std::int64_t> numbers,
                        std::string_view what, ErrorId id = ErrorId::axis_out_of_range);
+
+/// For public functions that compute extents. Arithmetic on extents does not know the op: names it, x and the caller's
+/// line in the errors of `compute`.
+template <class Compute>
+auto extents_for(const char* op, const Operand& x, Compute&& compute) {
+  try {
+    return compute();
+  } catch (const ShapeError& e) {
+    if (e.op() != "shape") throw;
+    ErrorBuilder(e.id(), op, e.headline())
+        .line("x", describe(x))
+        .at(x.where())
+        .fix("check the extents: their product is the number of elements")
+        .raise();
+  }
+}
 
 }  // namespace lockstep

@@ -1,7 +1,9 @@
 #include "ops/call_types.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <cstdio>
 
 #include "ops/call_error.h"
 #include "runtime/tensor_impl.h"
@@ -102,6 +104,42 @@ std::string cast_hint(const OpCall& call, std::size_t i, DType to) {
       cast_hint(call, i, better));
 }
 
+// Suggests a dtype that holds the number: a cast of the tensors of its group, or another dtype for the number. `input`
+// is the number's place among the operands, or null for one of the op's own numbers.
+std::string wider_hint(const OpCall& call, const InputDef* input, const std::string& text, DType wider) {
+  const char group = input ? input->group : 'T';
+  for (std::size_t i = 0; i < call.inputs.size() && group != '-'; ++i) {
+    if (call.inputs[i].is_tensor() && input_def(call.op, i).group == group) return cast_hint(call, i, wider);
+  }
+  if (!input) return "use a dtype that holds it";
+  if (!input->types.has(wider)) return "give a number in that range";
+  const std::string dtype =
+      "give it a dtype that holds it, such as full({}, " + text + ", lockstep::" + std::string(name_of(wider)) + ")";
+  return input->values.empty() ? dtype : "check the number, or " + dtype;
+}
+
+std::string integer_text(const Scalar& number) {
+  return number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer))
+                            : std::to_string(number.integer);
+}
+
+std::string range_text(DType dtype) {
+  const IntegerRange range = integer_range(dtype);
+  return std::string(name_of(dtype)) + ", " + std::to_string(range.least) + " to " + std::to_string(range.most);
+}
+
+// Throws if the number is an integer that the dtype cannot hold.
+void check_integer(const OpCall& call, const InputDef* input, const Scalar& number, DType dtype) {
+  if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return;
+  const IntegerRange range = integer_range(dtype);
+  if (!number.above_int64 && number.integer >= range.least && number.integer <= range.most) return;
+  const DType wider = number.above_int64 || dtype == DType::i64 ? DType::f64 : DType::i64;
+  const std::string text = integer_text(number);
+  raise_call_error(call, ErrorId::invalid_attribute,
+                   "the number " + text + " is outside the range of " + range_text(dtype),
+                   wider_hint(call, input, text, wider));
+}
+
 // Throws unless operand i may have this dtype, and may be a number if it is one.
 void check_operand(const OpCall& call, std::size_t i, const Group* group, DType wanted) {
   const Operand& operand = call.inputs[i];
@@ -115,7 +153,7 @@ void check_operand(const OpCall& call, std::size_t i, const Group* group, DType 
     const bool floating = operand.scalar().kind == Scalar::Kind::floating;
     if (floating && !is_floating(wanted) && !call.op.dtype_of_number) refuse_dtype(call, i, DType::f32);
     if (!def.types.has(wanted)) refuse_dtype(call, i, wanted);
-    return check_number(call, operand.scalar(), wanted);
+    return check_integer(call, &def, operand.scalar(), wanted);
   }
   const DType given = operand.impl()->dtype;
   if (!def.types.has(given)) refuse_dtype(call, i, given);
@@ -124,16 +162,6 @@ void check_operand(const OpCall& call, std::size_t i, const Group* group, DType 
                    "operands are " + std::string(name_of(group->of_tensors)) + " and " + std::string(name_of(given)) +
                        ", nothing is promoted silently",
                    cast_hint(call, i, group->of_tensors));
-}
-
-// Suggests a dtype that holds the number: a cast of the tensors beside it, or another dtype for the number.
-std::string wider_hint(const OpCall& call, const Scalar& number, const std::string& text, DType dtype) {
-  if (call.inputs.empty()) return "use a dtype that holds it";
-  const DType wider = number.above_int64 || dtype == DType::i64 ? DType::f64 : DType::i64;
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    if (call.inputs[i].is_tensor() && input_def(call.op, i).group == 'T') return cast_hint(call, i, wider);
-  }
-  return "give it a dtype that holds it, such as full({}, " + text + ", lockstep::" + std::string(name_of(wider)) + ")";
 }
 
 }  // namespace
@@ -156,16 +184,20 @@ IntegerRange integer_range(DType t) {
   }
 }
 
-void check_number(const OpCall& call, const Scalar& number, DType dtype) {
-  if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return;
+void check_element(const OpCall& call, const Scalar& number, DType dtype) {
+  if (number.kind != Scalar::Kind::floating) return check_integer(call, nullptr, number, dtype);
+  if (is_floating(dtype)) return;
+  const double value = number.floating;
   const IntegerRange range = integer_range(dtype);
-  if (!number.above_int64 && number.integer >= range.least && number.integer <= range.most) return;
-  const std::string text =
-      number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer)) : std::to_string(number.integer);
+  // As doubles: one above the largest number, which itself may not be a double.
+  const double least = static_cast<double>(range.least), end = static_cast<double>(range.most / 2 + 1) * 2;
+  const bool fits = dtype == DType::boolean ? value == 0 || value == 1 : value >= least && value < end;
+  if (fits && value == std::trunc(value)) return;
+  char text[40];
+  std::snprintf(text, sizeof text, "%.17g", std::isnan(value) ? std::fabs(value) : value);
   raise_call_error(call, ErrorId::invalid_attribute,
-                   "the number " + text + " is outside the range of " + std::string(name_of(dtype)) + ", " +
-                       std::to_string(range.least) + " to " + std::to_string(range.most),
-                   wider_hint(call, number, text, dtype));
+                   "the number " + std::string(text) + " is no value of " + range_text(dtype),
+                   "give a whole number in that range, or convert it: cast() truncates and saturates");
 }
 
 // The common case: tensors of one floating dtype that the op takes, possibly with numbers among them.

@@ -60,8 +60,9 @@ struct IntegerRange {
 };
 IntegerRange integer_range(DType t);
 
-/// Throws ShapeError LS2007 if the number is an integer that the dtype cannot hold.
-void check_number(const OpCall& call, const Scalar& number, DType dtype);
+/// For an op's own number that becomes an element. Throws ShapeError LS2007 if the dtype is an integer or bool and the
+/// number, integer or floating, is not one of its values.
+void check_element(const OpCall& call, const Scalar& number, DType dtype);
 
 /// Whether the numbers of the call must become tensors before the call runs.
 bool numbers_become_tensors(const OpCall& call);

@@ -154,6 +154,39 @@ TEST_P(Numbers, FloatingNumbersMakeIntegersAndBoolsF32) {
   expect_refusal([&] { clip(whole, cast(whole, f32), 2.5); }, ErrorId::dtypes_differ, "i32 and f32");
 }
 
+TEST_P(Numbers, FloatingOnesFillIntegersIfTheyAreWholeAndInRange) {
+  struct Ends {
+    DType dtype;
+    double least, most;
+  };
+  for (const Ends& t : {Ends{i8, -128, 127}, Ends{u8, 0, 255}, Ends{i32, -0x1p31, 0x1p31 - 1},
+                        Ends{i64, -0x1p63, 0x1p63 - 1024}, Ends{boolean, 0, 1}}) {
+    const std::string name(name_of(t.dtype));
+    for (double v : {t.least, t.most, -0.0}) {
+      EXPECT_EQ(cast(full({1}, v, t.dtype), f64).item<double>(), v) << name;
+      const Tensor padded = pad(zeros({1}, t.dtype), {1}, {0}, v);
+      EXPECT_EQ(cast(slice(padded, {{0, 0, 1}}), f64).item<double>(), v) << name;
+    }
+    const double above = t.dtype == i64 ? 0x1p63 : t.most + 1;
+    const double below = t.dtype == i64 ? -0x1p63 - 2048 : t.least - 1;
+    for (double v : {above, below, 0.5, 1e20, -1e20, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+      const ErrorId id = ErrorId::invalid_attribute;
+      expect_refusal([&] { full({1}, v, t.dtype); }, id, "no value of " + name);
+      expect_refusal([&] { pad(zeros({1}, t.dtype), {1}, {0}, v); }, id, "no value of " + name);
+    }
+  }
+  expect_refusal([] { pad(Tensor(3), {}, {}, 2.5); }, ErrorId::invalid_attribute,
+                 "pad: the number 2.5 is no value of i32, -2147483648 to 2147483647");
+  EXPECT_EQ(cast(2.5, i32).item<std::int32_t>(), 2) << "a cast asks for it";
+}
+
+TEST_P(Numbers, AsIndicesThatDoNotFitHaveAFixThatHelps) {
+  const Tensor x({1.0f, 2.0f});
+  expect_refusal([&] { gather(x, std::int64_t{1} << 40); }, ErrorId::invalid_attribute,
+                 "check the number, or give it a dtype that holds it, such as full({}, 1099511627776, lockstep::i64)");
+  expect_refusal([&] { gather(x, ~std::uint64_t{0}); }, ErrorId::invalid_attribute, "give a number in that range");
+}
+
 TEST_P(Numbers, HalfWidthTakesThemUnrounded) {
   for (DType t : {f16, bf16}) {
     const Tensor x = full({2}, 0.1, t);
@@ -161,6 +194,10 @@ TEST_P(Numbers, HalfWidthTakesThemUnrounded) {
     // Neither dtype can represent 1 + 2^-12. Times 2^12 it is 4097, which rounds to 4096.
     EXPECT_EQ(cast(full({1}, 4096, t) * (1 + 0x1p-12), f32).item<float>(), 4096.0f) << name_of(t);
     EXPECT_EQ(cast(full({1}, -1, t) + (1 + 0x1p-12), f32).item<float>(), 0x1p-12f) << name_of(t);
+    // Integers too: 4097 in f16 is 4096, and in bf16 as well.
+    EXPECT_EQ(cast(full({1}, -4096, t) + 4097, f32).item<float>(), 1.0f) << name_of(t);
+    EXPECT_EQ((full({1}, 4096, t) < 4097).to_bools(), Bools{0}) << name_of(t);  // a comparison rounds it
+    EXPECT_EQ(equal(full({1}, 4096, t), 4097).to_bools(), Bools{1}) << name_of(t);
   }
 }
 

@@ -408,16 +408,6 @@ TEST(Numbers, LargeUnsignedOnesAreRoundedOnce) {
   EXPECT_EQ((Tensor({1.0}) * tricky).item<double>(), static_cast<double>(tricky));
 }
 
-TEST(Numbers, FloatingOnesSaturateAsCastsDo) {
-  for (double v : {1e20, -1e20, 300.7, -300.7, 4e9, -0.5, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
-    for (DType t : {DType::i8, DType::u8, DType::i32, DType::i64}) {
-      const std::vector<std::byte> expected = cast(Tensor({v}), t).to_bytes();
-      EXPECT_EQ(full({1}, v, t).to_bytes(), expected) << v << " " << name_of(t);
-      EXPECT_EQ(slice(pad(zeros({1}, t), {1}, {0}, v), {{0, 0, 1}}).to_bytes(), expected) << v << " " << name_of(t);
-    }
-  }
-}
-
 TEST(Errors, OfImpossibleExtentsNameOpAndLine) {
   const std::int64_t huge = std::int64_t{1} << 62;
   expect_error([&] { zeros({huge}); }, ErrorId::impossible_size, {"full", "in one tensor"});

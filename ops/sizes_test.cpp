@@ -39,6 +39,21 @@ TEST_P(Sizes, OfPadding) {
   expect_error([] { pad(ones({3}), {0, 0, 0, 0, 0, 0, 0, 0, 0}, {0}); }, ErrorId::invalid_attribute, {"pad: ", "9"});
 }
 
+TEST_P(Sizes, OfReshapedTensors) {
+  const Tensor three = ones({3});
+  expect_too_large([&] { reshape(three, {two_32, -1, two_32}); }, {"reshape: ", "Tensor f32 (3)"});
+  expect_too_large([&] { reshape(three, {two_32, two_32}); }, {"reshape: ", "Tensor f32 (3)"});
+  expect_too_large([&] { reshape(7.0f, {two_32, -1, two_32}); }, {"reshape: ", "number 7"});
+  // Without elements, extents may have a product that 64 bits do not count.
+  const Tensor none = zeros({0, two_32});
+  expect_too_large(
+      [&] {
+        flatten(broadcast_to(reshape(none, {0, 1, two_32}), {0, two_32, two_32}));
+      },
+      {"flatten: ", "Tensor f32 (0, 4294967296, 4294967296)"});
+  EXPECT_EQ(flatten(broadcast_to(reshape(none, {1, 1, two_32, 0}), {1, two_32, two_32, 0})).shape(), (Shape{1, 0}));
+}
+
 TEST_P(Sizes, OfViews) {
   const Tensor one = ones({});
   expect_too_large([&] { sum(broadcast_to(one, {two_32, two_32})); }, {"broadcast_to: ", "more elements"});

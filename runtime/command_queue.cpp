@@ -73,7 +73,7 @@ std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   std::lock_guard lock(mutex_);
   check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});
   newest_ = value;
-  pending_.push_back({value, std::move(info), {}, false});
+  pending_.push_back({value, std::move(info), {}, false, false});
   return value;
 }
 
@@ -209,13 +209,16 @@ void CommandQueue::synchronize() {
 
 void CommandQueue::wait_idle() noexcept {
   if (inline_) return;
+  const auto newest = [&] {
+    std::lock_guard lock(mutex_);
+    return newest_;
+  };
   try {
-    std::uint64_t newest = 0;
-    {
-      std::lock_guard lock(mutex_);
-      newest = newest_;
+    // A second time for uploads that were enqueued again because a failure became known.
+    for (int round = 0; round < 2; ++round) {
+      const std::uint64_t last = newest();
+      if (last > 0 && !has_failed(last)) await(last, nullptr);
     }
-    if (newest > 0 && !has_failed(newest)) await(newest, nullptr);
   } catch (const Error& e) {
     // Nothing is in flight, and reading a failed tensor will report the failure.
     log(LKS_LOG_WARN, "queue", e.what());
@@ -271,7 +274,10 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
   CommandInfo failed;
   for (Pending& command : pending_) {
     command.succeeded = command.value < first;  // commands run in order, so it was done before the failure
-    if (command.value == first) failed = {command.info.op, command.info.where, command.info.scope, nullptr, nullptr};
+    command.skipped = command.value > first && last != forever;
+    if (command.value == first) {
+      failed = {.op = command.info.op, .where = command.info.where, .scope = command.info.scope};
+    }
     done.push_back(std::move(command));
   }
   pending_.clear();
@@ -299,12 +305,15 @@ void CommandQueue::drop_old_texts() {
   if (old.reported) old.parts = nullptr;
 }
 
-// In reverse order: the last change is undone first.
+// In reverse order: the last change is undone first. Then state is as it was before the failure.
 void CommandQueue::finish(Done& done) {
   for (auto command = done.rbegin(); command != done.rend(); ++command) {
     if (command->succeeded) continue;
     for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
     if (command->info.undo) command->info.undo();
+  }
+  for (const Pending& command : done) {
+    if (command.skipped && command.info.again) command.info.again();
   }
   done.clear();
 }

@@ -3,8 +3,9 @@
 //
 // If a command fails on the device, the device skips all commands that were enqueued after it until the host notices,
 // and their changes to host state are undone. The program's state is then as it was when the failed command was
-// enqueued. The failure is reported once, by the first call that meets it: a read or an op with an operand whose
-// contents are missing because of it, or synchronize(). After that, only the use of tensors without contents throws it.
+// enqueued. Only uploads into new memory, which depend on nothing, are enqueued again. The failure is reported once, by
+// the first call that meets it: a read or an op with an operand whose contents are missing because of it, or
+// synchronize(). After that, only the use of tensors without contents throws it.
 #pragma once
 
 #include <atomic>
@@ -29,8 +30,9 @@ struct CommandInfo {
   const char* op = "";  // static string or interned name
   std::source_location where;
   const ScopeName* scope = nullptr;
-  std::shared_ptr<void> keep;  // kept alive until the command is done: kernels, host memory
-  std::function<void()> undo;  // restores host state if the command turns out to have failed
+  std::shared_ptr<void> keep;   // kept alive until the command is done: kernels, host memory
+  std::function<void()> undo;   // restores host state if the command turns out to have failed
+  std::function<void()> again;  // enqueues the command again if it was skipped because an earlier one failed
 };
 
 class CommandQueue {
@@ -98,6 +100,7 @@ class CommandQueue {
     CommandInfo info;
     std::vector<std::function<void()>> undo_after;  // undo what the host did after it
     bool succeeded = false;  // `undo` must not run; it is destroyed outside the lock, since it may free a tensor
+    bool skipped = false;    // an earlier command failed, and the queue works again
   };
   struct FailedRange {
     std::uint64_t first, last;                  // last: `forever` if the queue cannot be used any more

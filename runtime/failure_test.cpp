@@ -251,6 +251,55 @@ TEST_P(Failures, NothingIsComputedFromWhatFailed) {
   failures_of([&] { synchronize(*device); });
 }
 
+// What is uploaded from the host depends on no command, so it arrives even if a command before it failed.
+TEST_P(Failures, UploadsAfterThemArrive) {
+  for (const bool read_first : {false, true}) {
+    const auto on_host = [](const std::vector<float>& values) {
+      const DeviceScope host(Device("reference"));
+      return Tensor(values, Shape{static_cast<std::int64_t>(values.size())});
+    };
+    int failed = failures_of([&] { bad(); });
+    const Variable v(Tensor({1.5f, 2.5f}), "v");
+    const Tensor t({7, 8, 9}), moved = on_host({4, 5}).to(*device);
+    for (int i = 0; i < 50; ++i) {
+      const Tensor gone = on_host({1, 2, 3, 4, static_cast<float>(i)}).to(*device);  // its memory may be used again
+    }
+    const Tensor late({0.5f, 0.25f, 1.0f, 2.0f, 3.0f});
+    if (!read_first) failed += failures_of([&] { synchronize(*device); }, 2);
+    EXPECT_EQ(failures_of([&] {
+                EXPECT_EQ(values(v), (std::vector<float>{1.5f, 2.5f}));
+                EXPECT_EQ(t.to_vector<std::int32_t>(), (std::vector<std::int32_t>{7, 8, 9}));
+                EXPECT_EQ((v * moved).to_vector<float>(), (std::vector<float>{6, 12.5f}));
+                EXPECT_EQ(late.to_vector<float>(), (std::vector<float>{0.5f, 0.25f, 1, 2, 3}));
+              }),
+              0)
+        << read_first;
+    failed += failures_of([&] { synchronize(*device); }, 2);
+    EXPECT_EQ(failed, 1) << read_first;
+  }
+}
+
+// Uploads whose variables are assigned to behind the failures.
+TEST_P(Failures, UploadsBehindSeveralOfThemArrive) {
+  if (is_inline) GTEST_SKIP() << "an op that fails throws at once";
+  std::optional<Variable> v, w;
+  EXPECT_EQ(failures_to_the_end([&] {
+              bad();
+              v.emplace(Tensor({1.0f, 2.0f}), "v");
+              v->assign(full({2}, 9.0));
+              bad();
+              w.emplace(Tensor({3.0f}), "w");
+              w->assign_add(full({1}, 9.0));
+            }),
+            1);
+  EXPECT_EQ(values(*v), (std::vector<float>{1, 2})) << "what came after the failure did not happen";
+  EXPECT_EQ(values(*w), std::vector<float>{3});
+  const Tensor picked = bad();
+  const Tensor sent({6.0f, 7.0f});
+  EXPECT_EQ(failures_of([&] { picked.to_vector<float>(); }), 1);
+  EXPECT_EQ(failures_of([&] { EXPECT_EQ((sent + 1.0f).to_vector<float>(), (std::vector<float>{7, 8})); }), 0);
+}
+
 TEST_P(Failures, ManyOfThemAreEachReported) {
   for (int i = 0; i < 600; ++i) ASSERT_EQ(failures_to_the_end([&] { bad(); }), 1) << i;
 }
@@ -333,9 +382,23 @@ TEST_F(FailedWaits, AlwaysRaise) {
   }
 }
 
-// No matter which wait fails, the memory of commands in flight is kept until they are done.
-TEST_F(FailedWaits, LeaveNothingInFlight) {
-  set_option("toy.delay_us", "500");
+// No matter which fault point of a device fails, waits among them, the memory of commands in flight is kept until they
+// are done.
+class FaultsInFlight : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    device = find_device(GetParam());
+    if (!device) GTEST_SKIP() << "no " << GetParam();
+    scope.emplace(*device);
+    if (GetParam() == "toy:0") set_option("toy.delay_us", "500");
+  }
+  void TearDown() override { set_option("toy.delay_us", std::nullopt); }
+
+  std::optional<Device> device;
+  std::optional<DeviceScope> scope;
+};
+
+TEST_P(FaultsInFlight, LeaveNothingBehind) {
   int failed = 0;
   for (std::uint64_t k = 1;; ++k) {
     std::vector<float> got;
@@ -347,10 +410,10 @@ TEST_F(FailedWaits, LeaveNothingInFlight) {
         Variable v(x * 2.0f, "v");
         v.assign(v + 1.0f);
         got = v.read().to_vector<float>();
-        release_cached_memory(toy());
+        release_cached_memory(*device);
         const Tensor moved = transpose(reshape(x, {30, 100}));
         EXPECT_EQ(moved.to_vector<float>()[1], 100.0f);
-        synchronize(toy());
+        synchronize(*device);
         EXPECT_EQ(got[2999], 5999.0f);
       } catch (const Error& e) {
         EXPECT_TRUE(e.id() == ErrorId::driver_failed || e.id() == ErrorId::out_of_memory) << e.what();
@@ -359,11 +422,14 @@ TEST_F(FailedWaits, LeaveNothingInFlight) {
       fired = fault.fired();
     }
     EXPECT_EQ((ones({1000}) + 1.0f).to_vector<float>()[999], 2.0f) << "after fault point " << k;
-    EXPECT_NO_THROW(synchronize(toy())) << "after fault point " << k;
+    EXPECT_NO_THROW(synchronize(*device)) << "after fault point " << k;
     if (!fired) break;
   }
-  EXPECT_GT(failed, 8);
+  EXPECT_GT(failed, device->state().queue().is_inline() ? 4 : 8);
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, FaultsInFlight, testing::Values("cpu:0", "reference:0", "vulkan:0", "toy:0"),
+                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
 
 }  // namespace
 }  // namespace lockstep

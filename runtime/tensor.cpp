@@ -8,6 +8,7 @@
 
 #include "lockstep/error.h"
 #include "lockstep/memory.h"
+#include "lockstep/options.h"
 #include "runtime/caller.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
@@ -195,12 +196,28 @@ void check_contents(const TensorImpl& impl) {
   if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value);
 }
 
+namespace {
+
+// Waits until the block has its contents; throws if the command that should write them failed. An upload that was
+// skipped has been enqueued again.
+void wait_for_contents(Block& block, const std::source_location& where) {
+  CommandQueue* queue = block.write_queue;
+  if (!queue) return;
+  for (std::uint64_t value = block.write_value; block.upload; value = block.write_value) {
+    if (queue->wait_unless_skipped(value, &where)) return;
+    if (block.write_value == value) break;
+  }
+  queue->wait(block.write_value, &where);
+}
+
+}  // namespace
+
 void read_dense(const TensorImpl& impl, void* out, const std::source_location& where) {
   check_not_forked();
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
   Block& block = *impl.block;
-  if (block.write_queue) block.write_queue->wait(block.write_value, &where);
+  wait_for_contents(block, where);
   CommandQueue& queue = impl.device->queue();
   const std::uint64_t offset = static_cast<std::uint64_t>(impl.offset) * size_of(impl.dtype);
   // The contents are valid. An unrelated command may have failed since, so that the read was skipped: read again.
@@ -212,7 +229,7 @@ TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_locatio
   check_not_forked();
   Block& block = *impl.block;
   if (!block.write_queue || impl.shape.is_empty()) return make_dense_copy(impl, where);
-  block.write_queue->wait(block.write_value, &where);
+  wait_for_contents(block, where);
   while (true) {
     TensorRef copy = make_dense_copy(impl, where);
     CommandQueue* queue = copy->block->write_queue;
@@ -220,20 +237,46 @@ TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_locatio
   }
 }
 
+namespace {
+
+using Bytes = std::shared_ptr<std::vector<std::byte>>;
+
+// Fills a block from `bytes`. If the device skips the command because an earlier one failed, the queue enqueues it
+// again, unless the block was freed or has another writer by then.
+void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const Bytes& bytes,
+            const std::source_location& where) {
+  const auto again = [&queue, self, bytes, where] {
+    const BlockRef target = block_of(*self);
+    if (!target || target->write_queue != &queue || target->write_value != self->value) return;
+    try {
+      upload(queue, self, *target, bytes, where);
+    } catch (const std::exception& e) {
+      log(LKS_LOG_WARN, "queue", e.what());  // the tensor has no contents, and its use throws
+    }
+  };
+  self->value = queue.write(block, 0, bytes->data(), bytes->size(),
+                            {.op = "write", .where = where, .keep = bytes, .again = again});
+  block.write_value = self->value;
+  block.write_queue = &queue;
+}
+
+}  // namespace
+
 void write_dense(TensorImpl& impl, const void* data, const std::source_location& where) {
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
   CommandQueue& queue = impl.device->queue();
-  CommandInfo info{.op = "write", .where = where};
-  if (!queue.is_inline()) {
-    // The caller may free its memory before the device has read it.
-    auto copy = std::make_shared<std::vector<std::byte>>(bytes);
-    std::memcpy(copy->data(), data, bytes);
-    data = copy->data();
-    info.keep = std::move(copy);
+  Block& block = *impl.block;
+  if (queue.is_inline()) {
+    block.write_value = queue.write(block, 0, data, bytes, {.op = "write", .where = where});
+    block.write_queue = nullptr;
+    return;
   }
-  impl.block->write_value = queue.write(*impl.block, 0, data, bytes, std::move(info));
-  impl.block->write_queue = queue.is_inline() ? nullptr : &queue;
+  // Copied, because the caller may free its memory before the device has read it.
+  const auto* first = static_cast<const std::byte*>(data);
+  block.upload = std::make_shared<Upload>();
+  block.upload->block = &block;
+  upload(queue, block.upload, block, std::make_shared<std::vector<std::byte>>(first, first + bytes), where);
 }
 
 Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where) {

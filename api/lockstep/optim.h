@@ -59,7 +59,8 @@ class Optimizer {
   void set_learning_rate(double rate, Where where = Where::current());
   /// Steps taken.
   std::int64_t steps() const;
-  /// The optimizer's state, such as Adam's moments of each variable; named "<variable>/<slot>".
+  /// The optimizer's state, such as Adam's moments of each variable; named "<variable>/<slot>". f64 for variables of
+  /// f64, else f32: updates of f16 and bf16 variables are computed in f32 and rounded once.
   std::vector<Variable> state() const;
   /// Number of state tensors per variable.
   int slots_per_variable() const;

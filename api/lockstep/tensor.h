@@ -143,9 +143,11 @@ class Tensor {
 /// Shape, dtype, device and elements; long tensors are summarised.
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
-/// A C++ number as an operand. It is rounded once to the dtype of the tensors in the same call, except that a floating
-/// number promotes integer and bool tensors to f32. If a call has only numbers, they are bool, i32 or f32, whichever is
-/// the most general among them. An integer that the dtype cannot hold throws ShapeError LS2007.
+/// A C++ number as an operand. It is rounded once to the dtype of the tensors in the same call, with two exceptions. A
+/// floating number promotes integer and bool tensors to f32. Beside f16 and bf16 tensors a number is f32, as the op's
+/// arithmetic is, and the result is f16 or bf16; only ops whose result is not floating, such as comparisons, round the
+/// number to f16 or bf16 first. If a call has only numbers, they are bool, i32 or f32, whichever is the most general
+/// among them. An integer that the dtype cannot hold throws ShapeError LS2007.
 struct Scalar {
   enum class Kind : std::uint8_t { logical, integer, floating };
   Kind kind = Kind::integer;

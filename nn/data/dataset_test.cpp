@@ -9,7 +9,7 @@
 namespace lockstep::data {
 namespace {
 
-class DatasetTest : public testing::Test {
+class DatasetTest : public testing::TestWithParam<std::string> {
  protected:
   // Example i has the features (10 i, 10 i + 1) and the label i.
   static Dataset counting(std::int64_t n) {
@@ -38,11 +38,11 @@ class DatasetTest : public testing::Test {
     return order;
   }
 
-  Device device{"reference"};
+  Device device{GetParam()};
   DeviceScope scope{device};
 };
 
-TEST_F(DatasetTest, TheLastBatchIsSmaller) {
+TEST_P(DatasetTest, TheLastBatchIsSmaller) {
   using Batches = std::vector<std::vector<std::int64_t>>;
   EXPECT_EQ(labels_of(counting(5).batches(2, device)), (Batches{{0, 1}, {2, 3}, {4}}));
   EXPECT_EQ(counting(5).batches(2, device).batch_count(), 3);
@@ -52,13 +52,13 @@ TEST_F(DatasetTest, TheLastBatchIsSmaller) {
   EXPECT_TRUE(labels_of(counting(0).batches(2, device)).empty());
 }
 
-TEST_F(DatasetTest, TakeLimits) {
+TEST_P(DatasetTest, TakeLimits) {
   EXPECT_EQ(counting(9).take(4).size(), 4);
   EXPECT_EQ(counting(9).take(100).size(), 9);
   EXPECT_EQ(labels_of(counting(9).take(3).batches(2, device)).back(), (std::vector<std::int64_t>{2}));
 }
 
-TEST_F(DatasetTest, ShuffleIsAPermutationThatTheKeyAndThePassDetermine) {
+TEST_P(DatasetTest, ShuffleIsAPermutationThatTheKeyAndThePassDetermine) {
   const Dataset data = counting(50).shuffle({3, 0});
   std::vector<std::int64_t> order = order_of(data, 0), in_order(50);
   std::iota(in_order.begin(), in_order.end(), 0);
@@ -71,13 +71,13 @@ TEST_F(DatasetTest, ShuffleIsAPermutationThatTheKeyAndThePassDetermine) {
   EXPECT_EQ(order, in_order) << "every example comes once";
 }
 
-TEST_F(DatasetTest, ShuffleOrdersAsRandomPermutationDoes) {
+TEST_P(DatasetTest, ShuffleOrdersAsRandomPermutationDoes) {
   EXPECT_EQ(order_of(counting(50).shuffle({3, 8}), 2),
             random_permutation(50, RandomKey{3, 10}).to_vector<std::int64_t>());
 }
 
 // take and shuffle apply in the order in which they are called.
-TEST_F(DatasetTest, TakeOfAShuffledSetTakesFromAll) {
+TEST_P(DatasetTest, TakeOfAShuffledSetTakesFromAll) {
   const Dataset data = counting(50).shuffle({3, 0}).take(10);
   EXPECT_EQ(data.size(), 10);
   EXPECT_EQ(data.reach(), 50);
@@ -94,7 +94,7 @@ TEST_F(DatasetTest, TakeOfAShuffledSetTakesFromAll) {
   EXPECT_EQ(data.batches(4, device).batch_count(), 3);
 }
 
-TEST_F(DatasetTest, ShuffleOfATakenSetMixesTheFirst) {
+TEST_P(DatasetTest, ShuffleOfATakenSetMixesTheFirst) {
   const Dataset data = counting(50).take(10).shuffle({3, 0});
   EXPECT_EQ(data.size(), 10);
   EXPECT_EQ(data.reach(), 10);
@@ -105,7 +105,7 @@ TEST_F(DatasetTest, ShuffleOfATakenSetMixesTheFirst) {
   EXPECT_EQ(order, first);
 }
 
-TEST_F(DatasetTest, TakeAndShuffleCompose) {
+TEST_P(DatasetTest, TakeAndShuffleCompose) {
   const Dataset data = counting(50).take(40).shuffle({3, 0}).take(20).shuffle({4, 0}).take(30).take(5);
   EXPECT_EQ(data.size(), 5);
   EXPECT_EQ(data.reach(), 40);
@@ -116,7 +116,7 @@ TEST_F(DatasetTest, TakeAndShuffleCompose) {
   EXPECT_TRUE(order_of(counting(50).shuffle({1, 1}).take(0), 0).empty());
 }
 
-TEST_F(DatasetTest, SeekGivesABatchAgain) {
+TEST_P(DatasetTest, SeekGivesABatchAgain) {
   Dataset::Pass pass = counting(50).shuffle({3, 0}).batches(8, device);
   std::vector<std::vector<std::int64_t>> batches;
   while (const std::optional<Batch> batch = pass.next()) batches.push_back(batch->labels.to_vector<std::int64_t>());
@@ -131,7 +131,7 @@ TEST_F(DatasetTest, SeekGivesABatchAgain) {
   for (std::int64_t number : {-1, 8}) EXPECT_THROW(pass.seek(number), ShapeError);
 }
 
-TEST_F(DatasetTest, SeekLetsGoOfTheBatchOnItsWay) {
+TEST_P(DatasetTest, SeekLetsGoOfTheBatchOnItsWay) {
   const Dataset data = Dataset::from_tensors(zeros({64, 1000}), zeros({64}));
   release_cached_memory(device);
   Dataset::Pass pass = data.batches(8, device);
@@ -142,7 +142,7 @@ TEST_F(DatasetTest, SeekLetsGoOfTheBatchOnItsWay) {
   EXPECT_EQ(memory_stats(device).live, before);
 }
 
-TEST_F(DatasetTest, PrepareRunsOnTheDeviceInOrder) {
+TEST_P(DatasetTest, PrepareRunsOnTheDeviceInOrder) {
   const Dataset data = counting(4).prepare([](const Tensor& x) { return x + 1; }).prepare([](const Tensor& x) {
     return reshape(x * 2, {x.shape()[0], 1, 2});
   });
@@ -151,7 +151,7 @@ TEST_F(DatasetTest, PrepareRunsOnTheDeviceInOrder) {
   EXPECT_EQ(pass.next()->features.to_vector<float>(), (std::vector<float>{2, 4}));
 }
 
-TEST_F(DatasetTest, NeverMoreThanTwoBatchesOnTheDevice) {
+TEST_P(DatasetTest, NeverMoreThanTwoBatchesOnTheDevice) {
   constexpr std::int64_t batch_size = 64, row = 1024;
   constexpr std::uint64_t batch_bytes = batch_size * (row + 1) * sizeof(float);
   const Dataset data = Dataset::from_tensors(zeros({batch_size * 6, row}), zeros({batch_size * 6}));
@@ -172,14 +172,14 @@ TEST_F(DatasetTest, NeverMoreThanTwoBatchesOnTheDevice) {
   }
 }
 
-TEST_F(DatasetTest, BatchesRecordNothing) {
+TEST_P(DatasetTest, BatchesRecordNothing) {
   GradientTape tape;
   Dataset::Pass pass = counting(4).prepare([](const Tensor& x) { return x * 2; }).batches(2, device);
   pass.next();
   EXPECT_EQ(tape.size(), 0u);
 }
 
-TEST_F(DatasetTest, WrongUsesAreNamed) {
+TEST_P(DatasetTest, WrongUsesAreNamed) {
   EXPECT_THROW(Dataset::from_tensors(zeros({3, 2}), zeros({4})), ShapeError);
   EXPECT_THROW(Dataset::from_tensors(zeros({3, 2}), Tensor(1.0f)), ShapeError);
   for (std::int64_t size : {0, -1}) {
@@ -207,7 +207,7 @@ class LazySource : public Source {
   mutable std::int64_t copied = 0;
 };
 
-TEST_F(DatasetTest, NothingIsReadBeforeItIsNeeded) {
+TEST_P(DatasetTest, NothingIsReadBeforeItIsNeeded) {
   const auto source = std::make_shared<LazySource>();
   const Dataset data = Dataset(source).take(1000).prepare([](const Tensor& x) { return x * 2; });
   EXPECT_EQ(data.features().shape, (Shape{2}));
@@ -217,6 +217,15 @@ TEST_F(DatasetTest, NothingIsReadBeforeItIsNeeded) {
   pass.next();
   EXPECT_EQ(source->copied, 20) << "this batch and the next";
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, DatasetTest, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const DeviceInfo& d : devices()) {
+                             if (d.available) names.push_back(d.id);
+                           }
+                           return names;
+                         }()),
+                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
 
 }  // namespace
 }  // namespace lockstep::data

@@ -52,7 +52,33 @@ Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
   return x == 0 || std::isinf(x) ? Slope(std::pow(x, y) * std::log(x)) : std::nullopt;
 }
 
-// The gradient of pow from x, y, x^y and upstream: the scalar function's rule, without computing x^y again.
+// The gradient of pow from x, y and upstream. What follows from pow_gradient_op by differentiation follows from this
+// one: it depends on x^y only as far as x^y has a part in the result.
+const OpDef& whole_pow_gradient_op(std::size_t which) {
+  static const std::vector<OpDef> ops = [] {
+    std::vector<OpDef> all;
+    for (std::size_t i = 0; i < 2; ++i) {
+      all.push_back(make_pointwise_op("pow.slope" + std::to_string(i), 3,
+                                      [i](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
+                                        const ScalarFunction& f = *find_scalar_function("pow", in[0].dtype());
+                                        const auto input = static_cast<std::uint32_t>(i);
+                                        const Expr value = pow(in[0], in[1]);
+                                        return std::vector<Expr>{f.times_derivative(in[2], in.first(2), value, input)};
+                                      },
+                                      {.doc = "Gradient of pow, with x^y computed again."}));
+    }
+    for (OpDef& op : all) complete_pointwise(op);
+    return all;
+  }();
+  return ops[which];
+}
+
+// The inputs of pow_gradient_op of which whole_pow_gradient_op is a function: not x^y.
+constexpr std::size_t independent[] = {0, 1, 3};
+
+// The gradient of pow from x, y, x^y and upstream: the scalar function's rule, without computing x^y again. Its own
+// gradient does not treat x^y as an input: a gradient of 0 by x^y would then be multiplied by the slope of x^y, which
+// may be infinite.
 const OpDef& pow_gradient_op(std::size_t which) {
   static const std::vector<OpDef> ops = [] {
     std::vector<OpDef> all;
@@ -64,8 +90,21 @@ const OpDef& pow_gradient_op(std::size_t which) {
                                         return std::vector<Expr>{f.times_derivative(in[3], in.first(2), in[2], input)};
                                       },
                                       {.doc = "Gradient of pow."}));
+      OpDef& op = all.back();
+      op.saves.assign(4, {});
+      for (std::size_t k : independent) op.saves[k] = {.inputs = 0b1011};
+      op.gradient = [i](GradContext& g) {
+        const Tensor upstream = g.upstream();
+        for (std::size_t k = 0; k < std::size(independent); ++k) {
+          if (!g.needs(independent[k])) continue;
+          const GradientOp& derived = gradient_op(whole_pow_gradient_op(i), k);
+          std::vector<Operand> inputs;
+          for (std::size_t used : derived.used) inputs.push_back(g.input(independent[used]));
+          inputs.emplace_back(upstream, g.where());
+          g.set(independent[k], invoke1(*derived.op, inputs));
+        }
+      };
     }
-    for (OpDef& op : all) complete_pointwise(op);
     return all;
   }();
   return ops[which];

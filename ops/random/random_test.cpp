@@ -96,6 +96,24 @@ TEST_P(RandomRanges, AreRefusedWhereTheyMakeNoSense) {
   }
 }
 
+// Near the end of the range, mean + deviation z is rounded as any sum: to infinity, if it is too large.
+TEST_P(RandomRanges, NormalNumbersBeyondTheDtypeAreInfinite) {
+  const Random random{.key = RandomKey{7, 3}};
+  const std::vector<float> z = random_normal({1000}, 0, 1, random).to_vector<float>();
+  constexpr float large = 3e38f;
+  for (float mean : {large, -large, 0.0f}) {
+    const std::vector<float> numbers = random_normal({1000}, mean, large, random).to_vector<float>();
+    std::size_t infinite = 0;
+    for (std::size_t i = 0; i < z.size(); ++i) {
+      const float distance = z[i] * large, expected = mean + distance;
+      EXPECT_EQ(numbers[i], expected) << "mean " << mean << ", z " << z[i];
+      infinite += std::isinf(expected);
+    }
+    EXPECT_GT(infinite, 10u);
+    EXPECT_LT(infinite, 990u);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------------------- dropout
 
 TEST_P(RandomRanges, DropoutScalesByTheRateInF64) {

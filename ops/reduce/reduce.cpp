@@ -54,13 +54,15 @@ void infer_reduction(InferContext& c) {
   c.set(0, c.dtype(0), reduced_shape(c.shape(0), a.axes, a.keep != 0));
 }
 
-void infer_extreme(InferContext& c) {
+// For reductions that have no result over no elements.
+void infer_of_elements(InferContext& c, const char* nothing) {
   infer_reduction(c);
   if (reduced_count(c.shape(0), c.attrs<ReduceAttrs>().axes) == Dim(0)) {
-    c.fail(ErrorId::invalid_shape, "there is nothing to choose from in " + c.shape(0).to_string(),
-           "reduce axes of extent 1 or more");
+    c.fail(ErrorId::invalid_shape, nothing + (" in " + c.shape(0).to_string()), "reduce axes of extent 1 or more");
   }
 }
+void infer_extreme(InferContext& c) { infer_of_elements(c, "there is nothing to choose from"); }
+void infer_mean(InferContext& c) { infer_of_elements(c, "there are no elements to average"); }
 
 // Calls add(accumulator index, value) for every element of the input.
 template <class Add>
@@ -229,7 +231,7 @@ OpDef sum() {
 OpDef mean() {
   OpDef op = reduction("mean", "Arithmetic mean over axes.", types::floating);
   op.error_class = ErrorClass::sum;
-  op.infer = &infer_extreme;
+  op.infer = &infer_mean;
   op.decompose = [](DecomposeContext& c) {
     const auto& a = c.attrs<ReduceAttrs>();
     const auto n = static_cast<double>(reduced_count(c.tensor(0).shape(), a.axes).value());

@@ -163,7 +163,7 @@ OpDef pad() {
   op.scalars = {{"value", 0}};
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<PadAttrs>();
-    check_number(c.call(), c.call().scalars[0], c.dtype(0));
+    check_element(c.call(), c.call().scalars[0], c.dtype(0));
     if (a.before.count != c.rank(0) || a.after.count != c.rank(0)) {
       c.fail(ErrorId::invalid_attribute,
              "padding is given for " + std::to_string(a.before.count) + " and " + std::to_string(a.after.count) +
@@ -216,9 +216,13 @@ OpDef pad() {
     too_far("error/extent", {3}, {{0}, {INT64_MAX}});
     too_far("error/both_sides", {3, 3}, {{INT64_MAX, 0}, {INT64_MAX, 0}});
     too_far("error/elements", {3, 3}, {{INT64_MAX - 3, 0}, {0, INT64_MAX - 3}});
-    cases.push_back(OpCase{"saturated", {{Shape{5}, DType::i32}}, {}, {1e20}, {}, false}.with(PadAttrs{{1}, {1}}));
-    cases.push_back(OpCase{"error/number", {{Shape{5}, DType::u8}}, {}, {300}, ErrorId::invalid_attribute}.with(
-        PadAttrs{{1}, {1}}));
+    const auto refuse = [&](const char* name, DType dtype, Scalar value) {
+      cases.push_back(
+          OpCase{name, {{Shape{5}, dtype}}, {}, {value}, ErrorId::invalid_attribute}.with(PadAttrs{{1}, {1}}));
+    };
+    refuse("error/number", DType::u8, 300);
+    refuse("error/fraction", DType::i32, 2.5);
+    refuse("error/too_large", DType::i32, 1e20);
     return cases;
   };
   return op;
@@ -294,7 +298,7 @@ OpDef full() {
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<FullAttrs>();
     const DType dtype = c.dtype_named(a.dtype);
-    check_number(c.call(), c.call().scalars[0], dtype);
+    check_element(c.call(), c.call().scalars[0], dtype);
     c.set(0, dtype, shape_of(a.shape));
   };
   op.copy_plan = [](const OpCall& call, const Shape&) { return CopyPlan{call.scalars[0], {}}; };
@@ -352,7 +356,10 @@ Tensor filled_like(const Operand& x, std::int64_t value) {
 }  // namespace
 
 Tensor number_tensor(const Scalar& scalar, DType dtype, const std::source_location& where) {
-  return filled(Shape{}, scalar, dtype, where);
+  // Converts as cast() does: full() refuses floating numbers that an integer dtype does not have.
+  const bool converts = scalar.kind == Scalar::Kind::floating && !is_floating(dtype);
+  const Scalar whole(Scalar::Kind::integer, converts ? static_cast<std::int64_t>(number_as(scalar, dtype)) : 0, 0);
+  return filled(Shape{}, converts ? whole : scalar, dtype, where);
 }
 
 Tensor full(const Shape& shape, Scalar value, DType dtype, std::source_location where) {

@@ -310,7 +310,9 @@ Shape NewShape::resolve(Dim count, std::source_location where) const {
 
 Tensor reshape(Operand x, const NewShape& shape) {
   static const OpDef& op = built_in("reshape");
-  return call_with_shape(op, x, shape.resolve(x.is_tensor() ? x.impl()->shape.element_count() : Dim(1), x.where()));
+  return call_with_shape(op, x, extents_for("reshape", x, [&] {
+                           return shape.resolve(x.is_tensor() ? x.impl()->shape.element_count() : Dim(1), x.where());
+                         }));
 }
 
 Tensor transpose(Operand x, const Ints& order) {
@@ -413,10 +415,10 @@ Tensor squeeze(Operand x, std::int64_t axis) {
 Tensor flatten(Operand x) {
   const Shape from = x.tensor().shape();
   if (from.rank() == 0) return reshape(x, Shape{1, 1});
-  const CallerScope caller(x.where());
-  Dim rest = 1;
-  for (int i = 1; i < from.rank(); ++i) rest = rest * from.dim(i);
-  return reshape(x, Shape{from.dim(0), rest});
+  Shape rest;
+  for (int i = 1; i < from.rank(); ++i) rest.append(from.dim(i));
+  const Dim count = extents_for("flatten", x, [&] { return rest.element_count(); });
+  return reshape(x, Shape{from.dim(0), count});
 }
 
 Tensor slice(Operand x, std::initializer_list<Slice> slices) {

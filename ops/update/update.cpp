@@ -7,7 +7,9 @@
 namespace lockstep {
 namespace {
 
-// State comes first, the gradient last; every state input is updated in place.
+// The variable comes first, then the optimizer's slots, the gradient last; all but the gradient are updated in place.
+// Slots have the dtype in which the update computes: sums over many steps would stop growing in f16 and bf16, and
+// squares of gradients would vanish.
 OpDef update_op(std::string name, std::string doc, std::vector<std::string> state, std::vector<std::string> scalars,
                 OpDef::Body body) {
   OpDef op = make_pointwise_op(
@@ -15,7 +17,11 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
       {.doc = std::move(doc), .error_class = ErrorClass::composed, .values = {CaseValues::Kind::range, 0.1, 1}});
   op.outputs.clear();
   for (std::size_t i = 0; i < state.size(); ++i) {
-    op.inputs[i] = {.name = state[i], .types = types::floating, .mutable_ = true};
+    const bool slot = i > 0;
+    op.inputs[i] = {.name = state[i],
+                    .types = slot ? types::of(DType::f32, DType::f64) : types::floating,
+                    .group = slot ? 'S' : 'T',
+                    .mutable_ = true};
     op.outputs.push_back({.name = state[i], .in_place_of = static_cast<int>(i)});
   }
   op.inputs.back().name = "gradient";
@@ -32,15 +38,24 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
                "updates never broadcast: give the gradient of this variable");
       }
     }
-    for (std::size_t i = 0; i < count; ++i) c.set(i, c.group_dtype(), c.shape(0));
+    const DType computed = compute_dtype(c.group_dtype());
+    for (std::size_t i = 1; i < count; ++i) {
+      if (c.dtype(i) == computed) continue;
+      c.fail(ErrorId::dtypes_differ,
+             "the variable is " + std::string(name_of(c.group_dtype())) + ", its " + c.call().op.inputs[i].name + " " +
+                 std::string(name_of(c.dtype(i))),
+             "the optimizer's state is f64 for variables of f64, and f32 for all others");
+    }
+    for (std::size_t i = 0; i < count; ++i) c.set(i, i == 0 ? c.group_dtype() : computed, c.shape(0));
   };
   const std::string registered = op.name;
-  op.cases = [registered] {
+  op.cases = [registered, count] {
     const OpDef* self = find_op(registered);
     std::vector<OpCase> all = pointwise_cases(*self, {{CaseValues::Kind::range, 0.1, 1}}), kept;
     for (OpCase& c : all) {
       bool same = true;
       for (const CaseInput& in : c.inputs) same = same && !in.scalar && in.shape == c.inputs[0].shape;
+      for (std::size_t i = 1; i < count; ++i) c.inputs[i].dtype = compute_dtype(c.inputs[0].dtype);
       c.gradient = false;
       if (same && !c.error) kept.push_back(std::move(c));
     }

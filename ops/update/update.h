@@ -7,6 +7,9 @@
 
 namespace lockstep {
 
+/// They compute in f32 for f16 and bf16 variables and round w once. The slots v, m and u are f32 then, and have the
+/// dtype of w otherwise.
+///
 /// w -= rate g                                              inputs w, g; scalars rate
 /// v = momentum v + g;  w -= rate (nesterov ? g + momentum v : v)   inputs w, v, g
 /// Adam (Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015), with decoupled weight decay

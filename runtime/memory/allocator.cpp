@@ -139,7 +139,24 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
 void release(Block* block) {
   if (block->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (in_forked_child.load(std::memory_order_relaxed)) return;  // the parent's block: the lock may be held for ever
+  if (const std::shared_ptr<Upload> upload = std::move(block->upload)) {
+    const std::lock_guard lock(upload->mutex);
+    upload->block = nullptr;
+  }
   block->device->allocator().free(block);
+}
+
+BlockRef block_of(Upload& upload) {
+  const std::lock_guard lock(upload.mutex);
+  if (!upload.block) return {};
+  // The last reference may just have been dropped: release() then waits for the lock.
+  std::uint32_t refs = upload.block->refs.load(std::memory_order_relaxed);
+  while (refs != 0) {
+    if (upload.block->refs.compare_exchange_weak(refs, refs + 1, std::memory_order_acq_rel)) {
+      return BlockRef::adopt(upload.block);
+    }
+  }
+  return {};
 }
 
 }  // namespace lockstep

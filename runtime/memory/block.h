@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 
 #include "lockstep/driver.h"
 #include "lockstep/memory.h"
@@ -20,6 +22,13 @@ struct Segment {
   std::uint64_t bytes = 0;
   bool large = false;  // for the pool's large requests
   Block* first = nullptr;
+};
+
+/// What a command in flight that fills a block from the host knows of it: the block, until that is freed.
+struct Upload {
+  std::mutex mutex;
+  Block* block = nullptr;
+  std::uint64_t value = 0;  // of the command
 };
 
 /// A part of a segment, in use or free. Reference-counted, since tensors and views share it.
@@ -44,6 +53,7 @@ struct Block {
   // The last command that writes the block since its allocation; a read waits for it. nullptr: nothing to wait for.
   CommandQueue* write_queue = nullptr;
   std::uint64_t write_value = 0;
+  std::shared_ptr<Upload> upload;  // if the block was filled from the host by an asynchronous queue
 };
 
 /// Drops a reference. Dropping the last one frees the block in its device's allocator.
@@ -88,6 +98,9 @@ class BlockRef {
  private:
   Block* block_ = nullptr;
 };
+
+/// A reference to the upload's block, or an empty one if the block was freed.
+BlockRef block_of(Upload& upload);
 
 /// The reference of a command in flight to a block that it writes in place. It keeps the block alive, but unique() does
 /// not count it, so that the owner can still write the block in place.

@@ -50,9 +50,10 @@ struct Random {
 Tensor random_uniform(const Shape& shape, double low = 0, double high = 1, Random options = {},
                       std::source_location where = std::source_location::current());
 
-/// Normal, computed with the inverse of the cumulative distribution function. Throws ShapeError LS2007 for a negative
-/// standard deviation, and for a mean or deviation that the dtype cannot hold; DTypeError LS2102 for dtypes other than
-/// f32 and f64.
+/// Normal: mean + stddev z in the dtype's arithmetic, where z is the inverse of the cumulative distribution function of
+/// a random number. If a number or its distance stddev z from the mean is beyond the dtype's range, it is infinite;
+/// that takes a mean or deviation near the largest number. Throws ShapeError LS2007 for a negative standard deviation,
+/// and for a mean or deviation that the dtype cannot hold; DTypeError LS2102 for dtypes other than f32 and f64.
 Tensor random_normal(const Shape& shape, double mean = 0, double stddev = 1, Random options = {},
                      std::source_location where = std::source_location::current());
 

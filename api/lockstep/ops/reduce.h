@@ -13,7 +13,7 @@ struct Reduce {
 
 /// Sum over axes; 0 if there are no elements. Numeric dtypes (ops/math.h).
 Tensor sum(Operand x, Reduce options = {});
-/// Arithmetic mean; floating dtypes.
+/// Arithmetic mean; floating dtypes. The axes must have elements.
 Tensor mean(Operand x, Reduce options = {});
 /// Largest and smallest element; NaN propagates, -0 is below +0. The axes must have elements. Elements that are equal
 /// to the result share its gradient; if there are NaNs, they take it. Numeric dtypes.

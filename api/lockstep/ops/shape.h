@@ -70,7 +70,8 @@ Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0,
 Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0,
               std::source_location where = std::source_location::current());
 
-/// Pads dimension d of x with `before[d]` elements of `value` in front and `after[d]` behind.
+/// Pads dimension d of x with `before[d]` elements of `value` in front and `after[d]` behind. Throws ShapeError LS2007
+/// for a value that x's dtype cannot hold (see full()).
 Tensor pad(Operand x, const Ints& before, const Ints& after, Scalar value = {});
 
 /// Slices of x along `axis` at `indices` (i32 or i64, any shape, each in [0, extent)). In the result, the shape of
@@ -87,8 +88,8 @@ Tensor one_hot(Operand labels, std::int64_t depth, DType dtype = DType::f32);
 /// The indices (i64) that sort a vector of i64 in ascending order; the sort is stable.
 Tensor argsort(Operand x);
 
-/// A tensor filled with one number, on the default device. A floating number becomes an integer as in cast(): it is
-/// truncated and saturates. An integer that the dtype cannot hold throws ShapeError LS2007.
+/// A tensor filled with one number, on the default device. Throws ShapeError LS2007 if the dtype is an integer or bool
+/// and the number is not one of its values, such as 2.5, NaN or 300 for u8; cast() truncates and saturates.
 Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32,
             std::source_location where = std::source_location::current());
 Tensor zeros(const Shape& shape, DType dtype = DType::f32,

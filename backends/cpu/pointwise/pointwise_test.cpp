@@ -353,7 +353,10 @@ std::vector<Scalar> numbers(std::initializer_list<double> values) {
 void compare_update(const OpDef& op, std::size_t inputs, std::vector<Scalar> scalars, DType t, const Shape& shape) {
   const auto run = [&](Device device) {
     std::vector<Tensor> tensors;
-    for (std::size_t i = 0; i < inputs; ++i) tensors.push_back(abs(random_tensor(device, t, shape, i)));
+    for (std::size_t i = 0; i < inputs; ++i) {
+      const bool slot = i > 0 && i + 1 < inputs;
+      tensors.push_back(abs(random_tensor(device, slot ? compute_dtype(t) : t, shape, i)));
+    }
     invoke(op, std::vector<Operand>(tensors.begin(), tensors.end()), nullptr, scalars);
     return tensors;
   };
@@ -362,7 +365,7 @@ void compare_update(const OpDef& op, std::size_t inputs, std::vector<Scalar> sca
 }
 
 TEST(Pointwise, UpdatesInPlace) {
-  for (DType t : {f32, f64}) {
+  for (DType t : {f32, f64, f16, bf16}) {
     for (const Shape& shape : {Shape{5}, Shape{1000}, Shape{70, 90}, Shape{200000}}) {
       compare_update(sgd_update_op(), 2, numbers({0.1}), t, shape);
       compare_update(momentum_update_op(), 3, numbers({0.1, 0.9, 1, 0}), t, shape);
