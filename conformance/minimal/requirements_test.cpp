@@ -15,7 +15,7 @@
 #include "conformance/minimal/requirements.h"
 
 #define GRADIENT_SUITES "gradient,second_gradient,special_gradient,audit,trajectory"
-#define FORWARD_SUITES "forward,refusal,beside,repeat,sizes,numbers,instructions,sweep,probe,vectors"
+#define FORWARD_SUITES "forward,refusal,beside,repeat,rows,sizes,numbers,instructions,positions,sweep,probe,vectors"
 #define RUNTIME_SUITES "memory,queue,copy,abi,threads,fault"
 
 namespace minimal {

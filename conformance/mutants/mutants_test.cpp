@@ -1,6 +1,7 @@
 // Runs `lockstep conformance` on every mutant, which must fail, and on the correct drivers, which must pass. `Mutants`
 // run the suites of mutants.def until a case fails. `Killers` run only the case or suites that killers.txt lists for
-// each mutant, which takes a tenth of a second. With LOCKSTEP_WRITE_KILLERS=FILE, `Mutants` append such lines to FILE.
+// each mutant, which takes a tenth of a second. `StrictDevices` run what a device without fast mode runs. With
+// LOCKSTEP_WRITE_KILLERS=FILE, `Mutants` append lines of killers.txt to FILE.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -131,6 +132,24 @@ TEST_P(Killers, TurnMutantsDown) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Killers, testing::ValuesIn(mutants + 2, std::end(mutants)),
+                         [](const auto& line) { return line.param.name; });
+
+class StrictDevices : public testing::TestWithParam<MutantLine> {};
+
+// Many mutants fail first in fast mode, which not every device offers. They must fail in strict mode too, unless the
+// fault is in fast mode only.
+TEST_P(StrictDevices, TurnMutantsDown) {
+  static const std::map<std::string, std::string> killers = read_killers();
+  const MutantLine& m = GetParam();
+  const auto killer = killers.find(m.name);
+  const bool fails_in_fast_mode = killer != killers.end() && killer->second.find("/fast/") != std::string::npos;
+  const std::string name = m.name, text = m.text;
+  const bool is_of_fast_mode = name.find("fast") != std::string::npos || text.find("fast") != std::string::npos;
+  if (!fails_in_fast_mode || is_of_fast_mode) return;
+  EXPECT_TRUE(is_turned_down(certify(m, suites_and_ops(m) + " --mode strict" + until_one_fails)));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StrictDevices, testing::ValuesIn(mutants + 2, std::end(mutants)),
                          [](const auto& line) { return line.param.name; });
 
 class CorrectDriver : public testing::TestWithParam<MutantLine> {};
