@@ -299,6 +299,8 @@ TEST(Losses, SparseCategoricalTakesEveryIntegerAndProbabilities) {
   const losses::Loss given = losses::SparseCategoricalCrossentropy{.from_logits = false};
   const Tensor p = reshape(Tensor({0.2f, 0.5f, 0.3f}), {1, 3});
   EXPECT_NEAR(given.compute(p, Tensor({1})).item<float>(), 0.69314718, 1e-6);
+  // Probabilities below 1e-7 count as 1e-7.
+  EXPECT_NEAR(given.compute(reshape(Tensor({0.0f, 1.0f}), {1, 2}), Tensor({0})).item<float>(), 16.118, 0.001);
   EXPECT_TRUE(given.sparse_labels);
   const losses::Loss rows = losses::CategoricalCrossentropy{.from_logits = false};
   EXPECT_NEAR(rows.compute(p, reshape(Tensor({0.0f, 0.0f, 1.0f}), {1, 3})).item<float>(), 1.2039728, 1e-6);

@@ -67,6 +67,13 @@ TEST_F(ModelFile, LoadedVariablesTrainOn) {
   EXPECT_NE(model.weights_sha256(), loaded);
 }
 
+TEST_F(ModelFile, LoadedWeightsLieOnTheModelsDevice) {
+  model.save_weights(path);
+  const DeviceScope elsewhere{Device("cpu")};
+  model.load_weights(path);
+  for (const Variable& v : model.variables()) EXPECT_EQ(v.device(), Device("reference")) << v.name();
+}
+
 TEST_F(ModelFile, SavingOverAFileReplacesItWhole) {
   folder.write("weights.safetensors", std::string(100000, 'x'));
   model.save_weights(path);

@@ -102,6 +102,14 @@ TEST_F(PrintTest, SummaryAddsUpWhatTrainingTakes) {
   EXPECT_NE(model.summary(16).find("training    about 2.15 KiB at batch 16:"), std::string::npos) << model.summary(16);
 }
 
+TEST_F(PrintTest, SummaryCountsSlotsOfHalfWidthWeightsAsF32) {
+  Model model(Sequential(Dense{.units = 10}));
+  model.build({4}, device, DType::f16);
+  // 50 weights take 100 bytes. Product and sum of one example take 40 bytes, plus a quarter.
+  EXPECT_NE(model.summary().find("training    about 2.15 KiB at batch 32:"), std::string::npos)
+      << "100 for weights and for gradients, 200 for each of two slots, 1600 for activations: " << model.summary();
+}
+
 TEST_F(PrintTest, SummaryTakesBatchesOfOneOrMore) {
   Model model(Dense{.units = 1, .use_bias = false});
   model.build({1});

@@ -1,6 +1,7 @@
 // What op calls guarantee beyond their values: errors, dtypes, views, user ops, caching.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -92,6 +93,7 @@ TEST(Views, ReshapeOfATransposeCopiesOnlyWhereItMust) {
   const Tensor x = reshape(iota(12, f32), {3, 4});
   EXPECT_EQ(reshape(transpose(x), {2, 6}).to_vector<float>(),
             (std::vector<float>{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}));
+  EXPECT_EQ(reshape(slice(x, {{1, 0, 2}}), {6}).to_vector<float>(), (std::vector<float>{0, 1, 4, 5, 8, 9}));
   EXPECT_EQ(reshape(x, {-1, 2}).shape(), (Shape{6, 2}));
   EXPECT_THROW(reshape(x, {5, -1}), ShapeError);
   const int line = __LINE__ + 1;
@@ -124,6 +126,7 @@ TEST(Conv2d, SamePaddingKeepsTheExtentAtStrideOne) {
   const Tensor x = random_normal({1, 7, 9, 2}), w = random_normal({4, 3, 3, 2});
   EXPECT_EQ(conv2d(x, w, {.padding = Padding::same()}).shape(), (Shape{1, 7, 9, 4}));
   EXPECT_EQ(conv2d(x, w, {.strides = {2, 2}, .padding = Padding::same()}).shape(), (Shape{1, 4, 5, 4}));
+  EXPECT_EQ(conv2d(x, w, {.padding = Padding::same(), .dilation = {2, 2}}).shape(), (Shape{1, 7, 9, 4}));
   EXPECT_THROW(conv2d(x, w, {.strides = {0, 1}}), ShapeError);
   EXPECT_THROW(conv2d(x, random_normal({4, 3, 3, 3})), ShapeError);
   EXPECT_THROW(conv2d(x, w, {.groups = 0}), ShapeError);
@@ -205,6 +208,14 @@ TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
   EXPECT_THROW(matmul(flatten(y), zeros({7, 2})), ShapeError) << "what is known is checked";
 }
 
+TEST(Descriptions, OfTwoExtentsTheKnownOneIsTheResults) {
+  const Dim batch = Dim::symbol("batch");
+  const Tensor some = Tensor::abstract({f32, {batch, 3}}), four = zeros({4, 3});
+  EXPECT_EQ((some + four).shape(), (Shape{4, 3}));
+  EXPECT_EQ((four + some).shape(), (Shape{4, 3}));
+  EXPECT_EQ((some + some).shape(), (Shape{batch, 3}));
+}
+
 // ------------------------------------------------------------------------------------------------------------ user ops
 
 TEST(UserOps, APointwiseBodyIsEnough) {
@@ -232,6 +243,22 @@ TEST(UserOps, ADecompositionDifferentiatesThroughItsParts) {
   const GradcheckResult check = gradcheck([&](const std::vector<Tensor>& in) { return invoke1(op, {in[0]}); },
                                           {random_normal({3, 5}, 0, 1, {.dtype = f64})});
   EXPECT_TRUE(check.ok) << check.text;
+}
+
+// No driver has a kernel for the new name, so the decomposition of argsort runs. It pads five keys to eight.
+TEST(UserOps, ASortInPartsTakesKeysOfAnySize) {
+  const OpDef& whole = *find_op("argsort");
+  OpDef def;
+  def.name = "test::argsort_in_parts";
+  def.inputs = whole.inputs;
+  def.differentiable = false;
+  def.infer = whole.infer;
+  def.decompose = whole.decompose;
+  def.reference = whole.reference;
+  const OpDef& op = register_op(std::move(def));
+  const Tensor keys(std::vector<std::int64_t>{std::int64_t{1} << 40, INT64_MIN, 5, INT64_MAX, std::int64_t{1} << 50},
+                    Shape{5});
+  EXPECT_EQ(invoke1(op, {keys}).to_vector<std::int64_t>(), (std::vector<std::int64_t>{1, 2, 0, 4, 3}));
 }
 
 TEST(UserOps, AKernelForOneDriver) {
@@ -378,6 +405,17 @@ TEST(Support, EveryOpRunsOnEveryDevice) {
       EXPECT_NE(s.kind, OpSupport::Kind::missing) << device.id << " " << s.op->name << ": " << s.text;
     }
   }
+}
+
+TEST(Support, InADtypeIsThatOfTheOpsThatTakeIt) {
+  const auto lists = [](DType dtype, const std::string& name) {
+    const std::vector<OpSupport> all = op_support(Device("reference"), dtype);
+    return std::any_of(all.begin(), all.end(), [&](const OpSupport& s) { return s.op->name == name; });
+  };
+  EXPECT_TRUE(lists(bf16, "exp"));
+  EXPECT_FALSE(lists(bf16, "argsort"));
+  EXPECT_TRUE(lists(i64, "argsort"));
+  EXPECT_FALSE(lists(i64, "exp"));
 }
 
 template <class F>

@@ -124,6 +124,14 @@ TEST_P(Sizes, OfWindows) {
       attribute, {"max_pool2d: ", "i32"});
   expect_error([&] { max_pool2d(x, {.window = {0, 0}}); }, attribute, {"max_pool2d: a window has the extent 0"});
   expect_error([&] { avg_pool2d(x, {.window = {2, 0}}); }, attribute, {"avg_pool2d: a window has the extent 0"});
+  // On no side may a window lie in the padding alone.
+  for (const Padding& padding :
+       {Padding::of(2, 0, 0, 0), Padding::of(0, 2, 0, 0), Padding::of(0, 0, 2, 0), Padding::of(0, 0, 0, 2)}) {
+    expect_error([&] { max_pool2d(x, {.padding = padding}); }, attribute,
+                 {"max_pool2d: padding is as large as the window"});
+    expect_error([&] { avg_pool2d(x, {.padding = padding}); }, attribute,
+                 {"avg_pool2d: padding is as large as the window"});
+  }
   expect_too_large([&] { conv2d(x, ones({1, 0, 3, 1})); }, {"conv2d: the filter (1, 0, 3, 1) has no rows"});
   expect_too_large([&] { conv2d(x, ones({1, 3, 0, 1}), {.padding = Padding::same()}); }, {"has no columns"});
   // Very large strides, with every window still inside the image.

@@ -2,6 +2,8 @@
 // not visible to the host, and its commands fail on demand.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "lockstep/lockstep.h"
 #include "runtime/device_state.h"
 #include "runtime/tensor_impl.h"
@@ -188,6 +190,35 @@ TEST_F(AsyncTest, WhatTheDriverSaysOfItsMemoryIsHeeded) {
     EXPECT_EQ(e.id(), ErrorId::impossible_size);
     EXPECT_NE(std::string(e.what()).find("4.00 KiB in one tensor"), std::string::npos) << e.what();
     EXPECT_NE(e.where().find("async_test.cpp:"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(AsyncTest, OfTwoLimitsOfATensorTheSmallerHolds) {
+  set_option("toy.max_tensor_bytes", "4611686018427387904");
+  const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+  set_option("toy.max_tensor_bytes", std::nullopt);
+  ASSERT_TRUE(record.ready) << record.text;
+  const DeviceState& state = Device(record.name + ":0").state();
+  ASSERT_EQ(state.info().max_tensor_bytes, std::uint64_t{1} << 62);
+  EXPECT_EQ(state.max_tensor_bytes(), state.info().max_allocation);
+}
+
+TEST_F(AsyncTest, PoisonIsOnWhereItsOptionIsOne) {
+  for (const bool on : {false, true}) {
+    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+    ASSERT_TRUE(record.ready) << record.text;
+    set_option("memory.poison", on ? "1" : "0");
+    DeviceState& state = Device(record.name + ":0").state();  // opens the device, which asks for the option
+    set_option("memory.poison", std::nullopt);
+    BlockRef block = state.allocator().allocate(64, {});
+    const Block* const place = block.get();
+    state.queue().fill(*block, 0, 64, 0x3f800000, 4, {.op = "fill"});
+    block = BlockRef();
+    block = state.allocator().allocate(64, {});
+    ASSERT_EQ(block.get(), place);
+    float last = 0;
+    state.queue().wait(state.queue().read(&last, *block, 60, 4, {.op = "read"}));
+    EXPECT_TRUE(on ? std::isnan(last) : last == 1.0f) << last;
   }
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <string>
 
 #include "lockstep/lockstep.h"
 #include "runtime/scripted_driver.h"
@@ -95,6 +96,41 @@ TEST_F(Recovery, WhereItFailsNoLaterCommandSucceeds) {
     EXPECT_THROW(queue->wait(later), DeviceError);
     EXPECT_THROW(queue->wait_unless_skipped(later), DeviceError);
     EXPECT_THROW(queue->synchronize(), DeviceError) << "each time";
+  }
+}
+
+TEST_F(Recovery, WhatWasSkippedIsEnqueuedAgainIfTheQueueWorks) {
+  int failed = 0, skipped = 0;
+  const auto counted = [&](int& times) {
+    return queue->fill(block, 0, 4, 0, 4, {.op = "fill", .again = [&times] { ++times; }});
+  };
+  script.fails_at = counted(failed);
+  counted(skipped);
+  queue->wait_idle();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(skipped, 1);
+  script.recovery = LKS_DEVICE_LOST;
+  script.fails_at = counted(failed);
+  counted(skipped);
+  queue->wait_idle();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(skipped, 1) << "nothing runs on a queue that is lost";
+}
+
+TEST_F(Recovery, AFailureThatNobodyMetKeepsItsTextHoweverManyFollow) {
+  const std::uint64_t first = command();
+  script.fails_at = first;
+  queue->wait_idle();
+  for (int i = 0; i < 300; ++i) {
+    script.fails_at = command();
+    queue->wait_idle();
+  }
+  EXPECT_EQ(script.recoveries, 301);
+  try {
+    queue->check(first);
+    FAIL() << "the command failed";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("it broke"), std::string::npos) << e.what();
   }
 }
 

@@ -383,6 +383,24 @@ TEST_P(KernelCacheTest, WhatWasUsedLongestAgoIsDroppedWhenItIsFull) {
   EXPECT_EQ(cache->size() + cache->counters.evictions, 4098u);
 }
 
+TEST_P(KernelCacheTest, AKindThatIsDroppedCountsWithAllItsKernels) {
+  script.deps[0].dims = 1;
+  Call call = usual;
+  for (std::int64_t extent : {4, 5, 6}) {
+    call.dims[0][0] = extent;
+    find(call);
+  }
+  for (int i = 0; i < 4093; ++i) {
+    call.attrs[0] = 100 + i;
+    find(call);
+  }
+  EXPECT_EQ(cache->size(), 4096u);
+  call.attrs[0] = 5000;
+  find(call);
+  EXPECT_GE(cache->counters.evictions, 2000u) << "half of the kinds";
+  EXPECT_EQ(cache->size() + cache->counters.evictions, 4095u) << "the oldest of them had three kernels";
+}
+
 TEST_P(KernelCacheTest, AKindKeepsAtMost512Kernels) {
   script.deps[0].dims = 1;
   Call call = usual;

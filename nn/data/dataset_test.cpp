@@ -173,8 +173,9 @@ TEST_P(DatasetTest, NeverMoreThanTwoBatchesOnTheDevice) {
 }
 
 TEST_P(DatasetTest, BatchesRecordNothing) {
+  const Variable factor(2.0f, "factor");
   GradientTape tape;
-  Dataset::Pass pass = counting(4).prepare([](const Tensor& x) { return x * 2; }).batches(2, device);
+  Dataset::Pass pass = counting(4).prepare([&](const Tensor& x) { return x * factor; }).batches(2, device);
   pass.next();
   EXPECT_EQ(tape.size(), 0u);
 }

@@ -247,6 +247,17 @@ TEST_F(PoolTest, ABlockOnItsWayBackIsNotYetFree) {
   EXPECT_EQ(source.live, 0);
 }
 
+TEST_F(PoolTest, ASegmentWhoseFirstBlockAloneIsFreeStays) {
+  Block* first = take(1000);
+  Block* second = take(1000);
+  give(first);
+  pool.release_cached();
+  ASSERT_EQ(source.live, 1);
+  give(second);
+  pool.release_cached();
+  EXPECT_EQ(source.live, 0);
+}
+
 TEST_F(PoolTest, BlocksLieAtMultiplesOfTheDevicesAlignment) {
   FakeSource other(64 << 20);
   BlockPool coarse(

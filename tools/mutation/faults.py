@@ -1,4 +1,5 @@
 """Faults made by hand: mistakes in meaning that a programmer might make and that the rules cannot produce."""
+from faults_of_ops import FAULTS as OF_OPS
 from faults_of_training import FAULTS as OF_TRAINING
 from rules import Fault
 
@@ -15,6 +16,7 @@ FAULTS = {
         ("block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_", "rest < alignment_", "large blocks are cut up"),
         ("    // While release_cached() waited, commands may have freed a part of a segment that is still in use.", "    return nullptr;", "no second try after cached memory was given back"),
         ("std::max(bytes, std::min(room / 16, small_segment))", "small_segment", "small segments take all that a limit leaves"),
+        ("if (!is_free(block) || block->next) return false;", "if (!is_free(block)) return false;", "a segment goes whose first block alone is free"),
     ],
     "runtime/memory/allocator.cpp": [
         ("tracker_.add(block->owner, block->bytes);", "tracker_.add(block->owner, bytes);", "what is added is not what is removed"),
@@ -37,6 +39,9 @@ FAULTS = {
         ("  if (recovered != LKS_OK) last = forever;", "", "what follows a failed recovery is not failed"),
         ("  failures_.push_back(std::move(range));", "  failures_.assign(1, std::move(range));", "a failed range is forgotten as soon as a later one failed"),
         ("if (status == LKS_OK || has_failed(value)) return;", "return;", "a wait that failed itself is silent"),
+        ("command.skipped = command.value > first && last != forever;", "command.skipped = command.value > first;",
+         "uploads are enqueued again on a queue that is lost"),
+        ("  if (old.reported) old.parts = nullptr;", "  old.parts = nullptr;", "a failure that nobody met loses its text"),
     ],
     "runtime/kernel_cache.cpp": [
         ("t.strides[i] == 1 ? 1 : 2", "1", "kernels are shared by inner strides 1 and 2"),
@@ -52,6 +57,11 @@ FAULTS = {
         ("entry.hash == hash && entry.cache_serial == serial_", "entry.hash == hash", "kernels of another device are found"),
         ("if (d.dims & bit) key.push_back(t.dims[i]);", "", "kernels are shared by all extents"),
         ("counters.evictions += group->kernels.size();", "", "evictions are not counted"),
+        ("    kernel_count_ -= family.kernel_count();", "    --kernel_count_;", "a family that is evicted counts as one kernel"),
+    ],
+    "runtime/device_state.cpp": [
+        ("if (limit > 0) most = std::min(most, limit);", "if (limit > 0) most = limit;", "of two limits of a tensor the last holds"),
+        ('if (option("memory.poison").value_or("0") == "1")', 'if (option("memory.poison"))', "an option of 0 turns poison on"),
     ],
     "runtime/atomic_file.cpp": [
         ("  if (!done_) std::remove(temporary_.c_str());", "", "a failed save leaves its temporary file"),
@@ -144,7 +154,7 @@ FAULTS = {
 
 def all_faults(root):
     found = []
-    for file, entries in [*FAULTS.items(), *OF_TRAINING.items()]:
+    for file, entries in [*FAULTS.items(), *OF_OPS.items(), *OF_TRAINING.items()]:
         lines = (root / file).read_text().split("\n")
         for before, after, _ in entries:
             at = [i for i, line in enumerate(lines) if before in line]

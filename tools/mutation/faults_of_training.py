@@ -14,10 +14,13 @@ FAULTS = {
         ("impl_->forget_slots_after(known);", "", "a failed step leaves its state behind"),
         ("impl_->prepared_from = impl_->known();", "impl_->prepared_from = 0;", "taking back what was prepared takes all"),
         ("order.push_back(variable.id());", "order.insert(order.begin(), variable.id());", "a step that is taken back takes another variable's state"),
+        ("zeros(variable.shape(), compute_dtype(variable.dtype()))", "zeros(variable.shape(), variable.dtype())", "slots of f16 variables are f16"),
     ],
     "autodiff/variable.cpp": [
         ("if (same_device && impl_->owns_memory()) {", "if (same_device) {", "assigning changes a tensor that was read"),
         ("tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());", "tensor->dense ? tensor : make_dense_copy(*tensor, std::source_location::current());", "a slice keeps its whole block"),
+        ("TensorRef::share((same_device ? value : value.to(device(), where)).impl())", "TensorRef::share(value.impl())",
+         "assigning moves a variable to the value's device"),
     ],
     "nn/check_data.cpp": [
         ("check_not_empty(data, what, op, where);", "", "an empty set gives no values"),
@@ -26,6 +29,7 @@ FAULTS = {
         ("const RandomKey key{step.shuffle.seed, step.shuffle.stream + static_cast<std::uint64_t>(number)};", "const RandomKey key{step.shuffle.seed, step.shuffle.stream};", "every epoch has the same order"),
         ("for (std::int64_t& i : next) i = order[static_cast<std::size_t>(i)];", "", "a second shuffle forgets the first, and what was taken of it"),
         ("if (!step.take) break;", "if (!step.take) continue;", "labels of examples that a shuffle brings are not checked"),
+        ("NoGradient pause;", "", "a tape records how batches are prepared"),
     ],
     "nn/data/idx.cpp": [
         ("if (status == Z_STREAM_END && !only_zeros(stream.next_in, stream.avail_in + left)) status = inflateReset(&stream);", "", "a gzip file is cut after its first member"),
@@ -50,6 +54,8 @@ FAULTS = {
         ("return log_sum + select(wrong == 0, wrong.constant(0), wrong * size);  // not 0 times infinity", "return log_sum + wrong * size;", "an infinite logit on the right side gives NaN"),
         ("const Expr log_sum = log(sum) + (u - (sum - 1.0)) / sum;", "const Expr log_sum = log(sum);", "small losses are 0"),
         ("const DType common = is_floating(wanted.dtype()) ? compute_dtype(wanted.dtype()) : DType::i64;", "const DType common = wanted.dtype();", "classes are compared by their low byte"),
+        ("return from_logits ? predictions : log(clip(predictions, 1e-7, 1.0));", "return from_logits ? predictions : log(predictions);",
+         "a probability of 0 gives an infinite loss"),
     ],
     "nn/model.cpp": [
         ("state_->epochs = 0;", "", "compile() does not start anew"),
@@ -63,9 +69,11 @@ FAULTS = {
     "nn/train.cpp": [
         ("before_->restore();", "", "a failed step moves the random numbers on"),
         ("if (layer->built()) layer->forget_variables();", "", "a failed step leaves layers behind"),
+        ("TensorSpec{compute_dtype(v.dtype()), v.shape()}", "TensorSpec{v.dtype(), v.shape()}", "slots of f16 weights count half"),
     ],
     "nn/weights.cpp": [
         ("make_nans_canonical(v.dtype(), bytes);", "", "the hash tells NaN from NaN"),
+        ("file.tensors.at(v.name()).to(v.device())", "file.tensors.at(v.name())", "loading moves weights to the default device"),
     ],
     "runtime/atomic_file.cpp": [
         ("take_over_permissions();", "", "a private file becomes public"),
