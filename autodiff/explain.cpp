@@ -92,7 +92,7 @@ void TapeImpl::raise_unconnected(const Tensor& target, const Source& source, std
 
   if (const Cut* cut = cut_between(source_nodes, *target.impl())) {
     reason = "the path is cut by " + cut->what + ", at " + short_location(cut->where);
-    fix = "compute the target without it, or pass {.unconnected = Unconnected::zero} if zeros are meant";
+    fix = cut->fix;
   } else if (const Cut* read = read_between(source_nodes, *target.impl())) {
     reason += "; if a number that was read is part of it: the path is cut by " + read->what + ", at " +
               short_location(read->where);

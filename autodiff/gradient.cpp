@@ -4,6 +4,7 @@
 #include "autodiff/tape.h"
 #include "lockstep/error.h"
 #include "lockstep/ops.h"
+#include "ops/invoke.h"
 #include "runtime/device_state.h"
 #include "runtime/enums.h"
 
@@ -65,6 +66,24 @@ class RecordContext : public GradContext {
   std::vector<TensorRef> results_;
   mutable std::vector<std::unique_ptr<Shape>> shapes_;
 };
+
+// A rule that reads an element or a symbolic extent gets an error that knows neither the op nor its place.
+void apply_rule(const Record& record, RecordContext& context) {
+  try {
+    record.op->gradient(context);
+  } catch (const TraceError& e) {
+    ErrorBuilder error(ErrorId::symbolic_value, record.op->name,
+                       "the gradient rule needs what a description does not have: " + e.headline());
+    for (std::size_t i = 0; i < record.input_shapes.size(); ++i) {
+      if (!context.has_input(i)) continue;
+      const RecordedShape& input = record.input_shapes[i];
+      error.line("input " + std::to_string(i), std::string(name_of(input.dtype)) + " " + input.shape().to_string());
+    }
+    error.at(record.where)
+        .fix("describe it with known extents, or mend the rule: it takes extents as shape.dim(i), not as numbers")
+        .raise();
+  }
+}
 
 // Sums a gradient over the axes that were broadcast.
 Tensor sum_to(const Tensor& gradient, const Shape& shape, const std::source_location& where) {
@@ -140,9 +159,9 @@ class GradientSweep {
     std::optional<NameScope> scope;
     if (record.scope) scope.emplace(record.scope);
     const auto given = std::find_if(upstream.begin(), upstream.end(), [](const TensorRef& t) { return bool(t); });
-    DeviceScope device(Tensor::share(given->get()).device());  // for tensors that a rule makes without inputs
+    const ResultScope results((*given)->device);  // of what a rule makes without inputs
     RecordContext context(record, upstream, wanted_);
-    record.op->gradient(context);
+    apply_rule(record, context);
     for (std::size_t i = 0; i < record.inputs.size(); ++i) {
       const TensorRef& result = context.results()[i];
       if (!result || !context.needs(i)) continue;

@@ -113,7 +113,14 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
   const bool through = !watched || call.op.gradient || (call.op.decompose && node_of(*outputs[0]) != no_node);
   if (through) return follow(call, outputs, CutDependency::no_cut);
   const std::size_t cut = cuts_.size();
-  note_cut(cuts_, "`" + call.op.name + "`, which is not differentiable", call.where, inputs);
+  const bool unknown_parts = call.op.decompose && outputs[0]->is_abstract();
+  note_cut(cuts_,
+           "`" + call.op.name + "`, " +
+               (unknown_parts ? "whose decomposition needs elements or extents that a description does not have"
+                              : "which is not differentiable"),
+           call.where, inputs);
+  if (unknown_parts && cuts_.size() > cut)
+    cuts_.back().fix = "describe it with known extents, or give it a gradient rule";
   follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : CutDependency::no_cut);
 }
 

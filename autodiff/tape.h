@@ -44,6 +44,7 @@ struct Cut {
   std::source_location where;
   std::vector<Node> inputs;
   std::uint64_t time = 0;  // tensors with larger ids are newer
+  const char* fix = "compute the target without it, or pass {.unconnected = Unconnected::zero} if zeros are meant";
 };
 
 /// A result that depends on a cut. Used to explain why it has no gradient.

@@ -71,6 +71,7 @@ struct TransposeAttrs {
   IntList order;  // output dimension i is input dimension order[i]
 };
 
+// Starts and counts may be handles of symbolic extents; starts only in a dimension of symbolic extent.
 struct SliceAttrs {
   IntList starts, counts, steps;  // per dimension; steps may be negative
 };

@@ -1,6 +1,7 @@
 // Every op call passes through this file:
 //
-//   inputs ─ dtypes ─ casts and numbers ─ infer ─┬─ abstract: the outputs are abstract tensors, too
+//   inputs ─ dtypes ─ casts and numbers ─ infer ─┬─ abstract: the outputs are abstract tensors, too; under a tape, a
+//                                                │  composite without a gradient rule is described by its parts
 //                                                ├─ view: outputs share the input's memory
 //                                                ├─ host: a function or a kernel on the host
 //                                                ├─ copies: an output made of copies of the inputs
@@ -11,6 +12,7 @@
 // Afterwards the observers of the thread (tapes) are notified.
 #include <algorithm>
 
+#include "lockstep/ops/shape.h"
 #include "ops/call_error.h"
 #include "ops/copy_plan.h"
 #include "ops/host_kernel.h"
@@ -97,10 +99,20 @@ void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const
   }
 }
 
+// The result of a decomposition as `infer` describes it. Two symbolic extents that are equal may be written
+// differently.
+std::optional<Tensor> fitted(const Tensor& result, const TensorSpec& spec, const std::source_location& where) {
+  if (result.spec() == spec) return result;
+  const Shape& shape = result.shape();
+  if (result.dtype() != spec.dtype || shape.rank() != spec.shape.rank()) return std::nullopt;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (!may_equal(shape.dim(i), spec.shape.dim(i))) return std::nullopt;
+  }
+  return reshape({result, where}, spec.shape);
+}
+
 // Returns false if the op refuses to decompose this call.
-bool invoke_decomposed(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs,
-                       std::span<TensorRef> outputs) {
-  DeviceScope scope(device.device());  // the device of parts without inputs
+bool invoke_decomposed(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
   DecomposeContext context(call, specs);
   if (call.op.gradient) {
     PauseObservers pause;  // tapes record the op, not its parts
@@ -110,14 +122,15 @@ bool invoke_decomposed(const OpCall& call, DeviceState& device, std::span<const 
   }
   if (context.refused) return false;
   for (std::size_t o = 0; o < outputs.size(); ++o) {
-    const bool fits = o < context.results.size() && context.results[o] && context.results[o]->spec() == specs[o];
-    if (!fits) {
+    const bool given = o < context.results.size() && context.results[o];
+    const std::optional<Tensor> result = given ? fitted(*context.results[o], specs[o], call.where) : std::nullopt;
+    if (!result) {
       raise_call_error(call, ErrorId::invalid_op_definition,
                        "the decomposition gives output " + std::to_string(o) + " other than `infer` says",
                        "mend the OpDef: set(" + std::to_string(o) + ", …) with " +
                            std::string(name_of(specs[o].dtype)) + " " + specs[o].shape.to_string());
     }
-    outputs[o] = TensorRef::share(context.results[o]->impl());
+    outputs[o] = TensorRef::share(result->impl());
   }
   return true;
 }
@@ -161,7 +174,9 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
                      device.name() + " does not offer the math mode " + std::string(name_of(math_mode())),
                      "use another mode or device; `lockstep devices` shows the modes of each");
   }
-  if (all_empty(specs)) return make_empty_outputs(call, device, specs, outputs);
+  if (all_empty(specs) && (has_host_kernel(call, device) || !must_decompose(call))) {
+    return make_empty_outputs(call, device, specs, outputs);
+  }
   // Checked before the runtime or the driver computes with these extents.
   for (const TensorSpec& spec : specs) {
     if (fits(device, spec)) continue;
@@ -195,7 +210,30 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
   }
   device.counters.decompositions.fetch_add(1, std::memory_order_relaxed);
   if (can_promote(call)) return invoke_promoted(call, specs, outputs);
-  if (!call.op.decompose || !invoke_decomposed(call, device, specs, outputs)) fail_unsupported(call, device, refusal);
+  DeviceScope scope(device.device());  // the device of parts without inputs
+  if (!call.op.decompose || !invoke_decomposed(call, specs, outputs)) fail_unsupported(call, device, refusal);
+}
+
+// Describes the parts of a composite, so that tapes record them. Returns false if that needs more than is known: if the
+// decomposition refuses the call, or reads elements or symbolic extents.
+bool describe_parts(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
+  DescribingScope describing;
+  try {
+    if (!can_promote(call)) return invoke_decomposed(call, specs, outputs);
+    invoke_promoted(call, specs, outputs);
+    return true;
+  } catch (const TraceError&) {
+    return false;  // the tape notes that the path ends here
+  }
+}
+
+void describe_results(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
+  check_results(call, specs);
+  if (must_decompose(call) && describe_parts(call, specs, outputs)) return;
+  for (std::size_t o = 0; o < specs.size(); ++o) {
+    outputs[o] = make_abstract(specs[o]);
+    outputs[o]->producer = call.op.name.c_str();
+  }
 }
 
 void carry_out(const OpCall& call, const CallTypes& types, std::span<const TensorSpec> specs,
@@ -203,12 +241,7 @@ void carry_out(const OpCall& call, const CallTypes& types, std::span<const Tenso
   const Placement placement = place(call);
   const auto symbolic = [](const TensorSpec& s) { return !s.shape.is_known(); };
   if (placement.abstract || std::any_of(specs.begin(), specs.end(), symbolic)) {
-    check_results(call, specs);
-    for (std::size_t o = 0; o < specs.size(); ++o) {
-      outputs[o] = make_abstract(specs[o]);
-      outputs[o]->producer = call.op.name.c_str();
-    }
-    return;
+    return describe_results(call, specs, outputs);
   }
   if (call.op.view || call.op.host) check_results(call, specs);
   if (call.op.view && call.inputs[0].is_tensor() && invoke_view(call, specs, outputs)) return;
@@ -234,8 +267,7 @@ void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef>
 
 RewrittenOperands rewritten(const OpCall& call, const CallTypes& types) {
   const Placement placement = place(call);
-  std::optional<DeviceScope> scope;
-  if (placement.device) scope.emplace(placement.device->device());
+  const ResultScope results(placement.abstract ? nullptr : placement.device);
   return {call, types, &cast_tensor,
           [&](const Scalar& number, DType dtype) { return number_tensor(number, dtype, call.where); }};
 }

@@ -2,9 +2,28 @@
 #pragma once
 
 #include "lockstep/op_def.h"
+#include "runtime/device_state.h"
 #include "runtime/tensor_impl.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
+
+/// Until the end of the scope, calls without tensor operands have their results on `device`, or, if it is nullptr as in
+/// an abstract tensor, abstract results.
+class [[nodiscard]] ResultScope {
+ public:
+  explicit ResultScope(DeviceState* device) {
+    if (device) {
+      device_.emplace(device->device());
+    } else {
+      describing_.emplace();
+    }
+  }
+
+ private:
+  std::optional<DeviceScope> device_;
+  std::optional<DescribingScope> describing_;
+};
 
 /// Runs a call and notifies observers. `outputs` has one entry per output of the op.
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs);

@@ -277,15 +277,13 @@ void check_parts(const OpCall& call, const CallTypes& types, std::span<const Ten
     record_program(call, types, results, specs[0].shape.rank());
   }
   if (!call.op.decompose || types.promotes() || numbers_become_tensors(call)) return;
-  const bool before = std::exchange(thread_state().abstract_calls, true);
   DecomposeContext parts(call, specs);
   try {
+    DescribingScope describing;
     call.op.decompose(parts);
   } catch (const Error&) {
-    thread_state().abstract_calls = before;
     return;
   }
-  thread_state().abstract_calls = before;
   for (std::size_t o = 0; !parts.refused && o < specs.size(); ++o) ASSERT_EQ(parts.results[o]->spec(), specs[o]);
 }
 

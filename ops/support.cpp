@@ -69,18 +69,15 @@ std::optional<Question> question_of(const OpDef& op, std::optional<DType> dtype 
 // Collects the calls that a decomposition makes. None of them runs.
 class PartCollector : public OpObserver {
  public:
-  PartCollector() : abstract_before_(std::exchange(thread_state().abstract_calls, true)) { op_observers().add(this); }
-  ~PartCollector() override {
-    op_observers().remove(this);
-    thread_state().abstract_calls = abstract_before_;
-  }
+  PartCollector() { op_observers().add(this); }
+  ~PartCollector() override { op_observers().remove(this); }
   void record(const OpCall& call, std::span<const TensorRef>) override { parts.push_back(question_of(call)); }
   bool watches_any(const OpCall&) const override { return false; }
   void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
   std::vector<Question> parts;
 
  private:
-  bool abstract_before_;
+  DescribingScope describing_;
 };
 
 // The calls of a decomposition, or nullopt if the op refuses to decompose.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <source_location>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lockstep/device.h"
@@ -41,5 +42,17 @@ inline ThreadState& thread_state() {
   static thread_local ThreadState state;
   return state;
 }
+
+/// Until the end of the scope, calls without tensor operands return abstract tensors.
+class [[nodiscard]] DescribingScope {
+ public:
+  DescribingScope() : before_(std::exchange(thread_state().describing, true)) {}
+  ~DescribingScope() { thread_state().describing = before_; }
+  DescribingScope(const DescribingScope&) = delete;
+  DescribingScope& operator=(const DescribingScope&) = delete;
+
+ private:
+  bool before_;
+};
 
 }  // namespace lockstep

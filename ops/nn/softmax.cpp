@@ -271,14 +271,14 @@ OpDef sparse_cross_entropy() {
   op.decompose = [](DecomposeContext& c) {
     const std::source_location at = c.call().where;
     const Tensor log_p = lockstep::log_softmax(c.input(0));
-    const std::int64_t classes = log_p.shape()[-1];
+    const Dim classes = log_p.shape().dim(-1);
     const Tensor labels = expand_dims(c.input(1), -1);
-    const PickLabelAttrs attrs{log_p.rank() - 1, classes};
+    const PickLabelAttrs attrs{log_p.rank() - 1, classes.raw()};
     static const OpDef& pick_label_op = built_in("pick_label");
     const Tensor picked = invoke1(pick_label_op, {Operand(log_p, at), Operand(labels, at)}, &attrs);
     const Tensor loss = lockstep::neg({lockstep::sum({picked, at}, {.axes = {-1}}), at});
     // With no classes every label is outside, but no element was picked that could be NaN. So NaN is added here.
-    c.set(0, classes > 0 ? loss : lockstep::add({loss, at}, {static_cast<double>(NAN), at}));
+    c.set(0, classes == Dim(0) ? lockstep::add({loss, at}, {static_cast<double>(NAN), at}) : loss);
   };
   op.reference = [](RefContext& r) {
     const std::vector<long double>& x = r.inputs[0].values;

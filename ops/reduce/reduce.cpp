@@ -41,6 +41,14 @@ Dim reduced_count(const Shape& shape, const IntList& axes) {
   return n;
 }
 
+// A sum divided by the number of its terms. If the number is not known, the call is abstract, and the divisor is an
+// abstract scalar.
+Tensor divided(const Tensor& total, Dim count, const std::source_location& where) {
+  if (count.is_known()) return lockstep::div({total, where}, {static_cast<double>(count.value()), where});
+  const Tensor unknown = Tensor::abstract({total.dtype(), Shape{}});
+  return lockstep::div({total, where}, {unknown, where});
+}
+
 void infer_reduction(InferContext& c) {
   const auto& a = c.attrs<ReduceAttrs>();
   std::int64_t previous = -1;
@@ -234,13 +242,12 @@ OpDef mean() {
   op.infer = &infer_mean;
   op.decompose = [](DecomposeContext& c) {
     const auto& a = c.attrs<ReduceAttrs>();
-    const auto n = static_cast<double>(reduced_count(c.tensor(0).shape(), a.axes).value());
-    c.set(0, lockstep::div({call_sum(c.input(0), a), c.call().where}, {n, c.call().where}));
+    const Dim count = reduced_count(c.tensor(0).shape(), a.axes);
+    c.set(0, divided(call_sum(c.input(0), a), count, c.call().where));
   };
   op.gradient = [](GradContext& g) {
     const auto& a = g.attrs<ReduceAttrs>();
-    const auto n = static_cast<double>(reduced_count(g.input_shape(0), a.axes).value());
-    const Tensor share = lockstep::div({g.upstream(), g.where()}, {n, g.where()});
+    const Tensor share = divided(g.upstream(), reduced_count(g.input_shape(0), a.axes), g.where());
     g.set(0, spread(share, g.input_shape(0), a.axes, g.where()));
   };
   op.reference = [](RefContext& r) {

@@ -31,6 +31,14 @@ ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int
 
 constexpr std::int64_t unit_steps[max_rank] = {1, 1, 1, 1, 1, 1, 1, 1};
 
+// The box of x that begins at `starts`. Unlike the public function, it takes symbolic extents and positions.
+Tensor box_of(const Tensor& x, std::span<const Dim> starts, const Shape& shape, const std::source_location& where) {
+  static const OpDef& op = built_in("slice");
+  const SliceAttrs attrs{list_of(Shape(starts)), list_of(shape),
+                         IntList(std::span(unit_steps).first(static_cast<std::size_t>(shape.rank())))};
+  return invoke1(op, {Operand(x, where)}, &attrs);
+}
+
 TensorRef dense_copy(const TensorImpl& impl, const std::source_location& where) {
   static const OpDef& op = built_in("copy");
   const Operand x = Operand::borrow(const_cast<TensorImpl*>(&impl), where);
@@ -102,13 +110,13 @@ OpDef concat() {
     return plan;
   };
   op.gradient = [](GradContext& g) {
-    const std::int64_t axis = g.attrs<AxisAttrs>().axis;
+    const auto axis = static_cast<std::size_t>(g.attrs<AxisAttrs>().axis);
     const Tensor dy = g.upstream();
-    std::int64_t start = 0;
+    std::vector<Dim> starts(static_cast<std::size_t>(dy.rank()));
     for (std::size_t i = 0; i < g.input_count(); ++i) {
-      const std::int64_t extent = g.input_shape(i)[static_cast<int>(axis)];
-      if (g.needs(i)) g.set(i, lockstep::slice({dy, g.where()}, {{axis, start, start + extent}}));
-      start += extent;
+      const Shape& shape = g.input_shape(i);
+      if (g.needs(i)) g.set(i, box_of(dy, starts, shape, g.where()));
+      starts[axis] = starts[axis] + shape.dim(static_cast<int>(axis));
     }
   };
   op.reference = [](RefContext& r) {
@@ -184,14 +192,8 @@ OpDef pad() {
     return CopyPlan{call.scalars[0], {{0, place}}};
   };
   op.gradient = [](GradContext& g) {
-    const auto& a = g.attrs<PadAttrs>();
-    std::vector<Slice> slices;
-    for (int i = 0; i < g.input_shape(0).rank(); ++i) {
-      const std::int64_t before = a.before[static_cast<std::size_t>(i)];
-      slices.push_back({i, before, before + g.input_shape(0)[i]});
-    }
-    const Tensor dy = g.upstream();
-    g.set(0, lockstep::slice({dy, g.where()}, slices));
+    const std::span<const std::int64_t> before = g.attrs<PadAttrs>().before.view();
+    g.set(0, box_of(g.upstream(), std::vector<Dim>(before.begin(), before.end()), g.input_shape(0), g.where()));
   };
   op.reference = [](RefContext& r) {
     const auto& a = r.attrs<PadAttrs>();
@@ -348,8 +350,7 @@ namespace {
 
 Tensor filled_like(const Operand& x, std::int64_t value) {
   const Tensor like = x.tensor();
-  std::optional<DeviceScope> scope;
-  if (!like.is_abstract()) scope.emplace(like.device());
+  const ResultScope results(like.impl()->device);
   return filled(like.shape(), {Scalar::Kind::integer, value, 0}, like.dtype(), x.where());
 }
 

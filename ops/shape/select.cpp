@@ -91,20 +91,19 @@ OpDef gather() {
   };
   op.saves = {{.inputs = 0b10}, {}};
   op.gradient = [](GradContext& g) {
+    static const OpDef& scatter = built_in("scatter_add");
     const std::int64_t axis = g.attrs<AxisAttrs>().axis;
     const std::source_location at = g.where();
-    // scatter_add takes indices of rank 1.
-    Ints merged;
-    const Shape& x = g.input_shape(0);
-    for (int i = 0; i < x.rank(); ++i) merged.push_back(i == axis ? -1 : x[i]);
+    const Dim count = g.input_shape(1).element_count(), extent = g.input_shape(0).dim(static_cast<int>(axis));
     Tensor dy = g.upstream();
-    if (g.input_shape(1).rank() != 1) {
-      const std::int64_t count = g.input_shape(1).size();
-      merged[static_cast<std::size_t>(axis)] = count;
+    if (g.input_shape(1).rank() != 1) {  // scatter_add takes indices of rank 1
+      Shape merged = g.input_shape(0);
+      merged.set_dim(static_cast<int>(axis), count);
       dy = lockstep::reshape({dy, at}, merged);
     }
-    const Tensor indices = lockstep::reshape(g.input(1), Ints{g.input_shape(1).size()});
-    g.set(0, lockstep::scatter_add({dy, at}, {indices, at}, x[static_cast<int>(axis)], axis));
+    const Tensor indices = lockstep::reshape(g.input(1), Shape{count});
+    const ScatterAddAttrs attrs{axis, extent.raw()};  // the public function takes no symbolic extent
+    g.set(0, invoke1(scatter, {Operand(dy, at), Operand(indices, at)}, &attrs));
   };
   op.reference = [](RefContext& r) {
     const auto axis = static_cast<std::size_t>(r.attrs<AxisAttrs>().axis);

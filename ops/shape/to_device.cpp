@@ -59,7 +59,9 @@ OpDef to_device() {
   op.host = &copy_to_device;
   op.saves = {{.inputs = 1}};  // the gradient goes back to its device
   op.gradient = [](GradContext& g) {
-    g.set(0, lockstep::to_device({g.upstream(), g.where()}, g.input(0).tensor().device()));
+    const Tensor x = g.input(0).tensor(), dy = g.upstream();
+    // A description lies on no device.
+    g.set(0, x.is_abstract() ? dy : lockstep::to_device({dy, g.where()}, x.device()));
   };
   op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
   op.cases = [] { return std::vector<OpCase>{OpCase{"first", {{Shape{3, 5}}}}.with(ToDeviceAttrs{0})}; };

@@ -1,0 +1,222 @@
+// Gradients on descriptions: tensors with a dtype and a shape whose extents may be symbols, and no elements.
+// conformance/described_gradients_test.cpp does the same for every op.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "lockstep/lockstep.h"
+#include "lockstep/op_def.h"
+
+namespace lockstep {
+namespace {
+
+const Dim batch = Dim::symbol("batch");
+
+Tensor described(const Shape& shape, DType dtype = f32) { return Tensor::abstract({dtype, shape}); }
+
+// The spec of the gradient of f(x), which is a single element, by x; and that of the sum of its squares.
+struct Both {
+  TensorSpec first, second;
+};
+
+Both gradients(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) {
+  GradientTape outer;
+  outer.watch(x);
+  GradientTape inner;
+  inner.watch(x);
+  const Tensor first = inner.gradient(f(x), x);
+  EXPECT_TRUE(first.is_abstract());
+  const Tensor second = outer.gradient(sum(square(first)), x, {.unconnected = Unconnected::zero});
+  EXPECT_TRUE(second.is_abstract());
+  return {first.spec(), second.spec()};
+}
+
+void expect_own_spec(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) {
+  const Both both = gradients(x, f);
+  EXPECT_EQ(both.first, x.spec()) << both.first.shape;
+  EXPECT_EQ(both.second, x.spec()) << both.second.shape;
+}
+
+std::string error_text(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+class Described : public testing::Test {
+ protected:
+  Described() : live_(memory_stats(default_device()).live) {}
+  ~Described() override { EXPECT_EQ(memory_stats(default_device()).live, live_) << "descriptions need no memory"; }
+
+ private:
+  DeviceScope scope_{Device("reference")};
+  std::uint64_t live_;
+};
+
+TEST_F(Described, GradientsHaveTheShapesOfTheirSources) {
+  for (DType dtype : {f32, f64, f16, bf16}) {
+    const Tensor x = described({batch, 10}, dtype);
+    expect_own_spec(x, [](const Tensor& t) { return sum(softmax(t)); });
+    expect_own_spec(x, [](const Tensor& t) { return sum(log_softmax(t, 0)); });
+    expect_own_spec(x, [](const Tensor& t) { return mean(square(t)); });
+    expect_own_spec(x, [](const Tensor& t) { return sum(square(mean(t, {.axes = {0}}))); });
+    expect_own_spec(x, [](const Tensor& t) { return sum(square(max(t, {.axes = {0}, .keep = true}))); });
+    const Tensor labels = described({batch}, i64), targets = described({batch, 10}, dtype);
+    expect_own_spec(x, [&](const Tensor& t) { return mean(sparse_cross_entropy(t, labels)); });
+    expect_own_spec(x, [&](const Tensor& t) { return mean(cross_entropy(t, targets)); });
+  }
+}
+
+TEST_F(Described, ExtentsMayHaveDifferentNames) {
+  const Tensor logits = described({batch, 10}), labels = described({Dim::symbol("labels")}, i32);
+  expect_own_spec(logits, [&](const Tensor& t) { return mean(sparse_cross_entropy(t, labels)); });
+  expect_own_spec(logits, [&](const Tensor& t) { return sum(square(t * described({Dim::symbol("rows"), 10}))); });
+  const Dim classes = Dim::symbol("classes");
+  expect_own_spec(described({batch, classes}), [&](const Tensor& t) { return sum(sparse_cross_entropy(t, labels)); });
+}
+
+TEST_F(Described, AnExtentMayBeTheSumOfOthers) {
+  const Tensor x = described({batch, 3}), y = described({4, 3}), z = described({Dim::symbol("more"), 3});
+  for (const Tensor& each : {x, y, z}) {
+    expect_own_spec(each, [&](const Tensor& t) { return sum(square(concat({t, y, z, x, t}))); });
+  }
+  expect_own_spec(x, [](const Tensor& t) { return sum(square(pad(t, {1, 0}, {2, 1}))); });
+}
+
+TEST_F(Described, IndicesMayBeOfAnyNumber) {
+  const Tensor table = described({batch, 5}), rows = described({Dim::symbol("n"), Dim::symbol("m")}, i32);
+  for (int axis : {0, 1}) {
+    expect_own_spec(table, [&](const Tensor& t) { return sum(square(gather(t, rows, axis))); });
+  }
+}
+
+TEST_F(Described, AbsentGradientsAreDescribedToo) {
+  const Tensor x = described({batch, 4}), y = described({batch, 4});
+  GradientTape tape;
+  tape.watch(x);
+  tape.watch(y);
+  const std::vector<Tensor> g = tape.gradient(sum(x), {x, y}, {.unconnected = Unconnected::zero});
+  for (const Tensor& each : g) {
+    EXPECT_TRUE(each.is_abstract());
+    EXPECT_EQ(each.spec(), x.spec());
+  }
+  EXPECT_TRUE(ones_like(x).is_abstract());
+  EXPECT_TRUE(zeros_like(described({3})).is_abstract());
+}
+
+TEST_F(Described, AnUpstreamGradientMayBeGiven) {
+  const Tensor x = described({batch, 4});
+  GradientTape tape({.persistent = true});
+  tape.watch(x);
+  const Tensor y = softmax(x);
+  EXPECT_EQ(tape.gradient(y, x, {.upstream = described({batch, 4})}).spec(), x.spec());
+  const std::string text = error_text([&] { tape.gradient(y, x, {.upstream = described({3, 4})}); });
+  EXPECT_NE(text.find("LS2010"), std::string::npos) << text;
+  EXPECT_NE(error_text([&] { tape.gradient(y, x); }).find("the target has batch*4 elements"), std::string::npos);
+}
+
+TEST_F(Described, TensorsOnNoDeviceStayThere) {
+  expect_own_spec(described({batch, 4}), [](const Tensor& t) { return sum(square(t.to(Device("reference")))); });
+}
+
+TEST(DescribedVariables, GetDescribedGradients) {
+  DeviceScope scope(Device("reference"));
+  const Variable filters(random_normal({8, 3, 3, 1}), "filters"), weights(random_normal({1352, 10}), "weights"),
+      bias(zeros({10}), "bias");
+  const Tensor images = described({batch, 28, 28, 1}), labels = described({batch}, i64);
+  GradientTape tape;
+  const Tensor hidden = dropout(flatten(max_pool2d(relu(conv2d(images, filters)))), 0.5);
+  const Tensor loss = mean(sparse_cross_entropy(matmul(hidden, weights) + bias, labels));
+  const std::vector<Variable> variables = {filters, weights, bias};
+  const std::vector<Tensor> g = tape.gradient(loss, variables);
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    EXPECT_TRUE(g[i].is_abstract());
+    EXPECT_EQ(g[i].spec(), variables[i].read().spec());
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------ user ops
+
+OpDef same_shape(const char* name) {
+  OpDef def;
+  def.name = name;
+  def.inputs = {{"x"}};
+  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  def.reference = [](RefContext& r) { r.outputs[0] = r.inputs[0]; };
+  return def;
+}
+
+TEST(DescribedUserOps, AreDifferentiatedThroughTheirParts) {
+  OpDef def = same_shape("described::rms_norm");
+  def.decompose = [](DecomposeContext& c) {
+    const Tensor x = c.tensor(0);
+    c.set(0, x * rsqrt(mean(square(x), {.axes = {0}, .keep = true}) + 1e-5));
+  };
+  const OpDef& op = register_op(std::move(def));
+  for (DType dtype : {f32, f16}) {
+    expect_own_spec(described({batch, 4}, dtype), [&](const Tensor& t) { return sum(square(invoke1(op, {t}))); });
+  }
+}
+
+TEST(DescribedUserOps, WithoutPartsOrRuleCutThePath) {
+  OpDef def = same_shape("described::reads_extent");
+  def.decompose = [](DecomposeContext& c) {
+    const Tensor x = c.tensor(0);
+    c.set(0, x / static_cast<float>(x.shape()[0]));
+  };
+  const OpDef& op = register_op(std::move(def));
+  expect_own_spec(described({3, 4}), [&](const Tensor& t) { return sum(square(invoke1(op, {t}))); });
+
+  const Tensor x = described({batch, 4});
+  GradientTape tape;
+  tape.watch(x);
+  const Tensor y = invoke1(op, {x});
+  const int line = __LINE__ - 1;
+  EXPECT_EQ(y.spec(), x.spec()) << "its shape is known all the same";
+  const std::string text = error_text([&] { tape.gradient(sum(y), x); });
+  for (const std::string& part :
+       {std::string("GradientError[LS4001]"),
+        "the path is cut by `described::reads_extent`, whose decomposition needs elements or extents that a "
+        "description does not have, at described_test.cpp:" +
+            std::to_string(line),
+        std::string("describe it with known extents, or give it a gradient rule")}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+}
+
+TEST(DescribedUserOps, WhoseRuleReadsAnExtentAreNamed) {
+  OpDef def = same_shape("described::rule_reads_extent");
+  def.decompose = [](DecomposeContext& c) { c.set(0, c.tensor(0) * 1.0f); };
+  def.gradient = [](GradContext& g) { g.set(0, g.upstream() * static_cast<float>(g.input_shape(0)[0])); };
+  const OpDef& op = register_op(std::move(def));
+  const Tensor x = described({batch, 4});
+  GradientTape tape;
+  tape.watch(x);
+  const Tensor y = invoke1(op, {x});
+  const int line = __LINE__ - 1;
+  const std::string text = error_text([&] { tape.gradient(sum(y), x); });
+  for (const std::string& part :
+       {std::string("TraceError[LS4101] described::rule_reads_extent: the gradient rule needs what a description does "
+                    "not have: the extent `batch` is not known yet"),
+        std::string("f32 (batch, 4)"), "described_test.cpp:" + std::to_string(line),
+        std::string("describe it with known extents, or mend the rule")}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- empty
+// batches
+
+TEST(EmptyBatches, HaveGradientsThroughTheParts) {
+  DeviceScope scope(Device("reference"));
+  const Tensor x = zeros({0, 10});
+  GradientTape tape;
+  tape.watch(x);
+  EXPECT_EQ(tape.gradient(sum(sparse_cross_entropy(x, zeros({0}, i64))), x).shape(), (Shape{0, 10}));
+}
+
+}  // namespace
+}  // namespace lockstep
