@@ -217,7 +217,7 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
 // Describes the parts of a composite, so that tapes record them. Returns false if that needs more than is known: if the
 // decomposition refuses the call, or reads elements or symbolic extents.
 bool describe_parts(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
-  DescribingScope describing;
+  AbstractCallsScope describing;
   try {
     if (!can_promote(call)) return invoke_decomposed(call, specs, outputs);
     invoke_promoted(call, specs, outputs);

@@ -22,7 +22,7 @@ class [[nodiscard]] ResultScope {
 
  private:
   std::optional<DeviceScope> device_;
-  std::optional<DescribingScope> describing_;
+  std::optional<AbstractCallsScope> describing_;
 };
 
 /// Runs a call and notifies observers. `outputs` has one entry per output of the op.

@@ -279,7 +279,7 @@ void check_parts(const OpCall& call, const CallTypes& types, std::span<const Ten
   if (!call.op.decompose || types.promotes() || numbers_become_tensors(call)) return;
   DecomposeContext parts(call, specs);
   try {
-    DescribingScope describing;
+    AbstractCallsScope describing;
     call.op.decompose(parts);
   } catch (const Error&) {
     return;

@@ -77,7 +77,7 @@ class PartCollector : public OpObserver {
   std::vector<Question> parts;
 
  private:
-  DescribingScope describing_;
+  AbstractCallsScope describing_;
 };
 
 // The calls of a decomposition, or nullopt if the op refuses to decompose.

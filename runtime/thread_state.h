@@ -44,12 +44,12 @@ inline ThreadState& thread_state() {
 }
 
 /// Until the end of the scope, calls without tensor operands return abstract tensors.
-class [[nodiscard]] DescribingScope {
+class [[nodiscard]] AbstractCallsScope {
  public:
-  DescribingScope() : before_(std::exchange(thread_state().describing, true)) {}
-  ~DescribingScope() { thread_state().describing = before_; }
-  DescribingScope(const DescribingScope&) = delete;
-  DescribingScope& operator=(const DescribingScope&) = delete;
+  AbstractCallsScope() : before_(std::exchange(thread_state().abstract_calls, true)) {}
+  ~AbstractCallsScope() { thread_state().abstract_calls = before_; }
+  AbstractCallsScope(const AbstractCallsScope&) = delete;
+  AbstractCallsScope& operator=(const AbstractCallsScope&) = delete;
 
  private:
   bool before_;
