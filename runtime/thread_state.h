@@ -46,8 +46,8 @@ inline ThreadState& thread_state() {
 /// Until the end of the scope, calls without tensor operands return abstract tensors.
 class [[nodiscard]] DescribingScope {
  public:
-  DescribingScope() : before_(std::exchange(thread_state().describing, true)) {}
-  ~DescribingScope() { thread_state().describing = before_; }
+  DescribingScope() : before_(std::exchange(thread_state().abstract_calls, true)) {}
+  ~DescribingScope() { thread_state().abstract_calls = before_; }
   DescribingScope(const DescribingScope&) = delete;
   DescribingScope& operator=(const DescribingScope&) = delete;
 
