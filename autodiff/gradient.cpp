@@ -181,7 +181,7 @@ class GradientSweep {
 namespace {
 
 Tensor upstream_for(const Tensor& target, const GradientOptions& options, const std::source_location& where) {
-  if (target.is_abstract() || (options.upstream && options.upstream->is_abstract())) {
+  if (target.is_abstract() || (options.upstream && options.upstream->is_abstract(where))) {
     ErrorBuilder error(ErrorId::symbolic_value, "gradient",
                        std::string(target.is_abstract() ? "the target" : "the upstream gradient") +
                            " is a description and has no elements");
