@@ -181,17 +181,17 @@ class GradientSweep {
 namespace {
 
 Tensor upstream_for(const Tensor& target, const GradientOptions& options, const std::source_location& where) {
-  if (target.is_abstract() || (options.upstream && options.upstream->is_abstract())) {
-    ErrorBuilder error(ErrorId::symbolic_value, "gradient",
-                       std::string(target.is_abstract() ? "the target" : "the upstream gradient") +
-                           " is a description and has no elements");
-    error.line("target", target.describe());
-    if (options.upstream) error.line("upstream", options.upstream->describe());
-    error.at(where).fix("differentiate tensors with elements").raise();
+  if (options.upstream && options.upstream->is_abstract(where) && !target.is_abstract()) {
+    ErrorBuilder(ErrorId::symbolic_value, "gradient", "the upstream gradient is a description and has no elements")
+        .line("target", target.describe())
+        .line("upstream", options.upstream->describe())
+        .at(where)
+        .fix("give one with elements, as the target has")
+        .raise();
   }
   if (options.upstream) {
     if (options.upstream->shape(where) == target.shape() && options.upstream->dtype() == target.dtype()) {
-      if (options.upstream->device() == target.device()) return *options.upstream;
+      if (target.is_abstract() || options.upstream->device() == target.device()) return *options.upstream;
       ErrorBuilder(ErrorId::devices_differ, "gradient", "the upstream gradient and the target lie on different devices")
           .line("target", target.describe())
           .line("upstream", options.upstream->describe())

@@ -142,15 +142,16 @@ TEST_F(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) 
          "the upstream gradient and the target lie on different devices",
          "move it: upstream.to(Device(\"reference:0\"))");
   expect(Tensor::abstract({f32, {3}}), ErrorId::symbolic_value,
-         "the upstream gradient is a description and has no elements", "differentiate tensors with elements");
+         "the upstream gradient is a description and has no elements", "give one with elements, as the target has");
   EXPECT_EQ(tape.gradient(y, x, {.upstream = ones({3})}).to_vector<float>(), (std::vector<float>{2, 2, 2}))
       << "a refusal consumes nothing";
-  // Nor has a description a gradient.
-  const Tensor description = Tensor::abstract({f32, {}});
+  // A description has described gradients, whether the upstream gradient has elements or not.
+  const Tensor description = Tensor::abstract({f32, {3}});
   tape.watch(description);
-  const auto error = error_of([&] { tape.gradient(square(description), description); });
-  ASSERT_TRUE(error);
-  EXPECT_EQ(error->headline(), "the target is a description and has no elements");
+  const Tensor squared = square(description);
+  for (const Tensor& upstream : {description, ones({3})}) {
+    EXPECT_EQ(tape.gradient(squared, description, {.upstream = upstream}).spec(), description.spec());
+  }
 }
 
 TEST_F(Sweep, AnUpstreamServesASingleElementToo) {

@@ -1,6 +1,7 @@
-// Checks first and second derivatives of smooth functions of one number, over their whole range and on every device,
-// against mpmath (golden/derivatives.py). This finds formulas whose terms cancel. Comparisons with differences of the
-// oracle are relative to the largest derivative, which hides errors where derivatives are small.
+// Checks first and second derivatives of smooth functions of one number, over their whole range, on every device, in
+// strict and in lockstep mode, against mpmath (golden/derivatives.py). This finds formulas whose terms cancel.
+// Comparisons with differences of the oracle are relative to the largest derivative, which hides errors where
+// derivatives are small.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,7 +33,7 @@ const std::map<std::string, std::vector<Row>>& golden() {
   return *all;
 }
 
-class Derivatives : public testing::TestWithParam<std::string> {};
+class Derivatives : public testing::TestWithParam<std::tuple<std::string, MathMode>> {};
 
 // The effect of a few roundings: of the result, and of x and the values computed from it, which the next derivative
 // amplifies. In exp(-x^2 / 2) and similar functions, the relative error of x^2 is twice that of x; its effect is also
@@ -74,7 +75,11 @@ void check(const std::string& name, const std::vector<Row>& rows, DType dtype) {
 }
 
 TEST_P(Derivatives, AreThoseOfMpmath) {
-  const DeviceScope scope{Device(GetParam())};
+  const auto& [device, math_mode] = GetParam();
+  const std::vector<MathMode> offered = describe(Device(device)).modes;
+  if (std::count(offered.begin(), offered.end(), math_mode) == 0) GTEST_SKIP() << "the device does not offer the mode";
+  const DeviceScope scope{Device(device)};
+  const MathModeScope mode(math_mode);
   ASSERT_GE(golden().size(), 10u);
   for (const auto& [name, rows] : golden()) {
     check(name, rows, f32);
@@ -82,15 +87,22 @@ TEST_P(Derivatives, AreThoseOfMpmath) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Derivatives, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& device : devices()) names.push_back(device.id);
-                           return names;
-                         }()),
-                         [](const auto& device) {
-                           std::string name = device.param;
+std::vector<std::string> available_devices() {
+  std::vector<std::string> names;
+  for (const DeviceInfo& d : devices()) {
+    if (d.available) names.push_back(d.id);
+  }
+  return names;
+}
+
+// The bounds are the same in both modes: lockstep mode fixes the order of roundings, and does not add any.
+INSTANTIATE_TEST_SUITE_P(All, Derivatives,
+                         testing::Combine(testing::ValuesIn(available_devices()),
+                                          testing::Values(MathMode::strict, MathMode::lockstep)),
+                         [](const auto& of) {
+                           std::string name = std::get<0>(of.param);
                            std::replace(name.begin(), name.end(), ':', '_');
-                           return name;
+                           return name + "_" + std::string(name_of(std::get<1>(of.param)));
                          });
 
 }  // namespace

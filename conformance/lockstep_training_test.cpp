@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
+#include <limits>
 
 #include "conformance/lockstep_vectors.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/parallel.h"
+#include "runtime/canonical_nan.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -99,6 +102,36 @@ TEST_P(LockstepTraining, GivesTheSameBitsOnEveryDevice) {
     }
   }
   set_thread_count(before);
+}
+
+// The weights after one step of gradient descent with the loss sum(|w| * c), as bits; every NaN has the same bits.
+std::vector<std::uint32_t> after_a_step_through_abs(const Device& device) {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const MathModeScope mode(MathMode::lockstep);
+  const DeviceScope scope(device);
+  const Variable w(Tensor({0.0f, -0.0f, nan, 1.5f, -2.0f, -0.0f, 0.0f}), "w");
+  const Tensor c({3.0f, 3.0f, 3.0f, 0.5f, 0.25f, -3.0f, -3.0f});
+  optim::Optimizer sgd = optim::Sgd{.learning_rate = 0.5};
+  GradientTape tape;
+  const Tensor gradient = tape.gradient(sum(abs(w) * c), w);
+  sgd.apply(std::span(&gradient, 1), std::span(&w, 1));
+  std::vector<std::byte> bytes = w.read().to_bytes();
+  make_nans_canonical(f32, bytes);
+  std::vector<std::uint32_t> bits(bytes.size() / sizeof(std::uint32_t));
+  std::memcpy(bits.data(), bytes.data(), bytes.size());
+  return bits;
+}
+
+// The slope of |w| is +0 at both zeros, whatever the sign of c, NaN at NaN, else the sign of w. So each zero keeps its
+// sign, since -0 - 0 is -0, and 1.5 and -2 go half of their slopes 0.5 and -0.25 down.
+TEST(LockstepStep, ThroughAbsAtItsKinkGivesTheSameBitsOnEveryDevice) {
+  const std::vector<std::uint32_t> expected = {
+      0x00000000, 0x80000000, 0x7fc00000, std::bit_cast<std::uint32_t>(1.25f), std::bit_cast<std::uint32_t>(-1.875f),
+      0x80000000, 0x00000000};
+  ASSERT_FALSE(lockstep_devices().empty());
+  for (const std::string& name : lockstep_devices()) {
+    EXPECT_EQ(after_a_step_through_abs(Device(name)), expected) << name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LockstepTraining,
