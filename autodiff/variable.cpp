@@ -55,6 +55,7 @@ void copy_into(TensorImpl& target, const Tensor& value, const std::source_locati
   const CallTypes types(value.dtype());
   PlannedCall planned(call, types, *target.device, std::span(&output, 1));
   planned.keep_old_contents();
+  planned.submit_before_others();
   if (!planned.plan()) {
     ErrorBuilder(ErrorId::no_kernel, "assign", target.device->name() + " cannot copy: " + planned.refusal().text)
         .at(where)

@@ -189,7 +189,7 @@ OpDef make_gradient_op(const OpDef& op, std::size_t wanted, std::vector<std::siz
 
 const GradientOp& gradient_op(const OpDef& op, std::size_t wanted) {
   struct Entry {
-    const OpDef* original;
+    std::uint64_t original;
     std::size_t wanted;
     OpDef definition;
     GradientOp derived;
@@ -198,11 +198,11 @@ const GradientOp& gradient_op(const OpDef& op, std::size_t wanted) {
   static auto* entries = new std::deque<Entry>;
   std::lock_guard lock(*mutex);
   for (const Entry& e : *entries) {
-    if (e.original == &op && e.wanted == wanted) return e.derived;
+    if (e.original == op.identity.number() && e.wanted == wanted) return e.derived;
   }
   std::vector<std::size_t> used = used_inputs(op, wanted);
   OpDef definition = make_gradient_op(op, wanted, used);
-  entries->push_back({&op, wanted, std::move(definition), {nullptr, std::move(used)}});
+  entries->push_back({op.identity.number(), wanted, std::move(definition), {nullptr, std::move(used)}});
   Entry& entry = entries->back();
   entry.derived.op = &entry.definition;
   complete_pointwise(entry.definition);

@@ -135,9 +135,9 @@ bool invoke_decomposed(const OpCall& call, std::span<const TensorSpec> specs, st
   return true;
 }
 
-void fail_unsupported(const OpCall& call, DeviceState& device, const KernelLookup& refusal) {
+void fail_unsupported(const OpCall& call, DeviceState& device, const std::string& refusal) {
   raise_call_error(call, ErrorId::no_kernel,
-                   device.name() + " has no kernel for it" + (refusal.text.empty() ? "" : ": " + refusal.text) +
+                   device.name() + " has no kernel for it" + (refusal.empty() ? "" : ": " + refusal) +
                        ", and it has no decomposition",
                    "use another dtype or device; `lockstep devices` shows what each device has");
 }
@@ -197,21 +197,24 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
     outputs[0] = run_copies(call, device, specs[0]);
     return;
   }
-  KernelLookup refusal;
+  KernelLookup refused;
   if (!must_decompose(call)) {
     PlannedCall planned(call, types, device, specs);
+    planned.submit_before_others();
     if (planned.plan()) {
       PlannedCall* const one[] = {&planned};
       PlannedCall::submit(one, device);
       for (std::size_t o = 0; o < outputs.size(); ++o) outputs[o] = std::move(planned.outputs()[o]);
       return;
     }
-    refusal = planned.refusal();
+    refused = planned.take_answer();
   }
   device.counters.decompositions.fetch_add(1, std::memory_order_relaxed);
   if (can_promote(call)) return invoke_promoted(call, specs, outputs);
   DeviceScope scope(device.device());  // the device of parts without inputs
-  if (!call.op.decompose || !invoke_decomposed(call, specs, outputs)) fail_unsupported(call, device, refusal);
+  if (!call.op.decompose || !invoke_decomposed(call, specs, outputs)) {
+    fail_unsupported(call, device, refused.refusal().text);
+  }
 }
 
 // Describes the parts of a composite, so that tapes record them. Returns false if that needs more than is known: if the

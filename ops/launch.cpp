@@ -241,13 +241,14 @@ PlannedCall::PlannedCall(const OpCall& call, const CallTypes& types, DeviceState
 
 KernelRequest PlannedCall::request() const {
   KernelRequest r;
-  r.op_key = &call_.op;
+  r.op = call_.op.identity.number();
   r.number_dtypes = number_dtypes_;
   r.attrs = call_.attrs;
   r.attrs_size = static_cast<std::uint32_t>(call_.op.attrs.size);
   r.mode = math_mode();
   r.tensors = tensors_;
   r.input_count = input_count_;
+  r.borrows = submits_before_others_;
   r.describe = &describe_op;
   return r;
 }
@@ -260,7 +261,7 @@ bool PlannedCall::plan() {
     r.context = &context;
     kernel_ = device_.kernels().find(r, caller);
     if (kernel_.get()) break;
-    if (kernel_.reason != LKS_REASON_LAYOUT || !copy_input(kernel_.operand)) return false;
+    if (refusal().reason != LKS_REASON_LAYOUT || !copy_input(refusal().operand)) return false;
   }
   bind();
   return true;
@@ -368,10 +369,10 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
     std::uint64_t value;
   };
   auto make_info = [&] {
-    std::vector<std::shared_ptr<Kernel>> kernels;
+    std::vector<std::shared_ptr<const KernelAnswer>> kernels;
     std::vector<Written> written;
     for (PlannedCall* c : calls) {
-      if (c->kernel_.kernel) kernels.push_back(c->kernel_.kernel);
+      kernels.push_back(c->kernel_.shared());
       for (std::size_t o = 0; o < c->outputs_.size(); ++o) {
         if (!c->is_restored(o)) continue;
         const BlockRef& block = c->outputs_[o]->block;
@@ -379,7 +380,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
       }
     }
     CommandInfo info{.op = first.call_.op.name.c_str(), .where = first.call_.where, .scope = current_scope()};
-    info.keep = std::make_shared<std::vector<std::shared_ptr<Kernel>>>(std::move(kernels));
+    info.keep = std::make_shared<std::vector<std::shared_ptr<const KernelAnswer>>>(std::move(kernels));
     if (!written.empty() || undo) {
       info.undo = [written = std::move(written), undo = std::move(undo)] {
         for (const Written& w : written) {
@@ -404,8 +405,8 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   }
 }
 
-KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
-                          std::span<const TensorSpec> inputs, std::span<const TensorSpec> outputs, MathMode mode) {
+KernelQuery query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
+                         std::span<const TensorSpec> inputs, std::span<const TensorSpec> outputs, MathMode mode) {
   std::vector<KernelTensor> tensors;
   std::vector<std::vector<std::int64_t>> strides;
   const auto add = [&](const TensorSpec& spec) {
@@ -427,7 +428,7 @@ KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const C
   for (const TensorSpec& spec : outputs) add(spec);
   const DescribeContext context{call, types};
   KernelRequest r;
-  r.op_key = &call.op;
+  r.op = call.op.identity.number();
   r.attrs = call.attrs;
   r.attrs_size = static_cast<std::uint32_t>(call.op.attrs.size);
   r.mode = mode;

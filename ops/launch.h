@@ -24,12 +24,17 @@ class PlannedCall {
   /// The given outputs keep their old contents if the command fails later. For outputs in a variable's memory.
   void keep_old_contents() { keeps_old_contents_ = true; }
 
+  /// The call is submitted, or dropped, before this thread plans another one. Then plan() is a little faster.
+  void submit_before_others() { submits_before_others_ = true; }
+
   /// Finds or prepares the kernel, and allocates outputs and workspace. In-place outputs use their input's memory.
   /// Returns false if the driver refuses the call; `refusal()` then gives the reason. Throws if memory runs out or a
   /// driver fails.
   bool plan();
 
-  const KernelLookup& refusal() const { return kernel_; }
+  const KernelRefusal& refusal() const { return kernel_.refusal(); }
+  /// The same, for use after this object is gone.
+  KernelLookup take_answer() { return std::move(kernel_); }
   std::span<TensorRef> outputs() { return outputs_; }
 
   /// Submits planned calls of one device as one unit: all are enqueued, or none is and an exception is thrown. If they
@@ -56,6 +61,7 @@ class PlannedCall {
   InlineVector<std::uint8_t, 8> number_dtypes_;  // per operand: 1 + dtype of a number, else 0; may end early
   std::uint32_t input_count_ = 0;
   bool keeps_old_contents_ = false;
+  bool submits_before_others_ = false;
   KernelLookup kernel_;
   BlockRef workspace_;
   lks_launch launch_{};
@@ -66,9 +72,9 @@ std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype);
 
 /// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Of the
 /// operands of `call`, only the kind (tensor, number or absent) is used.
-KernelLookup query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
-                          std::span<const TensorSpec> inputs, std::span<const TensorSpec> outputs,
-                          MathMode mode = MathMode::strict);
+KernelQuery query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,
+                         std::span<const TensorSpec> inputs, std::span<const TensorSpec> outputs,
+                         MathMode mode = MathMode::strict);
 
 /// Records the program of a pointwise call. Numbers become launch-time scalars. f16 and bf16 operands are converted to
 /// f32 first; results that are f16 or bf16 in `output_dtypes` are converted from f32 last. `rank` is the rank of the

@@ -9,6 +9,7 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/support.h"
 #include "lockstep/testing.h"
+#include "ops/differentiate.h"
 #include "runtime/device_state.h"
 #include "runtime/expect_error.h"
 
@@ -358,6 +359,27 @@ TEST(UserOps, AnIndexNeedsAnAxisOfTheResult) {
   EXPECT_EQ(sum(invoke1(op, {{zeros({2, 3})}})).item<float>(), 6.0f);
   const std::string text = message_of([&] { invoke(op, {{zeros({3})}}); });
   EXPECT_NE(text.find("the index along axis 1 of a result of rank 1"), std::string::npos) << text;
+}
+
+TEST(UserOps, ADefinitionInThePlaceOfAnotherIsNotMistakenForIt) {
+  const Device device("reference");
+  const DeviceScope scope(device);
+  const KernelCache::Counters& counters = device.state().kernels().counters;
+  std::optional<OpDef> op;
+  const auto value_times = [&](double factor) {
+    op.emplace(pointwise_op("test::times", [factor](Expr x) { return x * factor; }));
+    complete_pointwise(*op);
+    const Variable x(1.0f);
+    GradientTape tape;
+    const Tensor y = invoke1(*op, {x.read()});
+    EXPECT_EQ(tape.gradient(y, x).item<float>(), static_cast<float>(factor));
+    return y.item<float>();
+  };
+  EXPECT_EQ(value_times(2), 2.0f);
+  EXPECT_EQ(value_times(3), 3.0f);
+  const std::uint64_t prepared = counters.prepares;
+  EXPECT_EQ(value_times(2), 2.0f);
+  EXPECT_EQ(counters.prepares, prepared) << "equal contents share a kernel";
 }
 
 TEST(UserOps, WithoutAnyWayToRunTheyAreUnsupported) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <shared_mutex>
@@ -86,6 +87,20 @@ Registry& registry() {
 const OpDef& register_op(OpDef def) {
   def.id = 0;
   return add(registry(), std::move(def));
+}
+
+namespace {
+std::uint64_t next_number() {
+  static std::atomic<std::uint64_t> next{1};
+  return next++;
+}
+}  // namespace
+
+UniqueNumber::UniqueNumber() : number_(next_number()) {}
+
+UniqueNumber& UniqueNumber::operator=(const UniqueNumber&) {
+  number_ = next_number();
+  return *this;
 }
 
 std::vector<BuiltInOp>& built_in_ops() {

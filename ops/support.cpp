@@ -135,7 +135,7 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
     const OpSupport copy = ask(device, *question_of(built_in("copy")));
     return {q.op, copy.kind, copy.text};
   }
-  const KernelLookup lookup = query_kernel(device, call, types, inputs, outputs);
+  const KernelQuery lookup = query_kernel(device, call, types, inputs, outputs);
   if (lookup.reason == LKS_REASON_NONE) return answer;
   answer.kind = OpSupport::Kind::missing;
   answer.text = lookup.text;

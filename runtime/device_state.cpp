@@ -52,8 +52,8 @@ DeviceState::DeviceState(const DeviceEntry& entry)
 
 DeviceState::~DeviceState() {
   wait_idle();
+  queue_.reset();  // its last commands hold kernels
   kernels_.reset();
-  queue_.reset();
   allocator_.reset();
   api_.device_close(handle_);
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace lockstep {
@@ -27,6 +28,12 @@ class InlineVector {
   void push_back(T value) {
     if (size_ == capacity_) grow();
     new (data_ + size_++) T(std::move(value));
+  }
+  /// Makes room for `count` more elements, which the caller writes.
+  T* extend(std::size_t count) {
+    static_assert(std::is_trivial_v<T>);
+    while (size_ + count > capacity_) grow();
+    return data_ + std::exchange(size_, size_ + count);
   }
   T& operator[](std::size_t i) { return data_[i]; }
   const T& operator[](std::size_t i) const { return data_[i]; }

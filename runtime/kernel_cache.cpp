@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
+#include <charconv>
+#include <cstring>
 
+#include "lockstep/options.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
@@ -12,138 +14,61 @@
 namespace lockstep {
 namespace {
 
-constexpr std::size_t capacity = 4096;           // kernels per device
-constexpr std::size_t capacity_of_family = 512;  // kernels of one family
+constexpr std::size_t usual_capacity = 4096;
 constexpr std::size_t thread_table_size = 256;
 
-std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
-  h ^= v;
-  h *= 0x9e3779b97f4a7c15u;
-  return h ^ (h >> 29);
-}
-
-// Identifies a family, together with its attributes. Up to 8 tensors have 8 bits each; more tensors are hashed.
-struct Identity {
-  const void* op_key;
-  std::array<std::uint64_t, 2> tensors;  // dtype and rank of each
-  std::uint32_t tensor_count;
-  MathMode mode;
-  bool operator==(const Identity&) const = default;
-};
-
-std::uint64_t tensor_word(const KernelTensor& t) {
-  return (static_cast<std::uint64_t>(t.dtype) << 4) | (t.absent ? 15u : t.rank);
-}
-
-Identity identity_of(const KernelRequest& r) {
-  Identity id{r.op_key, {0, 0}, static_cast<std::uint32_t>(r.tensors.size()), r.mode};
-  if (r.tensors.size() <= 8) {
-    for (const KernelTensor& t : r.tensors) id.tensors[0] = (id.tensors[0] << 8) | tensor_word(t);
-  } else {
-    for (const KernelTensor& t : r.tensors) {
-      id.tensors[0] = mix(id.tensors[0], tensor_word(t));
-      id.tensors[1] = mix(id.tensors[1] + 1, tensor_word(t));
-    }
+std::size_t capacity_option(const char* key, std::size_t usual, std::size_t most) {
+  const std::optional<std::string> text = option(key);
+  if (!text) return usual;
+  std::size_t number = 0;
+  const char* end = text->data() + text->size();
+  const auto [stop, error] = std::from_chars(text->data(), end, number);
+  if (error != std::errc() || stop != end || number < 1 || number > most) {
+    ErrorBuilder(ErrorId::bad_arguments, "option", std::string(key) + " is \"" + *text + "\"")
+        .fix("set it to a number from 1 to " + std::to_string(most))
+        .raise();
   }
-  return id;
+  return number;
 }
 
-std::uint64_t hash_of(const Identity& id, const KernelRequest& r) {
-  std::uint64_t h = reinterpret_cast<std::uintptr_t>(id.op_key);
-  h = mix(h, id.tensors[0]);
-  h = mix(h, id.tensors[1] + id.tensor_count * 4u + static_cast<std::uint64_t>(id.mode));
-  const auto* bytes = static_cast<const unsigned char*>(r.attrs);
-  for (std::uint32_t i = 0; i + 8 <= r.attrs_size; i += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes + i, 8);
-    h = mix(h, word);
+// For which calls of a family a refusal holds.
+enum class Holds { always, for_these_tensors, now };
+
+Holds scope_of(std::int32_t reason) {
+  switch (reason) {
+    case LKS_REASON_OP:
+    case LKS_REASON_DTYPE:
+    case LKS_REASON_RANK:
+    case LKS_REASON_ATTRIBUTE:
+    case LKS_REASON_MATH_MODE:
+    case LKS_REASON_VERSION:
+    case LKS_REASON_HARDWARE:
+    case LKS_REASON_EXTENSION: return Holds::always;
+    case LKS_REASON_LAYOUT:
+    case LKS_REASON_SIZE:
+    case LKS_REASON_ALIAS:
+    case LKS_REASON_PROGRAM: return Holds::for_these_tensors;
+    default: return Holds::now;  // a missing resource, and reasons of later versions
   }
-  for (std::uint32_t i = r.attrs_size & ~7u; i < r.attrs_size; ++i) h = mix(h, bytes[i]);
-  for (std::uint8_t dtype : r.number_dtypes) h = mix(h, dtype);
-  return h;
 }
 
-// The alignment of the first element. `most` is the alignment of buffers, at whose multiples blocks start. A larger
-// alignment is never reported, so that the same call always finds the same kernel.
-std::uint64_t alignment_of(const KernelTensor& t, std::uint64_t most) {
-  const std::uint64_t bytes = static_cast<std::uint64_t>(t.offset) * size_of(t.dtype);
-  return bytes == 0 ? most : std::min(most, std::uint64_t{1} << std::countr_zero(bytes));
+KernelRefusal refusal_of(const lks_diag& diag) {
+  return {diag.reason ? diag.reason : LKS_REASON_OP, diag.operand, diag.what};
 }
 
-bool is_dense(const KernelTensor& t) {
-  std::int64_t expected = 1;
-  for (int i = t.rank - 1; i >= 0; --i) {
-    if (t.dims[i] != 1 && t.strides[i] != expected) return false;
-    expected = next_dense_stride(expected, t.dims[i]);
-  }
-  return true;
-}
+std::atomic<std::uint64_t> next_cache_serial{1};
 
-using Deps = std::vector<lks_operand_deps>;
-
-bool depends_on_nothing(const Deps& deps) {
-  return std::all_of(deps.begin(), deps.end(), [](const lks_operand_deps& d) {
-    return d.dims == 0 && d.strides == 0 && d.stride_classes == 0 && d.dense == 0 && d.alignment <= 1;
-  });
-}
-
-// The values of all properties that the kernel depends on, in a fixed order.
-std::vector<std::int64_t> key_of(const Deps& deps, std::span<const KernelTensor> tensors, std::uint64_t alignment) {
-  std::vector<std::int64_t> key;
-  for (std::size_t k = 0; k < tensors.size(); ++k) {
-    const KernelTensor& t = tensors[k];
-    const lks_operand_deps& d = deps[k];
-    if (t.absent) continue;
-    for (int i = 0; i < t.rank; ++i) {
-      const std::uint32_t bit = 1u << i;
-      if (d.dims & bit) key.push_back(t.dims[i]);
-      if (d.strides & bit) key.push_back(t.dims[i] == 1 ? 0 : t.strides[i]);
-      if (d.stride_classes & bit) {
-        key.push_back(t.dims[i] == 1 ? 3 : t.strides[i] == 0 ? 0 : t.strides[i] == 1 ? 1 : 2);
-      }
-    }
-    if (d.dense) key.push_back(is_dense(t));
-    if (d.alignment > 1) key.push_back(static_cast<std::int64_t>(std::min(alignment_of(t, alignment), d.alignment)));
-  }
-  return key;
-}
-
-struct KeyHash {
-  std::size_t operator()(const std::vector<std::int64_t>& key) const {
-    std::uint64_t h = key.size();
-    for (std::int64_t v : key) h = mix(h, static_cast<std::uint64_t>(v));
-    return h;
-  }
-};
-
-// Kernels that depend on the same properties.
-struct Group {
-  Deps deps;
-  std::unordered_map<std::vector<std::int64_t>, std::shared_ptr<Kernel>, KeyHash> kernels;
-};
-
-bool same_deps(const Deps& a, const Deps& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
-           return x.dims == y.dims && x.strides == y.strides && x.stride_classes == y.stride_classes &&
-                  x.dense == y.dense && x.alignment == y.alignment;
-         });
-}
-
-// Whether the refusal holds for all extents and strides.
-bool is_final(std::int32_t reason) {
-  return reason == LKS_REASON_OP || reason == LKS_REASON_DTYPE || reason == LKS_REASON_RANK ||
-         reason == LKS_REASON_ATTRIBUTE || reason == LKS_REASON_MATH_MODE || reason == LKS_REASON_VERSION ||
-         reason == LKS_REASON_HARDWARE || reason == LKS_REASON_EXTENSION;
-}
+}  // namespace
 
 // The description that is passed to the driver, with the storage that it points to.
-struct Description {
+struct KernelDescription {
   lks_kernel_desc desc{};
   std::vector<lks_tensor_desc> tensors;
   Deps deps;
   lks_kernel_info info{};
 
-  Description(const KernelRequest& r, std::uint64_t alignment) : tensors(r.tensors.size()), deps(r.tensors.size()) {
+  KernelDescription(const KernelRequest& r, std::uint64_t alignment)
+      : tensors(r.tensors.size()), deps(r.tensors.size()) {
     for (std::size_t k = 0; k < r.tensors.size(); ++k) fill(tensors[k], r.tensors[k], alignment);
     desc.hdr.size = sizeof desc;
     desc.attrs = r.attrs;
@@ -158,6 +83,8 @@ struct Description {
     info.hdr.size = sizeof info;
     info.deps = deps.data();
   }
+  KernelDescription(const KernelDescription&) = delete;
+  KernelDescription& operator=(const KernelDescription&) = delete;
 
   static void fill(lks_tensor_desc& d, const KernelTensor& t, std::uint64_t alignment) {
     std::memset(&d, 0, sizeof d);
@@ -174,205 +101,325 @@ struct Description {
   }
 };
 
-KernelLookup refusal(const lks_diag& diag) {
-  KernelLookup lookup;
-  lookup.reason = diag.reason ? diag.reason : LKS_REASON_OP;
-  lookup.operand = diag.operand;
-  lookup.text = diag.what;
-  return lookup;
-}
-
-}  // namespace
+// Answers that depend on the same properties.
+struct KernelGroup {
+  std::uint64_t number;  // the first word of their keys
+  Deps deps;
+};
 
 struct KernelFamily {
-  Identity identity;
-  std::vector<unsigned char> attrs;
-  std::vector<std::uint8_t> number_dtypes;
-  std::mutex mutex;
-  std::atomic<const Kernel*> single{nullptr};  // serves every call of the family
-  std::vector<Group> groups;
-  KernelLookup final_refusal;
-  std::atomic<std::uint64_t> last_used{0};
-  std::atomic<bool> dropped{false};
-
-  bool matches(const Identity& id, const KernelRequest& r) const {
-    return identity == id && attrs.size() == r.attrs_size &&
-           (r.attrs_size == 0 || std::memcmp(attrs.data(), r.attrs, r.attrs_size) == 0) &&
-           std::equal(number_dtypes.begin(), number_dtypes.end(), r.number_dtypes.begin(), r.number_dtypes.end());
-  }
-  std::size_t kernel_count() const {
-    std::size_t n = 0;
-    for (const Group& g : groups) n += g.kernels.size();
-    return n;
-  }
+  std::uint64_t number;
+  std::vector<std::uint64_t> content;
+  std::vector<KernelGroup> groups;
+  std::shared_ptr<KernelAnswer> for_all;  // the answer to every call of the family
 };
 
-lks_dtype abi_dtype(DType t) {
-  constexpr std::array<lks_dtype, dtype_count> types = {LKS_F32, LKS_F64, LKS_F16, LKS_BF16, LKS_I8,
-                                                        LKS_U8,  LKS_I32, LKS_I64, LKS_BOOL};
-  if (!is_dtype(t)) fail_dtype(static_cast<int>(t));
-  return types[static_cast<std::size_t>(t)];
+// A call that is known to belong to a family, so that it need not be described.
+struct KnownCall : LruItem {
+  KnownCall(const WordsView& key, std::shared_ptr<KernelFamily> of) : LruItem(key), family(std::move(of)) {}
+  const std::shared_ptr<KernelFamily> family;
+};
+
+// ------------------------------------------------------------------------------------------------------------ kernels
+
+Kernel::Kernel(std::shared_ptr<LiveKernels> live) : live_(std::move(live)) {
+  std::lock_guard lock(live_->mutex_);
+  live_->kernels_.insert(this);
 }
 
-Kernel::~Kernel() { device_.api().kernel_release(device_.handle(), handle_); }
+void Kernel::set(lks_kernel* handle, const lks_kernel_info& info) {
+  handle_ = handle;
+  workspace_bytes_ = info.workspace_bytes;
+  claims_ = {info.accumulate_dtype, info.max_ulp, info.gamma_factor};
+  variant_ = info.variant;
+}
 
-namespace {
+Kernel::~Kernel() {
+  std::lock_guard lock(live_->mutex_);
+  live_->kernels_.erase(this);
+  if (live_->device_) release(*live_->device_);
+}
 
-std::atomic<std::uint64_t> next_cache_serial{1};
+void Kernel::release(DeviceState& device) {
+  if (lks_kernel* handle = std::exchange(handle_, nullptr)) device.api().kernel_release(device.handle(), handle);
+}
 
-struct ThreadEntry {
+void LiveKernels::release_all() {
+  std::lock_guard lock(mutex_);
+  for (Kernel* kernel : kernels_) kernel->release(*device_);
+  device_ = nullptr;
+}
+
+// ---------------------------------------------------------------------------------------------------- the first level
+
+struct KernelCache::ThreadSlot {
   std::uint64_t hash = 0;
   std::uint64_t cache_serial = 0;
-  std::shared_ptr<KernelFamily> family;
+  std::shared_ptr<KnownCall> call;
+  AnswerRef for_all;  // nullptr if none serves every call of the family
+
+  bool has(const WordsView& key, std::uint64_t serial) const {
+    return hash == key.hash && cache_serial == serial && call->has(key);
+  }
 };
 
-std::array<ThreadEntry, thread_table_size>& thread_table() {
-  static thread_local ThreadOwned<std::array<ThreadEntry, thread_table_size>> table;
+struct KernelCache::ThreadTable {
+  std::array<ThreadSlot, thread_table_size> slots;
+};
+
+KernelCache::ThreadTable& KernelCache::thread_table() {
+  static thread_local ThreadOwned<ThreadTable> table;
   return table.get();
 }
 
-}  // namespace
-
-KernelCache::KernelCache(DeviceState& device)
-    : device_(device), inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE), serial_(next_cache_serial++) {}
-
-KernelCache::~KernelCache() { clear(); }
-
-KernelLookup KernelCache::find(const KernelRequest& request, const DriverCall& call) {
-  const Identity id = identity_of(request);
-  const std::uint64_t hash = hash_of(id, request);
-  ThreadEntry& entry = thread_table()[hash % thread_table_size];
-  const bool hit = entry.hash == hash && entry.cache_serial == serial_ && entry.family->matches(id, request) &&
-                   !entry.family->dropped.load(std::memory_order_relaxed);
-  if (!hit) {
-    entry.family = family_for(request, hash);
-    entry.hash = hash;
-    entry.cache_serial = serial_;
-  }
-  KernelFamily& family = *entry.family;
-  family.last_used.store(clock_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  // An asynchronous queue needs a reference that keeps the kernel alive beyond the call.
-  const Kernel* single = inline_ ? family.single.load(std::memory_order_acquire) : nullptr;
-  if (single) {
-    KernelLookup lookup;
-    lookup.direct = single;
-    return lookup;
-  }
-  return find_in(family, request, call);
+KernelCache::ThreadSlot& KernelCache::slot_of(std::uint64_t hash) {
+  return thread_table().slots[((hash >> 32) * thread_slots_) >> 32];
 }
 
-std::shared_ptr<KernelFamily> KernelCache::family_for(const KernelRequest& request, std::uint64_t hash) {
-  const Identity id = identity_of(request);
+const KernelRefusal& KernelLookup::no_refusal() {
+  static const KernelRefusal none;
+  return none;
+}
+
+KernelLookup KernelCache::find(const KernelRequest& request, const DriverCall& call) {
+  CallWords words;
+  write_call(words, request);
+  const WordsView key(words);
+  ThreadSlot& slot = slot_of(key.hash);
+  if (!slot.has(key, serial_) || !slot.for_all || slot.for_all->evicted.load(std::memory_order_relaxed)) {
+    return find_shared(slot, key, request, call);
+  }
+  // Written only if it changes, so that threads do not take the cache line from each other.
+  const std::uint64_t now = now_.load(std::memory_order_relaxed);
+  if (slot.for_all->used.load(std::memory_order_relaxed) != now) {
+    slot.for_all->used.store(now, std::memory_order_relaxed);
+  }
+  // A command of an asynchronous queue uses the kernel after its call has returned.
+  return request.borrows && inline_ ? KernelLookup::borrowed(*slot.for_all) : KernelLookup(slot.for_all);
+}
+
+// --------------------------------------------------------------------------------------------------- the second level
+
+KernelCache::KernelCache(DeviceState& device)
+    : device_(device),
+      inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE),
+      serial_(next_cache_serial++),
+      alignment_(device.info().min_alignment),
+      thread_slots_(capacity_option("kernel_cache.per_thread", thread_table_size, thread_table_size)),
+      live_(std::make_shared<LiveKernels>(device)),
+      calls_(capacity_option("kernel_cache.capacity", usual_capacity, 1u << 24)),
+      answers_(capacity_option("kernel_cache.capacity", usual_capacity, 1u << 24)) {}
+
+KernelCache::~KernelCache() {
+  clear();
+  live_->release_all();
+}
+
+// A key for which the driver is being asked. Made and destroyed without the lock.
+class KernelCache::Preparing {
+ public:
+  Preparing(KernelCache& cache, std::span<const std::uint64_t> key) : cache_(cache), key_(key) {}
+  Preparing(const Preparing&) = delete;
+  Preparing& operator=(const Preparing&) = delete;
+  ~Preparing() {
+    {
+      std::lock_guard lock(cache_.mutex_);
+      std::erase_if(cache_.preparing_, [&](std::span<const std::uint64_t> k) { return k.data() == key_.data(); });
+    }
+    cache_.prepared_.notify_all();
+  }
+
+  // With the lock held.
+  static bool is_running(const KernelCache& cache, std::span<const std::uint64_t> key) {
+    return std::any_of(cache.preparing_.begin(), cache.preparing_.end(), [&](std::span<const std::uint64_t> k) {
+      return std::equal(k.begin(), k.end(), key.begin(), key.end());
+    });
+  }
+
+ private:
+  KernelCache& cache_;
+  std::span<const std::uint64_t> key_;
+};
+
+KernelLookup KernelCache::find_shared(ThreadSlot& slot, const WordsView& call_key, const KernelRequest& request,
+                                      const DriverCall& call) {
+  const ThreadSlot old = std::exchange(slot, ThreadSlot());  // destroyed without the lock
+  std::optional<KernelDescription> description;
+  const std::shared_ptr<KnownCall> known =
+      old.has(call_key, serial_) ? old.call : known_call(call_key, request, description);
+  const std::shared_ptr<KernelFamily>& family = known->family;
+  const auto answered = [&](const AnswerRef& answer) {
+    slot = {call_key.hash, serial_, known, answer == family->for_all ? answer : nullptr};
+    return KernelLookup(answer);
+  };
+
+  LayoutWords asked;
+  {
+    std::unique_lock lock(mutex_);
+    use(*known);
+    while (true) {
+      if (const AnswerRef found = find_answer(*family, request)) {
+        use(*found);
+        return answered(found);
+      }
+      if (asked.empty()) {
+        const Deps all = depends_on_all(request.tensors, alignment_);
+        write_layout(asked, family->number, all, request.tensors, alignment_);
+      }
+      if (!Preparing::is_running(*this, asked)) break;
+      prepared_.wait(lock);
+    }
+    preparing_.emplace_back(asked);
+  }
+  const Preparing until_answered(*this, asked);
+  if (!description) description.emplace(request, alignment_);
+  AnswerRef answer = ask(*description, call);
+  if (!answer->kernel && scope_of(answer->refusal.reason) == Holds::now) return KernelLookup(std::move(answer));
+  const Deps deps = deps_of(*answer, request, *description);
+  Removed removed;  // destroyed without the lock
   std::lock_guard lock(mutex_);
-  clock_.fetch_add(1, std::memory_order_relaxed);
+  return answered(keep(family, std::move(answer), deps, request, removed));
+}
+
+// A call that is not known is described without the lock: that may run code of the user.
+std::shared_ptr<KnownCall> KernelCache::known_call(const WordsView& key, const KernelRequest& request,
+                                                   std::optional<KernelDescription>& description) {
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto* known = calls_.find(key)) return *known;
+  }
+  description.emplace(request, alignment_);
+  std::vector<std::shared_ptr<KnownCall>> removed;  // destroyed without the lock
+  std::lock_guard lock(mutex_);
+  if (const auto* known = calls_.find(key)) return *known;
+  auto known = std::make_shared<KnownCall>(key, family_of(description->desc));
+  use(*known);
+  calls_.insert(known, removed);
+  return known;
+}
+
+std::shared_ptr<KernelFamily> KernelCache::family_of(const lks_kernel_desc& desc) {
+  std::vector<std::uint64_t> content = content_of(desc);
+  const std::uint64_t hash = WordsView(content).hash;
   const auto [begin, end] = families_.equal_range(hash);
   for (auto it = begin; it != end; ++it) {
-    if (it->second->matches(id, request)) return it->second;
+    std::shared_ptr<KernelFamily> family = it->second.lock();
+    if (family && family->content == content) return family;
   }
-  if (kernel_count_ >= capacity || families_.size() >= capacity) evict_least_used();
+  if (families_.size() >= sweep_at_) {
+    std::erase_if(families_, [](const auto& item) { return item.second.expired(); });
+    sweep_at_ = std::max<std::size_t>(64, 2 * families_.size());
+  }
   auto family = std::make_shared<KernelFamily>();
-  family->identity = id;
-  const auto* bytes = static_cast<const unsigned char*>(request.attrs);
-  family->attrs.assign(bytes, bytes + request.attrs_size);
-  family->number_dtypes.assign(request.number_dtypes.begin(), request.number_dtypes.end());
+  family->number = next_number_++;
+  family->content = std::move(content);
   families_.emplace(hash, family);
   return family;
 }
 
-KernelLookup KernelCache::find_in(KernelFamily& family, const KernelRequest& request, const DriverCall& call) {
-  std::lock_guard lock(family.mutex);
-  if (family.final_refusal.reason) return family.final_refusal;
-  for (Group& group : family.groups) {
-    const auto it = group.kernels.find(key_of(group.deps, request.tensors, device_.info().min_alignment));
-    if (it == group.kernels.end()) continue;
-    KernelLookup lookup;
-    lookup.kernel = it->second;
-    return lookup;
+KernelCache::AnswerRef KernelCache::find_answer(const KernelFamily& family, const KernelRequest& request) const {
+  if (family.for_all) return family.for_all;
+  for (const KernelGroup& group : family.groups) {
+    LayoutWords words;
+    write_layout(words, group.number, group.deps, request.tensors, alignment_);
+    if (const AnswerRef* found = answers_.find(WordsView(words))) return *found;
   }
-  return prepare(family, request, call);
+  return nullptr;
 }
 
-KernelLookup KernelCache::prepare(KernelFamily& family, const KernelRequest& request, const DriverCall& call) {
+// Called without the lock.
+KernelCache::AnswerRef KernelCache::ask(KernelDescription& description, const DriverCall& call) {
   check_not_forked();
-  Description description(request, device_.info().min_alignment);
+  auto answer = std::make_shared<KernelAnswer>(WordsView(std::span<const std::uint64_t>()));
+  answer->kernel.emplace(live_);
   lks_diag diag = empty_diag();
   lks_kernel* handle = nullptr;
   const lks_status status =
       device_.api().kernel_prepare(device_.handle(), &description.desc, &handle, &description.info, &diag);
   if (status == LKS_UNSUPPORTED) {
     ++counters.refusals;
-    KernelLookup lookup = refusal(diag);
-    if (is_final(lookup.reason)) family.final_refusal = lookup;
-    return lookup;
+    answer->kernel.reset();
+    answer->refusal = refusal_of(diag);
+    return answer;
   }
   check_driver(status, diag, device_.name(), call);
   ++counters.prepares;
-  auto kernel = std::make_shared<Kernel>(device_, handle, description.info);
-  KernelLookup lookup;
-  lookup.kernel = kernel;
-
-  auto group = std::find_if(family.groups.begin(), family.groups.end(),
-                            [&](const Group& g) { return same_deps(g.deps, description.deps); });
-  if (group == family.groups.end()) {
-    family.groups.push_back({description.deps, {}});
-    group = family.groups.end() - 1;
-  }
-  if (group->kernels.size() >= capacity_of_family) {
-    kernel_count_ -= group->kernels.size();
-    counters.evictions += group->kernels.size();
-    group->kernels.clear();
-  }
-  group->kernels[key_of(group->deps, request.tensors, device_.info().min_alignment)] = kernel;
-  ++kernel_count_;
-  if (depends_on_nothing(group->deps)) family.single.store(kernel.get(), std::memory_order_release);
-  return lookup;
+  answer->kernel->set(handle, description.info);
+  return answer;
 }
 
-KernelLookup KernelCache::query(const DeviceEntry& device, const KernelRequest& request) {
-  check_not_forked();
-  Description description(request, device.info.min_alignment);
-  lks_diag diag = empty_diag();
-  const lks_status status = device.driver.api->kernel_query(device.driver.handle(), device.ordinal, &description.desc,
-                                                            &description.info, &diag);
-  KernelLookup lookup;
-  if (status != LKS_OK) lookup = refusal(diag);
-  lookup.variant = description.info.variant;
-  return lookup;
+Deps KernelCache::deps_of(const KernelAnswer& answer, const KernelRequest& request,
+                          const KernelDescription& description) const {
+  if (answer.kernel) return simplified(description.deps, request.tensors, alignment_);
+  if (scope_of(answer.refusal.reason) == Holds::always) return Deps(request.tensors.size());
+  return depends_on_all(request.tensors, alignment_);
 }
 
-// Evicts the least recently used half of the families. A thread whose table still refers to one keeps it alive until it
-// reuses that entry for another family.
-void KernelCache::evict_least_used() {
-  std::vector<std::uint64_t> ages;
-  for (const auto& [hash, family] : families_) ages.push_back(family->last_used);
-  std::nth_element(ages.begin(), ages.begin() + static_cast<std::ptrdiff_t>(ages.size() / 2), ages.end());
-  const std::uint64_t median = ages[ages.size() / 2];
-  std::erase_if(families_, [&](const auto& item) {
-    KernelFamily& family = *item.second;
-    if (family.last_used > median) return false;
-    std::lock_guard lock(family.mutex);
-    family.dropped = true;
-    kernel_count_ -= family.kernel_count();
-    ++counters.evictions;
-    return true;
-  });
+// Returns the answer that is kept: `answer`, or an equivalent one if another thread was faster.
+KernelCache::AnswerRef KernelCache::keep(const std::shared_ptr<KernelFamily>& family, AnswerRef answer,
+                                         const Deps& deps, const KernelRequest& request, Removed& removed) {
+  std::vector<KernelGroup>& groups = family->groups;
+  auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return same_deps(g.deps, deps); });
+  if (group == groups.end()) group = groups.insert(group, {next_number_++, deps});
+  LayoutWords words;
+  write_layout(words, group->number, deps, request.tensors, alignment_);
+  const WordsView key(words);
+  if (const AnswerRef* known = answers_.find(key)) {
+    removed.push_back(std::move(answer));
+    return *known;
+  }
+  answer->hash = key.hash;
+  answer->words.assign(words.begin(), words.end());
+  answer->family = family;
+  use(*answer);
+  answers_.insert(answer, removed);
+  for (const AnswerRef& old : removed) remove(*old);
+  counters.evictions += removed.size();
+  if (same_deps(deps, Deps(deps.size()))) family->for_all = answer;
+  return answer;
+}
+
+// Threads that have it in their tables ask again.
+void KernelCache::remove(KernelAnswer& answer) {
+  answer.evicted.store(true, std::memory_order_relaxed);
+  if (answer.family->for_all.get() == &answer) answer.family->for_all.reset();
+  answer.family.reset();
+}
+
+void KernelCache::use(LruItem& item) {
+  const std::uint64_t now = now_.load(std::memory_order_relaxed);
+  item.used.store(now + 1, std::memory_order_relaxed);
+  now_.store(now + 2, std::memory_order_relaxed);
 }
 
 void KernelCache::clear() {
-  for (ThreadEntry& entry : thread_table()) {
-    if (entry.cache_serial == serial_) entry = {};
+  for (ThreadSlot& slot : thread_table().slots) {
+    if (slot.cache_serial == serial_) slot = {};
   }
+  Removed removed;  // destroyed after the lock is released
   std::lock_guard lock(mutex_);
-  for (auto& [hash, family] : families_) {
-    std::lock_guard family_lock(family->mutex);
-    family->dropped = true;
-    family->single = nullptr;
-    family->groups.clear();
+  answers_.clear(removed);
+  for (const AnswerRef& answer : removed) remove(*answer);
+  for (const auto& [hash, family] : families_) {
+    if (const std::shared_ptr<KernelFamily> known = family.lock()) known->groups.clear();
   }
-  families_.clear();
-  kernel_count_ = 0;
 }
 
-std::size_t KernelCache::size() { return kernel_count_; }
+std::size_t KernelCache::size() {
+  std::lock_guard lock(mutex_);
+  return answers_.size();
+}
+
+KernelQuery KernelCache::query(const DeviceEntry& device, const KernelRequest& request) {
+  check_not_forked();
+  KernelDescription description(request, device.info.min_alignment);
+  lks_diag diag = empty_diag();
+  const lks_status status = device.driver.api->kernel_query(device.driver.handle(), device.ordinal, &description.desc,
+                                                            &description.info, &diag);
+  KernelQuery answer;
+  if (status != LKS_OK) static_cast<KernelRefusal&>(answer) = refusal_of(diag);
+  answer.variant = description.info.variant;
+  return answer;
+}
 
 }  // namespace lockstep

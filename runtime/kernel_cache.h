@@ -1,75 +1,59 @@
-// The cache of prepared kernels. A kernel is reused for every call that agrees in the properties that it depends on.
+// The cache of prepared kernels and of refusals. An answer of the driver serves every call that agrees in the
+// properties that it depends on.
 //
 // Calls with equal op, attributes, dtypes, ranks, programs and mode form a *family*. They may differ in extents,
 // strides and alignments. A kernel declares which of these it depends on (lks_operand_deps), and only those are its key
-// within the family. Many kernels depend on none of them. They are found by the family alone, through a small
-// per-thread table without a lock.
+// within the family. A refusal depends on all of them, or on none.
+//
+// Two levels: each thread has a small table of calls whose answer depends on none. It is read without a lock.
+// Everything else is in tables of the device, which have one lock. The driver is asked without it.
 #pragma once
 
 #include <atomic>
-#include <cstring>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <span>
+#include <optional>
+#include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
-#include "lockstep/device.h"
-#include "lockstep/dtype.h"
 #include "runtime/driver_status.h"
-#include "runtime/memory/block.h"
+#include "runtime/kernel_key.h"
+#include "runtime/lru_table.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
 
 class DeviceState;
+class Kernel;
 
-lks_dtype abi_dtype(DType t);
+/// The prepared kernels of a device. A kernel may outlive the cache, in the table of another thread; its handle must
+/// not outlive the device.
+class LiveKernels {
+ public:
+  explicit LiveKernels(DeviceState& device) : device_(&device) {}
+  /// After this, kernels have no handles.
+  void release_all();
 
-/// The dense row-major stride of the dimension before one that has this `stride` and `extent`. Returns 0 if the product
-/// overflows: the tensor is then empty, so no index is valid.
-inline std::int64_t next_dense_stride(std::int64_t stride, std::int64_t extent) {
-  return __builtin_mul_overflow(stride, extent, &stride) ? 0 : stride;
-}
-
-/// A tensor of a call, in the form that the driver receives.
-struct KernelTensor {
-  DType dtype = DType::f32;
-  std::uint8_t rank = 0;
-  bool absent = false;  // an optional input that is not given
-  const std::int64_t* dims = nullptr;
-  const std::int64_t* strides = nullptr;  // in elements
-  std::int64_t offset = 0;                // of the first element from the block's start, in elements
-  Block* block = nullptr;
-};
-
-/// A call for which a kernel is needed.
-struct KernelRequest {
-  const void* op_key = nullptr;  // identity of the op definition
-  const void* attrs = nullptr;
-  std::uint32_t attrs_size = 0;
-  std::span<const std::uint8_t> number_dtypes;  // which operands are numbers, and their dtypes
-  MathMode mode = MathMode::strict;
-  std::span<const KernelTensor> tensors;  // inputs, then outputs
-  std::uint32_t input_count = 0;
-  /// Called on a cache miss: fills op, programs, scalars and aliases of the description; the rest is already filled.
-  /// `context` is the caller's.
-  void (*describe)(lks_kernel_desc& desc, const void* context) = nullptr;
-  const void* context = nullptr;
+ private:
+  friend class Kernel;
+  std::mutex mutex_;
+  DeviceState* device_;  // nullptr once it is closed
+  std::unordered_set<Kernel*> kernels_;
 };
 
 /// A prepared kernel.
 class Kernel {
  public:
-  Kernel(DeviceState& device, lks_kernel* handle, const lks_kernel_info& info)
-      : handle_(handle),
-        workspace_bytes_(info.workspace_bytes),
-        variant_(info.variant),
-        claims_{info.accumulate_dtype, info.max_ulp, info.gamma_factor},
-        device_(device) {}
+  explicit Kernel(std::shared_ptr<LiveKernels> live);
   ~Kernel();
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
+
+  /// Takes what the driver has prepared.
+  void set(lks_kernel* handle, const lks_kernel_info& info);
 
   lks_kernel* handle() const { return handle_; }
   std::uint64_t workspace_bytes() const { return workspace_bytes_; }
@@ -77,62 +61,132 @@ class Kernel {
   const KernelClaims& claims() const { return claims_; }
 
  private:
-  lks_kernel* handle_;
-  std::uint64_t workspace_bytes_;
+  friend class LiveKernels;
+  void release(DeviceState& device);
+
+  lks_kernel* handle_ = nullptr;
+  std::uint64_t workspace_bytes_ = 0;
   std::string variant_;
   KernelClaims claims_;
-  DeviceState& device_;
+  std::shared_ptr<LiveKernels> live_;
 };
 
-/// A kernel, or why there is none.
-struct KernelLookup {
-  std::shared_ptr<Kernel> kernel;
-  const Kernel* direct = nullptr;  // set instead of `kernel` if the family keeps it alive for the calling thread
+/// Why a driver has no kernel for a call.
+struct KernelRefusal {
   std::int32_t reason = LKS_REASON_NONE;
   std::int32_t operand = -1;
   std::string text;
-  std::string variant;  // the variant that the driver returned for a query
-
-  const Kernel* get() const { return direct ? direct : kernel.get(); }
 };
 
 struct KernelFamily;
+
+/// What the driver answered: a kernel, or a refusal. Does not change.
+struct KernelAnswer : LruItem {
+  using LruItem::LruItem;
+
+  std::optional<Kernel> kernel;
+  KernelRefusal refusal;
+  std::shared_ptr<KernelFamily> family;  // nullptr if it is not in the cache; guarded by the cache's lock
+  std::atomic<bool> evicted{false};
+};
+
+/// The result of a search. It shares the answer, or borrows it from the thread's table (KernelRequest::borrows).
+class KernelLookup {
+ public:
+  KernelLookup() = default;
+  explicit KernelLookup(std::shared_ptr<const KernelAnswer> answer)
+      : answer_(answer.get()), shared_(std::move(answer)) {}
+  static KernelLookup borrowed(const KernelAnswer& answer) {
+    KernelLookup lookup;
+    lookup.answer_ = &answer;
+    return lookup;
+  }
+
+  /// nullptr if the driver refused.
+  const Kernel* get() const { return answer_->kernel ? &*answer_->kernel : nullptr; }
+  const KernelRefusal& refusal() const { return answer_ ? answer_->refusal : no_refusal(); }
+  /// What to hold as long as the kernel is in use; nullptr if it is borrowed.
+  const std::shared_ptr<const KernelAnswer>& shared() const { return shared_; }
+
+ private:
+  static const KernelRefusal& no_refusal();
+
+  const KernelAnswer* answer_ = nullptr;
+  std::shared_ptr<const KernelAnswer> shared_;
+};
+
+/// The answer to a query.
+struct KernelQuery : KernelRefusal {
+  std::string variant;
+};
+
+struct KnownCall;
+struct KernelDescription;
 
 class KernelCache {
  public:
   explicit KernelCache(DeviceState& device);
   ~KernelCache();
 
-  /// Returns a cached kernel or prepares one. If the driver refuses, the result has the reason. Throws only if a
-  /// resource is missing or the driver fails.
+  /// Finds the answer, or asks the driver to prepare a kernel. If another thread is preparing one for the same tensors,
+  /// waits for it. Throws only if a resource is missing or the driver fails; then nothing is kept.
   KernelLookup find(const KernelRequest& request, const DriverCall& call);
 
   /// Queries the driver without preparing a kernel and without an open device.
-  static KernelLookup query(const class DeviceEntry& device, const KernelRequest& request);
+  static KernelQuery query(const class DeviceEntry& device, const KernelRequest& request);
 
   struct Counters {
     std::atomic<std::uint64_t> prepares{0};   // kernels prepared
-    std::atomic<std::uint64_t> refusals{0};   // calls that the driver refused
-    std::atomic<std::uint64_t> evictions{0};  // families, or kernels of one family, that were evicted
+    std::atomic<std::uint64_t> refusals{0};   // times that the driver refused
+    std::atomic<std::uint64_t> evictions{0};  // answers that had to go
   };
   Counters counters;
 
+  /// Forgets all answers.
   void clear();
+  /// The number of answers.
   std::size_t size();
 
  private:
-  std::shared_ptr<KernelFamily> family_for(const KernelRequest& request, std::uint64_t hash);
-  KernelLookup find_in(KernelFamily& family, const KernelRequest& request, const DriverCall& call);
-  KernelLookup prepare(KernelFamily& family, const KernelRequest& request, const DriverCall& call);
-  void evict_least_used();
+  using AnswerRef = std::shared_ptr<KernelAnswer>;
+  using Removed = std::vector<AnswerRef>;
+  struct ThreadSlot;
+  struct ThreadTable;
+  class Preparing;
+
+  static ThreadTable& thread_table();
+  ThreadSlot& slot_of(std::uint64_t hash);
+  KernelLookup find_shared(ThreadSlot& slot, const WordsView& call_key, const KernelRequest& request,
+                           const DriverCall& call);
+  std::shared_ptr<KnownCall> known_call(const WordsView& key, const KernelRequest& request,
+                                        std::optional<KernelDescription>& description);
+  std::shared_ptr<KernelFamily> family_of(const lks_kernel_desc& desc);
+  AnswerRef find_answer(const KernelFamily& family, const KernelRequest& request) const;
+  AnswerRef ask(KernelDescription& description, const DriverCall& call);
+  Deps deps_of(const KernelAnswer& answer, const KernelRequest& request, const KernelDescription& description) const;
+  AnswerRef keep(const std::shared_ptr<KernelFamily>& family, AnswerRef answer, const Deps& deps,
+                 const KernelRequest& request, Removed& removed);
+  void remove(KernelAnswer& answer);
+  void use(LruItem& item);
 
   DeviceState& device_;
   const bool inline_;
-  const std::uint64_t serial_;  // distinguishes this cache from earlier ones at the same address
-  std::mutex mutex_;
-  std::unordered_multimap<std::uint64_t, std::shared_ptr<KernelFamily>> families_;
-  std::atomic<std::uint64_t> clock_{0};
-  std::atomic<std::size_t> kernel_count_{0};
+  const std::uint64_t serial_;      // distinguishes this cache from earlier ones at the same address
+  const std::uint64_t alignment_;   // of buffers
+  const std::size_t thread_slots_;  // of each thread's table that this cache uses
+  const std::shared_ptr<LiveKernels> live_;
+
+  std::mutex mutex_;  // guards all that follows
+  LruTable<KnownCall> calls_;
+  LruTable<KernelAnswer> answers_;
+  std::unordered_multimap<std::uint64_t, std::weak_ptr<KernelFamily>> families_;  // by the hash of their content
+  std::size_t sweep_at_ = 64;                                                     // families, expired ones included
+  std::vector<std::span<const std::uint64_t>> preparing_;                         // keys for which the driver is asked
+  std::condition_variable prepared_;
+  std::uint64_t next_number_ = 1;  // of families and groups
+  // The time, in uses of these tables: twice their number, and one. Uses of the threads' tables, in between, have that
+  // time; uses of these tables have even times. Read without the lock.
+  std::atomic<std::uint64_t> now_{1};
 };
 
 }  // namespace lockstep

@@ -1,101 +1,17 @@
-// Tests which calls share a kernel: those that agree in the properties that the kernel declares as dependencies. The
-// driver is scripted; each case chooses the dependencies.
-#include "runtime/kernel_cache.h"
-
-#include <gtest/gtest.h>
-
-#include <cstdio>
+// Tests which calls share a kernel: those of equal content that agree in the properties that the kernel declares as
+// dependencies. The driver is scripted; each case chooses the dependencies.
 #include <cstring>
 
 #include "lockstep/lockstep.h"
-#include "runtime/scripted_driver.h"
+#include "runtime/kernel_script.h"
 
 namespace lockstep {
 namespace {
 
-// The answers of the driver, and a record of the queries.
-struct Script {
-  std::vector<lks_operand_deps> deps;
-  std::int32_t refusal = LKS_REASON_NONE;
-  int prepared = 0, released = 0;
-  lks_kernel_desc last{};
-  std::vector<lks_tensor_desc> inputs, outputs;
-};
-Script script;
+using Call = ScriptedCall;
 
-lks_status answer(const lks_kernel_desc* desc, lks_kernel_info* info, lks_diag* diag) {
-  script.last = *desc;
-  script.inputs.assign(desc->inputs, desc->inputs + desc->input_count);
-  script.outputs.assign(desc->outputs, desc->outputs + desc->output_count);
-  if (script.refusal != LKS_REASON_NONE) {
-    diag->reason = script.refusal;
-    diag->operand = 1;
-    std::snprintf(diag->what, sizeof diag->what, "not like this");
-    return LKS_UNSUPPORTED;
-  }
-  for (std::size_t i = 0; i < script.deps.size(); ++i) info->deps[i] = script.deps[i];
-  std::snprintf(info->variant, sizeof info->variant, "plain");
-  info->workspace_bytes = 48;
-  return LKS_OK;
-}
-
-const lks_driver_api& table() {
-  static const lks_driver_api api = [] {
-    lks_driver_api t = scripted_driver();
-    t.kernel_query = [](lks_driver*, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
-                        lks_diag* diag) -> lks_status { return answer(desc, info, diag); };
-    t.kernel_prepare = [](lks_device*, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
-                          lks_diag* diag) -> lks_status {
-      *out = any_handle<lks_kernel>();
-      const lks_status status = answer(desc, info, diag);
-      script.prepared += status == LKS_OK;
-      return status;
-    };
-    t.kernel_release = [](lks_device*, lks_kernel*) { ++script.released; };
-    return t;
-  }();
-  return api;
-}
-
-// A call with two inputs and one output, all of rank 2.
-struct Call {
-  std::int64_t dims[3][2] = {{4, 6}, {4, 6}, {4, 6}};
-  std::int64_t strides[3][2] = {{6, 1}, {6, 1}, {6, 1}};
-  KernelTensor tensors[3];
-  int op = 0;
-  std::int64_t attrs[2] = {1, 2};
-  std::vector<std::uint8_t> numbers;
-  MathMode mode = MathMode::strict;
-
-  KernelRequest request() {
-    static const int ops[2] = {};
-    for (int i = 0; i < 3; ++i) {
-      tensors[i].rank = tensors[i].rank ? tensors[i].rank : 2;
-      tensors[i].dims = dims[i];
-      tensors[i].strides = strides[i];
-    }
-    return {.op_key = &ops[op],
-            .attrs = attrs,
-            .attrs_size = sizeof attrs,
-            .number_dtypes = numbers,
-            .mode = mode,
-            .tensors = tensors,
-            .input_count = 2,
-            .describe = [](lks_kernel_desc& desc, const void*) { desc.op_name = "called"; }};
-  }
-};
-
-class KernelCacheTest : public testing::TestWithParam<bool> {
+class KernelSharing : public KernelCacheTest {
  protected:
-  void SetUp() override {
-    script = {};
-    script.deps.resize(3);
-    device = std::make_unique<ScriptedDevice>(table(), GetParam() ? LKS_CAP_INLINE_QUEUE : 0);
-    cache = std::make_unique<KernelCache>(device->state());
-  }
-
-  const Kernel* find(Call call) { return cache->find(call.request(), {"called"}).get(); }
-
   // Whether the second call gets the kernel of the first.
   bool share(const Call& first, const Call& second) {
     cache->clear();
@@ -107,16 +23,12 @@ class KernelCacheTest : public testing::TestWithParam<bool> {
     EXPECT_EQ(find(second), two);
     return one == two;
   }
-
-  std::unique_ptr<ScriptedDevice> device;
-  std::unique_ptr<KernelCache> cache;
-  const Call usual;
 };
 
-INSTANTIATE_TEST_SUITE_P(Queues, KernelCacheTest, testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(Queues, KernelSharing, testing::Bool(),
                          [](const auto& test) { return test.param ? "Inline" : "Asynchronous"; });
 
-TEST_P(KernelCacheTest, AKernelThatDependsOnNothingServesAllOfItsKind) {
+TEST_P(KernelSharing, AKernelThatDependsOnNothingServesAllOfItsKind) {
   Call other = usual;
   other.dims[0][0] = 9;
   other.strides[1][1] = 5;
@@ -126,13 +38,13 @@ TEST_P(KernelCacheTest, AKernelThatDependsOnNothingServesAllOfItsKind) {
   EXPECT_EQ(cache->size(), 1u);
 }
 
-TEST_P(KernelCacheTest, CallsOfAnotherKindDoNot) {
+TEST_P(KernelSharing, CallsOfAnotherKindDoNot) {
   const auto differ = [&](auto&& change) {
     Call other = usual;
     change(other);
     return !share(usual, other);
   };
-  EXPECT_TRUE(differ([](Call& c) { c.op = 1; }));
+  EXPECT_TRUE(differ([](Call& c) { c.identity = 2, c.name = "another"; }));
   EXPECT_TRUE(differ([](Call& c) { c.attrs[0] = 7; }));
   EXPECT_TRUE(differ([](Call& c) { c.attrs[1] = 7; }));
   EXPECT_TRUE(differ([](Call& c) { c.mode = MathMode::fast; }));
@@ -146,7 +58,87 @@ TEST_P(KernelCacheTest, CallsOfAnotherKindDoNot) {
   EXPECT_FALSE(share(one, two));
 }
 
-TEST_P(KernelCacheTest, OfManyTensorsEachCounts) {
+// A program of one instruction, attached to the call.
+struct OneInstruction {
+  lks_dtype input = LKS_F32;
+  lks_instr instr{};
+  std::uint32_t output = 0, first = 0;
+  lks_program program{}, body{};
+  lks_function function{};
+  lks_attached_program attached{};
+
+  void attach(lks_kernel_desc& desc) {
+    body.instr_count = program.instr_count = 1;
+    program.input_count = program.output_count = 1;
+    program.input_dtypes = &input;
+    program.instrs = body.instrs = &instr;
+    program.outputs = &output;
+    program.function_count = function.name ? 1 : 0;
+    program.functions = &function;
+    function.body = &body;
+    attached = {&program, &first, &first};
+    desc.programs = &attached;
+    desc.program_count = 1;
+  }
+};
+
+TEST_P(KernelSharing, EqualContentsShare) {
+  Call copy_of_op = usual;
+  copy_of_op.identity = 2;
+  EXPECT_TRUE(share(usual, copy_of_op)) << "another definition with the same content";
+  OneInstruction here, there;
+  const auto with = [&](OneInstruction& program, std::uint64_t identity) {
+    Call call = usual;
+    call.identity = identity;
+    call.describe = [&program](lks_kernel_desc& desc) { program.attach(desc); };
+    return call;
+  };
+  here.function.name = there.function.name = "f";
+  EXPECT_TRUE(share(with(here, 10), with(there, 11))) << "equal programs at two places";
+  std::uint64_t identity = 20;
+  const auto differ = [&](auto&& change) {
+    there = here;
+    change(there);
+    const bool differs = !share(with(here, identity), with(there, identity + 1));
+    identity += 2;
+    return differs;
+  };
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.input = LKS_F16; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.output = 1; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.first = 1; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.function.name = "g"; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.function.name = nullptr; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.function.version = 2; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.instr.opcode = 1; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.instr.dtype = LKS_F64; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.instr.imm = std::uint64_t{1} << 40; }));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(differ([i](OneInstruction& p) { p.instr.args[i] = 1; }));
+}
+
+TEST_P(KernelSharing, EachPartOfTheContentCounts) {
+  std::uint64_t identity = 2;
+  const auto differ = [&](std::function<void(lks_kernel_desc&)> change) {
+    Call other = usual;
+    other.identity = identity++;
+    other.describe = std::move(change);
+    return !share(usual, other);
+  };
+  static const std::uint32_t indices[] = {1, 0, 0};
+  static const lks_dtype numbers[] = {LKS_F32, LKS_F64};
+  static const lks_alias alias = {0, 1};
+  EXPECT_FALSE(differ([](lks_kernel_desc&) {}));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.op = 7; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.op_version = 7; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.op_name = "calls"; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.attrs_size = 8; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.scalar_count = 2, d.scalar_dtypes = numbers; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.operands = indices; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.results = indices; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.alias_count = 1, d.aliases = &alias; }));
+  EXPECT_TRUE(differ([](lks_kernel_desc& d) { d.input_count = 1, d.output_count = 2, d.outputs -= 1; }));
+}
+
+TEST_P(KernelSharing, OfManyTensorsEachCounts) {
   std::vector<KernelTensor> tensors(12);
   std::int64_t dims[] = {4}, strides[] = {1};
   for (KernelTensor& t : tensors) t = {.rank = 1, .dims = dims, .strides = strides};
@@ -170,7 +162,7 @@ TEST_P(KernelCacheTest, OfManyTensorsEachCounts) {
   EXPECT_EQ(prepared(), 4);
 }
 
-TEST_P(KernelCacheTest, ExtentsCountWhereTheKernelSaysSo) {
+TEST_P(KernelSharing, ExtentsCountWhereTheKernelSaysSo) {
   script.deps[1].dims = 2;  // the extent of dimension 1 of the second input
   Call rows = usual, columns = usual, of_another = usual;
   rows.dims[1][0] = 9;
@@ -181,7 +173,7 @@ TEST_P(KernelCacheTest, ExtentsCountWhereTheKernelSaysSo) {
   EXPECT_TRUE(share(usual, of_another));
 }
 
-TEST_P(KernelCacheTest, StridesCountButThoseOfSingleElements) {
+TEST_P(KernelSharing, StridesCountButThoseOfSingleElements) {
   script.deps[0].strides = 1;
   Call far = usual, inner = usual;
   far.strides[0][0] = 7;
@@ -194,7 +186,7 @@ TEST_P(KernelCacheTest, StridesCountButThoseOfSingleElements) {
   EXPECT_TRUE(share(single, single_far));
 }
 
-TEST_P(KernelCacheTest, StrideClassesAreZeroOneAndOther) {
+TEST_P(KernelSharing, StrideClassesAreZeroOneAndOther) {
   script.deps[0].stride_classes = 1;
   const auto with = [&](std::int64_t extent, std::int64_t stride) {
     Call call = usual;
@@ -212,7 +204,7 @@ TEST_P(KernelCacheTest, StrideClassesAreZeroOneAndOther) {
   EXPECT_TRUE(share(with(1, 6), with(1, 0)));
 }
 
-TEST_P(KernelCacheTest, DenseTensorsAreToldApart) {
+TEST_P(KernelSharing, DenseTensorsAreToldApart) {
   script.deps[0].dense = 1;
   Call strided = usual, shorter = usual, single = usual, turned = usual;
   strided.strides[0][0] = 12;
@@ -228,7 +220,7 @@ TEST_P(KernelCacheTest, DenseTensorsAreToldApart) {
   EXPECT_TRUE(share(usual, single)) << "where a single element's next one would lie says nothing";
 }
 
-TEST_P(KernelCacheTest, AlignmentCountsUpToWhatTheKernelAsksFor) {
+TEST_P(KernelSharing, AlignmentCountsUpToWhatTheKernelAsksFor) {
   const auto at = [&](std::int64_t offset) {
     Call call = usual;
     call.tensors[0].offset = offset;  // in f32 elements of 4 bytes
@@ -247,7 +239,7 @@ TEST_P(KernelCacheTest, AlignmentCountsUpToWhatTheKernelAsksFor) {
   EXPECT_TRUE(share(at(0), at(1)));
 }
 
-TEST_P(KernelCacheTest, WhatIsAbsentDependsOnNothing) {
+TEST_P(KernelSharing, WhatIsAbsentDependsOnNothing) {
   script.deps[1] = {.dims = 3, .strides = 3, .stride_classes = 3, .dense = 1, .alignment = 64};
   Call one = usual;
   one.tensors[1].absent = true;
@@ -256,7 +248,7 @@ TEST_P(KernelCacheTest, WhatIsAbsentDependsOnNothing) {
   EXPECT_TRUE(share(one, two));
 }
 
-TEST_P(KernelCacheTest, OneKindMayHaveKernelsThatDependOnDifferentThings) {
+TEST_P(KernelSharing, OneKindMayHaveKernelsThatDependOnDifferentThings) {
   script.deps[0].dims = 1;
   Call tall = usual, wide = usual;
   tall.dims[0][0] = 100;
@@ -275,28 +267,7 @@ TEST_P(KernelCacheTest, OneKindMayHaveKernelsThatDependOnDifferentThings) {
   EXPECT_EQ(cache->size(), 3u);
 }
 
-TEST_P(KernelCacheTest, RefusalsThatNothingCouldLiftAreKept) {
-  const std::int32_t kept[] = {LKS_REASON_OP,        LKS_REASON_DTYPE,   LKS_REASON_RANK,    LKS_REASON_ATTRIBUTE,
-                               LKS_REASON_MATH_MODE, LKS_REASON_VERSION, LKS_REASON_HARDWARE};
-  const std::int32_t asked_again[] = {LKS_REASON_LAYOUT, LKS_REASON_SIZE, LKS_REASON_ALIAS, LKS_REASON_RESOURCE};
-  const auto times_asked = [&](std::int32_t reason) {
-    cache->clear();
-    script.refusal = reason;
-    const std::uint64_t before = cache->counters.refusals;
-    for (int i = 0; i < 3; ++i) {
-      const KernelLookup lookup = cache->find(Call(usual).request(), {"called"});
-      EXPECT_EQ(lookup.get(), nullptr);
-      EXPECT_EQ(lookup.reason, reason);
-      EXPECT_EQ(lookup.operand, 1);
-      EXPECT_EQ(lookup.text, "not like this");
-    }
-    return cache->counters.refusals - before;
-  };
-  for (std::int32_t reason : kept) EXPECT_EQ(times_asked(reason), 1u) << reason;
-  for (std::int32_t reason : asked_again) EXPECT_EQ(times_asked(reason), 3u) << reason;
-}
-
-TEST_P(KernelCacheTest, TheDriverIsToldAllOfTheCall) {
+TEST_P(KernelSharing, TheDriverIsToldAllOfTheCall) {
   Call call = usual;
   call.mode = MathMode::fast;
   call.tensors[0].dtype = DType::f16;
@@ -328,21 +299,21 @@ TEST_P(KernelCacheTest, TheDriverIsToldAllOfTheCall) {
   EXPECT_EQ(kernel->workspace_bytes(), 48u);
 }
 
-TEST_P(KernelCacheTest, AQueryPreparesNothing) {
-  const KernelLookup yes = KernelCache::query(device->entry(), Call(usual).request());
+TEST_P(KernelSharing, AQueryPreparesNothing) {
+  const KernelQuery yes = KernelCache::query(device->entry(), Call(usual).request());
   EXPECT_EQ(yes.reason, LKS_REASON_NONE);
   EXPECT_EQ(yes.variant, "plain");
   script.refusal = LKS_REASON_SIZE;
-  const KernelLookup no = KernelCache::query(device->entry(), Call(usual).request());
+  const KernelQuery no = KernelCache::query(device->entry(), Call(usual).request());
   EXPECT_EQ(no.reason, LKS_REASON_SIZE);
   EXPECT_EQ(no.text, "not like this");
   EXPECT_EQ(script.prepared, 0);
 }
 
-TEST_P(KernelCacheTest, KernelsAreReleasedWithTheCache) {
+TEST_P(KernelSharing, KernelsAreReleasedWithTheCache) {
   find(usual);
   Call other = usual;
-  other.op = 1;
+  other.mode = MathMode::fast;
   find(other);
   EXPECT_EQ(script.released, 0);
   cache->clear();
@@ -352,69 +323,12 @@ TEST_P(KernelCacheTest, KernelsAreReleasedWithTheCache) {
   EXPECT_EQ(script.prepared, 3);
 }
 
-TEST_P(KernelCacheTest, DevicesDoNotShareKernels) {
+TEST_P(KernelSharing, DevicesDoNotShareKernels) {
   const Kernel* here = find(usual);
   KernelCache other(device->state());
   EXPECT_NE(other.find(Call(usual).request(), {"called"}).get(), here);
   EXPECT_EQ(find(usual), here);
   EXPECT_EQ(script.prepared, 2);
-}
-
-TEST_P(KernelCacheTest, WhatWasUsedLongestAgoIsDroppedWhenItIsFull) {
-  const auto with = [&](std::int64_t number) {
-    Call call = usual;
-    call.attrs[0] = number;
-    return call;
-  };
-  constexpr int capacity = 4096;
-  for (int i = 0; i < capacity; ++i) find(with(i));
-  EXPECT_EQ(cache->size(), 4096u);
-  EXPECT_EQ(cache->counters.evictions, 0u);
-  find(with(capacity));
-  EXPECT_GE(cache->counters.evictions, 2000u) << "half of them";
-  EXPECT_LE(cache->counters.evictions, 2100u);
-  EXPECT_EQ(cache->size() + cache->counters.evictions, 4097u);
-  const int prepared = script.prepared;
-  find(with(capacity - 1));
-  find(with(capacity));
-  EXPECT_EQ(script.prepared, prepared) << "the latest are there";
-  find(with(0));
-  EXPECT_EQ(script.prepared, prepared + 1) << "the first are gone";
-  EXPECT_EQ(cache->size() + cache->counters.evictions, 4098u);
-}
-
-TEST_P(KernelCacheTest, AKindThatIsDroppedCountsWithAllItsKernels) {
-  script.deps[0].dims = 1;
-  Call call = usual;
-  for (std::int64_t extent : {4, 5, 6}) {
-    call.dims[0][0] = extent;
-    find(call);
-  }
-  for (int i = 0; i < 4093; ++i) {
-    call.attrs[0] = 100 + i;
-    find(call);
-  }
-  EXPECT_EQ(cache->size(), 4096u);
-  call.attrs[0] = 5000;
-  find(call);
-  EXPECT_GE(cache->counters.evictions, 2000u) << "half of the kinds";
-  EXPECT_EQ(cache->size() + cache->counters.evictions, 4095u) << "the oldest of them had three kernels";
-}
-
-TEST_P(KernelCacheTest, AKindKeepsAtMost512Kernels) {
-  script.deps[0].dims = 1;
-  Call call = usual;
-  for (int i = 0; i < 512; ++i) {
-    call.dims[0][0] = i + 2;
-    find(call);
-  }
-  EXPECT_EQ(cache->size(), 512u);
-  EXPECT_EQ(cache->counters.evictions, 0u);
-  call.dims[0][0] = 1000;
-  find(call);
-  EXPECT_EQ(cache->size(), 1u);
-  EXPECT_EQ(cache->counters.evictions, 512u);
-  EXPECT_EQ(script.released, 512);
 }
 
 }  // namespace

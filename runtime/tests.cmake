@@ -8,10 +8,13 @@ lockstep_test(pool_test memory/pool_test.cpp)
 # Tests that need no test driver.
 lockstep_test(runtime_parts_test
   command_queue_test.cpp
+  counted_allocations.cpp
   driver_status_test.cpp
   element_test.cpp
   host_api_test.cpp
+  kernel_cache_limit_test.cpp
   kernel_cache_test.cpp
+  kernel_cache_threads_test.cpp
   memory/memory_report_test.cpp
   options_test.cpp
   print_test.cpp

@@ -75,7 +75,9 @@ enum {
 
 /* Why a kernel, dtype or layout is refused, in machine-readable form. diag.operand is the operand that caused it. A
  * refusal for OP, DTYPE, RANK, ATTRIBUTE, MATH_MODE, VERSION, HARDWARE or EXTENSION must hold for all extents, strides
- * and alignments: the host remembers it for the op, attributes, dtypes, ranks and mode, and does not ask again. */
+ * and alignments: the host remembers it for the op, attributes, dtypes, ranks, programs and mode, and does not ask
+ * again. A refusal for LAYOUT, SIZE, ALIAS or PROGRAM must hold for equal extents, strides and alignments: the host
+ * remembers it for these. A refusal for RESOURCE is not remembered. */
 enum {
   LKS_REASON_NONE = 0,
   LKS_REASON_OP = 1,
@@ -86,7 +88,7 @@ enum {
   LKS_REASON_MATH_MODE = 6,
   LKS_REASON_SIZE = 7,
   LKS_REASON_ALIAS = 8,
-  LKS_REASON_RESOURCE = 9,
+  LKS_REASON_RESOURCE = 9,  /* the same request may succeed later */
   LKS_REASON_PROGRAM = 10,  /* a prologue or epilogue; a later host that fuses ops will retry with the root op alone */
   LKS_REASON_VERSION = 11,  /* op schema newer than the driver knows */
   LKS_REASON_HARDWARE = 12, /* this device lacks a feature; diag.what names it */

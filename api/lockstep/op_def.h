@@ -353,8 +353,21 @@ enum class Effects : std::uint8_t { pure, random, state };
 
 // -------------------------------------------------------------------------------------------------------------- OpDef
 
-/// The definition of one op. `name`, `inputs`, `outputs`, `infer` and `reference` are required, and one implementation:
-/// `body` (pointwise), `view`, `copy_plan`, `decompose`, `host` or a kernel in a driver.
+/// Tells objects apart: no two in a process ever have the same number. A copy gets its own.
+class UniqueNumber {
+ public:
+  UniqueNumber();
+  UniqueNumber(const UniqueNumber&) : UniqueNumber() {}
+  UniqueNumber& operator=(const UniqueNumber&);
+  std::uint64_t number() const { return number_; }
+
+ private:
+  std::uint64_t number_;
+};
+
+/// The definition of one op. It must not be changed after the first call. `name`, `inputs`, `outputs`, `infer` and
+/// `reference` are required, and one implementation: `body` (pointwise), `view`, `copy_plan`, `decompose`, `host` or a
+/// kernel in a driver.
 class OpDef {
  public:
   std::string name;  // "softmax"; user ops have a prefix: "acme::norm"
@@ -415,7 +428,8 @@ class OpDef {
   std::function<std::vector<OpCase>()> cases;
 
   // Set on registration.
-  std::uint32_t id = 0;  // LKS_OP_* of driver_ops.h; 0: drivers know the op only by name
+  std::uint32_t id = 0;   // LKS_OP_* of driver_ops.h; 0: drivers know the op only by name
+  UniqueNumber identity;  // an address would not do: another definition may get it later
   bool pointwise() const { return static_cast<bool>(body); }
   const Saves& saves_for(std::size_t input) const;
 };

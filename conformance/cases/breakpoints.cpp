@@ -99,7 +99,7 @@ std::string variant_for(const OpDef& op, const OpCase& c, MathMode mode, Device 
   const OpCall call = described.call();
   CallTypes types(call);
   infer_specs(call, types, outputs);
-  const KernelLookup lookup = query_kernel(device.entry(), call, types, inputs, outputs, mode);
+  const KernelQuery lookup = query_kernel(device.entry(), call, types, inputs, outputs, mode);
   return lookup.reason == LKS_REASON_NONE ? lookup.variant : "";
 }
 

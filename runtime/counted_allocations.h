@@ -1,0 +1,9 @@
+// For tests: counts the allocations of the program that this is linked to.
+#pragma once
+
+namespace lockstep {
+
+/// The number of calls of `operator new` so far, on all threads.
+long allocations();
+
+}  // namespace lockstep
