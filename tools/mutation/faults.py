@@ -58,12 +58,12 @@ FAULTS = {
     ],
     "runtime/kernel_cache.cpp": [
         ("  answer.evicted.store(true, std::memory_order_relaxed);", "", "evicted kernels go on serving"),
-        ("    case LKS_REASON_SIZE:\n", "", "refused sizes are asked again"),
+        ("    case LKS_REASON_SIZE:", "", "refused sizes are asked again"),
         ("default: return Holds::now;", "default: return Holds::for_these_tensors;", "a missing resource is remembered"),
         ("return hash == key.hash && cache_serial == serial && call->has(key);", "return hash == key.hash && call && call->has(key);",
          "kernels of another device are found"),
         ("  counters.evictions += removed.size();", "", "evictions are not counted"),
-        ("      if (!Preparing::is_running(*this, asked)) break;\n      prepared_.wait(lock);", "      break;",
+        ("      if (!Preparing::is_running(*this, asked)) break;", "      break;",
          "two threads prepare the same kernel"),
         ("    cache_.prepared_.notify_all();", "", "threads that wait for a kernel are not woken"),
         ("  live_->release_all();", "", "kernels outlive the device"),
@@ -111,7 +111,7 @@ FAULTS = {
     ],
     "autodiff/gradient.cpp": [
         (" && options.upstream->dtype() == target.dtype()", "", "an upstream gradient of another dtype is accepted"),
-        ("    DeviceScope device(Tensor::share(given->get()).device());", "", "rules make constants on the default device"),
+        ("    const ResultScope results((*given)->device);", "", "rules make constants on the default device"),
         ("if (n != no_node) leads[n] = true;", "", "sources are said to be unconnected"),
         ("const Tensor total = axes.empty() ? gradient : sum({gradient, where}, {axes, true});", "const Tensor total = gradient;",
          "gradients of broadcasts are not summed"),
