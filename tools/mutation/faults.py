@@ -88,7 +88,7 @@ FAULTS = {
         ("          w.block->write_value = w.value;", "", "a failed update leaves its command in the block"),
         ("        if (undo) undo();", "", "the undo of a unit is forgotten"),
         ("if (in_place_of >= 0) {", "if (in_place_of > 0) {", "updates of the first input are not in place"),
-        ("if (c->kernel_.kernel) kernels.push_back(c->kernel_.kernel);", "", "a kernel is released while it runs"),
+        ("      kernels.push_back(c->kernel_.shared());", "", "a kernel is released while it runs"),
         ("if (std::isnan(value)) return 0;", "", "NaN becomes some integer"),
     ],
     "ops/copy_plan.cpp": [
