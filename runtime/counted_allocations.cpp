@@ -7,11 +7,16 @@
 
 namespace {
 
-std::atomic<long> count{0};
+std::atomic<long> count{0}, deleted{0};
 
 void* allocate(std::size_t bytes) noexcept {
   count.fetch_add(1, std::memory_order_relaxed);
   return std::malloc(bytes);
+}
+
+void release(void* memory) noexcept {
+  if (memory) deleted.fetch_add(1, std::memory_order_relaxed);
+  std::free(memory);
 }
 
 void* allocate_or_throw(std::size_t bytes) {
@@ -22,14 +27,15 @@ void* allocate_or_throw(std::size_t bytes) {
 }  // namespace
 
 long lockstep::allocations() { return count; }
+long lockstep::live_allocations() { return count - deleted; }
 
 void* operator new(std::size_t bytes) { return allocate_or_throw(bytes); }
 void* operator new[](std::size_t bytes) { return allocate_or_throw(bytes); }
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
 void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete[](void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { release(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { release(memory); }

@@ -5,5 +5,7 @@ namespace lockstep {
 
 /// The number of calls of `operator new` so far, on all threads.
 long allocations();
+/// How many of them were not deleted.
+long live_allocations();
 
 }  // namespace lockstep

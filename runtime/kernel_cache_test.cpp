@@ -61,7 +61,7 @@ TEST_P(KernelSharing, CallsOfAnotherKindDoNot) {
 // A program of one instruction, attached to the call.
 struct OneInstruction {
   lks_dtype input = LKS_F32;
-  lks_instr instr{};
+  lks_instr instr{}, in_function{};
   std::uint32_t output = 0, first = 0;
   lks_program program{}, body{};
   lks_function function{};
@@ -71,7 +71,8 @@ struct OneInstruction {
     body.instr_count = program.instr_count = 1;
     program.input_count = program.output_count = 1;
     program.input_dtypes = &input;
-    program.instrs = body.instrs = &instr;
+    program.instrs = &instr;
+    body.instrs = &in_function;
     program.outputs = &output;
     program.function_count = function.name ? 1 : 0;
     program.functions = &function;
@@ -109,6 +110,7 @@ TEST_P(KernelSharing, EqualContentsShare) {
   EXPECT_TRUE(differ([](OneInstruction& p) { p.function.name = "g"; }));
   EXPECT_TRUE(differ([](OneInstruction& p) { p.function.name = nullptr; }));
   EXPECT_TRUE(differ([](OneInstruction& p) { p.function.version = 2; }));
+  EXPECT_TRUE(differ([](OneInstruction& p) { p.in_function.opcode = 1; }));
   EXPECT_TRUE(differ([](OneInstruction& p) { p.instr.opcode = 1; }));
   EXPECT_TRUE(differ([](OneInstruction& p) { p.instr.dtype = LKS_F64; }));
   EXPECT_TRUE(differ([](OneInstruction& p) { p.instr.imm = std::uint64_t{1} << 40; }));
@@ -321,6 +323,23 @@ TEST_P(KernelSharing, KernelsAreReleasedWithTheCache) {
   EXPECT_EQ(script.released, 2);
   find(usual);
   EXPECT_EQ(script.prepared, 3);
+}
+
+TEST_P(KernelSharing, AClearedCacheIsLikeANewOne) {
+  const auto find_depending_on = [&](std::uint32_t dims, std::int64_t rows, std::int64_t columns) {
+    script.deps[0].dims = dims;
+    Call call = usual;
+    call.dims[0][0] = rows;
+    call.dims[0][1] = columns;
+    return find(call);
+  };
+  const Kernel* by_rows = find_depending_on(1, 4, 100);
+  find_depending_on(2, 100, 6);
+  EXPECT_EQ(find(usual), by_rows) << "of two that serve, the first";
+  cache->clear();
+  const Kernel* by_columns = find_depending_on(2, 100, 6);
+  find_depending_on(1, 4, 100);
+  EXPECT_EQ(find(usual), by_columns);
 }
 
 TEST_P(KernelSharing, DevicesDoNotShareKernels) {

@@ -23,6 +23,7 @@ struct KernelScript {
   std::int32_t refusal = LKS_REASON_NONE;
   lks_status failure = LKS_OK;
   std::function<void(const lks_kernel_desc& desc)> during;  // runs in kernel_prepare, without the script's lock
+  std::function<void()> while_released;                     // runs in kernel_release, likewise
 
   int prepared = 0, released = 0;
   lks_kernel_desc last{};
@@ -68,6 +69,7 @@ inline const lks_driver_api& kernel_script_table() {
       return status;
     };
     t.kernel_release = [](lks_device*, lks_kernel*) {
+      if (script.while_released) script.while_released();
       std::lock_guard lock(script_mutex);
       ++script.released;
     };
