@@ -21,16 +21,31 @@ std::optional<Error> error_of(const std::function<void()>& f) {
   return std::nullopt;
 }
 
-class Sweep : public testing::Test {
+class Sweep : public testing::TestWithParam<std::string> {
  protected:
   static std::uint64_t live() { return memory_stats(default_device()).live; }
+  /// A device that is not the one under test.
+  static Device other_device() { return Device(default_device() == Device("cpu") ? "reference" : "cpu"); }
 
-  DeviceScope scope{Device("reference")};
+  DeviceScope scope{Device(GetParam())};
 };
+
+INSTANTIATE_TEST_SUITE_P(Devices, Sweep, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const DeviceInfo& d : devices()) {
+                             if (d.available) names.push_back(d.id);
+                           }
+                           return names;
+                         }()),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           name[name.find(':')] = '_';
+                           return name;
+                         });
 
 // ----------------------------------------------------------------------------------------------------------- variables
 
-TEST_F(Sweep, EveryValueOfAVariableThatWasReadCounts) {
+TEST_P(Sweep, EveryValueOfAVariableThatWasReadCounts) {
   Variable v(3.0f, "v");
   GradientTape tape;
   const Tensor first = v * v;
@@ -41,7 +56,7 @@ TEST_F(Sweep, EveryValueOfAVariableThatWasReadCounts) {
   EXPECT_EQ(value(tape.gradient(first + second + third, v)), 6.0f + 10.0f + 10.0f);
 }
 
-TEST_F(Sweep, AValueThatTheTargetDoesNotUseCountsNothing) {
+TEST_P(Sweep, AValueThatTheTargetDoesNotUseCountsNothing) {
   Variable v(3.0f, "v");
   GradientTape tape({.persistent = true});
   const Tensor first = v * v;
@@ -51,7 +66,7 @@ TEST_F(Sweep, AValueThatTheTargetDoesNotUseCountsNothing) {
   EXPECT_EQ(value(tape.gradient(second, v)), 10.0f);
 }
 
-TEST_F(Sweep, UpdatesByAnOptimizerAreNewValuesToo) {
+TEST_P(Sweep, UpdatesByAnOptimizerAreNewValuesToo) {
   Variable v(1.0f, "v");
   optim::Optimizer sgd = optim::Sgd{.learning_rate = 1};
   GradientTape tape;
@@ -62,7 +77,7 @@ TEST_F(Sweep, UpdatesByAnOptimizerAreNewValuesToo) {
   EXPECT_EQ(value(tape.gradient(first + second, v)), 2.0f + 10.0f);
 }
 
-TEST_F(Sweep, AVariableWithTwoHandlesIsOne) {
+TEST_P(Sweep, AVariableWithTwoHandlesIsOne) {
   Variable a(3.0f, "a");
   const Variable b = a;
   GradientTape tape;
@@ -71,7 +86,7 @@ TEST_F(Sweep, AVariableWithTwoHandlesIsOne) {
 
 // ------------------------------------------------------------------------------------------------------------- targets
 
-TEST_F(Sweep, ASourceOnTheWayHandsItsGradientOn) {
+TEST_P(Sweep, ASourceOnTheWayHandsItsGradientOn) {
   const Variable x(3.0f, "x");
   GradientTape tape;
   const Tensor a = square(x), b = a * x;  // db/da = x, db/dx = 3 x²
@@ -80,7 +95,7 @@ TEST_F(Sweep, ASourceOnTheWayHandsItsGradientOn) {
   EXPECT_EQ(value(g[1]), 27.0f);
 }
 
-TEST_F(Sweep, TheTargetItselfHasTheUpstream) {
+TEST_P(Sweep, TheTargetItselfHasTheUpstream) {
   const Variable x(3.0f, "x");
   GradientTape tape({.persistent = true});
   const Tensor y = square(x);
@@ -88,7 +103,7 @@ TEST_F(Sweep, TheTargetItselfHasTheUpstream) {
   EXPECT_EQ(value(tape.gradient(y, y, {.upstream = Tensor(4.0f)})), 4.0f);
 }
 
-TEST_F(Sweep, WhatComesAfterTheTargetCountsNothing) {
+TEST_P(Sweep, WhatComesAfterTheTargetCountsNothing) {
   const Variable x(3.0f, "x");
   GradientTape tape;
   const Tensor y = square(x);
@@ -96,7 +111,7 @@ TEST_F(Sweep, WhatComesAfterTheTargetCountsNothing) {
   EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
 }
 
-TEST_F(Sweep, ATensorUsedTwiceInOneCallCountsTwice) {
+TEST_P(Sweep, ATensorUsedTwiceInOneCallCountsTwice) {
   const Variable x(ones({2}), "x");
   GradientTape tape;
   const Tensor weights({1.0f, 2.0f, 3.0f, 4.0f});
@@ -104,7 +119,7 @@ TEST_F(Sweep, ATensorUsedTwiceInOneCallCountsTwice) {
             (std::vector<float>{4, 6}));
 }
 
-TEST_F(Sweep, TheUpstreamHasTheTargetsShapeAndDtype) {
+TEST_P(Sweep, TheUpstreamHasTheTargetsShapeAndDtype) {
   const Variable x(ones({3}), "x");
   GradientTape tape({.persistent = true});
   const Tensor y = x * 2.0f;
@@ -123,7 +138,7 @@ TEST_F(Sweep, TheUpstreamHasTheTargetsShapeAndDtype) {
       << "a refusal consumes nothing";
 }
 
-TEST_F(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) {
+TEST_P(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) {
   const Variable x(ones({3}), "x");
   GradientTape tape({.persistent = true});
   const Tensor y = square(x);
@@ -138,9 +153,9 @@ TEST_F(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) 
     EXPECT_NE(std::string(error->what()).find("called at gradient_test.cpp:" + line), std::string::npos)
         << error->what();
   };
-  expect(ones({3}).to(Device("cpu")), ErrorId::devices_differ,
+  expect(ones({3}).to(other_device()), ErrorId::devices_differ,
          "the upstream gradient and the target lie on different devices",
-         "move it: upstream.to(Device(\"reference:0\"))");
+         "move it: upstream.to(Device(\"" + GetParam() + "\"))");
   expect(Tensor::abstract({f32, {3}}), ErrorId::symbolic_value,
          "the upstream gradient is a description and has no elements", "give one with elements, as the target has");
   EXPECT_EQ(tape.gradient(y, x, {.upstream = ones({3})}).to_vector<float>(), (std::vector<float>{2, 2, 2}))
@@ -154,7 +169,7 @@ TEST_F(Sweep, AnUpstreamElsewhereOrWithoutElementsIsRefusedAtTheCallOfGradient) 
   }
 }
 
-TEST_F(Sweep, AnUpstreamServesASingleElementToo) {
+TEST_P(Sweep, AnUpstreamServesASingleElementToo) {
   const Variable x(ones({1, 1}), "x");
   GradientTape tape({.persistent = true});
   const Tensor y = x * 2.0f;
@@ -162,7 +177,7 @@ TEST_F(Sweep, AnUpstreamServesASingleElementToo) {
   EXPECT_EQ(tape.gradient(y, x, {.upstream = full({1, 1}, 5)}).to_vector<float>(), std::vector<float>{10});
 }
 
-TEST_F(Sweep, IntegersAreNoTargets) {
+TEST_P(Sweep, IntegersAreNoTargets) {
   const Variable x(ones({3}), "x");
   GradientTape tape;
   const Tensor y = argmax(x);
@@ -174,7 +189,7 @@ TEST_F(Sweep, IntegersAreNoTargets) {
 
 // -------------------------------------------------------------------------------------------------------- broadcasting
 
-TEST_F(Sweep, SumsOverNewAndOverStretchedAxesAtOnce) {
+TEST_P(Sweep, SumsOverNewAndOverStretchedAxesAtOnce) {
   const Tensor x = ones({2, 3, 4}), row = ones({1, 4}), column = ones({3, 1}), one = ones({1, 1, 1});
   GradientTape tape;
   for (const Tensor& t : {row, column, one}) tape.watch(t);
@@ -187,7 +202,7 @@ TEST_F(Sweep, SumsOverNewAndOverStretchedAxesAtOnce) {
   EXPECT_EQ(g[2].to_vector<float>(), std::vector<float>{24.0f});
 }
 
-TEST_F(Sweep, ExtentsOfOneOnBothSidesStay) {
+TEST_P(Sweep, ExtentsOfOneOnBothSidesStay) {
   const Tensor x = ones({2, 1}), y = full({2, 1}, 3);
   GradientTape tape;
   tape.watch(x);
@@ -196,7 +211,7 @@ TEST_F(Sweep, ExtentsOfOneOnBothSidesStay) {
 
 // ------------------------------------------------------------------------------------------------------------ watching
 
-TEST_F(Sweep, WatchingTwiceIsWatchingOnce) {
+TEST_P(Sweep, WatchingTwiceIsWatchingOnce) {
   const Tensor x(3.0f);
   const Variable v(2.0f, "v");
   GradientTape tape;
@@ -209,7 +224,7 @@ TEST_F(Sweep, WatchingTwiceIsWatchingOnce) {
   EXPECT_EQ(value(g[1]), 4.0f);
 }
 
-TEST_F(Sweep, OnlyWhatIsWatchedIsRecorded) {
+TEST_P(Sweep, OnlyWhatIsWatchedIsRecorded) {
   const Variable trainable(2.0f, "trainable"), frozen(2.0f, "frozen", false);
   const Variable counter(Tensor(1), "counter");
   GradientTape tape;
@@ -225,7 +240,7 @@ TEST_F(Sweep, OnlyWhatIsWatchedIsRecorded) {
   EXPECT_EQ(value(manual.gradient(trainable * 5.0f, trainable)), 5.0f);
 }
 
-TEST_F(Sweep, WhatFollowsAConsumedTapeIsNotRecorded) {
+TEST_P(Sweep, WhatFollowsAConsumedTapeIsNotRecorded) {
   const Variable x(3.0f, "x");
   GradientTape tape;
   tape.gradient(square(x), x);
@@ -235,7 +250,7 @@ TEST_F(Sweep, WhatFollowsAConsumedTapeIsNotRecorded) {
   EXPECT_EQ(error_of([&] { tape.watch(later); })->id(), ErrorId::tape_consumed);
 }
 
-TEST_F(Sweep, ATapeOfAnotherThreadIsRefused) {
+TEST_P(Sweep, ATapeOfAnotherThreadIsRefused) {
   GradientTape tape;
   const Tensor x(3.0f);
   std::optional<Error> error;
@@ -244,7 +259,7 @@ TEST_F(Sweep, ATapeOfAnotherThreadIsRefused) {
   EXPECT_EQ(error->id(), ErrorId::wrong_nesting);
 }
 
-TEST_F(Sweep, AssigningIsNotRecorded) {
+TEST_P(Sweep, AssigningIsNotRecorded) {
   Variable v(ones({2}), "v");
   GradientTape tape;
   v.assign_add(ones({2}));
@@ -252,7 +267,7 @@ TEST_F(Sweep, AssigningIsNotRecorded) {
   EXPECT_EQ(tape.size(), 0u);
 }
 
-TEST_F(Sweep, NoGradientHidesFromOuterTapesOnly) {
+TEST_P(Sweep, NoGradientHidesFromOuterTapesOnly) {
   const Variable x(3.0f, "x");
   GradientTape outer;
   const Tensor inside = [&] {
@@ -270,7 +285,7 @@ TEST_F(Sweep, NoGradientHidesFromOuterTapesOnly) {
 
 constexpr std::int64_t large = 1 << 18;  // a MiB of f32
 
-TEST_F(Sweep, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
+TEST_P(Sweep, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
   const Tensor x = ones({large});
   const auto held_by = [&](const std::function<Tensor()>& f) {
     const std::uint64_t before = live();
@@ -287,7 +302,7 @@ TEST_F(Sweep, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
   EXPECT_NEAR(held_by([&] { return neg(x + 1.0f); }), 0, 0.1);
 }
 
-TEST_F(Sweep, ValuesGoAsTheSweepPassesThem) {
+TEST_P(Sweep, ValuesGoAsTheSweepPassesThem) {
   const Tensor x = full({large}, 0.5f);
   GradientTape tape;
   tape.watch(x);
@@ -303,7 +318,7 @@ TEST_F(Sweep, ValuesGoAsTheSweepPassesThem) {
 }
 
 // The values saved by later ops are released before the gradients of earlier ops are allocated.
-TEST_F(Sweep, ValuesGoBeforeTheNextGradientsCome) {
+TEST_P(Sweep, ValuesGoBeforeTheNextGradientsCome) {
   const Tensor x = full({large}, 0.5f);
   GradientTape tape;
   tape.watch(x);
@@ -320,7 +335,7 @@ TEST_F(Sweep, ValuesGoBeforeTheNextGradientsCome) {
   EXPECT_LE(memory_stats(default_device()).peak_live, before + (4 << 20));
 }
 
-TEST_F(Sweep, ATapeThatGoesLetsGo) {
+TEST_P(Sweep, ATapeThatGoesLetsGo) {
   const Tensor x = ones({large});
   const std::uint64_t before = live();
   {
@@ -364,7 +379,7 @@ OpDef sum_and_difference() {
   return op;
 }
 
-TEST_F(Sweep, OutputsWithoutAGradientCountAsZeros) {
+TEST_P(Sweep, OutputsWithoutAGradientCountAsZeros) {
   static const OpDef& op = register_op(sum_and_difference());
   const Tensor a({3.0f, 4.0f}), b({1.0f, 2.0f});
   GradientTape tape({.persistent = true});
@@ -378,15 +393,15 @@ TEST_F(Sweep, OutputsWithoutAGradientCountAsZeros) {
   EXPECT_EQ(gradients(sum(y[1] * 2.0f + y[0]))[1].to_vector<float>(), (std::vector<float>{-1, -1}));
 }
 
-TEST_F(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
+TEST_P(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
   const auto with_rule = [](const std::string& name, std::function<void(GradContext&)> rule) -> const OpDef& {
     OpDef op = pointwise_op(name, [](Expr x) { return x + x; });
     op.gradient = std::move(rule);
     op.saves = {Saves{0, 0}};
     return register_op(std::move(op));
   };
-  const OpDef& reads_input = with_rule("gradient_test::reads_input", [](GradContext& g) { g.input(0); });
-  const OpDef& reads_output = with_rule("gradient_test::reads_output", [](GradContext& g) { g.output(0); });
+  static const OpDef& reads_input = with_rule("gradient_test::reads_input", [](GradContext& g) { g.input(0); });
+  static const OpDef& reads_output = with_rule("gradient_test::reads_output", [](GradContext& g) { g.output(0); });
   for (const OpDef* op : {&reads_input, &reads_output}) {
     const Tensor x(2.0f);
     GradientTape tape;
@@ -399,8 +414,8 @@ TEST_F(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
   }
 }
 
-TEST_F(Sweep, RulesRunOnTheDeviceOfTheirTensors) {
-  const Device other("cpu");
+TEST_P(Sweep, RulesRunOnTheDeviceOfTheirTensors) {
+  const Device other = other_device();
   const Tensor x = ones({2, 3}).to(other);
   GradientTape tape;
   tape.watch(x);
@@ -412,7 +427,7 @@ TEST_F(Sweep, RulesRunOnTheDeviceOfTheirTensors) {
 
 // -------------------------------------------------------------------------------------------------------------- zeros
 
-TEST_F(Sweep, ZerosOnRequestBesideRealGradients) {
+TEST_P(Sweep, ZerosOnRequestBesideRealGradients) {
   const Variable used(2.0f, "used"), unused(ones({2}), "unused");
   const Tensor plain = ones({3}, DType::f64);
   GradientTape tape;
@@ -434,7 +449,7 @@ void expect_reason(const std::string& reason, const std::string& fix, const std:
     EXPECT_NE(std::string(error->what()).find(line), std::string::npos) << line << " in " << error->what();
 }
 
-TEST_F(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
+TEST_P(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
   const Variable x(ones({3}), "x"), other(ones({3}), "other");
   const Tensor before = other * 2.0f;
   GradientTape tape({.persistent = true});
@@ -462,7 +477,7 @@ TEST_F(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
                 [&] { tape.gradient(sum(ones({3}) * number), x); });
 }
 
-TEST_F(Sweep, OfSeveralCutsTheFirstIsNamed) {
+TEST_P(Sweep, OfSeveralCutsTheFirstIsNamed) {
   const Variable x(ones({3}), "x");
   GradientTape tape({.persistent = true});
   const Tensor first = stop_gradient(x * 2.0f);

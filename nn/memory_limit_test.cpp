@@ -10,8 +10,21 @@
 namespace lockstep::nn {
 namespace {
 
-class MemoryLimit : public testing::Test {
+std::vector<std::string> available_devices() {
+  std::vector<std::string> names;
+  for (const DeviceInfo& d : devices()) {
+    if (d.available) names.push_back(d.id);
+  }
+  return names;
+}
+
+const auto every_device = testing::ValuesIn(available_devices());
+
+std::string name_for_test(const std::string& device) { return device.substr(0, device.find(':')); }
+
+class OnDevice : public testing::Test {
  protected:
+  explicit OnDevice(const std::string& name) : device(name) {}
   void TearDown() override { set_memory_limit(device, std::nullopt); }
 
   static data::Dataset examples(std::int64_t n, std::int64_t features) {
@@ -37,9 +50,16 @@ class MemoryLimit : public testing::Test {
                : 0;
   }
 
-  Device device{"reference"};
+  Device device;
   DeviceScope scope{device};
 };
+
+class MemoryLimit : public OnDevice, public testing::WithParamInterface<std::string> {
+ protected:
+  MemoryLimit() : OnDevice(GetParam()) {}
+};
+
+INSTANTIATE_TEST_SUITE_P(Devices, MemoryLimit, every_device, [](const auto& of) { return name_for_test(of.param); });
 
 Model wide(std::int64_t inputs, std::int64_t units, optim::Optimizer optimizer) {
   set_seed(3);
@@ -56,10 +76,13 @@ struct Situation {
   std::uint64_t limit;
 };
 
-class AdviceFits : public MemoryLimit, public testing::WithParamInterface<Situation> {};
+class AdviceFits : public OnDevice, public testing::WithParamInterface<std::tuple<std::string, Situation>> {
+ protected:
+  AdviceFits() : OnDevice(std::get<0>(GetParam())) {}
+};
 
 TEST_P(AdviceFits, AndTheModelIsAsBefore) {
-  const Situation& s = GetParam();
+  const Situation& s = std::get<1>(GetParam());
   optim::Optimizer optimizer = s.adam ? optim::Optimizer(optim::Adam{}) : optim::Optimizer(optim::Sgd{});
   Model model = wide(s.inputs, s.units, std::move(optimizer));
   const data::Dataset data = examples(4096, s.inputs);
@@ -87,10 +110,13 @@ TEST_P(AdviceFits, AndTheModelIsAsBefore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Situations, AdviceFits,
-                         testing::Values(Situation{"Activations", 16, 64, false, 2 << 20},
-                                         Situation{"Weights", 64, 256, true, 5 << 20},
-                                         Situation{"Data", 1024, 8, false, 8 << 20}),
-                         [](const testing::TestParamInfo<Situation>& test) { return test.param.name; });
+                         testing::Combine(every_device,
+                                          testing::Values(Situation{"Activations", 16, 64, false, 2 << 20},
+                                                          Situation{"Weights", 64, 256, true, 5 << 20},
+                                                          Situation{"Data", 1024, 8, false, 8 << 20})),
+                         [](const auto& of) {
+                           return name_for_test(std::get<0>(of.param)) + std::get<1>(of.param).name;
+                         });
 
 // ---------------------------------------------------------------------------------------------- the advised batch size
 
@@ -198,10 +224,8 @@ TEST_P(AdvisedEpoch, Fits) {
 
 std::vector<std::tuple<std::string, Kind>> grid() {
   std::vector<std::tuple<std::string, Kind>> all;
-  for (const DeviceInfo& d : devices()) {
-    for (const Kind& kind : kinds()) {
-      if (d.available) all.emplace_back(d.id, kind);
-    }
+  for (const std::string& device : available_devices()) {
+    for (const Kind& kind : kinds()) all.emplace_back(device, kind);
   }
   return all;
 }
@@ -211,11 +235,10 @@ void PrintTo(const std::tuple<std::string, Kind>& point, std::ostream* out) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Grid, AdvisedEpoch, testing::ValuesIn(grid()), [](const auto& test) {
-  const std::string device = std::get<0>(test.param);
-  return device.substr(0, device.find(':')) + std::get<1>(test.param).name;
+  return name_for_test(std::get<0>(test.param)) + std::get<1>(test.param).name;
 });
 
-TEST_F(MemoryLimit, ASingleExampleMayBeAllThatFits) {
+TEST_P(MemoryLimit, ASingleExampleMayBeAllThatFits) {
   const data::Dataset data = examples(9, 1 << 16);  // 256 KiB each
   for (double limit : {1.9, 2.3, 2.9}) {
     set_seed(3);
@@ -236,7 +259,7 @@ TEST_F(MemoryLimit, ASingleExampleMayBeAllThatFits) {
 }
 
 // If memory is fragmented, the step is repeated in compact memory. The weights have the same bits as without a limit.
-TEST_F(MemoryLimit, AStepThatIsRepeatedGivesTheSameBits) {
+TEST_P(MemoryLimit, AStepThatIsRepeatedGivesTheSameBits) {
   const data::Dataset data = examples(500, 16);
   const auto train = [&](bool in_pieces) {
     Model model = wide(16, 64, optim::Adam{});
@@ -257,7 +280,7 @@ TEST_F(MemoryLimit, AStepThatIsRepeatedGivesTheSameBits) {
   EXPECT_EQ(train(true), train(false));
 }
 
-TEST_F(MemoryLimit, AStepAfterAnErrorGivesTheBitsOfOneWithoutIt) {
+TEST_P(MemoryLimit, AStepAfterAnErrorGivesTheBitsOfOneWithoutIt) {
   const data::Dataset data = examples(4096, 16);
   const auto train = [&](bool with_error) {
     Model model = wide(16, 64, optim::Adam{});
@@ -274,7 +297,7 @@ TEST_F(MemoryLimit, AStepAfterAnErrorGivesTheBitsOfOneWithoutIt) {
   EXPECT_EQ(train(true), train(false));
 }
 
-TEST_F(MemoryLimit, WhereNothingFitsNoBatchIsPromised) {
+TEST_P(MemoryLimit, WhereNothingFitsNoBatchIsPromised) {
   Model model = wide(512, 512, optim::Adam{});
   const data::Dataset data = examples(64, 512);
   release_cached_memory(device);
@@ -285,7 +308,7 @@ TEST_F(MemoryLimit, WhereNothingFitsNoBatchIsPromised) {
   EXPECT_NE(text.find("raise the memory limit"), std::string::npos) << text;
 }
 
-TEST_F(MemoryLimit, TheReportNamesLayerAndOwners) {
+TEST_P(MemoryLimit, TheReportNamesLayerAndOwners) {
   Model model = wide(16, 64, optim::Sgd{});
   const data::Dataset data = examples(4096, 16);
   release_cached_memory(device);

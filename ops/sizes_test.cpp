@@ -246,11 +246,14 @@ std::vector<std::string> available_devices() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Sizes, testing::ValuesIn(available_devices()), [](const auto& test) {
+const auto every_device = testing::ValuesIn(available_devices());
+const auto by_name = [](const auto& test) {
   std::string name = test.param;
   name[name.find(':')] = '_';
   return name;
-});
+};
+
+INSTANTIATE_TEST_SUITE_P(Devices, Sizes, every_device, by_name);
 
 TEST(Enums, NumbersThatTheyDoNotHaveAreRefused) {
   const ErrorId id = ErrorId::invalid_attribute;
@@ -276,7 +279,11 @@ TEST(Enums, NumbersThatTheyDoNotHaveAreRefused) {
   EXPECT_THROW(odd.make({2}, f32, 1, 1), ShapeError);
 }
 
-TEST(Errors, OfGradientsThatArriveInAnotherDtype) {
+class GradientErrors : public Sizes {};
+
+INSTANTIATE_TEST_SUITE_P(Devices, GradientErrors, every_device, by_name);
+
+TEST_P(GradientErrors, OfUpstreamsOfAnotherDtypeOrShape) {
   const Tensor x = ones({2});
   GradientTape tape({.persistent = true});
   tape.watch(x);

@@ -60,6 +60,16 @@ class CommandLine : public testing::Test {
     EXPECT_NE(r.err.find("  fix  "), std::string::npos) << r.err;
   }
 
+  /// The ids of the devices that are available here.
+  std::vector<std::string> available_devices() const {
+    std::vector<std::string> ids;
+    for (const Json& d : Json::parse(run("devices --json").out)) {
+      if (d["available"].get<bool>()) ids.push_back(d["id"]);
+    }
+    EXPECT_FALSE(ids.empty());
+    return ids;
+  }
+
   fs::path folder_;
 };
 
@@ -268,11 +278,13 @@ TEST_F(CommandLine, AFileThatCannotBeWrittenIsFoundBeforeTraining) {
 
 TEST_F(CommandLine, ATooSmallMemoryLimitLeavesNoFile) {
   const fs::path file = folder_ / "weights";
-  const Result r = run("train --device reference --memory-limit 6MiB --save " + file.string() + small);
-  EXPECT_EQ(r.status, 2);
-  EXPECT_NE(r.err.find("OutOfMemoryError[LS5001]"), std::string::npos) << r.err;
-  EXPECT_FALSE(fs::exists(file));
-  for (const auto& entry : fs::directory_iterator(folder_)) EXPECT_EQ(entry.path().filename(), "stderr");
+  for (const std::string& device : available_devices()) {
+    const Result r = run("train --device " + device + " --memory-limit 6MiB --save " + file.string() + small);
+    EXPECT_EQ(r.status, 2) << device;
+    EXPECT_NE(r.err.find("OutOfMemoryError[LS5001]"), std::string::npos) << device << "\n" << r.err;
+    EXPECT_FALSE(fs::exists(file)) << device;
+    for (const auto& entry : fs::directory_iterator(folder_)) EXPECT_EQ(entry.path().filename(), "stderr") << device;
+  }
 }
 
 // Creates a folder with IDX files of 28×28 noise images, as --data expects.
@@ -297,35 +309,45 @@ std::string image_folder(const fs::path& folder, std::uint32_t train, std::uint3
 
 // A failure after training must not lose the weights.
 TEST_F(CommandLine, WeightsAreSavedBeforeTheEvaluation) {
-  const std::string data = image_folder(folder_ / "images", 40, 0), file = (folder_ / "weights").string();
-  const Result r = run("train --device reference --model mlp --steps 2 --data " + data + " --save " + file);
-  EXPECT_EQ(r.status, 2) << "there are no test images";
-  EXPECT_NE(r.err.find("ShapeError[LS2007] evaluate: the data set is empty"), std::string::npos) << r.err;
-  EXPECT_NE(r.out.find("saved to " + file), std::string::npos) << r.out;
-  const std::string full = image_folder(folder_ / "more", 40, 20);
-  const Result loaded = run("evaluate --json --device reference --model mlp --data " + full + " --load " + file);
-  EXPECT_EQ(loaded.status, 0) << loaded.err;
-  const Result none = run("evaluate --json --device reference --model mlp --data " + data + " --load " + file);
-  EXPECT_EQ(none.status, 2);
-  EXPECT_NE(none.err.find("ShapeError[LS2007] evaluate: the data set is empty"), std::string::npos) << none.err;
+  const std::string data = image_folder(folder_ / "images", 40, 0), full = image_folder(folder_ / "more", 40, 20);
+  for (const std::string& device : available_devices()) {
+    const std::string file = (folder_ / ("weights of " + device.substr(0, device.find(':')))).string();
+    const std::string on_device = " --device " + device + " --model mlp --data ";
+    const Result r = run("train --steps 2" + on_device + data + " --save '" + file + "'");
+    EXPECT_EQ(r.status, 2) << "there are no test images";
+    EXPECT_NE(r.err.find("ShapeError[LS2007] evaluate: the data set is empty"), std::string::npos) << r.err;
+    EXPECT_NE(r.out.find("saved to " + file), std::string::npos) << r.out;
+    const Result loaded = run("evaluate --json" + on_device + full + " --load '" + file + "'");
+    EXPECT_EQ(loaded.status, 0) << loaded.err;
+    const Result none = run("evaluate --json" + on_device + data + " --load '" + file + "'");
+    EXPECT_EQ(none.status, 2);
+    EXPECT_NE(none.err.find("ShapeError[LS2007] evaluate: the data set is empty"), std::string::npos) << none.err;
+  }
 }
 
 TEST_F(CommandLine, NoImagesToTrainOn) {
   const std::string data = image_folder(folder_ / "images", 0, 10);
-  expect_usage_error("train --device reference --model mlp --data " + data, "LS2007.*the data set is empty");
-  expect_usage_error("compare --devices cpu,reference --model mlp --data " + data, "LS2007.*the data set is empty");
+  const std::string message = "LS2007.*the data set is empty";
+  for (const std::string& device : available_devices()) {
+    expect_usage_error("train --device " + device + " --model mlp --data " + data, message);
+    if (device == "reference:0") continue;
+    expect_usage_error("compare --devices " + device + ",reference --model mlp --data " + data, message);
+  }
 }
 
-// Training with batches of 40 images fits; evaluation with batches of 256 would not.
+// Training with batches of 8 images fits; evaluation with batches of 120 would not.
 TEST_F(CommandLine, EvaluationFitsWhereTrainingDoes) {
-  const std::string data = image_folder(folder_ / "images", 40, 600), file = (folder_ / "weights").string();
-  const std::string limited = " --json --device cpu --memory-limit 44MiB --model cnn --data " + data + " --batch-size ";
-  const Result r = run("train --steps 1 --save " + file + limited + "40");
-  ASSERT_EQ(r.status, 0) << r.err;
-  EXPECT_GE(Json::parse(r.last_line())["test_accuracy"].get<double>(), 0);
-  const Result large = run("evaluate --load " + file + limited + "256");
-  EXPECT_EQ(large.status, 2) << "else this test needs another limit";
-  EXPECT_NE(large.err.find("LS5001"), std::string::npos) << large.err;
+  const std::string data = image_folder(folder_ / "images", 8, 120), file = (folder_ / "weights").string();
+  for (const std::string& device : available_devices()) {
+    const std::string limited =
+        " --json --device " + device + " --memory-limit 30MiB --model cnn --data " + data + " --batch-size ";
+    const Result r = run("train --steps 1 --save " + file + limited + "8");
+    ASSERT_EQ(r.status, 0) << device << "\n" << r.err;
+    EXPECT_GE(Json::parse(r.last_line())["test_accuracy"].get<double>(), 0) << device;
+    const Result large = run("evaluate --load " + file + limited + "120");
+    EXPECT_EQ(large.status, 2) << device << ": else this test needs another limit";
+    EXPECT_NE(large.err.find("LS5001"), std::string::npos) << device << "\n" << large.err;
+  }
 }
 
 TEST_F(CommandLine, AFileThatIsOverwrittenKeepsItsMode) {

@@ -19,10 +19,11 @@ int evaluate(const TrainingOptions& o) {
   const auto start = std::chrono::steady_clock::now();
   const std::map<std::string, double> values = p.model.evaluate(p.test, o.batch_size);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double loss = value_of(values, "loss", "evaluate"), accuracy = value_of(values, "accuracy", "evaluate");
   const Json result = {{"device", p.device.name()},
                        {"mode", o.mode},
-                       {"loss", values.at("loss")},
-                       {"test_accuracy", values.at("accuracy")},
+                       {"loss", loss},
+                       {"test_accuracy", accuracy},
                        {"images", p.test.size()},
                        {"images_per_second", static_cast<double>(p.test.size()) / seconds},
                        {"peak_bytes", ls::memory_stats(p.device).peak_live},
@@ -32,7 +33,7 @@ int evaluate(const TrainingOptions& o) {
     std::printf("%s\n", result.dump().c_str());
   } else {
     std::printf(" %s on %s: loss %.4f, test accuracy %.4f over %lld images\n", o.model.c_str(), p.device.name().c_str(),
-                values.at("loss"), values.at("accuracy"), static_cast<long long>(p.test.size()));
+                loss, accuracy, static_cast<long long>(p.test.size()));
   }
   return 0;
 }

@@ -67,14 +67,14 @@ Trained train_on(const TrainingOptions& o, const std::string& device, bool keep_
   }
   t.images_per_second = images / t.seconds;
   t.peak_bytes = ls::memory_stats(p.device).peak_live;
-  t.loss = history.back().values.at("loss");
+  t.loss = value_of(history.back().values, "loss", "train");
   // The weights are saved before everything else: later steps may fail, and the result of training must not be lost.
   if (!o.save.empty()) {
     p.model.save_weights(o.save);
     if (!o.json) std::printf(" saved to %s\n", o.save.c_str());
     std::fflush(stdout);
   }
-  t.accuracy = p.model.evaluate(p.test).at("accuracy");
+  t.accuracy = value_of(p.model.evaluate(p.test), "accuracy", "train");
   t.sha256 = p.model.weights_sha256();
   if (keep_weights) t.weights = read_weights(p.model);
   return t;

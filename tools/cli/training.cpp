@@ -44,4 +44,17 @@ Prepared prepare(const TrainingOptions& o, const std::string& device_name) {
   return p;
 }
 
+double value_of(const std::map<std::string, double>& values, const std::string& name, const std::string& command,
+                const std::source_location& where) {
+  const auto found = values.find(name);
+  if (found != values.end()) return found->second;
+  std::string given;
+  for (const auto& value : values) given += (given.empty() ? "" : ", ") + value.first;
+  ls::ErrorBuilder(ls::ErrorId::invalid_use, command, "the model gives no value named \"" + name + "\"")
+      .line("given", given.empty() ? "none" : given)
+      .at(where)
+      .fix("compile the model with a loss and metrics of which one has this name")
+      .raise();
+}
+
 }  // namespace cli

@@ -1,6 +1,9 @@
 // The parts that `train` and `evaluate` share: their options, and the model and data made from them.
 #pragma once
 
+#include <map>
+#include <source_location>
+
 #include "tools/cli/command.h"
 
 namespace cli {
@@ -25,5 +28,10 @@ struct Prepared {
 
 /// Reports every error in the options here, before any training.
 Prepared prepare(const TrainingOptions& options, const std::string& device);
+
+/// The loss or metric of that name among the values of fit() or evaluate(); throws StateError LS1008, as an error of
+/// `command`, if there is none.
+double value_of(const std::map<std::string, double>& values, const std::string& name, const std::string& command,
+                const std::source_location& where = std::source_location::current());
 
 }  // namespace cli
