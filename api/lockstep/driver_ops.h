@@ -6,11 +6,11 @@
  *
  * An entry says what the op does; then (operands) -> results; scalars; attribute struct, in the order of the
  * kernel description and the launch. "?" marks an operand that may be absent. Then, line by line:
- *   Operands.   The dtypes (a driver may refuse all but those it has, LKS_REASON_DTYPE) and the ranks that
- *               the suite gives it. The op accepts more ranks, up to LKS_MAX_RANK, and so does a kernel:
- *               operands of matmul have rank 2 or more; images, filters and taps 4; bias, the indices of
- *               scatter_add and what argsort sorts 1; logits, targets and what an `axis` belongs to 1 or
- *               more; all others 0 or more.
+ *   Operands.   The dtypes (a driver may refuse all but those it has, LKS_REASON_DTYPE) and the ranks of
+ *               the op's own cases. The suite asks for higher ranks too. The op accepts all up to
+ *               LKS_MAX_RANK, and so does a kernel: operands of matmul have rank 2 or more; images,
+ *               filters and taps 4; bias, the indices of scatter_add and what argsort sorts 1; logits,
+ *               targets and what an `axis` belongs to 1 or more; all others 0 or more.
  *   Elements.   Anything that the dtype holds, NaN and infinities too, unless the line says "elements". A
  *               launch that fails for its elements does so with LKS_INVALID_ARGUMENT and the reason that is
  *               named, and writes nothing. If the result is undefined, a kernel still stays within the
