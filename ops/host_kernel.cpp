@@ -51,11 +51,14 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Te
     mappings.push_back(std::make_unique<Mapping>(device, *inputs.back(), call));
     input_pointers.push_back(mappings.back()->pointer());
   }
-  // The host is not ordered with the queue: commands in flight may still use the memory that the outputs get.
-  device.wait_idle();
   for (std::size_t o = 0; o < specs.size(); ++o) {
     outputs[o] =
         make_tensor(device, specs[o].dtype, specs[o].shape, {.label = call.op.name.c_str(), .where = &call.where});
+  }
+  // The host is not ordered with the queue: commands in flight, also those that poison new blocks, may still use the
+  // memory that the outputs got.
+  device.wait_idle();
+  for (std::size_t o = 0; o < specs.size(); ++o) {
     mappings.push_back(std::make_unique<Mapping>(device, *outputs[o], call));
     output_pointers.push_back(mappings.back()->pointer());
   }
