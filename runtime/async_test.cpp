@@ -2,9 +2,11 @@
 // not visible to the host, and its commands fail on demand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "lockstep/lockstep.h"
+#include "lockstep/op_def.h"
 #include "runtime/device_state.h"
 #include "runtime/tensor_impl.h"
 #include "runtime/toy_device.h"
@@ -270,6 +272,138 @@ TEST_F(AsyncTest, PoisonedMemoryMayBeDroppedWhenItsCommandRetires) {
   }
   synchronize(toy());
   set_memory_poison(toy(), false);
+}
+
+// ------------------------------------------------------------------------------------------- memory that is split
+
+constexpr std::int64_t part = 256 * 1024;  // elements: a large request, so that four parts have a segment of their own
+
+// Fails the fill of the next PendingBlock: before it come one fill and twenty sums.
+void fail_fill_of_block() { fail_command(22); }
+
+void expect_that_a_fill_failed(Device device) {
+  try {
+    synchronize(device);
+    ADD_FAILURE() << "nothing failed";
+  } catch (const DeviceError& e) {
+    EXPECT_EQ(e.op(), "full") << e.what();
+  }
+}
+
+// A block of four parts, filled with ones, which goes back to the pool while the fill and what precedes it are pending.
+struct PendingBlock {
+  lks_buffer* buffer;
+  std::uint64_t begin, end;
+
+  explicit PendingBlock(Device device) {
+    release_cached_memory(device);
+    Tensor slow = ones({8});
+    for (int i = 0; i < 20; ++i) slow = slow + 1.0f;
+    const Tensor whole = full({4 * part}, 1.0);
+    const Block& block = *whole.impl()->block;
+    buffer = block.buffer;
+    begin = block.offset;
+    end = block.offset + block.bytes;
+  }
+  bool contains(const Tensor& t) const {
+    const Block& block = *t.impl()->block;
+    return block.buffer == buffer && block.offset >= begin && block.offset + block.bytes <= end;
+  }
+};
+
+TEST_F(AsyncTest, BothPartsOfASplitBlockAreWrittenAfterTheWhole) {
+  set_option("toy.delay_us", "5000");
+  const PendingBlock whole(toy());
+  const Tensor head = full({part}, 2.0);
+  const Tensor filled = full({part}, 3.0);
+  const Tensor uploaded(std::vector<float>(part, 4.0f), Shape{part});
+  const Tensor computed = uploaded + filled;
+  EXPECT_GT(toy().state().queue().pending(), 20u) << "the whole is still being written";
+  float value = 1;
+  for (const Tensor& t : {head, filled, uploaded, computed}) {
+    ++value;
+    EXPECT_TRUE(whole.contains(t)) << "else this test needs other sizes";
+    EXPECT_EQ(t.to_vector<float>(), std::vector<float>(part, value == 5.0f ? 7.0f : value));
+  }
+}
+
+// What fails is the fill of a block that nobody uses any more. Its parts belong to others by then.
+TEST_F(AsyncTest, TheFailureOfAWholeBlockIsNoneOfItsPartsUploads) {
+  set_option("toy.delay_us", "2000");
+  synchronize(toy());
+  fail_fill_of_block();
+  const PendingBlock whole(toy());
+  const Tensor head(std::vector<float>(part, 2.0f), Shape{part}), tail(std::vector<float>(part, 3.0f), Shape{part});
+  EXPECT_TRUE(whole.contains(head) && whole.contains(tail)) << "else this test needs other sizes";
+  expect_that_a_fill_failed(toy());
+  EXPECT_EQ(head.to_vector<float>(), std::vector<float>(part, 2.0f));
+  EXPECT_EQ(tail.to_vector<float>(), std::vector<float>(part, 3.0f));
+}
+
+// An asynchronous device whose memory the host can map.
+Device host_visible_toy() {
+  static const Device device = [] {
+    set_option("toy.host_visible", "1");
+    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+    set_option("toy.host_visible", std::nullopt);
+    EXPECT_TRUE(record.ready) << record.text;
+    return Device(record.name + ":0");
+  }();
+  return device;
+}
+
+// An op that the host computes in the memory of that device: two parts of sevens and eights.
+const OpDef& sevens_and_eights() {
+  static const OpDef& op = []() -> const OpDef& {
+    OpDef def;
+    def.name = "async_test::sevens_and_eights";
+    def.inputs = {{"x"}};
+    def.outputs = {{"sevens"}, {"eights"}};
+    def.infer = [](InferContext& c) {
+      for (std::size_t o : {0u, 1u}) c.set(o, c.dtype(0), {part});
+    };
+    def.reference = [](RefContext&) {};
+    def.kernels[host_visible_toy().driver()] = [](const OpDef::HostKernelCall& call) {
+      for (std::size_t o : {0u, 1u}) {
+        std::fill_n(static_cast<float*>(call.outputs[o]), part, 7.0f + static_cast<float>(o));
+      }
+    };
+    return register_op(std::move(def));
+  }();
+  return op;
+}
+
+TEST_F(AsyncTest, TheHostWritesBothPartsOfASplitBlockAfterTheWhole) {
+  const DeviceScope on(host_visible_toy());
+  const OpDef& op = sevens_and_eights();
+  const Tensor x(1.0f);
+  for (const bool poison : {false, true}) {
+    set_memory_poison(host_visible_toy(), poison);
+    synchronize(host_visible_toy());  // the input needs no further wait
+    set_option("toy.delay_us", "5000");
+    const PendingBlock whole(host_visible_toy());
+    const std::vector<Tensor> y = invoke(op, std::vector<Operand>{x});
+    for (std::size_t o : {0u, 1u}) {
+      EXPECT_TRUE(whole.contains(y[o])) << "else this test needs other sizes";
+      EXPECT_EQ(y[o].to_vector<float>(), std::vector<float>(part, 7.0f + static_cast<float>(o))) << poison;
+    }
+    set_memory_poison(host_visible_toy(), false);
+  }
+}
+
+TEST_F(AsyncTest, TheFailureOfAWholeBlockIsNoneOfWhatTheHostWritesLater) {
+  const DeviceScope on(host_visible_toy());
+  const OpDef& op = sevens_and_eights();
+  const Tensor x(1.0f);
+  synchronize(host_visible_toy());
+  fail_fill_of_block();
+  const PendingBlock whole(host_visible_toy());
+  expect_that_a_fill_failed(host_visible_toy());
+  const std::vector<Tensor> y = invoke(op, std::vector<Operand>{x});
+  for (std::size_t o : {0u, 1u}) {
+    EXPECT_TRUE(whole.contains(y[o])) << "else this test needs other sizes";
+    EXPECT_EQ(y[o].to_vector<float>(), std::vector<float>(part, 7.0f + static_cast<float>(o)));
+  }
 }
 
 // Commands that retire while memory is being released free more memory.

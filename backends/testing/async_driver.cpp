@@ -1,5 +1,5 @@
 // A toy device with real asynchrony, to test the host side without a GPU. Each queue is a thread, every command starts
-// after a pseudo-random delay, and the memory is not visible to the host.
+// after a pseudo-random delay, and the memory is not visible to the host, unless an option says so.
 //
 // Options that are read while it runs:
 //   toy.fail      "<generation>:<k>" makes the k-th command enqueued from now on fail when it runs; a new generation
@@ -10,6 +10,7 @@
 // Options that are read when the library is loaded:
 //   toy.min_alignment     alignment of buffers (default 64)
 //   toy.max_tensor_bytes  (default none)
+//   toy.host_visible      1 if the host can map the memory
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -38,6 +39,7 @@ struct lks_driver {
   long generation = 0, countdown = 0;
   std::atomic<long> wait_generation{0};
   std::uint64_t min_alignment = 64, max_tensor_bytes = 0;
+  bool host_visible = false;
 };
 
 struct lks_device {
@@ -189,7 +191,8 @@ lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_d
                         0,
                         {0},
                         number_option(*api, "toy.min_alignment", 64),
-                        number_option(*api, "toy.max_tensor_bytes", 0)};
+                        number_option(*api, "toy.max_tensor_bytes", 0),
+                        number_option(*api, "toy.host_visible", 0) == 1};
   return LKS_OK;
 }
 void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
@@ -209,6 +212,7 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
   full.compute_units = 1;
   full.heap_count = 1;
   full.heaps[0] = {max_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
+  if (driver->host_visible) full.heaps[0].flags |= LKS_HEAP_HOST_VISIBLE;
   full.min_alignment = driver->min_alignment;
   full.max_tensor_bytes = driver->max_tensor_bytes;
   full.max_allocation = max_bytes;
@@ -272,7 +276,12 @@ void LKS_CALL buffer_free(lks_device* device, lks_buffer* buffer) {
   std::free(buffer->data);
   delete buffer;
 }
-lks_status LKS_CALL buffer_map(lks_device*, lks_buffer*, std::uint64_t, std::uint64_t, void**, lks_diag* diag) {
+lks_status LKS_CALL buffer_map(lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t, void** out,
+                               lks_diag* diag) {
+  if (device->driver.host_visible) {
+    *out = static_cast<char*>(buffer->data) + offset;
+    return LKS_OK;
+  }
   return refuse(diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the host cannot see this memory");
 }
 void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}

@@ -135,6 +135,10 @@ Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& fa
   return block;
 }
 
+// The tail does not take over the block's write_queue and write_value, although commands may still be writing that
+// memory. A device has one queue, which runs its commands in order, so what the next owner of either part enqueues
+// comes later; allocate() resets the fields of the head too. Whoever accesses memory outside the queue, as
+// release_cached() and host kernels do, waits until the device is idle.
 void BlockPool::split(Block* block, std::uint64_t bytes) {
   const std::uint64_t rest = block->bytes - bytes;
   if (block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_) return;
