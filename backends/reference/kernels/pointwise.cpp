@@ -23,8 +23,7 @@ Bits extend(Bits bits, lks_dtype t) {
   return is_signed(t) && (bits >> (width - 1)) ? bits | ~((Bits{1} << width) - 1) : bits;
 }
 
-// ---------------------------------------------------------------------------------------------- half-width floating
-// formats
+// ----------------------------------------------------------------------------------------- half-width floating formats
 
 float half_to_float(std::uint32_t h) {
   const std::uint32_t sign = (h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 0x3ffu;

@@ -28,8 +28,7 @@ Bits encode(T value) {
   return bits;
 }
 
-// ------------------------------------------------------------------------------------------------------- half-width
-// floats
+// --------------------------------------------------------------------------------------------------- half-width floats
 
 // Rounds x to a format with `exponent_bits` and `mantissa_bits`. Overflow gives infinity; underflow is gradual.
 inline Bits narrow(double x, int exponent_bits, int mantissa_bits) {
