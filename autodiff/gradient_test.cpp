@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "lockstep/lockstep.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -30,18 +31,7 @@ class Sweep : public testing::TestWithParam<std::string> {
   DeviceScope scope{Device(GetParam())};
 };
 
-INSTANTIATE_TEST_SUITE_P(Devices, Sweep, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& d : devices()) {
-                             if (d.available) names.push_back(d.id);
-                           }
-                           return names;
-                         }()),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           name[name.find(':')] = '_';
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Devices, Sweep, testing::ValuesIn(available_devices()), &by_device);
 
 // ----------------------------------------------------------------------------------------------------------- variables
 

@@ -5,6 +5,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -286,19 +287,7 @@ TEST_P(FaultyStep, AnyFaultGivesATypedErrorAndChangesNothing) {
   EXPECT_EQ(model.optimizer().steps(), 1);
 }
 
-std::vector<std::string> available_devices() {
-  std::vector<std::string> names;
-  for (const DeviceInfo& d : devices()) {
-    if (d.available) names.push_back(d.id);
-  }
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Devices, FaultyStep, testing::ValuesIn(available_devices()), [](const auto& test) {
-  std::string name = test.param;
-  name[name.find(':')] = '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Devices, FaultyStep, testing::ValuesIn(available_devices()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

@@ -12,6 +12,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -87,22 +88,13 @@ TEST_P(Derivatives, AreThoseOfMpmath) {
   }
 }
 
-std::vector<std::string> available_devices() {
-  std::vector<std::string> names;
-  for (const DeviceInfo& d : devices()) {
-    if (d.available) names.push_back(d.id);
-  }
-  return names;
-}
-
 // The bounds are the same in both modes: lockstep mode fixes the order of roundings, and does not add any.
 INSTANTIATE_TEST_SUITE_P(All, Derivatives,
                          testing::Combine(testing::ValuesIn(available_devices()),
                                           testing::Values(MathMode::strict, MathMode::lockstep)),
                          [](const auto& of) {
-                           std::string name = std::get<0>(of.param);
-                           std::replace(name.begin(), name.end(), ':', '_');
-                           return name + "_" + std::string(name_of(std::get<1>(of.param)));
+                           return test_name_of(std::get<0>(of.param)) + "_" +
+                                  std::string(name_of(std::get<1>(of.param)));
                          });
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "conformance/checks/gradient.h"
 #include "conformance/golden_checks.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep::conformance {
 namespace {
@@ -28,14 +29,6 @@ std::vector<std::string> ops() {
   std::vector<std::string> names;
   for (const OpDef* op : registered_ops()) names.push_back(op->name);
   return names;
-}
-
-std::vector<std::string> available_devices() {
-  std::vector<std::string> ids;
-  for (const DeviceInfo& device : devices()) {
-    if (device.available) ids.push_back(device.id);
-  }
-  return ids;
 }
 
 std::string test_name(const testing::TestParamInfo<std::string>& of) {

@@ -3,17 +3,10 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep::nn {
 namespace {
-
-std::vector<std::string> available_devices() {
-  std::vector<std::string> names;
-  for (const DeviceInfo& d : devices()) {
-    if (d.available) names.push_back(d.id);
-  }
-  return names;
-}
 
 // The first step of an optimizer creates its state; later steps do not.
 struct Situation {
@@ -31,11 +24,6 @@ std::vector<Situation> situations() {
 }
 
 const auto every_device = testing::ValuesIn(available_devices());
-const auto by_name = [](const auto& test) {
-  std::string name = test.param;
-  name[name.find(':')] = '_';
-  return name;
-};
 
 class StepWithFault : public testing::TestWithParam<Situation> {
  protected:
@@ -169,7 +157,7 @@ TEST_P(FitWithFault, ChangesNothingLeaksNothingAndTrainsOn) {
   EXPECT_GT(repeated, 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, FitWithFault, every_device, by_name);
+INSTANTIATE_TEST_SUITE_P(Devices, FitWithFault, every_device, &by_device);
 
 // Counts its calls in training, as running statistics do.
 class Counting : public Layer {
@@ -234,7 +222,7 @@ TEST_P(RunningStatistics, SurviveRunningOutOfMemoryAndTheSearchForABatchThatFits
   EXPECT_EQ(count(model), 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, RunningStatistics, every_device, by_name);
+INSTANTIATE_TEST_SUITE_P(Devices, RunningStatistics, every_device, &by_device);
 
 }  // namespace
 }  // namespace lockstep::nn

@@ -7,6 +7,7 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
 #include "runtime/expect_error.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep::nn {
 namespace {
@@ -414,14 +415,7 @@ TEST_P(FitTest, ABuildThatFailsCanBeRepeated) {
   EXPECT_EQ(model.variables()[3].name(), "dense_1/bias");
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, FitTest, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& d : devices()) {
-                             if (d.available) names.push_back(d.id);
-                           }
-                           return names;
-                         }()),
-                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
+INSTANTIATE_TEST_SUITE_P(Devices, FitTest, testing::ValuesIn(available_devices()), &by_driver);
 
 }  // namespace
 }  // namespace lockstep::nn

@@ -8,6 +8,7 @@
 
 #include "lockstep/lockstep.h"
 #include "runtime/expect_error.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -27,18 +28,9 @@ class OnEveryDevice : public testing::TestWithParam<std::string> {
 class BinaryCrossentropy : public OnEveryDevice {};
 class Metrics : public OnEveryDevice {};
 
-const auto every_device = testing::ValuesIn([] {
-  std::vector<std::string> names;
-  for (const DeviceInfo& d : devices()) {
-    if (d.available) names.push_back(d.id);
-  }
-  return names;
-}());
-const auto by_name = [](const testing::TestParamInfo<std::string>& test) {
-  return test.param.substr(0, test.param.find(':'));
-};
-INSTANTIATE_TEST_SUITE_P(Devices, BinaryCrossentropy, every_device, by_name);
-INSTANTIATE_TEST_SUITE_P(Devices, Metrics, every_device, by_name);
+const auto every_device = testing::ValuesIn(available_devices());
+INSTANTIATE_TEST_SUITE_P(Devices, BinaryCrossentropy, every_device, &by_driver);
+INSTANTIATE_TEST_SUITE_P(Devices, Metrics, every_device, &by_driver);
 
 // Values of -(t log p + (1 - t) log(1 - p)) with p = 1 / (1 + exp(-x)), and its first and second derivative with
 // respect to x, from mpmath with 120 digits.

@@ -6,21 +6,12 @@
 #include <regex>
 
 #include "lockstep/lockstep.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep::nn {
 namespace {
 
-std::vector<std::string> available_devices() {
-  std::vector<std::string> names;
-  for (const DeviceInfo& d : devices()) {
-    if (d.available) names.push_back(d.id);
-  }
-  return names;
-}
-
 const auto every_device = testing::ValuesIn(available_devices());
-
-std::string name_for_test(const std::string& device) { return device.substr(0, device.find(':')); }
 
 class OnDevice : public testing::Test {
  protected:
@@ -59,7 +50,7 @@ class MemoryLimit : public OnDevice, public testing::WithParamInterface<std::str
   MemoryLimit() : OnDevice(GetParam()) {}
 };
 
-INSTANTIATE_TEST_SUITE_P(Devices, MemoryLimit, every_device, [](const auto& of) { return name_for_test(of.param); });
+INSTANTIATE_TEST_SUITE_P(Devices, MemoryLimit, every_device, &by_driver);
 
 Model wide(std::int64_t inputs, std::int64_t units, optim::Optimizer optimizer) {
   set_seed(3);
@@ -115,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(Situations, AdviceFits,
                                                           Situation{"Weights", 64, 256, true, 5 << 20},
                                                           Situation{"Data", 1024, 8, false, 8 << 20})),
                          [](const auto& of) {
-                           return name_for_test(std::get<0>(of.param)) + std::get<1>(of.param).name;
+                           return driver_name_of(std::get<0>(of.param)) + std::get<1>(of.param).name;
                          });
 
 // ---------------------------------------------------------------------------------------------- the advised batch size
@@ -235,7 +226,7 @@ void PrintTo(const std::tuple<std::string, Kind>& point, std::ostream* out) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Grid, AdvisedEpoch, testing::ValuesIn(grid()), [](const auto& test) {
-  return name_for_test(std::get<0>(test.param)) + std::get<1>(test.param).name;
+  return driver_name_of(std::get<0>(test.param)) + std::get<1>(test.param).name;
 });
 
 TEST_P(MemoryLimit, ASingleExampleMayBeAllThatFits) {

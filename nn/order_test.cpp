@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "lockstep/lockstep.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep::nn {
 namespace {
@@ -124,14 +125,7 @@ TEST_P(OrderTest, OfAShuffledSetEachEpochTakesOthers) {
   EXPECT_GT(*std::max_element(seen.begin(), seen.end()), 3.0f);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, OrderTest, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& d : devices()) {
-                             if (d.available) names.push_back(d.id);
-                           }
-                           return names;
-                         }()),
-                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
+INSTANTIATE_TEST_SUITE_P(Devices, OrderTest, testing::ValuesIn(available_devices()), &by_driver);
 
 }  // namespace
 }  // namespace lockstep::nn

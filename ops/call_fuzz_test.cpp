@@ -8,6 +8,7 @@
 
 #include "ops/fuzzed_call.h"
 #include "ops/infer.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -236,19 +237,7 @@ TEST_P(Calls, OfEveryOpAndItsGradientsRefuseOrGiveWhatTheySay) {
   EXPECT_GT(differentiated, 40);
 }
 
-std::vector<std::string> available_devices() {
-  std::vector<std::string> names;
-  for (const DeviceInfo& d : devices()) {
-    if (d.available) names.push_back(d.id);
-  }
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Devices, Calls, testing::ValuesIn(available_devices()), [](const auto& test) {
-  std::string name = test.param;
-  name[name.find(':')] = '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Devices, Calls, testing::ValuesIn(available_devices()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

@@ -8,6 +8,7 @@
 #include "lockstep/op_def.h"
 #include "lockstep/support.h"
 #include "runtime/device_state.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -266,19 +267,7 @@ TEST_P(HalfWidth, HostKernelsOfUsersSeeF32) {
   EXPECT_EQ(bits_of(invoke1(op, {x})), bits_of(x * 2));
 }
 
-std::vector<std::string> available_devices() {
-  std::vector<std::string> ids;
-  for (const DeviceInfo& device : devices()) {
-    if (device.available) ids.push_back(device.id);
-  }
-  return ids;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, HalfWidth, testing::ValuesIn(available_devices()), [](const auto& of) {
-  std::string name = of.param;
-  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(All, HalfWidth, testing::ValuesIn(available_devices()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

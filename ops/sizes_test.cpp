@@ -6,6 +6,7 @@
 #include "lockstep/support.h"
 #include "ops/attrs.h"
 #include "runtime/expect_error.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -238,22 +239,9 @@ TEST_P(Sizes, CallsMadeByHand) {
   expect_error([&] { call("to_device", &device); }, ErrorId::unknown_device, {"to_device: "});
 }
 
-std::vector<std::string> available_devices() {
-  std::vector<std::string> names;
-  for (const DeviceInfo& d : devices()) {
-    if (d.available) names.push_back(d.id);
-  }
-  return names;
-}
-
 const auto every_device = testing::ValuesIn(available_devices());
-const auto by_name = [](const auto& test) {
-  std::string name = test.param;
-  name[name.find(':')] = '_';
-  return name;
-};
 
-INSTANTIATE_TEST_SUITE_P(Devices, Sizes, every_device, by_name);
+INSTANTIATE_TEST_SUITE_P(Devices, Sizes, every_device, &by_device);
 
 TEST(Enums, NumbersThatTheyDoNotHaveAreRefused) {
   const ErrorId id = ErrorId::invalid_attribute;
@@ -281,7 +269,7 @@ TEST(Enums, NumbersThatTheyDoNotHaveAreRefused) {
 
 class GradientErrors : public Sizes {};
 
-INSTANTIATE_TEST_SUITE_P(Devices, GradientErrors, every_device, by_name);
+INSTANTIATE_TEST_SUITE_P(Devices, GradientErrors, every_device, &by_device);
 
 TEST_P(GradientErrors, OfUpstreamsOfAnotherDtypeOrShape) {
   const Tensor x = ones({2});

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "lockstep/lockstep.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep::data {
 namespace {
@@ -219,14 +220,7 @@ TEST_P(DatasetTest, NothingIsReadBeforeItIsNeeded) {
   EXPECT_EQ(source->copied, 20) << "this batch and the next";
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, DatasetTest, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& d : devices()) {
-                             if (d.available) names.push_back(d.id);
-                           }
-                           return names;
-                         }()),
-                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
+INSTANTIATE_TEST_SUITE_P(Devices, DatasetTest, testing::ValuesIn(available_devices()), &by_driver);
 
 }  // namespace
 }  // namespace lockstep::data
