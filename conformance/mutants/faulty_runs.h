@@ -43,4 +43,23 @@ inline void coarse(const Call& call, int bits, bool applies) {
   }
   r.run();
 }
+
+/// The extent that the indices of gather or scatter_add address.
+inline std::int64_t extent_of(const Call& call) {
+  if (call.desc.desc.op == LKS_OP_SCATTER_ADD) return call.desc.attributes<lks_scatter_add_attrs>().extent;
+  return call.view(0).dims[call.desc.attributes<lks_gather_attrs>().axis];
+}
+
+/// Runs the kernel with 0 in place of indices that are out of bounds.
+inline void outside_is_zero(const Call& call) {
+  const host::TensorView indices = call.view(1);
+  const std::int64_t extent = extent_of(call);
+  const auto mend = [&](auto& v, std::int64_t) {
+    if (static_cast<std::int64_t>(v) < 0 || static_cast<std::int64_t>(v) >= extent) v = 0;
+  };
+  if (indices.dtype == LKS_I32) for_each<std::int32_t>(indices, mend);
+  if (indices.dtype == LKS_I64) for_each<std::int64_t>(indices, mend);
+  call.run();
+}
+
 }  // namespace mutants

@@ -103,8 +103,7 @@ void large_conv_bf16(const Call& call) { coarse(call, 7, call.view(call.inputs()
 void long_sum_bf16(const Call& call) { coarse(call, 7, call.view(0).count() > 5000); }
 void long_double_sum_in_f32(const Call& call) {
   Rebound r(call);
-  if (call.view(0).count() > 10000)
-    r.convert<double>(0, [](double x) { return static_cast<double>(static_cast<float>(x)); });
+  if (call.view(0).count() > 10000) r.convert<double>(0, as_f32);
   r.run();
 }
 
@@ -196,10 +195,6 @@ void gather_repeats_in_fast_mode(const Call& call) {
 
 // ------------------------------------------------------------------------------------------------------------- indices
 
-std::int64_t extent_of(const Call& call) {
-  if (call.desc.desc.op == LKS_OP_SCATTER_ADD) return call.desc.attributes<lks_scatter_add_attrs>().extent;
-  return call.view(0).dims[call.desc.attributes<lks_gather_attrs>().axis];
-}
 // Whether the faulty bounds check misses every index that is out of bounds: `hidden(index, position, count)` is true
 // for all of them.
 template <class Hidden>
@@ -228,18 +223,6 @@ bool low_half_inside(const Call& call) {
     return low >= 0 && low < extent;
   });
 }
-// Indices that are out of bounds are replaced by 0.
-void outside_is_zero(const Call& call) {
-  const host::TensorView indices = call.view(1);
-  const std::int64_t extent = extent_of(call);
-  const auto mend = [&](auto& v, std::int64_t) {
-    if (static_cast<std::int64_t>(v) < 0 || static_cast<std::int64_t>(v) >= extent) v = 0;
-  };
-  if (indices.dtype == LKS_I32) for_each<std::int32_t>(indices, mend);
-  if (indices.dtype == LKS_I64) for_each<std::int64_t>(indices, mend);
-  call.run();
-}
-
 constexpr KernelFault faults[] = {
     {Mutant::large_matmul_loses_last_row, LKS_OP_MATMUL, &large_matmul_loses_last_row},
     {Mutant::conv_loses_last_image, LKS_OP_CONV2D, &conv_loses_last_image},

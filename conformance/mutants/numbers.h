@@ -20,6 +20,9 @@ inline float as_bf16(float x) { return with_mantissa(x, 7); }
 /// x rounded to f16, except that small numbers keep ten mantissa bits instead of becoming denormal.
 inline float as_f16(float x) { return std::fabs(x) > 65504 ? std::copysign(INFINITY, x) : with_mantissa(x, 10); }
 
+/// x rounded to f32.
+inline double as_f32(double x) { return static_cast<double>(static_cast<float>(x)); }
+
 /// x rounded towards zero to f32.
 inline float truncated(double x) {
   const float f = static_cast<float>(x);

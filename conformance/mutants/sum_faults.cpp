@@ -41,8 +41,7 @@ void wide_filter_gradient_loses_denormals(const Call& call) {
 // f64 operands are converted to f32 and back, as on a device without f64.
 void double_operands_in_f32(const Call& call) {
   Rebound r(call);
-  for (std::size_t i = 0; i < call.inputs(); ++i)
-    r.convert<double>(i, [](double x) { return static_cast<double>(static_cast<float>(x)); });
+  for (std::size_t i = 0; i < call.inputs(); ++i) r.convert<double>(i, as_f32);
   r.run();
 }
 
