@@ -11,7 +11,6 @@ FAULTS = {
         ("p.weights_2 = p.weights_2 * adam->beta_2 + (1 - adam->beta_2);", "p.weights_2 = p.weights_2 * adam->beta_1 + (1 - adam->beta_1);", "the second average is corrected as the first"),
         ("std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);", "if (rate > 0) std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);", "a learning rate of 0 is ignored"),
         ("own_memory(*v, where);", "", "a value that somebody holds changes"),
-        ("impl_->forget_slots_after(known);", "", "a failed step leaves its state behind"),
         ("impl_->prepared_from = impl_->known();", "impl_->prepared_from = 0;", "taking back what was prepared takes all"),
         ("order.push_back(variable.id());", "order.insert(order.begin(), variable.id());", "a step that is taken back takes another variable's state"),
         ("zeros(variable.shape(), compute_dtype(variable.dtype()))", "zeros(variable.shape(), variable.dtype())", "slots of f16 variables are f16"),
