@@ -122,6 +122,14 @@ Tensor broadcast_along(const RefArray& a, int d, Device device) {
   return broadcast_to(upload(bytes_of(narrow), a.dtype, narrow.shape, device), a.shape);
 }
 
+// An array that has only its first values, with all of them.
+RefArray repeated(RefArray array) {
+  const std::size_t given = array.values.size();
+  array.values.resize(static_cast<std::size_t>(array.shape.size()));
+  for (std::size_t i = given; i < array.values.size(); ++i) array.values[i] = array.values[i - given];
+  return array;
+}
+
 Operand number_operand(const Scalar& s) {
   switch (s.kind) {
     case Scalar::Kind::floating: return Operand(s.floating);
@@ -197,13 +205,15 @@ CaseOperands::CaseOperands(const OpDef& op, const OpCase& c, std::span<const Ref
   tensors_.resize(c.inputs.size());
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent || c.inputs[i].scalar) continue;
+    const Layout own = layout_of_input(op, c, i, layout);
     if (values[i].values.size() != static_cast<std::size_t>(c.inputs[i].shape.size())) {
-      tensors_[i] = repeated_tensor({values[i].dtype, c.inputs[i].shape, values[i].values, {}}, device);
+      RefArray some{values[i].dtype, c.inputs[i].shape, values[i].values, {}};
+      tensors_[i] = own == Layout::dense ? repeated_tensor(some, device) : to_tensor(repeated(some), device, own);
       continue;
     }
     const bool shares = layout == Layout::shared && i > 0 && tensors_[0] && values[i].dtype == values[0].dtype &&
                         values[i].shape == values[0].shape && values[i].values == values[0].values;
-    tensors_[i] = shares ? *tensors_[0] : to_tensor(values[i], device, layout_of_input(op, c, i, layout));
+    tensors_[i] = shares ? *tensors_[0] : to_tensor(values[i], device, own);
   }
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (c.inputs[i].absent) {

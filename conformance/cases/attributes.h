@@ -14,6 +14,13 @@ namespace lockstep::conformance {
 struct Base {
   OpCase call;
   std::vector<ExtentGroup> groups;
+
+  /// The extent of each group in the case.
+  std::vector<std::int64_t> extents() const {
+    std::vector<std::int64_t> all;
+    for (const ExtentGroup& group : groups) all.push_back(group.extent);
+    return all;
+  }
 };
 
 /// Up to `count` variations of the cases with one attribute changed, named like "plain@strides.0=2", and up to `count`

@@ -38,11 +38,7 @@ std::vector<std::size_t> extent_slots(const OpDef& op, const std::vector<std::by
 std::optional<std::size_t> shape_attribute(const OpDef& op, const OpCase& c) {
   const bool has_tensor =
       std::any_of(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) { return !in.absent && !in.scalar; });
-  if (has_tensor) return std::nullopt;
-  for (const AttrField& field : op.attrs.fields) {
-    if (field.name == "shape" && field.kind == AttrField::Kind::list) return field.offset;
-  }
-  return std::nullopt;
+  return has_tensor ? std::nullopt : shape_list(op);
 }
 
 OpCase with_extent(OpCase c, const OpDef& op, const ExtentGroup& group, std::int64_t extent) {
@@ -120,6 +116,13 @@ void follow_extents(OpCase& out, const OpCase& before, const std::vector<ExtentG
 }
 
 }  // namespace
+
+std::optional<std::size_t> shape_list(const OpDef& op) {
+  for (const AttrField& field : op.attrs.fields) {
+    if (field.name == "shape" && field.kind == AttrField::Kind::list) return field.offset;
+  }
+  return std::nullopt;
+}
 
 std::vector<std::byte> attribute_bytes(const OpDef& op, const OpCase& c) {
   return c.attrs.empty() ? op.attrs.defaults : c.attrs;

@@ -39,6 +39,9 @@ std::optional<OpCase> with_shapes(const OpDef& op, const OpCase& c, const std::v
 /// The shapes that identify a resized case: of all inputs, or the `shape` attribute if there are no tensor inputs.
 std::vector<Shape> shapes_of(const OpDef& op, const OpCase& c);
 
+/// The byte offset of the list attribute `shape`; nullopt if the op has none.
+std::optional<std::size_t> shape_list(const OpDef& op);
+
 /// Whether a tensor among the inputs has no elements.
 bool has_empty_input(const OpCase& c);
 

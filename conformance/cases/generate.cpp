@@ -35,8 +35,7 @@ constexpr std::uint64_t stream = 17;  // of random choices
 }  // namespace
 
 std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base) {
-  std::vector<std::int64_t> extents;
-  for (const ExtentGroup& g : base.groups) extents.push_back(g.extent);
+  std::vector<std::int64_t> extents = base.extents();
   const bool has_indices = std::any_of(base.call.inputs.begin(), base.call.inputs.end(),
                                        [](const CaseInput& in) { return in.values.kind == CaseValues::Kind::indices; });
   for (std::size_t g = 0; g < extents.size(); ++g) {
@@ -68,11 +67,7 @@ bool has_shared_inputs(const OpDef& op, const OpCase& c) {
 bool layout_applies(Layout layout, const OpDef& op, const OpCase& c) {
   if (layout == Layout::dense) return true;
   if (layout == Layout::shared) return has_shared_inputs(op, c);
-  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-    const CaseInput& in = c.inputs[i];
-    if (!in.absent && !in.scalar && layout_of_input(op, c, i, layout) != Layout::dense) return true;
-  }
-  return false;
+  return layout_takes_effect(layout, op, c);
 }
 
 // The first layout, from position `turn` of a fixed order on, that differs from a dense one for this case.
@@ -104,24 +99,16 @@ std::int64_t largest_input(const OpCase& c) {
 }
 
 // Collects cases without duplicate ids.
-class Collector {
+class Collector : public CaseCollector {
  public:
-  Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
+  using CaseCollector::CaseCollector;
 
   void add(const char* suite, const OpCase& call, bool resized, Layout layout = Layout::dense,
            Values values = Values::drawn) {
     if (!layout_applies(layout, op_, call) || !applies(values, op_, call)) return;
     values = values_for(op_, call, mode_, values);
-    TestCase t{suite, &op_, call, resized, mode_, layout, values, seed_};
-    cases_.add(std::move(t));
+    keep(make(suite, call, resized, layout, values));
   }
-  std::vector<TestCase> take() { return cases_.take(); }
-
- private:
-  const OpDef& op_;
-  MathMode mode_;
-  std::uint64_t seed_;
-  UniqueCases cases_;
 };
 
 // The approximate number of steps of the oracle: the product of all variable extents, or the number of elements if that
@@ -250,8 +237,7 @@ void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& b
         return base.call.inputs[d.input].values.kind == CaseValues::Kind::indices;
       };
       if (std::none_of(base.groups[g].dims.begin(), base.groups[g].dims.end(), has_indices)) continue;
-      std::vector<std::int64_t> extents;
-      for (const ExtentGroup& group : base.groups) extents.push_back(group.extent);
+      std::vector<std::int64_t> extents = base.extents();
       extents[g] = beyond_16_bits + 77;
       const auto c = resized(op, base.call, base.groups, extents);
       if (c) out.add("refusal", *c, true, Layout::dense, Values::bad_index);
@@ -291,16 +277,21 @@ void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>
   }
 }
 
+// The base of the highest rank that can have the layout; nullptr if there is none.
+const OpCase* highest_rank_with(Layout layout, const OpDef& op, const std::vector<Base>& bases) {
+  const OpCase* best = nullptr;
+  for (const Base& base : bases) {
+    if (!layout_applies(layout, op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best))) continue;
+    best = &base.call;
+  }
+  return best;
+}
+
 // Every layout, on the base of the highest rank that can have it and on the last base. Calls with several operands also
 // get some layouts that differ per operand.
 void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases, Choice& choice) {
   for (Layout layout : layouts) {
-    const OpCase* best = nullptr;
-    for (const Base& base : bases) {
-      if (!layout_applies(layout, op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best))) continue;
-      best = &base.call;
-    }
-    for (const OpCase* c : {best, &bases.back().call}) {
+    for (const OpCase* c : {highest_rank_with(layout, op, bases), &bases.back().call}) {
       if (c) out.add("forward", *c, false, layout);
     }
   }
@@ -330,13 +321,7 @@ void add_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases
 void add_layouts_of_dtype(Collector& out, const OpDef& op, const std::vector<Base>& bases, std::size_t turn) {
   for (std::size_t n = 1; n < std::size(layouts); ++n) {
     if (op.pointwise() && (n + turn) % 6 != 0) continue;
-    const OpCase* best = nullptr;
-    for (const Base& base : bases) {
-      if (!layout_applies(layouts[n], op, base.call) || (best && largest_rank(base.call) <= largest_rank(*best)))
-        continue;
-      best = &base.call;
-    }
-    if (best) out.add("forward", *best, false, layouts[n]);
+    if (const OpCase* best = highest_rank_with(layouts[n], op, bases)) out.add("forward", *best, false, layouts[n]);
   }
 }
 

@@ -18,6 +18,7 @@ using namespace large;
 constexpr std::int64_t middle_extents[] = {257, 256, 255, 192, 144, 131, 129, 128, 127, 96, 65, 64, 48, 33};
 constexpr std::int64_t long_extents[] = {65537, 70001, 65536, 32769, 131085, 16411, 65535, 4099, 16384};
 constexpr std::uint64_t stream = 3;  // of random choices
+
 // All extents of medium size, raised in random order as far as that is affordable.
 std::optional<OpCase> balanced(const OpDef& op, const Base& base, Choice& choice) {
   Extents extents = smallest_extents(op, base);
@@ -42,8 +43,7 @@ std::optional<OpCase> balanced(const OpDef& op, const Base& base, Choice& choice
 
 // One long extent. The others are those of the op's own case if that is affordable, else minimal.
 std::optional<OpCase> with_long(const OpDef& op, const Base& base, std::size_t g, Choice& choice) {
-  Extents small = smallest_extents(op, base), own = small;
-  for (std::size_t k = 0; k < own.size(); ++k) own[k] = base.groups[k].extent;
+  Extents small = smallest_extents(op, base), own = base.extents();
   for (std::size_t k = choice.below(4); k < std::size(long_extents); ++k) {
     small[g] = own[g] = long_extents[k];
     if (auto c = at(op, base, own)) return c;
@@ -72,7 +72,7 @@ void add_large(Collector& out, const OpDef& op, MathMode mode, const std::vector
     const Base& base = bases[n / 2 % bases.size()];
     const auto c = n % 2 == 0 ? balanced(op, base, choice) : with_long(op, base, (n / 2) % base.groups.size(), choice);
     if (!c) continue;
-    const Layout layout = layout_at(n / 2 + start, choice);
+    const Layout layout = (n / 2 + start) % 2 == 0 ? Layout::dense : random_layout(choice);
     out.add("beside", c, layout, values_at(n / 2 + n + start, op, *c, mode));
     // An operand that is read with reduced precision shows only if its own values need all bits.
     for (Values values : {Values::wide_first, Values::wide_last}) {

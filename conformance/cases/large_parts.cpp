@@ -25,7 +25,6 @@ std::int64_t elements_of(const OpDef& op, const OpCase& c) {
   return most;
 }
 
-// The approximate number of multiplications of an op that sums products: m k n for matrices.
 double steps_of(const OpDef& op, const OpCase& c) {
   double product = 1;
   int tensors = 0;
@@ -86,8 +85,7 @@ Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mo
   return op.error_class == ErrorClass::exact ? pick(choice_kinds) : Values::drawn;
 }
 
-Layout layout_at(std::size_t turn, Choice& choice) {
-  if (turn % 2 == 0) return Layout::dense;
+Layout random_layout(Choice& choice) {
   constexpr std::size_t singles = std::size(layouts);
   const std::size_t k = choice.below(singles + 6);
   if (k >= singles) return mixed_layout(static_cast<unsigned>(choice.below(mixed_layouts)));

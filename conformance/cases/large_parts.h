@@ -18,6 +18,7 @@ std::int64_t elements_of(const OpDef& op, const OpCase& c);
 /// The approximate number of multiplications of an op that sums products: m k n for matrices.
 double steps_of(const OpDef& op, const OpCase& c);
 
+/// Whether the op has a decomposition, in which the trusted device is slow.
 bool is_composed(const OpDef& op);
 
 /// The base with these extents, if it is affordable on the trusted device.
@@ -26,28 +27,21 @@ std::optional<OpCase> at(const OpDef& op, const Base& base, const Extents& exten
 /// The values of a large call: those that reveal most, in rotation.
 Values values_at(std::size_t turn, const OpDef& op, const OpCase& c, MathMode mode);
 
-/// Dense for even turns, else a random layout.
-Layout layout_at(std::size_t turn, Choice& choice);
+/// A random layout, of all inputs alike or of each input its own.
+Layout random_layout(Choice& choice);
 
 /// Collects large calls without duplicate ids.
-class Collector {
+class Collector : public CaseCollector {
  public:
-  Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
+  using CaseCollector::CaseCollector;
 
   void add(const char* suite, const std::optional<OpCase>& c, Layout layout, Values values, bool resized = true) {
     if (!c) return;
-    TestCase t{suite, &op_, *c, resized, mode_, layout, values, seed_};
+    TestCase t = make(suite, *c, resized, layout, values);
     // In the suite "beside", a tensor of repeated values is always dense.
     if (t.suite == "beside" && elements_of(op_, *c) > max_drawn) t.layout = Layout::dense;
-    cases_.add(std::move(t));
+    keep(std::move(t));
   }
-  std::vector<TestCase> take() { return cases_.take(); }
-
- private:
-  const OpDef& op_;
-  MathMode mode_;
-  std::uint64_t seed_;
-  UniqueCases cases_;
 };
 
 /// Products with several large extents: cubes, batches, channels of convolutions, and slabs.

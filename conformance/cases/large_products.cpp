@@ -127,16 +127,14 @@ void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vec
 }
 
 // Each extent as in the own case while the others are as large as affordable.
-void add_slabs(Collector& out, const OpDef& op, const Base& base) {
+void add_slabs(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const std::int64_t extent : {1025, 513, 257, 129}) {
       Extents extents(base.groups.size(), extent);
       extents[g] = base.groups[g].extent;
       const auto c = at(op, base, extents);
       if (!c) continue;
-      for (Values values : {Values::wide_first, Values::wide_last}) {
-        if (applies(values, op, *c)) out.add("beside", c, Layout::dense, values);
-      }
+      add_with_wide_values(out, op, mode, c, Layout::dense, false);
       break;
     }
   }
@@ -154,7 +152,7 @@ void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vec
     add_batches(out, op, mode, bases);
   }
   if (op.name.starts_with("conv2d")) add_channels(out, op, mode, bases, main);
-  if (main && mode == MathMode::strict) add_slabs(out, op, bases[0]);
+  if (main && mode == MathMode::strict) add_slabs(out, op, mode, bases[0]);
 }
 
 }  // namespace lockstep::conformance::large

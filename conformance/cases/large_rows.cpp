@@ -12,23 +12,15 @@ namespace {
 
 // Indices of the groups whose dimensions are all the first of their inputs, so that an input repeats along them if its
 // bytes do. An attribute `shape` may begin with the same extent.
-// The byte offset of the first extent of the attribute `shape`; nullopt if the op has none.
-std::optional<std::size_t> first_extent_of_shape(const OpDef& op) {
-  for (const AttrField& field : op.attrs.fields) {
-    if (field.name == "shape" && field.kind == AttrField::Kind::list) return field.offset + offsetof(IntList, values);
-  }
-  return std::nullopt;
-}
-
 std::vector<std::size_t> leading_groups(const OpDef& op, const Base& base) {
-  const std::optional<std::size_t> extent = first_extent_of_shape(op);
+  const std::optional<std::size_t> shape = shape_list(op);
   std::vector<std::size_t> leading;
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     const ExtentGroup& group = base.groups[g];
     const bool first = !group.dims.empty() && std::all_of(group.dims.begin(), group.dims.end(),
                                                           [](const ExtentGroup::Dimension& d) { return d.dim == 0; });
-    const bool free =
-        std::all_of(group.attributes.begin(), group.attributes.end(), [&](std::size_t at) { return at == extent; });
+    const bool free = std::all_of(group.attributes.begin(), group.attributes.end(),
+                                  [&](std::size_t at) { return shape && at == *shape + offsetof(IntList, values); });
     if (first && free) leading.push_back(g);
   }
   return leading;
@@ -67,8 +59,7 @@ bool broadcasts(const OpCase& c) {
 // Group g of the base with so many rows that the largest tensor has at least `elements` elements; nullopt if results
 // have no such rows.
 std::optional<OpCase> with_many_rows(const OpDef& op, const Base& base, std::size_t g, std::int64_t elements) {
-  Extents extents;
-  for (const ExtentGroup& group : base.groups) extents.push_back(group.extent);
+  Extents extents = base.extents();
   extents[g] = row_period;
   const auto small = resized(op, base.call, base.groups, extents);
   if (!small) return std::nullopt;
@@ -99,7 +90,7 @@ bool is_compact(const Shape& shape, Layout layout) {
 // A random layout with gaps, another order or negative strides for this case; dense if there is none.
 Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice) {
   for (int tries = 0; tries < 20; ++tries) {
-    const Layout layout = layout_at(1, choice);
+    const Layout layout = random_layout(choice);
     bool is_strided = false, compact = true;
     for (std::size_t i = 0; i < c.inputs.size(); ++i) {
       const CaseInput& in = c.inputs[i];
@@ -116,6 +107,7 @@ Layout fitting_layout(const OpDef& op, const OpCase& c, Choice& choice) {
 // How the operands of a call lie.
 enum class Kind : std::uint8_t { any, alike, broadcast, strided, transposed };
 
+// The calls of a dtype in a mode: the most where faults are most likely to begin, and a few elsewhere.
 std::vector<Kind> kinds_for(const OpDef& op, MathMode mode, bool main, std::size_t turn) {
   if (mode == MathMode::strict && main) {
     if (op.pointwise()) return {Kind::broadcast, Kind::alike, Kind::strided, Kind::strided};

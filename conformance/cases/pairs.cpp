@@ -57,31 +57,16 @@ std::optional<OpCase> changed_call(const TestCase& t, const std::string& what) {
   return std::nullopt;
 }
 
-class Collector {
+class Collector : public CaseCollector {
  public:
-  Collector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
+  using CaseCollector::CaseCollector;
 
   void add(const OpCase& c, Layout layout, const std::string& after) {
-    TestCase t{"pair", &op_, c, false, mode_, layout, values_for(op_, c, mode_), seed_, after};
-    if (first_of_pair(t)) cases_.add(std::move(t));
+    TestCase t = make("pair", c, false, layout, values_for(op_, c, mode_));
+    t.after = after;
+    if (first_of_pair(t)) keep(std::move(t));
   }
-  std::vector<TestCase> take() { return cases_.take(); }
-
- private:
-  const OpDef& op_;
-  MathMode mode_;
-  std::uint64_t seed_;
-  UniqueCases cases_;
 };
-
-// Whether the layout differs from a dense one for some tensor of the case.
-bool layout_applies(Layout layout, const OpDef& op, const OpCase& c) {
-  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-    const CaseInput& in = c.inputs[i];
-    if (!in.absent && !in.scalar && layout_of_input(op, c, i, layout) != Layout::dense) return true;
-  }
-  return false;
-}
 
 constexpr Layout turned[] = {Layout::transposed, Layout::padded_rows,      Layout::offset,
                              Layout::broadcast,  Layout::last_two_swapped, Layout::last_reversed,
@@ -90,7 +75,7 @@ constexpr Layout turned[] = {Layout::transposed, Layout::padded_rows,      Layou
 Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
   for (std::size_t k = 0; k < std::size(turned); ++k) {
     const Layout layout = turned[(turn + k) % std::size(turned)];
-    if (layout_applies(layout, op, c)) return layout;
+    if (layout_takes_effect(layout, op, c)) return layout;
   }
   return Layout::dense;
 }

@@ -116,6 +116,14 @@ Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout l
   return is_variable ? Layout::dense : layout_of_operand(layout, i, c.inputs[i].shape);
 }
 
+bool layout_takes_effect(Layout layout, const OpDef& op, const OpCase& c) {
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    const CaseInput& in = c.inputs[i];
+    if (!in.absent && !in.scalar && layout_of_input(op, c, i, layout) != Layout::dense) return true;
+  }
+  return false;
+}
+
 DType dtype_of(const OpDef& op, const OpCase& call) {
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
     const InputDef& def = op.inputs[std::min(i, op.inputs.size() - 1)];

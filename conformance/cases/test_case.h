@@ -70,6 +70,9 @@ struct TestCase {
 /// The layout of input i in a case with this layout. Variables are dense.
 Layout layout_of_input(const OpDef& op, const OpCase& c, std::size_t i, Layout layout);
 
+/// Whether some tensor among the inputs is not dense in a case with this layout.
+bool layout_takes_effect(Layout layout, const OpDef& op, const OpCase& c);
+
 /// `TestCase::dtype` of a call of an op.
 DType dtype_of(const OpDef& op, const OpCase& call);
 

@@ -28,15 +28,26 @@ class Choice {
 /// The dtype that gets the most cases of an op: f32 if the op accepts it.
 inline DType main_dtype(const std::set<DType>& all) { return all.count(DType::f32) ? DType::f32 : *all.begin(); }
 
-/// Cases in the order in which they were added, without duplicate ids.
-class UniqueCases {
+/// The base of the classes that collect cases of one op in one mode, in the order in which they were added and without
+/// duplicate ids.
+class CaseCollector {
  public:
-  void add(TestCase t) {
-    if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
-  }
+  CaseCollector(const OpDef& op, MathMode mode, std::uint64_t seed) : op_(op), mode_(mode), seed_(seed) {}
   std::vector<TestCase> take() { return std::move(cases_); }
 
+ protected:
+  TestCase make(const char* suite, const OpCase& call, bool resized, Layout layout, Values values) const {
+    return {suite, &op_, call, resized, mode_, layout, values, seed_};
+  }
+  void keep(TestCase t) {
+    if (seen_.insert(t.id()).second) cases_.push_back(std::move(t));
+  }
+
+  const OpDef& op_;
+  const MathMode mode_;
+
  private:
+  std::uint64_t seed_;
   std::set<std::string> seen_;
   std::vector<TestCase> cases_;
 };
