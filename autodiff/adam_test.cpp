@@ -7,6 +7,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep::optim {
 namespace {
@@ -121,11 +122,7 @@ TEST_P(AdamNumbers, UpdatesRefuseHalfWidthSlots) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, AdamNumbers, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& d : devices()) names.push_back(d.id);
-                           return names;
-                         }()));
+INSTANTIATE_TEST_SUITE_P(Devices, AdamNumbers, testing::ValuesIn(available_devices()), &by_device);
 
 }  // namespace
 }  // namespace lockstep::optim

@@ -68,10 +68,40 @@ TEST_P(Sweep, UpdatesByAnOptimizerAreNewValuesToo) {
 }
 
 TEST_P(Sweep, AVariableWithTwoHandlesIsOne) {
-  Variable a(3.0f, "a");
-  const Variable b = a;
+  const std::vector<Variable> handles(2, Variable(3.0f, "v"));
   GradientTape tape;
-  EXPECT_EQ(value(tape.gradient(a * b, b)), 6.0f);
+  EXPECT_EQ(value(tape.gradient(handles[0] * handles[1], handles[1])), 6.0f);
+}
+
+TEST_P(Sweep, AVariableThatWasOnlyReadHasAGradient) {
+  const Variable v(2.0f, "v"), rows(ones({2, 3}), "rows"), frozen(2.0f, "frozen", false), other(1.0f, "other");
+  {
+    GradientTape tape;
+    const Tensor y = v.read();
+    EXPECT_EQ(value(tape.gradient(y, v)), 1.0f);
+  }
+  {
+    GradientTape tape;
+    EXPECT_EQ(value(tape.gradient(v.read(), v, {.upstream = Tensor(7.0f)})), 7.0f);
+  }
+  {
+    GradientTape tape({.persistent = true});
+    const Tensor upstream = reshape(iota(6, f32), {2, 3});
+    EXPECT_EQ(tape.gradient(rows.read(), rows, {.upstream = upstream}).to_vector<float>(), upstream.to_vector<float>());
+    EXPECT_EQ(error_of([&] { tape.gradient(rows.read(), rows); })->id(), ErrorId::target_not_scalar);
+    EXPECT_EQ(error_of([&] { tape.gradient(v.read(), other); })->id(), ErrorId::unconnected);
+    EXPECT_EQ(error_of([&] { tape.gradient(frozen.read(), frozen); })->id(), ErrorId::unconnected);
+    tape.watch(frozen);
+    EXPECT_EQ(value(tape.gradient(frozen.read(), frozen)), 1.0f);
+    const auto both = tape.gradient(v.read(), {v, other}, {.unconnected = Unconnected::zero});
+    EXPECT_EQ(value(both[0]), 1.0f);
+    EXPECT_EQ(value(both[1]), 0.0f);
+  }
+  {
+    const GradientTape::Options blind{.watch_trainable = false};
+    GradientTape tape(blind);
+    EXPECT_EQ(error_of([&] { tape.gradient(v.read(), v); })->id(), ErrorId::unconnected);
+  }
 }
 
 // ------------------------------------------------------------------------------------------------------------- targets
@@ -269,6 +299,43 @@ TEST_P(Sweep, NoGradientHidesFromOuterTapesOnly) {
   EXPECT_EQ(value(inside), 6.0f);
   EXPECT_EQ(outer.size(), 0u);
   EXPECT_EQ(value(outer.gradient(x * inside, x)), 6.0f) << "it records again";
+}
+
+// ---------------------------------------------------------------------------------------------- where a recording ends
+
+TEST_P(Sweep, ATapeThatGoesOnAnotherThreadLeavesItsOwnUsable) {
+  const Variable x(2.0f, "x");
+  for (const bool persistent : {false, true}) {
+    GradientTape below;
+    auto tape = std::make_unique<GradientTape>(GradientTape::Options{.persistent = persistent});
+    GradientTape above;
+    const Tensor before = square(x);
+    std::thread([&] { tape.reset(); }).join();
+    const Tensor y = x * x * x;
+    EXPECT_EQ(value(below.gradient(y, x)), 12.0f);
+    EXPECT_EQ(value(above.gradient(y, x)), 12.0f);
+    GradientTape next;
+    EXPECT_EQ(value(next.gradient(square(x), x)), 4.0f);
+  }
+}
+
+TEST_P(Sweep, AStoppedTapeDifferentiatesWhatItHasRecorded) {
+  const Variable x(3.0f, "x");
+  GradientTape tape;
+  const Tensor y = square(x);
+  tape.stop();
+  const std::size_t size = tape.size();
+  const Tensor later = y * x;
+  EXPECT_EQ(tape.size(), size);
+  const auto error = error_of([&] { tape.gradient(later, x); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->id(), ErrorId::unconnected);
+  EXPECT_NE(std::string(error->what()).find("it was stopped at gradient_test.cpp:"), std::string::npos)
+      << error->what();
+  tape.stop();
+  EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
+  EXPECT_NO_THROW(tape.stop());
+  EXPECT_EQ(error_of([&] { tape.gradient(y, x); })->id(), ErrorId::tape_consumed);
 }
 
 // -------------------------------------------------------------------------------------------------------------- memory

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "lockstep/lockstep.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -288,29 +289,28 @@ TEST_P(GradientValues, CrossEntropyOfAClassThatCannotBe) {
 }
 
 TEST_P(GradientValues, CrossEntropyOfNoClasses) {
-  const Tensor logits = zeros({2, 0}), labels = zeros({2}, i64);
-  EXPECT_TRUE(same(cross_entropy(logits, logits).to_vector<float>(), {-0.0f, -0.0f}));
-  EXPECT_TRUE(same(sparse_cross_entropy(logits, labels).to_vector<float>(), {nan, nan}));
-  EXPECT_EQ(gradients([&](const auto& t) { return sparse_cross_entropy(t[0], labels); }, {logits})[0].size(), 0u);
-  {
-    GradientTape tape;  // a tape that watches makes the op decompose
+  const Tensor labels = zeros({2}, i64);
+  for (DType t : {f16, bf16, f32, f64}) {
+    SCOPED_TRACE(name_of(t));
+    const Tensor logits = zeros({2, 0}, t);
+    const auto sparse = [&](const Tensor& x) { return sparse_cross_entropy(x, labels); };
+    const auto expect_values = [&] {
+      EXPECT_TRUE(same(cast(cross_entropy(logits, logits), f32).to_vector<float>(), {-0.0f, -0.0f}));
+      EXPECT_TRUE(same(cast(sparse(logits), f32).to_vector<float>(), {nan, nan}));
+    };
+    expect_values();
+    GradientTape tape({.persistent = true});  // a tape that watches makes the op decompose
     tape.watch(logits);
-    EXPECT_TRUE(same(sparse_cross_entropy(logits, labels).to_vector<float>(), {nan, nan}));
-    EXPECT_TRUE(same(cross_entropy(logits, logits).to_vector<float>(), {-0.0f, -0.0f}));
+    expect_values();
+    EXPECT_EQ(tape.gradient(sum(sparse(logits)), logits).spec(), logits.spec());
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, GradientValues,
-                         testing::Combine(testing::ValuesIn([] {
-                                            std::vector<std::string> names;
-                                            for (const DeviceInfo& device : devices()) names.push_back(device.id);
-                                            return names;
-                                          }()),
+                         testing::Combine(testing::ValuesIn(available_devices()),
                                           testing::Values(MathMode::strict, MathMode::fast, MathMode::lockstep)),
                          [](const auto& p) {
-                           std::string name = std::get<0>(p.param) + "_" + std::string(name_of(std::get<1>(p.param)));
-                           std::replace(name.begin(), name.end(), ':', '_');
-                           return name;
+                           return test_name_of(std::get<0>(p.param)) + "_" + std::string(name_of(std::get<1>(p.param)));
                          });
 
 }  // namespace

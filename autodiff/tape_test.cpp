@@ -281,22 +281,6 @@ TEST(GradientTape, BelongsToItsThread) {
 
 // ------------------------------------------------------------------------------------------- where a recording ends
 
-TEST(TapeOnAnotherThread, LeavesItsOwnThreadUsable) {
-  const Variable x(2.0f, "x");
-  for (const bool persistent : {false, true}) {
-    GradientTape below;
-    auto tape = std::make_unique<GradientTape>(GradientTape::Options{.persistent = persistent});
-    GradientTape above;
-    const Tensor before = square(x);
-    std::thread([&] { tape.reset(); }).join();
-    const Tensor y = x * x * x;
-    EXPECT_EQ(value(below.gradient(y, x)), 12.0f);
-    EXPECT_EQ(value(above.gradient(y, x)), 12.0f);
-    GradientTape next;
-    EXPECT_EQ(value(next.gradient(square(x), x)), 4.0f);
-  }
-}
-
 TEST(TapeOnAnotherThread, LetsGoOfWhatItSaved) {
   const DeviceScope scope(Device("reference"));
   const Variable x(ones({1 << 16}), "x");
@@ -361,24 +345,6 @@ TEST(TapeOnAnotherThread, CannotBeStopped) {
   EXPECT_EQ(error->id(), ErrorId::wrong_nesting);
 }
 
-TEST(StoppedTape, DifferentiatesWhatItHasRecorded) {
-  const Variable x(3.0f, "x");
-  GradientTape tape;
-  const Tensor y = square(x);
-  tape.stop();
-  const std::size_t size = tape.size();
-  const Tensor later = y * x;
-  EXPECT_EQ(tape.size(), size);
-  const auto error = error_of([&] { tape.gradient(later, x); });
-  ASSERT_TRUE(error);
-  EXPECT_EQ(error->id(), ErrorId::unconnected);
-  EXPECT_NE(std::string(error->what()).find("it was stopped at tape_test.cpp:"), std::string::npos) << error->what();
-  tape.stop();
-  EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
-  EXPECT_NO_THROW(tape.stop());
-  EXPECT_EQ(error_of([&] { tape.gradient(y, x); })->id(), ErrorId::tape_consumed);
-}
-
 TEST(StoppedTape, WatchesNothingMore) {
   const Variable x(3.0f, "x");
   GradientTape tape({.persistent = true});
@@ -403,37 +369,6 @@ TEST(StoppedTape, LeavesOtherTapesAlone) {
   EXPECT_EQ(value(slope), 12.0f);
   EXPECT_EQ(value(outer.gradient(slope, x)), 12.0f);
   EXPECT_EQ(error_of([&] { middle.gradient(y, x); })->id(), ErrorId::unconnected);
-}
-
-TEST(GradientTape, AVariableThatWasOnlyRead) {
-  const Variable v(2.0f, "v"), rows(ones({2, 3}), "rows"), frozen(2.0f, "frozen", false), other(1.0f, "other");
-  {
-    GradientTape tape;
-    const Tensor y = v.read();
-    EXPECT_EQ(value(tape.gradient(y, v)), 1.0f);
-  }
-  {
-    GradientTape tape;
-    EXPECT_EQ(value(tape.gradient(v.read(), v, {.upstream = Tensor(7.0f)})), 7.0f);
-  }
-  {
-    GradientTape tape({.persistent = true});
-    const Tensor upstream = reshape(iota(6, f32), {2, 3});
-    EXPECT_EQ(tape.gradient(rows.read(), rows, {.upstream = upstream}).to_vector<float>(), upstream.to_vector<float>());
-    EXPECT_EQ(error_of([&] { tape.gradient(rows.read(), rows); })->id(), ErrorId::target_not_scalar);
-    EXPECT_EQ(error_of([&] { tape.gradient(v.read(), other); })->id(), ErrorId::unconnected);
-    EXPECT_EQ(error_of([&] { tape.gradient(frozen.read(), frozen); })->id(), ErrorId::unconnected);
-    tape.watch(frozen);
-    EXPECT_EQ(value(tape.gradient(frozen.read(), frozen)), 1.0f);
-    const auto both = tape.gradient(v.read(), {v, other}, {.unconnected = Unconnected::zero});
-    EXPECT_EQ(value(both[0]), 1.0f);
-    EXPECT_EQ(value(both[1]), 0.0f);
-  }
-  {
-    const GradientTape::Options blind{.watch_trainable = false};
-    GradientTape tape(blind);
-    EXPECT_EQ(error_of([&] { tape.gradient(v.read(), v); })->id(), ErrorId::unconnected);
-  }
 }
 
 // A variable that is read, assigned and read again: both reads count as the variable.

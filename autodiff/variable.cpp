@@ -106,6 +106,7 @@ bool VariableImpl::owns_memory() const {
 }
 
 Variable::Variable(const Tensor& initial, std::string name, bool trainable) {
+  check_not_forked();
   if (initial.is_abstract()) {
     ErrorBuilder(ErrorId::symbolic_value, "Variable", "a description cannot be the value of a variable")
         .fix("give a tensor with elements, such as zeros(shape)")

@@ -25,6 +25,14 @@ foreach(file report.json report.md report.html)
   endif()
 endforeach()
 message("${text}")
+# What `train` adds to `core`: gradients and models that train, an eighth of the cases.
+set(some_of_train ${OPTIONS})
+if(NOT OPTIONS MATCHES "--shard")
+  list(APPEND some_of_train --shard 1/8)
+endif()
+run(${work}/installed/bin/lockstep conformance --driver ${driver} --profile train
+  --suite gradient,second_gradient,special_gradient,audit,trajectory ${some_of_train})
+message("${text}")
 # It offers lockstep mode too, in which it composes more ops and is slow: a quarter of the cases.
 if(NOT OPTIONS MATCHES "--shard")
   list(APPEND OPTIONS --shard 1/4)

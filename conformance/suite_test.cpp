@@ -65,13 +65,19 @@ TEST(Ids, LeadBackToTheSameCase) {
                                            "second_gradient", "sizes", "special_gradient"}));
 }
 
+std::vector<Layout> all_layouts() {
+  std::vector<Layout> all(std::begin(layouts), std::end(layouts));
+  all.insert(all.end(), std::begin(chosen_layouts), std::end(chosen_layouts));
+  return all;
+}
+
 // Each layout is a view of a block. All views must have the same elements.
 TEST(Layouts, AllShowTheSameElements) {
   const Device device("reference");
   for (const Shape& shape : {Shape{7}, Shape{3, 5}, Shape{2, 3, 5}, Shape{2, 3, 4, 5}, Shape{2, 1, 3, 2, 4}}) {
     RefArray a = RefArray::zeros(DType::i32, shape);
     for (std::size_t i = 0; i < a.values.size(); ++i) a.values[i] = static_cast<long double>(i);
-    for (Layout layout : layouts) {
+    for (Layout layout : all_layouts()) {
       if (shared_dimension(shape, layout)) continue;  // holds only values that are equal along this dimension
       EXPECT_EQ(to_array(to_tensor(a, device, layout)).values, a.values) << name_of(layout) << shape.to_string();
     }
@@ -79,7 +85,7 @@ TEST(Layouts, AllShowTheSameElements) {
 }
 
 TEST(Layouts, NamesLeadBack) {
-  for (Layout layout : layouts) EXPECT_EQ(find_layout(name_of(layout)), layout);
+  for (Layout layout : all_layouts()) EXPECT_EQ(find_layout(name_of(layout)), layout);
   for (unsigned n : {0u, 17u, 18u, mixed_layouts - 1}) {
     EXPECT_EQ(find_layout("mixed." + std::to_string(n)), mixed_layout(n));
   }
@@ -105,6 +111,25 @@ TEST(Ids, OfNumbersLeadBack) {
     }
   }
   EXPECT_GT(count, 300u);
+}
+
+TEST(Numbers, AreCastToEveryDType) {
+  std::multiset<DType> targets;
+  for (const TestCase& t : number_cases(*find_op("cast"), MathMode::strict, Amount{})) {
+    const std::vector<OpCase> calls = calls_with_numbers(t);
+    ASSERT_FALSE(calls.empty()) << t.id();
+    for (const OpCase& call : calls) EXPECT_EQ(infer_outputs(*t.op, call), infer_outputs(*t.op, calls[0])) << t.id();
+    targets.insert(infer_outputs(*t.op, calls[0])->front().dtype);
+  }
+  std::multiset<DType> all;
+  for (int t = 0; t < dtype_count; ++t) all.insert(static_cast<DType>(t));
+  EXPECT_EQ(targets, all) << "one case each";
+}
+
+TEST(Numbers, TakeEverySetOfPositions) {
+  std::set<std::string> sets;
+  for (const TestCase& t : number_cases(*find_op("clip"), MathMode::strict, Amount{})) sets.insert(t.numbers);
+  EXPECT_EQ(sets, (std::set<std::string>{"0", "1", "2", "0.1", "0.2", "1.2", "0.1.2"}));
 }
 
 TEST(Ids, AreRefusedWithWhatIsWrong) {

@@ -25,8 +25,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Throws the same error again, with a batch size that fits as its hint.
+// Throws the same error again, with a batch size that fits as its hint if there is one.
 [[noreturn]] void raise_with_advice(const OutOfMemoryError& error, const std::string& advice) {
+  if (advice.empty()) throw OutOfMemoryError(error);
   Error::Parts parts = error.parts();
   const std::size_t at = parts.text.rfind(parts.hint);
   if (at != std::string::npos) parts.text.replace(at, parts.hint.size(), advice);
@@ -139,13 +140,20 @@ std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::in
   check_at_least(0, batch_size, "batch_size", "evaluate", where);
   const CallerScope caller(where);
   check_data(*state_, data, "data set", "evaluate", where);
-  Retry retry(*state_->device);
-  Meters meters(state_->compiled());
-  evaluate_batches(*state_, data, batch_size > 0 ? batch_size : evaluation_batch(state_->batch_size), meters, retry,
-                   where);
-  std::map<std::string, double> values;
-  for (const Shown& v : meters.read()) values[v.name] = v.value;
-  return values;
+  if (batch_size == 0) batch_size = evaluation_batch(state_->batch_size);
+  std::optional<OutOfMemoryError> shortage;
+  try {
+    Retry retry(*state_->device);
+    Meters meters(state_->compiled());
+    evaluate_batches(*state_, data, batch_size, meters, retry, where);
+    std::map<std::string, double> values;
+    for (const Shown& v : meters.read()) values[v.name] = v.value;
+    return values;
+  } catch (const OutOfMemoryError& e) {
+    shortage.emplace(e);
+  }
+  // The memory of the failed batch is free by now.
+  raise_with_advice(*shortage, evaluation_batch_that_fits(*state_, data, batch_size));
 }
 
 History Model::fit(const data::Dataset& train, const Fit& options, Where where) {
@@ -169,9 +177,7 @@ History Model::fit(const data::Dataset& train, const Fit& options, Where where) 
     }
   }
   // The memory of the failed step is free by now.
-  const std::string advice = batch_that_fits(*state_, train, options, where);
-  if (advice.empty()) throw OutOfMemoryError(*shortage);
-  raise_with_advice(*shortage, advice);
+  raise_with_advice(*shortage, batch_that_fits(*state_, train, options, where));
 }
 
 }  // namespace lockstep::nn

@@ -41,7 +41,7 @@ class FitTest : public testing::TestWithParam<std::string> {
 };
 
 void expect_error(ErrorId id, const std::string& part, const std::function<void()>& act) {
-  expect_error_saying(act, id, {part}, nullptr);
+  expect_error_saying(act, id, {part}, "fit_test.cpp:", true);
 }
 
 TEST_P(FitTest, LearnsATinyProblem) {

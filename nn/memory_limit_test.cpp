@@ -2,6 +2,7 @@
 // on.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <regex>
 
@@ -228,6 +229,39 @@ void PrintTo(const std::tuple<std::string, Kind>& point, std::ostream* out) {
 INSTANTIATE_TEST_SUITE_P(Grid, AdvisedEpoch, testing::ValuesIn(grid()), [](const auto& test) {
   return driver_name_of(std::get<0>(test.param)) + std::get<1>(test.param).name;
 });
+
+// Two activations of 4096 examples take 2 MiB.
+TEST_P(MemoryLimit, EvaluationAdvisesABatchThatFits) {
+  Model model = wide(16, 64, optim::Adam{});
+  const data::Dataset data = examples(4099, 16);
+  const auto evaluation_failure = [&](Model& evaluated, std::int64_t batch) -> std::string {
+    try {
+      evaluated.evaluate(data, batch);
+      return "";
+    } catch (const OutOfMemoryError& e) {
+      EXPECT_EQ(e.id(), ErrorId::out_of_memory) << e.what();
+      EXPECT_NE(e.where().find("memory_limit_test.cpp:"), std::string::npos) << e.what();
+      return e.what();
+    }
+  };
+  release_cached_memory(device);
+  const std::string weights = model.weights_sha256();
+  set_memory_limit(device, 2 << 20);
+  const std::string text = evaluation_failure(model, 4099);
+  const std::int64_t batch = advised(text);
+  ASSERT_GT(batch, 0) << text;
+  EXPECT_EQ(evaluation_failure(model, batch), "") << batch;
+  EXPECT_NE(evaluation_failure(model, std::min<std::int64_t>(4 * batch, 4099)), "")
+      << "the advice was not far too careful: " << batch;
+  EXPECT_EQ(model.weights_sha256(), weights);
+  EXPECT_EQ(model.optimizer().steps(), 0);
+  set_memory_limit(device, std::nullopt);
+  // As in a new process, where the limit is set before anything is allocated.
+  release_cached_memory(device);
+  set_memory_limit(device, 2 << 20);
+  Model fresh = wide(16, 64, optim::Adam{});
+  EXPECT_EQ(evaluation_failure(fresh, batch), "") << batch;
+}
 
 TEST_P(MemoryLimit, ASingleExampleMayBeAllThatFits) {
   const data::Dataset data = examples(9, 1 << 16);  // 256 KiB each

@@ -18,6 +18,7 @@ CompactMemory::CompactMemory(Device device) : device_(device) { device_.state().
 // In compact mode the pool takes its memory as one large segment. Releasing it lets later requests of other sizes use
 // that memory.
 CompactMemory::~CompactMemory() {
+  if (in_forked_child) return;  // the memory is the parent's, and a destructor must not throw
   device_.state().allocator().set_compact(false);
   device_.state().allocator().release_cached();
 }
@@ -79,56 +80,50 @@ void try_step(Model::State& state, const data::Batch& batch, Meters& meters, con
   meters.set(meters.with(g.loss, g.predictions, batch.labels));
 }
 
-// Runs the memory-relevant parts of an epoch of fit() without changing any state. Returns the peak; throws
-// OutOfMemoryError if the epoch does not fit.
-std::uint64_t try_epoch(Model::State& state, const data::Dataset& train, const Fit& options, std::int64_t batch_size,
-                        const std::source_location& where) {
-  const Device device = *state.device;
-  RandomScope random(RandomKey{});
-  DeviceScope scope(device);
-  const PreparedState prepared(state);
+void try_steps(Model::State& state, const data::Dataset& data, std::int64_t batch_size,
+               const std::source_location& where) {
+  Meters meters(state.compiled());
+  data::Dataset::Pass pass = data.batches(batch_size, *state.device);
+  at_each_kind_of_batch(pass, *state.device, [&](const data::Batch& batch) { try_step(state, batch, meters, where); });
+}
+
+void try_evaluation(Model::State& state, const data::Dataset& data, std::int64_t batch_size) {
+  NoGradient pause;
+  Meters meters(state.compiled());
+  data::Dataset::Pass pass = data.batches(batch_size, *state.device);
+  at_each_kind_of_batch(pass, *state.device, [&](const data::Batch& batch) {
+    const Tensor predictions = (*state.layers)(batch.features, {});
+    meters.set(meters.with(state.compiled().loss.compute(predictions, batch.labels), predictions, batch.labels));
+  });
+}
+
+// Calls act() in compact memory, beside the reserve. Returns the peak; throws OutOfMemoryError if it does not fit.
+template <class Act>
+std::uint64_t peak_of(Device device, Act&& act) {
   const CompactMemory compact(device);
   const std::uint64_t reserve = reserve_for(device);
   const Tensor reserved = zeros({static_cast<std::int64_t>(reserve)}, DType::u8);
   reset_peak_memory(device);
-  {
-    Meters meters(state.compiled());
-    data::Dataset::Pass pass = train.batches(batch_size, device);
-    at_each_kind_of_batch(pass, device, [&](const data::Batch& batch) { try_step(state, batch, meters, where); });
-  }
-  {
-    NoGradient pause;
-    Meters meters(state.compiled());
-    const data::Dataset& data = options.validation ? *options.validation : train;
-    data::Dataset::Pass pass = data.batches(evaluation_batch(batch_size), device);
-    at_each_kind_of_batch(pass, device, [&](const data::Batch& batch) {
-      const Tensor predictions = (*state.layers)(batch.features, {});
-      meters.set(meters.with(state.compiled().loss.compute(predictions, batch.labels), predictions, batch.labels));
-    });
-  }
+  act();
   synchronize(device);
   return memory_stats(device).peak_live - reserve;
 }
 
 std::int64_t rounded(std::int64_t batch) { return batch >= 16 ? batch - batch % 8 : batch; }
 
-}  // namespace
-
-// The estimate is only the starting point; trials decide. Estimates alone are not enough: whether a block fits depends
-// on fragmentation.
-std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
-                            const std::source_location& where) {
+// Starts with `batch` and searches for one that fits and is not much smaller than the largest below `failed` that does.
+// `peak_at` tries a batch and returns its peak, or throws OutOfMemoryError. Returns the advice, or "" if none fits.
+template <class PeakAt>
+std::string advice_from(std::int64_t batch, std::int64_t failed, PeakAt&& peak_at) {
   std::uint64_t peak = 0;
-  const auto fits = [&](std::int64_t batch) {
+  const auto fits = [&](std::int64_t tried) {
     try {
-      peak = try_epoch(state, train, options, batch, where);
+      peak = peak_at(tried);
       return true;
     } catch (const OutOfMemoryError&) {
       return false;
     }
   };
-  std::int64_t failed = std::min(options.batch_size, train.size());
-  std::int64_t batch = rounded(estimate_batch(state, train.labels(), failed));
   for (; batch > 0 && !fits(batch); batch = rounded(batch * 3 / 4)) failed = batch;
   if (batch == 0) return "";
   for (std::int64_t more = rounded(batch * 4 / 3); more > batch && more < failed; more = rounded(batch * 4 / 3)) {
@@ -140,6 +135,36 @@ std::string batch_that_fits(Model::State& state, const data::Dataset& train, con
     batch = more;
   }
   return "batch " + std::to_string(batch) + " fits (measured peak " + format_bytes(peak) + ")";
+}
+
+}  // namespace
+
+// The estimate is only the starting point; trials decide. Estimates alone are not enough: whether a block fits depends
+// on fragmentation.
+std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
+                            const std::source_location& where) {
+  const std::int64_t failed = std::min(options.batch_size, train.size());
+  // The memory-relevant parts of an epoch of fit().
+  const auto peak_at = [&](std::int64_t batch) {
+    RandomScope random(RandomKey{});
+    DeviceScope scope(*state.device);
+    const PreparedState prepared(state);
+    return peak_of(*state.device, [&] {
+      try_steps(state, train, batch, where);
+      try_evaluation(state, options.validation ? *options.validation : train, evaluation_batch(batch));
+    });
+  };
+  return advice_from(rounded(estimate_batch(state, train.labels(), failed)), failed, peak_at);
+}
+
+std::string evaluation_batch_that_fits(Model::State& state, const data::Dataset& data, std::int64_t batch_size) {
+  const std::int64_t failed = std::min(batch_size, data.size());
+  const auto peak_at = [&](std::int64_t batch) {
+    RandomScope random(RandomKey{});
+    DeviceScope scope(*state.device);
+    return peak_of(*state.device, [&] { try_evaluation(state, data, batch); });
+  };
+  return advice_from(rounded(failed * 3 / 4), failed, peak_at);
 }
 
 }  // namespace lockstep::nn

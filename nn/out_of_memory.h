@@ -62,4 +62,7 @@ std::int64_t evaluation_batch(std::int64_t batch_size);
 std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
                             const std::source_location& where);
 
+/// The same for evaluation alone.
+std::string evaluation_batch_that_fits(Model::State& state, const data::Dataset& data, std::int64_t batch_size);
+
 }  // namespace lockstep::nn

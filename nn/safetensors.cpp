@@ -95,14 +95,16 @@ class EntryReader {
     const Json& shape = part("shape");
     if (shape.size() > max_rank)
       damaged("has rank " + std::to_string(shape.size()) + ", the limit is " + std::to_string(max_rank));
-    std::uint64_t bytes = size_of(entry_.spec.dtype);
     for (const Json& extent : shape) {
       const std::uint64_t n = number(extent, "an extent");
-      if (n > INT64_MAX || __builtin_mul_overflow(bytes, n, &bytes))
-        damaged("has the impossible shape " + shape.dump());
+      if (n > INT64_MAX) damaged("has the impossible extent " + std::to_string(n));
       entry_.spec.shape.append(static_cast<std::int64_t>(n));
     }
-    return bytes;
+    try {
+      return static_cast<std::uint64_t>(entry_.spec.bytes());
+    } catch (const ShapeError&) {
+      damaged("has the impossible shape " + shape.dump());
+    }
   }
 
   const std::string& path_;

@@ -84,7 +84,7 @@ std::string declared(const OpDef& op) {
         << (i.variadic ? ":variadic" : "") << (i.host_resident ? ":host" : "") << (i.mutable_ ? ":mutable" : "");
   }
   out << " ->";
-  for (const OutputDef& o : op.outputs) out << " " << o.name << ":" << o.may_take << ":" << o.in_place_of;
+  for (const OutputDef& o : op.outputs) out << " " << o.name << ":" << o.may_reuse_input << ":" << o.in_place_of;
   out << ";" << (op.attrs.size ? text_of(op.attrs, op.attrs.defaults) : "") << ";";
   for (const ScalarDef& s : op.scalars) out << " " << s.name << ":" << static_cast<std::int32_t>(s.dtype);
   out << "; class " << static_cast<int>(op.error_class) << " effects " << static_cast<int>(op.effects)

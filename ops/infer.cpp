@@ -217,7 +217,9 @@ void InferContext::require_count(const IntList& list, int count, std::string_vie
        "give as many numbers as the op's documentation says");
 }
 
-DType InferContext::dtype_named(std::int64_t number) const { return lockstep::dtype_from_attribute(call_, number); }
+DType InferContext::dtype_from_attribute(std::int64_t number) const {
+  return lockstep::dtype_from_attribute(call_, number);
+}
 
 void InferContext::require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const {
   if (may_equal(a, b)) return;

@@ -2,20 +2,20 @@
 // with weakly typed numbers as in its version 2.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
 #include "runtime/expect_error.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
 
 template <class F>
 void expect_refusal(F f, ErrorId id, const std::string& words) {
-  expect_error_saying(f, id, {words}, "number_test.cpp:");
+  expect_error_saying(f, id, {words}, "number_test.cpp:", true);
 }
 
 using Bools = std::vector<std::uint8_t>;
@@ -252,17 +252,7 @@ TEST_P(Numbers, GradientsPassThem) {
   EXPECT_EQ(tape.gradient(sum(clip(x, 0, 2.5)), x).to_vector<float>(), (std::vector<float>{1, 0}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Numbers, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& device : devices()) names.push_back(device.id);
-                           return names;
-                         }()),
-                         [](const auto& device) {
-                           std::string name = device.param;
-                           std::replace_if(
-                               name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Devices, Numbers, testing::ValuesIn(available_devices()), &by_device);
 
 // ---------------------------------------------------------------------------------------------------- abstract tensors
 

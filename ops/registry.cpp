@@ -45,8 +45,8 @@ void check(const OpDef& def) {
         (!names_input(output.in_place_of) || !def.inputs[static_cast<std::size_t>(output.in_place_of)].mutable_)) {
       invalid(def, "output " + output.name + " updates an input that is not declared mutable_");
     }
-    if (output.may_take >= 0 && !names_input(output.may_take)) {
-      invalid(def, "output " + output.name + " may take an input that does not exist");
+    if (output.may_reuse_input >= 0 && !names_input(output.may_reuse_input)) {
+      invalid(def, "output " + output.name + " may reuse an input that does not exist");
     }
   }
 }

@@ -168,12 +168,23 @@ TEST_P(Sizes, OfAxes) {
   expect_error([&] { expand_dims(x, INT64_MIN); }, axis, {"expand_dims: "});
   expect_too_large([] { expand_dims(ones({1, 1, 1, 1, 1, 1, 1, 1}), 0); }, {"expand_dims: rank 9"});
   expect_error([&] { squeeze(x, 2); }, axis, {"squeeze: axis 2 is outside a tensor of rank 2"});
-  for (auto* reduce : {&sum, &mean, &max, &min}) {
-    expect_error([&] { reduce(x, {.axes = {0, 1, 2, 3, 4, 5, 6, 7, 8}}); }, axis, {": ", "9 numbers", "f32 (2, 2)"});
+  struct Reduction {
+    std::string op;
+    Tensor (*call)(Operand, Reduce);
+  };
+  for (const Reduction& r :
+       {Reduction{"sum: ", &sum}, Reduction{"mean: ", &mean}, Reduction{"max: ", &max}, Reduction{"min: ", &min}}) {
+    expect_error([&] { r.call(x, {.axes = {0, 1, 2, 3, 4, 5, 6, 7, 8}}); }, axis, {r.op, "9 numbers", "f32 (2, 2)"});
+    expect_error([&] { r.call(x, {.axes = {2}}); }, axis, {r.op + "axis 2", "f32 (2, 2)"});
+    expect_error([&] { r.call(x, {.axes = {0, -2}}); }, axis, {r.op + "axis 0 is given twice", "f32 (2, 2)"});
   }
   expect_error([&] { transpose(x, {0, 1, 2, 3, 4, 5, 6, 7, 8}); }, axis, {"transpose: ", "9 numbers"});
   expect_error([&] { argmax(x, most); }, axis, {"argmax: axis 9223372036854775807"});
   expect_error([&] { softmax(x, INT64_MIN); }, axis, {"softmax: "});
+  expect_error([&] { log_softmax(x, 2); }, axis, {"log_softmax: "});
+  expect_error([&] { gather(x, Tensor({0}), 2); }, axis, {"gather: "});
+  expect_error([&] { scatter_add(x, Tensor({0, 1}), 3, 2); }, axis, {"scatter_add: "});
+  expect_error([&] { concat({x, x}, 2); }, axis, {"concat: "});
   EXPECT_THROW(x.shape().dim(2), ShapeError);
   EXPECT_THROW(x.shape()[-3], ShapeError);
   expect_error([&] { global_max_pool2d(ones({2, 3, 4})); }, ErrorId::wrong_rank, {"global_max_pool2d: ", "rank 3"});
@@ -192,6 +203,13 @@ TEST_P(Sizes, OfEmptyTensors) {
   EXPECT_EQ(sum(x, {.axes = {0}}).shape(), (Shape{0, two_62}));
   expect_too_large([&] { sum(x); }, {"sum: ", "besides 0"});
   EXPECT_EQ(sum(zeros({std::int64_t{1} << 40, 0})).item<float>(), 0);
+  // An extent of 0 counts before the product of the others, which 64 bits do not hold.
+  for (const Shape& shape : {Shape{two_62, two_62, 0}, Shape{0, two_62, two_62}}) {
+    const Tensor far = zeros(shape);
+    expect_too_large([&] { mean(far); }, {"mean: there are no elements to average"});
+    expect_too_large([&] { max(far); }, {"max: there is nothing to choose from"});
+    expect_too_large([&] { min(far); }, {"min: there is nothing to choose from"});
+  }
 }
 
 TEST_P(Sizes, DTypesThatAreNone) {
@@ -227,6 +245,13 @@ TEST_P(Sizes, CallsMadeByHand) {
   ReduceAttrs reduce;
   reduce.axes.count = most;
   expect_error([&] { call("sum", &reduce); }, attribute, {"sum: axes has 9223372036854775807 numbers"});
+  reduce.axes = {1, 0};
+  for (const char* op : {"sum", "mean", "max", "min"}) {
+    expect_error([&] { call(op, &reduce); }, attribute,
+                 {op + std::string(": axis 0 comes after axis 1, and axes must be ascending")});
+  }
+  reduce.axes = {1, 1};
+  expect_error([&] { call("sum", &reduce); }, ErrorId::axis_out_of_range, {"sum: axis 1 is given twice"});
   ShapeAttrs shape{{-7, 3}};
   expect_error([&] { call("reshape", &shape); }, ErrorId::invalid_shape, {"reshape: extent -7 is negative"});
   SliceAttrs slice{{0}, {1}, {1}};

@@ -79,7 +79,6 @@ DeviceEntry::DeviceEntry(LoadedDriver& loaded, std::uint32_t number, std::string
 DeviceEntry::~DeviceEntry() = default;
 
 DeviceState& DeviceEntry::open_state() const {
-  check_not_forked();
   std::lock_guard lock(mutex_);
   if (!state_) {
     if (info.status != LKS_OK) {
@@ -104,6 +103,7 @@ void DeviceEntry::close() {
 
 DriverRegistry& DriverRegistry::instance() {
   // Never destroyed: tensors with static storage duration may outlive any static object.
+  check_not_forked();
   static auto* registry = new DriverRegistry;
   std::lock_guard lock(registry->mutex_);
   if (!registry->searched_) {

@@ -29,8 +29,9 @@ class DeviceEntry {
   const lks_device_info info;
   std::shared_ptr<MemoryBudget> budget;  // shared with other entries of the same physical device
 
-  /// Opens the device on first use; throws DeviceError LS3003.
+  /// Opens the device on first use; throws DeviceError LS3003, or StateError LS1003 in a forked child.
   DeviceState& state() const {
+    check_not_forked();
     DeviceState* open = open_.load(std::memory_order_acquire);
     return open ? *open : open_state();
   }
@@ -49,7 +50,7 @@ class DeviceEntry {
 
 class DriverRegistry {
  public:
-  /// On first use, loads the drivers in the search path.
+  /// On first use, loads the drivers in the search path. Throws StateError LS1003 in a forked child.
   static DriverRegistry& instance();
 
   Device find(std::string_view name);

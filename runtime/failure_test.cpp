@@ -9,18 +9,20 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
 #include "runtime/device_state.h"
+#include "runtime/test_devices.h"
 #include "runtime/toy_device.h"
 
 namespace lockstep {
 namespace {
 
-std::optional<Device> find_device(const std::string& name) {
-  if (name == "toy:0") return toy();
-  for (const DeviceInfo& info : devices()) {
-    if (info.id == name && info.available) return Device(name);
-  }
-  return std::nullopt;
+// All devices, and that of the tests' asynchronous driver.
+std::vector<std::string> devices_and_toy() {
+  std::vector<std::string> ids = available_devices();
+  ids.push_back("toy:0");
+  return ids;
 }
+
+Device device_named(const std::string& id) { return id == "toy:0" ? toy() : Device(id); }
 
 // How often `program` throws in the given number of tries.
 int failures_of(const std::function<void()>& program, int tries = 1) {
@@ -41,18 +43,14 @@ int failures_of(const std::function<void()>& program, int tries = 1) {
 class Failures : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    device = find_device(GetParam());
-    if (!device) GTEST_SKIP() << "no " << GetParam();
+    device = device_named(GetParam());
     scope.emplace(*device);
     is_inline = device->state().queue().is_inline();
     table.emplace(ones({3, 4}));
     outside.emplace(Tensor({std::int64_t{1}, std::int64_t{7}}));
     synchronize(*device);
   }
-  void TearDown() override {
-    if (!device) return;
-    EXPECT_NO_THROW(synchronize(*device)) << "a failure was left over";
-  }
+  void TearDown() override { EXPECT_NO_THROW(synchronize(*device)) << "a failure was left over"; }
 
   Tensor bad() const { return gather(*table, *outside); }
   // As an application does it: the program and the final wait in one try.
@@ -343,8 +341,7 @@ TEST_P(Failures, AreReportedOnAnotherThreadToo) {
   EXPECT_EQ(failed, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Failures, testing::Values("cpu:0", "reference:0", "vulkan:0", "toy:0"),
-                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
+INSTANTIATE_TEST_SUITE_P(Devices, Failures, testing::ValuesIn(devices_and_toy()), &by_device);
 
 // ------------------------------------------------------------------------------------------------------- failed waits
 
@@ -387,8 +384,7 @@ TEST_F(FailedWaits, AlwaysRaise) {
 class FaultsInFlight : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    device = find_device(GetParam());
-    if (!device) GTEST_SKIP() << "no " << GetParam();
+    device = device_named(GetParam());
     scope.emplace(*device);
     if (GetParam() == "toy:0") set_option("toy.delay_us", "500");
   }
@@ -428,8 +424,7 @@ TEST_P(FaultsInFlight, LeaveNothingBehind) {
   EXPECT_GT(failed, device->state().queue().is_inline() ? 4 : 8);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, FaultsInFlight, testing::Values("cpu:0", "reference:0", "vulkan:0", "toy:0"),
-                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
+INSTANTIATE_TEST_SUITE_P(Devices, FaultsInFlight, testing::ValuesIn(devices_and_toy()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "lockstep/lockstep.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -58,6 +59,7 @@ bool is_refused(const char* what, std::int64_t n, const std::function<void()>& u
 // Tries everything that uses a device, with tensors and variables from the parent.
 bool everything_is_refused(Device device, std::int64_t n) {
   const DeviceScope scope(device);
+  const Device other(device.name() == "reference:0" ? "cpu" : "reference");
   const Tensor x = ones({n, 2}), index({0, 1});
   Variable v(x * 2.0f, "v"), held(x * 3.0f, "held");
   const Tensor reading = held.read();
@@ -84,10 +86,18 @@ bool everything_is_refused(Device device, std::int64_t n) {
       {"item", [&] { y.item<float>(); }},
       {"read of a variable", [&] { v.read().to_vector<float>(); }},
       {"printing", [&] { std::ostringstream() << x; }},
-      {"a move to another device", [&] { x.to(Device(device.name() == "reference:0" ? "cpu" : "reference")); }},
+      {"a move to another device", [&] { x.to(other); }},
       {"synchronize", [&] { synchronize(device); }},
       {"release_cached_memory", [&] { release_cached_memory(device); }},
+      {"memory_stats", [&] { memory_stats(device); }},
+      {"reset_peak_memory", [&] { reset_peak_memory(device); }},
+      {"set_memory_limit", [&] { set_memory_limit(device, std::nullopt); }},
+      {"set_memory_poison", [&] { set_memory_poison(device, false); }},
+      {"the list of devices", [&] { devices(); }},
+      {"a device's name", [&] { Device(device.name()); }},
+      {"the best device", [&] { best_device(); }},
       {"a new variable", [&] { Variable(1.0f, "late"); }},
+      {"a variable of the parent's tensor", [&] { Variable(x, "shared"); }},
       {"a gather", [&] { gather(x, index); }},
       {"a sum over nothing", [&] { sum(zeros({0})); }},
   };
@@ -112,9 +122,6 @@ class Forked : public testing::TestWithParam<std::string> {
   void SetUp() override {
     if (!may_fork) GTEST_SKIP() << "not under this sanitizer";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    bool here = false;
-    for (const DeviceInfo& info : devices()) here |= info.id == GetParam() && info.available;
-    if (!here) GTEST_SKIP() << "no " << GetParam();
   }
 };
 
@@ -152,8 +159,7 @@ TEST_P(Forked, AParentWorksOn) {
               "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Forked, testing::Values("cpu:0", "reference:0", "vulkan:0"),
-                         [](const auto& test) { return test.param.substr(0, test.param.find(':')); });
+INSTANTIATE_TEST_SUITE_P(Devices, Forked, testing::ValuesIn(available_devices()), &by_device);
 
 TEST(ForkedPool, AChildOfAParentThatUsedThePoolWorksAlone) {
   if (!may_fork) GTEST_SKIP() << "not under this sanitizer";

@@ -532,11 +532,12 @@ typedef struct lks_driver_api {
   /* Returns LKS_OK once `value` is reached, even if the timeline failed beyond it; or the failure, with its value in
    * diag.value; or LKS_TIMEOUT, no earlier than timeout_ns (~0: never) and at most half a second later, even if
    * timeout_ns is only a few ms. If the wait itself fails, returns that failure with diag.value 0 (see "Failed waits").
+   * A value above all that an asynchronous queue has given out may be waited for too: it is not reached yet.
    * Flushes the queue that the timeline belongs to. */
   lks_status(LKS_CALL* timeline_wait)(lks_timeline* timeline, uint64_t value, uint64_t timeout_ns, lks_diag* diag);
   /* Advances the timeline to `value`. If `failure` is not NULL, fails the timeline there instead, with a copy of all of
-   * `failure` but its header. Returns LKS_INVALID_ARGUMENT and changes nothing if `value` is not above the value
-   * reached, if the timeline has failed, or if it belongs to a queue. */
+   * `failure` but its header and its value. Returns LKS_INVALID_ARGUMENT and changes nothing if `value` is not above
+   * the value reached, if the timeline has failed, or if it belongs to a queue. */
   lks_status(LKS_CALL* timeline_signal)(lks_timeline* timeline, uint64_t value, const lks_diag* failure,
                                         lks_diag* diag);
 

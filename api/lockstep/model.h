@@ -100,7 +100,7 @@ class Model {
   /// evaluation; the model is then as before the failed step.
   History fit(const data::Dataset& train, const Fit& options = {}, Where where = Where::current());
   /// Returns the mean loss and the metrics; the model does not change. batch_size 0 means that of the last fit(), but
-  /// at most 256. Throws ShapeError LS2007 for an empty data set.
+  /// at most 256. Throws ShapeError LS2007 for an empty data set; OutOfMemoryError with a batch size that fits.
   std::map<std::string, double> evaluate(const data::Dataset& data, std::int64_t batch_size = 0,
                                          Where where = Where::current());
   Tensor predict(const Tensor& x, Where where = Where::current());

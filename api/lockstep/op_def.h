@@ -62,9 +62,9 @@ struct InputDef {
 
 struct OutputDef {
   std::string name;
-  int may_take = -1;     // index of an input whose memory the output may reuse if nothing else needs it
-  int in_place_of = -1;  // index of the mutable input that is updated in place and returned as this output
-  std::string doc = {};  // for driver authors: dtype, if not that of the first input; values and extents
+  int may_reuse_input = -1;  // index of an input whose memory the output may reuse if nothing else needs it
+  int in_place_of = -1;      // index of the mutable input that is updated in place and returned as this output
+  std::string doc = {};      // for driver authors: dtype, if not that of the first input; values and extents
 };
 
 /// A number that is passed at launch: changing it needs no new kernel.
@@ -177,7 +177,7 @@ class InferContext {
   /// Throws ShapeError LS2007 unless `list`, called `what`, has `count` numbers.
   void require_count(const IntList& list, int count, std::string_view what) const;
   /// The dtype with the number `number`, from an attribute; throws DTypeError LS2104 if there is none.
-  DType dtype_named(std::int64_t number) const;
+  DType dtype_from_attribute(std::int64_t number) const;
   /// Throws `id` if the extents are known to differ; a symbolic extent may equal any.
   void require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const;
 

@@ -40,6 +40,22 @@ bool has_unknown_extension(const lks_header& header) {
   return false;
 }
 
+bool has_unknown_extension(const lks_program& program) {
+  if (has_unknown_extension(program.hdr)) return true;
+  for (std::uint32_t i = 0; i < program.function_count; ++i) {
+    if (has_unknown_extension(*program.functions[i].body)) return true;
+  }
+  return false;
+}
+
+bool has_unknown_extension(const lks_kernel_desc& desc) {
+  if (has_unknown_extension(desc.hdr)) return true;
+  for (std::uint32_t i = 0; i < desc.program_count; ++i) {
+    if (has_unknown_extension(*desc.programs[i].program)) return true;
+  }
+  return false;
+}
+
 lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, int operand, lks_diag* diag) {
   const bool is_input = operand < static_cast<int>(desc.input_count);
   const std::uint32_t known_flags = is_input ? LKS_TENSOR_HOST_RESIDENT | LKS_TENSOR_OPTIONAL_ABSENT : 0u;
@@ -124,9 +140,9 @@ lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& de
     return refuse(diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "%s: math mode %u is not offered", desc.op_name,
                   desc.math_mode);
   }
-  if (has_unknown_extension(desc.hdr)) {
-    return refuse(diag, LKS_REASON_EXTENSION, -1, HOST_WHERE, "%s: the description has an unknown extension",
-                  desc.op_name);
+  if (has_unknown_extension(desc)) {
+    return refuse(diag, LKS_REASON_EXTENSION, -1, HOST_WHERE,
+                  "%s: the description or a program of it has an unknown extension", desc.op_name);
   }
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
     const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <set>
 
 #include "conformance/suite/split.h"
 #include "ops/random/philox_reference.h"
@@ -105,6 +106,33 @@ std::optional<OpCase> with_attributes(const OpDef& op, const OpCase& c, const st
     changes.push_back({*slot, value});
   }
   return changed(op, c, changes);
+}
+
+std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base) {
+  std::vector<std::int64_t> extents = base.extents();
+  const bool has_indices = std::any_of(base.call.inputs.begin(), base.call.inputs.end(),
+                                       [](const CaseInput& in) { return in.values.kind == CaseValues::Kind::indices; });
+  for (std::size_t g = 0; g < extents.size(); ++g) {
+    // Indices may point into an extent that an attribute gives, such as a window.
+    if (has_indices && !base.groups[g].attributes.empty()) continue;
+    const std::int64_t own = extents[g];
+    for (extents[g] = 1; extents[g] < own; ++extents[g]) {
+      if (resized(op, base.call, base.groups, extents)) break;
+    }
+  }
+  return extents;
+}
+
+std::vector<const Base*> unlike_bases(const OpDef& op, const std::vector<Base>& bases) {
+  std::vector<const Base*> unlike;
+  std::set<std::string> seen;
+  for (const Base& base : bases) {
+    std::string key;
+    for (const CaseInput& in : base.call.inputs) key += std::to_string(in.absent ? -1 : in.shape.rank()) + ",";
+    for (std::byte b : attribute_bytes(op, base.call)) key += static_cast<char>(b);
+    if (seen.insert(key).second) unlike.push_back(&base);
+  }
+  return unlike;
 }
 
 std::vector<OpCase> attribute_variations(const OpDef& op, const std::vector<Base>& bases, int count,

@@ -23,6 +23,13 @@ struct Base {
   }
 };
 
+/// Small extents that the op accepts together. Group by group, each extent is the smallest that the op accepts beside
+/// the others.
+std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base);
+
+/// One base for each distinct combination of ranks and attributes.
+std::vector<const Base*> unlike_bases(const OpDef& op, const std::vector<Base>& bases);
+
 /// Up to `count` variations of the cases with one attribute changed, named like "plain@strides.0=2", and up to `count`
 /// with two attributes changed, named like "plain@strides.0=2@padding.1=1".
 std::vector<OpCase> attribute_variations(const OpDef& op, const std::vector<Base>& bases, int count,

@@ -7,77 +7,23 @@
 
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/choice_values.h"
+#include "conformance/cases/collector.h"
 #include "conformance/cases/extents.h"
 #include "conformance/cases/ranks.h"
 #include "conformance/cases/unique_cases.h"
 #include "conformance/cases/values.h"
-#include "conformance/checks/gradient.h"
 
 namespace lockstep::conformance {
 namespace {
 
-// Extents at which kernels change behaviour: around powers of two, primes, and the sizes of registers, blocks and
-// chunks.
-constexpr std::int64_t short_extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 31, 32, 33};
-constexpr std::int64_t long_extents[] = {47,   63,   64,   65,   97,   127,  128,  129,  191,  251,
-                                         255,  256,  257,  384,  509,  511,  512,  513,  1021, 1023,
-                                         1024, 1025, 2047, 2048, 2049, 4095, 4097, 10007};
-
 // The oracle takes tens of nanoseconds per step.
-constexpr double max_steps = 1.5e6, max_elements = 40000, max_gradient_steps = 2e4;
+constexpr double max_steps = 1.5e6;
 // More than a 16-bit counter holds: of elements, or of blocks in a grid.
 constexpr std::int64_t beyond_16_bits = 65537;
 // The number and length of rows with peaks: enough rows to have a peak in every kind of place; and fewer rows that are
 // longer than blocks of a few thousand elements.
 constexpr std::int64_t peak_rows = 36, peak_row = 1100, long_peak_rows = 4, long_peak_row = 9001;
 constexpr std::uint64_t stream = 17;  // of random choices
-
-}  // namespace
-
-std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base) {
-  std::vector<std::int64_t> extents = base.extents();
-  const bool has_indices = std::any_of(base.call.inputs.begin(), base.call.inputs.end(),
-                                       [](const CaseInput& in) { return in.values.kind == CaseValues::Kind::indices; });
-  for (std::size_t g = 0; g < extents.size(); ++g) {
-    // Indices may point into an extent that an attribute gives, such as a window.
-    if (has_indices && !base.groups[g].attributes.empty()) continue;
-    const std::int64_t own = extents[g];
-    for (extents[g] = 1; extents[g] < own; ++extents[g]) {
-      if (resized(op, base.call, base.groups, extents)) break;
-    }
-  }
-  return extents;
-}
-
-namespace {
-
-bool has_mutable_input(const OpDef& op) {
-  return std::any_of(op.inputs.begin(), op.inputs.end(), [](const InputDef& in) { return in.mutable_; });
-}
-
-bool has_shared_inputs(const OpDef& op, const OpCase& c) {
-  if (has_mutable_input(op)) return false;  // a write would change the other inputs
-  for (std::size_t i = 1; i < c.inputs.size(); ++i) {
-    const CaseInput &a = c.inputs[0], &b = c.inputs[i];
-    if (!a.absent && !b.absent && !a.scalar && !b.scalar && a.dtype == b.dtype && a.shape == b.shape) return true;
-  }
-  return false;
-}
-
-bool layout_applies(Layout layout, const OpDef& op, const OpCase& c) {
-  if (layout == Layout::dense) return true;
-  if (layout == Layout::shared) return has_shared_inputs(op, c);
-  return layout_takes_effect(layout, op, c);
-}
-
-// The first layout, from position `turn` of a fixed order on, that differs from a dense one for this case.
-Layout layout_at(std::size_t turn, const OpDef& op, const OpCase& c) {
-  for (std::size_t tries = 0; tries < std::size(layouts); ++tries, ++turn) {
-    const Layout layout = layouts[1 + turn % (std::size(layouts) - 1)];
-    if (layout_applies(layout, op, c)) return layout;
-  }
-  return Layout::dense;
-}
 
 std::size_t tensor_count(const OpCase& c) {
   return static_cast<std::size_t>(std::count_if(c.inputs.begin(), c.inputs.end(), [](const CaseInput& in) {
@@ -90,68 +36,6 @@ bool converts(const OpDef& op, const OpCase& c) {
   if (!op.pointwise() || c.inputs.size() != 1 || c.inputs[0].absent) return false;
   const auto outputs = infer_outputs(op, c);
   return outputs && (*outputs)[0].dtype != c.inputs[0].dtype;
-}
-
-std::int64_t largest_input(const OpCase& c) {
-  std::int64_t most = 0;
-  for (const CaseInput& in : c.inputs) most = std::max(most, in.absent ? 0 : in.shape.size());
-  return most;
-}
-
-// Collects cases without duplicate ids.
-class Collector : public CaseCollector {
- public:
-  using CaseCollector::CaseCollector;
-
-  void add(const char* suite, const OpCase& call, bool resized, Layout layout = Layout::dense,
-           Values values = Values::drawn) {
-    if (!layout_applies(layout, op_, call) || !applies(values, op_, call)) return;
-    values = values_for(op_, call, mode_, values);
-    keep(make(suite, call, resized, layout, values));
-  }
-};
-
-// The approximate number of steps of the oracle: the product of all variable extents, or the number of elements if that
-// is larger. Infinite if there are too many elements.
-double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents,
-               double elements_allowed = max_elements) {
-  double product = 1, elements = 0;
-  for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
-  for (const CaseInput& in : c.inputs) {
-    if (!in.absent) elements += static_cast<double>(in.shape.size());
-  }
-  if (const auto outputs = infer_outputs(op, c)) {
-    for (const TensorSpec& s : *outputs) elements += static_cast<double>(s.shape.size());
-  }
-  return std::max(product, elements > elements_allowed ? INFINITY : elements);
-}
-
-// One case with extents drawn from the lists. At most two are long; the largest is shortened until the oracle can
-// afford the case.
-std::optional<OpCase> draw_resized(const OpDef& op, const OpCase& base, const std::vector<ExtentGroup>& groups,
-                                   Choice& choice, double steps) {
-  std::vector<std::int64_t> extents;
-  for (std::size_t g = 0; g < groups.size(); ++g) extents.push_back(choice.of(short_extents));
-  extents[choice.below(extents.size())] = choice.of(long_extents);
-  if (choice.below(2)) extents[choice.below(extents.size())] = choice.of(long_extents);
-  for (int tries = 0; tries < 40; ++tries) {
-    auto c = resized(op, base, groups, extents);
-    if (c && cost_of(op, *c, extents) <= steps) return c;
-    std::int64_t& largest = *std::max_element(extents.begin(), extents.end());
-    largest = largest > 40 ? largest / 2 + 1 : choice.of(short_extents);
-  }
-  return std::nullopt;
-}
-
-// The op's own cases of a dtype that can be resized.
-std::vector<Base> bases_of(const OpDef& op, const std::vector<OpCase>& own, DType dtype) {
-  std::vector<Base> bases;
-  for (const OpCase& c : own) {
-    if (c.error || has_empty_input(c) || dtype_of(op, c) != dtype) continue;
-    std::vector<ExtentGroup> groups = extent_groups(op, c);
-    if (!groups.empty()) bases.push_back({c, std::move(groups)});
-  }
-  return bases;
 }
 
 // The case with this extent in group g and all others minimal; nullopt if that costs too much.
@@ -173,19 +57,6 @@ void add_edges(Collector& out, const OpDef& op, const Base& base, bool beyond) {
       if (const auto c = stretched(op, base, g, extent)) out.add("forward", *c, true);
     }
   }
-}
-
-// One base for each distinct combination of ranks and attributes.
-std::vector<const Base*> unlike_bases(const OpDef& op, const std::vector<Base>& bases) {
-  std::vector<const Base*> unlike;
-  std::set<std::string> seen;
-  for (const Base& base : bases) {
-    std::string key;
-    for (const CaseInput& in : base.call.inputs) key += std::to_string(in.absent ? -1 : in.shape.rank()) + ",";
-    for (std::byte b : attribute_bytes(op, base.call)) key += static_cast<char>(b);
-    if (seen.insert(key).second) unlike.push_back(&base);
-  }
-  return unlike;
 }
 
 // For ops that choose or move: more elements than a 16-bit counter holds, with values in which all bits matter.
@@ -263,17 +134,57 @@ void add_resized(Collector& out, const OpDef& op, const std::vector<Base>& bases
   }
 }
 
+// The first base with several extents, all of them equal: to the first number that the oracle can afford.
+std::optional<OpCase> with_equal_extents(const OpDef& op, const std::vector<Base>& bases,
+                                         std::initializer_list<std::int64_t> numbers) {
+  const auto base = std::find_if(bases.begin(), bases.end(), [](const Base& b) { return b.groups.size() >= 2; });
+  if (base == bases.end()) return std::nullopt;
+  for (const std::int64_t extent : numbers) {
+    const std::vector<std::int64_t> extents(base->groups.size(), extent);
+    auto c = resized(op, base->call, base->groups, extents);
+    if (c && cost_of(op, *c, extents) <= max_steps / 4) return c;
+  }
+  return std::nullopt;
+}
+
 // Every layout, with extents of several blocks of 16 or 32 and a tail.
 void add_uneven_layouts(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
-  const auto flat = std::find_if(bases.begin(), bases.end(), [](const Base& b) { return b.groups.size() >= 2; });
-  if (flat == bases.end()) return;
-  const Base& base = *flat;
-  for (const std::int64_t extent : {67, 35, 19, 9}) {
-    const std::vector<std::int64_t> extents(base.groups.size(), extent);
-    const auto c = resized(op, base.call, base.groups, extents);
-    if (!c || cost_of(op, *c, extents) > max_steps / 4) continue;
-    for (Layout layout : layouts) out.add("forward", *c, true, layout);
-    return;
+  const auto c = with_equal_extents(op, bases, {67, 35, 19, 9});
+  for (Layout layout : layouts) {
+    if (c) out.add("forward", *c, true, layout);
+  }
+}
+
+// Rows of whole vectors of several elements, in tensors that do not begin at such a vector.
+void add_offset_vectors(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  if (const auto c = with_equal_extents(op, bases, {64, 32, 16, 8})) out.add("forward", *c, true, Layout::offset);
+}
+
+// Copies in which two dimensions of a batch change places, both longer than a block of 32.
+void add_batched_transposes(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  const auto base = std::find_if(bases.begin(), bases.end(), [](const Base& b) { return largest_rank(b.call) == 3; });
+  if (op.name != "copy" || base == bases.end()) return;
+  const auto call = with_rank(op, base->call, 4);
+  if (!call) return;
+  const std::vector<ExtentGroup> groups = extent_groups(op, *call);
+  const auto add = [&](const std::vector<std::int64_t>& extents, std::initializer_list<Layout> swapped) {
+    const auto c = resized(op, *call, groups, extents);
+    for (Layout layout : swapped) {
+      if (c) out.add("forward", *c, true, layout);
+    }
+  };
+  add({2, 35, 3, 67}, {Layout::channels_second, Layout::channels_last, Layout::first_two_swapped});
+  add({2, 3, 35, 67}, {Layout::last_two_swapped});
+  add({2, 35, 67, 3}, {Layout::middles_swapped});
+}
+
+// Conversions of several blocks of elements: ties and special numbers at every position of a vector.
+void add_long_conversions(Collector& out, const OpDef& op, const std::vector<Base>& bases) {
+  for (const Base& base : bases) {
+    if (!converts(op, base.call) || base.groups.size() != 2) continue;
+    const auto c = resized(op, base.call, base.groups, {5, 257});
+    if (!c) continue;
+    for (Values values : {Values::ties, Values::corners}) out.add("forward", *c, true, Layout::dense, values);
   }
 }
 
@@ -342,6 +253,11 @@ void add_ranks(Collector& out, const OpDef& op, const std::vector<const Base*>& 
   add_first(8, main);
   for (const Base* base : bases) {
     if (main && !op.pointwise()) add(*base, 6 + static_cast<int>(turn++ % 2), false);
+  }
+  // More dimensions in front, as where softmax runs along the last of four.
+  for (const Base* base : bases) {
+    const auto c = with_rank(op, base->call, largest_rank(base->call) + 1 + static_cast<int>(turn++ % 2), true);
+    if (c && cost_of(op, *c, {}) <= max_elements) out.add("forward", *c, false);
   }
 }
 
@@ -413,6 +329,11 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     add_bad_indices(out, op, bases, main || (mode == MathMode::strict && dtype == DType::i64));
     add_ranks(out, op, unlike_bases(op, bases), main && mode != MathMode::lockstep,
               hash_of(op.name + std::string(name_of(dtype))));
+    if (mode == MathMode::strict) {
+      add_batched_transposes(out, op, bases);
+      add_long_conversions(out, op, bases);
+      if (main || !op.pointwise()) add_offset_vectors(out, op, bases);
+    }
     if (!main) {
       if (mode == MathMode::strict) add_layouts_of_dtype(out, op, bases, static_cast<std::size_t>(dtype));
       if (mode != MathMode::lockstep) add_peaks(out, op, bases[0], false);
@@ -438,36 +359,6 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
   }
   return out.take();
 }
-
-namespace {
-
-// Per dtype, the largest case below a limit, in which all pairs of corner values occur, and another case, where
-// operands may broadcast or axes be removed. They have corner values or, if the op takes none, special values. The
-// largest also has ordinary values, for derivatives that are small.
-void add_special_gradients(Collector& out, const OpDef& op, const std::vector<OpCase>& own) {
-  constexpr std::int64_t most = 1100, least = 4;
-  std::map<DType, std::vector<const OpCase*>> by_dtype;
-  for (const OpCase& c : own) {
-    if (has_derivative(op, c) && largest_input(c) <= most && largest_input(c) >= least) {
-      by_dtype[dtype_of(op, c)].push_back(&c);
-    }
-  }
-  for (const auto& [dtype, cases] : by_dtype) {
-    const OpCase* largest = *std::max_element(cases.begin(), cases.end(), [](const OpCase* a, const OpCase* b) {
-      return largest_input(*a) < largest_input(*b);
-    });
-    const OpCase* other = cases.front() == largest ? cases.back() : cases.front();
-    for (const OpCase* c : {largest, other}) {
-      const Values values = applies(Values::corners, op, *c) ? Values::corners : Values::special;
-      out.add("special_gradient", *c, false, Layout::dense, values);
-    }
-    out.add("special_gradient", *largest, false, Layout::dense, Values::drawn);
-    if (!op.pointwise()) out.add("special_gradient", *largest, false, Layout::dense, Values::special);
-    out.add("special_gradient", *largest, false, Layout::dense, Values::peaks);
-  }
-}
-
-}  // namespace
 
 std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   Collector out(op, mode, amount.seed);
@@ -501,35 +392,6 @@ std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& am
         out.add("forward", *c, false, Layout::dense, values);
       }
     }
-  }
-  return out.take();
-}
-
-std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount) {
-  Collector out(op, mode, amount.seed);
-  if (!op.cases) return {};
-  const std::vector<OpCase> own = op.cases();
-  for (const OpCase& c : own) {
-    if (!has_gradient(op, c)) continue;
-    // Differences take two oracle calls per compared element, and four for second order.
-    std::int64_t elements = 0;
-    for (const CaseInput& in : c.inputs) elements += in.absent || in.scalar ? 0 : in.shape.size();
-    const bool heavy = elements > 4000;
-    const bool main = mode == MathMode::strict && c.inputs[0].dtype == DType::f32;
-    if (mode == MathMode::fast && (heavy || c.inputs[0].dtype != DType::f32)) continue;
-    if (!heavy || main) out.add("gradient", c, false);
-    if (!heavy && mode != MathMode::fast) out.add("second_gradient", c, false);
-  }
-  if (mode == MathMode::fast) return out.take();
-  add_special_gradients(out, op, own);
-  std::vector<Base> bases = bases_of(op, own, DType::f32);
-  std::erase_if(bases, [&](const Base& b) { return !has_gradient(op, b.call); });
-  if (bases.empty()) return out.take();
-  Choice choice(hash_of(op.name + "/gradient") ^ amount.seed, stream);
-  for (int n = 0; n < 2; ++n) {
-    const Base& base = bases[choice.below(bases.size())];
-    const auto c = draw_resized(op, base.call, base.groups, choice, max_gradient_steps);
-    if (c) out.add("gradient", *c, true, choice.of(layouts) == Layout::transposed ? Layout::transposed : Layout::dense);
   }
   return out.take();
 }

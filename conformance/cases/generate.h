@@ -20,11 +20,6 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
 /// The op's own cases, once each, some of them also in another layout, and some with special values.
 std::vector<TestCase> own_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
-/// Small extents that the op accepts together. Group by group, each extent is the smallest that the op accepts beside
-/// the others.
-struct Base;
-std::vector<std::int64_t> smallest_extents(const OpDef& op, const Base& base);
-
 /// Calls whose first and second gradients are checked.
 std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amount& amount);
 

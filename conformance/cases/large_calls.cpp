@@ -133,17 +133,43 @@ void add_vocabularies(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
+// The largest extent that all other groups can have beside one of this extent.
+std::int64_t share_beside(std::int64_t extent, const Base& base) {
+  const double room = static_cast<double>(max_elements) / static_cast<double>(extent);
+  return static_cast<std::int64_t>(std::pow(room, 1 / std::max(1.0, static_cast<double>(base.groups.size()) - 1)));
+}
+
 // Long lines to choose from, among many other lines if that is affordable, else among few.
 void add_choices(Collector& out, const OpDef& op, const Base& base) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const std::int64_t extent : {1025, 70001}) {
-      const double room = static_cast<double>(max_elements) / static_cast<double>(extent);
-      const double share = std::pow(room, 1 / std::max(1.0, static_cast<double>(base.groups.size()) - 1));
-      Extents extents(base.groups.size(), static_cast<std::int64_t>(share)), small = smallest_extents(op, base);
+      Extents extents(base.groups.size(), share_beside(extent, base)), small = smallest_extents(op, base);
       extents[g] = small[g] = extent;
       auto c = at(op, base, extents);
       if (!c) c = at(op, base, small);
       if (c && applies(Values::extremes, op, *c)) out.add("beside", c, Layout::dense, Values::extremes);
+    }
+  }
+}
+
+// Sums of many terms that have many results. Otherwise than `thorough`, with one kind of values.
+void add_wide_sums(Collector& out, const OpDef& op, const Base& base, bool thorough) {
+  constexpr std::int64_t line = 1025, most_others = 80, least_terms = 256, least_results = 16;
+  if (base.call.inputs.size() != 1) return;
+  for (std::size_t g = 0; g < base.groups.size(); ++g) {
+    Extents extents(base.groups.size(), std::min(most_others, share_beside(line, base)));
+    extents[g] = line;
+    // Not at(): means are composed, but cheap on the trusted device all the same.
+    const auto c = resized(op, base.call, base.groups, extents);
+    if (!c || elements_of(op, *c) > max_elements) continue;
+    const std::int64_t results = (*infer_outputs(op, *c))[0].shape.size();
+    if (results < least_results || c->inputs[0].shape.size() < least_terms * results) continue;
+    bool added = false;
+    for (const Values values : {Values::counted, Values::wide_first, Values::exact, Values::bits}) {
+      // Means of other values are not exact.
+      if (!applies(values, op, *c) || (divides_sums(op) && values != Values::counted) || (added && !thorough)) continue;
+      out.add("beside", c, Layout::dense, values);
+      added = true;
     }
   }
 }
@@ -225,6 +251,9 @@ std::vector<TestCase> large_call_cases(const OpDef& op, MathMode mode, const Amo
                   stream);
     add_large(out, op, mode, bases, large_count(op, mode, main), choice);
     if (sums) add_products(out, op, mode, bases, main);
+    if (sums && (strict || (main && mode == MathMode::fast))) {
+      for (const Base* base : unlike_bases(op, bases)) add_wide_sums(out, op, *base, main);
+    }
     add_rows(out, op, mode, bases, main, choice);
     if (!strict) continue;
     if (sums || (op.error_class == ErrorClass::composed && !op.pointwise())) {

@@ -1,6 +1,8 @@
 // Products with several large extents.
 #include <algorithm>
+#include <compare>
 #include <cstring>
+#include <set>
 
 #include "conformance/cases/extents.h"
 #include "conformance/cases/large_parts.h"
@@ -56,28 +58,52 @@ void add_strided_cubes(Collector& out, const OpDef& op, MathMode mode, const Bas
   add_with_wide_values(out, op, mode, c, Layout::padded_rows, true);
 }
 
-// Batches of matrices of several blocks.
-void add_batches(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases) {
-  const auto base = std::find_if(bases.begin(), bases.end(), [](const Base& b) { return largest_rank(b.call) == 3; });
-  if (base == bases.end()) return;
-  constexpr std::int64_t sides[] = {67, 70, 131};
-  Extents extents;
-  std::size_t next = 0;
-  for (const ExtentGroup& group : base->groups) {
-    const bool is_batch = std::all_of(group.dims.begin(), group.dims.end(), [](const auto& d) { return d.dim == 0; });
-    extents.push_back(is_batch ? 5 : sides[next++ % std::size(sides)]);
-  }
-  const auto c = at(op, *base, extents);
+// Extents that vectors and blocks of all sizes fill, also in operands that do not begin at a vector.
+void add_whole_blocks(Collector& out, const OpDef& op, MathMode mode, const Base& base) {
+  const auto c = resized(op, base.call, base.groups, {192, 128, 256});
   add_with_wide_values(out, op, mode, c, Layout::dense, false);
-  add_with_wide_values(out, op, mode, c, Layout::last_two_swapped, true);
+  add_with_wide_values(out, op, mode, c, Layout::offset, true);
 }
 
-// The largest element of a list attribute; 1 if the op does not have it.
+// Batches, in one or two dimensions, of matrices of several blocks.
+std::optional<OpCase> batches(const OpDef& op, const std::vector<Base>& bases, int rank) {
+  const auto base =
+      std::find_if(bases.begin(), bases.end(), [&](const Base& b) { return largest_rank(b.call) == rank; });
+  if (base == bases.end()) return std::nullopt;
+  constexpr std::int64_t sides[] = {67, 70, 131};
+  Extents extents;
+  std::size_t side = 0;
+  std::int64_t batch = rank == 3 ? 5 : 2;
+  for (const ExtentGroup& group : base->groups) {
+    const bool is_batch =
+        std::all_of(group.dims.begin(), group.dims.end(), [&](const auto& d) { return d.dim < rank - 2; });
+    extents.push_back(is_batch ? batch++ : sides[side++ % std::size(sides)]);
+  }
+  return resized(op, base->call, base->groups, extents);
+}
+
+void add_batches(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases) {
+  const auto line = batches(op, bases, 3), plane = batches(op, bases, 4);
+  add_with_wide_values(out, op, mode, line, Layout::dense, false);
+  add_with_wide_values(out, op, mode, line, Layout::last_two_swapped, true);
+  // All matrices of both operands, or of the second one, are the same in memory.
+  add_with_wide_values(out, op, mode, line, Layout::broadcast_first, true);
+  constexpr unsigned second_broadcast = 4 * 18;
+  add_with_wide_values(out, op, mode, line, mixed_layout(second_broadcast), true);
+  add_with_wide_values(out, op, mode, plane, Layout::dense, false);
+  for (const Layout layout : {Layout::first_two_swapped, Layout::middles_swapped}) {
+    add_with_wide_values(out, op, mode, plane, layout, true);
+  }
+}
+
+// The largest element of a list attribute, or the value of an integer; 1 if the op does not have it.
 std::int64_t largest_of(const OpDef& op, const OpCase& c, const char* attribute) {
   const std::vector<std::byte> attrs = attribute_bytes(op, c);
   std::int64_t largest = 1;
   for (const AttrField& field : op.attrs.fields) {
-    if (field.name != attribute || field.kind != AttrField::Kind::list) continue;
+    if (field.name != attribute) continue;
+    if (field.kind == AttrField::Kind::integer) std::memcpy(&largest, attrs.data() + field.offset, sizeof largest);
+    if (field.kind != AttrField::Kind::list) continue;
     IntList list;
     std::memcpy(&list, attrs.data() + field.offset, sizeof list);
     for (const std::int64_t v : list.view()) largest = std::max(largest, v);
@@ -85,8 +111,10 @@ std::int64_t largest_of(const OpDef& op, const OpCase& c, const char* attribute)
   return largest;
 }
 
-// A convolution with so many channels and filters; its other extents are those of its own case.
-std::optional<OpCase> with_channels(const OpDef& op, const Base& base, std::int64_t channels, std::int64_t filters) {
+// A convolution with so many channels and filters, and `copies` times as many images; its other extents are those of
+// its own case. nullopt if neither channels nor filters can change.
+std::optional<OpCase> with_channels(const OpDef& op, const Base& base, std::int64_t channels, std::int64_t filters,
+                                    std::int64_t copies) {
   Extents extents;
   bool first = true;
   for (const ExtentGroup& group : base.groups) {
@@ -94,11 +122,13 @@ std::optional<OpCase> with_channels(const OpDef& op, const Base& base, std::int6
     const bool images = has([](const auto& d) { return d.input == 0 && d.dim == 0; });
     const bool counts_channels =
         !images && has([](const auto& d) { return d.dim == 3 || (d.input > 0 && d.dim == 0); });
-    extents.push_back(!counts_channels ? group.extent : first ? channels : filters);
+    extents.push_back(images ? copies * group.extent : !counts_channels ? group.extent : first ? channels : filters);
     first = first && !counts_channels;
   }
   auto c = resized(op, base.call, base.groups, extents);
-  return c && steps_of(op, *c) <= 6 * slow_steps ? c : std::nullopt;  // steps_of is far too high here
+  const auto changed = [&](std::size_t i) { return c->inputs[i].shape[3] != base.call.inputs[i].shape[3]; };
+  if (!c || !(changed(0) || changed(1))) return std::nullopt;
+  return steps_of(op, *c) <= 6 * slow_steps ? c : std::nullopt;  // steps_of is far too high here
 }
 
 // The pixels of the images of a convolution or its gradient, or of the results if these are fewer.
@@ -108,20 +138,38 @@ std::int64_t pixels_of(const OpDef& op, const OpCase& c) {
   return std::min(pixels(c.inputs[0].shape), pixels(other));
 }
 
-// Convolutions with as many channels and filters as blocks have, and windows of several taps: without strides, with
-// strides and with dilation.
+// What the kernels of convolutions differ in. If the number of channels can change although there are groups, each
+// channel is a group of its own.
+struct ConvKind {
+  bool grouped, strided, dilated;
+  auto operator<=>(const ConvKind&) const = default;
+};
+
+ConvKind kind_of(const OpDef& op, const OpCase& c) {
+  return {largest_of(op, c, "groups") > 1, largest_of(op, c, "strides") > 1, largest_of(op, c, "dilation") > 1};
+}
+
+// Convolutions of each kind with as many channels and filters as blocks have, windows of several taps, and many pixels.
 void add_channels(Collector& out, const OpDef& op, MathMode mode, const std::vector<Base>& bases, bool main) {
-  bool has_plain = false, has_strided = false, has_dilated = false;
-  for (const Base& base : bases) {
-    const std::int64_t stride = largest_of(op, base.call, "strides"), dilation = largest_of(op, base.call, "dilation");
-    bool& seen = dilation > 1 ? has_dilated : stride > 1 ? has_strided : has_plain;
-    const auto c = with_channels(op, base, 72, 80);
-    constexpr std::int64_t several_blocks = 64;
-    if (seen || !c || pixels_of(op, *c) < several_blocks || (!main && dilation > 1)) continue;
-    seen = true;
-    add_with_wide_values(out, op, mode, c, Layout::dense, !main);
-    if (main && stride == 1 && dilation == 1) {
-      add_with_wide_values(out, op, mode, with_channels(op, base, 160, 144), Layout::dense, true);
+  constexpr std::int64_t several_blocks = 64;
+  std::set<ConvKind> seen;
+  // Bases that have as many pixels come first. The others get more images.
+  for (const bool enlarged : {false, true}) {
+    for (const Base& base : bases) {
+      const ConvKind kind = kind_of(op, base.call);
+      const std::int64_t pixels = pixels_of(op, base.call), copies = (several_blocks + pixels - 1) / pixels;
+      if (seen.count(kind) || (copies > 1 && !enlarged) || (!main && kind.dilated)) continue;
+      const auto add = [&](std::int64_t channels, std::int64_t filters, bool few) {
+        const auto c = with_channels(op, base, channels, filters, copies);
+        return add_with_wide_values(out, op, mode, c, Layout::dense, few);
+      };
+      if (!add(72, 80, !main)) continue;
+      seen.insert(kind);
+      if (main && !kind.strided && !kind.dilated) add(160, 144, true);
+      if (kind != ConvKind{}) continue;
+      // Whole blocks.
+      add(64, 64, true);
+      add(128, 64, true);
     }
   }
 }
@@ -149,6 +197,7 @@ void add_products(Collector& out, const OpDef& op, MathMode mode, const std::vec
   if (!lockstep || is_matmul) add_cube(out, op, mode, bases[0], steps);
   if (is_matmul) {
     add_strided_cubes(out, op, mode, bases[0], main);
+    add_whole_blocks(out, op, mode, bases[0]);
     add_batches(out, op, mode, bases);
   }
   if (op.name.starts_with("conv2d")) add_channels(out, op, mode, bases, main);

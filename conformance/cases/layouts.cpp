@@ -52,6 +52,7 @@ const char* single_name(Layout layout) {
     case Layout::first_reversed: return "first_reversed";
     case Layout::broadcast_first: return "broadcast_first";
     case Layout::broadcast_middle: return "broadcast_middle";
+    case Layout::middles_swapped: return "middles_swapped";
     default: return "dense";
   }
 }
@@ -86,6 +87,7 @@ std::array<int, max_rank> order_of(const Shape& shape, Layout layout) {
     case Layout::transposed: std::reverse(order.begin(), end); break;
     case Layout::last_two_swapped: std::iter_swap(end - 2, end - 1); break;
     case Layout::first_two_swapped: std::iter_swap(order.begin(), order.begin() + 1); break;
+    case Layout::middles_swapped: std::iter_swap(order.begin() + 1, order.begin() + 2); break;
     case Layout::channels_second: std::rotate(order.begin() + 1, end - 1, end); break;
     case Layout::channels_last: std::rotate(order.begin() + 1, order.begin() + 2, end); break;
     default: break;
@@ -102,6 +104,9 @@ std::string name_of(Layout layout) {
 
 std::optional<Layout> find_layout(const std::string& name) {
   for (Layout layout : layouts) {
+    if (name == single_name(layout)) return layout;
+  }
+  for (Layout layout : chosen_layouts) {
     if (name == single_name(layout)) return layout;
   }
   if (!name.starts_with("mixed.")) return std::nullopt;
@@ -139,7 +144,8 @@ bool shape_has_layout(const Shape& shape, Layout layout) {
     case Layout::last_two_swapped:
     case Layout::first_two_swapped: return rank > 2;
     case Layout::channels_second:
-    case Layout::channels_last: return rank > 3;
+    case Layout::channels_last:
+    case Layout::middles_swapped: return rank > 3;
     case Layout::broadcast_middle: return middle_with_extent(shape).has_value();
     case Layout::broadcast: return last_with_extent(shape).has_value();
     default: return rank > 0 && shape.size() != 1;

@@ -31,6 +31,7 @@ enum class Layout : std::uint16_t {
   first_reversed,     // a negative stride in the first dimension only
   broadcast_first,    // stride 0 along the first dimension
   broadcast_middle,   // stride 0 along a dimension between the first and the last
+  middles_swapped,    // of four dimensions or more, the second and third are stored in swapped order: attention heads
   mixed = 64          // from here on, each operand has another layout: see mixed_layout
 };
 
@@ -53,6 +54,8 @@ inline constexpr Layout layouts[] = {Layout::dense,
                                      Layout::first_reversed,
                                      Layout::broadcast_first,
                                      Layout::broadcast_middle};
+/// Layouts that only certain calls get; they are never chosen at random.
+inline constexpr Layout chosen_layouts[] = {Layout::middles_swapped};
 
 /// Such as "padded_rows" or "mixed.7".
 std::string name_of(Layout layout);

@@ -50,16 +50,25 @@ std::string text_of(const std::vector<std::size_t>& positions) {
   return text;
 }
 
-// Every position alone, all but the first, and all of them.
+// Every set of positions. Of more than four positions: each alone, all but the first, and all of them.
 std::vector<std::vector<std::size_t>> sets_of(const OpDef& op, const OpCase& c) {
   std::vector<std::size_t> all;
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
     if (may_be_number(op, c, i)) all.push_back(i);
   }
   std::vector<std::vector<std::size_t>> sets;
-  for (std::size_t p : all) sets.push_back({p});
-  if (all.size() > 2) sets.emplace_back(all.begin() + 1, all.end());
-  if (all.size() > 1) sets.push_back(all);
+  if (all.size() > 4) {
+    for (std::size_t p : all) sets.push_back({p});
+    sets.emplace_back(all.begin() + 1, all.end());
+    sets.push_back(all);
+    return sets;
+  }
+  for (unsigned members = 1; members < 1u << all.size(); ++members) {
+    std::vector<std::size_t>& set = sets.emplace_back();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (members >> i & 1) set.push_back(all[i]);
+    }
+  }
   return sets;
 }
 
@@ -108,13 +117,13 @@ std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount&
       t.mode = mode;
       t.seed = amount.seed;
       t.numbers = text_of(set);
-      // If all operands are numbers, the dtype of the case has no effect.
       const bool alone = set.size() == own.inputs.size();
-      if (!seen.insert({alone ? DType::f32 : t.dtype(), t.numbers}).second) continue;
-      if (!calls_with_numbers(t).empty())
-        cases.push_back(std::move(t));
-      else
-        seen.erase({alone ? DType::f32 : t.dtype(), t.numbers});
+      if (!alone && seen.contains({t.dtype(), t.numbers})) continue;
+      const std::vector<OpCase> calls = calls_with_numbers(t);
+      if (calls.empty()) continue;
+      // If all operands are numbers, the dtype of the case has no effect, but an attribute may give the output's.
+      const DType dtype = alone ? infer_outputs(op, calls.front())->front().dtype : t.dtype();
+      if (seen.insert({dtype, t.numbers}).second) cases.push_back(std::move(t));
     }
   }
   return cases;

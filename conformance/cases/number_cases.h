@@ -6,7 +6,8 @@
 
 namespace lockstep::conformance {
 
-/// One case per dtype and set of positions that are numbers: each position alone, and several together.
+/// One case per dtype and set of positions that are numbers. If no tensor is among the operands, the dtype is that of
+/// the output.
 std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount& amount);
 
 /// The positions that `t.numbers` names, such as "0" or "0.2"; nullopt if the op's call has no such operands.

@@ -183,8 +183,11 @@ TestCase parse_test_case(const std::string& id) {
   const std::size_t tilde = parts[4].find('~'), at = parts[4].find('@'), caret = parts[4].find('^');
   t.call = own_case(*t.op, parts[4].substr(0, std::min({tilde, at, caret})), id);
   if (caret != std::string::npos) {
-    const auto rank = number_of(parts[4].substr(caret + 1, std::min(tilde, at) - caret - 1));
-    auto call = rank && *rank <= max_rank ? with_rank(*t.op, t.call, static_cast<int>(*rank)) : std::nullopt;
+    std::string text = parts[4].substr(caret + 1, std::min(tilde, at) - caret - 1);
+    const bool in_front = text.ends_with(".front");
+    if (in_front) text.resize(text.find('.'));
+    const auto rank = number_of(text);
+    auto call = rank && *rank <= max_rank ? with_rank(*t.op, t.call, static_cast<int>(*rank), in_front) : std::nullopt;
     if (!call) refuse(id, "the op's case cannot have this rank", "change only ranks that the op leaves open");
     t.call = std::move(*call);
   }

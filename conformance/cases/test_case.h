@@ -62,8 +62,9 @@ struct TestCase {
   /// The dtype under which the report lists the case: of the first tensor in group T, else of the first output.
   DType dtype() const;
   /// "forward/matmul/f32/strict/f32.small~17x3,3x129/transposed/wide_first#7". For the suite "pair", it also says how
-  /// the preceding call differs: "pair/sum/f32/strict/f32.rows/transposed/drawn/empty.1#7". "f32.small^5" is the case
-  /// "f32.small" with rank 5, see ranks.h; "plain@strides.0=2" has another attribute, see attributes.h.
+  /// the preceding call differs: "pair/sum/f32/strict/f32.rows/transposed/drawn/empty.1#7". "f32.rows^5" and
+  /// "f32.rows^5.front" are the case "f32.rows" with rank 5, see ranks.h; "plain@strides.0=2" has another attribute,
+  /// see attributes.h.
   std::string id() const;
 };
 

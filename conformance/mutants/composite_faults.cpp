@@ -67,8 +67,8 @@ std::vector<float> row_at(const host::TensorView& x, int axis, std::int64_t offs
 }
 
 template <Largest largest_in, bool logarithm>
-void softmax(const Call& call) {
-  const host::TensorView x = call.view(0), y = call.view(1);
+void softmax_of(const Call& call, const host::TensorView& x) {
+  const host::TensorView y = call.view(1);
   const auto axis = static_cast<int>(call.desc.attributes<lks_softmax_attrs>().axis);
   for_each_row(x, y, axis, [&](std::int64_t from, std::int64_t to) {
     const std::vector<float> row = row_at(x, axis, from);
@@ -78,6 +78,20 @@ void softmax(const Call& call) {
       v = logarithm ? (row[i] - largest) - std::log(total) : std::exp(row[i] - largest) / total;
     }
   });
+}
+
+template <Largest largest_in, bool logarithm>
+void softmax(const Call& call) {
+  softmax_of<largest_in, logarithm>(call, call.view(0));
+}
+
+// From rank 3 on, the rows of the first index of the outermost dimension serve for all, if rows lie along the last.
+void high_rank_softmax_first_rows(const Call& call) {
+  host::TensorView x = call.view(0);
+  std::vector<std::int64_t> strides(x.strides, x.strides + x.rank);
+  if (x.rank > 2 && call.desc.attributes<lks_softmax_attrs>().axis + 1 == x.rank) strides[0] = 0;
+  x.strides = strides.data();
+  softmax_of<&largest_of_all, false>(call, x);
 }
 
 /// Returns the class of a label, or -1 if the label is invalid.
@@ -297,6 +311,7 @@ constexpr KernelFault faults[] = {
     {Mutant::softmax_largest_of_first_1024, LKS_OP_SOFTMAX, &softmax<&largest_of_first_1024, false>},
     {Mutant::softmax_largest_but_last, LKS_OP_SOFTMAX, &softmax<&largest_but_last, false>},
     {Mutant::softmax_largest_of_first_65536, LKS_OP_SOFTMAX, &softmax<&largest_of_first_65536, false>},
+    {Mutant::high_rank_softmax_first_rows, LKS_OP_SOFTMAX, &high_rank_softmax_first_rows},
     {Mutant::softmax_loses_last_of_many_rows, LKS_OP_SOFTMAX,
      &last_of_many_rows_lost<&softmax<&largest_of_all, false>>},
     {Mutant::loss_loses_last_of_many_rows, LKS_OP_SPARSE_CROSS_ENTROPY,

@@ -131,7 +131,7 @@ void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
 // Returns whether there was any fault to apply.
 bool apply(lks_driver_api& table) {
   for (const auto faults : {layout_faults(), sum_faults(), op_faults(), large_faults(), limit_faults(), misbehaviours(),
-                            scalar_faults(), composite_faults()})
+                            scalar_faults(), kept_scalar_faults(), composite_faults()})
     select(faults, kernel_faults);
   for (const auto faults : {attribute_faults(), attribute_limit_faults(), program_faults(), instruction_faults(),
                             alias_faults(), honour_faults()})

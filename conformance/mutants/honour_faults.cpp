@@ -40,6 +40,21 @@ void forget_tensor_extensions(EditableDesc& e) {
   change_tensors(e, [](lks_tensor_desc& t) { t.hdr.next = nullptr; });
 }
 
+void forget_program_extensions(EditableDesc& e) {
+  if (e.desc.program_count != 1) return;
+  struct Plain {
+    lks_program program;
+    lks_attached_program attached;
+  };
+  auto plain = std::make_shared<Plain>();
+  plain->program = *e.desc.programs[0].program;
+  plain->program.hdr.next = nullptr;
+  plain->attached = e.desc.programs[0];
+  plain->attached.program = &plain->program;
+  e.desc.programs = &plain->attached;
+  e.storage = plain;
+}
+
 // Only the first extension of a chain is checked.
 void forget_later_extensions(EditableDesc& e) {
   const auto* first = static_cast<const lks_header*>(e.desc.hdr.next);
@@ -74,6 +89,7 @@ constexpr DescFault faults[] = {
     {Mutant::high_flags_ignored, LKS_OP_COPY, &forget_high_flags},
     {Mutant::extensions_ignored, any_op, &forget_extensions},
     {Mutant::tensor_extensions_ignored, LKS_OP_POINTWISE, &forget_tensor_extensions},
+    {Mutant::program_extensions_ignored, LKS_OP_POINTWISE, &forget_program_extensions},
     {Mutant::later_extensions_ignored, LKS_OP_SUM, &forget_later_extensions},
     {Mutant::body_takes_inputs_in_order, LKS_OP_POINTWISE, &forget_inputs_of_body},
     {Mutant::first_program_only, LKS_OP_POINTWISE, &first_program_only},

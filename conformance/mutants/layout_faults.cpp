@@ -199,6 +199,18 @@ void alignment_baked_in(const Call& call) {
   r.run();
 }
 
+// If rows are whole vectors of 16 bytes, their first element is taken to begin one.
+void base_rounded_down(const Call& call) {
+  Rebound r(call);
+  const auto size = static_cast<std::int64_t>(host::size_of(call.view(0).dtype));
+  std::int64_t row = size;
+  for (int d = static_cast<int>(call.desc.attributes<lks_gather_attrs>().axis) + 1; d < r.rank(0); ++d) {
+    row *= r.dim(0, d);
+  }
+  if (row % 16 == 0) r.offset(0) -= r.offset(0) * size % 16 / size;
+  r.run();
+}
+
 // A batched matmul uses only the first matrix of b.
 void matmul_first_of_b(const Call& call) {
   Rebound r(call);
@@ -333,6 +345,7 @@ constexpr KernelFault faults[] = {
     {Mutant::sum_of_nothing_makes_dense, LKS_OP_SUM, &empty_makes_dense},
     {Mutant::matmul_of_nothing_makes_dense, LKS_OP_MATMUL, &empty_makes_dense},
     {Mutant::gather_alignment_baked_in, LKS_OP_GATHER, &alignment_baked_in},
+    {Mutant::gather_rounds_base_down, LKS_OP_GATHER, &base_rounded_down},
     {Mutant::extents_baked_in, LKS_OP_SUM, &extents_baked_in},
     {Mutant::matmul_first_of_b, LKS_OP_MATMUL, &matmul_first_of_b},
 };

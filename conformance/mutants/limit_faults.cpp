@@ -1,6 +1,7 @@
 // Faults that begin at a limit: of elements, rank, stride or window, or of the bits of an operand. Some are in one
 // dtype or in fast mode only.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -169,6 +170,17 @@ void conv_of_blocks_in_bf16(const Call& call) {
   const bool blocks = w.dims[3] >= 64 && w.dims[0] >= 64 && y.dims[0] * y.dims[1] * y.dims[2] >= 64;
   coarse(call, is_fast(call) ? 5 : 7, blocks && is_window(w) && x.rank == 4);
 }
+// The same where nothing is strided, dilated or in groups.
+bool is_plain(const Call& call) {
+  const auto& a = call.desc.attributes<lks_conv2d_attrs>();
+  const auto is_one = [](const lks_int_list& list) { return list.values[0] == 1 && list.values[1] == 1; };
+  return is_one(a.strides) && is_one(a.dilation) && a.groups == 1;
+}
+void plain_conv_of_blocks_in_bf16(const Call& call) { is_plain(call) ? conv_of_blocks_in_bf16(call) : call.run(); }
+void double_conv_of_blocks_loses_last_filter(const Call& call) {
+  const host::TensorView x = call.view(0), w = call.view(1);
+  without_last(call, 3, x.dtype == LKS_F64 && w.dims[3] >= 64 && w.dims[0] >= 64 && is_window(w));
+}
 void filter_gradient_of_blocks_loses_last(const Call& call) {
   const host::TensorView dw = call.view(call.inputs());
   without_last(call, 0, dw.dims[0] >= 64 && dw.dims[3] >= 64 && is_window(dw));
@@ -200,6 +212,73 @@ void batched_matmul_of_blocks_repeats_b(const Call& call) {
   const host::TensorView c = call.view(2);
   Rebound r(call);
   if (c.rank == 3 && c.dims[1] > 32 && c.dims[2] > 32) r.stride(1, 0) = 0;
+  r.run();
+}
+// Kernels for extents that blocks of eight fill, in fast mode.
+void fast_matmul_of_whole_blocks_loses_last(const Call& call) {
+  const host::TensorView a = call.view(0), c = call.view(2);
+  bool whole = true;
+  for (const std::int64_t extent : {c.dims[c.rank - 2], c.dims[c.rank - 1], a.dims[a.rank - 1]}) {
+    whole = whole && extent >= 16 && extent % 8 == 0;
+  }
+  without_last(call, -1, is_fast(call) && c.dtype == LKS_F32 && whole);
+}
+// From rank 4 on, batches of large matrices multiply by their first right matrix.
+void high_rank_matmul_of_blocks_first_of_b(const Call& call) {
+  const host::TensorView c = call.view(2);
+  Rebound r(call);
+  const bool large = c.rank > 3 && c.dims[c.rank - 2] >= 32 && c.dims[c.rank - 1] >= 32;
+  for (int d = 0; large && d + 2 < r.rank(1); ++d) r.stride(1, d) = 0;
+  r.run();
+}
+// A large right matrix that a batch shares is walked.
+void batched_matmul_of_blocks_walks_shared_b(const Call& call) {
+  const host::TensorView c = call.view(2);
+  Rebound r(call);
+  const bool shared = c.rank == 3 && c.dims[0] > 1 && r.stride(1, 0) == 0;
+  if (shared && c.dims[1] >= 32 && c.dims[2] >= 32) r.stride(1, 0) = 1;
+  r.run();
+}
+// Sums of at least 512 rows and 64 columns, and of as many lines of at least 1024 terms.
+bool sums_along(const Call& call, std::int64_t axis) {
+  const auto& axes = call.desc.attributes<lks_reduce_attrs>().axes;
+  return call.view(0).rank == 2 && axes.count == 1 && axes.values[0] == axis;
+}
+void column_sum_of_blocks_loses_last(const Call& call) {
+  const host::TensorView x = call.view(0);
+  without_last(call, -1, sums_along(call, 0) && x.dims[0] >= 512 && x.dims[1] >= 64);
+}
+void row_sum_of_blocks_loses_last(const Call& call) {
+  const host::TensorView x = call.view(0);
+  without_last(call, 0, sums_along(call, 1) && x.dims[0] >= 64 && x.dims[1] >= 1024);
+}
+// The last row of each transpose of a batch, in tiles of 32 rows.
+void batched_transpose_loses_last_row(const Call& call) {
+  const host::TensorView x = call.view(0);
+  const int row = x.rank - 2, column = x.rank - 1;
+  if (x.rank < 3) return call.run();
+  without_last(call, row, x.strides[row] == 1 && x.dims[row] > 32 && x.dims[column] > 32 && x.dims[row] % 32 != 0);
+}
+// All rows of a table of indices along an inner axis are read as its first.
+void gather_of_tables_inner_axis(const Call& call) {
+  Rebound r(call);
+  if (r.rank(1) > 1 && call.desc.attributes<lks_gather_attrs>().axis > 0) r.stride(1, 0) = 0;
+  r.run();
+}
+void scatter_into_wide_tables_loses_last(const Call& call) {
+  const auto& a = call.desc.attributes<lks_scatter_add_attrs>();
+  const host::TensorView y = call.view(2);
+  without_last(call, 1, a.axis == 0 && a.extent >= 512 && y.rank > 1 && y.dims[1] >= 64);
+}
+// In conversions of many f32 to bf16, ties go away from zero.
+float above_tie(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  return std::bit_cast<float>((bits & 0xffffu) == 0x8000u ? bits + 1 : bits);
+}
+void long_cast_rounds_ties_away(const Call& call) {
+  Rebound r(call);
+  const bool casts = call.inputs() == 1 && call.tensors() == 2 && call.view(1).dtype == LKS_BF16;
+  if (casts && call.view(1).count() > 1000) r.convert(0, above_tie);
   r.run();
 }
 // Tables of more than 1024 rows: the last row is not cleared.
@@ -261,6 +340,17 @@ void high_rank_max_first_slice_in_fast_mode(const Call& call) {
 bool in_i32(const Call& call) { return call.view(0).dtype == LKS_I32; }
 constexpr KernelFault faults[] = {
     {Mutant::conv_of_blocks_in_bf16, LKS_OP_CONV2D, &conv_of_blocks_in_bf16},
+    {Mutant::plain_conv_of_blocks_in_bf16, LKS_OP_CONV2D, &plain_conv_of_blocks_in_bf16},
+    {Mutant::double_conv_of_blocks_loses_last_filter, LKS_OP_CONV2D, &double_conv_of_blocks_loses_last_filter},
+    {Mutant::fast_matmul_of_whole_blocks_loses_last, LKS_OP_MATMUL, &fast_matmul_of_whole_blocks_loses_last},
+    {Mutant::high_rank_matmul_of_blocks_first_of_b, LKS_OP_MATMUL, &high_rank_matmul_of_blocks_first_of_b},
+    {Mutant::batched_matmul_of_blocks_walks_shared_b, LKS_OP_MATMUL, &batched_matmul_of_blocks_walks_shared_b},
+    {Mutant::column_sum_of_blocks_loses_last, LKS_OP_SUM, &column_sum_of_blocks_loses_last},
+    {Mutant::row_sum_of_blocks_loses_last, LKS_OP_SUM, &row_sum_of_blocks_loses_last},
+    {Mutant::batched_transpose_loses_last_row, LKS_OP_COPY, &batched_transpose_loses_last_row},
+    {Mutant::gather_of_tables_inner_axis, LKS_OP_GATHER, &gather_of_tables_inner_axis},
+    {Mutant::scatter_into_wide_tables_loses_last, LKS_OP_SCATTER_ADD, &scatter_into_wide_tables_loses_last},
+    {Mutant::long_cast_rounds_ties_away, LKS_OP_POINTWISE, &long_cast_rounds_ties_away},
     {Mutant::filter_gradient_of_blocks_loses_last, LKS_OP_CONV2D_BACKWARD_FILTER,
      &filter_gradient_of_blocks_loses_last},
     {Mutant::image_gradient_of_blocks_in_bf16, LKS_OP_CONV2D_BACKWARD_INPUT, &image_gradient_of_blocks_in_bf16},
@@ -324,7 +414,24 @@ void double_conv_ignores_dilation_under_strides(EditableDesc& desc) {
   if (dtype == LKS_F64 && strided) a.dilation.values[0] = a.dilation.values[1] = 1;
 }
 
+// Gradients of images of at least 8 channels ignore the padding on the left.
+void pool_gradient_of_channels_ignores_padding(EditableDesc& desc) {
+  auto& a = desc.attributes<lks_max_pool2d_backward_attrs>();
+  if (a.shape.values[3] >= 8) a.padding.values[2] = 0;
+}
+// If each of at least 16 channels is convolved by itself, with strides, all columns of padding are on the right.
+void strided_depthwise_conv_moves_padding(EditableDesc& desc) {
+  auto& a = desc.attributes<lks_conv2d_attrs>();
+  const std::int64_t channels = desc.desc.inputs[0].dims[3];
+  if (a.groups != channels || channels < 16 || a.strides.values[1] < 2) return;
+  a.padding.values[3] += a.padding.values[2];
+  a.padding.values[2] = 0;
+}
+
 constexpr DescFault desc_faults[] = {
+    {Mutant::pool_gradient_of_channels_ignores_padding, LKS_OP_MAX_POOL2D_BACKWARD,
+     &pool_gradient_of_channels_ignores_padding},
+    {Mutant::strided_depthwise_conv_moves_padding, LKS_OP_CONV2D, &strided_depthwise_conv_moves_padding},
     {Mutant::double_conv_ignores_dilation_under_strides, LKS_OP_CONV2D, &double_conv_ignores_dilation_under_strides},
     {Mutant::conv_strides_up_to_7, LKS_OP_CONV2D, &strides_up_to_7<lks_conv2d_attrs>},
     {Mutant::pool_strides_up_to_7, LKS_OP_AVG_POOL2D, &strides_up_to_7<lks_avg_pool2d_attrs>},

@@ -1,7 +1,13 @@
 // Faults in memory management: buffers, maps, leaks, numbers of free bytes.
+#include <sys/mman.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "backends/host/tensor_view.h"
 #include "conformance/mutants/mutant.h"
@@ -35,6 +41,31 @@ void leaks_on_recovery(lks_driver_api& t) {
   t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
     lose(200);
     return correct().queue_recover(queue, last, diag);
+  };
+}
+
+void leaks_large_transfers(lks_driver_api& t) {
+  t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                     std::uint64_t* value, lks_diag* diag) -> lks_status {
+    if (bytes > (1 << 20)) lose(200);
+    return correct().queue_write(queue, dst, offset, src, bytes, value, diag);
+  };
+}
+
+// The device opens with an allocation. If that fails, what was made before is lost.
+const lks_host_api* opening_host = nullptr;
+void opening_leaks(lks_driver_api& t) {
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    opening_host = host;
+    return correct().driver_open(host, out, diag);
+  };
+  t.device_open = [](lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) -> lks_status {
+    const char* const site = "mutant.device_open";
+    const lks_status status = opening_host->fault_point(opening_host->host, LKS_FAULT_ALLOC, site);
+    if (status == LKS_OK) return correct().device_open(driver, ordinal, out, diag);
+    lose(4000);
+    std::snprintf(diag->what, sizeof diag->what, "injected at %s", site);
+    return diag->code = status;
   };
 }
 
@@ -97,6 +128,72 @@ void map_ignores_offset(lks_driver_api& t) {
   };
 }
 
+// What a fault adds to a buffer.
+struct Extra {
+  int maps = 0;                                             // mappings that are held
+  void* copy = nullptr;                                     // the memory that the host sees instead of the buffer's
+  std::vector<std::pair<void*, std::uint64_t>> old_memory;  // still mapped by the host
+};
+std::mutex mutex;
+std::map<lks_buffer*, Extra> extras;
+
+// Mappings show a copy of the buffer. The first mapping fills it, and the end of the last one writes it back.
+void map_is_a_copy(lks_driver_api& t) {
+  t.buffer_map = [](lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void** out,
+                    lks_diag* diag) -> lks_status {
+    const lks_status status = correct().buffer_map(device, buffer, offset, bytes, out, diag);
+    if (status != LKS_OK) return status;
+    const std::lock_guard lock(mutex);
+    Extra& extra = extras[buffer];
+    if (!extra.copy) extra.copy = std::aligned_alloc(64, (buffer->bytes + 63) / 64 * 64);
+    if (extra.maps++ == 0) std::memcpy(extra.copy, buffer->data, buffer->bytes);
+    *out = static_cast<char*>(extra.copy) + offset;
+    return LKS_OK;
+  };
+  t.buffer_unmap = [](lks_device*, lks_buffer* buffer) {
+    const std::lock_guard lock(mutex);
+    Extra& extra = extras[buffer];
+    if (--extra.maps == 0) std::memcpy(buffer->data, extra.copy, buffer->bytes);
+  };
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    {
+      const std::lock_guard lock(mutex);
+      std::free(extras[buffer].copy);
+      extras.erase(buffer);
+    }
+    correct().buffer_free(device, buffer);
+  };
+}
+
+// The end of one mapping ends the others too: the buffer moves to other memory. They still point to the old memory.
+void unmap_ends_all(lks_driver_api& t) {
+  t.buffer_map = [](lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void** out,
+                    lks_diag* diag) -> lks_status {
+    const lks_status status = correct().buffer_map(device, buffer, offset, bytes, out, diag);
+    const std::lock_guard lock(mutex);
+    if (status == LKS_OK) ++extras[buffer].maps;
+    return status;
+  };
+  t.buffer_unmap = [](lks_device*, lks_buffer* buffer) {
+    const std::lock_guard lock(mutex);
+    Extra& extra = extras[buffer];
+    if (--extra.maps == 0) return;
+    void* moved = mmap(nullptr, buffer->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (moved == MAP_FAILED) return;
+    std::memcpy(moved, buffer->data, buffer->bytes);
+    extra.old_memory.emplace_back(buffer->data, buffer->bytes);
+    buffer->data = moved;
+  };
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    {
+      const std::lock_guard lock(mutex);
+      for (const auto& [data, bytes] : extras[buffer].old_memory) munmap(data, bytes);
+      extras.erase(buffer);
+    }
+    correct().buffer_free(device, buffer);
+  };
+}
+
 // Any heap index is accepted and means heap 0.
 void any_heap_accepted(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t, std::uint64_t bytes, lks_buffer** out,
@@ -155,12 +252,16 @@ constexpr TableFault faults[] = {
     {Mutant::leaks_kernels, &leaks_kernels},
     {Mutant::leaks_after_failed_launch, &leaks_after_failed_launch},
     {Mutant::leaks_on_recovery, &leaks_on_recovery},
+    {Mutant::leaks_large_transfers, &leaks_large_transfers},
+    {Mutant::opening_leaks, &opening_leaks},
     {Mutant::leaks_long_programs, &leaks_kernels_where<&has_long_program>},
     {Mutant::leaks_high_ranks, &leaks_kernels_where<&has_high_rank>},
     {Mutant::free_above_total, &free_above_total},
     {Mutant::all_is_free, &all_is_free},
     {Mutant::misaligned_buffers, &misaligned_buffers},
     {Mutant::map_ignores_offset, &map_ignores_offset},
+    {Mutant::map_is_a_copy, &map_is_a_copy},
+    {Mutant::unmap_ends_all, &unmap_ends_all},
     {Mutant::any_heap_accepted, &any_heap_accepted},
     {Mutant::refuses_large_blocks, &refuses_large_blocks},
     {Mutant::out_of_memory_without_numbers, &out_of_memory_without_numbers},

@@ -265,6 +265,11 @@ std::uint32_t equals_itself(Emitter& e, const lks_instr& i) {
   return e.constant(LKS_BOOL, i.opcode == LKS_INSTR_EQ);
 }
 
+void half_equals_itself(EditableDesc& e) {
+  const lks_dtype t = e.desc.input_count ? e.desc.inputs[0].dtype : LKS_F32;
+  if (is_float(t) && LKS_DTYPE_BITS(t) == 16) rewrite<&equals_itself, false>(e);
+}
+
 // a < b as !(b <= a), and a <= b as !(b < a), which are true for NaN.
 std::uint32_t less_by_negation(Emitter& e, const lks_instr& i) {
   if (i.opcode != LKS_INSTR_LT || e.dtype(i.args[0]) != LKS_F32) return e.keep(i);
@@ -428,6 +433,8 @@ constexpr DescFault faults[] = {
     {Mutant::shift_count_not_reduced, LKS_OP_POINTWISE, &rewrite<&shift_count_not_reduced, true>},
     {Mutant::bytes_are_signed, LKS_OP_POINTWISE, &rewrite<&bytes_are_signed, false>},
     {Mutant::equals_itself, LKS_OP_POINTWISE, &rewrite<&equals_itself, false>},
+    {Mutant::half_equals_itself, LKS_OP_POINTWISE, &half_equals_itself},
+    {Mutant::equals_itself_in_fast_mode, LKS_OP_POINTWISE, &in_fast_mode<&equals_itself>},
     {Mutant::nan_is_its_equal_in_extremes, LKS_OP_POINTWISE, &rewrite<&equals_itself, false>},
     {Mutant::less_by_negation, LKS_OP_POINTWISE, &rewrite<&less_by_negation, false>},
     {Mutant::less_or_equal_by_negation, LKS_OP_POINTWISE, &rewrite<&less_or_equal_by_negation, false>},

@@ -135,6 +135,13 @@ void signal_forgets_failure(lks_driver_api& t) {
   };
 }
 
+void flush_fails(lks_driver_api& t) {
+  t.queue_flush = [](lks_queue*, lks_diag* diag) -> lks_status {
+    std::snprintf(diag->what, sizeof diag->what, "there is nothing to submit");
+    return diag->code = LKS_INTERNAL;
+  };
+}
+
 // -------------------------------------------------------------------------------------------------------------- copies
 
 void write_drops_tail(lks_driver_api& t) {
@@ -224,6 +231,32 @@ void transfer_write_loses_second_staging(lks_driver_api& t) {
   };
 }
 
+// The value of a copy or a write of more than 1 MiB is reached after its first MiB.
+constexpr std::uint64_t first_part = std::uint64_t{1} << 20;
+
+void copy_done_at_first_part(lks_driver_api& t) {
+  t.queue_copy = [](lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                    std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const std::uint64_t told = std::min(bytes, first_part);
+    const lks_status status = correct().queue_copy(queue, dst, dst_offset, src, src_offset, told, value, diag);
+    std::uint64_t untold = 0;
+    if (status != LKS_OK || told == bytes) return status;
+    return correct().queue_copy(queue, dst, dst_offset + told, src, src_offset + told, bytes - told, &untold, diag);
+  };
+}
+
+void write_done_at_first_part(lks_driver_api& t) {
+  t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                     std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const std::uint64_t told = std::min(bytes, first_part);
+    const lks_status status = correct().queue_write(queue, dst, offset, src, told, value, diag);
+    std::uint64_t untold = 0;
+    if (status != LKS_OK || told == bytes) return status;
+    const char* const rest = static_cast<const char*>(src) + told;
+    return correct().queue_write(queue, dst, offset + told, rest, bytes - told, &untold, diag);
+  };
+}
+
 // ---------------------------------------------------------------------------------------------------- wide values
 
 void waits_in_32_bits(lks_driver_api& t) {
@@ -257,6 +290,18 @@ void launches_out_of_order(lks_driver_api& t) {
   };
 }
 
+// The value of a submission is reached before its last launch.
+void unit_done_before_last(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const std::uint32_t told = count > 1 ? count - 1 : count;
+    const lks_status status = correct().queue_launch(queue, launches, told, value, diag);
+    std::uint64_t untold = 0;
+    if (status != LKS_OK || told == count) return status;
+    return correct().queue_launch(queue, launches + told, 1, &untold, diag);
+  };
+}
+
 constexpr TableFault faults[] = {
     {Mutant::early_signal, &early_signal},
     {Mutant::query_runs_ahead, &query_runs_ahead},
@@ -269,6 +314,7 @@ constexpr TableFault faults[] = {
     {Mutant::failed_value_not_told, &failed_value_not_told},
     {Mutant::recover_gives_up, &recover_gives_up},
     {Mutant::signal_forgets_failure, &signal_forgets_failure},
+    {Mutant::flush_fails, &flush_fails},
     {Mutant::write_drops_tail, &write_drops_tail},
     {Mutant::read_rounds_up, &read_rounds_up},
     {Mutant::copy_rounds_offset, &copy_rounds_offset},
@@ -279,10 +325,13 @@ constexpr TableFault faults[] = {
     {Mutant::transfer_write_loses_second_staging, &transfer_write_loses_second_staging},
     {Mutant::copy_loses_second_staging, &copy_loses_second_staging},
     {Mutant::wide_fill_loses_second_staging, &wide_fill_loses_second_staging},
+    {Mutant::copy_done_at_first_part, &copy_done_at_first_part},
+    {Mutant::write_done_at_first_part, &write_done_at_first_part},
     {Mutant::waits_in_32_bits, &waits_in_32_bits},
     {Mutant::queue_waits_in_32_bits, &queue_waits_in_32_bits},
     {Mutant::first_of_several, &first_of_several},
     {Mutant::launches_out_of_order, &launches_out_of_order},
+    {Mutant::unit_done_before_last, &unit_done_before_last},
 };
 
 }  // namespace

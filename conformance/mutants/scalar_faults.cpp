@@ -61,6 +61,10 @@ void numbers_swapped(const Call& call) {
   });
 }
 
+void numbers_swapped_in_fast_mode(const Call& call) {
+  call.desc.desc.math_mode == LKS_MODE_FAST ? numbers_swapped(call) : call.run();
+}
+
 constexpr KernelFault faults[] = {
     {Mutant::long_numbers_cut, LKS_OP_POINTWISE, &long_numbers_cut},
     {Mutant::double_numbers_in_float, LKS_OP_POINTWISE, &double_numbers_in_float},
@@ -69,6 +73,7 @@ constexpr KernelFault faults[] = {
     {Mutant::true_numbers_are_false, LKS_OP_POINTWISE, &true_numbers_are_false},
     {Mutant::second_number_is_the_first, LKS_OP_POINTWISE, &second_number_is_the_first},
     {Mutant::numbers_swapped, LKS_OP_POINTWISE, &numbers_swapped},
+    {Mutant::numbers_swapped_in_fast_mode, LKS_OP_POINTWISE, &numbers_swapped_in_fast_mode},
 };
 
 }  // namespace

@@ -38,6 +38,9 @@ void wide_filter_gradient_loses_denormals(const Call& call) {
   call.view(1).dims[3] > 32 ? coarse_operands<&flushed>(call) : call.run();
 }
 
+// Operands are skipped if they are infinite or NaN, as in kernels that mask by multiplication.
+float finite_or_zero(float x) { return std::isfinite(x) ? x : 0; }
+
 // f64 operands are converted to f32 and back, as on a device without f64.
 void double_operands_in_f32(const Call& call) {
   Rebound r(call);
@@ -234,6 +237,8 @@ constexpr KernelFault faults[] = {
     {Mutant::large_matmul_loses_denormals, LKS_OP_MATMUL, &large_matmul_loses_denormals},
     {Mutant::wide_filter_gradient_loses_denormals, LKS_OP_CONV2D_BACKWARD_FILTER,
      &wide_filter_gradient_loses_denormals},
+    {Mutant::image_gradient_skips_infinities, LKS_OP_CONV2D_BACKWARD_INPUT, &coarse_operands<&finite_or_zero>},
+    {Mutant::products_skip_infinities, LKS_OP_MATMUL, &coarse_operands<&finite_or_zero>},
     {Mutant::matmul_f16_accumulation, LKS_OP_MATMUL, &matmul_f16_accumulation},
     {Mutant::matmul_truncates, LKS_OP_MATMUL, &matmul_truncates},
     {Mutant::sum_truncates, LKS_OP_SUM, &sum_truncates},

@@ -1,5 +1,8 @@
 // Faults in queries, in descriptions of the device and of kernels, and in the ABI.
+#include <unistd.h>
+
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
@@ -228,6 +231,48 @@ void leaves_a_thread(lks_driver_api& t) {
   };
 }
 
+// The first driver_open starts a thread that serves all later ones and never ends.
+void pool_is_never_joined(lks_driver_api& t) {
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    static std::once_flag once;
+    std::call_once(once, [] {
+      std::thread([] {
+        while (true) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }).detach();
+    });
+    return correct().driver_open(host, out, diag);
+  };
+}
+
+// The first driver_open makes a static object, whose destructor crashes when the process ends.
+void crashes_at_exit(lks_driver_api& t) {
+  t.flags &= ~std::uint32_t{LKS_DRIVER_UNLOADABLE};
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    struct Trap {
+      ~Trap() { __builtin_trap(); }
+    };
+    static const Trap trap{};
+    return correct().driver_open(host, out, diag);
+  };
+}
+
+void catches_signals(lks_driver_api& t) {
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    std::signal(SIGUSR1, [](int) {});
+    return correct().driver_open(host, out, diag);
+  };
+}
+
+// Global state of the parent makes driver_open fail in a forked child.
+void opens_in_one_process(lks_driver_api& t) {
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    static const pid_t first = getpid();
+    if (getpid() == first) return correct().driver_open(host, out, diag);
+    std::snprintf(diag->what, sizeof diag->what, "initialised in another process");
+    return diag->code = LKS_UNAVAILABLE;
+  };
+}
+
 void device_opens_once(lks_driver_api& t) {
   t.device_open = [](lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) -> lks_status {
     static bool opened = false;
@@ -276,6 +321,10 @@ constexpr TableFault faults[] = {
     {Mutant::variant_text_overwritten, &variant_text_overwritten},
     {Mutant::crashes_on_close, &crashes_on_close},
     {Mutant::leaves_a_thread, &leaves_a_thread},
+    {Mutant::pool_is_never_joined, &pool_is_never_joined},
+    {Mutant::crashes_at_exit, &crashes_at_exit},
+    {Mutant::catches_signals, &catches_signals},
+    {Mutant::opens_in_one_process, &opens_in_one_process},
     {Mutant::device_opens_once, &device_opens_once},
     {Mutant::asks_with_a_lock, &asks_with_a_lock},
 };

@@ -1,4 +1,4 @@
-// Faults in waiting, recovery and signals, in the free bytes that out of memory reports, and in aliasing.
+// Faults in waiting, blocking, recovery and signals, in the free bytes that out of memory reports, and in aliasing.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -12,34 +12,62 @@
 namespace mutants {
 namespace {
 
+// For waits of drivers that wait too long: longer than the suite holds a queue back.
+constexpr std::uint64_t too_long = 40'000'000'000;
+
 std::mutex mutex;
 
-// -------------------------------------------------------------------------------------------------------- recovering
+// ------------------------------------------------------------------------------------------------------------- queues
 
 struct Recovered {
   std::uint64_t failed = 0, last = 0;
   lks_diag diag{};
 };
-std::map<lks_timeline*, Recovered> recovered;  // the last failure of each queue's timeline
-std::map<lks_queue*, lks_timeline*> timelines;
+std::map<lks_timeline*, Recovered> recovered;         // the last failure of each queue's timeline
+std::map<lks_queue*, lks_timeline*> queue_timelines;  // of the queues that exist
 
-// Records the timelines of queues and the last failure that each has recovered from.
-void remember_failures(lks_driver_api& t) {
+void remember_queues(lks_driver_api& t) {
   t.queue_create = [](lks_device* device, std::uint32_t kind, lks_queue** out, lks_timeline** timeline,
                       lks_diag* diag) -> lks_status {
     const lks_status status = correct().queue_create(device, kind, out, timeline, diag);
     if (status != LKS_OK) return status;
     std::lock_guard lock(mutex);
-    timelines[*out] = *timeline;
+    queue_timelines[*out] = *timeline;
     recovered.erase(*timeline);
     return status;
   };
-  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
-    lks_timeline* timeline = nullptr;
+  t.queue_destroy = [](lks_queue* queue) {
     {
       std::lock_guard lock(mutex);
-      timeline = timelines[queue];
+      queue_timelines.erase(queue);
     }
+    correct().queue_destroy(queue);
+  };
+}
+
+std::map<lks_queue*, lks_timeline*> all_queues() {
+  std::lock_guard lock(mutex);
+  return queue_timelines;
+}
+
+lks_timeline* timeline_of(lks_queue* queue) {
+  std::lock_guard lock(mutex);
+  return queue_timelines[queue];
+}
+
+// An empty fill, for which nothing waits, gives the newest value.
+lks_status enqueue_nothing(lks_queue* queue, std::uint64_t* value, lks_diag* diag) {
+  static lks_buffer nothing{nullptr, 0};
+  return correct().queue_fill(queue, &nothing, 0, 0, 0, 1, value, diag);
+}
+
+// -------------------------------------------------------------------------------------------------------- recovering
+
+// Records the last failure that each queue has recovered from.
+void remember_failures(lks_driver_api& t) {
+  remember_queues(t);
+  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
+    lks_timeline* const timeline = timeline_of(queue);
     Recovered r;
     r.diag.operand = -1;
     std::uint64_t reached = 0;
@@ -84,20 +112,105 @@ void query_stays_at_failure(lks_driver_api& t) {
 
 // queue_recover returns at once if the queue has not failed yet.
 void recovers_too_early(lks_driver_api& t) {
-  remember_failures(t);
+  remember_queues(t);
   t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
-    lks_timeline* timeline = nullptr;
-    {
-      std::lock_guard lock(mutex);
-      timeline = timelines[queue];
+    return timeline_of(queue)->failed() ? correct().queue_recover(queue, last, diag)
+                                        : enqueue_nothing(queue, last, diag);
+  };
+}
+
+// queue_recover drops the commands that have not run, even if none has failed. A failed timeline makes the correct
+// driver skip them.
+void recover_discards(lks_driver_api& t) {
+  remember_queues(t);
+  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
+    timeline_of(queue)->fail(host::empty_diag(), ~std::uint64_t{0});
+    return correct().queue_recover(queue, last, diag);
+  };
+}
+
+// After recovery, a queue that waits for a value that was lost gets the old failure.
+void recovered_values_never_come(lks_driver_api& t) {
+  remember_failures(t);
+  t.queue_wait = [](lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) -> lks_status {
+    if (Recovered r; was_lost(timeline, value, r)) return host::return_stored(r.diag, diag);
+    return correct().queue_wait(queue, timeline, value, diag);
+  };
+}
+
+// ------------------------------------------------------------------------------------------------------------ failing
+
+// The failure of a command says that the command failed which is waited for.
+void failure_names_the_wait(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
+    if (status != LKS_OK && timeline->of_queue && diag->value != 0) diag->value = value;
+    return status;
+  };
+}
+
+// A query counts the command that failed as done.
+void failed_queue_looks_done(lks_driver_api& t) {
+  t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
+    lks_diag failure = host::empty_diag();
+    const lks_status status = correct().timeline_query(timeline, reached, &failure);
+    if (status == LKS_OK) return status;
+    if (!timeline->of_queue) return host::return_stored(failure, diag);
+    *reached = failure.value;
+    return LKS_OK;
+  };
+}
+
+// All queues look at one word to see whether a launch has failed: while one queue has, launches of others do nothing.
+void one_error_word(lks_driver_api& t) {
+  remember_queues(t);
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    for (const auto& [other, timeline] : all_queues()) {
+      if (other != queue && timeline->failed()) return enqueue_nothing(queue, value, diag);
     }
-    lks_diag ignored{};
-    std::uint64_t reached = 0;
-    if (correct().timeline_query(timeline, &reached, &ignored) != LKS_OK)
-      return correct().queue_recover(queue, last, diag);
-    // An empty fill, for which nothing waits, gives the newest value.
-    static lks_buffer nothing{nullptr, 0};
-    return correct().queue_fill(queue, &nothing, 0, 0, 0, 1, last, diag);
+    return correct().queue_launch(queue, launches, count, value, diag);
+  };
+}
+
+// ------------------------------------------------------------------------------------------------------------ blocking
+
+// A read returns when it is done.
+void read_waits(lks_driver_api& t) {
+  remember_queues(t);
+  t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                    std::uint64_t* value, lks_diag* diag) -> lks_status {
+    const lks_status status = correct().queue_read(queue, dst, src, offset, bytes, value, diag);
+    lks_diag ignored = host::empty_diag();
+    if (status == LKS_OK) timeline_of(queue)->wait(*value, too_long, &ignored);
+    return status;
+  };
+}
+
+// buffer_free waits for the commands of all queues.
+void free_waits(lks_driver_api& t) {
+  remember_queues(t);
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    for (const auto& [queue, timeline] : all_queues()) {
+      lks_diag ignored = host::empty_diag();
+      std::uint64_t newest = 0;
+      if (enqueue_nothing(queue, &newest, &ignored) == LKS_OK) timeline->wait(newest, too_long, &ignored);
+    }
+    correct().buffer_free(device, buffer);
+  };
+}
+
+// With about 1,024 commands in a queue, a fill waits for the oldest. Values grow by three with every two commands.
+void full_queue_waits(lks_driver_api& t) {
+  remember_queues(t);
+  t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                    std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    constexpr std::uint64_t most = 1536;
+    const lks_status status = correct().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes, value, diag);
+    lks_diag ignored = host::empty_diag();
+    if (status == LKS_OK && *value > most) timeline_of(queue)->wait(*value - most, too_long, &ignored);
+    return status;
   };
 }
 
@@ -176,6 +289,32 @@ void queue_waits_have_no_end(lks_driver_api& t) {
   };
 }
 
+// Waits on a queue's timeline with a timeout of 0 wait as if they had none.
+void zero_timeout_waits(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    const bool waits = timeline->of_queue && timeout_ns == 0;
+    return correct().timeline_wait(timeline, value, waits ? too_long : timeout_ns, diag);
+  };
+}
+
+// Values that a queue has not given out yet count as reached.
+void unknown_value_is_done(lks_driver_api& t) {
+  remember_queues(t);
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    lks_diag failure = host::empty_diag();
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, &failure);
+    if (status == LKS_OK) return status;
+    for (const auto& [queue, own] : all_queues()) {
+      std::uint64_t newest = 0;
+      if (own == timeline && status == LKS_TIMEOUT && enqueue_nothing(queue, &newest, diag) == LKS_OK && value > newest)
+        return LKS_OK;
+    }
+    return host::return_stored(failure, diag);
+  };
+}
+
 // A fill returns the value of the command before it.
 void fill_takes_no_value(lks_driver_api& t) {
   t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
@@ -218,6 +357,19 @@ void host_signals_queues(lks_driver_api& t) {
     const lks_status status = correct().timeline_signal(timeline, value, failure, diag);
     timeline->of_queue = of_queue;
     return status;
+  };
+}
+
+// A signalled failure loses its operand, its heap and the numbers of bytes.
+void signal_loses_numbers(lks_driver_api& t) {
+  t.timeline_signal = [](lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
+                         lks_diag* diag) -> lks_status {
+    if (!failure) return correct().timeline_signal(timeline, value, failure, diag);
+    lks_diag kept = *failure;
+    kept.operand = -1;
+    kept.heap = 0;
+    kept.requested_bytes = kept.free_bytes = 0;
+    return correct().timeline_signal(timeline, value, &kept, diag);
   };
 }
 
@@ -275,15 +427,26 @@ constexpr TableFault faults[] = {
     {Mutant::failed_values_stay_failed, &failed_values_stay_failed},
     {Mutant::query_stays_at_failure, &query_stays_at_failure},
     {Mutant::recovers_too_early, &recovers_too_early},
+    {Mutant::recover_discards, &recover_discards},
+    {Mutant::recovered_values_never_come, &recovered_values_never_come},
+    {Mutant::failure_names_the_wait, &failure_names_the_wait},
+    {Mutant::failed_queue_looks_done, &failed_queue_looks_done},
+    {Mutant::one_error_word, &one_error_word},
+    {Mutant::read_waits, &read_waits},
+    {Mutant::free_waits, &free_waits},
+    {Mutant::full_queue_waits, &full_queue_waits},
     {Mutant::failed_wait_names_a_command, &failed_wait_names_a_command},
     {Mutant::failed_wait_is_final, &failed_wait_is_final},
     {Mutant::timeouts_in_seconds, &timeouts_in_seconds},
     {Mutant::timeouts_rounded_down, &timeouts_rounded_down},
     {Mutant::queue_waits_have_no_end, &queue_waits_have_no_end},
+    {Mutant::zero_timeout_waits, &zero_timeout_waits},
+    {Mutant::unknown_value_is_done, &unknown_value_is_done},
     {Mutant::fill_takes_no_value, &fill_takes_no_value},
     {Mutant::refused_signal_is_ok, &refused_signal_is_ok},
     {Mutant::signal_revives, &signal_revives},
     {Mutant::host_signals_queues, &host_signals_queues},
+    {Mutant::signal_loses_numbers, &signal_loses_numbers},
     {Mutant::free_bytes_untold, &free_bytes_untold},
     {Mutant::free_bytes_are_all_bytes, &free_bytes_are_all_bytes},
     {Mutant::free_bytes_are_those_asked_for, &free_bytes_are_those_asked_for},

@@ -107,26 +107,8 @@ void unit_fails(const RuntimeTarget& target) {
                    "the first of the three, launched again");
 }
 
-// A failure of one queue affects another queue only if that queue waits for it: then it fails with the same diag.
-template <std::uint32_t kind>
-void other_queues(const RuntimeTarget& target) {
-  Session s(target);
-  if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
-  const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
-  const Kernel kernel(s, made.sample);
-  check(static_cast<bool>(kernel), "gather is refused");
-  const Buffer data(s, 4096);
-  Queue failing(s), dependent(s, kind), innocent(s);
-  const IndexMemory memory(s, failing, made.sample);
-  failing.upload(memory.indices, made.bad);
-  innocent.fill(data, 0, 4096, 0x11);
-  innocent.finish();
-  Launch launch(kernel, made.sample, memory.locations());
-  const u64 value = launch_once(failing, launch);
-  dependent.wait_on(failing.timeline(), value);
-  dependent.fill(data, 0, 2048, 0x22);
-  innocent.fill(data, 2048, 2048, 0x33);
-  innocent.finish();
+// The dependent queue waits for the failed queue's value.
+void check_dependent_fails(Queue& dependent) {
   bool failed = false;
   try {
     dependent.finish();
@@ -137,6 +119,35 @@ void other_queues(const RuntimeTarget& target) {
               ", not for LKS_REASON_INDEX: " + e.what());
   }
   check(failed, "a command behind a wait on a failed queue succeeded");
+}
+
+// A failure of one queue affects another queue only if that queue waits for it: then it fails with the same diag. After
+// queue_recover, other queues can wait for the value that failed and for later ones.
+template <std::uint32_t kind>
+void other_queues(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
+  const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
+  const Kernel kernel(s, made.sample);
+  check(static_cast<bool>(kernel), "gather is refused");
+  const Buffer data(s, 4096);
+  Queue failing(s), dependent(s, kind), innocent(s);
+  const IndexMemory memory(s, failing, made.sample), own(s, innocent, made.sample);
+  const Bytes gathered = run_sample(s, innocent, made.sample, kernel)[0];
+  failing.upload(memory.indices, made.bad);
+  innocent.upload(own.indices, made.good);
+  innocent.fill(data, 0, 4096, 0x11);
+  innocent.finish();
+  Launch launch(kernel, made.sample, memory.locations()), same(kernel, made.sample, own.locations());
+  const u64 value = launch_once(failing, launch);
+  dependent.wait_on(failing.timeline(), value);
+  dependent.fill(data, 0, 2048, 0x22);
+  innocent.fill(data, 2048, 2048, 0x33);
+  innocent.finish();
+  check_dependent_fails(dependent);
+  launch_once(innocent, same);
+  innocent.finish();
+  check_same_bytes(innocent.download(own.out), gathered, "the output of a kernel that has failed on another queue");
   Bytes expected(4096, 0x11);
   std::fill(expected.begin() + 2048, expected.end(), 0x33);
   check_same_bytes(innocent.download(data), expected, "memory after one of three queues failed");
@@ -146,6 +157,17 @@ void other_queues(const RuntimeTarget& target) {
   std::fill(expected.begin(), expected.begin() + 2048, 0x44);
   dependent.finish();
   check_same_bytes(failing.download(data), expected, "memory after the queues recovered");
+
+  dependent.wait_on(failing.timeline(), value);
+  dependent.fill(data, 0, 1024, 0x55);
+  dependent.finish();
+  dependent.wait_on(failing.timeline(), failing.fill(data, 1024, 1024, 0x66));
+  dependent.fill(data, 2048, 1024, 0x77);
+  dependent.finish();
+  std::fill(expected.begin(), expected.begin() + 1024, 0x55);
+  std::fill(expected.begin() + 1024, expected.begin() + 2048, 0x66);
+  std::fill(expected.begin() + 2048, expected.begin() + 3072, 0x77);
+  check_same_bytes(innocent.download(data), expected, "memory after waits for a queue that had failed and recovered");
 }
 
 void health(const RuntimeTarget& target) {
@@ -163,7 +185,7 @@ std::vector<RuntimeCase> failure_cases() {
       {"queue", "one_of_many_outside", "one index of 70,001 is out of bounds, and nothing is written",
        &one_of_many_outside},
       {"queue", "unit_fails", "in a submission of several launches nothing after the failed one is done", &unit_fails},
-      {"queue", "other_queues", "a failed queue fails those that wait for it and no others",
+      {"queue", "other_queues", "a failed queue fails those that wait for it and no others, until it recovers",
        &other_queues<LKS_QUEUE_COMPUTE>},
       {"queue", "failed_before_transfer", "a failed queue fails a transfer queue that waits for it",
        &other_queues<LKS_QUEUE_TRANSFER>},

@@ -3,6 +3,7 @@
 // and the same work, repeated without a fault, gives the same bits.
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "conformance/runtime/footprint.h"
@@ -120,18 +121,18 @@ Run run(Session& s, const Scenario& scenario, u64 k) {
 }
 
 // Checks that the run failed exactly if a fault was injected, with the injected status and the site in the diag.
-void check_injected(Session& s, const Run& result, u64 k) {
-  const std::string point = text("fault point %llu, %s", static_cast<unsigned long long>(k), s.host.site().c_str());
-  if (!s.host.fired()) {
+void check_injected(const TestHost& host, const Run& result, u64 k) {
+  const std::string point = text("fault point %llu, %s", static_cast<unsigned long long>(k), host.site().c_str());
+  if (!host.fired()) {
     check(!result.failure, point + ": a run without a fault failed: " + (result.failure ? result.failure->what() : ""));
     return;
   }
-  check(!s.host.site().empty(), point + ": it has no name");
+  check(!host.site().empty(), point + ": it has no name");
   check(result.failure.has_value(), point + ": the injected failure was swallowed");
   const DriverFailure& failure = *result.failure;
-  check(failure.status == s.host.injected(),
-        point + ": injected " + status_name(s.host.injected()) + ", got " + failure.what());
-  check(names_site(failure.diag, s.host.site()), point + ": the failure does not name the place: " + failure.diag.what);
+  check(failure.status == host.injected(),
+        point + ": injected " + status_name(host.injected()) + ", got " + failure.what());
+  check(names_site(failure.diag, host.site()), point + ": the failure does not name the place: " + failure.diag.what);
 }
 
 void check_usable(Session& s, const std::string& point) {
@@ -148,7 +149,7 @@ void every_fault(const RuntimeTarget& target, const Scenario& scenario) {
   for (bool fired = true; fired; ++points) {
     check(points < 10'000, "a small scenario passes 10000 fault points");
     const Run failed = run(s, scenario, points + 1);
-    check_injected(s, failed, points + 1);
+    check_injected(s.host, failed, points + 1);
     fired = s.host.fired();
     const std::string point =
         text("fault point %llu, %s", static_cast<unsigned long long>(points) + 1, s.host.site().c_str());
@@ -171,6 +172,73 @@ void fault_two_queues(const RuntimeTarget& target) {
 template <std::uint32_t kind>
 void fault_copy_chain(const RuntimeTarget& target) {
   every_fault(target, copy_chain<kind>);
+}
+
+// ------------------------------------------------------------------------------------------------------------ opening
+
+template <class Object>
+using Owner = std::unique_ptr<Object, void(LKS_CALL*)(Object*)>;
+
+// Opens a driver and its device, makes a timeline and a queue, and destroys them all.
+void open_and_close(const RuntimeTarget& target, TestHost& host) {
+  DriverLibrary library(target.library);
+  const lks_driver_api& api = library.table(host.api());
+  lks_driver* driver = nullptr;
+  Call open_driver("driver_open");
+  open_driver.ok(api.driver_open(&host.api(), &driver, open_driver.diag()));
+  const Owner<lks_driver> owned_driver(driver, api.driver_close);
+  lks_device* device = nullptr;
+  Call open_device("device_open");
+  open_device.ok(api.device_open(driver, target.ordinal, &device, open_device.diag()));
+  const Owner<lks_device> owned_device(device, api.device_close);
+  lks_timeline *timeline = nullptr, *timeline_of_queue = nullptr;
+  Call create_timeline("timeline_create");
+  create_timeline.ok(api.timeline_create(device, &timeline, create_timeline.diag()));
+  const Owner<lks_timeline> owned_timeline(timeline, api.timeline_destroy);
+  lks_queue* queue = nullptr;
+  Call create_queue("queue_create");
+  create_queue.ok(api.queue_create(device, LKS_QUEUE_COMPUTE, &queue, &timeline_of_queue, create_queue.diag()));
+  const Owner<lks_queue> owned_queue(queue, api.queue_destroy);
+  host.disarm();  // what follows cannot report a failure
+}
+
+Run run_opening(const RuntimeTarget& target, TestHost& host, u64 k) {
+  Run result;
+  host.fail_at(k);
+  try {
+    open_and_close(target, host);
+  } catch (const DriverFailure& e) {
+    result.failure = e;
+  }
+  return result;
+}
+
+// Returns whether there was a k-th fault point.
+bool fails_opening(const RuntimeTarget& target, u64 k) {
+  TestHost host, quiet;
+  check_injected(host, run_opening(target, host, k), k);
+  const Run again = run_opening(target, quiet, 0);
+  check(!again.failure, text("after fault point %llu, %s, opening failed: %s", static_cast<unsigned long long>(k),
+                             host.site().c_str(), again.failure ? again.failure->what() : ""));
+  return host.fired();
+}
+
+// A driver may open without any native work that could fail.
+void opening(const RuntimeTarget& target) {
+  u64 points = 0;
+  while (fails_opening(target, points + 1)) check(++points < 1000, "opening passes 1000 fault points");
+  if (points == 0) return;
+  // Five steps run each point once, because opening a GPU may take so long that a round has only five steps.
+  u64 next = 0;
+  check_no_growth(
+      "every failure of opening in turn", 50,
+      [&] {
+        for (u64 i = 0; i < (points + 4) / 5; ++i) {
+          TestHost host;
+          run_opening(target, host, 1 + next++ % points);
+        }
+      },
+      64);
 }
 
 // Drivers call fault_point before each kind of native work; without that, no test could make it fail.
@@ -236,6 +304,9 @@ std::vector<RuntimeCase> fault_cases() {
       {"fault", "compute_and_transfer", "the same with a compute and a transfer queue",
        &fault_two_queues<LKS_QUEUE_TRANSFER>},
       {"fault", "transfer_chain", "the same in a chain on a transfer queue", &fault_copy_chain<LKS_QUEUE_TRANSFER>},
+      {"fault", "opening",
+       "any failure while the driver, its device, a timeline or a queue is opened is told, and loses nothing",
+       &opening},
       {"fault", "compile", "a failed compilation is a failure and no refusal", &compile_is_no_refusal},
   };
 }

@@ -2,6 +2,8 @@
 // that ignores a program, an order of operands, a flag or an extension would silently return a wrong result.
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
@@ -53,6 +55,56 @@ void unknown_extensions_are_refused(const RuntimeTarget& target) {
       }
     }
   });
+}
+
+KernelSample exponential_sample() {
+  KernelSample sample;
+  sample.name = "pointwise f32 exp";
+  sample.op = LKS_OP_POINTWISE;
+  sample.op_name = "pointwise";
+  sample.inputs = sample.outputs = {{LKS_F32, {35}}};
+  ProgramBuilder builder;
+  const Expr result[] = {exp(builder.input(LKS_F32))};
+  sample.program = std::make_shared<Program>(builder.finish(result));
+  return sample;
+}
+
+// Whether the driver offers the sample with `program` in place of its own.
+bool is_offered_with(Session& s, const KernelSample& sample, const lks_program& program, const std::string& what) {
+  constexpr std::uint32_t straight[] = {0, 1};
+  const lks_attached_program body{&program, straight, straight};
+  Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
+  asked.desc.programs = &body;
+  return is_offered(s, asked, LKS_REASON_EXTENSION, what);
+}
+
+lks_program extended(lks_program program, const lks_header& extension) {
+  program.hdr.next = &extension;
+  return program;
+}
+
+// A program of a description, and the body of a named function, may carry extensions too.
+void program_extensions_are_refused(const RuntimeTarget& target) {
+  Session s(target);
+  const lks_header may_be_skipped{sizeof(lks_header), LKS_MAY_SKIP | 8u, nullptr};
+  for (const KernelSample& sample : {multiply_add_sample(35), exponential_sample()}) {
+    const lks_program& program = sample.program->abi();
+    if (!is_offered_with(s, sample, program, sample.name)) continue;
+    check(is_offered_with(s, sample, extended(program, may_be_skipped), sample.name),
+          sample.name + ", whose program has an extension that may be skipped, is refused");
+    for (const lks_header* extension : {&unknown_extension, &behind_another}) {
+      std::string what = sample.name + ", whose program has an unknown extension,";
+      check(!is_offered_with(s, sample, extended(program, *extension), what), what + " is offered");
+      if (program.function_count == 0) continue;
+      what = sample.name + ", where the body of a function has an unknown extension,";
+      const lks_program body = extended(*program.functions[0].body, *extension);
+      std::vector<lks_function> functions(program.functions, program.functions + program.function_count);
+      functions[0].body = &body;
+      lks_program changed = program;
+      changed.functions = functions.data();
+      check(!is_offered_with(s, sample, changed, what), what + " is offered");
+    }
+  }
 }
 
 // --------------------------------------------------------------------------------------------- prologues and epilogues
@@ -182,6 +234,8 @@ std::vector<RuntimeCase> honour_cases() {
       {"abi", "unknown_flags", "a tensor with a flag that nobody knows is refused for it", &unknown_flags_are_refused},
       {"abi", "unknown_extensions", "an extension that nobody knows is refused unless it may be skipped",
        &unknown_extensions_are_refused},
+      {"abi", "program_extensions", "the same in the extensions of programs and of the bodies of their functions",
+       &program_extensions_are_refused},
       {"abi", "programs", "a program on an operand or a result is run, or refused", &programs_run_or_are_refused},
       {"abi", "operands", "operands in another order are taken in that order, or refused",
        &operands_in_order_or_refused},

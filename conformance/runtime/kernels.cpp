@@ -169,6 +169,11 @@ Kernel::~Kernel() {
 Launch::Launch(const Kernel& kernel, const KernelSample& sample, const std::vector<TensorLocation>& locations,
                const Buffer* workspace, std::uint64_t workspace_offset)
     : scalars_(sample.scalars) {
+  // A driver ignores the bits above the width of a scalar.
+  for (std::size_t i = 0; i < scalars_.size(); ++i) {
+    const std::uint32_t width = LKS_DTYPE_BITS(sample.scalar_dtypes[i]);
+    if (width < 64) scalars_[i] |= ~std::uint64_t{0} << width;
+  }
   const std::size_t inputs = sample.inputs.size(), count = inputs + sample.outputs.size();
   for (std::size_t i = 0; i < count; ++i) {
     const Operand& operand = i < inputs ? sample.inputs[i] : sample.outputs[i - inputs];

@@ -1,4 +1,6 @@
 // Creates and destroys each kind of object up to two thousand times: the process must not grow.
+#include <cstdio>
+
 #include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/footprint.h"
 #include "conformance/runtime/kernels.h"
@@ -74,6 +76,48 @@ void commands(const RuntimeTarget& target) {
   });
 }
 
+// A driver may stage large transfers in memory of its own.
+void large_transfers(const RuntimeTarget& target) {
+  Session s(target);
+  constexpr u64 bytes = (u64{3} << 20) + 1;
+  const Buffer a(s, bytes), b(s, bytes);
+  Bytes host(bytes);
+  Queue queue(s);
+  check_no_growth("write, copy, fill and read of 3 MiB", 100, [&] {
+    queue.write(a, 0, host.data(), bytes);
+    queue.copy(b, 0, a, 0, bytes);
+    queue.fill(a, 0, bytes, 0x11);
+    queue.read(host.data(), b, 0, bytes);
+    queue.finish();
+  });
+}
+
+// Waits that time out, and waits of queues for a timeline that has failed.
+void failed_waits(const RuntimeTarget& target) {
+  Session s(target);
+  const Buffer buffer(s, 64);
+  const Timeline never(s);
+  check_no_growth("a wait that times out", 500, [&] {
+    Call call("timeline_wait");
+    call.fails(s.api.timeline_wait(never.handle(), 1, 1000, call.diag()), LKS_TIMEOUT);
+  });
+  lks_diag failure = empty_diagnosis();
+  failure.code = LKS_CANCELLED;
+  std::snprintf(failure.what, sizeof failure.what, "cancelled by the suite");
+  Queue queue(s);
+  check_no_growth("a queue's wait for a failed timeline, and queue_recover", s.is_inline() ? 300 : 60, [&] {
+    Timeline failed(s);
+    failed.fail(1, failure);
+    try {
+      queue.wait_on(failed.handle(), 1);
+      queue.fill(buffer, 0, 64, 0x11);
+      queue.finish();
+    } catch (const DriverFailure&) {
+    }
+    queue.recover();
+  });
+}
+
 void kernels(const RuntimeTarget& target) {
   Session s(target);
   for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
@@ -103,6 +147,17 @@ void refusals(const RuntimeTarget& target) {
   unknown.op = 0x7fff'fff0;
   unknown.op_name = "no_such_op";
   check_no_growth("a refused kernel", many, [&] { check(!Kernel(s, unknown), "an unknown op was prepared"); });
+  const KernelSample sample = multiply_add_sample(10);
+  const auto refused = [&](const char* what, auto&& change) {
+    check_no_growth(what, many / 4, [&] {
+      Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
+      change(asked);
+      check(refusal_of(s, asked, what).has_value(), std::string(what) + " is offered");
+    });
+  };
+  refused("a kernel with an unknown flag", [](Description& asked) { asked.tensors[0].flags |= 1u << 9; });
+  refused("a kernel of rank 9", [](Description& asked) { asked.tensors[0].rank = LKS_MAX_RANK + 1; });
+  refused("a pointwise kernel without a program", [](Description& asked) { asked.desc.program_count = 0; });
   check_no_growth("a refused allocation", many, [&] {
     lks_buffer* buffer = nullptr;
     Call call("buffer_alloc");
@@ -153,6 +208,9 @@ std::vector<RuntimeCase> leak_cases() {
       {"memory", "no_leak_device_memory", "what the device says is free comes back", &device_memory},
       {"memory", "no_leak_queues", "queues and timelines lose nothing", &queues},
       {"memory", "no_leak_commands", "commands and waits lose nothing", &commands},
+      {"memory", "no_leak_large_transfers", "transfers of 3 MiB lose nothing", &large_transfers},
+      {"memory", "no_leak_failed_waits", "waits that time out, and waits of queues that fail, lose nothing",
+       &failed_waits},
       {"memory", "no_leak_kernels", "queries, prepared and released kernels lose nothing", &kernels},
       {"memory", "no_leak_launches", "launches lose nothing", &launches},
       {"memory", "no_leak_refusals", "refused kernels and allocations lose nothing", &refusals},

@@ -102,6 +102,27 @@ void contents_survive(const RuntimeTarget& target) {
   }
 }
 
+// The host and the queues see the same bytes while a mapping is held, also while another mapping of the same buffer is
+// held and after that one has ended.
+void held_mapping(Session& s, Queue& queue, u64 seed) {
+  const Buffer buffer(s, 10'001);
+  const Mapping held(s, buffer, 0, buffer.bytes());
+  const auto check_both_ways = [&](unsigned char byte, const std::string& mapping) {
+    queue.fill(buffer, 5, 9000, byte);
+    queue.finish();
+    check_same_bytes({held.data() + 5, 9000}, Bytes(9000, byte), "what a queue wrote, read through " + mapping);
+    const Bytes bytes = pattern(buffer.bytes(), seed + byte);
+    std::copy(bytes.begin(), bytes.end(), held.data());
+    check_same_bytes(queue.download(buffer), bytes, "what the host wrote through " + mapping + ", read by a queue");
+  };
+  check_both_ways(0x31, "a mapping that is held");
+  {
+    const Mapping second(s, buffer, 100, 5000);
+    check_both_ways(0x32, "the first of two mappings");
+  }
+  check_both_ways(0x33, "the first of two mappings, after the second ended");
+}
+
 void mapping(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
@@ -130,6 +151,7 @@ void mapping(const RuntimeTarget& target) {
     check(std::all_of(part.data(), part.data() + 1000, [](unsigned char b) { return b == 0x77; }),
           "what a queue wrote is not in the mapped memory");
   }
+  held_mapping(s, queue, target.seed);
   const u64 huge = ~u64{0};
   for (const auto& [offset, n] :
        {std::pair<u64, u64>{0, 10'002}, {10'002, 1}, {10'000, 2}, {huge, 1}, {huge - 3, 8}, {8, huge}, {8, huge - 7}}) {

@@ -30,17 +30,24 @@ void in_order(const RuntimeTarget& target) {
   }
 }
 
-// Another queue sees the end of a large fill once the fill's value is reached.
+// Another queue sees the end of a large fill, copy or write once the command's value is reached. Then the host may
+// overwrite what was written from. All memory outlives the queues, because a driver may say too early that it is done.
 void wait_means_done(const RuntimeTarget& target) {
   Session s(target);
+  const Buffer data(s, large), copied(s, large), written(s, large);
+  Bytes source(large);
   Queue worker(s), reader(s);
-  const Buffer data(s, large);
-  for (int round = 1; round <= 20; ++round) {
-    const u64 value = worker.fill(data, 0, large, static_cast<u64>(round), 1);
+  const auto check_end = [&](u64 value, const Buffer& buffer, int round, const char* command) {
     wait_for(s, worker.timeline(), value);
-    Bytes tail = reader.download(data, large - 64, 64);
-    check_same_bytes(tail, Bytes(64, static_cast<unsigned char>(round)),
-                     text("round %d: the end of a fill of 8 MiB, after timeline_wait said it was done", round));
+    std::fill(source.end() - 64, source.end(), static_cast<unsigned char>(0xee));
+    check_same_bytes(reader.download(buffer, large - 64, 64), Bytes(64, static_cast<unsigned char>(round)),
+                     text("round %d: the end of a %s of 8 MiB, after timeline_wait said it was done", round, command));
+  };
+  for (int round = 1; round <= 20; ++round) {
+    check_end(worker.fill(data, 0, large, static_cast<u64>(round), 1), data, round, "fill");
+    check_end(worker.copy(copied, 0, data, 0, large), copied, round, "copy");
+    std::fill(source.begin(), source.end(), static_cast<unsigned char>(round));
+    check_end(worker.write(written, 0, source.data(), large), written, round, "write");
   }
 }
 
@@ -60,7 +67,8 @@ void read_means_read(const RuntimeTarget& target) {
   }
 }
 
-// timeline_query must not report a value before its data is there either.
+// timeline_query must not report a value before its data is there either. A query need not submit recorded commands,
+// so the queue is flushed first.
 void query_means_done(const RuntimeTarget& target) {
   Session s(target);
   Queue queue(s);
@@ -69,6 +77,8 @@ void query_means_done(const RuntimeTarget& target) {
   for (int round = 1; round <= 10; ++round) {
     queue.fill(data, 0, large, static_cast<u64>(round), 1);
     const u64 value = queue.read(host.data(), data, 0, large);
+    Call flush("queue_flush");
+    flush.ok(s.api.queue_flush(queue.handle(), flush.diag()));
     u64 reached = 0, before = 0;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     do {
@@ -209,33 +219,38 @@ void rapid_submits(const RuntimeTarget& target) {
   }
 }
 
-// out = 3 out + b, many times in one submission: each launch reads the result of the one before.
+// out = 3 out + b, many times in one submission: each launch reads the result of the one before. Another queue reads
+// the last result once the submission's value is reached. All memory outlives the queues, as above.
 void one_unit(const RuntimeTarget& target) {
   Session s(target);
-  constexpr std::int64_t n = 4099;
+  constexpr std::int64_t n = 70'001;
   KernelSample sample = multiply_add_sample(n);
   const Kernel kernel(s, sample);
   check(static_cast<bool>(kernel), "a pointwise program on i32 is refused");
-  Queue queue(s);
   const Buffer ping(s, 4 * n), pong(s, 4 * n), b(s, 4 * n);
-  queue.upload(ping, sample.values[0]);
+  Queue queue(s), reader(s);
   queue.upload(b, sample.values[1]);
-  std::vector<std::unique_ptr<Launch>> launches;
-  std::vector<lks_launch> unit;
   Bytes expected = sample.values[0];
-  for (int i = 0; i < 17; ++i) {
-    const Buffer& from = i % 2 ? pong : ping;
-    const Buffer& to = i % 2 ? ping : pong;
-    launches.push_back(
-        std::make_unique<Launch>(kernel, sample, std::vector<TensorLocation>{{&from, 0}, {&b, 0}, {&to, 0}}));
-    unit.push_back(launches.back()->abi());
-    expected = multiply_add(expected, sample.values[1]);
+  for (int i = 0; i < 17; ++i) expected = multiply_add(expected, sample.values[1]);
+  for (int round = 0; round < 5; ++round) {
+    queue.upload(ping, sample.values[0]);
+    std::vector<std::unique_ptr<Launch>> launches;
+    std::vector<lks_launch> unit;
+    for (int i = 0; i < 17; ++i) {
+      const Buffer& from = i % 2 ? pong : ping;
+      const Buffer& to = i % 2 ? ping : pong;
+      launches.push_back(
+          std::make_unique<Launch>(kernel, sample, std::vector<TensorLocation>{{&from, 0}, {&b, 0}, {&to, 0}}));
+      unit.push_back(launches.back()->abi());
+    }
+    const u64 value = queue.launch(unit.data(), static_cast<std::uint32_t>(unit.size()));
+    for (auto& launch : launches) launch->scribble();
+    std::fill(unit.begin(), unit.end(), lks_launch{});
+    wait_for(s, queue.timeline(), value);
+    check_same_bytes(reader.download(pong, 4 * n - 64, 64), Bytes(expected.end() - 64, expected.end()),
+                     text("round %d: the end of the result of 17 launches, read by another queue", round));
+    check_same_bytes(queue.download(pong), expected, "17 launches in one submission, each on the result before");
   }
-  const u64 value = queue.launch(unit.data(), static_cast<std::uint32_t>(unit.size()));
-  for (auto& launch : launches) launch->scribble();
-  std::fill(unit.begin(), unit.end(), lks_launch{});
-  wait_for(s, queue.timeline(), value);
-  check_same_bytes(queue.download(pong), expected, "17 launches in one submission, each on the result before");
 }
 
 // A launch on empty tensors. The host skips such launches if it can, but a batch may turn out to be empty only later.

@@ -19,12 +19,19 @@ lks_status wait_within(Session& s, lks_timeline* timeline, u64 value, u64 nanose
   return status;
 }
 
+// Every field is set, but those of the header. The timeline that it is signalled to replaces the value.
 lks_diag marked_failure() {
   lks_diag failure = empty_diagnosis();
   failure.code = LKS_DATA_CORRUPT;
   failure.reason = LKS_REASON_RESOURCE;
+  failure.operand = 2;
+  failure.heap = 3;
   failure.native_code = 7777;
+  failure.requested_bytes = (std::uint64_t{1} << 40) + 5;
+  failure.free_bytes = (std::uint64_t{1} << 33) + 9;
+  failure.value = 31;
   std::snprintf(failure.what, sizeof failure.what, "a failure that the suite made up, number 4711");
+  std::snprintf(failure.where, sizeof failure.where, "somewhere.cpp:1234");
   std::snprintf(failure.hint, sizeof failure.hint, "nothing to be done");
   std::snprintf(failure.native_name, sizeof failure.native_name, "SUITE_FAILURE");
   return failure;
@@ -32,10 +39,18 @@ lks_diag marked_failure() {
 
 void check_marked(const lks_diag& got, const std::string& where) {
   const lks_diag expected = marked_failure();
-  check(std::strcmp(got.what, expected.what) == 0, where + " lost the text of the original failure: " + got.what);
-  check(got.code == expected.code && got.reason == expected.reason && got.native_code == expected.native_code &&
-            std::strcmp(got.hint, expected.hint) == 0 && std::strcmp(got.native_name, expected.native_name) == 0,
-        where + " lost code, reason, hint or native code of the original failure");
+  const auto same_text = [&](const char* field, const char* wanted, const char* name) {
+    check(std::strcmp(field, wanted) == 0, where + " changed diag." + name + " of the original failure to: " + field);
+  };
+  same_text(got.what, expected.what, "what");
+  same_text(got.where, expected.where, "where");
+  same_text(got.hint, expected.hint, "hint");
+  same_text(got.native_name, expected.native_name, "native_name");
+  check(got.code == expected.code && got.reason == expected.reason && got.native_code == expected.native_code,
+        where + " lost code, reason or native code of the original failure");
+  check(got.operand == expected.operand && got.heap == expected.heap &&
+            got.requested_bytes == expected.requested_bytes && got.free_bytes == expected.free_bytes,
+        where + " lost operand, heap, requested or free bytes of the original failure");
 }
 
 void values(const RuntimeTarget& target) {

@@ -16,11 +16,13 @@ namespace {
 using u64 = std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
-constexpr u64 millisecond = 1'000'000, large = 8 << 20;
+constexpr u64 millisecond = 1'000'000, minute = 60'000 * millisecond, large = 8 << 20;
 
-lks_status wait_within(Session& s, lks_timeline* timeline, u64 value, u64 nanoseconds) {
+lks_status wait_within(Session& s, lks_timeline* timeline, u64 value, u64 nanoseconds, lks_diag* failure = nullptr) {
   Call call("timeline_wait");
-  return call.done(s.api.timeline_wait(timeline, value, nanoseconds, call.diag()));
+  const lks_status status = call.done(s.api.timeline_wait(timeline, value, nanoseconds, call.diag()));
+  if (failure) *failure = call.filled();
+  return status;
 }
 
 u64 query(Session& s, lks_timeline* timeline) {
@@ -76,6 +78,29 @@ void check_recovered(Session& s, Queue& queue, u64 last, const char* when) {
   }
 }
 
+// Until queue_recover, the timeline tells which command failed, whatever value is waited for. `before` is the value of
+// the command before it, `last` that of a command that was skipped.
+void check_failed(Session& s, Queue& queue, u64 before, u64 value, u64 last) {
+  const auto check_named = [&](lks_status status, u64 named, const std::string& call) {
+    check(status == LKS_INVALID_ARGUMENT, call + " on a queue with an index outside gives " + status_name(status));
+    check(named == value, call + text(" says that command %llu failed, it was %llu",
+                                      static_cast<unsigned long long>(named), static_cast<unsigned long long>(value)));
+  };
+  lks_diag failure = empty_diagnosis();
+  for (const u64 wanted : {last, value}) {
+    const lks_status status = wait_within(s, queue.timeline(), wanted, minute, &failure);
+    check_named(status, failure.value, text("timeline_wait for command %llu", static_cast<unsigned long long>(wanted)));
+  }
+  u64 reached = 0;
+  Call call("timeline_query");
+  const lks_status status = call.done(s.api.timeline_query(queue.timeline(), &reached, call.diag()));
+  check_named(status, call.filled().value, "timeline_query");
+  check(reached >= before && reached < value,
+        text("timeline_query of a queue that failed at %llu, after %llu, says that %llu is reached",
+             static_cast<unsigned long long>(value), static_cast<unsigned long long>(before),
+             static_cast<unsigned long long>(reached)));
+}
+
 // After queue_recover the timeline stands at the newest value and has not failed.
 void after_recover(const RuntimeTarget& target) {
   Session s(target);
@@ -84,10 +109,10 @@ void after_recover(const RuntimeTarget& target) {
   Queue queue(s);
   FailingLaunch failing(s, queue, target.seed);
   for (int round = 0; round < 3; ++round) {
-    queue.fill(data, 0, 4096, 0x11);
+    const u64 before = queue.fill(data, 0, 4096, 0x11);
     const u64 value = failing.enqueue(queue);
     for (int i = 0; i < 5; ++i) queue.fill(data, 0, 4096, 0x22);
-    check(wait_within(s, queue.timeline(), value, ~u64{0}) != LKS_OK, "a launch with an index outside succeeded");
+    check_failed(s, queue, before, value, queue.newest());
     const u64 last = queue.recover();
     check_recovered(s, queue, last, "after queue_recover");
     check(queue.recover() == last, "queue_recover of a queue that has not failed gives another newest value");
@@ -101,7 +126,22 @@ void after_recover(const RuntimeTarget& target) {
   }
 }
 
-// queue_recover is called before the command fails. When it returns, the failure is cleared and no command runs.
+// Enqueues fills of a buffer of 8 MiB and recovers at once. No command has failed, so all have run. Each fill leaves
+// the last MiB of the one before, so that the bytes show every one of them.
+void check_nothing_is_lost(Session& s, Queue& queue, Queue& other, const Buffer& data) {
+  constexpr u64 fills = 5;
+  Bytes expected(large);
+  for (u64 i = 0; i < fills; ++i) {
+    const u64 bytes = large - (i << 20);
+    queue.fill(data, 0, bytes, 0x60 + i);
+    std::fill_n(expected.begin(), bytes, static_cast<unsigned char>(0x60 + i));
+  }
+  check_recovered(s, queue, queue.recover(), "after queue_recover of a queue that has not failed");
+  check_same_bytes(other.download(data), expected, "memory after five fills and queue_recover, without a failure");
+}
+
+// queue_recover is called before the command fails. When it returns, the failure is cleared, the commands before the
+// failed one are done, and no command runs.
 void recover_waits(const RuntimeTarget& target) {
   Session s(target);
   if (s.is_inline()) throw NotOffered("an inline queue fails in the call and has no failed timeline");
@@ -120,7 +160,10 @@ void recover_waits(const RuntimeTarget& target) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     check_recovered(s, queue, last, "a while after queue_recover, called before the failure was met,");
     check_same_bytes(other.download(data), Bytes(4096, 0x44), "what a skipped command would have written");
+    check_same_bytes(other.download(slow, large - 64, 64), Bytes(64, static_cast<unsigned char>(round - 1)),
+                     "what was written before a command that failed during queue_recover");
   }
+  check_nothing_is_lost(s, queue, other, slow);
 }
 
 // When a wait itself fails, the commands that it waits for still run and succeed.
@@ -173,6 +216,16 @@ void check_short_timeouts(Session& s, lks_timeline* timeline, u64 value, const c
   }
 }
 
+// Waits that cannot end before the command with this value, which is held back. A later value may not have been given
+// out yet: it can be waited for all the same.
+void check_held_timeouts(Session& s, lks_timeline* timeline, u64 value) {
+  check_timeout(s, timeline, value, 0, "a queue's timeline");
+  for (const u64 milliseconds : {0, 1}) {
+    check_timeout(s, timeline, value + 1000, milliseconds, "a queue's timeline, for a value that no command has yet,");
+  }
+  check_short_timeouts(s, timeline, value, "a queue's timeline");
+}
+
 void short_timeouts(const RuntimeTarget& target) {
   Session s(target);
   {
@@ -193,7 +246,7 @@ void short_timeouts(const RuntimeTarget& target) {
   });
   std::exception_ptr failure;
   try {
-    check_short_timeouts(s, queue.timeline(), value, "a queue's timeline");
+    check_held_timeouts(s, queue.timeline(), value);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -204,6 +257,7 @@ void short_timeouts(const RuntimeTarget& target) {
     std::rethrow_exception(failure);
   }
   wait_for(s, queue.timeline(), value);
+  check_timeout(s, queue.timeline(), value + 1000, 1, "a queue's timeline that is below the value");
   check_same_bytes(queue.download(data), Bytes(4096, 0x66), "a command that several waits were too short for");
 }
 

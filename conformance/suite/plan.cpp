@@ -67,6 +67,7 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
   for (MathMode mode : modes) {
     const Amount amount = amount_for(mode, o, wanted);
     if (wanted.gradients) add(gradient_cases(op, mode, amount));
+    add(number_cases(op, mode, amount));
     if (mode == MathMode::fast && !sums_matter(op)) {
       add(own_cases(op, mode, amount));
       add(large_call_cases(op, mode, amount));
@@ -74,7 +75,6 @@ void add_op(Groups& groups, const OpDef& op, const Options& o, const Target& tar
     }
     add(forward_cases(op, mode, amount));
     add(large_call_cases(op, mode, amount));
-    if (mode == MathMode::strict) add(number_cases(op, mode, amount));
     if (mode == MathMode::strict) add(pair_cases(op, mode, amount, modes));
     add(breakpoint_cases(op, mode, amount, target.device));
   }

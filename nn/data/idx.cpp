@@ -96,6 +96,14 @@ std::optional<DType> dtype_of(std::byte code) {
   }
 }
 
+std::size_t bytes_of(const TensorSpec& spec, const std::string& path) {
+  try {
+    return static_cast<std::size_t>(spec.bytes());
+  } catch (const ShapeError&) {
+    fail(ErrorId::corrupt, path, "claims the impossible shape " + spec.shape.to_string(), "check the file");
+  }
+}
+
 // Copies the elements and converts them to this machine's byte order.
 Contents swapped(const std::byte* data, std::size_t size, std::size_t element) {
   auto bytes = std::make_shared<std::vector<std::byte>>(data, data + size);
@@ -133,12 +141,7 @@ IdxArray IdxArray::open(const std::string& path) {
   IdxArray array;
   array.dtype_ = *dtype;
   for (int d = 0; d < rank; ++d) array.shape_.append(big_endian(contents.data + 4 + 4 * d));
-  std::size_t expected = size_of(*dtype);
-  for (int d = 0; d < rank; ++d) {
-    if (__builtin_mul_overflow(expected, static_cast<std::size_t>(array.shape_[d]), &expected)) {
-      fail(ErrorId::corrupt, path, "claims the impossible shape " + array.shape_.to_string(), "check the file");
-    }
-  }
+  const std::size_t expected = bytes_of({*dtype, array.shape_}, path);
   const std::size_t given = contents.size - header;
   if (given < expected) {
     fail(ErrorId::truncated, path,

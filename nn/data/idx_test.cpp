@@ -118,6 +118,14 @@ TEST_F(IdxTest, WhatFollowsAGzipMemberMustBeOne) {
 
 TEST_F(IdxTest, EmptyArraysAndScalarsAreArraysToo) {
   EXPECT_EQ(IdxArray::open(folder.write("empty", header(8, {0, 28, 28}))).shape(), (Shape{0, 28, 28}));
+  // Extents beside one of 0 may have a product that 64 bits do not count.
+  constexpr std::int64_t far = std::int64_t{~0u};
+  for (int type : {0x08, 0x0e}) {
+    const IdxArray last = IdxArray::open(folder.write("last", header(type, {~0u, ~0u, ~0u, 0})));
+    EXPECT_EQ(last.shape(), (Shape{far, far, far, 0}));
+    const IdxArray first = IdxArray::open(folder.write("first", header(type, {0, ~0u, ~0u, ~0u})));
+    EXPECT_EQ(first.shape(), (Shape{0, far, far, far}));
+  }
   EXPECT_EQ(IdxArray::open(folder.write("scalar", header(8, {}) + "x")).shape(), Shape{});
 }
 
@@ -161,6 +169,7 @@ TEST_F(IdxTest, ContradictionsWithinAFile) {
   refuse(six + "more", ErrorId::corrupt, "4 bytes more than (2, 3) takes");
   refuse(header(8, {1, 1, 1, 1, 1, 1, 1, 1, 1}) + "x", ErrorId::corrupt, "rank 9");
   refuse(header(0x0e, {~0u, ~0u, ~0u}), ErrorId::corrupt, "impossible shape");
+  refuse(header(0x0e, {~0u, ~0u, ~0u, 0}) + "x", ErrorId::corrupt, "1 bytes more than");
   refuse(header(8, {1000, 1000}) + "short", ErrorId::truncated, "has 5 of the 1000000 bytes");
 }
 

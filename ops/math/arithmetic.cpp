@@ -45,6 +45,8 @@ Slope slope_of_pow(std::span<const long double> a, std::size_t which) {
   if (which == 0) {
     if (y == 0) return 0;
     if (x < 0 && std::isfinite(x) && y != std::trunc(y)) return std::nanl("");
+    // At -0 the sign depends on whether y - 1 is whole, which it is after rounding to f32 for tiny y.
+    if (x == 0 && static_cast<float>(y - 1) == -1) return std::nullopt;
     return x <= 0 || std::isinf(x) ? Slope(y * std::pow(x, y - 1)) : std::nullopt;
   }
   if (x < 0) return std::nanl("");

@@ -23,7 +23,7 @@ OpDef cast() {
   // A number gets the new dtype directly: by way of f32 or i32 it would lose digits.
   op.dtype_of_number = [](const OpCall& call) { return dtype_from_attribute(call, call.attrs_as<CastAttrs>().to); };
   op.attrs = attr_schema<CastAttrs>("lks_cast_attrs", attr("to", &CastAttrs::to, "the dtype, numbered as DType"));
-  op.infer = [](InferContext& c) { c.set(0, c.dtype_named(c.attrs<CastAttrs>().to), c.shape(0)); };
+  op.infer = [](InferContext& c) { c.set(0, c.dtype_from_attribute(c.attrs<CastAttrs>().to), c.shape(0)); };
   op.gradient = [](GradContext& g) { g.set(0, lockstep::cast({g.upstream(), g.where()}, g.input_dtype(0))); };
   op.cases = [] {
     std::vector<OpCase> cases;

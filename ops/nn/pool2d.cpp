@@ -115,6 +115,8 @@ const std::vector<PoolCase>& pool_cases() {
       {"broad", {1, 5, 275, 1}, {{2, 3}, {1, 2}, {0, 1, 1, 1}}},
       {"patches", {1, 33, 48, 2}, {{11, 16}, {11, 16}, {0, 0, 0, 0}}},
       {"far_apart", {1, 25, 39, 3}, {{2, 3}, {9, 17}, {1, 0, 0, 2}}},
+      // Padding beside more channels than a vector has.
+      {"padded_channels", {2, 7, 6, 17}, {{3, 3}, {2, 2}, {1, 1, 1, 1}}},
   };
   return cases;
 }
@@ -151,14 +153,22 @@ std::vector<OpCase> forward_cases(CaseValues values) {
   return cases;
 }
 
-// Draws any tap of a window. Padded cases are left out, because their taps may lie outside the image.
+// Consecutive taps that lie inside the image under every window, whatever the image's extents: all if nothing is
+// padded. If the left or right is, they are in one row of the window. A window must be larger than the padding of both
+// its sides.
+CaseValues taps_inside(const Pool2dAttrs& a) {
+  const std::int64_t width = a.window[1], left = a.padding[2], right = a.padding[3];
+  const std::int64_t first_row = a.padding[0];
+  const std::int64_t last_row = left || right ? first_row : a.window[0] - 1 - a.padding[1];
+  return {CaseValues::Kind::indices, static_cast<double>(first_row * width + left),
+          static_cast<double>(last_row * width + width - 1 - right)};
+}
+
 std::vector<OpCase> tap_cases(bool backward) {
   std::vector<OpCase> cases;
   for (DType dtype : floating_dtypes) {
     for (const PoolCase& c : pool_cases()) {
-      if (c.attrs.padding[0] || c.attrs.padding[1] || c.attrs.padding[2] || c.attrs.padding[3]) continue;
-      const double last = static_cast<double>(c.attrs.window[0] * c.attrs.window[1] - 1);
-      const CaseInput taps{pooled_shape(c), DType::i32, {CaseValues::Kind::indices, 0, last}};
+      const CaseInput taps{pooled_shape(c), DType::i32, taps_inside(c.attrs)};
       const CaseInput values{backward ? pooled_shape(c) : c.x, dtype};
       OpCase made{std::string(name_of(dtype)) + "/" + c.name, {values, taps}};
       cases.push_back(backward ? made.with(backward_attrs(c.attrs, c.x)) : made.with(c.attrs));

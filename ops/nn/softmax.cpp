@@ -162,11 +162,17 @@ std::vector<OpCase> entropy_cases(bool sparse) {
                        {{Shape{12, 7}, dtype}, {Shape{12}, label, {CaseValues::Kind::indices, -2, 8}}}};
         outside.gradient = false;
         cases.push_back(outside);
+        OpCase none{name + "/no_classes", {{Shape{3, 0}, dtype}, {Shape{3}, label, {CaseValues::Kind::indices, 0, 4}}}};
+        none.gradient = false;
+        cases.push_back(none);
       } else if (label == DType::i32) {
         cases.push_back(
             {name + "/rows", {{Shape{6, 10}, dtype}, {Shape{6, 10}, dtype, {CaseValues::Kind::range, 0, 0.2}}}});
         cases.push_back(
             {name + "/chosen", {{Shape{9, 7}, dtype}, {Shape{9, 7}, dtype, {CaseValues::Kind::indices, 0, 1}}}});
+        OpCase none{name + "/no_classes", {{Shape{3, 0}, dtype}, {Shape{3, 0}, dtype}}};
+        none.gradient = false;
+        cases.push_back(none);
       }
     }
   }

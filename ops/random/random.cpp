@@ -29,11 +29,11 @@ AttrSchema random_schema(const char* name) {
 
 void infer_random(InferContext& c) {
   const auto& a = c.attrs<RandomAttrs>();
-  c.set(0, c.dtype_named(a.dtype), shape_of(a.shape));
+  c.set(0, c.dtype_from_attribute(a.dtype), shape_of(a.shape));
 }
 
 void infer_random_numbers(InferContext& c) {
-  const DType dtype = c.dtype_named(c.attrs<RandomAttrs>().dtype);
+  const DType dtype = c.dtype_from_attribute(c.attrs<RandomAttrs>().dtype);
   if (!drawn_dtypes.has(dtype)) {
     c.fail(ErrorId::dtype_not_accepted, "random numbers are f32 or f64, not " + std::string(name_of(dtype)),
            "draw f32 and cast");
@@ -298,7 +298,7 @@ OpDef random_bits() {
   op.effects = Effects::random;
   op.differentiable = false;
   op.infer = [](InferContext& c) {
-    const DType dtype = c.dtype_named(c.attrs<RandomAttrs>().dtype);
+    const DType dtype = c.dtype_from_attribute(c.attrs<RandomAttrs>().dtype);
     if (!types::index.has(dtype)) {
       c.fail(ErrorId::dtype_not_accepted, "random bits are i32 or i64, not " + std::string(name_of(dtype)),
              "ask for i32 or i64");
@@ -361,7 +361,9 @@ OpDef random_uniform() {
                         &check_range,
                         {-1.1, 2.3}});
   // Element 984 of this stream has all of its upper 24 bits set, and 2.1 + 6.9 (1 - 2^-24) rounds to 9.
-  return with_stream(std::move(op), {"next_to_high", DType::f32, {2.1, 9.0}, 3041});
+  op = with_stream(std::move(op), {"next_to_high", DType::f32, {2.1, 9.0}, 3041});
+  // A stream with 53 set bits cannot be found by trial. This range has eight numbers, and one sum in 16 rounds to high.
+  return with_stream(std::move(op), {"next_to_high", DType::f64, {1.0, 1.0 + 0x1p-49}, 3041});
 }
 OpDef random_normal() {
   OpDef op = random_op("random_normal", "mean + deviation z, z normal.", normal_like("normal_of_bits"));

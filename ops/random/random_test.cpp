@@ -8,6 +8,7 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
 #include "runtime/expect_error.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -16,7 +17,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::nume
 
 template <class F>
 void expect_refusal(F f, const std::string& words, ErrorId id = ErrorId::invalid_attribute) {
-  expect_error_saying(f, id, {words}, "random_test.cpp:");
+  expect_error_saying(f, id, {words}, "random_test.cpp:", true);
 }
 
 class RandomRanges : public testing::TestWithParam<std::string> {
@@ -54,6 +55,29 @@ TEST_P(RandomRanges, NeverReachTheEnd) {
   double total = 0;
   for (float v : numbers) total += v;
   EXPECT_NEAR(total / static_cast<double>(numbers.size()), 5.55, 1e-5);
+}
+
+TEST_P(RandomRanges, OfDoublesNeverReachTheEnd) {
+  const double last = std::nextafter(9.0, 0.0);
+  // The three largest numbers that the upper 53 bits give. The sum with the largest rounds to 9.
+  const Tensor bits({std::int64_t{-1}, std::int64_t{-2048}, std::int64_t{-2049}, std::int64_t{-4097}});
+  const Scalar scalars[] = {2.1, 9 - 2.1, last};
+  const std::vector<double> numbers =
+      invoke1(*find_op("uniform_of_bits"), {bits}, nullptr, scalars).to_vector<double>();
+  const auto expected = [last](double below) { return std::min(last, 2.1 + (9 - 2.1) * (1 - below * 0x1p-53)); };
+  ASSERT_EQ(2.1 + (9 - 2.1) * (1 - 0x1p-53), 9.0) << "else the cap is not needed";
+  EXPECT_EQ(numbers, (std::vector<double>{last, last, expected(2), expected(3)}));
+  // A range of eight numbers, where one sum in 16 rounds to the end.
+  const double high = 1 + 0x1p-49;
+  std::vector<int> counts(8);
+  for (double v : random_uniform({4096}, 1, high, {.dtype = f64}).to_vector<double>()) {
+    ASSERT_GE(v, 1.0);
+    ASSERT_LT(v, high);
+    ++counts[static_cast<std::size_t>((v - 1) * 0x1p52)];
+  }
+  // Half a share for the first, one and a half for the last.
+  EXPECT_NEAR(counts[0], 256, 80);
+  EXPECT_NEAR(counts[7], 768, 130);
 }
 
 // Ranges that contain a few numbers, where rounding would reach the end half of the time.
@@ -144,11 +168,7 @@ TEST_P(RandomRanges, DropoutComparesWithTheRateInF64) {
   EXPECT_EQ(dropped(at + 1e-12), count);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, RandomRanges, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& d : devices()) names.push_back(d.id);
-                           return names;
-                         }()));
+INSTANTIATE_TEST_SUITE_P(Devices, RandomRanges, testing::ValuesIn(available_devices()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

@@ -36,9 +36,9 @@ Tensor spread(const Tensor& reduced, const Shape& shape, const IntList& axes, co
 }
 
 Dim reduced_count(const Shape& shape, const IntList& axes) {
-  Dim n = 1;
-  for (std::int64_t axis : axes.view()) n = n * shape.dim(static_cast<int>(axis));
-  return n;
+  Shape reduced;
+  for (std::int64_t axis : axes.view()) reduced.append(shape.dim(static_cast<int>(axis)));
+  return reduced.element_count();
 }
 
 // A sum divided by the number of its terms. If the number is not known, the call is abstract, and the divisor is an
@@ -54,8 +54,14 @@ void infer_reduction(InferContext& c) {
   std::int64_t previous = -1;
   for (std::int64_t axis : a.axes.view()) {
     c.axis_from_front(axis, c.rank(0));  // throws if it is out of range
-    if (axis <= previous) {
+    if (axis == previous) {
       c.fail(ErrorId::axis_out_of_range, "axis " + std::to_string(axis) + " is given twice", "name each axis once");
+    }
+    if (axis < previous) {
+      c.fail(ErrorId::invalid_attribute,
+             "axis " + std::to_string(axis) + " comes after axis " + std::to_string(previous) +
+                 ", and axes must be ascending",
+             "sort the axes");
     }
     previous = axis;
   }

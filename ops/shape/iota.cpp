@@ -82,7 +82,7 @@ OpDef iota() {
   op.scalars = {{"start", ScalarDef::widest_of_result}, {"step", ScalarDef::widest_of_result}};
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<IotaAttrs>();
-    const DType dtype = c.dtype_named(a.dtype);
+    const DType dtype = c.dtype_from_attribute(a.dtype);
     const Shape shape = shape_of(a.shape);
     check_numbers(c, dtype, shape);
     c.set(0, dtype, shape);

@@ -7,13 +7,14 @@
 
 #include "lockstep/lockstep.h"
 #include "runtime/expect_error.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
 
 template <class F>
 void expect_refusal(F f, ErrorId id, const std::string& words) {
-  expect_error_saying(f, id, {words}, "iota_test.cpp:");
+  expect_error_saying(f, id, {words}, "iota_test.cpp:", true);
 }
 
 class Iota : public testing::TestWithParam<std::string> {
@@ -68,11 +69,7 @@ TEST_P(Iota, KeepsInfinitiesAndNaNOfFloats) {
   EXPECT_EQ(iota(2, f32, 0, 1e300).to_vector<float>()[1], std::numeric_limits<float>::infinity());
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Iota, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const DeviceInfo& d : devices()) names.push_back(d.id);
-                           return names;
-                         }()));
+INSTANTIATE_TEST_SUITE_P(Devices, Iota, testing::ValuesIn(available_devices()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

@@ -299,7 +299,7 @@ OpDef full() {
   op.differentiable = false;
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<FullAttrs>();
-    const DType dtype = c.dtype_named(a.dtype);
+    const DType dtype = c.dtype_from_attribute(a.dtype);
     check_element(c.call(), c.call().scalars[0], dtype);
     c.set(0, dtype, shape_of(a.shape));
   };

@@ -129,6 +129,8 @@ OpDef gather() {
         add("columns", {3, 6}, {4}, 1);
         add("table", {8, 3}, {2, 5}, 0);
         add("middle", {2, 5, 3}, {4}, 1);
+        add("middle_table", {3, 6, 5}, {2, 4}, 1);
+        add("last", {2, 3, 7}, {5}, 2);
         add("none", {4, 3}, {0}, 0);
       }
     }
@@ -201,6 +203,10 @@ OpDef scatter_add() {
       // Most rows of a table get no update.
       add("table", {30, 3}, 0, 1025);
       add("table_columns", {3, 30}, 1, 1031, DType::i32);
+      add("last", {2, 3, 9}, 2, 4);
+      // As in the gradient of an embedding. Differences of the oracle would take seconds.
+      add("wide_table", {30, 67}, 0, 1025);
+      cases.back().gradient = false;
       if (dtype == DType::f32 || dtype == DType::i64) add("long_table", {50}, 0, 70001);
     }
     cases.push_back(OpCase{"error/index",
@@ -233,7 +239,7 @@ OpDef one_hot() {
     if (a.depth < 0) c.fail(ErrorId::invalid_attribute, "depth is " + std::to_string(a.depth), "depth is 0 or more");
     Shape out = c.shape(0);
     out.append(a.depth);
-    c.set(0, c.dtype_named(a.dtype), out);
+    c.set(0, c.dtype_from_attribute(a.dtype), out);
   };
   op.decompose = [](DecomposeContext& c) {
     const std::source_location at = c.call().where;
@@ -294,7 +300,7 @@ OpDef matches_position() {
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<MatchesPositionAttrs>();
     c.axis_from_front(a.axis, c.rank(0));
-    c.set(0, c.dtype_named(a.dtype), c.shape(0));
+    c.set(0, c.dtype_from_attribute(a.dtype), c.shape(0));
   };
   op.cases = [] {
     const CaseInput x{Shape{4, 6}, DType::i64, {CaseValues::Kind::indices, 0, 5}};

@@ -347,6 +347,10 @@ TEST_F(CommandLine, EvaluationFitsWhereTrainingDoes) {
     const Result large = run("evaluate --load " + file + limited + "120");
     EXPECT_EQ(large.status, 2) << device << ": else this test needs another limit";
     EXPECT_NE(large.err.find("LS5001"), std::string::npos) << device << "\n" << large.err;
+    std::smatch advice;
+    ASSERT_TRUE(std::regex_search(large.err, advice, std::regex("  fix  +batch ([0-9]+) fits"))) << large.err;
+    const Result advised = run("evaluate --load " + file + limited + advice[1].str());
+    EXPECT_EQ(advised.status, 0) << device << ", batch " << advice[1].str() << "\n" << advised.err;
   }
 }
 

@@ -7,6 +7,7 @@
 #include "conformance/report/folder.h"
 #include "conformance/report/render.h"
 #include "conformance/report/report_json.h"
+#include "conformance/runtime/alone.h"
 #include "conformance/suite/conform.h"
 #include "conformance/suite/worker.h"
 #include "tools/cli/command.h"
@@ -20,18 +21,22 @@ struct ConformanceCommand {
   conf::Options options;
   std::string report, shard, memory_limit;
   std::vector<std::string> merge, table;
-  bool json = false, list = false, worker = false;
+  bool json = false, list = false, worker = false, alone = false;
 };
 
-// The file descriptors through which the supervisor talks to a worker.
+// The file descriptors through which a worker, or a process that a worker starts, is told what to do.
 constexpr int worker_reads = 3, worker_writes = 4;
 
-// The command that runs this program as a worker with the same options.
-std::vector<std::string> worker_command(const conf::Options& o) {
+std::string path_of_this_program() {
   std::string self(4096, '\0');
   const ssize_t length = readlink("/proc/self/exe", self.data(), self.size());
   self.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-  std::vector<std::string> command = {self,
+  return self;
+}
+
+// The command that runs this program as a worker with the same options.
+std::vector<std::string> worker_command(const conf::Options& o) {
+  std::vector<std::string> command = {path_of_this_program(),
                                       "conformance",
                                       "--worker",
                                       "--seed",
@@ -144,7 +149,11 @@ int print_table(const ConformanceCommand& c) {
 
 int run(ConformanceCommand& c) {
   if (!c.shard.empty()) parse_shard(c.shard, c.options);
-  if (c.worker) return conf::run_worker(c.options, worker_reads, worker_writes);
+  if (c.alone) return conf::run_alone(worker_reads, worker_writes);
+  if (c.worker) {
+    conf::set_alone_command({path_of_this_program(), "conformance", "--alone"});
+    return conf::run_worker(c.options, worker_reads, worker_writes);
+  }
   if (!c.report.empty()) conf::prepare_report_folder(c.report);
   if (!c.merge.empty()) return merge_shards(c);
   if (!c.table.empty()) return print_table(c);
@@ -191,6 +200,7 @@ Run add_conformance(Program& program) {
   command.flag("--list", c->list, "Print the ids of the cases and run none");
   command.flag("--json", c->json, "The last line is one JSON object");
   command.flag("--worker", c->worker, "").hidden();
+  command.flag("--alone", c->alone, "").hidden();
   return [c] { return run(*c); };
 }
 

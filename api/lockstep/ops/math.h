@@ -74,7 +74,8 @@ Tensor where(Operand condition, Operand a, Operand b);
 
 /// x in another dtype. A float becomes an integer by truncation and saturation; NaN gives 0. An integer wraps around in
 /// a narrower integer. A float is rounded once to a narrower float. To bool: x != 0. A C++ number becomes a tensor of
-/// dtype `to` as in full(): an integer that `to` cannot hold throws ShapeError LS2007.
+/// dtype `to`: integers as in full(), so one that `to` cannot hold throws ShapeError LS2007; floating numbers truncate
+/// and saturate.
 Tensor cast(Operand x, DType to);
 
 /// The value of x; no gradient flows through it.

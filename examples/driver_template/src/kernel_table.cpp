@@ -44,6 +44,22 @@ bool has_unknown_extension(const lks_header& header) {
   return false;
 }
 
+bool has_unknown_extension(const lks_program& program) {
+  if (has_unknown_extension(program.hdr)) return true;
+  for (uint32_t i = 0; i < program.function_count; ++i) {
+    if (has_unknown_extension(*program.functions[i].body)) return true;
+  }
+  return false;
+}
+
+bool has_unknown_extension(const lks_kernel_desc& desc) {
+  if (has_unknown_extension(desc.hdr)) return true;
+  for (uint32_t i = 0; i < desc.program_count; ++i) {
+    if (has_unknown_extension(*desc.programs[i].program)) return true;
+  }
+  return false;
+}
+
 bool is_identity(const std::uint32_t* indices, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (!indices || indices[i] != i) return false;
@@ -122,7 +138,7 @@ lks_status refuse_in_general(const Request& request) {
   if (d.math_mode > LKS_MODE_LOCKSTEP || !(offered_modes >> d.math_mode & 1)) {
     return refuse(request.diag, LKS_REASON_MATH_MODE, -1, "%s: math mode %u is not offered", d.op_name, d.math_mode);
   }
-  if (has_unknown_extension(d.hdr))
+  if (has_unknown_extension(d))
     return refuse(request.diag, LKS_REASON_EXTENSION, -1, "%s: unknown extension", d.op_name);
   for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     if (const lks_status status = check_tensor(request, i); status != LKS_OK) return status;
