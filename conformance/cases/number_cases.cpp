@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "conformance/cases/extents.h"
 #include "conformance/suite/split.h"
@@ -106,7 +106,7 @@ std::vector<OpCase> calls_with_numbers(const TestCase& t) {
 std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount& amount) {
   std::vector<TestCase> cases;
   if (!op.cases || op.host) return cases;
-  std::set<std::pair<DType, std::string>> seen;
+  std::map<std::pair<DType, std::string>, std::size_t> places;  // in the list of cases
   for (const OpCase& own : op.cases()) {
     if (own.error) continue;
     for (const std::vector<std::size_t>& set : sets_of(op, own)) {
@@ -117,13 +117,18 @@ std::vector<TestCase> number_cases(const OpDef& op, MathMode mode, const Amount&
       t.mode = mode;
       t.seed = amount.seed;
       t.numbers = text_of(set);
-      const bool alone = set.size() == own.inputs.size();
-      if (!alone && seen.contains({t.dtype(), t.numbers})) continue;
       const std::vector<OpCase> calls = calls_with_numbers(t);
       if (calls.empty()) continue;
-      // If all operands are numbers, the dtype of the case has no effect, but an attribute may give the output's.
+      // If all operands are numbers, the dtype of the case has no effect, but an attribute may give the output's. Then
+      // the case should be one of that dtype, since a driver need not have it.
+      const bool alone = set.size() == own.inputs.size();
       const DType dtype = alone ? infer_outputs(op, calls.front())->front().dtype : t.dtype();
-      if (seen.insert({dtype, t.numbers}).second) cases.push_back(std::move(t));
+      const auto [place, added] = places.insert({{dtype, t.numbers}, cases.size()});
+      if (added) {
+        cases.push_back(std::move(t));
+      } else if (cases[place->second].dtype() != dtype && t.dtype() == dtype) {
+        cases[place->second] = std::move(t);
+      }
     }
   }
   return cases;

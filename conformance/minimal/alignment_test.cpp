@@ -1,6 +1,8 @@
 // Tests of the host's copies for kernels that take only dense operands that are aligned to min_alignment.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "lockstep/lockstep.h"
 #include "runtime/device_state.h"
 
@@ -10,7 +12,10 @@ namespace {
 class Alignment : public testing::Test {
  protected:
   static Device minimal() {
-    static const DriverRecord record = load_driver(MINIMAL_DRIVER);
+    static const DriverRecord record = [] {
+      setenv("LOCKSTEP_LEAST_WITHOUT", "kernel|COPY|bf16 → bf16|1", 1);
+      return load_driver(MINIMAL_DRIVER);
+    }();
     EXPECT_TRUE(record.ready) << record.text;
     return Device(record.name + ":0");
   }
@@ -51,6 +56,22 @@ TEST_F(Alignment, VariablesAreUpdatedWhereTheyAre) {
   const Tensor gradients[] = {ones({3})};
   EXPECT_EQ(copies_for([&] { optimizer.apply(gradients, variables); }), 0u);
   EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{0, 1, 2}));
+}
+
+// To make such an operand dense, the host would cast it, and for that it must be dense.
+TEST_F(Alignment, ADTypeWithoutCopiesIsRefusedWhereItIsNotDense) {
+  const Tensor short_ones = cast(ones({3, 5}), DType::bf16);
+  EXPECT_EQ(exp(short_ones).shape(), (Shape{3, 5}));
+  try {
+    exp(transpose(short_ones));
+    ADD_FAILURE() << "a strided operand was accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), ErrorId::no_kernel);
+    EXPECT_NE(std::string(e.what()).find("has no copies of bf16"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("alignment_test.cpp:"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(exp(short_ones).shape(), (Shape{3, 5})) << "the device is usable";
+  EXPECT_EQ(exp(transpose(cast(short_ones, DType::f16))).shape(), (Shape{5, 3}));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // Ops that assemble an output from copies: copy, concat, pad, slice_backward, full.
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "lockstep/ops/reduce.h"
 #include "lockstep/ops/shape.h"
@@ -39,9 +41,32 @@ Tensor box_of(const Tensor& x, std::span<const Dim> starts, const Shape& shape, 
   return invoke1(op, {Operand(x, where)}, &attrs);
 }
 
+// A device that has no copies of f16 or bf16 casts them to f32 and back. If its casts take dense operands only, they
+// ask for the copy that is being made.
+class CopyInProgress {
+ public:
+  CopyInProgress(const OpCall& call, DType dtype) : before_(std::exchange(dtype_, dtype)) {
+    if (before_ != dtype) return;
+    dtype_ = before_;
+    raise_call_error(call, ErrorId::no_kernel,
+                     "the device has no copies of " + std::string(name_of(dtype)) +
+                         ", and its casts of that dtype take only dense operands",
+                     "use another dtype or device; `lockstep devices` shows what each device has");
+  }
+  ~CopyInProgress() { dtype_ = before_; }
+  CopyInProgress(const CopyInProgress&) = delete;
+  CopyInProgress& operator=(const CopyInProgress&) = delete;
+
+ private:
+  static thread_local std::optional<DType> dtype_;
+  const std::optional<DType> before_;
+};
+thread_local std::optional<DType> CopyInProgress::dtype_;
+
 TensorRef dense_copy(const TensorImpl& impl, const std::source_location& where) {
   static const OpDef& op = built_in("copy");
   const Operand x = Operand::borrow(const_cast<TensorImpl*>(&impl), where);
+  const CopyInProgress copying({op, std::span(&x, 1), nullptr, {}, where}, impl.dtype);
   return TensorRef::share(invoke1(op, std::span(&x, 1)).impl());
 }
 
