@@ -48,15 +48,21 @@ std::int64_t largest_input(const OpCase& c) {
   return most;
 }
 
-double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents, double elements_allowed) {
-  double product = 1, elements = 0;
-  for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
+double elements_of(const OpDef& op, const OpCase& c) {
+  double elements = 0;
   for (const CaseInput& in : c.inputs) {
     if (!in.absent) elements += static_cast<double>(in.shape.size());
   }
   if (const auto outputs = infer_outputs(op, c)) {
     for (const TensorSpec& s : *outputs) elements += static_cast<double>(s.shape.size());
   }
+  return elements;
+}
+
+double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents, double elements_allowed) {
+  double product = 1;
+  for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
+  const double elements = elements_of(op, c);
   return std::max(product, elements > elements_allowed ? INFINITY : elements);
 }
 

@@ -37,6 +37,9 @@ class Collector : public CaseCollector {
   }
 };
 
+/// The number of elements of all inputs and outputs.
+double elements_of(const OpDef& op, const OpCase& c);
+
 /// More elements than this are too many for the oracle.
 inline constexpr double max_elements = 40000;
 

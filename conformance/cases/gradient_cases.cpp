@@ -52,8 +52,8 @@ std::vector<TestCase> gradient_cases(const OpDef& op, MathMode mode, const Amoun
     // Differences take two oracle calls per compared element, and four for second order.
     std::int64_t elements = 0;
     for (const CaseInput& in : c.inputs) elements += in.absent || in.scalar ? 0 : in.shape.size();
-    const bool heavy = elements > 4000;
     const bool main = mode == MathMode::strict && c.inputs[0].dtype == DType::f32;
+    const bool heavy = elements > (main ? 4000 : 1500);
     if (mode == MathMode::fast && (heavy || c.inputs[0].dtype != DType::f32)) continue;
     if (!heavy || main) out.add("gradient", c, false);
     if (!heavy && mode != MathMode::fast) out.add("second_gradient", c, false);

@@ -83,7 +83,7 @@ void large_transfers(const RuntimeTarget& target) {
   const Buffer a(s, bytes), b(s, bytes);
   Bytes host(bytes);
   Queue queue(s);
-  check_no_growth("write, copy, fill and read of 3 MiB", 100, [&] {
+  check_no_growth("write, copy, fill and read of 3 MiB", 20, [&] {
     queue.write(a, 0, host.data(), bytes);
     queue.copy(b, 0, a, 0, bytes);
     queue.fill(a, 0, bytes, 0x11);
