@@ -61,6 +61,15 @@ TEST(LayerErrors, OfLossesNameTheLineOfTheStep) {
   expect_line(text, line);
 }
 
+TEST(LayerBuild, ALayerThatWasCalledBeforeItIsAModelHasTheModelsName) {
+  Sequential net(Dense{.units = 4, .name = "only"});
+  net(ones({2, 3}));
+  Model model(std::move(net));
+  model.build({3});
+  const std::string text = message_of([&] { model.predict(ones({2, 5})); });
+  EXPECT_NE(text.find("where  model/only"), std::string::npos) << text;
+}
+
 TEST(LayerBuild, ATapeSeesTheFirstCallButNotTheInitialisers) {
   Sequential net(Dense{.units = 1, .name = "only"});
   GradientTape tape;

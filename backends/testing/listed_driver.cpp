@@ -60,8 +60,9 @@ lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info*
 
 const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 
-lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t, lks_device*, std::uint32_t, std::uint64_t* total,
+lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t, lks_device*, std::uint32_t heap, std::uint64_t* total,
                                   std::uint64_t* free_bytes, lks_diag*) {
+  if (heap != 0) return LKS_INVALID_ARGUMENT;
   *total = 2000;
   *free_bytes = 500;
   return is(4, "usable") ? LKS_OK : LKS_UNAVAILABLE;

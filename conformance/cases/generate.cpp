@@ -249,7 +249,9 @@ void add_ranks(Collector& out, const OpDef& op, const std::vector<const Base*>& 
     return true;
   };
   const auto add_first = [&](int rank, bool view) {
-    std::find_if(bases.begin(), bases.end(), [&](const Base* base) { return add(*base, rank, view); });
+    for (const Base* base : bases) {
+      if (add(*base, rank, view)) return;
+    }
   };
   if (!main && op.pointwise()) return add_first(5 + static_cast<int>(turn % 4), false);
   add_first(5, main);

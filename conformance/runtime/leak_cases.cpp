@@ -110,12 +110,15 @@ void failed_waits(const RuntimeTarget& target) {
   check_no_growth("a queue's wait for a failed timeline, and queue_recover", s.is_inline() ? 300 : 60, [&] {
     Timeline failed(s);
     failed.fail(1, failure);
+    bool told = false;
     try {
       queue.wait_on(failed.handle(), 1);
       queue.fill(buffer, 0, 64, 0x11);
       queue.finish();
     } catch (const DriverFailure&) {
+      told = true;
     }
+    check(told, "a command behind a wait on a failed timeline succeeded");
     queue.recover();
   });
 }
