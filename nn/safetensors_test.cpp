@@ -114,10 +114,13 @@ TEST_F(ModelFile, AFailureWhileLoadingKeepsEveryWeight) {
     release_cached_memory(device);
     const std::uint64_t live = memory_stats(device).live;
     FaultInjection fault(k);
+    bool failed = false;
     try {
       model.load_weights(path);
     } catch (const Error&) {
+      failed = true;
     }
+    EXPECT_TRUE(fault.fired() || !failed);
     if (!fault.fired()) break;
     ASSERT_EQ(model.weights_sha256(), before) << "after a fault at " << fault.site();
     EXPECT_EQ(memory_stats(device).live, live) << "leak after a fault at " << fault.site();
@@ -146,6 +149,7 @@ TEST_F(ModelFile, FlippedBitsOfTheHeaderAreNoMoreThanIoErrors) {
   const std::string whole = read_file(path);
   std::uint64_t header = 0;
   std::memcpy(&header, whole.data(), 8);
+  int refused = 0;
   for (std::size_t bit = 0; bit < 8 * (8 + header); bit += 7) {
     std::string flipped = whole;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
@@ -153,8 +157,10 @@ TEST_F(ModelFile, FlippedBitsOfTheHeaderAreNoMoreThanIoErrors) {
     try {
       model.load_weights(path);
     } catch (const IoError&) {
+      ++refused;
     }
   }
+  EXPECT_GT(refused, 0);
 }
 
 TEST_F(SafetensorsTest, EveryDtypeAndShapeComesBack) {
@@ -233,7 +239,7 @@ std::vector<Damage> damages() {
   };
   return {
       {"Empty", cut, "", "shorter than its header"},
-      {"HalfALength", cut, "\x10\0\0", "shorter than its header"},
+      {"HalfALength", cut, std::string("\x10\0\0", 3), "shorter than its header"},
       {"HeaderBeyondTheFile", cut, little_endian(100) + "{}", "ends within its header"},
       {"HeaderWithoutBounds", magic, little_endian(~std::uint64_t{0}) + "{}", "length of a header"},
       {"HeaderOfZeroBytes", magic, little_endian(0), "length of a header"},

@@ -173,7 +173,7 @@ void failed_wait(const RuntimeTarget& target) {
   Queue queue(s);
   for (int round = 0; round < 3; ++round) {
     queue.fill(data, 0, large, 0x10);
-    const u64 value = queue.fill(data, 0, large, static_cast<u64>(0x20 + round));
+    const u64 value = queue.fill(data, 0, large, 0x20 + static_cast<u64>(round));
     Call call("timeline_wait");
     s.host.fail_at(1, LKS_FAULT_WAIT);
     const lks_status status = call.done(s.api.timeline_wait(queue.timeline(), value, ~u64{0}, call.diag()));
