@@ -21,7 +21,7 @@ ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int
                std::span<const std::int64_t> steps) {
   ViewLayout place{shape, {}, 0};
   if (shape.is_empty()) return place;
-  std::int64_t strides[max_rank];
+  std::int64_t strides[max_rank] = {};
   fill_dense_strides(output, strides);
   for (int i = 0; i < output.rank(); ++i) {
     const auto d = static_cast<std::size_t>(i);
