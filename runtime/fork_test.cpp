@@ -9,17 +9,11 @@
 #include <sstream>
 
 #include "lockstep/lockstep.h"
+#include "runtime/may_fork.h"
 #include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
-
-// ThreadSanitizer aborts a child that starts threads.
-#if defined(__SANITIZE_THREAD__)
-constexpr bool may_fork = false;
-#else
-constexpr bool may_fork = true;
-#endif
 
 constexpr unsigned max_seconds = 60;  // an alarm ends a child that hangs
 

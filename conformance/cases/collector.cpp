@@ -48,7 +48,7 @@ std::int64_t largest_input(const OpCase& c) {
   return most;
 }
 
-double elements_of(const OpDef& op, const OpCase& c) {
+double total_elements(const OpDef& op, const OpCase& c) {
   double elements = 0;
   for (const CaseInput& in : c.inputs) {
     if (!in.absent) elements += static_cast<double>(in.shape.size());
@@ -62,7 +62,7 @@ double elements_of(const OpDef& op, const OpCase& c) {
 double cost_of(const OpDef& op, const OpCase& c, const std::vector<std::int64_t>& extents, double elements_allowed) {
   double product = 1;
   for (std::int64_t extent : extents) product *= static_cast<double>(std::max<std::int64_t>(extent, 1));
-  const double elements = elements_of(op, c);
+  const double elements = total_elements(op, c);
   return std::max(product, elements > elements_allowed ? INFINITY : elements);
 }
 

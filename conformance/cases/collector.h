@@ -38,7 +38,7 @@ class Collector : public CaseCollector {
 };
 
 /// The number of elements of all inputs and outputs.
-double elements_of(const OpDef& op, const OpCase& c);
+double total_elements(const OpDef& op, const OpCase& c);
 
 /// More elements than this are too many for the oracle.
 inline constexpr double max_elements = 40000;

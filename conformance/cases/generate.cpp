@@ -113,7 +113,7 @@ void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& b
       std::vector<std::int64_t> extents = base.extents();
       extents[g] = beyond_16_bits + 77;
       const auto c = resized(op, base.call, base.groups, extents);
-      if (c && elements_of(op, *c) <= most_beside_indices)
+      if (c && total_elements(op, *c) <= most_beside_indices)
         out.add("refusal", *c, true, Layout::dense, Values::bad_index);
       for (Layout layout : {Layout::dense, Layout::sliced, Layout::reversed}) {
         out.add("refusal", base.call, false, layout, Values::bad_index);

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
+#include <optional>
+#include <utility>
 
 #include "conformance/checks/slopes.h"
 
@@ -18,13 +21,19 @@ struct Response {
   bool hidden = false;  // NaN, infinity or round-off hides whether a result depends on the element
 };
 
+// Inputs in which some elements were replaced, and the results for them.
+struct World {
+  std::vector<RefArray> inputs, base;
+};
+
 class Dependents {
  public:
   Dependents(const GradientSetup& s, const std::vector<RefArray>& gradients, MathMode mode)
       : s_(s), gradients_(gradients), mode_(mode), base_(s.oracle.forward(s.wide_inputs)) {}
 
-  std::string first_fault() const {
+  std::string first_fault() {
     const bool sums = s_.op.error_class == ErrorClass::sum;
+    sums ? make_finite() : go_far_out();
     for (std::size_t i = 0; i < s_.inputs.size(); ++i) {
       if (!s_.takes_gradient(i)) continue;
       for (std::size_t at : chosen(s_.wide_inputs[i])) {
@@ -97,28 +106,36 @@ class Dependents {
     return judged(response(s_.wide_inputs, base_, i, at), i, at);
   }
 
+  // Puts 0 in place of infinity and NaN.
+  void make_finite() {
+    World& w = finite_.emplace(World{s_.wide_inputs, {}});
+    for (std::size_t q = 0; q < w.inputs.size(); ++q) {
+      if (!s_.oracle.is_differentiable_input(q)) continue;
+      for (std::size_t k = 0; k < w.inputs[q].values.size(); ++k) {
+        if (std::isfinite(w.inputs[q].values[k])) continue;
+        w.inputs[q].values[k] = 0;
+        broken_.emplace_back(q, k);
+      }
+    }
+    w.base = s_.oracle.forward(w.inputs);
+  }
+
   // A sum of products is linear in each input, so the gradient at an element does not depend on the input's own values.
   // With respect to the other inputs it is linear too: infinity or NaN among them counts if its coefficient is not 0.
   std::string fault_of_sum(std::size_t i, std::size_t at) const {
-    std::vector<RefArray> finite = s_.wide_inputs;
-    std::vector<std::pair<std::size_t, std::size_t>> broken;
-    for (std::size_t q = 0; q < finite.size(); ++q) {
-      if (!s_.oracle.is_differentiable_input(q)) continue;
-      for (std::size_t k = 0; k < finite[q].values.size(); ++k) {
-        if (std::isfinite(finite[q].values[k])) continue;
-        finite[q].values[k] = 0;
-        if (q != i) broken.emplace_back(q, k);
-      }
-    }
-    if (broken.size() > max_broken) return "";  // the values drawn have fewer
+    const std::vector<RefArray>& finite = finite_->inputs;
+    std::vector<std::pair<std::size_t, std::size_t>> others;
+    std::copy_if(broken_.begin(), broken_.end(), std::back_inserter(others),
+                 [&](const auto& b) { return b.first != i; });
+    if (others.size() > max_broken) return "";  // the values drawn have fewer
     const long double given = gradients_[i].values[at];
     long double infinite = 0;  // the sum of what is not finite
-    for (const auto& [q, k] : broken) {
+    for (const auto& [q, k] : others) {
       const long double coefficient = contraction(finite, i, at, 1, q, k, 1) - contraction(finite, i, at, 0, q, k, 1) -
                                       contraction(finite, i, at, 1, q, k, 0) + contraction(finite, i, at, 0, q, k, 0);
       if (std::fabs(coefficient) > 1e-9L) infinite += coefficient * s_.wide_inputs[q].values[k];
     }
-    if (infinite == 0) return judged(response(finite, s_.oracle.forward(finite), i, at), i, at);
+    if (infinite == 0) return judged(response(finite, finite_->base, i, at), i, at);
     if (same(given, infinite)) return "";
     char text[80];
     std::snprintf(text, sizeof text, "what is not finite adds up to %.10Lg", infinite);
@@ -133,49 +150,56 @@ class Dependents {
     return s_.oracle.contraction(inputs, s_.cotangents);
   }
 
-  // Puts large numbers in place of infinities, then larger ones.
-  std::string fault_of_limit(std::size_t i, std::size_t at) const {
-    const std::optional<Response> near = response_far_out(1, i, at), nearer = response_far_out(4, i, at);
-    if (!near || !nearer) return "";
-    const auto of = [](const Response& r) { return (r.sides.low + r.sides.high) / 2; };
-    const SlopeTolerance tolerance = slope_tolerance(s_.inputs[i].dtype, mode_);
-    const long double given = gradients_[i].values[at];
-    if (std::fabs(of(*nearer) - of(*near)) <= tolerance.absolute * near->weight) return judged(*nearer, i, at);
-    if (is_limit(given, of(*near), of(*nearer), 1, tolerance)) return "";
-    char text[100];
-    std::snprintf(text, sizeof text, "where the slopes of the oracle are %.10Lg and then %.10Lg", of(*near), of(*nearer));
-    return place_text(i, at, given, text);
+  // Puts numbers in place of infinities that are larger than all others, and numbers that are four times as large.
+  // There is nothing to look at if they move a finite result: then the gradient is not the one at infinity.
+  void go_far_out() {
+    for (const long double times : {1.0L, 4.0L}) {
+      World w{s_.wide_inputs, {}};
+      bool replaced = false;
+      for (std::size_t q = 0; q < w.inputs.size(); ++q) {
+        if (!s_.oracle.is_differentiable_input(q)) continue;
+        long double far = 1e4L;
+        for (long double v : w.inputs[q].values) far = std::max(far, std::isfinite(v) ? 4 * std::fabs(v) : 0);
+        for (long double& v : w.inputs[q].values) {
+          if (!std::isinf(v)) continue;
+          v = std::copysign(times * far, v);
+          replaced = true;
+        }
+      }
+      if (!replaced) return;
+      w.base = s_.oracle.forward(w.inputs);
+      if (tends_to_base(w.base)) far_out_.push_back(std::move(w));
+    }
   }
 
-  // The response with numbers in place of infinities that are larger than all others. nullopt if it is hidden, or if
-  // these numbers move a finite result: then the gradient is not the one at infinity.
-  std::optional<Response> response_far_out(long double times, std::size_t i, std::size_t at) const {
-    std::vector<RefArray> there = s_.wide_inputs;
-    bool replaced = false;
-    for (std::size_t q = 0; q < there.size(); ++q) {
-      if (!s_.oracle.is_differentiable_input(q)) continue;
-      long double far = 1e4L;
-      for (long double v : there[q].values) far = std::max(far, std::isfinite(v) ? 4 * std::fabs(v) : 0);
-      for (long double& v : there[q].values) {
-        if (!std::isinf(v)) continue;
-        v = std::copysign(times * far, v);
-        replaced = true;
-      }
-    }
-    if (!replaced) return std::nullopt;
-    const std::vector<RefArray> base = s_.oracle.forward(there);
+  bool tends_to_base(const std::vector<RefArray>& base) const {
     for (std::size_t o = 0; o < base.size(); ++o) {
       if (!s_.oracle.is_differentiable_output(o)) continue;
       for (std::size_t k = 0; k < base[o].values.size(); ++k) {
         const long double y = base_[o].values[k], limit = base[o].values[k];
-        if (std::isnan(y) && !std::isnan(limit)) return std::nullopt;
-        if (std::isfinite(y) && std::fabs(y - limit) > 1e-9L * std::max(1.0L, std::fabs(y))) return std::nullopt;
+        if (std::isnan(y) && !std::isnan(limit)) return false;
+        if (std::isfinite(y) && std::fabs(y - limit) > 1e-9L * std::max(1.0L, std::fabs(y))) return false;
       }
     }
-    // Beside large numbers, changes by smaller steps are lost.
-    Response r = response(there, base, i, at, 1e-6L);
-    if (r.hidden || r.sides.count < 2) return std::nullopt;
-    return r;
+    return true;
+  }
+
+  std::string fault_of_limit(std::size_t i, std::size_t at) const {
+    if (far_out_.size() < 2) return "";
+    constexpr long double step = 1e-6L;  // beside large numbers, changes by smaller steps are lost
+    const Response near = response(far_out_[0].inputs, far_out_[0].base, i, at, step);
+    const Response nearer = response(far_out_[1].inputs, far_out_[1].base, i, at, step);
+    for (const Response& r : {near, nearer}) {
+      if (r.hidden || r.sides.count < 2) return "";
+    }
+    const auto of = [](const Response& r) { return (r.sides.low + r.sides.high) / 2; };
+    const SlopeTolerance tolerance = slope_tolerance(s_.inputs[i].dtype, mode_);
+    const long double given = gradients_[i].values[at];
+    if (std::fabs(of(nearer) - of(near)) <= tolerance.absolute * near.weight) return judged(nearer, i, at);
+    if (is_limit(given, of(near), of(nearer), 1, tolerance)) return "";
+    char text[100];
+    std::snprintf(text, sizeof text, "where the slopes of the oracle are %.10Lg and then %.10Lg", of(near), of(nearer));
+    return place_text(i, at, given, text);
   }
 
   // Each NaN among the results that comes from an element that is NaN must reach a gradient: of that element or, if
@@ -222,6 +246,10 @@ class Dependents {
   const std::vector<RefArray>& gradients_;
   const MathMode mode_;
   const std::vector<RefArray> base_;
+  std::optional<World> finite_;                              // in sums: without infinity and NaN
+  std::vector<std::pair<std::size_t, std::size_t>> broken_;  // in sums: input and element of each infinity and NaN
+  std::vector<World>
+      far_out_;  // in other ops, if there are infinities: with large numbers for them, and with larger ones
 };
 
 }  // namespace

@@ -32,6 +32,8 @@ class FaultyKernel : public lks_kernel {
     outputs_ = keep(desc.outputs, desc.output_count);
     desc_.desc.inputs = inputs_.data();
     desc_.desc.outputs = outputs_.data();
+    if (desc.scalar_count) scalar_dtypes_.assign(desc.scalar_dtypes, desc.scalar_dtypes + desc.scalar_count);
+    desc_.desc.scalar_dtypes = scalar_dtypes_.data();
     desc_.desc.programs = nullptr;
   }
   lks_status check(const lks_launch& launch, lks_diag* diag) const override {
@@ -48,6 +50,7 @@ class FaultyKernel : public lks_kernel {
   std::unique_ptr<lks_kernel> correct_;
   EditableDesc desc_;
   std::vector<lks_tensor_desc> inputs_, outputs_;
+  std::vector<lks_dtype> scalar_dtypes_;
   const KernelFault& fault_;
 };
 
@@ -131,7 +134,7 @@ void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
 // Returns whether there was any fault to apply.
 bool apply(lks_driver_api& table) {
   for (const auto faults : {layout_faults(), sum_faults(), op_faults(), large_faults(), limit_faults(), misbehaviours(),
-                            scalar_faults(), kept_scalar_faults(), composite_faults()})
+                            scalar_faults(), composite_faults()})
     select(faults, kernel_faults);
   for (const auto faults : {attribute_faults(), attribute_limit_faults(), program_faults(), instruction_faults(),
                             alias_faults(), honour_faults()})

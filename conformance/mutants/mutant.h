@@ -99,7 +99,6 @@ std::span<const KernelFault> large_faults();
 std::span<const KernelFault> limit_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
-std::span<const KernelFault> kept_scalar_faults();
 
 /// Faulty kernels for ops that the correct driver lacks. Each does the whole work itself.
 std::span<const KernelFault> composite_faults();

@@ -1,5 +1,9 @@
-// Faults in launch-time scalars: truncated, swapped, misread.
+// Faults in launch-time scalars: truncated, swapped, misread, kept from the first launch.
+#include <algorithm>
 #include <bit>
+#include <limits>
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include "conformance/mutants/terms.h"
@@ -65,6 +69,31 @@ void numbers_swapped_in_fast_mode(const Call& call) {
   call.desc.desc.math_mode == LKS_MODE_FAST ? numbers_swapped(call) : call.run();
 }
 
+// A kernel keeps all scalars of its first launch except the first one. The key is the description's address, which is
+// unique per kernel.
+void later_scalars_baked_in(const Call& call) {
+  static std::mutex mutex;
+  static std::map<const void*, std::vector<std::uint64_t>> first;
+  const std::span now(call.launch.scalars, call.launch.scalar_count);
+  std::vector<std::uint64_t> kept;
+  {
+    const std::lock_guard lock(mutex);
+    kept = first.try_emplace(&call.desc, now.begin(), now.end()).first->second;
+  }
+  with_scalars(call, [&kept](std::uint64_t bits, lks_dtype, std::size_t i) {
+    return i > 0 && i < kept.size() ? kept[i] : bits;
+  });
+}
+
+// Scalars of i32 are read as 64 bits, and saturate.
+void upper_bits_of_scalars_count(const Call& call) {
+  with_scalars(call, [](std::uint64_t bits, lks_dtype dtype, std::size_t) {
+    if (dtype != LKS_I32 || bits >> 32 == 0) return bits;
+    constexpr std::int64_t least = std::numeric_limits<std::int32_t>::min();
+    return static_cast<std::uint64_t>(std::max(static_cast<std::int64_t>(bits), least));
+  });
+}
+
 constexpr KernelFault faults[] = {
     {Mutant::long_numbers_cut, LKS_OP_POINTWISE, &long_numbers_cut},
     {Mutant::double_numbers_in_float, LKS_OP_POINTWISE, &double_numbers_in_float},
@@ -74,6 +103,9 @@ constexpr KernelFault faults[] = {
     {Mutant::second_number_is_the_first, LKS_OP_POINTWISE, &second_number_is_the_first},
     {Mutant::numbers_swapped, LKS_OP_POINTWISE, &numbers_swapped},
     {Mutant::numbers_swapped_in_fast_mode, LKS_OP_POINTWISE, &numbers_swapped_in_fast_mode},
+    {Mutant::key_baked_in, LKS_OP_RANDOM_BITS, &later_scalars_baked_in},
+    {Mutant::later_numbers_baked_in, LKS_OP_POINTWISE, &later_scalars_baked_in},
+    {Mutant::upper_bits_of_scalars_count, LKS_OP_POINTWISE, &upper_bits_of_scalars_count},
 };
 
 }  // namespace

@@ -16,16 +16,10 @@
 
 #include "conformance/runtime/footprint.h"
 #include "conformance/runtime/kernels.h"
+#include "runtime/may_fork.h"
 
 namespace lockstep::conformance {
 namespace {
-
-// ThreadSanitizer aborts a child that starts threads.
-#if defined(__SANITIZE_THREAD__)
-constexpr bool may_fork = false;
-#else
-constexpr bool may_fork = true;
-#endif
 
 constexpr unsigned max_child_seconds = 20;  // an alarm ends a child that hangs
 

@@ -62,15 +62,12 @@ class HeldCalls {
     newest_call_ = "queue_fill";
     for (u64 i = 0; i < fills; ++i) held.fill(filled_, i, 1, i);
     newest_call_ = "queue_flush";
-    Call flush("queue_flush");
-    flush.ok(session_.api.queue_flush(held.handle(), flush.diag()));
+    held.flush();
   }
 
   void use_timelines(Queue& held) {
     newest_call_ = "timeline_query";
-    u64 reached = 0;
-    Call query("timeline_query");
-    query.ok(session_.api.timeline_query(held.timeline(), &reached, query.diag()));
+    query(session_, held.timeline());
     newest_call_ = "timeline_create, timeline_signal or timeline_destroy";
     Timeline(session_).signal(1);
   }

@@ -77,13 +77,11 @@ void query_means_done(const RuntimeTarget& target) {
   for (int round = 1; round <= 10; ++round) {
     queue.fill(data, 0, large, static_cast<u64>(round), 1);
     const u64 value = queue.read(host.data(), data, 0, large);
-    Call flush("queue_flush");
-    flush.ok(s.api.queue_flush(queue.handle(), flush.diag()));
+    queue.flush();
     u64 reached = 0, before = 0;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     do {
-      Call call("timeline_query");
-      call.ok(s.api.timeline_query(queue.timeline(), &reached, call.diag()));
+      reached = query(s, queue.timeline());
       check(reached >= before, "timeline_query went backwards");
       check(s.is_inline() || reached <= value, "timeline_query is beyond the newest value of its queue");
       before = reached;

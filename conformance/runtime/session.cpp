@@ -86,10 +86,18 @@ void Timeline::fail(std::uint64_t value, const lks_diag& failure) {
   call.ok(session_.api.timeline_signal(handle_, value, &failure, call.diag()));
 }
 
-std::uint64_t Timeline::query() {
+lks_status wait_within(Session& session, lks_timeline* timeline, std::uint64_t value, std::uint64_t nanoseconds,
+                       lks_diag* failure) {
+  Call call("timeline_wait");
+  const lks_status status = call.done(session.api.timeline_wait(timeline, value, nanoseconds, call.diag()));
+  if (failure) *failure = call.filled();
+  return status;
+}
+
+std::uint64_t query(Session& session, lks_timeline* timeline) {
   std::uint64_t reached = 0;
   Call call("timeline_query");
-  call.ok(session_.api.timeline_query(handle_, &reached, call.diag()));
+  call.ok(session.api.timeline_query(timeline, &reached, call.diag()));
   return reached;
 }
 
@@ -202,6 +210,11 @@ std::uint64_t Queue::fill(const Buffer& dst, std::uint64_t offset, std::uint64_t
 void Queue::wait_on(lks_timeline* timeline, std::uint64_t value) {
   Call call("queue_wait");
   call.ok(session_.api.queue_wait(handle_, timeline, value, call.diag()));
+}
+
+void Queue::flush() {
+  Call call("queue_flush");
+  call.ok(session_.api.queue_flush(handle_, call.diag()));
 }
 
 std::uint64_t Queue::recover() {

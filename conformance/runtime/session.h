@@ -69,6 +69,12 @@ class Buffer {
   std::uint64_t bytes_;
 };
 
+/// Waits at most this long and returns the status. `failure`, if given, gets the diag.
+lks_status wait_within(Session& session, lks_timeline* timeline, std::uint64_t value, std::uint64_t nanoseconds,
+                       lks_diag* failure = nullptr);
+/// The value that is reached. Throws DriverFailure if the timeline failed.
+std::uint64_t query(Session& session, lks_timeline* timeline);
+
 class Timeline {
  public:
   explicit Timeline(Session& session);
@@ -79,7 +85,7 @@ class Timeline {
   lks_timeline* handle() const { return handle_; }
   void signal(std::uint64_t value);
   void fail(std::uint64_t value, const lks_diag& failure);
-  std::uint64_t query();
+  std::uint64_t query() { return conformance::query(session_, handle_); }
 
  private:
   Session& session_;
@@ -113,6 +119,7 @@ class Queue {
   std::uint64_t fill(const Buffer& dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                      std::uint32_t pattern_bytes = 1);
   void wait_on(lks_timeline* timeline, std::uint64_t value);
+  void flush();
   std::uint64_t recover();
   void recover_if_failed();
   /// Waits until all commands are done.

@@ -12,13 +12,6 @@ namespace {
 using u64 = std::uint64_t;
 using Clock = std::chrono::steady_clock;
 
-lks_status wait_within(Session& s, lks_timeline* timeline, u64 value, u64 nanoseconds, lks_diag* failure = nullptr) {
-  Call call("timeline_wait");
-  const lks_status status = call.done(s.api.timeline_wait(timeline, value, nanoseconds, call.diag()));
-  if (failure) *failure = call.filled();
-  return status;
-}
-
 // Every field is set, but those of the header. The timeline that it is signalled to replaces the value.
 lks_diag marked_failure() {
   lks_diag failure = empty_diagnosis();

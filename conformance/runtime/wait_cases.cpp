@@ -7,6 +7,7 @@
 #include <future>
 #include <thread>
 
+#include "conformance/runtime/failing_launch.h"
 #include "conformance/runtime/kernels.h"
 #include "conformance/runtime/suites.h"
 
@@ -18,52 +19,23 @@ using Clock = std::chrono::steady_clock;
 
 constexpr u64 millisecond = 1'000'000, minute = 60'000 * millisecond, large = 8 << 20;
 
-lks_status wait_within(Session& s, lks_timeline* timeline, u64 value, u64 nanoseconds, lks_diag* failure = nullptr) {
-  Call call("timeline_wait");
-  const lks_status status = call.done(s.api.timeline_wait(timeline, value, nanoseconds, call.diag()));
-  if (failure) *failure = call.filled();
-  return status;
-}
-
-u64 query(Session& s, lks_timeline* timeline) {
-  u64 reached = 0;
-  Call call("timeline_query");
-  call.ok(s.api.timeline_query(timeline, &reached, call.diag()));
-  return reached;
-}
-
 // A gather with an index that is out of bounds, ready to be launched.
 class FailingLaunch {
  public:
   FailingLaunch(Session& s, Queue& queue, u64 seed)
-      : sample_(gather(seed)),
-        kernel_(s, sample_),
-        x_(s, sample_.inputs[0].span()),
-        indices_(s, sample_.inputs[1].span()),
-        out_(s, sample_.outputs[0].span()) {
+      : made_(bad_index(LKS_OP_GATHER, 99, seed)), kernel_(s, made_.sample), memory_(s, queue, made_.sample) {
     check(static_cast<bool>(kernel_), "gather is refused");
-    const std::int64_t outside = 99;
-    Bytes bad = sample_.values[1];
-    std::memcpy(bad.data(), &outside, sizeof outside);
-    queue.upload(x_, sample_.values[0]);
-    queue.upload(indices_, bad);
+    queue.upload(memory_.indices, made_.bad);
   }
   u64 enqueue(Queue& queue) {
-    Launch launch(kernel_, sample_, {{&x_, 0}, {&indices_, 0}, {&out_, 0}});
+    Launch launch(kernel_, made_.sample, memory_.locations());
     return launch_once(queue, launch);
   }
 
  private:
-  static KernelSample gather(u64 seed) {
-    for (KernelSample& s : kernel_samples(seed, 1)) {
-      if (s.op == LKS_OP_GATHER) return std::move(s);
-    }
-    throw CheckFailed("the suite has no sample of gather");
-  }
-
-  KernelSample sample_;
-  Kernel kernel_;
-  Buffer x_, indices_, out_;
+  const BadIndex made_;
+  const Kernel kernel_;
+  const IndexMemory memory_;
 };
 
 void check_recovered(Session& s, Queue& queue, u64 last, const char* when) {
