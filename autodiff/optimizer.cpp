@@ -9,7 +9,8 @@
 #include "lockstep/error.h"
 #include "lockstep/ops.h"
 #include "lockstep/optim.h"
-#include "ops/launch.h"
+#include "ops/call_into.h"
+#include "ops/observer.h"
 #include "ops/update/update.h"
 #include "runtime/device_state.h"
 
@@ -188,39 +189,6 @@ void own_memory(VariableImpl& variable, const std::source_location& where) {
   variable.value().device->allocator().set_owner(variable.value().block.get(), owner);
 }
 
-// Notifies observers that see updates of each update, with copies of its inputs from before.
-class UpdateNotifier {
- public:
-  UpdateNotifier() {
-    for (OpObserver* observer : op_observers().watching()) {
-      if (observer->sees_updates()) observers_.push_back(observer);
-    }
-  }
-
-  std::vector<TensorRef> copies_of(std::span<const Operand> inputs, const std::source_location& where) const {
-    std::vector<TensorRef> copies;
-    for (std::size_t i = 0; !observers_.empty() && i < inputs.size(); ++i) {
-      copies.push_back(make_dense_copy(*inputs[i].impl(), where));
-      copies.back()->variable = inputs[i].impl()->variable;
-    }
-    return copies;
-  }
-
-  void notify(const OpCall& call, std::span<const TensorRef> before, std::span<VariableImpl* const> written) const {
-    if (observers_.empty()) return;
-    std::vector<Operand> inputs;
-    for (const TensorRef& value : before) inputs.push_back(Operand::borrow(value.get(), call.where));
-    std::vector<TensorRef> outputs;
-    // Copied, because the next step overwrites the variables' memory.
-    for (VariableImpl* v : written) outputs.push_back(make_dense_copy(v->value(), call.where));
-    for (OpObserver* observer : observers_)
-      observer->record({call.op, inputs, nullptr, call.scalars, call.where}, outputs);
-  }
-
- private:
-  std::vector<OpObserver*> observers_;
-};
-
 }  // namespace
 
 Optimizer::Optimizer(Sgd options, Where where) : impl_(std::make_unique<Impl>()) {
@@ -285,63 +253,48 @@ void Optimizer::forget_prepared() {
 
 void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
   const std::size_t known = impl_->known();
-  const UpdateNotifier notifier;
-  PauseObservers pause;
   NameScope scope("optimizer");
-  DeviceState& device = *variables[0].impl().value().device;
   const OpDef& op = impl_->op();
   const Progress next = impl_->next();
   const std::vector<Scalar> scalars = impl_->scalars(next);
 
-  struct Step {
+  struct Update {
     std::vector<Operand> inputs;
     std::vector<VariableImpl*> written;
-    std::vector<TensorSpec> specs;
+    std::vector<TensorRef> outputs;
     std::optional<OpCall> call;
-    std::optional<CallTypes> types;
-    std::optional<PlannedCall> planned;
-    std::vector<TensorRef> before;  // only if an observer sees updates
+    std::optional<CallInto> into;
   };
-  std::deque<Step> steps;
+  std::deque<Update> updates;
+  std::vector<CallInto*> unit;
   for (std::size_t i = 0; i < variables.size(); ++i) {
     if (variables[i].shape().size() == 0) continue;
-    Step& step = steps.emplace_back();
-    step.written.push_back(&variables[i].impl());
-    for (Variable& slot : impl_->slots_of(variables[i])) step.written.push_back(&slot.impl());
-    for (VariableImpl* v : step.written) {
-      own_memory(*v, where);
-      step.inputs.push_back(Operand::borrow(&v->value(), where));
-      step.specs.push_back({v->value().dtype, v->value().shape});
+    Update& update = updates.emplace_back();
+    {
+      const PauseObservers pause;
+      update.written.push_back(&variables[i].impl());
+      for (Variable& slot : impl_->slots_of(variables[i])) update.written.push_back(&slot.impl());
+      for (VariableImpl* v : update.written) own_memory(*v, where);
     }
-    step.inputs.emplace_back(gradients[i], where);
-    step.before = notifier.copies_of(step.inputs, where);
-    step.call.emplace(OpCall{op, step.inputs, nullptr, scalars, where});
-    if (is_half_width(step.specs[0].dtype)) {
-      step.types.emplace(*step.call);  // slots are f32
-    } else {
-      step.types.emplace(step.specs[0].dtype);
+    for (VariableImpl* v : update.written) {
+      update.inputs.push_back(Operand::borrow(&v->value(), where));
+      update.outputs.push_back(TensorRef::share(&v->value()));
     }
-    step.planned.emplace(*step.call, *step.types, device, step.specs);
-    if (!step.planned->plan()) {
-      raise(ErrorId::no_kernel, op.name, device.name() + " has no kernel for it: " + step.planned->refusal().text,
-            "use variables of f32, or another device", where);
-    }
+    update.inputs.emplace_back(gradients[i], where);
+    update.call.emplace(OpCall{op, update.inputs, nullptr, scalars, where});
+    unit.push_back(&update.into.emplace(*update.call, update.outputs));
   }
 
-  std::vector<PlannedCall*> planned;
-  for (Step& step : steps) planned.push_back(&*step.planned);
   // The step counts from here on, unless it is found later to have failed on the device.
   std::shared_ptr<StepState> step_state = impl_->step_state;
   const Progress before = step_state->progress;
-  PlannedCall::submit(planned, device, [step_state, before, known, also = UndoWithUpdate::current()] {
+  CallInto::submit(unit, [step_state, before, known, also = UndoWithUpdate::current()] {
     *step_state = {before, step_state->stale ? std::min(known, step_state->known) : known, true};
     if (also) also();
   });
   step_state->progress = next;
-  for (Step& step : steps) {
-    step.planned.reset();  // it still refers to the outputs
-    for (VariableImpl* v : step.written) v->renew();
-    notifier.notify(*step.call, step.before, step.written);
+  for (Update& update : updates) {
+    for (VariableImpl* v : update.written) v->renew();
   }
 }
 

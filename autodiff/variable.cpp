@@ -7,7 +7,7 @@
 #include "lockstep/error.h"
 #include "lockstep/ops/math.h"
 #include "ops/built_in.h"
-#include "ops/launch.h"
+#include "ops/call_into.h"
 #include "runtime/device_state.h"
 
 namespace lockstep {
@@ -45,24 +45,6 @@ void check_fits(const VariableImpl& variable, const Tensor& value, const char* o
       .at(where)
       .fix("give a value of that shape and dtype, or make a new Variable")
       .raise();
-}
-
-void copy_into(TensorImpl& target, const Tensor& value, const std::source_location& where) {
-  static const OpDef& copy = built_in("copy");
-  const Operand operand(value, where);
-  const OpCall call{copy, std::span(&operand, 1), nullptr, {}, where};
-  const TensorRef output = TensorRef::share(&target);
-  const CallTypes types(value.dtype());
-  PlannedCall planned(call, types, *target.device, std::span(&output, 1));
-  planned.keep_old_contents();
-  planned.submit_before_others();
-  if (!planned.plan()) {
-    ErrorBuilder(ErrorId::no_kernel, "assign", target.device->name() + " cannot copy: " + planned.refusal().text)
-        .at(where)
-        .raise();
-  }
-  PlannedCall* const one[] = {&planned};
-  PlannedCall::submit(one, *target.device);
 }
 
 }  // namespace
@@ -121,13 +103,20 @@ void Variable::assign(const Tensor& value, Where where) {
   check_not_forked();
   check_fits(impl(where), value, "assign", where);
   check_contents(*value.impl());
+  static const OpDef& copy = built_in("copy");
+  const Operand operand(value, where);
+  const OpCall call{copy, std::span(&operand, 1), nullptr, {}, where};
   const bool same_device = value.device() == device();
   if (same_device && impl_->owns_memory()) {
-    copy_into(impl_->value(), value, where);
+    const TensorRef target = TensorRef::share(&impl_->value());
+    CallInto::run(call, std::span(&target, 1), CallInto::OnFailure::old_contents);
     impl_->renew();
-  } else {
-    impl_->replace_by_sound(TensorRef::share((same_device ? value : value.to(device(), where)).impl()));
+    return;
   }
+  const std::vector<TensorRef> before = copies_for_observers(call);
+  impl_->replace_by_sound(TensorRef::share((same_device ? value : value.to(device(), where)).impl()));
+  const TensorRef now = TensorRef::share(&impl_->value());
+  notify_of_update(call, before, std::span(&now, 1));
 }
 
 void Variable::assign_add(const Tensor& amount, Where where) {

@@ -5,6 +5,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
+#include "ops/observer.h"
 #include "runtime/test_devices.h"
 
 namespace lockstep {
@@ -288,6 +289,73 @@ TEST_P(FaultyStep, AnyFaultGivesATypedErrorAndChangesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, FaultyStep, testing::ValuesIn(available_devices()), &by_device);
+
+// Notes the updates of this thread.
+class UpdateLog : public OpObserver {
+ public:
+  UpdateLog() { op_observers().add(this); }
+  ~UpdateLog() override { op_observers().remove(this); }
+  void record(const OpCall& call, std::span<const TensorRef> outputs) override {
+    if (!outputs[0]->variable) return;
+    const auto values = [](TensorImpl* impl) { return Tensor::share(impl).to_vector<float>(); };
+    updates.push_back(
+        {call.op.name, outputs[0]->variable->name, values(call.inputs[0].impl()), values(outputs[0].get())});
+  }
+  bool watches_any(const OpCall&) const override { return false; }
+  void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
+  bool sees_updates() const override { return true; }
+
+  struct Update {
+    std::string op, variable;
+    std::vector<float> read, written;
+  };
+  std::vector<Update> updates;
+};
+
+class Updates : public testing::TestWithParam<std::string> {
+ protected:
+  Updates() : scope_(Device(GetParam())) {}
+
+ private:
+  DeviceScope scope_;
+};
+INSTANTIATE_TEST_SUITE_P(EachDevice, Updates, testing::ValuesIn(available_devices()), by_device);
+
+TEST_P(Updates, AreSeenByObserversHoweverTheyAreMade) {
+  Variable v(zeros({2}), "v");
+  const Tensor elsewhere = full({2}, 3).to(Device("reference"));
+  UpdateLog log;
+  v.assign(full({2}, 1));        // written in place
+  const Tensor held = v.read();  // so that the next one gets new memory
+  v.assign(full({2}, 2));
+  v.assign(elsewhere);  // copied from another device
+  v.assign_add(full({2}, 4));
+  optim::Optimizer sgd(optim::Sgd{.learning_rate = 0.5});
+  const Tensor gradient = full({2}, 2);
+  sgd.apply(std::span(&gradient, 1), std::span(&v, 1));
+  EXPECT_EQ(held.to_vector<float>(), (std::vector<float>{1, 1}));
+  EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{6, 6}));
+
+  const char* const ops[] = {"copy", "copy", "copy", "copy", "sgd_update"};
+  const float read[] = {1, 2, 3, 7, 7}, written[] = {1, 2, 3, 7, 6};
+  ASSERT_EQ(log.updates.size(), 5u);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(log.updates[i].op, ops[i]) << i;
+    EXPECT_EQ(log.updates[i].variable, "v") << i;
+    EXPECT_EQ(log.updates[i].read, std::vector<float>(2, read[i])) << i;
+    EXPECT_EQ(log.updates[i].written, std::vector<float>(2, written[i])) << i;
+  }
+}
+
+TEST_P(Updates, AreNotSeenByPausedObservers) {
+  Variable v(zeros({2}), "v");
+  UpdateLog log;
+  {
+    const PauseObservers pause;
+    v.assign(ones({2}));
+  }
+  EXPECT_EQ(log.updates.size(), 0u);
+}
 
 }  // namespace
 }  // namespace lockstep

@@ -4,8 +4,8 @@
 #include <deque>
 
 #include "ops/built_in.h"
-#include "ops/call_error.h"
-#include "ops/launch.h"
+#include "ops/call_into.h"
+#include "ops/observer.h"
 
 namespace lockstep {
 namespace {
@@ -41,25 +41,21 @@ TensorRef run_copies(const OpCall& call, DeviceState& device, const TensorSpec& 
   TensorRef whole = make_tensor(device, spec.dtype, spec.shape, {.label = call.op.name.c_str(), .where = &call.where});
   if (plan.fill) fill(*whole, *plan.fill, call, device);
 
-  std::deque<OpCall> calls;
+  // In deques, because a call refers to its operand and its target, and CallInto to the call.
   std::deque<Operand> operands;
-  std::deque<PlannedCall> planned;  // stable addresses: a planned call is not movable
-  std::vector<PlannedCall*> launches;
-  const CallTypes types(spec.dtype);
+  std::deque<TensorRef> targets;
+  std::deque<OpCall> calls;
+  std::deque<CallInto> pieces;
+  std::vector<CallInto*> unit;
+  const PauseObservers pause;  // they are notified of the op, not of its copies
   for (const CopyPlan::Piece& piece : plan.pieces) {
     if (piece.place.shape.size() == 0) continue;
     operands.push_back(call.inputs[piece.input]);
+    targets.push_back(view_of(whole, piece.place));
     calls.push_back({copy, std::span(&operands.back(), 1), nullptr, {}, call.where});
-    const TensorRef target = view_of(whole, piece.place);
-    planned.emplace_back(calls.back(), types, device, std::span(&target, 1));
-    if (!planned.back().plan()) {
-      raise_call_error(call, ErrorId::no_kernel,
-                       device.name() + " cannot copy between these layouts: " + planned.back().refusal().text,
-                       "every driver needs the kernel `copy`: see docs/adding_a_driver.md");
-    }
-    launches.push_back(&planned.back());
+    unit.push_back(&pieces.emplace_back(calls.back(), std::span(&targets.back(), 1)));
   }
-  PlannedCall::submit(launches, device);
+  CallInto::submit(unit);
   return whole;
 }
 

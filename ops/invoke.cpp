@@ -19,43 +19,14 @@
 #include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/launch.h"
+#include "ops/placement.h"
 #include "ops/promote.h"
-#include "runtime/driver_registry.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
 
 constexpr std::size_t max_outputs = 8;
-
-// Where a call runs. `abstract`: nowhere, because an input is an abstract tensor, or because there is none and the
-// thread only infers.
-struct Placement {
-  DeviceState* device = nullptr;
-  bool abstract = false;
-};
-
-Placement place(const OpCall& call) {
-  Placement placement;
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const Operand& operand = call.inputs[i];
-    if (!operand.is_tensor()) continue;
-    DeviceState* device = operand.impl()->device;
-    if (!device) {
-      placement.abstract = true;
-    } else if (!placement.device) {
-      placement.device = device;
-    } else if (placement.device != device && !input_def(call.op, i).host_resident) {
-      raise_call_error(call, ErrorId::devices_differ,
-                       "operands lie on " + placement.device->name() + " and " + device->name(),
-                       "move one: tensor.to(Device(\"" + placement.device->name() + "\"))");
-    }
-  }
-  if (placement.device || placement.abstract) return placement;
-  placement.abstract = thread_state().abstract_calls;
-  if (!placement.abstract) placement.device = &default_device().state();
-  return placement;
-}
 
 // An empty view gets the layout of a new tensor. Its strides and offset are never used, but the driver and the kernel
 // cache must agree that it is dense.
@@ -149,14 +120,6 @@ bool must_decompose(const OpCall& call) {
   return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
 }
 
-// Kernels multiply the extents of their operands, even if an operand has no elements.
-void check_operand_size(const OpCall& call, const TensorImpl& operand) {
-  if (is_countable(operand.dtype, operand.shape)) return;
-  raise_call_error(call, ErrorId::invalid_shape,
-                   "the extents of " + operand.shape.to_string() + " besides 0 are more than 64 bits count",
-                   "check the shape of the empty operand");
-}
-
 // The same condition as check_size, in one inlined pass: with is_countable() and bytes() an eager add executes 1.5 %
 // more instructions.
 bool fits(const DeviceState& device, const TensorSpec& spec) {
@@ -169,11 +132,7 @@ bool fits(const DeviceState& device, const TensorSpec& spec) {
 
 void execute(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorSpec> specs,
              std::span<TensorRef> outputs) {
-  if (!device.offers(math_mode())) {
-    raise_call_error(call, ErrorId::math_mode,
-                     device.name() + " does not offer the math mode " + std::string(name_of(math_mode())),
-                     "use another mode or device; `lockstep devices` shows the modes of each");
-  }
+  check_math_mode(call, device);
   if (all_empty(specs) && (has_host_kernel(call, device) || !must_decompose(call))) {
     return make_empty_outputs(call, device, specs, outputs);
   }
@@ -183,12 +142,7 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
     check_results(call, specs);
     check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
   }
-  for (const Operand& operand : call.inputs) {
-    if (!operand.is_tensor()) continue;
-    check_contents(*operand.impl());
-    // A pointwise op with an empty operand has returned above.
-    if (!call.op.pointwise()) check_operand_size(call, *operand.impl());
-  }
+  check_operands(call);
   if (has_host_kernel(call, device)) {
     if (promotes_host_kernel(call)) return invoke_promoted(call, specs, outputs);
     return run_host_kernel(call, device, specs, outputs);

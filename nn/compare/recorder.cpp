@@ -1,5 +1,7 @@
 #include "nn/compare/recorder.h"
 
+#include <algorithm>
+
 #include "runtime/caller.h"
 
 namespace lockstep {
@@ -13,7 +15,8 @@ void CallRecorder::record(const OpCall& call, std::span<const TensorRef> outputs
   kept->scope = current_scope();
   kept->where = call.where;
   kept->user = user_line(call.where);
-  if (call.op.effects == Effects::state) {
+  const bool assigns = std::any_of(outputs.begin(), outputs.end(), [](const TensorRef& o) { return o->variable; });
+  if (call.op.effects == Effects::state || assigns) {
     kept->part = "update";
   } else if (thread_state().owner == MemoryOwner::gradients) {
     kept->part = "backward";

@@ -1,0 +1,26 @@
+// Where a call runs, and whether it may run there.
+#pragma once
+
+#include "lockstep/op_def.h"
+#include "runtime/device_state.h"
+
+namespace lockstep {
+
+/// `abstract`: nowhere, because an input is an abstract tensor, or because there is none and the thread only infers.
+struct Placement {
+  DeviceState* device = nullptr;
+  bool abstract = false;
+};
+
+/// The device of the operands; if there are none, the thread's default device. Throws DeviceError LS3002 if the
+/// operands lie on several devices.
+Placement place(const OpCall& call);
+
+/// Throws if the device does not offer the thread's math mode.
+void check_math_mode(const OpCall& call, const DeviceState& device);
+
+/// Throws if the command that should have written an operand failed, or if the extents of an empty operand multiply to
+/// more than 64 bits.
+void check_operands(const OpCall& call);
+
+}  // namespace lockstep
