@@ -8,6 +8,7 @@ lockstep_test(compare_parts_test compare/describe_test.cpp compare/difference_te
 lockstep_test(dataset_test data/dataset_test.cpp)
 lockstep_test(fault_test fault_test.cpp)
 lockstep_test(fit_test fit_test.cpp)
+lockstep_test(fit_stop_test fit_stop_test.cpp)
 lockstep_test(handles_test handles_test.cpp)
 lockstep_test(idx_test data/idx_test.cpp LIBRARIES lockstep_internal ZLIB::ZLIB)
 lockstep_test(layer_test layer_test.cpp)

@@ -28,11 +28,45 @@ struct Compile {
 /// epoch.
 enum class Verbose : std::uint8_t { silent, bar, line };
 
-/// The argument of Fit::on_step, which fit() calls after each step.
-struct StepInfo {
-  std::int64_t epoch = 0, step = 0;  // counted from 1; step within the epoch
+struct EpochResult {
+  std::map<std::string, double> values;  // "loss", the metrics, and the same with the prefix "val_"
+  std::int64_t steps = 0;
+  std::int64_t examples = 0;
+  double seconds = 0;
+  /// True if training was stopped before all steps and the validation of this epoch were done. `values` are then means
+  /// over the steps that were done, and there are none with the prefix "val_".
+  bool stopped = false;
 };
 
+using History = std::vector<EpochResult>;
+
+/// The argument of Fit::on_step, which fit() calls after each step. Valid during that call only.
+struct StepInfo {
+  std::int64_t epoch = 0, step = 0;  // counted from 1; step within the epoch
+  std::int64_t steps = 0;            // how many the epoch has, unless it is stopped
+  /// The loss of this step's batch, computed before the update. Waits for the device, so calling it at every step keeps
+  /// the host from preparing the next step meanwhile.
+  std::function<double()> loss = nullptr;
+  /// The loss and the metrics by name, as means over the examples of the epoch so far. Waits for the device.
+  std::function<std::map<std::string, double>()> values = nullptr;
+  /// Ends training after this step.
+  std::function<void()> stop = nullptr;
+};
+
+/// The argument of Fit::on_epoch, which fit() calls after each epoch, validation included. Valid during that call only.
+struct EpochInfo {
+  std::int64_t epoch = 0, epochs = 0;  // counted from 1; how many there are, unless training is stopped
+  const EpochResult& result;           // what History gets
+  /// Ends training after this epoch.
+  std::function<void()> stop = nullptr;
+};
+
+/// Training ends early if a callback calls stop() or should_stop returns true. No further step or batch of validation
+/// then starts. An epoch of which at least one step was done is in the History and calls on_epoch, with
+/// EpochResult::stopped if something of it is missing. The next fit() starts with the next epoch.
+///
+/// Callbacks run on the thread that called fit(). If one throws, fit() ends and passes the exception on; all steps
+/// until then count, and the model can be used and trained further.
 struct Fit {
   std::int64_t epochs = 0;  // 0: as many as `steps` needs, or 1 if `steps` is 0
   std::int64_t steps = 0;   // stop after this many steps in total; 0: after `epochs`
@@ -43,16 +77,12 @@ struct Fit {
   std::optional<RandomKey> shuffle = RandomKey{};
   Verbose verbose = Verbose::bar;
   std::function<void(const StepInfo&)> on_step = nullptr;
+  std::function<void(const EpochInfo&)> on_epoch = nullptr;
+  // Asked before each step and each batch of validation. For what another thread or a signal handler sets:
+  //   std::atomic<bool> interrupted;  …  .should_stop = [] { return interrupted.load(); }
+  //   std::stop_token token;          …  .should_stop = [token] { return token.stop_requested(); }
+  std::function<bool()> should_stop = nullptr;
 };
-
-struct EpochResult {
-  std::map<std::string, double> values;  // "loss", the metrics, and the same with the prefix "val_"
-  std::int64_t steps = 0;
-  std::int64_t examples = 0;
-  double seconds = 0;
-};
-
-using History = std::vector<EpochResult>;
 
 /// A layer, usually a Sequential, that can be trained:
 ///
@@ -97,7 +127,8 @@ class Model {
 
   /// Trains the model. If a step runs out of memory, all memory that it does not need is released and the step is
   /// retried once. If it fails again, throws OutOfMemoryError with a batch size for which a whole epoch fits, including
-  /// evaluation; the model is then as before the failed step.
+  /// evaluation; the model is then as before the failed step. Returns the epochs that were done, the last one possibly
+  /// in part; empty if should_stop is true from the start.
   History fit(const data::Dataset& train, const Fit& options = {}, Where where = Where::current());
   /// Returns the mean loss and the metrics; the model does not change. batch_size 0 means that of the last fit(), but
   /// at most 256. Throws ShapeError LS2007 for an empty data set; OutOfMemoryError with a batch size that fits.

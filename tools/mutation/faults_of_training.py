@@ -39,6 +39,8 @@ FAULTS = {
         ("guard.keep();", "", "running statistics stand still"),
         ("pass.seek(step - 1);", "", "a step that is repeated takes the next batch"),
         ("state_.batch_size = options_.batch_size;", "", "evaluation takes larger batches than training"),
+        ("if (step > 1 && stopping()) break;", "", "training stops at the end of an epoch only"),
+        ("if (!complete) return false;", "", "a validation that was stopped gives values"),
     ],
     "nn/initializer.cpp": [
         ("const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;", "const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : fan_in;", "the mean of both fans is the first"),
