@@ -106,6 +106,8 @@ optim::Optimizer& Model::optimizer(Where where) {
   return state_->compiled().optimizer;
 }
 
+std::int64_t Model::epochs() const { return state_->epochs; }
+
 Tensor Model::predict(const Tensor& x, Where where) {
   NoGradient pause;
   return (*this)(x, {}, where);
@@ -118,7 +120,7 @@ void Model::save_weights(const std::string& path, Where where) const {
 
 void Model::load_weights(const std::string& path, Where where) {
   const CallerScope caller(where);
-  lockstep::load_weights(path, variables(where));
+  lockstep::load_weights(path, variables(where), where);
 }
 
 std::string Model::weights_sha256(Where where) const {

@@ -119,8 +119,11 @@ class Model {
   /// batch size `batch` needs.
   std::string summary(std::int64_t batch = 32, Where where = Where::current()) const;
 
+  /// Also sets epochs() to 0.
   void compile(Compile options);
   optim::Optimizer& optimizer(Where where = Where::current());
+  /// How many epochs fit() has begun since compile(); a stopped one counts. load_checkpoint() restores it.
+  std::int64_t epochs() const;
 
   /// Runs one optimizer step on a batch and returns the loss. Throws StateError LS1005 before compile().
   Tensor train_step(const data::Batch& batch, Where where = Where::current());
@@ -137,8 +140,23 @@ class Model {
   Tensor predict(const Tensor& x, Where where = Where::current());
 
   void save_weights(const std::string& path, Where where = Where::current()) const;
+  /// Also takes the weights alone from a checkpoint.
   void load_weights(const std::string& path, Where where = Where::current());
   std::string weights_sha256(Where where = Where::current()) const;
+
+  /// Saves all that training depends on: variables (also running statistics), the optimizer, epochs(), and this
+  /// thread's position in the random numbers, from which Dropout draws. Call it on the thread that trains. Throws
+  /// StateError LS1005 before compile(); IoError LS8005 if the file cannot be written. The file appears under its name
+  /// only when it is complete.
+  void save_checkpoint(const std::string& path, Where where = Where::current()) const;
+  /// Makes the model, and this thread's position in the random numbers, as they were when the file was saved. Whatever
+  /// trains it then (calls of fit() with the same options, of train_step() with the same batches) gives the bits that
+  /// it would have given there, on the same device with the same math mode and number of threads (in lockstep mode, on
+  /// any). An epoch that had begun counts as done: save after epochs, for example in Fit::on_epoch. The model must be
+  /// built and compiled as the one that was saved; the options of the optimizer come from the file. Throws StateError
+  /// LS1005 before compile(); IoError LS8001 to LS8004 for files that cannot be read or are damaged, LS8006 if the file
+  /// does not fit the model or is no checkpoint. After any failure nothing has changed.
+  void load_checkpoint(const std::string& path, Where where = Where::current());
 
   struct State;  // internal
 

@@ -13,6 +13,9 @@ FAULTS = {
         ("own_memory(*v, where);", "", "a value that somebody holds changes"),
         ("impl_->prepared_from = impl_->known();", "impl_->prepared_from = 0;", "taking back what was prepared takes all"),
         ("order.push_back(variable.id());", "order.insert(order.begin(), variable.id());", "a step that is taken back takes another variable's state"),
+        ("impl.step_state->progress = {snapshot.steps, snapshot.weights_1, snapshot.weights_2};", "impl.step_state->progress.steps = snapshot.steps;", "a restored Adam corrects its moments as in the first step"),
+        ("if (!used.contains(name)) fail_to_restore(", "if (false) fail_to_restore(", "state of variables that are not given is dropped"),
+        ("i < impl_->known(); ++i", "i < impl_->order.size(); ++i", "a snapshot has slots that were only prepared"),
         ("zeros(variable.shape(), compute_dtype(variable.dtype()))", "zeros(variable.shape(), variable.dtype())", "slots of f16 variables are f16"),
     ],
     "autodiff/variable.cpp": [
@@ -23,6 +26,10 @@ FAULTS = {
     ],
     "nn/check_data.cpp": [
         ("check_not_empty(data, what, op, where);", "", "an empty set gives no values"),
+    ],
+    "nn/checkpoint.cpp": [
+        ("set_random_position(position.random);", "", "after loading, Dropout draws other numbers"),
+        ("state_->epochs = position.epochs;", "", "after loading, the orders of examples start anew"),
     ],
     "nn/data/dataset.cpp": [
         ("const RandomKey key{step.shuffle.seed, step.shuffle.stream + static_cast<std::uint64_t>(number)};", "const RandomKey key{step.shuffle.seed, step.shuffle.stream};", "every epoch has the same order"),
