@@ -25,7 +25,7 @@ class Average : public Layer {
 
  protected:
   void build(const Shape& input) override { mean_ = add_variable("mean", zeros({input[-1]}), false); }
-  Tensor call(const Tensor& x, const Call& c) override {
+  Tensor call(const Tensor& x, const Call& c) const override {
     if (c.training) mean_->assign(0.75 * *mean_ + 0.25 * mean(x, {{0}}));
     return x - *mean_;
   }

@@ -173,7 +173,7 @@ class Training {
 
 }  // namespace
 
-std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) {
+std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) const {
   state_.at(where).require_compiled("evaluate", where);
   check_at_least(0, batch_size, "batch_size", "evaluate", where);
   const CallerScope caller(where);

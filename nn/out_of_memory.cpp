@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "lockstep/autodiff.h"
 #include "lockstep/driver.h"
@@ -41,7 +42,7 @@ bool evaluate_batches(Model::State& state, const data::Dataset& data, std::int64
         [&] {
           const std::optional<data::Batch> batch = pass.next();
           const CallerScope caller(where);
-          const Tensor predictions = (*state.layers)(batch->features, {});
+          const Tensor predictions = std::as_const(*state.layers)(batch->features, {});
           const Tensor loss = state.compiled().loss.compute(predictions, batch->labels);
           meters.set(meters.with(loss, predictions, batch->labels));
         },

@@ -91,6 +91,9 @@ struct Fit {
 ///     model.compile({.optimizer = optim::Adam{}, .loss = losses::SparseCategoricalCrossentropy{},
 ///                    .metrics = {metrics::Accuracy{}}});
 ///     model.fit(train, {.epochs = 3, .validation = test});
+///
+/// Several threads may run a model that is built at the same time: calls without Call::training, predict() and
+/// evaluate() do not change it, and take no lock of it. Meanwhile nothing may train it, load weights or compile it.
 class Model {
  public:
   using Where = std::source_location;
@@ -109,7 +112,11 @@ class Model {
   bool built() const;
   Device device(Where where = Where::current()) const;
 
+  /// Runs the layers on `x`, which has a batch dimension. With Call::training, layers that are called for the first
+  /// time are built, and running statistics change.
   Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current());
+  /// The same, but throws StateError LS1001 if a layer is not built.
+  Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current()) const;
 
   /// Throws StateError LS1001 before build().
   std::vector<Variable> variables(Where where = Where::current()) const;
@@ -134,10 +141,12 @@ class Model {
   /// in part; empty if should_stop is true from the start.
   History fit(const data::Dataset& train, const Fit& options = {}, Where where = Where::current());
   /// Returns the mean loss and the metrics; the model does not change. batch_size 0 means that of the last fit(), but
-  /// at most 256. Throws ShapeError LS2007 for an empty data set; OutOfMemoryError with a batch size that fits.
+  /// at most 256. Throws ShapeError LS2007 for an empty data set; OutOfMemoryError with a batch size that fits. Threads
+  /// that evaluate one model at the same time need data sets of different sources (data::Source).
   std::map<std::string, double> evaluate(const data::Dataset& data, std::int64_t batch_size = 0,
-                                         Where where = Where::current());
-  Tensor predict(const Tensor& x, Where where = Where::current());
+                                         Where where = Where::current()) const;
+  /// Runs the layers on `x`, which has a batch dimension, without recording for gradients.
+  Tensor predict(const Tensor& x, Where where = Where::current()) const;
 
   void save_weights(const std::string& path, Where where = Where::current()) const;
   /// Also takes the weights alone from a checkpoint.

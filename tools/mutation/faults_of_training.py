@@ -53,6 +53,8 @@ FAULTS = {
         ("const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;", "const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : fan_in;", "the mean of both fans is the first"),
     ],
     "nn/layer.cpp": [
+        ("if (known && known->parent == outer) return known;", "if (known) return known;", "a layer keeps the scope of its first call"),
+        ("if (only_built) fail_not_built(s.name, where);", "", "a shared call builds layers"),
         ("s.variable_prefix = s.path();", "s.variable_prefix = s.name + \"/\";", "layers within layers share names"),
     ],
     "nn/layers.cpp": [
