@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <deque>
+#include <set>
 #include <unordered_map>
 
 #include "autodiff/update_undo.h"
@@ -84,13 +85,23 @@ struct Optimizer::Impl {
     MemoryOwnerScope owner(MemoryOwner::optimizer);
     DeviceScope device(variable.device());
     for (const char* name : slot_names()) {
-      const Tensor start = zeros(variable.shape(), compute_dtype(variable.dtype()));
-      fresh.emplace_back(start, variable.name() + "/" + name, false);
-      VariableImpl& impl = fresh.back().impl();
-      impl.value().device->allocator().set_owner(impl.value().block.get(), MemoryOwner::optimizer);
+      fresh.push_back(make_slot(variable, name, zeros(variable.shape(), compute_dtype(variable.dtype()))));
     }
+    return keep(variable, std::move(fresh));
+  }
+
+  static std::string slot_name(const Variable& variable, const char* name) { return variable.name() + "/" + name; }
+
+  static Variable make_slot(const Variable& variable, const char* name, const Tensor& value) {
+    Variable slot(value, slot_name(variable, name), false);
+    const TensorImpl& held = slot.impl().value();
+    held.device->allocator().set_owner(held.block.get(), MemoryOwner::optimizer);
+    return slot;
+  }
+
+  std::vector<Variable>& keep(const Variable& variable, std::vector<Variable> its_slots) {
     order.push_back(variable.id());
-    return slots.emplace(variable.id(), std::move(fresh)).first->second;
+    return slots.emplace(variable.id(), std::move(its_slots)).first->second;
   }
 
   /// Removes slots that failed steps made. Must not be called while a step is being built: it refers to slots.
@@ -320,5 +331,92 @@ std::vector<Variable> Optimizer::state() const {
 }
 
 int Optimizer::slots_per_variable() const { return static_cast<int>(impl_->slot_names().size()); }
+
+// ----------------------------------------------------------------------------------------------------------- snapshots
+
+namespace {
+
+const char* kind_of(const std::variant<Sgd, Adam>& options) {
+  return std::holds_alternative<Adam>(options) ? "Adam" : "Sgd";
+}
+
+std::string text_of(const TensorSpec& spec) { return std::string(name_of(spec.dtype)) + " " + spec.shape.to_string(); }
+
+[[noreturn]] void fail_to_restore(const std::string& what, const std::source_location& where) {
+  raise(ErrorId::snapshot_mismatch, "restore", what,
+        "restore it to an optimizer of the same kind, with the variables that it was made for", where);
+}
+
+// Written so that NaN is refused.
+void check_progress(const Snapshot& s, const std::source_location& where) {
+  check_option(s.steps >= 0, static_cast<double>(s.steps), "steps", "is a number of 0 or more", "restore", where);
+  if (std::holds_alternative<Sgd>(s.options)) return;
+  const auto check_sum = [&](double sum, const char* field) {
+    check_option(s.steps > 0 ? sum > 0 && sum <= 1 : sum == 0, sum, field,
+                 "lies in (0, 1], and is 0 before the first step", "restore", where);
+  };
+  check_sum(s.weights_1, "weights_1");
+  check_sum(s.weights_2, "weights_2");
+}
+
+// The value of one slot, on the device of its variable.
+Tensor slot_in(const Snapshot& snapshot, const Variable& variable, const std::string& name,
+               const std::source_location& where) {
+  const auto found = snapshot.slots.find(name);
+  if (found == snapshot.slots.end()) fail_to_restore("there is no tensor \"" + name + "\"", where);
+  const TensorSpec given = found->second.spec(), needed{compute_dtype(variable.dtype()), variable.shape()};
+  if (given == needed) return found->second.to(variable.device(), where);
+  fail_to_restore("tensor \"" + name + "\" is " + text_of(given) + ", the variable needs " + text_of(needed), where);
+}
+
+}  // namespace
+
+Snapshot Optimizer::snapshot(Where where) const {
+  impl_.check(where);
+  impl_->drop_slots_of_failed_steps();
+  const Progress& progress = impl_->step_state->progress;
+  Snapshot snapshot{impl_->options, progress.steps, progress.weights_1, progress.weights_2, {}};
+  for (std::size_t i = 0; i < impl_->known(); ++i) {
+    for (const Variable& slot : impl_->slots.at(impl_->order[i])) {
+      if (snapshot.slots.emplace(slot.name(), slot.read(where)).second) continue;
+      raise(ErrorId::invalid_use, "snapshot", "two variables have a slot named \"" + slot.name() + "\"",
+            "give variables different names", where);
+    }
+  }
+  return snapshot;
+}
+
+void Optimizer::restore(const Snapshot& snapshot, std::span<const Variable> variables, Where where) {
+  impl_.check(where);
+  check_not_forked();
+  if (snapshot.options.index() != impl_->options.index()) {
+    fail_to_restore(std::string("the snapshot is of ") + kind_of(snapshot.options) + ", the optimizer is " +
+                        kind_of(impl_->options),
+                    where);
+  }
+  check_progress(snapshot, where);
+  const PauseObservers pause;
+  // Everything that can fail happens to another optimizer.
+  Optimizer restored = std::visit([&](const auto& options) { return Optimizer(options, where); }, snapshot.options);
+  Impl& impl = *restored.impl_;
+  impl.step_state->progress = {snapshot.steps, snapshot.weights_1, snapshot.weights_2};
+  std::set<std::string> used;
+  const bool untouched = snapshot.steps == 0 && snapshot.slots.empty();
+  for (const Variable& v : variables) {
+    if (untouched || v.shape().size() == 0) continue;
+    std::vector<Variable> slots;
+    for (const char* name : impl.slot_names()) {
+      const std::string full = Impl::slot_name(v, name);
+      if (!used.insert(full).second) fail_to_restore("two variables are named \"" + v.name() + "\"", where);
+      slots.push_back(Impl::make_slot(v, name, slot_in(snapshot, v, full, where)));
+    }
+    impl.keep(v, std::move(slots));
+  }
+  for (const auto& [name, value] : snapshot.slots) {
+    if (!used.contains(name)) fail_to_restore("tensor \"" + name + "\" belongs to none of the variables", where);
+  }
+  for (const Variable& v : variables) synchronize(v.device(where));
+  impl_ = std::move(restored.impl_);
+}
 
 }  // namespace lockstep::optim

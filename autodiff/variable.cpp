@@ -99,7 +99,7 @@ Variable::Variable(const Tensor& initial, std::string name, bool trainable) {
 
 Tensor Variable::read(Where where) const { return Tensor::share(&impl(where).value()); }
 
-void Variable::assign(const Tensor& value, Where where) {
+void Variable::assign(const Tensor& value, Where where) const {
   check_not_forked();
   check_fits(impl(where), value, "assign", where);
   check_contents(*value.impl());
@@ -119,7 +119,7 @@ void Variable::assign(const Tensor& value, Where where) {
   notify_of_update(call, before, std::span(&now, 1));
 }
 
-void Variable::assign_add(const Tensor& amount, Where where) {
+void Variable::assign_add(const Tensor& amount, Where where) const {
   check_not_forked();
   check_fits(impl(where), amount, "assign_add", where);
   PauseObservers pause;

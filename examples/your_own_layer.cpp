@@ -21,7 +21,7 @@ class GatedResidual : public nn::Layer {
     const std::int64_t units = input[-1];
     gate_ = add_variable("gate", full({units}, 0.1));
   }
-  Tensor call(const Tensor& x, const nn::Call& c) override { return x + *gate_ * inner_(x, c); }
+  Tensor call(const Tensor& x, const nn::Call& c) const override { return x + *gate_ * inner_(x, c); }
 
  private:
   nn::Layer& inner_;

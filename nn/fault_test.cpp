@@ -166,7 +166,7 @@ class Counting : public Layer {
 
  protected:
   void build(const Shape&) override { count_ = add_variable("count", zeros({}), false); }
-  Tensor call(const Tensor& x, const Call& c) override {
+  Tensor call(const Tensor& x, const Call& c) const override {
     if (c.training) count_->assign_add(Tensor(1.0f));
     return x;
   }

@@ -47,15 +47,24 @@ class Training {
   }
 
   History run() {
-    for (std::int64_t epoch = 1; epoch <= epochs_ && !finished(); ++epoch) run_epoch(epoch);
+    for (std::int64_t epoch = 1; epoch <= epochs_ && !finished() && !stopping(); ++epoch) run_epoch(epoch);
     return std::move(history_);
   }
 
-  /// True while the user's callback runs. fit() does not handle the callback's errors.
+  /// True while one of the user's callbacks runs, and after it threw. fit() does not handle its errors.
   bool in_callback() const { return in_callback_; }
 
  private:
   bool finished() const { return options_.steps > 0 && steps_done_ >= options_.steps; }
+
+  // Whether the user asked for the end of training.
+  bool stopping() {
+    if (stop_ || !options_.should_stop) return stop_;
+    in_callback_ = true;
+    stop_ = options_.should_stop();
+    in_callback_ = false;
+    return stop_;
+  }
 
   void run_epoch(std::int64_t epoch) {
     const auto started = std::chrono::steady_clock::now();
@@ -66,6 +75,7 @@ class Training {
     Meters meters(state_.compiled());
     shown_.clear();
     for (std::int64_t step = 1; step <= steps; ++step) {
+      if (step > 1 && stopping()) break;  // run() asked before the first step
       const std::int64_t before = meters.examples(), applied = state_.compiled().optimizer.steps();
       bool drawn = false;
       std::optional<PreparedState> prepared;
@@ -83,11 +93,9 @@ class Training {
       ++steps_done_;
       progress.step(meters.examples() - before);
       if (drawn) progress.draw(shown_);
-      in_callback_ = true;
-      if (options_.on_step) options_.on_step({epoch, step});
-      in_callback_ = false;
+      call_on_step(epoch, step, steps, meters);
     }
-    finish_epoch(meters, progress, started);
+    finish_epoch(epoch, steps, meters, progress, started);
   }
 
   // Returns true if there are new values to display.
@@ -102,23 +110,51 @@ class Training {
     state_.compiled().optimizer.apply(g.values, g.variables, where_);
     guard.keep();
     meters.set(std::move(totals));
+    if (options_.on_step) loss_ = g.loss;
     return drawn;
   }
 
-  void finish_epoch(const Meters& meters, Progress& progress, std::chrono::steady_clock::time_point started) {
+  void call_on_step(std::int64_t epoch, std::int64_t step, std::int64_t steps, const Meters& meters) {
+    if (!options_.on_step) return;
+    in_callback_ = true;
+    options_.on_step({.epoch = epoch,
+                      .step = step,
+                      .steps = steps,
+                      .loss = [this] { return Meters::number(*loss_); },
+                      .values = [&meters] { return meters.values(); },
+                      .stop = [this] { stop_ = true; }});
+    in_callback_ = false;
+    loss_.reset();  // before the next step needs memory
+  }
+
+  void finish_epoch(std::int64_t epoch, std::int64_t steps, const Meters& meters, Progress& progress,
+                    std::chrono::steady_clock::time_point started) {
     synchronize(device_);
     EpochResult result;
     result.steps = meters.batches();
     result.examples = meters.examples();
     result.seconds = seconds_since(started);
-    if (options_.validation) {
-      Meters validation(state_.compiled());
-      evaluate_batches(state_, *options_.validation, evaluation_batch(options_.batch_size), validation, retry_, where_);
-      for (const Shown& v : validation.read()) shown_.push_back({"val_" + v.name, v.value});
-    }
+    result.stopped = result.steps < steps;
+    if (result.stopped) shown_ = meters.read();  // only an epoch's last step reads them otherwise
+    if (options_.validation && !validate()) result.stopped = true;
     progress.finish(shown_);
     for (const Shown& v : shown_) result.values[v.name] = v.value;
     history_.push_back(std::move(result));
+    if (!options_.on_epoch) return;
+    in_callback_ = true;
+    options_.on_epoch({.epoch = epoch, .epochs = epochs_, .result = history_.back(), .stop = [this] { stop_ = true; }});
+    in_callback_ = false;
+  }
+
+  // Adds the values of the validation set to those that are shown. Returns false if training is stopped before they are
+  // known.
+  bool validate() {
+    Meters validation(state_.compiled());
+    const bool complete = evaluate_batches(state_, *options_.validation, evaluation_batch(options_.batch_size),
+                                           validation, retry_, where_, [this] { return stopping(); });
+    if (!complete) return false;
+    for (const Shown& v : validation.read()) shown_.push_back({"val_" + v.name, v.value});
+    return true;
   }
 
   Model::State& state_;
@@ -128,6 +164,8 @@ class Training {
   const Device device_ = *state_.device;
   std::int64_t epochs_ = 1, steps_done_ = 0;
   bool in_callback_ = false;
+  bool stop_ = false;           // the user asked for the end of training
+  std::optional<Tensor> loss_;  // of the last step, while its callback runs
   Retry retry_{device_};
   std::vector<Shown> shown_;
   History history_;
@@ -135,7 +173,7 @@ class Training {
 
 }  // namespace
 
-std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) {
+std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) const {
   state_.at(where).require_compiled("evaluate", where);
   check_at_least(0, batch_size, "batch_size", "evaluate", where);
   const CallerScope caller(where);
@@ -146,9 +184,7 @@ std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::in
     Retry retry(*state_->device);
     Meters meters(state_->compiled());
     evaluate_batches(*state_, data, batch_size, meters, retry, where);
-    std::map<std::string, double> values;
-    for (const Shown& v : meters.read()) values[v.name] = v.value;
-    return values;
+    return meters.values();
   } catch (const OutOfMemoryError& e) {
     shortage.emplace(e);
   }

@@ -129,6 +129,9 @@ TEST(MovedFrom, Optimizers) {
   expect_moved([&] { a.steps(); }, "optimizer");
   expect_moved([&] { a.state(); }, "optimizer");
   expect_moved([&] { a.slots_per_variable(); }, "optimizer");
+  expect_moved_here([&] { a.snapshot(); }, "optimizer");
+  expect_moved_here([&] { a.restore(b.snapshot(), {}); }, "optimizer");
+  expect_moved([&] { save_optimizer("unused.safetensors", a); }, "optimizer");
   a = optim::Sgd{};
   EXPECT_EQ(a.steps(), 0);
 }
@@ -153,6 +156,9 @@ TEST(MovedFrom, ModelsAndLayers) {
   expect_moved_here([&] { model.save_weights("unused.safetensors"); }, "model");
   expect_moved_here([&] { model.load_weights("unused.safetensors"); }, "model");
   expect_moved_here([&] { model.weights_sha256(); }, "model");
+  expect_moved_here([&] { model.save_checkpoint("unused.checkpoint"); }, "model");
+  expect_moved_here([&] { model.load_checkpoint("unused.checkpoint"); }, "model");
+  expect_moved([&] { model.epochs(); }, "model");
   other.build({3});
   EXPECT_EQ(other.variables().size(), 2u);
 

@@ -1,6 +1,8 @@
 #include "lockstep/nn.h"
 
 #include <algorithm>
+#include <atomic>
+#include <utility>
 
 #include "lockstep/autodiff.h"
 #include "lockstep/error.h"
@@ -11,9 +13,9 @@ namespace lockstep::nn {
 struct Layer::State {
   std::string name, type_name;
   bool built = false;
-  bool root = false;                 // the root of a model: not part of the names of variables
-  const ScopeName* scope = nullptr;  // interned under the scope of the last call
-  const ScopeName* parent_scope = nullptr;
+  bool root = false;  // the root of a model: not part of the names of variables
+  // The name under the scope of some call: of the last one, unless threads call the layer in different scopes.
+  mutable std::atomic<const ScopeName*> scope{nullptr};
   std::string variable_prefix;
   DType variable_dtype = DType::f32;
   State* parent = nullptr;  // owns this layer, so it outlives it
@@ -26,7 +28,43 @@ struct Layer::State {
     if (root) return "";
     return (parent ? parent->path() : "") + name + "/";
   }
+
+  /// The name under this thread's scope.
+  const ScopeName* scope_here() const {
+    const ScopeName* const outer = current_scope();
+    const ScopeName* known = scope.load(std::memory_order_acquire);
+    if (known && known->parent == outer) return known;
+    known = intern_scope(outer, name);
+    scope.store(known, std::memory_order_release);
+    return known;
+  }
 };
+
+namespace {
+
+// Whether this thread is in a call of a const layer, in which no layer may be built.
+thread_local bool only_built = false;
+
+class OnlyBuilt {
+ public:
+  OnlyBuilt() : before_(std::exchange(only_built, true)) {}
+  ~OnlyBuilt() { only_built = before_; }
+  OnlyBuilt(const OnlyBuilt&) = delete;
+  OnlyBuilt& operator=(const OnlyBuilt&) = delete;
+
+ private:
+  const bool before_;
+};
+
+[[noreturn]] void fail_not_built(const std::string& name, const std::source_location& where) {
+  raise(
+      ErrorId::not_built, name,
+      "the layer is not built, and this call must not build it: other threads may run it, too",
+      "call the layer before, where only one thread does; a layer that only training calls is built by a training step",
+      where);
+}
+
+}  // namespace
 
 Layer::Layer(std::string type_name) : state_(std::make_unique<State>()) {
   state_->name = type_name;
@@ -39,12 +77,9 @@ Layer& Layer::operator=(Layer&&) noexcept = default;
 Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
   const CallerScope caller(where);
   State& s = state_.at(where);
-  if (!s.scope || s.parent_scope != current_scope()) {
-    s.parent_scope = current_scope();
-    s.scope = intern_scope(s.parent_scope, s.name);
-  }
-  NameScope scope(s.scope);
+  const NameScope scope(s.scope_here());
   if (!s.built) {
+    if (only_built) fail_not_built(s.name, where);
     // The tape ignores only the creation of variables; it records the first call like every other call.
     NoGradient pause;
     MemoryOwnerScope owner(MemoryOwner::variables);
@@ -54,6 +89,15 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
     build(x.shape());
     s.built = true;
   }
+  return call(x, c);
+}
+
+Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) const {
+  const CallerScope caller(where);
+  const State& s = state_.at(where);
+  const NameScope scope(s.scope_here());
+  if (!s.built) fail_not_built(s.name, where);
+  const OnlyBuilt children;
   return call(x, c);
 }
 
@@ -117,7 +161,7 @@ Layer& Layer::add_child(std::unique_ptr<Layer> layer) {
   return *state_->children.back();
 }
 
-Tensor Sequential::call(const Tensor& x, const Call& c) {
+Tensor Sequential::call(const Tensor& x, const Call& c) const {
   Tensor y = x;
   for (const auto& layer : children()) y = (*layer)(y, c);
   return y;

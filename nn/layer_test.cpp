@@ -25,7 +25,7 @@ class Halving : public Layer {
   Halving() : Layer("halving") {}
   static constexpr int line = __LINE__ + 2;
 
-  Tensor call(const Tensor& x, const Call&) override { return matmul(x, zeros({x.shape()[-1] + 1, 2})); }
+  Tensor call(const Tensor& x, const Call&) const override { return matmul(x, zeros({x.shape()[-1] + 1, 2})); }
 };
 
 TEST(LayerErrors, NameTheLayerAndTheUsersLine) {
@@ -98,7 +98,7 @@ TEST(LayerBuild, WhatTheFirstCallComputesIsNoVariable) {
 class WithHead : public Layer {
  public:
   WithHead() : Layer("with_head"), body_(add(Dense{.units = 2})), head_(add(Dense{.units = 2})) {}
-  Tensor call(const Tensor& x, const Call& c) override {
+  Tensor call(const Tensor& x, const Call& c) const override {
     const Tensor y = body_(x, c);
     return c.training ? head_(y, c) : y;
   }

@@ -36,7 +36,7 @@ class DenseLayer : public Layer {
     }
   }
 
-  Tensor call(const Tensor& x, const Call&) override {
+  Tensor call(const Tensor& x, const Call&) const override {
     Tensor y = matmul(x, *kernel_);
     if (bias_) y = y + *bias_;
     return options_.activation ? options_.activation(y) : y;
@@ -79,7 +79,7 @@ class Conv2dLayer : public Layer {
     }
   }
 
-  Tensor call(const Tensor& x, const Call&) override {
+  Tensor call(const Tensor& x, const Call&) const override {
     const Convolution how{{options_.strides, options_.strides},
                           options_.padding,
                           {options_.dilation, options_.dilation},
@@ -101,7 +101,7 @@ class FunctionLayer : public Layer {
       : Layer(std::move(type_name)), function_(std::move(function)) {}
 
  protected:
-  Tensor call(const Tensor& x, const Call& c) override { return function_(x, c); }
+  Tensor call(const Tensor& x, const Call& c) const override { return function_(x, c); }
 
  private:
   Function function_;

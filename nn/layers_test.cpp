@@ -158,7 +158,7 @@ class Block : public Layer {
   explicit Block(std::int64_t units)
       : Layer("block"), first_(add(Dense{.units = units})), second_(add(Dense{.units = units})) {}
   void build(const Shape& input) override { scale_ = add_variable("scale", ones({input[-1]}), false); }
-  Tensor call(const Tensor& x, const Call& c) override { return second_(first_(x * *scale_, c), c); }
+  Tensor call(const Tensor& x, const Call& c) const override { return second_(first_(x * *scale_, c), c); }
 
  private:
   Layer &first_, &second_;

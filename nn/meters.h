@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "lockstep/autodiff.h"
@@ -56,6 +58,21 @@ class Meters {
     for (std::size_t i = 0; i < t.metrics.size(); ++i)
       shown.push_back({compile_.metrics[i].name, value(t.metrics[i]) / n});
     return shown;
+  }
+
+  /// The same as a map.
+  std::map<std::string, double> values() const {
+    std::map<std::string, double> named;
+    for (const Shown& v : read()) named[v.name] = v.value;
+    return named;
+  }
+  /// The loss of one batch, of any floating dtype.
+  static double number(const Tensor& loss) {
+    const std::optional<Tensor> converted = [&] {
+      NoGradient pause;
+      return wide(loss);
+    }();
+    return value(converted);
   }
 
   std::int64_t examples() const { return totals_.examples; }

@@ -1,5 +1,7 @@
 #include "lockstep/model.h"
 
+#include <utility>
+
 #include "lockstep/autodiff.h"
 #include "lockstep/error.h"
 #include "lockstep/ops.h"
@@ -70,10 +72,19 @@ Device Model::device(Where where) const {
 }
 
 Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
+  // Without training, threads may share also a model that is not const.
+  if (!c.training) return std::as_const(*this)(x, c, where);
   state_.at(where).require_built("model", where);
   const CallerScope caller(where);
   DeviceScope scope(*state_->device);
   return (*state_->layers)(x, c);
+}
+
+Tensor Model::operator()(const Tensor& x, const Call& c, Where where) const {
+  state_.at(where).require_built("model", where);
+  const CallerScope caller(where);
+  DeviceScope scope(*state_->device);
+  return std::as_const(*state_->layers)(x, c);
 }
 
 // Names of variables do not include the model's own name.
@@ -106,7 +117,9 @@ optim::Optimizer& Model::optimizer(Where where) {
   return state_->compiled().optimizer;
 }
 
-Tensor Model::predict(const Tensor& x, Where where) {
+std::int64_t Model::epochs() const { return state_->epochs; }
+
+Tensor Model::predict(const Tensor& x, Where where) const {
   NoGradient pause;
   return (*this)(x, {}, where);
 }
@@ -118,7 +131,7 @@ void Model::save_weights(const std::string& path, Where where) const {
 
 void Model::load_weights(const std::string& path, Where where) {
   const CallerScope caller(where);
-  lockstep::load_weights(path, variables(where));
+  lockstep::load_weights(path, variables(where), where);
 }
 
 std::string Model::weights_sha256(Where where) const {

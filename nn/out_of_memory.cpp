@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "lockstep/autodiff.h"
 #include "lockstep/driver.h"
@@ -30,17 +31,18 @@ void Retry::make_room() {
   compact_.emplace(device_);
 }
 
-void evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
-                      Retry& retry, const std::source_location& where) {
+bool evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
+                      Retry& retry, const std::source_location& where, const std::function<bool()>& should_stop) {
   NoGradient pause;
   DeviceScope device(*state.device);
   data::Dataset::Pass pass = data.batches(batch_size, *state.device);
   for (std::int64_t number = 0; number < pass.batch_count(); ++number) {
+    if (should_stop && should_stop()) return false;
     retry.run(
         [&] {
           const std::optional<data::Batch> batch = pass.next();
           const CallerScope caller(where);
-          const Tensor predictions = (*state.layers)(batch->features, {});
+          const Tensor predictions = std::as_const(*state.layers)(batch->features, {});
           const Tensor loss = state.compiled().loss.compute(predictions, batch->labels);
           meters.set(meters.with(loss, predictions, batch->labels));
         },
@@ -49,6 +51,7 @@ void evaluate_batches(Model::State& state, const data::Dataset& data, std::int64
           return true;
         });
   }
+  return true;
 }
 
 std::int64_t evaluation_batch(std::int64_t batch_size) { return std::min<std::int64_t>(256, batch_size); }

@@ -1,6 +1,7 @@
 // Handling of out-of-memory errors in fit() and evaluate().
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -49,10 +50,12 @@ class Retry {
   std::optional<CompactMemory> compact_;  // set at the first shortage
 };
 
-/// Adds loss and metrics of the data to `meters`.
+/// Adds loss and metrics of the data to `meters`. `should_stop`, if given, is asked before each batch. Returns false if
+/// it ended the evaluation.
 class Meters;
-void evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
-                      Retry& retry, const std::source_location& where);
+bool evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
+                      Retry& retry, const std::source_location& where,
+                      const std::function<bool()>& should_stop = nullptr);
 
 /// The batch size of evaluation, given that of training.
 std::int64_t evaluation_batch(std::int64_t batch_size);

@@ -84,7 +84,7 @@ std::string Model::summary(std::int64_t batch, Where where) const {
   std::vector<RowText> rows = {{"layer", "output", "parameters", "bytes/example"}};
   std::uint64_t activations = 0;
   Tensor x = Tensor::abstract({s.input.dtype, shape});
-  const auto run = [&](Layer& layer) {
+  const auto run = [&](const Layer& layer) {
     ActivationCounter counter;
     x = layer(x);
     activations += counter.bytes;

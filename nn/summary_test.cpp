@@ -52,7 +52,7 @@ TEST_F(PrintTest, SummaryNamesLayersAndCountsWhatIsNotTrainable) {
    public:
     Scaled() : Layer("scaled") {}
     void build(const Shape&) override { scale_.emplace(add_variable("scale", ones({1000}), false)); }
-    Tensor call(const Tensor& x, const Call&) override { return x * sum(*scale_); }
+    Tensor call(const Tensor& x, const Call&) const override { return x * sum(*scale_); }
 
    private:
     std::optional<Variable> scale_;

@@ -3,7 +3,8 @@
 
 #include "autodiff/variable_impl.h"
 #include "lockstep/error.h"
-#include "lockstep/serialize.h"
+#include "nn/optimizer_file.h"
+#include "nn/weights.h"
 #include "runtime/canonical_nan.h"
 #include "runtime/sha256.h"
 
@@ -24,21 +25,19 @@ std::vector<Variable> by_name(std::span<const Variable> variables) {
 
 }  // namespace
 
-void save_weights(const std::string& path, std::span<const Variable> variables) {
-  std::map<std::string, Tensor> tensors;
-  for (const Variable& v : by_name(variables)) tensors.emplace(v.name(), v.read());
-  save_tensors(path, tensors, {{"format", "lockstep"}});
+std::map<std::string, Tensor> values_by_name(std::span<const Variable> variables) {
+  std::map<std::string, Tensor> values;
+  for (const Variable& v : by_name(variables)) values.emplace(v.name(), v.read());
+  return values;
 }
 
-void load_weights(const std::string& path, std::span<const Variable> variables) {
-  const TensorFile file = load_tensors(path);
+LoadedWeights::LoadedWeights(const LoadedFile& loaded, std::span<const Variable> variables)
+    : variables_(by_name(variables)) {
+  const TensorFile& file = loaded.file;
   const auto fail = [&](const std::string& what) {
-    ErrorBuilder(ErrorId::does_not_match, "load_weights", path + ": " + what)
-        .fix("load weights into the model that they were saved from")
-        .raise();
+    loaded.fail(ErrorId::does_not_match, what, "load weights into the model that they were saved from");
   };
-  const std::vector<Variable> sorted = by_name(variables);
-  for (const Variable& v : sorted) {
+  for (const Variable& v : variables_) {
     const auto found = file.tensors.find(v.name());
     if (found == file.tensors.end()) fail("there is no tensor \"" + v.name() + "\"");
     const TensorSpec given = found->second.spec();
@@ -46,15 +45,26 @@ void load_weights(const std::string& path, std::span<const Variable> variables) 
     fail("tensor \"" + v.name() + "\" is " + std::string(name_of(given.dtype)) + " " + given.shape.to_string() +
          ", the model has " + std::string(name_of(v.dtype())) + " " + v.shape().to_string());
   }
-  if (file.tensors.size() != sorted.size()) {
-    fail("it holds " + std::to_string(file.tensors.size()) + " tensors, the model has " +
-         std::to_string(sorted.size()));
+  const auto count = static_cast<std::size_t>(std::count_if(
+      file.tensors.begin(), file.tensors.end(), [](const auto& t) { return !t.first.starts_with(optimizer_prefix); }));
+  if (count != variables_.size()) {
+    fail("it holds " + std::to_string(count) + " tensors, the model has " + std::to_string(variables_.size()));
   }
-  // All values are on their devices before the first variable changes; after that nothing can fail.
-  std::vector<Tensor> values;
-  for (const Variable& v : sorted) values.push_back(file.tensors.at(v.name()).to(v.device()));
-  for (const Variable& v : sorted) synchronize(v.device());
-  for (std::size_t i = 0; i < values.size(); ++i) sorted[i].impl().replace(TensorRef::share(values[i].impl()));
+  for (const Variable& v : variables_) values_.push_back(file.tensors.at(v.name()).to(v.device()));
+  for (const Variable& v : variables_) synchronize(v.device());
+}
+
+void LoadedWeights::assign() {
+  for (std::size_t i = 0; i < values_.size(); ++i) variables_[i].impl().replace(TensorRef::share(values_[i].impl()));
+}
+
+void save_weights(const std::string& path, std::span<const Variable> variables) {
+  save_tensors(path, values_by_name(variables), {{"format", "lockstep"}});
+}
+
+void load_weights(const std::string& path, std::span<const Variable> variables, std::source_location where) {
+  const TensorFile file = load_tensors(path);
+  LoadedWeights({"load_weights", path, file, where}, variables).assign();
 }
 
 std::string weights_sha256(std::span<const Variable> variables) {

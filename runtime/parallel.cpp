@@ -11,6 +11,7 @@
 #include <sched.h>
 #endif
 #include <thread>
+#include <utility>
 
 #include "lockstep/error.h"
 #include "lockstep/options.h"
@@ -21,6 +22,7 @@ namespace lockstep {
 namespace {
 
 std::atomic<unsigned> requested_threads{0};
+thread_local unsigned requested_here = 0;  // by a ThreadCountScope
 
 // True while a piece runs, so that nested calls stay on their thread.
 thread_local bool inside_piece = false;
@@ -96,7 +98,11 @@ unsigned default_thread_count() {
 
 }  // namespace
 
+ThreadCountScope::ThreadCountScope(unsigned count) : previous_(std::exchange(requested_here, count)) {}
+ThreadCountScope::~ThreadCountScope() { requested_here = previous_; }
+
 unsigned thread_count() {
+  if (requested_here) return requested_here;
   const unsigned requested = requested_threads.load(std::memory_order_relaxed);
   static const unsigned count = default_thread_count();
   return requested ? requested : count;

@@ -92,6 +92,49 @@ TEST_F(ParallelTest, PiecesAreOfEqualSizeAndNoneIsBelowTheGrain) {
   EXPECT_EQ(pieces_of(10, 1), Pieces());
 }
 
+TEST_F(ParallelTest, AThreadCanHaveANumberOfItsOwn) {
+  set_thread_count(3);
+  {
+    const ThreadCountScope two(2);
+    EXPECT_EQ(thread_count(), 2u);
+    EXPECT_EQ(pieces_of(10, 1), (Pieces{{0, 5}, {5, 10}}));
+    {
+      const ThreadCountScope one(1);
+      EXPECT_EQ(thread_count(), 1u);
+      EXPECT_EQ(pieces_of(10, 1), Pieces()) << "the caller does all the work";
+    }
+    {
+      const ThreadCountScope as_the_application(0);
+      EXPECT_EQ(thread_count(), 3u);
+    }
+    EXPECT_EQ(thread_count(), 2u);
+    set_thread_count(4);
+    EXPECT_EQ(thread_count(), 2u) << "the scope's number holds";
+    unsigned elsewhere = 0;
+    std::thread([&] { elsewhere = thread_count(); }).join();
+    EXPECT_EQ(elsewhere, 4u) << "other threads have the application's";
+  }
+  EXPECT_EQ(thread_count(), 4u);
+}
+
+TEST_F(ParallelTest, ThreadsWithNumbersOfTheirOwnRunSideBySide) {
+  std::vector<std::thread> callers;
+  std::vector<unsigned> given(4);
+  std::atomic<std::int64_t> total{0};
+  for (unsigned c = 0; c < 4; ++c) {
+    callers.emplace_back([&, c] {
+      const ThreadCountScope scope(c + 1);
+      for (int k = 0; k < 50; ++k) {
+        parallel_for(100, 1, [&](std::int64_t begin, std::int64_t end) { total += end - begin; });
+      }
+      given[c] = thread_count();
+    });
+  }
+  for (std::thread& t : callers) t.join();
+  EXPECT_EQ(total, 4 * 50 * 100);
+  EXPECT_EQ(given, (std::vector<unsigned>{1, 2, 3, 4}));
+}
+
 TEST_F(ParallelTest, OfSeveralExceptionsTheFirstIsRethrown) {
   set_thread_count(3);
   set_parallel_runner([](unsigned count, const std::function<void(unsigned)>& piece) {

@@ -1,23 +1,53 @@
 #include "lockstep/scope.h"
 
-#include <map>
+#include <atomic>
+#include <cstdint>
+#include <functional>
 #include <memory>
-#include <mutex>
 
 #include "runtime/thread_state.h"
 
 namespace lockstep {
+namespace {
+
+// A hash table whose entries stay for ever: memory blocks and tensors keep pointers to their scope. So calls of layers
+// need no lock to find a name.
+struct Entry {
+  ScopeName scope;
+  const Entry* next;
+};
+constexpr std::size_t bucket_count = 1024;
+std::atomic<const Entry*> buckets[bucket_count];
+
+std::atomic<const Entry*>& bucket_of(const ScopeName* parent, std::string_view name) {
+  const auto place = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(parent));
+  return buckets[(std::hash<std::string_view>()(name) + place * 0x9e3779b97f4a7c15u) % bucket_count];
+}
+
+// Searches the entries from `first` on, up to and without `end`.
+const ScopeName* find(const Entry* first, const Entry* end, const ScopeName* parent, std::string_view name) {
+  for (const Entry* entry = first; entry != end; entry = entry->next) {
+    if (entry->scope.parent == parent && entry->scope.name == name) return &entry->scope;
+  }
+  return nullptr;
+}
+
+}  // namespace
 
 std::string ScopeName::path() const { return parent ? parent->path() + "/" + name : name; }
 
 const ScopeName* intern_scope(const ScopeName* parent, std::string_view name) {
-  // Never destroyed: memory blocks and tensors keep pointers to their scope.
-  static auto* mutex = new std::mutex;
-  static auto* names = new std::map<std::pair<const ScopeName*, std::string>, std::unique_ptr<ScopeName>>;
-  std::lock_guard lock(*mutex);
-  auto& slot = (*names)[{parent, std::string(name)}];
-  if (!slot) slot = std::make_unique<ScopeName>(ScopeName{parent, std::string(name)});
-  return slot.get();
+  std::atomic<const Entry*>& bucket = bucket_of(parent, name);
+  const Entry* newest = bucket.load(std::memory_order_acquire);
+  if (const ScopeName* known = find(newest, nullptr, parent, name)) return known;
+  auto added = std::make_unique<Entry>(Entry{{parent, std::string(name)}, newest});
+  while (
+      !bucket.compare_exchange_weak(added->next, added.get(), std::memory_order_acq_rel, std::memory_order_acquire)) {
+    // Other threads have added entries in front; one may be this name.
+    if (const ScopeName* known = find(added->next, newest, parent, name)) return known;
+    newest = added->next;
+  }
+  return &added.release()->scope;
 }
 
 const ScopeName* current_scope() { return thread_state().scope; }

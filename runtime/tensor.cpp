@@ -59,8 +59,12 @@ std::uint64_t byte_count(DType dtype, const Shape& shape) {
 
 }  // namespace
 
-void (*on_value_read)(const TensorImpl&, const char*, const std::source_location&) = nullptr;
-TensorRef (*make_dense_copy)(const TensorImpl&, const std::source_location&) = nullptr;
+std::atomic<ValueReadHook> on_value_read{nullptr};
+std::atomic<DenseCopyHook> dense_copy_hook{nullptr};
+
+TensorRef make_dense_copy(const TensorImpl& impl, const std::source_location& where) {
+  return dense_copy_hook.load(std::memory_order_acquire)(impl, where);
+}
 
 void* TensorImpl::operator new(std::size_t bytes) {
   FreeList& list = free_list();
@@ -396,7 +400,7 @@ void Tensor::read_all(void* out, DType as, const Where& where) const {
   check_not_forked();
   check_concrete(*impl(where), "to_vector", where);
   check_type(*impl_, as, "to_vector", where);
-  if (on_value_read) on_value_read(*impl_, "to_vector", where);
+  if (const ValueReadHook hook = on_value_read.load(std::memory_order_acquire)) hook(*impl_, "to_vector", where);
   read_dense(*dense(impl_, where), out, where);
 }
 

@@ -153,11 +153,15 @@ void read_dense(const TensorImpl& impl, void* out, const std::source_location& w
 /// Copies host memory into a new dense tensor.
 void write_dense(TensorImpl& impl, const void* data, const std::source_location& where);
 
-/// Called when the host program reads a value, so that tapes can report where the path of a gradient was cut.
-extern void (*on_value_read)(const TensorImpl& impl, const char* how, const std::source_location& where);
+/// Called when the host program reads a value, so that tapes can report where the path of a gradient was cut. Atomic,
+/// because the first tape sets it while other threads read values.
+using ValueReadHook = void (*)(const TensorImpl& impl, const char* how, const std::source_location& where);
+extern std::atomic<ValueReadHook> on_value_read;
 
-/// Makes a dense copy of a view. Set by ops/, which implements the strided copy.
-extern TensorRef (*make_dense_copy)(const TensorImpl& impl, const std::source_location& where);
+/// Makes a dense copy of a view, by the hook that ops/ sets, which implements the strided copy.
+TensorRef make_dense_copy(const TensorImpl& impl, const std::source_location& where);
+using DenseCopyHook = TensorRef (*)(const TensorImpl& impl, const std::source_location& where);
+extern std::atomic<DenseCopyHook> dense_copy_hook;
 /// The same for a read by the host: the copy is complete when this returns, even if an unrelated command has failed on
 /// the device.
 TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_location& where);

@@ -18,6 +18,7 @@ lockstep_test(runtime_parts_test
   memory/memory_report_test.cpp
   options_test.cpp
   print_test.cpp
+  scope_test.cpp
   sha256_test.cpp
   tensor_test.cpp)
 lockstep_test(parallel_test parallel_test.cpp)

@@ -52,12 +52,17 @@ struct Call {
 ///     class Residual : public nn::Layer {
 ///      public:
 ///       explicit Residual(std::int64_t units) : inner_(add(nn::Dense{.units = units})) {}
-///       Tensor call(const Tensor& x, const nn::Call& c) override { return x + inner_(x, c); }
+///       Tensor call(const Tensor& x, const nn::Call& c) const override { return x + inner_(x, c); }
 ///      private:
 ///       nn::Layer& inner_;
 ///     };
 ///
 /// Variables are created in build(), which runs once, before the first call, when the input's shape is known.
+///
+/// Several threads may call one layer at the same time if it is const, or if it and the layers that it calls are built.
+/// Calls do not change it and take no lock of it. The exception are calls with Call::training, which may assign to
+/// variables (running statistics): meanwhile no other thread may use the layer. The same holds while variables are
+/// assigned, by an optimizer or by loading weights.
 class Layer {
  public:
   using Where = std::source_location;
@@ -69,6 +74,8 @@ class Layer {
 
   /// Runs the layer within its name scope. Builds it first if necessary.
   Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current());
+  /// The same without building. Throws StateError LS1001 if this layer, or one that it calls, is not built.
+  Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current()) const;
 
   /// Such as "dense_1"; unique among its siblings.
   const std::string& name() const;
@@ -91,7 +98,8 @@ class Layer {
   virtual void build(const Shape& /*input*/) {}
   /// For build(): the dtype for weights; f64 if the input is f64, otherwise f32.
   DType variable_dtype() const;
-  virtual Tensor call(const Tensor& x, const Call& c) = 0;
+  /// The layer's computation. Const because several threads may run it; in training it may assign to variables.
+  virtual Tensor call(const Tensor& x, const Call& c) const = 0;
 
   /// Creates a variable named "<path>/<name>".
   Variable add_variable(const std::string& name, const Tensor& initial, bool trainable = true);
@@ -213,7 +221,7 @@ struct Softmax {
   std::unique_ptr<Layer> make() const;
 };
 
-/// Any function of tensors that has no variables.
+/// Any function of tensors that has no variables. If several threads run the model, it is called on all of them.
 struct Lambda {
   std::function<Tensor(const Tensor&)> function;
   std::string name = "lambda";
@@ -230,7 +238,7 @@ class Sequential : public Layer {
   using Layer::add;
 
  protected:
-  Tensor call(const Tensor& x, const Call& c) override;
+  Tensor call(const Tensor& x, const Call& c) const override;
 };
 
 }  // namespace nn

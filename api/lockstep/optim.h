@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -30,6 +32,18 @@ struct Adam {
   double beta_2 = 0.999;
   double epsilon = 1e-7;
   double weight_decay = 0;
+};
+
+/// What an optimizer's next step depends on, besides the variables and their gradients. save_optimizer() writes it to a
+/// file.
+struct Snapshot {
+  std::variant<Sgd, Adam> options;
+  std::int64_t steps = 0;
+  /// For Adam, 1 - beta^steps of each beta, as a sum over the steps: the weight of all gradients in each moving
+  /// average.
+  double weights_1 = 0, weights_2 = 0;
+  /// The values of Optimizer::state() by name.
+  std::map<std::string, Tensor> slots;
 };
 
 /// Updates variables from their gradients: one fused in-place pass per variable, all submitted as one unit.
@@ -64,6 +78,16 @@ class Optimizer {
   std::vector<Variable> state() const;
   /// Number of state tensors per variable.
   int slots_per_variable() const;
+
+  /// The present state. Its tensors keep their values when training goes on; until the snapshot is gone, the next step
+  /// needs memory for copies of them. Throws StateError LS1008 if two variables have the same name.
+  Snapshot snapshot(Where where = Where::current()) const;
+  /// Replaces the state, the options and the learning rate by those of a snapshot, which may come from another process.
+  /// `variables` are all variables that the snapshot has state of, in any order; they are found by name. Their values
+  /// do not change. Throws StateError LS1009 if the snapshot is one of another kind of optimizer, or if names, shapes
+  /// or dtypes differ; ShapeError LS2007 for options or numbers outside their range. After any failure the optimizer is
+  /// as before.
+  void restore(const Snapshot& snapshot, std::span<const Variable> variables, Where where = Where::current());
 
  private:
   void step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where);

@@ -9,9 +9,27 @@
 namespace LOCKSTEP_API lockstep {
 
 /// Sets the number of threads for CPU work; 0 restores the default: LOCKSTEP_THREADS, else OMP_NUM_THREADS, else all
-/// cores that the process may use. It applies to all threads of the application from their next op on.
+/// cores that the process may use. It applies to all threads of the application from their next op on, except within a
+/// ThreadCountScope.
 void set_thread_count(unsigned count);
+/// The number that holds for the calling thread.
 unsigned thread_count();
+
+/// Until the end of the scope, ops of this thread use `count` threads for CPU work, such as 1 on each of many threads
+/// that serve requests. 0: as many as the application's setting says.
+///
+/// Threads share kernels. Some kernels of the device `cpu` are divided among as many threads as the call had that
+/// needed them first, and use no more later.
+class [[nodiscard]] ThreadCountScope {
+ public:
+  explicit ThreadCountScope(unsigned count);
+  ~ThreadCountScope();
+  ThreadCountScope(const ThreadCountScope&) = delete;
+  ThreadCountScope& operator=(const ThreadCountScope&) = delete;
+
+ private:
+  unsigned previous_;
+};
 
 /// Splits [0, n) into disjoint ranges, each at least `grain` long except the last, and calls body(begin, end) for each.
 /// Returns when all calls are done. The calls run concurrently. Which thread runs which range is unspecified, so the

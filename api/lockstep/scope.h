@@ -29,7 +29,7 @@ class [[nodiscard]] NameScope {
   const ScopeName* previous_;
 };
 
-/// The interned child `name` of `parent` (nullptr means the root).
+/// The interned child `name` of `parent` (nullptr means the root). Takes no lock.
 const ScopeName* intern_scope(const ScopeName* parent, std::string_view name);
 
 /// This thread's scope; nullptr at the root.

@@ -1,12 +1,14 @@
-// Saving, loading and hashing weights.
+// Saving, loading and hashing weights, and saving and loading optimizers. Model::save_checkpoint() saves both.
 #pragma once
 
 #include <map>
+#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "lockstep/export.h"
+#include "lockstep/optim.h"
 #include "lockstep/tensor.h"
 #include "lockstep/variable.h"
 
@@ -35,8 +37,24 @@ TensorFile load_tensors(const std::string& path);
 /// Saves the variables by name; throws StateError LS1008 if two have the same name.
 void save_weights(const std::string& path, std::span<const Variable> variables);
 
-/// Assigns every variable from the file, or none: throws IoError LS8006 if names, shapes or dtypes do not match.
-void load_weights(const std::string& path, std::span<const Variable> variables);
+/// Assigns every variable from the file, or none: throws IoError LS8006 if names, shapes or dtypes do not match. Leaves
+/// out an optimizer's state, so the file may be a checkpoint.
+void load_weights(const std::string& path, std::span<const Variable> variables,
+                  std::source_location where = std::source_location::current());
+
+/// Saves an optimizer: its kind, options and steps, and its slots by name. Numbers are exact. Throws StateError LS1008
+/// if two variables have the same name; IoError LS8005 as save_tensors() does.
+void save_optimizer(const std::string& path, const optim::Optimizer& optimizer,
+                    std::source_location where = std::source_location::current());
+
+/// Loads a file of save_optimizer() or Model::save_checkpoint(). The next steps then give the same bits as those of the
+/// optimizer that was saved, given the same variables and gradients. `variables` are all variables that it updated, in
+/// any order; they are found by name, and do not change. The options and the learning rate of the file replace those of
+/// `optimizer`, which must be of the same kind. Throws IoError LS8001 to LS8004 for files that cannot be read or are
+/// damaged, LS8006 if the file has no optimizer, one of another kind, or other names, shapes or dtypes. After any
+/// failure the optimizer is as before.
+void load_optimizer(const std::string& path, optim::Optimizer& optimizer, std::span<const Variable> variables,
+                    std::source_location where = std::source_location::current());
 
 /// SHA-256 of the variables, as 64 hexadecimal digits. It covers, for each variable in the order of names, its name,
 /// dtype, shape and little-endian bytes in row-major order; each string and list is preceded by its length. Equal

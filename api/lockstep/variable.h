@@ -12,9 +12,10 @@ namespace LOCKSTEP_API lockstep {
 class VariableImpl;
 
 /// A named tensor whose value can be replaced: a weight, or a running statistic. Copies refer to the same variable. An
-/// op reads the current value; a tensor that was read keeps its value when the variable changes later. A variable must
-/// not be assigned on one thread while another thread uses it. A variable that was moved from can only be copied,
-/// assigned to and destroyed; every other use throws StateError LS1008.
+/// op reads the current value; a tensor that was read keeps its value when the variable changes later. `const`
+/// concerns the handle, not the value. A variable must not be assigned on one thread while another thread uses it. A
+/// variable that was moved from can only be copied, assigned to and destroyed; every other use throws StateError
+/// LS1008.
 class Variable {
  public:
   using Where = std::source_location;
@@ -30,8 +31,8 @@ class Variable {
 
   /// Replaces the value; shape and dtype must stay the same (ShapeError LS2010, DTypeError LS2101). Writes in place if
   /// nothing else refers to the variable's memory.
-  void assign(const Tensor& value, Where where = Where::current());
-  void assign_add(const Tensor& amount, Where where = Where::current());
+  void assign(const Tensor& value, Where where = Where::current()) const;
+  void assign_add(const Tensor& amount, Where where = Where::current()) const;
 
   const std::string& name(Where where = Where::current()) const;
   bool trainable(Where where = Where::current()) const;

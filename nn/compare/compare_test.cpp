@@ -28,7 +28,7 @@ std::vector<data::Batch> batches(std::size_t count, std::int64_t size = 3) {
 class Applied : public nn::Layer {
  public:
   Applied(std::string name, std::function<Tensor(const Tensor&)> f) : Layer(std::move(name)), f_(std::move(f)) {}
-  Tensor call(const Tensor& x, const nn::Call&) override { return f_(x); }
+  Tensor call(const Tensor& x, const nn::Call&) const override { return f_(x); }
 
  private:
   std::function<Tensor(const Tensor&)> f_;

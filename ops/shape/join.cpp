@@ -72,7 +72,7 @@ TensorRef dense_copy(const TensorImpl& impl, const std::source_location& where) 
 
 }  // namespace
 
-void install_dense_copy() { make_dense_copy = &dense_copy; }
+void install_dense_copy() { dense_copy_hook = &dense_copy; }
 
 namespace defs {
 

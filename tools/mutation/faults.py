@@ -76,7 +76,11 @@ FAULTS = {
         ("  if (!done_) std::remove(temporary_.c_str());", "", "a failed save leaves its temporary file"),
         ("target = next.is_absolute() ? next : target.parent_path() / next;", "target = next;", "relative links lead elsewhere"),
     ],
+    "runtime/scope.cpp": [
+        ("if (entry->scope.parent == parent && entry->scope.name == name)", "if (entry->scope.name == name)", "scopes of one name are one, whatever is around them"),
+    ],
     "runtime/parallel.cpp": [
+        ("if (requested_here) return requested_here;", "", "a thread's own number of threads is ignored"),
         ("r.n * index / r.pieces, r.n * (index + 1) / r.pieces", "r.n / r.pieces * index, r.n / r.pieces * (index + 1)",
          "the rest of a range is left out"),
         ("if (most <= 1 || inside_piece)", "if (most <= 1)", "nested calls leave their thread"),

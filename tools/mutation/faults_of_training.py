@@ -13,6 +13,9 @@ FAULTS = {
         ("own_memory(*v, where);", "", "a value that somebody holds changes"),
         ("impl_->prepared_from = impl_->known();", "impl_->prepared_from = 0;", "taking back what was prepared takes all"),
         ("order.push_back(variable.id());", "order.insert(order.begin(), variable.id());", "a step that is taken back takes another variable's state"),
+        ("impl.step_state->progress = {snapshot.steps, snapshot.weights_1, snapshot.weights_2};", "impl.step_state->progress.steps = snapshot.steps;", "a restored Adam corrects its moments as in the first step"),
+        ("if (!used.contains(name)) fail_to_restore(", "if (false) fail_to_restore(", "state of variables that are not given is dropped"),
+        ("i < impl_->known(); ++i", "i < impl_->order.size(); ++i", "a snapshot has slots that were only prepared"),
         ("zeros(variable.shape(), compute_dtype(variable.dtype()))", "zeros(variable.shape(), variable.dtype())", "slots of f16 variables are f16"),
     ],
     "autodiff/variable.cpp": [
@@ -23,6 +26,10 @@ FAULTS = {
     ],
     "nn/check_data.cpp": [
         ("check_not_empty(data, what, op, where);", "", "an empty set gives no values"),
+    ],
+    "nn/checkpoint.cpp": [
+        ("set_random_position(position.random);", "", "after loading, Dropout draws other numbers"),
+        ("state_->epochs = position.epochs;", "", "after loading, the orders of examples start anew"),
     ],
     "nn/data/dataset.cpp": [
         ("const RandomKey key{step.shuffle.seed, step.shuffle.stream + static_cast<std::uint64_t>(number)};", "const RandomKey key{step.shuffle.seed, step.shuffle.stream};", "every epoch has the same order"),
@@ -39,11 +46,15 @@ FAULTS = {
         ("guard.keep();", "", "running statistics stand still"),
         ("pass.seek(step - 1);", "", "a step that is repeated takes the next batch"),
         ("state_.batch_size = options_.batch_size;", "", "evaluation takes larger batches than training"),
+        ("if (step > 1 && stopping()) break;", "", "training stops at the end of an epoch only"),
+        ("if (!complete) return false;", "", "a validation that was stopped gives values"),
     ],
     "nn/initializer.cpp": [
         ("const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : (fan_in + fan_out) / 2;", "const double size = fan == Fan::in ? fan_in : fan == Fan::out ? fan_out : fan_in;", "the mean of both fans is the first"),
     ],
     "nn/layer.cpp": [
+        ("if (known && known->parent == outer) return known;", "if (known) return known;", "a layer keeps the scope of its first call"),
+        ("if (only_built) fail_not_built(s.name, where);", "", "a shared call builds layers"),
         ("s.variable_prefix = s.path();", "s.variable_prefix = s.name + \"/\";", "layers within layers share names"),
     ],
     "nn/layers.cpp": [

@@ -1,0 +1,101 @@
+#include "nn/optimizer_file.h"
+
+#include "lockstep/autodiff.h"
+#include "runtime/caller.h"
+
+namespace lockstep {
+namespace {
+
+using Options = std::variant<optim::Sgd, optim::Adam>;
+
+const char* kind_of(const Options& options) { return std::holds_alternative<optim::Adam>(options) ? "adam" : "sgd"; }
+
+// Calls f(name, field) for each option.
+template <class F>
+void for_each_option(optim::Sgd& o, F&& f) {
+  f("learning_rate", o.learning_rate);
+  f("momentum", o.momentum);
+  f("nesterov", o.nesterov);
+}
+
+template <class F>
+void for_each_option(optim::Adam& o, F&& f) {
+  f("learning_rate", o.learning_rate);
+  f("beta_1", o.beta_1);
+  f("beta_2", o.beta_2);
+  f("epsilon", o.epsilon);
+  f("weight_decay", o.weight_decay);
+}
+
+// Calls f(name, field) for each number of the snapshot, in texts of the file under "optimizer.<name>".
+template <class F>
+void for_each_number(optim::Snapshot& snapshot, F&& f) {
+  std::visit([&](auto& options) { for_each_option(options, f); }, snapshot.options);
+  f("steps", snapshot.steps);
+  if (!std::holds_alternative<optim::Adam>(snapshot.options)) return;
+  f("weights_1", snapshot.weights_1);
+  f("weights_2", snapshot.weights_2);
+}
+
+std::string key_of(const char* name) { return std::string("optimizer.") + name; }
+
+optim::Snapshot snapshot_in(const LoadedFile& loaded) {
+  if (!loaded.has("optimizer")) {
+    loaded.fail(ErrorId::does_not_match, "it has no state of an optimizer",
+                "give a file of save_optimizer() or save_checkpoint()");
+  }
+  optim::Snapshot snapshot;
+  const std::string& kind = loaded.text("optimizer");
+  if (kind == "adam") {
+    snapshot.options = optim::Adam{};
+  } else if (kind != "sgd") {
+    loaded.fail(ErrorId::does_not_match, "it has the state of an optimizer \"" + kind + "\", which is not known here",
+                "load it with the version of Lockstep that saved it");
+  }
+  for_each_number(snapshot, [&](const char* name, auto& value) { loaded.read(key_of(name), value); });
+  for (const auto& [name, tensor] : loaded.file.tensors) {
+    if (name.starts_with(optimizer_prefix)) snapshot.slots.emplace(name.substr(optimizer_prefix.size()), tensor);
+  }
+  return snapshot;
+}
+
+}  // namespace
+
+void add_optimizer(TensorFile& file, const optim::Optimizer& optimizer, const std::source_location& where) {
+  optim::Snapshot snapshot = optimizer.snapshot(where);
+  for (const auto& [name, tensor] : snapshot.slots) file.tensors.emplace(std::string(optimizer_prefix) + name, tensor);
+  file.metadata["optimizer"] = kind_of(snapshot.options);
+  for_each_number(snapshot, [&](const char* name, auto value) { file.metadata[key_of(name)] = exact_text(value); });
+}
+
+void restore_optimizer(const LoadedFile& loaded, optim::Optimizer& optimizer, std::span<const Variable> variables) {
+  const optim::Snapshot snapshot = snapshot_in(loaded);
+  try {
+    optimizer.restore(snapshot, variables, loaded.where);
+  } catch (const Error& e) {
+    if (e.id() == ErrorId::invalid_attribute) loaded.damaged("the optimizer's " + e.headline());
+    if (e.id() != ErrorId::snapshot_mismatch) throw;
+    loaded.fail(ErrorId::does_not_match, e.headline(),
+                "load it into an optimizer of the same kind, with the variables that it updated");
+  }
+}
+
+void save_optimizer(const std::string& path, const optim::Optimizer& optimizer, std::source_location where) {
+  const CallerScope caller(where);
+  TensorFile file;
+  file.metadata["format"] = "lockstep";
+  // A step that is found to have failed later does not count. Slots are on the device of their variables.
+  for (const Variable& slot : optimizer.state()) synchronize(slot.device());
+  add_optimizer(file, optimizer, where);
+  save_tensors(path, file.tensors, file.metadata);
+}
+
+void load_optimizer(const std::string& path, optim::Optimizer& optimizer, std::span<const Variable> variables,
+                    std::source_location where) {
+  const CallerScope caller(where);
+  const NoGradient pause;
+  const TensorFile file = load_tensors(path);
+  restore_optimizer({"load_optimizer", path, file, where}, optimizer, variables);
+}
+
+}  // namespace lockstep
