@@ -86,7 +86,7 @@ TEST_P(Sweep, AVariableThatWasOnlyReadHasAGradient) {
   }
   {
     GradientTape tape({.persistent = true});
-    const Tensor upstream = reshape(iota(6, f32), {2, 3});
+    const Tensor upstream = reshape(arange(6, f32), {2, 3});
     EXPECT_EQ(tape.gradient(rows.read(), rows, {.upstream = upstream}).to_vector<float>(), upstream.to_vector<float>());
     EXPECT_EQ(error_of([&] { tape.gradient(rows.read(), rows); })->id(), ErrorId::target_not_scalar);
     EXPECT_EQ(error_of([&] { tape.gradient(v.read(), other); })->id(), ErrorId::unconnected);

@@ -31,7 +31,7 @@ void print_derivatives(Device device) {
 // Fits one period of a sine. Returns the mean squared error before and after training.
 std::pair<float, float> train() {
   set_seed(3);
-  const Tensor x = reshape(iota(64, f32, 0, 1.0 / 63), {64, 1});
+  const Tensor x = reshape(arange(64, f32, 0, 1.0 / 63), {64, 1});
   const Tensor target = reshape(Tensor(
                                     [] {
                                       std::vector<float> values;

@@ -69,7 +69,7 @@ TEST_F(Layers, DenseOptions) {
 }
 
 TEST_F(Layers, Conv2dOptionsReachTheOp) {
-  const Tensor x = reshape(iota(36, DType::f32), {1, 6, 6, 1});
+  const Tensor x = reshape(arange(36, DType::f32), {1, 6, 6, 1});
   const auto shape_of = [&](Conv2d options) {
     options.filters = 2;
     Sequential net(options);
@@ -110,7 +110,7 @@ TEST_F(Layers, Conv2dGroupsSplitTheChannels) {
 }
 
 TEST_F(Layers, PoolsHaveTheirWindowAsStrides) {
-  const Tensor x = reshape(iota(16, DType::f32), {1, 4, 4, 1});
+  const Tensor x = reshape(arange(16, DType::f32), {1, 4, 4, 1});
   EXPECT_EQ(run(MaxPool2d{}, x), (Values{5, 7, 13, 15}));
   EXPECT_EQ(run(AvgPool2d{}, x), (Values{2.5f, 4.5f, 10.5f, 12.5f}));
   EXPECT_EQ(run(MaxPool2d{.window = 3, .strides = 1}, x), (Values{10, 11, 14, 15}));

@@ -42,7 +42,7 @@ class OrderTest : public testing::TestWithParam<std::string> {
 
   DeviceScope scope{Device(GetParam())};
   const data::Dataset data =
-      data::Dataset::from_tensors(reshape(iota(examples, DType::f32), {examples, 1}), zeros({examples, 1}));
+      data::Dataset::from_tensors(reshape(arange(examples, DType::f32), {examples, 1}), zeros({examples, 1}));
   std::vector<float> seen;
   std::optional<Model> model;
 };

@@ -118,7 +118,7 @@ struct FullAttrs {
   std::int64_t dtype = 0;
 };
 
-struct IotaAttrs {
+struct ArangeAttrs {
   IntList shape;
   std::int64_t dtype = static_cast<std::int64_t>(DType::i64);
 };

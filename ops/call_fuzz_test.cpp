@@ -33,7 +33,7 @@ class CallFuzzer {
       case 9: return max_pool2d(image(), {pair(), pair(), padding()});
       case 10: return avg_pool2d(image(), {pair(), pair(), padding()});
       case 11: return one_hot(cast(x, DType::i32), draw_.number(), dtype());
-      case 12: return iota(draw_.number(), dtype(), draw_.scalar().as_double(), draw_.scalar().as_double());
+      case 12: return arange(draw_.number(), dtype(), draw_.scalar().as_double(), draw_.scalar().as_double());
       case 13: return scatter_add(x, zeros({x.rank() ? x.shape()[0] : 1}, i64), draw_.number(), small());
       default: return broadcast_to(x, Shape(std::span<const std::int64_t>(extents())));
     }

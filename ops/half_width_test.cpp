@@ -137,10 +137,10 @@ TEST_P(HalfWidth, OpsWithKernelsRoundOnce) {
     EXPECT_EQ(bits_of(matmul(x, w)), rounded(matmul(xf, wf), t));
     EXPECT_EQ(bits_of(softmax(x)), rounded(softmax(xf), t));
     EXPECT_EQ(bits_of(log_softmax(x)), rounded(log_softmax(xf), t));
-    const Tensor labels = cast(iota(6), i32);
+    const Tensor labels = cast(arange(6), i32);
     EXPECT_EQ(bits_of(sparse_cross_entropy(x, labels)), rounded(sparse_cross_entropy(xf, labels), t));
-    EXPECT_EQ(bits_of(scatter_add(x, cast(iota(6) / 4, i32), 3)),
-              rounded(scatter_add(xf, cast(iota(6) / 4, i32), 3), t));
+    EXPECT_EQ(bits_of(scatter_add(x, cast(arange(6) / 4, i32), 3)),
+              rounded(scatter_add(xf, cast(arange(6) / 4, i32), 3), t));
     const Tensor image = random({1, 6, 6, 2}, t, 6), filter = random({3, 3, 3, 2}, t, 7), bias = random({3}, t, 8);
     EXPECT_EQ(bits_of(conv2d(image, filter, bias)),
               rounded(conv2d(cast(image, f32), cast(filter, f32), cast(bias, f32)), t));
@@ -172,7 +172,7 @@ TEST_P(HalfWidth, OpsThatADriverHasInF32OnlyCountAsDecomposed) {
 
 TEST_P(HalfWidth, ATapeChangesNoResult) {
   for (DType t : {f16, bf16}) {
-    const Tensor x = random({5, 7}, t, 10), labels = cast(iota(5), i32);
+    const Tensor x = random({5, 7}, t, 10), labels = cast(arange(5), i32);
     const std::vector<std::uint16_t> alone = bits_of(sparse_cross_entropy(x, labels));
     GradientTape tape;
     tape.watch(x);

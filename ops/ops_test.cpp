@@ -91,7 +91,7 @@ TEST(Dtypes, CastsSaturate) {
 }
 
 TEST(Views, ReshapeOfATransposeCopiesOnlyWhereItMust) {
-  const Tensor x = reshape(iota(12, f32), {3, 4});
+  const Tensor x = reshape(arange(12, f32), {3, 4});
   EXPECT_EQ(reshape(transpose(x), {2, 6}).to_vector<float>(),
             (std::vector<float>{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}));
   EXPECT_EQ(reshape(slice(x, {{1, 0, 2}}), {6}).to_vector<float>(), (std::vector<float>{0, 1, 4, 5, 8, 9}));
@@ -104,7 +104,7 @@ TEST(Views, ReshapeOfATransposeCopiesOnlyWhereItMust) {
 }
 
 TEST(Views, SlicesFollowPython) {
-  const Tensor x = iota(10);
+  const Tensor x = arange(10);
   const auto ints = [](const Tensor& t) { return t.to_vector<std::int64_t>(); };
   EXPECT_EQ(ints(slice(x, {{0, -3}})), (std::vector<std::int64_t>{7, 8, 9}));
   EXPECT_EQ(ints(slice(x, {{0, 8, 2, -2}})), (std::vector<std::int64_t>{8, 6, 4}));
@@ -277,7 +277,7 @@ TEST(UserOps, AKernelForOneDriver) {
   };
   const OpDef& op = register_op(std::move(def));
   const DeviceScope scope(Device("reference"));
-  EXPECT_EQ(invoke1(op, {transpose(reshape(iota(4, f32), {2, 2}))}).to_vector<float>(),
+  EXPECT_EQ(invoke1(op, {transpose(reshape(arange(4, f32), {2, 2}))}).to_vector<float>(),
             (std::vector<float>{0, 4, 2, 6}));
   EXPECT_EQ(calls, 1);
 }
@@ -480,7 +480,7 @@ TEST(Errors, OfImpossibleExtentsNameOpAndLine) {
         scatter_add(ones({2}), Tensor({0, 1}), -3);
       },
       ErrorId::invalid_attribute, {"scatter_add", "extent is -3"});
-  expect_error([] { iota(-3); }, ErrorId::invalid_attribute, {"iota", "count is -3"});
+  expect_error([] { arange(-3); }, ErrorId::invalid_attribute, {"arange", "count is -3"});
 }
 
 TEST(Errors, OfBatchesAndAxesSayWhatIsWrong) {
@@ -531,7 +531,7 @@ TEST(Printing, IsReadable) {
   EXPECT_NE(out.str().find("Tensor f32 (2, 2) "), std::string::npos);
   EXPECT_NE(out.str().find("[[ 1.5000, -2.0000],\n [ 3.2500,  4.0000]]"), std::string::npos) << out.str();
   std::ostringstream long_out;
-  long_out << iota(5000);
+  long_out << arange(5000);
   EXPECT_NE(long_out.str().find("…"), std::string::npos);
   EXPECT_LT(long_out.str().size(), 200u);
 }

@@ -93,8 +93,8 @@ TEST_P(Sizes, OfReshapes) {
 
 TEST_P(Sizes, OfOpsThatMakeTensors) {
   expect_too_large([] { one_hot(Tensor({1, 2}), most); }, {"one_hot: ", "more elements"});
-  expect_error([] { iota(most); }, ErrorId::impossible_size, {"iota: "});
-  expect_error([] { iota(most, f32); }, ErrorId::impossible_size, {"iota: "});
+  expect_error([] { arange(most); }, ErrorId::impossible_size, {"arange: "});
+  expect_error([] { arange(most, f32); }, ErrorId::impossible_size, {"arange: "});
   expect_error([] { random_uniform({most}); }, ErrorId::impossible_size, {"random_uniform: "});
   expect_too_large([] { random_normal({two_32, two_32}); }, {"random_normal: "});
   expect_error([] { random_permutation(-1); }, ErrorId::invalid_attribute, {"random_permutation: n is -1"});
@@ -146,7 +146,7 @@ TEST_P(Sizes, OfWindows) {
 }
 
 TEST_P(Sizes, OfSlices) {
-  const Tensor x = iota(10);
+  const Tensor x = arange(10);
   EXPECT_EQ(slice(x, {{0, 0, most, most}}).to_vector<std::int64_t>(), (std::vector<std::int64_t>{0}));
   EXPECT_EQ(slice(x, {{0, INT64_MIN, most, 1}}).size(), 10);
   EXPECT_EQ(slice(x, {{0, most, INT64_MIN, INT64_MIN}}).to_vector<std::int64_t>(), (std::vector<std::int64_t>{9}));
@@ -219,7 +219,7 @@ TEST_P(Sizes, DTypesThatAreNone) {
   expect_error([&] { cast(x, none); }, id, {"cast: 42 is no dtype", "Tensor f32 (2)"});
   expect_error([&] { cast(2.5, none); }, id, {"cast: 42 is no dtype"});
   expect_error([&] { full({2}, 1, none); }, id, {"full: 42 is no dtype"});
-  expect_error([&] { iota(3, none); }, id, {"iota: 42 is no dtype"});
+  expect_error([&] { arange(3, none); }, id, {"arange: 42 is no dtype"});
   expect_error([&] { one_hot(Tensor({1}), 3, none); }, id, {"one_hot: 42 is no dtype"});
   expect_error([&] { random_normal({2}, 0, 1, {.dtype = none}); }, id, {"random_normal: 42 is no dtype"});
   expect_error([&] { random_bits({2}, none); }, id, {"random_bits: 42 is no dtype"});

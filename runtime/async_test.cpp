@@ -115,7 +115,7 @@ TEST_F(AsyncTest, BadIndicesAreReportedLikeOnAnyDevice) {
 
 TEST_F(AsyncTest, CopiesBetweenDevicesBothWays) {
   const Device reference("reference");
-  const Tensor here = iota(1000, f32);
+  const Tensor here = arange(1000, f32);
   const Tensor there = here.to(reference);
   EXPECT_EQ(there.device(), reference);
   EXPECT_EQ(there.to_vector<float>(), here.to_vector<float>());

@@ -109,7 +109,7 @@ TEST_P(Failures, AreNotMetByOpsOnNothing) {
 }
 
 TEST_P(Failures, AreNotMetByReadsOfSoundTensors) {
-  const Tensor sound = reshape(iota(12, f32), {3, 4});
+  const Tensor sound = reshape(arange(12, f32), {3, 4});
   int failed = failures_of([&] { bad(); });
   EXPECT_EQ(failures_of([&] { EXPECT_EQ(sound.to_vector<float>()[5], 5.0f); }, 2), 0);
   failed += failures_of([&] { bad(); });
@@ -402,7 +402,7 @@ TEST_P(FaultsInFlight, LeaveNothingBehind) {
     {
       FaultInjection fault(k);
       try {
-        const Tensor x = iota(3000, f32);
+        const Tensor x = arange(3000, f32);
         Variable v(x * 2.0f, "v");
         v.assign(v + 1.0f);
         got = v.read().to_vector<float>();

@@ -186,7 +186,7 @@ TEST_F(MemoryTest, SteadyTrainingAsksTheDriverForNothing) {
 }
 
 TEST_F(MemoryTest, ViewsCopyNothing) {
-  const Tensor x = iota(24, f32);
+  const Tensor x = arange(24, f32);
   const std::uint64_t before = memory_stats(device).allocations;
   const Tensor y = slice(transpose(reshape(x, {4, 6})), {{0, 1, 5, 2}});
   const Tensor z = broadcast_to(expand_dims(y, 0), {3, 2, 4});

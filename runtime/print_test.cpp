@@ -58,16 +58,16 @@ TEST_F(Print, OtherTypesAreExact) {
 }
 
 TEST_F(Print, RowsStandBelowEachOther) {
-  EXPECT_EQ(elements(reshape(iota(8), {2, 2, 2})), "[[[0, 1],\n  [2, 3]],\n [[4, 5],\n  [6, 7]]]");
-  EXPECT_EQ(elements(transpose(reshape(iota(6), {2, 3}))), "[[0, 3],\n [1, 4],\n [2, 5]]");
+  EXPECT_EQ(elements(reshape(arange(8), {2, 2, 2})), "[[[0, 1],\n  [2, 3]],\n [[4, 5],\n  [6, 7]]]");
+  EXPECT_EQ(elements(transpose(reshape(arange(6), {2, 3}))), "[[0, 3],\n [1, 4],\n [2, 5]]");
   EXPECT_EQ(elements(zeros({0})), "[]");
   EXPECT_EQ(elements(zeros({2, 0})), "[[],\n []]");
 }
 
 TEST_F(Print, OfLongTensorsOnlyTheEdgesAreShown) {
-  EXPECT_EQ(elements(iota(1001)), "[   0,    1,    2, …,  998,  999, 1000]");
-  EXPECT_EQ(elements(iota(1000)).find("…"), std::string::npos) << "a thousand elements are shown";
-  EXPECT_EQ(elements(reshape(iota(1400), {7, 200})),
+  EXPECT_EQ(elements(arange(1001)), "[   0,    1,    2, …,  998,  999, 1000]");
+  EXPECT_EQ(elements(arange(1000)).find("…"), std::string::npos) << "a thousand elements are shown";
+  EXPECT_EQ(elements(reshape(arange(1400), {7, 200})),
             "[[   0,    1,    2, …,  197,  198,  199],\n"
             " [ 200,  201,  202, …,  397,  398,  399],\n"
             " [ 400,  401,  402, …,  597,  598,  599],\n"
@@ -75,7 +75,7 @@ TEST_F(Print, OfLongTensorsOnlyTheEdgesAreShown) {
             " [ 800,  801,  802, …,  997,  998,  999],\n"
             " [1000, 1001, 1002, …, 1197, 1198, 1199],\n"
             " [1200, 1201, 1202, …, 1397, 1398, 1399]]");
-  EXPECT_EQ(elements(reshape(iota(1002), {167, 6})).substr(0, 40), "[[   0,    1,    2,    3,    4,    5],\n ")
+  EXPECT_EQ(elements(reshape(arange(1002), {167, 6})).substr(0, 40), "[[   0,    1,    2,    3,    4,    5],\n ")
       << "six would not get shorter";
   std::vector<double> hidden(1001, 0.0);
   hidden[500] = 0.5;

@@ -196,8 +196,8 @@ def full(g):
     filled("i64_largest", "i64", [2], I64.max)  # what argsort pads with
 
 
-@golden("iota")
-def iota(g):
+@golden("arange")
+def arange(g):
     for name, shape in (("vector", [7]), ("matrix", [2, 5]), ("scalar", []), ("empty", [0])):
         g.case(name, [], lambda: torch.arange(math.prod(shape)).reshape(shape),
                {"shape": shape, "dtype": DTYPES.index("i64")}, [0, 1])

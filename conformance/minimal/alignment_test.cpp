@@ -29,7 +29,7 @@ class Alignment : public testing::Test {
   }
 
   const DeviceScope scope{minimal()};
-  const Tensor x = iota(100, DType::f32);
+  const Tensor x = arange(100, DType::f32);
 };
 
 TEST_F(Alignment, AnOddBeginningIsCopied) {

@@ -98,7 +98,7 @@ TEST(Page, IsReadAsItWasWritten) {
 
 TEST(WholePage, IsWhatTheSuiteAsks) {
   if (const char* path = std::getenv("LOCKSTEP_WRITE_REQUIREMENTS")) {
-    // Without f64 arithmetic on the device, the host computes iota itself.
+    // Without f64 arithmetic on the device, the host computes arange itself.
     const std::string without = "LOCKSTEP_LEAST_WITHOUT='instruction|ADD|f64'";
     Requirements asked{asked_by("core", without), asked_by("train", without)};
     asked.train.add(asked.core);

@@ -14,8 +14,8 @@ class DatasetTest : public testing::TestWithParam<std::string> {
  protected:
   // Example i has the features (10 i, 10 i + 1) and the label i.
   static Dataset counting(std::int64_t n) {
-    const Tensor i = iota(n, DType::f32);
-    return Dataset::from_tensors(stack_columns(i * 10, i * 10 + 1), iota(n, DType::i64));
+    const Tensor i = arange(n, DType::f32);
+    return Dataset::from_tensors(stack_columns(i * 10, i * 10 + 1), arange(n, DType::i64));
   }
   static Tensor stack_columns(const Tensor& a, const Tensor& b) {
     return concat({reshape(a, {a.size(), 1}), reshape(b, {b.size(), 1})}, 1);

@@ -29,7 +29,7 @@ class RandomRanges : public testing::TestWithParam<std::string> {
 std::vector<float> all_uniform(double low, double high) {
   constexpr std::int64_t count = 1 << 24;
   const OpDef& op = *find_op("uniform_of_bits");
-  const Tensor bits = mul(iota(count, i32), 256);  // wraps around: all patterns of the upper 24 bits
+  const Tensor bits = mul(arange(count, i32), 256);  // wraps around: all patterns of the upper 24 bits
   std::vector<float> numbers;
   for (std::int64_t at = 0; at < count; at += 1 << 22) {
     // The op's own numbers for this range, computed as the public function computes them.

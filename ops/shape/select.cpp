@@ -49,7 +49,7 @@ void decompose_argsort(DecomposeContext& c) {
   // Padding sorts last: it has the largest key, and positions beyond the end break ties.
   constexpr Scalar largest{Scalar::Kind::integer, std::numeric_limits<std::int64_t>::max(), 0};
   Tensor key = length == count ? x : concat({x, filled({length - count}, largest, DType::i64, at)}, 0, at);
-  Tensor position = iota(length, DType::i64, 0, 1, at);
+  Tensor position = arange(length, DType::i64, 0, 1, at);
   for (std::int64_t run = 2; run <= length; run *= 2) {
     for (std::int64_t distance = run / 2; distance >= 1; distance /= 2) {
       const BitonicAttrs attrs{distance, run};

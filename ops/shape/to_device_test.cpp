@@ -21,9 +21,9 @@ TEST(ToDevice, KeepsTheElementsAndTheirDtype) {
   EXPECT_EQ(there.to_vector<float>(), (std::vector<float>{1.5f, -2.0f, 3.25f}));
   EXPECT_EQ(back.to_vector<float>(), there.to_vector<float>());
   EXPECT_EQ(x.to(reference).id(), x.id()) << "it is there already";
-  const Tensor columns = transpose(reshape(iota(6), {2, 3}));
+  const Tensor columns = transpose(reshape(arange(6), {2, 3}));
   EXPECT_EQ(columns.to(cpu).to_vector<std::int64_t>(), (std::vector<std::int64_t>{0, 3, 1, 4, 2, 5}));
-  EXPECT_EQ(slice(iota(6), {Slice{0, 2, 5}}).to(reference).to_vector<std::int64_t>(),
+  EXPECT_EQ(slice(arange(6), {Slice{0, 2, 5}}).to(reference).to_vector<std::int64_t>(),
             (std::vector<std::int64_t>{2, 3, 4}));
   EXPECT_EQ(zeros({0, 3}).to(reference).shape(), (Shape{0, 3}));
 }

@@ -102,8 +102,13 @@ Tensor ones_like(Operand x);
 /// The `count` numbers start, start + step …, as f32, f64, i32 or i64. Floats are start + n · step in f64, rounded to
 /// the dtype once. Throws ShapeError LS2007 if an integer dtype cannot hold all of them (fractions, NaN, overflow), and
 /// DTypeError LS2102 for other dtypes.
-Tensor iota(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
-            std::source_location where = std::source_location::current());
+Tensor arange(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
+              std::source_location where = std::source_location::current());
+/// The same, by its name in the C++ standard library and in XLA.
+inline Tensor iota(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
+                   std::source_location where = std::source_location::current()) {
+  return arange(count, dtype, start, step, where);
+}
 
 /// x on `device`; x itself if it is there already. Differentiable.
 Tensor to_device(Operand x, Device device);

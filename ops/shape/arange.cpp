@@ -1,4 +1,4 @@
-// iota: equally spaced numbers.
+// arange: equally spaced numbers.
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -65,23 +65,23 @@ Tensor counted_on_the_host(const Shape& shape, double start, double step) {
 
 namespace defs {
 
-OpDef iota() {
+OpDef arange() {
   OpDef op = make_pointwise_op(
-      "iota", 0,
+      "arange", 0,
       [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
         const Expr start = in[0], step = in[1];
         const Expr position = convert(p.linear_index(), start.dtype());
-        const auto to = static_cast<DType>(call.attrs_as<IotaAttrs>().dtype);
+        const auto to = static_cast<DType>(call.attrs_as<ArangeAttrs>().dtype);
         return std::vector<Expr>{convert(start + position * step, abi_dtype(to))};
       },
       {.doc = "start + n step, n the row-major index of each element; floats are computed in f64 and rounded once.",
        .error_class = ErrorClass::rounded});
   op.differentiable = false;
-  op.attrs = attr_schema<IotaAttrs>("lks_iota_attrs", attr("shape", &IotaAttrs::shape, "of the result"),
-                                    attr("dtype", &IotaAttrs::dtype, "numbered as DType"));
+  op.attrs = attr_schema<ArangeAttrs>("lks_arange_attrs", attr("shape", &ArangeAttrs::shape, "of the result"),
+                                      attr("dtype", &ArangeAttrs::dtype, "numbered as DType"));
   op.scalars = {{"start", ScalarDef::widest_of_result}, {"step", ScalarDef::widest_of_result}};
   op.infer = [](InferContext& c) {
-    const auto& a = c.attrs<IotaAttrs>();
+    const auto& a = c.attrs<ArangeAttrs>();
     const DType dtype = c.dtype_from_attribute(a.dtype);
     const Shape shape = shape_of(a.shape);
     check_numbers(c, dtype, shape);
@@ -98,7 +98,7 @@ OpDef iota() {
     std::vector<OpCase> cases;
     const auto add = [&](const char* name, IntList shape, DType dtype, double start, double step) {
       cases.push_back(
-          OpCase{name, {}, {}, {start, step}, {}, false}.with(IotaAttrs{shape, static_cast<std::int64_t>(dtype)}));
+          OpCase{name, {}, {}, {start, step}, {}, false}.with(ArangeAttrs{shape, static_cast<std::int64_t>(dtype)}));
     };
     add("vector", {1031}, DType::i64, 0, 1);
     add("matrix", {3, 7}, DType::i64, 0, 1);
@@ -123,12 +123,12 @@ OpDef iota() {
 
 }  // namespace defs
 
-Tensor iota(std::int64_t count, DType dtype, double start, double step, std::source_location where) {
-  static const OpDef& op = built_in("iota");
+Tensor arange(std::int64_t count, DType dtype, double start, double step, std::source_location where) {
+  static const OpDef& op = built_in("arange");
   if (count < 0) {
-    raise(ErrorId::invalid_attribute, "iota", "count is " + std::to_string(count), "count is 0 or more", where);
+    raise(ErrorId::invalid_attribute, "arange", "count is " + std::to_string(count), "count is 0 or more", where);
   }
-  const IotaAttrs attrs{list_of(Shape{count}), static_cast<std::int64_t>(dtype)};
+  const ArangeAttrs attrs{list_of(Shape{count}), static_cast<std::int64_t>(dtype)};
   const Scalar numbers[] = {start, step};
   return invoke1(op, std::span<const Operand>(), &attrs, numbers, &where);
 }
