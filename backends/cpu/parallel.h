@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "backends/host/float_environment.h"
+#include "backends/common/float_environment.h"
 #include "lockstep/driver.h"
 
 namespace cpu {

@@ -9,9 +9,9 @@
 #include <cstring>
 #include <new>
 
-#include "backends/host/float_environment.h"
-#include "backends/host/sanitizer.h"
-#include "backends/host/timeline.h"
+#include "backends/common/float_environment.h"
+#include "backends/common/sanitizer.h"
+#include "backends/common/timeline.h"
 
 struct lks_driver {
   const lks_host_api& host;

@@ -1,7 +1,7 @@
 // Checks that every element of an index tensor lies in [0, extent).
 #pragma once
 
-#include "backends/host/diag.h"
+#include "backends/common/diag.h"
 #include "backends/host/tensor_view.h"
 
 namespace host {

@@ -25,11 +25,11 @@
 #include <thread>
 #include <vector>
 
-#include "backends/host/diag.h"
-#include "backends/host/float_environment.h"
+#include "backends/common/diag.h"
+#include "backends/common/float_environment.h"
+#include "backends/common/sanitizer.h"
+#include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
-#include "backends/host/sanitizer.h"
-#include "backends/host/timeline.h"
 #include "backends/reference/kernels/kernels.h"
 #include "backends/testing/test_options.h"
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "backends/host/sanitizer.h"
+#include "backends/common/sanitizer.h"
 #include "backends/vulkan/kernels/kernel.h"
 #include "backends/vulkan/queue/queue.h"
 #include "backends/vulkan/queue/transfer.h"

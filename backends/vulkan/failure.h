@@ -7,8 +7,8 @@
 #include <exception>
 #include <new>
 
-#include "backends/host/diag.h"
-#include "backends/host/float_environment.h"
+#include "backends/common/diag.h"
+#include "backends/common/float_environment.h"
 
 namespace vulkan {
 

@@ -17,7 +17,7 @@
 #include <mutex>
 #include <sstream>
 
-#include "backends/host/diag.h"
+#include "backends/common/diag.h"
 #include "backends/testing/test_options.h"
 #include "conformance/minimal/requirements.h"
 #include "lockstep/driver_ops.h"

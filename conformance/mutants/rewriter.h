@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/host/program.h"
+#include "backends/common/program.h"
 #include "conformance/mutants/mutant.h"
 
 namespace mutants {

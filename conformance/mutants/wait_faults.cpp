@@ -5,8 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
-#include "backends/host/timeline.h"
 #include "conformance/mutants/mutant.h"
 
 namespace mutants {

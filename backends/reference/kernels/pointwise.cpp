@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "backends/host/program.h"
+#include "backends/common/program.h"
 #include "backends/reference/kernels/kernels.h"
 
 namespace reference {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "backends/host/kernel_table.h"
+#include "backends/common/kernel_table.h"
 #include "backends/vulkan/queue/plan.h"
 #include "lockstep/driver_ops.h"
 

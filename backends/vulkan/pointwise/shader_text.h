@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/host/program.h"
+#include "backends/common/program.h"
 
 namespace vulkan {
 

@@ -7,7 +7,7 @@
 #include <deque>
 #include <functional>
 
-#include "backends/host/timeline.h"
+#include "backends/common/timeline.h"
 #include "backends/vulkan/queue/batch.h"
 #include "backends/vulkan/queue/pooled_thread.h"
 #include "backends/vulkan/queue/state.h"

@@ -1,4 +1,4 @@
-#include "backends/host/diag.h"
+#include "backends/common/diag.h"
 
 #include <cstdarg>
 

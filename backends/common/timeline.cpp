@@ -1,8 +1,8 @@
-#include "backends/host/timeline.h"
+#include "backends/common/timeline.h"
 
 #include <chrono>
 
-#include "backends/host/diag.h"
+#include "backends/common/diag.h"
 
 using host::fail;
 

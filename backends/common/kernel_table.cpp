@@ -2,7 +2,7 @@
 #include <exception>
 #include <new>
 
-#include "backends/host/kernel_table.h"
+#include "backends/common/kernel_table.h"
 #include "lockstep/driver_ops.h"
 
 namespace host {

@@ -1,4 +1,4 @@
-#include "backends/host/program.h"
+#include "backends/common/program.h"
 
 namespace host {
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <span>
 
-#include "backends/host/diag.h"
+#include "backends/common/diag.h"
 
 namespace host {
 
