@@ -2,7 +2,7 @@
 
 #include <cstdarg>
 
-namespace host {
+namespace common {
 namespace {
 
 // Cuts the path down to the part from backends/ on, so that messages do not depend on where the driver was built.
@@ -64,4 +64,4 @@ lks_status fail_index(lks_diag* diag, const char* where, std::int64_t index, std
   return LKS_INVALID_ARGUMENT;
 }
 
-}  // namespace host
+}  // namespace common

@@ -7,11 +7,11 @@
 
 #include "lockstep/driver.h"
 
-namespace host {
+namespace common {
 
-#define HOST_STRINGIFY_(x) #x
-#define HOST_STRINGIFY(x) HOST_STRINGIFY_(x)
-#define HOST_WHERE (__FILE__ ":" HOST_STRINGIFY(__LINE__))
+#define DRIVER_STRINGIFY_(x) #x
+#define DRIVER_STRINGIFY(x) DRIVER_STRINGIFY_(x)
+#define DRIVER_WHERE (__FILE__ ":" DRIVER_STRINGIFY(__LINE__))
 
 // Not inline: a driver also calls these before it knows whether the processor supports the instructions that its
 // kernels are compiled for.
@@ -33,4 +33,4 @@ lks_status return_stored(const lks_diag& kept, lks_diag* diag);
 lks_status fail_index(lks_diag* diag, const char* where, std::int64_t index, std::int64_t position, int axis,
                       std::int64_t extent);
 
-}  // namespace host
+}  // namespace common

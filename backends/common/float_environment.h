@@ -5,7 +5,7 @@
 #include <xmmintrin.h>
 #endif
 
-namespace host {
+namespace common {
 
 #if defined(__SSE__) || defined(__x86_64__)
 /// Sets MXCSR for kernels and restores it afterwards. Writing the register is slow, so it is written only if its value
@@ -34,4 +34,4 @@ class FloatEnvironment {
 class FloatEnvironment {};
 #endif
 
-}  // namespace host
+}  // namespace common

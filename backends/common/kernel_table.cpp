@@ -5,7 +5,7 @@
 #include "backends/common/kernel_table.h"
 #include "lockstep/driver_ops.h"
 
-namespace host {
+namespace common {
 
 namespace {
 
@@ -18,9 +18,10 @@ lks_status ask(const KernelRow& row, const KernelRequest& request, std::unique_p
   try {
     return row.make(request, out);
   } catch (const std::bad_alloc&) {
-    return fail(request.diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a kernel of %s", request.desc.op_name);
+    return fail(request.diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory for a kernel of %s",
+                request.desc.op_name);
   } catch (const std::exception& e) {
-    return fail(request.diag, LKS_INTERNAL, HOST_WHERE, "a kernel of %s cannot be made: %s", request.desc.op_name,
+    return fail(request.diag, LKS_INTERNAL, DRIVER_WHERE, "a kernel of %s cannot be made: %s", request.desc.op_name,
                 e.what());
   }
 }
@@ -60,25 +61,25 @@ lks_status check_tensor(const lks_kernel_desc& desc, const lks_tensor_desc& t, i
   const bool is_input = operand < static_cast<int>(desc.input_count);
   const std::uint32_t known_flags = is_input ? LKS_TENSOR_HOST_RESIDENT | LKS_TENSOR_OPTIONAL_ABSENT : 0u;
   if (has_unknown_extension(t.hdr) || (t.flags & ~known_flags)) {
-    return refuse(diag, LKS_REASON_EXTENSION, operand, HOST_WHERE, "%s: operand %d has an unknown extension or flag",
+    return refuse(diag, LKS_REASON_EXTENSION, operand, DRIVER_WHERE, "%s: operand %d has an unknown extension or flag",
                   desc.op_name, operand);
   }
   if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) return LKS_OK;
   if (!is_known(t.dtype)) {
-    return refuse(diag, LKS_REASON_DTYPE, operand, HOST_WHERE, "%s: operand %d has the unknown dtype 0x%x",
+    return refuse(diag, LKS_REASON_DTYPE, operand, DRIVER_WHERE, "%s: operand %d has the unknown dtype 0x%x",
                   desc.op_name, operand, t.dtype);
   }
   if (t.rank < 0 || t.rank > LKS_MAX_RANK) {
-    return refuse(diag, LKS_REASON_RANK, operand, HOST_WHERE, "%s: operand %d has rank %d, at most %d is possible",
+    return refuse(diag, LKS_REASON_RANK, operand, DRIVER_WHERE, "%s: operand %d has rank %d, at most %d is possible",
                   desc.op_name, operand, t.rank, LKS_MAX_RANK);
   }
   for (int d = 0; d < t.rank; ++d) {
     if (t.dims[d] >= 0) continue;
-    return refuse(diag, LKS_REASON_SIZE, operand, HOST_WHERE, "%s: dimension %d of operand %d is %lld", desc.op_name, d,
-                  operand, static_cast<long long>(t.dims[d]));
+    return refuse(diag, LKS_REASON_SIZE, operand, DRIVER_WHERE, "%s: dimension %d of operand %d is %lld", desc.op_name,
+                  d, operand, static_cast<long long>(t.dims[d]));
   }
   if (t.layout != LKS_LAYOUT_STRIDED) {
-    return refuse(diag, LKS_REASON_LAYOUT, operand, HOST_WHERE, "%s: operand %d has the unknown layout %u",
+    return refuse(diag, LKS_REASON_LAYOUT, operand, DRIVER_WHERE, "%s: operand %d has the unknown layout %u",
                   desc.op_name, operand, t.layout);
   }
   return LKS_OK;
@@ -99,7 +100,7 @@ lks_status check_aliases(const lks_kernel_desc& desc, lks_diag* diag) {
     const bool fits = alias.input < desc.input_count && alias.output < desc.output_count &&
                       is_same_place(desc.inputs[alias.input], desc.outputs[alias.output]);
     if (fits && desc.op == LKS_OP_POINTWISE) continue;
-    return refuse(diag, LKS_REASON_ALIAS, static_cast<int>(desc.input_count + alias.output), HOST_WHERE,
+    return refuse(diag, LKS_REASON_ALIAS, static_cast<int>(desc.input_count + alias.output), DRIVER_WHERE,
                   "%s: output %u cannot take the memory of input %u", desc.op_name, alias.output, alias.input);
   }
   return LKS_OK;
@@ -115,7 +116,7 @@ bool is_identity(const std::uint32_t* indices, std::uint32_t count) {
 // The only attached program that a kernel here runs is the body of a pointwise kernel.
 lks_status check_programs(const lks_kernel_desc& desc, lks_diag* diag) {
   const auto refuse_program = [&](const char* what) {
-    return refuse(diag, LKS_REASON_PROGRAM, -1, HOST_WHERE, "%s: %s", desc.op_name, what);
+    return refuse(diag, LKS_REASON_PROGRAM, -1, DRIVER_WHERE, "%s: %s", desc.op_name, what);
   };
   if (desc.op != LKS_OP_POINTWISE) {
     if (desc.program_count != 0) return refuse_program("no program on an operand or a result");
@@ -137,11 +138,11 @@ lks_status check_programs(const lks_kernel_desc& desc, lks_diag* diag) {
 // Checks everything that is the same for all rows.
 lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& desc, lks_diag* diag) {
   if (desc.math_mode > LKS_MODE_LOCKSTEP || !(math_modes >> desc.math_mode & 1u)) {
-    return refuse(diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "%s: math mode %u is not offered", desc.op_name,
+    return refuse(diag, LKS_REASON_MATH_MODE, -1, DRIVER_WHERE, "%s: math mode %u is not offered", desc.op_name,
                   desc.math_mode);
   }
   if (has_unknown_extension(desc)) {
-    return refuse(diag, LKS_REASON_EXTENSION, -1, HOST_WHERE,
+    return refuse(diag, LKS_REASON_EXTENSION, -1, DRIVER_WHERE,
                   "%s: the description or a program of it has an unknown extension", desc.op_name);
   }
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
@@ -158,13 +159,13 @@ lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, 
                              lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
   // Rows that refuse write their reason here; only the last reason reaches the caller.
   lks_diag refusal = *diag;
-  lks_status status = refuse(&refusal, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc.op_name);
+  lks_status status = refuse(&refusal, LKS_REASON_OP, -1, DRIVER_WHERE, "no kernel for %s", desc.op_name);
   const lks_header info_header = info.hdr;
   bool checked = false;
   for (const KernelRow& row : table.rows) {
     if (row.op != desc.op || row.op == 0) continue;
     if (desc.op_version > row.version) {
-      status = refuse(&refusal, LKS_REASON_VERSION, -1, HOST_WHERE, "%s has schema version %u, known is %u",
+      status = refuse(&refusal, LKS_REASON_VERSION, -1, DRIVER_WHERE, "%s has schema version %u, known is %u",
                       desc.op_name, desc.op_version, row.version);
       continue;
     }
@@ -186,7 +187,7 @@ lks_status require_dtypes(const KernelRequest& request, std::initializer_list<lk
     bool known = false;
     for (lks_dtype d : allowed) known = known || d == t.dtype;
     if (!known) {
-      return refuse(request.diag, LKS_REASON_DTYPE, static_cast<int>(i), HOST_WHERE,
+      return refuse(request.diag, LKS_REASON_DTYPE, static_cast<int>(i), DRIVER_WHERE,
                     "%s: operand %u has a dtype without a kernel", request.desc.op_name, i);
     }
   }
@@ -209,4 +210,4 @@ bool is_dense(const lks_tensor_desc& t) {
   return true;
 }
 
-}  // namespace host
+}  // namespace common

@@ -8,7 +8,7 @@
 
 #include "backends/common/diag.h"
 
-namespace host {
+namespace common {
 
 /// A request to a row of the table. The row fills in `info` or `diag`.
 struct KernelRequest {
@@ -82,4 +82,4 @@ void emplace(const KernelRequest& request, std::unique_ptr<lks_kernel>* out, Arg
   *out = std::move(kernel);
 }
 
-}  // namespace host
+}  // namespace common

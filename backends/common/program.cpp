@@ -1,6 +1,6 @@
 #include "backends/common/program.h"
 
-namespace host {
+namespace common {
 
 Program::Program(const lks_program& p)
     : input_dtypes(p.input_dtypes, p.input_dtypes + p.input_count),
@@ -68,4 +68,4 @@ std::vector<lks_instr> inline_calls(const Program& program, bool (*keep)(const P
   return out;
 }
 
-}  // namespace host
+}  // namespace common

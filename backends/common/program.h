@@ -7,7 +7,7 @@
 
 #include "lockstep/driver.h"
 
-namespace host {
+namespace common {
 
 struct Program {
   struct Function {
@@ -31,4 +31,4 @@ int arg_count(const lks_instr& instr, const Program& program);
 std::vector<lks_instr> inline_calls(const Program& program, bool (*keep)(const Program::Function&, lks_dtype),
                                     std::vector<std::uint32_t>& outputs);
 
-}  // namespace host
+}  // namespace common

@@ -5,7 +5,7 @@
 
 #include "lockstep/driver.h"
 
-namespace host {
+namespace common {
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr std::uint32_t sanitizer = LKS_SANITIZER_ADDRESS;
@@ -15,4 +15,4 @@ constexpr std::uint32_t sanitizer = LKS_SANITIZER_THREAD;
 constexpr std::uint32_t sanitizer = LKS_SANITIZER_NONE;
 #endif
 
-}  // namespace host
+}  // namespace common

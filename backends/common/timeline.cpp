@@ -4,7 +4,7 @@
 
 #include "backends/common/diag.h"
 
-using host::fail;
+using common::fail;
 
 namespace {
 
@@ -20,7 +20,7 @@ lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
   }
   std::lock_guard lock(mutex_);
   *reached = reached_;
-  return failed_ ? host::return_stored(failure_, diag) : lks_status{LKS_OK};
+  return failed_ ? common::return_stored(failure_, diag) : lks_status{LKS_OK};
 }
 
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
@@ -30,24 +30,24 @@ lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks
   if (timeout_ns >= longest_ns) {
     changed_.wait(lock, finished);
   } else if (!changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), finished)) {
-    return ::fail(diag, LKS_TIMEOUT, HOST_WHERE, "the timeline is at %llu and did not reach %llu in time",
+    return ::fail(diag, LKS_TIMEOUT, DRIVER_WHERE, "the timeline is at %llu and did not reach %llu in time",
                   static_cast<unsigned long long>(reached_), static_cast<unsigned long long>(value));
   }
   if (a_wait_failed_) {
     a_wait_failed_ = false;
-    return host::return_stored(wait_failure_, diag);
+    return common::return_stored(wait_failure_, diag);
   }
-  return reached_ >= value ? lks_status{LKS_OK} : host::return_stored(failure_, diag);
+  return reached_ >= value ? lks_status{LKS_OK} : common::return_stored(failure_, diag);
 }
 
 lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag) {
   {
     std::lock_guard lock(mutex_);
     if (of_inline_queue || of_queue) {
-      return ::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+      return ::fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "this timeline belongs to a queue");
     }
     if (failed_ || value <= reached_) {
-      return ::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the timeline is at %llu%s and cannot go to %llu",
+      return ::fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "the timeline is at %llu%s and cannot go to %llu",
                     static_cast<unsigned long long>(reached_), failed_ ? ", failed," : "",
                     static_cast<unsigned long long>(value));
     }

@@ -13,7 +13,7 @@ struct DriverTraits {
   const char* version;
   std::int32_t priority;
   std::uint32_t flags;  // LKS_DRIVER_*
-  std::span<const KernelRow> (*kernels)();
+  std::span<const common::KernelRow> (*kernels)();
   /// Fills in the device's name, version and math modes; heaps and capabilities are already set.
   void (*describe)(const lks_host_api& host, lks_device_info& info);
   /// Returns LKS_OK, or an error that says why the driver cannot be used on this machine or with these settings. May be

@@ -10,12 +10,12 @@
 namespace vulkan {
 namespace {
 
-using host::fail;
-using host::refuse;
+using common::fail;
+using common::refuse;
 
 const DeviceProperties& facts_at(lks_driver* driver, std::uint32_t ordinal) {
   const auto& all = driver->instance.devices();
-  if (ordinal >= all.size()) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+  if (ordinal >= all.size()) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no device %u", ordinal);
   return all[ordinal];
 }
 
@@ -63,7 +63,7 @@ const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
   return guard(diag, [&] {
     const DeviceProperties& f = facts_at(driver, ordinal);
-    if (!f.missing.empty()) raise(LKS_UNSUPPORTED, HOST_WHERE, "%s lacks %s", f.name.c_str(), f.missing.c_str());
+    if (!f.missing.empty()) raise(LKS_UNSUPPORTED, DRIVER_WHERE, "%s lacks %s", f.name.c_str(), f.missing.c_str());
     *out = new lks_device(*driver, f);
   });
 }
@@ -75,8 +75,8 @@ lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks
                                   std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
   return guard(diag, [&] {
     const DeviceProperties& f = facts_at(driver, ordinal);
-    if (heap != 0) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
-    if (!device) raise(LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
+    if (heap != 0) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no heap %u", heap);
+    if (!device) raise(LKS_UNAVAILABLE, DRIVER_WHERE, "asking needs an open device");
     *total = f.heap_bytes;
     *free_bytes = device->allocator.free_bytes();
   });
@@ -90,7 +90,7 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
                                  lks_diag* diag) {
   return guard(diag, [&] {
     if (heap != 0 || bytes == 0) {
-      raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes), heap);
+      raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes), heap);
     }
     device->check_usable();
     *out = device->buffers.allocate(bytes);
@@ -101,9 +101,9 @@ void LKS_CALL buffer_free(lks_device* device, lks_buffer* buffer) { device->buff
 lks_status LKS_CALL buffer_map(lks_device*, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void**,
                                lks_diag* diag) {
   if (offset > buffer->bytes || bytes > buffer->bytes - offset) {
-    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the range lies outside the buffer");
+    return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "the range lies outside the buffer");
   }
-  return refuse(diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the host cannot see this memory");
+  return refuse(diag, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "the host cannot see this memory");
 }
 void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
@@ -113,7 +113,7 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_que
                                  lks_diag* diag) {
   return guard(diag, [&] {
     device->check_usable();
-    if (kind > LKS_QUEUE_TRANSFER) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no queue of kind %u", kind);
+    if (kind > LKS_QUEUE_TRANSFER) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no queue of kind %u", kind);
     *out = new lks_queue(*device, kind);
     *timeline = &(*out)->timeline;
   });
@@ -126,7 +126,7 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
     if (!queue->runs_kernels()) {
       queue->device.check_usable();
       lks_diag refusal = empty_diag();
-      refuse(&refusal, LKS_REASON_HARDWARE, -1, HOST_WHERE, "a transfer queue runs no kernels");
+      refuse(&refusal, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "a transfer queue runs no kernels");
       throw Failure(refusal);
     }
     *value = queue->enqueue([&](Command& command) {
@@ -235,7 +235,7 @@ lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, s
 
 lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                                     lks_diag* diag) {
-  if (timeline->queue) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+  if (timeline->queue) return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "this timeline belongs to a queue");
   return timeline->signal(value, failure, diag);
 }
 
@@ -246,8 +246,8 @@ lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, cons
   lks_status status = LKS_OK;
   const lks_status outer = guard(diag, [&] {
     const KernelContext context{facts_at(driver, ordinal), nullptr};
-    status = host::answer_from_table({kernels(), context.properties.math_modes(), &context}, driver->host, *desc, *info,
-                                     nullptr, diag);
+    status = common::answer_from_table({kernels(), context.properties.math_modes(), &context}, driver->host, *desc,
+                                       *info, nullptr, diag);
   });
   return outer != LKS_OK ? outer : status;
 }
@@ -259,8 +259,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   const lks_status outer = guard(diag, [&] {
     device->check_usable();
     const KernelContext context{device->properties, device};
-    status =
-        host::answer_from_table({kernels(), device->math_modes(), &context}, device->host, *desc, *info, &kernel, diag);
+    status = common::answer_from_table({kernels(), device->math_modes(), &context}, device->host, *desc, *info, &kernel,
+                                       diag);
   });
   if (outer != LKS_OK) return outer;
   if (status == LKS_OK) *out = kernel.release();
@@ -269,7 +269,7 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
 
 const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
-  return host::variant_of(kernels(), op, index);
+  return common::variant_of(kernels(), op, index);
 }
 
 // The driver cannot be unloaded (flags = 0): Vulkan drivers leave threads and exit handlers behind.
@@ -282,7 +282,7 @@ constexpr lks_driver_api table = {
     .version = "1.0",
     .build_id = "C++ " __VERSION__,
     .flags = 0,
-    .sanitizer = host::sanitizer,
+    .sanitizer = common::sanitizer,
     .priority = -50,
     .reserved = 0,
     .driver_open = &driver_open,
@@ -325,8 +325,8 @@ constexpr lks_driver_api table = {
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
   if (host->abi_major != LKS_ABI_MAJOR) {
-    return host::fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
-                      host->abi_major, host->abi_minor, LKS_ABI_MAJOR);
+    return common::fail(diag, LKS_ABI_MISMATCH, DRIVER_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
+                        host->abi_major, host->abi_minor, LKS_ABI_MAJOR);
   }
   *out = &vulkan::table;
   return LKS_OK;

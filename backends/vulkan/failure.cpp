@@ -11,14 +11,14 @@ void raise(lks_status code, const char* where, const char* format, ...) {
   std::vsnprintf(text, sizeof text, format, args);
   va_end(args);
   lks_diag diag = empty_diag();
-  host::fail(&diag, code, where, "%s", text);
+  common::fail(&diag, code, where, "%s", text);
   throw Failure(diag);
 }
 
 void raise_out_of_memory(const char* where, std::uint64_t requested, std::uint64_t free_bytes, const char* of_what) {
   lks_diag diag = empty_diag();
-  host::fail(&diag, LKS_OUT_OF_MEMORY, where, "%llu bytes of %s are not to be had, %llu are free",
-             static_cast<unsigned long long>(requested), of_what, static_cast<unsigned long long>(free_bytes));
+  common::fail(&diag, LKS_OUT_OF_MEMORY, where, "%llu bytes of %s are not to be had, %llu are free",
+               static_cast<unsigned long long>(requested), of_what, static_cast<unsigned long long>(free_bytes));
   diag.requested_bytes = requested;
   diag.free_bytes = free_bytes;
   throw Failure(diag);
@@ -64,7 +64,7 @@ void check(VkResult result, const char* call, const char* where) {
   if (result >= 0) return;
   lks_diag diag = empty_diag();
   const int name = static_cast<int>(std::strcspn(call, "("));
-  host::fail(&diag, status_of(result), where, "%.*s failed: %s (%d)", name, call, name_of(result), result);
+  common::fail(&diag, status_of(result), where, "%.*s failed: %s (%d)", name, call, name_of(result), result);
   diag.native_code = result;
   std::snprintf(diag.native_name, sizeof diag.native_name, "%s", name_of(result));
   throw Failure(diag);

@@ -22,8 +22,8 @@ class Failure {
   lks_diag diag_;
 };
 
-using host::empty_diag;
-using host::return_stored;
+using common::empty_diag;
+using common::return_stored;
 
 /// Throws Failure.
 [[noreturn, gnu::format(printf, 3, 4)]] void raise(lks_status code, const char* where, const char* format, ...);
@@ -34,11 +34,11 @@ using host::return_stored;
 
 /// Throws Failure if `result` is an error; its message names the call and the result.
 void check(VkResult result, const char* call, const char* where);
-#define VULKAN_CHECK(call) ::vulkan::check((call), #call, HOST_WHERE)
+#define VULKAN_CHECK(call) ::vulkan::check((call), #call, DRIVER_WHERE)
 
 /// Throws Failure if the host's fault point injects a failure of the native call that follows.
 void fault_point(const lks_host_api& host, std::uint32_t kind, const char* site, const char* where);
-#define VULKAN_FAULT_POINT(host, kind, site) ::vulkan::fault_point((host), (kind), (site), HOST_WHERE)
+#define VULKAN_FAULT_POINT(host, kind, site) ::vulkan::fault_point((host), (kind), (site), DRIVER_WHERE)
 
 lks_status status_of(VkResult result);
 const char* name_of(VkResult result);
@@ -48,16 +48,16 @@ const char* name_of(VkResult result);
 /// and compilers use them for constants.
 template <class F>
 lks_status guard(lks_diag* diag, F&& f) {
-  const host::FloatEnvironment environment;
+  const common::FloatEnvironment environment;
   try {
     f();
     return LKS_OK;
   } catch (const Failure& e) {
     return return_stored(e.diag(), diag);
   } catch (const std::bad_alloc&) {
-    return host::fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory");
+    return common::fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory");
   } catch (const std::exception& e) {
-    return host::fail(diag, LKS_INTERNAL, HOST_WHERE, "%s", e.what());
+    return common::fail(diag, LKS_INTERNAL, DRIVER_WHERE, "%s", e.what());
   }
 }
 

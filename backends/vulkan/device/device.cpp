@@ -40,7 +40,7 @@ std::uint64_t wanted_time_limit(const lks_host_api& host) {
   double seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error != std::errc{} || end != text.data() + text.size() || !(seconds >= 1e-6 && seconds < 1e9)) {
-    raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "vulkan.timeout=\"%.40s\" is no number of seconds from 1e-6 on",
+    raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "vulkan.timeout=\"%.40s\" is no number of seconds from 1e-6 on",
           text.c_str());
   }
   return static_cast<std::uint64_t>(seconds * 1e9);
@@ -93,7 +93,7 @@ void lks_device::check_usable() {
   }
   if (!driver.instance.has_validation_message()) return;
   if (const std::string text = driver.instance.take_validation_message(); !text.empty()) {
-    raise(LKS_INTERNAL, HOST_WHERE, "the validation layer says: %s", text.c_str());
+    raise(LKS_INTERNAL, DRIVER_WHERE, "the validation layer says: %s", text.c_str());
   }
 }
 

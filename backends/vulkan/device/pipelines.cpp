@@ -107,7 +107,7 @@ Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const s
   Pipeline made;
   const VkResult result = vk_.vkCreateComputePipelines(device_, cache_.handle(), 1, &info, nullptr, &made.handle);
   vk_.vkDestroyShaderModule(device_, module, nullptr);
-  check(result, "vkCreateComputePipelines", HOST_WHERE);
+  check(result, "vkCreateComputePipelines", DRIVER_WHERE);
   cache_.note_compilation();
   return made;
 }

@@ -235,8 +235,8 @@ lks_status make_depthwise(const KernelRequest& request, Out out, Pass pass, cons
   ProductConstants constants;
   set_strides(constants, window);
   const Shader shader = shaders[pass == Pass::forward ? 0 : 1].of(request.input(0).dtype);
-  host::emplace<DepthwiseConv>(request, out, context_of(request).device->pipelines.get(shader, constants.all()), pass,
-                               window, pass == Pass::forward && request.has_input(2));
+  common::emplace<DepthwiseConv>(request, out, context_of(request).device->pipelines.get(shader, constants.all()), pass,
+                                 window, pass == Pass::forward && request.has_input(2));
   return LKS_OK;
 }
 
@@ -272,18 +272,19 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
   const Extents extents(request, pass);
   const ProductShape shape = shape_of(extents, pass, window);
   if (!is_countable(extents, shape)) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE,
-                        "an image, the filters or the sums have more than 2^31 - 1 elements");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE,
+                          "an image, the filters or the sums have more than 2^31 - 1 elements");
   }
   if (algorithm == ProductAlgorithm::depthwise && !is_depthwise(extents, pass, window)) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not one channel for each group, or many taps");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE,
+                          "not one channel for each group, or many taps");
   }
   if (algorithm == ProductAlgorithm::depthwise && pass != Pass::backward_filter) {
     return make_depthwise(request, out, pass, window);
   }
   const ProductShaders& shaders = product_shaders[static_cast<int>(pass)];
   const ProductVariant* variant = choose(shaders, algorithm, request, shape);
-  if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a convolution");
+  if (!variant) return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "not for such a convolution");
   ProductPartition partition(request, shape, *variant);
   partition.constants.may_lack_terms = may_lack_terms(extents, pass, window);
   set_strides(partition.constants, window);
@@ -293,8 +294,8 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =
       pipelines_of(request, shaders, *variant, partition, [&] { return trial_of(partition, pass, window); });
-  host::emplace<ProductConv>(request, out, partition, pipelines, pass, window,
-                             pass == Pass::forward && request.has_input(2));
+  common::emplace<ProductConv>(request, out, partition, pipelines, pass, window,
+                               pass == Pass::forward && request.has_input(2));
   return LKS_OK;
 }
 

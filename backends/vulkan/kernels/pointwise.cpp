@@ -124,23 +124,23 @@ unsigned elements_per_invocation(const DeviceProperties& properties, std::size_t
 // Serves both rows of the kernel table, linear and strided.
 lks_status make(const KernelRequest& r, Out out, bool strided) {
   if (r.tensor_count() > max_tensors) {
-    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %u tensors", max_tensors);
+    return common::refuse(r.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "more than %u tensors", max_tensors);
   }
   if (const lks_status status = require_hardware(r); status != LKS_OK) return status;
-  const host::Program program(*r.desc.programs[0].program);
+  const common::Program program(*r.desc.programs[0].program);
   std::vector<std::uint32_t> outputs;
-  std::vector<lks_instr> instrs = host::inline_calls(program, nullptr, outputs);
+  std::vector<lks_instr> instrs = common::inline_calls(program, nullptr, outputs);
   if (const std::string why = why_not_writable(instrs); !why.empty()) {
-    return host::refuse(r.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "%s", why.c_str());
+    return common::refuse(r.diag, LKS_REASON_DTYPE, -1, DRIVER_WHERE, "%s", why.c_str());
   }
   const bool f64 = std::any_of(instrs.begin(), instrs.end(), [](const lks_instr& i) { return i.dtype == LKS_F64; });
   if (f64 && !context_of(r).properties.has_f64) {
-    return host::refuse(r.diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the device has no f64 (shaderFloat64)");
+    return common::refuse(r.diag, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "the device has no f64 (shaderFloat64)");
   }
   PointwiseShape shape = shape_of(r);
   shape.per_invocation = elements_per_invocation(context_of(r).properties, instrs.size());
   if (shape.strided() && !strided) {
-    return host::refuse(r.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "operands are strided or broadcast");
+    return common::refuse(r.diag, LKS_REASON_LAYOUT, -1, DRIVER_WHERE, "operands are strided or broadcast");
   }
   for (std::uint32_t i = 0; r.info.deps && i < r.tensor_count(); ++i) {
     r.info.deps[i].dense = 1;
@@ -149,7 +149,7 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
-  host::emplace<PointwiseKernel>(r, out, device, std::move(instrs), std::move(outputs), std::move(shape));
+  common::emplace<PointwiseKernel>(r, out, device, std::move(instrs), std::move(outputs), std::move(shape));
   return LKS_OK;
 }
 

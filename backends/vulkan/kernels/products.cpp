@@ -291,16 +291,16 @@ ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders
 }
 
 lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {
-  if (const lks_status status = host::require_dtypes(request, allowed); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, allowed); status != LKS_OK) return status;
   if (const lks_status status = require_hardware(request); status != LKS_OK) return status;
   for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     const lks_tensor_desc& t = request.tensor(i);
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
     for (int d = 0; d < t.rank; ++d) {
       if (t.dims[d] <= std::numeric_limits<std::int32_t>::max()) continue;
-      return host::refuse(request.diag, LKS_REASON_SIZE, static_cast<int>(i), HOST_WHERE,
-                          "%s: dimension %d of operand %u has %lld elements, at most 2^31 - 1 are counted",
-                          request.desc.op_name, d, i, static_cast<long long>(t.dims[d]));
+      return common::refuse(request.diag, LKS_REASON_SIZE, static_cast<int>(i), DRIVER_WHERE,
+                            "%s: dimension %d of operand %u has %lld elements, at most 2^31 - 1 are counted",
+                            request.desc.op_name, d, i, static_cast<long long>(t.dims[d]));
     }
   }
   return LKS_OK;

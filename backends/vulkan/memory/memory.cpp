@@ -71,15 +71,16 @@ Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes,
   const bool counted = counts(memory_type);
   if (bytes > properties_.max_allocation) {
     lks_diag diag = empty_diag();
-    host::fail(&diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "%llu bytes are more than the device's largest allocation, %llu",
-               static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(properties_.max_allocation));
+    common::fail(&diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE,
+                 "%llu bytes are more than the device's largest allocation, %llu",
+                 static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(properties_.max_allocation));
     diag.requested_bytes = bytes;
     diag.free_bytes = free_bytes();
     throw Failure(diag);
   }
   // Not every Vulkan driver refuses an allocation that is larger than the heap.
   if (counted && bytes > total() - std::min(total(), used())) {
-    raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), "device memory");
+    raise_out_of_memory(DRIVER_WHERE, bytes, free_bytes(), "device memory");
   }
   make_room();
   Allocation p;
@@ -100,7 +101,7 @@ Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes,
   vk_.vkGetBufferMemoryRequirements(device_, p.buffer, &needs);
   if (!(needs.memoryTypeBits >> memory_type & 1u)) {
     vk_.vkDestroyBuffer(device_, p.buffer, nullptr);
-    raise(LKS_UNSUPPORTED, HOST_WHERE, "%s: the device takes no buffer in its memory of type %u", site, memory_type);
+    raise(LKS_UNSUPPORTED, DRIVER_WHERE, "%s: the device takes no buffer in its memory of type %u", site, memory_type);
   }
   VkMemoryAllocateFlagsInfo flags{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
   flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
@@ -113,9 +114,10 @@ Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes,
     vk_.vkDestroyBuffer(device_, p.buffer, nullptr);
     vk_.vkFreeMemory(device_, p.memory, nullptr);
     if (status_of(result) == LKS_OUT_OF_MEMORY) {
-      raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), counted ? "device memory" : "memory that the device shares");
+      raise_out_of_memory(DRIVER_WHERE, bytes, free_bytes(),
+                          counted ? "device memory" : "memory that the device shares");
     }
-    check(result, "vkAllocateMemory", HOST_WHERE);
+    check(result, "vkAllocateMemory", DRIVER_WHERE);
   }
   p.mapped = static_cast<std::byte*>(seen);
   const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, p.buffer};

@@ -33,11 +33,11 @@ struct PointwiseShape {
 /// Why the program cannot be written as a shader; empty if it can.
 std::string why_not_writable(const std::vector<lks_instr>& instrs);
 
-/// The shader's whole text. `instrs` has no calls (host::inline_calls); `outputs` are the numbers of the output values.
-/// The shader expects words of 8 bytes. Its operands are the number of elements, an address per tensor and the bits of
-/// each scalar. Its parameters, if any tensor is strided or the program reads an index, are the rank, `LKS_MAX_RANK`
-/// extents, and for each strided tensor as many strides in elements. If there are too many operands for push constants,
-/// they precede the parameters.
+/// The shader's whole text. `instrs` has no calls (common::inline_calls); `outputs` are the numbers of the output
+/// values. The shader expects words of 8 bytes. Its operands are the number of elements, an address per tensor and the
+/// bits of each scalar. Its parameters, if any tensor is strided or the program reads an index, are the rank,
+/// `LKS_MAX_RANK` extents, and for each strided tensor as many strides in elements. If there are too many operands for
+/// push constants, they precede the parameters.
 std::string shader_text(const std::vector<lks_instr>& instrs, const std::vector<std::uint32_t>& outputs,
                         const PointwiseShape& shape);
 

@@ -25,7 +25,7 @@ Batch::Batch(lks_device& device, bool by_commands) : device_(device), by_command
                                    VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
   const VkResult result = device_.vk.vkAllocateCommandBuffers(device_.handle, &info, &commands_);
   if (result != VK_SUCCESS) device_.vk.vkDestroyCommandPool(device_.handle, pool_, nullptr);
-  check(result, "vkAllocateCommandBuffers", HOST_WHERE);
+  check(result, "vkAllocateCommandBuffers", DRIVER_WHERE);
 }
 
 Batch::~Batch() { device_.vk.vkDestroyCommandPool(device_.handle, pool_, nullptr); }

@@ -15,15 +15,15 @@ constexpr std::uint64_t poll_ns = 500'000;  // how long to wait for one of two e
 
 lks_diag failure_in(const State& state) {
   lks_diag diag = empty_diag();
-  host::fail_index(&diag, HOST_WHERE, state.index, state.position, state.axis, state.extent);
+  common::fail_index(&diag, DRIVER_WHERE, state.index, state.position, state.axis, state.extent);
   return diag;
 }
 
 lks_diag exceeded_time_limit(const lks_device& device, unsigned commands) {
   lks_diag diag = empty_diag();
-  host::fail(&diag, LKS_DEVICE_LOST, HOST_WHERE,
-             "the device has not finished %u commands within %g s, the limit of vulkan.timeout", commands,
-             static_cast<double>(device.time_limit_ns) * 1e-9);
+  common::fail(&diag, LKS_DEVICE_LOST, DRIVER_WHERE,
+               "the device has not finished %u commands within %g s, the limit of vulkan.timeout", commands,
+               static_cast<double>(device.time_limit_ns) * 1e-9);
   std::snprintf(diag.hint, sizeof diag.hint,
                 "raise vulkan.timeout or give the device less at once, and restart the program");
   return diag;
@@ -42,7 +42,7 @@ lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
   const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
   const VkResult result = device.vk.vkCreateSemaphore(device.handle, &info, nullptr, &done_);
   if (result != VK_SUCCESS) device.allocator.free(state_allocation_);
-  check(result, "vkCreateSemaphore", HOST_WHERE);
+  check(result, "vkCreateSemaphore", DRIVER_WHERE);
   timeline.queue = this;
   command_.emplace(device, params_, staging_, state_allocation_.address, !runs_kernels());
 }
@@ -267,7 +267,7 @@ lks_status lks_queue::wait_for_serial(Lock& lock, std::uint64_t serial, std::uin
   const lks_status status = guard(&diag, [&] {
     VULKAN_FAULT_POINT(device.host, LKS_FAULT_WAIT, "vulkan.wait");
     result = device.vk.vkWaitSemaphores(device.handle, &info, time_limit);
-    check(result, "vkWaitSemaphores", HOST_WHERE);
+    check(result, "vkWaitSemaphores", DRIVER_WHERE);
   });
   if (result != VK_TIMEOUT && status != LKS_OK && status != LKS_DEVICE_LOST) {
     // The wait failed, for lack of memory for example, but the device works on. One wait for the timeline returns this
