@@ -102,15 +102,14 @@ void describe(const lks_host_api&, lks_device_info& info) {
   info.compute_units = usable_cores(info.compute_units);
 }
 
-constexpr host::DriverTraits driver_traits = {
-    .name = "cpu",
-    .version = version_text,
-    .priority = LOCKSTEP_CPU_LEVEL,
 #if defined(LOCKSTEP_WITH_OPENMP)
-    .flags = 0,  // threads of the OpenMP runtime may outlive the driver
+constexpr std::uint32_t driver_flags = 0;  // threads of the OpenMP runtime may outlive the driver
 #else
-    .flags = LKS_DRIVER_UNLOADABLE,
+constexpr std::uint32_t driver_flags = LKS_DRIVER_UNLOADABLE;
 #endif
+
+constexpr host::DriverTraits driver_traits = {
+    .identity = {.name = "cpu", .version = version_text, .flags = driver_flags, .priority = LOCKSTEP_CPU_LEVEL},
     .kernels = &cpu::kernels,
     .describe = &describe,
     .probe = &probe,

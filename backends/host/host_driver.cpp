@@ -9,8 +9,9 @@
 #include <cstring>
 #include <new>
 
+#include "backends/common/driver_table.h"
+#include "backends/common/fill_pattern.h"
 #include "backends/common/float_environment.h"
-#include "backends/common/sanitizer.h"
 #include "backends/common/timeline.h"
 
 struct lks_driver {
@@ -33,7 +34,7 @@ namespace {
 
 using common::fail;
 
-const DriverTraits* traits = nullptr;  // set once, to a constant, by driver_table
+const DriverTraits* traits = nullptr;  // set by enter, always to the same constant
 
 constexpr std::uint64_t alignment = 64;
 constexpr std::uint64_t huge_page = 2 * 1024 * 1024;
@@ -253,10 +254,7 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
                                std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value,
                                lks_diag* diag) {
   FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_fill");
-  std::uint64_t repeated = pattern;
-  if (pattern_bytes < 8) repeated &= (std::uint64_t{1} << (8 * pattern_bytes)) - 1;
-  for (std::uint32_t have = pattern_bytes; have < 8; have *= 2) repeated |= repeated << (8 * have);
-  FillJob job{static_cast<char*>(dst->data) + offset, repeated, bytes};
+  FillJob job{static_cast<char*>(dst->data) + offset, common::repeated_pattern(pattern, pattern_bytes), bytes};
   const lks_host_api& api = queue->device->host;
   api.parallel_for(api.host, static_cast<std::int64_t>((bytes + 7) / 8), 1 << 16, &fill_range, &job);
   *value = 0;
@@ -324,63 +322,10 @@ const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t
 
 }  // namespace
 
-const lks_driver_api& driver_table(const DriverTraits& given) {
-  traits = &given;
-  static const lks_driver_api table = {
-      .hdr = {sizeof(lks_driver_api), 0, nullptr},
-      .abi_major = LKS_ABI_MAJOR,
-      .abi_minor = LKS_ABI_MINOR,
-      .name = given.name,
-      .vendor = "Lockstep",
-      .version = given.version,
-      .build_id = "C++ " __VERSION__,
-      .flags = given.flags,
-      .sanitizer = common::sanitizer,
-      .priority = given.priority,
-      .reserved = 0,
-      .driver_open = &driver_open,
-      .driver_close = &driver_close,
-      .device_count = &device_count,
-      .device_describe = &device_describe,
-      .get_group = &get_group,
-      .device_open = &device_open,
-      .device_close = &device_close,
-      .device_memory = &device_memory,
-      .device_health = &device_health,
-      .buffer_alloc = &buffer_alloc,
-      .buffer_free = &buffer_free,
-      .buffer_map = &buffer_map,
-      .buffer_unmap = &buffer_unmap,
-      .queue_create = &queue_create,
-      .queue_destroy = &queue_destroy,
-      .queue_launch = &queue_launch,
-      .queue_copy = &queue_copy,
-      .queue_write = &queue_write,
-      .queue_read = &queue_read,
-      .queue_fill = &queue_fill,
-      .queue_wait = &queue_wait,
-      .queue_flush = &queue_flush,
-      .queue_recover = &queue_recover,
-      .timeline_create = &timeline_create,
-      .timeline_destroy = &timeline_destroy,
-      .timeline_query = &timeline_query,
-      .timeline_wait = &timeline_wait,
-      .timeline_signal = &timeline_signal,
-      .kernel_query = &kernel_query,
-      .kernel_prepare = &kernel_prepare,
-      .kernel_release = &kernel_release,
-      .kernel_variant = &kernel_variant,
-  };
-  return table;
-}
-
 lks_status enter(const DriverTraits& given, const lks_host_api* api, const lks_driver_api** out, lks_diag* diag) {
-  if (api->abi_major != LKS_ABI_MAJOR) {
-    return fail(diag, LKS_ABI_MISMATCH, DRIVER_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
-                api->abi_major, api->abi_minor, LKS_ABI_MAJOR);
-  }
-  *out = &driver_table(given);
-  return LKS_OK;
+  traits = &given;
+  static const lks_driver_api table = DRIVER_TABLE(given.identity);
+  return common::enter(table, api, out, diag);
 }
 
 }  // namespace host

@@ -26,8 +26,8 @@
 #include <vector>
 
 #include "backends/common/diag.h"
+#include "backends/common/driver_table.h"
 #include "backends/common/float_environment.h"
-#include "backends/common/sanitizer.h"
 #include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
 #include "backends/reference/kernels/kernels.h"
@@ -441,58 +441,13 @@ const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t
   return common::variant_of(reference::kernels(), op, index);
 }
 
-constexpr lks_driver_api table = {{sizeof(lks_driver_api), 0, nullptr},
-                                  LKS_ABI_MAJOR,
-                                  LKS_ABI_MINOR,
-                                  "toy",
-                                  "Lockstep",
-                                  "1.0",
-                                  "test",
-                                  LKS_DRIVER_UNLOADABLE,
-                                  common::sanitizer,
-                                  -200,
-                                  0,
-                                  &driver_open,
-                                  &driver_close,
-                                  &device_count,
-                                  &device_describe,
-                                  &get_group,
-                                  &device_open,
-                                  &device_close,
-                                  &device_memory,
-                                  &device_health,
-                                  &buffer_alloc,
-                                  &buffer_free,
-                                  &buffer_map,
-                                  &buffer_unmap,
-                                  &queue_create,
-                                  &queue_destroy,
-                                  &queue_launch,
-                                  &queue_copy,
-                                  &queue_write,
-                                  &queue_read,
-                                  &queue_fill,
-                                  &queue_wait,
-                                  &queue_flush,
-                                  &queue_recover,
-                                  &timeline_create,
-                                  &timeline_destroy,
-                                  &timeline_query,
-                                  &timeline_wait,
-                                  &timeline_signal,
-                                  &kernel_query,
-                                  &kernel_prepare,
-                                  &kernel_release,
-                                  &kernel_variant};
+constexpr common::DriverIdentity identity = {
+    .name = "toy", .version = "1.0", .flags = LKS_DRIVER_UNLOADABLE, .priority = -200};
+constexpr lks_driver_api table = DRIVER_TABLE(identity);
 
 }  // namespace
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  if (host->abi_major != LKS_ABI_MAJOR) {
-    return fail(diag, LKS_ABI_MISMATCH, DRIVER_WHERE, "the runtime has ABI %u.%u, the toy needs %u.x", host->abi_major,
-                host->abi_minor, LKS_ABI_MAJOR);
-  }
-  *out = &table;
-  return LKS_OK;
+  return common::enter(table, host, out, diag);
 }

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "backends/common/sanitizer.h"
+#include "backends/common/driver_table.h"
 #include "backends/vulkan/kernels/kernel.h"
 #include "backends/vulkan/queue/queue.h"
 #include "backends/vulkan/queue/transfer.h"
@@ -272,62 +272,14 @@ const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t
   return common::variant_of(kernels(), op, index);
 }
 
-// The driver cannot be unloaded (flags = 0): Vulkan drivers leave threads and exit handlers behind.
-constexpr lks_driver_api table = {
-    .hdr = {sizeof(lks_driver_api), 0, nullptr},
-    .abi_major = LKS_ABI_MAJOR,
-    .abi_minor = LKS_ABI_MINOR,
-    .name = "vulkan",
-    .vendor = "Lockstep",
-    .version = "1.0",
-    .build_id = "C++ " __VERSION__,
-    .flags = 0,
-    .sanitizer = common::sanitizer,
-    .priority = -50,
-    .reserved = 0,
-    .driver_open = &driver_open,
-    .driver_close = &driver_close,
-    .device_count = &device_count,
-    .device_describe = &device_describe,
-    .get_group = &get_group,
-    .device_open = &device_open,
-    .device_close = &device_close,
-    .device_memory = &device_memory,
-    .device_health = &device_health,
-    .buffer_alloc = &buffer_alloc,
-    .buffer_free = &buffer_free,
-    .buffer_map = &buffer_map,
-    .buffer_unmap = &buffer_unmap,
-    .queue_create = &queue_create,
-    .queue_destroy = &queue_destroy,
-    .queue_launch = &queue_launch,
-    .queue_copy = &queue_copy,
-    .queue_write = &queue_write,
-    .queue_read = &queue_read,
-    .queue_fill = &queue_fill,
-    .queue_wait = &queue_wait,
-    .queue_flush = &queue_flush,
-    .queue_recover = &queue_recover,
-    .timeline_create = &timeline_create,
-    .timeline_destroy = &timeline_destroy,
-    .timeline_query = &timeline_query,
-    .timeline_wait = &timeline_wait,
-    .timeline_signal = &timeline_signal,
-    .kernel_query = &kernel_query,
-    .kernel_prepare = &kernel_prepare,
-    .kernel_release = &kernel_release,
-    .kernel_variant = &kernel_variant,
-};
+// The driver cannot be unloaded: Vulkan drivers leave threads and exit handlers behind.
+constexpr common::DriverIdentity identity = {.name = "vulkan", .version = "1.0", .flags = 0, .priority = -50};
+constexpr lks_driver_api table = DRIVER_TABLE(identity);
 
 }  // namespace
 }  // namespace vulkan
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  if (host->abi_major != LKS_ABI_MAJOR) {
-    return common::fail(diag, LKS_ABI_MISMATCH, DRIVER_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
-                        host->abi_major, host->abi_minor, LKS_ABI_MAJOR);
-  }
-  *out = &vulkan::table;
-  return LKS_OK;
+  return common::enter(vulkan::table, host, out, diag);
 }
