@@ -59,7 +59,7 @@ lks_device::lks_device(lks_driver& d, const DeviceProperties& f)
       buffers(properties, allocator),
       staging(allocator, properties.staging_memory_type, "vulkan.staging"),
       params(allocator, properties.params_memory_type, "vulkan.params"),
-      disk_cache(host),
+      disk_cache(host, "vulkan"),
       pipelines(host, properties, disk_cache, handle, vk) {
   const std::uint64_t time_limit = wanted_time_limit(host);
   vk.vkGetDeviceQueue(handle, properties.compute_family, 0, &compute_queue_.handle);
@@ -80,7 +80,7 @@ lks_device::NativeQueue& lks_device::native_queue(std::uint32_t kind) {
 }
 
 void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {
-  VULKAN_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
+  GPU_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
   NativeQueue& queue = native_queue(kind);
   const std::lock_guard lock(queue.mutex);
   VULKAN_CHECK(vk.vkQueueSubmit(queue.handle, 1, &info, VK_NULL_HANDLE));

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "backends/vulkan/device/disk_cache.h"
+#include "backends/gpu/disk_cache.h"
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/device/self_test.h"
@@ -55,7 +55,7 @@ struct lks_device {
   vulkan::DeviceAllocator allocator;
   vulkan::BufferPool buffers;
   vulkan::ChunkPool staging, params;
-  vulkan::DiskCache disk_cache;
+  gpu::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
   vulkan::Arithmetic arithmetic;
   vulkan::TrialResults trial_results;

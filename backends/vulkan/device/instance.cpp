@@ -28,11 +28,6 @@ VkDebugUtilsMessengerCreateInfoEXT messenger_info(Instance* instance) {
 
 }  // namespace
 
-std::string option(const lks_host_api& host, const char* key) {
-  char text[512];
-  return host.get_option(host.host, key, text, sizeof text) < 0 ? "" : text;
-}
-
 Instance::Instance(const lks_host_api& host) : host_(host) {
   const std::string validation = option(host, "vulkan.validation");
   const std::string kernels = option(host, "vulkan.kernels");

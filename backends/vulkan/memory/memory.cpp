@@ -63,11 +63,11 @@ std::uint64_t DeviceAllocator::free_bytes() const {
   return std::min(free, allowed - std::min(allowed, taken));
 }
 
-void DeviceAllocator::fault_point(const char* site) const { VULKAN_FAULT_POINT(host_, LKS_FAULT_ALLOC, site); }
+void DeviceAllocator::fault_point(const char* site) const { GPU_FAULT_POINT(host_, LKS_FAULT_ALLOC, site); }
 
 Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
   fault_point(site);
-  if (mapped) VULKAN_FAULT_POINT(host_, LKS_FAULT_MAP, "vulkan.map");
+  if (mapped) GPU_FAULT_POINT(host_, LKS_FAULT_MAP, "vulkan.map");
   const bool counted = counts(memory_type);
   if (bytes > properties_.max_allocation) {
     lks_diag diag = empty_diag();

@@ -13,12 +13,6 @@ constexpr std::uint64_t max_staged_bytes = std::uint64_t{32} << 20;
 constexpr std::uint64_t forever = ~std::uint64_t{0};
 constexpr std::uint64_t poll_ns = 500'000;  // how long to wait for one of two events before polling the other
 
-lks_diag failure_in(const State& state) {
-  lks_diag diag = empty_diag();
-  common::fail_index(&diag, DRIVER_WHERE, state.index, state.position, state.axis, state.extent);
-  return diag;
-}
-
 lks_diag exceeded_time_limit(const lks_device& device, unsigned commands) {
   lks_diag diag = empty_diag();
   common::fail(&diag, LKS_DEVICE_LOST, DRIVER_WHERE,
@@ -35,8 +29,8 @@ lks_queue::lks_queue(lks_device& d, std::uint32_t kind)
     : device(d), kind_(kind), params_(d.params), staging_(d.staging), batch_limit_(min_commands) {
   // In the memory of parameters: every workgroup of every dispatch reads it, the host only once per batch.
   state_allocation_ =
-      device.allocator.make(device.properties.params_memory_type, sizeof(State), true, "vulkan.queue_state");
-  state_ = new (state_allocation_.mapped) State;
+      device.allocator.make(device.properties.params_memory_type, sizeof(gpu::State), true, "vulkan.queue_state");
+  state_ = new (state_allocation_.mapped) gpu::State;
   const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
                                        VK_SEMAPHORE_TYPE_TIMELINE, 0};
   const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
@@ -85,7 +79,7 @@ Batch& lks_queue::open_batch() {
 std::uint64_t lks_queue::enqueue(const std::function<void(Command&)>& plan_command) {
   device.check_usable();
   // Recording allocates from the command pool.
-  VULKAN_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
+  GPU_FAULT_POINT(device.host, LKS_FAULT_ALLOC, "vulkan.record_alloc");
   {
     const std::lock_guard lock(mutex_);
     if (failed_) return ++newest_;
@@ -265,7 +259,7 @@ lks_status lks_queue::wait_for_serial(Lock& lock, std::uint64_t serial, std::uin
   VkResult result = VK_SUCCESS;
   lock.unlock();
   const lks_status status = guard(&diag, [&] {
-    VULKAN_FAULT_POINT(device.host, LKS_FAULT_WAIT, "vulkan.wait");
+    GPU_FAULT_POINT(device.host, LKS_FAULT_WAIT, "vulkan.wait");
     result = device.vk.vkWaitSemaphores(device.handle, &info, time_limit);
     check(result, "vkWaitSemaphores", DRIVER_WHERE);
   });
@@ -361,7 +355,7 @@ void lks_queue::report(const InFlight& in_flight) {
   timeline.reach(done);
   if (!has_failed) return;
   failed_ = true;
-  timeline.fail(failure_in(*state_), state_->value);
+  timeline.fail(gpu::failure_in(*state_), state_->value);
 }
 
 // The timeline keeps its first failure.

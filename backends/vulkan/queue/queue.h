@@ -8,9 +8,9 @@
 #include <functional>
 
 #include "backends/common/timeline.h"
+#include "backends/gpu/queue/pooled_thread.h"
+#include "backends/gpu/queue/state.h"
 #include "backends/vulkan/queue/batch.h"
-#include "backends/vulkan/queue/pooled_thread.h"
-#include "backends/vulkan/queue/state.h"
 
 struct lks_queue {
   explicit lks_queue(lks_device& device, std::uint32_t kind = LKS_QUEUE_COMPUTE);
@@ -78,7 +78,7 @@ struct lks_queue {
   void fail(const lks_diag& diag, std::uint64_t value);
 
   vulkan::Allocation state_allocation_;
-  vulkan::State* state_ = nullptr;
+  gpu::State* state_ = nullptr;
   const std::uint32_t kind_;
   vulkan::ChunkSource params_, staging_;
   std::optional<vulkan::Command> command_;  // used by the caller's thread; calls on one queue are serialised
@@ -96,7 +96,7 @@ struct lks_queue {
   std::vector<std::unique_ptr<vulkan::Batch>> spare_, stuck_;  // stuck: a lost device may still be running them
   std::deque<PendingSubmit> pending_submits_;
   std::deque<InFlight> in_flight_;
-  vulkan::PooledThread thread_;
+  gpu::PooledThread thread_;
 };
 
 namespace vulkan {

@@ -1,4 +1,4 @@
-#include "backends/vulkan/device/disk_cache.h"
+#include "backends/gpu/disk_cache.h"
 
 #include <unistd.h>
 
@@ -8,12 +8,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "backends/vulkan/device/instance.h"
+#include "backends/common/option.h"
 
-namespace vulkan {
+namespace gpu {
 namespace {
 
-// A file: this header, the key, the words.
+// A file: this header, the key, the words. The last digits of `magic` are the version of this format.
 struct Header {
   char magic[8] = {'l', 'k', 's', 'v', 'k', '0', '0', '1'};
   std::uint64_t key_bytes = 0, word_count = 0;
@@ -34,11 +34,11 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
   return hash;
 }
 
-DiskCache::DiskCache(const lks_host_api& host) {
-  const std::string folder = option(host, "cache.folder");
+DiskCache::DiskCache(const lks_host_api& host, const std::string& driver) {
+  const std::string folder = common::option(host, "cache.folder");
   if (folder.empty()) return;
   std::error_code error;
-  folder_ = folder + "/vulkan";
+  folder_ = folder + "/" + driver;
   std::filesystem::create_directories(folder_, error);
   if (error) {
     folder_.clear();
@@ -116,4 +116,4 @@ void DiskCache::store(const std::string& name, std::string_view key, const std::
   std::filesystem::remove(scratch, error);
 }
 
-}  // namespace vulkan
+}  // namespace gpu

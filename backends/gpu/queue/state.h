@@ -1,12 +1,14 @@
-// A queue's failure state, in memory that shaders and the host share. Every shader reads it first and does nothing if a
+// A queue's failure state, in memory that kernels and the host share. Every kernel reads it first and does nothing if a
 // command has failed. So commands after a failed one are skipped, whenever they were submitted.
 #pragma once
 
 #include <cstdint>
 
-namespace vulkan {
+#include "backends/common/diag.h"
 
-/// Laid out as in shaders/common.glsl.
+namespace gpu {
+
+/// Kernels have the same layout (vulkan/shaders/common.glsl).
 struct State {
   std::uint32_t failed = 0;  // 1: an index is out of range; the other fields say which
   std::int32_t axis = 0;
@@ -16,4 +18,11 @@ struct State {
   std::int64_t extent = 0;    // the index must be less than this
 };
 
-}  // namespace vulkan
+/// What the timeline reports about the failed command.
+inline lks_diag failure_in(const State& state) {
+  lks_diag diag = common::empty_diag();
+  common::fail_index(&diag, DRIVER_WHERE, state.index, state.position, state.axis, state.extent);
+  return diag;
+}
+
+}  // namespace gpu

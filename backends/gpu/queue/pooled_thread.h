@@ -4,7 +4,7 @@
 
 #include <functional>
 
-namespace vulkan {
+namespace gpu {
 
 /// Like std::jthread: the destructor joins.
 class PooledThread {
@@ -26,4 +26,4 @@ class PooledThread {
   Worker* worker_ = nullptr;
 };
 
-}  // namespace vulkan
+}  // namespace gpu

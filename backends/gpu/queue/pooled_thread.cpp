@@ -1,4 +1,4 @@
-#include "backends/vulkan/queue/pooled_thread.h"
+#include "backends/gpu/queue/pooled_thread.h"
 
 #include <condition_variable>
 #include <memory>
@@ -6,7 +6,7 @@
 #include <thread>
 #include <utility>
 
-namespace vulkan {
+namespace gpu {
 
 // Never destroyed: its detached thread waits for work until the process ends. The library must stay loaded.
 struct PooledThread::Worker {
@@ -71,4 +71,4 @@ void PooledThread::start(std::function<void()> work) {
 
 void PooledThread::join() { std::exchange(worker_, nullptr)->finish(); }
 
-}  // namespace vulkan
+}  // namespace gpu

@@ -1,5 +1,5 @@
-// Tests that kept threads are reused, and that no two users share one at the same time.
-#include "backends/vulkan/queue/pooled_thread.h"
+// Tests that pooled threads are reused, and that no two users share one at the same time.
+#include "backends/gpu/queue/pooled_thread.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <future>
 #include <thread>
 
-namespace vulkan {
+namespace gpu {
 namespace {
 
 std::thread::id thread_of_some_work() {
@@ -19,13 +19,13 @@ std::thread::id thread_of_some_work() {
   return id;
 }
 
-TEST(KeptThreads, are_used_again) {
+TEST(PooledThreads, are_used_again) {
   const std::thread::id first = thread_of_some_work();
   EXPECT_NE(first, std::this_thread::get_id());
   for (int i = 0; i < 100; ++i) EXPECT_EQ(thread_of_some_work(), first);
 }
 
-TEST(KeptThreads, do_one_thing_at_a_time) {
+TEST(PooledThreads, do_one_thing_at_a_time) {
   std::promise<void> go_on;
   std::thread::id waiting;
   PooledThread first;
@@ -40,7 +40,7 @@ TEST(KeptThreads, do_one_thing_at_a_time) {
   EXPECT_FALSE(first.joinable());
 }
 
-TEST(KeptThreads, are_waited_for_where_nobody_joined) {
+TEST(PooledThreads, are_waited_for_where_nobody_joined) {
   std::atomic<bool> done = false;
   {
     PooledThread thread;
@@ -53,4 +53,4 @@ TEST(KeptThreads, are_waited_for_where_nobody_joined) {
 }
 
 }  // namespace
-}  // namespace vulkan
+}  // namespace gpu
