@@ -43,7 +43,7 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
     full.compute_units = 1;
     full.heap_count = 1;
     full.heaps[0] = {f.heap_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
-    full.min_alignment = buffer_alignment;
+    full.min_alignment = gpu::buffer_alignment;
     full.max_allocation = f.max_allocation;
     std::copy(f.uuid.begin(), f.uuid.end(), full.uuid);
     std::snprintf(full.name, sizeof full.name, "%s", f.name.c_str());
@@ -143,28 +143,15 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t 
   });
 }
 
-// Stages `bytes` in pieces, so that no block of staging memory needs to be as long as the longest tensor. Calls
-// handle(place on the device, staged, offset, length) for each. Staged memory is shifted, so that both ends of a copy
-// have the same alignment.
-template <class Handle>
-void for_each_piece(Command& command, const DeviceLocation& location, std::uint64_t bytes, Handle&& handle) {
-  constexpr std::uint64_t most = std::uint64_t{64} << 20;
-  for (std::uint64_t at = 0; at < bytes; at += most) {
-    const std::uint64_t length = std::min(most, bytes - at), shift = (location.address + at) % 16;
-    const Staged staged = command.staging.take(length + shift);
-    handle(location + at, Staged{staged.data + shift, staged.location + shift}, at, length);
-  }
-}
-
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
                                 std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(command, dst->at(offset), bytes,
-                     [&](const DeviceLocation& to, const Staged& staged, auto at, auto length) {
-                       std::memcpy(staged.data, static_cast<const std::byte*>(src) + at, length);
-                       plan_copy(command.plan, to, staged.location, length);
-                     });
+      command.staging.take_pieces(dst->at(offset), bytes,
+                                  [&](const DeviceLocation& to, const Staged& staged, auto at, auto length) {
+                                    std::memcpy(staged.data, static_cast<const std::byte*>(src) + at, length);
+                                    plan_copy(command.plan, to, staged.location, length);
+                                  });
     });
   });
 }
@@ -173,12 +160,12 @@ lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std
                                std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(command, src->at(offset), bytes,
-                     [&](const DeviceLocation& from, const Staged& staged, auto at, auto length) {
-                       command.host_copies.push_back(
-                           {command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data, length});
-                       plan_copy(command.plan, staged.location, from, length);
-                     });
+      command.staging.take_pieces(src->at(offset), bytes,
+                                  [&](const DeviceLocation& from, const Staged& staged, auto at, auto length) {
+                                    command.host_copies.push_back(
+                                        {command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data, length});
+                                    plan_copy(command.plan, staged.location, from, length);
+                                  });
     });
   });
 }

@@ -57,8 +57,8 @@ lks_device::lks_device(lks_driver& d, const DeviceProperties& f)
       vk(owner_.vk),
       allocator(host, properties, handle, vk),
       buffers(properties, allocator),
-      staging(allocator, properties.staging_memory_type, "vulkan.staging"),
-      params(allocator, properties.params_memory_type, "vulkan.params"),
+      staging(allocator.source(properties.staging_memory_type, true, "vulkan.staging")),
+      params(allocator.source(properties.params_memory_type, true, "vulkan.params")),
       disk_cache(host, "vulkan"),
       pipelines(host, properties, disk_cache, handle, vk) {
   const std::uint64_t time_limit = wanted_time_limit(host);

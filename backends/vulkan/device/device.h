@@ -14,7 +14,7 @@
 #include "backends/vulkan/device/self_test.h"
 #include "backends/vulkan/device/trial_results.h"
 #include "backends/vulkan/failure.h"
-#include "backends/vulkan/memory/staging.h"
+#include "backends/vulkan/memory/memory.h"
 
 struct lks_driver {
   const lks_host_api& host;
