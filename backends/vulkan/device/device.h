@@ -9,10 +9,10 @@
 #include <string>
 
 #include "backends/gpu/disk_cache.h"
+#include "backends/gpu/kernels/trial_results.h"
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/device/self_test.h"
-#include "backends/vulkan/device/trial_results.h"
 #include "backends/vulkan/failure.h"
 #include "backends/vulkan/memory/memory.h"
 
@@ -58,7 +58,7 @@ struct lks_device {
   gpu::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
   vulkan::Arithmetic arithmetic;
-  vulkan::TrialResults trial_results;
+  gpu::TrialResults trial_results;
 
   /// The modes that the device offers, less those for which its arithmetic failed the self-test.
   std::uint32_t math_modes() const;

@@ -221,7 +221,7 @@ bool is_depthwise(const Extents& extents, Pass pass, const Window& window) {
   // The shader loads something even if there is no term, so nothing may be empty.
   const bool is_empty = x[1] == 0 || x[2] == 0 || y[1] == 0 || y[2] == 0;
   if (pass == Pass::backward_filter) return !is_empty && w[3] == 1;
-  return !is_empty && w[3] == 1 && one_filter && w[1] * w[2] <= chunk;
+  return !is_empty && w[3] == 1 && one_filter && w[1] * w[2] <= gpu::product_chunk;
 }
 
 lks_status make_depthwise(const KernelRequest& request, Out out, Pass pass, const Window& window) {
@@ -244,7 +244,7 @@ lks_status make_depthwise(const KernelRequest& request, Out out, Pass pass, cons
 // its pixels, channels and filters, in an order that depends on the pass. The strides are those that the shader may be
 // specialised for: in the gradient of the image, only every stride-th row has an output.
 TrialProduct trial_of(const ProductPartition& partition, Pass pass, const Window& window) {
-  const std::int64_t rows = partition.height, columns = partition.width, depth = trial_depth;
+  const std::int64_t rows = partition.height, columns = partition.width, depth = gpu::trial_depth;
   const std::int64_t stride = pass == Pass::backward_input ? window.strides[0] : 1;
   Params p{};
   p.batch = p.width = p.out_width = p.taps_high = p.taps_wide = p.dilation[0] = p.dilation[1] = 1;
@@ -255,7 +255,7 @@ TrialProduct trial_of(const ProductPartition& partition, Pass pass, const Window
                                              : pass == Pass::backward_input ? columns
                                                                             : rows);
   p.filters = p.filters_per_group = narrow(pass == Pass::backward_input ? depth : columns);
-  const ProductStrides strides[] = {
+  const gpu::ProductStrides strides[] = {
       {depth, 1, 1, depth, columns, 1}, {depth, 1, columns, 1, columns, 1, stride}, {1, rows, columns, 1, 1, rows}};
   return {strides[static_cast<int>(pass)], [p, pass](const TrialRun& run) {
             const VkDeviceAddress operands[] = {run.left, run.right, run.result};

@@ -4,15 +4,15 @@
 #include <cstdlib>
 #include <optional>
 
+#include "backends/gpu/kernels/strided.h"
 #include "backends/vulkan/kernels/kernel.h"
-#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
 namespace {
 
 constexpr int target = 0, source = 1;  // the tensors of a Walk
-using Walk = MergedDims<2>;
+using Walk = gpu::MergedDims<2>;
 
 // shaders/copy_strided.comp
 struct StridedParams {

@@ -77,7 +77,7 @@ bool positions_lie_beside(const lks_tensor_desc& a, const lks_tensor_desc& b, co
 
 // A trial with dense matrices.
 TrialProduct trial_of(const ProductPartition& partition) {
-  const ProductStrides at{trial_depth, 1, partition.width, 1, partition.width, 1};
+  const gpu::ProductStrides at{gpu::trial_depth, 1, partition.width, 1, partition.width, 1};
   return {at, [at](const TrialRun& run) {
             Params p{};
             p.a = run.left, p.b = run.right, p.c = run.result;

@@ -1,8 +1,8 @@
 // Pointwise programs: each becomes a shader of its own, compiled when the kernel is prepared.
 #include <algorithm>
 
+#include "backends/gpu/kernels/strided.h"
 #include "backends/vulkan/kernels/kernel.h"
-#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/pointwise/compiled.h"
 
 namespace vulkan {
@@ -57,7 +57,7 @@ class PointwiseKernel : public lks_kernel {
   // Appends the extents, and the strides of the strided tensors. If the program reads indices, dimensions are not
   // merged.
   void append_walk(std::vector<std::uint64_t>& params, const lks_launch& launch, const Tensor& shape) const {
-    MergedDims<static_cast<int>(max_tensors)> walk(static_cast<int>(dtypes.size()));
+    gpu::MergedDims<static_cast<int>(max_tensors)> walk(static_cast<int>(dtypes.size()));
     for (int d = 0; d < shape.rank; ++d) {
       std::int64_t own[max_tensors] = {};
       for (std::size_t i = 0; i < dtypes.size(); ++i) {

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "backends/gpu/kernels/strided.h"
 #include "backends/vulkan/kernels/kernel.h"
-#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -46,8 +46,8 @@ constexpr std::int64_t chunk = 1024, slots = 8, serial_group = 64;
 // The parameters that depend only on extents and strides.
 Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::int64_t* to, int rank,
                  std::uint32_t axes, bool keep) {
-  MergedDims<2> outer;
-  MergedDims<1> inner;
+  gpu::MergedDims<2> outer;
+  gpu::MergedDims<1> inner;
   Params p{};
   p.outputs = p.reduced = 1;
   int o = 0;

@@ -1,12 +1,13 @@
-// The dimensions of strided tensors as shaders loop over them (shaders/strided.glsl): dimensions of extent 1 are
-// dropped, and adjacent dimensions are merged if the outer stride is the inner extent times the inner stride.
+// The dimensions of strided tensors as kernels loop over them: dimensions of extent 1 are dropped, and adjacent
+// dimensions are merged if the outer stride is the inner extent times the inner stride.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "lockstep/driver.h"
 
-namespace vulkan {
+namespace gpu {
 
 /// The merged dimensions of a loop over at most `most` tensors.
 template <int most>
@@ -46,4 +47,4 @@ struct MergedDims {
   int tensors_;
 };
 
-}  // namespace vulkan
+}  // namespace gpu
