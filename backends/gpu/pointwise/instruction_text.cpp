@@ -1,9 +1,9 @@
-#include "backends/vulkan/pointwise/instruction_text.h"
+#include "backends/gpu/pointwise/instruction_text.h"
 
 #include <cinttypes>
 #include <cstdio>
 
-namespace vulkan {
+namespace gpu {
 namespace {
 
 bool is_short(lks_dtype t) { return t == LKS_F16 || t == LKS_BF16; }
@@ -54,20 +54,21 @@ std::string float_to_float(lks_dtype from, lks_dtype to, const std::string& v) {
   return call(to == LKS_F64 ? "to_double" : "to_float", v);
 }
 
-std::string convert(lks_dtype from, lks_dtype to, const std::string& v) {
+std::string convert(const Dialect& dialect, lks_dtype from, lks_dtype to, const std::string& v) {
   if (from == to) return v;
   const std::string wide = widened(from, v);
   if (to == LKS_BOOL) {
-    if (is_float(from)) return "!is_equal(" + wide + (from == LKS_F64 ? ", 0.0lf)" : ", 0.0)");
-    return "(" + v + " != " + glsl_type(from) + "(0))";
+    if (is_float(from))
+      return "!is_equal(" + wide + ", " + (from == LKS_F64 ? dialect.zero_f64 : dialect.zero_f32) + ")";
+    return "(" + v + " != " + type_name(from) + "(0))";
   }
   if (is_short(to)) return to_short(from, to, wide);
   if (is_float(from)) {
     if (to == LKS_F32 || to == LKS_F64) return float_to_float(from, to, wide);
     return float_to_integer(from == LKS_F64 ? from : LKS_F32, to, wide);
   }
-  if (from == LKS_BOOL) return "(" + v + " ? " + glsl_type(to) + "(1) : " + glsl_type(to) + "(0))";
-  return is_float(to) ? call(glsl_type(to), v) : wrapped(to, call(glsl_type(to), v));
+  if (from == LKS_BOOL) return "(" + v + " ? " + type_name(to) + "(1) : " + type_name(to) + "(0))";
+  return is_float(to) ? call(type_name(to), v) : wrapped(to, call(type_name(to), v));
 }
 
 std::string bitcast(lks_dtype from, lks_dtype to, const std::string& v) {
@@ -81,13 +82,13 @@ std::string bitcast(lks_dtype from, lks_dtype to, const std::string& v) {
     case LKS_U64: return from == LKS_F64 ? call("doubleBitsToUint64", v) : call("uint64_t", v);
     case LKS_I8: return wrapped(LKS_I8, from == LKS_BOOL ? "(" + v + " ? 1 : 0)" : call("int", v));
     case LKS_U8: return wrapped(LKS_U8, from == LKS_BOOL ? "(" + v + " ? 1u : 0u)" : call("uint", v));
-    default: return "(" + v + " != " + glsl_type(from) + "(0))";
+    default: return "(" + v + " != " + type_name(from) + "(0))";
   }
 }
 
 // x / 0 is 0, and MIN / -1 is MIN; neither reaches the device's division, which may trap.
 std::string divide_integers(lks_dtype t, const std::string& a, const std::string& b) {
-  const std::string type = glsl_type(t), zero = type + "(0)";
+  const std::string type = type_name(t), zero = type + "(0)";
   const std::string special =
       is_unsigned(t) ? b + " == " + zero : b + " == " + zero + " || " + b + " == -" + type + "(1)";
   const std::string divided =
@@ -95,22 +96,19 @@ std::string divide_integers(lks_dtype t, const std::string& a, const std::string
   return is_unsigned(t) ? divided : "(" + b + " == -" + type + "(1) ? -" + a + " : " + divided + ")";
 }
 
-// Mesa 22.3 miscompiles comparisons of a widened int with a constant of 64 bits. Including this zero, whose value the
-// compiler cannot know, makes an operand no constant.
-constexpr char hidden_zero[] = "(o.count >> 63)";
-
-std::string negate(lks_dtype t, const std::string& a, bool magnitude) {
+std::string negate(const Dialect& dialect, lks_dtype t, const std::string& a, bool magnitude) {
   if (is_short(t)) return "(" + a + (magnitude ? " & 0x7fffu)" : " ^ 0x8000u)");
   if (is_float(t)) return call(magnitude ? "magnitude" : "negate", a);
   if (!magnitude) return wrapped(t, "-" + a);
   if (is_unsigned(t)) return a;
-  const std::string zero = call(glsl_type(t), t == LKS_I64 ? hidden_zero : "0");
+  const bool hides_zero = t == LKS_I64 && *dialect.hidden_zero;
+  const std::string zero = call(type_name(t), hides_zero ? dialect.hidden_zero : "0");
   return wrapped(t, "(" + a + " < " + zero + " ? -" + a + " : " + a + ")");
 }
 
 std::string shift(const lks_instr& instr, const std::string& a, const std::string& b) {
   const std::uint32_t width = LKS_DTYPE_BITS(instr.dtype);
-  const std::string count = "int(" + b + " & " + glsl_type(instr.dtype) + "(" + std::to_string(width - 1) + "))";
+  const std::string count = "int(" + b + " & " + type_name(instr.dtype) + "(" + std::to_string(width - 1) + "))";
   return wrapped(instr.dtype, a + (instr.opcode == LKS_INSTR_SHL ? " << " : " >> ") + count);
 }
 
@@ -147,7 +145,7 @@ std::string logic(std::uint32_t opcode, lks_dtype t, const std::string& a, const
 
 }  // namespace
 
-const char* glsl_type(lks_dtype t) {
+const char* type_name(lks_dtype t) {
   switch (t) {
     case LKS_F32: return "float";
     case LKS_F64: return "double";
@@ -160,18 +158,18 @@ const char* glsl_type(lks_dtype t) {
   }
 }
 
-std::string glsl_of_bits(lks_dtype t, const std::string& bits) {
+std::string value_of_bits(lks_dtype t, const std::string& bits) {
   switch (t) {
     case LKS_F32: return "uintBitsToFloat(uint(" + bits + "))";
     case LKS_F64: return "uint64BitsToDouble(" + bits + ")";
     case LKS_F16:
     case LKS_BF16: return "uint(" + bits + ") & 0xffffu";
     case LKS_BOOL: return "((uint(" + bits + ") & 255u) != 0)";
-    default: return wrapped(t, call(glsl_type(t), bits));
+    default: return wrapped(t, call(type_name(t), bits));
   }
 }
 
-std::string instruction_text(const std::vector<lks_instr>& instrs, std::size_t i) {
+std::string instruction_text(const Dialect& dialect, const std::vector<lks_instr>& instrs, std::size_t i) {
   const lks_instr& instr = instrs[i];
   const auto arg = [&](int n) { return "v" + std::to_string(instr.args[n]); };
   const auto type_of_arg = [&](int n) { return instrs[instr.args[n]].dtype; };
@@ -180,26 +178,26 @@ std::string instruction_text(const std::vector<lks_instr>& instrs, std::size_t i
     case LKS_INSTR_CONST: {
       char bits[24];
       std::snprintf(bits, sizeof bits, "0x%" PRIx64 "ul", instr.imm);
-      const bool wide_integer = t == LKS_I64 || t == LKS_U64;
-      return glsl_of_bits(
-          t, "uint64_t(" + std::string(bits) + (wide_integer ? std::string(" | ") + hidden_zero : "") + ")");
+      const bool hides_value = (t == LKS_I64 || t == LKS_U64) && *dialect.hidden_zero;
+      return value_of_bits(
+          t, "uint64_t(" + std::string(bits) + (hides_value ? std::string(" | ") + dialect.hidden_zero : "") + ")");
     }
     case LKS_INSTR_INDEX: return "int64_t(along[" + std::to_string(instr.imm) + "])";
     case LKS_INSTR_LINEAR: return "int64_t(item)";
-    case LKS_INSTR_ADD: return wrapped(t, arg(0) + " + " + arg(1));
-    case LKS_INSTR_SUB: return wrapped(t, arg(0) + " - " + arg(1));
-    case LKS_INSTR_MUL: return wrapped(t, arg(0) + " * " + arg(1));
+    case LKS_INSTR_ADD: return wrapped(t, dialect.arithmetic(t, "+", arg(0), arg(1)));
+    case LKS_INSTR_SUB: return wrapped(t, dialect.arithmetic(t, "-", arg(0), arg(1)));
+    case LKS_INSTR_MUL: return wrapped(t, dialect.arithmetic(t, "*", arg(0), arg(1)));
     case LKS_INSTR_DIV:
       return is_float(t) ? "divide(" + arg(0) + ", " + arg(1) + ")" : wrapped(t, divide_integers(t, arg(0), arg(1)));
     case LKS_INSTR_SQRT: return call("square_root", arg(0));
-    case LKS_INSTR_NEG: return negate(t, arg(0), false);
-    case LKS_INSTR_ABS: return negate(t, arg(0), true);
+    case LKS_INSTR_NEG: return negate(dialect, t, arg(0), false);
+    case LKS_INSTR_ABS: return negate(dialect, t, arg(0), true);
     case LKS_INSTR_LT:
     case LKS_INSTR_LE:
     case LKS_INSTR_EQ:
     case LKS_INSTR_NE: return compare(instr.opcode, type_of_arg(0), arg(0), arg(1));
     case LKS_INSTR_SELECT: return arg(0) + " ? " + arg(1) + " : " + arg(2);
-    case LKS_INSTR_CONVERT: return convert(type_of_arg(0), t, arg(0));
+    case LKS_INSTR_CONVERT: return convert(dialect, type_of_arg(0), t, arg(0));
     case LKS_INSTR_BITCAST: return bitcast(type_of_arg(0), t, arg(0));
     case LKS_INSTR_SHL:
     case LKS_INSTR_SHR: return shift(instr, arg(0), arg(1));
@@ -208,4 +206,4 @@ std::string instruction_text(const std::vector<lks_instr>& instrs, std::size_t i
   }
 }
 
-}  // namespace vulkan
+}  // namespace gpu
