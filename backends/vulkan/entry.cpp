@@ -82,7 +82,7 @@ lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks
   });
 }
 
-lks_status LKS_CALL device_health(lks_device* device, lks_diag* diag) { return device->health(diag); }
+lks_status LKS_CALL device_health(lks_device* device, lks_diag* diag) { return device->health.status(diag); }
 
 // -------------------------------------------------------------------------------------------------------------- memory
 

@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 
+#include "backends/gpu/device_health.h"
 #include "backends/gpu/disk_cache.h"
 #include "backends/gpu/kernels/trial_results.h"
+#include "backends/gpu/queue/time_limit.h"
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/device/self_test.h"
@@ -45,6 +47,7 @@ struct lks_device {
   lks_driver& driver;
   const lks_host_api& host;
   const vulkan::DeviceProperties& properties;
+  gpu::DeviceHealth health;
 
  private:
   vulkan::DeviceHandle owner_;
@@ -68,14 +71,9 @@ struct lks_device {
   /// Throws Failure of LKS_DEVICE_LOST if the device is lost, and of LKS_INTERNAL if the validation layer has reported
   /// a problem since the last call.
   void check_usable();
-  void note_lost(const lks_diag& cause);
-  bool is_lost() const { return is_lost_; }
-  /// LKS_OK, or LKS_DEVICE_LOST.
-  lks_status health(lks_diag* diag);
 
-  /// How long the device may take for a batch before it counts as lost: the option `vulkan.timeout`, by default without
-  /// limit. Set at the end of the constructor, so the self-test has no limit.
-  std::uint64_t time_limit_ns = ~std::uint64_t{0};
+  /// Set at the end of the constructor, so the self-test has no limit.
+  gpu::TimeLimit time_limit{"vulkan.timeout"};
   using Clock = std::chrono::steady_clock;
   /// Notes that a batch of a queue of this kind is done.
   void note_progress(std::uint32_t kind);
@@ -97,9 +95,6 @@ struct lks_device {
   };
   NativeQueue& native_queue(std::uint32_t kind);
   NativeQueue compute_queue_, transfer_queue_;  // the second one's handle is null if the device has only one queue
-  std::mutex lost_mutex_;
-  std::atomic<bool> is_lost_{false};
-  lks_queue* abandoned_queues_ = nullptr;  // a list, so that leak checkers see them as reachable
+  lks_queue* abandoned_queues_ = nullptr;       // a list, so that leak checkers see them as reachable
   lks_device* next_abandoned_ = nullptr;
-  lks_diag lost_{};
 };

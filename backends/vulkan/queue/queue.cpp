@@ -10,18 +10,8 @@ namespace {
 // A batch is submitted when it has this many commands: few at first, so that the device starts early, then more.
 constexpr unsigned min_commands = 64, max_commands = 512;
 constexpr std::uint64_t max_staged_bytes = std::uint64_t{32} << 20;
-constexpr std::uint64_t forever = ~std::uint64_t{0};
+using gpu::forever;
 constexpr std::uint64_t poll_ns = 500'000;  // how long to wait for one of two events before polling the other
-
-lks_diag exceeded_time_limit(const lks_device& device, unsigned commands) {
-  lks_diag diag = empty_diag();
-  common::fail(&diag, LKS_DEVICE_LOST, DRIVER_WHERE,
-               "the device has not finished %u commands within %g s, the limit of vulkan.timeout", commands,
-               static_cast<double>(device.time_limit_ns) * 1e-9);
-  std::snprintf(diag.hint, sizeof diag.hint,
-                "raise vulkan.timeout or give the device less at once, and restart the program");
-  return diag;
-}
 
 }  // namespace
 
@@ -176,7 +166,7 @@ void lks_queue::submit(Lock& lock, std::unique_ptr<Batch> batch) {
   lks_diag diag = empty_diag();
   lock.unlock();
   const lks_status status = guard(&diag, [&] {
-    if (lks_diag lost = empty_diag(); device.health(&lost) != LKS_OK) throw Failure(lost);
+    device.health.check();
     batch->end();
     VkTimelineSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
     signal.signalSemaphoreValueCount = 1;
@@ -195,7 +185,7 @@ void lks_queue::submit(Lock& lock, std::unique_ptr<Batch> batch) {
     in_flight.batch = std::move(batch);
   } else {
     failed_ = true;
-    if (status == LKS_DEVICE_LOST) device.note_lost(diag);
+    if (status == LKS_DEVICE_LOST) device.health.note_lost(diag);
     in_flight.failure = diag;
     discard(std::move(batch));
   }
@@ -277,16 +267,16 @@ lks_status lks_queue::wait_for_serial(Lock& lock, std::uint64_t serial, std::uin
 // The same for the oldest batch in flight. Returns LKS_DEVICE_LOST once it has taken longer than `vulkan.timeout`.
 lks_status lks_queue::await_within_limit(Lock& lock, InFlight& in_flight, std::uint64_t serial,
                                          std::uint64_t time_limit, lks_diag& diag) {
-  if (device.is_lost()) return device.health(&diag);
-  if (device.time_limit_ns == forever) return wait_for_serial(lock, serial, time_limit, diag);
+  if (device.health.is_lost()) return device.health.status(&diag);
+  const gpu::TimeLimit& limit = device.time_limit;
+  if (limit.ns == forever) return wait_for_serial(lock, serial, time_limit, diag);
   const auto now = lks_device::Clock::now();
   if (in_flight.since == lks_device::Clock::time_point{}) in_flight.since = now;
   const auto begun = std::max(in_flight.since, device.last_progress(kind_));
   const auto gone =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::nanoseconds(now - begun).count()));
-  if (gone < device.time_limit_ns)
-    return wait_for_serial(lock, serial, std::min(time_limit, device.time_limit_ns - gone), diag);
-  diag = exceeded_time_limit(device, in_flight.batch->count());
+  if (gone < limit.ns) return wait_for_serial(lock, serial, std::min(time_limit, limit.ns - gone), diag);
+  diag = limit.exceeded(in_flight.batch->count());
   device.mark_timed_out(diag);
   return LKS_DEVICE_LOST;
 }
@@ -297,7 +287,7 @@ bool lks_queue::may_still_be_running() {
   constexpr std::uint64_t second = 1'000'000'000;
   if (stuck_.empty()) return false;
   const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &done_, &serial_};
-  const std::uint64_t time_limit = device.is_abandoned() ? 0 : std::min(second, device.time_limit_ns);
+  const std::uint64_t time_limit = device.is_abandoned() ? 0 : std::min(second, device.time_limit.ns);
   return device.vk.vkWaitSemaphores(device.handle, &info, time_limit) == VK_TIMEOUT;
 }
 
@@ -332,7 +322,7 @@ void lks_queue::finish(InFlight& in_flight, lks_status status, lks_diag& diag) {
     fail(*in_flight.failure, in_flight.first);
   } else if (status != LKS_OK) {
     failed_ = true;
-    device.note_lost(diag);
+    device.health.note_lost(diag);
     fail(diag, in_flight.first);
   } else if (!timeline.failed()) {
     if (in_flight.batch) {
@@ -368,8 +358,7 @@ std::uint64_t lks_queue::recover() {
   if (batch_ && failed_) discard(std::move(batch_));
   close_batch(lock);
   idle_.wait(lock, [this] { return is_idle(); });
-  lks_diag lost = empty_diag();
-  if (device.health(&lost) != LKS_OK) throw Failure(lost);
+  device.health.check();
   state_->failed = 0;
   failed_ = false;
   timeline.recover(newest_);
