@@ -123,8 +123,8 @@ void LKS_CALL queue_destroy(lks_queue* queue) { destroy_or_abandon(queue); }
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    if (!queue->runs_kernels()) {
-      queue->device.check_usable();
+    if (!queue->native.runs_kernels()) {
+      queue->native.check_usable();
       lks_diag refusal = empty_diag();
       refuse(&refusal, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "a transfer queue runs no kernels");
       throw Failure(refusal);
@@ -186,7 +186,7 @@ lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, std::ui
 
 lks_status LKS_CALL queue_flush(lks_queue* queue, lks_diag* diag) {
   return guard(diag, [&] {
-    queue->device.check_usable();
+    queue->native.check_usable();
     queue->flush();
   });
 }

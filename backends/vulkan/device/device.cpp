@@ -56,13 +56,13 @@ std::uint32_t lks_device::math_modes() const {
   return arithmetic.keeps_denormals ? properties.math_modes() : properties.math_modes() & ~(1u << LKS_MODE_LOCKSTEP);
 }
 
-lks_device::NativeQueue& lks_device::native_queue(std::uint32_t kind) {
+lks_device::SharedQueue& lks_device::shared_queue(std::uint32_t kind) {
   return kind == LKS_QUEUE_TRANSFER && transfer_queue_.handle ? transfer_queue_ : compute_queue_;
 }
 
 void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {
   GPU_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
-  NativeQueue& queue = native_queue(kind);
+  SharedQueue& queue = shared_queue(kind);
   const std::lock_guard lock(queue.mutex);
   VULKAN_CHECK(vk.vkQueueSubmit(queue.handle, 1, &info, VK_NULL_HANDLE));
 }
@@ -76,11 +76,11 @@ void lks_device::check_usable() {
 }
 
 void lks_device::note_progress(std::uint32_t kind) {
-  native_queue(kind).last_progress = Clock::now().time_since_epoch().count();
+  shared_queue(kind).last_progress = Clock::now().time_since_epoch().count();
 }
 
 lks_device::Clock::time_point lks_device::last_progress(std::uint32_t kind) {
-  return Clock::time_point(Clock::duration(native_queue(kind).last_progress));
+  return Clock::time_point(Clock::duration(shared_queue(kind).last_progress));
 }
 
 void lks_device::mark_timed_out(const lks_diag& cause) {

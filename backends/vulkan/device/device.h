@@ -88,13 +88,13 @@ struct lks_device {
   bool is_abandoned() const { return abandoned_queues_ != nullptr; }
 
  private:
-  struct NativeQueue {
+  struct SharedQueue {
     VkQueue handle = VK_NULL_HANDLE;
     std::mutex mutex;  // several lks_queues may share the handle
     std::atomic<Clock::rep> last_progress{0};
   };
-  NativeQueue& native_queue(std::uint32_t kind);
-  NativeQueue compute_queue_, transfer_queue_;  // the second one's handle is null if the device has only one queue
+  SharedQueue& shared_queue(std::uint32_t kind);
+  SharedQueue compute_queue_, transfer_queue_;  // the second one's handle is null if the device has only one queue
   lks_queue* abandoned_queues_ = nullptr;       // a list, so that leak checkers see them as reachable
   lks_device* next_abandoned_ = nullptr;
 };
