@@ -1,8 +1,6 @@
 // Commands, and batches of commands that are submitted to the device together.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <vector>
 
 #include "backends/gpu/queue/batch.h"

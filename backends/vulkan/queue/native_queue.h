@@ -1,6 +1,9 @@
 // The device's side of a queue: what gpu::Queue needs (backends/gpu/queue/queue.h).
 #pragma once
 
+#include <memory>
+#include <optional>
+
 #include "backends/gpu/queue/state.h"
 #include "backends/vulkan/queue/batch.h"
 
