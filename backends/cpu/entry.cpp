@@ -11,14 +11,14 @@
 
 #if defined(LOCKSTEP_WITH_ONEDNN)
 #include <dnnl_version.h>
-#define LIBRARY_TEXT                                                                                      \
-  "oneDNN " HOST_STRINGIFY(DNNL_VERSION_MAJOR) "." HOST_STRINGIFY(DNNL_VERSION_MINOR) "." HOST_STRINGIFY( \
+#define LIBRARY_TEXT                                                                                            \
+  "oneDNN " DRIVER_STRINGIFY(DNNL_VERSION_MAJOR) "." DRIVER_STRINGIFY(DNNL_VERSION_MINOR) "." DRIVER_STRINGIFY( \
       DNNL_VERSION_PATCH)
 #else
 #define LIBRARY_TEXT "no oneDNN"
 #endif
 
-#define LEVEL_TEXT "v" HOST_STRINGIFY(LOCKSTEP_CPU_LEVEL)
+#define LEVEL_TEXT "v" DRIVER_STRINGIFY(LOCKSTEP_CPU_LEVEL)
 
 namespace {
 
@@ -56,15 +56,15 @@ lks_status probe(const lks_host_api& host, lks_diag* diag) {
   if (host.get_option(host.host, "cpu.isa", wanted, sizeof wanted) > 0) {
     const bool known = wanted[0] == 'v' && wanted[1] >= '2' && wanted[1] <= '4' && wanted[2] == '\0';
     if (!known) {
-      return host::fail(diag, LKS_UNAVAILABLE, HOST_WHERE, "LOCKSTEP_CPU_ISA=%s is not a level: it is v2, v3 or v4",
-                        wanted);
+      return common::fail(diag, LKS_UNAVAILABLE, DRIVER_WHERE, "LOCKSTEP_CPU_ISA=%s is not a level: it is v2, v3 or v4",
+                          wanted);
     }
     if (std::strcmp(wanted, LEVEL_TEXT) != 0) {
-      return host::fail(diag, LKS_UNAVAILABLE, HOST_WHERE, "LOCKSTEP_CPU_ISA=%s asks for another build", wanted);
+      return common::fail(diag, LKS_UNAVAILABLE, DRIVER_WHERE, "LOCKSTEP_CPU_ISA=%s asks for another build", wanted);
     }
   }
   if (const char* feature = missing_feature()) {
-    return host::fail(diag, LKS_UNAVAILABLE, HOST_WHERE, "this processor lacks %s", feature);
+    return common::fail(diag, LKS_UNAVAILABLE, DRIVER_WHERE, "this processor lacks %s", feature);
   }
   return LKS_OK;
 }
@@ -102,15 +102,14 @@ void describe(const lks_host_api&, lks_device_info& info) {
   info.compute_units = usable_cores(info.compute_units);
 }
 
-constexpr host::DriverTraits driver_traits = {
-    .name = "cpu",
-    .version = version_text,
-    .priority = LOCKSTEP_CPU_LEVEL,
 #if defined(LOCKSTEP_WITH_OPENMP)
-    .flags = 0,  // threads of the OpenMP runtime may outlive the driver
+constexpr std::uint32_t driver_flags = 0;  // threads of the OpenMP runtime may outlive the driver
 #else
-    .flags = LKS_DRIVER_UNLOADABLE,
+constexpr std::uint32_t driver_flags = LKS_DRIVER_UNLOADABLE;
 #endif
+
+constexpr host::DriverTraits driver_traits = {
+    .identity = {.name = "cpu", .version = version_text, .flags = driver_flags, .priority = LOCKSTEP_CPU_LEVEL},
     .kernels = &cpu::kernels,
     .describe = &describe,
     .probe = &probe,

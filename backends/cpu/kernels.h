@@ -10,7 +10,7 @@
 
 namespace cpu {
 
-using host::KernelRequest;
+using common::KernelRequest;
 using Out = std::unique_ptr<lks_kernel>*;
 
 lks_status make_pointwise(const KernelRequest& request, Out out);
@@ -57,6 +57,6 @@ lks_status make_max_pool2d_gather(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
 
-std::span<const host::KernelRow> kernels();
+std::span<const common::KernelRow> kernels();
 
 }  // namespace cpu

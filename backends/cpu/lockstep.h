@@ -13,14 +13,14 @@ inline bool is_lockstep(const KernelRequest& request) { return request.desc.math
 /// For rows that serve only lockstep mode.
 inline lks_status require_lockstep(const KernelRequest& request) {
   if (is_lockstep(request)) return LKS_OK;
-  return host::refuse(request.diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE, "this kernel serves lockstep mode alone");
+  return common::refuse(request.diag, LKS_REASON_MATH_MODE, -1, DRIVER_WHERE, "this kernel serves lockstep mode alone");
 }
 
 /// For rows that sum in another order than lockstep mode prescribes.
 inline lks_status refuse_lockstep(const KernelRequest& request) {
   if (!is_lockstep(request)) return LKS_OK;
-  return host::refuse(request.diag, LKS_REASON_MATH_MODE, -1, HOST_WHERE,
-                      "lockstep mode fixes the order of sums; this kernel has its own");
+  return common::refuse(request.diag, LKS_REASON_MATH_MODE, -1, DRIVER_WHERE,
+                        "lockstep mode fixes the order of sums; this kernel has its own");
 }
 
 /// Declares that the kernel sums in the order of lockstep mode.

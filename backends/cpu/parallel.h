@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "backends/host/float_environment.h"
+#include "backends/common/float_environment.h"
 #include "lockstep/driver.h"
 
 namespace cpu {
@@ -14,7 +14,7 @@ template <class Body>
 void parallel(const lks_host_api& api, std::int64_t n, std::int64_t grain, Body&& body) {
   using B = std::remove_reference_t<Body>;
   const auto piece = [](void* arg, std::int64_t begin, std::int64_t end) {
-    const host::FloatEnvironment environment;
+    const common::FloatEnvironment environment;
     (*static_cast<B*>(arg))(begin, end);
   };
   api.parallel_for(api.host, n, grain, piece, const_cast<void*>(static_cast<const void*>(&body)));

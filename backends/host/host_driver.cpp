@@ -9,9 +9,10 @@
 #include <cstring>
 #include <new>
 
-#include "backends/host/float_environment.h"
-#include "backends/host/sanitizer.h"
-#include "backends/host/timeline.h"
+#include "backends/common/driver_table.h"
+#include "backends/common/fill_pattern.h"
+#include "backends/common/float_environment.h"
+#include "backends/common/timeline.h"
 
 struct lks_driver {
   const lks_host_api& host;
@@ -31,14 +32,16 @@ struct lks_queue {
 namespace host {
 namespace {
 
-const DriverTraits* traits = nullptr;  // set once, to a constant, by driver_table
+using common::fail;
+
+const DriverTraits* traits = nullptr;  // set by enter, always to the same constant
 
 constexpr std::uint64_t alignment = 64;
 constexpr std::uint64_t huge_page = 2 * 1024 * 1024;
 
 #define FAULT_POINT(api, kind, site)                                                               \
   if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) { \
-    return fail(diag, injected, HOST_WHERE, "injected at " site);                                  \
+    return fail(diag, injected, DRIVER_WHERE, "injected at " site);                                \
   }
 
 // ---------------------------------------------------------------------------------------------------------- driver
@@ -64,7 +67,7 @@ lks_device_info full_description(const lks_host_api& host) {
 }
 
 lks_status no_device(std::uint32_t ordinal, lks_diag* diag) {
-  return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+  return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no device %u", ordinal);
 }
 
 lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_diag* diag) {
@@ -72,7 +75,7 @@ lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_d
     if (const lks_status status = traits->probe(*api, diag); status != LKS_OK) return status;
   }
   *out = new (std::nothrow) lks_driver{*api, full_description(*api).math_modes};
-  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for the driver");
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory for the driver");
 }
 
 void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
@@ -95,7 +98,7 @@ const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
   if (ordinal != 0) return no_device(ordinal, diag);
   *out = new (std::nothrow) lks_device{driver->host, driver->math_modes};
-  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for the device");
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory for the device");
 }
 
 void LKS_CALL device_close(lks_device* device) { delete device; }
@@ -116,7 +119,7 @@ std::uint64_t available_memory() {
 lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t ordinal, lks_device*, std::uint32_t heap,
                                   std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
   if (ordinal != 0) return no_device(ordinal, diag);
-  if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
+  if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no heap %u", heap);
   *total = total_memory();
   *free_bytes = available_memory();
   return LKS_OK;
@@ -129,8 +132,8 @@ lks_status LKS_CALL device_health(lks_device*, lks_diag*) { return LKS_OK; }
 lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                                  lks_diag* diag) {
   if (heap != 0 || bytes == 0) {
-    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes),
-                heap);
+    return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "%llu bytes of heap %u",
+                static_cast<unsigned long long>(bytes), heap);
   }
   FAULT_POINT(device->host, LKS_FAULT_ALLOC, "host.buffer_alloc");
   // Linux overcommits memory. Requests that cannot fit are refused here, so that the OOM killer does not end the
@@ -141,7 +144,8 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
   auto* buffer = data != MAP_FAILED ? new (std::nothrow) lks_buffer{data, bytes} : nullptr;
   if (!buffer) {
     if (data != MAP_FAILED) munmap(data, bytes);
-    fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the system gives no %llu bytes", static_cast<unsigned long long>(bytes));
+    fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "the system gives no %llu bytes",
+         static_cast<unsigned long long>(bytes));
     diag->native_code = errno;
     diag->requested_bytes = bytes;
     diag->free_bytes = available;
@@ -160,7 +164,7 @@ void LKS_CALL buffer_free(lks_device*, lks_buffer* buffer) {
 lks_status LKS_CALL buffer_map(lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes,
                                void** out, lks_diag* diag) {
   if (offset > buffer->bytes || bytes > buffer->bytes - offset) {
-    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the range lies outside the buffer");
+    return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "the range lies outside the buffer");
   }
   FAULT_POINT(device->host, LKS_FAULT_MAP, "host.buffer_map");
   *out = static_cast<char*>(buffer->data) + offset;
@@ -174,7 +178,7 @@ void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** out, lks_timeline** timeline,
                                  lks_diag* diag) {
   auto* queue = new (std::nothrow) lks_queue{device, {}};
-  if (!queue) return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a queue");
+  if (!queue) return fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory for a queue");
   queue->timeline.of_inline_queue = true;
   *out = queue;
   *timeline = &queue->timeline;
@@ -186,16 +190,16 @@ void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_launch");
-  const FloatEnvironment environment;
+  const common::FloatEnvironment environment;
   for (std::uint32_t i = 0; i < count; ++i) {
     const lks_launch& launch = launches[i];
     if (const lks_status status = launch.kernel->check(launch, diag); status != LKS_OK) return status;
     try {
       launch.kernel->run(launch);
     } catch (const std::bad_alloc&) {
-      return fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory while a kernel ran");
+      return fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory while a kernel ran");
     } catch (const std::exception& e) {
-      return fail(diag, LKS_INTERNAL, HOST_WHERE, "a kernel failed: %s", e.what());
+      return fail(diag, LKS_INTERNAL, DRIVER_WHERE, "a kernel failed: %s", e.what());
     }
   }
   *value = 0;
@@ -250,10 +254,7 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
                                std::uint64_t pattern, std::uint32_t pattern_bytes, std::uint64_t* value,
                                lks_diag* diag) {
   FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_fill");
-  std::uint64_t repeated = pattern;
-  if (pattern_bytes < 8) repeated &= (std::uint64_t{1} << (8 * pattern_bytes)) - 1;
-  for (std::uint32_t have = pattern_bytes; have < 8; have *= 2) repeated |= repeated << (8 * have);
-  FillJob job{static_cast<char*>(dst->data) + offset, repeated, bytes};
+  FillJob job{static_cast<char*>(dst->data) + offset, common::repeated_pattern(pattern, pattern_bytes), bytes};
   const lks_host_api& api = queue->device->host;
   api.parallel_for(api.host, static_cast<std::int64_t>((bytes + 7) / 8), 1 << 16, &fill_range, &job);
   *value = 0;
@@ -276,7 +277,7 @@ lks_status LKS_CALL queue_recover(lks_queue*, std::uint64_t* last, lks_diag*) {
 
 lks_status LKS_CALL timeline_create(lks_device*, lks_timeline** out, lks_diag* diag) {
   *out = new (std::nothrow) lks_timeline;
-  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory for a timeline");
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory for a timeline");
 }
 
 void LKS_CALL timeline_destroy(lks_timeline* timeline) { delete timeline; }
@@ -300,7 +301,7 @@ lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value,
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
                                  lks_kernel_info* info, lks_diag* diag) {
   if (ordinal != 0) return no_device(ordinal, diag);
-  return answer_from_table({traits->kernels(), driver->math_modes}, driver->host, *desc, *info, nullptr, diag);
+  return common::answer_from_table({traits->kernels(), driver->math_modes}, driver->host, *desc, *info, nullptr, diag);
 }
 
 lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
@@ -308,7 +309,7 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   FAULT_POINT(device->host, LKS_FAULT_COMPILE, "host.kernel_prepare");
   std::unique_ptr<lks_kernel> kernel;
   const lks_status status =
-      answer_from_table({traits->kernels(), device->math_modes}, device->host, *desc, *info, &kernel, diag);
+      common::answer_from_table({traits->kernels(), device->math_modes}, device->host, *desc, *info, &kernel, diag);
   if (status == LKS_OK) *out = kernel.release();
   return status;
 }
@@ -316,68 +317,15 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
 
 const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
-  return variant_of(traits->kernels(), op, index);
+  return common::variant_of(traits->kernels(), op, index);
 }
 
 }  // namespace
 
-const lks_driver_api& driver_table(const DriverTraits& given) {
-  traits = &given;
-  static const lks_driver_api table = {
-      .hdr = {sizeof(lks_driver_api), 0, nullptr},
-      .abi_major = LKS_ABI_MAJOR,
-      .abi_minor = LKS_ABI_MINOR,
-      .name = given.name,
-      .vendor = "Lockstep",
-      .version = given.version,
-      .build_id = "C++ " __VERSION__,
-      .flags = given.flags,
-      .sanitizer = sanitizer,
-      .priority = given.priority,
-      .reserved = 0,
-      .driver_open = &driver_open,
-      .driver_close = &driver_close,
-      .device_count = &device_count,
-      .device_describe = &device_describe,
-      .get_group = &get_group,
-      .device_open = &device_open,
-      .device_close = &device_close,
-      .device_memory = &device_memory,
-      .device_health = &device_health,
-      .buffer_alloc = &buffer_alloc,
-      .buffer_free = &buffer_free,
-      .buffer_map = &buffer_map,
-      .buffer_unmap = &buffer_unmap,
-      .queue_create = &queue_create,
-      .queue_destroy = &queue_destroy,
-      .queue_launch = &queue_launch,
-      .queue_copy = &queue_copy,
-      .queue_write = &queue_write,
-      .queue_read = &queue_read,
-      .queue_fill = &queue_fill,
-      .queue_wait = &queue_wait,
-      .queue_flush = &queue_flush,
-      .queue_recover = &queue_recover,
-      .timeline_create = &timeline_create,
-      .timeline_destroy = &timeline_destroy,
-      .timeline_query = &timeline_query,
-      .timeline_wait = &timeline_wait,
-      .timeline_signal = &timeline_signal,
-      .kernel_query = &kernel_query,
-      .kernel_prepare = &kernel_prepare,
-      .kernel_release = &kernel_release,
-      .kernel_variant = &kernel_variant,
-  };
-  return table;
-}
-
 lks_status enter(const DriverTraits& given, const lks_host_api* api, const lks_driver_api** out, lks_diag* diag) {
-  if (api->abi_major != LKS_ABI_MAJOR) {
-    return fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x", api->abi_major,
-                api->abi_minor, LKS_ABI_MAJOR);
-  }
-  *out = &driver_table(given);
-  return LKS_OK;
+  traits = &given;
+  static const lks_driver_api table = DRIVER_TABLE(given.identity);
+  return common::enter(table, api, out, diag);
 }
 
 }  // namespace host

@@ -1,7 +1,7 @@
 // Checks that every element of an index tensor lies in [0, extent).
 #pragma once
 
-#include "backends/host/diag.h"
+#include "backends/common/diag.h"
 #include "backends/host/tensor_view.h"
 
 namespace host {
@@ -16,7 +16,7 @@ inline lks_status check_indices(const TensorView& indices, std::int64_t extent, 
     const std::int64_t value =
         indices.dtype == LKS_I32 ? indices.as<std::int32_t>()[offset] : indices.as<std::int64_t>()[offset];
     if (value < 0 || value >= extent) [[unlikely]] {
-      return fail_index(diag, HOST_WHERE, value, n, axis, extent);
+      return common::fail_index(diag, DRIVER_WHERE, value, n, axis, extent);
     }
     for (int d = indices.rank - 1; d >= 0; --d) {
       offset += indices.strides[d];

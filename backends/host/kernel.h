@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "backends/host/kernel_table.h"
+#include "backends/common/kernel_table.h"
 #include "backends/host/tensor_view.h"
 
 /// A prepared kernel. It is immutable: several threads may launch it at the same time.

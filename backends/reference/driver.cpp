@@ -14,10 +14,7 @@ void describe(const lks_host_api&, lks_device_info& info) {
 }
 
 constexpr host::DriverTraits driver_traits = {
-    .name = "reference",
-    .version = "1.0",
-    .priority = -100,
-    .flags = LKS_DRIVER_UNLOADABLE,
+    .identity = {.name = "reference", .version = "1.0", .flags = LKS_DRIVER_UNLOADABLE, .priority = -100},
     .kernels = &reference::kernels,
     .describe = &describe,
     .probe = nullptr,

@@ -25,11 +25,11 @@
 #include <thread>
 #include <vector>
 
-#include "backends/host/diag.h"
-#include "backends/host/float_environment.h"
+#include "backends/common/diag.h"
+#include "backends/common/driver_table.h"
+#include "backends/common/float_environment.h"
+#include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
-#include "backends/host/sanitizer.h"
-#include "backends/host/timeline.h"
 #include "backends/reference/kernels/kernels.h"
 #include "backends/testing/test_options.h"
 
@@ -49,9 +49,9 @@ struct lks_device {
 
 namespace {
 
-using host::empty_diag;
-using host::fail;
-using host::refuse;
+using common::empty_diag;
+using common::fail;
+using common::refuse;
 using test_options::number_option;
 using test_options::option;
 using test_options::test_option;
@@ -63,7 +63,7 @@ constexpr std::uint32_t math_modes = 1u << LKS_MODE_STRICT;
 
 #define FAULT_POINT(api, kind, site)                                                               \
   if (const lks_status injected = (api).fault_point((api).host, kind, site); injected != LKS_OK) { \
-    return fail(diag, injected, HOST_WHERE, "injected at " site);                                  \
+    return fail(diag, injected, DRIVER_WHERE, "injected at " site);                                \
   }
 
 // True if the command that is being enqueued is the one that must fail.
@@ -152,9 +152,9 @@ struct lks_queue {
     lks_diag diag = empty_diag();
     lks_status status = LKS_OK;
     if (next.fails) {
-      status = fail(&diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail here");
+      status = fail(&diag, LKS_INTERNAL, DRIVER_WHERE, "the toy device was told to fail here");
     } else {
-      const host::FloatEnvironment environment;
+      const common::FloatEnvironment environment;
       status = next.work(diag);
     }
     if (status == LKS_OK) {
@@ -199,7 +199,7 @@ void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
 std::uint32_t LKS_CALL device_count(lks_driver*) { return 1; }
 
 lks_status no_device(std::uint32_t ordinal, lks_diag* diag) {
-  return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+  return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no device %u", ordinal);
 }
 
 lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, lks_device_info* info, lks_diag* diag) {
@@ -234,8 +234,8 @@ void LKS_CALL device_close(lks_device* device) { delete device; }
 lks_status LKS_CALL device_memory(lks_driver*, std::uint32_t ordinal, lks_device* device, std::uint32_t heap,
                                   std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
   if (ordinal != 0) return no_device(ordinal, diag);
-  if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
-  if (!device) return fail(diag, LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
+  if (heap != 0) return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no heap %u", heap);
+  if (!device) return fail(diag, LKS_UNAVAILABLE, DRIVER_WHERE, "asking needs an open device");
   *total = max_bytes;
   *free_bytes = max_bytes - device->used;
   return LKS_OK;
@@ -254,8 +254,8 @@ bool take(lks_device& device, std::uint64_t bytes) {
 lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
                                  lks_diag* diag) {
   if (heap != 0 || bytes == 0) {
-    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes),
-                heap);
+    return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "%llu bytes of heap %u",
+                static_cast<unsigned long long>(bytes), heap);
   }
   FAULT_POINT(device->driver.host, LKS_FAULT_ALLOC, "toy.buffer_alloc");
   const std::uint64_t alignment = device->driver.min_alignment;
@@ -263,7 +263,7 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
   void* data = fits ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment) : nullptr;
   if (!data) {
     if (fits) device->used -= bytes;
-    fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "the toy has no such piece of memory");
+    fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "the toy has no such piece of memory");
     diag->requested_bytes = bytes;
     diag->free_bytes = max_bytes - device->used;
     return LKS_OUT_OF_MEMORY;
@@ -282,7 +282,7 @@ lks_status LKS_CALL buffer_map(lks_device* device, lks_buffer* buffer, std::uint
     *out = static_cast<char*>(buffer->data) + offset;
     return LKS_OK;
   }
-  return refuse(diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the host cannot see this memory");
+  return refuse(diag, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "the host cannot see this memory");
 }
 void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
@@ -407,7 +407,7 @@ lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, s
   const TestOption requested = test_option(timeline->driver->host, "toy.fail_wait");
   if (requested.generation != 0 &&
       timeline->driver->wait_generation.exchange(requested.generation) != requested.generation) {
-    fail(diag, LKS_INTERNAL, HOST_WHERE, "the toy device was told to fail this wait");
+    fail(diag, LKS_INTERNAL, DRIVER_WHERE, "the toy device was told to fail this wait");
     diag->value = static_cast<std::uint64_t>(requested.number);
     return LKS_INTERNAL;
   }
@@ -424,7 +424,7 @@ lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value,
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
                                  lks_kernel_info* info, lks_diag* diag) {
   if (ordinal != 0) return no_device(ordinal, diag);
-  return host::answer_from_table({reference::kernels(), math_modes}, driver->host, *desc, *info, nullptr, diag);
+  return common::answer_from_table({reference::kernels(), math_modes}, driver->host, *desc, *info, nullptr, diag);
 }
 
 lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* desc, lks_kernel** out,
@@ -432,67 +432,22 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   FAULT_POINT(device->driver.host, LKS_FAULT_COMPILE, "toy.kernel_prepare");
   std::unique_ptr<lks_kernel> kernel;
   const lks_status status =
-      host::answer_from_table({reference::kernels(), math_modes}, device->driver.host, *desc, *info, &kernel, diag);
+      common::answer_from_table({reference::kernels(), math_modes}, device->driver.host, *desc, *info, &kernel, diag);
   if (status == LKS_OK) *out = kernel.release();
   return status;
 }
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
 const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
-  return host::variant_of(reference::kernels(), op, index);
+  return common::variant_of(reference::kernels(), op, index);
 }
 
-constexpr lks_driver_api table = {{sizeof(lks_driver_api), 0, nullptr},
-                                  LKS_ABI_MAJOR,
-                                  LKS_ABI_MINOR,
-                                  "toy",
-                                  "Lockstep",
-                                  "1.0",
-                                  "test",
-                                  LKS_DRIVER_UNLOADABLE,
-                                  host::sanitizer,
-                                  -200,
-                                  0,
-                                  &driver_open,
-                                  &driver_close,
-                                  &device_count,
-                                  &device_describe,
-                                  &get_group,
-                                  &device_open,
-                                  &device_close,
-                                  &device_memory,
-                                  &device_health,
-                                  &buffer_alloc,
-                                  &buffer_free,
-                                  &buffer_map,
-                                  &buffer_unmap,
-                                  &queue_create,
-                                  &queue_destroy,
-                                  &queue_launch,
-                                  &queue_copy,
-                                  &queue_write,
-                                  &queue_read,
-                                  &queue_fill,
-                                  &queue_wait,
-                                  &queue_flush,
-                                  &queue_recover,
-                                  &timeline_create,
-                                  &timeline_destroy,
-                                  &timeline_query,
-                                  &timeline_wait,
-                                  &timeline_signal,
-                                  &kernel_query,
-                                  &kernel_prepare,
-                                  &kernel_release,
-                                  &kernel_variant};
+constexpr common::DriverIdentity identity = {
+    .name = "toy", .version = "1.0", .flags = LKS_DRIVER_UNLOADABLE, .priority = -200};
+constexpr lks_driver_api table = DRIVER_TABLE(identity);
 
 }  // namespace
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  if (host->abi_major != LKS_ABI_MAJOR) {
-    return fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, the toy needs %u.x", host->abi_major,
-                host->abi_minor, LKS_ABI_MAJOR);
-  }
-  *out = &table;
-  return LKS_OK;
+  return common::enter(table, host, out, diag);
 }

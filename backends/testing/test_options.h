@@ -5,14 +5,11 @@
 #include <cstdlib>
 #include <string>
 
-#include "lockstep/driver.h"
+#include "backends/common/option.h"
 
 namespace test_options {
 
-inline std::string option(const lks_host_api& api, const char* key) {
-  char text[64];
-  return api.get_option(api.host, key, text, sizeof text) < 0 ? "" : text;
-}
+using common::option;
 
 inline std::uint64_t number_option(const lks_host_api& api, const char* key, std::uint64_t otherwise) {
   const std::string text = option(api, key);

@@ -89,7 +89,7 @@ class Compiler : public testing::TestWithParam<const char*> {
 TEST_P(Compiler, takes_the_shaders) {
   EXPECT_EQ(properties_->missing, "");
   const DeviceHandle device(*properties_);
-  const DiskCache cache(driver_->host);
+  const gpu::DiskCache cache(driver_->host, "vulkan");
   Pipelines pipelines(driver_->host, *properties_, cache, device.handle, device.vk);
   for (const auto& [name, shader] : shaders::all) {
     if (!is_for(*properties_, name)) continue;

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "backends/host/sanitizer.h"
+#include "backends/common/driver_table.h"
 #include "backends/vulkan/kernels/kernel.h"
 #include "backends/vulkan/queue/queue.h"
 #include "backends/vulkan/queue/transfer.h"
@@ -10,12 +10,12 @@
 namespace vulkan {
 namespace {
 
-using host::fail;
-using host::refuse;
+using common::fail;
+using common::refuse;
 
 const DeviceProperties& facts_at(lks_driver* driver, std::uint32_t ordinal) {
   const auto& all = driver->instance.devices();
-  if (ordinal >= all.size()) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no device %u", ordinal);
+  if (ordinal >= all.size()) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no device %u", ordinal);
   return all[ordinal];
 }
 
@@ -43,7 +43,7 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
     full.compute_units = 1;
     full.heap_count = 1;
     full.heaps[0] = {f.heap_bytes, LKS_HEAP_DEVICE_LOCAL, 0};
-    full.min_alignment = buffer_alignment;
+    full.min_alignment = gpu::buffer_alignment;
     full.max_allocation = f.max_allocation;
     std::copy(f.uuid.begin(), f.uuid.end(), full.uuid);
     std::snprintf(full.name, sizeof full.name, "%s", f.name.c_str());
@@ -63,7 +63,7 @@ const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 lks_status LKS_CALL device_open(lks_driver* driver, std::uint32_t ordinal, lks_device** out, lks_diag* diag) {
   return guard(diag, [&] {
     const DeviceProperties& f = facts_at(driver, ordinal);
-    if (!f.missing.empty()) raise(LKS_UNSUPPORTED, HOST_WHERE, "%s lacks %s", f.name.c_str(), f.missing.c_str());
+    if (!f.missing.empty()) raise(LKS_UNSUPPORTED, DRIVER_WHERE, "%s lacks %s", f.name.c_str(), f.missing.c_str());
     *out = new lks_device(*driver, f);
   });
 }
@@ -75,14 +75,14 @@ lks_status LKS_CALL device_memory(lks_driver* driver, std::uint32_t ordinal, lks
                                   std::uint64_t* total, std::uint64_t* free_bytes, lks_diag* diag) {
   return guard(diag, [&] {
     const DeviceProperties& f = facts_at(driver, ordinal);
-    if (heap != 0) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no heap %u", heap);
-    if (!device) raise(LKS_UNAVAILABLE, HOST_WHERE, "asking needs an open device");
+    if (heap != 0) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no heap %u", heap);
+    if (!device) raise(LKS_UNAVAILABLE, DRIVER_WHERE, "asking needs an open device");
     *total = f.heap_bytes;
     *free_bytes = device->allocator.free_bytes();
   });
 }
 
-lks_status LKS_CALL device_health(lks_device* device, lks_diag* diag) { return device->health(diag); }
+lks_status LKS_CALL device_health(lks_device* device, lks_diag* diag) { return device->health.status(diag); }
 
 // -------------------------------------------------------------------------------------------------------------- memory
 
@@ -90,7 +90,7 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
                                  lks_diag* diag) {
   return guard(diag, [&] {
     if (heap != 0 || bytes == 0) {
-      raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes), heap);
+      raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "%llu bytes of heap %u", static_cast<unsigned long long>(bytes), heap);
     }
     device->check_usable();
     *out = device->buffers.allocate(bytes);
@@ -101,9 +101,9 @@ void LKS_CALL buffer_free(lks_device* device, lks_buffer* buffer) { device->buff
 lks_status LKS_CALL buffer_map(lks_device*, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes, void**,
                                lks_diag* diag) {
   if (offset > buffer->bytes || bytes > buffer->bytes - offset) {
-    return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "the range lies outside the buffer");
+    return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "the range lies outside the buffer");
   }
-  return refuse(diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the host cannot see this memory");
+  return refuse(diag, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "the host cannot see this memory");
 }
 void LKS_CALL buffer_unmap(lks_device*, lks_buffer*) {}
 
@@ -113,7 +113,7 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t kind, lks_que
                                  lks_diag* diag) {
   return guard(diag, [&] {
     device->check_usable();
-    if (kind > LKS_QUEUE_TRANSFER) raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "there is no queue of kind %u", kind);
+    if (kind > LKS_QUEUE_TRANSFER) raise(LKS_INVALID_ARGUMENT, DRIVER_WHERE, "there is no queue of kind %u", kind);
     *out = new lks_queue(*device, kind);
     *timeline = &(*out)->timeline;
   });
@@ -123,10 +123,10 @@ void LKS_CALL queue_destroy(lks_queue* queue) { destroy_or_abandon(queue); }
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
-    if (!queue->runs_kernels()) {
-      queue->device.check_usable();
+    if (!queue->native.runs_kernels()) {
+      queue->native.check_usable();
       lks_diag refusal = empty_diag();
-      refuse(&refusal, LKS_REASON_HARDWARE, -1, HOST_WHERE, "a transfer queue runs no kernels");
+      refuse(&refusal, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "a transfer queue runs no kernels");
       throw Failure(refusal);
     }
     *value = queue->enqueue([&](Command& command) {
@@ -143,28 +143,15 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t 
   });
 }
 
-// Stages `bytes` in pieces, so that no block of staging memory needs to be as long as the longest tensor. Calls
-// handle(place on the device, staged, offset, length) for each. Staged memory is shifted, so that both ends of a copy
-// have the same alignment.
-template <class Handle>
-void for_each_piece(Command& command, const DeviceLocation& location, std::uint64_t bytes, Handle&& handle) {
-  constexpr std::uint64_t most = std::uint64_t{64} << 20;
-  for (std::uint64_t at = 0; at < bytes; at += most) {
-    const std::uint64_t length = std::min(most, bytes - at), shift = (location.address + at) % 16;
-    const Staged staged = command.staging.take(length + shift);
-    handle(location + at, Staged{staged.data + shift, staged.location + shift}, at, length);
-  }
-}
-
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
                                 std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(command, dst->at(offset), bytes,
-                     [&](const DeviceLocation& to, const Staged& staged, auto at, auto length) {
-                       std::memcpy(staged.data, static_cast<const std::byte*>(src) + at, length);
-                       plan_copy(command.plan, to, staged.location, length);
-                     });
+      command.staging.take_pieces(dst->at(offset), bytes,
+                                  [&](const DeviceLocation& to, const Staged& staged, auto at, auto length) {
+                                    std::memcpy(staged.data, static_cast<const std::byte*>(src) + at, length);
+                                    plan_copy(command.plan, to, staged.location, length);
+                                  });
     });
   });
 }
@@ -173,12 +160,12 @@ lks_status LKS_CALL queue_read(lks_queue* queue, void* dst, lks_buffer* src, std
                                std::uint64_t* value, lks_diag* diag) {
   return guard(diag, [&] {
     *value = queue->enqueue([&](Command& command) {
-      for_each_piece(command, src->at(offset), bytes,
-                     [&](const DeviceLocation& from, const Staged& staged, auto at, auto length) {
-                       command.host_copies.push_back(
-                           {command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data, length});
-                       plan_copy(command.plan, staged.location, from, length);
-                     });
+      command.staging.take_pieces(src->at(offset), bytes,
+                                  [&](const DeviceLocation& from, const Staged& staged, auto at, auto length) {
+                                    command.host_copies.push_back(
+                                        {command.plan.value(), static_cast<std::byte*>(dst) + at, staged.data, length});
+                                    plan_copy(command.plan, staged.location, from, length);
+                                  });
     });
   });
 }
@@ -199,7 +186,7 @@ lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, std::ui
 
 lks_status LKS_CALL queue_flush(lks_queue* queue, lks_diag* diag) {
   return guard(diag, [&] {
-    queue->device.check_usable();
+    queue->native.check_usable();
     queue->flush();
   });
 }
@@ -235,7 +222,7 @@ lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, s
 
 lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                                     lks_diag* diag) {
-  if (timeline->queue) return fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "this timeline belongs to a queue");
+  if (timeline->queue) return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "this timeline belongs to a queue");
   return timeline->signal(value, failure, diag);
 }
 
@@ -246,8 +233,8 @@ lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, cons
   lks_status status = LKS_OK;
   const lks_status outer = guard(diag, [&] {
     const KernelContext context{facts_at(driver, ordinal), nullptr};
-    status = host::answer_from_table({kernels(), context.properties.math_modes(), &context}, driver->host, *desc, *info,
-                                     nullptr, diag);
+    status = common::answer_from_table({kernels(), context.properties.math_modes(), &context}, driver->host, *desc,
+                                       *info, nullptr, diag);
   });
   return outer != LKS_OK ? outer : status;
 }
@@ -259,8 +246,8 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   const lks_status outer = guard(diag, [&] {
     device->check_usable();
     const KernelContext context{device->properties, device};
-    status =
-        host::answer_from_table({kernels(), device->math_modes(), &context}, device->host, *desc, *info, &kernel, diag);
+    status = common::answer_from_table({kernels(), device->math_modes(), &context}, device->host, *desc, *info, &kernel,
+                                       diag);
   });
   if (outer != LKS_OK) return outer;
   if (status == LKS_OK) *out = kernel.release();
@@ -269,65 +256,17 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
 void LKS_CALL kernel_release(lks_device*, lks_kernel* kernel) { delete kernel; }
 
 const char* LKS_CALL kernel_variant(lks_driver*, std::uint32_t op, std::uint32_t index) {
-  return host::variant_of(kernels(), op, index);
+  return common::variant_of(kernels(), op, index);
 }
 
-// The driver cannot be unloaded (flags = 0): Vulkan drivers leave threads and exit handlers behind.
-constexpr lks_driver_api table = {
-    .hdr = {sizeof(lks_driver_api), 0, nullptr},
-    .abi_major = LKS_ABI_MAJOR,
-    .abi_minor = LKS_ABI_MINOR,
-    .name = "vulkan",
-    .vendor = "Lockstep",
-    .version = "1.0",
-    .build_id = "C++ " __VERSION__,
-    .flags = 0,
-    .sanitizer = host::sanitizer,
-    .priority = -50,
-    .reserved = 0,
-    .driver_open = &driver_open,
-    .driver_close = &driver_close,
-    .device_count = &device_count,
-    .device_describe = &device_describe,
-    .get_group = &get_group,
-    .device_open = &device_open,
-    .device_close = &device_close,
-    .device_memory = &device_memory,
-    .device_health = &device_health,
-    .buffer_alloc = &buffer_alloc,
-    .buffer_free = &buffer_free,
-    .buffer_map = &buffer_map,
-    .buffer_unmap = &buffer_unmap,
-    .queue_create = &queue_create,
-    .queue_destroy = &queue_destroy,
-    .queue_launch = &queue_launch,
-    .queue_copy = &queue_copy,
-    .queue_write = &queue_write,
-    .queue_read = &queue_read,
-    .queue_fill = &queue_fill,
-    .queue_wait = &queue_wait,
-    .queue_flush = &queue_flush,
-    .queue_recover = &queue_recover,
-    .timeline_create = &timeline_create,
-    .timeline_destroy = &timeline_destroy,
-    .timeline_query = &timeline_query,
-    .timeline_wait = &timeline_wait,
-    .timeline_signal = &timeline_signal,
-    .kernel_query = &kernel_query,
-    .kernel_prepare = &kernel_prepare,
-    .kernel_release = &kernel_release,
-    .kernel_variant = &kernel_variant,
-};
+// The driver cannot be unloaded: Vulkan drivers leave threads and exit handlers behind.
+constexpr common::DriverIdentity identity = {.name = "vulkan", .version = "1.0", .flags = 0, .priority = -50};
+constexpr lks_driver_api table = DRIVER_TABLE(identity);
 
 }  // namespace
 }  // namespace vulkan
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  if (host->abi_major != LKS_ABI_MAJOR) {
-    return host::fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
-                      host->abi_major, host->abi_minor, LKS_ABI_MAJOR);
-  }
-  *out = &vulkan::table;
-  return LKS_OK;
+  return common::enter(vulkan::table, host, out, diag);
 }

@@ -1,28 +1,6 @@
 #include "backends/vulkan/failure.h"
 
-#include <cstdarg>
-
 namespace vulkan {
-
-void raise(lks_status code, const char* where, const char* format, ...) {
-  char text[sizeof lks_diag::what];
-  va_list args;
-  va_start(args, format);
-  std::vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  lks_diag diag = empty_diag();
-  host::fail(&diag, code, where, "%s", text);
-  throw Failure(diag);
-}
-
-void raise_out_of_memory(const char* where, std::uint64_t requested, std::uint64_t free_bytes, const char* of_what) {
-  lks_diag diag = empty_diag();
-  host::fail(&diag, LKS_OUT_OF_MEMORY, where, "%llu bytes of %s are not to be had, %llu are free",
-             static_cast<unsigned long long>(requested), of_what, static_cast<unsigned long long>(free_bytes));
-  diag.requested_bytes = requested;
-  diag.free_bytes = free_bytes;
-  throw Failure(diag);
-}
 
 lks_status status_of(VkResult result) {
   switch (result) {
@@ -64,15 +42,10 @@ void check(VkResult result, const char* call, const char* where) {
   if (result >= 0) return;
   lks_diag diag = empty_diag();
   const int name = static_cast<int>(std::strcspn(call, "("));
-  host::fail(&diag, status_of(result), where, "%.*s failed: %s (%d)", name, call, name_of(result), result);
+  common::fail(&diag, status_of(result), where, "%.*s failed: %s (%d)", name, call, name_of(result), result);
   diag.native_code = result;
   std::snprintf(diag.native_name, sizeof diag.native_name, "%s", name_of(result));
   throw Failure(diag);
-}
-
-void fault_point(const lks_host_api& host, std::uint32_t kind, const char* site, const char* where) {
-  const lks_status injected = host.fault_point(host.host, kind, site);
-  if (injected != LKS_OK) raise(injected, where, "injected at %s", site);
 }
 
 }  // namespace vulkan

@@ -1,64 +1,24 @@
-// Errors inside the driver are exceptions; they become statuses at the ABI.
+// Failed calls of Vulkan become failures of the driver (backends/gpu/failure.h).
 #pragma once
 
 #include <volk.h>
 
-#include <cstdint>
-#include <exception>
-#include <new>
-
-#include "backends/host/diag.h"
-#include "backends/host/float_environment.h"
+#include "backends/gpu/failure.h"
 
 namespace vulkan {
 
-/// Not a std::exception, so that no handler inside the driver catches it: only guard() turns it into a status.
-class Failure {
- public:
-  explicit Failure(const lks_diag& diag) : diag_(diag) {}
-  const lks_diag& diag() const { return diag_; }
-
- private:
-  lks_diag diag_;
-};
-
-using host::empty_diag;
-using host::return_stored;
-
-/// Throws Failure.
-[[noreturn, gnu::format(printf, 3, 4)]] void raise(lks_status code, const char* where, const char* format, ...);
-
-/// Throws Failure of LKS_OUT_OF_MEMORY.
-[[noreturn]] void raise_out_of_memory(const char* where, std::uint64_t requested, std::uint64_t free_bytes,
-                                      const char* of_what);
+using common::empty_diag;
+using common::return_stored;
+using gpu::Failure;
+using gpu::guard;
+using gpu::raise;
+using gpu::raise_out_of_memory;
 
 /// Throws Failure if `result` is an error; its message names the call and the result.
 void check(VkResult result, const char* call, const char* where);
-#define VULKAN_CHECK(call) ::vulkan::check((call), #call, HOST_WHERE)
-
-/// Throws Failure if the host's fault point injects a failure of the native call that follows.
-void fault_point(const lks_host_api& host, std::uint32_t kind, const char* site, const char* where);
-#define VULKAN_FAULT_POINT(host, kind, site) ::vulkan::fault_point((host), (kind), (site), HOST_WHERE)
+#define VULKAN_CHECK(call) ::vulkan::check((call), #call, DRIVER_WHERE)
 
 lks_status status_of(VkResult result);
 const char* name_of(VkResult result);
-
-/// Runs f and turns what it throws into a status and the caller's diagnosis. Meanwhile the thread's rounding and
-/// denormal modes are the default ones, not the application's: Vulkan drivers on the CPU pass them on to their threads,
-/// and compilers use them for constants.
-template <class F>
-lks_status guard(lks_diag* diag, F&& f) {
-  const host::FloatEnvironment environment;
-  try {
-    f();
-    return LKS_OK;
-  } catch (const Failure& e) {
-    return return_stored(e.diag(), diag);
-  } catch (const std::bad_alloc&) {
-    return host::fail(diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "no host memory");
-  } catch (const std::exception& e) {
-    return host::fail(diag, LKS_INTERNAL, HOST_WHERE, "%s", e.what());
-  }
-}
 
 }  // namespace vulkan

@@ -17,7 +17,7 @@
 #include <mutex>
 #include <sstream>
 
-#include "backends/host/diag.h"
+#include "backends/common/diag.h"
 #include "backends/testing/test_options.h"
 #include "conformance/minimal/requirements.h"
 #include "lockstep/driver_ops.h"
@@ -28,7 +28,7 @@ extern "C" lks_status LKS_CALL reference_entry(const lks_host_api* host, const l
 namespace minimal {
 namespace {
 
-using host::refuse;
+using common::refuse;
 
 const lks_driver_api* reference = nullptr;
 std::atomic<int> open_drivers{0};
@@ -115,7 +115,7 @@ lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
     const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
     if (is_dense(t) && t.alignment >= buffer_alignment) continue;
-    return refuse(diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE,
+    return refuse(diag, LKS_REASON_LAYOUT, static_cast<int>(i), DRIVER_WHERE,
                   "%s: operand %u is strided or begins elsewhere than a buffer", desc.op_name, i);
   }
   return LKS_OK;
@@ -125,7 +125,7 @@ lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
 lks_status check(const lks_kernel_desc& desc, bool prepared, lks_diag* diag) {
   const Demand demand = demand_of(desc);
   if (const Gap beyond = requirement_log->beyond(demand); !beyond.text.empty()) {
-    return refuse(diag, beyond.reason, -1, HOST_WHERE, "%s: not in the requirements: %s", desc.op_name,
+    return refuse(diag, beyond.reason, -1, DRIVER_WHERE, "%s: not in the requirements: %s", desc.op_name,
                   beyond.text.c_str());
   }
   if (desc.op != LKS_OP_COPY) {

@@ -348,13 +348,13 @@ struct Absent : lks_kernel {
   void run(const lks_launch&) const override {}
 };
 
-lks_status make_absent(const host::KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
+lks_status make_absent(const common::KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
   const bool sorts = request.desc.op == LKS_OP_ARGSORT, labels = request.desc.op == LKS_OP_ONE_HOT;
   const bool given = request.desc.input_count > 0 && !labels;
   if ((given ? request.input(0) : request.output(0)).dtype != (sorts ? LKS_I64 : LKS_F32)) {
-    return host::refuse(request.diag, LKS_REASON_DTYPE, 0, HOST_WHERE, "no kernel for this dtype");
+    return common::refuse(request.diag, LKS_REASON_DTYPE, 0, DRIVER_WHERE, "no kernel for this dtype");
   }
-  host::emplace<Absent>(request, out);
+  common::emplace<Absent>(request, out);
   return LKS_OK;
 }
 
@@ -364,7 +364,7 @@ std::span<const KernelFault> composite_faults() { return faults; }
 
 lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& desc, lks_kernel_info& info,
                                 std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
-  static constexpr host::KernelRow rows[] = {
+  static constexpr common::KernelRow rows[] = {
       {LKS_OP_SOFTMAX, LKS_OP_SOFTMAX_VERSION, "composite", &make_absent},
       {LKS_OP_LOG_SOFTMAX, LKS_OP_LOG_SOFTMAX_VERSION, "composite", &make_absent},
       {LKS_OP_SPARSE_CROSS_ENTROPY, LKS_OP_SPARSE_CROSS_ENTROPY_VERSION, "composite", &make_absent},
@@ -377,7 +377,7 @@ lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& 
       {LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "composite", &make_absent},
   };
   constexpr std::uint32_t modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
-  return host::answer_from_table({rows, modes}, api, desc, info, out, diag);
+  return common::answer_from_table({rows, modes}, api, desc, info, out, diag);
 }
 
 }  // namespace mutants

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/host/program.h"
+#include "backends/common/program.h"
 #include "conformance/mutants/mutant.h"
 
 namespace mutants {
@@ -70,14 +70,14 @@ void rewrite(EditableDesc& e) {
   };
   auto storage = std::make_shared<Storage>();
   const lks_program& original = *e.desc.programs[0].program;
-  const host::Program copy(original);
+  const common::Program copy(original);
   std::vector<std::uint32_t> outputs;
-  const std::vector<lks_instr> flat = host::inline_calls(
-      copy, [](const host::Program::Function&, lks_dtype) { return !Open; }, outputs);
+  const std::vector<lks_instr> flat = common::inline_calls(
+      copy, [](const common::Program::Function&, lks_dtype) { return !Open; }, outputs);
   Emitter emit(original, storage->instrs);
   std::vector<std::uint32_t> values;
   for (lks_instr instr : flat) {
-    const int count = host::arg_count(instr, copy);
+    const int count = common::arg_count(instr, copy);
     for (int a = 0; a < count; ++a) instr.args[a] = values[instr.args[a]];
     values.push_back(Instead(emit, instr));
   }

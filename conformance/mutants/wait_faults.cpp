@@ -5,8 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
-#include "backends/host/timeline.h"
 #include "conformance/mutants/mutant.h"
 
 namespace mutants {
@@ -95,7 +95,7 @@ void failed_values_stay_failed(lks_driver_api& t) {
   remember_failures(t);
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    if (Recovered r; was_lost(timeline, value, r)) return host::return_stored(r.diag, diag);
+    if (Recovered r; was_lost(timeline, value, r)) return common::return_stored(r.diag, diag);
     return correct().timeline_wait(timeline, value, timeout_ns, diag);
   };
 }
@@ -124,7 +124,7 @@ void recovers_too_early(lks_driver_api& t) {
 void recover_discards(lks_driver_api& t) {
   remember_queues(t);
   t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
-    timeline_of(queue)->fail(host::empty_diag(), ~std::uint64_t{0});
+    timeline_of(queue)->fail(common::empty_diag(), ~std::uint64_t{0});
     return correct().queue_recover(queue, last, diag);
   };
 }
@@ -133,7 +133,7 @@ void recover_discards(lks_driver_api& t) {
 void recovered_values_never_come(lks_driver_api& t) {
   remember_failures(t);
   t.queue_wait = [](lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) -> lks_status {
-    if (Recovered r; was_lost(timeline, value, r)) return host::return_stored(r.diag, diag);
+    if (Recovered r; was_lost(timeline, value, r)) return common::return_stored(r.diag, diag);
     return correct().queue_wait(queue, timeline, value, diag);
   };
 }
@@ -153,10 +153,10 @@ void failure_names_the_wait(lks_driver_api& t) {
 // A query counts the command that failed as done.
 void failed_queue_looks_done(lks_driver_api& t) {
   t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag* diag) -> lks_status {
-    lks_diag failure = host::empty_diag();
+    lks_diag failure = common::empty_diag();
     const lks_status status = correct().timeline_query(timeline, reached, &failure);
     if (status == LKS_OK) return status;
-    if (!timeline->of_queue) return host::return_stored(failure, diag);
+    if (!timeline->of_queue) return common::return_stored(failure, diag);
     *reached = failure.value;
     return LKS_OK;
   };
@@ -182,7 +182,7 @@ void read_waits(lks_driver_api& t) {
   t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
                     std::uint64_t* value, lks_diag* diag) -> lks_status {
     const lks_status status = correct().queue_read(queue, dst, src, offset, bytes, value, diag);
-    lks_diag ignored = host::empty_diag();
+    lks_diag ignored = common::empty_diag();
     if (status == LKS_OK) timeline_of(queue)->wait(*value, too_long, &ignored);
     return status;
   };
@@ -193,7 +193,7 @@ void free_waits(lks_driver_api& t) {
   remember_queues(t);
   t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
     for (const auto& [queue, timeline] : all_queues()) {
-      lks_diag ignored = host::empty_diag();
+      lks_diag ignored = common::empty_diag();
       std::uint64_t newest = 0;
       if (enqueue_nothing(queue, &newest, &ignored) == LKS_OK) timeline->wait(newest, too_long, &ignored);
     }
@@ -208,7 +208,7 @@ void full_queue_waits(lks_driver_api& t) {
                     std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
     constexpr std::uint64_t most = 1536;
     const lks_status status = correct().queue_fill(queue, dst, offset, bytes, pattern, pattern_bytes, value, diag);
-    lks_diag ignored = host::empty_diag();
+    lks_diag ignored = common::empty_diag();
     if (status == LKS_OK && *value > most) timeline_of(queue)->wait(*value - most, too_long, &ignored);
     return status;
   };
@@ -243,7 +243,7 @@ void failed_wait_is_final(lks_driver_api& t) {
     {
       std::lock_guard lock(mutex);
       if (const auto known = unusable.find(timeline); known != unusable.end())
-        return host::return_stored(known->second, diag);
+        return common::return_stored(known->second, diag);
     }
     const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
     if (is_injected(status, *diag) && status != LKS_TIMEOUT) {
@@ -303,7 +303,7 @@ void unknown_value_is_done(lks_driver_api& t) {
   remember_queues(t);
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    lks_diag failure = host::empty_diag();
+    lks_diag failure = common::empty_diag();
     const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, &failure);
     if (status == LKS_OK) return status;
     for (const auto& [queue, own] : all_queues()) {
@@ -311,7 +311,7 @@ void unknown_value_is_done(lks_driver_api& t) {
       if (own == timeline && status == LKS_TIMEOUT && enqueue_nothing(queue, &newest, diag) == LKS_OK && value > newest)
         return LKS_OK;
     }
-    return host::return_stored(failure, diag);
+    return common::return_stored(failure, diag);
   };
 }
 

@@ -268,7 +268,7 @@ void make_of_type(const KernelRequest& request, Out out, const ConvShape& shape,
   const std::int64_t threads = request.api.thread_count(request.api.host);
   if (DepthwiseKernel<T>::serves(shape)) {
     request.info.workspace_bytes = DepthwiseKernel<T>::workspace_bytes(shape, pass);
-    host::emplace<DepthwiseKernel<T>>(request, out, request.api, shape, pass);
+    common::emplace<DepthwiseKernel<T>>(request, out, request.api, shape, pass);
     return;
   }
   const ProductShape p = product_shape(shape, pass);
@@ -277,7 +277,7 @@ void make_of_type(const KernelRequest& request, Out out, const ConvShape& shape,
   Blocking blocking = Blocking::choose<T>(pieces_of(p.m, classes), p.n, p.k, shape.groups, threads, order);
   if (classes > 1) ++blocking.spare_parts;
   request.info.workspace_bytes = ConvWorkspace<T>(blocking, p, pass).bytes(shape.groups);
-  host::emplace<ConvKernel<T, products>>(request, out, request.api, shape, pass, blocking);
+  common::emplace<ConvKernel<T, products>>(request, out, request.api, shape, pass, blocking);
 }
 
 template <Products products>

@@ -134,13 +134,13 @@ lks_status make(const KernelRequest& request, Out out, ConvPass pass) {
   ConvShape shape;
   if (const lks_status status = read_conv(request, pass, {LKS_F32}, shape); status != LKS_OK) return status;
   if (shape.empty()) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "oneDNN does not serve empty convolutions");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "oneDNN does not serve empty convolutions");
   }
   const bool bias = pass == ConvPass::forward && request.has_input(2);
   const ConvTensors at = conv_tensors(pass, request.desc.input_count);
   const std::uint32_t mode = request.desc.math_mode;
   if (multiplies_padding(shape, bias, pass, mode)) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "oneDNN would multiply the padding");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "oneDNN would multiply the padding");
   }
   const lks_status status = onednn::make_kernel(request, out, [=] {
     auto sequence = std::make_unique<Sequence>();

@@ -19,15 +19,15 @@ void read_attrs(const KernelRequest& request, ConvShape& s) {
 
 lks_status read_conv(const KernelRequest& request, ConvPass pass, std::initializer_list<lks_dtype> allowed,
                      ConvShape& shape) {
-  if (const lks_status status = host::require_dtypes(request, allowed); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, allowed); status != LKS_OK) return status;
   const std::size_t inputs = request.desc.input_count;
   const auto tensor = [&](std::size_t i) -> const lks_tensor_desc& {
     return request.tensor(static_cast<std::uint32_t>(i));
   };
   for (std::size_t i = 0; i < inputs + 1; ++i) {
-    if ((tensor(i).flags & LKS_TENSOR_OPTIONAL_ABSENT) || host::is_dense(tensor(i))) continue;
-    return host::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE, "operand %zu is not dense",
-                        i);
+    if ((tensor(i).flags & LKS_TENSOR_OPTIONAL_ABSENT) || common::is_dense(tensor(i))) continue;
+    return common::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), DRIVER_WHERE,
+                          "operand %zu is not dense", i);
   }
   const ConvTensors at = conv_tensors(pass, inputs);
   const std::int64_t *x = tensor(at.image).dims, *w = tensor(at.filter).dims, *y = tensor(at.result).dims;

@@ -158,7 +158,7 @@ class CopyKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_copy(const KernelRequest& request, Out out) {
-  host::emplace<CopyKernel>(request, out, request.api);
+  common::emplace<CopyKernel>(request, out, request.api);
   return LKS_OK;
 }
 

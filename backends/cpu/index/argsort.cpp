@@ -61,10 +61,10 @@ class ArgsortKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_argsort(const KernelRequest& request, Out out) {
-  if (const lks_status s = host::require_dtypes(request, {LKS_I64}); s != LKS_OK) return s;
+  if (const lks_status s = common::require_dtypes(request, {LKS_I64}); s != LKS_OK) return s;
   request.info.workspace_bytes = static_cast<std::uint64_t>(request.input(0).dims[0]) * 2 * sizeof(Entry);
   if (request.info.deps) request.info.deps[0].dims = 1;  // the workspace size depends on it
-  host::emplace<ArgsortKernel>(request, out);
+  common::emplace<ArgsortKernel>(request, out);
   return LKS_OK;
 }
 

@@ -121,7 +121,7 @@ class GatherKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_gather(const KernelRequest& request, Out out) {
-  host::emplace<GatherKernel>(request, out, request.api, request.attrs<lks_gather_attrs>().axis);
+  common::emplace<GatherKernel>(request, out, request.api, request.attrs<lks_gather_attrs>().axis);
   return LKS_OK;
 }
 

@@ -63,11 +63,11 @@ class OneHotKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_one_hot(const KernelRequest& request, Out out) {
-  if (!host::is_dense(request.output(0))) {
-    return host::refuse(request.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "the output is not dense");
+  if (!common::is_dense(request.output(0))) {
+    return common::refuse(request.diag, LKS_REASON_LAYOUT, -1, DRIVER_WHERE, "the output is not dense");
   }
   if (request.info.deps) request.info.deps[1].dense = 1;
-  host::emplace<OneHotKernel>(request, out, request.api, request.attrs<lks_one_hot_attrs>().depth);
+  common::emplace<OneHotKernel>(request, out, request.api, request.attrs<lks_one_hot_attrs>().depth);
   return LKS_OK;
 }
 

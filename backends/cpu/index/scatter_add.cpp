@@ -129,15 +129,15 @@ class ScatterAddKernel : public lks_kernel {
 lks_status make_scatter_add(const KernelRequest& request, Out out) {
   const lks_dtype type = request.input(0).dtype;
   if (type != LKS_F32 && type != LKS_F64 && type != LKS_I32 && type != LKS_I64) {
-    return host::refuse(request.diag, LKS_REASON_DTYPE, 0, HOST_WHERE, "updates are f32, f64, i32 or i64");
+    return common::refuse(request.diag, LKS_REASON_DTYPE, 0, DRIVER_WHERE, "updates are f32, f64, i32 or i64");
   }
-  if (!host::is_dense(request.output(0))) {
-    return host::refuse(request.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "the output is not dense");
+  if (!common::is_dense(request.output(0))) {
+    return common::refuse(request.diag, LKS_REASON_LAYOUT, -1, DRIVER_WHERE, "the output is not dense");
   }
   if (request.info.deps) request.info.deps[2].dense = 1;
   request.info.order = LKS_ORDER_SEQUENTIAL;
   request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
-  host::emplace<ScatterAddKernel>(request, out, request.api, request.attrs<lks_scatter_add_attrs>());
+  common::emplace<ScatterAddKernel>(request, out, request.api, request.attrs<lks_scatter_add_attrs>());
   return LKS_OK;
 }
 

@@ -67,13 +67,13 @@ void make_of_type(const KernelRequest& request, Out out, const Product& p) {
   constexpr SliceOrder order = products == Products::separate ? SliceOrder::pairwise : SliceOrder::chain;
   const Blocking blocking = Blocking::choose<T>(p.m, p.n, p.k, p.batch_count(), threads, order);
   request.info.workspace_bytes = blocking.workspace_bytes<T>();
-  host::emplace<MatmulKernel<T, products>>(request, out, request.api, p, blocking);
+  common::emplace<MatmulKernel<T, products>>(request, out, request.api, p, blocking);
 }
 
 }  // namespace
 
 lks_status make_matmul(const KernelRequest& request, Out out) {
-  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
   // Integers wrap, so the order of their sums does not matter.
@@ -85,15 +85,15 @@ lks_status make_matmul(const KernelRequest& request, Out out) {
 
 lks_status make_skinny_matmul_lockstep(const KernelRequest& request, Out out) {
   if (const lks_status status = require_lockstep(request); status != LKS_OK) return status;
-  if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
   if (!SkinnyMatmulKernel<float>::serves(p)) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "for a few rows times dense rows alone");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "for a few rows times dense rows alone");
   }
   if (request.input(0).dtype == LKS_F64) {
-    host::emplace<SkinnyMatmulKernel<double>>(request, out, request.api, p, useful_threads(request, p));
+    common::emplace<SkinnyMatmulKernel<double>>(request, out, request.api, p, useful_threads(request, p));
   } else {
-    host::emplace<SkinnyMatmulKernel<float>>(request, out, request.api, p, useful_threads(request, p));
+    common::emplace<SkinnyMatmulKernel<float>>(request, out, request.api, p, useful_threads(request, p));
   }
   declare_lockstep(request);
   for (std::size_t i = 0; i < 3; ++i) request.depends_on_layout(i);
@@ -102,7 +102,7 @@ lks_status make_skinny_matmul_lockstep(const KernelRequest& request, Out out) {
 
 lks_status make_matmul_lockstep(const KernelRequest& request, Out out) {
   if (const lks_status status = require_lockstep(request); status != LKS_OK) return status;
-  if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
   if (request.input(0).dtype == LKS_F64) {
     make_of_type<double, Products::separate>(request, out, p);

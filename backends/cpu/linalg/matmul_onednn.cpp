@@ -50,15 +50,16 @@ bool is_small(const Product& p) {
 
 lks_status make_matmul_onednn(const KernelRequest& request, Out out) {
   if (const lks_status status = refuse_lockstep(request); status != LKS_OK) return status;
-  if (const lks_status status = host::require_dtypes(request, {LKS_F32}); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, {LKS_F32}); status != LKS_OK) return status;
   const Product p = product_of(request.input(0), request.input(1), request.output(0));
   if (p.empty() || p.k == 0 || is_small(p)) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "empty and small products are not for oneDNN");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE,
+                          "empty and small products are not for oneDNN");
   }
   memory::desc a, b, c;
   const bool readable = describe(p, p.m, p.k, p.a, a) && describe(p, p.k, p.n, p.b, b) && describe(p, p.m, p.n, p.c, c);
   if (!readable) {
-    return host::refuse(request.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "oneDNN does not read these strides");
+    return common::refuse(request.diag, LKS_REASON_LAYOUT, -1, DRIVER_WHERE, "oneDNN does not read these strides");
   }
   const std::uint32_t mode = request.desc.math_mode;
   const lks_status status = onednn::make_kernel(request, out, [=] {

@@ -130,14 +130,14 @@ lks_status make_kernel(const KernelRequest& request, Out out, MakeSequence make)
     sequence = make();
   } catch (const dnnl::error& e) {
     if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
-    return host::refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, HOST_WHERE, "oneDNN has no %s of this kind: %s",
-                        request.desc.op_name, e.what());
+    return common::refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, DRIVER_WHERE, "oneDNN has no %s of this kind: %s",
+                          request.desc.op_name, e.what());
   }
   const dnnl_version_t& version = *dnnl_version();
   std::snprintf(request.info.variant, sizeof request.info.variant, "onednn %d.%d.%d", version.major, version.minor,
                 version.patch);
   request.info.workspace_bytes = sequence->workspace_bytes();
-  host::emplace<SequenceKernel>(request, out, request.api, std::move(make), threads, std::move(sequence));
+  common::emplace<SequenceKernel>(request, out, request.api, std::move(make), threads, std::move(sequence));
   return LKS_OK;
 }
 

@@ -20,17 +20,19 @@ bool keeps_bits(lks_dtype from, lks_dtype to) {
 class Lowering {
  public:
   explicit Lowering(const lks_program& given)
-      : program_(given), instrs_(host::inline_calls(program_, &keep, outputs_)), values_(instrs_.size()) {}
+      : program_(given), instrs_(common::inline_calls(program_, &keep, outputs_)), values_(instrs_.size()) {}
 
   Code run() {
-    for (const host::Program::Function& f : program_.functions) code_.functions.push_back({f.name, f.version});
+    for (const common::Program::Function& f : program_.functions) code_.functions.push_back({f.name, f.version});
     for (std::size_t i = 0; i < instrs_.size(); ++i) values_[i] = lower(instrs_[i]);
     for (std::uint32_t o : outputs_) code_.outputs.push_back(values_[o]);
     return std::move(code_);
   }
 
  private:
-  static bool keep(const host::Program::Function& f, lks_dtype type) { return knows_function(f.name, f.version, type); }
+  static bool keep(const common::Program::Function& f, lks_dtype type) {
+    return knows_function(f.name, f.version, type);
+  }
 
   lks_dtype arg_type(const lks_instr& instr, int a) const { return instrs_[instr.args[a]].dtype; }
 
@@ -44,8 +46,10 @@ class Lowering {
   }
 
   std::uint32_t lower(const lks_instr& instr) {
-    Op op{
-        .opcode = instr.opcode, .result = instr.dtype, .arg_count = host::arg_count(instr, program_), .imm = instr.imm};
+    Op op{.opcode = instr.opcode,
+          .result = instr.dtype,
+          .arg_count = common::arg_count(instr, program_),
+          .imm = instr.imm};
     for (int a = 0; a < op.arg_count; ++a) op.args[a] = values_[instr.args[a]];
     if (op.is_leaf()) return add(op);
     op.type = arg_type(instr, instr.opcode == LKS_INSTR_SELECT ? 1 : 0);
@@ -59,7 +63,7 @@ class Lowering {
     return add(op);
   }
 
-  host::Program program_;
+  common::Program program_;
   std::vector<std::uint32_t> outputs_;
   std::vector<lks_instr> instrs_;
   std::vector<std::uint32_t> values_;  // for each instruction, its op in code_

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "backends/common/program.h"
 #include "backends/cpu/pointwise/loops.h"
-#include "backends/host/program.h"
 
 namespace cpu {
 

@@ -182,18 +182,18 @@ Aliases aliases_of(const lks_kernel_desc& desc) {
 
 lks_status make_pointwise(const KernelRequest& request, Out out) {
   if (request.tensor_count() > max_tensors) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu tensors", max_tensors);
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "more than %zu tensors", max_tensors);
   }
   Code code = make_code(*request.desc.programs[0].program);
   if (code.ops.size() > max_ops) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %zu instructions", max_ops);
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "more than %zu instructions", max_ops);
   }
   if (const Op* op = first_without_loop(code)) {
-    return host::refuse(request.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "no arithmetic (opcode %u) in dtype %#x",
-                        op->opcode, op->type);
+    return common::refuse(request.diag, LKS_REASON_DTYPE, -1, DRIVER_WHERE, "no arithmetic (opcode %u) in dtype %#x",
+                          op->opcode, op->type);
   }
-  host::emplace<PointwiseKernel>(request, out, request.api, std::move(code), request.desc.input_count,
-                                 request.desc.output_count, aliases_of(request.desc));
+  common::emplace<PointwiseKernel>(request, out, request.api, std::move(code), request.desc.input_count,
+                                   request.desc.output_count, aliases_of(request.desc));
   return LKS_OK;
 }
 

@@ -138,8 +138,8 @@ class MaxGatherKernel : public lks_kernel {
       const bool inside = tap >= 0 && row >= s.vertical.first_tap(p) && row < s.vertical.end_tap(p) &&
                           column >= s.horizontal.first_tap(q) && column < s.horizontal.end_tap(q);
       if (inside) continue;
-      host::fail(diag, LKS_INVALID_ARGUMENT, HOST_WHERE, "tap %lld at position %lld lies outside the image",
-                 static_cast<long long>(tap), static_cast<long long>(i));
+      common::fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "tap %lld at position %lld lies outside the image",
+                   static_cast<long long>(tap), static_cast<long long>(i));
       diag->reason = LKS_REASON_INDEX;
       return LKS_INVALID_ARGUMENT;
     }

@@ -80,20 +80,21 @@ void for_each_window_over(const PoolSide& side, std::int64_t position, Visit&& v
 template <template <class> class K, class Attrs>
 lks_status make_pool(const KernelRequest& request, Out out) {
   // Taps are i32.
-  if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32}); status != LKS_OK)
+  if (const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32}); status != LKS_OK)
     return status;
   const std::uint32_t count = request.tensor_count();
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (host::is_dense(request.tensor(i))) continue;
-    return host::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), HOST_WHERE, "operand %u is not dense", i);
+    if (common::is_dense(request.tensor(i))) continue;
+    return common::refuse(request.diag, LKS_REASON_LAYOUT, static_cast<int>(i), DRIVER_WHERE, "operand %u is not dense",
+                          i);
   }
   for (std::uint32_t i = 0; request.info.deps && i < count; ++i) request.info.deps[i].dense = 1;
   const auto& a = request.attrs<Attrs>();
   const PoolAttrs attrs{a.window, a.strides, a.padding};
   if (request.input(0).dtype == LKS_F64) {
-    host::emplace<K<double>>(request, out, request.api, attrs);
+    common::emplace<K<double>>(request, out, request.api, attrs);
   } else {
-    host::emplace<K<float>>(request, out, request.api, attrs);
+    common::emplace<K<float>>(request, out, request.api, attrs);
   }
   return LKS_OK;
 }

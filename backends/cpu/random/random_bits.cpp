@@ -61,12 +61,12 @@ class RandomBitsKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_random_bits(const KernelRequest& request, Out out) {
-  if (const lks_status s = host::require_dtypes(request, {LKS_I32, LKS_I64}); s != LKS_OK) return s;
-  if (!host::is_dense(request.output(0))) {
-    return host::refuse(request.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "the output is not dense");
+  if (const lks_status s = common::require_dtypes(request, {LKS_I32, LKS_I64}); s != LKS_OK) return s;
+  if (!common::is_dense(request.output(0))) {
+    return common::refuse(request.diag, LKS_REASON_LAYOUT, -1, DRIVER_WHERE, "the output is not dense");
   }
   if (request.info.deps) request.info.deps[0].dense = 1;
-  host::emplace<RandomBitsKernel>(request, out, request.api);
+  common::emplace<RandomBitsKernel>(request, out, request.api);
   return LKS_OK;
 }
 

@@ -103,8 +103,8 @@ class ArgmaxKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_argmax(const KernelRequest& request, Out out) {
-  if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); s != LKS_OK) return s;
-  host::emplace<ArgmaxKernel>(request, out, request.api, request.attrs<lks_argmax_attrs>().axis);
+  if (const lks_status s = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); s != LKS_OK) return s;
+  common::emplace<ArgmaxKernel>(request, out, request.api, request.attrs<lks_argmax_attrs>().axis);
   return LKS_OK;
 }
 

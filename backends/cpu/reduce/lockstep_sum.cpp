@@ -272,9 +272,9 @@ class LockstepSumKernel : public lks_kernel {
 
 lks_status make(const KernelRequest& request, Out out, bool mean) {
   if (const lks_status s = require_lockstep(request); s != LKS_OK) return s;
-  if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
+  if (const lks_status s = common::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
   declare_lockstep(request);
-  host::emplace<LockstepSumKernel>(request, out, request.api, request.attrs<lks_reduce_attrs>(), mean);
+  common::emplace<LockstepSumKernel>(request, out, request.api, request.attrs<lks_reduce_attrs>(), mean);
   return LKS_OK;
 }
 

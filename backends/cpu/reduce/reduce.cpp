@@ -223,18 +223,18 @@ class ReduceKernel : public lks_kernel {
 };
 
 lks_status make_total(const KernelRequest& request, Out out, bool mean) {
-  if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); s != LKS_OK) return s;
+  if (const lks_status s = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); s != LKS_OK) return s;
   request.info.accumulate_dtype = LKS_F64;
   request.info.order = LKS_ORDER_BLOCKED;
   request.info.determinism = LKS_DETERMINISM_RUN_TO_RUN;
-  host::emplace<ReduceKernel<SumOf>>(request, out, request.api, request.attrs<lks_reduce_attrs>(), mean);
+  common::emplace<ReduceKernel<SumOf>>(request, out, request.api, request.attrs<lks_reduce_attrs>(), mean);
   return LKS_OK;
 }
 
 template <template <class> class R>
 lks_status make_extreme(const KernelRequest& request, Out out) {
-  if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); s != LKS_OK) return s;
-  host::emplace<ReduceKernel<R>>(request, out, request.api, request.attrs<lks_reduce_attrs>(), false);
+  if (const lks_status s = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64}); s != LKS_OK) return s;
+  common::emplace<ReduceKernel<R>>(request, out, request.api, request.attrs<lks_reduce_attrs>(), false);
   return LKS_OK;
 }
 

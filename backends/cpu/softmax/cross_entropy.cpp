@@ -111,16 +111,16 @@ template <template <class> class Sum>
 lks_status make_sparse(const KernelRequest& request, Out out) {
   const lks_dtype logits = request.input(0).dtype;
   if (logits != LKS_F32 && logits != LKS_F64) {
-    return host::refuse(request.diag, LKS_REASON_DTYPE, 0, HOST_WHERE, "logits are f32 or f64");
+    return common::refuse(request.diag, LKS_REASON_DTYPE, 0, DRIVER_WHERE, "logits are f32 or f64");
   }
-  host::emplace<SparseCrossEntropyKernel<Sum>>(request, out, request.api);
+  common::emplace<SparseCrossEntropyKernel<Sum>>(request, out, request.api);
   return LKS_OK;
 }
 
 template <template <class> class Sum>
 lks_status make_dense(const KernelRequest& request, Out out) {
-  if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
-  host::emplace<CrossEntropyKernel<Sum>>(request, out, request.api);
+  if (const lks_status s = common::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
+  common::emplace<CrossEntropyKernel<Sum>>(request, out, request.api);
   return LKS_OK;
 }
 

@@ -121,11 +121,11 @@ class SoftmaxKernel : public lks_kernel {
 
 template <template <class> class Sum>
 lks_status make(const KernelRequest& request, Out out, bool logarithm) {
-  if (const lks_status s = host::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
+  if (const lks_status s = common::require_dtypes(request, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
   if (request.attrs<lks_softmax_attrs>().axis != request.input(0).rank - 1) {
-    return host::refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, HOST_WHERE, "the axis is not the last");
+    return common::refuse(request.diag, LKS_REASON_ATTRIBUTE, -1, DRIVER_WHERE, "the axis is not the last");
   }
-  host::emplace<SoftmaxKernel<Sum>>(request, out, request.api, logarithm);
+  common::emplace<SoftmaxKernel<Sum>>(request, out, request.api, logarithm);
   return LKS_OK;
 }
 

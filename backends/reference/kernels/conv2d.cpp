@@ -165,10 +165,10 @@ class BackwardFilterKernel : public lks_kernel {
 
 template <class Kernel, class Attrs>
 lks_status make(const KernelRequest& request, Out out) {
-  if (const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64}); status != LKS_OK) return status;
   const auto& a = request.attrs<Attrs>();
   describe_sum(request);
-  host::emplace<Kernel>(request, out, Window{a.strides, a.padding, a.dilation, a.groups}, is_lockstep(request));
+  common::emplace<Kernel>(request, out, Window{a.strides, a.padding, a.dilation, a.groups}, is_lockstep(request));
   return LKS_OK;
 }
 
@@ -176,7 +176,7 @@ lks_status make(const KernelRequest& request, Out out) {
 
 lks_status make_conv2d(const KernelRequest& request, Out out) {
   if (request.has_input(2)) {
-    return host::refuse(request.diag, LKS_REASON_ATTRIBUTE, 2, HOST_WHERE, "no bias: it is added by another op");
+    return common::refuse(request.diag, LKS_REASON_ATTRIBUTE, 2, DRIVER_WHERE, "no bias: it is added by another op");
   }
   return make<Conv2dKernel, lks_conv2d_attrs>(request, out);
 }

@@ -24,7 +24,7 @@ class CopyKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_copy(const KernelRequest& request, Out out) {
-  host::emplace<CopyKernel>(request, out);
+  common::emplace<CopyKernel>(request, out);
   return LKS_OK;
 }
 

@@ -81,15 +81,15 @@ class ScatterAddKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_gather(const KernelRequest& request, Out out) {
-  host::emplace<GatherKernel>(request, out, request.attrs<lks_gather_attrs>().axis);
+  common::emplace<GatherKernel>(request, out, request.attrs<lks_gather_attrs>().axis);
   return LKS_OK;
 }
 
 lks_status make_scatter_add(const KernelRequest& request, Out out) {
-  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
   request.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
-  host::emplace<ScatterAddKernel>(request, out, request.attrs<lks_scatter_add_attrs>());
+  common::emplace<ScatterAddKernel>(request, out, request.attrs<lks_scatter_add_attrs>());
   return LKS_OK;
 }
 

@@ -9,7 +9,7 @@
 
 namespace reference {
 
-using host::KernelRequest;
+using common::KernelRequest;
 using Out = std::unique_ptr<lks_kernel>*;
 
 lks_status make_pointwise(const KernelRequest& request, Out out);
@@ -30,7 +30,7 @@ lks_status make_gather(const KernelRequest& request, Out out);
 lks_status make_scatter_add(const KernelRequest& request, Out out);
 lks_status make_random_bits(const KernelRequest& request, Out out);
 
-std::span<const host::KernelRow> kernels();
+std::span<const common::KernelRow> kernels();
 
 /// Iterates over the elements of a shape in row-major order and tracks the element offset in up to 16 strided tensors.
 class Walk {

@@ -45,10 +45,10 @@ class MatmulKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_matmul(const KernelRequest& request, Out out) {
-  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
   describe_sum(request);
-  host::emplace<MatmulKernel>(request, out, is_lockstep(request));
+  common::emplace<MatmulKernel>(request, out, is_lockstep(request));
   return LKS_OK;
 }
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "backends/host/program.h"
+#include "backends/common/program.h"
 #include "backends/reference/kernels/kernels.h"
 
 namespace reference {
@@ -180,7 +180,7 @@ bool compare(std::uint32_t opcode, Bits a, Bits b, lks_dtype t) {
 class PointwiseKernel : public lks_kernel {
  public:
   explicit PointwiseKernel(const lks_program& p)
-      : program_(p), instrs_(host::inline_calls(program_, nullptr, outputs_)) {}
+      : program_(p), instrs_(common::inline_calls(program_, nullptr, outputs_)) {}
 
   void run(const lks_launch& launch) const override {
     const std::size_t inputs = program_.input_dtypes.size();
@@ -256,7 +256,7 @@ class PointwiseKernel : public lks_kernel {
   static Bits mask(lks_dtype t) { return LKS_DTYPE_BITS(t) == 64 ? ~Bits{0} : (Bits{1} << LKS_DTYPE_BITS(t)) - 1; }
   static Bits scalar(Bits bits, lks_dtype t) { return is_float(t) ? bits & mask(t) : extend(bits, t); }
 
-  host::Program program_;
+  common::Program program_;
   std::vector<std::uint32_t> outputs_;
   std::vector<lks_instr> instrs_;
 };
@@ -265,17 +265,17 @@ class PointwiseKernel : public lks_kernel {
 
 lks_status make_pointwise(const KernelRequest& request, Out out) {
   if (request.desc.input_count + request.desc.output_count > 16) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than 16 tensors");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "more than 16 tensors");
   }
   const lks_program& program = *request.desc.programs[0].program;
   for (std::uint32_t i = 0; i < program.instr_count; ++i) {
     const lks_instr& instr = program.instrs[i];
     const bool computes = instr.opcode >= LKS_INSTR_ADD && instr.opcode <= LKS_INSTR_ABS;
     if (computes && is_float(instr.dtype) && LKS_DTYPE_BITS(instr.dtype) == 16) {
-      return host::refuse(request.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "no arithmetic in 16-bit floats");
+      return common::refuse(request.diag, LKS_REASON_DTYPE, -1, DRIVER_WHERE, "no arithmetic in 16-bit floats");
     }
   }
-  host::emplace<PointwiseKernel>(request, out, program);
+  common::emplace<PointwiseKernel>(request, out, program);
   return LKS_OK;
 }
 

@@ -160,11 +160,11 @@ class AverageBackwardKernel : public lks_kernel {
 
 template <class Kernel, class Attrs>
 lks_status make(const KernelRequest& request, Out out) {
-  const lks_status status = host::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32});  // i32 is for the tap indices
+  const lks_status status = common::require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32});  // i32 is for the tap indices
   if (status != LKS_OK) return status;
   const auto& a = request.attrs<Attrs>();
   request.info.determinism = is_lockstep(request) ? LKS_DETERMINISM_CROSS_DEVICE : LKS_DETERMINISM_RUN_TO_RUN;
-  host::emplace<Kernel>(request, out, Window{a.window, a.strides, a.padding}, is_lockstep(request));
+  common::emplace<Kernel>(request, out, Window{a.window, a.strides, a.padding}, is_lockstep(request));
   return LKS_OK;
 }
 

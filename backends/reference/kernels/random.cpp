@@ -28,9 +28,9 @@ class RandomBitsKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_random_bits(const KernelRequest& request, Out out) {
-  const lks_status status = host::require_dtypes(request, {LKS_I32, LKS_I64});
+  const lks_status status = common::require_dtypes(request, {LKS_I32, LKS_I64});
   if (status != LKS_OK) return status;
-  host::emplace<RandomBitsKernel>(request, out);
+  common::emplace<RandomBitsKernel>(request, out);
   return LKS_OK;
 }
 

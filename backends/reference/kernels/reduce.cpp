@@ -135,17 +135,17 @@ class ArgmaxKernel : public lks_kernel {
 constexpr std::initializer_list<lks_dtype> numeric = {LKS_F32, LKS_F64, LKS_I32, LKS_I64};
 
 lks_status make_extreme(const KernelRequest& request, Out out, bool largest) {
-  if (const lks_status status = host::require_dtypes(request, numeric); status != LKS_OK) return status;
-  host::emplace<ExtremeKernel>(request, out, request.attrs<lks_reduce_attrs>(), largest);
+  if (const lks_status status = common::require_dtypes(request, numeric); status != LKS_OK) return status;
+  common::emplace<ExtremeKernel>(request, out, request.attrs<lks_reduce_attrs>(), largest);
   return LKS_OK;
 }
 
 }  // namespace
 
 lks_status make_sum(const KernelRequest& request, Out out) {
-  if (const lks_status status = host::require_dtypes(request, numeric); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, numeric); status != LKS_OK) return status;
   describe_sum(request);
-  host::emplace<SumKernel>(request, out, request.attrs<lks_reduce_attrs>(), is_lockstep(request));
+  common::emplace<SumKernel>(request, out, request.attrs<lks_reduce_attrs>(), is_lockstep(request));
   return LKS_OK;
 }
 
@@ -153,8 +153,8 @@ lks_status make_max(const KernelRequest& request, Out out) { return make_extreme
 lks_status make_min(const KernelRequest& request, Out out) { return make_extreme(request, out, false); }
 
 lks_status make_argmax(const KernelRequest& request, Out out) {
-  if (const lks_status status = host::require_dtypes(request, numeric); status != LKS_OK) return status;
-  host::emplace<ArgmaxKernel>(request, out, request.attrs<lks_argmax_attrs>());
+  if (const lks_status status = common::require_dtypes(request, numeric); status != LKS_OK) return status;
+  common::emplace<ArgmaxKernel>(request, out, request.attrs<lks_argmax_attrs>());
   return LKS_OK;
 }
 

@@ -1,7 +1,5 @@
 #include "backends/vulkan/device/device.h"
 
-#include <charconv>
-
 #include "backends/vulkan/queue/queue.h"
 
 namespace vulkan {
@@ -31,23 +29,6 @@ DeviceHandle::~DeviceHandle() { vk.vkDestroyDevice(handle, nullptr); }
 
 using namespace vulkan;
 
-namespace {
-
-// The option `vulkan.timeout` in nanoseconds; the largest number if it is not set. Throws Failure.
-std::uint64_t wanted_time_limit(const lks_host_api& host) {
-  const std::string text = option(host, "vulkan.timeout");
-  if (text.empty()) return ~std::uint64_t{0};
-  double seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || !(seconds >= 1e-6 && seconds < 1e9)) {
-    raise(LKS_INVALID_ARGUMENT, HOST_WHERE, "vulkan.timeout=\"%.40s\" is no number of seconds from 1e-6 on",
-          text.c_str());
-  }
-  return static_cast<std::uint64_t>(seconds * 1e9);
-}
-
-}  // namespace
-
 lks_device::lks_device(lks_driver& d, const DeviceProperties& f)
     : driver(d),
       host(d.host),
@@ -57,68 +38,54 @@ lks_device::lks_device(lks_driver& d, const DeviceProperties& f)
       vk(owner_.vk),
       allocator(host, properties, handle, vk),
       buffers(properties, allocator),
-      staging(allocator, properties.staging_memory_type, "vulkan.staging"),
-      params(allocator, properties.params_memory_type, "vulkan.params"),
-      disk_cache(host),
+      staging(allocator.source(properties.staging_memory_type, true, "vulkan.staging")),
+      params(allocator.source(properties.params_memory_type, true, "vulkan.params")),
+      disk_cache(host, "vulkan"),
       pipelines(host, properties, disk_cache, handle, vk) {
-  const std::uint64_t time_limit = wanted_time_limit(host);
+  const gpu::TimeLimit wanted = gpu::TimeLimit::from(host, "vulkan.timeout");
   vk.vkGetDeviceQueue(handle, properties.compute_family, 0, &compute_queue_.handle);
   if (properties.has_copy_engine() || properties.queue_count > 1) {
     vk.vkGetDeviceQueue(handle, properties.transfer_family, properties.has_copy_engine() ? 0 : 1,
                         &transfer_queue_.handle);
   }
   arithmetic = test_arithmetic(*this);
-  time_limit_ns = time_limit;
+  time_limit = wanted;
 }
 
 std::uint32_t lks_device::math_modes() const {
   return arithmetic.keeps_denormals ? properties.math_modes() : properties.math_modes() & ~(1u << LKS_MODE_LOCKSTEP);
 }
 
-lks_device::NativeQueue& lks_device::native_queue(std::uint32_t kind) {
+lks_device::SharedQueue& lks_device::shared_queue(std::uint32_t kind) {
   return kind == LKS_QUEUE_TRANSFER && transfer_queue_.handle ? transfer_queue_ : compute_queue_;
 }
 
 void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {
-  VULKAN_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
-  NativeQueue& queue = native_queue(kind);
+  GPU_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
+  SharedQueue& queue = shared_queue(kind);
   const std::lock_guard lock(queue.mutex);
   VULKAN_CHECK(vk.vkQueueSubmit(queue.handle, 1, &info, VK_NULL_HANDLE));
 }
 
 void lks_device::check_usable() {
-  if (is_lost_) {
-    const std::lock_guard lock(lost_mutex_);
-    throw Failure(lost_);
-  }
+  health.check();
   if (!driver.instance.has_validation_message()) return;
   if (const std::string text = driver.instance.take_validation_message(); !text.empty()) {
-    raise(LKS_INTERNAL, HOST_WHERE, "the validation layer says: %s", text.c_str());
+    raise(LKS_INTERNAL, DRIVER_WHERE, "the validation layer says: %s", text.c_str());
   }
-}
-
-void lks_device::note_lost(const lks_diag& cause) {
-  const std::lock_guard lock(lost_mutex_);
-  if (is_lost_) return;
-  lost_ = cause;
-  lost_.code = LKS_DEVICE_LOST;  // whatever the first error was
-  if (!lost_.hint[0]) {
-    std::snprintf(lost_.hint, sizeof lost_.hint, "restart the program; if it happens again, update the GPU's driver");
-  }
-  is_lost_ = true;
 }
 
 void lks_device::note_progress(std::uint32_t kind) {
-  native_queue(kind).last_progress = Clock::now().time_since_epoch().count();
+  shared_queue(kind).last_progress = Clock::now().time_since_epoch().count();
 }
 
 lks_device::Clock::time_point lks_device::last_progress(std::uint32_t kind) {
-  return Clock::time_point(Clock::duration(native_queue(kind).last_progress));
+  return Clock::time_point(Clock::duration(shared_queue(kind).last_progress));
 }
 
 void lks_device::mark_timed_out(const lks_diag& cause) {
   allocator.defer_frees();
-  note_lost(cause);
+  health.note_lost(cause);
 }
 
 void lks_device::abandon(lks_queue& queue) {
@@ -132,10 +99,4 @@ void lks_device::abandon(lks_queue& queue) {
   queue.next_abandoned = abandoned_queues_;
   abandoned_queues_ = &queue;
   driver.is_abandoned = true;
-}
-
-lks_status lks_device::health(lks_diag* diag) {
-  if (!is_lost_) return LKS_OK;
-  const std::lock_guard lock(lost_mutex_);
-  return return_stored(lost_, diag);
 }

@@ -8,13 +8,15 @@
 #include <optional>
 #include <string>
 
-#include "backends/vulkan/device/disk_cache.h"
+#include "backends/gpu/device_health.h"
+#include "backends/gpu/disk_cache.h"
+#include "backends/gpu/kernels/trial_results.h"
+#include "backends/gpu/queue/time_limit.h"
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/pipelines.h"
 #include "backends/vulkan/device/self_test.h"
-#include "backends/vulkan/device/trial_results.h"
 #include "backends/vulkan/failure.h"
-#include "backends/vulkan/memory/staging.h"
+#include "backends/vulkan/memory/memory.h"
 
 struct lks_driver {
   const lks_host_api& host;
@@ -45,6 +47,7 @@ struct lks_device {
   lks_driver& driver;
   const lks_host_api& host;
   const vulkan::DeviceProperties& properties;
+  gpu::DeviceHealth health;
 
  private:
   vulkan::DeviceHandle owner_;
@@ -55,10 +58,10 @@ struct lks_device {
   vulkan::DeviceAllocator allocator;
   vulkan::BufferPool buffers;
   vulkan::ChunkPool staging, params;
-  vulkan::DiskCache disk_cache;
+  gpu::DiskCache disk_cache;
   vulkan::Pipelines pipelines;
   vulkan::Arithmetic arithmetic;
-  vulkan::TrialResults trial_results;
+  gpu::TrialResults trial_results;
 
   /// The modes that the device offers, less those for which its arithmetic failed the self-test.
   std::uint32_t math_modes() const;
@@ -68,14 +71,9 @@ struct lks_device {
   /// Throws Failure of LKS_DEVICE_LOST if the device is lost, and of LKS_INTERNAL if the validation layer has reported
   /// a problem since the last call.
   void check_usable();
-  void note_lost(const lks_diag& cause);
-  bool is_lost() const { return is_lost_; }
-  /// LKS_OK, or LKS_DEVICE_LOST.
-  lks_status health(lks_diag* diag);
 
-  /// How long the device may take for a batch before it counts as lost: the option `vulkan.timeout`, by default without
-  /// limit. Set at the end of the constructor, so the self-test has no limit.
-  std::uint64_t time_limit_ns = ~std::uint64_t{0};
+  /// Set at the end of the constructor, so the self-test has no limit.
+  gpu::TimeLimit time_limit{"vulkan.timeout"};
   using Clock = std::chrono::steady_clock;
   /// Notes that a batch of a queue of this kind is done.
   void note_progress(std::uint32_t kind);
@@ -90,16 +88,13 @@ struct lks_device {
   bool is_abandoned() const { return abandoned_queues_ != nullptr; }
 
  private:
-  struct NativeQueue {
+  struct SharedQueue {
     VkQueue handle = VK_NULL_HANDLE;
     std::mutex mutex;  // several lks_queues may share the handle
     std::atomic<Clock::rep> last_progress{0};
   };
-  NativeQueue& native_queue(std::uint32_t kind);
-  NativeQueue compute_queue_, transfer_queue_;  // the second one's handle is null if the device has only one queue
-  std::mutex lost_mutex_;
-  std::atomic<bool> is_lost_{false};
-  lks_queue* abandoned_queues_ = nullptr;  // a list, so that leak checkers see them as reachable
+  SharedQueue& shared_queue(std::uint32_t kind);
+  SharedQueue compute_queue_, transfer_queue_;  // the second one's handle is null if the device has only one queue
+  lks_queue* abandoned_queues_ = nullptr;       // a list, so that leak checkers see them as reachable
   lks_device* next_abandoned_ = nullptr;
-  lks_diag lost_{};
 };

@@ -28,11 +28,6 @@ VkDebugUtilsMessengerCreateInfoEXT messenger_info(Instance* instance) {
 
 }  // namespace
 
-std::string option(const lks_host_api& host, const char* key) {
-  char text[512];
-  return host.get_option(host.host, key, text, sizeof text) < 0 ? "" : text;
-}
-
 Instance::Instance(const lks_host_api& host) : host_(host) {
   const std::string validation = option(host, "vulkan.validation");
   const std::string kernels = option(host, "vulkan.kernels");
@@ -40,10 +35,10 @@ Instance::Instance(const lks_host_api& host) : host_(host) {
   const DeviceOptions options{option(host, "vulkan.hide"), large || kernels == "gpu", large};
   const std::lock_guard lock(loading);
   if (volkInitialize() != VK_SUCCESS) {
-    raise(LKS_UNAVAILABLE, HOST_WHERE, "no Vulkan loader: libvulkan.so.1 not found");
+    raise(LKS_UNAVAILABLE, DRIVER_WHERE, "no Vulkan loader: libvulkan.so.1 not found");
   }
   if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
-    raise(LKS_UNAVAILABLE, HOST_WHERE, "the Vulkan loader is older than 1.2");
+    raise(LKS_UNAVAILABLE, DRIVER_WHERE, "the Vulkan loader is older than 1.2");
   }
   create(!validation.empty() && validation != "0");
   find_devices(options);
@@ -66,12 +61,12 @@ void Instance::create(bool validate) {
   }
   const VkResult result = vkCreateInstance(&info, nullptr, &handle_);
   if (result == VK_ERROR_LAYER_NOT_PRESENT) {
-    raise(LKS_UNAVAILABLE, HOST_WHERE, "vulkan.validation is set and the validation layer is not installed");
+    raise(LKS_UNAVAILABLE, DRIVER_WHERE, "vulkan.validation is set and the validation layer is not installed");
   }
   if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
-    raise(LKS_UNAVAILABLE, HOST_WHERE, "the Vulkan loader finds no driver that it can use (see VK_DRIVER_FILES)");
+    raise(LKS_UNAVAILABLE, DRIVER_WHERE, "the Vulkan loader finds no driver that it can use (see VK_DRIVER_FILES)");
   }
-  check(result, "vkCreateInstance", HOST_WHERE);
+  check(result, "vkCreateInstance", DRIVER_WHERE);
   volkLoadInstanceOnly(handle_);
   if (validate) VULKAN_CHECK(vkCreateDebugUtilsMessengerEXT(handle_, &messenger, nullptr, &messenger_));
 }
@@ -87,7 +82,7 @@ void Instance::find_devices(const DeviceOptions& options) {
   if (result < 0 || count == 0) {
     if (messenger_) vkDestroyDebugUtilsMessengerEXT(handle_, messenger_, nullptr);
     vkDestroyInstance(handle_, nullptr);
-    raise(LKS_UNAVAILABLE, HOST_WHERE,
+    raise(LKS_UNAVAILABLE, DRIVER_WHERE,
           "the Vulkan loader finds no device: no driver is installed, or VK_DRIVER_FILES "
           "names none");
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/common/option.h"
 #include "backends/vulkan/device/properties.h"
 
 namespace vulkan {
@@ -41,7 +42,6 @@ class Instance {
   std::atomic<bool> has_message_{false};
 };
 
-/// The text of an option; empty if it is not set.
-std::string option(const lks_host_api& host, const char* key);
+using common::option;
 
 }  // namespace vulkan

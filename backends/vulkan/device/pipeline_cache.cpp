@@ -72,7 +72,7 @@ struct SavesWhenThreadEnds {
 
 }  // namespace
 
-PipelineCache::PipelineCache(const DeviceProperties& properties, const DiskCache& disk, VkDevice device,
+PipelineCache::PipelineCache(const DeviceProperties& properties, const gpu::DiskCache& disk, VkDevice device,
                              const VolkDeviceTable& vk)
     : properties_(properties), disk_(disk), device_(device), vk_(vk) {
   const auto words = disk_.load(name_of(properties_), properties_.version);

@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-#include "backends/vulkan/device/disk_cache.h"
+#include "backends/gpu/disk_cache.h"
 #include "backends/vulkan/device/properties.h"
 
 namespace vulkan {
@@ -16,7 +16,8 @@ namespace vulkan {
 class PipelineCache {
  public:
   /// Loads the cache from disk. Starts empty if there is none, or if the Vulkan driver refuses it.
-  PipelineCache(const DeviceProperties& properties, const DiskCache& disk, VkDevice device, const VolkDeviceTable& vk);
+  PipelineCache(const DeviceProperties& properties, const gpu::DiskCache& disk, VkDevice device,
+                const VolkDeviceTable& vk);
   ~PipelineCache();
   PipelineCache(const PipelineCache&) = delete;
   PipelineCache& operator=(const PipelineCache&) = delete;
@@ -30,7 +31,7 @@ class PipelineCache {
 
  private:
   const DeviceProperties& properties_;
-  const DiskCache& disk_;
+  const gpu::DiskCache& disk_;
   const VkDevice device_;
   const VolkDeviceTable& vk_;
   VkPipelineCache handle_ = VK_NULL_HANDLE;

@@ -29,7 +29,7 @@ bool uses_subgroups(std::span<const std::uint32_t> module) {
 
 }  // namespace
 
-Pipelines::Pipelines(const lks_host_api& host, const DeviceProperties& properties, const DiskCache& disk,
+Pipelines::Pipelines(const lks_host_api& host, const DeviceProperties& properties, const gpu::DiskCache& disk,
                      VkDevice device, const VolkDeviceTable& vk)
     : host_(host), properties_(properties), device_(device), vk_(vk), cache_(properties, disk, device, vk) {
   const VkPushConstantRange range{VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push)};
@@ -76,7 +76,7 @@ const Pipeline* Pipelines::find(const std::string& key) {
 }
 
 Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const std::uint32_t> constants) {
-  VULKAN_FAULT_POINT(host_, LKS_FAULT_COMPILE, "vulkan.pipeline");
+  GPU_FAULT_POINT(host_, LKS_FAULT_COMPILE, "vulkan.pipeline");
   const std::vector<std::uint32_t> code =
       with_float_controls(with_khronos_matrices(with_unrolling(spirv)), properties_);
   const VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, nullptr, 0,
@@ -107,7 +107,7 @@ Pipeline Pipelines::make(std::span<const std::uint32_t> spirv, std::span<const s
   Pipeline made;
   const VkResult result = vk_.vkCreateComputePipelines(device_, cache_.handle(), 1, &info, nullptr, &made.handle);
   vk_.vkDestroyShaderModule(device_, module, nullptr);
-  check(result, "vkCreateComputePipelines", HOST_WHERE);
+  check(result, "vkCreateComputePipelines", DRIVER_WHERE);
   cache_.note_compilation();
   return made;
 }

@@ -21,7 +21,7 @@ using Shader = std::string_view (*)();
 /// The push constants of shaders: 128 bytes, which every device supports.
 struct Push {
   VkDeviceAddress params = 0;  // the parameters of this dispatch
-  VkDeviceAddress state = 0;   // the queue's state (queue/state.h)
+  VkDeviceAddress state = 0;   // the queue's state (gpu/queue/state.h)
   std::uint64_t operands[14];  // of pointwise programs; reading them from memory would take longer
 };
 static_assert(sizeof(Push) == 128);
@@ -34,7 +34,7 @@ struct Pipeline {
 /// Free-threaded.
 class Pipelines {
  public:
-  Pipelines(const lks_host_api& host, const DeviceProperties& properties, const DiskCache& disk, VkDevice device,
+  Pipelines(const lks_host_api& host, const DeviceProperties& properties, const gpu::DiskCache& disk, VkDevice device,
             const VolkDeviceTable& vk);
   ~Pipelines();
   Pipelines(const Pipelines&) = delete;

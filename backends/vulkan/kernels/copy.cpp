@@ -4,15 +4,15 @@
 #include <cstdlib>
 #include <optional>
 
+#include "backends/gpu/kernels/strided.h"
 #include "backends/vulkan/kernels/kernel.h"
-#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
 namespace {
 
 constexpr int target = 0, source = 1;  // the tensors of a Walk
-using Walk = MergedDims<2>;
+using Walk = gpu::MergedDims<2>;
 
 // shaders/copy_strided.comp
 struct StridedParams {
@@ -120,17 +120,17 @@ class CopyKernel : public lks_kernel {
 
 lks_status make_copy(const KernelRequest& r, Out out) {
   if (r.input(0).dtype != r.output(0).dtype) {
-    return host::refuse(r.diag, LKS_REASON_DTYPE, 1, HOST_WHERE, "copy: the dtypes differ");
+    return common::refuse(r.diag, LKS_REASON_DTYPE, 1, DRIVER_WHERE, "copy: the dtypes differ");
   }
   if (r.input(0).rank != r.output(0).rank) {
-    return host::refuse(r.diag, LKS_REASON_RANK, 1, HOST_WHERE, "copy: the ranks differ");
+    return common::refuse(r.diag, LKS_REASON_RANK, 1, DRIVER_WHERE, "copy: the ranks differ");
   }
   const bool has_tiles = !context_of(r).properties.is_like_cpu;
   std::snprintf(r.info.variant, sizeof r.info.variant, has_tiles ? "strided tiles" : "strided");
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
   const Shaders shaders = shaders_for(size_of(r.input(0).dtype));
-  host::emplace<CopyKernel>(r, out, device.pipelines.get(shaders.strided), has_tiles ? shaders.transposed : nullptr);
+  common::emplace<CopyKernel>(r, out, device.pipelines.get(shaders.strided), has_tiles ? shaders.transposed : nullptr);
   return LKS_OK;
 }
 

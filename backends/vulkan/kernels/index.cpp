@@ -166,7 +166,7 @@ class ScatterAddSorted : public ScatterAdd {
 };
 
 lks_status check_scatter(const KernelRequest& r) {
-  lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  lks_status s = common::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   if (s == LKS_OK) s = require_hardware(r);
   return s == LKS_OK ? require_dense(r) : s;
 }
@@ -184,7 +184,7 @@ lks_status make_gather(const KernelRequest& r, Out out) {
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
   const Pipeline& check = index_check_pipeline(*context_of(r).device, r.input(1).dtype);
-  host::emplace<GatherKernel>(r, out, check, static_cast<int>(r.attrs<lks_gather_attrs>().axis));
+  common::emplace<GatherKernel>(r, out, check, static_cast<int>(r.attrs<lks_gather_attrs>().axis));
   return LKS_OK;
 }
 
@@ -192,13 +192,13 @@ lks_status make_scatter_add_walk(const KernelRequest& r, Out out) {
   if (const lks_status s = check_scatter(r); s != LKS_OK) return s;
   const auto& a = r.attrs<lks_scatter_add_attrs>();
   if (worth_sorting(r.input(1).dims[0], a.extent)) {
-    return host::refuse(r.diag, LKS_REASON_SIZE, 1, HOST_WHERE, "scatter_add: so many updates are sorted");
+    return common::refuse(r.diag, LKS_REASON_SIZE, 1, DRIVER_WHERE, "scatter_add: so many updates are sorted");
   }
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (r.info.deps) r.info.deps[1].dims = 1;
   if (!out) return LKS_OK;
-  host::emplace<ScatterAddWalk>(r, out, index_check_pipeline(*context_of(r).device, r.input(1).dtype),
-                                pipeline_of(r, walk_shaders), a);
+  common::emplace<ScatterAddWalk>(r, out, index_check_pipeline(*context_of(r).device, r.input(1).dtype),
+                                  pipeline_of(r, walk_shaders), a);
   return LKS_OK;
 }
 
@@ -209,9 +209,9 @@ lks_status make_scatter_add_sorted(const KernelRequest& r, Out out) {
   if (r.info.deps) r.info.deps[1].dims = 1;
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
-  host::emplace<ScatterAddSorted>(r, out, index_check_pipeline(device, r.input(1).dtype),
-                                  pipeline_of(r, sorted_shaders), r.attrs<lks_scatter_add_attrs>(),
-                                  Sort(device, r.input(1).dtype));
+  common::emplace<ScatterAddSorted>(r, out, index_check_pipeline(device, r.input(1).dtype),
+                                    pipeline_of(r, sorted_shaders), r.attrs<lks_scatter_add_attrs>(),
+                                    Sort(device, r.input(1).dtype));
   return LKS_OK;
 }
 

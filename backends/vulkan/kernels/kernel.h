@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "backends/host/kernel_table.h"
+#include "backends/common/kernel_table.h"
 #include "backends/vulkan/queue/plan.h"
 #include "lockstep/driver_ops.h"
 
@@ -28,7 +28,7 @@ struct lks_kernel {
 
 namespace vulkan {
 
-using host::KernelRequest;
+using common::KernelRequest;
 using Out = std::unique_ptr<lks_kernel>*;
 
 /// The context of the kernel table.
@@ -46,7 +46,7 @@ lks_status require_hardware(const KernelRequest& request);
 /// Refuses operands that are not dense and row-major with LKS_REASON_LAYOUT: the host then makes them so.
 lks_status require_dense(const KernelRequest& request);
 
-std::span<const host::KernelRow> kernels();
+std::span<const common::KernelRow> kernels();
 
 lks_status make_pointwise_linear(const KernelRequest& request, Out out);
 lks_status make_pointwise_strided(const KernelRequest& request, Out out);

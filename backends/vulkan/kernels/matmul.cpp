@@ -77,7 +77,7 @@ bool positions_lie_beside(const lks_tensor_desc& a, const lks_tensor_desc& b, co
 
 // A trial with dense matrices.
 TrialProduct trial_of(const ProductPartition& partition) {
-  const ProductStrides at{trial_depth, 1, partition.width, 1, partition.width, 1};
+  const gpu::ProductStrides at{gpu::trial_depth, 1, partition.width, 1, partition.width, 1};
   return {at, [at](const TrialRun& run) {
             Params p{};
             p.a = run.left, p.b = run.right, p.c = run.result;
@@ -94,10 +94,10 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
   }
   const ProductShape shape = shape_of(request);
   const ProductVariant* variant = choose(product_shaders, algorithm, request, shape);
-  if (!variant) return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "not for such a product");
+  if (!variant) return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "not for such a product");
   const lks_tensor_desc &a = request.input(0), &b = request.input(1);
   if (algorithm == ProductAlgorithm::subgroups && !positions_lie_beside(a, b, shape)) {
-    return host::refuse(request.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "positions do not lie beside each other");
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "positions do not lie beside each other");
   }
   ProductPartition partition(request, shape, *variant);
   partition.constants.left_column_major = a.strides[a.rank - 1] != 1;
@@ -106,7 +106,7 @@ lks_status make(const KernelRequest& request, Out out, ProductAlgorithm algorith
   if (!out) return LKS_OK;
   const ProductPipelines pipelines =
       pipelines_of(request, product_shaders, *variant, partition, [&] { return trial_of(partition); });
-  host::emplace<Matmul>(request, out, partition, pipelines);
+  common::emplace<Matmul>(request, out, partition, pipelines);
   return LKS_OK;
 }
 

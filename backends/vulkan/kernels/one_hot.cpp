@@ -57,7 +57,8 @@ lks_status make_one_hot(const KernelRequest& r, Out out) {
   const Variant* v = variants;
   while (v->bytes != size_of(r.output(0).dtype)) ++v;
   const Shader shader = r.input(0).dtype == LKS_I32 ? v->by_i32 : v->by_i64;
-  host::emplace<OneHotKernel>(r, out, context_of(r).device->pipelines.get(shader), r.attrs<lks_one_hot_attrs>().depth);
+  common::emplace<OneHotKernel>(r, out, context_of(r).device->pipelines.get(shader),
+                                r.attrs<lks_one_hot_attrs>().depth);
   return LKS_OK;
 }
 

@@ -1,8 +1,9 @@
 // Pointwise programs: each becomes a shader of its own, compiled when the kernel is prepared.
 #include <algorithm>
 
+#include "backends/common/program.h"
+#include "backends/gpu/kernels/strided.h"
 #include "backends/vulkan/kernels/kernel.h"
-#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/pointwise/compiled.h"
 
 namespace vulkan {
@@ -15,8 +16,7 @@ class PointwiseKernel : public lks_kernel {
   PointwiseKernel(lks_device& device, std::vector<lks_instr> instrs, std::vector<std::uint32_t> outputs,
                   PointwiseShape shape)
       : instrs_(std::move(instrs)), outputs_(std::move(outputs)), shape_(std::move(shape)) {
-    needs_axes_ =
-        std::any_of(instrs_.begin(), instrs_.end(), [](const lks_instr& i) { return i.opcode == LKS_INSTR_INDEX; });
+    needs_axes_ = gpu::reads_index(instrs_);
     narrow_ = &pipeline(device, false);
   }
 
@@ -37,12 +37,12 @@ class PointwiseKernel : public lks_kernel {
     }
     operands.insert(operands.end(), launch.scalars, launch.scalars + shape_.scalars.size());
     if (shape_.strided() || needs_axes_) append_walk(params, launch, shape);
-    if (!shape_.pushes_operands()) {
+    if (!pushes_operands(shape_)) {
       params.insert(params.begin(), operands.begin(), operands.end());
       operands.clear();
     }
     plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, operands, params,
-                        plan.groups_for(count, pointwise_group * shape_.per_invocation), accesses);
+                        plan.groups_for(count, gpu::pointwise_group * shape_.per_invocation), accesses);
   }
 
  private:
@@ -57,7 +57,7 @@ class PointwiseKernel : public lks_kernel {
   // Appends the extents, and the strides of the strided tensors. If the program reads indices, dimensions are not
   // merged.
   void append_walk(std::vector<std::uint64_t>& params, const lks_launch& launch, const Tensor& shape) const {
-    MergedDims<static_cast<int>(max_tensors)> walk(static_cast<int>(dtypes.size()));
+    gpu::MergedDims<static_cast<int>(max_tensors)> walk(static_cast<int>(dtypes.size()));
     for (int d = 0; d < shape.rank; ++d) {
       std::int64_t own[max_tensors] = {};
       for (std::size_t i = 0; i < dtypes.size(); ++i) {
@@ -70,7 +70,7 @@ class PointwiseKernel : public lks_kernel {
     params.push_back(static_cast<std::uint64_t>(walk.rank));
     params.insert(params.end(), std::begin(walk.dims), std::end(walk.dims));
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
-      if (shape_.walks[i] != Walk::strided) continue;
+      if (shape_.walks[i] != gpu::Walk::strided) continue;
       params.insert(params.end(), std::begin(walk.strides[i]), std::end(walk.strides[i]));
     }
   }
@@ -82,38 +82,6 @@ class PointwiseKernel : public lks_kernel {
   const Pipeline* narrow_ = nullptr;
 };
 
-bool is_single(const lks_tensor_desc& t) {
-  return std::all_of(t.dims, t.dims + t.rank, [](std::int64_t extent) { return extent == 1; });
-}
-
-// Whether the tensor has the output's shape and is dense and row-major.
-bool is_linear(const lks_tensor_desc& t, const lks_tensor_desc& output) {
-  if (t.rank > output.rank) return false;
-  std::int64_t expected = 1;
-  for (int d = 1; d <= output.rank; ++d) {
-    const std::int64_t extent = output.dims[output.rank - d];
-    if (d > t.rank ? extent != 1 : t.dims[t.rank - d] != extent) return false;
-    if (d <= t.rank && extent != 1 && t.strides[t.rank - d] != expected) return false;
-    expected *= extent;
-  }
-  return true;
-}
-
-// Chooses each tensor's Walk, which depends on which extents are 1 (and so broadcast) and on whether it is dense.
-PointwiseShape shape_of(const KernelRequest& r) {
-  PointwiseShape shape;
-  for (std::uint32_t i = 0; i < r.tensor_count(); ++i) {
-    const lks_tensor_desc& t = r.tensor(i);
-    shape.dtypes.push_back(t.dtype);
-    const bool is_input = i < r.desc.input_count;
-    shape.walks.push_back(is_linear(t, r.output(0))  ? Walk::linear
-                          : is_input && is_single(t) ? Walk::single
-                                                     : Walk::strided);
-  }
-  shape.scalars.assign(r.desc.scalar_dtypes, r.desc.scalar_dtypes + r.desc.scalar_count);
-  return shape;
-}
-
 // On a GPU, enough to keep as many loads in flight as its memory bandwidth needs. Long programs are bound by
 // arithmetic, not by memory, and would only take longer to compile.
 unsigned elements_per_invocation(const DeviceProperties& properties, std::size_t instructions) {
@@ -124,23 +92,23 @@ unsigned elements_per_invocation(const DeviceProperties& properties, std::size_t
 // Serves both rows of the kernel table, linear and strided.
 lks_status make(const KernelRequest& r, Out out, bool strided) {
   if (r.tensor_count() > max_tensors) {
-    return host::refuse(r.diag, LKS_REASON_SIZE, -1, HOST_WHERE, "more than %u tensors", max_tensors);
+    return common::refuse(r.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "more than %u tensors", max_tensors);
   }
   if (const lks_status status = require_hardware(r); status != LKS_OK) return status;
-  const host::Program program(*r.desc.programs[0].program);
+  const common::Program program(*r.desc.programs[0].program);
   std::vector<std::uint32_t> outputs;
-  std::vector<lks_instr> instrs = host::inline_calls(program, nullptr, outputs);
-  if (const std::string why = why_not_writable(instrs); !why.empty()) {
-    return host::refuse(r.diag, LKS_REASON_DTYPE, -1, HOST_WHERE, "%s", why.c_str());
+  std::vector<lks_instr> instrs = common::inline_calls(program, nullptr, outputs);
+  if (const std::string why = gpu::why_not_writable(instrs); !why.empty()) {
+    return common::refuse(r.diag, LKS_REASON_DTYPE, -1, DRIVER_WHERE, "%s", why.c_str());
   }
   const bool f64 = std::any_of(instrs.begin(), instrs.end(), [](const lks_instr& i) { return i.dtype == LKS_F64; });
   if (f64 && !context_of(r).properties.has_f64) {
-    return host::refuse(r.diag, LKS_REASON_HARDWARE, -1, HOST_WHERE, "the device has no f64 (shaderFloat64)");
+    return common::refuse(r.diag, LKS_REASON_HARDWARE, -1, DRIVER_WHERE, "the device has no f64 (shaderFloat64)");
   }
-  PointwiseShape shape = shape_of(r);
+  PointwiseShape shape(r);
   shape.per_invocation = elements_per_invocation(context_of(r).properties, instrs.size());
   if (shape.strided() && !strided) {
-    return host::refuse(r.diag, LKS_REASON_LAYOUT, -1, HOST_WHERE, "operands are strided or broadcast");
+    return common::refuse(r.diag, LKS_REASON_LAYOUT, -1, DRIVER_WHERE, "operands are strided or broadcast");
   }
   for (std::uint32_t i = 0; r.info.deps && i < r.tensor_count(); ++i) {
     r.info.deps[i].dense = 1;
@@ -149,7 +117,7 @@ lks_status make(const KernelRequest& r, Out out, bool strided) {
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
   lks_device& device = *context_of(r).device;
-  host::emplace<PointwiseKernel>(r, out, device, std::move(instrs), std::move(outputs), std::move(shape));
+  common::emplace<PointwiseKernel>(r, out, device, std::move(instrs), std::move(outputs), std::move(shape));
   return LKS_OK;
 }
 

@@ -21,7 +21,7 @@ constexpr std::int64_t group = 64;
 // The number in 32 bits. At most half of the range is allowed, because shaders add two such numbers.
 std::int32_t narrow(std::int64_t n) {
   if (n > std::numeric_limits<std::int32_t>::max() / 2) {
-    raise(LKS_UNSUPPORTED, HOST_WHERE, "an extent of %lld is more than pooling can count", static_cast<long long>(n));
+    raise(LKS_UNSUPPORTED, DRIVER_WHERE, "an extent of %lld is more than pooling can count", static_cast<long long>(n));
   }
   return static_cast<std::int32_t>(n);
 }
@@ -108,13 +108,14 @@ Params window_of(const KernelRequest& r) {
 // Refuses nested loops that lavapipe would end too early: `turns_high` iterations with `turns_wide` in each.
 lks_status require_iterations(const KernelRequest& r, std::int64_t turns_high, std::int64_t turns_wide) {
   if (!context_of(r).properties.is_lavapipe || turns_high * turns_wide <= max_iterations) return LKS_OK;
-  return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "%s: llvmpipe takes no more than %lld elements at a time",
-                      r.desc.op_name, static_cast<long long>(max_iterations));
+  return common::refuse(r.diag, LKS_REASON_SIZE, 0, DRIVER_WHERE,
+                        "%s: llvmpipe takes no more than %lld elements at a time", r.desc.op_name,
+                        static_cast<long long>(max_iterations));
 }
 
 template <class Attrs>
 lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::size_t image, std::size_t pooled) {
-  lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32});  // taps are i32
+  lks_status s = common::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32});  // taps are i32
   if (s == LKS_OK) s = require_hardware(r);
   if (s == LKS_OK) s = require_dense(r);
   if (s != LKS_OK) return s;
@@ -132,7 +133,7 @@ lks_status make(const KernelRequest& r, Out out, const Variants& variants, std::
   lks_device& device = *context_of(r).device;
   const Shader shader = r.input(0).dtype == LKS_F64 ? variants.f64 : variants.f32;
   const Pipeline& pipeline = device.pipelines.get(shader, device.arithmetic.constants());
-  host::emplace<PoolKernel>(r, out, pipeline, attrs, image, pooled, std::size_t{r.desc.input_count});
+  common::emplace<PoolKernel>(r, out, pipeline, attrs, image, pooled, std::size_t{r.desc.input_count});
   return LKS_OK;
 }
 
@@ -154,7 +155,7 @@ lks_status make_avg_pool2d_backward(const KernelRequest& r, Out out) {
 }
 
 lks_status make_max_pool2d_gather(const KernelRequest& r, Out out) {
-  lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32});
+  lks_status s = common::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32});
   if (s == LKS_OK) s = require_hardware(r);
   if (s == LKS_OK) s = require_dense(r);
   if (s != LKS_OK) return s;
@@ -162,7 +163,7 @@ lks_status make_max_pool2d_gather(const KernelRequest& r, Out out) {
   if (!out) return LKS_OK;
   Pipelines& pipelines = context_of(r).device->pipelines;
   const bool wide = r.input(0).dtype == LKS_F64;
-  host::emplace<MaxGatherKernel>(
+  common::emplace<MaxGatherKernel>(
       r, out, pipelines.get(shaders::check_taps),
       pipelines.get(wide ? shaders::max_pool2d_gather_longs : shaders::max_pool2d_gather_words),
       window_of<lks_max_pool2d_gather_attrs>(r));

@@ -28,9 +28,7 @@ constexpr ProductVariant variants[] = {
     {"simple", ProductAlgorithm::element, &ProductShaders::element, 1, 1, 0, 0, 0, 0, any},
 };
 
-constexpr std::int64_t joined_at_once = 256;  // shaders/product_join.glsl
 constexpr std::int64_t join_group = 64, element_group = 64;
-constexpr std::int64_t max_workspace = std::int64_t{64} << 20;
 // An invocation that computes one element takes at most 2^6 chunks: lavapipe ends loops after 65,535 iterations.
 constexpr int max_slots = 6;
 // How many subgroups keep a GPU busy, and the size of a workgroup. A range of one subgroup is at most 2^8 chunks,
@@ -56,7 +54,7 @@ bool fits_shared_memory(const ProductVariant& v, lks_dtype dtype, const DevicePr
 // The number of blocks if the depth is split into single chunks.
 std::int64_t max_blocks(const ProductVariant& v, const ProductShape& shape) {
   return shape.batch * ceil_div(shape.rows, v.rows * v.down) * ceil_div(shape.columns, v.columns << v.log2_right) *
-         std::max<std::int64_t>(1, ceil_div(shape.depth, chunk));
+         std::max<std::int64_t>(1, ceil_div(shape.depth, gpu::product_chunk));
 }
 
 bool is_lockstep(const KernelRequest& request) { return request.desc.math_mode == LKS_MODE_LOCKSTEP; }
@@ -116,105 +114,62 @@ const ProductVariant* choose(const ProductShaders& shaders, ProductAlgorithm alg
   return nullptr;
 }
 
+// What a variant and the device decide.
+struct ProductPartition::Split {
+  gpu::TileSize tile;
+  gpu::RangeLimits ranges;
+  std::int64_t items_per_group;
+
+  static Split of(const KernelRequest& request, const ProductVariant& v) {
+    const DeviceProperties& properties = context_of(request).properties;
+    switch (v.algorithm) {
+      case ProductAlgorithm::lanes:
+        return {{v.rows * (properties.subgroup_size >> v.log2_right), v.columns << v.log2_right}, {0, 0}, 1};
+      case ProductAlgorithm::subgroups:
+        return {{v.rows, v.columns}, {wanted_subgroups, max_subgroup_slots}, subgroup_group / properties.subgroup_size};
+      case ProductAlgorithm::blocks:
+      case ProductAlgorithm::matrices:
+        return {{v.rows * v.down, v.columns << v.log2_right},
+                {wanted_blocks, is_lockstep(request) ? max_block_slots : 22},
+                1};
+      default: return {{v.rows, v.columns}, {wanted_invocations(properties), max_slots}, element_group};
+    }
+  }
+};
+
 ProductPartition::ProductPartition(const KernelRequest& request, const ProductShape& s, const ProductVariant& variant)
-    : shape(s), height(variant.rows), width(variant.columns), element_bytes(size_of(request.input(0).dtype)) {
-  const DeviceProperties& properties = context_of(request).properties;
+    : ProductPartition(Split::of(request, variant), request, s, variant) {}
+
+ProductPartition::ProductPartition(const Split& split, const KernelRequest& request, const ProductShape& s,
+                                   const ProductVariant& variant)
+    : gpu::ProductPartition(s, split.tile, size_of(request.input(0).dtype), split.ranges),
+      items_per_group(split.items_per_group) {
   switch (variant.algorithm) {
-    case ProductAlgorithm::lanes: by_lanes(variant, properties); break;
-    case ProductAlgorithm::subgroups: by_subgroups(properties); break;
+    case ProductAlgorithm::lanes:
+      constants.group_size = context_of(request).properties.subgroup_size;
+      constants.right = static_cast<std::uint32_t>(variant.log2_right);
+      break;
+    case ProductAlgorithm::subgroups: break;
     case ProductAlgorithm::blocks:
-    case ProductAlgorithm::matrices: by_blocks(variant, request); break;
-    default: by_element(properties); break;
+    case ProductAlgorithm::matrices: {
+      constants.fusing = fusing_of(request);
+      const lks_device* device = context_of(request).device;
+      constants.loses_denormals =
+          device && !need_not_keep_denormals(request) && option(device->host, "vulkan.hide") == "fusedDenormals";
+      // Other modes add a whole range as one chain, without chunks.
+      constants.slots = is_lockstep(request) ? static_cast<std::uint32_t>(slots) : 0;
+      break;
+    }
+    default:
+      constants.group_size = constants.slots = static_cast<std::uint32_t>(slots);
+      is_batch_first = shape.batch > 1 && shape.columns == 1;
   }
-  tiles_down = ceil_div(shape.rows, height);
-  tiles_right = ceil_div(shape.columns, width);
-  const std::int64_t tile_bytes = ranges * height * width * element_bytes;
-  tiles_at_once = std::max<std::int64_t>(1, ranges == 1 ? tiles() : std::min(tiles(), max_workspace / tile_bytes));
-}
-
-std::int64_t ProductPartition::min_tiles() const {
-  return std::max<std::int64_t>(1, shape.batch * ceil_div(shape.rows, height) * ceil_div(shape.columns, width));
-}
-
-void ProductPartition::by_lanes(const ProductVariant& variant, const DeviceProperties& properties) {
-  height *= properties.subgroup_size >> variant.log2_right;
-  width <<= variant.log2_right;
-  items_per_group = 1;
-  constants.group_size = properties.subgroup_size;
-  constants.right = static_cast<std::uint32_t>(variant.log2_right);
-  set_ranges(std::numeric_limits<std::int64_t>::max(), 0);
-}
-
-void ProductPartition::by_subgroups(const DeviceProperties& properties) {
-  items_per_group = subgroup_group / properties.subgroup_size;
-  set_ranges(ceil_div(wanted_subgroups, min_tiles()), max_subgroup_slots);
-}
-
-void ProductPartition::by_blocks(const ProductVariant& variant, const KernelRequest& request) {
-  const bool lockstep = is_lockstep(request);
-  height *= variant.down;
-  width <<= variant.log2_right;
-  items_per_group = 1;
-  set_ranges(ceil_div(wanted_blocks, min_tiles()), lockstep ? max_block_slots : 22);
-  constants.fusing = fusing_of(request);
-  const lks_device* device = context_of(request).device;
-  constants.loses_denormals =
-      device && !need_not_keep_denormals(request) && option(device->host, "vulkan.hide") == "fusedDenormals";
-  // Other modes add a whole range as one chain, without chunks.
-  constants.slots = lockstep ? static_cast<std::uint32_t>(slots_) : 0;
-}
-
-void ProductPartition::by_element(const DeviceProperties& properties) {
-  items_per_group = element_group;
-  set_ranges(ceil_div(wanted_invocations(properties), min_tiles()), max_slots);
-  constants.group_size = constants.slots = static_cast<std::uint32_t>(slots_);
-  is_batch_first = shape.batch > 1 && shape.columns == 1;
-}
-
-// Makes ranges as long as possible, at most 2^most chunks, while there are still `wanted` of them.
-void ProductPartition::set_ranges(std::int64_t wanted, int most) {
-  const std::int64_t chunks = std::max<std::int64_t>(1, ceil_div(shape.depth, chunk));
-  const auto chunks_at = [](int slots) { return std::int64_t{1} << slots; };
-  while (slots_ < most && chunks_at(slots_) < chunks &&
-         ceil_div(chunks, chunks_at(slots_ + 1)) >= std::min(wanted, chunks)) {
-    ++slots_;
-  }
-  range_length = chunk << slots_;
-  ranges = ceil_div(chunks, chunks_at(slots_));
 }
 
 ProductPartition ProductPartition::of_one_tile(std::int64_t depth) const {
   ProductPartition partition = *this;
-  partition.shape = {1, height, width, depth};
-  partition.tiles_down = partition.tiles_right = partition.tiles_at_once = partition.ranges = 1;
-  partition.is_batch_first = false;
+  partition.limit_to_one_tile(depth);
   return partition;
-}
-
-std::uint64_t ProductPartition::workspace_bytes() const {
-  std::int64_t parts = 0;
-  for (std::int64_t n = ranges; n > 1; n = ceil_div(n, joined_at_once)) parts += n;
-  return static_cast<std::uint64_t>(parts * tiles_at_once * height * width * element_bytes);
-}
-
-Tiling ProductDispatches::tiling(std::int64_t first) const {
-  Tiling t{};
-  t.workspace = workspace_;
-  t.first = static_cast<std::uint64_t>(first);
-  t.tiles = static_cast<std::uint64_t>(std::min(partition_.tiles_at_once, partition_.tiles() - first));
-  t.height = static_cast<std::uint32_t>(partition_.height);
-  t.width = static_cast<std::uint32_t>(partition_.width);
-  t.tiles_down = static_cast<std::uint32_t>(partition_.tiles_down);
-  t.tiles_right = static_cast<std::uint32_t>(partition_.tiles_right);
-  t.batches = static_cast<std::uint32_t>(partition_.shape.batch);
-  t.is_batch_first = partition_.is_batch_first;
-  t.ranges = static_cast<std::uint32_t>(partition_.ranges);
-  t.range_length = static_cast<std::uint32_t>(partition_.range_length);
-  t.rows = static_cast<std::uint32_t>(partition_.shape.rows);
-  t.columns = static_cast<std::uint32_t>(partition_.shape.columns);
-  t.depth = static_cast<std::uint32_t>(partition_.shape.depth);
-  t.joined = workspace_ + t.ranges * part_bytes(t);
-  return t;
 }
 
 Groups ProductDispatches::tile_groups(const Tiling& t) const {
@@ -223,28 +178,23 @@ Groups ProductDispatches::tile_groups(const Tiling& t) const {
 
 Groups ProductDispatches::join_groups(const Tiling& t) const {
   const std::int64_t items = static_cast<std::int64_t>(t.tiles) * t.height * t.width;
-  return plan_.groups_for(items * ceil_div(t.ranges, joined_at_once), join_group);
+  return plan_.groups_for(items * ranges_after_join(t), join_group);
 }
 
 std::span<const Access> ProductDispatches::tile_accesses(const Tiling& t) {
   accesses_.assign(inputs_.begin(), inputs_.end());
-  accesses_.push_back(t.ranges == 1 ? output_ : Access{t.workspace, t.workspace + t.ranges * part_bytes(t), true});
+  accesses_.push_back(t.ranges == 1 ? output_
+                                    : Access{t.workspace, t.workspace + t.ranges * partition_.part_bytes(t), true});
   return accesses_;
 }
 
 std::span<const Access> ProductDispatches::join_accesses(const Tiling& t) {
-  const auto batches = static_cast<std::uint64_t>(ceil_div(t.ranges, joined_at_once));
+  const std::uint64_t batches = ranges_after_join(t);
   // The last join may read the inputs too: it adds the bias.
   accesses_.assign(inputs_.begin(), inputs_.end());
-  accesses_.push_back({t.workspace, t.workspace + t.ranges * part_bytes(t), false});
-  accesses_.push_back(batches == 1 ? output_ : Access{t.joined, t.joined + batches * part_bytes(t), true});
+  accesses_.push_back({t.workspace, t.workspace + t.ranges * partition_.part_bytes(t), false});
+  accesses_.push_back(batches == 1 ? output_ : Access{t.joined, t.joined + batches * partition_.part_bytes(t), true});
   return accesses_;
-}
-
-void ProductDispatches::to_next_join(Tiling& t) const {
-  t.ranges = static_cast<std::uint32_t>(ceil_div(t.ranges, joined_at_once));
-  t.workspace = t.joined;
-  t.joined = t.workspace + t.ranges * part_bytes(t);
 }
 
 namespace {
@@ -261,9 +211,9 @@ void log_lost_denormals(const KernelRequest& request, const ProductVariant& vari
 bool keeps_denormals(const KernelRequest& request, const ProductVariant& variant, const Pipeline& pipeline,
                      const ProductPartition& partition, const std::function<TrialProduct()>& make_trial) {
   lks_device& device = *context_of(request).device;
-  if (const std::optional<bool> known = device.trial_results.outcome(pipeline)) return *known;
+  if (const std::optional<bool> known = device.trial_results.outcome(&pipeline)) return *known;
   const bool passed = passes_trial(device, pipeline, partition, make_trial());
-  if (device.trial_results.note(pipeline, passed) && !passed) {
+  if (device.trial_results.note(&pipeline, passed) && !passed) {
     log_lost_denormals(request, variant, partition.constants.fusing == ProductConstants::fuses_guarded);
   }
   return passed;
@@ -291,16 +241,16 @@ ProductPipelines pipelines_of(const KernelRequest& request, const ProductShaders
 }
 
 lks_status require_product(const KernelRequest& request, std::initializer_list<lks_dtype> allowed) {
-  if (const lks_status status = host::require_dtypes(request, allowed); status != LKS_OK) return status;
+  if (const lks_status status = common::require_dtypes(request, allowed); status != LKS_OK) return status;
   if (const lks_status status = require_hardware(request); status != LKS_OK) return status;
   for (std::uint32_t i = 0; i < request.tensor_count(); ++i) {
     const lks_tensor_desc& t = request.tensor(i);
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
     for (int d = 0; d < t.rank; ++d) {
       if (t.dims[d] <= std::numeric_limits<std::int32_t>::max()) continue;
-      return host::refuse(request.diag, LKS_REASON_SIZE, static_cast<int>(i), HOST_WHERE,
-                          "%s: dimension %d of operand %u has %lld elements, at most 2^31 - 1 are counted",
-                          request.desc.op_name, d, i, static_cast<long long>(t.dims[d]));
+      return common::refuse(request.diag, LKS_REASON_SIZE, static_cast<int>(i), DRIVER_WHERE,
+                            "%s: dimension %d of operand %u has %lld elements, at most 2^31 - 1 are counted",
+                            request.desc.op_name, d, i, static_cast<long long>(t.dims[d]));
     }
   }
   return LKS_OK;

@@ -1,20 +1,16 @@
-// What matmul and the convolutions have in common: sums of products in the order of lockstep mode, split into tiles of
-// the result and ranges of the positions (of the reduced dimension).
+// What matmul and the convolutions have in common: variants of the shaders that compute products, and their dispatches.
 #pragma once
 
 #include <initializer_list>
 
+#include "backends/gpu/kernels/product_partition.h"
 #include "backends/vulkan/kernels/kernel.h"
 #include "backends/vulkan/kernels/trial.h"
 
 namespace vulkan {
 
-constexpr std::int64_t chunk = 256;  // positions that are added sequentially; docs/lockstep_mode.md
-
-/// The shape of a batched matrix product, or of an op as one.
-struct ProductShape {
-  std::int64_t batch, rows, columns, depth;
-};
+using gpu::ProductShape;
+using gpu::Tiling;
 
 /// A shader for each dtype; null if there is none.
 struct TypedShader {
@@ -54,7 +50,7 @@ struct ProductConstants {
   std::uint32_t may_lack_terms = 1;
   std::uint32_t right = 0;  // ProductAlgorithm::lanes: log2 of the lanes in a row
   std::uint32_t log2_strides[2] = {~0u, ~0u};
-  std::uint32_t slots = 0, chunk = vulkan::chunk;
+  std::uint32_t slots = 0, chunk = gpu::product_chunk;
   std::uint32_t fusing = rounds_products;
   std::uint32_t left_column_major = 0, right_row_major = 1;
   std::uint32_t loses_denormals = 0;  // in fused products; for tests
@@ -62,43 +58,21 @@ struct ProductConstants {
   std::span<const std::uint32_t> all() const { return {&group_size, sizeof *this / sizeof group_size}; }
 };
 
-/// How a product is split into tiles and ranges.
-struct ProductPartition {
+/// How a product is split for the shaders of a variant.
+struct ProductPartition : gpu::ProductPartition {
   ProductPartition(const KernelRequest& request, const ProductShape& shape, const ProductVariant& variant);
 
-  ProductShape shape;
-  std::int64_t height, width;  // of a tile
-  std::int64_t tiles_down, tiles_right;
-  std::int64_t ranges, range_length;
-  std::int64_t tiles_at_once;  // in one dispatch; limits the size of the workspace
   std::int64_t items_per_group;
-  bool is_batch_first = false;
-  std::uint32_t element_bytes;
   ProductConstants constants;
 
   /// The same tile size for a product of one tile.
   ProductPartition of_one_tile(std::int64_t depth) const;
 
-  std::int64_t tiles() const { return shape.batch * tiles_down * tiles_right; }
-  std::uint64_t workspace_bytes() const;
-
  private:
-  void by_lanes(const ProductVariant& variant, const DeviceProperties& properties);
-  void by_subgroups(const DeviceProperties& properties);
-  void by_blocks(const ProductVariant& variant, const KernelRequest& request);  // also ProductAlgorithm::matrices
-  void by_element(const DeviceProperties& properties);                          // also ProductAlgorithm::depthwise
-  std::int64_t min_tiles() const;                                               // the number of tiles, at least 1
-  void set_ranges(std::int64_t wanted, int max_slots);
+  struct Split;
 
-  int slots_ = 0;
-};
-
-/// shaders/tiling.glsl
-struct Tiling {
-  VkDeviceAddress workspace, joined;
-  std::uint64_t first, tiles;
-  std::uint32_t height, width, tiles_down, tiles_right, batches, is_batch_first;
-  std::uint32_t ranges, range_length, rows, columns, depth;
+  ProductPartition(const Split& split, const KernelRequest& request, const ProductShape& shape,
+                   const ProductVariant& variant);
 };
 
 /// The pipelines of a variant: one computes tiles, the other joins their ranges.
@@ -137,23 +111,20 @@ class ProductDispatches {
   template <class P>
   void run(P params) {
     for (std::int64_t first = 0; first < partition_.tiles(); first += partition_.tiles_at_once) {
-      params.tiling = tiling(first);
+      params.tiling = partition_.tiling(first, workspace_);
       plan_.dispatch(*pipelines_.tiles, params, tile_groups(params.tiling), tile_accesses(params.tiling));
       while (params.tiling.ranges > 1) {
         plan_.dispatch(*pipelines_.join, params, join_groups(params.tiling), join_accesses(params.tiling));
-        to_next_join(params.tiling);
+        partition_.to_next_join(params.tiling);
       }
     }
   }
 
  private:
-  Tiling tiling(std::int64_t first) const;
   Groups tile_groups(const Tiling& t) const;
   Groups join_groups(const Tiling& t) const;
   std::span<const Access> tile_accesses(const Tiling& t);
   std::span<const Access> join_accesses(const Tiling& t);
-  void to_next_join(Tiling& t) const;
-  std::uint64_t part_bytes(const Tiling& t) const { return t.tiles * t.height * t.width * partition_.element_bytes; }
 
   Plan& plan_;
   const ProductPartition& partition_;

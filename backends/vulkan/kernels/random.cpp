@@ -33,12 +33,12 @@ class RandomBitsKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_random_bits(const KernelRequest& r, Out out) {
-  lks_status s = host::require_dtypes(r, {LKS_I32, LKS_I64});
+  lks_status s = common::require_dtypes(r, {LKS_I32, LKS_I64});
   if (s == LKS_OK) s = require_dense(r);
   if (s != LKS_OK) return s;
   r.info.determinism = LKS_DETERMINISM_CROSS_DEVICE;
   if (!out) return LKS_OK;
-  host::emplace<RandomBitsKernel>(r, out, context_of(r).device->pipelines.get(shaders::random_bits));
+  common::emplace<RandomBitsKernel>(r, out, context_of(r).device->pipelines.get(shaders::random_bits));
   return LKS_OK;
 }
 

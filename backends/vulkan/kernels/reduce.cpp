@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "backends/gpu/kernels/strided.h"
 #include "backends/vulkan/kernels/kernel.h"
-#include "backends/vulkan/kernels/strided.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -46,8 +46,8 @@ constexpr std::int64_t chunk = 1024, slots = 8, serial_group = 64;
 // The parameters that depend only on extents and strides.
 Params params_of(const std::int64_t* dims, const std::int64_t* from, const std::int64_t* to, int rank,
                  std::uint32_t axes, bool keep) {
-  MergedDims<2> outer;
-  MergedDims<1> inner;
+  gpu::MergedDims<2> outer;
+  gpu::MergedDims<1> inner;
   Params p{};
   p.outputs = p.reduced = 1;
   int o = 0;
@@ -207,8 +207,8 @@ std::uint32_t axes_of(const KernelRequest& r, Op op) {
 }
 
 lks_status check(const KernelRequest& r, Op op) {
-  const lks_status s = op == Op::mean ? host::require_dtypes(r, {LKS_F32, LKS_F64})
-                                      : host::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
+  const lks_status s = op == Op::mean ? common::require_dtypes(r, {LKS_F32, LKS_F64})
+                                      : common::require_dtypes(r, {LKS_F32, LKS_F64, LKS_I32, LKS_I64});
   return s == LKS_OK ? require_hardware(r) : s;
 }
 
@@ -234,8 +234,8 @@ lks_status make(const KernelRequest& r, Out out, Op op, ReduceForm form) {
   const Form* fitting = forms;
   while (!fitting->fits(p)) ++fitting;
   if (fitting->form != form) {
-    return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "%s: the form `%s` serves for this size",
-                        r.desc.op_name, fitting->variant);
+    return common::refuse(r.diag, LKS_REASON_SIZE, 0, DRIVER_WHERE, "%s: the form `%s` serves for this size",
+                          r.desc.op_name, fitting->variant);
   }
   describe(r, op, p);
   if (!out) return LKS_OK;
@@ -245,9 +245,9 @@ lks_status make(const KernelRequest& r, Out out, Op op, ReduceForm form) {
     return op == Op::mean ? device.pipelines.get(shader, device.arithmetic.constants()) : device.pipelines.get(shader);
   };
   if (form == ReduceForm::serial) {
-    host::emplace<SerialReduce>(r, out, p, pipeline(serial_shaders));
+    common::emplace<SerialReduce>(r, out, p, pipeline(serial_shaders));
   } else {
-    host::emplace<TiledReduce>(r, out, p, r.info.workspace_bytes, pipeline(tile_shaders), pipeline(join_shaders));
+    common::emplace<TiledReduce>(r, out, p, r.info.workspace_bytes, pipeline(tile_shaders), pipeline(join_shaders));
   }
   return LKS_OK;
 }

@@ -71,8 +71,8 @@ constexpr std::int64_t longest_serial = 64, longest = std::int64_t{1} << 21;
 lks_status require_length(const KernelRequest& r, SoftmaxForm form, std::int64_t extent) {
   const bool is_serial = extent <= longest_serial;
   if (extent <= longest && is_serial == (form == SoftmaxForm::serial) && extent > 0) return LKS_OK;
-  return host::refuse(r.diag, LKS_REASON_SIZE, 0, HOST_WHERE, "%s: rows of %lld elements are not for this form",
-                      r.desc.op_name, static_cast<long long>(extent));
+  return common::refuse(r.diag, LKS_REASON_SIZE, 0, DRIVER_WHERE, "%s: rows of %lld elements are not for this form",
+                        r.desc.op_name, static_cast<long long>(extent));
 }
 
 lks_status make(const KernelRequest& r, Out out, const OpShaders& op, std::int64_t axis, SoftmaxForm form) {
@@ -90,12 +90,12 @@ lks_status make(const KernelRequest& r, Out out, const OpShaders& op, std::int64
   const FormShaders& variants = form == SoftmaxForm::serial ? op.serial : op.rows;
   const Pipeline& pipeline =
       device.pipelines.get(t == LKS_F64 ? variants.f64 : variants.f32, device.arithmetic.constants());
-  host::emplace<SoftmaxKernel>(r, out, pipeline, static_cast<int>(axis), form);
+  common::emplace<SoftmaxKernel>(r, out, pipeline, static_cast<int>(axis), form);
   return LKS_OK;
 }
 
 lks_status make_along_axis(const KernelRequest& r, Out out, const OpShaders& op, SoftmaxForm form) {
-  if (const lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
+  if (const lks_status s = common::require_dtypes(r, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
   return make(r, out, op, r.attrs<lks_softmax_attrs>().axis, form);
 }
 
@@ -112,13 +112,13 @@ lks_status make_log_softmax(const KernelRequest& r, Out out) {
 template <SoftmaxForm form>
 lks_status make_sparse_cross_entropy(const KernelRequest& r, Out out) {
   if (const lks_dtype t = r.input(0).dtype; t != LKS_F32 && t != LKS_F64) {
-    return host::refuse(r.diag, LKS_REASON_DTYPE, 0, HOST_WHERE, "logits are f32 or f64");
+    return common::refuse(r.diag, LKS_REASON_DTYPE, 0, DRIVER_WHERE, "logits are f32 or f64");
   }
   return make(r, out, sparse_cross_entropy_shaders, r.input(0).rank - 1, form);
 }
 template <SoftmaxForm form>
 lks_status make_cross_entropy(const KernelRequest& r, Out out) {
-  if (const lks_status s = host::require_dtypes(r, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
+  if (const lks_status s = common::require_dtypes(r, {LKS_F32, LKS_F64}); s != LKS_OK) return s;
   return make(r, out, cross_entropy_shaders, r.input(0).rank - 1, form);
 }
 

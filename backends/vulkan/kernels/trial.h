@@ -1,20 +1,14 @@
-// Tests whether a pipeline that fuses products and sums keeps denormal numbers, by a small product whose exact sums
-// follow from integer arithmetic.
+// Tests whether a pipeline that fuses products and sums keeps denormal numbers (backends/gpu/kernels/product_trial.h).
 #pragma once
 
 #include <functional>
 
+#include "backends/gpu/kernels/product_trial.h"
 #include "backends/vulkan/kernels/kernel.h"
 
 namespace vulkan {
 
 struct ProductPartition;
-
-/// The strides of a matrix product's operands and result, in elements. Only every `row_step`th row of the result has
-/// terms.
-struct ProductStrides {
-  std::int64_t left_row, left_position, right_position, right_column, result_row, result_column, row_step = 1;
-};
 
 /// What computes one tile: the pipeline, and the addresses of the operands and the result, which follow each other.
 struct TrialRun {
@@ -26,11 +20,9 @@ struct TrialRun {
 
 /// The product of a trial, in f32.
 struct TrialProduct {
-  ProductStrides strides;
+  gpu::ProductStrides strides;
   std::function<void(const TrialRun&)> plan;
 };
-
-constexpr std::int64_t trial_depth = 40;  // positions of the sums
 
 /// Whether the pipeline computes the product of one tile exactly. `partition` is that of the product for which the
 /// pipeline was made. The option `vulkan.hide=fusedProducts` makes every trial fail. Throws Failure.

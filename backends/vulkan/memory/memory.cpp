@@ -4,54 +4,7 @@
 
 #include "backends/vulkan/failure.h"
 
-// An allocation from which small buffers are suballocated. `free_ranges` maps where a free range starts to its length.
-struct Slab {
-  vulkan::Allocation allocation;
-  std::map<std::uint64_t, std::uint64_t> free_ranges;
-
-  explicit Slab(const vulkan::Allocation& p) : allocation(p) { free_ranges[0] = p.bytes; }
-
-  bool unused() const { return free_ranges.size() == 1 && free_ranges.begin()->second == allocation.bytes; }
-
-  // Returns the offset of the range that was taken, or -1 if no free range is long enough.
-  std::int64_t take(std::uint64_t bytes) {
-    for (auto it = free_ranges.begin(); it != free_ranges.end(); ++it) {
-      const auto [start, length] = *it;
-      if (length < bytes) continue;
-      free_ranges.erase(it);
-      if (length > bytes) free_ranges[start + bytes] = length - bytes;
-      return static_cast<std::int64_t>(start);
-    }
-    return -1;
-  }
-
-  void give_back(std::uint64_t start, std::uint64_t bytes) {
-    auto next = free_ranges.lower_bound(start);
-    if (next != free_ranges.end() && next->first == start + bytes) {
-      bytes += next->second;
-      next = free_ranges.erase(next);
-    }
-    if (next != free_ranges.begin()) {
-      const auto before = std::prev(next);
-      if (before->first + before->second == start) {
-        before->second += bytes;
-        return;
-      }
-    }
-    free_ranges[start] = bytes;
-  }
-};
-
 namespace vulkan {
-namespace {
-
-constexpr std::uint64_t slab_bytes = std::uint64_t{8} << 20, max_from_slab = std::uint64_t{1} << 20;
-
-std::uint64_t rounded_up(std::uint64_t bytes) {
-  return (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
-}
-
-}  // namespace
 
 std::uint64_t DeviceAllocator::free_bytes() const {
   std::uint64_t free = total() - std::min(total(), used());
@@ -63,23 +16,24 @@ std::uint64_t DeviceAllocator::free_bytes() const {
   return std::min(free, allowed - std::min(allowed, taken));
 }
 
-void DeviceAllocator::fault_point(const char* site) const { VULKAN_FAULT_POINT(host_, LKS_FAULT_ALLOC, site); }
+void DeviceAllocator::fault_point(const char* site) const { GPU_FAULT_POINT(host_, LKS_FAULT_ALLOC, site); }
 
 Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site) {
   fault_point(site);
-  if (mapped) VULKAN_FAULT_POINT(host_, LKS_FAULT_MAP, "vulkan.map");
+  if (mapped) GPU_FAULT_POINT(host_, LKS_FAULT_MAP, "vulkan.map");
   const bool counted = counts(memory_type);
   if (bytes > properties_.max_allocation) {
     lks_diag diag = empty_diag();
-    host::fail(&diag, LKS_OUT_OF_MEMORY, HOST_WHERE, "%llu bytes are more than the device's largest allocation, %llu",
-               static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(properties_.max_allocation));
+    common::fail(&diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE,
+                 "%llu bytes are more than the device's largest allocation, %llu",
+                 static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(properties_.max_allocation));
     diag.requested_bytes = bytes;
     diag.free_bytes = free_bytes();
     throw Failure(diag);
   }
   // Not every Vulkan driver refuses an allocation that is larger than the heap.
   if (counted && bytes > total() - std::min(total(), used())) {
-    raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), "device memory");
+    raise_out_of_memory(DRIVER_WHERE, bytes, free_bytes(), "device memory");
   }
   make_room();
   Allocation p;
@@ -100,7 +54,7 @@ Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes,
   vk_.vkGetBufferMemoryRequirements(device_, p.buffer, &needs);
   if (!(needs.memoryTypeBits >> memory_type & 1u)) {
     vk_.vkDestroyBuffer(device_, p.buffer, nullptr);
-    raise(LKS_UNSUPPORTED, HOST_WHERE, "%s: the device takes no buffer in its memory of type %u", site, memory_type);
+    raise(LKS_UNSUPPORTED, DRIVER_WHERE, "%s: the device takes no buffer in its memory of type %u", site, memory_type);
   }
   VkMemoryAllocateFlagsInfo flags{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO};
   flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
@@ -113,9 +67,10 @@ Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes,
     vk_.vkDestroyBuffer(device_, p.buffer, nullptr);
     vk_.vkFreeMemory(device_, p.memory, nullptr);
     if (status_of(result) == LKS_OUT_OF_MEMORY) {
-      raise_out_of_memory(HOST_WHERE, bytes, free_bytes(), counted ? "device memory" : "memory that the device shares");
+      raise_out_of_memory(DRIVER_WHERE, bytes, free_bytes(),
+                          counted ? "device memory" : "memory that the device shares");
     }
-    check(result, "vkAllocateMemory", HOST_WHERE);
+    check(result, "vkAllocateMemory", DRIVER_WHERE);
   }
   p.mapped = static_cast<std::byte*>(seen);
   const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, p.buffer};
@@ -163,64 +118,34 @@ void DeviceAllocator::destroy(const Allocation& allocation) {
   vk_.vkFreeMemory(device_, allocation.memory, nullptr);
 }
 
-BufferPool::BufferPool(const DeviceProperties& properties, DeviceAllocator& allocator)
-    : properties_(properties), allocator_(allocator) {}
-
-BufferPool::~BufferPool() {
-  for (const auto& slab : slabs_) allocator_.free(slab->allocation);
+gpu::MemorySource<Allocation> DeviceAllocator::source(std::uint32_t memory_type, bool mapped, const char* site) {
+  return {[=, this](std::uint64_t bytes) { return make(memory_type, bytes, mapped, site); },
+          [this](const Allocation& allocation) { free(allocation); }};
 }
+
+BufferPool::BufferPool(const DeviceProperties& properties, DeviceAllocator& allocator)
+    : properties_(properties),
+      allocator_(allocator),
+      slabs_(allocator.source(properties.device_memory_type, false, "vulkan.slab"), properties.heap_bytes) {}
 
 lks_buffer* BufferPool::allocate(std::uint64_t bytes) {
   allocator_.fault_point("vulkan.buffer_alloc");
-  if (bytes <= max_from_slab) return from_slab(bytes);
   auto buffer = std::make_unique<lks_buffer>();
-  buffer->allocation = allocator_.make(properties_.device_memory_type, bytes, false, "vulkan.memory");
-  buffer->address = buffer->allocation.address;
-  buffer->bytes = bytes;
-  return buffer.release();
-}
-
-// Takes a range of an existing slab; null if none has room.
-Slab* BufferPool::find_room(std::uint64_t bytes, std::uint64_t& start) {
-  for (const auto& slab : slabs_) {
-    const std::int64_t at = slab->take(bytes);
-    if (at < 0) continue;
-    start = static_cast<std::uint64_t>(at);
-    return slab.get();
+  if (bytes <= gpu::max_from_slab) {
+    const auto [slab, start] = slabs_.take(bytes);
+    *buffer = {slab->allocation.address + start, bytes, slab->allocation, slab};
+  } else {
+    const Allocation own = allocator_.make(properties_.device_memory_type, bytes, false, "vulkan.memory");
+    *buffer = {own.address, bytes, own, nullptr};
   }
-  return nullptr;
-}
-
-lks_buffer* BufferPool::from_slab(std::uint64_t bytes) {
-  auto buffer = std::make_unique<lks_buffer>();
-  const std::uint64_t whole = rounded_up(bytes);
-  std::uint64_t start = 0;
-  std::unique_lock lock(mutex_);
-  Slab* from = find_room(whole, start);
-  if (!from) {
-    // Without the lock, because make() calls the host's fault points.
-    lock.unlock();
-    const std::uint64_t usual = std::min(slab_bytes, properties_.heap_bytes / 16);
-    auto slab = std::make_unique<Slab>(
-        allocator_.make(properties_.device_memory_type, std::max(usual, whole), false, "vulkan.slab"));
-    from = slab.get();
-    start = static_cast<std::uint64_t>(from->take(whole));
-    lock.lock();
-    slabs_.push_back(std::move(slab));
-  }
-  *buffer = {from->allocation.address + start, bytes, from->allocation, from};
   return buffer.release();
 }
 
 void BufferPool::free(lks_buffer* buffer) {
   const std::unique_ptr<lks_buffer> owner(buffer);
-  Slab* const slab = buffer->slab;
+  gpu::Slab<Allocation>* const slab = buffer->slab;
   if (!slab) return allocator_.free(buffer->allocation);
-  const std::lock_guard lock(mutex_);
-  slab->give_back(buffer->address - slab->allocation.address, rounded_up(buffer->bytes));
-  if (!slab->unused()) return;
-  allocator_.free(slab->allocation);
-  std::erase_if(slabs_, [&](const auto& s) { return s.get() == slab; });
+  slabs_.give_back({slab, buffer->address - slab->allocation.address}, buffer->bytes);
 }
 
 }  // namespace vulkan

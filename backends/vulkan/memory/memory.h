@@ -10,9 +10,9 @@
 #include <mutex>
 #include <vector>
 
+#include "backends/gpu/memory/slab_pool.h"
+#include "backends/gpu/memory/staging.h"
 #include "backends/vulkan/device/properties.h"
-
-struct Slab;
 
 namespace vulkan {
 
@@ -27,6 +27,8 @@ struct DeviceLocation {
 
 /// One Vulkan memory allocation, with a VkBuffer over all of it.
 struct Allocation {
+  using Location = DeviceLocation;
+
   VkDeviceMemory memory = VK_NULL_HANDLE;
   VkBuffer buffer = VK_NULL_HANDLE;
   VkDeviceAddress address = 0;
@@ -36,7 +38,7 @@ struct Allocation {
   DeviceLocation at(std::uint64_t offset) const { return {address + offset, buffer, offset}; }
 };
 
-/// Allocates and frees pieces, and counts the bytes of device-local memory that they use.
+/// Makes and frees allocations, and counts the bytes of device-local memory that they use.
 class DeviceAllocator {
  public:
   DeviceAllocator(const lks_host_api& host, const DeviceProperties& properties, VkDevice device,
@@ -49,6 +51,8 @@ class DeviceAllocator {
   /// Throws Failure of LKS_OUT_OF_MEMORY; `site` names the fault point.
   Allocation make(std::uint32_t memory_type, std::uint64_t bytes, bool mapped, const char* site);
   void free(const Allocation& allocation);
+  /// The same functions, for the pools of backends/gpu.
+  gpu::MemorySource<Allocation> source(std::uint32_t memory_type, bool mapped, const char* site);
   /// From now on, free() keeps memory until this object is destroyed: a device after a timeout may still be using it.
   void defer_frees();
   /// Throws Failure if the host injects an allocation failure.
@@ -69,7 +73,7 @@ class DeviceAllocator {
   std::atomic<std::uint64_t> used_{0};
   std::mutex mutex_;
   std::map<VkDeviceMemory, std::uint64_t> counted_;
-  std::size_t count_ = 0;  // pieces that are not freed
+  std::size_t count_ = 0;  // allocations that are not freed
   bool keeps_ = false;
   std::vector<Allocation> kept_;
 
@@ -83,8 +87,8 @@ class DeviceAllocator {
 struct lks_buffer {
   VkDeviceAddress address;
   std::uint64_t bytes;
-  vulkan::Allocation allocation;  // its own, or that of its slab
-  Slab* slab;                     // null: the piece is the buffer's own
+  vulkan::Allocation allocation;        // its own, or that of its slab
+  gpu::Slab<vulkan::Allocation>* slab;  // null: the allocation is the buffer's own
 
   vulkan::DeviceLocation at(std::uint64_t offset) const { return allocation.at(address - allocation.address + offset); }
 };
@@ -95,24 +99,20 @@ namespace vulkan {
 class BufferPool {
  public:
   BufferPool(const DeviceProperties& properties, DeviceAllocator& allocator);
-  ~BufferPool();
-  BufferPool(const BufferPool&) = delete;
-  BufferPool& operator=(const BufferPool&) = delete;
 
   lks_buffer* allocate(std::uint64_t bytes);
   void free(lks_buffer* buffer);
 
  private:
-  lks_buffer* from_slab(std::uint64_t bytes);
-  Slab* find_room(std::uint64_t bytes, std::uint64_t& start);
-
   const DeviceProperties& properties_;
   DeviceAllocator& allocator_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Slab>> slabs_;
+  gpu::SlabPool<Allocation> slabs_;
 };
 
-/// The alignment of every buffer's address.
-constexpr std::uint64_t buffer_alignment = 256;
+using Staged = gpu::Staged<Allocation>;
+using Chunks = gpu::Chunks<Allocation>;
+using ChunkPool = gpu::ChunkPool<Allocation>;
+using ChunkSource = gpu::ChunkSource<Allocation>;
+using Staging = gpu::Staging<Allocation>;
 
 }  // namespace vulkan

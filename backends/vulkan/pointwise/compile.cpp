@@ -19,7 +19,7 @@ void start_glslang() {
 }
 
 [[noreturn]] void raise_compiler_error(const char* stage, const char* log) {
-  raise(LKS_INTERNAL, HOST_WHERE, "a pointwise shader does not %s: %.180s", stage, log ? log : "");
+  raise(LKS_INTERNAL, DRIVER_WHERE, "a pointwise shader does not %s: %.180s", stage, log ? log : "");
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ const Pipeline& compiled_pointwise(lks_device& device, const std::vector<lks_ins
   const std::string text = shader_text(instrs, outputs, shape);
   if (const Pipeline* known = device.pipelines.find(text)) return *known;
   char name[40];
-  std::snprintf(name, sizeof name, "pointwise-%016" PRIx64 ".spv", hash_of(text));
+  std::snprintf(name, sizeof name, "pointwise-%016" PRIx64 ".spv", gpu::hash_of(text));
   if (const auto stored = device.disk_cache.load(name, text))
     return device.pipelines.get(text, *stored, device.arithmetic.constants());
   const std::vector<std::uint32_t> spirv = compile_glsl(text);

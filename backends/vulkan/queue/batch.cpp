@@ -10,12 +10,6 @@ constexpr std::size_t max_accesses = 64;  // with more, a barrier is cheaper tha
 
 }  // namespace
 
-void Command::drop() {
-  params.release();
-  staging.release();
-  host_copies.clear();
-}
-
 Batch::Batch(lks_device& device, bool by_commands) : device_(device), by_commands_(by_commands) {
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
@@ -25,7 +19,7 @@ Batch::Batch(lks_device& device, bool by_commands) : device_(device), by_command
                                    VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
   const VkResult result = device_.vk.vkAllocateCommandBuffers(device_.handle, &info, &commands_);
   if (result != VK_SUCCESS) device_.vk.vkDestroyCommandPool(device_.handle, pool_, nullptr);
-  check(result, "vkAllocateCommandBuffers", HOST_WHERE);
+  check(result, "vkAllocateCommandBuffers", DRIVER_WHERE);
 }
 
 Batch::~Batch() { device_.vk.vkDestroyCommandPool(device_.handle, pool_, nullptr); }
@@ -70,21 +64,14 @@ void Batch::order(std::span<const Access> accesses, bool after_all) {
 }
 
 void Batch::make_room(const Command& command) {
-  chunks_.reserve(chunks_.size() + command.params.chunk_count() + command.staging.chunk_count());
-  host_copies.reserve(host_copies.size() + command.host_copies.size());
+  BatchContents::make_room(command);
   std::size_t most = max_accesses;
   for (const Dispatch& d : command.plan.dispatches()) most = std::max<std::size_t>(most, d.access_count);
   since_barrier_.reserve(most);
 }
 
 void Batch::record(Command& command, std::uint64_t value) {
-  if (count_++ == 0) first = value;
-  last = value;
-  staged_bytes += command.staging.bytes();
-  command.params.move_to(chunks_);
-  command.staging.move_to(chunks_);
-  host_copies.insert(host_copies.end(), command.host_copies.begin(), command.host_copies.end());
-  command.host_copies.clear();
+  take_over(command, value);
   for (const Dispatch& d : command.plan.dispatches()) {
     // Every dispatch reads the queue's state: those before a check must not see its result, those after it must.
     order(command.plan.accesses(d), d.checks || state_written_);
@@ -123,14 +110,10 @@ void Batch::end() {
 
 void Batch::reset() {
   device_.vk.vkResetCommandPool(device_.handle, pool_, 0);
-  chunks_.clear();
-  host_copies.clear();
+  clear();
   since_barrier_.clear();
   state_written_ = false;
   bound_ = VK_NULL_HANDLE;
-  count_ = 0;
-  staged_bytes = 0;
-  first = last = 0;
 }
 
 }  // namespace vulkan

@@ -22,7 +22,7 @@ Groups Plan::groups_for(std::int64_t items, std::int64_t per_group) const {
   if (groups <= widest) return {static_cast<std::uint32_t>(groups), 1, 1};
   const std::uint64_t rows = (groups + widest - 1) / widest;
   if (rows > device_.properties.max_groups[1]) {
-    raise(LKS_UNSUPPORTED, HOST_WHERE, "%lld items are more than the device can start at once",
+    raise(LKS_UNSUPPORTED, DRIVER_WHERE, "%lld items are more than the device can start at once",
           static_cast<long long>(items));
   }
   return {static_cast<std::uint32_t>((groups + rows - 1) / rows), static_cast<std::uint32_t>(rows), 1};

@@ -8,12 +8,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "backends/gpu/ceil_div.h"
 #include "backends/vulkan/device/device.h"
 
 namespace vulkan {
 
-/// Division that rounds up: how many pieces of length `piece` cover `whole`. The last one may be partial.
-constexpr std::int64_t ceil_div(std::int64_t whole, std::int64_t part) { return (whole + part - 1) / part; }
+using gpu::ceil_div;
 
 struct Groups {
   std::uint32_t x = 1, y = 1, z = 1;

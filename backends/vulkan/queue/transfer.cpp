@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/common/fill_pattern.h"
 #include "backends/vulkan/shaders.h"
 
 namespace vulkan {
@@ -85,9 +86,7 @@ void plan_copy(Plan& plan, const DeviceLocation& to, const DeviceLocation& from,
 void plan_fill(Plan& plan, Staging& staging, const DeviceLocation& to, std::uint64_t bytes, std::uint64_t pattern,
                std::uint32_t pattern_bytes) {
   if (bytes == 0) return;
-  std::uint64_t repeated = pattern;
-  if (pattern_bytes < 8) repeated &= (std::uint64_t{1} << (8 * pattern_bytes)) - 1;
-  for (std::uint32_t have = pattern_bytes; have < 8; have *= 2) repeated |= repeated << (8 * have);
+  const std::uint64_t repeated = common::repeated_pattern(pattern, pattern_bytes);
   if (plan.by_commands()) return fill_by_command(plan, staging, to, bytes, repeated);
   fill_by_shader(plan, to.address, bytes, repeated);
 }

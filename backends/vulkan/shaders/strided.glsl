@@ -1,4 +1,4 @@
-// The offset of an element in a shape whose dimensions the host has merged (kernels/strided.h).
+// The offset of an element in a shape whose dimensions the host has merged (backends/gpu/kernels/strided.h).
 
 // Divides in 32 bits if the numbers fit, because 64-bit division is slow everywhere.
 uint64_t take_digit(inout uint64_t rest, uint64_t extent) {

@@ -1,0 +1,36 @@
+// Functions that fill in a lks_diag.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+
+#include "lockstep/driver.h"
+
+namespace common {
+
+#define DRIVER_STRINGIFY_(x) #x
+#define DRIVER_STRINGIFY(x) DRIVER_STRINGIFY_(x)
+#define DRIVER_WHERE (__FILE__ ":" DRIVER_STRINGIFY(__LINE__))
+
+// Not inline: a driver also calls these before it knows whether the processor supports the instructions that its
+// kernels are compiled for.
+
+[[gnu::format(printf, 4, 5)]] lks_status fail(lks_diag* diag, lks_status code, const char* where, const char* format,
+                                              ...);
+
+/// Returns LKS_UNSUPPORTED and stores the reason and the index of the operand at fault (-1: none).
+[[gnu::format(printf, 5, 6)]] lks_status refuse(lks_diag* diag, int reason, int operand, const char* where,
+                                                const char* format, ...);
+
+/// A lks_diag with an empty message.
+lks_diag empty_diag();
+
+/// Copies a stored lks_diag into the caller's, keeps the caller's header, and returns the stored status.
+lks_status return_stored(const lks_diag& kept, lks_diag* diag);
+
+/// LKS_INVALID_ARGUMENT with LKS_REASON_INDEX: an element of an index tensor is out of range.
+lks_status fail_index(lks_diag* diag, const char* where, std::int64_t index, std::int64_t position, int axis,
+                      std::int64_t extent);
+
+}  // namespace common
