@@ -46,6 +46,9 @@ Footprint footprint() {
 #if defined(CONFORMANCE_SANITIZER_HEAP)
   now.heap_bytes = static_cast<std::int64_t>(__sanitizer_get_current_allocated_bytes());
 #else
+#if defined(__GLIBC__)
+  malloc_trim(0);  // returns freed pages: how many the allocator keeps depends on which thread freed what, and when
+#endif
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
   const struct mallinfo2 info = mallinfo2();
   now.heap_bytes = static_cast<std::int64_t>(info.uordblks + info.hblkhd);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 #include <vector>
@@ -93,6 +94,19 @@ TEST_F(NoGrowth, IsFoundUnderWhatIsGivenBackNowAndThen) {
             }),
             "");
   for (void* p : lost) std::free(p);
+}
+
+// The allocator keeps the pages of freed blocks up to a limit, which it raises when a large block is freed.
+TEST_F(NoGrowth, IsNoLeakWhereTheAllocatorKeepsWhatWasFreed) {
+  std::free(std::malloc(30 << 20));
+  std::size_t bytes = 0;
+  EXPECT_EQ(verdict([&] {
+              bytes = std::min<std::size_t>(bytes + (16 << 10), 28 << 20);
+              auto* block = static_cast<volatile char*>(std::malloc(bytes));
+              for (std::size_t at = 0; at < bytes; at += 4096) block[at] = 1;
+              std::free(const_cast<char*>(block));
+            }),
+            "");
 }
 
 TEST_F(NoGrowth, OfMuchAtOnceIsFound) {
