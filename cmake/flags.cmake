@@ -17,6 +17,8 @@ add_compile_options(-ffp-contract=off)
 add_compile_options(-Wall -Wextra -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor> $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>)
 add_compile_options(-Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow>)
+# Which mutex guards what (api/internal/mutex.h). Builds with GCC are checked by tools/thread_safety.
+add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wthread-safety>)
 if(LOCKSTEP_WERROR)
   add_compile_options(-Werror)
 endif()

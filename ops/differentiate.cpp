@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
-#include <mutex>
 
+#include "api/internal/mutex.h"
 #include "ops/launch.h"
 
 namespace lockstep {
@@ -194,16 +194,19 @@ const GradientOp& gradient_op(const OpDef& op, std::size_t wanted) {
     OpDef definition;
     GradientOp derived;
   };
-  static auto* mutex = new std::recursive_mutex;
-  static auto* entries = new std::deque<Entry>;
-  std::lock_guard lock(*mutex);
-  for (const Entry& e : *entries) {
+  struct Table {
+    RecursiveMutex mutex;
+    std::deque<Entry> entries LOCKSTEP_GUARDED_BY(mutex);  // stable addresses
+  };
+  static auto* table = new Table;
+  LockGuard lock(table->mutex);
+  for (const Entry& e : table->entries) {
     if (e.original == op.identity.number() && e.wanted == wanted) return e.derived;
   }
   std::vector<std::size_t> used = used_inputs(op, wanted);
   OpDef definition = make_gradient_op(op, wanted, used);
-  entries->push_back({op.identity.number(), wanted, std::move(definition), {nullptr, std::move(used)}});
-  Entry& entry = entries->back();
+  table->entries.push_back({op.identity.number(), wanted, std::move(definition), {nullptr, std::move(used)}});
+  Entry& entry = table->entries.back();
   entry.derived.op = &entry.definition;
   complete_pointwise(entry.definition);
   return entry.derived;

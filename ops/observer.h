@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "lockstep/op_def.h"
 #include "runtime/tensor_impl.h"
 
@@ -37,7 +37,7 @@ class ReturnedObservers {
  public:
   /// Takes over `thing`. Returns false if the thread has ended; then the caller keeps `thing` and destroys it.
   bool take(std::unique_ptr<ThreadBound>& thing) {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     if (closed_) return false;
     returned_.push_back(std::move(thing));
     any_.store(true, std::memory_order_release);
@@ -47,15 +47,15 @@ class ReturnedObservers {
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   /// Called by the owning thread. The caller destroys the returned objects, outside the lock.
   std::vector<std::unique_ptr<ThreadBound>> collect(bool close = false) {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     any_.store(false, std::memory_order_relaxed);
     if (close) closed_.store(true, std::memory_order_release);
     return std::move(returned_);
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<ThreadBound>> returned_;
+  Mutex mutex_;
+  std::vector<std::unique_ptr<ThreadBound>> returned_ LOCKSTEP_GUARDED_BY(mutex_);
   std::atomic<bool> any_{false}, closed_{false};
 };
 

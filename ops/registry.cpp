@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
-#include <mutex>
-#include <shared_mutex>
 #include <unordered_map>
 
+#include "api/internal/mutex.h"
 #include "lockstep/op_def.h"
 #include "ops/built_in.h"
 #include "ops/differentiate.h"
@@ -15,9 +14,9 @@ namespace lockstep {
 namespace {
 
 struct Registry {
-  std::shared_mutex mutex;
-  std::deque<OpDef> ops;  // stable addresses
-  std::unordered_map<std::string, const OpDef*> by_name;
+  SharedMutex mutex;
+  std::deque<OpDef> ops LOCKSTEP_GUARDED_BY(mutex);  // stable addresses
+  std::unordered_map<std::string, const OpDef*> by_name LOCKSTEP_GUARDED_BY(mutex);
 };
 
 [[noreturn]] void invalid(const OpDef& def, const std::string& what) {
@@ -55,7 +54,7 @@ const OpDef& add(Registry& registry, OpDef def) {
   check(def);
   complete_pointwise(def);
   promote_reference(def);
-  std::unique_lock lock(registry.mutex);
+  LockGuard lock(registry.mutex);
   if (registry.by_name.contains(def.name)) {
     ErrorBuilder(ErrorId::already_registered, def.name, "an op of that name exists")
         .fix("choose a name with your own prefix, such as acme::" + def.name)
@@ -116,14 +115,14 @@ const OpDef& built_in(const char* name) { return *find_op(name); }
 
 const OpDef* find_op(std::string_view name) {
   Registry& r = registry();
-  std::shared_lock lock(r.mutex);
+  SharedLockGuard lock(r.mutex);
   const auto it = r.by_name.find(std::string(name));
   return it == r.by_name.end() ? nullptr : it->second;
 }
 
 std::vector<const OpDef*> registered_ops() {
   Registry& r = registry();
-  std::shared_lock lock(r.mutex);
+  SharedLockGuard lock(r.mutex);
   std::vector<const OpDef*> all;
   for (const OpDef& op : r.ops) all.push_back(&op);
   return all;

@@ -70,7 +70,7 @@ std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   }
   wait_for_devices_at_exit();
   make_room();
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});
   newest_ = value;
   pending_.push_back({value, std::move(info), {}, false, false});
@@ -117,7 +117,7 @@ void CommandQueue::make_room() {
   Done done;
   std::uint64_t halfway = 0;
   {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     if (pending_.size() < max_pending / 2) return;
     retire_done(done);
     if (pending_.size() >= max_pending) halfway = pending_[max_pending / 2].value;
@@ -135,7 +135,7 @@ void CommandQueue::await(std::uint64_t value, const std::source_location* where)
   Done done;
   bool noted = true;
   {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     if (status == LKS_OK) {
       retire_done(done);
     } else {
@@ -160,17 +160,17 @@ void CommandQueue::wait_or_recover() {
   for (int i = 0; i < max_waits && !idle; ++i) {
     std::uint64_t newest = 0;
     {
-      std::lock_guard lock(mutex_);
+      LockGuard lock(mutex_);
       newest = newest_;
     }
     diag = empty_diag();
     status = api_.timeline_wait(timeline_, newest, forever, &diag);
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     if (status == LKS_OK) retire_done(done);
     idle = status == LKS_OK || note_failure(status, diag, done);
   }
   if (!idle) {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     if (!pending_.empty()) record_failure(pending_.front().value, status, diag, done);
   }
   finish(done);
@@ -186,7 +186,7 @@ void CommandQueue::wait(std::uint64_t value, const std::source_location* where) 
 bool CommandQueue::wait_unless_skipped(std::uint64_t value, const std::source_location* where) {
   if (inline_) return true;
   if (!has_failed(value)) await(value, where);
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   FailedRange* range = failed_range(value);
   if (!range) return true;
   if (range->first == value || range->last == forever) report(*range);
@@ -197,11 +197,11 @@ void CommandQueue::synchronize() {
   if (inline_) return;
   std::uint64_t newest = 0;
   {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     newest = newest_;
   }
   if (newest > 0 && !has_failed(newest)) await(newest, nullptr);
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   for (FailedRange& range : failures_) {
     if (!range.reported || range.last == forever) report(range);
   }
@@ -210,7 +210,7 @@ void CommandQueue::synchronize() {
 void CommandQueue::wait_idle() noexcept {
   if (inline_) return;
   const auto newest = [&] {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     return newest_;
   };
   try {
@@ -226,13 +226,13 @@ void CommandQueue::wait_idle() noexcept {
 }
 
 std::size_t CommandQueue::pending() const {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   return pending_.size();
 }
 
 void CommandQueue::undo_if_failed(std::function<void()> undo) {
   if (inline_) return;
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   if (!pending_.empty()) pending_.back().undo_after.push_back(std::move(undo));
 }
 
@@ -330,13 +330,13 @@ CommandQueue::FailedRange* CommandQueue::failed_range(std::uint64_t value) {
 
 bool CommandQueue::has_failed(std::uint64_t value) {
   if (value > last_failed_.load(std::memory_order_acquire)) return false;
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   return failed_range(value) != nullptr;
 }
 
 void CommandQueue::throw_if_failed(std::uint64_t value) {
   if (value > last_failed_.load(std::memory_order_acquire)) return;
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   throw_if_failed_locked(value);
 }
 
@@ -353,7 +353,7 @@ void CommandQueue::report(FailedRange& range) {
 }
 
 void CommandQueue::log_unreported() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   for (FailedRange& range : failures_) {
     if (!range.reported) log(LKS_LOG_WARN, "queue", "this failure was never met: " + range.parts->text);
     range.reported = true;

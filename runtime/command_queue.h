@@ -12,11 +12,11 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <source_location>
 #include <span>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "runtime/driver_status.h"
 #include "runtime/forked.h"
 #include "runtime/memory/block.h"
@@ -57,6 +57,7 @@ class CommandQueue {
   /// For `verify`: throws if the command of `value` has failed. Runs with the lock held, so no failure can be detected
   /// between this check and the launch.
   void verify_written(std::uint64_t value) {
+    mutex_.assume_held();
     if (value <= last_failed_.load(std::memory_order_relaxed)) [[unlikely]]
       throw_if_failed_locked(value);
   }
@@ -113,22 +114,23 @@ class CommandQueue {
   std::uint64_t launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify);
   template <class Enqueue>
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);
-  void make_room();
-  void await(std::uint64_t value, const std::source_location* where);
-  void wait_or_recover();
+  void make_room() LOCKSTEP_EXCLUDES(mutex_);
+  void await(std::uint64_t value, const std::source_location* where) LOCKSTEP_EXCLUDES(mutex_);
+  void wait_or_recover() LOCKSTEP_EXCLUDES(mutex_);
   // These are called with the lock held. They move finished commands to `done`, which the caller passes to finish()
   // after it releases the lock: destroying a command may free memory, which takes the allocator's lock.
-  void retire_done(Done& done);
-  [[nodiscard]] bool note_failure(lks_status status, const lks_diag& diag, Done& done);
-  void record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done);
+  void retire_done(Done& done) LOCKSTEP_REQUIRES(mutex_);
+  [[nodiscard]] bool note_failure(lks_status status, const lks_diag& diag, Done& done) LOCKSTEP_REQUIRES(mutex_);
+  void record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done)
+      LOCKSTEP_REQUIRES(mutex_);
   static void finish(Done& done);
 
   Error::Parts parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
-  void drop_old_texts();
-  FailedRange* failed_range(std::uint64_t value);
-  bool has_failed(std::uint64_t value);
-  void throw_if_failed(std::uint64_t value);
-  void throw_if_failed_locked(std::uint64_t value);
+  void drop_old_texts() LOCKSTEP_REQUIRES(mutex_);
+  FailedRange* failed_range(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
+  bool has_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
+  void throw_if_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
+  void throw_if_failed_locked(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
   [[noreturn]] static void report(FailedRange& range);
 
   DeviceState& device_;
@@ -137,11 +139,12 @@ class CommandQueue {
   lks_queue* queue_ = nullptr;
   lks_timeline* timeline_ = nullptr;
 
-  mutable std::mutex mutex_;
-  std::deque<Pending> pending_;        // in order of their values
-  std::uint64_t newest_ = 0;           // value of the newest command
-  std::uint64_t recovered_up_to_ = 0;  // the queue was recovered up to this value: no earlier command can fail any more
-  std::vector<FailedRange> failures_;  // in order of their values
+  mutable Mutex mutex_;
+  std::deque<Pending> pending_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
+  std::uint64_t newest_ LOCKSTEP_GUARDED_BY(mutex_) = 0;     // value of the newest command
+  // The queue was recovered up to this value: no earlier command can fail any more.
+  std::uint64_t recovered_up_to_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  std::vector<FailedRange> failures_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
   std::atomic<std::uint64_t> last_failed_{0};
 };
 

@@ -142,6 +142,11 @@ constexpr std::array stages = {NamedStage{"open", &open_library}, NamedStage{"sy
 }  // namespace
 
 std::string LoadedDriver::open() {
+  const LockGuard lock(mutex_);
+  return open_locked();
+}
+
+std::string LoadedDriver::open_locked() {
   lks_diag diag = empty_diag();
   driver_ = nullptr;
   generation_ = fork_generation();
@@ -152,9 +157,9 @@ std::string LoadedDriver::open() {
 }
 
 lks_driver* LoadedDriver::handle() {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (driver_ && generation_ == fork_generation()) return driver_;
-  const std::string reason = open();
+  const std::string reason = open_locked();
   if (!driver_) {
     ErrorBuilder(ErrorId::device_unavailable, record.name, "the driver does not open in this forked process: " + reason)
         .fix("start a fresh process (posix_spawn or exec) instead of fork, or fork before devices are listed")
@@ -164,6 +169,7 @@ lks_driver* LoadedDriver::handle() {
 }
 
 void LoadedDriver::close() {
+  const LockGuard lock(mutex_);
   if (driver_ && generation_ == fork_generation()) api->driver_close(driver_);
   driver_ = nullptr;
   devices.clear();

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "lockstep/device.h"
 #include "lockstep/driver.h"
 #include "runtime/library.h"
@@ -33,9 +33,11 @@ struct LoadedDriver {
   void close();
 
  private:
-  std::mutex mutex_;  // held while the driver is opened again
-  lks_driver* driver_ = nullptr;
-  unsigned generation_ = 0;  // fork_generation() when it was opened
+  std::string open_locked() LOCKSTEP_REQUIRES(mutex_);
+
+  Mutex mutex_;  // held while the driver is opened again
+  lks_driver* driver_ LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
+  unsigned generation_ LOCKSTEP_GUARDED_BY(mutex_) = 0;  // fork_generation() when it was opened
 };
 
 /// Runs all stages. A failure is recorded and never thrown.

@@ -79,7 +79,7 @@ DeviceEntry::DeviceEntry(LoadedDriver& loaded, std::uint32_t number, std::string
 DeviceEntry::~DeviceEntry() = default;
 
 DeviceState& DeviceEntry::open_state() const {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   if (!state_) {
     if (info.status != LKS_OK) {
       ErrorBuilder(ErrorId::device_unavailable, name, std::string("the device cannot be used: ") + info.reason)
@@ -96,7 +96,7 @@ DeviceState& DeviceEntry::open_state() const {
 }
 
 void DeviceEntry::close() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   open_ = nullptr;
   state_.reset();
 }
@@ -105,7 +105,7 @@ DriverRegistry& DriverRegistry::instance() {
   // Never destroyed: tensors with static storage duration may outlive any static object.
   check_not_forked();
   static auto* registry = new DriverRegistry;
-  std::lock_guard lock(registry->mutex_);
+  LockGuard lock(registry->mutex_);
   if (!registry->searched_) {
     registry->searched_ = true;
     registry->load_search_path();
@@ -164,7 +164,7 @@ void DriverRegistry::add_devices(LoadedDriver& driver, const std::string& prefix
 }
 
 DriverRecord DriverRegistry::load(const std::string& path) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   auto driver = load_driver_library(path);
   if (driver->record.ready) {
     std::string prefix = driver->api->name;
@@ -180,21 +180,21 @@ DriverRecord DriverRegistry::load(const std::string& path) {
 }
 
 std::vector<DriverRecord> DriverRegistry::records() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   std::vector<DriverRecord> all;
   for (const auto& d : drivers_) all.push_back(d->record);
   return all;
 }
 
 std::vector<const DeviceEntry*> DriverRegistry::entries() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   std::vector<const DeviceEntry*> all;
   for (const auto& e : entries_) all.push_back(e.get());
   return all;
 }
 
 Device DriverRegistry::find(std::string_view name) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   const std::size_t colon = name.find(':');
   const std::string full = colon == std::string_view::npos ? std::string(name) + ":0" : std::string(name);
   for (const auto& e : entries_) {
@@ -213,7 +213,7 @@ Device DriverRegistry::find(std::string_view name) {
 }
 
 Device DriverRegistry::first_available() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   const DeviceEntry* first = nullptr;
   for (const auto& e : entries_) {
     if (e->info.status != LKS_OK) continue;
@@ -230,7 +230,7 @@ Device DriverRegistry::first_available() {
 }
 
 Device DriverRegistry::best() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   const DeviceEntry* best = nullptr;
   for (const auto& e : entries_) {
     if (e->info.status == LKS_OK && (!best || trains_faster(*e, *best))) best = e.get();
@@ -239,7 +239,7 @@ Device DriverRegistry::best() {
 }
 
 void DriverRegistry::reset() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   for (auto& e : entries_) e->close();
   entries_.clear();
   drivers_.clear();

@@ -3,10 +3,10 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "lockstep/device.h"
 #include "runtime/driver_loader.h"
 #include "runtime/forked.h"
@@ -43,8 +43,8 @@ class DeviceEntry {
  private:
   DeviceState& open_state() const;
 
-  mutable std::mutex mutex_;
-  mutable std::unique_ptr<DeviceState> state_;
+  mutable Mutex mutex_;
+  mutable std::unique_ptr<DeviceState> state_ LOCKSTEP_GUARDED_BY(mutex_);
   mutable std::atomic<DeviceState*> open_{nullptr};
 };
 
@@ -66,14 +66,14 @@ class DriverRegistry {
 
  private:
   DriverRegistry() = default;
-  void load_search_path();
-  void supersede_duplicates();
-  void add_devices(LoadedDriver& driver, const std::string& prefix);
+  void load_search_path() LOCKSTEP_REQUIRES(mutex_);
+  void supersede_duplicates() LOCKSTEP_REQUIRES(mutex_);
+  void add_devices(LoadedDriver& driver, const std::string& prefix) LOCKSTEP_REQUIRES(mutex_);
 
-  std::recursive_mutex mutex_;
-  bool searched_ = false;
-  std::vector<std::unique_ptr<LoadedDriver>> drivers_;
-  std::vector<std::unique_ptr<DeviceEntry>> entries_;
+  RecursiveMutex mutex_;
+  bool searched_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  std::vector<std::unique_ptr<LoadedDriver>> drivers_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<DeviceEntry>> entries_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 /// Called on each thread that enqueues asynchronous work. If that thread is the main thread, it waits for all devices

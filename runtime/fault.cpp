@@ -1,7 +1,6 @@
 #include "runtime/fault.h"
 
-#include <mutex>
-
+#include "api/internal/mutex.h"
 #include "lockstep/error.h"
 #include "lockstep/testing.h"
 
@@ -13,9 +12,9 @@ std::atomic<bool> armed{false};
 namespace {
 
 struct Plan {
-  std::mutex mutex;
-  std::uint64_t target = 0, passed = 0;
-  std::string site;
+  Mutex mutex;
+  std::uint64_t target LOCKSTEP_GUARDED_BY(mutex) = 0, passed LOCKSTEP_GUARDED_BY(mutex) = 0;
+  std::string site LOCKSTEP_GUARDED_BY(mutex);
 };
 
 Plan& plan() {
@@ -26,7 +25,7 @@ Plan& plan() {
 }  // namespace
 
 lks_status reach(std::uint32_t kind, const char* site) {
-  std::lock_guard lock(plan().mutex);
+  LockGuard lock(plan().mutex);
   if (++plan().passed != plan().target) return LKS_OK;
   plan().site = site;
   return kind == LKS_FAULT_ALLOC ? LKS_OUT_OF_MEMORY : LKS_INTERNAL;
@@ -35,7 +34,7 @@ lks_status reach(std::uint32_t kind, const char* site) {
 }  // namespace fault
 
 FaultInjection::FaultInjection(std::uint64_t k) {
-  std::lock_guard lock(fault::plan().mutex);
+  LockGuard lock(fault::plan().mutex);
   if (fault::armed) {
     ErrorBuilder(ErrorId::invalid_use, "FaultInjection", "another FaultInjection is alive").raise();
   }
@@ -48,17 +47,17 @@ FaultInjection::FaultInjection(std::uint64_t k) {
 FaultInjection::~FaultInjection() { fault::armed = false; }
 
 std::uint64_t FaultInjection::passed() const {
-  std::lock_guard lock(fault::plan().mutex);
+  LockGuard lock(fault::plan().mutex);
   return fault::plan().passed;
 }
 
 bool FaultInjection::fired() const {
-  std::lock_guard lock(fault::plan().mutex);
+  LockGuard lock(fault::plan().mutex);
   return fault::plan().target != 0 && fault::plan().passed >= fault::plan().target;
 }
 
 std::string FaultInjection::site() const {
-  std::lock_guard lock(fault::plan().mutex);
+  LockGuard lock(fault::plan().mutex);
   return fault::plan().site;
 }
 

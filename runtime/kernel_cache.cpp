@@ -123,7 +123,7 @@ struct KnownCall : LruItem {
 // ------------------------------------------------------------------------------------------------------------ kernels
 
 Kernel::Kernel(std::shared_ptr<LiveKernels> live) : live_(std::move(live)) {
-  std::lock_guard lock(live_->mutex_);
+  LockGuard lock(live_->mutex_);
   live_->kernels_.insert(this);
 }
 
@@ -135,7 +135,7 @@ void Kernel::set(lks_kernel* handle, const lks_kernel_info& info) {
 }
 
 Kernel::~Kernel() {
-  std::lock_guard lock(live_->mutex_);
+  LockGuard lock(live_->mutex_);
   live_->kernels_.erase(this);
   if (live_->device_) release(*live_->device_);
 }
@@ -145,7 +145,7 @@ void Kernel::release(DeviceState& device) {
 }
 
 void LiveKernels::release_all() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   for (Kernel* kernel : kernels_) kernel->release(*device_);
   device_ = nullptr;
 }
@@ -223,14 +223,13 @@ class KernelCache::Preparing {
   Preparing& operator=(const Preparing&) = delete;
   ~Preparing() {
     {
-      std::lock_guard lock(cache_.mutex_);
+      LockGuard lock(cache_.mutex_);
       std::erase_if(cache_.preparing_, [&](std::span<const std::uint64_t> k) { return k.data() == key_.data(); });
     }
     cache_.prepared_.notify_all();
   }
 
-  // With the lock held.
-  static bool is_running(const KernelCache& cache, std::span<const std::uint64_t> key) {
+  static bool is_running(const KernelCache& cache, std::span<const std::uint64_t> key) LOCKSTEP_REQUIRES(cache.mutex_) {
     return std::any_of(cache.preparing_.begin(), cache.preparing_.end(), [&](std::span<const std::uint64_t> k) {
       return std::equal(k.begin(), k.end(), key.begin(), key.end());
     });
@@ -255,7 +254,7 @@ KernelLookup KernelCache::find_shared(ThreadSlot& slot, const WordsView& call_ke
 
   LayoutWords asked;
   {
-    std::unique_lock lock(mutex_);
+    LockGuard lock(mutex_);
     use(*known);
     while (true) {
       if (const AnswerRef found = find_answer(*family, request)) {
@@ -267,7 +266,7 @@ KernelLookup KernelCache::find_shared(ThreadSlot& slot, const WordsView& call_ke
         write_layout(asked, family->number, all, request.tensors, alignment_);
       }
       if (!Preparing::is_running(*this, asked)) break;
-      prepared_.wait(lock);
+      prepared_.wait(mutex_);
     }
     preparing_.emplace_back(asked);
   }
@@ -277,7 +276,7 @@ KernelLookup KernelCache::find_shared(ThreadSlot& slot, const WordsView& call_ke
   if (!answer->kernel && scope_of(answer->refusal.reason) == Holds::now) return KernelLookup(std::move(answer));
   const Deps deps = deps_of(*answer, request, *description);
   Removed removed;  // destroyed without the lock
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   return answered(keep(family, std::move(answer), deps, request, removed));
 }
 
@@ -285,12 +284,12 @@ KernelLookup KernelCache::find_shared(ThreadSlot& slot, const WordsView& call_ke
 std::shared_ptr<KnownCall> KernelCache::known_call(const WordsView& key, const KernelRequest& request,
                                                    std::optional<KernelDescription>& description) {
   {
-    std::lock_guard lock(mutex_);
+    LockGuard lock(mutex_);
     if (const auto* known = calls_.find(key)) return *known;
   }
   description.emplace(request, alignment_);
   std::vector<std::shared_ptr<KnownCall>> removed;  // destroyed without the lock
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   if (const auto* known = calls_.find(key)) return *known;
   auto known = std::make_shared<KnownCall>(key, family_of(description->desc));
   use(*known);
@@ -327,7 +326,6 @@ KernelCache::AnswerRef KernelCache::find_answer(const KernelFamily& family, cons
   return nullptr;
 }
 
-// Called without the lock.
 KernelCache::AnswerRef KernelCache::ask(KernelDescription& description, const DriverCall& call) {
   check_not_forked();
   auto answer = std::make_shared<KernelAnswer>(WordsView(std::span<const std::uint64_t>()));
@@ -397,7 +395,7 @@ void KernelCache::clear() {
     if (slot.cache_serial == serial_) slot = {};
   }
   Removed removed;  // destroyed after the lock is released
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   answers_.clear(removed);
   for (const AnswerRef& answer : removed) remove(*answer);
   for (const auto& [hash, family] : families_) {
@@ -406,7 +404,7 @@ void KernelCache::clear() {
 }
 
 std::size_t KernelCache::size() {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   return answers_.size();
 }
 

@@ -10,15 +10,14 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "runtime/driver_status.h"
 #include "runtime/kernel_key.h"
 #include "runtime/lru_table.h"
@@ -39,9 +38,9 @@ class LiveKernels {
 
  private:
   friend class Kernel;
-  std::mutex mutex_;
-  DeviceState* device_;  // nullptr once it is closed
-  std::unordered_set<Kernel*> kernels_;
+  Mutex mutex_;
+  DeviceState* device_ LOCKSTEP_GUARDED_BY(mutex_);  // nullptr once it is closed
+  std::unordered_set<Kernel*> kernels_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 /// A prepared kernel.
@@ -62,7 +61,7 @@ class Kernel {
 
  private:
   friend class LiveKernels;
-  void release(DeviceState& device);
+  void release(DeviceState& device);  // with the lock of live_
 
   lks_kernel* handle_ = nullptr;
   std::uint64_t workspace_bytes_ = 0;
@@ -160,14 +159,14 @@ class KernelCache {
                            const DriverCall& call);
   std::shared_ptr<KnownCall> known_call(const WordsView& key, const KernelRequest& request,
                                         std::optional<KernelDescription>& description);
-  std::shared_ptr<KernelFamily> family_of(const lks_kernel_desc& desc);
-  AnswerRef find_answer(const KernelFamily& family, const KernelRequest& request) const;
-  AnswerRef ask(KernelDescription& description, const DriverCall& call);
+  std::shared_ptr<KernelFamily> family_of(const lks_kernel_desc& desc) LOCKSTEP_REQUIRES(mutex_);
+  AnswerRef find_answer(const KernelFamily& family, const KernelRequest& request) const LOCKSTEP_REQUIRES(mutex_);
+  AnswerRef ask(KernelDescription& description, const DriverCall& call) LOCKSTEP_EXCLUDES(mutex_);
   Deps deps_of(const KernelAnswer& answer, const KernelRequest& request, const KernelDescription& description) const;
   AnswerRef keep(const std::shared_ptr<KernelFamily>& family, AnswerRef answer, const Deps& deps,
-                 const KernelRequest& request, Removed& removed);
-  void remove(KernelAnswer& answer);
-  void use(LruItem& item);
+                 const KernelRequest& request, Removed& removed) LOCKSTEP_REQUIRES(mutex_);
+  void remove(KernelAnswer& answer) LOCKSTEP_REQUIRES(mutex_);
+  void use(LruItem& item) LOCKSTEP_REQUIRES(mutex_);
 
   DeviceState& device_;
   const bool inline_;
@@ -176,14 +175,16 @@ class KernelCache {
   const std::size_t thread_slots_;  // of each thread's table that this cache uses
   const std::shared_ptr<LiveKernels> live_;
 
-  std::mutex mutex_;  // guards all that follows
-  LruTable<KnownCall> calls_;
-  LruTable<KernelAnswer> answers_;
-  std::unordered_multimap<std::uint64_t, std::weak_ptr<KernelFamily>> families_;  // by the hash of their content
-  std::size_t sweep_at_ = 64;                                                     // families, expired ones included
-  std::vector<std::span<const std::uint64_t>> preparing_;                         // keys for which the driver is asked
-  std::condition_variable prepared_;
-  std::uint64_t next_number_ = 1;  // of families and groups
+  Mutex mutex_;
+  LruTable<KnownCall> calls_ LOCKSTEP_GUARDED_BY(mutex_);
+  LruTable<KernelAnswer> answers_ LOCKSTEP_GUARDED_BY(mutex_);
+  // By the hash of their content.
+  std::unordered_multimap<std::uint64_t, std::weak_ptr<KernelFamily>> families_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::size_t sweep_at_ LOCKSTEP_GUARDED_BY(mutex_) = 64;  // families, expired ones included
+  // Keys for which the driver is asked.
+  std::vector<std::span<const std::uint64_t>> preparing_ LOCKSTEP_GUARDED_BY(mutex_);
+  ConditionVariable prepared_;
+  std::uint64_t next_number_ LOCKSTEP_GUARDED_BY(mutex_) = 1;  // of families and groups
   // The time, in uses of these tables: twice their number, and one. Uses of the threads' tables, in between, have that
   // time; uses of these tables have even times. Read without the lock.
   std::atomic<std::uint64_t> now_{1};

@@ -7,10 +7,10 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "lockstep/options.h"
 #include "runtime/kernel_cache.h"
 #include "runtime/scripted_driver.h"
@@ -31,7 +31,7 @@ struct KernelScript {
 };
 
 inline KernelScript script;
-inline std::mutex script_mutex;
+inline Mutex script_mutex;
 
 inline lks_status scripted_answer(const lks_kernel_desc* desc, lks_kernel_info* info, lks_diag* diag) {
   script.last = *desc;
@@ -55,13 +55,13 @@ inline const lks_driver_api& kernel_script_table() {
     lks_driver_api t = scripted_driver();
     t.kernel_query = [](lks_driver*, std::uint32_t, const lks_kernel_desc* desc, lks_kernel_info* info,
                         lks_diag* diag) -> lks_status {
-      std::lock_guard lock(script_mutex);
+      LockGuard lock(script_mutex);
       return scripted_answer(desc, info, diag);
     };
     t.kernel_prepare = [](lks_device*, const lks_kernel_desc* desc, lks_kernel** out, lks_kernel_info* info,
                           lks_diag* diag) -> lks_status {
       if (script.during) script.during(*desc);
-      std::lock_guard lock(script_mutex);
+      LockGuard lock(script_mutex);
       const lks_status status = scripted_answer(desc, info, diag);
       if (status != LKS_OK) return status;
       ++script.prepared;
@@ -70,7 +70,7 @@ inline const lks_driver_api& kernel_script_table() {
     };
     t.kernel_release = [](lks_device*, lks_kernel*) {
       if (script.while_released) script.while_released();
-      std::lock_guard lock(script_mutex);
+      LockGuard lock(script_mutex);
       ++script.released;
     };
     return t;

@@ -5,14 +5,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
-#include <mutex>
+
+#include "api/internal/mutex.h"
 
 namespace lockstep {
 namespace {
 
 struct Table {
-  std::mutex mutex;
-  std::map<std::string, std::string, std::less<>> values;
+  Mutex mutex;
+  std::map<std::string, std::string, std::less<>> values LOCKSTEP_GUARDED_BY(mutex);
 };
 
 Table& table() {
@@ -41,7 +42,7 @@ std::atomic<LogSink> current_sink{&print_to_stderr};
 }  // namespace
 
 void set_option(std::string_view key, std::optional<std::string> value) {
-  std::lock_guard lock(table().mutex);
+  LockGuard lock(table().mutex);
   if (value) {
     table().values.insert_or_assign(std::string(key), *value);
   } else if (auto it = table().values.find(key); it != table().values.end()) {
@@ -51,7 +52,7 @@ void set_option(std::string_view key, std::optional<std::string> value) {
 
 std::optional<std::string> option(std::string_view key) {
   {
-    std::lock_guard lock(table().mutex);
+    LockGuard lock(table().mutex);
     if (auto it = table().values.find(key); it != table().values.end()) return it->second;
   }
   const char* set = secure_getenv(variable_name(key).c_str());

@@ -4,8 +4,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <exception>
-#include <mutex>
-#include <shared_mutex>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -13,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "api/internal/mutex.h"
 #include "lockstep/error.h"
 #include "lockstep/options.h"
 #include "lockstep/parallel.h"
@@ -30,8 +29,8 @@ thread_local bool inside_piece = false;
 using Runner = std::function<void(unsigned, const std::function<void(unsigned)>&)>;
 
 struct CustomRunner {
-  std::shared_mutex mutex;
-  Runner run;
+  SharedMutex mutex;
+  Runner run LOCKSTEP_GUARDED_BY(mutex);
   std::atomic<bool> set{false};
 };
 
@@ -117,7 +116,7 @@ void parallel_ranges(std::int64_t n, std::int64_t grain, lks_range_fn fn, void* 
   Ranges ranges{n, pieces, fn, arg};
   CustomRunner& custom = custom_runner();
   if (custom.set.load(std::memory_order_acquire)) {
-    std::shared_lock lock(custom.mutex);
+    SharedLockGuard lock(custom.mutex);
     if (custom.run) return custom.run(pieces, [&](unsigned index) { Ranges::run_piece(&ranges, index); });
   }
   if (pool_is_the_parents()) return fn(arg, 0, n);
@@ -128,25 +127,26 @@ void parallel_for(std::int64_t n, std::int64_t grain, const std::function<void(s
   if (!body) ErrorBuilder(ErrorId::invalid_use, "parallel_for", "there is no body").fix("give a function").raise();
   struct Call {
     const std::function<void(std::int64_t, std::int64_t)>& body;
-    std::mutex mutex;
-    std::exception_ptr first;
+    Mutex mutex;
+    std::exception_ptr first LOCKSTEP_GUARDED_BY(mutex);
   } call{body, {}, nullptr};
   const lks_range_fn guarded = [](void* arg, std::int64_t begin, std::int64_t end) {
     auto& c = *static_cast<Call*>(arg);
     try {
       c.body(begin, end);
     } catch (...) {
-      std::lock_guard lock(c.mutex);
+      LockGuard lock(c.mutex);
       if (!c.first) c.first = std::current_exception();
     }
   };
   parallel_ranges(n, grain, guarded, &call);
+  LockGuard lock(call.mutex);
   if (call.first) std::rethrow_exception(call.first);
 }
 
 void set_parallel_runner(Runner run) {
   CustomRunner& custom = custom_runner();
-  std::unique_lock lock(custom.mutex);
+  LockGuard lock(custom.mutex);
   custom.run = std::move(run);
   custom.set = static_cast<bool>(custom.run);
 }

@@ -2,11 +2,10 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "runtime/parallel.h"
 
 namespace lockstep {
@@ -16,13 +15,13 @@ class Pool {
  public:
   // The pool runs one job at a time. A second caller runs its job itself instead of waiting.
   void run(unsigned n, void (*piece)(void*, unsigned), void* arg) {
-    std::unique_lock busy(busy_, std::try_to_lock);
-    if (!busy) {
+    if (!busy_.try_lock()) {
       for (unsigned i = 0; i < n; ++i) piece(arg, i);
       return;
     }
+    const LockGuard busy(busy_, std::adopt_lock);
     {
-      std::lock_guard lock(mutex_);
+      LockGuard lock(mutex_);
       while (workers_.size() + 1 < n) workers_.emplace_back([this] { work(); });
       piece_ = piece;
       arg_ = arg;
@@ -33,8 +32,8 @@ class Pool {
     }
     wake_.notify_all();
     take_pieces();
-    std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return unfinished_ == 0; });
+    LockGuard lock(mutex_);
+    done_.wait(mutex_, [this]() LOCKSTEP_REQUIRES(mutex_) { return unfinished_ == 0; });
     count_ = 0;
   }
 
@@ -44,7 +43,7 @@ class Pool {
       return;
     }
     {
-      std::lock_guard lock(mutex_);
+      LockGuard lock(mutex_);
       stop_ = true;
     }
     wake_.notify_all();
@@ -54,45 +53,46 @@ class Pool {
  private:
   void work() {
     std::uint64_t seen = 0;
-    std::unique_lock lock(mutex_);
+    LockGuard lock(mutex_);
     while (true) {
-      wake_.wait(lock, [&] { return stop_ || generation_ != seen; });
+      wake_.wait(mutex_, [&]() LOCKSTEP_REQUIRES(mutex_) { return stop_ || generation_ != seen; });
       if (stop_) return;
       seen = generation_;
-      lock.unlock();
+      const UnlockGuard unlocked(mutex_);
       take_pieces();
-      lock.lock();
     }
   }
 
-  void take_pieces() {
+  void take_pieces() LOCKSTEP_EXCLUDES(mutex_) {
     while (true) {
       void (*piece)(void*, unsigned) = nullptr;
       void* arg = nullptr;
       unsigned index = 0;
       {
-        std::lock_guard lock(mutex_);
+        LockGuard lock(mutex_);
         if (next_ >= count_) return;
         index = next_++;
         piece = piece_;
         arg = arg_;
       }
       piece(arg, index);
-      std::lock_guard lock(mutex_);
+      LockGuard lock(mutex_);
       if (--unfinished_ == 0) done_.notify_all();
     }
   }
 
   const pid_t process_ = getpid();
-  std::mutex busy_;
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  std::vector<std::thread> workers_;
-  void (*piece_)(void*, unsigned) = nullptr;
-  void* arg_ = nullptr;
-  unsigned count_ = 0, next_ = 0, unfinished_ = 0;
-  std::uint64_t generation_ = 0;
-  bool stop_ = false;
+  Mutex busy_;
+  Mutex mutex_;
+  ConditionVariable wake_, done_;
+  std::vector<std::thread> workers_ LOCKSTEP_GUARDED_BY(mutex_);
+  void (*piece_)(void*, unsigned) LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
+  void* arg_ LOCKSTEP_GUARDED_BY(mutex_) = nullptr;
+  unsigned count_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  unsigned next_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  unsigned unfinished_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  std::uint64_t generation_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  bool stop_ LOCKSTEP_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace

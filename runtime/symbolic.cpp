@@ -36,7 +36,7 @@ Dim SymbolicTable::intern(const Polynomial& p) {
 }
 
 Dim SymbolicTable::symbol(std::string_view name) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   return intern({{Monomial{atom(std::string(name))}, 1}});
 }
 
@@ -50,19 +50,19 @@ void SymbolicTable::add_to(Polynomial& sum, const Monomial& monomial, std::int64
 }
 
 bool SymbolicTable::holds(std::int64_t raw) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   return raw < 0 && static_cast<std::uint64_t>(-1 - raw) < expressions_.size();
 }
 
 Dim SymbolicTable::add(Dim a, Dim b, std::int64_t b_factor) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   Polynomial sum = polynomial_of(a);
   for (const auto& [monomial, coefficient] : polynomial_of(b)) add_to(sum, monomial, coefficient * b_factor);
   return intern(sum);
 }
 
 Dim SymbolicTable::multiply(Dim a, Dim b) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   Polynomial product;
   for (const auto& [ma, ca] : polynomial_of(a)) {
     for (const auto& [mb, cb] : polynomial_of(b)) {
@@ -89,7 +89,7 @@ bool SymbolicTable::divides(const Polynomial& p, const Polynomial& q, Polynomial
 }
 
 Dim SymbolicTable::floor_div(Dim a, Dim b) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   const Polynomial p = polynomial_of(a), q = polynomial_of(b);
   Polynomial quotient;
   if (p == q) return Dim(1);
@@ -113,7 +113,7 @@ std::string SymbolicTable::text_of(const Polynomial& p) const {
 }
 
 std::string SymbolicTable::to_string(Dim d) {
-  std::lock_guard lock(mutex_);
+  LockGuard lock(mutex_);
   return text_of(polynomial_of(d));
 }
 

@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "lockstep/shape.h"
 
 namespace lockstep {
@@ -30,17 +30,17 @@ class SymbolicTable {
   using Polynomial = std::map<Monomial, std::int64_t>;  // no zero coefficients, none below -(2^63 - 1)
 
   static void add_to(Polynomial& sum, const Monomial& monomial, std::int64_t coefficient);
-  Polynomial polynomial_of(Dim d) const;
-  Dim intern(const Polynomial& p);
-  std::uint32_t atom(const std::string& text);
+  Polynomial polynomial_of(Dim d) const LOCKSTEP_REQUIRES(mutex_);
+  Dim intern(const Polynomial& p) LOCKSTEP_REQUIRES(mutex_);
+  std::uint32_t atom(const std::string& text) LOCKSTEP_REQUIRES(mutex_);
   bool divides(const Polynomial& p, const Polynomial& q, Polynomial& quotient) const;
-  std::string text_of(const Polynomial& p) const;
+  std::string text_of(const Polynomial& p) const LOCKSTEP_REQUIRES(mutex_);
 
-  std::mutex mutex_;
-  std::vector<std::string> atoms_;  // names, and quotients such as "(h-2)/2"
-  std::unordered_map<std::string, std::uint32_t> atom_index_;
-  std::vector<Polynomial> expressions_;
-  std::map<Polynomial, std::int64_t> expression_index_;
+  Mutex mutex_;
+  std::vector<std::string> atoms_ LOCKSTEP_GUARDED_BY(mutex_);  // names, and quotients such as "(h-2)/2"
+  std::unordered_map<std::string, std::uint32_t> atom_index_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<Polynomial> expressions_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::map<Polynomial, std::int64_t> expression_index_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 }  // namespace lockstep

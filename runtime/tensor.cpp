@@ -278,8 +278,7 @@ void write_dense(TensorImpl& impl, const void* data, const std::source_location&
   }
   // Copied, because the caller may free its memory before the device has read it.
   const auto* first = static_cast<const std::byte*>(data);
-  block.upload = std::make_shared<Upload>();
-  block.upload->block = &block;
+  block.upload = std::make_shared<Upload>(&block);
   upload(queue, block.upload, block, std::make_shared<std::vector<std::byte>>(first, first + bytes), where);
 }
 

@@ -18,18 +18,18 @@ lks_status lks_timeline::query(std::uint64_t* reached, lks_diag* diag) {
     *reached = ~std::uint64_t{0};
     return LKS_OK;
   }
-  std::lock_guard lock(mutex_);
+  lockstep::LockGuard lock(mutex_);
   *reached = reached_;
   return failed_ ? common::return_stored(failure_, diag) : lks_status{LKS_OK};
 }
 
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
   if (of_inline_queue) return LKS_OK;
-  std::unique_lock lock(mutex_);
-  const auto finished = [&] { return reached_ >= value || failed_ || a_wait_failed_; };
+  lockstep::LockGuard lock(mutex_);
+  const auto finished = [&]() LOCKSTEP_REQUIRES(mutex_) { return reached_ >= value || failed_ || a_wait_failed_; };
   if (timeout_ns >= longest_ns) {
-    changed_.wait(lock, finished);
-  } else if (!changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), finished)) {
+    changed_.wait(mutex_, finished);
+  } else if (!changed_.wait_for(mutex_, std::chrono::nanoseconds(timeout_ns), finished)) {
     return ::fail(diag, LKS_TIMEOUT, DRIVER_WHERE, "the timeline is at %llu and did not reach %llu in time",
                   static_cast<unsigned long long>(reached_), static_cast<unsigned long long>(value));
   }
@@ -42,7 +42,7 @@ lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks
 
 lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lks_diag* diag) {
   {
-    std::lock_guard lock(mutex_);
+    lockstep::LockGuard lock(mutex_);
     if (of_inline_queue || of_queue) {
       return ::fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "this timeline belongs to a queue");
     }
@@ -65,7 +65,7 @@ lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lk
 
 void lks_timeline::reach(std::uint64_t value) {
   {
-    std::lock_guard lock(mutex_);
+    lockstep::LockGuard lock(mutex_);
     reached_ = value;
   }
   changed_.notify_all();
@@ -73,7 +73,7 @@ void lks_timeline::reach(std::uint64_t value) {
 
 void lks_timeline::fail(const lks_diag& diag, std::uint64_t value) {
   {
-    std::lock_guard lock(mutex_);
+    lockstep::LockGuard lock(mutex_);
     failed_ = true;
     failure_ = diag;
     failure_.value = value;
@@ -83,7 +83,7 @@ void lks_timeline::fail(const lks_diag& diag, std::uint64_t value) {
 
 void lks_timeline::fail_a_wait(const lks_diag& diag) {
   {
-    std::lock_guard lock(mutex_);
+    lockstep::LockGuard lock(mutex_);
     a_wait_failed_ = true;
     wait_failure_ = diag;
     wait_failure_.value = 0;
@@ -92,13 +92,13 @@ void lks_timeline::fail_a_wait(const lks_diag& diag) {
 }
 
 bool lks_timeline::failed() {
-  std::lock_guard lock(mutex_);
+  lockstep::LockGuard lock(mutex_);
   return failed_;
 }
 
 void lks_timeline::recover(std::uint64_t value) {
   {
-    std::lock_guard lock(mutex_);
+    lockstep::LockGuard lock(mutex_);
     failed_ = a_wait_failed_ = false;
     reached_ = value;
   }

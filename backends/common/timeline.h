@@ -1,9 +1,7 @@
 // A timeline in host memory: a counter that threads wait for, and that can fail.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
-
+#include "api/internal/mutex.h"
 #include "lockstep/driver.h"
 
 struct lks_timeline {
@@ -29,9 +27,11 @@ struct lks_timeline {
   void recover(std::uint64_t value);
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::uint64_t reached_ = 0;
-  bool failed_ = false, a_wait_failed_ = false;
-  lks_diag failure_{}, wait_failure_{};
+  lockstep::Mutex mutex_;
+  lockstep::ConditionVariable changed_;
+  std::uint64_t reached_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
+  bool failed_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  bool a_wait_failed_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  lks_diag failure_ LOCKSTEP_GUARDED_BY(mutex_){};
+  lks_diag wait_failure_ LOCKSTEP_GUARDED_BY(mutex_){};
 };

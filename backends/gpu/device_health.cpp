@@ -5,7 +5,7 @@
 namespace gpu {
 
 void DeviceHealth::note_lost(const lks_diag& cause) {
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   if (is_lost_) return;
   cause_ = cause;
   cause_.code = LKS_DEVICE_LOST;  // whatever the first error was
@@ -17,7 +17,7 @@ void DeviceHealth::note_lost(const lks_diag& cause) {
 
 lks_status DeviceHealth::status(lks_diag* diag) {
   if (!is_lost_) return LKS_OK;
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   return common::return_stored(cause_, diag);
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <atomic>
-#include <mutex>
 
+#include "api/internal/mutex.h"
 #include "backends/common/diag.h"
 
 namespace gpu {
@@ -25,8 +25,8 @@ class DeviceHealth {
   [[noreturn]] void raise();
 
   std::atomic<bool> is_lost_{false};
-  std::mutex mutex_;
-  lks_diag cause_{};
+  lockstep::Mutex mutex_;
+  lks_diag cause_ LOCKSTEP_GUARDED_BY(mutex_){};
 };
 
 }  // namespace gpu

@@ -2,10 +2,10 @@
 #include <cmath>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <numbers>
 #include <utility>
 
+#include "api/internal/mutex.h"
 #include "lockstep/error.h"
 #include "lockstep/program.h"
 #include "ops/scalar/dialect_record.h"
@@ -17,10 +17,10 @@ namespace {
 #include "ops/scalar/all.inc"
 
 struct Table {
-  std::recursive_mutex mutex;
-  std::deque<ScalarFunction> functions;  // stable addresses
-  std::deque<Program> bodies;
-  std::map<std::pair<std::string, lks_dtype>, const ScalarFunction*, std::less<>> index;
+  RecursiveMutex mutex;
+  std::deque<ScalarFunction> functions LOCKSTEP_GUARDED_BY(mutex);  // stable addresses
+  std::deque<Program> bodies LOCKSTEP_GUARDED_BY(mutex);
+  std::map<std::pair<std::string, lks_dtype>, const ScalarFunction*, std::less<>> index LOCKSTEP_GUARDED_BY(mutex);
 };
 
 const Program* record_body(const ScalarFunction& f, std::deque<Program>& bodies) {
@@ -41,7 +41,7 @@ const ScalarFunction& add(Table& table, ScalarFunction function) {
                  "arguments, a body and an oracle")
         .raise();
   }
-  std::lock_guard lock(table.mutex);
+  LockGuard lock(table.mutex);
   const std::pair key(function.name, function.dtype);
   if (table.index.contains(key)) {
     ErrorBuilder(ErrorId::already_registered, function.name, "a scalar function of that name and dtype exists")
@@ -259,14 +259,14 @@ Table& table() {
 
 const ScalarFunction* find_scalar_function(std::string_view name, lks_dtype dtype) {
   Table& t = table();
-  std::lock_guard lock(t.mutex);
+  LockGuard lock(t.mutex);
   const auto it = t.index.find(std::pair(std::string(name), dtype));
   return it == t.index.end() ? nullptr : it->second;
 }
 
 std::vector<const ScalarFunction*> scalar_functions() {
   Table& t = table();
-  std::lock_guard lock(t.mutex);
+  LockGuard lock(t.mutex);
   std::vector<const ScalarFunction*> all;
   for (const ScalarFunction& f : t.functions) all.push_back(&f);
   return all;

@@ -26,7 +26,7 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
   SegmentResult failure;
   Block* block = nullptr;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     failure.status = fault::point(LKS_FAULT_ALLOC, "runtime.allocate");
     if (failure.status == LKS_OK) block = pool_.allocate(bytes, failure);
     if (block) {
@@ -57,13 +57,13 @@ void Allocator::free(Block* block) {
       log(LKS_LOG_DEBUG, "memory", e.what());
     }
   }
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   tracker_.remove(block->owner, block->bytes);
   pool_.free(block);
 }
 
 void Allocator::set_owner(Block* block, MemoryOwner owner, const ScopeName* name) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   tracker_.move(block->owner, owner, block->bytes);
   block->owner = owner;
   if (!name) return;
@@ -72,7 +72,7 @@ void Allocator::set_owner(Block* block, MemoryOwner owner, const ScopeName* name
 }
 
 MemoryStats Allocator::stats() {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   MemoryStats stats = tracker_.stats();
   stats.reserved = pool_.reserved();
   stats.cached = stats.reserved - stats.live;
@@ -83,26 +83,26 @@ MemoryStats Allocator::stats() {
 }
 
 void Allocator::reset_peak() {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   tracker_.reset_peak(pool_.reserved());
 }
 
 void Allocator::set_limit(std::optional<std::uint64_t> bytes) {
   check_not_forked();
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (bytes && budget_->used() > *bytes) pool_.release_cached();
   budget_->set_limit(bytes);
 }
 
 void Allocator::set_compact(bool on) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   compact_ += on ? 1 : -1;
   pool_.set_compact(compact_ > 0);
 }
 
 void Allocator::release_cached() {
   check_not_forked();
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   pool_.release_cached();
 }
 
@@ -120,7 +120,7 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
   shortage.device_total = device_.memory_total();
   shortage.device_free = device_.memory_free();
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     if (failure.diag) shortage.driver_text = failure.diag->what;
     std::map<std::string, std::uint64_t> holders;
     pool_.for_each_block([&](const Block& block) {
@@ -140,14 +140,14 @@ void release(Block* block) {
   if (block->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (in_forked_child.load(std::memory_order_relaxed)) return;  // the parent's block: the lock may be held for ever
   if (const std::shared_ptr<Upload> upload = std::move(block->upload)) {
-    const std::lock_guard lock(upload->mutex);
+    const LockGuard lock(upload->mutex);
     upload->block = nullptr;
   }
   block->device->allocator().free(block);
 }
 
 BlockRef block_of(Upload& upload) {
-  const std::lock_guard lock(upload.mutex);
+  const LockGuard lock(upload.mutex);
   if (!upload.block) return {};
   // The last reference may just have been dropped: release() then waits for the lock.
   std::uint32_t refs = upload.block->refs.load(std::memory_order_relaxed);

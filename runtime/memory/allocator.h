@@ -1,9 +1,9 @@
 // The allocator of a device's memory: it combines sources, pool and tracker behind one lock.
 #pragma once
 
-#include <mutex>
 #include <string>
 
+#include "api/internal/mutex.h"
 #include "runtime/memory/pool.h"
 #include "runtime/memory/purpose.h"
 #include "runtime/memory/tracker.h"
@@ -34,15 +34,15 @@ class Allocator {
   [[noreturn]] void fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose);
 
   // Recursive: while the pool waits for the device, finished commands free blocks on the same thread.
-  std::recursive_mutex mutex_;
+  RecursiveMutex mutex_;
   DeviceState& device_;
   std::shared_ptr<MemoryBudget> budget_;
   DriverSegments driver_;
   LimitedSegments limited_;
-  BlockPool pool_;
-  MemoryTracker tracker_;
+  BlockPool pool_ LOCKSTEP_GUARDED_BY(mutex_);
+  MemoryTracker tracker_ LOCKSTEP_GUARDED_BY(mutex_);
   std::atomic<bool> poison_{false};
-  int compact_ = 0;
+  int compact_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
 };
 
 /// The contents of the report of an out-of-memory error.

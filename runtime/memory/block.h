@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 
+#include "api/internal/mutex.h"
 #include "lockstep/driver.h"
 #include "lockstep/memory.h"
 #include "lockstep/scope.h"
@@ -26,8 +26,10 @@ struct Segment {
 
 /// What a command in flight that fills a block from the host knows of it: the block, until that is freed.
 struct Upload {
-  std::mutex mutex;
-  Block* block = nullptr;
+  explicit Upload(Block* of) : block(of) {}
+
+  Mutex mutex;
+  Block* block LOCKSTEP_GUARDED_BY(mutex);
   std::uint64_t value = 0;  // of the command
 };
 

@@ -1,10 +1,10 @@
 #include "backends/cpu/onednn/sequence.h"
 
 #include <cstdio>
-#include <mutex>
 #include <new>
 #include <utility>
 
+#include "api/internal/mutex.h"
 #include "backends/cpu/onednn/threads.h"
 
 namespace cpu::onednn {
@@ -45,7 +45,7 @@ class SequenceKernel : public lks_kernel {
 
  private:
   const Sequence& other(int threads) const {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     for (const auto& [count, sequence] : others_) {
       if (count == threads) return *sequence;
     }
@@ -57,8 +57,8 @@ class SequenceKernel : public lks_kernel {
   const MakeSequence make_;
   const int first_threads_;
   const std::unique_ptr<Sequence> first_;
-  mutable std::mutex mutex_;
-  mutable std::vector<std::pair<int, std::unique_ptr<Sequence>>> others_;
+  mutable lockstep::Mutex mutex_;
+  mutable std::vector<std::pair<int, std::unique_ptr<Sequence>>> others_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 }  // namespace

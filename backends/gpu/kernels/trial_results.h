@@ -3,8 +3,9 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <optional>
+
+#include "api/internal/mutex.h"
 
 namespace gpu {
 
@@ -13,19 +14,19 @@ class TrialResults {
  public:
   /// Whether the kernel has passed its trial; nullopt if it has not been tried yet.
   std::optional<bool> outcome(const void* kernel) {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     const auto known = outcomes_.find(kernel);
     return known != outcomes_.end() ? std::optional(known->second) : std::nullopt;
   }
   /// Stores an outcome. False if another thread has stored one already.
   bool note(const void* kernel, bool passed) {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     return outcomes_.emplace(kernel, passed).second;
   }
 
  private:
-  std::mutex mutex_;
-  std::map<const void*, bool> outcomes_;
+  lockstep::Mutex mutex_;
+  std::map<const void*, bool> outcomes_ LOCKSTEP_GUARDED_BY(mutex_);
 };
 
 }  // namespace gpu

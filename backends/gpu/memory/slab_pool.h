@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "backends/gpu/memory/free_ranges.h"
 #include "backends/gpu/memory/memory_source.h"
 
@@ -46,22 +46,23 @@ class SlabPool {
   /// Throws Failure of LKS_OUT_OF_MEMORY.
   Range take(std::uint64_t bytes) {
     const std::uint64_t whole = rounded_up(bytes);
-    std::unique_lock lock(mutex_);
-    for (const auto& slab : slabs_) {
-      if (const auto start = slab->free_ranges.take(whole)) return {slab.get(), *start};
+    {
+      const lockstep::LockGuard lock(mutex_);
+      for (const auto& slab : slabs_) {
+        if (const auto start = slab->free_ranges.take(whole)) return {slab.get(), *start};
+      }
     }
     // Without the lock, because the source calls the host's fault points.
-    lock.unlock();
     auto slab = std::make_unique<Slab<Allocation>>(source_.make(std::max(usual_bytes_, whole)));
     const Range range{slab.get(), slab->free_ranges.take(whole).value()};
-    lock.lock();
+    const lockstep::LockGuard lock(mutex_);
     slabs_.push_back(std::move(slab));
     return range;
   }
 
   /// `bytes`: as they were asked for.
   void give_back(const Range& range, std::uint64_t bytes) {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     range.slab->free_ranges.give_back(range.start, rounded_up(bytes));
     if (!range.slab->free_ranges.all_free()) return;
     source_.free(range.slab->allocation);
@@ -75,8 +76,8 @@ class SlabPool {
 
   const MemorySource<Allocation> source_;
   const std::uint64_t usual_bytes_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Slab<Allocation>>> slabs_;
+  lockstep::Mutex mutex_;
+  std::vector<std::unique_ptr<Slab<Allocation>>> slabs_ LOCKSTEP_GUARDED_BY(mutex_);  // and their free ranges
 };
 
 }  // namespace gpu

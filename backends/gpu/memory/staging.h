@@ -6,9 +6,9 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "backends/gpu/memory/memory_source.h"
 
 namespace gpu {
@@ -50,7 +50,7 @@ class ChunkPool {
   /// LKS_OUT_OF_MEMORY.
   std::shared_ptr<Chunk<Allocation>> take(std::uint64_t bytes) {
     if (bytes <= usual_bytes) {
-      const std::lock_guard lock(mutex_);
+      const lockstep::LockGuard lock(mutex_);
       if (!free_.empty()) {
         const Chunk<Allocation> chunk = free_.back();
         free_.pop_back();
@@ -61,7 +61,7 @@ class ChunkPool {
       // A second chunk is needed sooner or later, while the first is in use. It is allocated now, rather than in the
       // middle of a program.
       const Allocation spare = source_.make(usual_bytes);
-      const std::lock_guard lock(mutex_);
+      const lockstep::LockGuard lock(mutex_);
       free_.push_back({spare, 0});
       has_spare_ = true;
     }
@@ -82,7 +82,7 @@ class ChunkPool {
   void give_back(Chunk<Allocation> chunk) {
     chunk.used = 0;
     {
-      const std::lock_guard lock(mutex_);
+      const lockstep::LockGuard lock(mutex_);
       if (chunk.allocation.bytes == usual_bytes && free_.size() < max_free_chunks) {
         free_.push_back(chunk);
         return;
@@ -92,8 +92,8 @@ class ChunkPool {
   }
 
   const MemorySource<Allocation> source_;
-  std::mutex mutex_;
-  std::vector<Chunk<Allocation>> free_;
+  lockstep::Mutex mutex_;
+  std::vector<Chunk<Allocation>> free_ LOCKSTEP_GUARDED_BY(mutex_);
   std::atomic<bool> has_spare_{false};
 };
 

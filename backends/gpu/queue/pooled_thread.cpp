@@ -1,22 +1,22 @@
 #include "backends/gpu/queue/pooled_thread.h"
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <utility>
+
+#include "api/internal/mutex.h"
 
 namespace gpu {
 
 // Never destroyed: its detached thread waits for work until the process ends. The library must stay loaded.
 struct PooledThread::Worker {
-  static inline std::mutex idle_mutex;
-  static inline Worker* first_idle = nullptr;
-  Worker* next_idle = nullptr;
+  static inline lockstep::Mutex idle_mutex;
+  static inline Worker* first_idle LOCKSTEP_GUARDED_BY(idle_mutex) = nullptr;
+  Worker* next_idle LOCKSTEP_GUARDED_BY(idle_mutex) = nullptr;
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::function<void()> work;  // empty: the worker is idle
+  lockstep::Mutex mutex;
+  lockstep::ConditionVariable changed;
+  std::function<void()> work LOCKSTEP_GUARDED_BY(mutex);  // empty: the worker is idle
 
   static Worker* of_new_thread() {
     auto worker = std::make_unique<Worker>();
@@ -26,36 +26,38 @@ struct PooledThread::Worker {
 
   static Worker* idle_or_new() {
     {
-      const std::lock_guard lock(idle_mutex);
+      const lockstep::LockGuard lock(idle_mutex);
       if (first_idle) return std::exchange(first_idle, first_idle->next_idle);
     }
     return of_new_thread();
   }
 
   void run() {
-    std::unique_lock lock(mutex);
+    const lockstep::LockGuard lock(mutex);
     while (true) {
-      changed.wait(lock, [this] { return work != nullptr; });
-      lock.unlock();
-      work();
-      lock.lock();
+      changed.wait(mutex, [this]() LOCKSTEP_REQUIRES(mutex) { return work != nullptr; });
+      const auto* const set = &work;  // nobody else changes it while it is set, so it is called without the lock
+      {
+        const lockstep::UnlockGuard unlocked(mutex);
+        (*set)();
+      }
       work = nullptr;
       changed.notify_all();
     }
   }
 
   void begin(std::function<void()>&& wanted) {
-    const std::lock_guard lock(mutex);
+    const lockstep::LockGuard lock(mutex);
     work = std::move(wanted);
     changed.notify_all();
   }
 
   void finish() {
     {
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [this] { return work == nullptr; });
+      const lockstep::LockGuard lock(mutex);
+      changed.wait(mutex, [this]() LOCKSTEP_REQUIRES(mutex) { return work == nullptr; });
     }
-    const std::lock_guard lock(idle_mutex);
+    const lockstep::LockGuard lock(idle_mutex);
     next_idle = std::exchange(first_idle, this);
   }
 };

@@ -3,15 +3,14 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "backends/common/timeline.h"
 #include "backends/gpu/device_health.h"
 #include "backends/gpu/queue/batch.h"
@@ -96,43 +95,47 @@ class Queue {
     std::uint64_t wanted = 0;
     std::uint64_t value = 0;  // of the wait, on the queue's own timeline
   };
-  using Lock = std::unique_lock<std::mutex>;
 
   // A batch is submitted when it has this many commands: few at first, so that the device starts early, then more.
   static constexpr unsigned min_commands = 64, max_commands = 512;
   static constexpr std::uint64_t max_staged_bytes = std::uint64_t{32} << 20;
   static constexpr std::uint64_t poll_ns = 500'000;  // how long to wait for one of two events before polling the other
 
-  Batch& open_batch();
-  bool is_idle() const { return in_flight_.empty() && pending_submits_.empty() && !is_submitting_; }
-  void close_batch(Lock& lock);
-  void submit_to_device(Lock& lock);
-  void submit(Lock& lock, std::unique_ptr<Batch> batch);
-  void discard(std::unique_ptr<Batch> batch);
-  void start_thread();
-  void run();
-  void submit_pending(Lock& lock);
-  void retire_oldest(Lock& lock);
-  lks_status wait_for_serial(Lock& lock, std::uint64_t serial, std::uint64_t time_limit, lks_diag& diag);
-  lks_status await_within_limit(Lock& lock, InFlight& in_flight, std::uint64_t serial, std::uint64_t time_limit,
-                                lks_diag& diag);
-  void finish(InFlight& in_flight, lks_status status, lks_diag& diag);
-  void report(const InFlight& in_flight);
+  Batch& open_batch() LOCKSTEP_REQUIRES(mutex_);
+  bool is_idle() const LOCKSTEP_REQUIRES(mutex_) {
+    return in_flight_.empty() && pending_submits_.empty() && !is_submitting_;
+  }
+  void discard(std::unique_ptr<Batch> batch) LOCKSTEP_REQUIRES(mutex_);
+  void start_thread() LOCKSTEP_REQUIRES(mutex_);
+  void run() LOCKSTEP_EXCLUDES(mutex_);
+  // These release the lock for a while.
+  void close_batch() LOCKSTEP_REQUIRES(mutex_);
+  void submit_to_device() LOCKSTEP_REQUIRES(mutex_);
+  void submit(std::unique_ptr<Batch> batch) LOCKSTEP_REQUIRES(mutex_);
+  void submit_pending() LOCKSTEP_REQUIRES(mutex_);
+  void retire_oldest() LOCKSTEP_REQUIRES(mutex_);
+  lks_status wait_for_serial(std::uint64_t serial, std::uint64_t time_limit, lks_diag& diag) LOCKSTEP_REQUIRES(mutex_);
+  lks_status await_within_limit(InFlight& in_flight, std::uint64_t serial, std::uint64_t time_limit, lks_diag& diag)
+      LOCKSTEP_REQUIRES(mutex_);
+  void finish(InFlight& in_flight, lks_status status, lks_diag& diag) LOCKSTEP_REQUIRES(mutex_);
+  void report(const InFlight& in_flight) LOCKSTEP_REQUIRES(mutex_);
   void fail(const lks_diag& diag, std::uint64_t value);
 
-  std::uint64_t serial_ = 0;  // of the latest batch that was submitted
+  std::uint64_t newest_ = 0;  // value of the newest command; of those who record, one thread at a time; needs no lock
 
-  std::mutex mutex_;
-  std::condition_variable wake_, idle_;
-  std::uint64_t newest_ = 0;
-  bool failed_ = false;  // commands are skipped until recover()
-  bool stop_ = false;
-  bool is_submitting_ = false;  // a thread is submitting, without the lock; only one does at a time
-  unsigned batch_limit_ = min_commands;
-  std::unique_ptr<Batch> batch_;                       // being recorded
-  std::vector<std::unique_ptr<Batch>> spare_, stuck_;  // stuck: a lost device may still be running them
-  std::deque<PendingSubmit> pending_submits_;
-  std::deque<InFlight> in_flight_;
+  lockstep::Mutex mutex_;
+  lockstep::ConditionVariable wake_, idle_;
+  std::uint64_t serial_ LOCKSTEP_GUARDED_BY(mutex_) = 0;  // of the latest batch that was submitted
+  bool failed_ LOCKSTEP_GUARDED_BY(mutex_) = false;       // commands are skipped until recover()
+  bool stop_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  // A thread is submitting, without the lock; only one does at a time.
+  bool is_submitting_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  unsigned batch_limit_ LOCKSTEP_GUARDED_BY(mutex_) = min_commands;
+  std::unique_ptr<Batch> batch_ LOCKSTEP_GUARDED_BY(mutex_);  // being recorded
+  std::vector<std::unique_ptr<Batch>> spare_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Batch>> stuck_ LOCKSTEP_GUARDED_BY(mutex_);  // a lost device may still be running them
+  std::deque<PendingSubmit> pending_submits_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::deque<InFlight> in_flight_ LOCKSTEP_GUARDED_BY(mutex_);
   PooledThread thread_;
 };
 

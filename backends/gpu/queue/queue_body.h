@@ -14,14 +14,20 @@ template <class Native>
 bool Queue<Native>::close() {
   {
     // Commands that nobody waited for are still in flight, or were never submitted.
-    Lock lock(mutex_);
-    close_batch(lock);
-    idle_.wait(lock, [this] { return is_idle(); });
+    const lockstep::LockGuard lock(mutex_);
+    close_batch();
+    idle_.wait(mutex_, [this]() LOCKSTEP_REQUIRES(mutex_) { return is_idle(); });
     stop_ = true;
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-  return stuck_.empty() || !native.is_still_running(serial_);
+  std::uint64_t last_serial = 0;
+  {
+    const lockstep::LockGuard lock(mutex_);
+    if (stuck_.empty()) return true;
+    last_serial = serial_;
+  }
+  return !native.is_still_running(last_serial);
 }
 
 template <class Native>
@@ -51,14 +57,14 @@ std::uint64_t Queue<Native>::enqueue(const std::function<void(Command&)>& plan_c
   native.check_usable();
   native.check_recording();
   {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     if (failed_) return ++newest_;
   }
   Command& command = native.command();
   command.begin(newest_ + 1);
   try {
     plan_command(command);  // without the lock: it may call the host
-    Lock lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     if (failed_) {
       command.drop();
       return ++newest_;
@@ -70,7 +76,7 @@ std::uint64_t Queue<Native>::enqueue(const std::function<void(Command&)>& plan_c
     batch.record(command, ++newest_);
     if (batch.count() >= batch_limit_ || batch.staged_bytes > max_staged_bytes) {
       batch_limit_ = std::min(2 * batch_limit_, max_commands);
-      close_batch(lock);
+      close_batch();
     }
   } catch (...) {
     command.drop();
@@ -82,13 +88,13 @@ std::uint64_t Queue<Native>::enqueue(const std::function<void(Command&)>& plan_c
 template <class Native>
 void Queue<Native>::wait_for(lks_timeline& other, std::uint64_t value) {
   native.check_usable();
-  Lock lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   if (failed_) {
     ++newest_;
     return;
   }
   start_thread();
-  close_batch(lock);
+  close_batch();
   PendingSubmit pending;
   pending.timeline = &other;
   pending.wanted = value;
@@ -99,9 +105,9 @@ void Queue<Native>::wait_for(lks_timeline& other, std::uint64_t value) {
 
 template <class Native>
 void Queue<Native>::flush() {
-  Lock lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   batch_limit_ = min_commands;
-  close_batch(lock);
+  close_batch();
 }
 
 // ---------------------------------------------------------------------------------------------------------- submitting
@@ -112,21 +118,21 @@ void Queue<Native>::start_thread() {
 }
 
 template <class Native>
-void Queue<Native>::close_batch(Lock& lock) {
+void Queue<Native>::close_batch() {
   if (!batch_ || batch_->empty()) return;
   PendingSubmit pending;
   pending.batch = std::move(batch_);
   pending_submits_.push_back(std::move(pending));
-  submit_to_device(lock);
+  submit_to_device();
 }
 
 // Submits the batches up to the next wait. The lock is released meanwhile, because the host's fault points may call
 // back; only one thread submits at a time, so that batches keep their order.
 template <class Native>
-void Queue<Native>::submit_to_device(Lock& lock) {
+void Queue<Native>::submit_to_device() {
   if (is_submitting_) return;
   is_submitting_ = true;
-  const auto done = [this](void*) {
+  const auto done = [this](void*) LOCKSTEP_REQUIRES(mutex_) {
     is_submitting_ = false;
     wake_.notify_all();
     if (is_idle()) idle_.notify_all();
@@ -138,24 +144,26 @@ void Queue<Native>::submit_to_device(Lock& lock) {
     if (failed_) {
       discard(std::move(batch));  // the queue has failed since it was recorded
     } else {
-      submit(lock, std::move(batch));
+      submit(std::move(batch));
     }
   }
 }
 
 template <class Native>
-void Queue<Native>::submit(Lock& lock, std::unique_ptr<Batch> batch) {
+void Queue<Native>::submit(std::unique_ptr<Batch> batch) {
   InFlight in_flight;
   in_flight.first = batch->first;
   in_flight.last = batch->last;
   const std::uint64_t serial = serial_ + 1;
   lks_diag diag = common::empty_diag();
-  lock.unlock();
-  const lks_status status = guard(&diag, [&] {
-    native.health().check();
-    native.submit(*batch, serial);
-  });
-  lock.lock();
+  lks_status status = LKS_OK;
+  {
+    const lockstep::UnlockGuard unlocked(mutex_);
+    status = guard(&diag, [&] {
+      native.health().check();
+      native.submit(*batch, serial);
+    });
+  }
   if (status == LKS_OK) {
     in_flight.serial = serial_ = serial;
     in_flight.batch = std::move(batch);
@@ -178,22 +186,24 @@ void Queue<Native>::discard(std::unique_ptr<Batch> batch) {
 
 template <class Native>
 void Queue<Native>::run() {
-  Lock lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stop_ || !in_flight_.empty() || (!pending_submits_.empty() && !is_submitting_); });
+    wake_.wait(mutex_, [this]() LOCKSTEP_REQUIRES(mutex_) {
+      return stop_ || !in_flight_.empty() || (!pending_submits_.empty() && !is_submitting_);
+    });
     if (in_flight_.empty() && pending_submits_.empty()) return;
-    submit_pending(lock);
-    if (!in_flight_.empty()) retire_oldest(lock);
+    submit_pending();
+    if (!in_flight_.empty()) retire_oldest();
     if (is_idle()) idle_.notify_all();
   }
 }
 
 // Submits what is pending, up to the first wait for a timeline that has not reached its value.
 template <class Native>
-void Queue<Native>::submit_pending(Lock& lock) {
+void Queue<Native>::submit_pending() {
   while (!pending_submits_.empty() && !is_submitting_) {
     if (pending_submits_.front().batch) {
-      submit_to_device(lock);
+      submit_to_device();
       continue;
     }
     if (failed_) {
@@ -204,11 +214,13 @@ void Queue<Native>::submit_pending(Lock& lock) {
     const std::uint64_t wanted = pending_submits_.front().wanted, value = pending_submits_.front().value;
     const std::uint64_t time_limit = in_flight_.empty() ? poll_ns : 0;
     lks_diag diag = common::empty_diag();
-    lock.unlock();
-    // The command that is waited for may be recorded but not submitted.
-    if (other.queue && other.queue != timeline.queue) Native::flush(*other.queue);
-    const lks_status status = other.wait(wanted, time_limit, &diag);
-    lock.lock();
+    lks_status status = LKS_OK;
+    {
+      const lockstep::UnlockGuard unlocked(mutex_);
+      // The command that is waited for may be recorded but not submitted.
+      if (other.queue && other.queue != timeline.queue) Native::flush(*other.queue);
+      status = other.wait(wanted, time_limit, &diag);
+    }
     if (status == LKS_TIMEOUT) return;
     pending_submits_.pop_front();
     InFlight in_flight;
@@ -224,9 +236,9 @@ void Queue<Native>::submit_pending(Lock& lock) {
 // Waits, without the lock, until the device has reached `serial`. Returns LKS_TIMEOUT if it has not in time, or if the
 // wait itself failed and must be retried.
 template <class Native>
-lks_status Queue<Native>::wait_for_serial(Lock& lock, std::uint64_t serial, std::uint64_t time_limit, lks_diag& diag) {
+lks_status Queue<Native>::wait_for_serial(std::uint64_t serial, std::uint64_t time_limit, lks_diag& diag) {
   bool is_done = false;
-  lock.unlock();
+  const lockstep::UnlockGuard unlocked(mutex_);
   lks_status status = guard(&diag, [&] { is_done = native.wait(serial, time_limit); });
   if (status == LKS_OK && !is_done) {
     status = LKS_TIMEOUT;
@@ -237,23 +249,22 @@ lks_status Queue<Native>::wait_for_serial(Lock& lock, std::uint64_t serial, std:
     std::this_thread::sleep_for(std::chrono::nanoseconds(poll_ns));
     status = LKS_TIMEOUT;
   }
-  lock.lock();
   return status;
 }
 
 // The same for the oldest batch in flight. Returns LKS_DEVICE_LOST once it has taken longer than the time limit.
 template <class Native>
-lks_status Queue<Native>::await_within_limit(Lock& lock, InFlight& in_flight, std::uint64_t serial,
-                                             std::uint64_t time_limit, lks_diag& diag) {
+lks_status Queue<Native>::await_within_limit(InFlight& in_flight, std::uint64_t serial, std::uint64_t time_limit,
+                                             lks_diag& diag) {
   if (native.health().is_lost()) return native.health().status(&diag);
   const TimeLimit& limit = native.time_limit();
-  if (limit.ns == forever) return wait_for_serial(lock, serial, time_limit, diag);
+  if (limit.ns == forever) return wait_for_serial(serial, time_limit, diag);
   const auto now = Clock::now();
   if (in_flight.since == Clock::time_point{}) in_flight.since = now;
   const auto begun = std::max(in_flight.since, native.last_progress());
   const auto gone =
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::nanoseconds(now - begun).count()));
-  if (gone < limit.ns) return wait_for_serial(lock, serial, std::min(time_limit, limit.ns - gone), diag);
+  if (gone < limit.ns) return wait_for_serial(serial, std::min(time_limit, limit.ns - gone), diag);
   diag = limit.exceeded(in_flight.batch->count());
   native.mark_timed_out(diag);
   return LKS_DEVICE_LOST;
@@ -262,12 +273,12 @@ lks_status Queue<Native>::await_within_limit(Lock& lock, InFlight& in_flight, st
 // Waits for what is oldest in flight and reports its result. If something is pending, the wait is short, so that the
 // timelines that pending batches wait for are polled too.
 template <class Native>
-void Queue<Native>::retire_oldest(Lock& lock) {
+void Queue<Native>::retire_oldest() {
   InFlight& in_flight = in_flight_.front();
   lks_status status = LKS_OK;
   lks_diag diag = common::empty_diag();
   if (in_flight.batch) {
-    status = await_within_limit(lock, in_flight, in_flight.serial, pending_submits_.empty() ? forever : poll_ns, diag);
+    status = await_within_limit(in_flight, in_flight.serial, pending_submits_.empty() ? forever : poll_ns, diag);
     if (status == LKS_TIMEOUT) return;
     if (status == LKS_OK) native.note_progress();
     // A later batch may be running and writing its own failure. The failed command can be read only once all submitted
@@ -275,9 +286,9 @@ void Queue<Native>::retire_oldest(Lock& lock) {
     in_flight.a_command_failed = status == LKS_OK && native.state().failed != 0;
     if (in_flight.a_command_failed) {
       // The serial of a batch that is being submitted is not known yet.
-      wake_.wait(lock, [this] { return !is_submitting_; });
+      wake_.wait(mutex_, [this]() LOCKSTEP_REQUIRES(mutex_) { return !is_submitting_; });
       do {
-        status = await_within_limit(lock, in_flight, serial_, forever, diag);
+        status = await_within_limit(in_flight, serial_, forever, diag);
       } while (status == LKS_TIMEOUT);
     }
   }
@@ -328,10 +339,10 @@ void Queue<Native>::fail(const lks_diag& diag, std::uint64_t value) {
 
 template <class Native>
 std::uint64_t Queue<Native>::recover() {
-  Lock lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   if (batch_ && failed_) discard(std::move(batch_));
-  close_batch(lock);
-  idle_.wait(lock, [this] { return is_idle(); });
+  close_batch();
+  idle_.wait(mutex_, [this]() LOCKSTEP_REQUIRES(mutex_) { return is_idle(); });
   native.health().check();
   native.state().failed = 0;
   failed_ = false;

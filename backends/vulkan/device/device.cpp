@@ -63,7 +63,7 @@ lks_device::SharedQueue& lks_device::shared_queue(std::uint32_t kind) {
 void lks_device::submit(const VkSubmitInfo& info, std::uint32_t kind) {
   GPU_FAULT_POINT(host, LKS_FAULT_SUBMIT, "vulkan.submit");
   SharedQueue& queue = shared_queue(kind);
-  const std::lock_guard lock(queue.mutex);
+  const lockstep::LockGuard lock(queue.mutex);
   VULKAN_CHECK(vk.vkQueueSubmit(queue.handle, 1, &info, VK_NULL_HANDLE));
 }
 
@@ -89,9 +89,9 @@ void lks_device::mark_timed_out(const lks_diag& cause) {
 }
 
 void lks_device::abandon(lks_queue& queue) {
-  static std::mutex mutex;
-  static lks_device* all = nullptr;
-  const std::lock_guard lock(mutex);
+  static lockstep::Mutex mutex;
+  static lks_device* all LOCKSTEP_GUARDED_BY(mutex) = nullptr;
+  const lockstep::LockGuard lock(mutex);
   if (!is_abandoned()) {
     next_abandoned_ = all;
     all = this;

@@ -4,10 +4,10 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include "api/internal/mutex.h"
 #include "backends/gpu/device_health.h"
 #include "backends/gpu/disk_cache.h"
 #include "backends/gpu/kernels/trial_results.h"
@@ -90,7 +90,7 @@ struct lks_device {
  private:
   struct SharedQueue {
     VkQueue handle = VK_NULL_HANDLE;
-    std::mutex mutex;  // several lks_queues may share the handle
+    lockstep::Mutex mutex;  // several lks_queues may share the handle
     std::atomic<Clock::rep> last_progress{0};
   };
   SharedQueue& shared_queue(std::uint32_t kind);

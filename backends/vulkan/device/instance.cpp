@@ -8,7 +8,7 @@ namespace vulkan {
 namespace {
 
 // Guards volk's global function pointers. They are the same for every instance, so loading them again changes nothing.
-std::mutex loading;
+lockstep::Mutex loading;
 
 VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
                                           const VkDebugUtilsMessengerCallbackDataEXT* data, void* instance) {
@@ -33,7 +33,7 @@ Instance::Instance(const lks_host_api& host) : host_(host) {
   const std::string kernels = option(host, "vulkan.kernels");
   const bool large = kernels == "large";
   const DeviceOptions options{option(host, "vulkan.hide"), large || kernels == "gpu", large};
-  const std::lock_guard lock(loading);
+  const lockstep::LockGuard lock(loading);
   if (volkInitialize() != VK_SUCCESS) {
     raise(LKS_UNAVAILABLE, DRIVER_WHERE, "no Vulkan loader: libvulkan.so.1 not found");
   }
@@ -96,13 +96,13 @@ Instance::~Instance() {
 
 void Instance::note_validation_message(const char* text) {
   host_.log(host_.host, LKS_LOG_ERROR, "vulkan", text);
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   if (validation_message_.empty()) validation_message_ = text;
   has_message_ = true;
 }
 
 std::string Instance::take_validation_message() {
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   has_message_ = false;
   return std::exchange(validation_message_, "");
 }

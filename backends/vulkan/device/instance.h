@@ -3,10 +3,10 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "backends/common/option.h"
 #include "backends/vulkan/device/properties.h"
 
@@ -37,8 +37,8 @@ class Instance {
   VkInstance handle_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
   std::vector<DeviceProperties> devices_;
-  std::mutex mutex_;
-  std::string validation_message_;
+  lockstep::Mutex mutex_;
+  std::string validation_message_ LOCKSTEP_GUARDED_BY(mutex_);
   std::atomic<bool> has_message_{false};
 };
 

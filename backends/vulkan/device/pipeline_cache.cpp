@@ -35,22 +35,22 @@ class OpenCaches {
   }
 
   void add(PipelineCache* cache) {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     all_.insert(cache);
   }
   void remove(PipelineCache* cache) {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     all_.erase(cache);
   }
   void save() {
     if (getpid() != process_) return;  // Vulkan drivers do not work after a fork
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     if (is_over_) return;
     for (PipelineCache* cache : all_) cache->save();
   }
   /// Called at exit: from now on exit handlers may destroy what Vulkan drivers need.
   void end() {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     is_over_ = true;
   }
 
@@ -59,9 +59,9 @@ class OpenCaches {
     std::atexit([] { instance().end(); });
   }
 
-  std::mutex mutex_;
-  std::set<PipelineCache*> all_;
-  bool is_over_ = false;
+  lockstep::Mutex mutex_;
+  std::set<PipelineCache*> all_ LOCKSTEP_GUARDED_BY(mutex_);
+  bool is_over_ LOCKSTEP_GUARDED_BY(mutex_) = false;
   const pid_t process_ = getpid();
 };
 
@@ -77,7 +77,7 @@ PipelineCache::PipelineCache(const DeviceProperties& properties, const gpu::Disk
     : properties_(properties), disk_(disk), device_(device), vk_(vk) {
   const auto words = disk_.load(name_of(properties_), properties_.version);
   OpenCaches::instance().add(this);
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
   if (words && words->size() > 1) {
     stored_bytes_ = info.initialDataSize = bytes_in(*words);
@@ -105,7 +105,7 @@ void PipelineCache::note_compilation() {
 }
 
 void PipelineCache::save() try {
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   std::size_t bytes = 0;
   if (!handle_ || vk_.vkGetPipelineCacheData(device_, handle_, &bytes, nullptr) != VK_SUCCESS) return;
   if (bytes <= stored_bytes_) return;

@@ -3,8 +3,7 @@
 
 #include <volk.h>
 
-#include <mutex>
-
+#include "api/internal/mutex.h"
 #include "backends/gpu/disk_cache.h"
 #include "backends/vulkan/device/properties.h"
 
@@ -35,9 +34,9 @@ class PipelineCache {
   const VkDevice device_;
   const VolkDeviceTable& vk_;
   VkPipelineCache handle_ = VK_NULL_HANDLE;
-  std::mutex mutex_;
-  std::size_t stored_bytes_ = 0;  // on disk, as far as this object knows
-  bool is_refused_ = false;       // the Vulkan driver refused what was on disk
+  lockstep::Mutex mutex_;
+  std::size_t stored_bytes_ LOCKSTEP_GUARDED_BY(mutex_) = 0;  // on disk, as far as this object knows
+  bool is_refused_ LOCKSTEP_GUARDED_BY(mutex_) = false;       // the Vulkan driver refused what was on disk
 };
 
 }  // namespace vulkan

@@ -49,11 +49,11 @@ Pipelines::~Pipelines() {
 template <class Map, class Make>
 const Pipeline& Pipelines::find_or_make(Map& map, typename Map::key_type key, Make&& make_it) {
   {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     if (const auto it = map.find(key); it != map.end()) return it->second;
   }
   const Pipeline made = make_it();
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   const auto [it, is_new] = map.emplace(std::move(key), made);
   if (!is_new) vk_.vkDestroyPipeline(device_, made.handle, nullptr);  // another thread was faster
   return it->second;
@@ -70,7 +70,7 @@ const Pipeline& Pipelines::get(const std::string& key, std::span<const std::uint
 }
 
 const Pipeline* Pipelines::find(const std::string& key) {
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   const auto it = compiled_.find(key);
   return it != compiled_.end() ? &it->second : nullptr;
 }

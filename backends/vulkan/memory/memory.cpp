@@ -75,7 +75,7 @@ Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes,
   p.mapped = static_cast<std::byte*>(seen);
   const VkBufferDeviceAddressInfo info{VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, nullptr, p.buffer};
   p.address = vk_.vkGetBufferDeviceAddress(device_, &info);
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   ++count_;
   if (counted) {
     used_ += bytes;
@@ -86,14 +86,14 @@ Allocation DeviceAllocator::make(std::uint32_t memory_type, std::uint64_t bytes,
 
 // Reserves room in kept_, so that free() does not allocate.
 void DeviceAllocator::make_room() {
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   const std::size_t most = kept_.size() + count_ + 16;  // up to 16 threads may be in make() at once
   if (kept_.capacity() < most) kept_.reserve(2 * most);
 }
 
 void DeviceAllocator::free(const Allocation& allocation) {
   {
-    const std::lock_guard lock(mutex_);
+    const lockstep::LockGuard lock(mutex_);
     --count_;
     if (keeps_) return kept_.push_back(allocation);
     if (const auto it = counted_.find(allocation.memory); it != counted_.end()) {
@@ -105,7 +105,7 @@ void DeviceAllocator::free(const Allocation& allocation) {
 }
 
 void DeviceAllocator::defer_frees() {
-  const std::lock_guard lock(mutex_);
+  const lockstep::LockGuard lock(mutex_);
   keeps_ = true;
 }
 

@@ -7,9 +7,9 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "api/internal/mutex.h"
 #include "backends/gpu/memory/slab_pool.h"
 #include "backends/gpu/memory/staging.h"
 #include "backends/vulkan/device/properties.h"
@@ -71,11 +71,11 @@ class DeviceAllocator {
   const VkDevice device_;
   const VolkDeviceTable& vk_;
   std::atomic<std::uint64_t> used_{0};
-  std::mutex mutex_;
-  std::map<VkDeviceMemory, std::uint64_t> counted_;
-  std::size_t count_ = 0;  // allocations that are not freed
-  bool keeps_ = false;
-  std::vector<Allocation> kept_;
+  lockstep::Mutex mutex_;
+  std::map<VkDeviceMemory, std::uint64_t> counted_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::size_t count_ LOCKSTEP_GUARDED_BY(mutex_) = 0;  // allocations that are not freed
+  bool keeps_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  std::vector<Allocation> kept_ LOCKSTEP_GUARDED_BY(mutex_);
 
   void make_room();
   void destroy(const Allocation& allocation);
