@@ -296,16 +296,23 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     unit.push_back(&update.into.emplace(*update.call, update.outputs));
   }
 
-  // The step counts from here on, unless it is found later to have failed on the device.
+  // The step counts from here on, unless it is found later to have failed on the device. Changed before the updates are
+  // enqueued: another thread may undo it as soon as they are.
   std::shared_ptr<StepState> step_state = impl_->step_state;
   const Progress before = step_state->progress;
-  CallInto::submit(unit, [step_state, before, known, also = UndoWithUpdate::current()] {
-    *step_state = {before, step_state->stale ? std::min(known, step_state->known) : known, true};
-    if (also) also();
-  });
   step_state->progress = next;
+  try {
+    CallInto::submit(unit, [step_state, before, known, also = UndoWithUpdate::current()] {
+      *step_state = {before, step_state->stale ? std::min(known, step_state->known) : known, true};
+      if (also) also();
+    });
+  } catch (...) {
+    step_state->progress = before;
+    throw;
+  }
   for (Update& update : updates) {
     for (VariableImpl* v : update.written) v->renew();
+    update.into->notify();
   }
 }
 

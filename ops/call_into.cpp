@@ -116,6 +116,7 @@ void CallInto::run(const OpCall& call, std::span<const TensorRef> outputs, OnFai
   CallInto into(call, outputs, on_failure, true);
   CallInto* const one[] = {&into};
   submit(one);
+  into.notify();
 }
 
 void CallInto::submit(std::span<CallInto* const> calls, std::function<void()> undo) {
@@ -124,7 +125,6 @@ void CallInto::submit(std::span<CallInto* const> calls, std::function<void()> un
     if (call->planned_) planned.push_back(&*call->planned_);
   }
   if (!planned.empty()) PlannedCall::submit(planned, calls.front()->device_, std::move(undo));
-  for (const CallInto* call : calls) call->notify();
 }
 
 }  // namespace lockstep

@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-/// A call whose outputs are given. It passes the checks of invoke(), and observers that see updates are notified of it.
+/// A call whose outputs are given. It passes the checks of invoke().
 /// Neither copyable nor movable. The call, the outputs and what they point to must outlive it.
 class CallInto {
  public:
@@ -31,7 +31,7 @@ class CallInto {
   CallInto(const CallInto&) = delete;
   CallInto& operator=(const CallInto&) = delete;
 
-  /// Plans and submits one call.
+  /// Plans and submits one call, and notifies observers.
   static void run(const OpCall& call, std::span<const TensorRef> outputs,
                   OnFailure on_failure = OnFailure::no_contents);
 
@@ -39,11 +39,13 @@ class CallInto {
   /// found later to have failed, `undo` runs and outputs are restored as OnFailure says.
   static void submit(std::span<CallInto* const> calls, std::function<void()> undo = nullptr);
 
+  /// After submit(): notifies observers that see updates. Throws if memory for their copies runs out.
+  void notify() const;
+
  private:
   CallInto(const OpCall& call, std::span<const TensorRef> outputs, OnFailure on_failure, bool alone);
   void check_outputs();
   void plan(OnFailure on_failure, bool alone);
-  void notify() const;
 
   const OpCall& call_;
   CallTypes types_;

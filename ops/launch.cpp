@@ -395,14 +395,15 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   const auto verify = [&calls, &queue] {
     for (const PlannedCall* c : calls) c->verify_contents(queue);
   };
-  const std::uint64_t value = queue.launch(launches, caller, make_info, verify);
-  if (queue.is_inline()) return;
-  for (PlannedCall* c : calls) {
-    for (TensorRef& out : c->outputs_) {
-      out->block->write_queue = &queue;
-      out->block->write_value = value;
+  const auto enqueued = [&calls, &queue](std::uint64_t value) {
+    for (PlannedCall* c : calls) {
+      for (TensorRef& out : c->outputs_) {
+        out->block->write_queue = &queue;
+        out->block->write_value = value;
+      }
     }
-  }
+  };
+  queue.launch(launches, caller, make_info, verify, enqueued);
 }
 
 KernelQuery query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,

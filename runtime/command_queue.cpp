@@ -77,11 +77,14 @@ std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   return value;
 }
 
-std::uint64_t CommandQueue::launch_async(std::span<lks_launch> launches, CommandInfo info,
-                                         const std::function<void()>& verify) {
-  return enqueue(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
+void CommandQueue::launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify,
+                                const Enqueued& enqueued) {
+  enqueue(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
     verify();
-    return api_.queue_launch(queue_, launches.data(), static_cast<std::uint32_t>(launches.size()), value, diag);
+    const auto count = static_cast<std::uint32_t>(launches.size());
+    const lks_status status = api_.queue_launch(queue_, launches.data(), count, value, diag);
+    if (status == LKS_OK) enqueued(*value);
+    return status;
   });
 }
 
@@ -94,9 +97,11 @@ std::uint64_t CommandQueue::copy(Block& dst, std::uint64_t dst_offset, Block& sr
 }
 
 std::uint64_t CommandQueue::write(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
-                                  CommandInfo info) {
+                                  CommandInfo info, const Enqueued& enqueued) {
   return enqueue(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
-    return api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, value, diag);
+    const lks_status status = api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, value, diag);
+    if (status == LKS_OK && enqueued) enqueued(*value);
+    return status;
   });
 }
 

@@ -42,17 +42,22 @@ class CommandQueue {
   CommandQueue(const CommandQueue&) = delete;
   CommandQueue& operator=(const CommandQueue&) = delete;
 
-  /// Enqueues the launches as one unit: all or none. Returns the timeline value; throws if nothing was enqueued. `info`
-  /// and `verify` are called only if the queue is asynchronous; `verify` must call `verify_written` for every block
-  /// that the launches read.
+  /// Called with the timeline value of a command that was enqueued, with the lock held. It changes what `undo` and
+  /// `again` of the command change or read: another thread may notice the failure as soon as the lock is released.
+  using Enqueued = std::function<void(std::uint64_t value)>;
+
+  /// Enqueues the launches as one unit: all or none. Throws if nothing was enqueued. `info`, `verify` and `enqueued`
+  /// are called only if the queue is asynchronous; `verify` must call `verify_written` for every block that the
+  /// launches read.
   template <class MakeInfo, class Verify>
-  std::uint64_t launch(std::span<lks_launch> launches, const DriverCall& call, MakeInfo&& info, Verify&& verify) {
+  void launch(std::span<lks_launch> launches, const DriverCall& call, MakeInfo&& info, Verify&& verify,
+              const Enqueued& enqueued) {
     check_not_forked();
     if (inline_) {
       launch_inline(launches, call);
-      return 0;
+    } else {
+      launch_async(launches, info(), verify, enqueued);
     }
-    return launch_async(launches, info(), verify);
   }
   /// For `verify`: throws if the command of `value` has failed. Runs with the lock held, so no failure can be detected
   /// between this check and the launch.
@@ -65,7 +70,8 @@ class CommandQueue {
   std::uint64_t copy(Block& dst, std::uint64_t dst_offset, Block& src, std::uint64_t src_offset, std::uint64_t bytes,
                      CommandInfo info);
   /// `src` must stay valid until the command is done: pass its owner in info.keep.
-  std::uint64_t write(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes, CommandInfo info);
+  std::uint64_t write(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes, CommandInfo info,
+                      const Enqueued& enqueued = nullptr);
   std::uint64_t read(void* dst, Block& src, std::uint64_t offset, std::uint64_t bytes, CommandInfo info);
   std::uint64_t fill(Block& dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                      std::uint32_t pattern_bytes, CommandInfo info);
@@ -111,7 +117,8 @@ class CommandQueue {
   using Done = std::deque<Pending>;
 
   void launch_inline(std::span<lks_launch> launches, const DriverCall& call);
-  std::uint64_t launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify);
+  void launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify,
+                    const Enqueued& enqueued);
   template <class Enqueue>
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);
   void make_room() LOCKSTEP_EXCLUDES(mutex_);

@@ -2,6 +2,7 @@
 // also run on devices that report failures immediately.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <thread>
@@ -339,6 +340,24 @@ TEST_P(Failures, AreReportedOnAnotherThreadToo) {
   std::thread([&] { failed += failures_of([&] { synchronize(*device); }, 2); }).join();
   failed += failures_of([&] { synchronize(*device); }, 2);
   EXPECT_EQ(failed, 1);
+}
+
+// Another thread may meet a failure between the moment in which an upload is enqueued and that in which its thread goes
+// on.
+TEST_P(Failures, UploadsBesideThemOnAnotherThreadArrive) {
+  std::atomic<bool> stop{false};
+  std::thread failing([&] {
+    const DeviceScope here(*device);
+    while (!stop) failures_of([&] { bad().to_vector<float>(); });
+  });
+  int lost = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::vector<float> sent(16, static_cast<float>(i));
+    lost += failures_of([&] { lost += Tensor(sent, Shape{16}).to_vector<float>() != sent; });
+  }
+  stop = true;
+  failing.join();
+  EXPECT_EQ(lost, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, Failures, testing::ValuesIn(devices_and_toy()), &by_device);

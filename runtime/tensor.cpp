@@ -258,10 +258,11 @@ void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& blo
       log(LKS_LOG_WARN, "queue", e.what());  // the tensor has no contents, and its use throws
     }
   };
-  self->value = queue.write(block, 0, bytes->data(), bytes->size(),
-                            {.op = "write", .where = where, .keep = bytes, .again = again});
-  block.write_value = self->value;
-  block.write_queue = &queue;
+  queue.write(block, 0, bytes->data(), bytes->size(), {.op = "write", .where = where, .keep = bytes, .again = again},
+              [&](std::uint64_t value) {
+                self->value = block.write_value = value;
+                block.write_queue = &queue;
+              });
 }
 
 }  // namespace

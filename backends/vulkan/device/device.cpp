@@ -96,7 +96,7 @@ void lks_device::abandon(lks_queue& queue) {
     next_abandoned_ = all;
     all = this;
   }
-  queue.next_abandoned = abandoned_queues_;
+  queue.next_abandoned = abandoned_queues_.load();
   abandoned_queues_ = &queue;
   driver.is_abandoned = true;
 }

@@ -21,7 +21,7 @@
 struct lks_driver {
   const lks_host_api& host;
   vulkan::Instance instance;
-  bool is_abandoned = false;  // one of its devices is, so the driver is never destroyed either
+  std::atomic<bool> is_abandoned{false};  // one of its devices is, so the driver is never destroyed either
 
   explicit lks_driver(const lks_host_api& h) : host(h), instance(h) {}
 };
@@ -95,6 +95,6 @@ struct lks_device {
   };
   SharedQueue& shared_queue(std::uint32_t kind);
   SharedQueue compute_queue_, transfer_queue_;  // the second one's handle is null if the device has only one queue
-  lks_queue* abandoned_queues_ = nullptr;       // a list, so that leak checkers see them as reachable
+  std::atomic<lks_queue*> abandoned_queues_{nullptr};  // a list, so that leak checkers see them as reachable
   lks_device* next_abandoned_ = nullptr;
 };
