@@ -10,6 +10,7 @@ lockstep_test(runtime_parts_test
   command_queue_test.cpp
   counted_allocations.cpp
   driver_status_test.cpp
+  driver_table_test.cpp
   element_test.cpp
   host_api_test.cpp
   kernel_cache_limit_test.cpp

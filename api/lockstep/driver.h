@@ -7,8 +7,11 @@
  * General rules
  *   Versions.   Tables and structs grow only at their end. Every struct that crosses the ABI begins with an
  *               `lks_header`. A reader accepts any size that covers the fields it needs, and treats a missing tail as
- *               zero. Zero always means the old behaviour. An extension of unknown type is ignored if its type has
- *               the bit LKS_MAY_SKIP; otherwise a kernel description that carries it is refused.
+ *               zero. Zero always means the old behaviour. LKS_HAS_FIELD says whether the writer of a struct knew a
+ *               field. Every table has the slots of ABI 1.0, and none of these is NULL. A slot that was added later may
+ *               be absent or NULL; its comment says what its caller then does. Code writes to another's struct only
+ *               within that struct's size. An extension of unknown type is ignored if its type has the bit
+ *               LKS_MAY_SKIP; otherwise a kernel description that carries it is refused.
  *   Failure.    Every call that can fail returns a status. It fills the caller's `lks_diag` (never NULL) only on
  *               failure. Nothing throws across the ABI, aborts, exits or installs signal handlers.
  *   State.      A driver has no mutable process-global state and does no work in static constructors or destructors.
@@ -56,6 +59,9 @@ typedef struct lks_header {
   uint32_t type;
   const void* next;
 } lks_header;
+
+/* Whether the struct or table that `s` points to is large enough to have this field. */
+#define LKS_HAS_FIELD(s, field) ((s)->hdr.size >= (uint32_t)((const char*)(&(s)->field + 1) - (const char*)(s)))
 
 typedef int32_t lks_status;
 enum {
@@ -160,7 +166,8 @@ enum { LKS_LOG_ERROR = 1, LKS_LOG_WARN = 2, LKS_LOG_INFO = 3, LKS_LOG_DEBUG = 4 
 
 typedef void(LKS_CALL* lks_range_fn)(void* arg, int64_t begin, int64_t end);
 
-/* Filled by the host, valid until driver_close returns. All entries may be called from any thread. */
+/* Filled by the host, valid until driver_close returns. All entries may be called from any thread. A driver uses an
+ * entry that is newer than ABI 1.0 only if LKS_HAS_FIELD(host, entry). */
 typedef struct lks_host_api {
   lks_header hdr;
   uint32_t abi_major;
@@ -185,8 +192,8 @@ typedef struct lks_host_api {
 
 enum { LKS_DEVICE_CPU = 1, LKS_DEVICE_GPU = 2, LKS_DEVICE_INTEGRATED_GPU = 3, LKS_DEVICE_ACCELERATOR = 4 };
 
-/* Capability bits. If a bit is set, get_group returns that group's table with every slot filled. Optional groups stay
- * optional for the whole major version. The tables are in driver_provisional.h. */
+/* Capability bits. If a bit is set, get_group returns that group's table, with every slot filled that the group had in
+ * its first version. Optional groups stay optional for the whole major version. The tables are in driver_provisional.h. */
 enum {
   LKS_CAP_GRAPH = 1 << 0,
   LKS_CAP_PEER = 1 << 1,
@@ -423,7 +430,7 @@ enum { LKS_QUEUE_COMPUTE = 0, LKS_QUEUE_TRANSFER = 1 };
 enum { LKS_DRIVER_UNLOADABLE = 1, LKS_DRIVER_NEEDS_MAIN_THREAD = 2 };
 enum { LKS_SANITIZER_NONE = 0, LKS_SANITIZER_ADDRESS = 1, LKS_SANITIZER_THREAD = 2, LKS_SANITIZER_MEMORY = 3 };
 
-/* Static and immutable; the entry function returns it. No slot is NULL. */
+/* Static and immutable; the entry function returns it. The host copies it, and treats slots that are absent as NULL. */
 typedef struct lks_driver_api {
   lks_header hdr;
   uint32_t abi_major;
@@ -555,7 +562,7 @@ typedef struct lks_driver_api {
 } lks_driver_api;
 
 /* The only exported symbol. It starts no thread, touches no device and keeps no state. Returns LKS_ABI_MISMATCH if the
- * host's minor version is older than the driver needs. */
+ * host's minor version is older than the driver needs, or if the host's table lacks entries that the driver needs. */
 typedef lks_status(LKS_CALL* lks_driver_entry_fn)(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                    lks_diag* diag);

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "backends/host/float_environment.h"
+#include "backends/host/host_check.h"
 #include "backends/host/sanitizer.h"
 #include "backends/host/timeline.h"
 
@@ -372,10 +373,7 @@ const lks_driver_api& driver_table(const DriverTraits& given) {
 }
 
 lks_status enter(const DriverTraits& given, const lks_host_api* api, const lks_driver_api** out, lks_diag* diag) {
-  if (api->abi_major != LKS_ABI_MAJOR) {
-    return fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x", api->abi_major,
-                api->abi_minor, LKS_ABI_MAJOR);
-  }
+  if (const lks_status status = check_host(*api, diag); status != LKS_OK) return status;
   *out = &driver_table(given);
   return LKS_OK;
 }

@@ -157,7 +157,7 @@ lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& de
 lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, const lks_kernel_desc& desc,
                              lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
   // Rows that refuse write their reason here; only the last reason reaches the caller.
-  lks_diag refusal = *diag;
+  lks_diag refusal = empty_diag();
   lks_status status = refuse(&refusal, LKS_REASON_OP, -1, HOST_WHERE, "no kernel for %s", desc.op_name);
   const lks_header info_header = info.hdr;
   bool checked = false;
@@ -175,7 +175,7 @@ lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, 
     if (status == LKS_OK) return status;
     if (status != LKS_UNSUPPORTED) break;
   }
-  *diag = refusal;
+  copy_diag(refusal, diag);
   return status;
 }
 

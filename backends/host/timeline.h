@@ -33,5 +33,5 @@ struct lks_timeline {
   std::condition_variable changed_;
   std::uint64_t reached_ = 0;
   bool failed_ = false, a_wait_failed_ = false;
-  lks_diag failure_{}, wait_failure_{};
+  lks_diag failure_{}, wait_failure_{};  // in the size that this driver knows
 };

@@ -11,6 +11,8 @@
 //   toy.min_alignment     alignment of buffers (default 64)
 //   toy.max_tensor_bytes  (default none)
 //   toy.host_visible      1 if the host can map the memory
+//   toy.table             "older": a table as ABI 1.0 had it; "newer": one with more slots and a later minor version.
+//                         The option's value is then also the driver's name
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -27,10 +29,12 @@
 
 #include "backends/host/diag.h"
 #include "backends/host/float_environment.h"
+#include "backends/host/host_check.h"
 #include "backends/host/kernel.h"
 #include "backends/host/sanitizer.h"
 #include "backends/host/timeline.h"
 #include "backends/reference/kernels/kernels.h"
+#include "backends/testing/aged_table.h"
 #include "backends/testing/test_options.h"
 
 struct lks_driver {
@@ -489,10 +493,8 @@ constexpr lks_driver_api table = {{sizeof(lks_driver_api), 0, nullptr},
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  if (host->abi_major != LKS_ABI_MAJOR) {
-    return fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, the toy needs %u.x", host->abi_major,
-                host->abi_minor, LKS_ABI_MAJOR);
-  }
-  *out = &table;
+  if (const lks_status status = host::check_host(*host, diag); status != LKS_OK) return status;
+  const std::string age = option(*host, "toy.table");
+  *out = age == "older" ? &older_table(table) : age == "newer" ? &newer_table(table) : &table;
   return LKS_OK;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "backends/host/host_check.h"
 #include "backends/host/sanitizer.h"
 #include "backends/vulkan/kernels/kernel.h"
 #include "backends/vulkan/queue/queue.h"
@@ -324,10 +325,7 @@ constexpr lks_driver_api table = {
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  if (host->abi_major != LKS_ABI_MAJOR) {
-    return host::fail(diag, LKS_ABI_MISMATCH, HOST_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
-                      host->abi_major, host->abi_minor, LKS_ABI_MAJOR);
-  }
+  if (const lks_status status = host::check_host(*host, diag); status != LKS_OK) return status;
   *out = &vulkan::table;
   return LKS_OK;
 }
