@@ -25,14 +25,21 @@ namespace lockstep {
 
 class DeviceState;
 
+/// One of several calls that are submitted as one command.
+struct LaunchInfo {
+  const char* op = "";  // static string or interned name
+  std::source_location where;
+};
+
 /// What the host stores for a command until it is done.
 struct CommandInfo {
   const char* op = "";  // static string or interned name
   std::source_location where;
   const ScopeName* scope = nullptr;
-  std::shared_ptr<void> keep;   // kept alive until the command is done: kernels, host memory
-  std::function<void()> undo;   // restores host state if the command turns out to have failed
-  std::function<void()> again;  // enqueues the command again if it was skipped because an earlier one failed
+  std::vector<LaunchInfo> launches;  // if the command has several launches: one for each
+  std::shared_ptr<void> keep;        // kept alive until the command is done: kernels, host memory
+  std::function<void()> undo;        // restores host state if the command turns out to have failed
+  std::function<void()> again;       // enqueues the command again if it was skipped because an earlier one failed
 };
 
 class CommandQueue {
@@ -42,14 +49,16 @@ class CommandQueue {
   CommandQueue(const CommandQueue&) = delete;
   CommandQueue& operator=(const CommandQueue&) = delete;
 
-  /// Enqueues the launches as one unit: all or none. Returns the timeline value; throws if nothing was enqueued. `info`
-  /// and `verify` are called only if the queue is asynchronous; `verify` must call `verify_written` for every block
-  /// that the launches read.
-  template <class MakeInfo, class Verify>
-  std::uint64_t launch(std::span<lks_launch> launches, const DriverCall& call, MakeInfo&& info, Verify&& verify) {
+  /// Enqueues the launches as one unit: all or none. Returns the timeline value; throws if nothing was enqueued. `call`
+  /// returns the DriverCall of the launch with a given index, and is called only on failure. `info` and `verify` are
+  /// called only if the queue is asynchronous; `verify` must call `verify_written` for every block that the launches
+  /// read.
+  template <class CallOf, class MakeInfo, class Verify>
+  std::uint64_t launch(std::span<lks_launch> launches, CallOf&& call, MakeInfo&& info, Verify&& verify) {
     check_not_forked();
     if (inline_) {
-      launch_inline(launches, call);
+      if (const lks_status status = launch_inline(launches); status != LKS_OK) [[unlikely]]
+        raise_inline_failure(status, launches.size(), call);
       return 0;
     }
     return launch_async(launches, info(), verify);
@@ -109,7 +118,22 @@ class CommandQueue {
   };
   using Done = std::deque<Pending>;
 
-  void launch_inline(std::span<lks_launch> launches, const DriverCall& call);
+  lks_status launch_inline(std::span<lks_launch> launches);
+  static lks_diag take_inline_failure();
+  /// The index of the launch that failed. 0 if the driver does not say.
+  static std::size_t failed_launch(const lks_diag& diag, std::size_t count) {
+    return diag.launch >= 1 && diag.launch <= count ? diag.launch - 1 : 0;
+  }
+  // Not inline, because the diag is large and would lie on the stack of every launch.
+  template <class CallOf>
+  [[noreturn, gnu::cold, gnu::noinline]] void raise_inline_failure(lks_status status, std::size_t count,
+                                                                   const CallOf& call) const {
+    const lks_diag failure = take_inline_failure();
+    raise_launch_failure(status, failure, call(failed_launch(failure, count)), count);
+  }
+  [[noreturn]] void raise_launch_failure(lks_status status, const lks_diag& diag, DriverCall call,
+                                         std::size_t count) const;
+  [[noreturn]] void raise_failure(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
   std::uint64_t launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify);
   template <class Enqueue>
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);

@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define LKS_ABI_MAJOR 1u
-#define LKS_ABI_MINOR 0u
+#define LKS_ABI_MINOR 1u
 #define LKS_ENTRY_SYMBOL "lks_driver_entry_v1"
 #define LKS_MAX_RANK 8
 
@@ -118,6 +118,8 @@ typedef struct lks_diag {
   char what[256];           /* what failed, with its numbers */
   char where[96];           /* file:line in the driver */
   char hint[160];           /* one thing the user can do; may be empty */
+  uint32_t launch;          /* since ABI 1.1. If a launch of a queue_launch failed: 1 + its index in the array; else 0 */
+  uint32_t reserved;
 } lks_diag;
 
 /* An element type: class and bits per element. New formats need no new ABI. */
@@ -492,8 +494,8 @@ typedef struct lks_driver_api {
                                      lks_diag* diag);
   void(LKS_CALL* queue_destroy)(lks_queue* queue); /* idle queues only; destroys its timeline too */
   /* The launches are one unit: either all are enqueued, with one value, or none is. They run in order, each after the
-   * previous one. If one fails because of its data, earlier ones may have written their outputs; it and later ones have
-   * not. */
+   * previous one. If one fails because of its data, diag.launch says which; earlier ones may have written their
+   * outputs, it and later ones have not. */
   lks_status(LKS_CALL* queue_launch)(lks_queue* queue, const lks_launch* launches, uint32_t count, uint64_t* value,
                                      lks_diag* diag);
   /* Copies bytes between buffers of one device, or of peers if LKS_CAP_PEER allows it. The ranges do not overlap. */
@@ -507,9 +509,9 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* queue_fill)(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
                                    uint32_t pattern_bytes, uint64_t* value, lks_diag* diag);
   /* Later commands of the queue start after `timeline` (of any device of this driver) reaches `value`. The wait may
-   * come before the signal. If that timeline fails, the wait fails with the same diag, as a command does: the queue's
-   * timeline fails at a value above those of the commands before the wait and at most that of the next command. The
-   * timeline outlives the wait. */
+   * come before the signal. If that timeline fails, the wait fails with the same diag (but launch 0), as a command
+   * does: the queue's timeline fails at a value above those of the commands before the wait and at most that of the
+   * next command. The timeline outlives the wait. */
   lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
   lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* submits recorded work to the device */
   /* Makes a failed queue usable again. Blocks until no enqueued command is in flight: after it returns, none of them

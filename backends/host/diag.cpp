@@ -48,6 +48,14 @@ lks_diag empty_diag() {
   return diag;
 }
 
+void set_launch(lks_diag* diag, std::uint32_t index) {
+  if (LKS_HAS_FIELD(diag, launch)) diag->launch = index + 1;
+}
+
+void clear_launch(lks_diag* diag) {
+  if (LKS_HAS_FIELD(diag, launch)) diag->launch = 0;
+}
+
 void copy_diag(const lks_diag& from, lks_diag* to) {
   const std::uint32_t both = from.hdr.size < to->hdr.size ? from.hdr.size : to->hdr.size;
   const std::uint32_t bytes = both < sizeof(lks_diag) ? both : static_cast<std::uint32_t>(sizeof(lks_diag));

@@ -26,6 +26,11 @@ namespace host {
 /// A lks_diag with an empty message.
 lks_diag empty_diag();
 
+/// Says that the launch with this index in a queue_launch failed. Does nothing if the host is older than ABI 1.1.
+void set_launch(lks_diag* diag, std::uint32_t index);
+/// Says that no particular launch failed, for a failure that is passed on to a queue that waited.
+void clear_launch(lks_diag* diag);
+
 /// Copies a diag to another one, which may belong to a host or driver of another version: copies only the fields that
 /// both have, and keeps the header of `to`.
 void copy_diag(const lks_diag& from, lks_diag* to);

@@ -327,9 +327,13 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
   auto owned = std::make_shared<std::vector<OwnedLaunch>>();
   for (std::uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
   *value = queue->enqueue([owned](lks_diag& failure) {
-    for (OwnedLaunch& o : *owned) {
+    for (std::uint32_t i = 0; i < owned->size(); ++i) {
+      OwnedLaunch& o = (*owned)[i];
       o.launch.bindings = o.bindings.data();
-      if (const lks_status status = o.launch.kernel->check(o.launch, &failure); status != LKS_OK) return status;
+      if (const lks_status status = o.launch.kernel->check(o.launch, &failure); status != LKS_OK) {
+        host::set_launch(&failure, i);
+        return status;
+      }
       o.launch.kernel->run(o.launch);
     }
     return lks_status{LKS_OK};
@@ -380,7 +384,11 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
 }
 
 lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag*) {
-  queue->enqueue([=](lks_diag& failure) { return timeline->wait(value, forever, &failure); });
+  queue->enqueue([=](lks_diag& failure) {
+    const lks_status status = timeline->wait(value, forever, &failure);
+    host::clear_launch(&failure);
+    return status;
+  });
   return LKS_OK;
 }
 

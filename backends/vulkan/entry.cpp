@@ -131,7 +131,10 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
       throw Failure(refusal);
     }
     *value = queue->enqueue([&](Command& command) {
-      for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->plan(command.plan, launches[i]);
+      for (std::uint32_t i = 0; i < count; ++i) {
+        command.plan.begin_launch(i);
+        launches[i].kernel->plan(command.plan, launches[i]);
+      }
     });
   });
 }

@@ -88,8 +88,10 @@ FAULTS = {
     "ops/invoke.cpp": [
         ("  check_not_forked();", "", "calls after fork are let through"),
         ("    PauseObservers pause;", "", "a composite with a rule is recorded twice"),
-        ("placement.device != device && !input_def(call.op, i).host_resident", "false", "operands on two devices are accepted"),
         ("  DeviceScope scope(device.device());", "", "parts without inputs run on the default device"),
+    ],
+    "ops/placement.cpp": [
+        ("placement.device != device && !input_def(call.op, i).host_resident", "false", "operands on two devices are accepted"),
     ],
     "ops/call_types.cpp": [
         ("group.has_floating_number |= number.kind == Scalar::Kind::floating;", "", "a floating number beside integers is cut"),

@@ -16,6 +16,7 @@ constexpr std::uint64_t poll_ns = 500'000;  // how long to wait for one of two e
 lks_diag failure_in(const State& state) {
   lks_diag diag = empty_diag();
   host::fail_index(&diag, HOST_WHERE, state.index, state.position, state.axis, state.extent);
+  host::set_launch(&diag, state.launch);
   return diag;
 }
 
@@ -252,6 +253,7 @@ void lks_queue::submit_pending(Lock& lock) {
     in_flight.first = in_flight.last = value;
     if (status != LKS_OK) {
       failed_ = true;
+      host::clear_launch(&diag);
       in_flight.failure = diag;
     }
     in_flight_.push_back(std::move(in_flight));

@@ -14,6 +14,7 @@ struct State {
   std::int64_t index = 0;     // the index itself
   std::int64_t position = 0;  // where in the tensor of indices, row-major
   std::int64_t extent = 0;    // the index must be less than this
+  std::uint32_t launch = 0;   // of the command: its number in the queue_launch
 };
 
 }  // namespace vulkan

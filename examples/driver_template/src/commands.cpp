@@ -73,7 +73,9 @@ class OwnedLaunch {
 // waits" in driver.h).
 lks_status await(lks_queue& queue, lks_timeline& other, uint64_t value, lks_diag* diag) {
   FAULT_POINT(queue.device.driver.host, LKS_FAULT_WAIT, "template.queue_wait");
-  return other.wait(value, ~uint64_t{0}, diag);
+  const lks_status status = other.wait(value, ~uint64_t{0}, diag);
+  diag->launch = 0;  // a launch of the other queue, if any, which says nothing about this one
+  return status;
 }
 
 }  // namespace
@@ -103,8 +105,11 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, u
     owned->reserve(count);
     for (uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
     *value = queue->enqueue([owned](lks_diag* failure) {
-      for (const OwnedLaunch& launch : *owned) {
-        if (const lks_status status = launch.run(failure); status != LKS_OK) return status;
+      for (uint32_t i = 0; i < owned->size(); ++i) {
+        if (const lks_status status = (*owned)[i].run(failure); status != LKS_OK) {
+          failure->launch = i + 1;  // the diag is the queue's own, so it has this field whatever the host's version
+          return status;
+        }
       }
       return lks_status{LKS_OK};
     });
