@@ -34,7 +34,8 @@ lockstep_test(fork_test fork_test.cpp)
 
 lockstep_test(abi_layout_test abi_layout_test.cpp)
 target_compile_definitions(abi_layout_test PRIVATE
-  GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h")
+  GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h"
+  PROVISIONAL_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver_provisional.h")
 
 foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test)
   lockstep_test(${name} ${name}.cpp)

@@ -6,12 +6,18 @@
  *
  * General rules
  *   Versions.   Tables and structs grow only at their end. Every struct that crosses the ABI begins with an
- *               `lks_header`. A reader accepts any size that covers the fields it needs, and treats a missing tail as
- *               zero. Zero always means the old behaviour. LKS_HAS_FIELD says whether the writer of a struct knew a
- *               field. Every table has the slots of ABI 1.0, and none of these is NULL. A slot that was added later may
- *               be absent or NULL; its comment says what its caller then does. Code writes to another's struct only
- *               within that struct's size. An extension of unknown type is ignored if its type has the bit
- *               LKS_MAY_SKIP; otherwise a kernel description that carries it is refused.
+ *               `lks_header`, except the plain structs and the attributes of driver_ops.h, whose size is attrs_size. A
+ *               reader accepts any size that covers the fields it needs, and treats a missing tail as zero. Zero always
+ *               means the old behaviour. LKS_HAS_FIELD says whether the writer of a struct knew a field. Every table
+ *               has the slots of ABI 1.0, and none of these is NULL. A slot that was added later may be absent or NULL;
+ *               its comment says what its caller then does. Nobody writes beyond the size of another's struct.
+ *               An extension of unknown type is ignored if its type has the bit LKS_MAY_SKIP; otherwise a kernel
+ *               description that carries it is refused.
+ *   Arrays.     In an array of structs with headers, every element has the size that the header of the first one says, a
+ *               multiple of 8. LKS_ELEMENT finds an element by it; [] would use the reader's own size. The plain
+ *               structs never change, so their arrays are indexed as usual: lks_heap, lks_instr, lks_function,
+ *               lks_attached_program, lks_alias, lks_operand_deps, lks_binding and lks_region_node. What has to be
+ *               added to one of them comes in an array of its own, which a later field or an extension points to.
  *   Failure.    Every call that can fail returns a status. It fills the caller's `lks_diag` (never NULL) only on
  *               failure. Nothing throws across the ABI, aborts, exits or installs signal handlers.
  *   State.      A driver has no mutable process-global state and does no work in static constructors or destructors.
@@ -60,6 +66,8 @@ typedef struct lks_header {
   const void* next;
 } lks_header;
 
+/* Element i of an array of structs with headers. */
+#define LKS_ELEMENT(type, first, i) (*(const type*)((const char*)(first) + (uint64_t)(i) * (first)->hdr.size))
 /* Whether the struct or table that `s` points to is large enough to have this field. */
 #define LKS_HAS_FIELD(s, field) ((s)->hdr.size >= (uint32_t)((const char*)(&(s)->field + 1) - (const char*)(s)))
 
@@ -118,7 +126,7 @@ typedef struct lks_diag {
   char what[256];           /* what failed, with its numbers */
   char where[96];           /* file:line in the driver */
   char hint[160];           /* one thing the user can do; may be empty */
-  uint32_t launch;          /* since ABI 1.1. If a launch of a queue_launch failed: 1 + its index in the array; else 0 */
+  uint32_t launch;          /* since ABI 1.1: 1 + the index of the launch that failed in its queue_launch; otherwise 0 */
   uint32_t reserved;
 } lks_diag;
 
@@ -195,7 +203,8 @@ typedef struct lks_host_api {
 enum { LKS_DEVICE_CPU = 1, LKS_DEVICE_GPU = 2, LKS_DEVICE_INTEGRATED_GPU = 3, LKS_DEVICE_ACCELERATOR = 4 };
 
 /* Capability bits. If a bit is set, get_group returns that group's table, with every slot filled that the group had in
- * its first version. Optional groups stay optional for the whole major version. The tables are in driver_provisional.h. */
+ * its first version. Optional groups stay optional for the whole major version. Their tables are in
+ * driver_provisional.h. */
 enum {
   LKS_CAP_GRAPH = 1 << 0,
   LKS_CAP_PEER = 1 << 1,

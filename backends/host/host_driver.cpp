@@ -200,8 +200,9 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
                                  std::uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_launch");
   const FloatEnvironment environment;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (const lks_status status = run(launches[i], diag); status != LKS_OK) {
+  const lks_launch* launch = launches;
+  for (std::uint32_t i = 0; i < count; ++i, launch = &LKS_ELEMENT(lks_launch, launch, 1)) {
+    if (const lks_status status = run(*launch, diag); status != LKS_OK) {
       set_launch(diag, i);
       return status;
     }

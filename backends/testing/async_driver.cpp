@@ -325,7 +325,7 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
                                  std::uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_launch");
   auto owned = std::make_shared<std::vector<OwnedLaunch>>();
-  for (std::uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
+  for (std::uint32_t i = 0; i < count; ++i) owned->emplace_back(LKS_ELEMENT(lks_launch, launches, i));
   *value = queue->enqueue([owned](lks_diag& failure) {
     for (std::uint32_t i = 0; i < owned->size(); ++i) {
       OwnedLaunch& o = (*owned)[i];

@@ -133,7 +133,8 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
     *value = queue->enqueue([&](Command& command) {
       for (std::uint32_t i = 0; i < count; ++i) {
         command.plan.begin_launch(i);
-        launches[i].kernel->plan(command.plan, launches[i]);
+        const lks_launch& launch = LKS_ELEMENT(lks_launch, launches, i);
+        launch.kernel->plan(command.plan, launch);
       }
     });
   });

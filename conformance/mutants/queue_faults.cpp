@@ -280,6 +280,16 @@ void first_of_several(lks_driver_api& t) {
   };
 }
 
+// Indexes the host's array by the size of the driver's own lks_launch.
+void launches_by_own_size(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    std::vector<lks_launch> own(launches, launches + count);
+    for (lks_launch& launch : own) launch.hdr.size = sizeof launch;
+    return correct().queue_launch(queue, own.data(), count, value, diag);
+  };
+}
+
 // The launches of one submission run in reverse order.
 void launches_out_of_order(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
@@ -330,6 +340,7 @@ constexpr TableFault faults[] = {
     {Mutant::waits_in_32_bits, &waits_in_32_bits},
     {Mutant::queue_waits_in_32_bits, &queue_waits_in_32_bits},
     {Mutant::first_of_several, &first_of_several},
+    {Mutant::launches_by_own_size, &launches_by_own_size},
     {Mutant::launches_out_of_order, &launches_out_of_order},
     {Mutant::unit_done_before_last, &unit_done_before_last},
 };

@@ -87,6 +87,58 @@ void newer_host(const RuntimeTarget& target) {
   use_and_fail(s, target.seed, larger);
 }
 
+// An array as a newer host has it: each element is larger than the struct of driver.h, and so says its header.
+template <class T>
+class LargerElements {
+ public:
+  LargerElements(const T* elements, std::size_t count) : bytes_(count * size + sizeof(T), 0x5c) {
+    for (std::size_t i = 0; i < count; ++i) {
+      T element = elements[i];
+      element.hdr.size = size;
+      std::memcpy(bytes_.data() + i * size, &element, sizeof element);
+    }
+  }
+  const T* data() const { return reinterpret_cast<const T*>(bytes_.data()); }
+
+ private:
+  static constexpr std::uint32_t size = sizeof(T) + 64;
+  Bytes bytes_;
+};
+
+void larger_elements(const RuntimeTarget& target) {
+  Session s(target);
+  Queue queue(s);
+  for (const KernelSample& sample : kernel_samples(target.seed, 1)) {
+    Description asked(sample, LKS_MODE_STRICT, s.info.min_alignment);
+    if (!query(s, asked)) continue;
+    const std::size_t inputs = sample.inputs.size();
+    const LargerElements<lks_tensor_desc> in(asked.tensors.data(), inputs),
+        out(asked.tensors.data() + inputs, sample.outputs.size());
+    asked.desc.inputs = in.data();
+    asked.desc.outputs = out.data();
+    const Kernel usual(s, sample), kernel(s, asked, sample.name);
+    check(static_cast<bool>(kernel), sample.name + " is refused if the host's tensor descriptions are larger");
+    const std::vector<Bytes> expected = run_sample(s, queue, sample, usual), got = run_sample(s, queue, sample, kernel);
+    for (std::size_t o = 0; o < expected.size(); ++o) {
+      check_same_bytes(got[o], expected[o], sample.name + ", prepared from larger tensor descriptions");
+    }
+  }
+  const KernelSample sample = multiply_add_sample(100);
+  const Kernel kernel(s, sample);
+  const Buffer first(s, 400), b(s, 400), second(s, 400), third(s, 400);
+  queue.upload(first, sample.values[0]);
+  queue.upload(b, sample.values[1]);
+  Launch one(kernel, sample, {{&first, 0}, {&b, 0}, {&second, 0}}),
+      two(kernel, sample, {{&second, 0}, {&b, 0}, {&third, 0}}),
+      three(kernel, sample, {{&third, 0}, {&b, 0}, {&first, 0}});
+  const lks_launch unit[] = {one.abi(), two.abi(), three.abi()};
+  const LargerElements<lks_launch> larger(unit, 3);
+  wait_for(s, queue.timeline(), queue.launch(larger.data(), 3));
+  Bytes expected = sample.values[0];
+  for (int i = 0; i < 3; ++i) expected = multiply_add(expected, sample.values[1]);
+  check_same_bytes(queue.download(first), expected, "three launches in structs that are larger than the driver's");
+}
+
 // A host of ABI 1.0. Its table and its diags end where memory ends, so a driver that reads or writes a later field
 // crashes. The entry may refuse such a host; then the driver needs a newer one.
 void older_host(const RuntimeTarget& target) {
@@ -136,6 +188,7 @@ void other_major(const RuntimeTarget& target) {
 std::vector<RuntimeCase> version_cases() {
   return {
       {"abi", "newer_host", "a host with more fields, a higher minor and unknown extensions is accepted", &newer_host},
+      {"abi", "larger_elements", "arrays are read by the size of the host's structs", &larger_elements},
       {"abi", "older_host", "a host of ABI 1.0 is accepted, and no later field of its structs is touched", &older_host},
       {"abi", "host_without_entries", "a host that lacks entries of ABI 1.0 is refused", &host_without_entries},
       {"abi", "other_major", "a host of another major version is refused", &other_major},

@@ -103,7 +103,7 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, u
   try {
     auto owned = std::make_shared<std::vector<OwnedLaunch>>();
     owned->reserve(count);
-    for (uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
+    for (uint32_t i = 0; i < count; ++i) owned->emplace_back(LKS_ELEMENT(lks_launch, launches, i));
     *value = queue->enqueue([owned](lks_diag* failure) {
       for (uint32_t i = 0; i < owned->size(); ++i) {
         if (const lks_status status = (*owned)[i].run(failure); status != LKS_OK) {
