@@ -32,7 +32,10 @@ lks_diag& scratch_diag() {
 }  // namespace
 
 CommandQueue::CommandQueue(DeviceState& device, std::uint32_t kind)
-    : device_(device), api_(device.api()), inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE) {
+    : device_(device),
+      api_(device.api()),
+      inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE),
+      copies_writes_(device.info().capabilities & LKS_CAP_COPIES_WRITES) {
   lks_diag diag = empty_diag();
   check_driver(api_.queue_create(device.handle(), kind, &queue_, &timeline_, &diag), diag, device.name(),
                {"queue", nullptr});
@@ -76,15 +79,22 @@ void CommandQueue::raise_failure(lks_status status, const lks_diag& diag, const 
 template <class Enqueue>
 std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   check_not_forked();
-  lks_diag diag = empty_diag();
-  std::uint64_t value = 0;
   if (inline_) {
+    lks_diag diag = empty_diag();
+    std::uint64_t value = 0;
     if (const lks_status status = call(&value, &diag); status != LKS_OK) raise_failure(status, diag, info);
     return 0;
   }
   wait_for_devices_at_exit();
   make_room();
   std::lock_guard lock(mutex_);
+  return enqueue_locked(std::move(info), call);
+}
+
+template <class Enqueue>
+std::uint64_t CommandQueue::enqueue_locked(CommandInfo info, Enqueue&& call) {
+  lks_diag diag = empty_diag();
+  std::uint64_t value = 0;
   if (const lks_status status = call(&value, &diag); status != LKS_OK) raise_failure(status, diag, info);
   newest_ = value;
   pending_.push_back({value, std::move(info), {}, false, false});
@@ -110,6 +120,27 @@ std::uint64_t CommandQueue::copy(Block& dst, std::uint64_t dst_offset, Block& sr
 std::uint64_t CommandQueue::write(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
                                   CommandInfo info) {
   return enqueue(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
+    return api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, value, diag);
+  });
+}
+
+std::uint64_t CommandQueue::write_copied(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                                         CommandInfo info) {
+  if (inline_ || !copies_writes_) return 0;
+  check_not_forked();
+  wait_for_devices_at_exit();
+  make_room();
+  Done done;
+  {
+    std::lock_guard lock(mutex_);
+    retire_done(done);
+  }
+  finish(done);
+  std::lock_guard lock(mutex_);
+  const auto is_copied = [](const Pending& command) { return command.info.copied; };
+  if (!std::all_of(pending_.rbegin(), pending_.rend(), is_copied)) return 0;
+  info.copied = true;
+  return enqueue_locked(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
     return api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, value, diag);
   });
 }

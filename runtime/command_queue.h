@@ -3,9 +3,10 @@
 //
 // If a command fails on the device, the device skips all commands that were enqueued after it until the host notices,
 // and their changes to host state are undone. The program's state is then as it was when the failed command was
-// enqueued. Only uploads into new memory, which depend on nothing, are enqueued again. The failure is reported once, by
-// the first call that meets it: a read or an op with an operand whose contents are missing because of it, or
-// synchronize(). After that, only the use of tensors without contents throws it.
+// enqueued. Only uploads into new memory, which depend on nothing, are enqueued again, unless it was an upload before
+// them that failed (write_copied). The failure is reported once, by the first call that meets it: a read or an op with
+// an operand whose contents are missing because of it, or synchronize(). After that, only the use of tensors without
+// contents throws it.
 #pragma once
 
 #include <atomic>
@@ -40,6 +41,7 @@ struct CommandInfo {
   std::shared_ptr<void> keep;        // kept alive until the command is done: kernels, host memory
   std::function<void()> undo;        // restores host state if the command turns out to have failed
   std::function<void()> again;       // enqueues the command again if it was skipped because an earlier one failed
+  bool copied = false;               // an upload of bytes that the driver has copied; set by write_copied()
 };
 
 class CommandQueue {
@@ -74,6 +76,10 @@ class CommandQueue {
                      CommandInfo info);
   /// `src` must stay valid until the command is done: pass its owner in info.keep.
   std::uint64_t write(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes, CommandInfo info);
+  /// The same, if `src` need not stay valid after the call: the driver copies it (LKS_CAP_COPIES_WRITES), and the
+  /// command will not be skipped because an earlier one fails, unless that is an upload too. Otherwise enqueues nothing
+  /// and returns 0: the caller then keeps a copy, from which a skipped write can be enqueued again.
+  std::uint64_t write_copied(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes, CommandInfo info);
   std::uint64_t read(void* dst, Block& src, std::uint64_t offset, std::uint64_t bytes, CommandInfo info);
   std::uint64_t fill(Block& dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                      std::uint32_t pattern_bytes, CommandInfo info);
@@ -137,6 +143,8 @@ class CommandQueue {
   std::uint64_t launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify);
   template <class Enqueue>
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);
+  template <class Enqueue>
+  std::uint64_t enqueue_locked(CommandInfo info, Enqueue&& call);
   void make_room();
   void await(std::uint64_t value, const std::source_location* where);
   void wait_or_recover();
@@ -157,7 +165,7 @@ class CommandQueue {
 
   DeviceState& device_;
   const lks_driver_api& api_;
-  const bool inline_;
+  const bool inline_, copies_writes_;
   lks_queue* queue_ = nullptr;
   lks_timeline* timeline_ = nullptr;
 

@@ -4,7 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "lockstep/lockstep.h"
@@ -17,7 +21,8 @@ constexpr std::uint64_t never = ~std::uint64_t{0};
 
 struct Script {
   std::uint64_t newest = 0, fails_at = never;
-  std::uint32_t launch = 0;  // what the driver says about it
+  std::uint32_t launch = 0;       // what the driver says about it
+  std::uint64_t done_to = never;  // later commands are pending
   lks_status recovery = LKS_OK;
   int recoveries = 0;
   bool fails_in_call = false;
@@ -39,6 +44,11 @@ const lks_driver_api& table() {
       *value = ++script.newest;
       return LKS_OK;
     };
+    t.queue_write = [](lks_queue*, lks_buffer*, std::uint64_t, const void*, std::uint64_t, std::uint64_t* value,
+                       lks_diag*) -> lks_status {
+      *value = ++script.newest;
+      return LKS_OK;
+    };
     t.queue_launch = [](lks_queue*, const lks_launch*, std::uint32_t, std::uint64_t* value,
                         lks_diag* diag) -> lks_status {
       *value = ++script.newest;
@@ -46,7 +56,7 @@ const lks_driver_api& table() {
     };
     t.timeline_query = [](lks_timeline*, std::uint64_t* reached, lks_diag* diag) -> lks_status {
       const bool failed = script.fails_at <= script.newest;
-      *reached = failed ? script.fails_at - 1 : script.newest;
+      *reached = failed ? script.fails_at - 1 : std::min(script.newest, script.done_to);
       return failed ? broken(diag) : LKS_OK;
     };
     t.timeline_wait = [](lks_timeline*, std::uint64_t value, std::uint64_t, lks_diag* diag) -> lks_status {
@@ -140,6 +150,49 @@ TEST_F(Recovery, AFailureThatNobodyMetKeepsItsTextHoweverManyFollow) {
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("it broke"), std::string::npos) << e.what();
   }
+}
+
+// A write of memory that is not kept.
+class CopiedWrite : public testing::Test {
+ protected:
+  std::uint64_t write(std::uint64_t capabilities, const std::function<void(CommandQueue&)>& before) {
+    script = {};
+    const auto device = std::make_unique<ScriptedDevice>(table(), capabilities);
+    CommandQueue queue(device->state(), LKS_QUEUE_COMPUTE);
+    before(queue);
+    const std::uint64_t enqueued = script.newest;
+    const std::uint64_t value = queue.write_copied(block, 0, &bytes, sizeof bytes, {.op = "write"});
+    EXPECT_EQ(script.newest, enqueued + (value ? 1 : 0)) << "a write that is refused enqueues nothing";
+    return value;
+  }
+  void fill(CommandQueue& queue) { queue.fill(block, 0, 4, 0, 4, {.op = "fill"}); }
+  Block block;
+  const std::uint32_t bytes = 7;
+};
+
+TEST_F(CopiedWrite, IsForDriversThatCopy) {
+  const auto nothing = [](CommandQueue&) {};
+  EXPECT_EQ(write(0, nothing), 0u);
+  EXPECT_EQ(write(LKS_CAP_COPIES_WRITES | LKS_CAP_INLINE_QUEUE, nothing), 0u);
+  EXPECT_NE(write(LKS_CAP_COPIES_WRITES, nothing), 0u);
+}
+
+// If the earlier command failed, the write would be skipped, and nobody would have its bytes.
+TEST_F(CopiedWrite, DoesNotFollowACommandThatMayFail) {
+  const auto pending_fill = [&](CommandQueue& queue) {
+    script.done_to = 0;
+    fill(queue);
+  };
+  EXPECT_EQ(write(LKS_CAP_COPIES_WRITES, pending_fill), 0u);
+  EXPECT_NE(write(LKS_CAP_COPIES_WRITES, [&](CommandQueue& queue) { fill(queue); }), 0u) << "the fill is done";
+}
+
+TEST_F(CopiedWrite, FollowsOtherUploads) {
+  const auto pending_uploads = [&](CommandQueue& queue) {
+    script.done_to = 0;
+    for (int i = 0; i < 3; ++i) EXPECT_NE(queue.write_copied(block, 0, &bytes, sizeof bytes, {.op = "write"}), 0u);
+  };
+  EXPECT_NE(write(LKS_CAP_COPIES_WRITES, pending_uploads), 0u);
 }
 
 // Three calls of three lines that are submitted together. The parameter: whether the queue is inline.

@@ -37,7 +37,7 @@ target_compile_definitions(abi_layout_test PRIVATE
   GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h"
   PROVISIONAL_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver_provisional.h")
 
-foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test)
+foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test upload_test)
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()

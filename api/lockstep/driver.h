@@ -13,7 +13,7 @@
  *               its comment says what its caller then does. Nobody writes beyond the size of another's struct.
  *               An extension of unknown type is ignored if its type has the bit LKS_MAY_SKIP; otherwise a kernel
  *               description that carries it is refused.
- *   Arrays.     In an array of structs with headers, every element has the size that the header of the first one says, a
+ *   Arrays.     In an array of structs with headers, every element has the size that the first one's header says, a
  *               multiple of 8. LKS_ELEMENT finds an element by it; [] would use the reader's own size. The plain
  *               structs never change, so their arrays are indexed as usual: lks_heap, lks_instr, lks_function,
  *               lks_attached_program, lks_alias, lks_operand_deps, lks_binding and lks_region_node. What has to be
@@ -126,7 +126,7 @@ typedef struct lks_diag {
   char what[256];           /* what failed, with its numbers */
   char where[96];           /* file:line in the driver */
   char hint[160];           /* one thing the user can do; may be empty */
-  uint32_t launch;          /* since ABI 1.1: 1 + the index of the launch that failed in its queue_launch; otherwise 0 */
+  uint32_t launch;          /* since ABI 1.1: 1 + the index in queue_launch of the launch that failed; otherwise 0 */
   uint32_t reserved;
 } lks_diag;
 
@@ -214,9 +214,11 @@ enum {
   LKS_CAP_HOST_CALL = 1 << 5,
   LKS_CAP_REGION_COMPILE = 1 << 6,
   LKS_CAP_COLLECTIVES = 1 << 7,
-  LKS_CAP_INLINE_QUEUE = 1 << 8 /* has no group. A command is done when its call returns, and several threads may call
+  LKS_CAP_INLINE_QUEUE = 1 << 8, /* has no group. A command is done when its call returns, and several threads may call
                                    one queue at once. The values of commands need not increase and may be 0. A command
                                    fails in its call, never later. queue_wait blocks until its value is reached */
+  LKS_CAP_COPIES_WRITES = 1 << 9 /* since ABI 1.1; has no group. When queue_write returns, it has copied the host's
+                                    bytes, even if the command runs later. Inline queues need not say so */
 };
 
 enum { LKS_HEAP_DEVICE_LOCAL = 1, LKS_HEAP_HOST_VISIBLE = 2, LKS_HEAP_HOST_CACHED = 4 };
@@ -498,7 +500,8 @@ typedef struct lks_driver_api {
    *    written none of its outputs, and every later command of the queue is skipped until queue_recover.
    *    The host keeps the memory that a command names (and the host memory of queue_read and queue_write) valid until
    *    the command's value is reached; if the command failed or was skipped, until queue_recover or queue_destroy has
-   *    returned. Commands of 0 bytes are allowed and move nothing. */
+   *    returned. With LKS_CAP_COPIES_WRITES, the host memory of a queue_write is valid only until the call returns.
+   *    Commands of 0 bytes are allowed and move nothing. */
   lks_status(LKS_CALL* queue_create)(lks_device* device, uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                      lks_diag* diag);
   void(LKS_CALL* queue_destroy)(lks_queue* queue); /* idle queues only; destroys its timeline too */

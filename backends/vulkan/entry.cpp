@@ -39,6 +39,7 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
     lks_device_info full;
     std::memset(&full, 0, sizeof full);
     full.type = f.type;
+    full.capabilities = LKS_CAP_COPIES_WRITES;
     full.math_modes = f.math_modes();
     full.max_rank = LKS_MAX_RANK;
     full.compute_units = 1;

@@ -146,7 +146,7 @@ void groups(const RuntimeTarget& target) {
       check(slot != nullptr, text("a slot in the group of capability %llu is empty", number));
     }
   }
-  for (u64 bit : {u64{0}, u64{LKS_CAP_INLINE_QUEUE}, u64{1} << 40, u64{1} << 63}) {
+  for (u64 bit : {u64{0}, u64{LKS_CAP_INLINE_QUEUE}, u64{LKS_CAP_COPIES_WRITES}, u64{1} << 40, u64{1} << 63}) {
     check(!s.api.get_group(s.driver, bit), text("there is a group for bit %llu", static_cast<unsigned long long>(bit)));
   }
 }

@@ -129,7 +129,8 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, uint64_t dst_o
   return enqueue(queue, work, value, diag);
 }
 
-// `src` stays valid until the command is done. A device that cannot read it then copies it to a staging buffer here.
+// `src` stays valid until the command is done. A device that cannot read it then copies it to a staging buffer here,
+// and sets LKS_CAP_COPIES_WRITES: then the host need not keep it.
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, uint64_t offset, const void* src, uint64_t bytes,
                                 uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_write");
