@@ -360,7 +360,10 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   }
   const PlannedCall& first = *calls.front();
   CommandQueue& queue = device.queue();
-  const DriverCall caller{first.call_.op.name, &first.call_.where};
+  const auto call_of = [&calls](std::size_t launch) {
+    const OpCall& call = calls[launch]->call_;
+    return DriverCall{call.op.name, &call.where};
+  };
 
   // If the command fails, memory written in place gets its old contents and its earlier writer back.
   struct Written {
@@ -380,6 +383,9 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
       }
     }
     CommandInfo info{.op = first.call_.op.name.c_str(), .where = first.call_.where, .scope = current_scope()};
+    if (calls.size() > 1) {
+      for (const PlannedCall* c : calls) info.launches.push_back({c->call_.op.name.c_str(), c->call_.where});
+    }
     info.keep = std::make_shared<std::vector<std::shared_ptr<const KernelAnswer>>>(std::move(kernels));
     if (!written.empty() || undo) {
       info.undo = [written = std::move(written), undo = std::move(undo)] {
@@ -403,7 +409,7 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
       }
     }
   };
-  queue.launch(launches, caller, make_info, verify, enqueued);
+  queue.launch(launches, call_of, make_info, verify, enqueued);
 }
 
 KernelQuery query_kernel(const DeviceEntry& device, const OpCall& call, const CallTypes& types,

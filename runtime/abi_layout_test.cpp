@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
+#include <string>
 
 #include "lockstep/driver.h"
 #include "lockstep/driver_provisional.h"
@@ -45,6 +47,34 @@ TEST(DriverAbi, LayoutIsTheGoldenOne) {
   EXPECT_EQ(present_layout(), golden.str()) << "A field moved. Append instead; where a table or struct grew at its "
                                                "end, raise LKS_ABI_MINOR and replace the file by:\n"
                                             << present_layout();
+}
+
+// The structs of a header file that do not begin with an lks_header.
+std::set<std::string> structs_without_header(const char* path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  const std::string code = text.str();
+  const std::regex definition("typedef struct (lks_[a-z_]+) \\{\\s*(lks_header hdr;)?");
+  std::set<std::string> names;
+  for (std::sregex_iterator at(code.begin(), code.end(), definition), end; at != end; ++at) {
+    if ((*at)[2].length() == 0) names.insert((*at)[1]);
+  }
+  return names;
+}
+
+// A plain struct can never grow, so there are as few as possible. driver.h lists them under "Arrays".
+TEST(DriverAbi, EveryOtherStructBeginsWithAHeader) {
+  EXPECT_EQ(structs_without_header(DRIVER_HEADER),
+            (std::set<std::string>{"lks_header", "lks_heap", "lks_instr", "lks_function", "lks_attached_program",
+                                   "lks_alias", "lks_operand_deps", "lks_binding"}));
+  EXPECT_EQ(structs_without_header(PROVISIONAL_HEADER), std::set<std::string>{"lks_region_node"});
+}
+
+// An element of an array begins where the previous one ends, and is aligned there.
+TEST(DriverAbi, StructsInArraysHaveSizesThatAreMultiplesOfEight) {
+  EXPECT_EQ(sizeof(lks_tensor_desc) % 8, 0u);
+  EXPECT_EQ(sizeof(lks_launch) % 8, 0u);
 }
 
 TEST(DriverAbi, HeaderNeedsNothingButStdint) {

@@ -29,14 +29,13 @@ lks_diag& scratch_diag() {
   return scratch.get().diag;
 }
 
-void reset(lks_diag& diag) {
-  if (diag.code != LKS_OK || diag.what[0]) diag = empty_diag();
-}
-
 }  // namespace
 
 CommandQueue::CommandQueue(DeviceState& device, std::uint32_t kind)
-    : device_(device), api_(device.api()), inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE) {
+    : device_(device),
+      api_(device.api()),
+      inline_(device.info().capabilities & LKS_CAP_INLINE_QUEUE),
+      copies_writes_(device.info().capabilities & LKS_CAP_COPIES_WRITES) {
   lks_diag diag = empty_diag();
   check_driver(api_.queue_create(device.handle(), kind, &queue_, &timeline_, &diag), diag, device.name(),
                {"queue", nullptr});
@@ -48,30 +47,55 @@ CommandQueue::~CommandQueue() {
   api_.queue_destroy(queue_);
 }
 
-void CommandQueue::launch_inline(std::span<lks_launch> launches, const DriverCall& call) {
-  lks_diag& diag = scratch_diag();
+lks_status CommandQueue::launch_inline(std::span<lks_launch> launches) {
   std::uint64_t value = 0;
-  const lks_status status =
-      api_.queue_launch(queue_, launches.data(), static_cast<std::uint32_t>(launches.size()), &value, &diag);
-  if (status == LKS_OK) return;
+  return api_.queue_launch(queue_, launches.data(), static_cast<std::uint32_t>(launches.size()), &value,
+                           &scratch_diag());
+}
+
+// The diag of this thread's last launch_inline(), which failed.
+lks_diag CommandQueue::take_inline_failure() {
+  lks_diag& diag = scratch_diag();
   const lks_diag failure = diag;
-  reset(diag);
-  raise_driver_failure(status, failure, device_.name(), call);
+  diag = empty_diag();
+  return failure;
+}
+
+void CommandQueue::raise_launch_failure(lks_status status, const lks_diag& diag, DriverCall call,
+                                        std::size_t count) const {
+  if (diag.launch == 0 || diag.launch > count) call.first_of = count;
+  raise_driver_failure(status, diag, device_.name(), call);
+}
+
+// Names the op and the line of the command, or of that launch of it which failed.
+void CommandQueue::raise_failure(lks_status status, const lks_diag& diag, const CommandInfo& info) const {
+  const std::size_t count = info.launches.size();
+  LaunchInfo failed{info.op, info.where};
+  if (count > 0) failed = info.launches[failed_launch(diag, count)];
+  const DriverCall call{failed.op, failed.where.line() ? &failed.where : nullptr};
+  raise_launch_failure(status, diag, call, std::max<std::size_t>(count, 1));
 }
 
 template <class Enqueue>
 std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   check_not_forked();
-  lks_diag diag = empty_diag();
-  std::uint64_t value = 0;
   if (inline_) {
-    check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});
+    lks_diag diag = empty_diag();
+    std::uint64_t value = 0;
+    if (const lks_status status = call(&value, &diag); status != LKS_OK) raise_failure(status, diag, info);
     return 0;
   }
   wait_for_devices_at_exit();
   make_room();
   LockGuard lock(mutex_);
-  check_driver(call(&value, &diag), diag, device_.name(), {info.op, &info.where});
+  return enqueue_locked(std::move(info), call);
+}
+
+template <class Enqueue>
+std::uint64_t CommandQueue::enqueue_locked(CommandInfo info, Enqueue&& call) {
+  lks_diag diag = empty_diag();
+  std::uint64_t value = 0;
+  if (const lks_status status = call(&value, &diag); status != LKS_OK) raise_failure(status, diag, info);
   newest_ = value;
   pending_.push_back({value, std::move(info), {}, false, false});
   return value;
@@ -102,6 +126,27 @@ std::uint64_t CommandQueue::write(Block& dst, std::uint64_t offset, const void* 
     const lks_status status = api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, value, diag);
     if (status == LKS_OK && enqueued) enqueued(*value);
     return status;
+  });
+}
+
+std::uint64_t CommandQueue::write_copied(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                                         CommandInfo info) {
+  if (inline_ || !copies_writes_) return 0;
+  check_not_forked();
+  wait_for_devices_at_exit();
+  make_room();
+  Done done;
+  {
+    LockGuard lock(mutex_);
+    retire_done(done);
+  }
+  finish(done);
+  LockGuard lock(mutex_);
+  const auto is_copied = [](const Pending& command) { return command.info.copied; };
+  if (!std::all_of(pending_.rbegin(), pending_.rend(), is_copied)) return 0;
+  info.copied = true;
+  return enqueue_locked(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
+    return api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, value, diag);
   });
 }
 
@@ -281,7 +326,10 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
     command.succeeded = command.value < first;  // commands run in order, so it was done before the failure
     command.skipped = command.value > first && last != forever;
     if (command.value == first) {
-      failed = {.op = command.info.op, .where = command.info.where, .scope = command.info.scope};
+      failed = {.op = command.info.op,
+                .where = command.info.where,
+                .scope = command.info.scope,
+                .launches = std::move(command.info.launches)};
     }
     done.push_back(std::move(command));
   }
@@ -297,7 +345,7 @@ Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, con
   try {
     std::optional<NameScope> scope;
     if (info.scope) scope.emplace(info.scope);
-    raise_driver_failure(status, diag, device_.name(), {info.op, info.where.line() ? &info.where : nullptr});
+    raise_failure(status, diag, info);
   } catch (const Error& e) {
     return e.parts();
   }

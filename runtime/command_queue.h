@@ -3,9 +3,10 @@
 //
 // If a command fails on the device, the device skips all commands that were enqueued after it until the host notices,
 // and their changes to host state are undone. The program's state is then as it was when the failed command was
-// enqueued. Only uploads into new memory, which depend on nothing, are enqueued again. The failure is reported once, by
-// the first call that meets it: a read or an op with an operand whose contents are missing because of it, or
-// synchronize(). After that, only the use of tensors without contents throws it.
+// enqueued. Only uploads into new memory, which depend on nothing, are enqueued again, unless it was an upload before
+// them that failed (write_copied). The failure is reported once, by the first call that meets it: a read or an op with
+// an operand whose contents are missing because of it, or synchronize(). After that, only the use of tensors without
+// contents throws it.
 #pragma once
 
 #include <atomic>
@@ -25,14 +26,22 @@ namespace lockstep {
 
 class DeviceState;
 
+/// One of several calls that are submitted as one command.
+struct LaunchInfo {
+  const char* op = "";  // static string or interned name
+  std::source_location where;
+};
+
 /// What the host stores for a command until it is done.
 struct CommandInfo {
   const char* op = "";  // static string or interned name
   std::source_location where;
   const ScopeName* scope = nullptr;
-  std::shared_ptr<void> keep;   // kept alive until the command is done: kernels, host memory
-  std::function<void()> undo;   // restores host state if the command turns out to have failed
-  std::function<void()> again;  // enqueues the command again if it was skipped because an earlier one failed
+  std::vector<LaunchInfo> launches;  // if the command has several launches: one for each
+  std::shared_ptr<void> keep;        // kept alive until the command is done: kernels, host memory
+  std::function<void()> undo;        // restores host state if the command turns out to have failed
+  std::function<void()> again;       // enqueues the command again if it was skipped because an earlier one failed
+  bool copied = false;               // an upload of bytes that the driver has copied; set by write_copied()
 };
 
 class CommandQueue {
@@ -46,15 +55,16 @@ class CommandQueue {
   /// `again` of the command change or read: another thread may notice the failure as soon as the lock is released.
   using Enqueued = std::function<void(std::uint64_t value)>;
 
-  /// Enqueues the launches as one unit: all or none. Throws if nothing was enqueued. `info`, `verify` and `enqueued`
-  /// are called only if the queue is asynchronous; `verify` must call `verify_written` for every block that the
-  /// launches read.
-  template <class MakeInfo, class Verify>
-  void launch(std::span<lks_launch> launches, const DriverCall& call, MakeInfo&& info, Verify&& verify,
+  /// Enqueues the launches as one unit: all or none. Throws if nothing was enqueued. `call` returns the DriverCall of
+  /// the launch with a given index, and is called only on failure. `info`, `verify` and `enqueued` are called only if
+  /// the queue is asynchronous; `verify` must call `verify_written` for every block that the launches read.
+  template <class CallOf, class MakeInfo, class Verify>
+  void launch(std::span<lks_launch> launches, CallOf&& call, MakeInfo&& info, Verify&& verify,
               const Enqueued& enqueued) {
     check_not_forked();
     if (inline_) {
-      launch_inline(launches, call);
+      if (const lks_status status = launch_inline(launches); status != LKS_OK) [[unlikely]]
+        raise_inline_failure(status, launches.size(), call);
     } else {
       launch_async(launches, info(), verify, enqueued);
     }
@@ -72,6 +82,10 @@ class CommandQueue {
   /// `src` must stay valid until the command is done: pass its owner in info.keep.
   std::uint64_t write(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes, CommandInfo info,
                       const Enqueued& enqueued = nullptr);
+  /// The same, if `src` need not stay valid after the call: the driver copies it (LKS_CAP_COPIES_WRITES), and the
+  /// command will not be skipped because an earlier one fails, unless that is an upload too. Otherwise enqueues nothing
+  /// and returns 0: the caller then keeps a copy, from which a skipped write can be enqueued again.
+  std::uint64_t write_copied(Block& dst, std::uint64_t offset, const void* src, std::uint64_t bytes, CommandInfo info);
   std::uint64_t read(void* dst, Block& src, std::uint64_t offset, std::uint64_t bytes, CommandInfo info);
   std::uint64_t fill(Block& dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                      std::uint32_t pattern_bytes, CommandInfo info);
@@ -116,11 +130,28 @@ class CommandQueue {
   };
   using Done = std::deque<Pending>;
 
-  void launch_inline(std::span<lks_launch> launches, const DriverCall& call);
+  lks_status launch_inline(std::span<lks_launch> launches);
+  static lks_diag take_inline_failure();
+  /// The index of the launch that failed. 0 if the driver does not say.
+  static std::size_t failed_launch(const lks_diag& diag, std::size_t count) {
+    return diag.launch >= 1 && diag.launch <= count ? diag.launch - 1 : 0;
+  }
+  // Not inline, because the diag is large and would lie on the stack of every launch.
+  template <class CallOf>
+  [[noreturn, gnu::cold, gnu::noinline]] void raise_inline_failure(lks_status status, std::size_t count,
+                                                                   const CallOf& call) const {
+    const lks_diag failure = take_inline_failure();
+    raise_launch_failure(status, failure, call(failed_launch(failure, count)), count);
+  }
+  [[noreturn]] void raise_launch_failure(lks_status status, const lks_diag& diag, DriverCall call,
+                                         std::size_t count) const;
+  [[noreturn]] void raise_failure(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
   void launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify,
                     const Enqueued& enqueued);
   template <class Enqueue>
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);
+  template <class Enqueue>
+  std::uint64_t enqueue_locked(CommandInfo info, Enqueue&& call) LOCKSTEP_REQUIRES(mutex_);
   void make_room() LOCKSTEP_EXCLUDES(mutex_);
   void await(std::uint64_t value, const std::source_location* where) LOCKSTEP_EXCLUDES(mutex_);
   void wait_or_recover() LOCKSTEP_EXCLUDES(mutex_);
@@ -142,7 +173,7 @@ class CommandQueue {
 
   DeviceState& device_;
   const lks_driver_api& api_;
-  const bool inline_;
+  const bool inline_, copies_writes_;
   lks_queue* queue_ = nullptr;
   lks_timeline* timeline_ = nullptr;
 

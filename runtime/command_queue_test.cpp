@@ -4,7 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "lockstep/lockstep.h"
@@ -17,13 +21,17 @@ constexpr std::uint64_t never = ~std::uint64_t{0};
 
 struct Script {
   std::uint64_t newest = 0, fails_at = never;
+  std::uint32_t launch = 0;       // what the driver says about it
+  std::uint64_t done_to = never;  // later commands are pending
   lks_status recovery = LKS_OK;
   int recoveries = 0;
+  bool fails_in_call = false;
 };
 Script script;
 
 lks_status broken(lks_diag* diag) {
   diag->value = script.fails_at;
+  diag->launch = script.launch;
   std::snprintf(diag->what, sizeof diag->what, "it broke");
   return LKS_INTERNAL;
 }
@@ -36,9 +44,19 @@ const lks_driver_api& table() {
       *value = ++script.newest;
       return LKS_OK;
     };
+    t.queue_write = [](lks_queue*, lks_buffer*, std::uint64_t, const void*, std::uint64_t, std::uint64_t* value,
+                       lks_diag*) -> lks_status {
+      *value = ++script.newest;
+      return LKS_OK;
+    };
+    t.queue_launch = [](lks_queue*, const lks_launch*, std::uint32_t, std::uint64_t* value,
+                        lks_diag* diag) -> lks_status {
+      *value = ++script.newest;
+      return script.fails_in_call ? broken(diag) : LKS_OK;
+    };
     t.timeline_query = [](lks_timeline*, std::uint64_t* reached, lks_diag* diag) -> lks_status {
       const bool failed = script.fails_at <= script.newest;
-      *reached = failed ? script.fails_at - 1 : script.newest;
+      *reached = failed ? script.fails_at - 1 : std::min(script.newest, script.done_to);
       return failed ? broken(diag) : LKS_OK;
     };
     t.timeline_wait = [](lks_timeline*, std::uint64_t value, std::uint64_t, lks_diag* diag) -> lks_status {
@@ -133,6 +151,112 @@ TEST_F(Recovery, AFailureThatNobodyMetKeepsItsTextHoweverManyFollow) {
     EXPECT_NE(std::string(e.what()).find("it broke"), std::string::npos) << e.what();
   }
 }
+
+// A write of memory that is not kept.
+class CopiedWrite : public testing::Test {
+ protected:
+  std::uint64_t write(std::uint64_t capabilities, const std::function<void(CommandQueue&)>& before) {
+    script = {};
+    const auto device = std::make_unique<ScriptedDevice>(table(), capabilities);
+    CommandQueue queue(device->state(), LKS_QUEUE_COMPUTE);
+    before(queue);
+    const std::uint64_t enqueued = script.newest;
+    const std::uint64_t value = queue.write_copied(block, 0, &bytes, sizeof bytes, {.op = "write"});
+    EXPECT_EQ(script.newest, enqueued + (value ? 1 : 0)) << "a write that is refused enqueues nothing";
+    return value;
+  }
+  void fill(CommandQueue& queue) { queue.fill(block, 0, 4, 0, 4, {.op = "fill"}); }
+  Block block;
+  const std::uint32_t bytes = 7;
+};
+
+TEST_F(CopiedWrite, IsForDriversThatCopy) {
+  const auto nothing = [](CommandQueue&) {};
+  EXPECT_EQ(write(0, nothing), 0u);
+  EXPECT_EQ(write(LKS_CAP_COPIES_WRITES | LKS_CAP_INLINE_QUEUE, nothing), 0u);
+  EXPECT_NE(write(LKS_CAP_COPIES_WRITES, nothing), 0u);
+}
+
+// If the earlier command failed, the write would be skipped, and nobody would have its bytes.
+TEST_F(CopiedWrite, DoesNotFollowACommandThatMayFail) {
+  const auto pending_fill = [&](CommandQueue& queue) {
+    script.done_to = 0;
+    fill(queue);
+  };
+  EXPECT_EQ(write(LKS_CAP_COPIES_WRITES, pending_fill), 0u);
+  EXPECT_NE(write(LKS_CAP_COPIES_WRITES, [&](CommandQueue& queue) { fill(queue); }), 0u) << "the fill is done";
+}
+
+TEST_F(CopiedWrite, FollowsOtherUploads) {
+  const auto pending_uploads = [&](CommandQueue& queue) {
+    script.done_to = 0;
+    for (int i = 0; i < 3; ++i) EXPECT_NE(queue.write_copied(block, 0, &bytes, sizeof bytes, {.op = "write"}), 0u);
+  };
+  EXPECT_NE(write(LKS_CAP_COPIES_WRITES, pending_uploads), 0u);
+}
+
+// Three calls of three lines that are submitted together. The parameter: whether the queue is inline.
+class FailureOfAUnit : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    script = {};
+    device = std::make_unique<ScriptedDevice>(table(), GetParam() ? LKS_CAP_INLINE_QUEUE : 0);
+    queue = std::make_unique<CommandQueue>(device->state(), LKS_QUEUE_COMPUTE);
+  }
+
+  // The error if the driver reports a failure with this diag.launch.
+  Error failure(std::uint32_t launch) {
+    static constexpr const char* ops[] = {"first", "second", "third"};
+    const std::source_location one = std::source_location::current();
+    const std::source_location two = std::source_location::current();
+    const std::source_location three = std::source_location::current();
+    const std::source_location lines[] = {one, two, three};
+    first_line = static_cast<int>(one.line());
+    lks_launch launches[3] = {};
+    script.launch = launch;
+    script.fails_in_call = GetParam();
+    const auto call_of = [&](std::size_t i) { return DriverCall{ops[i], &lines[i]}; };
+    const auto info = [&] {
+      return CommandInfo{
+          .op = ops[0], .where = lines[0], .launches = {{ops[0], lines[0]}, {ops[1], lines[1]}, {ops[2], lines[2]}}};
+    };
+    try {
+      const std::uint64_t value = queue->launch(launches, call_of, info, [] {});
+      script.fails_at = value;
+      queue->wait(value);
+    } catch (const Error& e) {
+      return e;
+    }
+    throw std::logic_error("the unit did not fail");
+  }
+  std::string line(int of_launch) const { return "command_queue_test.cpp:" + std::to_string(first_line + of_launch); }
+
+  std::unique_ptr<ScriptedDevice> device;
+  std::unique_ptr<CommandQueue> queue;
+  int first_line = 0;
+};
+
+TEST_P(FailureOfAUnit, NamesTheCallThatFailed) {
+  const char* const ops[] = {"first", "second", "third"};
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const Error e = failure(i + 1);
+    EXPECT_EQ(e.op(), ops[i]);
+    EXPECT_NE(e.where().find(line(static_cast<int>(i))), std::string::npos) << e.what();
+    EXPECT_EQ(std::string(e.what()).find("submitted together"), std::string::npos) << e.what();
+  }
+}
+
+TEST_P(FailureOfAUnit, SaysThatAnOlderDriverDoesNotSay) {
+  for (const std::uint32_t unknown : {0u, 4u}) {
+    const Error e = failure(unknown);
+    EXPECT_EQ(e.op(), "first");
+    EXPECT_NE(e.where().find(line(0)), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("the first of 3 that were submitted together"), std::string::npos) << e.what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Queues, FailureOfAUnit, testing::Bool(),
+                         [](const auto& test) { return test.param ? "inline" : "asynchronous"; });
 
 }  // namespace
 }  // namespace lockstep

@@ -2,10 +2,10 @@
 
 #include <array>
 #include <bit>
-#include <cstddef>
 #include <cstring>
 
 #include "lockstep/error.h"
+#include "runtime/driver_table.h"
 #include "runtime/forked.h"
 #include "runtime/host_api.h"
 
@@ -46,25 +46,6 @@ std::string find_symbol(LoadedDriver& d) {
   return "it exports no symbol " LKS_ENTRY_SYMBOL ": not a Lockstep driver, or one of another major version";
 }
 
-// Reads the slots of the table as one array: from the first to the last, all are pointers.
-std::string missing_slot(const lks_driver_api& api) {
-  constexpr std::size_t first = offsetof(lks_driver_api, driver_open);
-  constexpr std::array names = {
-      "driver_open",      "driver_close",   "device_count",  "device_describe", "get_group",     "device_open",
-      "device_close",     "device_memory",  "device_health", "buffer_alloc",    "buffer_free",   "buffer_map",
-      "buffer_unmap",     "queue_create",   "queue_destroy", "queue_launch",    "queue_copy",    "queue_write",
-      "queue_read",       "queue_fill",     "queue_wait",    "queue_flush",     "queue_recover", "timeline_create",
-      "timeline_destroy", "timeline_query", "timeline_wait", "timeline_signal", "kernel_query",  "kernel_prepare",
-      "kernel_release",   "kernel_variant"};
-  static_assert(first + names.size() * sizeof(void*) == sizeof(lks_driver_api), "name every slot");
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    void* slot = nullptr;
-    std::memcpy(&slot, reinterpret_cast<const char*>(&api) + first + i * sizeof(void*), sizeof slot);
-    if (!slot) return names[i];
-  }
-  return "";
-}
-
 std::string negotiate(LoadedDriver& d) {
   const auto entry = reinterpret_cast<lks_driver_entry_fn>(d.library.symbol(LKS_ENTRY_SYMBOL));
   lks_diag diag = empty_diag();
@@ -76,11 +57,8 @@ std::string negotiate(LoadedDriver& d) {
     return "it implements ABI " + std::to_string(api->abi_major) + "." + std::to_string(api->abi_minor) +
            ", this runtime needs " + std::to_string(LKS_ABI_MAJOR) + ".x: rebuild the driver";
   }
-  if (api->hdr.size < sizeof(lks_driver_api)) {
-    return "its table has " + std::to_string(api->hdr.size) + " bytes where ABI 1.0 has " +
-           std::to_string(sizeof(lks_driver_api));
-  }
-  if (const std::string slot = missing_slot(*api); !slot.empty()) return "its table lacks the entry " + slot;
+  if (std::string reason = copy_driver_table(*api, d.table, sizeof d.table); !reason.empty()) return reason;
+  api = &d.table;
   if (!api->name || !api->name[0]) return "it has no name";
   if (api->sanitizer != own_sanitizer) {
     return std::string("it was built with ") + sanitizer_name(api->sanitizer) + ", this runtime with " +
@@ -99,12 +77,7 @@ std::string missing_group(const LoadedDriver& d, lks_driver* driver, const lks_d
     if (!(info.capabilities & bit)) continue;
     const void* group = d.api->get_group(driver, bit);
     if (!group) return "it claims capability " + std::to_string(bit) + " and has no table for it";
-    const auto& header = *static_cast<const lks_header*>(group);
-    for (std::size_t at = sizeof(lks_header); at + sizeof(void*) <= header.size; at += sizeof(void*)) {
-      void* slot = nullptr;
-      std::memcpy(&slot, static_cast<const char*>(group) + at, sizeof slot);
-      if (!slot) return "its table for capability " + std::to_string(bit) + " has an empty entry";
-    }
+    if (std::string reason = missing_in_group(bit, group); !reason.empty()) return reason;
   }
   return "";
 }

@@ -16,7 +16,8 @@ namespace lockstep {
 struct LoadedDriver {
   DriverRecord record;
   SharedLibrary library;
-  const lks_driver_api* api = nullptr;
+  lks_driver_api table{};               // the driver's table in this runtime's size
+  const lks_driver_api* api = nullptr;  // &table; nullptr unless the driver is usable
   std::vector<lks_device_info> devices;
 
   LoadedDriver() = default;

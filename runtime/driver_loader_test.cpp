@@ -7,6 +7,7 @@
 
 #include "lockstep/lockstep.h"
 #include "runtime/driver_registry.h"
+#include "runtime/driver_table.h"
 
 namespace lockstep {
 namespace {
@@ -55,7 +56,8 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{"no_table", "negotiate", "its entry returned no table"},
         Expected{"other_major", "negotiate", "it implements ABI 2.0, this runtime needs 1.x: rebuild the driver"},
         Expected{"short_table", "negotiate",
-                 "its table has 64 bytes where ABI 1.0 has " + std::to_string(sizeof(lks_driver_api))},
+                 "its table lacks the entry driver_open: it has 64 bytes, and that of ABI 1.0 has " +
+                     std::to_string(driver_api_1_0)},
         Expected{"empty_slot", "negotiate", "its table lacks the entry queue_fill"},
         Expected{"no_name", "negotiate", "it has no name"},
         Expected{"other_sanitizer", "negotiate",
@@ -118,6 +120,24 @@ TEST(DriverLoader, OnlyRegularFilesAreOpened) {
   EXPECT_TRUE(load_driver_library(link)->record.ready);
   std::filesystem::remove_all(folder);
 }
+
+// A driver that was built with another minor version of driver.h. The older one's table ends where memory ends.
+class DriverOfAnotherAge : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override { set_option("toy.table", GetParam()); }
+  void TearDown() override { set_option("toy.table", std::nullopt); }
+};
+
+TEST_P(DriverOfAnotherAge, LoadsAndRuns) {
+  const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
+  ASSERT_TRUE(record.ready) << record.text;
+  EXPECT_EQ(record.name, GetParam());
+  const DeviceScope scope{Device(record.name)};
+  const Tensor x = ones({4, 4});
+  EXPECT_EQ(sum(matmul(x, x) + 1.0f).item<float>(), 80.0f);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DriverOfAnotherAge, testing::Values("older", "newer"));
 
 TEST(DriverLoader, UnknownDevicesListTheKnownOnes) {
   try {

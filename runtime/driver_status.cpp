@@ -47,6 +47,10 @@ void raise_driver_failure(lks_status status, const lks_diag& diag, const std::st
   ErrorBuilder error(diag.reason == LKS_REASON_INDEX ? ErrorId::index_out_of_range : id_of(status), call.op, headline);
   if (diag.native_name[0]) error.line("native", diag.native_name);
   if (diag.where[0]) error.line("driver", diag.where);
+  if (call.first_of > 1) {
+    error.line("launch", "the first of " + std::to_string(call.first_of) +
+                             " that were submitted together; the driver does not say which one failed");
+  }
   if (call.where) error.at(*call.where);
   error.fix(diag.hint[0] ? diag.hint : default_hint(status)).raise();
 }

@@ -14,6 +14,7 @@ namespace lockstep {
 struct DriverCall {
   std::string_view op;  // the op that the user called, such as "matmul"
   const std::source_location* where = nullptr;
+  std::size_t first_of = 1;  // above 1: it was the first of that many, and the driver does not say which one failed
 };
 
 /// Throws the matching exception: DeviceError LS3003, LS3004 or LS3005, OutOfMemoryError LS5001, UnsupportedError

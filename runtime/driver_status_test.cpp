@@ -69,6 +69,10 @@ TEST(DriverFailures, CarryWhatTheDriverSays) {
                               "  driver c\n"
                               "  fix    d");
   diag = empty_diag();
+  expect_failure<DeviceError>(LKS_INTERNAL, diag, {.op = "add", .first_of = 3},
+                              "DeviceError[LS3005] add: the driver of toy:0 reports: internal error\n"
+                              "  launch the first of 3 that were submitted together; the driver does not say which one "
+                              "failed");
   diag.reason = LKS_REASON_INDEX;
   std::snprintf(diag.what, sizeof diag.what, "index 7 is outside of 5 rows");
   expect_failure<ShapeError>(LKS_INVALID_ARGUMENT, diag, {"gather"},

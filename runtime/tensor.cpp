@@ -277,7 +277,12 @@ void write_dense(TensorImpl& impl, const void* data, const std::source_location&
     block.write_queue = nullptr;
     return;
   }
-  // Copied, because the caller may free its memory before the device has read it.
+  if (const std::uint64_t value = queue.write_copied(block, 0, data, bytes, {.op = "write", .where = where})) {
+    block.write_value = value;
+    block.write_queue = &queue;
+    return;
+  }
+  // Copied, because the caller may free its memory before the device has read it, and because the write may be skipped.
   const auto* first = static_cast<const std::byte*>(data);
   block.upload = std::make_shared<Upload>(&block);
   upload(queue, block.upload, block, std::make_shared<std::vector<std::byte>>(first, first + bytes), where);

@@ -10,6 +10,7 @@ lockstep_test(runtime_parts_test
   command_queue_test.cpp
   counted_allocations.cpp
   driver_status_test.cpp
+  driver_table_test.cpp
   element_test.cpp
   host_api_test.cpp
   kernel_cache_limit_test.cpp
@@ -33,9 +34,10 @@ lockstep_test(fork_test fork_test.cpp)
 
 lockstep_test(abi_layout_test abi_layout_test.cpp)
 target_compile_definitions(abi_layout_test PRIVATE
-  GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h")
+  GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h"
+  PROVISIONAL_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver_provisional.h")
 
-foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test)
+foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test upload_test)
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()

@@ -6,9 +6,18 @@
  *
  * General rules
  *   Versions.   Tables and structs grow only at their end. Every struct that crosses the ABI begins with an
- *               `lks_header`. A reader accepts any size that covers the fields it needs, and treats a missing tail as
- *               zero. Zero always means the old behaviour. An extension of unknown type is ignored if its type has
- *               the bit LKS_MAY_SKIP; otherwise a kernel description that carries it is refused.
+ *               `lks_header`, except the plain structs and the attributes of driver_ops.h, whose size is attrs_size. A
+ *               reader accepts any size that covers the fields it needs, and treats a missing tail as zero. Zero always
+ *               means the old behaviour. LKS_HAS_FIELD says whether the writer of a struct knew a field. Every table
+ *               has the slots of ABI 1.0, and none of these is NULL. A slot that was added later may be absent or NULL;
+ *               its comment says what its caller then does. Nobody writes beyond the size of another's struct.
+ *               An extension of unknown type is ignored if its type has the bit LKS_MAY_SKIP; otherwise a kernel
+ *               description that carries it is refused.
+ *   Arrays.     In an array of structs with headers, every element has the size that the first one's header says, a
+ *               multiple of 8. LKS_ELEMENT finds an element by it; [] would use the reader's own size. The plain
+ *               structs never change, so their arrays are indexed as usual: lks_heap, lks_instr, lks_function,
+ *               lks_attached_program, lks_alias, lks_operand_deps, lks_binding and lks_region_node. What has to be
+ *               added to one of them comes in an array of its own, which a later field or an extension points to.
  *   Failure.    Every call that can fail returns a status. It fills the caller's `lks_diag` (never NULL) only on
  *               failure. Nothing throws across the ABI, aborts, exits or installs signal handlers.
  *   State.      A driver has no mutable process-global state and does no work in static constructors or destructors.
@@ -43,7 +52,7 @@ extern "C" {
 #endif
 
 #define LKS_ABI_MAJOR 1u
-#define LKS_ABI_MINOR 0u
+#define LKS_ABI_MINOR 1u
 #define LKS_ENTRY_SYMBOL "lks_driver_entry_v1"
 #define LKS_MAX_RANK 8
 
@@ -57,19 +66,24 @@ typedef struct lks_header {
   const void* next;
 } lks_header;
 
+/* Element i of an array of structs with headers. */
+#define LKS_ELEMENT(type, first, i) (*(const type*)((const char*)(first) + (uint64_t)(i) * (first)->hdr.size))
+/* Whether the struct or table that `s` points to is large enough to have this field. */
+#define LKS_HAS_FIELD(s, field) ((s)->hdr.size >= (uint32_t)((const char*)(&(s)->field + 1) - (const char*)(s)))
+
 typedef int32_t lks_status;
 enum {
   LKS_OK = 0,
-  LKS_NOT_READY = 1,        /* the answer of a query; not a failure */
+  LKS_NOT_READY = 1, /* the answer of a query; not a failure */
   LKS_INVALID_ARGUMENT = -1,
-  LKS_UNSUPPORTED = -2,     /* diag.reason says what is not supported */
-  LKS_OUT_OF_MEMORY = -3,   /* diag.requested_bytes and diag.free_bytes are set */
-  LKS_UNAVAILABLE = -4,     /* a library, device or permission is missing; diag.what names it */
-  LKS_DEVICE_LOST = -5,     /* sticky: every later call on the device, except close, returns it too */
+  LKS_UNSUPPORTED = -2,   /* diag.reason says what is not supported */
+  LKS_OUT_OF_MEMORY = -3, /* diag.requested_bytes and diag.free_bytes are set */
+  LKS_UNAVAILABLE = -4,   /* a library, device or permission is missing; diag.what names it */
+  LKS_DEVICE_LOST = -5,   /* sticky: every later call on the device, except close, returns it too */
   LKS_TIMEOUT = -6,
   LKS_CANCELLED = -7,
   LKS_ABI_MISMATCH = -8,
-  LKS_DATA_CORRUPT = -9,    /* a cache, blob or file fails its check */
+  LKS_DATA_CORRUPT = -9, /* a cache, blob or file fails its check */
   LKS_INTERNAL = -10
 };
 
@@ -82,8 +96,8 @@ enum {
   LKS_REASON_NONE = 0,
   LKS_REASON_OP = 1,
   LKS_REASON_DTYPE = 2,
-  LKS_REASON_RANK = 3,      /* see "Ranks" at lks_kernel_desc */
-  LKS_REASON_LAYOUT = 4,    /* or alignment; the host retries with a dense, well-aligned copy of that input */
+  LKS_REASON_RANK = 3,   /* see "Ranks" at lks_kernel_desc */
+  LKS_REASON_LAYOUT = 4, /* or alignment; the host retries with a dense, well-aligned copy of that input */
   LKS_REASON_ATTRIBUTE = 5,
   LKS_REASON_MATH_MODE = 6,
   LKS_REASON_SIZE = 7,
@@ -101,17 +115,19 @@ enum {
 typedef struct lks_diag {
   lks_header hdr;
   lks_status code;
-  int32_t reason;           /* LKS_REASON_* */
-  int32_t operand;          /* index into the kernel's inputs, then outputs; -1: no particular one */
+  int32_t reason;  /* LKS_REASON_* */
+  int32_t operand; /* index into the kernel's inputs, then outputs; -1: no particular one */
   uint32_t heap;
-  int64_t native_code;      /* CUresult, VkResult, dnnl_status_t, errno … */
+  int64_t native_code; /* CUresult, VkResult, dnnl_status_t, errno … */
   uint64_t requested_bytes;
-  uint64_t free_bytes;      /* in that heap, as device_memory reports them */
-  uint64_t value;           /* if an enqueued command failed: its value on the queried timeline; otherwise 0 */
+  uint64_t free_bytes; /* in that heap, as device_memory reports them */
+  uint64_t value;      /* if an enqueued command failed: its value on the queried timeline; otherwise 0 */
   char native_name[48];
-  char what[256];           /* what failed, with its numbers */
-  char where[96];           /* file:line in the driver */
-  char hint[160];           /* one thing the user can do; may be empty */
+  char what[256];  /* what failed, with its numbers */
+  char where[96];  /* file:line in the driver */
+  char hint[160];  /* one thing the user can do; may be empty */
+  uint32_t launch; /* since ABI 1.1: 1 + the index in queue_launch of the launch that failed; otherwise 0 */
+  uint32_t reserved;
 } lks_diag;
 
 /* An element type: class and bits per element. New formats need no new ABI. */
@@ -120,9 +136,9 @@ typedef uint32_t lks_dtype;
 #define LKS_DTYPE_CLASS(t) ((t) >> 16)
 #define LKS_DTYPE_BITS(t) ((t)&0xffffu)
 enum {
-  LKS_CLASS_FLOAT = 1,      /* IEEE 754 binary interchange format */
-  LKS_CLASS_BFLOAT = 2,     /* 8 exponent bits */
-  LKS_CLASS_INT = 3,        /* two's complement */
+  LKS_CLASS_FLOAT = 1,  /* IEEE 754 binary interchange format */
+  LKS_CLASS_BFLOAT = 2, /* 8 exponent bits */
+  LKS_CLASS_INT = 3,    /* two's complement */
   LKS_CLASS_UINT = 4,
   LKS_CLASS_BOOL = 5,       /* one byte, 0 or 1 */
   LKS_CLASS_FLOAT_E4M3 = 6, /* reserved */
@@ -136,8 +152,8 @@ enum {
 #define LKS_I32 LKS_DTYPE(LKS_CLASS_INT, 32)
 #define LKS_I64 LKS_DTYPE(LKS_CLASS_INT, 64)
 #define LKS_U8 LKS_DTYPE(LKS_CLASS_UINT, 8)
-#define LKS_U32 LKS_DTYPE(LKS_CLASS_UINT, 32)  /* inside programs only */
-#define LKS_U64 LKS_DTYPE(LKS_CLASS_UINT, 64)  /* inside programs only */
+#define LKS_U32 LKS_DTYPE(LKS_CLASS_UINT, 32) /* inside programs only */
+#define LKS_U64 LKS_DTYPE(LKS_CLASS_UINT, 64) /* inside programs only */
 #define LKS_BOOL LKS_DTYPE(LKS_CLASS_BOOL, 8)
 
 /* docs/lockstep_mode.md defines the arithmetic of each mode. */
@@ -160,7 +176,8 @@ enum { LKS_LOG_ERROR = 1, LKS_LOG_WARN = 2, LKS_LOG_INFO = 3, LKS_LOG_DEBUG = 4 
 
 typedef void(LKS_CALL* lks_range_fn)(void* arg, int64_t begin, int64_t end);
 
-/* Filled by the host, valid until driver_close returns. All entries may be called from any thread. */
+/* Filled by the host, valid until driver_close returns. All entries may be called from any thread. A driver uses an
+ * entry that is newer than ABI 1.0 only if LKS_HAS_FIELD(host, entry). */
 typedef struct lks_host_api {
   lks_header hdr;
   uint32_t abi_major;
@@ -185,8 +202,9 @@ typedef struct lks_host_api {
 
 enum { LKS_DEVICE_CPU = 1, LKS_DEVICE_GPU = 2, LKS_DEVICE_INTEGRATED_GPU = 3, LKS_DEVICE_ACCELERATOR = 4 };
 
-/* Capability bits. If a bit is set, get_group returns that group's table with every slot filled. Optional groups stay
- * optional for the whole major version. The tables are in driver_provisional.h. */
+/* Capability bits. If a bit is set, get_group returns that group's table, with every slot filled that the group had in
+ * its first version. Optional groups stay optional for the whole major version. Their tables are in
+ * driver_provisional.h. */
 enum {
   LKS_CAP_GRAPH = 1 << 0,
   LKS_CAP_PEER = 1 << 1,
@@ -196,9 +214,11 @@ enum {
   LKS_CAP_HOST_CALL = 1 << 5,
   LKS_CAP_REGION_COMPILE = 1 << 6,
   LKS_CAP_COLLECTIVES = 1 << 7,
-  LKS_CAP_INLINE_QUEUE = 1 << 8 /* has no group. A command is done when its call returns, and several threads may call
+  LKS_CAP_INLINE_QUEUE = 1 << 8, /* has no group. A command is done when its call returns, and several threads may call
                                    one queue at once. The values of commands need not increase and may be 0. A command
                                    fails in its call, never later. queue_wait blocks until its value is reached */
+  LKS_CAP_COPIES_WRITES = 1 << 9 /* since ABI 1.1; has no group. When queue_write returns, it has copied the host's
+                                    bytes, even if the command runs later. Inline queues need not say so */
 };
 
 enum { LKS_HEAP_DEVICE_LOCAL = 1, LKS_HEAP_HOST_VISIBLE = 2, LKS_HEAP_HOST_CACHED = 4 };
@@ -214,29 +234,30 @@ typedef struct lks_heap {
 typedef struct lks_device_info {
   lks_header hdr;
   lks_status status;
-  int32_t type;                 /* LKS_DEVICE_* */
-  uint64_t capabilities;        /* LKS_CAP_* */
-  uint32_t math_modes;          /* bit 1 << LKS_MODE_* for each mode offered */
-  uint32_t max_rank;            /* must be LKS_MAX_RANK; see "Ranks" at lks_kernel_desc */
+  int32_t type;          /* LKS_DEVICE_* */
+  uint64_t capabilities; /* LKS_CAP_* */
+  uint32_t math_modes;   /* bit 1 << LKS_MODE_* for each mode offered */
+  uint32_t max_rank;     /* must be LKS_MAX_RANK; see "Ranks" at lks_kernel_desc */
   uint32_t compute_units;
   uint32_t heap_count;
-  lks_heap heaps[4];            /* heap 0 is the default */
-  uint64_t min_alignment;       /* of every buffer; a power of two, at least 16 */
+  lks_heap heaps[4];      /* heap 0 is the default */
+  uint64_t min_alignment; /* of every buffer; a power of two, at least 16 */
   uint64_t max_allocation;
-  uint64_t max_tensor_bytes;    /* 0: no limit below max_allocation */
-  uint8_t uuid[16];             /* equal if two drivers expose the same physical device; zero if unknown */
+  uint64_t max_tensor_bytes; /* 0: no limit below max_allocation */
+  uint8_t uuid[16];          /* equal if two drivers expose the same physical device; zero if unknown */
   char name[128];
   char vendor[64];
-  char version[96];             /* of the vendor driver or library, and the instruction set if it matters */
+  char version[96]; /* of the vendor driver or library, and the instruction set if it matters */
   char reason[256];
 } lks_device_info;
 
-/* ------------------------------------------------------------------------------------------------ tensors and programs */
+/* ------------------------------------------------------------------------------------------------ tensors and programs
+ */
 
 enum {
-  LKS_LAYOUT_STRIDED = 0,       /* any other value is an opaque layout that only the driver knows; its reorder kernels
-                                   (op `copy` between a strided and an opaque tensor) write and read it */
-  LKS_TENSOR_HOST_RESIDENT = 1, /* flag: the input is in host-visible memory */
+  LKS_LAYOUT_STRIDED = 0,        /* any other value is an opaque layout that only the driver knows; its reorder kernels
+                                    (op `copy` between a strided and an opaque tensor) write and read it */
+  LKS_TENSOR_HOST_RESIDENT = 1,  /* flag: the input is in host-visible memory */
   LKS_TENSOR_OPTIONAL_ABSENT = 2 /* flag: this optional input is not given; nothing is bound to it */
 };
 
@@ -249,34 +270,46 @@ typedef struct lks_tensor_desc {
   uint64_t alignment;            /* the first element's address is a multiple of this power of two */
   uint32_t layout;
   uint32_t flags;
-  uint64_t opaque_bytes;         /* the tensor's size in a driver-opaque layout */
+  uint64_t opaque_bytes; /* the tensor's size in a driver-opaque layout */
 } lks_tensor_desc;
 
 /* Core opcodes. Floating add, sub, mul, div and sqrt are IEEE round-to-nearest-even with gradual underflow, never
  * contracted. Integers wrap; x / 0 is 0 and MIN / -1 is MIN; a shift count is taken modulo the width. */
 enum {
-  LKS_INSTR_INPUT = 1,     /* imm: program input index */
-  LKS_INSTR_SCALAR = 2,    /* imm: index into lks_launch.scalars */
-  LKS_INSTR_CONST = 3,     /* imm: the bits */
-  LKS_INSTR_INDEX = 4,     /* logical index along axis imm of the output, as i64 */
-  LKS_INSTR_LINEAR = 5,    /* row-major logical index in the output, as i64 */
-  LKS_INSTR_CALL = 6,      /* imm: index into lks_program.functions; result is that function's only output */
-  LKS_INSTR_ADD = 16, LKS_INSTR_SUB = 17, LKS_INSTR_MUL = 18, LKS_INSTR_DIV = 19,
-  LKS_INSTR_SQRT = 20, LKS_INSTR_NEG = 21, LKS_INSTR_ABS = 22, /* neg, abs of floats change only the sign bit */
-  LKS_INSTR_LT = 32, LKS_INSTR_LE = 33, LKS_INSTR_EQ = 34, LKS_INSTR_NE = 35, /* bool; with NaN only ne is true */
-  LKS_INSTR_SELECT = 36,   /* args: bool, if true, if false */
-  LKS_INSTR_CONVERT = 37,  /* value conversion: narrowing rounds to nearest even once; float to integer truncates and
-                              saturates, NaN gives 0; integer to integer wraps; to bool: != 0 */
-  LKS_INSTR_BITCAST = 38,  /* same width */
-  LKS_INSTR_AND = 48, LKS_INSTR_OR = 49, LKS_INSTR_XOR = 50, LKS_INSTR_NOT = 51, /* integers and bool */
-  LKS_INSTR_SHL = 52, LKS_INSTR_SHR = 53, /* SHR is arithmetic for signed types, logical for unsigned */
-  LKS_INSTR_MULHI = 54     /* upper half of the u32 product */
+  LKS_INSTR_INPUT = 1,  /* imm: program input index */
+  LKS_INSTR_SCALAR = 2, /* imm: index into lks_launch.scalars */
+  LKS_INSTR_CONST = 3,  /* imm: the bits */
+  LKS_INSTR_INDEX = 4,  /* logical index along axis imm of the output, as i64 */
+  LKS_INSTR_LINEAR = 5, /* row-major logical index in the output, as i64 */
+  LKS_INSTR_CALL = 6,   /* imm: index into lks_program.functions; result is that function's only output */
+  LKS_INSTR_ADD = 16,
+  LKS_INSTR_SUB = 17,
+  LKS_INSTR_MUL = 18,
+  LKS_INSTR_DIV = 19,
+  LKS_INSTR_SQRT = 20,
+  LKS_INSTR_NEG = 21,
+  LKS_INSTR_ABS = 22, /* neg, abs of floats change only the sign bit */
+  LKS_INSTR_LT = 32,
+  LKS_INSTR_LE = 33,
+  LKS_INSTR_EQ = 34,
+  LKS_INSTR_NE = 35,      /* bool; with NaN only ne is true */
+  LKS_INSTR_SELECT = 36,  /* args: bool, if true, if false */
+  LKS_INSTR_CONVERT = 37, /* value conversion: narrowing rounds to nearest even once; float to integer truncates and
+                             saturates, NaN gives 0; integer to integer wraps; to bool: != 0 */
+  LKS_INSTR_BITCAST = 38, /* same width */
+  LKS_INSTR_AND = 48,
+  LKS_INSTR_OR = 49,
+  LKS_INSTR_XOR = 50,
+  LKS_INSTR_NOT = 51, /* integers and bool */
+  LKS_INSTR_SHL = 52,
+  LKS_INSTR_SHR = 53,  /* SHR is arithmetic for signed types, logical for unsigned */
+  LKS_INSTR_MULHI = 54 /* upper half of the u32 product */
 };
 
 typedef struct lks_instr {
   uint32_t opcode;
-  lks_dtype dtype;         /* of the result */
-  uint32_t args[3];        /* indices of earlier instructions */
+  lks_dtype dtype;  /* of the result */
+  uint32_t args[3]; /* indices of earlier instructions */
   uint32_t reserved;
   uint64_t imm;
 } lks_instr;
@@ -291,20 +324,21 @@ typedef struct lks_program {
   uint32_t function_count;
   const lks_dtype* input_dtypes;
   const lks_instr* instrs;
-  const uint32_t* outputs;               /* indices of the values that are outputs */
+  const uint32_t* outputs; /* indices of the values that are outputs */
   const struct lks_function* functions;
 } lks_program;
 
 /* A named scalar function always has a body in core opcodes. A driver that does not know this name and version runs
  * the body and gets the same bits. */
 typedef struct lks_function {
-  const char* name;        /* such as "exp" */
+  const char* name; /* such as "exp" */
   uint32_t version;
   uint32_t reserved;
   const lks_program* body;
 } lks_function;
 
-/* ------------------------------------------------------------------------------------------------------------ kernels */
+/* ------------------------------------------------------------------------------------------------------------ kernels
+ */
 
 #define LKS_FROM_PROGRAM 0x80000000u /* or-ed with an index into lks_kernel_desc.programs */
 #define LKS_ROOT_RESULT 0x40000000u  /* or-ed with a result index of the root op */
@@ -338,10 +372,10 @@ typedef struct lks_alias {
  * so does certification, if a required case has that rank. A rank below 0 or above LKS_MAX_RANK is always refused. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
-  uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only op_name identifies */
-  uint32_t op_version;     /* schema version of op and attributes */
-  const char* op_name;     /* such as "conv2d" or "acme::norm" */
-  const void* attrs;       /* the op's attribute struct of driver_ops.h; NULL if it has none */
+  uint32_t op;         /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only op_name identifies */
+  uint32_t op_version; /* schema version of op and attributes */
+  const char* op_name; /* such as "conv2d" or "acme::norm" */
+  const void* attrs;   /* the op's attribute struct of driver_ops.h; NULL if it has none */
   uint32_t attrs_size;
   uint32_t math_mode;
   uint32_t input_count;
@@ -356,20 +390,20 @@ typedef struct lks_kernel_desc {
   const uint32_t* operands; /* root operand i: an input index or LKS_FROM_PROGRAM | p; NULL: operand i is input i */
   uint32_t operand_count;   /* 0 for `pointwise` */
   uint32_t alias_count;
-  const uint32_t* results;  /* root result i: an output index, or LKS_FROM_PROGRAM if only an epilogue reads it;
-                               NULL: result i is output i */
+  const uint32_t* results; /* root result i: an output index, or LKS_FROM_PROGRAM if only an epilogue reads it;
+                              NULL: result i is output i */
   const lks_alias* aliases;
 } lks_kernel_desc;
 
 /* The properties of one tensor that a prepared kernel depends on. The host reuses the kernel for every call that agrees
  * in these properties and in op, attributes, dtypes, ranks, layouts, programs and math mode. */
 typedef struct lks_operand_deps {
-  uint32_t dims;            /* bit i: the extent of dimension i */
-  uint32_t strides;         /* bit i: the exact stride of dimension i */
-  uint32_t stride_classes;  /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
-  uint32_t dense;           /* 1: whether the tensor is dense row-major; an empty tensor is, and has dense strides */
-  uint64_t alignment;       /* larger alignments make no difference; 0 or 1: alignment does not matter */
-  uint32_t preferred_layout;/* a driver-opaque layout that would be faster; 0: none */
+  uint32_t dims;             /* bit i: the extent of dimension i */
+  uint32_t strides;          /* bit i: the exact stride of dimension i */
+  uint32_t stride_classes;   /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
+  uint32_t dense;            /* 1: whether the tensor is dense row-major; an empty tensor is, and has dense strides */
+  uint64_t alignment;        /* larger alignments make no difference; 0 or 1: alignment does not matter */
+  uint32_t preferred_layout; /* a driver-opaque layout that would be faster; 0: none */
   uint32_t reserved;
   uint64_t preferred_bytes; /* size of the tensor in that layout */
 } lks_operand_deps;
@@ -382,40 +416,41 @@ enum { LKS_DETERMINISM_NONE = 0, LKS_DETERMINISM_RUN_TO_RUN = 1, LKS_DETERMINISM
 
 typedef struct lks_kernel_info {
   lks_header hdr;
-  char variant[64];             /* names the implementation, with the version of its library if it has one */
-  uint64_t workspace_bytes;     /* of the workspace that is bound at each launch; its contents are undefined */
-  float max_ulp;                /* claim for elementwise results: error in units in the last place; 0: no claim */
-  float gamma_factor;           /* claim for sums: error <= factor * gamma(n) * sum of magnitudes; 0: no claim */
+  char variant[64];         /* names the implementation, with the version of its library if it has one */
+  uint64_t workspace_bytes; /* of the workspace that is bound at each launch; its contents are undefined */
+  float max_ulp;            /* claim for elementwise results: error in units in the last place; 0: no claim */
+  float gamma_factor;       /* claim for sums: error <= factor * gamma(n) * sum of magnitudes; 0: no claim */
   lks_dtype accumulate_dtype;
-  uint32_t order;               /* LKS_ORDER_* of a sum */
-  uint32_t determinism;         /* LKS_DETERMINISM_* */
+  uint32_t order;       /* LKS_ORDER_* of a sum */
+  uint32_t determinism; /* LKS_DETERMINISM_* */
   uint32_t reserved;
-  double cost_flops;            /* hints; 0 if unknown */
+  double cost_flops; /* hints; 0 if unknown */
   double cost_bytes;
-  lks_operand_deps* deps;       /* the caller's array, input_count + output_count long, zeroed by the host; or NULL */
+  lks_operand_deps* deps; /* the caller's array, input_count + output_count long, zeroed by the host; or NULL */
 } lks_kernel_info;
 
 /* A tensor at launch. Its first element is `offset` elements from the buffer's start. */
 typedef struct lks_binding {
-  lks_buffer* buffer;       /* NULL for an absent optional input */
+  lks_buffer* buffer; /* NULL for an absent optional input */
   int64_t offset;
-  const int64_t* dims;      /* of the prepared rank; NULL if the layout is opaque */
+  const int64_t* dims; /* of the prepared rank; NULL if the layout is opaque */
   const int64_t* strides;
 } lks_binding;
 
 typedef struct lks_launch {
   lks_header hdr;
   lks_kernel* kernel;
-  const lks_binding* bindings;  /* inputs, then outputs */
-  const uint64_t* scalars;      /* bits of each scalar in its dtype, from the lowest bit on; ignore the others. The host
-                                   has converted the number to that dtype once, as LKS_INSTR_CONVERT does */
-  lks_buffer* workspace;        /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
+  const lks_binding* bindings; /* inputs, then outputs */
+  const uint64_t* scalars;     /* bits of each scalar in its dtype, from the lowest bit on; ignore the others. The host
+                                  has converted the number to that dtype once, as LKS_INSTR_CONVERT does */
+  lks_buffer* workspace;       /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
   uint64_t workspace_offset;
   uint32_t binding_count;
   uint32_t scalar_count;
 } lks_launch;
 
-/* ------------------------------------------------------------------------------------------------------- the driver table */
+/* ------------------------------------------------------------------------------------------------------- the driver
+ * table */
 
 /* A transfer queue copies in parallel with compute queues if the hardware can. It may refuse launches
  * (LKS_UNSUPPORTED). */
@@ -423,18 +458,18 @@ enum { LKS_QUEUE_COMPUTE = 0, LKS_QUEUE_TRANSFER = 1 };
 enum { LKS_DRIVER_UNLOADABLE = 1, LKS_DRIVER_NEEDS_MAIN_THREAD = 2 };
 enum { LKS_SANITIZER_NONE = 0, LKS_SANITIZER_ADDRESS = 1, LKS_SANITIZER_THREAD = 2, LKS_SANITIZER_MEMORY = 3 };
 
-/* Static and immutable; the entry function returns it. No slot is NULL. */
+/* Static and immutable; the entry function returns it. The host copies it, and treats slots that are absent as NULL. */
 typedef struct lks_driver_api {
   lks_header hdr;
   uint32_t abi_major;
   uint32_t abi_minor;
-  const char* name;         /* prefix of device names: "cpu" gives "cpu:0" */
+  const char* name; /* prefix of device names: "cpu" gives "cpu:0" */
   const char* vendor;
   const char* version;
-  const char* build_id;     /* compiler and flags of the build */
-  uint32_t flags;           /* LKS_DRIVER_* */
-  uint32_t sanitizer;       /* LKS_SANITIZER_*; the host refuses a driver whose sanitizer is not its own */
-  int32_t priority;         /* of several available drivers of one name, the one with the highest is used */
+  const char* build_id; /* compiler and flags of the build */
+  uint32_t flags;       /* LKS_DRIVER_* */
+  uint32_t sanitizer;   /* LKS_SANITIZER_*; the host refuses a driver whose sanitizer is not its own */
+  int32_t priority;     /* of several available drivers of one name, the one with the highest is used */
   uint32_t reserved;
 
   /* -- driver. driver_open touches no device. `host` outlives the driver. If the machine cannot use the driver at all,
@@ -480,13 +515,14 @@ typedef struct lks_driver_api {
    *    written none of its outputs, and every later command of the queue is skipped until queue_recover.
    *    The host keeps the memory that a command names (and the host memory of queue_read and queue_write) valid until
    *    the command's value is reached; if the command failed or was skipped, until queue_recover or queue_destroy has
-   *    returned. Commands of 0 bytes are allowed and move nothing. */
+   *    returned. With LKS_CAP_COPIES_WRITES, the host memory of a queue_write is valid only until the call returns.
+   *    Commands of 0 bytes are allowed and move nothing. */
   lks_status(LKS_CALL* queue_create)(lks_device* device, uint32_t kind, lks_queue** out, lks_timeline** timeline,
                                      lks_diag* diag);
   void(LKS_CALL* queue_destroy)(lks_queue* queue); /* idle queues only; destroys its timeline too */
   /* The launches are one unit: either all are enqueued, with one value, or none is. They run in order, each after the
-   * previous one. If one fails because of its data, earlier ones may have written their outputs; it and later ones have
-   * not. */
+   * previous one. If one fails because of its data, diag.launch says which; earlier ones may have written their
+   * outputs, it and later ones have not. */
   lks_status(LKS_CALL* queue_launch)(lks_queue* queue, const lks_launch* launches, uint32_t count, uint64_t* value,
                                      lks_diag* diag);
   /* Copies bytes between buffers of one device, or of peers if LKS_CAP_PEER allows it. The ranges do not overlap. */
@@ -500,9 +536,9 @@ typedef struct lks_driver_api {
   lks_status(LKS_CALL* queue_fill)(lks_queue* queue, lks_buffer* dst, uint64_t offset, uint64_t bytes, uint64_t pattern,
                                    uint32_t pattern_bytes, uint64_t* value, lks_diag* diag);
   /* Later commands of the queue start after `timeline` (of any device of this driver) reaches `value`. The wait may
-   * come before the signal. If that timeline fails, the wait fails with the same diag, as a command does: the queue's
-   * timeline fails at a value above those of the commands before the wait and at most that of the next command. The
-   * timeline outlives the wait. */
+   * come before the signal. If that timeline fails, the wait fails with the same diag (but launch 0), as a command
+   * does: the queue's timeline fails at a value above those of the commands before the wait and at most that of the
+   * next command. The timeline outlives the wait. */
   lks_status(LKS_CALL* queue_wait)(lks_queue* queue, lks_timeline* timeline, uint64_t value, lks_diag* diag);
   lks_status(LKS_CALL* queue_flush)(lks_queue* queue, lks_diag* diag); /* submits recorded work to the device */
   /* Makes a failed queue usable again. Blocks until no enqueued command is in flight: after it returns, none of them
@@ -555,7 +591,7 @@ typedef struct lks_driver_api {
 } lks_driver_api;
 
 /* The only exported symbol. It starts no thread, touches no device and keeps no state. Returns LKS_ABI_MISMATCH if the
- * host's minor version is older than the driver needs. */
+ * host's minor version is older than the driver needs, or if the host's table lacks entries that the driver needs. */
 typedef lks_status(LKS_CALL* lks_driver_entry_fn)(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                    lks_diag* diag);

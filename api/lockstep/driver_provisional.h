@@ -66,7 +66,7 @@ typedef struct lks_host_call_group {
 /* LKS_CAP_REGION_COMPILE: a sub-graph as one kernel. Node operands are region inputs, or LKS_ROOT_RESULT | k for the
  * k-th result counted over all earlier nodes. `results` names the region's outputs in the same way. */
 typedef struct lks_region_node {
-  lks_kernel_desc desc;
+  const lks_kernel_desc* desc;
   const uint32_t* operands;
 } lks_region_node;
 typedef struct lks_region_group {

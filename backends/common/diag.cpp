@@ -48,10 +48,30 @@ lks_diag empty_diag() {
   return diag;
 }
 
+void set_launch(lks_diag* diag, std::uint32_t index) {
+  if (LKS_HAS_FIELD(diag, launch)) diag->launch = index + 1;
+}
+
+void clear_launch(lks_diag* diag) {
+  if (LKS_HAS_FIELD(diag, launch)) diag->launch = 0;
+}
+
+void copy_diag(const lks_diag& from, lks_diag* to) {
+  const std::uint32_t both = from.hdr.size < to->hdr.size ? from.hdr.size : to->hdr.size;
+  const std::uint32_t bytes = both < sizeof(lks_diag) ? both : static_cast<std::uint32_t>(sizeof(lks_diag));
+  if (bytes <= sizeof(lks_header)) return;
+  std::memcpy(reinterpret_cast<char*>(to) + sizeof(lks_header),
+              reinterpret_cast<const char*>(&from) + sizeof(lks_header), bytes - sizeof(lks_header));
+}
+
+lks_diag own_copy(const lks_diag& from) {
+  lks_diag copy = empty_diag();
+  copy_diag(from, &copy);
+  return copy;
+}
+
 lks_status return_stored(const lks_diag& kept, lks_diag* diag) {
-  const lks_header header = diag->hdr;  // keep the caller's header: the stored one belongs to an earlier call
-  *diag = kept;
-  diag->hdr = header;
+  copy_diag(kept, diag);
   return kept.code;
 }
 

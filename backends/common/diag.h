@@ -26,7 +26,19 @@ namespace common {
 /// A lks_diag with an empty message.
 lks_diag empty_diag();
 
-/// Copies a stored lks_diag into the caller's, keeps the caller's header, and returns the stored status.
+/// Says that the launch with this index in a queue_launch failed. Does nothing if the host is older than ABI 1.1.
+void set_launch(lks_diag* diag, std::uint32_t index);
+/// Says that no particular launch failed, for a failure that is passed on to a queue that waited.
+void clear_launch(lks_diag* diag);
+
+/// Copies a diag to another one, which may belong to a host or driver of another version: copies only the fields that
+/// both have, and keeps the header of `to`.
+void copy_diag(const lks_diag& from, lks_diag* to);
+
+/// A copy in the size that this driver knows. Fields that `from` does not have are zero.
+lks_diag own_copy(const lks_diag& from);
+
+/// Copies a stored lks_diag into the caller's, and returns the stored status.
 lks_status return_stored(const lks_diag& kept, lks_diag* diag);
 
 /// LKS_INVALID_ARGUMENT with LKS_REASON_INDEX: an element of an index tensor is out of range.

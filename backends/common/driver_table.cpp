@@ -9,6 +9,10 @@ lks_status enter(const lks_driver_api& table, const lks_host_api* host, const lk
     return fail(diag, LKS_ABI_MISMATCH, DRIVER_WHERE, "the runtime has ABI %u.%u, this driver needs %u.x",
                 host->abi_major, host->abi_minor, LKS_ABI_MAJOR);
   }
+  if (!LKS_HAS_FIELD(host, fault_point)) {
+    return fail(diag, LKS_ABI_MISMATCH, DRIVER_WHERE, "the runtime's table of %u bytes lacks entries of ABI %u.0",
+                host->hdr.size, LKS_ABI_MAJOR);
+  }
   *out = &table;
   return LKS_OK;
 }

@@ -34,8 +34,9 @@ struct DriverIdentity {
     .kernel_variant = &kernel_variant,                                                                                \
   }
 
-/// Implements the entry symbol: checks the host's ABI version and returns the table. Not inline, for the same reason as
-/// the functions of diag.h.
+/// Implements the entry symbol. Returns the table, or LKS_ABI_MISMATCH if the host has another major version or lacks
+/// an entry of ABI 1.0. A driver that needs a newer entry also asks LKS_HAS_FIELD for it. Not inline, for the same
+/// reason as the functions of diag.h.
 lks_status enter(const lks_driver_api& table, const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
 
 }  // namespace common

@@ -98,7 +98,7 @@ lks_status check_aliases(const lks_kernel_desc& desc, lks_diag* diag) {
   for (std::uint32_t i = 0; i < desc.alias_count; ++i) {
     const lks_alias& alias = desc.aliases[i];
     const bool fits = alias.input < desc.input_count && alias.output < desc.output_count &&
-                      is_same_place(desc.inputs[alias.input], desc.outputs[alias.output]);
+                      is_same_place(tensor_of(desc, alias.input), tensor_of(desc, desc.input_count + alias.output));
     if (fits && desc.op == LKS_OP_POINTWISE) continue;
     return refuse(diag, LKS_REASON_ALIAS, static_cast<int>(desc.input_count + alias.output), DRIVER_WHERE,
                   "%s: output %u cannot take the memory of input %u", desc.op_name, alias.output, alias.input);
@@ -146,8 +146,8 @@ lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& de
                   "%s: the description or a program of it has an unknown extension", desc.op_name);
   }
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
-    const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
-    if (const lks_status status = check_tensor(desc, t, static_cast<int>(i), diag); status != LKS_OK) return status;
+    if (const lks_status status = check_tensor(desc, tensor_of(desc, i), static_cast<int>(i), diag); status != LKS_OK)
+      return status;
   }
   if (const lks_status status = check_programs(desc, diag); status != LKS_OK) return status;
   return check_aliases(desc, diag);
@@ -158,7 +158,7 @@ lks_status check_description(std::uint32_t math_modes, const lks_kernel_desc& de
 lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, const lks_kernel_desc& desc,
                              lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
   // Rows that refuse write their reason here; only the last reason reaches the caller.
-  lks_diag refusal = *diag;
+  lks_diag refusal = empty_diag();
   lks_status status = refuse(&refusal, LKS_REASON_OP, -1, DRIVER_WHERE, "no kernel for %s", desc.op_name);
   const lks_header info_header = info.hdr;
   bool checked = false;
@@ -176,7 +176,7 @@ lks_status answer_from_table(const KernelTable& table, const lks_host_api& api, 
     if (status == LKS_OK) return status;
     if (status != LKS_UNSUPPORTED) break;
   }
-  *diag = refusal;
+  copy_diag(refusal, diag);
   return status;
 }
 

@@ -10,6 +10,12 @@
 
 namespace common {
 
+/// Tensor i of a kernel description: inputs first, then outputs.
+inline const lks_tensor_desc& tensor_of(const lks_kernel_desc& desc, std::uint32_t i) {
+  return i < desc.input_count ? LKS_ELEMENT(lks_tensor_desc, desc.inputs, i)
+                              : LKS_ELEMENT(lks_tensor_desc, desc.outputs, i - desc.input_count);
+}
+
 /// A request to a row of the table. The row fills in `info` or `diag`.
 struct KernelRequest {
   const lks_host_api& api;
@@ -18,16 +24,12 @@ struct KernelRequest {
   lks_diag* diag;
   const void* context = nullptr;  // KernelTable::context
 
-  const lks_tensor_desc& input(std::size_t i) const { return desc.inputs[i]; }
-  const lks_tensor_desc& output(std::size_t i) const { return desc.outputs[i]; }
+  const lks_tensor_desc& input(std::size_t i) const { return LKS_ELEMENT(lks_tensor_desc, desc.inputs, i); }
+  const lks_tensor_desc& output(std::size_t i) const { return LKS_ELEMENT(lks_tensor_desc, desc.outputs, i); }
   std::uint32_t tensor_count() const { return desc.input_count + desc.output_count; }
   /// Tensor i: inputs first, then outputs.
-  const lks_tensor_desc& tensor(std::uint32_t i) const {
-    return i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
-  }
-  bool has_input(std::size_t i) const {
-    return i < desc.input_count && !(desc.inputs[i].flags & LKS_TENSOR_OPTIONAL_ABSENT);
-  }
+  const lks_tensor_desc& tensor(std::uint32_t i) const { return tensor_of(desc, i); }
+  bool has_input(std::size_t i) const { return i < desc.input_count && !(input(i).flags & LKS_TENSOR_OPTIONAL_ABSENT); }
   template <class A>
   const A& attrs() const {
     return *static_cast<const A*>(desc.attrs);

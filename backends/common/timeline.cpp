@@ -53,7 +53,7 @@ lks_status lks_timeline::signal(std::uint64_t value, const lks_diag* failure, lk
     }
     if (failure) {
       failed_ = true;
-      failure_ = *failure;
+      failure_ = common::own_copy(*failure);
       failure_.value = value;
     } else {
       reached_ = value;

@@ -32,6 +32,7 @@ struct lks_timeline {
   std::uint64_t reached_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
   bool failed_ LOCKSTEP_GUARDED_BY(mutex_) = false;
   bool a_wait_failed_ LOCKSTEP_GUARDED_BY(mutex_) = false;
+  // In the size that this driver knows.
   lks_diag failure_ LOCKSTEP_GUARDED_BY(mutex_){};
   lks_diag wait_failure_ LOCKSTEP_GUARDED_BY(mutex_){};
 };

@@ -187,19 +187,27 @@ lks_status LKS_CALL queue_create(lks_device* device, std::uint32_t, lks_queue** 
 
 void LKS_CALL queue_destroy(lks_queue* queue) { delete queue; }
 
+lks_status run(const lks_launch& launch, lks_diag* diag) {
+  if (const lks_status status = launch.kernel->check(launch, diag); status != LKS_OK) return status;
+  try {
+    launch.kernel->run(launch);
+    return LKS_OK;
+  } catch (const std::bad_alloc&) {
+    return fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory while a kernel ran");
+  } catch (const std::exception& e) {
+    return fail(diag, LKS_INTERNAL, DRIVER_WHERE, "a kernel failed: %s", e.what());
+  }
+}
+
 lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, std::uint32_t count,
                                  std::uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device->host, LKS_FAULT_SUBMIT, "host.queue_launch");
   const common::FloatEnvironment environment;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const lks_launch& launch = launches[i];
-    if (const lks_status status = launch.kernel->check(launch, diag); status != LKS_OK) return status;
-    try {
-      launch.kernel->run(launch);
-    } catch (const std::bad_alloc&) {
-      return fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory while a kernel ran");
-    } catch (const std::exception& e) {
-      return fail(diag, LKS_INTERNAL, DRIVER_WHERE, "a kernel failed: %s", e.what());
+  const lks_launch* launch = launches;
+  for (std::uint32_t i = 0; i < count; ++i, launch = &LKS_ELEMENT(lks_launch, launch, 1)) {
+    if (const lks_status status = run(*launch, diag); status != LKS_OK) {
+      set_launch(diag, i);
+      return status;
     }
   }
   *value = 0;
@@ -263,7 +271,9 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
 
 // Commands of an inline queue run before their call returns, so this call itself blocks.
 lks_status LKS_CALL queue_wait(lks_queue*, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) {
-  return timeline->wait(value, ~std::uint64_t{0}, diag);
+  const lks_status status = timeline->wait(value, ~std::uint64_t{0}, diag);
+  if (status != LKS_OK) clear_launch(diag);
+  return status;
 }
 
 lks_status LKS_CALL queue_flush(lks_queue*, lks_diag*) { return LKS_OK; }

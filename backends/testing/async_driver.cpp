@@ -11,6 +11,9 @@
 //   toy.min_alignment     alignment of buffers (default 64)
 //   toy.max_tensor_bytes  (default none)
 //   toy.host_visible      1 if the host can map the memory
+//   toy.copies_writes     1 if queue_write copies the host's bytes before it returns
+//   toy.table             "older": a table as ABI 1.0 had it; "newer": one with more slots and a later minor version.
+//                         The option's value is then also the driver's name
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -31,6 +34,7 @@
 #include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
 #include "backends/reference/kernels/kernels.h"
+#include "backends/testing/aged_table.h"
 #include "backends/testing/test_options.h"
 
 struct lks_driver {
@@ -39,7 +43,7 @@ struct lks_driver {
   long generation = 0, countdown = 0;
   std::atomic<long> wait_generation{0};
   std::uint64_t min_alignment = 64, max_tensor_bytes = 0;
-  bool host_visible = false;
+  bool host_visible = false, copies_writes = false;
 };
 
 struct lks_device {
@@ -192,7 +196,8 @@ lks_status LKS_CALL driver_open(const lks_host_api* api, lks_driver** out, lks_d
                         {0},
                         number_option(*api, "toy.min_alignment", 64),
                         number_option(*api, "toy.max_tensor_bytes", 0),
-                        number_option(*api, "toy.host_visible", 0) == 1};
+                        number_option(*api, "toy.host_visible", 0) == 1,
+                        number_option(*api, "toy.copies_writes", 0) == 1};
   return LKS_OK;
 }
 void LKS_CALL driver_close(lks_driver* driver) { delete driver; }
@@ -207,6 +212,7 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
   lks_device_info full;
   std::memset(&full, 0, sizeof full);
   full.type = LKS_DEVICE_ACCELERATOR;
+  if (driver->copies_writes) full.capabilities = LKS_CAP_COPIES_WRITES;
   full.math_modes = math_modes;
   full.max_rank = LKS_MAX_RANK;
   full.compute_units = 1;
@@ -321,11 +327,15 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
                                  std::uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_launch");
   auto owned = std::make_shared<std::vector<OwnedLaunch>>();
-  for (std::uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
+  for (std::uint32_t i = 0; i < count; ++i) owned->emplace_back(LKS_ELEMENT(lks_launch, launches, i));
   *value = queue->enqueue([owned](lks_diag& failure) {
-    for (OwnedLaunch& o : *owned) {
+    for (std::uint32_t i = 0; i < owned->size(); ++i) {
+      OwnedLaunch& o = (*owned)[i];
       o.launch.bindings = o.bindings.data();
-      if (const lks_status status = o.launch.kernel->check(o.launch, &failure); status != LKS_OK) return status;
+      if (const lks_status status = o.launch.kernel->check(o.launch, &failure); status != LKS_OK) {
+        common::set_launch(&failure, i);
+        return status;
+      }
       o.launch.kernel->run(o.launch);
     }
     return lks_status{LKS_OK};
@@ -346,8 +356,11 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, std::uint64_t 
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src,
                                 std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "toy.queue_write");
+  const char* const from = static_cast<const char*>(src);
+  std::shared_ptr<const std::vector<char>> copied;
+  if (queue->device.driver.copies_writes) copied = std::make_shared<std::vector<char>>(from, from + bytes);
   *value = queue->enqueue([=](lks_diag&) {
-    std::memcpy(static_cast<char*>(dst->data) + offset, src, bytes);
+    std::memcpy(static_cast<char*>(dst->data) + offset, copied ? copied->data() : from, bytes);
     return lks_status{LKS_OK};
   });
   return LKS_OK;
@@ -376,7 +389,11 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
 }
 
 lks_status LKS_CALL queue_wait(lks_queue* queue, lks_timeline* timeline, std::uint64_t value, lks_diag*) {
-  queue->enqueue([=](lks_diag& failure) { return timeline->wait(value, forever, &failure); });
+  queue->enqueue([=](lks_diag& failure) {
+    const lks_status status = timeline->wait(value, forever, &failure);
+    common::clear_launch(&failure);
+    return status;
+  });
   return LKS_OK;
 }
 
@@ -449,5 +466,9 @@ constexpr lks_driver_api table = DRIVER_TABLE(identity);
 
 extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api* host, const lks_driver_api** out,
                                                               lks_diag* diag) {
-  return common::enter(table, host, out, diag);
+  if (const lks_status status = common::enter(table, host, out, diag); status != LKS_OK) return status;
+  const std::string age = option(*host, "toy.table");
+  if (age == "older") *out = &older_table(table);
+  if (age == "newer") *out = &newer_table(table);
+  return LKS_OK;
 }

@@ -47,12 +47,12 @@ lks_status LKS_CALL device_describe(lks_driver*, std::uint32_t, lks_device_info*
   std::snprintf(diag->what, sizeof diag->what, "it does not answer");
   return LKS_INTERNAL;
 }
-// A group with two entries, the second of which is null.
+// A group of the size of lks_graph_group, whose second entry is null.
 struct HalfGroup {
   lks_header hdr;
-  const void* entries[2];
+  const void* entries[3];
 };
-const HalfGroup half_group = {{sizeof(HalfGroup), 0, nullptr}, {&half_group, nullptr}};
+const HalfGroup half_group = {{sizeof(HalfGroup), 0, nullptr}, {&half_group, nullptr, &half_group}};
 const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return BROKEN == EMPTY_GROUP ? &half_group : nullptr; }
 
 }  // namespace

@@ -38,6 +38,7 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
     lks_device_info full;
     std::memset(&full, 0, sizeof full);
     full.type = f.type;
+    full.capabilities = LKS_CAP_COPIES_WRITES;
     full.math_modes = f.math_modes();
     full.max_rank = LKS_MAX_RANK;
     full.compute_units = 1;
@@ -130,7 +131,11 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
       throw Failure(refusal);
     }
     *value = queue->enqueue([&](Command& command) {
-      for (std::uint32_t i = 0; i < count; ++i) launches[i].kernel->plan(command.plan, launches[i]);
+      for (std::uint32_t i = 0; i < count; ++i) {
+        command.plan.begin_launch(i);
+        const lks_launch& launch = LKS_ELEMENT(lks_launch, launches, i);
+        launch.kernel->plan(command.plan, launch);
+      }
     });
   });
 }

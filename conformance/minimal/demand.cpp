@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "backends/host/kernel_table.h"
 #include "lockstep/driver_ops.h"
 
 namespace minimal {
@@ -62,11 +63,13 @@ std::uint64_t add_program(Demand& demand, const lks_program& program) {
 }
 
 void add_pointwise(Demand& demand, const lks_kernel_desc& desc) {
-  for (std::uint32_t i = 0; i < desc.input_count; ++i) demand.instructions.insert({"load", dtype_name(desc.inputs[i])});
+  for (std::uint32_t i = 0; i < desc.input_count; ++i)
+    demand.instructions.insert({"load", dtype_name(common::tensor_of(desc, i))});
   for (std::uint32_t i = 0; i < desc.output_count; ++i)
-    demand.instructions.insert({"store", dtype_name(desc.outputs[i])});
+    demand.instructions.insert({"store", dtype_name(common::tensor_of(desc, desc.input_count + i))});
   for (std::uint32_t i = 0; i < desc.alias_count; ++i) {
-    demand.instructions.insert({in_place, dtype_name(desc.outputs[desc.aliases[i].output])});
+    demand.instructions.insert(
+        {in_place, dtype_name(common::tensor_of(desc, desc.input_count + desc.aliases[i].output))});
   }
   for (std::uint32_t i = 0; i < desc.program_count; ++i) {
     raise(demand.sizes["instructions of a program, with the bodies of its functions"],
@@ -85,7 +88,8 @@ std::uint64_t bytes_of(const lks_tensor_desc& t) {
 
 std::string joined(const lks_tensor_desc* tensors, std::uint32_t count) {
   std::string all;
-  for (std::uint32_t i = 0; i < count; ++i) all += (i ? ", " : "") + dtype_name(tensors[i]);
+  for (std::uint32_t i = 0; i < count; ++i)
+    all += (i ? ", " : "") + dtype_name(LKS_ELEMENT(lks_tensor_desc, tensors, i));
   return all.empty() ? "nothing" : all;
 }
 
@@ -127,7 +131,7 @@ Demand demand_of(const lks_kernel_desc& desc) {
   Demand demand;
   std::uint64_t rank = 0;
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
-    const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
+    const lks_tensor_desc& t = common::tensor_of(desc, i);
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
     raise(rank, static_cast<std::uint64_t>(t.rank));
     raise(demand.sizes["bytes of a tensor"], bytes_of(t));

@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "backends/common/diag.h"
+#include "backends/common/kernel_table.h"
 #include "backends/testing/test_options.h"
 #include "conformance/minimal/requirements.h"
 #include "lockstep/driver_ops.h"
@@ -112,7 +113,7 @@ constexpr std::uint64_t buffer_alignment = 64;  // the reference driver's min_al
 
 lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
-    const lks_tensor_desc& t = i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
+    const lks_tensor_desc& t = common::tensor_of(desc, i);
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
     if (is_dense(t) && t.alignment >= buffer_alignment) continue;
     return refuse(diag, LKS_REASON_LAYOUT, static_cast<int>(i), DRIVER_WHERE,

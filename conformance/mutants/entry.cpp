@@ -27,7 +27,12 @@ class FaultyKernel : public lks_kernel {
       : correct_(std::move(correct)), desc_(desc), fault_(fault) {
     dtypes = correct_->dtypes;
     ranks = correct_->ranks;
-    const auto keep = [](const lks_tensor_desc* t, std::uint32_t n) { return std::vector(t, t + n); };
+    const auto keep = [](const lks_tensor_desc* t, std::uint32_t n) {
+      std::vector<lks_tensor_desc> kept;
+      for (std::uint32_t i = 0; i < n; ++i) kept.push_back(LKS_ELEMENT(lks_tensor_desc, t, i));
+      for (lks_tensor_desc& k : kept) k.hdr.size = sizeof k;
+      return kept;
+    };
     inputs_ = keep(desc.inputs, desc.input_count);
     outputs_ = keep(desc.outputs, desc.output_count);
     desc_.desc.inputs = inputs_.data();

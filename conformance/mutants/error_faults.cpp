@@ -38,6 +38,39 @@ void diag_without_text(lks_driver_api& t) {
   };
 }
 
+// Every failure of a submission is said to be of its first launch.
+void first_launch_blamed(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    const lks_status status = correct().queue_launch(queue, launches, count, value, diag);
+    if (status != LKS_OK && LKS_HAS_FIELD(diag, launch) && diag->launch > 0) diag->launch = 1;
+    return status;
+  };
+}
+
+// Failures of a timeline do not say which launch failed.
+void failed_launch_untold(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, diag);
+    if (status < 0) common::clear_launch(diag);
+    return status;
+  };
+}
+
+// Failures of a timeline are stored in the driver's own size, even if the host's lks_diag is smaller.
+void diag_written_past(lks_driver_api& t) {
+  t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
+                       lks_diag* diag) -> lks_status {
+    lks_diag full = host::empty_diag();
+    const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, &full);
+    if (status == LKS_OK) return status;
+    full.hdr = diag->hdr;
+    std::memcpy(static_cast<void*>(diag), &full, sizeof full);
+    return status;
+  };
+}
+
 // Failures of a timeline have no text.
 void late_failure_without_text(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
@@ -223,6 +256,9 @@ void failed_submit_has_run(lks_driver_api& t) {
 constexpr TableFault faults[] = {
     {Mutant::diag_without_text, &diag_without_text},
     {Mutant::late_failure_without_text, &late_failure_without_text},
+    {Mutant::first_launch_blamed, &first_launch_blamed},
+    {Mutant::failed_launch_untold, &failed_launch_untold},
+    {Mutant::diag_written_past, &diag_written_past},
     {Mutant::index_error_without_reason, &index_error_without_reason},
     {Mutant::error_with_right_bytes, &error_with_right_bytes},
     {Mutant::failed_launch_has_written, &failed_launch_has_written},

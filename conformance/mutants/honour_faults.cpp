@@ -21,9 +21,22 @@ void forget_order(EditableDesc& e) {
 template <class Change>
 void change_tensors(EditableDesc& e, Change&& change) {
   auto tensors = std::make_shared<std::vector<lks_tensor_desc>>();
+  for (std::uint32_t i = 0; i < e.desc.input_count + e.desc.output_count; ++i) {
+    tensors->push_back(common::tensor_of(e.desc, i));
+    tensors->back().hdr.size = sizeof(lks_tensor_desc);
+    change(tensors->back());
+  }
+  e.desc.inputs = tensors->data();
+  e.desc.outputs = tensors->data() + e.desc.input_count;
+  e.storage = tensors;
+}
+
+// Indexes the host's arrays by the size of the driver's own lks_tensor_desc.
+void tensors_by_own_size(EditableDesc& e) {
+  auto tensors = std::make_shared<std::vector<lks_tensor_desc>>();
   tensors->assign(e.desc.inputs, e.desc.inputs + e.desc.input_count);
   tensors->insert(tensors->end(), e.desc.outputs, e.desc.outputs + e.desc.output_count);
-  for (lks_tensor_desc& t : *tensors) change(t);
+  for (lks_tensor_desc& t : *tensors) t.hdr.size = sizeof t;
   e.desc.inputs = tensors->data();
   e.desc.outputs = tensors->data() + e.desc.input_count;
   e.storage = tensors;
@@ -85,6 +98,7 @@ constexpr DescFault faults[] = {
     {Mutant::max_ignores_programs, LKS_OP_MAX, &forget_programs},
     {Mutant::matmul_ignores_order, LKS_OP_MATMUL, &forget_order},
     {Mutant::conv_takes_any_operands, LKS_OP_CONV2D, &forget_order},
+    {Mutant::tensors_by_own_size, LKS_OP_MATMUL, &tensors_by_own_size},
     {Mutant::flags_ignored, any_op, &forget_flags},
     {Mutant::high_flags_ignored, LKS_OP_COPY, &forget_high_flags},
     {Mutant::extensions_ignored, any_op, &forget_extensions},

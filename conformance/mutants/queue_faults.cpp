@@ -184,6 +184,16 @@ void fill_stops_early(lks_driver_api& t) {
   };
 }
 
+// Claims that writes are copied, although the queue reads the host's bytes later.
+void writes_not_copied(lks_driver_api& t) {
+  t.device_describe = [](lks_driver* driver, std::uint32_t ordinal, lks_device_info* info,
+                         lks_diag* diag) -> lks_status {
+    const lks_status status = correct().device_describe(driver, ordinal, info, diag);
+    if (status == LKS_OK && LKS_HAS_FIELD(info, capabilities)) info->capabilities |= LKS_CAP_COPIES_WRITES;
+    return status;
+  };
+}
+
 constexpr std::uint64_t staging = std::uint64_t{64} << 20;
 
 void write_loses_second_staging(lks_driver_api& t) {
@@ -280,6 +290,16 @@ void first_of_several(lks_driver_api& t) {
   };
 }
 
+// Indexes the host's array by the size of the driver's own lks_launch.
+void launches_by_own_size(lks_driver_api& t) {
+  t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
+                      lks_diag* diag) -> lks_status {
+    std::vector<lks_launch> own(launches, launches + count);
+    for (lks_launch& launch : own) launch.hdr.size = sizeof launch;
+    return correct().queue_launch(queue, own.data(), count, value, diag);
+  };
+}
+
 // The launches of one submission run in reverse order.
 void launches_out_of_order(lks_driver_api& t) {
   t.queue_launch = [](lks_queue* queue, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
@@ -316,6 +336,7 @@ constexpr TableFault faults[] = {
     {Mutant::signal_forgets_failure, &signal_forgets_failure},
     {Mutant::flush_fails, &flush_fails},
     {Mutant::write_drops_tail, &write_drops_tail},
+    {Mutant::writes_not_copied, &writes_not_copied},
     {Mutant::read_rounds_up, &read_rounds_up},
     {Mutant::copy_rounds_offset, &copy_rounds_offset},
     {Mutant::fill_repeats_low_byte, &fill_repeats_low_byte},
@@ -330,6 +351,7 @@ constexpr TableFault faults[] = {
     {Mutant::waits_in_32_bits, &waits_in_32_bits},
     {Mutant::queue_waits_in_32_bits, &queue_waits_in_32_bits},
     {Mutant::first_of_several, &first_of_several},
+    {Mutant::launches_by_own_size, &launches_by_own_size},
     {Mutant::launches_out_of_order, &launches_out_of_order},
     {Mutant::unit_done_before_last, &unit_done_before_last},
 };

@@ -187,6 +187,19 @@ void opens_once(lks_driver_api& t) {
   };
 }
 
+// Keeps a copy of the host's table in the size of a later version, even if the host's table is smaller.
+void reads_past_host(lks_driver_api& t) {
+  t.driver_open = [](const lks_host_api* host, lks_driver** out, lks_diag* diag) -> lks_status {
+    struct Newer {
+      lks_host_api api;
+      void* later[4];
+    };
+    static Newer kept;
+    std::memcpy(static_cast<void*>(&kept), static_cast<const void*>(host), sizeof kept);
+    return correct().driver_open(host, out, diag);
+  };
+}
+
 // driver_close crashes.
 void crashes_on_close(lks_driver_api& t) {
   t.driver_close = [](lks_driver*) { __builtin_trap(); };
@@ -319,6 +332,7 @@ constexpr TableFault faults[] = {
     {Mutant::group_without_capability, &group_without_capability},
     {Mutant::diag_written_on_success, &diag_written_on_success},
     {Mutant::variant_text_overwritten, &variant_text_overwritten},
+    {Mutant::reads_past_host, &reads_past_host},
     {Mutant::crashes_on_close, &crashes_on_close},
     {Mutant::leaves_a_thread, &leaves_a_thread},
     {Mutant::pool_is_never_joined, &pool_is_never_joined},

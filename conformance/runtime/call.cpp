@@ -1,5 +1,7 @@
 #include "conformance/runtime/call.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace lockstep::conformance {
@@ -10,7 +12,14 @@ void check_text(const char* call, const char (&field)[n], const char* name) {
   check(std::memchr(field, '\0', n) != nullptr, text("%s: diag.%s is not terminated", call, name));
 }
 
+std::atomic<std::size_t> bytes_of_diags{sizeof(lks_diag)};
+
+constexpr unsigned char unknown_field = 0x5c;
+
 }  // namespace
+
+DiagsOfSize::DiagsOfSize(std::size_t bytes) { bytes_of_diags = bytes; }
+DiagsOfSize::~DiagsOfSize() { bytes_of_diags = sizeof(lks_diag); }
 
 lks_diag empty_diagnosis() {
   lks_diag diag;
@@ -28,10 +37,27 @@ DriverFailure::DriverFailure(const std::string& name, lks_status code, const lks
 Call::Call(const char* name) : name_(name), before_(empty_diagnosis()) {
   static const lks_header extension{sizeof(lks_header), LKS_MAY_SKIP | 0u, nullptr};
   before_.hdr.next = &extension;
+  const std::size_t bytes = bytes_of_diags;
+  before_.hdr.size = static_cast<std::uint32_t>(bytes);
   now_ = before_;
+  if (bytes == sizeof now_) return;
+  other_ = std::make_unique<PageEdge>(bytes);
+  std::memset(other_->data(), unknown_field, bytes);
+  std::memcpy(other_->data(), &before_, std::min(bytes, sizeof before_));
+}
+
+// Copies the diag of another size to `now_`.
+void Call::take_other() {
+  const std::size_t bytes = before_.hdr.size;
+  std::memcpy(&now_, other_->data(), std::min(bytes, sizeof now_));
+  for (std::size_t at = sizeof now_; at < bytes; ++at) {
+    check(other_->data()[at] == unknown_field,
+          text("%s wrote byte %zu of a diag, which driver.h does not know", name_, at));
+  }
 }
 
 lks_status Call::done(lks_status status) {
+  if (other_) take_other();
   const bool known = status <= LKS_OK && status >= LKS_INTERNAL;
   check(known, text("%s returned %s", name_, status_name(status).c_str()));
   if (status == LKS_OK) {

@@ -2,9 +2,11 @@
 // filled on failure only, with the returned code and a text.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "conformance/runtime/check.h"
+#include "conformance/runtime/page_edge.h"
 
 namespace lockstep::conformance {
 
@@ -16,11 +18,21 @@ struct DriverFailure : CheckFailed {
   lks_diag diag;
 };
 
+/// While such an object exists, calls pass diags of `bytes` bytes, as hosts of other versions do. What is behind a diag
+/// cannot be accessed, and fields that driver.h does not have must stay as they are.
+class [[nodiscard]] DiagsOfSize {
+ public:
+  explicit DiagsOfSize(std::size_t bytes);
+  ~DiagsOfSize();
+  DiagsOfSize(const DiagsOfSize&) = delete;
+  DiagsOfSize& operator=(const DiagsOfSize&) = delete;
+};
+
 class Call {
  public:
   explicit Call(const char* name);
 
-  lks_diag* diag() { return &now_; }
+  lks_diag* diag() { return other_ ? other_->as<lks_diag>() : &now_; }
   const lks_diag& filled() const { return now_; }
 
   /// Checks the rules and returns `status`.
@@ -31,8 +43,11 @@ class Call {
   void fails(lks_status status, lks_status expected);
 
  private:
+  void take_other();
+
   const char* name_;
   lks_diag before_, now_;
+  std::unique_ptr<PageEdge> other_;  // the diag, if it has another size than driver.h gives it
 };
 
 lks_diag empty_diagnosis();

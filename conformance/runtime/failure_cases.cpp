@@ -107,6 +107,44 @@ void unit_fails(const RuntimeTarget& target) {
                    "the first of the three, launched again");
 }
 
+// A failure says which launch of its submission failed, in the call or, later, in a wait and in a query.
+void failed_launch(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.api.abi_minor < 1) throw NotOffered("a driver of ABI 1.0 does not say which launch failed");
+  const BadIndex made = bad_index(LKS_OP_GATHER, 99, target.seed);
+  const Kernel kernel(s, made.sample);
+  check(static_cast<bool>(kernel), "gather is refused");
+  Queue queue(s);
+  const IndexMemory good(s, queue, made.sample), bad(s, queue, made.sample);
+  queue.upload(good.indices, made.good);
+  queue.upload(bad.indices, made.bad);
+  Launch works(kernel, made.sample, good.locations()), fails(kernel, made.sample, bad.locations());
+  for (const std::uint32_t count : {1u, 2u, 5u}) {
+    for (std::uint32_t failing = 0; failing < count; ++failing) {
+      const std::string what = text("launch %u of %u in one submission", failing, count);
+      std::vector<lks_launch> unit(count, works.abi());
+      unit[failing] = fails.abi();
+      u64 value = 0, reached = 0;
+      Call launch("queue_launch"), query("timeline_query");
+      lks_diag failure = empty_diagnosis();
+      if (launch.done(s.api.queue_launch(queue.handle(), unit.data(), count, &value, launch.diag())) != LKS_OK) {
+        failure = launch.filled();
+      } else {
+        check(wait_within(s, queue.timeline(), value, 60'000'000'000u, &failure) != LKS_OK, what + " did not fail");
+        check(query.done(s.api.timeline_query(queue.timeline(), &reached, query.diag())) != LKS_OK,
+              what + ": timeline_query does not report the failure");
+        check(query.filled().launch == failure.launch,
+              what + text(" failed: timeline_query says diag.launch %u, timeline_wait %u", query.filled().launch,
+                          failure.launch));
+      }
+      check(
+          failure.launch == failing + 1,
+          what + text(" failed (they are counted from 0), and diag.launch is %u, not %u", failure.launch, failing + 1));
+      queue.recover();
+    }
+  }
+}
+
 // The dependent queue waits for the failed queue's value.
 void check_dependent_fails(Queue& dependent) {
   bool failed = false;
@@ -117,6 +155,7 @@ void check_dependent_fails(Queue& dependent) {
     check(e.diag.reason == LKS_REASON_INDEX && e.status == LKS_INVALID_ARGUMENT,
           "a queue that waited for a failed one failed for " + reason_name(e.diag.reason) +
               ", not for LKS_REASON_INDEX: " + e.what());
+    check(e.diag.launch == 0, "a queue that waited for a failed one says that a launch of its own failed");
   }
   check(failed, "a command behind a wait on a failed queue succeeded");
 }
@@ -185,6 +224,7 @@ std::vector<RuntimeCase> failure_cases() {
       {"queue", "one_of_many_outside", "one index of 70,001 is out of bounds, and nothing is written",
        &one_of_many_outside},
       {"queue", "unit_fails", "in a submission of several launches nothing after the failed one is done", &unit_fails},
+      {"queue", "failed_launch", "a failure says which launch of its submission failed", &failed_launch},
       {"queue", "other_queues", "a failed queue fails those that wait for it and no others, until it recovers",
        &other_queues<LKS_QUEUE_COMPUTE>},
       {"queue", "failed_before_transfer", "a failed queue fails a transfer queue that waits for it",

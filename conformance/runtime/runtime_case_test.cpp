@@ -42,6 +42,7 @@ TEST_P(RuntimeSuite, Passes) {
   try {
     run.test->run(run.target);
   } catch (const NotOffered& e) {
+    EXPECT_NE(run.test->name, "older_host") << "a driver that is built here works with hosts of ABI 1.0: " << e.what();
     GTEST_SKIP() << e.what();
   } catch (const std::exception& e) {
     FAIL() << run.test->id() << ": " << e.what();

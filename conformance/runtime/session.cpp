@@ -34,8 +34,10 @@ lks_device_info describe(const lks_driver_api& api, lks_driver* driver, std::uin
   return info;
 }
 
-Session::Session(const RuntimeTarget& target)
-    : library(target.library), api(library.table(host.api())), ordinal(target.ordinal) {
+Session::Session(const RuntimeTarget& target, HostVersion version)
+    : library(target.library),
+      api(library.table(version == HostVersion::first ? host.become_older() : host.api())),
+      ordinal(target.ordinal) {
   Call open("driver_open");
   open.ok(api.driver_open(&host.api(), &driver, open.diag()));
   check(driver != nullptr, "driver_open succeeded without a driver");

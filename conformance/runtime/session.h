@@ -29,10 +29,13 @@ class DriverLibrary {
   bool unloadable_ = true;
 };
 
+/// The version of the suites' host: that of driver.h, or ABI 1.0.
+enum class HostVersion { present, first };
+
 /// An open driver and device. Declare it before the objects that are created from it.
 class Session {
  public:
-  explicit Session(const RuntimeTarget& target);
+  explicit Session(const RuntimeTarget& target, HostVersion version = HostVersion::present);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

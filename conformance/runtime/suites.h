@@ -26,6 +26,7 @@ std::vector<RuntimeCase> abi_cases();
 std::vector<RuntimeCase> alone_cases();
 std::vector<RuntimeCase> kernel_query_cases();
 std::vector<RuntimeCase> honour_cases();
+std::vector<RuntimeCase> version_cases();
 std::vector<RuntimeCase> thread_cases();
 std::vector<RuntimeCase> float_environment_cases();
 std::vector<RuntimeCase> fault_cases();

@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "conformance/runtime/abi_1_0.h"
 #include "lockstep/options.h"
 
 namespace lockstep::conformance {
@@ -36,6 +37,12 @@ void TestHost::pretend(std::uint32_t major, std::uint32_t minor, std::uint32_t s
   grown_.api.abi_major = major;
   grown_.api.abi_minor = minor;
   grown_.api.hdr.size = size;
+}
+
+const lks_host_api& TestHost::become_older() {
+  pretend(LKS_ABI_MAJOR, 0, static_cast<std::uint32_t>(host_api_1_0));
+  older_.emplace(&grown_.api, host_api_1_0);
+  return api();
 }
 
 void TestHost::fail_at(std::uint64_t k, std::uint32_t kind) {

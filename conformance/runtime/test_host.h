@@ -6,10 +6,12 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "conformance/runtime/page_edge.h"
 #include "lockstep/driver.h"
 
 namespace lockstep::conformance {
@@ -30,7 +32,10 @@ class TestHost {
   TestHost(const TestHost&) = delete;
   TestHost& operator=(const TestHost&) = delete;
 
-  const lks_host_api& api() const { return grown_.api; }
+  const lks_host_api& api() const { return older_ ? *older_->as<lks_host_api>() : grown_.api; }
+
+  /// Becomes a host of ABI 1.0, whose table ends where memory ends. Returns api().
+  const lks_host_api& become_older();
 
   /// Claims another version. `size` goes into the header; the struct itself is always large enough.
   void pretend(std::uint32_t major, std::uint32_t minor, std::uint32_t size);
@@ -81,6 +86,7 @@ class TestHost {
     lks_host_api api;
     unsigned char future[256];  // fields that a newer host would have
   } grown_;
+  std::optional<PageEdge> older_;
   mutable std::mutex mutex_;
   ParallelStyle style_;
   std::function<void()> visitor_;

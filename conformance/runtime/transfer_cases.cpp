@@ -103,12 +103,38 @@ void launch(const RuntimeTarget& target) {
   check_same_bytes(transfer.download(out), expected, "the output of a launch on a transfer queue");
 }
 
+// The bytes of a write change when the call has returned, before the command can run.
+template <std::uint32_t kind>
+void copied_writes(const RuntimeTarget& target) {
+  Session s(target);
+  if (!(s.info.capabilities & LKS_CAP_COPIES_WRITES))
+    throw NotOffered("the driver does not say that writes are copied");
+  TestRandom random(target.seed);
+  for (const u64 size : {u64{1}, u64{100}, u64{70'001}, (u64{5} << 20) + 3}) {
+    const Buffer to(s, size);
+    const Bytes expected = random.bytes(size);
+    Bytes given = expected;
+    Timeline start(s);
+    Queue queue(s, kind);
+    queue.wait_on(start.handle(), 1);
+    queue.write(to, 0, given.data(), size);
+    std::fill(given.begin(), given.end(), static_cast<unsigned char>(0x5c));
+    start.signal(1);
+    queue.finish();
+    const std::string what = text("%llu bytes that changed after queue_write", static_cast<unsigned long long>(size));
+    check_same_bytes(queue.download(to), expected, what);
+  }
+}
+
 }  // namespace
 
 std::vector<RuntimeCase> transfer_cases() {
   return {
       {"queue", "transfer_beside_launches", "batches go to the device and come back while kernels work on others",
        &beside_launches},
+      {"copy", "copied_writes", "LKS_CAP_COPIES_WRITES is true: bytes may change when queue_write has returned",
+       &copied_writes<LKS_QUEUE_COMPUTE>},
+      {"copy", "transfer_copied_writes", "the same on a transfer queue", &copied_writes<LKS_QUEUE_TRANSFER>},
       {"queue", "transfer_launch", "a transfer queue runs a launch or refuses it, and goes on", &launch},
   };
 }

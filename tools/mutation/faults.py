@@ -26,6 +26,11 @@ FAULTS = {
         ("return a.second > b.second;", "return a.second < b.second;", "the smallest holders come first"),
         ("shortage.device_free = device_.memory_free();", "shortage.device_free = device_.memory_total();", "free memory is told as the total"),
     ],
+    "runtime/driver_table.cpp": [
+        ("    if (is_empty_slot(&given, at)) return", "    if (false) return", "a slot of the first version may be null"),
+        ("  std::memset(static_cast<void*>(&own), 0, own_bytes);", "", "slots that an older driver lacks are left over"),
+        ("std::min(bytes, own_bytes)", "bytes", "slots of a newer driver are written beyond the table"),
+    ],
     "runtime/command_queue.cpp": [
         ("    if (command->succeeded) continue;", "", "commands that succeeded are undone"),
         ("for (auto command = done.rbegin(); command != done.rend(); ++command)", "for (auto command = done.begin(); command != done.end(); ++command)",
@@ -33,6 +38,9 @@ FAULTS = {
         ("if (pending_.size() < max_pending / 2) return;", "if (pending_.size() < max_pending * 1024) return;",
          "a queue never limits what is pending"),
         ("  if (halfway) await(halfway, nullptr);", "", "a full queue does not wait"),
+        ("  if (!std::all_of(pending_.rbegin(), pending_.rend(), is_copied)) return 0;", "",
+         "an upload that nobody has a copy of follows a command that may fail"),
+        ("  if (count > 0) failed = info.launches[failed_launch(diag, count)];", "", "the first call of a unit is blamed"),
         ("    if (info.scope) scope.emplace(info.scope);", "", "the layer is missing from an asynchronous error"),
         ("command.succeeded = command.value < first;", "command.succeeded = command.value <= first;",
          "the failed command counts as done"),

@@ -227,6 +227,7 @@ void Queue<Native>::submit_pending() {
     in_flight.first = in_flight.last = value;
     if (status != LKS_OK) {
       failed_ = true;
+      common::clear_launch(&diag);
       in_flight.failure = diag;
     }
     in_flight_.push_back(std::move(in_flight));

@@ -16,12 +16,14 @@ struct State {
   std::int64_t index = 0;     // the index itself
   std::int64_t position = 0;  // where in the tensor of indices, row-major
   std::int64_t extent = 0;    // the index must be less than this
+  std::uint32_t launch = 0;   // of the command: its number in the queue_launch
 };
 
 /// What the timeline reports about the failed command.
 inline lks_diag failure_in(const State& state) {
   lks_diag diag = common::empty_diag();
   common::fail_index(&diag, DRIVER_WHERE, state.index, state.position, state.axis, state.extent);
+  common::set_launch(&diag, state.launch);
   return diag;
 }
 

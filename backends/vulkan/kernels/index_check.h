@@ -13,6 +13,7 @@ struct CheckFields {
   std::uint64_t value;
   std::int32_t axis;
   std::uint32_t mode;
+  std::uint32_t launch, padding;
 };
 
 /// Plans dispatches that fail the command if one of `count` indices is outside [0, extent). `params` are the shader's
@@ -24,7 +25,7 @@ void plan_check(Plan& plan, const Pipeline& pipeline, P params, CheckFields P::*
   constexpr std::int64_t most = 256 * max_iterations;  // indices per dispatch of mode `explain`
   enum : std::uint32_t { find, mark, explain };
   CheckFields& c = params.*fields;
-  c = {0, count, count, extent, plan.value(), axis, find};
+  c = {0, count, count, extent, plan.value(), axis, find, plan.launch(), 0};
   if (count <= few) return plan.dispatch_check(pipeline, params, {count > 0 ? 1u : 0u, 1, 1}, reads);
   c.mode = mark;
   c.per_group = per_group;

@@ -69,6 +69,7 @@ class Plan {
   /// Discards the previous plan and starts that of the command that will have this timeline value.
   void begin(std::uint64_t value) {
     value_ = value;
+    launch_ = 0;
     dispatches_.clear();
     accesses_.clear();
     transfers_.clear();
@@ -78,6 +79,9 @@ class Plan {
   bool by_commands() const { return by_commands_; }
   /// The timeline value that the command will have.
   std::uint64_t value() const { return value_; }
+  /// Starts the dispatches of the launch with this number in the command.
+  void begin_launch(std::uint32_t number) { launch_ = number; }
+  std::uint32_t launch() const { return launch_; }
 
   /// `params` is copied; the shader finds it at Push::params. If there are no groups, nothing is dispatched.
   template <class P>
@@ -123,6 +127,7 @@ class Plan {
   const VkDeviceAddress state_;
   const bool by_commands_;
   std::uint64_t value_ = 0;
+  std::uint32_t launch_ = 0;
   std::vector<Dispatch> dispatches_;
   std::vector<Access> accesses_;
   std::vector<Transfer> transfers_;

@@ -7,7 +7,9 @@
   int64_t extent;                             \
   uint64_t value; /* of the command */        \
   int axis;                                   \
-  uint mode
+  uint mode;                                  \
+  uint launch; /* of the command */           \
+  uint padding
 
 const uint mode_find = 0, mode_mark = 1, mode_explain = 2;
 const uint not_failed = 0, failed = 1, failed_unexplained = 2;
@@ -47,6 +49,7 @@ shared uint64_t first_outside[gl_WorkGroupSize.x];
     }                                                                                             \
     push.state.axis = p_.axis;                                                                    \
     push.state.value = p_.value;                                                                  \
+    push.state.launch = p_.launch;                                                                \
     push.state.index = index_at(p_, found_);                                                      \
     push.state.position = int64_t(found_);                                                        \
     push.state.extent = p_.extent;                                                                \

@@ -18,6 +18,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) buffer State {
   int64_t index;
   int64_t position;
   int64_t extent;
+  uint launch;
 };
 
 // device/pipelines.h

@@ -73,7 +73,9 @@ class OwnedLaunch {
 // waits" in driver.h).
 lks_status await(lks_queue& queue, lks_timeline& other, uint64_t value, lks_diag* diag) {
   FAULT_POINT(queue.device.driver.host, LKS_FAULT_WAIT, "template.queue_wait");
-  return other.wait(value, ~uint64_t{0}, diag);
+  const lks_status status = other.wait(value, ~uint64_t{0}, diag);
+  diag->launch = 0;  // a launch of the other queue, if any, which says nothing about this one
+  return status;
 }
 
 }  // namespace
@@ -101,10 +103,13 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, u
   try {
     auto owned = std::make_shared<std::vector<OwnedLaunch>>();
     owned->reserve(count);
-    for (uint32_t i = 0; i < count; ++i) owned->emplace_back(launches[i]);
+    for (uint32_t i = 0; i < count; ++i) owned->emplace_back(LKS_ELEMENT(lks_launch, launches, i));
     *value = queue->enqueue([owned](lks_diag* failure) {
-      for (const OwnedLaunch& launch : *owned) {
-        if (const lks_status status = launch.run(failure); status != LKS_OK) return status;
+      for (uint32_t i = 0; i < owned->size(); ++i) {
+        if (const lks_status status = (*owned)[i].run(failure); status != LKS_OK) {
+          failure->launch = i + 1;  // the diag is the queue's own, so it has this field whatever the host's version
+          return status;
+        }
       }
       return lks_status{LKS_OK};
     });
@@ -124,7 +129,8 @@ lks_status LKS_CALL queue_copy(lks_queue* queue, lks_buffer* dst, uint64_t dst_o
   return enqueue(queue, work, value, diag);
 }
 
-// `src` stays valid until the command is done. A device that cannot read it then copies it to a staging buffer here.
+// `src` stays valid until the command is done. A device that cannot read it then copies it to a staging buffer here,
+// and sets LKS_CAP_COPIES_WRITES: then the host need not keep it.
 lks_status LKS_CALL queue_write(lks_queue* queue, lks_buffer* dst, uint64_t offset, const void* src, uint64_t bytes,
                                 uint64_t* value, lks_diag* diag) {
   FAULT_POINT(queue->device.driver.host, LKS_FAULT_SUBMIT, "template.queue_write");

@@ -145,8 +145,7 @@ lks_status make(const Request& request, Made* made) {
 }  // namespace
 
 lks_status make_conv2d(const Request& request, Made* made) {
-  const lks_kernel_desc& d = request.desc;
-  if (d.input_count > 2 && !(d.inputs[2].flags & LKS_TENSOR_OPTIONAL_ABSENT)) {
+  if (request.desc.input_count > 2 && !(request.input(2).flags & LKS_TENSOR_OPTIONAL_ABSENT)) {
     return refuse(request.diag, LKS_REASON_ATTRIBUTE, 2, "no bias: the host adds it");
   }
   return make<Forward, lks_conv2d_attrs>(request, made);

@@ -3,8 +3,11 @@
 
 #include <lockstep/driver.h>
 
+#include <algorithm>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
+#include <cstring>
 
 [[gnu::format(printf, 3, 4)]] inline lks_status fail(lks_diag* diag, lks_status code, const char* format, ...) {
   diag->code = code;
@@ -31,6 +34,28 @@
   diag->reason = reason;
   diag->operand = operand;
   return LKS_UNSUPPORTED;
+}
+
+// The host may be older or newer than this driver, so its diag may be smaller or larger than lks_diag is here. Only the
+// fields that both know are copied, and a header is never changed.
+inline void copy_fields(const lks_diag& from, std::size_t from_bytes, lks_diag* to, std::size_t to_bytes) {
+  const std::size_t begin = sizeof(lks_header), end = std::min({from_bytes, to_bytes, sizeof(lks_diag)});
+  if (end > begin) {
+    std::memcpy(reinterpret_cast<char*>(to) + begin, reinterpret_cast<const char*>(&from) + begin, end - begin);
+  }
+}
+
+// Copies a failure that the driver has kept to the host's diag.
+inline lks_status tell(const lks_diag& kept, lks_diag* diag) {
+  copy_fields(kept, sizeof kept, diag, diag->hdr.size);
+  return kept.code;
+}
+
+// The host's diag in a copy that the driver keeps.
+inline lks_diag own_copy(const lks_diag& diag) {
+  lks_diag kept{};
+  copy_fields(diag, diag.hdr.size, &kept, sizeof kept);
+  return kept;
 }
 
 // Call this before each native allocation, map, submit, compile and wait. The host may inject a failure there, to test

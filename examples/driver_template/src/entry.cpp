@@ -65,6 +65,11 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lks_driver_entry_v1(const lks_host_api
     return fail(diag, LKS_ABI_MISMATCH, "the runtime has ABI %u.%u, this driver needs %u.x", host->abi_major,
                 host->abi_minor, LKS_ABI_MAJOR);
   }
+  // An entry that is newer than ABI 1.0 may be absent: ask in the same way before each use, or refuse such hosts here.
+  if (!LKS_HAS_FIELD(host, fault_point)) {
+    return fail(diag, LKS_ABI_MISMATCH, "the runtime's table has %u bytes and lacks entries of ABI %u.0",
+                host->hdr.size, LKS_ABI_MAJOR);
+  }
   *out = &table;
   return LKS_OK;
 }

@@ -89,7 +89,7 @@ class ScatterAdd : public lks_kernel {
 };
 
 lks_status require_indices(const Request& request) {
-  const lks_dtype t = request.desc.inputs[1].dtype;
+  const lks_dtype t = request.input(1).dtype;
   return t == LKS_I32 || t == LKS_I64 ? LKS_OK : refuse(request.diag, LKS_REASON_DTYPE, 1, "indices are i32 or i64");
 }
 

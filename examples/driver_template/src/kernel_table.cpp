@@ -100,7 +100,7 @@ lks_status check_aliases(const Request& request) {
   for (std::uint32_t i = 0; i < d.alias_count; ++i) {
     bool fits = d.aliases[i].input < d.input_count && d.aliases[i].output < d.output_count;
     if (fits) {
-      const lks_tensor_desc &in = d.inputs[d.aliases[i].input], &out = d.outputs[d.aliases[i].output];
+      const lks_tensor_desc &in = request.input(d.aliases[i].input), &out = request.output(d.aliases[i].output);
       fits = in.dtype == out.dtype && in.rank == out.rank;
       for (int axis = 0; fits && axis < in.rank; ++axis) {
         fits = in.dims[axis] == out.dims[axis] && (in.dims[axis] == 1 || in.strides[axis] == out.strides[axis]);
@@ -222,6 +222,6 @@ lks_status refuse_attributes(const Request& request) {
 }
 
 void describe_sums(const Request& request) {
-  request.info.accumulate_dtype = request.desc.inputs[0].dtype;
+  request.info.accumulate_dtype = request.input(0).dtype;
   request.info.order = LKS_ORDER_BLOCKED;
 }

@@ -20,8 +20,11 @@ struct Request {
   const Attrs* attrs() const {
     return desc.attrs_size >= sizeof(Attrs) ? static_cast<const Attrs*>(desc.attrs) : nullptr;
   }
+  // The host's lks_tensor_desc may be larger than this driver's, so arrays of them are not indexed by [].
+  const lks_tensor_desc& input(std::uint32_t i) const { return LKS_ELEMENT(lks_tensor_desc, desc.inputs, i); }
+  const lks_tensor_desc& output(std::uint32_t i) const { return LKS_ELEMENT(lks_tensor_desc, desc.outputs, i); }
   const lks_tensor_desc& tensor(std::uint32_t i) const {
-    return i < desc.input_count ? desc.inputs[i] : desc.outputs[i - desc.input_count];
+    return i < desc.input_count ? input(i) : output(i - desc.input_count);
   }
   std::uint32_t tensor_count() const { return desc.input_count + desc.output_count; }
 };

@@ -116,8 +116,7 @@ lks_status make(const Request& request, Made* made) {
   if (const lks_status status = require_dtypes(request, {LKS_F32, LKS_F64, LKS_I32}); status != LKS_OK) {
     return status;  // i32 is for the tap indices
   }
-  if (request.desc.inputs[0].dtype == LKS_I32)
-    return refuse(request.diag, LKS_REASON_DTYPE, 0, "no pooling of integers");
+  if (request.input(0).dtype == LKS_I32) return refuse(request.diag, LKS_REASON_DTYPE, 0, "no pooling of integers");
   const auto* a = request.attrs<Attrs>();
   if (!a) return refuse_attributes(request);
   describe_sums(request);

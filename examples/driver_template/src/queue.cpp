@@ -62,6 +62,7 @@ void lks_queue::run() {
 void lks_queue::execute(const Command& command) {
   if (timeline.has_failed()) return;  // skipped
   lks_diag diag{};
+  diag.hdr.size = sizeof diag;
   lks_status status = LKS_OK;
   try {
     status = command.work(&diag);

@@ -6,18 +6,6 @@
 #include "objects.h"
 #include "table.h"
 
-namespace {
-
-// Copies the failure to the caller's diag and keeps the caller's header.
-lks_status tell(const lks_diag& failure, lks_diag* diag) {
-  const lks_header header = diag->hdr;
-  *diag = failure;
-  diag->hdr = header;
-  return failure.code;
-}
-
-}  // namespace
-
 lks_status lks_timeline::wait(std::uint64_t value, std::uint64_t timeout_ns, lks_diag* diag) {
   std::unique_lock lock(mutex);
   const auto finished = [&] { return reached >= value || failed; };
@@ -96,7 +84,7 @@ lks_status LKS_CALL timeline_signal(lks_timeline* timeline, uint64_t value, cons
     }
     if (failure) {
       timeline->failed = true;
-      timeline->failure = *failure;
+      timeline->failure = own_copy(*failure);
       timeline->failure.value = value;
     } else {
       timeline->reached = value;

@@ -1,0 +1,44 @@
+// A driver's table as an older or a newer driver.h would have it.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+
+#include "lockstep/driver.h"
+
+/// The table of ABI 1.0. It ends at the end of a page, and the next page cannot be accessed: a host that reads a slot
+/// that this driver does not have crashes.
+inline const lks_driver_api& older_table(const lks_driver_api& present) {
+  constexpr std::size_t page = 4096, bytes = offsetof(lks_driver_api, kernel_variant) + sizeof(void*);
+  alignas(page) static char memory[2 * page];
+  static const lks_driver_api* const table = [&] {
+    lks_driver_api older = present;
+    older.hdr.size = bytes;
+    older.abi_minor = 0;
+    older.name = "older";
+    char* const at = memory + page - bytes;
+    std::memcpy(at, &older, bytes);
+    if (mprotect(memory + page, page, PROT_NONE) != 0) std::abort();
+    return reinterpret_cast<const lks_driver_api*>(at);
+  }();
+  return *table;
+}
+
+/// A table with slots that this driver.h does not know.
+inline const lks_driver_api& newer_table(const lks_driver_api& present) {
+  static const struct Grown {
+    lks_driver_api api;
+    void (*later[8])();
+  } table = [&] {
+    Grown grown{present, {}};
+    grown.api.hdr.size = sizeof grown;
+    grown.api.abi_minor = LKS_ABI_MINOR + 1;
+    grown.api.name = "newer";
+    for (auto& slot : grown.later) slot = [] { std::abort(); };
+    return grown;
+  }();
+  return table.api;
+}

@@ -1,0 +1,95 @@
+// Calls that are submitted as one unit: its failure names the call that failed, not the first one.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+
+#include "lockstep/driver_ops.h"
+#include "lockstep/lockstep.h"
+#include "ops/built_in.h"
+#include "ops/call_into.h"
+#include "runtime/test_devices.h"
+#include "runtime/toy_device.h"
+
+namespace lockstep {
+namespace {
+
+std::vector<std::string> devices_and_toy() {
+  std::vector<std::string> ids = available_devices();
+  ids.push_back("toy:0");
+  return ids;
+}
+
+// Two rows of a table, gathered into new memory.
+struct Gather {
+  Gather(const Tensor& table, std::int64_t last, std::source_location where)
+      : indices({std::int64_t{1}, last}),
+        target(zeros({2, 4})),
+        output(TensorRef::share(target.impl())),
+        operands{Operand(table, where), Operand(indices, where)},
+        call{built_in("gather"), operands, &attrs, {}, where},
+        into(call, std::span(&output, 1)) {}
+  Gather(const Gather&) = delete;
+
+  const lks_gather_attrs attrs{0};
+  const Tensor indices, target;
+  const TensorRef output;
+  const std::array<Operand, 2> operands;
+  const OpCall call;
+  CallInto into;
+};
+
+// A sum of two tensors, written into new memory.
+struct Add {
+  Add(const Tensor& a, std::source_location where)
+      : target(zeros({3, 4})),
+        output(TensorRef::share(target.impl())),
+        operands{Operand(a, where), Operand(a, where)},
+        call{built_in("add"), operands, nullptr, {}, where},
+        into(call, std::span(&output, 1)) {}
+  Add(const Add&) = delete;
+
+  const Tensor target;
+  const TensorRef output;
+  const std::array<Operand, 2> operands;
+  const OpCall call;
+  CallInto into;
+};
+
+class UnitFailure : public testing::TestWithParam<std::string> {
+ protected:
+  UnitFailure() : device(GetParam() == "toy:0" ? toy() : Device(GetParam())), scope(device) {}
+  const Device device;
+  const DeviceScope scope;
+};
+
+TEST_P(UnitFailure, NamesTheCallThatFailed) {
+  const Tensor table = ones({3, 4});
+  for (int failing = 1; failing < 4; ++failing) {
+    const std::source_location first = std::source_location::current();
+    Add add(table, first);
+    const auto row = [&](int i) { return std::int64_t{i == failing ? 7 : 2}; };
+    const std::source_location where_1 = std::source_location::current();
+    Gather one(table, row(1), where_1);
+    const std::source_location where_2 = std::source_location::current();
+    Gather two(table, row(2), where_2);
+    const std::source_location where_3 = std::source_location::current();
+    Gather three(table, row(3), where_3);
+    const std::uint32_t line = failing == 1 ? where_1.line() : failing == 2 ? where_2.line() : where_3.line();
+    CallInto* const unit[] = {&add.into, &one.into, &two.into, &three.into};
+    try {
+      CallInto::submit(unit);
+      synchronize(device);
+      ADD_FAILURE() << "an index of 7 in 3 rows was accepted";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
+      EXPECT_EQ(e.op(), "gather") << "the first call of the unit is an add";
+      EXPECT_NE(e.where().find("unit_failure_test.cpp:" + std::to_string(line)), std::string::npos) << e.what();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, UnitFailure, testing::ValuesIn(devices_and_toy()), &by_device);
+
+}  // namespace
+}  // namespace lockstep
