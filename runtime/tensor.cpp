@@ -200,10 +200,7 @@ void check_contents(const TensorImpl& impl) {
   if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value);
 }
 
-namespace {
-
-// Waits until the block has its contents; throws if the command that should write them failed. An upload that was
-// skipped has been enqueued again.
+// An upload that was skipped has been enqueued again.
 void wait_for_contents(Block& block, const std::source_location& where) {
   CommandQueue* queue = block.write_queue;
   if (!queue) return;
@@ -213,8 +210,6 @@ void wait_for_contents(Block& block, const std::source_location& where) {
   }
   queue->wait(block.write_value, &where);
 }
-
-}  // namespace
 
 void read_dense(const TensorImpl& impl, void* out, const std::source_location& where) {
   check_not_forked();
@@ -351,8 +346,6 @@ bool Tensor::is_abstract(Where where) const { return impl(where)->is_abstract();
 std::uint64_t Tensor::id(Where where) const { return impl(where)->id; }
 std::string Tensor::describe(Where where) const { return lockstep::describe(*impl(where)); }
 
-namespace {
-
 void check_concrete(const TensorImpl& impl, const char* op, const std::source_location& where) {
   if (!impl.is_abstract()) return;
   ErrorBuilder(ErrorId::symbolic_value, op, "the tensor is a description and has no elements")
@@ -361,6 +354,8 @@ void check_concrete(const TensorImpl& impl, const char* op, const std::source_lo
       .fix("run the model on real data; use `where` instead of branching on a value")
       .raise();
 }
+
+namespace {
 
 void check_type(const TensorImpl& impl, DType as, const char* op, const std::source_location& where) {
   if (impl.dtype == as) return;

@@ -6,6 +6,7 @@
 #include "lockstep/data.h"
 #include "lockstep/device.h"
 #include "lockstep/error.h"
+#include "lockstep/host_view.h"
 #include "lockstep/losses.h"
 #include "lockstep/memory.h"
 #include "lockstep/metrics.h"
