@@ -238,23 +238,28 @@ TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_locatio
 
 namespace {
 
-using Bytes = std::shared_ptr<std::vector<std::byte>>;
+// Host memory that a command in flight reads, with its owner.
+struct Source {
+  std::shared_ptr<const void> data;
+  std::uint64_t bytes;
+};
 
-// Fills a block from `bytes`. If the device skips the command because an earlier one failed, the queue enqueues it
+// Fills a block from `source`. If the device skips the command because an earlier one failed, the queue enqueues it
 // again, unless the block was freed or has another writer by then.
-void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const Bytes& bytes,
+void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const Source& source,
             const std::source_location& where) {
-  const auto again = [&queue, self, bytes, where] {
+  const auto again = [&queue, self, source, where] {
     const BlockRef target = block_of(*self);
     if (!target || target->write_queue != &queue || target->write_value != self->value) return;
     try {
-      upload(queue, self, *target, bytes, where);
+      upload(queue, self, *target, source, where);
     } catch (const std::exception& e) {
       log(LKS_LOG_WARN, "queue", e.what());  // the tensor has no contents, and its use throws
     }
   };
-  self->value = queue.write(block, 0, bytes->data(), bytes->size(),
-                            {.op = "write", .where = where, .keep = bytes, .again = again});
+  self->value =
+      queue.write(block, 0, source.data.get(), source.bytes,
+                  {.op = "write", .where = where, .keep = std::const_pointer_cast<void>(source.data), .again = again});
   block.write_value = self->value;
   block.write_queue = &queue;
 }
@@ -262,20 +267,28 @@ void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& blo
 }  // namespace
 
 void write_dense(TensorImpl& impl, const void* data, const std::source_location& where) {
+  if (impl.device->queue().is_inline()) {
+    return write_owned(impl, std::shared_ptr<const void>(std::shared_ptr<const void>(), data), where);
+  }
+  // Copied, because the caller may free its memory before the device has read it.
+  const auto* first = static_cast<const std::byte*>(data);
+  const auto copy = std::make_shared<std::vector<std::byte>>(first, first + byte_count(impl.dtype, impl.shape));
+  write_owned(impl, std::shared_ptr<const void>(copy, copy->data()), where);
+}
+
+void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, const std::source_location& where) {
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
   CommandQueue& queue = impl.device->queue();
   Block& block = *impl.block;
   if (queue.is_inline()) {
-    block.write_value = queue.write(block, 0, data, bytes, {.op = "write", .where = where});
+    block.write_value = queue.write(block, 0, data.get(), bytes, {.op = "write", .where = where});
     block.write_queue = nullptr;
     return;
   }
-  // Copied, because the caller may free its memory before the device has read it.
-  const auto* first = static_cast<const std::byte*>(data);
   block.upload = std::make_shared<Upload>();
   block.upload->block = &block;
-  upload(queue, block.upload, block, std::make_shared<std::vector<std::byte>>(first, first + bytes), where);
+  upload(queue, block.upload, block, {data, bytes}, where);
 }
 
 Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where) {

@@ -5,6 +5,7 @@
 #include "lockstep/compare.h"
 #include "lockstep/data.h"
 #include "lockstep/device.h"
+#include "lockstep/dlpack.h"
 #include "lockstep/error.h"
 #include "lockstep/host_view.h"
 #include "lockstep/losses.h"

@@ -1,0 +1,211 @@
+// DLPack arrays as tensors.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "lockstep/dlpack.h"
+#include "lockstep/dlpack_abi.h"
+#include "lockstep/error.h"
+#include "runtime/caller.h"
+#include "runtime/device_state.h"
+#include "runtime/dlpack_types.h"
+#include "runtime/enums.h"
+#include "runtime/forked.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* op = "from_dlpack";
+
+std::string type_text(const DLDataType& type) {
+  static constexpr const char* names[] = {"int", "uint", "float", "handle", "bfloat", "complex", "bool"};
+  std::string text = type.code < std::size(names) ? names[type.code] : "code " + std::to_string(type.code) + " of ";
+  text += std::to_string(type.bits);
+  return type.lanes == 1 ? text : text + " with " + std::to_string(type.lanes) + " lanes";
+}
+
+std::string device_text(const DLDevice& device) {
+  static constexpr const char* names[] = {
+      "",       "kDLCPU",  "kDLCUDA",     "kDLCUDAHost", "kDLOpenCL",      "",         "", "kDLVulkan", "kDLMetal",
+      "kDLVPI", "kDLROCM", "kDLROCMHost", "kDLExtDev",   "kDLCUDAManaged", "kDLOneAPI"};
+  const auto type = static_cast<std::size_t>(device.device_type);
+  const bool known = type < std::size(names) && *names[type];
+  return (known ? names[type] : "type " + std::to_string(device.device_type)) + ":" + std::to_string(device.device_id);
+}
+
+// Checks an array before anything of it is used.
+class Checker {
+ public:
+  Checker(const DLTensor& array, const std::source_location& where) : array_(array), where_(where) {}
+
+  /// What a tensor with these elements is.
+  TensorSpec spec() const {
+    check_device();
+    const std::optional<DType> dtype = dtype_of(array_.dtype);
+    if (!dtype) {
+      fail(ErrorId::foreign_dtype, "elements are " + type_text(array_.dtype) + ", which Lockstep does not have",
+           "convert the array first, to f32, f64, f16, bf16, i8, u8, i32, i64 or bool");
+    }
+    if (array_.ndim < 0 || array_.ndim > max_rank) {
+      fail(ErrorId::invalid_shape, "the rank is " + std::to_string(array_.ndim) + ", not from 0 to 8",
+           "reshape the array first");
+    }
+    if (array_.ndim > 0 && !array_.shape) contradicts("it has no shape");
+    TensorSpec spec{*dtype, {}};
+    for (int d = 0; d < array_.ndim; ++d) {
+      if (array_.shape[d] < 0) {
+        fail(ErrorId::invalid_shape,
+             "extent " + std::to_string(d) + " is the negative number " + std::to_string(array_.shape[d]),
+             "check the array");
+      }
+      spec.shape.append(array_.shape[d]);
+    }
+    check_countable(spec, op, where_);
+    return spec;
+  }
+
+  /// The first element. Null if there is none.
+  const std::byte* first(const TensorSpec& spec) const {
+    if (spec.shape.is_empty()) return nullptr;
+    if (!array_.data) contradicts("it has elements, and no data");
+    const auto address = reinterpret_cast<std::uintptr_t>(array_.data);
+    if (array_.byte_offset > UINTPTR_MAX - address) {
+      contradicts("its byte offset " + std::to_string(array_.byte_offset) + " leads out of memory");
+    }
+    return static_cast<const std::byte*>(array_.data) + array_.byte_offset;
+  }
+
+  /// Writes the strides in elements, 0 where the extent is 1, so that sums of offsets cannot overflow.
+  void strides(const TensorSpec& spec, std::int64_t* out) const {
+    fill_dense_strides(spec.shape, out);
+    if (!array_.strides) return;
+    std::int64_t reach = 0;  // an upper bound for the distance in bytes of any element from the first
+    for (int d = 0; d < array_.ndim; ++d) {
+      const std::int64_t extent = array_.shape[d], stride = extent == 1 ? 0 : array_.strides[d];
+      std::int64_t bytes = 0;
+      if (stride == INT64_MIN || __builtin_mul_overflow(stride < 0 ? -stride : stride, extent, &bytes) ||
+          __builtin_mul_overflow(bytes, static_cast<std::int64_t>(size_of(spec.dtype)), &bytes) ||
+          __builtin_add_overflow(reach, bytes, &reach)) {
+        contradicts("stride " + std::to_string(d) + " is " + std::to_string(stride) + ", which leads out of memory");
+      }
+      out[d] = stride;
+    }
+  }
+
+  [[noreturn]] void contradicts(const std::string& what) const {
+    fail(ErrorId::invalid_foreign_array, "the array contradicts itself: " + what, "check the library that made it");
+  }
+
+  [[noreturn]] void fail(ErrorId id, const std::string& what, const std::string& fix) const {
+    raise(id, op, what, fix, where_);
+  }
+
+ private:
+  void check_device() const {
+    const std::int32_t type = static_cast<std::int32_t>(array_.device.device_type);
+    if (type == dlpack::cpu || type == dlpack::cuda_host || type == dlpack::rocm_host) return;
+    fail(ErrorId::foreign_device,
+         "the array lies on " + device_text(array_.device) + ", whose memory the host does not read",
+         "copy the array to host memory first, such as with `.cpu()`");
+  }
+
+  const DLTensor& array_;
+  const std::source_location& where_;
+};
+
+// Copies elements of any strides to row-major order. The rank is at least 1, and there are elements.
+void copy_in_order(const std::byte* first, const TensorSpec& spec, const std::int64_t* strides, std::byte* to) {
+  const auto element = static_cast<std::int64_t>(size_of(spec.dtype));
+  const int inner = spec.shape.rank() - 1;
+  const std::int64_t row = spec.shape[inner];
+  std::int64_t index[max_rank] = {}, offset = 0;  // of the row, in elements
+  while (true) {
+    const std::byte* from = first + offset * element;
+    for (std::int64_t i = 0; i < row; ++i, to += element) {
+      std::memcpy(to, from + i * strides[inner] * element, static_cast<std::size_t>(element));
+    }
+    int d = inner - 1;
+    for (; d >= 0; --d) {
+      offset += strides[d];
+      if (++index[d] < spec.shape[d]) break;
+      offset -= strides[d] * spec.shape[d];
+      index[d] = 0;
+    }
+    if (d < 0) return;
+  }
+}
+
+// The elements in row-major order: the array's own memory with its owner, or a copy.
+std::shared_ptr<const std::byte> in_order(const Checker& array, const TensorSpec& spec,
+                                          const std::shared_ptr<const void>& owner) {
+  const std::byte* first = array.first(spec);
+  std::int64_t strides[max_rank];
+  array.strides(spec, strides);
+  std::shared_ptr<const std::byte> elements(owner, first);
+  const auto bytes = static_cast<std::size_t>(spec.bytes());
+  if (!strides_are_dense(spec.shape, strides)) {
+    const auto copy = std::make_shared<std::vector<std::byte>>(bytes);
+    copy_in_order(first, spec, strides, copy->data());
+    elements = {copy, copy->data()};
+  }
+  if (spec.dtype == DType::boolean) {  // kernels require booleans to be 0 or 1
+    const bool sound =
+        std::all_of(elements.get(), elements.get() + bytes, [](std::byte b) { return b <= std::byte{1}; });
+    if (!sound) array.contradicts("it has booleans that are neither 0 nor 1");
+  }
+  return elements;
+}
+
+Tensor import_array(const DLTensor& given, std::shared_ptr<const void> owner, std::optional<Device> device,
+                    CopyPolicy copy, const std::source_location& where) {
+  check_enum(copy, CopyPolicy::never, "copy policy", op, where);
+  const Checker array(given, where);
+  const TensorSpec spec = array.spec();
+  DeviceState& state = (device ? *device : default_device()).state();
+  if (copy == CopyPolicy::never && !spec.shape.is_empty()) {
+    array.fail(ErrorId::copy_needed, "the driver of " + state.name() + " cannot use memory of other libraries",
+               "allow a copy: CopyPolicy::if_needed");
+  }
+  TensorRef tensor = make_tensor(state, spec.dtype, spec.shape, {.label = op, .where = &where});
+  if (!spec.shape.is_empty()) {
+    write_owned(*tensor, in_order(array, spec, owner), where);
+    wait_for_contents(*tensor->block, where);  // so that the array's deleter runs soon, and on this thread
+  }
+  return Tensor::adopt(tensor.detach());
+}
+
+// Calls the deleter of an array that was taken over.
+template <class Managed>
+std::shared_ptr<const Managed> take(Managed* array, const std::source_location& where) {
+  if (!array) raise(ErrorId::invalid_foreign_array, op, "the array is null", "give an array", where);
+  return {array, [](Managed* taken) {
+            if (taken->deleter) taken->deleter(taken);
+          }};
+}
+
+}  // namespace
+
+Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device, CopyPolicy copy,
+                   std::source_location where) {
+  const CallerScope caller(where);
+  const std::shared_ptr<const DLManagedTensorVersioned> owner = take(array, where);
+  check_not_forked();
+  if (owner->version.major != dlpack::major_version) {
+    raise(ErrorId::invalid_foreign_array, op,
+          "the array is of DLPack " + std::to_string(owner->version.major) + "." +
+              std::to_string(owner->version.minor) + ", this library reads 1.x",
+          "ask the other library for an array of version 1", where);
+  }
+  return import_array(owner->dl_tensor, owner, device, copy, where);
+}
+
+Tensor from_dlpack(DLManagedTensor* array, std::optional<Device> device, CopyPolicy copy, std::source_location where) {
+  const CallerScope caller(where);
+  const std::shared_ptr<const DLManagedTensor> owner = take(array, where);
+  check_not_forked();
+  return import_array(owner->dl_tensor, owner, device, copy, where);
+}
+
+}  // namespace lockstep
