@@ -21,6 +21,13 @@ struct DispatchCounters {
   std::atomic<std::uint64_t> layout_copies{0};   // operands that were copied because no kernel accepted their strides
 };
 
+/// Counts bytes on their way from the host to a device.
+struct UploadCounters {
+  std::atomic<std::uint64_t> staged{0};   // copied into host memory of the runtime, for a queue to read later
+  std::atomic<std::uint64_t> written{0};  // given to the device's queue, which copies them
+  std::atomic<std::uint64_t> mapped{0};   // written straight into the device's memory by whoever produced them
+};
+
 class DeviceState {
  public:
   /// Opens the device; throws DeviceError LS3003.
@@ -46,6 +53,7 @@ class DeviceState {
   CommandQueue& queue() { return *queue_; }
   KernelCache& kernels() { return *kernels_; }
   DispatchCounters counters;
+  UploadCounters uploads;
 
   void synchronize() { queue_->synchronize(); }
   void wait_idle() noexcept {

@@ -12,6 +12,7 @@
 #include "runtime/dlpack_types.h"
 #include "runtime/enums.h"
 #include "runtime/forked.h"
+#include "runtime/host_fill.h"
 #include "runtime/tensor_impl.h"
 
 namespace lockstep {
@@ -137,28 +138,34 @@ void copy_in_order(const std::byte* first, const TensorSpec& spec, const std::in
   }
 }
 
-// The elements in row-major order: the array's own memory with its owner, or a copy.
-std::shared_ptr<const std::byte> in_order(const Checker& array, const TensorSpec& spec,
-                                          const std::shared_ptr<const void>& owner) {
-  const std::byte* first = array.first(spec);
-  std::int64_t strides[max_rank];
-  array.strides(spec, strides);
-  std::shared_ptr<const std::byte> elements(owner, first);
-  const auto bytes = static_cast<std::size_t>(spec.bytes());
-  if (!strides_are_dense(spec.shape, strides)) {
-    const auto copy = std::make_shared<std::vector<std::byte>>(bytes);
-    copy_in_order(first, spec, strides, copy->data());
-    elements = {copy, copy->data()};
-  }
-  if (spec.dtype == DType::boolean) {  // kernels require booleans to be 0 or 1
-    const bool sound =
-        std::all_of(elements.get(), elements.get() + bytes, [](std::byte b) { return b <= std::byte{1}; });
-    if (!sound) array.contradicts("it has booleans that are neither 0 nor 1");
-  }
-  return elements;
+// Kernels require booleans to be 0 or 1.
+void check_booleans(const Checker& array, const TensorSpec& spec, const std::byte* elements) {
+  if (spec.dtype != DType::boolean) return;
+  if (std::any_of(elements, elements + spec.bytes(), [](std::byte b) { return b > std::byte{1}; }))
+    array.contradicts("it has booleans that are neither 0 nor 1");
 }
 
-Tensor import_array(const DLTensor& given, std::shared_ptr<const void> owner, std::optional<Device> device,
+// A tensor of the array's elements, which the device may still be reading.
+TensorRef copy_elements(const Checker& array, const TensorSpec& spec, const std::shared_ptr<const void>& owner,
+                        DeviceState& device, const std::source_location& where) {
+  const BlockPurpose purpose{.label = op, .where = &where};
+  const std::byte* first = array.first(spec);
+  if (!first) return make_tensor(device, spec.dtype, spec.shape, purpose);
+  std::int64_t strides[max_rank];
+  array.strides(spec, strides);
+  if (strides_are_dense(spec.shape, strides)) {
+    check_booleans(array, spec, first);
+    TensorRef tensor = make_tensor(device, spec.dtype, spec.shape, purpose);
+    write_owned(*tensor, std::shared_ptr<const void>(owner, first), where);
+    return tensor;
+  }
+  HostFill fill(device, spec, purpose);
+  copy_in_order(first, spec, strides, fill.data());
+  check_booleans(array, spec, fill.data());
+  return fill.finish(where);
+}
+
+Tensor import_array(const DLTensor& given, const std::shared_ptr<const void>& owner, std::optional<Device> device,
                     CopyPolicy copy, const std::source_location& where) {
   check_enum(copy, CopyPolicy::never, "copy policy", op, where);
   const Checker array(given, where);
@@ -168,11 +175,9 @@ Tensor import_array(const DLTensor& given, std::shared_ptr<const void> owner, st
     array.fail(ErrorId::copy_needed, "the driver of " + state.name() + " cannot use memory of other libraries",
                "allow a copy: CopyPolicy::if_needed");
   }
-  TensorRef tensor = make_tensor(state, spec.dtype, spec.shape, {.label = op, .where = &where});
-  if (!spec.shape.is_empty()) {
-    write_owned(*tensor, in_order(array, spec, owner), where);
-    wait_for_contents(*tensor->block, where);  // so that the array's deleter runs soon, and on this thread
-  }
+  TensorRef tensor = copy_elements(array, spec, owner, state, where);
+  // So that the array's deleter runs soon, and on this thread.
+  if (!spec.shape.is_empty()) wait_for_contents(*tensor->block, where);
   return Tensor::adopt(tensor.detach());
 }
 

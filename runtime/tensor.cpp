@@ -239,14 +239,14 @@ TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_locatio
 namespace {
 
 // Host memory that a command in flight reads, with its owner.
-struct Source {
+struct UploadSource {
   std::shared_ptr<const void> data;
   std::uint64_t bytes;
 };
 
 // Fills a block from `source`. If the device skips the command because an earlier one failed, the queue enqueues it
 // again, unless the block was freed or has another writer by then.
-void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const Source& source,
+void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const UploadSource& source,
             const std::source_location& where) {
   const auto again = [&queue, self, source, where] {
     const BlockRef target = block_of(*self);
@@ -273,12 +273,14 @@ void write_dense(TensorImpl& impl, const void* data, const std::source_location&
   // Copied, because the caller may free its memory before the device has read it.
   const auto* first = static_cast<const std::byte*>(data);
   const auto copy = std::make_shared<std::vector<std::byte>>(first, first + byte_count(impl.dtype, impl.shape));
+  impl.device->uploads.staged.fetch_add(copy->size(), std::memory_order_relaxed);
   write_owned(impl, std::shared_ptr<const void>(copy, copy->data()), where);
 }
 
 void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, const std::source_location& where) {
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
+  impl.device->uploads.written.fetch_add(bytes, std::memory_order_relaxed);
   CommandQueue& queue = impl.device->queue();
   Block& block = *impl.block;
   if (queue.is_inline()) {

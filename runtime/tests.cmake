@@ -35,7 +35,8 @@ lockstep_test(abi_layout_test abi_layout_test.cpp)
 target_compile_definitions(abi_layout_test PRIVATE
   GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h")
 
-foreach(name driver_loader_test driver_registry_test async_test dlpack_test failure_test host_view_test memory_test)
+foreach(name driver_loader_test driver_registry_test async_test dlpack_test failure_test
+    host_fill_test host_view_test memory_test)
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()
