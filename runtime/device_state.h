@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "lockstep/driver_provisional.h"
 #include "runtime/command_queue.h"
 #include "runtime/forked.h"
 #include "runtime/kernel_cache.h"
@@ -46,6 +47,8 @@ class DeviceState {
     return mode <= MathMode::lockstep && (info().math_modes & (1u << static_cast<unsigned>(mode)));
   }
   bool host_visible() const;
+  /// The driver's functions for memory of others; nullptr if it has none.
+  const lks_import_export_group* import_group() const { return import_group_; }
   /// The driver's limit for the bytes of one tensor.
   std::uint64_t max_tensor_bytes() const { return max_tensor_bytes_; }
 
@@ -70,6 +73,7 @@ class DeviceState {
   const lks_driver_api& api_;
   const lks_device_info& info_;  // the entry's
   lks_device* handle_ = nullptr;
+  const lks_import_export_group* import_group_ = nullptr;
   std::uint64_t max_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;

@@ -13,7 +13,9 @@
 #include "runtime/enums.h"
 #include "runtime/forked.h"
 #include "runtime/host_fill.h"
+#include "runtime/memory/foreign.h"
 #include "runtime/tensor_impl.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
@@ -116,68 +118,126 @@ class Checker {
   const std::source_location& where_;
 };
 
-// Copies elements of any strides to row-major order. The rank is at least 1, and there are elements.
-void copy_in_order(const std::byte* first, const TensorSpec& spec, const std::int64_t* strides, std::byte* to) {
-  const auto element = static_cast<std::int64_t>(size_of(spec.dtype));
-  const int inner = spec.shape.rank() - 1;
-  const std::int64_t row = spec.shape[inner];
-  std::int64_t index[max_rank] = {}, offset = 0;  // of the row, in elements
+// Calls visit(offset) for each row along the last dimension, with the offset of its first element, in row-major order.
+// There are elements.
+template <class F>
+void for_each_row(const Shape& shape, const std::int64_t* strides, F&& visit) {
+  const int inner = shape.rank() - 1;
+  std::int64_t index[max_rank] = {}, offset = 0;
   while (true) {
-    const std::byte* from = first + offset * element;
-    for (std::int64_t i = 0; i < row; ++i, to += element) {
-      std::memcpy(to, from + i * strides[inner] * element, static_cast<std::size_t>(element));
-    }
+    visit(offset);
     int d = inner - 1;
     for (; d >= 0; --d) {
       offset += strides[d];
-      if (++index[d] < spec.shape[d]) break;
-      offset -= strides[d] * spec.shape[d];
+      if (++index[d] < shape[d]) break;
+      offset -= strides[d] * shape[d];
       index[d] = 0;
     }
     if (d < 0) return;
   }
 }
 
-// Kernels require booleans to be 0 or 1.
-void check_booleans(const Checker& array, const TensorSpec& spec, const std::byte* elements) {
-  if (spec.dtype != DType::boolean) return;
-  if (std::any_of(elements, elements + spec.bytes(), [](std::byte b) { return b > std::byte{1}; }))
-    array.contradicts("it has booleans that are neither 0 nor 1");
+// The length of such a row, and the distance of its elements.
+struct Row {
+  std::int64_t count = 1, stride = 1;
+  Row(const Shape& shape, const std::int64_t* strides) {
+    if (shape.rank() == 0) return;
+    count = shape[-1];
+    stride = strides[shape.rank() - 1];
+  }
+};
+
+// Copies elements of any strides to row-major order.
+void copy_in_order(const std::byte* first, const TensorSpec& spec, const std::int64_t* strides, std::byte* to) {
+  const auto element = static_cast<std::int64_t>(size_of(spec.dtype));
+  const Row row(spec.shape, strides);
+  for_each_row(spec.shape, strides, [&](std::int64_t offset) {
+    for (std::int64_t i = 0; i < row.count; ++i, to += element) {
+      std::memcpy(to, first + (offset + i * row.stride) * element, static_cast<std::size_t>(element));
+    }
+  });
 }
 
-// A tensor of the array's elements, which the device may still be reading.
-TensorRef copy_elements(const Checker& array, const TensorSpec& spec, const std::shared_ptr<const void>& owner,
-                        DeviceState& device, const std::source_location& where) {
+// Kernels require booleans to be 0 or 1.
+void check_booleans(const Checker& array, const TensorSpec& spec, const std::byte* first, const std::int64_t* strides) {
+  if (spec.dtype != DType::boolean) return;
+  const Row row(spec.shape, strides);
+  for_each_row(spec.shape, strides, [&](std::int64_t offset) {
+    for (std::int64_t i = 0; i < row.count; ++i) {
+      if (first[offset + i * row.stride] > std::byte{1}) array.contradicts("it has booleans that are neither 0 nor 1");
+    }
+  });
+}
+
+// A dense tensor with a copy of the elements, which the device may still be reading.
+TensorRef copy_elements(const std::byte* first, const TensorSpec& spec, const std::int64_t* strides,
+                        const std::shared_ptr<const void>& owner, DeviceState& device,
+                        const std::source_location& where) {
   const BlockPurpose purpose{.label = op, .where = &where};
-  const std::byte* first = array.first(spec);
-  if (!first) return make_tensor(device, spec.dtype, spec.shape, purpose);
-  std::int64_t strides[max_rank];
-  array.strides(spec, strides);
   if (strides_are_dense(spec.shape, strides)) {
-    check_booleans(array, spec, first);
     TensorRef tensor = make_tensor(device, spec.dtype, spec.shape, purpose);
     write_owned(*tensor, std::shared_ptr<const void>(owner, first), where);
     return tensor;
   }
   HostFill fill(device, spec, purpose);
   copy_in_order(first, spec, strides, fill.data());
-  check_booleans(array, spec, fill.data());
   return fill.finish(where);
 }
 
-Tensor import_array(const DLTensor& given, const std::shared_ptr<const void>& owner, std::optional<Device> device,
-                    CopyPolicy copy, const std::source_location& where) {
+// A tensor over the array's memory. Returns an empty reference if that cannot be, with the reason in `refusal`.
+TensorRef share_elements(const std::byte* first, const TensorSpec& spec, const std::int64_t* strides,
+                         const std::shared_ptr<const void>& owner, DeviceState& device,
+                         const std::source_location& where, std::string& refusal) {
+  std::int64_t last = 0;  // the element that lies furthest from the first
+  for (int d = 0; d < spec.shape.rank(); ++d) {
+    if (strides[d] < 0) {
+      refusal = "the array runs backwards along dimension " + std::to_string(d);
+      return {};
+    }
+    last += strides[d] * (spec.shape[d] - 1);
+  }
+  check_size(device, spec, {.label = op, .where = &where});
+  const std::uint64_t bytes = (static_cast<std::uint64_t>(last) + 1) * size_of(spec.dtype);
+  ForeignBlock imported = import_host_memory(device, first, bytes, owner);
+  if (!imported.block) {
+    refusal = std::move(imported.refusal);
+    return {};
+  }
+  TensorRef tensor = TensorRef::adopt(new TensorImpl);
+  tensor->dtype = spec.dtype;
+  tensor->id = next_tensor_id();
+  tensor->device = &device;
+  tensor->block = std::move(imported.block);
+  tensor->shape = spec.shape;
+  std::copy_n(strides, spec.shape.rank(), tensor->strides);
+  tensor->dense = strides_are_dense(spec.shape, strides);
+  tensor->producer = op;
+  tensor->scope = thread_state().scope;
+  return tensor;
+}
+
+Tensor import_array(const DLTensor& given, bool read_only, const std::shared_ptr<const void>& owner,
+                    std::optional<Device> device, CopyPolicy copy, const std::source_location& where) {
   check_enum(copy, CopyPolicy::never, "copy policy", op, where);
   const Checker array(given, where);
   const TensorSpec spec = array.spec();
   DeviceState& state = (device ? *device : default_device()).state();
-  if (copy == CopyPolicy::never && !spec.shape.is_empty()) {
-    array.fail(ErrorId::copy_needed, "the driver of " + state.name() + " cannot use memory of other libraries",
-               "allow a copy: CopyPolicy::if_needed");
+  const std::byte* first = array.first(spec);
+  if (!first) {
+    return Tensor::adopt(make_tensor(state, spec.dtype, spec.shape, {.label = op, .where = &where}).detach());
   }
-  TensorRef tensor = copy_elements(array, spec, owner, state, where);
-  // So that the array's deleter runs soon, and on this thread.
-  if (!spec.shape.is_empty()) wait_for_contents(*tensor->block, where);
+  std::int64_t strides[max_rank];
+  array.strides(spec, strides);
+  check_booleans(array, spec, first, strides);
+  // A tensor must not change under its owner: memory that the other side may write is shared only if the caller asks.
+  if (copy == CopyPolicy::never || (copy == CopyPolicy::if_needed && read_only)) {
+    std::string refusal;
+    TensorRef shared = share_elements(first, spec, strides, owner, state, where, refusal);
+    if (shared) return Tensor::adopt(shared.detach());
+    if (copy == CopyPolicy::never) array.fail(ErrorId::copy_needed, refusal, "allow a copy: CopyPolicy::if_needed");
+  }
+  TensorRef tensor = copy_elements(first, spec, strides, owner, state, where);
+  wait_for_contents(*tensor->block, where);  // so that the array's deleter runs soon, and on this thread
   return Tensor::adopt(tensor.detach());
 }
 
@@ -203,14 +263,15 @@ Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device
               std::to_string(owner->version.minor) + ", this library reads 1.x",
           "ask the other library for an array of version 1", where);
   }
-  return import_array(owner->dl_tensor, owner, device, copy, where);
+  const bool read_only = owner->flags & dlpack::read_only_flag;
+  return import_array(owner->dl_tensor, read_only, owner, device, copy, where);
 }
 
 Tensor from_dlpack(DLManagedTensor* array, std::optional<Device> device, CopyPolicy copy, std::source_location where) {
   const CallerScope caller(where);
   const std::shared_ptr<const DLManagedTensor> owner = take(array, where);
   check_not_forked();
-  return import_array(owner->dl_tensor, owner, device, copy, where);
+  return import_array(owner->dl_tensor, false, owner, device, copy, where);
 }
 
 }  // namespace lockstep

@@ -11,6 +11,7 @@ lockstep_test(runtime_parts_test
   counted_allocations.cpp
   driver_status_test.cpp
   element_test.cpp
+  foreign_memory_test.cpp
   host_api_test.cpp
   kernel_cache_limit_test.cpp
   kernel_cache_test.cpp

@@ -29,17 +29,25 @@ DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor,
                                        std::source_location where = std::source_location::current());
 
 /// A tensor on `device` (default: the default device) with the elements of a DLPack array, which is taken over: its
-/// deleter is called once, even if this throws. The device copies the elements, because no driver can use memory of
-/// other libraries yet, so a later change of the array does not change the tensor. This waits until the device has read
-/// the elements, and then calls the deleter. If another thread is just finishing the copy on the device, that thread
-/// calls the deleter, soon after.
+/// deleter is called once, even if this throws.
+///
+/// In general the device copies the elements. A later change of the array then does not change the tensor. This waits
+/// until the device has read the elements, and then calls the deleter. (If another thread is just finishing the copy on
+/// the device, that thread calls it, soon after.)
+///
+/// A device shares the memory if its driver can import host memory, which no driver of this version can, the elements
+/// are aligned as the device needs, and the strides are not negative. With `if_needed` only arrays are shared that are
+/// flagged as read-only; with `never` also others, and then nobody may change the array while a tensor uses it. The
+/// deleter of a shared array is called when the last tensor or view of it is gone and no command of the device uses
+/// it any more, on the thread that drops the last reference.
 ///
 /// Takes arrays in host memory (kDLCPU, kDLCUDAHost, kDLROCMHost) of the dtypes that Lockstep has, with any strides and
 /// any alignment.
 ///
 /// Throws DeviceError LS3006 for other devices, DTypeError LS2105 for other types and for vectors (lanes), ShapeError
-/// LS2005 for a rank above 8 and for extents that are negative or too large, StateError LS1010 for an array that
-/// contradicts itself, and UnsupportedError LS6003 if `copy` is `never`.
+/// LS2005 for a rank above 8 and for extents that are negative or too large, OutOfMemoryError LS5001 or LS5002 if the
+/// tensor does not fit, StateError LS1010 for an array that contradicts itself, and UnsupportedError LS6003 if `copy`
+/// is `never` and the device cannot share the memory.
 Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device = std::nullopt,
                    CopyPolicy copy = CopyPolicy::if_needed,
                    std::source_location where = std::source_location::current());
