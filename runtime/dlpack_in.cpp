@@ -263,7 +263,7 @@ Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device
               std::to_string(owner->version.minor) + ", this library reads 1.x",
           "ask the other library for an array of version 1", where);
   }
-  const bool read_only = owner->flags & dlpack::read_only_flag;
+  const bool read_only = (owner->flags & dlpack::read_only_flag) != 0;
   return import_array(owner->dl_tensor, read_only, owner, device, copy, where);
 }
 

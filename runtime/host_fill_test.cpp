@@ -14,9 +14,10 @@
 namespace lockstep {
 namespace {
 
-std::vector<std::string> devices_and_toy() {
+std::vector<std::string> devices_and_toys() {
   std::vector<std::string> ids = available_devices();
   ids.push_back("toy");
+  ids.push_back("visible_toy");
   return ids;
 }
 
@@ -28,7 +29,12 @@ class HostFills : public testing::TestWithParam<std::string> {
   }
   std::uint64_t live() const { return memory_stats(device).live; }
 
-  Device device = GetParam() == "toy" ? toy() : Device(GetParam());
+  static Device device_of(const std::string& id) {
+    if (id == "toy") return toy();
+    return id == "visible_toy" ? host_visible_toy() : Device(id);
+  }
+
+  Device device = device_of(GetParam());
   DeviceState& state = device.state();
   bool direct = state.host_visible() && state.queue().is_inline();
 };
@@ -79,7 +85,7 @@ TEST_P(HostFills, TensorsOfBorrowedValuesAreStagedIfTheQueueIsAsynchronous) {
   EXPECT_EQ(state.uploads.written - written, 8u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, HostFills, testing::ValuesIn(devices_and_toy()), &by_device);
+INSTANTIATE_TEST_SUITE_P(Devices, HostFills, testing::ValuesIn(devices_and_toys()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

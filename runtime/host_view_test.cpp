@@ -12,18 +12,6 @@
 namespace lockstep {
 namespace {
 
-// An asynchronous device whose memory the host can map.
-Device host_visible_toy() {
-  static const Device device = [] {
-    set_option("toy.host_visible", "1");
-    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
-    set_option("toy.host_visible", std::nullopt);
-    EXPECT_TRUE(record.ready) << record.text;
-    return Device(record.name + ":0");
-  }();
-  return device;
-}
-
 std::vector<std::string> devices_and_toys() {
   std::vector<std::string> ids = available_devices();
   ids.push_back("toy");

@@ -97,6 +97,8 @@ def floats(array):
 DTYPES = {"f32": "float32", "f64": "float64", "f16": "float16", "i8": "int8", "u8": "uint8", "i32": "int32", "i64": "int64"}
 if library == "torch":
     DTYPES["bf16"] = "bfloat16"
+VERSION = tuple(int(number) for number in other.__version__.split(".")[:2])
+HAS_BOOL = library != "numpy" or VERSION >= (1, 25)
 
 
 def test_out():
@@ -107,8 +109,9 @@ def test_out():
         assert array.dtype == getattr(other, theirs), (array.dtype, theirs)
         assert tuple(array.shape) == (3, 2), array.shape
         assert floats(array) == ORDER, floats(array)
-    flags = other.from_dlpack(Ours.make("bool"))
-    assert floats(flags) == [0, 1, 1, 1, 1, 1], flags
+    if HAS_BOOL:
+        flags = other.from_dlpack(Ours.make("bool"))
+        assert floats(flags) == [0, 1, 1, 1, 1, 1], flags
 
 
 def test_in():
@@ -118,9 +121,10 @@ def test_in():
         assert Ours.of(array).values() == [0, 1, 2, 3, 4, 5]
         assert Ours.of(array.T).values() == ORDER
         assert Ours.of(array[:, 1:]).values() == [1, 2, 4, 5]
-    flags = other.asarray([True, False])
-    assert Ours.of(flags).values() == [1, 0]
-    assert Ours.of(flags).dtype() in ("bool", "u8")  # u8 from libraries that are older than kDLBool
+    if HAS_BOOL:
+        flags = other.asarray([True, False])
+        assert Ours.of(flags).values() == [1, 0]
+        assert Ours.of(flags).dtype() in ("bool", "u8")  # u8 from libraries that are older than kDLBool
 
 
 def test_arrays_are_given_back():
@@ -133,12 +137,10 @@ def test_arrays_are_given_back():
 
 
 def test_nothing_is_copied_on_the_way_to_numpy():
-    if library != "numpy":
+    if library != "numpy" or VERSION < (2, 1):  # older ones read only the old struct, which has a copy
         return
     tensor = Ours.make("f32")
     first, second = other.from_dlpack(tensor), other.from_dlpack(tensor)
-    if int(other.__version__.split(".")[0]) < 2 or other.__version__.startswith("2.0"):
-        return  # reads only the old struct, which has a copy
     assert first.ctypes.data == second.ctypes.data
     assert not first.flags.writeable
 
