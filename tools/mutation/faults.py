@@ -26,6 +26,9 @@ FAULTS = {
         ("return a.second > b.second;", "return a.second < b.second;", "the smallest holders come first"),
         ("shortage.device_free = device_.memory_free();", "shortage.device_free = device_.memory_total();", "free memory is told as the total"),
     ],
+    "ops/placement.cpp": [
+        ("placement.device != device && !input_def(call.op, i).host_resident", "false", "operands on two devices are accepted"),
+    ],
     "runtime/memory/foreign.cpp": [
         ("  device.wait_idle();  // commands in flight hold no reference to what they read", "", "memory goes back while a command reads it"),
         ("if (address % alignment != 0) {", "if (address % 2 != 0) {", "memory is shared that the device cannot address"),
@@ -109,7 +112,6 @@ FAULTS = {
     "ops/invoke.cpp": [
         ("  check_not_forked();", "", "calls after fork are let through"),
         ("    PauseObservers pause;", "", "a composite with a rule is recorded twice"),
-        ("placement.device != device && !input_def(call.op, i).host_resident", "false", "operands on two devices are accepted"),
         ("  DeviceScope scope(device.device());", "", "parts without inputs run on the default device"),
     ],
     "ops/call_types.cpp": [
