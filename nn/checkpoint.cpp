@@ -59,9 +59,8 @@ void Model::load_checkpoint(const std::string& path, Where where) {
   state_.at(where).require_compiled("load_checkpoint", where);
   const CallerScope caller(where);
   const NoGradient pause;
-  const DeviceScope device(*state_->device);  // where tensors are loaded to
-  const TensorFile file = load_tensors(path);
-  const LoadedFile loaded{"load_checkpoint", path, file, where};
+  const TensorArchive archive(path);
+  const LoadedFile loaded{"load_checkpoint", path, archive, where};
   const Position position = position_in(loaded);
   LoadedWeights weights(loaded, variables(where));
   restore_optimizer(loaded, state_->compiled().optimizer, trainable_variables(where));

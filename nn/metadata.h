@@ -8,6 +8,7 @@
 
 #include "lockstep/error.h"
 #include "lockstep/serialize.h"
+#include "nn/tensor_archive.h"
 
 namespace lockstep {
 
@@ -26,7 +27,7 @@ std::string exact_text(Number value) {
 struct LoadedFile {
   const char* op;  // for errors, such as "load_optimizer"
   const std::string& path;
-  const TensorFile& file;
+  const TensorArchive& archive;
   std::source_location where;
 
   [[noreturn]] void fail(ErrorId id, const std::string& what, const std::string& fix) const {
@@ -34,12 +35,12 @@ struct LoadedFile {
   }
   [[noreturn]] void damaged(const std::string& what) const { fail(ErrorId::corrupt, what, "save the file again"); }
 
-  bool has(const std::string& key) const { return file.metadata.contains(key); }
+  bool has(const std::string& key) const { return archive.metadata().contains(key); }
 
   /// Throws IoError LS8004 if there is no such text.
   const std::string& text(const std::string& key) const {
-    const auto found = file.metadata.find(key);
-    if (found == file.metadata.end()) damaged("its metadata has no \"" + key + "\"");
+    const auto found = archive.metadata().find(key);
+    if (found == archive.metadata().end()) damaged("its metadata has no \"" + key + "\"");
     return found->second;
   }
 

@@ -39,7 +39,16 @@ void for_each_number(optim::Snapshot& snapshot, F&& f) {
 
 std::string key_of(const char* name) { return std::string("optimizer.") + name; }
 
-optim::Snapshot snapshot_in(const LoadedFile& loaded) {
+// The device of the variable to which a slot of this name belongs. A slot of no variable is refused later.
+Device device_of_slot(const std::string& slot, std::span<const Variable> variables) {
+  const std::string owner = slot.substr(0, slot.rfind('/'));
+  for (const Variable& v : variables) {
+    if (v.name() == owner) return v.device();
+  }
+  return default_device();
+}
+
+optim::Snapshot snapshot_in(const LoadedFile& loaded, std::span<const Variable> variables) {
   if (!loaded.has("optimizer")) {
     loaded.fail(ErrorId::does_not_match, "it has no state of an optimizer",
                 "give a file of save_optimizer() or save_checkpoint()");
@@ -53,8 +62,10 @@ optim::Snapshot snapshot_in(const LoadedFile& loaded) {
                 "load it with the version of Lockstep that saved it");
   }
   for_each_number(snapshot, [&](const char* name, auto& value) { loaded.read(key_of(name), value); });
-  for (const auto& [name, tensor] : loaded.file.tensors) {
-    if (name.starts_with(optimizer_prefix)) snapshot.slots.emplace(name.substr(optimizer_prefix.size()), tensor);
+  for (const auto& [name, entry] : loaded.archive.entries()) {
+    if (!name.starts_with(optimizer_prefix)) continue;
+    const std::string slot = name.substr(optimizer_prefix.size());
+    snapshot.slots.emplace(slot, loaded.archive.load(name, device_of_slot(slot, variables)));
   }
   return snapshot;
 }
@@ -69,7 +80,7 @@ void add_optimizer(TensorFile& file, const optim::Optimizer& optimizer, const st
 }
 
 void restore_optimizer(const LoadedFile& loaded, optim::Optimizer& optimizer, std::span<const Variable> variables) {
-  const optim::Snapshot snapshot = snapshot_in(loaded);
+  const optim::Snapshot snapshot = snapshot_in(loaded, variables);
   try {
     optimizer.restore(snapshot, variables, loaded.where);
   } catch (const Error& e) {
@@ -94,8 +105,8 @@ void load_optimizer(const std::string& path, optim::Optimizer& optimizer, std::s
                     std::source_location where) {
   const CallerScope caller(where);
   const NoGradient pause;
-  const TensorFile file = load_tensors(path);
-  restore_optimizer({"load_optimizer", path, file, where}, optimizer, variables);
+  const TensorArchive archive(path);
+  restore_optimizer({"load_optimizer", path, archive, where}, optimizer, variables);
 }
 
 }  // namespace lockstep

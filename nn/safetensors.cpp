@@ -1,16 +1,17 @@
 // Reads and writes the safetensors format.
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "lockstep/error.h"
 #include "lockstep/serialize.h"
+#include "nn/tensor_archive.h"
 #include "runtime/atomic_file.h"
+#include "runtime/caller.h"
+#include "runtime/device_state.h"
+#include "runtime/tensor_impl.h"
 
 namespace lockstep {
 namespace {
@@ -39,18 +40,13 @@ const char* format_name(DType t) {
   ErrorBuilder(id, "safetensors", path + ": " + what).fix(fix).raise();
 }
 
-struct Entry {
-  std::string name;
-  TensorSpec spec;
-  std::uint64_t begin = 0, end = 0;
-};
+using Entry = TensorArchive::Entry;
 
 // Reads the JSON entry of one tensor. Every field is checked before it is used.
 class EntryReader {
  public:
-  EntryReader(const std::string& path, const std::string& name, const Json& json) : path_(path), json_(json) {
-    entry_.name = name;
-  }
+  EntryReader(const std::string& path, const std::string& name, const Json& json)
+      : path_(path), name_(name), json_(json) {}
 
   Entry read(std::uint64_t data_size) {
     if (!json_.is_object()) damaged("is not described by an object");
@@ -63,15 +59,15 @@ class EntryReader {
     if (entry_.begin > entry_.end || entry_.end - entry_.begin != bytes)
       damaged("has data_offsets that do not fit its shape");
     if (entry_.end > data_size) {
-      fail(ErrorId::truncated, path_, "the file ends before tensor \"" + entry_.name + "\" does",
+      fail(ErrorId::truncated, path_, "the file ends before tensor \"" + name_ + "\" does",
            "copy or save the file again");
     }
-    return std::move(entry_);
+    return entry_;
   }
 
  private:
   [[noreturn]] void damaged(const std::string& what) const {
-    fail(ErrorId::corrupt, path_, "tensor \"" + entry_.name + "\" " + what, "save the file again");
+    fail(ErrorId::corrupt, path_, "tensor \"" + name_ + "\" " + what, "save the file again");
   }
   const Json& part(const char* key) const {
     const auto found = json_.find(key);
@@ -108,19 +104,23 @@ class EntryReader {
   }
 
   const std::string& path_;
+  const std::string& name_;
   const Json& json_;
   Entry entry_;
 };
 
 // The format requires that the tensors cover the data without gaps and without overlap.
-void check_coverage(const std::string& path, std::vector<const Entry*> entries, std::uint64_t data_size) {
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry* a, const Entry* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
+void check_coverage(const std::string& path, const std::map<std::string, Entry>& entries, std::uint64_t data_size) {
+  std::vector<std::pair<const std::string*, const Entry*>> in_order;
+  for (const auto& [name, entry] : entries) in_order.emplace_back(&name, &entry);
+  std::sort(in_order.begin(), in_order.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
+  });
   std::uint64_t covered = 0;
-  for (const Entry* entry : entries) {
+  for (const auto& [name, entry] : in_order) {
     if (entry->begin != covered) {
       fail(ErrorId::corrupt, path,
-           "tensor \"" + entry->name + "\" " + (entry->begin < covered ? "overlaps another" : "follows a gap"),
+           "tensor \"" + *name + "\" " + (entry->begin < covered ? "overlaps another" : "follows a gap"),
            "save the file again");
     }
     covered = entry->end;
@@ -129,21 +129,6 @@ void check_coverage(const std::string& path, std::vector<const Entry*> entries, 
     fail(ErrorId::corrupt, path, std::to_string(data_size - covered) + " bytes belong to no tensor",
          "save the file again");
   }
-}
-
-std::vector<char> read_all(const std::string& path) {
-  // A directory can be opened like a file, but then its size is wrong.
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored))
-    fail(ErrorId::file_not_found, path, "is a folder", "give the path of a file");
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) fail(ErrorId::file_not_found, path, std::strerror(errno), "check the path");
-  const std::streamoff size = file.tellg();
-  std::vector<char> bytes(static_cast<std::size_t>(std::max<std::streamoff>(size, 0)));
-  file.seekg(0);
-  if (size < 0 || !file.read(bytes.data(), size))
-    fail(ErrorId::file_not_found, path, "cannot be read", "give the path of a file");
-  return bytes;
 }
 
 // A parser callback that detects a duplicate key in an object, which would be ambiguous.
@@ -166,20 +151,19 @@ class UniqueKeys {
   std::optional<std::string> repeated_;
 };
 
-Json parse_header(const std::string& path, const std::vector<char>& bytes, std::uint64_t& header) {
-  if (bytes.size() < 8)
+Json parse_header(const std::string& path, const MappedFile& file, std::uint64_t& header) {
+  if (file.size() < 8)
     fail(ErrorId::truncated, path, "is shorter than its header's length", "copy or save the file again");
-  std::memcpy(&header, bytes.data(), 8);
+  std::memcpy(&header, file.data(), 8);
   if (header > max_header_bytes || header < 2) {
     fail(ErrorId::wrong_magic, path, "does not start with the length of a header",
          "give a file in the safetensors format");
   }
-  if (bytes.size() - 8 < header)
-    fail(ErrorId::truncated, path, "ends within its header", "copy or save the file again");
+  if (file.size() - 8 < header) fail(ErrorId::truncated, path, "ends within its header", "copy or save the file again");
   UniqueKeys unique;
-  const auto end = bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header);
+  const auto* text = reinterpret_cast<const char*>(file.data()) + 8;
   Json json = Json::parse(
-      bytes.begin() + 8, end,
+      text, text + header,
       [&](int, Json::parse_event_t event, const Json& parsed) { return unique.see(event, parsed); }, false);
   if (json.is_discarded() || !json.is_object()) {
     fail(ErrorId::wrong_magic, path, "has no JSON header", "give a file in the safetensors format");
@@ -192,11 +176,14 @@ Json parse_header(const std::string& path, const std::vector<char>& bytes, std::
 }
 
 // Kernels require booleans to be 0 or 1.
-void check_booleans(const std::string& path, const Entry& entry, const char* data) {
+void check_booleans(const std::string& path, const std::string& name, const Entry& entry, const std::byte* data) {
   if (entry.spec.dtype != DType::boolean) return;
-  const bool sound = std::all_of(data + entry.begin, data + entry.end, [](char c) { return c == 0 || c == 1; });
-  if (!sound)
-    fail(ErrorId::corrupt, path, "tensor \"" + entry.name + "\" holds booleans that are neither 0 nor 1",
+  const auto is_boolean = [](std::byte b) {
+    const int c = std::to_integer<int>(b);
+    return c == 0 || c == 1;
+  };
+  if (!std::all_of(data + entry.begin, data + entry.end, is_boolean))
+    fail(ErrorId::corrupt, path, "tensor \"" + name + "\" holds booleans that are neither 0 nor 1",
          "save the file again");
 }
 
@@ -249,28 +236,41 @@ void check_can_write(const std::string& path) {
   AtomicFile probe("safetensors", path);  // the destructor removes its temporary file
 }
 
-TensorFile load_tensors(const std::string& path) {
-  const std::vector<char> bytes = read_all(path);
+TensorArchive::TensorArchive(const std::string& path) : file_("safetensors", path) {
   std::uint64_t header = 0;
-  const Json json = parse_header(path, bytes, header);
-  const char* data = bytes.data() + 8 + header;
-  const std::uint64_t data_size = bytes.size() - 8 - header;
-  TensorFile file;
-  std::vector<Entry> entries;
+  const Json json = parse_header(path, file_, header);
+  data_begin_ = 8 + header;
+  const std::uint64_t data_size = file_.size() - data_begin_;
   for (const auto& [name, value] : json.items()) {
     if (name == metadata_key) {
-      file.metadata = parse_metadata(path, value);
+      metadata_ = parse_metadata(path, value);
     } else {
-      entries.push_back(EntryReader(path, name, value).read(data_size));
+      entries_.emplace(name, EntryReader(path, name, value).read(data_size));
     }
   }
-  std::vector<const Entry*> pointers;
-  for (const Entry& entry : entries) pointers.push_back(&entry);
-  check_coverage(path, pointers, data_size);
-  for (const Entry& entry : entries) {
-    check_booleans(path, entry, data);
-    file.tensors.emplace(entry.name, Tensor::from_bytes(data + entry.begin, entry.end - entry.begin, entry.spec));
+  check_coverage(path, entries_, data_size);
+  for (const auto& [name, entry] : entries_) check_booleans(path, name, entry, file_.data() + data_begin_);
+}
+
+Tensor TensorArchive::load(const std::string& name, Device device) const {
+  const Entry& entry = entries_.at(name);
+  const std::source_location where = std::source_location::current();
+  TensorRef tensor =
+      make_tensor(device.state(), entry.spec.dtype, entry.spec.shape, {.label = "tensor", .where = &where});
+  const std::byte* first = file_.data() + data_begin_ + entry.begin;
+  write_owned(*tensor, std::shared_ptr<const void>(file_.owner(), first), where);
+  return Tensor::adopt(tensor.detach());
+}
+
+TensorFile load_tensors(const std::string& path, std::optional<Device> device, std::source_location where) {
+  const CallerScope caller(where);
+  const TensorArchive archive(path);
+  TensorFile file{{}, archive.metadata()};
+  for (const auto& [name, entry] : archive.entries()) {
+    file.tensors.emplace(name, archive.load(name, device ? *device : default_device()));
   }
+  // Then nobody reads the file any more.
+  for (const auto& [name, tensor] : file.tensors) wait_for_contents(*tensor.impl()->block, where);
   return file;
 }
 

@@ -314,6 +314,9 @@ TEST_F(SafetensorsTest, MissingFilesAndFoldersAreNotFound) {
   expect_io_error(ErrorId::file_not_found, missing, "No such file", [&] { load_tensors(missing); });
   const std::string here = folder.file("");
   expect_io_error(ErrorId::file_not_found, here, "is a folder", [&] { load_tensors(here); });
+  const std::string pipe = folder.file("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  expect_io_error(ErrorId::file_not_found, pipe, "is not a regular file", [&] { load_tensors(pipe); });
 }
 
 TEST_F(SafetensorsTest, SavingWhereItCannotIsAnErrorAndLeavesNothing) {

@@ -3,8 +3,10 @@
 
 #include "autodiff/variable_impl.h"
 #include "lockstep/error.h"
+#include "lockstep/serialize.h"
 #include "nn/optimizer_file.h"
 #include "nn/weights.h"
+#include "runtime/caller.h"
 #include "runtime/canonical_nan.h"
 #include "runtime/sha256.h"
 
@@ -33,24 +35,25 @@ std::map<std::string, Tensor> values_by_name(std::span<const Variable> variables
 
 LoadedWeights::LoadedWeights(const LoadedFile& loaded, std::span<const Variable> variables)
     : variables_(by_name(variables)) {
-  const TensorFile& file = loaded.file;
+  const TensorArchive& archive = loaded.archive;
   const auto fail = [&](const std::string& what) {
     loaded.fail(ErrorId::does_not_match, what, "load weights into the model that they were saved from");
   };
   for (const Variable& v : variables_) {
-    const auto found = file.tensors.find(v.name());
-    if (found == file.tensors.end()) fail("there is no tensor \"" + v.name() + "\"");
-    const TensorSpec given = found->second.spec();
+    const auto found = archive.entries().find(v.name());
+    if (found == archive.entries().end()) fail("there is no tensor \"" + v.name() + "\"");
+    const TensorSpec given = found->second.spec;
     if (given == TensorSpec{v.dtype(), v.shape()}) continue;
     fail("tensor \"" + v.name() + "\" is " + std::string(name_of(given.dtype)) + " " + given.shape.to_string() +
          ", the model has " + std::string(name_of(v.dtype())) + " " + v.shape().to_string());
   }
-  const auto count = static_cast<std::size_t>(std::count_if(
-      file.tensors.begin(), file.tensors.end(), [](const auto& t) { return !t.first.starts_with(optimizer_prefix); }));
+  const auto count =
+      static_cast<std::size_t>(std::count_if(archive.entries().begin(), archive.entries().end(),
+                                             [](const auto& t) { return !t.first.starts_with(optimizer_prefix); }));
   if (count != variables_.size()) {
     fail("it holds " + std::to_string(count) + " tensors, the model has " + std::to_string(variables_.size()));
   }
-  for (const Variable& v : variables_) values_.push_back(file.tensors.at(v.name()).to(v.device()));
+  for (const Variable& v : variables_) values_.push_back(archive.load(v.name(), v.device()));
   for (const Variable& v : variables_) synchronize(v.device());
 }
 
@@ -63,8 +66,9 @@ void save_weights(const std::string& path, std::span<const Variable> variables) 
 }
 
 void load_weights(const std::string& path, std::span<const Variable> variables, std::source_location where) {
-  const TensorFile file = load_tensors(path);
-  LoadedWeights({"load_weights", path, file, where}, variables).assign();
+  const CallerScope caller(where);
+  const TensorArchive archive(path);
+  LoadedWeights({"load_weights", path, archive, where}, variables).assign();
 }
 
 std::string weights_sha256(std::span<const Variable> variables) {

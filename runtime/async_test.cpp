@@ -340,19 +340,7 @@ TEST_F(AsyncTest, TheFailureOfAWholeBlockIsNoneOfItsPartsUploads) {
   EXPECT_EQ(tail.to_vector<float>(), std::vector<float>(part, 3.0f));
 }
 
-// An asynchronous device whose memory the host can map.
-Device host_visible_toy() {
-  static const Device device = [] {
-    set_option("toy.host_visible", "1");
-    const DriverRecord record = load_driver(TEST_DRIVERS "/liblockstep_driver_toy.so");
-    set_option("toy.host_visible", std::nullopt);
-    EXPECT_TRUE(record.ready) << record.text;
-    return Device(record.name + ":0");
-  }();
-  return device;
-}
-
-// An op that the host computes in the memory of that device: two parts of sevens and eights.
+// An op that the host computes in the memory of the device that it can map: two parts of sevens and eights.
 const OpDef& sevens_and_eights() {
   static const OpDef& op = []() -> const OpDef& {
     OpDef def;

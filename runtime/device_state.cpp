@@ -27,6 +27,12 @@ std::uint64_t max_tensor_bytes_of(const lks_device_info& info) {
   return most;
 }
 
+const lks_import_export_group* import_group_of(const DeviceEntry& entry) {
+  if (!(entry.info.capabilities & LKS_CAP_IMPORT_EXPORT)) return nullptr;
+  const void* group = entry.driver.api->get_group(entry.driver.handle(), LKS_CAP_IMPORT_EXPORT);
+  return static_cast<const lks_import_export_group*>(group);
+}
+
 }  // namespace
 
 DeviceState::DeviceState(const DeviceEntry& entry)
@@ -34,6 +40,7 @@ DeviceState::DeviceState(const DeviceEntry& entry)
       api_(*entry.driver.api),
       info_(entry.info),
       handle_(open_device(entry)),
+      import_group_(import_group_of(entry)),
       max_tensor_bytes_(max_tensor_bytes_of(entry.info)) {
   try {
     allocator_ = std::make_unique<Allocator>(*this, entry.budget);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "lockstep/driver_provisional.h"
 #include "runtime/command_queue.h"
 #include "runtime/forked.h"
 #include "runtime/kernel_cache.h"
@@ -19,6 +20,13 @@ class DeviceEntry;
 struct DispatchCounters {
   std::atomic<std::uint64_t> decompositions{0};  // calls that were decomposed because there was no kernel
   std::atomic<std::uint64_t> layout_copies{0};   // operands that were copied because no kernel accepted their strides
+};
+
+/// Counts bytes on their way from the host to a device.
+struct UploadCounters {
+  std::atomic<std::uint64_t> staged{0};   // copied into host memory of the runtime, for a queue to read later
+  std::atomic<std::uint64_t> written{0};  // given to the device's queue, which copies them
+  std::atomic<std::uint64_t> mapped{0};   // written straight into the device's memory by whoever produced them
 };
 
 class DeviceState {
@@ -39,6 +47,8 @@ class DeviceState {
     return mode <= MathMode::lockstep && (info().math_modes & (1u << static_cast<unsigned>(mode)));
   }
   bool host_visible() const;
+  /// The driver's functions for memory of others; nullptr if it has none.
+  const lks_import_export_group* import_group() const { return import_group_; }
   /// The driver's limit for the bytes of one tensor.
   std::uint64_t max_tensor_bytes() const { return max_tensor_bytes_; }
 
@@ -46,6 +56,7 @@ class DeviceState {
   CommandQueue& queue() { return *queue_; }
   KernelCache& kernels() { return *kernels_; }
   DispatchCounters counters;
+  UploadCounters uploads;
 
   void synchronize() { queue_->synchronize(); }
   void wait_idle() noexcept {
@@ -62,6 +73,7 @@ class DeviceState {
   const lks_driver_api& api_;
   const lks_device_info& info_;  // the entry's
   lks_device* handle_ = nullptr;
+  const lks_import_export_group* import_group_ = nullptr;
   std::uint64_t max_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;

@@ -200,10 +200,7 @@ void check_contents(const TensorImpl& impl) {
   if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value);
 }
 
-namespace {
-
-// Waits until the block has its contents; throws if the command that should write them failed. An upload that was
-// skipped has been enqueued again.
+// An upload that was skipped has been enqueued again.
 void wait_for_contents(Block& block, const std::source_location& where) {
   CommandQueue* queue = block.write_queue;
   if (!queue) return;
@@ -213,8 +210,6 @@ void wait_for_contents(Block& block, const std::source_location& where) {
   }
   queue->wait(block.write_value, &where);
 }
-
-}  // namespace
 
 void read_dense(const TensorImpl& impl, void* out, const std::source_location& where) {
   check_not_forked();
@@ -243,22 +238,27 @@ TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_locatio
 
 namespace {
 
-using Bytes = std::shared_ptr<std::vector<std::byte>>;
+// Host memory that a command in flight reads, with its owner.
+struct UploadSource {
+  std::shared_ptr<const void> data;
+  std::uint64_t bytes;
+};
 
-// Fills a block from `bytes`. If the device skips the command because an earlier one failed, the queue enqueues it
+// Fills a block from `source`. If the device skips the command because an earlier one failed, the queue enqueues it
 // again, unless the block was freed or has another writer by then.
-void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const Bytes& bytes,
+void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const UploadSource& source,
             const std::source_location& where) {
-  const auto again = [&queue, self, bytes, where] {
+  const auto again = [&queue, self, source, where] {
     const BlockRef target = block_of(*self);
     if (!target || target->write_queue != &queue || target->write_value != self->value) return;
     try {
-      upload(queue, self, *target, bytes, where);
+      upload(queue, self, *target, source, where);
     } catch (const std::exception& e) {
       log(LKS_LOG_WARN, "queue", e.what());  // the tensor has no contents, and its use throws
     }
   };
-  queue.write(block, 0, bytes->data(), bytes->size(), {.op = "write", .where = where, .keep = bytes, .again = again},
+  queue.write(block, 0, source.data.get(), source.bytes,
+              {.op = "write", .where = where, .keep = std::const_pointer_cast<void>(source.data), .again = again},
               [&](std::uint64_t value) {
                 self->value = block.write_value = value;
                 block.write_queue = &queue;
@@ -268,24 +268,39 @@ void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& blo
 }  // namespace
 
 void write_dense(TensorImpl& impl, const void* data, const std::source_location& where) {
+  CommandQueue& queue = impl.device->queue();
+  if (queue.is_inline()) {
+    return write_owned(impl, std::shared_ptr<const void>(std::shared_ptr<const void>(), data), where);
+  }
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
-  CommandQueue& queue = impl.device->queue();
   Block& block = *impl.block;
-  if (queue.is_inline()) {
-    block.write_value = queue.write(block, 0, data, bytes, {.op = "write", .where = where});
-    block.write_queue = nullptr;
-    return;
-  }
   if (const std::uint64_t value = queue.write_copied(block, 0, data, bytes, {.op = "write", .where = where})) {
+    impl.device->uploads.written.fetch_add(bytes, std::memory_order_relaxed);
     block.write_value = value;
     block.write_queue = &queue;
     return;
   }
   // Copied, because the caller may free its memory before the device has read it, and because the write may be skipped.
   const auto* first = static_cast<const std::byte*>(data);
+  const auto copy = std::make_shared<std::vector<std::byte>>(first, first + bytes);
+  impl.device->uploads.staged.fetch_add(copy->size(), std::memory_order_relaxed);
+  write_owned(impl, std::shared_ptr<const void>(copy, copy->data()), where);
+}
+
+void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, const std::source_location& where) {
+  const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
+  if (bytes == 0) return;
+  impl.device->uploads.written.fetch_add(bytes, std::memory_order_relaxed);
+  CommandQueue& queue = impl.device->queue();
+  Block& block = *impl.block;
+  if (queue.is_inline()) {
+    block.write_value = queue.write(block, 0, data.get(), bytes, {.op = "write", .where = where});
+    block.write_queue = nullptr;
+    return;
+  }
   block.upload = std::make_shared<Upload>(&block);
-  upload(queue, block.upload, block, std::make_shared<std::vector<std::byte>>(first, first + bytes), where);
+  upload(queue, block.upload, block, {data, bytes}, where);
 }
 
 Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where) {
@@ -356,8 +371,6 @@ bool Tensor::is_abstract(Where where) const { return impl(where)->is_abstract();
 std::uint64_t Tensor::id(Where where) const { return impl(where)->id; }
 std::string Tensor::describe(Where where) const { return lockstep::describe(*impl(where)); }
 
-namespace {
-
 void check_concrete(const TensorImpl& impl, const char* op, const std::source_location& where) {
   if (!impl.is_abstract()) return;
   ErrorBuilder(ErrorId::symbolic_value, op, "the tensor is a description and has no elements")
@@ -366,6 +379,8 @@ void check_concrete(const TensorImpl& impl, const char* op, const std::source_lo
       .fix("run the model on real data; use `where` instead of branching on a value")
       .raise();
 }
+
+namespace {
 
 void check_type(const TensorImpl& impl, DType as, const char* op, const std::source_location& where) {
   if (impl.dtype == as) return;

@@ -146,12 +146,22 @@ std::string describe(const TensorImpl& impl);
 /// Throws if the command that writes the tensor's contents is known to have failed. Never throws for an empty tensor.
 void check_contents(const TensorImpl& impl);
 
+/// Throws TraceError LS4101 for `op` if the tensor is abstract.
+void check_concrete(const TensorImpl& impl, const char* op, const std::source_location& where);
+
+/// Waits until the block has its contents. Throws the failure of a command only if the contents depend on that command.
+void wait_for_contents(Block& block, const std::source_location& where);
+
 /// Waits for the contents of a dense tensor and copies them to host memory. Throws the failure of a command only if the
 /// contents depend on that command.
 void read_dense(const TensorImpl& impl, void* out, const std::source_location& where);
 
-/// Copies host memory into a new dense tensor.
+/// Copies host memory into a new dense tensor. `data` may be freed when this returns.
 void write_dense(TensorImpl& impl, const void* data, const std::source_location& where);
+
+/// The same without a further copy in host memory: the queue keeps `data` until the device has read it. An inline queue
+/// has done so when this returns.
+void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, const std::source_location& where);
 
 /// Called when the host program reads a value, so that tapes can report where the path of a gradient was cut. Atomic,
 /// because the first tape sets it while other threads read values.

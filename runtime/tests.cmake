@@ -12,6 +12,7 @@ lockstep_test(runtime_parts_test
   driver_status_test.cpp
   driver_table_test.cpp
   element_test.cpp
+  foreign_memory_test.cpp
   host_api_test.cpp
   kernel_cache_limit_test.cpp
   kernel_cache_test.cpp
@@ -37,7 +38,8 @@ target_compile_definitions(abi_layout_test PRIVATE
   GOLDEN_LAYOUT="${PROJECT_SOURCE_DIR}/api/abi/v1.layout" DRIVER_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver.h"
   PROVISIONAL_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver_provisional.h")
 
-foreach(name driver_loader_test driver_registry_test async_test failure_test memory_test upload_test)
+foreach(name driver_loader_test driver_registry_test async_test dlpack_test failure_test
+    host_fill_test host_view_test memory_test upload_test)
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()

@@ -21,7 +21,7 @@ inline constexpr int memory_owner_count = 7;
 std::string_view name_of(MemoryOwner owner);
 
 /// Memory of one device, in bytes. `reserved` was allocated from the driver; `live` is the part that tensors use;
-/// `cached` = reserved - live is kept for reuse.
+/// `cached` = reserved - live is kept for reuse. Memory of other libraries that tensors share is not counted.
 struct MemoryStats {
   std::uint64_t live = 0;
   std::uint64_t cached = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <source_location>
 #include <span>
 #include <string>
@@ -26,19 +27,23 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
 void check_can_write(const std::string& path);
 
 struct TensorFile {
-  std::map<std::string, Tensor> tensors;  // on the default device
+  std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
 };
 
-/// Loads a safetensors file. Throws IoError LS8001 (missing), LS8002 (not safetensors), LS8003 (truncated), LS8004
+/// Loads a safetensors file to `device` (default: the default device). The device reads the mapped file, so that the
+/// host needs no memory for the tensors. The file must not be changed in place meanwhile; the functions that save
+/// replace it instead. Throws IoError LS8001 (missing), LS8002 (not safetensors), LS8003 (truncated), LS8004
 /// (inconsistent).
-TensorFile load_tensors(const std::string& path);
+TensorFile load_tensors(const std::string& path, std::optional<Device> device = std::nullopt,
+                        std::source_location where = std::source_location::current());
 
 /// Saves the variables by name; throws StateError LS1008 if two have the same name.
 void save_weights(const std::string& path, std::span<const Variable> variables);
 
 /// Assigns every variable from the file, or none: throws IoError LS8006 if names, shapes or dtypes do not match. Leaves
-/// out an optimizer's state, so the file may be a checkpoint.
+/// out an optimizer's state, so the file may be a checkpoint. Each value goes from the mapped file to the device of its
+/// variable; until all are there, that device holds the old values and the new ones.
 void load_weights(const std::string& path, std::span<const Variable> variables,
                   std::source_location where = std::source_location::current());
 

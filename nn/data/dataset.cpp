@@ -8,11 +8,11 @@
 #include "lockstep/memory.h"
 #include "lockstep/scope.h"
 #include "ops/random/random_order.h"
+#include "runtime/device_state.h"
+#include "runtime/host_fill.h"
 
 namespace lockstep::data {
 namespace {
-
-std::size_t example_bytes(const TensorSpec& spec) { return static_cast<std::size_t>(spec.bytes()); }
 
 TensorSpec batched(const TensorSpec& example, std::int64_t count) {
   Shape shape{count};
@@ -112,22 +112,27 @@ struct Dataset::Pass::State {
   std::vector<std::int64_t> order;
   std::size_t position = 0;
   std::optional<Batch> upcoming;  // already on the device while the caller uses the current batch
-  std::vector<std::byte> features, labels;
 
   std::optional<Batch> upload() {
     const std::size_t left = order.size() - position;
     const std::size_t count = std::min(left, static_cast<std::size_t>(batch_size));
     if (count == 0 || (drop_last && count < static_cast<std::size_t>(batch_size))) return std::nullopt;
     const Source& source = dataset.source();
-    features.resize(count * example_bytes(source.features()));
-    labels.resize(count * example_bytes(source.labels()));
-    source.copy(std::span(order).subspan(position, count), features.data(), labels.data());
-    position += count;
     const auto n = static_cast<std::int64_t>(count);
-    MemoryOwnerScope owner(MemoryOwner::data);
-    NameScope scope("data");
-    return Batch{Tensor::from_bytes(features.data(), features.size(), batched(source.features(), n), device),
-                 Tensor::from_bytes(labels.data(), labels.size(), batched(source.labels(), n), device)};
+    const std::source_location where = std::source_location::current();
+    std::optional<HostFill> features, labels;
+    {
+      MemoryOwnerScope owner(MemoryOwner::data);
+      NameScope scope("data");
+      const BlockPurpose purpose{.label = "tensor", .where = &where};
+      features.emplace(device.state(), batched(source.features(), n), purpose);
+      labels.emplace(device.state(), batched(source.labels(), n), purpose);
+    }
+    // Straight into the device's memory if the host sees it, else into memory that the device's queue reads.
+    source.copy(std::span(order).subspan(position, count), features->data(), labels->data());
+    position += count;
+    Batch batch{Tensor::adopt(features->finish(where).detach()), Tensor::adopt(labels->finish(where).detach())};
+    return batch;
   }
 };
 
@@ -138,7 +143,7 @@ Dataset::Pass::Pass(const Dataset& dataset, std::int64_t batch_size, Device devi
         .fix("batch sizes are 1 or more")
         .raise();
   }
-  state_ = std::make_unique<State>(State{dataset, device, batch_size, drop_last, {}, 0, std::nullopt, {}, {}});
+  state_ = std::make_unique<State>(State{dataset, device, batch_size, drop_last, {}, 0, std::nullopt});
   state_->order = dataset.order(number);
 }
 

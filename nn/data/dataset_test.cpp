@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "lockstep/lockstep.h"
+#include "runtime/device_state.h"
 #include "runtime/test_devices.h"
 
 namespace lockstep::data {
@@ -218,6 +219,41 @@ TEST_P(DatasetTest, NothingIsReadBeforeItIsNeeded) {
   EXPECT_EQ(source->copied, 0);
   pass.next();
   EXPECT_EQ(source->copied, 20) << "this batch and the next";
+}
+
+TEST_P(DatasetTest, BatchesAreCopiedOnceOnTheirWay) {
+  const auto source = std::make_shared<LazySource>();
+  const UploadCounters& uploads = device.state().uploads;
+  const std::uint64_t staged = uploads.staged, written = uploads.written, mapped = uploads.mapped;
+  Dataset::Pass pass = Dataset(source).take(20).batches(10, device);
+  while (pass.next()) {
+  }
+  constexpr std::uint64_t bytes = 20 * (8 + 8);
+  EXPECT_EQ(source->copied, 20) << "the source writes each example once";
+  EXPECT_EQ(uploads.staged - staged, 0u) << "and nobody copies it into other host memory";
+  const bool direct = device.state().host_visible() && device.state().queue().is_inline();
+  EXPECT_EQ(uploads.mapped - mapped, direct ? bytes : 0u) << "the source writes into the device's memory";
+  EXPECT_EQ(uploads.written - written, direct ? 0u : bytes) << "or into memory that the device reads once";
+}
+
+// A batch that cannot be read leaves nothing behind, and may be asked for again.
+TEST_P(DatasetTest, AFailingSourceCanBeAskedAgain) {
+  struct Failing : LazySource {
+    void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const override {
+      if (broken) throw std::runtime_error("the disk is away");
+      LazySource::copy(indices, features, labels);
+    }
+    mutable bool broken = true;
+  };
+  const auto source = std::make_shared<Failing>();
+  const std::uint64_t before = memory_stats(device).live;
+  Dataset::Pass pass = Dataset(source).take(20).batches(10, device);
+  EXPECT_THROW(pass.next(), std::runtime_error);
+  EXPECT_EQ(memory_stats(device).live, before);
+  source->broken = false;
+  EXPECT_EQ(pass.next()->size(), 10);
+  EXPECT_EQ(pass.next()->size(), 10);
+  EXPECT_FALSE(pass.next());
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, DatasetTest, testing::ValuesIn(available_devices()), &by_driver);

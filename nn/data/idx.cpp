@@ -1,17 +1,13 @@
 // Reads the IDX format: two zero bytes, an element type, a rank, the extents as big-endian 32-bit numbers, the
 // elements.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <cstdio>
 
 #include "lockstep/data.h"
 #include "lockstep/error.h"
+#include "runtime/mapped_file.h"
 
 namespace lockstep::data {
 namespace {
@@ -27,21 +23,9 @@ struct Contents {
 };
 
 Contents map_file(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) {
-    fail(ErrorId::file_not_found, path, std::strerror(errno),
-         "check the path; Debian's package dataset-fashion-mnist installs Fashion-MNIST");
-  }
-  struct stat info {};
-  const bool is_file = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* data = is_file && size > 0 ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
-  close(file);
-  if (!is_file) fail(ErrorId::file_not_found, path, "is not a regular file", "give the path of an IDX file");
-  if (size == 0) fail(ErrorId::truncated, path, "is empty", "fetch the file again");
-  if (data == MAP_FAILED) fail(ErrorId::file_not_found, path, std::strerror(errno), "check the permissions");
-  return {static_cast<const std::byte*>(data), size,
-          std::shared_ptr<const void>(data, [size](const void* p) { munmap(const_cast<void*>(p), size); })};
+  const MappedFile file("idx", path, "check the path; Debian's package dataset-fashion-mnist installs Fashion-MNIST");
+  if (file.size() == 0) fail(ErrorId::truncated, path, "is empty", "fetch the file again");
+  return {file.data(), file.size(), file.owner()};
 }
 
 bool is_gzip(const Contents& c) { return c.size >= 2 && c.data[0] == std::byte{0x1f} && c.data[1] == std::byte{0x8b}; }

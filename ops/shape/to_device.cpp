@@ -1,6 +1,4 @@
-// Copies between devices, staged through host memory.
-#include <cstring>
-
+// Copies between devices, staged through host memory unless the host sees the target's.
 #include "lockstep/ops/shape.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
@@ -8,6 +6,7 @@
 #include "ops/invoke.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
+#include "runtime/host_fill.h"
 
 namespace lockstep {
 namespace {
@@ -29,12 +28,9 @@ std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const TensorSpe
   const TensorImpl& x = *call.inputs[0].impl();
   const TensorRef source = x.dense ? TensorRef::share(call.inputs[0].impl()) : completed_dense_copy(x, call.where);
   DeviceState& target = device_at(call.attrs_as<ToDeviceAttrs>().device).state();
-  TensorRef copy =
-      make_tensor(target, specs[0].dtype, specs[0].shape, {.label = call.op.name.c_str(), .where = &call.where});
-  std::vector<std::byte> staging(static_cast<std::size_t>(specs[0].bytes()));
-  read_dense(*source, staging.data(), call.where);
-  write_dense(*copy, staging.data(), call.where);
-  return {Tensor::adopt(copy.detach())};
+  HostFill fill(target, specs[0], {.label = call.op.name.c_str(), .where = &call.where});
+  read_dense(*source, fill.data(), call.where);
+  return {Tensor::adopt(fill.finish(call.where).detach())};
 }
 
 }  // namespace

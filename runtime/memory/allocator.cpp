@@ -8,6 +8,7 @@
 #include "runtime/device_state.h"
 #include "runtime/driver_status.h"
 #include "runtime/forked.h"
+#include "runtime/memory/foreign.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
@@ -64,7 +65,9 @@ void Allocator::free(Block* block) {
 
 void Allocator::set_owner(Block* block, MemoryOwner owner, const ScopeName* name) {
   const LockGuard lock(mutex_);
-  tracker_.move(block->owner, owner, block->bytes);
+  if (!block->foreign) {  // else it is not accounted
+    tracker_.move(block->owner, owner, block->bytes);
+  }
   block->owner = owner;
   if (!name) return;
   block->label = name->name.c_str();
@@ -143,6 +146,7 @@ void release(Block* block) {
     const LockGuard lock(upload->mutex);
     upload->block = nullptr;
   }
+  if (block->foreign) return free_foreign(block);
   block->device->allocator().free(block);
 }
 

@@ -56,6 +56,8 @@ struct Block {
   CommandQueue* write_queue = nullptr;
   std::uint64_t write_value = 0;
   std::shared_ptr<Upload> upload;  // if the block was filled from the host by an asynchronous queue
+  // The owner of memory that is not the pool's (memory/foreign.h). Such a block is never written.
+  std::shared_ptr<const void> foreign;
 };
 
 /// Drops a reference. Dropping the last one frees the block in its device's allocator.
@@ -90,9 +92,11 @@ class BlockRef {
   Block& operator*() const { return *block_; }
   explicit operator bool() const { return block_ != nullptr; }
 
-  /// True if this is the only reference, except for UndoRefs of commands in flight. `refs` is read first: if a command
-  /// retires in between, the result counts too many references, not too few.
+  /// True if this is the only reference, except for UndoRefs of commands in flight, so that the block may be written in
+  /// place. Never true for memory of somebody else. `refs` is read first: if a command retires in between, the result
+  /// counts too many references, not too few.
   bool unique() const {
+    if (block_->foreign) return false;
     const std::uint32_t refs = block_->refs.load(std::memory_order_acquire);
     return refs - block_->undo_refs.load(std::memory_order_acquire) == 1;
   }

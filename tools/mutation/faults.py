@@ -31,6 +31,27 @@ FAULTS = {
         ("  std::memset(static_cast<void*>(&own), 0, own_bytes);", "", "slots that an older driver lacks are left over"),
         ("std::min(bytes, own_bytes)", "bytes", "slots of a newer driver are written beyond the table"),
     ],
+    "runtime/memory/foreign.cpp": [
+        ("  device.wait_idle();  // commands in flight hold no reference to what they read", "", "memory goes back while a command reads it"),
+        ("if (address % alignment != 0) {", "if (address % 2 != 0) {", "memory is shared that the device cannot address"),
+    ],
+    "runtime/host_view.cpp": [
+        ("static_cast<std::size_t>(impl.offset) * size_of(impl.dtype)", "static_cast<std::size_t>(impl.offset)", "a view of a slice starts elsewhere"),
+        ("    dense = impl.dense;", "", "strided elements are read as dense ones"),
+        ("device.api().buffer_unmap(device.handle(), shared->block->buffer);", "retain(shared.get());", "views never end"),
+    ],
+    "runtime/host_fill.cpp": [
+        ("if (device.host_visible() && device.queue().is_inline()) {", "if (device.host_visible()) {", "the host writes memory that commands in flight use"),
+    ],
+    "runtime/dlpack_in.cpp": [
+        ("stride = extent == 1 ? 0 : array_.strides[d];", "stride = array_.strides[d];", "strides of single elements count"),
+        ("offset -= strides[d] * shape[d];", "", "rows of arrays of three dimensions are mixed up"),
+        ("(copy == CopyPolicy::if_needed && read_only)", "copy == CopyPolicy::if_needed", "a tensor changes when its array does"),
+        ("wait_for_contents(*tensor->block, where);  // so that", "// so that", "an array is freed at some later time"),
+    ],
+    "runtime/dlpack_out.cpp": [
+        ("exported->view.is_copy() ? dlpack::copied_flag : dlpack::read_only_flag", "dlpack::copied_flag", "readers may write into tensors"),
+    ],
     "runtime/command_queue.cpp": [
         ("    if (command->succeeded) continue;", "", "commands that succeeded are undone"),
         ("for (auto command = done.rbegin(); command != done.rend(); ++command)", "for (auto command = done.begin(); command != done.end(); ++command)",

@@ -1,0 +1,198 @@
+// Tests of tensors over memory that somebody else owns, with a scripted driver that imports host memory: when the owner
+// gets it back, what is shared and what is copied.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lockstep/dlpack_abi.h"
+#include "lockstep/driver_provisional.h"
+#include "lockstep/lockstep.h"
+#include "runtime/expect_error.h"
+#include "runtime/scripted_driver.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace {
+
+using Log = std::vector<std::string>;
+
+struct Script {
+  Log log;  // what was called, in order
+  std::uint64_t newest = 0, handle = 0, bytes = 0;
+  std::uint32_t kind = 0;
+  bool refuses = false;
+};
+Script script;
+
+lks_status import_buffer(lks_device*, std::uint32_t kind, std::uint64_t handle, std::uint64_t bytes, lks_buffer** out,
+                         lks_diag* diag) {
+  if (script.refuses) {
+    std::snprintf(diag->what, sizeof diag->what, "not mine");
+    return LKS_UNSUPPORTED;
+  }
+  script.log.emplace_back("import");
+  script.kind = kind;
+  script.handle = handle;
+  script.bytes = bytes;
+  *out = any_handle<lks_buffer>();
+  return LKS_OK;
+}
+
+lks_status export_buffer(lks_device*, lks_buffer*, std::uint32_t, std::uint64_t*, lks_diag*) { return LKS_UNSUPPORTED; }
+
+const lks_import_export_group group = {
+    .hdr = {sizeof(lks_import_export_group), 0, nullptr},
+    .buffer_import = &import_buffer,
+    .buffer_export = &export_buffer,
+};
+
+const lks_driver_api& table() {
+  static const lks_driver_api api = [] {
+    lks_driver_api t = scripted_driver();
+    t.get_group = [](lks_driver*, std::uint64_t bit) -> const void* {
+      return bit == LKS_CAP_IMPORT_EXPORT ? &group : nullptr;
+    };
+    t.buffer_alloc = [](lks_device*, std::uint32_t, std::uint64_t, lks_buffer** out, lks_diag*) -> lks_status {
+      *out = any_handle<lks_buffer>();
+      return LKS_OK;
+    };
+    t.buffer_free = [](lks_device*, lks_buffer*) { script.log.emplace_back("free"); };
+    t.queue_write = [](lks_queue*, lks_buffer*, std::uint64_t, const void*, std::uint64_t, std::uint64_t* value,
+                       lks_diag*) -> lks_status {
+      script.log.emplace_back("write");
+      *value = ++script.newest;
+      return LKS_OK;
+    };
+    t.queue_read = [](lks_queue*, void*, lks_buffer*, std::uint64_t, std::uint64_t, std::uint64_t* value,
+                      lks_diag*) -> lks_status {
+      script.log.emplace_back("read");
+      *value = ++script.newest;
+      return LKS_OK;
+    };
+    t.timeline_query = [](lks_timeline*, std::uint64_t* reached, lks_diag*) -> lks_status {
+      *reached = script.newest;
+      return LKS_OK;
+    };
+    t.timeline_wait = [](lks_timeline*, std::uint64_t, std::uint64_t, lks_diag*) -> lks_status {
+      script.log.emplace_back("wait");
+      return LKS_OK;
+    };
+    return t;
+  }();
+  return api;
+}
+
+class ForeignMemory : public testing::Test {
+ protected:
+  ForeignMemory() { script = {}; }
+
+  // The array, flagged as read-only if `flags` says so. Its deleter notes that it was called.
+  DLManagedTensorVersioned* array(std::uint64_t flags) {
+    managed.version = {1, 0};
+    managed.flags = flags;
+    managed.deleter = [](DLManagedTensorVersioned*) { script.log.emplace_back("delete"); };
+    managed.dl_tensor = {values, {dlpack::cpu, 0}, 2, {dlpack::float_code, 32, 1}, shape, strides, 0};
+    return &managed;
+  }
+  Tensor import_as(CopyPolicy copy, std::uint64_t flags = dlpack::read_only_flag) {
+    return from_dlpack(array(flags), device(), copy);
+  }
+  Device device() { return scripted.state().device(); }
+  static bool shared() { return std::find(script.log.begin(), script.log.end(), "import") != script.log.end(); }
+  static std::ptrdiff_t deletions() { return std::count(script.log.begin(), script.log.end(), "delete"); }
+
+  alignas(64) float values[16] = {};
+  std::int64_t shape[2] = {2, 3}, strides[2] = {4, 1};
+  DLManagedTensorVersioned managed{};
+  ScriptedDevice scripted{table(), LKS_CAP_IMPORT_EXPORT};
+};
+
+TEST_F(ForeignMemory, IsSharedAsItLies) {
+  const Tensor x = import_as(CopyPolicy::never);
+  EXPECT_EQ(script.log, Log{"import"});
+  EXPECT_EQ(script.kind, static_cast<std::uint32_t>(LKS_HANDLE_HOST_POINTER));
+  EXPECT_EQ(script.handle, reinterpret_cast<std::uintptr_t>(values));
+  EXPECT_EQ(script.bytes, (4 + 2 + 1) * sizeof(float)) << "up to the last element";
+  EXPECT_EQ(x.spec(), (TensorSpec{DType::f32, {2, 3}}));
+  EXPECT_FALSE(x.impl()->dense);
+  EXPECT_EQ(x.impl()->strides[0], 4);
+  EXPECT_EQ(memory_stats(device()).live, 0u) << "it is not the device's memory";
+}
+
+TEST_F(ForeignMemory, GoesBackOnceAfterTheLastUse) {
+  std::optional<Tensor> x = import_as(CopyPolicy::never);
+  std::optional<Tensor> again = *x;
+  float out = 0;
+  scripted.state().queue().read(&out, *x->impl()->block, 0, sizeof out, {.op = "read"});
+  x.reset();
+  EXPECT_EQ(script.log, (Log{"import", "read"})) << "somebody holds it";
+  again.reset();
+  ASSERT_GE(script.log.size(), 5u);
+  EXPECT_EQ(script.log[2], "wait") << "a command may still use it";
+  EXPECT_EQ(Log(script.log.end() - 2, script.log.end()), (Log{"free", "delete"}));
+  EXPECT_EQ(deletions(), 1);
+}
+
+TEST_F(ForeignMemory, IsCopiedIfItsOwnerMayWriteIt) {
+  import_as(CopyPolicy::if_needed, 0);
+  EXPECT_FALSE(shared());
+  EXPECT_EQ(deletions(), 1);
+  script.log.clear();
+  import_as(CopyPolicy::always);
+  EXPECT_FALSE(shared());
+  EXPECT_EQ(deletions(), 1);
+  script.log.clear();
+  import_as(CopyPolicy::if_needed);
+  EXPECT_TRUE(shared()) << "nobody writes it";
+  script.log.clear();
+  import_as(CopyPolicy::never, 0);
+  EXPECT_TRUE(shared()) << "the caller asks for it";
+}
+
+TEST_F(ForeignMemory, ThatCannotBeSharedIsCopiedOrRefused) {
+  const auto refuse = [&](const std::string& reason, auto&& change) {
+    for (const CopyPolicy copy : {CopyPolicy::never, CopyPolicy::if_needed}) {
+      script.log.clear();
+      script.refuses = false;
+      DLManagedTensorVersioned* given = array(dlpack::read_only_flag);
+      change(*given);
+      try {
+        from_dlpack(given, device(), copy);
+        EXPECT_EQ(copy, CopyPolicy::if_needed) << reason;
+      } catch (const UnsupportedError& e) {
+        EXPECT_EQ(copy, CopyPolicy::never);
+        EXPECT_EQ(e.id(), ErrorId::copy_needed);
+        EXPECT_EQ(e.headline(), reason);
+      }
+      EXPECT_FALSE(shared()) << reason;
+      EXPECT_EQ(deletions(), 1) << reason;
+    }
+  };
+  refuse("the elements are not aligned to the 64 bytes that scripted:0 needs",
+         [](DLManagedTensorVersioned& a) { a.dl_tensor.byte_offset = 4; });
+  refuse("the driver of scripted:0 does not import the memory: not mine",
+         [](DLManagedTensorVersioned&) { script.refuses = true; });
+  refuse("the array runs backwards along dimension 1", [&](DLManagedTensorVersioned& a) {
+    strides[1] = -1;
+    a.dl_tensor.data = values + 2;
+  });
+}
+
+TEST_F(ForeignMemory, IsNeverWrittenInPlaceNorAccounted) {
+  strides[0] = 3;
+  const Variable v(import_as(CopyPolicy::never), "v");
+  EXPECT_TRUE(shared());
+  const Tensor value = v.read();
+  EXPECT_FALSE(value.impl()->block.unique());
+  EXPECT_NE(value.impl()->block->foreign, nullptr) << "the variable has the memory itself";
+  const MemoryStats stats = memory_stats(device());
+  EXPECT_EQ(stats.live, 0u);
+  EXPECT_EQ(stats.live_by_owner[static_cast<std::size_t>(MemoryOwner::variables)], 0u);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,62 @@
+#include "runtime/host_fill.h"
+
+#include <new>
+
+#include "lockstep/memory.h"
+#include "runtime/device_state.h"
+#include "runtime/host_api.h"
+
+namespace lockstep {
+
+HostFill::HostFill(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose)
+    : tensor_(make_tensor(device, spec.dtype, spec.shape, purpose)) {
+  if (spec.shape.is_empty()) return;
+  if (device.host_visible() && device.queue().is_inline()) {
+    map(purpose);
+    return;
+  }
+  const auto bytes = static_cast<std::size_t>(spec.bytes());
+  host_.reset(new (std::nothrow) std::byte[bytes]);
+  if (!host_) {
+    ErrorBuilder error(ErrorId::out_of_memory, purpose.label ? purpose.label : "tensor",
+                       "the host has no " + format_bytes(bytes) + " left for the elements");
+    if (purpose.where) error.at(*purpose.where);
+    error.fix("make fewer elements at once").raise();
+  }
+  data_ = host_.get();
+}
+
+HostFill::~HostFill() { unmap(); }
+
+void HostFill::map(const BlockPurpose& purpose) {
+  DeviceState& device = *tensor_->device;
+  Block& block = *tensor_->block;
+  void* pointer = nullptr;
+  lks_diag diag = empty_diag();
+  const lks_status status =
+      device.api().buffer_map(device.handle(), block.buffer, block.offset, block.bytes, &pointer, &diag);
+  check_driver(status, diag, device.name(), {purpose.label ? purpose.label : "tensor", purpose.where});
+  mapped_ = true;
+  data_ = static_cast<std::byte*>(pointer);
+}
+
+void HostFill::unmap() noexcept {
+  if (!mapped_) return;
+  DeviceState& device = *tensor_->device;
+  device.api().buffer_unmap(device.handle(), tensor_->block->buffer);
+  mapped_ = false;
+}
+
+TensorRef HostFill::finish(const std::source_location& where) {
+  if (mapped_) {
+    const auto bytes = static_cast<std::uint64_t>(TensorSpec{tensor_->dtype, tensor_->shape}.bytes());
+    tensor_->device->uploads.mapped.fetch_add(bytes, std::memory_order_relaxed);
+    unmap();
+  } else if (host_) {
+    write_owned(*tensor_, host_, where);
+  }
+  data_ = nullptr;
+  return std::move(tensor_);
+}
+
+}  // namespace lockstep

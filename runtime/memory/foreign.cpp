@@ -1,0 +1,41 @@
+#include "runtime/memory/foreign.h"
+
+#include "lockstep/driver_provisional.h"
+#include "runtime/device_state.h"
+#include "runtime/forked.h"
+#include "runtime/host_api.h"
+
+namespace lockstep {
+
+ForeignBlock import_host_memory(DeviceState& device, const void* data, std::uint64_t bytes,
+                                std::shared_ptr<const void> owner) {
+  check_not_forked();
+  const lks_import_export_group* group = device.import_group();
+  if (!group) return {{}, "the driver of " + device.name() + " cannot use memory of other libraries"};
+  const auto address = reinterpret_cast<std::uintptr_t>(data);
+  const std::uint64_t alignment = device.info().min_alignment;
+  if (address % alignment != 0) {
+    return {
+        {},
+        "the elements are not aligned to the " + std::to_string(alignment) + " bytes that " + device.name() + " needs"};
+  }
+  auto block = std::make_unique<Block>();
+  lks_diag diag = empty_diag();
+  const lks_status status =
+      group->buffer_import(device.handle(), LKS_HANDLE_HOST_POINTER, address, bytes, &block->buffer, &diag);
+  if (status != LKS_OK) return {{}, "the driver of " + device.name() + " does not import the memory: " + diag.what};
+  block->refs.store(1, std::memory_order_relaxed);
+  block->bytes = block->requested = bytes;
+  block->device = &device;
+  block->foreign = std::move(owner);
+  return {BlockRef::adopt(block.release()), ""};
+}
+
+void free_foreign(Block* block) noexcept {
+  DeviceState& device = *block->device;
+  device.wait_idle();  // commands in flight hold no reference to what they read
+  device.api().buffer_free(device.handle(), block->buffer);
+  delete block;  // releases the owner
+}
+
+}  // namespace lockstep
