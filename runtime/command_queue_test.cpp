@@ -221,9 +221,9 @@ class FailureOfAUnit : public testing::TestWithParam<bool> {
           .op = ops[0], .where = lines[0], .launches = {{ops[0], lines[0]}, {ops[1], lines[1]}, {ops[2], lines[2]}}};
     };
     try {
-      const std::uint64_t value = queue->launch(launches, call_of, info, [] {});
-      script.fails_at = value;
-      queue->wait(value);
+      queue->launch(
+          launches, call_of, info, [] {}, [&](std::uint64_t value) { script.fails_at = value; });
+      queue->wait(script.fails_at);
     } catch (const Error& e) {
       return e;
     }
