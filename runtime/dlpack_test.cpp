@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -228,6 +229,29 @@ TEST_P(DLPack, NeverCopyingAndNoArrayAreRefused) {
   EXPECT_EQ(array.deletions, 1);
   expect_error_saying([] { from_dlpack(static_cast<DLManagedTensorVersioned*>(nullptr)); },
                       ErrorId::invalid_foreign_array, {"the array is null"}, "dlpack_test.cpp:", true);
+}
+
+// Memory of a C++ program takes the same way.
+TEST_P(DLPack, MemoryOfTheProgramIsReadAndReleasedOnce) {
+  int releases = 0;
+  std::vector<float> values{1, 2, 3};
+  std::shared_ptr<const void> memory(values.data(), [&](const void*) {
+    ++releases;
+    values.assign(3, 0.0f);
+  });
+  const std::weak_ptr<const void> held = memory;
+  if (GetParam() == "toy") set_option("toy.delay_us", "5000");
+  const std::uint64_t staged = device.state().uploads.staged;
+  {
+    const Tensor x = from_memory(memory, 12, {DType::f32, {3}}, device);
+    EXPECT_EQ(x.to_vector<float>(), (std::vector<float>{1, 2, 3}));
+    EXPECT_EQ(releases, 0) << "the program holds it, too";
+  }
+  synchronize(device);
+  EXPECT_EQ(held.use_count(), 1) << "and nobody else any more";
+  EXPECT_EQ(device.state().uploads.staged, staged);
+  memory.reset();
+  EXPECT_EQ(releases, 1);
 }
 
 // ---------------------------------------------------------------------------------------------------------------- out
