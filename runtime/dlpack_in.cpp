@@ -11,11 +11,10 @@
 #include "runtime/device_state.h"
 #include "runtime/dlpack_types.h"
 #include "runtime/enums.h"
+#include "runtime/foreign_tensor.h"
 #include "runtime/forked.h"
 #include "runtime/host_fill.h"
-#include "runtime/memory/foreign.h"
 #include "runtime/tensor_impl.h"
-#include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
@@ -184,38 +183,6 @@ TensorRef copy_elements(const std::byte* first, const TensorSpec& spec, const st
   return fill.finish(where);
 }
 
-// A tensor over the array's memory. Returns an empty reference if that cannot be, with the reason in `refusal`.
-TensorRef share_elements(const std::byte* first, const TensorSpec& spec, const std::int64_t* strides,
-                         const std::shared_ptr<const void>& owner, DeviceState& device,
-                         const std::source_location& where, std::string& refusal) {
-  std::int64_t last = 0;  // the element that lies furthest from the first
-  for (int d = 0; d < spec.shape.rank(); ++d) {
-    if (strides[d] < 0) {
-      refusal = "the array runs backwards along dimension " + std::to_string(d);
-      return {};
-    }
-    last += strides[d] * (spec.shape[d] - 1);
-  }
-  check_size(device, spec, {.label = op, .where = &where});
-  const std::uint64_t bytes = (static_cast<std::uint64_t>(last) + 1) * size_of(spec.dtype);
-  ForeignBlock imported = import_host_memory(device, first, bytes, owner);
-  if (!imported.block) {
-    refusal = std::move(imported.refusal);
-    return {};
-  }
-  TensorRef tensor = TensorRef::adopt(new TensorImpl);
-  tensor->dtype = spec.dtype;
-  tensor->id = next_tensor_id();
-  tensor->device = &device;
-  tensor->block = std::move(imported.block);
-  tensor->shape = spec.shape;
-  std::copy_n(strides, spec.shape.rank(), tensor->strides);
-  tensor->dense = strides_are_dense(spec.shape, strides);
-  tensor->producer = op;
-  tensor->scope = thread_state().scope;
-  return tensor;
-}
-
 Tensor import_array(const DLTensor& given, bool read_only, const std::shared_ptr<const void>& owner,
                     std::optional<Device> device, CopyPolicy copy, const std::source_location& where) {
   check_enum(copy, CopyPolicy::never, "copy policy", op, where);
@@ -231,10 +198,10 @@ Tensor import_array(const DLTensor& given, bool read_only, const std::shared_ptr
   check_booleans(array, spec, first, strides);
   // A tensor must not change under its owner: memory that the other side may write is shared only if the caller asks.
   if (copy == CopyPolicy::never || (copy == CopyPolicy::if_needed && read_only)) {
-    std::string refusal;
-    TensorRef shared = share_elements(first, spec, strides, owner, state, where, refusal);
-    if (shared) return Tensor::adopt(shared.detach());
-    if (copy == CopyPolicy::never) array.fail(ErrorId::copy_needed, refusal, "allow a copy: CopyPolicy::if_needed");
+    SharedTensor shared = share_host_memory(state, first, spec, strides, owner, {.label = op, .where = &where});
+    if (shared.tensor) return Tensor::adopt(shared.tensor.detach());
+    if (copy == CopyPolicy::never)
+      array.fail(ErrorId::copy_needed, shared.refusal, "allow a copy: CopyPolicy::if_needed");
   }
   TensorRef tensor = copy_elements(first, spec, strides, owner, state, where);
   wait_for_contents(*tensor->block, where);  // so that the array's deleter runs soon, and on this thread

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -230,6 +231,29 @@ TEST_P(DLPack, NeverCopyingAndNoArrayAreRefused) {
                       ErrorId::invalid_foreign_array, {"the array is null"}, "dlpack_test.cpp:", true);
 }
 
+// Memory of a C++ program takes the same way.
+TEST_P(DLPack, MemoryOfTheProgramIsReadAndReleasedOnce) {
+  int releases = 0;
+  std::vector<float> values{1, 2, 3};
+  std::shared_ptr<const void> memory(values.data(), [&](const void*) {
+    ++releases;
+    values.assign(3, 0.0f);
+  });
+  const std::weak_ptr<const void> held = memory;
+  if (GetParam() == "toy") set_option("toy.delay_us", "5000");
+  const std::uint64_t staged = device.state().uploads.staged;
+  {
+    const Tensor x = from_memory(memory, 12, {DType::f32, {3}}, device);
+    EXPECT_EQ(x.to_vector<float>(), (std::vector<float>{1, 2, 3}));
+    EXPECT_EQ(releases, 0) << "the program holds it, too";
+  }
+  synchronize(device);
+  EXPECT_EQ(held.use_count(), 1) << "and nobody else any more";
+  EXPECT_EQ(device.state().uploads.staged, staged);
+  memory.reset();
+  EXPECT_EQ(releases, 1);
+}
+
 // ---------------------------------------------------------------------------------------------------------------- out
 
 TEST_P(DLPack, TensorsBecomeArrays) {
@@ -277,10 +301,17 @@ TEST_P(DLPack, ReadersOfTheOldStructGetACopyThatTheyMayWrite) {
   copy->deleter(copy);
 }
 
+// 1 and zeros, whatever the device can compute.
+Tensor one_and_zeros(DType dtype) {
+  std::vector<std::byte> bytes(3 * size_of(dtype));
+  bytes[0] = std::byte{1};  // in floating dtypes a subnormal number
+  return Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, {3}});
+}
+
 TEST_P(DLPack, EveryDtypeGoesOutAndComesBack) {
   for (int i = 0; i < dtype_count; ++i) {
     const auto dtype = static_cast<DType>(i);
-    const Tensor x = cast(Tensor({0.0f, 1.0f, 1.0f}), dtype);
+    const Tensor x = one_and_zeros(dtype);
     DLManagedTensorVersioned* array = to_dlpack(x);
     const DLDataType type = array->dl_tensor.dtype;
     EXPECT_EQ(type.bits, 8 * size_of(dtype)) << name_of(dtype);

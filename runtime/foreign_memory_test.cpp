@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -180,6 +181,44 @@ TEST_F(ForeignMemory, ThatCannotBeSharedIsCopiedOrRefused) {
     strides[1] = -1;
     a.dl_tensor.data = values + 2;
   });
+}
+
+TEST_F(ForeignMemory, OfTheProgramIsSharedOrRead) {
+  const auto owner = [] {
+    return std::shared_ptr<const void>(nullptr, [](const void*) { script.log.emplace_back("delete"); });
+  };
+  const TensorSpec spec{DType::f32, {2, 3}};
+  {
+    const Tensor x = from_memory(std::shared_ptr<const void>(owner(), values), 24, spec, device());
+    EXPECT_EQ(script.log, Log{"import"});
+    EXPECT_TRUE(x.impl()->dense);
+  }
+  EXPECT_EQ(Log(script.log.end() - 2, script.log.end()), (Log{"free", "delete"}));
+  script.log.clear();
+  const Tensor copy = from_memory(std::shared_ptr<const void>(owner(), values), 24, spec, device(), CopyPolicy::always);
+  EXPECT_EQ(script.log, Log{"write"}) << "the device may still be reading";
+  synchronize(device());
+  EXPECT_EQ(deletions(), 1);
+  script.refuses = true;
+  expect_error_saying(
+      [&] { from_memory(std::shared_ptr<const void>(owner(), values), 24, spec, device(), CopyPolicy::never); },
+      ErrorId::copy_needed, {"from_memory: the driver of scripted:0 does not import the memory: not mine"},
+      "foreign_memory_test.cpp:", true);
+  EXPECT_EQ(deletions(), 2);
+}
+
+TEST_F(ForeignMemory, OfTheWrongSizeIsRefused) {
+  const std::shared_ptr<const void> memory(std::shared_ptr<const void>(), values);
+  const std::string here = "\n  where  called at foreign_memory_test.cpp:N\n  fix    ";
+  EXPECT_EQ(error_text([&] {
+              from_memory(memory, 23, {DType::f32, {2, 3}}, device());
+            }),
+            "ShapeError[LS2006] from_memory: 23 bytes do not fill f32 (2, 3)" + here + "give 24 bytes");
+  EXPECT_EQ(error_text([&] {
+              from_memory(nullptr, 24, {DType::f32, {2, 3}}, device());
+            }),
+            "StateError[LS1008] from_memory: the memory is null" + here + "give the elements");
+  EXPECT_EQ(from_memory(nullptr, 0, {DType::f32, {0}}, device(), CopyPolicy::never).shape(), (Shape{0}));
 }
 
 TEST_F(ForeignMemory, IsNeverWrittenInPlaceNorAccounted) {

@@ -7,6 +7,7 @@
 #include "lockstep/device.h"
 #include "lockstep/dlpack.h"
 #include "lockstep/error.h"
+#include "lockstep/foreign.h"
 #include "lockstep/host_view.h"
 #include "lockstep/losses.h"
 #include "lockstep/memory.h"

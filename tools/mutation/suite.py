@@ -12,7 +12,7 @@ from workplace import INTERNAL, WORK, described_tests
 
 TIERS = ("fast", "usual", "full")  # takes seconds; other tests of `./run_tests`; only in `./run_tests --full`
 # Tests of the build rather than the code; tests of other processor levels; tests of mutated drivers, which take hours.
-LEFT_OUT = re.compile(r"^(driver_ops_test|loading_from_.*|vulkan_.*|.*_v[234]|install_and_find_package|driver_template.*|mutation.*|"
+LEFT_OUT = re.compile(r"^(driver_ops_test|loading_from_.*|dlpack_with_.*|vulkan_.*|.*_v[234]|install_and_find_package|driver_template.*|mutation.*|"
                       r"mutants_(honest|\d))$")
 # A fault may allocate memory or write to a file without limit.
 LIMITS = f"ulimit -c 0; ulimit -f {4 << 20}; ulimit -v {{kilobytes}}; exec \"$@\""

@@ -1,0 +1,31 @@
+// Tensors over memory that the program or another library owns. dlpack.h has the same for DLPack arrays.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <source_location>
+
+#include "lockstep/device.h"
+#include "lockstep/export.h"
+#include "lockstep/host_view.h"
+#include "lockstep/tensor.h"
+
+namespace LOCKSTEP_API lockstep {
+
+/// A tensor on `device` (default: the default device) whose elements are `bytes` bytes at `memory`, in row-major order.
+/// The tensor keeps a reference to `memory`, and nobody may change it meanwhile. The reference is dropped once, on
+/// any thread that uses the device: after a copy, when the device has read the elements; if the memory is shared, when
+/// the last tensor or view of it is gone and no command uses it any more.
+///
+/// The memory is shared if the device's driver can import host memory, which no driver of this version can, and it is
+/// aligned as the device needs. Otherwise the device copies it, without another copy in host memory.
+///
+/// Throws ShapeError LS2006 if `bytes` is not the spec's number of bytes, StateError LS1008 if `memory` is null
+/// although there are elements, OutOfMemoryError LS5001 or LS5002 if a copy does not fit, and UnsupportedError LS6003
+/// if `copy` is `never` and the device cannot share the memory.
+Tensor from_memory(std::shared_ptr<const void> memory, std::size_t bytes, const TensorSpec& spec,
+                   std::optional<Device> device = std::nullopt, CopyPolicy copy = CopyPolicy::if_needed,
+                   std::source_location where = std::source_location::current());
+
+}  // namespace lockstep
