@@ -206,7 +206,7 @@ lks_status LKS_CALL queue_launch(lks_queue* queue, const lks_launch* launches, s
   const lks_launch* launch = launches;
   for (std::uint32_t i = 0; i < count; ++i, launch = &LKS_ELEMENT(lks_launch, launch, 1)) {
     if (const lks_status status = run(*launch, diag); status != LKS_OK) {
-      set_launch(diag, i);
+      common::set_launch(diag, i);
       return status;
     }
   }
@@ -272,7 +272,7 @@ lks_status LKS_CALL queue_fill(lks_queue* queue, lks_buffer* dst, std::uint64_t 
 // Commands of an inline queue run before their call returns, so this call itself blocks.
 lks_status LKS_CALL queue_wait(lks_queue*, lks_timeline* timeline, std::uint64_t value, lks_diag* diag) {
   const lks_status status = timeline->wait(value, ~std::uint64_t{0}, diag);
-  if (status != LKS_OK) clear_launch(diag);
+  if (status != LKS_OK) common::clear_launch(diag);
   return status;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "backends/host/kernel_table.h"
+#include "backends/common/kernel_table.h"
 #include "lockstep/driver_ops.h"
 
 namespace minimal {

@@ -62,7 +62,7 @@ void failed_launch_untold(lks_driver_api& t) {
 void diag_written_past(lks_driver_api& t) {
   t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t timeout_ns,
                        lks_diag* diag) -> lks_status {
-    lks_diag full = host::empty_diag();
+    lks_diag full = common::empty_diag();
     const lks_status status = correct().timeline_wait(timeline, value, timeout_ns, &full);
     if (status == LKS_OK) return status;
     full.hdr = diag->hdr;
