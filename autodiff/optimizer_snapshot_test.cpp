@@ -293,7 +293,7 @@ TEST_P(SnapshotTest, AFailureAtAnyPointChangesNothing) {
     ASSERT_EQ(bytes_of(target.snapshot()), failed ? before : wanted) << k;
     ASSERT_EQ(target.steps(), failed ? 1 : 2) << k;
     synchronize(device);
-    ASSERT_EQ(memory_stats(device).live, live) << k;
+    ASSERT_LE(memory_stats(device).live, live) << k << ": less if a slot shares its memory with the snapshot";
     failures += failed ? 1 : 0;
     if (!fired) break;
     ASSERT_LT(k, 500u);

@@ -122,8 +122,11 @@ void Variable::assign(const Tensor& value, Where where) const {
 void Variable::assign_add(const Tensor& amount, Where where) const {
   check_not_forked();
   check_fits(impl(where), amount, "assign_add", where);
-  PauseObservers pause;
-  assign(add({*this, where}, {amount, where}), where);
+  const Tensor sum = [&] {
+    const PauseObservers pause;
+    return add({*this, where}, {amount, where});
+  }();
+  assign(sum, where);
 }
 
 const std::string& Variable::name(Where where) const { return impl(where).info().name; }

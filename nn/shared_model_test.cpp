@@ -158,10 +158,14 @@ TEST_P(SharedModel, EachThreadCanHaveItsOwnNumberOfThreads) {
 
 TEST_P(SharedModel, KeepsNoMemoryOfItsCalls) {
   const Model model = make();
-  on_threads([&](std::size_t t) { model.predict(batch(t)); });
+  const auto predict = [&](std::size_t t) {
+    const DeviceScope here(device);
+    model.predict(batch(t));
+  };
+  on_threads(predict);
   synchronize(device);
   const std::uint64_t live = memory_stats(device).live;
-  on_threads([&](std::size_t t) { model.predict(batch(t)); });
+  on_threads(predict);
   synchronize(device);
   EXPECT_EQ(memory_stats(device).live, live);
 }

@@ -136,11 +136,14 @@ std::uint64_t CommandQueue::write_copied(Block& dst, std::uint64_t offset, const
   wait_for_devices_at_exit();
   make_room();
   Done done;
+  bool failed = false;
   {
     LockGuard lock(mutex_);
-    retire_done(done);
+    lks_diag ignored = empty_diag();
+    failed = retire_reached(done, ignored) != LKS_OK;
   }
   finish(done);
+  if (failed) return 0;  // a failure is left for the call that waits: until then, commands have no effect
   LockGuard lock(mutex_);
   const auto is_copied = [](const Pending& command) { return command.info.copied; };
   if (!std::all_of(pending_.rbegin(), pending_.rend(), is_copied)) return 0;
@@ -290,18 +293,21 @@ void CommandQueue::undo_if_failed(std::function<void()> undo) {
 
 void CommandQueue::retire_done(Done& done) {
   lks_diag diag = empty_diag();
+  const lks_status status = retire_reached(done, diag);
+  // If this is not the failure of a command, the next wait reports it.
+  if (status != LKS_OK) static_cast<void>(note_failure(status, diag, done));
+}
+
+lks_status CommandQueue::retire_reached(Done& done, lks_diag& diag) {
   std::uint64_t reached = 0;
   const lks_status status = api_.timeline_query(timeline_, &reached, &diag);
-  if (status != LKS_OK) {
-    // If this is not the failure of a command, the next wait reports it.
-    static_cast<void>(note_failure(status, diag, done));
-    return;
-  }
+  if (status != LKS_OK) return status;
   while (!pending_.empty() && pending_.front().value <= reached) {
-    done.push_back(std::move(pending_.front()));
-    done.back().succeeded = true;
+    done.commands.push_back(std::move(pending_.front()));
+    done.commands.back().succeeded = true;
     pending_.pop_front();
   }
+  return LKS_OK;
 }
 
 // Returns false if diag.value is not a command that can still fail: the wait itself failed, or another thread has
@@ -331,9 +337,11 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
                 .scope = command.info.scope,
                 .launches = std::move(command.info.launches)};
     }
-    done.push_back(std::move(command));
+    done.commands.push_back(std::move(command));
   }
   pending_.clear();
+  ++done.failures;
+  ++settling_;
   range.parts = std::make_shared<const Error::Parts>(parts_of(status, diag, failed));
   failures_.push_back(std::move(range));
   drop_old_texts();
@@ -360,15 +368,26 @@ void CommandQueue::drop_old_texts() {
 
 // In reverse order: the last change is undone first. Then state is as it was before the failure.
 void CommandQueue::finish(Done& done) {
-  for (auto command = done.rbegin(); command != done.rend(); ++command) {
+  for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
     if (command->succeeded) continue;
     for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
     if (command->info.undo) command->info.undo();
   }
-  for (const Pending& command : done) {
+  for (const Pending& command : done.commands) {
     if (command.skipped && command.info.again) command.info.again();
   }
-  done.clear();
+  done.commands.clear();
+  if (done.failures == 0) return;
+  {
+    LockGuard lock(mutex_);
+    settling_ -= std::exchange(done.failures, 0);
+  }
+  settled_.notify_all();
+}
+
+void CommandQueue::wait_until_settled() {
+  LockGuard lock(mutex_);
+  while (settling_ > 0) settled_.wait(mutex_);
 }
 
 // ---------------------------------------------------------------------------------------------------------- reporting

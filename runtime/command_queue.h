@@ -96,6 +96,8 @@ class CommandQueue {
   /// The same, but if the command was skipped because an earlier one failed, returns false and does not report that
   /// failure. The caller may enqueue the command again if its operands are valid.
   bool wait_unless_skipped(std::uint64_t value, const std::source_location* where = nullptr);
+  /// Waits until a thread that has found a failure has undone the skipped commands and enqueued some of them again.
+  void wait_until_settled() LOCKSTEP_EXCLUDES(mutex_);
   /// Throws if the command of `value` is already known to have failed. Never blocks.
   void check(std::uint64_t value) {
     if (value <= last_failed_.load(std::memory_order_acquire)) [[unlikely]]
@@ -128,7 +130,11 @@ class CommandQueue {
     std::shared_ptr<const Error::Parts> parts;  // nullptr: freed, see drop_old_texts()
     bool reported = false;
   };
-  using Done = std::deque<Pending>;
+  // Commands that are done, or have failed, or were skipped. Passed to finish().
+  struct Done {
+    std::deque<Pending> commands;
+    unsigned failures = 0;  // how many calls of record_failure() have added to it
+  };
 
   lks_status launch_inline(std::span<lks_launch> launches);
   static lks_diag take_inline_failure();
@@ -158,10 +164,11 @@ class CommandQueue {
   // These are called with the lock held. They move finished commands to `done`, which the caller passes to finish()
   // after it releases the lock: destroying a command may free memory, which takes the allocator's lock.
   void retire_done(Done& done) LOCKSTEP_REQUIRES(mutex_);
+  lks_status retire_reached(Done& done, lks_diag& diag) LOCKSTEP_REQUIRES(mutex_);
   [[nodiscard]] bool note_failure(lks_status status, const lks_diag& diag, Done& done) LOCKSTEP_REQUIRES(mutex_);
   void record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done)
       LOCKSTEP_REQUIRES(mutex_);
-  static void finish(Done& done);
+  void finish(Done& done) LOCKSTEP_EXCLUDES(mutex_);
 
   Error::Parts parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
   void drop_old_texts() LOCKSTEP_REQUIRES(mutex_);
@@ -178,6 +185,8 @@ class CommandQueue {
   lks_timeline* timeline_ = nullptr;
 
   mutable Mutex mutex_;
+  ConditionVariable settled_;                                // settling_ has become 0
+  unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;        // failures whose finish() is still to come
   std::deque<Pending> pending_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
   std::uint64_t newest_ LOCKSTEP_GUARDED_BY(mutex_) = 0;     // value of the newest command
   // The queue was recovered up to this value: no earlier command can fail any more.

@@ -54,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{"refusing_entry", "negotiate", "its entry refused: this driver needs a newer runtime"},
         Expected{"silent_refusal", "negotiate", "its entry refused: status -4 without an explanation"},
         Expected{"no_table", "negotiate", "its entry returned no table"},
-        Expected{"other_major", "negotiate", "it implements ABI 2.0, this runtime needs 1.x: rebuild the driver"},
+        Expected{"other_major", "negotiate", "it implements ABI 2.1, this runtime needs 1.x: rebuild the driver"},
         Expected{"short_table", "negotiate",
                  "its table lacks the entry driver_open: it has 64 bytes, and that of ABI 1.0 has " +
                      std::to_string(driver_api_1_0)},

@@ -206,6 +206,7 @@ void wait_for_contents(Block& block, const std::source_location& where) {
   if (!queue) return;
   for (std::uint64_t value = block.write_value; block.upload; value = block.write_value) {
     if (queue->wait_unless_skipped(value, &where)) return;
+    queue->wait_until_settled();
     if (block.write_value == value) break;
   }
   queue->wait(block.write_value, &where);

@@ -38,6 +38,7 @@ class Request {
 
  private:
   void set(std::size_t i, const std::array<std::int64_t, 4>& dims) {
+    tensors_[i].hdr.size = sizeof(lks_tensor_desc);
     tensors_[i].rank = 4;
     std::copy(dims.begin(), dims.end(), tensors_[i].dims);
   }
