@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "backends/common/diag.h"
 #include "backends/common/timeline.h"
 #include "backends/host/kernel.h"
 #include "conformance/mutants/mutant.h"
@@ -21,7 +22,7 @@ std::mutex mutex;
 
 struct Recovered {
   std::uint64_t failed = 0, last = 0;
-  lks_diag diag{};
+  lks_diag diag = common::empty_diag();
 };
 std::map<lks_timeline*, Recovered> recovered;         // the last failure of each queue's timeline
 std::map<lks_queue*, lks_timeline*> queue_timelines;  // of the queues that exist
@@ -69,7 +70,6 @@ void remember_failures(lks_driver_api& t) {
   t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
     lks_timeline* const timeline = timeline_of(queue);
     Recovered r;
-    r.diag.operand = -1;
     std::uint64_t reached = 0;
     const bool failed = correct().timeline_query(timeline, &reached, &r.diag) != LKS_OK;
     const lks_status status = correct().queue_recover(queue, last, diag);
