@@ -54,7 +54,7 @@ FAULTS = {
     ],
     "runtime/command_queue.cpp": [
         ("    if (command->succeeded) continue;", "", "commands that succeeded are undone"),
-        ("for (auto command = done.rbegin(); command != done.rend(); ++command)", "for (auto command = done.begin(); command != done.end(); ++command)",
+        ("for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command)", "for (auto command = done.commands.begin(); command != done.commands.end(); ++command)",
          "undos run in the order of the commands"),
         ("if (pending_.size() < max_pending / 2) return;", "if (pending_.size() < max_pending * 1024) return;",
          "a queue never limits what is pending"),
