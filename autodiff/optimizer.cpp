@@ -265,6 +265,7 @@ void Optimizer::forget_prepared() {
 void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
   const std::size_t known = impl_->known();
   NameScope scope("optimizer");
+  DeviceState& device = *variables[0].impl().value().device;
   const OpDef& op = impl_->op();
   const Progress next = impl_->next();
   const std::vector<Scalar> scalars = impl_->scalars(next);
@@ -274,6 +275,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     std::vector<VariableImpl*> written;
     std::vector<TensorRef> outputs;
     std::optional<OpCall> call;
+    std::optional<CallTypes> types;
     std::optional<CallInto> into;
   };
   std::deque<Update> updates;
@@ -293,7 +295,12 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
     }
     update.inputs.emplace_back(gradients[i], where);
     update.call.emplace(OpCall{op, update.inputs, nullptr, scalars, where});
-    unit.push_back(&update.into.emplace(*update.call, update.outputs));
+    if (is_half_width(variables[i].dtype())) {
+      update.types.emplace(*update.call);  // slots are f32
+    } else {
+      update.types.emplace(variables[i].dtype());
+    }
+    unit.push_back(&update.into.emplace(*update.call, *update.types, device, update.outputs));
   }
 
   // The step counts from here on, unless it is found later to have failed on the device. Changed before the updates are

@@ -109,7 +109,8 @@ void Variable::assign(const Tensor& value, Where where) const {
   const bool same_device = value.device() == device();
   if (same_device && impl_->owns_memory()) {
     const TensorRef target = TensorRef::share(&impl_->value());
-    CallInto::run(call, std::span(&target, 1), CallInto::OnFailure::old_contents);
+    const CallTypes types(value.dtype());
+    CallInto::run(call, types, *target->device, std::span(&target, 1), CallInto::OnFailure::old_contents);
     impl_->renew();
     return;
   }

@@ -3,29 +3,11 @@
 #include <algorithm>
 
 #include "ops/call_error.h"
-#include "ops/infer.h"
 #include "ops/observer.h"
 #include "ops/placement.h"
-#include "runtime/forked.h"
 
 namespace lockstep {
 namespace {
-
-const OpCall& checked(const OpCall& call) {
-  check_not_forked();
-  check_call(call);
-  return call;
-}
-
-DeviceState& device_of(const OpCall& call) {
-  const Placement placement = place(call);
-  if (placement.device && !placement.abstract) {
-    check_math_mode(call, *placement.device);
-    return *placement.device;
-  }
-  raise_call_error(call, ErrorId::symbolic_value, "an abstract tensor has no memory to write to or to read from",
-                   "give a tensor with elements");
-}
 
 bool any_observer_sees_updates() {
   const auto observers = op_observers().watching();
@@ -67,64 +49,36 @@ void notify_of_update(const OpCall& call, std::span<const TensorRef> before, std
   }
 }
 
-CallInto::CallInto(const OpCall& call, std::span<const TensorRef> outputs, OnFailure on_failure, bool alone)
-    : call_(checked(call)), types_(call), device_(device_of(call)), outputs_(outputs) {
-  check_outputs();
-  plan(on_failure, alone);
-}
-
-void CallInto::check_outputs() {
-  InlineVector<TensorSpec, 2> inferred;
-  for (std::size_t o = 0; o < call_.op.outputs.size(); ++o) inferred.push_back({});
-  const std::span<TensorSpec> specs = inferred;
-  infer_specs(call_, types_, specs);
-  for (std::size_t o = 0; o < specs.size(); ++o) {
-    const TensorImpl& output = *outputs_[o];
-    if (output.device != &device_) {
-      raise_call_error(call_, ErrorId::devices_differ,
-                       "operands lie on " + device_.name() + ", the memory for the result elsewhere",
-                       "move the operands there: tensor.to(device)");
-    }
-    const bool same_dtype = output.dtype == specs[o].dtype;
-    if (same_dtype && output.shape == specs[o].shape) continue;
-    raise_call_error(call_, same_dtype ? ErrorId::shapes_differ : ErrorId::dtypes_differ,
-                     "its result is " + std::string(name_of(specs[o].dtype)) + " " + specs[o].shape.to_string() +
-                         ", the memory given for it " + std::string(name_of(output.dtype)) + " " +
-                         output.shape.to_string(),
-                     "give memory of that dtype and shape");
-  }
-}
-
-void CallInto::plan(OnFailure on_failure, bool alone) {
-  const auto is_empty = [](const TensorRef& output) { return output->shape.is_empty(); };
-  if (std::all_of(outputs_.begin(), outputs_.end(), is_empty)) return;
-  check_operands(call_);
-  before_ = copies_for_observers(call_);
-  planned_.emplace(call_, types_, device_, outputs_);
-  if (on_failure == OnFailure::old_contents) planned_->keep_old_contents();
-  if (alone) planned_->submit_before_others();
-  if (planned_->plan()) return;
-  raise_call_error(call_, ErrorId::no_kernel, device_.name() + " has no kernel for it: " + planned_->refusal().text,
+CallInto::CallInto(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorRef> outputs,
+                   OnFailure on_failure, bool alone)
+    : call_(call),
+      device_(device),
+      outputs_(outputs),
+      before_(copies_for_observers(call)),
+      planned_(call, types, device, outputs) {
+  check_math_mode(call, device);
+  if (on_failure == OnFailure::old_contents) planned_.keep_old_contents();
+  if (alone) planned_.submit_before_others();
+  if (planned_.plan()) return;
+  raise_call_error(call, ErrorId::no_kernel, device.name() + " has no kernel for it: " + planned_.refusal().text,
                    "use another dtype or device; `lockstep devices` shows what each device has");
 }
 
-void CallInto::notify() const {
-  if (planned_) notify_of_update(call_, before_, outputs_);
-}
+void CallInto::notify() const { notify_of_update(call_, before_, outputs_); }
 
-void CallInto::run(const OpCall& call, std::span<const TensorRef> outputs, OnFailure on_failure) {
-  CallInto into(call, outputs, on_failure, true);
+void CallInto::run(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorRef> outputs,
+                   OnFailure on_failure) {
+  CallInto into(call, types, device, outputs, on_failure, true);
   CallInto* const one[] = {&into};
   submit(one);
   into.notify();
 }
 
 void CallInto::submit(std::span<CallInto* const> calls, std::function<void()> undo) {
+  if (calls.empty()) return;
   InlineVector<PlannedCall*, 4> planned;
-  for (CallInto* call : calls) {
-    if (call->planned_) planned.push_back(&*call->planned_);
-  }
-  if (!planned.empty()) PlannedCall::submit(planned, calls.front()->device_, std::move(undo));
+  for (CallInto* call : calls) planned.push_back(&call->planned_);
+  PlannedCall::submit(planned, calls.front()->device_, std::move(undo));
 }
 
 }  // namespace lockstep

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -10,8 +9,10 @@
 
 namespace lockstep {
 
-/// A call whose outputs are given. It passes the checks of invoke().
-/// Neither copyable nor movable. The call, the outputs and what they point to must outlive it.
+/// A call whose outputs are given. The caller has checked what invoke() checks: no fork, `types` are the dtypes of the
+/// operands, these are tensors on `device` that have contents, and `outputs` has one tensor per output of the op,
+/// possibly a view, of the dtype and shape that the call infers; for an output in place of an input, that input.
+/// Neither copyable nor movable. The arguments and what they point to must outlive it.
 class CallInto {
  public:
   /// What the outputs hold if the call is found later to have failed on an asynchronous device. An output in place of
@@ -21,18 +22,17 @@ class CallInto {
     old_contents,  // what they held before
   };
 
-  /// Checks and plans the call, and copies of operands are made for observers. Nothing is written yet. `outputs` has
-  /// one tensor per output of the op, possibly a view, of the dtype and shape that the call infers; for an output in
-  /// place of an input, that input. Operands are tensors of the call's dtypes: nothing is promoted or decomposed.
-  /// Throws what invoke() throws, and DTypeError LS2101, ShapeError LS2010 or DeviceError LS3002 if an output has
-  /// another dtype or shape or lies on another device.
-  CallInto(const OpCall& call, std::span<const TensorRef> outputs, OnFailure on_failure = OnFailure::no_contents)
-      : CallInto(call, outputs, on_failure, false) {}
+  /// Plans the call, and makes copies of operands if an observer sees updates. Nothing is written yet. Throws
+  /// UnsupportedError LS6001 if the device has no kernel for the call (nothing is promoted or decomposed), LS6002 if it
+  /// does not offer the thread's math mode.
+  CallInto(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorRef> outputs,
+           OnFailure on_failure = OnFailure::no_contents)
+      : CallInto(call, types, device, outputs, on_failure, false) {}
   CallInto(const CallInto&) = delete;
   CallInto& operator=(const CallInto&) = delete;
 
   /// Plans and submits one call, and notifies observers.
-  static void run(const OpCall& call, std::span<const TensorRef> outputs,
+  static void run(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorRef> outputs,
                   OnFailure on_failure = OnFailure::no_contents);
 
   /// Submits calls of one device as one unit: all are enqueued, or none is and an exception is thrown. If the unit is
@@ -43,16 +43,14 @@ class CallInto {
   void notify() const;
 
  private:
-  CallInto(const OpCall& call, std::span<const TensorRef> outputs, OnFailure on_failure, bool alone);
-  void check_outputs();
-  void plan(OnFailure on_failure, bool alone);
+  CallInto(const OpCall& call, const CallTypes& types, DeviceState& device, std::span<const TensorRef> outputs,
+           OnFailure on_failure, bool alone);
 
   const OpCall& call_;
-  CallTypes types_;
   DeviceState& device_;
-  std::span<const TensorRef> outputs_;
-  std::optional<PlannedCall> planned_;  // none if no output has an element
-  std::vector<TensorRef> before_;       // copies of the operands, if an observer sees updates
+  const std::span<const TensorRef> outputs_;
+  const std::vector<TensorRef> before_;  // copies of the operands, if an observer sees updates
+  PlannedCall planned_;
 };
 
 /// Copies of the operands of a call that will overwrite some of them. Empty if no observer sees updates.

@@ -47,13 +47,14 @@ TensorRef run_copies(const OpCall& call, DeviceState& device, const TensorSpec& 
   std::deque<OpCall> calls;
   std::deque<CallInto> pieces;
   std::vector<CallInto*> unit;
+  const CallTypes types(spec.dtype);
   const PauseObservers pause;  // they are notified of the op, not of its copies
   for (const CopyPlan::Piece& piece : plan.pieces) {
     if (piece.place.shape.size() == 0) continue;
     operands.push_back(call.inputs[piece.input]);
     targets.push_back(view_of(whole, piece.place));
     calls.push_back({copy, std::span(&operands.back(), 1), nullptr, {}, call.where});
-    unit.push_back(&pieces.emplace_back(calls.back(), std::span(&targets.back(), 1)));
+    unit.push_back(&pieces.emplace_back(calls.back(), types, device, std::span(&targets.back(), 1)));
   }
   CallInto::submit(unit);
   return whole;

@@ -6,18 +6,6 @@
 #include "runtime/thread_state.h"
 
 namespace lockstep {
-namespace {
-
-// Kernels multiply the extents of their operands, even if an operand has no elements.
-void check_operand_size(const OpCall& call, const TensorImpl& operand) {
-  if (is_countable(operand.dtype, operand.shape)) return;
-  raise_call_error(call, ErrorId::invalid_shape,
-                   "the extents of " + operand.shape.to_string() + " besides 0 are more than 64 bits count",
-                   "check the shape of the empty operand");
-}
-
-}  // namespace
-
 Placement place(const OpCall& call) {
   Placement placement;
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
@@ -40,20 +28,10 @@ Placement place(const OpCall& call) {
   return placement;
 }
 
-void check_math_mode(const OpCall& call, const DeviceState& device) {
-  if (device.offers(math_mode())) return;
+void refuse_math_mode(const OpCall& call, const DeviceState& device) {
   raise_call_error(call, ErrorId::math_mode,
                    device.name() + " does not offer the math mode " + std::string(name_of(math_mode())),
                    "use another mode or device; `lockstep devices` shows the modes of each");
-}
-
-void check_operands(const OpCall& call) {
-  for (const Operand& operand : call.inputs) {
-    if (!operand.is_tensor()) continue;
-    check_contents(*operand.impl());
-    // A pointwise op with an empty operand never gets here: its results are empty too.
-    if (!call.op.pointwise()) check_operand_size(call, *operand.impl());
-  }
 }
 
 }  // namespace lockstep

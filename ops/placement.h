@@ -16,11 +16,12 @@ struct Placement {
 /// operands lie on several devices.
 Placement place(const OpCall& call);
 
-/// Throws if the device does not offer the thread's math mode.
-void check_math_mode(const OpCall& call, const DeviceState& device);
+[[noreturn]] void refuse_math_mode(const OpCall& call, const DeviceState& device);
 
-/// Throws if the command that should have written an operand failed, or if the extents of an empty operand multiply to
-/// more than 64 bits.
-void check_operands(const OpCall& call);
+/// Throws UnsupportedError LS6002 if the device does not offer the thread's math mode.
+inline void check_math_mode(const OpCall& call, const DeviceState& device) {
+  if (!device.offers(math_mode())) [[unlikely]]
+    refuse_math_mode(call, device);
+}
 
 }  // namespace lockstep

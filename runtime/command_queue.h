@@ -58,9 +58,8 @@ class CommandQueue {
   /// Enqueues the launches as one unit: all or none. Throws if nothing was enqueued. `call` returns the DriverCall of
   /// the launch with a given index, and is called only on failure. `info`, `verify` and `enqueued` are called only if
   /// the queue is asynchronous; `verify` must call `verify_written` for every block that the launches read.
-  template <class CallOf, class MakeInfo, class Verify>
-  void launch(std::span<lks_launch> launches, CallOf&& call, MakeInfo&& info, Verify&& verify,
-              const Enqueued& enqueued) {
+  template <class CallOf, class MakeInfo, class Verify, class OnEnqueued>
+  void launch(std::span<lks_launch> launches, CallOf&& call, MakeInfo&& info, Verify&& verify, OnEnqueued&& enqueued) {
     check_not_forked();
     if (inline_) {
       if (const lks_status status = launch_inline(launches); status != LKS_OK) [[unlikely]]

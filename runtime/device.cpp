@@ -2,10 +2,8 @@
 
 #include <array>
 #include <ostream>
-#include <sstream>
 
 #include "lockstep/error.h"
-#include "lockstep/options.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/enums.h"
@@ -102,23 +100,6 @@ Device best_device() { return DriverRegistry::instance().best(); }
 std::vector<DriverRecord> driver_records() { return DriverRegistry::instance().records(); }
 
 DriverRecord load_driver(const std::string& path) { return DriverRegistry::instance().load(path); }
-
-std::vector<std::string> driver_search_path() {
-  std::vector<std::string> folders;
-  std::istringstream list(option("driver.path").value_or(""));
-  for (std::string folder; std::getline(list, folder, ':');) {
-    if (!folder.empty()) folders.push_back(folder);
-  }
-  const std::string own = own_folder();
-  // In lockstep/ beside the library. If it is linked into a program in bin/, also in lib/lockstep/ beside bin/.
-  if (!own.empty()) {
-    folders.push_back(own + "/lockstep");
-    const std::size_t slash = own.find_last_of('/');
-    if (slash != std::string::npos && own.substr(slash) == "/bin")
-      folders.push_back(own.substr(0, slash) + "/lib/lockstep");
-  }
-  return folders;
-}
 
 Device default_device() {
   ThreadState& state = thread_state();

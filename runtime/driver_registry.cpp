@@ -60,6 +60,23 @@ struct WaitsWhenMainEnds {
 
 }  // namespace
 
+std::vector<std::string> driver_search_path() {
+  std::vector<std::string> folders;
+  std::istringstream list(option("driver.path").value_or(""));
+  for (std::string folder; std::getline(list, folder, ':');) {
+    if (!folder.empty()) folders.push_back(folder);
+  }
+  const std::string own = own_folder();
+  // In lockstep/ beside the library. If it is linked into a program in bin/, also in lib/lockstep/ beside bin/.
+  if (!own.empty()) {
+    folders.push_back(own + "/lockstep");
+    const std::size_t slash = own.find_last_of('/');
+    if (slash != std::string::npos && own.substr(slash) == "/bin")
+      folders.push_back(own.substr(0, slash) + "/lib/lockstep");
+  }
+  return folders;
+}
+
 // Uses a thread_local object, because exit() destroys those of the calling thread before it runs any handler. Our own
 // handler would be too late: handlers run in the reverse order of their registration, and a library such as LLVM
 // registers some while the device works, long after it was opened.
