@@ -37,7 +37,7 @@ class Foreign {
   template <class T>
   Foreign(const std::vector<T>& values, std::vector<std::int64_t> extents, std::vector<std::int64_t> distances = {})
       : shape(std::move(extents)), strides(std::move(distances)), bytes_(values.size() * sizeof(T)) {
-    std::memcpy(bytes_.data(), values.data(), bytes_.size());
+    if (!values.empty()) std::memcpy(bytes_.data(), values.data(), bytes_.size());
     managed.manager_ctx = this;
     managed.deleter = [](Managed* self) {
       auto* owner = static_cast<Foreign*>(self->manager_ctx);
