@@ -105,7 +105,7 @@ class Log : public OpObserver {
   void record(const OpCall& call, std::span<const TensorRef> outputs) override {
     Step step{call.op.name, {}, {}, {}, {}};
     step.attributes.resize(call.attrs ? call.op.attrs.size / sizeof(std::int64_t) : 0);
-    if (call.attrs) std::memcpy(step.attributes.data(), call.attrs, call.op.attrs.size);
+    if (!step.attributes.empty()) std::memcpy(step.attributes.data(), call.attrs, call.op.attrs.size);
     for (const Scalar& number : call.scalars) step.numbers.push_back(std::bit_cast<std::int64_t>(number.as_double()));
     if (!call.inputs.empty() && call.inputs[0].is_tensor()) {
       step.input = TensorSpec{call.inputs[0].impl()->dtype, call.inputs[0].impl()->shape};
