@@ -33,6 +33,23 @@ TensorRef view_of(const TensorRef& whole, const ViewLayout& place) {
   return view;
 }
 
+// A call of `copy` that writes one piece, with what it points to.
+struct PieceCopy {
+  PieceCopy(const OpDef& copy, const Operand& from, TensorRef to, const CallTypes& types,
+            const std::source_location& where)
+      : operand(from),
+        target(std::move(to)),
+        call{copy, std::span(&operand, 1), nullptr, {}, where},
+        into(call, types, *target->device, std::span(&target, 1)) {}
+  PieceCopy(const PieceCopy&) = delete;
+  PieceCopy& operator=(const PieceCopy&) = delete;
+
+  const Operand operand;
+  const TensorRef target;
+  const OpCall call;
+  CallInto into;
+};
+
 }  // namespace
 
 TensorRef run_copies(const OpCall& call, DeviceState& device, const TensorSpec& spec) {
@@ -41,20 +58,15 @@ TensorRef run_copies(const OpCall& call, DeviceState& device, const TensorSpec& 
   TensorRef whole = make_tensor(device, spec.dtype, spec.shape, {.label = call.op.name.c_str(), .where = &call.where});
   if (plan.fill) fill(*whole, *plan.fill, call, device);
 
-  // In deques, because a call refers to its operand and its target, and CallInto to the call.
-  std::deque<Operand> operands;
-  std::deque<TensorRef> targets;
-  std::deque<OpCall> calls;
-  std::deque<CallInto> pieces;
-  std::vector<CallInto*> unit;
   const CallTypes types(spec.dtype);
-  const PauseObservers pause;  // they are notified of the op, not of its copies
+  const PauseObservers pause;    // they are notified of the op, not of its copies
+  std::deque<PieceCopy> copies;  // not movable
+  std::vector<CallInto*> unit;
   for (const CopyPlan::Piece& piece : plan.pieces) {
     if (piece.place.shape.size() == 0) continue;
-    operands.push_back(call.inputs[piece.input]);
-    targets.push_back(view_of(whole, piece.place));
-    calls.push_back({copy, std::span(&operands.back(), 1), nullptr, {}, call.where});
-    unit.push_back(&pieces.emplace_back(calls.back(), types, device, std::span(&targets.back(), 1)));
+    PieceCopy& made =
+        copies.emplace_back(copy, call.inputs[piece.input], view_of(whole, piece.place), types, call.where);
+    unit.push_back(&made.into);
   }
   CallInto::submit(unit);
   return whole;

@@ -28,7 +28,7 @@ struct Gather {
         output(TensorRef::share(target.impl())),
         operands{Operand(table, where), Operand(indices, where)},
         call{built_in("gather"), operands, &attrs, {}, where},
-        into(call, std::span(&output, 1)) {}
+        into(call, types, *output->device, std::span(&output, 1)) {}
   Gather(const Gather&) = delete;
 
   const lks_gather_attrs attrs{0};
@@ -36,6 +36,7 @@ struct Gather {
   const TensorRef output;
   const std::array<Operand, 2> operands;
   const OpCall call;
+  const CallTypes types{call};
   CallInto into;
 };
 
@@ -46,13 +47,14 @@ struct Add {
         output(TensorRef::share(target.impl())),
         operands{Operand(a, where), Operand(a, where)},
         call{built_in("add"), operands, nullptr, {}, where},
-        into(call, std::span(&output, 1)) {}
+        into(call, types, *output->device, std::span(&output, 1)) {}
   Add(const Add&) = delete;
 
   const Tensor target;
   const TensorRef output;
   const std::array<Operand, 2> operands;
   const OpCall call;
+  const CallTypes types{call};
   CallInto into;
 };
 
