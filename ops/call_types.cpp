@@ -190,7 +190,8 @@ void check_element(const OpCall& call, const Scalar& number, DType dtype) {
   const double value = number.floating;
   const IntegerRange range = integer_range(dtype);
   // As doubles: one above the largest number, which itself may not be a double.
-  const double least = static_cast<double>(range.least), end = static_cast<double>(range.most / 2 + 1) * 2;
+  const std::int64_t half_of_end = range.most / 2 + 1;
+  const double least = static_cast<double>(range.least), end = 2 * static_cast<double>(half_of_end);
   const bool fits = dtype == DType::boolean ? value == 0 || value == 1 : value >= least && value < end;
   if (fits && value == std::trunc(value)) return;
   char text[40];

@@ -10,7 +10,7 @@ namespace {
 class Mapping {
  public:
   Mapping(DeviceState& device, const TensorImpl& tensor, const OpCall& call) : device_(device), block_(*tensor.block) {
-    if (block_.write_queue) block_.write_queue->wait(block_.write_value);
+    if (CommandQueue* queue = block_.write_queue) queue->wait(block_.write_value);
     lks_diag diag = empty_diag();
     const lks_status status =
         device.api().buffer_map(device.handle(), block_.buffer, block_.offset, block_.bytes, &pointer_, &diag);

@@ -22,12 +22,12 @@ class InlineVector {
   InlineVector& operator=(const InlineVector&) = delete;
   ~InlineVector() {
     std::destroy_n(data_, size_);
-    if (!is_inline()) ::operator delete(data_);
+    if (!is_inline()) ::operator delete(static_cast<void*>(data_));
   }
 
   void push_back(T value) {
     if (size_ == capacity_) grow();
-    new (data_ + size_++) T(std::move(value));
+    new (static_cast<void*>(data_ + size_++)) T(std::move(value));
   }
   /// Makes room for `count` more elements, which the caller writes.
   T* extend(std::size_t count) {
@@ -57,7 +57,7 @@ class InlineVector {
     T* bigger = static_cast<T*>(::operator new(capacity * sizeof(T)));
     std::uninitialized_move_n(data_, size_, bigger);
     std::destroy_n(data_, size_);
-    if (!is_inline()) ::operator delete(data_);
+    if (!is_inline()) ::operator delete(static_cast<void*>(data_));
     data_ = bigger;
     capacity_ = capacity;
   }

@@ -79,7 +79,8 @@ bool must_fail(lks_driver& driver) {
     driver.generation = requested.generation;
     driver.countdown = requested.number;
   }
-  return driver.countdown > 0 && --driver.countdown == 0;
+  if (driver.countdown <= 0) return false;
+  return --driver.countdown == 0;
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ inline lks_driver_api whole_table() {
   char* const slots = reinterpret_cast<char*>(&table.driver_open);
   const std::size_t bytes = sizeof table - static_cast<std::size_t>(slots - reinterpret_cast<char*>(&table));
   for (std::size_t at = 0; at + sizeof filler <= bytes; at += sizeof filler) {
-    std::memcpy(slots + at, &filler, sizeof filler);
+    std::memcpy(slots + at, static_cast<const void*>(&filler), sizeof filler);
   }
   table.hdr.size = sizeof table;
   table.abi_major = LKS_ABI_MAJOR;

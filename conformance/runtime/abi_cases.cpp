@@ -45,7 +45,7 @@ void table_is_complete(const RuntimeTarget& target) {
         text("the table has %u bytes, that of ABI 1.0 has %zu", api.hdr.size, driver_api_1_0));
   for (std::size_t at = offsetof(lks_driver_api, driver_open); at < driver_api_1_0; at += sizeof(void*)) {
     void* slot = nullptr;
-    std::memcpy(&slot, reinterpret_cast<const char*>(&api) + at, sizeof slot);
+    std::memcpy(static_cast<void*>(&slot), reinterpret_cast<const char*>(&api) + at, sizeof slot);
     check(slot != nullptr, text("the slot at byte %zu of the table is empty", at));
   }
   for (const char* string : {api.name, api.vendor, api.version, api.build_id}) {
@@ -142,7 +142,7 @@ void groups(const RuntimeTarget& target) {
     check(size > sizeof(lks_header), text("the group of capability %llu is empty", number));
     for (std::size_t at = sizeof(lks_header); at + sizeof(void*) <= size; at += sizeof(void*)) {
       void* slot = nullptr;
-      std::memcpy(&slot, static_cast<const char*>(group) + at, sizeof slot);
+      std::memcpy(static_cast<void*>(&slot), static_cast<const char*>(group) + at, sizeof slot);
       check(slot != nullptr, text("a slot in the group of capability %llu is empty", number));
     }
   }

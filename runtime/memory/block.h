@@ -33,6 +33,22 @@ struct Upload {
   std::uint64_t value = 0;  // of the command
 };
 
+/// A value that several threads read and write without a lock of their own. Each access is atomic and costs no more
+/// than a plain one; locks of the code around it give the order.
+template <class T>
+class RelaxedAtomic {
+ public:
+  RelaxedAtomic(T value) : value_(value) {}  // NOLINT: implicit by design
+  operator T() const { return value_.load(std::memory_order_relaxed); }
+  T operator=(T value) {
+    value_.store(value, std::memory_order_relaxed);
+    return value;
+  }
+
+ private:
+  std::atomic<T> value_;
+};
+
 /// A part of a segment, in use or free. Reference-counted, since tensors and views share it.
 struct Block {
   std::atomic<std::uint32_t> refs{0};
@@ -52,9 +68,10 @@ struct Block {
   Block* next = nullptr;
   const char* label = nullptr;  // static string: the op that allocated it
   const ScopeName* scope = nullptr;
-  // The last command that writes the block since its allocation; a read waits for it. nullptr: nothing to wait for.
-  CommandQueue* write_queue = nullptr;
-  std::uint64_t write_value = 0;
+  // The last command that writes the block since its allocation; a read waits for it. nullptr: nothing to wait for. A
+  // thread that finds a failure undoes or repeats commands, also those of other threads, and changes both then.
+  RelaxedAtomic<CommandQueue*> write_queue = nullptr;
+  RelaxedAtomic<std::uint64_t> write_value = 0;
   std::shared_ptr<Upload> upload;  // if the block was filled from the host by an asynchronous queue
   // The owner of memory that is not the pool's (memory/foreign.h). Such a block is never written.
   std::shared_ptr<const void> foreign;
