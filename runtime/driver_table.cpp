@@ -25,7 +25,7 @@ static_assert(first_slot + slots_1_0.size() * sizeof(void*) == driver_api_1_0, "
 // All slots are pointers, so a table is read as an array of pointers.
 bool is_empty_slot(const void* table, std::size_t at) {
   void* slot = nullptr;
-  std::memcpy(&slot, static_cast<const char*>(table) + at, sizeof slot);
+  std::memcpy(static_cast<void*>(&slot), static_cast<const char*>(table) + at, sizeof slot);
   return !slot;
 }
 
