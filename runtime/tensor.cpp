@@ -353,9 +353,8 @@ Tensor::Tensor(const Tensor& other) : impl_(other.impl_) {
 }
 Tensor::Tensor(Tensor&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
 Tensor& Tensor::operator=(const Tensor& other) & {
-  if (other.impl_) retain(other.impl_);
-  if (impl_) release(impl_);
-  impl_ = other.impl_;
+  Tensor copy(other);
+  std::swap(impl_, copy.impl_);
   return *this;
 }
 Tensor& Tensor::operator=(Tensor&& other) & noexcept {
