@@ -34,6 +34,7 @@
  *               leaves the parent's lks_driver untouched.
  *
  * Comment tags: [in] read by the callee, [out] written by the callee. Sizes are in bytes unless stated otherwise. */
+/* clang-format off */ /* the columns are set by hand */
 #ifndef LOCKSTEP_DRIVER_H_
 #define LOCKSTEP_DRIVER_H_
 
@@ -74,16 +75,16 @@ typedef struct lks_header {
 typedef int32_t lks_status;
 enum {
   LKS_OK = 0,
-  LKS_NOT_READY = 1, /* the answer of a query; not a failure */
+  LKS_NOT_READY = 1,        /* the answer of a query; not a failure */
   LKS_INVALID_ARGUMENT = -1,
-  LKS_UNSUPPORTED = -2,   /* diag.reason says what is not supported */
-  LKS_OUT_OF_MEMORY = -3, /* diag.requested_bytes and diag.free_bytes are set */
-  LKS_UNAVAILABLE = -4,   /* a library, device or permission is missing; diag.what names it */
-  LKS_DEVICE_LOST = -5,   /* sticky: every later call on the device, except close, returns it too */
+  LKS_UNSUPPORTED = -2,     /* diag.reason says what is not supported */
+  LKS_OUT_OF_MEMORY = -3,   /* diag.requested_bytes and diag.free_bytes are set */
+  LKS_UNAVAILABLE = -4,     /* a library, device or permission is missing; diag.what names it */
+  LKS_DEVICE_LOST = -5,     /* sticky: every later call on the device, except close, returns it too */
   LKS_TIMEOUT = -6,
   LKS_CANCELLED = -7,
   LKS_ABI_MISMATCH = -8,
-  LKS_DATA_CORRUPT = -9, /* a cache, blob or file fails its check */
+  LKS_DATA_CORRUPT = -9,    /* a cache, blob or file fails its check */
   LKS_INTERNAL = -10
 };
 
@@ -96,8 +97,8 @@ enum {
   LKS_REASON_NONE = 0,
   LKS_REASON_OP = 1,
   LKS_REASON_DTYPE = 2,
-  LKS_REASON_RANK = 3,   /* see "Ranks" at lks_kernel_desc */
-  LKS_REASON_LAYOUT = 4, /* or alignment; the host retries with a dense, well-aligned copy of that input */
+  LKS_REASON_RANK = 3,      /* see "Ranks" at lks_kernel_desc */
+  LKS_REASON_LAYOUT = 4,    /* or alignment; the host retries with a dense, well-aligned copy of that input */
   LKS_REASON_ATTRIBUTE = 5,
   LKS_REASON_MATH_MODE = 6,
   LKS_REASON_SIZE = 7,
@@ -115,18 +116,18 @@ enum {
 typedef struct lks_diag {
   lks_header hdr;
   lks_status code;
-  int32_t reason;  /* LKS_REASON_* */
-  int32_t operand; /* index into the kernel's inputs, then outputs; -1: no particular one */
+  int32_t reason;           /* LKS_REASON_* */
+  int32_t operand;          /* index into the kernel's inputs, then outputs; -1: no particular one */
   uint32_t heap;
-  int64_t native_code; /* CUresult, VkResult, dnnl_status_t, errno … */
+  int64_t native_code;      /* CUresult, VkResult, dnnl_status_t, errno … */
   uint64_t requested_bytes;
-  uint64_t free_bytes; /* in that heap, as device_memory reports them */
-  uint64_t value;      /* if an enqueued command failed: its value on the queried timeline; otherwise 0 */
+  uint64_t free_bytes;      /* in that heap, as device_memory reports them */
+  uint64_t value;           /* if an enqueued command failed: its value on the queried timeline; otherwise 0 */
   char native_name[48];
-  char what[256];  /* what failed, with its numbers */
-  char where[96];  /* file:line in the driver */
-  char hint[160];  /* one thing the user can do; may be empty */
-  uint32_t launch; /* since ABI 1.1: 1 + the index in queue_launch of the launch that failed; otherwise 0 */
+  char what[256];           /* what failed, with its numbers */
+  char where[96];           /* file:line in the driver */
+  char hint[160];           /* one thing the user can do; may be empty */
+  uint32_t launch;          /* since ABI 1.1: 1 + the index in queue_launch of the launch that failed; otherwise 0 */
   uint32_t reserved;
 } lks_diag;
 
@@ -136,9 +137,9 @@ typedef uint32_t lks_dtype;
 #define LKS_DTYPE_CLASS(t) ((t) >> 16)
 #define LKS_DTYPE_BITS(t) ((t)&0xffffu)
 enum {
-  LKS_CLASS_FLOAT = 1,  /* IEEE 754 binary interchange format */
-  LKS_CLASS_BFLOAT = 2, /* 8 exponent bits */
-  LKS_CLASS_INT = 3,    /* two's complement */
+  LKS_CLASS_FLOAT = 1,      /* IEEE 754 binary interchange format */
+  LKS_CLASS_BFLOAT = 2,     /* 8 exponent bits */
+  LKS_CLASS_INT = 3,        /* two's complement */
   LKS_CLASS_UINT = 4,
   LKS_CLASS_BOOL = 5,       /* one byte, 0 or 1 */
   LKS_CLASS_FLOAT_E4M3 = 6, /* reserved */
@@ -152,8 +153,8 @@ enum {
 #define LKS_I32 LKS_DTYPE(LKS_CLASS_INT, 32)
 #define LKS_I64 LKS_DTYPE(LKS_CLASS_INT, 64)
 #define LKS_U8 LKS_DTYPE(LKS_CLASS_UINT, 8)
-#define LKS_U32 LKS_DTYPE(LKS_CLASS_UINT, 32) /* inside programs only */
-#define LKS_U64 LKS_DTYPE(LKS_CLASS_UINT, 64) /* inside programs only */
+#define LKS_U32 LKS_DTYPE(LKS_CLASS_UINT, 32)  /* inside programs only */
+#define LKS_U64 LKS_DTYPE(LKS_CLASS_UINT, 64)  /* inside programs only */
 #define LKS_BOOL LKS_DTYPE(LKS_CLASS_BOOL, 8)
 
 /* docs/lockstep_mode.md defines the arithmetic of each mode. */
@@ -234,30 +235,29 @@ typedef struct lks_heap {
 typedef struct lks_device_info {
   lks_header hdr;
   lks_status status;
-  int32_t type;          /* LKS_DEVICE_* */
-  uint64_t capabilities; /* LKS_CAP_* */
-  uint32_t math_modes;   /* bit 1 << LKS_MODE_* for each mode offered */
-  uint32_t max_rank;     /* must be LKS_MAX_RANK; see "Ranks" at lks_kernel_desc */
+  int32_t type;                 /* LKS_DEVICE_* */
+  uint64_t capabilities;        /* LKS_CAP_* */
+  uint32_t math_modes;          /* bit 1 << LKS_MODE_* for each mode offered */
+  uint32_t max_rank;            /* must be LKS_MAX_RANK; see "Ranks" at lks_kernel_desc */
   uint32_t compute_units;
   uint32_t heap_count;
-  lks_heap heaps[4];      /* heap 0 is the default */
-  uint64_t min_alignment; /* of every buffer; a power of two, at least 16 */
+  lks_heap heaps[4];            /* heap 0 is the default */
+  uint64_t min_alignment;       /* of every buffer; a power of two, at least 16 */
   uint64_t max_allocation;
-  uint64_t max_tensor_bytes; /* 0: no limit below max_allocation */
-  uint8_t uuid[16];          /* equal if two drivers expose the same physical device; zero if unknown */
+  uint64_t max_tensor_bytes;    /* 0: no limit below max_allocation */
+  uint8_t uuid[16];             /* equal if two drivers expose the same physical device; zero if unknown */
   char name[128];
   char vendor[64];
-  char version[96]; /* of the vendor driver or library, and the instruction set if it matters */
+  char version[96];             /* of the vendor driver or library, and the instruction set if it matters */
   char reason[256];
 } lks_device_info;
 
-/* ------------------------------------------------------------------------------------------------ tensors and programs
- */
+/* ------------------------------------------------------------------------------------------------ tensors and programs */
 
 enum {
-  LKS_LAYOUT_STRIDED = 0,        /* any other value is an opaque layout that only the driver knows; its reorder kernels
-                                    (op `copy` between a strided and an opaque tensor) write and read it */
-  LKS_TENSOR_HOST_RESIDENT = 1,  /* flag: the input is in host-visible memory */
+  LKS_LAYOUT_STRIDED = 0,       /* any other value is an opaque layout that only the driver knows; its reorder kernels
+                                   (op `copy` between a strided and an opaque tensor) write and read it */
+  LKS_TENSOR_HOST_RESIDENT = 1, /* flag: the input is in host-visible memory */
   LKS_TENSOR_OPTIONAL_ABSENT = 2 /* flag: this optional input is not given; nothing is bound to it */
 };
 
@@ -270,46 +270,34 @@ typedef struct lks_tensor_desc {
   uint64_t alignment;            /* the first element's address is a multiple of this power of two */
   uint32_t layout;
   uint32_t flags;
-  uint64_t opaque_bytes; /* the tensor's size in a driver-opaque layout */
+  uint64_t opaque_bytes;         /* the tensor's size in a driver-opaque layout */
 } lks_tensor_desc;
 
 /* Core opcodes. Floating add, sub, mul, div and sqrt are IEEE round-to-nearest-even with gradual underflow, never
  * contracted. Integers wrap; x / 0 is 0 and MIN / -1 is MIN; a shift count is taken modulo the width. */
 enum {
-  LKS_INSTR_INPUT = 1,  /* imm: program input index */
-  LKS_INSTR_SCALAR = 2, /* imm: index into lks_launch.scalars */
-  LKS_INSTR_CONST = 3,  /* imm: the bits */
-  LKS_INSTR_INDEX = 4,  /* logical index along axis imm of the output, as i64 */
-  LKS_INSTR_LINEAR = 5, /* row-major logical index in the output, as i64 */
-  LKS_INSTR_CALL = 6,   /* imm: index into lks_program.functions; result is that function's only output */
-  LKS_INSTR_ADD = 16,
-  LKS_INSTR_SUB = 17,
-  LKS_INSTR_MUL = 18,
-  LKS_INSTR_DIV = 19,
-  LKS_INSTR_SQRT = 20,
-  LKS_INSTR_NEG = 21,
-  LKS_INSTR_ABS = 22, /* neg, abs of floats change only the sign bit */
-  LKS_INSTR_LT = 32,
-  LKS_INSTR_LE = 33,
-  LKS_INSTR_EQ = 34,
-  LKS_INSTR_NE = 35,      /* bool; with NaN only ne is true */
-  LKS_INSTR_SELECT = 36,  /* args: bool, if true, if false */
-  LKS_INSTR_CONVERT = 37, /* value conversion: narrowing rounds to nearest even once; float to integer truncates and
-                             saturates, NaN gives 0; integer to integer wraps; to bool: != 0 */
-  LKS_INSTR_BITCAST = 38, /* same width */
-  LKS_INSTR_AND = 48,
-  LKS_INSTR_OR = 49,
-  LKS_INSTR_XOR = 50,
-  LKS_INSTR_NOT = 51, /* integers and bool */
-  LKS_INSTR_SHL = 52,
-  LKS_INSTR_SHR = 53,  /* SHR is arithmetic for signed types, logical for unsigned */
-  LKS_INSTR_MULHI = 54 /* upper half of the u32 product */
+  LKS_INSTR_INPUT = 1,     /* imm: program input index */
+  LKS_INSTR_SCALAR = 2,    /* imm: index into lks_launch.scalars */
+  LKS_INSTR_CONST = 3,     /* imm: the bits */
+  LKS_INSTR_INDEX = 4,     /* logical index along axis imm of the output, as i64 */
+  LKS_INSTR_LINEAR = 5,    /* row-major logical index in the output, as i64 */
+  LKS_INSTR_CALL = 6,      /* imm: index into lks_program.functions; result is that function's only output */
+  LKS_INSTR_ADD = 16, LKS_INSTR_SUB = 17, LKS_INSTR_MUL = 18, LKS_INSTR_DIV = 19,
+  LKS_INSTR_SQRT = 20, LKS_INSTR_NEG = 21, LKS_INSTR_ABS = 22, /* neg, abs of floats change only the sign bit */
+  LKS_INSTR_LT = 32, LKS_INSTR_LE = 33, LKS_INSTR_EQ = 34, LKS_INSTR_NE = 35, /* bool; with NaN only ne is true */
+  LKS_INSTR_SELECT = 36,   /* args: bool, if true, if false */
+  LKS_INSTR_CONVERT = 37,  /* value conversion: narrowing rounds to nearest even once; float to integer truncates and
+                              saturates, NaN gives 0; integer to integer wraps; to bool: != 0 */
+  LKS_INSTR_BITCAST = 38,  /* same width */
+  LKS_INSTR_AND = 48, LKS_INSTR_OR = 49, LKS_INSTR_XOR = 50, LKS_INSTR_NOT = 51, /* integers and bool */
+  LKS_INSTR_SHL = 52, LKS_INSTR_SHR = 53, /* SHR is arithmetic for signed types, logical for unsigned */
+  LKS_INSTR_MULHI = 54     /* upper half of the u32 product */
 };
 
 typedef struct lks_instr {
   uint32_t opcode;
-  lks_dtype dtype;  /* of the result */
-  uint32_t args[3]; /* indices of earlier instructions */
+  lks_dtype dtype;         /* of the result */
+  uint32_t args[3];        /* indices of earlier instructions */
   uint32_t reserved;
   uint64_t imm;
 } lks_instr;
@@ -324,21 +312,20 @@ typedef struct lks_program {
   uint32_t function_count;
   const lks_dtype* input_dtypes;
   const lks_instr* instrs;
-  const uint32_t* outputs; /* indices of the values that are outputs */
+  const uint32_t* outputs;               /* indices of the values that are outputs */
   const struct lks_function* functions;
 } lks_program;
 
 /* A named scalar function always has a body in core opcodes. A driver that does not know this name and version runs
  * the body and gets the same bits. */
 typedef struct lks_function {
-  const char* name; /* such as "exp" */
+  const char* name;        /* such as "exp" */
   uint32_t version;
   uint32_t reserved;
   const lks_program* body;
 } lks_function;
 
-/* ------------------------------------------------------------------------------------------------------------ kernels
- */
+/* ------------------------------------------------------------------------------------------------------------ kernels */
 
 #define LKS_FROM_PROGRAM 0x80000000u /* or-ed with an index into lks_kernel_desc.programs */
 #define LKS_ROOT_RESULT 0x40000000u  /* or-ed with a result index of the root op */
@@ -372,10 +359,10 @@ typedef struct lks_alias {
  * so does certification, if a required case has that rank. A rank below 0 or above LKS_MAX_RANK is always refused. */
 typedef struct lks_kernel_desc {
   lks_header hdr;
-  uint32_t op;         /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only op_name identifies */
-  uint32_t op_version; /* schema version of op and attributes */
-  const char* op_name; /* such as "conv2d" or "acme::norm" */
-  const void* attrs;   /* the op's attribute struct of driver_ops.h; NULL if it has none */
+  uint32_t op;             /* LKS_OP_* of driver_ops.h; LKS_OP_NAMED for an op that only op_name identifies */
+  uint32_t op_version;     /* schema version of op and attributes */
+  const char* op_name;     /* such as "conv2d" or "acme::norm" */
+  const void* attrs;       /* the op's attribute struct of driver_ops.h; NULL if it has none */
   uint32_t attrs_size;
   uint32_t math_mode;
   uint32_t input_count;
@@ -390,20 +377,20 @@ typedef struct lks_kernel_desc {
   const uint32_t* operands; /* root operand i: an input index or LKS_FROM_PROGRAM | p; NULL: operand i is input i */
   uint32_t operand_count;   /* 0 for `pointwise` */
   uint32_t alias_count;
-  const uint32_t* results; /* root result i: an output index, or LKS_FROM_PROGRAM if only an epilogue reads it;
-                              NULL: result i is output i */
+  const uint32_t* results;  /* root result i: an output index, or LKS_FROM_PROGRAM if only an epilogue reads it;
+                               NULL: result i is output i */
   const lks_alias* aliases;
 } lks_kernel_desc;
 
 /* The properties of one tensor that a prepared kernel depends on. The host reuses the kernel for every call that agrees
  * in these properties and in op, attributes, dtypes, ranks, layouts, programs and math mode. */
 typedef struct lks_operand_deps {
-  uint32_t dims;             /* bit i: the extent of dimension i */
-  uint32_t strides;          /* bit i: the exact stride of dimension i */
-  uint32_t stride_classes;   /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
-  uint32_t dense;            /* 1: whether the tensor is dense row-major; an empty tensor is, and has dense strides */
-  uint64_t alignment;        /* larger alignments make no difference; 0 or 1: alignment does not matter */
-  uint32_t preferred_layout; /* a driver-opaque layout that would be faster; 0: none */
+  uint32_t dims;            /* bit i: the extent of dimension i */
+  uint32_t strides;         /* bit i: the exact stride of dimension i */
+  uint32_t stride_classes;  /* bit i: whether stride i is 0, 1 or neither, and whether dim i is 1 */
+  uint32_t dense;           /* 1: whether the tensor is dense row-major; an empty tensor is, and has dense strides */
+  uint64_t alignment;       /* larger alignments make no difference; 0 or 1: alignment does not matter */
+  uint32_t preferred_layout;/* a driver-opaque layout that would be faster; 0: none */
   uint32_t reserved;
   uint64_t preferred_bytes; /* size of the tensor in that layout */
 } lks_operand_deps;
@@ -416,41 +403,40 @@ enum { LKS_DETERMINISM_NONE = 0, LKS_DETERMINISM_RUN_TO_RUN = 1, LKS_DETERMINISM
 
 typedef struct lks_kernel_info {
   lks_header hdr;
-  char variant[64];         /* names the implementation, with the version of its library if it has one */
-  uint64_t workspace_bytes; /* of the workspace that is bound at each launch; its contents are undefined */
-  float max_ulp;            /* claim for elementwise results: error in units in the last place; 0: no claim */
-  float gamma_factor;       /* claim for sums: error <= factor * gamma(n) * sum of magnitudes; 0: no claim */
+  char variant[64];             /* names the implementation, with the version of its library if it has one */
+  uint64_t workspace_bytes;     /* of the workspace that is bound at each launch; its contents are undefined */
+  float max_ulp;                /* claim for elementwise results: error in units in the last place; 0: no claim */
+  float gamma_factor;           /* claim for sums: error <= factor * gamma(n) * sum of magnitudes; 0: no claim */
   lks_dtype accumulate_dtype;
-  uint32_t order;       /* LKS_ORDER_* of a sum */
-  uint32_t determinism; /* LKS_DETERMINISM_* */
+  uint32_t order;               /* LKS_ORDER_* of a sum */
+  uint32_t determinism;         /* LKS_DETERMINISM_* */
   uint32_t reserved;
-  double cost_flops; /* hints; 0 if unknown */
+  double cost_flops;            /* hints; 0 if unknown */
   double cost_bytes;
-  lks_operand_deps* deps; /* the caller's array, input_count + output_count long, zeroed by the host; or NULL */
+  lks_operand_deps* deps;       /* the caller's array, input_count + output_count long, zeroed by the host; or NULL */
 } lks_kernel_info;
 
 /* A tensor at launch. Its first element is `offset` elements from the buffer's start. */
 typedef struct lks_binding {
-  lks_buffer* buffer; /* NULL for an absent optional input */
+  lks_buffer* buffer;       /* NULL for an absent optional input */
   int64_t offset;
-  const int64_t* dims; /* of the prepared rank; NULL if the layout is opaque */
+  const int64_t* dims;      /* of the prepared rank; NULL if the layout is opaque */
   const int64_t* strides;
 } lks_binding;
 
 typedef struct lks_launch {
   lks_header hdr;
   lks_kernel* kernel;
-  const lks_binding* bindings; /* inputs, then outputs */
-  const uint64_t* scalars;     /* bits of each scalar in its dtype, from the lowest bit on; ignore the others. The host
-                                  has converted the number to that dtype once, as LKS_INSTR_CONVERT does */
-  lks_buffer* workspace;       /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
+  const lks_binding* bindings;  /* inputs, then outputs */
+  const uint64_t* scalars;      /* bits of each scalar in its dtype, from the lowest bit on; ignore the others. The host
+                                   has converted the number to that dtype once, as LKS_INSTR_CONVERT does */
+  lks_buffer* workspace;        /* at least workspace_bytes from workspace_offset, aligned to min_alignment */
   uint64_t workspace_offset;
   uint32_t binding_count;
   uint32_t scalar_count;
 } lks_launch;
 
-/* ------------------------------------------------------------------------------------------------------- the driver
- * table */
+/* ------------------------------------------------------------------------------------------------------- the driver table */
 
 /* A transfer queue copies in parallel with compute queues if the hardware can. It may refuse launches
  * (LKS_UNSUPPORTED). */
@@ -463,13 +449,13 @@ typedef struct lks_driver_api {
   lks_header hdr;
   uint32_t abi_major;
   uint32_t abi_minor;
-  const char* name; /* prefix of device names: "cpu" gives "cpu:0" */
+  const char* name;         /* prefix of device names: "cpu" gives "cpu:0" */
   const char* vendor;
   const char* version;
-  const char* build_id; /* compiler and flags of the build */
-  uint32_t flags;       /* LKS_DRIVER_* */
-  uint32_t sanitizer;   /* LKS_SANITIZER_*; the host refuses a driver whose sanitizer is not its own */
-  int32_t priority;     /* of several available drivers of one name, the one with the highest is used */
+  const char* build_id;     /* compiler and flags of the build */
+  uint32_t flags;           /* LKS_DRIVER_* */
+  uint32_t sanitizer;       /* LKS_SANITIZER_*; the host refuses a driver whose sanitizer is not its own */
+  int32_t priority;         /* of several available drivers of one name, the one with the highest is used */
   uint32_t reserved;
 
   /* -- driver. driver_open touches no device. `host` outlives the driver. If the machine cannot use the driver at all,

@@ -2,6 +2,7 @@
  *
  * PROVISIONAL. No driver offers any of these groups yet. A group may change without a new major version until the first
  * driver offers it. Its table then moves to driver.h, and the rules of driver.h apply to it. */
+/* clang-format off */ /* the columns are set by hand */
 #ifndef LOCKSTEP_DRIVER_PROVISIONAL_H_
 #define LOCKSTEP_DRIVER_PROVISIONAL_H_
 
