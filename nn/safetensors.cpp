@@ -178,10 +178,7 @@ Json parse_header(const std::string& path, const MappedFile& file, std::uint64_t
 // Kernels require booleans to be 0 or 1.
 void check_booleans(const std::string& path, const std::string& name, const Entry& entry, const std::byte* data) {
   if (entry.spec.dtype != DType::boolean) return;
-  const auto is_boolean = [](std::byte b) {
-    const int c = std::to_integer<int>(b);
-    return c == 0 || c == 1;
-  };
+  const auto is_boolean = [](std::byte b) { return b <= std::byte{1}; };
   if (!std::all_of(data + entry.begin, data + entry.end, is_boolean))
     fail(ErrorId::corrupt, path, "tensor \"" + name + "\" holds booleans that are neither 0 nor 1",
          "save the file again");

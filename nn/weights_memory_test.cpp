@@ -16,12 +16,6 @@ namespace {
 constexpr std::int64_t count = 3, elements = 256 * 1024;
 constexpr std::uint64_t model_bytes = count * elements * sizeof(float);  // whole size classes of the pool
 
-std::vector<std::string> devices_and_toy() {
-  std::vector<std::string> ids = available_devices();
-  ids.push_back("toy");
-  return ids;
-}
-
 class WeightsMemory : public testing::TestWithParam<std::string> {
  protected:
   static std::vector<Variable> variables_of(float value, Device device) {
@@ -58,7 +52,7 @@ class WeightsMemory : public testing::TestWithParam<std::string> {
     EXPECT_EQ(others.written, others_written);
   }
 
-  Device device = GetParam() == "toy" ? toy() : Device(GetParam());
+  Device device = device_named(GetParam());
   Device other{GetParam() == "reference:0" ? "cpu" : "reference"};
   TemporaryFolder folder;
   std::string path = folder.file("weights.safetensors");
@@ -110,7 +104,7 @@ TEST_P(WeightsMemory, AnOptimizersStateGoesToTheDevicesOfItsVariables) {
 // The file may go as soon as a function that loads it has returned.
 TEST_P(WeightsMemory, NothingReadsTheFileLater) {
   save_weights(path, variables_of(1, device));
-  if (GetParam() == "toy") set_option("toy.delay_us", "5000");
+  if (GetParam() == "toy:0") set_option("toy.delay_us", "5000");
   const TensorFile file = load_tensors(path, device);
   std::filesystem::resize_file(path, 0);
   for (const auto& [name, tensor] : file.tensors) EXPECT_EQ(tensor.to_vector<float>().size(), 1u * elements) << name;

@@ -201,23 +201,18 @@ void check_element(const OpCall& call, const Scalar& number, DType dtype) {
                    "give a whole number in that range, or convert it: cast() truncates and saturates");
 }
 
-// The common case: tensors of one floating dtype that the op takes, possibly with numbers of group T among them.
+// The common case: tensors of one floating dtype that the op takes, possibly with numbers among them.
 bool CallTypes::decide_at_once(const OpCall& call) {
   const auto first =
       std::find_if(call.inputs.begin(), call.inputs.end(), [](const Operand& o) { return o.is_tensor(); });
   if (first == call.inputs.end()) return false;
   const DType dtype = first->impl()->dtype;
-  if (!is_floating(dtype) || input_def(call.op, static_cast<std::size_t>(first - call.inputs.begin())).group != 'T') {
-    return false;
-  }
+  if (!is_floating(dtype)) return false;
   for (std::size_t i = 0; i < call.inputs.size(); ++i) {
     const Operand& operand = call.inputs[i];
     const InputDef& def = input_def(call.op, i);
-    if (!def.types.has(dtype)) return false;
-    if (operand.is_tensor() ? operand.impl()->dtype != dtype
-                            : operand.is_absent() || def.mutable_ || def.group != 'T') {
-      return false;
-    }
+    if (def.group != 'T' || !def.types.has(dtype)) return false;
+    if (operand.is_tensor() ? operand.impl()->dtype != dtype : operand.is_absent() || def.mutable_) return false;
   }
   group_ = result_ = dtype;
   return true;

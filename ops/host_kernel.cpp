@@ -1,32 +1,16 @@
 #include "ops/host_kernel.h"
 
+#include <deque>
+
 #include "ops/observer.h"
-#include "runtime/host_api.h"
+#include "runtime/tensor_mapping.h"
 
 namespace lockstep {
 namespace {
 
-// A block that is mapped into host memory for the duration of the call.
-class Mapping {
- public:
-  Mapping(DeviceState& device, const TensorImpl& tensor, const OpCall& call) : device_(device), block_(*tensor.block) {
-    if (CommandQueue* queue = block_.write_queue) queue->wait(block_.write_value);
-    lks_diag diag = empty_diag();
-    const lks_status status =
-        device.api().buffer_map(device.handle(), block_.buffer, block_.offset, block_.bytes, &pointer_, &diag);
-    check_driver(status, diag, device.name(), {call.op.name, &call.where});
-    pointer_ = static_cast<char*>(pointer_) + static_cast<std::size_t>(tensor.offset) * size_of(tensor.dtype);
-  }
-  ~Mapping() { device_.api().buffer_unmap(device_.handle(), block_.buffer); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  void* pointer() const { return pointer_; }
-
- private:
-  DeviceState& device_;
-  Block& block_;
-  void* pointer_ = nullptr;
-};
+void wait_for_writer(const Block& block) {
+  if (CommandQueue* queue = block.write_queue) queue->wait(block.write_value);
+}
 
 }  // namespace
 
@@ -39,7 +23,8 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Te
   const auto kernel = call.op.kernels.find(device.driver_name());
   std::vector<TensorRef> inputs;
   std::vector<TensorSpec> input_specs;
-  std::vector<std::unique_ptr<Mapping>> mappings;
+  std::deque<TensorMapping> mappings;  // not movable
+  const DriverCall caller{call.op.name, &call.where};
   std::vector<const void*> input_pointers;
   std::vector<void*> output_pointers;
   for (const Operand& operand : call.inputs) {
@@ -48,8 +33,8 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Te
     inputs.push_back(operand.impl()->dense ? TensorRef::share(operand.impl())
                                            : make_dense_copy(*operand.impl(), call.where));
     input_specs.push_back({inputs.back()->dtype, inputs.back()->shape});
-    mappings.push_back(std::make_unique<Mapping>(device, *inputs.back(), call));
-    input_pointers.push_back(mappings.back()->pointer());
+    wait_for_writer(*inputs.back()->block);
+    input_pointers.push_back(mappings.emplace_back(*inputs.back(), caller).data());
   }
   for (std::size_t o = 0; o < specs.size(); ++o) {
     outputs[o] =
@@ -59,8 +44,8 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Te
   // memory that the outputs got.
   device.wait_idle();
   for (std::size_t o = 0; o < specs.size(); ++o) {
-    mappings.push_back(std::make_unique<Mapping>(device, *outputs[o], call));
-    output_pointers.push_back(mappings.back()->pointer());
+    wait_for_writer(*outputs[o]->block);
+    output_pointers.push_back(mappings.emplace_back(*outputs[o], caller).data());
   }
   kernel->second({call, input_pointers, output_pointers, input_specs, specs});
 }

@@ -14,12 +14,6 @@
 namespace lockstep {
 namespace {
 
-std::vector<std::string> devices_and_toy() {
-  std::vector<std::string> ids = available_devices();
-  ids.push_back("toy:0");
-  return ids;
-}
-
 // Two rows of a table, gathered into new memory.
 struct Gather {
   Gather(const Tensor& table, std::int64_t last, std::source_location where)
@@ -60,7 +54,7 @@ struct Add {
 
 class UnitFailure : public testing::TestWithParam<std::string> {
  protected:
-  UnitFailure() : device(GetParam() == "toy:0" ? toy() : Device(GetParam())), scope(device) {}
+  UnitFailure() : device(device_named(GetParam())), scope(device) {}
   const Device device;
   const DeviceScope scope;
 };

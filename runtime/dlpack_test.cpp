@@ -67,12 +67,6 @@ class Foreign {
 using Versioned = Foreign<DLManagedTensorVersioned>;
 using Unversioned = Foreign<DLManagedTensor>;
 
-std::vector<std::string> devices_and_toy() {
-  std::vector<std::string> ids = available_devices();
-  ids.push_back("toy");
-  return ids;
-}
-
 class DLPack : public testing::TestWithParam<std::string> {
  protected:
   void TearDown() override {
@@ -81,14 +75,14 @@ class DLPack : public testing::TestWithParam<std::string> {
   }
   bool visible() const { return device.state().host_visible(); }
 
-  Device device = GetParam() == "toy" ? toy() : Device(GetParam());
+  Device device = device_named(GetParam());
   DeviceScope scope{device};
 };
 
 // ----------------------------------------------------------------------------------------------------------------- in
 
 TEST_P(DLPack, ArraysBecomeTensorsAndAreFreedOnce) {
-  if (GetParam() == "toy") set_option("toy.delay_us", "5000");
+  if (GetParam() == "toy:0") set_option("toy.delay_us", "5000");
   Versioned array(std::vector<float>{1, 2, 3, 4, 5, 6}, {2, 3});
   const Tensor x = from_dlpack(&array.managed);
   EXPECT_EQ(array.deletions, 1) << "the device has read the elements";
@@ -141,7 +135,7 @@ TEST_P(DLPack, ArraysMayBeUnalignedEmptyOrScalars) {
 }
 
 TEST_P(DLPack, AnUploadBehindAFailureIsRepeatedBeforeTheArrayIsFreed) {
-  if (GetParam() != "toy") GTEST_SKIP() << "only the toy fails on request";
+  if (GetParam() != "toy:0") GTEST_SKIP() << "only the toy fails on request";
   const Tensor one = ones({2});
   synchronize(device);
   set_option("toy.fail", "9001:1");
@@ -154,7 +148,7 @@ TEST_P(DLPack, AnUploadBehindAFailureIsRepeatedBeforeTheArrayIsFreed) {
 }
 
 TEST_P(DLPack, AnUploadThatFailsFreesTheArray) {
-  if (GetParam() != "toy") GTEST_SKIP() << "only the toy fails on request";
+  if (GetParam() != "toy:0") GTEST_SKIP() << "only the toy fails on request";
   synchronize(device);
   set_option("toy.fail", "9002:1");
   Versioned array(std::vector<float>{1, 2}, {2});
@@ -240,7 +234,7 @@ TEST_P(DLPack, MemoryOfTheProgramIsReadAndReleasedOnce) {
     values.assign(3, 0.0f);
   });
   const std::weak_ptr<const void> held = memory;
-  if (GetParam() == "toy") set_option("toy.delay_us", "5000");
+  if (GetParam() == "toy:0") set_option("toy.delay_us", "5000");
   const std::uint64_t staged = device.state().uploads.staged;
   {
     const Tensor x = from_memory(memory, 12, {DType::f32, {3}}, device);

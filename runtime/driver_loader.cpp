@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "api/internal/sanitizer.h"
 #include "lockstep/error.h"
 #include "runtime/driver_table.h"
 #include "runtime/forked.h"
@@ -11,14 +12,6 @@
 
 namespace lockstep {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::uint32_t own_sanitizer = LKS_SANITIZER_ADDRESS;
-#elif defined(__SANITIZE_THREAD__)
-constexpr std::uint32_t own_sanitizer = LKS_SANITIZER_THREAD;
-#else
-constexpr std::uint32_t own_sanitizer = LKS_SANITIZER_NONE;
-#endif
 
 const char* sanitizer_name(std::uint32_t kind) {
   constexpr std::array names = {"no sanitizer", "AddressSanitizer", "ThreadSanitizer", "MemorySanitizer"};

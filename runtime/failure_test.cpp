@@ -16,15 +16,6 @@
 namespace lockstep {
 namespace {
 
-// All devices, and that of the tests' asynchronous driver.
-std::vector<std::string> devices_and_toy() {
-  std::vector<std::string> ids = available_devices();
-  ids.push_back("toy:0");
-  return ids;
-}
-
-Device device_named(const std::string& id) { return id == "toy:0" ? toy() : Device(id); }
-
 // How often `program` throws in the given number of tries.
 int failures_of(const std::function<void()>& program, int tries = 1) {
   int failed = 0;

@@ -4,7 +4,6 @@
 
 #include "lockstep/memory.h"
 #include "runtime/device_state.h"
-#include "runtime/host_api.h"
 
 namespace lockstep {
 
@@ -12,7 +11,8 @@ HostFill::HostFill(DeviceState& device, const TensorSpec& spec, const BlockPurpo
     : tensor_(make_tensor(device, spec.dtype, spec.shape, purpose)) {
   if (spec.shape.is_empty()) return;
   if (device.host_visible() && device.queue().is_inline()) {
-    map(purpose);
+    mapping_.emplace(*tensor_, DriverCall{purpose.label ? purpose.label : "tensor", purpose.where});
+    data_ = mapping_->data();
     return;
   }
   const auto bytes = static_cast<std::size_t>(spec.bytes());
@@ -26,32 +26,11 @@ HostFill::HostFill(DeviceState& device, const TensorSpec& spec, const BlockPurpo
   data_ = host_.get();
 }
 
-HostFill::~HostFill() { unmap(); }
-
-void HostFill::map(const BlockPurpose& purpose) {
-  DeviceState& device = *tensor_->device;
-  Block& block = *tensor_->block;
-  void* pointer = nullptr;
-  lks_diag diag = empty_diag();
-  const lks_status status =
-      device.api().buffer_map(device.handle(), block.buffer, block.offset, block.bytes, &pointer, &diag);
-  check_driver(status, diag, device.name(), {purpose.label ? purpose.label : "tensor", purpose.where});
-  mapped_ = true;
-  data_ = static_cast<std::byte*>(pointer);
-}
-
-void HostFill::unmap() noexcept {
-  if (!mapped_) return;
-  DeviceState& device = *tensor_->device;
-  device.api().buffer_unmap(device.handle(), tensor_->block->buffer);
-  mapped_ = false;
-}
-
 TensorRef HostFill::finish(const std::source_location& where) {
-  if (mapped_) {
+  if (mapping_) {
     const auto bytes = static_cast<std::uint64_t>(TensorSpec{tensor_->dtype, tensor_->shape}.bytes());
     tensor_->device->uploads.mapped.fetch_add(bytes, std::memory_order_relaxed);
-    unmap();
+    mapping_.reset();
   } else if (host_) {
     write_owned(*tensor_, host_, where);
   }

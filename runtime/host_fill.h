@@ -3,9 +3,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <source_location>
 
-#include "runtime/tensor_impl.h"
+#include "runtime/tensor_mapping.h"
 
 namespace lockstep {
 
@@ -17,7 +18,6 @@ class HostFill {
   /// Throws what make_tensor() throws, the failures of a driver, and OutOfMemoryError LS5001 if the host has too little
   /// memory.
   HostFill(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose);
-  ~HostFill();
   HostFill(const HostFill&) = delete;
   HostFill& operator=(const HostFill&) = delete;
 
@@ -27,12 +27,9 @@ class HostFill {
   TensorRef finish(const std::source_location& where);
 
  private:
-  void map(const BlockPurpose& purpose);
-  void unmap() noexcept;
-
   TensorRef tensor_;
+  std::optional<TensorMapping> mapping_;
   std::byte* data_ = nullptr;
-  bool mapped_ = false;
   std::shared_ptr<std::byte[]> host_;  // if the block is not mapped
 };
 

@@ -14,13 +14,6 @@
 namespace lockstep {
 namespace {
 
-std::vector<std::string> devices_and_toys() {
-  std::vector<std::string> ids = available_devices();
-  ids.push_back("toy");
-  ids.push_back("visible_toy");
-  return ids;
-}
-
 class HostFills : public testing::TestWithParam<std::string> {
  protected:
   static Tensor finish(HostFill& fill) { return Tensor::adopt(fill.finish(std::source_location::current()).detach()); }
@@ -29,12 +22,7 @@ class HostFills : public testing::TestWithParam<std::string> {
   }
   std::uint64_t live() const { return memory_stats(device).live; }
 
-  static Device device_of(const std::string& id) {
-    if (id == "toy") return toy();
-    return id == "visible_toy" ? host_visible_toy() : Device(id);
-  }
-
-  Device device = device_of(GetParam());
+  Device device = device_named(GetParam());
   DeviceState& state = device.state();
   bool direct = state.host_visible() && state.queue().is_inline();
 };

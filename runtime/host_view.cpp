@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "lockstep/error.h"
@@ -10,8 +11,7 @@
 #include "runtime/device_state.h"
 #include "runtime/enums.h"
 #include "runtime/forked.h"
-#include "runtime/host_api.h"
-#include "runtime/tensor_impl.h"
+#include "runtime/tensor_mapping.h"
 
 namespace lockstep {
 namespace {
@@ -49,31 +49,16 @@ struct HostView::State {
   std::int64_t strides[max_rank] = {};  // in elements
   bool dense = true;
   const void* data = nullptr;
-  HostMemory copy;   // if the view has a copy
-  TensorRef shared;  // else the tensor whose block is mapped
-
-  State() = default;
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-  ~State() {
-    // In a forked child the device belongs to the parent.
-    if (!shared || in_forked_child.load(std::memory_order_relaxed)) return;
-    DeviceState& device = *shared->device;
-    device.api().buffer_unmap(device.handle(), shared->block->buffer);
-  }
+  HostMemory copy;                       // if the view has a copy
+  TensorRef shared;                      // else the tensor that is mapped
+  std::optional<TensorMapping> mapping;  // ends before `shared` does
 
   // The contents are complete, and no later command writes the block while `shared` refers to it.
   void map(TensorImpl& impl, const std::source_location& where) {
     wait_for_contents(*impl.block, where);
-    DeviceState& device = *impl.device;
-    Block& block = *impl.block;
-    void* pointer = nullptr;
-    lks_diag diag = empty_diag();
-    const lks_status status =
-        device.api().buffer_map(device.handle(), block.buffer, block.offset, block.bytes, &pointer, &diag);
-    check_driver(status, diag, device.name(), {"HostView", &where});
+    mapping.emplace(impl, DriverCall{"HostView", &where});
     shared = TensorRef::share(&impl);
-    data = static_cast<const std::byte*>(pointer) + static_cast<std::size_t>(impl.offset) * size_of(impl.dtype);
+    data = mapping->data();
     dense = impl.dense;
     std::copy_n(impl.strides, impl.shape.rank(), strides);
   }

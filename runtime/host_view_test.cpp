@@ -12,23 +12,12 @@
 namespace lockstep {
 namespace {
 
-std::vector<std::string> devices_and_toys() {
-  std::vector<std::string> ids = available_devices();
-  ids.push_back("toy");
-  ids.push_back("visible_toy");
-  return ids;
-}
-
 class HostViews : public testing::TestWithParam<std::string> {
  protected:
-  static Device device_of(const std::string& id) {
-    if (id == "toy") return toy();
-    return id == "visible_toy" ? host_visible_toy() : Device(id);
-  }
   bool visible() const { return device.state().host_visible(); }
   std::uint64_t live() const { return memory_stats(device).live; }
 
-  Device device = device_of(GetParam());
+  Device device = device_named(GetParam());
   DeviceScope scope{device};
 };
 

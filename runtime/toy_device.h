@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "lockstep/device.h"
 #include "lockstep/options.h"
 #include "lockstep/testing.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 
@@ -31,6 +34,25 @@ inline Device host_visible_toy() {
     return Device(record.name + ":0");
   }();
   return device;
+}
+
+/// The ids of all available devices and "toy:0", the id of toy(), for device_named().
+inline std::vector<std::string> devices_and_toy() {
+  std::vector<std::string> ids = available_devices();
+  ids.push_back("toy:0");
+  return ids;
+}
+
+/// The same and "visible_toy", which stands for host_visible_toy().
+inline std::vector<std::string> devices_and_toys() {
+  std::vector<std::string> ids = devices_and_toy();
+  ids.push_back("visible_toy");
+  return ids;
+}
+
+inline Device device_named(const std::string& id) {
+  if (id == "toy:0") return toy();
+  return id == "visible_toy" ? host_visible_toy() : Device(id);
 }
 
 }  // namespace lockstep

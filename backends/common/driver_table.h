@@ -1,7 +1,7 @@
 // A driver's table of the ABI's functions, and the entry symbol that hands it to the host.
 #pragma once
 
-#include "backends/common/sanitizer.h"
+#include "api/internal/sanitizer.h"
 #include "lockstep/driver.h"
 
 namespace common {
@@ -16,22 +16,22 @@ struct DriverIdentity {
 
 /// The initialiser of a lks_driver_api. Each slot gets the function in scope that has the slot's name. `identity` is a
 /// DriverIdentity.
-#define DRIVER_TABLE(identity)                                                                                        \
-  {                                                                                                                   \
-    .hdr = {sizeof(lks_driver_api), 0, nullptr}, .abi_major = LKS_ABI_MAJOR, .abi_minor = LKS_ABI_MINOR,              \
-    .name = (identity).name, .vendor = "Lockstep", .version = (identity).version, .build_id = "C++ " __VERSION__,     \
-    .flags = (identity).flags, .sanitizer = ::common::sanitizer, .priority = (identity).priority, .reserved = 0,      \
-    .driver_open = &driver_open, .driver_close = &driver_close, .device_count = &device_count,                        \
-    .device_describe = &device_describe, .get_group = &get_group, .device_open = &device_open,                        \
-    .device_close = &device_close, .device_memory = &device_memory, .device_health = &device_health,                  \
-    .buffer_alloc = &buffer_alloc, .buffer_free = &buffer_free, .buffer_map = &buffer_map,                            \
-    .buffer_unmap = &buffer_unmap, .queue_create = &queue_create, .queue_destroy = &queue_destroy,                    \
-    .queue_launch = &queue_launch, .queue_copy = &queue_copy, .queue_write = &queue_write, .queue_read = &queue_read, \
-    .queue_fill = &queue_fill, .queue_wait = &queue_wait, .queue_flush = &queue_flush,                                \
-    .queue_recover = &queue_recover, .timeline_create = &timeline_create, .timeline_destroy = &timeline_destroy,      \
-    .timeline_query = &timeline_query, .timeline_wait = &timeline_wait, .timeline_signal = &timeline_signal,          \
-    .kernel_query = &kernel_query, .kernel_prepare = &kernel_prepare, .kernel_release = &kernel_release,              \
-    .kernel_variant = &kernel_variant,                                                                                \
+#define DRIVER_TABLE(identity)                                                                                         \
+  {                                                                                                                    \
+    .hdr = {sizeof(lks_driver_api), 0, nullptr}, .abi_major = LKS_ABI_MAJOR, .abi_minor = LKS_ABI_MINOR,               \
+    .name = (identity).name, .vendor = "Lockstep", .version = (identity).version, .build_id = "C++ " __VERSION__,      \
+    .flags = (identity).flags, .sanitizer = ::lockstep::own_sanitizer, .priority = (identity).priority, .reserved = 0, \
+    .driver_open = &driver_open, .driver_close = &driver_close, .device_count = &device_count,                         \
+    .device_describe = &device_describe, .get_group = &get_group, .device_open = &device_open,                         \
+    .device_close = &device_close, .device_memory = &device_memory, .device_health = &device_health,                   \
+    .buffer_alloc = &buffer_alloc, .buffer_free = &buffer_free, .buffer_map = &buffer_map,                             \
+    .buffer_unmap = &buffer_unmap, .queue_create = &queue_create, .queue_destroy = &queue_destroy,                     \
+    .queue_launch = &queue_launch, .queue_copy = &queue_copy, .queue_write = &queue_write, .queue_read = &queue_read,  \
+    .queue_fill = &queue_fill, .queue_wait = &queue_wait, .queue_flush = &queue_flush,                                 \
+    .queue_recover = &queue_recover, .timeline_create = &timeline_create, .timeline_destroy = &timeline_destroy,       \
+    .timeline_query = &timeline_query, .timeline_wait = &timeline_wait, .timeline_signal = &timeline_signal,           \
+    .kernel_query = &kernel_query, .kernel_prepare = &kernel_prepare, .kernel_release = &kernel_release,               \
+    .kernel_variant = &kernel_variant,                                                                                 \
   }
 
 /// Implements the entry symbol. Returns the table, or LKS_ABI_MISMATCH if the host has another major version or lacks
