@@ -3,6 +3,7 @@
 
 #include <source_location>
 
+#include "lockstep/call_site.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
@@ -26,5 +27,7 @@ std::source_location user_line(const std::source_location& where);
 
 /// Whether `where` is in the library's own code, and therefore useless to the user.
 bool is_library_line(const std::source_location& where);
+/// The same for a place of another language: its resolver knows. False if that was removed.
+bool is_external_library_line(CallSite where);
 
 }  // namespace lockstep
