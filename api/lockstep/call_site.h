@@ -1,8 +1,8 @@
 // The place in a program from which a call was made: a line of C++, or one of another language, as an id.
 #pragma once
 
+#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <source_location>
 #include <string>
@@ -27,30 +27,26 @@ const std::source_location* keep_location(const std::source_location& where) noe
 
 /// Holds a std::source_location, or any odd number: an address is even here. For compilers whose std::source_location
 /// is one pointer, to constants of the program: GCC and Clang.
+template <class Location>
 class LocationInPlace {
  public:
-  constexpr explicit LocationInPlace(std::uint64_t bits) noexcept : bits_(bits) {}
-  constexpr explicit LocationInPlace(const std::source_location& where) noexcept : location_(where) {}
-  std::uint64_t bits() const noexcept {
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, this, sizeof bits);
-    return bits;
-  }
-  constexpr std::source_location location() const noexcept { return location_; }
+  constexpr LocationInPlace() noexcept = default;
+  constexpr explicit LocationInPlace(const Location& where) noexcept : location_(where) {}
+  explicit LocationInPlace(std::uint64_t bits) noexcept : location_(std::bit_cast<Location>(bits)) {}
+  std::uint64_t bits() const noexcept { return std::bit_cast<std::uint64_t>(location_); }
+  constexpr Location location() const noexcept { return location_; }
 
  private:
-  union {
-    std::source_location location_;
-    std::uint64_t bits_;
-  };
+  Location location_;
 };
 
 /// The same for other compilers. In constant expressions it holds nothing.
 class LocationInTable {
  public:
-  constexpr explicit LocationInTable(std::uint64_t bits) noexcept : bits_(bits) {}
+  constexpr LocationInTable() noexcept = default;
   constexpr explicit LocationInTable(const std::source_location& where) noexcept
       : bits_(std::is_constant_evaluated() || where.line() == 0 ? 0 : address_of(keep_location(where))) {}
+  explicit LocationInTable(std::uint64_t bits) noexcept : bits_(bits) {}
   constexpr std::uint64_t bits() const noexcept { return bits_; }
   std::source_location location() const noexcept {
     return bits_ ? *reinterpret_cast<const std::source_location*>(static_cast<std::uintptr_t>(bits_))
@@ -61,21 +57,22 @@ class LocationInTable {
   static std::uint64_t address_of(const std::source_location* kept) {
     return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(kept));
   }
-  std::uint64_t bits_;
+  std::uint64_t bits_ = 0;
 };
 
 }  // namespace detail
 
-/// The place from which a call was made; eight bytes, cheap to copy. Public functions take it as their last parameter:
+/// The place from which a call was made; eight bytes, cheap to copy. Public functions, or their operands, take it as
+/// their last parameter:
 ///
-///     Tensor gelu(const Tensor& x, CallSite where = CallSite::current());
+///     Tensor zeros(const Shape& shape, DType dtype = DType::f32, CallSite where = CallSite::current());
 ///
 /// It is a line of C++, a place of another language (see ExternalCallSites), or nothing. Its text is made only when
 /// somebody asks for it, for example in an error.
 class CallSite {
  public:
   /// No place.
-  constexpr CallSite() noexcept : held_(std::uint64_t{0}) {}
+  constexpr CallSite() noexcept = default;
   constexpr CallSite(const std::source_location& where) noexcept : held_(where) {}  // NOLINT: implicit by design
   /// As a default argument: the line of the call.
   static constexpr CallSite current(std::source_location where = std::source_location::current()) noexcept {
@@ -91,18 +88,18 @@ class CallSite {
 
  private:
   friend class ExternalCallSites;
-  using Held = std::conditional_t<sizeof(std::source_location) == sizeof(std::uint64_t), detail::LocationInPlace,
-                                  detail::LocationInTable>;
-  constexpr explicit CallSite(std::uint64_t bits) noexcept : held_(bits) {}
+  using Held = std::conditional_t<sizeof(std::source_location) == sizeof(std::uint64_t),
+                                  detail::LocationInPlace<std::source_location>, detail::LocationInTable>;
+  explicit CallSite(std::uint64_t bits) noexcept : held_(bits) {}
 
   Held held_;
 };
 static_assert(sizeof(CallSite) == 8 && std::is_trivially_copyable_v<CallSite>);
 
-/// Tells what the ids of another language's call sites mean. Any thread may call it, several at the same time, also
-/// with the lock of a device's queue held, when a failure on the device is noticed. It must therefore not call
-/// Lockstep, nor wait for a lock that a thread holds while it calls Lockstep on an asynchronous device. What it throws
-/// is ignored, and the place is unknown.
+/// Tells what the ids of another language's call sites mean. Any thread may ask it, several at the same time. Some
+/// errors are made with locks of Lockstep held; that of a device's queue, when a failure on the device is noticed. So
+/// it must not call Lockstep, nor wait for a lock that another thread may hold while it calls Lockstep on an
+/// asynchronous device, such as the lock of an interpreter. If it throws, the place is unknown.
 class CallSiteResolver {
  public:
   virtual ~CallSiteResolver();
