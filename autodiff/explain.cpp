@@ -69,7 +69,7 @@ const Cut* TapeImpl::read_between(std::span<const Node> source_nodes, const Tens
 }
 
 void TapeImpl::raise_unconnected(const Tensor& target, const Source& source, std::span<const Node> source_nodes,
-                                 const std::source_location& where) const {
+                                 CallSite where) const {
   std::string reason, fix;
   if (source_nodes.empty()) {
     if (source.variable() && !source.variable()->trainable()) {

@@ -43,7 +43,7 @@ class RecordContext : public GradContext {
   std::size_t input_count() const override { return record_.inputs.size(); }
   const void* raw_attrs() const override { return record_.attrs.data(); }
   const Scalar& scalar(std::size_t i) const override { return record_.scalars[i]; }
-  std::source_location where() const override { return record_.where; }
+  CallSite where() const override { return record_.where; }
   const OpDef& op() const override { return *record_.op; }
 
   std::span<TensorRef> results() { return results_; }
@@ -86,7 +86,7 @@ void apply_rule(const Record& record, RecordContext& context) {
 }
 
 // Sums a gradient over the axes that were broadcast.
-Tensor sum_to(const Tensor& gradient, const Shape& shape, const std::source_location& where) {
+Tensor sum_to(const Tensor& gradient, const Shape& shape, CallSite where) {
   if (gradient.shape() == shape) return gradient;
   const int extra = gradient.rank() - shape.rank();
   Ints axes;
@@ -130,13 +130,13 @@ class GradientSweep {
     TensorRef total;
     for (Node n : nodes) {
       if (!gradients_[n]) continue;
-      total = total ? sum_of(total, gradients_[n], std::source_location::current()) : gradients_[n];
+      total = total ? sum_of(total, gradients_[n], CallSite::current()) : gradients_[n];
     }
     return total;
   }
 
  private:
-  static TensorRef sum_of(const TensorRef& a, const TensorRef& b, const std::source_location& where) {
+  static TensorRef sum_of(const TensorRef& a, const TensorRef& b, CallSite where) {
     return TensorRef::share(add(Operand::borrow(a.get(), where), Operand::borrow(b.get(), where)).impl());
   }
 
@@ -180,7 +180,7 @@ class GradientSweep {
 
 namespace {
 
-Tensor upstream_for(const Tensor& target, const GradientOptions& options, const std::source_location& where) {
+Tensor upstream_for(const Tensor& target, const GradientOptions& options, CallSite where) {
   if (options.upstream && options.upstream->is_abstract(where) && !target.is_abstract()) {
     ErrorBuilder(ErrorId::symbolic_value, "gradient", "the upstream gradient is a description and has no elements")
         .line("target", target.describe())
@@ -238,7 +238,7 @@ std::vector<bool> TapeImpl::nodes_leading_to(Node target) const {
 }
 
 std::vector<Tensor> TapeImpl::gradient(const Tensor& target, std::span<const Source> sources,
-                                       const GradientOptions& options, const std::source_location& where) {
+                                       const GradientOptions& options, CallSite where) {
   check_usable(where);
   check_enum(options.unconnected, Unconnected::zero, "answer to unconnected sources", "gradient", where);
   if (!is_floating(target.dtype(where))) {

@@ -126,7 +126,7 @@ struct Optimizer::Impl {
 namespace {
 
 // One step must not update the same memory twice: the second update would not see the first.
-void check_distinct(std::span<const Variable> variables, const std::source_location& where) {
+void check_distinct(std::span<const Variable> variables, CallSite where) {
   std::vector<std::uint64_t> ids;
   ids.reserve(variables.size());
   for (const Variable& v : variables) ids.push_back(v.id());
@@ -143,7 +143,7 @@ void check_distinct(std::span<const Variable> variables, const std::source_locat
       .raise();
 }
 
-void check(std::span<const Tensor> gradients, std::span<const Variable> variables, const std::source_location& where) {
+void check(std::span<const Tensor> gradients, std::span<const Variable> variables, CallSite where) {
   if (gradients.size() != variables.size()) {
     raise(ErrorId::element_count, "apply",
           std::to_string(gradients.size()) + " gradients for " + std::to_string(variables.size()) + " variables",
@@ -175,8 +175,7 @@ void check(std::span<const Tensor> gradients, std::span<const Variable> variable
   check_distinct(variables, where);
 }
 
-void check_option(bool ok, double value, const char* field, const char* range, const char* op,
-                  const std::source_location& where) {
+void check_option(bool ok, double value, const char* field, const char* range, const char* op, CallSite where) {
   if (ok) return;
   char text[32];
   std::snprintf(text, sizeof text, "%g", value);
@@ -184,16 +183,16 @@ void check_option(bool ok, double value, const char* field, const char* range, c
 }
 
 // Written so that NaN is refused.
-void check_not_negative(double value, const char* field, const char* op, const std::source_location& where) {
+void check_not_negative(double value, const char* field, const char* op, CallSite where) {
   check_option(value >= 0 && std::isfinite(value), value, field, "is a number of 0 or more", op, where);
 }
 
-void check_beta(double value, const char* field, const std::source_location& where) {
+void check_beta(double value, const char* field, CallSite where) {
   check_option(value >= 0 && value < 1, value, field, "lies in [0, 1)", "Adam", where);
 }
 
 // Memory that others hold too must keep its contents, so the variable moves to memory of its own first.
-void own_memory(VariableImpl& variable, const std::source_location& where) {
+void own_memory(VariableImpl& variable, CallSite where) {
   if (variable.owns_memory()) return;
   const MemoryOwner owner = variable.value().block->owner;
   variable.replace(make_dense_copy(variable.value(), where));
@@ -202,7 +201,7 @@ void own_memory(VariableImpl& variable, const std::source_location& where) {
 
 }  // namespace
 
-Optimizer::Optimizer(Sgd options, Where where) : impl_(std::make_unique<Impl>()) {
+Optimizer::Optimizer(Sgd options, CallSite where) : impl_(std::make_unique<Impl>()) {
   check_not_negative(options.learning_rate, "learning_rate", "Sgd", where);
   check_not_negative(options.momentum, "momentum", "Sgd", where);
   if (options.nesterov && options.momentum == 0) {
@@ -212,7 +211,7 @@ Optimizer::Optimizer(Sgd options, Where where) : impl_(std::make_unique<Impl>())
   impl_->options = options;
 }
 
-Optimizer::Optimizer(Adam options, Where where) : impl_(std::make_unique<Impl>()) {
+Optimizer::Optimizer(Adam options, CallSite where) : impl_(std::make_unique<Impl>()) {
   check_not_negative(options.learning_rate, "learning_rate", "Adam", where);
   check_beta(options.beta_1, "beta_1", where);
   check_beta(options.beta_2, "beta_2", where);
@@ -225,7 +224,7 @@ Optimizer::~Optimizer() = default;
 Optimizer::Optimizer(Optimizer&&) noexcept = default;
 Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
-void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where) {
+void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variable> variables, CallSite where) {
   impl_.check(where);
   check_not_forked();
   check(gradients, variables, where);
@@ -262,7 +261,7 @@ void Optimizer::forget_prepared() {
   impl_->prepared_from.reset();
 }
 
-void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where) {
+void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable> variables, CallSite where) {
   const std::size_t known = impl_->known();
   NameScope scope("optimizer");
   DeviceState& device = *variables[0].impl().value().device;
@@ -327,7 +326,7 @@ double Optimizer::learning_rate() const {
   return std::visit([](const auto& o) { return o.learning_rate; }, impl_->options);
 }
 
-void Optimizer::set_learning_rate(double rate, Where where) {
+void Optimizer::set_learning_rate(double rate, CallSite where) {
   impl_.check(where);
   check_not_negative(rate, "learning_rate", "set_learning_rate", where);
   std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);
@@ -356,13 +355,13 @@ const char* kind_of(const std::variant<Sgd, Adam>& options) {
 
 std::string text_of(const TensorSpec& spec) { return std::string(name_of(spec.dtype)) + " " + spec.shape.to_string(); }
 
-[[noreturn]] void fail_to_restore(const std::string& what, const std::source_location& where) {
+[[noreturn]] void fail_to_restore(const std::string& what, CallSite where) {
   raise(ErrorId::snapshot_mismatch, "restore", what,
         "restore it to an optimizer of the same kind, with the variables that it was made for", where);
 }
 
 // Written so that NaN is refused.
-void check_progress(const Snapshot& s, const std::source_location& where) {
+void check_progress(const Snapshot& s, CallSite where) {
   check_option(s.steps >= 0, static_cast<double>(s.steps), "steps", "is a number of 0 or more", "restore", where);
   if (std::holds_alternative<Sgd>(s.options)) return;
   const auto check_sum = [&](double sum, const char* field) {
@@ -374,8 +373,7 @@ void check_progress(const Snapshot& s, const std::source_location& where) {
 }
 
 // The value of one slot, on the device of its variable.
-Tensor slot_in(const Snapshot& snapshot, const Variable& variable, const std::string& name,
-               const std::source_location& where) {
+Tensor slot_in(const Snapshot& snapshot, const Variable& variable, const std::string& name, CallSite where) {
   const auto found = snapshot.slots.find(name);
   if (found == snapshot.slots.end()) fail_to_restore("there is no tensor \"" + name + "\"", where);
   const TensorSpec given = found->second.spec(), needed{compute_dtype(variable.dtype()), variable.shape()};
@@ -385,7 +383,7 @@ Tensor slot_in(const Snapshot& snapshot, const Variable& variable, const std::st
 
 }  // namespace
 
-Snapshot Optimizer::snapshot(Where where) const {
+Snapshot Optimizer::snapshot(CallSite where) const {
   impl_.check(where);
   impl_->drop_slots_of_failed_steps();
   const Progress& progress = impl_->step_state->progress;
@@ -400,7 +398,7 @@ Snapshot Optimizer::snapshot(Where where) const {
   return snapshot;
 }
 
-void Optimizer::restore(const Snapshot& snapshot, std::span<const Variable> variables, Where where) {
+void Optimizer::restore(const Snapshot& snapshot, std::span<const Variable> variables, CallSite where) {
   impl_.check(where);
   check_not_forked();
   if (snapshot.options.index() != impl_->options.index()) {

@@ -10,7 +10,7 @@ namespace lockstep {
 
 TapeImpl::TapeImpl(GradientTape::Options options) : options_(options), owner_queue_(op_observers().returned_queue()) {
   static const bool hooked = [] {
-    on_value_read = [](const TensorImpl& impl, const char* how, const std::source_location& where) {
+    on_value_read = [](const TensorImpl& impl, const char* how, CallSite where) {
       for (OpObserver* observer : op_observers().watching()) observer->value_read(impl, how, where);
     };
     return true;
@@ -34,7 +34,7 @@ void TapeImpl::dispose_of(std::unique_ptr<TapeImpl> tape) {
   owner_queue->take(returned);
 }
 
-void TapeImpl::stop(const std::source_location& where) {
+void TapeImpl::stop(CallSite where) {
   check_thread(where);
   if (!observing_) return;
   stopped_ = where;
@@ -62,7 +62,7 @@ Node TapeImpl::add_node(const TensorImpl& tensor) {
   return node;
 }
 
-void TapeImpl::watch(TensorImpl& tensor, const std::source_location& where) {
+void TapeImpl::watch(TensorImpl& tensor, CallSite where) {
   check_usable(where);
   if (stopped_) {
     raise(ErrorId::invalid_use, "watch",
@@ -124,15 +124,14 @@ void TapeImpl::record(const OpCall& call, std::span<const TensorRef> outputs) {
   follow(call, outputs, cuts_.size() > cut ? static_cast<std::uint32_t>(cut) : CutDependency::no_cut);
 }
 
-void TapeImpl::value_read(const TensorImpl& impl, const char* how, const std::source_location& where) {
+void TapeImpl::value_read(const TensorImpl& impl, const char* how, CallSite where) {
   const Node node = node_of(impl);
   if (node != no_node)
     note_cut(reads_, std::string(how) + "(), which takes the value out of the tape's sight", where,
              std::span(&node, 1));
 }
 
-void TapeImpl::note_cut(std::vector<Cut>& cuts, std::string what, const std::source_location& where,
-                        std::span<const Node> inputs) {
+void TapeImpl::note_cut(std::vector<Cut>& cuts, std::string what, CallSite where, std::span<const Node> inputs) {
   constexpr std::size_t most = 4096;  // enough to explain; limits the memory that a loop uses
   if (cuts.size() < most) cuts.push_back({std::move(what), where, {inputs.begin(), inputs.end()}, next_tensor_id()});
 }
@@ -211,13 +210,13 @@ void TapeImpl::save_tensors(Record& record, const OpCall& call, std::span<const 
   record.saved_outputs = keep(needed.outputs, outputs.size(), [&](std::size_t o) { return outputs[o].get(); });
 }
 
-void TapeImpl::check_thread(const std::source_location& where) const {
+void TapeImpl::check_thread(CallSite where) const {
   if (on_owner_thread()) return;
   raise(ErrorId::wrong_nesting, "GradientTape", "the tape belongs to another thread", "make one tape per thread",
         where);
 }
 
-void TapeImpl::check_usable(const std::source_location& where) const {
+void TapeImpl::check_usable(CallSite where) const {
   check_thread(where);
   if (!consumed_) return;
   ErrorBuilder(ErrorId::tape_consumed, "GradientTape",
@@ -227,7 +226,7 @@ void TapeImpl::check_usable(const std::source_location& where) const {
       .raise();
 }
 
-void TapeImpl::consume(const std::source_location& where) {
+void TapeImpl::consume(CallSite where) {
   if (options_.persistent) return;
   consumed_ = where;
   stop_observing();
@@ -247,22 +246,25 @@ std::vector<Node> TapeImpl::nodes_of(const Source& source) const {
 GradientTape::GradientTape(Options options) : impl_(std::make_unique<TapeImpl>(options)) {}
 GradientTape::~GradientTape() { TapeImpl::dispose_of(std::move(impl_)); }
 
-void GradientTape::stop(Where where) { impl_->stop(where); }
+void GradientTape::stop(CallSite where) { impl_->stop(where); }
 
-void GradientTape::watch(const Tensor& tensor, Where where) { impl_->watch(*tensor.impl(where), where); }
-void GradientTape::watch(const Variable& variable, Where where) { impl_->watch(variable.impl(where).value(), where); }
+void GradientTape::watch(const Tensor& tensor, CallSite where) { impl_->watch(*tensor.impl(where), where); }
+void GradientTape::watch(const Variable& variable, CallSite where) {
+  impl_->watch(variable.impl(where).value(), where);
+}
 
-Tensor GradientTape::gradient(const Tensor& target, const Source& source, const GradientOptions& options, Where where) {
+Tensor GradientTape::gradient(const Tensor& target, const Source& source, const GradientOptions& options,
+                              CallSite where) {
   return impl_->gradient(target, std::span(&source, 1), options, where)[0];
 }
 
 std::vector<Tensor> GradientTape::gradient(const Tensor& target, std::span<const Source> sources,
-                                           const GradientOptions& options, Where where) {
+                                           const GradientOptions& options, CallSite where) {
   return impl_->gradient(target, sources, options, where);
 }
 
 std::vector<Tensor> GradientTape::gradient(const Tensor& target, std::span<const Variable> variables,
-                                           const GradientOptions& options, Where where) {
+                                           const GradientOptions& options, CallSite where) {
   const std::vector<Source> sources(variables.begin(), variables.end());
   return impl_->gradient(target, sources, options, where);
 }

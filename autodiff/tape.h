@@ -25,7 +25,7 @@ struct RecordedShape {
 /// One recorded call, in the tape's arena. Only the references in saved_inputs and saved_outputs must be released.
 struct Record {
   const OpDef* op;
-  std::source_location where;
+  CallSite where;
   const ScopeName* scope;
   std::span<Node> inputs;   // no_node: not watched
   std::span<Node> outputs;  // no_node: not differentiable
@@ -41,7 +41,7 @@ struct Record {
 /// A place where a gradient path ends: an op without a gradient, or a value that the host program read.
 struct Cut {
   std::string what;
-  std::source_location where;
+  CallSite where;
   std::vector<Node> inputs;
   std::uint64_t time = 0;  // tensors with larger ids are newer
   const char* fix = "compute the target without it, or pass {.unconnected = Unconnected::zero} if zeros are meant";
@@ -61,15 +61,15 @@ class TapeImpl : public OpObserver {
   /// Destroys the tape. On another thread, returns it to its own thread instead.
   static void dispose_of(std::unique_ptr<TapeImpl> tape);
 
-  void stop(const std::source_location& where);
-  void watch(TensorImpl& tensor, const std::source_location& where);
+  void stop(CallSite where);
+  void watch(TensorImpl& tensor, CallSite where);
 
   void record(const OpCall& call, std::span<const TensorRef> outputs) override;
   bool watches_any(const OpCall& call) const override;
-  void value_read(const TensorImpl& impl, const char* how, const std::source_location& where) override;
+  void value_read(const TensorImpl& impl, const char* how, CallSite where) override;
 
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Source> sources, const GradientOptions& options,
-                               const std::source_location& where);
+                               CallSite where);
 
   std::size_t size() const { return records_.size(); }
 
@@ -82,27 +82,26 @@ class TapeImpl : public OpObserver {
   void mark_dependents(std::vector<bool>& depends) const;
   void append(const OpCall& call, std::span<const Node> inputs, std::span<const TensorRef> outputs);
   void save_tensors(Record& record, const OpCall& call, std::span<const TensorRef> outputs);
-  void note_cut(std::vector<Cut>& cuts, std::string what, const std::source_location& where,
-                std::span<const Node> inputs);
+  void note_cut(std::vector<Cut>& cuts, std::string what, CallSite where, std::span<const Node> inputs);
   void follow(const OpCall& call, std::span<const TensorRef> outputs, std::uint32_t cut);
   std::vector<bool> nodes_leading_to(Node target) const;
   const Cut* cut_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   const Cut* read_between(std::span<const Node> source_nodes, const TensorImpl& target) const;
   std::vector<Node> nodes_of(const Source& source) const;
   bool on_owner_thread() const { return !owner_queue_->closed() && op_observers().returned == owner_queue_; }
-  void check_thread(const std::source_location& where) const;
-  void check_usable(const std::source_location& where) const;
-  void consume(const std::source_location& where);
+  void check_thread(CallSite where) const;
+  void check_usable(CallSite where) const;
+  void consume(CallSite where);
   void stop_observing();
   void drop_saved(Record& record);
   [[noreturn]] void raise_unconnected(const Tensor& target, const Source& source, std::span<const Node> source_nodes,
-                                      const std::source_location& where) const;
+                                      CallSite where) const;
 
   const GradientTape::Options options_;
   const std::shared_ptr<ReturnedObservers> owner_queue_;  // of the thread that made the tape
   bool observing_ = true;
   std::atomic<bool> abandoned_{false};  // destroyed on another thread; its own thread has not noticed yet
-  std::optional<std::source_location> consumed_, stopped_;
+  std::optional<CallSite> consumed_, stopped_;
   Arena arena_;
   IdMap nodes_;
   Node node_count_ = 0;

@@ -32,7 +32,7 @@ TensorRef alias_of(const TensorImpl& tensor, std::shared_ptr<const VariableInfo>
   return alias;
 }
 
-void check_fits(const VariableImpl& variable, const Tensor& value, const char* op, const std::source_location& where) {
+void check_fits(const VariableImpl& variable, const Tensor& value, const char* op, CallSite where) {
   const TensorImpl& present = variable.value();
   const bool same_dtype = value.dtype(where) == present.dtype;
   if (same_dtype && value.shape() == present.shape && !value.is_abstract()) return;
@@ -58,8 +58,7 @@ void VariableImpl::replace(const TensorRef& tensor) {
   // A slice is copied even if it is dense, because it would keep its whole block alive.
   const auto bytes = static_cast<std::uint64_t>(TensorSpec{tensor->dtype, tensor->shape}.bytes());
   const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
-  const TensorRef dense =
-      tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());
+  const TensorRef dense = tensor->dense && own_block ? tensor : make_dense_copy(*tensor, CallSite::current());
   if (value_) {
     value_->device->queue().undo_if_failed([self = weak_from_this(), old = value_] {
       if (const auto variable = self.lock()) variable->value_ = old;
@@ -97,9 +96,9 @@ Variable::Variable(const Tensor& initial, std::string name, bool trainable) {
   impl_ = std::make_shared<VariableImpl>(initial, std::move(name), trainable);
 }
 
-Tensor Variable::read(Where where) const { return Tensor::share(&impl(where).value()); }
+Tensor Variable::read(CallSite where) const { return Tensor::share(&impl(where).value()); }
 
-void Variable::assign(const Tensor& value, Where where) const {
+void Variable::assign(const Tensor& value, CallSite where) const {
   check_not_forked();
   check_fits(impl(where), value, "assign", where);
   check_contents(*value.impl());
@@ -120,7 +119,7 @@ void Variable::assign(const Tensor& value, Where where) const {
   notify_of_update(call, before, std::span(&now, 1));
 }
 
-void Variable::assign_add(const Tensor& amount, Where where) const {
+void Variable::assign_add(const Tensor& amount, CallSite where) const {
   check_not_forked();
   check_fits(impl(where), amount, "assign_add", where);
   const Tensor sum = [&] {
@@ -130,13 +129,13 @@ void Variable::assign_add(const Tensor& amount, Where where) const {
   assign(sum, where);
 }
 
-const std::string& Variable::name(Where where) const { return impl(where).info().name; }
-bool Variable::trainable(Where where) const { return impl(where).info().trainable; }
-const Shape& Variable::shape(Where where) const { return impl(where).value().shape; }
-DType Variable::dtype(Where where) const { return impl(where).value().dtype; }
-Device Variable::device(Where where) const { return impl(where).value().device->device(); }
-std::uint64_t Variable::id(Where where) const { return impl(where).info().id; }
+const std::string& Variable::name(CallSite where) const { return impl(where).info().name; }
+bool Variable::trainable(CallSite where) const { return impl(where).info().trainable; }
+const Shape& Variable::shape(CallSite where) const { return impl(where).value().shape; }
+DType Variable::dtype(CallSite where) const { return impl(where).value().dtype; }
+Device Variable::device(CallSite where) const { return impl(where).value().device->device(); }
+std::uint64_t Variable::id(CallSite where) const { return impl(where).info().id; }
 
-Operand::Operand(const Variable& variable, Where at) : impl_(&variable.impl(at).value()), where_(at) {}
+Operand::Operand(const Variable& variable, CallSite at) : impl_(&variable.impl(at).value()), where_(at) {}
 
 }  // namespace lockstep

@@ -302,7 +302,7 @@ class UpdateLog : public OpObserver {
         {call.op.name, outputs[0]->variable->name, values(call.inputs[0].impl()), values(outputs[0].get())});
   }
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
+  void value_read(const TensorImpl&, const char*, CallSite) override {}
   bool sees_updates() const override { return true; }
 
   struct Update {

@@ -155,7 +155,7 @@ DescribedCase::DescribedCase(const OpDef& op, const OpCase& c) : op_(op), case_(
 }
 
 OpCall DescribedCase::call() const {
-  return {op_, operands_, attrs_of(op_, case_), case_.scalars, std::source_location::current()};
+  return {op_, operands_, attrs_of(op_, case_), case_.scalars, CallSite::current()};
 }
 
 OpCase widened(const OpCase& c) {

@@ -117,7 +117,7 @@ class Log : public OpObserver {
     steps.push_back(std::move(step));
   }
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char* how, const std::source_location&) override {
+  void value_read(const TensorImpl&, const char* how, CallSite) override {
     ADD_FAILURE() << how << " in a gradient rule";
   }
   std::vector<Step> steps;
@@ -192,8 +192,7 @@ Gradients with_elements(const OpDef& op, const OpCase& c) {
   const CaseOperands inputs(op, c, values, device, Layout::dense);
   std::vector<Tensor> cotangents;
   for (const TensorSpec& spec : floating_outputs(op, c)) cotangents.push_back(ones(spec.shape, spec.dtype));
-  return gradients_of({op, inputs.operands(), attrs_of(op, c), c.scalars, std::source_location::current()}, cotangents,
-                      false);
+  return gradients_of({op, inputs.operands(), attrs_of(op, c), c.scalars, CallSite::current()}, cotangents, false);
 }
 
 Gradients described(const OpDef& op, const OpCase& c) {

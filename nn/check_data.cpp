@@ -10,8 +10,7 @@
 namespace lockstep::nn {
 namespace {
 
-void check_features(const Model::State& state, const data::Dataset& data, const char* op,
-                    const std::source_location& where) {
+void check_features(const Model::State& state, const data::Dataset& data, const char* op, CallSite where) {
   NoGradient pause;
   const TensorSpec given = data.features();
   if (given == state.input) return;
@@ -55,8 +54,7 @@ std::string text_of(double number) {
 }
 
 // With a label far outside [0, 1] the loss can fall without bound, and training follows it.
-void check_binary_labels(const data::Dataset& data, const std::string& loss, const char* op,
-                         const std::source_location& where) {
+void check_binary_labels(const data::Dataset& data, const std::string& loss, const char* op, CallSite where) {
   const DType dtype = data.labels().dtype;
   if (!is_integer(dtype) && dtype != DType::f32 && dtype != DType::f64) return;
   for_each_label(data, [&](double value, std::size_t example) {
@@ -69,8 +67,7 @@ void check_binary_labels(const data::Dataset& data, const std::string& loss, con
 }
 
 // Class numbers must be in [0, number of the model's classes). On the device, a wrong number only shows as NaN.
-void check_labels(const Model::State& state, const data::Dataset& data, const char* op,
-                  const std::source_location& where) {
+void check_labels(const Model::State& state, const data::Dataset& data, const char* op, CallSite where) {
   const TensorSpec label = data.labels();
   NoGradient pause;
   if (state.compile->loss.binary_labels) check_binary_labels(data, state.compile->loss.name, op, where);
@@ -92,7 +89,7 @@ void check_labels(const Model::State& state, const data::Dataset& data, const ch
   });
 }
 
-void check_not_empty(const data::Dataset& data, const char* what, const char* op, const std::source_location& where) {
+void check_not_empty(const data::Dataset& data, const char* what, const char* op, CallSite where) {
   if (data.size() > 0) return;
   raise(ErrorId::invalid_attribute, op, std::string("the ") + what + " is empty", "give at least one example", where);
 }
@@ -100,7 +97,7 @@ void check_not_empty(const data::Dataset& data, const char* what, const char* op
 }  // namespace
 
 void check_data(const Model::State& state, const data::Dataset& data, const char* what, const char* op,
-                const std::source_location& where) {
+                CallSite where) {
   check_features(state, data, op, where);
   check_not_empty(data, what, op, where);
   check_labels(state, data, op, where);

@@ -36,7 +36,7 @@ Position position_in(const LoadedFile& loaded) {
 
 }  // namespace
 
-void Model::save_checkpoint(const std::string& path, Where where) const {
+void Model::save_checkpoint(const std::string& path, CallSite where) const {
   state_.at(where).require_compiled("save_checkpoint", where);
   const CallerScope caller(where);
   const NoGradient pause;
@@ -55,7 +55,7 @@ void Model::save_checkpoint(const std::string& path, Where where) const {
   save_tensors(path, file.tensors, file.metadata);
 }
 
-void Model::load_checkpoint(const std::string& path, Where where) {
+void Model::load_checkpoint(const std::string& path, CallSite where) {
   state_.at(where).require_compiled("load_checkpoint", where);
   const CallerScope caller(where);
   const NoGradient pause;

@@ -14,8 +14,7 @@
 namespace lockstep::nn {
 namespace {
 
-void check_at_least(std::int64_t least, std::int64_t value, const char* field, const char* op,
-                    const std::source_location& where) {
+void check_at_least(std::int64_t least, std::int64_t value, const char* field, const char* op, CallSite where) {
   if (value >= least) return;
   raise(ErrorId::invalid_attribute, op, std::string(field) + " is " + std::to_string(value),
         "give " + std::string(field) + " of " + std::to_string(least) + " or more", where);
@@ -38,9 +37,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 // One call of fit().
 class Training {
  public:
-  using Where = std::source_location;
-
-  Training(Model::State& state, const data::Dataset& data, const Fit& options, const Where& where)
+  Training(Model::State& state, const data::Dataset& data, const Fit& options, CallSite where)
       : state_(state), data_(data), options_(options), where_(where) {
     const std::int64_t per_epoch = (data.size() - 1) / options.batch_size + 1;
     epochs_ = options.epochs > 0 ? options.epochs : options.steps > 0 ? (options.steps - 1) / per_epoch + 1 : 1;
@@ -160,7 +157,7 @@ class Training {
   Model::State& state_;
   const data::Dataset& data_;
   const Fit& options_;
-  const Where& where_;
+  const CallSite where_;
   const Device device_ = *state_.device;
   std::int64_t epochs_ = 1, steps_done_ = 0;
   bool in_callback_ = false;
@@ -173,7 +170,8 @@ class Training {
 
 }  // namespace
 
-std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size, Where where) const {
+std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size,
+                                              CallSite where) const {
   state_.at(where).require_compiled("evaluate", where);
   check_at_least(0, batch_size, "batch_size", "evaluate", where);
   const CallerScope caller(where);
@@ -192,7 +190,7 @@ std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::in
   raise_with_advice(*shortage, evaluation_batch_that_fits(*state_, data, batch_size));
 }
 
-History Model::fit(const data::Dataset& train, const Fit& options, Where where) {
+History Model::fit(const data::Dataset& train, const Fit& options, CallSite where) {
   state_.at(where).require_compiled("fit", where);
   check_at_least(0, options.epochs, "epochs", "fit", where);
   check_at_least(0, options.steps, "steps", "fit", where);

@@ -23,7 +23,7 @@ class ReadCounter : public OpObserver {
   ~ReadCounter() override { op_observers().remove(this); }
   void record(const OpCall&, std::span<const TensorRef>) override {}
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char*, const std::source_location&) override { ++reads; }
+  void value_read(const TensorImpl&, const char*, CallSite) override { ++reads; }
   int reads = 0;
 };
 

@@ -202,12 +202,10 @@ TEST(EmptyFunctions, AreRefusedWhereTheyAreGiven) {
 }
 
 TEST(Handles, OfWhichNoLineIsKnownNameNone) {
-  EXPECT_EQ(error_text([] { fail_moved_from("thing", std::source_location()); }),
+  EXPECT_EQ(error_text([] { fail_moved_from("thing", CallSite()); }),
             "StateError[LS1008] thing: the thing was moved from and holds nothing\n"
             "  fix    copy it instead of moving it, or assign it another one first");
-  EXPECT_NE(error_text([] {
-              fail_moved_from("thing", std::source_location::current());
-            }).find("called at handles_test.cpp:N"),
+  EXPECT_NE(error_text([] { fail_moved_from("thing", CallSite::current()); }).find("called at handles_test.cpp:N"),
             std::string::npos);
 }
 

@@ -56,7 +56,7 @@ class OnlyBuilt {
   const bool before_;
 };
 
-[[noreturn]] void fail_not_built(const std::string& name, const std::source_location& where) {
+[[noreturn]] void fail_not_built(const std::string& name, CallSite where) {
   raise(
       ErrorId::not_built, name,
       "the layer is not built, and this call must not build it: other threads may run it, too",
@@ -74,7 +74,7 @@ Layer::~Layer() = default;
 Layer::Layer(Layer&&) noexcept = default;
 Layer& Layer::operator=(Layer&&) noexcept = default;
 
-Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
+Tensor Layer::operator()(const Tensor& x, const Call& c, CallSite where) {
   const CallerScope caller(where);
   State& s = state_.at(where);
   const NameScope scope(s.scope_here());
@@ -92,7 +92,7 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) {
   return call(x, c);
 }
 
-Tensor Layer::operator()(const Tensor& x, const Call& c, Where where) const {
+Tensor Layer::operator()(const Tensor& x, const Call& c, CallSite where) const {
   const CallerScope caller(where);
   const State& s = state_.at(where);
   const NameScope scope(s.scope_here());

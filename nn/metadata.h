@@ -2,10 +2,10 @@
 #pragma once
 
 #include <charconv>
-#include <source_location>
 #include <string>
 #include <type_traits>
 
+#include "lockstep/call_site.h"
 #include "lockstep/error.h"
 #include "lockstep/serialize.h"
 #include "nn/tensor_archive.h"
@@ -28,7 +28,7 @@ struct LoadedFile {
   const char* op;  // for errors, such as "load_optimizer"
   const std::string& path;
   const TensorArchive& archive;
-  std::source_location where;
+  CallSite where;
 
   [[noreturn]] void fail(ErrorId id, const std::string& what, const std::string& fix) const {
     raise(id, op, path + ": " + what, fix, where);

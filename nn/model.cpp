@@ -11,12 +11,12 @@
 
 namespace lockstep::nn {
 
-void Model::State::require_built(const char* op, const std::source_location& where) const {
+void Model::State::require_built(const char* op, CallSite where) const {
   if (device) return;
   raise(ErrorId::not_built, op, "the model has no variables yet", "call build() with the shape of one input", where);
 }
 
-void Model::State::require_compiled(const char* op, const std::source_location& where) const {
+void Model::State::require_compiled(const char* op, CallSite where) const {
   require_built(op, where);
   if (compile) return;
   raise(ErrorId::not_compiled, op, "the model has no optimizer and loss yet", "call compile() first", where);
@@ -39,7 +39,7 @@ Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 
-void Model::build(const Shape& input, std::optional<Device> device, DType dtype, Where where) {
+void Model::build(const Shape& input, std::optional<Device> device, DType dtype, CallSite where) {
   const CallerScope caller(where);
   if (state_.at(where).device) {
     ErrorBuilder(ErrorId::invalid_use, "build", "the model was built already, on " + state_->device->name())
@@ -66,12 +66,12 @@ void Model::build(const Shape& input, std::optional<Device> device, DType dtype,
 
 bool Model::built() const { return state_->device.has_value(); }
 
-Device Model::device(Where where) const {
+Device Model::device(CallSite where) const {
   state_.at(where).require_built("device", where);
   return *state_->device;
 }
 
-Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
+Tensor Model::operator()(const Tensor& x, const Call& c, CallSite where) {
   // Without training, threads may share also a model that is not const.
   if (!c.training) return std::as_const(*this)(x, c, where);
   state_.at(where).require_built("model", where);
@@ -80,7 +80,7 @@ Tensor Model::operator()(const Tensor& x, const Call& c, Where where) {
   return (*state_->layers)(x, c);
 }
 
-Tensor Model::operator()(const Tensor& x, const Call& c, Where where) const {
+Tensor Model::operator()(const Tensor& x, const Call& c, CallSite where) const {
   state_.at(where).require_built("model", where);
   const CallerScope caller(where);
   DeviceScope scope(*state_->device);
@@ -88,12 +88,12 @@ Tensor Model::operator()(const Tensor& x, const Call& c, Where where) const {
 }
 
 // Names of variables do not include the model's own name.
-std::vector<Variable> Model::variables(Where where) const {
+std::vector<Variable> Model::variables(CallSite where) const {
   state_.at(where).require_built("variables", where);
   return state_->layers->variables();
 }
 
-std::vector<Variable> Model::trainable_variables(Where where) const {
+std::vector<Variable> Model::trainable_variables(CallSite where) const {
   state_.at(where).require_built("trainable_variables", where);
   return state_->layers->trainable_variables();
 }
@@ -112,29 +112,29 @@ void Model::compile(Compile options) {
   state_->epochs = 0;
 }
 
-optim::Optimizer& Model::optimizer(Where where) {
+optim::Optimizer& Model::optimizer(CallSite where) {
   if (!state_.at(where).compile) state_->require_compiled("optimizer", where);
   return state_->compiled().optimizer;
 }
 
 std::int64_t Model::epochs() const { return state_->epochs; }
 
-Tensor Model::predict(const Tensor& x, Where where) const {
+Tensor Model::predict(const Tensor& x, CallSite where) const {
   NoGradient pause;
   return (*this)(x, {}, where);
 }
 
-void Model::save_weights(const std::string& path, Where where) const {
+void Model::save_weights(const std::string& path, CallSite where) const {
   const CallerScope caller(where);
   lockstep::save_weights(path, variables(where));
 }
 
-void Model::load_weights(const std::string& path, Where where) {
+void Model::load_weights(const std::string& path, CallSite where) {
   const CallerScope caller(where);
   lockstep::load_weights(path, variables(where), where);
 }
 
-std::string Model::weights_sha256(Where where) const {
+std::string Model::weights_sha256(CallSite where) const {
   const CallerScope caller(where);
   return lockstep::weights_sha256(variables(where));
 }

@@ -19,8 +19,8 @@ struct Model::State {
   std::int64_t epochs = 0;        // epochs begun since compile()
   std::int64_t batch_size = 256;  // of the last fit()
 
-  void require_built(const char* op, const std::source_location& where) const;
-  void require_compiled(const char* op, const std::source_location& where) const;
+  void require_built(const char* op, CallSite where) const;
+  void require_compiled(const char* op, CallSite where) const;
   Compile& compiled() { return *compile; }
 
   /// Returns the spec of the output, with a symbolic batch dimension.
@@ -38,8 +38,7 @@ struct Gradients {
   std::vector<Variable> variables;  // all trainable variables, including those of layers that this forward pass built
   std::vector<Tensor> values;       // one per variable
 };
-Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
-                       const std::source_location& where);
+Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels, CallSite where);
 
 /// Unless keep() is called, undoes everything except weights that a forward pass in training changes: the position of
 /// the random number generator, non-trainable variables (running statistics), and layers that this pass was the first

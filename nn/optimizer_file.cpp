@@ -72,7 +72,7 @@ optim::Snapshot snapshot_in(const LoadedFile& loaded, std::span<const Variable> 
 
 }  // namespace
 
-void add_optimizer(TensorFile& file, const optim::Optimizer& optimizer, const std::source_location& where) {
+void add_optimizer(TensorFile& file, const optim::Optimizer& optimizer, CallSite where) {
   optim::Snapshot snapshot = optimizer.snapshot(where);
   for (const auto& [name, tensor] : snapshot.slots) file.tensors.emplace(std::string(optimizer_prefix) + name, tensor);
   file.metadata["optimizer"] = kind_of(snapshot.options);
@@ -91,7 +91,7 @@ void restore_optimizer(const LoadedFile& loaded, optim::Optimizer& optimizer, st
   }
 }
 
-void save_optimizer(const std::string& path, const optim::Optimizer& optimizer, std::source_location where) {
+void save_optimizer(const std::string& path, const optim::Optimizer& optimizer, CallSite where) {
   const CallerScope caller(where);
   TensorFile file;
   file.metadata["format"] = "lockstep";
@@ -102,7 +102,7 @@ void save_optimizer(const std::string& path, const optim::Optimizer& optimizer, 
 }
 
 void load_optimizer(const std::string& path, optim::Optimizer& optimizer, std::span<const Variable> variables,
-                    std::source_location where) {
+                    CallSite where) {
   const CallerScope caller(where);
   const NoGradient pause;
   const TensorArchive archive(path);

@@ -12,7 +12,7 @@ namespace lockstep {
 inline constexpr std::string_view optimizer_prefix = "@optimizer/";
 
 /// Adds the state to what a file will hold.
-void add_optimizer(TensorFile& file, const optim::Optimizer& optimizer, const std::source_location& where);
+void add_optimizer(TensorFile& file, const optim::Optimizer& optimizer, CallSite where);
 
 /// Sets the optimizer's state to that in the file. See load_optimizer().
 void restore_optimizer(const LoadedFile& loaded, optim::Optimizer& optimizer, std::span<const Variable> variables);

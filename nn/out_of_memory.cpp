@@ -32,7 +32,7 @@ void Retry::make_room() {
 }
 
 bool evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
-                      Retry& retry, const std::source_location& where, const std::function<bool()>& should_stop) {
+                      Retry& retry, CallSite where, const std::function<bool()>& should_stop) {
   NoGradient pause;
   DeviceScope device(*state.device);
   data::Dataset::Pass pass = data.batches(batch_size, *state.device);
@@ -77,14 +77,13 @@ std::uint64_t reserve_for(Device device) {
   return std::clamp<std::uint64_t>(available / 16, 16 << 10, std::uint64_t{1} << 30);
 }
 
-void try_step(Model::State& state, const data::Batch& batch, Meters& meters, const std::source_location& where) {
+void try_step(Model::State& state, const data::Batch& batch, Meters& meters, CallSite where) {
   const StepGuard guard(state);
   const Gradients g = gradients_of(state, batch.features, batch.labels, where);
   meters.set(meters.with(g.loss, g.predictions, batch.labels));
 }
 
-void try_steps(Model::State& state, const data::Dataset& data, std::int64_t batch_size,
-               const std::source_location& where) {
+void try_steps(Model::State& state, const data::Dataset& data, std::int64_t batch_size, CallSite where) {
   Meters meters(state.compiled());
   data::Dataset::Pass pass = data.batches(batch_size, *state.device);
   at_each_kind_of_batch(pass, *state.device, [&](const data::Batch& batch) { try_step(state, batch, meters, where); });
@@ -144,8 +143,7 @@ std::string advice_from(std::int64_t batch, std::int64_t failed, PeakAt&& peak_a
 
 // The estimate is only the starting point; trials decide. Estimates alone are not enough: whether a block fits depends
 // on fragmentation.
-std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
-                            const std::source_location& where) {
+std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options, CallSite where) {
   const std::int64_t failed = std::min(options.batch_size, train.size());
   // The memory-relevant parts of an epoch of fit().
   const auto peak_at = [&](std::int64_t batch) {

@@ -54,16 +54,14 @@ class Retry {
 /// it ended the evaluation.
 class Meters;
 bool evaluate_batches(Model::State& state, const data::Dataset& data, std::int64_t batch_size, Meters& meters,
-                      Retry& retry, const std::source_location& where,
-                      const std::function<bool()>& should_stop = nullptr);
+                      Retry& retry, CallSite where, const std::function<bool()>& should_stop = nullptr);
 
 /// The batch size of evaluation, given that of training.
 std::int64_t evaluation_batch(std::int64_t batch_size);
 
 /// Called after training ran out of memory with the batch size in `options`. Tries everything that an epoch holds in
 /// memory, without changing any state, and returns "batch 128 fits (measured peak …)", or "" if no batch fits.
-std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options,
-                            const std::source_location& where);
+std::string batch_that_fits(Model::State& state, const data::Dataset& train, const Fit& options, CallSite where);
 
 /// The same for evaluation alone.
 std::string evaluation_batch_that_fits(Model::State& state, const data::Dataset& data, std::int64_t batch_size);

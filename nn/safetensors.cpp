@@ -251,7 +251,7 @@ TensorArchive::TensorArchive(const std::string& path) : file_("safetensors", pat
 
 Tensor TensorArchive::load(const std::string& name, Device device) const {
   const Entry& entry = entries_.at(name);
-  const std::source_location where = std::source_location::current();
+  const CallSite where = CallSite::current();
   TensorRef tensor =
       make_tensor(device.state(), entry.spec.dtype, entry.spec.shape, {.label = "tensor", .where = &where});
   const std::byte* first = file_.data() + data_begin_ + entry.begin;
@@ -259,7 +259,7 @@ Tensor TensorArchive::load(const std::string& name, Device device) const {
   return Tensor::adopt(tensor.detach());
 }
 
-TensorFile load_tensors(const std::string& path, std::optional<Device> device, std::source_location where) {
+TensorFile load_tensors(const std::string& path, std::optional<Device> device, CallSite where) {
   const CallerScope caller(where);
   const TensorArchive archive(path);
   TensorFile file{{}, archive.metadata()};

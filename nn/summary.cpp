@@ -22,7 +22,7 @@ class ActivationCounter : public OpObserver {
     for (const TensorRef& t : outputs) bytes += static_cast<std::uint64_t>(TensorSpec{t->dtype, t->shape}.bytes());
   }
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
+  void value_read(const TensorImpl&, const char*, CallSite) override {}
   std::uint64_t bytes = 0;
 };
 
@@ -71,7 +71,7 @@ std::string table(const std::vector<RowText>& rows) {
 
 }  // namespace
 
-std::string Model::summary(std::int64_t batch, Where where) const {
+std::string Model::summary(std::int64_t batch, CallSite where) const {
   const State& s = state_.at(where);
   s.require_built("summary", where);
   if (batch < 1) {

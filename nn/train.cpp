@@ -28,7 +28,7 @@ std::uint64_t measure_step(Model::State& state, const TensorSpec& label, std::in
     const StepGuard guard(state);
     RandomScope random(RandomKey{});
     const Tensor features = batch_of_zeros(state.input, count), labels = batch_of_zeros(label, count);
-    gradients_of(state, features, labels, std::source_location::current());
+    gradients_of(state, features, labels, CallSite::current());
   }
   return memory_stats(device).peak_live - before;
 }
@@ -49,8 +49,7 @@ std::uint64_t slot_bytes_of(const std::vector<Variable>& variables) {
   return total;
 }
 
-Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels,
-                       const std::source_location& where) {
+Gradients gradients_of(Model::State& state, const Tensor& features, const Tensor& labels, CallSite where) {
   DeviceScope device(*state.device);
   GradientTape tape;
   Tensor predictions = (*state.layers)(features, {.training = true});
@@ -121,7 +120,7 @@ std::int64_t estimate_batch(Model::State& state, const TensorSpec& label, std::i
   return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::min(usable / per_example, 0x1p40)), 1, batch - 1);
 }
 
-Tensor Model::train_step(const data::Batch& batch, Where where) {
+Tensor Model::train_step(const data::Batch& batch, CallSite where) {
   state_.at(where).require_compiled("train_step", where);
   const CallerScope caller(where);
   StepGuard guard(*state_);

@@ -65,7 +65,7 @@ void save_weights(const std::string& path, std::span<const Variable> variables) 
   save_tensors(path, values_by_name(variables), {{"format", "lockstep"}});
 }
 
-void load_weights(const std::string& path, std::span<const Variable> variables, std::source_location where) {
+void load_weights(const std::string& path, std::span<const Variable> variables, CallSite where) {
   const CallerScope caller(where);
   const TensorArchive archive(path);
   LoadedWeights({"load_weights", path, archive, where}, variables).assign();

@@ -14,7 +14,7 @@ bool any_observer_sees_updates() {
   return std::any_of(observers.begin(), observers.end(), [](const OpObserver* o) { return o->sees_updates(); });
 }
 
-TensorRef copy_of(const TensorImpl& tensor, const std::source_location& where) {
+TensorRef copy_of(const TensorImpl& tensor, CallSite where) {
   TensorRef copy = make_dense_copy(tensor, where);
   copy->variable = tensor.variable;
   return copy;

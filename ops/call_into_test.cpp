@@ -12,7 +12,7 @@ namespace {
 
 // A call of `copy` on a tensor.
 struct Copy {
-  explicit Copy(Tensor tensor, std::source_location where = std::source_location::current())
+  explicit Copy(Tensor tensor, CallSite where = CallSite::current())
       : from(std::move(tensor)),
         operand(from, where),
         call{built_in("copy"), std::span(&operand, 1), nullptr, {}, where} {}

@@ -35,8 +35,7 @@ TensorRef view_of(const TensorRef& whole, const ViewLayout& place) {
 
 // A call of `copy` that writes one piece, with what it points to.
 struct PieceCopy {
-  PieceCopy(const OpDef& copy, const Operand& from, TensorRef to, const CallTypes& types,
-            const std::source_location& where)
+  PieceCopy(const OpDef& copy, const Operand& from, TensorRef to, const CallTypes& types, CallSite where)
       : operand(from),
         target(std::move(to)),
         call{copy, std::span(&operand, 1), nullptr, {}, where},

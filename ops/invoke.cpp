@@ -72,7 +72,7 @@ void make_empty_outputs(const OpCall& call, DeviceState& device, std::span<const
 
 // The result of a decomposition as `infer` describes it. Two symbolic extents that are equal may be written
 // differently.
-std::optional<Tensor> fitted(const Tensor& result, const TensorSpec& spec, const std::source_location& where) {
+std::optional<Tensor> fitted(const Tensor& result, const TensorSpec& spec, CallSite where) {
   if (result.spec() == spec) return result;
   const Shape& shape = result.shape();
   if (result.dtype() != spec.dtype || shape.rank() != spec.shape.rank()) return std::nullopt;
@@ -242,8 +242,8 @@ RewrittenOperands rewritten(const OpCall& call, const CallTypes& types) {
           [&](const Scalar& number, DType dtype) { return number_tensor(number, dtype, call.where); }};
 }
 
-std::source_location location_of(std::span<const Operand> inputs, const std::source_location* where) {
-  return where ? *where : inputs.empty() ? std::source_location() : inputs[0].where();
+CallSite location_of(std::span<const Operand> inputs, const CallSite* where) {
+  return where ? *where : inputs.empty() ? CallSite() : inputs[0].where();
 }
 
 }  // namespace
@@ -259,7 +259,7 @@ void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
 }
 
 std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs,
-                           std::span<const Scalar> scalars, const std::source_location* where) {
+                           std::span<const Scalar> scalars, const CallSite* where) {
   TensorRef outputs[max_outputs];
   const std::span<TensorRef> used(outputs, op.outputs.size());
   invoke_into({op, inputs, attrs, scalars, location_of(inputs, where)}, used);
@@ -269,7 +269,7 @@ std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, con
 }
 
 Tensor invoke1(const OpDef& op, std::span<const Operand> inputs, const void* attrs, std::span<const Scalar> scalars,
-               const std::source_location* where) {
+               const CallSite* where) {
   TensorRef output;
   invoke_into({op, inputs, attrs, scalars, location_of(inputs, where)}, std::span(&output, 1));
   return Tensor::adopt(output.detach());

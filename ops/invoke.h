@@ -32,10 +32,10 @@ void invoke_into(const OpCall& call, std::span<TensorRef> outputs);
 void install_dense_copy();
 
 /// full(), also for numbers that a double cannot hold.
-Tensor filled(const Shape& shape, const Scalar& value, DType dtype, const std::source_location& where);
+Tensor filled(const Shape& shape, const Scalar& value, DType dtype, CallSite where);
 
 /// A number as a tensor of rank 0 on the default device.
-Tensor number_tensor(const Scalar& scalar, DType dtype, const std::source_location& where);
+Tensor number_tensor(const Scalar& scalar, DType dtype, CallSite where);
 
 /// cast(), for tensors that an op promotes.
 Tensor cast_tensor(const Operand& x, DType to);

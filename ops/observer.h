@@ -25,7 +25,7 @@ class OpObserver : public ThreadBound {
   /// Whether the observer would watch a result of the call.
   virtual bool watches_any(const OpCall& call) const = 0;
   /// Called when the host program reads a tensor's value.
-  virtual void value_read(const TensorImpl& impl, const char* how, const std::source_location& where) = 0;
+  virtual void value_read(const TensorImpl& impl, const char* how, CallSite where) = 0;
   /// Whether it also observes updates of variables: the steps of optimizers, and assignments, which are calls of `copy`
   /// whose output has a variable. They are recorded with copies of what they read and of what they wrote.
   virtual bool sees_updates() const { return false; }

@@ -24,7 +24,7 @@ class ReferenceCall {
   const OpDef& op_;
   const void* attrs_;
   std::span<const Scalar> scalars_;
-  std::source_location where_;
+  CallSite where_;
   std::vector<Tensor> descriptions_;
   std::vector<Operand> operands_;
   std::vector<DType> dtypes_;  // per operand

@@ -20,9 +20,7 @@ struct Question {
   std::vector<std::byte> attrs;
   std::vector<Scalar> scalars;
 
-  OpCall call() const {
-    return {*op, operands, attrs.empty() ? nullptr : attrs.data(), scalars, std::source_location::current()};
-  }
+  OpCall call() const { return {*op, operands, attrs.empty() ? nullptr : attrs.data(), scalars, CallSite::current()}; }
 };
 
 Question question_of(const OpCall& call) {
@@ -73,7 +71,7 @@ class PartCollector : public OpObserver {
   ~PartCollector() override { op_observers().remove(this); }
   void record(const OpCall& call, std::span<const TensorRef>) override { parts.push_back(question_of(call)); }
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
+  void value_read(const TensorImpl&, const char*, CallSite) override {}
   std::vector<Question> parts;
 
  private:

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <source_location>
 
 #include "lockstep/driver_ops.h"
 #include "lockstep/lockstep.h"
@@ -16,7 +17,7 @@ namespace {
 
 // Two rows of a table, gathered into new memory.
 struct Gather {
-  Gather(const Tensor& table, std::int64_t last, std::source_location where)
+  Gather(const Tensor& table, std::int64_t last, CallSite where)
       : indices({std::int64_t{1}, last}),
         target(zeros({2, 4})),
         output(TensorRef::share(target.impl())),
@@ -36,7 +37,7 @@ struct Gather {
 
 // A sum of two tensors, written into new memory.
 struct Add {
-  Add(const Tensor& a, std::source_location where)
+  Add(const Tensor& a, CallSite where)
       : target(zeros({3, 4})),
         output(TensorRef::share(target.impl())),
         operands{Operand(a, where), Operand(a, where)},
@@ -62,7 +63,7 @@ class UnitFailure : public testing::TestWithParam<std::string> {
 TEST_P(UnitFailure, NamesTheCallThatFailed) {
   const Tensor table = ones({3, 4});
   for (int failing = 1; failing < 4; ++failing) {
-    const std::source_location first = std::source_location::current();
+    const CallSite first = CallSite::current();
     Add add(table, first);
     const auto row = [&](int i) { return std::int64_t{i == failing ? 7 : 2}; };
     const std::source_location where_1 = std::source_location::current();

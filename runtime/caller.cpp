@@ -23,11 +23,13 @@ bool is_of_library(std::string_view file) {
 
 }  // namespace
 
-std::source_location user_line(const std::source_location& where) {
-  const std::source_location* caller = thread_state().caller;
-  return caller && is_of_library(where.file_name()) ? *caller : where;
+CallSite user_line(CallSite where) {
+  const CallSite caller = thread_state().caller;
+  return !caller.is_empty() && is_library_line(where) ? caller : where;
 }
 
-bool is_library_line(const std::source_location& where) { return is_of_library(where.file_name()); }
+bool is_library_line(CallSite where) {
+  return where.is_external() ? is_external_library_line(where) : is_of_library(where.cpp().file_name());
+}
 
 }  // namespace lockstep

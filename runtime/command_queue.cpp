@@ -72,7 +72,7 @@ void CommandQueue::raise_failure(lks_status status, const lks_diag& diag, const 
   const std::size_t count = info.launches.size();
   LaunchInfo failed{info.op, info.where};
   if (count > 0) failed = info.launches[failed_launch(diag, count)];
-  const DriverCall call{failed.op, failed.where.line() ? &failed.where : nullptr};
+  const DriverCall call{failed.op, failed.where.is_empty() ? nullptr : &failed.where};
   raise_launch_failure(status, diag, call, std::max<std::size_t>(count, 1));
 }
 
@@ -182,7 +182,7 @@ void CommandQueue::make_room() {
 // ------------------------------------------------------------------------------------------------------------ waiting
 
 // Blocks until the command is done, or is known to have failed. Throws if the wait itself fails.
-void CommandQueue::await(std::uint64_t value, const std::source_location* where) {
+void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   lks_diag diag = empty_diag();
   const lks_status status = api_.timeline_wait(timeline_, value, forever, &diag);
   Done done;
@@ -229,14 +229,14 @@ void CommandQueue::wait_or_recover() {
   finish(done);
 }
 
-void CommandQueue::wait(std::uint64_t value, const std::source_location* where) {
+void CommandQueue::wait(std::uint64_t value, const CallSite* where) {
   if (inline_) return;
   throw_if_failed(value);
   await(value, where);
   throw_if_failed(value);
 }
 
-bool CommandQueue::wait_unless_skipped(std::uint64_t value, const std::source_location* where) {
+bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* where) {
   if (inline_) return true;
   if (!has_failed(value)) await(value, where);
   LockGuard lock(mutex_);

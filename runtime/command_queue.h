@@ -13,11 +13,11 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <source_location>
 #include <span>
 #include <vector>
 
 #include "api/internal/mutex.h"
+#include "lockstep/call_site.h"
 #include "runtime/driver_status.h"
 #include "runtime/forked.h"
 #include "runtime/memory/block.h"
@@ -29,13 +29,13 @@ class DeviceState;
 /// One of several calls that are submitted as one command.
 struct LaunchInfo {
   const char* op = "";  // static string or interned name
-  std::source_location where;
+  CallSite where;
 };
 
 /// What the host stores for a command until it is done.
 struct CommandInfo {
   const char* op = "";  // static string or interned name
-  std::source_location where;
+  CallSite where;
   const ScopeName* scope = nullptr;
   std::vector<LaunchInfo> launches;  // if the command has several launches: one for each
   std::shared_ptr<void> keep;        // kept alive until the command is done: kernels, host memory
@@ -91,10 +91,10 @@ class CommandQueue {
 
   /// Blocks until `value` is reached. Throws the failure of that command, or of the earlier one because of which it was
   /// skipped. If the wait itself fails, throws for `where`; no command is in flight then.
-  void wait(std::uint64_t value, const std::source_location* where = nullptr);
+  void wait(std::uint64_t value, const CallSite* where = nullptr);
   /// The same, but if the command was skipped because an earlier one failed, returns false and does not report that
   /// failure. The caller may enqueue the command again if its operands are valid.
-  bool wait_unless_skipped(std::uint64_t value, const std::source_location* where = nullptr);
+  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr);
   /// Waits until a thread that has found a failure has undone the skipped commands and enqueued some of them again.
   void wait_until_settled() LOCKSTEP_EXCLUDES(mutex_);
   /// Throws if the command of `value` is already known to have failed. Never blocks.
@@ -158,7 +158,7 @@ class CommandQueue {
   template <class Enqueue>
   std::uint64_t enqueue_locked(CommandInfo info, Enqueue&& call) LOCKSTEP_REQUIRES(mutex_);
   void make_room() LOCKSTEP_EXCLUDES(mutex_);
-  void await(std::uint64_t value, const std::source_location* where) LOCKSTEP_EXCLUDES(mutex_);
+  void await(std::uint64_t value, const CallSite* where) LOCKSTEP_EXCLUDES(mutex_);
   void wait_or_recover() LOCKSTEP_EXCLUDES(mutex_);
   // These are called with the lock held. They move finished commands to `done`, which the caller passes to finish()
   // after it releases the lock: destroying a command may free memory, which takes the allocator's lock.

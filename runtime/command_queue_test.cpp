@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <stdexcept>
 #include <string>
 
@@ -210,7 +211,7 @@ class FailureOfAUnit : public testing::TestWithParam<bool> {
     const std::source_location one = std::source_location::current();
     const std::source_location two = std::source_location::current();
     const std::source_location three = std::source_location::current();
-    const std::source_location lines[] = {one, two, three};
+    const CallSite lines[] = {one, two, three};
     first_line = static_cast<int>(one.line());
     lks_launch launches[3] = {};
     script.launch = launch;

@@ -110,7 +110,7 @@ Device default_device() {
 DeviceScope::DeviceScope(Device device) : previous_(thread_state().device) { thread_state().device = device; }
 DeviceScope::~DeviceScope() { thread_state().device = previous_; }
 
-MathModeScope::MathModeScope(MathMode mode, std::source_location where) : previous_(thread_state().mode) {
+MathModeScope::MathModeScope(MathMode mode, CallSite where) : previous_(thread_state().mode) {
   check_enum(mode, MathMode::lockstep, "math mode", "MathModeScope", where);
   thread_state().mode = mode;
 }

@@ -40,7 +40,7 @@ std::string device_text(const DLDevice& device) {
 // Checks an array before anything of it is used.
 class Checker {
  public:
-  Checker(const DLTensor& array, const std::source_location& where) : array_(array), where_(where) {}
+  Checker(const DLTensor& array, CallSite where) : array_(array), where_(where) {}
 
   /// What a tensor with these elements is.
   TensorSpec spec() const {
@@ -114,7 +114,7 @@ class Checker {
   }
 
   const DLTensor& array_;
-  const std::source_location& where_;
+  CallSite where_;
 };
 
 // Calls visit(offset) for each row along the last dimension, with the offset of its first element, in row-major order.
@@ -170,8 +170,7 @@ void check_booleans(const Checker& array, const TensorSpec& spec, const std::byt
 
 // A dense tensor with a copy of the elements, which the device may still be reading.
 TensorRef copy_elements(const std::byte* first, const TensorSpec& spec, const std::int64_t* strides,
-                        const std::shared_ptr<const void>& owner, DeviceState& device,
-                        const std::source_location& where) {
+                        const std::shared_ptr<const void>& owner, DeviceState& device, CallSite where) {
   const BlockPurpose purpose{.label = op, .where = &where};
   if (strides_are_dense(spec.shape, strides)) {
     TensorRef tensor = make_tensor(device, spec.dtype, spec.shape, purpose);
@@ -184,7 +183,7 @@ TensorRef copy_elements(const std::byte* first, const TensorSpec& spec, const st
 }
 
 Tensor import_array(const DLTensor& given, bool read_only, const std::shared_ptr<const void>& owner,
-                    std::optional<Device> device, CopyPolicy copy, const std::source_location& where) {
+                    std::optional<Device> device, CopyPolicy copy, CallSite where) {
   check_enum(copy, CopyPolicy::never, "copy policy", op, where);
   const Checker array(given, where);
   const TensorSpec spec = array.spec();
@@ -210,7 +209,7 @@ Tensor import_array(const DLTensor& given, bool read_only, const std::shared_ptr
 
 // Calls the deleter of an array that was taken over.
 template <class Managed>
-std::shared_ptr<const Managed> take(Managed* array, const std::source_location& where) {
+std::shared_ptr<const Managed> take(Managed* array, CallSite where) {
   if (!array) raise(ErrorId::invalid_foreign_array, op, "the array is null", "give an array", where);
   return {array, [](Managed* taken) {
             if (taken->deleter) taken->deleter(taken);
@@ -219,8 +218,7 @@ std::shared_ptr<const Managed> take(Managed* array, const std::source_location& 
 
 }  // namespace
 
-Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device, CopyPolicy copy,
-                   std::source_location where) {
+Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device, CopyPolicy copy, CallSite where) {
   const CallerScope caller(where);
   const std::shared_ptr<const DLManagedTensorVersioned> owner = take(array, where);
   check_not_forked();
@@ -234,7 +232,7 @@ Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device
   return import_array(owner->dl_tensor, read_only, owner, device, copy, where);
 }
 
-Tensor from_dlpack(DLManagedTensor* array, std::optional<Device> device, CopyPolicy copy, std::source_location where) {
+Tensor from_dlpack(DLManagedTensor* array, std::optional<Device> device, CopyPolicy copy, CallSite where) {
   const CallerScope caller(where);
   const std::shared_ptr<const DLManagedTensor> owner = take(array, where);
   check_not_forked();

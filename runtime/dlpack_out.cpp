@@ -34,14 +34,14 @@ struct Exported {
 
 }  // namespace
 
-DLManagedTensorVersioned* to_dlpack(const Tensor& tensor, CopyPolicy copy, std::source_location where) {
+DLManagedTensorVersioned* to_dlpack(const Tensor& tensor, CopyPolicy copy, CallSite where) {
   auto exported = std::make_unique<Exported<DLManagedTensorVersioned>>(HostView(tensor, copy, where));
   exported->managed.version = {dlpack::major_version, dlpack::minor_version};
   exported->managed.flags = exported->view.is_copy() ? dlpack::copied_flag : dlpack::read_only_flag;
   return &exported.release()->managed;
 }
 
-DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor, std::source_location where) {
+DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor, CallSite where) {
   return &std::make_unique<Exported<DLManagedTensor>>(HostView(tensor, CopyPolicy::always, where)).release()->managed;
 }
 

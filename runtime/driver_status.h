@@ -1,10 +1,10 @@
 // Turns a driver's status into an exception.
 #pragma once
 
-#include <source_location>
 #include <string>
 #include <string_view>
 
+#include "lockstep/call_site.h"
 #include "lockstep/driver.h"
 #include "lockstep/error.h"
 
@@ -13,7 +13,7 @@ namespace lockstep {
 /// The call that used the driver, for the message.
 struct DriverCall {
   std::string_view op;  // the op that the user called, such as "matmul"
-  const std::source_location* where = nullptr;
+  const CallSite* where = nullptr;
   std::size_t first_of = 1;  // above 1: it was the first of that many, and the driver does not say which one failed
 };
 

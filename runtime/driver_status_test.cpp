@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <source_location>
 
 #include "lockstep/lockstep.h"
 #include "runtime/host_api.h"
@@ -52,7 +53,8 @@ TEST(DriverFailures, CarryWhatTheDriverSays) {
   std::snprintf(diag.where, sizeof diag.where, "queue.cpp:12");
   std::snprintf(diag.hint, sizeof diag.hint, "cool it");
   const std::source_location here = std::source_location::current();
-  expect_failure<DeviceError>(LKS_DEVICE_LOST, diag, {"add", &here},
+  const CallSite site = here;
+  expect_failure<DeviceError>(LKS_DEVICE_LOST, diag, {"add", &site},
                               "DeviceError[LS3004] add: the driver of toy:0 reports: device lost: 3 of 4 lanes hang\n"
                               "  native TOY_HANG\n"
                               "  driver queue.cpp:12\n"

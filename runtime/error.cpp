@@ -45,11 +45,12 @@ std::string labelled(std::string_view label, std::string_view text) {
 
 std::string Error::code() const { return code_of(parts_.id); }
 
-std::string short_location(const std::source_location& where) {
-  const std::string_view path = where.file_name();
-  const std::size_t slash = path.find_last_of("/\\");
-  return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1)) + ":" +
-         std::to_string(where.line());
+std::string short_location(CallSite where) {
+  const SourcePlace place = where.resolve();
+  const std::size_t slash = place.file.find_last_of("/\\");
+  std::string text = slash == std::string::npos ? place.file : place.file.substr(slash + 1);
+  if (place.line != 0) text += ":" + std::to_string(place.line);
+  return text;
 }
 
 ErrorBuilder::ErrorBuilder(ErrorId id, std::string_view op, std::string headline)
@@ -62,7 +63,7 @@ ErrorBuilder& ErrorBuilder::line(std::string_view label, std::string_view text) 
 
 namespace {
 
-std::string place(const std::source_location& where) {
+std::string place(CallSite where) {
   const std::string line = "called at " + short_location(user_line(where));
   const ScopeName* scope = current_scope();
   return scope ? scope->path() + ", " + line : line;
@@ -70,7 +71,7 @@ std::string place(const std::source_location& where) {
 
 }  // namespace
 
-ErrorBuilder& ErrorBuilder::at(const std::source_location& where) {
+ErrorBuilder& ErrorBuilder::at(CallSite where) {
   where_ = place(where);
   return *this;
 }
@@ -82,8 +83,8 @@ ErrorBuilder& ErrorBuilder::fix(std::string text) {
 
 void ErrorBuilder::raise() const {
   const ErrorKind& kind = kind_of(id_);
-  const std::source_location* caller = thread_state().caller;
-  const std::string where = where_.empty() && caller ? place(*caller) : where_;
+  const CallSite caller = thread_state().caller;
+  const std::string where = where_.empty() && !caller.is_empty() ? place(caller) : where_;
   std::string text = std::string(kind.category) + "[" + code_of(id_) + "] ";
   if (!op_.empty()) text += op_ + ": ";
   text += headline_ + lines_;
@@ -98,7 +99,7 @@ void rethrow(const Error::Parts& parts) {
   __builtin_unreachable();
 }
 
-void raise(ErrorId id, std::string_view op, std::string headline, std::string fix, const std::source_location& where) {
+void raise(ErrorId id, std::string_view op, std::string headline, std::string fix, CallSite where) {
   ErrorBuilder(id, op, std::move(headline)).at(where).fix(std::move(fix)).raise();
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <thread>
 
@@ -324,6 +325,48 @@ TEST_P(Failures, NameTheLayerThatTheyCameFrom) {
   }
   ASSERT_TRUE(error);
   EXPECT_EQ(error->where().find("model/embedding, called at failure_test.cpp:"), 0u) << error->what();
+}
+
+// A script in which id n is line n.
+class Script : public CallSiteResolver {
+ public:
+  SourcePlace resolve(std::uint64_t id) const override {
+    ++resolved;
+    return {"train.py", static_cast<std::uint32_t>(id), "step"};
+  }
+  mutable std::atomic<int> resolved{0};
+};
+
+TEST_P(Failures, NameALineOfAnotherLanguage) {
+  const auto script = std::make_shared<Script>();
+  const ExternalCallSites sites(script);
+  std::optional<Error> error;
+  try {
+    gather(Operand(*table, sites.at(12)), *outside);
+    EXPECT_FALSE(is_inline);
+    EXPECT_EQ(script->resolved, 0) << "the queue keeps the id";
+    synchronize(*device);
+  } catch (const Error& e) {
+    error = e;
+  }
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->op(), "gather");
+  EXPECT_EQ(error->where(), "called at train.py:12") << error->what();
+  EXPECT_EQ(script->resolved, 1);
+}
+
+TEST_P(Failures, NameNoLineOfALanguageThatIsGone) {
+  if (is_inline) GTEST_SKIP() << "an op that fails throws at once";
+  {
+    const ExternalCallSites sites(std::make_shared<Script>());
+    gather(Operand(*table, sites.at(12)), *outside);
+  }
+  try {
+    synchronize(*device);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.where(), "called at <unknown>") << e.what();
+  }
 }
 
 TEST_P(Failures, AreReportedOnAnotherThreadToo) {

@@ -39,7 +39,7 @@ SharedTensor share_host_memory(DeviceState& device, const std::byte* first, cons
 }
 
 Tensor from_memory(std::shared_ptr<const void> memory, std::size_t bytes, const TensorSpec& spec,
-                   std::optional<Device> device, CopyPolicy copy, std::source_location where) {
+                   std::optional<Device> device, CopyPolicy copy, CallSite where) {
   static constexpr const char* op = "from_memory";
   check_not_forked();
   const CallerScope caller(where);

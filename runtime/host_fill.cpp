@@ -26,7 +26,7 @@ HostFill::HostFill(DeviceState& device, const TensorSpec& spec, const BlockPurpo
   data_ = host_.get();
 }
 
-TensorRef HostFill::finish(const std::source_location& where) {
+TensorRef HostFill::finish(CallSite where) {
   if (mapping_) {
     const auto bytes = static_cast<std::uint64_t>(TensorSpec{tensor_->dtype, tensor_->shape}.bytes());
     tensor_->device->uploads.mapped.fetch_add(bytes, std::memory_order_relaxed);

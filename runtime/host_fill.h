@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <source_location>
 
+#include "lockstep/call_site.h"
 #include "runtime/tensor_mapping.h"
 
 namespace lockstep {
@@ -24,7 +24,7 @@ class HostFill {
   /// Where to write all elements in row-major order; nullptr if there are none.
   std::byte* data() const { return data_; }
   /// The tensor, once all elements are written. On an asynchronous queue its contents may be on their way.
-  TensorRef finish(const std::source_location& where);
+  TensorRef finish(CallSite where);
 
  private:
   TensorRef tensor_;

@@ -16,7 +16,7 @@ namespace {
 
 class HostFills : public testing::TestWithParam<std::string> {
  protected:
-  static Tensor finish(HostFill& fill) { return Tensor::adopt(fill.finish(std::source_location::current()).detach()); }
+  static Tensor finish(HostFill& fill) { return Tensor::adopt(fill.finish(CallSite::current()).detach()); }
   static void write(HostFill& fill, const std::vector<float>& values) {
     std::memcpy(fill.data(), values.data(), values.size() * sizeof(float));
   }

@@ -24,7 +24,7 @@ struct FreeAligned {
 };
 using HostMemory = std::unique_ptr<std::byte, FreeAligned>;
 
-HostMemory allocate_host(const TensorImpl& impl, std::size_t bytes, const std::source_location& where) {
+HostMemory allocate_host(const TensorImpl& impl, std::size_t bytes, CallSite where) {
   HostMemory memory(static_cast<std::byte*>(::operator new(bytes, copy_alignment, std::nothrow)));
   if (memory) return memory;
   ErrorBuilder(ErrorId::out_of_memory, "HostView", "the host has no " + format_bytes(bytes) + " left for the elements")
@@ -34,7 +34,7 @@ HostMemory allocate_host(const TensorImpl& impl, std::size_t bytes, const std::s
       .raise();
 }
 
-[[noreturn]] void fail_copy_needed(const TensorImpl& impl, const std::source_location& where) {
+[[noreturn]] void fail_copy_needed(const TensorImpl& impl, CallSite where) {
   ErrorBuilder(ErrorId::copy_needed, "HostView", "the host does not see the memory of " + impl.device->name())
       .line("tensor", describe(impl))
       .at(where)
@@ -54,7 +54,7 @@ struct HostView::State {
   std::optional<TensorMapping> mapping;  // ends before `shared` does
 
   // The contents are complete, and no later command writes the block while `shared` refers to it.
-  void map(TensorImpl& impl, const std::source_location& where) {
+  void map(TensorImpl& impl, CallSite where) {
     wait_for_contents(*impl.block, where);
     mapping.emplace(impl, DriverCall{"HostView", &where});
     shared = TensorRef::share(&impl);
@@ -63,7 +63,7 @@ struct HostView::State {
     std::copy_n(impl.strides, impl.shape.rank(), strides);
   }
 
-  void read_copy(TensorImpl& impl, const std::source_location& where) {
+  void read_copy(TensorImpl& impl, CallSite where) {
     // A view of few elements may stand for more than fit into memory, as its dense copy on the device must.
     if (!impl.dense) check_size(*impl.device, spec, {.label = "HostView", .where = &where});
     const TensorRef source = impl.dense ? TensorRef::share(&impl) : completed_dense_copy(impl, where);
@@ -73,7 +73,7 @@ struct HostView::State {
   }
 };
 
-HostView::HostView(const Tensor& tensor, CopyPolicy copy, Where where) {
+HostView::HostView(const Tensor& tensor, CopyPolicy copy, CallSite where) {
   check_not_forked();
   const CallerScope caller(where);
   check_enum(copy, CopyPolicy::never, "copy policy", "HostView", where);
@@ -95,18 +95,18 @@ HostView::HostView(const Tensor& tensor, CopyPolicy copy, Where where) {
   state_ = std::shared_ptr<const State>(state);
 }
 
-DType HostView::dtype(Where where) const { return state_.at(where).spec.dtype; }
-const Shape& HostView::shape(Where where) const { return state_.at(where).spec.shape; }
-const void* HostView::data(Where where) const { return state_.at(where).data; }
-bool HostView::is_dense(Where where) const { return state_.at(where).dense; }
-bool HostView::is_copy(Where where) const { return state_.at(where).copy != nullptr; }
+DType HostView::dtype(CallSite where) const { return state_.at(where).spec.dtype; }
+const Shape& HostView::shape(CallSite where) const { return state_.at(where).spec.shape; }
+const void* HostView::data(CallSite where) const { return state_.at(where).data; }
+bool HostView::is_dense(CallSite where) const { return state_.at(where).dense; }
+bool HostView::is_copy(CallSite where) const { return state_.at(where).copy != nullptr; }
 
-std::span<const std::int64_t> HostView::strides(Where where) const {
+std::span<const std::int64_t> HostView::strides(CallSite where) const {
   const State& state = state_.at(where);
   return {state.strides, static_cast<std::size_t>(state.spec.shape.rank())};
 }
 
-const void* HostView::dense_data(DType as, const Where& where) const {
+const void* HostView::dense_data(DType as, CallSite where) const {
   const State& state = state_.at(where);
   if (state.spec.dtype != as) {
     raise(ErrorId::wrong_element_type, "HostView",

@@ -42,7 +42,7 @@ class Printer {
  public:
   Printer(const Tensor& tensor, std::ostream& out) : shape_(tensor.shape()), dtype_(tensor.dtype()), out_(out) {
     // Not with to_bytes(), which notifies tapes that a value was read: nothing is computed from printed text.
-    const auto here = std::source_location::current();
+    const auto here = CallSite::current();
     const TensorImpl& impl = *tensor.impl();
     const TensorRef dense = impl.dense ? TensorRef::share(tensor.impl()) : completed_dense_copy(impl, here);
     bytes_.resize(static_cast<std::size_t>(tensor.size()) * size_of(dtype_));

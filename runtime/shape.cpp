@@ -8,10 +8,10 @@
 namespace lockstep {
 namespace {
 
-void check_rank(std::size_t rank, const std::source_location* where = nullptr) {
+void check_rank(std::size_t rank, CallSite where = {}) {
   if (rank <= static_cast<std::size_t>(max_rank)) return;
   ErrorBuilder error(ErrorId::invalid_shape, "shape", "rank " + std::to_string(rank) + " exceeds the limit of 8");
-  if (where && !is_library_line(*where)) error.at(*where);
+  if (!where.is_empty() && !is_library_line(where)) error.at(where);
   error.fix("merge dimensions with reshape").raise();
 }
 
@@ -24,8 +24,8 @@ void fail_overflow(std::int64_t a, const char* sign, std::int64_t b) {
       .raise();
 }
 
-Shape::Shape(std::initializer_list<Dim> dims, const std::source_location& where) {
-  check_rank(dims.size(), &where);
+Shape::Shape(std::initializer_list<Dim> dims, CallSite where) {
+  check_rank(dims.size(), where);
   for (Dim d : dims) dims_[static_cast<std::size_t>(rank_++)] = d;
 }
 

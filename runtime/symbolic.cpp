@@ -27,7 +27,7 @@ SymbolicTable::Polynomial SymbolicTable::polynomial_of(Dim d) const {
 Dim SymbolicTable::intern(const Polynomial& p) {
   if (p.empty()) return Dim(0);
   const bool constant = p.size() == 1 && p.begin()->first.empty();
-  if (constant) return Dim(p.begin()->second, std::source_location());  // throws if it is negative
+  if (constant) return Dim(p.begin()->second, CallSite());  // throws if it is negative
   auto [it, fresh] = expression_index_.try_emplace(p, static_cast<std::int64_t>(expressions_.size()));
   if (fresh) expressions_.push_back(p);
   Dim d;
@@ -149,16 +149,16 @@ Dim Dim::divide(Dim a, Dim b) {
 }
 
 std::int64_t Dim::known_handle(std::int64_t raw) {
-  return SymbolicTable::instance().holds(raw) ? raw : fail_negative(raw, std::source_location());
+  return SymbolicTable::instance().holds(raw) ? raw : fail_negative(raw, CallSite());
 }
 
 std::string Dim::to_string() const {
   return is_known() ? std::to_string(value_) : SymbolicTable::instance().to_string(*this);
 }
 
-std::int64_t Dim::fail_negative(std::int64_t value, const std::source_location& where) {
+std::int64_t Dim::fail_negative(std::int64_t value, CallSite where) {
   ErrorBuilder error(ErrorId::invalid_shape, "shape", "extent " + std::to_string(value) + " is negative");
-  if (where.line() != 0 && !is_library_line(where)) error.at(where);
+  if (!where.is_empty() && !is_library_line(where)) error.at(where);
   error.fix("extents are 0 or more").raise();
 }
 

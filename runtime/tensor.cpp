@@ -62,7 +62,7 @@ std::uint64_t byte_count(DType dtype, const Shape& shape) {
 std::atomic<ValueReadHook> on_value_read{nullptr};
 std::atomic<DenseCopyHook> dense_copy_hook{nullptr};
 
-TensorRef make_dense_copy(const TensorImpl& impl, const std::source_location& where) {
+TensorRef make_dense_copy(const TensorImpl& impl, CallSite where) {
   return dense_copy_hook.load(std::memory_order_acquire)(impl, where);
 }
 
@@ -134,7 +134,7 @@ Uncountable uncountable(const TensorSpec& spec) {
           "a tensor of shape " + spec.shape.to_string() + " has more elements than 64 bits count"};
 }
 
-void check_countable(const TensorSpec& spec, std::string_view op, const std::source_location& where) {
+void check_countable(const TensorSpec& spec, std::string_view op, CallSite where) {
   if (spec.is_countable() || spec.shape.is_empty()) return;
   const Uncountable why = uncountable(spec);
   raise(why.id, op, why.headline, "check the shape", where);
@@ -156,7 +156,7 @@ std::int64_t bytes_or_negative(const TensorSpec& spec) {
 std::uint64_t check_size(DeviceState& device, const TensorSpec& spec, const BlockPurpose& purpose) {
   const std::int64_t signed_bytes = bytes_or_negative(spec);
   if (signed_bytes < 0) {
-    const auto unknown = std::source_location::current();
+    const auto unknown = CallSite::current();
     check_countable(spec, purpose.label ? purpose.label : "shape", purpose.where ? *purpose.where : unknown);
   }
   const auto bytes = static_cast<std::uint64_t>(signed_bytes);
@@ -201,7 +201,7 @@ void check_contents(const TensorImpl& impl) {
 }
 
 // An upload that was skipped has been enqueued again.
-void wait_for_contents(Block& block, const std::source_location& where) {
+void wait_for_contents(Block& block, CallSite where) {
   CommandQueue* queue = block.write_queue;
   if (!queue) return;
   for (std::uint64_t value = block.write_value; block.upload; value = block.write_value) {
@@ -212,7 +212,7 @@ void wait_for_contents(Block& block, const std::source_location& where) {
   queue->wait(block.write_value, &where);
 }
 
-void read_dense(const TensorImpl& impl, void* out, const std::source_location& where) {
+void read_dense(const TensorImpl& impl, void* out, CallSite where) {
   check_not_forked();
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
@@ -225,7 +225,7 @@ void read_dense(const TensorImpl& impl, void* out, const std::source_location& w
   }
 }
 
-TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_location& where) {
+TensorRef completed_dense_copy(const TensorImpl& impl, CallSite where) {
   check_not_forked();
   Block& block = *impl.block;
   if (!block.write_queue || impl.shape.is_empty()) return make_dense_copy(impl, where);
@@ -248,7 +248,7 @@ struct UploadSource {
 // Fills a block from `source`. If the device skips the command because an earlier one failed, the queue enqueues it
 // again, unless the block was freed or has another writer by then.
 void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const UploadSource& source,
-            const std::source_location& where) {
+            CallSite where) {
   const auto again = [&queue, self, source, where] {
     const BlockRef target = block_of(*self);
     if (!target || target->write_queue != &queue || target->write_value != self->value) return;
@@ -268,7 +268,7 @@ void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& blo
 
 }  // namespace
 
-void write_dense(TensorImpl& impl, const void* data, const std::source_location& where) {
+void write_dense(TensorImpl& impl, const void* data, CallSite where) {
   CommandQueue& queue = impl.device->queue();
   if (queue.is_inline()) {
     return write_owned(impl, std::shared_ptr<const void>(std::shared_ptr<const void>(), data), where);
@@ -289,7 +289,7 @@ void write_dense(TensorImpl& impl, const void* data, const std::source_location&
   write_owned(impl, std::shared_ptr<const void>(copy, copy->data()), where);
 }
 
-void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, const std::source_location& where) {
+void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, CallSite where) {
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
   impl.device->uploads.written.fetch_add(bytes, std::memory_order_relaxed);
@@ -304,7 +304,7 @@ void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, cons
   upload(queue, block.upload, block, {data, bytes}, where);
 }
 
-Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where) {
+Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, CallSite where) {
   check_not_forked();
   const CallerScope caller(where);
   DeviceState& state = (device ? *device : default_device()).state();
@@ -313,7 +313,7 @@ Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<
   impl_ = ref.detach();
 }
 
-const void* Tensor::checked(const void* data, std::size_t count, const Shape& shape, const Where& where) {
+const void* Tensor::checked(const void* data, std::size_t count, const Shape& shape, CallSite where) {
   const CallerScope caller(where);
   if (static_cast<std::int64_t>(count) != shape.element_count().value()) {
     raise(ErrorId::element_count, "tensor",
@@ -324,7 +324,7 @@ const void* Tensor::checked(const void* data, std::size_t count, const Shape& sh
   return data;
 }
 
-Tensor Tensor::abstract(const TensorSpec& spec, Where where) {
+Tensor Tensor::abstract(const TensorSpec& spec, CallSite where) {
   const CallerScope caller(where);
   if (!is_dtype(spec.dtype)) fail_dtype(static_cast<int>(spec.dtype));
   check_countable(spec, "abstract", where);
@@ -332,7 +332,7 @@ Tensor Tensor::abstract(const TensorSpec& spec, Where where) {
 }
 
 Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const TensorSpec& spec, std::optional<Device> device,
-                          Where where) {
+                          CallSite where) {
   const CallerScope caller(where);
   if (bytes != byte_count(spec.dtype, spec.shape)) {
     raise(
@@ -365,13 +365,13 @@ Tensor::~Tensor() {
   if (impl_) release(impl_);
 }
 
-DType Tensor::dtype(Where where) const { return impl(where)->dtype; }
-const Shape& Tensor::shape(Where where) const { return impl(where)->shape; }
-bool Tensor::is_abstract(Where where) const { return impl(where)->is_abstract(); }
-std::uint64_t Tensor::id(Where where) const { return impl(where)->id; }
-std::string Tensor::describe(Where where) const { return lockstep::describe(*impl(where)); }
+DType Tensor::dtype(CallSite where) const { return impl(where)->dtype; }
+const Shape& Tensor::shape(CallSite where) const { return impl(where)->shape; }
+bool Tensor::is_abstract(CallSite where) const { return impl(where)->is_abstract(); }
+std::uint64_t Tensor::id(CallSite where) const { return impl(where)->id; }
+std::string Tensor::describe(CallSite where) const { return lockstep::describe(*impl(where)); }
 
-void check_concrete(const TensorImpl& impl, const char* op, const std::source_location& where) {
+void check_concrete(const TensorImpl& impl, const char* op, CallSite where) {
   if (!impl.is_abstract()) return;
   ErrorBuilder(ErrorId::symbolic_value, op, "the tensor is a description and has no elements")
       .line("tensor", describe(impl))
@@ -382,7 +382,7 @@ void check_concrete(const TensorImpl& impl, const char* op, const std::source_lo
 
 namespace {
 
-void check_type(const TensorImpl& impl, DType as, const char* op, const std::source_location& where) {
+void check_type(const TensorImpl& impl, DType as, const char* op, CallSite where) {
   if (impl.dtype == as) return;
   ErrorBuilder(ErrorId::wrong_element_type, op,
                "elements are " + std::string(name_of(impl.dtype)) + ", not " + std::string(name_of(as)))
@@ -393,18 +393,18 @@ void check_type(const TensorImpl& impl, DType as, const char* op, const std::sou
 }
 
 // The tensor itself, or a dense copy of it.
-TensorRef dense(TensorImpl* impl, const std::source_location& where) {
+TensorRef dense(TensorImpl* impl, CallSite where) {
   return impl->dense ? TensorRef::share(impl) : completed_dense_copy(*impl, where);
 }
 
 }  // namespace
 
-Device Tensor::device(Where where) const {
+Device Tensor::device(CallSite where) const {
   check_concrete(*impl(where), "device", where);
   return impl_->device->device();
 }
 
-void Tensor::read_item(void* out, DType as, const Where& where) const {
+void Tensor::read_item(void* out, DType as, CallSite where) const {
   check_concrete(*impl(where), "item", where);
   if (shape().size() != 1) {
     ErrorBuilder(ErrorId::element_count, "item", "the tensor has " + std::to_string(size()) + " elements, not one")
@@ -416,7 +416,7 @@ void Tensor::read_item(void* out, DType as, const Where& where) const {
   read_all(out, as, where);
 }
 
-void Tensor::read_all(void* out, DType as, const Where& where) const {
+void Tensor::read_all(void* out, DType as, CallSite where) const {
   check_not_forked();
   check_concrete(*impl(where), "to_vector", where);
   check_type(*impl_, as, "to_vector", where);
@@ -424,13 +424,13 @@ void Tensor::read_all(void* out, DType as, const Where& where) const {
   read_dense(*dense(impl_, where), out, where);
 }
 
-std::vector<std::uint8_t> Tensor::to_bools(Where where) const {
+std::vector<std::uint8_t> Tensor::to_bools(CallSite where) const {
   auto values = host_memory<std::uint8_t>(where);
   read_all(values.data(), DType::boolean, where);
   return values;
 }
 
-std::vector<std::byte> Tensor::to_bytes(Where where) const {
+std::vector<std::byte> Tensor::to_bytes(CallSite where) const {
   check_readable(where);
   try {
     std::vector<std::byte> bytes(byte_count(dtype(), shape()));
@@ -442,12 +442,12 @@ std::vector<std::byte> Tensor::to_bytes(Where where) const {
 }
 
 // A view may have more elements than fit into memory. Its dense copy on the device is made first, so check that size.
-void Tensor::check_readable(const Where& where) const {
+void Tensor::check_readable(CallSite where) const {
   check_concrete(*impl(where), "to_vector", where);
   if (!impl_->dense) check_size(*impl_->device, {impl_->dtype, impl_->shape}, {.label = "to_vector", .where = &where});
 }
 
-void Tensor::fail_host_memory(const Where& where) const {
+void Tensor::fail_host_memory(CallSite where) const {
   ErrorBuilder(ErrorId::out_of_memory, "to_vector",
                "the host has no " + format_bytes(byte_count(dtype(), shape())) + " left for the elements")
       .line("tensor", describe())

@@ -108,7 +108,7 @@ std::uint64_t check_size(DeviceState& device, const TensorSpec& spec, const Bloc
 /// Throws if no tensor can have this spec: ShapeError LS2005 if the number of elements does not fit into 63 bits,
 /// OutOfMemoryError LS5002 if the number of bytes does not. Abstract tensors and views are checked too, so that no
 /// element count can overflow.
-void check_countable(const TensorSpec& spec, std::string_view op, const std::source_location& where);
+void check_countable(const TensorSpec& spec, std::string_view op, CallSite where);
 
 /// The error for a spec that has elements and is not countable.
 struct Uncountable {
@@ -147,33 +147,33 @@ std::string describe(const TensorImpl& impl);
 void check_contents(const TensorImpl& impl);
 
 /// Throws TraceError LS4101 for `op` if the tensor is abstract.
-void check_concrete(const TensorImpl& impl, const char* op, const std::source_location& where);
+void check_concrete(const TensorImpl& impl, const char* op, CallSite where);
 
 /// Waits until the block has its contents. Throws the failure of a command only if the contents depend on that command.
-void wait_for_contents(Block& block, const std::source_location& where);
+void wait_for_contents(Block& block, CallSite where);
 
 /// Waits for the contents of a dense tensor and copies them to host memory. Throws the failure of a command only if the
 /// contents depend on that command.
-void read_dense(const TensorImpl& impl, void* out, const std::source_location& where);
+void read_dense(const TensorImpl& impl, void* out, CallSite where);
 
 /// Copies host memory into a new dense tensor. `data` may be freed when this returns.
-void write_dense(TensorImpl& impl, const void* data, const std::source_location& where);
+void write_dense(TensorImpl& impl, const void* data, CallSite where);
 
 /// The same without a further copy in host memory: the queue keeps `data` until the device has read it. An inline queue
 /// has done so when this returns.
-void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, const std::source_location& where);
+void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, CallSite where);
 
 /// Called when the host program reads a value, so that tapes can report where the path of a gradient was cut. Atomic,
 /// because the first tape sets it while other threads read values.
-using ValueReadHook = void (*)(const TensorImpl& impl, const char* how, const std::source_location& where);
+using ValueReadHook = void (*)(const TensorImpl& impl, const char* how, CallSite where);
 extern std::atomic<ValueReadHook> on_value_read;
 
 /// Makes a dense copy of a view, by the hook that ops/ sets, which implements the strided copy.
-TensorRef make_dense_copy(const TensorImpl& impl, const std::source_location& where);
-using DenseCopyHook = TensorRef (*)(const TensorImpl& impl, const std::source_location& where);
+TensorRef make_dense_copy(const TensorImpl& impl, CallSite where);
+using DenseCopyHook = TensorRef (*)(const TensorImpl& impl, CallSite where);
 extern std::atomic<DenseCopyHook> dense_copy_hook;
 /// The same for a read by the host: the copy is complete when this returns, even if an unrelated command has failed on
 /// the device.
-TensorRef completed_dense_copy(const TensorImpl& impl, const std::source_location& where);
+TensorRef completed_dense_copy(const TensorImpl& impl, CallSite where);
 
 }  // namespace lockstep

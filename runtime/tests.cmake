@@ -7,6 +7,8 @@ lockstep_test(shape_test shape_test.cpp)
 lockstep_test(pool_test memory/pool_test.cpp)
 # Tests that need no test driver.
 lockstep_test(runtime_parts_test
+  call_site_test.cpp
+  caller_test.cpp
   command_queue_test.cpp
   counted_allocations.cpp
   driver_status_test.cpp

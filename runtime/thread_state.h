@@ -2,11 +2,11 @@
 #pragma once
 
 #include <optional>
-#include <source_location>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/device.h"
 #include "lockstep/memory.h"
 #include "lockstep/scope.h"
@@ -33,7 +33,7 @@ struct ThreadState {
   MathMode mode = MathMode::strict;
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
-  const std::source_location* caller = nullptr;    // see caller.h
+  CallSite caller;                                 // see caller.h
   bool abstract_calls = false;                     // calls without tensor operands return abstract tensors
   std::vector<KernelUse>* kernels_used = nullptr;  // if set, launches of this thread are recorded here
 };

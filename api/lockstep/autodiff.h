@@ -56,7 +56,6 @@ class GradientTape {
     bool persistent = false;      // gradient() may be called several times, also while the tape still records
     bool watch_trainable = true;  // watch trainable variables when they are used
   };
-  using Where = std::source_location;
 
   GradientTape() : GradientTape(Options()) {}
   explicit GradientTape(Options options);
@@ -65,26 +64,26 @@ class GradientTape {
   GradientTape& operator=(const GradientTape&) = delete;
 
   /// Tracks what is computed from the tensor from now on. Floating dtypes only (GradientError LS4003).
-  void watch(const Tensor& tensor, Where where = Where::current());
-  void watch(const Variable& variable, Where where = Where::current());
+  void watch(const Tensor& tensor, CallSite where = CallSite::current());
+  void watch(const Variable& variable, CallSite where = CallSite::current());
 
   /// d target / d source, with the source's shape. Throws GradientError LS4001, with the reason, if the target does not
   /// depend on the source, and LS4002 if the target has several elements and no upstream gradient is given.
   Tensor gradient(const Tensor& target, const Source& source, const GradientOptions& options = {},
-                  Where where = Where::current());
+                  CallSite where = CallSite::current());
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Source> sources,
-                               const GradientOptions& options = {}, Where where = Where::current());
+                               const GradientOptions& options = {}, CallSite where = CallSite::current());
   std::vector<Tensor> gradient(const Tensor& target, std::initializer_list<Source> sources,
-                               const GradientOptions& options = {}, Where where = Where::current()) {
+                               const GradientOptions& options = {}, CallSite where = CallSite::current()) {
     return gradient(target, std::span(sources.begin(), sources.size()), options, where);
   }
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Variable> variables,
-                               const GradientOptions& options = {}, Where where = Where::current());
+                               const GradientOptions& options = {}, CallSite where = CallSite::current());
 
   /// Ends the recording: later ops are not tracked, and watch() throws StateError LS1008. gradient() still works for
   /// what was recorded, but is not recorded itself. Calling stop() twice, or after gradient() has consumed the tape,
   /// has no effect.
-  void stop(Where where = Where::current());
+  void stop(CallSite where = CallSite::current());
 
   /// Number of ops recorded so far.
   std::size_t size() const;

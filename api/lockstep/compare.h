@@ -3,11 +3,11 @@
 
 #include <functional>
 #include <optional>
-#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/data.h"
 #include "lockstep/export.h"
 #include "lockstep/model.h"
@@ -82,7 +82,7 @@ struct Comparison {
 /// batch, UnsupportedError LS6002 if a device does not offer the mode.
 std::vector<Comparison> compare(const std::function<nn::Model(Device)>& make, std::span<const data::Batch> batches,
                                 std::span<const Device> devices, const CompareOptions& options = {},
-                                std::source_location where = std::source_location::current());
+                                CallSite where = CallSite::current());
 
 /// A comparison as text: the diverging calls with their place, values and bits, or that there are none.
 std::string describe(const Comparison& comparison);

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <iosfwd>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/export.h"
 
 namespace LOCKSTEP_API lockstep {
@@ -117,7 +117,7 @@ class [[nodiscard]] DeviceScope {
 /// offer the mode throws UnsupportedError LS6002 at the first op.
 class [[nodiscard]] MathModeScope {
  public:
-  explicit MathModeScope(MathMode mode, std::source_location where = std::source_location::current());
+  explicit MathModeScope(MathMode mode, CallSite where = CallSite::current());
   ~MathModeScope();
   MathModeScope(const MathModeScope&) = delete;
   MathModeScope& operator=(const MathModeScope&) = delete;

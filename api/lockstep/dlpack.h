@@ -2,8 +2,8 @@
 #pragma once
 
 #include <optional>
-#include <source_location>
 
+#include "lockstep/call_site.h"
 #include "lockstep/device.h"
 #include "lockstep/export.h"
 #include "lockstep/host_view.h"
@@ -21,12 +21,11 @@ namespace LOCKSTEP_API lockstep {
 /// The array shares the tensor's memory if the host sees it; its flags then say that it is read-only. Otherwise it has
 /// a copy, which may be written and is flagged as copied. Throws what HostView throws.
 DLManagedTensorVersioned* to_dlpack(const Tensor& tensor, CopyPolicy copy = CopyPolicy::if_needed,
-                                    std::source_location where = std::source_location::current());
+                                    CallSite where = CallSite::current());
 
 /// The same for readers that know only DLPack before version 1.0. That struct cannot say that an array is read-only, so
 /// it always has a copy.
-DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor,
-                                       std::source_location where = std::source_location::current());
+DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor, CallSite where = CallSite::current());
 
 /// A tensor on `device` (default: the default device) with the elements of a DLPack array, which is taken over: its
 /// deleter is called once, even if this throws.
@@ -49,10 +48,8 @@ DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor,
 /// tensor does not fit, StateError LS1010 for an array that contradicts itself, and UnsupportedError LS6003 if `copy`
 /// is `never` and the device cannot share the memory.
 Tensor from_dlpack(DLManagedTensorVersioned* array, std::optional<Device> device = std::nullopt,
-                   CopyPolicy copy = CopyPolicy::if_needed,
-                   std::source_location where = std::source_location::current());
+                   CopyPolicy copy = CopyPolicy::if_needed, CallSite where = CallSite::current());
 Tensor from_dlpack(DLManagedTensor* array, std::optional<Device> device = std::nullopt,
-                   CopyPolicy copy = CopyPolicy::if_needed,
-                   std::source_location where = std::source_location::current());
+                   CopyPolicy copy = CopyPolicy::if_needed, CallSite where = CallSite::current());
 
 }  // namespace lockstep

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "lockstep/call_site.h"
 #include "lockstep/export.h"
 
 namespace LOCKSTEP_API lockstep {
@@ -104,7 +104,7 @@ class ErrorBuilder {
   /// Adds a line "  label  text", such as an operand's name and description.
   ErrorBuilder& line(std::string_view label, std::string_view text);
   /// Sets the caller's line; the thread's scope path is put before it.
-  ErrorBuilder& at(const std::source_location& where);
+  ErrorBuilder& at(CallSite where);
   ErrorBuilder& fix(std::string text);
 
   /// Throws the exception class that the id belongs to.
@@ -116,13 +116,12 @@ class ErrorBuilder {
 };
 
 /// Shorthand for errors without operands.
-[[noreturn]] void raise(ErrorId id, std::string_view op, std::string headline, std::string fix,
-                        const std::source_location& where);
+[[noreturn]] void raise(ErrorId id, std::string_view op, std::string headline, std::string fix, CallSite where);
 
 /// Throws an error that was caught elsewhere again, with its original class.
 [[noreturn]] void rethrow(const Error::Parts& parts);
 
 /// "train.cpp:41": the last path component and the line.
-std::string short_location(const std::source_location& where);
+std::string short_location(CallSite where);
 
 }  // namespace lockstep

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <source_location>
 
+#include "lockstep/call_site.h"
 #include "lockstep/device.h"
 #include "lockstep/export.h"
 #include "lockstep/host_view.h"
@@ -26,6 +26,6 @@ namespace LOCKSTEP_API lockstep {
 /// if `copy` is `never` and the device cannot share the memory.
 Tensor from_memory(std::shared_ptr<const void> memory, std::size_t bytes, const TensorSpec& spec,
                    std::optional<Device> device = std::nullopt, CopyPolicy copy = CopyPolicy::if_needed,
-                   std::source_location where = std::source_location::current());
+                   CallSite where = CallSite::current());
 
 }  // namespace lockstep

@@ -2,16 +2,16 @@
 #pragma once
 
 #include <cstddef>
-#include <source_location>
 #include <string_view>
 #include <utility>
 
+#include "lockstep/call_site.h"
 #include "lockstep/export.h"
 
 namespace LOCKSTEP_API lockstep {
 
 /// Throws StateError LS1008, which says that the `what`, such as "tensor", was moved from.
-[[noreturn]] void fail_moved_from(std::string_view what, const std::source_location& where);
+[[noreturn]] void fail_moved_from(std::string_view what, CallSite where);
 
 template <std::size_t N>
 struct HandleName {
@@ -25,22 +25,20 @@ struct HandleName {
 template <class Pointer, HandleName name>
 class Held {
  public:
-  using Where = std::source_location;
-
   Held() = default;
   Held(Pointer pointer) : pointer_(std::move(pointer)) {}  // NOLINT: implicit, as a pointer would be
 
   /// Throws StateError LS1008 if the handle was moved from.
-  void check(const Where& where) const {
+  void check(CallSite where) const {
     if (!pointer_) fail_moved_from(name.text, where);
   }
-  auto& at(const Where& where) const {
+  auto& at(CallSite where) const {
     check(where);
     return *pointer_;
   }
-  auto& operator*() const { return at(Where()); }
+  auto& operator*() const { return at(CallSite()); }
   auto* operator->() const {
-    check(Where());
+    check(CallSite());
     return pointer_.get();
   }
   auto* get() const { return pointer_.get(); }

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <source_location>
 #include <span>
 
+#include "lockstep/call_site.h"
 #include "lockstep/dtype.h"
 #include "lockstep/export.h"
 #include "lockstep/handle.h"
@@ -29,29 +29,28 @@ enum class CopyPolicy : std::uint8_t {
 /// Copies of a view share the memory. Several threads may read one view.
 class HostView {
  public:
-  using Where = std::source_location;
-
   /// Waits for the elements. A failure of the command that writes them is thrown here (docs/errors.md). Throws
   /// TraceError LS4101 for an abstract tensor, UnsupportedError LS6003 if a copy is needed and `copy` is `never`, and
   /// OutOfMemoryError LS5001 if a copy does not fit into host memory.
-  explicit HostView(const Tensor& tensor, CopyPolicy copy = CopyPolicy::if_needed, Where where = Where::current());
+  explicit HostView(const Tensor& tensor, CopyPolicy copy = CopyPolicy::if_needed,
+                    CallSite where = CallSite::current());
 
-  DType dtype(Where where = Where::current()) const;
-  const Shape& shape(Where where = Where::current()) const;
+  DType dtype(CallSite where = CallSite::current()) const;
+  const Shape& shape(CallSite where = CallSite::current()) const;
   /// The distance between neighbours along each dimension, in elements. 0 along a dimension that was broadcast. A view
   /// of the tensor's own memory has the tensor's strides; a copy is dense.
-  std::span<const std::int64_t> strides(Where where = Where::current()) const;
+  std::span<const std::int64_t> strides(CallSite where = CallSite::current()) const;
   /// The first element; nullptr if there are no elements. bool elements are bytes, 0 or 1.
-  const void* data(Where where = Where::current()) const;
+  const void* data(CallSite where = CallSite::current()) const;
   /// Whether the elements are in row-major order without gaps.
-  bool is_dense(Where where = Where::current()) const;
+  bool is_dense(CallSite where = CallSite::current()) const;
   /// Whether the view has a copy of the elements.
-  bool is_copy(Where where = Where::current()) const;
+  bool is_copy(CallSite where = CallSite::current()) const;
 
   /// All elements of a dense view in row-major order, valid while a copy of this view exists. Throws DTypeError LS2103
   /// if T does not match the dtype, StateError LS1008 if the view is not dense.
   template <Element T>
-  std::span<const T> elements(Where where = Where::current()) const {
+  std::span<const T> elements(CallSite where = CallSite::current()) const {
     const void* first = dense_data(DTypeOf<T>::value, where);
     return {static_cast<const T*>(first), static_cast<std::size_t>(shape(where).size())};
   }
@@ -59,7 +58,7 @@ class HostView {
   struct State;
 
  private:
-  const void* dense_data(DType as, const Where& where) const;
+  const void* dense_data(DType as, CallSite where) const;
 
   Held<std::shared_ptr<const State>, "host view"> state_;
 };

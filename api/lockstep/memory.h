@@ -4,11 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/device.h"
 #include "lockstep/export.h"
 
@@ -54,7 +54,7 @@ void set_memory_poison(Device device, bool on);
 /// Blocks allocated on this thread until the end of the scope belong to `owner`.
 class [[nodiscard]] MemoryOwnerScope {
  public:
-  explicit MemoryOwnerScope(MemoryOwner owner, std::source_location where = std::source_location::current());
+  explicit MemoryOwnerScope(MemoryOwner owner, CallSite where = CallSite::current());
   ~MemoryOwnerScope();
   MemoryOwnerScope(const MemoryOwnerScope&) = delete;
   MemoryOwnerScope& operator=(const MemoryOwnerScope&) = delete;

@@ -96,8 +96,6 @@ struct Fit {
 /// evaluate() do not change it, and take no lock of it. Meanwhile nothing may train it, load weights or compile it.
 class Model {
  public:
-  using Where = std::source_location;
-
   template <class L>
   explicit Model(L layers) : Model(detail::to_layer(std::move(layers))) {}
   explicit Model(std::unique_ptr<Layer> layers);
@@ -108,56 +106,56 @@ class Model {
   /// Creates the variables on `device` (default: the default device). `input` is the shape of an input, without the
   /// batch dimension.
   void build(const Shape& input, std::optional<Device> device = std::nullopt, DType dtype = DType::f32,
-             Where where = Where::current());
+             CallSite where = CallSite::current());
   bool built() const;
-  Device device(Where where = Where::current()) const;
+  Device device(CallSite where = CallSite::current()) const;
 
   /// Runs the layers on `x`, which has a batch dimension. With Call::training, layers that are called for the first
   /// time are built, and running statistics change.
-  Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current());
+  Tensor operator()(const Tensor& x, const Call& c = {}, CallSite where = CallSite::current());
   /// The same, but throws StateError LS1001 if a layer is not built.
-  Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current()) const;
+  Tensor operator()(const Tensor& x, const Call& c = {}, CallSite where = CallSite::current()) const;
 
   /// Throws StateError LS1001 before build().
-  std::vector<Variable> variables(Where where = Where::current()) const;
-  std::vector<Variable> trainable_variables(Where where = Where::current()) const;
+  std::vector<Variable> variables(CallSite where = CallSite::current()) const;
+  std::vector<Variable> trainable_variables(CallSite where = CallSite::current()) const;
 
   /// A table of layers with output shapes, parameter counts and memory per example, and the memory that training with
   /// batch size `batch` needs.
-  std::string summary(std::int64_t batch = 32, Where where = Where::current()) const;
+  std::string summary(std::int64_t batch = 32, CallSite where = CallSite::current()) const;
 
   /// Also sets epochs() to 0.
   void compile(Compile options);
-  optim::Optimizer& optimizer(Where where = Where::current());
+  optim::Optimizer& optimizer(CallSite where = CallSite::current());
   /// How many epochs fit() has begun since compile(); a stopped one counts. load_checkpoint() restores it.
   std::int64_t epochs() const;
 
   /// Runs one optimizer step on a batch and returns the loss. Throws StateError LS1005 before compile().
-  Tensor train_step(const data::Batch& batch, Where where = Where::current());
+  Tensor train_step(const data::Batch& batch, CallSite where = CallSite::current());
 
   /// Trains the model. If a step runs out of memory, all memory that it does not need is released and the step is
   /// retried once. If it fails again, throws OutOfMemoryError with a batch size for which a whole epoch fits, including
   /// evaluation; the model is then as before the failed step. Returns the epochs that were done, the last one possibly
   /// in part; empty if should_stop is true from the start.
-  History fit(const data::Dataset& train, const Fit& options = {}, Where where = Where::current());
+  History fit(const data::Dataset& train, const Fit& options = {}, CallSite where = CallSite::current());
   /// Returns the mean loss and the metrics; the model does not change. batch_size 0 means that of the last fit(), but
   /// at most 256. Throws ShapeError LS2007 for an empty data set; OutOfMemoryError with a batch size that fits. Threads
   /// that evaluate one model at the same time need data sets of different sources (data::Source).
   std::map<std::string, double> evaluate(const data::Dataset& data, std::int64_t batch_size = 0,
-                                         Where where = Where::current()) const;
+                                         CallSite where = CallSite::current()) const;
   /// Runs the layers on `x`, which has a batch dimension, without recording for gradients.
-  Tensor predict(const Tensor& x, Where where = Where::current()) const;
+  Tensor predict(const Tensor& x, CallSite where = CallSite::current()) const;
 
-  void save_weights(const std::string& path, Where where = Where::current()) const;
+  void save_weights(const std::string& path, CallSite where = CallSite::current()) const;
   /// Also takes the weights alone from a checkpoint.
-  void load_weights(const std::string& path, Where where = Where::current());
-  std::string weights_sha256(Where where = Where::current()) const;
+  void load_weights(const std::string& path, CallSite where = CallSite::current());
+  std::string weights_sha256(CallSite where = CallSite::current()) const;
 
   /// Saves all that training depends on: variables (also running statistics), the optimizer, epochs(), and this
   /// thread's position in the random numbers, from which Dropout draws. Call it on the thread that trains. Throws
   /// StateError LS1005 before compile(); IoError LS8005 if the file cannot be written. The file appears under its name
   /// only when it is complete.
-  void save_checkpoint(const std::string& path, Where where = Where::current()) const;
+  void save_checkpoint(const std::string& path, CallSite where = CallSite::current()) const;
   /// Makes the model, and this thread's position in the random numbers, as they were when the file was saved. Whatever
   /// trains it then (calls of fit() with the same options, of train_step() with the same batches) gives the bits that
   /// it would have given there, on the same device with the same math mode and number of threads (in lockstep mode, on
@@ -165,7 +163,7 @@ class Model {
   /// built and compiled as the one that was saved; the options of the optimizer come from the file. Throws StateError
   /// LS1005 before compile(); IoError LS8001 to LS8004 for files that cannot be read or are damaged, LS8006 if the file
   /// does not fit the model or is no checkpoint. After any failure nothing has changed.
-  void load_checkpoint(const std::string& path, Where where = Where::current());
+  void load_checkpoint(const std::string& path, CallSite where = CallSite::current());
 
   struct State;  // internal
 

@@ -65,17 +65,15 @@ struct Call {
 /// assigned, by an optimizer or by loading weights.
 class Layer {
  public:
-  using Where = std::source_location;
-
   explicit Layer(std::string type_name);
   virtual ~Layer();
   Layer(Layer&&) noexcept;
   Layer& operator=(Layer&&) noexcept;
 
   /// Runs the layer within its name scope. Builds it first if necessary.
-  Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current());
+  Tensor operator()(const Tensor& x, const Call& c = {}, CallSite where = CallSite::current());
   /// The same without building. Throws StateError LS1001 if this layer, or one that it calls, is not built.
-  Tensor operator()(const Tensor& x, const Call& c = {}, Where where = Where::current()) const;
+  Tensor operator()(const Tensor& x, const Call& c = {}, CallSite where = CallSite::current()) const;
 
   /// Such as "dense_1"; unique among its siblings.
   const std::string& name() const;

@@ -137,7 +137,7 @@ struct OpCall {
   std::span<const Operand> inputs;
   const void* attrs = nullptr;           // the attribute struct
   std::span<const Scalar> scalars = {};  // in the order of OpDef::scalars
-  std::source_location where;
+  CallSite where;
 
   template <class A>
   const A& attrs_as() const {
@@ -259,7 +259,7 @@ class GradContext {
   virtual std::size_t input_count() const = 0;
   virtual const void* raw_attrs() const = 0;
   virtual const Scalar& scalar(std::size_t i) const = 0;
-  virtual std::source_location where() const = 0;
+  virtual CallSite where() const = 0;
   virtual const OpDef& op() const = 0;
 
   template <class A>
@@ -447,13 +447,13 @@ std::vector<const OpDef*> registered_ops();
 /// Runs a call on the device of its inputs. Every op call goes through this function. The caller's line is that of the
 /// first input, unless `where` is given.
 std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs = nullptr,
-                           std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr);
+                           std::span<const Scalar> scalars = {}, const CallSite* where = nullptr);
 
 /// The same for ops with one output.
 Tensor invoke1(const OpDef& op, std::span<const Operand> inputs, const void* attrs = nullptr,
-               std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr);
+               std::span<const Scalar> scalars = {}, const CallSite* where = nullptr);
 inline Tensor invoke1(const OpDef& op, std::initializer_list<Operand> inputs, const void* attrs = nullptr,
-                      std::span<const Scalar> scalars = {}, const std::source_location* where = nullptr) {
+                      std::span<const Scalar> scalars = {}, const CallSite* where = nullptr) {
   return invoke1(op, std::span(inputs.begin(), inputs.size()), attrs, scalars, where);
 }
 

@@ -49,11 +49,9 @@ struct Snapshot {
 /// Updates variables from their gradients: one fused in-place pass per variable, all submitted as one unit.
 class Optimizer {
  public:
-  using Where = std::source_location;
-
   /// Throws ShapeError LS2007 for an option outside its range: rates and decays must be >= 0, betas in [0, 1).
-  Optimizer(Sgd options, Where where = Where::current());   // NOLINT: implicit by design
-  Optimizer(Adam options, Where where = Where::current());  // NOLINT: implicit by design
+  Optimizer(Sgd options, CallSite where = CallSite::current());   // NOLINT: implicit by design
+  Optimizer(Adam options, CallSite where = CallSite::current());  // NOLINT: implicit by design
   ~Optimizer();
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
@@ -62,7 +60,8 @@ class Optimizer {
   /// LS2101), all must be on one device (DeviceError LS3002), and each variable may be given once (StateError LS1008).
   /// All planning, allocation and preparation comes first: after any failure except a lost device, every variable has
   /// its old value and the step does not count.
-  void apply(std::span<const Tensor> gradients, std::span<const Variable> variables, Where where = Where::current());
+  void apply(std::span<const Tensor> gradients, std::span<const Variable> variables,
+             CallSite where = CallSite::current());
 
   /// Allocates the state of these variables now instead of in their first step, so that it gets memory before the
   /// activations do. Until a step was applied, forget_prepared() frees it again; so does a step that fails.
@@ -70,7 +69,7 @@ class Optimizer {
   void forget_prepared();
 
   double learning_rate() const;
-  void set_learning_rate(double rate, Where where = Where::current());
+  void set_learning_rate(double rate, CallSite where = CallSite::current());
   /// Steps taken.
   std::int64_t steps() const;
   /// The optimizer's state, such as Adam's moments of each variable; named "<variable>/<slot>". f64 for variables of
@@ -81,16 +80,16 @@ class Optimizer {
 
   /// The present state. Its tensors keep their values when training goes on; until the snapshot is gone, the next step
   /// needs memory for copies of them. Throws StateError LS1008 if two variables have the same name.
-  Snapshot snapshot(Where where = Where::current()) const;
+  Snapshot snapshot(CallSite where = CallSite::current()) const;
   /// Replaces the state, the options and the learning rate by those of a snapshot, which may come from another process.
   /// `variables` are all variables that the snapshot has state of, in any order; they are found by name. Their values
   /// do not change. Throws StateError LS1009 if the snapshot is one of another kind of optimizer, or if names, shapes
   /// or dtypes differ; ShapeError LS2007 for options or numbers outside their range. After any failure the optimizer is
   /// as before.
-  void restore(const Snapshot& snapshot, std::span<const Variable> variables, Where where = Where::current());
+  void restore(const Snapshot& snapshot, std::span<const Variable> variables, CallSite where = CallSite::current());
 
  private:
-  void step(std::span<const Tensor> gradients, std::span<const Variable> variables, const Where& where);
+  void step(std::span<const Tensor> gradients, std::span<const Variable> variables, CallSite where);
 
   struct Impl;
   Held<std::unique_ptr<Impl>, "optimizer"> impl_;

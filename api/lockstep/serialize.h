@@ -3,11 +3,11 @@
 
 #include <map>
 #include <optional>
-#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/export.h"
 #include "lockstep/optim.h"
 #include "lockstep/tensor.h"
@@ -36,7 +36,7 @@ struct TensorFile {
 /// replace it instead. Throws IoError LS8001 (missing), LS8002 (not safetensors), LS8003 (truncated), LS8004
 /// (inconsistent).
 TensorFile load_tensors(const std::string& path, std::optional<Device> device = std::nullopt,
-                        std::source_location where = std::source_location::current());
+                        CallSite where = CallSite::current());
 
 /// Saves the variables by name; throws StateError LS1008 if two have the same name.
 void save_weights(const std::string& path, std::span<const Variable> variables);
@@ -44,13 +44,11 @@ void save_weights(const std::string& path, std::span<const Variable> variables);
 /// Assigns every variable from the file, or none: throws IoError LS8006 if names, shapes or dtypes do not match. Leaves
 /// out an optimizer's state, so the file may be a checkpoint. Each value goes from the mapped file to the device of its
 /// variable; until all are there, that device holds the old values and the new ones.
-void load_weights(const std::string& path, std::span<const Variable> variables,
-                  std::source_location where = std::source_location::current());
+void load_weights(const std::string& path, std::span<const Variable> variables, CallSite where = CallSite::current());
 
 /// Saves an optimizer: its kind, options and steps, and its slots by name. Numbers are exact. Throws StateError LS1008
 /// if two variables have the same name; IoError LS8005 as save_tensors() does.
-void save_optimizer(const std::string& path, const optim::Optimizer& optimizer,
-                    std::source_location where = std::source_location::current());
+void save_optimizer(const std::string& path, const optim::Optimizer& optimizer, CallSite where = CallSite::current());
 
 /// Loads a file of save_optimizer() or Model::save_checkpoint(). The next steps then give the same bits as those of the
 /// optimizer that was saved, given the same variables and gradients. `variables` are all variables that it updated, in
@@ -59,7 +57,7 @@ void save_optimizer(const std::string& path, const optim::Optimizer& optimizer,
 /// damaged, LS8006 if the file has no optimizer, one of another kind, or other names, shapes or dtypes. After any
 /// failure the optimizer is as before.
 void load_optimizer(const std::string& path, optim::Optimizer& optimizer, std::span<const Variable> variables,
-                    std::source_location where = std::source_location::current());
+                    CallSite where = CallSite::current());
 
 /// SHA-256 of the variables, as 64 hexadecimal digits. It covers, for each variable in the order of names, its name,
 /// dtype, shape and little-endian bytes in row-major order; each string and list is preceded by its length. Equal

@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
-#include <source_location>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "lockstep/call_site.h"
 #include "lockstep/dtype.h"
 #include "lockstep/export.h"
 
@@ -42,7 +42,7 @@ class Dim {
  public:
   /// Throws ShapeError LS2005 for a negative number.
   constexpr Dim(std::int64_t value = 0,  // NOLINT: implicit
-                const std::source_location& where = std::source_location::current())
+                CallSite where = CallSite::current())
       : value_(value >= 0 ? value : fail_negative(value, where)) {}
 
   /// The size called `name`; the same name is the same size everywhere.
@@ -95,7 +95,7 @@ class Dim {
   static Dim divide(Dim a, Dim b);
   static std::int64_t known_handle(std::int64_t raw);
   std::int64_t fail_symbolic() const;
-  static std::int64_t fail_negative(std::int64_t value, const std::source_location& where);
+  static std::int64_t fail_negative(std::int64_t value, CallSite where);
 
   std::int64_t value_;  // >= 0: the extent; < 0: -1 - index of an interned expression
 };
@@ -105,7 +105,7 @@ class Shape {
  public:
   constexpr Shape() = default;
   Shape(std::initializer_list<Dim> dims,  // NOLINT: brace lists are shapes
-        const std::source_location& where = std::source_location::current());
+        CallSite where = CallSite::current());
   explicit Shape(std::span<const Dim> dims);
   explicit Shape(std::span<const std::int64_t> dims);
 

@@ -7,11 +7,11 @@
 #include <iosfwd>
 #include <new>
 #include <optional>
-#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/device.h"
 #include "lockstep/dtype.h"
 #include "lockstep/export.h"
@@ -32,16 +32,14 @@ class Variable;
 /// value of an abstract tensor throws TraceError LS4101.
 class Tensor {
  public:
-  using Where = std::source_location;
-
   /// A single element of rank 0, on the default device.
   template <Element T>
-  explicit Tensor(T value, Where where = Where::current())
+  explicit Tensor(T value, CallSite where = CallSite::current())
       : Tensor(&value, DTypeOf<T>::value, Shape{}, std::nullopt, where) {}
 
   /// A tensor of rank 1, on the default device.
   template <Element T>
-  Tensor(std::initializer_list<T> values, Where where = Where::current())
+  Tensor(std::initializer_list<T> values, CallSite where = CallSite::current())
       : Tensor(values.begin(), DTypeOf<T>::value, Shape{static_cast<std::int64_t>(values.size())}, std::nullopt,
                where) {}
 
@@ -49,19 +47,19 @@ class Tensor {
   /// number is not the shape's.
   template <Element T>
   Tensor(std::span<const T> values, const Shape& shape, std::optional<Device> device = std::nullopt,
-         Where where = Where::current())
+         CallSite where = CallSite::current())
       : Tensor(checked(values.data(), values.size(), shape, where), DTypeOf<T>::value, shape, device, where) {}
   template <Element T>
   Tensor(const std::vector<T>& values, const Shape& shape, std::optional<Device> device = std::nullopt,
-         Where where = Where::current()) requires(!std::same_as<T, bool>)
+         CallSite where = CallSite::current()) requires(!std::same_as<T, bool>)
       : Tensor(std::span<const T>(values), shape, device, where) {}
 
   /// An abstract tensor.
-  static Tensor abstract(const TensorSpec& spec, Where where = Where::current());
+  static Tensor abstract(const TensorSpec& spec, CallSite where = CallSite::current());
 
   /// A tensor with elements copied from untyped memory, such as a file's; `bytes` is its length.
   static Tensor from_bytes(const void* data, std::size_t bytes, const TensorSpec& spec,
-                           std::optional<Device> device = std::nullopt, Where where = Where::current());
+                           std::optional<Device> device = std::nullopt, CallSite where = CallSite::current());
 
   Tensor(const Tensor& other);
   Tensor(Tensor&& other) noexcept;
@@ -69,22 +67,22 @@ class Tensor {
   Tensor& operator=(Tensor&& other) & noexcept;
   ~Tensor();
 
-  DType dtype(Where where = Where::current()) const;
-  const Shape& shape(Where where = Where::current()) const;
-  int rank(Where where = Where::current()) const { return shape(where).rank(); }
+  DType dtype(CallSite where = CallSite::current()) const;
+  const Shape& shape(CallSite where = CallSite::current()) const;
+  int rank(CallSite where = CallSite::current()) const { return shape(where).rank(); }
   /// Number of elements.
-  std::int64_t size(Where where = Where::current()) const { return shape(where).size(); }
-  TensorSpec spec(Where where = Where::current()) const { return {dtype(where), shape(where)}; }
+  std::int64_t size(CallSite where = CallSite::current()) const { return shape(where).size(); }
+  TensorSpec spec(CallSite where = CallSite::current()) const { return {dtype(where), shape(where)}; }
   /// Throws TraceError LS4101 for an abstract tensor.
-  Device device(Where where = Where::current()) const;
-  bool is_abstract(Where where = Where::current()) const;
+  Device device(CallSite where = CallSite::current()) const;
+  bool is_abstract(CallSite where = CallSite::current()) const;
   /// Identifies this value within the process; copies have the same id.
-  std::uint64_t id(Where where = Where::current()) const;
+  std::uint64_t id(CallSite where = CallSite::current()) const;
 
   /// The only element; waits for it. Throws ShapeError LS2006 if the tensor does not have exactly one element, and
   /// DTypeError LS2103 if T does not match the dtype.
   template <Element T>
-  T item(Where where = Where::current()) const {
+  T item(CallSite where = CallSite::current()) const {
     T value;
     read_item(&value, DTypeOf<T>::value, where);
     return value;
@@ -92,25 +90,25 @@ class Tensor {
 
   /// All elements in row-major order; waits for them. Throws DTypeError LS2103 if T does not match the dtype.
   template <Element T>
-  std::vector<T> to_vector(Where where = Where::current()) const requires(!std::same_as<T, bool>) {
+  std::vector<T> to_vector(CallSite where = CallSite::current()) const requires(!std::same_as<T, bool>) {
     auto values = host_memory<T>(where);
     read_all(values.data(), DTypeOf<T>::value, where);
     return values;
   }
   /// The elements of a bool tensor as bytes, 0 or 1.
-  std::vector<std::uint8_t> to_bools(Where where = Where::current()) const;
+  std::vector<std::uint8_t> to_bools(CallSite where = CallSite::current()) const;
 
   /// The elements' bytes in row-major order.
-  std::vector<std::byte> to_bytes(Where where = Where::current()) const;
+  std::vector<std::byte> to_bytes(CallSite where = CallSite::current()) const;
 
   /// This value on `device`; the tensor itself if it is there already.
-  Tensor to(Device device, Where where = Where::current()) const;
+  Tensor to(Device device, CallSite where = CallSite::current()) const;
 
   /// "Tensor f32 (2, 3) cpu:0".
-  std::string describe(Where where = Where::current()) const;
+  std::string describe(CallSite where = CallSite::current()) const;
 
   /// For the runtime; never nullptr.
-  TensorImpl* impl(Where where = Where::current()) const {
+  TensorImpl* impl(CallSite where = CallSite::current()) const {
     if (!impl_) fail_moved_from("tensor", where);
     return impl_;
   }
@@ -119,12 +117,12 @@ class Tensor {
 
  private:
   explicit Tensor(TensorImpl* impl) : impl_(impl) {}
-  Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, const Where& where);
-  static const void* checked(const void* data, std::size_t count, const Shape& shape, const Where& where);
+  Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, CallSite where);
+  static const void* checked(const void* data, std::size_t count, const Shape& shape, CallSite where);
   /// Host memory for all elements. Throws an Error, not std::bad_alloc, if the host has too little, and if a view has
   /// more elements than any memory can hold.
   template <class T>
-  std::vector<T> host_memory(const Where& where) const {
+  std::vector<T> host_memory(CallSite where) const {
     check_readable(where);
     try {
       return std::vector<T>(static_cast<std::size_t>(size(where)));
@@ -132,10 +130,10 @@ class Tensor {
       fail_host_memory(where);
     }
   }
-  void check_readable(const Where& where) const;
-  [[noreturn]] void fail_host_memory(const Where& where) const;
-  void read_item(void* out, DType as, const Where& where) const;
-  void read_all(void* out, DType as, const Where& where) const;
+  void check_readable(CallSite where) const;
+  [[noreturn]] void fail_host_memory(CallSite where) const;
+  void read_item(void* out, DType as, CallSite where) const;
+  void read_all(void* out, DType as, CallSite where) const;
 
   TensorImpl* impl_;
 };
@@ -180,23 +178,21 @@ struct Scalar {
 /// implicitly and records the source line of its creation. It must not outlive the full expression.
 class Operand {
  public:
-  using Where = std::source_location;
-
-  Operand(const Tensor& tensor, Where at = Where::current())  // NOLINT: implicit by design
+  Operand(const Tensor& tensor, CallSite at = CallSite::current())  // NOLINT: implicit by design
       : impl_(tensor.impl(at)), where_(at) {}
-  Operand(const Variable& variable, Where at = Where::current());  // NOLINT: implicit by design
+  Operand(const Variable& variable, CallSite at = CallSite::current());  // NOLINT: implicit by design
   template <class T>
-  requires std::is_arithmetic_v<T> Operand(T value, Where at = Where::current())
+  requires std::is_arithmetic_v<T> Operand(T value, CallSite at = CallSite::current())
       : scalar_(value), where_(at) {}  // NOLINT: implicit by design
 
   /// An optional input that is not given.
-  static Operand absent(Where at = Where::current()) {
+  static Operand absent(CallSite at = CallSite::current()) {
     Operand none(false, at);
     none.absent_ = true;
     return none;
   }
   /// For the runtime: holds no reference to the tensor.
-  static Operand borrow(TensorImpl* impl, const Where& at) {
+  static Operand borrow(TensorImpl* impl, CallSite at) {
     Operand operand(false, at);
     operand.impl_ = impl;
     return operand;
@@ -207,14 +203,14 @@ class Operand {
   bool is_scalar() const { return !impl_ && !absent_; }
   TensorImpl* impl() const { return impl_; }
   const Scalar& scalar() const { return scalar_; }
-  const Where& where() const { return where_; }
+  CallSite where() const { return where_; }
   /// The tensor; a number becomes a bool, i32 or f32 tensor on the default device.
   Tensor tensor() const;
 
  private:
   TensorImpl* impl_ = nullptr;
   Scalar scalar_;
-  Where where_;
+  CallSite where_;
   bool absent_ = false;
 };
 

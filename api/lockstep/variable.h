@@ -18,33 +18,32 @@ class VariableImpl;
 /// LS1008.
 class Variable {
  public:
-  using Where = std::source_location;
-
   /// `initial` is the first value. Every tape that is active when a trainable variable is used watches it.
   explicit Variable(const Tensor& initial, std::string name = "variable", bool trainable = true);
   /// A variable of rank 0.
   template <Element T>
-  explicit Variable(T initial, std::string name = "variable", bool trainable = true, Where where = Where::current())
+  explicit Variable(T initial, std::string name = "variable", bool trainable = true,
+                    CallSite where = CallSite::current())
       : Variable(Tensor(initial, where), std::move(name), trainable) {}
 
-  Tensor read(Where where = Where::current()) const;
+  Tensor read(CallSite where = CallSite::current()) const;
 
   /// Replaces the value; shape and dtype must stay the same (ShapeError LS2010, DTypeError LS2101). Writes in place if
   /// nothing else refers to the variable's memory.
-  void assign(const Tensor& value, Where where = Where::current()) const;
-  void assign_add(const Tensor& amount, Where where = Where::current()) const;
+  void assign(const Tensor& value, CallSite where = CallSite::current()) const;
+  void assign_add(const Tensor& amount, CallSite where = CallSite::current()) const;
 
-  const std::string& name(Where where = Where::current()) const;
-  bool trainable(Where where = Where::current()) const;
-  const Shape& shape(Where where = Where::current()) const;
-  DType dtype(Where where = Where::current()) const;
-  Device device(Where where = Where::current()) const;
-  std::uint64_t id(Where where = Where::current()) const;
+  const std::string& name(CallSite where = CallSite::current()) const;
+  bool trainable(CallSite where = CallSite::current()) const;
+  const Shape& shape(CallSite where = CallSite::current()) const;
+  DType dtype(CallSite where = CallSite::current()) const;
+  Device device(CallSite where = CallSite::current()) const;
+  std::uint64_t id(CallSite where = CallSite::current()) const;
 
   friend bool operator==(const Variable& a, const Variable& b) { return a.impl_ == b.impl_; }
 
   /// For the runtime.
-  VariableImpl& impl(Where where = Where::current()) const { return impl_.at(where); }
+  VariableImpl& impl(CallSite where = CallSite::current()) const { return impl_.at(where); }
 
  private:
   Held<std::shared_ptr<VariableImpl>, "variable"> impl_;

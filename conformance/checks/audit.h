@@ -12,7 +12,7 @@ class Audit : public OpObserver {
 
   void record(const OpCall& call, std::span<const TensorRef> outputs) override;
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
+  void value_read(const TensorImpl&, const char*, CallSite) override {}
 
   /// The number of calls that were judged.
   std::int64_t calls() const { return calls_; }

@@ -17,7 +17,7 @@ struct Trainee {
 };
 
 void check(std::span<const data::Batch> batches, std::span<const Device> devices, const CompareOptions& options,
-           const std::source_location& where) {
+           CallSite where) {
   const auto refuse = [&](std::string what, std::string fix) {
     raise(ErrorId::bad_arguments, "compare", std::move(what), std::move(fix), where);
   };
@@ -39,7 +39,7 @@ void check(std::span<const data::Batch> batches, std::span<const Device> devices
 }
 
 // Copies by name. If `make` builds different models for different devices, that is an error of its author.
-void copy_weights(const nn::Model& from, const nn::Model& to, Device device, const std::source_location& where) {
+void copy_weights(const nn::Model& from, const nn::Model& to, Device device, CallSite where) {
   const std::vector<Variable> source = from.variables(where);
   std::vector<Variable> target = to.variables(where);
   for (std::size_t i = 0; i < std::max(source.size(), target.size()); ++i) {
@@ -58,7 +58,7 @@ double value_of(const Tensor& loss) {
   return loss.dtype() == DType::f64 ? loss.item<double>() : static_cast<double>(loss.item<float>());
 }
 
-RecordedStep train(Trainee& t, const data::Batch& batch, MathMode mode, const std::source_location& where) {
+RecordedStep train(Trainee& t, const data::Batch& batch, MathMode mode, CallSite where) {
   const MathModeScope scope(mode);
   const data::Batch here{batch.features.to(t.device, where), batch.labels.to(t.device, where)};
   CallRecorder recorder;
@@ -71,8 +71,7 @@ RecordedStep train(Trainee& t, const data::Batch& batch, MathMode mode, const st
 }  // namespace
 
 std::vector<Comparison> compare(const std::function<nn::Model(Device)>& make, std::span<const data::Batch> batches,
-                                std::span<const Device> devices, const CompareOptions& options,
-                                std::source_location where) {
+                                std::span<const Device> devices, const CompareOptions& options, CallSite where) {
   check(batches, devices, options, where);
   if (!make) raise(ErrorId::invalid_use, "compare", "there is no function", "give one that makes the model", where);
   std::vector<Trainee> trainees;

@@ -10,7 +10,7 @@
 namespace lockstep {
 namespace {
 
-RefArray array_of(const TensorImpl& tensor, const std::source_location& where) {
+RefArray array_of(const TensorImpl& tensor, CallSite where) {
   RefArray array = RefArray::zeros(tensor.dtype, tensor.shape);
   const std::vector<std::byte> bytes = Tensor::share(const_cast<TensorImpl*>(&tensor)).to_bytes(where);
   for (std::size_t i = 0; i < array.values.size(); ++i) {

@@ -15,8 +15,8 @@ struct RecordedCall {
   const OpDef* op = nullptr;
   const char* part = "forward";
   const ScopeName* scope = nullptr;
-  std::source_location where;  // the location that the op received
-  std::source_location user;   // the line of the user's program that caused the call
+  CallSite where;  // the location that the op received
+  CallSite user;   // the line of the user's program that caused the call
   std::vector<Operand> operands;
   std::vector<TensorRef> inputs;  // the tensors of the operands; null for numbers and absent inputs
   std::vector<std::byte> attrs;
@@ -40,7 +40,7 @@ class CallRecorder : public OpObserver {
 
   void record(const OpCall& call, std::span<const TensorRef> outputs) override;
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char*, const std::source_location&) override {}
+  void value_read(const TensorImpl&, const char*, CallSite) override {}
   bool sees_updates() const override { return true; }
 
   // Stored by pointer, because operands point into their call.

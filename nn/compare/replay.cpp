@@ -45,7 +45,7 @@ void each_place(const TensorImpl& view, F visit) {
 }
 
 // Creates a tensor on `device` with the same elements, strides, and offset within a cache line.
-TensorRef with_layout_of(const TensorImpl& original, DeviceState& device, const std::source_location& where) {
+TensorRef with_layout_of(const TensorImpl& original, DeviceState& device, CallSite where) {
   const std::vector<std::byte> dense = Tensor::share(const_cast<TensorImpl*>(&original)).to_bytes(where);
   if (original.shape.is_empty()) return make_tensor(device, original.dtype, original.shape, {.where = &where});
   const std::size_t size = size_of(original.dtype);

@@ -14,12 +14,13 @@
 namespace lockstep {
 namespace {
 
-bool same_line(const std::source_location& a, const std::source_location& b) {
-  return a.line() == b.line() && std::string_view(a.file_name()) == b.file_name();
+bool same_line(CallSite a, CallSite b) {
+  const SourcePlace first = a.resolve(), second = b.resolve();
+  return first.line == second.line && first.file == second.file;
 }
 
 // Returns the source line of the program, or else of the layer. The line that asked for the comparison is useless here.
-std::string place_in_program(const RecordedCall& call, const std::source_location& asked) {
+std::string place_in_program(const RecordedCall& call, CallSite asked) {
   if (!same_line(call.user, asked)) return short_location(call.user);
   return same_line(call.where, asked) ? "" : short_location(call.where);
 }

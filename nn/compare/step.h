@@ -14,7 +14,7 @@ class StepComparison {
  public:
   /// `where`: the line that asked for the comparison. It is not shown as the place of a call.
   StepComparison(const RecordedStep& first, const RecordedStep& second, Device device, const CompareOptions& options,
-                 const std::source_location& where)
+                 CallSite where)
       : first_(first), second_(second), device_(device), options_(options), where_(where) {}
 
   /// Adds the findings of one step to `result`. Steps must be added in order.
@@ -40,7 +40,7 @@ class StepComparison {
   const RecordedStep &first_, &second_;
   const Device device_;
   const CompareOptions& options_;
-  const std::source_location where_;
+  const CallSite where_;
   std::map<std::pair<const TensorImpl*, const TensorImpl*>, Difference> known_;
 };
 

@@ -119,7 +119,7 @@ struct Dataset::Pass::State {
     if (count == 0 || (drop_last && count < static_cast<std::size_t>(batch_size))) return std::nullopt;
     const Source& source = dataset.source();
     const auto n = static_cast<std::int64_t>(count);
-    const std::source_location where = std::source_location::current();
+    const CallSite where = CallSite::current();
     std::optional<HostFill> features, labels;
     {
       MemoryOwnerScope owner(MemoryOwner::data);

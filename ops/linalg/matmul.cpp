@@ -82,7 +82,7 @@ std::vector<OpCase> matmul_cases() {
   return cases;
 }
 
-Tensor transposed(const Tensor& x, const std::source_location& where) { return swap_axes({x, where}, -1, -2); }
+Tensor transposed(const Tensor& x, CallSite where) { return swap_axes({x, where}, -1, -2); }
 
 }  // namespace
 
@@ -98,7 +98,7 @@ OpDef matmul() {
   op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};
   op.gradient = [](GradContext& g) {
     const Tensor dy = g.upstream();
-    const std::source_location at = g.where();
+    const CallSite at = g.where();
     if (g.needs(0)) g.set(0, lockstep::matmul({dy, at}, g.input(1), {.transpose_b = true}));
     if (g.needs(1)) g.set(1, lockstep::matmul(g.input(0), {dy, at}, {.transpose_a = true}));
   };
@@ -113,7 +113,7 @@ Tensor matmul(Operand a, Operand b, Matmul options) {
   static const OpDef& op = built_in("matmul");
   const auto is_matrix = [](const Operand& x) { return x.is_tensor() && x.impl()->shape.rank() >= 2; };
   if (!is_matrix(a) || !is_matrix(b)) return invoke1(op, {a, b});  // inference says what is wrong
-  const std::source_location where = a.where();
+  const CallSite where = a.where();
   std::optional<Tensor> left, right;
   if (options.transpose_a) left = transposed(a.tensor(), where);
   if (options.transpose_b) right = transposed(b.tensor(), where);

@@ -192,7 +192,7 @@ Tensor max_gather(const Operand& x, const Operand& taps, const Pool2dAttrs& attr
 
 void decompose_max_pool2d_gather(DecomposeContext& c) {
   const Tensor x = c.tensor(0);
-  const std::source_location at = c.call().where;
+  const CallSite at = c.call().where;
   const Pool2dBackwardAttrs attrs = backward_attrs(c.attrs<Pool2dAttrs>(), x.shape());
   static const OpDef& positions_op = built_in("max_pool2d_positions");
   const Tensor positions = invoke1(positions_op, {c.input(1)}, &attrs);

@@ -102,7 +102,7 @@ struct Shifted {
   Tensor x, exponentials, total;
 };
 
-Shifted shift(const Operand& x, std::int64_t axis, const std::source_location& at) {
+Shifted shift(const Operand& x, std::int64_t axis, CallSite at) {
   const Tensor largest = max(x, {.axes = {axis}, .keep = true});
   Tensor shifted = sub(x, {largest, at});
   Tensor exponentials = exp({shifted, at});
@@ -189,13 +189,13 @@ namespace defs {
 OpDef softmax() {
   OpDef op = softmax_op("softmax", "Exponentials of x along one axis, scaled to sum to one.", false);
   op.decompose = [](DecomposeContext& c) {
-    const std::source_location at = c.call().where;
+    const CallSite at = c.call().where;
     const Shifted s = shift(c.input(0), c.attrs<AxisAttrs>().axis, at);
     c.set(0, lockstep::div({s.exponentials, at}, {s.total, at}));
   };
   op.gradient = [](GradContext& g) {
     const std::int64_t axis = g.attrs<AxisAttrs>().axis;
-    const std::source_location at = g.where();
+    const CallSite at = g.where();
     const Tensor y = g.output(), weighted = lockstep::mul({g.upstream(), at}, {y, at});
     const Tensor total = lockstep::sum({weighted, at}, {.axes = {axis}, .keep = true});
     g.set(0, lockstep::sub({weighted, at}, {lockstep::mul({y, at}, {total, at}), at}));
@@ -206,13 +206,13 @@ OpDef softmax() {
 OpDef log_softmax() {
   OpDef op = softmax_op("log_softmax", "Logarithm of softmax, without its loss of precision.", true);
   op.decompose = [](DecomposeContext& c) {
-    const std::source_location at = c.call().where;
+    const CallSite at = c.call().where;
     const Shifted s = shift(c.input(0), c.attrs<AxisAttrs>().axis, at);
     c.set(0, lockstep::sub({s.x, at}, {lockstep::log({s.total, at}), at}));
   };
   op.gradient = [](GradContext& g) {
     const std::int64_t axis = g.attrs<AxisAttrs>().axis;
-    const std::source_location at = g.where();
+    const CallSite at = g.where();
     const Tensor dy = g.upstream();
     const Tensor total = lockstep::sum({dy, at}, {.axes = {axis}, .keep = true});
     const Tensor probability = lockstep::exp({g.output(), at});
@@ -275,7 +275,7 @@ OpDef sparse_cross_entropy() {
   op.infer = [](InferContext& c) { infer_rows(c, true); };
   // No rule of its own: the op is differentiated through its parts.
   op.decompose = [](DecomposeContext& c) {
-    const std::source_location at = c.call().where;
+    const CallSite at = c.call().where;
     const Tensor log_p = lockstep::log_softmax(c.input(0));
     const Dim classes = log_p.shape().dim(-1);
     const Tensor labels = expand_dims(c.input(1), -1);
@@ -314,7 +314,7 @@ OpDef cross_entropy() {
   op.error_class = ErrorClass::composed;
   op.infer = [](InferContext& c) { infer_rows(c, false); };
   op.decompose = [](DecomposeContext& c) {
-    const std::source_location at = c.call().where;
+    const CallSite at = c.call().where;
     const Tensor log_p = lockstep::log_softmax(c.input(0));
     const Tensor weighted = invoke1(term_op(), {Operand(log_p, at), c.input(1)});
     c.set(0, lockstep::neg({lockstep::sum({weighted, at}, {.axes = {-1}}), at}));

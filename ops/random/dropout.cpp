@@ -54,7 +54,7 @@ OpDef dropout() {
   };
   op.decompose = [](DecomposeContext& c) {
     static const OpDef& apply = built_in("dropout_by_bits");
-    const std::source_location at = c.call().where;
+    const CallSite at = c.call().where;
     const Tensor bits = lockstep::random_bits(c.output_spec(0).shape, DType::i32, key_from(c.call().scalars, 1), at);
     const double rate = c.scalar(0).as_double();
     const Scalar scalars[] = {dropout_threshold(rate), 1 / (1 - rate)};

@@ -277,7 +277,7 @@ OpDef with_far_out(OpDef op) {
 }
 
 Tensor call_random(const OpDef& op, const Shape& shape, double first, double second, const Random& options,
-                   const std::source_location& where) {
+                   CallSite where) {
   const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(options.dtype)};
   std::vector<Scalar> scalars = {first, second};
   append_key(scalars, options.key ? *options.key : next_key());
@@ -425,23 +425,22 @@ void set_random_position(RandomKey position) { current_key = position; }
 RandomScope::RandomScope(RandomKey key) : previous_(current_key) { current_key = key; }
 RandomScope::~RandomScope() { current_key = previous_; }
 
-Tensor random_uniform(const Shape& shape, double low, double high, Random options, std::source_location where) {
+Tensor random_uniform(const Shape& shape, double low, double high, Random options, CallSite where) {
   static const OpDef& op = built_in("random_uniform");
   return call_random(op, shape, low, high, options, where);
 }
 
-Tensor random_normal(const Shape& shape, double mean, double stddev, Random options, std::source_location where) {
+Tensor random_normal(const Shape& shape, double mean, double stddev, Random options, CallSite where) {
   static const OpDef& op = built_in("random_normal");
   return call_random(op, shape, mean, stddev, options, where);
 }
 
-Tensor random_truncated_normal(const Shape& shape, double mean, double stddev, Random options,
-                               std::source_location where) {
+Tensor random_truncated_normal(const Shape& shape, double mean, double stddev, Random options, CallSite where) {
   static const OpDef& op = built_in("random_truncated_normal");
   return call_random(op, shape, mean, stddev, options, where);
 }
 
-Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key, std::source_location where) {
+Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key, CallSite where) {
   static const OpDef& op = built_in("random_permutation");
   if (n < 0) {
     raise(ErrorId::invalid_attribute, "random_permutation", "n is " + std::to_string(n), "n is 0 or more", where);
@@ -452,7 +451,7 @@ Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key, std::sou
   return invoke1(op, std::span<const Operand>(), &attrs, scalars, &where);
 }
 
-Tensor random_bits(const Shape& shape, DType dtype, std::optional<RandomKey> key, std::source_location where) {
+Tensor random_bits(const Shape& shape, DType dtype, std::optional<RandomKey> key, CallSite where) {
   static const OpDef& op = built_in("random_bits");
   const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(dtype)};
   std::vector<Scalar> scalars;

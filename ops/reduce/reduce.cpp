@@ -30,7 +30,7 @@ Shape reduced_shape(const Shape& from, const IntList& axes, bool keep) {
 }
 
 // A reduced tensor, broadcast back over the reduced axes.
-Tensor spread(const Tensor& reduced, const Shape& shape, const IntList& axes, const std::source_location& where) {
+Tensor spread(const Tensor& reduced, const Shape& shape, const IntList& axes, CallSite where) {
   const Tensor kept = reshape({reduced, where}, reduced_shape(shape, axes, true));
   return broadcast_to({kept, where}, shape);
 }
@@ -43,7 +43,7 @@ Dim reduced_count(const Shape& shape, const IntList& axes) {
 
 // A sum divided by the number of its terms. If the number is not known, the call is abstract, and the divisor is an
 // abstract scalar.
-Tensor divided(const Tensor& total, Dim count, const std::source_location& where) {
+Tensor divided(const Tensor& total, Dim count, CallSite where) {
   if (count.is_known()) return lockstep::div({total, where}, {static_cast<double>(count.value()), where});
   const Tensor unknown = Tensor::abstract({total.dtype(), Shape{}});
   return lockstep::div({total, where}, {unknown, where});
@@ -195,7 +195,7 @@ const OpDef& share_op() {
 // Elements that equal the extreme share its gradient. So do NaN elements, because the extreme is NaN if they take part.
 void extreme_gradient(GradContext& g) {
   const auto& a = g.attrs<ReduceAttrs>();
-  const std::source_location at = g.where();
+  const CallSite at = g.where();
   const Shape kept = reduced_shape(g.input_shape(0), a.axes, true);
   const Tensor best = reshape({g.output(), at}, kept), dy = reshape({g.upstream(), at}, kept);
   const Tensor hit = invoke1(hit_op(), {g.input(0), Operand(best, at)});

@@ -123,7 +123,7 @@ OpDef arange() {
 
 }  // namespace defs
 
-Tensor arange(std::int64_t count, DType dtype, double start, double step, std::source_location where) {
+Tensor arange(std::int64_t count, DType dtype, double start, double step, CallSite where) {
   static const OpDef& op = built_in("arange");
   if (count < 0) {
     raise(ErrorId::invalid_attribute, "arange", "count is " + std::to_string(count), "count is 0 or more", where);

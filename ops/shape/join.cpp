@@ -34,7 +34,7 @@ ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int
 constexpr std::int64_t unit_steps[max_rank] = {1, 1, 1, 1, 1, 1, 1, 1};
 
 // The box of x that begins at `starts`. Unlike the public function, it takes symbolic extents and positions.
-Tensor box_of(const Tensor& x, std::span<const Dim> starts, const Shape& shape, const std::source_location& where) {
+Tensor box_of(const Tensor& x, std::span<const Dim> starts, const Shape& shape, CallSite where) {
   static const OpDef& op = built_in("slice");
   const SliceAttrs attrs{list_of(Shape(starts)), list_of(shape),
                          IntList(std::span(unit_steps).first(static_cast<std::size_t>(shape.rank())))};
@@ -63,7 +63,7 @@ class CopyInProgress {
 };
 thread_local std::optional<DType> CopyInProgress::dtype_;
 
-TensorRef dense_copy(const TensorImpl& impl, const std::source_location& where) {
+TensorRef dense_copy(const TensorImpl& impl, CallSite where) {
   static const OpDef& op = built_in("copy");
   const Operand x = Operand::borrow(const_cast<TensorImpl*>(&impl), where);
   const CopyInProgress copying({op, std::span(&x, 1), nullptr, {}, where}, impl.dtype);
@@ -345,7 +345,7 @@ OpDef full() {
 
 }  // namespace defs
 
-Tensor concat(std::span<const Tensor> tensors, std::int64_t axis, std::source_location where) {
+Tensor concat(std::span<const Tensor> tensors, std::int64_t axis, CallSite where) {
   static const OpDef& op = built_in("concat");
   std::vector<Operand> inputs;
   for (const Tensor& t : tensors) inputs.emplace_back(t, where);
@@ -354,7 +354,7 @@ Tensor concat(std::span<const Tensor> tensors, std::int64_t axis, std::source_lo
   return invoke1(op, inputs, &attrs, {}, &where);
 }
 
-Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis, std::source_location where) {
+Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis, CallSite where) {
   return concat(std::span(tensors.begin(), tensors.size()), axis, where);
 }
 
@@ -365,7 +365,7 @@ Tensor pad(Operand x, const Ints& before, const Ints& after, Scalar value) {
   return invoke1(op, {x}, &attrs, std::span(&value, 1));
 }
 
-Tensor filled(const Shape& shape, const Scalar& value, DType dtype, const std::source_location& where) {
+Tensor filled(const Shape& shape, const Scalar& value, DType dtype, CallSite where) {
   static const OpDef& op = built_in("full");
   const FullAttrs attrs{list_of(shape), static_cast<std::int64_t>(dtype)};
   return invoke1(op, std::span<const Operand>(), &attrs, std::span(&value, 1), &where);
@@ -381,20 +381,20 @@ Tensor filled_like(const Operand& x, std::int64_t value) {
 
 }  // namespace
 
-Tensor number_tensor(const Scalar& scalar, DType dtype, const std::source_location& where) {
+Tensor number_tensor(const Scalar& scalar, DType dtype, CallSite where) {
   // Converts as cast() does: full() refuses floating numbers that an integer dtype does not have.
   const bool converts = scalar.kind == Scalar::Kind::floating && !is_floating(dtype);
   const Scalar whole(Scalar::Kind::integer, converts ? static_cast<std::int64_t>(number_as(scalar, dtype)) : 0, 0);
   return filled(Shape{}, converts ? whole : scalar, dtype, where);
 }
 
-Tensor full(const Shape& shape, Scalar value, DType dtype, std::source_location where) {
+Tensor full(const Shape& shape, Scalar value, DType dtype, CallSite where) {
   return filled(shape, value, dtype, where);
 }
-Tensor zeros(const Shape& shape, DType dtype, std::source_location where) {
+Tensor zeros(const Shape& shape, DType dtype, CallSite where) {
   return filled(shape, {Scalar::Kind::integer, 0, 0}, dtype, where);
 }
-Tensor ones(const Shape& shape, DType dtype, std::source_location where) {
+Tensor ones(const Shape& shape, DType dtype, CallSite where) {
   return filled(shape, {Scalar::Kind::integer, 1, 0}, dtype, where);
 }
 Tensor zeros_like(Operand x) { return filled_like(x, 0); }

@@ -41,7 +41,7 @@ CaseInput index_input(Shape shape, DType dtype, std::int64_t extent) {
 }
 
 void decompose_argsort(DecomposeContext& c) {
-  const std::source_location at = c.call().where;
+  const CallSite at = c.call().where;
   const Tensor x = c.tensor(0);
   const std::int64_t count = x.size();
   const auto length = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(count)));
@@ -93,7 +93,7 @@ OpDef gather() {
   op.gradient = [](GradContext& g) {
     static const OpDef& scatter = built_in("scatter_add");
     const std::int64_t axis = g.attrs<AxisAttrs>().axis;
-    const std::source_location at = g.where();
+    const CallSite at = g.where();
     const Dim count = g.input_shape(1).element_count(), extent = g.input_shape(0).dim(static_cast<int>(axis));
     Tensor dy = g.upstream();
     if (g.input_shape(1).rank() != 1) {  // scatter_add takes indices of rank 1
@@ -242,7 +242,7 @@ OpDef one_hot() {
     c.set(0, c.dtype_from_attribute(a.dtype), out);
   };
   op.decompose = [](DecomposeContext& c) {
-    const std::source_location at = c.call().where;
+    const CallSite at = c.call().where;
     const auto& a = c.attrs<OneHotAttrs>();
     const Shape& out = c.output_spec(0).shape;
     const Tensor column = expand_dims(c.input(0), -1), spread = broadcast_to({column, at}, out);

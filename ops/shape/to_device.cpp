@@ -74,6 +74,6 @@ Tensor to_device(Operand x, Device device) {
   return invoke1(op, {x}, &attrs);
 }
 
-Tensor Tensor::to(Device device, Where where) const { return to_device({*this, where}, device); }
+Tensor Tensor::to(Device device, CallSite where) const { return to_device({*this, where}, device); }
 
 }  // namespace lockstep

@@ -286,7 +286,7 @@ NewShape::NewShape(const Ints& dims) {
   }
 }
 
-Shape NewShape::resolve(Dim count, std::source_location where) const {
+Shape NewShape::resolve(Dim count, CallSite where) const {
   if (rank_ > static_cast<std::size_t>(max_rank)) {
     raise(ErrorId::invalid_shape, "reshape", "rank " + std::to_string(rank_) + " exceeds the limit of 8",
           "merge dimensions", where);

@@ -1,6 +1,8 @@
 // Tests memory sizes as text, and the complete report of an out-of-memory error.
 #include <gtest/gtest.h>
 
+#include <source_location>
+
 #include "lockstep/lockstep.h"
 #include "runtime/memory/allocator.h"
 
@@ -89,8 +91,9 @@ TEST(OutOfMemoryReport, OfALimitNamesHoldersAndWhatTheDriverSaid) {
   static const int subject = 7;
   const auto describe = [](const void* given) { return "of " + std::to_string(*static_cast<const int*>(given)); };
   const std::source_location here = std::source_location::current();
+  const CallSite site = here;
   EXPECT_EQ(
-      report(s, {.label = "concat", .what = "workspace", .describe = describe, .subject = &subject, .where = &here}),
+      report(s, {.label = "concat", .what = "workspace", .describe = describe, .subject = &subject, .where = &site}),
       "OutOfMemoryError[LS5001] toy:0: concat workspace of 7 needs 2.93 KiB, the limit of 6.00 KiB leaves 2.00 KiB\n"
       "  memory 5.00 KiB held = live 4.00 KiB + cached 1.00 KiB; limit 6.00 KiB; device has 2.00 KiB free of 8.00 KiB\n"
       "  live   activations 3.00 KiB   other 1.00 KiB\n"

@@ -1,8 +1,9 @@
 // Names of memory blocks in errors and reports.
 #pragma once
 
-#include <source_location>
 #include <string>
+
+#include "lockstep/call_site.h"
 
 namespace lockstep {
 
@@ -12,7 +13,7 @@ struct BlockPurpose {
   const char* what = "output";                     // "output", "workspace", "copy"
   std::string (*describe)(const void*) = nullptr;  // describes `subject`, such as "f32 (256, 112, 112, 128)"
   const void* subject = nullptr;
-  const std::source_location* where = nullptr;
+  const CallSite* where = nullptr;
 };
 
 }  // namespace lockstep

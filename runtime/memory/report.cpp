@@ -38,7 +38,7 @@ std::string_view name_of(MemoryOwner owner) {
   return owner <= MemoryOwner::other ? owner_names[static_cast<std::size_t>(owner)] : "nobody";
 }
 
-MemoryOwnerScope::MemoryOwnerScope(MemoryOwner owner, std::source_location where) : previous_(thread_state().owner) {
+MemoryOwnerScope::MemoryOwnerScope(MemoryOwner owner, CallSite where) : previous_(thread_state().owner) {
   check_enum(owner, MemoryOwner::other, "owner of memory", "MemoryOwnerScope", where);
   thread_state().owner = owner;
 }

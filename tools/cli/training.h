@@ -2,8 +2,8 @@
 #pragma once
 
 #include <map>
-#include <source_location>
 
+#include "lockstep/call_site.h"
 #include "tools/cli/command.h"
 
 namespace cli {
@@ -32,6 +32,6 @@ Prepared prepare(const TrainingOptions& options, const std::string& device);
 /// The loss or metric of that name among the values of fit() or evaluate(); throws StateError LS1008, as an error of
 /// `command`, if there is none.
 double value_of(const std::map<std::string, double>& values, const std::string& name, const std::string& command,
-                const std::source_location& where = std::source_location::current());
+                CallSite where = CallSite::current());
 
 }  // namespace cli

@@ -4,7 +4,7 @@ FAULTS = {
     "autodiff/gradient.cpp": [
         ("upstream[o] = sources_[n] ? gradients_[n] : std::exchange(gradients_[n], {});", "upstream[o] = std::exchange(gradients_[n], {});", "a source on the way to another loses its gradient"),
         ("slot = slot ? sum_of(slot, gradient, record.where) : gradient;", "slot = gradient;", "of two paths only the last counts"),
-        ("total = total ? sum_of(total, gradients_[n], std::source_location::current()) : gradients_[n];", "total = gradients_[n];", "of a variable read twice only one read's gradient counts"),
+        ("total = total ? sum_of(total, gradients_[n], CallSite::current()) : gradients_[n];", "total = gradients_[n];", "of a variable read twice only one read's gradient counts"),
         ("if (!tape_.options_.persistent) tape_.drop_saved(record);", "", "values stay until the sweep is over"),
     ],
     "autodiff/optimizer.cpp": [
@@ -20,7 +20,7 @@ FAULTS = {
     ],
     "autodiff/variable.cpp": [
         ("if (same_device && impl_->owns_memory()) {", "if (same_device) {", "assigning changes a tensor that was read"),
-        ("tensor->dense && own_block ? tensor : make_dense_copy(*tensor, std::source_location::current());", "tensor->dense ? tensor : make_dense_copy(*tensor, std::source_location::current());", "a slice keeps its whole block"),
+        ("tensor->dense && own_block ? tensor : make_dense_copy(*tensor, CallSite::current());", "tensor->dense ? tensor : make_dense_copy(*tensor, CallSite::current());", "a slice keeps its whole block"),
         ("TensorRef::share((same_device ? value : value.to(device(), where)).impl())", "TensorRef::share(value.impl())",
          "assigning moves a variable to the value's device"),
     ],

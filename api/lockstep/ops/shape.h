@@ -4,11 +4,11 @@
 
 #include <initializer_list>
 #include <optional>
-#include <source_location>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/export.h"
 #include "lockstep/tensor.h"
 
@@ -24,7 +24,7 @@ class NewShape {
   NewShape(const Shape& shape) : shape_(shape) {}      // NOLINT: implicit by design
   /// The shape for an input of `count` elements. Throws ShapeError LS2005, at `where`, for negative numbers other than
   /// one -1, for a -1 together with an extent of 0 (any number would fit), and for more than eight numbers.
-  Shape resolve(Dim count, std::source_location where = std::source_location::current()) const;
+  Shape resolve(Dim count, CallSite where = CallSite::current()) const;
 
  private:
   Shape shape_;
@@ -65,10 +65,8 @@ Tensor select_index(Operand x, std::int64_t axis, std::int64_t index);
 Tensor broadcast_to(Operand x, const Shape& shape);
 
 /// Concatenates tensors along an axis; their other extents must agree.
-Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0,
-              std::source_location where = std::source_location::current());
-Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0,
-              std::source_location where = std::source_location::current());
+Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
+Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
 
 /// Pads dimension d of x with `before[d]` elements of `value` in front and `after[d]` behind. Throws ShapeError LS2007
 /// for a value that x's dtype cannot hold (see full()).
@@ -90,11 +88,9 @@ Tensor argsort(Operand x);
 
 /// A tensor filled with one number, on the default device. Throws ShapeError LS2007 if the dtype is an integer or bool
 /// and the number is not one of its values, such as 2.5, NaN or 300 for u8; cast() truncates and saturates.
-Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32,
-            std::source_location where = std::source_location::current());
-Tensor zeros(const Shape& shape, DType dtype = DType::f32,
-             std::source_location where = std::source_location::current());
-Tensor ones(const Shape& shape, DType dtype = DType::f32, std::source_location where = std::source_location::current());
+Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32, CallSite where = CallSite::current());
+Tensor zeros(const Shape& shape, DType dtype = DType::f32, CallSite where = CallSite::current());
+Tensor ones(const Shape& shape, DType dtype = DType::f32, CallSite where = CallSite::current());
 /// With x's shape, dtype and device.
 Tensor zeros_like(Operand x);
 Tensor ones_like(Operand x);
@@ -103,10 +99,10 @@ Tensor ones_like(Operand x);
 /// the dtype once. Throws ShapeError LS2007 if an integer dtype cannot hold all of them (fractions, NaN, overflow), and
 /// DTypeError LS2102 for other dtypes.
 Tensor arange(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
-              std::source_location where = std::source_location::current());
+              CallSite where = CallSite::current());
 /// The same, by its name in the C++ standard library and in XLA.
 inline Tensor iota(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
-                   std::source_location where = std::source_location::current()) {
+                   CallSite where = CallSite::current()) {
   return arange(count, dtype, start, step, where);
 }
 
