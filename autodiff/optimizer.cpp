@@ -229,6 +229,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
   check_not_forked();
   check(gradients, variables, where);
   if (variables.empty()) return;
+  for (const Variable& v : variables) v.impl().settle(where);
   impl_->drop_slots_of_failed_steps();
   const std::size_t known = impl_->known();
   try {

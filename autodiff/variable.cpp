@@ -60,9 +60,11 @@ void VariableImpl::replace(const TensorRef& tensor) {
   const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
   const TensorRef dense = tensor->dense && own_block ? tensor : make_dense_copy(*tensor, CallSite::current());
   if (value_) {
-    value_->device->queue().undo_if_failed([self = weak_from_this(), old = value_] {
+    CommandQueue& queue = value_->device->queue();
+    undone_with_ = queue.undo_if_failed([self = weak_from_this(), old = value_] {
       if (const auto variable = self.lock()) variable->value_ = old;
     });
+    undone_by_ = undone_with_ ? &queue : nullptr;
   }
   value_ = alias_of(*dense, info_);
   value_->device->allocator().set_owner(value_->block.get(), MemoryOwner::variables,
@@ -71,6 +73,9 @@ void VariableImpl::replace(const TensorRef& tensor) {
 
 void VariableImpl::replace_by_sound(const TensorRef& tensor) {
   const TensorRef old = value_;
+  // This stream's failures are undone. Another one's would leave the variable without contents.
+  const CommandQueue* writer = tensor->block->write_queue;
+  if (writer && writer != &tensor->device->queue()) wait_for_contents(*tensor->block, CallSite::current());
   replace(tensor);
   try {
     check_contents(*value_);  // after replace(), so that a failure found later is undone
@@ -80,7 +85,15 @@ void VariableImpl::replace_by_sound(const TensorRef& tensor) {
   }
 }
 
-void VariableImpl::renew() { value_ = alias_of(*value_, info_); }
+void VariableImpl::renew() {
+  value_ = alias_of(*value_, info_);
+  undone_by_ = value_->block->write_queue;
+  undone_with_ = value_->block->write_value;
+}
+
+void VariableImpl::settle(const CallSite& where) const {
+  if (undone_by_ && undone_by_ != &value_->device->queue()) undone_by_->settle(undone_with_, &where);
+}
 
 bool VariableImpl::owns_memory() const {
   return value_->refs.load(std::memory_order_acquire) == 1 && value_->block.unique();
@@ -101,6 +114,7 @@ Tensor Variable::read(CallSite where) const { return Tensor::share(&impl(where).
 void Variable::assign(const Tensor& value, CallSite where) const {
   check_not_forked();
   check_fits(impl(where), value, "assign", where);
+  impl_->settle(where);
   check_contents(*value.impl());
   static const OpDef& copy = built_in("copy");
   const Operand operand(value, where);

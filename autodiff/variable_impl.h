@@ -21,10 +21,16 @@ class VariableImpl : public std::enable_shared_from_this<VariableImpl> {
   void replace_by_sound(const TensorRef& tensor);
   /// True if only this variable holds its memory, so that writing into it changes no tensor.
   bool owns_memory() const;
+  /// To be called before a change. If the last change was made on another stream, waits until that cannot be undone any
+  /// more: an undo after the new change would lose it. Throws only if the wait itself fails.
+  void settle(const CallSite& where) const;
 
  private:
   std::shared_ptr<const VariableInfo> info_;
   TensorRef value_;
+  // If this command fails or is skipped, the last change is undone. nullptr: it stays.
+  CommandQueue* undone_by_ = nullptr;
+  std::uint64_t undone_with_ = 0;
 };
 
 }  // namespace lockstep

@@ -6,13 +6,6 @@
 #include "runtime/tensor_mapping.h"
 
 namespace lockstep {
-namespace {
-
-void wait_for_writer(const Block& block) {
-  if (CommandQueue* queue = block.write_queue) queue->wait(block.write_value);
-}
-
-}  // namespace
 
 bool has_host_kernel(const OpCall& call, DeviceState& device) {
   return !call.op.kernels.empty() && device.host_visible() && call.op.kernels.contains(device.driver_name());
@@ -33,18 +26,18 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Te
     inputs.push_back(operand.impl()->dense ? TensorRef::share(operand.impl())
                                            : make_dense_copy(*operand.impl(), call.where));
     input_specs.push_back({inputs.back()->dtype, inputs.back()->shape});
-    wait_for_writer(*inputs.back()->block);
+    wait_for_contents(*inputs.back()->block, call.where);
     input_pointers.push_back(mappings.emplace_back(*inputs.back(), caller).data());
   }
   for (std::size_t o = 0; o < specs.size(); ++o) {
     outputs[o] =
         make_tensor(device, specs[o].dtype, specs[o].shape, {.label = call.op.name.c_str(), .where = &call.where});
   }
-  // The host is not ordered with the queue: commands in flight, also those that poison new blocks, may still use the
-  // memory that the outputs got.
-  device.wait_idle();
+  // The host is not ordered with the queue: its commands in flight, also those that poison new blocks, may still use the
+  // memory that the outputs got. Those of other streams do not.
+  device.queue().wait_idle();
   for (std::size_t o = 0; o < specs.size(); ++o) {
-    wait_for_writer(*outputs[o]->block);
+    wait_for_contents(*outputs[o]->block, call.where);
     output_pointers.push_back(mappings.emplace_back(*outputs[o], caller).data());
   }
   kernel->second({call, input_pointers, output_pointers, input_specs, specs});

@@ -7,6 +7,7 @@
 #include "lockstep/driver_ops.h"
 #include "ops/call_error.h"
 #include "ops/round_once.h"
+#include "runtime/stream_order.h"
 #include "runtime/thread_owned.h"
 #include "runtime/thread_state.h"
 
@@ -338,11 +339,35 @@ bool PlannedCall::is_restored(std::size_t output) const {
   return keeps_old_contents_ || call_.op.outputs[output].in_place_of >= 0;
 }
 
+namespace {
+
+bool has_elements(const KernelTensor& t) {
+  return !t.absent && std::find(t.dims, t.dims + t.rank, 0) == t.dims + t.rank;
+}
+
+}  // namespace
+
+// Waits for what other streams do with the memory of the launch.
+void PlannedCall::follow_other_streams(CommandQueue& queue) const {
+  const auto read = [&](const KernelTensor& t) {
+    if (has_elements(t)) prepare_read(*t.block, queue, call_.where);
+  };
+  std::for_each_n(tensors_.begin(), input_count_, read);
+  if (!keeps_old_contents_) std::for_each(tensors_.begin() + input_count_, tensors_.end(), read);
+  for (const TensorRef& out : outputs_) take_over(*out->block, queue, call_.where);
+}
+
+void PlannedCall::note_reads(CommandQueue& queue, std::uint64_t value) const {
+  std::for_each_n(tensors_.begin(), input_count_, [&](const KernelTensor& t) {
+    if (has_elements(t)) note_read(*t.block, queue, value);
+  });
+}
+
 // Checks everything that the launch reads, and given outputs, because the launch may write only a part of them.
 void PlannedCall::verify_contents(CommandQueue& queue) const {
   const auto verify = [&](const KernelTensor& t) {
     if (t.absent || t.block->write_queue != &queue) return;
-    if (std::find(t.dims, t.dims + t.rank, 0) == t.dims + t.rank) queue.verify_written(t.block->write_value);
+    if (has_elements(t)) queue.verify_written(t.block->write_value);
   };
   std::for_each_n(tensors_.begin(), input_count_, verify);
   if (!keeps_old_contents_) std::for_each(tensors_.begin() + input_count_, tensors_.end(), verify);
@@ -360,6 +385,9 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
   }
   const PlannedCall& first = *calls.front();
   CommandQueue& queue = device.queue();
+  if (device.has_streams()) [[unlikely]] {
+    for (const PlannedCall* c : calls) c->follow_other_streams(queue);
+  }
   const auto call_of = [&calls](std::size_t launch) {
     const OpCall& call = calls[launch]->call_;
     return DriverCall{call.op.name, &call.where};
@@ -408,6 +436,8 @@ void PlannedCall::submit(std::span<PlannedCall* const> calls, DeviceState& devic
         out->block->write_value = value;
       }
     }
+    if (!calls.front()->device_.has_streams()) return;
+    for (const PlannedCall* c : calls) c->note_reads(queue, value);
   };
   queue.launch(launches, call_of, make_info, verify, enqueued);
 }

@@ -49,6 +49,8 @@ class PlannedCall {
   void bind();
   bool is_restored(std::size_t output) const;
   void verify_contents(CommandQueue& queue) const;
+  void follow_other_streams(CommandQueue& queue) const;
+  void note_reads(CommandQueue& queue, std::uint64_t value) const;
 
   const OpCall& call_;
   const CallTypes& types_;

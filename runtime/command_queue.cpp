@@ -8,6 +8,7 @@
 #include "runtime/driver_registry.h"
 #include "runtime/host_api.h"
 #include "runtime/thread_owned.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
@@ -28,6 +29,17 @@ lks_diag& scratch_diag() {
   static thread_local ThreadOwned<Scratch> scratch;
   return scratch.get().diag;
 }
+
+class Undoing {
+ public:
+  Undoing() : before_(std::exchange(thread_state().undoing, true)) {}
+  ~Undoing() { thread_state().undoing = before_; }
+  Undoing(const Undoing&) = delete;
+  Undoing& operator=(const Undoing&) = delete;
+
+ private:
+  const bool before_;
+};
 
 }  // namespace
 
@@ -96,7 +108,7 @@ std::uint64_t CommandQueue::enqueue_locked(CommandInfo info, Enqueue&& call) {
   lks_diag diag = empty_diag();
   std::uint64_t value = 0;
   if (const lks_status status = call(&value, &diag); status != LKS_OK) raise_failure(status, diag, info);
-  newest_ = value;
+  newest_.store(value, std::memory_order_release);
   pending_.push_back({value, std::move(info), {}, false, false});
   return value;
 }
@@ -211,13 +223,8 @@ void CommandQueue::wait_or_recover() {
   Done done;
   bool idle = false;
   for (int i = 0; i < max_waits && !idle; ++i) {
-    std::uint64_t newest = 0;
-    {
-      LockGuard lock(mutex_);
-      newest = newest_;
-    }
     diag = empty_diag();
-    status = api_.timeline_wait(timeline_, newest, forever, &diag);
+    status = api_.timeline_wait(timeline_, newest(), forever, &diag);
     LockGuard lock(mutex_);
     if (status == LKS_OK) retire_done(done);
     idle = status == LKS_OK || note_failure(status, diag, done);
@@ -229,49 +236,46 @@ void CommandQueue::wait_or_recover() {
   finish(done);
 }
 
-void CommandQueue::wait(std::uint64_t value, const CallSite* where) {
+void CommandQueue::wait(std::uint64_t value, const CallSite* where, MetBy by) {
   if (inline_) return;
-  throw_if_failed(value);
+  throw_if_failed(value, by);
   await(value, where);
-  throw_if_failed(value);
+  throw_if_failed(value, by);
 }
 
-bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* where) {
+bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* where, MetBy by) {
   if (inline_) return true;
   if (!has_failed(value)) await(value, where);
   LockGuard lock(mutex_);
   FailedRange* range = failed_range(value);
   if (!range) return true;
-  if (range->first == value || range->last == forever) report(*range);
+  if (range->first == value || range->last == forever) report(*range, by);
   return false;
 }
 
-void CommandQueue::synchronize() {
+void CommandQueue::settle(std::uint64_t value, const CallSite* where) {
+  wait_until_done(value, where);
+  wait_until_settled();
+}
+
+void CommandQueue::wait_for_all(const CallSite* where) {
   if (inline_) return;
-  std::uint64_t newest = 0;
-  {
-    LockGuard lock(mutex_);
-    newest = newest_;
-  }
-  if (newest > 0 && !has_failed(newest)) await(newest, nullptr);
+  const std::uint64_t last = newest();
+  if (last > 0 && !has_failed(last)) await(last, where);
+}
+
+void CommandQueue::report_from(std::uint64_t first) {
   LockGuard lock(mutex_);
   for (FailedRange& range : failures_) {
-    if (!range.reported || range.last == forever) report(range);
+    if ((!range.reported && range.first >= first) || range.last == forever) report(range);
   }
 }
 
 void CommandQueue::wait_idle() noexcept {
   if (inline_) return;
-  const auto newest = [&] {
-    LockGuard lock(mutex_);
-    return newest_;
-  };
   try {
     // A second time for uploads that were enqueued again because a failure became known.
-    for (int round = 0; round < 2; ++round) {
-      const std::uint64_t last = newest();
-      if (last > 0 && !has_failed(last)) await(last, nullptr);
-    }
+    for (int round = 0; round < 2; ++round) wait_for_all();
   } catch (const Error& e) {
     // Nothing is in flight, and reading a failed tensor will report the failure.
     log(LKS_LOG_WARN, "queue", e.what());
@@ -283,10 +287,34 @@ std::size_t CommandQueue::pending() const {
   return pending_.size();
 }
 
-void CommandQueue::undo_if_failed(std::function<void()> undo) {
+// While a failure is being undone, what other commands are in flight has nothing to do with the change.
+std::uint64_t CommandQueue::undo_if_failed(std::function<void()> undo) {
+  if (inline_ || thread_state().undoing) return 0;
+  LockGuard lock(mutex_);
+  if (pending_.empty()) return 0;
+  pending_.back().undo_after.push_back(std::move(undo));
+  return pending_.back().value;
+}
+
+void CommandQueue::refresh_done() {
   if (inline_) return;
   LockGuard lock(mutex_);
-  if (!pending_.empty()) pending_.back().undo_after.push_back(std::move(undo));
+  std::uint64_t reached = 0;
+  lks_diag ignored = empty_diag();  // a failure is left for the call that waits
+  static_cast<void>(api_.timeline_query(timeline_, &reached, &ignored));
+  note_done(std::min(reached, newest()));
+}
+
+bool CommandQueue::is_free() {
+  Done done;
+  bool free = false;
+  {
+    LockGuard lock(mutex_);
+    retire_done(done);
+    free = pending_.empty() && settling_ == 0 && recovered_up_to_ != forever;
+  }
+  finish(done);
+  return free;
 }
 
 // -------------------------------------------------------------------------------------------------- done, or failed
@@ -302,6 +330,7 @@ lks_status CommandQueue::retire_reached(Done& done, lks_diag& diag) {
   std::uint64_t reached = 0;
   const lks_status status = api_.timeline_query(timeline_, &reached, &diag);
   if (status != LKS_OK) return status;
+  note_done(std::min(reached, newest()));
   while (!pending_.empty() && pending_.front().value <= reached) {
     done.commands.push_back(std::move(pending_.front()));
     done.commands.back().succeeded = true;
@@ -310,10 +339,14 @@ lks_status CommandQueue::retire_reached(Done& done, lks_diag& diag) {
   return LKS_OK;
 }
 
+void CommandQueue::note_done(std::uint64_t value) {
+  if (value > done_.load(std::memory_order_relaxed)) done_.store(value, std::memory_order_release);
+}
+
 // Returns false if diag.value is not a command that can still fail: the wait itself failed, or another thread has
 // already recorded the failure.
 bool CommandQueue::note_failure(lks_status status, const lks_diag& diag, Done& done) {
-  if (diag.value <= recovered_up_to_ || diag.value > newest_) return false;
+  if (diag.value <= recovered_up_to_ || diag.value > newest()) return false;
   record_failure(diag.value, status, diag, done);
   return true;
 }
@@ -321,10 +354,10 @@ bool CommandQueue::note_failure(lks_status status, const lks_diag& diag, Done& d
 // Makes the queue usable again. The failed and the skipped commands get succeeded = false.
 void CommandQueue::record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done) {
   lks_diag ignored = empty_diag();
-  std::uint64_t last = newest_;
+  std::uint64_t last = newest();
   const lks_status recovered = api_.queue_recover(queue_, &last, &ignored);
   if (recovered != LKS_OK) last = forever;  // nothing enqueued on this queue will ever succeed
-  last = std::max(last, newest_);
+  last = std::max(last, newest());
 
   FailedRange range{first, last, nullptr, false};
   CommandInfo failed;
@@ -346,6 +379,7 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
   failures_.push_back(std::move(range));
   drop_old_texts();
   recovered_up_to_ = last;
+  note_done(last);
   last_failed_.store(last, std::memory_order_release);
 }
 
@@ -368,10 +402,13 @@ void CommandQueue::drop_old_texts() {
 
 // In reverse order: the last change is undone first. Then state is as it was before the failure.
 void CommandQueue::finish(Done& done) {
-  for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
-    if (command->succeeded) continue;
-    for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
-    if (command->info.undo) command->info.undo();
+  {
+    const Undoing undoing;
+    for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
+      if (command->succeeded) continue;
+      for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
+      if (command->info.undo) command->info.undo();
+    }
   }
   for (const Pending& command : done.commands) {
     if (command.skipped && command.info.again) command.info.again();
@@ -406,18 +443,18 @@ bool CommandQueue::has_failed(std::uint64_t value) {
   return failed_range(value) != nullptr;
 }
 
-void CommandQueue::throw_if_failed(std::uint64_t value) {
+void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by) {
   if (value > last_failed_.load(std::memory_order_acquire)) return;
   LockGuard lock(mutex_);
-  throw_if_failed_locked(value);
+  throw_if_failed_locked(value, by);
 }
 
-void CommandQueue::throw_if_failed_locked(std::uint64_t value) {
-  if (FailedRange* range = failed_range(value)) report(*range);
+void CommandQueue::throw_if_failed_locked(std::uint64_t value, MetBy by) {
+  if (FailedRange* range = failed_range(value)) report(*range, by);
 }
 
-void CommandQueue::report(FailedRange& range) {
-  range.reported = true;
+void CommandQueue::report(FailedRange& range, MetBy by) {
+  if (by == MetBy::own_stream) range.reported = true;
   if (range.parts) rethrow(*range.parts);
   ErrorBuilder(ErrorId::driver_failed, "queue", "a command failed, and so many have since that its text is gone")
       .fix("read the failures as they come; this tensor has no contents")

@@ -6,7 +6,10 @@
 // enqueued. Only uploads into new memory, which depend on nothing, are enqueued again, unless it was an upload before
 // them that failed (write_copied). The failure is reported once, by the first call that meets it: a read or an op with
 // an operand whose contents are missing because of it, or synchronize(). After that, only the use of tensors without
-// contents throws it.
+// contents throws it. A device has one queue of its own, and one for each stream; each has its own failures.
+//
+// Locks, in the order in which a thread may take them: the allocator's, a queue's, the device's for the uses of blocks.
+// No thread has the locks of two queues, and nobody waits for the device while it has a queue's lock.
 #pragma once
 
 #include <atomic>
@@ -89,28 +92,57 @@ class CommandQueue {
   std::uint64_t fill(Block& dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                      std::uint32_t pattern_bytes, CommandInfo info);
 
+  /// Who meets a failure: its own stream, for which it is reported then, or a call on another stream.
+  enum class MetBy : std::uint8_t { own_stream, other_stream };
+
   /// Blocks until `value` is reached. Throws the failure of that command, or of the earlier one because of which it was
   /// skipped. If the wait itself fails, throws for `where`; no command is in flight then.
-  void wait(std::uint64_t value, const CallSite* where = nullptr);
+  void wait(std::uint64_t value, const CallSite* where = nullptr, MetBy by = MetBy::own_stream);
   /// The same, but if the command was skipped because an earlier one failed, returns false and does not report that
   /// failure. The caller may enqueue the command again if its operands are valid.
-  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr);
+  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr,
+                           MetBy by = MetBy::own_stream);
+  /// Blocks until the commands up to `value` use no memory any more. Throws only if the wait itself fails.
+  void wait_until_done(std::uint64_t value, const CallSite* where = nullptr) {
+    if (!inline_ && !is_done(value)) await(value, where);
+  }
+  /// The same; then waits until commands that have failed or were skipped are undone. Not to be called by what undoes.
+  void settle(std::uint64_t value, const CallSite* where = nullptr) LOCKSTEP_EXCLUDES(mutex_);
   /// Waits until a thread that has found a failure has undone the skipped commands and enqueued some of them again.
   void wait_until_settled() LOCKSTEP_EXCLUDES(mutex_);
   /// Throws if the command of `value` is already known to have failed. Never blocks.
-  void check(std::uint64_t value) {
+  void check(std::uint64_t value, MetBy by = MetBy::own_stream) {
     if (value <= last_failed_.load(std::memory_order_acquire)) [[unlikely]]
-      throw_if_failed(value);
+      throw_if_failed(value, by);
   }
   /// `undo` runs if a command that is in flight now turns out to have failed. For changes that the host makes between
-  /// two commands.
-  void undo_if_failed(std::function<void()> undo);
+  /// two commands. Returns the value of the newest of these commands; 0 if nothing is in flight, or a failure is being
+  /// undone: `undo` is dropped then.
+  std::uint64_t undo_if_failed(std::function<void()> undo);
   /// Waits for all commands; throws the oldest failure that was not reported yet.
-  void synchronize();
+  void synchronize() {
+    wait_for_all();
+    report_from(0);
+  }
+  /// Waits for all commands. Throws only if the wait itself fails.
+  void wait_for_all(const CallSite* where = nullptr);
+  /// Throws the oldest failure of a command of `first` or later that was not reported yet.
+  void report_from(std::uint64_t first);
   /// Waits for all commands without throwing. Failures remain to be reported.
   void wait_idle() noexcept;
   /// Logs failures that were never reported.
   void log_unreported();
+
+  /// The value of the newest command.
+  std::uint64_t newest() const { return newest_.load(std::memory_order_acquire); }
+  /// Whether the host knows that the commands up to `value` use no memory any more. Takes no lock.
+  bool is_done(std::uint64_t value) const { return value <= done_.load(std::memory_order_acquire); }
+  /// Whether the host knows that the command has not failed and will not.
+  bool has_succeeded(std::uint64_t value) { return is_done(value) && !has_failed(value); }
+  /// Asks the driver how far the queue is, so that is_done() knows more.
+  void refresh_done();
+  /// Whether nothing is in flight and the queue can be used.
+  bool is_free();
 
   bool is_inline() const { return inline_; }
   /// Number of commands that the host does not yet know to be done.
@@ -173,9 +205,10 @@ class CommandQueue {
   void drop_old_texts() LOCKSTEP_REQUIRES(mutex_);
   FailedRange* failed_range(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
   bool has_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
-  void throw_if_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
-  void throw_if_failed_locked(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
-  [[noreturn]] static void report(FailedRange& range);
+  void throw_if_failed(std::uint64_t value, MetBy by = MetBy::own_stream) LOCKSTEP_EXCLUDES(mutex_);
+  void throw_if_failed_locked(std::uint64_t value, MetBy by = MetBy::own_stream) LOCKSTEP_REQUIRES(mutex_);
+  [[noreturn]] static void report(FailedRange& range, MetBy by = MetBy::own_stream);
+  void note_done(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
 
   DeviceState& device_;
   const lks_driver_api& api_;
@@ -187,7 +220,9 @@ class CommandQueue {
   ConditionVariable settled_;                                // settling_ has become 0
   unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;        // failures whose finish() is still to come
   std::deque<Pending> pending_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
-  std::uint64_t newest_ LOCKSTEP_GUARDED_BY(mutex_) = 0;     // value of the newest command
+  // These two change with the lock only.
+  std::atomic<std::uint64_t> newest_{0};  // value of the newest command
+  std::atomic<std::uint64_t> done_{0};    // see is_done()
   // The queue was recovered up to this value: no earlier command can fail any more.
   std::uint64_t recovered_up_to_ LOCKSTEP_GUARDED_BY(mutex_) = 0;
   std::vector<FailedRange> failures_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "lockstep/options.h"
 #include "runtime/driver_registry.h"
@@ -50,7 +51,7 @@ DeviceState::DeviceState(const DeviceEntry& entry)
     if (option("memory.poison").value_or("0") == "1") allocator_->set_poison(true);
   } catch (...) {
     kernels_.reset();
-    queue_.reset();
+    destroy_queues();
     allocator_.reset();
     api_.device_close(handle_);
     throw;
@@ -59,10 +60,23 @@ DeviceState::DeviceState(const DeviceEntry& entry)
 
 DeviceState::~DeviceState() {
   wait_idle();
-  queue_.reset();  // its last commands hold kernels
+  destroy_queues();  // their last commands hold kernels
   kernels_.reset();
   allocator_.reset();
   api_.device_close(handle_);
+}
+
+void DeviceState::destroy_queues() {
+  if (has_streams()) allocator_->forget_streams();
+  queue_.reset();
+  for (StreamQueue* s = streams_.exchange(nullptr); s;) delete std::exchange(s, s->next);
+}
+
+void DeviceState::synchronize() {
+  queue_->wait_for_all();
+  for_each_stream([](CommandQueue& queue) { queue.wait_for_all(); });
+  queue_->report_from(0);
+  for_each_stream([](CommandQueue& queue) { queue.report_from(0); });
 }
 
 const std::string& DeviceState::name() const { return entry_.name; }
@@ -75,7 +89,8 @@ bool DeviceState::host_visible() const {
 
 // The pattern is a quiet NaN in f32, f64, f16 and bf16, and an unlikely value in other dtypes.
 void DeviceState::poison(Block& block) {
-  queue().fill(block, 0, block.bytes, 0x7ffdfffd7ffdfffdu, 8, {.op = "poison"});
+  CommandQueue& queue = block.home ? *block.home : own_queue();
+  queue.fill(block, 0, block.bytes, 0x7ffdfffd7ffdfffdu, 8, {.op = "poison"});
 }
 
 std::uint64_t DeviceState::memory_total() const { return info().heap_count ? info().heaps[0].bytes : 0; }

@@ -1,4 +1,4 @@
-// An open device: its memory, queue and kernels.
+// An open device: its memory, queues and kernels.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include "runtime/forked.h"
 #include "runtime/kernel_cache.h"
 #include "runtime/memory/allocator.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 
@@ -27,6 +28,16 @@ struct UploadCounters {
   std::atomic<std::uint64_t> staged{0};   // copied into host memory of the runtime, for a queue to read later
   std::atomic<std::uint64_t> written{0};  // given to the device's queue, which copies them
   std::atomic<std::uint64_t> mapped{0};   // written straight into the device's memory by whoever produced them
+};
+
+/// The queue of a stream. It stays when the stream is gone, because tensors refer to the queue that has written them, and
+/// serves another stream once nothing is in flight.
+struct StreamQueue {
+  explicit StreamQueue(DeviceState& device) : queue(device, LKS_QUEUE_COMPUTE) {}
+
+  CommandQueue queue;
+  std::atomic<bool> leased{true};
+  StreamQueue* next = nullptr;
 };
 
 class DeviceState {
@@ -53,21 +64,52 @@ class DeviceState {
   std::uint64_t max_tensor_bytes() const { return max_tensor_bytes_; }
 
   Allocator& allocator() { return *allocator_; }
-  CommandQueue& queue() { return *queue_; }
+  /// The queue of this thread's calls: that of its StreamScope, or the device's own.
+  CommandQueue& queue() { return thread_state().stream ? scoped_queue() : *queue_; }
+  /// The device's own queue, that of its default stream.
+  CommandQueue& own_queue() { return *queue_; }
+  /// `queue` as Block::home notes it.
+  CommandQueue* home_of(CommandQueue& queue) const { return &queue == queue_.get() ? nullptr : &queue; }
+  /// Whether the device ever had another queue than its own.
+  bool has_streams() const { return streams_.load(std::memory_order_acquire) != nullptr; }
+  /// A queue with nothing in flight, which no other stream uses until `leased` is false again. Throws DeviceError LS3007.
+  StreamQueue& lease_queue(const CallSite& where);
+  /// Guards Block::uses.
+  Mutex& uses_mutex() { return uses_mutex_; }
   KernelCache& kernels() { return *kernels_; }
   DispatchCounters counters;
   UploadCounters uploads;
 
-  void synchronize() { queue_->synchronize(); }
+  /// Waits for all queues. Throws the oldest failure of a queue that was not reported yet: of the device's own queue if
+  /// it has one.
+  void synchronize();
   void wait_idle() noexcept {
     if (queue_) queue_->wait_idle();
+    for_each_stream([](CommandQueue& queue) { queue.wait_idle(); });
   }
+  /// Asks the driver how far all queues are.
+  void refresh_done() {
+    queue_->refresh_done();
+    for_each_stream([](CommandQueue& queue) { queue.refresh_done(); });
+  }
+  void log_unreported() {
+    queue_->log_unreported();
+    for_each_stream([](CommandQueue& queue) { queue.log_unreported(); });
+  }
+  /// Enqueues the pattern on the block's home.
   void poison(Block& block);
 
   std::uint64_t memory_total() const;
   std::optional<std::uint64_t> memory_free() const;
 
  private:
+  CommandQueue& scoped_queue();
+  template <class Visit>
+  void for_each_stream(Visit&& visit) {
+    for (StreamQueue* s = streams_.load(std::memory_order_acquire); s; s = s->next) visit(s->queue);
+  }
+  void destroy_queues();
+
   const OpenDevice counted_;
   const DeviceEntry& entry_;
   const lks_driver_api& api_;
@@ -77,6 +119,8 @@ class DeviceState {
   std::uint64_t max_tensor_bytes_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<CommandQueue> queue_;
+  Mutex uses_mutex_, creation_mutex_;
+  std::atomic<StreamQueue*> streams_{nullptr};  // a list that only grows, until the device closes
   std::unique_ptr<KernelCache> kernels_;
 };
 

@@ -48,7 +48,7 @@ void wait_for_all_devices() {
     DeviceState* state = entry->state_if_open();
     if (!state) continue;
     state->wait_idle();
-    state->queue().log_unreported();
+    state->log_unreported();
   }
 }
 
@@ -107,7 +107,7 @@ DeviceState& DeviceEntry::open_state() const {
     open_.store(state_.get(), std::memory_order_release);
     // For programs whose main thread uses no device. Registered after the driver has loaded its libraries, so that it
     // runs before the exit handlers that they have registered by then.
-    if (!state_->queue().is_inline()) std::atexit(&wait_for_all_devices);
+    if (!state_->own_queue().is_inline()) std::atexit(&wait_for_all_devices);
   }
   return *state_;
 }

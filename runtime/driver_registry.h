@@ -61,7 +61,7 @@ class DriverRegistry {
   std::vector<const DeviceEntry*> entries();
 
   /// Closes every device and driver; the next use loads them again. Only for tests that load and unload drivers. No
-  /// tensor may exist.
+  /// tensor and no stream may exist.
   void reset();
 
  private:

@@ -13,6 +13,7 @@
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
 #include "runtime/forked.h"
+#include "runtime/stream_order.h"
 #include "runtime/tensor_impl.h"
 #include "runtime/thread_state.h"
 
@@ -195,21 +196,30 @@ TensorRef make_abstract(const TensorSpec& spec) {
   return ref;
 }
 
+namespace {
+
+CommandQueue::MetBy met_by(const CommandQueue* queue, DeviceState& device) {
+  return queue == &device.queue() ? CommandQueue::MetBy::own_stream : CommandQueue::MetBy::other_stream;
+}
+
+}  // namespace
+
 void check_contents(const TensorImpl& impl) {
   CommandQueue* queue = impl.block->write_queue;
-  if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value);
+  if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value, met_by(queue, *impl.device));
 }
 
 // An upload that was skipped has been enqueued again.
 void wait_for_contents(Block& block, CallSite where) {
   CommandQueue* queue = block.write_queue;
   if (!queue) return;
+  const CommandQueue::MetBy by = met_by(queue, *block.device);
   for (std::uint64_t value = block.write_value; block.upload; value = block.write_value) {
-    if (queue->wait_unless_skipped(value, &where)) return;
+    if (queue->wait_unless_skipped(value, &where, by)) return;
     queue->wait_until_settled();
     if (block.write_value == value) break;
   }
-  queue->wait(block.write_value, &where);
+  queue->wait(block.write_value, &where, by);
 }
 
 void read_dense(const TensorImpl& impl, void* out, CallSite where) {
@@ -276,6 +286,7 @@ void write_dense(TensorImpl& impl, const void* data, CallSite where) {
   const std::uint64_t bytes = byte_count(impl.dtype, impl.shape);
   if (bytes == 0) return;
   Block& block = *impl.block;
+  if (impl.device->has_streams()) take_over(block, queue, where);
   if (const std::uint64_t value = queue.write_copied(block, 0, data, bytes, {.op = "write", .where = where})) {
     impl.device->uploads.written.fetch_add(bytes, std::memory_order_relaxed);
     block.write_value = value;
@@ -300,6 +311,7 @@ void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, Call
     block.write_queue = nullptr;
     return;
   }
+  if (impl.device->has_streams()) take_over(block, queue, where);
   block.upload = std::make_shared<Upload>(&block);
   upload(queue, block.upload, block, {data, bytes}, where);
 }

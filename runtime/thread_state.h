@@ -10,6 +10,7 @@
 #include "lockstep/device.h"
 #include "lockstep/memory.h"
 #include "lockstep/scope.h"
+#include "lockstep/stream.h"
 
 namespace lockstep {
 
@@ -34,6 +35,8 @@ struct ThreadState {
   MemoryOwner owner = MemoryOwner::activations;
   const ScopeName* scope = nullptr;
   CallSite caller;                                 // see caller.h
+  const StreamScope* stream = nullptr;             // the innermost one of this thread
+  bool undoing = false;                            // changes of the host's state are being undone after a failure
   bool abstract_calls = false;                     // calls without tensor operands return abstract tensors
   std::vector<KernelUse>* kernels_used = nullptr;  // if set, launches of this thread are recorded here
 };

@@ -22,6 +22,7 @@
 #include "lockstep/parallel.h"
 #include "lockstep/scope.h"
 #include "lockstep/serialize.h"
+#include "lockstep/stream.h"
 #include "lockstep/tensor.h"
 #include "lockstep/variable.h"
 #include "lockstep/zoo.h"

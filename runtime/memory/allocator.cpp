@@ -21,21 +21,32 @@ Allocator::Allocator(DeviceState& device, std::shared_ptr<MemoryBudget> budget)
       pool_(
           limited_, &device, [&device] { device.wait_idle(); }, device.info().min_alignment) {}
 
+void Allocator::expect_streams() {
+  const LockGuard lock(mutex_);
+  pool_.expect_streams(&device_.own_queue());
+}
+
+void Allocator::forget_streams() {
+  const LockGuard lock(mutex_);
+  pool_.forget_streams();
+}
+
 BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
   check_not_forked();
   const ThreadState& thread = thread_state();
+  CommandQueue* const home = thread.stream ? device_.home_of(device_.queue()) : nullptr;
   SegmentResult failure;
   Block* block = nullptr;
   {
     const LockGuard lock(mutex_);
     failure.status = fault::point(LKS_FAULT_ALLOC, "runtime.allocate");
-    if (failure.status == LKS_OK) block = pool_.allocate(bytes, failure);
+    if (failure.status == LKS_OK) block = pool_.allocate(bytes, failure, home);
     if (block) {
       block->requested = bytes;
       block->owner = thread.owner;
       block->label = purpose.label;
       block->scope = thread.scope;
-      // The block's previous use does not matter: a queue runs its commands in order.
+      // The block's previous use does not matter: a queue runs its commands in order, and other queues are done.
       block->write_queue = nullptr;
       block->write_value = 0;
       block->refs.store(1, std::memory_order_relaxed);
@@ -52,6 +63,9 @@ BlockRef Allocator::allocate(std::uint64_t bytes, const BlockPurpose& purpose) {
 void Allocator::free(Block* block) {
   if (poison_.load(std::memory_order_relaxed)) {
     try {
+      if (block->uses) {
+        for (const QueueUse& use : *block->uses) use.queue->wait_until_done(use.value);
+      }
       device_.poison(*block);
     } catch (const Error& e) {
       // A block that cannot be poisoned is freed anyway, and destructors must not throw.

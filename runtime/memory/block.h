@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "api/internal/mutex.h"
 #include "lockstep/driver.h"
@@ -49,6 +50,12 @@ class RelaxedAtomic {
   std::atomic<T> value_;
 };
 
+/// The newest command of a queue that uses a block.
+struct QueueUse {
+  CommandQueue* queue;
+  std::uint64_t value;
+};
+
 /// A part of a segment, in use or free. Reference-counted, since tensors and views share it.
 struct Block {
   std::atomic<std::uint32_t> refs{0};
@@ -72,6 +79,12 @@ struct Block {
   // thread that finds a failure undoes or repeats commands, also those of other threads, and changes both then.
   RelaxedAtomic<CommandQueue*> write_queue = nullptr;
   RelaxedAtomic<std::uint64_t> write_value = 0;
+  // The queue whose commands may use the block without being noted, because what is enqueued there later runs after
+  // them: the one that the block was allocated or last written for. nullptr: the device's own queue.
+  CommandQueue* home = nullptr;
+  std::uint64_t freed_at = 0;  // of a free block, on a device with streams: the newest command of `home` at that time
+  // What other queues read of it (runtime/stream_order.h). nullptr on a device without streams.
+  std::unique_ptr<std::vector<QueueUse>> uses;
   std::shared_ptr<Upload> upload;  // if the block was filled from the host by an asynchronous queue
   // The owner of memory that is not the pool's (memory/foreign.h). Such a block is never written.
   std::shared_ptr<const void> foreign;

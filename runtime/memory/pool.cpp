@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
+
+#include "runtime/device_state.h"
 
 namespace lockstep {
 namespace {
@@ -40,28 +43,36 @@ std::uint64_t BlockPool::rounded(std::uint64_t bytes, std::uint64_t alignment) {
   return (bytes + step - 1) / step * step;
 }
 
-Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure) {
+Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home) {
   const std::uint64_t size = rounded(bytes, alignment_);
-  Block* block = compact_ ? take_compact(size) : take_exact(size);
-  if (!block) block = take_best_fit(size);
-  if (!block) {
-    merge_exact_lists();
-    block = take_best_fit(size);
+  Block* block = find(size, home);
+  if (!block && own_) {
+    device_->refresh_done();  // other streams may have finished with what they freed
+    block = find(size, home);
   }
-  if (!block) block = grow(size, failure);
+  if (!block) block = grow(size, failure, home);
   if (block) block->in_use = true;
   return block;
 }
 
-Block* BlockPool::take_compact(std::uint64_t bytes) {
+Block* BlockPool::find(std::uint64_t bytes, CommandQueue* home) {
+  Block* block = compact_ ? take_compact(bytes, home) : take_exact(bytes, home);
+  if (!block) block = take_best_fit(bytes, home);
+  if (block) return block;
+  merge_exact_lists();
+  return take_best_fit(bytes, home);
+}
+
+Block* BlockPool::take_compact(std::uint64_t bytes, CommandQueue* home) {
   wait_idle_();
   merge_exact_lists();
-  Block* block = take_best_fit(bytes);
-  return block ? block : take_best_fit(bytes, free_blocks_[is_large(bytes) ? 0 : 1]);
+  Block* block = take_best_fit(bytes, home);
+  return block ? block : take_best_fit(bytes, free_blocks_[is_large(bytes) ? 0 : 1], home);
 }
 
 void BlockPool::free(Block* block) {
   block->in_use = false;
+  if (own_) block->freed_at = home_of(*block).newest();
   // The list is that of the request that it served, so that the same request finds it again.
   const std::size_t size_class = class_of(rounded(block->requested, alignment_));
   FreeBlocks& blocks = free_blocks_of(*block);
@@ -71,22 +82,35 @@ void BlockPool::free(Block* block) {
   block->cached_exact = true;
 }
 
-Block* BlockPool::take_exact(std::uint64_t bytes) {
+// The newest one; of several streams' blocks, rather one of this stream.
+Block* BlockPool::take_exact(std::uint64_t bytes, CommandQueue* home) {
   FreeBlocks& blocks = free_blocks_for(bytes);
   const std::size_t size_class = class_of(bytes);
-  if (blocks.exact.size() <= size_class || blocks.exact[size_class].empty()) return nullptr;
-  Block* block = blocks.exact[size_class].back();
-  blocks.exact[size_class].pop_back();
+  if (blocks.exact.size() <= size_class) return nullptr;
+  std::vector<Block*>& list = blocks.exact[size_class];
+  auto found = list.end();
+  for (auto it = list.end(); it != list.begin();) {
+    const Block& block = **--it;
+    const bool own = !own_ || (block.home == home && !block.uses);
+    if (own || (found == list.end() && may_have(block, home))) found = it;
+    if (own) break;
+  }
+  if (found == list.end()) return nullptr;
+  Block* block = *found;
+  list.erase(found);
   --blocks.exact_count;
   block->cached_exact = false;
+  give_to(*block, home);
   return block;
 }
 
-Block* BlockPool::take_best_fit(std::uint64_t bytes, FreeBlocks& blocks) {
-  const auto it = blocks.merged.lower_bound(bytes);
+Block* BlockPool::take_best_fit(std::uint64_t bytes, FreeBlocks& blocks, CommandQueue* home) {
+  auto it = blocks.merged.lower_bound(bytes);
+  while (it != blocks.merged.end() && !may_have(**it, home)) ++it;
   if (it == blocks.merged.end()) return nullptr;
   Block* block = *it;
   blocks.merged.erase(it);
+  give_to(*block, home);
   split(block, bytes);
   return block;
 }
@@ -99,21 +123,23 @@ std::uint64_t BlockPool::segment_for(std::uint64_t bytes) const {
   return is_large(bytes) ? bytes : std::max(bytes, std::min(room / 16, small_segment));
 }
 
-Block* BlockPool::grow(std::uint64_t bytes, SegmentResult& failure) {
+Block* BlockPool::grow(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home) {
   const bool large = is_large(bytes);
   std::uint64_t wanted = segment_for(bytes);
   Block* block = add_segment(wanted, large, failure);
   if (!block) {
     release_cached();
     // While release_cached() waited, commands may have freed a part of a segment that is still in use.
-    if (Block* part = take_best_fit(bytes)) return part;
+    if (Block* part = take_best_fit(bytes, home)) return part;
     wanted = segment_for(bytes);
     block = add_segment(wanted, large, failure);
   }
   if (!block && wanted > bytes) block = add_segment(bytes, large, failure);
-  if (block) split(block, bytes);
   // As a last resort, use a free block in a segment of the other kind.
-  return block ? block : take_best_fit(bytes, free_blocks_[large ? 0 : 1]);
+  if (!block) return take_best_fit(bytes, free_blocks_[large ? 0 : 1], home);
+  give_to(*block, home);
+  split(block, bytes);
+  return block;
 }
 
 Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& failure) {
@@ -135,10 +161,10 @@ Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& fa
   return block;
 }
 
-// The tail does not take over the block's write_queue and write_value, although commands may still be writing that
-// memory. A device has one queue, which runs its commands in order, so what the next owner of either part enqueues
-// comes later; allocate() resets the fields of the head too. Whoever accesses memory outside the queue, as
-// release_cached() and host kernels do, waits until the device is idle.
+// The tail does not take over the block's write_queue and write_value, although commands of its home may still be
+// writing that memory. A queue runs its commands in order, so what that queue's next owner of either part enqueues comes
+// later, and other queues get it only when they are done; allocate() resets the fields of the head too. Whoever accesses
+// memory outside the queues, as release_cached() and host kernels do, waits until they are idle.
 void BlockPool::split(Block* block, std::uint64_t bytes) {
   const std::uint64_t rest = block->bytes - bytes;
   if (block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_) return;
@@ -148,6 +174,8 @@ void BlockPool::split(Block* block, std::uint64_t bytes) {
   tail->device = device_;
   tail->buffer = block->buffer;
   tail->segment = block->segment;
+  tail->home = block->home;
+  tail->freed_at = block->freed_at;
   tail->previous = block;
   tail->next = block->next;
   if (tail->next) tail->next->previous = tail;
@@ -156,25 +184,51 @@ void BlockPool::split(Block* block, std::uint64_t bytes) {
   free_blocks_of(*tail).merged.insert(tail);
 }
 
+// Both parts are used by one queue alone, or by none.
+void BlockPool::absorb_next(Block* into) {
+  Block* gone = into->next;
+  if (into->home != gone->home || into->uses || gone->uses) {
+    into->home = nullptr;
+    into->freed_at = 0;
+    into->uses.reset();
+  } else {
+    into->freed_at = std::max(into->freed_at, gone->freed_at);
+  }
+  into->bytes += gone->bytes;
+  into->next = gone->next;
+  if (gone->next) gone->next->previous = into;
+  delete gone;
+}
+
 Block* BlockPool::merge_with_neighbours(Block* block) {
-  const auto absorb_next = [](Block* into) {
-    Block* gone = into->next;
-    into->bytes += gone->bytes;
-    into->next = gone->next;
-    if (gone->next) gone->next->previous = into;
-    delete gone;
-  };
   FreeBlocks& blocks = free_blocks_of(*block);
-  if (is_free(block->next) && !block->next->cached_exact) {
+  if (is_free(block->next) && !block->next->cached_exact && can_merge(*block, *block->next)) {
     blocks.merged.erase(block->next);
     absorb_next(block);
   }
-  if (is_free(block->previous) && !block->previous->cached_exact) {
+  if (is_free(block->previous) && !block->previous->cached_exact && can_merge(*block->previous, *block)) {
     block = block->previous;
     blocks.merged.erase(block);
     absorb_next(block);
   }
   return block;
+}
+
+// Neighbours that could not be merged when they were freed, because commands of different queues used them.
+void BlockPool::merge_segments() {
+  for (const auto& segment : segments_) {
+    for (Block* block = segment->first; block;) {
+      if (!is_free(block) || !is_free(block->next) || !can_merge(*block, *block->next)) {
+        block = block->next;
+        continue;
+      }
+      FreeBlocks& blocks = free_blocks_of(*block);
+      blocks.merged.erase(block);
+      blocks.merged.erase(block->next);
+      absorb_next(block);
+      blocks.merged.insert(block);
+    }
+  }
 }
 
 void BlockPool::merge_exact_lists() {
@@ -189,6 +243,7 @@ void BlockPool::merge_exact_lists() {
     }
     blocks.exact_count = 0;
   }
+  if (own_) merge_segments();
 }
 
 void BlockPool::release_cached() {
@@ -197,13 +252,70 @@ void BlockPool::release_cached() {
   merge_exact_lists();
   std::erase_if(segments_, [&](const std::unique_ptr<Segment>& segment) {
     Block* block = segment->first;
-    if (!is_free(block) || block->next) return false;
+    if (!is_free(block) || block->next || !is_quiet(*block)) return false;
     free_blocks_of(*block).merged.erase(block);
     source_.free(segment->buffer, segment->bytes);
     reserved_ -= segment->bytes;
     delete block;
     return true;
   });
+}
+
+// ------------------------------------------------------------------------------------------------------------ streams
+
+void BlockPool::expect_streams(CommandQueue* own) {
+  if (own_) return;
+  own_ = own;
+  for (const auto& segment : segments_) {
+    for (Block* block = segment->first; block; block = block->next) block->freed_at = own->newest();
+  }
+}
+
+void BlockPool::forget_streams() {
+  own_ = nullptr;
+  for (const auto& segment : segments_) {
+    for (Block* block = segment->first; block; block = block->next) {
+      block->home = nullptr;
+      block->uses.reset();
+    }
+  }
+}
+
+// Whether no command uses the block.
+bool BlockPool::is_quiet(const Block& block) const {
+  if (!own_) return true;
+  if (!home_of(block).is_done(block.freed_at)) return false;
+  const auto is_done = [](const QueueUse& use) { return use.queue->is_done(use.value); };
+  return !block.uses || std::all_of(block.uses->begin(), block.uses->end(), is_done);
+}
+
+// Whether what the queue enqueues from now on comes after all commands that use the block.
+bool BlockPool::may_have(const Block& block, const CommandQueue* home) const {
+  if (!own_) return true;
+  if (block.home != home && !home_of(block).is_done(block.freed_at)) return false;
+  const CommandQueue* const queue = home ? home : own_;
+  const auto is_before = [&](const QueueUse& use) { return use.queue == queue || use.queue->is_done(use.value); };
+  return !block.uses || std::all_of(block.uses->begin(), block.uses->end(), is_before);
+}
+
+bool BlockPool::can_merge(const Block& a, const Block& b) const {
+  if (!own_) return true;
+  const bool of_one_queue = a.home == b.home && !a.uses && !b.uses;
+  return of_one_queue || (is_quiet(a) && is_quiet(b));
+}
+
+void BlockPool::give_to(Block& block, CommandQueue* home) const {
+  if (!own_) return;
+  const CommandQueue* const queue = home ? home : own_;
+  std::uint64_t last = block.home == home ? block.freed_at : 0;
+  if (block.uses) {
+    for (const QueueUse& use : *block.uses) {
+      if (use.queue == queue) last = std::max(last, use.value);
+    }
+  }
+  block.home = home;
+  block.freed_at = last;
+  block.uses.reset();
 }
 
 std::uint64_t BlockPool::largest_cached() const {

@@ -5,6 +5,10 @@
 // requests the same sizes again. If no list can serve a request, all free blocks are merged with their free neighbours
 // and searched by best fit. If that fails too, the pool allocates another segment. Small and large requests use
 // separate segments, so that a small long-lived block does not keep a large segment in use.
+//
+// A freed block may still be in use by commands in flight. The queue that it was allocated for may have it at once,
+// because that runs its commands in order. Another queue gets it only when the host knows that the commands are done. It
+// does not wait for them: their failures would then be its own, and their time too.
 #pragma once
 
 #include <functional>
@@ -32,9 +36,15 @@ class BlockPool {
   /// The size that a request of `bytes` occupies if blocks start at multiples of `alignment`, a power of two.
   static std::uint64_t rounded(std::uint64_t bytes, std::uint64_t alignment = granularity);
 
-  /// A block that is in use until free(), or nullptr; `failure` then has the reason.
-  Block* allocate(std::uint64_t bytes, SegmentResult& failure);
+  /// A block for commands of the queue `home` (see Block::home), in use until free(), or nullptr; `failure` then has the
+  /// reason.
+  Block* allocate(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home = nullptr);
   void free(Block* block);
+
+  /// Called before there is another queue than `own`, the device's.
+  void expect_streams(CommandQueue* own);
+  /// Called when nothing is in flight: no queue is asked from then on.
+  void forget_streams();
 
   /// Returns segments that are completely free to the source.
   void release_cached();
@@ -66,16 +76,27 @@ class BlockPool {
   static bool is_large(std::uint64_t bytes) { return bytes > small_limit; }
   FreeBlocks& free_blocks_for(std::uint64_t bytes) { return free_blocks_[is_large(bytes) ? 1 : 0]; }
   FreeBlocks& free_blocks_of(const Block& block) { return free_blocks_[block.segment->large ? 1 : 0]; }
-  Block* take_exact(std::uint64_t bytes);
-  Block* take_best_fit(std::uint64_t bytes) { return take_best_fit(bytes, free_blocks_for(bytes)); }
-  Block* take_best_fit(std::uint64_t bytes, FreeBlocks& blocks);
-  Block* take_compact(std::uint64_t bytes);
+  Block* find(std::uint64_t bytes, CommandQueue* home);
+  Block* take_exact(std::uint64_t bytes, CommandQueue* home);
+  Block* take_best_fit(std::uint64_t bytes, CommandQueue* home) {
+    return take_best_fit(bytes, free_blocks_for(bytes), home);
+  }
+  Block* take_best_fit(std::uint64_t bytes, FreeBlocks& blocks, CommandQueue* home);
+  Block* take_compact(std::uint64_t bytes, CommandQueue* home);
   std::uint64_t segment_for(std::uint64_t bytes) const;
-  Block* grow(std::uint64_t bytes, SegmentResult& failure);
+  Block* grow(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home);
   Block* add_segment(std::uint64_t bytes, bool large, SegmentResult& failure);
   void split(Block* block, std::uint64_t bytes);
+  static void absorb_next(Block* into);
   Block* merge_with_neighbours(Block* block);
   void merge_exact_lists();
+  void merge_segments();
+  // These are about free blocks.
+  CommandQueue& home_of(const Block& block) const { return block.home ? *block.home : *own_; }
+  bool is_quiet(const Block& block) const;
+  bool may_have(const Block& block, const CommandQueue* home) const;
+  bool can_merge(const Block& a, const Block& b) const;
+  void give_to(Block& block, CommandQueue* home) const;
 
   SegmentSource& source_;
   DeviceState* device_;
@@ -86,6 +107,7 @@ class BlockPool {
   std::uint64_t reserved_ = 0;
   std::uint64_t growths_ = 0;
   bool compact_ = false;
+  CommandQueue* own_ = nullptr;  // the device's own queue; nullptr as long as it is the only one
 };
 
 }  // namespace lockstep

@@ -1,0 +1,74 @@
+// Streams: sequences of calls on one device. Calls of one stream run in their order; those of different streams do not
+// wait for each other, and a call that fails does not affect other streams.
+#pragma once
+
+#include <memory>
+
+#include "lockstep/call_site.h"
+#include "lockstep/device.h"
+#include "lockstep/export.h"
+#include "lockstep/handle.h"
+
+namespace LOCKSTEP_API lockstep {
+
+/// A handle; copies refer to the same stream. Several threads may use one stream, then their calls have one order.
+///
+/// Every device has a default stream, which threads use outside all StreamScopes. On a device that does its work within
+/// the call (`cpu`, `reference`), every stream is the default one: a call is done, or has failed, when it returns, so
+/// that there is nothing to separate.
+///
+/// A tensor may be used on any stream. If another stream writes it, the call first waits, on the host, until that is
+/// done. If the write has failed, the call throws that failure, which names the op and the line that failed, enqueues
+/// nothing, and leaves its own stream as it was. A call that changes a variable also waits until no other stream reads
+/// the variable's memory. As without streams, the program has to see to it that no thread reads a variable while another
+/// one changes it.
+///
+/// After the last handle is gone, the stream's calls still run, and its tensors stay usable. Nothing waits for them. A
+/// failure that nobody has met by then is reported by their use or by synchronize(device).
+class Stream {
+ public:
+  using Where = CallSite;
+
+  /// Opens the device if nobody has. Throws DeviceError LS3007 if the driver gives no further queue, LS3003 if the
+  /// device cannot be opened, StateError LS1003 in a forked child.
+  static Stream create(Device device, Where where = Where::current());
+  /// The device's default stream. Throws as `create` does, but never LS3007.
+  static Stream default_of(Device device);
+
+  Device device(Where where = Where::current()) const;
+
+  /// Waits until everything enqueued on this stream is done. Throws the oldest failure of it that nobody has met yet
+  /// (docs/errors.md), but none of other streams.
+  void synchronize(Where where = Where::current()) const;
+
+  /// Whether both are the same stream.
+  friend bool operator==(const Stream& a, const Stream& b);
+
+  struct State;
+
+ private:
+  friend class DeviceState;
+  friend class StreamScope;
+  explicit Stream(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+  Held<std::shared_ptr<State>, "stream"> state_;
+};
+
+/// Until the end of the scope, what this thread calls on the stream's device is enqueued on that stream: ops, tensors
+/// made from data, assignments, reads. Calls on other devices are not affected. The innermost scope of a device counts.
+/// Threads that are started within the scope are not in it.
+class [[nodiscard]] StreamScope {
+ public:
+  explicit StreamScope(const Stream& stream, CallSite where = CallSite::current());
+  ~StreamScope();
+  StreamScope(const StreamScope&) = delete;
+  StreamScope& operator=(const StreamScope&) = delete;
+
+ private:
+  friend class DeviceState;
+
+  const Stream stream_;
+  const StreamScope* const outer_;
+};
+
+}  // namespace lockstep

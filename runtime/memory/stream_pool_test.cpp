@@ -1,0 +1,266 @@
+// Tests of which stream gets a freed block, and when, with a scripted driver whose queues get on only when the test says
+// so. Streams on devices that work are tested in stream_test.cpp.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lockstep/lockstep.h"
+#include "runtime/scripted_driver.h"
+#include "runtime/stream_order.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::uint64_t mebibyte = 1 << 20;
+
+struct FakeQueue {
+  std::uint64_t newest = 0, reached = 0;
+};
+
+struct Script {
+  std::deque<FakeQueue> queues;  // in the order in which they were made: the device's own is the first
+  std::size_t most_queues = 100;
+  int waits = 0;
+};
+Script script;
+
+FakeQueue& fake(lks_queue* queue) { return *reinterpret_cast<FakeQueue*>(queue); }
+FakeQueue& fake(lks_timeline* timeline) { return *reinterpret_cast<FakeQueue*>(timeline); }
+
+const lks_driver_api& table() {
+  static const lks_driver_api api = [] {
+    lks_driver_api t = scripted_driver();
+    t.queue_create = [](lks_device*, std::uint32_t, lks_queue** queue, lks_timeline** timeline,
+                        lks_diag* diag) -> lks_status {
+      if (script.queues.size() >= script.most_queues) {
+        std::snprintf(diag->what, sizeof diag->what, "it has %d queues", static_cast<int>(script.queues.size()));
+        return LKS_UNSUPPORTED;
+      }
+      FakeQueue& made = script.queues.emplace_back();
+      *queue = reinterpret_cast<lks_queue*>(&made);
+      *timeline = reinterpret_cast<lks_timeline*>(&made);
+      return LKS_OK;
+    };
+    t.queue_fill = [](lks_queue* queue, lks_buffer*, std::uint64_t, std::uint64_t, std::uint64_t, std::uint32_t,
+                      std::uint64_t* value, lks_diag*) -> lks_status {
+      *value = ++fake(queue).newest;
+      return LKS_OK;
+    };
+    t.timeline_query = [](lks_timeline* timeline, std::uint64_t* reached, lks_diag*) -> lks_status {
+      *reached = fake(timeline).reached;
+      return LKS_OK;
+    };
+    t.timeline_wait = [](lks_timeline* timeline, std::uint64_t value, std::uint64_t, lks_diag*) -> lks_status {
+      ++script.waits;
+      fake(timeline).reached = std::max(fake(timeline).reached, value);
+      return LKS_OK;
+    };
+    t.buffer_alloc = [](lks_device*, std::uint32_t, std::uint64_t, lks_buffer** out, lks_diag*) -> lks_status {
+      *out = any_handle<lks_buffer>();
+      return LKS_OK;
+    };
+    t.buffer_free = [](lks_device*, lks_buffer*) {};
+    return t;
+  }();
+  return api;
+}
+
+class StreamPool : public testing::Test {
+ protected:
+  void SetUp() override {
+    script = {};
+    device = std::make_unique<ScriptedDevice>(table(), 0);
+    a.emplace(Stream::create(state().device()));
+    b.emplace(Stream::create(state().device()));
+  }
+  void TearDown() override {
+    a.reset();
+    b.reset();
+  }
+  DeviceState& state() { return device->state(); }
+  BlockRef take(std::uint64_t bytes) { return state().allocator().allocate(bytes, {}); }
+  // A block that a command in flight on this thread's stream uses.
+  BlockRef take_used(std::uint64_t bytes) {
+    BlockRef block = take(bytes);
+    use(block);
+    return block;
+  }
+  std::uint64_t use(const BlockRef& block) { return state().queue().fill(*block, 0, 64, 0, 4, {.op = "fill"}); }
+  static void finish(std::size_t queue) { script.queues[queue].reached = script.queues[queue].newest; }
+  void finish_all() {
+    for (std::size_t i = 0; i < script.queues.size(); ++i) finish(i);
+    state().refresh_done();
+  }
+  std::uint64_t growths() { return state().allocator().stats().driver_allocations; }
+
+  static constexpr std::size_t queue_of_a = 1, queue_of_b = 2;
+  std::unique_ptr<ScriptedDevice> device;
+  std::optional<Stream> a, b;
+};
+
+TEST_F(StreamPool, ItsOwnStreamGetsABlockAtOnceAndOthersWhenItIsDone) {
+  const Block* place = nullptr;
+  {
+    const StreamScope in(*a);
+    place = take_used(4096).get();
+    EXPECT_EQ(take_used(4096).get(), place) << "a queue runs its commands in order";
+  }
+  const BlockRef by_default = take(4096);
+  EXPECT_NE(by_default.get(), place);
+  const StreamScope in(*b);
+  const BlockRef other = take(4096);
+  EXPECT_NE(other.get(), place);
+  finish(queue_of_b);
+  state().refresh_done();
+  EXPECT_NE(take(4096).get(), place);
+  finish(queue_of_a);
+  state().refresh_done();
+  const BlockRef late[] = {take(4096), take(4096)};
+  EXPECT_TRUE(late[0].get() == place || late[1].get() == place);
+  EXPECT_EQ(script.waits, 0);
+}
+
+TEST_F(StreamPool, ABlockFromBeforeTheFirstStreamIsOneOfTheDefaultStream) {
+  a.reset();
+  b.reset();
+  device.reset();
+  script = {};
+  device = std::make_unique<ScriptedDevice>(table(), 0);
+  const Block* const place = take_used(4096).get();
+  EXPECT_EQ(take(4096).get(), place);
+  const Stream first = Stream::create(state().device());
+  BlockRef other;
+  {
+    const StreamScope in(first);
+    other = take(4096);
+    EXPECT_NE(other.get(), place);
+  }
+  EXPECT_EQ(take(4096).get(), place);
+}
+
+TEST_F(StreamPool, WhatAnotherStreamReadsIsNotReusedBeforeItHasReadIt) {
+  const Block* place = nullptr;
+  {
+    const StreamScope in(*a);
+    const BlockRef block = take_used(4096);
+    place = block.get();
+    finish(queue_of_a);
+    const StreamScope reader(*b);
+    prepare_read(*block, state().queue(), CallSite::current());
+    note_read(*block, state().queue(), use(block));
+  }
+  const StreamScope in(*a);
+  EXPECT_NE(take(4096).get(), place);
+  finish(queue_of_b);
+  state().refresh_done();
+  const BlockRef late[] = {take(4096), take(4096)};
+  EXPECT_TRUE(late[0].get() == place || late[1].get() == place);
+  EXPECT_EQ(script.waits, 0);
+}
+
+TEST_F(StreamPool, AWriteWaitsForReadersOnOtherStreamsAndTakesTheBlockOver) {
+  const StreamScope in(*a);
+  const BlockRef block = take_used(4096);
+  finish(queue_of_a);
+  state().refresh_done();
+  {
+    const StreamScope reader(*b);
+    prepare_read(*block, state().queue(), CallSite::current());
+    note_read(*block, state().queue(), use(block));
+  }
+  const CallSite here = CallSite::current();
+  take_over(*block, state().queue(), here);
+  EXPECT_EQ(script.waits, 1);
+  EXPECT_EQ(script.queues[queue_of_b].reached, 1u);
+  const StreamScope writer(*b);
+  use(block);
+  take_over(*block, state().queue(), here);
+  EXPECT_EQ(script.waits, 1) << "the former home has nothing in flight";
+  EXPECT_EQ(block->home, &state().queue());
+}
+
+TEST_F(StreamPool, BeforeItGrowsItAsksWhatIsDone) {
+  const Block* place = nullptr;
+  {
+    const StreamScope in(*a);
+    place = take_used(mebibyte).get();
+  }
+  finish(queue_of_a);
+  const std::uint64_t before = growths();
+  const StreamScope in(*b);
+  EXPECT_EQ(take(mebibyte).get(), place);
+  EXPECT_EQ(growths(), before);
+}
+
+TEST_F(StreamPool, ItWaitsForOtherStreamsOnlyWhereTheLimitLeavesNothingElse) {
+  {
+    const StreamScope in(*a);
+    take_used(mebibyte);
+  }
+  const StreamScope in(*b);
+  {
+    const BlockRef other = take(mebibyte);
+    EXPECT_EQ(script.waits, 0);
+  }
+  state().allocator().set_limit(state().allocator().stats().reserved);
+  const BlockRef first = take(mebibyte), second = take(mebibyte);
+  EXPECT_GT(script.waits, 0);
+  EXPECT_EQ(script.queues[queue_of_a].reached, script.queues[queue_of_a].newest);
+}
+
+TEST_F(StreamPool, NeighboursOfDifferentStreamsAreMergedWhenBothAreDone) {
+  {
+    const StreamScope in(*a);
+    take(4 * mebibyte);
+    const BlockRef head = take_used(2 * mebibyte);
+    const StreamScope inner(*b);
+    const BlockRef tail = take_used(2 * mebibyte);
+    ASSERT_EQ(tail.get(), head->next);
+  }
+  const std::uint64_t before = growths();
+  {
+    const StreamScope in(*a);
+    take(4 * mebibyte);
+    EXPECT_EQ(growths(), before + 1) << "the half that the other stream uses is not to be had";
+  }
+  finish_all();
+  state().allocator().release_cached();
+  EXPECT_EQ(state().allocator().stats().reserved, 0u);
+}
+
+TEST_F(StreamPool, ADriverThatGivesNoFurtherQueueGetsATypedError) {
+  script.most_queues = script.queues.size();
+  const int line = __LINE__ + 2;
+  try {
+    Stream::create(state().device());
+    FAIL() << "there is no queue for it";
+  } catch (const DeviceError& e) {
+    EXPECT_EQ(e.id(), ErrorId::no_stream) << e.what();
+    EXPECT_NE(std::string(e.what()).find("it has 3 queues"), std::string::npos) << e.what();
+    EXPECT_NE(e.where().find("stream_pool_test.cpp:" + std::to_string(line)), std::string::npos) << e.what();
+    EXPECT_FALSE(e.hint().empty());
+  }
+  b.reset();
+  EXPECT_NO_THROW(Stream::create(state().device())) << "the queue of a stream that is gone serves the next";
+}
+
+TEST_F(StreamPool, AStreamGetsNoQueueWithWorkInFlight) {
+  {
+    const StreamScope in(*b);
+    const BlockRef block = take_used(4096);
+  }
+  b.reset();
+  b.emplace(Stream::create(state().device()));
+  EXPECT_EQ(script.queues.size(), 4u);
+  finish(queue_of_b);
+  const Stream next = Stream::create(state().device());
+  EXPECT_EQ(script.queues.size(), 4u);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,91 @@
+#include "lockstep/stream.h"
+
+#include <utility>
+
+#include "lockstep/error.h"
+#include "runtime/caller.h"
+#include "runtime/forked.h"
+#include "runtime/stream_state.h"
+#include "runtime/thread_state.h"
+
+namespace lockstep {
+namespace {
+
+[[noreturn]] void fail_to_create(const std::string& device, const Error& cause, const CallSite& where) {
+  ErrorBuilder(ErrorId::no_stream, "Stream", "there is no further queue on " + device)
+      .line("driver", cause.headline())
+      .at(where)
+      .fix("let threads share a stream, or destroy streams that are done: their queues are used again")
+      .raise();
+}
+
+}  // namespace
+
+StreamQueue& DeviceState::lease_queue(const CallSite& where) {
+  for (StreamQueue* s = streams_.load(std::memory_order_acquire); s; s = s->next) {
+    if (s->leased.exchange(true, std::memory_order_acq_rel)) continue;
+    if (s->queue.is_free()) return *s;
+    s->leased.store(false, std::memory_order_release);
+  }
+  std::unique_ptr<StreamQueue> added;
+  try {
+    added = std::make_unique<StreamQueue>(*this);
+  } catch (const Error& e) {
+    if (e.id() == ErrorId::device_lost) throw;
+    fail_to_create(name(), e, where);
+  }
+  const LockGuard lock(creation_mutex_);
+  allocator_->expect_streams();
+  added->next = streams_.load(std::memory_order_relaxed);
+  streams_.store(added.get(), std::memory_order_release);
+  return *added.release();
+}
+
+CommandQueue& DeviceState::scoped_queue() {
+  for (const StreamScope* scope = thread_state().stream; scope; scope = scope->outer_) {
+    if (&scope->stream_.state_->device == this) return scope->stream_.state_->queue;
+  }
+  return *queue_;
+}
+
+Stream Stream::create(Device device, Where where) {
+  check_not_forked();
+  const CallerScope caller(where);
+  DeviceState& state = device.state();
+  if (state.own_queue().is_inline()) return default_of(device);
+  StreamQueue& leased = state.lease_queue(where);
+  return Stream(std::make_shared<State>(state, leased.queue, &leased));
+}
+
+Stream Stream::default_of(Device device) {
+  check_not_forked();
+  DeviceState& state = device.state();
+  return Stream(std::make_shared<State>(state, state.own_queue(), nullptr));
+}
+
+Device Stream::device(Where where) const { return state_.at(where).device.device(); }
+
+void Stream::synchronize(Where where) const {
+  const State& state = state_.at(where);
+  check_not_forked();
+  const CallerScope caller(where);
+  state.queue.wait_for_all(&where);
+  state.queue.report_from(state.lease ? state.first : 0);
+}
+
+bool operator==(const Stream& a, const Stream& b) {
+  if (!a.state_ || !b.state_) return a.state_.get() == b.state_.get();
+  return &a.state_->queue == &b.state_->queue;
+}
+
+StreamScope::StreamScope(const Stream& stream, CallSite where)
+    : stream_(stream), outer_(thread_state().stream) {
+  stream.state_.check(where);
+  check_not_forked();
+  // An inline queue is the device's only one.
+  if (!stream.state_->queue.is_inline()) thread_state().stream = this;
+}
+
+StreamScope::~StreamScope() { thread_state().stream = outer_; }
+
+}  // namespace lockstep

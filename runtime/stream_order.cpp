@@ -1,0 +1,61 @@
+#include "runtime/stream_order.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "runtime/device_state.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace {
+
+CommandQueue& home_of(const Block& block) { return block.home ? *block.home : block.device->own_queue(); }
+
+// The newest commands of other queues that use the block. Those of its home are not known one by one: its newest command
+// stands for them.
+std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& queue) {
+  std::vector<QueueUse> others;
+  if (CommandQueue& home = home_of(block); &home != &queue) others.push_back({&home, home.newest()});
+  const LockGuard lock(block.device->uses_mutex());
+  if (block.uses) {
+    for (const QueueUse& use : *block.uses) {
+      if (use.queue != &queue) others.push_back(use);
+    }
+  }
+  return others;
+}
+
+}  // namespace
+
+void take_over(Block& block, CommandQueue& queue, const CallSite& where) {
+  for (const QueueUse& use : uses_by_others(block, queue)) use.queue->settle(use.value, &where);
+  const LockGuard lock(block.device->uses_mutex());
+  block.home = block.device->home_of(queue);
+  // A command of the new home that is noted here needs no note any more.
+  if (block.uses) {
+    std::erase_if(*block.uses,
+                  [&](const QueueUse& use) { return use.queue == &queue || use.queue->is_done(use.value); });
+    if (block.uses->empty()) block.uses.reset();
+  }
+}
+
+void prepare_read(Block& block, CommandQueue& queue, const CallSite& where) {
+  CommandQueue* const writer = block.write_queue;
+  if (writer && writer != &queue && !writer->has_succeeded(block.write_value)) wait_for_contents(block, where);
+  if (&home_of(block) == &queue) return;
+  const LockGuard lock(block.device->uses_mutex());
+  if (!block.uses) block.uses = std::make_unique<std::vector<QueueUse>>();
+  const auto is_own = [&](const QueueUse& use) { return use.queue == &queue; };
+  if (std::none_of(block.uses->begin(), block.uses->end(), is_own)) block.uses->push_back({&queue, 0});
+}
+
+void note_read(Block& block, CommandQueue& queue, std::uint64_t value) noexcept {
+  if (&home_of(block) == &queue) return;
+  const LockGuard lock(block.device->uses_mutex());
+  if (!block.uses) return;
+  for (QueueUse& use : *block.uses) {
+    if (use.queue == &queue) use.value = std::max(use.value, value);
+  }
+}
+
+}  // namespace lockstep
