@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "lockstep/call_site.h"
 #include "runtime/memory/block.h"
 
 namespace lockstep {

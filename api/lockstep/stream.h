@@ -27,19 +27,17 @@ namespace LOCKSTEP_API lockstep {
 /// failure that nobody has met by then is reported by their use or by synchronize(device).
 class Stream {
  public:
-  using Where = CallSite;
-
   /// Opens the device if nobody has. Throws DeviceError LS3007 if the driver gives no further queue, LS3003 if the
   /// device cannot be opened, StateError LS1003 in a forked child.
-  static Stream create(Device device, Where where = Where::current());
+  static Stream create(Device device, CallSite where = CallSite::current());
   /// The device's default stream. Throws as `create` does, but never LS3007.
   static Stream default_of(Device device);
 
-  Device device(Where where = Where::current()) const;
+  Device device(CallSite where = CallSite::current()) const;
 
   /// Waits until everything enqueued on this stream is done. Throws the oldest failure of it that nobody has met yet
   /// (docs/errors.md), but none of other streams.
-  void synchronize(Where where = Where::current()) const;
+  void synchronize(CallSite where = CallSite::current()) const;
 
   /// Whether both are the same stream.
   friend bool operator==(const Stream& a, const Stream& b);
