@@ -1,9 +1,17 @@
-# lockstep_test(name source... [LABELS label...] [LIBRARIES library...]) adds a GoogleTest program.
-# Labels: `fast` (the default) for tests that take seconds, `slow` for all others. Slow tests with the label `full` run
-# only with `./run_tests --full`; without it, tests with the label `part` run in their place.
 if(LOCKSTEP_TESTS)
   find_package(GTest REQUIRED)
+  # Tests are compiled without optimisation, which takes half as long; only the library has to run fast. GoogleTest and the
+  # standard library are parsed once, by this program, for all of them.
+  set(test_options -O0)
+  add_executable(lockstep_test_headers ${CMAKE_CURRENT_LIST_DIR}/test_headers.cpp)
+  target_link_libraries(lockstep_test_headers PRIVATE GTest::gtest Threads::Threads)
+  target_compile_options(lockstep_test_headers PRIVATE ${test_options})
+  set_target_properties(lockstep_test_headers PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test_headers)
+  target_precompile_headers(lockstep_test_headers PRIVATE <gtest/gtest.h> <algorithm> <array> <atomic> <chrono> <cmath>
+    <cstdint> <cstring> <deque> <filesystem> <fstream> <functional> <map> <memory> <mutex> <numeric> <optional> <random>
+    <set> <sstream> <string> <string_view> <thread> <vector>)
 endif()
+
 # Time limits in seconds for a test program and a run of the conformance suite, and the option for one of the suite's
 # cases. Sanitizers make tests about ten times slower.
 set(seconds_for_test 600)
@@ -15,11 +23,21 @@ if(LOCKSTEP_SANITIZE)
   set(timeout_option --timeout 900)
 endif()
 
+# lockstep_test_options(target) sets how tests are compiled.
+function(lockstep_test_options target)
+  target_compile_options(${target} PRIVATE ${test_options})
+  target_precompile_headers(${target} REUSE_FROM lockstep_test_headers)
+endfunction()
+
+# lockstep_test(name source... [LABELS label...] [LIBRARIES library...] [OPTIMISED]) adds a GoogleTest program. OPTIMISED is
+# for tests that compute much themselves.
+# Labels: `fast` (the default) for tests that take seconds, `slow` for all others. Slow tests with the label `full` run
+# only with `./run_tests --full`; without it, tests with the label `part` run in their place.
 function(lockstep_test name)
   if(NOT LOCKSTEP_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "" "LABELS;LIBRARIES;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "OPTIMISED" "" "LABELS;LIBRARIES;ENVIRONMENT" ${ARGN})
   if(NOT arg_LABELS)
     set(arg_LABELS fast)
   endif()
@@ -29,8 +47,8 @@ function(lockstep_test name)
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} GTest::gtest GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
-  if(LOCKSTEP_SANITIZE)
-    target_compile_options(${name} PRIVATE -O0)  # compiles three times as fast as -O1; only the library has to run fast
+  if(NOT arg_OPTIMISED)
+    lockstep_test_options(${name})
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "${arg_ENVIRONMENT}"

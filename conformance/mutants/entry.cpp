@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -160,13 +162,22 @@ bool apply(lks_driver_api& table) {
   return changed;
 }
 
-const char* name_of(Mutant m) {
-  static constexpr const char* names[] = {
+constexpr const char* names[] = {
 #define MUTANT(name, base, profile, suites, ops, text) #name,
 #include "conformance/mutants/mutants.def"
 #undef MUTANT
-  };
-  return names[static_cast<int>(m)];
+};
+
+// The mutant of a file "…/liblockstep_driver_mutant_<name>.so"; no mutant if mutants.def does not list the name.
+std::optional<Mutant> mutant_of(std::string_view file) {
+  constexpr std::string_view before = "liblockstep_driver_mutant_", after = ".so";
+  const auto start = file.rfind(before);
+  if (start == file.npos || !file.ends_with(after)) return std::nullopt;
+  file.remove_prefix(start + before.size());
+  file.remove_suffix(after.size());
+  const auto* name = std::find(std::begin(names), std::end(names), file);
+  if (name == std::end(names)) return std::nullopt;
+  return static_cast<Mutant>(name - std::begin(names));
 }
 
 }  // namespace
@@ -180,21 +191,23 @@ EditableDesc::EditableDesc(const lks_kernel_desc& d) : desc(d) {
 
 }  // namespace mutants
 
-extern "C" LKS_EXPORT lks_status LKS_CALL lockstep_mutant_entry(int number, const lks_host_api* host,
+extern "C" LKS_EXPORT lks_status LKS_CALL lockstep_mutant_entry(const char* file, const lks_host_api* host,
                                                                 const lks_driver_api** out, lks_diag* diag) {
   using namespace mutants;
   host_api = host;
   if (const lks_status status = CORRECT_ENTRY(host, &correct_table, diag); status != LKS_OK) return status;
   static lks_driver_api table;
-  static const bool ready = [number] {
-    mutant = static_cast<Mutant>(number);
+  static const bool ready = [file] {
+    const std::optional<Mutant> selected = file ? mutant_of(file) : std::nullopt;
+    if (!selected) return false;
+    mutant = *selected;
     table = *correct_table;
-    table.name = name_of(mutant);
+    table.name = names[static_cast<int>(mutant)];
     const bool changed = apply(table);
     return changed || mutant == Mutant::honest || mutant == Mutant::honest_async;
   }();
   if (!ready) {
-    std::snprintf(diag->what, sizeof diag->what, "the mutant %s has no fault", name_of(mutant));
+    std::snprintf(diag->what, sizeof diag->what, "%s names no mutant, or a mutant without a fault", file ? file : "the library");
     return LKS_INTERNAL;
   }
   *out = &table;

@@ -75,7 +75,8 @@ class Source:
         self.file, self.text = file, (ROOT / file).read_text()
         self.object = f"{folder}/CMakeFiles/lockstep_{folder}.dir/{rest}.o"
         words = shlex.split(command_for(self.object))
-        self.command = words[1:] if words[0].endswith("ccache") else words  # ccache is of no use for faults
+        compiler = next((i + 1 for i, word in enumerate(words) if word.endswith("ccache")), 0)
+        self.command = words[compiler:]  # ccache is of no use for faults
 
     def compile(self, text, folder):
         """Returns the object file, or None if the compiler reports an error."""
