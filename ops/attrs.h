@@ -17,6 +17,14 @@ inline IntList list_of(const Shape& shape) {
   return list;
 }
 
+/// Arguments that several ops have.
+inline ArgumentDef extents_argument() { return {.kind = ArgumentKind::extents, .required = true}; }
+inline ArgumentDef list_argument() { return {.kind = ArgumentKind::list, .required = true}; }
+inline ArgumentDef result_dtype_argument() { return {.kind = ArgumentKind::dtype, .doc = "of the result"}; }
+inline ArgumentDef integer_argument(std::string doc) {
+  return {.kind = ArgumentKind::integer, .doc = std::move(doc), .required = true};
+}
+
 struct CastAttrs {
   std::int64_t to = 0;
 };
