@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "lockstep/lockstep.h"
@@ -181,6 +182,16 @@ std::map<std::string, std::string> docstrings() {
   return all;
 }
 
+// Ops whose documentation is in scalar_ops.def alone.
+bool is_scalar_op(const std::string& name) {
+  static const std::set<std::string> names = {
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) #name,
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
+  };
+  return names.contains(name);
+}
+
 // What a definition says is said once more, where users read it, and nowhere else: in the same words.
 TEST(Definitions, SayWhatThePublicHeadersSay) {
   const auto documented = docstrings();
@@ -189,6 +200,7 @@ TEST(Definitions, SayWhatThePublicHeadersSay) {
       EXPECT_FALSE(documented.contains(op->name)) << op->name << " is internal and has a public function";
       continue;
     }
+    if (is_scalar_op(op->name)) continue;
     ASSERT_TRUE(documented.contains(op->name)) << op->name << " has no public function";
     const std::string first = op->doc.substr(0, std::min(op->doc.find(". "), op->doc.rfind('.')));
     const std::string& text = documented.at(op->name);

@@ -51,6 +51,11 @@ Tensor gelu(Operand x);       // x/2 (1 + erf(x / sqrt 2)).
 Tensor gelu_tanh(Operand x);  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
 Tensor silu(Operand x);       // x sigmoid(x).
 
+// And the ops of scalar_ops.def, which has their documentation.
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) Tensor name(Operand x);
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
+
 // -- comparison; every dtype; the result is bool. NaN is unequal to everything, also to itself.
 Tensor equal(Operand a, Operand b);          // a == b.
 Tensor not_equal(Operand a, Operand b);      // a != b.
