@@ -12,7 +12,7 @@ constexpr CaseValues distinct{CaseValues::Kind::distinct};
 constexpr auto from_output = UnaryGradient::From::output;
 
 // An op that is one scalar function. Where the function has no limit at infinity, neither has its slope.
-[[maybe_unused]] OpDef scalar_op(const char* name, Expr (*body)(Expr), std::string doc, ErrorClass error_class) {
+OpDef scalar_op(const char* name, Expr (*body)(Expr), std::string doc, ErrorClass error_class) {
   OpDef op = pointwise_op(name, body, {.doc = std::move(doc), .error_class = error_class});
   const ScalarFunction* function = find_scalar_function(name, LKS_F32);
   op.slope = [function](std::span<const long double> x, std::size_t) {
