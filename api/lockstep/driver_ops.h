@@ -237,6 +237,16 @@ typedef struct lks_softmax_attrs {
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u
 
+/* x, shifted and scaled to mean 0 and variance 1 over its last dimension, then times scale plus shift.
+ * (x, scale?, shift?) -> y; scalars epsilon
+ *   x: f32, f64, f16, bf16, rank 1 to 3 in the suite
+ *   scale: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   shift: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   y: extents of x
+ *   epsilon: dtype of x (f32 for f16 and bf16) */
+#define LKS_OP_LAYER_NORM 95u
+#define LKS_OP_LAYER_NORM_VERSION 1u
+
 /* Slices along an axis, by index.
  * (x, indices) -> y; lks_gather_attrs
  *   x: f32, f64, f16, bf16, i8, u8, i32, i64, bool, rank 2 to 3 in the suite

@@ -67,6 +67,13 @@ Tensor softmax(Operand x, std::int64_t axis = -1);
 /// Logarithm of softmax, without its loss of precision.
 Tensor log_softmax(Operand x, std::int64_t axis = -1);
 
+/// x, shifted and scaled to mean 0 and variance 1 over its last dimension, then times scale plus shift. With x of (…,
+/// features), scale and shift are (features,). `epsilon` is added to the variance, which is that of the features
+/// themselves (their mean square distance from the mean). Floating dtypes. Throws ShapeError LS2005 for no features,
+/// LS2010 for other shapes of scale and shift, LS2007 for an epsilon below 0.
+Tensor layer_norm(Operand x, double epsilon = 1e-5);
+Tensor layer_norm(Operand x, Operand scale, Operand shift, double epsilon = 1e-5);
+
 /// -log softmax(logits)[label] per row; NaN where a label is outside the classes. logits (…, C), labels (…) of i32 or
 /// i64; gives (…). With no classes (C = 0) every label is outside. Floating dtypes.
 Tensor sparse_cross_entropy(Operand logits, Operand labels);
