@@ -91,6 +91,17 @@ typedef struct lks_argmax_attrs {
   int64_t axis; /* from the front */
 } lks_argmax_attrs;
 
+/* The sum of all elements up to each, along an axis.
+ * (x) -> y; lks_cumsum_attrs
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
+ *   y: extents of x */
+#define LKS_OP_CUMSUM 65u
+#define LKS_OP_CUMSUM_VERSION 1u
+typedef struct lks_cumsum_attrs {
+  int64_t axis; /* from the front */
+  int64_t reverse; /* 1: from the last element on; 0: from the first */
+} lks_cumsum_attrs;
+
 /* Matrix product over the last two dimensions. Leading dimensions agree.
  * (a, b) -> y
  *   a: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite

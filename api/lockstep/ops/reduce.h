@@ -21,6 +21,9 @@ Tensor max(Operand x, Reduce options = {});
 /// Smallest element over axes; NaN propagates. The rest is as for max.
 Tensor min(Operand x, Reduce options = {});
 
+/// The sum of all elements up to each, along an axis. With `reverse`, of each and those behind it. Numeric dtypes.
+Tensor cumsum(Operand x, std::int64_t axis = -1, bool reverse = false);
+
 /// Position of the largest element along an axis, the first of several; NaN counts as largest. The result is i64.
 /// Numeric dtypes.
 Tensor argmax(Operand x, std::int64_t axis = -1);
