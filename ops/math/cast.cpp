@@ -1,5 +1,4 @@
 #include "lockstep/ops/math.h"
-#include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/infer.h"
 #include "ops/invoke.h"
@@ -7,6 +6,14 @@
 #include "runtime/tensor_impl.h"
 
 namespace lockstep {
+namespace {
+
+struct CastAttrs {
+  std::int64_t to = 0;
+};
+
+}  // namespace
+
 namespace defs {
 
 OpDef cast() {

@@ -11,6 +11,22 @@
 namespace lockstep {
 namespace {
 
+struct Conv2dAttrs {
+  IntList strides{1, 1};
+  IntList padding{0, 0, 0, 0};  // top, bottom, left, right
+  IntList dilation{1, 1};
+  std::int64_t groups = 1;
+};
+
+// The gradients of a convolution carry the result's shape, because their inputs do not determine it.
+struct Conv2dBackwardAttrs {
+  IntList strides{1, 1};
+  IntList padding{0, 0, 0, 0};
+  IntList dilation{1, 1};
+  std::int64_t groups = 1;
+  IntList shape;  // of the result: NHWC of the input, or OHWI of the filter
+};
+
 constexpr const char* groups_doc = "channels are split into this many independent groups";
 
 AttrSchema conv_schema(const char* name) {

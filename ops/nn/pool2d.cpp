@@ -14,6 +14,19 @@
 namespace lockstep {
 namespace {
 
+struct Pool2dAttrs {
+  IntList window{2, 2};
+  IntList strides{2, 2};
+  IntList padding{0, 0, 0, 0};
+};
+
+struct Pool2dBackwardAttrs {
+  IntList window{2, 2};
+  IntList strides{2, 2};
+  IntList padding{0, 0, 0, 0};
+  IntList shape;  // NHWC of the pooled input
+};
+
 AttrSchema pool_schema(const char* name) {
   using A = Pool2dAttrs;
   return attr_schema<A>(name, A{{2, 2}, IntList::missing(), window_padding(Padding::valid())},

@@ -14,6 +14,11 @@
 namespace lockstep {
 namespace {
 
+struct PickLabelAttrs {
+  std::int64_t axis = 0;  // of the classes
+  std::int64_t classes = 0;
+};
+
 // Calls visit(position, extent) for each row along one axis, where position(j) is the position of element j.
 template <class Visit>
 void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {

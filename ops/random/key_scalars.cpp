@@ -1,6 +1,9 @@
 #include "ops/random/key_scalars.h"
 
 namespace lockstep {
+namespace {
+thread_local RandomKey current_key;
+}
 
 std::vector<ScalarDef> key_scalars() {
   return {{"seed_low", LKS_U32}, {"seed_high", LKS_U32}, {"stream_low", LKS_U32}, {"stream_high", LKS_U32}};
@@ -40,5 +43,19 @@ std::vector<Scalar> case_scalars(std::vector<Scalar> own) {
   append_key(own, {0x123456789abcdefu, 0x2a0000001bu});
   return own;
 }
+
+void set_seed(std::uint64_t seed) { current_key = {seed, 0}; }
+
+RandomKey next_key() {
+  const RandomKey key = current_key;
+  ++current_key.stream;
+  return key;
+}
+
+RandomKey random_position() { return current_key; }
+void set_random_position(RandomKey position) { current_key = position; }
+
+RandomScope::RandomScope(RandomKey key) : previous_(current_key) { current_key = key; }
+RandomScope::~RandomScope() { current_key = previous_; }
 
 }  // namespace lockstep

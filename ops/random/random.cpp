@@ -18,7 +18,10 @@
 namespace lockstep {
 namespace {
 
-thread_local RandomKey current_key;
+struct RandomAttrs {
+  IntList shape;
+  std::int64_t dtype = 0;  // numbered as DType
+};
 
 // Not f16 and bf16: rounded to nearest, a uniform number could reach the excluded upper end.
 constexpr TypeSet drawn_dtypes = types::of(DType::f32, DType::f64);
@@ -448,20 +451,6 @@ OpDef random_permutation() {
 }
 
 }  // namespace defs
-
-void set_seed(std::uint64_t seed) { current_key = {seed, 0}; }
-
-RandomKey next_key() {
-  const RandomKey key = current_key;
-  ++current_key.stream;
-  return key;
-}
-
-RandomKey random_position() { return current_key; }
-void set_random_position(RandomKey position) { current_key = position; }
-
-RandomScope::RandomScope(RandomKey key) : previous_(current_key) { current_key = key; }
-RandomScope::~RandomScope() { current_key = previous_; }
 
 Tensor random_uniform(const Shape& shape, double low, double high, Random options, std::source_location where) {
   static const OpDef& op = built_in("random_uniform");

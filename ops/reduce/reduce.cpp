@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "lockstep/ops/math.h"
-#include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
 #include "ops/differentiate.h"
@@ -15,6 +14,15 @@
 
 namespace lockstep {
 namespace {
+
+struct ArgmaxAttrs {
+  std::int64_t axis = 0;
+};
+
+struct ReduceAttrs {
+  IntList axes;           // counted from the front, ascending
+  std::int64_t keep = 0;  // 1: keep reduced axes, with extent 1
+};
 
 bool is_reduced(const IntList& axes, int dimension) {
   return std::find(axes.view().begin(), axes.view().end(), dimension) != axes.view().end();

@@ -14,6 +14,11 @@
 namespace lockstep {
 namespace {
 
+struct ArangeAttrs {
+  IntList shape;
+  std::int64_t dtype = static_cast<std::int64_t>(DType::i64);
+};
+
 constexpr TypeSet counted_dtypes = types::of(DType::f32, DType::f64, DType::i32, DType::i64);
 
 std::string text_of(double number) {

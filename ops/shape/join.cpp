@@ -16,6 +16,15 @@
 namespace lockstep {
 namespace {
 
+struct PadAttrs {
+  IntList before, after;
+};
+
+struct FullAttrs {
+  IntList shape;
+  std::int64_t dtype = 0;
+};
+
 // The layout of a box of the output: it begins at `starts` and has the input's shape and the given steps.
 ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int64_t> starts,
                std::span<const std::int64_t> steps) {

@@ -17,6 +17,29 @@
 namespace lockstep {
 namespace {
 
+struct ScatterAddAttrs {
+  std::int64_t axis = 0;
+  std::int64_t extent = 0;  // of the result along the axis
+};
+
+struct OneHotAttrs {
+  std::int64_t depth = 0;
+  std::int64_t dtype = 0;  // numbered as DType
+};
+
+// The result is 1 where the position along `axis` equals the label, else 0.
+struct MatchesPositionAttrs {
+  std::int64_t axis = 0;
+  std::int64_t dtype = 0;
+};
+
+// One step of a bitonic sorting network: element i is compared with element i xor `distance`, and runs of `run`
+// elements are sorted in alternating directions. Both are powers of two.
+struct BitonicAttrs {
+  std::int64_t distance = 1;
+  std::int64_t run = 2;
+};
+
 ArgumentDef axis_argument(std::string doc) { return {.kind = ArgumentKind::axis, .doc = std::move(doc)}; }
 
 // Splits an index of a gathered tensor: (before the axis, position in indices, after the axis).

@@ -1,7 +1,6 @@
 // Copies between devices, staged through host memory unless the host sees the target's.
 #include "lockstep/call_op.h"
 #include "lockstep/ops/shape.h"
-#include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
 #include "ops/invoke.h"
@@ -11,6 +10,10 @@
 
 namespace lockstep {
 namespace {
+
+struct ToDeviceAttrs {
+  std::int64_t device = 0;  // index in the list of devices
+};
 
 std::int64_t index_of(Device device) {
   const auto entries = DriverRegistry::instance().entries();
