@@ -24,10 +24,10 @@ std::vector<std::byte> attributes_from(const OpDef& op, const nlohmann::json& js
     for (const AttrField& f : op.attrs.fields) field = f.name == name ? &f : field;
     if (!field) throw std::runtime_error(op.name + " has no attribute " + name);
     const auto put = [&](const auto& v) { std::memcpy(bytes.data() + field->offset, &v, sizeof v); };
-    switch (field->kind) {
-      case AttrField::Kind::integer: put(value.get<std::int64_t>()); break;
-      case AttrField::Kind::real: put(value.get<double>()); break;
-      case AttrField::Kind::list: put(list(value)); break;
+    switch (field->storage) {
+      case AttrField::Storage::integer: put(value.get<std::int64_t>()); break;
+      case AttrField::Storage::real: put(value.get<double>()); break;
+      case AttrField::Storage::list: put(list(value)); break;
     }
   }
   return bytes;

@@ -29,9 +29,13 @@ std::string input_name(const OpDef& op, std::size_t i) {
 
 IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands, std::span<const std::int64_t> numbers,
                        std::string_view what, ErrorId id) {
-  if (numbers.size() <= static_cast<std::size_t>(max_rank)) return IntList(numbers);
   const std::span<const Operand> inputs(operands.begin(), operands.size());
-  raise_call_error({op, inputs, nullptr, {}, inputs[0].where()}, id,
+  return attribute_list({op, inputs, nullptr, {}, inputs[0].where()}, numbers, what, id);
+}
+
+IntList attribute_list(const OpCall& call, std::span<const std::int64_t> numbers, std::string_view what, ErrorId id) {
+  if (numbers.size() <= static_cast<std::size_t>(max_rank)) return IntList(numbers);
+  raise_call_error(call, id,
                    std::string(what) + " has " + std::to_string(numbers.size()) + " numbers, a tensor at most 8 axes",
                    "give at most one number per axis of the tensor");
 }

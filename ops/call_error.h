@@ -24,6 +24,7 @@ std::string describe(const Operand& operand);
 
 /// Makes a list attribute from numbers that the caller gives per dimension. Throws `id`, about `what`, for more than
 /// eight.
+IntList attribute_list(const OpCall& call, std::span<const std::int64_t> numbers, std::string_view what, ErrorId id);
 IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands, std::span<const std::int64_t> numbers,
                        std::string_view what, ErrorId id = ErrorId::axis_out_of_range);
 

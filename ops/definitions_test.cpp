@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "lockstep/lockstep.h"
@@ -25,18 +26,27 @@ T read_at(const std::byte* at) {
   return value;
 }
 
+std::string text_of(const AttrField& field, const IntList& list) {
+  if (list.is_missing()) return "?";
+  for (std::size_t i = 0; i < field.argument.choices.size(); ++i) {
+    if (list.is_choice(static_cast<int>(i))) return field.argument.choices[i];
+  }
+  std::string text;
+  for (std::int64_t n : list.view()) text += std::to_string(n) + ",";
+  return text;
+}
+
 std::string text_of(const AttrSchema& schema, const std::vector<std::byte>& attrs) {
   std::ostringstream out;
   for (const AttrField& field : schema.fields) {
     const std::byte* at = attrs.data() + field.offset;
     out << " " << field.name << "=";
-    if (field.kind == AttrField::Kind::real) {
+    if (field.storage == AttrField::Storage::real) {
       out << read_at<double>(at);
-    } else if (field.kind == AttrField::Kind::integer) {
+    } else if (field.storage == AttrField::Storage::integer) {
       out << read_at<std::int64_t>(at);
     } else {
-      const auto list = read_at<IntList>(at);
-      for (std::int64_t n : list.view()) out << n << ",";
+      out << text_of(field, read_at<IntList>(at));
     }
   }
   return out.str();
@@ -88,7 +98,7 @@ std::string declared(const OpDef& op) {
   out << ";" << (op.attrs.size ? text_of(op.attrs, op.attrs.defaults) : "") << ";";
   for (const ScalarDef& s : op.scalars) out << " " << s.name << ":" << static_cast<std::int32_t>(s.dtype);
   out << "; class " << static_cast<int>(op.error_class) << " effects " << static_cast<int>(op.effects)
-      << (op.commutative ? " commutative" : "") << (op.gradient ? " gradient" : "")
+      << (op.commutative ? " commutative" : "") << (op.internal ? " internal" : "") << (op.gradient ? " gradient" : "")
       << (op.decompose ? " decomposed" : "");
   for (const Saves& s : op.saves) out << " saves " << s.inputs << ":" << s.outputs;
   return out.str();
@@ -126,6 +136,75 @@ TEST(Definitions, AreDocumented) {
   for (const OpDef* op : shipped()) {
     EXPECT_FALSE(op->doc.empty()) << op->name;
     for (const AttrField& field : op->attrs.fields) EXPECT_FALSE(field.doc.empty()) << op->name << " " << field.name;
+    for (const ArgumentDef& argument : op->arguments) {
+      EXPECT_NE(argument.kind, ArgumentKind::unspecified) << op->name << " " << argument.name;
+      if (op->internal) continue;
+      EXPECT_FALSE(argument.doc.empty()) << op->name << " " << argument.name;
+      EXPECT_TRUE(argument.required || argument.unless_given || !argument.otherwise.empty())
+          << "nothing says what holds without " << op->name << " " << argument.name;
+    }
+    if (op->internal) continue;
+    for (const InputDef& input : op->inputs) EXPECT_FALSE(input.doc.empty()) << op->name << " " << input.name;
+    EXPECT_FALSE(op->outputs[0].doc.empty()) << op->name;
+  }
+}
+
+// -------------------------------------------------------------------------------------------------- the public headers
+
+std::string in_one_line(const std::string& text) {
+  std::string out;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+// The docstring of each public function of the headers in ops/: the lines before its declaration, or the comment behind
+// it. The first declaration of a name counts.
+std::map<std::string, std::string> docstrings() {
+  std::map<std::string, std::string> all;
+  for (const char* header : {"math", "reduce", "linalg", "nn", "shape", "random"}) {
+    std::ifstream file(std::string(OP_HEADERS) + "/" + header + ".h");
+    EXPECT_TRUE(file) << header;
+    std::string before;
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with("///")) {
+        before += line.substr(3);
+        continue;
+      }
+      const std::size_t open = line.find('('), comment = line.find(" // ");
+      if (line.starts_with("Tensor ") && open != std::string::npos) {
+        const std::string behind = comment == std::string::npos ? "" : line.substr(comment + 4);
+        all.emplace(line.substr(7, open - 7), in_one_line(before.empty() ? behind : before));
+      }
+      before.clear();
+    }
+  }
+  return all;
+}
+
+// Ops whose documentation is in scalar_ops.def alone.
+bool is_scalar_op(const std::string& name) {
+  static const std::set<std::string> names = {
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) #name,
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
+  };
+  return names.contains(name);
+}
+
+// What a definition says is said once more, where users read it, and nowhere else: in the same words.
+TEST(Definitions, SayWhatThePublicHeadersSay) {
+  const auto documented = docstrings();
+  for (const OpDef* op : shipped()) {
+    if (op->internal) {
+      EXPECT_FALSE(documented.contains(op->name)) << op->name << " is internal and has a public function";
+      continue;
+    }
+    if (is_scalar_op(op->name)) continue;
+    ASSERT_TRUE(documented.contains(op->name)) << op->name << " has no public function";
+    const std::string first = op->doc.substr(0, std::min(op->doc.find(". "), op->doc.rfind('.')));
+    const std::string& text = documented.at(op->name);
+    EXPECT_TRUE(text.starts_with(first)) << op->name << "\n  definition: " << op->doc << "\n  header:     " << text;
   }
 }
 

@@ -89,7 +89,7 @@ struct FuzzedCall {
     for (const Operand& o : operands) text += o.is_tensor() ? " " + Tensor::share(o.impl()).describe() : " number";
     for (const AttrField& f : op->attrs.fields) {
       text += "; " + f.name;
-      const std::size_t words = f.kind == AttrField::Kind::list ? sizeof(IntList) / 8 : 1;
+      const std::size_t words = f.storage == AttrField::Storage::list ? sizeof(IntList) / 8 : 1;
       for (std::size_t i = 0; i < words; ++i) {
         std::int64_t v = 0;
         std::memcpy(&v, attrs.data() + f.offset + 8 * i, 8);
@@ -129,12 +129,12 @@ class Fuzzer {
 
  private:
   void replace(const AttrField& field, std::byte* at) {
-    if (field.kind == AttrField::Kind::real) {
+    if (field.storage == AttrField::Storage::real) {
       const double v = draw_.scalar().as_double();
       std::memcpy(at, &v, sizeof v);
       return;
     }
-    if (field.kind == AttrField::Kind::integer) {
+    if (field.storage == AttrField::Storage::integer) {
       const std::int64_t v = draw_.number();
       std::memcpy(at, &v, sizeof v);
       return;

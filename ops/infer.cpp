@@ -77,7 +77,7 @@ void check_attributes(const OpCall& call) {
   if (op.attrs.size == 0) return;
   if (!call.attrs) raise_call_error(call, ErrorId::invalid_attribute, "its attributes are not given", fix);
   for (const AttrField& field : op.attrs.fields) {
-    if (field.kind != AttrField::Kind::list) continue;
+    if (field.storage != AttrField::Storage::list) continue;
     std::int64_t count = 0;  // the first member of IntList
     std::memcpy(&count, static_cast<const std::byte*>(call.attrs) + field.offset, sizeof count);
     if (count >= 0 && count <= max_rank) continue;

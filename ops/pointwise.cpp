@@ -447,7 +447,9 @@ OpDef make_pointwise_op(std::string name, std::size_t arity, OpDef::Body body, P
   op.doc = std::move(options.doc);
   for (std::size_t i = 0; i < arity; ++i) {
     op.inputs.push_back({arity == 1 ? "x" : i < 8 ? names[i] : "x" + std::to_string(i), options.types});
+    op.inputs.back().doc = arity == 1 ? "of any shape" : "broadcasts with the other operands";
   }
+  op.outputs[0].doc = arity == 1 ? "extents of x" : "of the shape to which the operands broadcast";
   op.error_class = options.error_class;
   op.commutative = options.commutative;
   op.infer = &infer_pointwise;

@@ -349,6 +349,10 @@ Expr silu(Expr x) { return call_named("silu", {x}); }
 Expr inverse_normal_cdf(Expr p) { return call_named("inverse_normal_cdf", {p}); }
 Expr normal_cdf(Expr x) { return call_named("normal_cdf", {x}); }
 Expr tanh_slope(Expr x) { return call_named("tanh_slope", {x}); }
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) \
+  Expr name(Expr x) { return call_named(#name, {x}); }
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
 
 // Integers use plain comparisons. Floats use a shared scalar function, which handles NaN and the sign of zero.
 Expr minimum(Expr a, Expr b) { return is_float_class(a.dtype()) ? call_named("minimum", {a, b}) : select(b < a, b, a); }

@@ -5,6 +5,7 @@
 
 #include "api/internal/mutex.h"
 #include "lockstep/op_def.h"
+#include "ops/arguments.h"
 #include "ops/built_in.h"
 #include "ops/differentiate.h"
 #include "ops/invoke.h"
@@ -52,6 +53,7 @@ void check(const OpDef& def) {
 
 const OpDef& add(Registry& registry, OpDef def) {
   check(def);
+  complete_arguments(def);
   complete_pointwise(def);
   promote_reference(def);
   LockGuard lock(registry.mutex);

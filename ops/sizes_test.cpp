@@ -11,6 +11,21 @@
 namespace lockstep {
 namespace {
 
+// As in the files of these ops: the calls below are made by hand.
+struct CastAttrs {
+  std::int64_t to;
+};
+struct ReduceAttrs {
+  IntList axes;
+  std::int64_t keep = 0;
+};
+struct PadAttrs {
+  IntList before, after;
+};
+struct ToDeviceAttrs {
+  std::int64_t device;
+};
+
 constexpr std::int64_t most = INT64_MAX;
 constexpr std::int64_t two_32 = std::int64_t{1} << 32;
 constexpr std::int64_t two_62 = std::int64_t{1} << 62;

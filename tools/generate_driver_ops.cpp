@@ -12,10 +12,10 @@ namespace {
 
 using namespace lockstep;
 
-const char* c_type(AttrField::Kind kind) {
-  switch (kind) {
-    case AttrField::Kind::integer: return "int64_t";
-    case AttrField::Kind::real: return "double";
+const char* c_type(AttrField::Storage storage) {
+  switch (storage) {
+    case AttrField::Storage::integer: return "int64_t";
+    case AttrField::Storage::real: return "double";
     default: return "lks_int_list";
   }
 }
@@ -123,7 +123,7 @@ bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && 
 void print_attrs(const AttrSchema& schema) {
   std::printf("typedef struct %s {\n", schema.struct_name.c_str());
   for (const AttrField& field : schema.fields) {
-    std::printf("  %s %s; /* %s */\n", c_type(field.kind), field.name.c_str(), field.doc.c_str());
+    std::printf("  %s %s; /* %s */\n", c_type(field.storage), field.name.c_str(), field.doc.c_str());
   }
   std::printf("} %s;\n", schema.struct_name.c_str());
 }

@@ -51,7 +51,8 @@ typedef struct lks_int_list {
 
 /* Sum over axes.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite */
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite
+ *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_SUM 60u
 #define LKS_OP_SUM_VERSION 1u
 typedef struct lks_reduce_attrs {
@@ -61,19 +62,22 @@ typedef struct lks_reduce_attrs {
 
 /* Arithmetic mean over axes.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, rank 1 to 8 in the suite */
+ *   x: f32, f64, f16, bf16, rank 1 to 8 in the suite
+ *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_MEAN 61u
 #define LKS_OP_MEAN_VERSION 1u
 
 /* Largest element over axes; NaN propagates.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite */
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite
+ *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_MAX 62u
 #define LKS_OP_MAX_VERSION 1u
 
 /* Smallest element over axes; NaN propagates.
  * (x) -> y; lks_reduce_attrs
- *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite */
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 8 in the suite
+ *   y: extents of x without the reduced axes, or with 1 in their place */
 #define LKS_OP_MIN 63u
 #define LKS_OP_MIN_VERSION 1u
 
@@ -87,10 +91,22 @@ typedef struct lks_argmax_attrs {
   int64_t axis; /* from the front */
 } lks_argmax_attrs;
 
-/* Matrix product over the last two dimensions; leading dimensions agree.
+/* The sum of all elements up to each, along an axis.
+ * (x) -> y; lks_cumsum_attrs
+ *   x: f32, f64, f16, bf16, i32, i64, rank 1 to 3 in the suite
+ *   y: extents of x */
+#define LKS_OP_CUMSUM 65u
+#define LKS_OP_CUMSUM_VERSION 1u
+typedef struct lks_cumsum_attrs {
+  int64_t axis; /* from the front */
+  int64_t reverse; /* 1: from the last element on; 0: from the first */
+} lks_cumsum_attrs;
+
+/* Matrix product over the last two dimensions. Leading dimensions agree.
  * (a, b) -> y
  *   a: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite
- *   b: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite, dtype of a */
+ *   b: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite, dtype of a
+ *   y: (…, m, n) */
 #define LKS_OP_MATMUL 70u
 #define LKS_OP_MATMUL_VERSION 1u
 
@@ -98,7 +114,8 @@ typedef struct lks_argmax_attrs {
  * (x, w, bias?) -> y; lks_conv2d_attrs
  *   x: f32, f64, f16, bf16, rank 4 in the suite
  *   w: f32, f64, f16, bf16, rank 4 in the suite, dtype of x
- *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x */
+ *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   y: (batch, output height, output width, output channels) */
 #define LKS_OP_CONV2D 80u
 #define LKS_OP_CONV2D_VERSION 1u
 typedef struct lks_conv2d_attrs {
@@ -136,9 +153,10 @@ typedef struct lks_conv2d_backward_filter_attrs {
   lks_int_list shape; /* of the filter, OHWI */
 } lks_conv2d_backward_filter_attrs;
 
-/* Largest element under each window, and its tap number row * width + column; the first of several, +0 before -0, NaN before all.
+/* Largest element under each window; +0 is above -0, NaN above all. Also the tap number row * width + column of the first that is largest.
  * (x) -> y, tap; lks_max_pool2d_attrs
  *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   y: (batch, output height, output width, channels)
  *   tap: i32, in [0, window height * width); taps in the padding are counted, too */
 #define LKS_OP_MAX_POOL2D 83u
 #define LKS_OP_MAX_POOL2D_VERSION 1u
@@ -175,7 +193,8 @@ typedef struct lks_max_pool2d_gather_attrs {
 
 /* Mean under each window, over the elements that are inside the image.
  * (x) -> y; lks_avg_pool2d_attrs
- *   x: f32, f64, f16, bf16, rank 4 in the suite */
+ *   x: f32, f64, f16, bf16, rank 4 in the suite
+ *   y: (batch, output height, output width, channels) */
 #define LKS_OP_AVG_POOL2D 86u
 #define LKS_OP_AVG_POOL2D_VERSION 1u
 typedef struct lks_avg_pool2d_attrs {
@@ -198,7 +217,8 @@ typedef struct lks_avg_pool2d_backward_attrs {
 
 /* Exponentials of x along one axis, scaled to sum to one.
  * (x) -> y; lks_softmax_attrs
- *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite */
+ *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite
+ *   y: extents of x */
 #define LKS_OP_SOFTMAX 90u
 #define LKS_OP_SOFTMAX_VERSION 1u
 typedef struct lks_softmax_attrs {
@@ -207,7 +227,8 @@ typedef struct lks_softmax_attrs {
 
 /* Logarithm of softmax, without its loss of precision.
  * (x) -> y; lks_softmax_attrs
- *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite */
+ *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite
+ *   y: extents of x */
 #define LKS_OP_LOG_SOFTMAX 91u
 #define LKS_OP_LOG_SOFTMAX_VERSION 1u
 
@@ -226,6 +247,16 @@ typedef struct lks_softmax_attrs {
  *   loss: extents of logits without the last */
 #define LKS_OP_CROSS_ENTROPY 93u
 #define LKS_OP_CROSS_ENTROPY_VERSION 1u
+
+/* x, shifted and scaled to mean 0 and variance 1 over its last dimension, then times scale plus shift.
+ * (x, scale?, shift?) -> y; scalars epsilon
+ *   x: f32, f64, f16, bf16, rank 1 to 3 in the suite
+ *   scale: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   shift: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   y: extents of x
+ *   epsilon: dtype of x (f32 for f16 and bf16) */
+#define LKS_OP_LAYER_NORM 95u
+#define LKS_OP_LAYER_NORM_VERSION 1u
 
 /* Slices along an axis, by index.
  * (x, indices) -> y; lks_gather_attrs
@@ -330,6 +361,7 @@ typedef struct lks_random_permutation_attrs {
 /* x / (1 - rate), with each element set to 0 with probability rate.
  * (x) -> y; scalars rate, seed_low, seed_high, stream_low, stream_high
  *   x: f32, f64, f16, bf16, rank 2 in the suite
+ *   y: extents of x
  *   rate: f64; in [0, 1)
  *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_DROPOUT 125u

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lockstep/autodiff.h"
+#include "lockstep/call_op.h"
 #include "lockstep/call_site.h"
 #include "lockstep/compare.h"
 #include "lockstep/data.h"

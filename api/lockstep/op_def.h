@@ -17,6 +17,7 @@
 
 #include "lockstep/error.h"
 #include "lockstep/export.h"
+#include "lockstep/op_schema.h"
 #include "lockstep/program.h"
 #include "lockstep/shape.h"
 #include "lockstep/tensor.h"
@@ -25,109 +26,7 @@ namespace LOCKSTEP_API lockstep {
 
 class OpDef;
 class CallTypes;
-
-// ------------------------------------------------------------------------------------------------------------- schema
-
-/// A set of dtypes.
-struct TypeSet {
-  std::uint16_t bits = 0;
-  constexpr bool has(DType t) const { return is_dtype(t) && (bits >> static_cast<int>(t) & 1); }
-  friend constexpr TypeSet operator|(TypeSet a, TypeSet b) { return {static_cast<std::uint16_t>(a.bits | b.bits)}; }
-  std::string to_string() const;
-};
-
-namespace types {
-template <class... T>
-constexpr TypeSet of(T... t) {
-  return {static_cast<std::uint16_t>((0 | ... | (1 << static_cast<int>(t))))};
-}
-inline constexpr TypeSet floating = of(f32, f64, f16, bf16);  // dtypes that have gradients
-inline constexpr TypeSet index = of(i32, i64);
-inline constexpr TypeSet numeric = floating | index;   // dtypes with arithmetic
-inline constexpr TypeSet real = numeric | of(i8, u8);  // dtypes with an order
-inline constexpr TypeSet truth = of(boolean);
-inline constexpr TypeSet any = real | truth;  // every dtype
-}  // namespace types
-
-struct InputDef {
-  std::string name;
-  TypeSet types = types::floating;
-  char group = 'T';  // inputs of one group share a dtype; '-' means no group
-  bool optional = false;
-  bool variadic = false;       // for the last input only: it may be given one or more times
-  bool host_resident = false;  // the op reads it on the host
-  bool mutable_ = false;       // the op writes into it (optimizer state); see OutputDef::in_place_of
-  std::string values = {};     // for driver authors: the possible element values, if not all of the dtype
-};
-
-struct OutputDef {
-  std::string name;
-  int may_reuse_input = -1;  // index of an input whose memory the output may reuse if nothing else needs it
-  int in_place_of = -1;      // index of the mutable input that is updated in place and returned as this output
-  std::string doc = {};      // for driver authors: dtype, if not that of the first input; values and extents
-};
-
-/// A number that is passed at launch: changing it needs no new kernel.
-struct ScalarDef {
-  static constexpr lks_dtype of_inputs = 0;    // the compute dtype of group T: f32 for f16 and bf16, else its own
-  static constexpr lks_dtype of_result = ~0u;  // the compute dtype of the first output
-  static constexpr lks_dtype widest_of_result = ~1u;  // f64 if the first output is floating, else i64
-  std::string name;
-  lks_dtype dtype = of_inputs;
-  std::string values = {};  // for driver authors: the possible values, if not all of the dtype
-};
-
-/// A list of integers in an attribute struct.
-struct IntList {
-  std::int64_t count = 0;
-  std::int64_t values[max_rank] = {};
-
-  IntList() = default;
-  IntList(std::initializer_list<std::int64_t> list) : IntList(std::span(list.begin(), list.size())) {}
-  explicit IntList(std::span<const std::int64_t> list);
-  std::span<const std::int64_t> view() const { return {values, static_cast<std::size_t>(count)}; }
-  std::int64_t operator[](std::size_t i) const { return values[i]; }
-};
-
-/// One attribute. Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that
-/// the attribute struct has no padding and can be compared bytewise. The driver receives this struct unchanged
-/// (`driver_ops.h` is generated from the schema).
-struct AttrField {
-  enum class Kind : std::uint8_t { integer, real, list };
-  std::string name, doc;
-  Kind kind = Kind::integer;
-  std::size_t offset = 0;
-};
-
-struct AttrSchema {
-  std::string struct_name;  // its name in driver_ops.h, such as "lks_conv2d_attrs"
-  std::size_t size = 0;
-  std::vector<AttrField> fields;
-  std::vector<std::byte> defaults;
-};
-
-template <class A, class M>
-std::pair<M A::*, AttrField> attr(std::string name, M A::*member, std::string doc) {
-  static_assert(std::is_same_v<M, std::int64_t> || std::is_same_v<M, double> || std::is_same_v<M, IntList>);
-  const A sample{};
-  AttrField field{std::move(name), std::move(doc), AttrField::Kind::list, 0};
-  if constexpr (std::is_same_v<M, std::int64_t>) field.kind = AttrField::Kind::integer;
-  if constexpr (std::is_same_v<M, double>) field.kind = AttrField::Kind::real;
-  field.offset = static_cast<std::size_t>(reinterpret_cast<const char*>(&(sample.*member)) -
-                                          reinterpret_cast<const char*>(&sample));
-  return {member, std::move(field)};
-}
-
-template <class A, class... M>
-AttrSchema attr_schema(std::string struct_name, std::pair<M A::*, AttrField>... fields) {
-  static_assert(std::is_trivially_copyable_v<A>);
-  static_assert(sizeof(A) == (0 + ... + sizeof(M)), "list every field; fields are 8-byte aligned");
-  const A defaults{};
-  AttrSchema schema{std::move(struct_name), sizeof(A), {std::move(fields.second)...}, {}};
-  schema.defaults.resize(sizeof(A));
-  std::memcpy(schema.defaults.data(), &defaults, sizeof(A));
-  return schema;
-}
+class CallByName;
 
 // -------------------------------------------------------------------------------------------------------------- calls
 
@@ -143,6 +42,26 @@ struct OpCall {
   const A& attrs_as() const {
     return *static_cast<const A*>(attrs);
   }
+};
+
+/// The argument of OpDef::normalize, which completes what `normalize_attributes` does.
+class NormalizeContext {
+ public:
+  NormalizeContext(const OpDef& op, std::span<const Operand> inputs, void* attrs)
+      : op_(op), inputs_(inputs), attrs_(attrs) {}
+  /// The shape of input i; rank 0 for a number.
+  const Shape& shape(std::size_t i) const;
+  template <class A>
+  A& attrs() const {
+    return *static_cast<A*>(attrs_);
+  }
+  /// Throws the error and lists all operands in it.
+  [[noreturn]] void fail(ErrorId id, std::string headline, std::string fix) const;
+
+ private:
+  const OpDef& op_;
+  std::span<const Operand> inputs_;
+  void* attrs_;
 };
 
 /// Infers output specs from input specs, which may have symbolic extents.
@@ -370,8 +289,9 @@ class UniqueNumber {
 /// kernel in a driver.
 class OpDef {
  public:
-  std::string name;  // "softmax"; user ops have a prefix: "acme::norm"
-  std::string doc;
+  std::string name;           // "softmax"; user ops have a prefix: "acme::norm"
+  std::string doc;            // what it computes; the first sentence of its public function's docstring
+  bool internal = false;      // a part of other ops, of gradients or of optimizers, without a public function
   std::uint32_t version = 1;  // schema version of attributes and semantics
   std::vector<InputDef> inputs;
   std::vector<OutputDef> outputs = {{"y"}};
@@ -380,6 +300,16 @@ class OpDef {
   ErrorClass error_class = ErrorClass::exact;
   Effects effects = Effects::pure;
   bool commutative = false;
+
+  /// What a user may give beside the inputs. If it is empty, registration fills it from `attrs` and `scalars`.
+  std::vector<ArgumentDef> arguments;
+
+  /// Makes attributes canonical where their kinds do not say how, such as padding "same". See normalize_attributes.
+  std::function<void(NormalizeContext&)> normalize;
+
+  /// Makes a call by name (`call_op`). For ops whose public function does more than to normalise attributes, such as to
+  /// draw a key of random numbers: it calls that function. If it is set, `arguments` are what it reads.
+  std::function<std::vector<Tensor>(const CallByName&)> by_name;
 
   std::function<void(InferContext&)> infer;
 
@@ -443,6 +373,11 @@ const OpDef* find_op(std::string_view name);
 
 /// All ops: first the built-in ones in the order of ops.def, then the users'.
 std::vector<const OpDef*> registered_ops();
+
+/// Makes attributes as a user gives them canonical, in place: axes count from the front and ascend, missing axes are
+/// all axes; then OpDef::normalize. An axis that is out of range stays, and inference refuses it. Public functions and
+/// calls by name take this step; `invoke` takes canonical attributes.
+void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void* attrs);
 
 /// Runs a call on the device of its inputs. Every op call goes through this function. The caller's line is that of the
 /// first input, unless `where` is given.

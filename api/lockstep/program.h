@@ -140,6 +140,9 @@ Expr maximum(Expr a, Expr b);
 Expr inverse_normal_cdf(Expr p);
 Expr normal_cdf(Expr x);
 Expr tanh_slope(Expr x);  // 1 - tanh(x)^2, without cancellation
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) Expr name(Expr x);
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
 
 /// Records one program.
 class ProgramBuilder {

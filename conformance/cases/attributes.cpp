@@ -19,7 +19,8 @@ struct Slot {
 
 // Attributes that select a dtype or a device are not quantities.
 bool is_quantity(const AttrField& field) {
-  return field.name != "dtype" && field.name != "to" && field.name != "device" && field.kind != AttrField::Kind::real;
+  const ArgumentKind kind = field.argument.kind;
+  return kind != ArgumentKind::dtype && kind != ArgumentKind::device && field.storage != AttrField::Storage::real;
 }
 
 std::vector<Slot> slots_of(const OpDef& op, const std::vector<std::byte>& attrs) {
@@ -31,7 +32,7 @@ std::vector<Slot> slots_of(const OpDef& op, const std::vector<std::byte>& attrs)
   };
   for (const AttrField& field : op.attrs.fields) {
     if (!is_quantity(field)) continue;
-    if (field.kind == AttrField::Kind::integer) {
+    if (field.storage == AttrField::Storage::integer) {
       slots.push_back({field.name, field.offset, read(field.offset)});
       continue;
     }

@@ -24,8 +24,8 @@ void write_slot(std::vector<std::byte>& attrs, std::size_t at, std::int64_t valu
 std::vector<std::size_t> extent_slots(const OpDef& op, const std::vector<std::byte>& attrs) {
   std::vector<std::size_t> slots;
   for (const AttrField& field : op.attrs.fields) {
-    if (field.kind == AttrField::Kind::integer) slots.push_back(field.offset);
-    if (field.kind != AttrField::Kind::list) continue;
+    if (field.storage == AttrField::Storage::integer) slots.push_back(field.offset);
+    if (field.storage != AttrField::Storage::list) continue;
     const std::int64_t count = read_slot(attrs, field.offset);
     for (std::int64_t i = 0; i < count; ++i) {
       slots.push_back(field.offset + offsetof(IntList, values) + static_cast<std::size_t>(i) * sizeof(std::int64_t));
@@ -119,7 +119,7 @@ void follow_extents(OpCase& out, const OpCase& before, const std::vector<ExtentG
 
 std::optional<std::size_t> shape_list(const OpDef& op) {
   for (const AttrField& field : op.attrs.fields) {
-    if (field.name == "shape" && field.kind == AttrField::Kind::list) return field.offset;
+    if (field.name == "shape" && field.storage == AttrField::Storage::list) return field.offset;
   }
   return std::nullopt;
 }

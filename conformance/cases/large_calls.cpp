@@ -195,7 +195,7 @@ int large_count(const OpDef& op, MathMode mode, bool main) {
 // Whether the op has attributes that may fix extents.
 bool depends_on_attributes(const OpDef& op) {
   return std::any_of(op.attrs.fields.begin(), op.attrs.fields.end(), [](const AttrField& field) {
-    return field.kind != AttrField::Kind::real && field.name != "dtype" && field.name != "to";
+    return field.storage != AttrField::Storage::real && field.argument.kind != ArgumentKind::dtype;
   });
 }
 

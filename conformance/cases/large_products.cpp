@@ -102,8 +102,9 @@ std::int64_t largest_of(const OpDef& op, const OpCase& c, const char* attribute)
   std::int64_t largest = 1;
   for (const AttrField& field : op.attrs.fields) {
     if (field.name != attribute) continue;
-    if (field.kind == AttrField::Kind::integer) std::memcpy(&largest, attrs.data() + field.offset, sizeof largest);
-    if (field.kind != AttrField::Kind::list) continue;
+    if (field.storage == AttrField::Storage::integer)
+      std::memcpy(&largest, attrs.data() + field.offset, sizeof largest);
+    if (field.storage != AttrField::Storage::list) continue;
     IntList list;
     std::memcpy(&list, attrs.data() + field.offset, sizeof list);
     for (const std::int64_t v : list.view()) largest = std::max(largest, v);

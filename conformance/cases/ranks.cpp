@@ -25,8 +25,8 @@ std::vector<std::byte> with_later_axes(const OpDef& op, const OpCase& c, int mor
   };
   for (const AttrField& field : op.attrs.fields) {
     if (!names_axes(field)) continue;
-    if (field.kind == AttrField::Kind::integer) add(field.offset);
-    if (field.kind != AttrField::Kind::list) continue;
+    if (field.storage == AttrField::Storage::integer) add(field.offset);
+    if (field.storage != AttrField::Storage::list) continue;
     IntList list;
     std::memcpy(&list, attrs.data() + field.offset, sizeof list);
     for (std::size_t i = 0; i < list.view().size(); ++i) {

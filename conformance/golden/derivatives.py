@@ -32,6 +32,8 @@ FUNCTIONS = {
     "gelu_tanh": (gelu_tanh, AROUND),
     "silu": (lambda x: x / (1 + mpmath.exp(-x)), AROUND),
     "exp": (mpmath.exp, AROUND),
+    "sin": (mpmath.sin, AROUND),
+    "cos": (mpmath.cos, AROUND),
     "log": (mpmath.log, POSITIVE),
     "sqrt": (mpmath.sqrt, POSITIVE),
     "rsqrt": (lambda x: 1 / mpmath.sqrt(x), POSITIVE),

@@ -177,7 +177,11 @@ UNARY = {
     "gelu": (gelu, (-3, 3), [8.5, -8.5, -20.0, -37.0], False),
     "gelu_tanh": (gelu_tanh, (-3, 3), [8.5, -8.5, -15.0], False),
     "silu": (F.silu, (-3, 3), [40.0, -40.0, -700.0], False),
+    "sin": (torch.sin, (-3, 3), [1e-5, 3.25, 100.0, 1e8, 2.0**29], False),
+    "cos": (torch.cos, (-3, 3), [1e-5, 3.25, 100.0, 1e8, 2.0**29], False),
 }
+# Finite numbers beyond this give NaN by definition.
+LIMITED = {"sin": 2.0**29, "cos": 2.0**29}
 # At minus infinity torch gives NaN (infinity times 0) and the oracle the limit, -0. Neither is documented.
 WITHOUT_MINUS_INFINITY = ("gelu", "gelu_tanh", "silu")
 
@@ -193,6 +197,8 @@ def unary(g):
     special = SPECIAL + [1e-8, -1e-8, 1e-300, 20.0, -20.0]
     if g.op in WITHOUT_MINUS_INFINITY:
         special.remove(-INF)
+    if g.op in LIMITED:
+        special = [x for x in special if not math.isfinite(x) or abs(x) <= LIMITED[g.op]]
     g.case("special", [Array(special + points)], EXACT.get(g.op, function))
     for dtype in LIMITS if takes_integers else ():
         g.case(dtype, [Array(whole_numbers(dtype), dtype)], function)

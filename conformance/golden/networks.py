@@ -234,6 +234,17 @@ def cross_entropy(g):
                          Array([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]])], entropy)
 
 
+@golden("layer_norm")
+def layer_norm(g):
+    def normalised(x, scale, shift):
+        return F.layer_norm(x, x.shape[-1:], scale, shift, 1e-5)
+    g.case("rows", [g.real(3, 4), None, None], normalised, scalars=[1e-5], gradient=True)
+    g.case("scaled", [g.real(2, 5), g.real(5), None], normalised, scalars=[1e-5], gradient=True)
+    g.case("shifted", [g.real(6), None, g.real(6)], normalised, scalars=[1e-5], gradient=True)
+    g.case("both", [g.real(2, 2, 4), g.real(4), g.real(4)], normalised, scalars=[1e-5], gradient=True)
+    g.case("flat", [Array([[2.0, 2.0, 2.0], [1.0, 2.0, 4.0], [-8.0, 0.0, 8.0]]), None, None], normalised, scalars=[1e-5])
+
+
 @golden("pick_label")
 def pick_label(g):
     def pick(axis, classes):

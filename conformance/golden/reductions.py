@@ -75,6 +75,21 @@ def extremes(g):
         g.case(dtype, [Array(rows, dtype)], over([1], 0, function), attributes([1]))
 
 
+@golden("cumsum")
+def cumsum(g):
+    def summed(axis, reverse):
+        return lambda x: torch.cumsum(x.flip(axis), axis).flip(axis) if reverse else torch.cumsum(x, axis)
+    for name, shape, axis, reverse in (("vector", (5,), 0, 0), ("rows", (2, 4), 1, 0), ("columns_back", (4, 3), 0, 1),
+                                       ("middle", (2, 3, 2), 1, 0), ("one", (3, 1), 1, 1)):
+        g.case(name, [g.real(*shape)], summed(axis, reverse), {"axis": axis, "reverse": reverse}, gradient=True, summed=True)
+    rows = Array([[1.0, INF, 2.0, -INF, 0.0], [NAN, 1.0, 2.0, 3.0, 4.0], [1.0, 2.0, -INF, 5.0, 6.0]])
+    g.case("not_numbers", [rows], summed(1, 0), {"axis": 1, "reverse": 0})
+    for dtype, limits in (("i32", I32), ("i64", I64)):
+        whole = on_numpy(lambda x: numpy.cumsum(x, axis=1, dtype=x.dtype))
+        g.case(dtype, [Array([[limits.max, 1, 5], [limits.min, -1, 0], [1, 2, -7]], dtype)], whole,
+               {"axis": 1, "reverse": 0})
+
+
 @golden("argmax")
 def argmax(g):
     at = lambda axis: on_numpy(lambda x: numpy.argmax(x, axis=axis))  # NumPy returns the first; NaN counts as the largest

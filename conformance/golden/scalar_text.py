@@ -33,6 +33,7 @@ WORDS = {
     "I64_OF_U64": bits_as(numpy.int64), "U64_OF_I64": bits_as(numpy.uint64), "F32_OF_I32": numpy.float32,
     "F64_OF_I64": numpy.float64, "LS_SHL": shifted_left, "LS_SHR": shifted_right, "LS_BITAND": lambda a, b: a & b,
     "LS_BITOR": lambda a, b: a | b, "LS_BITXOR": lambda a, b: a ^ b,
+    "LS_MULHI": lambda a, b: numpy.uint32(int(a) * int(b) >> 32),
 }
 
 

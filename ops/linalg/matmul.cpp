@@ -1,3 +1,4 @@
+#include "lockstep/call_op.h"
 #include "lockstep/ops/linalg.h"
 #include "lockstep/ops/math.h"
 #include "lockstep/ops/shape.h"
@@ -91,8 +92,20 @@ namespace defs {
 OpDef matmul() {
   OpDef op;
   op.name = "matmul";
-  op.doc = "Matrix product over the last two dimensions; leading dimensions agree.";
-  op.inputs = {{"a", types::numeric}, {"b", types::numeric}};
+  op.doc = "Matrix product over the last two dimensions. Leading dimensions agree.";
+  op.inputs = {{.name = "a", .types = types::numeric, .doc = "(…, m, k)"},
+               {.name = "b", .types = types::numeric, .doc = "(…, k, n)"}};
+  op.outputs[0].doc = "(…, m, n)";
+  for (const char* side : {"a", "b"}) {
+    op.arguments.push_back({.name = std::string("transpose_") + side,
+                            .kind = ArgumentKind::truth,
+                            .doc = std::string("swap the last two dimensions of ") + side,
+                            .unless_given = ArgumentValue(false)});
+  }
+  op.by_name = [](const CallByName& c) {
+    const Matmul options{c.truth("transpose_a"), c.truth("transpose_b")};
+    return std::vector<Tensor>{lockstep::matmul(c.input(0), c.input(1), options)};
+  };
   op.error_class = ErrorClass::sum;
   op.infer = &infer_matmul;
   op.saves = {{.inputs = 0b10}, {.inputs = 0b01}};

@@ -294,7 +294,9 @@ OpDef clip() {
                    numeric("x, but no less than `low`, and no more than `high`, which wins where they cross; NaN "
                            "of any operand propagates.",
                            ErrorClass::exact, distinct));
-  op.inputs = {{"x", types::numeric}, {"low", types::numeric}, {"high", types::numeric}};
+  op.inputs = {{.name = "x", .types = types::numeric, .doc = "what to limit"},
+               {.name = "low", .types = types::numeric, .doc = "the least result"},
+               {.name = "high", .types = types::numeric, .doc = "the largest result; wins over low"}};
   op.saves = {{.inputs = 0b111}};
   op.gradient = [](GradContext& g) {
     const Tensor dy = g.upstream();

@@ -1,5 +1,4 @@
 #include "lockstep/ops/math.h"
-#include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/infer.h"
 #include "ops/invoke.h"
@@ -7,6 +6,14 @@
 #include "runtime/tensor_impl.h"
 
 namespace lockstep {
+namespace {
+
+struct CastAttrs {
+  std::int64_t to = 0;
+};
+
+}  // namespace
+
 namespace defs {
 
 OpDef cast() {
@@ -19,10 +26,13 @@ OpDef cast() {
                                 .types = types::any,
                                 .error_class = ErrorClass::exact,
                                 .values = {CaseValues::Kind::range, -300, 300}});
-  op.inputs = {{"x", types::any, '-'}};
+  op.inputs = {{.name = "x", .types = types::any, .group = '-', .doc = "of any shape"}};
+  op.outputs[0].doc = "of dtype `to`, extents of x";
   // A number gets the new dtype directly: by way of f32 or i32 it would lose digits.
   op.dtype_of_number = [](const OpCall& call) { return dtype_from_attribute(call, call.attrs_as<CastAttrs>().to); };
-  op.attrs = attr_schema<CastAttrs>("lks_cast_attrs", attr("to", &CastAttrs::to, "the dtype, numbered as DType"));
+  op.attrs = attr_schema<CastAttrs>("lks_cast_attrs",
+                                    attr("to", &CastAttrs::to, "the dtype, numbered as DType",
+                                         {.kind = ArgumentKind::dtype, .doc = "of the result", .required = true}));
   op.infer = [](InferContext& c) { c.set(0, c.dtype_from_attribute(c.attrs<CastAttrs>().to), c.shape(0)); };
   op.gradient = [](GradContext& g) { g.set(0, lockstep::cast({g.upstream(), g.where()}, g.input_dtype(0))); };
   op.cases = [] {
@@ -49,7 +59,8 @@ OpDef stop_gradient() {
   OpDef op;
   op.name = "stop_gradient";
   op.doc = "x, through which no gradient flows.";
-  op.inputs = {{"x", types::any}};
+  op.inputs = {{.name = "x", .types = types::any, .doc = "of any shape"}};
+  op.outputs[0].doc = "extents of x";
   op.differentiable = false;
   op.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
   op.view = [](const OpCall&, const ViewLayout& input, const Shape&) { return std::optional(input); };

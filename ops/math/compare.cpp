@@ -14,6 +14,7 @@ OpDef comparison(std::string name, F body, std::string doc) {
   OpDef op = pointwise_op(
       std::move(name), body,
       {.doc = std::move(doc), .types = types::any, .error_class = ErrorClass::exact, .values = small_integers});
+  op.outputs[0].doc = "bool, of the shape to which the operands broadcast";
   op.infer = [](InferContext& c) { c.set(0, DType::boolean, broadcast_shape(c.call())); };
   op.differentiable = false;
   return op;
@@ -77,6 +78,7 @@ OpDef logical_not() {
 OpDef is_finite() {
   OpDef op = pointwise_op("is_finite", [](Expr x) { return x - x == x.constant(0); },
                           {.doc = "Neither NaN nor infinite.", .error_class = ErrorClass::exact});
+  op.outputs[0].doc = "bool, of the extents of x";
   op.infer = [](InferContext& c) { c.set(0, DType::boolean, c.shape(0)); };
   op.differentiable = false;
   return op;
@@ -86,7 +88,9 @@ OpDef where() {
   OpDef op = pointwise_op(
       "where", [](Expr condition, Expr a, Expr b) { return select(condition, a, b); },
       {.doc = "a where the condition holds, else b.", .types = types::any, .error_class = ErrorClass::exact});
-  op.inputs = {{"condition", types::truth, 'C'}, {"a", types::any}, {"b", types::any}};
+  op.inputs = {{.name = "condition", .types = types::truth, .group = 'C', .doc = "which operand to take"},
+               {.name = "a", .types = types::any, .doc = "where the condition holds"},
+               {.name = "b", .types = types::any, .doc = "elsewhere"}};
   return op;
 }
 

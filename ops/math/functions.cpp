@@ -11,6 +11,17 @@ constexpr CaseValues positive{CaseValues::Kind::range, 0.1, 4};
 constexpr CaseValues distinct{CaseValues::Kind::distinct};
 constexpr auto from_output = UnaryGradient::From::output;
 
+// An op that is one scalar function. Where the function has no limit at infinity, neither has its slope.
+OpDef scalar_op(const char* name, Expr (*body)(Expr), std::string doc, ErrorClass error_class) {
+  OpDef op = pointwise_op(name, body, {.doc = std::move(doc), .error_class = error_class});
+  const ScalarFunction* function = find_scalar_function(name, LKS_F32);
+  op.slope = [function](std::span<const long double> x, std::size_t) {
+    const bool has_none = std::isinf(x[0]) && std::isnan(function->oracle(x.first(1)));
+    return has_none ? std::optional(std::nanl("")) : std::nullopt;
+  };
+  return op;
+}
+
 }  // namespace
 
 namespace defs {
@@ -71,6 +82,12 @@ OpDef silu() {
                       {.doc = "x sigmoid(x).", .error_class = ErrorClass::transcendental});
 }
 
+// The ops of scalar_ops.def.
+#define LOCKSTEP_SCALAR_OP(id, name, class_of_error, text) \
+  OpDef name() { return scalar_op(#name, [](Expr x) { return lockstep::name(x); }, text, ErrorClass::class_of_error); }
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
+
 }  // namespace defs
 
 LOCKSTEP_UNARY_FUNCTION(exp)
@@ -82,5 +99,8 @@ LOCKSTEP_UNARY_FUNCTION(relu)
 LOCKSTEP_UNARY_FUNCTION(gelu)
 LOCKSTEP_UNARY_FUNCTION(gelu_tanh)
 LOCKSTEP_UNARY_FUNCTION(silu)
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) LOCKSTEP_UNARY_FUNCTION(name)
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
 
 }  // namespace lockstep

@@ -11,21 +11,38 @@
 namespace lockstep {
 namespace {
 
-template <class A>
+struct Conv2dAttrs {
+  IntList strides{1, 1};
+  IntList padding{0, 0, 0, 0};  // top, bottom, left, right
+  IntList dilation{1, 1};
+  std::int64_t groups = 1;
+};
+
+// The gradients of a convolution carry the result's shape, because their inputs do not determine it.
+struct Conv2dBackwardAttrs {
+  IntList strides{1, 1};
+  IntList padding{0, 0, 0, 0};
+  IntList dilation{1, 1};
+  std::int64_t groups = 1;
+  IntList shape;  // of the result: NHWC of the input, or OHWI of the filter
+};
+
+constexpr const char* groups_doc = "channels are split into this many independent groups";
+
 AttrSchema conv_schema(const char* name) {
-  return attr_schema<A>(name, attr("strides", &A::strides, "height, width"),
-                        attr("padding", &A::padding, "top, bottom, left, right"),
-                        attr("dilation", &A::dilation, "height, width"),
-                        attr("groups", &A::groups, "channels are split into this many independent groups"));
+  using A = Conv2dAttrs;
+  return attr_schema<A>(name, A{{1, 1}, window_padding(Padding::valid()), {1, 1}, 1}, strides_attr(&A::strides),
+                        padding_attr(&A::padding), attr("dilation", &A::dilation, "height, width", pair_argument()),
+                        attr("groups", &A::groups, groups_doc, {.kind = ArgumentKind::integer}));
 }
 
-template <class A>
 AttrSchema conv_backward_schema(const char* name, const char* shape_doc) {
-  return attr_schema<A>(name, attr("strides", &A::strides, "height, width"),
-                        attr("padding", &A::padding, "top, bottom, left, right"),
-                        attr("dilation", &A::dilation, "height, width"),
-                        attr("groups", &A::groups, "channels are split into this many independent groups"),
-                        attr("shape", &A::shape, shape_doc));
+  using A = Conv2dBackwardAttrs;
+  return attr_schema<A>(name, strides_attr(&A::strides),
+                        attr("padding", &A::padding, "top, bottom, left, right", {.kind = ArgumentKind::list}),
+                        attr("dilation", &A::dilation, "height, width", pair_argument()),
+                        attr("groups", &A::groups, groups_doc, {.kind = ArgumentKind::integer}),
+                        attr("shape", &A::shape, shape_doc, {.kind = ArgumentKind::extents, .required = true}));
 }
 
 // The output's shape, from the shapes of image and filter.
@@ -177,9 +194,19 @@ OpDef conv2d() {
   op.name = "conv2d";
   op.doc = "Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.";
   op.inputs = {
-      {"x", types::floating}, {"w", types::floating}, {.name = "bias", .types = types::floating, .optional = true}};
-  op.attrs = conv_schema<Conv2dAttrs>("lks_conv2d_attrs");
+      {.name = "x", .types = types::floating, .doc = "images, (batch, height, width, channels)"},
+      {.name = "w", .types = types::floating, .doc = "filters, (output channels, height, width, channels / groups)"},
+      {.name = "bias", .types = types::floating, .optional = true, .doc = "(output channels,)"}};
+  op.outputs[0].doc = "(batch, output height, output width, output channels)";
+  op.attrs = conv_schema("lks_conv2d_attrs");
   op.error_class = ErrorClass::sum;
+  op.normalize = [](NormalizeContext& c) {
+    auto& a = c.attrs<Conv2dAttrs>();
+    const Shape &image = c.shape(0), &filter = c.shape(1);
+    const bool reads_filter = is_same_padding(a.padding) && filter.rank() == 4;
+    const Pair window = reads_filter ? Pair{filter[1], filter[2]} : Pair{1, 1};
+    a.padding = resolve_padding(a.padding, image, window, a.strides, a.dilation);
+  };
   op.infer = [](InferContext& c) {
     c.require_rank(0, 4);
     c.require_rank(1, 4);
@@ -245,10 +272,11 @@ OpDef conv2d() {
 OpDef conv2d_backward_input() {
   OpDef op;
   op.name = "conv2d_backward_input";
+  op.internal = true;
   op.doc = "Gradient of conv2d with respect to the image.";
   op.inputs = {{"dy", types::floating}, {"w", types::floating}};
   op.outputs = {{"dx"}};
-  op.attrs = conv_backward_schema<Conv2dBackwardAttrs>("lks_conv2d_backward_input_attrs", "of the image, NHWC");
+  op.attrs = conv_backward_schema("lks_conv2d_backward_input_attrs", "of the image, NHWC");
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) {
     c.require_rank(0, 4);
@@ -293,10 +321,11 @@ OpDef conv2d_backward_input() {
 OpDef conv2d_backward_filter() {
   OpDef op;
   op.name = "conv2d_backward_filter";
+  op.internal = true;
   op.doc = "Gradient of conv2d with respect to the filter.";
   op.inputs = {{"x", types::floating}, {"dy", types::floating}};
   op.outputs = {{"dw"}};
-  op.attrs = conv_backward_schema<Conv2dBackwardAttrs>("lks_conv2d_backward_filter_attrs", "of the filter, OHWI");
+  op.attrs = conv_backward_schema("lks_conv2d_backward_filter_attrs", "of the filter, OHWI");
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) {
     c.require_rank(0, 4);
@@ -350,14 +379,11 @@ Tensor conv2d(Operand x, Operand w, Convolution options) { return conv2d(x, w, O
 
 Tensor conv2d(Operand x, Operand w, Operand bias, Convolution options) {
   static const OpDef& op = built_in("conv2d");
-  Conv2dAttrs attrs{list_of(options.strides), {}, list_of(options.dilation), options.groups};
-  const CallerScope caller(x.where());
-  const Shape image = x.tensor().shape(), filter = w.tensor().shape();
-  const bool ranks_fit = image.rank() == 4 && filter.rank() == 4 && options.strides[0] > 0 && options.strides[1] > 0;
-  const Pair window = ranks_fit ? Pair{filter[1], filter[2]} : Pair{1, 1};
-  attrs.padding = ranks_fit ? resolve_padding(options.padding, image, window, options.strides, options.dilation)
-                            : IntList{0, 0, 0, 0};
-  return invoke1(op, {x, w, bias}, &attrs);
+  Conv2dAttrs attrs{list_of(options.strides), window_padding(options.padding), list_of(options.dilation),
+                    options.groups};
+  const Operand inputs[] = {x, w, bias};
+  normalize_attributes(op, inputs, &attrs);
+  return invoke1(op, inputs, &attrs);
 }
 
 }  // namespace lockstep

@@ -10,23 +10,50 @@
 #include "ops/nn/window.h"
 #include "ops/pointwise.h"
 #include "ops/sum_oracle.h"
-#include "runtime/caller.h"
 
 namespace lockstep {
 namespace {
 
-template <class A>
+struct Pool2dAttrs {
+  IntList window{2, 2};
+  IntList strides{2, 2};
+  IntList padding{0, 0, 0, 0};
+};
+
+struct Pool2dBackwardAttrs {
+  IntList window{2, 2};
+  IntList strides{2, 2};
+  IntList padding{0, 0, 0, 0};
+  IntList shape;  // NHWC of the pooled input
+};
+
 AttrSchema pool_schema(const char* name) {
-  return attr_schema<A>(name, attr("window", &A::window, "height, width"),
-                        attr("strides", &A::strides, "height, width"),
-                        attr("padding", &A::padding, "top, bottom, left, right"));
+  using A = Pool2dAttrs;
+  return attr_schema<A>(name, A{{2, 2}, IntList::missing(), window_padding(Padding::valid())},
+                        attr("window", &A::window, "height, width", pair_argument()),
+                        strides_attr(&A::strides, {.kind = ArgumentKind::list, .otherwise = "the window"}),
+                        padding_attr(&A::padding));
 }
 
 AttrSchema pool_backward_schema(const char* name) {
   using A = Pool2dBackwardAttrs;
   return attr_schema<A>(
-      name, attr("window", &A::window, "height, width"), attr("strides", &A::strides, "height, width"),
-      attr("padding", &A::padding, "top, bottom, left, right"), attr("shape", &A::shape, "of the pooled image, NHWC"));
+      name, attr("window", &A::window, "height, width", pair_argument()), strides_attr(&A::strides),
+      attr("padding", &A::padding, "top, bottom, left, right", {.kind = ArgumentKind::list}),
+      attr("shape", &A::shape, "of the pooled image, NHWC", {.kind = ArgumentKind::extents, .required = true}));
+}
+
+constexpr const char* pooled_doc = "(batch, output height, output width, channels)";
+
+InputDef image_input() {
+  return {.name = "x", .types = types::floating, .doc = "images, (batch, height, width, channels)"};
+}
+
+void normalize_pool(NormalizeContext& c) {
+  auto& a = c.attrs<Pool2dAttrs>();
+  if (a.strides.is_missing()) a.strides = a.window;
+  const Pair window = a.window.count == 2 ? Pair{a.window[0], a.window[1]} : Pair{1, 1};
+  a.padding = resolve_padding(a.padding, c.shape(0), window, a.strides, {1, 1});
 }
 
 template <class A>
@@ -199,14 +226,10 @@ void decompose_max_pool2d_gather(DecomposeContext& c) {
   c.set(0, gather({reshape({x, at}, Ints{-1}), at}, {positions, at}));
 }
 
-Pool2dAttrs attrs_of(const Operand& x, const Pool2d& options) {
-  const Pair strides = options.strides.value_or(options.window);
-  Pool2dAttrs attrs{list_of(options.window), list_of(strides), {0, 0, 0, 0}};
-  const CallerScope caller(x.where());
-  const Shape image = x.tensor().shape();
-  if (image.rank() == 4 && strides[0] > 0 && strides[1] > 0) {
-    attrs.padding = resolve_padding(options.padding, image, options.window, strides, {1, 1});
-  }
+Pool2dAttrs attrs_of(const OpDef& op, const Operand& x, const Pool2d& options) {
+  Pool2dAttrs attrs{list_of(options.window), options.strides ? list_of(*options.strides) : IntList::missing(),
+                    window_padding(options.padding)};
+  normalize_attributes(op, std::span(&x, 1), &attrs);
   return attrs;
 }
 
@@ -218,12 +241,15 @@ OpDef max_pool2d() {
   OpDef op;
   op.name = "max_pool2d";
   op.doc =
-      "Largest element under each window, and its tap number row * width + column; the first of several, +0 before -0, "
-      "NaN before all.";
-  op.inputs = {{"x", types::floating}};
+      "Largest element under each window; +0 is above -0, NaN above all. Also the tap number row * width + column of "
+      "the "
+      "first that is largest.";
+  op.inputs = {image_input()};
   op.outputs = {{"y"}, {"tap"}};
+  op.outputs[0].doc = pooled_doc;
   op.outputs[1].doc = "i32, in [0, window height * width); taps in the padding are counted, too";
-  op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_attrs");
+  op.attrs = pool_schema("lks_max_pool2d_attrs");
+  op.normalize = &normalize_pool;
   op.infer = [](InferContext& c) {
     const Shape out = pooled(c, c.shape(0), c.attrs<Pool2dAttrs>());
     c.set(0, c.group_dtype(), out);
@@ -256,6 +282,7 @@ OpDef max_pool2d() {
 OpDef max_pool2d_backward() {
   OpDef op;
   op.name = "max_pool2d_backward";
+  op.internal = true;
   op.doc = "Gradient of max_pool2d: each dy goes to the element that its tap names.";
   op.inputs = {{"dy", types::floating}, {"tap", types::of(i32), 'I'}};
   op.inputs[1].values = "as max_pool2d gives them; for others the result is undefined";
@@ -290,11 +317,12 @@ OpDef max_pool2d_backward() {
 OpDef max_pool2d_gather() {
   OpDef op;
   op.name = "max_pool2d_gather";
+  op.internal = true;
   op.doc = "The elements of x that the taps of a max_pool2d name.";
   op.inputs = {{"x", types::floating}, {"tap", types::of(i32), 'I'}};
   op.inputs[1].values =
       "as max_pool2d gives them; for others the launch fails, LKS_REASON_INDEX, or the result is undefined";
-  op.attrs = pool_schema<Pool2dAttrs>("lks_max_pool2d_gather_attrs");
+  op.attrs = pool_schema("lks_max_pool2d_gather_attrs");
   op.infer = [](InferContext& c) {
     const Shape y = pooled(c, c.shape(0), c.attrs<Pool2dAttrs>());
     require_result_shape(c, 1, y, "pooling");
@@ -332,6 +360,7 @@ OpDef max_pool2d_positions() {
       {.doc = "Row-major positions in the image that the taps of a max_pool2d mean.",
        .types = types::of(i32),
        .error_class = ErrorClass::exact});
+  op.internal = true;
   op.inputs = {{"tap", types::of(i32)}};
   op.outputs = {{"position"}};
   op.differentiable = false;
@@ -357,8 +386,10 @@ OpDef avg_pool2d() {
   OpDef op;
   op.name = "avg_pool2d";
   op.doc = "Mean under each window, over the elements that are inside the image.";
-  op.inputs = {{"x", types::floating}};
-  op.attrs = pool_schema<Pool2dAttrs>("lks_avg_pool2d_attrs");
+  op.inputs = {image_input()};
+  op.outputs[0].doc = pooled_doc;
+  op.attrs = pool_schema("lks_avg_pool2d_attrs");
+  op.normalize = &normalize_pool;
   op.error_class = ErrorClass::sum;
   op.infer = [](InferContext& c) { c.set(0, c.group_dtype(), pooled(c, c.shape(0), c.attrs<Pool2dAttrs>())); };
   op.gradient = [](GradContext& g) {
@@ -384,6 +415,7 @@ OpDef avg_pool2d() {
 OpDef avg_pool2d_backward() {
   OpDef op;
   op.name = "avg_pool2d_backward";
+  op.internal = true;
   op.doc = "Gradient of avg_pool2d: each dy is shared evenly by the elements under its window.";
   op.inputs = {{"dy", types::floating}};
   op.outputs = {{"dx"}};
@@ -428,13 +460,13 @@ OpDef avg_pool2d_backward() {
 
 Tensor max_pool2d(Operand x, Pool2d options) {
   static const OpDef& op = built_in("max_pool2d");
-  const Pool2dAttrs attrs = attrs_of(x, options);
+  const Pool2dAttrs attrs = attrs_of(op, x, options);
   return invoke(op, std::span(&x, 1), &attrs)[0];
 }
 
 Tensor avg_pool2d(Operand x, Pool2d options) {
   static const OpDef& op = built_in("avg_pool2d");
-  const Pool2dAttrs attrs = attrs_of(x, options);
+  const Pool2dAttrs attrs = attrs_of(op, x, options);
   return invoke1(op, {x}, &attrs);
 }
 

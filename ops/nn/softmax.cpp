@@ -14,6 +14,11 @@
 namespace lockstep {
 namespace {
 
+struct PickLabelAttrs {
+  std::int64_t axis = 0;  // of the classes
+  std::int64_t classes = 0;
+};
+
 // Calls visit(position, extent) for each row along one axis, where position(j) is the position of element j.
 template <class Visit>
 void for_each_row(const Shape& shape, std::int64_t axis, Visit&& visit) {
@@ -84,8 +89,12 @@ OpDef softmax_op(std::string name, std::string doc, bool logarithm) {
   OpDef op;
   op.name = std::move(name);
   op.doc = std::move(doc);
-  op.inputs = {{"x", types::floating}};
-  op.attrs = attr_schema<AxisAttrs>("lks_softmax_attrs", attr("axis", &AxisAttrs::axis, "from the front"));
+  op.inputs = {{.name = "x", .types = types::floating, .doc = "of rank 1 or more"}};
+  op.outputs[0].doc = "extents of x";
+  op.attrs =
+      attr_schema<AxisAttrs>("lks_softmax_attrs", AxisAttrs{-1},
+                             attr("axis", &AxisAttrs::axis, "from the front",
+                                  {.kind = ArgumentKind::axis, .doc = "along which the exponentials sum to one"}));
   op.error_class = ErrorClass::composed;
   op.infer = [](InferContext& c) {
     c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
@@ -233,6 +242,7 @@ OpDef pick_label() {
       },
       {.doc = "x where the position along an axis is the label, else 0; NaN where a label is outside the classes.",
        .error_class = ErrorClass::exact});
+  op.internal = true;
   op.inputs = {{"x", types::floating}, input_of_indices("label", "any; outside [0, classes) the result is NaN")};
   // Not derived from the program: that gradient is 0 where the label is outside the classes, and a training step would
   // take it for a valid one.
@@ -247,8 +257,11 @@ OpDef pick_label() {
     c.require_equal(c.shape(0).dim(axis), Dim::from_raw(a.classes), ErrorId::shapes_differ, "classes and x");
     c.set(0, c.group_dtype(), broadcast_shape(c.call()));
   };
-  op.attrs = attr_schema<PickLabelAttrs>("lks_pick_label_attrs", attr("axis", &PickLabelAttrs::axis, "of the classes"),
-                                         attr("classes", &PickLabelAttrs::classes, "extent of that axis"));
+  op.attrs = attr_schema<PickLabelAttrs>(
+      "lks_pick_label_attrs",
+      attr("axis", &PickLabelAttrs::axis, "of the classes", {.kind = ArgumentKind::axis, .required = true}),
+      attr("classes", &PickLabelAttrs::classes, "extent of that axis",
+           {.kind = ArgumentKind::integer, .required = true}));
   op.cases = [] {
     std::vector<OpCase> cases;
     for (DType dtype : floating_dtypes) {
@@ -268,7 +281,9 @@ OpDef sparse_cross_entropy() {
   OpDef op;
   op.name = "sparse_cross_entropy";
   op.doc = "-log softmax(logits)[label] per row; NaN where a label is outside the classes.";
-  op.inputs = {{"logits", types::floating}, input_of_indices("labels", "any; outside [0, classes) the result is NaN")};
+  op.inputs = {{.name = "logits", .types = types::floating, .doc = "(…, classes)"},
+               input_of_indices("labels", "any; outside [0, classes) the result is NaN")};
+  op.inputs[1].doc = "one per row, of the extents of logits without the last";
   op.outputs = {{"loss"}};
   op.outputs[0].doc = "extents of labels";
   op.error_class = ErrorClass::composed;
@@ -308,7 +323,8 @@ OpDef cross_entropy() {
   OpDef op;
   op.name = "cross_entropy";
   op.doc = "-sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.";
-  op.inputs = {{"logits", types::floating}, {"targets", types::floating}};
+  op.inputs = {{.name = "logits", .types = types::floating, .doc = "(…, classes)"},
+               {.name = "targets", .types = types::floating, .doc = "probabilities, of the extents of logits"}};
   op.outputs = {{"loss"}};
   op.outputs[0].doc = "extents of logits without the last";
   op.error_class = ErrorClass::composed;
@@ -346,8 +362,8 @@ OpDef cross_entropy() {
 namespace {
 
 Tensor call_softmax(const OpDef& op, const Operand& x, std::int64_t axis) {
-  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
-  const AxisAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  AxisAttrs attrs{axis};
+  normalize_attributes(op, std::span(&x, 1), &attrs);
   return invoke1(op, std::span(&x, 1), &attrs);
 }
 

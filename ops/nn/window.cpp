@@ -4,13 +4,25 @@
 
 namespace lockstep {
 
-IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& window, const Pair& strides,
-                        const Pair& dilation) {
-  if (!padding.is_same()) {
-    const auto& p = padding.amounts();
-    return {p[0], p[1], p[2], p[3]};
-  }
+namespace {
+constexpr int valid_choice = 0, same_choice = 1;  // as padding_attr lists them
+}
+
+bool is_same_padding(const IntList& padding) { return padding.is_choice(same_choice); }
+
+IntList window_padding(const Padding& padding) {
+  if (padding.is_same()) return IntList::choice(same_choice);
+  const auto& p = padding.amounts();
+  return {p[0], p[1], p[2], p[3]};
+}
+
+IntList resolve_padding(const IntList& padding, const Shape& image, const Pair& window, const IntList& strides,
+                        const IntList& dilation) {
+  const bool same = is_same_padding(padding);
+  if (!same && !padding.is_choice(valid_choice)) return padding;
   IntList out{0, 0, 0, 0};
+  if (!same || image.rank() != 4 || strides.count != 2 || dilation.count != 2) return out;
+  if (strides[0] < 1 || strides[1] < 1) return out;
   for (int side = 0; side < 2; ++side) {
     const auto s = static_cast<std::size_t>(side);
     const auto sound = [](std::int64_t v) { return v >= 1 && v <= max_window; };

@@ -10,9 +10,30 @@ namespace lockstep {
 /// overflow.
 inline constexpr std::int64_t max_window = (std::int64_t{1} << 31) - 1;
 
-/// The rows and columns to add around an NHWC image. "same" padding needs known extents unless the stride is 1.
-IntList resolve_padding(const Padding& padding, const Shape& image, const Pair& window, const Pair& strides,
-                        const Pair& dilation);
+/// The schema of lists that give a number for height and width, and of padding with its choices "valid" and "same".
+inline ArgumentDef pair_argument() { return {.kind = ArgumentKind::list}; }
+template <class A>
+auto strides_attr(IntList A::*member, ArgumentDef argument = pair_argument()) {
+  return attr("strides", member, "height, width", std::move(argument));
+}
+template <class A>
+auto padding_attr(IntList A::*member) {
+  return attr("padding", member, "top, bottom, left, right",
+              {.kind = ArgumentKind::list,
+               .doc = "rows and columns to add at the top, bottom, left and right; \"valid\" adds none, \"same\" adds "
+                      "zeros so that the output has ceil(extent / stride) elements",
+               .choices = {"valid", "same"}});
+}
+
+/// A Padding as an attribute that is not canonical yet.
+IntList window_padding(const Padding& padding);
+bool is_same_padding(const IntList& padding);
+
+/// The rows and columns to add around an NHWC image, from what window_padding gives. "same" padding needs known extents
+/// unless the stride is 1. If the image has another rank, or a stride is below 1, a choice becomes no padding:
+/// inference refuses the call.
+IntList resolve_padding(const IntList& padding, const Shape& image, const Pair& window, const IntList& strides,
+                        const IntList& dilation);
 
 /// The output extent along one side. Throws through `c` if the window does not fit.
 Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, std::int64_t after, std::int64_t stride,

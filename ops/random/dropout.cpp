@@ -20,6 +20,7 @@ OpDef dropout_by_bits() {
       },
       {.doc = "x times scale, or 0 where the upper 24 of its random bits are a number below threshold.",
        .error_class = ErrorClass::composed});
+  op.internal = true;
   op.inputs = {{"x", types::floating}, {"bits", types::of(i32), 'B'}};
   op.scalars = {{"threshold", LKS_U32}, {"scale", ScalarDef::of_inputs}};
   op.cases = [] {
@@ -40,9 +41,18 @@ OpDef dropout() {
   OpDef op;
   op.name = "dropout";
   op.doc = "x / (1 - rate), with each element set to 0 with probability rate.";
-  op.inputs = {{"x", types::floating}};
+  op.inputs = {{.name = "x", .types = types::floating, .doc = "of any shape"}};
+  op.outputs[0].doc = "extents of x";
   op.scalars = {{"rate", LKS_F64, "in [0, 1)"}};
   for (ScalarDef& s : key_scalars()) op.scalars.push_back(std::move(s));
+  op.arguments = {{.name = "rate",
+                   .kind = ArgumentKind::number,
+                   .doc = "in [0, 1): probability with which an element becomes 0",
+                   .required = true}};
+  add_key_arguments(op);
+  op.by_name = [](const CallByName& c) {
+    return std::vector<Tensor>{lockstep::dropout(c.input(0), c.number("rate").as_double(), key_of(c))};
+  };
   op.effects = Effects::random;
   op.error_class = ErrorClass::rounded;
   op.infer = [](InferContext& c) {

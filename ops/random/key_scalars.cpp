@@ -1,6 +1,9 @@
 #include "ops/random/key_scalars.h"
 
 namespace lockstep {
+namespace {
+thread_local RandomKey current_key;
+}
 
 std::vector<ScalarDef> key_scalars() {
   return {{"seed_low", LKS_U32}, {"seed_high", LKS_U32}, {"stream_low", LKS_U32}, {"stream_high", LKS_U32}};
@@ -18,9 +21,41 @@ RandomKey key_from(std::span<const Scalar> scalars, std::size_t first) {
   return {word(0) | word(1) << 32, word(2) | word(3) << 32};
 }
 
+void add_key_arguments(OpDef& op) {
+  for (const char* name : {"seed", "stream"}) {
+    op.arguments.push_back({.name = name,
+                            .kind = ArgumentKind::integer,
+                            .doc = std::string(name) + " of the key; equal keys give equal numbers",
+                            .otherwise = "that of the thread's next key"});
+  }
+}
+
+std::optional<RandomKey> key_of(const CallByName& call) {
+  if (!call.has("seed") && !call.has("stream")) return std::nullopt;
+  if (!call.has("seed") || !call.has("stream")) {
+    call.fail(ErrorId::wrong_argument, "a key is seed and stream, and one of them is missing", "give both, or none");
+  }
+  return RandomKey{static_cast<std::uint64_t>(call.integer("seed")),
+                   static_cast<std::uint64_t>(call.integer("stream"))};
+}
+
 std::vector<Scalar> case_scalars(std::vector<Scalar> own) {
   append_key(own, {0x123456789abcdefu, 0x2a0000001bu});
   return own;
 }
+
+void set_seed(std::uint64_t seed) { current_key = {seed, 0}; }
+
+RandomKey next_key() {
+  const RandomKey key = current_key;
+  ++current_key.stream;
+  return key;
+}
+
+RandomKey random_position() { return current_key; }
+void set_random_position(RandomKey position) { current_key = position; }
+
+RandomScope::RandomScope(RandomKey key) : previous_(current_key) { current_key = key; }
+RandomScope::~RandomScope() { current_key = previous_; }
 
 }  // namespace lockstep

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "lockstep/op_def.h"
+#include "lockstep/call_op.h"
 #include "lockstep/ops/random.h"
 
 namespace lockstep {
@@ -14,6 +14,10 @@ void append_key(std::vector<Scalar>& scalars, RandomKey key);
 
 /// The key whose four numbers start at `first`.
 RandomKey key_from(std::span<const Scalar> scalars, std::size_t first);
+
+/// Adds the arguments from which a call by name takes its key: `seed` and `stream`, given together or not at all.
+void add_key_arguments(OpDef& op);
+std::optional<RandomKey> key_of(const CallByName& call);
 
 /// For conformance cases: the op's own numbers, then a key that uses the low and the high half of both of its numbers.
 std::vector<Scalar> case_scalars(std::vector<Scalar> own);

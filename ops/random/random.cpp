@@ -1,6 +1,7 @@
 #include "lockstep/ops/random.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -17,14 +18,18 @@
 namespace lockstep {
 namespace {
 
-thread_local RandomKey current_key;
+struct RandomAttrs {
+  IntList shape;
+  std::int64_t dtype = 0;  // numbered as DType
+};
 
 // Not f16 and bf16: rounded to nearest, a uniform number could reach the excluded upper end.
 constexpr TypeSet drawn_dtypes = types::of(DType::f32, DType::f64);
 
 AttrSchema random_schema(const char* name) {
-  return attr_schema<RandomAttrs>(name, attr("shape", &RandomAttrs::shape, "of the result"),
-                                  attr("dtype", &RandomAttrs::dtype, "number of the result's dtype"));
+  return attr_schema<RandomAttrs>(
+      name, attr("shape", &RandomAttrs::shape, "of the result", extents_argument()),
+      attr("dtype", &RandomAttrs::dtype, "number of the result's dtype", result_dtype_argument()));
 }
 
 void infer_random(InferContext& c) {
@@ -39,6 +44,22 @@ void infer_random_numbers(InferContext& c) {
            "draw f32 and cast");
   }
   infer_random(c);
+}
+
+ArgumentDef shape_argument() {
+  return {.name = "shape", .kind = ArgumentKind::extents, .doc = "of the result", .required = true};
+}
+
+ArgumentDef dtype_argument(const char* doc, DType unless_given) {
+  return {.name = "dtype", .kind = ArgumentKind::dtype, .doc = doc, .unless_given = ArgumentValue(unless_given)};
+}
+
+Tensor call_random(const OpDef& op, const Shape& shape, double first, double second, const Random& options,
+                   const CallSite& where) {
+  const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(options.dtype)};
+  std::vector<Scalar> scalars = {first, second};
+  append_key(scalars, options.key ? *options.key : next_key());
+  return invoke1(op, std::span<const Operand>(), &attrs, scalars, &where);
 }
 
 DType bits_for(DType floating) { return floating == DType::f64 ? DType::i64 : DType::i32; }
@@ -88,6 +109,7 @@ OpDef of_bits(std::string name, std::string doc, OpDef::Body body, std::vector<s
               std::vector<Scalar> case_numbers) {
   OpDef op = make_pointwise_op(std::move(name), 1, std::move(body),
                                {.doc = std::move(doc), .types = types::index, .error_class = ErrorClass::composed});
+  op.internal = true;
   op.inputs = {{"bits", types::index}};
   for (std::string& s : scalars) op.scalars.push_back({std::move(s), ScalarDef::of_result});
   op.differentiable = false;
@@ -125,6 +147,20 @@ OpDef random_op(std::string name, std::string doc, Distribution d) {
   op.effects = Effects::random;
   op.error_class = ErrorClass::composed;
   op.differentiable = false;
+  op.arguments = {shape_argument()};
+  for (std::size_t i = 0; i < 2; ++i) {
+    op.arguments.push_back({.name = d.scalars[i].name,
+                            .kind = ArgumentKind::number,
+                            .doc = d.scalars[i].doc,
+                            .unless_given = ArgumentValue(static_cast<double>(i))});
+  }
+  op.arguments.push_back(dtype_argument("f32 or f64", DType::f32));
+  add_key_arguments(op);
+  op.by_name = [names = std::array{d.scalars[0].name, d.scalars[1].name}](const CallByName& c) {
+    const double first = c.number(names[0]).as_double(), second = c.number(names[1]).as_double();
+    return std::vector<Tensor>{call_random(c.op(), Shape(std::span(c.list("shape"))), first, second,
+                                           {c.dtype("dtype"), key_of(c)}, c.where())};
+  };
   op.infer = [check = d.check](InferContext& c) {
     infer_random_numbers(c);
     check(c, static_cast<DType>(c.attrs<RandomAttrs>().dtype));
@@ -242,7 +278,8 @@ void check_deviation(InferContext& c, DType dtype) {
 std::vector<Scalar> same_scalars(std::span<const Scalar> own, DType) { return {own.begin(), own.end()}; }
 
 Distribution normal_like(const char* map) {
-  return {{{"mean", ScalarDef::of_result, "finite"}, {"deviation", ScalarDef::of_result, "finite, 0 or more"}},
+  return {{{"mean", ScalarDef::of_result, "finite", "of the numbers"},
+           {"deviation", ScalarDef::of_result, "finite, 0 or more", "standard deviation of the numbers"}},
           map,
           &same_scalars,
           &check_deviation,
@@ -276,14 +313,6 @@ OpDef with_far_out(OpDef op) {
   return with_stream(std::move(op), {"far_out", DType::f64, {-1.1, 3.3}, 209143});
 }
 
-Tensor call_random(const OpDef& op, const Shape& shape, double first, double second, const Random& options,
-                   CallSite where) {
-  const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(options.dtype)};
-  std::vector<Scalar> scalars = {first, second};
-  append_key(scalars, options.key ? *options.key : next_key());
-  return invoke1(op, std::span<const Operand>(), &attrs, scalars, &where);
-}
-
 }  // namespace
 
 namespace defs {
@@ -293,6 +322,12 @@ OpDef random_bits() {
   op.name = "random_bits";
   op.doc = "Uniformly random bits from Philox 4x32-10, a function of key and row-major index alone.";
   op.outputs[0].doc = "dtype of the attribute, i32 or i64";
+  op.arguments = {shape_argument(), dtype_argument("i32 or i64", DType::i32)};
+  add_key_arguments(op);
+  op.by_name = [](const CallByName& c) {
+    const Shape shape{std::span(c.list("shape"))};
+    return std::vector<Tensor>{lockstep::random_bits(shape, c.dtype("dtype"), key_of(c), c.where())};
+  };
   op.attrs = random_schema("lks_random_bits_attrs");
   op.scalars = key_scalars();
   op.effects = Effects::random;
@@ -355,7 +390,7 @@ OpDef random_uniform() {
       "finite in the dtype of y, as is high - low; low <= high; a number of that dtype is in the range, or low = high: "
       "then every element is that number, rounded";
   OpDef op = random_op("random_uniform", "Uniform in [low, high).",
-                       {{{"low", LKS_F64, values}, {"high", LKS_F64, values}},
+                       {{{"low", LKS_F64, values, "the least number"}, {"high", LKS_F64, values, "above all numbers"}},
                         "uniform_of_bits",
                         &uniform_scalars,
                         &check_range,
@@ -380,7 +415,13 @@ OpDef random_permutation() {
   op.name = "random_permutation";
   op.doc = "0 … n-1 in random order: the order of n random 64-bit keys, ties by index.";
   op.outputs[0].doc = "i64";
-  op.attrs = attr_schema<ShapeAttrs>("lks_random_permutation_attrs", attr("shape", &ShapeAttrs::shape, "(n,)"));
+  op.arguments = {{.name = "n", .kind = ArgumentKind::integer, .doc = "how many numbers", .required = true}};
+  add_key_arguments(op);
+  op.by_name = [](const CallByName& c) {
+    return std::vector<Tensor>{lockstep::random_permutation(c.integer("n"), key_of(c), c.where())};
+  };
+  op.attrs = attr_schema<ShapeAttrs>("lks_random_permutation_attrs",
+                                     attr("shape", &ShapeAttrs::shape, "(n,)", extents_argument()));
   op.scalars = key_scalars();
   op.effects = Effects::random;
   op.differentiable = false;
@@ -410,20 +451,6 @@ OpDef random_permutation() {
 }
 
 }  // namespace defs
-
-void set_seed(std::uint64_t seed) { current_key = {seed, 0}; }
-
-RandomKey next_key() {
-  const RandomKey key = current_key;
-  ++current_key.stream;
-  return key;
-}
-
-RandomKey random_position() { return current_key; }
-void set_random_position(RandomKey position) { current_key = position; }
-
-RandomScope::RandomScope(RandomKey key) : previous_(current_key) { current_key = key; }
-RandomScope::~RandomScope() { current_key = previous_; }
 
 Tensor random_uniform(const Shape& shape, double low, double high, Random options, CallSite where) {
   static const OpDef& op = built_in("random_uniform");

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "lockstep/ops/math.h"
-#include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
 #include "ops/differentiate.h"
@@ -15,6 +14,15 @@
 
 namespace lockstep {
 namespace {
+
+struct ArgmaxAttrs {
+  std::int64_t axis = 0;
+};
+
+struct ReduceAttrs {
+  IntList axes;           // counted from the front, ascending
+  std::int64_t keep = 0;  // 1: keep reduced axes, with extent 1
+};
 
 bool is_reduced(const IntList& axes, int dimension) {
   return std::find(axes.view().begin(), axes.view().end(), dimension) != axes.view().end();
@@ -150,12 +158,17 @@ std::vector<OpCase> reduction_cases(TypeSet types, CaseValues values, bool empty
 OpDef reduction(std::string name, std::string doc, TypeSet types) {
   OpDef op;
   op.attrs = attr_schema<ReduceAttrs>(
-      "lks_reduce_attrs",
-      attr("axes", &ReduceAttrs::axes, "ascending, from the front; may be empty: then each element is a result"),
-      attr("keep", &ReduceAttrs::keep, "1: reduced axes stay, with extent 1; 0: they do not"));
+      "lks_reduce_attrs", ReduceAttrs{IntList::missing(), 0},
+      attr("axes", &ReduceAttrs::axes, "ascending, from the front; may be empty: then each element is a result",
+           {.kind = ArgumentKind::axes,
+            .doc = "over which to reduce; none: each element is a result",
+            .otherwise = "all axes"}),
+      attr("keep", &ReduceAttrs::keep, "1: reduced axes stay, with extent 1; 0: they do not",
+           {.kind = ArgumentKind::truth, .doc = "whether reduced axes stay, with extent 1"}));
   op.name = std::move(name);
   op.doc = std::move(doc);
-  op.inputs = {{"x", types}};
+  op.inputs = {{.name = "x", .types = types, .doc = "of any shape"}};
+  op.outputs[0].doc = "extents of x without the reduced axes, or with 1 in their place";
   op.infer = &infer_reduction;
   return op;
 }
@@ -214,16 +227,9 @@ OpDef extreme(std::string name, std::string doc, bool largest) {
 }
 
 Tensor call_reduction(const OpDef& op, const Operand& x, const Reduce& options) {
-  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
-  ReduceAttrs attrs;
-  attrs.keep = options.keep;
-  Ints axes = options.axes;
-  if (axes.empty()) {
-    for (int i = 0; i < rank; ++i) axes.push_back(i);
-  }
-  for (std::int64_t& axis : axes) axis = axis < 0 && axis >= -rank ? axis + rank : axis;
-  std::sort(axes.begin(), axes.end());
-  attrs.axes = attribute_list(op, {x}, axes, "the list of axes");
+  ReduceAttrs attrs{IntList::missing(), options.keep};
+  if (!options.axes.empty()) attrs.axes = attribute_list(op, {x}, options.axes, "the list of axes");
+  normalize_attributes(op, std::span(&x, 1), &attrs);
   return invoke1(op, std::span(&x, 1), &attrs);
 }
 
@@ -273,11 +279,13 @@ OpDef argmax() {
   OpDef op;
   op.name = "argmax";
   op.doc = "Position of the largest element along an axis, the first of several; NaN counts as largest.";
-  op.inputs = {{"x", types::numeric}};
+  op.inputs = {{.name = "x", .types = types::numeric, .doc = "of rank 1 or more"}};
   op.outputs = {{"index"}};
   op.outputs[0].doc = "i64, in [0, extent of the axis); extents of x without the axis";
   op.differentiable = false;
-  op.attrs = attr_schema<ArgmaxAttrs>("lks_argmax_attrs", attr("axis", &ArgmaxAttrs::axis, "from the front"));
+  op.attrs = attr_schema<ArgmaxAttrs>(
+      "lks_argmax_attrs", ArgmaxAttrs{-1},
+      attr("axis", &ArgmaxAttrs::axis, "from the front", {.kind = ArgumentKind::axis, .doc = "along which to search"}));
   op.infer = [](InferContext& c) {
     const int axis = c.axis_from_front(c.attrs<ArgmaxAttrs>().axis, c.rank(0));
     if (c.shape(0).dim(axis) == Dim(0)) {
@@ -345,8 +353,8 @@ Tensor min(Operand x, Reduce options) {
 
 Tensor argmax(Operand x, std::int64_t axis) {
   static const OpDef& op = built_in("argmax");
-  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
-  const ArgmaxAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  ArgmaxAttrs attrs{axis};
+  normalize_attributes(op, std::span(&x, 1), &attrs);
   return invoke1(op, {x}, &attrs);
 }
 

@@ -50,3 +50,4 @@ using BOOL = lockstep::Expr;
 #define LS_BITAND(a, b) ((a) & (b))
 #define LS_BITOR(a, b) ((a) | (b))
 #define LS_BITXOR(a, b) ((a) ^ (b))
+#define LS_MULHI(a, b) (lockstep::mulhi((a), (b)))

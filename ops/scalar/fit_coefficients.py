@@ -14,7 +14,7 @@ import struct
 import sys
 
 import mpmath
-from mpmath import atanh, cos, erf, erfc, erfinv, exp, ln, log1p, matrix, mp, mpf, pi, polyval, sqrt
+from mpmath import atanh, cos, erf, erfc, erfinv, exp, ln, log1p, matrix, mp, mpf, pi, polyval, sin, sqrt
 
 mp.dps = 50
 SQRT2 = sqrt(mpf(2))
@@ -156,6 +156,18 @@ def tail_quantile(s):
     return z - v
 
 
+def sin_tail(z):
+    """(sin(r) - r) / r^3 with z = r^2"""
+    r = sqrt(z)
+    return (sin(r) - r) / (r * z)
+
+
+def cos_tail(z):
+    """(cos(r) - 1 + r^2 / 2) / r^4 with z = r^2"""
+    return (cos(sqrt(z)) - 1 + z / 2) / (z * z)
+
+
+TURN_RANGE = (0, mpf("0.6171"))                    # (pi / 4)^2 and what rounding adds
 EXP_RANGE = (-0.3469, 0.3469)                      # ln2 / 2 and what rounding adds
 LOG_RANGE = (1 / SQRT2 - 1, SQRT2 - 1)
 ATANH_RANGE = (0, ((SQRT2 - 1) / (SQRT2 + 1))**2)  # s = f / (2 + f)
@@ -165,6 +177,8 @@ central_weight = lambda y: 1 / (central_quantile(y) + mpf("2.5"))
 tail_weight = lambda s: 1 / (tail_quantile(s) + s + mpf("1.4375"))
 exp_weight = lambda r: r * r / exp(r)
 log_weight = lambda f: f**3 / log1p(f)
+sin_weight = lambda z: z * sqrt(z) / sin(sqrt(z))
+cos_weight = lambda z: z * z / cos(sqrt(z))
 erf_weight = lambda x: x * erfc(x) / erf(x)
 
 FITS = {  # name: (mantissa bits, function, weight, range, degrees of numerator and denominator)
@@ -178,6 +192,10 @@ FITS = {  # name: (mantissa bits, function, weight, range, degrees of numerator 
     "erf_f64": (53, erf_exponent, erf_weight, (0, 6), (24, 0)),
     "gelu_f32": (24, tail_bend, lambda x: 2 * x * normal_tail(x), (0, 14.6), (4, 4)),
     "gelu_f64": (53, tail_bend, lambda x: 2 * x * normal_tail(x), (0, 38.8), (10, 10)),
+    "sin_f32": (24, sin_tail, sin_weight, TURN_RANGE, (3, 0)),
+    "sin_f64": (53, sin_tail, sin_weight, TURN_RANGE, (5, 0)),
+    "cos_f32": (24, cos_tail, cos_weight, TURN_RANGE, (2, 0)),
+    "cos_f64": (53, cos_tail, cos_weight, TURN_RANGE, (5, 0)),
     "central_quantile_f32": (24, central_quantile, central_weight, CENTRAL_RANGE, (3, 3)),
     "central_quantile_f64": (53, central_quantile, central_weight, CENTRAL_RANGE, (7, 7)),
     "tail_quantile_f32": (24, tail_quantile, tail_weight, tail_range(104), (4, 4)),
@@ -191,6 +209,17 @@ def split(x, bits, mantissa):
     return [high, round_to(x - high, mantissa)]
 
 
+def parts(x, sizes, mantissa):
+    """x as several numbers with these mantissa bits, and the rest."""
+    result = []
+    for bits in sizes:
+        # Rounded toward zero, so that no part is negative.
+        m, e = mpmath.frexp(x)
+        result.append(mpmath.ldexp(mpmath.floor(mpmath.ldexp(m, bits)), e - bits))
+        x -= result[-1]
+    return result + [round_to(x, mantissa)]
+
+
 def gelu_tanh_constants(bits, mantissa):
     slope = 2 * sqrt(2 / pi)
     return split(slope, bits, mantissa) + split(slope * mpf("0.044715"), bits, mantissa)
@@ -199,6 +228,9 @@ def gelu_tanh_constants(bits, mantissa):
 CONSTANTS = {  # name: (mantissa bits, values)
     "ln2_f32": (24, split(ln(2), 16, 24)),
     "ln2_f64": (53, split(ln(2), 42, 53)),
+    "half_pi_f32": (24, split(pi / 2, 12, 24)),
+    "half_pi_f64": (53, parts(pi / 2, [24, 24, 24, 24], 53)),
+    "inverse_half_pi_f64": (53, [round_to(2 / pi, 53)]),
     "third_f32": (24, split(mpf(1) / 3, 12, 24)),
     "third_f64": (53, split(mpf(1) / 3, 26, 53)),
     "gelu_tanh_f32": (24, gelu_tanh_constants(12, 24)),

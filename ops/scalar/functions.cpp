@@ -243,6 +243,30 @@ void add_algebraic(Table& t) {
            binary<maximum_f32>, binary<maximum_f64>);
 }
 
+// f64 stops at 2^29 (trig.inc).
+long double if_reducible(long double x, long double exact) { return std::fabs(x) <= 0x1p29L ? exact : std::nanl(""); }
+
+void add_trigonometric(Table& t) {
+  const auto add_each = [&](ScalarFunction f, Expr (*f32)(Args), Expr (*f64)(Args), long double (*f64_oracle)(Numbers)) {
+    f.max_ulp = 1;
+    f.dtype = LKS_F32;
+    f.body = f32;
+    add(t, f);
+    f.dtype = LKS_F64;
+    f.body = f64;
+    f.oracle = f64_oracle;
+    add(t, f);
+  };
+  add_each({.name = "sin",
+            .derivative = [](Args a, Expr, std::uint32_t) { return cos(a[0]); },
+            .oracle = [](Numbers a) { return std::sin(a[0]); }},
+           unary<sin_f32>, unary<sin_f64>, [](Numbers a) { return if_reducible(a[0], std::sin(a[0])); });
+  add_each({.name = "cos",
+            .derivative = [](Args a, Expr, std::uint32_t) { return -sin(a[0]); },
+            .oracle = [](Numbers a) { return std::cos(a[0]); }},
+           unary<cos_f32>, unary<cos_f64>, [](Numbers a) { return if_reducible(a[0], std::cos(a[0])); });
+}
+
 Table& table() {
   static Table* t = [] {
     auto* fresh = new Table;
@@ -250,6 +274,7 @@ Table& table() {
     add_gates(*fresh);
     add_normal(*fresh);
     add_algebraic(*fresh);
+    add_trigonometric(*fresh);
     return fresh;
   }();
   return *t;

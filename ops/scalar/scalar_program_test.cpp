@@ -88,6 +88,8 @@ class Interpreter {
       case LKS_INSTR_NOT: return static_cast<T>(~a);
       case LKS_INSTR_SHL: return static_cast<T>(a_bits << b_bits);
       case LKS_INSTR_SHR: return static_cast<T>(a >> b);
+      case LKS_INSTR_MULHI: return static_cast<T>((a_bits & 0xffffffff) * (b_bits & 0xffffffff) >> 32);  // of u32
+      case LKS_INSTR_LT: return a < b;
       case LKS_INSTR_EQ: return a == b;
       case LKS_INSTR_NE: return a != b;
       default: ADD_FAILURE() << "opcode " << opcode << " of integers"; return 0;

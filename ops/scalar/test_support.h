@@ -66,7 +66,11 @@ const std::vector<Compiled<T>>& compiled_functions() {
       {"maximum", 2, binary<T, maximum_f32, maximum_f64>},
       {"inverse_normal_cdf", 1, unary<T, inverse_normal_cdf_f32, inverse_normal_cdf_f64>},
       {"tanh_slope", 1, unary<T, tanh_slope_f32, tanh_slope_f64>},
-      {"normal_cdf", 1, unary<T, normal_cdf_f32, normal_cdf_f64>}};
+      {"normal_cdf", 1, unary<T, normal_cdf_f32, normal_cdf_f64>},
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) {#name, 1, unary<T, name##_f32, name##_f64>},
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
+  };
   return all;
 }
 

@@ -14,6 +14,11 @@
 namespace lockstep {
 namespace {
 
+struct ArangeAttrs {
+  IntList shape;
+  std::int64_t dtype = static_cast<std::int64_t>(DType::i64);
+};
+
 constexpr TypeSet counted_dtypes = types::of(DType::f32, DType::f64, DType::i32, DType::i64);
 
 std::string text_of(double number) {
@@ -77,9 +82,13 @@ OpDef arange() {
       {.doc = "start + n step, n the row-major index of each element; floats are computed in f64 and rounded once.",
        .error_class = ErrorClass::rounded});
   op.differentiable = false;
-  op.attrs = attr_schema<ArangeAttrs>("lks_arange_attrs", attr("shape", &ArangeAttrs::shape, "of the result"),
-                                      attr("dtype", &ArangeAttrs::dtype, "numbered as DType"));
-  op.scalars = {{"start", ScalarDef::widest_of_result}, {"step", ScalarDef::widest_of_result}};
+  op.attrs = attr_schema<ArangeAttrs>("lks_arange_attrs",
+                                      attr("shape", &ArangeAttrs::shape, "of the result", extents_argument()),
+                                      attr("dtype", &ArangeAttrs::dtype, "numbered as DType", result_dtype_argument()));
+  op.outputs[0].doc = "of the dtype and shape that are given";
+  op.scalars = {
+      {.name = "start", .dtype = ScalarDef::widest_of_result, .doc = "the first number", .unless_given = 0},
+      {.name = "step", .dtype = ScalarDef::widest_of_result, .doc = "from one number to the next", .unless_given = 1}};
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<ArangeAttrs>();
     const DType dtype = c.dtype_from_attribute(a.dtype);

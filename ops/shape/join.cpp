@@ -16,6 +16,15 @@
 namespace lockstep {
 namespace {
 
+struct PadAttrs {
+  IntList before, after;
+};
+
+struct FullAttrs {
+  IntList shape;
+  std::int64_t dtype = 0;
+};
+
 // The layout of a box of the output: it begins at `starts` and has the input's shape and the given steps.
 ViewLayout box(const Shape& output, const Shape& shape, std::span<const std::int64_t> starts,
                std::span<const std::int64_t> steps) {
@@ -80,6 +89,7 @@ OpDef copy() {
   OpDef op;
   op.name = "copy";
   op.doc = "The same elements, dense and row-major. Drivers also use it between any two strided layouts.";
+  op.internal = true;
   op.inputs = {{"x", types::any}};
   op.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
   op.gradient = [](GradContext& g) { g.set(0, g.upstream()); };
@@ -107,8 +117,11 @@ OpDef concat() {
   OpDef op;
   op.name = "concat";
   op.doc = "Tensors one after the other along an axis.";
-  op.inputs = {{.name = "x", .types = types::any, .variadic = true}};
-  op.attrs = attr_schema<AxisAttrs>("lks_concat_attrs", attr("axis", &AxisAttrs::axis, "from the front"));
+  op.inputs = {{.name = "x", .types = types::any, .variadic = true, .doc = "of equal extents but along the axis"}};
+  op.outputs[0].doc = "extents of x, and their sum along the axis";
+  op.attrs = attr_schema<AxisAttrs>(
+      "lks_concat_attrs",
+      attr("axis", &AxisAttrs::axis, "from the front", {.kind = ArgumentKind::axis, .doc = "along which to join"}));
   op.infer = [](InferContext& c) {
     const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
     Shape out = c.shape(0);
@@ -190,10 +203,15 @@ OpDef pad() {
   OpDef op;
   op.name = "pad";
   op.doc = "x with elements of one value put around it.";
-  op.inputs = {{"x", types::any}};
-  op.attrs = attr_schema<PadAttrs>("lks_pad_attrs", attr("before", &PadAttrs::before, "per dimension"),
-                                   attr("after", &PadAttrs::after, "per dimension"));
-  op.scalars = {{"value", 0}};
+  op.inputs = {{.name = "x", .types = types::any, .doc = "of any shape"}};
+  op.outputs[0].doc = "extents of x, and those of the padding";
+  op.attrs = attr_schema<PadAttrs>(
+      "lks_pad_attrs",
+      attr("before", &PadAttrs::before, "per dimension",
+           {.kind = ArgumentKind::list, .doc = "numbers of elements to put in front, per dimension", .required = true}),
+      attr("after", &PadAttrs::after, "per dimension",
+           {.kind = ArgumentKind::list, .doc = "numbers of elements to put behind, per dimension", .required = true}));
+  op.scalars = {{.name = "value", .dtype = ScalarDef::of_inputs, .doc = "of the new elements", .unless_given = 0}};
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<PadAttrs>();
     check_element(c.call(), c.call().scalars[0], c.dtype(0));
@@ -259,13 +277,15 @@ OpDef slice_backward() {
   OpDef op;
   op.name = "slice_backward";
   op.doc = "Gradient of slice: zeros, with dy at the positions that were taken.";
+  op.internal = true;
   op.inputs = {{"dy", types::any}};
   op.outputs = {{"dx"}};
   op.attrs = attr_schema<SliceBackwardAttrs>(
-      "lks_slice_backward_attrs", attr("starts", &SliceBackwardAttrs::starts, "first position per dimension"),
-      attr("counts", &SliceBackwardAttrs::counts, "extent of dy"),
-      attr("steps", &SliceBackwardAttrs::steps, "may be negative"),
-      attr("shape", &SliceBackwardAttrs::shape, "of the result"));
+      "lks_slice_backward_attrs",
+      attr("starts", &SliceBackwardAttrs::starts, "first position per dimension", list_argument()),
+      attr("counts", &SliceBackwardAttrs::counts, "extent of dy", list_argument()),
+      attr("steps", &SliceBackwardAttrs::steps, "may be negative", list_argument()),
+      attr("shape", &SliceBackwardAttrs::shape, "of the result", extents_argument()));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<SliceBackwardAttrs>();
     const Shape& dy = c.shape(0);
@@ -318,9 +338,11 @@ OpDef full() {
   OpDef op;
   op.name = "full";
   op.doc = "A tensor filled with one number.";
-  op.attrs = attr_schema<FullAttrs>("lks_full_attrs", attr("shape", &FullAttrs::shape, "of the result"),
-                                    attr("dtype", &FullAttrs::dtype, "numbered as DType"));
-  op.scalars = {{"value", LKS_F64}};
+  op.outputs[0].doc = "of the dtype and shape that are given";
+  op.attrs =
+      attr_schema<FullAttrs>("lks_full_attrs", attr("shape", &FullAttrs::shape, "of the result", extents_argument()),
+                             attr("dtype", &FullAttrs::dtype, "numbered as DType", result_dtype_argument()));
+  op.scalars = {{.name = "value", .dtype = LKS_F64, .doc = "of every element"}};
   op.differentiable = false;
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<FullAttrs>();
@@ -349,8 +371,8 @@ Tensor concat(std::span<const Tensor> tensors, std::int64_t axis, CallSite where
   static const OpDef& op = built_in("concat");
   std::vector<Operand> inputs;
   for (const Tensor& t : tensors) inputs.emplace_back(t, where);
-  const int rank = tensors.empty() ? 0 : tensors[0].rank();
-  const AxisAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  AxisAttrs attrs{axis};
+  normalize_attributes(op, inputs, &attrs);
   return invoke1(op, inputs, &attrs, {}, &where);
 }
 

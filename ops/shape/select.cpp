@@ -17,9 +17,30 @@
 namespace lockstep {
 namespace {
 
-AttrSchema axis_schema(const char* name) {
-  return attr_schema<AxisAttrs>(name, attr("axis", &AxisAttrs::axis, "from the front"));
-}
+struct ScatterAddAttrs {
+  std::int64_t axis = 0;
+  std::int64_t extent = 0;  // of the result along the axis
+};
+
+struct OneHotAttrs {
+  std::int64_t depth = 0;
+  std::int64_t dtype = 0;  // numbered as DType
+};
+
+// The result is 1 where the position along `axis` equals the label, else 0.
+struct MatchesPositionAttrs {
+  std::int64_t axis = 0;
+  std::int64_t dtype = 0;
+};
+
+// One step of a bitonic sorting network: element i is compared with element i xor `distance`, and runs of `run`
+// elements are sorted in alternating directions. Both are powers of two.
+struct BitonicAttrs {
+  std::int64_t distance = 1;
+  std::int64_t run = 2;
+};
+
+ArgumentDef axis_argument(std::string doc) { return {.kind = ArgumentKind::axis, .doc = std::move(doc)}; }
 
 // Splits an index of a gathered tensor: (before the axis, position in indices, after the axis).
 struct Split {
@@ -76,10 +97,12 @@ OpDef gather() {
   op.name = "gather";
   op.doc = "Slices along an axis, by index.";
   op.inputs = {
-      {"x", types::any},
+      {.name = "x", .types = types::any, .doc = "of rank 1 or more"},
       input_of_indices("indices", "any; one outside [0, extent of the axis) fails the launch, LKS_REASON_INDEX")};
+  op.inputs[1].doc = "of any shape";
   op.outputs[0].doc = "extents of x before the axis, then those of indices, then those of x after the axis";
-  op.attrs = axis_schema("lks_gather_attrs");
+  op.attrs = attr_schema<AxisAttrs>("lks_gather_attrs", attr("axis", &AxisAttrs::axis, "from the front",
+                                                             axis_argument("along which to take slices")));
   op.infer = [](InferContext& c) {
     const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
     Shape out;
@@ -152,13 +175,21 @@ OpDef scatter_add() {
   OpDef op;
   op.name = "scatter_add";
   op.doc = "Zeros, to which slices are added at indices along an axis, in ascending order of their position.";
-  op.inputs = {{"updates", types::numeric},
+  op.inputs = {{.name = "updates", .types = types::numeric, .doc = "of rank 1 or more"},
                input_of_indices("indices", "any; one outside [0, extent) fails the launch, LKS_REASON_INDEX")};
+  op.inputs[1].doc = "of rank 1, one per slice of updates";
   op.outputs[0].doc = "extents of updates, but `extent` along the axis";
-  op.attrs =
-      attr_schema<ScatterAddAttrs>("lks_scatter_add_attrs", attr("axis", &ScatterAddAttrs::axis, "from the front"),
-                                   attr("extent", &ScatterAddAttrs::extent, "of the result along the axis"));
+  op.attrs = attr_schema<ScatterAddAttrs>(
+      "lks_scatter_add_attrs",
+      attr("axis", &ScatterAddAttrs::axis, "from the front", axis_argument("along which slices are added")),
+      attr("extent", &ScatterAddAttrs::extent, "of the result along the axis",
+           integer_argument("of the result along the axis")));
   op.error_class = ErrorClass::sum;
+  // A negative extent in canonical attributes is the handle of a symbolic one.
+  op.normalize = [](NormalizeContext& c) {
+    const std::int64_t extent = c.attrs<ScatterAddAttrs>().extent;
+    if (extent < 0) c.fail(ErrorId::invalid_attribute, "extent is " + std::to_string(extent), "extent is 0 or more");
+  };
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<ScatterAddAttrs>();
     const int axis = c.axis_from_front(a.axis, c.rank(0));
@@ -227,13 +258,15 @@ OpDef one_hot() {
   OpDef op;
   op.name = "one_hot";
   op.doc = "1 where the last index equals the label, else 0.";
-  op.inputs = {{"labels", types::index}};
+  op.inputs = {{.name = "labels", .types = types::index, .doc = "of any shape"}};
   op.inputs[0].values = "any; for one outside [0, depth) all elements are 0";
   op.outputs[0].doc = "dtype of the attribute; extents of labels, then depth";
   op.differentiable = false;
-  op.attrs = attr_schema<OneHotAttrs>("lks_one_hot_attrs",
-                                      attr("depth", &OneHotAttrs::depth, "extent of the new last dimension"),
-                                      attr("dtype", &OneHotAttrs::dtype, "number of the result's dtype"));
+  op.attrs = attr_schema<OneHotAttrs>(
+      "lks_one_hot_attrs",
+      attr("depth", &OneHotAttrs::depth, "extent of the new last dimension",
+           integer_argument("extent of the new last dimension")),
+      attr("dtype", &OneHotAttrs::dtype, "number of the result's dtype", result_dtype_argument()));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<OneHotAttrs>();
     if (a.depth < 0) c.fail(ErrorId::invalid_attribute, "depth is " + std::to_string(a.depth), "depth is 0 or more");
@@ -294,9 +327,11 @@ OpDef matches_position() {
                                 .types = types::index,
                                 .error_class = ErrorClass::exact});
   op.differentiable = false;
+  op.internal = true;
   op.attrs = attr_schema<MatchesPositionAttrs>(
-      "lks_matches_position_attrs", attr("axis", &MatchesPositionAttrs::axis, "from the front"),
-      attr("dtype", &MatchesPositionAttrs::dtype, "number of the result's dtype"));
+      "lks_matches_position_attrs",
+      attr("axis", &MatchesPositionAttrs::axis, "from the front", axis_argument("of the positions")),
+      attr("dtype", &MatchesPositionAttrs::dtype, "number of the result's dtype", result_dtype_argument()));
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<MatchesPositionAttrs>();
     c.axis_from_front(a.axis, c.rank(0));
@@ -313,8 +348,10 @@ OpDef matches_position() {
 namespace {
 
 AttrSchema bitonic_schema(const char* name) {
-  return attr_schema<BitonicAttrs>(name, attr("distance", &BitonicAttrs::distance, "between partners"),
-                                   attr("run", &BitonicAttrs::run, "length of runs of one direction"));
+  return attr_schema<BitonicAttrs>(
+      name, attr("distance", &BitonicAttrs::distance, "between partners", integer_argument("between partners")),
+      attr("run", &BitonicAttrs::run, "length of runs of one direction",
+           integer_argument("length of runs of one direction")));
 }
 
 void check_bitonic(InferContext& c) {
@@ -340,6 +377,7 @@ OpDef bitonic_partner() {
        .types = types::of(i64),
        .error_class = ErrorClass::exact});
   op.differentiable = false;
+  op.internal = true;
   op.attrs = bitonic_schema("lks_bitonic_partner_attrs");
   op.infer = [](InferContext& c) {
     check_bitonic(c);
@@ -376,6 +414,7 @@ OpDef bitonic_exchange() {
                {"other_position", types::of(i64)}};
   op.outputs = {{"key"}, {"position"}};
   op.differentiable = false;
+  op.internal = true;
   op.attrs = bitonic_schema("lks_bitonic_exchange_attrs");
   op.infer = [](InferContext& c) {
     check_bitonic(c);
@@ -398,7 +437,7 @@ OpDef argsort() {
   OpDef op;
   op.name = "argsort";
   op.doc = "The order of the elements of a vector, ascending; equal ones by index.";
-  op.inputs = {{"x", types::of(i64)}};
+  op.inputs = {{.name = "x", .types = types::of(i64), .doc = "a vector"}};
   op.outputs = {{"order"}};
   op.outputs[0].doc = "i64";
   op.differentiable = false;
@@ -430,21 +469,17 @@ OpDef argsort() {
 
 Tensor gather(Operand x, Operand indices, std::int64_t axis) {
   static const OpDef& op = built_in("gather");
-  const int rank = x.is_tensor() ? x.impl()->shape.rank() : 0;
-  const AxisAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis};
+  AxisAttrs attrs{axis};
+  normalize_attributes(op, std::span(&x, 1), &attrs);
   return invoke1(op, {x, indices}, &attrs);
 }
 
 Tensor scatter_add(Operand updates, Operand indices, std::int64_t extent, std::int64_t axis) {
   static const OpDef& op = built_in("scatter_add");
-  const int rank = updates.is_tensor() ? updates.impl()->shape.rank() : 0;
-  if (extent < 0) {
-    const Operand operands[] = {updates, indices};
-    raise_call_error({op, operands, nullptr, {}, updates.where()}, ErrorId::invalid_attribute,
-                     "extent is " + std::to_string(extent), "extent is 0 or more");
-  }
-  const ScatterAddAttrs attrs{axis < 0 && axis >= -rank ? axis + rank : axis, extent};
-  return invoke1(op, {updates, indices}, &attrs);
+  ScatterAddAttrs attrs{axis, extent};
+  const Operand inputs[] = {updates, indices};
+  normalize_attributes(op, inputs, &attrs);
+  return invoke1(op, inputs, &attrs);
 }
 
 Tensor one_hot(Operand labels, std::int64_t depth, DType dtype) {

@@ -1,6 +1,6 @@
 // Copies between devices, staged through host memory unless the host sees the target's.
+#include "lockstep/call_op.h"
 #include "lockstep/ops/shape.h"
-#include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
 #include "ops/invoke.h"
@@ -10,6 +10,10 @@
 
 namespace lockstep {
 namespace {
+
+struct ToDeviceAttrs {
+  std::int64_t device = 0;  // index in the list of devices
+};
 
 std::int64_t index_of(Device device) {
   const auto entries = DriverRegistry::instance().entries();
@@ -41,9 +45,14 @@ OpDef to_device() {
   OpDef op;
   op.name = "to_device";
   op.doc = "The same elements on another device.";
-  op.inputs = {{"x", types::any}};
-  op.attrs = attr_schema<ToDeviceAttrs>("lks_to_device_attrs",
-                                        attr("device", &ToDeviceAttrs::device, "index in the list of devices"));
+  op.inputs = {{.name = "x", .types = types::any, .doc = "of any shape"}};
+  op.outputs[0].doc = "extents of x";
+  op.attrs = attr_schema<ToDeviceAttrs>(
+      "lks_to_device_attrs", attr("device", &ToDeviceAttrs::device, "index in the list of devices",
+                                  {.kind = ArgumentKind::device, .doc = "such as \"cpu:0\"", .required = true}));
+  op.by_name = [](const CallByName& c) {
+    return std::vector<Tensor>{lockstep::to_device(c.input(0), Device(c.text("device")))};
+  };
   op.infer = [](InferContext& c) {
     const std::int64_t device = c.attrs<ToDeviceAttrs>().device;
     if (device < 0 || static_cast<std::size_t>(device) >= DriverRegistry::instance().entries().size()) {

@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 
+#include "lockstep/call_op.h"
 #include "lockstep/ops/shape.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
@@ -14,11 +15,15 @@
 namespace lockstep {
 namespace {
 
+struct TransposeAttrs {
+  IntList order;  // output dimension i is input dimension order[i]
+};
+
 OpDef view_op(std::string name, std::string doc) {
   OpDef op;
   op.name = std::move(name);
   op.doc = std::move(doc);
-  op.inputs = {{"x", types::any}};
+  op.inputs = {{.name = "x", .types = types::any, .doc = "of any shape"}};
   return op;
 }
 
@@ -64,6 +69,24 @@ std::optional<ViewLayout> reshaped(const ViewLayout& from, const Shape& to) {
   return out;
 }
 
+// The slices of a call by name, whose lists have a number per axis.
+std::vector<Slice> slices_of(const CallByName& c) {
+  const Ints& axes = c.list("axes");
+  for (const char* name : {"starts", "stops", "steps"}) {
+    if (!c.has(name) || c.list(name).size() == axes.size()) continue;
+    c.fail(ErrorId::invalid_attribute,
+           std::string(name) + " has " + std::to_string(c.list(name).size()) + " numbers, axes has " +
+               std::to_string(axes.size()),
+           "give one number per axis");
+  }
+  std::vector<Slice> slices;
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    slices.push_back({axes[i], c.list("starts")[i], c.has("stops") ? std::optional(c.list("stops")[i]) : std::nullopt,
+                      c.has("steps") ? c.list("steps")[i] : 1});
+  }
+  return slices;
+}
+
 Tensor call_with_shape(const OpDef& op, const Operand& x, const Shape& shape) {
   const ShapeAttrs attrs{list_of(shape)};
   return invoke1(op, std::span(&x, 1), &attrs);
@@ -75,7 +98,16 @@ namespace defs {
 
 OpDef reshape() {
   OpDef op = view_op("reshape", "The same elements, in row-major order, in another shape.");
-  op.attrs = attr_schema<ShapeAttrs>("lks_reshape_attrs", attr("shape", &ShapeAttrs::shape, "of the result"));
+  op.attrs = attr_schema<ShapeAttrs>("lks_reshape_attrs",
+                                     attr("shape", &ShapeAttrs::shape, "of the result", extents_argument()));
+  op.outputs[0].doc = "extents as given";
+  op.arguments = {{.name = "shape",
+                   .kind = ArgumentKind::extents,
+                   .doc = "of the result; one extent may be -1 and is then computed",
+                   .required = true}};
+  op.by_name = [](const CallByName& c) {
+    return std::vector<Tensor>{lockstep::reshape(c.input(0), NewShape(c.list("shape")))};
+  };
   op.infer = [](InferContext& c) {
     const Shape to = shape_of(c.attrs<ShapeAttrs>().shape);
     c.require_equal(c.shape(0).element_count(), to.element_count(), ErrorId::element_count,
@@ -106,8 +138,10 @@ OpDef reshape() {
 
 OpDef transpose() {
   OpDef op = view_op("transpose", "Dimensions in another order: output dimension i is input dimension order[i].");
-  op.attrs = attr_schema<TransposeAttrs>("lks_transpose_attrs",
-                                         attr("order", &TransposeAttrs::order, "a permutation of the dimensions"));
+  op.attrs = attr_schema<TransposeAttrs>("lks_transpose_attrs", TransposeAttrs{IntList::missing()},
+                                         attr("order", &TransposeAttrs::order, "a permutation of the dimensions",
+                                              {.kind = ArgumentKind::order, .otherwise = "the dimensions in reverse"}));
+  op.outputs[0].doc = "extents of x in that order";
   op.infer = [](InferContext& c) {
     const IntList& order = c.attrs<TransposeAttrs>().order;
     if (order.count != c.rank(0)) {
@@ -162,11 +196,21 @@ OpDef transpose() {
 }
 
 OpDef slice() {
-  OpDef op = view_op("slice", "Every step-th element from start on, count of them, along each dimension.");
-  op.attrs =
-      attr_schema<SliceAttrs>("lks_slice_attrs", attr("starts", &SliceAttrs::starts, "first position per dimension"),
-                              attr("counts", &SliceAttrs::counts, "extent of the result"),
-                              attr("steps", &SliceAttrs::steps, "may be negative"));
+  OpDef op = view_op("slice", "Elements at regular positions along axes.");
+  op.attrs = attr_schema<SliceAttrs>(
+      "lks_slice_attrs", attr("starts", &SliceAttrs::starts, "first position per dimension", list_argument()),
+      attr("counts", &SliceAttrs::counts, "extent of the result", list_argument()),
+      attr("steps", &SliceAttrs::steps, "may be negative", list_argument()));
+  op.outputs[0].doc = "extents: the numbers of elements taken";
+  op.arguments = {
+      {.name = "axes", .kind = ArgumentKind::list, .doc = "the dimensions to cut, each once", .required = true},
+      {.name = "starts", .kind = ArgumentKind::list, .doc = "first positions; below 0 from the end", .required = true},
+      {.name = "stops",
+       .kind = ArgumentKind::list,
+       .doc = "positions behind the last",
+       .otherwise = "to the ends in the direction of the steps"},
+      {.name = "steps", .kind = ArgumentKind::list, .doc = "may be negative", .otherwise = "steps of 1"}};
+  op.by_name = [](const CallByName& c) { return std::vector<Tensor>{lockstep::slice(c.input(0), slices_of(c))}; };
   op.infer = [](InferContext& c) {
     const auto& a = c.attrs<SliceAttrs>();
     c.require_count(a.starts, c.rank(0), "starts");
@@ -223,7 +267,9 @@ OpDef slice() {
 
 OpDef broadcast_to() {
   OpDef op = view_op("broadcast_to", "x repeated to a shape to which it broadcasts.");
-  op.attrs = attr_schema<ShapeAttrs>("lks_broadcast_to_attrs", attr("shape", &ShapeAttrs::shape, "of the result"));
+  op.attrs = attr_schema<ShapeAttrs>("lks_broadcast_to_attrs",
+                                     attr("shape", &ShapeAttrs::shape, "of the result", extents_argument()));
+  op.outputs[0].doc = "extents as given";
   op.infer = [](InferContext& c) {
     const Shape to = shape_of(c.attrs<ShapeAttrs>().shape);
     const Shape& from = c.shape(0);
@@ -269,45 +315,6 @@ OpDef broadcast_to() {
 
 }  // namespace defs
 
-NewShape::NewShape(std::initializer_list<std::int64_t> dims) : NewShape(Ints(dims)) {}
-
-NewShape::NewShape(const Ints& dims) {
-  rank_ = dims.size();
-  if (rank_ > static_cast<std::size_t>(max_rank)) return;  // resolve() refuses it; it knows the line
-  for (std::int64_t d : dims) {
-    if (d == -1 && open_ < 0) {
-      open_ = shape_.rank();
-      shape_.append(1);
-    } else if (d < 0) {
-      impossible_ = d;
-    } else {
-      shape_.append(Dim(d));
-    }
-  }
-}
-
-Shape NewShape::resolve(Dim count, CallSite where) const {
-  if (rank_ > static_cast<std::size_t>(max_rank)) {
-    raise(ErrorId::invalid_shape, "reshape", "rank " + std::to_string(rank_) + " exceeds the limit of 8",
-          "merge dimensions", where);
-  }
-  if (impossible_) {
-    raise(ErrorId::invalid_shape, "reshape",
-          *impossible_ == -1 ? "two extents are -1" : "an extent is " + std::to_string(*impossible_),
-          "extents are 0 or more; one may be -1 and is then computed", where);
-  }
-  if (open_ < 0) return shape_;
-  const CallerScope caller(where);
-  if (shape_.is_empty()) {
-    raise(ErrorId::invalid_shape, "reshape",
-          "the extent of -1 is not determined: beside an extent of 0 any number gives 0 elements", "give the extent",
-          where);
-  }
-  Shape resolved = shape_;
-  resolved.set_dim(open_, floor_div(count, shape_.element_count()));
-  return resolved;
-}
-
 Tensor reshape(Operand x, const NewShape& shape) {
   static const OpDef& op = built_in("reshape");
   return call_with_shape(op, x, extents_for("reshape", x, [&] {
@@ -317,15 +324,9 @@ Tensor reshape(Operand x, const NewShape& shape) {
 
 Tensor transpose(Operand x, const Ints& order) {
   static const OpDef& op = built_in("transpose");
-  TransposeAttrs attrs;
-  if (order.empty()) {
-    const int rank = x.tensor().rank();
-    for (int i = rank; i-- > 0;) attrs.order.values[attrs.order.count++] = i;
-  } else {
-    attrs.order = attribute_list(op, {x}, order, "the order");
-    const auto rank = static_cast<std::int64_t>(order.size());
-    for (std::int64_t& axis : attrs.order.values) axis = axis < 0 && axis >= -rank ? axis + rank : axis;
-  }
+  TransposeAttrs attrs{IntList::missing()};
+  if (!order.empty()) attrs.order = attribute_list(op, {x}, order, "the order");
+  normalize_attributes(op, std::span(&x, 1), &attrs);
   return invoke1(op, {x}, &attrs);
 }
 

@@ -27,6 +27,7 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
   op.inputs.back().name = "gradient";
   for (std::string& s : scalars) op.scalars.push_back({std::move(s), ScalarDef::of_inputs});
   op.effects = Effects::state;
+  op.internal = true;
   op.differentiable = false;
   const std::size_t count = state.size();
   op.infer = [count](InferContext& c) {

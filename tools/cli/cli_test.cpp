@@ -98,6 +98,60 @@ TEST_F(CommandLine, WhyNamesEveryLibraryAndFolder) {
   EXPECT_NE(r.out.find("reference:0"), std::string::npos) << "a broken driver hides the others\n" << r.out;
 }
 
+TEST_F(CommandLine, OpsAreListedFromTheirDefinitions) {
+  const Result table = run("ops");
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_NE(table.out.find("sum(x, axes = all axes, keep = false) -> y"), std::string::npos) << table.out;
+  EXPECT_NE(
+      table.out.find("conv2d(x, w, bias?, strides = [1, 1], padding = valid, dilation = [1, 1], groups = 1) -> y"),
+      std::string::npos)
+      << table.out;
+  EXPECT_EQ(table.out.find("conv2d_backward_input"), std::string::npos) << "an internal op is listed";
+
+  const Result r = run("ops --json");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json ops = Json::parse(r.out);
+  ASSERT_TRUE(ops.is_array());
+  EXPECT_GT(ops.size(), 50u);
+  for (const Json& op : ops) {
+    for (const char* key :
+         {"name", "signature", "doc", "internal", "inputs", "arguments", "outputs", "gradient", "devices"}) {
+      EXPECT_TRUE(op.contains(key)) << key << " is not in " << op;
+    }
+    EXPECT_FALSE(op["internal"].get<bool>()) << op["name"];
+    EXPECT_FALSE(op["devices"].empty()) << op["name"];
+  }
+  EXPECT_GT(Json::parse(run("ops --internal --json").out).size(), ops.size());
+}
+
+TEST_F(CommandLine, OneOpIsDescribedWhole) {
+  const Result r = run("ops softmax --json");
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json op = Json::parse(r.out)[0];
+  EXPECT_EQ(op["name"], "softmax");
+  EXPECT_EQ(op["inputs"][0]["dtypes"], Json({"f32", "f64", "f16", "bf16"}));
+  EXPECT_EQ(op["arguments"][0]["name"], "axis");
+  EXPECT_EQ(op["arguments"][0]["kind"], "axis");
+  EXPECT_EQ(op["arguments"][0]["default"], "-1");
+  EXPECT_EQ(op["gradient"], "yes");
+  EXPECT_EQ(Json::parse(run("ops cross_entropy --json").out)[0]["gradient"], "through its parts");
+  EXPECT_EQ(Json::parse(run("ops argmax --json").out)[0]["gradient"], "none");
+  const auto on_reference = [&](const char* name) {
+    for (const Json& d : Json::parse(run(std::string("ops --json ") + name).out)[0]["devices"]) {
+      if (d["id"] == "reference:0") return d["how"].get<std::string>();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(on_reference("exp"), "program");
+  EXPECT_EQ(on_reference("matmul"), "kernel");
+  EXPECT_EQ(on_reference("reshape"), "runtime");
+  const std::string text = run("ops softmax").out;
+  EXPECT_NE(text.find("softmax(x, axis = -1) -> y"), std::string::npos) << text;
+  EXPECT_NE(text.find("Exponentials of x along one axis"), std::string::npos) << text;
+  EXPECT_NE(text.find("along which the exponentials sum to one"), std::string::npos) << text;
+  expect_usage_error("ops no_such_op", "there is no op \"no_such_op\"");
+}
+
 TEST_F(CommandLine, TrainEndsWithOneObject) {
   const Result r = run("train --json --seed 3 --device reference" + small);
   ASSERT_EQ(r.status, 0) << r.err;

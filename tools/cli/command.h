@@ -16,6 +16,7 @@ Run add_evaluate(Program& program);
 Run add_conformance(Program& program);
 Run add_bench(Program& program);
 Run add_compare(Program& program);
+Run add_ops(Program& program);
 
 /// Splits "a,b" into its parts.
 std::vector<std::string> split_list(const std::string& text);

@@ -26,10 +26,13 @@ int report(const std::string& text, bool bad_input) {
 int main(int argc, char** argv) {
   cli::Program program("lockstep", LOCKSTEP_VERSION,
                        "Lockstep: trains and runs tensor models on any device that a driver offers.");
-  const std::map<std::string, cli::Run> commands = {
-      {"devices", cli::add_devices(program)},   {"train", cli::add_train(program)},
-      {"evaluate", cli::add_evaluate(program)}, {"conformance", cli::add_conformance(program)},
-      {"compare", cli::add_compare(program)},   {"bench", cli::add_bench(program)}};
+  const std::map<std::string, cli::Run> commands = {{"devices", cli::add_devices(program)},
+                                                    {"train", cli::add_train(program)},
+                                                    {"evaluate", cli::add_evaluate(program)},
+                                                    {"conformance", cli::add_conformance(program)},
+                                                    {"compare", cli::add_compare(program)},
+                                                    {"bench", cli::add_bench(program)},
+                                                    {"ops", cli::add_ops(program)}};
   try {
     const std::string command = program.parse(argc, argv);
     return command.empty() ? 0 : commands.at(command)();

@@ -11,8 +11,8 @@ struct Matmul {
   bool transpose_b = false;
 };
 
-/// Matrix product: (…, m, k) times (…, k, n) gives (…, m, n); leading dimensions broadcast. numeric dtypes. Throws
-/// ShapeError LS2003 if the inner dimensions differ, and LS2008 for a rank below 2.
+/// Matrix product over the last two dimensions: (…, m, k) times (…, k, n) gives (…, m, n). Leading dimensions
+/// broadcast. Numeric dtypes. Throws ShapeError LS2003 if the inner dimensions differ, and LS2008 for a rank below 2.
 Tensor matmul(Operand a, Operand b, Matmul options = {});
 
 }  // namespace lockstep

@@ -41,8 +41,9 @@ struct Convolution {
   std::int64_t groups = 1;
 };
 
-/// Cross-correlation of x (N, H, W, C) with filters w (O, KH, KW, C/groups), plus bias (O) if given. Floating dtypes.
-/// Output (N, OH, OW, O) with OH = (H + top + bottom - ((KH - 1) dilation + 1)) / stride + 1, rounded down.
+/// Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given. x is (N, H, W, C), w
+/// (O, KH, KW, C/groups), bias (O). Floating dtypes. Output (N, OH, OW, O) with OH = (H + top + bottom - ((KH - 1)
+/// dilation + 1)) / stride + 1, rounded down.
 Tensor conv2d(Operand x, Operand w, Convolution options = {});
 Tensor conv2d(Operand x, Operand w, Operand bias, Convolution options = {});
 
@@ -52,25 +53,33 @@ struct Pool2d {
   Padding padding = Padding::valid();
 };
 
-/// Largest element in each window, ordered as in max(): +0 is above -0, and NaN is above all. Padding is never chosen.
+/// Largest element under each window; +0 is above -0, NaN above all. Padding is never chosen.
 /// If several elements are equal, the gradient goes to the first. Floating dtypes.
 Tensor max_pool2d(Operand x, Pool2d options = {});
-/// Mean of the elements in each window that are inside the image. Floating dtypes.
+/// Mean under each window, over the elements that are inside the image. Floating dtypes.
 Tensor avg_pool2d(Operand x, Pool2d options = {});
 /// Maximum or mean over the image: (N, H, W, C) to (N, C).
 Tensor global_max_pool2d(Operand x);
 Tensor global_avg_pool2d(Operand x);
 
-/// exp(x), scaled to sum to one along an axis and computed without overflow. Floating dtypes.
+/// Exponentials of x along one axis, scaled to sum to one. Computed without overflow. Floating dtypes.
 Tensor softmax(Operand x, std::int64_t axis = -1);
-/// log(softmax(x)), computed without loss of precision.
+/// Logarithm of softmax, without its loss of precision.
 Tensor log_softmax(Operand x, std::int64_t axis = -1);
 
-/// -log softmax(logits)[label] per row: logits (…, C), labels (…) of i32 or i64; gives (…). A label outside [0, C)
-/// gives NaN; with no classes (C = 0) every label is outside. Floating dtypes.
+/// x, shifted and scaled to mean 0 and variance 1 over its last dimension, then times scale plus shift. With x of (…,
+/// features), scale and shift are (features,). `epsilon` is added to the variance, which is that of the features
+/// themselves (their mean square distance from the mean). Floating dtypes. Throws ShapeError LS2005 for no features,
+/// LS2010 for other shapes of scale and shift, LS2007 for an epsilon below 0.
+Tensor layer_norm(Operand x, double epsilon = 1e-5);
+Tensor layer_norm(Operand x, Operand scale, Operand shift, double epsilon = 1e-5);
+
+/// -log softmax(logits)[label] per row; NaN where a label is outside the classes. logits (…, C), labels (…) of i32 or
+/// i64; gives (…). With no classes (C = 0) every label is outside. Floating dtypes.
 Tensor sparse_cross_entropy(Operand logits, Operand labels);
-/// -sum(targets · log softmax(logits)) per row; targets have the logits' shape. A class with probability 0 (a logit of
-/// -infinity) and target 0 contributes 0 to the sum. A sum over no classes is 0, so the loss is -0.
+/// -sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0. Targets have the logits' shape. A class
+/// with probability 0 (a logit of -infinity) and target 0 contributes 0 to the sum. A sum over no classes is 0, so the
+/// loss is -0.
 Tensor cross_entropy(Operand logits, Operand targets);
 
 }  // namespace lockstep

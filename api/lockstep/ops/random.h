@@ -43,34 +43,35 @@ struct Random {
   std::optional<RandomKey> key = std::nullopt;  // default: next_key()
 };
 
-/// Uniform in [low, high), from 24 (f32) or 53 (f64) random bits. The result is never `high`, unless low == high, which
-/// gives that number. Throws ShapeError LS2007 if low is above high; if low, high or their difference is NaN, infinite
-/// or beyond the dtype's range; or if the dtype has no number in the interval. Throws DTypeError LS2102 for other
-/// dtypes.
+/// Uniform in [low, high). Made of 24 (f32) or 53 (f64) random bits. The result is never `high`, unless low == high,
+/// which gives that number. Throws ShapeError LS2007 if low is above high; if low, high or their difference is NaN,
+/// infinite or beyond the dtype's range; or if the dtype has no number in the interval. Throws DTypeError LS2102 for
+/// other dtypes.
 Tensor random_uniform(const Shape& shape, double low = 0, double high = 1, Random options = {},
                       CallSite where = CallSite::current());
 
-/// Normal: mean + stddev z in the dtype's arithmetic, where z is the inverse of the cumulative distribution function of
-/// a random number. If a number or its distance stddev z from the mean is beyond the dtype's range, it is infinite;
-/// that takes a mean or deviation near the largest number. Throws ShapeError LS2007 for a negative standard deviation,
-/// and for a mean or deviation that the dtype cannot hold; DTypeError LS2102 for dtypes other than f32 and f64.
+/// mean + deviation z, z normal. The deviation is `stddev`, the arithmetic that of the dtype, and z the inverse of the
+/// cumulative distribution function of a random number. If a number or its distance stddev z from the mean is beyond
+/// the dtype's range, it is infinite; that takes a mean or deviation near the largest number. Throws ShapeError LS2007
+/// for a negative standard deviation, and for a mean or deviation that the dtype cannot hold; DTypeError LS2102 for
+/// dtypes other than f32 and f64.
 Tensor random_normal(const Shape& shape, double mean = 0, double stddev = 1, Random options = {},
                      CallSite where = CallSite::current());
 
-/// Normal, restricted to two standard deviations around the mean. Throws the same errors as random_normal.
+/// mean + deviation z, z normal within [-2, 2]. The deviation is `stddev`. Throws the same errors as random_normal.
 Tensor random_truncated_normal(const Shape& shape, double mean = 0, double stddev = 1, Random options = {},
                                CallSite where = CallSite::current());
 
-/// The numbers 0 … n-1 in random order; i64.
+/// 0 … n-1 in random order: the order of n random 64-bit keys, ties by index. The result is i64.
 Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key = std::nullopt,
                           CallSite where = CallSite::current());
 
-/// Uniformly distributed bits, as i32 or i64.
+/// Uniformly random bits from Philox 4x32-10, a function of key and row-major index alone. They are i32 or i64.
 Tensor random_bits(const Shape& shape, DType dtype = DType::i32, std::optional<RandomKey> key = std::nullopt,
                    CallSite where = CallSite::current());
 
-/// Sets each element of x to 0 with probability `rate` in [0, 1), and multiplies the others by 1 / (1 - rate). Floating
-/// dtypes. The gradient draws the same numbers again from the key, so no mask is kept.
+/// x / (1 - rate), with each element set to 0 with probability rate. The rate is in [0, 1). Floating dtypes. The
+/// gradient draws the same numbers again from the key, so no mask is kept.
 Tensor dropout(Operand x, double rate, std::optional<RandomKey> key = std::nullopt);
 
 }  // namespace lockstep

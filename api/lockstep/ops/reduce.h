@@ -11,16 +11,20 @@ struct Reduce {
   bool keep = false;  // keep reduced axes, with extent 1
 };
 
-/// Sum over axes; 0 if there are no elements. Numeric dtypes (ops/math.h).
+/// Sum over axes. It is 0 if there are no elements. Numeric dtypes (ops/math.h).
 Tensor sum(Operand x, Reduce options = {});
-/// Arithmetic mean; floating dtypes. The axes must have elements.
+/// Arithmetic mean over axes. Floating dtypes. The axes must have elements.
 Tensor mean(Operand x, Reduce options = {});
-/// Largest and smallest element; NaN propagates, -0 is below +0. The axes must have elements. Elements that are equal
-/// to the result share its gradient; if there are NaNs, they take it. Numeric dtypes.
+/// Largest element over axes; NaN propagates. -0 is below +0. The axes must have elements. Elements that are equal to
+/// the result share its gradient; if there are NaNs, they take it. Numeric dtypes.
 Tensor max(Operand x, Reduce options = {});
+/// Smallest element over axes; NaN propagates. The rest is as for max.
 Tensor min(Operand x, Reduce options = {});
 
-/// Index of the largest element along an axis, the first one if several are equal, as i64; NaN counts as the largest.
+/// The sum of all elements up to each, along an axis. With `reverse`, of each and those behind it. Numeric dtypes.
+Tensor cumsum(Operand x, std::int64_t axis = -1, bool reverse = false);
+
+/// Position of the largest element along an axis, the first of several; NaN counts as largest. The result is i64.
 /// Numeric dtypes.
 Tensor argmax(Operand x, std::int64_t axis = -1);
 

@@ -36,7 +36,7 @@ class NewShape {
 /// The same elements, in row-major order, in another shape. Throws ShapeError LS2006 if the element counts differ.
 Tensor reshape(Operand x, const NewShape& shape);
 
-/// Permutes the dimensions: output dimension i is input dimension order[i]. Without `order`, reverses them.
+/// Dimensions in another order: output dimension i is input dimension order[i]. Without `order`, they are reversed.
 Tensor transpose(Operand x, const Ints& order = {});
 /// Swaps two dimensions.
 Tensor swap_axes(Operand x, std::int64_t a, std::int64_t b);
@@ -55,49 +55,54 @@ struct Slice {
   std::optional<std::int64_t> stop = std::nullopt;  // default: to the end in the direction of the step
   std::int64_t step = 1;
 };
-/// Throws ShapeError LS2004 for an axis that is given twice.
+/// Elements at regular positions along axes. Throws ShapeError LS2004 for an axis that is given twice.
 Tensor slice(Operand x, std::initializer_list<Slice> slices);
 Tensor slice(Operand x, std::span<const Slice> slices);
 /// Element `index` along an axis; the axis is removed.
 Tensor select_index(Operand x, std::int64_t axis, std::int64_t index);
 
-/// x broadcast to `shape`.
+/// x repeated to a shape to which it broadcasts.
 Tensor broadcast_to(Operand x, const Shape& shape);
 
-/// Concatenates tensors along an axis; their other extents must agree.
-Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
-Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
+/// Tensors one after the other along an axis. Their other extents must agree.
+Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0,
+              CallSite where = CallSite::current());
+Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0,
+              CallSite where = CallSite::current());
 
-/// Pads dimension d of x with `before[d]` elements of `value` in front and `after[d]` behind. Throws ShapeError LS2007
-/// for a value that x's dtype cannot hold (see full()).
+/// x with elements of one value put around it. There are `before[d]` of them in front of dimension d, and `after[d]`
+/// behind it. Throws ShapeError LS2007 for a value that x's dtype cannot hold (see full()).
 Tensor pad(Operand x, const Ints& before, const Ints& after, Scalar value = {});
 
-/// Slices of x along `axis` at `indices` (i32 or i64, any shape, each in [0, extent)). In the result, the shape of
-/// `indices` replaces the axis. Throws ShapeError LS2009 for an index out of range.
+/// Slices along an axis, by index. `indices` are i32 or i64, of any shape, each in [0, extent). In the result, their
+/// shape replaces the axis. Throws ShapeError LS2009 for an index out of range.
 Tensor gather(Operand x, Operand indices, std::int64_t axis = 0);
 
-/// Adds the slices of `updates` along `axis` at `indices` (rank 1) to zeros that have extent `extent` along `axis`, in
-/// ascending order of their position in `updates`. The transpose of gather. Numeric dtypes.
+/// Zeros, to which slices are added at indices along an axis, in ascending order of their position. They are the slices
+/// of `updates`; `indices` have rank 1. The result has extent `extent` along `axis`. The transpose of gather. Numeric
+/// dtypes.
 Tensor scatter_add(Operand updates, Operand indices, std::int64_t extent, std::int64_t axis = 0);
 
-/// 1 where the index along the last axis equals the label (i32 or i64), else 0. Shape: labels.shape + (depth,).
+/// 1 where the last index equals the label, else 0. Labels are i32 or i64. Shape: labels.shape + (depth,).
 Tensor one_hot(Operand labels, std::int64_t depth, DType dtype = DType::f32);
 
-/// The indices (i64) that sort a vector of i64 in ascending order; the sort is stable.
+/// The order of the elements of a vector, ascending; equal ones by index. Takes i64 and gives i64.
 Tensor argsort(Operand x);
 
-/// A tensor filled with one number, on the default device. Throws ShapeError LS2007 if the dtype is an integer or bool
-/// and the number is not one of its values, such as 2.5, NaN or 300 for u8; cast() truncates and saturates.
-Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32, CallSite where = CallSite::current());
-Tensor zeros(const Shape& shape, DType dtype = DType::f32, CallSite where = CallSite::current());
+/// A tensor filled with one number. It lies on the default device. Throws ShapeError LS2007 if the dtype is an integer
+/// or bool and the number is not one of its values, such as 2.5, NaN or 300 for u8; cast() truncates and saturates.
+Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32,
+            CallSite where = CallSite::current());
+Tensor zeros(const Shape& shape, DType dtype = DType::f32,
+             CallSite where = CallSite::current());
 Tensor ones(const Shape& shape, DType dtype = DType::f32, CallSite where = CallSite::current());
 /// With x's shape, dtype and device.
 Tensor zeros_like(Operand x);
 Tensor ones_like(Operand x);
 
-/// The `count` numbers start, start + step …, as f32, f64, i32 or i64. Floats are start + n · step in f64, rounded to
-/// the dtype once. Throws ShapeError LS2007 if an integer dtype cannot hold all of them (fractions, NaN, overflow), and
-/// DTypeError LS2102 for other dtypes.
+/// start + n step, n the row-major index of each element; floats are computed in f64 and rounded once. Gives `count`
+/// numbers of f32, f64, i32 or i64. Throws ShapeError LS2007 if an integer dtype cannot hold all of them (fractions,
+/// NaN, overflow), and DTypeError LS2102 for other dtypes.
 Tensor arange(std::int64_t count, DType dtype = DType::i64, double start = 0, double step = 1,
               CallSite where = CallSite::current());
 /// The same, by its name in the C++ standard library and in XLA.
@@ -106,7 +111,7 @@ inline Tensor iota(std::int64_t count, DType dtype = DType::i64, double start = 
   return arange(count, dtype, start, step, where);
 }
 
-/// x on `device`; x itself if it is there already. Differentiable.
+/// The same elements on another device. Gives x itself if it is there already. Differentiable.
 Tensor to_device(Operand x, Device device);
 
 }  // namespace lockstep

@@ -28,6 +28,9 @@ UNARY(silu)
 UNARY(inverse_normal_cdf)
 UNARY(tanh_slope)
 UNARY(normal_cdf)
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) UNARY(name)
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
 BINARY(pow)
 BINARY(minimum)
 BINARY(maximum)
@@ -62,6 +65,9 @@ constexpr Known functions[] = {
     KNOWN(binary, pow, 1),       KNOWN(binary, minimum, 1),
     KNOWN(binary, maximum, 1),   KNOWN(unary, tanh_slope, 1),
     KNOWN(unary, normal_cdf, 1),
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) KNOWN(unary, name, 1),
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
 };
 
 }  // namespace

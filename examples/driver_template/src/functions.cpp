@@ -40,6 +40,9 @@ constexpr Named known[] = {
     {"inverse_normal_cdf", &of_one<float, inverse_normal_cdf_f32>, &of_one<double, inverse_normal_cdf_f64>},
     {"tanh_slope", &of_one<float, tanh_slope_f32>, &of_one<double, tanh_slope_f64>},
     {"normal_cdf", &of_one<float, normal_cdf_f32>, &of_one<double, normal_cdf_f64>},
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) {#name, &of_one<float, name##_f32>, &of_one<double, name##_f64>},
+#include <lockstep/scalar_ops.def>
+#undef LOCKSTEP_SCALAR_OP
 };
 
 }  // namespace

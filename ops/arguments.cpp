@@ -1,0 +1,131 @@
+#include "ops/arguments.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "ops/call_error.h"
+#include "runtime/caller.h"
+#include "runtime/tensor_impl.h"
+
+namespace lockstep {
+namespace {
+
+template <class T>
+T read_at(const AttrSchema& schema, const AttrField& field) {
+  T value;
+  std::memcpy(&value, schema.defaults.data() + field.offset, sizeof value);
+  return value;
+}
+
+// The schema's default as a user writes it.
+std::optional<ArgumentValue> default_of(const AttrSchema& schema, const AttrField& field) {
+  if (field.argument.required) return std::nullopt;
+  if (field.storage == AttrField::Storage::real) return read_at<double>(schema, field);
+  if (field.storage == AttrField::Storage::integer) {
+    const auto number = read_at<std::int64_t>(schema, field);
+    if (field.argument.kind == ArgumentKind::truth) return ArgumentValue(number != 0);
+    if (field.argument.kind == ArgumentKind::dtype) return ArgumentValue(static_cast<DType>(number));
+    if (field.argument.kind == ArgumentKind::choice) {
+      return ArgumentValue(field.argument.choices[static_cast<std::size_t>(number)]);
+    }
+    return ArgumentValue(number);
+  }
+  const auto list = read_at<IntList>(schema, field);
+  if (list.is_missing()) return std::nullopt;
+  for (std::size_t i = 0; i < field.argument.choices.size(); ++i) {
+    if (list.is_choice(static_cast<int>(i))) return ArgumentValue(field.argument.choices[i]);
+  }
+  return ArgumentValue(std::vector<std::int64_t>(list.view().begin(), list.view().end()));
+}
+
+std::string text_of(const Scalar& number) {
+  if (number.kind == Scalar::Kind::logical) return number.integer ? "true" : "false";
+  if (number.kind == Scalar::Kind::integer) {
+    return number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer))
+                              : std::to_string(number.integer);
+  }
+  char text[40];
+  std::snprintf(text, sizeof text, "%g", number.floating);
+  return text;
+}
+
+std::string text_of(DType dtype) { return std::string(name_of(dtype)); }
+std::string text_of(const std::string& text) { return text; }
+std::string text_of(const std::vector<std::int64_t>& list) {
+  std::string text;
+  for (std::int64_t n : list) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+std::int64_t from_front(std::int64_t axis, int rank) { return axis < 0 && axis >= -rank ? axis + rank : axis; }
+
+void normalize_axes(IntList& axes, int rank) {
+  if (axes.is_missing()) {
+    axes.count = rank;
+    for (int i = 0; i < rank; ++i) axes.values[i] = i;
+    return;
+  }
+  for (std::int64_t i = 0; i < axes.count; ++i) axes.values[i] = from_front(axes.values[i], rank);
+  std::sort(axes.values, axes.values + std::max<std::int64_t>(axes.count, 0));
+}
+
+void normalize_order(IntList& order, int rank) {
+  if (order.is_missing()) {
+    order.count = rank;
+    for (int i = 0; i < rank; ++i) order.values[i] = rank - 1 - i;
+    return;
+  }
+  for (std::int64_t i = 0; i < order.count; ++i) order.values[i] = from_front(order.values[i], rank);
+}
+
+}  // namespace
+
+std::string ArgumentValue::to_string() const {
+  return std::visit([](const auto& value) { return text_of(value); }, value_);
+}
+
+void complete_arguments(OpDef& op) {
+  if (!op.arguments.empty()) return;
+  for (const AttrField& field : op.attrs.fields) {
+    op.arguments.push_back(field.argument);
+    op.arguments.back().unless_given = default_of(op.attrs, field);
+  }
+  for (const ScalarDef& scalar : op.scalars) {
+    ArgumentDef argument{.name = scalar.name, .kind = ArgumentKind::number, .doc = scalar.doc};
+    argument.required = !scalar.unless_given;
+    if (scalar.unless_given) argument.unless_given = ArgumentValue(*scalar.unless_given);
+    op.arguments.push_back(std::move(argument));
+  }
+}
+
+const Shape& NormalizeContext::shape(std::size_t i) const {
+  static const Shape of_number;
+  return inputs_[i].is_tensor() ? inputs_[i].impl()->shape : of_number;
+}
+
+void NormalizeContext::fail(ErrorId id, std::string headline, std::string fix) const {
+  raise_call_error({op_, inputs_, nullptr, {}, inputs_[0].where()}, id, std::move(headline), std::move(fix));
+}
+
+void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void* attrs) {
+  const int rank = !inputs.empty() && inputs[0].is_tensor() ? inputs[0].impl()->shape.rank() : 0;
+  for (const AttrField& field : op.attrs.fields) {
+    std::byte* at = static_cast<std::byte*>(attrs) + field.offset;
+    switch (field.argument.kind) {
+      case ArgumentKind::axis: {
+        auto& axis = *reinterpret_cast<std::int64_t*>(at);
+        axis = from_front(axis, rank);
+        break;
+      }
+      case ArgumentKind::axes: normalize_axes(*reinterpret_cast<IntList*>(at), rank); break;
+      case ArgumentKind::order: normalize_order(*reinterpret_cast<IntList*>(at), rank); break;
+      default: break;
+    }
+  }
+  if (!op.normalize) return;
+  const CallerScope caller(inputs[0].where());
+  NormalizeContext context(op, inputs, attrs);
+  op.normalize(context);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,214 @@
+// Calls by name: inputs are counted, arguments are checked by their kinds, and then the op is called as its public
+// function calls it.
+#include "lockstep/call_op.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/call_error.h"
+
+namespace lockstep {
+namespace {
+
+using Ints = std::vector<std::int64_t>;
+
+std::string quoted(std::string_view name) { return "\"" + std::string(name) + "\""; }
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
+const OpDef& op_called(std::string_view name, const CallSite& where) {
+  const OpDef* op = find_op(name);
+  if (!op) raise(ErrorId::unknown_op, name, "there is no op of that name", "`lockstep ops` lists the ops", where);
+  return *op;
+}
+
+void check_inputs(const CallByName& call) {
+  const std::vector<InputDef>& defs = call.op().inputs;
+  const std::size_t given = call.inputs().size();
+  if (given > defs.size() && !(defs.size() > 0 && defs.back().variadic)) {
+    call.fail(ErrorId::wrong_input_count,
+              "takes " + std::to_string(defs.size()) + " inputs, not " + std::to_string(given),
+              "other values are arguments, given by name");
+  }
+  for (std::size_t i = 0; i < defs.size(); ++i) {
+    const bool absent = i >= given || call.input(i).is_absent();
+    if (!absent || defs[i].optional) continue;
+    call.fail(ErrorId::wrong_input_count, "input " + defs[i].name + " is missing", "give it");
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- kinds
+
+bool is_whole(const ArgumentValue& value) {
+  const Scalar* number = value.get<Scalar>();
+  return number && number->kind == Scalar::Kind::integer && !number->above_int64;
+}
+
+// The value in the type in which CallByName has this kind, or nullopt if it is of another kind.
+std::optional<ArgumentValue> of_kind(const ArgumentDef& def, const ArgumentValue& value) {
+  const Scalar* number = value.get<Scalar>();
+  const std::string* text = value.get<std::string>();
+  const bool names_choice = text && std::find(def.choices.begin(), def.choices.end(), *text) != def.choices.end();
+  const auto if_holds = [&](bool holds) { return holds ? std::optional(value) : std::nullopt; };
+  if (names_choice) return value;
+  switch (def.kind) {
+    case ArgumentKind::integer:
+    case ArgumentKind::axis: return if_holds(is_whole(value));
+    case ArgumentKind::real: return if_holds(number && number->kind != Scalar::Kind::logical);
+    case ArgumentKind::truth: return if_holds(number && number->kind == Scalar::Kind::logical);
+    case ArgumentKind::number: return if_holds(number);
+    case ArgumentKind::dtype:
+      if (text) return ArgumentValue(parse_dtype(*text));
+      return if_holds(value.get<DType>());
+    case ArgumentKind::axes:
+      if (is_whole(value)) return ArgumentValue(Ints{number->integer});
+      return if_holds(value.get<Ints>());
+    case ArgumentKind::order:
+    case ArgumentKind::extents:
+    case ArgumentKind::list: return if_holds(value.get<Ints>());
+    case ArgumentKind::device: return if_holds(text);
+    case ArgumentKind::choice: return std::nullopt;
+    case ArgumentKind::unspecified: return if_holds(number || value.get<Ints>());
+  }
+  return std::nullopt;
+}
+
+std::string wanted(const ArgumentDef& def) {
+  std::vector<std::string> forms;
+  for (const std::string& choice : def.choices) forms.push_back(quoted(choice));
+  switch (def.kind) {
+    case ArgumentKind::integer:
+    case ArgumentKind::axis: forms.push_back("a whole number"); break;
+    case ArgumentKind::real:
+    case ArgumentKind::number: forms.push_back("a number"); break;
+    case ArgumentKind::truth: forms.push_back("true or false"); break;
+    case ArgumentKind::dtype: forms.push_back("a dtype, such as \"f32\""); break;
+    case ArgumentKind::axes: forms.push_back("an axis or a list of axes"); break;
+    case ArgumentKind::order:
+    case ArgumentKind::extents:
+    case ArgumentKind::list: forms.push_back("a list of whole numbers"); break;
+    case ArgumentKind::device: forms.push_back("the name of a device, such as \"cpu:0\""); break;
+    case ArgumentKind::choice: break;
+    case ArgumentKind::unspecified: forms.push_back("a number or a list"); break;
+  }
+  return joined(forms);
+}
+
+void take(CallByName& call, const std::string& name, const ArgumentValue& value) {
+  const std::vector<ArgumentDef>& defs = call.op().arguments;
+  const auto def = std::find_if(defs.begin(), defs.end(), [&](const ArgumentDef& d) { return d.name == name; });
+  if (def == defs.end()) {
+    std::vector<std::string> names;
+    for (const ArgumentDef& d : defs) names.push_back(d.name);
+    call.fail(ErrorId::unknown_argument, "there is no argument " + quoted(name),
+              names.empty() ? "the op takes inputs alone" : "the op takes " + joined(names));
+  }
+  std::optional<ArgumentValue>& place = call.values()[static_cast<std::size_t>(def - defs.begin())];
+  if (place) call.fail(ErrorId::wrong_argument, "the argument " + quoted(name) + " is given twice", "give it once");
+  place = of_kind(*def, value);
+  if (place) return;
+  call.fail(ErrorId::wrong_argument, "the argument " + quoted(name) + " is " + value.to_string(),
+            "give " + wanted(*def));
+}
+
+void take_defaults(CallByName& call) {
+  const std::vector<ArgumentDef>& defs = call.op().arguments;
+  for (std::size_t i = 0; i < defs.size(); ++i) {
+    std::optional<ArgumentValue>& value = call.values()[i];
+    if (value) continue;
+    if (defs[i].required) {
+      call.fail(ErrorId::wrong_argument, "the argument " + quoted(defs[i].name) + " is missing",
+                "give " + wanted(defs[i]));
+    }
+    value = defs[i].unless_given;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- attributes, numbers
+
+IntList list_of(const CallByName& call, const ArgumentDef& def, const Ints& numbers) {
+  if (def.kind == ArgumentKind::extents) {
+    for (std::int64_t n : numbers) {
+      // A negative number would be taken for the handle of a symbolic extent.
+      if (n < 0) call.fail(ErrorId::invalid_shape, "an extent is " + std::to_string(n), "extents are 0 or more");
+    }
+  }
+  const bool names_axes = def.kind == ArgumentKind::axes || def.kind == ArgumentKind::order;
+  const std::string what = def.kind == ArgumentKind::axes    ? "the list of axes"
+                           : def.kind == ArgumentKind::order ? "the order"
+                                                             : "the argument " + quoted(def.name);
+  return attribute_list({call.op(), call.inputs(), nullptr, {}, call.where()}, numbers, what,
+                        names_axes ? ErrorId::axis_out_of_range : ErrorId::invalid_attribute);
+}
+
+std::int64_t integer_of(const ArgumentDef& def, const ArgumentValue& value) {
+  if (const auto* dtype = value.get<DType>()) return static_cast<std::int64_t>(*dtype);
+  if (const auto* number = value.get<Scalar>()) return number->integer;
+  const auto& text = *value.get<std::string>();
+  return std::find(def.choices.begin(), def.choices.end(), text) - def.choices.begin();
+}
+
+// Puts the value into the attribute struct, in the form that normalize_attributes takes.
+void put(const CallByName& call, const AttrField& field, const ArgumentValue& value, std::byte* attrs) {
+  const auto copy = [&](const auto& v) { std::memcpy(attrs + field.offset, &v, sizeof v); };
+  switch (field.storage) {
+    case AttrField::Storage::integer: return copy(integer_of(field.argument, value));
+    case AttrField::Storage::real: return copy(value.get<Scalar>()->as_double());
+    case AttrField::Storage::list: break;
+  }
+  if (value.get<std::string>()) {
+    return copy(IntList::choice(static_cast<int>(integer_of(field.argument, value))));
+  }
+  if (value.get<Ints>()) return copy(list_of(call, field.argument, *value.get<Ints>()));
+  call.fail(ErrorId::wrong_argument, "the argument " + quoted(field.name) + " is " + value.to_string(),
+            "give a list of whole numbers");
+}
+
+// A call of an op whose arguments are its attributes and then its own numbers.
+std::vector<Tensor> called_by_schema(const CallByName& call) {
+  const OpDef& op = call.op();
+  std::vector<std::byte> attrs = op.attrs.defaults;
+  std::vector<Scalar> scalars;
+  const auto values = call.values();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i >= op.attrs.fields.size()) {
+      scalars.push_back(*values[i]->get<Scalar>());
+    } else if (values[i]) {
+      put(call, op.attrs.fields[i], *values[i], attrs.data());
+    }
+  }
+  if (!attrs.empty()) normalize_attributes(op, call.inputs(), attrs.data());
+  return invoke(op, call.inputs(), attrs.empty() ? nullptr : attrs.data(), scalars, &call.where());
+}
+
+}  // namespace
+
+const std::optional<ArgumentValue>& CallByName::find(std::string_view name) const {
+  std::size_t i = 0;
+  while (op_.arguments[i].name != name) ++i;
+  return values_[i];
+}
+
+void CallByName::fail(ErrorId id, std::string headline, std::string fix) const {
+  raise_call_error({op_, inputs_, nullptr, {}, where_}, id, std::move(headline), std::move(fix));
+}
+
+std::vector<Tensor> call_op(std::string_view name, std::span<const Operand> inputs, const Arguments& arguments,
+                            CallSite where) {
+  const OpDef& op = op_called(name, where);
+  const CallSite& line = inputs.empty() ? where : inputs[0].where();
+  check_inputs(CallByName(op, inputs, line));
+  // Public functions pass an absent operand where an optional input is not given.
+  std::vector<Operand> all(inputs.begin(), inputs.end());
+  while (all.size() < op.inputs.size()) all.push_back(Operand::absent(line));
+  CallByName call(op, all, line);
+  for (const auto& [argument, value] : arguments) take(call, argument, value);
+  take_defaults(call);
+  return op.by_name ? op.by_name(call) : called_by_schema(call);
+}
+
+}  // namespace lockstep
