@@ -91,7 +91,7 @@ void VariableImpl::renew() {
   undone_with_ = value_->block->write_value;
 }
 
-void VariableImpl::settle(const CallSite& where) const {
+void VariableImpl::settle(CallSite where) const {
   if (undone_by_ && undone_by_ != &value_->device->queue()) undone_by_->settle(undone_with_, &where);
 }
 

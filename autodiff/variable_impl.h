@@ -23,7 +23,7 @@ class VariableImpl : public std::enable_shared_from_this<VariableImpl> {
   bool owns_memory() const;
   /// To be called before a change. If the last change was made on another stream, waits until that cannot be undone any
   /// more: an undo after the new change would lose it. Throws only if the wait itself fails.
-  void settle(const CallSite& where) const;
+  void settle(CallSite where) const;
 
  private:
   std::shared_ptr<const VariableInfo> info_;

@@ -20,7 +20,7 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-const OpDef& op_called(std::string_view name, const CallSite& where) {
+const OpDef& op_called(std::string_view name, CallSite where) {
   const OpDef* op = find_op(name);
   if (!op) raise(ErrorId::unknown_op, name, "there is no op of that name", "`lockstep ops` lists the ops", where);
   return *op;
@@ -200,7 +200,7 @@ void CallByName::fail(ErrorId id, std::string headline, std::string fix) const {
 std::vector<Tensor> call_op(std::string_view name, std::span<const Operand> inputs, const Arguments& arguments,
                             CallSite where) {
   const OpDef& op = op_called(name, where);
-  const CallSite& line = inputs.empty() ? where : inputs[0].where();
+  CallSite line = inputs.empty() ? where : inputs[0].where();
   check_inputs(CallByName(op, inputs, line));
   // Public functions pass an absent operand where an optional input is not given.
   std::vector<Operand> all(inputs.begin(), inputs.end());

@@ -73,7 +73,7 @@ class DeviceState {
   /// Whether the device ever had another queue than its own.
   bool has_streams() const { return streams_.load(std::memory_order_acquire) != nullptr; }
   /// A queue with nothing in flight, which no other stream uses until `leased` is false again. Throws DeviceError LS3007.
-  StreamQueue& lease_queue(const CallSite& where);
+  StreamQueue& lease_queue(CallSite where);
   /// Guards Block::uses.
   Mutex& uses_mutex() { return uses_mutex_; }
   KernelCache& kernels() { return *kernels_; }

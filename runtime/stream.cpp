@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace {
 
-[[noreturn]] void fail_to_create(const std::string& device, const Error& cause, const CallSite& where) {
+[[noreturn]] void fail_to_create(const std::string& device, const Error& cause, CallSite where) {
   ErrorBuilder(ErrorId::no_stream, "Stream", "there is no further queue on " + device)
       .line("driver", cause.headline())
       .at(where)
@@ -21,7 +21,7 @@ namespace {
 
 }  // namespace
 
-StreamQueue& DeviceState::lease_queue(const CallSite& where) {
+StreamQueue& DeviceState::lease_queue(CallSite where) {
   for (StreamQueue* s = streams_.load(std::memory_order_acquire); s; s = s->next) {
     if (s->leased.exchange(true, std::memory_order_acq_rel)) continue;
     if (s->queue.is_free()) return *s;

@@ -27,7 +27,7 @@ std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& que
 
 }  // namespace
 
-void take_over(Block& block, CommandQueue& queue, const CallSite& where) {
+void take_over(Block& block, CommandQueue& queue, CallSite where) {
   for (const QueueUse& use : uses_by_others(block, queue)) use.queue->settle(use.value, &where);
   const LockGuard lock(block.device->uses_mutex());
   block.home = block.device->home_of(queue);
@@ -39,7 +39,7 @@ void take_over(Block& block, CommandQueue& queue, const CallSite& where) {
   }
 }
 
-void prepare_read(Block& block, CommandQueue& queue, const CallSite& where) {
+void prepare_read(Block& block, CommandQueue& queue, CallSite where) {
   CommandQueue* const writer = block.write_queue;
   if (writer && writer != &queue && !writer->has_succeeded(block.write_value)) wait_for_contents(block, where);
   if (&home_of(block) == &queue) return;

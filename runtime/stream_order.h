@@ -17,11 +17,11 @@ namespace lockstep {
 
 /// To be called before a command of `queue` that writes the block is enqueued. Waits until no other queue uses the block,
 /// and makes `queue` its home. Throws only if a wait itself fails.
-void take_over(Block& block, CommandQueue& queue, const CallSite& where);
+void take_over(Block& block, CommandQueue& queue, CallSite where);
 
 /// To be called before a command of `queue` that reads the block is enqueued. If another queue writes the block, waits
 /// until it has its contents, and throws the failure of that write if it has none.
-void prepare_read(Block& block, CommandQueue& queue, const CallSite& where);
+void prepare_read(Block& block, CommandQueue& queue, CallSite where);
 
 /// To be called after prepare_read() and after the command with this value was enqueued.
 void note_read(Block& block, CommandQueue& queue, std::uint64_t value) noexcept;

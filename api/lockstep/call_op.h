@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lockstep/call_site.h"
 #include "lockstep/export.h"
 #include "lockstep/op_def.h"
 
@@ -32,13 +33,13 @@ std::vector<Tensor> call_op(std::string_view name, std::span<const Operand> inpu
 /// are filled in. The accessors take names of arguments that the op has.
 class CallByName {
  public:
-  CallByName(const OpDef& op, std::span<const Operand> inputs, const CallSite& where)
+  CallByName(const OpDef& op, std::span<const Operand> inputs, CallSite where)
       : op_(op), inputs_(inputs), where_(where), values_(op.arguments.size()) {}
 
   const OpDef& op() const { return op_; }
   std::span<const Operand> inputs() const { return inputs_; }
   const Operand& input(std::size_t i) const { return inputs_[i]; }
-  const CallSite& where() const { return where_; }
+  CallSite where() const { return where_; }
 
   /// Whether the argument is given or has a default.
   bool has(std::string_view name) const { return find(name).has_value(); }

@@ -55,7 +55,7 @@ ArgumentDef dtype_argument(const char* doc, DType unless_given) {
 }
 
 Tensor call_random(const OpDef& op, const Shape& shape, double first, double second, const Random& options,
-                   const CallSite& where) {
+                   CallSite where) {
   const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(options.dtype)};
   std::vector<Scalar> scalars = {first, second};
   append_key(scalars, options.key ? *options.key : next_key());

@@ -45,7 +45,7 @@ Prepared prepare(const TrainingOptions& o, const std::string& device_name) {
 }
 
 double value_of(const std::map<std::string, double>& values, const std::string& name, const std::string& command,
-                CallSite where) {
+                lockstep::CallSite where) {
   const auto found = values.find(name);
   if (found != values.end()) return found->second;
   std::string given;

@@ -32,6 +32,6 @@ Prepared prepare(const TrainingOptions& options, const std::string& device);
 /// The loss or metric of that name among the values of fit() or evaluate(); throws StateError LS1008, as an error of
 /// `command`, if there is none.
 double value_of(const std::map<std::string, double>& values, const std::string& name, const std::string& command,
-                CallSite where = CallSite::current());
+                lockstep::CallSite where = lockstep::CallSite::current());
 
 }  // namespace cli
