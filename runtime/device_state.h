@@ -33,8 +33,9 @@ struct UploadCounters {
 /// The queue of a stream. It stays when the stream is gone, because tensors refer to the queue that has written them, and
 /// serves another stream once nothing is in flight.
 struct StreamQueue {
-  explicit StreamQueue(DeviceState& device) : queue(device, LKS_QUEUE_COMPUTE) {}
+  StreamQueue(DeviceState& device, std::uint32_t of_kind) : kind(of_kind), queue(device, of_kind) {}
 
+  const std::uint32_t kind;  // LKS_QUEUE_*
   CommandQueue queue;
   std::atomic<bool> leased{true};
   StreamQueue* next = nullptr;
@@ -72,8 +73,9 @@ class DeviceState {
   CommandQueue* home_of(CommandQueue& queue) const { return &queue == queue_.get() ? nullptr : &queue; }
   /// Whether the device ever had another queue than its own.
   bool has_streams() const { return streams_.load(std::memory_order_acquire) != nullptr; }
-  /// A queue with nothing in flight, which no other stream uses until `leased` is false again. Throws DeviceError LS3007.
-  StreamQueue& lease_queue(CallSite where);
+  /// A queue of this kind with nothing in flight, which no other stream uses until `leased` is false again. Throws
+  /// DeviceError LS3007.
+  StreamQueue& lease_queue(std::uint32_t kind, CallSite where);
   /// Guards Block::uses.
   Mutex& uses_mutex() { return uses_mutex_; }
   KernelCache& kernels() { return *kernels_; }

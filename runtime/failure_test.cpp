@@ -11,27 +11,12 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
 #include "runtime/device_state.h"
+#include "runtime/failing_gather.h"
 #include "runtime/test_devices.h"
 #include "runtime/toy_device.h"
 
 namespace lockstep {
 namespace {
-
-// How often `program` throws in the given number of tries.
-int failures_of(const std::function<void()>& program, int tries = 1) {
-  int failed = 0;
-  for (int i = 0; i < tries; ++i) {
-    try {
-      program();
-    } catch (const Error& e) {
-      EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
-      EXPECT_EQ(e.op(), "gather");
-      EXPECT_NE(e.where().find("failure_test.cpp:"), std::string::npos) << e.what();
-      ++failed;
-    }
-  }
-  return failed;
-}
 
 class Failures : public testing::TestWithParam<std::string> {
  protected:

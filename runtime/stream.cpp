@@ -21,15 +21,16 @@ namespace {
 
 }  // namespace
 
-StreamQueue& DeviceState::lease_queue(CallSite where) {
+StreamQueue& DeviceState::lease_queue(std::uint32_t kind, CallSite where) {
   for (StreamQueue* s = streams_.load(std::memory_order_acquire); s; s = s->next) {
+    if (s->kind != kind) continue;
     if (s->leased.exchange(true, std::memory_order_acq_rel)) continue;
     if (s->queue.is_free()) return *s;
     s->leased.store(false, std::memory_order_release);
   }
   std::unique_ptr<StreamQueue> added;
   try {
-    added = std::make_unique<StreamQueue>(*this);
+    added = std::make_unique<StreamQueue>(*this, kind);
   } catch (const Error& e) {
     if (e.id() == ErrorId::device_lost) throw;
     fail_to_create(name(), e, where);
@@ -48,12 +49,18 @@ CommandQueue& DeviceState::scoped_queue() {
   return *queue_;
 }
 
-Stream Stream::create(Device device, Where where) {
+Stream Stream::create(Device device, Where where) { return of_kind(LKS_QUEUE_COMPUTE, device, where); }
+
+Stream Stream::create_for_transfers(Device device, Where where) {
+  return of_kind(LKS_QUEUE_TRANSFER, device, where);
+}
+
+Stream Stream::of_kind(std::uint32_t kind, Device device, const Where& where) {
   check_not_forked();
   const CallerScope caller(where);
   DeviceState& state = device.state();
   if (state.own_queue().is_inline()) return default_of(device);
-  StreamQueue& leased = state.lease_queue(where);
+  StreamQueue& leased = state.lease_queue(kind, where);
   return Stream(std::make_shared<State>(state, leased.queue, &leased));
 }
 

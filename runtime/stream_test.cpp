@@ -1,8 +1,8 @@
-// Tests of streams on devices that work: the order between streams, whose failure it is, and what happens when a stream
-// ends. Which stream gets freed memory is tested in memory/stream_pool_test.cpp.
+// Tests of streams with an asynchronous device: the order between streams, whose failure it is, and what happens when a
+// stream ends. Which stream gets freed memory is tested in memory/stream_pool_test.cpp, threads with streams on all
+// devices in stream_devices_test.cpp.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -11,6 +11,7 @@
 
 #include "lockstep/lockstep.h"
 #include "runtime/device_state.h"
+#include "runtime/failing_gather.h"
 #include "runtime/tensor_impl.h"
 #include "runtime/toy_device.h"
 
@@ -44,22 +45,6 @@ class Streams : public testing::Test {
   const Tensor table = ones({3, 4});
   Tensor bad() const { return gather(table, Tensor({std::int64_t{1}, std::int64_t{7}})); }
 };
-
-// How often `program` throws the failure of bad() in the given number of tries.
-int failures_of(const std::function<void()>& program, int tries = 1) {
-  int failed = 0;
-  for (int i = 0; i < tries; ++i) {
-    try {
-      program();
-    } catch (const Error& e) {
-      EXPECT_EQ(e.id(), ErrorId::index_out_of_range) << e.what();
-      EXPECT_EQ(e.op(), "gather");
-      EXPECT_NE(e.where().find("stream_test.cpp:"), std::string::npos) << e.what();
-      ++failed;
-    }
-  }
-  return failed;
-}
 
 // -------------------------------------------------------------------------------------------------------------- scopes
 
@@ -142,6 +127,20 @@ TEST_F(Streams, DoNotWaitForEachOther) {
   const StreamScope in(b);
   EXPECT_EQ(ones({4}).to_vector<float>(), all(4, 1));
   EXPECT_FALSE(queue_of(slow)->is_done(slow.impl()->block->write_value));
+}
+
+TEST_F(Streams, ForTransfersRunBesideKernels) {
+  be_slow();
+  const Tensor slow = slow_calls();
+  const Stream transfers = Stream::create_for_transfers(toy());
+  EXPECT_FALSE(transfers == a);
+  const Tensor x = [&] {
+    const StreamScope in(transfers);
+    return Tensor(all(1000, 4), Shape{1000});
+  }();
+  transfers.synchronize();
+  EXPECT_FALSE(queue_of(slow)->is_done(slow.impl()->block->write_value));
+  EXPECT_EQ((x * 2.0f).to_vector<float>(), all(1000, 8));
 }
 
 TEST_F(Streams, ATensorOfAnotherStreamIsWaitedFor) {
@@ -400,97 +399,6 @@ TEST_F(Streams, DoNotReportTheFailuresOfThoseBeforeThem) {
   EXPECT_EQ(failures_of([&] { picked->to_vector<float>(); }), 1);
   EXPECT_EQ(failures_of([&] { synchronize(toy()); }, 2), 1);
 }
-
-// --------------------------------------------------------------------------------------------------------- all devices
-
-class StreamsOf : public testing::TestWithParam<std::string> {};
-
-// Nine threads compute, each on a stream of its own, with operands of their own and shared ones. The tenth one fails all
-// the time.
-class Worker {
- public:
-  Worker(Device device, const Tensor& table, int number) : device_(device), table_(table), number_(number) {}
-
-  void run() {
-    try {
-      const DeviceScope on(device_);
-      const Stream stream = Stream::create(device_);
-      const StreamScope in(stream);
-      const Variable sum_of_rounds(zeros({8}), "sum");
-      for (int round = 0; round < rounds; ++round) step(sum_of_rounds, round);
-      stream.synchronize();
-      // 0 + 1 + ... + (rounds - 1), each time the thread's number.
-      const auto total = static_cast<float>(number_ * rounds * (rounds - 1) / 2);
-      check(sum_of_rounds.read().to_vector<float>() == all(8, total), "the variable", rounds);
-    } catch (const std::exception& e) {
-      problem_ += e.what();
-    }
-  }
-  const std::string& problem() const { return problem_; }
-
- private:
-  void step(const Variable& sum_of_rounds, int round) {
-    const auto value = static_cast<float>(number_ * round);
-    const Tensor x(all(1000, value), Shape{1000});
-    const Tensor y = x * 2.0f + 1.0f;
-    sum_of_rounds.assign_add(full({8}, value));
-    check(y.to_vector<float>() == all(1000, 2 * value + 1), "x * 2 + 1", round);
-    const Tensor rows = gather(table_, Tensor({std::int64_t{2}, std::int64_t{0}}));
-    check((rows + value).to_vector<float>() ==
-              std::vector<float>{8 + value, 9 + value, 10 + value, 11 + value, value, 1 + value, 2 + value, 3 + value},
-          "rows of the table", round);
-  }
-  void check(bool is_right, const char* what, int round) {
-    if (!is_right) problem_ += std::string(what) + " in round " + std::to_string(round) + "; ";
-  }
-
-  static constexpr int rounds = 20;
-  const Device device_;
-  const Tensor table_;
-  const int number_;
-  std::string problem_;
-};
-
-TEST_P(StreamsOf, AThreadThatFailsAllTheTimeDisturbsNoOther) {
-  const Device device = device_named(GetParam());
-  std::optional<Tensor> table;
-  {
-    const DeviceScope on(device);
-    table = reshape(arange(12, f32), {3, 4});
-  }
-  std::atomic<bool> stop{false};
-  std::atomic<int> failures{0};
-  std::string problem;
-  std::thread failing([&] {
-    const DeviceScope on(device);
-    const Stream stream = Stream::create(device);
-    const StreamScope in(stream);
-    for (int i = 0; !stop || i < 4; ++i) {
-      const auto fail = [&] {
-        const Tensor picked = gather(*table, Tensor({std::int64_t{7}}));
-        const Tensor skipped = full({8}, 1.0);
-        if (i % 2) picked.to_vector<float>();
-        stream.synchronize();
-      };
-      const int failed = failures_of(fail);
-      if (failed != 1) problem = "a call that must fail did not";
-      failures += failed;
-    }
-  });
-  std::vector<Worker> workers;
-  for (int i = 0; i < 9; ++i) workers.emplace_back(device, *table, i);
-  std::vector<std::thread> threads;
-  for (Worker& worker : workers) threads.emplace_back([&worker] { worker.run(); });
-  for (std::thread& thread : threads) thread.join();
-  stop = true;
-  failing.join();
-  for (const Worker& worker : workers) EXPECT_EQ(worker.problem(), "");
-  EXPECT_EQ(problem, "");
-  EXPECT_GE(failures, 4);
-  EXPECT_NO_THROW(synchronize(device)) << "its failures were met where they belong";
-}
-
-INSTANTIATE_TEST_SUITE_P(Devices, StreamsOf, testing::ValuesIn(devices_and_toy()), &by_device);
 
 }  // namespace
 }  // namespace lockstep

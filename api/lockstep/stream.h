@@ -2,7 +2,9 @@
 // wait for each other, and a call that fails does not affect other streams.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "lockstep/call_site.h"
 #include "lockstep/device.h"
@@ -30,6 +32,10 @@ class Stream {
   /// Opens the device if nobody has. Throws DeviceError LS3007 if the driver gives no further queue, LS3003 if the
   /// device cannot be opened, StateError LS1003 in a forked child.
   static Stream create(Device device, CallSite where = CallSite::current());
+  /// A stream for copies between host and device: tensors made from data or moved to the device, fills such as `zeros`,
+  /// and reads. If the hardware has an engine for copies, they run beside the kernels of other streams. An op that needs
+  /// a kernel throws UnsupportedError LS6001 there, unless the driver runs kernels on such queues too. Throws as `create`.
+  static Stream create_for_transfers(Device device, CallSite where = CallSite::current());
   /// The device's default stream. Throws as `create` does, but never LS3007.
   static Stream default_of(Device device);
 
@@ -48,6 +54,7 @@ class Stream {
   friend class DeviceState;
   friend class StreamScope;
   explicit Stream(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  static Stream of_kind(std::uint32_t kind, Device device, const Where& where);
 
   Held<std::shared_ptr<State>, "stream"> state_;
 };

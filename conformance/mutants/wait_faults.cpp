@@ -62,6 +62,14 @@ lks_status enqueue_nothing(lks_queue* queue, std::uint64_t* value, lks_diag* dia
   return correct().queue_fill(queue, &nothing, 0, 0, 0, 1, value, diag);
 }
 
+// Waits until what the queue has got so far is done.
+lks_status wait_for_newest(lks_queue* queue, lks_timeline* timeline, std::uint64_t timeout_ns) {
+  lks_diag ignored = common::empty_diag();
+  std::uint64_t newest = 0;
+  const lks_status status = enqueue_nothing(queue, &newest, &ignored);
+  return status == LKS_OK ? timeline->wait(newest, timeout_ns, &ignored) : status;
+}
+
 // -------------------------------------------------------------------------------------------------------- recovering
 
 // Records the last failure that each queue has recovered from.
@@ -129,6 +137,31 @@ void recover_discards(lks_driver_api& t) {
   };
 }
 
+// queue_recover drops what other queues have not run either: their timelines fail.
+void recover_cancels_others(lks_driver_api& t) {
+  remember_queues(t);
+  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
+    lks_diag cancelled = common::empty_diag();
+    cancelled.code = LKS_CANCELLED;
+    for (const auto& [other, timeline] : all_queues()) {
+      if (other == queue || wait_for_newest(other, timeline, 20'000'000) != LKS_TIMEOUT) continue;
+      timeline->fail(cancelled, ~std::uint64_t{0});
+    }
+    return correct().queue_recover(queue, last, diag);
+  };
+}
+
+// queue_recover waits for the commands of all queues.
+void recover_waits_for_others(lks_driver_api& t) {
+  remember_queues(t);
+  t.queue_recover = [](lks_queue* queue, std::uint64_t* last, lks_diag* diag) -> lks_status {
+    for (const auto& [other, timeline] : all_queues()) {
+      if (other != queue) wait_for_newest(other, timeline, too_long);
+    }
+    return correct().queue_recover(queue, last, diag);
+  };
+}
+
 // After recovery, a queue that waits for a value that was lost gets the old failure.
 void recovered_values_never_come(lks_driver_api& t) {
   remember_failures(t);
@@ -192,11 +225,7 @@ void read_waits(lks_driver_api& t) {
 void free_waits(lks_driver_api& t) {
   remember_queues(t);
   t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
-    for (const auto& [queue, timeline] : all_queues()) {
-      lks_diag ignored = common::empty_diag();
-      std::uint64_t newest = 0;
-      if (enqueue_nothing(queue, &newest, &ignored) == LKS_OK) timeline->wait(newest, too_long, &ignored);
-    }
+    for (const auto& [queue, timeline] : all_queues()) wait_for_newest(queue, timeline, too_long);
     correct().buffer_free(device, buffer);
   };
 }
@@ -428,6 +457,8 @@ constexpr TableFault faults[] = {
     {Mutant::query_stays_at_failure, &query_stays_at_failure},
     {Mutant::recovers_too_early, &recovers_too_early},
     {Mutant::recover_discards, &recover_discards},
+    {Mutant::recover_cancels_others, &recover_cancels_others},
+    {Mutant::recover_waits_for_others, &recover_waits_for_others},
     {Mutant::recovered_values_never_come, &recovered_values_never_come},
     {Mutant::failure_names_the_wait, &failure_names_the_wait},
     {Mutant::failed_queue_looks_done, &failed_queue_looks_done},

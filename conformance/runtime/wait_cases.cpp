@@ -138,6 +138,39 @@ void recover_waits(const RuntimeTarget& target) {
   check_nothing_is_lost(s, queue, other, slow);
 }
 
+// While one queue fails and recovers, another one has commands that cannot run yet. The recovery does not wait for them,
+// and they run afterwards. If queue_recover has not returned within 8 s, the signal ends its wait.
+void recover_leaves_others(const RuntimeTarget& target) {
+  Session s(target);
+  if (s.is_inline()) throw NotOffered("an inline queue waits in the call, so nothing can be queued behind it");
+  const Buffer data(s, 4096);
+  Timeline gate(s);
+  Queue queue(s), held(s), other(s);
+  FailingLaunch failing(s, queue, target.seed);
+  for (u64 round = 1; round <= 3; ++round) {
+    other.fill(data, 0, 4096, 0x11);
+    other.finish();
+    held.wait_on(gate.handle(), round);
+    held.fill(data, 0, 4096, 0x20 + round);
+    held.flush();
+    failing.enqueue(queue);
+    queue.fill(data, 0, 4096, 0x66);
+    std::future<u64> recovered = std::async(std::launch::async, [&] { return queue.recover(); });
+    const bool in_time = recovered.wait_for(std::chrono::seconds(8)) == std::future_status::ready;
+    try {
+      gate.signal(round);
+      recovered.get();
+      held.finish();
+    } catch (...) {
+      held.drain(data);
+      throw;
+    }
+    check(in_time, "queue_recover did not return within 8 s, while another queue waited for a timeline");
+    check_same_bytes(other.download(data), Bytes(4096, static_cast<unsigned char>(0x20 + round)),
+                     "what a queue wrote that was held back while another one recovered");
+  }
+}
+
 // When a wait itself fails, the commands that it waits for still run and succeed.
 void failed_wait(const RuntimeTarget& target) {
   Session s(target);
@@ -279,6 +312,8 @@ std::vector<RuntimeCase> wait_cases() {
        &after_recover},
       {"queue", "recover_waits", "when queue_recover returns, nothing of the queue runs or fails any more",
        &recover_waits},
+      {"queue", "recover_leaves_others", "queue_recover neither waits for other queues nor drops their commands",
+       &recover_leaves_others},
       {"queue", "failed_wait", "a wait that fails itself names no command, and can be done again", &failed_wait},
       {"queue", "short_timeouts", "a timeout of a few milliseconds is one of a few milliseconds", &short_timeouts},
       {"queue", "refused_signals", "signals that lead nowhere are refused and change nothing", &refused_signals},

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <utility>
+#include <iterator>
 
 #include "runtime/device_state.h"
 
@@ -45,20 +45,19 @@ std::uint64_t BlockPool::rounded(std::uint64_t bytes, std::uint64_t alignment) {
 
 Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home) {
   const std::uint64_t size = rounded(bytes, alignment_);
-  Block* block = find(size, home);
+  Block* block = compact_ ? take_compact(size, home) : take_exact(size, home);
+  if (!block) block = take_best_fit(size, home);
+  if (!block) block = take_merged(size, home);
   if (!block && own_) {
     device_->refresh_done();  // other streams may have finished with what they freed
-    block = find(size, home);
+    block = take_merged(size, home);
   }
   if (!block) block = grow(size, failure, home);
   if (block) block->in_use = true;
   return block;
 }
 
-Block* BlockPool::find(std::uint64_t bytes, CommandQueue* home) {
-  Block* block = compact_ ? take_compact(bytes, home) : take_exact(bytes, home);
-  if (!block) block = take_best_fit(bytes, home);
-  if (block) return block;
+Block* BlockPool::take_merged(std::uint64_t bytes, CommandQueue* home) {
   merge_exact_lists();
   return take_best_fit(bytes, home);
 }
@@ -82,25 +81,17 @@ void BlockPool::free(Block* block) {
   block->cached_exact = true;
 }
 
-// The newest one; of several streams' blocks, rather one of this stream.
 Block* BlockPool::take_exact(std::uint64_t bytes, CommandQueue* home) {
   FreeBlocks& blocks = free_blocks_for(bytes);
   const std::size_t size_class = class_of(bytes);
-  if (blocks.exact.size() <= size_class) return nullptr;
+  if (blocks.exact.size() <= size_class || blocks.exact[size_class].empty()) return nullptr;
   std::vector<Block*>& list = blocks.exact[size_class];
-  auto found = list.end();
-  for (auto it = list.end(); it != list.begin();) {
-    const Block& block = **--it;
-    const bool own = !own_ || (block.home == home && !block.uses);
-    if (own || (found == list.end() && may_have(block, home))) found = it;
-    if (own) break;
-  }
-  if (found == list.end()) return nullptr;
-  Block* block = *found;
-  list.erase(found);
+  if (own_ && !move_to_end(list, home)) return nullptr;
+  Block* block = list.back();
+  list.pop_back();
   --blocks.exact_count;
   block->cached_exact = false;
-  give_to(*block, home);
+  if (own_) give_to(*block, home);
   return block;
 }
 
@@ -110,7 +101,7 @@ Block* BlockPool::take_best_fit(std::uint64_t bytes, FreeBlocks& blocks, Command
   if (it == blocks.merged.end()) return nullptr;
   Block* block = *it;
   blocks.merged.erase(it);
-  give_to(*block, home);
+  if (own_) give_to(*block, home);
   split(block, bytes);
   return block;
 }
@@ -137,7 +128,7 @@ Block* BlockPool::grow(std::uint64_t bytes, SegmentResult& failure, CommandQueue
   if (!block && wanted > bytes) block = add_segment(bytes, large, failure);
   // As a last resort, use a free block in a segment of the other kind.
   if (!block) return take_best_fit(bytes, free_blocks_[large ? 0 : 1], home);
-  give_to(*block, home);
+  if (own_) give_to(*block, home);
   split(block, bytes);
   return block;
 }
@@ -298,6 +289,18 @@ bool BlockPool::may_have(const Block& block, const CommandQueue* home) const {
   return !block.uses || std::all_of(block.uses->begin(), block.uses->end(), is_before);
 }
 
+// The newest block that the queue may have, rather one of its own.
+bool BlockPool::move_to_end(std::vector<Block*>& list, const CommandQueue* home) const {
+  const auto is_own = [&](const Block* block) { return block->home == home && !block->uses; };
+  auto found = std::find_if(list.rbegin(), list.rend(), is_own);
+  if (found == list.rend()) {
+    found = std::find_if(list.rbegin(), list.rend(), [&](const Block* block) { return may_have(*block, home); });
+  }
+  if (found == list.rend()) return false;
+  std::rotate(std::prev(found.base()), found.base(), list.end());
+  return true;
+}
+
 bool BlockPool::can_merge(const Block& a, const Block& b) const {
   if (!own_) return true;
   const bool of_one_queue = a.home == b.home && !a.uses && !b.uses;
@@ -305,7 +308,6 @@ bool BlockPool::can_merge(const Block& a, const Block& b) const {
 }
 
 void BlockPool::give_to(Block& block, CommandQueue* home) const {
-  if (!own_) return;
   const CommandQueue* const queue = home ? home : own_;
   std::uint64_t last = block.home == home ? block.freed_at : 0;
   if (block.uses) {

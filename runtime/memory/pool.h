@@ -76,12 +76,12 @@ class BlockPool {
   static bool is_large(std::uint64_t bytes) { return bytes > small_limit; }
   FreeBlocks& free_blocks_for(std::uint64_t bytes) { return free_blocks_[is_large(bytes) ? 1 : 0]; }
   FreeBlocks& free_blocks_of(const Block& block) { return free_blocks_[block.segment->large ? 1 : 0]; }
-  Block* find(std::uint64_t bytes, CommandQueue* home);
   Block* take_exact(std::uint64_t bytes, CommandQueue* home);
   Block* take_best_fit(std::uint64_t bytes, CommandQueue* home) {
     return take_best_fit(bytes, free_blocks_for(bytes), home);
   }
   Block* take_best_fit(std::uint64_t bytes, FreeBlocks& blocks, CommandQueue* home);
+  Block* take_merged(std::uint64_t bytes, CommandQueue* home);
   Block* take_compact(std::uint64_t bytes, CommandQueue* home);
   std::uint64_t segment_for(std::uint64_t bytes) const;
   Block* grow(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home);
@@ -96,6 +96,7 @@ class BlockPool {
   bool is_quiet(const Block& block) const;
   bool may_have(const Block& block, const CommandQueue* home) const;
   bool can_merge(const Block& a, const Block& b) const;
+  bool move_to_end(std::vector<Block*>& list, const CommandQueue* home) const;
   void give_to(Block& block, CommandQueue* home) const;
 
   SegmentSource& source_;
