@@ -49,13 +49,13 @@ CommandQueue& DeviceState::scoped_queue() {
   return *queue_;
 }
 
-Stream Stream::create(Device device, Where where) { return of_kind(LKS_QUEUE_COMPUTE, device, where); }
+Stream Stream::create(Device device, CallSite where) { return of_kind(LKS_QUEUE_COMPUTE, device, where); }
 
-Stream Stream::create_for_transfers(Device device, Where where) {
+Stream Stream::create_for_transfers(Device device, CallSite where) {
   return of_kind(LKS_QUEUE_TRANSFER, device, where);
 }
 
-Stream Stream::of_kind(std::uint32_t kind, Device device, const Where& where) {
+Stream Stream::of_kind(std::uint32_t kind, Device device, CallSite where) {
   check_not_forked();
   const CallerScope caller(where);
   DeviceState& state = device.state();
@@ -70,9 +70,9 @@ Stream Stream::default_of(Device device) {
   return Stream(std::make_shared<State>(state, state.own_queue(), nullptr));
 }
 
-Device Stream::device(Where where) const { return state_.at(where).device.device(); }
+Device Stream::device(CallSite where) const { return state_.at(where).device.device(); }
 
-void Stream::synchronize(Where where) const {
+void Stream::synchronize(CallSite where) const {
   const State& state = state_.at(where);
   check_not_forked();
   const CallerScope caller(where);

@@ -54,7 +54,7 @@ class Stream {
   friend class DeviceState;
   friend class StreamScope;
   explicit Stream(std::shared_ptr<State> state) : state_(std::move(state)) {}
-  static Stream of_kind(std::uint32_t kind, Device device, const Where& where);
+  static Stream of_kind(std::uint32_t kind, Device device, CallSite where);
 
   Held<std::shared_ptr<State>, "stream"> state_;
 };
