@@ -61,7 +61,7 @@ struct IntegerRange {
 IntegerRange integer_range(DType t);
 
 /// For an op's own number that becomes an element. Throws ShapeError LS2007 if the dtype is an integer or bool and the
-/// number, integer or floating, is not one of its values.
+/// number, integer or floating, is not one of its values; TraceError LS4101 if it is floating and known only at launch.
 void check_element(const OpCall& call, const Scalar& number, DType dtype);
 
 /// Whether the numbers of the call must become tensors before the call runs.

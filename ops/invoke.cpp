@@ -239,7 +239,10 @@ RewrittenOperands rewritten(const OpCall& call, const CallTypes& types) {
   const Placement placement = place(call);
   const ResultScope results(placement.abstract ? nullptr : placement.device);
   return {call, types, &cast_tensor,
-          [&](const Scalar& number, DType dtype) { return number_tensor(number, dtype, call.where); }};
+          [&](const Scalar& number, DType dtype) {
+            if (!placement.abstract) check_known(call, number);
+            return number_tensor(number, dtype, call.where);
+          }};
 }
 
 std::source_location location_of(std::span<const Operand> inputs, const std::source_location* where) {

@@ -197,6 +197,7 @@ void PlannedCall::bind_inputs() {
       tensors_.push_back(none);
     } else {
       const DType dtype = types_.number(i);
+      check_known(call_, operand.scalar());
       scalars_.push_back(scalar_bits(operand.scalar(), abi_dtype(dtype)));
       while (number_dtypes_.size() < i) number_dtypes_.push_back(0);
       number_dtypes_.push_back(static_cast<std::uint8_t>(1 + static_cast<int>(dtype)));
@@ -204,6 +205,7 @@ void PlannedCall::bind_inputs() {
   }
   input_count_ = static_cast<std::uint32_t>(tensors_.size());
   for (std::size_t i = 0; i < call_.op.scalars.size(); ++i) {
+    check_known(call_, call_.scalars[i]);
     scalars_.push_back(scalar_bits(call_.scalars[i], own_scalar_dtype(call_.op, i, types_.group(), types_.result())));
   }
 }

@@ -67,7 +67,7 @@ class PlannedCall {
   lks_launch launch_{};
 };
 
-/// The bits of a number in `dtype`, in the low bits of the result.
+/// The bits of a number whose value is known, in `dtype`, in the low bits of the result.
 std::uint64_t scalar_bits(const Scalar& scalar, lks_dtype dtype);
 
 /// Asks a device, which need not be open, whether it has a kernel for the call on tensors of these specs. Of the

@@ -315,6 +315,7 @@ OracleValue own_scalar(const Scalar& number, lks_dtype t) {
 }  // namespace
 
 long double number_as(const Scalar& number, DType dtype) {
+  if (!number.is_known()) number.fail_unknown();
   const lks_dtype t = abi_dtype(dtype);
   return number_of(value_of_bits(scalar_bits(number, t), t), t);
 }

@@ -1,5 +1,8 @@
 #include "ops/random/key_scalars.h"
 
+#include "ops/attrs.h"
+#include "ops/built_in.h"
+
 namespace lockstep {
 
 std::vector<ScalarDef> key_scalars() {
@@ -14,8 +17,18 @@ void append_key(std::vector<Scalar>& scalars, RandomKey key) {
 }
 
 RandomKey key_from(std::span<const Scalar> scalars, std::size_t first) {
-  const auto word = [&](std::size_t i) { return static_cast<std::uint64_t>(scalars[first + i].integer) & 0xffffffffu; };
+  const auto word = [&](std::size_t i) {
+    const Scalar& number = scalars[first + i];
+    if (!number.is_known()) number.fail_unknown();
+    return static_cast<std::uint64_t>(number.integer) & 0xffffffffu;
+  };
   return {word(0) | word(1) << 32, word(2) | word(3) << 32};
+}
+
+Tensor bits_for_key(const Shape& shape, DType dtype, std::span<const Scalar> key, const std::source_location& where) {
+  static const OpDef& op = built_in("random_bits");
+  const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(dtype)};
+  return invoke1(op, std::span<const Operand>(), &attrs, key, &where);
 }
 
 std::vector<Scalar> case_scalars(std::vector<Scalar> own) {
