@@ -130,9 +130,7 @@ std::string range_text(DType dtype) {
 
 // Throws if the number is an integer that the dtype cannot hold. One that is known only at launch is checked there.
 void check_integer(const OpCall& call, const InputDef* input, const Scalar& number, DType dtype) {
-  if (number.kind == Scalar::Kind::floating || is_floating(dtype) || !number.is_known()) return;
-  const IntegerRange range = integer_range(dtype);
-  if (!number.above_int64 && number.integer >= range.least && number.integer <= range.most) return;
+  if (!number.is_known() || fits_in(number, dtype)) return;
   const DType wider = number.above_int64 || dtype == DType::i64 ? DType::f64 : DType::i64;
   const std::string text = integer_text(number);
   raise_call_error(call, ErrorId::invalid_attribute,

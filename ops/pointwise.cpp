@@ -7,6 +7,7 @@
 
 #include "ops/differentiate.h"
 #include "ops/infer.h"
+#include "ops/kernel_description.h"
 #include "ops/launch.h"
 #include "ops/round_once.h"
 
