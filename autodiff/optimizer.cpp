@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "autodiff/update_numbers.h"
 #include "autodiff/update_undo.h"
 #include "autodiff/variable_impl.h"
 #include "lockstep/error.h"
@@ -18,14 +19,11 @@
 namespace lockstep::optim {
 namespace {
 
-Scalar number(double value) { return {Scalar::Kind::floating, 0, value}; }
-
 // What advances with each step. Computed on the host by multiplications and additions alone, so that every machine gets
 // the same bits.
 struct Progress {
   std::int64_t steps = 0;
-  // 1 - beta^steps, the sum of the weights in each moving average. Not computed from powers: the difference from 1
-  // would lose digits.
+  // 1 - beta^steps, the sum of the weights in each moving average.
   double weights_1 = 0, weights_2 = 0;
 };
 
@@ -60,22 +58,18 @@ struct Optimizer::Impl {
     Progress p = step_state->progress;
     ++p.steps;
     if (const Adam* adam = std::get_if<Adam>(&options)) {
-      p.weights_1 = p.weights_1 * adam->beta_1 + (1 - adam->beta_1);
-      p.weights_2 = p.weights_2 * adam->beta_2 + (1 - adam->beta_2);
+      p.weights_1 = next_weight_sum(p.weights_1, adam->beta_1);
+      p.weights_2 = next_weight_sum(p.weights_2, adam->beta_2);
     }
     return p;
   }
 
   std::vector<Scalar> scalars(const Progress& p) const {
     if (const Adam* a = std::get_if<Adam>(&options)) {
-      return {number(a->learning_rate), number(a->beta_1),     number(a->beta_2),
-              number(1 - a->beta_1),    number(1 - a->beta_2), number(1 / p.weights_1),
-              number(1 / p.weights_2),  number(a->epsilon),    number(a->weight_decay)};
+      return adam_numbers(a->learning_rate, *a, p.weights_1, p.weights_2);
     }
     const Sgd& s = std::get<Sgd>(options);
-    if (s.momentum == 0) return {number(s.learning_rate)};
-    return {number(s.learning_rate), number(s.momentum), number(s.nesterov ? s.momentum : 1),
-            number(s.nesterov ? 1 : 0)};
+    return sgd_numbers(s.learning_rate, s);
   }
 
   std::vector<Variable>& slots_of(const Variable& variable) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "ops/launch_number.h"
 #include "runtime/tensor_impl.h"
 
 namespace lockstep {
@@ -11,6 +12,7 @@ std::string describe(const Operand& operand) {
   if (operand.is_absent()) return "not given";
   if (operand.is_tensor()) return describe(*operand.impl());
   const Scalar& s = operand.scalar();
+  if (!s.is_known()) return "number " + LaunchNumber(s).to_string() + ", known only at launch";
   if (s.kind == Scalar::Kind::logical) return s.integer ? "number true" : "number false";
   if (s.kind == Scalar::Kind::integer) {
     return "number " +
@@ -38,6 +40,13 @@ IntList attribute_list(const OpCall& call, std::span<const std::int64_t> numbers
   raise_call_error(call, id,
                    std::string(what) + " has " + std::to_string(numbers.size()) + " numbers, a tensor at most 8 axes",
                    "give at most one number per axis of the tensor");
+}
+
+void refuse_unknown(const OpCall& call, const Scalar& number) {
+  raise_call_error(call, ErrorId::symbolic_value,
+                   "the number `" + LaunchNumber(number).to_string() +
+                       "` is known only at launch, and the call is not described, but made",
+                   "give its value as a plain number, or describe the call on abstract tensors");
 }
 
 void raise_call_error(const OpCall& call, ErrorId id, std::string headline, std::string fix) {

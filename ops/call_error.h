@@ -22,6 +22,14 @@ inline const InputDef& input_def(const OpDef& op, std::size_t i) {
 
 std::string describe(const Operand& operand);
 
+[[noreturn]] void refuse_unknown(const OpCall& call, const Scalar& number);
+
+/// For calls on tensors with elements. Throws TraceError LS4101 if the number is known only at launch.
+inline void check_known(const OpCall& call, const Scalar& number) {
+  if (!number.is_known()) [[unlikely]]
+    refuse_unknown(call, number);
+}
+
 /// Makes a list attribute from numbers that the caller gives per dimension. Throws `id`, about `what`, for more than
 /// eight.
 IntList attribute_list(const OpCall& call, std::span<const std::int64_t> numbers, std::string_view what, ErrorId id);

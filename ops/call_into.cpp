@@ -57,7 +57,7 @@ CallInto::CallInto(const OpCall& call, const CallTypes& types, DeviceState& devi
       before_(copies_for_observers(call)),
       planned_(call, types, device, outputs) {
   check_math_mode(call, device);
-  if (on_failure == OnFailure::old_contents) planned_.keep_old_contents();
+  if (on_failure == OnFailure::old_contents) planned_.launch().keep_old_contents();
   if (alone) planned_.submit_before_others();
   if (planned_.plan()) return;
   raise_call_error(call, ErrorId::no_kernel, device.name() + " has no kernel for it: " + planned_.refusal().text,
@@ -76,9 +76,9 @@ void CallInto::run(const OpCall& call, const CallTypes& types, DeviceState& devi
 
 void CallInto::submit(std::span<CallInto* const> calls, std::function<void()> undo) {
   if (calls.empty()) return;
-  InlineVector<PlannedCall*, 4> planned;
-  for (CallInto* call : calls) planned.push_back(&call->planned_);
-  PlannedCall::submit(planned, calls.front()->device_, std::move(undo));
+  InlineVector<Launch*, 4> launches;
+  for (CallInto* call : calls) launches.push_back(&call->planned_.launch());
+  Launch::submit(launches, calls.front()->device_, std::move(undo));
 }
 
 }  // namespace lockstep

@@ -128,11 +128,9 @@ std::string range_text(DType dtype) {
   return std::string(name_of(dtype)) + ", " + std::to_string(range.least) + " to " + std::to_string(range.most);
 }
 
-// Throws if the number is an integer that the dtype cannot hold.
+// Throws if the number is an integer that the dtype cannot hold. One that is known only at launch is checked there.
 void check_integer(const OpCall& call, const InputDef* input, const Scalar& number, DType dtype) {
-  if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return;
-  const IntegerRange range = integer_range(dtype);
-  if (!number.above_int64 && number.integer >= range.least && number.integer <= range.most) return;
+  if (!number.is_known() || fits_in(number, dtype)) return;
   const DType wider = number.above_int64 || dtype == DType::i64 ? DType::f64 : DType::i64;
   const std::string text = integer_text(number);
   raise_call_error(call, ErrorId::invalid_attribute,
@@ -187,7 +185,7 @@ IntegerRange integer_range(DType t) {
 void check_element(const OpCall& call, const Scalar& number, DType dtype) {
   if (number.kind != Scalar::Kind::floating) return check_integer(call, nullptr, number, dtype);
   if (is_floating(dtype)) return;
-  const double value = number.floating;
+  const double value = number.as_double();
   const IntegerRange range = integer_range(dtype);
   // As doubles: one above the largest number, which itself may not be a double.
   const std::int64_t half_of_end = range.most / 2 + 1;

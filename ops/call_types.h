@@ -60,8 +60,15 @@ struct IntegerRange {
 };
 IntegerRange integer_range(DType t);
 
+/// False for an integer that the dtype, an integer or bool, cannot hold.
+inline bool fits_in(const Scalar& number, DType dtype) {
+  if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return true;
+  const IntegerRange range = integer_range(dtype);
+  return !number.above_int64 && number.integer >= range.least && number.integer <= range.most;
+}
+
 /// For an op's own number that becomes an element. Throws ShapeError LS2007 if the dtype is an integer or bool and the
-/// number, integer or floating, is not one of its values.
+/// number, integer or floating, is not one of its values; TraceError LS4101 if it is floating and known only at launch.
 void check_element(const OpCall& call, const Scalar& number, DType dtype);
 
 /// Whether the numbers of the call must become tensors before the call runs.

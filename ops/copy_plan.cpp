@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "ops/built_in.h"
+#include "ops/call_error.h"
 #include "ops/call_into.h"
 #include "ops/observer.h"
 
@@ -11,6 +12,7 @@ namespace lockstep {
 namespace {
 
 void fill(const TensorImpl& tensor, const Scalar& number, const OpCall& call, DeviceState& device) {
+  check_known(call, number);
   CommandQueue& queue = device.queue();
   const std::uint64_t pattern = scalar_bits(number, abi_dtype(tensor.dtype));
   const std::uint64_t bytes = static_cast<std::uint64_t>(tensor.shape.size()) * size_of(tensor.dtype);

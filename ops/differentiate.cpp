@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "api/internal/mutex.h"
-#include "ops/launch.h"
+#include "ops/kernel_description.h"
 
 namespace lockstep {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "ops/call_error.h"
 #include "ops/observer.h"
 #include "runtime/tensor_mapping.h"
 
@@ -13,6 +14,7 @@ bool has_host_kernel(const OpCall& call, DeviceState& device) {
 
 void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs,
                      std::span<TensorRef> outputs) {
+  for (const Scalar& number : call.scalars) check_known(call, number);
   const auto kernel = call.op.kernels.find(device.driver_name());
   std::vector<TensorRef> inputs;
   std::vector<TensorSpec> input_specs;

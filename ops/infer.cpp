@@ -128,6 +128,9 @@ void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Tenso
     // Arithmetic on extents does not know the op, so the error is raised again for the call.
     if (e.op() != "shape") throw;
     raise_call_error(call, e.id(), e.headline(), e.hint().empty() ? "check the shapes of the operands" : e.hint());
+  } catch (const TraceError& e) {
+    if (e.op() != "number") throw;
+    raise_call_error(call, e.id(), e.headline() + ", and this op checks its value", e.hint());
   }
   for (const TensorSpec& spec : specs) {
     if (is_dtype(spec.dtype)) continue;

@@ -1,7 +1,9 @@
 // The checks before an op's own inference, the inference itself, and the broadcasting rule.
 #pragma once
 
+#include "ops/call_error.h"
 #include "ops/call_types.h"
+#include "runtime/tensor_impl.h"
 
 namespace lockstep {
 
@@ -21,6 +23,15 @@ void infer_unchecked_specs(const OpCall& call, CallTypes& types, std::span<Tenso
 
 /// Refuses results whose size in bytes overflows 63 bits (see check_countable), before anything computes with it.
 void check_results(const OpCall& call, std::span<const TensorSpec> specs);
+
+/// Kernels multiply the extents of their operands, even if an operand has no elements. Throws ShapeError LS2005 if the
+/// product overflows.
+inline void check_operand_size(const OpCall& call, const TensorImpl& operand) {
+  if (is_countable(operand.dtype, operand.shape)) return;
+  raise_call_error(call, ErrorId::invalid_shape,
+                   "the extents of " + operand.shape.to_string() + " besides 0 are more than 64 bits count",
+                   "check the shape of the empty operand");
+}
 
 /// The shape to which the operands broadcast. The rule is NumPy's with one exception: operands of different rank must
 /// not both be expanded (ShapeError LS2002), because (N,) with (N, 1) is nearly always a mistake.

@@ -120,14 +120,6 @@ bool must_decompose(const OpCall& call) {
   return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
 }
 
-// Kernels multiply the extents of their operands, even if an operand has no elements.
-void check_operand_size(const OpCall& call, const TensorImpl& operand) {
-  if (is_countable(operand.dtype, operand.shape)) return;
-  raise_call_error(call, ErrorId::invalid_shape,
-                   "the extents of " + operand.shape.to_string() + " besides 0 are more than 64 bits count",
-                   "check the shape of the empty operand");
-}
-
 // The same condition as check_size, in one inlined pass: with is_countable() and bytes() an eager add executes 1.5 %
 // more instructions.
 bool fits(const DeviceState& device, const TensorSpec& spec) {
@@ -169,8 +161,8 @@ void execute(const OpCall& call, const CallTypes& types, DeviceState& device, st
     PlannedCall planned(call, types, device, specs);
     planned.submit_before_others();
     if (planned.plan()) {
-      PlannedCall* const one[] = {&planned};
-      PlannedCall::submit(one, device);
+      Launch* const one[] = {&planned.launch()};
+      Launch::submit(one, device);
       for (std::size_t o = 0; o < outputs.size(); ++o) outputs[o] = std::move(planned.outputs()[o]);
       return;
     }
@@ -239,7 +231,10 @@ RewrittenOperands rewritten(const OpCall& call, const CallTypes& types) {
   const Placement placement = place(call);
   const ResultScope results(placement.abstract ? nullptr : placement.device);
   return {call, types, &cast_tensor,
-          [&](const Scalar& number, DType dtype) { return number_tensor(number, dtype, call.where); }};
+          [&](const Scalar& number, DType dtype) {
+            if (!placement.abstract) check_known(call, number);
+            return number_tensor(number, dtype, call.where);
+          }};
 }
 
 CallSite location_of(std::span<const Operand> inputs, const CallSite* where) {

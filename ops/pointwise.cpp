@@ -7,6 +7,7 @@
 
 #include "ops/differentiate.h"
 #include "ops/infer.h"
+#include "ops/kernel_description.h"
 #include "ops/launch.h"
 #include "ops/round_once.h"
 
@@ -315,6 +316,7 @@ OracleValue own_scalar(const Scalar& number, lks_dtype t) {
 }  // namespace
 
 long double number_as(const Scalar& number, DType dtype) {
+  if (!number.is_known()) number.fail_unknown();
   const lks_dtype t = abi_dtype(dtype);
   return number_of(value_of_bits(scalar_bits(number, t), t), t);
 }

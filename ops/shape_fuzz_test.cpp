@@ -6,7 +6,7 @@
 #include "ops/fuzzed_call.h"
 #include "ops/infer.h"
 #include "ops/invoke.h"
-#include "ops/launch.h"
+#include "ops/kernel_description.h"
 #include "ops/observer.h"
 #include "runtime/thread_state.h"
 

@@ -4,7 +4,7 @@
 
 #include "ops/built_in.h"
 #include "ops/infer.h"
-#include "ops/launch.h"
+#include "ops/kernel_description.h"
 #include "ops/promote.h"
 #include "runtime/driver_registry.h"
 #include "runtime/thread_state.h"

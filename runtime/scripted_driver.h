@@ -50,6 +50,7 @@ class ScriptedDevice {
     lks_device_info info{};
     info.capabilities = capabilities;
     info.min_alignment = 64;
+    info.math_modes = 1u << LKS_MODE_STRICT;
     driver_.devices = {info};
     EXPECT_EQ(driver_.open(), "");
     entry_ = std::make_unique<DeviceEntry>(driver_, 0, "scripted");

@@ -94,7 +94,24 @@ Dim SymbolicTable::floor_div(Dim a, Dim b) {
   Polynomial quotient;
   if (p == q) return Dim(1);
   if (divides(p, q, quotient)) return intern(quotient);
-  return intern({{Monomial{atom("(" + text_of(p) + ")/" + text_of(q))}, 1}});
+  const std::uint32_t rounded = atom("(" + text_of(p) + ")/" + text_of(q));
+  quotients_.try_emplace(rounded, a, b);
+  return intern({{Monomial{rounded}, 1}});
+}
+
+std::vector<ExtentTerm> SymbolicTable::terms(Dim d) {
+  LockGuard lock(mutex_);
+  std::vector<ExtentTerm> all;
+  for (const auto& [monomial, coefficient] : polynomial_of(d)) {
+    ExtentTerm& term = all.emplace_back();
+    term.coefficient = coefficient;
+    for (std::uint32_t a : monomial) {
+      const auto quotient = quotients_.find(a);
+      term.factors.push_back({atoms_[a], std::nullopt});
+      if (quotient != quotients_.end()) term.factors.back().quotient = quotient->second;
+    }
+  }
+  return all;
 }
 
 std::string SymbolicTable::text_of(const Polynomial& p) const {

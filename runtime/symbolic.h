@@ -4,14 +4,27 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "api/internal/mutex.h"
 #include "lockstep/shape.h"
 
 namespace lockstep {
+
+/// A named size, or a quotient that is rounded down; then the name is its text.
+struct ExtentFactor {
+  std::string name;
+  std::optional<std::pair<Dim, Dim>> quotient;
+};
+/// The product of a number and the factors.
+struct ExtentTerm {
+  std::int64_t coefficient = 0;
+  std::vector<ExtentFactor> factors;
+};
 
 class SymbolicTable {
  public:
@@ -22,6 +35,8 @@ class SymbolicTable {
   Dim multiply(Dim a, Dim b);
   Dim floor_div(Dim a, Dim b);
   std::string to_string(Dim d);
+  /// The terms of which the extent is the sum.
+  [[gnu::visibility("hidden")]] std::vector<ExtentTerm> terms(Dim d);
   /// Whether a negative number is the handle of an expression.
   bool holds(std::int64_t raw);
 
@@ -39,6 +54,7 @@ class SymbolicTable {
   Mutex mutex_;
   std::vector<std::string> atoms_ LOCKSTEP_GUARDED_BY(mutex_);  // names, and quotients such as "(h-2)/2"
   std::unordered_map<std::string, std::uint32_t> atom_index_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::map<std::uint32_t, std::pair<Dim, Dim>> quotients_ LOCKSTEP_GUARDED_BY(mutex_);  // by their atoms
   std::vector<Polynomial> expressions_ LOCKSTEP_GUARDED_BY(mutex_);
   std::map<Polynomial, std::int64_t> expression_index_ LOCKSTEP_GUARDED_BY(mutex_);
 };

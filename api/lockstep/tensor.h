@@ -149,8 +149,10 @@ std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 struct Scalar {
   enum class Kind : std::uint8_t { logical, integer, floating };
   Kind kind = Kind::integer;
-  bool above_int64 = false;  // `integer` holds the bits of a uint64 >= 2^63
-  std::int64_t integer = 0;  // also for booleans
+  bool above_int64 = false;     // `integer` holds the bits of a uint64 >= 2^63
+  std::uint16_t reserved = 0;   // the fields up to here and the next one are written as one
+  std::uint32_t at_launch = 0;  // not 0: a number without a value, which only described calls take; see is_known()
+  std::int64_t integer = 0;     // also for booleans
   double floating = 0;
 
   constexpr Scalar() = default;
@@ -168,10 +170,19 @@ struct Scalar {
     }
   }
 
+  /// False for a number that is known only at launch. Described calls take it by its kind; a call on tensors with
+  /// elements throws TraceError LS4101.
+  constexpr bool is_known() const { return at_launch == 0; }
+
+  /// Throws TraceError LS4101 for a number that is known only at launch.
   double as_double() const {
+    if (!is_known()) fail_unknown();
     if (kind == Kind::floating) return floating;
     return above_int64 ? static_cast<double>(static_cast<std::uint64_t>(integer)) : static_cast<double>(integer);
   }
+
+  /// For the runtime: throws TraceError LS4101, which names the number.
+  [[noreturn]] void fail_unknown() const;
 };
 
 /// An argument of an op: a tensor, a variable (which is read, and watched by active tapes) or a number. It is created
@@ -184,6 +195,8 @@ class Operand {
   template <class T>
   requires std::is_arithmetic_v<T> Operand(T value, CallSite at = CallSite::current())
       : scalar_(value), where_(at) {}  // NOLINT: implicit by design
+  /// A number, which may be known only at launch.
+  explicit Operand(const Scalar& number, Where at = Where::current()) : scalar_(number), where_(at) {}
 
   /// An optional input that is not given.
   static Operand absent(CallSite at = CallSite::current()) {

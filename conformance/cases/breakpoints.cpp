@@ -7,7 +7,7 @@
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/values.h"
 #include "ops/infer.h"
-#include "ops/launch.h"
+#include "ops/kernel_description.h"
 #include "runtime/driver_registry.h"
 
 namespace lockstep::conformance {

@@ -65,7 +65,7 @@ OpDef dropout() {
   op.decompose = [](DecomposeContext& c) {
     static const OpDef& apply = built_in("dropout_by_bits");
     const CallSite at = c.call().where;
-    const Tensor bits = lockstep::random_bits(c.output_spec(0).shape, DType::i32, key_from(c.call().scalars, 1), at);
+    const Tensor bits = bits_for_key(c.output_spec(0).shape, DType::i32, c.call().scalars.subspan(1), at);
     const double rate = c.scalar(0).as_double();
     const Scalar scalars[] = {dropout_threshold(rate), 1 / (1 - rate)};
     c.set(0, invoke1(apply, {c.input(0), Operand(bits, at)}, nullptr, scalars));

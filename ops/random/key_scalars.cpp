@@ -17,7 +17,11 @@ void append_key(std::vector<Scalar>& scalars, RandomKey key) {
 }
 
 RandomKey key_from(std::span<const Scalar> scalars, std::size_t first) {
-  const auto word = [&](std::size_t i) { return static_cast<std::uint64_t>(scalars[first + i].integer) & 0xffffffffu; };
+  const auto word = [&](std::size_t i) {
+    const Scalar& number = scalars[first + i];
+    if (!number.is_known()) number.fail_unknown();
+    return static_cast<std::uint64_t>(number.integer) & 0xffffffffu;
+  };
   return {word(0) | word(1) << 32, word(2) | word(3) << 32};
 }
 

@@ -169,7 +169,7 @@ OpDef random_op(std::string name, std::string doc, Distribution d) {
   op.decompose = [map_name, of = d.map_scalars](DecomposeContext& c) {
     const OpDef& map = built_in(map_name.c_str());
     const TensorSpec& out = c.output_spec(0);
-    const Tensor bits = random_bits(out.shape, bits_for(out.dtype), key_from(c.call().scalars, 2), c.call().where);
+    const Tensor bits = bits_for_key(out.shape, bits_for(out.dtype), c.call().scalars.subspan(2), c.call().where);
     const std::vector<Scalar> scalars = of(c.call().scalars.first(2), out.dtype);
     c.set(0, invoke1(map, {Operand(bits, c.call().where)}, nullptr, scalars));
   };
@@ -430,8 +430,7 @@ OpDef random_permutation() {
     c.set(0, DType::i64, shape_of(c.attrs<ShapeAttrs>().shape));
   };
   op.decompose = [](DecomposeContext& c) {
-    const Tensor keys =
-        lockstep::random_bits(c.output_spec(0).shape, DType::i64, key_from(c.call().scalars, 0), c.call().where);
+    const Tensor keys = bits_for_key(c.output_spec(0).shape, DType::i64, c.call().scalars, c.call().where);
     c.set(0, lockstep::argsort({keys, c.call().where}));
   };
   op.reference = [](RefContext& r) {
@@ -451,6 +450,12 @@ OpDef random_permutation() {
 }
 
 }  // namespace defs
+
+Tensor bits_for_key(const Shape& shape, DType dtype, std::span<const Scalar> key, CallSite where) {
+  static const OpDef& op = built_in("random_bits");
+  const RandomAttrs attrs{list_of(shape), static_cast<std::int64_t>(dtype)};
+  return invoke1(op, std::span<const Operand>(), &attrs, key, &where);
+}
 
 Tensor random_uniform(const Shape& shape, double low, double high, Random options, CallSite where) {
   static const OpDef& op = built_in("random_uniform");

@@ -8,6 +8,7 @@
 #include "ops/call_error.h"
 #include "ops/differentiate.h"
 #include "ops/invoke.h"
+#include "ops/launch_number.h"
 #include "ops/pointwise.h"
 #include "ops/shape/indexing.h"
 #include "ops/sum_oracle.h"
@@ -49,10 +50,14 @@ Dim reduced_count(const Shape& shape, const IntList& axes) {
   return reduced.element_count();
 }
 
-// A sum divided by the number of its terms. If the number is not known, the call is abstract, and the divisor is an
-// abstract scalar.
+// A sum divided by the number of its terms. If that is not known, the call is abstract, and the divisor is a number
+// that is computed at launch.
 Tensor divided(const Tensor& total, Dim count, CallSite where) {
   if (count.is_known()) return lockstep::div({total, where}, {static_cast<double>(count.value()), where});
+  if (total.is_abstract()) {
+    return lockstep::div({total, where}, Operand(as_real(LaunchNumber::of(count)).scalar(), where));
+  }
+  // An upstream gradient with elements, for a target without: the result is a description all the same.
   const Tensor unknown = Tensor::abstract({total.dtype(), Shape{}});
   return lockstep::div({total, where}, {unknown, where});
 }
