@@ -11,8 +11,8 @@ namespace {
 
 CommandQueue& home_of(const Block& block) { return block.home ? *block.home : block.device->own_queue(); }
 
-// The newest commands of other queues that use the block. Those of its home are not known one by one: its newest command
-// stands for them.
+// The newest commands of other queues that use the block. Those of its home are not known one by one: its newest
+// command stands for them.
 std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& queue) {
   std::vector<QueueUse> others;
   if (CommandQueue& home = home_of(block); &home != &queue) others.push_back({&home, home.newest()});
