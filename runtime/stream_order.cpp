@@ -28,7 +28,10 @@ std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& que
 }  // namespace
 
 void take_over(Block& block, CommandQueue& queue, const std::source_location& where) {
-  for (const QueueUse& use : uses_by_others(block, queue)) use.queue->settle(use.value, &where);
+  // A second time for an upload into the block that was enqueued again because a failure became known.
+  for (int round = 0; round < (block.upload ? 2 : 1); ++round) {
+    for (const QueueUse& use : uses_by_others(block, queue)) use.queue->settle(use.value, &where);
+  }
   const LockGuard lock(block.device->uses_mutex());
   block.home = block.device->home_of(queue);
   // A command of the new home that is noted here needs no note any more.
