@@ -35,8 +35,8 @@ void run_host_kernel(const OpCall& call, DeviceState& device, std::span<const Te
     outputs[o] =
         make_tensor(device, specs[o].dtype, specs[o].shape, {.label = call.op.name.c_str(), .where = &call.where});
   }
-  // The host is not ordered with the queue: its commands in flight, also those that poison new blocks, may still use the
-  // memory that the outputs got. Those of other streams do not.
+  // The host is not ordered with the queue: its commands in flight, also those that poison new blocks, may still use
+  // the memory that the outputs got. Those of other streams do not.
   device.queue().wait_idle();
   for (std::size_t o = 0; o < specs.size(); ++o) {
     wait_for_contents(*outputs[o]->block, call.where);

@@ -379,8 +379,8 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
   failures_.push_back(std::move(range));
   drop_old_texts();
   recovered_up_to_ = last;
-  note_done(last);
   last_failed_.store(last, std::memory_order_release);
+  note_done(last);  // last: who sees these commands done must see that they have failed
 }
 
 Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const {

@@ -30,8 +30,8 @@ struct UploadCounters {
   std::atomic<std::uint64_t> mapped{0};   // written straight into the device's memory by whoever produced them
 };
 
-/// The queue of a stream. It stays when the stream is gone, because tensors refer to the queue that has written them, and
-/// serves another stream once nothing is in flight.
+/// The queue of a stream. It stays when the stream is gone, because tensors refer to the queue that has written them,
+/// and serves another stream once nothing is in flight.
 struct StreamQueue {
   StreamQueue(DeviceState& device, std::uint32_t of_kind) : kind(of_kind), queue(device, of_kind) {}
 

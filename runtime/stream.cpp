@@ -51,9 +51,7 @@ CommandQueue& DeviceState::scoped_queue() {
 
 Stream Stream::create(Device device, CallSite where) { return of_kind(LKS_QUEUE_COMPUTE, device, where); }
 
-Stream Stream::create_for_transfers(Device device, CallSite where) {
-  return of_kind(LKS_QUEUE_TRANSFER, device, where);
-}
+Stream Stream::create_for_transfers(Device device, CallSite where) { return of_kind(LKS_QUEUE_TRANSFER, device, where); }
 
 Stream Stream::of_kind(std::uint32_t kind, Device device, CallSite where) {
   check_not_forked();

@@ -20,8 +20,8 @@ std::vector<float> all(std::int64_t count, float value) {
 
 class StreamsOf : public testing::TestWithParam<std::string> {};
 
-// Nine threads compute, each on a stream of its own, with operands of their own and shared ones. The tenth one fails all
-// the time.
+// Nine threads compute, each on a stream of its own, with operands of their own and shared ones. The tenth one fails
+// all the time.
 class Worker {
  public:
   Worker(Device device, const Tensor& table, int number) : device_(device), table_(table), number_(number) {}

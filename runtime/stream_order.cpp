@@ -11,8 +11,8 @@ namespace {
 
 CommandQueue& home_of(const Block& block) { return block.home ? *block.home : block.device->own_queue(); }
 
-// The newest commands of other queues that use the block. Those of its home are not known one by one: its newest command
-// stands for them.
+// The newest commands of other queues that use the block. Those of its home are not known one by one: its newest
+// command stands for them.
 std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& queue) {
   std::vector<QueueUse> others;
   if (CommandQueue& home = home_of(block); &home != &queue) others.push_back({&home, home.newest()});
@@ -28,7 +28,10 @@ std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& que
 }  // namespace
 
 void take_over(Block& block, CommandQueue& queue, CallSite where) {
-  for (const QueueUse& use : uses_by_others(block, queue)) use.queue->settle(use.value, &where);
+  // A second time for an upload into the block that was enqueued again because a failure became known.
+  for (int round = 0; round < (block.upload ? 2 : 1); ++round) {
+    for (const QueueUse& use : uses_by_others(block, queue)) use.queue->settle(use.value, &where);
+  }
   const LockGuard lock(block.device->uses_mutex());
   block.home = block.device->home_of(queue);
   // A command of the new home that is noted here needs no note any more.

@@ -1,9 +1,10 @@
-// The order between commands of different queues of a device. Within a queue, commands run in the order in which they are
-// enqueued. Before a command is enqueued on one queue that uses what another one writes, or writes what another one uses,
-// the host waits for the other queue.
+// The order between commands of different queues of a device. Within a queue, commands run in the order in which they
+// are enqueued. Before a command is enqueued on one queue that uses what another one writes, or writes what another one
+// uses, the host waits for the other queue.
 //
-// A block has a home: the queue whose commands may use it without being noted. Only a block's home writes it. What other
-// queues read of it is noted in Block::uses, so that nobody writes it, or gets its memory from the pool, too early.
+// A block has a home: the queue whose commands may use it without being noted. Only a block's home writes it. What
+// other queues read of it is noted in Block::uses, so that nobody writes it, or gets its memory from the pool, too
+// early.
 //
 // On a device without streams nothing of this is called (DeviceState::has_streams).
 #pragma once
@@ -15,8 +16,8 @@
 
 namespace lockstep {
 
-/// To be called before a command of `queue` that writes the block is enqueued. Waits until no other queue uses the block,
-/// and makes `queue` its home. Throws only if a wait itself fails.
+/// To be called before a command of `queue` that writes the block is enqueued. Waits until no other queue uses the
+/// block, and makes `queue` its home. Throws only if a wait itself fails.
 void take_over(Block& block, CommandQueue& queue, CallSite where);
 
 /// To be called before a command of `queue` that reads the block is enqueued. If another queue writes the block, waits

@@ -330,6 +330,24 @@ TEST_F(Streams, AChangeOnAnotherStreamOutlivesAnEarlierOneThatFails) {
   }
 }
 
+// The upload is enqueued again when the failure before it becomes known.
+TEST_F(Streams, AnUploadThatIsRepeatedDoesNotOverwriteALaterAssignment) {
+  be_slow();
+  std::optional<Variable> v;
+  {
+    const StreamScope in(a);
+    bad();
+    v.emplace(Tensor({1.0f, 2.0f}), "v");
+  }
+  {
+    const StreamScope in(b);
+    v->assign(full({2}, 9.0));
+    EXPECT_EQ(v->read().to_vector<float>(), all(2, 9));
+  }
+  EXPECT_EQ(failures_of([&] { synchronize(toy()); }, 2), 1);
+  EXPECT_EQ(v->read().to_vector<float>(), all(2, 9));
+}
+
 TEST_F(Streams, AStepThatFailsLeavesTheStepOfAnotherStreamAlone) {
   const Variable w(full({4}, 5.0), "w");
   optim::Optimizer sgd(optim::Sgd{.learning_rate = 1.0});
@@ -367,7 +385,7 @@ TEST_F(Streams, ThatAreGoneFinishTheirWork) {
   std::optional<Tensor> x;
   {
     const StreamScope in(Stream::create(toy()));
-    x = slow_calls();
+    for (int i = 0; i < 3; ++i) x = slow_calls();
   }
   const Stream next = Stream::create(toy());
   {

@@ -128,9 +128,9 @@ class [[nodiscard]] MathModeScope {
 
 MathMode math_mode();
 
-/// Waits until everything enqueued on the device is done, on all its streams. Throws the oldest failure of a stream that
-/// neither this function nor a read of a dependent tensor has reported yet; each of several failures is reported by a
-/// call of its own. Work that was enqueued on that stream after the failed op was not executed (docs/errors.md).
+/// Waits until everything enqueued on the device is done, on all its streams. Throws the oldest failure of a stream
+/// that neither this function nor a read of a dependent tensor has reported yet; each of several failures is reported
+/// by a call of its own. Work that was enqueued on that stream after the failed op was not executed (docs/errors.md).
 void synchronize(Device device);
 
 }  // namespace lockstep

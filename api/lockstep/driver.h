@@ -531,7 +531,8 @@ typedef struct lks_driver_api {
    * runs, touches memory or fails, and a failure that occurred meanwhile is not reported any more. *last is the newest
    * value that the queue has returned. The timeline is then at *last and has not failed: timeline_query reports this,
    * and timeline_wait returns LKS_OK for every value up to *last. The host remembers which commands failed. Later
-   * commands run. On a queue that had not failed, no command is lost. LKS_DEVICE_LOST if recovery is impossible. */
+   * commands run. On a queue that had not failed, no command is lost. Other queues have no part in this: their commands
+   * are neither waited for nor lost. LKS_DEVICE_LOST if recovery is impossible. */
   lks_status(LKS_CALL* queue_recover)(lks_queue* queue, uint64_t* last, lks_diag* diag);
 
   /* -- timelines: monotonic 64-bit counters. Any thread may call these at any time.

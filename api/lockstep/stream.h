@@ -22,8 +22,8 @@ namespace LOCKSTEP_API lockstep {
 /// A tensor may be used on any stream. If another stream writes it, the call first waits, on the host, until that is
 /// done. If the write has failed, the call throws that failure, which names the op and the line that failed, enqueues
 /// nothing, and leaves its own stream as it was. A call that changes a variable also waits until no other stream reads
-/// the variable's memory. As without streams, the program has to see to it that no thread reads a variable while another
-/// one changes it.
+/// the variable's memory. As without streams, the program has to see to it that no thread reads a variable while
+/// another one changes it.
 ///
 /// After the last handle is gone, the stream's calls still run, and its tensors stay usable. Nothing waits for them. A
 /// failure that nobody has met by then is reported by their use or by synchronize(device).
@@ -33,8 +33,9 @@ class Stream {
   /// device cannot be opened, StateError LS1003 in a forked child.
   static Stream create(Device device, CallSite where = CallSite::current());
   /// A stream for copies between host and device: tensors made from data or moved to the device, fills such as `zeros`,
-  /// and reads. If the hardware has an engine for copies, they run beside the kernels of other streams. An op that needs
-  /// a kernel throws UnsupportedError LS6001 there, unless the driver runs kernels on such queues too. Throws as `create`.
+  /// and reads. If the hardware has an engine for copies, they run beside the kernels of other streams. An op that
+  /// needs a kernel throws UnsupportedError LS6001 there, unless the driver runs kernels on such queues too. Throws as
+  /// `create`.
   static Stream create_for_transfers(Device device, CallSite where = CallSite::current());
   /// The device's default stream. Throws as `create` does, but never LS3007.
   static Stream default_of(Device device);

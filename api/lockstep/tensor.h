@@ -196,7 +196,7 @@ class Operand {
   requires std::is_arithmetic_v<T> Operand(T value, CallSite at = CallSite::current())
       : scalar_(value), where_(at) {}  // NOLINT: implicit by design
   /// A number, which may be known only at launch.
-  explicit Operand(const Scalar& number, Where at = Where::current()) : scalar_(number), where_(at) {}
+  explicit Operand(const Scalar& number, CallSite at = CallSite::current()) : scalar_(number), where_(at) {}
 
   /// An optional input that is not given.
   static Operand absent(CallSite at = CallSite::current()) {

@@ -138,8 +138,8 @@ void recover_waits(const RuntimeTarget& target) {
   check_nothing_is_lost(s, queue, other, slow);
 }
 
-// While one queue fails and recovers, another one has commands that cannot run yet. The recovery does not wait for them,
-// and they run afterwards. If queue_recover has not returned within 8 s, the signal ends its wait.
+// While one queue fails and recovers, another one has commands that cannot run yet. The recovery does not wait for
+// them, and they run afterwards. If queue_recover has not returned within 8 s, the signal ends its wait.
 void recover_leaves_others(const RuntimeTarget& target) {
   Session s(target);
   if (s.is_inline()) throw NotOffered("an inline queue waits in the call, so nothing can be queued behind it");

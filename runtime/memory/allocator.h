@@ -30,8 +30,8 @@ class Allocator {
   /// Nested calls count: compact mode is on until every set_compact(true) is undone. See BlockPool::set_compact.
   void set_compact(bool on);
 
-  /// Called before the device gets its first queue besides its own: from then on, the pool gives a freed block to another
-  /// stream only when nothing uses it any more.
+  /// Called before the device gets its first queue besides its own: from then on, the pool gives a freed block to
+  /// another stream only when nothing uses it any more.
   void expect_streams();
   /// Called when nothing is in flight, before the queues are destroyed.
   void forget_streams();

@@ -153,9 +153,9 @@ Block* BlockPool::add_segment(std::uint64_t bytes, bool large, SegmentResult& fa
 }
 
 // The tail does not take over the block's write_queue and write_value, although commands of its home may still be
-// writing that memory. A queue runs its commands in order, so what that queue's next owner of either part enqueues comes
-// later, and other queues get it only when they are done; allocate() resets the fields of the head too. Whoever accesses
-// memory outside the queues, as release_cached() and host kernels do, waits until they are idle.
+// writing that memory. A queue runs its commands in order, so what that queue's next owner of either part enqueues
+// comes later, and other queues get it only when they are done; allocate() resets the fields of the head too. Whoever
+// accesses memory outside the queues, as release_cached() and host kernels do, waits until they are idle.
 void BlockPool::split(Block* block, std::uint64_t bytes) {
   const std::uint64_t rest = block->bytes - bytes;
   if (block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_) return;

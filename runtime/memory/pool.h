@@ -7,8 +7,8 @@
 // separate segments, so that a small long-lived block does not keep a large segment in use.
 //
 // A freed block may still be in use by commands in flight. The queue that it was allocated for may have it at once,
-// because that runs its commands in order. Another queue gets it only when the host knows that the commands are done. It
-// does not wait for them: their failures would then be its own, and their time too.
+// because that runs its commands in order. Another queue gets it only when the host knows that the commands are done.
+// It does not wait for them: their failures would then be its own, and their time too.
 #pragma once
 
 #include <functional>
@@ -36,8 +36,8 @@ class BlockPool {
   /// The size that a request of `bytes` occupies if blocks start at multiples of `alignment`, a power of two.
   static std::uint64_t rounded(std::uint64_t bytes, std::uint64_t alignment = granularity);
 
-  /// A block for commands of the queue `home` (see Block::home), in use until free(), or nullptr; `failure` then has the
-  /// reason.
+  /// A block for commands of the queue `home` (see Block::home), in use until free(), or nullptr; `failure` then has
+  /// the reason.
   Block* allocate(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home = nullptr);
   void free(Block* block);
 

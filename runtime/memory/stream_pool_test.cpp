@@ -1,5 +1,5 @@
-// Tests of which stream gets a freed block, and when, with a scripted driver whose queues get on only when the test says
-// so. Streams on devices that work are tested in stream_test.cpp.
+// Tests of which stream gets a freed block, and when, with a scripted driver whose queues get on only when the test
+// says so. Streams on devices that work are tested in stream_test.cpp.
 #include <gtest/gtest.h>
 
 #include <algorithm>
