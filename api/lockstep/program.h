@@ -193,6 +193,9 @@ struct ScalarFunction {
   /// must not reach the argument that was not chosen.
   Expr (*chain)(std::span<const Expr> args, Expr value, std::uint32_t which, Expr upstream) = nullptr;
   long double (*oracle)(std::span<const long double> args) = nullptr;
+  /// d f / d args[0], of a function of one argument whose differences do not show it everywhere: the sine of a large
+  /// number changes its sign many times within the smallest step. Conformance compares gradients with it.
+  long double (*slope)(std::span<const long double> args) = nullptr;
   float max_ulp = 4;                 // bound of the body's error, in units in the last place of the result
   float max_ulp_of_argument = 0;     // … or, if that is larger, in units in the last place of |args[0]|
   const Program* lowered = nullptr;  // the recorded body; set on registration

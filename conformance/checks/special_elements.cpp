@@ -108,6 +108,8 @@ class Elements {
     const long double given = gradients_[i].values[k];
     const std::vector<long double> x = operands(s_.wide_inputs, k);
     const SlopeTolerance tolerance = slope_tolerance(s_.inputs[i].dtype, mode_);
+    // Outside its domain a function has no slope, whatever `slope` says about wider formats.
+    if (!any_nan(x) && std::isnan(given_.base[0].values[k]) && std::isnan(given)) return "";
     if (const auto slope = s_.op.slope ? s_.op.slope(x, i) : std::nullopt) {
       Sides exact;
       const long double wanted = *slope * s_.cotangents[0].values[k];

@@ -11,13 +11,13 @@ constexpr CaseValues positive{CaseValues::Kind::range, 0.1, 4};
 constexpr CaseValues distinct{CaseValues::Kind::distinct};
 constexpr auto from_output = UnaryGradient::From::output;
 
-// An op that is one scalar function. Where the function has no limit at infinity, neither has its slope.
+// An op that is one scalar function.
 OpDef scalar_op(const char* name, Expr (*body)(Expr), std::string doc, ErrorClass error_class) {
   OpDef op = pointwise_op(name, body, {.doc = std::move(doc), .error_class = error_class});
-  const ScalarFunction* function = find_scalar_function(name, LKS_F32);
-  op.slope = [function](std::span<const long double> x, std::size_t) {
-    const bool has_none = std::isinf(x[0]) && std::isnan(function->oracle(x.first(1)));
-    return has_none ? std::optional(std::nanl("")) : std::nullopt;
+  const auto slope = find_scalar_function(name, LKS_F32)->slope;
+  if (!slope) return op;
+  op.slope = [slope](std::span<const long double> x, std::size_t) {
+    return std::isnan(x[0]) ? std::nullopt : std::optional(slope(x.first(1)));
   };
   return op;
 }
@@ -83,8 +83,11 @@ OpDef silu() {
 }
 
 // The ops of scalar_ops.def.
-#define LOCKSTEP_SCALAR_OP(id, name, class_of_error, text) \
-  OpDef name() { return scalar_op(#name, [](Expr x) { return lockstep::name(x); }, text, ErrorClass::class_of_error); }
+#define LOCKSTEP_SCALAR_OP(id, name, class_of_error, text)                                  \
+  OpDef name() {                                                                            \
+    return scalar_op(                                                                       \
+        #name, [](Expr x) { return lockstep::name(x); }, text, ErrorClass::class_of_error); \
+  }
 #include "lockstep/scalar_ops.def"
 #undef LOCKSTEP_SCALAR_OP
 

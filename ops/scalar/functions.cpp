@@ -247,7 +247,8 @@ void add_algebraic(Table& t) {
 long double if_reducible(long double x, long double exact) { return std::fabs(x) <= 0x1p29L ? exact : std::nanl(""); }
 
 void add_trigonometric(Table& t) {
-  const auto add_each = [&](ScalarFunction f, Expr (*f32)(Args), Expr (*f64)(Args), long double (*f64_oracle)(Numbers)) {
+  const auto add_each = [&](ScalarFunction f, Expr (*f32)(Args), Expr (*f64)(Args),
+                            long double (*f64_oracle)(Numbers)) {
     f.max_ulp = 1;
     f.dtype = LKS_F32;
     f.body = f32;
@@ -259,11 +260,13 @@ void add_trigonometric(Table& t) {
   };
   add_each({.name = "sin",
             .derivative = [](Args a, Expr, std::uint32_t) { return cos(a[0]); },
-            .oracle = [](Numbers a) { return std::sin(a[0]); }},
+            .oracle = [](Numbers a) { return std::sin(a[0]); },
+            .slope = [](Numbers a) { return std::cos(a[0]); }},
            unary<sin_f32>, unary<sin_f64>, [](Numbers a) { return if_reducible(a[0], std::sin(a[0])); });
   add_each({.name = "cos",
             .derivative = [](Args a, Expr, std::uint32_t) { return -sin(a[0]); },
-            .oracle = [](Numbers a) { return std::cos(a[0]); }},
+            .oracle = [](Numbers a) { return std::cos(a[0]); },
+            .slope = [](Numbers a) { return -std::sin(a[0]); }},
            unary<cos_f32>, unary<cos_f64>, [](Numbers a) { return if_reducible(a[0], std::cos(a[0])); });
 }
 
