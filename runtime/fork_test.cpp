@@ -57,6 +57,7 @@ bool everything_is_refused(Device device, std::int64_t n) {
   const Tensor x = ones({n, 2}), index({0, 1});
   Variable v(x * 2.0f, "v"), held(x * 3.0f, "held");
   const Tensor reading = held.read();
+  const Stream stream = Stream::create(device);
   optim::Optimizer sgd(optim::Sgd{}), adam(optim::Adam{});
   const std::vector<float> numbers(static_cast<std::size_t>(n), 1.0f);
   GradientTape tape;
@@ -94,11 +95,16 @@ bool everything_is_refused(Device device, std::int64_t n) {
       {"a variable of the parent's tensor", [&] { Variable(x, "shared"); }},
       {"a gather", [&] { gather(x, index); }},
       {"a sum over nothing", [&] { sum(zeros({0})); }},
+      {"a new stream", [&] { Stream::create(device); }},
+      {"the default stream", [&] { Stream::default_of(device); }},
+      {"a stream's scope", [&] { const StreamScope in(stream); }},
+      {"synchronize of a stream", [&] { stream.synchronize(); }},
   };
   return holds_in_child([&] {
     bool all = true;
     for (const auto& [what, use] : uses) all = is_refused(what, n, use) && all;
     const std::vector<Tensor> copies(3, x);  // handles can still be copied and destroyed
+    const std::vector<Stream> streams(3, stream);
     return all && copies[2].shape() == x.shape();
   });
 }
