@@ -182,7 +182,8 @@ std::vector<Tensor> called_by_schema(const CallByName& call) {
     }
   }
   if (!attrs.empty()) normalize_attributes(op, call.inputs(), attrs.data());
-  return invoke(op, call.inputs(), attrs.empty() ? nullptr : attrs.data(), scalars, &call.where());
+  const CallSite where = call.where();
+  return invoke(op, call.inputs(), attrs.empty() ? nullptr : attrs.data(), scalars, &where);
 }
 
 }  // namespace

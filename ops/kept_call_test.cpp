@@ -7,6 +7,7 @@
 #include <numeric>
 #include <thread>
 
+#include "lockstep/driver_ops.h"
 #include "lockstep/lockstep.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
@@ -104,7 +105,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, KeptCalls, testing::ValuesIn(devices_and_toy()
 TEST_P(KeptCalls, HaveTheBitsOfTheCall) {
   expect_bits_of_the_call("add", [](float f) { return std::vector{numbered({3, 5}, f), numbered({5}, f + 1)}; });
   expect_bits_of_the_call("matmul", [](float f) { return std::vector{numbered({17, 9}, f), numbered({9, 4}, f)}; });
-  const Conv2dAttrs window;
+  const lks_conv2d_attrs window{{2, {1, 1}}, {4, {0, 0, 0, 0}}, {2, {1, 1}}, 1};
   expect_bits_of_the_call(
       "conv2d",
       [](float f) {
@@ -243,7 +244,7 @@ TEST_P(KeptCalls, RefuseNumbersThatTheDtypeCannotHold) {
 TEST_P(KeptCalls, DrawWithAKeyThatMoves) {
   const LaunchNumber position = LaunchNumber::symbol("position", NumberKind::counter);
   const LaunchNumber stream = position + 2;
-  const RandomAttrs attrs{{11}, static_cast<std::int64_t>(i32)};
+  const lks_random_bits_attrs attrs{{1, {11}}, static_cast<std::int64_t>(i32)};
   const Described call("random_bits", {}, &attrs, {7, 0, low_word(stream), high_word(stream)});
   const auto kept = keep(call);
   for (const std::uint64_t at : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0xffffffff}, ~std::uint64_t{0}}) {
@@ -307,11 +308,14 @@ TEST_P(KeptCalls, OtherRoutesAreNamed) {
     EXPECT_EQ(answer.call, nullptr);
     return answer.route;
   };
-  const ReduceAttrs rows{{1}, 0};
+  const lks_reduce_attrs rows{{1, {1}}, 0};
   const ShapeAttrs six{{6}};
   EXPECT_EQ(route(Described("reshape", {numbered({2, 3})}, &six)), CallRoute::view);
   EXPECT_EQ(route(Described("add", {zeros({0, 2}), zeros({0, 2})})), CallRoute::empty);
-  const FullAttrs filled{{3}, static_cast<std::int64_t>(f32)};
+  const struct {
+    IntList shape;
+    std::int64_t dtype;
+  } filled{{3}, static_cast<std::int64_t>(f32)};
   EXPECT_EQ(route(Described("full", {}, &filled, {1.0})), CallRoute::copies);
   Described promotes("add", {Tensor::abstract({i32, {2}})});
   promotes.operands.emplace_back(2.5);

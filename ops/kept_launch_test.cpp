@@ -2,6 +2,7 @@
 // a kernel is released. The driver is scripted and computes nothing.
 #include <bit>
 
+#include "lockstep/driver_ops.h"
 #include "lockstep/lockstep.h"
 #include "ops/attrs.h"
 #include "ops/built_in.h"
@@ -216,7 +217,7 @@ TEST_F(KeptLaunches, GetAnOpsOwnNumbersToo) {
 TEST_F(KeptLaunches, GetAKeyInFourWords) {
   const LaunchNumber position = LaunchNumber::symbol("position", NumberKind::counter);
   const std::vector<Scalar> key = {7, 8, low_word(position + 1), high_word(position + 1)};
-  const RandomAttrs attrs{{5}, static_cast<std::int64_t>(i32)};
+  const lks_random_bits_attrs attrs{{1, {5}}, static_cast<std::int64_t>(i32)};
   const auto kept = keep("random_bits", {}, 1, &attrs, key);
   std::vector<TensorRef> outputs(1);
   LaunchValues values;

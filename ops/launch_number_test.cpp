@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lockstep/driver_ops.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
 #include "ops/attrs.h"
@@ -183,7 +184,7 @@ class NumberLog : public OpObserver {
     for (const Scalar& number : call.scalars) numbers.emplace_back(number);
   }
   bool watches_any(const OpCall&) const override { return false; }
-  void value_read(const TensorImpl&, const char*, const CallSite&) override {}
+  void value_read(const TensorImpl&, const char*, CallSite) override {}
   std::vector<LaunchNumber> numbers;
 
  private:
@@ -236,7 +237,7 @@ TEST(DescribedNumbers, MayBeTheKeyOfRandomNumbers) {
   const LaunchNumber stream = position + 2;
   const std::vector<Scalar> key = {7, 0, low_word(stream), high_word(stream)};
   AbstractCallsScope describing;
-  const RandomAttrs attrs{{5}, static_cast<std::int64_t>(f32)};
+  const lks_random_uniform_attrs attrs{{1, {5}}, static_cast<std::int64_t>(f32)};
   NumberLog log("random_bits");
   {
     // Its parts are described: the bits, with this key, and what is made of them.
