@@ -82,6 +82,16 @@ std::optional<Tensor> fitted(const Tensor& result, const TensorSpec& spec, CallS
   return reshape({result, where}, spec.shape);
 }
 
+// Tapes know tensors by their identity: the result of an op that they record must not be one of its operands.
+TensorRef distinct(const OpCall& call, const Tensor& result) {
+  const auto is_result = [&](const Operand& x) { return x.is_tensor() && x.impl() == result.impl(); };
+  if (!call.op.gradient || std::none_of(call.inputs.begin(), call.inputs.end(), is_result)) {
+    return TensorRef::share(result.impl());
+  }
+  PauseObservers unseen;
+  return TensorRef::share(reshape({result, call.where}, result.shape()).impl());
+}
+
 // Returns false if the op refuses to decompose this call.
 bool invoke_decomposed(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
   DecomposeContext context(call, specs);
@@ -101,7 +111,7 @@ bool invoke_decomposed(const OpCall& call, std::span<const TensorSpec> specs, st
                        "mend the OpDef: set(" + std::to_string(o) + ", …) with " +
                            std::string(name_of(specs[o].dtype)) + " " + specs[o].shape.to_string());
     }
-    outputs[o] = TensorRef::share(result->impl());
+    outputs[o] = distinct(call, *result);
   }
   return true;
 }

@@ -13,6 +13,7 @@ bool is_same_padding(const IntList& padding) { return padding.is_choice(same_cho
 IntList window_padding(const Padding& padding) {
   if (padding.is_same()) return IntList::choice(same_choice);
   const auto& p = padding.amounts();
+  if (p == decltype(p){}) return IntList::choice(valid_choice);
   return {p[0], p[1], p[2], p[3]};
 }
 

@@ -138,9 +138,9 @@ TEST_F(StreamPool, ABlockFromBeforeTheFirstStreamIsOneOfTheDefaultStream) {
   {
     const StreamScope in(first);
     other = take(4096);
-    EXPECT_NE(other.get(), place);
+    EXPECT_NE(other.get(), place) << "the default stream's commands may still use it";
   }
-  EXPECT_EQ(take(4096).get(), place);
+  EXPECT_EQ(script.waits, 0);
 }
 
 TEST_F(StreamPool, WhatAnotherStreamReadsIsNotReusedBeforeItHasReadIt) {

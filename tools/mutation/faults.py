@@ -11,12 +11,12 @@ FAULTS = {
         ("class_of(rounded(block->requested, alignment_))", "class_of(block->bytes)", "a block is filed by its size, not by its request"),
         ("  --blocks.exact_count;", "", "blocks taken from the exact lists count as there"),
         ("  if (!block && wanted > bytes) block = add_segment(bytes, large, failure);", "", "no smaller segment is tried"),
-        ("if (is_free(block->next) && !block->next->cached_exact) {", "if (is_free(block->next)) {", "blocks of the exact lists are merged"),
+        ("if (is_free(block->next) && !block->next->cached_exact && can_merge", "if (is_free(block->next) && can_merge", "blocks of the exact lists are merged"),
         ("std::max(step_for(bytes), alignment)", "step_for(bytes)", "sizes are not multiples of the alignment"),
         ("block->segment->large && !compact_ ? rest <= small_limit : rest < alignment_", "rest < alignment_", "large blocks are cut up"),
         ("    // While release_cached() waited, commands may have freed a part of a segment that is still in use.", "    return nullptr;", "no second try after cached memory was given back"),
         ("std::max(bytes, std::min(room / 16, small_segment))", "small_segment", "small segments take all that a limit leaves"),
-        ("if (!is_free(block) || block->next) return false;", "if (!is_free(block)) return false;", "a segment goes whose first block alone is free"),
+        ("if (!is_free(block) || block->next || !is_quiet(*block)) return false;", "if (!is_free(block) || !is_quiet(*block)) return false;", "a segment goes whose first block alone is free"),
     ],
     "runtime/memory/allocator.cpp": [
         ("tracker_.add(block->owner, block->bytes);", "tracker_.add(block->owner, bytes);", "what is added is not what is removed"),
@@ -126,21 +126,21 @@ FAULTS = {
         ("placement.device != device && !input_def(call.op, i).host_resident", "false", "operands on two devices are accepted"),
     ],
     "ops/call_into.cpp": [
-        ("if (on_failure == OnFailure::old_contents) planned_.keep_old_contents();", "", "a failed assignment leaves a variable without a value"),
+        ("if (on_failure == OnFailure::old_contents) planned_.launch().keep_old_contents();", "", "a failed assignment leaves a variable without a value"),
         ("if (observer->sees_updates()) observer->record(", "observer->record(", "tapes record updates"),
         ("if (!any_observer_sees_updates()) return copies;", "return copies;", "nobody is told of updates"),
     ],
     "ops/call_types.cpp": [
         ("group.has_floating_number |= number.kind == Scalar::Kind::floating;", "", "a floating number beside integers is cut"),
         ("return place(a) < place(b) ? b : a;", "return a;", "the first number alone decides the dtype"),
-        ("number.integer >= range.least && ", "", "numbers below the range wrap"),
+        ("if (!number.is_known() || fits_in(number, dtype)) return;", "if (!number.is_known() || number.integer < 0 || fits_in(number, dtype)) return;", "numbers below the range wrap"),
         ("case DType::u8: return {0, UINT8_MAX};", "case DType::u8: return {INT8_MIN, UINT8_MAX};", "negative numbers are taken for u8"),
     ],
     "ops/launch.cpp": [
         ("          w.block->write_value = w.value;", "", "a failed update leaves its command in the block"),
         ("        if (undo) undo();", "", "the undo of a unit is forgotten"),
-        ("if (in_place_of >= 0) {", "if (in_place_of > 0) {", "updates of the first input are not in place"),
-        ("      kernels.push_back(c->kernel_.shared());", "", "a kernel is released while it runs"),
+        ("return input < 0 ? nullptr : call_.inputs", "return input <= 0 ? nullptr : call_.inputs", "updates of the first input are not in place"),
+        ("      kernels.push_back(c->prepared_.kernel.shared());", "", "a kernel is released while it runs"),
         ("if (std::isnan(value)) return 0;", "", "NaN becomes some integer"),
     ],
     "ops/copy_plan.cpp": [
@@ -167,7 +167,6 @@ FAULTS = {
         ("  if (options_.persistent) return;", "", "persistent tapes are used up"),
     ],
     "autodiff/optimizer.cpp": [
-        ("number(s.nesterov ? s.momentum : 1)", "number(1)", "Nesterov looks ahead too far"),
         ("    impl_->forget_slots_after(known);", "", "a failed step leaves its slots"),
         ("  step_state->progress = next;", "", "steps are not counted"),
         ("    if (also) also();", "", "what goes with an update is not undone"),

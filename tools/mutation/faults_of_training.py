@@ -8,7 +8,7 @@ FAULTS = {
         ("if (!tape_.options_.persistent) tape_.drop_saved(record);", "", "values stay until the sweep is over"),
     ],
     "autodiff/optimizer.cpp": [
-        ("p.weights_2 = p.weights_2 * adam->beta_2 + (1 - adam->beta_2);", "p.weights_2 = p.weights_2 * adam->beta_1 + (1 - adam->beta_1);", "the second average is corrected as the first"),
+        ("p.weights_2 = next_weight_sum(p.weights_2, adam->beta_2);", "p.weights_2 = next_weight_sum(p.weights_2, adam->beta_1);", "the second average is corrected as the first"),
         ("std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);", "if (rate > 0) std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);", "a learning rate of 0 is ignored"),
         ("own_memory(*v, where);", "", "a value that somebody holds changes"),
         ("impl_->prepared_from = impl_->known();", "impl_->prepared_from = 0;", "taking back what was prepared takes all"),
@@ -89,7 +89,7 @@ FAULTS = {
         ("take_over_permissions();", "", "a private file becomes public"),
     ],
     "runtime/memory/pool.cpp": [
-        ("if (Block* part = take_best_fit(bytes)) return part;", "", "what came back while the pool waited is not looked at"),
-        ("return block ? block : take_best_fit(bytes, free_blocks_[large ? 0 : 1]);", "return block;", "memory runs out beside a hole that is large enough"),
+        ("if (Block* part = take_best_fit(bytes, home)) return part;", "", "what came back while the pool waited is not looked at"),
+        ("if (!block) return take_best_fit(bytes, free_blocks_[large ? 0 : 1], home);", "if (!block) return nullptr;", "memory runs out beside a hole that is large enough"),
     ],
 }
