@@ -137,7 +137,8 @@ TEST_F(CommandLine, OneOpIsDescribedWhole) {
   EXPECT_EQ(Json::parse(run("ops cross_entropy --json").out)[0]["gradient"], "through its parts");
   EXPECT_EQ(Json::parse(run("ops argmax --json").out)[0]["gradient"], "none");
   const auto on_reference = [&](const char* name) {
-    for (const Json& d : Json::parse(run(std::string("ops --json ") + name).out)[0]["devices"]) {
+    const Json described = Json::parse(run(std::string("ops --json ") + name).out);
+    for (const Json& d : described[0]["devices"]) {
       if (d["id"] == "reference:0") return d["how"].get<std::string>();
     }
     return std::string();
