@@ -38,13 +38,17 @@ bool treats_rows_alike(const OpDef& op, const OpCase& c) {
   }
   if (op.effects == Effects::random) return false;
   const std::vector<std::byte> attrs = attribute_bytes(op, c);
+  bool has_axis = false;
   for (const AttrField& field : op.attrs.fields) {
     std::int64_t first = 0;
+    has_axis = has_axis || field.name == "axis";
     if (field.name == "axis") std::memcpy(&first, attrs.data() + field.offset, sizeof first);
     // The rows of gather may be those of the indices.
     if (field.name == "axis" && first == 0 && op.name != "gather") return false;
   }
-  return true;
+  // Composites without an axis, such as layer_norm, compute along the last dimension.
+  const bool along_last = op.error_class == ErrorClass::composed && !op.pointwise() && !has_axis;
+  return !along_last || c.inputs.empty() || c.inputs[0].shape.rank() > 1;
 }
 
 // Whether tensor operands differ in shape.

@@ -9,6 +9,7 @@
 #include "conformance/cases/draw.h"
 #include "conformance/cases/extents.h"
 #include "conformance/cases/float_format.h"
+#include "conformance/cases/lines.h"
 #include "conformance/cases/peak_values.h"
 #include "ops/round_once.h"
 
@@ -74,6 +75,9 @@ double terms_of(const TestCase& t) {
   }
   // All updates may go to one place.
   if (t.op->name == "scatter_add") return static_cast<double>(std::max<std::int64_t>(t.call.inputs[1].shape.size(), 1));
+  // A sum for each element, as in cumsum.
+  const bool running = tensors == 1 && product == out && t.op->error_class == ErrorClass::sum;
+  if (running) return static_cast<double>(std::max<std::int64_t>(line_length(t, t.call.inputs[0].shape), 1));
   const double terms = tensors > 1 ? 4 * std::sqrt(product / out) : product / out;
   return std::clamp(terms, 1.0, largest);
 }
