@@ -9,6 +9,7 @@
 struct lks_buffer {
   void* data;
   std::uint64_t bytes;
+  bool imported = false;  // the host's memory: buffer_free leaves it alone
 };
 
 namespace host {
