@@ -84,13 +84,14 @@ FAULTS = {
         ("    if (scope_) scope.emplace(scope_);", "", "the layer is missing from an asynchronous error"),
         ("    if (!parts_) parts_ = parts;", "", "a resolver is asked at every throw of one failure"),
     ],
+    "runtime/kernel_key.h": [
+        ("    if (extent != 1 && strides[i] != expected) return false;", "    if (strides[i] != expected) return false;", "strides of single elements count"),
+    ],
     "runtime/kernel_key.cpp": [
         ("t.strides[i] == 1 ? 1 : 2", "1", "kernels are shared by inner strides 1 and 2"),
         ("    if (d.dense) words.push_back(is_dense(t));", "", "dense and strided tensors share kernels"),
         ("  if (numbers > 0) to = write_bytes(to, r.number_dtypes.data(), numbers);",
          "  if (numbers > 0) to = std::fill_n(to, words_for(numbers), 0);", "numbers of different dtypes share kernels"),
-        ("if (t.dims[i] != 1 && t.strides[i] != expected) return false;", "if (t.strides[i] != expected) return false;",
-         "strides of single elements count"),
         ("return bytes == 0 ? most : std::min(most, std::uint64_t{1} << std::countr_zero(bytes));", "return most;",
          "every offset counts as aligned"),
         ("if (d.dims & bit) words.push_back(static_cast<std::uint64_t>(t.dims[i]));", "", "kernels are shared by all extents"),
