@@ -455,8 +455,7 @@ void Tensor::check_readable(CallSite where) const {
 }
 
 void Tensor::fail_host_memory(CallSite where) const {
-  ErrorBuilder(ErrorId::out_of_memory, "to_vector",
-               "the host has no " + format_bytes(byte_count(dtype(), shape())) + " left for the elements")
+  host_out_of_memory("to_vector", byte_count(dtype(), shape()))
       .line("tensor", describe())
       .at(where)
       .fix("read a part of it: slice it first")
