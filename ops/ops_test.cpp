@@ -60,6 +60,24 @@ TEST(Broadcasting, MutualExpansionAcrossRanksIsRefused) {
   EXPECT_EQ((row + 1.0f).shape(), (Shape{5}));
 }
 
+TEST(Broadcasting, ToAShapeFollowsTheSameRule) {
+  const Dim n = Dim::symbol("n");
+  const auto shape_of = [](const Shape& from, const Shape& to) {
+    return broadcast_to(Tensor::abstract({f32, from}), to).shape();
+  };
+  EXPECT_EQ(shape_of({}, {2, n}), (Shape{2, n}));
+  EXPECT_EQ(shape_of({n, 1}, {n, 4}), (Shape{n, 4}));
+  EXPECT_EQ(shape_of({3}, {5, n}), (Shape{5, n})) << "n may be 3";
+  EXPECT_EQ(shape_of({n}, {1}), (Shape{1})) << "n may be 1";
+  for (const auto& [from, to] : {std::pair{Shape{3}, Shape{1}},
+                                 {Shape{3}, Shape{4}},
+                                 {Shape{2, 3}, Shape{3}},
+                                 {Shape{1, 3}, Shape{3}},
+                                 {Shape{3, n}, Shape{4, n}}}) {
+    EXPECT_THROW(shape_of(from, to), ShapeError) << from << " to " << to;
+  }
+}
+
 TEST(Dtypes, NothingIsPromotedSilently) {
   const std::string text = message_of([] { zeros({2}) + zeros({2}, f64); });
   EXPECT_NE(text.find("DTypeError[LS2101]"), std::string::npos) << text;

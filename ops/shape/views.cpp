@@ -8,6 +8,7 @@
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
+#include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/shape/indexing.h"
 #include "runtime/caller.h"
@@ -273,12 +274,7 @@ OpDef broadcast_to() {
   op.infer = [](InferContext& c) {
     const Shape to = shape_of(c.attrs<ShapeAttrs>().shape);
     const Shape& from = c.shape(0);
-    bool fits = from.rank() <= to.rank();
-    for (int i = 1; fits && i <= from.rank(); ++i) {
-      const Dim f = from.dim(from.rank() - i), t = to.dim(to.rank() - i);
-      fits = f == Dim(1) || may_equal(f, t);
-    }
-    if (!fits) {
+    if (!broadcasts_to(from, to)) {
       c.fail(ErrorId::shapes_do_not_broadcast, from.to_string() + " does not broadcast to " + to.to_string(),
              "extents must be equal, or 1 in the operand, counted from the last");
     }
