@@ -227,6 +227,22 @@ TEST(Descriptions, OpsInferShapesWithSymbolicExtents) {
   EXPECT_THROW(matmul(flatten(y), zeros({7, 2})), ShapeError) << "what is known is checked";
 }
 
+TEST(Descriptions, PositionsFromTheFrontNeedNoExtent) {
+  const Dim n = Dim::symbol("n");
+  const Tensor x = Tensor::abstract({f32, {n, 3}});
+  EXPECT_EQ(select_index(x, 0, 0).shape(), (Shape{3}));
+  EXPECT_EQ(select_index(x, 0, 70).shape(), (Shape{3}));
+  EXPECT_EQ(select_index(x, 1, -1).shape(), (Shape{n}));
+  EXPECT_EQ(slice(x, {Slice{.axis = 0}, Slice{.axis = 1, .start = 1}}).shape(), (Shape{n, 2}));
+  expect_error_saying([&] { select_index(x, 1, 3); }, ErrorId::index_out_of_range, {"index 3 is outside axis 1"},
+                      "ops_test.cpp:");
+  EXPECT_THROW(select_index(x, 0, -1), TraceError) << "n - 1 is not known";
+  EXPECT_THROW(slice(x, {Slice{.axis = 0, .stop = 2}}), TraceError) << "the smaller of n and 2 is not known";
+  GradientTape tape;
+  tape.watch(x);
+  EXPECT_EQ(tape.gradient(sum(select_index(x, 0, 0)), x).shape(), (Shape{n, 3}));
+}
+
 TEST(Descriptions, OfTwoExtentsTheKnownOneIsTheResults) {
   const Dim batch = Dim::symbol("batch");
   const Tensor some = Tensor::abstract({f32, {batch, 3}}), four = zeros({4, 3});
