@@ -77,13 +77,14 @@ std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   {
     LockGuard lock(mutex_);
     status = call(&value, &diag);
-    if (status == LKS_OK) add_pending(value, std::move(info));
+    if (status == LKS_OK) add_pending(value, info);
   }
   if (status != LKS_OK) raise_command_failure(status, diag, device_name(), info);
   return value;
 }
 
-void CommandQueue::add_pending(std::uint64_t value, CommandInfo&& info) {
+// Takes `info` over.
+void CommandQueue::add_pending(std::uint64_t value, CommandInfo& info) {
   newest_.store(value, std::memory_order_release);
   pending_.push_back({value, std::move(info), {}, false, false});
 }
@@ -145,7 +146,7 @@ std::uint64_t CommandQueue::write_copied(Block& dst, std::uint64_t offset, const
     const auto is_copied = [](const Pending& command) { return command.info.copied; };
     if (!std::all_of(pending_.rbegin(), pending_.rend(), is_copied)) return 0;
     status = api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, &value, &diag);
-    if (status == LKS_OK) add_pending(value, std::move(info));
+    if (status == LKS_OK) add_pending(value, info);
   }
   if (status != LKS_OK) raise_command_failure(status, diag, device_name(), info);
   return value;

@@ -171,7 +171,7 @@ class CommandQueue {
                     const Enqueued& enqueued);
   template <class Enqueue>
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);
-  void add_pending(std::uint64_t value, CommandInfo&& info) LOCKSTEP_REQUIRES(mutex_);
+  void add_pending(std::uint64_t value, CommandInfo& info) LOCKSTEP_REQUIRES(mutex_);
   void make_room() LOCKSTEP_EXCLUDES(mutex_);
   void await(std::uint64_t value, const CallSite* where) LOCKSTEP_EXCLUDES(mutex_);
   Awaited try_await(std::uint64_t value, lks_status& status, lks_diag& diag) LOCKSTEP_EXCLUDES(mutex_);
