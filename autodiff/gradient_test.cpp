@@ -1,4 +1,4 @@
-// The reverse sweep: which gradients arrive where, what is kept for them, and what is refused.
+// The reverse sweep: which gradients arrive where, and what is refused. What is kept for them: gradient_memory_test.cpp.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -24,7 +24,6 @@ std::optional<Error> error_of(const std::function<void()>& f) {
 
 class Sweep : public testing::TestWithParam<std::string> {
  protected:
-  static std::uint64_t live() { return memory_stats(default_device()).live; }
   /// A device that is not the one under test.
   static Device other_device() { return Device(default_device() == Device("cpu") ? "reference" : "cpu"); }
 
@@ -336,74 +335,6 @@ TEST_P(Sweep, AStoppedTapeDifferentiatesWhatItHasRecorded) {
   EXPECT_EQ(value(tape.gradient(y, x)), 6.0f);
   EXPECT_NO_THROW(tape.stop());
   EXPECT_EQ(error_of([&] { tape.gradient(y, x); })->id(), ErrorId::tape_consumed);
-}
-
-// -------------------------------------------------------------------------------------------------------------- memory
-
-constexpr std::int64_t large = 1 << 18;  // a MiB of f32
-
-TEST_P(Sweep, KeepsWhatTheWatchedOperandsNeedAndNoMore) {
-  const Tensor x = ones({large});
-  const auto held_by = [&](const std::function<Tensor()>& f) {
-    const std::uint64_t before = live();
-    GradientTape tape;
-    tape.watch(x);
-    f();
-    const std::uint64_t held = live() - before;
-    return static_cast<double>(held) / (1 << 20);
-  };
-  EXPECT_NEAR(held_by([&] { return x * ones({large}); }), 1, 0.1) << "the other factor";
-  EXPECT_NEAR(held_by([&] { return ones({large}) + x; }), 0, 0.1);
-  EXPECT_NEAR(held_by([&] { return exp(x); }), 1, 0.1) << "its output";
-  EXPECT_NEAR(held_by([&] { return square(x + 1.0f); }), 1, 0.1) << "its input";
-  EXPECT_NEAR(held_by([&] { return neg(x + 1.0f); }), 0, 0.1);
-}
-
-TEST_P(Sweep, ValuesGoAsTheSweepPassesThem) {
-  const Tensor x = full({large}, 0.5f);
-  GradientTape tape;
-  tape.watch(x);
-  Tensor y = x;
-  for (int i = 0; i < 16; ++i) y = relu(y);  // each op saves its output
-  const Tensor loss = sum(y);
-  y = x;
-  const std::uint64_t before = live();
-  reset_peak_memory(default_device());
-  const Tensor gradient = tape.gradient(loss, x);
-  EXPECT_LE(memory_stats(default_device()).peak_live, before + (3 << 20));
-  EXPECT_LE(live(), before - (14 << 20)) << "the tape is there, but empty";
-}
-
-// The values saved by later ops are released before the gradients of earlier ops are allocated.
-TEST_P(Sweep, ValuesGoBeforeTheNextGradientsCome) {
-  const Tensor x = full({large}, 0.5f);
-  GradientTape tape;
-  tape.watch(x);
-  std::vector<Source> sources = {x};
-  for (int i = 0; i < 8; ++i) sources.emplace_back(neg(*sources.back().tensor()));
-  Tensor y = *sources.back().tensor();
-  for (int i = 0; i < 8; ++i) y = relu(y);
-  const Tensor loss = sum(y);
-  y = x;
-  const std::uint64_t before = live();
-  reset_peak_memory(default_device());
-  const std::vector<Tensor> gradients = tape.gradient(loss, sources);
-  EXPECT_EQ(gradients.size(), 9u);
-  EXPECT_LE(memory_stats(default_device()).peak_live, before + (4 << 20));
-}
-
-TEST_P(Sweep, ATapeThatGoesLetsGo) {
-  const Tensor x = ones({large});
-  const std::uint64_t before = live();
-  {
-    GradientTape tape({.persistent = true});
-    tape.watch(x);
-    const Tensor y = sum(exp(x));
-    tape.gradient(y, x);
-    EXPECT_GE(live(), before + (1 << 20)) << "a persistent tape keeps";
-    EXPECT_EQ(tape.gradient(y, x).size(), large);
-  }
-  EXPECT_EQ(live(), before);
 }
 
 // --------------------------------------------------------------------------------------------------------------- rules

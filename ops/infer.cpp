@@ -174,6 +174,11 @@ std::optional<Shape> try_broadcast(const Shape& a, const Shape& b) {
   return out;
 }
 
+bool broadcasts_to(const Shape& from, const Shape& to) {
+  const std::optional<Shape> both = try_broadcast(from, to);
+  return both && std::ranges::equal(both->dims(), to.dims(), [](Dim a, Dim b) { return may_equal(a, b); });
+}
+
 // -------------------------------------------------------------------------------------------------------- InferContext
 
 const Shape& InferContext::shape(std::size_t i) const {

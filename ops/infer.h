@@ -39,5 +39,7 @@ Shape broadcast_shape(const OpCall& call);
 
 /// The shape to which two shapes broadcast by NumPy's rule, or nullopt.
 std::optional<Shape> try_broadcast(const Shape& a, const Shape& b);
+/// Whether `from` may broadcast to `to`, by the same rule.
+bool broadcasts_to(const Shape& from, const Shape& to);
 
 }  // namespace lockstep

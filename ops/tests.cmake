@@ -18,6 +18,7 @@ lockstep_test(kept_launch_test kept_launch_test.cpp ${PROJECT_SOURCE_DIR}/runtim
 lockstep_test(slope_test slope_test.cpp)
 lockstep_test(number_test number_test.cpp)
 lockstep_test(ops_test ops_test.cpp)
+lockstep_test(user_ops_test user_ops_test.cpp)
 lockstep_test(half_width_test half_width_test.cpp)
 lockstep_test(arange_test shape/arange_test.cpp)
 lockstep_test(to_device_test shape/to_device_test.cpp)

@@ -9,6 +9,7 @@
 
 #include "api/internal/mutex.h"
 #include "runtime/caller.h"
+#include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
@@ -53,6 +54,7 @@ class Resolvers {
 // What ask(resolver, id) returns, or `otherwise` if the place has no resolver any more or it throws.
 template <class Answer, class Ask>
 Answer ask_resolver(CallSite where, Answer otherwise, Ask&& ask) {
+  if (!thread_state().asks_resolvers) return otherwise;
   const auto bits = std::bit_cast<std::uint64_t>(where);
   try {
     const auto resolver = Resolvers::instance().find(static_cast<std::uint32_t>(bits >> 1) & Resolvers::max_number);

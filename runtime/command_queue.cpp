@@ -15,11 +15,8 @@ namespace {
 
 // Enough to keep a device busy. If more commands are pending, the host waits, so that a loop cannot use up memory.
 constexpr std::size_t max_pending = 4096;
-constexpr std::uint64_t forever = ~std::uint64_t{0};
 // Number of retries after a wait itself has failed.
 constexpr int max_waits = 3;
-// Number of recent failures whose texts are kept. Those that were never reported are kept too.
-constexpr std::size_t max_texts = 256;
 
 // One per thread, since initialising it takes longer than a small launch.
 lks_diag& scratch_diag() {
@@ -29,17 +26,6 @@ lks_diag& scratch_diag() {
   static thread_local ThreadOwned<Scratch> scratch;
   return scratch.get().diag;
 }
-
-class Undoing {
- public:
-  Undoing() : before_(std::exchange(thread_state().undoing, true)) {}
-  ~Undoing() { thread_state().undoing = before_; }
-  Undoing(const Undoing&) = delete;
-  Undoing& operator=(const Undoing&) = delete;
-
- private:
-  const bool before_;
-};
 
 }  // namespace
 
@@ -73,55 +59,50 @@ lks_diag CommandQueue::take_inline_failure() {
   return failure;
 }
 
-void CommandQueue::raise_launch_failure(lks_status status, const lks_diag& diag, DriverCall call,
-                                        std::size_t count) const {
-  if (diag.launch == 0 || diag.launch > count) call.first_of = count;
-  raise_driver_failure(status, diag, device_.name(), call);
-}
-
-// Names the op and the line of the command, or of that launch of it which failed.
-void CommandQueue::raise_failure(lks_status status, const lks_diag& diag, const CommandInfo& info) const {
-  const std::size_t count = info.launches.size();
-  LaunchInfo failed{info.op, info.where};
-  if (count > 0) failed = info.launches[failed_launch(diag, count)];
-  const DriverCall call{failed.op, failed.where.is_empty() ? nullptr : &failed.where};
-  raise_launch_failure(status, diag, call, std::max<std::size_t>(count, 1));
-}
+const std::string& CommandQueue::device_name() const { return device_.name(); }
 
 template <class Enqueue>
 std::uint64_t CommandQueue::enqueue(CommandInfo info, Enqueue&& call) {
   check_not_forked();
+  lks_diag diag = empty_diag();
+  std::uint64_t value = 0;
   if (inline_) {
-    lks_diag diag = empty_diag();
-    std::uint64_t value = 0;
-    if (const lks_status status = call(&value, &diag); status != LKS_OK) raise_failure(status, diag, info);
+    if (const lks_status status = call(&value, &diag); status != LKS_OK)
+      raise_command_failure(status, diag, device_name(), info);
     return 0;
   }
   wait_for_devices_at_exit();
   make_room();
-  LockGuard lock(mutex_);
-  return enqueue_locked(std::move(info), call);
+  lks_status status = LKS_OK;
+  {
+    LockGuard lock(mutex_);
+    status = call(&value, &diag);
+    if (status == LKS_OK) add_pending(value, info);
+  }
+  if (status != LKS_OK) raise_command_failure(status, diag, device_name(), info);
+  return value;
 }
 
-template <class Enqueue>
-std::uint64_t CommandQueue::enqueue_locked(CommandInfo info, Enqueue&& call) {
-  lks_diag diag = empty_diag();
-  std::uint64_t value = 0;
-  if (const lks_status status = call(&value, &diag); status != LKS_OK) raise_failure(status, diag, info);
+// Takes `info` over.
+void CommandQueue::add_pending(std::uint64_t value, CommandInfo& info) {
   newest_.store(value, std::memory_order_release);
   pending_.push_back({value, std::move(info), {}, false, false});
-  return value;
 }
 
 void CommandQueue::launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify,
                                 const Enqueued& enqueued) {
-  enqueue(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
+  const auto call = [&](std::uint64_t* value, lks_diag* diag) {
     verify();
     const auto count = static_cast<std::uint32_t>(launches.size());
     const lks_status status = api_.queue_launch(queue_, launches.data(), count, value, diag);
     if (status == LKS_OK) enqueued(*value);
     return status;
-  });
+  };
+  try {
+    enqueue(std::move(info), call);
+  } catch (const Met& met) {
+    raise(met.failure);
+  }
 }
 
 std::uint64_t CommandQueue::copy(Block& dst, std::uint64_t dst_offset, Block& src, std::uint64_t src_offset,
@@ -156,13 +137,19 @@ std::uint64_t CommandQueue::write_copied(Block& dst, std::uint64_t offset, const
   }
   finish(done);
   if (failed) return 0;  // a failure is left for the call that waits: until then, commands have no effect
-  LockGuard lock(mutex_);
-  const auto is_copied = [](const Pending& command) { return command.info.copied; };
-  if (!std::all_of(pending_.rbegin(), pending_.rend(), is_copied)) return 0;
   info.copied = true;
-  return enqueue_locked(std::move(info), [&](std::uint64_t* value, lks_diag* diag) {
-    return api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, value, diag);
-  });
+  lks_diag diag = empty_diag();
+  std::uint64_t value = 0;
+  lks_status status = LKS_OK;
+  {
+    LockGuard lock(mutex_);
+    const auto is_copied = [](const Pending& command) { return command.info.copied; };
+    if (!std::all_of(pending_.rbegin(), pending_.rend(), is_copied)) return 0;
+    status = api_.queue_write(queue_, dst.buffer, dst.offset + offset, src, bytes, &value, &diag);
+    if (status == LKS_OK) add_pending(value, info);
+  }
+  if (status != LKS_OK) raise_command_failure(status, diag, device_name(), info);
+  return value;
 }
 
 std::uint64_t CommandQueue::read(void* dst, Block& src, std::uint64_t offset, std::uint64_t bytes, CommandInfo info) {
@@ -195,8 +182,18 @@ void CommandQueue::make_room() {
 
 // Blocks until the command is done, or is known to have failed. Throws if the wait itself fails.
 void CommandQueue::await(std::uint64_t value, const CallSite* where) {
+  lks_status status = LKS_OK;
   lks_diag diag = empty_diag();
-  const lks_status status = api_.timeline_wait(timeline_, value, forever, &diag);
+  const Awaited awaited = try_await(value, status, diag);
+  if (awaited == Awaited::finished) return;
+  throw_if_failed(awaited == Awaited::later_command_failed ? diag.value : value);
+  raise_driver_failure(status, diag, device_name(), {"wait", where});
+}
+
+// The same, but returns whether the wait itself has failed, with the driver's answer. Either the driver reports a later
+// command, which has failed, or no command is in flight any more.
+CommandQueue::Awaited CommandQueue::try_await(std::uint64_t value, lks_status& status, lks_diag& diag) {
+  status = api_.timeline_wait(timeline_, value, forever, &diag);
   Done done;
   bool noted = true;
   {
@@ -208,11 +205,10 @@ void CommandQueue::await(std::uint64_t value, const CallSite* where) {
     }
   }
   finish(done);
-  if (status == LKS_OK || has_failed(value)) return;
-  if (noted) throw_if_failed(diag.value);  // the driver reports a later command, but the wait has failed
+  if (status == LKS_OK || has_failed(value)) return Awaited::finished;
+  if (noted) return Awaited::later_command_failed;
   wait_or_recover();
-  throw_if_failed(value);
-  raise_driver_failure(status, diag, device_.name(), {"wait", where});
+  return Awaited::wait_failed;
 }
 
 // Called after a wait itself has failed: commands may still be in flight, and what they use must stay valid. Waits
@@ -246,11 +242,15 @@ void CommandQueue::wait(std::uint64_t value, const CallSite* where, MetBy by) {
 bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* where, MetBy by) {
   if (inline_) return true;
   if (!has_failed(value)) await(value, where);
-  LockGuard lock(mutex_);
-  FailedRange* range = failed_range(value);
-  if (!range) return true;
-  if (range->first == value || range->last == forever) report(*range, by);
-  return false;
+  FailureRef failure;
+  {
+    LockGuard lock(mutex_);
+    FailedRange* range = failed_range(value);
+    if (!range) return true;
+    if (range->first != value && range->last != forever) return false;
+    failure = meet(*range, by);
+  }
+  raise(failure);
 }
 
 void CommandQueue::settle(std::uint64_t value, const CallSite* where) {
@@ -265,19 +265,34 @@ void CommandQueue::wait_for_all(const CallSite* where) {
 }
 
 void CommandQueue::report_from(std::uint64_t first) {
-  LockGuard lock(mutex_);
-  for (FailedRange& range : failures_) {
-    if ((!range.reported && range.first >= first) || range.last == forever) report(range);
+  FailureRef failure;
+  {
+    LockGuard lock(mutex_);
+    const auto counts = [first](const FailedRange& range) {
+      return (!range.reported && range.first >= first) || range.last == forever;
+    };
+    const auto range = std::find_if(failures_.begin(), failures_.end(), counts);
+    if (range == failures_.end()) return;
+    failure = meet(*range);
   }
+  raise(failure);
 }
 
+// The caller may have the allocator's lock.
 void CommandQueue::wait_idle() noexcept {
   if (inline_) return;
+  const NoResolversScope no_resolvers;
   try {
     // A second time for uploads that were enqueued again because a failure became known.
-    for (int round = 0; round < 2; ++round) wait_for_all();
+    for (int round = 0; round < 2; ++round) {
+      lks_status status = LKS_OK;
+      lks_diag diag = empty_diag();
+      const std::uint64_t last = newest();
+      if (last == 0 || has_failed(last) || try_await(last, status, diag) == Awaited::finished) continue;
+      // Nothing is in flight, and reading a failed tensor will report the failure.
+      log(LKS_LOG_WARN, "queue", std::string("a wait for ") + device_name() + " failed: " + diag.what);
+    }
   } catch (const Error& e) {
-    // Nothing is in flight, and reading a failed tensor will report the failure.
     log(LKS_LOG_WARN, "queue", e.what());
   }
 }
@@ -315,158 +330,6 @@ bool CommandQueue::is_free() {
   }
   finish(done);
   return free;
-}
-
-// -------------------------------------------------------------------------------------------------- done, or failed
-
-void CommandQueue::retire_done(Done& done) {
-  lks_diag diag = empty_diag();
-  const lks_status status = retire_reached(done, diag);
-  // If this is not the failure of a command, the next wait reports it.
-  if (status != LKS_OK) static_cast<void>(note_failure(status, diag, done));
-}
-
-lks_status CommandQueue::retire_reached(Done& done, lks_diag& diag) {
-  std::uint64_t reached = 0;
-  const lks_status status = api_.timeline_query(timeline_, &reached, &diag);
-  if (status != LKS_OK) return status;
-  note_done(std::min(reached, newest()));
-  while (!pending_.empty() && pending_.front().value <= reached) {
-    done.commands.push_back(std::move(pending_.front()));
-    done.commands.back().succeeded = true;
-    pending_.pop_front();
-  }
-  return LKS_OK;
-}
-
-void CommandQueue::note_done(std::uint64_t value) {
-  if (value > done_.load(std::memory_order_relaxed)) done_.store(value, std::memory_order_release);
-}
-
-// Returns false if diag.value is not a command that can still fail: the wait itself failed, or another thread has
-// already recorded the failure.
-bool CommandQueue::note_failure(lks_status status, const lks_diag& diag, Done& done) {
-  if (diag.value <= recovered_up_to_ || diag.value > newest()) return false;
-  record_failure(diag.value, status, diag, done);
-  return true;
-}
-
-// Makes the queue usable again. The failed and the skipped commands get succeeded = false.
-void CommandQueue::record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done) {
-  lks_diag ignored = empty_diag();
-  std::uint64_t last = newest();
-  const lks_status recovered = api_.queue_recover(queue_, &last, &ignored);
-  if (recovered != LKS_OK) last = forever;  // nothing enqueued on this queue will ever succeed
-  last = std::max(last, newest());
-
-  FailedRange range{first, last, nullptr, false};
-  CommandInfo failed;
-  for (Pending& command : pending_) {
-    command.succeeded = command.value < first;  // commands run in order, so it was done before the failure
-    command.skipped = command.value > first && last != forever;
-    if (command.value == first) {
-      failed = {.op = command.info.op,
-                .where = command.info.where,
-                .scope = command.info.scope,
-                .launches = std::move(command.info.launches)};
-    }
-    done.commands.push_back(std::move(command));
-  }
-  pending_.clear();
-  ++done.failures;
-  ++settling_;
-  range.parts = std::make_shared<const Error::Parts>(parts_of(status, diag, failed));
-  failures_.push_back(std::move(range));
-  drop_old_texts();
-  recovered_up_to_ = last;
-  last_failed_.store(last, std::memory_order_release);
-  note_done(last);  // last: who sees these commands done must see that they have failed
-}
-
-Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const {
-  try {
-    std::optional<NameScope> scope;
-    if (info.scope) scope.emplace(info.scope);
-    raise_failure(status, diag, info);
-  } catch (const Error& e) {
-    return e.parts();
-  }
-}
-
-// Limits the memory for the texts of failures that were reported.
-void CommandQueue::drop_old_texts() {
-  if (failures_.size() <= max_texts) return;
-  FailedRange& old = failures_[failures_.size() - 1 - max_texts];
-  if (old.reported) old.parts = nullptr;
-}
-
-// In reverse order: the last change is undone first. Then state is as it was before the failure.
-void CommandQueue::finish(Done& done) {
-  {
-    const Undoing undoing;
-    for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
-      if (command->succeeded) continue;
-      for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
-      if (command->info.undo) command->info.undo();
-    }
-  }
-  for (const Pending& command : done.commands) {
-    if (command.skipped && command.info.again) command.info.again();
-  }
-  done.commands.clear();
-  if (done.failures == 0) return;
-  {
-    LockGuard lock(mutex_);
-    settling_ -= std::exchange(done.failures, 0);
-  }
-  settled_.notify_all();
-}
-
-void CommandQueue::wait_until_settled() {
-  LockGuard lock(mutex_);
-  while (settling_ > 0) settled_.wait(mutex_);
-}
-
-// ---------------------------------------------------------------------------------------------------------- reporting
-
-CommandQueue::FailedRange* CommandQueue::failed_range(std::uint64_t value) {
-  const auto after = std::upper_bound(failures_.begin(), failures_.end(), value,
-                                      [](std::uint64_t v, const FailedRange& range) { return v < range.first; });
-  if (after == failures_.begin()) return nullptr;
-  FailedRange& range = *std::prev(after);
-  return value <= range.last ? &range : nullptr;
-}
-
-bool CommandQueue::has_failed(std::uint64_t value) {
-  if (value > last_failed_.load(std::memory_order_acquire)) return false;
-  LockGuard lock(mutex_);
-  return failed_range(value) != nullptr;
-}
-
-void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by) {
-  if (value > last_failed_.load(std::memory_order_acquire)) return;
-  LockGuard lock(mutex_);
-  throw_if_failed_locked(value, by);
-}
-
-void CommandQueue::throw_if_failed_locked(std::uint64_t value, MetBy by) {
-  if (FailedRange* range = failed_range(value)) report(*range, by);
-}
-
-void CommandQueue::report(FailedRange& range, MetBy by) {
-  if (by == MetBy::own_stream) range.reported = true;
-  if (range.parts) rethrow(*range.parts);
-  ErrorBuilder(ErrorId::driver_failed, "queue", "a command failed, and so many have since that its text is gone")
-      .fix("read the failures as they come; this tensor has no contents")
-      .raise();
-}
-
-void CommandQueue::log_unreported() {
-  LockGuard lock(mutex_);
-  for (FailedRange& range : failures_) {
-    if (!range.reported) log(LKS_LOG_WARN, "queue", "this failure was never met: " + range.parts->text);
-    range.reported = true;
-  }
 }
 
 }  // namespace lockstep

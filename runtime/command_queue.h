@@ -9,7 +9,8 @@
 // contents throws it. A device has one queue of its own, and one for each stream; each has its own failures.
 //
 // Locks, in the order in which a thread may take them: the allocator's, a queue's, the device's for the uses of blocks.
-// No thread has the locks of two queues, and nobody waits for the device while it has a queue's lock.
+// No thread has the locks of two queues, and nobody waits for the device, or makes the text of an error, while it has a
+// queue's lock.
 #pragma once
 
 #include <atomic>
@@ -20,32 +21,14 @@
 #include <vector>
 
 #include "api/internal/mutex.h"
-#include "lockstep/call_site.h"
-#include "runtime/driver_status.h"
+#include "runtime/command_info.h"
 #include "runtime/forked.h"
+#include "runtime/late_failure.h"
 #include "runtime/memory/block.h"
 
 namespace lockstep {
 
 class DeviceState;
-
-/// One of several calls that are submitted as one command.
-struct LaunchInfo {
-  const char* op = "";  // static string or interned name
-  CallSite where;
-};
-
-/// What the host stores for a command until it is done.
-struct CommandInfo {
-  const char* op = "";  // static string or interned name
-  CallSite where;
-  const ScopeName* scope = nullptr;
-  std::vector<LaunchInfo> launches;  // if the command has several launches: one for each
-  std::shared_ptr<void> keep;        // kept alive until the command is done: kernels, host memory
-  std::function<void()> undo;        // restores host state if the command turns out to have failed
-  std::function<void()> again;       // enqueues the command again if it was skipped because an earlier one failed
-  bool copied = false;               // an upload of bytes that the driver has copied; set by write_copied()
-};
 
 class CommandQueue {
  public:
@@ -76,7 +59,7 @@ class CommandQueue {
   void verify_written(std::uint64_t value) {
     mutex_.assume_held();
     if (value <= last_failed_.load(std::memory_order_relaxed)) [[unlikely]]
-      throw_if_failed_locked(value);
+      stop_if_failed(value);
   }
 
   std::uint64_t copy(Block& dst, std::uint64_t dst_offset, Block& src, std::uint64_t src_offset, std::uint64_t bytes,
@@ -100,8 +83,7 @@ class CommandQueue {
   void wait(std::uint64_t value, const CallSite* where = nullptr, MetBy by = MetBy::own_stream);
   /// The same, but if the command was skipped because an earlier one failed, returns false and does not report that
   /// failure. The caller may enqueue the command again if its operands are valid.
-  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr,
-                           MetBy by = MetBy::own_stream);
+  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr, MetBy by = MetBy::own_stream);
   /// Blocks until the commands up to `value` use no memory any more. Throws only if the wait itself fails.
   void wait_until_done(std::uint64_t value, const CallSite* where = nullptr) {
     if (!inline_ && !is_done(value)) await(value, where);
@@ -156,11 +138,19 @@ class CommandQueue {
     bool succeeded = false;  // `undo` must not run; it is destroyed outside the lock, since it may free a tensor
     bool skipped = false;    // an earlier command failed, and the queue works again
   };
+  static constexpr std::uint64_t forever = ~std::uint64_t{0};
+  // nullptr: freed, see drop_old_failures().
+  using FailureRef = std::shared_ptr<const LateFailure>;
   struct FailedRange {
-    std::uint64_t first, last;                  // last: `forever` if the queue cannot be used any more
-    std::shared_ptr<const Error::Parts> parts;  // nullptr: freed, see drop_old_texts()
+    std::uint64_t first, last;  // last: `forever` if the queue cannot be used any more
+    FailureRef failure;
     bool reported = false;
   };
+  // Leaves a scope with the lock; thrown as an Error by who has released it.
+  struct Met {
+    FailureRef failure;
+  };
+  enum class Awaited : std::uint8_t { finished, later_command_failed, wait_failed };
   // Commands that are done, or have failed, or were skipped. Passed to finish().
   struct Done {
     std::deque<Pending> commands;
@@ -169,28 +159,22 @@ class CommandQueue {
 
   lks_status launch_inline(std::span<lks_launch> launches);
   static lks_diag take_inline_failure();
-  /// The index of the launch that failed. 0 if the driver does not say.
-  static std::size_t failed_launch(const lks_diag& diag, std::size_t count) {
-    return diag.launch >= 1 && diag.launch <= count ? diag.launch - 1 : 0;
-  }
   // Not inline, because the diag is large and would lie on the stack of every launch.
   template <class CallOf>
   [[noreturn, gnu::cold, gnu::noinline]] void raise_inline_failure(lks_status status, std::size_t count,
                                                                    const CallOf& call) const {
     const lks_diag failure = take_inline_failure();
-    raise_launch_failure(status, failure, call(failed_launch(failure, count)), count);
+    raise_launch_failure(status, failure, device_name(), call(failed_launch(failure, count)), count);
   }
-  [[noreturn]] void raise_launch_failure(lks_status status, const lks_diag& diag, DriverCall call,
-                                         std::size_t count) const;
-  [[noreturn]] void raise_failure(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
+  const std::string& device_name() const;
   void launch_async(std::span<lks_launch> launches, CommandInfo info, const std::function<void()>& verify,
                     const Enqueued& enqueued);
   template <class Enqueue>
   std::uint64_t enqueue(CommandInfo info, Enqueue&& call);
-  template <class Enqueue>
-  std::uint64_t enqueue_locked(CommandInfo info, Enqueue&& call) LOCKSTEP_REQUIRES(mutex_);
+  void add_pending(std::uint64_t value, CommandInfo& info) LOCKSTEP_REQUIRES(mutex_);
   void make_room() LOCKSTEP_EXCLUDES(mutex_);
   void await(std::uint64_t value, const CallSite* where) LOCKSTEP_EXCLUDES(mutex_);
+  Awaited try_await(std::uint64_t value, lks_status& status, lks_diag& diag) LOCKSTEP_EXCLUDES(mutex_);
   void wait_or_recover() LOCKSTEP_EXCLUDES(mutex_);
   // These are called with the lock held. They move finished commands to `done`, which the caller passes to finish()
   // after it releases the lock: destroying a command may free memory, which takes the allocator's lock.
@@ -201,13 +185,13 @@ class CommandQueue {
       LOCKSTEP_REQUIRES(mutex_);
   void finish(Done& done) LOCKSTEP_EXCLUDES(mutex_);
 
-  Error::Parts parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
-  void drop_old_texts() LOCKSTEP_REQUIRES(mutex_);
+  void drop_old_failures() LOCKSTEP_REQUIRES(mutex_);
   FailedRange* failed_range(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
   bool has_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
   void throw_if_failed(std::uint64_t value, MetBy by = MetBy::own_stream) LOCKSTEP_EXCLUDES(mutex_);
-  void throw_if_failed_locked(std::uint64_t value, MetBy by = MetBy::own_stream) LOCKSTEP_REQUIRES(mutex_);
-  [[noreturn]] static void report(FailedRange& range, MetBy by = MetBy::own_stream);
+  void stop_if_failed(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
+  static FailureRef meet(FailedRange& range, MetBy by = MetBy::own_stream);
+  [[noreturn]] static void raise(const FailureRef& failure);
   void note_done(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
 
   DeviceState& device_;

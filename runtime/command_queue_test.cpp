@@ -1,16 +1,22 @@
-// Tests of queue recovery with a scripted driver, also if recovery fails. Other behaviour of queues is tested with an
+// Tests of queue recovery with a scripted driver, also if recovery fails, and of what may happen while the text of a
+// failure is made. Other behaviour of queues is tested with an
 // asynchronous device in async_test.cpp and failure_test.cpp.
 #include "runtime/command_queue.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <functional>
+#include <future>
 #include <memory>
+#include <mutex>
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "lockstep/lockstep.h"
 #include "runtime/scripted_driver.h"
@@ -153,6 +159,137 @@ TEST_F(Recovery, AFailureThatNobodyMetKeepsItsTextHoweverManyFollow) {
   }
 }
 
+// ------------------------------------------------------------------------------------ places of another language
+
+// Line n of a script. `when_asked` runs before a line is told, as the code of another language may.
+class ScriptLines : public CallSiteResolver {
+ public:
+  explicit ScriptLines(std::function<void()> when_asked) : when_asked_(std::move(when_asked)) {}
+  SourcePlace resolve(std::uint64_t id) const override {
+    ++asked;
+    when_asked_();
+    return {"train.py", static_cast<std::uint32_t>(id), "step"};
+  }
+  mutable std::atomic<int> asked{0};
+
+ private:
+  const std::function<void()> when_asked_;
+};
+
+class PlacesOfFailures : public Recovery {
+ protected:
+  // What `act` throws.
+  static Error error_of(const std::function<void()>& act) {
+    try {
+      act();
+    } catch (const Error& e) {
+      return e;
+    }
+    throw std::logic_error("nothing was thrown");
+  }
+  std::uint64_t failing_command(CallSite where) {
+    return script.fails_at = queue->fill(block, 0, 4, 0, 4, {.op = "fill", .where = where});
+  }
+  std::uint64_t launch(CallSite where, const std::function<void()>& verify) {
+    std::uint64_t enqueued = 0;
+    lks_launch launches[1] = {};
+    queue->launch(
+        launches,
+        [&](std::size_t) {
+          return DriverCall{"launch", &where};
+        },
+        [&] { return CommandInfo{.op = "launch", .where = where}; }, verify,
+        [&](std::uint64_t value) { enqueued = value; });
+    return enqueued;
+  }
+};
+
+// The resolver uses the queue whose failure is told.
+TEST_F(PlacesOfFailures, AreAskedForWithoutTheQueuesLock) {
+  std::uint64_t from_resolver = 0;
+  const auto lines = std::make_shared<ScriptLines>([&] { from_resolver = command(); });
+  const ExternalCallSites sites(lines);
+  const std::uint64_t failed = failing_command(sites.at(3)), skipped = command();
+  EXPECT_EQ(error_of([&] { queue->wait(failed); }).where(), "called at train.py:3");
+  EXPECT_GT(from_resolver, skipped);
+  EXPECT_NO_THROW(queue->wait(from_resolver)) << "it was enqueued after the recovery";
+  EXPECT_EQ(error_of([&] { queue->check(skipped); }).where(), "called at train.py:3");
+  EXPECT_EQ(lines->asked, 1) << "the text is kept";
+}
+
+TEST_F(PlacesOfFailures, AreAskedForWithoutItAlsoBySynchronizing) {
+  const auto lines = std::make_shared<ScriptLines>([&] { command(); });
+  const ExternalCallSites sites(lines);
+  failing_command(sites.at(4));
+  EXPECT_EQ(error_of([&] { queue->synchronize(); }).where(), "called at train.py:4");
+  failing_command(sites.at(5));
+  const std::uint64_t failed = script.fails_at;
+  EXPECT_EQ(error_of([&] { queue->wait_unless_skipped(failed); }).where(), "called at train.py:5");
+  EXPECT_NO_THROW(queue->synchronize());
+}
+
+TEST_F(PlacesOfFailures, AreAskedForWithoutItWhereALaunchMeetsThem) {
+  const auto lines = std::make_shared<ScriptLines>([&] { command(); });
+  const ExternalCallSites sites(lines);
+  const std::uint64_t failed = failing_command(sites.at(6));
+  queue->wait_idle();
+  EXPECT_EQ(lines->asked, 0) << "nobody has met it";
+  const std::uint64_t before = script.newest;
+  const Error e = error_of([&] { launch(sites.at(7), [&] { queue->verify_written(failed); }); });
+  EXPECT_EQ(e.where(), "called at train.py:6") << "the line of the command that failed";
+  EXPECT_EQ(e.op(), "fill");
+  EXPECT_EQ(script.newest, before + 1) << "only the resolver's own command was enqueued";
+  EXPECT_NO_THROW(queue->synchronize()) << "it was told";
+}
+
+TEST_F(PlacesOfFailures, AreAskedForWithoutItWhereTheDriverRefuses) {
+  const auto lines = std::make_shared<ScriptLines>([&] { command(); });
+  const ExternalCallSites sites(lines);
+  script.fails_in_call = true;
+  const Error e = error_of([&] { launch(sites.at(8), [] {}); });
+  EXPECT_EQ(e.where(), "called at train.py:8");
+  EXPECT_EQ(e.op(), "launch");
+}
+
+// As an interpreter does it: a thread holds the lock of its language while it waits for the device, and the resolver
+// needs that lock.
+TEST_F(PlacesOfFailures, MayNeedALockOfAThreadThatUsesTheQueue) {
+  std::mutex interpreter;
+  std::promise<void> held, asked;
+  const auto lines = std::make_shared<ScriptLines>([&] {
+    asked.set_value();
+    const std::lock_guard lock(interpreter);
+  });
+  const ExternalCallSites sites(lines);
+  const std::uint64_t sound = command(), failed = failing_command(sites.at(9));
+  std::thread other([&] {
+    const std::lock_guard lock(interpreter);
+    held.set_value();
+    asked.get_future().wait();
+    EXPECT_NO_THROW(queue->wait(sound));
+    EXPECT_NO_THROW(queue->wait(command()));
+  });
+  held.get_future().wait();
+  EXPECT_EQ(error_of([&] { queue->wait(failed); }).where(), "called at train.py:9");
+  other.join();
+}
+
+// wait_idle() may be called with the allocator's lock.
+TEST_F(PlacesOfFailures, AreNotAskedForWhileTheQueueBecomesIdle) {
+  const auto lines = std::make_shared<ScriptLines>([] {});
+  const ExternalCallSites sites(lines);
+  std::string place;
+  const std::uint64_t failed = failing_command(sites.at(10));
+  queue->fill(block, 0, 4, 0, 4, {.op = "fill", .again = [&] { place = sites.at(11).resolve().file; }});
+  queue->wait_idle();
+  EXPECT_EQ(place, "<unknown>");
+  EXPECT_EQ(lines->asked, 0);
+  EXPECT_EQ(error_of([&] { queue->wait(failed); }).where(), "called at train.py:10")
+      << "the failure has kept its place";
+}
+
+// ------------------------------------------------------------------------------------------------------ uploads
+
 // A write of memory that is not kept.
 class CopiedWrite : public testing::Test {
  protected:
@@ -186,6 +323,26 @@ TEST_F(CopiedWrite, DoesNotFollowACommandThatMayFail) {
   };
   EXPECT_EQ(write(LKS_CAP_COPIES_WRITES, pending_fill), 0u);
   EXPECT_NE(write(LKS_CAP_COPIES_WRITES, [&](CommandQueue& queue) { fill(queue); }), 0u) << "the fill is done";
+}
+
+// Nobody has the bytes of the second one any more. So its memory has no contents, and every use says why.
+TEST_F(CopiedWrite, BehindAnUploadThatFailsReportsThatFailure) {
+  script = {};
+  ScriptedDevice device(table(), LKS_CAP_COPIES_WRITES);
+  CommandQueue queue(device.state(), LKS_QUEUE_COMPUTE);
+  const auto upload = [&] { return queue.write_copied(block, 0, &bytes, sizeof bytes, {.op = "write"}); };
+  script.done_to = 0;
+  const std::uint64_t failing = upload(), behind = upload();
+  ASSERT_NE(behind, 0u);
+  script.fails_at = failing;
+  EXPECT_THROW(queue.wait(behind), DeviceError);
+  EXPECT_THROW(queue.check(behind), DeviceError) << "each time";
+  EXPECT_THROW(queue.check(failing), DeviceError);
+  EXPECT_NO_THROW(queue.synchronize()) << "it was told";
+  script.done_to = never;
+  const std::uint64_t later = upload();
+  ASSERT_NE(later, 0u);
+  EXPECT_NO_THROW(queue.wait(later));
 }
 
 TEST_F(CopiedWrite, FollowsOtherUploads) {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "lockstep/driver_provisional.h"
+#include "lockstep/driver.h"
 #include "runtime/command_queue.h"
 #include "runtime/forked.h"
 #include "runtime/kernel_cache.h"

@@ -1,5 +1,7 @@
 // Tests of DLPack arrays made from tensors, and of tensors made from DLPack arrays.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -74,6 +76,8 @@ class DLPack : public testing::TestWithParam<std::string> {
     set_option("toy.delay_us", std::nullopt);
   }
   bool visible() const { return device.state().host_visible(); }
+  // Whether the driver can use memory of others where it lies.
+  bool shares() const { return device.state().import_group() != nullptr; }
 
   Device device = device_named(GetParam());
   DeviceScope scope{device};
@@ -215,12 +219,61 @@ TEST_P(DLPack, WrongArraysAreRefusedAndFreed) {
   });
 }
 
-TEST_P(DLPack, NeverCopyingAndNoArrayAreRefused) {
+TEST_P(DLPack, NeverCopyingNeedsADriverThatSharesMemory) {
   Versioned array(std::vector<float>{1, 2}, {2});
-  expect_error_saying([&] { from_dlpack(&array.managed, std::nullopt, CopyPolicy::never); }, ErrorId::copy_needed,
-                      {"the driver of " + device.name() + " cannot use memory of other libraries"},
-                      "dlpack_test.cpp:", true);
+  if (shares()) {
+    EXPECT_EQ(from_dlpack(&array.managed, std::nullopt, CopyPolicy::never).to_vector<float>(),
+              (std::vector<float>{1, 2}));
+  } else {
+    expect_error_saying([&] { from_dlpack(&array.managed, std::nullopt, CopyPolicy::never); }, ErrorId::copy_needed,
+                        {"the driver of " + device.name() + " cannot use memory of other libraries"},
+                        "dlpack_test.cpp:", true);
+  }
   EXPECT_EQ(array.deletions, 1);
+}
+
+TEST_P(DLPack, ReadOnlyArraysAreUsedWhereTheyLie) {
+  const std::vector<float> values{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  Versioned array(values, {2, 3}, {6, 2});
+  array.managed.flags = dlpack::read_only_flag;
+  array.array().byte_offset = sizeof(float);
+  {
+    std::optional<Tensor> x = from_dlpack(&array.managed);
+    EXPECT_EQ(array.deletions, shares() ? 0 : 1);
+    const Tensor part = slice(*x, {{0, 1}, {1, 0, 2}});
+    EXPECT_EQ((*x + 1.0f).to_vector<float>(), (std::vector<float>{2, 4, 6, 8, 10, 12}));
+    EXPECT_EQ(sum(transpose(*x), {.axes = {1}}).to_vector<float>(), (std::vector<float>{8, 12, 16}));
+    x.reset();
+    EXPECT_EQ(array.deletions, shares() ? 0 : 1) << "a view uses it";
+    EXPECT_EQ(part.to_vector<float>(), (std::vector<float>{7, 9}));
+  }
+  EXPECT_EQ(array.deletions, 1);
+}
+
+// What no system lets anybody write must not be written in place by an update either.
+TEST_P(DLPack, WriteProtectedMemoryIsOnlyRead) {
+  const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  void* const page = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  const float values[] = {1, 2, 3, 4};
+  std::memcpy(page, values, sizeof values);
+  ASSERT_EQ(mprotect(page, bytes, PROT_READ), 0);
+  bool unmapped = false;
+  {
+    const std::shared_ptr<const void> memory(page, [&](const void*) {
+      munmap(page, bytes);
+      unmapped = true;
+    });
+    const Variable v(from_memory(memory, sizeof values, {DType::f32, {2, 2}}, device), "v");
+    v.assign_add(ones({2, 2}));
+    EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{2, 3, 4, 5}));
+    EXPECT_EQ(std::memcmp(page, values, sizeof values), 0);
+    synchronize(device);
+  }
+  EXPECT_TRUE(unmapped);
+}
+
+TEST_P(DLPack, NoArrayIsRefused) {
   expect_error_saying([] { from_dlpack(static_cast<DLManagedTensorVersioned*>(nullptr)); },
                       ErrorId::invalid_foreign_array, {"the array is null"}, "dlpack_test.cpp:", true);
 }

@@ -12,6 +12,11 @@
 #include "runtime/thread_state.h"
 
 namespace lockstep {
+namespace {
+
+constexpr std::uint64_t smallest_page = 4096;
+
+}  // namespace
 
 SharedTensor share_host_memory(DeviceState& device, const std::byte* first, const TensorSpec& spec,
                                const std::int64_t* strides, const std::shared_ptr<const void>& owner,
@@ -22,8 +27,21 @@ SharedTensor share_host_memory(DeviceState& device, const std::byte* first, cons
     last += strides[d] * (spec.shape[d] - 1);
   }
   check_size(device, spec, purpose);
-  const std::uint64_t bytes = (static_cast<std::uint64_t>(last) + 1) * size_of(spec.dtype);
-  ForeignBlock imported = import_host_memory(device, first, bytes, owner);
+  // A block begins at a multiple of the device's alignment, which is more than other libraries give their arrays. So
+  // this one may begin before the first element. Nobody reads these bytes; they can be read, since the page is the
+  // same.
+  const std::uint64_t element = size_of(spec.dtype), alignment = device.info().min_alignment;
+  const std::uint64_t before = reinterpret_cast<std::uintptr_t>(first) % alignment;
+  if (before % element != 0) {
+    return {{}, "the elements are not aligned to their size of " + std::to_string(element) + " bytes"};
+  }
+  if (before != 0 && alignment > smallest_page) {
+    return {
+        {},
+        "the elements are not aligned to the " + std::to_string(alignment) + " bytes that " + device.name() + " needs"};
+  }
+  const std::uint64_t bytes = before + (static_cast<std::uint64_t>(last) + 1) * element;
+  ForeignBlock imported = import_host_memory(device, first - before, bytes, owner);
   if (!imported.block) return {{}, std::move(imported.refusal)};
   TensorRef tensor = TensorRef::adopt(new TensorImpl);
   tensor->dtype = spec.dtype;
@@ -31,6 +49,7 @@ SharedTensor share_host_memory(DeviceState& device, const std::byte* first, cons
   tensor->device = &device;
   tensor->block = std::move(imported.block);
   tensor->shape = spec.shape;
+  tensor->offset = static_cast<std::int64_t>(before / element);
   std::copy_n(strides, spec.shape.rank(), tensor->strides);
   tensor->dense = strides_are_dense(spec.shape, strides);
   tensor->producer = purpose.label;

@@ -2,7 +2,6 @@
 
 #include <new>
 
-#include "lockstep/memory.h"
 #include "runtime/device_state.h"
 
 namespace lockstep {
@@ -18,8 +17,7 @@ HostFill::HostFill(DeviceState& device, const TensorSpec& spec, const BlockPurpo
   const auto bytes = static_cast<std::size_t>(spec.bytes());
   host_.reset(new (std::nothrow) std::byte[bytes]);
   if (!host_) {
-    ErrorBuilder error(ErrorId::out_of_memory, purpose.label ? purpose.label : "tensor",
-                       "the host has no " + format_bytes(bytes) + " left for the elements");
+    ErrorBuilder error = host_out_of_memory(purpose.label ? purpose.label : "tensor", bytes);
     if (purpose.where) error.at(*purpose.where);
     error.fix("make fewer elements at once").raise();
   }

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "lockstep/error.h"
-#include "lockstep/memory.h"
 #include "runtime/caller.h"
 #include "runtime/device_state.h"
 #include "runtime/enums.h"
@@ -27,7 +26,7 @@ using HostMemory = std::unique_ptr<std::byte, FreeAligned>;
 HostMemory allocate_host(const TensorImpl& impl, std::size_t bytes, CallSite where) {
   HostMemory memory(static_cast<std::byte*>(::operator new(bytes, copy_alignment, std::nothrow)));
   if (memory) return memory;
-  ErrorBuilder(ErrorId::out_of_memory, "HostView", "the host has no " + format_bytes(bytes) + " left for the elements")
+  host_out_of_memory("HostView", bytes)
       .line("tensor", describe(impl))
       .at(where)
       .fix("view a part of it: slice it first")

@@ -113,12 +113,8 @@ std::uint32_t kind_of(const KernelTensor& t) {
 }
 
 bool is_dense(const KernelTensor& t) {
-  std::int64_t expected = 1;
-  for (int i = t.rank - 1; i >= 0; --i) {
-    if (t.dims[i] != 1 && t.strides[i] != expected) return false;
-    expected = next_dense_stride(expected, t.dims[i]);
-  }
-  return true;
+  return are_dense_strides(
+      t.rank, [&t](int i) { return t.dims[i]; }, t.strides);
 }
 
 }  // namespace

@@ -21,6 +21,20 @@ inline std::int64_t next_dense_stride(std::int64_t stride, std::int64_t extent) 
   return __builtin_mul_overflow(stride, extent, &stride) ? 0 : stride;
 }
 
+/// Whether the strides of a tensor are dense row-major; that of an extent of 1 does not count. `extent_of(i)` is the
+/// extent of dimension i. Drivers have the same rule (backends/common/dense.h), also for empty tensors: an extent of 0
+/// makes the strides before it 0, and every tensor without elements gets such strides.
+template <class ExtentOf>
+bool are_dense_strides(int rank, ExtentOf&& extent_of, const std::int64_t* strides) {
+  std::int64_t expected = 1;
+  for (int i = rank - 1; i >= 0; --i) {
+    const std::int64_t extent = extent_of(i);
+    if (extent != 1 && strides[i] != expected) return false;
+    expected = next_dense_stride(expected, extent);
+  }
+  return true;
+}
+
 /// A tensor of a call, in the form that the driver receives.
 struct KernelTensor {
   DType dtype = DType::f32;

@@ -102,13 +102,8 @@ std::uint64_t next_tensor_id() {
 }
 
 bool strides_are_dense(const Shape& shape, const std::int64_t* strides) {
-  std::int64_t expected = 1;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
-    const std::int64_t extent = shape.dim(i).value();
-    if (extent != 1 && strides[i] != expected) return false;
-    expected = next_dense_stride(expected, extent);
-  }
-  return true;
+  return are_dense_strides(
+      shape.rank(), [&shape](int i) { return shape.dim(i).value(); }, strides);
 }
 
 namespace {
@@ -460,8 +455,7 @@ void Tensor::check_readable(CallSite where) const {
 }
 
 void Tensor::fail_host_memory(CallSite where) const {
-  ErrorBuilder(ErrorId::out_of_memory, "to_vector",
-               "the host has no " + format_bytes(byte_count(dtype(), shape())) + " left for the elements")
+  host_out_of_memory("to_vector", byte_count(dtype(), shape()))
       .line("tensor", describe())
       .at(where)
       .fix("read a part of it: slice it first")

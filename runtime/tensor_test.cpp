@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <thread>
+#include <vector>
 
+#include "backends/common/dense.h"
 #include "lockstep/lockstep.h"
 #include "runtime/device_state.h"
 #include "runtime/expect_error.h"
@@ -117,6 +119,28 @@ TEST_F(Tensors, StridesAreDenseWhateverThoseOfSingleElementsAre) {
   EXPECT_FALSE(strides_are_dense({2, 3}, wide));
   EXPECT_FALSE(strides_are_dense({2, 3}, turned));
   EXPECT_TRUE(strides_are_dense({}, nullptr));
+}
+
+// If they did not agree, the host would copy an operand again and again that the driver refuses.
+TEST_F(Tensors, HostAndDriversAgreeWhichAreDense) {
+  struct Case {
+    Shape shape;
+    std::vector<std::int64_t> dense;  // what the host passes
+  };
+  for (const Case& c : {Case{{2, 3, 4}, {12, 4, 1}}, Case{{0}, {1}}, Case{{2, 0, 3}, {0, 3, 1}}, Case{{0, 5}, {5, 1}},
+                        Case{{4, 1, 0}, {0, 0, 1}}}) {
+    const int rank = c.shape.rank();
+    std::int64_t strides[max_rank];
+    fill_dense_strides(c.shape, strides);
+    EXPECT_EQ(std::vector<std::int64_t>(strides, strides + rank), c.dense);
+    std::int64_t dims[max_rank];
+    for (int d = 0; d < rank; ++d) dims[d] = c.shape[d];
+    EXPECT_TRUE(strides_are_dense(c.shape, strides)) << c.shape.to_string();
+    EXPECT_TRUE(common::is_dense(rank, dims, strides)) << c.shape.to_string();
+    ++strides[rank - 1];
+    EXPECT_FALSE(strides_are_dense(c.shape, strides)) << c.shape.to_string();
+    EXPECT_FALSE(common::is_dense(rank, dims, strides)) << c.shape.to_string();
+  }
 }
 
 }  // namespace

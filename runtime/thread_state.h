@@ -38,6 +38,7 @@ struct ThreadState {
   const StreamScope* stream = nullptr;             // the innermost one of this thread
   bool undoing = false;                            // changes of the host's state are being undone after a failure
   bool abstract_calls = false;                     // calls without tensor operands return abstract tensors
+  bool asks_resolvers = true;                      // for the text of places in other languages
   std::vector<KernelUse>* kernels_used = nullptr;  // if set, launches of this thread are recorded here
 };
 
@@ -45,6 +46,19 @@ inline ThreadState& thread_state() {
   static thread_local ThreadState state;
   return state;
 }
+
+/// Until the end of the scope, places in other languages are unknown: where a resolver must not be called, because this
+/// thread has a lock that it may need.
+class [[nodiscard]] NoResolversScope {
+ public:
+  NoResolversScope() : before_(std::exchange(thread_state().asks_resolvers, false)) {}
+  ~NoResolversScope() { thread_state().asks_resolvers = before_; }
+  NoResolversScope(const NoResolversScope&) = delete;
+  NoResolversScope& operator=(const NoResolversScope&) = delete;
+
+ private:
+  bool before_;
+};
 
 /// Until the end of the scope, calls without tensor operands return abstract tensors.
 class [[nodiscard]] AbstractCallsScope {

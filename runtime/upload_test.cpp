@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
@@ -51,6 +54,26 @@ TEST_F(Uploads, AfterACommandThatFailsAreNotLost) {
   const Tensor tensor = upload(5);
   EXPECT_THROW(synchronize(device), ShapeError);
   EXPECT_EQ(tensor.to_vector<float>(), std::vector<float>(count, 5));
+}
+
+// Whether the second upload follows the first one, whose bytes nobody keeps, or a failure that is known already,
+// depends on the moment.
+TEST_F(Uploads, BehindAnUploadThatFailsArriveOrReportIt) {
+  set_option("toy.delay_us", "500");
+  const std::vector<float> expected(count, 2);
+  for (int round = 0; round < 40; ++round) {
+    synchronize(device);
+    set_option("toy.fail", std::to_string(9200 + round) + ":1");
+    const Tensor failing = upload(1), behind = upload(2);
+    set_option("toy.fail", std::nullopt);
+    EXPECT_THROW(failing.to_vector<float>(), DeviceError);
+    try {
+      EXPECT_EQ(behind.to_vector<float>(), expected) << round;
+    } catch (const DeviceError&) {
+      EXPECT_THROW(behind + 1.0f, DeviceError) << "it has no contents later either";
+    }
+    EXPECT_EQ(upload(2).to_vector<float>(), expected) << "the queue works";
+  }
 }
 
 }  // namespace

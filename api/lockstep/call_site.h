@@ -96,10 +96,12 @@ class CallSite {
 };
 static_assert(sizeof(CallSite) == 8 && std::is_trivially_copyable_v<CallSite>);
 
-/// Tells what the ids of another language's call sites mean. Any thread may ask it, several at the same time. Some
-/// errors are made with locks of Lockstep held; that of a device's queue, when a failure on the device is noticed. So
-/// it must not call Lockstep, nor wait for a lock that another thread may hold while it calls Lockstep on an
-/// asynchronous device, such as the lock of an interpreter. If it throws, the place is unknown.
+/// Tells what the ids of another language's call sites mean. Any thread may ask it, several at the same time, and about
+/// the same place more than once. It may use open devices, and wait for a lock that another thread holds while that
+/// uses them, such as the lock of an interpreter: no lock of a queue or of a device's memory is held while it is asked.
+/// (Where one must be, such as in warnings about waits that fail, it is not asked, and the place is unknown.) Errors of
+/// finding, opening and registering something are made with a lock that others need to do the same: it must do none of
+/// these. If it throws, the place is unknown.
 class CallSiteResolver {
  public:
   virtual ~CallSiteResolver();

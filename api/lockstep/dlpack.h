@@ -34,8 +34,8 @@ DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor, CallSite where = Ca
 /// until the device has read the elements, and then calls the deleter. (If another thread is just finishing the copy on
 /// the device, that thread calls it, soon after.)
 ///
-/// A device shares the memory if its driver can import host memory, which no driver of this version can, the elements
-/// are aligned as the device needs, and the strides are not negative. With `if_needed` only arrays are shared that are
+/// A device shares the memory if its driver can import host memory, as those of `cpu` and `reference` can, the elements
+/// are aligned to their size, and the strides are not negative. With `if_needed` only arrays are shared that are
 /// flagged as read-only; with `never` also others, and then nobody may change the array while a tensor uses it. The
 /// deleter of a shared array is called when the last tensor or view of it is gone and no command of the device uses
 /// it any more, on the thread that drops the last reference.

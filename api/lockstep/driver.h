@@ -204,8 +204,8 @@ typedef struct lks_host_api {
 enum { LKS_DEVICE_CPU = 1, LKS_DEVICE_GPU = 2, LKS_DEVICE_INTEGRATED_GPU = 3, LKS_DEVICE_ACCELERATOR = 4 };
 
 /* Capability bits. If a bit is set, get_group returns that group's table, with every slot filled that the group had in
- * its first version. Optional groups stay optional for the whole major version. Their tables are in
- * driver_provisional.h. */
+ * its first version. Optional groups stay optional for the whole major version. The table of LKS_CAP_IMPORT_EXPORT is
+ * at the end of this file, the others are in driver_provisional.h. */
 enum {
   LKS_CAP_GRAPH = 1 << 0,
   LKS_CAP_PEER = 1 << 1,
@@ -576,6 +576,16 @@ typedef struct lks_driver_api {
    * or one of them followed by a space and details, such as a library's version. */
   const char*(LKS_CALL* kernel_variant)(lks_driver* driver, uint32_t op, uint32_t index);
 } lks_driver_api;
+
+/* LKS_CAP_IMPORT_EXPORT: buffers over memory of others. A host pointer is a multiple of min_alignment. Its bytes are only
+ * read: they may be write-protected, and what is behind them unreadable. The host keeps them valid and unchanged until
+ * buffer_free, which leaves them alone. LKS_UNSUPPORTED for other kinds, or if the device cannot read the memory. */
+enum { LKS_HANDLE_HOST_POINTER = 1 };
+typedef struct lks_import_export_group {
+  lks_header hdr;
+  lks_status(LKS_CALL* buffer_import)(lks_device* device, uint32_t kind, uint64_t handle, uint64_t bytes,
+                                      lks_buffer** out, lks_diag* diag);
+} lks_import_export_group;
 
 /* The only exported symbol. It starts no thread, touches no device and keeps no state. Returns LKS_ABI_MISMATCH if the
  * host's minor version is older than the driver needs, or if the host's table lacks entries that the driver needs. */

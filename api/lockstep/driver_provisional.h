@@ -1,4 +1,5 @@
-/* driver_provisional.h: the tables that lks_driver_api::get_group returns, one for each capability bit.
+/* driver_provisional.h: the tables that lks_driver_api::get_group returns for the capability bits whose table is not in
+ * driver.h.
  *
  * PROVISIONAL. No driver offers any of these groups yet. A group may change without a new major version until the first
  * driver offers it. Its table then moves to driver.h, and the rules of driver.h apply to it. */
@@ -28,16 +29,6 @@ typedef struct lks_peer_group {
   lks_header hdr;
   lks_status(LKS_CALL* peer_query)(lks_device* from, lks_device* to, double* bytes_per_second, lks_diag* diag);
 } lks_peer_group;
-
-/* LKS_CAP_IMPORT_EXPORT: memory shared with other APIs. The host keeps an imported handle valid until buffer_free. */
-enum { LKS_HANDLE_HOST_POINTER = 1, LKS_HANDLE_FD = 2, LKS_HANDLE_DMA_BUF = 3, LKS_HANDLE_WIN32 = 4 };
-typedef struct lks_import_export_group {
-  lks_header hdr;
-  lks_status(LKS_CALL* buffer_import)(lks_device* device, uint32_t kind, uint64_t handle, uint64_t bytes,
-                                      lks_buffer** out, lks_diag* diag);
-  lks_status(LKS_CALL* buffer_export)(lks_device* device, lks_buffer* buffer, uint32_t kind, uint64_t* handle,
-                                      lks_diag* diag);
-} lks_import_export_group;
 
 /* LKS_CAP_TIMESTAMPS: device times in nanoseconds. Times of one device are comparable. */
 typedef struct lks_timestamp_group {

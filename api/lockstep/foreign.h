@@ -18,8 +18,9 @@ namespace LOCKSTEP_API lockstep {
 /// any thread that uses the device: after a copy, when the device has read the elements; if the memory is shared, when
 /// the last tensor or view of it is gone and no command uses it any more.
 ///
-/// The memory is shared if the device's driver can import host memory, which no driver of this version can, and it is
-/// aligned as the device needs. Otherwise the device copies it, without another copy in host memory.
+/// The memory is shared if the device's driver can import host memory, as those of `cpu` and `reference` can, and the
+/// elements are aligned to their size. Otherwise the device copies it, without another copy in host memory. Shared
+/// memory is never written; it may be write-protected, such as a file that is mapped for reading.
 ///
 /// Throws ShapeError LS2006 if `bytes` is not the spec's number of bytes, StateError LS1008 if `memory` is null
 /// although there are elements, OutOfMemoryError LS5001 or LS5002 if a copy does not fit, and UnsupportedError LS6003

@@ -2,6 +2,7 @@
 #include <exception>
 #include <new>
 
+#include "backends/common/dense.h"
 #include "backends/common/kernel_table.h"
 #include "lockstep/driver_ops.h"
 
@@ -201,13 +202,6 @@ const char* variant_of(std::span<const KernelRow> rows, std::uint32_t op, std::u
   return nullptr;
 }
 
-bool is_dense(const lks_tensor_desc& t) {
-  std::int64_t expected = 1;
-  for (int i = t.rank - 1; i >= 0; --i) {
-    if (t.dims[i] != 1 && t.strides[i] != expected) return false;
-    expected *= t.dims[i];
-  }
-  return true;
-}
+bool is_dense(const lks_tensor_desc& t) { return is_dense(t.rank, t.dims, t.strides); }
 
 }  // namespace common

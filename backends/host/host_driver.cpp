@@ -54,7 +54,7 @@ lks_device_info full_description(const lks_host_api& host) {
   lks_device_info full;
   std::memset(&full, 0, sizeof full);
   full.type = LKS_DEVICE_CPU;
-  full.capabilities = LKS_CAP_INLINE_QUEUE;
+  full.capabilities = LKS_CAP_INLINE_QUEUE | LKS_CAP_IMPORT_EXPORT;
   full.math_modes = 1u << LKS_MODE_STRICT;
   full.max_rank = LKS_MAX_RANK;
   full.compute_units = static_cast<std::uint32_t>(sysconf(_SC_NPROCESSORS_ONLN));
@@ -90,8 +90,6 @@ lks_status LKS_CALL device_describe(lks_driver* driver, std::uint32_t ordinal, l
   std::memcpy(info, &full, size);
   return LKS_OK;
 }
-
-const void* LKS_CALL get_group(lks_driver*, std::uint64_t) { return nullptr; }
 
 // ---------------------------------------------------------------------------------------------------------- device
 
@@ -157,8 +155,22 @@ lks_status LKS_CALL buffer_alloc(lks_device* device, std::uint32_t heap, std::ui
 }
 
 void LKS_CALL buffer_free(lks_device*, lks_buffer* buffer) {
-  munmap(buffer->data, buffer->bytes);
+  if (!buffer->imported) munmap(buffer->data, buffer->bytes);
   delete buffer;
+}
+
+// Kernels read no byte outside their operands, so any memory will do.
+lks_status LKS_CALL buffer_import(lks_device*, std::uint32_t kind, std::uint64_t handle, std::uint64_t bytes,
+                                  lks_buffer** out, lks_diag* diag) {
+  if (kind != LKS_HANDLE_HOST_POINTER) {
+    return common::refuse(diag, LKS_REASON_EXTENSION, -1, DRIVER_WHERE, "handles of kind %u are not imported", kind);
+  }
+  if (handle == 0 || handle % alignment != 0 || bytes == 0) {
+    return fail(diag, LKS_INVALID_ARGUMENT, DRIVER_WHERE, "%llu bytes at address %#llx",
+                static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(handle));
+  }
+  *out = new (std::nothrow) lks_buffer{reinterpret_cast<void*>(static_cast<std::uintptr_t>(handle)), bytes, true};
+  return *out ? LKS_OK : fail(diag, LKS_OUT_OF_MEMORY, DRIVER_WHERE, "no host memory for a buffer");
 }
 
 lks_status LKS_CALL buffer_map(lks_device* device, lks_buffer* buffer, std::uint64_t offset, std::uint64_t bytes,
@@ -304,6 +316,13 @@ lks_status LKS_CALL timeline_wait(lks_timeline* timeline, std::uint64_t value, s
 lks_status LKS_CALL timeline_signal(lks_timeline* timeline, std::uint64_t value, const lks_diag* failure,
                                     lks_diag* diag) {
   return timeline->signal(value, failure, diag);
+}
+
+// ---------------------------------------------------------------------------------------------------------- groups
+
+const void* LKS_CALL get_group(lks_driver*, std::uint64_t capability) {
+  static constexpr lks_import_export_group import_export{{sizeof(lks_import_export_group), 0, nullptr}, &buffer_import};
+  return capability == LKS_CAP_IMPORT_EXPORT ? &import_export : nullptr;
 }
 
 // --------------------------------------------------------------------------------------------------------- kernels

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 
+#include "backends/common/dense.h"
 #include "lockstep/driver.h"
 
 /// A buffer is a block of host memory, because device memory is host memory here.
 struct lks_buffer {
   void* data;
   std::uint64_t bytes;
+  bool imported = false;  // the host's memory: buffer_free leaves it alone
 };
 
 namespace host {
@@ -39,14 +41,7 @@ struct TensorView {
     for (int i = 0; i < rank; ++i) n *= dims[i];
     return n;
   }
-  bool dense() const {
-    std::int64_t expected = 1;
-    for (int i = rank - 1; i >= 0; --i) {
-      if (dims[i] != 1 && strides[i] != expected) return false;
-      expected *= dims[i];
-    }
-    return true;
-  }
+  bool dense() const { return common::is_dense(rank, dims, strides); }
 };
 
 }  // namespace host

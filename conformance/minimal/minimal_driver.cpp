@@ -99,23 +99,13 @@ class RequirementLog {
 
 RequirementLog* requirement_log = nullptr;
 
-bool is_dense(const lks_tensor_desc& t) {
-  std::int64_t expected = 1;
-  for (std::int32_t d = t.rank - 1; d >= 0; --d) {
-    if (t.dims[d] == 0) return true;
-    if (t.dims[d] != 1 && t.strides[d] != expected) return false;
-    expected *= t.dims[d];
-  }
-  return true;
-}
-
 constexpr std::uint64_t buffer_alignment = 64;  // the reference driver's min_alignment
 
 lks_status check_layouts(const lks_kernel_desc& desc, lks_diag* diag) {
   for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) {
     const lks_tensor_desc& t = common::tensor_of(desc, i);
     if (t.flags & LKS_TENSOR_OPTIONAL_ABSENT) continue;
-    if (is_dense(t) && t.alignment >= buffer_alignment) continue;
+    if (common::is_dense(t) && t.alignment >= buffer_alignment) continue;
     return refuse(diag, LKS_REASON_LAYOUT, static_cast<int>(i), DRIVER_WHERE,
                   "%s: operand %u is strided or begins elsewhere than a buffer", desc.op_name, i);
   }

@@ -103,6 +103,16 @@ void writes_past_the_end(const Call& call) {
   if (bytes % 16 != 0) out.data[bytes] = 0;
 }
 
+// Reads 32 bytes behind the last element, which changes no result.
+void reads_past_the_end(const Call& call) {
+  const host::TensorView in = call.view(0);
+  if (in.count() > 0 && in.dense()) {
+    const volatile char* const end = in.data + in.count() * static_cast<std::int64_t>(host::size_of(in.dtype));
+    for (int i = 0; i < 32; ++i) static_cast<void>(end[i]);
+  }
+  call.run();
+}
+
 // Writes into the gaps between the elements of a row.
 void writes_into_gaps(const Call& call) {
   call.run();
@@ -337,6 +347,7 @@ constexpr KernelFault faults[] = {
     {Mutant::negative_stride_as_positive, any_op, &negative_stride_as_positive},
     {Mutant::writes_past_the_end, LKS_OP_POINTWISE, &writes_past_the_end},
     {Mutant::sum_writes_past_the_end, LKS_OP_SUM, &writes_past_the_end},
+    {Mutant::reads_past_the_end, LKS_OP_SUM, &reads_past_the_end},
     {Mutant::writes_into_gaps, any_op, &writes_into_gaps},
     {Mutant::high_rank_cut, LKS_OP_POINTWISE, &high_rank_cut},
     {Mutant::clears_its_output_first, LKS_OP_POINTWISE, &clears_its_output_first},

@@ -54,14 +54,6 @@ bool is_broadcast(const host::TensorView& x, const host::TensorView& out) {
   }
   return x.count() < out.count();
 }
-bool is_dense(const host::TensorView& t) {
-  std::int64_t next = 1;
-  for (int d = t.rank - 1; d >= 0; --d) {
-    if (t.dims[d] > 1 && t.strides[d] != next) return false;
-    next *= t.dims[d];
-  }
-  return true;
-}
 constexpr std::int64_t many = 1 << 18;
 
 template <class Concerned>
@@ -75,12 +67,11 @@ void last_of_many_lost(const Call& call, Concerned&& concerned) {
 }
 void broadcast_beyond_18_bits_not_written(const Call& call) { last_of_many_lost(call, &is_broadcast); }
 void strided_beyond_18_bits_not_written(const Call& call) {
-  last_of_many_lost(call, [](const host::TensorView& x, const host::TensorView& out) {
-    return !is_broadcast(x, out) && !is_dense(x);
-  });
+  last_of_many_lost(
+      call, [](const host::TensorView& x, const host::TensorView& out) { return !is_broadcast(x, out) && !x.dense(); });
 }
 void strided_table_beyond_18_bits_not_written(const Call& call) {
-  without_last(call, 0, !is_dense(call.view(0)) && call.view(2).count() > many);
+  without_last(call, 0, !call.view(0).dense() && call.view(2).count() > many);
 }
 void fast_beyond_18_bits_not_written(const Call& call) {
   without_last(call, 0, is_fast(call) && call.view(call.inputs()).count() > many);
@@ -324,7 +315,7 @@ void copy_result_forward(const Call& call) {
 void last_image_lost(const Call& call) { without_last(call, 0, call.view(call.inputs()).count() > many); }
 void strided_bf16_loses_last_of_many(const Call& call) {
   last_of_many_lost(call, [](const host::TensorView& x, const host::TensorView& out) {
-    return x.dtype == LKS_BF16 && !is_broadcast(x, out) && !is_dense(x);
+    return x.dtype == LKS_BF16 && !is_broadcast(x, out) && !x.dense();
   });
 }
 void groups_of_4_filters_lose_last(const Call& call) {

@@ -232,6 +232,14 @@ void out_of_memory_is_internal(lks_driver_api& t) {
   };
 }
 
+// Memory of the host is unmapped with its buffer, as if the driver had mapped it.
+void frees_imported_memory(lks_driver_api& t) {
+  t.buffer_free = [](lks_device* device, lks_buffer* buffer) {
+    buffer->imported = false;
+    correct().buffer_free(device, buffer);
+  };
+}
+
 // Every eighth buffer of a thread gets the memory of the previous one, if they have the same size. Nothing is freed.
 void hands_out_a_live_buffer(lks_driver_api& t) {
   t.buffer_alloc = [](lks_device* device, std::uint32_t heap, std::uint64_t bytes, lks_buffer** out,
@@ -266,6 +274,7 @@ constexpr TableFault faults[] = {
     {Mutant::refuses_large_blocks, &refuses_large_blocks},
     {Mutant::out_of_memory_without_numbers, &out_of_memory_without_numbers},
     {Mutant::out_of_memory_is_internal, &out_of_memory_is_internal},
+    {Mutant::frees_imported_memory, &frees_imported_memory},
     {Mutant::hands_out_a_live_buffer, &hands_out_a_live_buffer},
 };
 

@@ -67,6 +67,14 @@ Buffer::Buffer(Session& session, std::uint64_t bytes) : session_(&session), byte
         text("buffer_alloc of %llu bytes succeeded without a buffer", static_cast<unsigned long long>(bytes)));
 }
 
+Buffer::Buffer(Session& session, const lks_import_export_group& group, std::span<const unsigned char> memory)
+    : session_(&session), bytes_(memory.size()) {
+  Call call("buffer_import");
+  const auto address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(memory.data()));
+  call.ok(group.buffer_import(session.device, LKS_HANDLE_HOST_POINTER, address, bytes_, &handle_, call.diag()));
+  check(handle_ != nullptr, "buffer_import succeeded without a buffer");
+}
+
 Buffer::~Buffer() {
   if (handle_) session_->api.buffer_free(session_->device, handle_);
 }

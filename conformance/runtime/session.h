@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "conformance/runtime/call.h"
@@ -58,6 +59,8 @@ lks_device_info describe(const lks_driver_api& api, lks_driver* driver, std::uin
 class Buffer {
  public:
   Buffer(Session& session, std::uint64_t bytes);
+  /// Over memory of the host that begins at a multiple of min_alignment and outlives the buffer.
+  Buffer(Session& session, const lks_import_export_group& group, std::span<const unsigned char> memory);
   ~Buffer();
   Buffer(Buffer&& other) noexcept
       : session_(other.session_), handle_(std::exchange(other.handle_, nullptr)), bytes_(other.bytes_) {}

@@ -9,6 +9,7 @@ namespace lockstep::conformance {
 
 std::vector<RuntimeCase> memory_cases();
 std::vector<RuntimeCase> red_zone_cases();
+std::vector<RuntimeCase> import_cases();
 std::vector<RuntimeCase> alias_cases();
 std::vector<RuntimeCase> limit_cases();
 std::vector<RuntimeCase> leak_cases();

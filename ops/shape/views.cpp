@@ -8,6 +8,7 @@
 #include "ops/attrs.h"
 #include "ops/built_in.h"
 #include "ops/call_error.h"
+#include "ops/infer.h"
 #include "ops/invoke.h"
 #include "ops/shape/indexing.h"
 #include "runtime/caller.h"
@@ -273,12 +274,7 @@ OpDef broadcast_to() {
   op.infer = [](InferContext& c) {
     const Shape to = shape_of(c.attrs<ShapeAttrs>().shape);
     const Shape& from = c.shape(0);
-    bool fits = from.rank() <= to.rank();
-    for (int i = 1; fits && i <= from.rank(); ++i) {
-      const Dim f = from.dim(from.rank() - i), t = to.dim(to.rank() - i);
-      fits = f == Dim(1) || may_equal(f, t);
-    }
-    if (!fits) {
+    if (!broadcasts_to(from, to)) {
       c.fail(ErrorId::shapes_do_not_broadcast, from.to_string() + " does not broadcast to " + to.to_string(),
              "extents must be equal, or 1 in the operand, counted from the last");
     }
@@ -385,6 +381,17 @@ int inserted_axis(const Operand& x, std::int64_t axis, int rank) {
   return static_cast<int>(axis < 0 ? axis + places : axis);
 }
 
+// What takes all elements. The extents may be symbolic.
+SliceAttrs slice_of_all(const Shape& shape) {
+  SliceAttrs attrs;
+  attrs.starts.count = attrs.counts.count = attrs.steps.count = shape.rank();
+  for (int i = 0; i < shape.rank(); ++i) {
+    attrs.counts.values[i] = shape.dim(i).raw();
+    attrs.steps.values[i] = 1;
+  }
+  return attrs;
+}
+
 }  // namespace
 
 Tensor expand_dims(Operand x, std::int64_t axis) {
@@ -429,12 +436,7 @@ Tensor slice(Operand x, std::initializer_list<Slice> slices) {
 Tensor slice(Operand x, std::span<const Slice> slices) {
   static const OpDef& op = built_in("slice");
   const Shape shape = x.tensor().shape();
-  SliceAttrs attrs;
-  attrs.starts.count = attrs.counts.count = attrs.steps.count = shape.rank();
-  for (int i = 0; i < shape.rank(); ++i) {
-    attrs.counts.values[i] = shape.dim(i).raw();
-    attrs.steps.values[i] = 1;
-  }
+  SliceAttrs attrs = slice_of_all(shape);
   std::uint32_t seen = 0;
   for (const Slice& s : slices) {
     const int axis = existing_axis(x, "slice", s.axis, shape.rank());
@@ -450,6 +452,7 @@ Tensor slice(Operand x, std::span<const Slice> slices) {
       raise(ErrorId::invalid_attribute, "slice", "the step along axis " + std::to_string(axis) + " is 0",
             "steps are positive, or negative to go backwards", x.where());
     }
+    if (s.start == 0 && !s.stop && s.step == 1) continue;  // takes all, whatever the extent is
     const std::int64_t extent = shape[axis];
     const auto clamp = [&](std::int64_t position, std::int64_t low, std::int64_t high) {
       return std::clamp(position < 0 ? position + extent : position, low, high);
@@ -471,17 +474,24 @@ Tensor slice(Operand x, std::span<const Slice> slices) {
 }
 
 Tensor select_index(Operand x, std::int64_t axis, std::int64_t index) {
+  static const OpDef& op = built_in("slice");
   const Shape shape = x.tensor().shape();
   const int at = existing_axis(x, "select_index", axis, shape.rank());
-  const std::int64_t extent = shape[at];
-  if (index < -extent || index >= extent) {
-    raise(ErrorId::index_out_of_range, "select_index",
-          "index " + std::to_string(index) + " is outside axis " + std::to_string(at) + " of extent " +
-              std::to_string(extent),
-          "indices go from " + std::to_string(-extent) + " to " + std::to_string(extent - 1), x.where());
+  // A position from the front is the same whatever the extent is. If that is not known yet, `infer` checks it later.
+  if (index < 0 || shape.dim(at).is_known()) {
+    const std::int64_t extent = shape[at];
+    if (index < -extent || index >= extent) {
+      raise(ErrorId::index_out_of_range, "select_index",
+            "index " + std::to_string(index) + " is outside axis " + std::to_string(at) + " of extent " +
+                std::to_string(extent),
+            "indices go from " + std::to_string(-extent) + " to " + std::to_string(extent - 1), x.where());
+    }
+    if (index < 0) index += extent;
   }
-  const std::int64_t position = index < 0 ? index + extent : index;
-  return squeeze({slice(x, {{at, position, position + 1}}), x.where()}, at);
+  SliceAttrs attrs = slice_of_all(shape);
+  attrs.starts.values[at] = index;
+  attrs.counts.values[at] = 1;
+  return squeeze({invoke1(op, {x}, &attrs), x.where()}, at);
 }
 
 }  // namespace lockstep

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "api/internal/mutex.h"
+#include "lockstep/error.h"
 #include "runtime/memory/pool.h"
 #include "runtime/memory/purpose.h"
 #include "runtime/memory/tracker.h"
@@ -64,5 +66,9 @@ struct MemoryShortage {
 
 [[noreturn]] void raise_out_of_memory(const std::string& device, const MemoryShortage& shortage,
                                       const BlockPurpose& purpose);
+
+/// The error of an op for which the host lacks memory for `bytes` of elements. The caller adds the place and the fix,
+/// and raises it.
+ErrorBuilder host_out_of_memory(std::string_view op, std::uint64_t bytes);
 
 }  // namespace lockstep

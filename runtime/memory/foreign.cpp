@@ -1,6 +1,5 @@
 #include "runtime/memory/foreign.h"
 
-#include "lockstep/driver_provisional.h"
 #include "runtime/device_state.h"
 #include "runtime/forked.h"
 #include "runtime/host_api.h"
@@ -13,12 +12,6 @@ ForeignBlock import_host_memory(DeviceState& device, const void* data, std::uint
   const lks_import_export_group* group = device.import_group();
   if (!group) return {{}, "the driver of " + device.name() + " cannot use memory of other libraries"};
   const auto address = reinterpret_cast<std::uintptr_t>(data);
-  const std::uint64_t alignment = device.info().min_alignment;
-  if (address % alignment != 0) {
-    return {
-        {},
-        "the elements are not aligned to the " + std::to_string(alignment) + " bytes that " + device.name() + " needs"};
-  }
   auto block = std::make_unique<Block>();
   lks_diag diag = empty_diag();
   const lks_status status =

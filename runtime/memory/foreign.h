@@ -15,8 +15,8 @@ struct ForeignBlock {
   std::string refusal;
 };
 
-/// A block of `device` over [data, data + bytes) without a copy, if the driver can import host memory and it is
-/// aligned. Nothing writes the block. The memory is not part of the device's statistics and limit. `owner` is released
+/// A block of `device` over [data, data + bytes) without a copy, if the driver can import host memory. `data` is a
+/// multiple of the device's min_alignment. Nothing writes the block. The memory is not part of the device's statistics and limit. `owner` is released
 /// after the last reference to the block is gone, all commands of the device that may use it are done, and the driver
 /// has freed its buffer. Dropping the last reference waits for that.
 ForeignBlock import_host_memory(DeviceState& device, const void* data, std::uint64_t bytes,

@@ -71,6 +71,16 @@ std::string report(const MemoryShortage& s, const BlockPurpose& purpose = {}) {
   }
 }
 
+TEST(OutOfMemoryReport, OfTheHostSaysHowMuchIsMissing) {
+  try {
+    host_out_of_memory("HostView", 3 << 19).line("tensor", "f32 (2, 3)").fix("slice it first").raise();
+  } catch (const OutOfMemoryError& e) {
+    EXPECT_STREQ(e.what(),
+                 "OutOfMemoryError[LS5001] HostView: the host has no 1.50 MiB left for the elements\n"
+                 "  tensor f32 (2, 3)\n  fix    slice it first");
+  }
+}
+
 TEST(OutOfMemoryReport, OfADeviceThatIsFull) {
   EXPECT_EQ(report(shortage()),
             "OutOfMemoryError[LS5001] toy:0: memory output needs 2.93 KiB, largest free block 512 B\n"

@@ -82,6 +82,10 @@ std::uint64_t parse_bytes(std::string_view text) {
   return 0;
 }
 
+ErrorBuilder host_out_of_memory(std::string_view op, std::uint64_t bytes) {
+  return {ErrorId::out_of_memory, op, "the host has no " + format_bytes(bytes) + " left for the elements"};
+}
+
 void raise_out_of_memory(const std::string& device, const MemoryShortage& shortage, const BlockPurpose& purpose) {
   const bool impossible = shortage.device_total > 0 && shortage.requested > shortage.device_total;
   std::string need = std::string(purpose.label ? purpose.label : "memory") + " " + purpose.what;

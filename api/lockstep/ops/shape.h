@@ -55,20 +55,22 @@ struct Slice {
   std::optional<std::int64_t> stop = std::nullopt;  // default: to the end in the direction of the step
   std::int64_t step = 1;
 };
-/// Elements at regular positions along axes. Throws ShapeError LS2004 for an axis that is given twice.
+/// Elements at regular positions along axes. Along an axis of symbolic extent only all of them can be taken (start 0,
+/// no stop, step 1): of others the number is not known. Throws ShapeError LS2004 for an axis that is given twice, and
+/// TraceError LS4101 for positions along an axis of symbolic extent.
 Tensor slice(Operand x, std::initializer_list<Slice> slices);
 Tensor slice(Operand x, std::span<const Slice> slices);
-/// Element `index` along an axis; the axis is removed.
+/// Element `index` along an axis; the axis is removed. A negative index counts from the end. Throws ShapeError LS2009
+/// for an index outside the axis. Along an axis of symbolic extent an index from the front is checked when the extent
+/// is known, and one from the end throws TraceError LS4101.
 Tensor select_index(Operand x, std::int64_t axis, std::int64_t index);
 
 /// x repeated to a shape to which it broadcasts.
 Tensor broadcast_to(Operand x, const Shape& shape);
 
 /// Tensors one after the other along an axis. Their other extents must agree.
-Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0,
-              CallSite where = CallSite::current());
-Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0,
-              CallSite where = CallSite::current());
+Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
+Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
 
 /// x with elements of one value put around it. There are `before[d]` of them in front of dimension d, and `after[d]`
 /// behind it. Throws ShapeError LS2007 for a value that x's dtype cannot hold (see full()).
@@ -91,10 +93,8 @@ Tensor argsort(Operand x);
 
 /// A tensor filled with one number. It lies on the default device. Throws ShapeError LS2007 if the dtype is an integer
 /// or bool and the number is not one of its values, such as 2.5, NaN or 300 for u8; cast() truncates and saturates.
-Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32,
-            CallSite where = CallSite::current());
-Tensor zeros(const Shape& shape, DType dtype = DType::f32,
-             CallSite where = CallSite::current());
+Tensor full(const Shape& shape, Scalar value, DType dtype = DType::f32, CallSite where = CallSite::current());
+Tensor zeros(const Shape& shape, DType dtype = DType::f32, CallSite where = CallSite::current());
 Tensor ones(const Shape& shape, DType dtype = DType::f32, CallSite where = CallSite::current());
 /// With x's shape, dtype and device.
 Tensor zeros_like(Operand x);
