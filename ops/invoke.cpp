@@ -237,10 +237,6 @@ RewrittenOperands rewritten(const OpCall& call, const CallTypes& types) {
           }};
 }
 
-CallSite location_of(std::span<const Operand> inputs, const CallSite* where) {
-  return where ? *where : inputs.empty() ? CallSite() : inputs[0].where();
-}
-
 }  // namespace
 
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
