@@ -340,6 +340,28 @@ TEST_P(NumbersAtOnce, AreRefused) {
   EXPECT_EQ(x.to_vector<float>(), std::vector<float>(4, 1.0f));
 }
 
+TEST_P(NumbersAtOnce, AreRefusedBesideEmptyTensorsToo) {
+  const Tensor none = zeros({0});
+  const auto refused = [](const std::function<void()>& f, const std::string& number) {
+    expect_error_saying(f, ErrorId::symbolic_value, {"`" + number + "` is known only at launch"}, nullptr, true);
+  };
+  refused([&] { add(none, Operand(rate)); }, "rate");
+  refused([&] { matmul(zeros({0, 2}), Operand(rate)); }, "rate");
+  refused([&] { full({0}, rate); }, "rate");
+  refused(
+      [&] {
+        const std::vector<Scalar> numbers = {rate};
+        const std::vector<Operand> operands = {none, none};
+        invoke(built_in("sgd_update"), operands, nullptr, numbers);
+      },
+      "rate");
+  for (const std::int64_t count : {0, 5}) {
+    const Arguments arguments = {{"shape", {count}}, {"seed", 7}, {"stream", position.scalar()}};
+    refused([&] { call_op("random_uniform", {}, arguments); }, "low(position)");
+  }
+  EXPECT_EQ(add(none, 1).shape(), (Shape{0}));
+}
+
 TEST_P(NumbersAtOnce, ErrorsNameTheCall) {
   expect_error_saying([&] { mul(x, Operand(rate * 2)); }, ErrorId::symbolic_value,
                       {"mul: the number `rate*2`", "number rate*2, known only at launch"},
