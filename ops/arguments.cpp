@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "ops/call_error.h"
+#include "ops/launch_number.h"
 #include "runtime/caller.h"
 #include "runtime/tensor_impl.h"
 
@@ -39,6 +40,7 @@ std::optional<ArgumentValue> default_of(const AttrSchema& schema, const AttrFiel
 }
 
 std::string text_of(const Scalar& number) {
+  if (!number.is_known()) return LaunchNumber(number).to_string();
   if (number.kind == Scalar::Kind::logical) return number.integer ? "true" : "false";
   if (number.kind == Scalar::Kind::integer) {
     return number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer))
@@ -104,10 +106,10 @@ const Shape& NormalizeContext::shape(std::size_t i) const {
 }
 
 void NormalizeContext::fail(ErrorId id, std::string headline, std::string fix) const {
-  raise_call_error({op_, inputs_, nullptr, {}, inputs_[0].where()}, id, std::move(headline), std::move(fix));
+  raise_call_error({op_, inputs_, nullptr, {}, where_}, id, std::move(headline), std::move(fix));
 }
 
-void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void* attrs) {
+void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void* attrs, const CallSite* where) {
   const int rank = !inputs.empty() && inputs[0].is_tensor() ? inputs[0].impl()->shape.rank() : 0;
   for (const AttrField& field : op.attrs.fields) {
     std::byte* at = static_cast<std::byte*>(attrs) + field.offset;
@@ -123,8 +125,9 @@ void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void
     }
   }
   if (!op.normalize) return;
-  const CallerScope caller(inputs[0].where());
-  NormalizeContext context(op, inputs, attrs);
+  const CallSite place = location_of(inputs, where);
+  const CallerScope caller(place);
+  NormalizeContext context(op, inputs, attrs, place);
   op.normalize(context);
 }
 

@@ -22,6 +22,11 @@ inline const InputDef& input_def(const OpDef& op, std::size_t i) {
 
 std::string describe(const Operand& operand);
 
+/// The caller's line: `where` if it is given, else that of the first input.
+inline CallSite location_of(std::span<const Operand> inputs, const CallSite* where) {
+  return where ? *where : inputs.empty() ? CallSite() : inputs[0].where();
+}
+
 [[noreturn]] void refuse_unknown(const OpCall& call, const Scalar& number);
 
 /// For calls on tensors with elements. Throws TraceError LS4101 if the number is known only at launch.

@@ -98,6 +98,16 @@ std::string wanted(const ArgumentDef& def) {
   return joined(forms);
 }
 
+// Attributes decide which kernel a call needs, so they have values before the launch.
+void refuse_symbol(const CallByName& call, const ArgumentDef& def, const ArgumentValue& value) {
+  const Scalar* number = value.get<Scalar>();
+  if (!number || number->is_known() || def.kind == ArgumentKind::number || def.at_launch) return;
+  call.fail(
+      ErrorId::symbolic_value,
+      "the argument " + quoted(def.name) + " is `" + value.to_string() + "`, a number that is known only at launch",
+      "give " + wanted(def));
+}
+
 void take(CallByName& call, const std::string& name, const ArgumentValue& value) {
   const std::vector<ArgumentDef>& defs = call.op().arguments;
   const auto def = std::find_if(defs.begin(), defs.end(), [&](const ArgumentDef& d) { return d.name == name; });
@@ -109,6 +119,7 @@ void take(CallByName& call, const std::string& name, const ArgumentValue& value)
   }
   std::optional<ArgumentValue>& place = call.values()[static_cast<std::size_t>(def - defs.begin())];
   if (place) call.fail(ErrorId::wrong_argument, "the argument " + quoted(name) + " is given twice", "give it once");
+  refuse_symbol(call, *def, value);
   place = of_kind(*def, value);
   if (place) return;
   call.fail(ErrorId::wrong_argument, "the argument " + quoted(name) + " is " + value.to_string(),
@@ -145,30 +156,53 @@ IntList list_of(const CallByName& call, const ArgumentDef& def, const Ints& numb
                         names_axes ? ErrorId::axis_out_of_range : ErrorId::invalid_attribute);
 }
 
-std::int64_t integer_of(const ArgumentDef& def, const ArgumentValue& value) {
+// As canonical attributes hold it; nullopt if it is no integer, dtype, bool or choice.
+std::optional<std::int64_t> integer_of(const ArgumentDef& def, const ArgumentValue& value) {
   if (const auto* dtype = value.get<DType>()) return static_cast<std::int64_t>(*dtype);
-  if (const auto* number = value.get<Scalar>()) return number->integer;
-  const auto& text = *value.get<std::string>();
-  return std::find(def.choices.begin(), def.choices.end(), text) - def.choices.begin();
+  if (const auto* number = value.get<Scalar>()) {
+    const bool holds = number->is_known() && number->kind != Scalar::Kind::floating && !number->above_int64;
+    return holds ? std::optional(number->integer) : std::nullopt;
+  }
+  const auto* text = value.get<std::string>();
+  const auto choice = text ? std::find(def.choices.begin(), def.choices.end(), *text) : def.choices.end();
+  if (choice == def.choices.end()) return std::nullopt;
+  return choice - def.choices.begin();
 }
 
-// Puts the value into the attribute struct, in the form that normalize_attributes takes.
+// Puts the value into the attribute struct, in the form that normalize_attributes takes. An op of an application may
+// take kinds that the attribute cannot hold.
 void put(const CallByName& call, const AttrField& field, const ArgumentValue& value, std::byte* attrs) {
   const auto copy = [&](const auto& v) { std::memcpy(attrs + field.offset, &v, sizeof v); };
+  const auto refuse = [&](const char* holds) {
+    call.fail(ErrorId::wrong_argument, "the argument " + quoted(field.name) + " is " + value.to_string(),
+              std::string("give ") + holds);
+  };
+  const std::optional<std::int64_t> integer = integer_of(field.argument, value);
   switch (field.storage) {
-    case AttrField::Storage::integer: return copy(integer_of(field.argument, value));
-    case AttrField::Storage::real: return copy(value.get<Scalar>()->as_double());
-    case AttrField::Storage::list: break;
+    case AttrField::Storage::integer:
+      if (!integer) refuse("a whole number");
+      return copy(*integer);
+    case AttrField::Storage::real:
+      if (!value.get<Scalar>()) refuse("a number");
+      return copy(value.get<Scalar>()->as_double());
+    case AttrField::Storage::list:
+      if (value.get<std::string>() && integer) return copy(IntList::choice(static_cast<int>(*integer)));
+      if (!value.get<Ints>()) refuse("a list of whole numbers");
+      return copy(list_of(call, field.argument, *value.get<Ints>()));
   }
-  if (value.get<std::string>()) {
-    return copy(IntList::choice(static_cast<int>(integer_of(field.argument, value))));
-  }
-  if (value.get<Ints>()) return copy(list_of(call, field.argument, *value.get<Ints>()));
-  call.fail(ErrorId::wrong_argument, "the argument " + quoted(field.name) + " is " + value.to_string(),
-            "give a list of whole numbers");
 }
 
-// A call of an op whose arguments are its attributes and then its own numbers.
+const Scalar& number_of(const CallByName& call, const ArgumentDef& def, const std::optional<ArgumentValue>& value) {
+  const Scalar* number = value ? value->get<Scalar>() : nullptr;
+  if (!number) {
+    call.fail(ErrorId::wrong_argument,
+              "the argument " + quoted(def.name) + (value ? " is " + value->to_string() : " is missing"),
+              "give a number");
+  }
+  return *number;
+}
+
+// A call of an op whose arguments are its attributes and then its own numbers, as registration has checked.
 std::vector<Tensor> called_by_schema(const CallByName& call) {
   const OpDef& op = call.op();
   std::vector<std::byte> attrs = op.attrs.defaults;
@@ -176,13 +210,13 @@ std::vector<Tensor> called_by_schema(const CallByName& call) {
   const auto values = call.values();
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (i >= op.attrs.fields.size()) {
-      scalars.push_back(*values[i]->get<Scalar>());
+      scalars.push_back(number_of(call, op.arguments[i], values[i]));
     } else if (values[i]) {
       put(call, op.attrs.fields[i], *values[i], attrs.data());
     }
   }
-  if (!attrs.empty()) normalize_attributes(op, call.inputs(), attrs.data());
   const CallSite where = call.where();
+  if (!attrs.empty()) normalize_attributes(op, call.inputs(), attrs.data(), &where);
   return invoke(op, call.inputs(), attrs.empty() ? nullptr : attrs.data(), scalars, &where);
 }
 

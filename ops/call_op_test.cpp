@@ -6,6 +6,7 @@
 #include <array>
 
 #include "lockstep/lockstep.h"
+#include "ops/launch_number.h"
 #include "runtime/expect_error.h"
 
 namespace lockstep {
@@ -150,6 +151,151 @@ TEST(CallByName, RefusesAsThePublicFunctionDoes) {
   // A negative extent is not taken for the handle of a symbolic one.
   (void)Dim::symbol("batch");
   expect_error(ErrorId::invalid_shape, [] { call_op("broadcast_to", One{wide}, {{"shape", {-1, 3}}}); });
+}
+
+// ------------------------------------------------------------------------------------------------ ops of applications
+
+OpDef same_def(std::string name) {
+  OpDef def;
+  def.name = std::move(name);
+  def.inputs = {{"x"}};
+  def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+  def.decompose = [](DecomposeContext& d) { d.set(0, d.tensor(0)); };
+  def.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
+  return def;
+}
+
+struct AttrsOfAllKinds {
+  std::int64_t integer = 0, truth = 0, dtype = 0, axis = 0, device = 0, choice = 0, unspecified = 0;
+  double real = 0;
+  IntList axes, order, extents, list;
+};
+
+// Has an attribute of each kind, whose name is the kind, and a number.
+const OpDef& op_of_all_kinds() {
+  using A = AttrsOfAllKinds;
+  static const OpDef& op = []() -> const OpDef& {
+    const auto kind = [](ArgumentKind k) { return ArgumentDef{.kind = k}; };
+    OpDef def = same_def("call_op_test::all_kinds");
+    def.attrs = attr_schema<A>(
+        "acme_all_kinds_attrs", attr("integer", &A::integer, "", kind(ArgumentKind::integer)),
+        attr("truth", &A::truth, "", kind(ArgumentKind::truth)),
+        attr("dtype", &A::dtype, "", kind(ArgumentKind::dtype)), attr("axis", &A::axis, "", kind(ArgumentKind::axis)),
+        attr("device", &A::device, "", kind(ArgumentKind::device)),
+        attr("choice", &A::choice, "", {.kind = ArgumentKind::choice, .choices = {"first", "second"}}),
+        attr("unspecified", &A::unspecified, ""), attr("real", &A::real, "", kind(ArgumentKind::real)),
+        attr("axes", &A::axes, "", kind(ArgumentKind::axes)), attr("order", &A::order, "", kind(ArgumentKind::order)),
+        attr("extents", &A::extents, "", kind(ArgumentKind::extents)),
+        attr("list", &A::list, "", kind(ArgumentKind::list)));
+    def.scalars = {{.name = "number", .unless_given = 1}};
+    return register_op(std::move(def));
+  }();
+  return op;
+}
+
+TEST(CallByName, RefusesNumbersKnownOnlyAtLaunchForEachKindOfAttribute) {
+  const OpDef& op = op_of_all_kinds();
+  ASSERT_EQ(call_op(op.name, One{wide}, {})[0].spec(), wide.spec()) << "without arguments it can be called";
+  for (const NumberKind kind : {NumberKind::integer, NumberKind::counter, NumberKind::real}) {
+    const Scalar symbol = LaunchNumber::symbol("position", kind);
+    for (const AttrField& field : op.attrs.fields) {
+      const Arguments arguments = {{field.name, symbol}};
+      expect_error_saying([&] { call_op(op.name, One{wide}, arguments); }, ErrorId::symbolic_value,
+                          {"the argument \"" + field.name + "\" is `position`, a number that is known only at launch"},
+                          "call_op_test.cpp:", true);
+    }
+    EXPECT_EQ(call_op(op.name, One{wide}, {{"number", symbol}})[0].spec(), wide.spec()) << "the call is described";
+  }
+}
+
+TEST(CallByName, RefusesNumbersKnownOnlyAtLaunchAsAttributesOfBuiltInOps) {
+  const Scalar step = LaunchNumber::symbol("step", NumberKind::integer);
+  expect_error(ErrorId::symbolic_value, [&] { call_op("softmax", One{wide}, {{"axis", step}}); });
+  expect_error(ErrorId::symbolic_value, [&] { call_op("sum", One{wide}, {{"axes", step}}); });
+  expect_error(ErrorId::symbolic_value, [&] { call_op("random_permutation", {}, {{"n", step}}); });
+  // Its value is checked, also in a described call.
+  expect_error(ErrorId::symbolic_value, [&] { call_op("dropout", One{wide}, {{"rate", step}}); });
+  // A key is integers.
+  const Scalar rate = LaunchNumber::symbol("rate", NumberKind::real);
+  expect_error_saying(
+      [&] {
+        call_op("dropout", One{wide}, {{"rate", 0.5}, {"seed", 1}, {"stream", rate}});
+      },
+      ErrorId::wrong_argument, {"the argument \"stream\" is rate", "give a whole number"}, nullptr);
+}
+
+TEST(CallByName, RefusesWhatAnAttributeCannotHold) {
+  const OpDef& op = op_of_all_kinds();
+  const auto refused = [&](const Arguments& arguments, const std::string& text) {
+    expect_error_saying([&] { call_op(op.name, One{wide}, arguments); }, ErrorId::wrong_argument, {text}, nullptr);
+  };
+  refused({{"unspecified", {1, 2}}}, "the argument \"unspecified\" is [1, 2]");
+  refused({{"unspecified", 0.5}}, "the argument \"unspecified\" is 0.5");
+  refused({{"axis", 0.5}}, "the argument \"axis\" is 0.5");
+  EXPECT_EQ(call_op(op.name, One{wide}, {{"unspecified", 3}})[0].spec(), wide.spec());
+}
+
+// A call by name takes the arguments one by one for attributes, then numbers.
+TEST(CallByName, ArgumentsOfAnOpNameItsAttributesAndNumbersInOrder) {
+  struct Attrs {
+    std::int64_t axis = 0;
+  };
+  const ArgumentDef axis{.name = "axis", .kind = ArgumentKind::axis, .required = true};
+  const ArgumentDef factor{.name = "factor", .kind = ArgumentKind::number};
+  const auto with = [](std::string name, std::vector<ArgumentDef> arguments) {
+    OpDef def = same_def(std::move(name));
+    def.attrs = attr_schema<Attrs>("acme_ordered_attrs", attr("axis", &Attrs::axis, ""));
+    def.scalars = {{"factor"}};
+    def.arguments = std::move(arguments);
+    return def;
+  };
+  const std::string name = "call_op_test::ordered";
+  for (const std::vector<ArgumentDef>& arguments :
+       {std::vector{factor, axis}, std::vector{axis}, std::vector{axis, factor, factor}}) {
+    expect_error_saying([&] { register_op(with(name, arguments)); }, ErrorId::invalid_op_definition,
+                        {name, "`arguments` are not its attributes and then its numbers"}, nullptr);
+  }
+  EXPECT_EQ(find_op(name), nullptr);
+  OpDef other = with("call_op_test::unordered", {factor});
+  other.by_name = [](const CallByName& c) { return std::vector<Tensor>{c.input(0).tensor()}; };
+  EXPECT_NO_THROW(register_op(std::move(other))) << "`by_name` says what the arguments are";
+  register_op(with(name, {axis, factor}));
+  EXPECT_EQ(values(call_op(name, One{matrix()}, {{"axis", 0}, {"factor", 2}})), counted);
+  expect_error_saying(
+      [&] {
+        call_op(name, One{wide}, {{"axis", 0}});
+      },
+      ErrorId::wrong_argument, {"the argument \"factor\" is missing"}, nullptr);
+}
+
+TEST(NormalizeAttributes, OfAnOpWithoutInputs) {
+  struct Attrs {
+    std::int64_t side = 1;
+  };
+  OpDef def;
+  def.name = "call_op_test::square_of_ones";
+  def.attrs =
+      attr_schema<Attrs>("acme_square_attrs", attr("side", &Attrs::side, "extent", {.kind = ArgumentKind::integer}));
+  def.normalize = [](NormalizeContext& c) {
+    auto& side = c.attrs<Attrs>().side;
+    if (side < 0) c.fail(ErrorId::invalid_attribute, "the side is " + std::to_string(side), "give 0 or more");
+    side = 2 * side;
+  };
+  def.infer = [](InferContext& c) {
+    const std::int64_t side = c.attrs<Attrs>().side;
+    c.set(0, DType::f32, {side, side});
+  };
+  def.decompose = [](DecomposeContext& d) { d.set(0, ones(d.output_spec(0).shape)); };
+  def.reference = [](RefContext& r) { r.outputs[0].values.assign(r.outputs[0].values.size(), 1); };
+  const std::string name = register_op(std::move(def)).name;
+  EXPECT_EQ(values(call_op(name, {})), (std::vector<float>{1, 1, 1, 1}));
+  expect_error_saying(
+      [&] {
+        call_op(name, {}, {{"side", -1}});
+      },
+      ErrorId::invalid_attribute, {"the side is -1"}, "call_op_test.cpp:");
+  Attrs canonical{-1};
+  expect_error(ErrorId::invalid_attribute, [&] { normalize_attributes(*find_op(name), {}, &canonical); });
 }
 
 // ---------------------------------------------------------------------------------------------- one step for everybody

@@ -78,6 +78,22 @@ TEST_P(Composites, LayerNormHasMean0AndVariance1) {
   }
 }
 
+TEST_P(Composites, LayerNormOfVariance0NeedsAnEpsilonThatIsNot0) {
+  const Tensor x(std::vector<float>{2, 2, 2, 2}, Shape{1, 4});
+  const auto expect_each = [&](double epsilon, bool (*holds)(float)) {
+    GradientTape tape;
+    tape.watch(x);
+    const Tensor y = layer_norm(x, epsilon);
+    const Tensor total = sum(y);
+    for (float v : y.to_vector<float>()) EXPECT_TRUE(holds(v)) << v << " with " << epsilon;
+    for (float g : tape.gradient(total, x).to_vector<float>()) EXPECT_TRUE(holds(g)) << g << " with " << epsilon;
+  };
+  // In the gradient, 1 / sqrt(1e-5) = 316 is added and subtracted four times.
+  expect_each(1e-5, [](float v) { return std::fabs(v) < 1e-3f; });
+  expect_each(0, [](float v) { return std::isnan(v); });
+  expect_each(1e-60, [](float v) { return std::isnan(v); });  // rounds to 0 in f32
+}
+
 TEST_P(Composites, LayerNormRefusesOtherShapes) {
   const Tensor x = ones({2, 4});
   const auto refused = [](ErrorId id, auto&& call) {

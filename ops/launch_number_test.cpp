@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lockstep/call_op.h"
 #include "lockstep/driver_ops.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
@@ -260,6 +261,33 @@ TEST(DescribedNumbers, MayBeTheKeyOfRandomNumbers) {
                  ErrorId::symbolic_value, "`rate` is known only at launch, and this op checks its value");
 }
 
+TEST(DescribedNumbers, MayBeTheKeyOfACallByName) {
+  AbstractCallsScope describing;
+  const Scalar stream = position + 2;
+  const Tensor x = described({5});
+  const Operand operand(x);
+  LaunchValues values;
+  values.set(position, (std::uint64_t{3} << 32) + 5);
+  const auto expect_key = [&](const char* op, std::span<const Operand> inputs, Arguments arguments) {
+    arguments.emplace_back("seed", -1);
+    arguments.emplace_back("stream", stream);
+    NumberLog log(op);
+    EXPECT_TRUE(call_op(op, inputs, arguments)[0].is_abstract()) << op;
+    ASSERT_GE(log.numbers.size(), 4u) << op;
+    const std::span<const LaunchNumber> key = std::span(log.numbers).last(4);
+    EXPECT_EQ(key[0].to_string(), "4294967295") << op << ": all bits of -1";
+    EXPECT_EQ(key[1].to_string(), "4294967295") << op;
+    EXPECT_EQ(key[2].to_string(), "low(position+2)") << op;
+    EXPECT_EQ(value_of(key[2], values).integer, 7) << op;
+    EXPECT_EQ(value_of(key[3], values).integer, 3) << op;
+  };
+  for (const char* op : {"random_uniform", "random_normal", "random_truncated_normal", "random_bits"}) {
+    expect_key(op, {}, {{"shape", {5}}});
+  }
+  expect_key("random_permutation", {}, {{"n", 5}});
+  expect_key("dropout", std::span(&operand, 1), {{"rate", 0.5}});
+}
+
 TEST(DescribedNumbers, TheNumberOfElementsIsOne) {
   const Tensor x = described({Dim::symbol("batch"), 784});
   GradientTape tape;
@@ -310,6 +338,28 @@ TEST_P(NumbersAtOnce, AreRefused) {
     invoke(built_in("sgd_update"), operands, nullptr, numbers);
   });
   EXPECT_EQ(x.to_vector<float>(), std::vector<float>(4, 1.0f));
+}
+
+TEST_P(NumbersAtOnce, AreRefusedBesideEmptyTensorsToo) {
+  const Tensor none = zeros({0});
+  const auto refused = [](const std::function<void()>& f, const std::string& number) {
+    expect_error_saying(f, ErrorId::symbolic_value, {"`" + number + "` is known only at launch"}, nullptr, true);
+  };
+  refused([&] { add(none, Operand(rate)); }, "rate");
+  refused([&] { matmul(zeros({0, 2}), Operand(rate)); }, "rate");
+  refused([&] { full({0}, rate); }, "rate");
+  refused(
+      [&] {
+        const std::vector<Scalar> numbers = {rate};
+        const std::vector<Operand> operands = {none, none};
+        invoke(built_in("sgd_update"), operands, nullptr, numbers);
+      },
+      "rate");
+  for (const std::int64_t count : {0, 5}) {
+    const Arguments arguments = {{"shape", {count}}, {"seed", 7}, {"stream", position.scalar()}};
+    refused([&] { call_op("random_uniform", {}, arguments); }, "low(position)");
+  }
+  EXPECT_EQ(add(none, 1).shape(), (Shape{0}));
 }
 
 TEST_P(NumbersAtOnce, ErrorsNameTheCall) {

@@ -26,6 +26,18 @@ struct Registry {
       .raise();
 }
 
+// A call by name takes the arguments for the attributes and then the numbers, unless the op says how to make it.
+void check_arguments(const OpDef& def) {
+  if (def.by_name || def.arguments.empty()) return;
+  std::vector<std::string> names, stated;
+  for (const AttrField& field : def.attrs.fields) names.push_back(field.name);
+  for (const ScalarDef& scalar : def.scalars) names.push_back(scalar.name);
+  for (const ArgumentDef& argument : def.arguments) stated.push_back(argument.name);
+  if (stated != names) {
+    invalid(def, "`arguments` are not its attributes and then its numbers, and `by_name` is not set");
+  }
+}
+
 void check(const OpDef& def) {
   if (def.name.empty()) invalid(def, "an op needs a name");
   if (def.inputs.size() > 32 || def.outputs.empty() || def.outputs.size() > 8) {
@@ -49,6 +61,7 @@ void check(const OpDef& def) {
       invalid(def, "output " + output.name + " may reuse an input that does not exist");
     }
   }
+  check_arguments(def);
 }
 
 const OpDef& add(Registry& registry, OpDef def) {

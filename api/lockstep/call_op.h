@@ -24,8 +24,9 @@ using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 /// public function of an op with several may give fewer. `where` is the caller's line for ops without inputs.
 ///
 /// Throws StateError LS1011 if there is no op of that name; ShapeError LS2011 for a wrong number of inputs, LS2012 for
-/// an argument that the op does not have, LS2013 for one that is missing, given twice or of another kind; and what the
-/// public function throws.
+/// an argument that the op does not have, LS2013 for one that is missing, given twice or of another kind; TraceError
+/// LS4101 for a number that is known only at launch, except for arguments of the kind `number` and the keys of random
+/// ops, if the call is described; and what the public function throws.
 std::vector<Tensor> call_op(std::string_view name, std::span<const Operand> inputs, const Arguments& arguments = {},
                             CallSite where = CallSite::current());
 
@@ -43,8 +44,13 @@ class CallByName {
 
   /// Whether the argument is given or has a default.
   bool has(std::string_view name) const { return find(name).has_value(); }
-  bool truth(std::string_view name) const { return number(name).integer != 0; }
-  std::int64_t integer(std::string_view name) const { return number(name).integer; }
+  /// These two throw TraceError LS4101 for a number that is known only at launch.
+  bool truth(std::string_view name) const { return integer(name) != 0; }
+  std::int64_t integer(std::string_view name) const {
+    const Scalar& value = number(name);
+    if (!value.is_known()) value.fail_unknown();
+    return value.integer;
+  }
   const Scalar& number(std::string_view name) const { return *find(name)->get<Scalar>(); }
   DType dtype(std::string_view name) const { return *find(name)->get<DType>(); }
   const std::string& text(std::string_view name) const { return *find(name)->get<std::string>(); }

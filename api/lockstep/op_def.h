@@ -47,8 +47,8 @@ struct OpCall {
 /// The argument of OpDef::normalize, which completes what `normalize_attributes` does.
 class NormalizeContext {
  public:
-  NormalizeContext(const OpDef& op, std::span<const Operand> inputs, void* attrs)
-      : op_(op), inputs_(inputs), attrs_(attrs) {}
+  NormalizeContext(const OpDef& op, std::span<const Operand> inputs, void* attrs, CallSite where)
+      : op_(op), inputs_(inputs), attrs_(attrs), where_(where) {}
   /// The shape of input i; rank 0 for a number.
   const Shape& shape(std::size_t i) const;
   template <class A>
@@ -62,6 +62,7 @@ class NormalizeContext {
   const OpDef& op_;
   std::span<const Operand> inputs_;
   void* attrs_;
+  CallSite where_;
 };
 
 /// Infers output specs from input specs, which may have symbolic extents.
@@ -301,14 +302,15 @@ class OpDef {
   Effects effects = Effects::pure;
   bool commutative = false;
 
-  /// What a user may give beside the inputs. If it is empty, registration fills it from `attrs` and `scalars`.
+  /// What a user may give beside the inputs. If it is empty, registration fills it from `attrs` and `scalars`. Unless
+  /// `by_name` is set, it names those, in that order.
   std::vector<ArgumentDef> arguments;
 
   /// Makes attributes canonical where their kinds do not say how, such as padding "same". See normalize_attributes.
   std::function<void(NormalizeContext&)> normalize;
 
   /// Makes a call by name (`call_op`). For ops whose public function does more than to normalise attributes, such as to
-  /// draw a key of random numbers: it calls that function. If it is set, `arguments` are what it reads.
+  /// draw a key of random numbers: it does the same. If it is set, `arguments` are what it reads.
   std::function<std::vector<Tensor>(const CallByName&)> by_name;
 
   std::function<void(InferContext&)> infer;
@@ -376,8 +378,10 @@ std::vector<const OpDef*> registered_ops();
 
 /// Makes attributes as a user gives them canonical, in place: axes count from the front and ascend, missing axes are
 /// all axes; then OpDef::normalize. An axis that is out of range stays, and inference refuses it. Public functions and
-/// calls by name take this step; `invoke` takes canonical attributes.
-void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void* attrs);
+/// calls by name take this step; `invoke` takes canonical attributes. The caller's line is that of the first input,
+/// unless `where` is given.
+void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void* attrs,
+                          const CallSite* where = nullptr);
 
 /// Runs a call on the device of its inputs. Every op call goes through this function. The caller's line is that of the
 /// first input, unless `where` is given.

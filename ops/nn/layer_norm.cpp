@@ -133,7 +133,9 @@ OpDef layer_norm() {
                {.name = "scale", .types = types::floating, .optional = true, .doc = "(features,)"},
                {.name = "shift", .types = types::floating, .optional = true, .doc = "(features,)"}};
   op.outputs[0].doc = "extents of x";
-  op.scalars = {{.name = "epsilon", .doc = "added to the variance, so that its root is not 0", .unless_given = 1e-5}};
+  op.scalars = {{.name = "epsilon",
+                 .doc = "added to the variance; with 0, rows of variance 0 and their gradients are NaN",
+                 .unless_given = 1e-5}};
   op.error_class = ErrorClass::composed;
   op.infer = &infer_layer_norm;
   op.decompose = &decompose_layer_norm;

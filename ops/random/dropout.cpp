@@ -50,9 +50,7 @@ OpDef dropout() {
                    .doc = "in [0, 1): probability with which an element becomes 0",
                    .required = true}};
   add_key_arguments(op);
-  op.by_name = [](const CallByName& c) {
-    return std::vector<Tensor>{lockstep::dropout(c.input(0), c.number("rate").as_double(), key_of(c))};
-  };
+  op.by_name = [](const CallByName& c) { return invoke_with_key(c, nullptr, {c.number("rate").as_double()}); };
   op.effects = Effects::random;
   op.error_class = ErrorClass::rounded;
   op.infer = [](InferContext& c) {

@@ -1,5 +1,7 @@
 #include "ops/random/key_scalars.h"
 
+#include "ops/launch_number.h"
+
 namespace lockstep {
 namespace {
 thread_local RandomKey current_key;
@@ -30,17 +32,26 @@ void add_key_arguments(OpDef& op) {
     op.arguments.push_back({.name = name,
                             .kind = ArgumentKind::integer,
                             .doc = std::string(name) + " of the key; equal keys give equal numbers",
-                            .otherwise = "that of the thread's next key"});
+                            .otherwise = "that of the thread's next key",
+                            .at_launch = true});
   }
 }
 
-std::optional<RandomKey> key_of(const CallByName& call) {
-  if (!call.has("seed") && !call.has("stream")) return std::nullopt;
-  if (!call.has("seed") || !call.has("stream")) {
+std::vector<Tensor> invoke_with_key(const CallByName& call, const void* attrs, std::vector<Scalar> numbers) {
+  if (call.has("seed") != call.has("stream")) {
     call.fail(ErrorId::wrong_argument, "a key is seed and stream, and one of them is missing", "give both, or none");
   }
-  return RandomKey{static_cast<std::uint64_t>(call.integer("seed")),
-                   static_cast<std::uint64_t>(call.integer("stream"))};
+  if (call.has("seed")) {
+    for (const char* name : {"seed", "stream"}) {
+      const LaunchNumber number(call.number(name));
+      numbers.push_back(low_word(number));
+      numbers.push_back(high_word(number));
+    }
+  } else {
+    append_key(numbers, next_key());
+  }
+  const CallSite where = call.where();
+  return invoke(call.op(), call.inputs(), attrs, numbers, &where);
 }
 
 std::vector<Scalar> case_scalars(std::vector<Scalar> own) {

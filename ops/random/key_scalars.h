@@ -17,7 +17,9 @@ RandomKey key_from(std::span<const Scalar> scalars, std::size_t first);
 
 /// Adds the arguments from which a call by name takes its key: `seed` and `stream`, given together or not at all.
 void add_key_arguments(OpDef& op);
-std::optional<RandomKey> key_of(const CallByName& call);
+/// Makes the call with the op's other numbers, and then that key, whose numbers may be known only at launch, or else
+/// the thread's next key.
+std::vector<Tensor> invoke_with_key(const CallByName& call, const void* attrs, std::vector<Scalar> numbers);
 
 /// random_bits with the key in four numbers, which may be known only at launch.
 Tensor bits_for_key(const Shape& shape, DType dtype, std::span<const Scalar> key, CallSite where);

@@ -62,6 +62,11 @@ Tensor call_random(const OpDef& op, const Shape& shape, double first, double sec
   return invoke1(op, std::span<const Operand>(), &attrs, scalars, &where);
 }
 
+std::vector<Tensor> draw_by_name(const CallByName& c, std::vector<Scalar> numbers) {
+  const RandomAttrs attrs{list_of(Shape(std::span(c.list("shape")))), static_cast<std::int64_t>(c.dtype("dtype"))};
+  return invoke_with_key(c, &attrs, std::move(numbers));
+}
+
 DType bits_for(DType floating) { return floating == DType::f64 ? DType::i64 : DType::i32; }
 
 // ------------------------------------------------------------------------------------------------ from bits to numbers
@@ -157,9 +162,7 @@ OpDef random_op(std::string name, std::string doc, Distribution d) {
   op.arguments.push_back(dtype_argument("f32 or f64", DType::f32));
   add_key_arguments(op);
   op.by_name = [names = std::array{d.scalars[0].name, d.scalars[1].name}](const CallByName& c) {
-    const double first = c.number(names[0]).as_double(), second = c.number(names[1]).as_double();
-    return std::vector<Tensor>{call_random(c.op(), Shape(std::span(c.list("shape"))), first, second,
-                                           {c.dtype("dtype"), key_of(c)}, c.where())};
+    return draw_by_name(c, {c.number(names[0]).as_double(), c.number(names[1]).as_double()});
   };
   op.infer = [check = d.check](InferContext& c) {
     infer_random_numbers(c);
@@ -260,6 +263,13 @@ void check_range(InferContext& c, DType dtype) {
   }
 }
 
+ShapeAttrs permutation_attrs(std::int64_t n, CallSite where) {
+  if (n < 0) {
+    raise(ErrorId::invalid_attribute, "random_permutation", "n is " + std::to_string(n), "n is 0 or more", where);
+  }
+  return {list_of(Shape{n})};
+}
+
 // offset, factor, and the last number below high, which rounding must not exceed.
 std::vector<Scalar> uniform_scalars(std::span<const Scalar> own, DType dtype) {
   const double low = own[0].as_double(), high = own[1].as_double();
@@ -324,10 +334,7 @@ OpDef random_bits() {
   op.outputs[0].doc = "dtype of the attribute, i32 or i64";
   op.arguments = {shape_argument(), dtype_argument("i32 or i64", DType::i32)};
   add_key_arguments(op);
-  op.by_name = [](const CallByName& c) {
-    const Shape shape{std::span(c.list("shape"))};
-    return std::vector<Tensor>{lockstep::random_bits(shape, c.dtype("dtype"), key_of(c), c.where())};
-  };
+  op.by_name = [](const CallByName& c) { return draw_by_name(c, {}); };
   op.attrs = random_schema("lks_random_bits_attrs");
   op.scalars = key_scalars();
   op.effects = Effects::random;
@@ -418,7 +425,8 @@ OpDef random_permutation() {
   op.arguments = {{.name = "n", .kind = ArgumentKind::integer, .doc = "how many numbers", .required = true}};
   add_key_arguments(op);
   op.by_name = [](const CallByName& c) {
-    return std::vector<Tensor>{lockstep::random_permutation(c.integer("n"), key_of(c), c.where())};
+    const ShapeAttrs attrs = permutation_attrs(c.integer("n"), c.where());
+    return invoke_with_key(c, &attrs, {});
   };
   op.attrs = attr_schema<ShapeAttrs>("lks_random_permutation_attrs",
                                      attr("shape", &ShapeAttrs::shape, "(n,)", extents_argument()));
@@ -474,10 +482,7 @@ Tensor random_truncated_normal(const Shape& shape, double mean, double stddev, R
 
 Tensor random_permutation(std::int64_t n, std::optional<RandomKey> key, CallSite where) {
   static const OpDef& op = built_in("random_permutation");
-  if (n < 0) {
-    raise(ErrorId::invalid_attribute, "random_permutation", "n is " + std::to_string(n), "n is 0 or more", where);
-  }
-  const ShapeAttrs attrs{list_of(Shape{n})};
+  const ShapeAttrs attrs = permutation_attrs(n, where);
   std::vector<Scalar> scalars;
   append_key(scalars, key ? *key : next_key());
   return invoke1(op, std::span<const Operand>(), &attrs, scalars, &where);

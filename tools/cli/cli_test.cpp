@@ -150,6 +150,10 @@ TEST_F(CommandLine, OneOpIsDescribedWhole) {
   EXPECT_NE(text.find("softmax(x, axis = -1) -> y"), std::string::npos) << text;
   EXPECT_NE(text.find("Exponentials of x along one axis"), std::string::npos) << text;
   EXPECT_NE(text.find("along which the exponentials sum to one"), std::string::npos) << text;
+  EXPECT_NE(text.find("; default: -1"), std::string::npos) << text;
+  const std::string cast = run("ops cast").out;
+  EXPECT_NE(cast.find("cast(x, to) -> y"), std::string::npos) << cast;
+  EXPECT_NE(cast.find("; required"), std::string::npos) << cast;
   expect_usage_error("ops no_such_op", "there is no op \"no_such_op\"");
 }
 

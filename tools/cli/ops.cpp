@@ -42,19 +42,29 @@ std::string kind_of(const ls::ArgumentDef& argument) {
   return text;
 }
 
-// What holds if the argument is not given; empty if it must be.
+// What holds if the argument is not given; empty if it must be, or if the definition does not say.
 std::string default_of(const ls::ArgumentDef& argument) {
+  if (argument.required) return "";
   return argument.unless_given ? argument.unless_given->to_string() : argument.otherwise;
+}
+
+std::string in_signature(const ls::ArgumentDef& argument) {
+  if (argument.required) return argument.name;
+  const std::string otherwise = default_of(argument);
+  return argument.name + (otherwise.empty() ? "?" : " = " + otherwise);
+}
+
+std::string unless_given(const ls::ArgumentDef& argument) {
+  if (argument.required) return "; required";
+  const std::string otherwise = default_of(argument);
+  return otherwise.empty() ? "; may be left out" : "; default: " + otherwise;
 }
 
 std::string signature_of(const ls::OpDef& op) {
   std::string text, results;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   for (const ls::InputDef& in : op.inputs) add(in.name + (in.optional ? "?" : in.variadic ? "…" : ""));
-  for (const ls::ArgumentDef& argument : op.arguments) {
-    const std::string otherwise = default_of(argument);
-    add(argument.name + (otherwise.empty() ? "" : " = " + otherwise));
-  }
+  for (const ls::ArgumentDef& argument : op.arguments) add(in_signature(argument));
   for (const ls::OutputDef& out : op.outputs) results += (results.empty() ? "" : ", ") + out.name;
   return op.name + "(" + text + ") -> " + results;
 }
@@ -134,9 +144,7 @@ void print_one(const ls::OpDef& op, const Json& devices) {
                                             : "")});
   }
   for (const ls::ArgumentDef& argument : op.arguments) {
-    const std::string otherwise = default_of(argument);
-    rows.push_back({"  argument", argument.name, kind_of(argument),
-                    argument.doc + (otherwise.empty() ? "; required" : "; default: " + otherwise)});
+    rows.push_back({"  argument", argument.name, kind_of(argument), argument.doc + unless_given(argument)});
   }
   for (const ls::OutputDef& out : op.outputs) rows.push_back({"  output", out.name, "", out.doc});
   rows.push_back({"  gradient", gradient_of(op)});

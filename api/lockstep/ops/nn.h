@@ -69,7 +69,8 @@ Tensor log_softmax(Operand x, std::int64_t axis = -1);
 
 /// x, shifted and scaled to mean 0 and variance 1 over its last dimension, then times scale plus shift. With x of (…,
 /// features), scale and shift are (features,). `epsilon` is added to the variance, which is that of the features
-/// themselves (their mean square distance from the mean). Floating dtypes. Throws ShapeError LS2005 for no features,
+/// themselves (their mean square distance from the mean). If the variance is 0 and epsilon is 0, or rounds to 0 in f32
+/// (in f64 for f64), the row and its gradient are NaN. Floating dtypes. Throws ShapeError LS2005 for no features,
 /// LS2010 for other shapes of scale and shift, LS2007 for an epsilon below 0.
 Tensor layer_norm(Operand x, double epsilon = 1e-5);
 Tensor layer_norm(Operand x, Operand scale, Operand shift, double epsilon = 1e-5);
