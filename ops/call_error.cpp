@@ -29,6 +29,11 @@ std::string input_name(const OpDef& op, std::size_t i) {
   return def.variadic ? def.name + std::to_string(i - (op.inputs.size() - 1)) : def.name;
 }
 
+std::string output_name(const OpDef& op, std::size_t o) {
+  const OutputDef& def = op.outputs[std::min(o, op.outputs.size() - 1)];
+  return def.variadic ? def.name + std::to_string(o - (op.outputs.size() - 1)) : def.name;
+}
+
 IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands, std::span<const std::int64_t> numbers,
                        std::string_view what, ErrorId id) {
   const std::span<const Operand> inputs(operands.begin(), operands.size());

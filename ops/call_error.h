@@ -15,6 +15,9 @@ namespace lockstep {
 /// The name of input i in messages: the schema's name, with a number if the input is variadic.
 std::string input_name(const OpDef& op, std::size_t i);
 
+/// The same for output o.
+std::string output_name(const OpDef& op, std::size_t o);
+
 /// The schema's entry for operand i. All variadic inputs share the last entry.
 inline const InputDef& input_def(const OpDef& op, std::size_t i) {
   return op.inputs[std::min(i, op.inputs.size() - 1)];

@@ -114,13 +114,14 @@ bool is_small(const TensorSpec& spec) {
 
 // The specs of the results of a call that is valid and small.
 std::optional<std::vector<TensorSpec>> small_results(const FuzzedCall& c) {
-  std::vector<TensorSpec> specs(c.op->outputs.size());
+  std::vector<TensorSpec> specs;
   for (const Tensor& t : c.tensors) {
     if (!is_small(t.spec())) return std::nullopt;
   }
   try {
     const OpCall call = c.call();
     check_call(call);
+    specs.resize(output_count(call));
     CallTypes types(call);
     infer_specs(call, types, specs);
   } catch (const Error&) {

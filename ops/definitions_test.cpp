@@ -94,7 +94,8 @@ std::string declared(const OpDef& op) {
         << (i.variadic ? ":variadic" : "") << (i.host_resident ? ":host" : "") << (i.mutable_ ? ":mutable" : "");
   }
   out << " ->";
-  for (const OutputDef& o : op.outputs) out << " " << o.name << ":" << o.may_reuse_input << ":" << o.in_place_of;
+  for (const OutputDef& o : op.outputs)
+    out << " " << o.name << ":" << o.may_reuse_input << ":" << o.in_place_of << (o.variadic ? ":variadic" : "");
   out << ";" << (op.attrs.size ? text_of(op.attrs, op.attrs.defaults) : "") << ";";
   for (const ScalarDef& s : op.scalars) out << " " << s.name << ":" << static_cast<std::int32_t>(s.dtype);
   out << "; class " << static_cast<int>(op.error_class) << " effects " << static_cast<int>(op.effects)
@@ -172,9 +173,10 @@ std::map<std::string, std::string> docstrings() {
         continue;
       }
       const std::size_t open = line.find('('), comment = line.find(" // ");
-      if (line.starts_with("Tensor ") && open != std::string::npos) {
+      for (const std::string result : {"Tensor ", "std::vector<Tensor> "}) {
+        if (!line.starts_with(result) || open == std::string::npos) continue;
         const std::string behind = comment == std::string::npos ? "" : line.substr(comment + 4);
-        all.emplace(line.substr(7, open - 7), in_one_line(before.empty() ? behind : before));
+        all.emplace(line.substr(result.size(), open - result.size()), in_one_line(before.empty() ? behind : before));
       }
       before.clear();
     }

@@ -101,6 +101,17 @@ void check_call(const OpCall& call) {
                    "see the op's documentation for its inputs");
 }
 
+std::size_t output_count(const OpCall& call) {
+  constexpr std::int64_t most = 1024;  // so that attributes that make no sense ask for no memory
+  if (!call.op.count_outputs) return call.op.outputs.size();
+  check_call(call);
+  const std::int64_t count = call.op.count_outputs(call.attrs);
+  if (count >= 1 && count <= most) return static_cast<std::size_t>(count);
+  raise_call_error(call, ErrorId::invalid_attribute,
+                   "the attributes ask for " + std::to_string(count) + " results, a call has 1 to 1024",
+                   "ask for fewer parts in several calls, or for one or more");
+}
+
 void check_results(const OpCall& call, std::span<const TensorSpec> specs) {
   for (const TensorSpec& spec : specs) {
     if (spec.is_countable() || spec.shape.is_empty()) continue;
@@ -189,6 +200,12 @@ const Shape& InferContext::shape(std::size_t i) const {
 DType InferContext::dtype(std::size_t i) const { return types_.operand(i); }
 
 DType InferContext::group_dtype() const { return types_.group(); }
+
+void InferContext::refuse_output(std::size_t output) const {
+  fail(ErrorId::invalid_op_definition,
+       "`infer` sets output " + std::to_string(output) + " of a call that has " + std::to_string(outputs_.size()),
+       "call an op with several outputs by invoke(); in an OpDef, set what `outputs` lists");
+}
 
 void InferContext::fail(ErrorId id, std::string headline, std::string fix) const {
   raise_call_error(call_, id, std::move(headline), std::move(fix));

@@ -11,6 +11,10 @@ namespace lockstep {
 /// numbers are given and lists have at most eight numbers.
 void check_call(const OpCall& call);
 
+/// The number of outputs of a call. For an op with a variable number, the call is checked first, and a number that no
+/// call may have throws ShapeError LS2007.
+std::size_t output_count(const OpCall& call);
+
 /// The dtype that an attribute of the call names. Throws DTypeError LS2104 if there is none.
 DType dtype_from_attribute(const OpCall& call, std::int64_t number);
 

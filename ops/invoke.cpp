@@ -21,12 +21,13 @@
 #include "ops/launch.h"
 #include "ops/placement.h"
 #include "ops/promote.h"
+#include "runtime/inline_vector.h"
 #include "runtime/thread_state.h"
 
 namespace lockstep {
 namespace {
 
-constexpr std::size_t max_outputs = 8;
+constexpr std::size_t usual_outputs = 8;  // at most; a variable number may be more
 
 // An empty view gets the layout of a new tensor. Its strides and offset are never used, but the driver and the kernel
 // cache must agree that it is dense.
@@ -36,25 +37,34 @@ ViewLayout empty_view(const ViewLayout& input, const Shape& shape) {
   return view;
 }
 
+TensorRef share_memory(const OpCall& call, const TensorSpec& spec, const ViewLayout& view) {
+  const TensorImpl& input = *call.inputs[0].impl();
+  TensorRef out = TensorRef::adopt(new TensorImpl);
+  out->dtype = spec.dtype;
+  out->id = next_tensor_id();
+  out->device = input.device;
+  out->block = input.block;
+  out->offset = view.offset;
+  out->shape = spec.shape;
+  std::copy_n(view.strides, max_rank, out->strides);
+  out->dense = strides_are_dense(out->shape, out->strides);
+  out->producer = call.op.name.c_str();
+  out->scope = current_scope();
+  return out;
+}
+
+// Returns false if an output needs a copy. Then the outputs that are set already are overwritten by another route.
 bool invoke_view(const OpCall& call, std::span<const TensorSpec> specs, std::span<TensorRef> outputs) {
   const TensorImpl& input = *call.inputs[0].impl();
   ViewLayout layout{input.shape, {}, input.offset};
   std::copy_n(input.strides, max_rank, layout.strides);
-  const std::optional<ViewLayout> view =
-      specs[0].shape.is_empty() ? empty_view(layout, specs[0].shape) : call.op.view(call, layout, specs[0].shape);
-  if (!view) return false;
-  TensorRef out = TensorRef::adopt(new TensorImpl);
-  out->dtype = specs[0].dtype;
-  out->id = next_tensor_id();
-  out->device = input.device;
-  out->block = input.block;
-  out->offset = view->offset;
-  out->shape = specs[0].shape;
-  std::copy_n(view->strides, max_rank, out->strides);
-  out->dense = strides_are_dense(out->shape, out->strides);
-  out->producer = call.op.name.c_str();
-  out->scope = current_scope();
-  outputs[0] = std::move(out);
+  for (std::size_t o = 0; o < specs.size(); ++o) {
+    const Shape& shape = specs[o].shape;
+    const std::optional<ViewLayout> view =
+        shape.is_empty() ? empty_view(layout, shape) : call.op.view(call, layout, shape, o);
+    if (!view) return false;
+    outputs[o] = share_memory(call, specs[o], *view);
+  }
   return true;
 }
 
@@ -131,9 +141,12 @@ void fail_unsupported(const OpCall& call, DeviceState& device, const std::string
                    "use another dtype or device; `lockstep devices` shows what each device has");
 }
 
-// A composite without a gradient rule of its own is differentiated through its parts.
+// A composite without a gradient rule of its own is differentiated through its parts. A composite with a variable
+// number of outputs is no kernel that a driver could have.
 bool must_decompose(const OpCall& call) {
-  if (call.op.gradient || !call.op.decompose || !op_observers().active()) return false;
+  if (!call.op.decompose) return false;
+  if (call.op.count_outputs) return true;
+  if (call.op.gradient || !op_observers().active()) return false;
   const auto observers = op_observers().watching();
   return std::any_of(observers.begin(), observers.end(), [&](const OpObserver* o) { return o->watches_any(call); });
 }
@@ -237,7 +250,7 @@ void carry_out(const OpCall& call, const CallTypes& types, std::span<const Tenso
 // Operands have the dtypes that the call decided on. Numbers remain where programs take them.
 void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef> outputs) {
   InlineVector<TensorSpec, 2> inferred;
-  for (std::size_t o = 0; o < call.op.outputs.size(); ++o) inferred.push_back({});
+  for (std::size_t o = 0; o < outputs.size(); ++o) inferred.push_back({});
   const std::span<TensorSpec> specs = inferred;
   infer_unchecked_specs(call, types, specs);  // carry_out checks sizes, on each of its paths in its own way
   carry_out(call, types, specs, outputs);
@@ -249,8 +262,7 @@ void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef>
 RewrittenOperands rewritten(const OpCall& call, const CallTypes& types) {
   const Placement placement = place(call);
   const ResultScope results(placement.abstract ? nullptr : placement.device);
-  return {call, types, &cast_tensor,
-          [&](const Scalar& number, DType dtype) {
+  return {call, types, &cast_tensor, [&](const Scalar& number, DType dtype) {
             if (!placement.abstract) check_known(call, number);
             return number_tensor(number, dtype, call.where);
           }};
@@ -270,11 +282,12 @@ void invoke_into(const OpCall& call, std::span<TensorRef> outputs) {
 
 std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, const void* attrs,
                            std::span<const Scalar> scalars, const CallSite* where) {
-  TensorRef outputs[max_outputs];
-  const std::span<TensorRef> used(outputs, op.outputs.size());
-  invoke_into({op, inputs, attrs, scalars, location_of(inputs, where)}, used);
+  const OpCall call{op, inputs, attrs, scalars, location_of(inputs, where)};
+  InlineVector<TensorRef, usual_outputs> outputs;
+  for (std::size_t o = output_count(call); o > 0; --o) outputs.push_back({});
+  invoke_into(call, outputs);
   std::vector<Tensor> results;
-  for (TensorRef& out : used) results.push_back(Tensor::adopt(out.detach()));
+  for (TensorRef& out : outputs) results.push_back(Tensor::adopt(out.detach()));
   return results;
 }
 

@@ -25,7 +25,7 @@ class [[nodiscard]] ResultScope {
   std::optional<AbstractCallsScope> describing_;
 };
 
-/// Runs a call and notifies observers. `outputs` has one entry per output of the op.
+/// Runs a call and notifies observers. `outputs` has one entry per output of the call (see output_count).
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs);
 
 /// Lets the runtime copy views through the op `copy`. Called when the registry is filled.

@@ -46,14 +46,23 @@ void check_extents_and_devices(const OpCall& call, DeviceState& device, std::spa
   }
 }
 
-bool is_view(const OpCall& call, const Shape& shape) {
+bool is_view(const OpCall& call, std::span<const TensorSpec> specs) {
   if (!call.op.view || !call.inputs[0].is_tensor()) return false;
-  return shape.is_empty() || call.op.view(call, layout_of(*call.inputs[0].impl()), shape);
+  const ViewLayout input = layout_of(*call.inputs[0].impl());
+  for (std::size_t o = 0; o < specs.size(); ++o) {
+    if (!specs[o].shape.is_empty() && !call.op.view(call, input, specs[o].shape, o)) return false;
+  }
+  return true;
+}
+
+CallRoute route_after_refusal(const OpCall& call) {
+  if (can_promote(call)) return CallRoute::promoted;
+  return call.op.decompose ? CallRoute::decomposed : CallRoute::none;
 }
 
 // The route of a call that is not one kernel, as far as the driver need not be asked; else `kernel`.
 CallRoute route_without_driver(const OpCall& call, DeviceState& device, std::span<const TensorSpec> specs) {
-  if (is_view(call, specs[0].shape)) return CallRoute::view;
+  if (is_view(call, specs)) return CallRoute::view;
   if (call.op.host) return CallRoute::host_function;
   check_math_mode(call, device);
   if (std::all_of(specs.begin(), specs.end(), [](const TensorSpec& s) { return s.shape.is_empty(); })) {
@@ -63,12 +72,8 @@ CallRoute route_without_driver(const OpCall& call, DeviceState& device, std::spa
     check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
   }
   if (has_host_kernel(call, device)) return CallRoute::host_kernel;
+  if (call.op.count_outputs) return route_after_refusal(call);
   return call.op.copy_plan ? CallRoute::copies : CallRoute::kernel;
-}
-
-CallRoute route_after_refusal(const OpCall& call) {
-  if (can_promote(call)) return CallRoute::promoted;
-  return call.op.decompose ? CallRoute::decomposed : CallRoute::none;
 }
 
 }  // namespace
@@ -95,7 +100,7 @@ KeepAnswer keep_call(const OpCall& call, DeviceState& device) {
   check_call(call);
   CallTypes types(call);
   if (types.promotes() || numbers_become_tensors(call)) return {nullptr, CallRoute::rewritten, -1, ""};
-  std::vector<TensorSpec> specs(call.op.outputs.size());
+  std::vector<TensorSpec> specs(output_count(call));
   infer_specs(call, types, specs);
   check_extents_and_devices(call, device, specs);
   if (const CallRoute route = route_without_driver(call, device, specs); route != CallRoute::kernel) {

@@ -311,6 +311,11 @@ TEST_P(KeptCalls, OtherRoutesAreNamed) {
   const lks_reduce_attrs rows{{1, {1}}, 0};
   const ShapeAttrs six{{6}};
   EXPECT_EQ(route(Described("reshape", {numbered({2, 3})}, &six)), CallRoute::view);
+  const struct {
+    std::int64_t axis, parts;
+    IntList sizes;
+  } halves{0, 2, {}};
+  EXPECT_EQ(route(Described("split", {numbered({4, 3})}, &halves)), CallRoute::view);
   EXPECT_EQ(route(Described("add", {zeros({0, 2}), zeros({0, 2})})), CallRoute::empty);
   const struct {
     IntList shape;

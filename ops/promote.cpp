@@ -4,11 +4,12 @@
 
 #include "ops/infer.h"
 #include "ops/invoke.h"
+#include "runtime/inline_vector.h"
 
 namespace lockstep {
 namespace {
 
-constexpr std::size_t max_outputs = 8;
+constexpr std::size_t usual_outputs = 8;  // at most; a variable number may be more
 
 bool is_short(const Operand& operand) { return operand.is_tensor() && is_half_width(operand.impl()->dtype); }
 
@@ -38,8 +39,9 @@ void invoke_promoted(const OpCall& call, std::span<const TensorSpec> specs, std:
     casts.push_back(cast_tensor(input, DType::f32));
     input = Operand(casts.back(), call.where);
   }
-  TensorRef results[max_outputs];
-  invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, std::span(results, outputs.size()));
+  InlineVector<TensorRef, usual_outputs> results;
+  for (std::size_t o = 0; o < outputs.size(); ++o) results.push_back({});
+  invoke_into({call.op, inputs, call.attrs, call.scalars, call.where}, results);
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     if (results[o]->dtype == specs[o].dtype) {
       outputs[o] = std::move(results[o]);

@@ -7,7 +7,7 @@
 namespace lockstep {
 
 ReferenceCall::ReferenceCall(const OpCall& call)
-    : op_(call.op), attrs_(call.attrs), scalars_(call.scalars), where_(call.where), specs_(call.op.outputs.size()) {
+    : op_(call.op), attrs_(call.attrs), scalars_(call.scalars), where_(call.where), specs_(output_count(call)) {
   check_call(call);
   CallTypes types(call);
   const bool tensors = numbers_become_tensors(call);

@@ -38,6 +38,25 @@ void check_arguments(const OpDef& def) {
   }
 }
 
+void check_variadic_outputs(const OpDef& def) {
+  for (std::size_t o = 0; o + 1 < def.outputs.size(); ++o) {
+    if (def.outputs[o].variadic) invalid(def, "only the last output can be variadic");
+  }
+  if (def.outputs.back().variadic != static_cast<bool>(def.count_outputs)) {
+    invalid(def, "an op whose last output is variadic has `count_outputs`, and no other op has");
+  }
+  if (!def.count_outputs) return;
+  if (def.body || def.copy_plan || !def.kernels.empty() || !(def.view || def.decompose || def.host)) {
+    invalid(def, "an op with a variable number of outputs is a view, or has `decompose` or `host`");
+  }
+  for (const OutputDef& output : def.outputs) {
+    if (output.in_place_of >= 0) invalid(def, "an op with a variable number of outputs cannot update an input");
+  }
+  for (const Saves& saved : def.saves) {
+    if (saved.outputs) invalid(def, "outputs of an op with a variable number of them cannot be saved for its gradient");
+  }
+}
+
 void check(const OpDef& def) {
   if (def.name.empty()) invalid(def, "an op needs a name");
   if (def.inputs.size() > 32 || def.outputs.empty() || def.outputs.size() > 8) {
@@ -51,6 +70,7 @@ void check(const OpDef& def) {
   for (std::size_t i = 0; i + 1 < def.inputs.size(); ++i) {
     if (def.inputs[i].variadic) invalid(def, "only the last input can be variadic");
   }
+  check_variadic_outputs(def);
   for (const OutputDef& output : def.outputs) {
     const auto names_input = [&](int i) { return i >= 0 && i < static_cast<int>(def.inputs.size()); };
     if (output.in_place_of >= 0 &&

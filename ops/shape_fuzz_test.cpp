@@ -39,9 +39,10 @@ bool all_known(const FuzzedCall& c, std::span<const TensorSpec> specs) {
 
 void check_layouts(const FuzzedCall& c, const OpCall& call, std::span<const TensorSpec> specs) {
   const Shape& out = specs[0].shape;
-  if (call.op.view && call.inputs[0].is_tensor() && !out.is_empty()) {
+  for (std::size_t o = 0; o < specs.size(); ++o) {
+    if (!call.op.view || !call.inputs[0].is_tensor() || specs[o].shape.is_empty()) continue;
     const Shape& in = call.inputs[0].impl()->shape;
-    const auto view = call.op.view(call, dense_layout(in), out);
+    const auto view = call.op.view(call, dense_layout(in), specs[o].shape, o);
     if (view) check_inside(*view, elements(in));
   }
   if (!call.op.copy_plan || out.is_empty()) return;
@@ -78,9 +79,9 @@ struct Tally {
 
 void ask(const FuzzedCall& c, Tally& tally) {
   const OpCall call = c.call();
-  std::vector<TensorSpec> specs(c.op->outputs.size());
   try {
     check_call(call);
+    std::vector<TensorSpec> specs(output_count(call));
     CallTypes types(call);
     infer_specs(call, types, specs);
     for (const TensorSpec& spec : specs) check_spec(spec);

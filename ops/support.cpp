@@ -123,7 +123,7 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
   if (q.op->view || q.op->host) return answer;
   const OpCall call = q.call();
   CallTypes types(call);
-  std::vector<TensorSpec> outputs(q.op->outputs.size()), inputs;
+  std::vector<TensorSpec> outputs(output_count(call)), inputs;
   infer_specs(call, types, outputs);
   for (const Operand& operand : q.operands) {
     inputs.push_back(operand.is_tensor() ? TensorSpec{operand.impl()->dtype, operand.impl()->shape}
@@ -133,10 +133,12 @@ OpSupport ask(const DeviceEntry& device, const Question& q) {
     const OpSupport copy = ask(device, *question_of(built_in("copy")));
     return {q.op, copy.kind, copy.text};
   }
-  const KernelQuery lookup = query_kernel(device, call, types, inputs, outputs);
-  if (lookup.reason == LKS_REASON_NONE) return answer;
+  if (!q.op->count_outputs) {
+    const KernelQuery lookup = query_kernel(device, call, types, inputs, outputs);
+    if (lookup.reason == LKS_REASON_NONE) return answer;
+    answer.text = lookup.text;
+  }
   answer.kind = OpSupport::Kind::missing;
-  answer.text = lookup.text;
   if (can_promote(call)) return ask_promoted(device, q);
   if (!q.op->decompose) return answer;
 

@@ -118,7 +118,9 @@ std::string numbered_dtypes() {
 }
 
 // The runtime executes views, assemblies and host ops itself.
-bool reaches_drivers(const OpDef& op) { return op.id != 0 && !op.pointwise() && !op.view && !op.copy_plan && !op.host; }
+bool reaches_drivers(const OpDef& op) {
+  return op.id != 0 && !op.pointwise() && !op.view && !op.copy_plan && !op.host && !op.count_outputs;
+}
 
 void print_attrs(const AttrSchema& schema) {
   std::printf("typedef struct %s {\n", schema.struct_name.c_str());

@@ -85,7 +85,14 @@ class InferContext {
     return call_.attrs_as<A>();
   }
 
-  void set(std::size_t output, DType dtype, const Shape& shape) { outputs_[output] = {dtype, shape}; }
+  /// The number of outputs that the call has.
+  std::size_t output_count() const { return outputs_.size(); }
+  /// Throws StateError LS1007 if the call has no such output.
+  void set(std::size_t output, DType dtype, const Shape& shape) {
+    if (output >= outputs_.size()) [[unlikely]]
+      refuse_output(output);
+    outputs_[output] = {dtype, shape};
+  }
 
   /// Throws the error and lists all operands in it.
   [[noreturn]] void fail(ErrorId id, std::string headline, std::string fix) const;
@@ -102,6 +109,8 @@ class InferContext {
   void require_equal(Dim a, Dim b, ErrorId id, std::string_view what) const;
 
  private:
+  [[noreturn]] void refuse_output(std::size_t output) const;
+
   const OpCall& call_;
   const CallTypes& types_;
   std::span<TensorSpec> outputs_;
@@ -313,6 +322,11 @@ class OpDef {
   /// draw a key of random numbers: it does the same. If it is set, `arguments` are what it reads.
   std::function<std::vector<Tensor>(const CallByName&)> by_name;
 
+  /// If the last output is variadic: the number of outputs of a call with these attributes. They have passed the checks
+  /// of their form alone, so it takes any numbers. A call has 1 to 1,024 outputs. Such an op is a view, or it has
+  /// `decompose` or `host`: drivers are not asked for it.
+  std::function<std::int64_t(const void* attrs)> count_outputs;
+
   std::function<void(InferContext&)> infer;
 
   /// The dtype of a number that is given for an input of group '-'. If not set, the number's own: bool, i32 or f32.
@@ -327,8 +341,11 @@ class OpDef {
   /// For outputs that are assembled from copies of the inputs.
   std::function<CopyPlan(const OpCall& call, const Shape& output)> copy_plan;
 
-  /// Views: the output's layout in the input's memory, or nullopt if a copy is needed.
-  std::function<std::optional<ViewLayout>(const OpCall& call, const ViewLayout& input, const Shape& output)> view;
+  /// Views: the layout of an output, which has the given number and shape, in the memory of the first input; or nullopt
+  /// if a copy is needed. An op with several outputs shares memory for all of them or for none.
+  std::function<std::optional<ViewLayout>(const OpCall& call, const ViewLayout& input, const Shape& shape,
+                                          std::size_t output)>
+      view;
 
   std::function<void(DecomposeContext&)> decompose;
 

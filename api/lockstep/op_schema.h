@@ -60,6 +60,7 @@ struct OutputDef {
   int may_reuse_input = -1;  // index of an input whose memory the output may reuse if nothing else needs it
   int in_place_of = -1;      // index of the mutable input that is updated in place and returned as this output
   std::string doc = {};      // dtype, if not that of the first input; values and extents
+  bool variadic = false;     // for the last output only: a call may have more or fewer of it; see OpDef::count_outputs
 };
 
 /// A number that is passed at launch: changing it needs no new kernel. If `infer` or `decompose` reads its value, a

@@ -90,6 +90,19 @@ def concat(g):
                join(0), {"axis": 0})
 
 
+# shape, axis, parts, sizes
+SPLITS = {"halves": ((4, 3), 0, 2, []), "columns": ((2, 6), 1, 3, []), "whole": ((3,), 0, 1, []),
+          "sizes": ((6, 2), 0, 0, [1, 3, 2]), "middle": ((2, 4, 2), 1, 0, [3, 1]), "empty_part": ((4,), 0, 0, [2, 0, 2])}
+
+
+@golden("split")
+def split(g):
+    cut = lambda axis, parts, sizes: lambda x: torch.split(x, sizes or x.shape[axis] // parts, axis)
+    for name, (shape, axis, parts, sizes) in SPLITS.items():
+        g.case(name, [g.real(*shape)], cut(axis, parts, sizes), {"axis": axis, "parts": parts, "sizes": sizes}, gradient=True)
+    of_every_dtype(g, cut(0, 0, [1, 2]), {"axis": 0, "parts": 0, "sizes": [1, 2]}, 3, 2)
+
+
 @golden("pad")
 def pad(g):
     def around(before, after, value):

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lockstep/ops.h"
+#include "ops/infer.h"
 #include "ops/invoke.h"
 #include "runtime/device_state.h"
 #include "runtime/element.h"
@@ -74,8 +75,9 @@ std::vector<TensorRef> run(const RecordedCall& recorded, Device device, std::spa
     if (inputs[i]) operands[i] = Operand::borrow(inputs[i].get(), recorded.where);
   }
   const DeviceScope scope(device);
-  std::vector<TensorRef> outputs(recorded.op->outputs.size());
-  invoke_into(recorded.call(operands), outputs);
+  const OpCall call = recorded.call(operands);
+  std::vector<TensorRef> outputs(output_count(call));
+  invoke_into(call, outputs);
   return outputs;
 }
 

@@ -71,7 +71,7 @@ DivergingCall StepComparison::describe_call(const Place& place, std::size_t outp
     if (call.inputs[i])
       found.inputs.back() += difference_text(difference(call.inputs[i], second_[place.second]->inputs[i]));
   }
-  found.output = call.op->outputs[output].name;
+  found.output = output_name(*call.op, output);
   found.dtype = call.outputs[output]->dtype;
   found.shape = call.outputs[output]->shape;
   found.elements = d.elements;

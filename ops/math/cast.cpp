@@ -63,7 +63,7 @@ OpDef stop_gradient() {
   op.outputs[0].doc = "extents of x";
   op.differentiable = false;
   op.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
-  op.view = [](const OpCall&, const ViewLayout& input, const Shape&) { return std::optional(input); };
+  op.view = [](const OpCall&, const ViewLayout& input, const Shape&, std::size_t) { return std::optional(input); };
   op.reference = [](RefContext& r) { r.outputs[0].values = r.inputs[0].values; };
   op.cases = [] { return std::vector<OpCase>{{"matrix", {{Shape{3, 5}}}, {}, {}, std::nullopt, false}}; };
   return op;

@@ -115,7 +115,9 @@ OpDef reshape() {
                     "the element counts of " + c.shape(0).to_string() + " and " + to.to_string());
     c.set(0, c.dtype(0), to);
   };
-  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output) { return reshaped(input, output); };
+  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output, std::size_t) {
+    return reshaped(input, output);
+  };
   op.decompose = [](DecomposeContext& c) {
     static const OpDef& copy = built_in("copy");
     const Tensor dense = invoke1(copy, std::span(&c.input(0), 1));
@@ -162,7 +164,7 @@ OpDef transpose() {
     }
     c.set(0, c.dtype(0), out);
   };
-  op.view = [](const OpCall& call, const ViewLayout& input, const Shape& output) {
+  op.view = [](const OpCall& call, const ViewLayout& input, const Shape& output, std::size_t) {
     ViewLayout out{output, {}, input.offset};
     const IntList& order = call.attrs_as<TransposeAttrs>().order;
     for (int i = 0; i < output.rank(); ++i) out.strides[i] = input.strides[order[static_cast<std::size_t>(i)]];
@@ -226,7 +228,7 @@ OpDef slice() {
     }
     c.set(0, c.dtype(0), out);
   };
-  op.view = [](const OpCall& call, const ViewLayout& input, const Shape& output) {
+  op.view = [](const OpCall& call, const ViewLayout& input, const Shape& output, std::size_t) {
     const auto& a = call.attrs_as<SliceAttrs>();
     ViewLayout out{output, {}, input.offset};
     for (int i = 0; i < output.rank(); ++i) {
@@ -280,7 +282,7 @@ OpDef broadcast_to() {
     }
     c.set(0, c.dtype(0), to);
   };
-  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output) {
+  op.view = [](const OpCall&, const ViewLayout& input, const Shape& output, std::size_t) {
     ViewLayout out{output, {}, input.offset};
     const int extra = output.rank() - input.shape.rank();
     for (int i = extra; i < output.rank(); ++i) {

@@ -65,7 +65,9 @@ std::string signature_of(const ls::OpDef& op) {
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   for (const ls::InputDef& in : op.inputs) add(in.name + (in.optional ? "?" : in.variadic ? "…" : ""));
   for (const ls::ArgumentDef& argument : op.arguments) add(in_signature(argument));
-  for (const ls::OutputDef& out : op.outputs) results += (results.empty() ? "" : ", ") + out.name;
+  for (const ls::OutputDef& out : op.outputs) {
+    results += (results.empty() ? "" : ", ") + out.name + (out.variadic ? "…" : "");
+  }
   return op.name + "(" + text + ") -> " + results;
 }
 
@@ -122,7 +124,9 @@ Json describe(const ls::OpDef& op, const Json& devices) {
                          {"default", default_of(argument)},
                          {"doc", argument.doc}});
   }
-  for (const ls::OutputDef& out : op.outputs) outputs.push_back({{"name", out.name}, {"doc", out.doc}});
+  for (const ls::OutputDef& out : op.outputs) {
+    outputs.push_back({{"name", out.name}, {"variadic", out.variadic}, {"doc", out.doc}});
+  }
   return {{"name", op.name},   {"signature", signature_of(op)}, {"doc", op.doc},      {"internal", op.internal},
           {"inputs", inputs},  {"arguments", arguments},        {"outputs", outputs}, {"gradient", gradient_of(op)},
           {"devices", devices}};
@@ -146,7 +150,9 @@ void print_one(const ls::OpDef& op, const Json& devices) {
   for (const ls::ArgumentDef& argument : op.arguments) {
     rows.push_back({"  argument", argument.name, kind_of(argument), argument.doc + unless_given(argument)});
   }
-  for (const ls::OutputDef& out : op.outputs) rows.push_back({"  output", out.name, "", out.doc});
+  for (const ls::OutputDef& out : op.outputs) {
+    rows.push_back({"  output", out.name, "", out.doc + (out.variadic ? "; as many as the arguments ask for" : "")});
+  }
   rows.push_back({"  gradient", gradient_of(op)});
   for (const Json& d : devices) rows.push_back({"  device", d["id"], d["how"], d["text"]});
   std::fputs(format_table(rows, {}).c_str(), stdout);

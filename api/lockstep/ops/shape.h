@@ -1,5 +1,5 @@
-// Ops that move, join and select elements. reshape, transpose, slice and broadcast_to return views: they copy nothing
-// if strides can express the result. The ops take every dtype unless noted.
+// Ops that move, join and select elements. reshape, transpose, slice, split and broadcast_to return views: they copy
+// nothing if strides can express the result. The ops take every dtype unless noted.
 #pragma once
 
 #include <initializer_list>
@@ -71,6 +71,13 @@ Tensor broadcast_to(Operand x, const Shape& shape);
 /// Tensors one after the other along an axis. Their other extents must agree.
 Tensor concat(std::span<const Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
 Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0, CallSite where = CallSite::current());
+
+/// Consecutive parts of x along an axis: a number of equal ones, or parts of given sizes. They are views. `split(x, 3)`
+/// gives three parts, `split(x, Ints{2, 5})` parts of extents 2 and 5. Throws ShapeError LS2004 for an axis that x does
+/// not have, LS2007 for no parts, for more than 1,024 equal parts, for a number that does not divide the extent, and for
+/// sizes that are negative or do not add up to it; TraceError LS4101 for equal parts of a symbolic extent.
+std::vector<Tensor> split(Operand x, std::int64_t parts, std::int64_t axis = 0);
+std::vector<Tensor> split(Operand x, const Ints& sizes, std::int64_t axis = 0);
 
 /// x with elements of one value put around it. There are `before[d]` of them in front of dimension d, and `after[d]`
 /// behind it. Throws ShapeError LS2007 for a value that x's dtype cannot hold (see full()).
