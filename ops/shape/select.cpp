@@ -47,7 +47,7 @@ struct Split {
   Index indices, rest;  // `rest` has a 0 at `axis`
 };
 
-Split split(const Index& index, std::size_t axis, std::size_t indices_rank) {
+Split split_index(const Index& index, std::size_t axis, std::size_t indices_rank) {
   const auto first = index.begin() + static_cast<std::ptrdiff_t>(axis);
   Split s;
   s.indices.assign(first, first + static_cast<std::ptrdiff_t>(indices_rank));
@@ -132,7 +132,7 @@ OpDef gather() {
     const auto axis = static_cast<std::size_t>(r.attrs<AxisAttrs>().axis);
     const auto rank = static_cast<std::size_t>(r.inputs[1].shape.rank());
     for_each_index(r.outputs[0].shape, [&](const Index& index, std::int64_t n) {
-      Split s = split(index, axis, rank);
+      Split s = split_index(index, axis, rank);
       s.rest[axis] = static_cast<std::int64_t>(at(r.inputs[1], s.indices));
       r.outputs[0].values[static_cast<std::size_t>(n)] = at(r.inputs[0], s.rest);
     });
