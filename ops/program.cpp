@@ -340,12 +340,8 @@ Expr exp(Expr x) { return call_named("exp", {x}); }
 Expr log(Expr x) { return call_named("log", {x}); }
 Expr tanh(Expr x) { return call_named("tanh", {x}); }
 Expr sigmoid(Expr x) { return call_named("sigmoid", {x}); }
-Expr erf(Expr x) { return call_named("erf", {x}); }
 Expr pow(Expr x, Expr y) { return call_named("pow", {x, y}); }
 Expr rsqrt(Expr x) { return call_named("rsqrt", {x}); }
-Expr gelu(Expr x) { return call_named("gelu", {x}); }
-Expr gelu_tanh(Expr x) { return call_named("gelu_tanh", {x}); }
-Expr silu(Expr x) { return call_named("silu", {x}); }
 Expr inverse_normal_cdf(Expr p) { return call_named("inverse_normal_cdf", {p}); }
 Expr normal_cdf(Expr x) { return call_named("normal_cdf", {x}); }
 Expr tanh_slope(Expr x) { return call_named("tanh_slope", {x}); }

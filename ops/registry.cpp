@@ -138,11 +138,16 @@ UniqueNumber& UniqueNumber::operator=(const UniqueNumber&) {
 }
 
 std::vector<BuiltInOp>& built_in_ops() {
-  static std::vector<BuiltInOp> ops = {
+  static std::vector<BuiltInOp> ops = [] {
+    std::vector<BuiltInOp> listed = {
 #define LOCKSTEP_OP(id, name) {id, &defs::name},
 #include "ops/ops.def"
 #undef LOCKSTEP_OP
-  };
+    };
+    // Ids number families. The lines of scalar_ops.def belong to several.
+    std::sort(listed.begin(), listed.end(), [](const BuiltInOp& a, const BuiltInOp& b) { return a.id < b.id; });
+    return listed;
+  }();
   return ops;
 }
 

@@ -390,7 +390,7 @@ const OpDef& register_op(OpDef def);
 /// The op with that name, or nullptr.
 const OpDef* find_op(std::string_view name);
 
-/// All ops: first the built-in ones in the order of ops.def, then the users'.
+/// All ops: first the built-in ones in the order of their ids, then the users'.
 std::vector<const OpDef*> registered_ops();
 
 /// Makes attributes as a user gives them canonical, in place: axes count from the front and ascend, missing axes are

@@ -129,12 +129,8 @@ Expr exp(Expr x);
 Expr log(Expr x);
 Expr tanh(Expr x);
 Expr sigmoid(Expr x);
-Expr erf(Expr x);
 Expr pow(Expr x, Expr y);
 Expr rsqrt(Expr x);
-Expr gelu(Expr x);
-Expr gelu_tanh(Expr x);
-Expr silu(Expr x);
 Expr minimum(Expr a, Expr b);  // propagates NaN; -0 < +0
 Expr maximum(Expr a, Expr b);
 Expr inverse_normal_cdf(Expr p);

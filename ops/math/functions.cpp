@@ -48,11 +48,6 @@ OpDef sigmoid() {
                   {.doc = "1 / (1 + exp(-x)).", .error_class = ErrorClass::transcendental});
 }
 
-OpDef erf() {
-  return pointwise_op("erf", [](Expr x) { return lockstep::erf(x); },
-                      {.doc = "Gauss's error function.", .error_class = ErrorClass::transcendental});
-}
-
 OpDef relu() {
   // Written so that NaN propagates. The gradient reads the output, which the next layer keeps anyway.
   OpDef op = unary_op("relu", [](Expr x) { return select(x <= 0, x.constant(0), x); },
@@ -67,22 +62,8 @@ OpDef relu() {
   return op;
 }
 
-OpDef gelu() {
-  return pointwise_op("gelu", [](Expr x) { return lockstep::gelu(x); },
-                      {.doc = "x/2 (1 + erf(x / sqrt 2)).", .error_class = ErrorClass::gelu});
-}
-
-OpDef gelu_tanh() {
-  return pointwise_op("gelu_tanh", [](Expr x) { return lockstep::gelu_tanh(x); },
-                      {.doc = "x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).", .error_class = ErrorClass::gelu});
-}
-
-OpDef silu() {
-  return pointwise_op("silu", [](Expr x) { return lockstep::silu(x); },
-                      {.doc = "x sigmoid(x).", .error_class = ErrorClass::transcendental});
-}
-
-// The ops of scalar_ops.def.
+// The ops of scalar_ops.def. Those above take other dtypes or values than these, or their gradients read the result,
+// which a tape then keeps in place of x.
 #define LOCKSTEP_SCALAR_OP(id, name, class_of_error, text)                                  \
   OpDef name() {                                                                            \
     return scalar_op(                                                                       \
@@ -97,11 +78,7 @@ LOCKSTEP_UNARY_FUNCTION(exp)
 LOCKSTEP_UNARY_FUNCTION(log)
 LOCKSTEP_UNARY_FUNCTION(tanh)
 LOCKSTEP_UNARY_FUNCTION(sigmoid)
-LOCKSTEP_UNARY_FUNCTION(erf)
 LOCKSTEP_UNARY_FUNCTION(relu)
-LOCKSTEP_UNARY_FUNCTION(gelu)
-LOCKSTEP_UNARY_FUNCTION(gelu_tanh)
-LOCKSTEP_UNARY_FUNCTION(silu)
 #define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) LOCKSTEP_UNARY_FUNCTION(name)
 #include "lockstep/scalar_ops.def"
 #undef LOCKSTEP_SCALAR_OP

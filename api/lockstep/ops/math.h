@@ -41,17 +41,13 @@ Tensor sqrt(Operand x);   // Square root.
 Tensor rsqrt(Operand x);  // Reciprocal of the square root.
 /// x to the power y. The gradient with respect to y, x^y log x, is NaN for x < 0, and 0 for x = 0 if y >= 0.
 Tensor pow(Operand x, Operand y);
-Tensor exp(Operand x);        // e to the power x.
-Tensor log(Operand x);        // Natural logarithm.
-Tensor tanh(Operand x);       // Hyperbolic tangent.
-Tensor sigmoid(Operand x);    // 1 / (1 + exp(-x)).
-Tensor erf(Operand x);        // Gauss's error function.
-Tensor relu(Operand x);       // max(x, 0); gradient 0 at 0. Numeric.
-Tensor gelu(Operand x);       // x/2 (1 + erf(x / sqrt 2)).
-Tensor gelu_tanh(Operand x);  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
-Tensor silu(Operand x);       // x sigmoid(x).
+Tensor exp(Operand x);      // e to the power x.
+Tensor log(Operand x);      // Natural logarithm.
+Tensor tanh(Operand x);     // Hyperbolic tangent.
+Tensor sigmoid(Operand x);  // 1 / (1 + exp(-x)).
+Tensor relu(Operand x);     // max(x, 0); gradient 0 at 0. Numeric.
 
-// And the ops of scalar_ops.def, which has their documentation.
+// And the ops of scalar_ops.def, which has their documentation: erf, the gelus, silu, sin and cos.
 #define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) Tensor name(Operand x);
 #include "lockstep/scalar_ops.def"
 #undef LOCKSTEP_SCALAR_OP

@@ -20,11 +20,7 @@ UNARY(exp)
 UNARY(log)
 UNARY(tanh)
 UNARY(sigmoid)
-UNARY(erf)
 UNARY(rsqrt)
-UNARY(gelu)
-UNARY(gelu_tanh)
-UNARY(silu)
 UNARY(inverse_normal_cdf)
 UNARY(tanh_slope)
 UNARY(normal_cdf)
@@ -57,14 +53,10 @@ struct Known {
   { #name, version, &arity < name##_function, float>, &arity < name##_function, double> }
 
 constexpr Known functions[] = {
-    KNOWN(unary, exp, 1),        KNOWN(unary, log, 1),
-    KNOWN(unary, tanh, 1),       KNOWN(unary, sigmoid, 1),
-    KNOWN(unary, erf, 1),        KNOWN(unary, rsqrt, 1),
-    KNOWN(unary, gelu, 1),       KNOWN(unary, gelu_tanh, 1),
-    KNOWN(unary, silu, 1),       KNOWN(unary, inverse_normal_cdf, 1),
-    KNOWN(binary, pow, 1),       KNOWN(binary, minimum, 1),
-    KNOWN(binary, maximum, 1),   KNOWN(unary, tanh_slope, 1),
-    KNOWN(unary, normal_cdf, 1),
+    KNOWN(unary, exp, 1),        KNOWN(unary, log, 1),        KNOWN(unary, tanh, 1),
+    KNOWN(unary, sigmoid, 1),    KNOWN(unary, rsqrt, 1),      KNOWN(unary, inverse_normal_cdf, 1),
+    KNOWN(binary, pow, 1),       KNOWN(binary, minimum, 1),   KNOWN(binary, maximum, 1),
+    KNOWN(unary, tanh_slope, 1), KNOWN(unary, normal_cdf, 1),
 #define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) KNOWN(unary, name, 1),
 #include "lockstep/scalar_ops.def"
 #undef LOCKSTEP_SCALAR_OP
