@@ -193,9 +193,14 @@ void CommandQueue::make_room() {
 
 // ------------------------------------------------------------------------------------------------------------ waiting
 
-// Blocks until the command is done, or is known to have failed. Throws if the wait itself fails.
+// Blocks until the command is done, or is known to have failed. Throws if the wait itself fails. A value that the queue
+// has not given to a command is not waited for, because it may never be reached.
 void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   lks_diag diag = empty_diag();
+  {
+    LockGuard lock(mutex_);  // a value is known to others a little before newest() knows it, but not without the lock
+    value = std::min(value, newest());
+  }
   const lks_status status = api_.timeline_wait(timeline_, value, forever, &diag);
   Done done;
   bool noted = true;

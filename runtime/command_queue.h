@@ -9,7 +9,8 @@
 // contents throws it. A device has one queue of its own, and one for each stream; each has its own failures.
 //
 // Locks, in the order in which a thread may take them: the allocator's, a queue's, the device's for the uses of blocks.
-// No thread has the locks of two queues, and nobody waits for the device while it has a queue's lock.
+// No thread has the locks of two queues, and nobody waits for the device while it has a queue's lock, except to recover
+// the queue after a failure.
 #pragma once
 
 #include <atomic>
@@ -110,9 +111,11 @@ class CommandQueue {
   void settle(std::uint64_t value, const CallSite* where = nullptr) LOCKSTEP_EXCLUDES(mutex_);
   /// Waits until a thread that has found a failure has undone the skipped commands and enqueued some of them again.
   void wait_until_settled() LOCKSTEP_EXCLUDES(mutex_);
+  /// Whether the command of `value` may be known to have failed. False is certain. Takes no lock.
+  bool may_have_failed(std::uint64_t value) const { return value <= last_failed_.load(std::memory_order_acquire); }
   /// Throws if the command of `value` is already known to have failed. Never blocks.
   void check(std::uint64_t value, MetBy by = MetBy::own_stream) {
-    if (value <= last_failed_.load(std::memory_order_acquire)) [[unlikely]]
+    if (may_have_failed(value)) [[unlikely]]
       throw_if_failed(value, by);
   }
   /// `undo` runs if a command that is in flight now turns out to have failed. For changes that the host makes between

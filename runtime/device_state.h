@@ -76,7 +76,7 @@ class DeviceState {
   /// A queue of this kind with nothing in flight, which no other stream uses until `leased` is false again. Throws
   /// DeviceError LS3007.
   StreamQueue& lease_queue(std::uint32_t kind, CallSite where);
-  /// Guards Block::uses.
+  /// Guards Block::uses, and keeps the two parts of a block's last write together.
   Mutex& uses_mutex() { return uses_mutex_; }
   KernelCache& kernels() { return *kernels_; }
   DispatchCounters counters;

@@ -205,21 +205,23 @@ CommandQueue::MetBy met_by(const CommandQueue* queue, DeviceState& device) {
 }  // namespace
 
 void check_contents(const TensorImpl& impl) {
-  CommandQueue* queue = impl.block->write_queue;
-  if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value, met_by(queue, *impl.device));
+  const CommandQueue* queue = impl.block->write_queue;
+  if (!queue || impl.shape.is_empty() || !queue->may_have_failed(impl.block->write_value)) return;
+  const BlockWrite write = last_write(*impl.block);
+  if (write.queue) write.queue->check(write.value, met_by(write.queue, *impl.device));
 }
 
-// An upload that was skipped has been enqueued again.
+// An upload that was skipped has been enqueued again. If it was a later write that was skipped, the one before it counts
+// again, which may be of another queue.
 void wait_for_contents(Block& block, CallSite where) {
-  CommandQueue* queue = block.write_queue;
-  if (!queue) return;
-  const CommandQueue::MetBy by = met_by(queue, *block.device);
-  for (std::uint64_t value = block.write_value; block.upload; value = block.write_value) {
-    if (queue->wait_unless_skipped(value, &where, by)) return;
-    queue->wait_until_settled();
-    if (block.write_value == value) break;
+  BlockWrite write = last_write(block);
+  while (write.queue && block.upload) {
+    if (write.queue->wait_unless_skipped(write.value, &where, met_by(write.queue, *block.device))) return;
+    write.queue->wait_until_settled();
+    const BlockWrite skipped = std::exchange(write, last_write(block));
+    if (write == skipped) break;
   }
-  queue->wait(block.write_value, &where, by);
+  if (write.queue) write.queue->wait(write.value, &where, met_by(write.queue, *block.device));
 }
 
 void read_dense(const TensorImpl& impl, void* out, CallSite where) {
