@@ -207,6 +207,8 @@ void Launch::follow_other_streams(CommandQueue& queue) const {
   std::for_each_n(tensors_.begin(), prepared_.input_count, read);
   if (!keeps_old_contents_) std::for_each(tensors_.begin() + prepared_.input_count, tensors_.end(), read);
   for (const TensorRef& out : outputs_) take_over(*out->block, queue, call_.where);
+  // A kept call's launch may be submitted on another stream than the one for which its workspace was allocated.
+  if (workspace_) take_over(*workspace_, queue, call_.where);
 }
 
 void Launch::note_reads(CommandQueue& queue, std::uint64_t value) const {
