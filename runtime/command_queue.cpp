@@ -303,7 +303,8 @@ std::uint64_t CommandQueue::undo_if_failed(std::function<void()> undo) {
 
 void CommandQueue::refresh_done() {
   if (inline_) return;
-  LockGuard lock(mutex_);
+  if (!mutex_.try_lock()) return;
+  LockGuard lock(mutex_, std::adopt_lock);
   std::uint64_t reached = 0;
   lks_diag ignored = empty_diag();  // a failure is left for the call that waits
   static_cast<void>(api_.timeline_query(timeline_, &reached, &ignored));
@@ -315,8 +316,9 @@ bool CommandQueue::is_free() {
   bool free = false;
   {
     LockGuard lock(mutex_);
-    retire_done(done);
-    free = pending_.empty() && settling_ == 0 && recovered_up_to_ != forever;
+    lks_diag ignored = empty_diag();  // a failure is left for those who use the queue or synchronize the device
+    const bool works = retire_reached(done, ignored) == LKS_OK;
+    free = works && pending_.empty() && settling_ == 0 && recovered_up_to_ != forever;
   }
   finish(done);
   return free;
@@ -405,8 +407,18 @@ void CommandQueue::drop_old_texts() {
   if (old.reported) old.parts = nullptr;
 }
 
-// In reverse order: the last change is undone first. Then state is as it was before the failure.
+// The queue counts as settled before the commands are destroyed: what that frees may belong to somebody else, whose
+// deleter may make calls that wait for the queue.
 void CommandQueue::finish(Done& done) {
+  {
+    const Settling settling(*this, done.failures);
+    undo_and_repeat(done);
+  }
+  done.commands.clear();
+}
+
+// In reverse order: the last change is undone first. Then state is as it was before the failure.
+void CommandQueue::undo_and_repeat(const Done& done) {
   {
     const Undoing undoing;
     for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
@@ -418,13 +430,15 @@ void CommandQueue::finish(Done& done) {
   for (const Pending& command : done.commands) {
     if (command.skipped && command.info.again) command.info.again();
   }
-  done.commands.clear();
-  if (done.failures == 0) return;
+}
+
+CommandQueue::Settling::~Settling() {
+  if (failures_ == 0) return;
   {
-    LockGuard lock(mutex_);
-    settling_ -= std::exchange(done.failures, 0);
+    LockGuard lock(queue_.mutex_);
+    queue_.settling_ -= failures_;
   }
-  settled_.notify_all();
+  queue_.settled_.notify_all();
 }
 
 void CommandQueue::wait_until_settled() {

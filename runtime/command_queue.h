@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "api/internal/mutex.h"
@@ -142,9 +143,11 @@ class CommandQueue {
   bool is_done(std::uint64_t value) const { return value <= done_.load(std::memory_order_acquire); }
   /// Whether the host knows that the command has not failed and will not.
   bool has_succeeded(std::uint64_t value) { return is_done(value) && !has_failed(value); }
-  /// Asks the driver how far the queue is, so that is_done() knows more.
+  /// Asks the driver how far the queue is, so that is_done() knows more. Leaves out a queue whose lock another thread
+  /// has, and so never waits, also not for a queue that is being recovered.
   void refresh_done();
-  /// Whether nothing is in flight and the queue can be used.
+  /// Whether nothing is in flight and the queue can be used. Undoes nothing: a queue with a failure that nobody has
+  /// found yet is not free.
   bool is_free();
 
   bool is_inline() const { return inline_; }
@@ -168,6 +171,18 @@ class CommandQueue {
   struct Done {
     std::deque<Pending> commands;
     unsigned failures = 0;  // how many calls of record_failure() have added to it
+  };
+  // Until its end, this many of the failures in settling_ are being undone.
+  class [[nodiscard]] Settling {
+   public:
+    Settling(CommandQueue& queue, unsigned& failures) : queue_(queue), failures_(std::exchange(failures, 0)) {}
+    ~Settling();
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
+
+   private:
+    CommandQueue& queue_;
+    const unsigned failures_;
   };
 
   lks_status launch_inline(std::span<lks_launch> launches);
@@ -203,6 +218,7 @@ class CommandQueue {
   void record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done)
       LOCKSTEP_REQUIRES(mutex_);
   void finish(Done& done) LOCKSTEP_EXCLUDES(mutex_);
+  static void undo_and_repeat(const Done& done);
 
   Error::Parts parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const;
   void drop_old_texts() LOCKSTEP_REQUIRES(mutex_);
@@ -221,7 +237,7 @@ class CommandQueue {
 
   mutable Mutex mutex_;
   ConditionVariable settled_;                                // settling_ has become 0
-  unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;        // failures whose finish() is still to come
+  unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;        // failures that are still to be undone
   std::deque<Pending> pending_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
   // These two change with the lock only.
   std::atomic<std::uint64_t> newest_{0};  // value of the newest command
