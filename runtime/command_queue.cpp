@@ -41,6 +41,18 @@ class Undoing {
   const bool before_;
 };
 
+// Until the end of the scope, this is the thread's caller, also if it has another one.
+class CallerOf {
+ public:
+  explicit CallerOf(CallSite caller) : before_(std::exchange(thread_state().caller, caller)) {}
+  ~CallerOf() { thread_state().caller = before_; }
+  CallerOf(const CallerOf&) = delete;
+  CallerOf& operator=(const CallerOf&) = delete;
+
+ private:
+  const CallSite before_;
+};
+
 }  // namespace
 
 CommandQueue::CommandQueue(DeviceState& device, std::uint32_t kind)
@@ -375,7 +387,8 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
       failed = {.op = command.info.op,
                 .where = command.info.where,
                 .scope = command.info.scope,
-                .launches = std::move(command.info.launches)};
+                .launches = std::move(command.info.launches),
+                .caller = command.info.caller};
     }
     done.commands.push_back(std::move(command));
   }
@@ -392,8 +405,8 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
 
 Error::Parts CommandQueue::parts_of(lks_status status, const lks_diag& diag, const CommandInfo& info) const {
   try {
-    std::optional<NameScope> scope;
-    if (info.scope) scope.emplace(info.scope);
+    const NameScope scope(info.scope);
+    const CallerOf caller(info.caller);
     raise_failure(status, diag, info);
   } catch (const Error& e) {
     return e.parts();
