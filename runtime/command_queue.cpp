@@ -226,9 +226,15 @@ void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   }
   finish(done);
   if (status == LKS_OK || has_failed(value)) return;
-  if (noted) throw_if_failed(diag.value);  // the driver reports a later command, but the wait has failed
+  // The driver reports a later command, or the wait itself has failed. A thread that waits for memory has the
+  // allocator's lock, which those may need who undo: so nobody is waited for here.
+  const auto throw_failure_of = [this](std::uint64_t failed) {
+    LockGuard lock(mutex_);
+    if (FailedRange* range = failed_range(failed)) report(*range);
+  };
+  if (noted) throw_failure_of(diag.value);
   wait_or_recover();
-  throw_if_failed(value);
+  throw_failure_of(value);
   raise_driver_failure(status, diag, device_.name(), {"wait", where});
 }
 
@@ -264,8 +270,9 @@ bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* wher
   if (inline_) return true;
   if (!has_failed(value)) await(value, where);
   LockGuard lock(mutex_);
+  if (!failed_range(value)) return true;
+  wait_until_settled_locked();
   FailedRange* range = failed_range(value);
-  if (!range) return true;
   if (range->first == value || range->last == forever) report(*range, by);
   return false;
 }
@@ -283,6 +290,7 @@ void CommandQueue::wait_for_all(const CallSite* where) {
 
 void CommandQueue::report_from(std::uint64_t first) {
   LockGuard lock(mutex_);
+  wait_until_settled_locked();
   for (FailedRange& range : failures_) {
     if ((!range.reported && range.first >= first) || range.last == forever) report(range);
   }
@@ -432,13 +440,11 @@ void CommandQueue::finish(Done& done) {
 
 // In reverse order: the last change is undone first. Then state is as it was before the failure.
 void CommandQueue::undo_and_repeat(const Done& done) {
-  {
-    const Undoing undoing;
-    for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
-      if (command->succeeded) continue;
-      for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
-      if (command->info.undo) command->info.undo();
-    }
+  const Undoing undoing;
+  for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
+    if (command->succeeded) continue;
+    for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
+    if (command->info.undo) command->info.undo();
   }
   for (const Pending& command : done.commands) {
     if (command.skipped && command.info.again) command.info.again();
@@ -456,6 +462,11 @@ CommandQueue::Settling::~Settling() {
 
 void CommandQueue::wait_until_settled() {
   LockGuard lock(mutex_);
+  wait_until_settled_locked();
+}
+
+void CommandQueue::wait_until_settled_locked() {
+  if (thread_state().undoing) return;
   while (settling_ > 0) settled_.wait(mutex_);
 }
 
@@ -482,7 +493,9 @@ void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by) {
 }
 
 void CommandQueue::throw_if_failed_locked(std::uint64_t value, MetBy by) {
-  if (FailedRange* range = failed_range(value)) report(*range, by);
+  if (!failed_range(value)) return;
+  wait_until_settled_locked();
+  report(*failed_range(value), by);
 }
 
 void CommandQueue::report(FailedRange& range, MetBy by) {

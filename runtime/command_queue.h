@@ -113,10 +113,11 @@ class CommandQueue {
   /// The same; then waits until commands that have failed or were skipped are undone. Not to be called by what undoes.
   void settle(std::uint64_t value, const CallSite* where = nullptr) LOCKSTEP_EXCLUDES(mutex_);
   /// Waits until a thread that has found a failure has undone the skipped commands and enqueued some of them again.
+  /// Failures are thrown after that, so that who catches one finds the state from before it.
   void wait_until_settled() LOCKSTEP_EXCLUDES(mutex_);
   /// Whether the command of `value` may be known to have failed. False is certain. Takes no lock.
   bool may_have_failed(std::uint64_t value) const { return value <= last_failed_.load(std::memory_order_acquire); }
-  /// Throws if the command of `value` is already known to have failed. Never blocks.
+  /// Throws if the command of `value` is already known to have failed. Does not wait for the device.
   void check(std::uint64_t value, MetBy by = MetBy::own_stream) {
     if (may_have_failed(value)) [[unlikely]]
       throw_if_failed(value, by);
@@ -228,6 +229,7 @@ class CommandQueue {
   bool has_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
   void throw_if_failed(std::uint64_t value, MetBy by = MetBy::own_stream) LOCKSTEP_EXCLUDES(mutex_);
   void throw_if_failed_locked(std::uint64_t value, MetBy by = MetBy::own_stream) LOCKSTEP_REQUIRES(mutex_);
+  void wait_until_settled_locked() LOCKSTEP_REQUIRES(mutex_);
   [[noreturn]] static void report(FailedRange& range, MetBy by = MetBy::own_stream);
   void note_done(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
 
