@@ -85,6 +85,9 @@ class DeviceState {
   /// Waits for all queues. Throws the oldest failure of a queue that was not reported yet: of the device's own queue if
   /// it has one.
   void synchronize();
+  /// Waits for this thread's stream alone. Throws the oldest failure of it that was not reported yet: those of other
+  /// streams are for the threads that use them.
+  void synchronize_stream();
   void wait_idle() noexcept {
     if (queue_) queue_->wait_idle();
     for_each_stream([](CommandQueue& queue) { queue.wait_idle(); });
@@ -105,6 +108,7 @@ class DeviceState {
   std::optional<std::uint64_t> memory_free() const;
 
  private:
+  const StreamScope* stream_scope() const;
   CommandQueue& scoped_queue();
   template <class Visit>
   void for_each_stream(Visit&& visit) {
