@@ -27,11 +27,47 @@ struct Progress {
   double weights_1 = 0, weights_2 = 0;
 };
 
-// The state that is rolled back if a step is found later to have failed on the device.
-struct StepState {
-  Progress progress;
-  std::size_t known = 0;  // variables with slots before the failed step; newer slots hold nothing
-  bool stale = false;     // drop_slots_of_failed_steps() must apply `known`
+// The state that is rolled back if a step is found later to have failed on the device, by any thread.
+class StepState {
+ public:
+  Progress progress() const {
+    const LockGuard lock(mutex_);
+    return progress_;
+  }
+  void set_progress(const Progress& progress) {
+    const LockGuard lock(mutex_);
+    progress_ = progress;
+  }
+  /// `known`: the number of variables with slots before the failed step. Newer slots hold nothing.
+  void undo(const Progress& before, std::size_t known) {
+    const LockGuard lock(mutex_);
+    progress_ = before;
+    known_ = known_ ? std::min(known, *known_) : known;
+  }
+  /// The number of variables whose slots remain after failed steps, if there were any since the last call.
+  std::optional<std::size_t> take_known() {
+    const LockGuard lock(mutex_);
+    return std::exchange(known_, std::nullopt);
+  }
+
+  /// For the threads that make steps: a step on `queue` can be undone with the command of this value.
+  void note_undo(CommandQueue& queue, std::uint64_t value) {
+    if (queue.is_inline()) return;
+    undone_by_ = &queue;
+    undone_with_ = value;
+  }
+  /// If the last step was made on another stream than `queue`, waits until it cannot be undone any more: its undo would
+  /// take later steps with it. Throws only if the wait itself fails.
+  void settle(const CommandQueue& queue, CallSite where) const {
+    if (undone_by_ && undone_by_ != &queue) undone_by_->settle(undone_with_, &where);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  Progress progress_ LOCKSTEP_GUARDED_BY(mutex_);
+  std::optional<std::size_t> known_ LOCKSTEP_GUARDED_BY(mutex_);
+  CommandQueue* undone_by_ = nullptr;
+  std::uint64_t undone_with_ = 0;
 };
 
 }  // namespace
@@ -55,7 +91,7 @@ struct Optimizer::Impl {
   }
 
   Progress next() const {
-    Progress p = step_state->progress;
+    Progress p = step_state->progress();
     ++p.steps;
     if (const Adam* adam = std::get_if<Adam>(&options)) {
       p.weights_1 = next_weight_sum(p.weights_1, adam->beta_1);
@@ -100,9 +136,7 @@ struct Optimizer::Impl {
 
   /// Removes slots that failed steps made. Must not be called while a step is being built: it refers to slots.
   void drop_slots_of_failed_steps() {
-    if (!step_state->stale) return;
-    forget_slots_after(step_state->known);
-    step_state->stale = false;
+    if (const auto known = step_state->take_known()) forget_slots_after(*known);
   }
 
   /// The number of variables whose slots a step has used.
@@ -224,6 +258,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
   check(gradients, variables, where);
   if (variables.empty()) return;
   for (const Variable& v : variables) v.impl().settle(where);
+  impl_->step_state->settle(variables[0].impl().value().device->queue(), where);
   impl_->drop_slots_of_failed_steps();
   const std::size_t known = impl_->known();
   try {
@@ -237,6 +272,9 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
 }
 
 void Optimizer::prepare(std::span<const Variable> variables) {
+  if (!variables.empty()) {
+    impl_->step_state->settle(variables[0].impl().value().device->queue(), CallSite::current());
+  }
   impl_->drop_slots_of_failed_steps();
   const PauseObservers pause;
   const NameScope scope("optimizer");
@@ -300,17 +338,23 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
   // The step counts from here on, unless it is found later to have failed on the device. Changed before the updates are
   // enqueued: another thread may undo it as soon as they are.
   std::shared_ptr<StepState> step_state = impl_->step_state;
-  const Progress before = step_state->progress;
-  step_state->progress = next;
+  const Progress before = step_state->progress();
+  const UndoWithUpdate* const with_update = UndoWithUpdate::current();
+  step_state->set_progress(next);
   try {
-    CallInto::submit(unit, [step_state, before, known, also = UndoWithUpdate::current()] {
-      *step_state = {before, step_state->stale ? std::min(known, step_state->known) : known, true};
+    CallInto::submit(unit, [step_state, before, known, also = with_update ? with_update->undo() : nullptr] {
+      step_state->undo(before, known);
       if (also) also();
     });
   } catch (...) {
-    step_state->progress = before;
+    step_state->set_progress(before);
     throw;
   }
+  // The step's command, or a later one of another thread.
+  CommandQueue& queue = device.queue();
+  const std::uint64_t newest = queue.newest();
+  step_state->note_undo(queue, newest);
+  if (with_update) with_update->note(queue, newest);
   for (Update& update : updates) {
     for (VariableImpl* v : update.written) v->renew();
     update.into->notify();
@@ -327,7 +371,7 @@ void Optimizer::set_learning_rate(double rate, CallSite where) {
   std::visit([rate](auto& o) { o.learning_rate = rate; }, impl_->options);
 }
 
-std::int64_t Optimizer::steps() const { return impl_->step_state->progress.steps; }
+std::int64_t Optimizer::steps() const { return impl_->step_state->progress().steps; }
 
 std::vector<Variable> Optimizer::state() const {
   impl_->drop_slots_of_failed_steps();
@@ -381,7 +425,7 @@ Tensor slot_in(const Snapshot& snapshot, const Variable& variable, const std::st
 Snapshot Optimizer::snapshot(CallSite where) const {
   impl_.check(where);
   impl_->drop_slots_of_failed_steps();
-  const Progress& progress = impl_->step_state->progress;
+  const Progress progress = impl_->step_state->progress();
   Snapshot snapshot{impl_->options, progress.steps, progress.weights_1, progress.weights_2, {}};
   for (std::size_t i = 0; i < impl_->known(); ++i) {
     for (const Variable& slot : impl_->slots.at(impl_->order[i])) {
@@ -406,7 +450,7 @@ void Optimizer::restore(const Snapshot& snapshot, std::span<const Variable> vari
   // Everything that can fail happens to another optimizer.
   Optimizer restored = std::visit([&](const auto& options) { return Optimizer(options, where); }, snapshot.options);
   Impl& impl = *restored.impl_;
-  impl.step_state->progress = {snapshot.steps, snapshot.weights_1, snapshot.weights_2};
+  impl.step_state->set_progress({snapshot.steps, snapshot.weights_1, snapshot.weights_2});
   std::set<std::string> used;
   const bool untouched = snapshot.steps == 0 && snapshot.slots.empty();
   for (const Variable& v : variables) {
@@ -422,7 +466,7 @@ void Optimizer::restore(const Snapshot& snapshot, std::span<const Variable> vari
   for (const auto& [name, value] : snapshot.slots) {
     if (!used.contains(name)) fail_to_restore("tensor \"" + name + "\" belongs to none of the variables", where);
   }
-  for (const Variable& v : variables) synchronize(v.device(where));
+  for (const Variable& v : variables) v.device(where).state().synchronize_stream();
   impl_ = std::move(restored.impl_);
 }
 

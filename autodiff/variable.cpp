@@ -59,44 +59,79 @@ void VariableImpl::replace(const TensorRef& tensor) {
   const auto bytes = static_cast<std::uint64_t>(TensorSpec{tensor->dtype, tensor->shape}.bytes());
   const bool own_block = tensor->block->requested <= std::max<std::uint64_t>(bytes, 1);
   const TensorRef dense = tensor->dense && own_block ? tensor : make_dense_copy(*tensor, CallSite::current());
-  if (value_) {
-    CommandQueue& queue = value_->device->queue();
-    undone_with_ = queue.undo_if_failed([self = weak_from_this(), old = value_] {
-      if (const auto variable = self.lock()) variable->value_ = old;
-    });
-    undone_by_ = undone_with_ ? &queue : nullptr;
+  TensorRef next = alias_of(*dense, info_);
+  std::vector<TensorRef> undone;  // destroyed without the lock
+  {
+    // The undo, should it run at once, comes after the change that it undoes.
+    const LockGuard lock(mutex_);
+    if (held_) {
+      CommandQueue& queue = held_->device->queue();
+      undone_with_ = queue.undo_if_failed([self = weak_from_this(), old = held_] {
+        if (const auto variable = self.lock()) variable->put_back(old);
+      });
+      undone_by_ = undone_with_ ? &queue : nullptr;
+    }
+    hold(next, undone);
   }
-  value_ = alias_of(*dense, info_);
-  value_->device->allocator().set_owner(value_->block.get(), MemoryOwner::variables,
-                                        intern_scope(nullptr, info_->name));
+  dense->device->allocator().set_owner(dense->block.get(), MemoryOwner::variables, intern_scope(nullptr, info_->name));
+}
+
+// Exchanges the value for `next`, which the caller destroys after it has released the lock, with `undone`.
+void VariableImpl::hold(TensorRef& next, std::vector<TensorRef>& undone) {
+  std::swap(held_, next);
+  value_.store(held_.get(), std::memory_order_release);
+  undone.swap(undone_);
+}
+
+void VariableImpl::put_back(const TensorRef& value) {
+  const LockGuard lock(mutex_);
+  undone_.push_back(held_);
+  held_ = value;
+  value_.store(held_.get(), std::memory_order_release);
 }
 
 void VariableImpl::replace_by_sound(const TensorRef& tensor) {
-  const TensorRef old = value_;
+  TensorRef old = TensorRef::share(&value());
   // This stream's failures are undone. Another one's would leave the variable without contents.
   const CommandQueue* writer = tensor->block->write_queue;
   if (writer && writer != &tensor->device->queue()) wait_for_contents(*tensor->block, CallSite::current());
   replace(tensor);
   try {
-    check_contents(*value_);  // after replace(), so that a failure found later is undone
+    check_contents(value());  // after replace(), so that a failure found later is undone
   } catch (...) {
-    value_ = old;
+    std::vector<TensorRef> undone;
+    const LockGuard lock(mutex_);
+    hold(old, undone);
     throw;
   }
 }
 
 void VariableImpl::renew() {
-  value_ = alias_of(*value_, info_);
-  undone_by_ = value_->block->write_queue;
-  undone_with_ = value_->block->write_value;
+  TensorRef next;
+  std::vector<TensorRef> undone;
+  {
+    const LockGuard lock(mutex_);
+    next = alias_of(*held_, info_);
+    hold(next, undone);
+  }
+  const BlockWrite write = last_write(*value().block);
+  undone_by_ = write.queue;
+  undone_with_ = write.value;
+}
+
+void VariableImpl::note_undo(CommandQueue& queue, std::uint64_t value) {
+  if (queue.is_inline()) return;
+  undone_by_ = &queue;
+  undone_with_ = value;
 }
 
 void VariableImpl::settle(CallSite where) const {
-  if (undone_by_ && undone_by_ != &value_->device->queue()) undone_by_->settle(undone_with_, &where);
+  if (undone_by_ && undone_by_ != &value().device->queue()) undone_by_->settle(undone_with_, &where);
 }
 
 bool VariableImpl::owns_memory() const {
-  return value_->refs.load(std::memory_order_acquire) == 1 && value_->block.unique();
+  const TensorImpl& present = value();
+  return present.refs.load(std::memory_order_acquire) == 1 && present.block.unique();
 }
 
 Variable::Variable(const Tensor& initial, std::string name, bool trainable) {

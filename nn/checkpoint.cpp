@@ -4,6 +4,7 @@
 #include "nn/optimizer_file.h"
 #include "nn/weights.h"
 #include "runtime/caller.h"
+#include "runtime/device_state.h"
 
 namespace lockstep::nn {
 namespace {
@@ -40,7 +41,9 @@ void Model::save_checkpoint(const std::string& path, CallSite where) const {
   state_.at(where).require_compiled("save_checkpoint", where);
   const CallerScope caller(where);
   const NoGradient pause;
-  synchronize(*state_->device);  // a step that is found to have failed later does not count
+  // A step that is found to have failed later does not count.
+  state_->device->state().synchronize_stream();
+  for (const Variable& v : variables(where)) v.impl().settle(where);
   TensorFile file{values_by_name(variables(where)), {{"format", "lockstep"}}};
   for (const auto& [name, value] : file.tensors) {
     if (!name.starts_with(optimizer_prefix)) continue;

@@ -9,6 +9,7 @@
 #include "nn/out_of_memory.h"
 #include "nn/progress.h"
 #include "runtime/caller.h"
+#include "runtime/device_state.h"
 #include "runtime/enums.h"
 
 namespace lockstep::nn {
@@ -80,7 +81,7 @@ class Training {
       retry_.run([&] { drawn = run_step(pass, meters, progress, step == steps); },
                  [&] {
                    pass.seek(step - 1);
-                   synchronize(device_);
+                   device_.state().synchronize_stream();
                    // If an earlier step turns out to have failed, this step is not repeated.
                    return state_.compiled().optimizer.steps() == applied;
                  });
@@ -126,7 +127,7 @@ class Training {
 
   void finish_epoch(std::int64_t epoch, std::int64_t steps, const Meters& meters, Progress& progress,
                     std::chrono::steady_clock::time_point started) {
-    synchronize(device_);
+    device_.state().synchronize_stream();
     EpochResult result;
     result.steps = meters.batches();
     result.examples = meters.examples();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autodiff/update_undo.h"
+#include "autodiff/variable_impl.h"
 #include "lockstep/model.h"
 
 namespace lockstep::nn {
@@ -58,12 +59,18 @@ class StepGuard {
     std::thread::id thread = std::this_thread::get_id();  // the thread that the random position belongs to
     std::vector<std::pair<Variable, Tensor>> values;      // tensors keep their values when the variables change
 
-    void restore() const;
+    /// With VariableImpl::replace on the thread of the step, with VariableImpl::put_back on any.
+    void restore(void (VariableImpl::*change)(const TensorRef&)) const;
+    /// The values will be restored if this command fails or is skipped.
+    void note_undo(CommandQueue& queue, std::uint64_t value) const;
   };
   void note(Layer& layer);
 
   const std::shared_ptr<Before> before_ = std::make_shared<Before>();
-  const UndoWithUpdate undo_{[before = before_] { before->restore(); }};
+  const UndoWithUpdate undo_{
+      [before = before_] { before->restore(&VariableImpl::put_back); },
+      [this](CommandQueue& queue, std::uint64_t value) { before_->note_undo(queue, value); },
+  };
   std::vector<Layer*> unbuilt_;
   bool kept_ = false;
 };

@@ -1,7 +1,9 @@
 #include "nn/optimizer_file.h"
 
+#include "autodiff/variable_impl.h"
 #include "lockstep/autodiff.h"
 #include "runtime/caller.h"
+#include "runtime/device_state.h"
 
 namespace lockstep {
 namespace {
@@ -96,7 +98,10 @@ void save_optimizer(const std::string& path, const optim::Optimizer& optimizer, 
   TensorFile file;
   file.metadata["format"] = "lockstep";
   // A step that is found to have failed later does not count. Slots are on the device of their variables.
-  for (const Variable& slot : optimizer.state()) synchronize(slot.device());
+  for (const Variable& slot : optimizer.state()) {
+    slot.device().state().synchronize_stream();
+    slot.impl().settle(where);
+  }
   add_optimizer(file, optimizer, where);
   save_tensors(path, file.tensors, file.metadata);
 }

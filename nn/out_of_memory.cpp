@@ -107,7 +107,7 @@ std::uint64_t peak_of(Device device, Act&& act) {
   const Tensor reserved = zeros({static_cast<std::int64_t>(reserve)}, DType::u8);
   reset_peak_memory(device);
   act();
-  synchronize(device);
+  device.state().synchronize_stream();
   return memory_stats(device).peak_live - reserve;
 }
 

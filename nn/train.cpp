@@ -1,7 +1,6 @@
 // One training step, and its memory needs.
 #include <algorithm>
 
-#include "autodiff/variable_impl.h"
 #include "lockstep/autodiff.h"
 #include "lockstep/error.h"
 #include "lockstep/memory.h"
@@ -77,17 +76,22 @@ void StepGuard::note(Layer& layer) {
   for (const auto& child : layer.children()) note(*child);
 }
 
-void StepGuard::Before::restore() const {
+void StepGuard::Before::restore(void (VariableImpl::*change)(const TensorRef&)) const {
   for (const auto& [variable, value] : values) {
     // Memory that the tensor shares was not overwritten: an update gives the variable new memory.
-    if (&variable.impl().value() != value.impl()) variable.impl().replace(TensorRef::share(value.impl()));
+    VariableImpl& impl = variable.impl();
+    if (&impl.value() != value.impl()) (impl.*change)(TensorRef::share(value.impl()));
   }
   if (thread == std::this_thread::get_id()) set_random_position(random);
 }
 
+void StepGuard::Before::note_undo(CommandQueue& queue, std::uint64_t value) const {
+  for (const auto& [variable, before] : values) variable.impl().note_undo(queue, value);
+}
+
 StepGuard::~StepGuard() {
   if (kept_) return;
-  before_->restore();
+  before_->restore(&VariableImpl::replace);
   for (Layer* layer : unbuilt_) {
     if (layer->built()) layer->forget_variables();
   }

@@ -8,6 +8,7 @@
 #include "nn/weights.h"
 #include "runtime/caller.h"
 #include "runtime/canonical_nan.h"
+#include "runtime/device_state.h"
 #include "runtime/sha256.h"
 
 namespace lockstep {
@@ -54,7 +55,10 @@ LoadedWeights::LoadedWeights(const LoadedFile& loaded, std::span<const Variable>
     fail("it holds " + std::to_string(count) + " tensors, the model has " + std::to_string(variables_.size()));
   }
   for (const Variable& v : variables_) values_.push_back(archive.load(v.name(), v.device()));
-  for (const Variable& v : variables_) synchronize(v.device());
+  for (const Variable& v : variables_) {
+    v.device().state().synchronize_stream();
+    v.impl().settle(loaded.where);
+  }
 }
 
 void LoadedWeights::assign() {

@@ -207,6 +207,8 @@ void Launch::follow_other_streams(CommandQueue& queue) const {
   std::for_each_n(tensors_.begin(), prepared_.input_count, read);
   if (!keeps_old_contents_) std::for_each(tensors_.begin() + prepared_.input_count, tensors_.end(), read);
   for (const TensorRef& out : outputs_) take_over(*out->block, queue, call_.where);
+  // A kept call's launch may be submitted on another stream than the one for which its workspace was allocated.
+  if (workspace_) take_over(*workspace_, queue, call_.where);
 }
 
 void Launch::note_reads(CommandQueue& queue, std::uint64_t value) const {
@@ -248,8 +250,7 @@ void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::fu
   // If the command fails, memory written in place gets its old contents and its earlier writer back.
   struct Written {
     UndoRef block;
-    CommandQueue* queue;
-    std::uint64_t value;
+    BlockWrite before;
   };
   auto make_info = [&] {
     std::vector<std::shared_ptr<const KernelAnswer>> kernels;
@@ -259,7 +260,7 @@ void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::fu
       for (std::size_t o = 0; o < c->outputs_.size(); ++o) {
         if (!c->is_restored(o)) continue;
         const BlockRef& block = c->outputs_[o]->block;
-        written.push_back({UndoRef(block), block->write_queue, block->write_value});
+        written.push_back({UndoRef(block), last_write(*block)});
       }
     }
     CommandInfo info{.op = first.call_.op.name.c_str(), .where = first.call_.where, .scope = current_scope()};
@@ -269,10 +270,7 @@ void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::fu
     info.keep = std::make_shared<std::vector<std::shared_ptr<const KernelAnswer>>>(std::move(kernels));
     if (!written.empty() || undo) {
       info.undo = [written = std::move(written), undo = std::move(undo)] {
-        for (const Written& w : written) {
-          w.block->write_queue = w.queue;
-          w.block->write_value = w.value;
-        }
+        for (const Written& w : written) set_last_write(*w.block.get(), w.before);
         if (undo) undo();
       };
     }
@@ -283,10 +281,7 @@ void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::fu
   };
   const auto enqueued = [&calls, &queue](std::uint64_t value) {
     for (Launch* c : calls) {
-      for (TensorRef& out : c->outputs_) {
-        out->block->write_queue = &queue;
-        out->block->write_value = value;
-      }
+      for (TensorRef& out : c->outputs_) set_last_write(*out->block, {&queue, value});
     }
     if (!calls.front()->device_.has_streams()) return;
     for (const Launch* c : calls) c->note_reads(queue, value);

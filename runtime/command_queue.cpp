@@ -180,13 +180,30 @@ void CommandQueue::make_room() {
 
 // ------------------------------------------------------------------------------------------------------------ waiting
 
-// Blocks until the command is done, or is known to have failed. Throws if the wait itself fails.
+// Blocks until the command is done, or is known to have failed. Throws if the wait itself fails. A value that the queue
+// has not given to a command is not waited for, because it may never be reached.
 void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   lks_status status = LKS_OK;
   lks_diag diag = empty_diag();
+  {
+    LockGuard lock(mutex_);  // a value is known to others a little before newest() knows it, but not without the lock
+    value = std::min(value, newest());
+  }
   const Awaited awaited = try_await(value, status, diag);
   if (awaited == Awaited::finished) return;
-  throw_if_failed(awaited == Awaited::later_command_failed ? diag.value : value);
+  // A thread that waits for memory may have the allocator's lock, which those may need who undo: so nobody is waited for
+  // here.
+  const std::uint64_t failed = awaited == Awaited::later_command_failed ? diag.value : value;
+  FailureRef failure;
+  bool is_known = false;
+  {
+    LockGuard lock(mutex_);
+    if (FailedRange* range = failed_range(failed)) {
+      is_known = true;
+      failure = meet(*range);
+    }
+  }
+  if (is_known) raise(failure);
   raise_driver_failure(status, diag, device_name(), {"wait", where});
 }
 
@@ -245,8 +262,9 @@ bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* wher
   FailureRef failure;
   {
     LockGuard lock(mutex_);
+    if (!failed_range(value)) return true;
+    wait_until_settled_locked();
     FailedRange* range = failed_range(value);
-    if (!range) return true;
     if (range->first != value && range->last != forever) return false;
     failure = meet(*range, by);
   }
@@ -268,6 +286,7 @@ void CommandQueue::report_from(std::uint64_t first) {
   FailureRef failure;
   {
     LockGuard lock(mutex_);
+    wait_until_settled_locked();
     const auto counts = [first](const FailedRange& range) {
       return (!range.reported && range.first >= first) || range.last == forever;
     };
@@ -313,7 +332,8 @@ std::uint64_t CommandQueue::undo_if_failed(std::function<void()> undo) {
 
 void CommandQueue::refresh_done() {
   if (inline_) return;
-  LockGuard lock(mutex_);
+  if (!mutex_.try_lock()) return;
+  LockGuard lock(mutex_, std::adopt_lock);
   std::uint64_t reached = 0;
   lks_diag ignored = empty_diag();  // a failure is left for the call that waits
   static_cast<void>(api_.timeline_query(timeline_, &reached, &ignored));
@@ -325,8 +345,9 @@ bool CommandQueue::is_free() {
   bool free = false;
   {
     LockGuard lock(mutex_);
-    retire_done(done);
-    free = pending_.empty() && settling_ == 0 && recovered_up_to_ != forever;
+    lks_diag ignored = empty_diag();  // a failure is left for those who use the queue or synchronize the device
+    const bool works = retire_reached(done, ignored) == LKS_OK;
+    free = works && pending_.empty() && settling_ == 0 && recovered_up_to_ != forever;
   }
   finish(done);
   return free;

@@ -9,8 +9,8 @@
 // contents throws it. A device has one queue of its own, and one for each stream; each has its own failures.
 //
 // Locks, in the order in which a thread may take them: the allocator's, a queue's, the device's for the uses of blocks.
-// No thread has the locks of two queues, and nobody waits for the device, or makes the text of an error, while it has a
-// queue's lock.
+// No thread has the locks of two queues. While it has a queue's lock, nobody makes the text of an error, or waits for the
+// device, except to recover the queue after a failure.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "api/internal/mutex.h"
@@ -91,10 +92,13 @@ class CommandQueue {
   /// The same; then waits until commands that have failed or were skipped are undone. Not to be called by what undoes.
   void settle(std::uint64_t value, const CallSite* where = nullptr) LOCKSTEP_EXCLUDES(mutex_);
   /// Waits until a thread that has found a failure has undone the skipped commands and enqueued some of them again.
+  /// Failures are thrown after that, so that who catches one finds the state from before it.
   void wait_until_settled() LOCKSTEP_EXCLUDES(mutex_);
-  /// Throws if the command of `value` is already known to have failed. Never blocks.
+  /// Whether the command of `value` may be known to have failed. False is certain. Takes no lock.
+  bool may_have_failed(std::uint64_t value) const { return value <= last_failed_.load(std::memory_order_acquire); }
+  /// Throws if the command of `value` is already known to have failed. Does not wait for the device.
   void check(std::uint64_t value, MetBy by = MetBy::own_stream) {
-    if (value <= last_failed_.load(std::memory_order_acquire)) [[unlikely]]
+    if (may_have_failed(value)) [[unlikely]]
       throw_if_failed(value, by);
   }
   /// `undo` runs if a command that is in flight now turns out to have failed. For changes that the host makes between
@@ -121,9 +125,11 @@ class CommandQueue {
   bool is_done(std::uint64_t value) const { return value <= done_.load(std::memory_order_acquire); }
   /// Whether the host knows that the command has not failed and will not.
   bool has_succeeded(std::uint64_t value) { return is_done(value) && !has_failed(value); }
-  /// Asks the driver how far the queue is, so that is_done() knows more.
+  /// Asks the driver how far the queue is, so that is_done() knows more. Leaves out a queue whose lock another thread
+  /// has, and so never waits, also not for a queue that is being recovered.
   void refresh_done();
-  /// Whether nothing is in flight and the queue can be used.
+  /// Whether nothing is in flight and the queue can be used. Undoes nothing: a queue with a failure that nobody has
+  /// found yet is not free.
   bool is_free();
 
   bool is_inline() const { return inline_; }
@@ -156,6 +162,18 @@ class CommandQueue {
     std::deque<Pending> commands;
     unsigned failures = 0;  // how many calls of record_failure() have added to it
   };
+  // Until its end, this many of the failures in settling_ are being undone.
+  class [[nodiscard]] Settling {
+   public:
+    Settling(CommandQueue& queue, unsigned& failures) : queue_(queue), failures_(std::exchange(failures, 0)) {}
+    ~Settling();
+    Settling(const Settling&) = delete;
+    Settling& operator=(const Settling&) = delete;
+
+   private:
+    CommandQueue& queue_;
+    const unsigned failures_;
+  };
 
   lks_status launch_inline(std::span<lks_launch> launches);
   static lks_diag take_inline_failure();
@@ -184,6 +202,7 @@ class CommandQueue {
   void record_failure(std::uint64_t first, lks_status status, const lks_diag& diag, Done& done)
       LOCKSTEP_REQUIRES(mutex_);
   void finish(Done& done) LOCKSTEP_EXCLUDES(mutex_);
+  static void undo_and_repeat(const Done& done);
 
   void drop_old_failures() LOCKSTEP_REQUIRES(mutex_);
   FailedRange* failed_range(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
@@ -192,6 +211,7 @@ class CommandQueue {
   void stop_if_failed(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
   static FailureRef meet(FailedRange& range, MetBy by = MetBy::own_stream);
   [[noreturn]] static void raise(const FailureRef& failure);
+  void wait_until_settled_locked() LOCKSTEP_REQUIRES(mutex_);
   void note_done(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
 
   DeviceState& device_;
@@ -202,7 +222,7 @@ class CommandQueue {
 
   mutable Mutex mutex_;
   ConditionVariable settled_;                                // settling_ has become 0
-  unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;        // failures whose finish() is still to come
+  unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;        // failures that are still to be undone
   std::deque<Pending> pending_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
   // These two change with the lock only.
   std::atomic<std::uint64_t> newest_{0};  // value of the newest command

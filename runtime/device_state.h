@@ -76,7 +76,7 @@ class DeviceState {
   /// A queue of this kind with nothing in flight, which no other stream uses until `leased` is false again. Throws
   /// DeviceError LS3007.
   StreamQueue& lease_queue(std::uint32_t kind, CallSite where);
-  /// Guards Block::uses.
+  /// Guards Block::uses, and keeps the two parts of a block's last write together.
   Mutex& uses_mutex() { return uses_mutex_; }
   KernelCache& kernels() { return *kernels_; }
   DispatchCounters counters;
@@ -85,6 +85,9 @@ class DeviceState {
   /// Waits for all queues. Throws the oldest failure of a queue that was not reported yet: of the device's own queue if
   /// it has one.
   void synchronize();
+  /// Waits for this thread's stream alone. Throws the oldest failure of it that was not reported yet: those of other
+  /// streams are for the threads that use them.
+  void synchronize_stream();
   void wait_idle() noexcept {
     if (queue_) queue_->wait_idle();
     for_each_stream([](CommandQueue& queue) { queue.wait_idle(); });
@@ -105,6 +108,7 @@ class DeviceState {
   std::optional<std::uint64_t> memory_free() const;
 
  private:
+  const StreamScope* stream_scope() const;
   CommandQueue& scoped_queue();
   template <class Visit>
   void for_each_stream(Visit&& visit) {

@@ -1,7 +1,6 @@
 #include "runtime/late_failure.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 namespace lockstep {
@@ -11,6 +10,18 @@ LaunchInfo failed_part(const lks_diag& diag, const CommandInfo& command) {
   if (command.launches.empty()) return {command.op, command.where};
   return command.launches[failed_launch(diag, command.launches.size())];
 }
+
+// Until the end of the scope, this is the thread's caller, also if it has another one.
+class CallerOf {
+ public:
+  explicit CallerOf(CallSite caller) : before_(std::exchange(thread_state().caller, caller)) {}
+  ~CallerOf() { thread_state().caller = before_; }
+  CallerOf(const CallerOf&) = delete;
+  CallerOf& operator=(const CallerOf&) = delete;
+
+ private:
+  const CallSite before_;
+};
 
 std::size_t launch_count(const CommandInfo& command) { return std::max<std::size_t>(command.launches.size(), 1); }
 
@@ -36,6 +47,7 @@ LateFailure::LateFailure(lks_status status, const lks_diag& diag, std::string de
       op_(failed_part(diag, command).op),
       where_(failed_part(diag, command).where),
       scope_(command.scope),
+      caller_(command.caller),
       count_(launch_count(command)) {}
 
 void LateFailure::raise() const {
@@ -60,8 +72,8 @@ std::shared_ptr<const Error::Parts> LateFailure::known_parts() const {
 
 Error::Parts LateFailure::make_parts() const {
   try {
-    std::optional<NameScope> scope;
-    if (scope_) scope.emplace(scope_);
+    const NameScope scope(scope_);
+    const CallerOf caller(caller_);
     raise_launch_failure(status_, diag_, device_, {op_, where_.is_empty() ? nullptr : &where_}, count_);
   } catch (const Error& e) {
     return e.parts();

@@ -48,6 +48,7 @@ class LateFailure {
   const std::string device_, op_;
   const CallSite where_;
   const ScopeName* const scope_;
+  const CallSite caller_;
   const std::size_t count_;  // of launches
 
   // Not held while the parts are made. If two threads make them, those of the first one are kept.

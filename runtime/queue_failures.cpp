@@ -79,7 +79,8 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
       failed = {.op = command.info.op,
                 .where = command.info.where,
                 .scope = command.info.scope,
-                .launches = std::move(command.info.launches)};
+                .launches = std::move(command.info.launches),
+                .caller = command.info.caller};
     }
     done.commands.push_back(std::move(command));
   }
@@ -100,30 +101,45 @@ void CommandQueue::drop_old_failures() {
   if (old.reported) old.failure = nullptr;
 }
 
-// In reverse order: the last change is undone first. Then state is as it was before the failure.
+// The queue counts as settled before the commands are destroyed: what that frees may belong to somebody else, whose
+// deleter may make calls that wait for the queue.
 void CommandQueue::finish(Done& done) {
   {
-    const Undoing undoing;
-    for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
-      if (command->succeeded) continue;
-      for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
-      if (command->info.undo) command->info.undo();
-    }
+    const Settling settling(*this, done.failures);
+    undo_and_repeat(done);
+  }
+  done.commands.clear();
+}
+
+// In reverse order: the last change is undone first. Then state is as it was before the failure.
+void CommandQueue::undo_and_repeat(const Done& done) {
+  const Undoing undoing;
+  for (auto command = done.commands.rbegin(); command != done.commands.rend(); ++command) {
+    if (command->succeeded) continue;
+    for (auto undo = command->undo_after.rbegin(); undo != command->undo_after.rend(); ++undo) (*undo)();
+    if (command->info.undo) command->info.undo();
   }
   for (const Pending& command : done.commands) {
     if (command.skipped && command.info.again) command.info.again();
   }
-  done.commands.clear();
-  if (done.failures == 0) return;
+}
+
+CommandQueue::Settling::~Settling() {
+  if (failures_ == 0) return;
   {
-    LockGuard lock(mutex_);
-    settling_ -= std::exchange(done.failures, 0);
+    LockGuard lock(queue_.mutex_);
+    queue_.settling_ -= failures_;
   }
-  settled_.notify_all();
+  queue_.settled_.notify_all();
 }
 
 void CommandQueue::wait_until_settled() {
   LockGuard lock(mutex_);
+  wait_until_settled_locked();
+}
+
+void CommandQueue::wait_until_settled_locked() {
+  if (thread_state().undoing) return;
   while (settling_ > 0) settled_.wait(mutex_);
 }
 
@@ -148,15 +164,17 @@ void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by) {
   FailureRef failure;
   {
     LockGuard lock(mutex_);
-    FailedRange* range = failed_range(value);
-    if (!range) return;
-    failure = meet(*range, by);
+    if (!failed_range(value)) return;
+    wait_until_settled_locked();
+    failure = meet(*failed_range(value), by);
   }
   raise(failure);
 }
 
 void CommandQueue::stop_if_failed(std::uint64_t value) {
-  if (FailedRange* range = failed_range(value)) throw Met{meet(*range)};
+  if (!failed_range(value)) return;
+  wait_until_settled_locked();
+  throw Met{meet(*failed_range(value))};
 }
 
 // Notes that the failure was met. The caller raises it without the lock.

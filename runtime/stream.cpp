@@ -42,11 +42,25 @@ StreamQueue& DeviceState::lease_queue(std::uint32_t kind, CallSite where) {
   return *added.release();
 }
 
+// The thread's innermost scope for this device, or nullptr.
+const StreamScope* DeviceState::stream_scope() const {
+  const StreamScope* scope = thread_state().stream;
+  while (scope && &scope->stream_.state_->device != this) scope = scope->outer_;
+  return scope;
+}
+
 CommandQueue& DeviceState::scoped_queue() {
-  for (const StreamScope* scope = thread_state().stream; scope; scope = scope->outer_) {
-    if (&scope->stream_.state_->device == this) return scope->stream_.state_->queue;
+  const StreamScope* scope = stream_scope();
+  return scope ? scope->stream_.state_->queue : *queue_;
+}
+
+void DeviceState::synchronize_stream() {
+  check_not_forked();
+  if (const StreamScope* scope = stream_scope()) {
+    scope->stream_.state_->synchronize();
+  } else {
+    queue_->synchronize();
   }
-  return *queue_;
 }
 
 Stream Stream::create(Device device, CallSite where) { return of_kind(LKS_QUEUE_COMPUTE, device, where); }
@@ -74,8 +88,7 @@ void Stream::synchronize(CallSite where) const {
   const State& state = state_.at(where);
   check_not_forked();
   const CallerScope caller(where);
-  state.queue.wait_for_all(&where);
-  state.queue.report_from(state.lease ? state.first : 0);
+  state.synchronize(&where);
 }
 
 bool operator==(const Stream& a, const Stream& b) {

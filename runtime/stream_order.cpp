@@ -28,10 +28,13 @@ std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& que
 }  // namespace
 
 void take_over(Block& block, CommandQueue& queue, CallSite where) {
-  // A second time for an upload into the block that was enqueued again because a failure became known.
-  for (int round = 0; round < (block.upload ? 2 : 1); ++round) {
+  // Once more for an upload into the block that was enqueued again because a failure became known. That may happen to
+  // it several times. If it failed itself, it stays the block's last write.
+  BlockWrite settled;
+  do {
+    settled = last_write(block);
     for (const QueueUse& use : uses_by_others(block, queue)) use.queue->settle(use.value, &where);
-  }
+  } while (block.upload && last_write(block) != settled);
   const LockGuard lock(block.device->uses_mutex());
   block.home = block.device->home_of(queue);
   // A command of the new home that is noted here needs no note any more.
@@ -43,8 +46,10 @@ void take_over(Block& block, CommandQueue& queue, CallSite where) {
 }
 
 void prepare_read(Block& block, CommandQueue& queue, CallSite where) {
-  CommandQueue* const writer = block.write_queue;
-  if (writer && writer != &queue && !writer->has_succeeded(block.write_value)) wait_for_contents(block, where);
+  if (const CommandQueue* writer = block.write_queue; writer && writer != &queue) {
+    const BlockWrite write = last_write(block);
+    if (write.queue && !write.queue->has_succeeded(write.value)) wait_for_contents(block, where);
+  }
   if (&home_of(block) == &queue) return;
   const LockGuard lock(block.device->uses_mutex());
   if (!block.uses) block.uses = std::make_unique<std::vector<QueueUse>>();

@@ -16,6 +16,12 @@ struct Stream::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  /// Waits for the queue. Failures from before the lease are not the stream's.
+  void synchronize(const CallSite* where = nullptr) const {
+    queue.wait_for_all(where);
+    queue.report_from(lease ? first : 0);
+  }
+
   DeviceState& device;
   CommandQueue& queue;
   StreamQueue* const lease;   // nullptr: the device's own queue

@@ -200,21 +200,23 @@ CommandQueue::MetBy met_by(const CommandQueue* queue, DeviceState& device) {
 }  // namespace
 
 void check_contents(const TensorImpl& impl) {
-  CommandQueue* queue = impl.block->write_queue;
-  if (queue && !impl.shape.is_empty()) queue->check(impl.block->write_value, met_by(queue, *impl.device));
+  const CommandQueue* queue = impl.block->write_queue;
+  if (!queue || impl.shape.is_empty() || !queue->may_have_failed(impl.block->write_value)) return;
+  const BlockWrite write = last_write(*impl.block);
+  if (write.queue) write.queue->check(write.value, met_by(write.queue, *impl.device));
 }
 
-// An upload that was skipped has been enqueued again.
+// An upload that was skipped has been enqueued again. If it was a later write that was skipped, the one before it counts
+// again, which may be of another queue.
 void wait_for_contents(Block& block, CallSite where) {
-  CommandQueue* queue = block.write_queue;
-  if (!queue) return;
-  const CommandQueue::MetBy by = met_by(queue, *block.device);
-  for (std::uint64_t value = block.write_value; block.upload; value = block.write_value) {
-    if (queue->wait_unless_skipped(value, &where, by)) return;
-    queue->wait_until_settled();
-    if (block.write_value == value) break;
+  BlockWrite write = last_write(block);
+  while (write.queue && block.upload) {
+    if (write.queue->wait_unless_skipped(write.value, &where, met_by(write.queue, *block.device))) return;
+    write.queue->wait_until_settled();
+    const BlockWrite skipped = std::exchange(write, last_write(block));
+    if (write == skipped) break;
   }
-  queue->wait(block.write_value, &where, by);
+  if (write.queue) write.queue->wait(write.value, &where, met_by(write.queue, *block.device));
 }
 
 void read_dense(const TensorImpl& impl, void* out, CallSite where) {
@@ -244,27 +246,35 @@ TensorRef completed_dense_copy(const TensorImpl& impl, CallSite where) {
 
 namespace {
 
-// Host memory that a command in flight reads, with its owner.
+// Host memory that a command in flight reads, with its owner, and who uploads it: the command may be enqueued again by
+// another thread.
 struct UploadSource {
   std::shared_ptr<const void> data;
   std::uint64_t bytes;
+  CallSite where;
+  const ScopeName* scope = thread_state().scope;
+  CallSite caller = thread_state().caller;
 };
 
 // Fills a block from `source`. If the device skips the command because an earlier one failed, the queue enqueues it
 // again, unless the block was freed or has another writer by then.
-void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const UploadSource& source,
-            CallSite where) {
-  const auto again = [&queue, self, source, where] {
+void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& block, const UploadSource& source) {
+  const auto again = [&queue, self, source] {
     const BlockRef target = block_of(*self);
     if (!target || target->write_queue != &queue || target->write_value != self->value) return;
     try {
-      upload(queue, self, *target, source, where);
+      upload(queue, self, *target, source);
     } catch (const std::exception& e) {
       log(LKS_LOG_WARN, "queue", e.what());  // the tensor has no contents, and its use throws
     }
   };
   queue.write(block, 0, source.data.get(), source.bytes,
-              {.op = "write", .where = where, .keep = std::const_pointer_cast<void>(source.data), .again = again},
+              {.op = "write",
+               .where = source.where,
+               .scope = source.scope,
+               .keep = std::const_pointer_cast<void>(source.data),
+               .again = again,
+               .caller = source.caller},
               [&](std::uint64_t value) {
                 self->value = block.write_value = value;
                 block.write_queue = &queue;
@@ -308,7 +318,7 @@ void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, Call
   }
   if (impl.device->has_streams()) take_over(block, queue, where);
   block.upload = std::make_shared<Upload>(&block);
-  upload(queue, block.upload, block, {data, bytes}, where);
+  upload(queue, block.upload, block, {data, bytes, where});
 }
 
 Tensor::Tensor(const void* data, DType dtype, const Shape& shape, std::optional<Device> device, CallSite where) {

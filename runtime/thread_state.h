@@ -36,7 +36,7 @@ struct ThreadState {
   const ScopeName* scope = nullptr;
   CallSite caller;                                 // see caller.h
   const StreamScope* stream = nullptr;             // the innermost one of this thread
-  bool undoing = false;                            // changes of the host's state are being undone after a failure
+  bool undoing = false;                            // a failure's changes are being undone, and uploads enqueued again
   bool abstract_calls = false;                     // calls without tensor operands return abstract tensors
   bool asks_resolvers = true;                      // for the text of places in other languages
   std::vector<KernelUse>* kernels_used = nullptr;  // if set, launches of this thread are recorded here

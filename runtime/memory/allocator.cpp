@@ -164,6 +164,19 @@ void release(Block* block) {
   block->device->allocator().free(block);
 }
 
+// A block without a write has none, whatever its value is at the moment.
+BlockWrite last_write(const Block& block) {
+  if (!block.write_queue) return {};
+  const LockGuard lock(block.device->uses_mutex());
+  return {block.write_queue, block.write_value};
+}
+
+void set_last_write(Block& block, const BlockWrite& write) {
+  const LockGuard lock(block.device->uses_mutex());
+  block.write_queue = write.queue;
+  block.write_value = write.value;
+}
+
 BlockRef block_of(Upload& upload) {
   const LockGuard lock(upload.mutex);
   if (!upload.block) return {};

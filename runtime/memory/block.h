@@ -50,6 +50,14 @@ class RelaxedAtomic {
   std::atomic<T> value_;
 };
 
+/// The last command that writes a block; `queue` is nullptr if there is nothing to wait for.
+struct BlockWrite {
+  CommandQueue* queue = nullptr;
+  std::uint64_t value = 0;
+
+  friend bool operator==(const BlockWrite&, const BlockWrite&) = default;
+};
+
 /// The newest command of a queue that uses a block.
 struct QueueUse {
   CommandQueue* queue;
@@ -76,7 +84,8 @@ struct Block {
   const char* label = nullptr;  // static string: the op that allocated it
   const ScopeName* scope = nullptr;
   // The last command that writes the block since its allocation; a read waits for it. nullptr: nothing to wait for. A
-  // thread that finds a failure undoes or repeats commands, also those of other threads, and changes both then.
+  // thread that finds a failure undoes or repeats commands, also those of other threads, and changes both then. Who
+  // waits for the command reads them with last_write(): one of each pair is a command that may never come.
   RelaxedAtomic<CommandQueue*> write_queue = nullptr;
   RelaxedAtomic<std::uint64_t> write_value = 0;
   // The queue whose commands may use the block without being noted, because what is enqueued there later runs after
@@ -89,6 +98,11 @@ struct Block {
   // The owner of memory that is not the pool's (memory/foreign.h). Such a block is never written.
   std::shared_ptr<const void> foreign;
 };
+
+/// The block's last write, both parts of the same one. Takes a lock.
+BlockWrite last_write(const Block& block);
+/// To be called where another thread may read the block's last write at the same time.
+void set_last_write(Block& block, const BlockWrite& write);
 
 /// Drops a reference. Dropping the last one frees the block in its device's allocator.
 void release(Block* block);
@@ -147,7 +161,7 @@ class UndoRef {
   UndoRef& operator=(const UndoRef&) = delete;
   ~UndoRef() { block_->undo_refs.fetch_sub(1, std::memory_order_release); }
 
-  Block* operator->() const { return block_.get(); }
+  Block* get() const { return block_.get(); }
 
  private:
   const BlockRef block_;  // released after undo_refs was decremented

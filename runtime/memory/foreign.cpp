@@ -1,5 +1,7 @@
 #include "runtime/memory/foreign.h"
 
+#include "lockstep/error.h"
+#include "lockstep/options.h"
 #include "runtime/device_state.h"
 #include "runtime/forked.h"
 #include "runtime/host_api.h"
@@ -20,13 +22,33 @@ ForeignBlock import_host_memory(DeviceState& device, const void* data, std::uint
   block->refs.store(1, std::memory_order_relaxed);
   block->bytes = block->requested = bytes;
   block->device = &device;
+  block->home = device.home_of(device.queue());
   block->foreign = std::move(owner);
   return {BlockRef::adopt(block.release()), ""};
 }
 
+namespace {
+
+// Commands in flight hold no reference to what they read.
+void wait_for_users(const Block& block) noexcept {
+  CommandQueue& home = block.home ? *block.home : block.device->own_queue();
+  const auto wait = [](CommandQueue& queue, std::uint64_t value) {
+    try {
+      queue.wait_until_done(value);
+    } catch (const Error& e) {
+      log(LKS_LOG_WARN, "memory", e.what());  // nothing of the queue is in flight then
+    }
+  };
+  wait(home, home.newest());
+  if (!block.uses) return;
+  for (const QueueUse& use : *block.uses) wait(*use.queue, use.value);
+}
+
+}  // namespace
+
 void free_foreign(Block* block) noexcept {
   DeviceState& device = *block->device;
-  device.wait_idle();  // commands in flight hold no reference to what they read
+  wait_for_users(*block);
   device.api().buffer_free(device.handle(), block->buffer);
   delete block;  // releases the owner
 }

@@ -49,7 +49,7 @@ Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure, CommandQ
   if (!block) block = take_best_fit(size, home);
   if (!block) block = take_merged(size, home);
   if (!block && own_) {
-    device_->refresh_done();  // other streams may have finished with what they freed
+    device_->refresh_done();  // other streams may have finished with what they freed; nobody is waited for
     block = take_merged(size, home);
   }
   if (!block) block = grow(size, failure, home);
