@@ -9,8 +9,9 @@
  *   Operands.   The dtypes (a driver may refuse all but those it has, LKS_REASON_DTYPE) and the ranks of
  *               the op's own cases. The suite asks for higher ranks too. The op accepts all up to
  *               LKS_MAX_RANK, and so does a kernel: operands of matmul have rank 2 or more; images,
- *               filters and taps 4; bias, the indices of scatter_add and what argsort sorts 1; logits,
- *               targets and what an `axis` belongs to 1 or more; all others 0 or more.
+ *               filters and taps 4, in conv, max_pool and avg_pool 3 to 5; bias, the indices of scatter_add
+ *               and what argsort sorts 1; logits, targets and what an `axis` belongs to 1 or more; all
+ *               others 0 or more.
  *   Elements.   Anything that the dtype holds, NaN and infinities too, unless the line says "elements". A
  *               launch that fails for its elements does so with LKS_INVALID_ARGUMENT and the reason that is
  *               named, and writes nothing. If the result is undefined, a kernel still stays within the
@@ -214,6 +215,40 @@ typedef struct lks_avg_pool2d_backward_attrs {
   lks_int_list padding; /* top, bottom, left, right */
   lks_int_list shape; /* of the pooled image, NHWC */
 } lks_avg_pool2d_backward_attrs;
+
+/* Cross-correlation of images with filters over one, two or three spatial axes, plus a bias per output channel if given.
+ * (x, w, bias?) -> y; lks_conv_attrs
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   w: f32, f64, f16, bf16, rank 3 to 5 in the suite, dtype of x
+ *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   y: (batch, output extents, output channels) */
+#define LKS_OP_CONV 150u
+#define LKS_OP_CONV_VERSION 1u
+typedef struct lks_conv_attrs {
+  lks_int_list strides; /* one number per spatial axis */
+  lks_int_list padding; /* in front of and behind each spatial axis, in the order of the axes */
+  lks_int_list dilation; /* one number per spatial axis */
+  int64_t groups; /* channels are split into this many independent groups */
+} lks_conv_attrs;
+
+/* Largest element under each window over one, two or three spatial axes; +0 is above -0, NaN above all.
+ * (x) -> y; lks_pool_attrs
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   y: (batch, output extents, channels) */
+#define LKS_OP_MAX_POOL 151u
+#define LKS_OP_MAX_POOL_VERSION 1u
+typedef struct lks_pool_attrs {
+  lks_int_list window; /* one number per spatial axis */
+  lks_int_list strides; /* one number per spatial axis */
+  lks_int_list padding; /* in front of and behind each spatial axis, in the order of the axes */
+} lks_pool_attrs;
+
+/* Mean under each window over one, two or three spatial axes, over the elements that are inside the image.
+ * (x) -> y; lks_pool_attrs
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   y: (batch, output extents, channels) */
+#define LKS_OP_AVG_POOL 152u
+#define LKS_OP_AVG_POOL_VERSION 1u
 
 /* Exponentials of x along one axis, scaled to sum to one.
  * (x) -> y; lks_softmax_attrs

@@ -208,7 +208,7 @@ std::uint64_t hash_of(const std::string& text) {
   return h;
 }
 
-bool divides_sums(const OpDef& op) { return op.name == "mean" || op.name.starts_with("avg_pool2d"); }
+bool divides_sums(const OpDef& op) { return op.name == "mean" || op.name.starts_with("avg_pool"); }
 
 long double round_to(long double value, DType t) {
   switch (t) {

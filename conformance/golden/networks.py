@@ -183,6 +183,88 @@ def avg_pool2d_backward(g):
                {**pool_attributes(*settings), "shape": list(image)}, gradient=True, summed=True)
 
 
+# ------------------------------------------------------------------------------------- one, two and three spatial axes
+
+# image, filter, strides, padding, dilation, groups
+CONVOLUTIONS_OVER_AXES = {
+    "line": ((2, 6, 2), (3, 3, 2), [1], [0, 0], [1], 1),
+    "line_everything": ((1, 9, 4), (2, 3, 2), [2], [1, 2], [2], 2),
+    "image": ((1, 4, 5, 2), (3, 2, 3, 2), [1, 2], [1, 0, 0, 1], [1, 1], 1),
+    "volume": ((1, 3, 4, 3, 2), (2, 2, 3, 2, 2), [1, 1, 1], [0, 0, 0, 0, 0, 0], [1, 1, 1], 1),
+    "volume_same": ((1, 3, 3, 3, 1), (2, 3, 3, 3, 1), [1, 1, 1], [1, 1, 1, 1, 1, 1], [1, 1, 1], 1),
+    "volume_everything": ((2, 5, 4, 6, 4), (2, 2, 2, 3, 2), [2, 1, 2], [1, 2, 0, 1, 1, 0], [2, 1, 1], 2),
+    "volume_depthwise": ((1, 2, 3, 2, 3), (3, 2, 2, 1, 1), [1, 1, 1], [0, 1, 0, 0, 0, 0], [1, 1, 1], 3),
+    "planes_in_padding": ((1, 2, 2, 2, 1), (2, 2, 1, 2, 1), [1, 1, 1], [3, 2, 0, 0, 0, 0], [1, 1, 1], 1),
+}
+BIASED = ("line_everything", "volume_same", "volume_everything")
+
+
+def put_around_axes(x, padding, value=0.0):
+    """Pads an image of any number of axes in torch's layout, which torch describes from the last axis on."""
+    pairs = zip(padding[::2], padding[1::2])
+    return F.pad(x, [amount for pair in reversed(list(pairs)) for amount in pair], value=value)
+
+
+def convolution_over_axes(strides, padding, dilation, groups):
+    function = (F.conv1d, F.conv2d, F.conv3d)[len(strides) - 1]
+
+    def apply(x, w, bias=None):
+        image = put_around_axes(x.movedim(-1, 1), padding)
+        y = function(image, w.movedim(-1, 1), bias, strides, 0, dilation, groups).movedim(1, -1)
+        return y + 0.0  # a sum of products with the padding's zeros may be -0
+    return apply
+
+
+@golden("conv")
+def conv(g):
+    for name, (x, w, *settings) in CONVOLUTIONS_OVER_AXES.items():
+        g.case(name, [g.real(*x), g.real(*w), g.real(w[0]) if name in BIASED else None], convolution_over_axes(*settings),
+               convolution_attributes(*settings), gradient=True, summed=True)
+
+
+# image, window, strides, padding. The numbers of elements under the windows are powers of two, so that means are exact.
+POOLS_OVER_AXES = {
+    "line": ((2, 6, 2), [2], [2], [0, 0]),
+    "line_overlap": ((1, 5, 2), [2], [1], [1, 0]),
+    "image": ((1, 4, 5, 2), [2, 2], [1, 2], [1, 0, 0, 1]),
+    "volume": ((1, 4, 2, 4, 2), [2, 2, 2], [2, 2, 2], [0, 0, 0, 0, 0, 0]),
+    "volume_overlap": ((1, 3, 4, 3, 1), [2, 1, 2], [1, 2, 1], [1, 1, 0, 0, 0, 1]),
+    "volume_whole": ((2, 2, 2, 2, 1), [2, 2, 2], [1, 1, 1], [0, 0, 0, 0, 0, 0]),
+}
+
+
+def pool_over_axes(functions, window, strides, padding, value):
+    function = functions[len(window) - 1]
+    return lambda x: function(put_around_axes(x.movedim(-1, 1), padding, value), window, strides).movedim(1, -1)
+
+
+def max_pool_over_axes(window, strides, padding):
+    return pool_over_axes((F.max_pool1d, F.max_pool2d, F.max_pool3d), window, strides, padding, -INF)
+
+
+def average_pool_over_axes(window, strides, padding):
+    total = pool_over_axes((F.avg_pool1d, F.avg_pool2d, F.avg_pool3d), window, strides, padding, 0.0)
+    return lambda x: total(x) / total(torch.ones_like(x)).detach()
+
+
+@golden("max_pool")
+def max_pool_of_axes(g):
+    for name, (image, *settings) in POOLS_OVER_AXES.items():
+        g.case(name, [g.distinct(*image)], max_pool_over_axes(*settings), pool_attributes(*settings), gradient=True)
+    _, *settings = POOLS_OVER_AXES["volume_whole"]
+    g.case("ties", [Array(numpy.ones((1, 2, 2, 2, 1)))], max_pool_over_axes(*settings), pool_attributes(*settings),
+           gradient=True)
+    numbers = Array(numpy.array([1.0, NAN, 2.0, INF, -1.0, 0.0, 5.0, 3.0]).reshape(1, 2, 2, 2, 1))
+    g.case("not_a_number", [numbers], max_pool_over_axes(*settings), pool_attributes(*settings))
+
+
+@golden("avg_pool")
+def avg_pool_of_axes(g):
+    for name, (image, *settings) in POOLS_OVER_AXES.items():
+        g.case(name, [g.real(*image)], average_pool_over_axes(*settings), pool_attributes(*settings), gradient=True,
+               summed=True)
+
+
 # ------------------------------------------------------------------------------------------------------------- softmax
 
 @golden("softmax", "log_softmax")

@@ -11,13 +11,6 @@
 namespace lockstep {
 namespace {
 
-struct Conv2dAttrs {
-  IntList strides{1, 1};
-  IntList padding{0, 0, 0, 0};  // top, bottom, left, right
-  IntList dilation{1, 1};
-  std::int64_t groups = 1;
-};
-
 // The gradients of a convolution carry the result's shape, because their inputs do not determine it.
 struct Conv2dBackwardAttrs {
   IntList strides{1, 1};
@@ -31,7 +24,7 @@ constexpr const char* groups_doc = "channels are split into this many independen
 
 AttrSchema conv_schema(const char* name) {
   using A = Conv2dAttrs;
-  return attr_schema<A>(name, A{{1, 1}, window_padding(Padding::valid()), {1, 1}, 1}, strides_attr(&A::strides),
+  return attr_schema<A>(name, A{{1, 1}, spatial_padding(Padding::valid()), {1, 1}, 1}, strides_attr(&A::strides),
                         padding_attr(&A::padding), attr("dilation", &A::dilation, "height, width", pair_argument()),
                         attr("groups", &A::groups, groups_doc, {.kind = ArgumentKind::integer}));
 }
@@ -43,32 +36,6 @@ AttrSchema conv_backward_schema(const char* name, const char* shape_doc) {
                         attr("dilation", &A::dilation, "height, width", pair_argument()),
                         attr("groups", &A::groups, groups_doc, {.kind = ArgumentKind::integer}),
                         attr("shape", &A::shape, shape_doc, {.kind = ArgumentKind::extents, .required = true}));
-}
-
-// The output's shape, from the shapes of image and filter.
-template <class A>
-Shape convolved(InferContext& c, const Shape& x, const Shape& w, const A& a) {
-  check_window(c, a.strides, a.padding, a.dilation);
-  for (int side : {1, 2}) {
-    if (!(w.dim(side) == Dim(0))) continue;
-    c.fail(ErrorId::invalid_shape,
-           std::string("the filter ") + w.to_string() + " has no " + (side == 1 ? "rows" : "columns"),
-           "filters are OHWI, of height and width 1 or more");
-  }
-  if (a.groups < 1) c.fail(ErrorId::invalid_attribute, "groups is " + std::to_string(a.groups), "groups is 1 or more");
-  const Dim channels = w.dim(3) * Dim(a.groups);
-  if (!may_equal(x.dim(3), channels)) {
-    c.fail(ErrorId::inner_dimensions,
-           "the image has " + x.dim(3).to_string() + " channels, the filter is for " + channels.to_string(),
-           "filters are OHWI with I = channels / groups; images are NHWC");
-  }
-  if (w.dim(0).is_known() && w.dim(0).value() % a.groups != 0) {
-    c.fail(ErrorId::invalid_attribute,
-           w.dim(0).to_string() + " filters do not split into " + std::to_string(a.groups) + " groups",
-           "use a number of filters that is a multiple of groups");
-  }
-  return {x.dim(0), window_count(c, x.dim(1), w.dim(1), a.padding[0], a.padding[1], a.strides[0], a.dilation[0]),
-          window_count(c, x.dim(2), w.dim(2), a.padding[2], a.padding[3], a.strides[1], a.dilation[1]), w.dim(0)};
 }
 
 // Calls visit(y position, x position, w position) for every product of the convolution.
@@ -204,7 +171,7 @@ OpDef conv2d() {
     auto& a = c.attrs<Conv2dAttrs>();
     const Shape &image = c.shape(0), &filter = c.shape(1);
     const bool reads_filter = is_same_padding(a.padding) && filter.rank() == 4;
-    const Pair window = reads_filter ? Pair{filter[1], filter[2]} : Pair{1, 1};
+    const IntList window = reads_filter ? IntList{filter[1], filter[2]} : IntList{1, 1};
     a.padding = resolve_padding(a.padding, image, window, a.strides, a.dilation);
   };
   op.infer = [](InferContext& c) {

@@ -14,12 +14,6 @@
 namespace lockstep {
 namespace {
 
-struct Pool2dAttrs {
-  IntList window{2, 2};
-  IntList strides{2, 2};
-  IntList padding{0, 0, 0, 0};
-};
-
 struct Pool2dBackwardAttrs {
   IntList window{2, 2};
   IntList strides{2, 2};
@@ -29,7 +23,7 @@ struct Pool2dBackwardAttrs {
 
 AttrSchema pool_schema(const char* name) {
   using A = Pool2dAttrs;
-  return attr_schema<A>(name, A{{2, 2}, IntList::missing(), window_padding(Padding::valid())},
+  return attr_schema<A>(name, A{{2, 2}, IntList::missing(), spatial_padding(Padding::valid())},
                         attr("window", &A::window, "height, width", pair_argument()),
                         strides_attr(&A::strides, {.kind = ArgumentKind::list, .otherwise = "the window"}),
                         padding_attr(&A::padding));
@@ -52,7 +46,7 @@ InputDef image_input() {
 void normalize_pool(NormalizeContext& c) {
   auto& a = c.attrs<Pool2dAttrs>();
   if (a.strides.is_missing()) a.strides = a.window;
-  const Pair window = a.window.count == 2 ? Pair{a.window[0], a.window[1]} : Pair{1, 1};
+  const IntList window = a.window.count == 2 ? a.window : IntList{1, 1};
   a.padding = resolve_padding(a.padding, c.shape(0), window, a.strides, {1, 1});
 }
 
@@ -62,28 +56,7 @@ Shape pooled(InferContext& c, const Shape& x, const A& a) {
     c.fail(ErrorId::wrong_rank, "the image has rank " + std::to_string(x.rank()) + ", needed is rank 4",
            "images are NHWC: (batch, height, width, channels)");
   }
-  c.require_count(a.window, 2, "window");
-  // Checked before the strides, which default to the window's extents.
-  for (std::int64_t extent : a.window.view()) {
-    if (extent >= 1 && extent <= max_window) continue;
-    c.fail(ErrorId::invalid_attribute, "a window has the extent " + std::to_string(extent),
-           "windows are 1 or more, and at most " + std::to_string(max_window));
-  }
-  if (a.window[0] * a.window[1] > max_window) {
-    c.fail(ErrorId::invalid_attribute,
-           "a window has " + std::to_string(a.window[0] * a.window[1]) + " elements, more than i32 numbers",
-           "use a smaller window");
-  }
-  check_window(c, a.strides, a.padding, {1, 1});
-  for (std::size_t side = 0; side < 2; ++side) {
-    // Otherwise a window could lie entirely in the padding.
-    if (a.padding[2 * side] >= a.window[side] || a.padding[2 * side + 1] >= a.window[side]) {
-      c.fail(ErrorId::invalid_attribute, "padding is as large as the window",
-             "padding must be smaller than the window");
-    }
-  }
-  return {x.dim(0), window_count(c, x.dim(1), a.window[0], a.padding[0], a.padding[1], a.strides[0], 1),
-          window_count(c, x.dim(2), a.window[1], a.padding[2], a.padding[3], a.strides[1], 1), x.dim(3)};
+  return shape_of_pooling(c, x, a.window, a.strides, a.padding);
 }
 
 // Calls visit(x position, tap) for the taps of one window that lie inside the image.
@@ -112,12 +85,6 @@ std::size_t tap_position(const Shape& x, const A& a, std::int64_t n, std::int64_
                          std::int64_t tap) {
   return at4(x, n, oh * a.strides[0] - a.padding[0] + tap / a.window[1],
              ow * a.strides[1] - a.padding[2] + tap % a.window[1], c);
-}
-
-// The order that `max` uses. The first of equal values stays.
-bool comes_before(long double v, long double best) {
-  if (std::isnan(best)) return false;
-  return std::isnan(v) || v > best || (v == best && std::signbit(best) && !std::signbit(v));
 }
 
 struct PoolCase {

@@ -1,5 +1,7 @@
-// Windows that slide over images, shared by convolution and pooling.
+// Windows that slide over images of one, two or three spatial axes, shared by convolution and pooling.
 #pragma once
+
+#include <cmath>
 
 #include "lockstep/op_def.h"
 #include "lockstep/ops/nn.h"
@@ -25,23 +27,62 @@ auto padding_attr(IntList A::*member) {
                .choices = {"valid", "same"}});
 }
 
-/// A Padding as an attribute that is not canonical yet.
+/// The same for ops over any number of axes.
+template <class A>
+auto spatial_padding_attr(IntList A::*member) {
+  return attr("padding", member, "in front of and behind each spatial axis, in the order of the axes",
+              {.kind = ArgumentKind::list,
+               .doc = "elements to add in front of and behind each spatial axis, two numbers per axis; \"valid\" adds "
+                      "none, \"same\" adds zeros so that the output has ceil(extent / stride) elements",
+               .choices = {"valid", "same"}});
+}
+
+/// The attributes of conv2d and of the pools over two axes, which ops over other numbers of axes are composed of.
+struct Conv2dAttrs {
+  IntList strides{1, 1};
+  IntList padding{0, 0, 0, 0};  // top, bottom, left, right
+  IntList dilation{1, 1};
+  std::int64_t groups = 1;
+};
+struct Pool2dAttrs {
+  IntList window{2, 2};
+  IntList strides{2, 2};
+  IntList padding{0, 0, 0, 0};
+};
+
+/// A Padding as an attribute that is not canonical yet. Without amounts it is `valid`: four zeros for ops over two
+/// axes, the choice "valid" for those over any number.
 IntList window_padding(const Padding& padding);
+IntList spatial_padding(const Padding& padding);
 bool is_same_padding(const IntList& padding);
 
-/// The rows and columns to add around an NHWC image, from what window_padding gives. "same" padding needs known extents
-/// unless the stride is 1. If the image has another rank, or a stride is below 1, a choice becomes no padding:
-/// inference refuses the call.
-IntList resolve_padding(const IntList& padding, const Shape& image, const Pair& window, const IntList& strides,
+/// The number of spatial axes of an image: what its rank has beside batch and channels. 1, 2 or 3, or else 0.
+inline int spatial_axes(const Shape& image) { return image.rank() >= 3 && image.rank() <= 5 ? image.rank() - 2 : 0; }
+
+/// What to add around an image of 1 to 3 spatial axes, from what window_padding gives. "same" padding needs known
+/// extents unless the stride is 1. If the image has another rank than the window's length says, or a stride is below 1,
+/// a choice becomes no padding: inference refuses the call.
+IntList resolve_padding(const IntList& padding, const Shape& image, const IntList& window, const IntList& strides,
                         const IntList& dilation);
 
-/// The output extent along one side. Throws through `c` if the window does not fit.
-Dim window_count(InferContext& c, Dim extent, Dim window, std::int64_t before, std::int64_t after, std::int64_t stride,
-                 std::int64_t dilation);
+/// The shape of a convolution's result, from those of images and filters of the same rank. Throws through `c` for
+/// attributes out of range, lists without one entry per spatial axis, and a filter that does not fit.
+Shape shape_of_convolution(InferContext& c, const Shape& x, const Shape& w, const IntList& strides,
+                           const IntList& padding, const IntList& dilation, std::int64_t groups);
+template <class A>
+Shape convolved(InferContext& c, const Shape& x, const Shape& w, const A& a) {
+  return shape_of_convolution(c, x, w, a.strides, a.padding, a.dilation, a.groups);
+}
 
-/// Throws unless the lists have one entry per side, strides and dilations are positive, padding is not negative, and
-/// none exceeds max_window.
-void check_window(InferContext& c, const IntList& strides, const IntList& padding, const IntList& dilation);
+/// The same for pooling.
+Shape shape_of_pooling(InferContext& c, const Shape& x, const IntList& window, const IntList& strides,
+                       const IntList& padding);
+
+/// The order that pooling and `max` use: whether v takes the place of `best`. The first of equal values stays.
+inline bool comes_before(long double v, long double best) {
+  if (std::isnan(best)) return false;
+  return std::isnan(v) || v > best || (v == best && std::signbit(best) && !std::signbit(v));
+}
 
 inline IntList list_of(const Pair& pair) { return {pair[0], pair[1]}; }
 

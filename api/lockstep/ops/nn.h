@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "lockstep/export.h"
 #include "lockstep/tensor.h"
@@ -11,25 +13,33 @@
 namespace LOCKSTEP_API lockstep {
 
 /// How an image is padded before a window slides over it. `valid` adds nothing. `same` adds zeros so that the output
-/// has ceil(extent/stride) elements; an odd row or column goes to the bottom or right. `of` adds given numbers of rows
-/// and columns.
+/// has ceil(extent/stride) elements; an odd row or column goes to the bottom or right. `of` adds given numbers of
+/// elements in front of each spatial axis and behind it: two numbers for one axis, four for two, six for three.
 class Padding {
  public:
   static Padding valid() { return Padding(Kind::given); }
   static Padding same() { return Padding(Kind::same); }
+  static Padding of(std::int64_t left, std::int64_t right) { return Padding({left, right}, 2); }
   static Padding of(std::int64_t top, std::int64_t bottom, std::int64_t left, std::int64_t right) {
-    Padding p(Kind::given);
-    p.amounts_ = {top, bottom, left, right};
-    return p;
+    return Padding({top, bottom, left, right}, 4);
+  }
+  static Padding of(std::int64_t front, std::int64_t back, std::int64_t top, std::int64_t bottom, std::int64_t left,
+                    std::int64_t right) {
+    return Padding({front, back, top, bottom, left, right}, 6);
   }
   bool is_same() const { return kind_ == Kind::same; }
-  const std::array<std::int64_t, 4>& amounts() const { return amounts_; }
+  /// How many numbers are given; 0 for `valid` and `same`.
+  std::size_t count() const { return count_; }
+  const std::array<std::int64_t, 6>& amounts() const { return amounts_; }
 
  private:
   enum class Kind : std::uint8_t { given, same };
   explicit Padding(Kind kind) : kind_(kind) {}
+  Padding(const std::array<std::int64_t, 6>& amounts, std::uint8_t count)
+      : kind_(Kind::given), count_(count), amounts_(amounts) {}
   Kind kind_;
-  std::array<std::int64_t, 4> amounts_{0, 0, 0, 0};  // top, bottom, left, right
+  std::uint8_t count_ = 0;
+  std::array<std::int64_t, 6> amounts_{};  // in the order of the axes: in front, behind
 };
 
 using Pair = std::array<std::int64_t, 2>;  // height, width
@@ -47,6 +57,22 @@ struct Convolution {
 Tensor conv2d(Operand x, Operand w, Convolution options = {});
 Tensor conv2d(Operand x, Operand w, Operand bias, Convolution options = {});
 
+struct SpatialConvolution {
+  std::vector<std::int64_t> strides = {};  // one number per spatial axis; empty: 1 along each
+  Padding padding = Padding::valid();
+  std::vector<std::int64_t> dilation = {};  // the same
+  std::int64_t groups = 1;
+};
+
+/// Cross-correlation of images with filters over one, two or three spatial axes, plus a bias per output channel if
+/// given. The rank of x decides: x is (N, W, C), (N, H, W, C) or (N, D, H, W, C), w (O, KW, C/groups), (O, KH, KW,
+/// C/groups) or (O, KD, KH, KW, C/groups), bias (O). Floating dtypes. The output has the extents of conv2d along each
+/// axis. Over two axes it is conv2d. Throws ShapeError LS2008 for other ranks, LS2003 for other channels, LS2005 for a
+/// window that does not fit, LS2007 for lists of other lengths or with numbers out of range, and for more than 1,024
+/// filter planes; TraceError LS4101 for a symbolic depth D with padding, or a symbolic KD.
+Tensor conv(Operand x, Operand w, SpatialConvolution options = {});
+Tensor conv(Operand x, Operand w, Operand bias, SpatialConvolution options = {});
+
 struct Pool2d {
   Pair window{2, 2};
   std::optional<Pair> strides = std::nullopt;  // default: the window
@@ -58,6 +84,21 @@ struct Pool2d {
 Tensor max_pool2d(Operand x, Pool2d options = {});
 /// Mean under each window, over the elements that are inside the image. Floating dtypes.
 Tensor avg_pool2d(Operand x, Pool2d options = {});
+struct SpatialPool {
+  std::vector<std::int64_t> window = {};   // one number per spatial axis; empty: 2 along each
+  std::vector<std::int64_t> strides = {};  // the same; empty: the window
+  Padding padding = Padding::valid();
+};
+
+/// Largest element under each window over one, two or three spatial axes; +0 is above -0, NaN above all. The rank of x
+/// decides: (N, W, C), (N, H, W, C) or (N, D, H, W, C). Over two axes it is max_pool2d. If several elements are equal,
+/// the gradient goes to the first in row-major order. Floating dtypes. Throws ShapeError LS2008 for other ranks, LS2005
+/// for a window that does not fit, LS2007 for lists of other lengths or with numbers out of range.
+Tensor max_pool(Operand x, SpatialPool options = {});
+/// Mean under each window over one, two or three spatial axes, over the elements that are inside the image. Shapes and
+/// errors are those of max_pool; over two axes it is avg_pool2d.
+Tensor avg_pool(Operand x, SpatialPool options = {});
+
 /// Maximum or mean over the image: (N, H, W, C) to (N, C).
 Tensor global_max_pool2d(Operand x);
 Tensor global_avg_pool2d(Operand x);
