@@ -104,8 +104,7 @@ class CommandQueue {
   void wait(std::uint64_t value, const CallSite* where = nullptr, MetBy by = MetBy::own_stream);
   /// The same, but if the command was skipped because an earlier one failed, returns false and does not report that
   /// failure. The caller may enqueue the command again if its operands are valid.
-  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr,
-                           MetBy by = MetBy::own_stream);
+  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr, MetBy by = MetBy::own_stream);
   /// Blocks until the commands up to `value` use no memory any more. Throws only if the wait itself fails.
   void wait_until_done(std::uint64_t value, const CallSite* where = nullptr) {
     if (!inline_ && !is_done(value)) await(value, where);
