@@ -10,8 +10,8 @@ namespace lockstep {
 class CommandQueue;
 
 /// While this object exists, `undo` is attached to each update by an optimizer on this thread. `note` is called after
-/// such an update was enqueued, with its queue and its value on the timeline or a later one: `undo` runs if that command
-/// fails or is skipped.
+/// such an update was enqueued, with its queue and its value on the timeline or a later one: `undo` runs if that
+/// command fails or is skipped.
 class UndoWithUpdate {
  public:
   using Undo = std::function<void()>;

@@ -10,8 +10,9 @@
 
 namespace lockstep {
 
-/// A thread that finds a failure restores values, at any time: also while another one reads them, which takes no lock. So
-/// what it replaces stays alive until the program changes the variable next. Then nobody reads, see lockstep/stream.h.
+/// A thread that finds a failure restores values, at any time: also while another one reads them, which takes no lock.
+/// So what it replaces stays alive until the program changes the variable next. Then nobody reads, see
+/// lockstep/stream.h.
 class VariableImpl : public std::enable_shared_from_this<VariableImpl> {
  public:
   VariableImpl(const Tensor& initial, std::string name, bool trainable);
@@ -43,7 +44,8 @@ class VariableImpl : public std::enable_shared_from_this<VariableImpl> {
   std::atomic<TensorImpl*> value_{nullptr};
   TensorRef held_ LOCKSTEP_GUARDED_BY(mutex_);                 // owns what value_ points to
   std::vector<TensorRef> undone_ LOCKSTEP_GUARDED_BY(mutex_);  // replaced by put_back() since the last change
-  // These are for the threads that change the variable. If this command fails or is skipped, the last change is undone. nullptr: it stays.
+  // These are for the threads that change the variable. If this command fails or is skipped, the last change is undone.
+  // nullptr: it stays.
   CommandQueue* undone_by_ = nullptr;
   std::uint64_t undone_with_ = 0;
 };

@@ -1,6 +1,7 @@
 // Launches of kept calls as a driver sees them: the numbers that it gets, how often it is asked for a kernel, and when
 // a kernel is released. The driver is scripted and computes nothing.
 #include <bit>
+#include <optional>
 
 #include "lockstep/driver_ops.h"
 #include "lockstep/lockstep.h"
@@ -21,6 +22,7 @@ struct LastLaunch {
   std::uint64_t scalars[4] = {};
   std::int64_t offsets[4] = {};
   bool has_workspace = false;
+  std::uint64_t workspace_offset = 0;
 };
 LastLaunch last;
 bool needs_workspace = false;
@@ -39,10 +41,17 @@ const lks_driver_api& table() {
       return LKS_OK;
     };
     t.buffer_free = [](lks_device*, lks_buffer*) {};
-    t.queue_launch = [](lks_queue*, const lks_launch* launches, std::uint32_t count, std::uint64_t*,
+    t.timeline_query = [](lks_timeline*, std::uint64_t* reached, lks_diag*) -> lks_status {
+      *reached = 0;  // launches of a queue that is not inline are in flight until somebody waits
+      return LKS_OK;
+    };
+    t.timeline_wait = [](lks_timeline*, std::uint64_t, std::uint64_t, lks_diag*) -> lks_status { return LKS_OK; };
+    t.queue_launch = [](lks_queue*, const lks_launch* launches, std::uint32_t count, std::uint64_t* value,
                         lks_diag*) -> lks_status {
       const lks_launch& launch = launches[count - 1];
+      last.workspace_offset = launch.workspace_offset;
       last.count += static_cast<int>(count);
+      *value = static_cast<std::uint64_t>(last.count);
       last.binding_count = launch.binding_count;
       last.scalar_count = launch.scalar_count;
       last.has_workspace = launch.workspace != nullptr;
@@ -66,7 +75,7 @@ class KeptLaunches : public testing::Test {
     last = {};
     needs_workspace = false;
     set_option("kernel_cache.capacity", "1");
-    scripted_ = std::make_unique<ScriptedDevice>(table(), LKS_CAP_INLINE_QUEUE);
+    open(LKS_CAP_INLINE_QUEUE);
   }
   ~KeptLaunches() override {
     script.during = nullptr;
@@ -76,6 +85,10 @@ class KeptLaunches : public testing::Test {
     set_option("kernel_cache.capacity", std::nullopt);
   }
 
+  void open(std::uint64_t capabilities) {
+    scripted_.reset();
+    scripted_ = std::make_unique<ScriptedDevice>(table(), capabilities);
+  }
   DeviceState& device() { return scripted_->state(); }
 
   TensorImpl* tensor(const Shape& shape, DType dtype = f32) {
@@ -176,6 +189,32 @@ TEST_F(KeptLaunches, HaveAWorkspaceOfTheirOwn) {
   std::vector<TensorRef> outputs(1);
   kept->launch(inputs, outputs);
   EXPECT_TRUE(last.has_workspace);
+}
+
+// The memory is freed while the launch is in flight on the stream that submitted it.
+TEST_F(KeptLaunches, HaveTheWorkspaceOnTheStreamThatSubmits) {
+  open(0);
+  needs_workspace = true;
+  const auto kept = keep_binary("add", 4);
+  TensorImpl* const inputs[] = {tensor({4}), tensor({4})};
+  const Stream a = Stream::create(device().device()), b = Stream::create(device().device());
+  {
+    std::optional<KeptLaunch> launch;
+    {
+      const StreamScope in(a);
+      launch.emplace(*kept, inputs, std::span<const TensorRef>(), LaunchValues(), CallSite::current());
+    }
+    const StreamScope in(b);
+    KeptLaunch* const one[] = {&*launch};
+    KeptLaunch::submit(one);
+  }
+  ASSERT_TRUE(last.has_workspace);
+  const StreamScope in(a);
+  std::vector<BlockRef> others;
+  for (int i = 0; i < 4; ++i) {
+    others.push_back(device().allocator().allocate(48, {}));
+    EXPECT_NE(others.back()->offset, last.workspace_offset) << "the other stream still uses it";
+  }
 }
 
 TEST_F(KeptLaunches, GetNumbersInTheDtypeOfTheKernel) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <future>
@@ -33,6 +34,8 @@ struct Script {
   lks_status recovery = LKS_OK;
   int recoveries = 0;
   bool fails_in_call = false;
+  std::uint64_t waited_for = 0;           // the last time
+  std::function<void()> during_recovery;  // runs before it returns
 };
 Script script;
 
@@ -67,10 +70,12 @@ const lks_driver_api& table() {
       return failed ? broken(diag) : LKS_OK;
     };
     t.timeline_wait = [](lks_timeline*, std::uint64_t value, std::uint64_t, lks_diag* diag) -> lks_status {
+      script.waited_for = value;
       return value >= script.fails_at ? broken(diag) : LKS_OK;
     };
     t.queue_recover = [](lks_queue*, std::uint64_t* last, lks_diag*) -> lks_status {
       ++script.recoveries;
+      if (script.during_recovery) script.during_recovery();
       if (script.recovery != LKS_OK) return script.recovery;
       *last = script.newest;
       script.fails_at = never;
@@ -140,6 +145,55 @@ TEST_F(Recovery, WhatWasSkippedIsEnqueuedAgainIfTheQueueWorks) {
   queue->wait_idle();
   EXPECT_EQ(failed, 0);
   EXPECT_EQ(skipped, 1) << "nothing runs on a queue that is lost";
+}
+
+// The allocator asks, and has its lock then.
+TEST_F(Recovery, IsNotWaitedForByAThreadThatAsksHowFarTheQueueIs) {
+  bool has_asked = false;
+  script.fails_at = command();
+  script.during_recovery = [&] {
+    std::thread([&] { queue->refresh_done(); }).join();
+    has_asked = true;
+  };
+  queue->wait_idle();
+  EXPECT_TRUE(has_asked);
+}
+
+TEST_F(Recovery, IsLeftToThoseWhoUseTheQueue) {
+  command();
+  EXPECT_TRUE(queue->is_free());
+  bool is_undone = false;
+  script.fails_at = command();
+  queue->undo_if_failed([&] { is_undone = true; });
+  EXPECT_FALSE(queue->is_free());
+  EXPECT_EQ(script.recoveries, 0);
+  EXPECT_FALSE(is_undone);
+  queue->wait_idle();
+  EXPECT_TRUE(is_undone);
+  EXPECT_TRUE(queue->is_free());
+}
+
+// Another thread may have found the failure, and be undoing its changes still.
+TEST_F(Recovery, AFailureIsThrownAfterItsChangesAreUndone) {
+  std::atomic<bool> is_undoing{false}, is_undone{false};
+  script.fails_at = command();
+  const std::uint64_t failed = script.fails_at;
+  queue->undo_if_failed([&] {
+    is_undoing = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    is_undone = true;
+  });
+  std::thread finder([&] { queue->wait_idle(); });
+  while (!is_undoing) std::this_thread::yield();
+  EXPECT_THROW(queue->check(failed), DeviceError);
+  EXPECT_TRUE(is_undone);
+  finder.join();
+}
+
+TEST_F(Recovery, AValueThatNoCommandHasIsNotWaitedFor) {
+  const std::uint64_t newest = command();
+  queue->wait_until_done(newest + 100);
+  EXPECT_EQ(script.waited_for, newest);
 }
 
 TEST_F(Recovery, AFailureThatNobodyMetKeepsItsTextHoweverManyFollow) {

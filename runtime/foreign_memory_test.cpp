@@ -13,6 +13,7 @@
 #include "lockstep/lockstep.h"
 #include "runtime/expect_error.h"
 #include "runtime/scripted_driver.h"
+#include "runtime/stream_order.h"
 #include "runtime/tensor_impl.h"
 
 namespace lockstep {
@@ -142,6 +143,35 @@ TEST_F(ForeignMemory, GoesBackOnceAfterTheLastUse) {
   EXPECT_EQ(script.log[2], "wait") << "a command may still use it";
   EXPECT_EQ(Log(script.log.end() - 2, script.log.end()), (Log{"free", "delete"}));
   EXPECT_EQ(deletions(), 1);
+}
+
+TEST_F(ForeignMemory, WaitsForTheStreamsThatUseItOnly) {
+  const Stream a = Stream::create(device()), b = Stream::create(device());
+  std::optional<Tensor> x = import_as(CopyPolicy::never);
+  const BlockRef other = scripted.state().allocator().allocate(64, {});
+  float out = 0;
+  const auto read = [&](const Stream& stream, Block& block) {
+    const StreamScope in(stream);
+    CommandQueue& queue = scripted.state().queue();
+    prepare_read(block, queue, CallSite::current());
+    note_read(block, queue, queue.read(&out, block, 0, sizeof out, {.op = "read"}));
+  };
+  read(a, *x->impl()->block);
+  read(b, *other);
+  script.log.clear();
+  x.reset();
+  EXPECT_EQ(script.log, (Log{"wait", "free", "delete"}));
+}
+
+TEST_F(ForeignMemory, OfAStreamWaitsForThatStream) {
+  const Stream a = Stream::create(device()), b = Stream::create(device());
+  const StreamScope in(a);
+  std::optional<Tensor> x = import_as(CopyPolicy::never);
+  float out = 0;
+  scripted.state().queue().read(&out, *x->impl()->block, 0, sizeof out, {.op = "read"});
+  script.log.clear();
+  x.reset();
+  EXPECT_EQ(script.log, (Log{"wait", "free", "delete"}));
 }
 
 TEST_F(ForeignMemory, IsCopiedIfItsOwnerMayWriteIt) {

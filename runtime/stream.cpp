@@ -65,7 +65,9 @@ void DeviceState::synchronize_stream() {
 
 Stream Stream::create(Device device, CallSite where) { return of_kind(LKS_QUEUE_COMPUTE, device, where); }
 
-Stream Stream::create_for_transfers(Device device, CallSite where) { return of_kind(LKS_QUEUE_TRANSFER, device, where); }
+Stream Stream::create_for_transfers(Device device, CallSite where) {
+  return of_kind(LKS_QUEUE_TRANSFER, device, where);
+}
 
 Stream Stream::of_kind(std::uint32_t kind, Device device, CallSite where) {
   check_not_forked();
@@ -96,8 +98,7 @@ bool operator==(const Stream& a, const Stream& b) {
   return &a.state_->queue == &b.state_->queue;
 }
 
-StreamScope::StreamScope(const Stream& stream, CallSite where)
-    : stream_(stream), outer_(thread_state().stream) {
+StreamScope::StreamScope(const Stream& stream, CallSite where) : stream_(stream), outer_(thread_state().stream) {
   stream.state_.check(where);
   check_not_forked();
   // An inline queue is the device's only one.

@@ -2,12 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "lockstep/lockstep.h"
+#include "nn/test_files.h"
+#include "nn/test_points.h"
 #include "runtime/failing_gather.h"
 #include "runtime/toy_device.h"
 
@@ -20,8 +24,21 @@ std::vector<float> all(std::int64_t count, float value) {
 
 class StreamsOf : public testing::TestWithParam<std::string> {};
 
-// Nine threads compute, each on a stream of its own, with operands of their own and shared ones. The tenth one fails
-// all the time.
+nn::Model small_model() {
+  set_seed(7);
+  nn::Model model(nn::Sequential(nn::Dense{.units = 6}, nn::Tanh{}, nn::Dense{.units = 3}));
+  model.build({2});
+  model.compile({.optimizer = optim::Adam{.learning_rate = 0.02}, .loss = losses::SparseCategoricalCrossentropy{}});
+  return model;
+}
+
+void train(nn::Model& model, const data::Dataset& data) {
+  model.fit(data, {.epochs = 2, .batch_size = 16, .verbose = nn::Verbose::silent});
+}
+
+// Nine threads compute, each on a stream of its own, with operands of their own and shared ones, and one trains.
+// Another one fails all the time, and changes a variable then. The last one takes memory back, which waits for all
+// streams, so that it also finds failures.
 class Worker {
  public:
   Worker(Device device, const Tensor& table, int number) : device_(device), table_(table), number_(number) {}
@@ -73,23 +90,62 @@ TEST_P(StreamsOf, AThreadThatFailsAllTheTimeDisturbsNoOther) {
     const DeviceScope on(device);
     table = reshape(arange(12, f32), {3, 4});
   }
+  std::optional<data::Dataset> data;
+  std::string expected, trained;
+  {
+    const DeviceScope on(device);
+    data = nn::points(50);
+    nn::Model alone = small_model();
+    train(alone, *data);
+    expected = alone.weights_sha256();
+  }
   std::atomic<bool> stop{false};
   std::atomic<int> failures{0};
   std::string problem;
   std::thread failing([&] {
-    const DeviceScope on(device);
-    const Stream stream = Stream::create(device);
-    const StreamScope in(stream);
-    for (int i = 0; !stop || i < 4; ++i) {
-      const auto fail = [&] {
-        const Tensor picked = gather(*table, Tensor({std::int64_t{7}}));
-        const Tensor skipped = full({8}, 1.0);
-        if (i % 2) picked.to_vector<float>();
-        stream.synchronize();
-      };
-      const int failed = failures_of(fail);
-      if (failed != 1) problem = "a call that must fail did not";
-      failures += failed;
+    try {
+      const DeviceScope on(device);
+      const Stream stream = Stream::create(device);
+      const StreamScope in(stream);
+      const Variable mine(full({8}, 5.0), "mine");
+      std::optional<Tensor> reading;
+      for (int i = 0; !stop || i < 4; ++i) {
+        reading = mine.read();
+        if (i % 4 < 2) reading.reset();  // then the next assignment is in place
+        const auto fail = [&] {
+          const Tensor picked = gather(*table, Tensor({std::int64_t{7}}));
+          mine.assign(full({8}, 1.0));
+          if (i % 2) picked.to_vector<float>();
+          stream.synchronize();
+        };
+        const int failed = failures_of(fail);
+        if (failed != 1) problem = "a call that must fail did not";
+        failures += failed;
+        // An assignment that was enqueued after the failure was found holds.
+        const std::vector<float> now = mine.read().to_vector<float>();
+        if (now != all(8, 5) && now != all(8, 1)) problem = "the variable has another value than those it was given";
+        mine.assign(full({8}, 5.0));
+      }
+    } catch (const std::exception& e) {
+      problem = e.what();
+    }
+  });
+  std::thread pressing([&] {
+    while (!stop) {
+      release_cached_memory(device);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  std::thread training([&] {
+    try {
+      const DeviceScope on(device);
+      const Stream stream = Stream::create(device);
+      const StreamScope in(stream);
+      nn::Model model = small_model();
+      train(model, *data);
+      trained = model.weights_sha256();
+    } catch (const std::exception& e) {
+      trained = e.what();
     }
   });
   std::vector<Worker> workers;
@@ -97,12 +153,47 @@ TEST_P(StreamsOf, AThreadThatFailsAllTheTimeDisturbsNoOther) {
   std::vector<std::thread> threads;
   for (Worker& worker : workers) threads.emplace_back([&worker] { worker.run(); });
   for (std::thread& thread : threads) thread.join();
+  training.join();
   stop = true;
   failing.join();
+  pressing.join();
   for (const Worker& worker : workers) EXPECT_EQ(worker.problem(), "");
   EXPECT_EQ(problem, "");
+  EXPECT_EQ(trained, expected);
   EXPECT_GE(failures, 4);
   EXPECT_NO_THROW(synchronize(device)) << "its failures were met where they belong";
+}
+
+TEST_P(StreamsOf, TrainingAndFilesLeaveTheFailuresOfOthersToThem) {
+  const Device device = device_named(GetParam());
+  const DeviceScope on(device);
+  const Stream a = Stream::create(device), b = Stream::create(device);
+  const Tensor table = reshape(arange(12, f32), {3, 4});
+  const data::Dataset data = nn::points(50);
+  const TemporaryFolder folder;
+  const std::string file = folder.file("file");
+  int failed = 0;
+  const auto while_another_fails = [&](const std::function<void()>& work) {
+    {
+      const StreamScope in(a);
+      failed += failures_of([&] { gather(table, Tensor({std::int64_t{7}})); });
+    }
+    EXPECT_NO_THROW(work());
+    failed += failures_of([&] { a.synchronize(); }, 2);
+  };
+  {
+    const StreamScope in(b);
+    nn::Model model = small_model();
+    while_another_fails([&] { train(model, data); });
+    const std::string weights = model.weights_sha256();
+    while_another_fails([&] { model.save_checkpoint(file); });
+    while_another_fails([&] { model.load_checkpoint(file); });
+    while_another_fails([&] { save_optimizer(file, model.optimizer()); });
+    while_another_fails([&] { load_optimizer(file, model.optimizer(), model.trainable_variables()); });
+    EXPECT_EQ(model.weights_sha256(), weights);
+  }
+  EXPECT_EQ(failed, 5) << "each is met once, where it belongs";
+  EXPECT_NO_THROW(synchronize(device));
 }
 
 TEST_P(StreamsOf, WhatATransferStreamUploadsIsUsedOnOthers) {

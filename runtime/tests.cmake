@@ -42,7 +42,7 @@ target_compile_definitions(abi_layout_test PRIVATE
   PROVISIONAL_HEADER="${PROJECT_SOURCE_DIR}/api/lockstep/driver_provisional.h")
 
 foreach(name driver_loader_test driver_registry_test async_test dlpack_test failure_test
-    host_fill_test host_view_test memory_test stream_devices_test stream_test upload_test)
+    host_fill_test host_view_test memory_test stream_devices_test stream_test stream_undo_test upload_test)
   lockstep_test(${name} ${name}.cpp)
   target_compile_definitions(${name} PRIVATE TEST_DRIVERS="${LOCKSTEP_TEST_DRIVER_DIRECTORY}")
 endforeach()

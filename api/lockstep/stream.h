@@ -33,9 +33,9 @@ class Stream {
   /// device cannot be opened, StateError LS1003 in a forked child.
   static Stream create(Device device, CallSite where = CallSite::current());
   /// A stream for copies between host and device: tensors made from data or moved to the device, fills such as `zeros`,
-  /// and reads. If the hardware has an engine for copies, they run beside the kernels of other streams. An op that
-  /// needs a kernel throws UnsupportedError LS6001 there, unless the driver runs kernels on such queues too. Throws as
-  /// `create`.
+  /// and reads of dense tensors. A read of another tensor, and an assignment in place, need a kernel. If the hardware
+  /// has an engine for copies, they run beside the kernels of other streams. An op that needs a kernel throws
+  /// UnsupportedError LS6001 there, unless the driver runs kernels on such queues too. Throws as `create`.
   static Stream create_for_transfers(Device device, CallSite where = CallSite::current());
   /// The device's default stream. Throws as `create` does, but never LS3007.
   static Stream default_of(Device device);
