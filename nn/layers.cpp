@@ -47,32 +47,41 @@ class DenseLayer : public Layer {
   std::optional<Variable> kernel_, bias_;
 };
 
-class Conv2dLayer : public Layer {
+// The layers of convolution over one, two and three axes, whose options are the same.
+class ConvLayer : public Layer {
  public:
-  explicit Conv2dLayer(const Conv2d& options) : Layer("conv2d"), options_(options) {
-    require(options.filters > 0, "conv2d", "filters is " + std::to_string(options.filters),
-            "give Conv2d{.filters = …} of 1 or more");
-    require(options.kernel > 0, "conv2d", "kernel is " + std::to_string(options.kernel), "kernels are 1 or more");
+  ConvLayer(int axes, const Conv2d& options)
+      : Layer(type_names[axes - 1]), axes_(axes), type_(type_names[axes - 1]), options_(options) {
+    require(options.filters > 0, type_, "filters is " + std::to_string(options.filters),
+            std::string("give Conv") + std::to_string(axes) + "d{.filters = …} of 1 or more");
+    require(options.kernel > 0, type_, "kernel is " + std::to_string(options.kernel), "kernels are 1 or more");
     if (!options.name.empty()) set_name(options.name);
   }
 
  protected:
   void build(const Shape& input) override {
-    if (input.rank() != 4) {
+    if (input.rank() != axes_ + 2) {
+      constexpr const char* needed[] = {"(batch, width, channels)", "(batch, height, width, channels)",
+                                        "(batch, depth, height, width, channels)"};
       ErrorBuilder(ErrorId::wrong_rank, name(),
-                   "the input is " + input.to_string() + ", needed is (batch, height, width, channels)")
+                   "the input is " + input.to_string() + ", needed is " + needed[axes_ - 1])
           .fix("give images a channel dimension: expand_dims(images, -1)")
           .raise();
     }
-    const std::int64_t k = options_.kernel, channels = input[-1];
-    require(options_.groups > 0 && channels % options_.groups == 0, "conv2d",
+    const std::int64_t channels = input[-1];
+    require(options_.groups > 0 && channels % options_.groups == 0, type_,
             std::to_string(channels) + " channels do not split into " + std::to_string(options_.groups) + " groups",
             "use a number of groups that divides the channels");
     const std::int64_t per_group = channels / options_.groups;
-    const double taps = static_cast<double>(k) * static_cast<double>(k);
+    double taps = 1;
+    Shape filter{options_.filters};
+    for (int side = 0; side < axes_; ++side) {
+      taps *= static_cast<double>(options_.kernel);
+      filter.append(options_.kernel);
+    }
+    filter.append(per_group);
     const double fan_in = taps * static_cast<double>(per_group), fan_out = taps * static_cast<double>(options_.filters);
-    kernel_ = add_variable("kernel", options_.kernel_initializer.make({options_.filters, k, k, per_group},
-                                                                      variable_dtype(), fan_in, fan_out));
+    kernel_ = add_variable("kernel", options_.kernel_initializer.make(filter, variable_dtype(), fan_in, fan_out));
     if (options_.use_bias) {
       bias_ =
           add_variable("bias", options_.bias_initializer.make({options_.filters}, variable_dtype(), fan_in, fan_out));
@@ -80,18 +89,39 @@ class Conv2dLayer : public Layer {
   }
 
   Tensor call(const Tensor& x, const Call&) const override {
-    const Convolution how{{options_.strides, options_.strides},
-                          options_.padding,
-                          {options_.dilation, options_.dilation},
-                          options_.groups};
-    const Tensor y = bias_ ? conv2d(x, *kernel_, *bias_, how) : conv2d(x, *kernel_, how);
+    const Tensor y = axes_ == 2 ? over_two_axes(x) : over_other_axes(x);
     return options_.activation ? options_.activation(y) : y;
   }
 
  private:
+  static constexpr const char* type_names[] = {"conv1d", "conv2d", "conv3d"};
+
+  Tensor over_two_axes(const Tensor& x) const {
+    const Convolution how{{options_.strides, options_.strides},
+                          options_.padding,
+                          {options_.dilation, options_.dilation},
+                          options_.groups};
+    return bias_ ? conv2d(x, *kernel_, *bias_, how) : conv2d(x, *kernel_, how);
+  }
+  Tensor over_other_axes(const Tensor& x) const {
+    const auto axes = static_cast<std::size_t>(axes_);
+    const SpatialConvolution how{Ints(axes, options_.strides), options_.padding, Ints(axes, options_.dilation),
+                                 options_.groups};
+    return bias_ ? conv(x, *kernel_, *bias_, how) : conv(x, *kernel_, how);
+  }
+
+  const int axes_;
+  const char* const type_;
   Conv2d options_;
   std::optional<Variable> kernel_, bias_;
 };
+
+template <class Options>
+std::unique_ptr<Layer> conv_layer(int axes, const Options& o) {
+  return std::make_unique<ConvLayer>(
+      axes, Conv2d{o.filters, o.kernel, o.strides, o.padding, o.dilation, o.groups, o.activation, o.use_bias,
+                   o.kernel_initializer, o.bias_initializer, o.name});
+}
 
 // A layer without variables: a named function.
 class FunctionLayer : public Layer {
@@ -116,10 +146,21 @@ Pool2d pooling(std::int64_t window, std::int64_t strides, const Padding& padding
   return {{window, window}, Pair{step, step}, padding};
 }
 
+// A pool over one or three axes, by its name as a layer.
+template <class Options>
+std::unique_ptr<Layer> pool_layer(const char* name, Tensor (*pool)(Operand, SpatialPool), std::size_t axes,
+                                  const Options& o) {
+  const std::int64_t step = o.strides ? o.strides : o.window;
+  const SpatialPool how{Ints(axes, o.window), Ints(axes, step), o.padding};
+  return std::make_unique<FunctionLayer>(name, [pool, how](const Tensor& x, const Call&) { return pool(x, how); });
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> Dense::make() const { return std::make_unique<DenseLayer>(*this); }
-std::unique_ptr<Layer> Conv2d::make() const { return std::make_unique<Conv2dLayer>(*this); }
+std::unique_ptr<Layer> Conv1d::make() const { return conv_layer(1, *this); }
+std::unique_ptr<Layer> Conv2d::make() const { return conv_layer(2, *this); }
+std::unique_ptr<Layer> Conv3d::make() const { return conv_layer(3, *this); }
 
 std::unique_ptr<Layer> MaxPool2d::make() const {
   return std::make_unique<FunctionLayer>(
@@ -132,6 +173,11 @@ std::unique_ptr<Layer> AvgPool2d::make() const {
       "avg_pool2d",
       [how = pooling(window, strides, padding)](const Tensor& x, const Call&) { return avg_pool2d(x, how); });
 }
+
+std::unique_ptr<Layer> MaxPool1d::make() const { return pool_layer("max_pool1d", &max_pool, 1, *this); }
+std::unique_ptr<Layer> AvgPool1d::make() const { return pool_layer("avg_pool1d", &avg_pool, 1, *this); }
+std::unique_ptr<Layer> MaxPool3d::make() const { return pool_layer("max_pool3d", &max_pool, 3, *this); }
+std::unique_ptr<Layer> AvgPool3d::make() const { return pool_layer("avg_pool3d", &avg_pool, 3, *this); }
 
 std::unique_ptr<Layer> GlobalMaxPool2d::make() const { return function_layer("global_max_pool2d", &global_max_pool2d); }
 std::unique_ptr<Layer> GlobalAvgPool2d::make() const { return function_layer("global_avg_pool2d", &global_avg_pool2d); }

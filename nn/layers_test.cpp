@@ -121,6 +121,42 @@ TEST_F(Layers, PoolsHaveTheirWindowAsStrides) {
   EXPECT_EQ(run(GlobalAvgPool2d{}, x), (Values{7.5f}));
 }
 
+TEST_F(Layers, ConvolveAndPoolOverOneAxis) {
+  const Tensor x = reshape(arange(6, DType::f32), {1, 6, 1});
+  Conv1d pairs{.filters = 1, .kernel = 2, .kernel_initializer = Initializer::ones()};
+  EXPECT_EQ(run(pairs, x), (Values{1, 3, 5, 7, 9}));
+  pairs.strides = 2;
+  pairs.dilation = 2;
+  pairs.padding = Padding::of(1, 1);
+  pairs.activation = relu;
+  pairs.bias_initializer = Initializer::constant(-3);
+  // The windows read -1 and 1, 1 and 3, 3 and 5.
+  EXPECT_EQ(run(pairs, x), (Values{0, 1, 5}));
+  Model model = model_of(Conv1d{.filters = 4, .kernel = 5, .groups = 2}, {7, 6});
+  EXPECT_EQ(model.variables()[0].shape(), (Shape{4, 5, 3}));
+  EXPECT_EQ(names_of(model.variables()), (std::vector<std::string>{"conv1d/kernel", "conv1d/bias"}));
+  EXPECT_EQ(run(MaxPool1d{}, x), (Values{1, 3, 5}));
+  EXPECT_EQ(run(AvgPool1d{.window = 3, .strides = 1}, x), (Values{1, 2, 3, 4}));
+  refuse(ErrorId::wrong_rank, "(batch, width, channels)", [] { Sequential(Conv1d{.filters = 1})(ones({1, 5})); });
+  refuse(ErrorId::invalid_attribute, "filters is 0", [] { Sequential(Conv1d{}); });
+}
+
+TEST_F(Layers, ConvolveAndPoolOverThreeAxes) {
+  const Tensor x = reshape(arange(8, DType::f32), {1, 2, 2, 2, 1});
+  const Conv3d sums{.filters = 1, .kernel = 2, .kernel_initializer = Initializer::ones()};
+  EXPECT_EQ(run(sums, x), (Values{28}));
+  Conv3d same{.filters = 1, .padding = Padding::same(), .use_bias = false, .kernel_initializer = Initializer::ones()};
+  EXPECT_EQ(run(same, x), Values(8, 28));
+  Model model = model_of(Conv3d{.filters = 4, .kernel = 2, .groups = 2}, {3, 3, 3, 6});
+  EXPECT_EQ(model.variables()[0].shape(), (Shape{4, 2, 2, 2, 3}));
+  EXPECT_EQ(run(MaxPool3d{}, x), (Values{7}));
+  EXPECT_EQ(run(AvgPool3d{}, x), (Values{3.5f}));
+  EXPECT_EQ(run(MaxPool3d{.window = 1, .strides = 2}, x), (Values{0}));
+  refuse(ErrorId::wrong_rank, "(batch, depth, height, width, channels)", [] {
+    Sequential(Conv3d{.filters = 1})(ones({1, 5, 5, 1}));
+  });
+}
+
 TEST_F(Layers, FunctionsAreThose) {
   const Tensor x = reshape(Tensor({-1.0f, 0.0f, 2.0f}), {1, 3});
   EXPECT_EQ(run(Relu{}, x), values(relu(x)));

@@ -166,6 +166,39 @@ struct Conv2d {
   std::unique_ptr<Layer> make() const;
 };
 
+/// conv over (batch, width, channels); kernel (filters, width, channels / groups), bias (filters).
+struct Conv1d {
+  std::int64_t filters = 0;
+  std::int64_t kernel = 3;
+  std::int64_t strides = 1;
+  Padding padding = Padding::valid();
+  std::int64_t dilation = 1;
+  std::int64_t groups = 1;
+  Activation activation = nullptr;
+  bool use_bias = true;
+  Initializer kernel_initializer = Initializer::glorot_uniform();
+  Initializer bias_initializer = Initializer::zeros();
+  std::string name = "";
+  std::unique_ptr<Layer> make() const;
+};
+
+/// conv over (batch, depth, height, width, channels); kernel (filters, depth, height, width, channels / groups), bias
+/// (filters). `kernel`, `strides` and `dilation` apply to all three axes.
+struct Conv3d {
+  std::int64_t filters = 0;
+  std::int64_t kernel = 3;
+  std::int64_t strides = 1;
+  Padding padding = Padding::valid();
+  std::int64_t dilation = 1;
+  std::int64_t groups = 1;
+  Activation activation = nullptr;
+  bool use_bias = true;
+  Initializer kernel_initializer = Initializer::glorot_uniform();
+  Initializer bias_initializer = Initializer::zeros();
+  std::string name = "";
+  std::unique_ptr<Layer> make() const;
+};
+
 struct MaxPool2d {
   std::int64_t window = 2;
   std::int64_t strides = 0;  // 0: equal to the window
@@ -174,6 +207,35 @@ struct MaxPool2d {
 };
 
 struct AvgPool2d {
+  std::int64_t window = 2;
+  std::int64_t strides = 0;  // 0: equal to the window
+  Padding padding = Padding::valid();
+  std::unique_ptr<Layer> make() const;
+};
+
+/// Pools over (batch, width, channels) and over (batch, depth, height, width, channels).
+struct MaxPool1d {
+  std::int64_t window = 2;
+  std::int64_t strides = 0;  // 0: equal to the window
+  Padding padding = Padding::valid();
+  std::unique_ptr<Layer> make() const;
+};
+
+struct AvgPool1d {
+  std::int64_t window = 2;
+  std::int64_t strides = 0;  // 0: equal to the window
+  Padding padding = Padding::valid();
+  std::unique_ptr<Layer> make() const;
+};
+
+struct MaxPool3d {
+  std::int64_t window = 2;
+  std::int64_t strides = 0;  // 0: equal to the window
+  Padding padding = Padding::valid();
+  std::unique_ptr<Layer> make() const;
+};
+
+struct AvgPool3d {
   std::int64_t window = 2;
   std::int64_t strides = 0;  // 0: equal to the window
   Padding padding = Padding::valid();
