@@ -269,6 +269,7 @@ std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, con
   const std::span<TensorRef> used(outputs, op.outputs.size());
   invoke_into({op, inputs, attrs, scalars, location_of(inputs, where)}, used);
   std::vector<Tensor> results;
+  results.reserve(used.size());
   for (TensorRef& out : used) results.push_back(Tensor::adopt(out.detach()));
   return results;
 }

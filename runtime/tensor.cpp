@@ -264,8 +264,7 @@ void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& blo
     }
   };
   queue.write(block, 0, source.data.get(), source.bytes,
-              {.op = "write", .where = where, .keep = std::const_pointer_cast<void>(source.data), .again = again},
-              [&](std::uint64_t value) {
+              {.op = "write", .where = where, .keep = source.data, .again = again}, [&](std::uint64_t value) {
                 self->value = block.write_value = value;
                 block.write_queue = &queue;
               });
