@@ -287,6 +287,7 @@ std::vector<Tensor> invoke(const OpDef& op, std::span<const Operand> inputs, con
   for (std::size_t o = output_count(call); o > 0; --o) outputs.push_back({});
   invoke_into(call, outputs);
   std::vector<Tensor> results;
+  results.reserve(outputs.size());
   for (TensorRef& out : outputs) results.push_back(Tensor::adopt(out.detach()));
   return results;
 }

@@ -227,6 +227,14 @@ void Launch::verify_contents(CommandQueue& queue) const {
   if (!keeps_old_contents_) std::for_each(tensors_.begin() + prepared_.input_count, tensors_.end(), verify);
 }
 
+// What keeps the kernels alive. For a single call that is its kernel itself, so that nothing is allocated.
+std::shared_ptr<const void> Launch::kernels_of(std::span<Launch* const> calls) {
+  if (calls.size() == 1) return calls.front()->prepared_.kernel.shared();
+  std::vector<std::shared_ptr<const KernelAnswer>> kernels;
+  for (const Launch* c : calls) kernels.push_back(c->prepared_.kernel.shared());
+  return std::make_shared<std::vector<std::shared_ptr<const KernelAnswer>>>(std::move(kernels));
+}
+
 void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::function<void()> undo) {
   if (calls.empty()) return;
   InlineVector<lks_launch, 4> launches;
@@ -253,10 +261,8 @@ void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::fu
     BlockWrite before;
   };
   auto make_info = [&] {
-    std::vector<std::shared_ptr<const KernelAnswer>> kernels;
     std::vector<Written> written;
     for (Launch* c : calls) {
-      kernels.push_back(c->prepared_.kernel.shared());
       for (std::size_t o = 0; o < c->outputs_.size(); ++o) {
         if (!c->is_restored(o)) continue;
         const BlockRef& block = c->outputs_[o]->block;
@@ -267,7 +273,7 @@ void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::fu
     if (calls.size() > 1) {
       for (const Launch* c : calls) info.launches.push_back({c->call_.op.name.c_str(), c->call_.where});
     }
-    info.keep = std::make_shared<std::vector<std::shared_ptr<const KernelAnswer>>>(std::move(kernels));
+    info.keep = kernels_of(calls);
     if (!written.empty() || undo) {
       info.undo = [written = std::move(written), undo = std::move(undo)] {
         for (const Written& w : written) set_last_write(*w.block.get(), w.before);

@@ -86,6 +86,7 @@ class Launch {
   static void submit(std::span<Launch* const> launches, DeviceState& device, std::function<void()> undo = nullptr);
 
  private:
+  static std::shared_ptr<const void> kernels_of(std::span<Launch* const> launches);
   bool is_restored(std::size_t output) const;
   void verify_contents(CommandQueue& queue) const;
   void follow_other_streams(CommandQueue& queue) const;

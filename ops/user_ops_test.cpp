@@ -27,6 +27,17 @@ TEST(UserOps, APointwiseBodyIsEnough) {
   EXPECT_THROW(register_op(pointwise_op("test::swish", [](Expr v) { return v; })), StateError);
 }
 
+// The reference driver has room on the stack for 256 values.
+TEST(UserOps, ABodyMayHaveHundredsOfInstructions) {
+  const OpDef& op = register_op(pointwise_op("test::times_401", [](Expr x) {
+    Expr sum = x;
+    for (int i = 0; i < 400; ++i) sum = sum + x;
+    return sum;
+  }));
+  const DeviceScope scope(Device("reference"));
+  EXPECT_EQ(invoke1(op, {Tensor({1.0f, -2.0f, 3.0f})}).to_vector<float>(), (std::vector<float>{401, -802, 1203}));
+}
+
 TEST(UserOps, ADecompositionDifferentiatesThroughItsParts) {
   OpDef def;
   def.name = "test::rms_norm";

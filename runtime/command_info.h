@@ -22,7 +22,7 @@ struct CommandInfo {
   CallSite where;
   const ScopeName* scope = thread_state().scope;
   std::vector<LaunchInfo> launches;  // if the command has several launches: one for each
-  std::shared_ptr<void> keep;        // kept alive until the command is done: kernels, host memory
+  std::shared_ptr<const void> keep;  // kept alive until the command is done: kernels, host memory
   std::function<void()> undo;        // restores host state if the command turns out to have failed
   std::function<void()> again;       // enqueues the command again if it was skipped because an earlier one failed
   bool copied = false;               // an upload of bytes that the driver has copied; set by write_copied()

@@ -14,7 +14,6 @@
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -26,6 +25,7 @@
 #include "runtime/forked.h"
 #include "runtime/late_failure.h"
 #include "runtime/memory/block.h"
+#include "runtime/ring.h"
 
 namespace lockstep {
 
@@ -159,8 +159,8 @@ class CommandQueue {
   enum class Awaited : std::uint8_t { finished, later_command_failed, wait_failed };
   // Commands that are done, or have failed, or were skipped. Passed to finish().
   struct Done {
-    std::deque<Pending> commands;
-    unsigned failures = 0;  // how many calls of record_failure() have added to it
+    std::vector<Pending> commands;  // most calls find none, and then allocate nothing
+    unsigned failures = 0;          // how many calls of record_failure() have added to it
   };
   // Until its end, this many of the failures in settling_ are being undone.
   class [[nodiscard]] Settling {
@@ -221,9 +221,9 @@ class CommandQueue {
   lks_timeline* timeline_ = nullptr;
 
   mutable Mutex mutex_;
-  ConditionVariable settled_;                                // settling_ has become 0
-  unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;        // failures that are still to be undone
-  std::deque<Pending> pending_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
+  ConditionVariable settled_;                          // settling_ has become 0
+  unsigned settling_ LOCKSTEP_GUARDED_BY(mutex_) = 0;  // failures that are still to be undone
+  Ring<Pending> pending_ LOCKSTEP_GUARDED_BY(mutex_);  // in order of their values
   // These two change with the lock only.
   std::atomic<std::uint64_t> newest_{0};  // value of the newest command
   std::atomic<std::uint64_t> done_{0};    // see is_done()

@@ -272,7 +272,7 @@ void upload(CommandQueue& queue, const std::shared_ptr<Upload>& self, Block& blo
               {.op = "write",
                .where = source.where,
                .scope = source.scope,
-               .keep = std::const_pointer_cast<void>(source.data),
+               .keep = source.data,
                .again = again,
                .caller = source.caller},
               [&](std::uint64_t value) {

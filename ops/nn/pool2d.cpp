@@ -428,7 +428,9 @@ OpDef avg_pool2d_backward() {
 Tensor max_pool2d(Operand x, Pool2d options) {
   static const OpDef& op = built_in("max_pool2d");
   const Pool2dAttrs attrs = attrs_of(op, x, options);
-  return invoke(op, std::span(&x, 1), &attrs)[0];
+  TensorRef results[2];  // not in a vector, which would be an allocation
+  invoke_into({op, std::span(&x, 1), &attrs, {}, x.where()}, results);
+  return Tensor::adopt(results[0].detach());
 }
 
 Tensor avg_pool2d(Operand x, Pool2d options) {

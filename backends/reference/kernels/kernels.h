@@ -32,7 +32,11 @@ lks_status make_random_bits(const KernelRequest& request, Out out);
 
 std::span<const common::KernelRow> kernels();
 
-/// Iterates over the elements of a shape in row-major order and tracks the element offset in up to 16 strided tensors.
+/// The most tensors of a pointwise program.
+constexpr int max_tensors = 16;
+
+/// Iterates over the elements of a shape in row-major order and tracks the element offset in up to `max_tensors`
+/// strided tensors.
 class Walk {
  public:
   Walk(int rank, const std::int64_t* dims) : rank_(rank), dims_(dims) {
@@ -57,11 +61,10 @@ class Walk {
   }
 
  private:
-  static constexpr int most = 16;
   int rank_, count_ = 0;
   const std::int64_t* dims_;
-  const std::int64_t* strides_[most] = {};
-  std::int64_t offsets_[most] = {};
+  const std::int64_t* strides_[max_tensors] = {};
+  std::int64_t offsets_[max_tensors] = {};
   std::int64_t index_[LKS_MAX_RANK] = {};
   bool empty_ = false, finished_ = false;
 };

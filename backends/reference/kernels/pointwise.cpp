@@ -177,6 +177,23 @@ bool compare(std::uint32_t opcode, Bits a, Bits b, lks_dtype t) {
   return holds(opcode, a, b);
 }
 
+// One value for each instruction of a program. Only long programs need memory for them.
+class Values {
+ public:
+  explicit Values(std::size_t count) : more_(count > few ? count : 0), values_(count > few ? more_.data() : few_) {}
+  Values(const Values&) = delete;
+  Values& operator=(const Values&) = delete;
+
+  Bits& operator[](std::size_t i) { return values_[i]; }
+  Bits operator[](std::size_t i) const { return values_[i]; }
+
+ private:
+  static constexpr std::size_t few = 256;
+  Bits few_[few] = {};
+  std::vector<Bits> more_;
+  Bits* values_;
+};
+
 class PointwiseKernel : public lks_kernel {
  public:
   explicit PointwiseKernel(const lks_program& p)
@@ -186,14 +203,14 @@ class PointwiseKernel : public lks_kernel {
     const std::size_t inputs = program_.input_dtypes.size();
     const host::TensorView shape = view(launch, inputs);  // all outputs have the same extents
     Walk walk(shape.rank, shape.dims);
-    std::vector<host::TensorView> tensors;
-    std::vector<std::vector<std::int64_t>> strides(dtypes.size());
+    host::TensorView tensors[max_tensors];
+    std::int64_t strides[max_tensors][LKS_MAX_RANK] = {};
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
-      tensors.push_back(view(launch, i));
-      strides[i] = broadcast_strides(tensors[i], shape.rank);
-      walk.add(strides[i].data());
+      tensors[i] = view(launch, i);
+      set_broadcast_strides(strides[i], tensors[i], shape.rank);
+      walk.add(strides[i]);
     }
-    std::vector<Bits> values(instrs_.size());
+    Values values(instrs_.size());
     for (std::int64_t linear = 0; !walk.done(); walk.next(), ++linear) {
       for (std::size_t i = 0; i < instrs_.size(); ++i)
         values[i] = step(instrs_[i], launch, walk, linear, tensors, values);
@@ -205,12 +222,11 @@ class PointwiseKernel : public lks_kernel {
   }
 
  private:
-  static std::vector<std::int64_t> broadcast_strides(const host::TensorView& t, int rank) {
-    std::vector<std::int64_t> strides(static_cast<std::size_t>(rank), 0);
+  // `strides` are zeros.
+  static void set_broadcast_strides(std::int64_t* strides, const host::TensorView& t, int rank) {
     for (int d = 0; d < t.rank; ++d) {
-      if (t.dims[d] != 1) strides[static_cast<std::size_t>(d + rank - t.rank)] = t.strides[d];
+      if (t.dims[d] != 1) strides[d + rank - t.rank] = t.strides[d];
     }
-    return strides;
   }
 
   static Bits load(const host::TensorView& t, std::int64_t offset) {
@@ -226,7 +242,7 @@ class PointwiseKernel : public lks_kernel {
   }
 
   Bits step(const lks_instr& instr, const lks_launch& launch, const Walk& walk, std::int64_t linear,
-            const std::vector<host::TensorView>& tensors, const std::vector<Bits>& values) const {
+            const host::TensorView* tensors, const Values& values) const {
     const Bits a = values[instr.args[0]], b = values[instr.args[1]];
     switch (instr.opcode) {
       case LKS_INSTR_INPUT: return load(tensors[instr.imm], walk.offset(static_cast<int>(instr.imm)));
@@ -264,8 +280,8 @@ class PointwiseKernel : public lks_kernel {
 }  // namespace
 
 lks_status make_pointwise(const KernelRequest& request, Out out) {
-  if (request.desc.input_count + request.desc.output_count > 16) {
-    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "more than 16 tensors");
+  if (request.tensor_count() > max_tensors) {
+    return common::refuse(request.diag, LKS_REASON_SIZE, -1, DRIVER_WHERE, "more than %d tensors", max_tensors);
   }
   const lks_program& program = *request.desc.programs[0].program;
   for (std::uint32_t i = 0; i < program.instr_count; ++i) {

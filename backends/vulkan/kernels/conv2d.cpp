@@ -1,5 +1,6 @@
 // Convolution and its two gradients. Sums have the order of lockstep mode, except that blocks do so in lockstep mode
 // only, and matrices, which serve fast mode, never.
+#include <array>
 #include <bit>
 #include <cstddef>
 
@@ -59,10 +60,20 @@ class Conv : public lks_kernel {
  protected:
   std::size_t result() const { return dtypes.size() - 1; }
 
-  std::vector<Access> inputs(const lks_launch& launch) const {
-    std::vector<Access> all = {tensor(launch, 0).access(false), tensor(launch, 1).access(false)};
-    if (has_bias_) all.push_back(tensor(launch, 2).access(false));
-    return all;
+  // Those of the inputs, then that of the result.
+  struct Accesses {
+    std::array<Access, ProductDispatches::max_inputs + 1> each;
+    std::size_t input_count;
+
+    std::span<const Access> inputs() const { return std::span(each).first(input_count); }
+    std::span<const Access> all() const { return std::span(each).first(input_count + 1); }
+    const Access& output() const { return each[input_count]; }
+  };
+  Accesses accesses(const lks_launch& launch) const {
+    Accesses of{{}, has_bias_ ? std::size_t{3} : std::size_t{2}};
+    for (std::size_t i = 0; i < of.input_count; ++i) of.each[i] = tensor(launch, i).access(false);
+    of.each[of.input_count] = tensor(launch, result()).access(true);
+    return of;
   }
 
   Params params(const lks_launch& launch) const {
@@ -90,9 +101,8 @@ class ProductConv : public Conv {
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const VkDeviceAddress workspace = partition_.ranges > 1 ? launch.workspace->address + launch.workspace_offset : 0;
-    const std::vector<Access> read = inputs(launch);
-    ProductDispatches(plan, partition_, pipelines_, workspace, read, tensor(launch, result()).access(true))
-        .run(params(launch));
+    const Accesses of = accesses(launch);
+    ProductDispatches(plan, partition_, pipelines_, workspace, of.inputs(), of.output()).run(params(launch));
   }
 
  private:
@@ -107,11 +117,9 @@ class DepthwiseConv : public Conv {
 
   void plan(Plan& plan, const lks_launch& launch) const override {
     const Tensor to = tensor(launch, result());
-    std::vector<Access> accesses = inputs(launch);
-    accesses.push_back(to.access(true));
     const std::int64_t strips = ceil_div(to.dims[2], strip);
     plan.dispatch(pipeline_, params(launch), plan.groups_for(to.dims[0] * to.dims[1] * strips * to.dims[3], group),
-                  accesses);
+                  accesses(launch).all());
   }
 
  private:

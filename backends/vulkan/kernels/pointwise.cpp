@@ -25,23 +25,21 @@ class PointwiseKernel : public lks_kernel {
     const Tensor shape = tensor(launch, inputs);  // all outputs have the same extents
     const std::int64_t count = shape.count();
     if (count == 0) return;
-    std::vector<std::uint64_t> operands = {static_cast<std::uint64_t>(count)}, params;
-    std::vector<Access> accesses;
+    auto& [words, accesses] = plan.arguments();
+    words.push_back(static_cast<std::uint64_t>(count));
     bool wide = count >= max_narrow;
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
       const Tensor t = tensor(launch, i);
-      operands.push_back(t.address);
+      words.push_back(t.address);
       const Access access = t.access(i >= inputs);
       accesses.push_back(access);
       wide = wide || access.end - access.begin >= static_cast<std::uint64_t>(max_narrow);
     }
-    operands.insert(operands.end(), launch.scalars, launch.scalars + shape_.scalars.size());
-    if (shape_.strided() || needs_axes_) append_walk(params, launch, shape);
-    if (!pushes_operands(shape_)) {
-      params.insert(params.begin(), operands.begin(), operands.end());
-      operands.clear();
-    }
-    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, operands, params,
+    words.insert(words.end(), launch.scalars, launch.scalars + shape_.scalars.size());
+    const std::size_t pushed = pushes_operands(shape_) ? words.size() : 0;
+    if (shape_.strided() || needs_axes_) append_walk(words, launch, shape);
+    const std::span<const std::uint64_t> all = words;
+    plan.dispatch_words(wide ? pipeline(plan.device(), true) : *narrow_, all.first(pushed), all.subspan(pushed),
                         plan.groups_for(count, gpu::pointwise_group * shape_.per_invocation), accesses);
   }
 
@@ -56,7 +54,7 @@ class PointwiseKernel : public lks_kernel {
 
   // Appends the extents, and the strides of the strided tensors. If the program reads indices, dimensions are not
   // merged.
-  void append_walk(std::vector<std::uint64_t>& params, const lks_launch& launch, const Tensor& shape) const {
+  void append_walk(std::vector<std::uint64_t>& words, const lks_launch& launch, const Tensor& shape) const {
     gpu::MergedDims<static_cast<int>(max_tensors)> walk(static_cast<int>(dtypes.size()));
     for (int d = 0; d < shape.rank; ++d) {
       std::int64_t own[max_tensors] = {};
@@ -67,11 +65,11 @@ class PointwiseKernel : public lks_kernel {
       }
       needs_axes_ ? walk.append_apart(shape.dims[d], own) : walk.append(shape.dims[d], &own[0]);
     }
-    params.push_back(static_cast<std::uint64_t>(walk.rank));
-    params.insert(params.end(), std::begin(walk.dims), std::end(walk.dims));
+    words.push_back(static_cast<std::uint64_t>(walk.rank));
+    words.insert(words.end(), std::begin(walk.dims), std::end(walk.dims));
     for (std::size_t i = 0; i < dtypes.size(); ++i) {
       if (shape_.walks[i] != gpu::Walk::strided) continue;
-      params.insert(params.end(), std::begin(walk.strides[i]), std::end(walk.strides[i]));
+      words.insert(words.end(), std::begin(walk.strides[i]), std::end(walk.strides[i]));
     }
   }
 

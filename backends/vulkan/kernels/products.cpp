@@ -181,20 +181,23 @@ Groups ProductDispatches::join_groups(const Tiling& t) const {
   return plan_.groups_for(items * ranges_after_join(t), join_group);
 }
 
+// The result is valid until the next call.
+std::span<const Access> ProductDispatches::inputs_and(std::initializer_list<Access> others) {
+  const auto end =
+      std::copy(others.begin(), others.end(), std::copy(inputs_.begin(), inputs_.end(), accesses_.begin()));
+  return {accesses_.begin(), end};
+}
+
 std::span<const Access> ProductDispatches::tile_accesses(const Tiling& t) {
-  accesses_.assign(inputs_.begin(), inputs_.end());
-  accesses_.push_back(t.ranges == 1 ? output_
-                                    : Access{t.workspace, t.workspace + t.ranges * partition_.part_bytes(t), true});
-  return accesses_;
+  return inputs_and(
+      {t.ranges == 1 ? output_ : Access{t.workspace, t.workspace + t.ranges * partition_.part_bytes(t), true}});
 }
 
 std::span<const Access> ProductDispatches::join_accesses(const Tiling& t) {
   const std::uint64_t batches = ranges_after_join(t);
   // The last join may read the inputs too: it adds the bias.
-  accesses_.assign(inputs_.begin(), inputs_.end());
-  accesses_.push_back({t.workspace, t.workspace + t.ranges * partition_.part_bytes(t), false});
-  accesses_.push_back(batches == 1 ? output_ : Access{t.joined, t.joined + batches * partition_.part_bytes(t), true});
-  return accesses_;
+  return inputs_and({Access{t.workspace, t.workspace + t.ranges * partition_.part_bytes(t), false},
+                     batches == 1 ? output_ : Access{t.joined, t.joined + batches * partition_.part_bytes(t), true}});
 }
 
 namespace {

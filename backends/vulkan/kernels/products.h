@@ -1,6 +1,7 @@
 // What matmul and the convolutions have in common: variants of the shaders that compute products, and their dispatches.
 #pragma once
 
+#include <array>
 #include <initializer_list>
 
 #include "backends/gpu/kernels/product_partition.h"
@@ -98,6 +99,8 @@ void describe_product(const KernelRequest& request, const ProductVariant& varian
 /// Plans the dispatches of a product.
 class ProductDispatches {
  public:
+  static constexpr std::size_t max_inputs = 3;
+
   ProductDispatches(Plan& plan, const ProductPartition& partition, const ProductPipelines& pipelines,
                     VkDeviceAddress workspace, std::span<const Access> inputs, Access output)
       : plan_(plan),
@@ -125,6 +128,7 @@ class ProductDispatches {
   Groups join_groups(const Tiling& t) const;
   std::span<const Access> tile_accesses(const Tiling& t);
   std::span<const Access> join_accesses(const Tiling& t);
+  std::span<const Access> inputs_and(std::initializer_list<Access> others);
 
   Plan& plan_;
   const ProductPartition& partition_;
@@ -132,7 +136,7 @@ class ProductDispatches {
   const VkDeviceAddress workspace_;
   const std::span<const Access> inputs_;
   const Access output_;
-  std::vector<Access> accesses_;
+  std::array<Access, max_inputs + 2> accesses_;
 };
 
 template <class P>

@@ -83,6 +83,18 @@ class Plan {
   void begin_launch(std::uint32_t number) { launch_ = number; }
   std::uint32_t launch() const { return launch_; }
 
+  /// What a kernel with any number of operands gathers for one dispatch.
+  struct Arguments {
+    std::vector<std::uint64_t> words;  // operands and parameters
+    std::vector<Access> accesses;
+  };
+  /// Empty lists. They are valid until the next call, and keep their memory, so that launches need not allocate any.
+  Arguments& arguments() {
+    arguments_.words.clear();
+    arguments_.accesses.clear();
+    return arguments_;
+  }
+
   /// `params` is copied; the shader finds it at Push::params. If there are no groups, nothing is dispatched.
   template <class P>
   void dispatch(const Pipeline& pipeline, const P& params, Groups groups, std::span<const Access> accesses) {
@@ -131,6 +143,7 @@ class Plan {
   std::vector<Dispatch> dispatches_;
   std::vector<Access> accesses_;
   std::vector<Transfer> transfers_;
+  Arguments arguments_;
 };
 
 }  // namespace vulkan
