@@ -95,9 +95,26 @@ std::unique_ptr<Sequence::Frame> Sequence::make_frame() const {
   return frame;
 }
 
+std::unique_ptr<Sequence::Frame> Sequence::take_frame() const {
+  for (std::atomic<Frame*>& spare : spares_) {
+    if (!spare.load(std::memory_order_relaxed)) continue;
+    if (Frame* frame = spare.exchange(nullptr, std::memory_order_acquire)) return std::unique_ptr<Frame>(frame);
+  }
+  return make_frame();
+}
+
+void Sequence::keep(std::unique_ptr<Frame> frame) const {
+  for (std::atomic<Frame*>& spare : spares_) {
+    Frame* none = nullptr;
+    if (!spare.compare_exchange_strong(none, frame.get(), std::memory_order_release, std::memory_order_relaxed))
+      continue;
+    static_cast<void>(frame.release());
+    return;
+  }
+}
+
 void Sequence::run(const lks_kernel& kernel, const lks_launch& launch, char* workspace) const {
-  std::unique_ptr<Frame> frame(spare_.exchange(nullptr, std::memory_order_acquire));
-  if (!frame) frame = make_frame();
+  std::unique_ptr<Frame> frame = take_frame();
   for (std::size_t i = 0; i < arguments_.size(); ++i) {
     const Place place = arguments_[i].place;
     void* data = place.in_workspace ? workspace + place.at : address(kernel, launch, place.at);
@@ -110,8 +127,7 @@ void Sequence::run(const lks_kernel& kernel, const lks_launch& launch, char* wor
             "a oneDNN primitive failed");
   }
   require(dnnl_stream_wait(frame->stream.get()), "oneDNN's stream failed");
-  Frame* none = nullptr;
-  if (spare_.compare_exchange_strong(none, frame.get(), std::memory_order_release)) frame.release();
+  keep(std::move(frame));
 }
 
 dnnl::primitive_attr attributes(std::uint32_t math_mode) {

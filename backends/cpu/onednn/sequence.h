@@ -1,6 +1,7 @@
 // A kernel that runs several oneDNN primitives in sequence.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <dnnl.hpp>
 #include <functional>
@@ -30,7 +31,9 @@ struct Argument {
 class Sequence {
  public:
   Sequence() = default;
-  ~Sequence() { delete spare_.load(); }
+  ~Sequence() {
+    for (const std::atomic<Frame*>& spare : spares_) delete spare.load();
+  }
   Sequence(const Sequence&) = delete;
   Sequence& operator=(const Sequence&) = delete;
 
@@ -50,19 +53,22 @@ class Sequence {
     std::size_t first, count;  // its arguments
     bool alone;                // only on the calling thread
   };
-  // oneDNN's objects for one launch. Creating them costs more than a small matmul, so one set is kept for reuse.
+  // oneDNN's objects for one launch. Creating them costs more than a small matmul, so they are kept for reuse: as many
+  // sets as launches run at once, up to a limit.
   struct Frame {
     std::vector<dnnl::memory> memories;
     std::vector<dnnl_exec_arg_t> arguments;
     dnnl::stream stream;
   };
   std::unique_ptr<Frame> make_frame() const;
+  std::unique_ptr<Frame> take_frame() const;
+  void keep(std::unique_ptr<Frame> frame) const;
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   std::vector<Step> steps_;
   std::vector<Argument> arguments_;
   std::size_t workspace_bytes_ = 0;
-  mutable std::atomic<Frame*> spare_{nullptr};
+  mutable std::array<std::atomic<Frame*>, 8> spares_{};
 };
 
 /// Attributes for scratchpads in the workspace and for the arithmetic that the math mode allows.
