@@ -26,8 +26,8 @@ constexpr double seldom = 0.1;
 
 // What oneDNN 3.2 itself allocates at a launch, at most; no argument of its API avoids it. For each primitive, it
 // copies the arguments into a map (a table, and a node per argument), and each parallel loop may be a function object.
-// It was 13 for a conv2d with bias, which is two primitives. Its memory objects, which the driver keeps, would be 30
-// more.
+// It was 13 for a conv2d with bias, which is two primitives. Its memory objects, which the driver keeps, would be some
+// 30 more.
 constexpr double of_onednn = 16;
 
 // What a call may allocate on a device, in the mean.
