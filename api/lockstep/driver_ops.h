@@ -216,40 +216,6 @@ typedef struct lks_avg_pool2d_backward_attrs {
   lks_int_list shape; /* of the pooled image, NHWC */
 } lks_avg_pool2d_backward_attrs;
 
-/* Cross-correlation of images with filters over one, two or three spatial axes, plus a bias per output channel if given.
- * (x, w, bias?) -> y; lks_conv_attrs
- *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
- *   w: f32, f64, f16, bf16, rank 3 to 5 in the suite, dtype of x
- *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
- *   y: (batch, output extents, output channels) */
-#define LKS_OP_CONV 150u
-#define LKS_OP_CONV_VERSION 1u
-typedef struct lks_conv_attrs {
-  lks_int_list strides; /* one number per spatial axis */
-  lks_int_list padding; /* in front of and behind each spatial axis, in the order of the axes */
-  lks_int_list dilation; /* one number per spatial axis */
-  int64_t groups; /* channels are split into this many independent groups */
-} lks_conv_attrs;
-
-/* Largest element under each window over one, two or three spatial axes; +0 is above -0, NaN above all.
- * (x) -> y; lks_pool_attrs
- *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
- *   y: (batch, output extents, channels) */
-#define LKS_OP_MAX_POOL 151u
-#define LKS_OP_MAX_POOL_VERSION 1u
-typedef struct lks_pool_attrs {
-  lks_int_list window; /* one number per spatial axis */
-  lks_int_list strides; /* one number per spatial axis */
-  lks_int_list padding; /* in front of and behind each spatial axis, in the order of the axes */
-} lks_pool_attrs;
-
-/* Mean under each window over one, two or three spatial axes, over the elements that are inside the image.
- * (x) -> y; lks_pool_attrs
- *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
- *   y: (batch, output extents, channels) */
-#define LKS_OP_AVG_POOL 152u
-#define LKS_OP_AVG_POOL_VERSION 1u
-
 /* Exponentials of x along one axis, scaled to sum to one.
  * (x) -> y; lks_softmax_attrs
  *   x: f32, f64, f16, bf16, rank 2 to 3 in the suite
@@ -401,5 +367,39 @@ typedef struct lks_random_permutation_attrs {
  *   seed_low, seed_high, stream_low, stream_high: u32 */
 #define LKS_OP_DROPOUT 125u
 #define LKS_OP_DROPOUT_VERSION 1u
+
+/* Cross-correlation of images with filters over one, two or three spatial axes, plus a bias per output channel if given.
+ * (x, w, bias?) -> y; lks_conv_attrs
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   w: f32, f64, f16, bf16, rank 3 to 5 in the suite, dtype of x
+ *   bias: f32, f64, f16, bf16, rank 1 in the suite, dtype of x
+ *   y: (batch, output extents, output channels) */
+#define LKS_OP_CONV 150u
+#define LKS_OP_CONV_VERSION 1u
+typedef struct lks_conv_attrs {
+  lks_int_list strides; /* one number per spatial axis */
+  lks_int_list padding; /* in front of and behind each spatial axis, in the order of the axes */
+  lks_int_list dilation; /* one number per spatial axis */
+  int64_t groups; /* channels are split into this many independent groups */
+} lks_conv_attrs;
+
+/* Largest element under each window over one, two or three spatial axes; +0 is above -0, NaN above all.
+ * (x) -> y; lks_pool_attrs
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   y: (batch, output extents, channels) */
+#define LKS_OP_MAX_POOL 151u
+#define LKS_OP_MAX_POOL_VERSION 1u
+typedef struct lks_pool_attrs {
+  lks_int_list window; /* one number per spatial axis */
+  lks_int_list strides; /* one number per spatial axis */
+  lks_int_list padding; /* in front of and behind each spatial axis, in the order of the axes */
+} lks_pool_attrs;
+
+/* Mean under each window over one, two or three spatial axes, over the elements that are inside the image.
+ * (x) -> y; lks_pool_attrs
+ *   x: f32, f64, f16, bf16, rank 3 to 5 in the suite
+ *   y: (batch, output extents, channels) */
+#define LKS_OP_AVG_POOL 152u
+#define LKS_OP_AVG_POOL_VERSION 1u
 
 #endif /* LOCKSTEP_DRIVER_OPS_H_ */

@@ -265,11 +265,13 @@ TEST_P(Spatial, MaximaOfNanAreNan) {
 // ------------------------------------------------------------------------------------------------------------- by name
 
 TEST_P(Spatial, IsCalledByName) {
-  const std::array<Operand, 2> line{ones({1, 5, 1}), ones({1, 2, 1})};
+  const Tensor signal = ones({1, 5, 1}), taps = ones({1, 2, 1});
+  const std::array<Operand, 2> line{signal, taps};
   EXPECT_EQ(call_op("conv", line)[0].shape(), (Shape{1, 4, 1}));
   EXPECT_EQ(call_op("conv", line, {{"padding", "same"}, {"strides", {2}}})[0].shape(), (Shape{1, 3, 1}));
   EXPECT_EQ(call_op("conv", line, {{"padding", {2, 1}}})[0].shape(), (Shape{1, 7, 1}));
-  const std::array<Operand, 2> volume{ones({1, 5, 4, 3, 1}), ones({1, 2, 2, 2, 1})};
+  const Tensor block = ones({1, 5, 4, 3, 1}), filter = ones({1, 2, 2, 2, 1});
+  const std::array<Operand, 2> volume{block, filter};
   EXPECT_EQ(call_op("conv", volume, {{"dilation", {2, 1, 1}}})[0].shape(), (Shape{1, 3, 3, 2, 1}));
   const std::array<Operand, 1> image{ones({1, 5, 4, 4, 1})};
   EXPECT_EQ(call_op("max_pool", image)[0].shape(), (Shape{1, 2, 2, 2, 1}));
@@ -315,7 +317,7 @@ TEST(SpatialRefuses, WhatDoesNotFit) {
   expect_error([&] { conv(line, w, {.strides = {1, 1}}); }, ErrorId::invalid_attribute, {"strides"});
   expect_error([&] { conv(line, w, {.padding = Padding::of(1, 1, 1, 1)}); }, ErrorId::invalid_attribute, {"padding"});
   expect_error([&] { conv(line, w, {.dilation = {0}}); }, ErrorId::invalid_attribute, {"dilation"});
-  expect_error([&] { conv(line, ones({3, 2, 3})); }, ErrorId::inner_dimensions, {"2 channels", "3 channels"});
+  expect_error([&] { conv(line, ones({3, 2, 3})); }, ErrorId::inner_dimensions, {"2 channels", "the filter is for 3"});
   expect_error([&] { conv(line, ones({3, 6, 2})); }, ErrorId::invalid_shape, {"a window of 6"});
   expect_error([&] { conv(volume, ones({1, 0, 1, 1, 1})); }, ErrorId::invalid_shape, {"has no planes"});
   expect_error(

@@ -113,7 +113,8 @@ TEST_P(Split, HasGradientsOfSecondOrder) {
 }
 
 TEST_P(Split, IsCalledByName) {
-  const std::array<Operand, 1> x{counted(2, 4)};
+  const Tensor table = counted(2, 4);
+  const std::array<Operand, 1> x{table};
   EXPECT_EQ(call_op("split", x, {{"parts", 2}, {"axis", -1}})[1].to_vector<float>(), (Values{2, 3, 6, 7}));
   EXPECT_EQ(call_op("split", x, {{"parts", 2}}).size(), 2u);
   const std::vector<Tensor> parts = call_op("split", x, {{"sizes", {3, 1}}, {"axis", 1}});
@@ -268,7 +269,8 @@ TEST(VariadicOutputs, OfAWrongDefinitionAreRefused) {
   };
   const OpDef& registered = register_op(std::move(op));
   const CountAttrs attrs{2};
-  const Operand x(zeros({1}));
+  const Tensor zero = zeros({1});
+  const Operand x(zero);
   expect_error([&] { invoke(registered, std::span(&x, 1), &attrs); }, ErrorId::invalid_op_definition,
                {"`infer` sets output 2 of a call that has 2"});
 }

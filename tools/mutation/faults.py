@@ -32,7 +32,7 @@ FAULTS = {
         ("std::min(bytes, own_bytes)", "bytes", "slots of a newer driver are written beyond the table"),
     ],
     "runtime/memory/foreign.cpp": [
-        ("  device.wait_idle();  // commands in flight hold no reference to what they read", "", "memory goes back while a command reads it"),
+        ("  wait_for_users(*block);", "", "memory goes back while a command reads it"),
     ],
     "runtime/foreign_tensor.cpp": [
         ("  if (before % element != 0) {", "  if (false) {", "memory is shared whose elements the device cannot address"),
@@ -81,7 +81,7 @@ FAULTS = {
     ],
     "runtime/late_failure.cpp": [
         ("  return command.launches[failed_launch(diag, command.launches.size())];", "  return command.launches.front();", "the first call of a unit is blamed"),
-        ("    if (scope_) scope.emplace(scope_);", "", "the layer is missing from an asynchronous error"),
+        ("    const NameScope scope(scope_);", "", "the layer is missing from an asynchronous error"),
         ("    if (!parts_) parts_ = parts;", "", "a resolver is asked at every throw of one failure"),
     ],
     "runtime/kernel_key.h": [
@@ -147,10 +147,10 @@ FAULTS = {
         ("case DType::u8: return {0, UINT8_MAX};", "case DType::u8: return {INT8_MIN, UINT8_MAX};", "negative numbers are taken for u8"),
     ],
     "ops/launch.cpp": [
-        ("          w.block->write_value = w.value;", "", "a failed update leaves its command in the block"),
+        ("        for (const Written& w : written) set_last_write(*w.block.get(), w.before);", "", "a failed update leaves its command in the block"),
         ("        if (undo) undo();", "", "the undo of a unit is forgotten"),
         ("return input < 0 ? nullptr : call_.inputs", "return input <= 0 ? nullptr : call_.inputs", "updates of the first input are not in place"),
-        ("      kernels.push_back(c->prepared_.kernel.shared());", "", "a kernel is released while it runs"),
+        ("    info.keep = kernels_of(calls);", "", "a kernel is released while it runs"),
         ("if (std::isnan(value)) return 0;", "", "NaN becomes some integer"),
     ],
     "ops/copy_plan.cpp": [
@@ -178,7 +178,7 @@ FAULTS = {
     ],
     "autodiff/optimizer.cpp": [
         ("    impl_->forget_slots_after(known);", "", "a failed step leaves its slots"),
-        ("  step_state->progress = next;", "", "steps are not counted"),
+        ("  step_state->set_progress(next);", "", "steps are not counted"),
         ("    if (also) also();", "", "what goes with an update is not undone"),
         ("if (twice == ids.end()) return;", "return;", "a variable given twice is accepted"),
         ("value >= 0 && value < 1, value, field", "value >= 0 && value <= 1, value, field", "a beta of 1 is accepted"),

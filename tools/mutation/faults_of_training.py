@@ -13,7 +13,7 @@ FAULTS = {
         ("own_memory(*v, where);", "", "a value that somebody holds changes"),
         ("impl_->prepared_from = impl_->known();", "impl_->prepared_from = 0;", "taking back what was prepared takes all"),
         ("order.push_back(variable.id());", "order.insert(order.begin(), variable.id());", "a step that is taken back takes another variable's state"),
-        ("impl.step_state->progress = {snapshot.steps, snapshot.weights_1, snapshot.weights_2};", "impl.step_state->progress.steps = snapshot.steps;", "a restored Adam corrects its moments as in the first step"),
+        ("impl.step_state->set_progress({snapshot.steps, snapshot.weights_1, snapshot.weights_2});", "impl.step_state->set_progress({snapshot.steps, 0, 0});", "a restored Adam corrects its moments as in the first step"),
         ("if (!used.contains(name)) fail_to_restore(", "if (false) fail_to_restore(", "state of variables that are not given is dropped"),
         ("i < impl_->known(); ++i", "i < impl_->order.size(); ++i", "a snapshot has slots that were only prepared"),
         ("zeros(variable.shape(), compute_dtype(variable.dtype()))", "zeros(variable.shape(), variable.dtype())", "slots of f16 variables are f16"),
@@ -77,7 +77,7 @@ FAULTS = {
         ("std::int64_t evaluation_batch(std::int64_t batch_size) { return std::min<std::int64_t>(256, batch_size); }", "std::int64_t evaluation_batch(std::int64_t) { return 256; }", "evaluation does not fit where training does"),
     ],
     "nn/train.cpp": [
-        ("before_->restore();", "", "a failed step moves the random numbers on"),
+        ("  before_->restore(&VariableImpl::replace);", "", "a failed step moves the random numbers on"),
         ("if (layer->built()) layer->forget_variables();", "", "a failed step leaves layers behind"),
         ("TensorSpec{compute_dtype(v.dtype()), v.shape()}", "TensorSpec{v.dtype(), v.shape()}", "slots of f16 weights count half"),
     ],
