@@ -273,7 +273,8 @@ TEST_P(Spatial, IsCalledByName) {
   const Tensor block = ones({1, 5, 4, 3, 1}), filter = ones({1, 2, 2, 2, 1});
   const std::array<Operand, 2> volume{block, filter};
   EXPECT_EQ(call_op("conv", volume, {{"dilation", {2, 1, 1}}})[0].shape(), (Shape{1, 3, 3, 2, 1}));
-  const std::array<Operand, 1> image{ones({1, 5, 4, 4, 1})};
+  const Tensor pixels = ones({1, 5, 4, 4, 1});
+  const std::array<Operand, 1> image{pixels};
   EXPECT_EQ(call_op("max_pool", image)[0].shape(), (Shape{1, 2, 2, 2, 1}));
   EXPECT_EQ(call_op("avg_pool", image, {{"window", {5, 1, 2}}, {"strides", {1, 1, 1}}})[0].shape(),
             (Shape{1, 1, 4, 3, 1}));
