@@ -148,6 +148,14 @@ TEST_P(Sizes, OfWindows) {
     expect_error([&] { avg_pool2d(x, {.padding = padding}); }, attribute,
                  {"avg_pool2d: padding is as large as the window"});
   }
+  // Nor if the image has no elements.
+  for (const Shape& none : {Shape{1, 0, 4, 1}, Shape{1, 4, 0, 1}}) {
+    const Pool2d padded{.window = {2, 2}, .strides = Pair{1, 1}, .padding = Padding::of(1, 1, 1, 1)};
+    expect_error([&] { max_pool2d(zeros(none), padded); }, ErrorId::invalid_shape, {"max_pool2d: ", "no elements"});
+    expect_error([&] { avg_pool2d(zeros(none), padded); }, ErrorId::invalid_shape, {"avg_pool2d: ", "no elements"});
+  }
+  EXPECT_EQ(max_pool2d(zeros({0, 4, 4, 1})).shape(), (Shape{0, 2, 2, 1}));
+  EXPECT_EQ(avg_pool2d(zeros({1, 4, 4, 0})).shape(), (Shape{1, 2, 2, 0}));
   expect_too_large([&] { conv2d(x, ones({1, 0, 3, 1})); }, {"conv2d: the filter (1, 0, 3, 1) has no rows"});
   expect_too_large([&] { conv2d(x, ones({1, 3, 0, 1}), {.padding = Padding::same()}); }, {"has no columns"});
   // Very large strides, with every window still inside the image.

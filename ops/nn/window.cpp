@@ -149,6 +149,10 @@ Shape shape_of_pooling(InferContext& c, const Shape& x, const IntList& window, c
       c.fail(ErrorId::invalid_attribute, "padding is as large as the window",
              "padding must be smaller than the window");
     }
+    if (x.dim(static_cast<int>(side) + 1) == Dim(0)) {
+      c.fail(ErrorId::invalid_shape, "the image " + x.to_string() + " has no elements under a window",
+             "all extents but those of batch and channels are 1 or more");
+    }
   }
   Shape y{x.dim(0)};
   for (int side = 0; side < axes; ++side) {
