@@ -1,4 +1,5 @@
-// The reverse sweep: which gradients arrive where, and what is refused. What is kept for them: gradient_memory_test.cpp.
+// The reverse sweep: which gradients arrive where, and what is refused. What is kept for them:
+// gradient_memory_test.cpp.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -191,8 +191,8 @@ void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   }
   const Awaited awaited = try_await(value, status, diag);
   if (awaited == Awaited::finished) return;
-  // A thread that waits for memory may have the allocator's lock, which those may need who undo: so nobody is waited for
-  // here.
+  // A thread that waits for memory may have the allocator's lock, which those may need who undo: so nobody is waited
+  // for here.
   const std::uint64_t failed = awaited == Awaited::later_command_failed ? diag.value : value;
   FailureRef failure;
   bool is_known = false;

@@ -9,8 +9,8 @@
 // contents throws it. A device has one queue of its own, and one for each stream; each has its own failures.
 //
 // Locks, in the order in which a thread may take them: the allocator's, a queue's, the device's for the uses of blocks.
-// No thread has the locks of two queues. While it has a queue's lock, nobody makes the text of an error, or waits for the
-// device, except to recover the queue after a failure.
+// No thread has the locks of two queues. While it has a queue's lock, nobody makes the text of an error, or waits for
+// the device, except to recover the queue after a failure.
 #pragma once
 
 #include <atomic>

@@ -74,8 +74,8 @@ Tensor concat(std::initializer_list<Tensor> tensors, std::int64_t axis = 0, Call
 
 /// Consecutive parts of x along an axis: a number of equal ones, or parts of given sizes. They are views. `split(x, 3)`
 /// gives three parts, `split(x, Ints{2, 5})` parts of extents 2 and 5. Throws ShapeError LS2004 for an axis that x does
-/// not have, LS2007 for no parts, for more than 1,024 equal parts, for a number that does not divide the extent, and for
-/// sizes that are negative or do not add up to it; TraceError LS4101 for equal parts of a symbolic extent.
+/// not have, LS2007 for no parts, for more than 1,024 equal parts, for a number that does not divide the extent, and
+/// for sizes that are negative or do not add up to it; TraceError LS4101 for equal parts of a symbolic extent.
 std::vector<Tensor> split(Operand x, std::int64_t parts, std::int64_t axis = 0);
 std::vector<Tensor> split(Operand x, const Ints& sizes, std::int64_t axis = 0);
 
