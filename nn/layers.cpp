@@ -47,35 +47,33 @@ class DenseLayer : public Layer {
   std::optional<Variable> kernel_, bias_;
 };
 
-// The layers of convolution over one, two and three axes, whose options are the same.
+template <int axes>
 class ConvLayer : public Layer {
  public:
-  ConvLayer(int axes, const Conv2d& options)
-      : Layer(type_names[axes - 1]), axes_(axes), type_(type_names[axes - 1]), options_(options) {
-    require(options.filters > 0, type_, "filters is " + std::to_string(options.filters),
+  explicit ConvLayer(const ConvOptions<axes>& options) : Layer(type), options_(options) {
+    require(options.filters > 0, type, "filters is " + std::to_string(options.filters),
             std::string("give Conv") + std::to_string(axes) + "d{.filters = …} of 1 or more");
-    require(options.kernel > 0, type_, "kernel is " + std::to_string(options.kernel), "kernels are 1 or more");
+    require(options.kernel > 0, type, "kernel is " + std::to_string(options.kernel), "kernels are 1 or more");
     if (!options.name.empty()) set_name(options.name);
   }
 
  protected:
   void build(const Shape& input) override {
-    if (input.rank() != axes_ + 2) {
+    if (input.rank() != axes + 2) {
       constexpr const char* needed[] = {"(batch, width, channels)", "(batch, height, width, channels)",
                                         "(batch, depth, height, width, channels)"};
-      ErrorBuilder(ErrorId::wrong_rank, name(),
-                   "the input is " + input.to_string() + ", needed is " + needed[axes_ - 1])
+      ErrorBuilder(ErrorId::wrong_rank, name(), "the input is " + input.to_string() + ", needed is " + needed[axes - 1])
           .fix("give images a channel dimension: expand_dims(images, -1)")
           .raise();
     }
     const std::int64_t channels = input[-1];
-    require(options_.groups > 0 && channels % options_.groups == 0, type_,
+    require(options_.groups > 0 && channels % options_.groups == 0, type,
             std::to_string(channels) + " channels do not split into " + std::to_string(options_.groups) + " groups",
             "use a number of groups that divides the channels");
     const std::int64_t per_group = channels / options_.groups;
     double taps = 1;
     Shape filter{options_.filters};
-    for (int side = 0; side < axes_; ++side) {
+    for (int side = 0; side < axes; ++side) {
       taps *= static_cast<double>(options_.kernel);
       filter.append(options_.kernel);
     }
@@ -89,39 +87,30 @@ class ConvLayer : public Layer {
   }
 
   Tensor call(const Tensor& x, const Call&) const override {
-    const Tensor y = axes_ == 2 ? over_two_axes(x) : over_other_axes(x);
+    const Tensor y = convolved(x);
     return options_.activation ? options_.activation(y) : y;
   }
 
  private:
-  static constexpr const char* type_names[] = {"conv1d", "conv2d", "conv3d"};
+  static constexpr const char* type = axes == 1 ? "conv1d" : axes == 2 ? "conv2d" : "conv3d";
 
-  Tensor over_two_axes(const Tensor& x) const {
-    const Convolution how{{options_.strides, options_.strides},
-                          options_.padding,
-                          {options_.dilation, options_.dilation},
-                          options_.groups};
-    return bias_ ? conv2d(x, *kernel_, *bias_, how) : conv2d(x, *kernel_, how);
-  }
-  Tensor over_other_axes(const Tensor& x) const {
-    const auto axes = static_cast<std::size_t>(axes_);
-    const SpatialConvolution how{Ints(axes, options_.strides), options_.padding, Ints(axes, options_.dilation),
-                                 options_.groups};
-    return bias_ ? conv(x, *kernel_, *bias_, how) : conv(x, *kernel_, how);
+  Tensor convolved(const Tensor& x) const {
+    if constexpr (axes == 2) {
+      const Convolution how{{options_.strides, options_.strides},
+                            options_.padding,
+                            {options_.dilation, options_.dilation},
+                            options_.groups};
+      return bias_ ? conv2d(x, *kernel_, *bias_, how) : conv2d(x, *kernel_, how);
+    } else {
+      const SpatialConvolution how{Ints(axes, options_.strides), options_.padding, Ints(axes, options_.dilation),
+                                   options_.groups};
+      return bias_ ? conv(x, *kernel_, *bias_, how) : conv(x, *kernel_, how);
+    }
   }
 
-  const int axes_;
-  const char* const type_;
-  Conv2d options_;
+  ConvOptions<axes> options_;
   std::optional<Variable> kernel_, bias_;
 };
-
-template <class Options>
-std::unique_ptr<Layer> conv_layer(int axes, const Options& o) {
-  return std::make_unique<ConvLayer>(
-      axes, Conv2d{o.filters, o.kernel, o.strides, o.padding, o.dilation, o.groups, o.activation, o.use_bias,
-                   o.kernel_initializer, o.bias_initializer, o.name});
-}
 
 // A layer without variables: a named function.
 class FunctionLayer : public Layer {
@@ -141,43 +130,47 @@ std::unique_ptr<Layer> function_layer(const char* name, Activation f) {
   return std::make_unique<FunctionLayer>(name, [f](const Tensor& x, const Call&) { return f(x); });
 }
 
-Pool2d pooling(std::int64_t window, std::int64_t strides, const Padding& padding) {
-  const std::int64_t step = strides ? strides : window;
-  return {{window, window}, Pair{step, step}, padding};
-}
-
-// A pool over one or three axes, by its name as a layer.
-template <class Options>
-std::unique_ptr<Layer> pool_layer(const char* name, Tensor (*pool)(Operand, SpatialPool), std::size_t axes,
-                                  const Options& o) {
+// A pool, by its name as a layer: `over_two` for two axes, `pool` for one or three.
+template <int axes, class Options>
+std::unique_ptr<Layer> pool_layer(const std::string& name, Tensor (*over_two)(Operand, Pool2d),
+                                  Tensor (*pool)(Operand, SpatialPool), const Options& o) {
   const std::int64_t step = o.strides ? o.strides : o.window;
-  const SpatialPool how{Ints(axes, o.window), Ints(axes, step), o.padding};
-  return std::make_unique<FunctionLayer>(name, [pool, how](const Tensor& x, const Call&) { return pool(x, how); });
+  const auto layer = [&](auto f, auto how) {
+    return std::make_unique<FunctionLayer>(name + std::to_string(axes) + "d",
+                                           [f, how](const Tensor& x, const Call&) { return f(x, how); });
+  };
+  if constexpr (axes == 2) {
+    return layer(over_two, Pool2d{{o.window, o.window}, Pair{step, step}, o.padding});
+  } else {
+    return layer(pool, SpatialPool{Ints(axes, o.window), Ints(axes, step), o.padding});
+  }
 }
 
 }  // namespace
 
 std::unique_ptr<Layer> Dense::make() const { return std::make_unique<DenseLayer>(*this); }
-std::unique_ptr<Layer> Conv1d::make() const { return conv_layer(1, *this); }
-std::unique_ptr<Layer> Conv2d::make() const { return conv_layer(2, *this); }
-std::unique_ptr<Layer> Conv3d::make() const { return conv_layer(3, *this); }
 
-std::unique_ptr<Layer> MaxPool2d::make() const {
-  return std::make_unique<FunctionLayer>(
-      "max_pool2d",
-      [how = pooling(window, strides, padding)](const Tensor& x, const Call&) { return max_pool2d(x, how); });
+template <int axes>
+std::unique_ptr<Layer> ConvOptions<axes>::make() const {
+  return std::make_unique<ConvLayer<axes>>(*this);
 }
-
-std::unique_ptr<Layer> AvgPool2d::make() const {
-  return std::make_unique<FunctionLayer>(
-      "avg_pool2d",
-      [how = pooling(window, strides, padding)](const Tensor& x, const Call&) { return avg_pool2d(x, how); });
+template <int axes>
+std::unique_ptr<Layer> MaxPoolOptions<axes>::make() const {
+  return pool_layer<axes>("max_pool", &max_pool2d, &max_pool, *this);
 }
-
-std::unique_ptr<Layer> MaxPool1d::make() const { return pool_layer("max_pool1d", &max_pool, 1, *this); }
-std::unique_ptr<Layer> AvgPool1d::make() const { return pool_layer("avg_pool1d", &avg_pool, 1, *this); }
-std::unique_ptr<Layer> MaxPool3d::make() const { return pool_layer("max_pool3d", &max_pool, 3, *this); }
-std::unique_ptr<Layer> AvgPool3d::make() const { return pool_layer("avg_pool3d", &avg_pool, 3, *this); }
+template <int axes>
+std::unique_ptr<Layer> AvgPoolOptions<axes>::make() const {
+  return pool_layer<axes>("avg_pool", &avg_pool2d, &avg_pool, *this);
+}
+template struct ConvOptions<1>;
+template struct ConvOptions<2>;
+template struct ConvOptions<3>;
+template struct MaxPoolOptions<1>;
+template struct MaxPoolOptions<2>;
+template struct MaxPoolOptions<3>;
+template struct AvgPoolOptions<1>;
+template struct AvgPoolOptions<2>;
+template struct AvgPoolOptions<3>;
 
 std::unique_ptr<Layer> GlobalMaxPool2d::make() const { return function_layer("global_max_pool2d", &global_max_pool2d); }
 std::unique_ptr<Layer> GlobalAvgPool2d::make() const { return function_layer("global_avg_pool2d", &global_avg_pool2d); }

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "ops/call_error.h"
+#include "ops/call_types.h"
 #include "ops/launch_number.h"
 #include "runtime/caller.h"
 #include "runtime/tensor_impl.h"
@@ -42,10 +43,7 @@ std::optional<ArgumentValue> default_of(const AttrSchema& schema, const AttrFiel
 std::string text_of(const Scalar& number) {
   if (!number.is_known()) return LaunchNumber(number).to_string();
   if (number.kind == Scalar::Kind::logical) return number.integer ? "true" : "false";
-  if (number.kind == Scalar::Kind::integer) {
-    return number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer))
-                              : std::to_string(number.integer);
-  }
+  if (number.kind == Scalar::Kind::integer) return integer_text(number);
   char text[40];
   std::snprintf(text, sizeof text, "%g", number.floating);
   return text;

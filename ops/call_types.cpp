@@ -118,10 +118,14 @@ std::string wider_hint(const OpCall& call, const InputDef* input, const std::str
   return input->values.empty() ? dtype : "check the number, or " + dtype;
 }
 
+}  // namespace
+
 std::string integer_text(const Scalar& number) {
   return number.above_int64 ? std::to_string(static_cast<std::uint64_t>(number.integer))
                             : std::to_string(number.integer);
 }
+
+namespace {
 
 std::string range_text(DType dtype) {
   const IntegerRange range = integer_range(dtype);

@@ -60,6 +60,9 @@ struct IntegerRange {
 };
 IntegerRange integer_range(DType t);
 
+/// An integer as text.
+std::string integer_text(const Scalar& number);
+
 /// False for an integer that the dtype, an integer or bool, cannot hold.
 inline bool fits_in(const Scalar& number, DType dtype) {
   if (number.kind == Scalar::Kind::floating || is_floating(dtype)) return true;

@@ -1,6 +1,8 @@
 // The checks before an op's own inference, the inference itself, and the broadcasting rule.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/call_error.h"
 #include "ops/call_types.h"
 #include "runtime/tensor_impl.h"
@@ -35,6 +37,11 @@ inline void check_operand_size(const OpCall& call, const TensorImpl& operand) {
   raise_call_error(call, ErrorId::invalid_shape,
                    "the extents of " + operand.shape.to_string() + " besides 0 are more than 64 bits count",
                    "check the shape of the empty operand");
+}
+
+/// Whether no result has an element. Then no kernel runs.
+inline bool all_empty(std::span<const TensorSpec> specs) {
+  return std::all_of(specs.begin(), specs.end(), [](const TensorSpec& s) { return s.shape.is_empty(); });
 }
 
 /// The shape to which the operands broadcast. The rule is NumPy's with one exception: operands of different rank must

@@ -68,10 +68,6 @@ bool invoke_view(const OpCall& call, std::span<const TensorSpec> specs, std::spa
   return true;
 }
 
-bool all_empty(std::span<const TensorSpec> specs) {
-  return std::all_of(specs.begin(), specs.end(), [](const TensorSpec& s) { return s.shape.is_empty(); });
-}
-
 // The other routes refuse a number that is known only at launch when they read it. This one reads none.
 void check_numbers(const OpCall& call) {
   for (const Operand& operand : call.inputs) {

@@ -65,9 +65,7 @@ CallRoute route_without_driver(const OpCall& call, DeviceState& device, std::spa
   if (is_view(call, specs)) return CallRoute::view;
   if (call.op.host) return CallRoute::host_function;
   check_math_mode(call, device);
-  if (std::all_of(specs.begin(), specs.end(), [](const TensorSpec& s) { return s.shape.is_empty(); })) {
-    return CallRoute::empty;
-  }
+  if (all_empty(specs)) return CallRoute::empty;
   for (const TensorSpec& spec : specs) {
     check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});
   }
@@ -175,9 +173,8 @@ bool KeptCall::copy_may_help(const OpCall& call) const {
   if (refusal.reason != LKS_REASON_LAYOUT || call.op.id == LKS_OP_COPY) return false;
   if (refusal.operand < 0 || refusal.operand >= static_cast<std::int32_t>(prepared_.input_count)) return false;
   const Slot& slot = slots_[static_cast<std::size_t>(refusal.operand)];
-  if (slot.absent) return false;
-  const std::uint64_t bytes = static_cast<std::uint64_t>(slot.offset) * size_of(slot.spec.dtype);
-  return !strides_are_dense(slot.spec.shape, slot.strides) || bytes % device_.info().min_alignment != 0;
+  const bool dense = strides_are_dense(slot.spec.shape, slot.strides);
+  return !slot.absent && !has_fresh_layout(device_, slot.spec.dtype, dense, slot.offset);
 }
 
 // Drivers count tensors, without numbers.

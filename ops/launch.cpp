@@ -132,12 +132,6 @@ bool PlannedCall::plan() {
   return true;
 }
 
-// Whether the tensor has the layout and alignment of a new tensor, so that a copy would not help.
-bool PlannedCall::has_fresh_layout(const TensorImpl& tensor) const {
-  const auto bytes = static_cast<std::uint64_t>(tensor.offset) * size_of(tensor.dtype);
-  return tensor.dense && bytes % device_.info().min_alignment == 0;
-}
-
 // Replaces an input by a dense copy at the start of a block. Returns false if no copy helps: the driver refuses even
 // that layout, or the refused kernel is the one that copies.
 bool PlannedCall::copy_input(std::int32_t operand) {
@@ -149,9 +143,11 @@ bool PlannedCall::copy_input(std::int32_t operand) {
     if (input.is_scalar()) continue;
     if (tensor++ != wanted) continue;
     const bool is_copy_already = input.is_tensor() && prepared_.tensors[wanted].block != input.impl()->block.get();
-    if (!input.is_tensor() || is_copy_already || has_fresh_layout(*input.impl())) return false;
+    if (!input.is_tensor() || is_copy_already) return false;
+    const TensorImpl& given = *input.impl();
+    if (has_fresh_layout(device_, given.dtype, given.dense, given.offset)) return false;
     PauseObservers pause;
-    copies_.push_back(make_dense_copy(*input.impl(), call_.where));
+    copies_.push_back(make_dense_copy(given, call_.where));
     prepared_.tensors[wanted] = kernel_tensor(*copies_.back());
     device_.counters.layout_copies.fetch_add(1, std::memory_order_relaxed);
     return true;

@@ -103,6 +103,11 @@ class Launch {
   lks_launch launch_{};
 };
 
+/// Whether elements lie as those of a new tensor on the device, in layout and alignment, so that a copy would not help.
+inline bool has_fresh_layout(const DeviceState& device, DType dtype, bool dense, std::int64_t offset) {
+  return dense && static_cast<std::uint64_t>(offset) * size_of(dtype) % device.info().min_alignment == 0;
+}
+
 /// A new output without memory. `in_place_of` is the input that it is updated in place of, or nullptr.
 inline TensorRef new_output(const OpCall& call, DeviceState& device, const TensorSpec& spec,
                             const TensorImpl* in_place_of) {
@@ -157,7 +162,6 @@ class PlannedCall {
 
  private:
   bool copy_input(std::int32_t operand);
-  bool has_fresh_layout(const TensorImpl& tensor) const;
   const TensorImpl* in_place_input(std::size_t output) const;
 
   const OpCall& call_;

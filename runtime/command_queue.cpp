@@ -193,17 +193,8 @@ void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   if (awaited == Awaited::finished) return;
   // A thread that waits for memory may have the allocator's lock, which those may need who undo: so nobody is waited
   // for here.
-  const std::uint64_t failed = awaited == Awaited::later_command_failed ? diag.value : value;
-  FailureRef failure;
-  bool is_known = false;
-  {
-    LockGuard lock(mutex_);
-    if (FailedRange* range = failed_range(failed)) {
-      is_known = true;
-      failure = meet(*range);
-    }
-  }
-  if (is_known) raise(failure);
+  throw_if_failed(awaited == Awaited::later_command_failed ? diag.value : value, MetBy::own_stream,
+                  Undone::not_awaited);
   raise_driver_failure(status, diag, device_name(), {"wait", where});
 }
 

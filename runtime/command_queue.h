@@ -207,7 +207,9 @@ class CommandQueue {
   void drop_old_failures() LOCKSTEP_REQUIRES(mutex_);
   FailedRange* failed_range(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
   bool has_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
-  void throw_if_failed(std::uint64_t value, MetBy by = MetBy::own_stream) LOCKSTEP_EXCLUDES(mutex_);
+  enum class Undone : std::uint8_t { awaited, not_awaited };
+  void throw_if_failed(std::uint64_t value, MetBy by = MetBy::own_stream, Undone undone = Undone::awaited)
+      LOCKSTEP_EXCLUDES(mutex_);
   void stop_if_failed(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
   static FailureRef meet(FailedRange& range, MetBy by = MetBy::own_stream);
   [[noreturn]] static void raise(const FailureRef& failure);

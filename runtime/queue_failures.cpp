@@ -159,13 +159,13 @@ bool CommandQueue::has_failed(std::uint64_t value) {
   return failed_range(value) != nullptr;
 }
 
-void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by) {
+void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by, Undone undone) {
   if (value > last_failed_.load(std::memory_order_acquire)) return;
   FailureRef failure;
   {
     LockGuard lock(mutex_);
     if (!failed_range(value)) return;
-    wait_until_settled_locked();
+    if (undone == Undone::awaited) wait_until_settled_locked();
     failure = meet(*failed_range(value), by);
   }
   raise(failure);

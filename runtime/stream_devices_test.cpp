@@ -13,14 +13,10 @@
 #include "nn/test_files.h"
 #include "nn/test_points.h"
 #include "runtime/failing_gather.h"
-#include "runtime/toy_device.h"
+#include "runtime/toy_streams.h"
 
 namespace lockstep {
 namespace {
-
-std::vector<float> all(std::int64_t count, float value) {
-  return std::vector<float>(static_cast<std::size_t>(count), value);
-}
 
 class StreamsOf : public testing::TestWithParam<std::string> {};
 

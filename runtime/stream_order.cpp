@@ -9,8 +9,6 @@
 namespace lockstep {
 namespace {
 
-CommandQueue& home_of(const Block& block) { return block.home ? *block.home : block.device->own_queue(); }
-
 // The newest commands of other queues that use the block. Those of its home are not known one by one: its newest
 // command stands for them.
 std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& queue) {
@@ -26,6 +24,8 @@ std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& que
 }
 
 }  // namespace
+
+CommandQueue& home_of(const Block& block) { return block.home ? *block.home : block.device->own_queue(); }
 
 void take_over(Block& block, CommandQueue& queue, CallSite where) {
   // Once more for an upload into the block that was enqueued again because a failure became known. That may happen to

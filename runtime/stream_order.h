@@ -6,7 +6,7 @@
 // other queues read of it is noted in Block::uses, so that nobody writes it, or gets its memory from the pool, too
 // early.
 //
-// On a device without streams nothing of this is called (DeviceState::has_streams).
+// On a device without streams nothing of this orders anything, and only home_of() is called (DeviceState::has_streams).
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,8 @@
 #include "runtime/memory/block.h"
 
 namespace lockstep {
+
+CommandQueue& home_of(const Block& block);
 
 /// To be called before a command of `queue` that writes the block is enqueued. Waits until no other queue uses the
 /// block, and makes `queue` its home. Throws only if a wait itself fails.

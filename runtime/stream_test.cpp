@@ -13,7 +13,7 @@
 #include "runtime/device_state.h"
 #include "runtime/failing_gather.h"
 #include "runtime/tensor_impl.h"
-#include "runtime/toy_device.h"
+#include "runtime/toy_streams.h"
 
 namespace lockstep {
 namespace {
@@ -27,22 +27,9 @@ Tensor slow_calls() {
   return slow;
 }
 
-std::vector<float> all(std::int64_t count, float value) {
-  return std::vector<float>(static_cast<std::size_t>(count), value);
-}
-
-class Streams : public testing::Test {
+class Streams : public ToyStreams {
  protected:
-  void SetUp() override { synchronize(toy()); }
-  void TearDown() override {
-    set_option("toy.delay_us", std::nullopt);
-    EXPECT_NO_THROW(synchronize(toy())) << "a failure was left over";
-  }
-  static void be_slow() { set_option("toy.delay_us", "5000"); }
-
-  const DeviceScope scope{toy()};
-  const Stream a = Stream::create(toy()), b = Stream::create(toy());
-  const Tensor table = ones({3, 4});
+  // Here, because the tests expect this file in its error.
   Tensor bad() const { return gather(table, Tensor({std::int64_t{1}, std::int64_t{7}})); }
 };
 

@@ -18,28 +18,15 @@
 #include "runtime/device_state.h"
 #include "runtime/failing_gather.h"
 #include "runtime/tensor_impl.h"
-#include "runtime/toy_device.h"
+#include "runtime/toy_streams.h"
 
 namespace lockstep {
 namespace {
 
-std::vector<float> all(std::int64_t count, float value) {
-  return std::vector<float>(static_cast<std::size_t>(count), value);
-}
-
-class UndoOnStreams : public testing::Test {
+class UndoOnStreams : public ToyStreams {
  protected:
-  void SetUp() override { synchronize(toy()); }
-  void TearDown() override {
-    set_option("toy.delay_us", std::nullopt);
-    EXPECT_NO_THROW(synchronize(toy())) << "a failure was left over";
-  }
-  static void be_slow() { set_option("toy.delay_us", "5000"); }
+  // Here, because the tests expect this file in its error.
   Tensor bad() const { return gather(table, Tensor({std::int64_t{1}, std::int64_t{7}})); }
-
-  const DeviceScope scope{toy()};
-  const Stream a = Stream::create(toy()), b = Stream::create(toy());
-  const Tensor table = ones({3, 4});
 };
 
 // The undo gives the variable back the write of another queue than the one on which the failure was found.

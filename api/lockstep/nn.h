@@ -149,9 +149,10 @@ struct Dense {
   std::unique_ptr<Layer> make() const;
 };
 
-/// conv2d over NHWC images; kernel (filters, height, width, channels / groups), bias (filters). `kernel`, `strides` and
-/// `dilation` apply to both height and width.
-struct Conv2d {
+/// Convolution over one, two or three spatial axes, to which `kernel`, `strides` and `dilation` apply alike. The
+/// variables are kernel (filters, spatial extents, channels / groups) and bias (filters).
+template <int axes>
+struct ConvOptions {
   std::int64_t filters = 0;
   std::int64_t kernel = 3;
   std::int64_t strides = 1;
@@ -165,82 +166,32 @@ struct Conv2d {
   std::string name = "";
   std::unique_ptr<Layer> make() const;
 };
+using Conv1d = ConvOptions<1>;  // over (batch, width, channels)
+using Conv2d = ConvOptions<2>;  // over (batch, height, width, channels)
+using Conv3d = ConvOptions<3>;  // over (batch, depth, height, width, channels)
 
-/// conv over (batch, width, channels); kernel (filters, width, channels / groups), bias (filters).
-struct Conv1d {
-  std::int64_t filters = 0;
-  std::int64_t kernel = 3;
-  std::int64_t strides = 1;
-  Padding padding = Padding::valid();
-  std::int64_t dilation = 1;
-  std::int64_t groups = 1;
-  Activation activation = nullptr;
-  bool use_bias = true;
-  Initializer kernel_initializer = Initializer::glorot_uniform();
-  Initializer bias_initializer = Initializer::zeros();
-  std::string name = "";
-  std::unique_ptr<Layer> make() const;
-};
-
-/// conv over (batch, depth, height, width, channels); kernel (filters, depth, height, width, channels / groups), bias
-/// (filters). `kernel`, `strides` and `dilation` apply to all three axes.
-struct Conv3d {
-  std::int64_t filters = 0;
-  std::int64_t kernel = 3;
-  std::int64_t strides = 1;
-  Padding padding = Padding::valid();
-  std::int64_t dilation = 1;
-  std::int64_t groups = 1;
-  Activation activation = nullptr;
-  bool use_bias = true;
-  Initializer kernel_initializer = Initializer::glorot_uniform();
-  Initializer bias_initializer = Initializer::zeros();
-  std::string name = "";
-  std::unique_ptr<Layer> make() const;
-};
-
-struct MaxPool2d {
+/// Pools over the same axes.
+template <int axes>
+struct MaxPoolOptions {
   std::int64_t window = 2;
   std::int64_t strides = 0;  // 0: equal to the window
   Padding padding = Padding::valid();
   std::unique_ptr<Layer> make() const;
 };
+using MaxPool1d = MaxPoolOptions<1>;
+using MaxPool2d = MaxPoolOptions<2>;
+using MaxPool3d = MaxPoolOptions<3>;
 
-struct AvgPool2d {
+template <int axes>
+struct AvgPoolOptions {
   std::int64_t window = 2;
   std::int64_t strides = 0;  // 0: equal to the window
   Padding padding = Padding::valid();
   std::unique_ptr<Layer> make() const;
 };
-
-/// Pools over (batch, width, channels) and over (batch, depth, height, width, channels).
-struct MaxPool1d {
-  std::int64_t window = 2;
-  std::int64_t strides = 0;  // 0: equal to the window
-  Padding padding = Padding::valid();
-  std::unique_ptr<Layer> make() const;
-};
-
-struct AvgPool1d {
-  std::int64_t window = 2;
-  std::int64_t strides = 0;  // 0: equal to the window
-  Padding padding = Padding::valid();
-  std::unique_ptr<Layer> make() const;
-};
-
-struct MaxPool3d {
-  std::int64_t window = 2;
-  std::int64_t strides = 0;  // 0: equal to the window
-  Padding padding = Padding::valid();
-  std::unique_ptr<Layer> make() const;
-};
-
-struct AvgPool3d {
-  std::int64_t window = 2;
-  std::int64_t strides = 0;  // 0: equal to the window
-  Padding padding = Padding::valid();
-  std::unique_ptr<Layer> make() const;
-};
+using AvgPool1d = AvgPoolOptions<1>;
+using AvgPool2d = AvgPoolOptions<2>;
+using AvgPool3d = AvgPoolOptions<3>;
 
 /// (N, H, W, C) to (N, C).
 struct GlobalMaxPool2d {

@@ -24,15 +24,9 @@ struct ConvAttrs {
 };
 
 // Each plane of a filter over three axes is a convolution of its own.
-constexpr std::int64_t most_planes = 1024;
+constexpr std::int64_t max_planes = 1024;
 
 // ----------------------------------------------------------------------------------------------------------- inference
-
-void fill_missing(IntList& list, std::int64_t count, std::int64_t value) {
-  if (!list.is_missing()) return;
-  list.count = count;
-  std::fill_n(list.values, count, value);
-}
 
 void normalize_conv(NormalizeContext& c) {
   auto& a = c.attrs<ConvAttrs>();
@@ -58,19 +52,15 @@ void check_depth(const InferContext& c) {
                              : "the filter has a symbolic number of planes, " + planes.to_string(),
            "describe the call with that extent known");
   }
-  if (planes.value() <= most_planes) return;
+  if (planes.value() <= max_planes) return;
   c.fail(
       ErrorId::invalid_attribute,
-      "the filter has " + planes.to_string() + " planes, over three axes it has at most " + std::to_string(most_planes),
+      "the filter has " + planes.to_string() + " planes, over three axes it has at most " + std::to_string(max_planes),
       "use a smaller filter, or order the axes so that another one is the first");
 }
 
 void infer_conv(InferContext& c) {
-  const int axes = spatial_axes(c.shape(0));
-  if (axes == 0) {
-    c.fail(ErrorId::wrong_rank, "x has rank " + std::to_string(c.rank(0)) + ", needed is rank 3, 4 or 5",
-           "images are (batch, one to three spatial extents, channels)");
-  }
+  const int axes = require_spatial_axes(c, c.shape(0));
   c.require_rank(1, c.rank(0));
   const Shape y = convolved(c, c.shape(0), c.shape(1), c.attrs<ConvAttrs>());
   if (axes == 3) check_depth(c);
@@ -94,14 +84,15 @@ Tensor call_conv2d(const Operand& x, const Operand& w, const Operand& bias, cons
   return invoke1(op, {x, w, bias}, &attrs);
 }
 
+Operand bias_of(const DecomposeContext& c) { return c.has(2) ? c.input(2) : Operand::absent(c.call().where); }
+
 // One axis: images of one row.
 Tensor over_columns(const DecomposeContext& c) {
   const auto& a = c.attrs<ConvAttrs>();
   const CallSite at = c.call().where;
   const Tensor rows = expand_dims(c.input(0), 1), filters = expand_dims(c.input(1), 1);
   const Conv2dAttrs attrs{{1, a.strides[0]}, {0, 0, a.padding[0], a.padding[1]}, {1, a.dilation[0]}, a.groups};
-  const Operand bias = c.has(2) ? c.input(2) : Operand::absent(at);
-  const Tensor y = call_conv2d({rows, at}, {filters, at}, bias, attrs);
+  const Tensor y = call_conv2d({rows, at}, {filters, at}, bias_of(c), attrs);
   return reshape({y, at}, c.output_spec(0).shape);
 }
 
@@ -168,10 +159,7 @@ Tensor over_planes(const DecomposeContext& c) {
 void decompose_conv(DecomposeContext& c) {
   switch (c.output_spec(0).shape.rank()) {
     case 3: return c.set(0, over_columns(c));
-    case 4: {
-      const Operand bias = c.has(2) ? c.input(2) : Operand::absent(c.call().where);
-      return c.set(0, call_conv2d(c.input(0), c.input(1), bias, over_last_two(c.attrs<ConvAttrs>())));
-    }
+    case 4: return c.set(0, call_conv2d(c.input(0), c.input(1), bias_of(c), over_last_two(c.attrs<ConvAttrs>())));
     default: return c.set(0, over_planes(c));
   }
 }
@@ -269,10 +257,6 @@ std::vector<OpCase> all_cases() {
   wrong("error/planes", {1, 1025, 1, 1, 1}, {1, 1025, 1, 1, 1}, {{1, 1, 1}, {0, 0, 0, 0, 0, 0}, {1, 1, 1}, 1},
         ErrorId::invalid_attribute);
   return cases;
-}
-
-IntList list_or_missing(const OpDef& op, const Operand& x, const std::vector<std::int64_t>& list, const char* what) {
-  return list.empty() ? IntList::missing() : attribute_list(op, {x}, list, what, ErrorId::invalid_attribute);
 }
 
 }  // namespace

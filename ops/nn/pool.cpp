@@ -25,10 +25,7 @@ struct PoolAttrs {
 void normalize_pool(NormalizeContext& c) {
   auto& a = c.attrs<PoolAttrs>();
   const int axes = spatial_axes(c.shape(0));
-  if (a.window.is_missing()) {
-    a.window.count = axes;
-    for (int side = 0; side < axes; ++side) a.window.values[side] = 2;
-  }
+  fill_missing(a.window, axes, 2);
   if (a.strides.is_missing()) a.strides = a.window;
   IntList no_dilation{1, 1, 1};
   no_dilation.count = axes;
@@ -36,10 +33,7 @@ void normalize_pool(NormalizeContext& c) {
 }
 
 void infer_pool(InferContext& c) {
-  if (spatial_axes(c.shape(0)) == 0) {
-    c.fail(ErrorId::wrong_rank, "x has rank " + std::to_string(c.rank(0)) + ", needed is rank 3, 4 or 5",
-           "images are (batch, one to three spatial extents, channels)");
-  }
+  require_spatial_axes(c, c.shape(0));
   const auto& a = c.attrs<PoolAttrs>();
   c.set(0, c.group_dtype(), shape_of_pooling(c, c.shape(0), a.window, a.strides, a.padding));
 }
@@ -186,11 +180,8 @@ OpDef pool_op(std::string name, std::string doc) {
 }
 
 Tensor pool(const OpDef& op, const Operand& x, const SpatialPool& options) {
-  const auto list = [&](const std::vector<std::int64_t>& given, const char* what) {
-    return given.empty() ? IntList::missing() : attribute_list(op, {x}, given, what, ErrorId::invalid_attribute);
-  };
-  PoolAttrs attrs{list(options.window, "the window"), list(options.strides, "strides"),
-                  spatial_padding(options.padding)};
+  PoolAttrs attrs{list_or_missing(op, x, options.window, "the window"),
+                  list_or_missing(op, x, options.strides, "strides"), spatial_padding(options.padding)};
   normalize_attributes(op, std::span(&x, 1), &attrs);
   return invoke1(op, {x}, &attrs);
 }

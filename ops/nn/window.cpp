@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include "ops/call_error.h"
+
 namespace lockstep {
 
 namespace {
@@ -20,6 +22,23 @@ IntList window_padding(const Padding& padding) {
 IntList spatial_padding(const Padding& padding) {
   if (!padding.is_same() && padding.count() == 0) return IntList::choice(valid_choice);
   return window_padding(padding);
+}
+
+IntList list_or_missing(const OpDef& op, const Operand& x, std::span<const std::int64_t> list, const char* what) {
+  return list.empty() ? IntList::missing() : attribute_list(op, {x}, list, what, ErrorId::invalid_attribute);
+}
+
+void fill_missing(IntList& list, std::int64_t count, std::int64_t value) {
+  if (!list.is_missing()) return;
+  list.count = count;
+  std::fill_n(list.values, count, value);
+}
+
+int require_spatial_axes(const InferContext& c, const Shape& image) {
+  const int axes = spatial_axes(image);
+  if (axes > 0) return axes;
+  c.fail(ErrorId::wrong_rank, "x has rank " + std::to_string(image.rank()) + ", needed is rank 3, 4 or 5",
+         "images are (batch, one to three spatial extents, channels)");
 }
 
 IntList resolve_padding(const IntList& padding, const Shape& image, const IntList& window, const IntList& strides,

@@ -14,6 +14,12 @@ inline constexpr std::int64_t max_window = (std::int64_t{1} << 31) - 1;
 
 /// The schema of lists that give a number for height and width, and of padding with its choices "valid" and "same".
 inline ArgumentDef pair_argument() { return {.kind = ArgumentKind::list}; }
+inline ArgumentDef padding_argument(std::string what_is_added) {
+  return {.kind = ArgumentKind::list,
+          .doc = std::move(what_is_added) +
+                 "; \"valid\" adds none, \"same\" adds zeros so that the output has ceil(extent / stride) elements",
+          .choices = {"valid", "same"}};
+}
 template <class A>
 auto strides_attr(IntList A::*member, ArgumentDef argument = pair_argument()) {
   return attr("strides", member, "height, width", std::move(argument));
@@ -21,20 +27,14 @@ auto strides_attr(IntList A::*member, ArgumentDef argument = pair_argument()) {
 template <class A>
 auto padding_attr(IntList A::*member) {
   return attr("padding", member, "top, bottom, left, right",
-              {.kind = ArgumentKind::list,
-               .doc = "rows and columns to add at the top, bottom, left and right; \"valid\" adds none, \"same\" adds "
-                      "zeros so that the output has ceil(extent / stride) elements",
-               .choices = {"valid", "same"}});
+              padding_argument("rows and columns to add at the top, bottom, left and right"));
 }
 
 /// The same for ops over any number of axes.
 template <class A>
 auto spatial_padding_attr(IntList A::*member) {
   return attr("padding", member, "in front of and behind each spatial axis, in the order of the axes",
-              {.kind = ArgumentKind::list,
-               .doc = "elements to add in front of and behind each spatial axis, two numbers per axis; \"valid\" adds "
-                      "none, \"same\" adds zeros so that the output has ceil(extent / stride) elements",
-               .choices = {"valid", "same"}});
+              padding_argument("elements to add in front of and behind each spatial axis, two numbers per axis"));
 }
 
 /// The attributes of conv2d and of the pools over two axes, which ops over other numbers of axes are composed of.
@@ -55,6 +55,14 @@ struct Pool2dAttrs {
 IntList window_padding(const Padding& padding);
 IntList spatial_padding(const Padding& padding);
 bool is_same_padding(const IntList& padding);
+
+/// A list that a user gives or leaves out, as an attribute that is not canonical yet. Throws ShapeError LS2007 if it is
+/// too long.
+IntList list_or_missing(const OpDef& op, const Operand& x, std::span<const std::int64_t> list, const char* what);
+/// Gives a list that is missing `count` times the same number.
+void fill_missing(IntList& list, std::int64_t count, std::int64_t value);
+/// Refuses an image that has not one to three spatial axes; else returns how many it has.
+int require_spatial_axes(const InferContext& c, const Shape& image);
 
 /// The number of spatial axes of an image: what its rank has beside batch and channels. 1, 2 or 3, or else 0.
 inline int spatial_axes(const Shape& image) { return image.rank() >= 3 && image.rank() <= 5 ? image.rank() - 2 : 0; }

@@ -5,6 +5,7 @@
 #include "runtime/device_state.h"
 #include "runtime/forked.h"
 #include "runtime/host_api.h"
+#include "runtime/stream_order.h"
 
 namespace lockstep {
 
@@ -31,7 +32,6 @@ namespace {
 
 // Commands in flight hold no reference to what they read.
 void wait_for_users(const Block& block) noexcept {
-  CommandQueue& home = block.home ? *block.home : block.device->own_queue();
   const auto wait = [](CommandQueue& queue, std::uint64_t value) {
     try {
       queue.wait_until_done(value);
@@ -39,6 +39,7 @@ void wait_for_users(const Block& block) noexcept {
       log(LKS_LOG_WARN, "memory", e.what());  // nothing of the queue is in flight then
     }
   };
+  CommandQueue& home = home_of(block);
   wait(home, home.newest());
   if (!block.uses) return;
   for (const QueueUse& use : *block.uses) wait(*use.queue, use.value);
