@@ -127,6 +127,9 @@ TEST(CallByName, RefusesOtherKinds) {
   EXPECT_EQ(refusal("avg_pool2d", {{"padding", "full"}}),
             "ShapeError[LS2013] avg_pool2d: the argument \"padding\" is full" + operand +
                 "give \"valid\", \"same\", a list of whole numbers");
+  EXPECT_EQ(refusal("sum", {{"axes", ~std::uint64_t{0}}}),
+            "ShapeError[LS2013] sum: the argument \"axes\" is 18446744073709551615" + operand +
+                "give an axis or a list of axes");
   expect_error(ErrorId::unknown_dtype, [] { call_op("cast", One{wide}, {{"to", "f8"}}); });
 }
 
@@ -232,6 +235,7 @@ TEST(CallByName, RefusesWhatAnAttributeCannotHold) {
   refused({{"unspecified", {1, 2}}}, "the argument \"unspecified\" is [1, 2]");
   refused({{"unspecified", 0.5}}, "the argument \"unspecified\" is 0.5");
   refused({{"axis", 0.5}}, "the argument \"axis\" is 0.5");
+  refused({{"real", true}}, "the argument \"real\" is true");
   EXPECT_EQ(call_op(op.name, One{wide}, {{"unspecified", 3}})[0].spec(), wide.spec());
 }
 

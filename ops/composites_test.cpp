@@ -100,9 +100,12 @@ TEST_P(Composites, LayerNormRefusesOtherShapes) {
     expect_error_saying(call, id, {"layer_norm"}, "composites_test.cpp");
   };
   refused(ErrorId::shapes_differ, [&] { layer_norm(x, ones({3}), ones({4})); });
+  refused(ErrorId::shapes_differ, [&] { layer_norm(x, ones({4}), ones({1})); });
   refused(ErrorId::wrong_rank, [&] { layer_norm(x, ones({1, 4}), ones({4})); });
   refused(ErrorId::invalid_shape, [&] { layer_norm(ones({2, 0})); });
-  refused(ErrorId::invalid_attribute, [&] { layer_norm(x, -1.0); });
+  for (const double epsilon : {-1.0, double{NAN}, double{INFINITY}}) {
+    refused(ErrorId::invalid_attribute, [&] { layer_norm(x, epsilon); });
+  }
 }
 
 // Expected values by mpmath with 400 bits, rounded to f32.

@@ -154,6 +154,14 @@ TEST_P(KeptCalls, TakeTheLayoutThatWasDescribed) {
       ErrorId::layout_differs, {"b has another layout", "f32 (3, 2)"}, "kept_call_test.cpp:", true);
 }
 
+TEST_P(KeptCalls, TakeAnyStrideOfASingleElement) {
+  const Described call("add", {numbered({1, 3}), numbered({1, 3})});
+  const auto kept = keep(call);
+  const Tensor column = reshape(Tensor({1.0f, 2.0f, 3.0f}), {3, 1}), turned = transpose(column);
+  ASSERT_EQ(turned.impl()->strides[0], 1) << "3 in a new tensor";
+  EXPECT_EQ(launched(*kept, {turned, turned})[0].to_vector<float>(), (std::vector<float>{2, 4, 6}));
+}
+
 TEST_P(KeptCalls, AreSubmittedTogether) {
   const Described call("add", {numbered({2}), numbered({2})});
   const auto kept = keep(call);
@@ -300,6 +308,21 @@ TEST_P(KeptCalls, UpdateOnlyTheirInput) {
   outputs[0] = TensorRef::share(w.impl());
   kept->launch(impls_of({w, g}), outputs);
   EXPECT_EQ(w.to_vector<float>(), std::vector<float>(3, 0.5f));
+}
+
+TEST_P(KeptCalls, UpdateTheirInputOnlyWhereItLies) {
+  const Described call("sgd_update", {numbered({1024}), numbered({1024})}, nullptr, {0.5});
+  const auto kept = keep(call);
+  const Tensor both = ones({2048}), g = ones({1024});
+  const Tensor w = slice(both, {{0, 0, 1024}}), other = slice(both, {{0, 1024, 2048}});
+  ASSERT_EQ(w.impl()->block.get(), other.impl()->block.get());
+  std::vector<TensorRef> outputs = {TensorRef::share(other.impl())};
+  expect_error_saying(
+      [&] {
+        kept->launch(impls_of({w, g}), outputs);
+      },
+      ErrorId::invalid_use, {"w is updated in place, and lies elsewhere"}, "kept_call_test.cpp:", true);
+  EXPECT_EQ(both.to_vector<float>(), std::vector<float>(2048, 1.0f));
 }
 
 TEST_P(KeptCalls, OtherRoutesAreNamed) {

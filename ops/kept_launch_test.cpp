@@ -239,6 +239,7 @@ TEST_F(KeptLaunches, GetAnOpsOwnNumbersToo) {
   const std::vector<Operand> operands = {x, x, x};
   const std::vector<Scalar> numbers = {rate * 2, 0.9, 1, rate};
   const auto kept = keep("momentum_update", operands, 5, nullptr, numbers);
+  EXPECT_EQ(kept->symbols().size(), 1u) << "two numbers have the same symbol";
   TensorImpl* const inputs[] = {tensor({4}, f64), tensor({4}, f64), tensor({4}, f64)};
   std::vector<TensorRef> outputs(2);
   for (const double value : {0.1, 0.3}) {
@@ -301,6 +302,11 @@ TEST_F(KeptLaunches, RefusalsOfTheDriverNameTheRoute) {
   EXPECT_EQ(answer.route, CallRoute::copied_operand);
   EXPECT_EQ(answer.operand, 1);
   EXPECT_EQ(answer.reason, "not like this");
+  const Tensor mask = Tensor::abstract({boolean, {2, 2}});
+  operands = {mask, Operand(1.0), strided};
+  answer = ask("where", operands, 3);
+  EXPECT_EQ(answer.route, CallRoute::copied_operand);
+  EXPECT_EQ(answer.operand, 2) << "the driver counts tensors alone";
   operands = {square, square};
   answer = ask("add", operands, 3);
   EXPECT_EQ(answer.route, CallRoute::none) << "it is dense already";

@@ -92,6 +92,7 @@ TEST(LaunchNumbers, CountersWrapAround) {
   EXPECT_EQ(integer_of(low_word(position)), 0xffffffff);
   EXPECT_EQ(integer_of(high_word(position + 3)), 0);
   EXPECT_EQ(integer_of(low_word(position + step)), 2);
+  EXPECT_TRUE(value_of(0 + position).above_int64) << "on either side";
   const Scalar before = value_of(position - 1);
   EXPECT_TRUE(before.above_int64);
   EXPECT_EQ(static_cast<std::uint64_t>(before.integer), ~std::uint64_t{0} - 1);

@@ -138,6 +138,28 @@ TEST_P(DLPack, ArraysMayBeUnalignedEmptyOrScalars) {
   EXPECT_EQ(empty.deletions, 1);
 }
 
+TEST_P(DLPack, OnlyTheBooleansOfAnArrayAreChecked) {
+  const auto read = [](const std::vector<std::uint8_t>& bytes) {
+    Versioned array(bytes, {3}, {2});
+    array.array().dtype = dlpack_type(DType::boolean);
+    return from_dlpack(&array.managed).to_bytes();
+  };
+  EXPECT_EQ(read({1, 9, 0, 9, 1}), (std::vector{std::byte{1}, std::byte{0}, std::byte{1}}));
+  expect_error_saying(
+      [&] {
+        read({1, 1, 0, 1, 9});
+      },
+      ErrorId::invalid_foreign_array, {"neither 0 nor 1"}, "dlpack_test.cpp:");
+}
+
+TEST_P(DLPack, MemoryThatIsPinnedForOtherDevicesIsTheHosts) {
+  for (const std::int32_t type : {dlpack::cuda_host, dlpack::rocm_host}) {
+    Versioned array(std::vector<float>{1, 2}, {2});
+    array.array().device = {type, 0};
+    EXPECT_EQ(from_dlpack(&array.managed).to_vector<float>(), (std::vector<float>{1, 2})) << type;
+  }
+}
+
 TEST_P(DLPack, AnUploadBehindAFailureIsRepeatedBeforeTheArrayIsFreed) {
   if (GetParam() != "toy:0") GTEST_SKIP() << "only the toy fails on request";
   const Tensor one = ones({2});

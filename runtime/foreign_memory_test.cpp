@@ -219,6 +219,22 @@ TEST_F(ForeignMemory, ThatCannotBeSharedIsCopiedOrRefused) {
   });
 }
 
+// Bytes in front of the first element may lie on a page that nobody may read.
+TEST_F(ForeignMemory, MustBeAlignedIfTheDeviceAlignsToMoreThanAPage) {
+  alignas(8192) static const float aligned[64] = {};
+  ScriptedDevice coarse(table(), LKS_CAP_IMPORT_EXPORT, 8192);
+  const auto share = [&](const float* first) {
+    const std::shared_ptr<const void> memory(std::shared_ptr<const void>(), first);
+    return from_memory(memory, 24, {DType::f32, {2, 3}}, coarse.state().device(), CopyPolicy::never);
+  };
+  expect_error_saying([&] { share(aligned + 16); }, ErrorId::copy_needed,
+                      {"from_memory: the elements are not aligned to the 8192 bytes that scripted:0 needs"},
+                      "foreign_memory_test.cpp:", true);
+  EXPECT_FALSE(shared());
+  EXPECT_EQ(share(aligned).impl()->offset, 0);
+  EXPECT_TRUE(shared());
+}
+
 TEST_F(ForeignMemory, OfTheProgramIsSharedOrRead) {
   const auto owner = [] {
     return std::shared_ptr<const void>(nullptr, [](const void*) { script.log.emplace_back("delete"); });

@@ -82,6 +82,15 @@ TEST_F(Streams, CountUntilTheEndOfTheirScope) {
   EXPECT_NE(in_a, in_b);
 }
 
+TEST_F(Streams, OfAnotherDeviceEndNoOuterOne) {
+  const Stream elsewhere = Stream::create(host_visible_toy());
+  const StreamScope outer(a);
+  CommandQueue* const mine = queue_of(ones({2}));
+  const StreamScope inner(elsewhere);
+  EXPECT_NE(mine, &toy().state().own_queue());
+  EXPECT_EQ(queue_of(ones({2})), mine);
+}
+
 TEST_F(Streams, TakeAllKindsOfCalls) {
   const StreamScope in(a);
   CommandQueue* const mine = queue_of(ones({2}));

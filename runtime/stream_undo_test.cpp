@@ -215,6 +215,7 @@ TEST_F(UndoOnStreams, AFailureNamesTheLineOfTheThreadThatMadeTheCall) {
     gather({table, sites.at(1000)}, Tensor({std::int64_t{7}}));
   }
   std::string place;
+  std::uint32_t line_afterwards = 0;
   std::thread([&] {
     const CallerScope caller(sites.at(77));
     const NameScope elsewhere("elsewhere");
@@ -223,8 +224,10 @@ TEST_F(UndoOnStreams, AFailureNamesTheLineOfTheThreadThatMadeTheCall) {
     } catch (const Error& e) {
       place = e.where();
     }
+    line_afterwards = thread_state().caller.resolve().line;
   }).join();
   EXPECT_EQ(place, "called at train.py:41");
+  EXPECT_EQ(line_afterwards, 77u) << "the thread has its own line again";
 }
 
 }  // namespace

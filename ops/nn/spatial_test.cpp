@@ -307,8 +307,10 @@ TEST(SpatialDescriptions, TakeASymbolicDepthWithoutPadding) {
   const Tensor y = conv(x, w);
   EXPECT_EQ(y.shape(), (Shape{2, depth - 1, 4, 4, 3}));
   EXPECT_EQ(tape.gradient(sum(y), x).spec(), x.spec());
-  expect_error([&] { conv(x, w, {.padding = Padding::of(1, 0, 0, 0, 0, 0)}); }, ErrorId::symbolic_value,
-               {"conv: the depth depth is symbolic, and padded"});
+  for (const Padding& padding : {Padding::of(1, 0, 0, 0, 0, 0), Padding::of(0, 1, 0, 0, 0, 0)}) {
+    expect_error([&] { conv(x, w, {.padding = padding}); }, ErrorId::symbolic_value,
+                 {"conv: the depth depth is symbolic, and padded"});
+  }
 }
 
 TEST(SpatialRefuses, WhatDoesNotFit) {

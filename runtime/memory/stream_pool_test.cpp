@@ -25,6 +25,7 @@ struct FakeQueue {
 struct Script {
   std::deque<FakeQueue> queues;  // in the order in which they were made: the device's own is the first
   std::size_t most_queues = 100;
+  lks_status refusal = LKS_UNSUPPORTED;  // of further ones
   int waits = 0;
 };
 Script script;
@@ -39,7 +40,7 @@ const lks_driver_api& table() {
                         lks_diag* diag) -> lks_status {
       if (script.queues.size() >= script.most_queues) {
         std::snprintf(diag->what, sizeof diag->what, "it has %d queues", static_cast<int>(script.queues.size()));
-        return LKS_UNSUPPORTED;
+        return script.refusal;
       }
       FakeQueue& made = script.queues.emplace_back();
       *queue = reinterpret_cast<lks_queue*>(&made);
@@ -184,6 +185,20 @@ TEST_F(StreamPool, AWriteWaitsForReadersOnOtherStreamsAndTakesTheBlockOver) {
   EXPECT_EQ(block->home, &state().queue());
 }
 
+TEST_F(StreamPool, AWriteWaitsForTheLastReadOfAnotherStream) {
+  const StreamScope in(*a);
+  const BlockRef block = take_used(4096);
+  {
+    const StreamScope reader(*b);
+    for (int i = 0; i < 2; ++i) {
+      prepare_read(*block, state().queue(), CallSite::current());
+      note_read(*block, state().queue(), use(block));
+    }
+  }
+  take_over(*block, state().queue(), CallSite::current());
+  EXPECT_EQ(script.queues[queue_of_b].reached, 2u);
+}
+
 TEST_F(StreamPool, BeforeItGrowsItAsksWhatIsDone) {
   const Block* place = nullptr;
   {
@@ -247,6 +262,25 @@ TEST_F(StreamPool, ADriverThatGivesNoFurtherQueueGetsATypedError) {
   }
   b.reset();
   EXPECT_NO_THROW(Stream::create(state().device())) << "the queue of a stream that is gone serves the next";
+}
+
+TEST_F(StreamPool, ALostDeviceIsNotTakenForOneWithoutAFurtherQueue) {
+  script.most_queues = script.queues.size();
+  script.refusal = LKS_DEVICE_LOST;
+  try {
+    Stream::create(state().device());
+    FAIL() << "the device is lost";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), ErrorId::device_lost) << e.what();
+  }
+}
+
+TEST_F(StreamPool, AStreamGetsNoQueueOfAnotherKind) {
+  b.reset();
+  const Stream transfers = Stream::create_for_transfers(state().device());
+  EXPECT_EQ(script.queues.size(), 4u) << "the queue that is free is for kernels";
+  b.emplace(Stream::create(state().device()));
+  EXPECT_EQ(script.queues.size(), 4u) << "it serves the next stream of its kind";
 }
 
 TEST_F(StreamPool, AStreamGetsNoQueueWithWorkInFlight) {
