@@ -56,8 +56,8 @@ class StepState {
     undone_by_ = &queue;
     undone_with_ = value;
   }
-  /// If the last step was made on another stream than `queue`, waits until it cannot be undone any more: its undo would
-  /// take later steps with it. Throws only if the wait itself fails.
+  /// If the last step was made on another stream than `queue`, waits until it cannot be undone any more: undoing it
+  /// would undo later steps too. Throws only if the wait itself fails.
   void settle(const CommandQueue& queue, CallSite where) const {
     if (undone_by_ && undone_by_ != &queue) undone_by_->settle(undone_with_, &where);
   }

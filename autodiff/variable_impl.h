@@ -10,9 +10,9 @@
 
 namespace lockstep {
 
-/// A thread that finds a failure restores values, at any time: also while another one reads them, which takes no lock.
-/// So what it replaces stays alive until the program changes the variable next. Then nobody reads, see
-/// lockstep/stream.h.
+/// A thread that detects a failure restores values at any time, even while another thread reads them, which takes no
+/// lock. So a value that is replaced in this way stays alive until the program's next change of the variable. During
+/// that, no thread may read the variable (lockstep/stream.h).
 class VariableImpl : public std::enable_shared_from_this<VariableImpl> {
  public:
   VariableImpl(const Tensor& initial, std::string name, bool trainable);

@@ -1,6 +1,6 @@
 // Calls that are kept: prepared once, from a description, and launched again and again with other tensors of the same
-// layout and other numbers. Nothing is inferred, decided or looked up then. What a kept call does, and how, is what the
-// call itself does when it takes the route "kernel"; observers such as tapes do not see its launches.
+// layout and other numbers. A launch infers nothing, decides nothing and looks nothing up. A kept call computes what
+// the eager call computes on the route "kernel", with the same kernel; observers such as tapes do not see its launches.
 #pragma once
 
 #include <memory>
@@ -49,8 +49,8 @@ Tensor laid_out(const TensorSpec& spec, std::span<const std::int64_t> strides, s
 /// An abstract tensor with dtype, shape and layout of another one.
 Tensor described_like(const Tensor& tensor);
 
-/// Immutable, so that several threads may launch it at once. It holds its kernel, whether the kernel cache still does
-/// or not. The op, and the device as long as it is open, must outlive it.
+/// Immutable, so that several threads may launch it at once. It keeps its kernel even if the kernel cache drops it. The
+/// op must outlive it. Once the device is closed, it may only be destroyed.
 class KeptCall {
  public:
   KeptCall(const KeptCall&) = delete;
@@ -110,7 +110,7 @@ class KeptLaunch {
   /// `inputs` has the tensors of the call's operands in order; numbers and absent operands have none. `outputs` is
   /// empty, or has an entry per output: a tensor to write into, or nullptr for a new one. A tensor to write into must
   /// not overlap an input, unless the op updates that input in place; then it is that input, or nullptr. Throws,
-  /// without a trace, ShapeError LS2011 for a wrong number of tensors, LS2010, LS2101, LS3002 or LS2014 for a tensor
+  /// without any effect, ShapeError LS2011 for a wrong number of tensors, LS2010, LS2101, LS3002 or LS2014 for a tensor
   /// whose shape, dtype, device or layout the call was not kept for, LS4101 for an abstract one, LS1008 for an in-place
   /// output elsewhere, and what LaunchFormula::value() throws; also LS2007 for an integer that its operand's dtype
   /// cannot hold.

@@ -15,8 +15,7 @@
 namespace lockstep {
 namespace {
 
-// ------------------------------------------------------------------------------------------------------ the
-// expressions
+// -------------------------------------------------------------------------------------------------------- expressions
 
 struct NumberEntry {
   NumberOp op = NumberOp::constant;
@@ -107,8 +106,7 @@ std::string text_of(std::uint32_t handle, bool as_operand = false) {
   return as_operand ? "(" + text + ")" : text;
 }
 
-// ------------------------------------------------------------------------------------------------------- the
-// arithmetic
+// --------------------------------------------------------------------------------------------------------- arithmetic
 
 [[noreturn]] void fail(ErrorId id, const std::string& what, const char* fix) {
   ErrorBuilder(id, "number", what).fix(fix).raise();

@@ -191,8 +191,8 @@ void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   }
   const Awaited awaited = try_await(value, status, diag);
   if (awaited == Awaited::finished) return;
-  // A thread that waits for memory may have the allocator's lock, which those may need who undo: so nobody is waited
-  // for here.
+  // A thread that waits for memory may have the allocator's lock, which a thread that undoes may need. So this does not
+  // wait for undoing threads.
   throw_if_failed(awaited == Awaited::later_command_failed ? diag.value : value, MetBy::own_stream,
                   Undone::not_awaited);
   raise_driver_failure(status, diag, device_name(), {"wait", where});
@@ -293,7 +293,7 @@ void CommandQueue::wait_idle() noexcept {
   if (inline_) return;
   const NoResolversScope no_resolvers;
   try {
-    // A second time for uploads that were enqueued again because a failure became known.
+    // A second round, for uploads that were enqueued again because a failure was detected.
     for (int round = 0; round < 2; ++round) {
       lks_status status = LKS_OK;
       lks_diag diag = empty_diag();
@@ -312,7 +312,7 @@ std::size_t CommandQueue::pending() const {
   return pending_.size();
 }
 
-// While a failure is being undone, what other commands are in flight has nothing to do with the change.
+// A change that undoes a failure does not depend on the commands that are in flight then.
 std::uint64_t CommandQueue::undo_if_failed(std::function<void()> undo) {
   if (inline_ || thread_state().undoing) return 0;
   LockGuard lock(mutex_);

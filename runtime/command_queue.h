@@ -4,13 +4,13 @@
 // If a command fails on the device, the device skips all commands that were enqueued after it until the host notices,
 // and their changes to host state are undone. The program's state is then as it was when the failed command was
 // enqueued. Only uploads into new memory, which depend on nothing, are enqueued again, unless it was an upload before
-// them that failed (write_copied). The failure is reported once, by the first call that meets it: a read or an op with
-// an operand whose contents are missing because of it, or synchronize(). After that, only the use of tensors without
+// them that failed (write_copied). The failure is reported once, by the first of these calls: a read or an op with an
+// operand whose contents are missing because of it, or synchronize(). After that, only the use of tensors without
 // contents throws it. A device has one queue of its own, and one for each stream; each has its own failures.
 //
 // Locks, in the order in which a thread may take them: the allocator's, a queue's, the device's for the uses of blocks.
-// No thread has the locks of two queues. While it has a queue's lock, nobody makes the text of an error, or waits for
-// the device, except to recover the queue after a failure.
+// No thread has the locks of two queues. A thread that has a queue's lock neither makes the text of an error nor waits
+// for the device, except to recover the queue after a failure.
 #pragma once
 
 #include <atomic>
@@ -76,7 +76,8 @@ class CommandQueue {
   std::uint64_t fill(Block& dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
                      std::uint32_t pattern_bytes, CommandInfo info);
 
-  /// Who meets a failure: its own stream, for which it is reported then, or a call on another stream.
+  /// Which call throws a failure: one on the failed stream, which then counts as having reported it, or one on another
+  /// stream.
   enum class MetBy : std::uint8_t { own_stream, other_stream };
 
   /// Blocks until `value` is reached. Throws the failure of that command, or of the earlier one because of which it was
@@ -89,10 +90,10 @@ class CommandQueue {
   void wait_until_done(std::uint64_t value, const CallSite* where = nullptr) {
     if (!inline_ && !is_done(value)) await(value, where);
   }
-  /// The same; then waits until commands that have failed or were skipped are undone. Not to be called by what undoes.
+  /// The same; then waits until commands that have failed or were skipped are undone. Must not be called while undoing.
   void settle(std::uint64_t value, const CallSite* where = nullptr) LOCKSTEP_EXCLUDES(mutex_);
   /// Waits until a thread that has found a failure has undone the skipped commands and enqueued some of them again.
-  /// Failures are thrown after that, so that who catches one finds the state from before it.
+  /// Failures are thrown after that, so that a handler finds the state from before the failure.
   void wait_until_settled() LOCKSTEP_EXCLUDES(mutex_);
   /// Whether the command of `value` may be known to have failed. False is certain. Takes no lock.
   bool may_have_failed(std::uint64_t value) const { return value <= last_failed_.load(std::memory_order_acquire); }
@@ -125,11 +126,11 @@ class CommandQueue {
   bool is_done(std::uint64_t value) const { return value <= done_.load(std::memory_order_acquire); }
   /// Whether the host knows that the command has not failed and will not.
   bool has_succeeded(std::uint64_t value) { return is_done(value) && !has_failed(value); }
-  /// Asks the driver how far the queue is, so that is_done() knows more. Leaves out a queue whose lock another thread
-  /// has, and so never waits, also not for a queue that is being recovered.
+  /// Asks the driver how far the queue is, so that is_done() knows more. Does nothing if another thread has the queue's
+  /// lock, so it never waits, not even for a queue that is being recovered.
   void refresh_done();
-  /// Whether nothing is in flight and the queue can be used. Undoes nothing: a queue with a failure that nobody has
-  /// found yet is not free.
+  /// Whether nothing is in flight and the queue can be used. Undoes nothing: a queue with a failure that was not
+  /// detected yet is not free.
   bool is_free();
 
   bool is_inline() const { return inline_; }
@@ -152,7 +153,7 @@ class CommandQueue {
     FailureRef failure;
     bool reported = false;
   };
-  // Leaves a scope with the lock; thrown as an Error by who has released it.
+  // Thrown where the lock is held; caught where it is released, and rethrown as an Error.
   struct Met {
     FailureRef failure;
   };

@@ -85,8 +85,8 @@ class DeviceState {
   /// Waits for all queues. Throws the oldest failure of a queue that was not reported yet: of the device's own queue if
   /// it has one.
   void synchronize();
-  /// Waits for this thread's stream alone. Throws the oldest failure of it that was not reported yet: those of other
-  /// streams are for the threads that use them.
+  /// Waits for this thread's stream only. Throws its oldest failure that was not reported yet. Failures of other
+  /// streams are left for the threads that use those.
   void synchronize_stream();
   void wait_idle() noexcept {
     if (queue_) queue_->wait_idle();

@@ -1,5 +1,5 @@
 // What a queue does with commands that are done or have failed: which of them failed, what is undone and enqueued
-// again, and who is told of it.
+// again, and which call throws the failure.
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -13,7 +13,7 @@
 namespace lockstep {
 namespace {
 
-// Number of recent failures of which more is kept than their values. So is of those that were never reported.
+// The number of recent failures that are kept whole. Of older ones that were reported, only the values are kept.
 constexpr std::size_t max_kept_failures = 256;
 
 class Undoing {
@@ -91,7 +91,7 @@ void CommandQueue::record_failure(std::uint64_t first, lks_status status, const 
   drop_old_failures();
   recovered_up_to_ = last;
   last_failed_.store(last, std::memory_order_release);
-  note_done(last);  // last: who sees these commands done must see that they have failed
+  note_done(last);  // last: a thread that sees these commands as done must see that they have failed
 }
 
 // Limits the memory for failures that were reported.
@@ -101,8 +101,8 @@ void CommandQueue::drop_old_failures() {
   if (old.reported) old.failure = nullptr;
 }
 
-// The queue counts as settled before the commands are destroyed: what that frees may belong to somebody else, whose
-// deleter may make calls that wait for the queue.
+// The queue counts as settled before the commands are destroyed: that may free memory of another library, whose deleter
+// may make calls that wait for the queue.
 void CommandQueue::finish(Done& done) {
   {
     const Settling settling(*this, done.failures);
@@ -177,7 +177,7 @@ void CommandQueue::stop_if_failed(std::uint64_t value) {
   throw Met{meet(*failed_range(value))};
 }
 
-// Notes that the failure was met. The caller raises it without the lock.
+// Notes that a call throws the failure. The caller raises it without the lock.
 CommandQueue::FailureRef CommandQueue::meet(FailedRange& range, MetBy by) {
   if (by == MetBy::own_stream) range.reported = true;
   return range.failure;

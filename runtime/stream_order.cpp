@@ -9,8 +9,8 @@
 namespace lockstep {
 namespace {
 
-// The newest commands of other queues that use the block. Those of its home are not known one by one: its newest
-// command stands for them.
+// The newest commands of other queues that use the block. Which commands of its home use it is not known, so the newest
+// command of the home stands for them.
 std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& queue) {
   std::vector<QueueUse> others;
   if (CommandQueue& home = home_of(block); &home != &queue) others.push_back({&home, home.newest()});
@@ -28,8 +28,8 @@ std::vector<QueueUse> uses_by_others(const Block& block, const CommandQueue& que
 CommandQueue& home_of(const Block& block) { return block.home ? *block.home : block.device->own_queue(); }
 
 void take_over(Block& block, CommandQueue& queue, CallSite where) {
-  // Once more for an upload into the block that was enqueued again because a failure became known. That may happen to
-  // it several times. If it failed itself, it stays the block's last write.
+  // Repeated if an upload into the block was enqueued again because a failure was detected, which may happen several
+  // times. An upload that failed itself stays the block's last write.
   BlockWrite settled;
   do {
     settled = last_write(block);
@@ -37,7 +37,7 @@ void take_over(Block& block, CommandQueue& queue, CallSite where) {
   } while (block.upload && last_write(block) != settled);
   const LockGuard lock(block.device->uses_mutex());
   block.home = block.device->home_of(queue);
-  // A command of the new home that is noted here needs no note any more.
+  // Commands of the new home need not be noted.
   if (block.uses) {
     std::erase_if(*block.uses,
                   [&](const QueueUse& use) { return use.queue == &queue || use.queue->is_done(use.value); });

@@ -2,11 +2,10 @@
 // are enqueued. Before a command is enqueued on one queue that uses what another one writes, or writes what another one
 // uses, the host waits for the other queue.
 //
-// A block has a home: the queue whose commands may use it without being noted. Only a block's home writes it. What
-// other queues read of it is noted in Block::uses, so that nobody writes it, or gets its memory from the pool, too
-// early.
+// A block has a home: the queue whose commands may use it without being noted. Only a block's home writes it. Reads by
+// other queues are noted in Block::uses, so that the block is not written, and its memory not reused, too early.
 //
-// On a device without streams nothing of this orders anything, and only home_of() is called (DeviceState::has_streams).
+// On a device without streams there is nothing to order, and only home_of() is called (DeviceState::has_streams).
 #pragma once
 
 #include <cstdint>

@@ -206,8 +206,8 @@ void check_contents(const TensorImpl& impl) {
   if (write.queue) write.queue->check(write.value, met_by(write.queue, *impl.device));
 }
 
-// An upload that was skipped has been enqueued again. If it was a later write that was skipped, the one before it
-// counts again, which may be of another queue.
+// A skipped upload has been enqueued again. If a later write was skipped, the write before it is the last one again,
+// and may be on another queue.
 void wait_for_contents(Block& block, CallSite where) {
   BlockWrite write = last_write(block);
   while (write.queue && block.upload) {

@@ -20,10 +20,10 @@ using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 ///
 ///     call_op("sum", std::array<Operand, 1>{x}, {{"axes", {-1}}, {"keep", true}})[0]
 ///
-/// Inputs are in the order of OpDef::inputs; optional ones at the end may be left out. Gives all outputs of the op; the
-/// public function of an op with several may give fewer. An Operand refers to its tensor, which has to live until the
-/// call returns: keep it in a variable, not in the array's initialiser. `where` is the caller's line for ops without
-/// inputs.
+/// Inputs are in the order of OpDef::inputs; optional ones at the end may be left out. Returns all outputs of the op;
+/// if there are several, its public function may return fewer. An Operand refers to its tensor, which must live until
+/// call_op() returns: keep the tensor in a variable, and do not create it in the array's initialiser. `where` is the
+/// caller's line for ops without inputs.
 ///
 /// Throws StateError LS1011 if there is no op of that name; ShapeError LS2011 for a wrong number of inputs, LS2012 for
 /// an argument that the op does not have, LS2013 for one that is missing, given twice or of another kind; TraceError

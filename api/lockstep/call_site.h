@@ -97,11 +97,11 @@ class CallSite {
 static_assert(sizeof(CallSite) == 8 && std::is_trivially_copyable_v<CallSite>);
 
 /// Tells what the ids of another language's call sites mean. Any thread may ask it, several at the same time, and about
-/// the same place more than once. It may use open devices, and wait for a lock that another thread holds while that
-/// uses them, such as the lock of an interpreter: no lock of a queue or of a device's memory is held while it is asked.
-/// (Where one must be, such as in warnings about waits that fail, it is not asked, and the place is unknown.) Errors of
-/// finding, opening and registering something are made with a lock that others need to do the same: it must do none of
-/// these. If it throws, the place is unknown.
+/// the same place more than once. It may use open devices, and wait for a lock that another thread holds while using
+/// them, such as the lock of an interpreter: no lock of a queue or of a device's memory is held while it is asked.
+/// (Where such a lock must be held, as in warnings about waits that fail, it is not asked, and the place is unknown.)
+/// It must not find, open or register anything: errors in doing so are made under the lock that this would need. If it
+/// throws, the place is unknown.
 class CallSiteResolver {
  public:
   virtual ~CallSiteResolver();
@@ -120,7 +120,7 @@ class ExternalCallSites {
  public:
   static constexpr std::uint64_t max_id = (std::uint64_t{1} << 48) - 1;
 
-  /// Of a process, the first 32,767 objects work. Places of further ones are unknown.
+  /// The first 32,767 objects of a process work. Places of further ones are unknown.
   explicit ExternalCallSites(std::shared_ptr<const CallSiteResolver> resolver);
   /// From now on the places are unknown. A call of the resolver that has begun on another thread may still run; the
   /// resolver lives until it returns.

@@ -30,15 +30,15 @@ DLManagedTensor* to_dlpack_unversioned(const Tensor& tensor, CallSite where = Ca
 /// A tensor on `device` (default: the default device) with the elements of a DLPack array, which is taken over: its
 /// deleter is called once, even if this throws.
 ///
-/// In general the device copies the elements. A later change of the array then does not change the tensor. This waits
-/// until the device has read the elements, and then calls the deleter. (If another thread is just finishing the copy on
-/// the device, that thread calls it, soon after.)
+/// In general the device copies the elements. A later change of the array then does not change the tensor. from_dlpack
+/// waits until the device has read the elements, and then calls the deleter. (If another thread detects at the same
+/// time that the copy is done, that thread calls it, soon after.)
 ///
 /// A device shares the memory if its driver can import host memory, as those of `cpu` and `reference` can, the elements
-/// are aligned to their size, and the strides are not negative. With `if_needed` only arrays are shared that are
-/// flagged as read-only; with `never` also others, and then nobody may change the array while a tensor uses it. The
-/// deleter of a shared array is called when the last tensor or view of it is gone and no command of the device uses
-/// it any more, on the thread that drops the last reference.
+/// are aligned to their size, and the strides are not negative. With `if_needed`, only arrays that are flagged as
+/// read-only are shared; with `never`, others are too, and must not be changed while a tensor uses them. The deleter of
+/// a shared array is called when the last tensor or view of it is gone and no command of the device uses it any more,
+/// on the thread that drops the last reference.
 ///
 /// Takes arrays in host memory (kDLCPU, kDLCUDAHost, kDLROCMHost) of the dtypes that Lockstep has, with any strides and
 /// any alignment.

@@ -14,17 +14,17 @@
 namespace LOCKSTEP_API lockstep {
 
 /// A tensor on `device` (default: the default device) whose elements are `bytes` bytes at `memory`, in row-major order.
-/// The tensor keeps a reference to `memory`, and nobody may change it meanwhile. The reference is dropped once, on
-/// any thread that uses the device: after a copy, when the device has read the elements; if the memory is shared, when
-/// the last tensor or view of it is gone and no command uses it any more.
+/// The tensor keeps a reference to `memory`, whose bytes must not change until the reference is dropped. That happens
+/// once, on any thread that uses the device: for a copy, when the device has read the elements; if the memory is
+/// shared, when the last tensor or view of it is gone and no command uses it any more.
 ///
 /// The memory is shared if the device's driver can import host memory, as those of `cpu` and `reference` can, and the
 /// elements are aligned to their size. Otherwise the device copies it, without another copy in host memory. Shared
 /// memory is never written; it may be write-protected, such as a file that is mapped for reading.
 ///
 /// Throws ShapeError LS2006 if `bytes` is not the spec's number of bytes, StateError LS1008 if `memory` is null
-/// although there are elements, OutOfMemoryError LS5001 or LS5002 if a copy does not fit, and UnsupportedError LS6003
-/// if `copy` is `never` and the device cannot share the memory.
+/// although there are elements, OutOfMemoryError LS5002 if the tensor is larger than the device takes, LS5001 if a copy
+/// does not fit, and UnsupportedError LS6003 if `copy` is `never` and the device cannot share the memory.
 Tensor from_memory(std::shared_ptr<const void> memory, std::size_t bytes, const TensorSpec& spec,
                    std::optional<Device> device = std::nullopt, CopyPolicy copy = CopyPolicy::if_needed,
                    CallSite where = CallSite::current());

@@ -60,7 +60,7 @@ struct Call {
 /// Variables are created in build(), which runs once, before the first call, when the input's shape is known.
 ///
 /// Several threads may call one layer at the same time if it is const, or if it and the layers that it calls are built.
-/// Calls do not change it and take no lock of it. The exception are calls with Call::training, which may assign to
+/// Calls do not change it and take no lock of it. The exceptions are calls with Call::training, which may assign to
 /// variables (running statistics): meanwhile no other thread may use the layer. The same holds while variables are
 /// assigned, by an optimizer or by loading weights.
 class Layer {

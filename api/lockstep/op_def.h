@@ -318,13 +318,13 @@ class OpDef {
   /// Makes attributes canonical where their kinds do not say how, such as padding "same". See normalize_attributes.
   std::function<void(NormalizeContext&)> normalize;
 
-  /// Makes a call by name (`call_op`). For ops whose public function does more than to normalise attributes, such as to
-  /// draw a key of random numbers: it does the same. If it is set, `arguments` are what it reads.
+  /// Makes a call by name (`call_op`). For ops whose public function does more than normalise attributes, such as draw
+  /// a key of random numbers: `by_name` does the same. If it is set, `arguments` are what it reads.
   std::function<std::vector<Tensor>(const CallByName&)> by_name;
 
-  /// If the last output is variadic: the number of outputs of a call with these attributes. They have passed the checks
-  /// of their form alone, so it takes any numbers. A call has 1 to 1,024 outputs. Such an op is a view, or it has
-  /// `decompose` or `host`: drivers are not asked for it.
+  /// If the last output is variadic: the number of outputs of a call with these attributes. Only the form of the
+  /// attributes has been checked, so it must accept any numbers in them. A call has 1 to 1,024 outputs. Such an op is a
+  /// view, or it has `decompose` or `host`: drivers are not asked for it.
   std::function<std::int64_t(const void* attrs)> count_outputs;
 
   std::function<void(InferContext&)> infer;
@@ -378,7 +378,7 @@ class OpDef {
 
   // Set on registration.
   std::uint32_t id = 0;   // LKS_OP_* of driver_ops.h; 0: drivers know the op only by name
-  UniqueNumber identity;  // an address would not do: another definition may get it later
+  UniqueNumber identity;  // not the address, which another definition may get later
   bool pointwise() const { return static_cast<bool>(body); }
   const Saves& saves_for(std::size_t input) const;
 };

@@ -64,7 +64,8 @@ struct OutputDef {
 };
 
 /// A number that is passed at launch: changing it needs no new kernel. If `infer` or `decompose` reads its value, a
-/// described call cannot take a number there that is known only at launch; passing it on to other calls is no reading.
+/// described call cannot take a number there that is known only at launch. Passing it on to other calls does not count
+/// as reading.
 struct ScalarDef {
   static constexpr lks_dtype of_inputs = 0;    // the compute dtype of group T: f32 for f16 and bf16, else its own
   static constexpr lks_dtype of_result = ~0u;  // the compute dtype of the first output

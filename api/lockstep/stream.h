@@ -13,23 +13,24 @@
 
 namespace LOCKSTEP_API lockstep {
 
-/// A handle; copies refer to the same stream. Several threads may use one stream, then their calls have one order.
+/// A handle; copies refer to the same stream. If several threads use one stream, their calls have one order.
 ///
 /// Every device has a default stream, which threads use outside all StreamScopes. On a device that does its work within
 /// the call (`cpu`, `reference`), every stream is the default one: a call is done, or has failed, when it returns, so
 /// that there is nothing to separate.
 ///
 /// A tensor may be used on any stream. If another stream writes it, the call first waits, on the host, until that is
-/// done. If the write has failed, the call throws that failure, which names the op and the line that failed, enqueues
-/// nothing, and leaves its own stream as it was. A call that changes a variable also waits until no other stream reads
-/// the variable's memory. As without streams, the program has to see to it that no thread reads a variable while
-/// another one changes it.
+/// done. If the write has failed, the call throws that failure, which names the op and the line that failed. The call
+/// then enqueues nothing and leaves its own stream as it was. A call that changes a variable also waits until no other
+/// stream reads the variable's memory. As without streams, the program must ensure that no thread reads a variable
+/// while another one changes it.
 ///
-/// After the last handle is gone, the stream's calls still run, and its tensors stay usable. Nothing waits for them. A
-/// failure that nobody has met by then is reported by their use or by synchronize(device).
+/// After the last handle is gone, the stream's calls still run, and the tensors that they make stay usable. Destroying
+/// the handle does not wait. A failure that was not reported by then is reported when such a tensor is used, or by
+/// synchronize(device).
 class Stream {
  public:
-  /// Opens the device if nobody has. Throws DeviceError LS3007 if the driver gives no further queue, LS3003 if the
+  /// Opens the device if it is not open. Throws DeviceError LS3007 if the driver gives no further queue, LS3003 if the
   /// device cannot be opened, StateError LS1003 in a forked child.
   static Stream create(Device device, CallSite where = CallSite::current());
   /// A stream for copies between host and device: tensors made from data or moved to the device, fills such as `zeros`,
@@ -42,8 +43,8 @@ class Stream {
 
   Device device(CallSite where = CallSite::current()) const;
 
-  /// Waits until everything enqueued on this stream is done. Throws the oldest failure of it that nobody has met yet
-  /// (docs/errors.md), but none of other streams.
+  /// Waits until everything enqueued on this stream is done. Throws the stream's oldest failure that was not reported
+  /// yet (docs/errors.md), but no failure of another stream.
   void synchronize(CallSite where = CallSite::current()) const;
 
   /// Whether both are the same stream.
@@ -61,8 +62,8 @@ class Stream {
 };
 
 /// Until the end of the scope, what this thread calls on the stream's device is enqueued on that stream: ops, tensors
-/// made from data, assignments, reads. Calls on other devices are not affected. The innermost scope of a device counts.
-/// Threads that are started within the scope are not in it.
+/// made from data, assignments, reads. Calls on other devices are not affected. Of nested scopes for one device, the
+/// innermost applies. Threads that are started within the scope are not in it.
 class [[nodiscard]] StreamScope {
  public:
   explicit StreamScope(const Stream& stream, CallSite where = CallSite::current());

@@ -84,7 +84,7 @@ void add_long_counts(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
-// Long rows of exponentials, along each dimension in turn. Otherwise than `thorough`, the longest alone.
+// Long rows of exponentials, along each dimension in turn. Unless `thorough`, only the longest.
 void add_peaks(Collector& out, const OpDef& op, const Base& base, bool thorough) {
   for (std::size_t g = 0; g < base.groups.size(); ++g) {
     for (const auto& [rows, row] : {std::pair{peak_rows, peak_row}, std::pair{long_peak_rows, long_peak_row}}) {
@@ -99,8 +99,8 @@ void add_peaks(Collector& out, const OpDef& op, const Base& base, bool thorough)
   }
 }
 
-// Calls that must be refused because of one out-of-range index, at many positions. Otherwise than `thorough`, the first
-// base alone.
+// Calls that must be refused because of one out-of-range index, at many positions. Unless `thorough`, only the first
+// base.
 void add_bad_indices(Collector& out, const OpDef& op, const std::vector<Base>& bases, bool thorough) {
   for (const Base& base : bases) {
     if (!checks_indices(op, base.call)) continue;

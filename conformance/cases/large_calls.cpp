@@ -152,7 +152,7 @@ void add_choices(Collector& out, const OpDef& op, const Base& base) {
   }
 }
 
-// Sums of many terms that have many results. Otherwise than `thorough`, with one kind of values.
+// Sums of many terms that have many results. Unless `thorough`, with one kind of values.
 void add_wide_sums(Collector& out, const OpDef& op, const Base& base, bool thorough) {
   constexpr std::int64_t line = 1025, most_others = 80, least_terms = 256, least_results = 16;
   if (base.call.inputs.size() != 1) return;

@@ -119,7 +119,7 @@ Slope slope_of_choice(long double chosen, long double other) {
 }
 
 // The steps of clip for x, low and high: the larger of x and low, then the smaller of that and high, so that high wins
-// if the bounds cross. NaN propagates, and NaN in x goes before NaN in a bound.
+// if the bounds cross. NaN propagates, and NaN in x takes precedence over NaN in a bound.
 Expr raised(std::span<const Expr> in) {
   const Expr x = in[0], low = in[1];
   if (LKS_DTYPE_CLASS(x.dtype()) == LKS_CLASS_INT) return select(x < low, low, x);

@@ -1,6 +1,6 @@
 // Convolution over one, two or three spatial axes. It is a composite of conv2d, so every driver that has conv2d runs
-// it, and it is differentiated through its parts: one axis is a second axis of extent 1 away from two, and of three
-// axes the first is a sum of convolutions over the last two.
+// it, and it is differentiated through its parts. For one axis, a second one of extent 1 is added. For three axes, it
+// is a sum over the filter's planes, each of which is a filter over the last two axes.
 #include <algorithm>
 
 #include "lockstep/ops/math.h"
@@ -41,7 +41,7 @@ void normalize_conv(NormalizeContext& c) {
   a.padding = resolve_padding(a.padding, image, window, a.strides, a.dilation);
 }
 
-// What the sum over planes must know of a convolution over three axes.
+// What the sum over planes must know about a convolution over three axes.
 void check_depth(const InferContext& c) {
   const auto& padding = c.attrs<ConvAttrs>().padding;
   const Dim depth = c.shape(0).dim(1), planes = c.shape(1).dim(1);
@@ -151,7 +151,7 @@ Tensor over_planes(const DecomposeContext& c) {
     const Tensor part = part_of_tap(c, planes, filters[static_cast<std::size_t>(tap)]);
     total = total ? lockstep::add({*total, at}, {part, at}) : part;
   }
-  // If every tap is in the padding, the result depends on the operands nevertheless: its gradients are zeros.
+  // If every tap is in the padding, the result still depends on the operands, for tapes: the gradients are zeros.
   if (!total) total = part_of_tap(c, {}, filters[0]);
   return c.has(2) ? lockstep::add({*total, at}, c.input(2)) : *total;
 }
@@ -166,7 +166,7 @@ void decompose_conv(DecomposeContext& c) {
 
 // -------------------------------------------------------------------------------------------------------------- oracle
 
-// The sum over the taps and channels, from its definition: for any number of axes, and of no other op.
+// The sum over the taps and channels, straight from the definition: for any number of axes, and without other ops.
 void conv_reference(RefContext& r) {
   const auto& a = r.attrs<ConvAttrs>();
   const RefArray &x = r.inputs[0], &w = r.inputs[1];

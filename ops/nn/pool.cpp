@@ -58,7 +58,7 @@ Tensor over_columns(const DecomposeContext& c, const OpDef& op) {
   return reshape({pool_rows(op, expand_dims(c.input(0), 1), attrs, at), at}, c.output_spec(0).shape);
 }
 
-// Three axes: every plane is an image of its own; then each column through the planes.
+// Three axes: first every plane as an image of its own, then each column through the planes.
 Tensor over_planes(const DecomposeContext& c, const OpDef& op) {
   const auto& a = c.attrs<PoolAttrs>();
   const CallSite at = c.call().where;

@@ -61,10 +61,10 @@ bool is_same_padding(const IntList& padding);
 IntList list_or_missing(const OpDef& op, const Operand& x, std::span<const std::int64_t> list, const char* what);
 /// Gives a list that is missing `count` times the same number.
 void fill_missing(IntList& list, std::int64_t count, std::int64_t value);
-/// Refuses an image that has not one to three spatial axes; else returns how many it has.
+/// Refuses an image without one to three spatial axes; else returns how many it has.
 int require_spatial_axes(const InferContext& c, const Shape& image);
 
-/// The number of spatial axes of an image: what its rank has beside batch and channels. 1, 2 or 3, or else 0.
+/// The number of spatial axes of an image: its rank without batch and channels. 0 if that is not 1, 2 or 3.
 inline int spatial_axes(const Shape& image) { return image.rank() >= 3 && image.rank() <= 5 ? image.rank() - 2 : 0; }
 
 /// What to add around an image of 1 to 3 spatial axes, from what window_padding gives. "same" padding needs known

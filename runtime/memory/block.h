@@ -84,8 +84,9 @@ struct Block {
   const char* label = nullptr;  // static string: the op that allocated it
   const ScopeName* scope = nullptr;
   // The last command that writes the block since its allocation; a read waits for it. nullptr: nothing to wait for. A
-  // thread that finds a failure undoes or repeats commands, also those of other threads, and changes both then. Who
-  // waits for the command reads them with last_write(): one of each pair is a command that may never come.
+  // thread that detects a failure undoes or repeats commands, including those of other threads, and changes both
+  // fields. Code that waits for the command reads both at once with last_write(): a queue and a value that do not
+  // belong together name a command that may never exist.
   RelaxedAtomic<CommandQueue*> write_queue = nullptr;
   RelaxedAtomic<std::uint64_t> write_value = 0;
   // The queue whose commands may use the block without being noted, because what is enqueued there later runs after
@@ -137,7 +138,7 @@ class BlockRef {
   explicit operator bool() const { return block_ != nullptr; }
 
   /// True if this is the only reference, except for UndoRefs of commands in flight, so that the block may be written in
-  /// place. Never true for memory of somebody else. `refs` is read first: if a command retires in between, the result
+  /// place. Never true for memory that others own. `refs` is read first: if a command retires in between, the result
   /// counts too many references, not too few.
   bool unique() const {
     if (block_->foreign) return false;

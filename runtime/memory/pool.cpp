@@ -49,7 +49,7 @@ Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure, CommandQ
   if (!block) block = take_best_fit(size, home);
   if (!block) block = take_merged(size, home);
   if (!block && own_) {
-    device_->refresh_done();  // other streams may have finished with what they freed; nobody is waited for
+    device_->refresh_done();  // other streams may have finished with what they freed; does not wait
     block = take_merged(size, home);
   }
   if (!block) block = grow(size, failure, home);
@@ -289,7 +289,7 @@ bool BlockPool::may_have(const Block& block, const CommandQueue* home) const {
   return !block.uses || std::all_of(block.uses->begin(), block.uses->end(), is_before);
 }
 
-// The newest block that the queue may have, rather one of its own.
+// Moves the newest block that the queue may have to the end; one of its own if there is one.
 bool BlockPool::move_to_end(std::vector<Block*>& list, const CommandQueue* home) const {
   const auto is_own = [&](const Block* block) { return block->home == home && !block->uses; };
   auto found = std::find_if(list.rbegin(), list.rend(), is_own);
