@@ -52,7 +52,7 @@ if(LOCKSTEP_TESTS)
   foreach(name driver_template driver_template_part)
     set(options ${timeout_option})
     if(name STREQUAL driver_template_part)
-      list(APPEND options --shard 1/8)
+      list(APPEND options --shard 1/20)
     endif()
     add_test(NAME ${name}
       COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DNAME=${name}

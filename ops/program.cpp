@@ -157,23 +157,31 @@ struct Program::AbiView {
 };
 
 const lks_program& Program::abi() const {
-  if (!abi_) {
-    auto view = std::make_shared<AbiView>();
-    for (const ScalarFunction* f : functions_) {
-      view->functions.push_back({f->name.c_str(), f->version, 0, &f->lowered->abi()});
-    }
-    view->program.hdr.size = sizeof(lks_program);
-    view->program.input_count = static_cast<std::uint32_t>(input_dtypes_.size());
-    view->program.output_count = static_cast<std::uint32_t>(outputs_.size());
-    view->program.instr_count = static_cast<std::uint32_t>(instrs_.size());
-    view->program.function_count = static_cast<std::uint32_t>(functions_.size());
-    view->program.input_dtypes = input_dtypes_.data();
-    view->program.instrs = instrs_.data();
-    view->program.outputs = outputs_.data();
-    view->program.functions = view->functions.data();
-    abi_ = std::move(view);
+  static const lks_program empty = [] {
+    lks_program program{};
+    program.hdr.size = sizeof program;
+    return program;
+  }();
+  return abi_ ? abi_->program : empty;
+}
+
+// Not made by abi() when it is first called: kernels are prepared by several threads at once, and they share the bodies
+// of scalar functions.
+void Program::make_abi() {
+  auto view = std::make_shared<AbiView>();
+  for (const ScalarFunction* f : functions_) {
+    view->functions.push_back({f->name.c_str(), f->version, 0, &f->lowered->abi()});
   }
-  return abi_->program;
+  view->program.hdr.size = sizeof(lks_program);
+  view->program.input_count = static_cast<std::uint32_t>(input_dtypes_.size());
+  view->program.output_count = static_cast<std::uint32_t>(outputs_.size());
+  view->program.instr_count = static_cast<std::uint32_t>(instrs_.size());
+  view->program.function_count = static_cast<std::uint32_t>(functions_.size());
+  view->program.input_dtypes = input_dtypes_.data();
+  view->program.instrs = instrs_.data();
+  view->program.outputs = outputs_.data();
+  view->program.functions = view->functions.data();
+  abi_ = std::move(view);
 }
 
 std::string Program::to_string() const {
@@ -278,6 +286,7 @@ Program ProgramBuilder::finish(std::span<const Expr> outputs) {
     program_.outputs_.push_back(e.value());
   }
   program_.drop_unused();
+  program_.make_abi();
   return std::move(program_);
 }
 

@@ -19,9 +19,13 @@ namespace LOCKSTEP_API lockstep {
 class ProgramBuilder;
 struct ScalarFunction;
 
-/// A recorded program. Immutable. `abi()` is the form that drivers take; it is valid as long as the program.
+/// A recorded program. Immutable, so threads may share it. `abi()` is the form that drivers take; it is valid as long as
+/// the program, or the one that it is moved into.
 class Program {
  public:
+  Program() = default;  // without instructions
+  Program(Program&&) noexcept = default;
+  Program& operator=(Program&&) noexcept = default;
   std::span<const lks_instr> instrs() const { return instrs_; }
   std::span<const std::uint32_t> outputs() const { return outputs_; }
   std::span<const lks_dtype> input_dtypes() const { return input_dtypes_; }
@@ -36,11 +40,12 @@ class Program {
   friend class ProgramBuilder;
   struct AbiView;
   void drop_unused();
+  void make_abi();
   std::vector<lks_instr> instrs_;
   std::vector<std::uint32_t> outputs_;
   std::vector<lks_dtype> input_dtypes_;
   std::vector<const ScalarFunction*> functions_;
-  mutable std::shared_ptr<AbiView> abi_;
+  std::shared_ptr<const AbiView> abi_;  // points into the vectors above; absent before the program is finished
 };
 
 /// One value of a program that is being recorded. Operators and functions append instructions. Operands must have the

@@ -141,7 +141,8 @@ TEST(SplitRefuses, WhatDoesNotFit) {
 }
 
 TEST(SplitRefuses, CallsByNameWithoutOneOfPartsAndSizes) {
-  const std::array<Operand, 1> x{zeros({6})};
+  const Tensor six = zeros({6});
+  const std::array<Operand, 1> x{six};
   expect_error([&] { call_op("split", x); }, ErrorId::wrong_argument, {"neither"});
   expect_error([&] { call_op("split", x, {{"parts", 2}, {"sizes", {3, 3}}}); }, ErrorId::wrong_argument, {"both"});
 }
