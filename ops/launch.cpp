@@ -126,7 +126,9 @@ bool PlannedCall::plan() {
     TensorImpl& out = *outputs()[o];
     if (out.block) continue;  // given by the caller
     give_memory(out, call_, in_place_input(o));
-    prepared_.tensors[prepared_.input_count + o] = kernel_tensor(out);
+    KernelTensor& bound = prepared_.tensors[prepared_.input_count + o];
+    bound.block = out.block.get();
+    bound.offset = out.offset;
   }
   launch_.bind(prepared_.tensors, prepared_.numbers);
   return true;
@@ -159,13 +161,15 @@ bool PlannedCall::copy_input(std::int32_t operand) {
 
 void Launch::bind(std::span<const KernelTensor> tensors, std::span<const std::uint64_t> numbers) {
   tensors_ = tensors;
+  lks_binding* binding = bindings_.extend(tensors.size());
   for (const KernelTensor& t : tensors) {
     if (t.absent) {
-      bindings_.push_back({nullptr, 0, nullptr, nullptr});
+      *binding++ = {nullptr, 0, nullptr, nullptr};
       continue;
     }
-    const auto start = static_cast<std::int64_t>(t.block->offset / size_of(t.dtype));
-    bindings_.push_back({t.block->buffer, start + t.offset, t.dims, t.strides});
+    // Sizes are powers of two, and a division takes much longer than a shift.
+    const auto start = static_cast<std::int64_t>(t.block->offset >> std::countr_zero(size_of(t.dtype)));
+    *binding++ = {t.block->buffer, start + t.offset, t.dims, t.strides};
   }
   const Kernel& kernel = *prepared_.kernel.get();
   launch_.hdr.size = sizeof launch_;
@@ -233,8 +237,12 @@ std::shared_ptr<const void> Launch::kernels_of(std::span<Launch* const> calls) {
 
 void Launch::submit(std::span<Launch* const> calls, DeviceState& device, std::function<void()> undo) {
   if (calls.empty()) return;
-  InlineVector<lks_launch, 4> launches;
-  for (Launch* c : calls) launches.push_back(c->launch_);
+  InlineVector<lks_launch, 4> several;
+  std::span<lks_launch> launches(&calls.front()->launch_, 1);
+  if (calls.size() > 1) {
+    for (Launch* c : calls) several.push_back(c->launch_);
+    launches = several;
+  }
   if (auto* used = thread_state().kernels_used) {
     for (Launch* c : calls) {
       const Kernel& kernel = *c->prepared_.kernel.get();

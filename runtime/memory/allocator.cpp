@@ -154,7 +154,9 @@ void Allocator::fail(std::uint64_t bytes, const SegmentResult& failure, const Bl
 }
 
 void release(Block* block) {
-  if (block->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // The only owner need not lock the counter, unless an upload may still add a reference (block_of).
+  const bool only = block->refs.load(std::memory_order_acquire) == 1 && !block->upload;
+  if (!only && block->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (in_forked_child.load(std::memory_order_relaxed)) return;  // the parent's block: the lock may be held for ever
   if (const std::shared_ptr<Upload> upload = std::move(block->upload)) {
     const LockGuard lock(upload->mutex);

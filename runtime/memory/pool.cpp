@@ -20,7 +20,7 @@ std::size_t class_of(std::uint64_t rounded_bytes) {
   if (rounded_bytes <= fine_limit) return static_cast<std::size_t>(rounded_bytes / BlockPool::granularity);
   const std::uint64_t floor = std::bit_floor(rounded_bytes - 1);
   const auto power = static_cast<std::size_t>(std::countr_zero(floor));
-  return 16 + (power - 10) * 8 + static_cast<std::size_t>((rounded_bytes - floor) / (floor / 8));
+  return 16 + (power - 10) * 8 + static_cast<std::size_t>((rounded_bytes - floor) >> (power - 3));
 }
 
 bool is_free(const Block* block) { return block && !block->in_use; }
@@ -40,7 +40,7 @@ std::uint64_t BlockPool::rounded(std::uint64_t bytes, std::uint64_t alignment) {
   if (bytes <= alignment) return alignment;
   // Both are powers of two, so a multiple of the larger is still a size class.
   const std::uint64_t step = std::max(step_for(bytes), alignment);
-  return (bytes + step - 1) / step * step;
+  return (bytes + step - 1) & ~(step - 1);
 }
 
 Block* BlockPool::allocate(std::uint64_t bytes, SegmentResult& failure, CommandQueue* home) {
