@@ -31,8 +31,9 @@ void append_value(std::vector<std::byte>& bytes, long double value, DType t) {
   }
 }
 
-// A byte pattern that is NaN in f16, a huge number in the other floating formats, and unlikely as an integer.
-constexpr std::byte sentinel{0x7f};
+// A byte pattern that is NaN in f16, a huge number in the other floating formats, and unlikely as an integer. A boolean
+// has no such pattern.
+std::byte sentinel(DType t) { return t == DType::boolean ? std::byte{1} : std::byte{0x7f}; }
 
 std::vector<std::byte> bytes_of(const RefArray& values) {
   std::vector<std::byte> bytes;
@@ -48,7 +49,7 @@ Tensor upload(const std::vector<std::byte>& bytes, DType dtype, const Shape& sha
 Tensor with_offset(const RefArray& a, Device device) {
   constexpr std::int64_t before = 3;
   const std::vector<std::byte> dense = bytes_of(a);
-  std::vector<std::byte> bytes(before * size_of(a.dtype), sentinel);
+  std::vector<std::byte> bytes(before * size_of(a.dtype), sentinel(a.dtype));
   bytes.insert(bytes.end(), dense.begin(), dense.end());
   const Tensor block = upload(bytes, a.dtype, Shape{before + a.size()}, device);
   return reshape(slice(block, {Slice{0, before}}), NewShape(a.shape));
@@ -63,7 +64,7 @@ std::int64_t stored_extent(const Placement::Dimension& d, std::int64_t extent) {
 std::vector<std::byte> placed(const RefArray& a, const Placement& p, const Shape& stored) {
   const std::vector<std::byte> dense = bytes_of(a);
   const std::size_t size = size_of(a.dtype);
-  std::vector<std::byte> block(static_cast<std::size_t>(stored.size()) * size, sentinel);
+  std::vector<std::byte> block(static_cast<std::size_t>(stored.size()) * size, sentinel(a.dtype));
   const int rank = a.shape.rank();
   std::array<std::int64_t, max_rank> weights{}, index{};
   std::int64_t weight = 1, at = 0;

@@ -11,6 +11,7 @@
 #include "runtime/atomic_file.h"
 #include "runtime/caller.h"
 #include "runtime/device_state.h"
+#include "runtime/element.h"
 #include "runtime/tensor_impl.h"
 
 namespace lockstep {
@@ -175,11 +176,9 @@ Json parse_header(const std::string& path, const MappedFile& file, std::uint64_t
   return json;
 }
 
-// Kernels require booleans to be 0 or 1.
 void check_booleans(const std::string& path, const std::string& name, const Entry& entry, const std::byte* data) {
   if (entry.spec.dtype != DType::boolean) return;
-  const auto is_boolean = [](std::byte b) { return b <= std::byte{1}; };
-  if (!std::all_of(data + entry.begin, data + entry.end, is_boolean))
+  if (!are_booleans(data + entry.begin, static_cast<std::int64_t>(entry.end - entry.begin)))
     fail(ErrorId::corrupt, path, "tensor \"" + name + "\" holds booleans that are neither 0 nor 1",
          "save the file again");
 }

@@ -106,6 +106,16 @@ TEST(CallErrors, OfCallsMadeByHand) {
                 "see the op's documentation for its attributes and numbers");
 }
 
+TEST(CallErrors, OfInputsThatAreAbsent) {
+  const std::string missing = "ShapeError[LS2011] operand: an input is missing" + here + "give it";
+  EXPECT_EQ(error_text([] { Operand::absent().tensor(); }), missing);
+  EXPECT_EQ(error_text([] { zeros_like(Operand::absent()); }), missing);
+  EXPECT_EQ(error_text([] { to_device(Operand::absent(), Device("cpu")); }), missing);
+  EXPECT_EQ(error_text([] { squeeze(Operand::absent(), 0); }), missing);
+  EXPECT_EQ(error_text([] { add(wide, Operand::absent()); }),
+            "ShapeError[LS2011] add: input b is missing\n  a      Tensor f32 (2, 3) description" + here + "give it");
+}
+
 TEST(CallErrors, ListAtMostEightOperands) {
   std::vector<Tensor> parts(9, wide);
   parts.push_back(four);

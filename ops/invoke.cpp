@@ -296,6 +296,7 @@ Tensor invoke1(const OpDef& op, std::span<const Operand> inputs, const void* att
 }
 
 Tensor Operand::tensor() const {
+  if (absent_) raise(ErrorId::wrong_input_count, "operand", "an input is missing", "give it", where_);
   return impl_ ? Tensor::share(impl_) : number_tensor(scalar_, dtype_of_number(scalar_), where_);
 }
 

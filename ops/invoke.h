@@ -28,9 +28,6 @@ class [[nodiscard]] ResultScope {
 /// Runs a call and notifies observers. `outputs` has one entry per output of the call (see output_count).
 void invoke_into(const OpCall& call, std::span<TensorRef> outputs);
 
-/// Lets the runtime copy views through the op `copy`. Called when the registry is filled.
-void install_dense_copy();
-
 /// full(), also for numbers that a double cannot hold.
 Tensor filled(const Shape& shape, const Scalar& value, DType dtype, CallSite where);
 

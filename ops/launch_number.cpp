@@ -43,12 +43,18 @@ class NumberTable {
     if (fresh) entries_.push_back(entry);
     return it->second;
   }
-  /// Entries do not change and do not move.
+  /// Entries do not change and do not move. Throws StateError LS1008 for a handle that was not given out.
   const NumberEntry& operator[](std::uint32_t handle) {
     const NumberEntry* entry = nullptr;
     {
       LockGuard lock(mutex_);
-      entry = &entries_[handle - 1];
+      if (handle - 1 < entries_.size()) entry = &entries_[handle - 1];
+    }
+    if (!entry) {
+      ErrorBuilder(ErrorId::invalid_use, "number",
+                   "a number's at_launch is " + std::to_string(handle) + ", which nothing has")
+          .fix("leave it 0: the runtime alone makes numbers that are known only at launch")
+          .raise();
     }
     return *entry;
   }

@@ -160,6 +160,18 @@ TEST(LaunchNumbers, AreRefusedWithoutAValue) {
   expect_refusal([&] { values.set(rate, step); }, ErrorId::symbolic_value, "`step` is known only at launch");
 }
 
+TEST(LaunchNumbers, ThatTheTableDoesNotHaveAreRefused) {
+  Scalar unknown(1.0);
+  for (const std::uint32_t handle : {0x7fffffffu, 0xffffffffu}) {
+    unknown.at_launch = handle;
+    const std::string text = "a number's at_launch is " + std::to_string(handle);
+    expect_refusal([&] { unknown.as_double(); }, ErrorId::invalid_use, text);
+    expect_refusal([&] { LaunchNumber(unknown).to_string(); }, ErrorId::invalid_use, text);
+    expect_refusal([&] { LaunchFormula(LaunchNumber(unknown)).symbols(); }, ErrorId::invalid_use, text);
+    expect_refusal([&] { add(ones({2}), Operand(unknown)); }, ErrorId::invalid_use, text);
+  }
+}
+
 TEST(LaunchNumbers, TakeOnlyValuesOfTheirKind) {
   LaunchValues values;
   expect_refusal([&] { values.set(step, 2.5); }, ErrorId::invalid_attribute, "`step`");

@@ -104,7 +104,6 @@ const OpDef& add(Registry& registry, OpDef def) {
 Registry& registry() {
   static Registry* r = new Registry;
   static const bool filled = [] {
-    install_dense_copy();
     for (BuiltInOp& op : built_in_ops()) {
       OpDef def = op.make();
       def.id = op.id;

@@ -10,6 +10,7 @@
 #include "runtime/caller.h"
 #include "runtime/device_state.h"
 #include "runtime/dlpack_types.h"
+#include "runtime/element.h"
 #include "runtime/enums.h"
 #include "runtime/foreign_tensor.h"
 #include "runtime/forked.h"
@@ -157,14 +158,12 @@ void copy_in_order(const std::byte* first, const TensorSpec& spec, const std::in
   });
 }
 
-// Kernels require booleans to be 0 or 1.
 void check_booleans(const Checker& array, const TensorSpec& spec, const std::byte* first, const std::int64_t* strides) {
   if (spec.dtype != DType::boolean) return;
   const Row row(spec.shape, strides);
   for_each_row(spec.shape, strides, [&](std::int64_t offset) {
-    for (std::int64_t i = 0; i < row.count; ++i) {
-      if (first[offset + i * row.stride] > std::byte{1}) array.contradicts("it has booleans that are neither 0 nor 1");
-    }
+    if (are_booleans(first + offset, row.count, row.stride)) return;
+    array.contradicts("it has booleans that are neither 0 nor 1");
   });
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/device_state.h"
 #include "runtime/dlpack_types.h"
 #include "runtime/expect_error.h"
+#include "runtime/may_fork.h"
 #include "runtime/test_devices.h"
 #include "runtime/toy_device.h"
 
@@ -122,6 +123,19 @@ TEST_P(DLPack, ArraysMayHaveAnyStrides) {
   EXPECT_EQ(read({2, 3}, {0, 1}, 2), (std::vector<float>{2, 3, 4, 2, 3, 4})) << "broadcast";
   EXPECT_EQ(read({2, 1, 2}, {1, INT64_MAX, 4}, 0), (std::vector<float>{0, 4, 1, 5})) << "of one element, any stride";
   EXPECT_EQ(read({2, 3, 2}, {1, 4, 2}, 0), (std::vector<float>{0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11}));
+}
+
+// In a new process, because the first op that is called makes the registry of ops.
+TEST(DLPackInANewProcess, ASharedArrayIsReadBeforeAnyOpIsCalled) {
+  if (!may_fork) GTEST_SKIP() << "not under this sanitizer";
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto read = [] {
+    Versioned array(std::vector<float>{0, 1, 2, 3, 4, 5}, {2, 2}, {3, 1});
+    array.managed.flags = dlpack::read_only_flag;
+    const Tensor x = from_dlpack(&array.managed, Device("cpu"), CopyPolicy::never);
+    return x.to_vector<float>() == std::vector<float>{0, 1, 3, 4};
+  };
+  EXPECT_EXIT(_exit(read() ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
 TEST_P(DLPack, ArraysMayBeUnalignedEmptyOrScalars) {

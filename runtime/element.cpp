@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lockstep/error.h"
+
 namespace lockstep {
 namespace {
 
@@ -55,6 +57,19 @@ std::string element_bits(const std::byte* at, DType dtype) {
     text += digits[byte & 15];
   }
   return text;
+}
+
+bool are_booleans(const std::byte* first, std::int64_t count, std::int64_t stride) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (first[i * stride] > std::byte{1}) return false;
+  }
+  return true;
+}
+
+void check_booleans(const void* elements, const TensorSpec& spec, const char* op, CallSite where) {
+  if (spec.dtype != DType::boolean || are_booleans(static_cast<const std::byte*>(elements), spec.bytes())) return;
+  raise(ErrorId::invalid_foreign_array, op, "there are booleans that are neither 0 nor 1",
+        "give the bytes 0 and 1, or give u8 elements and cast them to bool", where);
 }
 
 long double unit_in_last_place(long double x, DType dtype) {

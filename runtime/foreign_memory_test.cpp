@@ -273,6 +273,21 @@ TEST_F(ForeignMemory, OfTheWrongSizeIsRefused) {
   EXPECT_EQ(from_memory(nullptr, 0, {DType::f32, {0}}, device(), CopyPolicy::never).shape(), (Shape{0}));
 }
 
+TEST_F(ForeignMemory, OfOtherBooleansThan0And1IsRefused) {
+  static const std::uint8_t bytes[] = {0, 1, 255};
+  const std::shared_ptr<const void> memory(std::shared_ptr<const void>(), bytes);
+  for (const CopyPolicy copy : {CopyPolicy::never, CopyPolicy::always}) {
+    expect_error_saying(
+        [&] {
+          from_memory(memory, 3, {DType::boolean, {3}}, device(), copy);
+        },
+        ErrorId::invalid_foreign_array, {"from_memory: there are booleans that are neither 0 nor 1"},
+        "foreign_memory_test.cpp:", true);
+    EXPECT_EQ(script.log, Log{}) << "the device has seen nothing";
+  }
+  EXPECT_EQ(from_memory(memory, 2, {DType::boolean, {2}}, device()).shape(), (Shape{2}));
+}
+
 TEST_F(ForeignMemory, IsNeverWrittenInPlaceNorAccounted) {
   strides[0] = 3;
   const Variable v(import_as(CopyPolicy::never), "v");

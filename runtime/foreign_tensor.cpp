@@ -6,6 +6,7 @@
 #include "lockstep/foreign.h"
 #include "runtime/caller.h"
 #include "runtime/device_state.h"
+#include "runtime/element.h"
 #include "runtime/enums.h"
 #include "runtime/forked.h"
 #include "runtime/memory/foreign.h"
@@ -72,6 +73,7 @@ Tensor from_memory(std::shared_ptr<const void> memory, std::size_t bytes, const 
         "give " + std::to_string(needed) + " bytes", where);
   }
   if (!memory && needed > 0) raise(ErrorId::invalid_use, op, "the memory is null", "give the elements", where);
+  check_booleans(memory.get(), spec, op, where);
   DeviceState& state = (device ? *device : default_device()).state();
   const BlockPurpose purpose{.label = op, .where = &where};
   if (needed > 0 && copy != CopyPolicy::always) {

@@ -105,6 +105,13 @@ StreamScope::StreamScope(const Stream& stream, CallSite where) : stream_(stream)
   if (!stream.state_->queue.is_inline()) thread_state().stream = this;
 }
 
-StreamScope::~StreamScope() { thread_state().stream = outer_; }
+// Nothing is to be done for an inline queue, whose scope is not in the list.
+StreamScope::~StreamScope() {
+  for (const StreamScope** at = &thread_state().stream; *at; at = &(*at)->outer_) {
+    if (*at != this) continue;
+    *at = outer_;
+    return;
+  }
+}
 
 }  // namespace lockstep

@@ -91,6 +91,31 @@ TEST_F(Streams, OfAnotherDeviceEndNoOuterOne) {
   EXPECT_EQ(queue_of(ones({2})), mine);
 }
 
+TEST_F(Streams, CountUntilTheEndOfTheirScopeWhateverTheOrder) {
+  CommandQueue* const own = queue_of(ones({2}));
+  std::optional<StreamScope> outer(a), middle(b), inner(Stream::default_of(toy()));
+  middle.reset();
+  EXPECT_EQ(queue_of(ones({2})), own) << "the innermost scope still applies";
+  inner.reset();
+  CommandQueue* const in_a = queue_of(ones({2}));
+  EXPECT_NE(in_a, own);
+  middle.emplace(b);
+  outer.reset();
+  CommandQueue* const in_b = queue_of(ones({2}));
+  EXPECT_NE(in_b, own);
+  EXPECT_NE(in_b, in_a);
+  middle.reset();
+  EXPECT_EQ(queue_of(ones({2})), own);
+}
+
+TEST_F(Streams, OfAnInlineDeviceBringNoOuterOneBack) {
+  std::optional<StreamScope> outer(a);
+  std::optional<StreamScope> inner(Stream::create(Device("cpu")));
+  outer.reset();
+  inner.reset();
+  EXPECT_EQ(queue_of(ones({2})), &toy().state().own_queue());
+}
+
 TEST_F(Streams, TakeAllKindsOfCalls) {
   const StreamScope in(a);
   CommandQueue* const mine = queue_of(ones({2}));

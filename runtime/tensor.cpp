@@ -12,6 +12,7 @@
 #include "runtime/caller.h"
 #include "runtime/device_state.h"
 #include "runtime/driver_registry.h"
+#include "runtime/element.h"
 #include "runtime/forked.h"
 #include "runtime/stream_order.h"
 #include "runtime/tensor_impl.h"
@@ -61,11 +62,6 @@ std::uint64_t byte_count(DType dtype, const Shape& shape) {
 }  // namespace
 
 std::atomic<ValueReadHook> on_value_read{nullptr};
-std::atomic<DenseCopyHook> dense_copy_hook{nullptr};
-
-TensorRef make_dense_copy(const TensorImpl& impl, CallSite where) {
-  return dense_copy_hook.load(std::memory_order_acquire)(impl, where);
-}
 
 void* TensorImpl::operator new(std::size_t bytes) {
   FreeList& list = free_list();
@@ -360,6 +356,7 @@ Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const TensorSpec&
         std::to_string(bytes) + " bytes do not fill " + std::string(name_of(spec.dtype)) + " " + spec.shape.to_string(),
         "give " + std::to_string(byte_count(spec.dtype, spec.shape)) + " bytes", where);
   }
+  check_booleans(data, spec, "tensor", where);
   return Tensor(data, spec.dtype, spec.shape, device, where);
 }
 

@@ -168,10 +168,8 @@ void write_owned(TensorImpl& impl, const std::shared_ptr<const void>& data, Call
 using ValueReadHook = void (*)(const TensorImpl& impl, const char* how, CallSite where);
 extern std::atomic<ValueReadHook> on_value_read;
 
-/// Makes a dense copy of a view, by the hook that ops/ sets, which implements the strided copy.
+/// Makes a dense copy of a view. Defined in ops/shape/join.cpp, since the op `copy` implements the strided copy.
 TensorRef make_dense_copy(const TensorImpl& impl, CallSite where);
-using DenseCopyHook = TensorRef (*)(const TensorImpl& impl, CallSite where);
-extern std::atomic<DenseCopyHook> dense_copy_hook;
 /// The same for a read by the host: the copy is complete when this returns, even if an unrelated command has failed on
 /// the device.
 TensorRef completed_dense_copy(const TensorImpl& impl, CallSite where);

@@ -47,6 +47,18 @@ TEST_F(Tensors, TooFewOrTooManyElementsAreRefused) {
   EXPECT_EQ(Tensor::from_bytes(bytes, 8, {DType::f32, {2}}).to_vector<float>(), (std::vector<float>{0, 0}));
 }
 
+TEST_F(Tensors, BooleansOfBytesAre0Or1) {
+  const std::uint8_t bytes[] = {1, 0, 1, 2};
+  EXPECT_EQ(Tensor::from_bytes(bytes, 3, {DType::boolean, {3}}).to_bools(), (std::vector<std::uint8_t>{1, 0, 1}));
+  EXPECT_EQ(error_text([&] {
+              Tensor::from_bytes(bytes, 4, {DType::boolean, {4}});
+            }),
+            "StateError[LS1010] tensor: there are booleans that are neither 0 nor 1" + here +
+                "give the bytes 0 and 1, or give u8 elements and cast them to bool");
+  EXPECT_EQ(Tensor::from_bytes(bytes, 4, {DType::u8, {4}}).to_vector<std::uint8_t>()[3], 2);
+  EXPECT_EQ(Tensor::from_bytes(nullptr, 0, {DType::boolean, {0}}).size(), 0);
+}
+
 TEST_F(Tensors, ElementsAreReadAsWhatTheyAre) {
   const Tensor x({1.0f, 2.0f});
   const std::string line = "\n  tensor Tensor f32 (2) reference:0   output of tensor";

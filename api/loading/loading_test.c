@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
   if (!open_library(argv[1])) return 1;
   void* plugin = open_library(argv[2]);
   if (!plugin) return 1;
+  int (*compare_streams)(void) = (int (*)(void))dlsym(plugin, "loading_compare_streams");
+  if (!compare_streams || compare_streams() != 0) return 1;
   int (*add)(float*) = (int (*)(float*))dlsym(plugin, "loading_add");
   float sums[3] = {0, 0, 0};
   if (!add || add(sums) != 0) return 1;

@@ -129,8 +129,10 @@ class [[nodiscard]] MathModeScope {
 MathMode math_mode();
 
 /// Waits until everything enqueued on the device is done, on all its streams. Throws the oldest failure of a stream
-/// that neither this function nor a read of a dependent tensor has reported yet; each of several failures is reported
-/// by a call of its own. Work that was enqueued on that stream after the failed op was not executed (docs/errors.md).
+/// that was not reported yet; each of several failures is reported by a call of its own. This function reports a
+/// failure, and so do Stream::synchronize and, on the stream that failed, the use or read of a dependent tensor. On
+/// another stream, such a use throws the failure too, but does not report it: this function still throws it. Work that
+/// was enqueued on the failed stream after the failed op was not executed (docs/errors.md).
 void synchronize(Device device);
 
 }  // namespace lockstep

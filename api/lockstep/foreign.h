@@ -20,11 +20,13 @@ namespace LOCKSTEP_API lockstep {
 ///
 /// The memory is shared if the device's driver can import host memory, as those of `cpu` and `reference` can, and the
 /// elements are aligned to their size. Otherwise the device copies it, without another copy in host memory. Shared
-/// memory is never written; it may be write-protected, such as a file that is mapped for reading.
+/// memory is never written; it may be write-protected, such as a file that is mapped for reading. Booleans are the
+/// bytes 0 and 1.
 ///
-/// Throws ShapeError LS2006 if `bytes` is not the spec's number of bytes, StateError LS1008 if `memory` is null
-/// although there are elements, OutOfMemoryError LS5002 if the tensor is larger than the device takes, LS5001 if a copy
-/// does not fit, and UnsupportedError LS6003 if `copy` is `never` and the device cannot share the memory.
+/// Throws ShapeError LS2005 if the spec has more elements than can be counted, LS2006 if `bytes` is not its number of
+/// bytes, StateError LS1003 in a forked child, LS1008 if `memory` is null although there are elements, LS1010 for
+/// booleans that are other bytes, OutOfMemoryError LS5002 if the tensor is larger than the device takes, LS5001 if a
+/// copy does not fit, and UnsupportedError LS6003 if `copy` is `never` and the device cannot share the memory.
 Tensor from_memory(std::shared_ptr<const void> memory, std::size_t bytes, const TensorSpec& spec,
                    std::optional<Device> device = std::nullopt, CopyPolicy copy = CopyPolicy::if_needed,
                    CallSite where = CallSite::current());

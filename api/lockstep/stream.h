@@ -26,8 +26,8 @@ namespace LOCKSTEP_API lockstep {
 /// while another one changes it.
 ///
 /// After the last handle is gone, the stream's calls still run, and the tensors that they make stay usable. Destroying
-/// the handle does not wait. A failure that was not reported by then is reported when such a tensor is used, or by
-/// synchronize(device).
+/// the handle does not wait. A failure that was not reported by then is thrown when such a tensor is used, and reported
+/// by synchronize(device).
 class Stream {
  public:
   /// Opens the device if it is not open. Throws DeviceError LS3007 if the driver gives no further queue, LS3003 if the
@@ -44,26 +44,30 @@ class Stream {
   Device device(CallSite where = CallSite::current()) const;
 
   /// Waits until everything enqueued on this stream is done. Throws the stream's oldest failure that was not reported
-  /// yet (docs/errors.md), but no failure of another stream.
+  /// yet (docs/errors.md), but no failure of another stream. The use or read of a tensor without contents on another
+  /// stream throws the failure too, but does not report it: this function still throws it.
   void synchronize(CallSite where = CallSite::current()) const;
-
-  /// Whether both are the same stream.
-  friend bool operator==(const Stream& a, const Stream& b);
 
   struct State;
 
  private:
   friend class DeviceState;
   friend class StreamScope;
+  friend bool operator==(const Stream& a, const Stream& b);
   explicit Stream(std::shared_ptr<State> state) : state_(std::move(state)) {}
   static Stream of_kind(std::uint32_t kind, Device device, CallSite where);
 
   Held<std::shared_ptr<State>, "stream"> state_;
 };
 
+/// Whether both are the same stream.
+bool operator==(const Stream& a, const Stream& b);  // not only as a friend: that would not be exported
+
 /// Until the end of the scope, what this thread calls on the stream's device is enqueued on that stream: ops, tensors
 /// made from data, assignments, reads. Calls on other devices are not affected. Of nested scopes for one device, the
 /// innermost applies. Threads that are started within the scope are not in it.
+///
+/// A scope must end on the thread that made it. It may end before a scope within it, which then still applies.
 class [[nodiscard]] StreamScope {
  public:
   explicit StreamScope(const Stream& stream, CallSite where = CallSite::current());
@@ -75,7 +79,7 @@ class [[nodiscard]] StreamScope {
   friend class DeviceState;
 
   const Stream stream_;
-  const StreamScope* const outer_;
+  mutable const StreamScope* outer_;  // changes if the outer scope ends first
 };
 
 }  // namespace lockstep

@@ -57,7 +57,9 @@ class Tensor {
   /// An abstract tensor.
   static Tensor abstract(const TensorSpec& spec, CallSite where = CallSite::current());
 
-  /// A tensor with elements copied from untyped memory, such as a file's; `bytes` is its length.
+  /// A tensor with elements copied from untyped memory, such as a file's; `bytes` is its length. Booleans are the bytes
+  /// 0 and 1. Throws ShapeError LS2006 if `bytes` is not the spec's number of bytes, StateError LS1010 for booleans
+  /// that are other bytes.
   static Tensor from_bytes(const void* data, std::size_t bytes, const TensorSpec& spec,
                            std::optional<Device> device = std::nullopt, CallSite where = CallSite::current());
 
@@ -181,7 +183,8 @@ struct Scalar {
     return above_int64 ? static_cast<double>(static_cast<std::uint64_t>(integer)) : static_cast<double>(integer);
   }
 
-  /// For the runtime: throws TraceError LS4101, which names the number.
+  /// For the runtime: throws TraceError LS4101, which names the number, or StateError LS1008 if the runtime has not
+  /// made it.
   [[noreturn]] void fail_unknown() const;
 };
 
@@ -217,7 +220,8 @@ class Operand {
   TensorImpl* impl() const { return impl_; }
   const Scalar& scalar() const { return scalar_; }
   CallSite where() const { return where_; }
-  /// The tensor; a number becomes a bool, i32 or f32 tensor on the default device.
+  /// The tensor; a number becomes a bool, i32 or f32 tensor on the default device. Throws ShapeError LS2011 if the
+  /// operand is absent.
   Tensor tensor() const;
 
  private:

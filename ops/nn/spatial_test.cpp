@@ -333,6 +333,16 @@ TEST(SpatialRefuses, WhatDoesNotFit) {
         conv2d(ones({1, 4, 4, 1}), ones({1, 2, 2, 1}), {.padding = Padding::of(1, 1)});
       },
       ErrorId::invalid_attribute, {"conv2d: ", "padding"});
+  expect_error(
+      [&] {
+        conv(ones({1, 0, 2}), ones({3, 1, 2}), {.padding = Padding::same()});
+      },
+      ErrorId::invalid_shape, {"conv: ", "does not fit into an extent of 0"});
+  expect_error(
+      [&] {
+        avg_pool(ones({1, 0, 2}), {.padding = Padding::same()});
+      },
+      ErrorId::invalid_shape, {"avg_pool: ", "has no elements under a window"});
   expect_error([&] { max_pool(ones({5, 2})); }, ErrorId::wrong_rank, {"max_pool: x has rank 2"});
   expect_error([&] { max_pool(line, {.window = {2, 2}}); }, ErrorId::invalid_attribute, {"max_pool: ", "window"});
   expect_error([&] { avg_pool(volume, {.padding = Padding::of(2, 0, 0, 0, 0, 0)}); }, ErrorId::invalid_attribute,

@@ -72,16 +72,14 @@ class CopyInProgress {
 };
 thread_local std::optional<DType> CopyInProgress::dtype_;
 
-TensorRef dense_copy(const TensorImpl& impl, CallSite where) {
+}  // namespace
+
+TensorRef make_dense_copy(const TensorImpl& impl, CallSite where) {
   static const OpDef& op = built_in("copy");
   const Operand x = Operand::borrow(const_cast<TensorImpl*>(&impl), where);
   const CopyInProgress copying({op, std::span(&x, 1), nullptr, {}, where}, impl.dtype);
   return TensorRef::share(invoke1(op, std::span(&x, 1)).impl());
 }
-
-}  // namespace
-
-void install_dense_copy() { dense_copy_hook = &dense_copy; }
 
 namespace defs {
 

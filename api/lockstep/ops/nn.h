@@ -15,6 +15,9 @@ namespace LOCKSTEP_API lockstep {
 /// How an image is padded before a window slides over it. `valid` adds nothing. `same` adds zeros so that the output
 /// has ceil(extent/stride) elements; an odd row or column goes to the bottom or right. `of` adds given numbers of
 /// elements in front of each spatial axis and behind it: two numbers for one axis, four for two, six for three.
+///
+/// With `same`, and in a pool with any padding, each spatial extent of the image must be 1 or more. Otherwise the call
+/// throws ShapeError LS2005.
 class Padding {
  public:
   static Padding valid() { return Padding(Kind::given); }
