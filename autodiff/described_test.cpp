@@ -118,6 +118,23 @@ TEST_F(Described, AnUpstreamGradientMayBeGiven) {
   EXPECT_NE(error_text([&] { tape.gradient(y, x); }).find("the target has batch*4 elements"), std::string::npos);
 }
 
+TEST_F(Described, AnUpstreamGradientWithElementsGivesDescribedOnesToo) {
+  const Tensor x = described({2, 4}), upstream = ones({2, 4});
+  GradientTape outer;
+  outer.watch(upstream);
+  GradientTape tape({.persistent = true});
+  tape.watch(x);
+  for (const Tensor& y : {x, x * 2.0f, softmax(x)}) {
+    const Tensor g = tape.gradient(y, x, {.upstream = upstream});
+    EXPECT_TRUE(g.is_abstract());
+    EXPECT_EQ(g.spec(), x.spec());
+  }
+  const Tensor g = tape.gradient(x * 2.0f, x, {.upstream = upstream});
+  const Tensor by_upstream = outer.gradient(sum(g), upstream);
+  EXPECT_TRUE(by_upstream.is_abstract());
+  EXPECT_EQ(by_upstream.spec(), upstream.spec());
+}
+
 TEST_F(Described, TensorsOnNoDeviceStayThere) {
   expect_own_spec(described({batch, 4}), [](const Tensor& t) { return sum(square(t.to(Device("reference")))); });
 }

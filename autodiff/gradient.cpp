@@ -191,6 +191,11 @@ Tensor upstream_for(const Tensor& target, const GradientOptions& options, CallSi
   }
   if (options.upstream) {
     if (options.upstream->shape(where) == target.shape() && options.upstream->dtype() == target.dtype()) {
+      // Times a description, an upstream gradient with elements is one too, as the gradients have to be. Outer tapes
+      // follow the product.
+      if (target.is_abstract() && !options.upstream->is_abstract()) {
+        return mul({*options.upstream, where}, {ones_like({target, where}), where});
+      }
       if (target.is_abstract() || options.upstream->device() == target.device()) return *options.upstream;
       ErrorBuilder(ErrorId::devices_differ, "gradient", "the upstream gradient and the target lie on different devices")
           .line("target", target.describe())

@@ -180,13 +180,21 @@ void check(std::span<const Tensor> gradients, std::span<const Variable> variable
   for (std::size_t i = 0; i < variables.size(); ++i) {
     const TensorImpl& value = variables[i].impl(where).value();
     const TensorImpl& gradient = *gradients[i].impl(where);
-    const auto fail = [&](ErrorId id, const char* what) {
-      ErrorBuilder(id, "apply", std::string("a gradient and its variable differ in ") + what)
+    const auto refuse = [&](ErrorId id, const std::string& headline, const char* fix) {
+      ErrorBuilder(id, "apply", headline)
           .line("gradient", describe(gradient))
           .line("variable", describe(value))
           .at(where)
-          .fix("updates never broadcast or convert: give the gradient of this variable")
+          .fix(fix)
           .raise();
+    };
+    if (gradient.is_abstract()) {
+      refuse(ErrorId::symbolic_value, "a gradient is a description and has no elements",
+             "give gradients with elements, of a loss that is computed from data");
+    }
+    const auto fail = [&](ErrorId id, const char* what) {
+      refuse(id, std::string("a gradient and its variable differ in ") + what,
+             "updates never broadcast or convert: give the gradient of this variable");
     };
     if (!(gradient.shape == value.shape)) fail(ErrorId::shapes_differ, "shape");
     if (gradient.dtype != value.dtype) fail(ErrorId::dtypes_differ, "dtype");

@@ -249,6 +249,9 @@ TEST_F(OptimizerState, GradientsBelongToTheirVariables) {
   refuse(ErrorId::devices_differ, "several devices", [&] {
     apply({ones({2}), ones({2}).to(Device("cpu"))}, {a, elsewhere});
   });
+  refuse(ErrorId::symbolic_value, "a gradient is a description and has no elements", [&] {
+    apply({ones({2}), Tensor::abstract({f32, {3}})}, {a, b});
+  });
   EXPECT_EQ(sgd.steps(), 0);
   EXPECT_EQ(a.read().to_vector<float>(), (std::vector<float>{1, 1}));
   sgd.apply({}, {});

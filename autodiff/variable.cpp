@@ -34,8 +34,16 @@ TensorRef alias_of(const TensorImpl& tensor, std::shared_ptr<const VariableInfo>
 
 void check_fits(const VariableImpl& variable, const Tensor& value, const char* op, CallSite where) {
   const TensorImpl& present = variable.value();
-  const bool same_dtype = value.dtype(where) == present.dtype;
-  if (same_dtype && value.shape() == present.shape && !value.is_abstract()) return;
+  if (value.is_abstract(where)) {
+    ErrorBuilder(ErrorId::symbolic_value, op, "the value is a description and has no elements")
+        .line("value", value.describe())
+        .line("variable", describe(present))
+        .at(where)
+        .fix("give a tensor with elements")
+        .raise();
+  }
+  const bool same_dtype = value.dtype() == present.dtype;
+  if (same_dtype && value.shape() == present.shape) return;
   ErrorBuilder(same_dtype ? ErrorId::shapes_differ : ErrorId::dtypes_differ, op,
                "a variable keeps its shape and dtype: " + std::string(name_of(present.dtype)) + " " +
                    present.shape.to_string() + ", given " + std::string(name_of(value.dtype())) + " " +

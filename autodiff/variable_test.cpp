@@ -6,6 +6,7 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/testing.h"
 #include "ops/observer.h"
+#include "runtime/expect_error.h"
 #include "runtime/test_devices.h"
 
 namespace lockstep {
@@ -126,7 +127,11 @@ TEST(Variable, DescriptionsAreNoValues) {
   const Tensor description = Tensor::abstract({f32, {2}});
   EXPECT_THROW(Variable(description, "v"), TraceError);
   Variable v(zeros({2}), "v");
-  EXPECT_THROW(v.assign(description), ShapeError);
+  expect_error_saying([&] { v.assign(description); }, ErrorId::symbolic_value,
+                      {"assign: the value is a description and has no elements", "Variable \"v\""},
+                      "variable_test.cpp:", true);
+  expect_error_saying([&] { v.assign_add(description); }, ErrorId::symbolic_value, {"assign_add: the value is"},
+                      "variable_test.cpp:", true);
   EXPECT_THROW(v.assign_add(ones({3})), ShapeError);
   EXPECT_THROW(v.assign_add(ones({2}, f64)), DTypeError);
   EXPECT_EQ(v.read().to_vector<float>(), (std::vector<float>{0, 0}));

@@ -174,6 +174,7 @@ class Training {
 std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::int64_t batch_size,
                                               CallSite where) const {
   state_.at(where).require_compiled("evaluate", where);
+  const CompileInUse in_use(*state_);
   check_at_least(0, batch_size, "batch_size", "evaluate", where);
   const CallerScope caller(where);
   check_data(*state_, data, "data set", "evaluate", where);
@@ -193,6 +194,7 @@ std::map<std::string, double> Model::evaluate(const data::Dataset& data, std::in
 
 History Model::fit(const data::Dataset& train, const Fit& options, CallSite where) {
   state_.at(where).require_compiled("fit", where);
+  const CompileInUse in_use(*state_);
   check_at_least(0, options.epochs, "epochs", "fit", where);
   check_at_least(0, options.steps, "steps", "fit", where);
   check_at_least(1, options.batch_size, "batch_size", "fit", where);

@@ -370,6 +370,87 @@ TEST_P(FitTest, ABinaryModelLearnsAndItsAccuracyIsRefusedWithAHint) {
   }
 }
 
+// fit() and evaluate() refer to the optimizer, the loss and the metrics until they return.
+TEST_P(FitTest, CompilingIsRefusedWhileTheModelIsInUse) {
+  Model model = make();
+  int refused = 0;
+  const auto compile = [&] {
+    ++refused;
+    expect_error_saying(
+        [&] { model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}}); },
+        ErrorId::invalid_use, {"compile: fit(), evaluate() or train_step() of this model is running"}, nullptr, true);
+  };
+  Fit options = quiet();
+  options.batch_size = 10;
+  options.validation = points(10, 3);
+  options.on_step = [&](const StepInfo& s) {
+    compile();
+    model.evaluate(points(4));
+    if (s.step == 2) compile();
+  };
+  options.on_epoch = [&](const EpochInfo&) { compile(); };
+  options.should_stop = [&] {
+    compile();
+    return false;
+  };
+  const History history = model.fit(points(20), options);
+  EXPECT_EQ(refused, 7) << "two steps, one of them twice, the epoch, and before each step and the batch of validation";
+  EXPECT_TRUE(history.at(0).values.contains("val_accuracy"));
+  EXPECT_EQ(model.epochs(), 1);
+  options.on_step = [](const StepInfo&) { throw std::runtime_error("stop"); };
+  EXPECT_THROW(model.fit(points(20), options), std::runtime_error);
+
+  metrics::Metric metric{"compiling", [&](const Tensor& predictions, const Tensor&) {
+                           compile();
+                           return sum(predictions);
+                         }};
+  losses::Loss loss = losses::SparseCategoricalCrossentropy{};
+  loss.compute = [&, inner = loss.compute](const Tensor& predictions, const Tensor& labels) {
+    compile();
+    return inner(predictions, labels);
+  };
+  refused = 0;
+  model.compile({.optimizer = optim::Sgd{}, .loss = loss, .metrics = {metric}});
+  EXPECT_EQ(refused, 0) << "nothing runs any more, after an exception either";
+  model.train_step({ones({1, 2}), Tensor({0})});
+  EXPECT_EQ(refused, 1);
+  model.evaluate(points(4));
+  EXPECT_EQ(refused, 3);
+  EXPECT_NO_THROW(model.compile({.optimizer = optim::Sgd{}, .loss = loss}));
+}
+
+TEST_P(FitTest, MetricsHaveNamesThatTellTheirValuesApart) {
+  const auto named = [](const std::string& name) {
+    metrics::Metric metric = metrics::Accuracy{};
+    metric.name = name;
+    return metric;
+  };
+  Model model = make({named("accuracy"), named("also"), named("value")});
+  EXPECT_EQ(model.evaluate(points(4)).size(), 4u);
+  const auto refuse = [&](const std::string& headline, std::vector<metrics::Metric> metrics) {
+    expect_error_saying(
+        [&] {
+          model.compile({.optimizer = optim::Sgd{},
+                         .loss = losses::SparseCategoricalCrossentropy{},
+                         .metrics = std::move(metrics)});
+        },
+        ErrorId::invalid_use, {headline, "Metric::name"}, nullptr, true);
+  };
+  refuse("compile: metrics 2 and 3 are both named \"also\"", {metrics::Accuracy{}, named("also"), named("also")});
+  refuse("compile: a metric is named \"loss\", as the value of the loss is", {named("loss")});
+  refuse("compile: the metric \"val_accuracy\" begins with \"val_\"", {metrics::Accuracy{}, named("val_accuracy")});
+  EXPECT_EQ(model.evaluate(points(4)).size(), 4u) << "a refusal changes nothing";
+}
+
+TEST_P(FitTest, ABatchThatIsADescriptionIsRefused) {
+  Model model = make();
+  const std::string before = model.weights_sha256();
+  const data::Batch batch{Tensor::abstract({f32, {4, 2}}), Tensor::abstract({i32, {4}})};
+  expect_error(ErrorId::symbolic_value, "a gradient is a description", [&] { model.train_step(batch); });
+  EXPECT_EQ(model.weights_sha256(), before);
+  EXPECT_EQ(model.optimizer().steps(), 0);
+}
+
 TEST_P(FitTest, UsesOutOfOrderAreNamed) {
   Model model(Sequential(Dense{.units = 3}));
   expect_error(ErrorId::not_built, "called at fit_test.cpp:", [&] { model.variables(); });

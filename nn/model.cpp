@@ -98,16 +98,41 @@ std::vector<Variable> Model::trainable_variables(CallSite where) const {
   return state_->layers->trainable_variables();
 }
 
-void Model::compile(Compile options) {
-  const auto fail = [](const std::string& what) {
-    ErrorBuilder(ErrorId::invalid_use, "compile", what)
-        .fix("give one of lockstep::losses and metrics, or a function")
-        .raise();
+namespace {
+
+[[noreturn]] void refuse_to_compile(const std::string& what, const std::string& fix) {
+  ErrorBuilder(ErrorId::invalid_use, "compile", what).fix(fix).raise();
+}
+
+// EpochResult::values and evaluate() have one value per name.
+void check_names(const std::vector<metrics::Metric>& metrics) {
+  const auto refuse = [](const std::string& what) {
+    refuse_to_compile(what + ": values are told apart by their names", "set Metric::name to another name");
   };
-  if (!options.loss.compute) fail("the loss has no function");
-  for (const metrics::Metric& m : options.metrics) {
-    if (!m.sum) fail("the metric \"" + m.name + "\" has no function");
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    const std::string& name = metrics[i].name;
+    if (name == "loss") refuse("a metric is named \"loss\", as the value of the loss is");
+    if (name.starts_with("val_")) refuse("the metric \"" + name + "\" begins with \"val_\", as validation values do");
+    for (std::size_t k = 0; k < i; ++k) {
+      if (metrics[k].name != name) continue;
+      refuse("metrics " + std::to_string(k + 1) + " and " + std::to_string(i + 1) + " are both named \"" + name + "\"");
+    }
   }
+}
+
+}  // namespace
+
+void Model::compile(Compile options) {
+  if (state_->uses > 0) {
+    refuse_to_compile("fit(), evaluate() or train_step() of this model is running and uses what compile() replaces",
+                      "compile when it has returned; for another learning rate use optimizer().set_learning_rate()");
+  }
+  const char* const give = "give one of lockstep::losses and metrics, or a function";
+  if (!options.loss.compute) refuse_to_compile("the loss has no function", give);
+  for (const metrics::Metric& m : options.metrics) {
+    if (!m.sum) refuse_to_compile("the metric \"" + m.name + "\" has no function", give);
+  }
+  check_names(options.metrics);
   state_->compile.emplace(std::move(options));
   state_->epochs = 0;
 }

@@ -1,6 +1,7 @@
 // The state behind a Model handle.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@ struct Model::State {
   std::optional<Compile> compile;
   std::int64_t epochs = 0;        // epochs begun since compile()
   std::int64_t batch_size = 256;  // of the last fit()
+  std::atomic<int> uses{0};       // see CompileInUse
 
   void require_built(const char* op, CallSite where) const;
   void require_compiled(const char* op, CallSite where) const;
@@ -26,6 +28,19 @@ struct Model::State {
 
   /// Returns the spec of the output, with a symbolic batch dimension.
   TensorSpec describe_output() const;
+};
+
+/// While an object of this class exists, fit(), evaluate() or train_step() refers to the model's optimizer, loss and
+/// metrics, and compile() is refused. Several may exist at the same time, on several threads.
+class CompileInUse {
+ public:
+  explicit CompileInUse(Model::State& state) : state_(state) { ++state_.uses; }
+  ~CompileInUse() { --state_.uses; }
+  CompileInUse(const CompileInUse&) = delete;
+  CompileInUse& operator=(const CompileInUse&) = delete;
+
+ private:
+  Model::State& state_;
 };
 
 /// Bytes of the variables' values.

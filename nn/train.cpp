@@ -126,6 +126,7 @@ std::int64_t estimate_batch(Model::State& state, const TensorSpec& label, std::i
 
 Tensor Model::train_step(const data::Batch& batch, CallSite where) {
   state_.at(where).require_compiled("train_step", where);
+  const CompileInUse in_use(*state_);
   const CallerScope caller(where);
   StepGuard guard(*state_);
   Gradients g = gradients_of(*state_, batch.features, batch.labels, where);

@@ -46,7 +46,8 @@ std::string text_of(const Scalar& number) {
   if (number.kind == Scalar::Kind::integer) return integer_text(number);
   char text[40];
   std::snprintf(text, sizeof text, "%g", number.floating);
-  return text;
+  const bool reads_as_integer = std::string_view(text).find_first_not_of("-0123456789") == std::string_view::npos;
+  return text + std::string(reads_as_integer ? ".0" : "");
 }
 
 std::string text_of(DType dtype) { return std::string(name_of(dtype)); }

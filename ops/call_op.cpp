@@ -20,9 +20,19 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
+// An op that writes into an input would change every tensor that shares the input's memory.
 const OpDef& op_called(std::string_view name, CallSite where) {
   const OpDef* op = find_op(name);
   if (!op) raise(ErrorId::unknown_op, name, "there is no op of that name", "`lockstep ops` lists the ops", where);
+  for (const InputDef& input : op->inputs) {
+    if (!input.mutable_) continue;
+    raise(ErrorId::unknown_op, name, "the op writes into its input " + input.name + ", and tensors keep their values",
+          "update variables with Optimizer::apply or Variable::assign", where);
+  }
+  if (op->internal) {
+    raise(ErrorId::unknown_op, name, "the op is a part of other ops and has no public function",
+          "`lockstep ops` lists the ops that have one", where);
+  }
   return *op;
 }
 
@@ -41,11 +51,23 @@ void check_inputs(const CallByName& call) {
   }
 }
 
+// As an error shows it. Quotes tell the text "true" from the value true.
+std::string shown(const ArgumentValue& value) {
+  const std::string* text = value.get<std::string>();
+  return text ? quoted(*text) : value.to_string();
+}
+
 // ------------------------------------------------------------------------------------------------------------- kinds
 
 bool is_whole(const ArgumentValue& value) {
   const Scalar* number = value.get<Scalar>();
   return number && number->kind == Scalar::Kind::integer && !number->above_int64;
+}
+
+// A whole number that an attribute could not hold, which is an i64.
+bool is_above_int64(const ArgumentValue& value) {
+  const Scalar* number = value.get<Scalar>();
+  return number && number->kind == Scalar::Kind::integer && number->above_int64;
 }
 
 // The value in the type in which CallByName has this kind, or nullopt if it is of another kind.
@@ -56,7 +78,7 @@ std::optional<ArgumentValue> of_kind(const ArgumentDef& def, const ArgumentValue
   const auto if_holds = [&](bool holds) { return holds ? std::optional(value) : std::nullopt; };
   if (names_choice) return value;
   switch (def.kind) {
-    case ArgumentKind::integer:
+    case ArgumentKind::integer: return if_holds(is_whole(value) || (def.at_launch && is_above_int64(value)));
     case ArgumentKind::axis: return if_holds(is_whole(value));
     case ArgumentKind::real: return if_holds(number && number->kind != Scalar::Kind::logical);
     case ArgumentKind::truth: return if_holds(number && number->kind == Scalar::Kind::logical);
@@ -122,8 +144,7 @@ void take(CallByName& call, const std::string& name, const ArgumentValue& value)
   refuse_symbol(call, *def, value);
   place = of_kind(*def, value);
   if (place) return;
-  call.fail(ErrorId::wrong_argument, "the argument " + quoted(name) + " is " + value.to_string(),
-            "give " + wanted(*def));
+  call.fail(ErrorId::wrong_argument, "the argument " + quoted(name) + " is " + shown(value), "give " + wanted(*def));
 }
 
 void take_defaults(CallByName& call) {
@@ -143,6 +164,10 @@ void take_defaults(CallByName& call) {
 
 IntList list_of(const CallByName& call, const ArgumentDef& def, const Ints& numbers) {
   if (def.kind == ArgumentKind::extents) {
+    if (numbers.size() > static_cast<std::size_t>(max_rank)) {
+      call.fail(ErrorId::invalid_shape, "rank " + std::to_string(numbers.size()) + " exceeds the limit of 8",
+                "merge dimensions");
+    }
     for (std::int64_t n : numbers) {
       // A negative number would be taken for the handle of a symbolic extent.
       if (n < 0) call.fail(ErrorId::invalid_shape, "an extent is " + std::to_string(n), "extents are 0 or more");
@@ -174,7 +199,7 @@ std::optional<std::int64_t> integer_of(const ArgumentDef& def, const ArgumentVal
 void put(const CallByName& call, const AttrField& field, const ArgumentValue& value, std::byte* attrs) {
   const auto copy = [&](const auto& v) { std::memcpy(attrs + field.offset, &v, sizeof v); };
   const auto refuse = [&](const char* holds) {
-    call.fail(ErrorId::wrong_argument, "the argument " + quoted(field.name) + " is " + value.to_string(),
+    call.fail(ErrorId::wrong_argument, "the argument " + quoted(field.name) + " is " + shown(value),
               std::string("give ") + holds);
   };
   const std::optional<std::int64_t> integer = integer_of(field.argument, value);
@@ -196,8 +221,7 @@ const Scalar& number_of(const CallByName& call, const ArgumentDef& def, const st
   const Scalar* number = value ? value->get<Scalar>() : nullptr;
   if (!number) {
     call.fail(ErrorId::wrong_argument,
-              "the argument " + quoted(def.name) + (value ? " is " + value->to_string() : " is missing"),
-              "give a number");
+              "the argument " + quoted(def.name) + (value ? " is " + shown(*value) : " is missing"), "give a number");
   }
   return *number;
 }

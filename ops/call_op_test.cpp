@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "lockstep/lockstep.h"
 #include "ops/launch_number.h"
@@ -84,6 +86,12 @@ TEST(CallByName, DrawsTheNumbersOfItsKey) {
   const Arguments key = {{"shape", {5}}, {"seed", 3}, {"stream", 4}};
   const auto drawn = random_uniform({5}, 0, 1, {.key = RandomKey{3, 4}}).to_vector<float>();
   EXPECT_EQ(values(call_op("random_uniform", {}, key)), drawn);
+  constexpr std::uint64_t high = std::uint64_t{1} << 63, most = ~std::uint64_t{0};
+  for (const RandomKey& large : {RandomKey{high, 4}, RandomKey{3, most}, RandomKey{most, high}}) {
+    const Arguments numbers = {{"shape", {5}}, {"seed", large.seed}, {"stream", large.stream}};
+    EXPECT_EQ(values(call_op("random_uniform", {}, numbers)),
+              random_uniform({5}, 0, 1, {.key = large}).to_vector<float>());
+  }
   set_seed(7);
   const RandomKey next = random_position();
   const auto of_thread = values(call_op("random_normal", {}, {{"shape", {5}}}));
@@ -113,11 +121,44 @@ TEST(CallByName, RefusesWhatIsNotThere) {
             "ShapeError[LS2012] exp: there is no argument \"axis\"" + operand + "the op takes inputs alone");
 }
 
+// Tensors keep their values, so an op that writes into an input cannot be called by name.
+TEST(CallByName, RefusesOpsWithoutAPublicFunction) {
+  const std::string start = "StateError[LS1011] ", where = "\n  where  called at call_op_test.cpp:N\n  fix    ";
+  const Tensor x = ones({2}), gradient = ones({2});
+  const Tensor shares_memory = x;
+  EXPECT_EQ(error_text([&] {
+              call_op("sgd_update", Two{x, gradient}, {{"rate", 0.5}});
+            }),
+            start + "sgd_update: the op writes into its input w, and tensors keep their values" + where +
+                "update variables with Optimizer::apply or Variable::assign");
+  EXPECT_EQ(shares_memory.to_vector<float>(), (std::vector<float>{1, 1}));
+  EXPECT_EQ(error_text([&] { call_op("copy", One{x}); }),
+            start + "copy: the op is a part of other ops and has no public function" + where +
+                "`lockstep ops` lists the ops that have one");
+  for (const OpDef* op : registered_ops()) {
+    const bool writes =
+        std::any_of(op->inputs.begin(), op->inputs.end(), [](const InputDef& input) { return input.mutable_; });
+    if (op->internal || writes) expect_error(ErrorId::unknown_op, [&] { call_op(op->name, {}); });
+  }
+}
+
+TEST(CallByName, ShowsWhatWasGiven) {
+  EXPECT_EQ(refusal("softmax", {{"axis", 1.0}}),
+            "ShapeError[LS2013] softmax: the argument \"axis\" is 1.0" + operand + "give a whole number");
+  EXPECT_EQ(refusal("sum", {{"keep", "true"}}),
+            "ShapeError[LS2013] sum: the argument \"keep\" is \"true\"" + operand + "give true or false");
+  EXPECT_EQ(ArgumentValue(-2.0).to_string(), "-2.0");
+  EXPECT_EQ(ArgumentValue(0.5).to_string(), "0.5");
+  EXPECT_EQ(ArgumentValue(1e20).to_string(), "1e+20");
+  EXPECT_EQ(ArgumentValue(std::nan("")).to_string(), "nan");
+  EXPECT_EQ(ArgumentValue(1).to_string(), "1");
+}
+
 TEST(CallByName, RefusesOtherKinds) {
   EXPECT_EQ(refusal("sum", {{"keep", 1}}),
             "ShapeError[LS2013] sum: the argument \"keep\" is 1" + operand + "give true or false");
   EXPECT_EQ(refusal("sum", {{"axes", "all"}}),
-            "ShapeError[LS2013] sum: the argument \"axes\" is all" + operand + "give an axis or a list of axes");
+            "ShapeError[LS2013] sum: the argument \"axes\" is \"all\"" + operand + "give an axis or a list of axes");
   EXPECT_EQ(refusal("softmax", {{"axis", 0.5}}),
             "ShapeError[LS2013] softmax: the argument \"axis\" is 0.5" + operand + "give a whole number");
   EXPECT_EQ(refusal("softmax", {{"axis", 0}, {"axis", 1}}),
@@ -125,7 +166,7 @@ TEST(CallByName, RefusesOtherKinds) {
   EXPECT_EQ(refusal("cast", {}),
             "ShapeError[LS2013] cast: the argument \"to\" is missing" + operand + "give a dtype, such as \"f32\"");
   EXPECT_EQ(refusal("avg_pool2d", {{"padding", "full"}}),
-            "ShapeError[LS2013] avg_pool2d: the argument \"padding\" is full" + operand +
+            "ShapeError[LS2013] avg_pool2d: the argument \"padding\" is \"full\"" + operand +
                 "give \"valid\", \"same\", a list of whole numbers");
   EXPECT_EQ(refusal("sum", {{"axes", ~std::uint64_t{0}}}),
             "ShapeError[LS2013] sum: the argument \"axes\" is 18446744073709551615" + operand +
@@ -151,6 +192,10 @@ TEST(CallByName, RefusesAsThePublicFunctionDoes) {
   EXPECT_EQ(refusal("reshape", {{"shape", {-1, -1}}}), error_text([] { reshape(wide, {-1, -1}); }));
   EXPECT_EQ(refusal("avg_pool2d", {{"padding", "same"}}),
             error_text([] { avg_pool2d(wide, {.padding = Padding::same()}); }));
+  const std::vector<std::int64_t> nine(9, 1);
+  EXPECT_EQ(refusal("broadcast_to", {{"shape", nine}}),
+            "ShapeError[LS2005] broadcast_to: rank 9 exceeds the limit of 8" + operand + "merge dimensions");
+  expect_error(ErrorId::invalid_shape, [&] { call_op("full", {}, {{"shape", nine}, {"value", 1}}); });
   // A negative extent is not taken for the handle of a symbolic one.
   (void)Dim::symbol("batch");
   expect_error(ErrorId::invalid_shape, [] { call_op("broadcast_to", One{wide}, {{"shape", {-1, 3}}}); });

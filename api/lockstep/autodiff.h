@@ -48,8 +48,9 @@ struct GradientOptions {
 ///
 /// A trainable variable is watched when it is used; for a tensor, call watch(). gradient() consumes the tape, unless it
 /// is persistent or the target does not depend on a source. Tapes nest: outer tapes record what gradient() of an inner
-/// tape computes, which gives second-order gradients. Gradients of abstract tensors are abstract. A tape belongs to its
-/// thread: using it on another thread throws StateError LS1004, and destroying it there ends its recording.
+/// tape computes, which gives second-order gradients. Gradients of abstract tensors are abstract, whether or not the
+/// upstream gradient has elements. A tape belongs to its thread: using it on another thread throws StateError LS1004,
+/// and destroying it there ends its recording.
 class GradientTape {
  public:
   struct Options {

@@ -25,10 +25,11 @@ using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 /// call_op() returns: keep the tensor in a variable, and do not create it in the array's initialiser. `where` is the
 /// caller's line for ops without inputs.
 ///
-/// Throws StateError LS1011 if there is no op of that name; ShapeError LS2011 for a wrong number of inputs, LS2012 for
-/// an argument that the op does not have, LS2013 for one that is missing, given twice or of another kind; TraceError
-/// LS4101 for a number that is known only at launch, except for arguments of the kind `number` and the keys of random
-/// ops, if the call is described; and what the public function throws.
+/// Throws StateError LS1011 if there is no op of that name, or if it has no public function: parts of other ops, and
+/// updates, which write into their inputs (use Optimizer::apply or Variable::assign); ShapeError LS2011 for a wrong
+/// number of inputs, LS2012 for an argument that the op does not have, LS2013 for one that is missing, given twice or
+/// of another kind; TraceError LS4101 for a number that is known only at launch, except for arguments of the kind
+/// `number` and the keys of random ops, if the call is described; and what the public function throws.
 std::vector<Tensor> call_op(std::string_view name, std::span<const Operand> inputs, const Arguments& arguments = {},
                             CallSite where = CallSite::current());
 

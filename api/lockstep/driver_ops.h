@@ -103,7 +103,7 @@ typedef struct lks_cumsum_attrs {
   int64_t reverse; /* 1: from the last element on; 0: from the first */
 } lks_cumsum_attrs;
 
-/* Matrix product over the last two dimensions. Leading dimensions agree.
+/* Matrix product over the last two dimensions. Leading dimensions broadcast; kernels get equal ones.
  * (a, b) -> y
  *   a: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite
  *   b: f32, f64, f16, bf16, i32, i64, rank 2 to 4 in the suite, dtype of a

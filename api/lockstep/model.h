@@ -21,7 +21,7 @@ namespace nn {
 struct Compile {
   optim::Optimizer optimizer;
   losses::Loss loss;
-  std::vector<metrics::Metric> metrics = {};
+  std::vector<metrics::Metric> metrics = {};  // of different names, none "loss" or with the prefix "val_"
 };
 
 /// What fit() prints: nothing, a progress bar (if the output is not a terminal, one line per epoch), or one line per
@@ -66,7 +66,8 @@ struct EpochInfo {
 /// EpochResult::stopped if something of it is missing. The next fit() starts with the next epoch.
 ///
 /// Callbacks run on the thread that called fit(). If one throws, fit() ends and passes the exception on; all steps
-/// until then count, and the model can be used and trained further.
+/// until then count, and the model can be used and trained further. A callback must not move, assign or destroy the
+/// model, and cannot compile it: fit() uses it afterwards.
 struct Fit {
   std::int64_t epochs = 0;  // 0: as many as `steps` needs, or 1 if `steps` is 0
   std::int64_t steps = 0;   // stop after this many steps in total; 0: after `epochs`
@@ -124,7 +125,8 @@ class Model {
   /// batch size `batch` needs.
   std::string summary(std::int64_t batch = 32, CallSite where = CallSite::current()) const;
 
-  /// Also sets epochs() to 0.
+  /// Also sets epochs() to 0. Throws StateError LS1008 while fit(), evaluate() or train_step() of this model runs, as
+  /// in their callbacks, and for names of metrics that do not differ (see Compile).
   void compile(Compile options);
   optim::Optimizer& optimizer(CallSite where = CallSite::current());
   /// How many epochs fit() has begun since compile(); a stopped one counts. load_checkpoint() restores it.

@@ -157,7 +157,8 @@ struct ArgumentDef {
   std::string otherwise = {};             // what an argument that is not given stands for: "all axes"
   std::vector<std::string> choices = {};  // names that may stand in place of the value
   std::optional<ArgumentValue> unless_given = std::nullopt;  // the value if it is not given
-  bool at_launch = false;  // an integer or real that may be known only at launch, as numbers always may; see Scalar
+  // An integer or real that may be known only at launch, as numbers always may (see Scalar). The integer may be a u64.
+  bool at_launch = false;
 };
 
 /// One attribute. Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that

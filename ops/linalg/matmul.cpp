@@ -92,7 +92,7 @@ namespace defs {
 OpDef matmul() {
   OpDef op;
   op.name = "matmul";
-  op.doc = "Matrix product over the last two dimensions. Leading dimensions agree.";
+  op.doc = "Matrix product over the last two dimensions. Leading dimensions broadcast; kernels get equal ones.";
   op.inputs = {{.name = "a", .types = types::numeric, .doc = "(…, m, k)"},
                {.name = "b", .types = types::numeric, .doc = "(…, k, n)"}};
   op.outputs[0].doc = "(…, m, n)";

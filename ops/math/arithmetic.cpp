@@ -251,8 +251,8 @@ OpDef rsqrt() {
 }
 
 OpDef pow() {
-  OpDef op = pointwise_op("pow", [](Expr x, Expr y) { return lockstep::pow(x, y); },
-                          {.doc = "x to the power y.", .error_class = ErrorClass::power, .values = away_from_zero});
+  OpDef op = pointwise_op("pow", [](Expr a, Expr b) { return lockstep::pow(a, b); },
+                          {.doc = "a to the power b.", .error_class = ErrorClass::power, .values = away_from_zero});
   op.slope = &slope_of_pow;
   op.saves = {{.inputs = 0b11, .outputs = 1}};
   op.gradient = [](GradContext& g) {

@@ -39,8 +39,8 @@ inline Tensor operator-(Operand x) { return neg(x); }
 // -- functions; floating dtypes.
 Tensor sqrt(Operand x);   // Square root.
 Tensor rsqrt(Operand x);  // Reciprocal of the square root.
-/// x to the power y. The gradient with respect to y, x^y log x, is NaN for x < 0, and 0 for x = 0 if y >= 0.
-Tensor pow(Operand x, Operand y);
+/// a to the power b. The gradient with respect to b, a^b log a, is NaN for a < 0, and 0 for a = 0 if b >= 0.
+Tensor pow(Operand a, Operand b);
 Tensor exp(Operand x);      // e to the power x.
 Tensor log(Operand x);      // Natural logarithm.
 Tensor tanh(Operand x);     // Hyperbolic tangent.
