@@ -104,13 +104,12 @@ std::unique_ptr<Sequence::Frame> Sequence::take_frame() const {
 }
 
 void Sequence::keep(std::unique_ptr<Frame> frame) const {
+  Frame* const used = frame.release();
   for (std::atomic<Frame*>& spare : spares_) {
     Frame* none = nullptr;
-    if (!spare.compare_exchange_strong(none, frame.get(), std::memory_order_release, std::memory_order_relaxed))
-      continue;
-    static_cast<void>(frame.release());
-    return;
+    if (spare.compare_exchange_strong(none, used, std::memory_order_release, std::memory_order_relaxed)) return;
   }
+  delete used;
 }
 
 void Sequence::run(const lks_kernel& kernel, const lks_launch& launch, char* workspace) const {

@@ -60,7 +60,7 @@ class RowSum {
 
   void run(const lks_host_api& api) const {
     const std::int64_t outputs = kept_.count();
-    const double ns = 10 + ns_per_element * static_cast<double>(terms_ / cut_.cuts);
+    const double ns = 10 + ns_per_element * static_cast<double>(terms_) / static_cast<double>(cut_.cuts);
     if (cut_.cuts == 1) {
       parallel(api, outputs, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t o = begin; o < end; ++o) {
@@ -135,7 +135,7 @@ class ColumnSum {
 
   void run(const lks_host_api& api) const {
     const std::int64_t width = std::min<std::int64_t>(block, columns_.extent);
-    const double ns = 50 + ns_per_element * static_cast<double>(row_count_ / cut_.cuts * width);
+    const double ns = 50 + ns_per_element * static_cast<double>(row_count_ * width) / static_cast<double>(cut_.cuts);
     T partials[max_partials];
     parallel(api, kept_.count() * blocks_ * cut_.cuts, grain_for(ns), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t u = begin; u < end; ++u) unit(u, partials);
