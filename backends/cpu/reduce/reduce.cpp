@@ -125,7 +125,8 @@ class ColumnReduction {
   void run(const lks_host_api& api) const {
     const std::int64_t units = kept_.count() * blocks_ * cuts_;
     const std::int64_t width = std::min(block, columns_.extent);
-    const double ns_per_unit = 20 + ns_per_element * static_cast<double>(row_count_ * width) / static_cast<double>(cuts_);
+    const double ns_per_unit =
+        20 + ns_per_element * static_cast<double>(row_count_ * width) / static_cast<double>(cuts_);
     Acc partials[max_partials];
     parallel(api, units, grain_for(ns_per_unit), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t u = begin; u < end; ++u) unit(u, partials);
