@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "autodiff/update_checks.h"
 #include "autodiff/update_numbers.h"
 #include "autodiff/update_undo.h"
 #include "autodiff/variable_impl.h"
@@ -178,6 +179,7 @@ void check(std::span<const Tensor> gradients, std::span<const Variable> variable
           "give one gradient per variable, in the same order", where);
   }
   for (std::size_t i = 0; i < variables.size(); ++i) {
+    check_floating(variables[i], "apply", where);
     const TensorImpl& value = variables[i].impl(where).value();
     const TensorImpl& gradient = *gradients[i].impl(where);
     const auto refuse = [&](ErrorId id, const std::string& headline, const char* fix) {
@@ -280,6 +282,7 @@ void Optimizer::apply(std::span<const Tensor> gradients, std::span<const Variabl
 }
 
 void Optimizer::prepare(std::span<const Variable> variables) {
+  for (const Variable& v : variables) check_floating(v, "prepare", CallSite::current());
   if (!variables.empty()) {
     impl_->step_state->settle(variables[0].impl().value().device->queue(), CallSite::current());
   }
@@ -309,6 +312,7 @@ void Optimizer::step(std::span<const Tensor> gradients, std::span<const Variable
   const OpDef& op = impl_->op();
   const Progress next = impl_->next();
   const std::vector<Scalar> scalars = impl_->scalars(next);
+  check_numbers(op, scalars, variables, where);
 
   struct Update {
     std::vector<Operand> inputs;
@@ -454,6 +458,7 @@ void Optimizer::restore(const Snapshot& snapshot, std::span<const Variable> vari
                     where);
   }
   check_progress(snapshot, where);
+  for (const Variable& v : variables) check_floating(v, "restore", where);
   const PauseObservers pause;
   // Everything that can fail happens to another optimizer.
   Optimizer restored = std::visit([&](const auto& options) { return Optimizer(options, where); }, snapshot.options);

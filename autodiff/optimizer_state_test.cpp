@@ -258,5 +258,71 @@ TEST_F(OptimizerState, GradientsBelongToTheirVariables) {
   EXPECT_EQ(sgd.steps(), 0) << "nothing is no step";
 }
 
+std::vector<Optimizer> one_of_each() {
+  std::vector<Optimizer> all;
+  all.emplace_back(Sgd{.learning_rate = 0.5});
+  all.emplace_back(Sgd{.learning_rate = 0.5, .momentum = 0.9});
+  all.emplace_back(Adam{});
+  return all;
+}
+
+TEST_F(OptimizerState, VariablesAreFloating) {
+  for (DType dtype : {DType::i32, DType::i64, DType::u8, DType::i8, DType::boolean}) {
+    const Variable v(ones({2}, dtype), "count");
+    const std::vector<Variable> all = {Variable(ones({2}), "w"), v};
+    const std::string part = "the variable \"count\" is " + std::string(name_of(dtype));
+    for (Optimizer& optimizer : one_of_each()) {
+      const Snapshot snapshot = optimizer.snapshot();
+      refuse(ErrorId::dtype_not_accepted, part, [&] { step(optimizer, all, {ones({2}), ones({2}, dtype)}); });
+      expect_error_saying([&] { optimizer.prepare(all); }, ErrorId::dtype_not_accepted, {"prepare", part}, nullptr,
+                          true);
+      refuse(ErrorId::dtype_not_accepted, part, [&] { optimizer.restore(snapshot, all); });
+      EXPECT_TRUE(optimizer.state().empty());
+      EXPECT_EQ(optimizer.steps(), 0);
+    }
+    EXPECT_EQ(v.read().to_bytes(), ones({2}, dtype).to_bytes());
+    EXPECT_EQ(all[0].read().to_vector<float>(), (std::vector<float>{1, 1}));
+  }
+}
+
+// f16 and bf16 are updated in f32 too.
+TEST_F(OptimizerState, NumbersThatF32DoesNotHoldAreRefused) {
+  const auto refused = [&](Optimizer optimizer, DType dtype, const std::string& part) {
+    const Variable wide(zeros({2}, DType::f64), "wide"), v(zeros({2}, dtype), "w");
+    const std::vector<Variable> all = {wide, v};
+    const std::vector<Tensor> gradients = {ones({2}, DType::f64), zeros({2}, dtype)};
+    refuse(ErrorId::invalid_attribute, part, [&] { step(optimizer, all, gradients); });
+    EXPECT_EQ(values(wide), (Values{0, 0})) << part;
+    EXPECT_EQ(v.read().to_bytes(), zeros({2}, dtype).to_bytes()) << part;
+    EXPECT_EQ(optimizer.steps(), 0);
+    EXPECT_TRUE(optimizer.state().empty());
+  };
+  for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    refused(Sgd{.learning_rate = 1e39}, dtype, "learning_rate is 1e+39, which is infinite in f32");
+    refused(Sgd{.momentum = 0x1.ffffffp127}, dtype, "momentum is 3.40282e+38, which is infinite");
+    refused(Adam{.learning_rate = 1e39}, dtype, "learning_rate is 1e+39");
+    refused(Adam{.weight_decay = 1e39}, dtype, "weight_decay is 1e+39");
+    refused(Adam{.epsilon = 1e39}, dtype, "epsilon is 1e+39");
+    refused(Adam{.epsilon = 1e-50}, dtype, "epsilon is 1e-50, which is 0 in f32");
+  }
+  Optimizer sgd = Sgd{};
+  sgd.set_learning_rate(1e39);
+  refused(std::move(sgd), DType::f32, "learning_rate is 1e+39");
+}
+
+TEST_F(OptimizerState, NumbersThatTheDtypeJustHoldsAreTaken) {
+  const Variable w(zeros({2}), "w"), wide(zeros({2}, DType::f64), "wide");
+  for (const Sgd& options : {Sgd{.learning_rate = 0x1.fffffefp127}, Sgd{.learning_rate = 1e-60}}) {
+    Optimizer sgd = options;
+    step(sgd, {w}, {zeros({2})});
+  }
+  Optimizer adam = Adam{.epsilon = 0x1.1p-150};
+  step(adam, {w}, {zeros({2})});
+  EXPECT_EQ(w.read().to_vector<float>(), (std::vector<float>{0, 0}));
+  Optimizer far = Adam{.learning_rate = 1e39, .epsilon = 1e-50, .weight_decay = 1e39};
+  step(far, {wide, Variable(zeros({0}), "empty")}, {zeros({2}, DType::f64), zeros({0})});
+  EXPECT_EQ(values(wide), (Values{0, 0})) << "f64 holds them";
+}
+
 }  // namespace
 }  // namespace lockstep::optim

@@ -12,6 +12,16 @@ void require(bool ok, const char* layer, const std::string& what, const std::str
   if (!ok) ErrorBuilder(ErrorId::invalid_attribute, layer, what).fix(fix).raise();
 }
 
+// Products of weights and integers would be integers.
+void require_floating(const Layer& layer, const Tensor& x) {
+  if (is_floating(x.dtype())) return;
+  ErrorBuilder(ErrorId::dtype_not_accepted, layer.name(),
+               "the input is " + std::string(name_of(x.dtype())) + ", the layer takes f32, f64, f16, bf16")
+      .line("input", x.describe())
+      .fix("cast the input to f32: cast(x, lockstep::f32), as data or in a Lambda layer")
+      .raise();
+}
+
 class DenseLayer : public Layer {
  public:
   explicit DenseLayer(const Dense& options) : Layer("dense"), options_(options) {
@@ -37,6 +47,7 @@ class DenseLayer : public Layer {
   }
 
   Tensor call(const Tensor& x, const Call&) const override {
+    require_floating(*this, x);
     Tensor y = matmul(x, *kernel_);
     if (bias_) y = y + *bias_;
     return options_.activation ? options_.activation(y) : y;
@@ -87,6 +98,7 @@ class ConvLayer : public Layer {
   }
 
   Tensor call(const Tensor& x, const Call&) const override {
+    require_floating(*this, x);
     const Tensor y = convolved(x);
     return options_.activation ? options_.activation(y) : y;
   }

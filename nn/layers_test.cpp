@@ -262,6 +262,17 @@ TEST_F(Layers, WeightsHaveTheDtypeOfTheInput) {
   EXPECT_EQ(integers.variables()[0].dtype(), DType::f32);
 }
 
+TEST_F(Layers, WithWeightsTakeFloatingInputs) {
+  for (DType dtype : {DType::i32, DType::i64, DType::u8, DType::boolean}) {
+    const std::string part = "the input is " + std::string(name_of(dtype)) + ", the layer takes f32";
+    refuse(ErrorId::dtype_not_accepted, "dense: " + part, [&] { model_of(Dense{.units = 2}, {3}, dtype); });
+    refuse(ErrorId::dtype_not_accepted, "cast the input", [&] { model_of(Dense{.units = 2}, {3}, dtype); });
+    refuse(ErrorId::dtype_not_accepted, "conv1d: " + part, [&] { model_of(Conv1d{.filters = 2}, {5, 1}, dtype); });
+    refuse(ErrorId::dtype_not_accepted, "conv2d: " + part, [&] { model_of(Conv2d{.filters = 2}, {5, 5, 1}, dtype); });
+    EXPECT_EQ(model_of(Flatten{}, {3, 2}, dtype).predict(ones({1, 3, 2}, dtype)).dtype(), dtype);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------------ initial values
 
 struct Moments {

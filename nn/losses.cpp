@@ -183,10 +183,11 @@ MeanSquaredError::operator Loss() const {
 namespace {
 
 // Every example has the same weight, however many rows it has: scales a metric's sum over rows to a sum over examples.
+// Examples without rows count 0.
 Tensor per_example(const Tensor& right, const Tensor& predictions) {
   const auto rows = static_cast<double>(right.size()), examples = static_cast<double>(predictions.shape()[0]);
   const Tensor total = sum(cast(right, DType::f32));
-  return rows == examples ? total : total * (examples / rows);
+  return rows == examples || rows == 0 ? total : total * (examples / rows);
 }
 
 [[noreturn]] void refuse(ErrorId id, const char* metric, const std::string& what, const Tensor& predictions,
@@ -246,9 +247,11 @@ metrics::BinaryAccuracy::operator metrics::Metric() const {
               refuse(ErrorId::shapes_differ, "binary_accuracy", "predictions and labels differ in shape", predictions,
                      targets, "give one label per output");
             }
-            const Tensor truth = cast(labels, DType::f32) > 0.5;
+            const Tensor label = cast(labels, DType::f32);
             // Both comparisons are false for NaN, so NaN is never right.
-            return per_example(where(truth, predictions > least, predictions <= least), predictions);
+            const Tensor right = where(label > 0.5, predictions > least, predictions <= least);
+            const bool may_be_nan = is_floating(labels.dtype());  // and a label of NaN is none
+            return per_example(may_be_nan ? logical_and(right, equal(label, label)) : right, predictions);
           }};
 }
 

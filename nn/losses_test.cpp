@@ -246,6 +246,11 @@ TEST_P(Metrics, AccuracyOfSeveralRowsPerExampleIsAShareToo) {
   EXPECT_EQ(value_of(metrics::Accuracy{}, p, reshape(Tensor({1, 0, 1, 0}), {2, 2})), 0.75f);
 }
 
+TEST_P(Metrics, ExamplesWithoutRowsCountNothing) {
+  EXPECT_EQ(value_of(metrics::Accuracy{}, zeros({2, 0, 3}), zeros({2, 0}, DType::i32)), 0.0f);
+  EXPECT_EQ(value_of(metrics::BinaryAccuracy{}, zeros({2, 0}), zeros({2, 0})), 0.0f);
+}
+
 TEST_P(Metrics, AccuracyKeepsClassesApartThatShareTheirLowByte) {
   const Tensor p = cast(equal(arange(400, DType::i32), 300), DType::f32);
   EXPECT_EQ(value_of(metrics::Accuracy{}, reshape(p, {1, 400}), cast(Tensor({44}), DType::u8)), 0.0f);
@@ -270,6 +275,10 @@ TEST_P(Metrics, BinaryAccuracyCountsOutputsOnTheRightSide) {
   EXPECT_EQ(value_of(metrics::BinaryAccuracy{.threshold = 0.75}, Tensor({1.0f, 1.2f}), Tensor({0, 1})), 1.0f);
   EXPECT_EQ(value_of(metric, reshape(flat, {2, 2}), reshape(labels, {2, 2})), 0.75f) << "several outputs per example";
   EXPECT_EQ(value_of(logits, Tensor({nan_value, nan_value}), Tensor({0, 1})), 0.0f) << "NaN is never right";
+  for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+    const Tensor lost = cast(Tensor({nan_value, nan_value, 0.0f, 1.0f}), dtype);
+    EXPECT_EQ(value_of(logits, Tensor({-1.0f, 1.0f, -1.0f, 1.0f}), lost), 0.5f) << "nor is a label of NaN";
+  }
   expect_error(ErrorId::shapes_differ, "binary_accuracy", [&] { metric.sum(flat, Tensor({0, 1})); });
   expect_error(ErrorId::shapes_differ, "binary_accuracy", [&] { metric.sum(flat, reshape(labels, {1, 4})); });
 }

@@ -319,6 +319,13 @@ TEST_F(SafetensorsTest, MissingFilesAndFoldersAreNotFound) {
   expect_io_error(ErrorId::file_not_found, pipe, "is not a regular file", [&] { load_tensors(pipe); });
 }
 
+TEST_F(SafetensorsTest, PathsWithANulByteAreRefused) {
+  const std::string whole = folder.file("file"), cut = whole + std::string("\0more", 5);
+  expect_io_error(ErrorId::cannot_write, whole, "a NUL byte", [&] { save_tensors(cut, {{"a", ones({3})}}); });
+  save_tensors(whole, {{"a", ones({3})}});
+  expect_io_error(ErrorId::file_not_found, whole, "a NUL byte", [&] { load_tensors(cut); });
+}
+
 TEST_F(SafetensorsTest, SavingWhereItCannotIsAnErrorAndLeavesNothing) {
   const std::string nowhere = folder.file("no/such/folder/file");
   expect_io_error(ErrorId::cannot_write, nowhere, "No such file", [&] { save_tensors(nowhere, {{"a", ones({3})}}); });

@@ -194,6 +194,16 @@ std::optional<std::int64_t> integer_of(const ArgumentDef& def, const ArgumentVal
   return choice - def.choices.begin();
 }
 
+// Whether an empty list stands for one that is not given, as for public functions: sum(x, {.axes = {}}) is over all
+// axes. Canonical attributes tell the two apart, so normalize_attributes cannot.
+bool stands_for_default(const AttrField& field, const ArgumentValue& value, const std::byte* defaults) {
+  const auto* list = value.get<Ints>();
+  if (!list || !list->empty() || field.storage != AttrField::Storage::list) return false;
+  IntList otherwise;
+  std::memcpy(&otherwise, defaults + field.offset, sizeof otherwise);
+  return otherwise.is_missing();
+}
+
 // Puts the value into the attribute struct, in the form that normalize_attributes takes. An op of an application may
 // take kinds that the attribute cannot hold.
 void put(const CallByName& call, const AttrField& field, const ArgumentValue& value, std::byte* attrs) {
@@ -235,7 +245,7 @@ std::vector<Tensor> called_by_schema(const CallByName& call) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (i >= op.attrs.fields.size()) {
       scalars.push_back(number_of(call, op.arguments[i], values[i]));
-    } else if (values[i]) {
+    } else if (values[i] && !stands_for_default(op.attrs.fields[i], *values[i], op.attrs.defaults.data())) {
       put(call, op.attrs.fields[i], *values[i], attrs.data());
     }
   }

@@ -32,7 +32,13 @@ TEST(CallByName, ReducesOverAxes) {
   EXPECT_EQ(values(call_op("sum", One{x})), (std::vector<float>{21}));
   EXPECT_EQ(values(call_op("sum", One{x}, {{"axes", {1}}})), (std::vector<float>{6, 15}));
   EXPECT_EQ(values(call_op("sum", One{x}, {{"axes", -2}})), (std::vector<float>{5, 7, 9}));
-  EXPECT_EQ(values(call_op("sum", One{x}, {{"axes", std::vector<std::int64_t>{}}})), counted) << "over no axes";
+  const std::vector<std::int64_t> empty;
+  for (const char* op : {"sum", "mean", "max", "min"}) {
+    const Tensor all = call_op(op, One{x})[0];
+    EXPECT_EQ(call_op(op, One{x}, {{"axes", empty}})[0].to_bytes(), all.to_bytes()) << op << " over all axes";
+    EXPECT_EQ(call_op(op, One{Tensor(3.0f)}, {{"axes", empty}})[0].shape(), Shape{}) << op;
+  }
+  EXPECT_EQ(values(call_op("sum", One{x}, {{"axes", empty}})), values({sum(x, {.axes = {}})}));
   EXPECT_EQ(call_op("max", One{x}, {{"axes", {-1, 0}}, {"keep", true}})[0].shape(), (Shape{1, 1}));
   EXPECT_EQ(call_op("argmax", One{x})[0].to_vector<std::int64_t>(), (std::vector<std::int64_t>{2, 2}));
 }
@@ -42,6 +48,7 @@ TEST(CallByName, ConvertsAndMoves) {
   EXPECT_EQ(call_op("cast", One{x}, {{"to", "i32"}})[0].dtype(), DType::i32);
   EXPECT_EQ(call_op("cast", One{x}, {{"to", DType::f64}})[0].dtype(), DType::f64);
   EXPECT_EQ(values(call_op("transpose", One{x})), (std::vector<float>{1, 4, 2, 5, 3, 6}));
+  EXPECT_EQ(values(call_op("transpose", One{x}, {{"order", Ints{}}})), values({transpose(x, Ints{})}));
   EXPECT_EQ(values(call_op("transpose", One{x}, {{"order", {-1, 0}}})), (std::vector<float>{1, 4, 2, 5, 3, 6}));
   EXPECT_EQ(call_op("reshape", One{x}, {{"shape", {3, -1}}})[0].shape(), (Shape{3, 2}));
   EXPECT_EQ(values(call_op("slice", One{x}, {{"axes", {1}}, {"starts", {-1}}, {"steps", {-2}}})),
@@ -73,6 +80,10 @@ TEST(CallByName, TakesPaddingAsNumbersAndAsAChoice) {
   EXPECT_EQ(shape({{"padding", "same"}}), (Shape{1, 5, 5, 1}));
   EXPECT_EQ(shape({{"padding", "same"}, {"strides", {2, 1}}}), (Shape{1, 3, 5, 1}));
   EXPECT_EQ(shape({{"padding", {1, 0, 0, 0}}}), (Shape{1, 4, 3, 1}));
+  // Empty lists are those that are not given, as in SpatialConvolution and SpatialPool.
+  const Ints empty;
+  EXPECT_EQ(call_op("conv", Two{x, w}, {{"strides", empty}, {"dilation", empty}})[0].shape(), conv(x, w).shape());
+  EXPECT_EQ(call_op("max_pool", One{x}, {{"window", empty}, {"strides", empty}})[0].shape(), max_pool(x).shape());
   // Strides of pooling are those of the window unless they are given.
   EXPECT_EQ(call_op("avg_pool2d", One{x}, {{"window", {2, 1}}})[0].shape(), (Shape{1, 2, 5, 1}));
   EXPECT_EQ(call_op("avg_pool2d", One{x}, {{"padding", "same"}})[0].shape(), (Shape{1, 3, 3, 1}));

@@ -42,6 +42,22 @@ TEST_P(Composites, CumsumOfEveryLength) {
   EXPECT_EQ(cumsum(zeros({2, 0})).shape(), (Shape{2, 0}));
 }
 
+TEST_P(Composites, CumsumKeepsTheSignOfZeros) {
+  for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+    const Tensor x = cast(Tensor({-0.0f, -0.0f, -0.0f, 0.0f, -0.0f}), dtype);
+    const auto signs = [](const Tensor& sums) {
+      std::vector<bool> negative;
+      for (float v : cast(sums, DType::f32).to_vector<float>()) {
+        EXPECT_EQ(v, 0);
+        negative.push_back(std::signbit(v));
+      }
+      return negative;
+    };
+    EXPECT_EQ(signs(cumsum(x)), (std::vector<bool>{true, true, true, false, false})) << name_of(dtype);
+    EXPECT_EQ(signs(cumsum(x, 0, true)), (std::vector<bool>{false, false, false, false, true})) << name_of(dtype);
+  }
+}
+
 TEST_P(Composites, CumsumAlongEachAxis) {
   const Tensor x(std::vector<std::int32_t>{1, 2, 3, 4, 5, 6}, Shape{2, 3});
   EXPECT_EQ(cumsum(x).to_vector<std::int32_t>(), (std::vector<std::int32_t>{1, 3, 6, 4, 9, 15}));

@@ -12,6 +12,7 @@
 #include "ops/differentiate.h"
 #include "runtime/device_state.h"
 #include "runtime/expect_error.h"
+#include "runtime/test_devices.h"
 
 namespace lockstep {
 namespace {
@@ -340,6 +341,25 @@ TEST(Errors, OfImpossibleExtentsNameOpAndLine) {
       },
       ErrorId::invalid_attribute, {"scatter_add", "extent is -3"});
   expect_error([] { arange(-3); }, ErrorId::invalid_attribute, {"arange", "count is -3"});
+}
+
+TEST(Errors, OfIndicesIntoNothing) {
+  for (const std::string& device : available_devices()) {
+    const DeviceScope scope{Device(device)};
+    const auto refuse = [](auto&& call, const std::string& part) {
+      expect_error(call, ErrorId::index_out_of_range, {part, "indices of shape"});
+    };
+    for (DType dtype : {DType::i32, DType::i64}) {
+      const Tensor outside = full({4}, 9, dtype), none = zeros({0}, dtype);
+      refuse([&] { scatter_add(ones({4}), outside, 0); }, "scatter_add: extent is 0");
+      refuse([&] { scatter_add(ones({2, 4}), outside, 0, 1); }, "scatter_add: extent is 0");
+      refuse([&] { scatter_add(ones({4, 0}), outside, 0); }, "scatter_add: extent is 0");
+      refuse([&] { gather(ones({0, 3}), reshape(outside, {2, 2})); }, "gather: the extent of x along axis 0 is 0");
+      refuse([&] { gather(ones({0, 0}), outside, 1); }, "gather: the extent of x along axis 1 is 0");
+      EXPECT_EQ(scatter_add(ones({0, 3}), none, 0).shape(), (Shape{0, 3}));
+      EXPECT_EQ(gather(ones({0, 3}), none).shape(), (Shape{0, 3}));
+    }
+  }
 }
 
 TEST(Errors, OfBatchesAndAxesSayWhatIsWrong) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "lockstep/error.h"
+#include "runtime/file_path.h"
 
 namespace lockstep {
 namespace {
@@ -46,6 +47,7 @@ std::string AtomicFile::resolve_target() const {
 }
 
 AtomicFile::AtomicFile(std::string writer, std::string path) : writer_(std::move(writer)), path_(std::move(path)) {
+  check_path(ErrorId::cannot_write, writer_, path_);
   target_ = resolve_target();
   open_temporary();
 }

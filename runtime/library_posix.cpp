@@ -52,6 +52,10 @@ SharedLibrary& SharedLibrary::operator=(SharedLibrary&& other) noexcept {
 
 SharedLibrary SharedLibrary::open(const std::string& path, std::string& reason) {
   SharedLibrary library;
+  if (path.find('\0') != std::string::npos) {
+    reason = "its path has a NUL byte";  // the system would open the file that the part before it names
+    return library;
+  }
   // Opening another kind of file may block for ever, such as a pipe without a writer. dlopen reports missing files.
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "lockstep/error.h"
+#include "runtime/file_path.h"
 
 namespace lockstep {
 namespace {
@@ -34,6 +35,7 @@ MappedFile::MappedFile(std::string_view reader, const std::string& path, const s
   const auto fail = [&](const std::string& what, const std::string& fix) {
     ErrorBuilder(ErrorId::file_not_found, reader, path + ": " + what).fix(fix).raise();
   };
+  check_path(ErrorId::file_not_found, reader, path);
   const OpenFile file(path);
   if (file.get() < 0) fail(std::strerror(errno), hint);
   struct stat info {};

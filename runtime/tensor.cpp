@@ -356,6 +356,7 @@ Tensor Tensor::from_bytes(const void* data, std::size_t bytes, const TensorSpec&
         std::to_string(bytes) + " bytes do not fill " + std::string(name_of(spec.dtype)) + " " + spec.shape.to_string(),
         "give " + std::to_string(byte_count(spec.dtype, spec.shape)) + " bytes", where);
   }
+  if (!data && bytes > 0) raise(ErrorId::invalid_use, "tensor", "the memory is null", "give the elements", where);
   check_booleans(data, spec, "tensor", where);
   return Tensor(data, spec.dtype, spec.shape, device, where);
 }

@@ -45,6 +45,11 @@ TEST_F(Tensors, TooFewOrTooManyElementsAreRefused) {
             }),
             "ShapeError[LS2006] tensor: 7 bytes do not fill f32 (2)" + here + "give 8 bytes");
   EXPECT_EQ(Tensor::from_bytes(bytes, 8, {DType::f32, {2}}).to_vector<float>(), (std::vector<float>{0, 0}));
+  EXPECT_EQ(error_text([] {
+              Tensor::from_bytes(nullptr, 8, {DType::f32, {2}});
+            }),
+            "StateError[LS1008] tensor: the memory is null" + here + "give the elements");
+  EXPECT_EQ(Tensor::from_bytes(nullptr, 0, {DType::f32, {0}}).shape(), (Shape{0}));
 }
 
 TEST_F(Tensors, BooleansOfBytesAre0Or1) {

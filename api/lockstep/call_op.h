@@ -21,7 +21,8 @@ using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 ///     call_op("sum", std::array<Operand, 1>{x}, {{"axes", {-1}}, {"keep", true}})[0]
 ///
 /// Inputs are in the order of OpDef::inputs; optional ones at the end may be left out. Returns all outputs of the op;
-/// if there are several, its public function may return fewer. An Operand refers to its tensor, which must live until
+/// if there are several, its public function may return fewer. An empty list of axes, strides and the like is one that
+/// is not given: `{"axes", {}}` of `sum` are all axes. An Operand refers to its tensor, which must live until
 /// call_op() returns: keep the tensor in a variable, and do not create it in the array's initialiser. `where` is the
 /// caller's line for ops without inputs.
 ///

@@ -25,7 +25,8 @@ class Source {
   virtual TensorSpec features() const = 0;
   virtual TensorSpec labels() const = 0;
   /// Copies the examples at `indices`, one after the other. If `features` or `labels` is nullptr, that part is not
-  /// copied. The memory may be the device's own: write each byte once, and read none.
+  /// copied. The memory may be the device's own: write each byte once, and read none. Each byte of a bool must be 0 or
+  /// 1: nobody checks them, and ops give wrong results for others.
   virtual void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const = 0;
 };
 

@@ -138,7 +138,8 @@ Layer& Layer::add(L layer) {
 
 using Activation = Tensor (*)(Operand);
 
-/// x · kernel + bias over the last dimension: (…, inputs) to (…, units). kernel (inputs, units), bias (units).
+/// x · kernel + bias over the last dimension: (…, inputs) to (…, units). kernel (inputs, units), bias (units). Throws
+/// DTypeError LS2102 for an input that is not floating.
 struct Dense {
   std::int64_t units = 0;
   Activation activation = nullptr;
@@ -150,7 +151,8 @@ struct Dense {
 };
 
 /// Convolution over one, two or three spatial axes, to which `kernel`, `strides` and `dilation` apply alike. The
-/// variables are kernel (filters, spatial extents, channels / groups) and bias (filters).
+/// variables are kernel (filters, spatial extents, channels / groups) and bias (filters). Throws DTypeError LS2102 for
+/// an input that is not floating.
 template <int axes>
 struct ConvOptions {
   std::int64_t filters = 0;

@@ -57,14 +57,17 @@ class Optimizer {
   Optimizer& operator=(Optimizer&&) noexcept;
 
   /// Updates variables[i] with gradients[i]. Both must have the same shape and dtype (ShapeError LS2010, DTypeError
-  /// LS2101), all must be on one device (DeviceError LS3002), and each variable may be given once (StateError LS1008).
+  /// LS2101), the variables must be floating (DTypeError LS2102), all must be on one device (DeviceError LS3002), and
+  /// each variable may be given once (StateError LS1008). Updates are computed in f32, and in f64 for variables of f64.
+  /// Throws ShapeError LS2007 if an option is infinite in that dtype, or if an epsilon above 0 is 0 in it.
   /// All planning, allocation and preparation comes first: after any failure except a lost device, every variable has
   /// its old value and the step does not count.
   void apply(std::span<const Tensor> gradients, std::span<const Variable> variables,
              CallSite where = CallSite::current());
 
   /// Allocates the state of these variables now instead of in their first step, so that it gets memory before the
-  /// activations do. Until a step was applied, forget_prepared() frees it again; so does a step that fails.
+  /// activations do. Until a step was applied, forget_prepared() frees it again; so does a step that fails. Throws
+  /// DTypeError LS2102 for a variable that is not floating.
   void prepare(std::span<const Variable> variables);
   void forget_prepared();
 
@@ -84,8 +87,8 @@ class Optimizer {
   /// Replaces the state, the options and the learning rate by those of a snapshot, which may come from another process.
   /// `variables` are all variables that the snapshot has state of, in any order; they are found by name. Their values
   /// do not change. Throws StateError LS1009 if the snapshot is one of another kind of optimizer, or if names, shapes
-  /// or dtypes differ; ShapeError LS2007 for options or numbers outside their range. After any failure the optimizer is
-  /// as before.
+  /// or dtypes differ; ShapeError LS2007 for options or numbers outside their range, DTypeError LS2102 for a variable
+  /// that is not floating. After any failure the optimizer is as before.
   void restore(const Snapshot& snapshot, std::span<const Variable> variables, CallSite where = CallSite::current());
 
  private:

@@ -198,7 +198,11 @@ TEST_F(IdxTest, ImagesWithChannelsStayAndLabelsMayHaveAShape) {
   const std::string flat = folder.write("flat", header(8, {2, 3}) + "abcdef");
   EXPECT_EQ(from_idx(flat, rows).features().shape, (Shape{3}));
   const std::string scalar = folder.write("scalar", header(8, {}) + "x");
-  EXPECT_THROW(from_idx(scalar, scalar), IoError);
+  const std::string part = "holds a single number, not a list of examples";
+  for (const std::string& other : {scalar, rows}) {
+    expect_io_error(ErrorId::corrupt, scalar, part, [&] { from_idx(scalar, other); });
+    expect_io_error(ErrorId::corrupt, scalar, part, [&] { from_idx(other, scalar); });
+  }
 }
 
 TEST_F(IdxTest, FashionMnistSaysWhereItLooked) {

@@ -75,6 +75,12 @@ Dataset Dataset::from_tensors(const Tensor& features, const Tensor& labels) {
 Dataset from_idx(const std::string& images, const std::string& labels) {
   auto image = std::make_shared<IdxArray>(IdxArray::open(images));
   auto label = std::make_shared<IdxArray>(IdxArray::open(labels));
+  for (const auto& [path, array] : {std::pair(&images, &image), std::pair(&labels, &label)}) {
+    if ((*array)->shape().rank() > 0) continue;
+    ErrorBuilder(ErrorId::corrupt, "dataset", *path + ": holds a single number, not a list of examples")
+        .fix("give a file of rank 1 or more")
+        .raise();
+  }
   require_equal_counts(image->shape(), label->shape(), ErrorId::corrupt, images + " and " + labels);
   Shape example = without_batch(image->shape());
   if (example.rank() == 2) example.append(1);

@@ -29,12 +29,13 @@ void decompose_cumsum(DecomposeContext& c) {
   const auto axis = static_cast<std::size_t>(a.axis);
   const std::int64_t extent = y.shape()[static_cast<int>(axis)];
   const Ints none(static_cast<std::size_t>(y.rank()), 0);
+  const Scalar nothing = is_floating(y.dtype()) ? Scalar(-0.0) : Scalar(0);  // -0 + 0 would be +0
   for (std::int64_t distance = 1; distance < extent; distance *= 2) {
     Ints gap = none;
     gap[axis] = distance;
     const Slice kept = a.reverse ? Slice{a.axis, distance} : Slice{a.axis, 0, extent - distance};
     const Tensor part = slice({y, at}, {kept});
-    const Tensor moved = pad({part, at}, a.reverse ? none : gap, a.reverse ? gap : none);
+    const Tensor moved = pad({part, at}, a.reverse ? none : gap, a.reverse ? gap : none, nothing);
     y = lockstep::add({y, at}, {moved, at});
   }
   c.set(0, y);
@@ -66,7 +67,7 @@ class Line {
   RefArray& out_;
   std::int64_t count_ = 0;
   std::uint64_t wrapped_ = 0;
-  long double total_ = 0, magnitude_ = 0;
+  long double total_ = -0.0L, magnitude_ = 0;  // the first sum is the first term, also if that is -0
 };
 
 void cumsum_reference(RefContext& r) {

@@ -165,9 +165,7 @@ OpDef reduction(std::string name, std::string doc, TypeSet types) {
   op.attrs = attr_schema<ReduceAttrs>(
       "lks_reduce_attrs", ReduceAttrs{IntList::missing(), 0},
       attr("axes", &ReduceAttrs::axes, "ascending, from the front; may be empty: then each element is a result",
-           {.kind = ArgumentKind::axes,
-            .doc = "over which to reduce; none: each element is a result",
-            .otherwise = "all axes"}),
+           {.kind = ArgumentKind::axes, .doc = "over which to reduce", .otherwise = "all axes"}),
       attr("keep", &ReduceAttrs::keep, "1: reduced axes stay, with extent 1; 0: they do not",
            {.kind = ArgumentKind::truth, .doc = "whether reduced axes stay, with extent 1"}));
   op.name = std::move(name);
@@ -178,7 +176,8 @@ OpDef reduction(std::string name, std::string doc, TypeSet types) {
   return op;
 }
 
-// Calls the op with exactly these attributes. Here no axes means none; for the public functions it means all.
+// Calls the op with exactly these attributes. Here no axes means none; for the public functions and calls by name it
+// means all.
 Tensor call_sum(const Operand& x, const ReduceAttrs& attrs) {
   static const OpDef& op = built_in("sum");
   return invoke1(op, std::span(&x, 1), &attrs);

@@ -1,4 +1,4 @@
-// Iteration over elements by index, for reference functions.
+// Indices into tensors: iteration over elements by index, for reference functions, and inputs that hold indices.
 #pragma once
 
 #include <vector>
@@ -14,6 +14,14 @@ inline InputDef input_of_indices(std::string name, std::string values) {
   InputDef input{std::move(name), types::index, 'I'};
   input.values = std::move(values);
   return input;
+}
+
+/// Refuses indices, the second input, into an axis without elements. If the result is empty, nobody reads them.
+inline void require_places(const InferContext& c, Dim extent, const std::string& what) {
+  const Shape& indices = c.shape(1);
+  if (!(extent == Dim(0)) || !indices.is_known() || indices.is_empty()) return;
+  c.fail(ErrorId::index_out_of_range, what + " is 0, and indices of shape " + indices.to_string() + " are given",
+         "give an extent above 0, or no indices");
 }
 
 /// Calls visit(index, row-major position) for every element.

@@ -105,6 +105,7 @@ OpDef gather() {
                                                              axis_argument("along which to take slices")));
   op.infer = [](InferContext& c) {
     const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
+    require_places(c, c.shape(0).dim(axis), "the extent of x along axis " + std::to_string(axis));
     Shape out;
     for (int i = 0; i < c.rank(0); ++i) {
       if (i != axis) out.append(c.shape(0).dim(i));
@@ -196,6 +197,7 @@ OpDef scatter_add() {
     c.require_rank(1, 1);
     c.require_equal(c.shape(0).dim(axis), c.shape(1).dim(0), ErrorId::shapes_differ,
                     "updates along the axis and indices");
+    require_places(c, Dim::from_raw(a.extent), "extent");
     Shape out = c.shape(0);
     out.set_dim(axis, Dim::from_raw(a.extent));
     c.set(0, c.dtype(0), out);

@@ -10,12 +10,13 @@
 namespace cli {
 namespace {
 
-std::string why_not_whole(const std::string& text, std::int64_t least, std::int64_t most) {
-  std::int64_t value = 0;
+template <class T>
+std::string why_not_whole(const std::string& text, T least, T most) {
+  T value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (error == std::errc{} && rest == end && value >= least && value <= most) return "";
-  const bool bounded = most != std::numeric_limits<std::int64_t>::max();
+  const bool bounded = most != static_cast<T>(std::numeric_limits<std::int64_t>::max());
   return "\"" + text + "\" is not a whole number " +
          (bounded ? "from " + std::to_string(least) + " to " + std::to_string(most)
                   : "of " + std::to_string(least) + " or more");
@@ -35,6 +36,13 @@ Option& Option::shows_default() {
 
 Option& Option::whole_number(std::int64_t least, std::int64_t most) {
   const auto check = [least, most](const std::string& text) { return why_not_whole(text, least, most); };
+  option_->check(CLI::Validator(check, ""));
+  return *this;
+}
+
+Option& Option::seed() {
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  const auto check = [](const std::string& text) { return why_not_whole<std::uint64_t>(text, 0, most); };
   option_->check(CLI::Validator(check, ""));
   return *this;
 }

@@ -25,6 +25,8 @@ class Option {
   Option& shows_default();
   /// Rejects everything except whole numbers from `least` to `most`.
   Option& whole_number(std::int64_t least, std::int64_t most = std::numeric_limits<std::int64_t>::max());
+  /// Rejects everything except whole numbers that 64 bits without a sign hold.
+  Option& seed();
   Option& number(double least, double most);
   Option& not_empty();
   /// Rejects the two options together.

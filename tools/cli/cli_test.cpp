@@ -180,6 +180,12 @@ TEST_F(CommandLine, TheSeedDecidesTheWeights) {
   };
   EXPECT_EQ(hash("--seed 5"), hash("--seed 5"));
   EXPECT_NE(hash("--seed 5"), hash("--seed 6"));
+  EXPECT_NE(hash("--seed 18446744073709551615"), hash("--seed 9223372036854775807"));
+}
+
+TEST_F(CommandLine, ABatchMayBeLargerThanTheSet) {
+  const Result r = run("train --device reference --model mlp --limit-images 8 --batch-size 9223372036854775807");
+  EXPECT_EQ(r.status, 0) << r.err;
 }
 
 TEST_F(CommandLine, WhatTrainSavesEvaluateLoads) {
@@ -267,6 +273,7 @@ TEST_F(CommandLine, BadOptionsExitWithTwo) {
   expect_usage_error("train --batch-size 2.5", "--batch-size");
   expect_usage_error("train --batch-size 99999999999999999999", "--batch-size");
   expect_usage_error("train --seed -1", "--seed");
+  expect_usage_error("train --seed 18446744073709551616", "--seed.*from 0 to 18446744073709551615");
   expect_usage_error("train --threads 0", "--threads");
   expect_usage_error("train --limit-images 0", "--limit-images");
   expect_usage_error("train --memory-limit lots", "lots");

@@ -119,7 +119,7 @@ Run add_compare(Program& program) {
   add_shared_options(command, o);
   command.option("--steps", o.steps, "Training steps").whole_number(1).shows_default();
   command.option("--batch-size", o.batch_size, "Images per step").whole_number(1).shows_default();
-  command.option("--seed", o.seed, "Of weights").whole_number(0).shows_default();
+  command.option("--seed", o.seed, "Of weights").seed().shows_default();
   command
       .option("--tolerance", c->tolerance,
               "ULP that results may be apart (default: what rounding explains; in lockstep mode nothing)")

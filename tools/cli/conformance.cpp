@@ -188,7 +188,7 @@ Run add_conformance(Program& program) {
   command.option("--dtype", o.dtype, "Only cases of this dtype");
   command.option("--mode", o.mode, "Only this math mode: strict, fast or lockstep");
   command.option("--case", o.only_case, "Replay one case by its id").not_empty();
-  command.option("--seed", o.seed, "Of values and of sizes").whole_number(0).shows_default();
+  command.option("--seed", o.seed, "Of values and of sizes").seed().shows_default();
   command.option("--shard", c->shard, "Run one part, such as 2/4");
   command.option("--report", c->report, "Write report.json, report.md and report.html into this folder");
   command.option("--merge", c->merge, "Folders of shards' reports to make one report of");

@@ -53,7 +53,8 @@ ls::nn::History fit(const TrainingOptions& o, Prepared& p) {
 Trained train_on(const TrainingOptions& o, const std::string& device, bool keep_weights) {
   Prepared p = prepare(o, device);
   const ls::MathModeScope mode(p.mode);
-  if (!o.json && !keep_weights) std::printf("%s\n", p.model.summary(o.batch_size).c_str());
+  const std::int64_t batch = std::clamp<std::int64_t>(p.train.size(), 1, o.batch_size);
+  if (!o.json && !keep_weights) std::printf("%s\n", p.model.summary(batch).c_str());
   if (!o.json && keep_weights) std::printf(" %s\n", p.device.name().c_str());
   std::fflush(stdout);
   ls::reset_peak_memory(p.device);
@@ -197,7 +198,7 @@ Run add_train(Program& program) {
   epochs.whole_number(1);
   command.option("--steps", o->steps, "Steps in all, instead of epochs").whole_number(1).excludes(epochs);
   command.option("--batch-size", o->batch_size, "Images per step").whole_number(1).shows_default();
-  command.option("--seed", o->seed, "Of weights and order").whole_number(0).shows_default();
+  command.option("--seed", o->seed, "Of weights and order").seed().shows_default();
   command.option("--save", o->save, "Write the weights here, in the safetensors format");
   return [o] { return train(*o); };
 }

@@ -1,8 +1,10 @@
 // Elementwise ops. Operands broadcast (docs/errors.md, LS2001 and LS2002) and share one dtype. A C++ number takes the
-// tensors' dtype, except that a floating number promotes integer and bool tensors to f32, and that beside f16 and bf16
-// tensors a number is not rounded to their dtype before the op computes, in f32; comparisons do round it. If all
-// operands are numbers, the dtype is bool, i32 or f32, whichever is the most general among them. "floating" means f32,
-// f64, f16, bf16; "numeric" means floating, i32 or i64.
+// tensors' dtype, except that a floating number promotes integer and bool tensors to f32 if the op takes f32, and that
+// beside f16 and bf16 tensors a number is not rounded to their dtype before the op computes, in f32; comparisons do
+// round it. Promotion does not widen what an op takes: `where` and the comparisons take every dtype, and so u8 beside
+// 2.5; add(u8, 1.5) throws DTypeError LS2102, as add(u8, u8) does. If all operands are numbers, the dtype is bool, i32
+// or f32, whichever is the most general among them. "floating" means f32, f64, f16, bf16; "numeric" means floating, i32
+// or i64.
 #pragma once
 
 #include "lockstep/export.h"

@@ -84,12 +84,14 @@ std::vector<Tensor> split(Operand x, const Ints& sizes, std::int64_t axis = 0);
 Tensor pad(Operand x, const Ints& before, const Ints& after, Scalar value = {});
 
 /// Slices along an axis, by index. `indices` are i32 or i64, of any shape, each in [0, extent). In the result, their
-/// shape replaces the axis. Throws ShapeError LS2009 for an index out of range.
+/// shape replaces the axis. Throws ShapeError LS2009 for an index out of range. If the slices have no elements, indices
+/// are not read: then it throws only if the extent is 0 and there are indices.
 Tensor gather(Operand x, Operand indices, std::int64_t axis = 0);
 
 /// Zeros, to which slices are added at indices along an axis, in ascending order of their position. They are the slices
 /// of `updates`; `indices` have rank 1. The result has extent `extent` along `axis`. The transpose of gather. Numeric
-/// dtypes.
+/// dtypes. Throws ShapeError LS2009 for an index outside [0, extent). If the slices have no elements, indices are not
+/// read: then it throws only if the extent is 0 and there are indices.
 Tensor scatter_add(Operand updates, Operand indices, std::int64_t extent, std::int64_t axis = 0);
 
 /// 1 where the last index equals the label, else 0. Labels are i32 or i64. Shape: labels.shape + (depth,).
