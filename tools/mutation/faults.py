@@ -203,7 +203,7 @@ FAULTS = {
     "nn/safetensors.cpp": [
         ("if (entry->begin != covered) {", "if (entry->begin < covered) {", "gaps are accepted"),
         ("if (covered != data_size) {", "if (covered > data_size) {", "bytes that belong to no tensor are accepted"),
-        ("return b <= std::byte{1};", "return b >= std::byte{0};", "booleans of 2 are accepted"),
+        ("  if (entry.spec.dtype != DType::boolean) return;", "  return;", "booleans of 2 are accepted"),
         ("  text.append((8 - text.size() % 8) % 8, ' ');", "", "the data is not aligned"),
         ("if (entry_.begin > entry_.end || entry_.end - entry_.begin != bytes)", "if (entry_.begin > entry_.end)", "sizes that do not fit are accepted"),
     ],
