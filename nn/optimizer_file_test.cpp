@@ -81,7 +81,7 @@ TEST_F(OptimizerFile, HoldsTheSlotsByName) {
 }
 
 TEST_F(OptimizerFile, NumbersAreExact) {
-  const double third = 1.0 / 3, tiny = 1.2345678901234567e-300;
+  const double third = 1.0 / 3, tiny = 1.2345678901234567e-30;
   Optimizer source = Adam{.learning_rate = third, .beta_1 = 0.9999999, .epsilon = tiny};
   const std::vector<Variable> v = two_variables();
   for (int i = 0; i < 7; ++i) step(source, v, 1);

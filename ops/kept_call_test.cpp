@@ -158,7 +158,7 @@ TEST_P(KeptCalls, TakeAnyStrideOfASingleElement) {
   const Described call("add", {numbered({1, 3}), numbered({1, 3})});
   const auto kept = keep(call);
   const Tensor column = reshape(Tensor({1.0f, 2.0f, 3.0f}), {3, 1}), turned = transpose(column);
-  ASSERT_EQ(turned.impl()->strides[0], 1) << "3 in a new tensor";
+  ASSERT_NE(turned.impl()->strides[0], 3) << "the stride in a new tensor";
   EXPECT_EQ(launched(*kept, {turned, turned})[0].to_vector<float>(), (std::vector<float>{2, 4, 6}));
 }
 

@@ -354,8 +354,8 @@ TEST(Errors, OfIndicesIntoNothing) {
       refuse([&] { scatter_add(ones({4}), outside, 0); }, "scatter_add: extent is 0");
       refuse([&] { scatter_add(ones({2, 4}), outside, 0, 1); }, "scatter_add: extent is 0");
       refuse([&] { scatter_add(ones({4, 0}), outside, 0); }, "scatter_add: extent is 0");
-      refuse([&] { gather(ones({0, 3}), reshape(outside, {2, 2})); }, "gather: the extent of x along axis 0 is 0");
-      refuse([&] { gather(ones({0, 0}), outside, 1); }, "gather: the extent of x along axis 1 is 0");
+      refuse([&] { gather(ones({0, 3}), reshape(outside, {2, 2})); }, "gather: the extent of x along the axis is 0");
+      refuse([&] { gather(ones({0, 0}), outside, 1); }, "gather: the extent of x along the axis is 0");
       EXPECT_EQ(scatter_add(ones({0, 3}), none, 0).shape(), (Shape{0, 3}));
       EXPECT_EQ(gather(ones({0, 3}), none).shape(), (Shape{0, 3}));
     }

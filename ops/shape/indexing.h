@@ -17,10 +17,11 @@ inline InputDef input_of_indices(std::string name, std::string values) {
 }
 
 /// Refuses indices, the second input, into an axis without elements. If the result is empty, nobody reads them.
-inline void require_places(const InferContext& c, Dim extent, const std::string& what) {
+inline void require_places(const InferContext& c, Dim extent, const char* what) {
   const Shape& indices = c.shape(1);
   if (!(extent == Dim(0)) || !indices.is_known() || indices.is_empty()) return;
-  c.fail(ErrorId::index_out_of_range, what + " is 0, and indices of shape " + indices.to_string() + " are given",
+  c.fail(ErrorId::index_out_of_range,
+         std::string(what) + " is 0, and indices of shape " + indices.to_string() + " are given",
          "give an extent above 0, or no indices");
 }
 

@@ -105,7 +105,7 @@ OpDef gather() {
                                                              axis_argument("along which to take slices")));
   op.infer = [](InferContext& c) {
     const int axis = c.axis_from_front(c.attrs<AxisAttrs>().axis, c.rank(0));
-    require_places(c, c.shape(0).dim(axis), "the extent of x along axis " + std::to_string(axis));
+    require_places(c, c.shape(0).dim(axis), "the extent of x along the axis");
     Shape out;
     for (int i = 0; i < c.rank(0); ++i) {
       if (i != axis) out.append(c.shape(0).dim(i));
