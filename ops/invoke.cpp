@@ -246,7 +246,7 @@ void carry_out(const OpCall& call, const CallTypes& types, std::span<const Tenso
 // Operands have the dtypes that the call decided on. Numbers remain where programs take them.
 void invoke_rewritten(const OpCall& call, CallTypes& types, std::span<TensorRef> outputs) {
   InlineVector<TensorSpec, 2> inferred;
-  for (std::size_t o = 0; o < outputs.size(); ++o) inferred.push_back({});
+  for (std::size_t o = 0; o < outputs.size(); ++o) inferred.emplace_back();
   const std::span<TensorSpec> specs = inferred;
   infer_unchecked_specs(call, types, specs);  // carry_out checks sizes, on each of its paths in its own way
   carry_out(call, types, specs, outputs);

@@ -29,6 +29,11 @@ class InlineVector {
     if (size_ == capacity_) grow();
     new (static_cast<void*>(data_ + size_++)) T(std::move(value));
   }
+  /// Adds a value-initialised element.
+  T& emplace_back() {
+    if (size_ == capacity_) grow();
+    return *new (static_cast<void*>(data_ + size_++)) T();
+  }
   /// Makes room for `count` more elements, which the caller writes.
   T* extend(std::size_t count) {
     static_assert(std::is_trivial_v<T>);

@@ -23,6 +23,7 @@ lockstep_test(runtime_parts_test
   memory/stream_pool_test.cpp
   options_test.cpp
   print_test.cpp
+  mutex_test.cpp
   ring_test.cpp
   scope_test.cpp
   sha256_test.cpp
