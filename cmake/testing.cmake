@@ -32,7 +32,7 @@ endfunction()
 # lockstep_test(name source... [LABELS label...] [LIBRARIES library...] [OPTIMISED]) adds a GoogleTest program. OPTIMISED is
 # for tests that compute much themselves.
 # Labels: `fast` (the default) for tests that take seconds, `slow` for all others. Slow tests with the label `full` run
-# only with `./run_tests --full`; without it, tests with the label `part` run in their place.
+# only with `./run_tests --full`; without it, tests with the label `part` run in their place, where there are any.
 function(lockstep_test name)
   if(NOT LOCKSTEP_TESTS)
     return()

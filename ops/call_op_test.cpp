@@ -39,6 +39,7 @@ TEST(CallByName, ReducesOverAxes) {
     EXPECT_EQ(call_op(op, One{Tensor(3.0f)}, {{"axes", empty}})[0].shape(), Shape{}) << op;
   }
   EXPECT_EQ(values(call_op("sum", One{x}, {{"axes", empty}})), values({sum(x, {.axes = {}})}));
+  EXPECT_EQ(values(call_op("sum", One{x}, {{"axes", {}}})), (std::vector<float>{21})) << "as the header writes it";
   EXPECT_EQ(call_op("max", One{x}, {{"axes", {-1, 0}}, {"keep", true}})[0].shape(), (Shape{1, 1}));
   EXPECT_EQ(call_op("argmax", One{x})[0].to_vector<std::int64_t>(), (std::vector<std::int64_t>{2, 2}));
 }

@@ -270,6 +270,12 @@ Expr ProgramBuilder::index(std::uint32_t axis) { return emit(LKS_INSTR_INDEX, LK
 Expr ProgramBuilder::linear_index() { return emit(LKS_INSTR_LINEAR, LKS_I64, {}); }
 
 Expr ProgramBuilder::call(const ScalarFunction& function, std::span<const Expr> args) {
+  if (!function.lowered) {
+    ErrorBuilder(ErrorId::invalid_op_definition, "program",
+                 "the scalar function " + function.name + " is not registered")
+        .fix("call what register_scalar_function() returns")
+        .raise();
+  }
   if (args.size() != function.arity) fail(function.name + " takes " + std::to_string(function.arity) + " arguments");
   for (const Expr& arg : args) {
     if (arg.dtype() != function.dtype) fail(function.name + " of " + dtype_text(arg.dtype()));

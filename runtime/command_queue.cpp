@@ -100,8 +100,8 @@ void CommandQueue::launch_async(std::span<lks_launch> launches, CommandInfo info
   };
   try {
     enqueue(std::move(info), call);
-  } catch (const Met& met) {
-    raise(met.failure);
+  } catch (const FailureUnderLock& found) {
+    raise(found.failure);
   }
 }
 
@@ -193,7 +193,7 @@ void CommandQueue::await(std::uint64_t value, const CallSite* where) {
   if (awaited == Awaited::finished) return;
   // A thread that waits for memory may have the allocator's lock, which a thread that undoes may need. So this does not
   // wait for undoing threads.
-  throw_if_failed(awaited == Awaited::later_command_failed ? diag.value : value, MetBy::own_stream,
+  throw_if_failed(awaited == Awaited::later_command_failed ? diag.value : value, ThrownOn::own_stream,
                   Undone::not_awaited);
   raise_driver_failure(status, diag, device_name(), {"wait", where});
 }
@@ -240,14 +240,14 @@ void CommandQueue::wait_or_recover() {
   finish(done);
 }
 
-void CommandQueue::wait(std::uint64_t value, const CallSite* where, MetBy by) {
+void CommandQueue::wait(std::uint64_t value, const CallSite* where, ThrownOn on) {
   if (inline_) return;
-  throw_if_failed(value, by);
+  throw_if_failed(value, on);
   await(value, where);
-  throw_if_failed(value, by);
+  throw_if_failed(value, on);
 }
 
-bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* where, MetBy by) {
+bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* where, ThrownOn on) {
   if (inline_) return true;
   if (!has_failed(value)) await(value, where);
   FailureRef failure;
@@ -257,7 +257,7 @@ bool CommandQueue::wait_unless_skipped(std::uint64_t value, const CallSite* wher
     wait_until_settled_locked();
     FailedRange* range = failed_range(value);
     if (range->first != value && range->last != forever) return false;
-    failure = meet(*range, by);
+    failure = note_thrown(*range, on);
   }
   raise(failure);
 }
@@ -283,7 +283,7 @@ void CommandQueue::report_from(std::uint64_t first) {
     };
     const auto range = std::find_if(failures_.begin(), failures_.end(), counts);
     if (range == failures_.end()) return;
-    failure = meet(*range);
+    failure = note_thrown(*range);
   }
   raise(failure);
 }

@@ -78,14 +78,14 @@ class CommandQueue {
 
   /// Which call throws a failure: one on the failed stream, which then counts as having reported it, or one on another
   /// stream.
-  enum class MetBy : std::uint8_t { own_stream, other_stream };
+  enum class ThrownOn : std::uint8_t { own_stream, other_stream };
 
   /// Blocks until `value` is reached. Throws the failure of that command, or of the earlier one because of which it was
   /// skipped. If the wait itself fails, throws for `where`; no command is in flight then.
-  void wait(std::uint64_t value, const CallSite* where = nullptr, MetBy by = MetBy::own_stream);
+  void wait(std::uint64_t value, const CallSite* where = nullptr, ThrownOn on = ThrownOn::own_stream);
   /// The same, but if the command was skipped because an earlier one failed, returns false and does not report that
   /// failure. The caller may enqueue the command again if its operands are valid.
-  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr, MetBy by = MetBy::own_stream);
+  bool wait_unless_skipped(std::uint64_t value, const CallSite* where = nullptr, ThrownOn on = ThrownOn::own_stream);
   /// Blocks until the commands up to `value` use no memory any more. Throws only if the wait itself fails.
   void wait_until_done(std::uint64_t value, const CallSite* where = nullptr) {
     if (!inline_ && !is_done(value)) await(value, where);
@@ -98,9 +98,9 @@ class CommandQueue {
   /// Whether the command of `value` may be known to have failed. False is certain. Takes no lock.
   bool may_have_failed(std::uint64_t value) const { return value <= last_failed_.load(std::memory_order_acquire); }
   /// Throws if the command of `value` is already known to have failed. Does not wait for the device.
-  void check(std::uint64_t value, MetBy by = MetBy::own_stream) {
+  void check(std::uint64_t value, ThrownOn on = ThrownOn::own_stream) {
     if (may_have_failed(value)) [[unlikely]]
-      throw_if_failed(value, by);
+      throw_if_failed(value, on);
   }
   /// `undo` runs if a command that is in flight now turns out to have failed. For changes that the host makes between
   /// two commands. Returns the value of the newest of these commands; 0 if nothing is in flight, or a failure is being
@@ -154,7 +154,7 @@ class CommandQueue {
     bool reported = false;
   };
   // Thrown where the lock is held; caught where it is released, and rethrown as an Error.
-  struct Met {
+  struct FailureUnderLock {
     FailureRef failure;
   };
   enum class Awaited : std::uint8_t { finished, later_command_failed, wait_failed };
@@ -209,10 +209,10 @@ class CommandQueue {
   FailedRange* failed_range(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
   bool has_failed(std::uint64_t value) LOCKSTEP_EXCLUDES(mutex_);
   enum class Undone : std::uint8_t { awaited, not_awaited };
-  void throw_if_failed(std::uint64_t value, MetBy by = MetBy::own_stream, Undone undone = Undone::awaited)
+  void throw_if_failed(std::uint64_t value, ThrownOn on = ThrownOn::own_stream, Undone undone = Undone::awaited)
       LOCKSTEP_EXCLUDES(mutex_);
   void stop_if_failed(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);
-  static FailureRef meet(FailedRange& range, MetBy by = MetBy::own_stream);
+  static FailureRef note_thrown(FailedRange& range, ThrownOn on = ThrownOn::own_stream);
   [[noreturn]] static void raise(const FailureRef& failure);
   void wait_until_settled_locked() LOCKSTEP_REQUIRES(mutex_);
   void note_done(std::uint64_t value) LOCKSTEP_REQUIRES(mutex_);

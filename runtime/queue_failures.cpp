@@ -159,14 +159,14 @@ bool CommandQueue::has_failed(std::uint64_t value) {
   return failed_range(value) != nullptr;
 }
 
-void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by, Undone undone) {
+void CommandQueue::throw_if_failed(std::uint64_t value, ThrownOn on, Undone undone) {
   if (value > last_failed_.load(std::memory_order_acquire)) return;
   FailureRef failure;
   {
     LockGuard lock(mutex_);
     if (!failed_range(value)) return;
     if (undone == Undone::awaited) wait_until_settled_locked();
-    failure = meet(*failed_range(value), by);
+    failure = note_thrown(*failed_range(value), on);
   }
   raise(failure);
 }
@@ -174,12 +174,12 @@ void CommandQueue::throw_if_failed(std::uint64_t value, MetBy by, Undone undone)
 void CommandQueue::stop_if_failed(std::uint64_t value) {
   if (!failed_range(value)) return;
   wait_until_settled_locked();
-  throw Met{meet(*failed_range(value))};
+  throw FailureUnderLock{note_thrown(*failed_range(value))};
 }
 
 // Notes that a call throws the failure. The caller raises it without the lock.
-CommandQueue::FailureRef CommandQueue::meet(FailedRange& range, MetBy by) {
-  if (by == MetBy::own_stream) range.reported = true;
+CommandQueue::FailureRef CommandQueue::note_thrown(FailedRange& range, ThrownOn on) {
+  if (on == ThrownOn::own_stream) range.reported = true;
   return range.failure;
 }
 
@@ -202,7 +202,7 @@ void CommandQueue::log_unreported() {
     }
   }
   for (const FailureRef& failure : unreported) {
-    log(LKS_LOG_WARN, "queue", "this failure was never met: " + failure->text());
+    log(LKS_LOG_WARN, "queue", "this failure was never reported: " + failure->text());
   }
 }
 

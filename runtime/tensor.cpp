@@ -192,8 +192,8 @@ TensorRef make_abstract(const TensorSpec& spec) {
 
 namespace {
 
-CommandQueue::MetBy met_by(const CommandQueue* queue, DeviceState& device) {
-  return queue == &device.queue() ? CommandQueue::MetBy::own_stream : CommandQueue::MetBy::other_stream;
+CommandQueue::ThrownOn thrown_on(const CommandQueue* queue, DeviceState& device) {
+  return queue == &device.queue() ? CommandQueue::ThrownOn::own_stream : CommandQueue::ThrownOn::other_stream;
 }
 
 }  // namespace
@@ -202,7 +202,7 @@ void check_contents(const TensorImpl& impl) {
   const CommandQueue* queue = impl.block->write_queue;
   if (!queue || impl.shape.is_empty() || !queue->may_have_failed(impl.block->write_value)) return;
   const BlockWrite write = last_write(*impl.block);
-  if (write.queue) write.queue->check(write.value, met_by(write.queue, *impl.device));
+  if (write.queue) write.queue->check(write.value, thrown_on(write.queue, *impl.device));
 }
 
 // A skipped upload has been enqueued again. If a later write was skipped, the write before it is the last one again,
@@ -210,12 +210,12 @@ void check_contents(const TensorImpl& impl) {
 void wait_for_contents(Block& block, CallSite where) {
   BlockWrite write = last_write(block);
   while (write.queue && block.upload) {
-    if (write.queue->wait_unless_skipped(write.value, &where, met_by(write.queue, *block.device))) return;
+    if (write.queue->wait_unless_skipped(write.value, &where, thrown_on(write.queue, *block.device))) return;
     write.queue->wait_until_settled();
     const BlockWrite skipped = std::exchange(write, last_write(block));
     if (write == skipped) break;
   }
-  if (write.queue) write.queue->wait(write.value, &where, met_by(write.queue, *block.device));
+  if (write.queue) write.queue->wait(write.value, &where, thrown_on(write.queue, *block.device));
 }
 
 void read_dense(const TensorImpl& impl, void* out, CallSite where) {

@@ -61,8 +61,9 @@ class LOCKSTEP_ANNOTATION(capability("mutex")) RecursiveMutex {
   std::recursive_mutex native_;
 };
 
-/// The same for locks that each eager call takes: without contention, locking and unlocking are one locked instruction
-/// each, inlined, where a standard mutex takes two calls. No condition variable can wait with it.
+/// The same for locks that each eager call takes. Without contention, locking and unlocking are inlined, with one
+/// locked instruction each; the only call is that of pthread_self(), which reads a register. No condition variable can
+/// wait with it.
 class LOCKSTEP_ANNOTATION(capability("mutex")) InlineRecursiveMutex {
  public:
   void lock() LOCKSTEP_ACQUIRE() {

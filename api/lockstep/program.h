@@ -19,8 +19,8 @@ namespace LOCKSTEP_API lockstep {
 class ProgramBuilder;
 struct ScalarFunction;
 
-/// A recorded program. Immutable, so threads may share it. `abi()` is the form that drivers take; it is valid as long as
-/// the program, or the one that it is moved into.
+/// A recorded program. Immutable, so threads may share it. `abi()` is the form that drivers take; it is valid as long
+/// as the program, or the one that it is moved into.
 class Program {
  public:
   Program() = default;  // without instructions
@@ -162,6 +162,7 @@ class ProgramBuilder {
   /// The logical index of the element along an output axis, or its row-major index over all axes; i64.
   Expr index(std::uint32_t axis);
   Expr linear_index();
+  /// Throws StateError LS1007 for a function that is not registered, and for wrong arguments.
   Expr call(const ScalarFunction& function, std::span<const Expr> args);
   Expr emit(std::uint32_t opcode, lks_dtype dtype, std::span<const Expr> args, std::uint64_t imm = 0);
 

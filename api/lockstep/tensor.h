@@ -58,8 +58,8 @@ class Tensor {
   static Tensor abstract(const TensorSpec& spec, CallSite where = CallSite::current());
 
   /// A tensor with elements copied from untyped memory, such as a file's; `bytes` is its length. Booleans are the bytes
-  /// 0 and 1. Throws ShapeError LS2006 if `bytes` is not the spec's number of bytes, StateError LS1010 for booleans
-  /// that are other bytes.
+  /// 0 and 1. Throws ShapeError LS2006 if `bytes` is not the spec's number of bytes, StateError LS1008 if `data` is
+  /// null although there are elements, LS1010 for booleans that are other bytes.
   static Tensor from_bytes(const void* data, std::size_t bytes, const TensorSpec& spec,
                            std::optional<Device> device = std::nullopt, CallSite where = CallSite::current());
 

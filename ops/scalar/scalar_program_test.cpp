@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <string>
 
+#include "lockstep/error.h"
 #include "ops/scalar/test_support.h"
 
 namespace lockstep::testing {
@@ -126,6 +128,21 @@ void check_bits() {
 
 TEST(ScalarProgram, recorded_f32_bodies_give_the_bits_of_compiled_ones) { check_bits<float>(); }
 TEST(ScalarProgram, recorded_f64_bodies_give_the_bits_of_compiled_ones) { check_bits<double>(); }
+
+TEST(ScalarProgram, calls_take_registered_functions_only) {
+  ScalarFunction copy = *find_scalar_function("exp", LKS_F32);
+  copy.name = "acme::exp";
+  copy.lowered = nullptr;
+  ProgramBuilder builder;
+  const std::array args = {builder.input(LKS_F32)};
+  try {
+    builder.call(copy, args);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.id(), ErrorId::invalid_op_definition);
+    EXPECT_NE(std::string(e.what()).find("acme::exp is not registered"), std::string::npos) << e.what();
+  }
+}
 
 // --------------------------------------------------------------------------------------------------- derivatives
 

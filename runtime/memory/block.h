@@ -69,8 +69,9 @@ struct Block {
   std::atomic<std::uint32_t> refs{0};
   std::atomic<std::uint32_t> undo_refs{0};  // how many of `refs` are UndoRefs of commands in flight
   MemoryOwner owner = MemoryOwner::other;
-  // True until the block is back in the pool. Separate from `refs`, which drops to 0 outside the allocator's lock,
-  // before the block is freed: the pool must not merge or delete it earlier.
+  // True until the block is back in the pool. `refs` does not say that: the last reference is dropped outside the
+  // allocator's lock, before the block is freed (the pool must not merge or delete it earlier), and if nobody else had
+  // one, `refs` stays 1 (see release()).
   bool in_use = false;
   bool cached_exact = false;  // free, in the list of its size class, not merged with its neighbours
   std::uint64_t offset = 0;   // bytes from the start of the segment's buffer
