@@ -15,7 +15,7 @@ endif()
 # Time limits in seconds for a test program and a run of the conformance suite, and the option for one of the suite's
 # cases. Sanitizers make tests about ten times slower.
 set(seconds_for_test 600)
-set(seconds_for_conformance 1200)
+set(seconds_for_conformance 3600)
 set(timeout_option "")
 if(LOCKSTEP_SANITIZE)
   set(seconds_for_test 3600)

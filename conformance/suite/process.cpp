@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "lockstep/error.h"
 
@@ -111,10 +112,13 @@ bool ChildProcess::receive() {
 }
 
 std::optional<std::string> ChildProcess::next_line() {
-  const std::size_t end = buffer_.find('\n');
-  if (end == std::string::npos) return std::nullopt;
-  std::string line = buffer_.substr(0, end);
-  buffer_.erase(0, end + 1);
+  const std::size_t end = buffer_.find('\n', taken_);
+  if (end == std::string::npos) {
+    buffer_.erase(0, std::exchange(taken_, 0));
+    return std::nullopt;
+  }
+  std::string line = buffer_.substr(taken_, end - taken_);
+  taken_ = end + 1;
   return line;
 }
 

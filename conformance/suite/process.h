@@ -36,6 +36,7 @@ class ChildProcess {
   pid_t pid_ = -1;
   int to_ = -1, from_ = -1, output_ = -1;
   std::string buffer_;
+  std::size_t taken_ = 0;  // of the buffer, by next_line()
 };
 
 }  // namespace lockstep::conformance
