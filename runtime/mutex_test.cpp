@@ -1,4 +1,4 @@
-// The mutex of the allocator, which is our own. ThreadSanitizer checks that it orders what threads do.
+// The recursive mutex, which is our own. ThreadSanitizer checks that it orders what threads do.
 #include "api/internal/mutex.h"
 
 #include <gtest/gtest.h>
@@ -10,9 +10,9 @@
 namespace lockstep {
 namespace {
 
-TEST(InlineRecursiveMutex, LetsOneThreadInAtATimeAndThatAgain) {
+TEST(RecursiveMutex, LetsOneThreadInAtATimeAndThatAgain) {
   constexpr int threads = 4, rounds = 20000;
-  InlineRecursiveMutex mutex;
+  RecursiveMutex mutex;
   int count = 0;
   std::atomic<int> inside{0}, most{0};
   const auto work = [&] {
@@ -32,8 +32,8 @@ TEST(InlineRecursiveMutex, LetsOneThreadInAtATimeAndThatAgain) {
   EXPECT_EQ(most, 0) << "two threads were inside at once";
 }
 
-TEST(InlineRecursiveMutex, StaysLockedUntilTheFirstLockIsReleased) {
-  InlineRecursiveMutex mutex;
+TEST(RecursiveMutex, StaysLockedUntilTheFirstLockIsReleased) {
+  RecursiveMutex mutex;
   mutex.lock();
   mutex.lock();
   std::atomic<bool> entered{false};

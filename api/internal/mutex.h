@@ -1,6 +1,7 @@
 // Mutexes that Clang checks at compile time: a field that is used without its lock, or a function that is called
-// without the lock that it expects, is an error (tools/thread_safety). They wrap the standard ones, because those of
-// libstdc++ have no annotations. Other compilers see no annotations, and the wrappers cost nothing at run time.
+// without the lock that it expects, is an error (tools/thread_safety). Those of libstdc++ have no annotations. All but
+// the recursive one, which is our own, wrap them. Other compilers see no annotations, and the wrappers cost nothing at
+// run time.
 //
 // The runtime, the ops and our drivers share this header. It is not installed.
 #pragma once
@@ -51,20 +52,10 @@ class LOCKSTEP_ANNOTATION(capability("mutex")) Mutex {
   std::mutex native_;
 };
 
-/// The analysis does not see that a thread takes it again.
+/// The analysis does not see that a thread takes it again. Our own, because each eager call takes one, the allocator's:
+/// without contention, locking and unlocking are inlined, with one locked instruction each; the only call is that of
+/// pthread_self(), which reads a register. No condition variable can wait with it.
 class LOCKSTEP_ANNOTATION(capability("mutex")) RecursiveMutex {
- public:
-  void lock() LOCKSTEP_ACQUIRE() { native_.lock(); }
-  void unlock() LOCKSTEP_RELEASE() { native_.unlock(); }
-
- private:
-  std::recursive_mutex native_;
-};
-
-/// The same for locks that each eager call takes. Without contention, locking and unlocking are inlined, with one
-/// locked instruction each; the only call is that of pthread_self(), which reads a register. No condition variable can
-/// wait with it.
-class LOCKSTEP_ANNOTATION(capability("mutex")) InlineRecursiveMutex {
  public:
   void lock() LOCKSTEP_ACQUIRE() {
     const pthread_t self = pthread_self();

@@ -42,7 +42,7 @@ class Allocator {
   [[noreturn]] void fail(std::uint64_t bytes, const SegmentResult& failure, const BlockPurpose& purpose);
 
   // Recursive: while the pool waits for the device, finished commands free blocks on the same thread.
-  InlineRecursiveMutex mutex_;
+  RecursiveMutex mutex_;
   DeviceState& device_;
   std::shared_ptr<MemoryBudget> budget_;
   DriverSegments driver_;
