@@ -1,4 +1,4 @@
-// The built-in ops. ops.def is their only list.
+// How a built-in op is defined and found.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,16 @@ struct BuiltInOp {
   OpDef (*make)();
 };
 
-std::vector<BuiltInOp>& built_in_ops();
+// All built-in ops, in the order of their ids.
+const std::vector<BuiltInOp>& built_in_ops();
 
-// One function per line of ops.def. It makes the op's definition and is defined beside the op's public function.
-namespace defs {
-#define LOCKSTEP_OP(id, name) OpDef name();
-#include "ops/ops.def"
-#undef LOCKSTEP_OP
-}  // namespace defs
+// Defines a built-in op: the body of a function that returns its OpDef follows. The op's public function stands beside
+// it. Ids are part of the driver ABI and are never reused; id 1 is the pointwise program. The ids in use are in
+// definitions.golden.txt. The build collects these lines (cmake/list_built_in_ops.cmake), so that nothing else names
+// the op.
+#define LOCKSTEP_BUILT_IN(id, name) \
+  OpDef name();                     \
+  OpDef name()
 
 /// The registered definition of the built-in op `name`, which must exist.
 const OpDef& built_in(const char* name);

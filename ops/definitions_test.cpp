@@ -121,6 +121,11 @@ std::string line_of(const OpDef& op) {
   return out.str();
 }
 
+TEST(Definitions, HaveIdsOfTheirOwn) {
+  std::set<std::uint32_t> ids = {1};  // the pointwise program
+  for (const BuiltInOp& op : built_in_ops()) EXPECT_TRUE(ids.insert(op.id).second) << op.make().name;
+}
+
 TEST(Definitions, AreTheGoldenOnes) {
   if (std::getenv("UPDATE_DEFINITIONS")) {
     std::ofstream file(DEFINITIONS);

@@ -104,7 +104,7 @@ const OpDef& add(Registry& registry, OpDef def) {
 Registry& registry() {
   static Registry* r = new Registry;
   static const bool filled = [] {
-    for (BuiltInOp& op : built_in_ops()) {
+    for (const BuiltInOp& op : built_in_ops()) {
       OpDef def = op.make();
       def.id = op.id;
       add(*r, std::move(def));
@@ -136,14 +136,24 @@ UniqueNumber& UniqueNumber::operator=(const UniqueNumber&) {
   return *this;
 }
 
-std::vector<BuiltInOp>& built_in_ops() {
-  static std::vector<BuiltInOp> ops = [] {
+namespace defs {
+#undef LOCKSTEP_BUILT_IN
+#define LOCKSTEP_BUILT_IN(id, name) OpDef name();
+#define LOCKSTEP_SCALAR_OP(id, name, error_class, doc) LOCKSTEP_BUILT_IN(id, name)
+#include "built_in_ops.inc"
+#include "lockstep/scalar_ops.def"
+}  // namespace defs
+
+const std::vector<BuiltInOp>& built_in_ops() {
+  static const std::vector<BuiltInOp> ops = [] {
     std::vector<BuiltInOp> listed = {
-#define LOCKSTEP_OP(id, name) {id, &defs::name},
-#include "ops/ops.def"
-#undef LOCKSTEP_OP
+#undef LOCKSTEP_BUILT_IN
+#define LOCKSTEP_BUILT_IN(id, name) {id, &defs::name},
+#include "built_in_ops.inc"
+#include "lockstep/scalar_ops.def"
+#undef LOCKSTEP_SCALAR_OP
+#undef LOCKSTEP_BUILT_IN
     };
-    // Ids number families. The lines of scalar_ops.def belong to several.
     std::sort(listed.begin(), listed.end(), [](const BuiltInOp& a, const BuiltInOp& b) { return a.id < b.id; });
     return listed;
   }();

@@ -89,7 +89,7 @@ Tensor transposed(const Tensor& x, CallSite where) { return swap_axes({x, where}
 
 namespace defs {
 
-OpDef matmul() {
+LOCKSTEP_BUILT_IN(70, matmul) {
   OpDef op;
   op.name = "matmul";
   op.doc = "Matrix product over the last two dimensions. Leading dimensions broadcast; kernels get equal ones.";

@@ -162,7 +162,7 @@ const OpDef& clip_gradient_op(std::size_t which) {
 
 namespace defs {
 
-OpDef add() {
+LOCKSTEP_BUILT_IN(10, add) {
   OpDef op = pointwise_op(
       "add", [](Expr a, Expr b) { return a + b; }, numeric("Sum of each pair."));
   op.commutative = true;
@@ -174,7 +174,7 @@ OpDef add() {
   return op;
 }
 
-OpDef sub() {
+LOCKSTEP_BUILT_IN(11, sub) {
   OpDef op = pointwise_op(
       "sub", [](Expr a, Expr b) { return a - b; }, numeric("Difference of each pair."));
   op.gradient = [](GradContext& g) {
@@ -185,7 +185,7 @@ OpDef sub() {
   return op;
 }
 
-OpDef mul() {
+LOCKSTEP_BUILT_IN(12, mul) {
   OpDef op = pointwise_op(
       "mul", [](Expr a, Expr b) { return a * b; }, numeric("Product of each pair."));
   op.commutative = true;
@@ -198,7 +198,7 @@ OpDef mul() {
   return op;
 }
 
-OpDef div() {
+LOCKSTEP_BUILT_IN(13, div) {
   OpDef op = pointwise_op(
       "div", [](Expr a, Expr b) { return a / b; },
       numeric("Quotient of each pair; integers truncate toward zero, and x / 0 is 0.", ErrorClass::rounded,
@@ -214,14 +214,14 @@ OpDef div() {
   return op;
 }
 
-OpDef neg() {
+LOCKSTEP_BUILT_IN(14, neg) {
   OpDef op = pointwise_op(
       "neg", [](Expr x) { return -x; }, numeric("-x.", ErrorClass::exact));
   op.gradient = [](GradContext& g) { g.set(0, lockstep::neg({g.upstream(), g.where()})); };
   return op;
 }
 
-OpDef abs() {
+LOCKSTEP_BUILT_IN(15, abs) {
   OpDef op = pointwise_op(
       "abs", [](Expr x) { return lockstep::abs(x); },
       numeric("Magnitude of x; gradient 0 at 0.", ErrorClass::exact, distinct));
@@ -231,18 +231,18 @@ OpDef abs() {
   return op;
 }
 
-OpDef square() {
+LOCKSTEP_BUILT_IN(16, square) {
   return pointwise_op(
       "square", [](Expr x) { return x * x; }, numeric("x times x."));
 }
 
-OpDef sqrt() {
+LOCKSTEP_BUILT_IN(17, sqrt) {
   return unary_op("sqrt", [](Expr x) { return lockstep::sqrt(x); },
                   {UnaryGradient::From::output, [](Expr y, Expr dy) { return dy / (y + y); }},
                   {.doc = "Square root.", .error_class = ErrorClass::rounded, .values = away_from_zero});
 }
 
-OpDef rsqrt() {
+LOCKSTEP_BUILT_IN(18, rsqrt) {
   return unary_op(
       "rsqrt", [](Expr x) { return lockstep::rsqrt(x); },
       // Multiplies by one factor after the other: y^3 may overflow or underflow where the product does not.
@@ -250,7 +250,7 @@ OpDef rsqrt() {
       {.doc = "Reciprocal of the square root.", .error_class = ErrorClass::elementary, .values = away_from_zero});
 }
 
-OpDef pow() {
+LOCKSTEP_BUILT_IN(19, pow) {
   OpDef op = pointwise_op("pow", [](Expr a, Expr b) { return lockstep::pow(a, b); },
                           {.doc = "a to the power b.", .error_class = ErrorClass::power, .values = away_from_zero});
   op.slope = &slope_of_pow;
@@ -266,7 +266,7 @@ OpDef pow() {
   return op;
 }
 
-OpDef minimum() {
+LOCKSTEP_BUILT_IN(30, minimum) {
   OpDef op = pointwise_op(
       "minimum", [](Expr a, Expr b) { return lockstep::minimum(a, b); },
       numeric("The smaller of each pair; NaN propagates, -0 is below +0. Equal operands share the "
@@ -278,7 +278,7 @@ OpDef minimum() {
   return op;
 }
 
-OpDef maximum() {
+LOCKSTEP_BUILT_IN(31, maximum) {
   OpDef op = pointwise_op(
       "maximum", [](Expr a, Expr b) { return lockstep::maximum(a, b); },
       numeric("The larger of each pair; NaN propagates, -0 is below +0. Equal operands share the "
@@ -288,7 +288,7 @@ OpDef maximum() {
   return op;
 }
 
-OpDef clip() {
+LOCKSTEP_BUILT_IN(29, clip) {
   OpDef op =
       pointwise_op("clip", &clipped,
                    numeric("x, but no less than `low`, and no more than `high`, which wins where they cross; NaN "

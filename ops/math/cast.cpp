@@ -16,7 +16,7 @@ struct CastAttrs {
 
 namespace defs {
 
-OpDef cast() {
+LOCKSTEP_BUILT_IN(51, cast) {
   OpDef op = make_pointwise_op("cast", 1,
                                [](ProgramBuilder&, const OpCall& call, std::span<const Expr> in) {
                                  const auto to = static_cast<DType>(call.attrs_as<CastAttrs>().to);
@@ -55,7 +55,7 @@ OpDef cast() {
   return op;
 }
 
-OpDef stop_gradient() {
+LOCKSTEP_BUILT_IN(52, stop_gradient) {
   OpDef op;
   op.name = "stop_gradient";
   op.doc = "x, through which no gradient flows.";

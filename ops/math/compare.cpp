@@ -33,49 +33,49 @@ OpDef without_gradient(OpDef op) {
 
 namespace defs {
 
-OpDef equal() {
+LOCKSTEP_BUILT_IN(40, equal) {
   return comparison(
       "equal", [](Expr a, Expr b) { return a == b; }, "a == b.");
 }
-OpDef not_equal() {
+LOCKSTEP_BUILT_IN(41, not_equal) {
   return comparison(
       "not_equal", [](Expr a, Expr b) { return a != b; }, "a != b.");
 }
-OpDef less() {
+LOCKSTEP_BUILT_IN(42, less) {
   return comparison(
       "less", [](Expr a, Expr b) { return a < b; }, "a < b.");
 }
-OpDef less_equal() {
+LOCKSTEP_BUILT_IN(43, less_equal) {
   return comparison(
       "less_equal", [](Expr a, Expr b) { return a <= b; }, "a <= b.");
 }
-OpDef greater() {
+LOCKSTEP_BUILT_IN(44, greater) {
   return comparison(
       "greater", [](Expr a, Expr b) { return b < a; }, "a > b.");
 }
-OpDef greater_equal() {
+LOCKSTEP_BUILT_IN(45, greater_equal) {
   return comparison(
       "greater_equal", [](Expr a, Expr b) { return b <= a; }, "a >= b.");
 }
 
-OpDef logical_and() {
+LOCKSTEP_BUILT_IN(46, logical_and) {
   return without_gradient(pointwise_op(
       "logical_and", [](Expr a, Expr b) { return a & b; }, logic("Both hold.")));
 }
-OpDef logical_or() {
+LOCKSTEP_BUILT_IN(47, logical_or) {
   return without_gradient(pointwise_op(
       "logical_or", [](Expr a, Expr b) { return a | b; }, logic("Either holds.")));
 }
-OpDef logical_xor() {
+LOCKSTEP_BUILT_IN(48, logical_xor) {
   return without_gradient(pointwise_op(
       "logical_xor", [](Expr a, Expr b) { return a ^ b; }, logic("One of them holds.")));
 }
-OpDef logical_not() {
+LOCKSTEP_BUILT_IN(49, logical_not) {
   return without_gradient(pointwise_op(
       "logical_not", [](Expr x) { return !x; }, logic("x does not hold.")));
 }
 
-OpDef is_finite() {
+LOCKSTEP_BUILT_IN(53, is_finite) {
   OpDef op = pointwise_op("is_finite", [](Expr x) { return x - x == x.constant(0); },
                           {.doc = "Neither NaN nor infinite.", .error_class = ErrorClass::exact});
   op.outputs[0].doc = "bool, of the extents of x";
@@ -84,7 +84,7 @@ OpDef is_finite() {
   return op;
 }
 
-OpDef where() {
+LOCKSTEP_BUILT_IN(50, where) {
   OpDef op = pointwise_op(
       "where", [](Expr condition, Expr a, Expr b) { return select(condition, a, b); },
       {.doc = "a where the condition holds, else b.", .types = types::any, .error_class = ErrorClass::exact});

@@ -26,29 +26,29 @@ OpDef scalar_op(const char* name, Expr (*body)(Expr), std::string doc, ErrorClas
 
 namespace defs {
 
-OpDef exp() {
+LOCKSTEP_BUILT_IN(20, exp) {
   return unary_op("exp", [](Expr x) { return lockstep::exp(x); }, {from_output, [](Expr y, Expr dy) { return dy * y; }},
                   {.doc = "e to the power x.", .error_class = ErrorClass::elementary});
 }
 
-OpDef log() {
+LOCKSTEP_BUILT_IN(21, log) {
   return pointwise_op("log", [](Expr x) { return lockstep::log(x); },
                       {.doc = "Natural logarithm.", .error_class = ErrorClass::elementary, .values = positive});
 }
 
-OpDef tanh() {
+LOCKSTEP_BUILT_IN(22, tanh) {
   return unary_op("tanh", [](Expr x) { return lockstep::tanh(x); },
                   {from_output, [](Expr y, Expr dy) { return dy * (1.0 - y * y); }},
                   {.doc = "Hyperbolic tangent.", .error_class = ErrorClass::transcendental});
 }
 
-OpDef sigmoid() {
+LOCKSTEP_BUILT_IN(23, sigmoid) {
   return unary_op("sigmoid", [](Expr x) { return lockstep::sigmoid(x); },
                   {from_output, [](Expr y, Expr dy) { return dy * (y * (1.0 - y)); }},
                   {.doc = "1 / (1 + exp(-x)).", .error_class = ErrorClass::transcendental});
 }
 
-OpDef relu() {
+LOCKSTEP_BUILT_IN(25, relu) {
   // Written so that NaN propagates. The gradient reads the output, which the next layer keeps anyway.
   OpDef op = unary_op("relu", [](Expr x) { return select(x <= 0, x.constant(0), x); },
                       {from_output, [](Expr y, Expr dy) { return select(y <= 0, y.constant(0), dy); }},
@@ -65,7 +65,7 @@ OpDef relu() {
 // The ops of scalar_ops.def. Those above take other dtypes or values than these, or their gradients read the result,
 // which a tape then keeps in place of x.
 #define LOCKSTEP_SCALAR_OP(id, name, class_of_error, text)                                  \
-  OpDef name() {                                                                            \
+  LOCKSTEP_BUILT_IN(id, name) {                                                             \
     return scalar_op(                                                                       \
         #name, [](Expr x) { return lockstep::name(x); }, text, ErrorClass::class_of_error); \
   }

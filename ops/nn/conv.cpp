@@ -263,7 +263,7 @@ std::vector<OpCase> all_cases() {
 
 namespace defs {
 
-OpDef conv() {
+LOCKSTEP_BUILT_IN(150, conv) {
   OpDef op;
   op.name = "conv";
   op.doc =

@@ -156,7 +156,7 @@ Tensor forward(const Operand& x, const Operand& w, const Conv2dAttrs& attrs) {
 
 namespace defs {
 
-OpDef conv2d() {
+LOCKSTEP_BUILT_IN(80, conv2d) {
   OpDef op;
   op.name = "conv2d";
   op.doc = "Cross-correlation of NHWC images with OHWI filters, plus a bias per output channel if given.";
@@ -236,7 +236,7 @@ OpDef conv2d() {
   return op;
 }
 
-OpDef conv2d_backward_input() {
+LOCKSTEP_BUILT_IN(81, conv2d_backward_input) {
   OpDef op;
   op.name = "conv2d_backward_input";
   op.internal = true;
@@ -285,7 +285,7 @@ OpDef conv2d_backward_input() {
   return op;
 }
 
-OpDef conv2d_backward_filter() {
+LOCKSTEP_BUILT_IN(82, conv2d_backward_filter) {
   OpDef op;
   op.name = "conv2d_backward_filter";
   op.internal = true;

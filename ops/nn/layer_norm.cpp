@@ -125,7 +125,7 @@ std::vector<OpCase> layer_norm_cases() {
 
 namespace defs {
 
-OpDef layer_norm() {
+LOCKSTEP_BUILT_IN(95, layer_norm) {
   OpDef op;
   op.name = "layer_norm";
   op.doc = "x, shifted and scaled to mean 0 and variance 1 over its last dimension, then times scale plus shift.";

@@ -190,7 +190,7 @@ Tensor pool(const OpDef& op, const Operand& x, const SpatialPool& options) {
 
 namespace defs {
 
-OpDef max_pool() {
+LOCKSTEP_BUILT_IN(151, max_pool) {
   OpDef op =
       pool_op("max_pool",
               "Largest element under each window over one, two or three spatial axes; +0 is above -0, NaN above all.");
@@ -203,7 +203,7 @@ OpDef max_pool() {
   return op;
 }
 
-OpDef avg_pool() {
+LOCKSTEP_BUILT_IN(152, avg_pool) {
   OpDef op =
       pool_op("avg_pool",
               "Mean under each window over one, two or three spatial axes, over the elements that are inside the "

@@ -204,7 +204,7 @@ Pool2dAttrs attrs_of(const OpDef& op, const Operand& x, const Pool2d& options) {
 
 namespace defs {
 
-OpDef max_pool2d() {
+LOCKSTEP_BUILT_IN(83, max_pool2d) {
   OpDef op;
   op.name = "max_pool2d";
   op.doc =
@@ -246,7 +246,7 @@ OpDef max_pool2d() {
   return op;
 }
 
-OpDef max_pool2d_backward() {
+LOCKSTEP_BUILT_IN(84, max_pool2d_backward) {
   OpDef op;
   op.name = "max_pool2d_backward";
   op.internal = true;
@@ -281,7 +281,7 @@ OpDef max_pool2d_backward() {
   return op;
 }
 
-OpDef max_pool2d_gather() {
+LOCKSTEP_BUILT_IN(85, max_pool2d_gather) {
   OpDef op;
   op.name = "max_pool2d_gather";
   op.internal = true;
@@ -312,7 +312,7 @@ OpDef max_pool2d_gather() {
   return op;
 }
 
-OpDef max_pool2d_positions() {
+LOCKSTEP_BUILT_IN(88, max_pool2d_positions) {
   OpDef op = make_pointwise_op(
       "max_pool2d_positions", 1,
       [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
@@ -349,7 +349,7 @@ OpDef max_pool2d_positions() {
   return op;
 }
 
-OpDef avg_pool2d() {
+LOCKSTEP_BUILT_IN(86, avg_pool2d) {
   OpDef op;
   op.name = "avg_pool2d";
   op.doc = "Mean under each window, over the elements that are inside the image.";
@@ -379,7 +379,7 @@ OpDef avg_pool2d() {
   return op;
 }
 
-OpDef avg_pool2d_backward() {
+LOCKSTEP_BUILT_IN(87, avg_pool2d_backward) {
   OpDef op;
   op.name = "avg_pool2d_backward";
   op.internal = true;

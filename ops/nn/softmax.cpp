@@ -195,7 +195,7 @@ std::vector<OpCase> entropy_cases(bool sparse) {
 
 namespace defs {
 
-OpDef softmax() {
+LOCKSTEP_BUILT_IN(90, softmax) {
   OpDef op = softmax_op("softmax", "Exponentials of x along one axis, scaled to sum to one.", false);
   op.decompose = [](DecomposeContext& c) {
     const CallSite at = c.call().where;
@@ -212,7 +212,7 @@ OpDef softmax() {
   return op;
 }
 
-OpDef log_softmax() {
+LOCKSTEP_BUILT_IN(91, log_softmax) {
   OpDef op = softmax_op("log_softmax", "Logarithm of softmax, without its loss of precision.", true);
   op.decompose = [](DecomposeContext& c) {
     const CallSite at = c.call().where;
@@ -230,7 +230,7 @@ OpDef log_softmax() {
   return op;
 }
 
-OpDef pick_label() {
+LOCKSTEP_BUILT_IN(94, pick_label) {
   OpDef op = make_pointwise_op(
       "pick_label", 2,
       [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
@@ -277,7 +277,7 @@ OpDef pick_label() {
   return op;
 }
 
-OpDef sparse_cross_entropy() {
+LOCKSTEP_BUILT_IN(92, sparse_cross_entropy) {
   OpDef op;
   op.name = "sparse_cross_entropy";
   op.doc = "-log softmax(logits)[label] per row; NaN where a label is outside the classes.";
@@ -319,7 +319,7 @@ OpDef sparse_cross_entropy() {
   return op;
 }
 
-OpDef cross_entropy() {
+LOCKSTEP_BUILT_IN(93, cross_entropy) {
   OpDef op;
   op.name = "cross_entropy";
   op.doc = "-sum(targets · log softmax(logits)) per row; 0 times -infinity counts as 0.";

@@ -11,7 +11,7 @@
 namespace lockstep {
 namespace defs {
 
-OpDef dropout_by_bits() {
+LOCKSTEP_BUILT_IN(129, dropout_by_bits) {
   OpDef op = make_pointwise_op(
       "dropout_by_bits", 2,
       [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
@@ -37,7 +37,7 @@ OpDef dropout_by_bits() {
 // A uniform number k 2^-24, with an integer k below 2^24, is below the rate if k is below this.
 std::int64_t dropout_threshold(double rate) { return static_cast<std::int64_t>(std::ceil(rate * 0x1p24)); }
 
-OpDef dropout() {
+LOCKSTEP_BUILT_IN(125, dropout) {
   OpDef op;
   op.name = "dropout";
   op.doc = "x / (1 - rate), with each element set to 0 with probability rate.";

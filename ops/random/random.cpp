@@ -327,7 +327,7 @@ OpDef with_far_out(OpDef op) {
 
 namespace defs {
 
-OpDef random_bits() {
+LOCKSTEP_BUILT_IN(120, random_bits) {
   OpDef op;
   op.name = "random_bits";
   op.doc = "Uniformly random bits from Philox 4x32-10, a function of key and row-major index alone.";
@@ -370,7 +370,7 @@ OpDef random_bits() {
   return op;
 }
 
-OpDef uniform_of_bits() {
+LOCKSTEP_BUILT_IN(126, uniform_of_bits) {
   return of_bits("uniform_of_bits", "offset + factor u, but no more than last; u uniform in [0, 1), from random bits.",
                  [](ProgramBuilder&, const OpCall&, Exprs in) {
                    const Expr last = in[3], v = in[1] + unit_value(in[0]) * in[2];
@@ -378,13 +378,13 @@ OpDef uniform_of_bits() {
                  },
                  {"offset", "factor", "last"}, {0.5, 2.1, 2.5});
 }
-OpDef normal_of_bits() {
+LOCKSTEP_BUILT_IN(127, normal_of_bits) {
   return of_bits(
       "normal_of_bits", "offset + factor z, z normal, from random bits.",
       [](ProgramBuilder&, const OpCall&, Exprs in) { return std::vector<Expr>{in[1] + normal_value(in[0]) * in[2]}; },
       {"offset", "factor"}, {0.5, 2.1});
 }
-OpDef truncated_normal_of_bits() {
+LOCKSTEP_BUILT_IN(128, truncated_normal_of_bits) {
   return of_bits("truncated_normal_of_bits", "offset + factor z, z normal within [-2, 2], from random bits.",
                  [](ProgramBuilder&, const OpCall&, Exprs in) {
                    return std::vector<Expr>{in[1] + truncated_value(in[0]) * in[2]};
@@ -392,7 +392,7 @@ OpDef truncated_normal_of_bits() {
                  {"offset", "factor"}, {0.5, 2.1});
 }
 
-OpDef random_uniform() {
+LOCKSTEP_BUILT_IN(121, random_uniform) {
   const char* values =
       "finite in the dtype of y, as is high - low; low <= high; a number of that dtype is in the range, or low = high: "
       "then every element is that number, rounded";
@@ -407,17 +407,17 @@ OpDef random_uniform() {
   // A stream with 53 set bits cannot be found by trial. This range has eight numbers, and one sum in 16 rounds to high.
   return with_stream(std::move(op), {"next_to_high", DType::f64, {1.0, 1.0 + 0x1p-49}, 3041});
 }
-OpDef random_normal() {
+LOCKSTEP_BUILT_IN(122, random_normal) {
   OpDef op = random_op("random_normal", "mean + deviation z, z normal.", normal_like("normal_of_bits"));
   return with_far_out(std::move(op));
 }
-OpDef random_truncated_normal() {
+LOCKSTEP_BUILT_IN(123, random_truncated_normal) {
   OpDef op = random_op("random_truncated_normal", "mean + deviation z, z normal within [-2, 2].",
                        normal_like("truncated_normal_of_bits"));
   return with_far_out(std::move(op));
 }
 
-OpDef random_permutation() {
+LOCKSTEP_BUILT_IN(124, random_permutation) {
   OpDef op;
   op.name = "random_permutation";
   op.doc = "0 … n-1 in random order: the order of n random 64-bit keys, ties by index.";

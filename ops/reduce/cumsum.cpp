@@ -115,7 +115,7 @@ std::vector<OpCase> cumsum_cases() {
 
 namespace defs {
 
-OpDef cumsum() {
+LOCKSTEP_BUILT_IN(65, cumsum) {
   OpDef op;
   op.name = "cumsum";
   op.doc = "The sum of all elements up to each, along an axis.";

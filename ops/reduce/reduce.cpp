@@ -241,7 +241,7 @@ Tensor call_reduction(const OpDef& op, const Operand& x, const Reduce& options) 
 
 namespace defs {
 
-OpDef sum() {
+LOCKSTEP_BUILT_IN(60, sum) {
   OpDef op = reduction("sum", "Sum over axes.", types::numeric);
   op.error_class = ErrorClass::sum;
   op.gradient = [](GradContext& g) {
@@ -252,7 +252,7 @@ OpDef sum() {
   return op;
 }
 
-OpDef mean() {
+LOCKSTEP_BUILT_IN(61, mean) {
   OpDef op = reduction("mean", "Arithmetic mean over axes.", types::floating);
   op.error_class = ErrorClass::sum;
   op.infer = &infer_mean;
@@ -276,10 +276,10 @@ OpDef mean() {
   return op;
 }
 
-OpDef max() { return extreme("max", "Largest element over axes; NaN propagates.", true); }
-OpDef min() { return extreme("min", "Smallest element over axes; NaN propagates.", false); }
+LOCKSTEP_BUILT_IN(62, max) { return extreme("max", "Largest element over axes; NaN propagates.", true); }
+LOCKSTEP_BUILT_IN(63, min) { return extreme("min", "Smallest element over axes; NaN propagates.", false); }
 
-OpDef argmax() {
+LOCKSTEP_BUILT_IN(64, argmax) {
   OpDef op;
   op.name = "argmax";
   op.doc = "Position of the largest element along an axis, the first of several; NaN counts as largest.";

@@ -70,7 +70,7 @@ Tensor counted_on_the_host(const Shape& shape, double start, double step) {
 
 namespace defs {
 
-OpDef arange() {
+LOCKSTEP_BUILT_IN(111, arange) {
   OpDef op = make_pointwise_op(
       "arange", 0,
       [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {

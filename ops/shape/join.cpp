@@ -83,7 +83,7 @@ TensorRef make_dense_copy(const TensorImpl& impl, CallSite where) {
 
 namespace defs {
 
-OpDef copy() {
+LOCKSTEP_BUILT_IN(2, copy) {
   OpDef op;
   op.name = "copy";
   op.doc = "The same elements, dense and row-major. Drivers also use it between any two strided layouts.";
@@ -111,7 +111,7 @@ OpDef copy() {
   return op;
 }
 
-OpDef concat() {
+LOCKSTEP_BUILT_IN(105, concat) {
   OpDef op;
   op.name = "concat";
   op.doc = "Tensors one after the other along an axis.";
@@ -197,7 +197,7 @@ OpDef concat() {
   return op;
 }
 
-OpDef pad() {
+LOCKSTEP_BUILT_IN(106, pad) {
   OpDef op;
   op.name = "pad";
   op.doc = "x with elements of one value put around it.";
@@ -271,7 +271,7 @@ OpDef pad() {
   return op;
 }
 
-OpDef slice_backward() {
+LOCKSTEP_BUILT_IN(103, slice_backward) {
   OpDef op;
   op.name = "slice_backward";
   op.doc = "Gradient of slice: zeros, with dy at the positions that were taken.";
@@ -332,7 +332,7 @@ OpDef slice_backward() {
   return op;
 }
 
-OpDef full() {
+LOCKSTEP_BUILT_IN(110, full) {
   OpDef op;
   op.name = "full";
   op.doc = "A tensor filled with one number.";

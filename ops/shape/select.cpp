@@ -92,7 +92,7 @@ void decompose_argsort(DecomposeContext& c) {
 
 namespace defs {
 
-OpDef gather() {
+LOCKSTEP_BUILT_IN(107, gather) {
   OpDef op;
   op.name = "gather";
   op.doc = "Slices along an axis, by index.";
@@ -172,7 +172,7 @@ OpDef gather() {
   return op;
 }
 
-OpDef scatter_add() {
+LOCKSTEP_BUILT_IN(108, scatter_add) {
   OpDef op;
   op.name = "scatter_add";
   op.doc = "Zeros, to which slices are added at indices along an axis, in ascending order of their position.";
@@ -256,7 +256,7 @@ OpDef scatter_add() {
   return op;
 }
 
-OpDef one_hot() {
+LOCKSTEP_BUILT_IN(109, one_hot) {
   OpDef op;
   op.name = "one_hot";
   op.doc = "1 where the last index equals the label, else 0.";
@@ -317,7 +317,7 @@ OpDef one_hot() {
   return op;
 }
 
-OpDef matches_position() {
+LOCKSTEP_BUILT_IN(114, matches_position) {
   OpDef op = make_pointwise_op("matches_position", 1,
                                [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
                                  const auto& a = call.attrs_as<MatchesPositionAttrs>();
@@ -368,7 +368,7 @@ void check_bitonic(InferContext& c) {
 
 }  // namespace
 
-OpDef bitonic_partner() {
+LOCKSTEP_BUILT_IN(115, bitonic_partner) {
   OpDef op = make_pointwise_op(
       "bitonic_partner", 1,
       [](ProgramBuilder& p, const OpCall& call, std::span<const Expr>) {
@@ -391,7 +391,7 @@ OpDef bitonic_partner() {
   return op;
 }
 
-OpDef bitonic_exchange() {
+LOCKSTEP_BUILT_IN(116, bitonic_exchange) {
   OpDef op = make_pointwise_op(
       "bitonic_exchange", 4,
       [](ProgramBuilder& p, const OpCall& call, std::span<const Expr> in) {
@@ -435,7 +435,7 @@ OpDef bitonic_exchange() {
   return op;
 }
 
-OpDef argsort() {
+LOCKSTEP_BUILT_IN(112, argsort) {
   OpDef op;
   op.name = "argsort";
   op.doc = "The order of the elements of a vector, ascending; equal ones by index.";

@@ -96,7 +96,7 @@ std::vector<Tensor> split_in_runs(const Operand& x, std::span<const std::int64_t
 
 namespace defs {
 
-OpDef split() {
+LOCKSTEP_BUILT_IN(117, split) {
   OpDef op;
   op.name = "split";
   op.doc = "Consecutive parts of x along an axis: a number of equal ones, or parts of given sizes.";

@@ -41,7 +41,7 @@ std::vector<Tensor> copy_to_device(const OpCall& call, std::span<const TensorSpe
 
 namespace defs {
 
-OpDef to_device() {
+LOCKSTEP_BUILT_IN(113, to_device) {
   OpDef op;
   op.name = "to_device";
   op.doc = "The same elements on another device.";

@@ -97,7 +97,7 @@ Tensor call_with_shape(const OpDef& op, const Operand& x, const Shape& shape) {
 
 namespace defs {
 
-OpDef reshape() {
+LOCKSTEP_BUILT_IN(100, reshape) {
   OpDef op = view_op("reshape", "The same elements, in row-major order, in another shape.");
   op.attrs = attr_schema<ShapeAttrs>("lks_reshape_attrs",
                                      attr("shape", &ShapeAttrs::shape, "of the result", extents_argument()));
@@ -139,7 +139,7 @@ OpDef reshape() {
   return op;
 }
 
-OpDef transpose() {
+LOCKSTEP_BUILT_IN(101, transpose) {
   OpDef op = view_op("transpose", "Dimensions in another order: output dimension i is input dimension order[i].");
   op.attrs = attr_schema<TransposeAttrs>("lks_transpose_attrs", TransposeAttrs{IntList::missing()},
                                          attr("order", &TransposeAttrs::order, "a permutation of the dimensions",
@@ -198,7 +198,7 @@ OpDef transpose() {
   return op;
 }
 
-OpDef slice() {
+LOCKSTEP_BUILT_IN(102, slice) {
   OpDef op = view_op("slice", "Elements at regular positions along axes.");
   op.attrs = attr_schema<SliceAttrs>(
       "lks_slice_attrs", attr("starts", &SliceAttrs::starts, "first position per dimension", list_argument()),
@@ -268,7 +268,7 @@ OpDef slice() {
   return op;
 }
 
-OpDef broadcast_to() {
+LOCKSTEP_BUILT_IN(104, broadcast_to) {
   OpDef op = view_op("broadcast_to", "x repeated to a shape to which it broadcasts.");
   op.attrs = attr_schema<ShapeAttrs>("lks_broadcast_to_attrs",
                                      attr("shape", &ShapeAttrs::shape, "of the result", extents_argument()));

@@ -69,7 +69,7 @@ OpDef update_op(std::string name, std::string doc, std::vector<std::string> stat
 
 namespace defs {
 
-OpDef sgd_update() {
+LOCKSTEP_BUILT_IN(140, sgd_update) {
   return update_op("sgd_update", "w - rate g.", {"w"}, {"rate"},
                    [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
                      const Expr w = in[0], g = in[1], rate = in[2];
@@ -77,7 +77,7 @@ OpDef sgd_update() {
                    });
 }
 
-OpDef momentum_update() {
+LOCKSTEP_BUILT_IN(141, momentum_update) {
   return update_op(
       "momentum_update", "Momentum: v' = momentum v + g; w' = w - rate (blend v' + direct g).", {"w", "v"},
       {"rate", "momentum", "blend", "direct"}, [](ProgramBuilder&, const OpCall&, std::span<const Expr> in) {
@@ -87,7 +87,7 @@ OpDef momentum_update() {
       });
 }
 
-OpDef adam_update() {
+LOCKSTEP_BUILT_IN(142, adam_update) {
   return update_op("adam_update",
                    "Adam, with decoupled weight decay. What follows from the betas comes as numbers, computed in f64.",
                    {"w", "m", "u"},
