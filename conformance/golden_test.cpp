@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
+#include "conformance/case_json.h"
 #include "conformance/checks/gradient.h"
 #include "conformance/golden_checks.h"
 #include "runtime/test_devices.h"
@@ -104,6 +108,39 @@ TEST(Golden, NamesOnlyOpsThatExist) {
 TEST(Golden, CaseNamesAreUnique) {
   std::set<std::string> names;
   for (const GoldenCase& c : book().cases) EXPECT_TRUE(names.insert(c.name()).second) << c.name();
+}
+
+TEST(Golden, AttributesAreTextsAndListsOfAnyLength) {
+  struct Attrs {
+    BoundedText<16> letters = "default";
+    BoundedList<20> factors;
+    IntList axes;
+  };
+  OpDef op;
+  op.name = "golden_test::letters";
+  op.attrs = attr_schema<Attrs>("golden_letters_attrs", attr("letters", &Attrs::letters, ""),
+                                attr("factors", &Attrs::factors, ""), attr("axes", &Attrs::axes, ""));
+  const auto read = [&](const nlohmann::json& json) {
+    Attrs attrs;
+    const std::vector<std::byte> bytes = attributes_from(op, json);
+    EXPECT_EQ(bytes.size(), sizeof attrs);
+    std::memcpy(&attrs, bytes.data(), sizeof attrs);
+    return attrs;
+  };
+  const auto written = [](const Attrs& attrs) {
+    return nlohmann::json{
+        {"letters", attrs.letters.view()}, {"factors", attrs.factors.view()}, {"axes", attrs.axes.view()}};
+  };
+  std::vector<std::int64_t> twenty(20);
+  std::iota(twenty.begin(), twenty.end(), -5);
+  const nlohmann::json json = {{"letters", std::string("s\0d", 3)}, {"factors", twenty}, {"axes", {0, 2}}};
+  EXPECT_EQ(written(read(json)), json);
+  EXPECT_EQ(read(nlohmann::json::object()).letters.view(), "default");
+  const Attrs shorter = read({{"letters", "s"}}), same{.letters = "s"};
+  EXPECT_EQ(std::memcmp(&shorter, &same, sizeof same), 0) << "nothing of the default is left";
+  twenty.push_back(0);
+  EXPECT_THROW(read({{"factors", twenty}}), std::runtime_error);
+  EXPECT_THROW(read({{"letters", std::string(17, 's')}}), std::runtime_error);
 }
 
 class GoldenDevice : public testing::TestWithParam<std::string> {};

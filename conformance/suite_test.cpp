@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -15,6 +16,7 @@
 #include "conformance/cases/large_calls.h"
 #include "conformance/cases/number_cases.h"
 #include "conformance/cases/pairs.h"
+#include "conformance/cases/ranks.h"
 #include "conformance/checks/instruction_table.h"
 #include "conformance/checks/instructions.h"
 #include "conformance/judge.h"
@@ -166,6 +168,39 @@ TEST(Extents, OfAProductAreThree) {
 
 RefArray of(std::vector<long double> values, std::vector<long double> budget = {}) {
   return {DType::f32, Shape{static_cast<std::int64_t>(values.size())}, std::move(values), std::move(budget)};
+}
+
+// An op with a text, and a list that is longer than a shape. Its infer takes nothing but one text.
+TEST(Attributes, TextsStayAndLongListsVary) {
+  struct Attrs {
+    BoundedText<16> axis = "rows";
+    BoundedList<20> shape;
+  };
+  OpDef op;
+  op.name = "suite_test::letters";
+  op.inputs = {{"x"}};
+  op.attrs = attr_schema<Attrs>("suite_letters_attrs", attr("axis", &Attrs::axis, ""),
+                                attr("shape", &Attrs::shape, "", {.kind = ArgumentKind::list}));
+  op.infer = [](InferContext& c) {
+    if (c.attrs<Attrs>().axis.view() != "columns") c.fail(ErrorId::invalid_attribute, "", "");
+    c.set(0, c.dtype(0), c.shape(0));
+  };
+  const OpCase own =
+      OpCase{"own", {{Shape{2, 3}}}}.with(Attrs{.axis = "columns", .shape = BoundedList<20>(Ints(20, 7))});
+  const auto changed = with_attributes(op, own, "shape.19=9");
+  ASSERT_TRUE(changed);
+  Attrs attrs;
+  std::memcpy(&attrs, changed->attrs.data(), sizeof attrs);
+  EXPECT_EQ(attrs.axis.view(), "columns");
+  EXPECT_EQ(attrs.shape[19], 9);
+  EXPECT_FALSE(with_attributes(op, own, "axis=1")) << "a text is no integer";
+  EXPECT_FALSE(with_attributes(op, own, "shape.20=1"));
+  EXPECT_FALSE(shape_list(op)) << "a list of 20 numbers is no shape";
+  const std::vector<Base> bases = {{own, extent_groups(op, own)}};
+  EXPECT_EQ(bases[0].groups.size(), 2u) << "both extents are free";
+  EXPECT_EQ(attribute_variations(op, bases, 30, 1).size(), 60u);
+  EXPECT_TRUE(with_rank(op, own, 5, false)) << "no axis has to follow";
+  EXPECT_FALSE(with_rank(op, own, 5, true));
 }
 
 TEST(Judging, KnowsUlpNaNAndSignsOfZero) {

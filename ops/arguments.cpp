@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "ops/attribute_memory.h"
 #include "ops/call_error.h"
 #include "ops/call_types.h"
 #include "ops/launch_number.h"
@@ -32,12 +33,18 @@ std::optional<ArgumentValue> default_of(const AttrSchema& schema, const AttrFiel
     }
     return ArgumentValue(number);
   }
-  const auto list = read_at<IntList>(schema, field);
-  if (list.is_missing()) return std::nullopt;
-  for (std::size_t i = 0; i < field.argument.choices.size(); ++i) {
-    if (list.is_choice(static_cast<int>(i))) return ArgumentValue(field.argument.choices[i]);
+  if (field.storage == AttrField::Storage::text) {
+    const std::string_view text = text_at(field, schema.defaults.data());
+    // An empty text may stand for something, which `otherwise` says.
+    if (text.empty() && !field.argument.otherwise.empty()) return std::nullopt;
+    return ArgumentValue(std::string(text));
   }
-  return ArgumentValue(std::vector<std::int64_t>(list.view().begin(), list.view().end()));
+  const std::int64_t count = count_at(field, schema.defaults.data());
+  if (count == IntList::missing_count) return std::nullopt;
+  for (std::size_t i = 0; i < field.argument.choices.size(); ++i) {
+    if (count == IntList::choice_count(static_cast<int>(i))) return ArgumentValue(field.argument.choices[i]);
+  }
+  return ArgumentValue(numbers_at(field, schema.defaults.data()));
 }
 
 std::string text_of(const Scalar& number) {
@@ -60,23 +67,52 @@ std::string text_of(const std::vector<std::int64_t>& list) {
 
 std::int64_t from_front(std::int64_t axis, int rank) { return axis < 0 && axis >= -rank ? axis + rank : axis; }
 
-void normalize_axes(IntList& axes, int rank) {
+// A list attribute of any capacity.
+struct ListInPlace {
+  std::int64_t& count;
+  std::int64_t* values;
+  std::int64_t capacity;
+
+  bool is_missing() const { return count == IntList::missing_count; }
+  // None of a choice. check_call refuses a count above the capacity.
+  std::span<std::int64_t> numbers() const {
+    return {values, static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, capacity))};
+  }
+};
+
+ListInPlace list_in_place(const AttrField& field, std::byte* at) {
+  auto* words = reinterpret_cast<std::int64_t*>(at);
+  return {words[0], words + 1, static_cast<std::int64_t>(field.capacity)};
+}
+
+void normalize_axes(const ListInPlace& axes, int rank) {
   if (axes.is_missing()) {
     axes.count = rank;
     for (int i = 0; i < rank; ++i) axes.values[i] = i;
     return;
   }
-  for (std::int64_t i = 0; i < axes.count; ++i) axes.values[i] = from_front(axes.values[i], rank);
-  std::sort(axes.values, axes.values + std::max<std::int64_t>(axes.count, 0));
+  const std::span<std::int64_t> numbers = axes.numbers();
+  for (std::int64_t& n : numbers) n = from_front(n, rank);
+  std::sort(numbers.begin(), numbers.end());
 }
 
-void normalize_order(IntList& order, int rank) {
+void normalize_order(const ListInPlace& order, int rank) {
   if (order.is_missing()) {
     order.count = rank;
     for (int i = 0; i < rank; ++i) order.values[i] = rank - 1 - i;
     return;
   }
-  for (std::int64_t i = 0; i < order.count; ++i) order.values[i] = from_front(order.values[i], rank);
+  for (std::int64_t& n : order.numbers()) n = from_front(n, rank);
+}
+
+// A list that is missing names all axes.
+[[noreturn]] void refuse_rank(const OpDef& op, std::span<const Operand> inputs, const AttrField& field, int rank,
+                              const CallSite* where) {
+  const std::string capacity = std::to_string(field.capacity);
+  raise_call_error({op, inputs, nullptr, {}, location_of(inputs, where)}, ErrorId::invalid_attribute,
+                   "the argument \"" + field.name + "\" is not given and stands for all " + std::to_string(rank) +
+                       " axes, there is room for " + capacity,
+                   "give at most " + capacity + " axes");
 }
 
 }  // namespace
@@ -118,8 +154,18 @@ void normalize_attributes(const OpDef& op, std::span<const Operand> inputs, void
         axis = from_front(axis, rank);
         break;
       }
-      case ArgumentKind::axes: normalize_axes(*reinterpret_cast<IntList*>(at), rank); break;
-      case ArgumentKind::order: normalize_order(*reinterpret_cast<IntList*>(at), rank); break;
+      case ArgumentKind::axes:
+      case ArgumentKind::order: {
+        const ListInPlace list = list_in_place(field, at);
+        if (list.is_missing() && rank > list.capacity) [[unlikely]]
+          refuse_rank(op, inputs, field, rank, where);
+        if (field.argument.kind == ArgumentKind::axes) {
+          normalize_axes(list, rank);
+        } else {
+          normalize_order(list, rank);
+        }
+        break;
+      }
       default: break;
     }
   }

@@ -41,7 +41,12 @@ IntList attribute_list(const OpDef& op, std::initializer_list<Operand> operands,
 }
 
 IntList attribute_list(const OpCall& call, std::span<const std::int64_t> numbers, std::string_view what, ErrorId id) {
-  if (numbers.size() <= static_cast<std::size_t>(max_rank)) return IntList(numbers);
+  check_one_per_axis(call, numbers, what, id);
+  return IntList(numbers);
+}
+
+void check_one_per_axis(const OpCall& call, std::span<const std::int64_t> numbers, std::string_view what, ErrorId id) {
+  if (numbers.size() <= static_cast<std::size_t>(max_rank)) return;
   raise_call_error(call, id,
                    std::string(what) + " has " + std::to_string(numbers.size()) + " numbers, a tensor at most 8 axes",
                    "give at most one number per axis of the tensor");

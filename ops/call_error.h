@@ -38,6 +38,9 @@ inline void check_known(const OpCall& call, const Scalar& number) {
     refuse_unknown(call, number);
 }
 
+/// Throws `id`, about `what`, if there are more numbers than a tensor can have axes.
+void check_one_per_axis(const OpCall& call, std::span<const std::int64_t> numbers, std::string_view what, ErrorId id);
+
 /// Makes a list attribute from numbers that the caller gives per dimension. Throws `id`, about `what`, for more than
 /// eight.
 IntList attribute_list(const OpCall& call, std::span<const std::int64_t> numbers, std::string_view what, ErrorId id);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/attribute_memory.h"
 #include "ops/call_error.h"
 
 namespace lockstep {
@@ -92,7 +93,8 @@ std::optional<ArgumentValue> of_kind(const ArgumentDef& def, const ArgumentValue
     case ArgumentKind::order:
     case ArgumentKind::extents:
     case ArgumentKind::list: return if_holds(value.get<Ints>());
-    case ArgumentKind::device: return if_holds(text);
+    case ArgumentKind::device:
+    case ArgumentKind::text: return if_holds(text);
     case ArgumentKind::choice: return std::nullopt;
     case ArgumentKind::unspecified: return if_holds(number || value.get<Ints>());
   }
@@ -114,6 +116,7 @@ std::string wanted(const ArgumentDef& def) {
     case ArgumentKind::extents:
     case ArgumentKind::list: forms.push_back("a list of whole numbers"); break;
     case ArgumentKind::device: forms.push_back("the name of a device, such as \"cpu:0\""); break;
+    case ArgumentKind::text: forms.push_back("a text"); break;
     case ArgumentKind::choice: break;
     case ArgumentKind::unspecified: forms.push_back("a number or a list"); break;
   }
@@ -162,7 +165,17 @@ void take_defaults(CallByName& call) {
 
 // ------------------------------------------------------------------------------------------------- attributes, numbers
 
-IntList list_of(const CallByName& call, const ArgumentDef& def, const Ints& numbers) {
+void check_capacity(const CallByName& call, const AttrField& field, std::size_t length, const char* unit) {
+  if (length <= field.capacity) return;
+  const std::string capacity = std::to_string(field.capacity);
+  call.fail(ErrorId::invalid_attribute,
+            "the argument " + quoted(field.name) + " has " + std::to_string(length) + unit + ", there is room for " +
+                capacity,
+            "give at most " + capacity + unit);
+}
+
+void check_list(const CallByName& call, const AttrField& field, const Ints& numbers) {
+  const ArgumentDef& def = field.argument;
   if (def.kind == ArgumentKind::extents) {
     if (numbers.size() > static_cast<std::size_t>(max_rank)) {
       call.fail(ErrorId::invalid_shape, "rank " + std::to_string(numbers.size()) + " exceeds the limit of 8",
@@ -173,12 +186,13 @@ IntList list_of(const CallByName& call, const ArgumentDef& def, const Ints& numb
       if (n < 0) call.fail(ErrorId::invalid_shape, "an extent is " + std::to_string(n), "extents are 0 or more");
     }
   }
+  if (field.capacity != IntList::capacity) return check_capacity(call, field, numbers.size(), " numbers");
   const bool names_axes = def.kind == ArgumentKind::axes || def.kind == ArgumentKind::order;
   const std::string what = def.kind == ArgumentKind::axes    ? "the list of axes"
                            : def.kind == ArgumentKind::order ? "the order"
                                                              : "the argument " + quoted(def.name);
-  return attribute_list({call.op(), call.inputs(), nullptr, {}, call.where()}, numbers, what,
-                        names_axes ? ErrorId::axis_out_of_range : ErrorId::invalid_attribute);
+  check_one_per_axis({call.op(), call.inputs(), nullptr, {}, call.where()}, numbers, what,
+                     names_axes ? ErrorId::axis_out_of_range : ErrorId::invalid_attribute);
 }
 
 // As canonical attributes hold it; nullopt if it is no integer, dtype, bool or choice.
@@ -199,9 +213,7 @@ std::optional<std::int64_t> integer_of(const ArgumentDef& def, const ArgumentVal
 bool stands_for_default(const AttrField& field, const ArgumentValue& value, const std::byte* defaults) {
   const auto* list = value.get<Ints>();
   if (!list || !list->empty() || field.storage != AttrField::Storage::list) return false;
-  IntList otherwise;
-  std::memcpy(&otherwise, defaults + field.offset, sizeof otherwise);
-  return otherwise.is_missing();
+  return count_at(field, defaults) == IntList::missing_count;
 }
 
 // Puts the value into the attribute struct, in the form that normalize_attributes takes. An op of an application may
@@ -213,6 +225,7 @@ void put(const CallByName& call, const AttrField& field, const ArgumentValue& va
               std::string("give ") + holds);
   };
   const std::optional<std::int64_t> integer = integer_of(field.argument, value);
+  const auto* text = value.get<std::string>();
   switch (field.storage) {
     case AttrField::Storage::integer:
       if (!integer) refuse("a whole number");
@@ -221,9 +234,16 @@ void put(const CallByName& call, const AttrField& field, const ArgumentValue& va
       if (!value.get<Scalar>()) refuse("a number");
       return copy(value.get<Scalar>()->as_double());
     case AttrField::Storage::list:
-      if (value.get<std::string>() && integer) return copy(IntList::choice(static_cast<int>(*integer)));
+      if (text && integer) {
+        return put_values(field, attrs, IntList::choice_count(static_cast<int>(*integer)), nullptr, 0);
+      }
       if (!value.get<Ints>()) refuse("a list of whole numbers");
-      return copy(list_of(call, field.argument, *value.get<Ints>()));
+      check_list(call, field, *value.get<Ints>());
+      return put_numbers(field, attrs, *value.get<Ints>());
+    case AttrField::Storage::text:
+      if (!text) refuse("a text");
+      check_capacity(call, field, text->size(), " bytes");
+      return put_text(field, attrs, *text);
   }
 }
 

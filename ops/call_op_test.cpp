@@ -8,8 +8,10 @@
 #include <cmath>
 
 #include "lockstep/lockstep.h"
+#include "ops/kept_call.h"
 #include "ops/launch_number.h"
 #include "runtime/expect_error.h"
+#include "tools/driver_struct.h"
 
 namespace lockstep {
 namespace {
@@ -229,6 +231,8 @@ struct AttrsOfAllKinds {
   std::int64_t integer = 0, truth = 0, dtype = 0, axis = 0, device = 0, choice = 0, unspecified = 0;
   double real = 0;
   IntList axes, order, extents, list;
+  BoundedList<20> long_list;
+  BoundedText<8> text;
 };
 
 // Has an attribute of each kind, whose name is the kind, and a number.
@@ -246,7 +250,9 @@ const OpDef& op_of_all_kinds() {
         attr("unspecified", &A::unspecified, ""), attr("real", &A::real, "", kind(ArgumentKind::real)),
         attr("axes", &A::axes, "", kind(ArgumentKind::axes)), attr("order", &A::order, "", kind(ArgumentKind::order)),
         attr("extents", &A::extents, "", kind(ArgumentKind::extents)),
-        attr("list", &A::list, "", kind(ArgumentKind::list)));
+        attr("list", &A::list, "", kind(ArgumentKind::list)),
+        attr("long_list", &A::long_list, "", kind(ArgumentKind::list)),
+        attr("text", &A::text, "", kind(ArgumentKind::text)));
     def.scalars = {{.name = "number", .unless_given = 1}};
     return register_op(std::move(def));
   }();
@@ -293,6 +299,10 @@ TEST(CallByName, RefusesWhatAnAttributeCannotHold) {
   refused({{"unspecified", 0.5}}, "the argument \"unspecified\" is 0.5");
   refused({{"axis", 0.5}}, "the argument \"axis\" is 0.5");
   refused({{"real", true}}, "the argument \"real\" is true");
+  refused({{"integer", "1"}}, "the argument \"integer\" is \"1\"");
+  refused({{"list", "1"}}, "the argument \"list\" is \"1\"");
+  refused({{"text", 1}}, "the argument \"text\" is 1");
+  refused({{"text", DType::f32}}, "the argument \"text\" is f32");
   EXPECT_EQ(call_op(op.name, One{wide}, {{"unspecified", 3}})[0].spec(), wide.spec());
 }
 
@@ -327,6 +337,215 @@ TEST(CallByName, ArgumentsOfAnOpNameItsAttributesAndNumbersInOrder) {
         call_op(name, One{wide}, {{"axis", 0}});
       },
       ErrorId::wrong_argument, {"the argument \"factor\" is missing"}, nullptr);
+}
+
+// --------------------------------------------------------------------------------------------- texts, and longer lists
+
+struct LetterAttrs {
+  BoundedText<16> letters = "ss";
+  BoundedList<20> factors;
+};
+
+// Does with x what the letters say, one after the other, and then multiplies it by each factor. The byte 0 negates.
+const OpDef& op_of_letters() {
+  using A = LetterAttrs;
+  static const OpDef& op = []() -> const OpDef& {
+    OpDef def = pointwise_op("call_op_test::letters", [](Expr x) { return x; });
+    def.attrs = attr_schema<A>("acme_letters_attrs", attr("letters", &A::letters, "s squares, d doubles"),
+                               attr("factors", &A::factors, "of the result", {.kind = ArgumentKind::list}));
+    def.infer = [](InferContext& c) {
+      for (const char letter : c.attrs<A>().letters.view()) {
+        if (letter == 's' || letter == 'd' || letter == 0) continue;
+        c.fail(ErrorId::invalid_attribute, std::string("there is no letter ") + letter, "use s and d");
+      }
+      c.set(0, c.dtype(0), c.shape(0));
+    };
+    def.body = [](ProgramBuilder&, const OpCall& call, std::span<const Expr> inputs) {
+      const A& attrs = call.attrs_as<A>();
+      Expr y = inputs[0];
+      for (const char letter : attrs.letters.view()) y = letter == 's' ? y * y : letter == 'd' ? y + y : -y;
+      for (const std::int64_t factor : attrs.factors.view()) y = y * factor;
+      return std::vector<Expr>{y};
+    };
+    return register_op(std::move(def));
+  }();
+  return op;
+}
+
+// 20 numbers, of which the last one is 3 and all others are 1.
+Ints three_at_the_end() {
+  Ints factors(20, 1);
+  factors.back() = 3;
+  return factors;
+}
+
+template <std::size_t N>
+Ints numbers_in(const BoundedList<N>& list) {
+  return {list.view().begin(), list.view().end()};
+}
+
+TEST(TextsAndLists, AreGivenByName) {
+  const OpDef& op = op_of_letters();
+  const Tensor x({1.0f, 2.0f, 3.0f});
+  const auto result = [&](const Arguments& arguments) { return values(call_op(op.name, One{x}, arguments)); };
+  EXPECT_EQ(result({}), (std::vector<float>{1, 16, 81})) << "the default";
+  EXPECT_EQ(result({{"letters", "sd"}}), (std::vector<float>{2, 8, 18}));
+  EXPECT_EQ(result({{"letters", "ds"}}), (std::vector<float>{4, 16, 36}));
+  EXPECT_EQ(result({{"letters", ""}}), (std::vector<float>{1, 2, 3})) << "not the default";
+  EXPECT_EQ(result({{"letters", std::string("s\0", 2)}}), (std::vector<float>{-1, -4, -9}));
+  EXPECT_EQ(result({{"letters", "ddddddddddddddds"}}).front(), 0x1p30f) << "as many as there is room for";
+  EXPECT_EQ(result({{"letters", "d"}, {"factors", three_at_the_end()}}), (std::vector<float>{6, 12, 18}));
+  const Arguments described = {{"letters", "sd"}, {"factors", three_at_the_end()}};
+  EXPECT_EQ(call_op(op.name, One{wide}, described)[0].spec(), wide.spec());
+  const LetterAttrs attrs{.letters = "d", .factors = BoundedList<20>(three_at_the_end())};
+  EXPECT_EQ(values({invoke1(op, {Operand(x)}, &attrs)}), (std::vector<float>{6, 12, 18}));
+}
+
+TEST(TextsAndLists, AreDescribed) {
+  const OpDef& op = op_of_letters();
+  ASSERT_EQ(op.arguments.size(), 2u);
+  EXPECT_EQ(op.arguments[0].kind, ArgumentKind::text) << "which the type of the field says";
+  EXPECT_EQ(op.arguments[0].unless_given->to_string(), "ss");
+  EXPECT_EQ(op.arguments[1].unless_given->to_string(), "[]");
+  EXPECT_EQ(c_struct(op.attrs),
+            "typedef struct acme_letters_attrs {\n"
+            "  struct { int64_t size; char text[16]; } letters; /* s squares, d doubles */\n"
+            "  struct { int64_t count; int64_t values[20]; } factors; /* of the result */\n"
+            "} acme_letters_attrs;\n");
+  struct Attrs {
+    BoundedText<8> order;
+  };
+  OpDef def = same_def("call_op_test::ordered_by_text");
+  def.attrs = attr_schema<Attrs>("acme_ordered_by_text_attrs",
+                                 attr("order", &Attrs::order, "", {.otherwise = "the order of the inputs"}));
+  EXPECT_FALSE(register_op(std::move(def)).arguments[0].unless_given) << "an empty text stands for something";
+}
+
+TEST(TextsAndLists, OfOtherKindsOrTooLongAreRefused) {
+  const std::string name = op_of_letters().name;
+  const auto refused = [&](const char* argument, const ArgumentValue& value, const std::string& text) {
+    EXPECT_EQ(refusal(name.c_str(), {{argument, value}}),
+              "ShapeError[" + text.substr(0, 6) + "] " + name + ": the argument \"" + argument + "\"" + text.substr(6));
+  };
+  refused("letters", 3, "LS2013 is 3" + operand + "give a text");
+  refused("letters", true, "LS2013 is true" + operand + "give a text");
+  refused("letters", {1, 2}, "LS2013 is [1, 2]" + operand + "give a text");
+  refused("factors", 3, "LS2013 is 3" + operand + "give a list of whole numbers");
+  refused("factors", "sd", "LS2013 is \"sd\"" + operand + "give a list of whole numbers");
+  refused("letters", std::string(17, 's'),
+          "LS2007 has 17 bytes, there is room for 16" + operand + "give at most 16 bytes");
+  refused("factors", Ints(21, 1), "LS2007 has 21 numbers, there is room for 20" + operand + "give at most 20 numbers");
+  expect_error(ErrorId::invalid_attribute, [] { (void)BoundedText<8>("123456789"); });
+  expect_error(ErrorId::invalid_attribute, [] { (void)BoundedList<2>{1, 2, 3}; });
+}
+
+TEST(TextsAndLists, OfCallsMadeByHandAreChecked) {
+  const OpDef& op = op_of_letters();
+  const auto refused = [&](const LetterAttrs& attrs, const std::string& text) {
+    expect_error_saying([&] { invoke1(op, {Operand(wide)}, &attrs); }, ErrorId::invalid_attribute, {text},
+                        "call_op_test.cpp:", true);
+  };
+  LetterAttrs attrs;
+  for (const std::int64_t size : {-1, 17}) {
+    attrs.letters.size = size;
+    refused(attrs, "letters has " + std::to_string(size) + " bytes, a text takes 0 to 16");
+  }
+  attrs.letters = "ss";
+  attrs.letters.text[15] = 'd';
+  refused(attrs, "letters has other bytes than 0 behind its text");
+  attrs.letters = "ss";
+  attrs.factors.count = 21;
+  refused(attrs, "factors has 21 numbers, a list takes 0 to 20");
+}
+
+TEST(TextsAndLists, OfKindsThatTheyCannotHoldAreRefused) {
+  struct Attrs {
+    BoundedText<8> text;
+    std::int64_t integer = 0;
+  };
+  const auto with = [](ArgumentKind of_text, ArgumentKind of_integer) {
+    OpDef def = same_def("call_op_test::other_kinds");
+    def.attrs = attr_schema<Attrs>("acme_other_kinds_attrs", attr("text", &Attrs::text, "", {.kind = of_text}),
+                                   attr("integer", &Attrs::integer, "", {.kind = of_integer}));
+    return def;
+  };
+  using Kind = ArgumentKind;
+  for (const Kind kind : {Kind::axis, Kind::axes, Kind::order}) {
+    expect_error(ErrorId::invalid_op_definition, [&] { register_op(with(kind, Kind::integer)); });
+  }
+  for (const Kind kind : {Kind::text, Kind::axes, Kind::order}) {
+    expect_error(ErrorId::invalid_op_definition, [&] { register_op(with(Kind::text, kind)); });
+  }
+  EXPECT_EQ(find_op("call_op_test::other_kinds"), nullptr);
+}
+
+TEST(TextsAndLists, EqualOnesShareAKernel) {
+  const OpDef& op = op_of_letters();
+  const Tensor x({1.0f, 2.0f, 3.0f});
+  const auto& prepares = x.device().state().kernels().counters.prepares;
+  const auto call = [&](const std::string& letters) { call_op(op.name, One{x}, {{"letters", letters}}); };
+  const std::uint64_t before = prepares;
+  call("dsd");
+  const std::uint64_t first = prepares;
+  EXPECT_GT(first, before);
+  call(std::string("ds") + "d");
+  EXPECT_EQ(prepares, first);
+  call("dss");
+  EXPECT_GT(prepares, first);
+}
+
+TEST(TextsAndLists, CountForGradients) {
+  const OpDef& op = op_of_letters();
+  for (const char* letters : {"sd", "ds", "dss", ""}) {
+    const Arguments arguments = {{"letters", letters}, {"factors", three_at_the_end()}};
+    const GradcheckResult check =
+        gradcheck([&](const std::vector<Tensor>& in) { return call_op(op.name, One{in[0]}, arguments)[0]; },
+                  {Tensor(std::vector<double>{0.5, -1.25, 2}, Shape{3})});
+    EXPECT_TRUE(check.ok) << letters << ": " << check.text;
+  }
+}
+
+TEST(TextsAndLists, CountForKeptCalls) {
+  const OpDef& op = op_of_letters();
+  const Tensor x({1.0f, 2.0f, 3.0f});
+  const Tensor description = described_like(x);
+  const auto result = [&](const LetterAttrs& attrs) {
+    const One operands{description};
+    const KeepAnswer kept = keep_call({op, operands, &attrs, {}, CallSite::current()}, x.device().state());
+    if (!kept.call) return std::vector<float>{};
+    TensorImpl* const input = x.impl();
+    std::vector<TensorRef> outputs(1);
+    kept.call->launch(std::span<TensorImpl* const>(&input, 1), outputs);
+    return Tensor::share(outputs[0].get()).to_vector<float>();
+  };
+  EXPECT_EQ(result({.letters = "sd"}), (std::vector<float>{2, 8, 18}));
+  EXPECT_EQ(result({.letters = "d", .factors = BoundedList<20>(three_at_the_end())}), (std::vector<float>{6, 12, 18}));
+}
+
+TEST(NormalizeAttributes, OfListsWithOtherCapacities) {
+  using Pair = BoundedList<2>;
+  using Twelve = BoundedList<12>;
+  struct Attrs {
+    Pair axes = Pair::missing();
+    Twelve order = Twelve::missing();
+  };
+  OpDef def = same_def("call_op_test::axes_of_other_capacities");
+  def.attrs = attr_schema<Attrs>("acme_axes_attrs", attr("axes", &Attrs::axes, "", {.kind = ArgumentKind::axes}),
+                                 attr("order", &Attrs::order, "", {.kind = ArgumentKind::order}));
+  const OpDef& op = register_op(std::move(def));
+  const auto normalized = [&](Attrs attrs) {
+    normalize_attributes(op, One{wide}, &attrs);
+    return attrs;
+  };
+  EXPECT_EQ(numbers_in(normalized({}).axes), (Ints{0, 1}));
+  EXPECT_EQ(numbers_in(normalized({}).order), (Ints{1, 0}));
+  EXPECT_EQ(numbers_in(normalized({.axes = {-1, 0}}).axes), (Ints{0, 1}));
+  EXPECT_EQ(numbers_in(normalized({.order = Twelve(Ints(11, -1))}).order), Ints(11, 1));
+  const Tensor cube = Tensor::abstract({DType::f32, Shape{2, 3, 4}});
+  expect_error_saying([&] { call_op(op.name, One{cube}); }, ErrorId::invalid_attribute,
+                      {op.name, "the argument \"axes\" is not given and stands for all 3 axes, there is room for 2",
+                       "give at most 2 axes"},
+                      "call_op_test.cpp:");
 }
 
 TEST(NormalizeAttributes, OfAnOpWithoutInputs) {

@@ -13,6 +13,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
+#include "ops/attribute_memory.h"
 #include "ops/built_in.h"
 #include "runtime/sha256.h"
 
@@ -26,13 +27,14 @@ T read_at(const std::byte* at) {
   return value;
 }
 
-std::string text_of(const AttrField& field, const IntList& list) {
-  if (list.is_missing()) return "?";
+std::string text_of_list(const AttrField& field, const std::byte* attrs) {
+  const std::int64_t count = count_at(field, attrs);
+  if (count == IntList::missing_count) return "?";
   for (std::size_t i = 0; i < field.argument.choices.size(); ++i) {
-    if (list.is_choice(static_cast<int>(i))) return field.argument.choices[i];
+    if (count == IntList::choice_count(static_cast<int>(i))) return field.argument.choices[i];
   }
   std::string text;
-  for (std::int64_t n : list.view()) text += std::to_string(n) + ",";
+  for (std::int64_t n : numbers_at(field, attrs)) text += std::to_string(n) + ",";
   return text;
 }
 
@@ -41,12 +43,11 @@ std::string text_of(const AttrSchema& schema, const std::vector<std::byte>& attr
   for (const AttrField& field : schema.fields) {
     const std::byte* at = attrs.data() + field.offset;
     out << " " << field.name << "=";
-    if (field.storage == AttrField::Storage::real) {
-      out << read_at<double>(at);
-    } else if (field.storage == AttrField::Storage::integer) {
-      out << read_at<std::int64_t>(at);
-    } else {
-      out << text_of(field, read_at<IntList>(at));
+    switch (field.storage) {
+      case AttrField::Storage::real: out << read_at<double>(at); break;
+      case AttrField::Storage::integer: out << read_at<std::int64_t>(at); break;
+      case AttrField::Storage::list: out << text_of_list(field, attrs.data()); break;
+      case AttrField::Storage::text: out << text_at(field, attrs.data()); break;
     }
   }
   return out.str();

@@ -11,6 +11,7 @@
 
 #include "lockstep/lockstep.h"
 #include "lockstep/op_def.h"
+#include "ops/attribute_memory.h"
 
 namespace lockstep {
 
@@ -89,8 +90,7 @@ struct FuzzedCall {
     for (const Operand& o : operands) text += o.is_tensor() ? " " + Tensor::share(o.impl()).describe() : " number";
     for (const AttrField& f : op->attrs.fields) {
       text += "; " + f.name;
-      const std::size_t words = f.storage == AttrField::Storage::list ? sizeof(IntList) / 8 : 1;
-      for (std::size_t i = 0; i < words; ++i) {
+      for (std::size_t i = 0; i < bytes_of(f) / 8; ++i) {
         std::int64_t v = 0;
         std::memcpy(&v, attrs.data() + f.offset + 8 * i, 8);
         text += " " + std::to_string(v);
@@ -139,13 +139,20 @@ class Fuzzer {
       std::memcpy(at, &v, sizeof v);
       return;
     }
-    IntList list;
-    std::memcpy(&list, at, sizeof list);
-    if (draw_.one_in(4)) list.count = draw_.one_in(4) ? draw_.number() : static_cast<std::int64_t>(draw_.below(9));
-    for (std::int64_t& v : list.values) {
-      if (draw_.one_in(3)) v = draw_.one_in(6) ? draw_.dim().raw() : draw_.number();
+    std::int64_t count = 0;
+    std::memcpy(&count, at, sizeof count);
+    if (draw_.one_in(4)) {
+      count = draw_.one_in(4) ? draw_.number() : static_cast<std::int64_t>(draw_.below(field.capacity + 1));
+      std::memcpy(at, &count, sizeof count);
     }
-    std::memcpy(at, &list, sizeof list);
+    for (std::size_t i = 8; i < bytes_of(field); i += 8) {
+      if (!draw_.one_in(3)) continue;
+      const std::int64_t v = draw_.one_in(6) ? draw_.dim().raw() : draw_.number();
+      std::memcpy(at + i, &v, sizeof v);
+    }
+    if (field.storage != AttrField::Storage::text || draw_.one_in(4)) return;
+    const auto size = static_cast<std::size_t>(count);
+    if (size < field.capacity) std::memset(at + 8 + size, 0, field.capacity - size);  // as it should be
   }
 
   void add_inputs(FuzzedCall& c, const OpCase* base, std::size_t sharpness) {

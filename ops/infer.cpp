@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "ops/attribute_memory.h"
 #include "ops/call_error.h"
 #include "runtime/tensor_impl.h"
 
@@ -55,14 +56,31 @@ std::string TypeSet::to_string() const {
   return text;
 }
 
-IntList::IntList(std::span<const std::int64_t> list) : count(static_cast<std::int64_t>(list.size())) {
-  if (list.size() > static_cast<std::size_t>(max_rank)) {
-    ErrorBuilder(ErrorId::invalid_shape, "list", std::to_string(list.size()) + " values exceed the limit of 8").raise();
-  }
-  std::copy(list.begin(), list.end(), values);
+void detail::refuse_length(const char* unit, std::size_t length, std::size_t capacity) {
+  ErrorBuilder(ErrorId::invalid_attribute, "attributes",
+               std::to_string(length) + " " + unit + " are given, there is room for " + std::to_string(capacity))
+      .fix("give fewer, or state a larger capacity where the op is defined")
+      .raise();
 }
 
 namespace {
+
+[[noreturn]] void refuse_attribute(const OpCall& call, const AttrField& field, std::int64_t count, const char* fix) {
+  const bool is_list = field.storage == AttrField::Storage::list;
+  const std::string capacity = std::to_string(field.capacity);
+  raise_call_error(call, ErrorId::invalid_attribute,
+                   field.name + " has " + std::to_string(count) +
+                       (is_list ? " numbers, a list takes 0 to " : " bytes, a text takes 0 to ") + capacity,
+                   fix);
+}
+
+// Texts that are equal have equal memory.
+void check_text(const OpCall& call, const AttrField& field) {
+  const std::string_view text = text_at(field, call.attrs);
+  if (std::all_of(text.data() + text.size(), text.data() + field.capacity, [](char c) { return c == 0; })) return;
+  raise_call_error(call, ErrorId::invalid_attribute, field.name + " has other bytes than 0 behind its text",
+                   "make the text anew, as a BoundedText");
+}
 
 // Checks what a call that bypasses the public functions may lack or have wrong. Nothing else checks it.
 void check_attributes(const OpCall& call) {
@@ -77,12 +95,10 @@ void check_attributes(const OpCall& call) {
   if (op.attrs.size == 0) return;
   if (!call.attrs) raise_call_error(call, ErrorId::invalid_attribute, "its attributes are not given", fix);
   for (const AttrField& field : op.attrs.fields) {
-    if (field.storage != AttrField::Storage::list) continue;
-    std::int64_t count = 0;  // the first member of IntList
-    std::memcpy(&count, static_cast<const std::byte*>(call.attrs) + field.offset, sizeof count);
-    if (count >= 0 && count <= max_rank) continue;
-    raise_call_error(call, ErrorId::invalid_attribute,
-                     field.name + " has " + std::to_string(count) + " numbers, a list takes 0 to 8", fix);
+    if (field.capacity == 0) continue;  // an integer or a real
+    const std::int64_t count = count_at(field, call.attrs);
+    if (count < 0 || count > static_cast<std::int64_t>(field.capacity)) refuse_attribute(call, field, count, fix);
+    if (field.storage == AttrField::Storage::text) check_text(call, field);
   }
 }
 
@@ -234,11 +250,9 @@ int InferContext::axis_from_front(std::int64_t axis, int rank) const {
        "attributes count axes from the front: give " + std::to_string(position));
 }
 
-void InferContext::require_count(const IntList& list, int count, std::string_view what) const {
-  if (list.count == count) return;
+void InferContext::refuse_count(std::int64_t given, int needed, std::string_view what) const {
   fail(ErrorId::invalid_attribute,
-       std::to_string(list.count) + " numbers are given as " + std::string(what) + ", needed are " +
-           std::to_string(count),
+       std::to_string(given) + " numbers are given as " + std::string(what) + ", needed are " + std::to_string(needed),
        "give as many numbers as the op's documentation says");
 }
 

@@ -38,6 +38,22 @@ void check_arguments(const OpDef& def) {
   }
 }
 
+// normalize_attributes relies on this.
+void check_attributes(const OpDef& def) {
+  using Storage = AttrField::Storage;
+  for (const AttrField& field : def.attrs.fields) {
+    std::optional<Storage> needed;
+    switch (field.argument.kind) {
+      case ArgumentKind::axis: needed = Storage::integer; break;
+      case ArgumentKind::axes:
+      case ArgumentKind::order: needed = Storage::list; break;
+      case ArgumentKind::text: needed = Storage::text; break;
+      default: break;
+    }
+    if (needed && field.storage != *needed) invalid(def, "attribute " + field.name + " is not of a type for its kind");
+  }
+}
+
 void check_variadic_outputs(const OpDef& def) {
   for (std::size_t o = 0; o + 1 < def.outputs.size(); ++o) {
     if (def.outputs[o].variadic) invalid(def, "only the last output can be variadic");
@@ -81,6 +97,7 @@ void check(const OpDef& def) {
       invalid(def, "output " + output.name + " may reuse an input that does not exist");
     }
   }
+  check_attributes(def);
   check_arguments(def);
 }
 

@@ -7,18 +7,11 @@
 #include <string>
 
 #include "lockstep/op_def.h"
+#include "tools/driver_struct.h"
 
 namespace {
 
 using namespace lockstep;
-
-const char* c_type(AttrField::Storage storage) {
-  switch (storage) {
-    case AttrField::Storage::integer: return "int64_t";
-    case AttrField::Storage::real: return "double";
-    default: return "lks_int_list";
-  }
-}
 
 std::string upper(const std::string& name) {
   std::string out;
@@ -122,14 +115,6 @@ bool reaches_drivers(const OpDef& op) {
   return op.id != 0 && !op.pointwise() && !op.view && !op.copy_plan && !op.host && !op.count_outputs;
 }
 
-void print_attrs(const AttrSchema& schema) {
-  std::printf("typedef struct %s {\n", schema.struct_name.c_str());
-  for (const AttrField& field : schema.fields) {
-    std::printf("  %s %s; /* %s */\n", c_type(field.storage), field.name.c_str(), field.doc.c_str());
-  }
-  std::printf("} %s;\n", schema.struct_name.c_str());
-}
-
 }  // namespace
 
 int main() {
@@ -182,7 +167,9 @@ int main() {
     std::printf(" */\n");
     std::printf("#define LKS_OP_%s %uu\n", upper(op->name).c_str(), op->id);
     std::printf("#define LKS_OP_%s_VERSION %uu\n", upper(op->name).c_str(), op->version);
-    if (op->attrs.size && printed.insert(op->attrs.struct_name).second) print_attrs(op->attrs);
+    if (op->attrs.size && printed.insert(op->attrs.struct_name).second) {
+      std::fputs(c_struct(op->attrs).c_str(), stdout);
+    }
   }
   std::printf("\n#endif /* LOCKSTEP_DRIVER_OPS_H_ */\n");
   return 0;

@@ -29,8 +29,9 @@ using Arguments = std::vector<std::pair<std::string, ArgumentValue>>;
 /// Throws StateError LS1011 if there is no op of that name, or if it has no public function: parts of other ops, and
 /// updates, which write into their inputs (use Optimizer::apply or Variable::assign); ShapeError LS2011 for a wrong
 /// number of inputs, LS2012 for an argument that the op does not have, LS2013 for one that is missing, given twice or
-/// of another kind; TraceError LS4101 for a number that is known only at launch, except for arguments of the kind
-/// `number` and the keys of random ops, if the call is described; and what the public function throws.
+/// of another kind, LS2007 for a list or text that is longer than the op has room for; TraceError LS4101 for a number
+/// that is known only at launch, except for arguments of the kind `number` and the keys of random ops, if the call is
+/// described; and what the public function throws.
 std::vector<Tensor> call_op(std::string_view name, std::span<const Operand> inputs, const Arguments& arguments = {},
                             CallSite where = CallSite::current());
 

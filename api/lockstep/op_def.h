@@ -102,7 +102,11 @@ class InferContext {
   /// The same for attributes that must count from the front, as drivers expect: also refuses a negative axis.
   int axis_from_front(std::int64_t axis, int rank) const;
   /// Throws ShapeError LS2007 unless `list`, called `what`, has `count` numbers.
-  void require_count(const IntList& list, int count, std::string_view what) const;
+  template <std::size_t N>
+  void require_count(const BoundedList<N>& list, int count, std::string_view what) const {
+    if (list.count != count) [[unlikely]]
+      refuse_count(list.count, count, what);
+  }
   /// The dtype with the number `number`, from an attribute; throws DTypeError LS2104 if there is none.
   DType dtype_from_attribute(std::int64_t number) const;
   /// Throws `id` if the extents are known to differ; a symbolic extent may equal any.
@@ -110,6 +114,7 @@ class InferContext {
 
  private:
   [[noreturn]] void refuse_output(std::size_t output) const;
+  [[noreturn]] void refuse_count(std::int64_t given, int needed, std::string_view what) const;
 
   const OpCall& call_;
   const CallTypes& types_;

@@ -2,6 +2,7 @@
 // Drivers, the command line and bindings of other languages read these fields.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -77,30 +79,73 @@ struct ScalarDef {
   std::optional<Scalar> unless_given = {};  // its value in a call by name that does not give it
 };
 
-/// A list of integers in an attribute struct. In the attributes that a user gives, before they are normalised, it can
-/// also be missing, or be a named choice such as "same" in place of numbers. Canonical attributes hold neither.
-struct IntList {
+namespace detail {
+[[noreturn]] void refuse_length(const char* unit, std::size_t length, std::size_t capacity);
+}
+
+/// A list of at most N integers in an attribute struct. In the attributes that a user gives, before they are
+/// normalised, it can also be missing, or be a named choice such as "same" in place of numbers. Canonical attributes
+/// hold neither.
+template <std::size_t N>
+struct BoundedList {
+  static_assert(N > 0);
+  static constexpr std::size_t capacity = N;
+  static constexpr std::int64_t missing_count = -1;
+  static constexpr std::int64_t choice_count(int index) { return -2 - index; }
+
   std::int64_t count = 0;
-  std::int64_t values[max_rank] = {};
+  std::int64_t values[N] = {};
 
-  IntList() = default;
-  IntList(std::initializer_list<std::int64_t> list) : IntList(std::span(list.begin(), list.size())) {}
-  explicit IntList(std::span<const std::int64_t> list);
-  static IntList missing() { return with_count(-1); }
+  BoundedList() = default;
+  /// These two throw ShapeError LS2007 for more than N numbers.
+  BoundedList(std::initializer_list<std::int64_t> list) : BoundedList(std::span(list.begin(), list.size())) {}
+  explicit BoundedList(std::span<const std::int64_t> list) {
+    if (list.size() > N) [[unlikely]]
+      detail::refuse_length("numbers", list.size(), N);
+    count = static_cast<std::int64_t>(list.size());
+    std::copy(list.begin(), list.end(), values);
+  }
+  static BoundedList missing() { return with_count(missing_count); }
   /// The choice with this index in the attribute's `choices`.
-  static IntList choice(int index) { return with_count(-2 - index); }
+  static BoundedList choice(int index) { return with_count(choice_count(index)); }
 
-  bool is_missing() const { return count == -1; }
-  bool is_choice(int index) const { return count == -2 - index; }
+  bool is_missing() const { return count == missing_count; }
+  bool is_choice(int index) const { return count == choice_count(index); }
   std::span<const std::int64_t> view() const { return {values, static_cast<std::size_t>(count)}; }
   std::int64_t operator[](std::size_t i) const { return values[i]; }
 
  private:
-  static IntList with_count(std::int64_t n) {
-    IntList list;
+  static BoundedList with_count(std::int64_t n) {
+    BoundedList list;
     list.count = n;
     return list;
   }
+};
+
+/// The list that most ops need: a tensor has at most eight axes.
+using IntList = BoundedList<static_cast<std::size_t>(max_rank)>;
+
+/// A text of at most N bytes in an attribute struct. It may have any bytes, 0 among them. Those behind it are 0, so
+/// that equal texts have equal memory.
+template <std::size_t N>
+struct BoundedText {
+  static_assert(N > 0 && N % 8 == 0, "an attribute struct has no padding");
+  static constexpr std::size_t capacity = N;
+
+  std::int64_t size = 0;
+  char text[N] = {};
+
+  BoundedText() = default;
+  /// These two throw ShapeError LS2007 for more than N bytes.
+  BoundedText(std::string_view from) {  // NOLINT: implicit by design
+    if (from.size() > N) [[unlikely]]
+      detail::refuse_length("bytes", from.size(), N);
+    size = static_cast<std::int64_t>(from.size());
+    std::copy(from.begin(), from.end(), text);
+  }
+  BoundedText(const char* from) : BoundedText(std::string_view(from)) {}  // NOLINT: implicit by design
+
+  std::string_view view() const { return {text, static_cast<std::size_t>(size)}; }
 };
 
 /// What a user may write for an argument. What each kind becomes in canonical attributes is in brackets.
@@ -118,6 +163,7 @@ enum class ArgumentKind : std::uint8_t {
   number,   // launch-time: an integer, real or boolean, converted to a dtype
   device,   // the name of a device [its index]
   choice,   // one of `choices` [its index]
+  text,     // of any bytes
 };
 
 /// The value of an argument in a call by name: a number, a dtype, a text or a list of integers.
@@ -161,14 +207,15 @@ struct ArgumentDef {
   bool at_launch = false;
 };
 
-/// One attribute. Attributes are static and part of a kernel's identity. Fields are int64_t, double or IntList, so that
-/// the attribute struct has no padding and can be compared bytewise. The driver receives this struct unchanged
-/// (`driver_ops.h` is generated from the schema).
+/// One attribute. Attributes are static and part of a kernel's identity. Fields are int64_t, double, BoundedList or
+/// BoundedText, so that the attribute struct has no padding, refers to no other memory and can be compared bytewise.
+/// The driver receives this struct unchanged (`driver_ops.h` is generated from the schema).
 struct AttrField {
-  enum class Storage : std::uint8_t { integer, real, list };
+  enum class Storage : std::uint8_t { integer, real, list, text };
   std::string name, doc;  // `doc` is for driver authors, and describes the canonical value
   Storage storage = Storage::integer;
   std::size_t offset = 0;
+  std::size_t capacity = 0;  // the most numbers of a list, or bytes of a text
   ArgumentDef argument = {};
 };
 
@@ -179,17 +226,34 @@ struct AttrSchema {
   std::vector<std::byte> defaults;  // of what a user gives; canonical after OpDef::normalize
 };
 
+namespace detail {
+template <class M>
+inline constexpr bool is_list = false;
+template <std::size_t N>
+inline constexpr bool is_list<BoundedList<N>> = true;
+template <class M>
+inline constexpr bool is_text = false;
+template <std::size_t N>
+inline constexpr bool is_text<BoundedText<N>> = true;
+}  // namespace detail
+
 /// Describes one field of an attribute struct. `argument` is what a user writes for it; its name is the field's, its
-/// default that of the schema, and its doc, if it has none, is `doc`.
+/// default that of the schema, and its doc, if it has none, is `doc`. A text needs no kind.
 template <class A, class M>
 std::pair<M A::*, AttrField> attr(std::string name, M A::*member, std::string doc, ArgumentDef argument = {}) {
-  static_assert(std::is_same_v<M, std::int64_t> || std::is_same_v<M, double> || std::is_same_v<M, IntList>);
+  using Storage = AttrField::Storage;
+  static_assert(
+      std::is_same_v<M, std::int64_t> || std::is_same_v<M, double> || detail::is_list<M> || detail::is_text<M>,
+      "attributes are of the types int64_t, double, BoundedList and BoundedText");
   const A sample{};
   argument.name = name;
   if (argument.doc.empty()) argument.doc = doc;
-  AttrField field{std::move(name), std::move(doc), AttrField::Storage::list, 0, std::move(argument)};
-  if constexpr (std::is_same_v<M, std::int64_t>) field.storage = AttrField::Storage::integer;
-  if constexpr (std::is_same_v<M, double>) field.storage = AttrField::Storage::real;
+  if (detail::is_text<M> && argument.kind == ArgumentKind::unspecified) argument.kind = ArgumentKind::text;
+  AttrField field{std::move(name), std::move(doc), Storage::integer, 0, 0, std::move(argument)};
+  if constexpr (std::is_same_v<M, double>) field.storage = Storage::real;
+  if constexpr (detail::is_list<M>) field.storage = Storage::list;
+  if constexpr (detail::is_text<M>) field.storage = Storage::text;
+  if constexpr (detail::is_list<M> || detail::is_text<M>) field.capacity = M::capacity;
   field.offset = static_cast<std::size_t>(reinterpret_cast<const char*>(&(sample.*member)) -
                                           reinterpret_cast<const char*>(&sample));
   return {member, std::move(field)};

@@ -17,10 +17,12 @@ struct Slot {
   std::int64_t value;
 };
 
-// Attributes that select a dtype or a device are not quantities.
+// Attributes that select a dtype or a device are not quantities. Texts stay as the op's own cases give them.
 bool is_quantity(const AttrField& field) {
+  using Storage = AttrField::Storage;
   const ArgumentKind kind = field.argument.kind;
-  return kind != ArgumentKind::dtype && kind != ArgumentKind::device && field.storage != AttrField::Storage::real;
+  if (kind == ArgumentKind::dtype || kind == ArgumentKind::device) return false;
+  return field.storage == Storage::integer || field.storage == Storage::list;
 }
 
 std::vector<Slot> slots_of(const OpDef& op, const std::vector<std::byte>& attrs) {

@@ -119,7 +119,10 @@ void follow_extents(OpCase& out, const OpCase& before, const std::vector<ExtentG
 
 std::optional<std::size_t> shape_list(const OpDef& op) {
   for (const AttrField& field : op.attrs.fields) {
-    if (field.name == "shape" && field.storage == AttrField::Storage::list) return field.offset;
+    // A longer list holds no shape.
+    if (field.name == "shape" && field.storage == AttrField::Storage::list && field.capacity <= IntList::capacity) {
+      return field.offset;
+    }
   }
   return std::nullopt;
 }

@@ -7,6 +7,7 @@
 #include "conformance/cases/extents.h"
 #include "conformance/cases/large_parts.h"
 #include "conformance/cases/values.h"
+#include "ops/attribute_memory.h"
 
 namespace lockstep::conformance::large {
 namespace {
@@ -105,9 +106,7 @@ std::int64_t largest_of(const OpDef& op, const OpCase& c, const char* attribute)
     if (field.storage == AttrField::Storage::integer)
       std::memcpy(&largest, attrs.data() + field.offset, sizeof largest);
     if (field.storage != AttrField::Storage::list) continue;
-    IntList list;
-    std::memcpy(&list, attrs.data() + field.offset, sizeof list);
-    for (const std::int64_t v : list.view()) largest = std::max(largest, v);
+    for (const std::int64_t v : numbers_at(field, attrs.data())) largest = std::max(largest, v);
   }
   return largest;
 }

@@ -40,11 +40,12 @@ bool treats_rows_alike(const OpDef& op, const OpCase& c) {
   const std::vector<std::byte> attrs = attribute_bytes(op, c);
   bool has_axis = false;
   for (const AttrField& field : op.attrs.fields) {
-    std::int64_t first = 0;
-    has_axis = has_axis || field.name == "axis";
-    if (field.name == "axis") std::memcpy(&first, attrs.data() + field.offset, sizeof first);
+    if (field.name != "axis" || field.storage != AttrField::Storage::integer) continue;
+    has_axis = true;
+    std::int64_t axis = 0;
+    std::memcpy(&axis, attrs.data() + field.offset, sizeof axis);
     // The rows of gather may be those of the indices.
-    if (field.name == "axis" && first == 0 && op.name != "gather") return false;
+    if (axis == 0 && op.name != "gather") return false;
   }
   // Composites without an axis, such as layer_norm, compute along the last dimension.
   const bool along_last = op.error_class == ErrorClass::composed && !op.pointwise() && !has_axis;

@@ -20,7 +20,8 @@ std::vector<bool> line_dimensions(const TestCase& t, const Shape& shape) {
     if (d >= 0 && d < shape.rank()) chosen[static_cast<std::size_t>(d)] = true;
   };
   for (const AttrField& field : t.op->attrs.fields) {
-    if (field.name == "axis") mark(read(field.offset));
+    if (field.storage == AttrField::Storage::integer && field.name == "axis") mark(read(field.offset));
+    if (field.storage != AttrField::Storage::list) continue;
     for (std::int64_t k = 0; field.name == "axes" && k < read(field.offset); ++k) {
       mark(read(field.offset + offsetof(IntList, values) + static_cast<std::size_t>(k) * sizeof k));
     }

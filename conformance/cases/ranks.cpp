@@ -4,13 +4,17 @@
 #include <cstring>
 
 #include "conformance/cases/extents.h"
+#include "ops/attribute_memory.h"
 
 namespace lockstep::conformance {
 namespace {
 
 constexpr std::int64_t new_extent = 2;
 
-bool names_axes(const AttrField& field) { return field.name == "axis" || field.name == "axes"; }
+bool names_axes(const AttrField& field) {
+  if (field.storage == AttrField::Storage::text) return false;
+  return field.name == "axis" || field.name == "axes";
+}
 
 bool has_axes(const OpDef& op) { return std::any_of(op.attrs.fields.begin(), op.attrs.fields.end(), &names_axes); }
 
@@ -27,9 +31,8 @@ std::vector<std::byte> with_later_axes(const OpDef& op, const OpCase& c, int mor
     if (!names_axes(field)) continue;
     if (field.storage == AttrField::Storage::integer) add(field.offset);
     if (field.storage != AttrField::Storage::list) continue;
-    IntList list;
-    std::memcpy(&list, attrs.data() + field.offset, sizeof list);
-    for (std::size_t i = 0; i < list.view().size(); ++i) {
+    const std::size_t count = length_at(field, attrs.data());
+    for (std::size_t i = 0; i < count; ++i) {
       add(field.offset + offsetof(IntList, values) + i * sizeof(std::int64_t));
     }
   }

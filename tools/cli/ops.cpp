@@ -32,6 +32,7 @@ const char* text_of(ls::ArgumentKind kind) {
     case ls::ArgumentKind::number: return "number";
     case ls::ArgumentKind::device: return "device";
     case ls::ArgumentKind::choice: return "choice";
+    case ls::ArgumentKind::text: return "text";
   }
   return "";
 }
@@ -45,7 +46,10 @@ std::string kind_of(const ls::ArgumentDef& argument) {
 // What holds if the argument is not given; empty if it must be, or if the definition does not say.
 std::string default_of(const ls::ArgumentDef& argument) {
   if (argument.required) return "";
-  return argument.unless_given ? argument.unless_given->to_string() : argument.otherwise;
+  if (!argument.unless_given) return argument.otherwise;
+  // In quotes, so that an empty text shows.
+  const std::string text = argument.unless_given->to_string();
+  return argument.kind == ls::ArgumentKind::text ? "\"" + text + "\"" : text;
 }
 
 std::string in_signature(const ls::ArgumentDef& argument) {

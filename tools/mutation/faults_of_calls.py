@@ -25,7 +25,8 @@ FAULTS = {
         ("def.kind == ArgumentKind::number || def.at_launch) return;", "def.kind == ArgumentKind::number) return;", "a key may not be known only at launch"),
     ],
     "ops/arguments.cpp": [
-        ("  std::sort(axes.values, axes.values + std::max<std::int64_t>(axes.count, 0));", "", "axes must be given in ascending order"),
+        ("  std::sort(numbers.begin(), numbers.end());", "", "axes must be given in ascending order"),
+        ("std::clamp<std::int64_t>(count, 0, capacity)", "std::clamp<std::int64_t>(count, 0, 8)", "of a long list of axes only the first eight count from the front"),
         ("return axis < 0 && axis >= -rank ? axis + rank : axis;", "return axis < 0 ? axis + rank : axis;", "an axis before the first is told as another one"),
         ("if (scalar.unless_given) argument.unless_given = ArgumentValue(*scalar.unless_given);", "", "an op's own numbers lose their defaults"),
     ],
