@@ -10,37 +10,40 @@
 namespace lockstep::conformance {
 namespace {
 
-template <class T>
-void append(std::vector<std::byte>& bytes, T value) {
-  const std::size_t at = bytes.size();
-  bytes.resize(at + sizeof value);
-  std::memcpy(bytes.data() + at, &value, sizeof value);
+// The bytes of the values, each converted by `encode`.
+template <class Encode>
+std::vector<std::byte> encoded(const std::vector<long double>& values, Encode&& encode) {
+  using T = decltype(encode(0.0L));
+  std::vector<std::byte> bytes(values.size() * sizeof(T));
+  std::byte* to = bytes.data();
+  for (long double v : values) {
+    const T element = encode(v);
+    std::memcpy(to, &element, sizeof(T));
+    to += sizeof(T);
+  }
+  return bytes;
 }
 
-void append_value(std::vector<std::byte>& bytes, long double value, DType t) {
-  switch (t) {
-    case DType::f32: return append(bytes, static_cast<float>(value));
-    case DType::f64: return append(bytes, static_cast<double>(value));
-    case DType::f16: return append(bytes, Half(static_cast<float>(value)).bits);
-    case DType::bf16: return append(bytes, BFloat16(static_cast<float>(value)).bits);
-    case DType::i8: return append(bytes, static_cast<std::int8_t>(value));
-    case DType::u8: return append(bytes, static_cast<std::uint8_t>(value));
-    case DType::i32: return append(bytes, static_cast<std::int32_t>(value));
-    case DType::i64: return append(bytes, static_cast<std::int64_t>(value));
-    case DType::boolean: return append(bytes, static_cast<std::uint8_t>(value != 0));
+std::vector<std::byte> bytes_of(const RefArray& a) {
+  const auto as = [&](auto zero) {
+    return encoded(a.values, [](long double v) { return static_cast<decltype(zero)>(v); });
+  };
+  switch (a.dtype) {
+    case DType::f32: return as(float{});
+    case DType::f64: return as(double{});
+    case DType::f16: return encoded(a.values, [](long double v) { return Half(static_cast<float>(v)).bits; });
+    case DType::bf16: return encoded(a.values, [](long double v) { return BFloat16(static_cast<float>(v)).bits; });
+    case DType::i8: return as(std::int8_t{});
+    case DType::u8: return as(std::uint8_t{});
+    case DType::i32: return as(std::int32_t{});
+    case DType::i64: return as(std::int64_t{});
+    default: return encoded(a.values, [](long double v) { return static_cast<std::uint8_t>(v != 0); });
   }
 }
 
 // A byte pattern that is NaN in f16, a huge number in the other floating formats, and unlikely as an integer. A boolean
 // has no such pattern.
 std::byte sentinel(DType t) { return t == DType::boolean ? std::byte{1} : std::byte{0x7f}; }
-
-std::vector<std::byte> bytes_of(const RefArray& values) {
-  std::vector<std::byte> bytes;
-  bytes.reserve(values.values.size() * size_of(values.dtype));
-  for (long double v : values.values) append_value(bytes, v, values.dtype);
-  return bytes;
-}
 
 Tensor upload(const std::vector<std::byte>& bytes, DType dtype, const Shape& shape, Device device) {
   return Tensor::from_bytes(bytes.data(), bytes.size(), {dtype, shape}, device);

@@ -214,7 +214,7 @@ class ProgramOracle {
     const long double rounding = std::fabs(result);
     // Products and quotients may be subnormal. Sums that are subnormal are exact.
     const long double least = instr.dtype == LKS_F64 ? 0x1p-1022L : 0x1p-126L;
-    const long double scale = result == 0 ? 0 : std::fmax(rounding, least);
+    const long double scale = result == 0 ? 0 : rounding > least ? rounding : least;
     switch (instr.opcode) {
       case LKS_INSTR_ADD:
       case LKS_INSTR_SUB: return a.error + b.error + rounding;

@@ -13,7 +13,9 @@ namespace lockstep {
 /// The magnitude that the rounding error of a result scales with. For a subnormal result, the least normal number.
 inline long double rounding_scale(long double value, DType t) {
   const long double least = compute_dtype(t) == DType::f64 ? 0x1p-1022L : 0x1p-126L;
-  return value == 0 ? 0 : std::fmax(std::fabs(value), least);
+  // Not fmax, which is a library call: the oracles of products ask once per term.
+  const long double magnitude = std::fabs(value);
+  return value == 0 ? 0 : magnitude > least ? magnitude : least;
 }
 
 /// A budget for a value that the definition does not determine. Every negative budget means this.
@@ -43,7 +45,7 @@ class SumOracle {
       const Terms& t = terms_[i];
       // If all terms have one sign, every order overflows, so the result is determined.
       const bool may_overflow = is_floating(out_.dtype) && t.finite_magnitude > largest(compute_dtype(out_.dtype)) &&
-                                std::fabs(out_.values[i]) != t.finite_magnitude;
+                                t.has_positive && t.has_negative;
       out_.budget[i] = may_overflow ? unbounded_budget : t.scale * static_cast<long double>(t.count + 1);
     }
   }
@@ -52,15 +54,19 @@ class SumOracle {
   void add_term(std::size_t at, long double a, long double b, long double scale) {
     Terms& t = terms_[at];
     ++t.count;
-    if (is_integer(out_.dtype)) {
+    if (is_integer_) {
       t.wrapped += static_cast<std::uint64_t>(static_cast<std::int64_t>(a)) *
                    static_cast<std::uint64_t>(static_cast<std::int64_t>(b));
       return;
     }
-    out_.values[at] += a * b;
-    if (!std::isfinite(a * b)) return;
-    t.finite_magnitude += std::fabs(a * b);
-    t.scale += scale;
+    const long double term = a * b;
+    out_.values[at] += term;
+    const long double magnitude = std::fabs(term);
+    if (!(magnitude <= std::numeric_limits<long double>::max())) return;  // infinity or NaN
+    t.has_positive |= term > 0;
+    t.has_negative |= term < 0;
+    t.finite_magnitude += static_cast<double>(magnitude);
+    t.scale += static_cast<double>(scale);
   }
 
   static long double largest(DType t) {
@@ -69,9 +75,11 @@ class SumOracle {
   struct Terms {
     std::int64_t count = 0;
     std::uint64_t wrapped = 0;
-    long double finite_magnitude = 0, scale = 0;
+    double finite_magnitude = 0, scale = 0;  // of bounds, for which double is exact enough
+    bool has_positive = false, has_negative = false;
   };
   RefArray& out_;
+  bool is_integer_ = is_integer(out_.dtype);
   std::vector<Terms> terms_;
 };
 

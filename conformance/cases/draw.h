@@ -1,6 +1,7 @@
 // Random numbers for the values of a case, the same on every machine.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "ops/random/philox_reference.h"
@@ -11,7 +12,10 @@ namespace lockstep::conformance {
 class Draw {
  public:
   Draw(std::uint64_t seed, std::uint64_t stream) : key_{seed, stream} {}
-  std::uint64_t bits() { return random_long_word(key_, next_++); }
+  std::uint64_t bits() {
+    if (next_ % 2 == 0) words_ = random_long_words(key_, next_ / 2);
+    return words_[next_++ % 2];
+  }
   /// In [0, n), n at least 1.
   std::uint64_t below(std::uint64_t n) { return bits() % n; }
   /// In [0, 1), a multiple of 2^-53.
@@ -22,6 +26,7 @@ class Draw {
  private:
   RandomKey key_;
   std::uint64_t next_ = 0;
+  std::array<std::uint64_t, 2> words_{};
 };
 
 }  // namespace lockstep::conformance

@@ -15,7 +15,9 @@ constexpr std::uint64_t stream = 17;  // of random choices
 // operands may broadcast or axes be removed. They have corner values or, if the op takes none, special values. The
 // largest also has ordinary values, for derivatives that are small.
 void add_special_gradients(Collector& out, const OpDef& op, const std::vector<OpCase>& own, MathMode mode) {
-  constexpr std::int64_t most = 1100, least = 4;
+  // Sums of products are asked in each element several times, and all elements of the result depend on one.
+  const std::int64_t most = op.error_class == ErrorClass::sum ? 300 : 1100;
+  constexpr std::int64_t least = 4;
   std::map<DType, std::vector<const OpCase*>> by_dtype;
   for (const OpCase& c : own) {
     if (has_derivative(op, c) && largest_input(c) <= most && largest_input(c) >= least) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "conformance/cases/attributes.h"
 #include "conformance/cases/number_cases.h"
@@ -71,9 +72,17 @@ T pick(const T (&all)[n], const std::string& name, const std::string& id, const 
   refuse(id, std::string("there is no ") + what + " \"" + name + "\"", "there are " + known);
 }
 
+// A worker looks up tens of thousands of ids, so each op makes its cases once per thread.
+const std::vector<OpCase>& own_cases_of(const OpDef& op) {
+  thread_local std::map<const OpDef*, std::vector<OpCase>> made;
+  const auto [entry, is_new] = made.try_emplace(&op);
+  if (is_new && op.cases) entry->second = op.cases();
+  return entry->second;
+}
+
 OpCase own_case(const OpDef& op, const std::string& name, const std::string& id) {
-  for (OpCase& c : op.cases ? op.cases() : std::vector<OpCase>()) {
-    if (plain(c.name) == name) return std::move(c);
+  for (const OpCase& c : own_cases_of(op)) {
+    if (plain(c.name) == name) return c;
   }
   refuse(id, op.name + " has no case \"" + name + "\"",
          "`lockstep conformance --list --op " + op.name + "` lists them");

@@ -93,6 +93,31 @@ std::string changed_input(const TestCase& t, const std::vector<RefArray>& inputs
   return "";
 }
 
+// Compares results with the oracle, within the bounds of the op's class and the kernel's own claims.
+Verdict compare_with_oracle(const TestCase& t, const std::vector<RefArray>& inputs, const std::vector<Tensor>& results,
+                            const std::optional<Bound>& claimed, const Setting& setting) {
+  const std::vector<RefArray> exact = Oracle(*t.op, t.call).forward(inputs);
+  Verdict worst;
+  for (std::size_t o = 0; o < results.size(); ++o) {
+    const DType dtype = exact[o].dtype;
+    // Small integers are exact in every format that fast mode may use.
+    const bool as_strict = t.mode == MathMode::fast &&
+                           (t.values == Values::exact || t.values == Values::infinite || t.values == Values::counted);
+    const MathMode mode = as_strict ? MathMode::strict : t.mode;
+    Measure measure{setting.bounds.find(t.op->error_class, dtype, mode), argument_for(inputs, exact[o]), false,
+                    typical_magnitude(inputs)};
+    measure.exact_sums = t.op->error_class == ErrorClass::sum && are_exact(t.values) && all_whole(exact[o]);
+    const RefArray result = to_array(results[o]);
+    join(worst, judge(result, exact[o], measure), o);
+    if (!claimed) continue;
+    measure.bound = *claimed;
+    measure.exact_sums = false;
+    const Verdict kept = judge(result, exact[o], measure);
+    if (!kept.ok) return failure("the kernel claims an error of at most " + claimed->text + ": " + kept.text);
+  }
+  return worst;
+}
+
 }  // namespace
 
 Verdict failure(std::string text) {
@@ -127,42 +152,30 @@ std::string first_difference(const std::vector<Tensor>& a, const std::vector<Ten
   return "";
 }
 
+bool has_trusted_bits(const TestCase& t, const Setting& setting) {
+  return t.mode == MathMode::lockstep && !(setting.device == setting.trusted);
+}
+
+Verdict same_bits(const std::vector<Tensor>& results, const std::vector<Tensor>& trusted, const Setting& setting) {
+  const std::string other = first_difference(results, trusted);
+  return other.empty() ? Verdict() : failure("the bits are not those of " + setting.trusted.name() + ": " + other);
+}
+
 Verdict check_forward(const TestCase& t, const Setting& setting) {
   const std::vector<RefArray> inputs = case_inputs(t);
-  const Oracle oracle(*t.op, t.call);
-  const std::vector<RefArray> exact = oracle.forward(inputs);
   const DeviceScope scope(setting.device);
   const CaseOperands operands(*t.op, t.call, inputs, setting.device, t.layout);
   const KernelLog log;
   const std::vector<Tensor> results = invoke(*t.op, operands.operands(), attrs_of(*t.op, t.call), t.call.scalars);
   const std::optional<Bound> claimed = claimed_bound(*t.op, log.used());
-  Verdict worst;
-  for (std::size_t o = 0; o < results.size(); ++o) {
-    const DType dtype = exact[o].dtype;
-    // Small integers are exact in every format that fast mode may use.
-    const bool as_strict = t.mode == MathMode::fast &&
-                           (t.values == Values::exact || t.values == Values::infinite || t.values == Values::counted);
-    const MathMode mode = as_strict ? MathMode::strict : t.mode;
-    Measure measure{setting.bounds.find(t.op->error_class, dtype, mode), argument_for(inputs, exact[o]), false,
-                    typical_magnitude(inputs)};
-    measure.exact_sums = t.op->error_class == ErrorClass::sum && are_exact(t.values) && all_whole(exact[o]);
-    const RefArray result = to_array(results[o]);
-    join(worst, judge(result, exact[o], measure), o);
-    if (!claimed) continue;
-    measure.bound = *claimed;
-    measure.exact_sums = false;
-    const Verdict kept = judge(result, exact[o], measure);
-    if (!kept.ok) return failure("the kernel claims an error of at most " + claimed->text + ": " + kept.text);
-  }
-  if (!worst.ok) return worst;
+  const Verdict verdict = has_trusted_bits(t, setting)
+                              ? same_bits(results, call_on(t, inputs, setting.trusted), setting)
+                              : compare_with_oracle(t, inputs, results, claimed, setting);
+  if (!verdict.ok) return verdict;
   if (std::string text = changed_input(t, inputs, operands); !text.empty()) return failure(std::move(text));
   const std::string changed = first_difference(results, call_on(t, inputs, setting.device));
   if (!changed.empty()) return failure("run twice, it gives other bits: " + changed);
-  if (t.mode == MathMode::lockstep && !(setting.device == setting.trusted)) {
-    const std::string other = first_difference(results, call_on(t, inputs, setting.trusted));
-    if (!other.empty()) return failure("the bits are not those of " + setting.trusted.name() + ": " + other);
-  }
-  return worst;
+  return verdict;
 }
 
 Verdict check_values(const OpDef& op, const OpCase& c, const std::vector<RefArray>& inputs, Layout layout,

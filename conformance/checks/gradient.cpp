@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "conformance/checks/forward.h"
 #include "conformance/checks/gradient_setup.h"
@@ -66,6 +67,36 @@ void compare(const char* what, std::size_t input, std::size_t at, long double gi
   verdict.text = text;
 }
 
+// The gradients, contracted with one direction per input: the derivative of the contraction along these directions. And
+// its gradients, per source.
+struct SecondGradients {
+  Tensor along;
+  std::vector<Tensor> gradients;
+};
+
+SecondGradients second_gradients_on(const GradientSetup& s, Device device) {
+  DeviceScope scope(device);
+  GradientTape outer;
+  for (const Source& source : s.sources()) outer.watch(*source.tensor());
+  for (std::size_t o = 0; o < s.cotangents.size(); ++o) {
+    if (s.oracle.is_differentiable_output(o)) outer.watch(s.cotangent_tensors[o]);
+  }
+  std::optional<Tensor> along;
+  {
+    GradientTape inner;
+    for (const Source& source : s.sources()) inner.watch(*source.tensor());
+    const std::vector<Tensor> gradients =
+        inner.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
+    std::size_t g = 0;
+    for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+      if (!s.takes_gradient(i)) continue;
+      const Tensor part = sum(gradients[g++] * to_tensor(s.directions[i], device));
+      along = along ? *along + part : part;
+    }
+  }
+  return {*along, outer.gradient(*along, s.sources(), {.unconnected = Unconnected::zero})};
+}
+
 long double largest(const RefArray& a) {
   long double most = 0;
   for (long double v : a.values) most = std::max(most, std::fabs(v));
@@ -88,6 +119,9 @@ bool has_derivative(const OpDef& op, const OpCase& c) {
 Verdict check_gradient(const TestCase& t, const Setting& setting) {
   const GradientSetup s(t, setting.device);
   const std::vector<Tensor> gradients = gradients_on(s, setting.device);
+  if (has_trusted_bits(t, setting)) {
+    return same_bits(gradients, gradients_on(GradientSetup(t, setting.trusted), setting.trusted), setting);
+  }
   Verdict verdict;
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
@@ -101,47 +135,28 @@ Verdict check_gradient(const TestCase& t, const Setting& setting) {
               tolerance_for(given.dtype, t.mode), verdict);
     }
   }
-  if (!verdict.ok || t.mode != MathMode::lockstep || setting.device == setting.trusted) return verdict;
-  const std::string other =
-      first_difference(gradients, gradients_on(GradientSetup(t, setting.trusted), setting.trusted));
-  return other.empty() ? verdict : failure("the bits are not those of " + setting.trusted.name() + ": " + other);
+  return verdict;
 }
 
 Verdict check_second_gradient(const TestCase& t, const Setting& setting) {
-  const Device device = setting.device;
-  DeviceScope scope(device);
-  const GradientSetup s(t, device);
-  GradientTape outer;
-  for (const Source& source : s.sources()) outer.watch(*source.tensor());
-  for (std::size_t o = 0; o < s.cotangents.size(); ++o) {
-    if (s.oracle.is_differentiable_output(o)) outer.watch(s.cotangent_tensors[o]);
-  }
-  // The gradients, contracted with one direction per input: the derivative of the contraction along these directions.
-  std::optional<Tensor> along;
-  {
-    GradientTape inner;
-    for (const Source& source : s.sources()) inner.watch(*source.tensor());
-    const std::vector<Tensor> gradients =
-        inner.gradient(s.contraction(), s.sources(), {.unconnected = Unconnected::zero});
-    std::size_t g = 0;
-    for (std::size_t i = 0; i < s.inputs.size(); ++i) {
-      if (!s.takes_gradient(i)) continue;
-      const Tensor part = sum(gradients[g++] * to_tensor(s.directions[i], device));
-      along = along ? *along + part : part;
-    }
+  const GradientSetup s(t, setting.device);
+  const SecondGradients given_second = second_gradients_on(s, setting.device);
+  if (has_trusted_bits(t, setting)) {
+    const SecondGradients trusted = second_gradients_on(GradientSetup(t, setting.trusted), setting.trusted);
+    const Verdict v = same_bits({given_second.along}, {trusted.along}, setting);
+    return v.ok ? same_bits(given_second.gradients, trusted.gradients, setting) : v;
   }
   const DType dtype = s.dtype();
   const double tolerance = second_tolerance_for(dtype);
   Verdict verdict;
   const long double exact = s.oracle.along(s.wide_inputs, s.cotangents, s.directions);
-  compare("derivative along a direction", 0, 0, to_array(*along).values[0], exact,
+  compare("derivative along a direction", 0, 0, to_array(given_second.along).values[0], exact,
           static_cast<long double>(s.inputs[0].values.size()), tolerance, verdict);
 
-  const std::vector<Tensor> second = outer.gradient(*along, s.sources(), {.unconnected = Unconnected::zero});
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
     if (!s.takes_gradient(i)) continue;
-    const RefArray given = to_array(second[g++]);
+    const RefArray given = to_array(given_second.gradients[g++]);
     const long double scale = std::max(largest(given), 0.1L);
     for (std::size_t at : sample(given.values.size())) {
       constexpr long double step = 1e-4L;

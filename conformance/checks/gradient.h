@@ -7,10 +7,11 @@
 namespace lockstep::conformance {
 
 /// Compares gradients by the tape with differences of the oracle, at a sample of elements. In lockstep mode they must
-/// also have the bits of the trusted device.
+/// have the bits of the trusted device, whose own run compares them with the oracle.
 Verdict check_gradient(const TestCase& t, const Setting& setting);
 
-/// Compares gradients of the gradient, by nested tapes, with second differences of the oracle.
+/// Compares gradients of the gradient, by nested tapes, with second differences of the oracle. In lockstep mode they
+/// must have the bits of the trusted device.
 Verdict check_second_gradient(const TestCase& t, const Setting& setting);
 
 /// has_derivative: whether the case has gradients, which takes a differentiable op and floating inputs. has_gradient:

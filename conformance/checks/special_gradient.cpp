@@ -59,18 +59,15 @@ std::string second_fault(const TestCase& t, const GradientSetup& s, Device devic
 Verdict check_special_gradient(const TestCase& t, const Setting& setting) {
   const GradientSetup s(t, setting.device);
   const std::vector<Tensor> gradients = gradients_on(s, setting.device);
-  if (t.mode == MathMode::lockstep && setting.device != setting.trusted) {
-    const GradientSetup trusted(t, setting.trusted);
-    const std::string other = first_difference(gradients, gradients_on(trusted, setting.trusted));
-    if (!other.empty()) return failure("the bits are not those of " + setting.trusted.name() + ": " + other);
+  if (has_trusted_bits(t, setting)) {
+    return same_bits(gradients, gradients_on(GradientSetup(t, setting.trusted), setting.trusted), setting);
   }
   std::vector<RefArray> arrays(s.inputs.size());
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
     if (s.takes_gradient(i)) arrays[i] = to_array(gradients[g++]);
   }
-  std::string fault =
-      is_elementwise(s) ? fault_of_elements(s, arrays, t.mode) : fault_of_dependents(s, arrays, t.mode);
+  std::string fault = is_elementwise(s) ? fault_of_elements(s, arrays, t.mode) : fault_of_dependents(s, arrays, t.mode);
   // Formulas whose terms cancel are known from f32 and f64.
   const bool short_format = is_half_width(s.dtype()) || t.mode == MathMode::fast;
   if (fault.empty() && !short_format) fault = second_fault(t, s, setting.device);

@@ -27,6 +27,8 @@ Json to_json(const ErrorStatistics& e) {
           {"share", number(e.share)},     {"worst", e.worst}};
 }
 
+}  // namespace
+
 // Leaves out empty texts and false flags, because a run has tens of thousands of cases.
 Json to_json(const CaseResult& c) {
   Json json = {{"id", c.id}, {"suite", c.suite}, {"outcome", name_of(c.outcome)}, {"seconds", c.seconds}};
@@ -41,8 +43,6 @@ Json to_json(const CaseResult& c) {
   if (c.errors.elements > 0) json["errors"] = to_json(c.errors);
   return json;
 }
-
-}  // namespace
 
 Json to_json(const Totals& t) {
   return {{"cases", t.cases},

@@ -16,6 +16,10 @@ Json to_json(const Report& report);
 /// Throws IoError LS8002 (not a report) or LS8004 (does not match the schema). `source` is its name in errors.
 Report parse_report(const Json& json, const std::string& source);
 
+/// One case of a report.
+Json to_json(const CaseResult& result);
+CaseResult parse_case(const Json& json, const std::string& source);
+
 /// The JSON object that `lockstep conformance --json` prints.
 Json summary_json(const Report& report);
 

@@ -161,6 +161,13 @@ RunInfo read_run(const Reader& r) {
 
 }  // namespace
 
+CaseResult parse_case(const Json& json, const std::string& source) {
+  if (!json.is_object()) {
+    ErrorBuilder(ErrorId::wrong_magic, "report", source + ": this is not the result of a case").raise();
+  }
+  return read_case(Reader(json, source, "case"));
+}
+
 Report parse_report(const Json& json, const std::string& source) {
   if (!json.is_object() || json.value("format", Json()) != "lockstep conformance report" ||
       json.value("format_version", Json()) != 1) {

@@ -32,11 +32,15 @@ std::string exact_heap() {
   return "GLIBC_TUNABLES=" + (wanted ? wanted + std::string(":") : "") + "glibc.malloc.tcache_count=0";
 }
 
+// Whether the case tests the driver itself, as "memory/exhaustion" does. Such cases measure the heap. The ids of all
+// others name an op or a model, in more parts.
+bool tests_driver(const std::string& id) { return std::count(id.begin(), id.end(), '/') == 1; }
+
 // New memory is filled with NaN, so that unwritten results show. Waiting OpenMP threads sleep instead of spinning,
-// because several workers share the cores.
-const std::vector<std::string>& worker_environment() {
-  static const std::vector<std::string> variables = {"LOCKSTEP_MEMORY_POISON=1", "OMP_WAIT_POLICY=PASSIVE",
-                                                     exact_heap()};
+// because several workers share the cores. Allocating takes longer with an exact heap.
+std::vector<std::string> worker_environment(bool with_exact_heap) {
+  std::vector<std::string> variables = {"LOCKSTEP_MEMORY_POISON=1", "OMP_WAIT_POLICY=PASSIVE"};
+  if (with_exact_heap) variables.push_back(exact_heap());
   return variables;
 }
 
@@ -94,6 +98,7 @@ std::optional<std::string> await_line(ChildProcess& child, Clock::time_point dea
 struct Slot {
   std::unique_ptr<ChildProcess> child;
   int started_processes = 0;
+  bool has_exact_heap = false;
   bool used = false;  // the process has run a case before this one
   std::string id;     // empty: idle
   // The result of the case in a used process, while the case runs again in a fresh one.
@@ -133,6 +138,7 @@ class Run {
     if (stopped_ || !slot.id.empty() || next_ >= ids_.size()) return;
     slot.id = ids_[next_++];
     slot.started = Clock::now();
+    if (slot.child && slot.has_exact_heap != tests_driver(slot.id)) slot.child.reset();
     if (deaths_ >= max_consecutive_deaths) {
       finish(slot, result_for(slot.id, Outcome::crash, "not run: the driver brings down every process that uses it"));
       return;
@@ -143,7 +149,8 @@ class Run {
 
   // The case is sent after the process has sent "hello".
   void start(Slot& slot) {
-    slot.child = std::make_unique<ChildProcess>(command_, worker_environment());
+    slot.has_exact_heap = tests_driver(slot.id);
+    slot.child = std::make_unique<ChildProcess>(command_, worker_environment(slot.has_exact_heap));
     slot.used = false;
     ++slot.started_processes;
     slot.deadline = in_seconds(start_timeout_s);
@@ -186,7 +193,7 @@ class Run {
     } else if (starts_with(line, "result", rest)) {
       const Json json = Json::parse(rest, nullptr, false);
       deaths_ = 0;
-      answered(slot, parse_report(json, "a worker").cases.at(0));
+      answered(slot, parse_case(json, "a worker"));
     } else if (starts_with(line, "refused", rest)) {
       finish(slot, result_for(slot.id, Outcome::fail, Json::parse(rest).value("headline", rest)));
     }
@@ -252,7 +259,7 @@ Supervisor::Supervisor(const Options& options, std::vector<std::string> worker)
 
 RunPlan Supervisor::plan(CaseResult& crash) {
   RunPlan plan;
-  ChildProcess child(command_, worker_environment());
+  ChildProcess child(command_, worker_environment(false));
   bool late = false;
   std::string rest, stage = "opening the device";
   auto line = await_line(child, in_seconds(start_timeout_s), late);
@@ -284,7 +291,10 @@ RunPlan Supervisor::plan(CaseResult& crash) {
 }
 
 void Supervisor::run(const std::vector<std::string>& ids, const std::function<bool(const CaseResult&)>& done) {
-  Run(options_, command_, ids, done).carry_out();
+  // Cases that test the driver come last, because they need processes of their own.
+  std::vector<std::string> ordered = ids;
+  std::stable_partition(ordered.begin(), ordered.end(), [](const std::string& id) { return !tests_driver(id); });
+  Run(options_, command_, ordered, done).carry_out();
 }
 
 }  // namespace lockstep::conformance

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <unordered_map>
 
 #include "conformance/checks/special_suites.h"
 #include "conformance/report/report_json.h"
@@ -68,10 +69,19 @@ CaseResult run_runtime_case(const RuntimeCase& c, const Target& target, std::uin
   return result;
 }
 
+// Nullptr if there is none.
+const RuntimeCase* find_runtime_case(const std::string& id) {
+  static const std::unordered_map<std::string, const RuntimeCase*> by_id = [] {
+    std::unordered_map<std::string, const RuntimeCase*> cases;
+    for (const RuntimeCase& c : runtime_cases()) cases.emplace(c.id(), &c);
+    return cases;
+  }();
+  const auto found = by_id.find(id);
+  return found == by_id.end() ? nullptr : found->second;
+}
+
 CaseResult run_by_id(const std::string& id, const Options& o, const Target& target, const Setting& setting) {
-  for (const RuntimeCase& c : runtime_cases()) {
-    if (c.id() == id) return run_runtime_case(c, target, o.seed);
-  }
+  if (const RuntimeCase* c = find_runtime_case(id)) return run_runtime_case(*c, target, o.seed);
   CaseResult result = is_special_case_id(id) ? run_special_case(id, setting) : run_case(parse_test_case(id), setting);
   result.required = !result.dtype.empty() && is_required(parse_dtype(result.dtype));
   return result;
@@ -79,9 +89,7 @@ CaseResult run_by_id(const std::string& id, const Options& o, const Target& targ
 
 // Throws UsageError LS9001 if there is no such case.
 void check_case_id(const std::string& id, const Target& target) {
-  for (const RuntimeCase& c : runtime_cases()) {
-    if (c.id() == id) return;
-  }
+  if (find_runtime_case(id)) return;
   if (!is_special_case_id(id)) {
     parse_test_case(id);
     return;
@@ -111,8 +119,9 @@ std::string refusal_line(const std::exception& e) {
   return "refused " + json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string line_of(const Report& report) {
-  return to_json(report).dump(-1, ' ', false, Json::error_handler_t::replace);
+template <class T>
+std::string line_of(const T& told) {
+  return to_json(told).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -125,7 +134,7 @@ int run_worker(const Options& o, int in, int out) {
     if (!o.bounds.empty()) own_bounds = Bounds::read(o.bounds);
     register_own_ops();
     target = open_target(o);
-    channel.write_line("hello " + line_of({describe_run(o, *target), {}}));
+    channel.write_line("hello " + line_of(Report{describe_run(o, *target), {}}));
   } catch (const std::exception& e) {
     channel.write_line(refusal_line(e));
     return 2;
@@ -140,9 +149,9 @@ int run_worker(const Options& o, int in, int out) {
       } else if (*line == "placements") {
         RunInfo run;
         describe_placements(*target, run);
-        channel.write_line("placements " + line_of({run, {}}));
+        channel.write_line("placements " + line_of(Report{run, {}}));
       } else if (line->starts_with("run ")) {
-        channel.write_line("result " + line_of({{}, {run_by_id(line->substr(4), o, *target, setting)}}));
+        channel.write_line("result " + line_of(run_by_id(line->substr(4), o, *target, setting)));
       }
     } catch (const std::exception& e) {
       channel.write_line(refusal_line(e));

@@ -25,10 +25,16 @@ std::uint32_t random_word(RandomKey key, std::uint64_t index) {
   return words[index % 4];
 }
 
+std::array<std::uint64_t, 2> random_long_words(RandomKey key, std::uint64_t index) {
+  const U32x4 b = block(key, index);
+  const auto joined = [](std::uint32_t low, std::uint32_t high) {
+    return static_cast<std::uint64_t>(low) | static_cast<std::uint64_t>(high) << 32;
+  };
+  return {joined(b.x, b.y), joined(b.z, b.w)};
+}
+
 std::uint64_t random_long_word(RandomKey key, std::uint64_t index) {
-  const U32x4 b = block(key, index / 2);
-  const bool second = index % 2 != 0;
-  return static_cast<std::uint64_t>(second ? b.z : b.x) | static_cast<std::uint64_t>(second ? b.w : b.y) << 32;
+  return random_long_words(key, index / 2)[index % 2];
 }
 
 std::vector<std::int64_t> random_order(RandomKey key, std::int64_t n) {

@@ -1,5 +1,9 @@
-// gather and scatter_add. All indices are checked before anything is written.
+// gather, scatter_add and argsort. All indices are checked before anything is written.
+#include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <span>
+#include <vector>
 
 #include "backends/host/index_check.h"
 #include "backends/reference/kernels/kernels.h"
@@ -78,10 +82,35 @@ class ScatterAddKernel : public lks_kernel {
   std::int64_t extent_;
 };
 
+class ArgsortKernel : public lks_kernel {
+ public:
+  void run(const lks_launch& launch) const override {
+    const host::TensorView x = view(launch, 0), out = view(launch, 1);
+    const auto n = static_cast<std::size_t>(x.dims[0]);
+    // A dense result is sorted where it is.
+    std::vector<std::int64_t> elsewhere(out.strides[0] == 1 ? 0 : n);
+    const std::span order(elsewhere.empty() ? out.as<std::int64_t>() : elsewhere.data(), n);
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+    std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+      const std::int64_t *keys = x.as<std::int64_t>(), p = keys[a * x.strides[0]], q = keys[b * x.strides[0]];
+      return p < q || (p == q && a < b);
+    });
+    for (std::size_t i = 0; i < elsewhere.size(); ++i) {
+      out.as<std::int64_t>()[static_cast<std::int64_t>(i) * out.strides[0]] = elsewhere[i];
+    }
+  }
+};
+
 }  // namespace
 
 lks_status make_gather(const KernelRequest& request, Out out) {
   common::emplace<GatherKernel>(request, out, request.attrs<lks_gather_attrs>().axis);
+  return LKS_OK;
+}
+
+lks_status make_argsort(const KernelRequest& request, Out out) {
+  if (const lks_status s = common::require_dtypes(request, {LKS_I64}); s != LKS_OK) return s;
+  common::emplace<ArgsortKernel>(request, out);
   return LKS_OK;
 }
 

@@ -28,6 +28,7 @@ lks_status make_avg_pool2d(const KernelRequest& request, Out out);
 lks_status make_avg_pool2d_backward(const KernelRequest& request, Out out);
 lks_status make_gather(const KernelRequest& request, Out out);
 lks_status make_scatter_add(const KernelRequest& request, Out out);
+lks_status make_argsort(const KernelRequest& request, Out out);
 lks_status make_random_bits(const KernelRequest& request, Out out);
 
 std::span<const common::KernelRow> kernels();

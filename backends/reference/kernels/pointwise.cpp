@@ -1,5 +1,6 @@
-// Interprets a pointwise program, one element after the other. Values are stored as raw bits; each instruction
-// interprets them.
+// Interprets a pointwise program. Each instruction is carried out for a block of elements. Values are stored as raw
+// bits; each instruction interprets them.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -177,19 +178,25 @@ bool compare(std::uint32_t opcode, Bits a, Bits b, lks_dtype t) {
   return holds(opcode, a, b);
 }
 
-// One value for each instruction of a program. Only long programs need memory for them.
+// A value for each instruction of a program and each element of a block. Only long programs need memory for them.
 class Values {
  public:
-  explicit Values(std::size_t count) : more_(count > few ? count : 0), values_(count > few ? more_.data() : few_) {}
+  explicit Values(std::size_t instructions)
+      : block_(std::clamp<std::size_t>(few / std::max<std::size_t>(instructions, 1), 1, max_block)),
+        more_(instructions * block_ > few ? instructions * block_ : 0),
+        values_(more_.empty() ? few_ : more_.data()) {}
   Values(const Values&) = delete;
   Values& operator=(const Values&) = delete;
 
-  Bits& operator[](std::size_t i) { return values_[i]; }
-  Bits operator[](std::size_t i) const { return values_[i]; }
+  static constexpr std::size_t max_block = 64;  // elements
+  std::size_t block() const { return block_; }
+  /// The values of one instruction.
+  Bits* of(std::size_t instruction) { return values_ + instruction * block_; }
 
  private:
-  static constexpr std::size_t few = 256;
-  Bits few_[few] = {};
+  static constexpr std::size_t few = 2048;
+  Bits few_[few];
+  std::size_t block_;
   std::vector<Bits> more_;
   Bits* values_;
 };
@@ -197,7 +204,12 @@ class Values {
 class PointwiseKernel : public lks_kernel {
  public:
   explicit PointwiseKernel(const lks_program& p)
-      : program_(p), instrs_(common::inline_calls(program_, nullptr, outputs_)) {}
+      : program_(p), instrs_(common::inline_calls(program_, nullptr, outputs_)) {
+    for (std::size_t i = 0; i < instrs_.size(); ++i) {
+      if (is_constant(instrs_[i])) continue;
+      (depends_on_position(instrs_[i]) ? at_position_ : computed_).push_back(i);
+    }
+  }
 
   void run(const lks_launch& launch) const override {
     const std::size_t inputs = program_.input_dtypes.size();
@@ -211,12 +223,23 @@ class PointwiseKernel : public lks_kernel {
       walk.add(strides[i]);
     }
     Values values(instrs_.size());
-    for (std::int64_t linear = 0; !walk.done(); walk.next(), ++linear) {
-      for (std::size_t i = 0; i < instrs_.size(); ++i)
-        values[i] = step(instrs_[i], launch, walk, linear, tensors, values);
+    for (std::size_t i = 0; i < instrs_.size(); ++i) {
+      if (is_constant(instrs_[i])) std::fill_n(values.of(i), values.block(), constant(instrs_[i], launch));
+    }
+    std::int64_t stored_at[max_tensors][Values::max_block];
+    std::int64_t linear = 0;
+    while (!walk.done()) {
+      std::size_t count = 0;
+      for (; count < values.block() && !walk.done(); walk.next(), ++linear, ++count) {
+        for (std::size_t i : at_position_) values.of(i)[count] = at_position(instrs_[i], walk, linear, tensors);
+        for (std::size_t o = 0; o < outputs_.size(); ++o) {
+          stored_at[o][count] = walk.offset(static_cast<int>(inputs + o));
+        }
+      }
+      for (std::size_t i : computed_) compute(i, values, count);
       for (std::size_t o = 0; o < outputs_.size(); ++o) {
-        const auto t = static_cast<int>(inputs + o);
-        store(tensors[inputs + o], walk.offset(t), values[outputs_[o]]);
+        const Bits* results = values.of(outputs_[o]);
+        for (std::size_t e = 0; e < count; ++e) store(tensors[inputs + o], stored_at[o][e], results[e]);
       }
     }
   }
@@ -241,32 +264,57 @@ class PointwiseKernel : public lks_kernel {
     std::memcpy(t.data + offset * static_cast<std::int64_t>(size), &bits, size);
   }
 
-  Bits step(const lks_instr& instr, const lks_launch& launch, const Walk& walk, std::int64_t linear,
-            const host::TensorView* tensors, const Values& values) const {
-    const Bits a = values[instr.args[0]], b = values[instr.args[1]];
+  static bool is_constant(const lks_instr& instr) {
+    return instr.opcode == LKS_INSTR_SCALAR || instr.opcode == LKS_INSTR_CONST;
+  }
+  static Bits constant(const lks_instr& instr, const lks_launch& launch) {
+    return scalar(instr.opcode == LKS_INSTR_SCALAR ? launch.scalars[instr.imm] : instr.imm, instr.dtype);
+  }
+
+  static bool depends_on_position(const lks_instr& instr) {
+    return instr.opcode == LKS_INSTR_INPUT || instr.opcode == LKS_INSTR_INDEX || instr.opcode == LKS_INSTR_LINEAR;
+  }
+  static Bits at_position(const lks_instr& instr, const Walk& walk, std::int64_t linear,
+                          const host::TensorView* tensors) {
+    if (instr.opcode == LKS_INSTR_LINEAR) return static_cast<Bits>(linear);
+    const int which = static_cast<int>(instr.imm);
+    if (instr.opcode == LKS_INSTR_INDEX) return static_cast<Bits>(walk.index(which));
+    return load(tensors[instr.imm], walk.offset(which));
+  }
+
+  // Carries out one instruction for `count` elements.
+  void compute(std::size_t instruction, Values& values, std::size_t count) const {
+    const lks_instr& instr = instrs_[instruction];
+    const Bits *a = values.of(instr.args[0]), *b = values.of(instr.args[1]);
+    const Bits* c = instr.opcode == LKS_INSTR_SELECT ? values.of(instr.args[2]) : a;
+    Bits* results = values.of(instruction);
+    const lks_dtype of_argument = instrs_[instr.args[0]].dtype;
+    const auto each = [&](auto&& step) {
+      for (std::size_t e = 0; e < count; ++e) results[e] = step(a[e], b[e], c[e]);
+    };
     switch (instr.opcode) {
-      case LKS_INSTR_INPUT: return load(tensors[instr.imm], walk.offset(static_cast<int>(instr.imm)));
-      case LKS_INSTR_SCALAR: return scalar(launch.scalars[instr.imm], instr.dtype);
-      case LKS_INSTR_CONST: return scalar(instr.imm, instr.dtype);
-      case LKS_INSTR_INDEX: return static_cast<Bits>(walk.index(static_cast<int>(instr.imm)));
-      case LKS_INSTR_LINEAR: return static_cast<Bits>(linear);
-      case LKS_INSTR_SELECT: return a ? b : values[instr.args[2]];
-      case LKS_INSTR_CONVERT: return convert(a, instrs_[instr.args[0]].dtype, instr.dtype);
-      case LKS_INSTR_BITCAST: return is_float(instr.dtype) ? a & mask(instr.dtype) : extend(a, instr.dtype);
+      case LKS_INSTR_SELECT: return each([](Bits x, Bits y, Bits z) { return x ? y : z; });
+      case LKS_INSTR_CONVERT: return each([&](Bits x, Bits, Bits) { return convert(x, of_argument, instr.dtype); });
+      case LKS_INSTR_BITCAST: return each([&](Bits x, Bits, Bits) { return scalar(x, instr.dtype); });
       case LKS_INSTR_LT:
       case LKS_INSTR_LE:
       case LKS_INSTR_EQ:
-      case LKS_INSTR_NE: return compare(instr.opcode, a, b, instrs_[instr.args[0]].dtype);
+      case LKS_INSTR_NE:
+        return each([&](Bits x, Bits y, Bits) -> Bits { return compare(instr.opcode, x, y, of_argument); });
       default: break;
     }
     if (instr.dtype == LKS_F32) {
       const auto as_float = [](Bits v) { return std::bit_cast<float>(static_cast<std::uint32_t>(v)); };
-      return std::bit_cast<std::uint32_t>(float_step(instr.opcode, as_float(a), as_float(b)));
+      return each([&](Bits x, Bits y, Bits) -> Bits {
+        return std::bit_cast<std::uint32_t>(float_step(instr.opcode, as_float(x), as_float(y)));
+      });
     }
     if (instr.dtype == LKS_F64) {
-      return std::bit_cast<Bits>(float_step(instr.opcode, std::bit_cast<double>(a), std::bit_cast<double>(b)));
+      return each([&](Bits x, Bits y, Bits) {
+        return std::bit_cast<Bits>(float_step(instr.opcode, std::bit_cast<double>(x), std::bit_cast<double>(y)));
+      });
     }
-    return extend(integer_step(instr.opcode, a, b, instr.dtype), instr.dtype);
+    each([&](Bits x, Bits y, Bits) { return extend(integer_step(instr.opcode, x, y, instr.dtype), instr.dtype); });
   }
 
   static Bits mask(lks_dtype t) { return LKS_DTYPE_BITS(t) == 64 ? ~Bits{0} : (Bits{1} << LKS_DTYPE_BITS(t)) - 1; }
@@ -275,6 +323,7 @@ class PointwiseKernel : public lks_kernel {
   common::Program program_;
   std::vector<std::uint32_t> outputs_;
   std::vector<lks_instr> instrs_;
+  std::vector<std::size_t> at_position_, computed_;  // instructions, without constants
 };
 
 }  // namespace

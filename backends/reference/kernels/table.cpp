@@ -26,6 +26,7 @@ std::span<const common::KernelRow> kernels() {
                         &make_avg_pool2d_backward},
       common::KernelRow{LKS_OP_GATHER, LKS_OP_GATHER_VERSION, "scalar", &make_gather},
       common::KernelRow{LKS_OP_SCATTER_ADD, LKS_OP_SCATTER_ADD_VERSION, "scalar", &make_scatter_add},
+      common::KernelRow{LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "scalar", &make_argsort},
       common::KernelRow{LKS_OP_RANDOM_BITS, LKS_OP_RANDOM_BITS_VERSION, "scalar", &make_random_bits},
   };
   return rows;
