@@ -3,6 +3,7 @@
 option(LOCKSTEP_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(LOCKSTEP_BENCHMARKS "Build the Google Benchmark program" ${PROJECT_IS_TOP_LEVEL})
 option(LOCKSTEP_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(LOCKSTEP_CONFORMANCE "Build the conformance suite of the command line with everything else" ${PROJECT_IS_TOP_LEVEL})
 option(LOCKSTEP_TOOLS "Build the command line" ${PROJECT_IS_TOP_LEVEL})
 
 # Tests then link faster, and are not linked again if only a source of the library has changed.
@@ -24,6 +25,7 @@ if("$ENV{LOCKSTEP_WERROR}")
   set(warnings_are_errors ON)
 endif()
 option(LOCKSTEP_WERROR "Warnings are errors (default: what the environment variable of this name says)" ${warnings_are_errors})
+option(LOCKSTEP_PRECOMPILE "Compile headers that most sources include once for all of them" ON)
 set(LOCKSTEP_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
 set_property(CACHE LOCKSTEP_SANITIZE PROPERTY STRINGS "" address thread)
 

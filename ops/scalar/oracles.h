@@ -11,9 +11,20 @@ struct Sum {
   long double high, low;
 };
 
+/// The error of the rounded product of a and b, exactly (Dekker, Numerische Mathematik 18, 1971). An fma would give it
+/// as well, but that of long double is a slow library call.
+inline long double product_error(long double a, long double b, long double product) {
+  const auto split = [](long double v) {
+    const long double scaled = (0x1p32L + 1) * v, high = scaled - (scaled - v);
+    return Sum{high, v - high};
+  };
+  const Sum x = split(a), y = split(b);
+  return ((x.high * y.high - product) + x.high * y.low + x.low * y.high) + x.low * y.low;
+}
+
 inline Sum operator*(Sum a, Sum b) {
   const long double high = a.high * b.high;
-  return {high, std::fma(a.high, b.high, -high) + (a.high * b.low + a.low * b.high)};
+  return {high, product_error(a.high, b.high, high) + (a.high * b.low + a.low * b.high)};
 }
 
 /// Requires a.high >= b.high >= 0.

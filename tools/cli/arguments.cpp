@@ -72,6 +72,11 @@ Option Command::flag(const std::string& name, bool& target, const std::string& h
   return Option(app_->add_flag(name, target, help));
 }
 
+void Command::passes_arguments_on() {
+  app_->prefix_command();
+  app_->set_help_flag();
+}
+
 template <class T>
 Option Command::option(const std::string& name, T& target, const std::string& help) {
   return Option(app_->add_option(name, target, help));

@@ -49,6 +49,8 @@ class Command {
   /// T is a std::string, an integer of 32 or 64 bits, a double, an optional double, or a vector of std::string.
   template <class T>
   Option option(const std::string& name, T& target, const std::string& help);
+  /// The command reads its arguments itself, `--help` included.
+  void passes_arguments_on();
 
  private:
   CLI::App* app_;

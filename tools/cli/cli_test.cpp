@@ -75,6 +75,21 @@ class CommandLine : public testing::Test {
 
 const std::string small = " --model mlp --limit-images 64 --steps 2 --batch-size 16 ";
 
+TEST_F(CommandLine, ConformanceIsAProgramOfItsOwn) {
+  EXPECT_NE(run("--help").out.find("conformance"), std::string::npos);
+  const Result help = run("conformance --help");
+  EXPECT_EQ(help.status, 0);
+  EXPECT_NE(help.out.find("lockstep conformance [OPTIONS]"), std::string::npos) << help.out;
+  // Without the program, the error says how to build it.
+  fs::copy_file(LOCKSTEP_PROGRAM, folder_ / "lockstep");
+  const std::string errors = (folder_ / "errors").string();
+  const int status = std::system(((folder_ / "lockstep").string() + " conformance --device cpu 2>" + errors).c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  const std::string text = contents_of(errors);
+  EXPECT_NE(text.find("LS9001"), std::string::npos) << text;
+  EXPECT_NE(text.find("lockstep_conformance_program"), std::string::npos) << text;
+}
+
 TEST_F(CommandLine, DevicesAreAnArrayOfObjects) {
   const Result r = run("devices --json");
   ASSERT_EQ(r.status, 0) << r.err;

@@ -1,9 +1,52 @@
 #include "tools/cli/command.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <sstream>
 
 namespace cli {
+namespace {
+
+// True for errors that the user caused, false for failures of the machine.
+bool is_bad_input(const lockstep::Error& e) {
+  switch (e.id()) {
+    case lockstep::ErrorId::device_lost:
+    case lockstep::ErrorId::driver_failed:
+    case lockstep::ErrorId::invalid_op_definition: return false;
+    default: return true;
+  }
+}
+
+int report(const std::string& text, bool bad_input) {
+  std::fprintf(stderr, "%s\n", text.c_str());
+  return bad_input ? 2 : 1;
+}
+
+}  // namespace
+
+int run_command_line(Program& program, const std::map<std::string, Run>& commands, int argc, char** argv) {
+  try {
+    const std::string command = program.parse(argc, argv);
+    return command.empty() ? 0 : commands.at(command)();
+  } catch (const lockstep::Error& e) {
+    return report(e.what(), is_bad_input(e));
+  } catch (const std::exception& e) {
+    return report(std::string("lockstep: ") + e.what(), false);
+  }
+}
+
+void run_conformance_program(char** argv) {
+  const std::string program =
+      std::filesystem::read_symlink("/proc/self/exe").replace_filename("lockstep-conformance").string();
+  execv(program.c_str(), argv);
+  usage_error("conformance", program + " cannot be started: " + std::strerror(errno),
+              "build it: cmake --build FOLDER --target lockstep_conformance_program, with the folder of this build");
+}
 
 std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> parts;

@@ -1,6 +1,7 @@
 // Declarations that the commands of `lockstep` share.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,18 @@ Run add_conformance(Program& program);
 Run add_bench(Program& program);
 Run add_compare(Program& program);
 Run add_ops(Program& program);
+
+/// What `lockstep conformance` does, for the help of both programs.
+inline constexpr const char* conformance_help =
+    "Certify a device: every op, its gradients, memory, queues, faults; exit status 0 only if all passed";
+
+/// Replaces this process by `lockstep-conformance`, a program beside this one, with the same arguments. The suite is a
+/// program of its own because most users do not need it and it takes as long to compile as the library. Throws
+/// UsageError LS9001 if there is no such program.
+[[noreturn]] void run_conformance_program(char** argv);
+
+/// Parses the arguments, runs the command that they name, and prints errors. Returns the exit status.
+int run_command_line(Program& program, const std::map<std::string, Run>& commands, int argc, char** argv);
 
 /// Splits "a,b" into its parts.
 std::vector<std::string> split_list(const std::string& text);

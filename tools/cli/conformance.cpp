@@ -175,9 +175,7 @@ int run(ConformanceCommand& c) {
 Run add_conformance(Program& program) {
   auto c = std::make_shared<ConformanceCommand>();
   conf::Options& o = c->options;
-  Command command = program.command(
-      "conformance",
-      "Certify a device: every op, its gradients, memory, queues, faults; exit status 0 only if all passed");
+  Command command = program.command("conformance", conformance_help);
   Option device = command.option("--device", o.device, "Such as cpu or cuda:0");
   command.option("--driver", o.driver, "A driver library, wherever it lies; its first device").excludes(device);
   command.option(
