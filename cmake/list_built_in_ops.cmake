@@ -1,15 +1,25 @@
-# Writes the list of built-in ops: the lines LOCKSTEP_BUILT_IN(id, name) of the sources. The file keeps its time if the list
-# stays the same, so that an edited op does not compile the registry again.
+# Writes the list of built-in ops: LOCKSTEP_BUILT_IN(id, name) wherever a line of the sources begins with it. If the list
+# stays the same, so does the time of the file, and the registry is not compiled again.
 #   cmake -DSOURCES=a.cpp,b.cpp -DLIST=built_in_ops.inc -P list_built_in_ops.cmake
 string(REPLACE "," ";" SOURCES "${SOURCES}")
 set(list "")
 foreach(source ${SOURCES})
-  file(STRINGS ${source} lines REGEX "^LOCKSTEP_BUILT_IN\\(")
-  foreach(line ${lines})
-    if(NOT line MATCHES "^(LOCKSTEP_BUILT_IN\\([0-9]+, [a-z0-9_]+\\))")
-      message(FATAL_ERROR "${source}: write LOCKSTEP_BUILT_IN(id, name) { on one line, not: ${line}")
-    endif()
-    string(APPEND list "${CMAKE_MATCH_1}\n")
+  file(READ ${source} text)
+  # CMake would read brackets and semicolons of the text as parts of lists.
+  string(REGEX REPLACE "[][;]" " " text "${text}")
+  string(REGEX MATCHALL "LOCKSTEP_BUILT_IN" all "${text}")
+  string(REGEX MATCHALL "\n *LOCKSTEP_BUILT_IN\\(id, name\\)" generic "${text}")
+  string(REGEX MATCHALL "\nLOCKSTEP_BUILT_IN\\([0-9]+, [a-z0-9_]+\\)" found "${text}")
+  list(LENGTH all count)
+  list(LENGTH generic expanded)
+  list(LENGTH found listed)
+  math(EXPR listed "${listed} + ${expanded}")
+  if(NOT count EQUAL listed)
+    message(FATAL_ERROR "${source}: write LOCKSTEP_BUILT_IN(id, name) at the beginning of a line, with a number and a name")
+  endif()
+  foreach(op ${found})
+    string(STRIP "${op}" op)
+    string(APPEND list "${op}\n")
   endforeach()
 endforeach()
 file(CONFIGURE OUTPUT ${LIST} CONTENT "${list}" @ONLY)

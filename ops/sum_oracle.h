@@ -43,7 +43,7 @@ class SumOracle {
       if (out_.dtype == DType::i64)
         out_.values[i] = static_cast<long double>(static_cast<std::int64_t>(terms_[i].wrapped));
       const Terms& t = terms_[i];
-      // If all terms have one sign, every order overflows, so the result is determined.
+      // If all terms have one sign, infinite ones included, every order overflows, so the result is determined.
       const bool may_overflow = is_floating(out_.dtype) && t.finite_magnitude > largest(compute_dtype(out_.dtype)) &&
                                 t.has_positive && t.has_negative;
       out_.budget[i] = may_overflow ? unbounded_budget : t.scale * static_cast<long double>(t.count + 1);
@@ -61,12 +61,12 @@ class SumOracle {
     }
     const long double term = a * b;
     out_.values[at] += term;
-    const long double magnitude = std::fabs(term);
-    if (!(magnitude <= std::numeric_limits<long double>::max())) return;  // infinity or NaN
     t.has_positive |= term > 0;
     t.has_negative |= term < 0;
-    t.finite_magnitude += static_cast<double>(magnitude);
-    t.scale += static_cast<double>(scale);
+    const long double magnitude = std::fabs(term);
+    if (!(magnitude <= std::numeric_limits<long double>::max())) return;  // infinity or NaN
+    t.finite_magnitude += magnitude;
+    t.scale += scale;
   }
 
   static long double largest(DType t) {
@@ -75,7 +75,7 @@ class SumOracle {
   struct Terms {
     std::int64_t count = 0;
     std::uint64_t wrapped = 0;
-    double finite_magnitude = 0, scale = 0;  // of bounds, for which double is exact enough
+    long double finite_magnitude = 0, scale = 0;
     bool has_positive = false, has_negative = false;
   };
   RefArray& out_;

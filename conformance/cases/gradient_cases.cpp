@@ -15,8 +15,8 @@ constexpr std::uint64_t stream = 17;  // of random choices
 // operands may broadcast or axes be removed. They have corner values or, if the op takes none, special values. The
 // largest also has ordinary values, for derivatives that are small.
 void add_special_gradients(Collector& out, const OpDef& op, const std::vector<OpCase>& own, MathMode mode) {
-  // Sums of products are asked in each element several times, and all elements of the result depend on one.
-  const std::int64_t most = op.error_class == ErrorClass::sum ? 300 : 1100;
+  // The check calls the oracle several times for each element, which takes long for sums of products.
+  const std::int64_t most = op.error_class == ErrorClass::sum ? 500 : 1100;
   constexpr std::int64_t least = 4;
   std::map<DType, std::vector<const OpCase*>> by_dtype;
   for (const OpCase& c : own) {

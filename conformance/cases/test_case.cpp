@@ -75,8 +75,8 @@ T pick(const T (&all)[n], const std::string& name, const std::string& id, const 
 // A worker looks up tens of thousands of ids, so each op makes its cases once per thread.
 const std::vector<OpCase>& own_cases_of(const OpDef& op) {
   thread_local std::map<const OpDef*, std::vector<OpCase>> made;
-  const auto [entry, is_new] = made.try_emplace(&op);
-  if (is_new && op.cases) entry->second = op.cases();
+  auto entry = made.find(&op);
+  if (entry == made.end()) entry = made.emplace(&op, op.cases ? op.cases() : std::vector<OpCase>()).first;
   return entry->second;
 }
 

@@ -1,6 +1,9 @@
 // Compares the results of a case with the oracle.
 #pragma once
 
+#include <functional>
+#include <optional>
+
 #include "conformance/case_data.h"
 #include "conformance/checks/run_case.h"
 #include "conformance/judge.h"
@@ -9,7 +12,8 @@ namespace lockstep::conformance {
 
 /// The device's results must be within the bounds of the op's class and within the kernel's own claims, and have the
 /// same bits in two runs. In lockstep mode they must be the trusted device's bits, whose own run compares them with the
-/// oracle. The inputs must not change. Throws what the call throws.
+/// oracle, and only what the kernel claims is compared with it. The inputs must not change. Throws what the call
+/// throws.
 Verdict check_forward(const TestCase& t, const Setting& setting);
 
 /// Compares the results of a call with these inputs in strict mode with the oracle.
@@ -29,11 +33,11 @@ Verdict failure(std::string text);
 /// The first element whose bits differ; empty if there is none. All NaNs are equal.
 std::string first_difference(const std::vector<Tensor>& a, const std::vector<Tensor>& b);
 
-/// Whether the results must have the bits of the trusted device, whose own run compares them with the oracle.
-bool has_trusted_bits(const TestCase& t, const Setting& setting);
-
-/// Compares results with those of the trusted device, bit by bit.
-Verdict same_bits(const std::vector<Tensor>& results, const std::vector<Tensor>& trusted, const Setting& setting);
+/// In lockstep mode, compares results with those of the trusted device, bit by bit; `on_trusted` makes them. Its own
+/// run compares them with the oracle. nullopt if the oracle must judge: in the other modes, on the trusted device, and
+/// if that does not support the call.
+std::optional<Verdict> verdict_of_trusted(const TestCase& t, const Setting& setting, const std::vector<Tensor>& results,
+                                          const std::function<std::vector<Tensor>()>& on_trusted);
 
 /// Makes the case's call on a device.
 std::vector<Tensor> call_on(const TestCase& t, const std::vector<RefArray>& inputs, Device device);

@@ -74,6 +74,12 @@ struct SecondGradients {
   std::vector<Tensor> gradients;
 };
 
+std::vector<Tensor> all_of(const SecondGradients& s) {
+  std::vector<Tensor> all = s.gradients;
+  all.push_back(s.along);
+  return all;
+}
+
 SecondGradients second_gradients_on(const GradientSetup& s, Device device) {
   DeviceScope scope(device);
   GradientTape outer;
@@ -119,9 +125,8 @@ bool has_derivative(const OpDef& op, const OpCase& c) {
 Verdict check_gradient(const TestCase& t, const Setting& setting) {
   const GradientSetup s(t, setting.device);
   const std::vector<Tensor> gradients = gradients_on(s, setting.device);
-  if (has_trusted_bits(t, setting)) {
-    return same_bits(gradients, gradients_on(GradientSetup(t, setting.trusted), setting.trusted), setting);
-  }
+  const auto on_trusted = [&] { return gradients_on(GradientSetup(t, setting.trusted), setting.trusted); };
+  if (const auto trusted = verdict_of_trusted(t, setting, gradients, on_trusted)) return *trusted;
   Verdict verdict;
   std::size_t g = 0;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
@@ -141,11 +146,10 @@ Verdict check_gradient(const TestCase& t, const Setting& setting) {
 Verdict check_second_gradient(const TestCase& t, const Setting& setting) {
   const GradientSetup s(t, setting.device);
   const SecondGradients given_second = second_gradients_on(s, setting.device);
-  if (has_trusted_bits(t, setting)) {
-    const SecondGradients trusted = second_gradients_on(GradientSetup(t, setting.trusted), setting.trusted);
-    const Verdict v = same_bits({given_second.along}, {trusted.along}, setting);
-    return v.ok ? same_bits(given_second.gradients, trusted.gradients, setting) : v;
-  }
+  const auto on_trusted = [&] {
+    return all_of(second_gradients_on(GradientSetup(t, setting.trusted), setting.trusted));
+  };
+  if (const auto trusted = verdict_of_trusted(t, setting, all_of(given_second), on_trusted)) return *trusted;
   const DType dtype = s.dtype();
   const double tolerance = second_tolerance_for(dtype);
   Verdict verdict;

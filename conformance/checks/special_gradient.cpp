@@ -18,17 +18,23 @@ namespace {
 // The step of second differences.
 long double second_step(long double x) { return 1e-4L * std::max(std::fabs(x), 0.01L); }
 
-// Checks second derivatives of functions of one number. At infinity they must be 0, not NaN, if the function is finite
-// there. Elsewhere they must agree with the oracle's second difference, which reveals formulas whose terms cancel.
-std::string second_fault(const TestCase& t, const GradientSetup& s, Device device) {
-  if (!s.op.pointwise() || s.inputs.size() != 1 || s.op.outputs.size() != 1) return "";
-  const std::vector<RefArray> base = s.oracle.forward(s.wide_inputs);
+// Functions of one number.
+bool has_second(const GradientSetup& s) { return s.op.pointwise() && s.inputs.size() == 1 && s.op.outputs.size() == 1; }
+
+Tensor second_gradient_on(const GradientSetup& s, Device device) {
   DeviceScope scope(device);
   GradientTape outer;
   for (const Source& source : s.sources()) outer.watch(*source.tensor());
   const Tensor first = gradients_on(s, device)[0];
-  const Tensor second = outer.gradient(sum(first), s.sources(), {.unconnected = Unconnected::zero})[0];
-  const RefArray given = to_array(second);
+  return outer.gradient(sum(first), s.sources(), {.unconnected = Unconnected::zero})[0];
+}
+
+// Checks second derivatives of functions of one number. At infinity they must be 0, not NaN, if the function is finite
+// there. Elsewhere they must agree with the oracle's second difference, which reveals formulas whose terms cancel.
+std::string second_fault(const TestCase& t, const GradientSetup& s, Device device) {
+  if (!has_second(s)) return "";
+  const std::vector<RefArray> base = s.oracle.forward(s.wide_inputs);
+  const RefArray given = to_array(second_gradient_on(s, device));
   std::vector<RefArray> up = s.wide_inputs, down = s.wide_inputs;
   for (std::size_t k = 0; k < given.values.size(); ++k) {
     const long double step = second_step(s.wide_inputs[0].values[k]);
@@ -59,8 +65,17 @@ std::string second_fault(const TestCase& t, const GradientSetup& s, Device devic
 Verdict check_special_gradient(const TestCase& t, const Setting& setting) {
   const GradientSetup s(t, setting.device);
   const std::vector<Tensor> gradients = gradients_on(s, setting.device);
-  if (has_trusted_bits(t, setting)) {
-    return same_bits(gradients, gradients_on(GradientSetup(t, setting.trusted), setting.trusted), setting);
+  if (t.mode == MathMode::lockstep) {
+    const auto of = [&](const GradientSetup& setup, std::vector<Tensor> first, Device device) {
+      if (has_second(setup)) first.push_back(second_gradient_on(setup, device));
+      return first;
+    };
+    const auto on_trusted = [&] {
+      const GradientSetup setup(t, setting.trusted);
+      return of(setup, gradients_on(setup, setting.trusted), setting.trusted);
+    };
+    const auto trusted = verdict_of_trusted(t, setting, of(s, gradients, setting.device), on_trusted);
+    if (trusted) return *trusted;
   }
   std::vector<RefArray> arrays(s.inputs.size());
   std::size_t g = 0;

@@ -6,10 +6,10 @@
 
 namespace lockstep::conformance {
 
-/// In lockstep mode, gradients must have the bits of the trusted device. In the other modes, and on the trusted device,
-/// they must be what OpDef::slope says, else lie between the slopes of the oracle on both sides, or be their limit at
-/// infinity. If a function is flat at infinity, its first and second derivatives there must be 0. If NaN among the
-/// operands makes the result NaN, not all gradients may be 0.
+/// In lockstep mode, gradients and second derivatives must have the bits of the trusted device. In the other modes, and
+/// on the trusted device, they must be what OpDef::slope says, else lie between the slopes of the oracle on both sides,
+/// or be their limit at infinity. If a function is flat at infinity, its first and second derivatives there must be 0.
+/// If NaN among the operands makes the result NaN, not all gradients may be 0.
 Verdict check_special_gradient(const TestCase& t, const Setting& setting);
 
 }  // namespace lockstep::conformance

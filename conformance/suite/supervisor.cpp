@@ -291,9 +291,9 @@ RunPlan Supervisor::plan(CaseResult& crash) {
 }
 
 void Supervisor::run(const std::vector<std::string>& ids, const std::function<bool(const CaseResult&)>& done) {
-  // Cases that test the driver come last, because they need processes of their own.
+  // Cases that test the driver come first, because they need processes of their own and explain faults of ops.
   std::vector<std::string> ordered = ids;
-  std::stable_partition(ordered.begin(), ordered.end(), [](const std::string& id) { return !tests_driver(id); });
+  std::stable_partition(ordered.begin(), ordered.end(), [](const std::string& id) { return tests_driver(id); });
   Run(options_, command_, ordered, done).carry_out();
 }
 

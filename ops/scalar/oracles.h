@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 namespace lockstep::oracles {
 
@@ -14,6 +15,7 @@ struct Sum {
 /// The error of the rounded product of a and b, exactly (Dekker, Numerische Mathematik 18, 1971). An fma would give it
 /// as well, but that of long double is a slow library call.
 inline long double product_error(long double a, long double b, long double product) {
+  static_assert(std::numeric_limits<long double>::digits == 64, "the split is in halves of 32 bits");
   const auto split = [](long double v) {
     const long double scaled = (0x1p32L + 1) * v, high = scaled - (scaled - v);
     return Sum{high, v - high};
