@@ -4,8 +4,10 @@ build() {
   if [ ! -f "build/$preset/build.ninja" ]; then
     step "Configuring ($preset)" cmake --preset "$preset"
   fi
-  # A dry run shows whether there is anything to build.
-  if ! ninja -C "build/$preset" -n 2>/dev/null | grep -q 'no work to do'; then
+  # A dry run shows whether there is anything to build. If it would configure again, it does not know.
+  local pending
+  pending=$(ninja -C "build/$preset" -n 2>/dev/null || true)
+  if [[ $pending != *'no work to do'* || $pending == *'Re-running CMake'* ]]; then
     step "Building ($preset)" cmake --build --preset "$preset"
   fi
 }
