@@ -10,6 +10,7 @@
 #include "ops/kernel_description.h"
 #include "ops/launch.h"
 #include "ops/round_once.h"
+#include "ops/sum_oracle.h"
 
 namespace lockstep {
 namespace {
@@ -213,8 +214,7 @@ class ProgramOracle {
     const OracleValue &a = arg(instr, 0), &b = arg(instr, 1);
     const long double rounding = std::fabs(result);
     // Products and quotients may be subnormal. Sums that are subnormal are exact.
-    const long double least = instr.dtype == LKS_F64 ? 0x1p-1022L : 0x1p-126L;
-    const long double scale = result == 0 ? 0 : rounding > least ? rounding : least;
+    const long double scale = rounding_scale(result, instr.dtype == LKS_F64 ? DType::f64 : DType::f32);
     switch (instr.opcode) {
       case LKS_INSTR_ADD:
       case LKS_INSTR_SUB: return a.error + b.error + rounding;

@@ -67,20 +67,9 @@ void compare(const char* what, std::size_t input, std::size_t at, long double gi
   verdict.text = text;
 }
 
-// The gradients, contracted with one direction per input: the derivative of the contraction along these directions. And
-// its gradients, per source.
-struct SecondGradients {
-  Tensor along;
-  std::vector<Tensor> gradients;
-};
-
-std::vector<Tensor> all_of(const SecondGradients& s) {
-  std::vector<Tensor> all = s.gradients;
-  all.push_back(s.along);
-  return all;
-}
-
-SecondGradients second_gradients_on(const GradientSetup& s, Device device) {
+// The gradients, contracted with one direction per input: the derivative of the contraction along these directions.
+// After it, its gradients, per source.
+std::vector<Tensor> second_gradients_on(const GradientSetup& s, Device device) {
   DeviceScope scope(device);
   GradientTape outer;
   for (const Source& source : s.sources()) outer.watch(*source.tensor());
@@ -100,7 +89,9 @@ SecondGradients second_gradients_on(const GradientSetup& s, Device device) {
       along = along ? *along + part : part;
     }
   }
-  return {*along, outer.gradient(*along, s.sources(), {.unconnected = Unconnected::zero})};
+  std::vector<Tensor> results = outer.gradient(*along, s.sources(), {.unconnected = Unconnected::zero});
+  results.insert(results.begin(), *along);
+  return results;
 }
 
 long double largest(const RefArray& a) {
@@ -145,22 +136,20 @@ Verdict check_gradient(const TestCase& t, const Setting& setting) {
 
 Verdict check_second_gradient(const TestCase& t, const Setting& setting) {
   const GradientSetup s(t, setting.device);
-  const SecondGradients given_second = second_gradients_on(s, setting.device);
-  const auto on_trusted = [&] {
-    return all_of(second_gradients_on(GradientSetup(t, setting.trusted), setting.trusted));
-  };
-  if (const auto trusted = verdict_of_trusted(t, setting, all_of(given_second), on_trusted)) return *trusted;
+  const std::vector<Tensor> results = second_gradients_on(s, setting.device);
+  const auto on_trusted = [&] { return second_gradients_on(GradientSetup(t, setting.trusted), setting.trusted); };
+  if (const auto trusted = verdict_of_trusted(t, setting, results, on_trusted)) return *trusted;
   const DType dtype = s.dtype();
   const double tolerance = second_tolerance_for(dtype);
   Verdict verdict;
   const long double exact = s.oracle.along(s.wide_inputs, s.cotangents, s.directions);
-  compare("derivative along a direction", 0, 0, to_array(given_second.along).values[0], exact,
+  compare("derivative along a direction", 0, 0, to_array(results[0]).values[0], exact,
           static_cast<long double>(s.inputs[0].values.size()), tolerance, verdict);
 
-  std::size_t g = 0;
+  std::size_t g = 1;
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
     if (!s.takes_gradient(i)) continue;
-    const RefArray given = to_array(given_second.gradients[g++]);
+    const RefArray given = to_array(results[g++]);
     const long double scale = std::max(largest(given), 0.1L);
     for (std::size_t at : sample(given.values.size())) {
       constexpr long double step = 1e-4L;

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <sstream>
 
 namespace cli {
@@ -40,9 +39,10 @@ int run_command_line(Program& program, const std::map<std::string, Run>& command
   }
 }
 
+std::filesystem::path path_of_this_program() { return std::filesystem::read_symlink("/proc/self/exe"); }
+
 void run_conformance_program(char** argv) {
-  const std::string program =
-      std::filesystem::read_symlink("/proc/self/exe").replace_filename("lockstep-conformance").string();
+  const std::string program = path_of_this_program().replace_filename("lockstep-conformance").string();
   execv(program.c_str(), argv);
   usage_error("conformance", program + " cannot be started: " + std::strerror(errno),
               "build it: cmake --build FOLDER --target lockstep_conformance_program, with the folder of this build");

@@ -1,6 +1,7 @@
 // Declarations that the commands of `lockstep` share.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ Run add_ops(Program& program);
 /// What `lockstep conformance` does, for the help of both programs.
 inline constexpr const char* conformance_help =
     "Certify a device: every op, its gradients, memory, queues, faults; exit status 0 only if all passed";
+
+std::filesystem::path path_of_this_program();
 
 /// Replaces this process by `lockstep-conformance`, a program beside this one, with the same arguments. The suite is a
 /// program of its own because most users do not need it and it takes as long to compile as the library. Throws

@@ -27,16 +27,9 @@ struct ConformanceCommand {
 // The file descriptors through which a worker, or a process that a worker starts, is told what to do.
 constexpr int worker_reads = 3, worker_writes = 4;
 
-std::string path_of_this_program() {
-  std::string self(4096, '\0');
-  const ssize_t length = readlink("/proc/self/exe", self.data(), self.size());
-  self.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-  return self;
-}
-
 // The command that runs this program as a worker with the same options.
 std::vector<std::string> worker_command(const conf::Options& o) {
-  std::vector<std::string> command = {path_of_this_program(),
+  std::vector<std::string> command = {path_of_this_program().string(),
                                       "conformance",
                                       "--worker",
                                       "--seed",
@@ -151,7 +144,7 @@ int run(ConformanceCommand& c) {
   if (!c.shard.empty()) parse_shard(c.shard, c.options);
   if (c.alone) return conf::run_alone(worker_reads, worker_writes);
   if (c.worker) {
-    conf::set_alone_command({path_of_this_program(), "conformance", "--alone"});
+    conf::set_alone_command({path_of_this_program().string(), "conformance", "--alone"});
     return conf::run_worker(c.options, worker_reads, worker_writes);
   }
   if (!c.report.empty()) conf::prepare_report_folder(c.report);
