@@ -30,6 +30,11 @@ if(NOT LOCKSTEP_INTERNAL_SHARED)
   add_compile_options(-fvisibility=hidden)
 endif()
 
+# For sources that run once, wait for a device or start what has optimised code of its own: they compile in a third less
+# time. Calls of ops need the inlining only.
+set(LOCKSTEP_LIGHT_OPTIMIZATION
+  "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU>>:-O1;-finline-small-functions;-finline-functions>")
+
 if(LOCKSTEP_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)

@@ -269,7 +269,7 @@ void add_ranks(Collector& out, const OpDef& op, const std::vector<const Base*>& 
 }  // namespace
 
 Values values_for(const OpDef& op, const OpCase& c, MathMode mode, Values wanted) {
-  if (wanted == Values::bad_index || wanted == Values::counted) return wanted;
+  if (wanted == Values::bad_index || wanted == Values::counted || wanted == Values::huge) return wanted;
   if (op.error_class != ErrorClass::sum || !applies(Values::exact, op, c)) return wanted;
   // Values that are exact in every format that fast mode may use.
   const bool has_infinities = wanted == Values::special || wanted == Values::infinite;
@@ -298,6 +298,7 @@ std::vector<TestCase> forward_cases(const OpDef& op, MathMode mode, const Amount
     out.add("forward", c, false, Layout::dense, Values::ties);
     out.add("forward", c, false, Layout::dense, Values::stray);
     if (converts(op, c)) out.add("forward", c, false, Layout::dense, Values::corners);
+    out.add("forward", c, false, Layout::dense, Values::huge);
     // Fast mode has its own kernels, and only these values reveal errors in its sums.
     if (mode == MathMode::fast && op.error_class == ErrorClass::sum) {
       out.add("forward", c, false, Layout::dense, Values::infinite);

@@ -111,6 +111,7 @@ const char* name_of(Values values) {
     case Values::peaks: return "peaks";
     case Values::stray: return "stray";
     case Values::counted: return "counted";
+    case Values::huge: return "huge";
     default: return "drawn";
   }
 }

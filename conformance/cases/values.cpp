@@ -104,6 +104,8 @@ bool takes_exponentials(const OpDef& op) { return op.error_class == ErrorClass::
 
 struct InputPlace {
   std::size_t index, first, last;  // of this input, and of the first and last floating input
+  std::size_t huge = 0;            // input that gets huge numbers: the second factor of a product, updates, …
+  bool negative = false;           // whether huge numbers are negative
   int wide = 13;                   // bits of wide integers
   double share = 1;                // of numbers in sparse inputs that are not zero
 };
@@ -148,6 +150,13 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
       return draw.unit() < share ? special_number(in.dtype, is_one_step(*t.op), draw)
                                  : ordinary(in.values, in.dtype, draw);
     case Values::counted: return static_cast<long double>(1 + draw.below(3));
+    case Values::huge: {
+      // Two terms exceed the largest number by at least a fifth, and one term that is not doubled stays a tenth below
+      // it. So no rounding of a term or of a sum decides whether a result is infinite.
+      if (place.index != place.huge) return static_cast<long double>(1 + draw.below(2));
+      const long double part = 0.6L + 0.3L * draw.unit();
+      return (place.negative ? -part : part) * f.largest();
+    }
     case Values::cancelling: {
       const long double near = 1000 + std::floor(draw.unit() * 4);
       return (near + draw.unit() / 64) * draw.sign();
@@ -228,10 +237,11 @@ long double round_to(long double value, DType t) {
 std::vector<RefArray> case_inputs(const TestCase& t) {
   std::vector<RefArray> arrays;
   InputPlace place{0, t.call.inputs.size(), 0};
-  for (std::size_t i = 0; i < t.call.inputs.size(); ++i) {
+  for (std::size_t i = 0, floats = 0; i < t.call.inputs.size(); ++i) {
     if (!is_float_input(t.call.inputs[i])) continue;
     place.first = std::min(place.first, i);
     place.last = i;
+    if (floats++ < 2) place.huge = i;
   }
   for (std::size_t i = 0; i < t.call.inputs.size(); ++i) {
     const CaseInput& in = t.call.inputs[i];
@@ -254,6 +264,7 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     const bool replaced = t.values != Values::drawn && t.values != Values::peaks && !is_choice(t.values) &&
                           t.values != Values::bad_index && is_float_input(in);
     const std::uint64_t special_seed = hash_of(t.op->name + "/" + t.call.name + "/corners/" + std::to_string(i) + seed);
+    place.negative = special_seed >> 32 & 1;
     if (t.values == Values::corners && takes_corners(t, i)) {
       fill_corners(t, i, terms_of(t), special_seed, array);
     } else if (is_choice(t.values) && takes_choice(t, i)) {
@@ -320,6 +331,8 @@ bool applies(Values values, const OpDef& op, const OpCase& c) {
   const bool sums = op.error_class == ErrorClass::sum;
   switch (values) {
     case Values::exact: return sums && !limited;
+    // Where sums are divided, whether the sum itself may overflow is not defined.
+    case Values::huge: return sums && !limited && !divides_sums(op);
     case Values::infinite: return (sums || (takes_exponentials(op) && op.effects == Effects::pure)) && !limited;
     case Values::wide_first:
     case Values::sparse_first: return sums && !limited;

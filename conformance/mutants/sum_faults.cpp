@@ -227,6 +227,48 @@ void integer_sum_saturates(const Call& call) {
   *out.as<std::int32_t>() = static_cast<std::int32_t>(std::clamp<std::int64_t>(total, INT32_MIN, INT32_MAX));
 }
 
+// ---------------------------------------------------------------------------------------------------------- overflow
+
+// The formats' elements as bits: the largest number, infinity, and the bits without the sign.
+template <class Bits>
+struct FormatBits {
+  lks_dtype dtype;
+  Bits largest, infinity, magnitude;
+};
+constexpr FormatBits<std::uint64_t> f64_bits{LKS_F64, 0x7fefffffffffffff, 0x7ff0000000000000, 0x7fffffffffffffff};
+constexpr FormatBits<std::uint32_t> f32_bits{LKS_F32, 0x7f7fffff, 0x7f800000, 0x7fffffff};
+constexpr FormatBits<std::uint16_t> f16_bits{LKS_F16, 0x7bff, 0x7c00, 0x7fff};
+constexpr FormatBits<std::uint16_t> bf16_bits{LKS_BF16, 0x7f7f, 0x7f80, 0x7fff};
+
+// An infinite result of finite operands becomes another number of its sign. Infinite operands are summed correctly.
+template <const auto& Format>
+void overflow_gives(const Call& call, decltype(Format.largest) other) {
+  using Bits = decltype(Format.largest);
+  call.run();
+  const host::TensorView out = call.view(call.inputs());
+  if (out.dtype != Format.dtype) return;
+  bool finite = true;
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    if (!call.launch.bindings[i].buffer || call.view(i).dtype != Format.dtype) continue;
+    for_each<Bits>(call.view(i), [&](Bits x, std::int64_t) { finite &= (x & Format.magnitude) < Format.infinity; });
+  }
+  if (!finite) return;
+  for_each<Bits>(out, [&](Bits& y, std::int64_t) {
+    if ((y & Format.magnitude) == Format.infinity) y = static_cast<Bits>((y & ~Format.magnitude) | other);
+  });
+}
+
+template <const auto& Format>
+void overflow_saturates(const Call& call) {
+  overflow_gives<Format>(call, Format.largest);
+}
+
+// As in compensated sums, where the error of an infinite sum is infinity minus infinity.
+template <const auto& Format>
+void overflow_is_nan(const Call& call) {
+  overflow_gives<Format>(call, Format.magnitude);
+}
+
 constexpr KernelFault faults[] = {
     {Mutant::matmul_tf32_inputs, LKS_OP_MATMUL, &coarse_operands<&as_tf32>},
     {Mutant::matmul_tf32_long_k, LKS_OP_MATMUL, &matmul_tf32_long_k},
@@ -262,6 +304,13 @@ constexpr KernelFault faults[] = {
     {Mutant::sum_fewer_lanes, LKS_OP_SUM, &sum_fewer_lanes},
     {Mutant::racy_sum, LKS_OP_SUM, &racy_sum},
     {Mutant::integer_sum_saturates, LKS_OP_SUM, &integer_sum_saturates},
+    {Mutant::sum_saturates, LKS_OP_SUM, &overflow_saturates<f32_bits>},
+    {Mutant::double_sum_is_compensated, LKS_OP_SUM, &overflow_is_nan<f64_bits>},
+    {Mutant::bf16_sum_saturates, LKS_OP_SUM, &overflow_saturates<bf16_bits>},
+    {Mutant::f16_matmul_saturates, LKS_OP_MATMUL, &overflow_saturates<f16_bits>},
+    {Mutant::double_matmul_saturates, LKS_OP_MATMUL, &overflow_saturates<f64_bits>},
+    {Mutant::conv_is_compensated, LKS_OP_CONV2D, &overflow_is_nan<f32_bits>},
+    {Mutant::scatter_add_saturates, LKS_OP_SCATTER_ADD, &overflow_saturates<f32_bits>},
 };
 
 }  // namespace
