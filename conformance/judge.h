@@ -16,6 +16,7 @@ struct Verdict {
   ErrorStatistics errors;
   bool discriminates = true;  // whether a wrong result would have failed
   bool by_budget = false;     // the bound is `correct`, but some element was judged by its budget
+  bool by_bits = false;       // the bits of the trusted device were the only correct ones
 };
 
 /// The bound of a comparison, and properties of the case on which it depends.

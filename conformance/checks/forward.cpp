@@ -167,7 +167,10 @@ std::optional<Verdict> verdict_of_trusted(const TestCase& t, const Setting& sett
     return std::nullopt;
   }
   const std::string other = first_difference(results, trusted);
-  return other.empty() ? Verdict() : failure("the bits are not those of " + setting.trusted.name() + ": " + other);
+  Verdict verdict =
+      other.empty() ? Verdict() : failure("the bits are not those of " + setting.trusted.name() + ": " + other);
+  verdict.by_bits = true;
+  return verdict;
 }
 
 Verdict check_forward(const TestCase& t, const Setting& setting) {

@@ -31,6 +31,7 @@ std::string operands_text(const OpCase& call) {
 void join(Verdict& all, const Verdict& one) {
   all.discriminates = all.discriminates || one.discriminates;
   all.by_budget = all.by_budget || one.by_budget;
+  all.by_bits = all.by_bits || one.by_bits;
   all.worst = std::max(all.worst, one.worst);
   all.worst_ulp = std::max(all.worst_ulp, one.worst_ulp);
 }

@@ -67,6 +67,7 @@ CaseResult run_case(const TestCase& t, const Setting& setting) {
     Verdict verdict = check(t, setting);
     if (verdict.by_budget) result.bound = bound.budget_text;
     if (is_half_width(dtype)) result.bound += " of f32, rounded once";
+    if (verdict.by_bits) result.bound = "the bits of the trusted device";
     note_verdict(result, std::move(verdict));
     // If terms cancel or values are tiny, ULPs of the small result are meaningless.
     if (t.values == Values::cancelling || t.values == Values::tiny) result.errors.elements = 0;
