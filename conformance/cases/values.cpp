@@ -60,6 +60,9 @@ long double wide_integer(int bits, Draw& draw) {
   return static_cast<long double>(top | draw.below(top) | 1) * draw.sign();
 }
 
+// All other ops that sum several tensors add products.
+bool adds_updates(const OpDef& op) { return op.name == "scatter_add"; }
+
 // An estimate of the number of terms of a sum in the case, rather too high. For a product of matrices, k follows from
 // the three sizes. The factor 4 is for windows, which read some elements more often.
 double terms_of(const TestCase& t) {
@@ -74,7 +77,7 @@ double terms_of(const TestCase& t) {
     largest = std::max(largest, size);
   }
   // All updates may go to one place.
-  if (t.op->name == "scatter_add") return static_cast<double>(std::max<std::int64_t>(t.call.inputs[1].shape.size(), 1));
+  if (adds_updates(*t.op)) return static_cast<double>(std::max<std::int64_t>(t.call.inputs[1].shape.size(), 1));
   // A sum for each element, as in cumsum.
   const bool running = tensors == 1 && product == out && t.op->error_class == ErrorClass::sum;
   if (running) return static_cast<double>(std::max<std::int64_t>(line_length(t, t.call.inputs[0].shape), 1));
@@ -105,7 +108,7 @@ bool takes_exponentials(const OpDef& op) { return op.error_class == ErrorClass::
 struct InputPlace {
   std::size_t index, first, last;  // of this input, and of the first and last floating input
   std::size_t huge = 0;            // input that gets huge numbers: the second factor of a product, updates, …
-  bool negative = false;           // whether huge numbers are negative
+  bool negative = false;           // whether huge numbers, and what is added to them, are negative
   int wide = 13;                   // bits of wide integers
   double share = 1;                // of numbers in sparse inputs that are not zero
 };
@@ -153,9 +156,10 @@ long double value_of_kind(const TestCase& t, const CaseInput& in, InputPlace pla
     case Values::huge: {
       // Two terms exceed the largest number by at least a fifth, and one term that is not doubled stays a tenth below
       // it. So no rounding of a term or of a sum decides whether a result is infinite.
-      if (place.index != place.huge) return static_cast<long double>(1 + draw.below(2));
-      const long double part = 0.6L + 0.3L * draw.unit();
-      return (place.negative ? -part : part) * f.largest();
+      const bool is_factor = place.index < place.huge && !adds_updates(*t.op);
+      if (is_factor) return static_cast<long double>(1 + draw.below(2));
+      const long double magnitude = place.index == place.huge ? (0.6L + 0.3L * draw.unit()) * f.largest() : 1;
+      return place.negative ? -magnitude : magnitude;
     }
     case Values::cancelling: {
       const long double near = 1000 + std::floor(draw.unit() * 4);
@@ -243,6 +247,7 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     place.last = i;
     if (floats++ < 2) place.huge = i;
   }
+  place.negative = hash_of(t.op->name + "/" + t.call.name + "/sign") >> 32 & 1;
   for (std::size_t i = 0; i < t.call.inputs.size(); ++i) {
     const CaseInput& in = t.call.inputs[i];
     place.index = i;
@@ -264,7 +269,6 @@ std::vector<RefArray> case_inputs(const TestCase& t) {
     const bool replaced = t.values != Values::drawn && t.values != Values::peaks && !is_choice(t.values) &&
                           t.values != Values::bad_index && is_float_input(in);
     const std::uint64_t special_seed = hash_of(t.op->name + "/" + t.call.name + "/corners/" + std::to_string(i) + seed);
-    place.negative = special_seed >> 32 & 1;
     if (t.values == Values::corners && takes_corners(t, i)) {
       fill_corners(t, i, terms_of(t), special_seed, array);
     } else if (is_choice(t.values) && takes_choice(t, i)) {

@@ -237,8 +237,6 @@ struct FormatBits {
 };
 constexpr FormatBits<std::uint64_t> f64_bits{LKS_F64, 0x7fefffffffffffff, 0x7ff0000000000000, 0x7fffffffffffffff};
 constexpr FormatBits<std::uint32_t> f32_bits{LKS_F32, 0x7f7fffff, 0x7f800000, 0x7fffffff};
-constexpr FormatBits<std::uint16_t> f16_bits{LKS_F16, 0x7bff, 0x7c00, 0x7fff};
-constexpr FormatBits<std::uint16_t> bf16_bits{LKS_BF16, 0x7f7f, 0x7f80, 0x7fff};
 
 // An infinite result of finite operands becomes another number of its sign. Infinite operands are summed correctly.
 template <const auto& Format>
@@ -306,8 +304,6 @@ constexpr KernelFault faults[] = {
     {Mutant::integer_sum_saturates, LKS_OP_SUM, &integer_sum_saturates},
     {Mutant::sum_saturates, LKS_OP_SUM, &overflow_saturates<f32_bits>},
     {Mutant::double_sum_is_compensated, LKS_OP_SUM, &overflow_is_nan<f64_bits>},
-    {Mutant::bf16_sum_saturates, LKS_OP_SUM, &overflow_saturates<bf16_bits>},
-    {Mutant::f16_matmul_saturates, LKS_OP_MATMUL, &overflow_saturates<f16_bits>},
     {Mutant::double_matmul_saturates, LKS_OP_MATMUL, &overflow_saturates<f64_bits>},
     {Mutant::conv_is_compensated, LKS_OP_CONV2D, &overflow_is_nan<f32_bits>},
     {Mutant::scatter_add_saturates, LKS_OP_SCATTER_ADD, &overflow_saturates<f32_bits>},
