@@ -72,6 +72,17 @@ TEST_P(SweepMemory, ValuesGoBeforeTheNextGradientsCome) {
   EXPECT_LE(memory_stats(default_device()).peak_live, before + (4 << 20));
 }
 
+// The tape takes memory for its records in chunks of 64 KiB. What it notes of this call is larger.
+TEST_P(SweepMemory, ACallOfThousandsOfOperandsIsRecorded) {
+  constexpr std::size_t count = 4500;
+  const Tensor x({2.0f, 3.0f});
+  GradientTape tape;
+  tape.watch(x);
+  const Tensor y = concat(std::vector<Tensor>(count, x));
+  const Tensor after = x * x;  // what is recorded next has memory of its own
+  EXPECT_EQ(tape.gradient(sum(y) + sum(after), x).to_vector<float>(), (std::vector<float>{4500 + 2 * 2, 4500 + 2 * 3}));
+}
+
 TEST_P(SweepMemory, ATapeThatGoesLetsGo) {
   const Tensor x = ones({large});
   const std::uint64_t before = live();

@@ -395,10 +395,14 @@ TEST_P(Sweep, ARuleThatReadsWhatItDoesNotSaveIsNamed) {
     const Tensor x(2.0f);
     GradientTape tape;
     tape.watch(x);
-    const Tensor y = invoke1(*op, {x});
+    const Tensor y = [&] {
+      const NameScope block("block");
+      return invoke1(*op, {x});
+    }();
     const auto error = error_of([&] { tape.gradient(y, x); });
     ASSERT_TRUE(error) << op->name;
     EXPECT_EQ(error->id(), ErrorId::invalid_op_definition) << error->what();
+    EXPECT_TRUE(error->where().starts_with("block, ")) << "that of the call, not of the sweep: " << error->what();
     EXPECT_NE(std::string(error->what()).find(op->name), std::string::npos) << error->what();
   }
 }
@@ -461,9 +465,13 @@ TEST_P(Sweep, EachReasonWhyThereIsNoGradientIsNamed) {
                 [&] { tape.gradient(sum(of_x * frozen), frozen); });
   expect_reason("the variable was not used while the tape recorded", "from this variable",
                 [&] { tape.gradient(sum(of_x), unused); });
+  const Tensor early = sum(before);
   const float number = sum(of_x).item<float>();
   expect_reason("if a number that was read is part of it: the path is cut by ", "tensors alone",
                 [&] { tape.gradient(sum(ones({3}) * number), x); });
+  const auto error = error_of([&] { tape.gradient(early, x); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->headline().find("a number that was read"), std::string::npos) << "it was read later";
 }
 
 TEST_P(Sweep, OfSeveralCutsTheFirstIsNamed) {

@@ -178,6 +178,15 @@ TEST_F(OptimizerState, PreparedStateGivesTheSameStepsAndIsTakenBack) {
   EXPECT_EQ(values(a), values(plain));
 }
 
+TEST_F(OptimizerState, NothingIsPreparedForAVariableWithoutElements) {
+  const Variable w(Tensor({1.0, 2.0}), "w"), empty(zeros({0, 4}, DType::f64), "empty");
+  Optimizer adam = Adam{.learning_rate = 0.1};
+  adam.prepare(std::vector<Variable>{empty, w});
+  EXPECT_EQ(adam.state().size(), 2u) << "the averages of w";
+  step(adam, {empty, w}, {zeros({0, 4}, DType::f64), Tensor({0.5, -1.0})});
+  EXPECT_EQ(adam.state().size(), 2u);
+}
+
 TEST_F(OptimizerState, AStepThatFailsTakesPreparedStateAlong) {
   for (std::uint64_t k = 1;; ++k) {
     const Variable a(ones({100}), "a"), b(ones({100}), "b");

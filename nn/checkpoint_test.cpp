@@ -209,6 +209,25 @@ TEST_P(Checkpoint, ALearningRateIsLoadedAndCanBeSetAfterwards) {
   EXPECT_EQ(second.optimizer().learning_rate(), 0.25);
 }
 
+// evaluate() takes no larger batches than training did, which fit into memory.
+TEST_P(Checkpoint, EvaluationTakesTheBatchesOfTheLoadedTraining) {
+  Model first = make(7);
+  first.fit(data, options(1));
+  first.save_checkpoint(path);
+  std::vector<std::int64_t> sizes;
+  const Lambda noted{[&](const Tensor& x) {
+    sizes.push_back(x.shape()[0]);
+    return x;
+  }};
+  Model second(Sequential(Average{}, Dense{.units = 6}, Tanh{}, Dropout{0.25}, Dense{.units = 3}, noted));
+  second.build({2});
+  second.compile({.optimizer = optim::Adam{.learning_rate = 0.02}, .loss = losses::SparseCategoricalCrossentropy{}});
+  second.load_checkpoint(path);
+  sizes.clear();
+  second.evaluate(data);
+  EXPECT_EQ(sizes, (std::vector<std::int64_t>{8, 8, 8, 8, 8, 8, 2})) << "50 examples";
+}
+
 TEST_P(Checkpoint, ItsPartsCanBeLoadedAlone) {
   Model first = make(7);
   first.fit(data, options(2));

@@ -11,6 +11,7 @@
 #include "lockstep/lockstep.h"
 #include "nn/test_points.h"
 #include "ops/observer.h"
+#include "runtime/device_state.h"
 #include "runtime/test_devices.h"
 
 namespace lockstep::nn {
@@ -99,6 +100,25 @@ TEST_P(FitStop, CallbacksSeeEveryStepAndEpochInOrder) {
   }
 }
 
+// Without a number of epochs, there are as many as the steps need.
+TEST_P(FitStop, StepsAloneGiveAsManyEpochsAsTheyNeed) {
+  struct Case {
+    std::int64_t examples, batch_size, steps, epochs;
+  };
+  for (const Case& c : {Case{20, 10, 4, 2}, {20, 10, 5, 3}, {40, 7, 11, 2}, {40, 7, 12, 2}, {40, 7, 13, 3}}) {
+    Model model = make();
+    std::vector<std::int64_t> told;
+    Fit o{.steps = c.steps, .batch_size = c.batch_size, .verbose = Verbose::silent};
+    o.on_epoch = [&](const EpochInfo& e) { told.push_back(e.epochs); };
+    const History history = model.fit(points(c.examples), o);
+    std::int64_t steps = 0;
+    for (const EpochResult& epoch : history) steps += epoch.steps;
+    EXPECT_EQ(steps, c.steps) << "of " << c.examples << " examples";
+    EXPECT_EQ(told, std::vector<std::int64_t>(static_cast<std::size_t>(c.epochs), c.epochs))
+        << c.steps << " steps of " << c.examples << " examples";
+  }
+}
+
 // A step's loss is that of the weights before it: what evaluate() gives after the step before.
 TEST_P(FitStop, TheLossOfAStepIsThatOfItsBatchBeforeTheUpdate) {
   Model model = make();
@@ -180,6 +200,29 @@ TEST_P(FitStop, CallbacksCostNoMemory) {
   o.on_epoch = [](const EpochInfo&) {};
   model.fit(data, o);
   EXPECT_EQ(memory_stats(device).live, live);
+}
+
+TEST_P(FitStop, TheLossOfAStepIsGoneInTheNextStep) {
+  if (!device.state().queue().is_inline()) GTEST_SKIP() << "how long commands keep memory varies";
+  // What is in use where each step begins.
+  const auto live = [&](const std::function<void(const StepInfo&)>& on_step) {
+    std::vector<std::uint64_t> at_each_step;
+    Model model(Sequential(Lambda{[&](const Tensor& x) {
+                             at_each_step.push_back(memory_stats(device).live);
+                             return x;
+                           }},
+                           Dense{.units = 3}));
+    model.build({2});
+    model.compile({.optimizer = optim::Sgd{}, .loss = losses::SparseCategoricalCrossentropy{}});
+    Fit o = options(1);
+    o.on_step = on_step;
+    model.fit(data, o);
+    return at_each_step;
+  };
+  live(nullptr);  // makes what is made once
+  const std::vector<std::uint64_t> without = live(nullptr);
+  EXPECT_GT(without.size(), 10u);
+  EXPECT_EQ(live([](const StepInfo& s) { s.loss(); }), without);
 }
 
 // ------------------------------------------------------------------------------------------------------------ stopping

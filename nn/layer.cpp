@@ -83,10 +83,14 @@ Tensor Layer::operator()(const Tensor& x, const Call& c, CallSite where) {
     // The tape ignores only the creation of variables; it records the first call like every other call.
     NoGradient pause;
     MemoryOwnerScope owner(MemoryOwner::variables);
-    s.variables.clear();  // left over from a build() that failed
     s.variable_prefix = s.path();
     s.variable_dtype = is_floating(x.dtype()) ? x.dtype() : DType::f32;
-    build(x.shape());
+    try {
+      build(x.shape());
+    } catch (...) {
+      s.variables.clear();  // a layer has all of its variables or none
+      throw;
+    }
     s.built = true;
   }
   return call(x, c);

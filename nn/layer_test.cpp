@@ -1,6 +1,9 @@
 // Tests of layers: errors, names and shapes.
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+#include <utility>
+
 #include "lockstep/lockstep.h"
 
 namespace lockstep::nn {
@@ -94,10 +97,30 @@ TEST(LayerBuild, WhatTheFirstCallComputesIsNoVariable) {
   EXPECT_LT(of_variables() - before, 4000u);
 }
 
+// A layer whose first build() fails after it made a variable.
+class FailsToBuild : public Layer {
+ public:
+  FailsToBuild() : Layer("fails") {}
+
+ protected:
+  void build(const Shape& input) override {
+    kernel_ = add_variable("kernel", zeros({input[-1]}));
+    if (!std::exchange(failed_, true)) throw std::runtime_error("not yet");
+    bias_ = add_variable("bias", zeros({input[-1]}));
+  }
+  Tensor call(const Tensor& x, const Call&) const override { return x * *kernel_ + *bias_; }
+
+ private:
+  bool failed_ = false;
+  std::optional<Variable> kernel_, bias_;
+};
+
 // A layer with a head that is used only in training.
 class WithHead : public Layer {
  public:
-  WithHead() : Layer("with_head"), body_(add(Dense{.units = 2})), head_(add(Dense{.units = 2})) {}
+  template <class Head = Dense>
+  explicit WithHead(Head head = {.units = 2})
+      : Layer("with_head"), body_(add(Dense{.units = 2})), head_(add(std::move(head))) {}
   Tensor call(const Tensor& x, const Call& c) const override {
     const Tensor y = body_(x, c);
     return c.training ? head_(y, c) : y;
@@ -139,6 +162,28 @@ TEST(LayerBuild, ALayerFirstBuiltInTrainingIsTrained) {
     ASSERT_EQ(variables.size(), 4u);
     for (const float b : variables[3].read().to_vector<float>()) EXPECT_NE(b, 0.0f) << "the bias of the head";
   }
+}
+
+TEST(LayerBuild, ThatFailsLeavesNoVariables) {
+  Sequential net(FailsToBuild{});
+  EXPECT_THROW(net(ones({1, 3})), std::runtime_error);
+  EXPECT_TRUE(net.variables().empty());
+  net(ones({1, 3}));
+  EXPECT_EQ(names_of(net.variables()), (std::vector<std::string>{"sequential/fails/kernel", "sequential/fails/bias"}));
+}
+
+TEST(LayerBuild, ThatFailsInAStepLeavesNoVariables) {
+  Model model(Sequential(WithHead(FailsToBuild{})));
+  model.build({3});
+  model.compile({.optimizer = optim::Sgd{.learning_rate = 0.1}, .loss = losses::MeanSquaredError{}});
+  const data::Batch batch{ones({4, 3}), full({4, 2}, 5)};
+  const std::string before = model.weights_sha256();
+  EXPECT_THROW(model.train_step(batch), std::runtime_error);
+  EXPECT_EQ(model.variables().size(), 2u) << "those of the body";
+  EXPECT_EQ(model.weights_sha256(), before);
+  model.train_step(batch);
+  EXPECT_EQ(names_of(model.variables()), (std::vector<std::string>{"with_head/dense/kernel", "with_head/dense/bias",
+                                                                   "with_head/fails/kernel", "with_head/fails/bias"}));
 }
 
 TEST(LayerBuild, AFailedStepForgetsTheLayersThatItBuilt) {

@@ -152,6 +152,10 @@ TEST_P(BinaryCrossentropy, GradientsOfBothOperands) {
   const GradcheckResult result =
       gradcheck([](const std::vector<Tensor>& in) { return losses::binary_crossentropy(in[0], in[1]); }, {x, t});
   EXPECT_TRUE(result.ok) << result.text;
+  const GradcheckResult weighted =
+      gradcheck([](const std::vector<Tensor>& in) { return losses::binary_crossentropy(in[0], in[1]) * in[2]; },
+                {x, t, Tensor(1.5)});
+  EXPECT_TRUE(weighted.ok) << weighted.text << ": with a weight, what reaches the loss is no constant";
   const Variable target(Tensor({0.0f, 1.0f}), "target");
   GradientTape tape;
   const Tensor loss = losses::binary_crossentropy(Tensor({3.0f, -2.0f}), target);

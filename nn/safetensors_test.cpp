@@ -171,6 +171,7 @@ TEST_F(SafetensorsTest, EveryDtypeAndShapeComesBack) {
   }
   tensors.emplace("scalar", Tensor(2.5f));
   tensors.emplace("empty", zeros({0, 3}));
+  tensors.emplace("of rank eight", ones({1, 2, 1, 1, 1, 1, 1, 3}));
   // Without elements, extents may have a product that 64 bits do not count.
   constexpr std::int64_t two_32 = std::int64_t{1} << 32, two_62 = std::int64_t{1} << 62;
   tensors.emplace("far, then empty", zeros({two_62, 0}));
@@ -202,6 +203,7 @@ TEST_F(SafetensorsTest, ReadsWhatOtherProgramsWrite) {
   EXPECT_EQ(file.tensors.at("b").item<double>(), 1.5);
   EXPECT_EQ(file.tensors.at("a").to_vector<std::int32_t>(), (std::vector<std::int32_t>{7, -1}));
   EXPECT_EQ(file.tensors.at("a").shape(), (Shape{2, 1}));
+  EXPECT_TRUE(load_tensors(folder.write("bare", file_of("{}"))).tensors.empty());
 }
 
 TEST_F(SafetensorsTest, WritesWhatTheFormatAsksFor) {

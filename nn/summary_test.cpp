@@ -165,6 +165,44 @@ TEST_F(ProgressLine, SmallNumbersKeepTheirDigits) {
   expect_match(text, "  a 9\\.900e-04  b 0\\.0010  c 0\\.0000  d -5\\.000e-04  e 1234\\.5679  f 0\\.5000 ±0\n");
 }
 
+TEST_F(ProgressLine, LongTimesAndHighRatesHaveLargerUnits) {
+  constexpr std::int64_t images = 1'000'000'000;
+  for (const std::int64_t left : {30'000, 100'000'000}) {
+    Progress progress(Verbose::line, device, 1, 1, left + 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    progress.step(images);
+    const std::string text = printed([&] { progress.draw({}); });
+    std::smatch found;
+    const std::regex form("ETA ([0-9.]+)([mh])  ([0-9]+(\\.[0-9])?) ms/step  ([0-9.]+)k img/s");
+    ASSERT_TRUE(std::regex_search(text, found, form)) << text;
+    const double per_step = std::stod(found[3].str());  // 20 ms, or more if the machine is busy
+    EXPECT_TRUE(found[4].matched ? per_step <= 100 : per_step >= 100) << text;
+    const double minutes = per_step * static_cast<double>(left) / 60'000;
+    const bool in_hours = found[2].str() == "h";
+    EXPECT_TRUE(in_hours || left == 30'000) << text;
+    EXPECT_NEAR(std::stod(found[1].str()) * (in_hours ? 60 : 1) / minutes, 1, 0.1) << text;
+    EXPECT_NEAR(std::stod(found[5].str()) * per_step / static_cast<double>(images), 1, 0.01) << text;
+  }
+}
+
+// The first step prepares kernels, and says nothing about the others.
+TEST_F(ProgressLine, TheFirstStepDoesNotCountForTheirLength) {
+  double per_step = 1e9;
+  for (int i = 0; i < 5 && per_step >= 75; ++i) {  // more than once only if the machine is busy
+    Progress progress(Verbose::line, device, 1, 1, 4);
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    progress.step(1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(40));
+    progress.step(1);
+    const std::string text = printed([&] { progress.draw({}); });
+    std::smatch found;
+    ASSERT_TRUE(std::regex_search(text, found, std::regex("  ([0-9.]+) ms/step"))) << text;
+    per_step = std::stod(found[1].str());
+    EXPECT_GE(per_step, 40) << "the second step";
+  }
+  EXPECT_LT(per_step, 75) << "with the first step, it would be half of 190 ms or more";
+}
+
 TEST_F(ProgressLine, AShorterLineCoversALongerOne) {
   Progress progress(Verbose::line, device, 1, 1, 2);
   progress.step(1);

@@ -61,6 +61,8 @@ TEST(CallByName, ConvertsAndMoves) {
   EXPECT_EQ(values(call_op("concat", Two{x, x}, {{"axis", -1}})),
             (std::vector<float>{1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6}));
   EXPECT_EQ(values(call_op("full", {}, {{"shape", {2}}, {"value", 2.5}})), (std::vector<float>{2.5, 2.5}));
+  EXPECT_EQ(call_op("full", {}, {{"shape", {2}}, {"value", true}, {"dtype", DType::boolean}})[0].to_bytes(),
+            std::vector<std::byte>(2, std::byte{1}));
   EXPECT_EQ(call_op("arange", {}, {{"shape", {3}}, {"step", 2}})[0].to_vector<std::int64_t>(),
             (std::vector<std::int64_t>{0, 2, 4}));
   const Device device = x.device();
@@ -295,6 +297,7 @@ TEST(CallByName, RefusesWhatAnAttributeCannotHold) {
   };
   refused({{"unspecified", {1, 2}}}, "the argument \"unspecified\" is [1, 2]");
   refused({{"unspecified", 0.5}}, "the argument \"unspecified\" is 0.5");
+  refused({{"unspecified", ~std::uint64_t{0}}}, "the argument \"unspecified\" is 18446744073709551615");
   refused({{"axis", 0.5}}, "the argument \"axis\" is 0.5");
   refused({{"real", true}}, "the argument \"real\" is true");
   refused({{"integer", "1"}}, "the argument \"integer\" is \"1\"");

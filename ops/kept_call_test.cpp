@@ -114,6 +114,23 @@ TEST_P(KeptCalls, HaveTheBitsOfTheCall) {
       &window);
 }
 
+TEST_P(KeptCalls, LeaveOutAnOptionalOperand) {
+  const lks_conv2d_attrs window{{2, {1, 1}}, {4, {0, 0, 0, 0}}, {2, {1, 1}}, 1};
+  const Tensor x = numbered({2, 6, 5, 3}), w = numbered({4, 3, 3, 3}), bias = numbered({4});
+  Described call("conv2d", {x, w}, &window);
+  call.operands.push_back(Operand::absent());
+  const auto kept = keep(call);
+  const std::vector<Operand> two = {x, w}, three = {x, w, bias};
+  EXPECT_EQ(launched(*kept, {x, w})[0].to_bytes(), invoke(call.op, two, &window)[0].to_bytes());
+  expect_error_saying(
+      [&] {
+        launched(*kept, {x, w, bias});
+      },
+      ErrorId::wrong_input_count, {"conv2d: takes 2 tensors, not 3"}, "kept_call_test.cpp:", true);
+  const Described with_bias("conv2d", {x, w, bias}, &window);
+  EXPECT_EQ(launched(*keep(with_bias), {x, w, bias})[0].to_bytes(), invoke(call.op, three, &window)[0].to_bytes());
+}
+
 TEST_P(KeptCalls, UpdateInPlaceAsTheCallDoes) {
   const auto tensors = [](float f) {
     return std::vector{numbered({7}, f), numbered({7}, f / 2), square(numbered({7}, f)), numbered({7}, 2 * f)};
@@ -325,6 +342,24 @@ TEST_P(KeptCalls, UpdateTheirInputOnlyWhereItLies) {
   EXPECT_EQ(both.to_vector<float>(), std::vector<float>(2048, 1.0f));
 }
 
+TEST_P(KeptCalls, RefuseCallsThatCannotBeMade) {
+  const Device other(GetParam() == "reference:0" ? "cpu" : "reference");
+  const Tensor x = numbered({2, 3}), elsewhere = numbered({2, 3}).to(other);
+  const std::vector<Operand> operands = {x, elsewhere};
+  expect_error_saying(
+      [&] {
+        keep_call({built_in("add"), operands, nullptr, {}, CallSite::current()}, device);
+      },
+      ErrorId::devices_differ, {"an operand lies on " + other.name(), "is kept for " + home.name()},
+      "kept_call_test.cpp:", true);
+  // As in the call itself, extents beside 0 count.
+  const lks_reduce_attrs last_two{{2, {1, 2}}, 0};
+  constexpr std::int64_t two_32 = std::int64_t{1} << 32;
+  const Described empty("sum", {Tensor::abstract({f32, {0, two_32, two_32}})}, &last_two);
+  expect_error_saying([&] { keep_call(empty.call(), device); }, ErrorId::invalid_shape, {"sum: ", "besides 0"},
+                      "kept_call_test.cpp:", true);
+}
+
 TEST_P(KeptCalls, OtherRoutesAreNamed) {
   const auto route = [&](const Described& call) {
     const KeepAnswer answer = keep_call(call.call(), device);
@@ -345,6 +380,8 @@ TEST_P(KeptCalls, OtherRoutesAreNamed) {
     std::int64_t dtype;
   } filled{{3}, static_cast<std::int64_t>(f32)};
   EXPECT_EQ(route(Described("full", {}, &filled, {1.0})), CallRoute::copies);
+  const struct { std::int64_t device; } first{0};
+  EXPECT_EQ(route(Described("to_device", {numbered({3})}, &first)), CallRoute::host_function);
   Described promotes("add", {Tensor::abstract({i32, {2}})});
   promotes.operands.emplace_back(2.5);
   EXPECT_EQ(route(promotes), CallRoute::rewritten);
@@ -356,7 +393,38 @@ TEST_P(KeptCalls, OtherRoutesAreNamed) {
                       "kept_call_test.cpp:", true);
 }
 
+TEST_P(KeptCalls, KernelsOfTheHostAreNotKept) {
+  static const OpDef& op = [&]() -> const OpDef& {
+    OpDef def;
+    def.name = "kept_call_test::same";
+    def.inputs = {{"x"}};
+    def.infer = [](InferContext& c) { c.set(0, c.dtype(0), c.shape(0)); };
+    def.reference = [](RefContext& r) { r.outputs[0] = r.inputs[0]; };
+    for (const char* driver : {"cpu", "reference"}) {
+      def.kernels[driver] = [](const OpDef::HostKernelCall& c) {
+        std::memcpy(c.outputs[0], c.inputs[0], static_cast<std::size_t>(c.output_specs[0].bytes()));
+      };
+    }
+    return register_op(std::move(def));
+  }();
+  const Tensor x = Tensor::abstract({f32, {3}});
+  const std::vector<Operand> operands = {x};
+  const KeepAnswer answer = keep_call({op, operands, nullptr, {}, CallSite::current()}, device);
+  EXPECT_EQ(answer.call, nullptr);
+  EXPECT_EQ(answer.route == CallRoute::host_kernel, op.kernels.contains(device.driver_name()));
+}
+
 // ------------------------------------------------------------------------------------------------------------- layouts
+
+TEST(KeptLayouts, AreThoseOfTheTensorThatIsDescribed) {
+  const Tensor table = zeros({8});
+  const auto described = [&](std::int64_t first) { return described_like(slice(table, {{0, first, 8}})); };
+  const auto alignment = [](const Tensor& x) { return alignment_of(kernel_tensor(*x.impl()), 64); };
+  EXPECT_EQ(described(1).shape(), Shape{7});
+  EXPECT_EQ(alignment(described(1)), 4u);
+  EXPECT_EQ(alignment(described(4)), 16u);
+  EXPECT_EQ(alignment(described(0)), 64u);
+}
 
 TEST(KeptLayouts, AreThoseOfNewTensorsUnlessGiven) {
   const Tensor x = laid_out({f32, {2, 3}}, std::vector<std::int64_t>{1, 2}, 4);

@@ -21,6 +21,7 @@ struct LastLaunch {
   std::uint32_t binding_count = 0, scalar_count = 0;
   std::uint64_t scalars[4] = {};
   std::int64_t offsets[4] = {};
+  bool has_buffer[4] = {};
   bool has_workspace = false;
   std::uint64_t workspace_offset = 0;
 };
@@ -56,7 +57,10 @@ const lks_driver_api& table() {
       last.scalar_count = launch.scalar_count;
       last.has_workspace = launch.workspace != nullptr;
       for (std::uint32_t i = 0; i < launch.scalar_count && i < 4; ++i) last.scalars[i] = launch.scalars[i];
-      for (std::uint32_t i = 0; i < launch.binding_count && i < 4; ++i) last.offsets[i] = launch.bindings[i].offset;
+      for (std::uint32_t i = 0; i < launch.binding_count && i < 4; ++i) {
+        last.offsets[i] = launch.bindings[i].offset;
+        last.has_buffer[i] = launch.bindings[i].buffer != nullptr;
+      }
       return LKS_OK;
     };
     return t;
@@ -85,9 +89,9 @@ class KeptLaunches : public testing::Test {
     set_option("kernel_cache.capacity", std::nullopt);
   }
 
-  void open(std::uint64_t capabilities) {
+  void open(std::uint64_t capabilities, std::uint64_t max_tensor_bytes = 0) {
     scripted_.reset();
-    scripted_ = std::make_unique<ScriptedDevice>(table(), capabilities);
+    scripted_ = std::make_unique<ScriptedDevice>(table(), capabilities, 64, max_tensor_bytes);
   }
   DeviceState& device() { return scripted_->state(); }
 
@@ -291,6 +295,35 @@ TEST_F(KeptLaunches, TakeTensorsThatAreAlignedAsDescribedOrMore) {
   EXPECT_EQ(last.count, 2);
 }
 
+TEST_F(KeptLaunches, LeaveOutWhatTheCallLeavesOut) {
+  const Tensor x = Tensor::abstract({f32, {2, 4}}), row = Tensor::abstract({f32, {4}});
+  const std::vector<Operand> operands = {x, Operand::absent(), row};
+  const Scalar epsilon = 1e-5;
+  const auto kept = keep("layer_norm", operands, 4, nullptr, std::span(&epsilon, 1));
+  TensorImpl* const inputs[] = {tensor({2, 4}), tensor({4}), tensor({4})};
+  std::vector<TensorRef> outputs(1);
+  kept->launch(std::span(inputs, 2), outputs);
+  ASSERT_EQ(last.binding_count, 4u);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(last.has_buffer[i], i != 1) << i;
+  expect_error_saying([&] { kept->launch(inputs, outputs); }, ErrorId::wrong_input_count,
+                      {"layer_norm: takes 2 tensors, not 3"}, "kept_launch_test.cpp:", true);
+}
+
+TEST_F(KeptLaunches, OfWhatTheDeviceCannotHaveAreNotKept) {
+  const Tensor x = Tensor::abstract({f32, {5}});
+  const std::vector<Operand> operands = {x, x};
+  {
+    const MathModeScope mode(MathMode::lockstep);
+    expect_error_saying([&] { ask("add", operands, 3); }, ErrorId::math_mode,
+                        {"add: scripted:0 does not offer the math mode lockstep"}, "kept_launch_test.cpp:", true);
+  }
+  open(LKS_CAP_INLINE_QUEUE, 19);
+  expect_error_saying([&] { ask("add", operands, 3); }, ErrorId::impossible_size, {"add", "f32 (5) needs 20 B,"},
+                      "kept_launch_test.cpp:", true);
+  EXPECT_EQ(script.prepared, 0) << "the driver is not asked";
+  EXPECT_NE(keep_binary("add", 4), nullptr);
+}
+
 TEST_F(KeptLaunches, RefusalsOfTheDriverNameTheRoute) {
   const std::int64_t turned[] = {1, 2};
   const Tensor dense = Tensor::abstract({f32, {3, 2}}), strided = laid_out({f32, {2, 2}}, turned),
@@ -310,6 +343,15 @@ TEST_F(KeptLaunches, RefusalsOfTheDriverNameTheRoute) {
   operands = {square, square};
   answer = ask("add", operands, 3);
   EXPECT_EQ(answer.route, CallRoute::none) << "it is dense already";
+  EXPECT_EQ(answer.operand, -1);
+  script.refused_operand = 0;
+  operands = {strided};
+  EXPECT_EQ(ask("copy", operands, 2).route, CallRoute::none) << "a copy is no help for a copy";
+  script.refused_operand = 2;
+  operands = {strided, square};
+  const Scalar learning_rate = 0.5;
+  answer = ask("sgd_update", operands, 3, nullptr, std::span(&learning_rate, 1));
+  EXPECT_NE(answer.route, CallRoute::copied_operand) << "an output is refused, not the input in whose place it is";
   EXPECT_EQ(answer.operand, -1);
   script.refusal = LKS_REASON_DTYPE;
   operands = {half, half};

@@ -89,6 +89,7 @@ TEST(LaunchNumbers, IntegersAreExact) {
 TEST(LaunchNumbers, CountersWrapAround) {
   EXPECT_EQ(integer_of(position + 1), 0);
   EXPECT_EQ(integer_of(position * position), 1);
+  EXPECT_EQ(integer_of(integer_div(position, 2)), INT64_MAX) << "the quotient of positive numbers";
   EXPECT_EQ(integer_of(low_word(position)), 0xffffffff);
   EXPECT_EQ(integer_of(high_word(position + 3)), 0);
   EXPECT_EQ(integer_of(low_word(position + step)), 2);
@@ -135,6 +136,7 @@ TEST(LaunchNumbers, HaveATextForm) {
   EXPECT_EQ(low_word(position + 7).to_string(), "low(position+7)");
   EXPECT_EQ(integer_div(step, 2).to_string(), "div(step, 2)");
   EXPECT_EQ(LaunchNumber(-3).to_string(), "-3");
+  EXPECT_EQ(LaunchNumber(0.1).to_string(), "0.10000000000000001") << "no two numbers share a text";
 }
 
 TEST(LaunchNumbers, ExtentsAreIntegers) {

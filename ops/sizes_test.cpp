@@ -307,6 +307,12 @@ TEST(Enums, NumbersThatTheyDoNotHaveAreRefused) {
       },
       id, {"gradient: 9 is no"});
   EXPECT_THROW(data::fashion_mnist(static_cast<data::Split>(3)), ShapeError);
+  nn::Model model(nn::Sequential(nn::Dense{.units = 1}));
+  model.build({2});
+  model.compile({.optimizer = optim::Sgd{}, .loss = losses::MeanSquaredError{}});
+  const data::Dataset data = data::Dataset::from_tensors(ones({4, 2}), ones({4, 1}));
+  expect_error([&] { model.fit(data, {.verbose = static_cast<nn::Verbose>(7)}); }, id,
+               {"fit: 7 is no way to show progress"});
   nn::Initializer odd = nn::Initializer::zeros();
   odd.kind = static_cast<nn::Initializer::Kind>(77);
   EXPECT_THROW(odd.make({2}, f32, 1, 1), ShapeError);

@@ -147,6 +147,24 @@ TEST_F(Recovery, WhatWasSkippedIsEnqueuedAgainIfTheQueueWorks) {
   EXPECT_EQ(skipped, 1) << "nothing runs on a queue that is lost";
 }
 
+TEST_F(Recovery, WhatIsEnqueuedAgainIsWaitedForToo) {
+  std::uint64_t again = 0;
+  script.fails_at = command();
+  queue->fill(block, 0, 4, 0, 4, {.op = "fill", .again = [&] { again = command(); }});
+  queue->wait_idle();
+  EXPECT_EQ(again, 3u);
+  EXPECT_EQ(script.waited_for, 3u);
+  EXPECT_EQ(queue->pending(), 0u);
+}
+
+TEST_F(Recovery, AQueueThatIsLostIsNotFree) {
+  script.recovery = LKS_DEVICE_LOST;
+  script.fails_at = command();
+  queue->wait_idle();
+  script.fails_at = never;
+  EXPECT_FALSE(queue->is_free());
+}
+
 // The allocator asks, and has its lock then.
 TEST_F(Recovery, IsNotWaitedForByAThreadThatAsksHowFarTheQueueIs) {
   bool has_asked = false;
@@ -162,14 +180,18 @@ TEST_F(Recovery, IsNotWaitedForByAThreadThatAsksHowFarTheQueueIs) {
 TEST_F(Recovery, IsLeftToThoseWhoUseTheQueue) {
   command();
   EXPECT_TRUE(queue->is_free());
-  bool is_undone = false;
+  bool is_undone = false, is_free_meanwhile = true;
   script.fails_at = command();
-  queue->undo_if_failed([&] { is_undone = true; });
+  queue->undo_if_failed([&] {
+    is_undone = true;
+    is_free_meanwhile = queue->is_free();
+  });
   EXPECT_FALSE(queue->is_free());
   EXPECT_EQ(script.recoveries, 0);
   EXPECT_FALSE(is_undone);
   queue->wait_idle();
   EXPECT_TRUE(is_undone);
+  EXPECT_FALSE(is_free_meanwhile);
   EXPECT_TRUE(queue->is_free());
 }
 
@@ -211,6 +233,40 @@ TEST_F(Recovery, AFailureThatNobodyMetKeepsItsTextHoweverManyFollow) {
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("it broke"), std::string::npos) << e.what();
   }
+}
+
+TEST_F(Recovery, AFailureThatWasToldLosesItsTextToManyThatFollow) {
+  const std::uint64_t first = command();
+  script.fails_at = first;
+  EXPECT_THROW(queue->wait(first), DeviceError);
+  for (int i = 0; i < 300; ++i) {
+    script.fails_at = command();
+    queue->wait_idle();
+  }
+  try {
+    queue->check(first);
+    FAIL() << "the command failed";
+  } catch (const DeviceError& e) {
+    EXPECT_EQ(e.id(), ErrorId::driver_failed) << e.what();
+    EXPECT_NE(std::string(e.what()).find("its text is gone"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(Recovery, AFailureThatNobodyMetIsLoggedOnceAtTheEnd) {
+  const auto logged = [&] {
+    testing::internal::CaptureStderr();
+    queue->log_unreported();
+    return testing::internal::GetCapturedStderr();
+  };
+  script.fails_at = command();
+  EXPECT_THROW(queue->wait(script.fails_at), DeviceError);
+  EXPECT_EQ(logged(), "") << "it was thrown";
+  script.fails_at = command();
+  queue->wait_idle();
+  const std::string text = logged();
+  EXPECT_NE(text.find("this failure was never reported: "), std::string::npos) << text;
+  EXPECT_NE(text.find("it broke"), std::string::npos) << text;
+  EXPECT_EQ(logged(), "");
 }
 
 // ------------------------------------------------------------------------------------ places of another language
@@ -377,6 +433,11 @@ TEST_F(CopiedWrite, DoesNotFollowACommandThatMayFail) {
   };
   EXPECT_EQ(write(LKS_CAP_COPIES_WRITES, pending_fill), 0u);
   EXPECT_NE(write(LKS_CAP_COPIES_WRITES, [&](CommandQueue& queue) { fill(queue); }), 0u) << "the fill is done";
+  const auto failed_upload = [&](CommandQueue& queue) {
+    script.done_to = 0;
+    script.fails_at = queue.write_copied(block, 0, &bytes, sizeof bytes, {.op = "write"});
+  };
+  EXPECT_EQ(write(LKS_CAP_COPIES_WRITES, failed_upload), 0u) << "an upload that has failed";
 }
 
 // Nobody has the bytes of the second one any more. So its memory has no contents, and every use says why.

@@ -97,6 +97,10 @@ TEST_P(DLPack, ArraysBecomeTensorsAndAreFreedOnce) {
   Unversioned old(std::vector<std::int64_t>{7, 8}, {2});
   EXPECT_EQ(from_dlpack(&old.managed).to_vector<std::int64_t>(), (std::vector<std::int64_t>{7, 8}));
   EXPECT_EQ(old.deletions, 1);
+  Unversioned written(std::vector<float>{1, 2}, {2});
+  const Tensor copy = from_dlpack(&written.managed);
+  EXPECT_EQ(written.deletions, 1) << "the old struct does not promise that nobody writes the elements";
+  EXPECT_EQ(copy.to_vector<float>(), (std::vector<float>{1, 2}));
   array.managed.deleter = nullptr;  // nothing to free
   EXPECT_NO_THROW(from_dlpack(&array.managed));
 }
@@ -248,6 +252,8 @@ TEST_P(DLPack, WrongArraysAreRefusedAndFreed) {
          [](Versioned& a) { a.array().byte_offset = UINT64_MAX; });
   refuse(ErrorId::invalid_foreign_array, wrong + "stride 0 is 4611686018427387904, which leads out of memory",
          [](Versioned& a) { a.strides[0] = std::int64_t{1} << 62; });
+  refuse(ErrorId::invalid_foreign_array, wrong + "stride 1 is 576460752303423488, which leads out of memory",
+         [](Versioned& a) { a.strides[0] = a.strides[1] = std::int64_t{1} << 59; });
   refuse(ErrorId::invalid_foreign_array, wrong + "it has booleans that are neither 0 nor 1",
          [](Versioned& a) { a.array().dtype = dlpack_type(DType::boolean); });
   refuse(ErrorId::invalid_foreign_array, "the array is of DLPack 2.0, this library reads 1.x", [](Versioned& a) {

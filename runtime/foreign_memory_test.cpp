@@ -235,6 +235,37 @@ TEST_F(ForeignMemory, MustBeAlignedIfTheDeviceAlignsToMoreThanAPage) {
   EXPECT_TRUE(shared());
 }
 
+TEST_F(ForeignMemory, OfATensorThatTheDeviceCannotHaveIsRefused) {
+  ScriptedDevice small(table(), LKS_CAP_IMPORT_EXPORT, 64, 23);
+  const std::shared_ptr<const void> memory(std::shared_ptr<const void>(), values);
+  const auto share = [&](std::int64_t count) {
+    const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
+    return from_memory(memory, bytes, {DType::f32, {count}}, small.state().device(), CopyPolicy::never);
+  };
+  expect_error_saying([&] { share(6); }, ErrorId::impossible_size, {"from_memory", "f32 (6) needs 24 B,"},
+                      "foreign_memory_test.cpp:", true);
+  EXPECT_FALSE(shared());
+  EXPECT_EQ(share(5).size(), 5);
+}
+
+TEST_F(ForeignMemory, IsDescribedByWhereItCameFrom) {
+  const NameScope model("model");
+  EXPECT_EQ(import_as(CopyPolicy::never).describe(), "Tensor f32 (2, 3) scripted:0   output of model/from_dlpack");
+}
+
+TEST_F(ForeignMemory, PoliciesThatThereAreNotAreRefused) {
+  const auto odd = static_cast<CopyPolicy>(3);
+  expect_error_saying([&] { import_as(odd); }, ErrorId::invalid_attribute, {"from_dlpack: 3 is no copy policy"},
+                      "foreign_memory_test.cpp:", true);
+  EXPECT_EQ(deletions(), 1);
+  const std::shared_ptr<const void> memory(std::shared_ptr<const void>(), values);
+  expect_error_saying(
+      [&] {
+        from_memory(memory, 24, {DType::f32, {2, 3}}, device(), odd);
+      },
+      ErrorId::invalid_attribute, {"from_memory: 3 is no copy policy"}, "foreign_memory_test.cpp:", true);
+}
+
 TEST_F(ForeignMemory, OfTheProgramIsSharedOrRead) {
   const auto owner = [] {
     return std::shared_ptr<const void>(nullptr, [](const void*) { script.log.emplace_back("delete"); });

@@ -227,6 +227,12 @@ TEST_P(KernelLimits, RefusalsAreKeptForTheCallsForWhichTheyHold) {
     EXPECT_EQ(times_asked(now, calls), 12u) << now;
 }
 
+TEST_P(KernelLimits, ARefusalWithoutAReasonIsOneOfTheOp) {
+  script.failure = LKS_UNSUPPORTED;
+  for (const Call& call : {usual, with_extent(9)}) EXPECT_EQ(look_up(call).refusal().reason, LKS_REASON_OP);
+  EXPECT_EQ(cache->counters.refusals, 1u) << "it holds for all extents";
+}
+
 TEST_P(KernelLimits, ARefusalIsOneObject) {
   script.refusal = LKS_REASON_LAYOUT;
   const KernelLookup one = look_up(usual), two = look_up(usual);

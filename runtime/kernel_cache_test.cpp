@@ -299,6 +299,9 @@ TEST_P(KernelSharing, TheDriverIsToldAllOfTheCall) {
   EXPECT_EQ(script.outputs[0].alignment, 64u);
   EXPECT_EQ(kernel->variant(), "plain");
   EXPECT_EQ(kernel->workspace_bytes(), 48u);
+  EXPECT_EQ(kernel->claims().accumulate_dtype, static_cast<std::uint32_t>(LKS_F64));
+  EXPECT_EQ(kernel->claims().max_ulp, 1.5f);
+  EXPECT_EQ(kernel->claims().gamma_factor, 2.5f);
 }
 
 TEST_P(KernelSharing, AQueryPreparesNothing) {

@@ -21,6 +21,7 @@ namespace lockstep {
 struct KernelScript {
   std::vector<lks_operand_deps> deps{3};
   std::int32_t refusal = LKS_REASON_NONE;
+  std::int32_t refused_operand = 1;
   lks_status failure = LKS_OK;
   std::function<void(const lks_kernel_desc& desc)> during;  // runs in kernel_prepare, without the script's lock
   std::function<void()> while_released;                     // runs in kernel_release, likewise
@@ -40,13 +41,16 @@ inline lks_status scripted_answer(const lks_kernel_desc* desc, lks_kernel_info* 
   if (script.failure != LKS_OK) return script.failure;
   if (script.refusal != LKS_REASON_NONE) {
     diag->reason = script.refusal;
-    diag->operand = 1;
+    diag->operand = script.refused_operand;
     std::snprintf(diag->what, sizeof diag->what, "not like this");
     return LKS_UNSUPPORTED;
   }
   for (std::size_t i = 0; i < script.deps.size(); ++i) info->deps[i] = script.deps[i];
   std::snprintf(info->variant, sizeof info->variant, "plain");
   info->workspace_bytes = 48;
+  info->accumulate_dtype = LKS_F64;
+  info->max_ulp = 1.5f;
+  info->gamma_factor = 2.5f;
   return LKS_OK;
 }
 

@@ -45,11 +45,13 @@ inline lks_driver_api scripted_driver() {
 /// The only device of a scripted driver, opened on first use.
 class ScriptedDevice {
  public:
-  ScriptedDevice(const lks_driver_api& table, std::uint64_t capabilities, std::uint32_t alignment = 64) {
+  ScriptedDevice(const lks_driver_api& table, std::uint64_t capabilities, std::uint32_t alignment = 64,
+                 std::uint64_t max_tensor_bytes = 0) {
     driver_.api = &table;
     lks_device_info info{};
     info.capabilities = capabilities;
     info.min_alignment = alignment;
+    info.max_tensor_bytes = max_tensor_bytes;
     info.math_modes = 1u << LKS_MODE_STRICT;
     driver_.devices = {info};
     EXPECT_EQ(driver_.open(), "");

@@ -134,6 +134,10 @@ TEST_F(Streams, ThatWereMovedFromThrow) {
   const Stream moved = std::move(stream);
   EXPECT_THROW(stream.synchronize(), StateError);
   EXPECT_THROW(StreamScope in(stream), StateError);
+  const Stream& same = stream;
+  EXPECT_TRUE(stream == same);
+  EXPECT_FALSE(stream == moved);
+  EXPECT_FALSE(moved == stream);
   EXPECT_EQ(queue_of(ones({2})), &toy().state().own_queue());
 }
 

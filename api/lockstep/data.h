@@ -66,6 +66,7 @@ class Dataset {
     Pass(const Dataset& dataset, std::int64_t batch_size, Device device, std::int64_t number, bool drop_last = false);
     ~Pass();
     Pass(Pass&&) noexcept;
+    /// The next batch, or nullopt after the last. If it throws, the next call gives the same batch.
     std::optional<Batch> next();
     std::int64_t batch_count() const;
     /// Makes next() return this batch, counted from 0. Frees the batch that was already copied to the device.

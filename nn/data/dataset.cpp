@@ -113,6 +113,9 @@ struct Dataset::Pass::State {
   std::size_t position = 0;
   std::optional<Batch> upcoming;  // already on the device while the caller uses the current batch
 
+  // Where the batch begins that next() gives.
+  std::size_t next_begin() const { return upcoming ? position - static_cast<std::size_t>(upcoming->size()) : position; }
+
   std::optional<Batch> upload() {
     const std::size_t left = order.size() - position;
     const std::size_t count = std::min(left, static_cast<std::size_t>(batch_size));
@@ -171,15 +174,21 @@ void Dataset::Pass::seek(std::int64_t batch) {
 // computation.
 std::optional<Batch> Dataset::Pass::next() {
   NoGradient pause;
-  std::optional<Batch> current = state_->upcoming ? std::move(state_->upcoming) : state_->upload();
-  state_->upcoming.reset();
-  if (!current) return std::nullopt;
-  if (state_->dataset.prepare_) {
-    MemoryOwnerScope owner(MemoryOwner::data);
-    current->features = state_->dataset.prepare_(current->features);
+  const std::size_t begin = state_->next_begin();
+  try {
+    std::optional<Batch> current = state_->upcoming ? std::move(state_->upcoming) : state_->upload();
+    state_->upcoming.reset();
+    if (!current) return std::nullopt;
+    if (state_->dataset.prepare_) {
+      MemoryOwnerScope owner(MemoryOwner::data);
+      current->features = state_->dataset.prepare_(current->features);
+    }
+    state_->upcoming = state_->upload();
+    return current;
+  } catch (...) {
+    state_->position = begin;  // so that the next call gives this batch
+    throw;
   }
-  state_->upcoming = state_->upload();
-  return current;
 }
 
 }  // namespace lockstep::data

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
+#include <stdexcept>
+#include <utility>
 
 #include "lockstep/lockstep.h"
 #include "runtime/device_state.h"
@@ -236,6 +239,43 @@ TEST_P(DatasetTest, BatchesAreCopiedOnceOnTheirWay) {
   EXPECT_EQ(uploads.written - written, direct ? 0u : bytes) << "or into memory that the device reads once";
 }
 
+// Either array of a source may be left out.
+TEST_P(DatasetTest, SourcesCopyFeaturesOrLabelsAlone) {
+  const Dataset data = counting(4);
+  const std::vector<std::int64_t> which = {3, 1};
+  std::vector<float> features(4, -1);
+  data.source().copy(which, reinterpret_cast<std::byte*>(features.data()), nullptr);
+  EXPECT_EQ(features, (std::vector<float>{30, 31, 10, 11}));
+  std::vector<std::int64_t> labels(2, -1);
+  data.source().copy(which, nullptr, reinterpret_cast<std::byte*>(labels.data()));
+  EXPECT_EQ(labels, (std::vector<std::int64_t>{3, 1}));
+}
+
+TEST_P(DatasetTest, PreparedFeaturesAreData) {
+  const auto of_data = [&] { return memory_stats(device).live_by_owner[static_cast<std::size_t>(MemoryOwner::data)]; };
+  const Dataset data = Dataset::from_tensors(zeros({1, 1000}, DType::u8), zeros({1})).prepare([](const Tensor& x) {
+    return cast(x, DType::f32);
+  });
+  const std::uint64_t before = of_data();
+  Dataset::Pass pass = data.batches(1, device);
+  const std::optional<Batch> batch = pass.next();
+  EXPECT_GE(of_data() - before, 4000u + 4u);
+}
+
+TEST_P(DatasetTest, ABatchThatFindsNoMemoryIsNamed) {
+  const Dataset data = Dataset::from_tensors(zeros({4, 1 << 20}), zeros({4}));
+  release_cached_memory(device);
+  set_memory_limit(device, memory_stats(device).reserved + (1 << 20));
+  Dataset::Pass pass = data.batches(4, device);
+  try {
+    pass.next();
+    ADD_FAILURE() << "16 MiB fit into one";
+  } catch (const OutOfMemoryError& e) {
+    EXPECT_TRUE(e.where().starts_with("data, ")) << e.what();
+  }
+  set_memory_limit(device, std::nullopt);
+}
+
 // A batch that cannot be read leaves nothing behind, and may be asked for again.
 TEST_P(DatasetTest, AFailingSourceCanBeAskedAgain) {
   struct Failing : LazySource {
@@ -254,6 +294,39 @@ TEST_P(DatasetTest, AFailingSourceCanBeAskedAgain) {
   EXPECT_EQ(pass.next()->size(), 10);
   EXPECT_EQ(pass.next()->size(), 10);
   EXPECT_FALSE(pass.next());
+}
+
+// Nor is a batch lost whose successor cannot be read, or that cannot be prepared.
+TEST_P(DatasetTest, AFailureAfterABatchIsUploadedDoesNotSkipIt) {
+  struct FailsOnce : LazySource {
+    void copy(std::span<const std::int64_t> indices, std::byte* features, std::byte* labels) const override {
+      if (indices.front() == 20 && !std::exchange(failed, true)) throw std::runtime_error("the disk is away");
+      std::fill_n(features, 8 * indices.size(), std::byte{});
+      std::memcpy(labels, indices.data(), 8 * indices.size());
+    }
+    mutable bool failed = false;
+  };
+  int prepared = 0;
+  const Dataset data = Dataset(std::make_shared<FailsOnce>()).take(40).prepare([&](const Tensor& x) {
+    return ++prepared == 4 ? throw std::runtime_error("not now") : x;
+  });
+  const std::uint64_t before = memory_stats(device).live;
+  Dataset::Pass pass = data.batches(10, device);
+  std::vector<std::int64_t> first_labels;
+  int failures = 0;
+  for (bool more = true; more;) {
+    try {
+      const std::optional<Batch> batch = pass.next();
+      more = batch.has_value();
+      if (more) first_labels.push_back(batch->labels.to_vector<std::int64_t>()[0]);
+    } catch (const std::runtime_error&) {
+      ++failures;
+      synchronize(device);
+      EXPECT_EQ(memory_stats(device).live, before) << "nothing stays";
+    }
+  }
+  EXPECT_EQ(failures, 2);
+  EXPECT_EQ(first_labels, (std::vector<std::int64_t>{0, 10, 20, 30}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, DatasetTest, testing::ValuesIn(available_devices()), &by_driver);

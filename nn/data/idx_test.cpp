@@ -67,6 +67,12 @@ TEST_F(IdxTest, PlainAndPackedGiveTheSame) {
   }
 }
 
+TEST_F(IdxTest, RankEightIsTheLargest) {
+  const IdxArray array = IdxArray::open(folder.write("array", header(8, {1, 2, 1, 1, 1, 1, 1, 3}) + "abcdef"));
+  EXPECT_EQ(array.shape(), (Shape{1, 2, 1, 1, 1, 1, 1, 3}));
+  EXPECT_EQ(std::to_integer<char>(array.bytes()[5]), 'f');
+}
+
 TEST_F(IdxTest, WideElementsComeInThisMachinesOrder) {
   const auto read = [&](int type, const std::string& elements, DType dtype, std::uint32_t count) {
     const IdxArray array = IdxArray::open(folder.write("wide", header(type, {count}) + elements));

@@ -26,6 +26,7 @@ struct Script {
   std::deque<FakeQueue> queues;  // in the order in which they were made: the device's own is the first
   std::size_t most_queues = 100;
   lks_status refusal = LKS_UNSUPPORTED;  // of further ones
+  lks_status memory = LKS_OK;            // the answer to requests for it
   int waits = 0;
 };
 Script script;
@@ -61,9 +62,10 @@ const lks_driver_api& table() {
       fake(timeline).reached = std::max(fake(timeline).reached, value);
       return LKS_OK;
     };
-    t.buffer_alloc = [](lks_device*, std::uint32_t, std::uint64_t, lks_buffer** out, lks_diag*) -> lks_status {
+    t.buffer_alloc = [](lks_device*, std::uint32_t, std::uint64_t, lks_buffer** out, lks_diag* diag) -> lks_status {
       *out = any_handle<lks_buffer>();
-      return LKS_OK;
+      if (script.memory != LKS_OK) std::snprintf(diag->what, sizeof diag->what, "none of this kind");
+      return script.memory;
     };
     t.buffer_free = [](lks_device*, lks_buffer*) {};
     return t;
@@ -246,6 +248,80 @@ TEST_F(StreamPool, NeighboursOfDifferentStreamsAreMergedWhenBothAreDone) {
   finish_all();
   state().allocator().release_cached();
   EXPECT_EQ(state().allocator().stats().reserved, 0u);
+}
+
+TEST_F(StreamPool, TheRestOfABlockIsNotToBeHadBeforeTheWholeIsDone) {
+  BlockRef head;
+  {
+    const StreamScope in(*a);
+    take_used(4 * mebibyte);
+    head = take(2 * mebibyte);
+  }
+  const Block* const rest = head->next;
+  ASSERT_NE(rest, nullptr);
+  const BlockRef by_default = take(2 * mebibyte);
+  EXPECT_NE(by_default.get(), rest);
+  const StreamScope in(*b);
+  EXPECT_NE(take(2 * mebibyte).get(), rest);
+  finish(queue_of_a);
+  state().refresh_done();
+  const BlockRef late[] = {take(2 * mebibyte), take(2 * mebibyte)};
+  EXPECT_TRUE(late[0].get() == rest || late[1].get() == rest);
+  EXPECT_EQ(script.waits, 0);
+}
+
+TEST_F(StreamPool, TheRestOfABlockThatAStreamReadsIsThatStreams) {
+  BlockRef head;
+  {
+    const StreamScope in(*a);
+    const BlockRef block = take_used(4 * mebibyte);
+    finish(queue_of_a);
+    const StreamScope reader(*b);
+    prepare_read(*block, state().queue(), CallSite::current());
+    note_read(*block, state().queue(), use(block));
+  }
+  state().refresh_done();
+  {
+    const StreamScope in(*b);
+    head = take(2 * mebibyte);
+  }
+  const Block* const rest = head->next;
+  ASSERT_NE(rest, nullptr) << "its own read comes before what it enqueues now";
+  const StreamScope in(*a);
+  const BlockRef other = take(2 * mebibyte);
+  EXPECT_NE(other.get(), rest) << "the other stream still reads it";
+}
+
+TEST_F(StreamPool, AMergedBlockIsDoneWhenBothPartsAre) {
+  {
+    const StreamScope in(*a);
+    take(4 * mebibyte);
+    BlockRef head = take_used(2 * mebibyte);
+    const BlockRef tail = take(2 * mebibyte);
+    ASSERT_EQ(tail.get(), head->next);
+    head = BlockRef();
+    EXPECT_EQ(use(tail), 2u);
+  }
+  script.queues[queue_of_a].reached = 1;
+  state().refresh_done();
+  const std::uint64_t before = growths();
+  const StreamScope in(*b);
+  const BlockRef other = take(4 * mebibyte);
+  EXPECT_EQ(growths(), before + 1) << "the second half is in use";
+}
+
+// What it does not support is not an op: nobody can help by using another one.
+TEST_F(StreamPool, ADriverThatRefusesMemoryHasFailed) {
+  script.memory = LKS_UNSUPPORTED;
+  try {
+    take(4096);
+    FAIL() << "there is no memory";
+  } catch (const DeviceError& e) {
+    EXPECT_EQ(e.id(), ErrorId::driver_failed) << e.what();
+    EXPECT_NE(std::string(e.what()).find("none of this kind"), std::string::npos) << e.what();
+  }
+  script.memory = LKS_OK;
+  EXPECT_NO_THROW(take(4096));
 }
 
 TEST_F(StreamPool, ADriverThatGivesNoFurtherQueueGetsATypedError) {

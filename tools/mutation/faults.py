@@ -18,6 +18,11 @@ FAULTS = {
         ("    // While release_cached() waited, commands may have freed a part of a segment that is still in use.", "    return nullptr;", "no second try after cached memory was given back"),
         ("std::max(bytes, std::min(room / 16, small_segment))", "small_segment", "small segments take all that a limit leaves"),
         ("if (!is_free(block) || block->next || !is_quiet(*block)) return false;", "if (!is_free(block) || !is_quiet(*block)) return false;", "a segment goes whose first block alone is free"),
+        ("  tail->home = block->home;", "", "the rest of a block that another stream uses counts as the default stream's"),
+        ("  tail->freed_at = block->freed_at;", "", "the rest of a block in use counts as done"),
+        ("    into->freed_at = std::max(into->freed_at, gone->freed_at);", "", "two blocks that are merged count as done with the first"),
+        ("std::uint64_t last = block.home == home ? block.freed_at : 0;", "std::uint64_t last = 0;", "a block that its own stream gets again counts as done"),
+        ("if (use.queue == queue) last = std::max(last, use.value);", "if (use.queue == queue) last = std::max<std::uint64_t>(last, 0);", "a block counts as done that a stream gets while it still reads it"),
     ],
     "runtime/memory/allocator.cpp": [
         ("tracker_.add(block->owner, block->bytes);", "tracker_.add(block->owner, bytes);", "what is added is not what is removed"),
@@ -26,6 +31,7 @@ FAULTS = {
         ("      if (!block.in_use) return;", "", "free blocks count as holders"),
         ("return a.second > b.second;", "return a.second < b.second;", "the smallest holders come first"),
         ("shortage.device_free = device_.memory_free();", "shortage.device_free = device_.memory_total();", "free memory is told as the total"),
+        ("refused ? lks_status{LKS_INTERNAL} : failure.status", "refused ? failure.status : failure.status", "memory that a driver refuses is a missing kernel"),
     ],
     "runtime/driver_table.cpp": [
         ("    if (is_empty_slot(&given, at)) return", "    if (false) return", "a slot of the first version may be null"),
@@ -38,6 +44,10 @@ FAULTS = {
     "runtime/foreign_tensor.cpp": [
         ("  if (before % element != 0) {", "  if (false) {", "memory is shared whose elements the device cannot address"),
         ("  tensor->offset = static_cast<std::int64_t>(before / element);", "", "shared memory is read from before its first element"),
+        ("  check_size(device, spec, purpose);", "", "a shared tensor may be larger than the device allows"),
+        ("  tensor->producer = purpose.label;", "", "errors do not say where a shared tensor came from"),
+        ("  tensor->scope = thread_state().scope;", "", "errors do not say in which scope a tensor was shared"),
+        ('  check_enum(copy, CopyPolicy::never, "copy policy", op, where);', "", "from_memory takes policies that there are not"),
     ],
     "runtime/host_view.cpp": [
         ("    dense = impl.dense;", "", "strided elements are read as dense ones"),
@@ -55,6 +65,9 @@ FAULTS = {
         ("offset -= strides[d] * shape[d];", "", "rows of arrays of three dimensions are mixed up"),
         ("(copy == CopyPolicy::if_needed && read_only)", "copy == CopyPolicy::if_needed", "a tensor changes when its array does"),
         ("wait_for_contents(*tensor->block, where);  // so that", "// so that", "an array is freed at some later time"),
+        ("__builtin_add_overflow(reach, bytes, &reach)) {", "__builtin_add_overflow(reach, bytes, &bytes)) {", "strides may lead out of memory together"),
+        ("import_array(owner->dl_tensor, false, owner,", "import_array(owner->dl_tensor, true, owner,", "arrays of the old struct are shared, although others may write them"),
+        ('  check_enum(copy, CopyPolicy::never, "copy policy", op, where);', "", "from_dlpack takes policies that there are not"),
     ],
     "runtime/dlpack_out.cpp": [
         ("exported->view.is_copy() ? dlpack::copied_flag : dlpack::read_only_flag", "dlpack::copied_flag", "readers may write into tensors"),
@@ -67,6 +80,10 @@ FAULTS = {
          "an upload that nobody has a copy of follows a command that may fail"),
         ("if (status == LKS_OK || has_failed(value)) return Awaited::finished;", "return Awaited::finished;", "a wait that failed itself is silent"),
         ("  const NoResolversScope no_resolvers;", "", "resolvers are asked with the allocator's lock"),
+        ("  if (failed) return 0;", "  if (failed) info.copied = true;", "an upload that nobody has a copy of follows one that has failed"),
+        (" && recovered_up_to_ != forever;", ";", "a lost queue serves further streams"),
+        (" && settling_ == 0", "", "a queue serves another stream while its changes are undone"),
+        ("round < 2; ++round", "round < 1; ++round", "what is enqueued again is not waited for"),
     ],
     "runtime/queue_failures.cpp": [
         ("    if (command->succeeded) continue;", "", "commands that succeeded are undone"),
@@ -79,6 +96,9 @@ FAULTS = {
         ("command.skipped = command.value > first && last != forever;", "command.skipped = command.value > first;",
          "uploads are enqueued again on a queue that is lost"),
         ("  if (old.reported) old.failure = nullptr;", "  old.failure = nullptr;", "a failure that nobody met loses its text"),
+        ("  if (failure) failure->raise();", "  failure->raise();", "the process ends where the text of a failure is gone"),
+        ("if (!range.reported) unreported.push_back(range.failure);", "unreported.push_back(range.failure);", "failures that were thrown are logged at the end"),
+        ("      range.reported = true;", "", "failures are logged again and again"),
     ],
     "runtime/late_failure.cpp": [
         ("  return command.launches[failed_launch(diag, command.launches.size())];", "  return command.launches.front();", "the first call of a unit is blamed"),
@@ -110,6 +130,8 @@ FAULTS = {
          "two threads prepare the same kernel"),
         ("    cache_.prepared_.notify_all();", "", "threads that wait for a kernel are not woken"),
         ("  live_->release_all();", "", "kernels outlive the device"),
+        ("diag.reason ? diag.reason : LKS_REASON_OP", "diag.reason", "a refusal without a reason is asked for again"),
+        ("  claims_ = {info.accumulate_dtype, info.max_ulp, info.gamma_factor};", "", "what a driver claims about its results is lost"),
     ],
     "runtime/device_state.cpp": [
         ("if (limit > 0) most = std::min(most, limit);", "if (limit > 0) most = limit;", "of two limits of a tensor the last holds"),

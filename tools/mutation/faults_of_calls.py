@@ -9,6 +9,16 @@ FAULTS = {
         ("tensor.strides[i] != slot.strides[i] && dims[i].raw() != 1", "tensor.strides[i] != slot.strides[i]", "strides of single elements must be those of the description"),
         ("(out->block.get() != updated->block.get() || out->offset != updated->offset)", "(out->block.get() != updated->block.get())",
          "an update may be written elsewhere in the input's block"),
+        ("    if (tensor.device && tensor.device != &device) {", "    if (false) {", "a call is kept for another device than that of its operands"),
+        ("  check_math_mode(call, device);", "", "a call is kept in a math mode that the device does not have"),
+        ("    check_size(device, spec, {.label = call.op.name.c_str(), .where = &call.where});", "", "a call is kept whose result the device cannot have"),
+        ("    if (!call.op.pointwise()) check_operand_size(call, tensor);", "", "a call is kept whose extents overflow"),
+        ("  described->offset = like.offset;", "", "the description of a slice is aligned as a new tensor"),
+        ("  if (call.op.host) return CallRoute::host_function;", "", "the driver is asked for a function of the host"),
+        ("  if (has_host_kernel(call, device)) return CallRoute::host_kernel;", "", "the driver is asked although the host has a kernel"),
+        (" || call.op.id == LKS_OP_COPY", "", "a copy is to help where the driver refuses a copy"),
+        (" || refusal.operand >= static_cast<std::int32_t>(prepared_.input_count)", "", "a copy is to help where the driver refuses an output"),
+        ("    slot.absent = operand.is_absent();", "", "what a call leaves out is taken for a tensor"),
     ],
     "ops/launch_number.cpp": [
         ("std::tuple(op, kind, a, b, constant.kind,", "std::tuple(op, a, b, constant.kind,", "symbols of one name are one, whatever their kind"),
@@ -16,6 +26,8 @@ FAULTS = {
         ("return a == NumberKind::counter || b == NumberKind::counter ? NumberKind::counter : NumberKind::integer;", "return a;",
          "an integer in front of a counter makes it an integer"),
         ("sum = first ? product : sum + product;", "sum = product;", "of an extent that is a sum only the last term counts"),
+        ("unsigned_result(NumberOp op, std::uint64_t a, std::uint64_t b) {", "unsigned_result(NumberOp op, std::int64_t a, std::int64_t b) {", "large counters are divided as negative numbers"),
+        ("%.17g", "%g", "different numbers have the same text"),
     ],
     "ops/call_op.cpp": [
         ("while (all.size() < op.inputs.size()) all.push_back(Operand::absent(line));", "", "optional inputs must be given"),
@@ -23,6 +35,8 @@ FAULTS = {
         ("case ArgumentKind::real: return if_holds(number && number->kind != Scalar::Kind::logical);", "case ArgumentKind::real: return if_holds(number);",
          "true is taken for the number 1"),
         ("def.kind == ArgumentKind::number || def.at_launch) return;", "def.kind == ArgumentKind::number) return;", "a key may not be known only at launch"),
+        ("case ArgumentKind::number: return if_holds(number);", "case ArgumentKind::number: return if_holds(number && number->kind != Scalar::Kind::logical);", "true is no element by name"),
+        ("number->kind != Scalar::Kind::floating && !number->above_int64", "number->kind != Scalar::Kind::floating", "attributes of an application wrap to negative numbers"),
     ],
     "ops/arguments.cpp": [
         ("  std::sort(numbers.begin(), numbers.end());", "", "axes must be given in ascending order"),
@@ -65,6 +79,7 @@ FAULTS = {
         ("while (scope && &scope->stream_.state_->device != this) scope = scope->outer_;", "if (scope && &scope->stream_.state_->device != this) scope = nullptr;",
          "a stream of another device ends the outer stream"),
         ("  allocator_->expect_streams();", "", "the pool does not learn that there are streams"),
+        ("  if (!a.state_ || !b.state_) return a.state_.get() == b.state_.get();", "", "comparing streams that were moved from ends the process"),
     ],
     "runtime/stream_order.cpp": [
         ("if (CommandQueue& home = home_of(block); &home != &queue) others.push_back({&home, home.newest()});", "",
