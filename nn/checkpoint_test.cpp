@@ -216,7 +216,7 @@ TEST_P(Checkpoint, EvaluationTakesTheBatchesOfTheLoadedTraining) {
   first.save_checkpoint(path);
   std::vector<std::int64_t> sizes;
   const Lambda noted{[&](const Tensor& x) {
-    sizes.push_back(x.shape()[0]);
+    if (!x.is_abstract()) sizes.push_back(x.shape()[0]);
     return x;
   }};
   Model second(Sequential(Average{}, Dense{.units = 6}, Tanh{}, Dropout{0.25}, Dense{.units = 3}, noted));

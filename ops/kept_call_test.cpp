@@ -128,7 +128,9 @@ TEST_P(KeptCalls, LeaveOutAnOptionalOperand) {
       },
       ErrorId::wrong_input_count, {"conv2d: takes 2 tensors, not 3"}, "kept_call_test.cpp:", true);
   const Described with_bias("conv2d", {x, w, bias}, &window);
-  EXPECT_EQ(launched(*keep(with_bias), {x, w, bias})[0].to_bytes(), invoke(call.op, three, &window)[0].to_bytes());
+  const KeepAnswer added = keep_call(with_bias.call(), device);
+  if (!added.call) return;  // another op adds the bias
+  EXPECT_EQ(launched(*added.call, {x, w, bias})[0].to_bytes(), invoke(call.op, three, &window)[0].to_bytes());
 }
 
 TEST_P(KeptCalls, UpdateInPlaceAsTheCallDoes) {
