@@ -390,7 +390,10 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
     if (op.attrs.size) c.attrs = op.attrs.defaults;
     for (const ScalarDef& s : op.scalars) {
       const bool integral = s.dtype != ScalarDef::of_inputs && s.dtype != ScalarDef::of_result && !is_float(s.dtype);
-      c.scalars.push_back({integral ? Scalar::Kind::integer : Scalar::Kind::floating, 3, 0.75});
+      // No two are equal. f32 holds all of them, f16 and bf16 only the first.
+      const auto before = static_cast<std::int64_t>(c.scalars.size());
+      c.scalars.push_back({integral ? Scalar::Kind::integer : Scalar::Kind::floating, 3 + before,
+                           0.75 - 0x0.0a3d7p0 * static_cast<double>(before)});
     }
     cases.push_back(std::move(c));
   };
@@ -436,6 +439,15 @@ std::vector<OpCase> pointwise_cases(const OpDef& op, const std::vector<CaseValue
       if (op.inputs[i].group == 'T') cases.back().inputs[i].dtype = DType::boolean;
     }
     cases.back().error = ErrorId::dtype_not_accepted;
+  }
+  // The first operand is smaller than the second; two operands are smaller in unlike ways.
+  for (int t = 0; n >= 2 && t < dtype_count; ++t) {
+    const auto dtype = static_cast<DType>(t);
+    if (!types.has(dtype)) continue;
+    const std::string prefix = std::string(name_of(dtype)) + "/";
+    add(prefix + "row_first", dtype, {Shape{7}, Shape{4, 7}});
+    add(prefix + "column_first", dtype, {Shape{4, 1}, Shape{4, 7}});
+    if (n > 2) add(prefix + "row_and_column", dtype, {Shape{4, 7}, Shape{1, 7}, Shape{4, 1}});
   }
   return cases;
 }

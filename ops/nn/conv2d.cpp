@@ -122,6 +122,25 @@ std::vector<ConvCase> cases_for(DType dtype) {
   return cases;
 }
 
+// Calls for which a kernel may take a short cut. They stand behind all other cases of an op, whose layouts and values
+// stay as they are. The last one gets all layouts.
+std::vector<ConvCase> short_cuts_for(DType dtype) {
+  std::vector<ConvCase> cases = {
+      {"pointwise_grouped", {2, 4, 5, 6}, {4, 1, 1, 3}, {{1, 1}, {0, 0, 0, 0}, {1, 1}, 2}},
+      {"depthwise_dilated", {1, 7, 8, 5}, {5, 3, 3, 1}, {{1, 1}, {2, 2, 2, 2}, {2, 2}, 5}},
+      {"depthwise_unpadded", {1, 5, 6, 5}, {5, 3, 3, 1}, {{1, 1}, {0, 0, 0, 0}, {1, 1}, 5}},
+      {"depthwise_strided_unpadded", {1, 7, 8, 5}, {5, 3, 3, 1}, {{2, 2}, {0, 0, 0, 0}, {1, 1}, 5}},
+      {"row_window", {1, 6, 13, 2}, {3, 1, 7, 2}, {{1, 1}, {0, 0, 3, 3}, {1, 1}, 1}},
+      {"window_of_5", {1, 8, 9, 2}, {3, 5, 5, 2}, {{1, 1}, {2, 2, 2, 2}, {1, 1}, 1}},
+      {"dilated_padded", {1, 7, 8, 2}, {3, 3, 3, 2}, {{1, 1}, {2, 2, 2, 2}, {2, 2}, 1}},
+      {"strided_grouped_unpadded", {1, 7, 8, 6}, {4, 3, 3, 3}, {{2, 2}, {0, 0, 0, 0}, {1, 1}, 2}},
+      {"grouped_unpadded", {1, 5, 6, 8}, {6, 3, 3, 4}, {{1, 1}, {0, 0, 0, 0}, {1, 1}, 2}},
+  };
+  const ConvCase& pointwise_strided = combined_cases().front();  // f32 and f64 have it already
+  if (dtype == DType::f16 || dtype == DType::bf16) cases.insert(cases.begin(), pointwise_strided);
+  return cases;
+}
+
 Shape output_shape(const ConvCase& c) {
   const auto extent = [&](int side) {
     const auto s = static_cast<std::size_t>(side);
@@ -213,13 +232,14 @@ LOCKSTEP_BUILT_IN(80, conv2d) {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
+    const auto add = [&](DType dtype, const ConvCase& c, bool bias) {
+      cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name + (bias ? "/bias" : ""),
+                             {{c.x, dtype}, {c.w, dtype}, {Shape{c.w[0]}, dtype, {}, !bias}}}
+                          .with(c.attrs));
+    };
     for (DType dtype : floating_dtypes) {
       for (const ConvCase& c : cases_for(dtype)) {
-        for (bool bias : {false, true}) {
-          cases.push_back(OpCase{std::string(name_of(dtype)) + "/" + c.name + (bias ? "/bias" : ""),
-                                 {{c.x, dtype}, {c.w, dtype}, {Shape{c.w[0]}, dtype, {}, !bias}}}
-                              .with(c.attrs));
-        }
+        for (bool bias : {false, true}) add(dtype, c, bias);
       }
     }
     const auto wrong = [&](const char* name, Shape x, Shape w, Conv2dAttrs a, ErrorId error) {
@@ -231,6 +251,9 @@ LOCKSTEP_BUILT_IN(80, conv2d) {
     wrong("error/no_kernel", {1, 5, 5, 3}, {4, 0, 3, 3}, {}, ErrorId::invalid_shape);
     wrong("error/stride", {1, 5, 5, 3}, {4, 3, 3, 3}, {{0, 1}, {0, 0, 0, 0}, {1, 1}, 1}, ErrorId::invalid_attribute);
     wrong("error/groups", {1, 5, 5, 4}, {3, 3, 3, 2}, {{1, 1}, {0, 0, 0, 0}, {1, 1}, 2}, ErrorId::invalid_attribute);
+    for (DType dtype : floating_dtypes) {
+      for (const ConvCase& c : short_cuts_for(dtype)) add(dtype, c, false);
+    }
     return cases;
   };
   return op;
@@ -273,13 +296,15 @@ LOCKSTEP_BUILT_IN(81, conv2d_backward_input) {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : floating_dtypes) {
-      for (const ConvCase& c : cases_for(dtype)) {
+    const auto add = [&](DType dtype, const std::vector<ConvCase>& all) {
+      for (const ConvCase& c : all) {
         cases.push_back(
             OpCase{std::string(name_of(dtype)) + "/" + c.name, {{output_shape(c), dtype}, {c.w, dtype}}}.with(
                 backward_attrs(c.attrs, c.x)));
       }
-    }
+    };
+    for (DType dtype : floating_dtypes) add(dtype, cases_for(dtype));
+    for (DType dtype : floating_dtypes) add(dtype, short_cuts_for(dtype));
     return cases;
   };
   return op;
@@ -322,13 +347,15 @@ LOCKSTEP_BUILT_IN(82, conv2d_backward_filter) {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : floating_dtypes) {
-      for (const ConvCase& c : cases_for(dtype)) {
+    const auto add = [&](DType dtype, const std::vector<ConvCase>& all) {
+      for (const ConvCase& c : all) {
         cases.push_back(
             OpCase{std::string(name_of(dtype)) + "/" + c.name, {{c.x, dtype}, {output_shape(c), dtype}}}.with(
                 backward_attrs(c.attrs, c.w)));
       }
-    }
+    };
+    for (DType dtype : floating_dtypes) add(dtype, cases_for(dtype));
+    for (DType dtype : floating_dtypes) add(dtype, short_cuts_for(dtype));
     // Sums of several chunks, with so many filters that a kernel need not split a sum.
     const ConvCase deep{"deep", {1, 24, 24, 512}, {512, 3, 3, 1}, {{1, 1}, {1, 1, 1, 1}, {1, 1}, 512}};
     OpCase last =

@@ -148,29 +148,37 @@ std::vector<OpCase> forward_cases(CaseValues values) {
 }
 
 // Consecutive taps that lie inside the image under every window, whatever the image's extents: all if nothing is
-// padded. If the left or right is, they are in one row of the window. A window must be larger than the padding of both
-// its sides.
-CaseValues taps_inside(const Pool2dAttrs& a) {
+// padded. If the left or right is, they are in one row of the window: the first that is always inside, or the last. A
+// window must be larger than the padding of both its sides.
+CaseValues taps_inside(const Pool2dAttrs& a, bool of_last_row) {
   const std::int64_t width = a.window[1], left = a.padding[2], right = a.padding[3];
-  const std::int64_t first_row = a.padding[0];
-  const std::int64_t last_row = left || right ? first_row : a.window[0] - 1 - a.padding[1];
-  return {CaseValues::Kind::indices, static_cast<double>(first_row * width + left),
-          static_cast<double>(last_row * width + width - 1 - right)};
+  const std::int64_t first_row = a.padding[0], last_row = a.window[0] - 1 - a.padding[1];
+  const bool one_row = left || right;
+  const std::int64_t from = one_row && of_last_row ? last_row : first_row, to = one_row ? from : last_row;
+  return {CaseValues::Kind::indices, static_cast<double>(from * width + left),
+          static_cast<double>(to * width + width - 1 - right)};
 }
 
 std::vector<OpCase> tap_cases(bool backward) {
   std::vector<OpCase> cases;
+  const auto add = [&](DType dtype, const PoolCase& c, bool of_last_row = false) {
+    const CaseInput taps{pooled_shape(c), DType::i32, taps_inside(c.attrs, of_last_row)};
+    const CaseInput values{backward ? pooled_shape(c) : c.x, dtype};
+    OpCase made{std::string(name_of(dtype)) + "/" + c.name, {values, taps}};
+    cases.push_back(backward ? made.with(backward_attrs(c.attrs, c.x)) : made.with(c.attrs));
+  };
   for (DType dtype : floating_dtypes) {
-    for (const PoolCase& c : pool_cases()) {
-      const CaseInput taps{pooled_shape(c), DType::i32, taps_inside(c.attrs)};
-      const CaseInput values{backward ? pooled_shape(c) : c.x, dtype};
-      OpCase made{std::string(name_of(dtype)) + "/" + c.name, {values, taps}};
-      cases.push_back(backward ? made.with(backward_attrs(c.attrs, c.x)) : made.with(c.attrs));
-    }
+    for (const PoolCase& c : pool_cases()) add(dtype, c);
   }
   const CaseInput values{backward ? Shape{1, 2, 2, 3} : Shape{1, 4, 4, 3}}, taps{Shape{1, 2, 1, 3}, DType::i32};
   OpCase wrong{"error/taps", {values, taps}, {}, {}, ErrorId::shapes_differ};
   cases.push_back(backward ? wrong.with(backward_attrs({}, {1, 4, 4, 3})) : wrong.with(Pool2dAttrs{}));
+  // Beside padding, all taps of a case above lie in the same row of their windows. Here they lie in two rows, or in
+  // another one than the first that is always inside.
+  for (DType dtype : floating_dtypes) {
+    add(dtype, {"taps_of_two_rows", {1, 9, 6, 2}, {{4, 3}, {2, 2}, {1, 1, 0, 0}}});
+    add(dtype, {"taps_of_last_row", {1, 6, 5, 17}, {{4, 4}, {2, 2}, {1, 1, 1, 1}}}, true);
+  }
   return cases;
 }
 

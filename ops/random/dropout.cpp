@@ -97,6 +97,9 @@ LOCKSTEP_BUILT_IN(125, dropout) {
       cases.push_back({name, {{Shape{6, 71}}}, {}, case_scalars({(number + step) * 0x1p-24})});
     }
     cases.push_back({"error/rate", {{Shape{3}}}, {}, case_scalars({1.0}), ErrorId::invalid_attribute});
+    for (DType dtype : floating_dtypes) {
+      cases.push_back({std::string(name_of(dtype)) + "/none", {{Shape{5, 13}, dtype}}, {}, case_scalars({0.0})});
+    }
     return cases;
   };
   return op;

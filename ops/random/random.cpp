@@ -296,7 +296,7 @@ Distribution normal_like(const char* map) {
           {-1.1, 3.3}};
 }
 
-// A case whose stream contains an element that is one in a million.
+// A case with numbers of its own, or whose stream contains an element that is one in a million.
 struct StreamCase {
   const char* name;
   DType dtype;
@@ -402,10 +402,18 @@ LOCKSTEP_BUILT_IN(121, random_uniform) {
                         &uniform_scalars,
                         &check_range,
                         {-1.1, 2.3}});
+  // The only number of a range is the result itself: nothing is rounded.
+  op.reference = [general = std::move(op.reference)](RefContext& r) {
+    general(r);
+    const bool one_number = r.call.scalars[0].as_double() == r.call.scalars[1].as_double();
+    if (one_number) r.outputs[0].budget.assign(r.outputs[0].values.size(), 0);
+  };
   // Element 984 of this stream has all of its upper 24 bits set, and 2.1 + 6.9 (1 - 2^-24) rounds to 9.
   op = with_stream(std::move(op), {"next_to_high", DType::f32, {2.1, 9.0}, 3041});
   // A stream with 53 set bits cannot be found by trial. This range has eight numbers, and one sum in 16 rounds to high.
-  return with_stream(std::move(op), {"next_to_high", DType::f64, {1.0, 1.0 + 0x1p-49}, 3041});
+  op = with_stream(std::move(op), {"next_to_high", DType::f64, {1.0, 1.0 + 0x1p-49}, 3041});
+  op = with_stream(std::move(op), {"one_number", DType::f32, {2.5, 2.5}, 3041});
+  return with_stream(std::move(op), {"one_number", DType::f64, {2.5, 2.5}, 3041});
 }
 LOCKSTEP_BUILT_IN(122, random_normal) {
   OpDef op = random_op("random_normal", "mean + deviation z, z normal.", normal_like("normal_of_bits"));

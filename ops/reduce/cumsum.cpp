@@ -98,7 +98,8 @@ std::vector<OpCase> cumsum_cases() {
     c.gradient = is_floating(dtype);
     cases.push_back(c.with(a));
   };
-  for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64}) {
+  constexpr DType dtypes[] = {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64};
+  for (DType dtype : dtypes) {
     add("vector", {41}, dtype, {0, 0});
     add("columns", {7, 5}, dtype, {0, 0});
     add("rows", {3, 33}, dtype, {1, 1});
@@ -108,6 +109,7 @@ std::vector<OpCase> cumsum_cases() {
   }
   add("error/axis", {2, 3}, DType::f32, {2, 0});
   cases.back().error = ErrorId::axis_out_of_range;
+  for (DType dtype : dtypes) add("middle_reversed", {2, 9, 4}, dtype, {1, 1});
   return cases;
 }
 

@@ -169,7 +169,7 @@ LOCKSTEP_BUILT_IN(105, concat) {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i64, DType::u8, DType::boolean}) {
+    const auto add = [&](DType dtype) {
       const std::string prefix = std::string(name_of(dtype)) + "/";
       const bool gradient = types::floating.has(dtype);
       cases.push_back(OpCase{prefix + "rows", {{Shape{2, 3}, dtype}, {Shape{4, 3}, dtype}}, {}, {}, {}, gradient}.with(
@@ -177,6 +177,9 @@ LOCKSTEP_BUILT_IN(105, concat) {
       cases.push_back(OpCase{
           prefix + "columns", {{Shape{3, 1}, dtype}, {Shape{3, 0}, dtype}, {Shape{3, 5}, dtype}}, {}, {}, {}, gradient}
                           .with(AxisAttrs{1}));
+    };
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i64, DType::u8, DType::boolean}) {
+      add(dtype);
     }
     // Pieces of a result of high rank: copies whose target has gaps.
     for (int axis : {1, 3, 5}) {
@@ -192,6 +195,7 @@ LOCKSTEP_BUILT_IN(105, concat) {
     cases.push_back(OpCase{"error/rank", {{Shape{2, 3}}, {Shape{2}}}, {}, {}, ErrorId::wrong_rank}.with(AxisAttrs{0}));
     cases.push_back(
         OpCase{"error/dtype", {{Shape{2}}, {Shape{2}, DType::i32}}, {}, {}, ErrorId::dtypes_differ}.with(AxisAttrs{0}));
+    for (DType dtype : {DType::i8, DType::i32}) add(dtype);
     return cases;
   };
   return op;

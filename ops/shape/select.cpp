@@ -140,8 +140,8 @@ LOCKSTEP_BUILT_IN(107, gather) {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
-    for (DType dtype :
-         {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64, DType::u8, DType::boolean}) {
+    for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i32, DType::i64, DType::u8,
+                        DType::boolean, DType::i8}) {
       for (DType index : {DType::i32, DType::i64}) {
         const std::string prefix = std::string(name_of(dtype)) + "/" + std::string(name_of(index)) + "/";
         const auto add = [&](const char* name, Shape x, Shape indices, std::int64_t axis) {
@@ -295,13 +295,19 @@ LOCKSTEP_BUILT_IN(109, one_hot) {
   };
   op.cases = [] {
     std::vector<OpCase> cases;
+    const auto prefix_of = [](DType dtype, DType label) {
+      return std::string(name_of(dtype)) + "/" + std::string(name_of(label));
+    };
+    const auto add_vector = [&](DType dtype, DType label) {
+      const CaseInput labels{Shape{6}, label, {CaseValues::Kind::indices, -1, 5}};
+      OpCase c{prefix_of(dtype, label) + "/vector", {labels}, {}, {}, {}, false};
+      cases.push_back(c.with(OneHotAttrs{5, static_cast<std::int64_t>(dtype)}));
+    };
     for (DType dtype : {DType::f32, DType::f64, DType::bf16, DType::i32, DType::boolean}) {
       for (DType label : {DType::i32, DType::i64}) {
         const auto to = static_cast<std::int64_t>(dtype);
-        const std::string prefix = std::string(name_of(dtype)) + "/" + std::string(name_of(label));
-        cases.push_back(
-            OpCase{prefix + "/vector", {{Shape{6}, label, {CaseValues::Kind::indices, -1, 5}}}, {}, {}, {}, false}.with(
-                OneHotAttrs{5, to}));
+        const std::string prefix = prefix_of(dtype, label);
+        add_vector(dtype, label);
         cases.push_back(
             OpCase{prefix + "/matrix", {{Shape{2, 3}, label, {CaseValues::Kind::indices, 0, 2}}}, {}, {}, {}, false}
                 .with(OneHotAttrs{3, to}));
@@ -312,6 +318,9 @@ LOCKSTEP_BUILT_IN(109, one_hot) {
     }
     cases.push_back(
         OpCase{"error/depth", {{Shape{2}, DType::i64}}, {}, {}, ErrorId::invalid_attribute}.with(OneHotAttrs{-1, 0}));
+    for (DType dtype : {DType::f16, DType::i8, DType::u8, DType::i64}) {
+      for (DType label : {DType::i32, DType::i64}) add_vector(dtype, label);
+    }
     return cases;
   };
   return op;
