@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "conformance/mutants/rows.h"
 #include "conformance/mutants/terms.h"
 #include "ops/scalar/dialect_cpp.h"
 
@@ -38,32 +39,6 @@ float total_of(const std::vector<float>& row, float largest) {
   float total = 0;
   for (float x : row) total += std::exp(x - largest);
   return total;
-}
-
-/// Calls visit(offset in x, offset in y) for each row along an axis; y may lack the axis.
-template <class Visit>
-void for_each_row(const host::TensorView& x, const host::TensorView& y, int axis, Visit&& visit) {
-  std::int64_t dims[LKS_MAX_RANK], x_strides[LKS_MAX_RANK], y_strides[LKS_MAX_RANK];
-  int rank = 0;
-  for (int d = 0; d < x.rank; ++d) {
-    if (d == axis) continue;
-    dims[rank] = x.dims[d];
-    x_strides[rank] = x.strides[d];
-    y_strides[rank] = y.strides[y.rank == x.rank ? d : rank];
-    ++rank;
-  }
-  reference::Walk walk(rank, dims);
-  walk.add(x_strides);
-  walk.add(y_strides);
-  for (; !walk.done(); walk.next()) visit(walk.offset(0), walk.offset(1));
-}
-
-std::vector<float> row_at(const host::TensorView& x, int axis, std::int64_t offset) {
-  std::vector<float> row(static_cast<std::size_t>(x.dims[axis]));
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    row[i] = x.as<float>()[offset + static_cast<std::int64_t>(i) * x.strides[axis]];
-  }
-  return row;
 }
 
 template <Largest largest_in, bool logarithm>
@@ -178,6 +153,21 @@ void argsort_32_bits_when_long(const Call& call) {
   sort<&is_less>(call, true);
 }
 
+// Keys are padded to a power of two with the largest one, and padding comes before keys that equal it.
+void argsort_of_largest_gives_padding(const Call& call) {
+  sort<&is_less>(call, true);
+  const host::TensorView x = call.view(0), y = call.view(1);
+  std::int64_t padding = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(y.count()))) - y.count();
+  for_each<std::int64_t>(y, [&](std::int64_t& at, std::int64_t) {
+    if (x.as<std::int64_t>()[at * x.strides[0]] == INT64_MAX && padding-- > 0) at = y.count() + padding;
+  });
+}
+// Keys are compared by their negations. The least one is its own.
+std::int64_t negated(std::int64_t key) { return static_cast<std::int64_t>(0 - static_cast<std::uint64_t>(key)); }
+bool is_less_by_negation(std::int64_t a, std::int64_t b) { return negated(a) > negated(b); }
+void argsort_by_negation(const Call& call) { sort<&is_less_by_negation>(call, true); }
+bool is_i64(lks_dtype t) { return t == LKS_I64; }
+
 // ------------------------------------------------------------------------------------------- losses of probabilities
 
 /// The loss of one row, from its logits and targets.
@@ -223,18 +213,29 @@ void softmax_in_one_grid(const Call& call) {
 
 // ----------------------------------------------------------------------------------------------------------- labels
 
-template <ClassOf class_of>
-void one_hot(const Call& call) {
+template <ClassOf class_of, class T>
+void one_hot_of(const Call& call, T one) {
   const host::TensorView labels = call.view(0), y = call.view(1);
   const std::int64_t depth = y.dims[y.rank - 1];
   std::vector<std::int64_t> classes;
   const auto keep = [&](auto label, std::int64_t) { classes.push_back(class_of(label, depth)); };
   if (labels.dtype == LKS_I32) for_each<std::int32_t>(labels, keep);
   if (labels.dtype == LKS_I64) for_each<std::int64_t>(labels, keep);
-  for_each<float>(y, [&](float& v, std::int64_t i) {
-    v = classes[static_cast<std::size_t>(i / depth)] == i % depth ? 1.0f : 0.0f;
-  });
+  for_each<T>(y,
+              [&](T& v, std::int64_t i) { v = classes[static_cast<std::size_t>(i / depth)] == i % depth ? one : T{}; });
 }
+
+template <ClassOf class_of>
+void one_hot(const Call& call) {
+  one_hot_of<class_of>(call, 1.0f);
+}
+
+// In f16, the bits of an integer; in bytes, true of all bits; in i64, a one in each half.
+void one_hot_of_f16_writes_integers(const Call& call) { one_hot_of<&inside, std::uint16_t>(call, 1); }
+void one_hot_of_bytes_sets_all_bits(const Call& call) { one_hot_of<&inside, std::uint8_t>(call, 255); }
+void one_hot_of_i64_writes_halves(const Call& call) { one_hot_of<&inside, std::int64_t>(call, 0x100000001); }
+bool is_f16(lks_dtype t) { return t == LKS_F16; }
+bool is_byte(lks_dtype t) { return t == LKS_I8 || t == LKS_U8; }
 
 // ---------------------------------------------------------------------------------------------------- random numbers
 
@@ -249,7 +250,10 @@ std::uint32_t random_word(const Call& call, int first_of_key, std::int64_t index
   return words[index % 4];
 }
 
-template <std::int64_t period, bool stays_below>
+/// Whether numbers are kept below `high`: not, as it should be, or also in a range of one number, which is then missed.
+enum class Kept : std::uint8_t { no, right, too_far };
+
+template <std::int64_t period, Kept kept>
 void random_uniform(const Call& call) {
   const double low = std::bit_cast<double>(number_at(call, 0)), high = std::bit_cast<double>(number_at(call, 1));
   for_each<float>(call.view(0), [&](float& v, std::int64_t i) {
@@ -257,7 +261,8 @@ void random_uniform(const Call& call) {
     float first = static_cast<float>(low);
     if (first < low) first = std::nextafter(first, INFINITY);
     v = first + u * static_cast<float>(high - low);
-    if (stays_below && v >= static_cast<float>(high)) v = std::nextafter(static_cast<float>(high), -INFINITY);
+    const bool limited = kept == Kept::too_far || (kept == Kept::right && low < high);
+    if (limited && v >= static_cast<float>(high)) v = std::nextafter(static_cast<float>(high), -INFINITY);
   });
 }
 
@@ -274,7 +279,8 @@ void random_normal(const Call& call) {
   });
 }
 
-template <int threshold_bits, bool by_product>
+/// Compares either with the number of random numbers that are dropped or, if `inclusive`, with the last of them.
+template <int threshold_bits, bool by_product, bool inclusive = false>
 void dropout(const Call& call) {
   const double rate = std::bit_cast<double>(number_at(call, 0));
   const auto threshold = static_cast<std::uint32_t>(std::ceil(std::ldexp(rate, threshold_bits)));
@@ -282,7 +288,8 @@ void dropout(const Call& call) {
   std::vector<float> x;
   for_each<float>(call.view(0), [&](float v, std::int64_t) { x.push_back(v); });
   for_each<float>(call.view(1), [&](float& v, std::int64_t i) {
-    const bool drop = random_word(call, 1, i) >> (32 - threshold_bits) < threshold;
+    const std::uint32_t number = random_word(call, 1, i) >> (32 - threshold_bits);
+    const bool drop = inclusive ? number <= threshold - 1u : number < threshold;
     const float from = x[static_cast<std::size_t>(i)];
     v = by_product ? from * (drop ? 0 : scale) : drop ? 0 : from * scale;
   });
@@ -316,6 +323,9 @@ constexpr KernelFault faults[] = {
      &last_of_many_rows_lost<&softmax<&largest_of_all, false>>},
     {Mutant::loss_loses_last_of_many_rows, LKS_OP_SPARSE_CROSS_ENTROPY,
      &last_of_many_rows_lost<&sparse_cross_entropy<&inside, &largest_of_all>>},
+    {Mutant::long_softmax_in_bf16, LKS_OP_SOFTMAX, &in_bf16_if_many<&softmax<&largest_of_all, false>>},
+    {Mutant::long_loss_in_bf16, LKS_OP_SPARSE_CROSS_ENTROPY,
+     &in_bf16_if_many<&sparse_cross_entropy<&inside, &largest_of_all>>},
     {Mutant::log_softmax_unshifted_when_long, LKS_OP_LOG_SOFTMAX, &softmax<&largest_of_short_rows, true>},
     {Mutant::loss_largest_of_first_8192, LKS_OP_SPARSE_CROSS_ENTROPY,
      &sparse_cross_entropy<&inside, &largest_of_first_8192>},
@@ -332,15 +342,25 @@ constexpr KernelFault faults[] = {
     {Mutant::one_hot_from_the_end, LKS_OP_ONE_HOT, &one_hot<&counted_from_the_end>},
     {Mutant::one_hot_cut_to_32_bits, LKS_OP_ONE_HOT, &one_hot<&cut_to_32_bits>},
     {Mutant::one_hot_moved_inside, LKS_OP_ONE_HOT, &one_hot<&moved_inside>},
-    {Mutant::uniform_reaches_high, LKS_OP_RANDOM_UNIFORM, &random_uniform<std::int64_t{1} << 62, false>},
-    {Mutant::uniform_repeats, LKS_OP_RANDOM_UNIFORM, &random_uniform<65536, true>},
+    {Mutant::one_hot_of_f16_writes_integers, LKS_OP_ONE_HOT, &one_hot_of_f16_writes_integers, false, nullptr, &is_f16},
+    {Mutant::one_hot_of_bytes_sets_all_bits, LKS_OP_ONE_HOT, &one_hot_of_bytes_sets_all_bits, false, nullptr, &is_byte},
+    {Mutant::one_hot_of_i64_writes_halves, LKS_OP_ONE_HOT, &one_hot_of_i64_writes_halves, false, nullptr, &is_i64},
+    {Mutant::uniform_reaches_high, LKS_OP_RANDOM_UNIFORM, &random_uniform<std::int64_t{1} << 62, Kept::no>},
+    {Mutant::uniform_repeats, LKS_OP_RANDOM_UNIFORM, &random_uniform<65536, Kept::right>},
+    {Mutant::uniform_of_one_number_is_below, LKS_OP_RANDOM_UNIFORM,
+     &random_uniform<std::int64_t{1} << 62, Kept::too_far>},
     {Mutant::normal_cut_at_5, LKS_OP_RANDOM_NORMAL, &random_normal<31, 5>},
     {Mutant::normal_of_24_bits, LKS_OP_RANDOM_NORMAL, &random_normal<24, 100>},
     {Mutant::dropout_in_16_bits, LKS_OP_DROPOUT, &dropout<16, false>},
     {Mutant::dropout_by_product, LKS_OP_DROPOUT, &dropout<24, true>},
-    {Mutant::argsort_reverses_ties_when_long, LKS_OP_ARGSORT, &argsort_reverses_ties_when_long},
-    {Mutant::argsort_of_many_in_runs, LKS_OP_ARGSORT, &argsort_of_many_in_runs},
-    {Mutant::argsort_32_bits_when_long, LKS_OP_ARGSORT, &argsort_32_bits_when_long},
+    {Mutant::dropout_of_rate_0_drops_all, LKS_OP_DROPOUT, &dropout<24, false, true>},
+    {Mutant::argsort_reverses_ties_when_long, LKS_OP_ARGSORT, &argsort_reverses_ties_when_long, false, nullptr,
+     &is_i64},
+    {Mutant::argsort_of_many_in_runs, LKS_OP_ARGSORT, &argsort_of_many_in_runs, false, nullptr, &is_i64},
+    {Mutant::argsort_32_bits_when_long, LKS_OP_ARGSORT, &argsort_32_bits_when_long, false, nullptr, &is_i64},
+    {Mutant::argsort_of_largest_gives_padding, LKS_OP_ARGSORT, &argsort_of_largest_gives_padding, false, nullptr,
+     &is_i64},
+    {Mutant::argsort_by_negation, LKS_OP_ARGSORT, &argsort_by_negation, false, nullptr, &is_i64},
 };
 
 // A placeholder for the correct kernel in FaultyKernel: it has the tensors' dtypes and ranks, and never runs.
@@ -349,9 +369,10 @@ struct Absent : lks_kernel {
 };
 
 lks_status make_absent(const common::KernelRequest& request, std::unique_ptr<lks_kernel>* out) {
-  const bool sorts = request.desc.op == LKS_OP_ARGSORT, labels = request.desc.op == LKS_OP_ONE_HOT;
-  const bool given = request.desc.input_count > 0 && !labels;
-  if ((given ? request.input(0) : request.output(0)).dtype != (sorts ? LKS_I64 : LKS_F32)) {
+  const auto& fault = *static_cast<const KernelFault*>(request.context);
+  const bool given = request.desc.input_count > 0 && request.desc.op != LKS_OP_ONE_HOT;
+  const lks_dtype dtype = (given ? request.input(0) : request.output(0)).dtype;
+  if (!(fault.takes ? fault.takes(dtype) : dtype == LKS_F32)) {
     return common::refuse(request.diag, LKS_REASON_DTYPE, 0, DRIVER_WHERE, "no kernel for this dtype");
   }
   common::emplace<Absent>(request, out);
@@ -362,8 +383,8 @@ lks_status make_absent(const common::KernelRequest& request, std::unique_ptr<lks
 
 std::span<const KernelFault> composite_faults() { return faults; }
 
-lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& desc, lks_kernel_info& info,
-                                std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
+lks_status answer_for_composite(const KernelFault& fault, const lks_host_api& api, const lks_kernel_desc& desc,
+                                lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag) {
   static constexpr common::KernelRow rows[] = {
       {LKS_OP_SOFTMAX, LKS_OP_SOFTMAX_VERSION, "composite", &make_absent},
       {LKS_OP_LOG_SOFTMAX, LKS_OP_LOG_SOFTMAX_VERSION, "composite", &make_absent},
@@ -375,9 +396,11 @@ lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& 
       {LKS_OP_DROPOUT, LKS_OP_DROPOUT_VERSION, "composite", &make_absent},
       {LKS_OP_MEAN, LKS_OP_MEAN_VERSION, "composite", &make_absent},
       {LKS_OP_ARGSORT, LKS_OP_ARGSORT_VERSION, "composite", &make_absent},
+      {LKS_OP_LAYER_NORM, LKS_OP_LAYER_NORM_VERSION, "composite", &make_absent},
+      {LKS_OP_CUMSUM, LKS_OP_CUMSUM_VERSION, "composite", &make_absent},
   };
   constexpr std::uint32_t modes = 1u << LKS_MODE_STRICT | 1u << LKS_MODE_FAST;
-  return common::answer_from_table({rows, modes}, api, desc, info, out, diag);
+  return common::answer_from_table({rows, modes, &fault}, api, desc, info, out, diag);
 }
 
 }  // namespace mutants

@@ -4,10 +4,11 @@
 #include <cstring>
 #include <iterator>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "conformance/mutants/mutant.h"
+#include "conformance/mutants/half_kernel.h"
 
 // The correct driver's entry function, renamed by CMake.
 extern "C" lks_status LKS_CALL CORRECT_ENTRY(const lks_host_api* host, const lks_driver_api** out, lks_diag* diag);
@@ -18,7 +19,8 @@ namespace {
 Mutant mutant = Mutant::honest;
 const lks_driver_api* correct_table = nullptr;
 const lks_host_api* host_api = nullptr;
-std::vector<const KernelFault*> kernel_faults;
+std::vector<const KernelFault*> kernel_faults, composites;
+std::vector<const HalfFault*> own_halves;
 std::vector<const DescFault*> desc_faults;
 std::vector<const InfoFault*> info_faults;
 
@@ -26,7 +28,7 @@ std::vector<const InfoFault*> info_faults;
 class FaultyKernel : public lks_kernel {
  public:
   FaultyKernel(std::unique_ptr<lks_kernel> correct, const lks_kernel_desc& desc, const KernelFault& fault)
-      : correct_(std::move(correct)), desc_(desc), fault_(fault) {
+      : correct_(std::move(correct)), desc_(desc), name_(desc.op_name), fault_(fault) {
     dtypes = correct_->dtypes;
     ranks = correct_->ranks;
     const auto keep = [](const lks_tensor_desc* t, std::uint32_t n) {
@@ -37,6 +39,7 @@ class FaultyKernel : public lks_kernel {
     };
     inputs_ = keep(desc.inputs, desc.input_count);
     outputs_ = keep(desc.outputs, desc.output_count);
+    desc_.desc.op_name = name_.c_str();
     desc_.desc.inputs = inputs_.data();
     desc_.desc.outputs = outputs_.data();
     if (desc.scalar_count) scalar_dtypes_.assign(desc.scalar_dtypes, desc.scalar_dtypes + desc.scalar_count);
@@ -56,6 +59,7 @@ class FaultyKernel : public lks_kernel {
  private:
   std::unique_ptr<lks_kernel> correct_;
   EditableDesc desc_;
+  std::string name_;
   std::vector<lks_tensor_desc> inputs_, outputs_;
   std::vector<lks_dtype> scalar_dtypes_;
   const KernelFault& fault_;
@@ -70,13 +74,22 @@ bool concerns_lockstep(Mutant m) {
   return profiles[static_cast<int>(m)] == "lockstep";
 }
 
-bool shows_in_mode(const lks_kernel_desc& desc) {
-  return concerns_lockstep(mutant) == (desc.math_mode == LKS_MODE_LOCKSTEP);
+// Whether this is a kernel of f16 or bf16 that the mutant has of its own.
+bool is_own_half(const lks_kernel_desc& desc) {
+  return std::any_of(own_halves.begin(), own_halves.end(),
+                     [&](const HalfFault* h) { return h->op == desc.op && has_dtype(desc, h->dtype); });
+}
+
+// Whether faults in kernels, descriptions and claims concern this kernel.
+bool is_concerned(const lks_kernel_desc& desc) {
+  const bool in_mode = concerns_lockstep(mutant) == (desc.math_mode == LKS_MODE_LOCKSTEP);
+  return in_mode && (own_halves.empty() || is_own_half(desc));
 }
 
 EditableDesc edited(const lks_kernel_desc& desc) {
   EditableDesc e(desc);
-  if (!shows_in_mode(desc)) return e;
+  if (!is_concerned(desc)) return e;
+  if (is_own_half(desc)) widen(e);
   for (const DescFault* fault : desc_faults) {
     if (fault->op == any_op || fault->op == desc.op) fault->change(e);
   }
@@ -84,21 +97,29 @@ EditableDesc edited(const lks_kernel_desc& desc) {
 }
 
 void change_claims(const lks_kernel_desc& desc, lks_kernel_info& info) {
-  if (!shows_in_mode(desc)) return;
+  if (!is_concerned(desc)) return;
   for (const InfoFault* fault : info_faults) {
     if (fault->op == any_op || fault->op == desc.op) fault->change(desc, info);
   }
+  for (const DescFault* fault : desc_faults) {
+    if (!fault->reads_extents || fault->op != desc.op || !info.deps) continue;
+    for (std::uint32_t i = 0; i < desc.input_count + desc.output_count; ++i) info.deps[i].dims = ~0u;
+  }
 }
 
-// Whether the fault provides a kernel that the correct driver does not have.
-bool is_composite(const lks_kernel_desc& desc) {
-  return shows_in_mode(desc) && std::any_of(composite_faults().begin(), composite_faults().end(),
-                                            [&](const auto& f) { return f.mutant == mutant && f.op == desc.op; });
+// The fault that provides a kernel which the correct driver does not have; nullptr if none does.
+const KernelFault* composite_of(const lks_kernel_desc& desc) {
+  if (!is_concerned(desc)) return nullptr;
+  const auto fault =
+      std::find_if(composites.begin(), composites.end(), [&](const auto* f) { return f->op == desc.op; });
+  return fault == composites.end() ? nullptr : *fault;
 }
 
 lks_status LKS_CALL kernel_query(lks_driver* driver, std::uint32_t ordinal, const lks_kernel_desc* desc,
                                  lks_kernel_info* info, lks_diag* diag) {
-  if (is_composite(*desc)) return answer_for_composite(*host_api, *desc, *info, nullptr, diag);
+  if (const KernelFault* fault = composite_of(*desc)) {
+    return answer_for_composite(*fault, *host_api, *desc, *info, nullptr, diag);
+  }
   const EditableDesc e = edited(*desc);
   const lks_kernel_desc request = e.request();
   const lks_status status = correct_table->kernel_query(driver, ordinal, &request, info, diag);
@@ -112,9 +133,9 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   lks_kernel* made = nullptr;
   const lks_kernel_desc request = e.request();
   lks_status status;
-  if (is_composite(*desc)) {
+  if (const KernelFault* fault = composite_of(*desc)) {
     std::unique_ptr<lks_kernel> absent;
-    status = answer_for_composite(*host_api, *desc, *info, &absent, diag);
+    status = answer_for_composite(*fault, *host_api, *desc, *info, &absent, diag);
     made = absent.release();
   } else {
     status = correct_table->kernel_prepare(device, &request, &made, info, diag);
@@ -122,11 +143,12 @@ lks_status LKS_CALL kernel_prepare(lks_device* device, const lks_kernel_desc* de
   if (status != LKS_OK) return status;
   change_claims(*desc, *info);
   *out = made;
-  if (!shows_in_mode(*desc)) return LKS_OK;
+  if (!is_concerned(*desc)) return LKS_OK;
   for (const KernelFault* fault : kernel_faults) {
     if (fault->op == any_op || fault->op == desc->op)
       made = new FaultyKernel(std::unique_ptr<lks_kernel>(made), *desc, *fault);
   }
+  if (is_own_half(*desc)) made = make_half_kernel(std::unique_ptr<lks_kernel>(made), *desc).release();
   *out = made;
   return LKS_OK;
 }
@@ -141,10 +163,12 @@ void select(std::span<const Fault> faults, std::vector<const Fault*>& into) {
 // Returns whether there was any fault to apply.
 bool apply(lks_driver_api& table) {
   for (const auto faults : {layout_faults(), sum_faults(), op_faults(), large_faults(), limit_faults(), misbehaviours(),
-                            scalar_faults(), composite_faults()})
+                            scalar_faults(), conv_faults(), long_program_faults(), composite_faults(), row_faults()})
     select(faults, kernel_faults);
-  for (const auto faults : {attribute_faults(), attribute_limit_faults(), program_faults(), instruction_faults(),
-                            alias_faults(), honour_faults()})
+  for (const auto faults : {composite_faults(), row_faults()}) select(faults, composites);
+  select(half_faults(), own_halves);
+  for (const auto faults : {attribute_faults(), attribute_limit_faults(), conv_attribute_faults(), program_faults(),
+                            instruction_faults(), shortcut_faults(), alias_faults(), honour_faults()})
     select(faults, desc_faults);
   select(claim_faults(), info_faults);
   bool changed = !kernel_faults.empty() || !desc_faults.empty() || !info_faults.empty();
@@ -207,7 +231,8 @@ extern "C" LKS_EXPORT lks_status LKS_CALL lockstep_mutant_entry(const char* file
     return changed || mutant == Mutant::honest || mutant == Mutant::honest_async;
   }();
   if (!ready) {
-    std::snprintf(diag->what, sizeof diag->what, "%s names no mutant, or a mutant without a fault", file ? file : "the library");
+    std::snprintf(diag->what, sizeof diag->what, "%s names no mutant, or a mutant without a fault",
+                  file ? file : "the library");
     return LKS_INTERNAL;
   }
   *out = &table;

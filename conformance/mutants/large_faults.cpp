@@ -141,6 +141,17 @@ void argmax_ignores_last(const Call& call) {
   if (r.dim(0, axis) > 1024) --r.dim(0, axis);
   r.run();
 }
+void fast_argmax_of_others_ignores_last(const Call& call) {
+  is_fast(call) && call.view(0).dtype != LKS_F32 ? argmax_ignores_last(call) : call.run();
+}
+void long_integer_max_ignores_last(const Call& call) {
+  const lks_int_list& axes = call.desc.attributes<lks_reduce_attrs>().axes;
+  const lks_dtype t = call.view(0).dtype;
+  const auto axis = static_cast<int>(axes.values[0]);
+  Rebound r(call);
+  if ((t == LKS_I32 || t == LKS_I64) && axes.count == 1 && r.dim(0, axis) > 1024) --r.dim(0, axis);
+  r.run();
+}
 void max_of_vectors_ignores_last(const Call& call) {
   Rebound r(call);
   if (r.rank(0) == 1 && r.dim(0, 0) > 65536) --r.dim(0, 0);
@@ -216,6 +227,15 @@ bool beyond_1024(const Call& call) {
 bool last_of_many(const Call& call) {
   return is_missed(call, [](auto, std::int64_t i, std::int64_t n) { return n > 64 && i + 1 == n; });
 }
+// Each pair of dtypes has its own check.
+bool has_long_indices_of_others(const Call& call) {
+  const lks_dtype t = call.view(0).dtype;
+  return call.view(1).dtype == LKS_I64 && t != LKS_F32 && t != LKS_I64;
+}
+bool has_short_indices_of_others(const Call& call) {
+  const lks_dtype t = call.view(0).dtype;
+  return call.view(1).dtype == LKS_I32 && t != LKS_F32 && t != LKS_I64;
+}
 bool low_half_inside(const Call& call) {
   const std::int64_t extent = extent_of(call);
   return is_missed(call, [extent](std::int64_t index, auto, auto) {
@@ -261,6 +281,14 @@ constexpr KernelFault faults[] = {
     {Mutant::gather_checks_1024_indices, LKS_OP_GATHER, &outside_is_zero, false, &beyond_1024},
     {Mutant::scatter_checks_all_but_last, LKS_OP_SCATTER_ADD, &outside_is_zero, false, &last_of_many},
     {Mutant::gather_checks_32_bits, LKS_OP_GATHER, &outside_is_zero, false, &low_half_inside},
+    {Mutant::gather_of_others_checks_no_long_indices, LKS_OP_GATHER, &outside_is_zero, false,
+     &has_long_indices_of_others},
+    {Mutant::scatter_of_others_checks_no_short_indices, LKS_OP_SCATTER_ADD, &outside_is_zero, false,
+     &has_short_indices_of_others},
+    {Mutant::fast_argmax_of_others_ignores_last, LKS_OP_ARGMAX, &fast_argmax_of_others_ignores_last},
+    {Mutant::long_integer_max_ignores_last, LKS_OP_MAX, &long_integer_max_ignores_last},
+    {Mutant::lockstep_bits_repeat, LKS_OP_RANDOM_BITS, &bits_repeat},
+    {Mutant::lockstep_copy_loses_last_of_many, LKS_OP_COPY, &last_element_lost<(1 << 24)>},
 };
 
 }  // namespace

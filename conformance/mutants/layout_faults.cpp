@@ -317,7 +317,90 @@ void result_as_dense(const Call& call) {
   r.run();
 }
 
+// A first operand of rank 1 is taken for a column of the matrix beside it.
+void first_row_as_column(const Call& call) {
+  if (call.inputs() != 2 || call.tensors() != 3) return call.run();
+  const host::TensorView x = call.view(0), out = call.view(2);
+  if (x.rank != 1 || call.view(1).rank != 2 || out.count() == 0) return call.run();
+  for (std::int64_t row = 0; row < out.dims[0]; ++row) {
+    Rebound r(call);
+    r.offset(0) += row % x.dims[0] * x.strides[0];
+    r.dim(0, 0) = 1;
+    for (const std::size_t i : {1, 2}) {
+      if (r.dim(i, 0) > 1) r.offset(i) += row * r.stride(i, 0);
+      r.dim(i, 0) = 1;
+    }
+    r.run();
+  }
+}
+
+// A first operand that is repeated along some dimensions of a whole second one is read as if it were whole, too.
+void repeated_first_operand_walked(const Call& call) {
+  Rebound r(call);
+  if (call.inputs() == 2 && call.tensors() == 3) {
+    const host::TensorView x = call.view(0), y = call.view(1), out = call.view(2);
+    const bool whole = y.rank == out.rank && y.count() == out.count();
+    if (whole && x.rank == out.rank && x.count() < out.count()) r.repeat_as(0, out.dims);
+  }
+  r.run();
+}
+
+// If both the second and the third operand are repeated, the third is read at the offsets of the second.
+void repeated_operands_share_an_offset(const Call& call) {
+  Rebound r(call);
+  if (call.inputs() > 2) {
+    const host::TensorView second = call.view(1), third = call.view(2), out = call.view(call.inputs());
+    const bool repeated = second.count() < out.count() && third.count() < out.count();
+    if (repeated && second.rank == third.rank) r.repeat_as(2, second.dims);
+  }
+  r.run();
+}
+
+// Dense operands that begin in the middle of 16 bytes are read from the start of these bytes, as by loads of vectors.
+// Elements of 8 bytes are not.
+void halves_of_vectors_rounded_down(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    if (!r.has(i) || !call.view(i).dense()) continue;
+    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
+    if (size < 8 && r.offset(i) * size % 16 == 8) r.offset(i) -= 8 / size;
+  }
+  r.run();
+}
+
+// Offsets in bytes are cut to 32 bits.
+void offsets_in_32_bits(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.tensors(); ++i) {
+    if (!r.has(i)) continue;
+    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
+    r.offset(i) = (r.offset(i) * size & 0xffffffff) / size;
+  }
+  r.run();
+}
+
+// Positive strides in bytes are cut to 31 bits.
+void strides_in_31_bits(const Call& call) {
+  Rebound r(call);
+  for (std::size_t i = 0; i < call.tensors(); ++i) {
+    const auto size = static_cast<std::int64_t>(host::size_of(call.view(i).dtype));
+    for (int d = 0; d < r.rank(i); ++d) {
+      if (r.stride(i, d) > 0) r.stride(i, d) = (r.stride(i, d) * size & 0x7fffffff) / size;
+    }
+  }
+  r.run();
+}
+
 constexpr KernelFault faults[] = {
+    {Mutant::first_row_as_column, LKS_OP_POINTWISE, &first_row_as_column},
+    {Mutant::repeated_first_operand_walked, LKS_OP_POINTWISE, &repeated_first_operand_walked},
+    {Mutant::repeated_operands_share_an_offset, LKS_OP_POINTWISE, &repeated_operands_share_an_offset},
+    {Mutant::repeated_choices_share_an_offset, LKS_OP_POINTWISE, &repeated_operands_share_an_offset},
+    {Mutant::pointwise_rounds_half_vectors_down, LKS_OP_POINTWISE, &halves_of_vectors_rounded_down},
+    {Mutant::sum_rounds_half_vectors_down, LKS_OP_SUM, &halves_of_vectors_rounded_down},
+    {Mutant::pointwise_offsets_in_32_bits, LKS_OP_POINTWISE, &offsets_in_32_bits},
+    {Mutant::strides_of_copies_in_31_bits, LKS_OP_COPY, &strides_in_31_bits},
+    {Mutant::lockstep_max_strides_baked_in, LKS_OP_MAX, &strides_baked_in},
     {Mutant::sum_closes_up_rows, LKS_OP_SUM, &rows_closed_up<0>},
     {Mutant::matmul_closes_up_rows_of_b, LKS_OP_MATMUL, &rows_closed_up<1>},
     {Mutant::gather_closes_up_rows, LKS_OP_GATHER, &rows_closed_up<0>},

@@ -88,15 +88,28 @@ void scalars_baked_in(const Call& call) {
   call.correct.run(launch);
 }
 
-void second_output_missing(const Call& call) {
-  const std::size_t second = call.inputs() + 1;
-  if (call.tensors() <= second) return call.run();
-  const host::TensorView out = call.view(second);
+// The output after `before` others is not written, as if a driver had room for that many.
+template <std::size_t before>
+void output_missing(const Call& call) {
+  const std::size_t missing = call.inputs() + before;
+  if (call.tensors() <= missing) return call.run();
+  const host::TensorView out = call.view(missing);
   const std::size_t bytes = static_cast<std::size_t>(out.count()) * host::size_of(out.dtype);
   if (!out.dense()) return call.run();
-  const std::vector<char> before(out.data, out.data + bytes);
+  const std::vector<char> old(out.data, out.data + bytes);
   call.run();
-  std::memcpy(out.data, before.data(), bytes);
+  std::memcpy(out.data, old.data(), bytes);
+}
+
+// The ninth input is the first, if they have the same dtype and extents.
+void ninth_input_is_the_first(const Call& call) {
+  Rebound r(call);
+  if (call.inputs() > 8) {
+    const host::TensorView first = call.view(0), ninth = call.view(8);
+    const bool same = first.rank == ninth.rank && std::equal(first.dims, first.dims + first.rank, ninth.dims);
+    if (same && first.dtype == ninth.dtype) r.bind_as(8, 0);
+  }
+  r.run();
 }
 
 // All launches use the same memory for partial sums.
@@ -124,7 +137,9 @@ constexpr KernelFault faults[] = {
     {Mutant::true_is_255, LKS_OP_POINTWISE, &true_is_255},
     {Mutant::changes_from_run_to_run, LKS_OP_MATMUL, &changes_from_run_to_run},
     {Mutant::scalars_baked_in, LKS_OP_POINTWISE, &scalars_baked_in},
-    {Mutant::second_output_missing, LKS_OP_POINTWISE, &second_output_missing},
+    {Mutant::second_output_missing, LKS_OP_POINTWISE, &output_missing<1>},
+    {Mutant::fifth_output_missing, LKS_OP_POINTWISE, &output_missing<4>},
+    {Mutant::ninth_input_is_the_first, LKS_OP_POINTWISE, &ninth_input_is_the_first},
     {Mutant::shares_scratch, LKS_OP_MATMUL, &shares_scratch},
 };
 

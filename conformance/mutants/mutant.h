@@ -70,6 +70,7 @@ struct KernelFault {
   void (*run)(const Call& call);
   bool unchecked = false;                      // skips the correct kernel's check of the launch
   bool (*misses)(const Call& call) = nullptr;  // if set: ignores an error of that check if this returns true
+  bool (*takes)(lks_dtype dtype) = nullptr;    // of a composite: the dtypes that its kernel takes; f32 if not set
 };
 
 /// Changes the description that the correct driver prepares.
@@ -77,6 +78,15 @@ struct DescFault {
   Mutant mutant;
   std::uint32_t op;
   void (*change)(EditableDesc& desc);
+  bool reads_extents = false;  // then a kernel serves only the extents that it was prepared for
+};
+
+/// An op of which the mutant has its own kernels of f16 or bf16; the correct driver has none. The mutant's faults in
+/// kernels and descriptions are in these kernels alone, which run a kernel of f32.
+struct HalfFault {
+  Mutant mutant;
+  std::uint32_t op;
+  lks_dtype dtype;
 };
 
 /// Changes the lks_kernel_info that query and prepare return.
@@ -99,16 +109,23 @@ std::span<const KernelFault> large_faults();
 std::span<const KernelFault> limit_faults();
 std::span<const KernelFault> misbehaviours();
 std::span<const KernelFault> scalar_faults();
+std::span<const KernelFault> conv_faults();
+std::span<const KernelFault> long_program_faults();
 
 /// Faulty kernels for ops that the correct driver lacks. Each does the whole work itself.
 std::span<const KernelFault> composite_faults();
-/// Answers query (`out` is null) or prepare for a kernel of such an op, instead of the correct driver.
-lks_status answer_for_composite(const lks_host_api& api, const lks_kernel_desc& desc, lks_kernel_info& info,
-                                std::unique_ptr<lks_kernel>* out, lks_diag* diag);
+std::span<const KernelFault> row_faults();
+/// Answers query (`out` is null) or prepare for the kernel of such a fault, instead of the correct driver.
+lks_status answer_for_composite(const KernelFault& fault, const lks_host_api& api, const lks_kernel_desc& desc,
+                                lks_kernel_info& info, std::unique_ptr<lks_kernel>* out, lks_diag* diag);
+
+std::span<const HalfFault> half_faults();
 
 std::span<const DescFault> attribute_faults();
 std::span<const DescFault> attribute_limit_faults();
+std::span<const DescFault> conv_attribute_faults();
 std::span<const DescFault> program_faults();
+std::span<const DescFault> shortcut_faults();
 std::span<const DescFault> instruction_faults();
 std::span<const InfoFault> claim_faults();
 std::span<const TableFault> table_faults();

@@ -44,6 +44,26 @@ void argmax_passes_nan_over(const Call& call) {
   r.run();
 }
 
+// Kernels for four dimensions: over the images' rows and columns, or over all but the channels.
+bool reduces(const Call& call, std::initializer_list<std::int64_t> axes) {
+  const lks_int_list& given = call.desc.attributes<lks_reduce_attrs>().axes;
+  return call.view(0).rank == 4 && std::equal(axes.begin(), axes.end(), given.values, given.values + given.count);
+}
+void without_odd_last(const Call& call, int dimension, bool applies) {
+  Rebound r(call);
+  if (applies && r.dim(0, dimension) > 1 && r.dim(0, dimension) % 2 != 0) --r.dim(0, dimension);
+  r.run();
+}
+void odd_column_of_images_lost(const Call& call) { without_odd_last(call, 2, reduces(call, {1, 2})); }
+void odd_row_of_channels_lost(const Call& call) { without_odd_last(call, 1, reduces(call, {0, 1, 2})); }
+void odd_column_of_double_images_lost(const Call& call) {
+  without_odd_last(call, 2, call.view(0).dtype == LKS_F64 && reduces(call, {1, 2}));
+}
+void odd_row_of_integer_channels_lost(const Call& call) {
+  const lks_dtype t = call.view(0).dtype;
+  without_odd_last(call, 1, (t == LKS_I32 || t == LKS_I64) && reduces(call, {0, 1, 2}));
+}
+
 // ---------------------------------------------------------------------------------------------------------- pooling
 
 struct Taps {
@@ -159,8 +179,9 @@ void conv_multiplies_padding_in_fast_mode(const Call& call) {
   }
 }
 
-// If windows overlap, the gradient of the later one overwrites that of the earlier one instead of being added.
-void max_pool_gradient_overwrites(const Call& call) {
+// Calls give(dx, dy, tap) for each window in f32. Other dtypes use the correct kernel.
+template <class Give>
+void pool_gradient(const Call& call, Give&& give) {
   const host::TensorView dy = call.view(0), chosen = call.view(1), dx = call.view(2);
   if (dy.dtype != LKS_F32) return call.run();
   const auto& a = call.desc.attributes<lks_max_pool2d_backward_attrs>();
@@ -173,9 +194,25 @@ void max_pool_gradient_overwrites(const Call& call) {
     const std::int64_t h = walk.index(1) * a.strides.values[0] - a.padding.values[0] + tap / a.window.values[1];
     const std::int64_t w = walk.index(2) * a.strides.values[1] - a.padding.values[2] + tap % a.window.values[1];
     if (h < 0 || h >= dx.dims[1] || w < 0 || w >= dx.dims[2]) continue;
-    dx.as<float>()[walk.index(0) * dx.strides[0] + h * dx.strides[1] + w * dx.strides[2] +
-                   walk.index(3) * dx.strides[3]] = dy.as<float>()[walk.offset(0)];
+    give(dx.as<float>()[walk.index(0) * dx.strides[0] + h * dx.strides[1] + w * dx.strides[2] +
+                        walk.index(3) * dx.strides[3]],
+         dy.as<float>()[walk.offset(0)], tap);
   }
+}
+
+// If windows overlap, the gradient of the later one overwrites that of the earlier one instead of being added.
+void max_pool_gradient_overwrites(const Call& call) {
+  pool_gradient(call, [](float& dx, float dy, std::int64_t) { dx = dy; });
+}
+
+// Windows of three rows and more, with padding beside them, whose tap is in their last row are missed.
+void pool_gradient_misses_last_row_of_taps(const Call& call) {
+  const auto& a = call.desc.attributes<lks_max_pool2d_backward_attrs>();
+  const std::int64_t rows = a.window.values[0], columns = a.window.values[1];
+  const bool applies = rows > 2 && (a.padding.values[2] > 0 || a.padding.values[3] > 0);
+  pool_gradient(call, [&](float& dx, float dy, std::int64_t tap) {
+    if (!applies || tap / columns + 1 < rows) dx += dy;
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------ convolution
@@ -219,6 +256,17 @@ void gather_wraps(const Call& call) {
   wraps_indices(call, call.view(0).dims[call.desc.attributes<lks_gather_attrs>().axis]);
 }
 void scatter_wraps(const Call& call) { wraps_indices(call, call.desc.attributes<lks_scatter_add_attrs>().extent); }
+
+// The table of element sizes lacks i8.
+void gather_of_i8_writes_nothing(const Call& call) {
+  if (call.view(0).dtype != LKS_I8) call.run();
+}
+// The same of a dtype in copies to a part of a tensor.
+template <std::int32_t dtype>
+void parts_not_written(const Call& call) {
+  const host::TensorView part = call.view(1);
+  if (part.dtype != dtype || part.dense()) call.run();
+}
 
 // Plain stores instead of additions: the last update of an element is kept.
 void scatter_overwrites(const Call& call) {
@@ -276,6 +324,10 @@ void philox_upper_stream_ignored(const Call& call) {
 constexpr KernelFault faults[] = {
     {Mutant::max_drops_nan, LKS_OP_MAX, &max_drops_nan},
     {Mutant::min_confuses_zeros, LKS_OP_MIN, &min_confuses_zeros},
+    {Mutant::max_over_images_loses_odd_column, LKS_OP_MAX, &odd_column_of_images_lost},
+    {Mutant::min_per_channel_loses_odd_row, LKS_OP_MIN, &odd_row_of_channels_lost},
+    {Mutant::double_sum_over_images_loses_odd_column, LKS_OP_SUM, &odd_column_of_double_images_lost},
+    {Mutant::integer_sum_per_channel_loses_odd_row, LKS_OP_SUM, &odd_row_of_integer_channels_lost},
     {Mutant::argmax_last_tie, LKS_OP_ARGMAX, &argmax_last_tie},
     {Mutant::argmax_passes_nan_over, LKS_OP_ARGMAX, &argmax_passes_nan_over},
     {Mutant::max_pool_drops_nan, LKS_OP_MAX_POOL2D, &argmax_passes_nan_over},
@@ -286,7 +338,12 @@ constexpr KernelFault faults[] = {
     {Mutant::max_pool_confuses_zeros, LKS_OP_MAX_POOL2D, &max_pool_first_zero<true>},
     {Mutant::max_pool_tap_of_first_zero, LKS_OP_MAX_POOL2D, &max_pool_first_zero<false>},
     {Mutant::max_pool_gradient_overwrites, LKS_OP_MAX_POOL2D_BACKWARD, &max_pool_gradient_overwrites},
+    {Mutant::half_pool_gradient_misses_last_row_of_taps, LKS_OP_MAX_POOL2D_BACKWARD,
+     &pool_gradient_misses_last_row_of_taps},
     {Mutant::filter_gradient_of_first_image, LKS_OP_CONV2D_BACKWARD_FILTER, &filter_gradient_of_first_image},
+    {Mutant::gather_of_i8_writes_nothing, LKS_OP_GATHER, &gather_of_i8_writes_nothing},
+    {Mutant::joined_i8_not_written, LKS_OP_COPY, &parts_not_written<LKS_I8>},
+    {Mutant::joined_i32_not_written, LKS_OP_COPY, &parts_not_written<LKS_I32>},
     {Mutant::gather_wraps, LKS_OP_GATHER, &gather_wraps, true},
     {Mutant::scatter_wraps, LKS_OP_SCATTER_ADD, &scatter_wraps, true},
     {Mutant::scatter_descending, LKS_OP_SCATTER_ADD, &scatter_descending},

@@ -241,6 +241,34 @@ void transfer_write_loses_second_staging(lks_driver_api& t) {
   };
 }
 
+// Offsets are cut to 32 bits.
+constexpr std::uint64_t low_half = 0xffffffff;
+
+void copy_offsets_in_32_bits(lks_driver_api& t) {
+  t.queue_copy = [](lks_queue* queue, lks_buffer* dst, std::uint64_t dst_offset, lks_buffer* src,
+                    std::uint64_t src_offset, std::uint64_t bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return correct().queue_copy(queue, dst, dst_offset & low_half, src, src_offset & low_half, bytes, value, diag);
+  };
+}
+void fill_offsets_in_32_bits(lks_driver_api& t) {
+  t.queue_fill = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, std::uint64_t bytes, std::uint64_t pattern,
+                    std::uint32_t pattern_bytes, std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return correct().queue_fill(queue, dst, offset & low_half, bytes, pattern, pattern_bytes, value, diag);
+  };
+}
+void read_offsets_in_32_bits(lks_driver_api& t) {
+  t.queue_read = [](lks_queue* queue, void* dst, lks_buffer* src, std::uint64_t offset, std::uint64_t bytes,
+                    std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return correct().queue_read(queue, dst, src, offset & low_half, bytes, value, diag);
+  };
+}
+void write_offsets_in_32_bits(lks_driver_api& t) {
+  t.queue_write = [](lks_queue* queue, lks_buffer* dst, std::uint64_t offset, const void* src, std::uint64_t bytes,
+                     std::uint64_t* value, lks_diag* diag) -> lks_status {
+    return correct().queue_write(queue, dst, offset & low_half, src, bytes, value, diag);
+  };
+}
+
 // The value of a copy or a write of more than 1 MiB is reached after its first MiB.
 constexpr std::uint64_t first_part = std::uint64_t{1} << 20;
 
@@ -346,6 +374,10 @@ constexpr TableFault faults[] = {
     {Mutant::transfer_write_loses_second_staging, &transfer_write_loses_second_staging},
     {Mutant::copy_loses_second_staging, &copy_loses_second_staging},
     {Mutant::wide_fill_loses_second_staging, &wide_fill_loses_second_staging},
+    {Mutant::copy_offsets_in_32_bits, &copy_offsets_in_32_bits},
+    {Mutant::fill_offsets_in_32_bits, &fill_offsets_in_32_bits},
+    {Mutant::read_offsets_in_32_bits, &read_offsets_in_32_bits},
+    {Mutant::write_offsets_in_32_bits, &write_offsets_in_32_bits},
     {Mutant::copy_done_at_first_part, &copy_done_at_first_part},
     {Mutant::write_done_at_first_part, &write_done_at_first_part},
     {Mutant::waits_in_32_bits, &waits_in_32_bits},

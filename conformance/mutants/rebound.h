@@ -39,6 +39,8 @@ class Rebound {
   int rank(std::size_t tensor) const { return call_.correct.ranks[tensor]; }
   bool has(std::size_t tensor) const { return bindings_[tensor].buffer != nullptr; }
   void swap(std::size_t a, std::size_t b) { std::swap(bindings_[a], bindings_[b]); }
+  /// Binds what is bound to `source`, a tensor of the same dtype and rank, to `tensor` too.
+  void bind_as(std::size_t tensor, std::size_t source) { bindings_[tensor] = bindings_[source]; }
 
   /// Sets the strides of a dense tensor.
   void make_dense(std::size_t tensor) {
@@ -62,15 +64,38 @@ class Rebound {
       const T value = f(from.as<T>()[walk.offset(0)]);
       std::memcpy(bytes.data() + at, &value, sizeof value);
     }
-    buffers_.push_back({bytes.data(), bytes.size()});
-    bindings_[tensor].buffer = &buffers_.back();
-    bindings_[tensor].offset = 0;
-    make_dense(tensor);
+    bind(tensor, bytes);
+  }
+
+  /// Replaces a tensor by a dense one of these extents and the same rank, which has the old elements, in row-major
+  /// order, over and over.
+  void repeat_as(std::size_t tensor, const std::int64_t* dims) {
+    const host::TensorView from = call_.view(tensor);
+    const std::size_t size = host::size_of(from.dtype);
+    std::vector<char> old;
+    reference::Walk walk(from.rank, from.dims);
+    walk.add(from.strides);
+    for (; !walk.done(); walk.next()) {
+      const char* const at = from.data + walk.offset(0) * static_cast<std::int64_t>(size);
+      old.insert(old.end(), at, at + size);
+    }
+    std::size_t count = 1;
+    for (int d = 0; d < from.rank; ++d) count *= static_cast<std::size_t>(dim(tensor, d) = dims[d]);
+    std::vector<char>& bytes = copies_.emplace_back(count * size);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = old[i % old.size()];
+    bind(tensor, bytes);
   }
 
   void run() const { call_.correct.run(launch_); }
 
  private:
+  void bind(std::size_t tensor, std::vector<char>& dense) {
+    buffers_.push_back({dense.data(), dense.size()});
+    bindings_[tensor].buffer = &buffers_.back();
+    bindings_[tensor].offset = 0;
+    make_dense(tensor);
+  }
+
   const Call& call_;
   lks_launch launch_;
   std::vector<lks_binding> bindings_;

@@ -58,6 +58,11 @@ void second_number_is_the_first(const Call& call) {
       call, [&call](std::uint64_t bits, lks_dtype, std::size_t i) { return i == 1 ? call.launch.scalars[0] : bits; });
 }
 
+void ninth_number_is_the_first(const Call& call) {
+  with_scalars(
+      call, [&call](std::uint64_t bits, lks_dtype, std::size_t i) { return i == 8 ? call.launch.scalars[0] : bits; });
+}
+
 void numbers_swapped(const Call& call) {
   const std::uint32_t count = call.launch.scalar_count;
   with_scalars(call, [&call, count](std::uint64_t bits, lks_dtype, std::size_t i) {
@@ -101,6 +106,7 @@ constexpr KernelFault faults[] = {
     {Mutant::numbers_in_bf16, LKS_OP_POINTWISE, &numbers_in_bf16},
     {Mutant::true_numbers_are_false, LKS_OP_POINTWISE, &true_numbers_are_false},
     {Mutant::second_number_is_the_first, LKS_OP_POINTWISE, &second_number_is_the_first},
+    {Mutant::ninth_number_is_the_first, LKS_OP_POINTWISE, &ninth_number_is_the_first},
     {Mutant::numbers_swapped, LKS_OP_POINTWISE, &numbers_swapped},
     {Mutant::numbers_swapped_in_fast_mode, LKS_OP_POINTWISE, &numbers_swapped_in_fast_mode},
     {Mutant::key_baked_in, LKS_OP_RANDOM_BITS, &later_scalars_baked_in},

@@ -2,7 +2,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "conformance/mutants/numbers.h"
+#include "conformance/mutants/faulty_runs.h"
 #include "conformance/mutants/terms.h"
 
 namespace mutants {
@@ -140,6 +140,58 @@ void matmul_swapped_when_square(const Call& call) {
   const host::TensorView a = call.view(0), b = call.view(1);
   Rebound r(call);
   if (a.dims[a.rank - 2] == a.dims[a.rank - 1] && b.dims[b.rank - 2] == b.dims[b.rank - 1]) r.swap(0, 1);
+  r.run();
+}
+
+// -------------------------------------------------------------------------------------------------- orders of operands
+
+bool lies_in_rows(const host::TensorView& m) { return m.strides[m.rank - 1] == 1 && m.dims[m.rank - 1] > 1; }
+bool lies_in_columns(const host::TensorView& m) {
+  const std::int64_t rows = m.dims[m.rank - 2], stride = m.strides[m.rank - 1];
+  return m.strides[m.rank - 2] == 1 && rows > 1 && stride >= rows;
+}
+bool has_large_extents(const Call& call) {
+  const host::TensorView a = call.view(0), c = call.view(2);
+  return c.dims[c.rank - 2] >= 128 && c.dims[c.rank - 1] >= 128 && a.dims[a.rank - 1] >= 128;
+}
+bool transposes_first(const Call& call) {
+  return lies_in_columns(call.view(0)) && lies_in_rows(call.view(1)) && has_large_extents(call);
+}
+bool transposes_second(const Call& call) {
+  return call.view(0).dense() && lies_in_rows(call.view(0)) && lies_in_columns(call.view(1)) && has_large_extents(call);
+}
+void partial_block_loses_last_row(const Call& call, bool applies) {
+  const host::TensorView c = call.view(2);
+  without_last(call, -2, applies && c.dims[c.rank - 2] % 64 != 0);
+}
+
+// Large products of a transposed first operand, as in gradients by a weight.
+void transposed_first_matmul_in_bf16(const Call& call) { coarse(call, is_fast(call) ? 5 : 7, transposes_first(call)); }
+void transposed_first_matmul_loses_last_row(const Call& call) {
+  partial_block_loses_last_row(call, transposes_first(call));
+}
+// The same of a transposed second operand, beside a dense first one.
+void transposed_second_matmul_loses_last_row(const Call& call) {
+  partial_block_loses_last_row(call, transposes_second(call));
+}
+void integer_matmul_of_transposed_second_loses_last_row(const Call& call) {
+  const lks_dtype t = call.view(0).dtype;
+  partial_block_loses_last_row(call, (t == LKS_I32 || t == LKS_I64) && transposes_second(call));
+}
+
+// A matrix that lies in columns, times one column.
+bool multiplies_columns_by_vector(const Call& call) {
+  const host::TensorView a = call.view(0), c = call.view(2);
+  return a.rank == 2 && c.dims[1] == 1 && a.dims[1] > 1 && lies_in_columns(a);
+}
+void columns_times_vector_as_rows(const Call& call) {
+  Rebound r(call);
+  if (multiplies_columns_by_vector(call)) r.make_dense(0);
+  r.run();
+}
+void columns_times_vector_lose_last(const Call& call) {
+  Rebound r(call);
+  if (multiplies_columns_by_vector(call)) --r.dim(0, 1), --r.dim(1, 0);
   r.run();
 }
 
@@ -287,6 +339,13 @@ constexpr KernelFault faults[] = {
     {Mutant::matmul_f64_in_f32, LKS_OP_MATMUL, &double_operands_in_f32},
     {Mutant::sum_f64_in_f32, LKS_OP_SUM, &double_operands_in_f32},
     {Mutant::conv_f64_in_f32, LKS_OP_CONV2D, &double_operands_in_f32},
+    {Mutant::transposed_first_matmul_in_bf16, LKS_OP_MATMUL, &transposed_first_matmul_in_bf16},
+    {Mutant::transposed_first_matmul_loses_last_row, LKS_OP_MATMUL, &transposed_first_matmul_loses_last_row},
+    {Mutant::integer_matmul_of_transposed_second_loses_last_row, LKS_OP_MATMUL,
+     &integer_matmul_of_transposed_second_loses_last_row},
+    {Mutant::half_matmul_of_transposed_second_loses_last_row, LKS_OP_MATMUL, &transposed_second_matmul_loses_last_row},
+    {Mutant::columns_times_vector_as_rows, LKS_OP_MATMUL, &columns_times_vector_as_rows},
+    {Mutant::columns_times_vector_lose_last, LKS_OP_MATMUL, &columns_times_vector_lose_last},
     {Mutant::matrix_vector_loses_last, LKS_OP_MATMUL, &last_product_lost<1>},
     {Mutant::vector_matrix_loses_last, LKS_OP_MATMUL, &last_product_lost<2>},
     {Mutant::sum_drops_last_block, LKS_OP_SUM, &sum_drops_last_block},
